@@ -1,8 +1,8 @@
 /**
- * The service that programs use: ask a model and wait for the answer, or stream it.
+ * Calls of one model: chats, streams, embeddings, and the list of the provider's models.
  *
- * A layer joins a model to a client, a pool of keys and a limiter. Retries, time limits and telemetry come with it; every
- * other feature is a middleware around it.
+ * A layer combines a model with a provider client, a key pool and a rate limiter. It includes retries, time limits and
+ * telemetry; every other feature is a middleware around it.
  *
  * @example
  * ```ts
@@ -33,14 +33,14 @@ import * as Pricing from "./accounting/Pricing.js"
 import * as Retry from "./call/Retry.js"
 import * as Timeouts from "./call/Timeouts.js"
 import * as Attempts from "./call/attempts.js"
-import * as Batches from "./call/embeddingBatches.js"
+import * as EmbeddingBatches from "./call/embeddingBatches.js"
 import type { Middleware, ModelInfo, Service } from "./call/model.js"
 import { LLM } from "./call/model.js"
-import * as SilentInstruments from "./call/observer.js"
+import * as Observer from "./call/observer.js"
 import { toStream } from "./call/openStream.js"
 import type { Defaults } from "./call/request.js"
 import { normalize, normalizeEmbedding } from "./call/request.js"
-import * as Checks from "./internal/optionChecks.js"
+import * as OptionChecks from "./internal/optionChecks.js"
 import * as Pool from "./keyPool/KeyPool.js"
 import { KeyPool } from "./keyPool/model.js"
 import * as StructuredOutput from "./programs/StructuredOutput.js"
@@ -73,31 +73,31 @@ export { LLM } from "./call/model.js"
  * @category model
  */
 export interface Options {
-  /** The model that is asked, in the provider's words. */
+  /** The provider's name of the model. */
   readonly model: string
-  /** The most tokens that a request and its answer may have together. @default 200000 */
+  /** The maximum tokens of a request and its answer together. @default 200000 */
   readonly contextWindow?: number
-  /** What every request says unless it says otherwise itself, such as a temperature. */
+  /** Defaults for the fields of every request, such as a temperature. Fields of a request override them. */
   readonly defaults?: Defaults
   /**
-   * What the model costs, in dollars a million tokens: every answer then has a `cost`, and ledgers, budgets and the strategy `cost`
-   * of a balance go by it. It wins over the prices in context. @default the prices in context, for those who ask for them
+   * The price of the model, in dollars per million tokens. Every answer then has a `cost`, and ledgers, budgets and the strategy
+   * `cost` of a balance use it. It overrides the prices in context. @default the prices in context, where a module uses them
    *
    * @since 0.2.0
    */
   readonly price?: Price
-  /** How failed calls are tried again; `false`: not at all. @default `{}`, see `Retry.Options` */
+  /** How failed calls are retried; `false` disables retries. @default `{}`, see `Retry.Options` */
   readonly retry?: Retry.Options | false
-  /** The time limits that differ from the defaults; `false`: none at all. @default `Timeouts.defaults` */
+  /** Time limits that differ from the defaults; `false` disables all. @default `Timeouts.defaults` */
   readonly timeouts?: Timeouts.Options | false
-  /** Spans and metrics; `false`: none. @default both */
+  /** Spans and metrics; `false` disables them. @default both */
   readonly telemetry?: Telemetry.Options | false
-  /** How many requests of one `embed` may be under way at once, where its texts need several. @default 4 */
+  /** The maximum concurrent requests of one `embed` whose texts need several. @default 4 */
   readonly embeddingConcurrency?: number
 }
 
-/** Puts the texts of one `embed` into as many requests as the client takes; each is retried by itself. */
-const inBatches =
+/** Splits the texts of one `embed` into requests within the client's limits. Each request is retried by itself. */
+const withEmbeddingBatches =
   (client: Client, concurrency: number): Middleware =>
   (next) => {
     const { embeddings } = client
@@ -107,48 +107,50 @@ const inBatches =
         : {
             ...next,
             embed: (input) =>
-              Effect.flatMap(located(normalizeEmbedding(input), next.info), (request) =>
-                Batches.embed(request, embeddings, concurrency, next.embed)
+              Effect.flatMap(withModelInfo(normalizeEmbedding(input), next.info), (request) =>
+                EmbeddingBatches.embed(request, embeddings, concurrency, next.embed)
               )
           }
     )
   }
 
-/** An error that was found before anybody was asked says who would have been. */
-const located = <A>(result: Either.Either<A, LLMError>, { model, provider }: ModelInfo): Either.Either<A, LLMError> =>
-  Either.mapLeft(result, (error) => Errors.amend(error, { provider, model }))
+/** Adds provider and model to the error of a request that fails before it is sent. */
+const withModelInfo = <A>(
+  result: Either.Either<A, LLMError>,
+  { model, provider }: ModelInfo
+): Either.Either<A, LLMError> => Either.mapLeft(result, (error) => Errors.amend(error, { provider, model }))
 
 const applyAll = (service: Service, middleware: ReadonlyArray<Middleware>): Effect.Effect<Service> =>
-  Effect.reduce(middleware, service, (next, around) => around(next))
+  Effect.reduce(middleware, service, (next, apply) => apply(next))
 
-/** What the options say of tries and time, checked. */
+/** Checks the options and builds the middlewares for retries and time limits from them. */
 const policiesOf = (options: Omit<Options, "model">) => {
   const { contextWindow = 1, embeddingConcurrency = 4 } = options
-  Checks.valid("LLM", ({ number }) => {
+  OptionChecks.valid("LLM", ({ number }) => {
     number("contextWindow", contextWindow, contextWindow > 0, "a positive number")
     number(
       "embeddingConcurrency",
       embeddingConcurrency,
-      Checks.isWhole(embeddingConcurrency, 1),
+      OptionChecks.isWhole(embeddingConcurrency, 1),
       "a whole number of at least 1"
     )
   })
-  const { total, ...each }: Timeouts.Options =
+  const { total, ...perAttempt }: Timeouts.Options =
     options.timeouts === false ? {} : { ...Timeouts.defaults, ...options.timeouts }
   return {
-    tries: [Timeouts.make(each), ...(options.retry === false ? [] : [Retry.make(options.retry)])],
+    attempts: [Timeouts.make(perAttempt), ...(options.retry === false ? [] : [Retry.make(options.retry)])],
     embeddingConcurrency,
     call: total === undefined ? [] : [Timeouts.underDeadline(total)]
   }
 }
 
 /**
- * An `LLM` over the client, pool and limiter in context.
+ * Makes an `LLM` over the client, key pool and limiter in context.
  *
- * From the inside out: rotation over the keys, the limits of each try (`response`, `firstEvent`, `idle`), retries, the
- * limit of the whole call (`total`), telemetry, the cost where there is a `price`.
+ * From the inside out: key failover, the time limits of each attempt (`response`, `firstEvent`, `idle`), retries, the
+ * limit of the whole call (`total`), telemetry, and the cost when there is a `price`.
  *
- * @throws TypeError where an option makes no sense, such as attempts or a time limit that are no number
+ * @throws TypeError when an option is invalid, such as `attempts` that is not a number
  * @since 0.1.0
  * @category constructors
  */
@@ -175,7 +177,7 @@ export const make = (options: Options): Effect.Effect<Service, never, ProviderCl
       countsTokens: countsTokens(yield* limiter.status),
       feedback: Feedback.make(limiter, pool),
       instruments: onUsage(
-        options.telemetry === false ? SilentInstruments.none : Telemetry.instruments(info, options.telemetry ?? {}),
+        options.telemetry === false ? Observer.none : Telemetry.instruments(info, options.telemetry ?? {}),
         info
       )
     }
@@ -192,19 +194,19 @@ export const make = (options: Options): Effect.Effect<Service, never, ProviderCl
     const { embeddings, listModels } = client
     const base: Service = {
       chat: (input) =>
-        Effect.flatMap(located(normalize(input, options.defaults), info), (request) =>
+        Effect.flatMap(withModelInfo(normalize(input, options.defaults), info), (request) =>
           Attempts.chat(deps, request, request.model ?? options.model)
         ),
       chatStream: (input) =>
         toStream(
-          Effect.flatMap(located(normalize(input, options.defaults), info), (request) =>
+          Effect.flatMap(withModelInfo(normalize(input, options.defaults), info), (request) =>
             Attempts.chatStream(deps, request, request.model ?? options.model)
           )
         ),
       embed: (input) =>
         embeddings === undefined
           ? unsupported("embeddings")
-          : Effect.flatMap(located(normalizeEmbedding(input), info), (request) =>
+          : Effect.flatMap(withModelInfo(normalizeEmbedding(input), info), (request) =>
               Attempts.embed(deps, embeddings, request, request.model ?? options.model)
             ),
       listModels: listModels === undefined ? unsupported("list of models") : Attempts.listModels(deps, listModels),
@@ -214,8 +216,8 @@ export const make = (options: Options): Effect.Effect<Service, never, ProviderCl
       pool
     }
     return yield* applyAll(base, [
-      ...policies.tries,
-      inBatches(client, policies.embeddingConcurrency),
+      ...policies.attempts,
+      withEmbeddingBatches(client, policies.embeddingConcurrency),
       ...policies.call,
       ...(options.telemetry === false ? [] : [Telemetry.make(options.telemetry)]),
       ...(options.price === undefined ? [] : [Pricing.make()])
@@ -224,6 +226,8 @@ export const make = (options: Options): Effect.Effect<Service, never, ProviderCl
 }
 
 /**
+ * The layer of {@link make}.
+ *
  * @since 0.1.0
  * @category layers
  */
@@ -235,21 +239,20 @@ export const layer = (options: Options): Layer.Layer<LLM, never, ProviderClient 
  * @category model
  */
 export interface ConfigOptions extends Omit<Options, "model"> {
-  /** Whose keys are read, by the name of its preset. @default "openai" */
+  /** The provider whose keys are read, by the name of its preset. @default "openai" */
   readonly provider?: string
-  /** Which protocol is spoken. @default the provider's own (Anthropic, Gemini, Ollama), else "chat-completions" */
+  /** The protocol. @default the provider's own (Anthropic, Gemini, Ollama), else "chat-completions" */
   readonly wire?: Protocol
-  /** Asked whatever the environment says. @default LLM_DEFAULT_MODEL, and with OpenAI "gpt-4o-mini" */
+  /** The model; overrides the environment. @default LLM_DEFAULT_MODEL, and with OpenAI "gpt-4o-mini" */
   readonly model?: string
 }
 
 /**
- * An `LLM` from the environment, read through Effect's `Config`: `OPENAI_API_KEY` (several with commas between them, or
+ * An `LLM` from the environment, read through Effect's `Config`: `OPENAI_API_KEY` (several separated by commas, or
  * `OPENAI_API_KEY_1`, `_2` …), `OPENAI_BASE_URL`, `LLM_DEFAULT_MODEL`, `LLM_DEFAULT_TEMPERATURE`, `LLM_MAX_TOKENS` and
- * `LLM_TIMEOUT` (in seconds); for another provider its own name instead of `OPENAI`, as in `DEEPSEEK_API_KEY`.
+ * `LLM_TIMEOUT` (in seconds); for another provider its name instead of `OPENAI`, as in `DEEPSEEK_API_KEY`.
  *
- * What the options say wins over the environment. Requests are not limited; put a `RateLimiter` of your own around another
- * `LLM.layer` where they should be.
+ * Options override the environment. Requests are not rate limited; use `LLM.layer` with a `RateLimiter` to limit them.
  *
  * @since 0.1.0
  * @category layers
@@ -263,7 +266,7 @@ export const layerConfig = (
     Effect.gen(function* () {
       const { model, provider = "openai", wire, ...rest } = options
       const environment = yield* Environment.defaults
-      const asked =
+      const modelName =
         model ??
         Option.getOrUndefined(environment.model) ??
         (provider === "openai"
@@ -276,7 +279,7 @@ export const layerConfig = (
         ...(wire === undefined ? {} : { wire }),
         ...(baseUrl === undefined ? {} : { baseUrl })
       })
-      const spoken: Defaults = {
+      const requestDefaults: Defaults = {
         ...(Option.isSome(environment.temperature) ? { temperature: environment.temperature.value } : {}),
         ...(Option.isSome(environment.maxTokens) ? { maxTokens: environment.maxTokens.value } : {}),
         ...options.defaults
@@ -284,8 +287,8 @@ export const layerConfig = (
       const total = Option.isSome(environment.timeout) ? { total: environment.timeout.value } : {}
       return yield* make({
         ...rest,
-        model: asked,
-        defaults: spoken,
+        model: modelName,
+        defaults: requestDefaults,
         timeouts: options.timeouts === false ? false : { ...total, ...options.timeouts }
       }).pipe(
         Effect.provideService(ProviderClient, client),
@@ -297,8 +300,8 @@ export const layerConfig = (
 }
 
 /**
- * Puts a middleware around the `LLM` of a layer. The last one applied is the outermost. What a middleware keeps in a scope lives
- * as long as the layer.
+ * Puts a middleware around the `LLM` of a layer. The last one applied is the outermost. Resources of a middleware live as long
+ * as the layer.
  *
  * @since 0.1.0
  * @category combinators
@@ -309,7 +312,7 @@ export const withMiddleware =
     Layer.flatMap(layer, (context) => Layer.scoped(LLM, middleware(Context.get(context, LLM))))
 
 /**
- * Asks the `LLM` in context.
+ * Sends a chat to the `LLM` in context and waits for the whole answer.
  *
  * @since 0.1.0
  * @category accessors
@@ -318,7 +321,7 @@ export const chat = (request: ChatRequest.Input): Effect.Effect<ChatResponse, LL
   Effect.flatMap(LLM, (llm) => llm.chat(request))
 
 /**
- * Streams an answer of the `LLM` in context.
+ * Streams the answer to a chat from the `LLM` in context.
  *
  * @since 0.1.0
  * @category accessors
@@ -336,7 +339,7 @@ export const embed = (request: EmbeddingRequest.Input): Effect.Effect<EmbeddingR
   Effect.flatMap(LLM, (llm) => llm.embed(request))
 
 /**
- * The models that the provider of the `LLM` in context offers.
+ * Lists the models that the provider of the `LLM` in context offers.
  *
  * @since 0.1.0
  * @category accessors
@@ -347,7 +350,7 @@ export const listModels: Effect.Effect<ReadonlyArray<ListedModel>, LLMError, LLM
 )
 
 /**
- * The plain text of a stream, for those who want no more: thoughts, tool calls and counts are dropped.
+ * The text of a stream, without reasoning, tool calls and usage.
  *
  * @since 0.1.0
  * @category combinators
@@ -356,12 +359,11 @@ export const text = <E, R>(stream: Stream.Stream<ChatEvent, E, R>): Stream.Strea
   Stream.filterMap(stream, (event) => (event._tag === "TextDelta" ? Option.some(event.text) : Option.none()))
 
 /**
- * Asks the `LLM` in context, runs the tools that the model calls, and asks again with their results, until it answers without
- * a call.
+ * Sends a request to the `LLM` in context, runs the tools that the model calls, and sends their results, until it answers
+ * without a call.
  *
- * Fails with what the handlers fail with, and with `Tool.InvalidResultError` where one gives what its schema refuses (unless
- * `onFailure` is `"report"`); and with `RoundsExceededError` where the model does not come to an end in `maxRounds`. See
- * `ToolLoop` for the rest.
+ * Fails with the errors of the handlers, and with `Tool.InvalidResultError` when a result does not fit its schema, unless
+ * `onFailure` is `"report"`; and with `RoundsExceededError` when the model still calls tools after `maxRounds`. See `ToolLoop`.
  *
  * @since 0.1.0
  * @category tools
@@ -376,10 +378,10 @@ export const runTools = <const Tools extends ReadonlyArray<Tool.Any>, Failing ex
 > => Effect.flatMap(LLM, (llm) => ToolLoop.run(llm, request, options))
 
 /**
- * The same as `runTools`, told as it happens: the events of every answer as they arrive, every tool as it starts and ends,
- * every round. The last event is `Finish`, with the result that `runTools` gives.
+ * Streams the events of `runTools` as they happen: the events of every answer, the start and end of every tool call, the end of
+ * every round. The last event is `Finish`, with the result of `runTools`.
  *
- * Handlers run in the background of the stream and are interrupted when it is given up.
+ * Handlers run in the background of the stream and are interrupted when its consumer stops.
  *
  * @since 0.1.0
  * @category tools
@@ -399,9 +401,9 @@ export const runToolsStream = <
 /**
  * Asks the `LLM` in context for a value that fits a schema.
  *
- * An answer that does not decode is shown to the model with its faults, once; then it is a `MalformedResponseError`, whose
- * `path` names the first of them. A model that declines to answer is a `ContentFilterError`. See `StructuredOutput` for the
- * rest.
+ * An answer that does not decode is sent back to the model with its faults, once. A second one fails with a
+ * `MalformedResponseError`, whose `path` names the first fault. A model that declines to answer fails with a
+ * `ContentFilterError`. See `StructuredOutput`.
  *
  * @since 0.1.0
  * @category structured output

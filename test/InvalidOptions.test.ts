@@ -19,7 +19,7 @@ import * as ToolLoop from "../src/programs/ToolLoop.js"
 import * as UsageLedger from "../src/accounting/UsageLedger.js"
 import { scripted } from "./support/scripted.js"
 
-/** What is no length of time, though Effect reads most of these as none at all. */
+/** Invalid durations, most of which Effect reads as zero. */
 const noLengths: ReadonlyArray<Duration.DurationInput> = [
   Number.NaN,
   -1,
@@ -31,7 +31,7 @@ const noLengths: ReadonlyArray<Duration.DurationInput> = [
 
 const noCounts: ReadonlyArray<number> = [Number.NaN, -1, 0.5, Number.NEGATIVE_INFINITY, JSON.parse('"3"')]
 
-/** Constructors that throw, by the place of the fault. */
+/** Constructors that throw, by the name of the invalid option. */
 const throwing: ReadonlyArray<
   readonly [place: string, values: ReadonlyArray<unknown>, make: (value: never) => unknown]
 > = [
@@ -82,11 +82,11 @@ const throwing: ReadonlyArray<
   ]
 ]
 
-describe("options that make no sense are refused at construction", () => {
-  it("by constructors without an error, which throw and name the place", () => {
+describe("invalid options", () => {
+  it("constructors throw a TypeError that names the invalid option", () => {
     for (const [place, values, make] of throwing) {
       for (const value of values) {
-        // Each row has values of what its constructor takes, or of what plain JavaScript might give it.
+        // Each row has values of its constructor's type, or of other types that plain JavaScript can pass.
         expect(() => Reflect.apply(make, undefined, [value]), `${place} ${String(value)}`).toThrow(
           new RegExp(`^The options of [A-Z][\\w.]+ are not valid\\. ${place}: must be `)
         )
@@ -94,7 +94,7 @@ describe("options that make no sense are refused at construction", () => {
     }
   })
 
-  it.effect("by a tool loop before the model is asked", () =>
+  it.effect("ToolLoop.run and stream throw on invalid options before the model is asked", () =>
     Effect.gen(function* () {
       const llm = yield* scripted("yes")
       for (const maxRounds of [...noCounts, 0]) {
@@ -106,13 +106,13 @@ describe("options that make no sense are refused at construction", () => {
     })
   )
 
-  it("with all faults at once", () => {
+  it("lists all invalid options in one error", () => {
     expect(() => Retry.make({ attempts: Number.NaN, base: -1, jitter: 7 })).toThrow(
       "The options of Retry are not valid. attempts: must be a whole number of at least 1; base: must be a possible duration; jitter: must be a number from 0 to 1"
     )
   })
 
-  it.effect("by limiters and budgets, which fail with their own errors", () =>
+  it.effect("RateLimiter.make and Budget.make fail with their own errors on invalid durations", () =>
     Effect.gen(function* () {
       for (const length of noLengths) {
         for (const options of [
@@ -133,7 +133,7 @@ describe("options that make no sense are refused at construction", () => {
     })
   )
 
-  it.effect("and those at the edges of what makes sense are taken", () =>
+  it.effect("accepts the lowest and highest valid values of options", () =>
     Effect.gen(function* () {
       const llm = yield* scripted("yes")
       for (const middleware of [

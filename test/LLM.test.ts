@@ -11,7 +11,7 @@ import * as RateLimiter from "../src/rateLimiter/RateLimiter.js"
 import { makeClock } from "./support/interleaving.js"
 import { answer, context } from "./support/scripted.js"
 
-/** A provider that answers by the key it is asked with. */
+/** A provider whose answer depends on the key. */
 const client = (
   respond: (key: ApiKey) => Effect.Effect<Chat.ChatResponse, LLMErrors.LLMError>,
   stream?: (key: ApiKey) => Stream.Stream<ChatEvent.ChatEvent, LLMErrors.LLMError>
@@ -51,16 +51,20 @@ const service = (
 const inFlight = (llm: LLM.Service) =>
   Effect.map(llm.status, ({ keys }) => keys.keys.reduce((sum, key) => sum + key.inFlight, keys.waiting))
 
-describe("a request that makes no sense", () => {
+describe("invalid requests", () => {
   for (const [what, field, request] of [
     ["without messages", "messages", { messages: [] }],
-    ["with a role nobody has", "messages[0].role", { messages: [{ role: "robot", content: "?" }] }],
-    ["with a tool result for no call", "messages[0].toolCallId", { messages: [{ role: "tool", content: "?" }] }],
-    ["with a temperature that is no number", "temperature", { messages: [Chat.user("?")], temperature: Number.NaN }],
-    ["with a field nobody knows", "temprature", { messages: [Chat.user("?")], temprature: 1 }],
-    ["with a tool choice that is no tool", "toolChoice.name", { messages: [Chat.user("?")], toolChoice: { name: "x" } }]
+    ["with an unknown role", "messages[0].role", { messages: [{ role: "robot", content: "?" }] }],
+    ["with a tool result without a call id", "messages[0].toolCallId", { messages: [{ role: "tool", content: "?" }] }],
+    ["with a temperature that is not a number", "temperature", { messages: [Chat.user("?")], temperature: Number.NaN }],
+    ["with an unknown field", "temprature", { messages: [Chat.user("?")], temprature: 1 }],
+    [
+      "with a tool choice without its tool",
+      "toolChoice.name",
+      { messages: [Chat.user("?")], toolChoice: { name: "x" } }
+    ]
   ] as const) {
-    it.effect(`${what} is refused by name, before any key is taken`, () =>
+    it.effect(`fails a request ${what} with an InvalidRequestError before a key is taken`, () =>
       Effect.gen(function* () {
         const llm = yield* service(client(() => Effect.dieMessage("asked")))
         const input: unknown = request
@@ -73,8 +77,8 @@ describe("a request that makes no sense", () => {
   }
 })
 
-describe("a failure that speaks of the key", () => {
-  it.effect("goes to another key at once, and the answer has the receipt", () =>
+describe("key failover", () => {
+  it.effect("tries the next key at once when a failure concerns the key, and the answer lists all attempts", () =>
     Effect.gen(function* () {
       const llm = yield* service(
         client((key) =>
@@ -96,7 +100,7 @@ describe("a failure that speaks of the key", () => {
     })
   )
 
-  it.effect("of all but one of many keys is survived without a single retry", () =>
+  it.effect("answers with the only good key of ten without a retry, and tries each refused key once", () =>
     Effect.gen(function* () {
       const ids = Array.from({ length: 10 }, (_, index) => `${index}`)
       const asked = yield* Ref.make(0)
@@ -111,12 +115,12 @@ describe("a failure that speaks of the key", () => {
         keys(...ids)
       )
       for (let call = 0; call < 20; call++) expect((yield* llm.chat("?")).text).toBe("ok")
-      // Nine calls are lost once, not for every request.
+      // Each of the nine refused keys costs one call in all, not one for each request.
       expect(yield* Ref.get(asked)).toBe(29)
     })
   )
 
-  it.effect("of every key tries each of them once, and says when the first comes back", () =>
+  it.effect("tries every key once and fails with the earliest retryAfter when all are rate limited", () =>
     Effect.gen(function* () {
       const llm = yield* service(client((key) => Effect.fail(limited(key.id === "two" ? "5 seconds" : "20 seconds"))))
       const error = yield* Effect.flip(llm.chat("?"))
@@ -125,14 +129,14 @@ describe("a failure that speaks of the key", () => {
     })
   )
 
-  it.effect("is told as what time will mend, where one of the keys is only limited", () =>
+  it.effect("fails with the RateLimitError when one key is rate limited and the others are refused", () =>
     Effect.gen(function* () {
       const llm = yield* service(client((key) => Effect.fail(key.id === "one" ? limited("5 seconds") : refused)))
       expect((yield* Effect.flip(llm.chat("?")))._tag).toBe("RateLimitError")
     })
   )
 
-  it.effect("is waited for by the retry, which then finds the key that is back", () =>
+  it.effect("a retry waits until the first rate-limited key is ready again", () =>
     Effect.gen(function* () {
       const llm = yield* service(
         client((key) =>
@@ -151,8 +155,8 @@ describe("a failure that speaks of the key", () => {
   )
 })
 
-describe("a failure that does not", () => {
-  it.effect("is not tried on another key", () =>
+describe("failures that do not concern the key", () => {
+  it.effect("does not try another key when the provider is unavailable", () =>
     Effect.gen(function* () {
       const asked = yield* Ref.make(0)
       const llm = yield* service(
@@ -172,8 +176,8 @@ describe("a failure that does not", () => {
   )
 })
 
-describe("what a call holds is given back", () => {
-  it.effect("when a stream has said its last word, before its consumer is done with it", () =>
+describe("release of keys and permits", () => {
+  it.effect("releases the key at the Finish event of a stream", () =>
     Effect.gen(function* () {
       const llm = yield* service(client(() => Effect.succeed(answer("Hello"))))
       yield* Stream.runForEach(llm.chatStream("?"), (event) =>
@@ -182,7 +186,7 @@ describe("what a call holds is given back", () => {
     })
   )
 
-  it.effect("when a stream is given up", () =>
+  it.effect("releases the key when the consumer stops a stream early", () =>
     Effect.gen(function* () {
       const events = ChatEvent.fromResponse(answer("Hello"))
       const endless = Stream.concat(Stream.rechunk(Stream.fromIterable(events.slice(0, 2)), 1), Stream.never)
@@ -205,7 +209,7 @@ describe("what a call holds is given back", () => {
   })
 
   it.effect.prop(
-    "whatever happens to however many calls",
+    "releases all keys, permits and tokens after any mix of failures, interruptions and stopped streams",
     { calls: FastCheck.array(steps, { minLength: 1, maxLength: 24 }) },
     ({ calls }) => {
       const { clock, pass } = makeClock()
@@ -276,7 +280,7 @@ describe("what a call holds is given back", () => {
         })
         yield* pass(120_000)
         yield* Fiber.joinAll(interrupters)
-        // Every call is over: none hangs.
+        // Every call has ended.
         for (const fiber of fibers) expect(Option.isSome(yield* Fiber.poll(fiber))).toBe(true)
         expect(yield* inFlight(llm)).toBe(0)
         yield* pass(120_000)
@@ -291,8 +295,8 @@ describe("what a call holds is given back", () => {
   )
 })
 
-describe("what a layer says", () => {
-  it.effect("for every request, unless the request says otherwise", () =>
+describe("defaults of a layer", () => {
+  it.effect("applies `defaults` to every request, and fields of the request override them", () =>
     Effect.gen(function* () {
       const seen = yield* Ref.make<ReadonlyArray<readonly [string, Chat.ChatRequest]>>([])
       const recording = Layer.succeed(ProviderClient.ProviderClient, {

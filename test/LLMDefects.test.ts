@@ -24,21 +24,21 @@ const make = (pool: Layer.Layer<KeyPool.KeyPool, KeyPool.InvalidPoolError>) =>
 
 const keys = KeyPool.layer({ providerId: "test", keys: ["one"] })
 
-const held = ({ status }: LLM.Service) =>
+const inUse = ({ status }: LLM.Service) =>
   Effect.map(status, ({ keys, limiter }) => ({
     keys: keys.keys.reduce((sum, { inFlight }) => sum + inFlight, 0),
-    places: limiter.concurrency?.inFlight,
+    permits: limiter.concurrency?.inFlight,
     tokens: limiter.tokens?.reserved
   }))
 
-const nothing = { keys: 0, places: 0, tokens: 0 }
+const nothing = { keys: 0, permits: 0, tokens: 0 }
 
-describe("nothing is kept", () => {
-  it.effect("by a call whose tracer dies", () =>
+describe("release after defects", () => {
+  it.effect("releases key, permit and tokens when the tracer throws", () =>
     Effect.gen(function* () {
       const llm = yield* make(keys)
       const native = yield* Effect.tracer
-      // The span of the call is made, that of its attempt is not.
+      // Creating the span of the call succeeds, that of its attempt throws.
       const dying = Tracer.make({
         context: native.context,
         span: (name, ...rest) => {
@@ -47,14 +47,14 @@ describe("nothing is kept", () => {
         }
       })
       expect(Exit.isFailure(yield* Effect.exit(Effect.withTracer(llm.chat("?"), dying)))).toBe(true)
-      expect(yield* held(llm)).toEqual(nothing)
+      expect(yield* inUse(llm)).toEqual(nothing)
       const streamed = Stream.runDrain(llm.chatStream("?"))
       expect(Exit.isFailure(yield* Effect.exit(Effect.withTracer(streamed, dying)))).toBe(true)
-      expect(yield* held(llm)).toEqual(nothing)
+      expect(yield* inUse(llm)).toEqual(nothing)
     })
   )
 
-  it.effect("of the limiter by a call whose pool dies of taking its key back", () =>
+  it.effect("releases permit and tokens of the limiter when the key pool dies in `settle`", () =>
     Effect.gen(function* () {
       const broken = Layer.effect(
         KeyPool.KeyPool,
@@ -70,9 +70,9 @@ describe("nothing is kept", () => {
       )
       const llm = yield* make(broken)
       yield* Effect.exit(llm.chat("?"))
-      expect(yield* held(llm)).toEqual(nothing)
+      expect(yield* inUse(llm)).toEqual(nothing)
       yield* Effect.exit(Stream.runDrain(llm.chatStream("?")))
-      expect(yield* held(llm)).toEqual(nothing)
+      expect(yield* inUse(llm)).toEqual(nothing)
     })
   )
 })

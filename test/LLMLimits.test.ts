@@ -11,7 +11,7 @@ import * as RateLimiter from "../src/rateLimiter/RateLimiter.js"
 import type { RateLimits } from "../src/wire/headers/RateLimitHeaders.js"
 import { answer, context, scripted } from "./support/scripted.js"
 
-/** An `LLM` whose provider answers after a second what `respond` says of the model, with these headers. */
+/** An `LLM` whose provider answers after one second with the headers or the refusal that `respond` returns for the model. */
 const serving = (
   options: RateLimiter.Options | RateLimiter.PerModelOptions,
   respond: (model: string) => { readonly headers?: RateLimits; readonly refuses?: boolean },
@@ -46,12 +46,12 @@ const serving = (
   )
 }
 
-/** Runs an effect while time goes on. */
+/** Runs an effect and advances the test clock by `time`. */
 const passing = <A, E, R>(effect: Effect.Effect<A, E, R>, time: Duration.DurationInput = "1 second") =>
   Effect.flatMap(Effect.fork(effect), (fiber) => Effect.zipRight(TestClock.adjust(time), Fiber.join(fiber)))
 
-describe("an LLM over a limiter that adapts", () => {
-  it.effect("slows down when the provider refuses, and recovers while it serves", () =>
+describe("LLM with an adaptive limiter", () => {
+  it.effect("slows the limiter down on a 429, and speeds it up again after successful calls", () =>
     Effect.gen(function* () {
       let refusing = true
       const llm = yield* serving({ capacity: 10, refillRate: 2, adaptive: true }, () => ({ refuses: refusing }))
@@ -65,7 +65,7 @@ describe("an LLM over a limiter that adapts", () => {
     })
   )
 
-  it.effect("heeds the headers of its only account, and leaves those of one of several to the pool", () =>
+  it.effect("applies rate limit headers to the limiter when there is one key, and not when there are several", () =>
     Effect.gen(function* () {
       const headers = { remainingRequests: 3, resetRequests: Duration.seconds(30) }
       const alone = yield* serving({ capacity: 10, refillRate: 2, adaptive: true }, () => ({ headers }))
@@ -78,8 +78,8 @@ describe("an LLM over a limiter that adapts", () => {
   )
 })
 
-describe("an LLM over a limiter", () => {
-  it.effect("has no more calls in flight than allowed, streams until their end", () =>
+describe("LLM with a limiter", () => {
+  it.effect("keeps at most maxConcurrent calls in flight, and counts a stream until it ends", () =>
     Effect.gen(function* () {
       const llm = yield* serving({ maxConcurrent: 2 }, () => ({}))
       const calls = yield* Effect.forEach([1, 2, 3], () => Effect.fork(Stream.runDrain(llm.chatStream("?"))))
@@ -92,7 +92,7 @@ describe("an LLM over a limiter", () => {
     })
   )
 
-  it.effect("lets calls pass those of a batch, whole and streamed", () =>
+  it.effect("serves calls with normal priority before waiting batch calls and batch streams", () =>
     Effect.gen(function* () {
       const llm = yield* serving({ capacity: 1, refillRate: 1 }, () => ({}))
       const order = yield* Ref.make<ReadonlyArray<string>>([])
@@ -116,7 +116,7 @@ describe("an LLM over a limiter", () => {
     })
   )
 
-  it.effect("limits each model that is asked for by itself", () =>
+  it.effect("limits each requested model by itself with RateLimiter.perModel", () =>
     Effect.gen(function* () {
       const llm = yield* serving(
         { models: { large: { capacity: 1, refillRate: 0.01, tokensPerMinute: 1000, adaptive: true } } },
@@ -125,7 +125,7 @@ describe("an LLM over a limiter", () => {
       const asking = (model: string) => llm.chat({ messages: [{ role: "user", content: "?" }], model })
       expect((yield* Effect.flip(passing(asking("large")))).message).toBe("slow down")
       expect(yield* Effect.flip(asking("large"))).toMatchObject({ source: "limiter", model: "large" })
-      // The key rests for a second.
+      // The key has a cooldown of one second.
       yield* passing(asking("small"), "2 seconds")
       const { available, models } = (yield* llm.status).limiter
       expect(available).toBe(Infinity)
@@ -134,7 +134,7 @@ describe("an LLM over a limiter", () => {
   )
 })
 
-describe("a call that the provider refuses without doing any work", () => {
+describe("tokens of a failed call", () => {
   const failures = {
     ModelNotFoundError: new LLMErrors.ModelNotFoundError({ ...context, status: 404, message: "no such model" }),
     InvalidRequestError: new LLMErrors.InvalidRequestError({ ...context, status: 400, message: "bad" }),
@@ -142,7 +142,7 @@ describe("a call that the provider refuses without doing any work", () => {
     AuthenticationError: new LLMErrors.AuthenticationError({ ...context, status: 401, message: "wrong key" })
   }
 
-  /** The tokens that are left after a call that fails like that. */
+  /** The tokens that are left after a call that fails with `failure`. */
   const left = (failure: LLMErrors.LLMError, ask: (llm: LLM.Service) => Effect.Effect<unknown, LLMErrors.LLMError>) =>
     Effect.gen(function* () {
       const limiter = yield* RateLimiter.make({ tokensPerMinute: 6000 })
@@ -160,14 +160,16 @@ describe("a call that the provider refuses without doing any work", () => {
       return (yield* limiter.status).tokens?.available
     })
 
-  it.effect.each(Object.values(failures))("spends no tokens: $_tag", (failure) =>
-    Effect.gen(function* () {
-      expect(yield* left(failure, (llm) => llm.chat("?"))).toBe(6000)
-      expect(yield* left(failure, (llm) => Stream.runDrain(llm.chatStream("?")))).toBe(6000)
-    })
+  it.effect.each(Object.values(failures))(
+    "spends no limiter tokens on a request that the provider rejects: $_tag",
+    (failure) =>
+      Effect.gen(function* () {
+        expect(yield* left(failure, (llm) => llm.chat("?"))).toBe(6000)
+        expect(yield* left(failure, (llm) => Stream.runDrain(llm.chatStream("?")))).toBe(6000)
+      })
   )
 
-  it.effect("spends its estimate where the provider may have worked: ProviderUnavailableError", () =>
+  it.effect("counts the estimated tokens as spent after a ProviderUnavailableError", () =>
     Effect.gen(function* () {
       const failure = new LLMErrors.ProviderUnavailableError({ ...context, status: 500, message: "down" })
       expect(yield* left(failure, (llm) => llm.chat("?"))).toBeLessThan(6000)
@@ -175,8 +177,8 @@ describe("a call that the provider refuses without doing any work", () => {
   )
 })
 
-describe("key failover", () => {
-  it.effect("takes another ready key at once, and does not wait for one that cools", () =>
+describe("key failover with cooldowns", () => {
+  it.effect("fails over to a ready key at once, and does not wait for a key in cooldown", () =>
     Effect.gen(function* () {
       const asked: Array<string> = []
       const slowDown = (retryAfter: Duration.DurationInput) =>
@@ -213,7 +215,7 @@ describe("key failover", () => {
           )
         )
       )
-      // The clock stands still: nothing can wait.
+      // The test clock does not advance: a wait would never end.
       const error = yield* Effect.flip(llm.chat("?"))
       expect(asked).toEqual(["one", "two"])
       expect(error).toMatchObject({ _tag: "RateLimitError", retryAfter: Duration.seconds(5) })
@@ -228,7 +230,7 @@ describe("key failover", () => {
   )
 })
 
-describe("a request that needs more tokens than its limiter ever has at once", () => {
+describe("request over the capacity of the limiter", () => {
   const large = "word ".repeat(2000)
 
   const limited = (retry: LLM.Options["retry"] = {}) =>
@@ -255,7 +257,7 @@ describe("a request that needs more tokens than its limiter ever has at once", (
       return { llm, asked }
     })
 
-  it.effect("fails at once with an InvalidRequestError, without a wait or a retry", () =>
+  it.effect("fails at once with an InvalidRequestError when a request needs more tokens than the limiter holds", () =>
     Effect.gen(function* () {
       let failures = 0
       const { asked, llm } = yield* limited({
@@ -264,7 +266,7 @@ describe("a request that needs more tokens than its limiter ever has at once", (
           return LLMErrors.isRetryable(error)
         }
       })
-      // Under a clock that stands still, a wait would never end.
+      // The test clock does not advance: a wait would never end.
       for (const call of [Effect.asVoid(llm.chat(large)), Stream.runDrain(llm.chatStream(large))]) {
         const error = yield* Effect.flip(call)
         expect(error).toMatchObject({
@@ -281,15 +283,15 @@ describe("a request that needs more tokens than its limiter ever has at once", (
     })
   )
 
-  it.effect("is handed on by a fallback whose members take rate limits, and by a balance", () =>
+  it.effect("Fallback and Balance send a request that is too large for one limiter to another member", () =>
     Effect.gen(function* () {
       const { llm } = yield* limited()
       const wide = yield* scripted("other")
       const other = { ...wide, info: { ...wide.info, contextWindow: 200_000 } }
-      const handed = yield* Fallback.make([other])(llm)
-      expect((yield* handed.chat(large)).text).toBe("other")
-      const reluctant = yield* Fallback.make([other], { on: ["NetworkError"] })(llm)
-      expect((yield* Effect.flip(reluctant.chat(large)))._tag).toBe("InvalidRequestError")
+      const fallback = yield* Fallback.make([other])(llm)
+      expect((yield* fallback.chat(large)).text).toBe("other")
+      const networkOnly = yield* Fallback.make([other], { on: ["NetworkError"] })(llm)
+      expect((yield* Effect.flip(networkOnly.chat(large)))._tag).toBe("InvalidRequestError")
       const balanced = yield* Balance.make([
         { id: "small", llm, order: 0 },
         { id: "large", llm: other, order: 1 }

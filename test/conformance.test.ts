@@ -1,6 +1,5 @@
 /**
- * Recorded provider traffic, replayed. `LLM_FIXTURES` names the folder; without it there is nothing to replay, and the
- * suite is reported as not run.
+ * Replays recorded provider traffic from the folder `LLM_FIXTURES`. Without the variable, the suite is skipped.
  */
 import { HttpClient, HttpClientResponse } from "@effect/platform"
 import { NodeHttpClient } from "@effect/platform-node"
@@ -25,11 +24,11 @@ import { embedders, protocols } from "./conformance/protocols.js"
 const folder = process.env["LLM_FIXTURES"]
 
 interface Replay extends Exchange {
-  readonly spoken: Protocol
+  readonly wireProtocol: Protocol
   readonly question: Chat.ChatRequest
 }
 
-/** The question that was recorded, as far as our vocabulary can say it; else any question, since the answer is recorded. */
+/** The recorded request if the vocabulary can express it, else any question, since the answer does not depend on it. */
 const questionOf = ({ path, requestBody }: Exchange, { wire }: Protocol): Chat.ChatRequest =>
   Either.getOrElse(
     Either.map(wire.decodeRequest(requestBody, { path, headers: {} }), ({ request }) => request),
@@ -39,8 +38,12 @@ const questionOf = ({ path, requestBody }: Exchange, { wire }: Protocol): Chat.C
 const replays: ReadonlyArray<Replay> =
   folder === undefined
     ? []
-    : Object.entries(protocols).flatMap(([name, spoken]) =>
-        load(folder, name).map((exchange) => ({ ...exchange, spoken, question: questionOf(exchange, spoken) }))
+    : Object.entries(protocols).flatMap(([name, wireProtocol]) =>
+        load(folder, name).map((exchange) => ({
+          ...exchange,
+          wireProtocol,
+          question: questionOf(exchange, wireProtocol)
+        }))
       )
 
 const modelOf = ({ question, requestBody }: Replay): string =>
@@ -52,9 +55,9 @@ const modelOf = ({ question, requestBody }: Replay): string =>
     ? requestBody.model
     : "asked")
 
-const clientLayer = ({ provider, spoken }: Replay, baseUrl: string) => spoken.client({ provider, baseUrl })
+const clientLayer = ({ provider, wireProtocol }: Replay, baseUrl: string) => wireProtocol.client({ provider, baseUrl })
 
-/** Asks through the whole of it: pool, limiter and client. */
+/** Calls through an `LLM` with key pool, limiter and client. */
 const askLLM = (exchange: Replay, baseUrl: string) =>
   LLM.make({ model: modelOf(exchange), retry: false, telemetry: false, timeouts: false }).pipe(
     Effect.flatMap((llm) =>
@@ -66,14 +69,14 @@ const askLLM = (exchange: Replay, baseUrl: string) =>
     Effect.catchTag("InvalidPoolError", Effect.die)
   )
 
-/** Asks through the client alone, for when there is much to ask. */
+/** Calls through the client alone, which is faster for many calls. */
 const askClient = (exchange: Replay, client: ProviderClient.Service) => {
   const { question } = exchange
   const call = { model: modelOf(exchange), key: ApiKey.make("a-key-for-the-loopback") }
   return exchange.streaming ? ChatEvent.collect(client.chatStream(question, call)) : client.chat(question, call)
 }
 
-/** What is wrong with how an exchange is read: nothing, where all is well. */
+/** The differences between an answer and its expectation. */
 const faults = <R>(exchange: Replay, answer: Effect.Effect<Chat.ChatResponse, LLMError, R>) =>
   Effect.gen(function* () {
     const result = yield* Effect.either(answer)
@@ -89,10 +92,10 @@ const faults = <R>(exchange: Replay, answer: Effect.Effect<Chat.ChatResponse, LL
         : [`an error instead of an answer: ${result.left._tag}: ${result.left.message}`]
   })
 
-/** Where no server is needed, since no request gets there. */
+/** A base URL for clients that need no server. */
 const nowhere = "http://loopback.invalid/v1"
 
-/** A loopback server that answers every request as the provider did. */
+/** A loopback server that answers every request with the recorded response. */
 const replaying = (exchange: Exchange) =>
   Effect.map(
     Effect.acquireRelease(
@@ -126,7 +129,7 @@ const dribbled = (body: Uint8Array): ReadonlyArray<Uint8Array> => {
   )
 }
 
-/** The same answer without a network, in as many chunks as there are pieces at the time of the request. */
+/** An HTTP client that answers with the recorded response, in the chunks that `pieces` returns at the time of the request. */
 const inMemory = (exchange: Exchange, pieces: () => ReadonlyArray<Uint8Array>): Layer.Layer<HttpClient.HttpClient> =>
   Layer.succeed(
     HttpClient.HttpClient,
@@ -148,7 +151,7 @@ const inMemory = (exchange: Exchange, pieces: () => ReadonlyArray<Uint8Array>): 
     )
   )
 
-/** Every position of a short stream, and four of everything else; beside these, one in the middle of a character. */
+/** Every position of a short stream, four positions of other bodies, and one in the middle of a character. */
 const cuts = ({ body, status, streaming }: Exchange): ReadonlyArray<number> => {
   const isStream = streaming && status < 400
   const step = isStream && body.length <= 256 ? 1 : Math.ceil(body.length / 4)
@@ -157,21 +160,21 @@ const cuts = ({ body, status, streaming }: Exchange): ReadonlyArray<number> => {
   return continuation < 0 ? even : [...even, continuation]
 }
 
-describe.runIf(folder !== undefined)("recorded traffic reads right", () => {
+describe.runIf(folder !== undefined)("recorded chat traffic", () => {
   for (const exchange of replays) {
     describe(exchange.name, () => {
-      it.scopedLive("as it was sent", () =>
+      it.scopedLive("is read as recorded when it is sent in one piece over a socket", () =>
         Effect.gen(function* () {
           const baseUrl = yield* replaying(exchange)
           expect(yield* faults(exchange, askLLM(exchange, baseUrl))).toEqual([])
         }).pipe(Effect.provide(NodeHttpClient.layerUndici))
       )
-      it.live("dribbled", () =>
+      it.live("is read as recorded when it arrives in 256 pieces", () =>
         Effect.gen(function* () {
           expect(yield* faults(exchange, askLLM(exchange, nowhere))).toEqual([])
         }).pipe(Effect.provide(inMemory(exchange, () => dribbled(exchange.body))))
       )
-      it.live("cut in two", () =>
+      it.live("is read as recorded when it arrives in two pieces", () =>
         Effect.gen(function* () {
           let cut = 0
           const pieces = () => [exchange.body.subarray(0, cut), exchange.body.subarray(cut)]
@@ -195,8 +198,8 @@ const embeddings =
         load(folder, name).map((exchange) => ({ exchange, wire: wireOf(exchange.provider) }))
       )
 
-describe.runIf(folder !== undefined)("recorded embeddings read right", () => {
-  it.each(embeddings)("$exchange.name", ({ exchange, wire }) =>
+describe.runIf(folder !== undefined)("recorded embedding traffic", () => {
+  it.each(embeddings)("reads $exchange.name as recorded", ({ exchange, wire }) =>
     Effect.gen(function* () {
       const baseUrl = yield* replaying(exchange)
       const client = yield* EmbeddingsClient.make({ provider: exchange.provider, baseUrl, embeddings: wire })

@@ -1,6 +1,6 @@
 /**
- * The same requests to every provider, over real sockets and reached by configuration alone: what is understood and what comes
- * back is the same. The tables of providers in the documents are what was found here; `UPDATE_MATRIX=1` writes them.
+ * The same requests to every provider, over real sockets and reached by configuration alone, must be decoded and answered alike.
+ * The tables of providers in the documents contain the results; `UPDATE_MATRIX=1` writes them.
  */
 import { FileSystem } from "@effect/platform"
 import { NodeFileSystem, NodeHttpClient } from "@effect/platform-node"
@@ -13,7 +13,7 @@ import { compare, withProvider } from "./matrix/exchange.js"
 import { bestWay, nameOf, providers } from "./matrix/providers.js"
 import { ada, scenarios } from "./matrix/scenarios.js"
 
-/** The exchanges with each provider, made once by the first test that needs them. A failure is of that provider alone. */
+/** The exchanges with each provider, made once by the first test that needs them. */
 const findings = providers.map((provider) => {
   const exchanges = withProvider(provider).pipe(Effect.scoped, Effect.provide(NodeHttpClient.layerUndici))
   return { provider, exchanges: Effect.runSync(Effect.cached(exchanges)) }
@@ -22,7 +22,7 @@ const findings = providers.map((provider) => {
 for (const { exchanges, provider } of findings) {
   describe(nameOf(provider), () => {
     for (const scenario of scenarios) {
-      it.live(scenario.name, () =>
+      it.live(`${scenario.name}: the server reads the request and the client the answer, whole and streamed`, () =>
         Effect.gen(function* () {
           const exchange = yield* Effect.fromNullable((yield* exchanges).ofScenario.get(scenario.name))
           const { found, wanted } = compare(provider, scenario, exchange)
@@ -31,7 +31,7 @@ for (const { exchanges, provider } of findings) {
       )
     }
 
-    it.live("gives a value, in the best way that it has", () =>
+    it.live("returns a structured value, with the best mode of the provider", () =>
       Effect.gen(function* () {
         const { value, way } = yield* exchanges
         expect(value).toEqual(Either.right(ada))
@@ -39,7 +39,7 @@ for (const { exchanges, provider } of findings) {
       })
     )
 
-    it.effect("is found by its name, with a key from the environment", () =>
+    it.effect("is found by its name with a key from the environment", () =>
       Effect.gen(function* () {
         const environment = new Map([[keyVariable(provider.provider), "secret"]])
         const { info } = yield* LLM.LLM.pipe(
@@ -55,11 +55,11 @@ for (const { exchanges, provider } of findings) {
   })
 }
 
-describe("documents", () => {
+describe("provider tables in the documents", () => {
   it.live.each([
     ["README.md", "matrix", matrix],
     ["docs/providers.md", "providers", listing]
-  ] as const)("%s says what was found", ([path, name, write]) =>
+  ] as const)("%s contains the table of tested providers", ([path, name, write]) =>
     Effect.gen(function* () {
       const files = yield* FileSystem.FileSystem
       const wanted = write(

@@ -1,9 +1,9 @@
 /**
- * Refuses a request that cannot fit into the model's context window, before anybody is asked: a `ContextLengthError` without
- * the wait, the price and the key.
+ * Rejects a request that cannot fit into the model's context window with a `ContextLengthError`, before it is sent and before a
+ * key is taken.
  *
- * The request is counted by the `TokenCounter` of the layer: the estimate, unless there is a tokenizer. It is refused only
- * where it surely cannot fit; what is uncertain is sent, and the provider decides. Put it inside of a `Fallback`, on each
+ * The `TokenCounter` of the layer counts the request: an estimate, unless there is a tokenizer. A request is rejected only
+ * when it is certain not to fit; otherwise it is sent and the provider decides. Put it inside a `Fallback`, on each
  * member, so that a request that is too long for one model goes to the next.
  *
  * @example
@@ -21,7 +21,7 @@
  * @since 0.1.0
  */
 import { Effect, Either, Option } from "effect"
-import * as Checks from "../internal/optionChecks.js"
+import * as OptionChecks from "../internal/optionChecks.js"
 import type { Count } from "../tokens/counter.js"
 import { TokenCounter } from "../tokens/counter.js"
 import type { ChatRequest } from "../vocabulary/Chat.js"
@@ -37,7 +37,11 @@ export type { Options } from "./contextFit.js"
 const approximately = ({ estimated, tokens }: Count): string =>
   `${estimated ? "about " : ""}${tokens.toLocaleString("en-US")} tokens`
 
-const refusal = (info: ModelInfo, { answer, counted }: ContextFit.Excess, window: number): ContextLengthError =>
+const contextLengthError = (
+  info: ModelInfo,
+  { answer, counted }: ContextFit.Excess,
+  window: number
+): ContextLengthError =>
   new ContextLengthError({
     provider: info.provider,
     model: info.model,
@@ -49,18 +53,18 @@ const refusal = (info: ModelInfo, { answer, counted }: ContextFit.Excess, window
   })
 
 /**
- * The middleware.
+ * Makes the middleware.
  *
- * It judges the texts of a request, those of its tools included, together with its `maxTokens` or the `reserve`. What only the
- * provider can count is left out: images, sounds, files, the thoughts of earlier turns and the marks around messages. A
- * request that names another model than the `LLM`'s own is passed on. It is judged as it comes to this layer: `defaults` of the
- * `LLM` are added further in.
+ * It counts the texts of a request, including those of its tools, and adds `maxTokens` or the `reserve`. It leaves out what only
+ * the provider can count: images, audio, files, the reasoning of earlier turns and the tokens around messages. A
+ * request for another model than the `LLM`'s own is not checked. The `defaults` of the `LLM` are not counted: they are added
+ * further in.
  *
  * @since 0.1.0
  * @category constructors
  */
 export const check = (options: Options = {}): Middleware => {
-  Checks.valid("ContextWindow", (checks) => {
+  OptionChecks.valid("ContextWindow", (checks) => {
     const { contextWindow = 1 } = options
     checks.number("contextWindow", contextWindow, contextWindow > 0, "a positive number")
     ContextFit.check(checks, options, "")
@@ -70,29 +74,29 @@ export const check = (options: Options = {}): Middleware => {
       const { info } = next
       const window = options.contextWindow ?? info.contextWindow
 
-      const judge = (request: ChatRequest): Effect.Effect<void, ContextLengthError> =>
+      const checkFit = (request: ChatRequest): Effect.Effect<void, ContextLengthError> =>
         Effect.flatMap(
           ContextFit.excess(counter, request, info.model, window, options),
           Option.match({
             onNone: () => Effect.void,
-            onSome: (excess) => Effect.fail(refusal(info, excess, window))
+            onSome: (excess) => Effect.fail(contextLengthError(info, excess, window))
           })
         )
 
-      const fits = (input: ChatRequest.Input): Effect.Effect<void, ContextLengthError> =>
+      const checkInput = (input: ChatRequest.Input): Effect.Effect<void, ContextLengthError> =>
         Effect.suspend(() =>
           Either.match(normalize(input), {
-            // Whoever sends it will say what is wrong with it.
+            // The LLM reports an invalid request.
             onLeft: () => Effect.void,
             onRight: (request) =>
-              request.model === undefined || request.model === info.model ? judge(request) : Effect.void
+              request.model === undefined || request.model === info.model ? checkFit(request) : Effect.void
           })
         )
 
       return {
         ...next,
-        chat: (request) => Effect.zipRight(fits(request), next.chat(request)),
-        chatStream: (request) => toStream(Effect.zipRight(fits(request), fromStream(next.chatStream(request))))
+        chat: (request) => Effect.zipRight(checkInput(request), next.chat(request)),
+        chatStream: (request) => toStream(Effect.zipRight(checkInput(request), fromStream(next.chatStream(request))))
       }
     })
 }

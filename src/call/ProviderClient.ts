@@ -1,6 +1,6 @@
 /**
- * One request to one provider with one key: no waiting, no retries, no choice of key. `make` joins a wire to an endpoint;
- * `ChatCompletionsClient` and `ResponsesClient` are the ones you usually want.
+ * Sends one request to one provider with one key, without rate limits, retries or key selection. `make` combines a wire protocol
+ * with an endpoint; most programs use a ready client such as `ChatCompletionsClient` or `ResponsesClient`.
  *
  * @since 0.1.0
  */
@@ -18,7 +18,7 @@ export type { Auth, Call, Embeddings, Endpoint, Service } from "../wire/provider
 export { ProviderClient } from "../wire/providerClient.js"
 
 /**
- * A client for a provider that speaks `wire` at `endpoint`.
+ * Makes a client for a provider with the protocol `wire` at `endpoint`.
  *
  * @since 0.1.0
  * @category constructors
@@ -35,7 +35,7 @@ export const make = (wire: ClientWire, endpoint: Endpoint): Effect.Effect<Servic
   }))
 
 /**
- * A client for a provider that only embeds. Its `chat` and `chatStream` fail with `UnsupportedError`.
+ * Makes a client for a provider that has only embeddings. Its `chat` and `chatStream` fail with `UnsupportedError`.
  *
  * @since 0.1.0
  * @category constructors
@@ -48,8 +48,8 @@ export const makeEmbeddings = (
     provider: endpoint.provider,
     wire: wire.name,
     baseUrl: shownUrl(endpoint.baseUrl),
-    chat: (_, call) => Effect.fail(Transport.unsupported(transport, call, "chat")),
-    chatStream: (_, call) => Stream.fail(Transport.unsupported(transport, call, "chat")),
+    chat: (_, call) => Effect.fail(Transport.unsupportedError(transport, call, "chat")),
+    chatStream: (_, call) => Stream.fail(Transport.unsupportedError(transport, call, "chat")),
     ...embedding(transport, wire.embeddings),
     ...listing(transport, wire.models)
   }))

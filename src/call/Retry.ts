@@ -1,8 +1,8 @@
 /**
- * Tries again what may succeed later: rate limits, providers that are down, connections that break, time limits.
+ * Retries failed calls with exponential backoff: rate limits, unavailable providers, broken connections, time limits.
  *
- * A key-scoped failure has already been tried on the other ready keys by the `LLM` itself; what reaches this layer needs
- * time, not another key. A stream is tried again only before its first event.
+ * The `LLM` itself has already tried the other ready keys after a failure that concerns the key; a failure that reaches this
+ * middleware needs time, not another key. A stream is retried only before its first event.
  *
  * @example
  * ```ts
@@ -21,7 +21,7 @@ import * as Attempt from "../vocabulary/Attempt.js"
 import type { ChatResponse } from "../vocabulary/Chat.js"
 import type { ChatEvent, Start } from "../vocabulary/ChatEvent.js"
 import { longestSleep } from "./limits.js"
-import * as Checks from "../internal/optionChecks.js"
+import * as OptionChecks from "../internal/optionChecks.js"
 import type { Open, OpenStream } from "./openStream.js"
 import { fromStream, isolated, toStream, withEarlierAttempts } from "./openStream.js"
 import type { Middleware } from "./model.js"
@@ -30,28 +30,28 @@ import * as Errors from "../vocabulary/LLMError.js"
 import { MalformedResponseError } from "../vocabulary/LLMError.js"
 
 /**
- * How often a call is tried, and how long is waited between.
+ * The number of attempts and the delays between them.
  *
  * @since 0.1.0
  * @category model
  */
 export interface Options {
-  /** How often a call is tried in all, the first time included. @default 5 */
+  /** The maximum number of attempts, including the first. @default 5 */
   readonly attempts?: number
-  /** The longest first delay. Each later one may be `factor` times as long. @default "1 second" */
+  /** The maximum first delay. Each later one can be `factor` times as long. @default "1 second" */
   readonly base?: Duration.DurationInput
-  /** @default 2 */
+  /** The growth of the delay after each failure. @default 2 */
   readonly factor?: number
   /**
-   * The longest delay that backing off reaches. A provider's Retry-After may be longer: it is waited for in full where the
-   * call's deadline allows it and no fallback stands behind, else the call fails at once. @default "60 seconds"
+   * The maximum delay of the backoff. A provider's Retry-After can be longer: the call waits for all of it when its deadline
+   * and the patience of a fallback allow it, and fails at once otherwise. @default "60 seconds"
    */
   readonly maxDelay?: Duration.DurationInput
-  /** The share of each delay that is drawn at random, from 0 (none) to 1 (full jitter). @default 1 */
+  /** The random share of each delay, from 0 (none) to 1 (full jitter). @default 1 */
   readonly jitter?: number
-  /** Which errors are worth another try. @default `LLMError.isRetryable` */
+  /** Whether an error is retried. @default `LLMError.isRetryable` */
   readonly when?: (error: LLMError) => boolean
-  /** Whether an answer without text, refusal or tool calls counts as a failure to be tried again. @default false */
+  /** Whether an answer without text, refusal or tool calls is a failure that is retried. @default false */
   readonly retryEmpty?: boolean
 }
 
@@ -65,23 +65,23 @@ interface Policy {
 }
 
 const policyOf = (options: Options): Policy =>
-  Checks.valid("Retry", ({ factor, millis, number }) => {
+  OptionChecks.valid("Retry", ({ factor, millis, number }) => {
     const { attempts = 5, jitter = 1 } = options
     return {
-      attempts: number("attempts", attempts, Checks.isWhole(attempts, 1), "a whole number of at least 1"),
-      base: millis("base", options.base ?? "1 second", Checks.anyLength),
+      attempts: number("attempts", attempts, OptionChecks.isWhole(attempts, 1), "a whole number of at least 1"),
+      base: millis("base", options.base ?? "1 second", OptionChecks.anyLength),
       factor: factor("factor", options.factor),
-      maxDelay: millis("maxDelay", options.maxDelay ?? "60 seconds", Checks.anyLength),
-      jitter: number("jitter", jitter, Checks.isShare(jitter), "a number from 0 to 1"),
+      maxDelay: millis("maxDelay", options.maxDelay ?? "60 seconds", OptionChecks.anyLength),
+      jitter: number("jitter", jitter, OptionChecks.isShare(jitter), "a number from 0 to 1"),
       when: options.when ?? Errors.isRetryable
     }
   })
 
 /**
- * How long to wait before the next try, in milliseconds: `retryAfter` where the error names one, else the backoff after
- * `failures` failures (1 for the first) with the given random draw from [0, 1).
+ * The delay before the next attempt, in milliseconds: the error's `retryAfter` if it has one, else the backoff after
+ * `failures` failures (1 for the first) with a random draw from [0, 1).
  *
- * @throws TypeError where an option makes no sense
+ * @throws TypeError when an option is invalid
  * @since 0.1.0
  * @category decisions
  */
@@ -93,7 +93,7 @@ const delayOf = (policy: Policy, error: LLMError, failures: number, draw: number
   const jittered = backoff * (1 - policy.jitter * draw)
   return Option.match(Errors.retryAfter(error), {
     onNone: () => jittered,
-    // All who were told the same instant would come back at once: a little of the jitter spreads them out behind it.
+    // Calls with the same Retry-After would all retry at once: a tenth of the jittered delay spreads them.
     onSome: (wait) => Duration.toMillis(wait) + Math.min(jittered, policy.base) * 0.1
   })
 }
@@ -102,11 +102,11 @@ const emptyAnswer = "empty-answer"
 
 const isMalformed = (error: LLMError): boolean => error._tag === "MalformedResponseError" && error.code !== emptyAnswer
 
-/** A malformed answer is tried again once; anything else as often as the policy says. */
+/** A malformed answer is retried once; other errors as often as the policy allows. */
 const exhausted = (policy: Policy, error: LLMError, failures: number, malformed: number): boolean =>
   failures >= policy.attempts || !policy.when(error) || (isMalformed(error) && malformed > 1)
 
-const retried = <A, R>(
+const retryCall = <A, R>(
   policy: Policy,
   call: Effect.Effect<A, LLMError, R>,
   withEarlier: (result: A, earlier: ReadonlyArray<Attempt.Attempt>) => A
@@ -149,19 +149,19 @@ const empty = (context: Pick<ChatResponse, "provider" | "model" | "keyId" | "att
     message: `${context.provider} answered with neither text nor tool calls.`
   })
 
-const refuseEmpty = (response: ChatResponse): Effect.Effect<ChatResponse, LLMError> =>
+const rejectEmpty = (response: ChatResponse): Effect.Effect<ChatResponse, LLMError> =>
   response.text === "" && response.refusal === "" && response.toolCalls.length === 0
     ? Effect.fail(empty(response))
     : Effect.succeed(response)
 
-const saysSomething = (event: ChatEvent): boolean =>
+const isContent = (event: ChatEvent): boolean =>
   event._tag === "TextDelta" || event._tag === "RefusalDelta" || event._tag === "ToolCallDelta"
 
-/** Holds a stream back until it says something, thoughts aside, so that one which never does can still be tried again. */
-const refuseEmptyStream = (opened: OpenStream): Effect.Effect<OpenStream, LLMError> => {
-  if (Chunk.some(opened.first, saysSomething)) return Effect.succeed(opened)
+/** Holds a stream back until its first content other than reasoning, so that an empty one can still be retried. */
+const rejectEmptyStream = (opened: OpenStream): Effect.Effect<OpenStream, LLMError> => {
+  if (Chunk.some(opened.first, isContent)) return Effect.succeed(opened)
   return Effect.matchEffect(opened.pull, {
-    onSuccess: (more) => refuseEmptyStream({ first: Chunk.appendAll(opened.first, more), pull: opened.pull }),
+    onSuccess: (more) => rejectEmptyStream({ first: Chunk.appendAll(opened.first, more), pull: opened.pull }),
     onFailure: Option.match({
       onSome: (error) => Effect.fail(error),
       onNone: () =>
@@ -177,23 +177,23 @@ const nowhere = { provider: "", model: "", keyId: "" }
 const isStart = (event: ChatEvent): event is Start => event._tag === "Start"
 
 /**
- * The middleware. Defaults: 5 attempts in all, 1 s base, factor 2, full jitter, 60 s cap; Retry-After wins.
+ * Makes the middleware. Defaults: 5 attempts, 1 s base, factor 2, full jitter, 60 s cap; Retry-After overrides the backoff.
  *
- * @throws TypeError where an option makes no sense, such as attempts that are no whole number of at least 1
+ * @throws TypeError when an option is invalid, such as `attempts` that is not a whole number of at least 1
  * @since 0.1.0
  * @category constructors
  */
 export const make = (options: Options = {}): Middleware => {
   const policy = policyOf(options)
-  const answered = (call: Effect.Effect<ChatResponse, LLMError>) =>
-    options.retryEmpty === true ? Effect.flatMap(call, refuseEmpty) : call
-  const opened = (open: Open) => (options.retryEmpty === true ? Effect.flatMap(open, refuseEmptyStream) : open)
+  const checkAnswer = (call: Effect.Effect<ChatResponse, LLMError>) =>
+    options.retryEmpty === true ? Effect.flatMap(call, rejectEmpty) : call
+  const checkStream = (open: Open) => (options.retryEmpty === true ? Effect.flatMap(open, rejectEmptyStream) : open)
   return (next) =>
     Effect.succeed({
       ...next,
-      chat: (request) => retried(policy, answered(next.chat(request)), Attempt.withEarlier),
-      embed: (request) => retried(policy, next.embed(request), Attempt.withEarlier),
+      chat: (request) => retryCall(policy, checkAnswer(next.chat(request)), Attempt.withEarlier),
+      embed: (request) => retryCall(policy, next.embed(request), Attempt.withEarlier),
       chatStream: (request) =>
-        toStream(retried(policy, isolated(opened(fromStream(next.chatStream(request)))), withEarlierAttempts))
+        toStream(retryCall(policy, isolated(checkStream(fromStream(next.chatStream(request)))), withEarlierAttempts))
     })
 }

@@ -1,8 +1,8 @@
 /**
- * Time limits: of the call as a whole, of a whole answer, to the first event of a stream, and between its events.
+ * Time limits: for the whole call, for a whole answer, to the first event of a stream, and between its events.
  *
- * Put `response`, `firstEvent` and `idle` inside a `Retry` to limit each try, and `total` outside of it to limit them all
- * together. A limit that runs out aborts the request and gives back its key before the call fails.
+ * Put `response`, `firstEvent` and `idle` inside a `Retry` to limit each attempt, and `total` outside of it to limit all
+ * together. When a limit expires, the request is aborted and its key released before the call fails.
  *
  * @example
  * ```ts
@@ -20,40 +20,40 @@ import type { ChatRequest } from "../vocabulary/Chat.js"
 import * as Events from "../vocabulary/ChatEvent.js"
 import type { AttemptWatch } from "./attemptWatch.js"
 import * as Watches from "./attemptWatch.js"
-import * as Checks from "../internal/optionChecks.js"
+import * as OptionChecks from "../internal/optionChecks.js"
 import { CallLimits, narrow } from "./limits.js"
 import type { Open } from "./openStream.js"
 import { fromStream, toStream } from "./openStream.js"
 import { within } from "./timeout.js"
-import { watched } from "./streamTimeout.js"
+import { withStreamLimits } from "./streamTimeout.js"
 import type { Middleware, Service } from "./model.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
 import { TimeoutError } from "../vocabulary/LLMError.js"
 import * as Usage from "../vocabulary/Usage.js"
 
 /**
- * Each limit is off where it is absent.
+ * The limits. An absent one is off.
  *
  * @since 0.1.0
  * @category model
  */
 export interface Options {
   /**
-   * The call from beginning to end, everything below this layer included. Nothing below sleeps past it: a call that would
-   * have to wait longer fails at once, with the error that it would have waited for.
+   * From the start of the call to its end, including everything below this middleware. Nothing below sleeps past it: a call that
+   * would have to wait longer fails at once, with the error that it would have waited for.
    */
   readonly total?: Duration.DurationInput
-  /** An answer that is not streamed, until it is complete. */
+  /** From the request to the complete answer, when it is not streamed. */
   readonly response?: Duration.DurationInput
-  /** A stream, until its first event. */
+  /** From the request to the first event of a stream. */
   readonly firstEvent?: Duration.DurationInput
-  /** A stream, from one event to the next. Keep-alive comments are not events. The consumer's own time does not count. */
+  /** Between two events of a stream. Keep-alive comments are not events. The time of the consumer does not count. */
   readonly idle?: Duration.DurationInput
 }
 
 /**
- * What an `LLM` layer uses unless told otherwise: wide enough for models that think long and say nothing meanwhile. Narrow
- * them for models that do not.
+ * The limits that an `LLM` layer uses by default: wide enough for models that reason for minutes without an event. Set shorter
+ * ones for other models.
  *
  * @since 0.1.0
  * @category model
@@ -67,18 +67,18 @@ export const defaults: Required<Options> = {
 
 const limits = ["total", "response", "firstEvent", "idle"] as const
 
-/** In milliseconds; infinite where there is no limit. */
+/** The limits in milliseconds; infinite when absent. */
 const millisOf = (options: Options): Readonly<Record<(typeof limits)[number], number>> =>
-  Checks.valid("Timeouts", ({ millis }) => {
-    const read = { total: Infinity, response: Infinity, firstEvent: Infinity, idle: Infinity }
+  OptionChecks.valid("Timeouts", ({ millis }) => {
+    const result = { total: Infinity, response: Infinity, firstEvent: Infinity, idle: Infinity }
     for (const limit of limits) {
-      const given = options[limit]
-      if (given !== undefined) read[limit] = millis(limit, given, Checks.positive)
+      const option = options[limit]
+      if (option !== undefined) result[limit] = millis(limit, option, OptionChecks.positive)
     }
-    return read
+    return result
   })
 
-const sentences: Record<TimeoutError["phase"], string> = {
+const phaseMessages: Record<TimeoutError["phase"], string> = {
   connect: "There was no connection",
   response: "The answer was not complete",
   "first-event": "The stream had not begun",
@@ -86,78 +86,77 @@ const sentences: Record<TimeoutError["phase"], string> = {
   total: "The call was not over"
 }
 
-/** What runs out first: the limit of this layer, or the deadline of the call. */
-interface Allowance<Phase> {
+/** The limit that expires first: that of this middleware, or the deadline of the call. */
+interface EffectiveLimit<Phase> {
   readonly phase: Phase | "total"
   readonly millis: number
 }
 
-const tighter = <const Phase>(phase: Phase, limit: number, left: number): Allowance<Phase> =>
+const shorterLimit = <const Phase>(phase: Phase, limit: number, left: number): EffectiveLimit<Phase> =>
   left <= limit ? { phase: "total", millis: left } : { phase, millis: limit }
 
 /**
- * The middleware. Without any limit it is the `LLM` itself, at no cost.
+ * Makes the middleware. Without any limit it returns the `LLM` itself.
  *
- * @throws TypeError where a limit is no positive length of time
+ * @throws TypeError when a limit is not a positive duration
  * @since 0.1.0
  * @category constructors
  */
 export const make = (options: Options): Middleware => {
   const { firstEvent, idle, response, total } = millisOf(options)
 
-  // Without a limit there is nothing to do, and nothing to pay for.
   if (Math.min(total, response, firstEvent, idle) === Infinity) return Effect.succeed
 
   return (next) => {
-    /** Called before what takes too long is interrupted. */
+    /** Makes the error. Called before the call is interrupted. */
     const expired = (
       phase: TimeoutError["phase"],
       limit: number,
       now: number,
       watch: AttemptWatch,
-      said?: Events.Collected
+      collected?: Events.Collected
     ): LLMError => {
       const { model, provider } = next.info
-      const { held } = watch
-      const attempts = Watches.cut(watch, now)
+      const { running } = watch
+      const attempts = Watches.expire(watch, now)
       return new TimeoutError({
-        provider: held?.provider ?? provider,
-        model: held?.model ?? model,
+        provider: running?.provider ?? provider,
+        model: running?.model ?? model,
         attempts,
         phase,
-        message: `${sentences[phase]} within ${Duration.format(Duration.millis(Math.ceil(limit)))}.`,
-        ...(held === undefined ? {} : { keyId: held.keyId }),
-        ...(said?.start === undefined
+        message: `${phaseMessages[phase]} within ${Duration.format(Duration.millis(Math.ceil(limit)))}.`,
+        ...(running === undefined ? {} : { keyId: running.keyId }),
+        ...(collected?.start === undefined
           ? {}
           : {
-              keyId: said.start.keyId,
+              keyId: collected.start.keyId,
               partial: Events.toPartial(
-                said,
-                Usage.make({ outputTokens: Usage.estimateTokens(said.text), estimated: true })
+                collected,
+                Usage.make({ outputTokens: Usage.estimateTokens(collected.text), estimated: true })
               )
             })
       })
     }
 
-    /** Runs an effect until the limit of this layer or the deadline of the call, with one timer for both. */
-    const whole = <A>(effect: Effect.Effect<A, LLMError>): Effect.Effect<A, LLMError> =>
-      Watches.watching((watch) =>
+    /** Runs an effect until the limit of this middleware or the deadline of the call, with one timer for both. */
+    const limitWhole = <A>(effect: Effect.Effect<A, LLMError>): Effect.Effect<A, LLMError> =>
+      Watches.withWatch((watch) =>
         Effect.flatMap(Effect.zip(CallLimits, Effect.clock), ([outer, clock]) => {
           const now = clock.unsafeCurrentTimeMillis()
-          const allowed = tighter("response", response, Math.min(outer.deadline - now, total))
-          if (allowed.millis === Infinity) return effect
-          return within(total === Infinity ? effect : narrow(effect, { deadline: now + total }), allowed.millis, () =>
-            expired(allowed.phase, allowed.millis, clock.unsafeCurrentTimeMillis(), watch)
+          const limit = shorterLimit("response", response, Math.min(outer.deadline - now, total))
+          if (limit.millis === Infinity) return effect
+          return within(total === Infinity ? effect : narrow(effect, { deadline: now + total }), limit.millis, () =>
+            expired(limit.phase, limit.millis, clock.unsafeCurrentTimeMillis(), watch)
           )
         })
       )
 
-    const watchedStream = (request: ChatRequest.Input): Open =>
-      Watches.watching((watch) =>
+    const limitStream = (request: ChatRequest.Input): Open =>
+      Watches.withWatch((watch) =>
         Effect.flatMap(Effect.zip(CallLimits, Effect.clock), ([outer, clock]) => {
           const now = clock.unsafeCurrentTimeMillis()
           const deadline = Math.min(outer.deadline, now + total)
-          const opening = tighter("first-event", firstEvent, deadline - now)
+          const opening = shorterLimit("first-event", firstEvent, deadline - now)
           const stream = fromStream(next.chatStream(request))
           const open =
             total === Infinity && idle === Infinity ? stream : narrow(stream, { deadline: now + total, idle })
@@ -168,37 +167,37 @@ export const make = (options: Options): Middleware => {
           } as const
           return opening.millis === Infinity && idle === Infinity
             ? open
-            : watched(open, {
+            : withStreamLimits(open, {
                 opening: opening.millis,
                 idle,
                 deadline,
-                expired: (limit, said) =>
-                  expired(limits[limit].phase, limits[limit].millis, clock.unsafeCurrentTimeMillis(), watch, said)
+                expired: (limit, collected) =>
+                  expired(limits[limit].phase, limits[limit].millis, clock.unsafeCurrentTimeMillis(), watch, collected)
               })
         })
       )
 
     return Effect.succeed<Service>({
       ...next,
-      chat: (request) => whole(next.chat(request)),
-      embed: (request) => whole(next.embed(request)),
-      listModels: whole(next.listModels),
-      chatStream: (request) => toStream(watchedStream(request))
+      chat: (request) => limitWhole(next.chat(request)),
+      embed: (request) => limitWhole(next.embed(request)),
+      listModels: limitWhole(next.listModels),
+      chatStream: (request) => toStream(limitStream(request))
     })
   }
 }
 
 /**
- * The limit of a whole call above layers that keep its deadline themselves, as every layer of {@link make} does. It costs no
- * timer of its own.
+ * Sets the deadline of a whole call for middlewares below that enforce it, as those of {@link make} do. It needs no own
+ * timer.
  *
  * @internal
  */
 export const underDeadline = (total: Duration.DurationInput): Middleware => {
-  const { total: allowed } = millisOf({ total })
+  const { total: millis } = millisOf({ total })
   return (next) => {
     const bounded = <A, R>(effect: Effect.Effect<A, LLMError, R>): Effect.Effect<A, LLMError, R> =>
-      Effect.clockWith((clock) => narrow(effect, { deadline: clock.unsafeCurrentTimeMillis() + allowed }))
+      Effect.clockWith((clock) => narrow(effect, { deadline: clock.unsafeCurrentTimeMillis() + millis }))
     return Effect.succeed<Service>({
       ...next,
       chat: (request) => bounded(next.chat(request)),

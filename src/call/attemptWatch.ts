@@ -1,59 +1,59 @@
 /**
- * What a time limit knows of the attempts below it: which were made, and which is under way. Whoever interrupts an attempt because
- * its time is up says so here first, so that it is written down as what it is and not as a caller who left.
+ * The attempts below a time limit: those that failed, and the one in flight. A limit that expires is marked here before the
+ * attempt is interrupted, so that the attempt is recorded as a timeout and not as an interruption by the caller.
  */
 import { Context, Effect } from "effect"
 import type { Attempt } from "../vocabulary/Attempt.js"
 import * as Attempts from "../vocabulary/Attempt.js"
 
-/** An attempt under way. */
-interface Held extends Omit<Attempt, "duration" | "error" | "status"> {
+/** An attempt in flight. */
+interface RunningAttempt extends Omit<Attempt, "duration" | "error" | "status"> {
   readonly startedAt: number
 }
 
 export interface AttemptWatch {
-  /** The watch of a limit further out. */
+  /** The watch of the next outer limit. */
   readonly outer: AttemptWatch | undefined
-  /** The limit has run out. */
-  isCut: boolean
-  /** The receipts of attempts that failed. */
+  /** Whether the limit has expired. */
+  isExpired: boolean
+  /** The attempts that failed. */
   failed: ReadonlyArray<Attempt>
-  held: Held | undefined
+  running: RunningAttempt | undefined
 }
 
 export class CurrentWatch extends Context.Reference<CurrentWatch>()("effect-llm/AttemptWatch", {
   defaultValue: (): AttemptWatch | undefined => undefined
 }) {}
 
-/** Runs an effect whose attempts are watched. */
-export const watching = <A, E, R>(use: (watch: AttemptWatch) => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+/** Runs an effect with a watch of its attempts. */
+export const withWatch = <A, E, R>(use: (watch: AttemptWatch) => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.flatMap(CurrentWatch, (outer) => {
-    const watch: AttemptWatch = { outer, isCut: false, failed: [], held: undefined }
+    const watch: AttemptWatch = { outer, isExpired: false, failed: [], running: undefined }
     return Effect.provideService(use(watch), CurrentWatch, watch)
   })
 
-/** Whether it was a time limit that interrupted what is below the watch. */
-export const isCut = (watch: AttemptWatch | undefined): boolean =>
-  watch !== undefined && (watch.isCut || isCut(watch.outer))
+/** Whether this or an outer time limit has expired. */
+export const isExpired = (watch: AttemptWatch | undefined): boolean =>
+  watch !== undefined && (watch.isExpired || isExpired(watch.outer))
 
-export const began = (watch: AttemptWatch | undefined, held: Held): void => {
-  for (let each = watch; each !== undefined; each = each.outer) each.held = held
+export const recordStart = (watch: AttemptWatch | undefined, running: RunningAttempt): void => {
+  for (let each = watch; each !== undefined; each = each.outer) each.running = running
 }
 
-export const failed = (watch: AttemptWatch | undefined, receipt: Attempt): void => {
-  for (let each = watch; each !== undefined; each = each.outer) each.failed = Attempts.concat(each.failed, [receipt])
+export const recordFailure = (watch: AttemptWatch | undefined, attempt: Attempt): void => {
+  for (let each = watch; each !== undefined; each = each.outer) each.failed = Attempts.concat(each.failed, [attempt])
 }
 
-export const ended = (watch: AttemptWatch | undefined): void => {
-  for (let each = watch; each !== undefined; each = each.outer) each.held = undefined
+export const recordEnd = (watch: AttemptWatch | undefined): void => {
+  for (let each = watch; each !== undefined; each = each.outer) each.running = undefined
 }
 
-/** The limit runs out. Gives the receipts of everything that was done until now, with the attempt that is cut short. */
-export const cut = (watch: AttemptWatch, now: number): ReadonlyArray<Attempt> => {
-  watch.isCut = true
-  if (watch.held !== undefined) {
-    const { startedAt, ...attempt } = watch.held
-    failed(watch, { ...attempt, error: "TimeoutError", duration: now - startedAt })
+/** Marks the limit as expired. Returns all attempts so far, including the one in flight as a timeout. */
+export const expire = (watch: AttemptWatch, now: number): ReadonlyArray<Attempt> => {
+  watch.isExpired = true
+  if (watch.running !== undefined) {
+    const { startedAt, ...attempt } = watch.running
+    recordFailure(watch, { ...attempt, error: "TimeoutError", duration: now - startedAt })
   }
   return watch.failed
 }

@@ -1,6 +1,6 @@
 /**
- * The way of one call to an answer: permission from the limiter, a key from the pool, the request, and another key at once
- * where the provider refused this one. What was taken is given back exactly once, whatever happens.
+ * The attempts of one call: a permit from the limiter, a key from the pool, the request, and the next key at once when the
+ * failure concerns the key. Permit and key are settled exactly once, however the attempt ends.
  */
 import { Cause, Chunk, Duration, Effect, Either, Exit, Option, Scope } from "effect"
 import * as Attempt from "../vocabulary/Attempt.js"
@@ -29,23 +29,23 @@ export interface Dependencies {
   readonly client: Client
   readonly pool: KeyPool.Service
   readonly limiter: RateLimiter.Service
-  /** The most tokens that a request and its answer may have together, as far as that is known. */
+  /** The maximum tokens of a request and its answer together. */
   readonly contextWindow: number
   readonly instruments: Instruments
-  /** Whether the limiter counts tokens: only then are they estimated beforehand. */
+  /** Whether the limiter counts tokens. Only then does a call estimate them. */
   readonly countsTokens: boolean
-  /** Tells the limiter what the provider says; absent where it does not want to know. */
+  /** Passes rate limit headers and outcomes to the limiter; absent when the limiter does not observe them. */
   readonly feedback: Feedback | undefined
 }
 
-/** A request on its way: what for, to which model, and what it is taken to cost before that is known. */
-interface Errand extends Subject {
-  /** In tokens. Only asked for where tokens are limited. */
+/** The request that all attempts of a call send. */
+interface AttemptRequest extends Subject {
+  /** Estimates input and output tokens. Called only when tokens are limited. */
   readonly estimate: () => number
 }
 
-/** What an attempt holds while it speaks. `end` gives it back; only the first end counts. */
-interface Hold {
+/** An attempt in flight with its permit and key. `end` settles both; only its first call has an effect. */
+interface ActiveAttempt {
   readonly call: Call
   readonly probe: AttemptProbe
   readonly startedAt: number
@@ -58,18 +58,18 @@ interface Hold {
   ) => Effect.Effect<void>
 }
 
-/** What an answer is taken to cost before it is known, in tokens, where the request does not bound it lower. */
-const usualOutput = 500
+/** The estimated output tokens of an answer, unless the request's `maxTokens` is lower. */
+const defaultOutputEstimate = 500
 
-const chatting = (request: ChatRequest, model: string): Errand => ({
+const chatAttempt = (request: ChatRequest, model: string): AttemptRequest => ({
   operation: "chat",
   model,
   request,
   inputTokens: () => estimateInput(request),
-  estimate: () => estimateInput(request) + Math.min(request.maxTokens ?? usualOutput, usualOutput)
+  estimate: () => estimateInput(request) + Math.min(request.maxTokens ?? defaultOutputEstimate, defaultOutputEstimate)
 })
 
-const embedding = (request: EmbeddingRequest, model: string): Errand => {
+const embeddingAttempt = (request: EmbeddingRequest, model: string): AttemptRequest => {
   const inputTokens = () => Usage.estimateAll(request.input)
   return { operation: "embeddings", model, inputTokens, estimate: inputTokens }
 }
@@ -77,51 +77,55 @@ const embedding = (request: EmbeddingRequest, model: string): Errand => {
 type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 
 /**
- * Takes a permit, then a key: a key that waited for a permit would be idle meanwhile. It must not be interrupted, or what has
- * just been taken would be lost; limiter and pool let their waits, and nothing else, be interrupted even so.
+ * Takes a permit, then a key, so that no key is idle while the call waits for a permit. Must run uninterruptibly: an interruption
+ * in between would lose what was taken. The waits of limiter and pool remain interruptible.
  */
-const take = (deps: Dependencies, errand: Errand, tried: ReadonlySet<string>): Effect.Effect<Hold, LLMError> =>
+const acquire = (
+  deps: Dependencies,
+  request: AttemptRequest,
+  tried: ReadonlySet<string>
+): Effect.Effect<ActiveAttempt, LLMError> =>
   Effect.gen(function* () {
     const clock = yield* Effect.clock
-    const tokens = deps.countsTokens ? errand.estimate() : 0
+    const tokens = deps.countsTokens ? request.estimate() : 0
     const longest = yield* longestSleep
-    const askedAt = clock.unsafeCurrentTimeMillis()
-    const reservation = yield* deps.limiter.reserve(tokens, { model: errand.model, ...bounded(longest) })
+    const requestedAt = clock.unsafeCurrentTimeMillis()
+    const reservation = yield* deps.limiter.reserve(tokens, { model: request.model, ...maxWaitOf(longest) })
     const permittedAt = clock.unsafeCurrentTimeMillis()
     const lease = yield* Effect.onError(
       deps.pool.acquire({
         exclude: tried,
         cooling: tried.size === 0 ? "wait" : "fail",
-        ...bounded(longest - (permittedAt - askedAt))
+        ...maxWaitOf(longest - (permittedAt - requestedAt))
       }),
       () => reservation.settle(0)
     )
     const startedAt = clock.unsafeCurrentTimeMillis()
     const watch = yield* Watches.CurrentWatch
-    Watches.began(watch, { provider: deps.client.provider, model: errand.model, keyId: lease.key.id, startedAt })
+    Watches.recordStart(watch, { provider: deps.client.provider, model: request.model, keyId: lease.key.id, startedAt })
     const probe = yield* Effect.onError(
       Effect.zipRight(
-        told(deps, permittedAt - askedAt, startedAt - permittedAt),
-        deps.instruments.attempt(lease.key, errand)
+        recordWaits(deps, permittedAt - requestedAt, startedAt - permittedAt),
+        deps.instruments.attempt(lease.key, request)
       ),
-      // Who is told may be a tracer of the user's own, which may die: the call does, too, but keeps nothing.
+      // A tracer can die: then the call dies, too, but releases key and permit.
       () => {
-        Watches.ended(watch)
+        Watches.recordEnd(watch)
         return Effect.ensuring(lease.settle(KeyPool.Verdict.Neutral()), reservation.settle(0))
       }
     )
     const { feedback } = deps
-    let over = false
+    let isEnded = false
     return {
       call: {
-        model: errand.model,
+        model: request.model,
         key: lease.key,
         onRateLimits: (limits) => {
-          const resting =
+          const cooldown =
             limits.remainingRequests === 0 && limits.resetRequests !== undefined
               ? deps.pool.rest(lease.key.id, limits.resetRequests)
               : Effect.void
-          return feedback === undefined ? resting : Effect.zipRight(resting, feedback.headers(errand.model, limits))
+          return feedback === undefined ? cooldown : Effect.zipRight(cooldown, feedback.headers(request.model, limits))
         }
       },
       probe,
@@ -129,17 +133,17 @@ const take = (deps: Dependencies, errand: Errand, tried: ReadonlySet<string>): E
       watch,
       end: (verdict, outcome, usage, answeredBy) =>
         Effect.suspend(() => {
-          if (over) return Effect.void
-          over = true
-          Watches.ended(watch)
-          // Whatever one of them dies of, the next is done.
-          const settled = Effect.ensuring(lease.settle(verdict), reservation.settle(usage?.totalTokens ?? tokens))
+          if (isEnded) return Effect.void
+          isEnded = true
+          Watches.recordEnd(watch)
+          // When one of these effects dies, the others run all the same.
+          const settle = Effect.ensuring(lease.settle(verdict), reservation.settle(usage?.totalTokens ?? tokens))
           return Effect.ensuring(
             feedback === undefined
-              ? settled
+              ? settle
               : Effect.ensuring(
-                  feedback.ended(errand.model, verdict, clock.unsafeCurrentTimeMillis() - startedAt),
-                  settled
+                  feedback.ended(request.model, verdict, clock.unsafeCurrentTimeMillis() - startedAt),
+                  settle
                 ),
             probe.end(verdict, outcome, usage, answeredBy)
           )
@@ -147,17 +151,17 @@ const take = (deps: Dependencies, errand: Errand, tried: ReadonlySet<string>): E
     }
   })
 
-/** Tells how long the call waited, in milliseconds, for a permit and for a key. */
-const told = ({ instruments }: Dependencies, forPermit: number, forKey: number): Effect.Effect<void> =>
+/** Reports how long the call waited for a permit and for a key, in milliseconds. */
+const recordWaits = ({ instruments }: Dependencies, forPermit: number, forKey: number): Effect.Effect<void> =>
   Effect.zipRight(
     forPermit > 0 ? instruments.waited("limiter", forPermit) : Effect.void,
     forKey > 0 ? instruments.waited("pool", forKey) : Effect.void
   )
 
-const bounded = (longest: number): { readonly maxWait?: Duration.Duration } =>
+const maxWaitOf = (longest: number): { readonly maxWait?: Duration.Duration } =>
   Number.isFinite(longest) ? { maxWait: Duration.millis(Math.max(0, longest)) } : {}
 
-/** Of two reasons not to answer, the one that time will mend, and of two such the one that it will mend sooner. */
+/** Of two errors the one that a retry can resolve, with the shorter `retryAfter`. */
 const preferred = (first: LLMError, next: LLMError): LLMError => {
   if (first._tag === "RateLimitError" && next._tag === "RateLimitError") {
     return first.retryAfter !== undefined && next.retryAfter !== undefined
@@ -168,33 +172,33 @@ const preferred = (first: LLMError, next: LLMError): LLMError => {
   return first._tag === "RateLimitError" || next._tag === "KeyPoolExhaustedError" ? first : next
 }
 
-/** One attempt after the other, each with a key of its own, for as long as the failures speak of keys. */
-const rotate = <A, R>(
+/** Makes attempts, each with another key, until one succeeds or fails with an error that does not concern the key. */
+const withKeyFailover = <A, R>(
   deps: Dependencies,
-  errand: Errand,
-  use: (hold: Hold, restore: Restore) => Effect.Effect<A, LLMError, R>,
+  request: AttemptRequest,
+  use: (active: ActiveAttempt, restore: Restore) => Effect.Effect<A, LLMError, R>,
   withEarlier: (result: A, earlier: ReadonlyArray<Attempt.Attempt>) => A
 ): Effect.Effect<A, LLMError, R> => {
-  const located = (error: LLMError): LLMError =>
+  const withProviderAndModel = (error: LLMError): LLMError =>
     error.provider === "" || error.model === ""
-      ? Errors.amend(error, { provider: deps.client.provider, model: errand.model })
+      ? Errors.amend(error, { provider: deps.client.provider, model: request.model })
       : error
 
-  const from = (
+  const attemptAfter = (
     tried: ReadonlySet<string>,
     earlier: ReadonlyArray<Attempt.Attempt>,
     reason: LLMError | undefined
   ): Effect.Effect<A, LLMError, R> =>
     Effect.flatten(
       Effect.uninterruptibleMask((restore) =>
-        Effect.matchEffect(take(deps, errand, tried), {
+        Effect.matchEffect(acquire(deps, request, tried), {
           onFailure: (error) => {
-            const refused = located(error)
-            const failure = reason === undefined ? refused : preferred(reason, refused)
+            const located = withProviderAndModel(error)
+            const failure = reason === undefined ? located : preferred(reason, located)
             return Effect.fail(earlier.length === 0 ? failure : Errors.amend(failure, { attempts: earlier }))
           },
-          onSuccess: (hold) =>
-            Effect.map(Effect.either(use(hold, restore)), (result): Effect.Effect<A, LLMError, R> => {
+          onSuccess: (active) =>
+            Effect.map(Effect.either(use(active, restore)), (result): Effect.Effect<A, LLMError, R> => {
               if (result._tag === "Right") {
                 return Effect.succeed(earlier.length === 0 ? result.right : withEarlier(result.right, earlier))
               }
@@ -202,144 +206,156 @@ const rotate = <A, R>(
               const attempts = Attempt.concat(earlier, error.attempts)
               const failure = reason === undefined ? error : preferred(reason, error)
               return Errors.keyScoped(error)
-                ? from(new Set(tried).add(hold.call.key.id), attempts, failure)
+                ? attemptAfter(new Set(tried).add(active.call.key.id), attempts, failure)
                 : Effect.fail(earlier.length === 0 ? error : Errors.amend(error, { attempts }))
             })
         })
       )
     )
-  return from(new Set(), [], undefined)
+  return attemptAfter(new Set(), [], undefined)
 }
 
-/** The receipt of an attempt that failed stands on its error from here on. */
-const receipt = (deps: Dependencies, hold: Hold, now: number, error: LLMError): LLMError => {
+/** Records a failed attempt in the watch and in its error. */
+const withFailedAttempt = (deps: Dependencies, active: ActiveAttempt, now: number, error: LLMError): LLMError => {
   const attempt: Attempt.Attempt = {
     provider: deps.client.provider,
-    model: hold.call.model,
-    keyId: hold.call.key.id,
+    model: active.call.model,
+    keyId: active.call.key.id,
     error: error._tag,
     ...(error.status === undefined ? {} : { status: error.status }),
-    duration: now - hold.startedAt
+    duration: now - active.startedAt
   }
-  Watches.failed(hold.watch, attempt)
+  Watches.recordFailure(active.watch, attempt)
   return Errors.amend(error, { attempts: [attempt] })
 }
 
-/** How an attempt ended that nobody heard the end of: its time was up, or its caller left. */
-const cutOrLeft = (hold: Hold): Outcome => (Watches.isCut(hold.watch) ? "TimeoutError" : "interrupted")
+/** Settles an attempt that was interrupted, by an expired time limit or by the caller. */
+const endInterrupted = (active: ActiveAttempt, usage?: Usage.Usage, answeredBy?: string): Effect.Effect<void> =>
+  active.end(
+    KeyPool.Verdict.Neutral(),
+    Watches.isExpired(active.watch) ? "TimeoutError" : "interrupted",
+    usage,
+    answeredBy
+  )
 
-/** Whether nothing was sent, or the provider refused before it did any work. Otherwise the estimate stands. */
+/** Whether nothing was sent, or the provider rejected the request unprocessed. Otherwise the limiter keeps the estimated tokens. */
 const consumedNothing = (error: LLMError): boolean =>
   Errors.keyScoped(error) ||
   error._tag === "InvalidRequestError" ||
   error._tag === "ModelNotFoundError" ||
   error._tag === "UnsupportedError"
 
-const failed = (hold: Hold, error: LLMError): Effect.Effect<void> =>
-  hold.end(KeyPool.verdictOf(error), error._tag, consumedNothing(error) ? Usage.empty : undefined)
+const endFailed = (active: ActiveAttempt, error: LLMError): Effect.Effect<void> =>
+  active.end(KeyPool.verdictOf(error), error._tag, consumedNothing(error) ? Usage.empty : undefined)
 
-/** Gives the key back with what the exit says of it. */
-const settledByExit = <A, R>(
+/** Runs an attempt and settles its key and permit by the exit. */
+const settleOnExit = <A, R>(
   deps: Dependencies,
-  hold: Hold,
+  active: ActiveAttempt,
   effect: Effect.Effect<A, LLMError, R>,
   onSuccess: (result: A) => Effect.Effect<void>
 ): Effect.Effect<A, LLMError, R> =>
   Effect.clockWith((clock) =>
     Effect.onExit(
-      Effect.mapError(hold.probe.around(effect), (error) =>
-        receipt(deps, hold, clock.unsafeCurrentTimeMillis(), error)
+      Effect.mapError(active.probe.around(effect), (error) =>
+        withFailedAttempt(deps, active, clock.unsafeCurrentTimeMillis(), error)
       ),
       Exit.match({
         onSuccess,
         onFailure: (cause) =>
           Option.match(Cause.failureOption(cause), {
-            onNone: () => hold.end(KeyPool.Verdict.Neutral(), cutOrLeft(hold)),
-            onSome: (error) => failed(hold, error)
+            onNone: () => endInterrupted(active),
+            onSome: (error) => endFailed(active, error)
           })
       })
     )
   )
 
-interface Answer {
+interface WholeAnswer {
   readonly model: string
   readonly latency: number
   readonly usage: Usage.Usage
   readonly attempts: ReadonlyArray<Attempt.Attempt>
 }
 
-/** How many times its context window a model is believed to read in one call: tools of the provider's make it read more than once. */
-const mostReadings = 16
+/** The maximum input of one call, in context windows: a provider's own tools make the model read its input several times. */
+const maxReadsPerCall = 16
 
-/** The longest answers that models give, in tokens: a provider may count thoughts beside `maxTokens`, or `extra` replace it. */
-const longestAnswer = 131_072
+/** The longest answers of models, in tokens: a provider can count reasoning besides `maxTokens`, and `extra` can replace it. */
+const longestOutput = 131_072
 
-/** The most tokens that a chat can have consumed. Tokenizers differ, so that twice what was asked for is still believed. */
-const mostOf = ({ contextWindow }: Dependencies, { maxTokens = Infinity }: ChatRequest) => {
-  const inputTokens = mostReadings * contextWindow
-  return { inputTokens, outputTokens: Math.min(inputTokens, 2 * maxTokens + longestAnswer) }
+/** The maximum plausible usage of a chat. Tokenizers differ, so twice the requested output is accepted. */
+const maxUsage = ({ contextWindow }: Dependencies, { maxTokens = Infinity }: ChatRequest) => {
+  const inputTokens = maxReadsPerCall * contextWindow
+  return { inputTokens, outputTokens: Math.min(inputTokens, 2 * maxTokens + longestOutput) }
 }
 
-/** What a client says was consumed by a chat, as far as it can be believed. `said` is all that the model wrote. */
-const believed = (deps: Dependencies, request: ChatRequest, usage: Usage.Usage, said: () => string): Usage.Usage =>
+/** The reported usage of a chat, or an estimate where it is not plausible. `text` returns all output of the model. */
+const plausibleUsage = (
+  deps: Dependencies,
+  request: ChatRequest,
+  usage: Usage.Usage,
+  text: () => string
+): Usage.Usage =>
   Usage.checked(
     usage,
-    () => ({ inputTokens: estimateInput(request), outputTokens: Usage.estimateTokens(said()) }),
-    mostOf(deps, request)
+    () => ({ inputTokens: estimateInput(request), outputTokens: Usage.estimateTokens(text()) }),
+    maxUsage(deps, request)
   )
 
-/** The same answer with this usage: the same object where it is the one that it has. */
-const withUsage = <A extends Answer>(answer: A, usage: Usage.Usage): A =>
+/** The answer with this usage; the same object when the usage is unchanged. */
+const withUsage = <A extends WholeAnswer>(answer: A, usage: Usage.Usage): A =>
   usage === answer.usage ? answer : { ...answer, usage }
 
-/** Asks for a whole answer of any kind. */
-const answered = <A extends Answer>(
+/** Makes the attempts of a call that is not streamed. */
+const callWhole = <A extends WholeAnswer>(
   deps: Dependencies,
-  errand: Errand,
+  request: AttemptRequest,
   ask: (call: Call) => Effect.Effect<A, LLMError>,
   usageOf: (response: A) => Usage.Usage
 ): Effect.Effect<A, LLMError> =>
-  rotate(
+  withKeyFailover(
     deps,
-    errand,
-    (hold, restore) => {
-      const asked = Effect.map(ask(hold.call), (response) => withUsage(response, usageOf(response)))
-      return settledByExit(deps, hold, restore(asked), (response) =>
-        hold.end(KeyPool.Verdict.Served({ latency: response.latency }), "ok", response.usage, response.model)
+    request,
+    (active, restore) => {
+      const answer = Effect.map(ask(active.call), (response) => withUsage(response, usageOf(response)))
+      return settleOnExit(deps, active, restore(answer), (response) =>
+        active.end(KeyPool.Verdict.Served({ latency: response.latency }), "ok", response.usage, response.model)
       )
     },
     Attempt.withEarlier
   )
 
-/** Asks for a whole answer. */
+/** Sends a chat and waits for the whole answer. */
 export const chat = (deps: Dependencies, request: ChatRequest, model: string): Effect.Effect<ChatResponse, LLMError> =>
-  answered(
+  callWhole(
     deps,
-    chatting(request, model),
+    chatAttempt(request, model),
     (call) => deps.client.chat(request, call),
-    (response) => believed(deps, request, response.usage, () => Events.fromResponse(response).map(deltaText).join(""))
+    (response) =>
+      plausibleUsage(deps, request, response.usage, () => Events.fromResponse(response).map(deltaText).join(""))
   )
 
-/** Embeds as many texts as one request may have. */
+/** Embeds the texts of one request. */
 export const embed = (
   deps: Dependencies,
   embeddings: Embeddings,
   request: EmbeddingRequest,
   model: string
 ): Effect.Effect<EmbeddingResponse, LLMError> =>
-  answered(
+  callWhole(
     deps,
-    embedding(request, model),
+    embeddingAttempt(request, model),
     (call) => embeddings.embed(request, call),
     ({ usage }) => Usage.checked(usage, () => ({ inputTokens: Usage.estimateAll(request.input), outputTokens: 0 }))
   )
 
-/** Lists the models that the first key which works may ask. It is no work for a model: the limiter is not asked. */
+/** Lists the models that the first working key can use. It takes no permit of the limiter, since no model does any work. */
 export const listModels = (
   deps: Dependencies,
   list: (call: Call) => Effect.Effect<ReadonlyArray<ListedModel>, LLMError>
 ): Effect.Effect<ReadonlyArray<ListedModel>, LLMError> => {
-  const from = (tried: ReadonlySet<string>): Effect.Effect<ReadonlyArray<ListedModel>, LLMError> =>
+  const listAfter = (tried: ReadonlySet<string>): Effect.Effect<ReadonlyArray<ListedModel>, LLMError> =>
     Effect.acquireUseRelease(
       deps.pool.acquire({ exclude: tried, cooling: tried.size === 0 ? "wait" : "fail" }),
       ({ key }) => Effect.map(Effect.either(list({ model: "", key })), (result) => ({ result, key })),
@@ -354,74 +370,85 @@ export const listModels = (
         if (Either.isRight(result)) return Effect.succeed(result.right)
         const error = result.left
         return Errors.keyScoped(error)
-          ? Effect.catchAll(from(new Set(tried).add(key.id)), (next) => Effect.fail(preferred(error, next)))
+          ? Effect.catchAll(listAfter(new Set(tried).add(key.id)), (next) => Effect.fail(preferred(error, next)))
           : Effect.fail(error)
       })
     )
-  return from(new Set())
+  return listAfter(new Set())
 }
 
-/** Hands the stream on unchanged, gives the key back with its last event, and knows what was consumed if it is given up. */
-const tracked = (deps: Dependencies, hold: Hold, request: ChatRequest, opened: OpenStream, latency: number) => {
-  let said = ""
+/** Passes a stream on, settles its attempt at the last event or error, and estimates the usage when the consumer stops early. */
+const trackStream = (
+  deps: Dependencies,
+  active: ActiveAttempt,
+  request: ChatRequest,
+  opened: OpenStream,
+  latency: number
+) => {
+  let text = ""
   let answeredBy: string | undefined
-  const soFar = (): Usage.Usage =>
-    Usage.make({ inputTokens: estimateInput(request), outputTokens: Usage.estimateTokens(said), estimated: true })
+  const usageSoFar = (): Usage.Usage =>
+    Usage.make({
+      inputTokens: estimateInput(request),
+      outputTokens: Usage.estimateTokens(text),
+      estimated: true
+    })
 
-  const pass = (events: Chunk.Chunk<ChatEvent>): Effect.Effect<Chunk.Chunk<ChatEvent>> => {
+  const record = (events: Chunk.Chunk<ChatEvent>): Effect.Effect<Chunk.Chunk<ChatEvent>> => {
     for (const event of events) {
       if (event._tag === "Start") answeredBy = event.model
       else if (event._tag === "Finish") {
-        const usage = believed(deps, request, event.usage, () => said)
-        const told =
+        const usage = plausibleUsage(deps, request, event.usage, () => text)
+        const corrected =
           usage === event.usage ? events : Chunk.map(events, (other) => (other === event ? { ...event, usage } : other))
-        return Effect.as(hold.end(KeyPool.Verdict.Served({ latency }), "ok", usage, answeredBy), told)
+        return Effect.as(active.end(KeyPool.Verdict.Served({ latency }), "ok", usage, answeredBy), corrected)
       }
-      said += deltaText(event)
+      text += deltaText(event)
     }
     return Effect.succeed(events)
   }
   const pull: Pull = Effect.matchEffect(opened.pull, {
-    onSuccess: pass,
+    onSuccess: record,
     onFailure: (end) =>
       Effect.zipRight(
         Option.match(end, {
           onNone: () => Effect.void,
-          onSome: (error) => hold.end(KeyPool.verdictOf(error), error._tag, soFar(), answeredBy)
+          onSome: (error) => active.end(KeyPool.verdictOf(error), error._tag, usageSoFar(), answeredBy)
         }),
         Effect.fail(end)
       )
   })
   return {
-    opened: Effect.map(pass(opened.first), (first): OpenStream => ({ first, pull })),
-    abandoned: Effect.suspend(() => hold.end(KeyPool.Verdict.Neutral(), cutOrLeft(hold), soFar(), answeredBy))
+    opened: Effect.map(record(opened.first), (first): OpenStream => ({ first, pull })),
+    abandoned: Effect.suspend(() => endInterrupted(active, usageSoFar(), answeredBy))
   }
 }
 
-/** Asks for a stream. The key is held until the stream has said its last word or is given up. */
+/** Sends a chat and opens its stream. The key is in use until the stream ends or its consumer stops. */
 export const chatStream = (deps: Dependencies, request: ChatRequest, model: string): Open =>
-  rotate(
+  withKeyFailover(
     deps,
-    chatting(request, model),
-    (hold, restore) =>
+    chatAttempt(request, model),
+    (active, restore) =>
       Effect.flatMap(Effect.scope, (scope) => {
-        let abandoned: Effect.Effect<void> = Effect.suspend(() => hold.end(KeyPool.Verdict.Neutral(), cutOrLeft(hold)))
-        // Before the connection's own finalizer, so that it runs after it: a key is given back when its socket is closed.
+        let abandoned = Effect.suspend(() => endInterrupted(active))
+        // Added before the connection's finalizer and so run after it: a key is released when its socket is closed.
         return Effect.zipRight(
           Scope.addFinalizer(
             scope,
             Effect.suspend(() => abandoned)
           ),
           Effect.flatMap(
-            settledByExit(
+            settleOnExit(
               deps,
-              hold,
-              restore(isolated(fromStream(deps.client.chatStream(request, hold.call)))),
+              active,
+              restore(isolated(fromStream(deps.client.chatStream(request, active.call)))),
               () => Effect.void
             ),
             (opened) =>
               Effect.clockWith((clock) => {
-                const stream = tracked(deps, hold, request, opened, clock.unsafeCurrentTimeMillis() - hold.startedAt)
+                const latency = clock.unsafeCurrentTimeMillis() - active.startedAt
+                const stream = trackStream(deps, active, request, opened, latency)
                 abandoned = stream.abandoned
                 return stream.opened
               })

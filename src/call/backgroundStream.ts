@@ -1,6 +1,6 @@
 /**
- * Streams that are opened and read by a fiber of their own, so that whoever waits for them can be told something else: that time
- * is up, that the gateway is shutting down. Much cheaper than a race for each chunk.
+ * Streams that a background fiber opens and reads, so that another fiber can end them early, for a time limit or a shutdown of the
+ * gateway. Much cheaper than a race for each chunk.
  */
 import type { Cause, Chunk } from "effect"
 import { Effect, Exit, Fiber, Option, Scope } from "effect"
@@ -8,25 +8,25 @@ import type { ChatEvent } from "../vocabulary/ChatEvent.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
 import type { Open, OpenStream, Pull } from "./openStream.js"
 import type { Signal } from "./timeout.js"
-import { heardWithin } from "./timeout.js"
+import { awaitSignalWithin } from "./timeout.js"
 
-type Pulled = Exit.Exit<Chunk.Chunk<ChatEvent>, Option.Option<LLMError>>
+type PullExit = Exit.Exit<Chunk.Chunk<ChatEvent>, Option.Option<LLMError>>
 
-/** Hands over from one fiber to another, one chunk at a time: what is ready is taken before more is read. */
-const handover = () => {
-  let ready: Pulled | undefined
+/** A buffer of one chunk between two fibers: the producer waits until the consumer has taken it. */
+const makeHandover = () => {
+  let ready: PullExit | undefined
   let isOver = false
-  let consumer: ((pulled: Pulled) => void) | undefined
+  let consumer: ((pullExit: PullExit) => void) | undefined
   let producer: (() => void) | undefined
 
-  const give = (pulled: Pulled): void => {
+  const give = (pullExit: PullExit): void => {
     if (isOver) return
-    isOver = Exit.isFailure(pulled)
+    isOver = Exit.isFailure(pullExit)
     const resume = consumer
     consumer = undefined
-    // The end stays ready: whoever pulls again is told again.
-    if (isOver || resume === undefined) ready = pulled
-    resume?.(pulled)
+    // The end stays: every later pull gets it again.
+    if (isOver || resume === undefined) ready = pullExit
+    resume?.(pullExit)
   }
 
   const room = Effect.async<void>((resume) => {
@@ -44,77 +44,76 @@ const handover = () => {
         consumer = undefined
       })
     }
-    const pulled = ready
+    const pullExit = ready
     if (!isOver) ready = undefined
     const more = producer
     producer = undefined
-    resume(pulled)
+    resume(pullExit)
     more?.()
   })
 
   return { give, room, take, isOver: () => isOver, hasRoom: () => ready === undefined }
 }
 
-/** Something that is told once, and remembered. */
-const announcement = <A>() => {
-  const listeners = new Set<(told: A) => void>()
-  let said: { readonly told: A } | undefined
+/** A value that is set once. Listeners get it when it is set, or at once when it is set already. */
+const makeOneTimeSignal = <A>() => {
+  const listeners = new Set<(value: A) => void>()
+  let emitted: { readonly value: A } | undefined
   const signal: Signal<A> = (listener) => {
-    if (said === undefined) listeners.add(listener)
-    else listener(said.told)
+    if (emitted === undefined) listeners.add(listener)
+    else listener(emitted.value)
     return () => void listeners.delete(listener)
   }
-  const tell = (told: A): void => {
-    if (said !== undefined) return
-    said = { told }
-    for (const listener of listeners) listener(told)
+  const emit = (value: A): void => {
+    if (emitted !== undefined) return
+    emitted = { value }
+    for (const listener of listeners) listener(value)
     listeners.clear()
   }
-  return { signal, tell }
+  return { signal, emit }
 }
 
-/** Looks on: the provider is asked for more, and has said something. */
+/** Called when the provider is asked for more events, and when events arrive. */
 export interface Observer {
-  readonly asks: () => void
-  readonly hears: (events: Chunk.Chunk<ChatEvent>) => void
+  readonly onPull: () => void
+  readonly onEvents: (events: Chunk.Chunk<ChatEvent>) => void
 }
 
 export interface BackgroundStream {
-  /** How the opening ended; undefined where it takes longer than so many milliseconds. */
+  /** Waits for the exit of the opening; undefined when it takes longer than `millis`. */
   readonly begun: (millis: number) => Effect.Effect<Exit.Exit<OpenStream, LLMError> | undefined>
-  /** Whoever waits for more, or asks later, is told this instead, unless the stream has ended before. */
+  /** Fails the pending pull and all later ones with this cause, unless the stream has ended before. */
   readonly end: (cause: Cause.Cause<Option.Option<LLMError>>) => void
   readonly isOver: () => boolean
   /**
-   * Ends the stream, whatever it is doing, and gives back what it holds. Whoever waits for it is told that it has ended. Its opening
-   * is waited for before, lest something be taken after that. Done again to no effect.
+   * Interrupts the stream and releases its resources; a pending pull ends. It waits for the interruption of the opening, so that
+   * nothing is acquired afterwards. Repeated calls have no effect.
    */
   readonly close: Effect.Effect<void>
 }
 
-const ended: Pulled = Exit.fail(Option.none())
+const ended: PullExit = Exit.fail(Option.none())
 
 /**
- * Begins to open a stream, which is read ahead of its consumer by one chunk at the most. To be called where nothing interrupts, by
- * one who sees to it that the stream is closed. What the call was begun with (its label, the id of its request, its span) holds for
- * all of it.
+ * Starts to open a stream in the background and reads at most one chunk ahead of its consumer. Must be called uninterruptibly by a
+ * caller that closes the stream. The fiber inherits the context of the call, such as its labels, request id and span.
  */
 export const begin = (open: Open, observer?: Observer): Effect.Effect<BackgroundStream> =>
   Effect.flatMap(Scope.make(), (scope) => {
-    const { signal, tell } = announcement<Exit.Exit<OpenStream, LLMError>>()
-    const { give, hasRoom, isOver, room, take } = handover()
+    const { signal, emit } = makeOneTimeSignal<Exit.Exit<OpenStream, LLMError>>()
+    const { give, hasRoom, isOver, room, take } = makeHandover()
 
-    const reading = (pull: Pull): Effect.Effect<void> => {
-      const asking =
+    const readFrom = (pull: Pull): Effect.Effect<void> => {
+      const observedPull =
         observer === undefined
           ? pull
           : Effect.suspend(() => {
-              observer.asks()
+              observer.onPull()
               return pull
             })
-      const next: Effect.Effect<void> = Effect.flatMap(Effect.exit(asking), (pulled) => {
-        if (Exit.isSuccess(pulled)) observer?.hears(pulled.value)
-        give(pulled)
+      const next: Effect.Effect<void> = Effect.flatMap(Effect.exit(observedPull), (pullExit) => {
+        if (Exit.isSuccess(pullExit)) observer?.onEvents(pullExit.value)
+        give(pullExit)
         if (isOver()) return Effect.void
         return hasRoom() ? next : Effect.zipRight(room, next)
       })
@@ -123,23 +122,23 @@ export const begin = (open: Open, observer?: Observer): Effect.Effect<Background
 
     const opening = Effect.flatMap(Effect.exit(Scope.extend(open, scope)), (exit) => {
       if (Exit.isFailure(exit)) {
-        tell(exit)
+        emit(exit)
         return Effect.void
       }
-      observer?.hears(exit.value.first)
-      tell(Exit.succeed({ first: exit.value.first, pull: take }))
-      return reading(exit.value.pull)
+      observer?.onEvents(exit.value.first)
+      emit(Exit.succeed({ first: exit.value.first, pull: take }))
+      return readFrom(exit.value.pull)
     })
 
     return Effect.map(Effect.forkDaemon(Effect.interruptible(opening)), (fiber): BackgroundStream => ({
-      begun: (millis) => heardWithin(signal, millis),
+      begun: (millis) => awaitSignalWithin(signal, millis),
       end: (cause) => give(Exit.failCause(cause)),
       isOver,
       close: Effect.zipRight(
         Fiber.interrupt(fiber),
         Effect.suspend(() => {
           give(ended)
-          tell(Exit.interrupt(fiber.id()))
+          emit(Exit.interrupt(fiber.id()))
           return Scope.close(scope, Exit.void)
         })
       )

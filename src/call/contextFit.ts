@@ -1,4 +1,4 @@
-/** Whether a request can fit into a context window, as far as that can be known before it is sent. */
+/** Checks whether a request can fit into a context window, before it is sent. */
 import { Effect, Option } from "effect"
 import type { Checks } from "../internal/optionChecks.js"
 import { isShare } from "../internal/optionChecks.js"
@@ -7,16 +7,18 @@ import * as RequestTokens from "../tokens/request.js"
 import type { ChatRequest } from "../vocabulary/Chat.js"
 
 /**
+ * Options of the check.
+ *
  * @since 0.1.0
  * @category model
  */
 export interface Options {
-  /** The most tokens that a request and its answer may have together. @default the `contextWindow` of the `LLM` */
+  /** The maximum tokens of a request and its answer together. @default the `contextWindow` of the `LLM` */
   readonly contextWindow?: number
-  /** Tokens to keep free for the answer where the request sets no `maxTokens`. @default 0 */
+  /** Tokens to keep free for the answer when the request sets no `maxTokens`. @default 0 */
   readonly reserve?: number
   /**
-   * By which part of itself an estimate may be too high: it is lowered by as much before it is judged. Between 0 and 1.
+   * The share, from 0 to 1, by which an estimate can be too high. Estimated counts are lowered by it before they are compared.
    * @default 0.4
    */
   readonly tolerance?: number
@@ -29,28 +31,28 @@ export const check = ({ number }: Checks, { reserve = 0, tolerance = 0.4 }: FitO
   number(`${path}tolerance`, tolerance, isShare(tolerance), "a number from 0 to 1")
 }
 
-/** What does not fit. */
+/** The count of a request that does not fit. */
 export interface Excess {
   readonly counted: Count
-  /** Tokens that are kept free for the answer. */
+  /** Tokens kept free for the answer. */
   readonly answer: number
 }
 
-/** What a request needs at the least, in tokens, if the count is too high by the tolerance. */
+/** The minimum tokens of a request: an estimate less the tolerance. */
 const atLeast = ({ estimated, tokens }: Count, tolerance: number): number =>
   estimated ? Math.floor(tokens * (1 - tolerance)) : tokens
 
-/** No token is shorter than a byte, and a UTF-16 unit has three bytes at the most. */
+/** A token has at least one byte, and a UTF-16 unit at most three bytes. */
 const bytesPerUnit = 3
 
-/** The most tokens that the texts of a request and its answer may have, known without counting them. */
+/** An upper bound of the tokens of a request and its answer, without counting. */
 export const bound = (request: ChatRequest, reserve: number): number => {
   let units = 0
   for (const text of RequestTokens.textsOf(request)) units += text.length
   return units * bytesPerUnit + (request.maxTokens ?? reserve)
 }
 
-/** `None` where the request may fit: only what surely does not is counted as too long. */
+/** Counts a request. `None` when it can fit. */
 export const excess = (
   counter: Service,
   request: ChatRequest,

@@ -1,6 +1,6 @@
 import type { ChatEvent } from "../vocabulary/ChatEvent.js"
 
-/** The words of an event, which cost tokens. */
+/** The generated text of an event, which counts as output tokens. */
 export const deltaText = (event: ChatEvent): string => {
   switch (event._tag) {
     case "TextDelta":

@@ -1,4 +1,4 @@
-/** Many texts in requests that a provider takes, and the answers as one. */
+/** Splits the texts of one `embed` into requests within the provider's limits, and combines their answers. */
 import { Clock, Effect } from "effect"
 import * as Attempt from "../vocabulary/Attempt.js"
 import type { Embeddable, EmbeddingRequest, EmbeddingResponse } from "../vocabulary/Embedding.js"
@@ -10,7 +10,7 @@ export interface Limits {
   readonly maxBatchTokens?: number
 }
 
-/** The texts in order, in as few batches as the limits allow. A text that is too long by itself goes alone. */
+/** Splits texts in order into as few batches as the limits allow. A text over the token limit is a batch alone. */
 export const split = <A extends Embeddable>(
   texts: ReadonlyArray<A>,
   limits: Limits
@@ -33,7 +33,7 @@ export const split = <A extends Embeddable>(
   return batches
 }
 
-const joined = (
+const combine = (
   first: EmbeddingResponse,
   answers: ReadonlyArray<EmbeddingResponse>,
   latency: number
@@ -43,29 +43,29 @@ const joined = (
   usage: Usage.combineAll(answers.map(({ usage }) => usage)),
   latency,
   attempts: answers.reduce<ReadonlyArray<Attempt.Attempt>>(
-    (receipt, { attempts }) => Attempt.concat(receipt, attempts),
+    (earlier, { attempts }) => Attempt.concat(earlier, attempts),
     []
   )
 })
 
-/** Embeds batch by batch, so many at a time. The first that fails ends them all. */
+/** Embeds all batches, at most `concurrency` at once. The first failure interrupts the others. */
 export const embed = (
   request: EmbeddingRequest,
   limits: Limits,
   concurrency: number,
-  one: (request: EmbeddingRequest) => Effect.Effect<EmbeddingResponse, LLMError>
+  embedBatch: (request: EmbeddingRequest) => Effect.Effect<EmbeddingResponse, LLMError>
 ): Effect.Effect<EmbeddingResponse, LLMError> => {
   const batches = split(request.input, limits)
-  if (batches.length === 1) return one(request)
+  if (batches.length === 1) return embedBatch(request)
   return Clock.clockWith((clock) => {
     const startedAt = clock.unsafeCurrentTimeMillis()
     return Effect.flatMap(
-      Effect.forEach(batches, (input) => one({ ...request, input }), { concurrency }),
+      Effect.forEach(batches, (input) => embedBatch({ ...request, input }), { concurrency }),
       (answers) => {
         const [first] = answers
         return first === undefined
-          ? one(request)
-          : Effect.succeed(joined(first, answers, clock.unsafeCurrentTimeMillis() - startedAt))
+          ? embedBatch(request)
+          : Effect.succeed(combine(first, answers, clock.unsafeCurrentTimeMillis() - startedAt))
       }
     )
   })

@@ -1,12 +1,12 @@
-/** What must not be seen of an endpoint: the credentials of its URL and the values of its headers and query. */
+/** Finds and masks the secrets of an endpoint: the credentials of its URL and the values of its headers and query. */
 import { Either, Encoding } from "effect"
 import type { Endpoint } from "../wire/providerClient.js"
 
-/** Shorter than any real secret: masking it would spoil words and hide nothing. */
+/** The minimum length of a masked text. Shorter ones are no real secrets and occur in ordinary words. */
 const shortestSecret = 6
 
-/** Headers whose values say what is asked and not who asks. */
-const harmlessHeaders: ReadonlySet<string> = new Set([
+/** Headers whose values are not secret. */
+const publicHeaders: ReadonlySet<string> = new Set([
   "accept",
   "accept-encoding",
   "accept-language",
@@ -26,8 +26,8 @@ const harmlessHeaders: ReadonlySet<string> = new Set([
   "x-title"
 ])
 
-/** Fields of a query whose values say what is asked and not who asks. */
-const harmlessFields: ReadonlySet<string> = new Set([
+/** Query fields whose values are not secret. */
+const publicFields: ReadonlySet<string> = new Set([
   "alt",
   "api-version",
   "beta",
@@ -39,7 +39,7 @@ const harmlessFields: ReadonlySet<string> = new Set([
   "version"
 ])
 
-/** Headers of several parts, of which each may be echoed by itself. */
+/** Headers with several parts, each of which a server can echo by itself. */
 const compoundHeader = /^(?:proxy-)?authorization$|^cookie$/
 
 const scheme = /^(?:basic|bearer|digest|token|apikey|api-key)\s+/i
@@ -56,13 +56,13 @@ const encoded = (text: string): string => {
   try {
     return encodeURIComponent(text)
   } catch {
-    // A lone surrogate cannot be encoded, nor sent.
+    // A lone surrogate can be neither encoded nor sent.
     return text
   }
 }
 
-/** A secret as it may stand in a text: as it is, percent-encoded, and within a JSON text. */
-const formsOf = (secret: string): ReadonlyArray<string> => {
+/** The forms in which a secret can occur in a text: plain, percent-encoded, and escaped in JSON. */
+const encodingsOf = (secret: string): ReadonlyArray<string> => {
   const percent = encoded(secret)
   return [
     secret,
@@ -73,52 +73,52 @@ const formsOf = (secret: string): ReadonlyArray<string> => {
   ]
 }
 
-/** The user info and the query of a URL, as they stand in it. */
+/** The encoded user info and query of a URL. */
 const partsOf = (url: string): { readonly userInfo: string; readonly query: string } => ({
   userInfo: /^(?:[a-z][a-z0-9+.-]*:\/\/)?([^/?#]*)@/i.exec(url)?.[1] ?? "",
   query: /^[^?#]*\?([^#]*)/.exec(url)?.[1] ?? ""
 })
 
-const ofUserInfo = (userInfo: string): ReadonlyArray<string> => {
+const userInfoSecrets = (userInfo: string): ReadonlyArray<string> => {
   if (userInfo === "") return []
   const colon = userInfo.indexOf(":")
   const name = colon === -1 ? userInfo : userInfo.slice(0, colon)
   const password = colon === -1 ? "" : userInfo.slice(colon + 1)
   const pair = `${decoded(name)}:${decoded(password)}`
-  // RFC 7617: what a client sends of it in the header.
+  // RFC 7617: a client sends the pair in base64.
   return [userInfo, pair, Encoding.encodeBase64(pair), name, decoded(name), password, decoded(password)]
 }
 
-const ofQuery = (query: string): ReadonlyArray<string> =>
+const querySecrets = (query: string): ReadonlyArray<string> =>
   query.split("&").flatMap((field) => {
     const equals = field.indexOf("=")
     const value = field.slice(equals + 1)
-    return equals !== -1 && harmlessFields.has(decoded(field.slice(0, equals)).toLowerCase())
+    return equals !== -1 && publicFields.has(decoded(field.slice(0, equals)).toLowerCase())
       ? []
       : [value, decoded(value.replaceAll("+", " "))]
   })
 
-const ofHeader = (name: string, value: string): ReadonlyArray<string> => {
-  if (harmlessHeaders.has(name.toLowerCase()) || /^[a-z]+\/[a-z0-9.+-]+$/.test(value)) return []
+const headerSecrets = (name: string, value: string): ReadonlyArray<string> => {
+  if (publicHeaders.has(name.toLowerCase()) || /^[a-z]+\/[a-z0-9.+-]+$/.test(value)) return []
   if (!compoundHeader.test(name.toLowerCase()) && !scheme.test(value)) return [value]
   const bare = value.replace(scheme, "")
   const parts = bare.split(/[\s;,]+/).flatMap((part) => [part, part.slice(part.indexOf("=") + 1)])
   const pair = Either.getOrElse(Encoding.decodeBase64String(bare), () => "")
-  return [value, bare, ...parts, ...(pair.includes(":") ? ofUserInfo(pair) : [])]
+  return [value, bare, ...parts, ...(pair.includes(":") ? userInfoSecrets(pair) : [])]
 }
 
-/** All that is to be masked of an endpoint. What is shorter than six characters is left out. */
+/** The secrets of an endpoint. {@link masked} ignores those under six characters. */
 export const ofEndpoint = ({ baseUrl, headers = {}, query = {} }: Endpoint): ReadonlyArray<string> => {
   const { query: inUrl, userInfo } = partsOf(baseUrl)
   return [
-    ...ofUserInfo(userInfo),
-    ...ofQuery(inUrl),
-    ...Object.entries(query).flatMap(([name, value]) => (harmlessFields.has(name.toLowerCase()) ? [] : [value])),
-    ...Object.entries(headers).flatMap(([name, value]) => ofHeader(name, value))
+    ...userInfoSecrets(userInfo),
+    ...querySecrets(inUrl),
+    ...Object.entries(query).flatMap(([name, value]) => (publicFields.has(name.toLowerCase()) ? [] : [value])),
+    ...Object.entries(headers).flatMap(([name, value]) => headerSecrets(name, value))
   ]
 }
 
-/** Without the secret, also where it is cut off at the end, as excerpts are. */
+/** Masks a secret in a text, also when an excerpt cuts it off at the end. */
 const withoutSecret = (text: string, secret: string): string => {
   const rest = text.replaceAll(secret, "***")
   for (let length = secret.length - 1; length >= shortestSecret; length--) {
@@ -127,19 +127,19 @@ const withoutSecret = (text: string, secret: string): string => {
   return rest
 }
 
-/** Takes the secrets out of a text, in whichever form they stand in it, and the user info out of every URL. */
+/** Makes a function that masks the secrets in all their forms, and the user info of every URL. */
 const mask = (secrets: ReadonlyArray<string>): ((text: string) => string) => {
-  const forms = [...new Set(secrets.flatMap(formsOf))]
+  const forms = [...new Set(secrets.flatMap(encodingsOf))]
     .filter((secret) => secret.length >= shortestSecret)
-    // The longest first: one may be a part of another.
+    // The longest first: one secret can be a part of another.
     .sort((one, other) => other.length - one.length)
   return (text) => forms.reduce(withoutSecret, text.replace(/(:\/\/)[^/\s?#@"'<>]+@/g, "$1***@"))
 }
 
-/** The text without the secrets. */
+/** Masks the secrets in a text. */
 export const masked = (text: string, secrets: ReadonlyArray<string>): string => mask(secrets)(text)
 
-/** JSON without the secrets in its texts and names. */
+/** Masks the secrets in the texts and names of a JSON value. */
 export const maskedJson = (json: unknown, secrets: ReadonlyArray<string>): unknown => {
   const without = mask(secrets)
   const walk = (value: unknown): unknown => {
@@ -151,7 +151,7 @@ export const maskedJson = (json: unknown, secrets: ReadonlyArray<string>): unkno
   return walk(json)
 }
 
-/** A URL as it may be shown: without user info and fragment, and without what the fields of its query are, where they may be secret. */
+/** A URL for display: without user info and fragment, and with secret query values masked. */
 export const shownUrl = (url: string): string => {
   const { query } = partsOf(url)
   const whole = url.replace(/[?#].*$/s, "")
@@ -163,7 +163,7 @@ export const shownUrl = (url: string): string => {
     const equals = field.indexOf("=")
     if (equals === -1) return "***"
     const name = field.slice(0, equals)
-    return harmlessFields.has(decoded(name).toLowerCase()) ? field : `${name}=***`
+    return publicFields.has(decoded(name).toLowerCase()) ? field : `${name}=***`
   })
   return `${base}?${fields.join("&")}`
 }

@@ -1,4 +1,4 @@
-/** A question and its whole answer. */
+/** Requests whose answer is not streamed: chats, embeddings and lists of models. */
 import type { HttpClientError } from "@effect/platform"
 import { Effect, Either } from "effect"
 import type { Attempt } from "../vocabulary/Attempt.js"
@@ -12,7 +12,7 @@ import { parseJson } from "../wire/json.js"
 import { malformed } from "../wire/Wire.js"
 import { withRawText, WantsRawResponse } from "./passthrough.js"
 import type { Exchange, Transport } from "./transport.js"
-import { fetch, maskedJson, sendEncoded, sendWhole, unanswered, unreadable } from "./transport.js"
+import { fetch, maskedJson, sendEncoded, sendWhole, connectionError, decodingError } from "./transport.js"
 
 const parse = <A>(
   exchange: Exchange,
@@ -24,22 +24,22 @@ const parse = <A>(
       Either.fromNullable(parseJson(text), () => malformed("", text)),
       decode
     ),
-    (failure) => unreadable(exchange, failure)
+    (failure) => decodingError(exchange, failure)
   )
 
 const text = (exchange: Exchange): Effect.Effect<string, LLMError> =>
   Effect.mapError(exchange.response.text, (error: HttpClientError.HttpClientError) =>
-    unanswered(exchange.transport, exchange.call, error)
+    connectionError(exchange.transport, exchange.call, error)
   )
 
-/** Reads the answer to the end. */
+/** Reads the whole body and decodes it. */
 const read = <A>(
   exchange: Exchange,
   decode: (body: unknown) => Either.Either<A, WireFailure>
 ): Effect.Effect<A, LLMError> => Effect.flatMap(text(exchange), (text) => parse(exchange, text, decode))
 
-/** What only the client knows of an answer. */
-const known = ({ call, clock, response, sentAt, source }: Exchange) => {
+/** The fields of an answer that the client adds to the decoded ones. */
+const responseMetadata = ({ call, clock, response, sentAt, source }: Exchange) => {
   const latency = clock.unsafeCurrentTimeMillis() - sentAt
   const attempt: Attempt = {
     provider: source.provider,
@@ -51,18 +51,18 @@ const known = ({ call, clock, response, sentAt, source }: Exchange) => {
   return { provider: source.provider, latency, attempts: [attempt] }
 }
 
-/** Reads the answer of a chat, of which this is the text. */
+/** Decodes the text of a chat answer. */
 export const parseWhole = (exchange: Exchange, wire: ClientWire, text: string): Either.Either<ChatResponse, LLMError> =>
   Either.map(
     parse(exchange, text, (body) => wire.decodeResponse(body, exchange.source)),
-    (answer) => ({ ...answer, ...known(exchange), keyId: exchange.call.key.id })
+    (answer) => ({ ...answer, ...responseMetadata(exchange), keyId: exchange.call.key.id })
   )
 
-/** Reads the answer of a chat to the end. */
+/** Reads and decodes a chat answer, with its raw text when the caller wants it in this protocol. */
 export const readWhole = (exchange: Exchange, wire: ClientWire): Effect.Effect<ChatResponse, LLMError> =>
-  Effect.flatMap(Effect.zip(text(exchange), WantsRawResponse), ([text, relayed]) => {
+  Effect.flatMap(Effect.zip(text(exchange), WantsRawResponse), ([text, rawProtocol]) => {
     const answer = parseWhole(exchange, wire, text)
-    return relayed === wire.name ? Either.map(answer, (read) => withRawText(wire.name, text, read)) : answer
+    return rawProtocol === wire.name ? Either.map(answer, (read) => withRawText(wire.name, text, read)) : answer
   })
 
 export const chat = (
@@ -73,17 +73,17 @@ export const chat = (
 ): Effect.Effect<ChatResponse, LLMError> =>
   Effect.flatMap(sendWhole(transport, wire, request, call), (exchange) => readWhole(exchange, wire))
 
-/** Embeds as many texts as one request may have. */
+/** Embeds the texts of one request. */
 export const embed = (
   transport: Transport,
   wire: EmbeddingsWire,
   request: EmbeddingRequest,
   call: Call
 ): Effect.Effect<EmbeddingResponse, LLMError> => {
-  const peer = { provider: transport.endpoint.provider, model: call.model }
-  const encoded = wire.encodeRequest(request, peer)
+  const target = { provider: transport.endpoint.provider, model: call.model }
+  const encoded = wire.encodeRequest(request, target)
   const source = {
-    ...peer,
+    ...target,
     count: request.input.length,
     dimensions: request.dimensions,
     request: Either.getOrUndefined(encoded)?.body,
@@ -94,21 +94,21 @@ export const embed = (
   return Effect.flatMap(sendEncoded(transport, encoded, call, source), (exchange) =>
     Effect.map(
       read(exchange, (body) => wire.decodeResponse(body, source)),
-      (answer) => ({ ...answer, ...known(exchange) })
+      (answer) => ({ ...answer, ...responseMetadata(exchange) })
     )
   )
 }
 
-/** No provider has so many models that its list has more pages; one that never ends is a fault. */
-const mostPages = 100
+/** No provider has more pages of models; the limit ends a list whose pages never end. */
+const maxPages = 100
 
-/** Lists the models that the key may ask, page by page. */
+/** Lists the models that the key can use, page by page. */
 export const listModels = (
   transport: Transport,
   wire: ModelsWire,
   call: Call
 ): Effect.Effect<ReadonlyArray<ListedModel>, LLMError> => {
-  const from = (
+  const fetchFrom = (
     query: Readonly<Record<string, string>>,
     earlier: ReadonlyArray<ListedModel>,
     page: number
@@ -118,9 +118,9 @@ export const listModels = (
         read(exchange, (body) => wire.decodeResponse(maskedJson(exchange, body))),
         ({ models, next }) => {
           const all = [...earlier, ...models]
-          return next === undefined || page >= mostPages ? Effect.succeed(all) : from(next, all, page + 1)
+          return next === undefined || page >= maxPages ? Effect.succeed(all) : fetchFrom(next, all, page + 1)
         }
       )
     )
-  return from(wire.query ?? {}, [], 1)
+  return fetchFrom(wire.query ?? {}, [], 1)
 }

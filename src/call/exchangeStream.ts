@@ -1,4 +1,4 @@
-/** A question and its answer as a stream. */
+/** Chat requests whose answer is streamed. */
 import { Chunk, Effect, Either, Option, Stream } from "effect"
 import type { ChatRequest, PartialResponse } from "../vocabulary/Chat.js"
 import type { ChatEvent } from "../vocabulary/ChatEvent.js"
@@ -18,65 +18,65 @@ import { CallLimits } from "./limits.js"
 import { withRawFrames, WantsRawResponse } from "./passthrough.js"
 import { withinOr } from "./timeout.js"
 import type { Exchange, Transport } from "./transport.js"
-import { sendStream, unanswered, unreadable } from "./transport.js"
+import { sendStream, connectionError, decodingError } from "./transport.js"
 
-/** How long a model that has stopped may take to send its usage, as some do and others never will, in milliseconds. */
+/** How long a stream waits for the usage after the finish signal, which some providers never send, in milliseconds. */
 const usageGrace = 1000
 
-/** How long a connection may take to end after its last event, so that it can be used again, in milliseconds. */
+/** How long a stream waits for the end of the connection after its last event, so that it can be reused, in milliseconds. */
 const closingGrace = 100
 
-/** How an event of a stream begins. https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream */
+/** The beginnings of an event-stream line. https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream */
 const sseFields = ["data:", "event:", "id:", "retry:", ":"]
 
-/** Whether text that holds no whole frame is the beginning of one, and not a page or a message in its place. */
-const beginsFrame = (framing: ClientWire["framing"], text: string): boolean => {
-  const beginning = text.replace(/^\uFEFF/, "").trimStart()
+/** Whether a text without a whole frame is the beginning of one, and not a page or a message. */
+const isFramePrefix = (framing: ClientWire["framing"], text: string): boolean => {
+  const prefix = text.replace(/^\uFEFF/, "").trimStart()
   return framing === "ndjson"
-    ? beginning === "" || beginning.startsWith("{")
-    : sseFields.some((field) => beginning.startsWith(field) || field.startsWith(beginning))
+    ? prefix === "" || prefix.startsWith("{")
+    : sseFields.some((field) => prefix.startsWith(field) || field.startsWith(prefix))
 }
 
-/** Whether the event is a piece of what the model writes. */
+/** Whether the event is a delta of the model's output. */
 const isDelta = ({ _tag }: WireEvent): boolean =>
   _tag === "TextDelta" || _tag === "RefusalDelta" || _tag === "ReasoningDelta" || _tag === "ToolCallDelta"
 
-/** Whether the end of the stream has cut the frame's JSON text off. */
+/** Whether the end of the stream cut the frame's JSON off. */
 const isCutOff = ({ data }: Frame): boolean => /^\s*[[{]/.test(data) && parseJson(data) === undefined
 
-/** Reads the events of one stream, a network chunk at a time; `relays`: the frames go with them. */
-const events = (
+/** Reads the events of one stream, one network chunk for each pull; `keepFrames` adds the frames that they were read from. */
+const readEvents = (
   exchange: Exchange,
   wire: ClientWire,
   bytes: Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<LLMError>>,
-  relays: boolean,
+  keepFrames: boolean,
   limits: Limits
 ): Pull => {
   const { call, clock, source } = exchange
   const framer = Framing.make(wire.framing)
   const decoder = wire.decodeStream(source)
   const elapsed = () => clock.unsafeCurrentTimeMillis() - exchange.sentAt
-  let said = Events.nothing
+  let collected = Events.nothing
   let failure: LLMError | undefined
-  /** When the consumer asked for the events that are being read. */
-  let askedAt = exchange.sentAt
-  /** Until when the usage is waited for; undefined before the finish signal. */
+  /** The time of the current pull. */
+  let pulledAt = exchange.sentAt
+  /** The end of the usage grace; undefined before the finish signal. */
   let finishingUntil: number | undefined
-  /** Whether the model has written more after its finish signal: then the signal is not taken for the end. */
-  let wentOn = false
+  /** Whether deltas followed the finish signal: then it does not end the stream. */
+  let continuedAfterFinish = false
   let finished = false
-  let framesSeen = false
-  let beginning = ""
-  /** Frames that were read and have not been given out with events yet; absent where they are not wanted. */
-  let passed: Array<Frame> | undefined = relays ? [] : undefined
-  /** Their characters. */
-  let passedLength = 0
-  /** The answer where it is one JSON text instead of events, and nothing said so. */
+  let sawFrame = false
+  let prefix = ""
+  /** Frames that were read but not emitted with events yet; undefined when frames are not wanted. */
+  let pendingFrames: Array<Frame> | undefined = keepFrames ? [] : undefined
+  /** The characters of the pending frames. */
+  let pendingLength = 0
+  /** The answer when it is one JSON text despite its content type. */
   let unframed: { text: string; readonly decoder: TextDecoder } | undefined
 
-  /** How long a complete answer may wait for what follows it: no limit of the call, which would fail it, runs out meanwhile. */
+  /** A grace shortened so that no time limit of the call expires in it and fails a complete answer. */
   const graceAt = (now: number, grace: number): number =>
-    Math.max(0, Math.min(grace, (askedAt + limits.idle - now) / 2, (limits.deadline - now) / 2))
+    Math.max(0, Math.min(grace, (pulledAt + limits.idle - now) / 2, (limits.deadline - now) / 2))
 
   const start = (): ChatEvent => ({
     _tag: "Start",
@@ -95,11 +95,11 @@ const events = (
     ]
   })
 
-  /** What has arrived. The counts of a wire of a user's own may be anything. */
-  const partial = (): PartialResponse => Events.toPartial(said, usageOf(decoder.usage, source, said.text))
+  /** The answer so far. `usageOf` checks the counts, which a custom wire can report wrongly. */
+  const partial = (): PartialResponse => Events.toPartial(collected, usageOf(decoder.usage, source, collected.text))
 
   const fail = (wireFailure: WireFailure): LLMError =>
-    unreadable(exchange, wireFailure, said.start === undefined ? undefined : partial())
+    decodingError(exchange, wireFailure, collected.start === undefined ? undefined : partial())
 
   /** The connection broke before the finish signal. */
   const interrupted = (error: LLMError): LLMError =>
@@ -111,87 +111,87 @@ const events = (
       ...("code" in error && error.code !== undefined ? { code: error.code } : {}),
       message: `${error.message} The answer was not complete.`,
       attempts: [],
-      begun: said.start !== undefined,
+      begun: collected.start !== undefined,
       partial: partial()
     })
 
-  /** Gives out what was decoded, with `Start` before the very first event, and keeps a failure for the next pull. */
-  const give = (
+  /** Emits decoded events, with `Start` before the first one, and keeps a failure for the next pull. */
+  const emit = (
     decoded: ReadonlyArray<WireEvent>,
     wireFailure: WireFailure | undefined,
     errorOf: (wireFailure: WireFailure) => LLMError = fail
   ): Pull => {
-    const out: Array<ChatEvent> = said.start === undefined && decoded.length > 0 ? [start()] : []
+    const out: Array<ChatEvent> = collected.start === undefined && decoded.length > 0 ? [start()] : []
     for (const event of decoded) out.push(event._tag === "Finish" ? { ...event, latency: elapsed() } : event)
-    for (const event of out) said = Events.append(said, event)
+    for (const event of out) collected = Events.append(collected, event)
     if (wireFailure !== undefined) failure = errorOf(wireFailure)
     if (out.length > 0) {
-      if (passed === undefined) return Effect.succeed(Chunk.unsafeFromArray(out))
-      const frames = passed
-      passed = []
-      passedLength = 0
+      if (pendingFrames === undefined) return Effect.succeed(Chunk.unsafeFromArray(out))
+      const frames = pendingFrames
+      pendingFrames = []
+      pendingLength = 0
       return Effect.succeed(withRawFrames(wire.name, frames, out))
     }
     return failure === undefined ? next : Effect.fail(Option.some(failure))
   }
 
-  /** Keeps a frame for the events that it belongs to. Those that never come to an event are not gathered without bound. */
-  const pass = (frame: Frame): void => {
-    if (passed === undefined) return
-    passed.push(frame)
-    passedLength += frame.data.length
-    if (passedLength > Framing.maxFrameLength) passed = undefined
+  /** Keeps a frame for the events that it belongs to, up to a limit for frames that yield no event. */
+  const keepFrame = (frame: Frame): void => {
+    if (pendingFrames === undefined) return
+    pendingFrames.push(frame)
+    pendingLength += frame.data.length
+    if (pendingLength > Framing.maxFrameLength) pendingFrames = undefined
   }
 
-  /** A wire of a user's own may throw where ours would tell. */
-  const pushed = (frame: Frame, decoded: Array<WireEvent>): WireFailure | undefined => {
-    framesSeen = true
+  /** Decodes one frame. A custom wire can throw, which counts as a malformed frame. */
+  const decodeFrame = (frame: Frame, decoded: Array<WireEvent>): WireFailure | undefined => {
+    sawFrame = true
     try {
       const wireFailure = decoder.push(frame, decoded)
-      if (wireFailure === undefined) pass(frame)
+      if (wireFailure === undefined) keepFrame(frame)
       return wireFailure
     } catch {
       return malformed("", frame.data)
     }
   }
 
-  /** What breaks after the finish signal does not matter: the answer is complete, and its usage is estimated if need be. */
+  /** Ignores a failure after the finish signal: the answer is complete, and a missing usage is estimated. */
   const afterFinish = (wireFailure: WireFailure | undefined, decoded: Array<WireEvent>): WireFailure | undefined =>
     wireFailure !== undefined && decoder.state === "finishing" ? decoder.end(decoded) : wireFailure
 
-  const decode = (frames: ReadonlyArray<Frame>, within: boolean): Pull => {
+  const decode = (frames: ReadonlyArray<Frame>, fits: boolean): Pull => {
     const decoded: Array<WireEvent> = []
     let wireFailure: WireFailure | undefined
     for (const frame of frames) {
-      wireFailure = pushed(frame, decoded)
+      wireFailure = decodeFrame(frame, decoded)
       if (wireFailure !== undefined || decoder.state === "done") break
     }
-    if (!within) wireFailure ??= malformed("", `an event of more than ${Framing.maxFrameLength} characters`)
+    if (!fits) wireFailure ??= malformed("", `an event of more than ${Framing.maxFrameLength} characters`)
     if (decoder.state === "finishing") {
       const now = clock.unsafeCurrentTimeMillis()
-      wentOn ||= finishingUntil !== undefined && decoded.some(isDelta)
+      continuedAfterFinish ||= finishingUntil !== undefined && decoded.some(isDelta)
       finishingUntil ??= now + graceAt(now, usageGrace)
     } else finishingUntil = undefined
-    return give(decoded, afterFinish(wireFailure, decoded))
+    return emit(decoded, afterFinish(wireFailure, decoded))
   }
 
-  const received = (chunk: Chunk.Chunk<Uint8Array>): Pull => {
+  const onChunk = (chunk: Chunk.Chunk<Uint8Array>): Pull => {
     const frames: Array<Frame> = []
-    let within = true
+    let fits = true
     for (const piece of chunk) {
-      if (!framesSeen && beginning.length < 200) {
-        beginning += new TextDecoder().decode(piece.subarray(0, 200))
-        if (wire.framing === "sse" && /^\s*[[{]/.test(beginning)) unframed ??= { text: "", decoder: new TextDecoder() }
+      if (!sawFrame && prefix.length < 200) {
+        prefix += new TextDecoder().decode(piece.subarray(0, 200))
+        if (wire.framing === "sse" && /^\s*[[{]/.test(prefix)) unframed ??= { text: "", decoder: new TextDecoder() }
       }
       if (unframed !== undefined && unframed.text.length <= Framing.maxFrameLength) {
         unframed.text += unframed.decoder.decode(piece, { stream: true })
       }
-      within = framer.push(piece, frames) && within
+      fits = framer.push(piece, frames) && fits
     }
-    return decode(frames, within)
+    return decode(frames, fits)
   }
 
-  const endedWhole = (text: string): Pull =>
+  const decodeUnframed = (text: string): Pull =>
     Either.match(parseWhole(exchange, wire, text), {
       onLeft: (error): Pull => Effect.fail(Option.some(error)),
       onRight: (response): Pull => {
@@ -200,12 +200,12 @@ const events = (
       }
     })
 
-  /** The stream is over: at its end, at the end of the usage grace, or because the connection broke. */
+  /** Ends the stream: at its end, at the end of the usage grace, or because the connection broke. */
   const ended = (error?: LLMError): Pull =>
     Effect.suspend((): Pull => {
       if (finished) return end
-      if (error === undefined && unframed !== undefined && !framesSeen) {
-        return endedWhole(unframed.text + unframed.decoder.decode())
+      if (error === undefined && unframed !== undefined && !sawFrame) {
+        return decodeUnframed(unframed.text + unframed.decoder.decode())
       }
       const frames: Array<Frame> = []
       framer.end(frames)
@@ -213,37 +213,37 @@ const events = (
       let wireFailure: WireFailure | undefined
       for (const frame of frames) {
         if (decoder.state === "done" || isCutOff(frame)) break
-        wireFailure = pushed(frame, decoded)
+        wireFailure = decodeFrame(frame, decoded)
         if (wireFailure !== undefined) break
       }
       wireFailure = afterFinish(wireFailure, decoded)
       if (wireFailure === undefined && decoder.state !== "done") {
         wireFailure =
-          error !== undefined || framesSeen || beginsFrame(wire.framing, beginning)
+          error !== undefined || sawFrame || isFramePrefix(wire.framing, prefix)
             ? decoder.end(decoded)
-            : malformed("", beginning.slice(0, 200))
+            : malformed("", prefix.slice(0, 200))
       }
       if (decoded.length === 0 && wireFailure === undefined) return end
-      return give(decoded, wireFailure, error === undefined ? fail : () => interrupted(error))
+      return emit(decoded, wireFailure, error === undefined ? fail : () => interrupted(error))
     })
 
   const read = Effect.matchEffect(bytes, {
     onFailure: Option.match({ onNone: () => ended(), onSome: ended }),
-    onSuccess: received
+    onSuccess: onChunk
   })
 
-  /** Only the reading is timed: what is read is decoded outside of the limit, so that it is decoded once. */
+  /** Times only the reading. Decoding happens outside of the limit, so that no chunk is decoded twice. */
   const readUntil = (deadline: number): Pull =>
     Effect.matchEffect(
       withinOr(Effect.asSome(bytes), Math.max(0, deadline - clock.unsafeCurrentTimeMillis()), () => Effect.succeedNone),
       {
         onFailure: Option.match({ onNone: () => ended(), onSome: ended }),
-        onSuccess: Option.match({ onNone: () => ended(), onSome: received })
+        onSuccess: Option.match({ onNone: () => ended(), onSome: onChunk })
       }
     )
 
-  /** The answer is whole. What follows is only read so that the connection can be used again, if it ends soon. */
-  const drained: Pull = Effect.suspend(() =>
+  /** Reads on after a complete answer, for a short grace, so that a connection that ends soon can be reused. */
+  const drain: Pull = Effect.suspend(() =>
     Effect.matchEffect(
       withinOr(Effect.forever(bytes), graceAt(clock.unsafeCurrentTimeMillis(), closingGrace), () => end),
       {
@@ -255,42 +255,43 @@ const events = (
 
   const next: Pull = Effect.suspend(() => {
     if (failure !== undefined) return Effect.fail(Option.some(failure))
-    if (decoder.state === "done") return drained
-    return finishingUntil === undefined || wentOn ? read : readUntil(finishingUntil)
+    if (decoder.state === "done") return drain
+    return finishingUntil === undefined || continuedAfterFinish ? read : readUntil(finishingUntil)
   })
   return Effect.suspend(() => {
-    askedAt = clock.unsafeCurrentTimeMillis()
+    pulledAt = clock.unsafeCurrentTimeMillis()
     return next
   })
 }
 
-const whole = (exchange: Exchange, wire: ClientWire): Effect.Effect<OpenStream, LLMError> =>
+const openWhole = (exchange: Exchange, wire: ClientWire): Effect.Effect<OpenStream, LLMError> =>
   Effect.map(readWhole(exchange, wire), (response) => ({
     first: Chunk.unsafeFromArray(Events.fromResponse(response).slice()),
     pull: end
   }))
 
-const begin = (pull: Pull, exchange: Exchange): Effect.Effect<OpenStream, LLMError> =>
+const openFirst = (pull: Pull, exchange: Exchange): Effect.Effect<OpenStream, LLMError> =>
   Effect.matchEffect(pull, {
-    onFailure: (failure) => Effect.fail(Option.getOrElse(failure, () => unreadable(exchange, { _tag: "Truncated" }))),
+    onFailure: (failure) =>
+      Effect.fail(Option.getOrElse(failure, () => decodingError(exchange, { _tag: "Truncated" }))),
     onSuccess: (first) => Effect.succeed({ first, pull })
   })
 
-/** Opens a stream: succeeds with the first thing that the model says, so that all that can go wrong before is a failure. */
+/** Opens a stream and waits for its first events, so that all earlier problems are failures of the opening. */
 export const chatStream = (transport: Transport, wire: ClientWire, request: ChatRequest, call: Call): Open =>
   Effect.flatMap(sendStream(transport, wire, request, call), (exchange) => {
-    // A server that has no streams, or that has only an error to report, answers with plain JSON; a proxy with a page.
+    // A server without streams, or with only an error to report, answers with plain JSON; a proxy answers with a page.
     const contentType = exchange.response.headers["content-type"] ?? ""
-    if (/\/json|text\/html/i.test(contentType)) return whole(exchange, wire)
+    if (/\/json|text\/html/i.test(contentType)) return openWhole(exchange, wire)
     return Effect.flatMap(
       Effect.all([Stream.toPull(exchange.response.stream), WantsRawResponse, CallLimits]),
-      ([pull, relayed, limits]) => {
-        // Of the pull and not of the stream: an operator of a stream costs as much as all the rest of a network chunk.
+      ([pull, rawProtocol, limits]) => {
+        // Maps the pull and not the stream: a stream operator would double the cost of a network chunk.
         const bytes = Effect.mapError(
           pull,
-          Option.map((error) => unanswered(transport, exchange.call, error))
+          Option.map((error) => connectionError(transport, exchange.call, error))
         )
-        return begin(events(exchange, wire, bytes, relayed === wire.name, limits), exchange)
+        return openFirst(readEvents(exchange, wire, bytes, rawProtocol === wire.name, limits), exchange)
       }
     )
   })

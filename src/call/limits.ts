@@ -1,17 +1,17 @@
 /**
- * What those above a call have promised on its behalf, so that nobody below sleeps in vain: `Timeouts` sets the deadline,
- * `Fallback` the patience.
+ * The time limits of a call, set by the modules above and respected by those below: `Timeouts` sets the deadline, `Fallback`
+ * the patience.
  */
 import type { Duration } from "effect"
 import { Context, Effect } from "effect"
 import { toMillis } from "effect/Duration"
 
 export interface Limits {
-  /** When the call as a whole is given up, in milliseconds since the epoch. */
+  /** The deadline of the whole call, in milliseconds since the epoch. */
   readonly deadline: number
-  /** The longest that anything may sleep while another member of a fallback stands ready, in milliseconds. */
+  /** The longest sleep while another member of a fallback is available, in milliseconds. */
   readonly patience: number
-  /** How long a stream may be silent before it is given up, in milliseconds. */
+  /** The longest time between two events of a stream, in milliseconds. */
   readonly idle: number
 }
 
@@ -21,7 +21,7 @@ export class CallLimits extends Context.Reference<CallLimits>()("effect-llm/Call
   defaultValue: (): Limits => unlimited
 }) {}
 
-/** Narrows the limits for an effect; a wider limit than the one in force changes nothing. */
+/** Narrows the limits for an effect. A wider limit than the current one has no effect. */
 export const narrow = <A, E, R>(effect: Effect.Effect<A, E, R>, limits: Partial<Limits>): Effect.Effect<A, E, R> =>
   Effect.flatMap(CallLimits, (outer) =>
     Effect.provideService(effect, CallLimits, {
@@ -31,10 +31,10 @@ export const narrow = <A, E, R>(effect: Effect.Effect<A, E, R>, limits: Partial<
     })
   )
 
-/** The longest that a sleep starting now may take, in milliseconds; infinite where nobody set a limit. */
+/** The longest allowed sleep from now, in milliseconds; infinite without limits. */
 export const longestSleep = Effect.map(Effect.all([CallLimits, Effect.clock]), ([limits, clock]) =>
   Math.max(0, Math.min(limits.patience, limits.deadline - clock.unsafeCurrentTimeMillis()))
 )
 
-/** The smaller of a wait that is allowed and what is left for sleeping. */
+/** The shorter of an allowed wait and the longest sleep, in milliseconds. */
 export const atMost = (allowed: Duration.DurationInput, longest: number): number => Math.min(toMillis(allowed), longest)

@@ -1,4 +1,4 @@
-/** The contract of an `LLM`, which everything around a call is written against. */
+/** The types of an `LLM`: its service, model information, status and middleware. */
 import type { Effect, Stream } from "effect"
 import { Context } from "effect"
 import type * as Pool from "../keyPool/model.js"
@@ -13,20 +13,20 @@ import type { ListedModel } from "../wire/Wire.js"
 import type { Defaults } from "./request.js"
 
 /**
- * What the calls of an `LLM` took, in milliseconds. It is part of the `status` of one whose telemetry is on.
+ * The durations of an `LLM`'s calls, in milliseconds. Part of `status` when telemetry is on.
  *
  * @since 0.1.0
  * @category percentiles
  */
 export interface CallTimes {
-  /** From the call to its end, retries included, however it ended. */
+  /** From the call to its end, including retries and failed calls. */
   readonly latency: Distribution.Distribution
   /** From the call to a stream's first event. */
   readonly timeToFirstEvent: Distribution.Distribution
 }
 
 /**
- * What is known of the model behind an `LLM`.
+ * Provider, model and configuration of an `LLM`.
  *
  * @since 0.1.0
  * @category model
@@ -34,17 +34,17 @@ export interface CallTimes {
 export interface ModelInfo {
   readonly provider: string
   readonly model: string
-  /** The wire that is spoken, such as `chat-completions`. */
+  /** The name of the wire protocol, such as `chat-completions`. */
   readonly wire: string
-  /** The most tokens that a request and its answer may have together. @default 200000 */
+  /** The maximum tokens of a request and its answer together. @default 200000 */
   readonly contextWindow: number
-  /** Where the provider is, without credentials. Absent where the client does not say. */
+  /** The provider's URL without credentials. Absent when the client has none. */
   readonly baseUrl?: string
-  /** What every request says unless it says otherwise itself. */
+  /** Defaults for the fields of every request. */
   readonly defaults?: Defaults
   /**
-   * What the model costs, in dollars a million tokens, where its configuration says so. It wins over the prices in context, but not
-   * over `Pricing` around a call. It does not hold for another model that a request names.
+   * The configured price of the model, in dollars per million tokens. It overrides the prices in context, but not `Pricing` around
+   * a call. It does not apply to another model that a request names.
    *
    * @since 0.2.0
    */
@@ -52,7 +52,7 @@ export interface ModelInfo {
 }
 
 /**
- * What a dashboard needs to know of an `LLM`: key ids, never secrets.
+ * The state of an `LLM`'s keys, limiter and calls. It contains key ids, never secrets.
  *
  * @since 0.1.0
  * @category model
@@ -60,43 +60,47 @@ export interface ModelInfo {
 export interface Status {
   readonly keys: Pool.PoolStatus
   readonly limiter: Limiter.LimiterStatus
-  /** What its calls took; absent where telemetry is off. */
+  /** The durations of calls; absent when telemetry is off. */
   readonly calls?: CallTimes
 }
 
 /**
+ * The service of an `LLM`.
+ *
  * @since 0.1.0
  * @category model
  */
 export interface Service {
-  /** Asks and waits for the whole answer. Interruption aborts the request and gives back its key. */
+  /** Sends a chat and waits for the whole answer. Interruption aborts the request and releases its key. */
   readonly chat: (request: ChatRequest.Input) => Effect.Effect<ChatResponse, LLMError>
-  /** Asks and streams the answer. The connection and the key are given back when the stream ends or is given up. */
+  /** Sends a chat and streams the answer. Connection and key are released when the stream ends or its consumer stops. */
   readonly chatStream: (request: ChatRequest.Input) => Stream.Stream<ChatEvent, LLMError>
   /**
-   * Embeds texts, one vector each in their order, in as many requests as the provider's limits ask for. `UnsupportedError`
-   * where the provider has no embeddings.
+   * Embeds texts, one vector for each in their order, in as many requests as the provider's limits require. Fails with
+   * `UnsupportedError` when the provider has no embeddings.
    */
   readonly embed: (request: EmbeddingRequest.Input) => Effect.Effect<EmbeddingResponse, LLMError>
-  /** The models that the provider offers, as one of the keys sees them. `UnsupportedError` where it cannot list them. */
+  /** Lists the provider's models that one of the keys can use. Fails with `UnsupportedError` when the provider has no list. */
   readonly listModels: Effect.Effect<ReadonlyArray<ListedModel>, LLMError>
   readonly info: ModelInfo
-  /** The keys and the limiter behind this `LLM`, as they are now. */
+  /** The current state of the keys and the limiter of this `LLM`. */
   readonly status: Effect.Effect<Status>
   /** Fills the limiter's buckets. */
   readonly resetRateLimit: Effect.Effect<void>
-  /** The keys that it speaks with, to be administered: not for making calls. Absent where there are several pools, or none. */
+  /** The key pool, for administration and not for calls. Absent when there are several pools or none. */
   readonly pool?: Pool.Service | undefined
 }
 
 /**
+ * The tag of an `LLM`.
+ *
  * @since 0.1.0
  * @category tags
  */
 export class LLM extends Context.Tag("effect-llm/LLM")<LLM, Service>() {}
 
 /**
- * A layer around an `LLM`: every feature above the client is one.
+ * A function that adds a feature to an `LLM`.
  *
  * @since 0.1.0
  * @category model

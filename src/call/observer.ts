@@ -1,4 +1,4 @@
-/** Where a call tells what it does, for whoever listens. `Telemetry` listens; without it nothing is told and nothing is paid. */
+/** The interface through which a call reports its attempts and waits. `Telemetry` implements it; without it reports are dropped. */
 import { Effect } from "effect"
 import type { ApiKey } from "../vocabulary/ApiKey.js"
 import type { ChatRequest } from "../vocabulary/Chat.js"
@@ -8,21 +8,21 @@ import type { Usage } from "../vocabulary/Usage.js"
 /** How an attempt ended: `ok`, `interrupted`, or the `_tag` of its error. */
 export type Outcome = string
 
-/** What a request is for. */
+/** The operation and model of a request. */
 export interface Subject {
-  /** The word of the OpenTelemetry conventions for it. */
+  /** Named as in the OpenTelemetry conventions. */
   readonly operation: "chat" | "embeddings"
   readonly model: string
-  /** Absent where it is no chat. */
+  /** Absent for embeddings. */
   readonly request?: ChatRequest
-  /** About what the provider has to read, in tokens. */
+  /** Estimates the input tokens. */
   readonly inputTokens: () => number
 }
 
 export interface AttemptProbe {
-  /** Runs the attempt's request within what is kept of it, such as its span. */
+  /** Wraps the attempt's request, for example in its span. */
   readonly around: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
-  /** `usage` is absent where nobody knows what was consumed, `answeredBy` where nobody answered. */
+  /** `usage` is undefined when it is unknown, `answeredBy` when no model answered. */
   readonly end: (
     verdict: Verdict,
     outcome: Outcome,
@@ -32,14 +32,12 @@ export interface AttemptProbe {
 }
 
 export interface Instruments {
-  /** A key has been taken and a request is about to be sent with it. */
+  /** Called when a key was taken and before the request is sent with it. */
   readonly attempt: (key: ApiKey, subject: Subject) => Effect.Effect<AttemptProbe>
-  /** A call had to wait for a permit or a key, in milliseconds. */
+  /** Called when a call waited for a permit or a key, with the wait in milliseconds. */
   readonly waited: (what: "limiter" | "pool", duration: number) => Effect.Effect<void>
 }
 
-const silentProbe: AttemptProbe = { around: (effect) => effect, end: () => Effect.void }
+const noProbe = Effect.succeed<AttemptProbe>({ around: (effect) => effect, end: () => Effect.void })
 
-const silent = Effect.succeed(silentProbe)
-
-export const none: Instruments = { attempt: () => silent, waited: () => Effect.void }
+export const none: Instruments = { attempt: () => noProbe, waited: () => Effect.void }

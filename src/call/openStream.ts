@@ -1,9 +1,9 @@
 /**
- * Streams as the inside of this library sees them: an effect that opens the stream and succeeds with its first events.
+ * The internal form of a stream: an effect that opens it and succeeds with its first events.
  *
- * Everything that may still be repeated elsewhere (another key, another try, another model) fails in opening; what comes
- * after is committed. So one policy over effects serves `chat` and `chatStream` alike, and a stack of policies costs a
- * stream nothing once it is open: a pull is handed up unchanged.
+ * Failures that can be retried elsewhere (another key, attempt or model) happen while opening; after that the stream is committed.
+ * So one policy over effects serves both `chat` and `chatStream`, and policies add no cost to an open stream: its pull is passed
+ * up unchanged.
  */
 import { Chunk, Effect, Exit, Option, Predicate, Scope, Stream } from "effect"
 import * as Attempt from "../vocabulary/Attempt.js"
@@ -14,24 +14,24 @@ import type { LLMError } from "../vocabulary/LLMError.js"
 export type Pull = Effect.Effect<Chunk.Chunk<ChatEvent>, Option.Option<LLMError>>
 
 export interface OpenStream {
-  /** The first events; empty where the stream ended before any. */
+  /** The first events; empty when the stream ended without any. */
   readonly first: Chunk.Chunk<ChatEvent>
   readonly pull: Pull
 }
 
-/** Opens a stream. What it holds is given back when the scope closes. */
+/** Opens a stream whose resources are released when the scope closes. */
 export type Open = Effect.Effect<OpenStream, LLMError, Scope.Scope>
 
 const OpenId: unique symbol = Symbol.for("effect-llm/Open")
 
-interface Opened {
+interface WithOpen {
   readonly [OpenId]: Open
 }
 
-/** The end of every stream. */
+/** The pull of a stream that has ended. */
 export const end: Pull = Effect.fail(Option.none())
 
-/** A public stream that remembers how it is opened. */
+/** A public stream that carries its `Open`. */
 export const toStream = (open: Open): Stream.Stream<ChatEvent, LLMError> => {
   const pull = Effect.match(open, {
     onFailure: (error): Pull => Effect.fail(Option.some(error)),
@@ -45,26 +45,26 @@ export const toStream = (open: Open): Stream.Stream<ChatEvent, LLMError> => {
       })
     }
   })
-  const remembered: Opened = { [OpenId]: open }
-  return Object.assign(Stream.fromPull(pull), remembered)
+  const annotation: WithOpen = { [OpenId]: open }
+  return Object.assign(Stream.fromPull(pull), annotation)
 }
 
-const isOpened = (stream: object): stream is Opened => Predicate.hasProperty(stream, OpenId)
+const hasOpen = (stream: object): stream is WithOpen => Predicate.hasProperty(stream, OpenId)
 
-const firstOf = (pull: Pull): Effect.Effect<OpenStream, LLMError> =>
+const firstEvents = (pull: Pull): Effect.Effect<OpenStream, LLMError> =>
   Effect.matchEffect(pull, {
     onFailure: Option.match({
       onNone: () => Effect.succeed<OpenStream>({ first: Chunk.empty(), pull: end }),
       onSome: (error) => Effect.fail(error)
     }),
-    onSuccess: (first) => (Chunk.isEmpty(first) ? firstOf(pull) : Effect.succeed({ first, pull }))
+    onSuccess: (first) => (Chunk.isEmpty(first) ? firstEvents(pull) : Effect.succeed({ first, pull }))
   })
 
-/** How a stream is opened: our own remember it, any other is run up to its first events. */
+/** The `Open` of a stream: the one that it carries, else an effect that runs the stream up to its first events. */
 export const fromStream = (stream: Stream.Stream<ChatEvent, LLMError>): Open =>
-  isOpened(stream) ? stream[OpenId] : Effect.flatMap(Stream.toPull(stream), firstOf)
+  hasOpen(stream) ? stream[OpenId] : Effect.flatMap(Stream.toPull(stream), firstEvents)
 
-/** Opens in a scope of its own, closed at once when the opening fails: one of several tries leaves nothing behind. */
+/** Opens a stream in a child scope that is closed at once when the opening fails, so that a failed attempt releases everything. */
 export const isolated = (open: Open): Open =>
   Effect.uninterruptibleMask((restore) =>
     Effect.flatMap(Effect.scope, (outer) =>
@@ -76,7 +76,7 @@ export const isolated = (open: Open): Open =>
     )
   )
 
-/** The same stream, whose receipt also tells of the attempts before it. */
+/** Adds earlier attempts to the `Start` event. */
 export const withEarlierAttempts = (opened: OpenStream, earlier: ReadonlyArray<Attempt.Attempt>): OpenStream => ({
   first: Chunk.map(opened.first, (event) =>
     event._tag === "Start" ? { ...event, attempts: Attempt.concat(earlier, event.attempts) } : event

@@ -1,15 +1,15 @@
-/** Streams that can be ended before the call that opened them is over: because another one was quicker, or goes on. */
+/** Streams that can be closed before the call that opened them ends, as hedging and continuation do. */
 import { Effect, Exit, Scope } from "effect"
 import type { LLMError } from "../vocabulary/LLMError.js"
 import type { Open, OpenStream } from "./openStream.js"
 
 export interface OwnedStream {
   readonly opened: OpenStream
-  /** Gives back what the stream holds. Done again by itself when the scope ends, to no effect. */
+  /** Releases the stream's resources. The end of the scope does so otherwise; repeated calls have no effect. */
   readonly close: Effect.Effect<void>
 }
 
-/** Opens in a scope of its own, closed at once when the opening fails, and by `close`. */
+/** Opens a stream in a child scope that `close` closes, and that is closed at once when the opening fails. */
 export const owned = (open: Open): Effect.Effect<OwnedStream, LLMError, Scope.Scope> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.flatMap(Effect.scope, (outer) =>

@@ -1,33 +1,33 @@
 /**
- * What a provider sent, handed on beside what was read from it: whoever speaks the provider's protocol to a client of its own need
- * not write it again, and loses nothing that the vocabulary has no word for.
+ * Passes the provider's raw response on beside the decoded one. A gateway whose client uses the provider's protocol sends it
+ * unchanged, without encoding it again and without losing fields that the vocabulary does not have.
  *
- * It hangs on an answer, or on the first of the events of a stream that were read together. What lies between may drop, add or
- * change them and knows nothing of this: what was sent holds only for exactly what it was read as.
+ * The raw response is attached to an answer, or to the first of the stream events that were read together. Middlewares in between
+ * can drop, add or change events: the raw response is used only when the decoded one is unchanged.
  */
 import { Chunk, Context, Predicate } from "effect"
 import type { ChatResponse } from "../vocabulary/Chat.js"
 import type { ChatEvent } from "../vocabulary/ChatEvent.js"
 import type { Frame } from "../wire/Wire.js"
 
-/** The name of the wire in which what is sent is wanted. */
+/** The name of the wire protocol whose raw response the caller wants. */
 export class WantsRawResponse extends Context.Reference<WantsRawResponse>()("effect-llm/WantsRawResponse", {
   defaultValue: (): string | undefined => undefined
 }) {}
 
-const RelayId: unique symbol = Symbol.for("effect-llm/Relay")
+const RawResponseId: unique symbol = Symbol.for("effect-llm/Relay")
 
 interface Carrier<A> {
-  readonly [RelayId]: A
+  readonly [RawResponseId]: A
 }
 
-/** What is told of a call and not of its answer: no protocol has it. */
-const receipts: ReadonlySet<string> = new Set(["attempts", "cached", "cost", "latency"])
+/** Fields that describe the call and not the answer: no protocol has them. */
+const callMetadata: ReadonlySet<string> = new Set(["attempts", "cached", "cost", "latency"])
 
-const saysTheSame = (now: object, read: object): boolean => {
-  if (now === read) return true
-  const fields: ReadonlyMap<string, unknown> = new Map(Object.entries(now))
-  return Object.entries(read).every(([field, value]) => receipts.has(field) || fields.get(field) === value)
+const hasSameFields = (current: object, decoded: object): boolean => {
+  if (current === decoded) return true
+  const fields: ReadonlyMap<string, unknown> = new Map(Object.entries(current))
+  return Object.entries(decoded).every(([field, value]) => callMetadata.has(field) || fields.get(field) === value)
 }
 
 // -------------------------------------------------------------------------------------
@@ -38,11 +38,11 @@ export interface RawResponse {
   /** The name of the wire. */
   readonly protocol: string
   readonly frames: ReadonlyArray<Frame>
-  /** What the frames say. */
+  /** The events that the frames were decoded to. */
   readonly events: ReadonlyArray<ChatEvent>
 }
 
-/** Events that nobody has seen yet, with the frames that they were read from; none where the end alone says it. */
+/** Attaches to new events the frames that they were decoded from; none for events that the end of the stream made. */
 export const withRawFrames = (
   protocol: string,
   frames: ReadonlyArray<Frame>,
@@ -50,48 +50,49 @@ export const withRawFrames = (
 ): Chunk.Chunk<ChatEvent> => {
   const [first] = events
   if (first !== undefined) {
-    // The event itself and not a copy: then nearly all of them are still the very ones when they are compared.
-    Object.assign(first, { [RelayId]: { protocol, frames, events } } satisfies Carrier<RawResponse>)
+    // Changes the event instead of copying it, so that most comparisons end at identical objects.
+    Object.assign(first, { [RawResponseId]: { protocol, frames, events } } satisfies Carrier<RawResponse>)
   }
   return Chunk.unsafeFromArray(events)
 }
 
-const isCarrier = (event: ChatEvent): event is ChatEvent & Carrier<RawResponse> => Predicate.hasProperty(event, RelayId)
+const isCarrier = (event: ChatEvent): event is ChatEvent & Carrier<RawResponse> =>
+  Predicate.hasProperty(event, RawResponseId)
 
-/** The frames that say what these events say; undefined where there are none of this protocol, or other events by now. */
+/** The frames of these events; undefined when there are none of this protocol or the events were changed. */
 export const relayOf = (protocol: string, events: Chunk.Chunk<ChatEvent>): RawResponse | undefined => {
   if (Chunk.isEmpty(events)) return undefined
   const first = Chunk.unsafeHead(events)
   if (!isCarrier(first)) return undefined
-  const relay = first[RelayId]
-  const isWhole =
-    relay.protocol === protocol &&
-    relay.events.length === events.length &&
-    relay.events.every((read, index) => saysTheSame(Chunk.unsafeGet(events, index), read))
-  return isWhole ? relay : undefined
+  const raw = first[RawResponseId]
+  const isUnchanged =
+    raw.protocol === protocol &&
+    raw.events.length === events.length &&
+    raw.events.every((decoded, index) => hasSameFields(Chunk.unsafeGet(events, index), decoded))
+  return isUnchanged ? raw : undefined
 }
 
 // -------------------------------------------------------------------------------------
 // whole answers
 // -------------------------------------------------------------------------------------
 
-interface Sent {
+interface RawText {
   readonly protocol: string
   readonly text: string
-  /** What the text says. */
+  /** The answer that the text was decoded to. */
   readonly response: ChatResponse
 }
 
-const isSent = (response: ChatResponse): response is ChatResponse & Carrier<Sent> =>
-  Predicate.hasProperty(response, RelayId)
+const carriesText = (response: ChatResponse): response is ChatResponse & Carrier<RawText> =>
+  Predicate.hasProperty(response, RawResponseId)
 
-/** An answer that nobody has seen yet, with the text that it was read from. */
+/** Attaches to a new answer the text that it was decoded from. */
 export const withRawText = (protocol: string, text: string, response: ChatResponse): ChatResponse =>
-  Object.assign(response, { [RelayId]: { protocol, text, response } } satisfies Carrier<Sent>)
+  Object.assign(response, { [RawResponseId]: { protocol, text, response } } satisfies Carrier<RawText>)
 
-/** The text that says what this answer says; undefined where there is none of this protocol, or another answer by now. */
+/** The text of this answer; undefined when there is none of this protocol or the answer was changed. */
 export const textOf = (protocol: string, response: ChatResponse): string | undefined => {
-  if (!isSent(response)) return undefined
-  const sent = response[RelayId]
-  return sent.protocol === protocol && saysTheSame(response, sent.response) ? sent.text : undefined
+  if (!carriesText(response)) return undefined
+  const raw = response[RawResponseId]
+  return raw.protocol === protocol && hasSameFields(response, raw.response) ? raw.text : undefined
 }

@@ -1,4 +1,4 @@
-/** Requests are checked here, before any network. */
+/** Validation of requests, before anything is sent. */
 import { Either, ParseResult } from "effect"
 import type { ChatRequest } from "../vocabulary/Chat.js"
 import * as Chat from "../vocabulary/Chat.js"
@@ -9,7 +9,7 @@ import * as Depth from "../internal/depth.js"
 import { faultsOf, summary } from "../internal/faults.js"
 import * as RequestTokens from "../tokens/request.js"
 
-/** What a request says unless it says otherwise. */
+/** Defaults for the fields of a request. */
 export type Defaults = Partial<Omit<ChatRequest, "messages" | "model">>
 
 const validate = ParseResult.validateEither(Chat.ChatRequest, { onExcessProperty: "error" })
@@ -28,12 +28,12 @@ const unknownTool = (request: ChatRequest): boolean => {
   )
 }
 
-const told = (issue: ParseResult.ParseIssue): InvalidRequestError => {
+const validationError = (issue: ParseResult.ParseIssue): InvalidRequestError => {
   const faults = faultsOf(issue)
   return invalid(faults[0]?.path ?? "", `The request is not valid. ${summary(faults)}`)
 }
 
-/** A request as an object. What is none, as plain JavaScript may give it, has no messages, and is refused when it is sent. */
+/** A request as an object. Invalid input from plain JavaScript becomes a request without messages, which is rejected when sent. */
 export const asObject = (input: ChatRequest.Input): Exclude<ChatRequest.Input, string> =>
   typeof input === "string"
     ? { messages: [Chat.user(input)] }
@@ -41,11 +41,11 @@ export const asObject = (input: ChatRequest.Input): Exclude<ChatRequest.Input, s
       ? input
       : { messages: [] }
 
-/** What is no request at all, as plain JavaScript may give it; or is nested so deeply that it could not be read. */
+/** The error of input that is not an object, from plain JavaScript, or that is nested too deeply to be validated. */
 const unreadable = (input: unknown): InvalidRequestError | undefined => {
   if (typeof input !== "object" || input === null) {
-    const found = input === null ? "null" : typeof input
-    return invalid("", `The request is not valid. It must be a text or an object, not ${found}.`)
+    const kind = input === null ? "null" : typeof input
+    return invalid("", `The request is not valid. It must be a text or an object, not ${kind}.`)
   }
   const path = Depth.tooDeep(input)
   if (path === undefined) return undefined
@@ -53,7 +53,7 @@ const unreadable = (input: unknown): InvalidRequestError | undefined => {
   return invalid(field, `The request is not valid. ${field}: ${Depth.fault}`)
 }
 
-/** Arguments of earlier calls whose JSON is nested too deeply: some protocols send it as it is, some as a text. */
+/** The error of an earlier tool call whose arguments are nested too deeply: some protocols send them as JSON, some as a text. */
 const deepArguments = ({ messages }: ChatRequest): InvalidRequestError | undefined => {
   for (const [index, message] of messages.entries()) {
     if (message.role !== "assistant") continue
@@ -66,16 +66,16 @@ const deepArguments = ({ messages }: ChatRequest): InvalidRequestError | undefin
   return undefined
 }
 
-/** The request as it will be sent, or the error that names the first field at fault and tells all of them. */
+/** The request with its defaults, or an error whose `field` is the first invalid one and whose message lists all. */
 export const normalize = (
   input: ChatRequest.Input,
   defaults: Defaults = {}
 ): Either.Either<ChatRequest, InvalidRequestError> => {
-  const given = typeof input === "string" ? { messages: [Chat.user(input)] } : input
-  const fault = unreadable(given)
+  const fields = typeof input === "string" ? { messages: [Chat.user(input)] } : input
+  const fault = unreadable(fields)
   if (fault !== undefined) return Either.left(fault)
-  const candidate: unknown = { ...defaults, ...given }
-  return Either.flatMap(Either.mapLeft(validate(candidate), told), (request) => {
+  const candidate: unknown = { ...defaults, ...fields }
+  return Either.flatMap(Either.mapLeft(validate(candidate), validationError), (request) => {
     const unsendable = unknownTool(request)
       ? invalid("toolChoice.name", "The request is not valid. toolChoice.name: names no tool of the request")
       : deepArguments(request)
@@ -83,23 +83,23 @@ export const normalize = (
   })
 }
 
-/** The same for texts to embed. */
+/** The same for embedding requests. */
 export const normalizeEmbedding = (
   input: EmbeddingRequest.Input
 ): Either.Either<EmbeddingRequest, InvalidRequestError> => {
   const candidate: unknown = typeof input === "string" ? { input: [input] } : Array.isArray(input) ? { input } : input
   const fault = unreadable(candidate)
-  return fault === undefined ? Either.mapLeft(validateEmbedding(candidate), told) : Either.left(fault)
+  return fault === undefined ? Either.mapLeft(validateEmbedding(candidate), validationError) : Either.left(fault)
 }
 
-/** About what a provider will count as input, in tokens. */
+/** Estimates the input tokens of a request. */
 export const estimateInput = (request: ChatRequest): number => RequestTokens.ofRequest(request, Usage.estimateTokens)
 
-const without = <A extends { readonly model?: string }>({ model: _, ...rest }: A): Omit<A, "model"> => rest
+const omitModel = <A extends { readonly model?: string }>({ model: _, ...rest }: A): Omit<A, "model"> => rest
 
-/** The request without its model, for a member that answers with its own. */
+/** The request without its model, for a member of a fallback or balance that uses its own. */
 export const withoutModel = (request: ChatRequest.Input): ChatRequest.Input =>
-  typeof request === "string" ? request : without(request)
+  typeof request === "string" ? request : omitModel(request)
 
 export const embeddingWithoutModel = (request: EmbeddingRequest.Input): EmbeddingRequest.Input =>
-  typeof request === "string" || !("input" in request) ? request : without(request)
+  typeof request === "string" || !("input" in request) ? request : omitModel(request)

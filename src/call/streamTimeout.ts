@@ -1,5 +1,5 @@
 /**
- * Time limits of a stream. One fiber opens and pulls and one timer keeps the time, whatever the number of events: racing every
+ * Time limits of a stream. One fiber opens and pulls, and one timer checks the limits, for any number of events: racing every
  * pull against a timer costs ten times as much as the pull itself.
  */
 import { Cause, Chunk, Effect, Exit, Option, Scope } from "effect"
@@ -7,49 +7,49 @@ import * as Events from "../vocabulary/ChatEvent.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
 import * as Background from "./backgroundStream.js"
 import type { Open } from "./openStream.js"
-import { lookingAgain } from "./timeout.js"
+import { checkRepeatedly } from "./timeout.js"
 
-export interface Watch {
+export interface StreamLimits {
   /** The longest wait for the first event, in milliseconds. */
   readonly opening: number
-  /** The longest wait for the next event, in milliseconds. The time that the consumer takes does not count. */
+  /** The longest wait for the next event, in milliseconds. The time of the consumer does not count. */
   readonly idle: number
-  /** When the stream is given up whatever it does, in milliseconds since the epoch. */
+  /** The time at which the stream fails in any case, in milliseconds since the epoch. */
   readonly deadline: number
-  /** Called before what takes too long is interrupted. */
-  readonly expired: (phase: "opening" | "idle" | "total", said: Events.Collected) => LLMError
+  /** Makes the error. Called before the stream is interrupted. */
+  readonly expired: (phase: "opening" | "idle" | "total", collected: Events.Collected) => LLMError
 }
 
-/** A stream that is read ahead of the consumer by one chunk at the most, and that fails when a limit runs out. */
-export const watched = (open: Open, watch: Watch): Open =>
+/** Reads a stream at most one chunk ahead of its consumer and fails it when a limit expires. */
+export const withStreamLimits = (open: Open, limits: StreamLimits): Open =>
   Effect.uninterruptibleMask((restore) =>
     Effect.flatMap(Effect.zip(Effect.scope, Effect.clock), ([scope, clock]) => {
-      let said = Events.nothing
-      /** Since when the provider is waited for; undefined while it is the consumer who takes his time. */
+      let collected = Events.nothing
+      /** The start of the current wait for the provider; undefined while the consumer is busy. */
       let waitingSince: number | undefined
 
       const begin = Background.begin(open, {
-        asks: () => {
+        onPull: () => {
           waitingSince = clock.unsafeCurrentTimeMillis()
         },
-        hears: (events) => {
+        onEvents: (events) => {
           waitingSince = undefined
-          said = Chunk.reduce(events, said, Events.append)
+          collected = Chunk.reduce(events, collected, Events.append)
         }
       })
 
-      /** How long nothing can run out, in milliseconds; nothing where something has, or the stream has ended. */
+      /** Milliseconds until the next limit can expire; undefined when one has expired or the stream has ended. */
       const timeLeft =
         ({ end, isOver }: Background.BackgroundStream) =>
         (): number | undefined => {
           if (isOver()) return undefined
           const now = clock.unsafeCurrentTimeMillis()
-          const idleUntil = (waitingSince ?? now) + watch.idle
-          if (now < watch.deadline && now < idleUntil) return Math.min(idleUntil, watch.deadline) - now
+          const idleUntil = (waitingSince ?? now) + limits.idle
+          if (now < limits.deadline && now < idleUntil) return Math.min(idleUntil, limits.deadline) - now
           try {
-            end(Cause.fail(Option.some(watch.expired(now >= watch.deadline ? "total" : "idle", said))))
+            end(Cause.fail(Option.some(limits.expired(now >= limits.deadline ? "total" : "idle", collected))))
           } catch (defect) {
-            // A timer calls, and no fiber: what is thrown to it ends the process.
+            // A timer calls this outside of any fiber: an exception would end the process.
             end(Cause.die(defect))
           }
           return undefined
@@ -57,16 +57,16 @@ export const watched = (open: Open, watch: Watch): Open =>
 
       return Effect.flatMap(begin, (stream) =>
         Effect.flatMap(
-          Effect.onInterrupt(restore(stream.begun(watch.opening)), () => stream.close),
+          Effect.onInterrupt(restore(stream.begun(limits.opening)), () => stream.close),
           (exit) => {
             if (exit === undefined) {
               return Effect.flatMap(
-                Effect.sync(() => watch.expired("opening", said)),
+                Effect.sync(() => limits.expired("opening", collected)),
                 (error) => Effect.ensuring(Effect.fail(error), stream.close)
               )
             }
             if (Exit.isFailure(exit)) return Effect.ensuring(exit, stream.close)
-            return Effect.flatMap(lookingAgain(timeLeft(stream)), (stop) =>
+            return Effect.flatMap(checkRepeatedly(timeLeft(stream)), (stop) =>
               Effect.as(Scope.addFinalizer(scope, Effect.zipRight(stop, stream.close)), exit.value)
             )
           }

@@ -1,25 +1,25 @@
-/** Time limits of whole answers. One that is longer than any timer is none. */
+/** Time limits of effects, with timers instead of sleeping fibers. A limit longer than the longest timer has no effect. */
 import type { Exit } from "effect"
 import { Clock, Context, DefaultServices, Effect, Fiber } from "effect"
 import { longestTimer } from "../internal/clock.js"
 
 const realClock = Context.get(DefaultServices.liveServices, Clock.Clock)
 
-/** Something that happens once. Whoever listens is told, at once where it has happened; the answer is how to stop listening. */
-export type Signal<A> = (listener: (told: A) => void) => () => void
+/** A value that comes once. A listener gets it when it comes, or at once when it is there; the result removes the listener. */
+export type Signal<A> = (listener: (value: A) => void) => () => void
 
-const heard = <A>(signal: Signal<A>): Effect.Effect<A> =>
-  Effect.async((resume) => Effect.sync(signal((told) => resume(Effect.succeed(told)))))
+const awaitSignal = <A>(signal: Signal<A>): Effect.Effect<A> =>
+  Effect.async((resume) => Effect.sync(signal((value) => resume(Effect.succeed(value)))))
 
-const heardBeforeTimer = <A>(signal: Signal<A>, millis: number): Effect.Effect<A | undefined> =>
+const awaitSignalOrTimer = <A>(signal: Signal<A>, millis: number): Effect.Effect<A | undefined> =>
   Effect.async((resume) => {
     const timer = setTimeout(() => {
       stop()
       resume(Effect.succeed(undefined))
     }, millis)
-    const stop = signal((told) => {
+    const stop = signal((value) => {
       clearTimeout(timer)
-      resume(Effect.succeed(told))
+      resume(Effect.succeed(value))
     })
     return Effect.sync(() => {
       clearTimeout(timer)
@@ -28,56 +28,60 @@ const heardBeforeTimer = <A>(signal: Signal<A>, millis: number): Effect.Effect<A
   })
 
 /**
- * What is told in this time; undefined where nothing is. A timer where the clock is the real one, and no fiber that sleeps.
+ * Waits for a signal; undefined after `millis`. Uses a timer instead of a sleeping fiber with the real clock.
  */
-export const heardWithin = <A>(signal: Signal<A>, millis: number): Effect.Effect<A | undefined> =>
+export const awaitSignalWithin = <A>(signal: Signal<A>, millis: number): Effect.Effect<A | undefined> =>
   Effect.clockWith((clock) =>
     millis > longestTimer
-      ? heard(signal)
+      ? awaitSignal(signal)
       : clock === realClock
-        ? heardBeforeTimer(signal, millis)
-        : Effect.timeoutTo(heard(signal), { duration: millis, onSuccess: (told) => told, onTimeout: () => undefined })
+        ? awaitSignalOrTimer(signal, millis)
+        : Effect.timeoutTo(awaitSignal(signal), {
+            duration: millis,
+            onSuccess: (value) => value,
+            onTimeout: () => undefined
+          })
   )
 
-/** How a fiber ends in this time; undefined where it does not. The fiber runs on. */
+/** Waits for the exit of a fiber; undefined after `millis`. The fiber continues. */
 export const endedWithin = <A, E>(
   fiber: Fiber.RuntimeFiber<A, E>,
   millis: number
 ): Effect.Effect<Exit.Exit<A, E> | undefined> =>
-  heardWithin((listener: (exit: Exit.Exit<A, E>) => void) => {
+  awaitSignalWithin((listener: (exit: Exit.Exit<A, E>) => void) => {
     fiber.addObserver(listener)
     return () => fiber.removeObserver(listener)
   }, millis)
 
 /**
- * Looks, and looks again after as many milliseconds as the look gives, until it gives none. The answer ends it. A timer where the
- * clock is the real one, and no fiber that sleeps.
+ * Runs a check now and again after the milliseconds that it returns, until it returns undefined. The resulting effect stops it. Uses
+ * a timer instead of a sleeping fiber with the real clock.
  */
-export const lookingAgain = (look: () => number | undefined): Effect.Effect<Effect.Effect<void>> =>
+export const checkRepeatedly = (check: () => number | undefined): Effect.Effect<Effect.Effect<void>> =>
   Effect.clockWith((clock) => {
     if (clock !== realClock) {
-      const looking: Effect.Effect<void> = Effect.suspend(() => {
-        const millis = look()
-        return millis === undefined ? Effect.void : Effect.zipRight(Effect.sleep(millis), looking)
+      const checking: Effect.Effect<void> = Effect.suspend(() => {
+        const millis = check()
+        return millis === undefined ? Effect.void : Effect.zipRight(Effect.sleep(millis), checking)
       })
-      return Effect.map(Effect.forkDaemon(Effect.interruptible(looking)), (fiber) =>
+      return Effect.map(Effect.forkDaemon(Effect.interruptible(checking)), (fiber) =>
         Effect.asVoid(Fiber.interrupt(fiber))
       )
     }
     return Effect.sync(() => {
       let timer: ReturnType<typeof setTimeout> | undefined
-      const again = (): void => {
-        const millis = look()
-        timer = millis === undefined ? undefined : setTimeout(again, Math.min(millis, longestTimer))
+      const run = (): void => {
+        const millis = check()
+        timer = millis === undefined ? undefined : setTimeout(run, Math.min(millis, longestTimer))
       }
-      again()
+      run()
       return Effect.sync(() => clearTimeout(timer))
     })
   })
 
 /**
- * What `Effect.timeoutTo` does, for a third of its cost where the clock is the real one: a timer instead of a fiber that sleeps.
- * Every call pays it. `onTimeout` is asked what to do instead before the effect is interrupted.
+ * `Effect.timeoutTo` for a third of its cost with the real clock: it uses a timer instead of a sleeping fiber, since every call needs
+ * it. `onTimeout` runs before the effect is interrupted and returns the effect to continue with.
  */
 export const withinOr = <A, E, R, B, E2, R2>(
   effect: Effect.Effect<A, E, R>,
@@ -100,7 +104,7 @@ export const withinOr = <A, E, R, B, E2, R2>(
         )
       )
 
-/** The effect, or the failure that it takes longer. `onTimeout` is asked for the error before the effect is interrupted. */
+/** Fails an effect that takes longer than `millis`. `onTimeout` makes the error before the effect is interrupted. */
 export const within = <A, E, R>(
   effect: Effect.Effect<A, E, R>,
   millis: number,

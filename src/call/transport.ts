@@ -1,4 +1,4 @@
-/** What whole answers and streams have in common: sending a request, and saying why it failed. */
+/** Sending requests over HTTP, for whole answers and streams, and the errors of requests that fail. */
 import { parseJson } from "../wire/json.js"
 import type { HttpClientError, HttpClientResponse } from "@effect/platform"
 import { HttpClient, HttpClientRequest } from "@effect/platform"
@@ -23,71 +23,75 @@ import { estimateInput } from "./request.js"
 import type { AnswerSource, ClientWire, WireFailure, WireRequest } from "../wire/Wire.js"
 
 export interface Transport {
-  /** The name of the wire. */
+  /** The name of the wire protocol. */
   readonly protocol: string
   readonly endpoint: Endpoint
-  /** Aborts what it sent when it is interrupted. */
+  /** Aborts the request on interruption. */
   readonly http: HttpClient.HttpClient
-  /** Aborts what it sent when the scope closes. */
+  /** Aborts the request when the scope closes. */
   readonly scopedHttp: HttpClient.HttpClient.With<HttpClientError.HttpClientError, Scope.Scope>
-  /** Complaints of this server about parts of a request that are left out from now on. */
-  readonly refused: Ref.Ref<ReadonlyArray<string>>
-  /** What is masked of the endpoint: the credentials of its URL, and the values of its headers and query. */
+  /** Error messages of this server that reject optional fields. Later requests leave these fields out. */
+  readonly rejectedFields: Ref.Ref<ReadonlyArray<string>>
+  /** The secrets of the endpoint, masked in messages: the credentials of its URL and the values of its headers and query. */
   readonly secrets: ReadonlyArray<string>
 }
 
 export const make = (protocol: string, endpoint: Endpoint, client: HttpClient.HttpClient): Effect.Effect<Transport> =>
-  Effect.map(Ref.make<ReadonlyArray<string>>([]), (refused) => {
-    // An attempt has a span of its own, and a provider has no use for our trace ids.
+  Effect.map(Ref.make<ReadonlyArray<string>>([]), (rejectedFields) => {
+    // An attempt has its own span, and the provider does not need our trace ids.
     const http = HttpClient.withTracerDisabledWhen(client, () => true)
     return {
       protocol,
       endpoint,
       http,
       scopedHttp: HttpClient.withScope(http),
-      refused,
+      rejectedFields,
       secrets: Secrets.ofEndpoint(endpoint)
     }
   })
 
-/** A call with all that must not be seen of it. */
-export interface SecretCall extends Call {
-  /** What the key was exchanged for. */
+/** A call with all its secrets. */
+export interface CallWithSecrets extends Call {
+  /** The token that the key was exchanged for. */
   readonly token?: Redacted.Redacted<string>
 }
 
-/** One request under way: what its errors and its answer are read with. */
+/** A request and the head of its response, with what decoding and errors need. */
 export interface Exchange {
   readonly transport: Transport
-  readonly call: SecretCall
+  readonly call: CallWithSecrets
   readonly source: AnswerSource
   readonly clock: Clock.Clock
   readonly sentAt: number
   readonly response: HttpClientResponse.HttpClientResponse
 }
 
-const where = (transport: Transport, call: Call) => ({
+const errorContext = (transport: Transport, call: Call) => ({
   provider: transport.endpoint.provider,
   model: call.model,
   keyId: call.key.id,
   attempts: []
 })
 
-/** A text of a provider or an HTTP client without the secrets of the endpoint and of the call. */
-const masked = (transport: Transport, { key, token }: SecretCall, text: string): string =>
+/** Masks the secrets of the endpoint and of the call in a text. */
+const masked = (transport: Transport, { key, token }: CallWithSecrets, text: string): string =>
   Secrets.masked(text, secretsOf(transport, key, token))
 
-const secretsOf = ({ secrets }: Transport, key: Call["key"], token: SecretCall["token"]): ReadonlyArray<string> => [
+const secretsOf = (
+  { secrets }: Transport,
+  key: Call["key"],
+  token: CallWithSecrets["token"]
+): ReadonlyArray<string> => [
   ...secrets,
   Redacted.value(key.value),
   ...(token === undefined ? [] : [Redacted.value(token)])
 ]
 
-/** JSON of a provider without the secrets of the endpoint and of the call. */
+/** Masks the secrets of the endpoint and of the call in JSON. */
 export const maskedJson = ({ call: { key, token }, transport }: Exchange, json: unknown): unknown =>
   Secrets.maskedJson(json, secretsOf(transport, key, token))
 
-/** The innermost cause says what happened, and its code what kind of thing: `ECONNREFUSED`, `UND_ERR_SOCKET` … */
+/** Message and code (`ECONNREFUSED`, `UND_ERR_SOCKET` …) of the innermost cause, which is the actual problem. */
 const innermost = (cause: unknown): { readonly code: string; readonly message: string } => {
   let current = cause
   for (let depth = 0; depth < 8 && Predicate.hasProperty(current, "cause") && current.cause instanceof Error; depth++) {
@@ -101,13 +105,13 @@ const innermost = (cause: unknown): { readonly code: string; readonly message: s
 
 const connectCodes: ReadonlySet<string> = new Set(["UND_ERR_CONNECT_TIMEOUT", "ETIMEDOUT"])
 
-/** Why a request was not answered. The HTTP client's error holds the request with its key, so only its cause is told. */
-export const unanswered = (
+/** The error of a request without a response. It uses only the cause of the HTTP client's error, which contains the key. */
+export const connectionError = (
   transport: Transport,
-  call: SecretCall,
+  call: CallWithSecrets,
   error: HttpClientError.HttpClientError
 ): LLMError => {
-  const context = where(transport, call)
+  const context = errorContext(transport, call)
   const baseUrl = Secrets.shownUrl(transport.endpoint.baseUrl)
   if (error._tag === "RequestError" && error.reason === "InvalidUrl") {
     return new InvalidRequestError({
@@ -131,10 +135,10 @@ export const unanswered = (
       })
 }
 
-/** Why an answer cannot be read. `partial` is what a stream had said before, absent where it had not begun. */
-export const unreadable = (exchange: Exchange, failure: WireFailure, partial?: PartialResponse): LLMError => {
+/** The error of an answer that cannot be decoded. `partial` is the answer so far of a stream that has begun. */
+export const decodingError = (exchange: Exchange, failure: WireFailure, partial?: PartialResponse): LLMError => {
   const { call, clock, response, transport } = exchange
-  const context = { ...where(transport, call), status: response.status }
+  const context = { ...errorContext(transport, call), status: response.status }
   switch (failure._tag) {
     case "Malformed":
       return new MalformedResponseError({
@@ -147,7 +151,7 @@ export const unreadable = (exchange: Exchange, failure: WireFailure, partial?: P
         ...(partial === undefined ? {} : { partial })
       })
     case "Unsupported":
-      return unsupported(transport, call, failure.feature)
+      return unsupportedError(transport, call, failure.feature)
     case "Truncated":
       return new StreamInterruptedError({
         ...context,
@@ -181,19 +185,19 @@ export const unreadable = (exchange: Exchange, failure: WireFailure, partial?: P
   }
 }
 
-/** The provider, or the protocol, has no such thing. */
-export const unsupported = (transport: Transport, call: Call, feature: string): LLMError =>
+/** The error of a feature that the provider or the protocol does not have. */
+export const unsupportedError = (transport: Transport, call: Call, feature: string): LLMError =>
   new UnsupportedError({
-    ...where(transport, call),
+    ...errorContext(transport, call),
     feature,
     message: `${transport.endpoint.provider} (${transport.protocol}) has no ${feature}.`
   })
 
-const unwritable = (transport: Transport, call: Call, failure: WireFailure): LLMError =>
+const encodingError = (transport: Transport, call: Call, failure: WireFailure): LLMError =>
   failure._tag === "Unsupported"
-    ? unsupported(transport, call, failure.feature)
+    ? unsupportedError(transport, call, failure.feature)
     : new InvalidRequestError({
-        ...where(transport, call),
+        ...errorContext(transport, call),
         ...(failure._tag === "Malformed" ? { field: failure.path } : {}),
         message: "The request cannot be written in the provider's protocol."
       })
@@ -203,18 +207,18 @@ const encodeBody = (transport: Transport, call: Call, request: WireRequest): Eit
     try: () => JSON.stringify(request.body),
     catch: (cause) =>
       new InvalidRequestError({
-        ...where(transport, call),
+        ...errorContext(transport, call),
         field: "extra",
         message: `The request cannot be written as JSON: ${innermost(cause).message}.`
       })
   })
 
-/** A request as it is sent; without a body it only asks. */
+/** An encoded request; without a body it is a GET. */
 interface Message extends Omit<WireRequest, "body"> {
   readonly body?: string
 }
 
-/** The query of the base URL stays behind the path. */
+/** The URL of a request. The query of the base URL goes behind the path. */
 const urlOf = (endpoint: Endpoint, { path, query }: Message): string => {
   const [base = "", inUrl = ""] = (endpoint.baseUrl.split("#", 1)[0] ?? "").split(/\?(.*)/s)
   const search = new URLSearchParams({ ...query, ...endpoint.query }).toString()
@@ -226,7 +230,7 @@ const bearer: Auth = { header: "authorization", prefix: "Bearer " }
 
 const requestTo = (
   transport: Transport,
-  call: SecretCall,
+  call: CallWithSecrets,
   request: Message,
   accept: string
 ): HttpClientRequest.HttpClientRequest => {
@@ -245,9 +249,9 @@ const requestTo = (
     : HttpClientRequest.bodyText(HttpClientRequest.post(url, options), request.body, "application/json")
 }
 
-const rejected = (exchange: Exchange): Effect.Effect<LLMError> =>
+const statusError = (exchange: Exchange): Effect.Effect<LLMError> =>
   Effect.map(
-    // A body that breaks off must not hide the status, which says more.
+    // A body that breaks off must not hide the status, which is more informative.
     Effect.orElseSucceed(exchange.response.text, () => ""),
     (text) =>
       classify(
@@ -257,27 +261,27 @@ const rejected = (exchange: Exchange): Effect.Effect<LLMError> =>
           model: exchange.call.model,
           keyId: exchange.call.key.id,
           now: exchange.clock.unsafeCurrentTimeMillis(),
-          mask: (words) => masked(exchange.transport, exchange.call, words)
+          mask: (text) => masked(exchange.transport, exchange.call, text)
         }
       )
   )
 
-/** Sends a message, signed, and succeeds as soon as the head of a successful answer is there. */
-const answered = <R>(
+/** Sends a message with its key or token, and succeeds when the head of a successful response has arrived. */
+const sendMessage = <R>(
   http: HttpClient.HttpClient.With<HttpClientError.HttpClientError, R>,
   transport: Transport,
   message: Message,
-  call: SecretCall,
+  call: CallWithSecrets,
   source: AnswerSource,
   accept: string
 ): Effect.Effect<Exchange, LLMError, R> =>
   Effect.clockWith((clock) => {
     const sentAt = clock.unsafeCurrentTimeMillis()
     return Effect.matchEffect(http.execute(requestTo(transport, call, message, accept)), {
-      onFailure: (error) => Effect.fail(unanswered(transport, call, error)),
+      onFailure: (error) => Effect.fail(connectionError(transport, call, error)),
       onSuccess: (response) => {
         const exchange: Exchange = { transport, call, source, clock, sentAt, response }
-        if (response.status < 200 || response.status >= 300) return Effect.flatMap(rejected(exchange), Effect.fail)
+        if (response.status < 200 || response.status >= 300) return Effect.flatMap(statusError(exchange), Effect.fail)
         const limits = call.onRateLimits === undefined ? undefined : rateLimits(response.headers, sentAt)
         return limits === undefined || call.onRateLimits === undefined
           ? Effect.succeed(exchange)
@@ -286,8 +290,8 @@ const answered = <R>(
     })
   })
 
-/** Sends a message, once the key has been exchanged where the provider wants something else. */
-const exchanged = <R>(
+/** Sends a message, after exchanging the key for a token when the endpoint requires one. */
+const sendWithToken = <R>(
   http: HttpClient.HttpClient.With<HttpClientError.HttpClientError, R>,
   transport: Transport,
   message: Message,
@@ -297,13 +301,13 @@ const exchanged = <R>(
 ): Effect.Effect<Exchange, LLMError, R> => {
   const token = transport.endpoint.auth?.token
   return token === undefined
-    ? answered(http, transport, message, call, source, accept)
-    : Effect.flatMap(token(call), (token) => answered(http, transport, message, { ...call, token }, source, accept))
+    ? sendMessage(http, transport, message, call, source, accept)
+    : Effect.flatMap(token(call), (token) => sendMessage(http, transport, message, { ...call, token }, source, accept))
 }
 
 /**
- * Sends a request for a chat. A part of it that this server refuses and that can be left out is left out the second time, and
- * from then on.
+ * Sends a chat request. When the server rejects an optional field, the request is sent again without it, and later requests leave
+ * it out.
  */
 const send = <R>(
   http: HttpClient.HttpClient.With<HttpClientError.HttpClientError, R>,
@@ -325,22 +329,27 @@ const send = <R>(
   const attempt = (encoded: WireRequest): Effect.Effect<Exchange, LLMError, R> =>
     Either.match(encodeBody(transport, call, encoded), {
       onLeft: (error) => Effect.fail(error),
-      onRight: (body) => exchanged(http, transport, { ...encoded, body }, call, source, accept)
+      onRight: (body) => sendWithToken(http, transport, { ...encoded, body }, call, source, accept)
     })
-  return Effect.flatMap(Ref.get(transport.refused), (complaints) => {
+  return Effect.flatMap(Ref.get(transport.rejectedFields), (rejectedFields) => {
     const encoded = wire.encodeRequest(request, { provider: endpoint.provider, model: call.model, stream })
-    if (Either.isLeft(encoded)) return Effect.fail(unwritable(transport, call, encoded.left))
-    const reduced = complaints.reduce((wanted, words) => wire.withoutRefused?.(wanted, words) ?? wanted, encoded.right)
+    if (Either.isLeft(encoded)) return Effect.fail(encodingError(transport, call, encoded.left))
+    const reduced = rejectedFields.reduce(
+      (body, message) => wire.withoutRefused?.(body, message) ?? body,
+      encoded.right
+    )
     return Effect.catchTag(attempt(reduced), "InvalidRequestError", (error) => {
       const without = wire.withoutRefused?.(reduced, error.message)
       return without === undefined
         ? Effect.fail(error)
-        : Effect.tap(attempt(without), () => Ref.update(transport.refused, (before) => [...before, error.message]))
+        : Effect.tap(attempt(without), () =>
+            Ref.update(transport.rejectedFields, (before) => [...before, error.message])
+          )
     })
   })
 }
 
-/** Asks for a whole answer. Interrupting this or the reading of the answer aborts the request. */
+/** Sends a chat request for a whole answer. Interrupting this or the reading of the answer aborts the request. */
 export const sendWhole = (
   transport: Transport,
   wire: ClientWire,
@@ -348,7 +357,7 @@ export const sendWhole = (
   call: Call
 ): Effect.Effect<Exchange, LLMError> => send(transport.http, transport, wire, request, call, false)
 
-/** Asks for a stream. The request is aborted when the scope closes. */
+/** Sends a chat request for a stream. The request is aborted when the scope closes. */
 export const sendStream = (
   transport: Transport,
   wire: ClientWire,
@@ -356,7 +365,7 @@ export const sendStream = (
   call: Call
 ): Effect.Effect<Exchange, LLMError, Scope.Scope> => send(transport.scopedHttp, transport, wire, request, call, true)
 
-/** Asks for something else than a chat, as the wire has written it. */
+/** Sends an encoded request other than a chat. */
 export const sendEncoded = (
   transport: Transport,
   encoded: Either.Either<WireRequest, WireFailure>,
@@ -365,22 +374,22 @@ export const sendEncoded = (
 ): Effect.Effect<Exchange, LLMError> =>
   Either.match(
     Either.flatMap(
-      Either.mapLeft(encoded, (failure) => unwritable(transport, call, failure)),
+      Either.mapLeft(encoded, (failure) => encodingError(transport, call, failure)),
       (request) => Either.map(encodeBody(transport, call, request), (body) => ({ ...request, body }))
     ),
     {
       onLeft: (error) => Effect.fail(error),
-      onRight: (message) => exchanged(transport.http, transport, message, call, source)
+      onRight: (message) => sendWithToken(transport.http, transport, message, call, source)
     }
   )
 
-/** Asks for what is there to be read. */
+/** Sends a GET request. */
 export const fetch = (
   transport: Transport,
   message: Omit<Message, "body">,
   call: Call
 ): Effect.Effect<Exchange, LLMError> =>
-  exchanged(transport.http, transport, message, call, {
+  sendWithToken(transport.http, transport, message, call, {
     provider: transport.endpoint.provider,
     model: call.model,
     estimatedInputTokens: 0

@@ -1,9 +1,9 @@
 /**
- * Thousands of requests: so many at once, each with a result or an error of its own, in their order, and none asked twice
- * when a killed process begins again.
+ * Runs thousands of requests with bounded concurrency and returns one exit for each, in order. With a journal, a batch whose
+ * process was killed resumes without asking an answered request again.
  *
- * A request that fails in a way that time may mend is asked once more when all others are over. All of them wait at the
- * priority "batch": calls for which somebody waits pass them at the rate limiter.
+ * A request with a retryable error is asked once more when all others are over. All requests have the priority "batch" at the
+ * rate limiter: other calls go first.
  *
  * @example
  * ```ts
@@ -38,7 +38,7 @@ export * from "./batch/model.js"
 
 export {
   /**
-   * A journal that cannot be used, with the `reason`.
+   * The error of a journal that cannot be used, with the `reason`.
    *
    * @since 0.1.0
    * @category errors
@@ -47,7 +47,7 @@ export {
 } from "./batch/journal.js"
 
 /**
- * A task of your own, such as a conversation with tools, or one that gives a value of a schema.
+ * Makes a custom task, such as a conversation with tools or structured output.
  *
  * @since 0.1.0
  * @category constructors
@@ -62,7 +62,7 @@ export const makeTask = <In, A, I, E, EI, R>(options: TaskOptions<In, A, I, E, E
   codec: Journals.codec(options.success, options.failure)
 })
 
-const ofLLM = {
+const llmTask = {
   failure: Errors.LLMError,
   isRetryable: Errors.isRetryable,
   retryAfter: Errors.retryAfter,
@@ -70,34 +70,34 @@ const ofLLM = {
 }
 
 /**
- * Asks the `LLM` in context for an answer to each request.
+ * A task that sends each request as a chat to the `LLM` in context.
  *
  * @since 0.1.0
  * @category tasks
  */
 export const chat: Task<ChatRequest.Input, ChatResponse, Errors.LLMError, LLM> = makeTask({
-  ...ofLLM,
+  ...llmTask,
   name: "chat",
   ask: (request) => Effect.flatMap(LLM, (llm) => llm.chat(request)),
   success: ChatResponse
 })
 
 /**
- * Asks the `LLM` in context for the vectors of each request.
+ * A task that embeds each request with the `LLM` in context.
  *
  * @since 0.1.0
  * @category tasks
  */
 export const embed: Task<EmbeddingRequest.Input, EmbeddingResponse, Errors.LLMError, LLM> = makeTask({
-  ...ofLLM,
+  ...llmTask,
   name: "embed",
   ask: (request) => Effect.flatMap(LLM, (llm) => llm.embed(request)),
   success: EmbeddingResponse
 })
 
 /**
- * A journal in a file, which need not be there yet. Every line is on the disk before the batch goes on. One process at a time
- * may use it.
+ * A journal in a file, which is created if needed. Every line is on the disk before the batch continues. Only one process at a
+ * time can use it.
  *
  * @since 0.1.0
  * @category journal
@@ -106,10 +106,10 @@ export const journal = (path: string): Effect.Effect<Journal, never, FileSystem.
   Effect.map(FileSystem.FileSystem, (fileSystem) => ({ path, fileSystem }))
 
 /**
- * Starts a batch in the scope, and goes on at once. Fails where the journal is not one of this batch.
+ * Starts a batch in the background of the scope. Fails when the journal belongs to another batch.
  *
- * Requests from a stream are asked as they come. If the stream fails, so does the result; what is done by then is in the
- * journal.
+ * Requests of a stream are asked as they arrive. If the stream fails, so does the result; the journal contains all results up to
+ * then.
  *
  * @since 0.1.0
  * @category running
@@ -121,9 +121,9 @@ export const start = <In, A, E, R, SE = never, SR = never>(
   BatchRun.start(requests, options)
 
 /**
- * Runs a batch to its end. No request's failure is one of the batch: each has its own exit, in the order of the requests.
+ * Runs a batch to its end. A failed request does not fail the batch: each request has its exit, in the order of the requests.
  *
- * Interrupting it aborts what is under way; run again with the same journal, it goes on from there. To watch it, use `start`.
+ * Interruption aborts the requests in flight; a new run with the same journal resumes from there. Use `start` for progress.
  *
  * @since 0.1.0
  * @category running

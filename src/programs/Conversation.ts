@@ -1,5 +1,5 @@
 /**
- * A history that remembers what was said, asks an `LLM` with it, and keeps itself within a budget of tokens.
+ * Conversations: a message history that is sent with each question to an `LLM` and kept within a token budget.
  *
  * @example
  * ```ts
@@ -18,7 +18,7 @@
  */
 import { Array as Arr, Effect, Ref, Schema, Stream } from "effect"
 import type { ParseResult } from "effect"
-import * as Checks from "../internal/optionChecks.js"
+import * as OptionChecks from "../internal/optionChecks.js"
 import type { ChatRequest, ChatResponse } from "../vocabulary/Chat.js"
 import * as Chat from "../vocabulary/Chat.js"
 import type { ChatEvent } from "../vocabulary/ChatEvent.js"
@@ -43,28 +43,28 @@ export {
 } from "./conversation/strategy.js"
 
 /**
- * How a conversation begins, and how much of it is remembered.
+ * The first messages of a conversation, and how much of it is kept.
  *
  * @since 0.1.0
  * @category model
  */
 export interface Options<E = never, R = never> {
-  /** What the model is told beforehand. It is never forgotten. @default nothing */
+  /** The system message, which is always kept. @default none */
   readonly system?: string
-  /** What was said already. @default [] */
+  /** Earlier messages. @default [] */
   readonly messages?: ReadonlyArray<Chat.Message>
   /**
-   * The most tokens that the messages of a request may have, as the `TokenCounter` counts them: system messages included,
-   * tools and the answer not. @default Infinity
+   * The maximum tokens of a request's messages as counted by the `TokenCounter`, including system messages, but not tools and the
+   * answer. @default Infinity
    */
   readonly budget?: number
-  /** What is given up when the history is over its budget. @default `keepNewest` */
+  /** What is removed when the history is over its budget. @default `keepNewest` */
   readonly strategy?: Strategy<E, R>
 }
 
 /**
- * What is said next: a text of the user's, or messages, such as the results of tools. No messages at all: the model is to go
- * on with what is there.
+ * The input of the next request: a user text, or messages such as tool results. With no messages the model continues from the
+ * history.
  *
  * @since 0.1.0
  * @category model
@@ -72,7 +72,7 @@ export interface Options<E = never, R = never> {
 export type Said = string | Chat.Message | ReadonlyArray<Chat.Message>
 
 /**
- * The rest of a request: tools, a temperature, a response format.
+ * The fields of a request other than its messages: tools, a temperature, a response format.
  *
  * @since 0.1.0
  * @category model
@@ -82,39 +82,39 @@ export type RequestOptions = Omit<ChatRequest, "messages">
 /**
  * A conversation.
  *
- * It asks the `LLM` in context, so that another model may go on with it. One question is on its way at a time: `send`, `stream`
- * and `trim` wait for one another, in no promised order. A stream is over when it has ended or was given up; to ask the same
- * conversation from inside of its own stream would wait for ever. All else never waits.
+ * It uses the `LLM` in context, so another model can continue it. One request is in flight at a time: `send`, `stream` and `trim`
+ * wait for each other, in no guaranteed order. A stream holds its turn until it ends or its consumer stops; asking the same
+ * conversation from inside its own stream is a deadlock. All other members never wait.
  *
  * @since 0.1.0
  * @category model
  */
 export interface Conversation<E = never, R = never> {
-  /** What was said so far. */
+  /** The history. */
   readonly messages: Effect.Effect<ReadonlyArray<Chat.Message>>
-  /** Adds messages without asking: results of tools, or what was said elsewhere. Behind an answer that is on its way. */
+  /** Adds messages without a request, such as tool results. They come behind an answer that is in flight. */
   readonly add: (...messages: ReadonlyArray<Chat.Message>) => Effect.Effect<void>
   /**
-   * Asks, within the budget. Question and answer are recorded when the answer is there; if it fails or is interrupted, the
-   * history is as before.
+   * Sends the history and the input, within the budget. Both input and answer are recorded when the answer is complete; a call that
+   * fails or is interrupted leaves the history unchanged.
    */
-  readonly send: (said: Said, options?: RequestOptions) => Effect.Effect<ChatResponse, LLMError | E, LLM | R>
+  readonly send: (input: Said, options?: RequestOptions) => Effect.Effect<ChatResponse, LLMError | E, LLM | R>
   /**
-   * Asks and streams. Question and answer are recorded when `Finish` arrives; a stream that breaks or is given up before leaves
-   * the history as before.
+   * The same as a stream. Input and answer are recorded when `Finish` arrives; a stream that breaks or whose consumer stops before
+   * leaves the history unchanged.
    */
-  readonly stream: (said: Said, options?: RequestOptions) => Stream.Stream<ChatEvent, LLMError | E, LLM | R>
-  /** How many tokens the history has for the model in context. */
+  readonly stream: (input: Said, options?: RequestOptions) => Stream.Stream<ChatEvent, LLMError | E, LLM | R>
+  /** Counts the tokens of the history for the model in context. */
   readonly tokens: Effect.Effect<Count, never, LLM>
-  /** Gets within the budget now, and not with the next question only. */
+  /** Applies the budget now instead of with the next request. */
   readonly trim: Effect.Effect<void, E, LLM | R>
-  /** Another conversation with the same past, and a future of its own. */
+  /** A new, independent conversation with the same history and options. */
   readonly fork: Effect.Effect<Conversation<E, R>>
-  /** Forgets everything but the system messages. An answer that is on its way is not recorded. */
+  /** Removes all messages except system messages. An answer in flight is not recorded. */
   readonly clear: Effect.Effect<void>
   /**
-   * What was said so far as JSON, for {@link restore}. `ParseError` where a message is none that could be sent, such as an image
-   * whose URL is a path: it could not be read again either.
+   * The history as JSON, for {@link restore}. Fails with `ParseError` when a message is invalid and could not be read again, such
+   * as an image whose URL is a path.
    */
   readonly snapshot: Effect.Effect<string, ParseResult.ParseError>
 }
@@ -124,36 +124,36 @@ export interface Conversation<E = never, R = never> {
 // -------------------------------------------------------------------------------------
 
 /**
- * How much of a history is kept, and what is given up.
+ * The options of {@link trim}.
  *
  * @since 0.1.0
  * @category trimming
  */
 export interface TrimOptions<E = never, R = never> {
-  /** The most tokens that the messages may have together. */
+  /** The maximum tokens of all messages. */
   readonly budget: number
-  /** The model that they are counted for. @default any: the estimate */
+  /** The model whose tokens are counted. @default none: an estimate */
   readonly model?: string
-  /** @default `keepNewest` */
+  /** What is removed when the history is over its budget. @default `keepNewest` */
   readonly strategy?: Strategy<E, R>
 }
 
 const checkBudget = (budget = Infinity): void =>
-  Checks.valid("Conversation", ({ number }) => {
+  OptionChecks.valid("Conversation", ({ number }) => {
     number("budget", budget, budget >= 0, "a number of at least 0")
   })
 
-/** What a strategy chose, and behind it the turn that is being asked, if it has forgotten that. */
-const withLast = (chosen: ReadonlyArray<Turn>, asked: Turn): ReadonlyArray<Turn> =>
-  chosen[chosen.length - 1]?.messages.some((message) => asked.messages.includes(message)) === true
+/** The turns that a strategy chose, with the last turn added when the strategy removed it. */
+const withLast = (chosen: ReadonlyArray<Turn>, last: Turn): ReadonlyArray<Turn> =>
+  chosen[chosen.length - 1]?.messages.some((message) => last.messages.includes(message)) === true
     ? chosen
-    : [...chosen.filter((turn) => turn !== asked), asked]
+    : [...chosen.filter((turn) => turn !== last), last]
 
 /**
- * Messages within a budget.
+ * Trims messages to a budget.
  *
- * System and developer messages are kept, in their order. The last turn is kept, even if it is over the budget by itself. A
- * tool's result stays with its call. What is within the budget is given back unchanged.
+ * System and developer messages are kept in their order. The last turn is kept even if it alone is over the budget. A tool result
+ * stays with its call. Messages within the budget are returned unchanged.
  *
  * @since 0.1.0
  * @category trimming
@@ -169,8 +169,8 @@ export const trim = <E = never, R = never>(
         const counter = yield* TokenCounter
         const tokens = (counted: ReadonlyArray<Chat.Message>) =>
           Effect.map(counter.count(counted, options.model ?? ""), (count) => count.tokens)
-        const turn = (said: Turn["messages"]): Effect.Effect<Turn> =>
-          Effect.map(tokens(said), (tokens) => ({ messages: said, tokens }))
+        const turn = (messages: Turn["messages"]): Effect.Effect<Turn> =>
+          Effect.map(tokens(messages), (tokens) => ({ messages, tokens }))
 
         const turns = yield* Effect.forEach(turnsOf(messages), turn)
         const budget = options.budget - (yield* tokens(messages.filter(isPinned)))
@@ -190,22 +190,22 @@ export const trim = <E = never, R = never>(
 
 interface State {
   readonly messages: ReadonlyArray<Chat.Message>
-  /** How often everything was forgotten. */
-  readonly era: number
+  /** The number of times that `clear` ran. */
+  readonly generation: number
 }
 
-const toMessages = (said: Said): ReadonlyArray<Chat.Message> =>
-  typeof said === "string" ? [Chat.user(said)] : "role" in said ? [said] : said
+const toMessages = (input: Said): ReadonlyArray<Chat.Message> =>
+  typeof input === "string" ? [Chat.user(input)] : "role" in input ? [input] : input
 
-/** What of an answer is remembered. */
+/** The fields of an answer that the history keeps. */
 type Answer = Pick<ChatResponse, "text" | "refusal" | "reasoningParts" | "toolCalls">
 
-/** Who declined has said so in words of its own, which are its answer. */
-const answerOf = (said: Answer): Chat.Message =>
-  Chat.toMessage({ ...said, text: said.text === "" ? said.refusal : said.text })
+/** A refusal without other text is recorded as the text of the answer. */
+const answerMessage = (answer: Answer): Chat.Message =>
+  Chat.toMessage({ ...answer, text: answer.text === "" ? answer.refusal : answer.text })
 
 /**
- * A conversation that knows nothing but what the options say. It needs no scope.
+ * Makes a conversation. It needs no scope.
  *
  * @since 0.1.0
  * @category constructors
@@ -216,31 +216,34 @@ export const make = <E = never, R = never>(options: Options<E, R> = {}): Effect.
     const { system, messages: earlier = [], ...rest } = options
     const state = yield* Ref.make<State>({
       messages: system === undefined ? earlier : [Chat.system(system), ...earlier],
-      era: 0
+      generation: 0
     })
-    const turnstile = yield* Effect.makeSemaphore(1)
+    const lock = yield* Effect.makeSemaphore(1)
 
     const withinBudget = (messages: ReadonlyArray<Chat.Message>, model: string) =>
       trim(messages, { ...rest, budget: rest.budget ?? Infinity, model })
 
-    /** Puts `now` in the place of what was there `before`. What was added meanwhile stays behind it. */
+    /** Replaces the messages of `before` by `now`. Messages added in the meantime stay behind them. */
     const record = (before: State, now: ReadonlyArray<Chat.Message>): Effect.Effect<void> =>
       Ref.update(state, (current) =>
-        current.era === before.era
+        current.generation === before.generation
           ? { ...current, messages: [...now, ...current.messages.slice(before.messages.length)] }
           : current
       )
 
-    /** The question within the budget, and how its answer is recorded. */
-    const prepare = (said: Said, options: RequestOptions) =>
+    /** The request within the budget, and an effect that records its answer. */
+    const prepare = (input: Said, options: RequestOptions) =>
       Effect.gen(function* () {
         const llm = yield* LLM
         const before = yield* Ref.get(state)
-        const messages = yield* withinBudget([...before.messages, ...toMessages(said)], options.model ?? llm.info.model)
+        const messages = yield* withinBudget(
+          [...before.messages, ...toMessages(input)],
+          options.model ?? llm.info.model
+        )
         return {
           llm,
           request: { ...options, messages },
-          answered: (answer: Answer) => record(before, [...messages, answerOf(answer)])
+          recordAnswer: (answer: Answer) => record(before, [...messages, answerMessage(answer)])
         }
       })
 
@@ -248,27 +251,27 @@ export const make = <E = never, R = never>(options: Options<E, R> = {}): Effect.
       messages: Effect.map(Ref.get(state), ({ messages }) => messages),
       add: (...messages) =>
         Ref.update(state, (current) => ({ ...current, messages: [...current.messages, ...messages] })),
-      send: (said, options = {}) =>
-        turnstile.withPermits(1)(
-          Effect.flatMap(prepare(said, options), ({ answered, llm, request }) =>
-            Effect.tap(llm.chat(request), answered)
+      send: (input, options = {}) =>
+        lock.withPermits(1)(
+          Effect.flatMap(prepare(input, options), ({ recordAnswer, llm, request }) =>
+            Effect.tap(llm.chat(request), recordAnswer)
           )
         ),
-      stream: (said, options = {}) =>
+      stream: (input, options = {}) =>
         Stream.unwrapScoped(
           Effect.gen(function* () {
             yield* Effect.uninterruptibleMask((restore) =>
               Effect.zipRight(
-                restore(turnstile.take(1)),
-                Effect.addFinalizer(() => turnstile.release(1))
+                restore(lock.take(1)),
+                Effect.addFinalizer(() => lock.release(1))
               )
             )
-            const { answered, llm, request } = yield* prepare(said, options)
+            const { recordAnswer, llm, request } = yield* prepare(input, options)
             let collected = Events.nothing
             return Stream.mapChunksEffect(llm.chatStream(request), (events) => {
               const finished = collected.finish !== undefined
               for (const event of events) collected = Events.append(collected, event)
-              const recorded = finished || collected.finish === undefined ? Effect.void : answered(collected)
+              const recorded = finished || collected.finish === undefined ? Effect.void : recordAnswer(collected)
               return Effect.as(recorded, events)
             })
           })
@@ -279,7 +282,7 @@ export const make = <E = never, R = never>(options: Options<E, R> = {}): Effect.
         const { messages } = yield* Ref.get(state)
         return yield* counter.count(messages, llm.info.model)
       }),
-      trim: turnstile.withPermits(1)(
+      trim: lock.withPermits(1)(
         Effect.gen(function* () {
           const llm = yield* LLM
           const before = yield* Ref.get(state)
@@ -287,8 +290,11 @@ export const make = <E = never, R = never>(options: Options<E, R> = {}): Effect.
         })
       ),
       fork: Effect.flatMap(Ref.get(state), ({ messages }) => make({ ...rest, messages })),
-      clear: Ref.update(state, ({ era, messages }) => ({ messages: messages.filter(isPinned), era: era + 1 })),
-      snapshot: Effect.flatMap(Ref.get(state), ({ messages }) => write(messages))
+      clear: Ref.update(state, ({ generation, messages }) => ({
+        messages: messages.filter(isPinned),
+        generation: generation + 1
+      })),
+      snapshot: Effect.flatMap(Ref.get(state), ({ messages }) => encodeMessages(messages))
     }
     return conversation
   })
@@ -299,19 +305,19 @@ export const make = <E = never, R = never>(options: Options<E, R> = {}): Effect.
 // -------------------------------------------------------------------------------------
 
 /**
- * Messages as JSON, for histories that are stored by other means than a conversation's `snapshot`.
+ * The JSON of messages, for programs that store histories without `snapshot`.
  *
  * @since 0.1.0
  * @category storing
  */
 export const Messages = Schema.parseJson(Schema.Array(Chat.Message))
 
-const write = Schema.encode(Messages)
+const encodeMessages = Schema.encode(Messages)
 
-const read = Schema.decode(Messages)
+const decodeMessages = Schema.decode(Messages)
 
 /**
- * A conversation from the snapshot of another.
+ * Makes a conversation from a snapshot.
  *
  * @since 0.1.0
  * @category constructors
@@ -320,4 +326,4 @@ export const restore = <E = never, R = never>(
   snapshot: string,
   options: Omit<Options<E, R>, "system" | "messages"> = {}
 ): Effect.Effect<Conversation<E, R>, ParseResult.ParseError> =>
-  Effect.flatMap(read(snapshot), (messages) => make({ ...options, messages }))
+  Effect.flatMap(decodeMessages(snapshot), (messages) => make({ ...options, messages }))

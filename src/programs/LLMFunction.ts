@@ -1,5 +1,5 @@
 /**
- * Functions whose body is a prompt: typed from Schema to Schema, checked on both sides, and in need of nothing but an `LLM`.
+ * Typed functions that a model computes: input and output have schemas, and the prompt is the body.
  *
  * @example
  * ```ts
@@ -29,7 +29,7 @@ import { InvalidRequestError } from "../vocabulary/LLMError.js"
 import * as StructuredOutput from "./StructuredOutput.js"
 
 /**
- * What a function takes and gives, and what the model is told to do.
+ * The schemas and the prompt of a function.
  *
  * @since 0.1.0
  * @category model
@@ -38,13 +38,13 @@ export interface Options<In, InI, InR, Out, OutI, OutR> extends Omit<
   StructuredOutput.Options<Out, OutI, OutR>,
   "name" | "schema"
 > {
-  /** What the output is called, to the model and in errors. */
+  /** The name of the output, for the model and in errors. */
   readonly name: string
   readonly input: Schema.Schema<In, InI, InR>
   readonly output: Schema.Schema<Out, OutI, OutR>
   /**
-   * What the model shall do: a text, which stands before the encoded input (a text as it is, anything else as JSON), or a
-   * function that writes the whole request.
+   * The instructions: a text, sent as the system message before the encoded input (a text unchanged, anything else as JSON), or a
+   * function that makes the whole request.
    */
   readonly prompt: string | ((input: In) => ChatRequest.Input)
 }
@@ -60,10 +60,10 @@ export interface LLMFunction<in In, out Out, out R = never> {
 }
 
 /**
- * A function from its schemas and its prompt. Input that its schema refuses is an `InvalidRequestError`, whose `field` names
- * the first fault, and nothing is sent. What the output may fail with is said at `LLM.object`.
+ * Makes a function from its schemas and its prompt. Fails with an `InvalidRequestError` when the input does not fit its schema;
+ * its `field` is the first fault, and nothing is sent. See `LLM.object` for the errors of the output.
  *
- * @throws where the output holds what JSON Schema has no word for and no `jsonSchema` annotation says.
+ * @throws when the output schema has no JSON Schema and no `jsonSchema` annotation.
  * @since 0.1.0
  * @category constructors
  */

@@ -1,7 +1,6 @@
 /**
- * Answers that are values: the model is held to a Schema in the best way that the provider has, its answer is decoded, and
- * where it does not fit, the model is shown why and asked once more. `LLM.object` does it on the `LLM` in context, `generate`
- * on one at hand.
+ * Answers that fit a Schema: the request asks for them in the best mode of the provider, the answer is decoded, and when it does
+ * not fit, its faults are sent to the model once. `LLM.object` uses the `LLM` in context, `generate` takes one as an argument.
  *
  * @example
  * ```ts
@@ -41,14 +40,13 @@ import { isRecord } from "../wire/json.js"
 // -------------------------------------------------------------------------------------
 
 /**
- * How the model is held to the schema.
+ * How the schema is enforced.
  *
  * - `native`: by the provider (`responseFormat`).
- * - `tool`: by a tool whose parameters are the schema, and which the model must call.
- * - `prompt`: by words alone. The answer's JSON is found also where text or a Markdown fence stands around it.
- * - `auto`: the first of these that the provider's protocol has. To find out, nothing is sent: what a protocol has no word
- *   for is an `UnsupportedError` before that. But each way is a call to the limiter and to middleware, so where you know the
- *   way, say it.
+ * - `tool`: by a tool that the model must call, with the schema as parameters.
+ * - `prompt`: by instructions only. The JSON is found in the answer also inside other text or a Markdown fence.
+ * - `auto`: the first of these that the provider's protocol supports. An unsupported mode fails with an `UnsupportedError` before
+ *   anything is sent, but each mode is a call to the limiter and to middleware: set the mode if you know it.
  *
  * @since 0.1.0
  * @category model
@@ -56,28 +54,28 @@ import { isRecord } from "../wire/json.js"
 export type Mode = "auto" | "native" | "tool" | "prompt"
 
 /**
- * What value is asked for, and in which way.
+ * The requested value and the mode.
  *
  * @since 0.1.0
  * @category model
  */
 export interface Options<A, I, R> {
-  /** What the value is. Any schema that JSON can carry: an outermost array, text or union goes in a `{ value }` of its own. */
+  /** The schema of the value. Any schema with a JSON encoding: an outermost array, text or union is wrapped in `{ value }`. */
   readonly schema: Schema.Schema<A, I, R>
-  /** What the value is called, to the model. @default the schema's identifier, else "answer" */
+  /** The name of the value, for the model. @default the schema's identifier, else "answer" */
   readonly name?: string
-  /** What the value is, in words. @default the schema's description, if it has one */
+  /** The description of the value, for the model. @default the schema's description, if it has one */
   readonly description?: string
-  /** @default "auto" */
+  /** How the schema is enforced. @default "auto" */
   readonly mode?: Mode
-  /** Ask the provider to hold the model to the schema exactly. @default the provider's */
+  /** Asks the provider to enforce the schema exactly. @default the provider's */
   readonly strict?: boolean
-  /** Whether an answer that does not decode is shown to the model with its faults, once. @default true */
+  /** Whether an answer that does not decode is sent back with its faults, once. @default true */
   readonly repair?: boolean
 }
 
 /**
- * The value, and what it took.
+ * The value, with its answer and usage.
  *
  * @since 0.1.0
  * @category model
@@ -86,11 +84,11 @@ export interface Result<A> {
   readonly value: A
   /** The answer that the value was decoded from. */
   readonly response: ChatResponse
-  /** Of both rounds, where there were two. */
+  /** The usage of all rounds: one, or two with a repair. */
   readonly usage: Usage.Usage
 }
 
-type Asked = Exclude<ChatRequest.Input, string>
+type Request = Exclude<ChatRequest.Input, string>
 
 // -------------------------------------------------------------------------------------
 // finding the value
@@ -99,21 +97,21 @@ type Asked = Exclude<ChatRequest.Input, string>
 const parse = (text: string): Option.Option<unknown> =>
   Option.filter(Option.liftThrowable((): unknown => JSON.parse(text))(), (value) => !isTooDeep(text, value))
 
-/** From the first opening bracket to the last closing one. */
+/** The text from the first opening to the last closing bracket. */
 const bracketed = (text: string, open: string, close: string): ReadonlyArray<string> => {
   const start = text.indexOf(open)
   const end = text.lastIndexOf(close)
   return start >= 0 && end > start ? [text.slice(start, end + 1)] : []
 }
 
-/** What stands in Markdown fences, without the names of languages. */
+/** The contents of Markdown fences, without language names. */
 const fenced = (text: string): ReadonlyArray<string> =>
   text
     .split("```")
     .filter((block, index) => index % 2 === 1 && (block.includes("{") || block.includes("[")))
     .map((block) => block.replace(/^[\w-]+/, ""))
 
-/** The JSON of an answer: the whole of it, or what stands in a Markdown fence, or what stands in brackets. */
+/** The JSON of an answer: all of its text, or the contents of a Markdown fence, or a text in brackets. */
 const jsonIn = (text: string): Option.Option<unknown> =>
   Option.firstSomeOf(
     Iterable.map([text, ...fenced(text), ...bracketed(text, "{", "}"), ...bracketed(text, "[", "]")], parse)
@@ -121,17 +119,17 @@ const jsonIn = (text: string): Option.Option<unknown> =>
 
 const at = (value: unknown, steps: ReadonlyArray<PropertyKey>): unknown =>
   steps.reduce<unknown>(
-    (found, step) => (typeof found === "object" && found !== null ? Reflect.get(found, step) : undefined),
+    (inner, step) => (typeof inner === "object" && inner !== null ? Reflect.get(inner, step) : undefined),
     value
   )
 
-/** The most of a faulty answer that an error holds. */
+/** The maximum characters of a faulty answer in an error. */
 const maxExcerpt = 200
 
 const excerptOf = (value: unknown): string =>
   (typeof value === "string" ? value : (JSON.stringify(value) ?? "")).slice(0, maxExcerpt)
 
-/** Why an answer is not the value. */
+/** Why an answer does not decode. */
 interface Fault {
   readonly path: string
   readonly excerpt: string
@@ -152,14 +150,14 @@ const faultOf = (value: unknown, { issue }: ParseResult.ParseError): Fault => {
 // asking for the value
 // -------------------------------------------------------------------------------------
 
-/** What the model is told of the value. */
-interface Shape {
+/** The name, description and JSON Schema of the value. */
+interface OutputFormat {
   readonly name: string
   readonly description?: string
   readonly strict?: boolean
-  /** Always of an object. */
+  /** Always the schema of an object. */
   readonly schema: JsonSchema
-  /** Whether the value stands in a `{ value }` of its own. */
+  /** Whether the value is wrapped in `{ value }`. */
   readonly wrapped: boolean
 }
 
@@ -171,10 +169,10 @@ const wrap = ({ $defs, ...schema }: JsonSchema): JsonSchema => ({
   ...($defs === undefined ? {} : { $defs })
 })
 
-/** As far as every provider allows (OpenAI, API reference: letters, digits, `_` and `-`, at most 64). */
+/** A name that every provider accepts (OpenAI, API reference: letters, digits, `_` and `-`, at most 64). */
 const nameOf = (name: string): string => name.replace(/[^\w-]/g, "_").slice(0, 64)
 
-const shapeOf = <A, I, R>({ description, name, schema, strict }: Options<A, I, R>): Shape => {
+const outputFormatOf = <A, I, R>({ description, name, schema, strict }: Options<A, I, R>): OutputFormat => {
   const json = jsonSchemaOf(schema)
   const wrapped = !isObjectSchema(json)
   return {
@@ -186,27 +184,27 @@ const shapeOf = <A, I, R>({ description, name, schema, strict }: Options<A, I, R
   }
 }
 
-/** A way to hold a model to a shape. */
-interface Form {
-  readonly request: (request: Asked, shape: Shape) => Asked
-  /** What stands where the value should. */
-  readonly find: (response: ChatResponse, shape: Shape) => Option.Option<unknown>
+/** The request and the decoding of one mode. */
+interface ModeHandler {
+  readonly request: (request: Request, format: OutputFormat) => Request
+  /** Finds the JSON of the value in an answer. */
+  readonly find: (response: ChatResponse, format: OutputFormat) => Option.Option<unknown>
 }
 
-const inText = (response: ChatResponse): Option.Option<unknown> => jsonIn(response.text)
+const jsonInText = (response: ChatResponse): Option.Option<unknown> => jsonIn(response.text)
 
-/** Tools that the conversation speaks of stay known, but shall not be called now. */
-const withoutCalls = (request: Asked): Asked => {
+/** Keeps the tools of the conversation, but forbids calls of them. */
+const withoutCalls = (request: Request): Request => {
   const { toolChoice: _, ...rest } = request
   return request.tools === undefined || request.tools.length === 0 ? rest : { ...rest, toolChoice: "none" }
 }
 
-const native: Form = {
-  request: (request, { wrapped: _, ...shape }) => ({ ...withoutCalls(request), responseFormat: shape }),
-  find: inText
+const native: ModeHandler = {
+  request: (request, { wrapped: _, ...format }) => ({ ...withoutCalls(request), responseFormat: format }),
+  find: jsonInText
 }
 
-const tool: Form = {
+const tool: ModeHandler = {
   request: ({ responseFormat: _, ...request }, { description = "Gives the answer.", name, schema, strict }) => ({
     ...request,
     tools: [
@@ -215,48 +213,48 @@ const tool: Form = {
     ],
     toolChoice: { name }
   }),
-  // Some models answer in text what they should have called the tool with.
+  // Some models answer with text instead of calling the tool.
   find: (response, { name }) =>
     Option.orElse(
       Option.flatMap(Option.fromNullable(response.toolCalls.find((call) => call.name === name)), (call) =>
         jsonIn(call.arguments)
       ),
-      () => inText(response)
+      () => jsonInText(response)
     )
 }
 
-const instructions = ({ description, schema }: Shape): string =>
+const instructions = ({ description, schema }: OutputFormat): string =>
   [
     "Answer with JSON alone: no other text, no Markdown.",
     ...(description === undefined ? [] : [description]),
     `The JSON must fit this JSON Schema:\n${JSON.stringify(schema)}`
   ].join("\n")
 
-/** Behind the system message that there is, since some models take one alone. */
-const instructed = (messages: ReadonlyArray<Message>, text: string): ReadonlyArray<Message> => {
+/** Appends to an existing system message, since some models accept only one. */
+const withInstructions = (messages: ReadonlyArray<Message>, text: string): ReadonlyArray<Message> => {
   const [first, ...rest] = messages
   return first?.role === "system" && typeof first.content === "string"
     ? [Chat.system(`${first.content}\n\n${text}`), ...rest]
     : [Chat.system(text), ...messages]
 }
 
-const prompt: Form = {
-  request: ({ responseFormat: _, ...request }, shape) => ({
+const prompt: ModeHandler = {
+  request: ({ responseFormat: _, ...request }, format) => ({
     ...withoutCalls(request),
-    messages: instructed(request.messages, instructions(shape))
+    messages: withInstructions(request.messages, instructions(format))
   }),
-  find: inText
+  find: jsonInText
 }
 
-/** The conversation after an answer that does not fit: every call in it is answered, as providers demand. */
-const shown = (response: ChatResponse, fault: Fault): ReadonlyArray<Message> => {
-  const complaint = `Your answer cannot be used. ${fault.message}\nGive the whole answer again, corrected.`
+/** The messages after an answer that does not fit. Every tool call gets a result, as providers require. */
+const repairMessages = (response: ChatResponse, fault: Fault): ReadonlyArray<Message> => {
+  const feedback = `Your answer cannot be used. ${fault.message}\nGive the whole answer again, corrected.`
   if (response.toolCalls.length === 0) {
-    return [...(response.text === "" ? [] : [Chat.toMessage(response)]), Chat.user(complaint)]
+    return [...(response.text === "" ? [] : [Chat.toMessage(response)]), Chat.user(feedback)]
   }
   return [
     Chat.toMessage(response),
-    ...response.toolCalls.map((call): Message => ({ ...Chat.toolResult(call, complaint), isError: true }))
+    ...response.toolCalls.map((call): Message => ({ ...Chat.toolResult(call, feedback), isError: true }))
   ]
 }
 
@@ -264,29 +262,34 @@ const shown = (response: ChatResponse, fault: Fault): ReadonlyArray<Message> => 
 // errors
 // -------------------------------------------------------------------------------------
 
-const common = ({ attempts, keyId, model, provider }: ChatResponse) => ({ attempts, keyId, model, provider })
+const errorContext = ({ attempts, keyId, model, provider }: ChatResponse) => ({ attempts, keyId, model, provider })
 
-const filtered = (response: ChatResponse): ContentFilterError =>
+const contentFilterError = (response: ChatResponse): ContentFilterError =>
   new ContentFilterError({
-    ...common(response),
+    ...errorContext(response),
     message:
       response.refusal === ""
         ? "The provider's safety system cut the answer off."
         : `The model declined to answer: ${response.refusal.slice(0, maxExcerpt)}`
   })
 
-const cutOff: Pick<Fault, "message"> = {
+const truncation: Pick<Fault, "message"> = {
   message: "It was cut off at its token limit. Raise maxTokens, or ask for less."
 }
 
-const malformed = (response: ChatResponse, fault: Fault, usage: Usage.Usage, shape: Shape): MalformedResponseError => {
+const malformedError = (
+  response: ChatResponse,
+  fault: Fault,
+  usage: Usage.Usage,
+  format: OutputFormat
+): MalformedResponseError => {
   const { id, model, reasoning, text, toolCalls } = response
   return new MalformedResponseError({
-    ...common(response),
+    ...errorContext(response),
     path: fault.path,
     excerpt: fault.excerpt,
-    message: `The answer is no ${shape.name}. ${fault.message}`,
-    // It also says that asking again has been tried.
+    message: `The answer is not a valid ${format.name}. ${fault.message}`,
+    // An error with a `partial` is not retried: the repair was the second attempt.
     partial: { id, model, reasoning, text, toolCalls, usage }
   })
 }
@@ -296,9 +299,9 @@ const malformed = (response: ChatResponse, fault: Fault, usage: Usage.Usage, sha
 // -------------------------------------------------------------------------------------
 
 /**
- * Asks for values of one kind: what is told of the schema is worked out once, for as many calls as you like.
+ * Makes a function that asks for values of one schema. The JSON Schema is computed once for all calls.
  *
- * @throws where the schema holds what JSON Schema has no word for and no `jsonSchema` annotation says.
+ * @throws when the schema has no JSON Schema and no `jsonSchema` annotation.
  * @since 0.1.0
  * @category generating
  */
@@ -306,37 +309,45 @@ export const make = <A, I, R>(
   options: Options<A, I, R>
 ): ((llm: Pick<Service, "chat">, request: ChatRequest.Input) => Effect.Effect<Result<A>, LLMError, R>) => {
   const { mode = "auto", repair = true } = options
-  const shape = shapeOf(options)
+  const format = outputFormatOf(options)
   const decode = Generated.decoder(options.schema)
 
-  const judge = (form: Form, response: ChatResponse): Effect.Effect<A, Fault, R> =>
-    Option.match(form.find(response, shape), {
+  const decodeAnswer = (handler: ModeHandler, response: ChatResponse): Effect.Effect<A, Fault, R> =>
+    Option.match(handler.find(response, format), {
       onNone: () => Effect.fail<Fault>({ path: "", excerpt: excerptOf(response.text), message: "It holds no JSON." }),
-      onSome: (found) => {
-        const value = shape.wrapped && isRecord(found) && "value" in found ? found["value"] : found
+      onSome: (json) => {
+        const value = format.wrapped && isRecord(json) && "value" in json ? json["value"] : json
         return Effect.mapError(decode(value), (error) => faultOf(value, error))
       }
     })
 
   return (llm, input) => {
-    const ask = (form: Form, asked: Asked, earlier?: Usage.Usage): Effect.Effect<Result<A>, LLMError, R> =>
-      Effect.flatMap(llm.chat(form.request(asked, shape)), (response) => {
+    const ask = (
+      handler: ModeHandler,
+      request: Request,
+      earlier?: Usage.Usage
+    ): Effect.Effect<Result<A>, LLMError, R> =>
+      Effect.flatMap(llm.chat(handler.request(request, format)), (response) => {
         if (response.refusal !== "" || response.finishReason === "content-filter") {
-          return Effect.fail(filtered(response))
+          return Effect.fail(contentFilterError(response))
         }
         const usage = earlier === undefined ? response.usage : Usage.combine(earlier, response.usage)
-        return Effect.matchEffect(judge(form, response), {
+        return Effect.matchEffect(decodeAnswer(handler, response), {
           onSuccess: (value) => Effect.succeed({ value, response, usage }),
           onFailure: (fault) =>
             response.finishReason === "length"
-              ? Effect.fail(malformed(response, { ...fault, ...cutOff }, usage, shape))
+              ? Effect.fail(malformedError(response, { ...fault, ...truncation }, usage, format))
               : repair && earlier === undefined
-                ? ask(form, { ...asked, messages: [...asked.messages, ...shown(response, fault)] }, usage)
-                : Effect.fail(malformed(response, fault, usage, shape))
+                ? ask(
+                    handler,
+                    { ...request, messages: [...request.messages, ...repairMessages(response, fault)] },
+                    usage
+                  )
+                : Effect.fail(malformedError(response, fault, usage, format))
         })
       })
 
-    const request: Asked = asObject(input)
+    const request: Request = asObject(input)
     switch (mode) {
       case "native":
         return ask(native, request)
@@ -354,7 +365,7 @@ export const make = <A, I, R>(
 }
 
 /**
- * Asks an `LLM` at hand for a value. See `LLM.object`.
+ * Asks the given `LLM` for a value. See `LLM.object`.
  *
  * @since 0.1.0
  * @category generating

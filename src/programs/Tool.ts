@@ -1,5 +1,5 @@
 /**
- * Functions that a model may call: what it is told of them, how its arguments are decoded, and what they do.
+ * Functions that a model can call: their description and parameters for the model, and their handlers.
  *
  * @example
  * ```ts
@@ -30,7 +30,7 @@ export * from "./tools/model.js"
 
 const isFields = (parameters: Parameters): parameters is Schema.Struct.Fields => !Schema.isSchema(parameters)
 
-// Fields and schemas are told apart once, here, so that everything else sees a schema with its types.
+// Turns fields into a schema, so that all other code has a schema with its types.
 function schemaOf<P extends Parameters>(
   parameters: P | undefined
 ): Schema.Schema<HandlerArguments<P>, unknown, ParametersContext<P>>
@@ -40,12 +40,12 @@ function schemaOf(parameters: Parameters = {}): Schema.Schema.All {
 }
 
 /**
- * A tool from its description and its handler.
+ * Makes a tool from its description and its handler.
  *
- * Neither side is trusted: arguments that do not decode never reach the handler, and a result that `success` cannot encode, or
- * that is no JSON, is an {@link InvalidResultError} and never reaches the model.
+ * Arguments that do not decode never reach the handler. A result that `success` cannot encode, or that cannot be written as JSON,
+ * fails with an {@link InvalidResultError} and never reaches the model.
  *
- * @throws where the parameters are no object, or hold what JSON Schema has no word for and no `jsonSchema` annotation says.
+ * @throws when the parameters are not an object, or have no JSON Schema and no `jsonSchema` annotation.
  * @since 0.1.0
  * @category constructors
  */
@@ -64,21 +64,24 @@ export const make = <
   const { description, handler, strict, success } = options
   const schema = schemaOf(options.parameters)
   const parameters = jsonSchemaOf(schema)
-  if (!isObjectSchema(parameters)) throw new TypeError(`The parameters of the tool ${name} are no object.`)
+  if (!isObjectSchema(parameters)) throw new TypeError(`The parameters of the tool ${name} are not an object.`)
   const decode = Generated.decoder(schema)
-  const invalid = (fault: string): InvalidResultError => new InvalidResultError({ tool: name, fault })
+  const invalidResult = (fault: string): InvalidResultError => new InvalidResultError({ tool: name, fault })
   const encode: (result: A) => Effect.Effect<unknown, InvalidResultError, RS> =
     success === undefined
       ? Effect.succeed
       : flow(
           Schema.encode(success),
-          Effect.mapError(({ issue }) => invalid(summary(faultsOf(issue))))
+          Effect.mapError(({ issue }) => invalidResult(summary(faultsOf(issue))))
         )
-  /** The text that the model reads. */
-  const write = (value: unknown): Effect.Effect<string, InvalidResultError> =>
+  /** The text of a result for the model. */
+  const encodeText = (value: unknown): Effect.Effect<string, InvalidResultError> =>
     typeof value === "string"
       ? Effect.succeed(value)
-      : Effect.try({ try: () => JSON.stringify(value) ?? "null", catch: (cause) => invalid(`It is no JSON. ${cause}`) })
+      : Effect.try({
+          try: () => JSON.stringify(value) ?? "null",
+          catch: (cause) => invalidResult(`It cannot be written as JSON. ${cause}`)
+        })
   return {
     name,
     definition: {
@@ -89,12 +92,12 @@ export const make = <
     },
     handler,
     prepare: (args) =>
-      Effect.map(decode(args), (decoded) => handler(decoded).pipe(Effect.flatMap(encode), Effect.flatMap(write)))
+      Effect.map(decode(args), (decoded) => handler(decoded).pipe(Effect.flatMap(encode), Effect.flatMap(encodeText)))
   }
 }
 
 /**
- * What a model is told of a tool, for a request of one's own.
+ * The definition of a tool, for a custom request.
  *
  * @since 0.1.0
  * @category accessors

@@ -1,7 +1,7 @@
 /**
- * The arguments of a tool call as values: parsed when the call is complete, or closed by guess while it still streams.
+ * Parses the arguments of a tool call: exactly when the call is complete, or with missing brackets added while it still streams.
  *
- * Nothing in this library repairs arguments by itself: a `ToolCall` holds what the model wrote.
+ * The library never repairs arguments by itself: a `ToolCall` contains what the model wrote.
  *
  * @example
  * ```ts
@@ -17,23 +17,23 @@ import type { ToolCall } from "../vocabulary/Chat.js"
 import { isRecord, parseJson } from "../wire/json.js"
 
 /**
- * Arguments that are no JSON object, as happens where an answer hit its token limit.
+ * The error of arguments that are not a JSON object, for example because the answer hit its token limit.
  *
  * @since 0.1.0
  * @category errors
  */
 export class InvalidArgumentsError extends Schema.TaggedError<InvalidArgumentsError>()("InvalidArgumentsError", {
   tool: Schema.String,
-  /** What the model wrote. */
+  /** The text that the model wrote. */
   arguments: Schema.String
 }) {
   override get message(): string {
-    return `The arguments of ${this.tool} are no JSON object: ${this.arguments.slice(0, 200)}`
+    return `The arguments of ${this.tool} are not a JSON object: ${this.arguments.slice(0, 200)}`
   }
 }
 
 /**
- * Arguments that were parsed, and not decoded yet.
+ * Parsed arguments, not decoded with a schema.
  *
  * @since 0.1.0
  * @category model
@@ -46,7 +46,7 @@ const asObject = (text: string): Arguments | undefined => {
 }
 
 /**
- * The arguments of a complete call.
+ * Parses the arguments of a complete call.
  *
  * @since 0.1.0
  * @category decoding
@@ -67,18 +67,18 @@ const isJson = (text: string): boolean => {
   }
 }
 
-/** An escape that lost its end, and so cannot be closed: a backslash alone, or `\\u` with fewer than four digits. */
+/** An incomplete escape at the end of a text: a backslash alone, or `\\u` with fewer than four digits. */
 const halfEscape = /(?<!\\)((?:\\\\)*)\\(?:u[\da-f]{0,3})?$/i
 
-/** A text as far as its last complete value, or the beginning of a text value that is cut off, with what is open closed. */
-const closed = (text: string): string => {
-  /** What closes the open brackets, the outermost last. */
+/** Cuts a text after its last complete value, or in the text value that is cut off, and closes what is open. */
+const closeJson = (text: string): string => {
+  /** The brackets that close the open ones, the outermost last. */
   let closers = ""
-  /** Inside of an object, whether a name is next rather than a value. */
+  /** Whether the next text is a property name and not a value. */
   let nameNext = false
   let safe = ""
   let at = 0
-  const keep = (): void => {
+  const markSafe = (): void => {
     safe = text.slice(0, at) + closers
   }
   while (at < text.length) {
@@ -90,29 +90,29 @@ const closed = (text: string): string => {
         return nameNext ? safe : `${text.slice(0, at)}${rest}"${closers}`
       }
       at += end.length
-      if (!nameNext) keep()
+      if (!nameNext) markSafe()
     } else if (character === "{" || character === "[") {
       at++
       closers = (character === "{" ? "}" : "]") + closers
       nameNext = character === "{"
-      keep()
+      markSafe()
     } else if (character === "}" || character === "]") {
       at++
       closers = closers.slice(1)
-      keep()
+      markSafe()
     } else if (character === ":" || character === ",") {
       at++
       nameNext = character === "," && closers.startsWith("}")
     } else {
       const word = /^(?:[-+.\w]+|\s+|.)/s.exec(text.slice(at))?.[0] ?? character
       at += word.length
-      if (isJson(word)) keep()
+      if (isJson(word)) markSafe()
     }
   }
   return safe
 }
 
-/** Some models double the outer brace. */
+/** The text, also without an outer brace that some models write twice. */
 const candidates = (text: string): ReadonlyArray<string> => [
   text,
   text.replace(/^\s*\{(?=\s*\{)/, ""),
@@ -121,8 +121,8 @@ const candidates = (text: string): ReadonlyArray<string> => [
 ]
 
 /**
- * The arguments as far as they have come, for a preview while they stream: what is open is closed, and what is half is left
- * out. Undefined where that gives no JSON object.
+ * The arguments so far, for a preview while they stream: open brackets and texts are closed, and other incomplete values are left
+ * out. Undefined when the result is not a JSON object.
  *
  * @since 0.1.0
  * @category decoding
@@ -135,7 +135,7 @@ export const complete = (text: string): Arguments | undefined => {
     if (value !== undefined) return value
   }
   for (const candidate of candidates(trimmed)) {
-    const value = asObject(closed(candidate))
+    const value = asObject(closeJson(candidate))
     if (value !== undefined) return value
   }
   return undefined

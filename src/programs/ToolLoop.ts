@@ -1,13 +1,13 @@
 /**
- * The loop of a model and its tools: ask, run the handlers of what it calls, tell it the results, and ask again, until it
- * answers without a call. `LLM.runTools` and `LLM.runToolsStream` run it on the `LLM` in context; `run` and `stream` on one
- * at hand.
+ * The tool loop: sends a request, runs the handlers of the tools that the model calls, and sends their results, until the model
+ * answers without a call. `LLM.runTools` and `LLM.runToolsStream` use the `LLM` in context; `run` and `stream` take one as an
+ * argument.
  *
- * What the model does wrong is told to the model: a tool that does not exist, arguments that are no JSON or do not fit the
- * schema. What a handler fails with is yours: it stands typed in the error channel, unless `onFailure` says otherwise.
+ * Mistakes of the model are reported to the model: an unknown tool, arguments that are not JSON or do not fit the schema. Failures
+ * of handlers fail the loop with their type, unless `onFailure` is `"report"`.
  *
- * Tools that the request itself defines, in `tools` or `extra.tools`, have no handler here. When the model calls one, the
- * loop runs what it can, stops, and gives the rest back as `pending`.
+ * Tools that the request itself defines, in `tools` or `extra.tools`, have no handler. When the model calls one, the loop runs the
+ * other calls, stops, and returns the rest as `pending`.
  *
  * @example
  * ```ts
@@ -33,14 +33,14 @@ import type { Types } from "effect"
 import { Array as Arr, Chunk, Effect, Mailbox, Stream } from "effect"
 import type { Service } from "../call/model.js"
 import { asObject } from "../call/request.js"
-import * as Checks from "../internal/optionChecks.js"
+import * as OptionChecks from "../internal/optionChecks.js"
 import type { ChatResponse, Message, ToolCall } from "../vocabulary/Chat.js"
 import * as Chat from "../vocabulary/Chat.js"
 import * as Events from "../vocabulary/ChatEvent.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
 import * as Usage from "../vocabulary/Usage.js"
 import type * as Tool from "./tools/model.js"
-import type { Settings } from "./tools/execution.js"
+import type { ExecutionOptions } from "./tools/execution.js"
 import { execute } from "./tools/execution.js"
 import type { Event, Execution, Failure, OnFailure, Options, Result, Round } from "./tools/loopModel.js"
 import { RoundsExceededError } from "./tools/loopModel.js"
@@ -51,27 +51,29 @@ export * from "./tools/loopModel.js"
 // the loop
 // -------------------------------------------------------------------------------------
 
-type Asked = Exclude<Chat.ChatRequest.Input, string>
+type Request = Exclude<Chat.ChatRequest.Input, string>
 
-/** What every round asks, but for its messages. */
-interface Plan extends Settings {
-  readonly request: Asked
+/** The request and options of all rounds. */
+interface Plan extends ExecutionOptions {
+  readonly request: Request
   readonly maxRounds: number
   readonly concurrency: Types.Concurrency
-  /** Whether a call is for the caller of the loop. */
+  /** Whether the caller of the loop handles a call. */
   readonly isForeign: (call: ToolCall) => boolean
 }
 
-const check = ({ concurrency = "unbounded", maxRounds = 8 }: Options<ReadonlyArray<Tool.Any>, OnFailure>): void =>
-  Checks.valid("ToolLoop", ({ number }) => {
-    number("maxRounds", maxRounds, Checks.isWhole(maxRounds, 1), "a whole number of at least 1")
+type AnyOptions = Options<ReadonlyArray<Tool.Any>, OnFailure>
+
+const check = ({ concurrency = "unbounded", maxRounds = 8 }: AnyOptions): void =>
+  OptionChecks.valid("ToolLoop", ({ number }) => {
+    number("maxRounds", maxRounds, OptionChecks.isWhole(maxRounds, 1), "a whole number of at least 1")
     if (typeof concurrency === "number") {
-      number("concurrency", concurrency, Checks.isWhole(concurrency, 1), "a whole number of at least 1")
+      number("concurrency", concurrency, OptionChecks.isWhole(concurrency, 1), "a whole number of at least 1")
     }
   })
 
-const planOf = (input: Chat.ChatRequest.Input, options: Options<ReadonlyArray<Tool.Any>, OnFailure>): Plan => {
-  const request: Asked = asObject(input)
+const planOf = (input: Chat.ChatRequest.Input, options: AnyOptions): Plan => {
+  const request: Request = asObject(input)
   const handlers = new Map(options.tools.map((tool) => [tool.name, tool]))
   const plain = (request.tools ?? []).filter(({ name }) => !handlers.has(name))
   const definitions = [...options.tools.map((tool) => tool.definition), ...plain]
@@ -82,21 +84,21 @@ const planOf = (input: Chat.ChatRequest.Input, options: Options<ReadonlyArray<To
     concurrency: options.concurrency ?? "unbounded",
     onFailure: options.onFailure ?? "fail",
     repair: options.repair ?? false,
-    // The provider's own tools have names that only it knows.
+    // Tools in `extra.tools` have names in provider-specific fields, so any unknown name can be one of them.
     isForeign: ({ name }) =>
       !handlers.has(name) && (request.extra?.["tools"] !== undefined || plain.some((tool) => tool.name === name))
   }
 }
 
-/** A choice that forces a call holds for the first answer: for every one, the loop would have no end. */
-const isForced = ({ toolChoice }: Asked): boolean => toolChoice === "required" || typeof toolChoice === "object"
+/** Whether the tool choice forces a call. It applies only to the first round, or the loop would never end. */
+const isForced = ({ toolChoice }: Request): boolean => toolChoice === "required" || typeof toolChoice === "object"
 
-const nextRequest = ({ request }: Plan, messages: ReadonlyArray<Message>, round: number): Asked => {
+const nextRequest = ({ request }: Plan, messages: ReadonlyArray<Message>, round: number): Request => {
   const { toolChoice: _, ...free } = request
   return { ...(round > 1 && isForced(request) ? free : request), messages }
 }
 
-/** The answer as the model shall see it again: with repaired arguments, since servers refuse broken ones in a history. */
+/** The answer for the next request, with repaired arguments, since servers reject broken ones in a history. */
 const answerMessage = (response: ChatResponse, executions: ReadonlyArray<Execution>): Message => {
   const repaired = new Map(
     executions.flatMap(({ call, repaired }) => (repaired === undefined ? [] : [[call, JSON.stringify(repaired)]]))
@@ -110,22 +112,22 @@ const answerMessage = (response: ChatResponse, executions: ReadonlyArray<Executi
       }
 }
 
-/** How the loop asks, and whom it tells what happens. */
+/** How the loop sends requests and emits events. */
 interface Mode {
-  readonly ask: (request: Asked, round: number) => Effect.Effect<ChatResponse, LLMError>
+  readonly ask: (request: Request, round: number) => Effect.Effect<ChatResponse, LLMError>
   readonly notify: (event: Event) => Effect.Effect<void>
 }
 
-const loop = ({ ask, notify }: Mode, plan: Plan): Effect.Effect<Result, unknown, unknown> =>
+const runLoop = ({ ask, notify }: Mode, plan: Plan): Effect.Effect<Result, unknown, unknown> =>
   Effect.gen(function* () {
     let messages: ReadonlyArray<Message> = plan.request.messages
     let usage = Usage.empty
     const rounds: Array<Round> = []
     for (let round = 1; round <= plan.maxRounds; round++) {
       const response = yield* ask(nextRequest(plan, messages, round), round)
-      const [own, pending] = Arr.partition(response.toolCalls, plan.isForeign)
+      const [handled, pending] = Arr.partition(response.toolCalls, plan.isForeign)
       const executions = yield* Effect.forEach(
-        own,
+        handled,
         (call) =>
           Effect.zipRight(
             notify({ _tag: "ToolStart", round, call }),
@@ -140,7 +142,7 @@ const loop = ({ ask, notify }: Mode, plan: Plan): Effect.Effect<Result, unknown,
       usage = Usage.combine(usage, response.usage)
       messages = [...messages, answerMessage(response, executions), ...executions.map((execution) => execution.result)]
       yield* notify({ _tag: "RoundEnd", round, done })
-      if (own.length === 0 || pending.length > 0) {
+      if (handled.length === 0 || pending.length > 0) {
         const result: Result = { response, messages, pending, usage, rounds }
         yield* notify({ _tag: "Finish", result })
         return result
@@ -149,8 +151,14 @@ const loop = ({ ask, notify }: Mode, plan: Plan): Effect.Effect<Result, unknown,
     return yield* new RoundsExceededError({ maxRounds: plan.maxRounds, messages, usage })
   })
 
+/** Checks the options at once and returns the loop, which makes its plan when it starts. */
+const makeLoop = (input: Chat.ChatRequest.Input, options: AnyOptions) => {
+  check(options)
+  return (mode: Mode) => Effect.suspend(() => runLoop(mode, planOf(input, options)))
+}
+
 /**
- * Runs the loop on an `LLM` at hand. See `LLM.runTools`.
+ * Runs the loop on the given `LLM`. See `LLM.runTools`.
  *
  * @since 0.1.0
  * @category running
@@ -161,21 +169,20 @@ export function run<const Tools extends ReadonlyArray<Tool.Any>, Failing extends
   options: Options<Tools, Failing>
 ): Effect.Effect<Result, LLMError | RoundsExceededError | Failure<Tools, Failing>, Tool.Requirements<Tools[number]>>
 
-// The signature above gathers the errors and requirements of the tools, which the loop itself does not look at.
+// The signature above collects the errors and requirements of the tools, which the loop itself does not use.
 export function run(
   llm: Pick<Service, "chat">,
   request: Chat.ChatRequest.Input,
-  options: Options<ReadonlyArray<Tool.Any>, OnFailure>
+  options: AnyOptions
 ): Effect.Effect<Result, unknown, unknown> {
-  check(options)
-  return Effect.suspend(() => loop({ ask: llm.chat, notify: () => Effect.void }, planOf(request, options)))
+  return makeLoop(request, options)({ ask: llm.chat, notify: () => Effect.void })
 }
 
-/** How far the loop may run ahead of who reads its events. */
+/** The maximum number of events that the loop runs ahead of its consumer. */
 const eventsAhead = 16
 
 /**
- * Runs the loop on an `LLM` at hand and tells what happens. See `LLM.runToolsStream`.
+ * Runs the loop on the given `LLM` and streams its events. See `LLM.runToolsStream`.
  *
  * @since 0.1.0
  * @category running
@@ -189,16 +196,16 @@ export function stream<const Tools extends ReadonlyArray<Tool.Any>, Failing exte
 export function stream(
   llm: Pick<Service, "chatStream">,
   request: Chat.ChatRequest.Input,
-  options: Options<ReadonlyArray<Tool.Any>, OnFailure>
+  options: AnyOptions
 ): Stream.Stream<Event, unknown, unknown> {
-  check(options)
+  const loop = makeLoop(request, options)
   return Stream.unwrapScoped(
     Effect.gen(function* () {
       const mailbox = yield* Mailbox.make<Event, unknown>(eventsAhead)
       const mode: Mode = {
-        ask: (asked, round) =>
+        ask: (roundRequest, round) =>
           Events.collect(
-            Stream.mapChunksEffect(llm.chatStream(asked), (events) =>
+            Stream.mapChunksEffect(llm.chatStream(roundRequest), (events) =>
               Effect.as(
                 mailbox.offerAll(Chunk.map(events, (event): Event => ({ _tag: "Answer", round, event }))),
                 events
@@ -207,7 +214,7 @@ export function stream(
           ),
         notify: (event) => mailbox.offer(event)
       }
-      yield* Effect.forkScoped(Mailbox.into(loop(mode, planOf(request, options)), mailbox))
+      yield* Effect.forkScoped(Mailbox.into(loop(mode), mailbox))
       return Mailbox.toStream(mailbox)
     })
   )

@@ -9,10 +9,10 @@ import type { LLMError } from "../../src/vocabulary/LLMError.js"
 import * as TestLLM from "../../src/testing/TestLLM.js"
 import * as TokenCounter from "../../src/tokens/TokenCounter.js"
 
-/** A text of so many words, which everybody here counts as a token each. */
+/** A text of `count` words, each of which is one token here. */
 const words = (count: number): string => Array.from({ length: count }, () => "word").join(" ")
 
-/** Exact for `exact`, an estimate for every other model. */
+/** Counts exactly for the model `exact` and estimates for all others. */
 const counter = TokenCounter.layer((model) =>
   model === "exact"
     ? { text: (text) => ({ tokens: text.split(/\s+/).length, estimated: false }), knownChatFormat: true }
@@ -27,7 +27,7 @@ const withWindow = (contextWindow: number, options?: ContextWindow.Options, mode
     )
   )
 
-/** The middleware, with the record of what came through. */
+/** Adds the middleware and keeps the TestLLM, which records the requests that pass. */
 const withCheck =
   (options?: ContextWindow.Options) =>
   <E, R>(layer: Layer.Layer<LLM.LLM | TestLLM.TestLLM, E, R>): Layer.Layer<LLM.LLM | TestLLM.TestLLM, E, R> =>
@@ -38,8 +38,8 @@ const asked = Effect.map(TestLLM.calls, (calls) => calls.length)
 const outcome = (request: Chat.ChatRequest.Input): Effect.Effect<string, never, LLM.LLM> =>
   Effect.match(LLM.chat(request), { onFailure: (error: LLMError) => error._tag, onSuccess: (answer) => answer.text })
 
-describe("a request that cannot fit", () => {
-  it.effect("fails before anybody is asked", () =>
+describe("request over the context window", () => {
+  it.effect("fails with a ContextLengthError before a request is sent", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(LLM.chat(words(101)))
       expect(error).toMatchObject({ _tag: "ContextLengthError", provider: "acme", model: "exact", attempts: [] })
@@ -48,14 +48,14 @@ describe("a request that cannot fit", () => {
       expect(yield* asked).toBe(0)
     }).pipe(withWindow(100))
   )
-  it.effect("fails as a stream", () =>
+  it.effect("fails a stream with a ContextLengthError before a request is sent", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(ChatEvent.collect(LLM.chatStream(words(101))))
       expect(error._tag).toBe("ContextLengthError")
       expect(yield* asked).toBe(0)
     }).pipe(withWindow(100))
   )
-  it.effect("goes to the next member of a fallback", () =>
+  it.effect("a fallback sends a request that is over the window of one member to the next", () =>
     Effect.gen(function* () {
       const small = yield* TestLLM.make(["small"], { info: { model: "exact", contextWindow: 100 } })
       const large = yield* TestLLM.make(["large"], { info: { model: "large", contextWindow: 1000 } })
@@ -67,22 +67,22 @@ describe("a request that cannot fit", () => {
   )
 })
 
-describe("a request that fits", () => {
-  it.effect("is asked, whole and streamed, up to the last token", () =>
+describe("request within the context window", () => {
+  it.effect("sends a chat and a stream whose tokens fill the context window exactly", () =>
     Effect.gen(function* () {
       expect(yield* outcome(words(100))).toBe("answer")
       expect((yield* ChatEvent.collect(LLM.chatStream(words(100)))).text).toBe("answer")
       expect(yield* asked).toBe(2)
     }).pipe(withWindow(100))
   )
-  it.effect("needs room for its answer", () =>
+  it.effect("counts maxTokens of the request against the context window", () =>
     Effect.gen(function* () {
       const request = (maxTokens: number) => ({ messages: [Chat.user(words(60))], maxTokens })
       expect(yield* outcome(request(40))).toBe("answer")
       expect(yield* outcome(request(41))).toBe("ContextLengthError")
     }).pipe(withWindow(100))
   )
-  it.effect("needs the room that is reserved, where it does not say how much", () =>
+  it.effect("counts `reserve` against the context window when the request has no maxTokens", () =>
     Effect.gen(function* () {
       const request = { messages: [Chat.user(words(60))] }
       expect(yield* outcome(request)).toBe("ContextLengthError")
@@ -91,20 +91,20 @@ describe("a request that fits", () => {
   )
 })
 
-describe("only what is sure counts", () => {
-  it.effect("an estimate is lowered by the tolerance", () =>
+describe("counting for the context window", () => {
+  it.effect("lowers an estimated count by the default tolerance", () =>
     Effect.gen(function* () {
       expect(yield* outcome(words(166))).toBe("answer")
       expect(yield* outcome(words(170))).toBe("ContextLengthError")
     }).pipe(withWindow(100, {}, "estimated"))
   )
-  it.effect("by as much as is said", () =>
+  it.effect("lowers an estimated count by the given `tolerance`", () =>
     Effect.gen(function* () {
       expect(yield* outcome(words(100))).toBe("answer")
       expect(yield* outcome(words(101))).toBe("ContextLengthError")
     }).pipe(withWindow(100, { tolerance: 0 }, "estimated"))
   )
-  it.effect("images, sounds, files and earlier thoughts do not", () =>
+  it.effect("does not count images, audio, files and earlier reasoning", () =>
     Effect.gen(function* () {
       const image = Chat.image("https://example.com/map.png")
       const messages: ReadonlyArray<Chat.Message> = [
@@ -117,7 +117,7 @@ describe("only what is sure counts", () => {
       expect(yield* outcome({ messages: [...messages, Chat.user(words(100))] })).toBe("ContextLengthError")
     }).pipe(withWindow(100))
   )
-  it.effect("the calls, results and definitions of tools do", () =>
+  it.effect("counts tool calls, tool results and tool definitions", () =>
     Effect.gen(function* () {
       const call = { id: "call_1", name: "search", arguments: words(60) }
       const history = [Chat.user("?"), Chat.assistant("", [call]), Chat.toolResult(call, words(60))]
@@ -126,28 +126,28 @@ describe("only what is sure counts", () => {
       expect(yield* outcome({ messages: [Chat.user("?")], tools })).toBe("ContextLengthError")
     }).pipe(withWindow(100))
   )
-  it.effect("a request for another model is passed on", () =>
+  it.effect("sends a request for another model without counting it", () =>
     Effect.gen(function* () {
       const request = { messages: [Chat.user(words(500))] }
       expect(yield* outcome({ ...request, model: "another" })).toBe("answer")
       expect(yield* outcome({ ...request, model: "exact" })).toBe("ContextLengthError")
     }).pipe(withWindow(100))
   )
-  it.effect("a request that makes no sense is left to those who say why", () =>
+  it.effect("leaves an invalid request to the InvalidRequestError of the LLM", () =>
     Effect.gen(function* () {
       expect(yield* outcome({ messages: [] })).toBe("InvalidRequestError")
     }).pipe(withWindow(100))
   )
 })
 
-describe("the window", () => {
-  it.effect("may be given to the check", () =>
+describe("window of the check", () => {
+  it.effect("uses the `contextWindow` of the check before that of the LLM", () =>
     Effect.gen(function* () {
       expect(yield* outcome(words(40))).toBe("answer")
       expect(yield* outcome(words(60))).toBe("ContextLengthError")
     }).pipe(withWindow(100, { contextWindow: 50 }))
   )
-  it.effect("is not counted against where even single bytes would fit", () =>
+  it.effect("counts nothing when the request would fit with one token for each byte", () =>
     Effect.gen(function* () {
       const counted: Array<TokenCounter.Input> = []
       const spy: TokenCounter.Service = {

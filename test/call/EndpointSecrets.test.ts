@@ -1,4 +1,4 @@
-/** Credentials of an endpoint, echoed by its provider, are looked for in everything that can be seen. */
+/** Searches all visible output for credentials of an endpoint that its provider echoes. */
 import { HttpApp, HttpClient, HttpClientError, HttpClientResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import type { Tracer } from "effect"
@@ -15,7 +15,7 @@ import type { Endpoint } from "../../src/call/ProviderClient.js"
 import * as ProviderFile from "../../src/models/ProviderFile.js"
 import * as RateLimiter from "../../src/rateLimiter/RateLimiter.js"
 
-/** Everything that a value can be made to say. */
+/** All textual forms of a value. */
 const shown = (value: unknown): string =>
   [
     String(value),
@@ -24,7 +24,7 @@ const shown = (value: unknown): string =>
     value instanceof Error ? `${value.message} ${value.stack ?? ""}` : ""
   ].join("\n")
 
-/** A server that answers with all that it was sent, in the ways in which servers write it. */
+/** A text with everything that a server received, in the forms in which servers write it. */
 const everything = (url: string, headers: Readonly<Record<string, string>>): string => {
   const lines = [url, decodeURIComponent(url), encodeURIComponent(url)]
   for (const [name, value] of Object.entries(headers)) {
@@ -49,8 +49,8 @@ const events = (...frames: ReadonlyArray<string>): Response =>
 const chunk = `data: ${JSON.stringify({ id: "c", model: "m", choices: [{ index: 0, delta: { content: "a" } }] })}`
 
 const answers: Readonly<Record<string, Answer>> = {
-  "a refused key": (echo) => json(401, { error: { message: echo, code: echo, type: echo } }),
-  "a refused request": (echo) => json(400, { error: { message: echo, param: echo } }),
+  "a rejected key": (echo) => json(401, { error: { message: echo, code: echo, type: echo } }),
+  "a rejected request": (echo) => json(400, { error: { message: echo, param: echo } }),
   "a rate limit": (echo) => json(429, { message: echo }, { "x-request-id": "r-1" }),
   "a failure in plain text": (echo) => new Response(echo, { status: 500 }),
   "a page instead of an answer": (echo) =>
@@ -75,7 +75,7 @@ const echoing = (answer: Ref.Ref<Answer>) =>
 interface Case {
   readonly name: string
   readonly endpoint: Pick<Endpoint, "baseUrl" | "headers" | "query">
-  /** None of them is to be seen. */
+  /** Texts that must not appear. */
   readonly secrets: ReadonlyArray<string>
 }
 
@@ -133,7 +133,7 @@ const cases: ReadonlyArray<Case> = [
   }
 ]
 
-/** The tracer, and every span that it makes. */
+/** A tracer that records its spans. */
 const recordingTracer = Effect.map(Effect.tracer, (tracer) => {
   const spans: Array<Tracer.Span> = []
   const layer = Layer.setTracer({
@@ -156,9 +156,9 @@ const llmAt = (endpoint: Case["endpoint"]) =>
     Effect.provide(RateLimiter.unlimited)
   )
 
-describe("credentials of an endpoint that its provider echoes are seen nowhere", () => {
+describe("credentials of an endpoint that its provider echoes", () => {
   for (const { endpoint, name, secrets } of cases) {
-    it.scopedLive(`${name}: in errors, statuses, access logs, spans and metrics`, () =>
+    it.scopedLive(`${name}: does not appear in errors, statuses, access logs, spans and metrics`, () =>
       Effect.gen(function* () {
         const lines: Array<string> = []
         const logger = Logger.replace(
@@ -169,7 +169,7 @@ describe("credentials of an endpoint that its provider echoes are seen nowhere",
         )
         const tracer = yield* recordingTracer
         const answer = yield* Ref.make<Answer>((echo) => json(500, echo))
-        const seen: Array<readonly [what: string, said: string]> = []
+        const seen: Array<readonly [what: string, text: string]> = []
         yield* Effect.gen(function* () {
           const plain = yield* llmAt(endpoint)
           const llm = yield* AccessLog.make()(plain)
@@ -205,14 +205,14 @@ describe("credentials of an endpoint that its provider echoes are seen nowhere",
         for (const span of tracer.spans) seen.push(["span", shown([span.name, [...span.attributes], span.status])])
         seen.push(["metrics", shown(yield* Metric.snapshot)])
         const leaks = secrets.flatMap((secret) =>
-          seen.filter(([, said]) => said.includes(secret)).map(([what]) => `${secret} in ${what}`)
+          seen.filter(([, text]) => text.includes(secret)).map(([what]) => `${secret} in ${what}`)
         )
         expect([...new Set(leaks)]).toEqual([])
       }).pipe(Logger.withMinimumLogLevel(LogLevel.All))
     )
   }
 
-  it.scopedLive("in the answers, logs and statuses of a gateway, and in the faults of its file", () =>
+  it.scopedLive("credentials appear in no answer, log or status of a gateway, and in no fault of its file", () =>
     Effect.gen(function* () {
       const entry = {
         model_name: "m",
@@ -251,7 +251,7 @@ describe("credentials of an endpoint that its provider echoes are seen nowhere",
           const response = await ask(new Request(`http://localhost${path}`, init))
           return `${JSON.stringify([...response.headers])} ${await response.text()}`
         })
-      /** A gateway for each answer: one that refuses the key would keep the others from being asked. */
+      // One gateway for each answer: after a rejected key, the same gateway would not send the other requests.
       for (const [what, next] of Object.entries(answers)) {
         yield* Ref.set(answer, next)
         yield* Effect.gen(function* () {
@@ -272,14 +272,14 @@ describe("credentials of an endpoint that its provider echoes are seen nowhere",
   )
 })
 
-describe("a base URL with credentials", () => {
+describe("base URL with credentials", () => {
   const outcome = (endpoint: Case["endpoint"], answer: Answer) =>
     Effect.gen(function* () {
       const llm = yield* llmAt(endpoint)
       return { error: yield* Effect.flip(llm.chat("?")), info: llm.info }
     }).pipe(Effect.provideServiceEffect(HttpClient.HttpClient, Effect.map(Ref.make(answer), echoing)))
 
-  it.effect("is shown in messages without user info and without the values of its query", () =>
+  it.effect("shows a base URL in messages without user info and query values", () =>
     Effect.gen(function* () {
       const { error, info } = yield* outcome(
         { baseUrl: "http://user-4f7a:pa55-w0rd@provider.test/v1?api_key=q-canary-5f2b&api-version=2024-10-21" },
@@ -291,7 +291,7 @@ describe("a base URL with credentials", () => {
     })
   )
 
-  it.effect("that is no URL is shown without them too", () =>
+  it.effect("shows a base URL that is not a URL without user info and query", () =>
     Effect.gen(function* () {
       const { error } = yield* outcome(
         { baseUrl: "http//user-4f7a:pa55-w0rd@?q-canary-5f2b" },
@@ -302,7 +302,7 @@ describe("a base URL with credentials", () => {
     })
   )
 
-  it.effect("is asked with its query behind the path", () =>
+  it.effect("sends the query of the base URL behind the path", () =>
     Effect.gen(function* () {
       let sent = ""
       const http = HttpClient.make((request, url) => {
@@ -319,7 +319,7 @@ describe("a base URL with credentials", () => {
     })
   )
 
-  it.effect("leaves the values of headers that carry no secrets in the provider's words", () =>
+  it.effect("does not mask values of harmless headers in the provider's message", () =>
     Effect.gen(function* () {
       const { error } = yield* outcome(
         {

@@ -1,4 +1,4 @@
-/** A question to a provider and its answer, over an HTTP client that needs no network. */
+/** Requests to a provider over an HTTP client without network. */
 import { HttpClient, HttpClientResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, TestClock } from "effect"
@@ -52,8 +52,8 @@ const whole = {
 
 const chunk = (delta: object, fields: object = {}) => ({ id: "a", choices: [{ index: 0, delta, ...fields }] })
 
-describe("the latency of an answer", () => {
-  it.effect("is the time from the request to the end of the answer, in milliseconds", () =>
+describe("latency of an answer", () => {
+  it.effect("measures the latency of a chat from the request to the end of the answer, in milliseconds", () =>
     Effect.gen(function* () {
       const llm = yield* llmOf(acme, () => json(whole), { after: 250 })
       const asked = yield* Effect.fork(llm.chat("?"))
@@ -65,7 +65,7 @@ describe("the latency of an answer", () => {
     })
   )
 
-  it.effect("is the time to its last event in a stream", () =>
+  it.effect("measures the latency of a stream up to its last event", () =>
     Effect.gen(function* () {
       const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>()
       const writer = writable.getWriter()
@@ -82,7 +82,7 @@ describe("the latency of an answer", () => {
     })
   )
 
-  it.effect("is that of embeddings too, in one request or in several", () =>
+  it.effect("measures the latency of embeddings over one or several requests", () =>
     Effect.gen(function* () {
       const client = ChatCompletionsClient.layer({
         provider: "acme",
@@ -103,8 +103,8 @@ describe("the latency of an answer", () => {
   )
 })
 
-describe("a list of models", () => {
-  it.effect("whose pages never end is read for a hundred of them", () =>
+describe("list of models", () => {
+  it.effect("stops reading a list of models after 100 pages", () =>
     Effect.gen(function* () {
       const asked: Array<string> = []
       const llm = yield* llmOf(
@@ -122,8 +122,8 @@ describe("a list of models", () => {
   )
 })
 
-describe("a whole answer where a stream was asked for", () => {
-  /** A whole answer in JSON, with so many characters of space before its end. */
+describe("whole answer to a stream request", () => {
+  /** A whole answer in JSON, with `spaces` characters of whitespace before its end. */
   const padded = (spaces: number) => {
     const text = JSON.stringify(whole)
     const line = encoder.encode(`${" ".repeat(1024 * 1024 - 1)}\n`)
@@ -138,14 +138,14 @@ describe("a whole answer where a stream was asked for", () => {
     })
   }
 
-  it.live("is read although its content type promises events", () =>
+  it.live("reads a whole JSON answer although its content type promises events", () =>
     Effect.gen(function* () {
       const llm = yield* llmOf(acme, () => eventStream(padded(10)))
       expect((yield* ChatEvent.collect(llm.chatStream("?"))).text).toBe("Hello")
     })
   )
 
-  it.live("is kept up to the length of the longest event, and fails beyond", () =>
+  it.live("fails with a MalformedResponseError when a whole JSON answer is longer than the longest event", () =>
     Effect.gen(function* () {
       const llm = yield* llmOf(acme, () => eventStream(padded(Framing.maxFrameLength)))
       expect(yield* Effect.flip(ChatEvent.collect(llm.chatStream("?")))).toMatchObject({
@@ -155,8 +155,8 @@ describe("a whole answer where a stream was asked for", () => {
   )
 })
 
-describe("a connection that breaks", () => {
-  /** These events, and then an error of the connection. */
+describe("connection that breaks", () => {
+  /** A stream of these events that ends with a connection error. */
   const broken = (...events: ReadonlyArray<Uint8Array>) => {
     const left = [...events]
     return new ReadableStream<Uint8Array>({
@@ -183,26 +183,24 @@ describe("a connection that breaks", () => {
     usageMetadata: { promptTokenCount: 1, candidatesTokenCount: 1, totalTokenCount: 2 }
   })
 
-  it.live(
-    "after the reason why the model stopped leaves a whole answer, whose usage is estimated where none came",
-    () =>
-      Effect.gen(function* () {
-        const answer = yield* streamed(
-          acme,
-          event(chunk({ content: "Hello" })),
-          event(chunk({}, { finish_reason: "stop" }))
-        )
-        expect(answer).toMatchObject({ text: "Hello", finishReason: "stop", usage: { estimated: true } })
-        const counted = yield* streamed(gemini, event(candidate("STOP")))
-        expect(counted).toMatchObject({
-          text: "Hello",
-          finishReason: "stop",
-          usage: { totalTokens: 2, estimated: false }
-        })
+  it.live("succeeds when the connection breaks after the finish reason, and estimates the usage if none came", () =>
+    Effect.gen(function* () {
+      const answer = yield* streamed(
+        acme,
+        event(chunk({ content: "Hello" })),
+        event(chunk({}, { finish_reason: "stop" }))
+      )
+      expect(answer).toMatchObject({ text: "Hello", finishReason: "stop", usage: { estimated: true } })
+      const counted = yield* streamed(gemini, event(candidate("STOP")))
+      expect(counted).toMatchObject({
+        text: "Hello",
+        finishReason: "stop",
+        usage: { totalTokens: 2, estimated: false }
       })
+    })
   )
 
-  it.live("before it is an interrupted stream, with what was said", () =>
+  it.live("fails with a StreamInterruptedError and the partial text when it breaks before the finish reason", () =>
     Effect.gen(function* () {
       for (const asked of [streamed(acme, event(chunk({ content: "Hello" }))), streamed(gemini, event(candidate()))]) {
         expect(yield* Effect.flip(asked)).toMatchObject({

@@ -8,7 +8,7 @@ import { answer, context, invalid, malformed, rateLimited, scripted, unavailable
 
 const steady: Retry.Options = { jitter: 0 }
 
-/** Runs an effect while the test's clock runs as far as it likes to sleep. */
+/** Runs an effect and advances the test clock by one hour. */
 const soon = <A, E>(effect: Effect.Effect<A, E>) =>
   Effect.gen(function* () {
     const fiber = yield* Effect.fork(Effect.exit(effect))
@@ -16,8 +16,8 @@ const soon = <A, E>(effect: Effect.Effect<A, E>) =>
     return yield* Effect.flatten(Fiber.join(fiber))
   })
 
-describe("what is tried again", () => {
-  it.effect("a provider that is down, until it answers", () =>
+describe("errors that Retry repeats", () => {
+  it.effect("retries while the provider is unavailable, and the answer lists all attempts", () =>
     Effect.gen(function* () {
       const next = yield* scripted(unavailable, unavailable, "at last")
       const llm = yield* Retry.make()(next)
@@ -31,7 +31,7 @@ describe("what is tried again", () => {
     })
   )
 
-  it.effect("at most `attempts` times in all, and the error has the receipt of them all", () =>
+  it.effect("stops after `attempts` calls, and the error lists all attempts", () =>
     Effect.gen(function* () {
       const next = yield* scripted(unavailable)
       const llm = yield* Retry.make({ attempts: 3 })(next)
@@ -42,7 +42,7 @@ describe("what is tried again", () => {
     })
   )
 
-  it.effect("an error that time will not mend is not", () =>
+  it.effect("does not retry an error that is not retryable", () =>
     Effect.gen(function* () {
       const next = yield* scripted(invalid, "never asked")
       const llm = yield* Retry.make()(next)
@@ -51,7 +51,7 @@ describe("what is tried again", () => {
     })
   )
 
-  it.effect("an answer that cannot be read is, once", () =>
+  it.effect("retries a malformed answer once", () =>
     Effect.gen(function* () {
       const next = yield* scripted(malformed)
       const llm = yield* Retry.make()(next)
@@ -60,32 +60,28 @@ describe("what is tried again", () => {
     })
   )
 
-  it.effect(
-    "an answer that cannot be read is asked for once more in a call, whatever else fails and however many attempts there are",
-    () =>
-      Effect.gen(function* () {
-        const streamOf = (error: LLMErrors.LLMError) => ({ stream: Stream.fail(error) })
-        const scenarios: ReadonlyArray<readonly [LLMErrors.LLMError, ...ReadonlyArray<LLMErrors.LLMError>]> = [
-          [malformed, malformed, malformed],
-          [malformed, unavailable, malformed, malformed],
-          [unavailable, malformed, unavailable, malformed, malformed]
-        ]
-        for (const [first, ...others] of scenarios) {
-          const whole = yield* scripted(first, ...others)
-          const streamed = yield* scripted(streamOf(first), ...others.map(streamOf))
-          const policy = Retry.make({ attempts: 20 })
-          const asked = yield* policy(whole)
-          const opened = yield* policy(streamed)
-          expect((yield* Effect.flip(soon(asked.chat("?"))))._tag).toBe("MalformedResponseError")
-          expect((yield* Effect.flip(soon(Stream.runDrain(opened.chatStream("?")))))._tag).toBe(
-            "MalformedResponseError"
-          )
-          expect([(yield* whole.asked).length, (yield* streamed.asked).length]).toEqual([others.length, others.length])
-        }
-      })
+  it.effect("retries malformed answers once in a call, whatever else fails and however many attempts there are", () =>
+    Effect.gen(function* () {
+      const streamOf = (error: LLMErrors.LLMError) => ({ stream: Stream.fail(error) })
+      const scenarios: ReadonlyArray<readonly [LLMErrors.LLMError, ...ReadonlyArray<LLMErrors.LLMError>]> = [
+        [malformed, malformed, malformed],
+        [malformed, unavailable, malformed, malformed],
+        [unavailable, malformed, unavailable, malformed, malformed]
+      ]
+      for (const [first, ...others] of scenarios) {
+        const whole = yield* scripted(first, ...others)
+        const streamed = yield* scripted(streamOf(first), ...others.map(streamOf))
+        const policy = Retry.make({ attempts: 20 })
+        const asked = yield* policy(whole)
+        const opened = yield* policy(streamed)
+        expect((yield* Effect.flip(soon(asked.chat("?"))))._tag).toBe("MalformedResponseError")
+        expect((yield* Effect.flip(soon(Stream.runDrain(opened.chatStream("?")))))._tag).toBe("MalformedResponseError")
+        expect([(yield* whole.asked).length, (yield* streamed.asked).length]).toEqual([others.length, others.length])
+      }
+    })
   )
 
-  it.effect("an empty answer is, where asked for", () =>
+  it.effect("retries an empty answer with `retryEmpty: true`, and returns it by default", () =>
     Effect.gen(function* () {
       const next = yield* scripted("", "", "", "words")
       const strict = yield* Retry.make({ retryEmpty: true })(next)
@@ -96,8 +92,8 @@ describe("what is tried again", () => {
   )
 })
 
-describe("when", () => {
-  it.effect("after a base delay that doubles up to a cap", () =>
+describe("retry delay", () => {
+  it.effect("doubles the base delay up to the cap", () =>
     Effect.sync(() => {
       const delays = [1, 2, 3, 4, 5, 6, 7, 8].map((failures) => Retry.delay(steady, unavailable, failures, 0.5))
       expect(delays).toEqual([1000, 2000, 4000, 8000, 16000, 32000, 60000, 60000])
@@ -105,7 +101,7 @@ describe("when", () => {
   )
 
   it.prop(
-    "with jitter, never later than without",
+    "draws a delay between zero and the backoff with full jitter",
     { draw: FastCheck.double({ min: 0, max: 0.999, noNaN: true }) },
     ({ draw }) => {
       const delay = Retry.delay({}, unavailable, 3, draw)
@@ -113,7 +109,7 @@ describe("when", () => {
     }
   )
 
-  it.effect("not before a Retry-After, and soon after it", () =>
+  it.effect("waits for the Retry-After, and retries soon after it", () =>
     Effect.gen(function* () {
       const next = yield* scripted(rateLimited(7000), "on time")
       const llm = yield* Retry.make(steady)(next)
@@ -125,12 +121,12 @@ describe("when", () => {
     })
   )
 
-  it.effect("at once or never where the deadline would pass in the waiting", () =>
+  it.effect("fails at once when the wait would pass the deadline", () =>
     Effect.gen(function* () {
       const next = yield* scripted(rateLimited(60_000), "too late")
       const retrying = yield* Retry.make()(next)
       const llm = yield* Timeouts.make({ total: "10 seconds" })(retrying)
-      // No clock is moved: the call fails without sleeping.
+      // The test clock does not advance: the call fails without sleeping.
       const error = yield* Effect.flip(llm.chat("?"))
       expect(error._tag).toBe("RateLimitError")
       expect(LLMErrors.retryAfter(error)).toEqual(LLMErrors.retryAfter(rateLimited(60_000)))
@@ -138,8 +134,8 @@ describe("when", () => {
   )
 })
 
-describe("streams", () => {
-  it.effect("are tried again before their first event", () =>
+describe("retry of streams", () => {
+  it.effect("retries a stream that fails before its first event", () =>
     Effect.gen(function* () {
       const next = yield* scripted(unavailable, "at last")
       const llm = yield* Retry.make()(next)
@@ -149,7 +145,7 @@ describe("streams", () => {
     })
   )
 
-  it.effect("and never after it", () =>
+  it.effect("does not retry a stream that fails after its first event", () =>
     Effect.gen(function* () {
       const broken = new LLMErrors.StreamInterruptedError({
         ...context,
@@ -172,7 +168,7 @@ describe("streams", () => {
     })
   )
 
-  it.effect("that say nothing are tried again, where asked for", () =>
+  it.effect("retries an empty stream with `retryEmpty: true`", () =>
     Effect.gen(function* () {
       const next = yield* scripted("", "words")
       const llm = yield* Retry.make({ retryEmpty: true })(next)
@@ -180,7 +176,7 @@ describe("streams", () => {
     })
   )
 
-  it.effect("give back what a failed try held before the next one begins", () =>
+  it.effect("releases the resources of a failed stream before the next attempt", () =>
     Effect.gen(function* () {
       let open = 0
       const held = Stream.acquireRelease(

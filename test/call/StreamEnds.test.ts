@@ -1,4 +1,4 @@
-/** How a stream may end: before its finish signal only as an interruption, after it only as a success. */
+/** How a stream ends: before its finish signal always as an interruption, after it always as a success. */
 import { HttpClient, HttpClientResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Either, Fiber, Stream, TestClock } from "effect"
@@ -16,10 +16,10 @@ import * as Responses from "../../src/wire/Responses.js"
 import type { ClientWire } from "../../src/wire/Wire.js"
 import { scripted } from "../support/scripted.js"
 
-/** What the server does after its last byte. */
+/** The server's action after its last byte. */
 type End = "close" | "reset" | "stay open"
 
-/** A response body of these chunks. The consumer's pull brings the next one, so that a reset discards none before it. */
+/** A response body of these chunks. Each pull of the consumer enqueues the next one, so that a reset discards no earlier chunk. */
 const body = (chunks: ReadonlyArray<Uint8Array>, end: End): ReadableStream<Uint8Array> => {
   let next = 0
   return new ReadableStream<Uint8Array>(
@@ -62,9 +62,9 @@ const collected = (wire: ClientWire, chunks: ReadonlyArray<Uint8Array>, end: End
 interface Script {
   readonly name: string
   readonly wire: ClientWire
-  /** The frames, without the blank line or the line break behind them. */
+  /** The frames without their trailing blank line or line break. */
   readonly frames: ReadonlyArray<string>
-  /** Which of the frames is the finish signal. */
+  /** The index of the frame with the finish signal. */
   readonly signal: number
 }
 
@@ -156,7 +156,7 @@ const encoder = new TextEncoder()
 const bytesOf = ({ frames, wire }: Script): Uint8Array =>
   encoder.encode(frames.map((frame) => frame + (wire.framing === "sse" ? "\n\n" : "\n")).join(""))
 
-/** After how many bytes the JSON text of the finish signal is complete. */
+/** The number of bytes up to the end of the finish signal's JSON. */
 const signalEnd = ({ frames, signal, wire }: Script): number =>
   encoder.encode(frames.slice(0, signal + 1).join(wire.framing === "sse" ? "\n\n" : "\n")).length
 
@@ -164,7 +164,7 @@ const whole = (bytes: Uint8Array): ReadonlyArray<Uint8Array> => (bytes.length ==
 
 const dribbled = (bytes: Uint8Array): ReadonlyArray<Uint8Array> => Array.from(bytes, (byte) => Uint8Array.of(byte))
 
-/** What is wrong with how a stream ends that is cut after so many bytes; undefined where nothing is. */
+/** The fault in the outcome of a stream that is cut after `cut` bytes; undefined when it is correct. */
 const faultOf = (script: Script, cut: number, end: End, chunked: (bytes: Uint8Array) => ReadonlyArray<Uint8Array>) =>
   Effect.map(collected(script.wire, chunked(bytesOf(script).slice(0, cut)), end), (result) => {
     const outcome = Either.isLeft(result) ? result.left._tag : result.right.text
@@ -172,7 +172,7 @@ const faultOf = (script: Script, cut: number, end: End, chunked: (bytes: Uint8Ar
     return outcome === expected ? undefined : `${end} after ${cut} of ${signalEnd(script)} bytes: ${outcome}`
   })
 
-/** A turn of the event loop, in which a worker of the tests reads what it was sent. */
+/** A turn of the event loop, in which a test worker reads its messages. */
 const turn = Effect.async<void>((resume) => {
   setImmediate(() => resume(Effect.void))
 })
@@ -188,41 +188,39 @@ const faultsOf = (
     (faults) => faults.filter((fault) => fault !== undefined)
   )
 
-/** Every so manyth byte, and the bytes around the end of the finish signal. */
+/** Every `step`-th byte, and the bytes around the end of the finish signal. */
 const positions = (script: Script, step: number): ReadonlyArray<number> => {
   const even = Array.from({ length: Math.ceil((bytesOf(script).length + 1) / step) }, (_, index) => index * step)
   return step === 1 ? even : [...even, signalEnd(script) - 1, signalEnd(script)]
 }
 
-describe("a stream that ends at any byte is a success exactly where its finish signal is complete", () => {
+describe("stream cut at any byte", () => {
   for (const script of scripts) {
-    it.live(`${script.name}: closed at every byte`, () =>
+    it.live(`${script.name}: closed at any byte, succeeds only when the finish signal is complete`, () =>
       Effect.map(faultsOf(script, positions(script, 1), "close", whole), (faults) => expect(faults).toEqual([]))
     )
-    it.live(`${script.name}: reset at every ninth byte`, () =>
+    it.live(`${script.name}: reset at every ninth byte, succeeds only when the finish signal is complete`, () =>
       Effect.map(faultsOf(script, positions(script, 9), "reset", whole), (faults) => expect(faults).toEqual([]))
     )
-    it.live(`${script.name}: sent byte by byte, closed and reset`, () =>
+    it.live(`${script.name}: sent byte by byte, succeeds only when the finish signal is complete`, () =>
       Effect.gen(function* () {
         expect(yield* faultsOf(script, positions(script, 41), "close", dribbled)).toEqual([])
         expect(yield* faultsOf(script, positions(script, 43), "reset", dribbled)).toEqual([])
       })
     )
-    it.effect(
-      `${script.name}: a connection that stays open after the finish signal is a success within the usage grace`,
-      () =>
-        Effect.gen(function* () {
-          const bytes = bytesOf(script).slice(0, signalEnd(script) + 1)
-          const call = yield* Effect.fork(collected(script.wire, [bytes, encoder.encode("\n")], "stay open"))
-          yield* TestClock.adjust("1200 millis")
-          const result = yield* Fiber.join(call)
-          expect(Either.isRight(result) && result.right.text).toBe("Grüße")
-        })
+    it.effect(`${script.name}: succeeds when the connection stays open after the finish signal`, () =>
+      Effect.gen(function* () {
+        const bytes = bytesOf(script).slice(0, signalEnd(script) + 1)
+        const call = yield* Effect.fork(collected(script.wire, [bytes, encoder.encode("\n")], "stay open"))
+        yield* TestClock.adjust("1200 millis")
+        const result = yield* Fiber.join(call)
+        expect(Either.isRight(result) && result.right.text).toBe("Grüße")
+      })
     )
   }
 })
 
-describe("after the finish signal", () => {
+describe("frames after the finish signal", () => {
   const afterSignal = (script: Script, more: string, end: End = "close") =>
     collected(
       script.wire,
@@ -240,7 +238,7 @@ describe("after the finish signal", () => {
 
   for (const script of scripts) {
     if (script.wire.framing !== "sse") continue
-    it.effect(`${script.name}: a malformed frame and an error event change nothing`, () =>
+    it.effect(`${script.name}: ignores a malformed frame and an error event after the finish signal`, () =>
       Effect.gen(function* () {
         for (const more of [
           'data: {"broken\n\n',
@@ -255,7 +253,7 @@ describe("after the finish signal", () => {
   }
 })
 
-describe("the usage grace of one second", () => {
+describe("usage grace of one second", () => {
   const [chat] = scripts
   if (chat === undefined) throw new Error("There is no script.")
   const usageFrame = encoder.encode(`${chat.frames[2]}\n\n`)
@@ -266,7 +264,7 @@ describe("the usage grace of one second", () => {
       .join("")
   )
 
-  /** Sends the usage frame in as many pieces, one every so many milliseconds, and then keeps the connection open. */
+  /** Sends the usage frame in `pieces`, one every `every` milliseconds, and then keeps the connection open. */
   const dribbling = (pieces: number, every: number) =>
     Effect.gen(function* () {
       const size = Math.ceil(usageFrame.length / pieces)
@@ -295,14 +293,14 @@ describe("the usage grace of one second", () => {
       return { elapsed, usage: last._tag === "Some" && last.value._tag === "Finish" ? last.value.usage : undefined }
     })
 
-  it.effect("waits for a usage frame that comes in pieces", () =>
+  it.effect("waits for a usage frame that arrives in pieces", () =>
     Effect.gen(function* () {
       const { usage } = yield* dribbling(9, 100)
       expect(usage).toMatchObject({ inputTokens: 3, outputTokens: 2, estimated: false })
     })
   )
 
-  it.effect("does not begin anew with each piece, and drops the frame that is unfinished at its end", () =>
+  it.effect("does not restart the usage grace with each piece, and drops the unfinished frame at its end", () =>
     Effect.gen(function* () {
       const { elapsed, usage } = yield* dribbling(30, 100)
       expect(usage).toMatchObject({ estimated: true })
@@ -311,7 +309,7 @@ describe("the usage grace of one second", () => {
   )
 })
 
-describe("a time limit that is shorter than the usage grace", () => {
+describe("time limit shorter than the usage grace", () => {
   for (const { frames, name, signal, wire } of scripts) {
     it.effect.each([{ idle: 300 }, { total: 300 }])(
       `does not fail an answer whose connection stays open after its finish signal: ${name}, %o`,
@@ -336,7 +334,7 @@ describe("a time limit that is shorter than the usage grace", () => {
   }
 })
 
-describe("a Chat Completions stream", () => {
+describe("Chat Completions stream", () => {
   const wire = ChatCompletions.make()
   const ends = (...frames: ReadonlyArray<string>) =>
     Effect.map(collected(wire, [encoder.encode(frames.map((frame) => `${frame}\n\n`).join(""))], "close"), (result) =>
@@ -346,13 +344,13 @@ describe("a Chat Completions stream", () => {
   const text = chunkOf([{ index: 0, delta: { content: "a" } }])
   const usage = { usage: { prompt_tokens: 3, completion_tokens: 2, total_tokens: 5 } }
 
-  it.effect("of nothing but [DONE] is interrupted", () =>
+  it.effect("a Chat Completions stream with only [DONE] is interrupted", () =>
     Effect.map(ends(done), (end) => expect(end).toBe("StreamInterruptedError"))
   )
-  it.effect("with text and [DONE] but no finish_reason is interrupted", () =>
+  it.effect("a Chat Completions stream with text and [DONE] but no finish_reason is interrupted", () =>
     Effect.map(ends(text, done), (end) => expect(end).toBe("StreamInterruptedError"))
   )
-  it.effect("without finish_reason is complete where [DONE] follows counts that only the last chunk has", () =>
+  it.effect("a Chat Completions stream without finish_reason is complete when only its last chunk has usage", () =>
     Effect.gen(function* () {
       expect(yield* ends(text, chunkOf([], usage), done)).toBe("a")
       expect(yield* ends(chunkOf([{ index: 0, delta: { content: "a" } }], usage), chunkOf([], usage), done)).toBe(
@@ -360,7 +358,7 @@ describe("a Chat Completions stream", () => {
       )
     })
   )
-  it.effect("of several choices is complete only when each has its finish_reason", () =>
+  it.effect("a Chat Completions stream of several choices is complete when each has its finish_reason", () =>
     Effect.gen(function* () {
       const first = chunkOf([{ index: 0, delta: { content: "a" }, finish_reason: "stop" }])
       const second = chunkOf([{ index: 1, delta: { content: "b" } }])
@@ -369,7 +367,7 @@ describe("a Chat Completions stream", () => {
       expect(yield* ends(second, first, secondStops)).toBe("a")
     })
   )
-  it.effect("that goes on after a finish_reason is not ended by the usage grace", () =>
+  it.effect("a Chat Completions stream that continues after a finish_reason is not cut by the usage grace", () =>
     Effect.gen(function* () {
       const chunk = encoder.encode(`${chunkOf([{ index: 0, delta: { content: "a" }, finish_reason: "stop" }])}\n\n`)
       const bytes = Stream.concat(

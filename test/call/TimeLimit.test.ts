@@ -1,22 +1,22 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, FiberRef, Ref } from "effect"
-import { heardWithin, within } from "../../src/call/timeout.js"
+import { awaitSignalWithin, within } from "../../src/call/timeout.js"
 
-const forever = (stopped: Ref.Ref<boolean>) => Effect.onInterrupt(Effect.never, () => Ref.set(stopped, true))
+const endless = (stopped: Ref.Ref<boolean>) => Effect.onInterrupt(Effect.never, () => Ref.set(stopped, true))
 
-/** Timers that run, of all there are in this process. Those of other tests may end at any time. */
+/** The number of active timers of this process. Timers of other tests can end at any time. */
 const timers = Effect.sync(() => process.getActiveResourcesInfo().filter((kind) => kind === "Timeout").length)
 
-describe("a limit under the real clock", () => {
-  it.live("stops what takes longer, before it fails", () =>
+describe("within, under the real clock", () => {
+  it.live("within interrupts an effect that takes longer, then fails", () =>
     Effect.gen(function* () {
       const stopped = yield* Ref.make(false)
-      const error = yield* Effect.flip(within(forever(stopped), 5, () => "too long"))
+      const error = yield* Effect.flip(within(endless(stopped), 5, () => "too long"))
       expect([error, yield* Ref.get(stopped)]).toEqual(["too long", true])
     })
   )
 
-  it.live("lets through what ends in time, with what it did to the fiber, and leaves no timer", () =>
+  it.live("within returns the result, errors and FiberRefs of an effect that ends in time, and leaves no timer", () =>
     Effect.gen(function* () {
       const before = yield* timers
       const ref = FiberRef.unsafeMake("unset")
@@ -28,11 +28,11 @@ describe("a limit under the real clock", () => {
     })
   )
 
-  it.live("hands an interruption on, and waits until it is heard", () =>
+  it.live("within interrupts its effect when it is interrupted, and waits for the finalizer", () =>
     Effect.gen(function* () {
       const before = yield* timers
       const stopped = yield* Ref.make(false)
-      const fiber = yield* Effect.fork(within(forever(stopped), 60_000, () => "too long"))
+      const fiber = yield* Effect.fork(within(endless(stopped), 60_000, () => "too long"))
       yield* Effect.yieldNow()
       yield* Fiber.interrupt(fiber)
       expect(yield* Ref.get(stopped)).toBe(true)
@@ -40,24 +40,24 @@ describe("a limit under the real clock", () => {
     })
   )
 
-  it.live("longer than timers can run is none", () =>
+  it.live("within sets no limit when it is longer than timers can run", () =>
     Effect.gen(function* () {
       expect(yield* within(Effect.delay(Effect.succeed(1), 5), 2 ** 40, () => "too long")).toBe(1)
     })
   )
 })
 
-describe("what is told in time", () => {
-  it.live("has no listener left, whether it was told or not", () =>
+describe("signals", () => {
+  it.live("removes its listener from a signal after a timeout and after an interruption", () =>
     Effect.gen(function* () {
-      const listeners = new Set<(told: string) => void>()
-      const signal = (listener: (told: string) => void) => {
+      const listeners = new Set<(value: string) => void>()
+      const signal = (listener: (value: string) => void) => {
         listeners.add(listener)
         return () => void listeners.delete(listener)
       }
-      expect(yield* heardWithin(signal, 1)).toBeUndefined()
+      expect(yield* awaitSignalWithin(signal, 1)).toBeUndefined()
       expect(listeners.size).toBe(0)
-      const fiber = yield* Effect.fork(heardWithin(signal, 60_000))
+      const fiber = yield* Effect.fork(awaitSignalWithin(signal, 60_000))
       while (listeners.size === 0) yield* Effect.yieldNow()
       yield* Fiber.interrupt(fiber)
       expect(listeners.size).toBe(0)

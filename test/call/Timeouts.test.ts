@@ -9,7 +9,7 @@ import { answer, scripted, unavailable } from "../support/scripted.js"
 
 const events = ChatEvent.fromResponse(answer("Hello"))
 
-/** The events of an answer with so many pieces of text, one every so often; the first at once. */
+/** The events of an answer with `pieces` text deltas, one every `every`, the first at once. */
 const paced = (pieces: number, every: Duration.DurationInput): Stream.Stream<Event, LLMError> => {
   const [start, , finish] = events
   const texts = Array.from({ length: pieces }, (): Event => ({ _tag: "TextDelta", text: "x" }))
@@ -23,15 +23,15 @@ const phaseOf = <A>(exit: Exit.Exit<A, LLMError>): string => {
   return error?._tag === "TimeoutError" ? error.phase : (error?._tag ?? "none")
 }
 
-describe("a whole answer", () => {
-  it.effect("in time is untouched", () =>
+describe("time limits of a whole answer", () => {
+  it.effect("returns an answer that is in time unchanged", () =>
     Effect.gen(function* () {
       const llm = yield* Timeouts.make(Timeouts.defaults)(yield* scripted("Hello"))
       expect(yield* llm.chat("?")).toEqual(answer("Hello"))
     })
   )
 
-  it.effect("that takes longer than `response` fails, and its call is interrupted", () =>
+  it.effect("fails and interrupts the call when the answer takes longer than `response`", () =>
     Effect.gen(function* () {
       let interrupted = false
       const slow = Effect.onInterrupt(Effect.never, () => Effect.sync(() => (interrupted = true)))
@@ -43,7 +43,7 @@ describe("a whole answer", () => {
     })
   )
 
-  it.effect("names `total` where that is the tighter limit", () =>
+  it.effect("names the phase `total` when that limit is the shorter one", () =>
     Effect.gen(function* () {
       const llm = yield* Timeouts.make({ response: "10 seconds", total: "5 seconds" })(yield* scripted(Effect.never))
       const fiber = yield* Effect.fork(Effect.exit(llm.chat("?")))
@@ -53,15 +53,15 @@ describe("a whole answer", () => {
   )
 })
 
-describe("a stream", () => {
-  it.effect("in time is untouched, event by event", () =>
+describe("time limits of a stream", () => {
+  it.effect("returns a stream that is in time unchanged, event by event", () =>
     Effect.gen(function* () {
       const llm = yield* Timeouts.make(Timeouts.defaults)(yield* scripted({ stream: Stream.fromIterable(events) }))
       expect(Chunk.toReadonlyArray(yield* Stream.runCollect(llm.chatStream("?")))).toEqual(events)
     })
   )
 
-  it.effect("that does not begin fails after `firstEvent`", () =>
+  it.effect("fails after `firstEvent` when the stream does not begin", () =>
     Effect.gen(function* () {
       const llm = yield* Timeouts.make({ firstEvent: "3 seconds" })(yield* scripted({ stream: Stream.never }))
       const fiber = yield* Effect.fork(Effect.exit(Stream.runDrain(llm.chatStream("?"))))
@@ -70,7 +70,7 @@ describe("a stream", () => {
     })
   )
 
-  it.effect("that stalls fails after `idle`, with what had arrived", () =>
+  it.effect("fails after `idle` with the partial answer when the stream stalls", () =>
     Effect.gen(function* () {
       const stalled = Stream.concat(Stream.fromIterable(events.slice(0, 2)), Stream.never)
       const llm = yield* Timeouts.make({ idle: "3 seconds" })(yield* scripted({ stream: stalled }))
@@ -81,7 +81,7 @@ describe("a stream", () => {
     })
   )
 
-  it.effect("that goes on slowly is not idle", () =>
+  it.effect("does not fail with `idle` a stream that is slow but sends events", () =>
     Effect.gen(function* () {
       const llm = yield* Timeouts.make({ idle: "3 seconds" })(yield* scripted({ stream: paced(20, "2 seconds") }))
       const fiber = yield* Effect.fork(ChatEvent.collect(llm.chatStream("?")))
@@ -90,7 +90,7 @@ describe("a stream", () => {
     })
   )
 
-  it.effect("is not idle while its consumer is busy", () =>
+  it.effect("does not count the time of the consumer as `idle`", () =>
     Effect.gen(function* () {
       const llm = yield* Timeouts.make({ idle: "3 seconds" })(
         yield* scripted({ stream: Stream.rechunk(Stream.fromIterable(events), 1) })
@@ -102,7 +102,7 @@ describe("a stream", () => {
     })
   )
 
-  it.effect("that never ends fails at `total`", () =>
+  it.effect("fails after `total` when the stream does not end", () =>
     Effect.gen(function* () {
       const llm = yield* Timeouts.make({ total: "10 seconds", idle: "3 seconds" })(
         yield* scripted({ stream: paced(1000, "1 second") })
@@ -113,7 +113,7 @@ describe("a stream", () => {
     })
   )
 
-  it.effect("that is given up is closed, and no fiber is left to wait for", () =>
+  it.effect("closes the stream when the consumer stops early", () =>
     Effect.gen(function* () {
       let closed = false
       const endless = Stream.ensuring(
@@ -128,7 +128,7 @@ describe("a stream", () => {
     })
   )
 
-  it.effect("fails as it did without limits", () =>
+  it.effect("fails with the error of the stream when it fails within the limits", () =>
     Effect.gen(function* () {
       const llm = yield* Timeouts.make(Timeouts.defaults)(
         yield* scripted({ stream: Stream.concat(Stream.fromIterable(events.slice(0, 1)), Stream.fail(unavailable)) })

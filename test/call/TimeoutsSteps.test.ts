@@ -1,4 +1,4 @@
-/** What time limits cost, in steps of the fiber: exact, and the same on every machine. */
+/** The cost of time limits in fiber steps, which is the same on every machine. */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer, Scheduler, Stream } from "effect"
 import * as ChatEvent from "../../src/vocabulary/ChatEvent.js"
@@ -9,7 +9,7 @@ import * as RateLimiter from "../../src/rateLimiter/RateLimiter.js"
 import * as Timeouts from "../../src/call/Timeouts.js"
 import { answer, scripted } from "../support/scripted.js"
 
-/** How many steps the effect takes: a scheduler is asked once a step whether the fiber shall yield. */
+/** The number of fiber steps of an effect: `shouldYield` of a scheduler is called once for each step. */
 const stepsOf = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<number, E> =>
   Effect.suspend(() => {
     let steps = 0
@@ -39,14 +39,14 @@ const llmWith = (timeouts: LLM.Options["timeouts"]) =>
 const steps = (llm: LLM.Service) =>
   Effect.all({ chat: stepsOf(llm.chat("?")), stream: stepsOf(Stream.runDrain(llm.chatStream("?"))) })
 
-describe("timeouts", () => {
-  it.live("that are false cost no step, whole and streamed", () =>
+describe("cost of Timeouts", () => {
+  it.live("adds no fiber step to a chat or a stream when `timeouts` is false or empty", () =>
     Effect.gen(function* () {
       const without = yield* llmWith(false)
-      // Warms up what is made once.
+      // The first calls create values that are made once.
       yield* steps(without)
       const bare = yield* steps(without)
-      /** One more layer of no limits: were it not free, two would cost more than one. */
+      // A second middleware without limits must not add steps either.
       const layered = yield* Timeouts.make({})(without)
       expect(yield* steps(layered)).toEqual(bare)
       const limited = yield* steps(yield* llmWith({}))
@@ -55,7 +55,7 @@ describe("timeouts", () => {
     })
   )
 
-  it.effect("without any limit are the LLM itself", () =>
+  it.effect("returns the LLM itself when there is no limit", () =>
     Effect.gen(function* () {
       const llm = yield* scripted("yes")
       expect(yield* Timeouts.make({})(llm)).toBe(llm)

@@ -1,4 +1,4 @@
-/** What a correct client reads of an exchange, in our words, as a list of differences: empty where all is right. */
+/** Compares decoded answers and errors with their expectations. Returns a list of differences. */
 import { Duration } from "effect"
 import type { ChatResponse, PartialResponse, ToolCall } from "../../src/vocabulary/Chat.js"
 import type { EmbeddingResponse } from "../../src/vocabulary/Embedding.js"
@@ -56,7 +56,7 @@ const compareCalls = (
   })
 ]
 
-/** The content that a whole and a partial answer have in common. */
+/** Compares the fields that whole and partial answers share. */
 const compareContent = (found: PartialResponse, wanted: Expectation): ReadonlyArray<string> => [
   ...differs("text", found.text, wanted.text ?? ""),
   ...differs("reasoning", found.reasoning, wanted.reasoning ?? "")
@@ -95,13 +95,13 @@ export const compareEmbeddings = (found: EmbeddingResponse, wanted: Expectation)
   ...differs("first", rounded(found.embeddings[0]?.slice(0, 4)), wanted.first),
   ...differs("last", rounded(found.embeddings[found.embeddings.length - 1]?.slice(-4)), wanted.last),
   ...(wanted.model ? differs("model", found.model, wanted.model) : []),
-  // None expected is none looked for: Gemini's `usageMetadata` was there, and is read.
+  // Not compared without an expectation: Gemini's `usageMetadata` is read, but not in the expectations.
   ...(wanted.usage === null || wanted.usage === undefined
     ? []
     : differs("input", found.usage.inputTokens, wanted.usage.input))
 ]
 
-/** An error before the first event is an error of the whole call, and has nothing to carry. */
+/** Compares the partial answer. An error before the first event fails the call and has none. */
 const comparePartial = (found: LLMError, wanted: Expectation): ReadonlyArray<string> =>
   found._tag === "StreamInterruptedError"
     ? compareContent(found.partial, wanted)

@@ -1,4 +1,4 @@
-/** Recorded exchanges, read from the folder that the environment names. None of them is part of this project. */
+/** Loads recorded exchanges from a folder. The recordings are not part of this project. */
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
 
@@ -35,7 +35,7 @@ export interface Expectation {
   readonly status?: number
   readonly error_class?: string
   readonly error_class_acceptable?: ReadonlyArray<string>
-  /** The answer says no more than that there is none: to fail with this class is right too. */
+  /** An error class that is accepted, too, when the answer has no content. */
   readonly acceptable_error_class?: string
   readonly mid_stream?: boolean
   readonly message?: string | null

@@ -1,4 +1,4 @@
-/** The protocols whose recordings are replayed, and who speaks them. */
+/** The protocols whose recordings are replayed, with their clients. */
 import type { HttpClient } from "@effect/platform"
 import type { Layer } from "effect"
 import * as AnthropicClient from "../../src/provider/AnthropicClient.js"
@@ -20,12 +20,12 @@ import * as Responses from "../../src/wire/Responses.js"
 import type { EmbeddingsWire, Wire } from "../../src/wire/Wire.js"
 
 export interface Protocol {
-  /** Reads the question that was recorded. */
+  /** Decodes the recorded request. */
   readonly wire: Wire
   readonly client: (endpoint: Endpoint) => Layer.Layer<ProviderClient, never, HttpClient.HttpClient>
 }
 
-/** Who embeds: by the name of the folder, and of the provider where that alone tells. */
+/** Embedding wires by folder name, and by provider where a folder has several. */
 export const embedders: Readonly<Record<string, (provider: string) => EmbeddingsWire>> = {
   "embeddings-openai": () => EmbeddingsClient.openai(),
   "embeddings-gemini": (provider) => gemini(provider === "vertex" ? "predict" : "batchEmbedContents"),
@@ -37,7 +37,7 @@ export const embedders: Readonly<Record<string, (provider: string) => Embeddings
         : EmbeddingsClient.presets.voyage.embeddings
 }
 
-/** By the name of the folder with the recordings. */
+/** Protocols by the folder name of their recordings. */
 export const protocols: Readonly<Record<string, Protocol>> = {
   anthropic: { wire: Anthropic.make(), client: AnthropicClient.layer },
   "chat-completions": { wire: ChatCompletions.make(), client: ChatCompletionsClient.layer },

@@ -1,4 +1,4 @@
-/** Tables for people, as the matrix has found them, and the places in documents where they stand. */
+/** The tables of the matrix in Markdown, and the sections of documents that contain them. */
 import { isDeepStrictEqual } from "node:util"
 import { Option } from "effect"
 import { keyVariable } from "../../src/provider/environment.js"
@@ -10,7 +10,7 @@ import { embedders, missing, nameOf, uncounted } from "./providers.js"
 import type { Scenario } from "./scenarios.js"
 import { scenarios } from "./scenarios.js"
 
-/** What was found of a provider. */
+/** The exchanges with a provider. */
 export type Finding = readonly [provider: Provider, exchanges: Exchanges]
 
 // -------------------------------------------------------------------------------------
@@ -19,7 +19,7 @@ export type Finding = readonly [provider: Provider, exchanges: Exchanges]
 
 type Row = ReadonlyArray<string>
 
-/** A table whose columns are as wide as their widest cell, as formatters of Markdown want it. */
+/** A table whose columns are as wide as their widest cell, as Markdown formatters write it. */
 const table = (head: Row, rows: ReadonlyArray<Row>, centered: (column: number) => boolean = () => false): string => {
   const widths = head.map((_, column) => Math.max(3, ...[head, ...rows].map((row) => row[column]?.length ?? 0)))
   const line = (row: Row): string =>
@@ -48,7 +48,7 @@ const protocolTitles: Readonly<Record<Protocol, string>> = {
 
 const code = (text: string): string => `\`${text}\``
 
-/** In lines of at most 120 characters, but for longer words. */
+/** Wraps a text at 120 characters. */
 const wrapped = (text: string): string =>
   text
     .split(" ")
@@ -62,7 +62,7 @@ const unique = <A>(values: ReadonlyArray<A>): ReadonlyArray<A> => [...new Set(va
 
 const superscript = (index: number): string => ["¹", "²", "³", "⁴", "⁵", "⁶"][index] ?? `(${index + 1})`
 
-/** Providers by their titles: under one of these stand all protocols, regions and versions. */
+/** Findings by provider title, which all protocols, regions and versions of a provider share. */
 const byTitle = (findings: ReadonlyArray<Finding>): ReadonlyArray<readonly [string, ReadonlyArray<Finding>]> =>
   unique(findings.map(([{ title }]) => title))
     .toSorted((one, other) => one.localeCompare(other, "en"))
@@ -78,7 +78,7 @@ const isAsWanted = (scenario: Scenario, [provider, exchanges]: Finding): boolean
   return isDeepStrictEqual(found, wanted)
 }
 
-/** ✓: as wanted in every protocol; with a number where one has no word for it; — where none has; ✗: not as wanted. */
+/** ✓: as expected in every protocol; with a note when one lacks the feature; — when all lack it; ✗: not as expected. */
 const cell =
   (features: ReadonlyArray<string>, findings: ReadonlyArray<Finding>) =>
   (scenario: Scenario): string => {
@@ -97,8 +97,8 @@ const ways = {
   prompt: "by a checked prompt"
 } as const
 
-/** How `LLM.object` gets on without the provider's own way. */
-const instead = (findings: ReadonlyArray<Finding>): string => {
+/** How `LLM.object` works without the provider's JSON Schema output. */
+const objectNote = (findings: ReadonlyArray<Finding>): string => {
   const found = unique(findings.flatMap(([, { way }]) => (way === undefined ? [] : [ways[way]])))
   return ` \`LLM.object\` works all the same, ${sentence(found)}.`
 }
@@ -108,14 +108,14 @@ const sentence = (parts: ReadonlyArray<string>): string => {
   return parts.length < 2 ? last : `${parts.slice(0, -1).join(", ")} and ${last}`
 }
 
-/** Who lacks a feature, and what happens there. */
+/** The note on a missing feature: the providers without it, and what happens there. */
 const footnote =
   (findings: ReadonlyArray<Finding>) =>
   (feature: string, index: number): string => {
     const without = findings.filter(([provider]) => scenarios.some(({ name }) => missing(provider, name) === feature))
     const who = byTitle(without).map(([title, its]) => `${title} (${protocolsOf(its)})`)
     const isSchema = without.every(([provider]) => missing(provider, "schema") === feature)
-    return `${superscript(index)} No ${feature} with ${sentence(who)}: an \`UnsupportedError\`, before anything is sent.${isSchema ? instead(without) : ""}`
+    return `${superscript(index)} No ${feature} with ${sentence(who)}: an \`UnsupportedError\`, before anything is sent.${isSchema ? objectNote(without) : ""}`
   }
 
 const countsMissing = (findings: ReadonlyArray<Finding>): ReadonlyArray<string> =>
@@ -128,7 +128,7 @@ const countsMissing = (findings: ReadonlyArray<Finding>): ReadonlyArray<string> 
     })
   )
 
-/** The providers and the scenarios, as they were found. */
+/** The table of providers and scenarios. */
 export const matrix = (findings: ReadonlyArray<Finding>): string => {
   const features = unique(
     findings.flatMap(([provider]) => scenarios.flatMap(({ name }) => missing(provider, name) ?? []))
@@ -147,7 +147,7 @@ export const matrix = (findings: ReadonlyArray<Finding>): string => {
 
 const place = (baseUrl: string): string => (baseUrl === "" ? "yours" : baseUrl)
 
-/** One line a preset: where it is, whose key it takes, and what else it can do. */
+/** One line for each preset: URL, key variable and other features. */
 export const listing = (findings: ReadonlyArray<Finding>): string =>
   table(
     ["provider", "name", "preset", "`wire`", "base URL", "key", "texts a request", "lists models"],
@@ -183,14 +183,14 @@ export const listing = (findings: ReadonlyArray<Finding>): string =>
 
 const marks = (name: string) => ({ begin: `<!-- ${name}: begin -->`, end: `<!-- ${name}: end -->` })
 
-/** What stands between the marks of a name. */
+/** The text between the marks of a section. */
 export const section = (document: string, name: string): Option.Option<string> => {
   const { begin, end } = marks(name)
   const [from, to] = [document.indexOf(begin), document.indexOf(end)]
   return from < 0 || to < from ? Option.none() : Option.some(document.slice(from + begin.length, to).trim())
 }
 
-/** The document with something else between the marks of a name. */
+/** Replaces the text between the marks of a section. */
 export const withSection = (document: string, name: string, text: string): string => {
   const { begin, end } = marks(name)
   const [before, ...rest] = document.split(begin)

@@ -1,4 +1,4 @@
-/** The scenarios with one provider: what it understood, and what came back, whole and streamed. */
+/** Runs the scenarios with one provider: the requests as the server decoded them, and the answers, whole and streamed. */
 import type { HttpClient } from "@effect/platform"
 import type { Scope } from "effect"
 import { Chunk, Effect, Either, Stream } from "effect"
@@ -20,21 +20,21 @@ import { anonymousCalls, dialectOf, missing, uncounted } from "./providers.js"
 import type { Scenario } from "./scenarios.js"
 import { answerTo, Person, personQuestion, scenarios } from "./scenarios.js"
 
-/** What came of a scenario. */
+/** The result of a scenario. */
 export interface Exchange {
   readonly whole: Either.Either<ChatResponse, LLMError>
   readonly streamed: Either.Either<ChatResponse, LLMError | StreamInterruptedError>
   readonly events: ReadonlyArray<ChatEvent>
-  /** What the server understood, of both requests. */
+  /** Both requests as the server decoded them. */
   readonly understood: ReadonlyArray<ChatRequest>
 }
 
-/** What came of all scenarios with one provider, and of asking it for a value. */
+/** The results of all scenarios with one provider, and of `LLM.object`. */
 export interface Exchanges {
   readonly client: Service
   readonly ofScenario: ReadonlyMap<string, Exchange>
   readonly value: Either.Either<unknown, LLMError>
-  /** How the provider was asked for the value. */
+  /** The mode in which the value was requested. */
   readonly way: "schema" | "tool" | "prompt" | undefined
 }
 
@@ -44,7 +44,7 @@ const wayOf = (request: ChatRequest | undefined): Exchanges["way"] => {
   return typeof request.toolChoice === "object" ? "tool" : "prompt"
 }
 
-/** All exchanges with a provider, which listens on a port of its own until the scope closes, and answers as it is told. */
+/** All exchanges with a simulated provider, which listens on its own port until the scope closes. */
 export const withProvider = (
   provider: Provider
 ): Effect.Effect<Exchanges, KeyPool.InvalidPoolError, HttpClient.HttpClient | Scope.Scope> =>
@@ -89,8 +89,8 @@ export const withProvider = (
 // what must be equal
 // -------------------------------------------------------------------------------------
 
-/** An answer, less its id, how long it took, and what the provider says in its own words. */
-const said = (response: ChatResponse) => ({
+/** An answer without its id, latency and provider-specific fields. */
+const answerFields = (response: ChatResponse) => ({
   provider: response.provider,
   model: response.model,
   keyId: response.keyId,
@@ -108,8 +108,8 @@ const without = (usage: Usage.Usage, counts: ReadonlyArray<keyof Usage.Usage>): 
   ...Object.fromEntries(counts.map((count) => [count, 0]))
 })
 
-/** The answer of a scenario, whoever gives it. */
-const expected = (provider: Provider, { answer }: Scenario): ReturnType<typeof said> => ({
+/** The expected answer of a scenario. */
+const expected = (provider: Provider, { answer }: Scenario): ReturnType<typeof answerFields> => ({
   provider: provider.provider,
   model: provider.model,
   keyId: "the-key",
@@ -122,15 +122,15 @@ const expected = (provider: Provider, { answer }: Scenario): ReturnType<typeof s
   usage: without(answer.usage, uncounted(provider))
 })
 
-/** All that a whole answer and a streamed one must have in common: everything but how long they took. */
+/** The fields that a whole and a streamed answer must share: everything except durations. */
 const timeless = (response: ChatResponse) => ({
   ...response,
   latency: 0,
   attempts: response.attempts.map((attempt) => ({ ...attempt, duration: 0 }))
 })
 
-/** What the events of a stream say, each kind by itself. */
-const told = (events: ReadonlyArray<ChatEvent>) => {
+/** A summary of the events of a stream. */
+const streamSummary = (events: ReadonlyArray<ChatEvent>) => {
   const joined = new Map<number, string>()
   for (const event of events) {
     if (event._tag === "ToolCallDelta") {
@@ -161,8 +161,8 @@ const messageOf =
     ...(message.role === "tool" ? { toolCallId: idOf(message.toolCallId) } : {})
   })
 
-/** A request as far as every protocol has words for it. What only `asked` does not say is a provider's own default. */
-const meant = (request: ChatRequest, provider: Provider, asked: Scenario["request"]): object => {
+/** The fields of a request that every protocol has. A `maxTokens` that the scenario does not set is a provider's default. */
+const comparableRequest = (request: ChatRequest, provider: Provider, asked: Scenario["request"]): object => {
   const calls = request.messages.flatMap((message) => (message.role === "assistant" ? (message.toolCalls ?? []) : []))
   const idOf = (id: string): string =>
     anonymousCalls(provider) ? `call ${calls.findIndex((call) => call.id === id)}` : id
@@ -177,11 +177,11 @@ const meant = (request: ChatRequest, provider: Provider, asked: Scenario["reques
   }
 }
 
-const failed = (error: LLMError | StreamInterruptedError): object =>
+const errorSummary = (error: LLMError | StreamInterruptedError): object =>
   error._tag === "UnsupportedError" ? { unsupported: error.feature } : { error: error._tag, message: error.message }
 
-/** What the events of a stream tell, where they tell an answer. */
-const wantedStory = ({ answer }: Scenario): ReturnType<typeof told> => {
+/** The expected summary of a stream that succeeds. */
+const wantedSummary = ({ answer }: Scenario): ReturnType<typeof streamSummary> => {
   const calls = (answer.toolCalls ?? []).map((call, index) => [index, call] as const)
   return {
     first: "Start",
@@ -192,7 +192,7 @@ const wantedStory = ({ answer }: Scenario): ReturnType<typeof told> => {
   }
 }
 
-/** What came of a scenario with a provider, and what should have. */
+/** The actual and the expected result of a scenario with a provider. */
 export const compare = (
   provider: Provider,
   scenario: Scenario,
@@ -200,29 +200,35 @@ export const compare = (
 ): { readonly found: object; readonly wanted: object } => {
   const feature = missing(provider, scenario.name)
   const found = {
-    whole: Either.match(whole, { onLeft: failed, onRight: said }),
-    streamed: Either.match(streamed, { onLeft: failed, onRight: said }),
-    // Everything, what the provider says in its own words included.
-    stream: Either.match(streamed, { onLeft: failed, onRight: timeless }),
-    story: told(events),
-    understood: understood.map((request) => meant(request, provider, scenario.request))
+    whole: Either.match(whole, { onLeft: errorSummary, onRight: answerFields }),
+    streamed: Either.match(streamed, { onLeft: errorSummary, onRight: answerFields }),
+    // All fields, including provider-specific ones.
+    stream: Either.match(streamed, { onLeft: errorSummary, onRight: timeless }),
+    summary: streamSummary(events),
+    understood: understood.map((request) => comparableRequest(request, provider, scenario.request))
   }
   if (feature !== undefined) {
     const unsupported = { unsupported: feature }
     return {
       found,
-      wanted: { whole: unsupported, streamed: unsupported, stream: unsupported, story: told([]), understood: [] }
+      wanted: {
+        whole: unsupported,
+        streamed: unsupported,
+        stream: unsupported,
+        summary: streamSummary([]),
+        understood: []
+      }
     }
   }
   const answer = expected(provider, scenario)
-  const asked = meant({ ...scenario.request, model: provider.model }, provider, scenario.request)
+  const asked = comparableRequest({ ...scenario.request, model: provider.model }, provider, scenario.request)
   return {
     found,
     wanted: {
       whole: answer,
       streamed: answer,
-      stream: Either.match(whole, { onLeft: failed, onRight: timeless }),
-      story: wantedStory(scenario),
+      stream: Either.match(whole, { onLeft: errorSummary, onRight: timeless }),
+      summary: wantedSummary(scenario),
       understood: [asked, asked]
     }
   }

@@ -1,4 +1,4 @@
-/** Every preset of every client: a provider in one of the protocols that it speaks, reached by configuration alone. */
+/** Every preset of every client: a provider with one of its protocols, reached by configuration alone. */
 import type { HttpClient } from "@effect/platform"
 import type { Effect } from "effect"
 import * as AnthropicClient from "../../src/provider/AnthropicClient.js"
@@ -13,29 +13,29 @@ import type { Service } from "../../src/call/ProviderClient.js"
 import type { Usage } from "../../src/vocabulary/Usage.js"
 import type { Dialect } from "../../src/wire/ChatCompletions.js"
 
-/** What this needs of a preset; the client reads all of it. */
-interface Place {
+/** The fields of a preset that are used here. */
+interface PresetEndpoint {
   readonly provider: string
   readonly baseUrl: string
 }
 
-export interface Provider extends Place {
-  /** As people call it. */
+export interface Provider extends PresetEndpoint {
+  /** The display name. */
   readonly title: string
   readonly protocol: Protocol
   /** The module of its client. */
   readonly client: string
-  /** The name of its preset there. */
+  /** The name of its preset in that module. */
   readonly preset: string
-  /** One of its models: some of what is sent depends on the name. */
+  /** One of its models: some fields depend on the name. */
   readonly model: string
-  /** Its client, the preset at another address. */
+  /** Makes its client with another base URL. */
   readonly at: (baseUrl: string) => Effect.Effect<Service, never, HttpClient.HttpClient>
 }
 
 export const nameOf = ({ client, preset }: Pick<Provider, "client" | "preset">): string => `${client}.presets.${preset}`
 
-/** Providers by the names in their presets. One that is not here is called by that name. */
+/** Display names by the provider names of presets. The default is that name. */
 const titles: Readonly<Record<string, string>> = {
   anthropic: "Anthropic",
   azure: "Azure OpenAI",
@@ -66,7 +66,7 @@ const titles: Readonly<Record<string, string>> = {
   "zhipu-coding": "Zhipu"
 }
 
-/** By the names of providers, or of presets where these hold other models. */
+/** Models by provider name, or by preset name when the preset has other models. */
 const models: Readonly<Record<string, string>> = {
   "AnthropicClient.presets.vertex": "claude-sonnet-4-5@20250929",
   anthropic: "claude-sonnet-4-5",
@@ -92,11 +92,11 @@ const models: Readonly<Record<string, string>> = {
 }
 
 /** The presets of a client. */
-const spoken = (
+const presetsOf = (
   protocol: Protocol,
   client: string,
-  presets: Readonly<Record<string, Place>>,
-  make: (preset: Place) => ReturnType<Provider["at"]>
+  presets: Readonly<Record<string, PresetEndpoint>>,
+  make: (preset: PresetEndpoint) => ReturnType<Provider["at"]>
 ): ReadonlyArray<Provider> =>
   Object.entries(presets).map(([name, preset]) => ({
     title: titles[preset.provider] ?? preset.provider,
@@ -110,21 +110,21 @@ const spoken = (
   }))
 
 export const providers: ReadonlyArray<Provider> = [
-  ...spoken("responses", "ResponsesClient", ResponsesClient.presets, ResponsesClient.make),
-  ...spoken("anthropic-messages", "AnthropicClient", AnthropicClient.presets, AnthropicClient.make),
-  ...spoken("gemini", "GeminiClient", GeminiClient.presets, GeminiClient.make),
-  ...spoken("dashscope", "DashScopeClient", DashScopeClient.presets, DashScopeClient.make),
-  ...spoken("ollama", "OllamaClient", OllamaClient.presets, OllamaClient.make),
-  ...spoken("chat-completions", "ChatCompletionsClient", ChatCompletionsClient.presets, ChatCompletionsClient.make)
+  ...presetsOf("responses", "ResponsesClient", ResponsesClient.presets, ResponsesClient.make),
+  ...presetsOf("anthropic-messages", "AnthropicClient", AnthropicClient.presets, AnthropicClient.make),
+  ...presetsOf("gemini", "GeminiClient", GeminiClient.presets, GeminiClient.make),
+  ...presetsOf("dashscope", "DashScopeClient", DashScopeClient.presets, DashScopeClient.make),
+  ...presetsOf("ollama", "OllamaClient", OllamaClient.presets, OllamaClient.make),
+  ...presetsOf("chat-completions", "ChatCompletionsClient", ChatCompletionsClient.presets, ChatCompletionsClient.make)
 ]
 
 const dialects: Readonly<Record<string, ChatCompletionsClient.Options>> = ChatCompletionsClient.presets
 
-/** How the server of a provider deviates where it follows OpenAI. */
+/** The dialect of a provider's Chat Completions protocol. */
 export const dialectOf = ({ preset, protocol }: Provider): Partial<Dialect> =>
   (protocol === "chat-completions" ? dialects[preset]?.dialect : undefined) ?? {}
 
-/** Those that only embed. */
+/** Providers with embeddings only. */
 export const embedders = Object.entries(EmbeddingsClient.presets).map(([preset, options]) => ({
   ...options,
   preset,
@@ -132,27 +132,27 @@ export const embedders = Object.entries(EmbeddingsClient.presets).map(([preset, 
 }))
 
 // -------------------------------------------------------------------------------------
-// what a provider truly cannot carry
+// features that providers lack
 // -------------------------------------------------------------------------------------
 
-/** Counts that a provider does not give: they are zero. */
+/** Token counts that a provider does not report, which are zero. */
 export const uncounted = ({ protocol }: Provider): ReadonlyArray<keyof Usage> =>
-  // docs.ollama.com/api/usage: what was read and what was written, and no more.
+  // docs.ollama.com/api/usage: only input and output.
   protocol === "ollama" ? ["cachedInputTokens", "reasoningTokens"] : []
 
-/** Whether calls go back without their ids, and results by the names of the functions and in order. */
+/** Whether tool calls are sent back without ids, and results are matched by function name and order. */
 export const anonymousCalls = ({ model, protocol }: Provider): boolean =>
-  // ai.google.dev/gemini-api/docs/function-calling: models before Gemini 3 refuse ids.
+  // ai.google.dev/gemini-api/docs/function-calling: models before Gemini 3 reject ids.
   protocol === "gemini" && model.startsWith("gemini-2")
 
 const noSchema = { schema: "JSON Schema output" }
 
 const noTools = { tool: "tools", tools: "tools", results: "tools", thinking: "tools" }
 
-const lacks: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+const missingFeatures: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   // api-docs.deepseek.com/guides/json_mode: any JSON object at most.
   "ChatCompletionsClient.presets.deepseek": noSchema,
-  // Messages as others than Anthropic speak it: none of their documents knows `output_config.format`.
+  // Messages at other providers than Anthropic: none of their documents has `output_config.format`.
   "AnthropicClient.presets.deepseek": noSchema,
   "AnthropicClient.presets.moonshot": noSchema,
   "AnthropicClient.presets.zai": noSchema,
@@ -161,18 +161,19 @@ const lacks: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   "ChatCompletionsClient.presets.zaiCoding": noSchema,
   "ChatCompletionsClient.presets.zhipu": noSchema,
   "ChatCompletionsClient.presets.zhipuCoding": noSchema,
-  // docs.perplexity.ai/api-reference/chat-completions-post has no word for them.
+  // docs.perplexity.ai/api-reference/chat-completions-post has no fields for them.
   "ChatCompletionsClient.presets.perplexity": noTools
 }
 
-/** The best way to a value that a provider has. */
+/** The best mode of `LLM.object` that a provider supports. */
 export const bestWay = (provider: Provider): "schema" | "tool" | "prompt" => {
   if (missing(provider, "schema") === undefined) return "schema"
   return dialectOf(provider).toolChoices === "auto" ? "prompt" : "tool"
 }
 
 /**
- * What a provider has no word for, by the name of the scenario: there the cell is an `UnsupportedError` that names this
- * feature, and nothing is sent.
+ * The feature of a scenario that a provider lacks: the call fails with an `UnsupportedError` that names it, and nothing is
+ * sent.
  */
-export const missing = (provider: Provider, scenario: string): string | undefined => lacks[nameOf(provider)]?.[scenario]
+export const missing = (provider: Provider, scenario: string): string | undefined =>
+  missingFeatures[nameOf(provider)]?.[scenario]

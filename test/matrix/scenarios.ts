@@ -1,23 +1,23 @@
-/** What every provider is asked, and what it answers. */
+/** The requests to every provider, and their answers. */
 import { Schema } from "effect"
 import type { ChatRequest, ChatResponse, Message, ToolCall, ToolDefinition } from "../../src/vocabulary/Chat.js"
 import * as Chat from "../../src/vocabulary/Chat.js"
 import * as Usage from "../../src/vocabulary/Usage.js"
 
 export interface Scenario {
-  /** What is shown, in a word, at the head of its column. */
+  /** The head of its column. */
   readonly name: string
-  /** What it means, for the legend below the table. */
+  /** The description in the legend below the table. */
   readonly meaning: string
   readonly request: ChatRequest
   readonly answer: Partial<ChatResponse> & Pick<ChatResponse, "usage">
 }
 
 // -------------------------------------------------------------------------------------
-// the words
+// texts, tools and values
 // -------------------------------------------------------------------------------------
 
-/** Every kind of script, and what must be escaped. */
+/** Several scripts, and characters that must be escaped. */
 const story = 'Once "upon" a time, très loin: 从前有座山\n\\ and \t a 🦊 lived there. The end.'
 
 /** A picture of one pixel. */
@@ -25,7 +25,7 @@ const pixel = Uint8Array.from([
   137, 80, 78, 71, 13, 10, 26, 10, 0, 0, 0, 13, 73, 72, 68, 82, 0, 0, 0, 1, 0, 0, 0, 1, 8, 6, 0, 0, 0, 31, 21, 196, 137
 ])
 
-/** Closed, and every property required: what strict servers make of it is the same. */
+/** Closed and with all properties required, so that strict servers do not change it. */
 const parameters = {
   type: "object",
   properties: {
@@ -63,14 +63,14 @@ const secondWeatherCall: ToolCall = {
   arguments: '{"city":"Kyoto","unit":"fahrenheit"}'
 }
 
-/** A value that `LLM.object` asks for. */
+/** The value of the `LLM.object` call. */
 export const Person = Schema.Struct({ name: Schema.String, age: Schema.Int }).annotations({ identifier: "Person" })
 
 export const ada: typeof Person.Type = { name: "Ada Lovelace", age: 27 }
 
 export const personQuestion = "Who wrote the first program?"
 
-/** Closed, and every property required, like those of the tools. */
+/** Closed and with all properties required, like those of the tools. */
 const personSchema = {
   type: "object",
   properties: { name: { type: "string" }, age: { type: "integer" } },
@@ -80,11 +80,11 @@ const personSchema = {
 
 const usage = Usage.make({ inputTokens: 34, outputTokens: 21 })
 
-/** Some of the prompt was read from a cache, and some of the answer was thought. */
+/** Usage with cached input and reasoning tokens. */
 const nestedUsage = Usage.make({ inputTokens: 120, outputTokens: 75, cachedInputTokens: 64, reasoningTokens: 40 })
 
 // -------------------------------------------------------------------------------------
-// the ten
+// the ten scenarios
 // -------------------------------------------------------------------------------------
 
 export const scenarios: ReadonlyArray<Scenario> = [
@@ -184,11 +184,11 @@ export const scenarios: ReadonlyArray<Scenario> = [
   }
 ]
 
-/** What only one scenario asks. */
+/** The user text, which identifies the scenario. */
 const questionOf = (messages: ReadonlyArray<Message>): string =>
   messages.flatMap((message) => (message.role === "user" ? [Chat.textOf(message.content)] : [])).join("\n")
 
-/** The value, in the way that it was asked for. */
+/** The value in the requested mode. */
 const valueFor = ({ responseFormat, toolChoice }: ChatRequest): Partial<ChatResponse> => {
   const json = JSON.stringify(ada)
   if (typeof responseFormat === "object") return { text: json }
@@ -197,10 +197,10 @@ const valueFor = ({ responseFormat, toolChoice }: ChatRequest): Partial<ChatResp
     : { text: `Here you are:\n\`\`\`json\n${json}\n\`\`\`` }
 }
 
-/** The answer to a request, by what was understood of it. */
+/** The answer of the scenario that a request belongs to. */
 export const answerTo = (request: ChatRequest): Partial<ChatResponse> => {
   const question = questionOf(request.messages)
   if (question === personQuestion) return valueFor(request)
-  const known = scenarios.find((scenario) => questionOf(scenario.request.messages) === question)
-  return known === undefined ? { text: `Not understood: ${question}` } : { id: `answer-${known.name}`, ...known.answer }
+  const match = scenarios.find((scenario) => questionOf(scenario.request.messages) === question)
+  return match === undefined ? { text: `Not understood: ${question}` } : { id: `answer-${match.name}`, ...match.answer }
 }

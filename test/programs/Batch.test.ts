@@ -14,8 +14,8 @@ const upTo = (length: number): ReadonlyArray<number> => Array.from({ length }, (
 const values = <A, E>(exits: ReadonlyArray<Exit.Exit<A, E>>) =>
   exits.map((exit) => (Exit.isSuccess(exit) ? exit.value : "failed"))
 
-describe("a batch", () => {
-  it.effect("has a result for each request, in their order, whatever the order of the answers", () =>
+describe("Batch.run", () => {
+  it.effect("returns one result for each request in the order of the requests, not of the answers", () =>
     Effect.gen(function* () {
       const { task } = scripted({ takes: (request) => (request * 37) % 11 })
       const fiber = yield* Effect.fork(Batch.run(upTo(200), { task, concurrency: 16 }))
@@ -26,7 +26,7 @@ describe("a batch", () => {
     })
   )
 
-  it.effect("asks no more than so many at once", () =>
+  it.effect("runs no more requests at once than `concurrency`", () =>
     Effect.gen(function* () {
       let most = 0
       let now = 0
@@ -48,7 +48,7 @@ describe("a batch", () => {
     })
   )
 
-  it.effect("never fails as a whole: errors and defects are results of their requests", () =>
+  it.effect("succeeds when requests fail, die or are interrupted: each exit is the result of its request", () =>
     Effect.gen(function* () {
       const task = Batch.makeTask({
         name: "odd",
@@ -71,7 +71,7 @@ describe("a batch", () => {
     })
   )
 
-  it.effect("asks those that time may mend once more, when all others are over and the wait is", () =>
+  it.effect("asks a retryable request once more, after all others are over and the longest retryAfter has passed", () =>
     Effect.gen(function* () {
       const { asked, task } = scripted({
         fails: (request, time) =>
@@ -100,7 +100,7 @@ describe("a batch", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.effect("takes requests from a stream, and fails with the stream", () =>
+  it.effect("takes requests from a stream, and fails when the stream fails", () =>
     Effect.gen(function* () {
       const { task } = scripted()
       const { exits, progress } = yield* Batch.run(Stream.fromIterable(upTo(30)), { task })
@@ -111,7 +111,7 @@ describe("a batch", () => {
     })
   )
 
-  it.effect("tells how far it is, until its end", () =>
+  it.effect("Batch.start streams the progress with rate and time left until the batch is over", () =>
     Effect.gen(function* () {
       const { task } = scripted({ takes: () => 1000 })
       const { progress, result } = yield* Batch.start(upTo(10), { task, concurrency: 1 })
@@ -131,7 +131,7 @@ describe("a batch", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.effect("of no requests is over at once", () =>
+  it.effect("succeeds at once with no exits when there are no requests", () =>
     Effect.gen(function* () {
       const { exits, progress } = yield* Batch.run([], { task: scripted().task })
       expect(exits).toEqual([])
@@ -139,7 +139,7 @@ describe("a batch", () => {
     })
   )
 
-  it.effect("waits at low priority: others pass it at the limiter", () =>
+  it.effect("waits at the rate limiter with the priority `batch`, behind other calls", () =>
     Effect.gen(function* () {
       const limiter = yield* RateLimiter.make({ capacity: 1, refillRate: 1 })
       const served = yield* Ref.make<ReadonlyArray<string>>([])
@@ -165,8 +165,8 @@ describe("a batch", () => {
   )
 })
 
-describe("chats and embeddings", () => {
-  it.scoped("are asked of the LLM, and read from the journal as they were", () =>
+describe("Batch.chat and Batch.embed", () => {
+  it.scoped("Batch.chat and Batch.embed ask the LLM in context, and a rerun reads the journal", () =>
     Effect.gen(function* () {
       const fileSystem = yield* FileSystem.FileSystem
       const directory = yield* fileSystem.makeTempDirectoryScoped()

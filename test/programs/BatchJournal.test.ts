@@ -12,7 +12,7 @@ const upTo = (length: number): ReadonlyArray<number> => Array.from({ length }, (
 
 const doubled = (length: number) => upTo(length).map((n) => Exit.succeed(n * 2))
 
-/** Node's file system without `fsync`, which takes most of the time. These tests kill processes, not the machine. */
+/** Node's file system without `fsync`, which takes most of the time: these tests kill processes, not the machine. */
 const withoutSync = Layer.effect(
   FileSystem.FileSystem,
   Effect.map(FileSystem.FileSystem, (files) => ({
@@ -22,13 +22,13 @@ const withoutSync = Layer.effect(
   }))
 ).pipe(Layer.provide(NodeFileSystem.layer))
 
-const inFile = Effect.gen(function* () {
+const makeJournal = Effect.gen(function* () {
   const fileSystem = yield* FileSystem.FileSystem
   const path = `${yield* fileSystem.makeTempDirectoryScoped()}/journal.ndjson`
   return { fileSystem, path, journal: yield* Batch.journal(path) }
 })
 
-/** Files and processes do not wait for a test's clock. */
+/** Files and processes do not follow a test clock. */
 const realClock = Clock.make()
 
 const Line = Schema.parseJson(Schema.Struct({ index: Schema.Number }))
@@ -37,14 +37,14 @@ const Outcome = Schema.parseJson(
   Schema.Struct({ index: Schema.Number, exit: Schema.Struct({ _tag: Schema.Literal("Success", "Failure") }) })
 )
 
-/** The requests that the file has a result for, as often as it has. */
+/** The index of each result line of a journal. */
 const recordedIn = (text: string): ReadonlyArray<number> =>
   text
     .split("\n")
     .slice(1, -1)
     .map((line) => Schema.decodeUnknownSync(Line)(line).index)
 
-/** Whether the last line of each request is an answer. Dies where there is a line after an answer. */
+/** Whether the last line of each request is an answer. Throws when a request has a line after its answer. */
 const outcomesIn = (text: string): ReadonlyMap<number, boolean> => {
   const outcomes = new Map<number, boolean>()
   for (const line of text.split("\n").slice(1, -1)) {
@@ -57,14 +57,14 @@ const outcomesIn = (text: string): ReadonlyMap<number, boolean> => {
 
 const sorted = (numbers: Iterable<number>): ReadonlyArray<number> => [...numbers].sort((self, that) => self - that)
 
-/** The line of an answer as one of a failure. */
+/** Turns the line of an answer into the line of a failure. */
 const failure = (line: string): string =>
   line.replace(/"exit":.*$/, '"exit":{"_tag":"Failure","cause":{"_tag":"Empty"}}}')
 
-describe("a journal", () => {
-  it.scoped("is begun, and a run that is over is not begun again", () =>
+describe("batch journal", () => {
+  it.scoped("creates the journal, and a second run of a finished batch asks nothing", () =>
     Effect.gen(function* () {
-      const { fileSystem, journal, path } = yield* inFile
+      const { fileSystem, journal, path } = yield* makeJournal
       const first = yield* Batch.run(upTo(20), { task: scripted().task, journal })
       expect(sorted(recordedIn(yield* fileSystem.readFileString(path)))).toEqual(upTo(20))
       const { asked, task } = scripted()
@@ -75,9 +75,9 @@ describe("a journal", () => {
     }).pipe(Effect.provide(NodeFileSystem.layer))
   )
 
-  it.scoped("keeps failures too, but no request that will be asked again", () =>
+  it.scoped("records final failures, but not failures that will be retried", () =>
     Effect.gen(function* () {
-      const { fileSystem, journal, path } = yield* inFile
+      const { fileSystem, journal, path } = yield* makeJournal
       const failing = scripted({
         takes: (request) => (request < 2 ? 0 : 60_000),
         fails: (request) => new Failed({ request, retryable: request === 0 })
@@ -100,9 +100,9 @@ describe("a journal", () => {
     }).pipe(Effect.provide(NodeFileSystem.layer))
   )
 
-  it.scoped("has one final result for each request, whatever failures are asked again", () =>
+  it.scoped("records one final result for each request, whichever failures `resume` asks again", () =>
     Effect.gen(function* () {
-      const { fileSystem, journal, path } = yield* inFile
+      const { fileSystem, journal, path } = yield* makeJournal
       const failing = scripted({ fails: (request) => new Failed({ request, retryable: request === 1 }) })
       const failed = (request: number) => Exit.fail(new Failed({ request, retryable: request === 1 }))
       const broken = yield* Batch.run(upTo(3), { task: failing.task, journal })
@@ -133,9 +133,9 @@ describe("a journal", () => {
     }).pipe(Effect.provide(NodeFileSystem.layer))
   )
 
-  it.scoped("of another batch is refused, and left as it is", () =>
+  it.scoped("refuses the journal of another batch and leaves the file unchanged", () =>
     Effect.gen(function* () {
-      const { fileSystem, journal, path } = yield* inFile
+      const { fileSystem, journal, path } = yield* makeJournal
       yield* Batch.run([1, 2], { task: scripted().task, journal })
       const before = yield* fileSystem.readFileString(path)
       const other = { ...scripted().task, name: "treble" }
@@ -151,9 +151,9 @@ describe("a journal", () => {
     }).pipe(Effect.provide(NodeFileSystem.layer))
   )
 
-  it.scoped("of another stream is refused at the request that differs", () =>
+  it.scoped("refuses the journal of another stream at the first request that differs", () =>
     Effect.gen(function* () {
-      const { journal } = yield* inFile
+      const { journal } = yield* makeJournal
       const run = (...requests: ReadonlyArray<number>) =>
         Batch.run(Stream.fromIterable(requests), { task: scripted().task, journal })
       yield* run(1, 2)
@@ -164,9 +164,9 @@ describe("a journal", () => {
     }).pipe(Effect.provide(NodeFileSystem.layer))
   )
 
-  it.scoped("that says what no journal says is refused", () =>
+  it.scoped("refuses a corrupt journal, and a path that cannot be used", () =>
     Effect.gen(function* () {
-      const { fileSystem, journal, path } = yield* inFile
+      const { fileSystem, journal, path } = yield* makeJournal
       const { task } = scripted()
       yield* Batch.run([1, 2], { task, journal })
       const [header = "", first = "", second = ""] = (yield* fileSystem.readFileString(path)).split("\n")
@@ -186,46 +186,44 @@ describe("a journal", () => {
   )
 })
 
-describe("a batch that was killed", () => {
-  it.scoped(
-    "at any byte of its journal goes on, asks nothing twice that is recorded, and records each request once",
-    () =>
-      Effect.gen(function* () {
-        const { fileSystem, journal, path } = yield* inFile
-        yield* Batch.run(upTo(2), { task: scripted().task, journal })
-        const whole = yield* fileSystem.readFile(path)
-        const cutAt = (length: number) =>
-          Effect.gen(function* () {
-            const left = whole.slice(0, length)
-            const leftPath = `${path}.${length}`
-            yield* fileSystem.writeFile(leftPath, left)
-            const known = new Set(recordedIn(new TextDecoder().decode(left)))
-            const { asked, task } = scripted()
-            const { exits } = yield* Batch.run(upTo(2), { task, journal: yield* Batch.journal(leftPath) })
-            expect(exits).toEqual(doubled(2))
-            expect(sorted(asked.keys())).toEqual(upTo(2).filter((n) => !known.has(n)))
-            expect(sorted(recordedIn(yield* fileSystem.readFileString(leftPath)))).toEqual(upTo(2))
-          })
-        // Every byte around the ends of lines, and every third one between them.
-        const isNearEnd = (length: number) => whole.slice(Math.max(0, length - 2), length + 2).includes(10)
-        const lengths = upTo(whole.length + 1).filter((length) => length % 3 === 0 || isNearEnd(length))
-        yield* Effect.forEach(lengths, cutAt, { concurrency: 16, discard: true })
-      }).pipe(Effect.provide(withoutSync))
+describe("resuming a batch after a kill", () => {
+  it.scoped("resumes from a journal cut at any byte, and records every request once", () =>
+    Effect.gen(function* () {
+      const { fileSystem, journal, path } = yield* makeJournal
+      yield* Batch.run(upTo(2), { task: scripted().task, journal })
+      const whole = yield* fileSystem.readFile(path)
+      const cutAt = (length: number) =>
+        Effect.gen(function* () {
+          const cut = whole.slice(0, length)
+          const cutPath = `${path}.${length}`
+          yield* fileSystem.writeFile(cutPath, cut)
+          const recorded = new Set(recordedIn(new TextDecoder().decode(cut)))
+          const { asked, task } = scripted()
+          const { exits } = yield* Batch.run(upTo(2), { task, journal: yield* Batch.journal(cutPath) })
+          expect(exits).toEqual(doubled(2))
+          expect(sorted(asked.keys())).toEqual(upTo(2).filter((n) => !recorded.has(n)))
+          expect(sorted(recordedIn(yield* fileSystem.readFileString(cutPath)))).toEqual(upTo(2))
+        })
+      // Every byte around the ends of lines, and every third one between them.
+      const isNearEnd = (length: number) => whole.slice(Math.max(0, length - 2), length + 2).includes(10)
+      const lengths = upTo(whole.length + 1).filter((length) => length % 3 === 0 || isNearEnd(length))
+      yield* Effect.forEach(lengths, cutAt, { concurrency: 16, discard: true })
+    }).pipe(Effect.provide(withoutSync))
   )
 
-  it.scoped("records an answer that has come, whoever interrupts meanwhile", () =>
+  it.scoped("records an answer that has arrived although the batch is interrupted before it is written", () =>
     Effect.gen(function* () {
-      const { fileSystem, journal, path } = yield* inFile
+      const { fileSystem, journal, path } = yield* makeJournal
       const begun = yield* Deferred.make<void>()
       const writing = yield* Deferred.make<void>()
-      const slowly = Schema.transformOrFail(Schema.Number, Schema.Number, {
+      const slowNumber = Schema.transformOrFail(Schema.Number, Schema.Number, {
         decode: ParseResult.succeed,
         encode: (n) => Effect.as(Effect.zipRight(Deferred.succeed(begun, undefined), Deferred.await(writing)), n)
       })
       const task = Batch.makeTask({
         name: "slow to write",
         ask: (request: number) => Effect.succeed(request),
-        success: slowly,
+        success: slowNumber,
         failure: Schema.Never
       })
       const fiber = yield* Effect.fork(Batch.run(upTo(3), { task, journal, concurrency: 1 }))
@@ -239,11 +237,11 @@ describe("a batch that was killed", () => {
   )
 
   it.scoped.prop(
-    "by interruption at any time, again and again, ends with one result for each request, answered once",
+    "asks each request until one answer after any number of interruptions",
     { pauses: FastCheck.array(FastCheck.integer({ min: 0, max: 12 }), { maxLength: 5 }) },
     ({ pauses }) =>
       Effect.gen(function* () {
-        const { fileSystem, journal, path } = yield* inFile
+        const { fileSystem, journal, path } = yield* makeJournal
         const { answered, task } = scripted({
           takes: (request) => request % 3,
           fails: (request, time) =>
@@ -254,18 +252,18 @@ describe("a batch that was killed", () => {
         const { exits } = yield* run
         expect(exits).toEqual(doubled(40))
         expect(sorted(recordedIn(yield* fileSystem.readFileString(path)))).toEqual(upTo(40))
-        // What was answered is recorded, whoever interrupts.
+        // An answer is recorded although the run is interrupted, so no request is answered twice.
         expect(new Set(answered.values())).toEqual(new Set([1]))
       }).pipe(Effect.withClock(realClock), Effect.provide(withoutSync)),
     { fastCheck: { numRuns: 8 } }
   )
 
   it.scoped.prop(
-    "and whose failures are asked again ends with one answer for each, and asks for no answer twice",
+    "asks for no answer twice when interrupted runs with `resume: failed` repeat the failures",
     { pauses: FastCheck.array(FastCheck.integer({ min: 0, max: 12 }), { maxLength: 5 }) },
     ({ pauses }) =>
       Effect.gen(function* () {
-        const { fileSystem, journal, path } = yield* inFile
+        const { fileSystem, journal, path } = yield* makeJournal
         let isBroken = true
         const { answered, task } = scripted({
           takes: (request) => request % 3,
@@ -283,9 +281,9 @@ describe("a batch that was killed", () => {
     { fastCheck: { numRuns: 5 } }
   )
 
-  it.scoped("as a process, with kill -9, goes on with what is on the disk", () =>
+  it.scoped("resumes a process killed with SIGKILL from the results on the disk", () =>
     Effect.gen(function* () {
-      const { fileSystem, journal, path } = yield* inFile
+      const { fileSystem, journal, path } = yield* makeJournal
       const program = yield* compiled(new URL("../support/batchChild.ts", import.meta.url))
       const child = yield* Effect.acquireRelease(
         Effect.sync(() =>
@@ -295,24 +293,24 @@ describe("a batch that was killed", () => {
         ),
         (running) => Effect.sync(() => running.kill("SIGKILL"))
       )
-      const gone = Effect.async<void>((resume) => {
+      const exited = Effect.async<void>((resume) => {
         if (child.exitCode !== null || child.signalCode !== null) resume(Effect.void)
         else child.once("exit", () => resume(Effect.void))
       })
       const written = fileSystem.readFileString(path).pipe(Effect.orElseSucceed(() => ""))
       yield* eventually(Effect.map(written, (text) => text.split("\n").length > 60))
       child.kill("SIGKILL")
-      yield* gone
-      const left = outcomesIn(yield* written)
-      const known = [...left].filter(([, isAnswered]) => isAnswered)
-      expect(known.length).toBeGreaterThanOrEqual(40)
-      expect(known.length).toBeLessThan(left.size)
-      expect(left.size).toBeLessThan(200)
+      yield* exited
+      const outcomes = outcomesIn(yield* written)
+      const answered = [...outcomes].filter(([, isAnswered]) => isAnswered)
+      expect(answered.length).toBeGreaterThanOrEqual(40)
+      expect(answered.length).toBeLessThan(outcomes.size)
+      expect(outcomes.size).toBeLessThan(200)
       const { asked, task } = scripted()
       const { exits, progress } = yield* Batch.run(upTo(200), { task, journal, concurrency: 64, resume: "failed" })
       expect(exits).toEqual(doubled(200))
-      expect(progress.resumed).toBe(known.length)
-      expect(asked.size).toBe(200 - known.length)
+      expect(progress.resumed).toBe(answered.length)
+      expect(asked.size).toBe(200 - answered.length)
       expect(sorted(outcomesIn(yield* written).keys())).toEqual(upTo(200))
       expect(new Set(outcomesIn(yield* written).values())).toEqual(new Set([true]))
     }).pipe(Effect.provide(withoutSync))

@@ -18,7 +18,7 @@ const interrupted = new StreamInterruptedError({
   partial: { id: "", model: "", text: "half", reasoning: "", toolCalls: [], usage: Usage.empty }
 })
 
-/** A character is a token. */
+/** Counts one token for each character. */
 const characters = Effect.provide(
   TokenCounter.layer(() => ({ text: (text) => ({ tokens: text.length, estimated: false }), knownChatFormat: true }))
 )
@@ -27,8 +27,8 @@ const call: Chat.ToolCall = { id: "call_1", name: "weather", arguments: "{}" }
 
 const requests = Effect.map(TestLLM.calls, (calls) => calls.map(({ request }) => request.messages))
 
-describe("a conversation", () => {
-  it.effect("remembers what was said", () =>
+describe("Conversation.send", () => {
+  it.effect("sends the whole history with each question and records question and answer", () =>
     Effect.gen(function* () {
       const conversation = yield* Conversation.make({ system: "Be brief." })
       expect((yield* conversation.send("one?")).text).toBe("One.")
@@ -44,7 +44,7 @@ describe("a conversation", () => {
       expect(yield* requests).toEqual([history.slice(0, 2), history.slice(0, 4)])
     }).pipe(Effect.provide(TestLLM.layer(["One.", "Two."])))
   )
-  it.effect("sends the rest of the request as it is told to", () =>
+  it.effect("passes the request options of `send` and `stream` to the model", () =>
     Effect.gen(function* () {
       const conversation = yield* Conversation.make()
       yield* conversation.send("?", { temperature: 0, tools: [{ name: "weather" }] })
@@ -54,7 +54,7 @@ describe("a conversation", () => {
       expect(second).toMatchObject({ stream: true, request: { seed: 7 } })
     }).pipe(Effect.provide(TestLLM.layer(["a", "b"])))
   )
-  it.effect("carries the calls of tools, their results and signed thoughts", () =>
+  it.effect("keeps tool calls, their results and signed reasoning in the history", () =>
     Effect.gen(function* () {
       const conversation = yield* Conversation.make()
       const { toolCalls } = yield* conversation.send("How is the weather?")
@@ -92,16 +92,16 @@ describe("a conversation", () => {
       )
     )
   )
-  it.effect("takes a refusal for the answer that it is", () =>
+  it.effect("records a refusal as the text of the answer", () =>
     Effect.gen(function* () {
       const conversation = yield* Conversation.make()
       yield* conversation.send("?")
       yield* Stream.runDrain(conversation.stream("?"))
-      const said = [Chat.user("?"), Chat.assistant("I cannot.")]
-      expect(yield* conversation.messages).toEqual([...said, ...said])
+      const turn = [Chat.user("?"), Chat.assistant("I cannot.")]
+      expect(yield* conversation.messages).toEqual([...turn, ...turn])
     }).pipe(Effect.provide(TestLLM.layer([TestLLM.answer({ refusal: "I cannot." })], { loop: true })))
   )
-  it.effect("may go on with another model", () =>
+  it.effect("continues a conversation with another model when another LLM is in context", () =>
     Effect.gen(function* () {
       const conversation = yield* Conversation.make()
       const ask = Effect.map(conversation.send("?"), (answer) => answer.text)
@@ -112,8 +112,8 @@ describe("a conversation", () => {
   )
 })
 
-describe("a question that is not answered", () => {
-  it.effect("leaves the history as before, when it fails", () =>
+describe("Conversation.send without an answer", () => {
+  it.effect("leaves the history unchanged when the call fails", () =>
     Effect.gen(function* () {
       const conversation = yield* Conversation.make({ messages: [Chat.user("a"), Chat.assistant("b")] })
       expect(yield* Effect.flip(conversation.send("?"))).toBe(broken)
@@ -121,7 +121,7 @@ describe("a question that is not answered", () => {
       expect((yield* conversation.send("?")).text).toBe("now")
     }).pipe(Effect.provide(TestLLM.layer([TestLLM.failure(broken), "now"])))
   )
-  it.effect("leaves the history as before, when it is interrupted", () =>
+  it.effect("leaves the history unchanged when the call is interrupted", () =>
     Effect.gen(function* () {
       const conversation = yield* Conversation.make()
       const fiber = yield* Effect.fork(conversation.send("?"))
@@ -131,7 +131,7 @@ describe("a question that is not answered", () => {
       expect((yield* conversation.send("?")).text).toBe("now")
     }).pipe(Effect.provide(TestLLM.layer([TestLLM.never, "now"])))
   )
-  it.effect("keeps what the budget would have cost it", () =>
+  it.effect("keeps the messages that the budget would have removed when the call fails", () =>
     Effect.gen(function* () {
       const messages = [Chat.user("long ago"), Chat.assistant("yes")]
       const conversation = yield* Conversation.make({ budget: 1, messages })
@@ -141,16 +141,16 @@ describe("a question that is not answered", () => {
   )
 })
 
-describe("a stream", () => {
-  it.effect("is recorded when it ends well", () =>
+describe("Conversation.stream", () => {
+  it.effect("records question and answer, with its tool calls, when the stream ends", () =>
     Effect.gen(function* () {
       const conversation = yield* Conversation.make()
-      const words = yield* Stream.runCollect(conversation.stream("?"))
-      expect(words.length).toBeGreaterThan(3)
+      const events = yield* Stream.runCollect(conversation.stream("?"))
+      expect(events.length).toBeGreaterThan(3)
       expect(yield* conversation.messages).toEqual([Chat.user("?"), Chat.assistant("one two three", [call])])
     }).pipe(Effect.provide(TestLLM.layer([TestLLM.answer({ text: "one two three", toolCalls: [call] })])))
   )
-  it.effect("is recorded once its Finish is there, whoever stays to the end", () =>
+  it.effect("records question and answer at Finish when the consumer stops there", () =>
     Effect.gen(function* () {
       const conversation = yield* Conversation.make()
       yield* conversation.stream("?").pipe(
@@ -160,7 +160,7 @@ describe("a stream", () => {
       expect(yield* conversation.messages).toHaveLength(2)
     }).pipe(Effect.provide(TestLLM.layer(["one two three"])))
   )
-  it.effect("leaves the history as before when it is given up, and lets the next one ask", () =>
+  it.effect("leaves the history unchanged and releases the turn when the consumer stops early", () =>
     Effect.gen(function* () {
       const conversation = yield* Conversation.make()
       yield* Stream.runDrain(Stream.take(conversation.stream("?"), 2))
@@ -169,7 +169,7 @@ describe("a stream", () => {
       expect(yield* conversation.messages).toEqual([Chat.user("again?"), Chat.assistant("now")])
     }).pipe(Effect.provide(TestLLM.layer(["one two three", "now"])))
   )
-  it.effect("leaves the history as before when it breaks, and lets the next one ask", () =>
+  it.effect("leaves the history unchanged and releases the turn when the stream breaks", () =>
     Effect.gen(function* () {
       const conversation = yield* Conversation.make()
       expect(yield* Effect.flip(Stream.runDrain(conversation.stream("?")))).toBe(interrupted)
@@ -181,7 +181,7 @@ describe("a stream", () => {
       )
     )
   )
-  it.effect("lets the next one ask when its strategy fails", () =>
+  it.effect("releases the turn of a stream when its strategy fails", () =>
     Effect.gen(function* () {
       const conversation = yield* Conversation.make({
         budget: 8,
@@ -193,7 +193,7 @@ describe("a stream", () => {
       expect((yield* conversation.send("four")).text).toBe("now")
     }).pipe(Effect.provide(TestLLM.layer(["now"])))
   )
-  it.effect("may have the results of its calls added while it runs", () =>
+  it.effect("puts tool results that are added during a stream behind its answer", () =>
     Effect.gen(function* () {
       const conversation = yield* Conversation.make()
       yield* Stream.runForEach(conversation.stream("?"), (event) =>
@@ -208,8 +208,8 @@ describe("a stream", () => {
   )
 })
 
-describe("questions at the same time", () => {
-  it.effect("are asked one after the other, each knowing the answer before", () =>
+describe("concurrent questions to one conversation", () => {
+  it.effect("sends concurrent questions one after the other, each with the answers before it", () =>
     Effect.gen(function* () {
       const conversation = yield* Conversation.make()
       const fiber = yield* Effect.fork(
@@ -230,7 +230,7 @@ describe("questions at the same time", () => {
       expect(yield* requests).toEqual([1, 3, 5, 7].map((length) => history.slice(0, length)))
     }).pipe(Effect.provide(TestLLM.layer([TestLLM.delayed("1 second", "yes")], { loop: true })))
   )
-  it.effect("may give up waiting, and nothing is lost", () =>
+  it.effect("goes on with the next question when a waiting one is interrupted", () =>
     Effect.gen(function* () {
       const conversation = yield* Conversation.make()
       const first = yield* Effect.fork(conversation.send("first"))
@@ -245,7 +245,7 @@ describe("questions at the same time", () => {
       expect((yield* conversation.messages).map(({ content }) => content)).toEqual(["first", "yes", "behind", "yes"])
     }).pipe(Effect.provide(TestLLM.layer([TestLLM.delayed("10 seconds", "yes")], { loop: true })))
   )
-  it.effect("do not stop anybody from reading, adding, forking or clearing", () =>
+  it.effect("reads, adds, forks and clears while a question is in flight", () =>
     Effect.gen(function* () {
       const conversation = yield* Conversation.make({ system: "s" })
       yield* Effect.fork(conversation.send("?"))
@@ -258,15 +258,15 @@ describe("questions at the same time", () => {
   )
 })
 
-describe("clear", () => {
-  it.effect("forgets everything but what the model is told beforehand", () =>
+describe("Conversation.clear", () => {
+  it.effect("clear removes all messages except the system message", () =>
     Effect.gen(function* () {
       const conversation = yield* Conversation.make({ system: "s", messages: [Chat.user("a"), Chat.assistant("b")] })
       yield* conversation.clear
       expect(yield* conversation.messages).toEqual([Chat.system("s")])
     })
   )
-  it.effect("forgets an answer that is still on its way", () =>
+  it.effect("clear keeps an answer that is in flight out of the history", () =>
     Effect.gen(function* () {
       const conversation = yield* Conversation.make()
       const fiber = yield* Effect.fork(conversation.send("old"))
@@ -279,8 +279,8 @@ describe("clear", () => {
   )
 })
 
-describe("fork", () => {
-  it.effect("has the same past, budget and strategy, and a future of its own", () =>
+describe("Conversation.fork", () => {
+  it.effect("fork copies messages, budget and strategy, and leaves the original unchanged", () =>
     Effect.gen(function* () {
       const conversation = yield* Conversation.make({
         system: "s",
@@ -300,7 +300,7 @@ describe("fork", () => {
   )
 })
 
-describe("a snapshot", () => {
+describe("Conversation.snapshot", () => {
   const messages: ReadonlyArray<Chat.Message> = [
     Chat.system("s"),
     Chat.user([Chat.text("see"), Chat.image("https://example.com/cat.png", { detail: "low" })]),
@@ -308,7 +308,7 @@ describe("a snapshot", () => {
     { role: "tool", toolCallId: call.id, content: "no", isError: true }
   ]
 
-  it.effect("restores the conversation", () =>
+  it.effect("restores the messages of a conversation from its snapshot", () =>
     Effect.gen(function* () {
       const conversation = yield* Conversation.make({ messages })
       const restored = yield* Conversation.restore(yield* conversation.snapshot, { budget: 100 })
@@ -316,7 +316,7 @@ describe("a snapshot", () => {
     })
   )
 
-  it.effect("fails where a message could not be read again", () =>
+  it.effect("snapshot fails with a ParseError when a message could not be read again", () =>
     Effect.gen(function* () {
       const conversation = yield* Conversation.make({ messages: [Chat.user([Chat.image("cat.png")])] })
       const error = yield* Effect.flip(conversation.snapshot)
@@ -325,7 +325,7 @@ describe("a snapshot", () => {
     })
   )
 
-  it.effect("that is none is refused", () =>
+  it.effect("restore fails with a ParseError when the text is not a snapshot", () =>
     Effect.gen(function* () {
       for (const wrong of ["", "{}", '[{"role":"robot","content":"hi"}]']) {
         expect((yield* Effect.flip(Conversation.restore(wrong)))._tag).toBe("ParseError")
@@ -334,8 +334,8 @@ describe("a snapshot", () => {
   )
 })
 
-describe("tokens", () => {
-  it.effect("are those of the model in context", () =>
+describe("Conversation.tokens", () => {
+  it.effect("counts the tokens of the history for the model in context", () =>
     Effect.gen(function* () {
       const conversation = yield* Conversation.make({ messages: [Chat.user("four")] })
       expect(yield* conversation.tokens).toEqual({ tokens: 8, estimated: false })

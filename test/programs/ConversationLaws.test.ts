@@ -24,7 +24,7 @@ const pinned: FastCheck.Arbitrary<ReadonlyArray<Chat.Message>> = FastCheck.array
   { maxLength: 1 }
 )
 
-/** An answer, and the results of its calls in any order; now and then the user speaks before they are there. */
+/** An answer and the results of its calls in any order; sometimes a user message comes before the results. */
 const round: FastCheck.Arbitrary<ReadonlyArray<Chat.Message>> = FastCheck.tuple(
   chatResponse("test"),
   FastCheck.string({ maxLength: 80 }),
@@ -52,7 +52,7 @@ const histories: FastCheck.Arbitrary<ReadonlyArray<Chat.Message>> = FastCheck.tu
   pinned
 ).map(([opening, greeting, turns, closing]) => [...opening, ...greeting.flat(), ...turns.flat(), ...closing])
 
-/** From nothing at all to all of it. */
+/** Budgets as shares of the history's tokens, from none to more than all. */
 const shares = FastCheck.double({ min: 0, max: 1.1, noNaN: true })
 
 // -------------------------------------------------------------------------------------
@@ -77,7 +77,7 @@ const tokens = (messages: ReadonlyArray<Chat.Message>): Effect.Effect<number> =>
 const trimmed = (history: ReadonlyArray<Chat.Message>, budget: number, strategy: Strategy) =>
   Effect.provide(Conversation.trim(history, { budget, strategy }), TestLLM.layer(["They said hello."], { loop: true }))
 
-/** The history, and what is left of it within a share of its tokens. */
+/** Trims a history to a share of its tokens. */
 const cut = (history: ReadonlyArray<Chat.Message>, share: number, strategy: Strategy) =>
   Effect.gen(function* () {
     const budget = Math.floor((yield* tokens(history)) * share)
@@ -86,8 +86,8 @@ const cut = (history: ReadonlyArray<Chat.Message>, share: number, strategy: Stra
 
 const isPinned = (message: Chat.Message): boolean => message.role === "system" || message.role === "developer"
 
-/** The positions of calls that no result follows, and of results that follow no call. */
-const parted = (messages: ReadonlyArray<Chat.Message>): ReadonlyArray<string> => {
+/** Calls that no result follows, and results that follow no call. */
+const unpaired = (messages: ReadonlyArray<Chat.Message>): ReadonlyArray<string> => {
   const open = new Map<string, number>()
   const faults: Array<string> = []
   for (const message of messages) {
@@ -103,8 +103,8 @@ const parted = (messages: ReadonlyArray<Chat.Message>): ReadonlyArray<string> =>
   return [...faults, ...[...open].filter(([, calls]) => calls > 0).map(([id]) => `call ${id}`)]
 }
 
-/** Whether the messages of one stand in the other in the same order, with nothing but results made shorter. */
-const standsIn = (kept: ReadonlyArray<Chat.Message>, history: ReadonlyArray<Chat.Message>): boolean => {
+/** Whether the kept messages occur in the history in the same order. Tool results are compared by their call only. */
+const isSubsequence = (kept: ReadonlyArray<Chat.Message>, history: ReadonlyArray<Chat.Message>): boolean => {
   let from = 0
   return kept.every((message) => {
     const at = history.findIndex(
@@ -118,9 +118,9 @@ const standsIn = (kept: ReadonlyArray<Chat.Message>, history: ReadonlyArray<Chat
   })
 }
 
-/** A law that every strategy keeps, whatever the history and the budget. */
+/** Tests a law of every strategy, for any history and budget. */
 const law = (
-  promise: string,
+  title: string,
   holds: (
     cut: {
       readonly history: ReadonlyArray<Chat.Message>
@@ -132,7 +132,7 @@ const law = (
   ) => Effect.Effect<void, LLMError>
 ) =>
   it.effect.prop(
-    promise,
+    title,
     [histories, shares],
     ([history, share]) =>
       Effect.forEach(
@@ -145,56 +145,56 @@ const law = (
     { fastCheck: { numRuns: 30 } }
   )
 
-describe("within a budget, whatever the strategy,", () => {
-  it("the histories hold what the laws speak of", () => {
+describe("Conversation.trim, laws of all strategies", () => {
+  it("generates histories with tool results and system messages, each result behind its call", () => {
     const sample = FastCheck.sample(histories, { numRuns: 60, seed: 1 })
-    expect(sample.every((history) => parted(history).length === 0)).toBe(true)
+    expect(sample.every((history) => unpaired(history).length === 0)).toBe(true)
     expect(sample.some((history) => history.filter((message) => message.role === "tool").length > 3)).toBe(true)
     expect(sample.some((history) => history.filter(isPinned).length > 3)).toBe(true)
   })
-  law("every result stays with its call", ({ kept }, _, name) =>
+  law("keeps every tool result together with its call", ({ kept }, _, name) =>
     Effect.sync(() => {
-      expect(parted(kept), name).toEqual([])
+      expect(unpaired(kept), name).toEqual([])
     })
   )
-  law("system messages stay, in their order", ({ history, kept }, _, name) =>
+  law("keeps all system messages in their order", ({ history, kept }, _, name) =>
     Effect.sync(() => {
       expect(kept.filter(isPinned), name).toEqual(history.filter(isPinned))
     })
   )
-  law("the budget holds, unless the last turn is over it by itself", ({ budget, history, kept }, _, name) =>
+  law("stays within the budget unless the last turn alone is over it", ({ budget, history, kept }, _, name) =>
     Effect.gen(function* () {
       const least = yield* tokens(yield* trimmed(history, 0, Conversation.keepNewest))
       expect(yield* tokens(kept), name).toBeLessThanOrEqual(Math.max(least, budget))
     })
   )
-  law("what is kept is in the order in which it was said", ({ history, kept }, _, name) =>
+  law("keeps messages in their order", ({ history, kept }, _, name) =>
     Effect.sync(() => {
-      const said =
+      const original =
         name === "summarize" ? kept.filter((message) => history.includes(message) || isPinned(message)) : kept
-      expect(standsIn(said, history), name).toBe(true)
+      expect(isSubsequence(original, history), name).toBe(true)
     })
   )
-  law("twice is once", ({ budget, kept }, strategy, name) =>
+  law("trimming a trimmed history changes nothing", ({ budget, kept }, strategy, name) =>
     Effect.gen(function* () {
       expect(yield* trimmed(kept, budget, strategy), name).toEqual(kept)
     })
   )
-  law("what fits is not touched", ({ history }, strategy, name) =>
+  law("returns a history within the budget unchanged", ({ history }, strategy, name) =>
     Effect.gen(function* () {
       expect(yield* trimmed(history, yield* tokens(history), strategy), name).toBe(history)
     })
   )
-  law("what is given up is given up for want of room", ({ budget, history, kept }, _, name) =>
+  law("removes messages only when the history is over the budget", ({ budget, history, kept }, _, name) =>
     Effect.gen(function* () {
       if (kept !== history) expect(yield* tokens(history), name).toBeGreaterThan(budget)
     })
   )
 })
 
-describe("a snapshot", () => {
+describe("Conversation.snapshot, laws", () => {
   it.effect.prop(
-    "restores any history",
+    "restores any history from its snapshot",
     [histories],
     ([history]) =>
       Effect.gen(function* () {

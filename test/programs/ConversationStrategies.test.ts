@@ -9,7 +9,7 @@ import * as TokenCounter from "../../src/tokens/TokenCounter.js"
 
 const broken = new NetworkError({ provider: "test", model: "test", attempts: [], message: "The connection broke." })
 
-/** A character is a token. */
+/** Counts one token for each character. */
 const characters = Effect.provide(
   TokenCounter.layer(() => ({ text: (text) => ({ tokens: text.length, estimated: false }), knownChatFormat: true }))
 )
@@ -18,8 +18,8 @@ const call: Chat.ToolCall = { id: "call_1", name: "weather", arguments: "{}" }
 
 const requests = Effect.map(TestLLM.calls, (calls) => calls.map(({ request }) => request.messages))
 
-describe("the budget", () => {
-  /** Each turn counts 20 tokens: twice four around the messages, and twelve characters. */
+describe("conversation budget", () => {
+  /** Each turn has 20 tokens: four around each of its two messages, and twelve characters. */
   const turn = (letter: string): ReadonlyArray<Chat.Message> => [
     Chat.user(letter.repeat(6)),
     Chat.assistant(letter.toUpperCase().repeat(6))
@@ -34,7 +34,7 @@ describe("the budget", () => {
       return letters((yield* requests)[0] ?? [])
     }).pipe(characters, Effect.provide(TestLLM.layer(["D"])))
 
-  it.effect("is kept by forgetting the oldest turns", () =>
+  it.effect("removes the oldest turns when the history is over the budget", () =>
     Effect.gen(function* () {
       expect(yield* sent({})).toBe("aAbBcCd")
       expect(yield* sent({ budget: 70 })).toBe("aAbBcCd")
@@ -44,20 +44,20 @@ describe("the budget", () => {
       expect(yield* sent({ budget: 0 })).toBe("d")
     })
   )
-  it.effect("has room for the system message first", () =>
+  it.effect("subtracts the system message from the budget of the turns", () =>
     Effect.gen(function* () {
       expect(yield* sent({ budget: 69, system: "s".repeat(15) })).toBe("sbBcCd")
       expect(yield* sent({ budget: 69, system: "s".repeat(16) })).toBe("scCd")
     })
   )
-  it.effect("is kept by forgetting those between the first turns and the newest", () =>
+  it.effect("keepFirst removes the turns between the first ones and the newest", () =>
     Effect.gen(function* () {
       expect(yield* sent({ budget: 50, strategy: Conversation.keepFirst() })).toBe("aAcCd")
       expect(yield* sent({ budget: 60, strategy: Conversation.keepFirst(2) })).toBe("aAbBd")
       expect(yield* sent({ budget: 10, strategy: Conversation.keepFirst(9) })).toBe("d")
     })
   )
-  it.effect("is kept by a strategy of one's own, and by the newest turns where that is not enough", () =>
+  it.effect("keeps the newest turns of what a custom strategy leaves over the budget", () =>
     Effect.gen(function* () {
       const withoutB: Conversation.Strategy = ({ turns }) =>
         Effect.succeed(turns.filter(({ messages }) => messages[0].content !== "bbbbbb"))
@@ -65,7 +65,7 @@ describe("the budget", () => {
       expect(yield* sent({ budget: 49, strategy: withoutB })).toBe("cCd")
     })
   )
-  it.effect("holds for what is recorded, and trim gets there at once", () =>
+  it.effect("applies the budget to the recorded messages, and `trim` applies it at once", () =>
     Effect.gen(function* () {
       const conversation = yield* Conversation.make({ messages: ["a", "b", "c"].flatMap(turn), budget: 45 })
       yield* conversation.send("dddddd")
@@ -77,7 +77,7 @@ describe("the budget", () => {
   )
 })
 
-describe("results of tools", () => {
+describe("dropToolOutputs", () => {
   const long = "x".repeat(100)
   const note = "[This result was removed to save space.]"
   const round = (id: string): ReadonlyArray<Chat.Message> => [
@@ -89,7 +89,7 @@ describe("results of tools", () => {
       kept.map(({ content }) => (content === long ? "long" : content === note ? "note" : "")).join(" ")
     ).pipe(characters)
 
-  it.effect("are dropped first, the oldest first, and only as many as need be", () =>
+  it.effect("dropToolOutputs replaces the oldest results first, and only as many as the budget requires", () =>
     Effect.gen(function* () {
       const messages = [Chat.user("a"), ...round("1"), ...round("2"), Chat.assistant("b"), Chat.user("c")]
       expect(yield* dropped(messages, 270)).toBe("  long  long  ")
@@ -98,13 +98,13 @@ describe("results of tools", () => {
       expect(yield* dropped(messages, 100)).toBe("")
     })
   )
-  it.effect("stay while the model has not seen them", () =>
+  it.effect("dropToolOutputs keeps results that follow the last answer of the model", () =>
     Effect.gen(function* () {
       const messages = [Chat.user("a"), ...round("1"), ...round("2")]
       expect(yield* dropped(messages, 0)).toBe("  note  long")
     })
   )
-  it.effect("that are short stay as they are", () =>
+  it.effect("dropToolOutputs keeps results that are shorter than the note", () =>
     Effect.gen(function* () {
       const messages = [Chat.user("a"), Chat.assistant("", [call]), Chat.toolResult(call, "ok"), Chat.assistant("b")]
       expect(yield* Conversation.trim(messages, { budget: 0, strategy: Conversation.dropToolOutputs })).toEqual(
@@ -114,7 +114,7 @@ describe("results of tools", () => {
   )
 })
 
-describe("a summary", () => {
+describe("summarize", () => {
   const history = [
     Chat.user("My name is Ada."),
     Chat.assistant("", [call]),
@@ -130,7 +130,7 @@ describe("a summary", () => {
   ]
   const question = Chat.user("What have we said so far?")
 
-  it.effect("takes the place of the oldest turns", () =>
+  it.effect("summarize replaces the oldest turns by a question and a summary", () =>
     Effect.gen(function* () {
       const conversation = yield* Conversation.make({
         system: "s",
@@ -152,7 +152,7 @@ describe("a summary", () => {
       expect(yield* conversation.messages).toHaveLength(5)
     }).pipe(characters, Effect.provide(TestLLM.layer(["The user is Ada.", "Ada."])))
   )
-  it.effect("is not asked for while all fits, nor where there is nothing but the question", () =>
+  it.effect("summarize calls no model when everything fits or when there is only the question", () =>
     Effect.gen(function* () {
       const strategy = Conversation.summarize()
       yield* Conversation.trim(history, { budget: 10_000, strategy })
@@ -160,7 +160,7 @@ describe("a summary", () => {
       expect(yield* requests).toEqual([])
     }).pipe(Effect.provide(TestLLM.layer([])))
   )
-  it.effect("that is too long, or says nothing, is left out", () =>
+  it.effect("summarize leaves out a summary that is over the budget or empty", () =>
     Effect.gen(function* () {
       const strategy = Conversation.summarize()
       const last = history.slice(-1)
@@ -168,13 +168,13 @@ describe("a summary", () => {
       expect(yield* Conversation.trim(history, { budget: 100, strategy })).toEqual(last)
     }).pipe(characters, Effect.provide(TestLLM.layer(["long ".repeat(100), " "])))
   )
-  it.effect("that fails fails what needed it, unless it is caught", () =>
+  it.effect("summarize fails with the error of its call, which a strategy can catch", () =>
     Effect.gen(function* () {
       const strategy = Conversation.summarize()
       expect(yield* Effect.flip(Conversation.trim(history, { budget: 100, strategy }))).toBe(broken)
-      const forgiving: Conversation.Strategy<never, LLM.LLM> = (history) =>
+      const withFallback: Conversation.Strategy<never, LLM.LLM> = (history) =>
         Effect.catchAll(strategy(history), () => Conversation.keepNewest(history))
-      expect(yield* Conversation.trim(history, { budget: 100, strategy: forgiving })).toEqual(history.slice(-1))
+      expect(yield* Conversation.trim(history, { budget: 100, strategy: withFallback })).toEqual(history.slice(-1))
     }).pipe(characters, Effect.provide(TestLLM.layer([TestLLM.failure(broken)], { loop: true })))
   )
 })

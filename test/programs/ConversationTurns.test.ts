@@ -10,49 +10,49 @@ const calls = (...ids: ReadonlyArray<string>): Chat.Message =>
     ids.map((id) => ({ id, name: "f", arguments: "{}" }))
   )
 
-describe("a turn", () => {
-  it("goes from a user message to the next, without system messages", () => {
+describe("turnsOf", () => {
+  it("splits a history at user messages and leaves system messages out", () => {
     const [a1, a2, r1] = [calls("x"), Chat.assistant("b"), Chat.toolResult("x", "r")]
     expect(turnsOf([s1, u1, a1, s2, r1, a2, u2, s3])).toEqual([[u1, a1, r1, a2], [u2]])
     expect(turnsOf([u1, u2])).toEqual([[u1], [u2]])
     expect(turnsOf([a2, u1])).toEqual([[a2], [u1]])
     expect(turnsOf([s1])).toEqual([])
   })
-  it("holds a result that comes after further user messages", () => {
+  it("joins the turns of a call and a result that comes after further user messages", () => {
     const [a1, a2, x, y] = [calls("x"), calls("y"), Chat.toolResult("x", "r"), Chat.toolResult("y", "r")]
     expect(turnsOf([u1, u2, a1, u3, x, u4])).toEqual([[u1], [u2, a1, u3, x], [u4]])
     expect(turnsOf([u1, a1, u2, a2, u3, x, u4, y])).toEqual([[u1, a1, u2, a2, u3, x, u4, y]])
   })
-  it("knows calls apart whose ids are the same", () => {
+  it("keeps the turns of two calls with the same id apart", () => {
     const [a1, a2, r1, r2] = [calls("x"), calls("x"), Chat.toolResult("x", "1"), Chat.toolResult("x", "2")]
     expect(turnsOf([u1, a1, r1, u2, a2, r2])).toEqual([
       [u1, a1, r1],
       [u2, a2, r2]
     ])
   })
-  it("takes a result without a call as it comes", () => {
+  it("puts a result without a call into the current turn", () => {
     const stray = Chat.toolResult("none", "r")
     expect(turnsOf([stray, u1, stray])).toEqual([[stray], [u1, stray]])
   })
 })
 
-describe("what is kept", () => {
+describe("weave", () => {
   const a1 = Chat.assistant("a")
 
-  it("has the system messages where they were", () => {
+  it("puts system messages back where they were", () => {
     const history = [s1, u1, a1, s2, u2, u3, s3]
     expect(weave(history, [u1, a1, u2, u3])).toEqual(history)
     expect(weave(history, [u3])).toEqual([s1, s2, u3, s3])
     expect(weave(history, [])).toEqual([s1, s2, s3])
   })
-  it("has new messages behind the first system message and before the others", () => {
+  it("puts new messages behind the first system message and before the others", () => {
     expect(weave([s1, u1, a1, s2, u2], [u4, u2])).toEqual([s1, u4, s2, u2])
   })
-  it("never has a system message between a call and the result in whose place a note stands", () => {
+  it("puts no system message between a call and a result that was replaced by a note", () => {
     const [call, result, note] = [calls("x"), Chat.toolResult("x", "long"), Chat.toolResult("x", "short")]
     expect(weave([u1, call, result, s1, a1], [u1, call, note, a1])).toEqual([u1, call, note, s1, a1])
   })
-  it("loses no system message where the same message was said twice", () => {
+  it("keeps every system message when a message object occurs twice in the history", () => {
     expect(weave([u2, s1, u1, a1, s2, u1], [u1])).toEqual([s1, s2, u1])
     expect(weave([u2, s1, u1, a1, s2, u1], [u1, a1, u1])).toEqual([s1, s2, u1, a1, u1])
   })

@@ -14,8 +14,8 @@ const mood = { mood: "bad", since: "1970-01-01T00:00:00.000Z" }
 
 const judge = LLMFunction.make({ name: "judgement", input: Review, output: Mood, prompt: "Judge the review." })
 
-describe("a function", () => {
-  it.effect("encodes its input, asks, and decodes its output", () =>
+describe("LLMFunction.make", () => {
+  it.effect("encodes the input of an LLMFunction as JSON, asks, and decodes the output", () =>
     Effect.gen(function* () {
       expect(yield* judge(review)).toEqual({ mood: "bad", since: new Date(0) })
       const [call] = yield* TestLLM.calls
@@ -26,7 +26,7 @@ describe("a function", () => {
     }).pipe(Effect.provide(TestLLM.layer([JSON.stringify(mood)])))
   )
 
-  it.effect("gives a text to the model as it is", () =>
+  it.effect("sends a text input of an LLMFunction without JSON quotes", () =>
     Effect.gen(function* () {
       const summarise = LLMFunction.make({
         name: "summary",
@@ -46,7 +46,7 @@ describe("a function", () => {
     )
   )
 
-  it.effect("may write the whole request from its input", () =>
+  it.effect("sends the request that a prompt function returns for the input", () =>
     Effect.gen(function* () {
       const rate = LLMFunction.make({
         name: "rating",
@@ -63,7 +63,7 @@ describe("a function", () => {
     }).pipe(Effect.provide(TestLLM.layer(['{"value":3}'])))
   )
 
-  it.effect("refuses input that its schema refuses, before anything is sent", () =>
+  it.effect("fails with an InvalidRequestError and sends nothing when the schema rejects the input", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(judge({ ...review, text: "" }))
       expect(error).toMatchObject({
@@ -76,7 +76,7 @@ describe("a function", () => {
     }).pipe(Effect.provide(TestLLM.layer([])))
   )
 
-  it.effect("fails where its output does not fit", () =>
+  it.effect("fails with a MalformedResponseError when the output of an LLMFunction does not fit its schema", () =>
     Effect.gen(function* () {
       expect(yield* Effect.flip(judge(review))).toMatchObject({
         _tag: "MalformedResponseError",
@@ -86,7 +86,7 @@ describe("a function", () => {
     }).pipe(Effect.provide(TestLLM.layer(['{"mood":"so so","since":"1970-01-01"}'], { loop: true })))
   )
 
-  it("needs nothing but an `LLM`", () => {
+  it("requires only an `LLM` when the schemas of an LLMFunction require nothing", () => {
     expectTypeOf(judge).parameters.toEqualTypeOf<[typeof Review.Type]>()
     expectTypeOf(judge).returns.toEqualTypeOf<Effect.Effect<typeof Mood.Type, LLMError, LLM.LLM>>()
   })

@@ -45,8 +45,8 @@ const unsupported = (feature: string) =>
 
 const requests = Effect.map(TestLLM.calls, (calls) => calls.map((call) => call.request))
 
-describe("the model is held to the schema", () => {
-  it.effect("by the provider", () =>
+describe("modes of LLM.object", () => {
+  it.effect("sends the JSON Schema as responseFormat to a provider that supports it", () =>
     Effect.gen(function* () {
       const { response, usage, value } = yield* LLM.object(
         { messages: [Chat.user("One pen.")], temperature: 0 },
@@ -65,7 +65,7 @@ describe("the model is held to the schema", () => {
     }).pipe(Effect.provide(TestLLM.layer([json(order)])))
   )
 
-  it.effect("by a tool that must be called", () =>
+  it.effect("mode `tool` sends the schema as a tool that the model must call", () =>
     Effect.gen(function* () {
       const { value } = yield* LLM.object("One pen.", { schema: Order, mode: "tool", description: "The order." })
       expect(value).toEqual(order)
@@ -79,21 +79,21 @@ describe("the model is held to the schema", () => {
     }).pipe(Effect.provide(TestLLM.layer([called("Order", order)])))
   )
 
-  it.effect("by words, behind those that the system message says already", () =>
+  it.effect("mode `prompt` appends the instructions to the system message", () =>
     Effect.gen(function* () {
       yield* LLM.object("One pen.", { schema: Order, mode: "prompt" })
       yield* LLM.object(
         { messages: [Chat.system("Be quick."), Chat.user("One pen.")], responseFormat: "json" },
         { schema: Order, mode: "prompt" }
       )
-      const [bare, told] = yield* requests
+      const [bare, appended] = yield* requests
       const instructions = `Answer with JSON alone: no other text, no Markdown.\nThe JSON must fit this JSON Schema:\n${json(orderSchema)}`
       expect(bare).toEqual({ messages: [Chat.system(instructions), Chat.user("One pen.")] })
-      expect(told).toEqual({ messages: [Chat.system(`Be quick.\n\n${instructions}`), Chat.user("One pen.")] })
+      expect(appended).toEqual({ messages: [Chat.system(`Be quick.\n\n${instructions}`), Chat.user("One pen.")] })
     }).pipe(Effect.provide(TestLLM.layer([json(order)], { loop: true })))
   )
 
-  it.effect("in the first of these ways that the provider has", () =>
+  it.effect("mode `auto` tries native, tool and prompt until one is supported", () =>
     Effect.gen(function* () {
       expect((yield* LLM.object("One pen.", { schema: Order })).value).toEqual(order)
       const [first, second, third] = yield* requests
@@ -103,7 +103,7 @@ describe("the model is held to the schema", () => {
     }).pipe(Effect.provide(TestLLM.layer([unsupported("JSON Schema output"), unsupported("tools"), json(order)])))
   )
 
-  it.effect("in no other way than the one that is asked for", () =>
+  it.effect("mode `native` fails with the UnsupportedError and tries no other mode", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(LLM.object("One pen.", { schema: Order, mode: "native" }))
       expect(error._tag === "UnsupportedError" && error.feature).toBe("JSON Schema output")
@@ -111,7 +111,7 @@ describe("the model is held to the schema", () => {
     }).pipe(Effect.provide(TestLLM.layer([unsupported("JSON Schema output")])))
   )
 
-  it.effect("and calls no other tools, which it still knows of", () =>
+  it.effect("keeps the tools of the request and forbids calls of them", () =>
     Effect.gen(function* () {
       const request: ChatRequest.Input = { messages: [Chat.user("Go")], tools: [{ name: "t" }], toolChoice: "required" }
       yield* LLM.object(request, { schema: Order, mode: "native" })
@@ -123,7 +123,7 @@ describe("the model is held to the schema", () => {
     }).pipe(Effect.provide(TestLLM.layer([json(order)], { loop: true })))
   )
 
-  it.effect("under a name that every provider takes", () =>
+  it.effect("replaces characters of the schema name that providers reject and cuts it to 64", () =>
     Effect.gen(function* () {
       yield* LLM.object("Go", { schema: Schema.Struct({}) })
       yield* LLM.object("Go", { schema: Schema.Struct({}), name: `my order, ${"no. ".repeat(30)}` })
@@ -136,9 +136,9 @@ describe("the model is held to the schema", () => {
   )
 })
 
-describe("the outermost value may be", () => {
-  /** The schema that the model is told, in whatever way. */
-  const toldSchema = ({ messages, responseFormat, tools }: ChatRequest): unknown =>
+describe("outermost value of LLM.object", () => {
+  /** The schema in a request, in any of the three modes. */
+  const sentSchema = ({ messages, responseFormat, tools }: ChatRequest): unknown =>
     typeof responseFormat === "object"
       ? responseFormat.schema
       : (tools?.[0]?.parameters ??
@@ -149,15 +149,15 @@ describe("the outermost value may be", () => {
         ))
 
   const outermost = <A, I>(what: string, schema: Schema.Schema<A, I>, encoded: I, expected: A, wrapped = true) =>
-    it.effect(what, () =>
+    it.effect(`LLM.object decodes ${what} as the outermost value in every mode`, () =>
       Effect.gen(function* () {
         for (const mode of ["native", "tool", "prompt"] as const) {
           expect((yield* LLM.object("Go", { schema, mode })).value).toEqual(expected)
         }
         for (const request of yield* requests) {
-          // What every provider demands.
-          expect(toldSchema(request)).toMatchObject({ type: "object" })
-          expect(toldSchema(request)).not.toHaveProperty("anyOf")
+          // Every provider requires an object at the root.
+          expect(sentSchema(request)).toMatchObject({ type: "object" })
+          expect(sentSchema(request)).not.toHaveProperty("anyOf")
         }
       }).pipe(
         Effect.provide(
@@ -180,17 +180,17 @@ describe("the outermost value may be", () => {
     { none: true }
   )
   outermost("a date", Schema.Date, "1970-01-01T00:00:00.000Z", new Date(0))
-  outermost("nothing", Schema.Null, null, null)
+  outermost("null", Schema.Null, null, null)
   outermost("an object", Order, order, order, false)
   outermost("an object with a value", Schema.Struct({ value: Schema.Number }), { value: 1 }, { value: 1 }, false)
 
-  it.effect("what the model forgot to wrap", () =>
+  it.effect("decodes an outermost array that the model did not wrap in `value`", () =>
     Effect.gen(function* () {
       expect((yield* LLM.object("Go", { schema: Schema.Array(Schema.Number) })).value).toEqual([1, 2])
     }).pipe(Effect.provide(TestLLM.layer(["[1, 2]"])))
   )
 
-  it.effect("a tree, whose definition stays where references find it", () =>
+  it.effect("keeps the $defs of a recursive schema at the root of the wrapped schema", () =>
     Effect.gen(function* () {
       interface Tree {
         readonly below: ReadonlyArray<Tree>
@@ -211,10 +211,10 @@ describe("the outermost value may be", () => {
   )
 })
 
-describe("the value is found", () => {
+describe("finding the JSON in an answer", () => {
   const fenced = (text: string) => `\`\`\`${text}\`\`\``
   const places: ReadonlyArray<readonly [string, string]> = [
-    ["alone", json(order)],
+    ["that is the whole answer", json(order)],
     ["in a fence", fenced(`json\n${json(order)}\n`)],
     ["in a fence without a language", fenced(`\n${json(order)}\n`)],
     ["in a fence on one line", fenced(json(order))],
@@ -223,14 +223,14 @@ describe("the value is found", () => {
     ["in a fence that is not closed", `\`\`\`json\n${json(order)}`],
     ["in the middle of words", `Here you are [as asked]: ${json(order)}. Anything else?`]
   ]
-  it.effect.each(places)("%s", ([, text]) =>
+  it.effect.each(places)("finds the JSON %s", ([, text]) =>
     Effect.gen(function* () {
       expect((yield* LLM.object("Go", { schema: Order, mode: "prompt" })).value).toEqual(order)
       expect(yield* requests).toHaveLength(1)
     }).pipe(Effect.provide(TestLLM.layer([text])))
   )
 
-  it.effect("in time, however much is opened and never closed", () =>
+  it.effect("fails in linear time on an answer that opens 300,000 brackets or fences and closes none", () =>
     Effect.gen(function* () {
       for (const opened of ["{", "[", "```", "a"]) {
         const text = `\`\`\`${opened.repeat(300_000)}`
@@ -243,13 +243,13 @@ describe("the value is found", () => {
     })
   )
 
-  it.effect("in the text where the tool was not called", () =>
+  it.effect("finds the value in the text when the model does not call the tool", () =>
     Effect.gen(function* () {
       expect((yield* LLM.object("Go", { schema: Order, mode: "tool" })).value).toEqual(order)
     }).pipe(Effect.provide(TestLLM.layer([json(order)])))
   )
 
-  it.effect("although the provider can only leave out with null", () =>
+  it.effect("decodes null as absent for an optional property", () =>
     Effect.gen(function* () {
       const schema = Schema.Struct({ note: Schema.optional(Schema.String) })
       expect((yield* LLM.object("Go", { schema })).value).toEqual({})
@@ -257,12 +257,12 @@ describe("the value is found", () => {
   )
 })
 
-describe("an answer that does not fit", () => {
+describe("answer that does not fit the schema", () => {
   const faulty = { customer: "Ada", items: [order.items[0], order.items[0], { name: "ink", price: "two" }] }
   const counted = (text: string, inputTokens: number) =>
     TestLLM.answer({ text, usage: Usage.make({ inputTokens, outputTokens: 1 }) })
 
-  it.effect("is shown to the model with its faults, once, and both rounds are counted", () =>
+  it.effect("sends the faults of an answer to the model once, and adds the usage of both rounds", () =>
     Effect.gen(function* () {
       const { response, usage, value } = yield* LLM.object("Three things.", { schema: Order })
       expect(value).toEqual(order)
@@ -283,7 +283,7 @@ describe("an answer that does not fit", () => {
     }).pipe(Effect.provide(TestLLM.layer([counted(json(faulty), 10), counted(json(order), 20)])))
   )
 
-  it.effect("has as many faults as are told, also where names begin alike", () =>
+  it.effect("reports every fault when one field name is the beginning of another", () =>
     Effect.gen(function* () {
       const schema = Schema.Struct({ item: Schema.Number, items: Schema.Number })
       const error = yield* Effect.flip(LLM.object("Go", { schema, repair: false }))
@@ -294,7 +294,7 @@ describe("an answer that does not fit", () => {
     }).pipe(Effect.provide(TestLLM.layer(['{"item":"a","items":"b"}'])))
   )
 
-  it.effect("is shown as the result of its tool call", () =>
+  it.effect("sends the faults as the result of the tool call in mode `tool`", () =>
     Effect.gen(function* () {
       expect((yield* LLM.object("Go", { schema: Order, mode: "tool" })).value).toEqual(order)
       const [, second] = yield* requests
@@ -305,7 +305,7 @@ describe("an answer that does not fit", () => {
     }).pipe(Effect.provide(TestLLM.layer([called("Order", '{"customer":'), called("Order", order)])))
   )
 
-  it.effect("is not shown where it is empty, since providers refuse empty messages", () =>
+  it.effect("does not send an empty answer back, since providers reject empty messages", () =>
     Effect.gen(function* () {
       expect((yield* LLM.object("Go", { schema: Order })).value).toEqual(order)
       const [, second] = yield* requests
@@ -313,13 +313,13 @@ describe("an answer that does not fit", () => {
     }).pipe(Effect.provide(TestLLM.layer(["", json(order)])))
   )
 
-  it.effect("twice is an error with the path and the value of the first fault, and what was paid", () =>
+  it.effect("fails after the second unfit answer with the first fault and the usage of both", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(LLM.object("Go", { schema: Order }))
       if (error._tag !== "MalformedResponseError") return expect.fail(error._tag)
       expect(error.path).toBe("items[2].price")
       expect(error.excerpt).toBe("two")
-      expect(error.message).toContain("The answer is no Order.")
+      expect(error.message).toContain("The answer is not a valid Order.")
       expect(error.partial?.text).toBe(json(faulty))
       expect(error.partial?.usage).toEqual(Usage.make({ inputTokens: 20, outputTokens: 2 }))
       expect([error.provider, error.model, error.keyId, error.attempts.length]).toEqual(["test", "test", "test", 1])
@@ -327,7 +327,7 @@ describe("an answer that does not fit", () => {
     }).pipe(Effect.provide(TestLLM.layer([counted(json(faulty), 10)], { loop: true })))
   )
 
-  it.effect("is an error at once where that is wanted", () =>
+  it.effect("fails at the first unfit answer with `repair: false`", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(LLM.object("Go", { schema: Order, repair: false }))
       expect(error).toMatchObject({ _tag: "MalformedResponseError", path: "", excerpt: "I would rather not." })
@@ -335,7 +335,7 @@ describe("an answer that does not fit", () => {
     }).pipe(Effect.provide(TestLLM.layer(["I would rather not."])))
   )
 
-  it.effect("that the token limit cut off says so, and is not asked for again", () =>
+  it.effect("fails without a repair and names maxTokens when the token limit cut the answer off", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(LLM.object("Go", { schema: Order }))
       expect(error).toMatchObject({ _tag: "MalformedResponseError", message: expect.stringContaining("maxTokens") })
@@ -343,29 +343,29 @@ describe("an answer that does not fit", () => {
     }).pipe(Effect.provide(TestLLM.layer([TestLLM.answer({ text: '{"customer":"A', finishReason: "length" })])))
   )
 
-  it.effect("fails the repair as its `LLM` fails", () =>
+  it.effect("fails with the error of the LLM when the repair call fails", () =>
     Effect.gen(function* () {
       expect(yield* Effect.flip(LLM.object("Go", { schema: Order }))).toBe(unavailable)
     }).pipe(Effect.provide(TestLLM.layer(["{}", TestLLM.failure(unavailable)])))
   )
 })
 
-describe("an answer that is declined", () => {
-  it.effect("by the model is an error with its words", () =>
+describe("declined answer", () => {
+  it.effect("fails with a ContentFilterError that contains the refusal when the model declines", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(LLM.object("Go", { schema: Order }))
       expect(error).toMatchObject({ _tag: "ContentFilterError", message: expect.stringContaining("I cannot do that.") })
     }).pipe(Effect.provide(TestLLM.layer([TestLLM.answer({ refusal: "I cannot do that." })])))
   )
-  it.effect("by the provider is one too", () =>
+  it.effect("fails with a ContentFilterError when the finish reason is `content-filter`", () =>
     Effect.gen(function* () {
       expect((yield* Effect.flip(LLM.object("Go", { schema: Order })))._tag).toBe("ContentFilterError")
     }).pipe(Effect.provide(TestLLM.layer([TestLLM.answer({ text: "{", finishReason: "content-filter" })])))
   )
 })
 
-describe("types", () => {
-  it("are those of the schema, and its requirements", () => {
+describe("types of LLM.object", () => {
+  it("LLM.object has the type and the requirements of its schema", () => {
     class Clock extends Context.Tag("Clock")<Clock, Date>() {}
     const Local = Schema.transformOrFail(Schema.String, Schema.DateFromSelf, {
       decode: () => Clock,

@@ -4,14 +4,14 @@ import * as Tool from "../../src/programs/Tool.js"
 
 const unused = () => Effect.succeed("unused")
 
-/** The text that the model reads for these arguments. */
-const told = <Name extends string, Args, A, E, R>(
+/** The text of the tool result for these arguments. */
+const resultText = <Name extends string, Args, A, E, R>(
   tool: Tool.Tool<Name, Args, A, E, R>,
   args: Record<string, unknown>
 ) => Effect.flatten(tool.prepare(args))
 
-describe("what a model is told of a tool", () => {
-  it("is its name, its description and the JSON Schema of its parameters", () => {
+describe("Tool.definition", () => {
+  it("defines a tool by name, description and the JSON Schema of its parameters", () => {
     const tool = Tool.make("weather", {
       description: "The weather in a city.",
       parameters: {
@@ -37,7 +37,7 @@ describe("what a model is told of a tool", () => {
     })
   })
 
-  it("is the same for fields, a struct and a class", () => {
+  it("writes the same JSON Schema for fields, a struct and a class", () => {
     class Place extends Schema.Class<Place>("Place")({ city: Schema.String }) {}
     const parameters = (tool: Tool.Any) => Tool.definition(tool).parameters
     const ofFields = parameters(Tool.make("t", { parameters: { city: Schema.String }, handler: unused }))
@@ -46,14 +46,14 @@ describe("what a model is told of a tool", () => {
     expect(parameters(Tool.make("t", { parameters: Place, handler: unused }))).toEqual(ofFields)
   })
 
-  it("says that a tool takes nothing", () => {
+  it("writes an empty object schema for a tool without parameters", () => {
     expect(Tool.definition(Tool.make("now", { handler: unused }))).toEqual({
       name: "now",
       parameters: { type: "object", properties: {}, additionalProperties: false }
     })
   })
 
-  it("has definitions where they are used, with the description of the place", () => {
+  it("inlines definitions where they are used, with the description of the property", () => {
     const Price = Schema.Struct({ amount: Schema.Int }).annotations({ identifier: "a/b" })
     const { parameters } = Tool.definition(
       Tool.make("t", {
@@ -83,7 +83,7 @@ describe("what a model is told of a tool", () => {
     })
   })
 
-  it("keeps the definitions that speak of themselves, and an outermost object", () => {
+  it("keeps recursive definitions as $defs below an object at the root", () => {
     interface Category {
       readonly name: string
       readonly below: ReadonlyArray<Category>
@@ -104,7 +104,7 @@ describe("what a model is told of a tool", () => {
     })
   })
 
-  it("takes properties for properties, whatever they are called", () => {
+  it("treats properties named $ref, $id and allOf as properties", () => {
     const { parameters } = Tool.definition(
       Tool.make("t", { parameters: { $ref: Schema.String, $id: Schema.String, allOf: Schema.String }, handler: unused })
     )
@@ -115,43 +115,43 @@ describe("what a model is told of a tool", () => {
     })
   })
 
-  it("cannot be said of parameters that are no object, or that JSON cannot carry", () => {
-    expect(() => Tool.make("t", { parameters: Schema.Array(Schema.String), handler: unused })).toThrow("no object")
+  it("throws when the parameters are not an object or have no JSON Schema", () => {
+    expect(() => Tool.make("t", { parameters: Schema.Array(Schema.String), handler: unused })).toThrow("not an object")
     expect(() => Tool.make("t", { parameters: { at: Schema.DateFromSelf }, handler: unused })).toThrow()
   })
 })
 
-describe("a call", () => {
+describe("Tool.prepare", () => {
   const Due = Schema.Struct({
     at: Schema.Date,
     tags: Schema.optionalWith(Schema.Array(Schema.String), { default: () => [] })
   })
 
-  it.effect("gives the handler decoded arguments, and the model an encoded result", () =>
+  it.effect("gives decoded arguments to the handler and an encoded result to the model", () =>
     Effect.gen(function* () {
       const tool = Tool.make("postpone", {
         parameters: Due,
         success: Due,
         handler: ({ at, tags }) => Effect.succeed({ at: new Date(at.getTime() + 1000), tags: [...tags, "late"] })
       })
-      expect(yield* told(tool, { at: "2026-01-01T00:00:00.000Z" })).toBe(
+      expect(yield* resultText(tool, { at: "2026-01-01T00:00:00.000Z" })).toBe(
         '{"at":"2026-01-01T00:00:01.000Z","tags":["late"]}'
       )
       expect(yield* tool.handler({ at: new Date(0), tags: [] })).toEqual({ at: new Date(1000), tags: ["late"] })
     })
   )
 
-  it.effect("gives a text to the model as it is", () =>
+  it.effect("gives a text result to the model without JSON quotes", () =>
     Effect.gen(function* () {
-      expect(yield* told(Tool.make("t", { handler: () => Effect.succeed('say "hi"') }), {})).toBe('say "hi"')
+      expect(yield* resultText(Tool.make("t", { handler: () => Effect.succeed('say "hi"') }), {})).toBe('say "hi"')
       const dated = Tool.make("t", { success: Schema.Date, handler: () => Effect.succeed(new Date(0)) })
-      expect(yield* told(dated, {})).toBe("1970-01-01T00:00:00.000Z")
+      expect(yield* resultText(dated, {})).toBe("1970-01-01T00:00:00.000Z")
       const silent = Tool.make("t", { success: Schema.Void, handler: () => Effect.void })
-      expect(yield* told(silent, {})).toBe("null")
+      expect(yield* resultText(silent, {})).toBe("null")
     })
   )
 
-  it.effect("takes a null that the schema refuses for an absence, wherever it stands", () =>
+  it.effect("decodes a null that the schema rejects as an absent property, at any depth", () =>
     Effect.gen(function* () {
       const tool = Tool.make("t", {
         parameters: {
@@ -161,7 +161,7 @@ describe("a call", () => {
         },
         handler: (args) => Effect.succeed(JSON.stringify(args))
       })
-      expect(yield* told(tool, { a: null, b: null, list: [{ c: null }, { c: 1 }] })).toBe(
+      expect(yield* resultText(tool, { a: null, b: null, list: [{ c: null }, { c: 1 }] })).toBe(
         '{"b":null,"list":[{},{"c":1}]}'
       )
       const required = Tool.make("t", { parameters: { a: Schema.String }, handler: unused })
@@ -169,40 +169,40 @@ describe("a call", () => {
     })
   )
 
-  it.effect("never reaches the handler with arguments that do not decode", () =>
+  it.effect("does not run the handler when the arguments do not decode", () =>
     Effect.gen(function* () {
       const tool = Tool.make("t", { parameters: { n: Schema.Int }, handler: () => Effect.die("reached") })
       expect((yield* Effect.flip(tool.prepare({ n: 0.5 })))._tag).toBe("ParseError")
     })
   )
 
-  it.effect("fails with a result that its own schema refuses, and says where", () =>
+  it.effect("fails with an InvalidResultError that names the path when the result does not fit its schema", () =>
     Effect.gen(function* () {
       const tool = Tool.make("t", {
         success: Schema.Struct({ items: Schema.Array(Schema.Int) }),
         handler: () => Effect.succeed({ items: [1, 0.5] })
       })
-      const error = yield* Effect.flip(told(tool, {}))
+      const error = yield* Effect.flip(resultText(tool, {}))
       expect(error).toMatchObject({ _tag: "InvalidResultError", tool: "t" })
       expect(error.message).toContain("items[1]: Expected an integer, actual 0.5")
     })
   )
 
-  it.effect("fails with a result that is no JSON", () =>
+  it.effect("fails with an InvalidResultError when the result cannot be written as JSON", () =>
     Effect.gen(function* () {
       const tool = Tool.make("t", { success: Schema.Unknown, handler: () => Effect.succeed({ big: 1n }) })
-      const error = yield* Effect.flip(told(tool, {}))
+      const error = yield* Effect.flip(resultText(tool, {}))
       expect(error).toBeInstanceOf(Tool.InvalidResultError)
       expect(error.message).toContain("BigInt")
     })
   )
 })
 
-describe("types", () => {
+describe("types of tools", () => {
   class Down extends Schema.TaggedError<Down>()("Down", {}) {}
   class Database extends Context.Tag("Database")<Database, string>() {}
 
-  it("of arguments, results, errors and requirements are kept", () => {
+  it("Tool.make keeps the types of arguments, results, errors and requirements", () => {
     const tool = Tool.make("lookup", {
       parameters: { id: Schema.NumberFromString, note: Schema.optional(Schema.String) },
       success: Schema.Struct({ at: Schema.Date }),
@@ -218,10 +218,10 @@ describe("types", () => {
     expectTypeOf(tool).toExtend<Tool.Any>()
   })
 
-  it("refuse a result that is no text where no schema says how it is encoded", () => {
-    // @ts-expect-error a number is no text
+  it("Tool.make rejects a handler whose result is not a string when there is no `success` schema", () => {
+    // @ts-expect-error a number is not a string
     Tool.make("t", { handler: () => Effect.succeed(1) })
-    // @ts-expect-error a text is no number
+    // @ts-expect-error a string is not a number
     Tool.make("t", { success: Schema.Number, handler: () => Effect.succeed("1") })
   })
 })

@@ -2,7 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Either, FastCheck } from "effect"
 import * as ToolArguments from "../../src/programs/ToolArguments.js"
 
-describe("arguments that are cut off are closed", () => {
+describe("ToolArguments.complete", () => {
   for (const [text, value] of [
     ["", {}],
     ["{", {}],
@@ -25,17 +25,17 @@ describe("arguments that are cut off are closed", () => {
     ['{"code":"print(1)"}}', { code: "print(1)" }],
     ['{{"code":"print(', { code: "print(" }]
   ] as const) {
-    it(JSON.stringify(text), () => {
+    it(`complete closes ${JSON.stringify(text)}`, () => {
       expect(ToolArguments.complete(text)).toEqual(value)
     })
   }
 
-  it("but not where they are no object", () => {
+  it("complete returns undefined when the text is not an object", () => {
     for (const text of ["null", "[1,2", "hello", "12"]) expect(ToolArguments.complete(text)).toBe(undefined)
   })
 
   it.prop(
-    "wherever they are cut, and whole they are themselves",
+    "complete returns whole arguments unchanged, and an object for arguments cut at any character",
     {
       value: FastCheck.dictionary(FastCheck.string(), FastCheck.jsonValue()),
       at: FastCheck.double({ min: 0, max: 1, noNaN: true })
@@ -49,8 +49,8 @@ describe("arguments that are cut off are closed", () => {
   )
 })
 
-describe("a complete call", () => {
-  it("is parsed, or told to be broken", () => {
+describe("ToolArguments.parse", () => {
+  it("parse returns the arguments of a call, or an error when they are not JSON", () => {
     const call = { id: "1", name: "search", arguments: '{"q":1}' }
     expect(ToolArguments.parse(call)).toEqual(Either.right({ q: 1 }))
     expect(Either.isLeft(ToolArguments.parse({ ...call, arguments: '{"q":' }))).toBe(true)

@@ -26,20 +26,20 @@ const call = (id: string, name: string, args: unknown): ToolCall => ({
 
 const calls = (...toolCalls: ReadonlyArray<ToolCall>) => TestLLM.answer({ toolCalls })
 
-const counted = (inputTokens: number, said: Partial<ChatResponse>) =>
-  TestLLM.answer({ ...said, usage: Usage.make({ inputTokens, outputTokens: 1 }) })
+const counted = (inputTokens: number, fields: Partial<ChatResponse>) =>
+  TestLLM.answer({ ...fields, usage: Usage.make({ inputTokens, outputTokens: 1 }) })
 
-/** The messages of the request that was made last. */
+/** The messages of the last request. */
 const lastAsked = Effect.map(TestLLM.calls, (made) => made.at(-1)?.request.messages ?? [])
 
-/** The last event of the stream has the result. */
+/** The result in the last event of a stream. */
 const finished = <E, R>(stream: Stream.Stream<ToolLoop.Event, E, R>) =>
   Effect.flatMap(Stream.runLast(stream), (last) =>
     Option.isSome(last) && last.value._tag === "Finish" ? Effect.succeed(last.value.result) : Effect.die("no Finish")
   )
 
-/** Both ways of running the loop, as if they were one. */
-const both = {
+/** Both ways of running the loop with the same signature. */
+const runners = {
   runTools: LLM.runTools,
   runToolsStream: <const Tools extends ReadonlyArray<Tool.Any>, Failing extends ToolLoop.OnFailure = "fail">(
     request: Chat.ChatRequest.Input,
@@ -48,9 +48,9 @@ const both = {
 }
 
 describe.each(["runTools", "runToolsStream"] as const)("%s", (way) => {
-  const run = both[way]
+  const run = runners[way]
 
-  it.effect("asks, runs what is called, tells the results, and asks again until there is an answer", () =>
+  it.effect("runs the called tools and sends their results until the model answers without a call", () =>
     Effect.gen(function* () {
       const result = yield* run(
         { messages: [Chat.system("Calculate."), Chat.user("2+3, 4+5, and their sum?")], temperature: 0 },
@@ -94,7 +94,7 @@ describe.each(["runTools", "runToolsStream"] as const)("%s", (way) => {
     )
   )
 
-  it.effect("tells the model what it did wrong", () =>
+  it.effect("reports unknown tools, broken JSON and invalid arguments to the model", () =>
     Effect.gen(function* () {
       const order = Tool.make("order", {
         parameters: { items: Schema.Array(Schema.Struct({ price: Schema.Number })) },
@@ -106,7 +106,7 @@ describe.each(["runTools", "runToolsStream"] as const)("%s", (way) => {
         {},
         {},
         { toolCallId: "1", isError: true, content: "There is no tool odrer. The tools are: order, add." },
-        { toolCallId: "2", isError: true, content: "The arguments of order are no JSON object: {items" },
+        { toolCallId: "2", isError: true, content: "The arguments of order are not a JSON object: {items" },
         {
           toolCallId: "3",
           isError: true,
@@ -127,7 +127,7 @@ describe.each(["runTools", "runToolsStream"] as const)("%s", (way) => {
     )
   )
 
-  it.effect("gives back the calls of tools that have no handler here, after it has run the others", () =>
+  it.effect("returns calls of tools without a handler as `pending`, after running the others", () =>
     Effect.gen(function* () {
       const first = yield* run(
         { messages: [Chat.user("Go")], tools: [{ name: "confirm" }, { name: "add", description: "Another." }] },
@@ -146,7 +146,7 @@ describe.each(["runTools", "runToolsStream"] as const)("%s", (way) => {
     }).pipe(Effect.provide(TestLLM.layer([calls(call("1", "add", { a: 1, b: 1 }), call("2", "confirm", {})), "Done."])))
   )
 
-  it.effect("leaves the provider's own tools to the caller", () =>
+  it.effect("returns calls of provider tools from `extra.tools` as `pending`", () =>
     Effect.gen(function* () {
       const result = yield* run(
         { messages: [Chat.user("Go")], extra: { tools: [{ type: "custom", name: "sql" }] } },
@@ -156,7 +156,7 @@ describe.each(["runTools", "runToolsStream"] as const)("%s", (way) => {
     }).pipe(Effect.provide(TestLLM.layer([calls(call("1", "sql", "SELECT 1"))])))
   )
 
-  it.effect("forces a call in the first answer alone", () =>
+  it.effect("sends a tool choice that forces a call with the first request only", () =>
     Effect.gen(function* () {
       yield* run({ messages: [Chat.user("Go")], toolChoice: "required" }, { tools: [add] })
       yield* run({ messages: [Chat.user("Go")], toolChoice: { name: "add" } }, { tools: [add] })
@@ -173,7 +173,7 @@ describe.each(["runTools", "runToolsStream"] as const)("%s", (way) => {
     }).pipe(Effect.provide(TestLLM.layer([calls(call("1", "add", { a: 1, b: 1 })), "Done."], { loop: true })))
   )
 
-  it.effect("stops after the rounds that are allowed, with a conversation to go on with", () =>
+  it.effect("fails with a RoundsExceededError after maxRounds, whose messages continue the conversation", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(run("Go", { tools: [add], maxRounds: 3 }))
       if (error._tag !== "RoundsExceededError") return expect.fail(error._tag)
@@ -188,13 +188,13 @@ describe.each(["runTools", "runToolsStream"] as const)("%s", (way) => {
     }).pipe(Effect.provide(TestLLM.layerHandler(() => counted(1, { toolCalls: [call("1", "add", { a: 1, b: 1 })] }))))
   )
 
-  it.effect("fails as its `LLM` fails", () =>
+  it.effect("fails with the error of its LLM", () =>
     Effect.gen(function* () {
       expect(yield* Effect.flip(run("Go", { tools: [add] }))).toBe(unavailable)
     }).pipe(Effect.provide(TestLLM.layer([calls(call("1", "add", { a: 1, b: 1 })), TestLLM.failure(unavailable)])))
   )
 
-  describe("a handler that fails", () => {
+  describe("failing handler", () => {
     class NoSuchCity extends Schema.TaggedError<NoSuchCity>()("NoSuchCity", { city: Schema.String }) {
       override get message() {
         return `There is no city ${this.city}.`
@@ -206,7 +206,7 @@ describe.each(["runTools", "runToolsStream"] as const)("%s", (way) => {
     })
     const script = [calls(call("1", "weather", { city: "Atlantis" }), call("2", "add", { a: 1, b: 1 })), "Sorry."]
 
-    it.effect("fails the loop with its own error", () =>
+    it.effect("fails the loop with the error of a handler", () =>
       Effect.gen(function* () {
         const outcome = yield* run("Go", { tools: [weather, add] }).pipe(
           Effect.as("answered"),
@@ -217,7 +217,7 @@ describe.each(["runTools", "runToolsStream"] as const)("%s", (way) => {
       }).pipe(Effect.provide(TestLLM.layer(script)))
     )
 
-    it.effect("is reported to the model where that is wanted", () =>
+    it.effect("reports the error of a handler to the model with `onFailure: report`", () =>
       Effect.gen(function* () {
         const result = yield* run("Go", { tools: [weather, add], onFailure: "report" })
         expect(result.response.text).toBe("Sorry.")
@@ -228,7 +228,7 @@ describe.each(["runTools", "runToolsStream"] as const)("%s", (way) => {
       }).pipe(Effect.provide(TestLLM.layer(script)))
     )
 
-    it.effect("is reported in words, whatever it fails with", () =>
+    it.effect("reports failures of a handler that are texts, plain objects or errors without a message", () =>
       Effect.gen(function* () {
         const failing = (name: string, failure: unknown) => Tool.make(name, { handler: () => Effect.fail(failure) })
         const tools = [failing("a", "no"), failing("b", { code: 7 }), failing("c", new TypeError())]
@@ -243,7 +243,7 @@ describe.each(["runTools", "runToolsStream"] as const)("%s", (way) => {
       )
     )
 
-    it.effect("by giving what its schema refuses fails the loop, or is reported", () =>
+    it.effect("fails or reports an InvalidResultError when the result of a handler does not fit its schema", () =>
       Effect.gen(function* () {
         const wrong = Tool.make("weather", { success: Schema.Int, handler: () => Effect.succeed(0.5) })
         const outcome = yield* run("Go", { tools: [wrong, add] }).pipe(
@@ -257,7 +257,7 @@ describe.each(["runTools", "runToolsStream"] as const)("%s", (way) => {
       }).pipe(Effect.provide(TestLLM.layer([...script.slice(0, 1), ...script])))
     )
 
-    it.effect("interrupts those beside it", () =>
+    it.effect("interrupts the other handlers when one fails", () =>
       Effect.gen(function* () {
         const running = yield* Deferred.make<void>()
         const interrupted = yield* Ref.make(false)
@@ -275,7 +275,7 @@ describe.each(["runTools", "runToolsStream"] as const)("%s", (way) => {
       }).pipe(Effect.provide(TestLLM.layer(script)))
     )
 
-    it.effect("dies of what it dies of, reported or not", () =>
+    it.effect("dies with the defect of a handler, also with `onFailure: report`", () =>
       Effect.gen(function* () {
         const broken = Tool.make("weather", { handler: () => Effect.die("bug") })
         const exit = yield* Effect.exit(run("Go", { tools: [broken, add], onFailure: "report" }))
@@ -303,7 +303,7 @@ describe.each(["runTools", "runToolsStream"] as const)("%s", (way) => {
         return [Duration.toSeconds(took), result.rounds[0]?.executions ?? []] as const
       }).pipe(Effect.provide(TestLLM.layer(script)))
 
-    it.effect("run beside each other, and their results keep the order of the calls", () =>
+    it.effect("runs handlers concurrently and keeps their results in the order of the calls", () =>
       Effect.gen(function* () {
         const [seconds, executions] = yield* timed()
         expect(seconds).toBe(3)
@@ -315,14 +315,14 @@ describe.each(["runTools", "runToolsStream"] as const)("%s", (way) => {
       })
     )
 
-    it.effect("run as many at a time as they may", () =>
+    it.effect("runs no more handlers at once than `concurrency`", () =>
       Effect.gen(function* () {
         expect((yield* timed(1))[0]).toBe(6)
         expect((yield* timed(2))[0]).toBe(3)
       })
     )
 
-    it.effect("run in a span of their own, named as OpenTelemetry says", () =>
+    it.effect("runs each handler in an execute_tool span with the OpenTelemetry attributes", () =>
       Effect.gen(function* () {
         const tool = Tool.make("wait", {
           handler: () =>
@@ -338,7 +338,7 @@ describe.each(["runTools", "runToolsStream"] as const)("%s", (way) => {
       }).pipe(Effect.provide(TestLLM.layer(script)))
     )
 
-    it.effect("are interrupted with the loop", () =>
+    it.effect("interrupts its handlers when the loop is interrupted", () =>
       Effect.gen(function* () {
         const started = yield* Deferred.make<void>()
         const interrupted = yield* Ref.make(0)
@@ -360,7 +360,7 @@ describe.each(["runTools", "runToolsStream"] as const)("%s", (way) => {
     const doubled = '{{"a":1,"b":2}'
     const layer = TestLLM.layer([calls(call("1", "add", doubled)), "Done."])
 
-    it.effect("are repaired on demand, which is on record, and sent back repaired", () =>
+    it.effect("repairs broken arguments with `repair: true` and sends them repaired", () =>
       Effect.gen(function* () {
         const result = yield* run("Go", { tools: [add], repair: true })
         expect(result.rounds[0]?.executions).toMatchObject([
@@ -371,7 +371,7 @@ describe.each(["runTools", "runToolsStream"] as const)("%s", (way) => {
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("are not repaired unasked", () =>
+    it.effect("does not repair broken arguments by default", () =>
       Effect.gen(function* () {
         const result = yield* run("Go", { tools: [add] })
         const [execution] = result.rounds[0]?.executions ?? []
@@ -380,14 +380,14 @@ describe.each(["runTools", "runToolsStream"] as const)("%s", (way) => {
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("leave no mark where there was nothing to repair", () =>
+    it.effect("reports no repair when the arguments were valid", () =>
       Effect.gen(function* () {
         const result = yield* run("Go", { tools: [add], repair: true })
         expect(result.rounds[0]?.executions[0]).not.toHaveProperty("repaired")
       }).pipe(Effect.provide(TestLLM.layer([calls(call("1", "add", { a: 1, b: 2 })), "Done."])))
     )
 
-    it.effect("are not completed where the token limit cut them off", () =>
+    it.effect("does not repair arguments that the token limit cut off", () =>
       Effect.gen(function* () {
         const remove = Tool.make("remove", {
           parameters: { path: Schema.String },
@@ -396,7 +396,7 @@ describe.each(["runTools", "runToolsStream"] as const)("%s", (way) => {
         const result = yield* run("Go", { tools: [remove], repair: true })
         expect(result.rounds[0]?.executions[0]?.result).toMatchObject({
           isError: true,
-          content: 'The arguments of remove are no JSON object: {"path":"/home The answer hit its token limit.'
+          content: 'The arguments of remove are not a JSON object: {"path":"/home The answer hit its token limit.'
         })
       }).pipe(
         Effect.provide(
@@ -410,8 +410,8 @@ describe.each(["runTools", "runToolsStream"] as const)("%s", (way) => {
   })
 })
 
-describe("the events of runToolsStream", () => {
-  it.effect("are those of every answer, every tool and every round, and the result of runTools", () =>
+describe("events of runToolsStream", () => {
+  it.effect("runToolsStream emits the events of every answer, tool and round, then the result of runTools", () =>
     Effect.gen(function* () {
       const events = Chunk.toReadonlyArray(yield* Stream.runCollect(LLM.runToolsStream("Go", { tools: [add] })))
       expect(
@@ -443,7 +443,7 @@ describe("the events of runToolsStream", () => {
     }).pipe(Effect.provide(TestLLM.layer([calls(call("1", "add", { a: 1, b: 2 })), "It's three."], { loop: true })))
   )
 
-  it.effect("flow as they arrive", () =>
+  it.effect("runToolsStream emits events as they arrive", () =>
     Effect.gen(function* () {
       const seen = yield* Ref.make<ReadonlyArray<string>>([])
       const slow = Tool.make("slow", { handler: () => Effect.as(Effect.sleep("10 seconds"), "done") })
@@ -484,7 +484,7 @@ describe("the events of runToolsStream", () => {
     )
   )
 
-  it.effect("end with what has failed, after all that had been said", () =>
+  it.effect("runToolsStream fails with the error of a handler after all earlier events", () =>
     Effect.gen(function* () {
       const seen = yield* Ref.make<ReadonlyArray<string>>([])
       const failing = Tool.make("add", { handler: () => Effect.fail("down") })
@@ -497,7 +497,7 @@ describe("the events of runToolsStream", () => {
     }).pipe(Effect.provide(TestLLM.layer([calls(call("1", "add", {}))])))
   )
 
-  it.effect("take running handlers with them when they are given up", () =>
+  it.effect("runToolsStream interrupts running handlers when the consumer stops", () =>
     Effect.gen(function* () {
       const interrupted = yield* Ref.make(false)
       const endless = Tool.make("endless", {
@@ -512,7 +512,7 @@ describe("the events of runToolsStream", () => {
     }).pipe(Effect.provide(TestLLM.layer([calls(call("1", "endless", {}), call("2", "add", { a: 1, b: 1 }))])))
   )
 
-  it.effect("hold back the provider while nobody reads them", () =>
+  it.effect("runToolsStream stops pulling from the provider while the consumer does not read", () =>
     Effect.gen(function* () {
       const produced = yield* Ref.make(0)
       const endless: Pick<LLM.Service, "chatStream"> = {
@@ -534,7 +534,7 @@ describe("the events of runToolsStream", () => {
   )
 })
 
-describe("types", () => {
+describe("types of tool loops", () => {
   class Down extends Schema.TaggedError<Down>()("Down", {}) {}
   class Lost extends Schema.TaggedError<Lost>()("Lost", {}) {}
   class Database extends Context.Tag("Database")<Database, string>() {}
@@ -544,7 +544,7 @@ describe("types", () => {
     handler: () => Effect.flatMap(Database, () => Effect.fail(new Lost()))
   })
 
-  it("of the handlers' errors and requirements are gathered", () => {
+  it("runTools collects the error and requirement types of its handlers", () => {
     const failing = LLM.runTools("Go", { tools: [down, lost, add] })
     expectTypeOf(failing).toEqualTypeOf<
       Effect.Effect<
@@ -563,7 +563,7 @@ describe("types", () => {
     >()
   })
 
-  it("lose the errors that are reported, and only those", () => {
+  it("runTools removes the error types of its handlers with `onFailure: report`, and only those", () => {
     const reporting = LLM.runTools("Go", { tools: [down, lost], onFailure: "report" })
     expectTypeOf(reporting).toEqualTypeOf<
       Effect.Effect<ToolLoop.Result, LLMError | ToolLoop.RoundsExceededError, LLM.LLM | Database>
@@ -574,7 +574,7 @@ describe("types", () => {
     >()
   })
 
-  it("need nothing but an `LLM` where the handlers need nothing", () => {
+  it("runTools requires only an `LLM` when its handlers require nothing", () => {
     expectTypeOf(LLM.runTools("Go", { tools: [add] })).toEqualTypeOf<
       Effect.Effect<ToolLoop.Result, LLMError | ToolLoop.RoundsExceededError | Tool.InvalidResultError, LLM.LLM>
     >()

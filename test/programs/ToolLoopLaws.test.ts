@@ -1,4 +1,4 @@
-/** Whatever a model says: the loop is one loop, whole or streamed, and loses nothing. */
+/** Laws of the tool loop for any answers of a model, whole and streamed. */
 import { describe, expect, it } from "@effect/vitest"
 import { Chunk, Effect, Either, FastCheck, Schema, Stream } from "effect"
 import type { ChatResponse, ToolCall } from "../../src/vocabulary/Chat.js"
@@ -49,7 +49,7 @@ const settings = FastCheck.record({
 
 const request = { messages: [Chat.user("Go")], tools: [{ name: "foreign" }] }
 
-/** Durations are the clock's. */
+/** The durations of executions depend on the clock. */
 const withoutTime = (result: ToolLoop.Result) => ({
   ...result,
   rounds: result.rounds.map(({ executions, response }) => ({
@@ -67,9 +67,9 @@ const scripted = (script: ReadonlyArray<ChatResponse>) =>
     ({ llm }) => llm
   )
 
-describe("a loop", () => {
+describe("ToolLoop laws", () => {
   it.effect.prop(
-    "ends in the same way whole and streamed",
+    "run and stream end with the same result or error",
     [answers, settings],
     ([script, options]) =>
       Effect.gen(function* () {
@@ -95,7 +95,7 @@ describe("a loop", () => {
   )
 
   it.effect.prop(
-    "answers every call once, in order, and adds up",
+    "answers every call once and in order, and adds the usage of all rounds",
     [answers, settings],
     ([script, options]) =>
       Effect.gen(function* () {
@@ -113,10 +113,10 @@ describe("a loop", () => {
         const isForeign = ({ name }: ToolCall) => name === "foreign"
         expect(answered).toEqual(asked.filter((call) => !isForeign(call)).map(({ id }) => id))
         expect(asked.filter(isForeign).map(({ id }) => id)).toEqual(pending.map(({ id }) => id))
-        const said = messages.filter((message) => message.role === "assistant").length
-        expect(said).toBeLessThanOrEqual(options.maxRounds)
-        const given = Array.from({ length: said }, (_, round) => script[round % script.length]?.usage ?? Usage.empty)
-        expect(usage).toEqual(Usage.combineAll(given))
+        const rounds = messages.filter((message) => message.role === "assistant").length
+        expect(rounds).toBeLessThanOrEqual(options.maxRounds)
+        const usages = Array.from({ length: rounds }, (_, round) => script[round % script.length]?.usage ?? Usage.empty)
+        expect(usage).toEqual(Usage.combineAll(usages))
       }),
     { fastCheck: { numRuns: 50 } }
   )

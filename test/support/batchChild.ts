@@ -1,4 +1,4 @@
-/** A process that runs a batch with a journal, for a test that kills it. Each tenth request fails for good. */
+/** A process that runs a batch with a journal, for a test that kills it. Each tenth request fails with a final error. */
 import { NodeFileSystem } from "@effect/platform-node"
 import { Effect } from "effect"
 import * as Batch from "../../src/programs/Batch.js"
@@ -7,7 +7,7 @@ import { Failed, scripted } from "./batchTask.js"
 const [path = ""] = process.argv.slice(2)
 
 const { task } = scripted({
-  // It has as good as stopped when it is killed, however late that is.
+  // The second half is slow, so that the batch is not over when the process is killed, however late that is.
   takes: (request) => (request < 100 ? 1 + (request % 7) : 400),
   fails: (request) => (request % 10 === 3 ? new Failed({ request, retryable: false }) : undefined)
 })

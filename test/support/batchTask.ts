@@ -1,4 +1,4 @@
-/** A task whose answers, failures and pace a test decides, and which counts how often each request was asked. */
+/** A task with scripted durations and failures, which counts how often each request was asked. */
 import { Duration, Effect, Option, Schema } from "effect"
 import * as Batch from "../../src/programs/Batch.js"
 
@@ -9,9 +9,9 @@ export class Failed extends Schema.TaggedError<Failed>()("Failed", {
 }) {}
 
 export interface Script {
-  /** How long a request takes, in milliseconds. @default not at all */
+  /** The duration of a request, in milliseconds. @default 0 */
   readonly takes?: (request: number) => number
-  /** What it fails with the `time`-th time, counted from 1. @default nothing */
+  /** The failure of the `time`-th attempt of a request, counted from 1. @default none */
   readonly fails?: (request: number, time: number) => Failed | undefined
 }
 

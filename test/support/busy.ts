@@ -8,7 +8,7 @@ import { Console, Effect } from "effect"
 
 const [loops = "8", runs = "1", ...vitest] = process.argv.slice(2)
 
-/** Ends with the scope. */
+/** A busy loop, killed when the scope closes. */
 const loop = Command.start(Command.make(process.execPath, "--eval", "for (;;);"))
 
 const test = Command.make("npx", "vitest", "run", ...vitest).pipe(

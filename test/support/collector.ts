@@ -1,11 +1,11 @@
-/** A collector on loopback that takes OTLP over HTTP in JSON: traces, metrics and logs. */
+/** A loopback collector of OTLP over HTTP in JSON: traces, metrics and logs. */
 import type { Scope } from "effect"
 import { Effect, Schema } from "effect"
 import { createServer } from "node:http"
 
 /**
- * Source: opentelemetry-proto, "JSON Protobuf Encoding": 64-bit integers are decimal texts, and numbers are accepted too. A counter of
- * another test may be beyond the safe integers.
+ * Source: opentelemetry-proto, "JSON Protobuf Encoding": 64-bit integers are decimal texts, and numbers are accepted, too. A counter
+ * of another test can exceed the safe integers.
  */
 const Int64 = Schema.Union(
   Schema.Number.pipe(Schema.filter((number) => Number.isInteger(number))),
@@ -51,7 +51,7 @@ const Traces = Schema.parseJson(
   })
 )
 
-/** JSON has no infinite numbers: a gauge of another test may hold one. */
+/** Accepts null, since JSON has no infinite numbers and a gauge of another test can be infinite. */
 const Numbers = Schema.Struct({
   dataPoints: Schema.Array(
     Schema.Struct({
@@ -108,31 +108,31 @@ const Logs = Schema.parseJson(
   })
 )
 
-/** A series of a metric: what its last export says of it. */
+/** The last exported value of a series. */
 export interface Series {
   readonly name: string
   readonly kind: "counter" | "gauge" | "histogram"
   readonly attributes: Readonly<Record<string, unknown>>
-  /** Of a histogram, how many values it holds. */
+  /** For a histogram, the number of its values. */
   readonly value: number
 }
 
-/** Attributes by name, each as the value that it is on the wire. */
+/** The attributes by name, with their values on the wire. */
 export const attributesOf = (attributes: typeof Attributes.Type): Readonly<Record<string, unknown>> =>
   Object.fromEntries(attributes.map(({ key, value }) => [key, Object.values(value)[0]]))
 
-/** What has arrived. Reading it dies of a message that is not as the protocol wants it. */
+/** The received data. Reading it dies on a message that violates the protocol. */
 export interface Collector {
   readonly url: string
-  /** In the order in which they ended. */
+  /** Spans in the order of their ends. */
   readonly spans: Effect.Effect<ReadonlyArray<Span>>
   readonly metrics: Effect.Effect<ReadonlyArray<Series>>
   /** The texts of the logs. */
   readonly logs: Effect.Effect<ReadonlyArray<unknown>>
-  /** The names of the services that told of themselves. */
+  /** The `service.name` of all resources. */
   readonly services: Effect.Effect<ReadonlySet<unknown>>
-  /** Traces and logs as they came. */
-  readonly said: Effect.Effect<string>
+  /** The bodies of traces and logs. */
+  readonly bodies: Effect.Effect<string>
 }
 
 const seriesOf = ({ gauge, histogram, name, sum }: typeof Metric.Type): ReadonlyArray<Series> => [
@@ -226,6 +226,6 @@ export const make: Effect.Effect<Collector, never, Scope.Scope> = Effect.gen(fun
           ].map(({ resource }) => attributesOf(resource.attributes)["service.name"])
         )
     ),
-    said: Effect.sync(() => [...bodies["/v1/traces"], ...bodies["/v1/logs"]].join("\n"))
+    bodies: Effect.sync(() => [...bodies["/v1/traces"], ...bodies["/v1/logs"]].join("\n"))
   }
 })

@@ -1,4 +1,4 @@
-/** Programs for processes of their own, compiled into one file: each begins in a fraction of the time that its modules would take. */
+/** Compiles programs for child processes into one file, which starts in a fraction of the time that its modules would take. */
 import { Effect } from "effect"
 import type { Scope } from "effect"
 import { build } from "esbuild"
@@ -7,7 +7,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 
-/** The path of the compiled program, which is removed with the scope. */
+/** The path of the compiled program, which is removed when the scope closes. */
 export const compiled = (source: URL): Effect.Effect<string, never, Scope.Scope> =>
   Effect.gen(function* () {
     const folder = yield* Effect.acquireRelease(
@@ -23,7 +23,7 @@ export const compiled = (source: URL): Effect.Effect<string, never, Scope.Scope>
         format: "esm",
         target: "node20",
         logLevel: "error",
-        // Packages in the older format ask for Node's own modules by `require`.
+        // CommonJS packages load Node's modules with `require`.
         banner: {
           js: 'import{createRequire as $createRequire}from"node:module";const require=$createRequire(import.meta.url);'
         },

@@ -1,7 +1,7 @@
 /** Waits for a condition instead of a duration. */
 import { Effect } from "effect"
 
-/** 10 ms of real time, whatever clock the test has. */
+/** Sleeps 10 ms of real time, also under a test clock. */
 const pause = Effect.async<void>((resume) => {
   const timer = setTimeout(() => resume(Effect.void), 10)
   return Effect.sync(() => clearTimeout(timer))

@@ -1,4 +1,4 @@
-/** A strict reader of Prometheus' text format 0.0.4: whatever Prometheus would refuse, or take for something else, is an error. */
+/** A strict parser of Prometheus' text format 0.0.4: throws on text that Prometheus would reject or read differently. */
 
 export interface Sample {
   readonly name: string
@@ -20,7 +20,7 @@ const suffixes: Readonly<Record<string, ReadonlyArray<string>>> = {
   summary: ["", "_sum", "_count"]
 }
 
-const refuse = (line: string, why: string): never => {
+const reject = (line: string, why: string): never => {
   throw new Error(`${why}: ${line}`)
 }
 
@@ -30,7 +30,7 @@ const numberOf = (text: string, line: string): number => {
   if (text === "+Inf") return Infinity
   if (text === "-Inf") return -Infinity
   if (text === "NaN") return Number.NaN
-  return /^-?\d+(\.\d+)?([eE][+-]?\d+)?$/.test(text) ? Number(text) : refuse(line, "no number")
+  return /^-?\d+(\.\d+)?([eE][+-]?\d+)?$/.test(text) ? Number(text) : reject(line, "not a number")
 }
 
 const readLabels = (text: string, line: string): Record<string, string> => {
@@ -38,10 +38,10 @@ const readLabels = (text: string, line: string): Record<string, string> => {
   let rest = text
   while (rest !== "") {
     const found = /^([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\["\\n])*)"(?:,|$)/.exec(rest)
-    if (found === null) return refuse(line, "no labels")
+    if (found === null) return reject(line, "invalid labels")
     const [all, name = "", value = ""] = found
-    if (name.startsWith("__")) refuse(line, "a reserved label")
-    if (labels[name] !== undefined) refuse(line, "a label twice")
+    if (name.startsWith("__")) reject(line, "a reserved label")
+    if (labels[name] !== undefined) reject(line, "duplicate label")
     labels[name] = unescaped(value)
     rest = rest.slice(all.length)
   }
@@ -59,15 +59,16 @@ const checkHistogram = ({ name, samples }: Family): void => {
     const buckets = all.filter((sample) => sample.name === `${name}_bucket`)
     const bounds = buckets.map(({ labels }) => numberOf(labels["le"] ?? "", group))
     const total = all.find((sample) => sample.name === `${name}_count`)?.value
-    if (bounds.some((bound, i) => i > 0 && bound <= (bounds[i - 1] ?? 0))) refuse(group, "buckets out of order")
-    if (buckets.some(({ value }, i) => i > 0 && value < (buckets[i - 1]?.value ?? 0))) refuse(group, "a falling bucket")
-    if (bounds.at(-1) !== Infinity || buckets.at(-1)?.value !== total) refuse(group, "+Inf is not the count")
-    if (!all.some((sample) => sample.name === `${name}_sum`)) refuse(group, "no sum")
+    if (bounds.some((bound, i) => i > 0 && bound <= (bounds[i - 1] ?? 0))) reject(group, "buckets out of order")
+    if (buckets.some(({ value }, i) => i > 0 && value < (buckets[i - 1]?.value ?? 0)))
+      reject(group, "a decreasing bucket")
+    if (bounds.at(-1) !== Infinity || buckets.at(-1)?.value !== total) reject(group, "+Inf is not the count")
+    if (!all.some((sample) => sample.name === `${name}_sum`)) reject(group, "no sum")
   }
 }
 
 export const read = (text: string): ReadonlyArray<Family> => {
-  if (text !== "" && !text.endsWith("\n")) refuse(text.slice(-40), "no line end at the end")
+  if (text !== "" && !text.endsWith("\n")) reject(text.slice(-40), "no line end at the end")
   const families: Array<{ name: string; type: string; help: string | undefined; samples: Array<Sample> }> = []
   const series = new Set<string>()
   let help: { readonly name: string; readonly text: string } | undefined
@@ -77,9 +78,9 @@ export const read = (text: string): ReadonlyArray<Family> => {
       const [, kind, name = "", rest = ""] = comment
       if (kind === "HELP") help = { name, text: unescaped(rest) }
       else {
-        if (suffixes[rest] === undefined) refuse(line, "no such type")
-        if (help !== undefined && help.name !== name) refuse(line, "help of something else")
-        if (families.some((family) => family.name === name)) refuse(line, "a type twice")
+        if (suffixes[rest] === undefined) reject(line, "unknown type")
+        if (help !== undefined && help.name !== name) reject(line, "HELP of another metric")
+        if (families.some((family) => family.name === name)) reject(line, "duplicate type")
         families.push({ name, type: rest, help: help?.text, samples: [] })
         help = undefined
       }
@@ -87,15 +88,15 @@ export const read = (text: string): ReadonlyArray<Family> => {
     }
     const found = /^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+)$/.exec(line)
     const family = families.at(-1)
-    if (found === null || family === undefined) return refuse(line, "no sample")
+    if (found === null || family === undefined) return reject(line, "not a sample")
     const [, name = "", labels = "", value = ""] = found
     if (!(suffixes[family.type] ?? []).some((suffix) => name === family.name + suffix))
-      refuse(line, "of another family")
+      reject(line, "sample of another family")
     const sample: Sample = { name, labels: readLabels(labels, line), value: numberOf(value, line) }
     const identity = JSON.stringify([name, Object.entries(sample.labels).toSorted()])
-    if (series.has(identity)) refuse(line, "a series twice")
+    if (series.has(identity)) reject(line, "duplicate series")
     series.add(identity)
-    if (family.type === "counter" && !(sample.value >= 0)) refuse(line, "a counter below zero")
+    if (family.type === "counter" && !(sample.value >= 0)) reject(line, "a counter below zero")
     family.samples.push(sample)
   }
   for (const family of families) if (family.type === "histogram") checkHistogram(family)

@@ -1,10 +1,10 @@
-/** Time and turns of fibers in the hands of a test, so that it can try every order in which things may happen. */
+/** A clock and a scheduler that tests control, to try many interleavings of fibers. */
 import { Clock, Duration, Effect, Scheduler } from "effect"
 import * as RandomDraw from "../../src/internal/random.js"
 
 /**
- * A clock that stands still until it is told otherwise. TestClock will not do here: a fiber that is interrupted in the middle
- * of its `sleep` keeps the lock that it holds. Its timers tick in whole milliseconds, one at least, as those of Node do.
+ * A clock that advances only with `pass`. TestClock is not usable here: a fiber that is interrupted in its `sleep` keeps the lock of
+ * the TestClock. Timers fire after whole milliseconds, at least one, as Node's do.
  */
 export const makeClock = () => {
   let now = 0
@@ -41,7 +41,7 @@ export const makeClock = () => {
   return { clock, pass }
 }
 
-/** Lets another fiber run at random steps, so that in time every order of steps comes up. A yield takes a dozen steps itself. */
+/** A scheduler that yields at random steps, so that repeated runs try many interleavings. A yield takes a dozen steps itself. */
 export const restless = (seed: number): Scheduler.Scheduler => {
   let draw = RandomDraw.next(seed)
   return Scheduler.make(

@@ -1,4 +1,4 @@
-/** A process that takes keys and holds on to them, until it is killed: node --import tsx keyHolder.ts <url> <times>. */
+/** A process that takes keys and keeps them until it is killed: node --import tsx keyHolder.ts <url> <times>. */
 import { Effect } from "effect"
 import * as Redis from "../../src/redis/Redis.js"
 import * as RedisKeyPool from "../../src/redis/RedisKeyPool.js"

@@ -1,4 +1,4 @@
-/** An `LLM` of the real make over a client that a test scripts: attempts, keys and retries are the real ones. */
+/** An `LLM` made with `LLM.make` over a scripted client: attempts, keys and retries are real. */
 import { Effect, Layer, Stream } from "effect"
 import type { ChatRequest, ChatResponse } from "../../src/vocabulary/Chat.js"
 import type { ChatEvent } from "../../src/vocabulary/ChatEvent.js"

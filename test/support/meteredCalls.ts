@@ -1,4 +1,4 @@
-/** Calls and streams that go well, fail and are given up, for those who look at the metrics of them. */
+/** Calls and streams that succeed, fail and are stopped early, for tests of metrics. */
 import { Effect, Layer, Stream } from "effect"
 import * as ChatEvent from "../../src/vocabulary/ChatEvent.js"
 import * as KeyPool from "../../src/keyPool/KeyPool.js"
@@ -13,7 +13,7 @@ const refused = new LLMErrors.AuthenticationError({ ...context, status: 401, mes
 
 const events = Stream.rechunk(Stream.fromIterable(ChatEvent.fromResponse(answer("Hello"))), 1)
 
-/** It refuses the key `bad`. */
+/** Rejects the key `bad`. */
 const client = Layer.succeed(ProviderClient.ProviderClient, {
   provider: "scripted",
   wire: "test",

@@ -1,4 +1,4 @@
-/** Prints the metrics of some calls as Prometheus scrapes them, for promtool to read. */
+/** Prints the metrics of some calls in Prometheus' text format, as input of promtool. */
 import { Console, Effect } from "effect"
 import * as Prometheus from "../../src/telemetry/Prometheus.js"
 import { meteredCalls } from "./meteredCalls.js"

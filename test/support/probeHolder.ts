@@ -1,4 +1,4 @@
-/** A process that opens a circuit, and hangs in the call that finds out whether the deployment is good again: probeHolder.ts <url>. */
+/** A process that opens a circuit and hangs in the probe call of the deployment: probeHolder.ts <url>. */
 import { Console, Effect } from "effect"
 import * as Balance from "../../src/routing/Balance.js"
 import * as BalanceHealth from "../../src/routing/BalanceHealth.js"

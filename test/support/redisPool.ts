@@ -1,4 +1,4 @@
-/** Pools in one Redis, as several processes would have them. */
+/** Key pools that share one Redis, as in several processes. */
 import type { Duration } from "effect"
 import { Effect } from "effect"
 import type { Scope } from "effect"
@@ -14,11 +14,11 @@ export interface Process {
 }
 
 export interface Options extends Partial<RedisKeyPool.Options> {
-  /** How long a command may take. @default "1 minute" */
+  /** The time limit of a command. @default "1 minute" */
   readonly timeout?: Duration.DurationInput
 }
 
-/** A pool with a connection of its own, which looks often for what other processes give back. */
+/** A pool with its own connection and a short poll interval. */
 export const process = (
   server: RedisServer,
   keys: ReadonlyArray<KeyPool.KeyInput>,
@@ -42,7 +42,7 @@ export const settleAll = (leases: ReadonlyArray<KeyPool.Lease>, verdict: KeyPool
 
 export const ids = (leases: ReadonlyArray<KeyPool.Lease>) => leases.map((lease) => lease.key.id)
 
-/** So many calls wait for keys. */
+/** Waits until this number of calls wait for keys. */
 export const waits = (pool: KeyPool.Service, calls: number) =>
   eventually(Effect.map(pool.status, ({ waiting }) => waiting === calls))
 

@@ -1,4 +1,4 @@
-/** A real Redis for a test: nothing is kept on disk, and it ends with the scope. Tests may stop, kill and restart it. */
+/** A real Redis for a test, without persistence, stopped when the scope closes. Tests can freeze, kill and restart it. */
 import { Effect, Ref, Schedule } from "effect"
 import type { Scope } from "effect"
 import { Redis as Client } from "ioredis"
@@ -13,24 +13,24 @@ import { join } from "node:path"
 export interface RedisServer {
   readonly url: string
   readonly port: number
-  /** Kills it: what it knew is lost. */
+  /** Kills the process: all data is lost. */
   readonly kill: Effect.Effect<void>
-  /** Starts it again on the same port, with nothing in it. */
+  /** Starts an empty process on the same port. */
   readonly start: Effect.Effect<void>
-  /** Lets it hang: connections stay, nothing is answered. */
+  /** Suspends the process: connections stay open without replies. */
   readonly freeze: Effect.Effect<void>
   readonly thaw: Effect.Effect<void>
-  /** What a test wants to ask it directly. */
+  /** A client for direct commands of a test. */
   readonly client: Client
 }
 
 const howToInstall =
-  "redis-server is not installed, and these tests speak with a real one. Install it (apt-get install redis-server, or " +
+  "redis-server is not installed, and these tests need it. Install it (apt-get install redis-server, or " +
   "brew install redis) and run them again."
 
 /**
- * A port below those that the system gives to outgoing connections: a client that tries to reach a server which is stopped could
- * else be given the port itself. A cluster listens on the port that is ten thousand higher too, which is none of these.
+ * A free port below the range for outgoing connections: otherwise a client that connects to a stopped server could get the port
+ * itself. A cluster also listens on the port that is ten thousand higher, which is below that range, too.
  */
 const freePort = Effect.async<number, Error>((resume) => {
   const server = createServer()
@@ -60,7 +60,7 @@ const killed = (child: ChildProcess): Effect.Effect<void> =>
     await exited
   })
 
-/** Waits until this process answers, and not another test's on the same port; fails where it has ended, as with a port that is taken. */
+/** Waits until this process replies, and not that of another test on the same port. Fails when it has exited, as on a port in use. */
 const answers = (child: ChildProcess, client: Client): Effect.Effect<void, Error> =>
   Effect.tryPromise(() => client.info("server")).pipe(
     Effect.timeout("1 second"),
@@ -87,7 +87,7 @@ const started = (settings: ReadonlyArray<string>) =>
       (client) => Effect.sync(() => client.disconnect())
     )
     const running = Effect.flatMap(Ref.get(ref), (child) => answers(child, client))
-    // A port that is taken is tried no longer: another test's server may listen on it.
+    // Stops connecting to a port in use, where the server of another test can listen.
     yield* Effect.tapError(running, () => Effect.sync(() => client.disconnect()))
     return { port, ref, client, running }
   })
@@ -112,7 +112,7 @@ const make = (settings: ReadonlyArray<string>): Effect.Effect<RedisServer, never
 
 export const redisServer: Effect.Effect<RedisServer, never, Scope.Scope> = make([])
 
-/** A cluster of one node, which keeps its rules: a script may use no keys but those of one slot. */
+/** A cluster of one node, which enforces the rule that a script uses only keys of one slot. */
 export const redisCluster: Effect.Effect<RedisServer, never, Scope.Scope> = Effect.gen(function* () {
   const folder = yield* Effect.acquireRelease(
     Effect.promise(() => mkdtemp(join(tmpdir(), "effect-llm-"))),

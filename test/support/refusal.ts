@@ -1,4 +1,4 @@
-/** Why a limiter in memory let somebody not through: there is nothing that could be out of reach. */
+/** The `RateLimitError` of a limiter in memory. Dies on any other error, since no store can be unavailable. */
 import { Effect } from "effect"
 import type { RateLimitError } from "../../src/vocabulary/LLMError.js"
 import type { LimitError } from "../../src/rateLimiter/RateLimiter.js"

@@ -1,4 +1,4 @@
-/** An `LLM` that does what a test tells it, call by call, and counts how often it was asked. */
+/** An `LLM` with one scripted step for each call, which records its requests. */
 import { Duration, Effect, Ref, Stream } from "effect"
 import type { ChatRequest, ChatResponse } from "../../src/vocabulary/Chat.js"
 import type { ChatEvent } from "../../src/vocabulary/ChatEvent.js"
@@ -28,7 +28,7 @@ export const answer = (text: string): ChatResponse => ({
   providerMetadata: {}
 })
 
-/** The receipt of one failed attempt, as the `LLM` below every middleware writes it. */
+/** Adds one failed attempt to an error, as the innermost `LLM` does. */
 const failed = (error: LLMError): LLMError =>
   LLMErrors.amend(error, {
     attempts: [{ provider: "test", model: "model", keyId: "key", error: error._tag, duration: 1 }]
@@ -51,7 +51,7 @@ export const rateLimited = (retryAfter?: number): LLMError =>
     })
   )
 
-/** What the next call does: answers at once, fails at once, or does what the effect or stream does. */
+/** The step of one call: an answer, a failure, or an effect or stream to run. */
 export type Step =
   | string
   | LLMError
@@ -66,7 +66,7 @@ export interface Scripted extends Service {
 const isStep = (step: Step): step is { readonly stream: Stream.Stream<ChatEvent, LLMError> } =>
   typeof step === "object" && "stream" in step
 
-/** The last step is repeated for ever. */
+/** Makes the `LLM`. The last step repeats. */
 export const scripted = (...steps: readonly [Step, ...Array<Step>]): Effect.Effect<Scripted> =>
   Effect.map(Ref.make<ReadonlyArray<ChatRequest.Input>>([]), (asked) => {
     const next = (request: ChatRequest.Input) =>

@@ -1,8 +1,8 @@
-/** Lets everything run that can, also what waits for Web Crypto. */
+/** Waits until all fibers that can run have run, including those that wait for Web Crypto. */
 import { Effect } from "effect"
 
 const turn = Effect.zipRight(
-  // Behind the digests that others wait for.
+  // Queued behind the pending digests.
   Effect.promise(() => crypto.subtle.digest("SHA-256", new Uint8Array(1024))),
   Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
 )

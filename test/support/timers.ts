@@ -5,8 +5,8 @@ import { Effect } from "effect"
 const origin = (): string => new Error("set").stack?.split("\n").slice(3, 9).join("\n") ?? ""
 
 /**
- * Counts the timers that are set until the scope closes. The test runner keeps timers of its own out of it: it has taken the
- * functions of the global object before.
+ * Tracks timers that are set until the scope closes. Timers of the test runner are not included: it took the global functions
+ * before.
  */
 export const timers: Effect.Effect<() => ReadonlyArray<string>, never, Scope.Scope> = Effect.map(
   Effect.acquireRelease(

@@ -167,7 +167,7 @@ describe("OTLP export", () => {
       )
       expect(yield* collector.services).toEqual(new Set(["the service of a test"]))
       expect(yield* collector.logs).toEqual(["two answers"])
-      expect(yield* collector.said).not.toMatch(/secret|Hello/)
+      expect(yield* collector.bodies).not.toMatch(/secret|Hello/)
 
       const spans = yield* collector.spans
       expect(spans.map(({ kind, name, status }) => [name, kind, status.code])).toEqual([

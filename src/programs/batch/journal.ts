@@ -1,17 +1,17 @@
 /**
- * The journal of a batch: a line of JSON for the batch, and one for each request that is over. A request that failed may have
- * another line later, which counts in its place. Lines are only ever appended, and each is on the disk before the next thing
- * happens, so what a killed process leaves is a whole journal and at most one line that was not finished.
+ * The journal of a batch: one line of JSON for the batch, and one for each finished request. A failed request can have another
+ * line later, which replaces the first. Lines are only appended, and each is on the disk before the batch continues, so a killed
+ * process leaves a valid journal and at most one unfinished line.
  */
 import type { Error as PlatformError, FileSystem } from "@effect/platform"
 import type { ParseResult, Scope } from "effect"
 import { Effect, Exit, Option, Schema } from "effect"
 
 /**
- * A journal that cannot be used:
+ * The error of a journal that cannot be used:
  * - `OtherBatch`: it belongs to other requests, or to another task.
- * - `Corrupt`: it says what no journal says, before its last line.
- * - `Unusable`: the file cannot be read or written.
+ * - `Corrupt`: a finished line is not a valid journal line.
+ * - `Unusable`: the file cannot be read or written, or a request cannot be identified.
  * - `Unwritable`: a result or an error does not fit its schema.
  *
  * @since 0.1.0
@@ -34,13 +34,13 @@ export interface Recorded<A, E> {
 }
 
 export interface Journal<A, E> {
-  /** By the place of the request in the batch. */
+  /** Recorded results by the index of their request. */
   readonly recorded: ReadonlyMap<number, Recorded<A, E>>
-  /** Ends when the line is on the disk. It cannot be interrupted: half a line would be the end of the journal. */
+  /** Ends when the line is on the disk. Uninterruptible, since a line after half a line would corrupt the journal. */
   readonly record: (index: number, entry: Recorded<A, E>) => Effect.Effect<void, JournalError>
 }
 
-/** How the results of a batch are written. */
+/** Encodes and decodes the results of a batch. */
 export interface Codec<A, E> {
   readonly encode: (exit: Exit.Exit<A, E>) => Effect.Effect<unknown, ParseResult.ParseError>
   readonly decode: (json: unknown) => Effect.Effect<Exit.Exit<A, E>, ParseResult.ParseError>
@@ -64,7 +64,7 @@ const decodeLine = Schema.decodeUnknown(Line)
 
 const newline = 10
 
-/** The finished lines of a file; the rest was being written when the process was killed. */
+/** The finished lines of a file, without one that was being written when the process was killed. */
 const finishedLines = (bytes: Uint8Array): { readonly lines: ReadonlyArray<Uint8Array>; readonly length: number } => {
   const lines: Array<Uint8Array> = []
   let length = 0
@@ -77,8 +77,8 @@ const finishedLines = (bytes: Uint8Array): { readonly lines: ReadonlyArray<Uint8
 }
 
 /**
- * Opens a journal, or begins one. `batch` is the name of the batch. A journal of another batch, and one that says
- * what no journal says, is refused and left as it is.
+ * Opens or creates the journal of the batch with the name `batch`. Fails on a corrupt journal and on that of another batch, and
+ * leaves both unchanged.
  */
 export const open = <A, E>(
   fileSystem: FileSystem.FileSystem,
@@ -93,14 +93,14 @@ export const open = <A, E>(
       new JournalError({ path, reason: "Corrupt", detail: `line ${line}: ${error.message}` })
     const otherBatch = (detail: string) => new JournalError({ path, reason: "OtherBatch", detail })
 
-    const found = yield* fileSystem.readFile(path).pipe(
+    const contents = yield* fileSystem.readFile(path).pipe(
       Effect.map(Option.some),
       Effect.catchTag("SystemError", (error) =>
         error.reason === "NotFound" ? Effect.succeed(Option.none<Uint8Array>()) : Effect.fail(error)
       ),
       Effect.mapError(unusable)
     )
-    const bytes = Option.getOrElse(found, () => new Uint8Array())
+    const bytes = Option.getOrElse(contents, () => new Uint8Array())
     const { length, lines } = finishedLines(bytes)
     const decoder = new TextDecoder()
     const recorded = new Map<number, Recorded<A, E>>()
@@ -118,7 +118,7 @@ export const open = <A, E>(
           new JournalError({
             path,
             reason: "Corrupt",
-            detail: `line ${index + 1}: request ${entry.index} is there already`
+            detail: `line ${index + 1}: request ${entry.index} has a result already`
           })
         )
       }
@@ -128,11 +128,11 @@ export const open = <A, E>(
     if (length < bytes.length) yield* Effect.mapError(fileSystem.truncate(path, length), unusable)
 
     const file = yield* Effect.mapError(fileSystem.open(path, { flag: "a" }), unusable)
-    const turn = yield* Effect.makeSemaphore(1)
+    const writeLock = yield* Effect.makeSemaphore(1)
     const encoder = new TextEncoder()
     const append = (line: string): Effect.Effect<void, JournalError> =>
       Effect.uninterruptible(
-        turn.withPermits(1)(
+        writeLock.withPermits(1)(
           Effect.mapError(Effect.zipRight(file.writeAll(encoder.encode(`${line}\n`)), file.sync), unusable)
         )
       )

@@ -1,32 +1,34 @@
-/** The contract of a batch: tasks, options, progress and results. */
+/** The types of a batch: tasks, options, progress and results. */
 import type { FileSystem } from "@effect/platform"
 import type { Duration, Exit, Schema, Stream } from "effect"
 import type { Effect, Option } from "effect"
 import type { Codec } from "./journal.js"
 
 /**
- * What is done with each request. `chat` and `embed` are tasks; `makeTask` makes others.
+ * The operation of a batch on each request. `chat` and `embed` are tasks; `makeTask` makes others.
  *
  * @since 0.1.0
  * @category model
  */
 export interface Task<In, A, E, R> {
-  /** Tells the journals of different tasks apart. */
+  /** Distinguishes the journals of different tasks. */
   readonly name: string
   readonly ask: (request: In) => Effect.Effect<A, E, R>
-  /** What tells one request from another. */
+  /** A text that identifies the request. */
   readonly identify: (request: In) => string
-  /** Whether the same request may succeed when it is asked again later. */
+  /** Whether the same request can succeed later. */
   readonly isRetryable: (error: E) => boolean
-  /** How long an error says to wait. */
+  /** How long to wait after an error. */
   readonly retryAfter: (error: E) => Option.Option<Duration.Duration>
-  /** What a result consumed. */
+  /** The tokens that a result consumed. */
   readonly tokensOf: (result: A) => number
-  /** How results and errors are kept in a journal. */
+  /** Encodes results and errors for the journal. */
   readonly codec: Codec<A, E>
 }
 
 /**
+ * The options of `makeTask`.
+ *
  * @since 0.1.0
  * @category model
  */
@@ -35,18 +37,18 @@ export interface TaskOptions<In, A, I, E, EI, R> {
   readonly ask: (request: In) => Effect.Effect<A, E, R>
   readonly success: Schema.Schema<A, I>
   readonly failure: Schema.Schema<E, EI>
-  /** @default its JSON */
+  /** A text that identifies the request. @default the request as JSON */
   readonly identify?: (request: In) => string
-  /** @default none is */
+  /** Whether an error is retried. @default never */
   readonly isRetryable?: (error: E) => boolean
-  /** @default none says */
+  /** How long to wait after an error. @default no wait */
   readonly retryAfter?: (error: E) => Option.Option<Duration.Duration>
-  /** @default none */
+  /** The tokens that a result consumed. @default 0 */
   readonly tokensOf?: (result: A) => number
 }
 
 /**
- * A file that keeps what is done, a line of JSON for each request that is over. Of several for one request, the last counts.
+ * A file with one line of JSON for each finished request. Of several lines for one request, the last counts.
  *
  * @since 0.1.0
  * @category journal
@@ -57,78 +59,82 @@ export interface Journal {
 }
 
 /**
+ * The options of a batch.
+ *
  * @since 0.1.0
  * @category model
  */
 export interface Options<In, A, E, R> {
   readonly task: Task<In, A, E, R>
-  /** The most requests under way at once. @default 8 */
+  /** The maximum number of concurrent requests. @default 8 */
   readonly concurrency?: number
-  /** Where what is done is kept. @default nowhere */
+  /** Where results are recorded. @default nowhere */
   readonly journal?: Journal
   /**
-   * Which requests are asked that the journal has a failure of; what it has an answer to is never asked again.
-   * - `"retryable"`: those whose failure time may mend, as it has had time. Others stand as they are.
-   * - `"failed"`: all of them, for instance with keys or a budget that have been seen to.
+   * Which requests with a recorded failure are asked again. A request with a recorded answer is never asked again.
+   * - `"retryable"`: those with a retryable error.
+   * - `"failed"`: all, for example after a key or a budget was fixed.
    * - `"unfinished"`: none.
    *
    * @default "retryable"
    */
   readonly resume?: "retryable" | "failed" | "unfinished"
-  /** How often those that failed in a way that time may mend are asked again, when all others are over. @default 1 */
+  /** How often requests with a retryable error are asked again, when all others are over. @default 1 */
   readonly retries?: number
-  /** The longest wait before they are, where their errors say to wait. @default "1 minute" */
+  /** The longest wait before a retry, when the errors have a `retryAfter`. @default "1 minute" */
   readonly maxRetryWait?: Duration.DurationInput
 }
 
 /**
- * How far a batch is.
+ * The progress of a batch.
  *
  * @since 0.1.0
  * @category progress
  */
 export interface Progress {
-  /** How many requests there are; absent while a stream of them goes on. */
+  /** The number of requests; absent while a stream of requests goes on. */
   readonly total?: number
-  /** Requests that are over: `succeeded` and `failed`. One that will be asked again is not. */
+  /** Finished requests: `succeeded` and `failed`. A request that will be asked again is not finished. */
   readonly done: number
   readonly succeeded: number
   readonly failed: number
-  /** Those of `done` that the journal knew and that were not asked again. */
+  /** Those of `done` that come from the journal and were not asked again. */
   readonly resumed: number
   /** Requests that failed and will be asked again. */
   readonly toRetry: number
-  /** What the results consumed, those of the journal too. */
+  /** The tokens of all results, including those from the journal. */
   readonly tokens: number
-  /** Since this run began. */
+  /** The time since the start of this run. */
   readonly elapsed: Duration.Duration
-  /** Requests a second, in this run. */
+  /** Requests per second, in this run. */
   readonly rate: number
-  /** How long the rest will take at this rate; absent where that cannot be said. */
+  /** The estimated remaining time at this rate; absent when it cannot be estimated. */
   readonly timeLeft?: Duration.Duration
-  /** Whether this is the last word. */
+  /** Whether the batch is over and the progress final. */
   readonly isOver: boolean
 }
 
 /**
+ * The result of a batch.
+ *
  * @since 0.1.0
  * @category model
  */
 export interface Result<A, E> {
-  /** One for each request, in their order. A defect of the task is one, too. */
+  /** One exit for each request, in order. A defect of the task is an exit, too. */
   readonly exits: ReadonlyArray<Exit.Exit<A, E>>
   readonly progress: Progress
 }
 
 /**
- * A batch under way.
+ * A running batch.
  *
  * @since 0.1.0
  * @category model
  */
 export interface Running<A, E, Failure> {
-  /** How far it is now and whenever that changes, until it is over. Any number may listen. */
+  /** The current progress and every change until the batch is over. Supports any number of subscribers. */
   readonly progress: Stream.Stream<Progress>
-  /** Waits for its end. */
+  /** Waits for the end of the batch. */
   readonly result: Effect.Effect<Result<A, E>, Failure>
 }

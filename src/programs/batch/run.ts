@@ -1,4 +1,4 @@
-/** A batch under way: passes over the requests, what is known of each, and how far it all is. */
+/** The engine of a batch: a first pass over all requests, retry passes, the journal and the progress. */
 import type { Scope } from "effect"
 import {
   Cause,
@@ -16,7 +16,7 @@ import {
 } from "effect"
 import type { Options, Progress, Running } from "./model.js"
 import { withPriority } from "../../rateLimiter/model.js"
-import * as Checks from "../../internal/optionChecks.js"
+import * as OptionChecks from "../../internal/optionChecks.js"
 import * as Journals from "./journal.js"
 import { JournalError } from "./journal.js"
 import { digest } from "../../internal/digest.js"
@@ -51,7 +51,7 @@ const progressAt = (counts: Counts, now: number): Progress => {
 interface Item<In> {
   readonly index: number
   readonly request: In
-  /** What the journal calls it; empty where there is none. */
+  /** The digest of the request in the journal; empty without a journal. */
   readonly identity: string
 }
 
@@ -71,44 +71,44 @@ export const start = <In, A, E, R, SE = never, SR = never>(
   options: Options<In, A, E, R>
 ): Effect.Effect<Running<A, E, JournalError | SE>, JournalError, R | SR | Scope.Scope> => {
   const { concurrency = 8, journal, resume = "retryable", retries = 1, task } = options
-  const longestWait = Checks.valid("Batch", ({ millis, number }) => {
-    number("concurrency", concurrency, Checks.isWhole(concurrency, 1), "a whole number of at least 1")
-    number("retries", retries, Checks.isWhole(retries, 0), "a whole number of at least 0")
-    return Duration.millis(millis("maxRetryWait", options.maxRetryWait ?? "1 minute", Checks.anyLength))
+  const longestWait = OptionChecks.valid("Batch", ({ millis, number }) => {
+    number("concurrency", concurrency, OptionChecks.isWhole(concurrency, 1), "a whole number of at least 1")
+    number("retries", retries, OptionChecks.isWhole(retries, 0), "a whole number of at least 0")
+    return Duration.millis(millis("maxRetryWait", options.maxRetryWait ?? "1 minute", OptionChecks.anyLength))
   })
   return Effect.gen(function* () {
     const list = isStream(requests) ? undefined : Array.from(requests)
     const source: Stream.Stream<In, SE, SR> = isStream(requests) ? requests : Stream.fromIterable(list ?? [])
-    const refusal = (reason: JournalError["reason"], detail: string) =>
+    const journalError = (reason: JournalError["reason"], detail: string) =>
       new JournalError({ path: journal?.path ?? "", reason, detail })
-    const named = (text: string): Effect.Effect<string, JournalError> =>
+    const digestOf = (text: string): Effect.Effect<string, JournalError> =>
       Effect.flatMap(
         digest(text),
         Option.match({
           onNone: () =>
-            Effect.fail(refusal("Unusable", "requests are told apart by SHA-256, and there is no Web Crypto")),
+            Effect.fail(journalError("Unusable", "requests are identified by SHA-256, and there is no Web Crypto")),
           onSome: Effect.succeed
         })
       )
-    const identified = (request: In): Effect.Effect<string, JournalError> =>
+    const identityText = (request: In): Effect.Effect<string, JournalError> =>
       Effect.try({
         try: () => task.identify(request),
         catch: (cause) =>
-          refusal(
+          journalError(
             "Unusable",
-            `a request has no identity: ${cause instanceof Error ? cause.message : String(cause)}. Give the task an \`identify\` of its own`
+            `a request cannot be identified: ${cause instanceof Error ? cause.message : String(cause)}. Give the task its own \`identify\``
           )
       })
     const identityOf = (request: In) =>
-      journal === undefined ? Effect.succeed("") : Effect.flatMap(identified(request), named)
+      journal === undefined ? Effect.succeed("") : Effect.flatMap(identityText(request), digestOf)
     const identities = list === undefined ? undefined : yield* Effect.forEach(list, identityOf)
-    const kept =
+    const openJournal =
       journal === undefined
         ? undefined
         : yield* Journals.open(
             journal.fileSystem,
             journal.path,
-            `${task.name}-${identities === undefined ? "stream" : yield* named(identities.join())}`,
+            `${task.name}-${identities === undefined ? "stream" : yield* digestOf(identities.join())}`,
             task.codec
           )
 
@@ -124,16 +124,16 @@ export const start = <In, A, E, R, SE = never, SR = never>(
       isOver: false
     })
     const exits = yield* Ref.make(HashMap.empty<number, Exit.Exit<A, E>>())
-    const asked = yield* Ref.make(0)
-    const again = yield* Ref.make(Chunk.empty<Failed<In, E>>())
+    const requestCount = yield* Ref.make(0)
+    const postponed = yield* Ref.make(Chunk.empty<Failed<In, E>>())
 
-    /** The request is over. */
-    const settle = (index: number, exit: Exit.Exit<A, E>, isKnown: boolean): Effect.Effect<void> =>
+    /** Records the final exit of a request. */
+    const settle = (index: number, exit: Exit.Exit<A, E>, isResumed: boolean): Effect.Effect<void> =>
       Effect.zipRight(
         Ref.update(exits, HashMap.set(index, exit)),
         SubscriptionRef.update(counts, (before) => ({
           ...before,
-          resumed: before.resumed + (isKnown ? 1 : 0),
+          resumed: before.resumed + (isResumed ? 1 : 0),
           ...(Exit.isSuccess(exit)
             ? { succeeded: before.succeeded + 1, tokens: before.tokens + task.tokensOf(exit.value) }
             : { failed: before.failed + 1 })
@@ -142,7 +142,7 @@ export const start = <In, A, E, R, SE = never, SR = never>(
 
     const postpone = (failed: Failed<In, E>): Effect.Effect<void> =>
       Effect.zipRight(
-        Ref.update(again, Chunk.append(failed)),
+        Ref.update(postponed, Chunk.append(failed)),
         SubscriptionRef.update(counts, (before) => ({ ...before, toRetry: before.toRetry + 1 }))
       )
 
@@ -154,43 +154,43 @@ export const start = <In, A, E, R, SE = never, SR = never>(
       const error = isLastPass || Exit.isSuccess(exit) ? Option.none() : Cause.failureOption(exit.cause)
       if (Option.isSome(error) && task.isRetryable(error.value)) return postpone({ ...item, error: error.value })
       const settled = settle(item.index, exit, false)
-      return kept === undefined
+      return openJournal === undefined
         ? settled
-        : Effect.zipRight(kept.record(item.index, { request: item.identity, exit }), settled)
+        : Effect.zipRight(openJournal.record(item.index, { request: item.identity, exit }), settled)
     }
 
-    /** What has been answered is recorded, whoever interrupts; what has not is not. */
+    /** Asks a request. An answer that has arrived is recorded even if the batch is interrupted. */
     const ask = (item: Item<In>, isLastPass: boolean): Effect.Effect<void, JournalError, R> =>
       Effect.uninterruptibleMask((restore) =>
         Effect.flatMap(Effect.exit(restore(withPriority(task.ask(item.request), "batch"))), (exit) =>
-          // Where it is the batch that was interrupted, nothing comes after this.
+          // If the batch itself was interrupted, the yield ends this fiber and nothing is recorded.
           isInterruption(exit)
             ? Effect.zipRight(restore(Effect.yieldNow()), conclude(item, exit, isLastPass))
             : conclude(item, exit, isLastPass)
         )
       )
 
-    /** Whether what the journal knows of a request is its last word. */
-    const stands = (exit: Exit.Exit<A, E>): boolean => {
+    /** Whether the recorded exit of a request is final in this run. */
+    const isFinal = (exit: Exit.Exit<A, E>): boolean => {
       if (Exit.isSuccess(exit) || resume === "unfinished") return true
       return resume === "retryable" && !Option.exists(Cause.failureOption(exit.cause), task.isRetryable)
     }
 
-    const first = (index: number, request: In): Effect.Effect<void, JournalError, R> =>
+    const runFirst = (index: number, request: In): Effect.Effect<void, JournalError, R> =>
       Effect.gen(function* () {
-        yield* Ref.update(asked, (count) => Math.max(count, index + 1))
+        yield* Ref.update(requestCount, (count) => Math.max(count, index + 1))
         const identity = identities?.[index] ?? (yield* identityOf(request))
-        const known = kept?.recorded.get(index)
-        if (known !== undefined && known.request !== identity) {
-          return yield* refusal("OtherBatch", `its request ${index} is another`)
+        const recorded = openJournal?.recorded.get(index)
+        if (recorded !== undefined && recorded.request !== identity) {
+          return yield* journalError("OtherBatch", `its request ${index} is a different one`)
         }
-        return yield* known !== undefined && stands(known.exit)
-          ? settle(index, known.exit, true)
+        return yield* recorded !== undefined && isFinal(recorded.exit)
+          ? settle(index, recorded.exit, true)
           : ask({ index, request, identity }, retries <= 0)
       })
 
-    const pass = (left: number): Effect.Effect<void, JournalError, R> =>
-      Effect.flatMap(Ref.getAndSet(again, Chunk.empty()), (failed) => {
+    const retryPass = (left: number): Effect.Effect<void, JournalError, R> =>
+      Effect.flatMap(Ref.getAndSet(postponed, Chunk.empty()), (failed) => {
         if (Chunk.isEmpty(failed)) return Effect.void
         const wait = Chunk.reduce(failed, Duration.zero, (longest, { error }) =>
           Duration.max(
@@ -210,29 +210,29 @@ export const start = <In, A, E, R, SE = never, SR = never>(
               { concurrency, discard: true }
             )
           ),
-          Effect.zipRight(pass(left - 1))
+          Effect.zipRight(retryPass(left - 1))
         )
       })
 
-    const whole = Stream.runDrain(
-      Stream.mapEffect(Stream.zipWithIndex(source), ([request, index]) => first(index, request), {
+    const runAll = Stream.runDrain(
+      Stream.mapEffect(Stream.zipWithIndex(source), ([request, index]) => runFirst(index, request), {
         concurrency,
         unordered: true
       })
     ).pipe(
-      Effect.zipRight(Ref.get(asked)),
+      Effect.zipRight(Ref.get(requestCount)),
       Effect.tap((total) => {
-        const beyond = [...(kept?.recorded.keys() ?? [])].find((index) => index >= total)
+        const beyond = [...(openJournal?.recorded.keys() ?? [])].find((index) => index >= total)
         return beyond === undefined
           ? SubscriptionRef.update(counts, (before) => ({ ...before, total }))
-          : Effect.fail(refusal("OtherBatch", `it has a request ${beyond}, and there are ${total}`))
+          : Effect.fail(journalError("OtherBatch", `it has a request ${beyond}, but the batch has only ${total}`))
       }),
-      Effect.zipRight(pass(retries)),
+      Effect.zipRight(retryPass(retries)),
       Effect.ensuring(SubscriptionRef.update(counts, (before) => ({ ...before, isOver: true })))
     )
 
     const now = (at: Counts) => Effect.map(Clock.currentTimeMillis, (time) => progressAt(at, time))
-    const fiber = yield* Effect.forkScoped(whole)
+    const fiber = yield* Effect.forkScoped(runAll)
     return {
       progress: Stream.takeUntil(Stream.mapEffect(counts.changes, now), ({ isOver }) => isOver),
       result: Effect.zipRight(

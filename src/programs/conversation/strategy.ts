@@ -1,4 +1,4 @@
-/** What a history gives up when it is over its budget: strategies as values. Public by way of `Conversation`. */
+/** Strategies that trim a history over its budget. `Conversation` re-exports them. */
 import type { Array as Arr } from "effect"
 import { Effect } from "effect"
 import type { Message, ToolMessage } from "../../vocabulary/Chat.js"
@@ -7,7 +7,7 @@ import { LLM } from "../../call/model.js"
 import type { LLMError } from "../../vocabulary/LLMError.js"
 
 /**
- * A user message and everything up to the next: the answer, the calls of tools and their results.
+ * A user message and all messages up to the next one: the answer, tool calls and their results.
  *
  * @since 0.1.0
  * @category strategies
@@ -18,36 +18,35 @@ export interface Turn {
 }
 
 /**
- * A history whose turns have more tokens than they may.
+ * A history whose turns are over their budget.
  *
  * @since 0.1.0
  * @category strategies
  */
 export interface Overfull {
-  /** Oldest first, without system messages; the last is the turn that is being asked. */
+  /** Oldest first, without system messages; the last one is the current turn. */
   readonly turns: Arr.NonEmptyReadonlyArray<Turn>
-  /** What the turns may have together, in tokens: the budget, less what the system messages take. */
+  /** The maximum tokens of all turns: the budget less the tokens of system messages. */
   readonly budget: number
-  /** Makes a turn of messages, and counts it. */
+  /** Makes a turn from messages and counts its tokens. */
   readonly turn: (messages: Arr.NonEmptyReadonlyArray<Message>) => Effect.Effect<Turn>
 }
 
 /**
- * What is kept of a history. Turns are kept or dropped as a whole, or replaced by turns that say less.
+ * Chooses the turns of a history to keep. Turns are kept or dropped as a whole, or replaced by shorter ones.
  *
- * A strategy needs not get below the budget: of what it leaves, the newest turns are kept that fit. The turn that is being asked
- * is kept in any case, whole or as the strategy has made it.
- * System messages are none of its business; they are put back where they were.
+ * The result can be over the budget: then only its newest turns that fit are kept. The current turn is always kept, whole or as
+ * replaced by the strategy. Strategies get no system messages; these are put back where they were.
  *
  * @since 0.1.0
  * @category strategies
  */
 export type Strategy<E = never, R = never> = (history: Overfull) => Effect.Effect<ReadonlyArray<Turn>, E, R>
 
-/** What turns have together, in tokens. */
+/** The tokens of all turns. */
 export const tokensOf = (turns: ReadonlyArray<Turn>): number => turns.reduce((sum, turn) => sum + turn.tokens, 0)
 
-/** The newest turns that fit, without a gap; the last in any case. */
+/** The newest turns that fit, without a gap; at least the last one. */
 export const newest = (turns: ReadonlyArray<Turn>, budget: number): ReadonlyArray<Turn> => {
   let from = Math.max(0, turns.length - 1)
   let tokens = tokensOf(turns.slice(from))
@@ -60,7 +59,7 @@ export const newest = (turns: ReadonlyArray<Turn>, budget: number): ReadonlyArra
 }
 
 /**
- * Keeps the newest turns and forgets the oldest.
+ * Keeps the newest turns and removes the oldest.
  *
  * @since 0.1.0
  * @category strategies
@@ -68,7 +67,7 @@ export const newest = (turns: ReadonlyArray<Turn>, budget: number): ReadonlyArra
 export const keepNewest: Strategy = ({ budget, turns }) => Effect.succeed(newest(turns, budget))
 
 /**
- * Keeps the first turns (one, unless said otherwise), in which the task was set, and the newest; forgets those between.
+ * Keeps the first turns (by default one), which describe the task, and the newest, and removes those between.
  *
  * @since 0.1.0
  * @category strategies
@@ -85,8 +84,8 @@ const removedNote = "[This result was removed to save space.]"
 const withoutOutput = (message: ToolMessage): ToolMessage => ({ ...message, content: removedNote })
 
 /**
- * Puts a short note in the place of what tools returned, the oldest results first, until the history fits. What the model has
- * not seen yet, the results behind its last answer, is left alone. Where that is not enough, the oldest turns are forgotten.
+ * Replaces tool results by a short note, the oldest first, until the history fits. Results behind the last answer, which the model
+ * has not read yet, are kept. If that is not enough, the oldest turns are removed.
  *
  * @since 0.1.0
  * @category strategies
@@ -115,25 +114,25 @@ export const dropToolOutputs: Strategy = ({ budget, turn, turns }) =>
   })
 
 /**
- * How a history is summarised, and how much of it is not.
+ * The options of {@link summarize}.
  *
  * @since 0.1.0
  * @category strategies
  */
 export interface SummaryOptions {
-  /** How to summarise. @default in at most 200 words: facts, decisions, names, figures and open questions */
+  /** The system message of the summary call. @default at most 200 words: facts, decisions, names, figures and open questions */
   readonly instructions?: string
-  /** The part of the budget for the newest turns, which stay as they are. Between 0 and 1. @default 0.5 */
+  /** The share of the budget, from 0 to 1, for the newest turns, which stay unchanged. @default 0.5 */
   readonly keep?: number
 }
 
-const usualInstructions =
+const defaultInstructions =
   "Summarise the following conversation in at most 200 words, for the assistant who will go on with it." +
   " Keep facts, decisions, names, figures and open questions. Answer with the summary alone."
 
-const request = "What have we said so far?"
+const summaryQuestion = "What have we said so far?"
 
-const partInWords = (part: Chat.UserPart | Chat.AssistantPart): string => {
+const partText = (part: Chat.UserPart | Chat.AssistantPart): string => {
   switch (part.type) {
     case "text":
       return part.text
@@ -146,22 +145,22 @@ const partInWords = (part: Chat.UserPart | Chat.AssistantPart): string => {
   }
 }
 
-const inWords = (message: Message): string => {
-  const said =
+const transcriptOf = (message: Message): string => {
+  const text =
     typeof message.content === "string"
       ? message.content
-      : message.content.map((part: Chat.UserPart | Chat.AssistantPart) => partInWords(part)).join("\n")
+      : message.content.map((part: Chat.UserPart | Chat.AssistantPart) => partText(part)).join("\n")
   const calls =
     message.role === "assistant"
       ? (message.toolCalls ?? []).map((call) => `\n[calls ${call.name} with ${call.arguments}]`).join("")
       : ""
-  return `${message.role}: ${said}${calls}`
+  return `${message.role}: ${text}${calls}`
 }
 
 /**
- * Has the `LLM` in context summarise the oldest turns, and keeps the newest as they are. The summary becomes the first turn:
- * a question for it, and the answer. It is a call of its own, with its own costs, and where it fails, so does what needed it;
- * `(history) => Effect.catchAll(summarize()(history), () => keepNewest(history))` forgets instead.
+ * Summarises the oldest turns with the `LLM` in context and keeps the newest unchanged. The summary becomes the first turn, as a
+ * question and its answer. The summary is a separate call with its own costs, and its error fails the trim;
+ * `(history) => Effect.catchAll(summarize()(history), () => keepNewest(history))` removes the oldest turns instead.
  *
  * @since 0.1.0
  * @category strategies
@@ -176,9 +175,9 @@ export const summarize =
       const llm = yield* LLM
       const { text } = yield* llm.chat({
         messages: [
-          Chat.system(options.instructions ?? usualInstructions),
-          Chat.user(older.flatMap(({ messages }) => messages.map(inWords)).join("\n\n"))
+          Chat.system(options.instructions ?? defaultInstructions),
+          Chat.user(older.flatMap(({ messages }) => messages.map(transcriptOf)).join("\n\n"))
         ]
       })
-      return text.trim() === "" ? kept : [yield* turn([Chat.user(request), Chat.assistant(text)]), ...kept]
+      return text.trim() === "" ? kept : [yield* turn([Chat.user(summaryQuestion), Chat.assistant(text)]), ...kept]
     })

@@ -1,18 +1,18 @@
-/** How a history falls into turns, and how it is put together again from those that are kept. Pure. */
+/** Splits a history into turns, and puts the kept turns and the system messages together again. Pure. */
 import type { Array as Arr } from "effect"
 import type { Message } from "../../vocabulary/Chat.js"
 
-/** What is said in one turn, oldest first. */
-export type Said = Arr.NonEmptyReadonlyArray<Message>
+/** The messages of one turn, oldest first. */
+export type TurnMessages = Arr.NonEmptyReadonlyArray<Message>
 
-/** System and developer messages belong to no turn: they stay, and they stay where they are. */
+/** Whether a message belongs to no turn and always stays in its place: a system or developer message. */
 export const isPinned = (message: Message): boolean => message.role === "system" || message.role === "developer"
 
 /**
- * A turn goes from a user message to the next. What is said before the first user message is a turn too. Where a tool's
- * result comes only after a further user message, both are one turn: a call and its result are never parted.
+ * Splits a history at user messages. Messages before the first user message are a turn, too. When a tool result comes after a
+ * further user message, the turns from call to result are joined, so that they are never separated.
  */
-export const turnsOf = (messages: ReadonlyArray<Message>): ReadonlyArray<Said> => {
+export const turnsOf = (messages: ReadonlyArray<Message>): ReadonlyArray<TurnMessages> => {
   const turns: Array<[Message, ...Array<Message>]> = []
   const turnOfCall = new Map<string, number>()
   const joinFrom = (first: number): void => {
@@ -24,8 +24,8 @@ export const turnsOf = (messages: ReadonlyArray<Message>): ReadonlyArray<Said> =
   }
   for (const message of messages) {
     if (isPinned(message)) continue
-    const home = message.role === "tool" ? turnOfCall.get(message.toolCallId) : undefined
-    if (home !== undefined && home < turns.length - 1) joinFrom(home)
+    const callTurn = message.role === "tool" ? turnOfCall.get(message.toolCallId) : undefined
+    if (callTurn !== undefined && callTurn < turns.length - 1) joinFrom(callTurn)
     const current = turns[turns.length - 1]
     if (current === undefined || message.role === "user") turns.push([message])
     else current.push(message)
@@ -37,8 +37,8 @@ export const turnsOf = (messages: ReadonlyArray<Message>): ReadonlyArray<Said> =
 }
 
 /**
- * What is kept of a history, with its system messages between: those at its beginning before everything else, each other one
- * before the first message that is kept of those which came after it.
+ * Inserts the system messages of a history into its kept messages: those at its beginning first, each other one before the first
+ * kept message that came after it.
  */
 export const weave = (history: ReadonlyArray<Message>, kept: ReadonlyArray<Message>): ReadonlyArray<Message> => {
   const remaining = new Set(kept)

@@ -1,4 +1,4 @@
-/** One call of one tool: what the model wrote is read, the handler runs, and what the model is told of it is written. */
+/** Execution of one tool call: parses the arguments, runs the handler and makes the result for the model. */
 import { Effect, Either, Inspectable } from "effect"
 import type { ToolCall } from "../../vocabulary/Chat.js"
 import * as Chat from "../../vocabulary/Chat.js"
@@ -9,36 +9,39 @@ import type { Execution, OnFailure } from "./loopModel.js"
 import { faultsOf, summary } from "../../internal/faults.js"
 import * as MonotonicClock from "../../internal/clock.js"
 
-export interface Settings {
-  /** By name. */
+export interface ExecutionOptions {
+  /** Tools by name. */
   readonly handlers: ReadonlyMap<string, Tool.Any>
   readonly onFailure: OnFailure
   readonly repair: boolean
 }
 
-/** What the model is told of a call. */
-interface Told {
+/** The result of a call for the model. */
+interface ToolOutput {
   readonly text: string
   readonly isError: boolean
 }
 
-const told = (text: string): Told => ({ text, isError: false })
+const output = (text: string): ToolOutput => ({ text, isError: false })
 
-const rejected = (text: string): Told => ({ text, isError: true })
+const errorOutput = (text: string): ToolOutput => ({ text, isError: true })
 
 const describe = (failure: unknown): string => {
   if (!(failure instanceof Error)) return Inspectable.toStringUnknown(failure, 0)
   return failure.message === "" ? failure.name : `${failure.name}: ${failure.message}`
 }
 
-interface Read {
+interface ParsedArguments {
   readonly args: Arguments
   readonly repaired?: Arguments
 }
 
-const readArguments = (call: ToolCall, repair: boolean): Either.Either<Read, ToolArguments.InvalidArgumentsError> =>
+const readArguments = (
+  call: ToolCall,
+  repair: boolean
+): Either.Either<ParsedArguments, ToolArguments.InvalidArgumentsError> =>
   Either.orElse(
-    Either.map(ToolArguments.parse(call), (args): Read => ({ args })),
+    Either.map(ToolArguments.parse(call), (args): ParsedArguments => ({ args })),
     (error) => {
       const repaired = repair ? ToolArguments.complete(call.arguments) : undefined
       return repaired === undefined ? Either.left(error) : Either.right({ args: repaired, repaired })
@@ -46,7 +49,7 @@ const readArguments = (call: ToolCall, repair: boolean): Either.Either<Read, Too
   )
 
 /** OpenTelemetry semantic conventions for generative AI, "Execute tool span". */
-const spanned = (call: ToolCall) =>
+const withToolSpan = (call: ToolCall) =>
   Effect.withSpan(`execute_tool ${call.name}`, {
     captureStackTrace: false,
     attributes: {
@@ -57,32 +60,32 @@ const spanned = (call: ToolCall) =>
     }
   })
 
-const handle = (
+const runHandler = (
   tool: Tool.Any,
   call: ToolCall,
   args: Arguments,
   onFailure: OnFailure
-): Effect.Effect<Told, unknown, unknown> =>
+): Effect.Effect<ToolOutput, unknown, unknown> =>
   Effect.matchEffect(tool.prepare(args), {
     onFailure: ({ issue }) =>
-      Effect.succeed(rejected(`The arguments of ${tool.name} are not valid. ${summary(faultsOf(issue))}`)),
+      Effect.succeed(errorOutput(`The arguments of ${tool.name} are not valid. ${summary(faultsOf(issue))}`)),
     onSuccess: (handled) => {
-      const answered = Effect.map(spanned(call)(handled), told)
+      const result = Effect.map(withToolSpan(call)(handled), output)
       return onFailure === "fail"
-        ? answered
-        : Effect.catchAll(answered, (failure) => Effect.succeed(rejected(describe(failure))))
+        ? result
+        : Effect.catchAll(result, (failure) => Effect.succeed(errorOutput(describe(failure))))
     }
   })
 
-/** Runs a call. `cutOff`: the answer that it stands in hit its token limit. */
+/** Runs a call. `cutOff` is whether its answer hit the token limit. */
 export const execute = (
   call: ToolCall,
-  { handlers, onFailure, repair }: Settings,
+  { handlers, onFailure, repair }: ExecutionOptions,
   cutOff: boolean
 ): Effect.Effect<Execution, unknown, unknown> =>
   Effect.clockWith((clock) => {
     const startedAt = MonotonicClock.now(clock)
-    const executed = ({ isError, text }: Told, repaired?: Arguments): Execution => ({
+    const toExecution = ({ isError, text }: ToolOutput, repaired?: Arguments): Execution => ({
       call,
       result: { ...Chat.toolResult(call, text), ...(isError ? { isError } : {}) },
       duration: MonotonicClock.now(clock) - startedAt,
@@ -90,14 +93,14 @@ export const execute = (
     })
     const tool = handlers.get(call.name)
     if (tool === undefined) {
-      const known = [...handlers.keys()].join(", ")
-      return Effect.succeed(executed(rejected(`There is no tool ${call.name}. The tools are: ${known}.`)))
+      const names = [...handlers.keys()].join(", ")
+      return Effect.succeed(toExecution(errorOutput(`There is no tool ${call.name}. The tools are: ${names}.`)))
     }
-    const read = readArguments(call, repair && !cutOff)
-    if (Either.isLeft(read)) {
+    const parsed = readArguments(call, repair && !cutOff)
+    if (Either.isLeft(parsed)) {
       const reason = cutOff ? " The answer hit its token limit." : ""
-      return Effect.succeed(executed(rejected(`${read.left.message}${reason}`)))
+      return Effect.succeed(toExecution(errorOutput(`${parsed.left.message}${reason}`)))
     }
-    const { args, repaired } = read.right
-    return Effect.map(handle(tool, call, args, onFailure), (answer) => executed(answer, repaired))
+    const { args, repaired } = parsed.right
+    return Effect.map(runHandler(tool, call, args, onFailure), (output) => toExecution(output, repaired))
   })

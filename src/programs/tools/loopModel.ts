@@ -9,24 +9,24 @@ import type * as Tool from "./model.js"
 import type { Arguments } from "../ToolArguments.js"
 
 /**
- * One call of one tool, done.
+ * One executed tool call.
  *
  * @since 0.1.0
  * @category model
  */
 export interface Execution {
-  /** As the model wrote it. */
+  /** The call as the model wrote it. */
   readonly call: ToolCall
-  /** What the model is told. */
+  /** The result that is sent to the model. */
   readonly result: ToolMessage
   /** In milliseconds. */
   readonly duration: number
-  /** The arguments that were used in place of the broken ones; absent where the model's own were. */
+  /** The arguments that replaced broken ones; absent when the model's arguments were used. */
   readonly repaired?: Arguments
 }
 
 /**
- * One answer of the model, and the calls in it that were run, in the order in which it asked for them.
+ * One answer of the model and its executed calls, in the order of the answer.
  *
  * @since 0.1.0
  * @category model
@@ -37,7 +37,7 @@ export interface Round {
 }
 
 /**
- * How a loop ended.
+ * The result of a loop.
  *
  * @since 0.1.0
  * @category model
@@ -45,18 +45,18 @@ export interface Round {
 export interface Result {
   /** The last answer. */
   readonly response: ChatResponse
-  /** The whole conversation, to go on with: what was asked, every answer, every result. */
+  /** The whole conversation for a next request: the request's messages, every answer, every result. */
   readonly messages: ReadonlyArray<Message>
-  /** Calls that no handler here is for. Put a `Chat.toolResult` for each behind `messages` before you ask again. */
+  /** Calls without a handler. Append a `Chat.toolResult` for each to `messages` before the next request. */
   readonly pending: ReadonlyArray<ToolCall>
-  /** Of all rounds together. */
+  /** The usage of all rounds. */
   readonly usage: Usage.Usage
   readonly rounds: ReadonlyArray<Round>
 }
 
 /**
- * What happens in the loop; rounds count from 1. Within a round all `Answer`s come first, then the tools start and end as
- * they do, then the round ends. `Finish` is the last event of a loop that succeeds.
+ * The events of a loop. Rounds count from 1. In a round all `Answer` events come first, then `ToolStart` and `ToolEnd` as they
+ * happen, then `RoundEnd`. `Finish` is the last event of a loop that succeeds.
  *
  * @since 0.1.0
  * @category model
@@ -69,8 +69,8 @@ export type Event =
   | { readonly _tag: "Finish"; readonly result: Result }
 
 /**
- * What becomes of a handler that fails: `fail`: the loop fails with the same error; `report`: the model is told of it, as a
- * result marked as an error, and the loop goes on.
+ * What happens when a handler fails: with `fail` the loop fails with the same error; with `report` the model gets the failure as a
+ * result marked as an error, and the loop continues.
  *
  * @since 0.1.0
  * @category model
@@ -78,34 +78,34 @@ export type Event =
 export type OnFailure = "fail" | "report"
 
 /**
- * Which tools there are, and how far the loop may go.
+ * The tools and limits of a loop.
  *
  * @since 0.1.0
  * @category model
  */
 export interface Options<Tools extends ReadonlyArray<Tool.Any>, Failing extends OnFailure = "fail"> {
-  /** The tools whose handlers are run, told to the model before those of the request. */
+  /** The tools with handlers. They come before the tools of the request. */
   readonly tools: Tools
-  /** How often the model is asked at most. @default 8 */
+  /** The maximum number of requests. @default 8 */
   readonly maxRounds?: number
-  /** How many calls of one answer run at the same time. @default "unbounded" */
+  /** The maximum number of concurrent calls of one answer. @default "unbounded" */
   readonly concurrency?: Types.Concurrency
   /**
-   * Errors are yours by default: none is swallowed, and none is sent to a provider that you did not mean to tell. Report
-   * those that the model can act upon. Defects are never reported. @default "fail"
+   * Whether failures of handlers fail the loop or are reported to the model. By default no error is swallowed and none is sent to a
+   * provider; report errors that the model can act upon. Defects are never reported. @default "fail"
    */
   readonly onFailure?: Failing
   /**
-   * Whether arguments that are no JSON are closed by guess (see `ToolArguments.complete`) before they are given up. The
-   * guess stands in `Execution.repaired` and, in place of the broken text, in `messages`. It must still decode. Arguments that
-   * the token limit cut off are never completed: half a value is not a value. @default false
+   * Whether arguments that are not JSON are completed with `ToolArguments.complete`. The completed arguments appear in
+   * `Execution.repaired` and, instead of the broken text, in `messages`, and must still decode. Arguments that the token limit cut
+   * off are never completed, since their values can be incomplete. @default false
    */
   readonly repair?: boolean
 }
 
 /**
- * What a loop over these tools fails with, beside `LLMError` and {@link RoundsExceededError}: what the handlers fail with, and
- * `Tool.InvalidResultError` where one gives what its tool's schema refuses.
+ * The errors of a loop with these tools besides `LLMError` and {@link RoundsExceededError}: the errors of the handlers, and
+ * `Tool.InvalidResultError` for a result that does not fit its schema.
  *
  * @since 0.1.0
  * @category type-level
@@ -115,8 +115,8 @@ export type Failure<Tools extends ReadonlyArray<Tool.Any>, Failing extends OnFai
   : never
 
 /**
- * The model still calls tools after the last round that was allowed. The calls of that round were run: `messages` is the
- * conversation to go on with, if you want to.
+ * The error of a model that still calls tools after `maxRounds`. The calls of the last round were run: `messages` can be used for
+ * the next request.
  *
  * @since 0.1.0
  * @category errors
@@ -124,10 +124,10 @@ export type Failure<Tools extends ReadonlyArray<Tool.Any>, Failing extends OnFai
 export class RoundsExceededError extends Schema.TaggedError<RoundsExceededError>()("RoundsExceededError", {
   maxRounds: Schema.Number,
   messages: Schema.Array(Chat.Message),
-  /** Of all rounds together. */
+  /** The usage of all rounds. */
   usage: Usage.Usage
 }) {
   override get message(): string {
-    return `The model still calls tools after ${this.maxRounds} round(s). Raise maxRounds, or go on with the messages of this error.`
+    return `The model still calls tools after ${this.maxRounds} round(s). Raise maxRounds, or continue with the messages of this error.`
   }
 }

@@ -1,48 +1,45 @@
-/** The contract of a tool. */
+/** The types of tools. */
 import type { ParseResult, Effect } from "effect"
 import { Schema } from "effect"
 import type { ToolDefinition } from "../../vocabulary/Chat.js"
 import type { Arguments } from "../ToolArguments.js"
 
 /**
- * A function that the model may call, and what it does.
+ * A function that a model can call, with its handler.
  *
  * @since 0.1.0
  * @category model
  */
 export interface Tool<out Name extends string, in Args, out A, out E = never, out R = never> {
   readonly name: Name
-  /** What the model is told. */
+  /** Name, description and parameters, as sent to the model. */
   readonly definition: ToolDefinition
-  /** What the tool does, as it was given: call it in a test. */
+  /** The handler of the options, unchanged: tests can call it. */
   readonly handler: (args: Args) => Effect.Effect<A, E, R>
-  /**
-   * Decodes the arguments of one call and gives the effect that runs the handler and encodes its result as the text that the
-   * model reads.
-   */
+  /** Decodes the arguments of one call and returns the effect that runs the handler and encodes its result as text for the model. */
   readonly prepare: (
     args: Arguments
   ) => Effect.Effect<Effect.Effect<string, E | InvalidResultError, R>, ParseResult.ParseError, R>
 }
 
 /**
- * A handler gave what cannot be told to the model: its `success` schema refuses it, or it is no JSON. The tool is to be mended.
+ * The error of a handler's result that does not fit its `success` schema or cannot be written as JSON: a bug of the tool.
  *
  * @since 0.1.0
  * @category errors
  */
 export class InvalidResultError extends Schema.TaggedError<InvalidResultError>()("InvalidResultError", {
   tool: Schema.String,
-  /** Where and why, such as `items[2].price: Expected number, actual "?"`. */
+  /** Path and reason, such as `items[2].price: Expected number, actual "?"`. */
   fault: Schema.String
 }) {
   override get message(): string {
-    return `The result of ${this.tool} cannot be told to the model. ${this.fault}`
+    return `The result of ${this.tool} cannot be sent to the model. ${this.fault}`
   }
 }
 
 /**
- * Any tool, whatever it takes, gives and needs.
+ * A tool of any arguments, results, errors and requirements.
  *
  * @since 0.1.0
  * @category model
@@ -50,7 +47,7 @@ export class InvalidResultError extends Schema.TaggedError<InvalidResultError>()
 export type Any = Tool<string, never, unknown, unknown, unknown>
 
 /**
- * What the handlers of tools may fail with.
+ * The errors of the handlers of tools.
  *
  * @since 0.1.0
  * @category type-level
@@ -58,7 +55,7 @@ export type Any = Tool<string, never, unknown, unknown, unknown>
 export type Failure<T extends Any> = T extends Tool<infer _Name, infer _Args, infer _A, infer E, infer _R> ? E : never
 
 /**
- * What the handlers of tools, and the schemas of what they take and give, need.
+ * The requirements of the handlers of tools and of their schemas.
  *
  * @since 0.1.0
  * @category type-level
@@ -67,7 +64,7 @@ export type Requirements<T extends Any> =
   T extends Tool<infer _Name, infer _Args, infer _A, infer _E, infer R> ? R : never
 
 /**
- * How parameters are described: as the fields of a struct, or as a schema whose encoded side is an object.
+ * The parameters of a tool: the fields of a struct, or a schema whose encoded side is an object.
  *
  * @since 0.1.0
  * @category model
@@ -75,7 +72,7 @@ export type Requirements<T extends Any> =
 export type Parameters = Schema.Struct.Fields | Schema.Schema.All
 
 /**
- * What a handler is given.
+ * The decoded arguments of a handler.
  *
  * @since 0.1.0
  * @category type-level
@@ -87,7 +84,7 @@ export type HandlerArguments<P extends Parameters> = P extends Schema.Schema.All
     : never
 
 /**
- * What decoding the arguments needs.
+ * The requirements of decoding the arguments.
  *
  * @since 0.1.0
  * @category type-level
@@ -99,20 +96,20 @@ export type ParametersContext<P extends Parameters> = P extends Schema.Schema.Al
     : never
 
 /**
- * What the model is told of a tool, and what the tool does.
+ * The options of `Tool.make`.
  *
  * @since 0.1.0
  * @category model
  */
 export interface Options<P extends Parameters, A, I, RS, E, R> {
-  /** What the tool does and when to call it: what the model decides by. @default nothing */
+  /** What the tool does and when to call it, for the model. @default none */
   readonly description?: string
-  /** What the tool takes. @default nothing */
+  /** The parameters. @default none */
   readonly parameters?: P
-  /** How its result is encoded. A text is given to the model as it is, anything else as JSON. @default `Schema.String` */
+  /** Encodes the result. A text is sent to the model unchanged, anything else as JSON. @default `Schema.String` */
   readonly success?: Schema.Schema<A, I, RS>
-  /** Ask the provider to hold the model to the schema exactly. @default the provider's */
+  /** Asks the provider to enforce the schema exactly. @default the provider's */
   readonly strict?: boolean
-  /** What the tool does. Its failures are the loop's: see `ToolLoop.Options.onFailure`. */
+  /** The function. Its failures fail the loop or are reported: see `ToolLoop.Options.onFailure`. */
   readonly handler: (args: HandlerArguments<P>) => Effect.Effect<NoInfer<A>, E, R>
 }

@@ -1,23 +1,23 @@
-/** A loop of tools and a value, whole and streamed, through both protocols and a real HTTP server. */
+/** Tool loops and structured output, whole and streamed, over two protocols and a real HTTP server. */
 import type { HttpClient } from "@effect/platform"
 import { NodeHttpClient } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import type { Layer } from "effect"
 import { Deferred, Effect, Fiber, Option, Schema, Stream } from "effect"
-import type { ChatRequest } from "../src/vocabulary/Chat.js"
-import * as Chat from "../src/vocabulary/Chat.js"
-import * as KeyPool from "../src/keyPool/KeyPool.js"
-import * as LLM from "../src/LLM.js"
-import * as ChatCompletionsClient from "../src/provider/ChatCompletionsClient.js"
-import * as ResponsesClient from "../src/provider/ResponsesClient.js"
-import type * as ProviderClient from "../src/call/ProviderClient.js"
-import * as RateLimiter from "../src/rateLimiter/RateLimiter.js"
-import * as StructuredOutput from "../src/programs/StructuredOutput.js"
-import { SimulatedProvider } from "../src/testing/index.js"
-import * as Tool from "../src/programs/Tool.js"
-import * as ToolLoop from "../src/programs/ToolLoop.js"
-import * as Usage from "../src/vocabulary/Usage.js"
-import { eventually } from "./support/eventually.js"
+import type { ChatRequest } from "../../src/vocabulary/Chat.js"
+import * as Chat from "../../src/vocabulary/Chat.js"
+import * as KeyPool from "../../src/keyPool/KeyPool.js"
+import * as LLM from "../../src/LLM.js"
+import * as ChatCompletionsClient from "../../src/provider/ChatCompletionsClient.js"
+import * as ResponsesClient from "../../src/provider/ResponsesClient.js"
+import type * as ProviderClient from "../../src/call/ProviderClient.js"
+import * as RateLimiter from "../../src/rateLimiter/RateLimiter.js"
+import * as StructuredOutput from "../../src/programs/StructuredOutput.js"
+import { SimulatedProvider } from "../../src/testing/index.js"
+import * as Tool from "../../src/programs/Tool.js"
+import * as ToolLoop from "../../src/programs/ToolLoop.js"
+import * as Usage from "../../src/vocabulary/Usage.js"
+import { eventually } from "../support/eventually.js"
 
 const llmAt = (
   client: Layer.Layer<ProviderClient.ProviderClient, never, HttpClient.HttpClient>,
@@ -41,7 +41,7 @@ const Point = Schema.Struct({ x: Schema.Number, y: Schema.Number })
 const contents = (request: ChatRequest) =>
   request.messages.flatMap((message) => (message.role === "tool" ? [Chat.textOf(message.content)] : []))
 
-/** Asks for two sums, then for the sum of both, and then answers. */
+/** A model that calls `add` twice, then once with both results, and then answers. */
 const calculator = (request: ChatRequest) => {
   const results = contents(request)
   const [first, second, third] = results
@@ -77,7 +77,7 @@ describe.each([
       return { llm, provider }
     })
 
-  it.scopedLive("the loop comes to the same end, whole and streamed", () =>
+  it.scopedLive("ToolLoop.run and ToolLoop.stream end with the same messages, usage and rounds", () =>
     Effect.gen(function* () {
       const { llm } = yield* setup({ answer: calculator })
       const whole = yield* ToolLoop.run(llm, "What is 1+2+3+4?", { tools: [add] })
@@ -98,7 +98,7 @@ describe.each([
     }).pipe(Effect.provide(NodeHttpClient.layerUndici))
   )
 
-  it.scopedLive("the conversation of a loop can be gone on with", () =>
+  it.scopedLive("ToolLoop.run continues from the messages of a finished loop", () =>
     Effect.gen(function* () {
       const { llm, provider } = yield* setup({ answer: calculator })
       const { messages } = yield* ToolLoop.run(llm, "What is 1+2+3+4?", { tools: [add] })
@@ -108,7 +108,7 @@ describe.each([
     }).pipe(Effect.provide(NodeHttpClient.layerUndici))
   )
 
-  it.scopedLive("giving up a loop in its handlers leaves no request behind", () =>
+  it.scopedLive("interrupting a loop while a handler runs releases the key and the connection", () =>
     Effect.gen(function* () {
       const { llm, provider } = yield* setup({ answer: calculator })
       const started = yield* Deferred.make<void>()
@@ -128,7 +128,7 @@ describe.each([
     }).pipe(Effect.provide(NodeHttpClient.layerUndici))
   )
 
-  it.scopedLive("a value is had in every way", () =>
+  it.scopedLive("StructuredOutput.generate returns the value in every mode", () =>
     Effect.gen(function* () {
       const { llm, provider } = yield* setup({
         answer: ({ tools }) =>
@@ -149,7 +149,7 @@ describe.each([
     }).pipe(Effect.provide(NodeHttpClient.layerUndici))
   )
 
-  it.scopedLive("a faulty value is repaired", () =>
+  it.scopedLive("StructuredOutput.generate repairs a value that does not fit its schema", () =>
     Effect.gen(function* () {
       const { llm } = yield* setup({
         answer: ({ messages }) => (messages.length === 1 ? '{"x":1,"y":"two"}' : '{"x":1,"y":2}')
@@ -159,8 +159,8 @@ describe.each([
   )
 })
 
-describe("a provider without JSON Schema output", () => {
-  it.scopedLive("is asked by a tool, only once, and nothing is paid for finding out", () =>
+describe("provider without JSON Schema output", () => {
+  it.scopedLive("mode `auto` falls back to a tool without sending a request or spending tokens first", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({
         answer: () => ({

@@ -1,11 +1,11 @@
-/** Streams whose limits are kept: by a timer of Node's, outside of any fiber. */
+/** Time limits of streams, which a Node timer checks outside of any fiber. */
 import { expect, it } from "@effect/vitest"
 import { Cause, Chunk, Effect, Exit, Option } from "effect"
 import type { OpenStream } from "../../src/call/openStream.js"
-import { watched } from "../../src/call/streamTimeout.js"
+import { withStreamLimits } from "../../src/call/streamTimeout.js"
 import { unavailable } from "../support/scripted.js"
 
-it.scopedLive("a limit that fails to say what ran out ends its own stream, and not the process", () =>
+it.scopedLive("fails the stream, not the process, when the error of a limit cannot be made", () =>
   Effect.gen(function* () {
     let isClosed = false
     const stalled = Effect.acquireRelease(
@@ -14,7 +14,7 @@ it.scopedLive("a limit that fails to say what ran out ends its own stream, and n
     )
     const exit = yield* Effect.scoped(
       Effect.flatMap(
-        watched(stalled, {
+        withStreamLimits(stalled, {
           opening: 60_000,
           idle: 5,
           deadline: Infinity,
@@ -35,12 +35,12 @@ it.scopedLive("a limit that fails to say what ran out ends its own stream, and n
   })
 )
 
-it.scopedLive("an opening that fails says why, also where what it gives back dies", () =>
+it.scopedLive("fails with the error of the opening although its finalizer dies", () =>
   Effect.gen(function* () {
-    const holding = Effect.acquireRelease(Effect.void, () => Effect.die("a finaliser of one's own"))
+    const holding = Effect.acquireRelease(Effect.void, () => Effect.die("a custom finalizer"))
     const limits = { opening: 60_000, idle: 60_000, deadline: Infinity, expired: () => unavailable }
-    const failed = yield* Effect.exit(watched(Effect.zipRight(holding, Effect.fail(unavailable)), limits))
-    const late = yield* Effect.exit(watched(Effect.zipRight(holding, Effect.never), { ...limits, opening: 5 }))
+    const failed = yield* Effect.exit(withStreamLimits(Effect.zipRight(holding, Effect.fail(unavailable)), limits))
+    const late = yield* Effect.exit(withStreamLimits(Effect.zipRight(holding, Effect.never), { ...limits, opening: 5 }))
     for (const exit of [failed, late]) {
       const error = Option.flatMap(Exit.causeOption(exit), Cause.failureOption)
       expect(Option.getOrUndefined(error)?._tag).toBe("ProviderUnavailableError")

@@ -1,20 +1,20 @@
-/** The whole of it over real sockets, against a provider that misbehaves. */
+/** Calls over real sockets to a provider with faults. */
 import { NodeHttpClient } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import type { HttpClient } from "@effect/platform"
 import type { Layer } from "effect"
 import { Duration, Effect, Either, Fiber, Option, Random, Stream, Supervisor } from "effect"
-import * as ChatEvent from "../src/vocabulary/ChatEvent.js"
-import * as KeyPool from "../src/keyPool/KeyPool.js"
-import * as LLM from "../src/LLM.js"
-import type { LLMError } from "../src/vocabulary/LLMError.js"
-import * as AnthropicClient from "../src/provider/AnthropicClient.js"
-import * as ChatCompletionsClient from "../src/provider/ChatCompletionsClient.js"
-import * as ResponsesClient from "../src/provider/ResponsesClient.js"
-import type * as ProviderClient from "../src/call/ProviderClient.js"
-import * as RateLimiter from "../src/rateLimiter/RateLimiter.js"
-import { SimulatedProvider } from "../src/testing/index.js"
-import { eventually } from "./support/eventually.js"
+import * as ChatEvent from "../../src/vocabulary/ChatEvent.js"
+import * as KeyPool from "../../src/keyPool/KeyPool.js"
+import * as LLM from "../../src/LLM.js"
+import type { LLMError } from "../../src/vocabulary/LLMError.js"
+import * as AnthropicClient from "../../src/provider/AnthropicClient.js"
+import * as ChatCompletionsClient from "../../src/provider/ChatCompletionsClient.js"
+import * as ResponsesClient from "../../src/provider/ResponsesClient.js"
+import type * as ProviderClient from "../../src/call/ProviderClient.js"
+import * as RateLimiter from "../../src/rateLimiter/RateLimiter.js"
+import { SimulatedProvider } from "../../src/testing/index.js"
+import { eventually } from "../support/eventually.js"
 
 const wires = ["chat-completions", "responses", "anthropic-messages"] as const
 
@@ -47,17 +47,17 @@ const llmAt = (
     Effect.provide(RateLimiter.unlimited)
   )
 
-/** The usual time limits, which no machine is too slow for. */
+/** The default time limits, which are long enough on any machine. */
 const once: Omit<LLM.Options, "model"> = { retry: false }
 
-/** For calls that are to run out of time. */
+/** For calls that are expected to time out. */
 const quick: Omit<LLM.Options, "model"> = {
   retry: false,
   timeouts: { response: "400 millis", firstEvent: "400 millis", idle: "400 millis" }
 }
 
-/** Nothing of a call is left on either side. */
-const nothingIsLeft = (llm: LLM.Service, provider: SimulatedProvider.Service) =>
+/** Expects that no key is in use and no connection is busy. */
+const expectReleased = (llm: LLM.Service, provider: SimulatedProvider.Service) =>
   Effect.gen(function* () {
     const { keys } = yield* llm.status
     expect(keys.keys.map((key) => key.inFlight).concat(keys.waiting)).toEqual([...keys.keys.map(() => 0), 0])
@@ -72,7 +72,7 @@ const outcome = <A>(effect: Effect.Effect<A, LLMError>) =>
 describe.concurrent.each(wires)("%s over sockets", (wire) => {
   const answer = { text: "It is twelve o'clock, more or less.", reasoningParts: [] }
 
-  it.scopedLive("a chat and a stream say the same", () =>
+  it.scopedLive("chat and collected chatStream return the same response", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({
         answer: () => ({
@@ -90,7 +90,7 @@ describe.concurrent.each(wires)("%s over sockets", (wire) => {
       expect({ ...streamed, latency: 0, attempts: [] }).toEqual(comparable)
       expect(whole.toolCalls).toHaveLength(2)
       expect(whole.finishReason).toBe("tool-calls")
-      yield* nothingIsLeft(llm, provider)
+      yield* expectReleased(llm, provider)
     }).pipe(Effect.provide(NodeHttpClient.layerUndici))
   )
 
@@ -102,11 +102,11 @@ describe.concurrent.each(wires)("%s over sockets", (wire) => {
     ["a 402", S.status(402), "QuotaExceededError", "QuotaExceededError"],
     ["a 403", S.status(403), "PermissionError", "PermissionError"],
     ["a reset before the answer", S.reset(), "NetworkError", "NetworkError"],
-    ["a reset in its middle", S.reset(5), "NetworkError", "StreamInterruptedError"],
+    ["a reset in the middle of the answer", S.reset(5), "NetworkError", "StreamInterruptedError"],
     ["an answer that is cut off", S.truncate(5), "MalformedResponseError", "StreamInterruptedError"],
     ["a page of HTML", S.garbage, "MalformedResponseError", "MalformedResponseError"],
-    ["an event that is no JSON", S.brokenEvent(5), "MalformedResponseError", "MalformedResponseError"],
-    ["an error before the first word", S.errorEvent(), "ProviderUnavailableError", "ProviderUnavailableError"],
+    ["an event that is not JSON", S.brokenEvent(5), "MalformedResponseError", "MalformedResponseError"],
+    ["an error before the first token", S.errorEvent(), "ProviderUnavailableError", "ProviderUnavailableError"],
     ["an error in the middle", S.errorEvent(5), "ProviderUnavailableError", "StreamInterruptedError"],
     ["silence", S.hang(), "TimeoutError", "TimeoutError"],
     ["a stall in the middle", S.hang(5), "TimeoutError", "TimeoutError"],
@@ -115,7 +115,7 @@ describe.concurrent.each(wires)("%s over sockets", (wire) => {
   ]
 
   for (const [what, fault, whole, streamed] of faults) {
-    it.scopedLive(`${what} is ${whole} whole and ${streamed} streamed, and leaves nothing behind`, () =>
+    it.scopedLive(`${what} is ${whole} whole and ${streamed} streamed, and releases keys and connections`, () =>
       Effect.gen(function* () {
         const provider = yield* SimulatedProvider.make({ answer: () => answer })
         const options = fault._tag === "Hang" ? quick : once
@@ -125,12 +125,12 @@ describe.concurrent.each(wires)("%s over sockets", (wire) => {
         const again = yield* llmAt(provider.baseUrl, options, wire)
         yield* provider.next(fault)
         expect(yield* outcome(ChatEvent.collect(again.chatStream("?")))).toBe(streamed)
-        yield* nothingIsLeft(again, provider)
+        yield* expectReleased(again, provider)
       }).pipe(Effect.provide(NodeHttpClient.layerUndici))
     )
   }
 
-  it.scopedLive("what had arrived before a stream broke is not lost", () =>
+  it.scopedLive("keeps the partial text when a stream breaks", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({ answer: () => answer })
       const llm = yield* llmAt(provider.baseUrl, { retry: false, timeouts: { idle: "1 second" } }, wire)
@@ -144,66 +144,66 @@ describe.concurrent.each(wires)("%s over sockets", (wire) => {
     }).pipe(Effect.provide(NodeHttpClient.layerUndici))
   )
 
-  it.scopedLive("a client that leaves closes its connection at once, and gives back its key first", () =>
+  it.scopedLive("closes the connection and releases the key when the consumer stops or the call is interrupted", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({
-        // Too long to be over before the client leaves, however late that is.
+        // Too long to end before the client disconnects, however late that is.
         answer: () => "word ".repeat(10_000),
         tokenPace: "10 millis"
       })
       const llm = yield* llmAt(provider.baseUrl, {}, wire)
       yield* Stream.runDrain(Stream.take(llm.chatStream("?"), 2))
-      yield* nothingIsLeft(llm, provider)
+      yield* expectReleased(llm, provider)
       yield* provider.next(S.hang())
       const hanging = yield* Effect.fork(llm.chat("?"))
       yield* eventually(Effect.map(provider.inFlight, (count) => count === 1))
       yield* Fiber.interrupt(hanging)
-      yield* nothingIsLeft(llm, provider)
+      yield* expectReleased(llm, provider)
       expect((yield* provider.log).map((exchange) => exchange.outcome)).toEqual(["aborted", "aborted"])
     }).pipe(Effect.provide(NodeHttpClient.layerUndici))
   )
 
-  it.scopedLive("a server that never closes its stream keeps nobody waiting", () =>
+  it.scopedLive("ends a stream at its finish signal when the server never closes it", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({ answer: () => answer })
       const llm = yield* llmAt(provider.baseUrl, once, wire)
       yield* provider.next(S.neverClose)
       expect((yield* ChatEvent.collect(llm.chatStream("?"))).text).toBe(answer.text)
-      yield* nothingIsLeft(llm, provider)
+      yield* expectReleased(llm, provider)
     }).pipe(Effect.provide(NodeHttpClient.layerUndici))
   )
 })
 
-describe("chat-completions alone", () => {
-  it.scopedLive("a server that refuses stream_options is asked without them, and from then on", () =>
+describe("chat-completions over sockets", () => {
+  it.scopedLive("sends requests without stream_options after the server has rejected them once", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({ faults: () => SimulatedProvider.refuseStreamOptions })
       const llm = yield* llmAt(provider.baseUrl, once)
       for (let call = 0; call < 3; call++) {
-        // Unasked, the server does not count.
+        // Without the option, the server sends no usage.
         expect((yield* ChatEvent.collect(llm.chatStream("?"))).usage.estimated).toBe(true)
       }
       expect((yield* provider.log).map((exchange) => exchange.status)).toEqual([400, 200, 200, 200])
     }).pipe(Effect.provide(NodeHttpClient.layerUndici))
   )
 
-  it.scopedLive("a model that has stopped is waited for one second at the most, for the usage that may follow", () =>
+  it.scopedLive("waits one second for the usage after the finish reason, then estimates it", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({ answer: () => "Hi" })
       const llm = yield* llmAt(provider.baseUrl)
-      // The beginning, the word and the reason to stop; neither usage nor end.
+      // The first chunk, the text and the finish reason, but neither usage nor end.
       yield* provider.next(SimulatedProvider.hang(3))
       const [took, answer] = yield* Effect.timed(ChatEvent.collect(llm.chatStream("?")))
       expect([answer.text, answer.finishReason, answer.usage.estimated]).toEqual(["Hi", "stop", true])
       expect(Duration.toMillis(took)).toBeGreaterThan(900)
       expect(Duration.toMillis(took)).toBeLessThan(20_000)
-      yield* nothingIsLeft(llm, provider)
+      yield* expectReleased(llm, provider)
     }).pipe(Effect.provide(NodeHttpClient.layerUndici))
   )
 })
 
-describe("keys over sockets", () => {
-  it.scopedLive("a revoked key costs one call, a limited one rests for its Retry-After, and everyone is answered", () =>
+describe("key pool over sockets", () => {
+  it.scopedLive("answers every call although keys are revoked, rate limited or out of quota", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({
         keys: [
@@ -223,7 +223,7 @@ describe("keys over sockets", () => {
   )
 
   it.scopedLive(
-    "three hundred calls and streams with random faults and interruptions leave no key, socket, request or fiber behind",
+    "releases every key, socket, request and fiber after 300 calls with random faults and interruptions",
     () =>
       Effect.gen(function* () {
         const S = SimulatedProvider
@@ -269,7 +269,7 @@ describe("keys over sockets", () => {
           { concurrency: 48 }
         ).pipe(Effect.supervised(supervisor))
         expect(results).toHaveLength(300)
-        yield* nothingIsLeft(llm, provider)
+        yield* expectReleased(llm, provider)
         yield* eventually(Effect.map(provider.inFlight, (count) => count === 0))
         const running = Effect.flatMap(supervisor.value, Effect.filter(isRunning))
         yield* eventually(Effect.map(running, (fibers) => fibers.length === 0))

@@ -1,36 +1,36 @@
 import { HttpClient, HttpClientResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer, Schema, Stream } from "effect"
-import * as AccessLog from "../src/telemetry/AccessLog.js"
-import * as Balance from "../src/routing/Balance.js"
-import * as Budget from "../src/accounting/Budget.js"
-import * as CacheStore from "../src/caching/CacheStore.js"
-import type { ChatRequest } from "../src/vocabulary/Chat.js"
-import * as Chat from "../src/vocabulary/Chat.js"
-import * as ContextWindow from "../src/call/ContextWindow.js"
-import type { EmbeddingRequest } from "../src/vocabulary/Embedding.js"
-import * as EmbeddingCache from "../src/caching/EmbeddingCache.js"
-import * as Fallback from "../src/routing/Fallback.js"
-import * as Hedge from "../src/routing/Hedge.js"
-import * as KeyPool from "../src/keyPool/KeyPool.js"
-import * as LLM from "../src/LLM.js"
-import * as LLMFunction from "../src/programs/LLMFunction.js"
-import * as Pricing from "../src/accounting/Pricing.js"
-import * as AnthropicClient from "../src/provider/AnthropicClient.js"
-import * as ChatCompletionsClient from "../src/provider/ChatCompletionsClient.js"
-import type * as ProviderClient from "../src/call/ProviderClient.js"
-import * as RateLimiter from "../src/rateLimiter/RateLimiter.js"
-import * as ResponseCache from "../src/caching/ResponseCache.js"
-import * as Retry from "../src/call/Retry.js"
-import * as StructuredOutput from "../src/programs/StructuredOutput.js"
-import * as Telemetry from "../src/telemetry/Telemetry.js"
-import * as Timeouts from "../src/call/Timeouts.js"
-import * as TokenCounter from "../src/tokens/TokenCounter.js"
-import * as Tool from "../src/programs/Tool.js"
-import * as ToolLoop from "../src/programs/ToolLoop.js"
-import * as UsageLedger from "../src/accounting/UsageLedger.js"
+import * as AccessLog from "../../src/telemetry/AccessLog.js"
+import * as Balance from "../../src/routing/Balance.js"
+import * as Budget from "../../src/accounting/Budget.js"
+import * as CacheStore from "../../src/caching/CacheStore.js"
+import type { ChatRequest } from "../../src/vocabulary/Chat.js"
+import * as Chat from "../../src/vocabulary/Chat.js"
+import * as ContextWindow from "../../src/call/ContextWindow.js"
+import type { EmbeddingRequest } from "../../src/vocabulary/Embedding.js"
+import * as EmbeddingCache from "../../src/caching/EmbeddingCache.js"
+import * as Fallback from "../../src/routing/Fallback.js"
+import * as Hedge from "../../src/routing/Hedge.js"
+import * as KeyPool from "../../src/keyPool/KeyPool.js"
+import * as LLM from "../../src/LLM.js"
+import * as LLMFunction from "../../src/programs/LLMFunction.js"
+import * as Pricing from "../../src/accounting/Pricing.js"
+import * as AnthropicClient from "../../src/provider/AnthropicClient.js"
+import * as ChatCompletionsClient from "../../src/provider/ChatCompletionsClient.js"
+import type * as ProviderClient from "../../src/call/ProviderClient.js"
+import * as RateLimiter from "../../src/rateLimiter/RateLimiter.js"
+import * as ResponseCache from "../../src/caching/ResponseCache.js"
+import * as Retry from "../../src/call/Retry.js"
+import * as StructuredOutput from "../../src/programs/StructuredOutput.js"
+import * as Telemetry from "../../src/telemetry/Telemetry.js"
+import * as Timeouts from "../../src/call/Timeouts.js"
+import * as TokenCounter from "../../src/tokens/TokenCounter.js"
+import * as Tool from "../../src/programs/Tool.js"
+import * as ToolLoop from "../../src/programs/ToolLoop.js"
+import * as UsageLedger from "../../src/accounting/UsageLedger.js"
 
-/** The JSON of objects in objects, and what it stands for. */
+/** The JSON of nested objects. */
 const deepJson = (depth: number): string => `${'{"a":'.repeat(depth)}1${"}".repeat(depth)}`
 
 const deep = (depth: number): Readonly<Record<string, unknown>> => JSON.parse(deepJson(depth))
@@ -38,7 +38,7 @@ const deep = (depth: number): Readonly<Record<string, unknown>> => JSON.parse(de
 const deepSchema = (depth: number): Readonly<Record<string, unknown>> =>
   JSON.parse(`${'{"type":"object","properties":{"a":'.repeat(depth)}{"type":"string"}${"}}".repeat(depth)}`)
 
-/** What plain JavaScript gives, whatever the types say. */
+/** Input that plain JavaScript can pass despite the types. */
 const plain = (json: string): ChatRequest.Input & EmbeddingRequest.Input => JSON.parse(json)
 
 const plainUndefined = (): ChatRequest.Input => JSON.parse("{}").request
@@ -64,7 +64,7 @@ const http = (body: string) =>
 
 const chatCompletions = ChatCompletionsClient.layer({ provider: "acme", baseUrl: "http://acme.test/v1" })
 
-/** An `LLM` over HTTP whose provider answers with this text. */
+/** An `LLM` over HTTP whose provider answers with `body`. */
 const answering = (
   body: string,
   client: Layer.Layer<ProviderClient.ProviderClient, never, HttpClient.HttpClient> = chatCompletions
@@ -136,7 +136,7 @@ const requests: Readonly<Record<string, readonly [request: () => ChatRequest.Inp
 const plainMetadata: { readonly metadata: Record<string, string> } = { metadata: JSON.parse(deepJson(20_000)) }
 
 describe.each(Object.entries(middlewares))("with %s", (_, middleware) => {
-  it.scoped("a request that cannot be read is an InvalidRequestError that names the field", () =>
+  it.scoped("fails an unreadable request with an InvalidRequestError that names the field", () =>
     Effect.gen(function* () {
       const llm = yield* Effect.flatMap(answering(whole({ content: "yes" })), middleware)
       for (const [what, [request, field]] of Object.entries(requests)) {
@@ -157,8 +157,8 @@ describe.each(Object.entries(middlewares))("with %s", (_, middleware) => {
   )
 })
 
-describe("a request without a value", () => {
-  it.effect("is a typed error of the accessors and of what is built on them", () =>
+describe("request that is null", () => {
+  it.effect("accessors and programs fail with an InvalidRequestError when the request is null", () =>
     Effect.gen(function* () {
       const llm = yield* answering(whole({ content: "yes" }))
       const tool = Tool.make("f", {
@@ -182,8 +182,8 @@ describe("a request without a value", () => {
   )
 })
 
-describe("an answer that is nested deeper than can be worked with", () => {
-  it.effect("is a MalformedResponseError", () =>
+describe("answer that is nested too deeply", () => {
+  it.effect("fails with a MalformedResponseError when an answer is nested 20,000 levels deep", () =>
     Effect.gen(function* () {
       for (const body of [deepJson(20_000), `{"choices":[{"message":{"content":${deepJson(20_000)}}}]}`]) {
         const llm = yield* answering(body)
@@ -199,7 +199,7 @@ describe("an answer that is nested deeper than can be worked with", () => {
     })
   )
 
-  it.effect("tells a tool loop that the arguments are not valid, and an object that it is none", () =>
+  it.effect("ToolLoop and StructuredOutput fail with a typed error on too deeply nested answers", () =>
     Effect.gen(function* () {
       const call = { id: "a", type: "function", function: { name: "f", arguments: deepJson(20_000) } }
       const llm = yield* answering(whole({ content: null, tool_calls: [call] }))
@@ -208,26 +208,26 @@ describe("an answer that is nested deeper than can be worked with", () => {
         parameters: { a: Schema.Unknown },
         handler: () => Effect.succeed("x")
       })
-      // The arguments stand in the history of the second round, which no provider could read either.
+      // The arguments are in the history of the second round, which no provider could read either.
       const error = yield* Effect.flip(ToolLoop.run(llm, "?", { tools: [tool] }))
       expect(error).toMatchObject({ _tag: "InvalidRequestError", field: "messages[1].toolCalls[0].arguments" })
-      const saying = yield* answering(whole({ content: deepJson(20_000) }))
-      expect(yield* Effect.flip(StructuredOutput.generate(saying, "?", { schema: Schema.Unknown }))).toMatchObject({
+      const nested = yield* answering(whole({ content: deepJson(20_000) }))
+      expect(yield* Effect.flip(StructuredOutput.generate(nested, "?", { schema: Schema.Unknown }))).toMatchObject({
         _tag: "MalformedResponseError"
       })
     })
   )
 })
 
-describe("what is nested deeply", () => {
-  it.effect("is counted without running out of stack", () =>
+describe("deeply nested input of other modules", () => {
+  it.effect("TokenCounter counts a schema nested 20,000 levels deep", () =>
     Effect.gen(function* () {
       const tools = [{ name: "f", parameters: deepSchema(20_000) }]
       expect((yield* TokenCounter.count({ messages, tools }, "m")).tokens).toBeGreaterThan(0)
     })
   )
 
-  it.effect("is refused as the input of a function", () =>
+  it.effect("an LLMFunction fails with an InvalidRequestError when its input is nested too deeply", () =>
     Effect.gen(function* () {
       const llm = yield* answering(whole({ content: "1" }))
       const f = LLMFunction.make({ name: "f", input: Schema.Unknown, output: Schema.Number, prompt: "Count." })

@@ -1,24 +1,24 @@
-/** `LLM` is an ordinary service: what Effect does to services, it does to this one. */
+/** `LLM` is an ordinary service: Effect's combinators for services apply to it. */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, ExecutionPlan, Fiber, Schedule, TestClock } from "effect"
 import * as LLM from "../src/LLM.js"
 import { TestLLM } from "../src/testing/index.js"
 import { unavailable } from "./support/scripted.js"
 
-describe("Effect's own means work on an LLM", () => {
+describe("Effect combinators over an LLM", () => {
   const plan = ExecutionPlan.make(
     { provide: TestLLM.layer([TestLLM.failure(unavailable)], { loop: true }), attempts: 2 },
     { provide: TestLLM.layer(["from the second"]), attempts: 1 }
   )
 
-  it.effect("an execution plan goes from one LLM to the next", () =>
+  it.effect("Effect.withExecutionPlan goes from one LLM to the next", () =>
     Effect.gen(function* () {
       const answer = yield* Effect.withExecutionPlan(LLM.chat("?"), plan)
       expect(answer.text).toBe("from the second")
     })
   )
 
-  it.effect("a retry with a schedule", () =>
+  it.effect("Effect.retry retries a call of an LLM on a schedule", () =>
     Effect.gen(function* () {
       const fiber = yield* Effect.fork(Effect.retry(LLM.chat("?"), Schedule.exponential("1 second")))
       yield* TestClock.adjust("1 minute")
@@ -26,7 +26,7 @@ describe("Effect's own means work on an LLM", () => {
     }).pipe(Effect.provide(TestLLM.layer([TestLLM.failure(unavailable), TestLLM.failure(unavailable), "at last"])))
   )
 
-  it.effect("a timeout", () =>
+  it.effect("Effect.timeout interrupts a call of an LLM", () =>
     Effect.gen(function* () {
       const fiber = yield* Effect.fork(Effect.flip(Effect.timeout(LLM.chat("?"), "1 second")))
       yield* TestClock.adjust("1 second")

@@ -14,7 +14,7 @@ import { answer, context } from "../support/scripted.js"
 
 const refused = new LLMErrors.AuthenticationError({ ...context, status: 401, message: "wrong key" })
 
-/** A provider that refuses the first key and is silent to the second, after so many events. */
+/** A provider that rejects the first key, and sends `events` events and then nothing with the second. */
 const silent = (events = 0) =>
   Layer.succeed(ProviderClient.ProviderClient, {
     provider: "test",
@@ -37,7 +37,7 @@ const make = (provider: ReturnType<typeof silent>, options: Omit<LLM.Options, "m
     Effect.provide(Layer.mergeAll(provider, keys, RateLimiter.unlimited))
   )
 
-/** Runs an effect for so long, and tells how it ended and, by key, how its attempts did, as the ledger hears of them. */
+/** Runs an effect for `duration` and returns its error, and key and outcome of each attempt as usage listeners get them. */
 const after = <A, R>(duration: Duration.DurationInput, effect: Effect.Effect<A, LLMErrors.LLMError, R>) =>
   Effect.gen(function* () {
     const attempts: Array<readonly [keyId: string, outcome: string]> = []
@@ -51,38 +51,38 @@ const after = <A, R>(duration: Duration.DurationInput, effect: Effect.Effect<A, 
     return { error: Exit.isSuccess(exit) ? exit.value : undefined, attempts }
   })
 
-const receipt = (error: LLMErrors.LLMError | undefined) => error?.attempts.map(({ error, keyId }) => [keyId, error])
+const attemptsOf = (error: LLMErrors.LLMError | undefined) => error?.attempts.map(({ error, keyId }) => [keyId, error])
 
 const both = [
   ["one", "AuthenticationError"],
   ["two", "TimeoutError"]
 ]
 
-describe("an attempt that is cut short", () => {
-  it.effect("is a TimeoutError in the ledger and in the receipt, with its key and what was tried before", () =>
+describe("attempts of a call that times out", () => {
+  it.effect("lists a timed-out attempt as TimeoutError in the ledger and the error, after the attempts before it", () =>
     Effect.gen(function* () {
       const llm = yield* make(silent(), { timeouts: { response: "10 seconds" } })
       const { attempts, error } = yield* after("10 seconds", llm.chat("?"))
-      expect(receipt(error)).toEqual(both)
+      expect(attemptsOf(error)).toEqual(both)
       expect(attempts).toEqual(both)
     })
   )
 
-  it.effect("by the deadline of the whole call too", () =>
+  it.effect("lists an attempt cut by the limit `total` as TimeoutError", () =>
     Effect.gen(function* () {
       const llm = yield* make(silent(), { timeouts: { total: "10 seconds" } })
       const { attempts, error } = yield* after("10 seconds", llm.chat("?"))
-      expect(receipt(error)).toEqual(both)
+      expect(attemptsOf(error)).toEqual(both)
       expect(attempts).toEqual(both)
     })
   )
 
-  it.effect("by a limit further out too, which tells of every try below it", () =>
+  it.effect("lists every attempt below an outer time limit, with its duration", () =>
     Effect.gen(function* () {
       const inner = yield* make(silent(), { timeouts: { response: "4 seconds" }, retry: { attempts: 9, jitter: 0 } })
       const llm = yield* Timeouts.make({ response: "6 seconds" })(inner)
       const { attempts, error } = yield* after("6 seconds", llm.chat("?"))
-      expect(receipt(error)).toEqual([...both, ["two", "TimeoutError"]])
+      expect(attemptsOf(error)).toEqual([...both, ["two", "TimeoutError"]])
       expect(error?.attempts.map(({ duration }) => duration)).toEqual([0, 4000, 1000])
       expect(attempts).toEqual([...both, ["two", "TimeoutError"]])
     })
@@ -92,20 +92,20 @@ describe("an attempt that is cut short", () => {
     ["firstEvent", 0],
     ["idle", 2]
   ] as const) {
-    it.effect(`is one of a stream as well (${phase})`, () =>
+    it.effect(`lists the attempt of a stream that exceeds ${phase} as TimeoutError`, () =>
       Effect.gen(function* () {
         const llm = yield* make(silent(events), { timeouts: { [phase]: "10 seconds" } })
         const { attempts, error } = yield* after("10 seconds", Stream.runDrain(llm.chatStream("?")))
         expect(error?._tag).toBe("TimeoutError")
-        expect(receipt(error)).toEqual(both)
+        expect(attemptsOf(error)).toEqual(both)
         expect(attempts).toEqual(both)
       })
     )
   }
 })
 
-describe("an attempt whose caller leaves", () => {
-  it.effect("is interrupted, whatever limits there are", () =>
+describe("attempts of a call that is interrupted", () => {
+  it.effect("lists an attempt whose caller interrupts it as `interrupted`, not as TimeoutError", () =>
     Effect.gen(function* () {
       const llm = yield* make(silent(), { timeouts: { response: "10 seconds" } })
       const { attempts, error } = yield* after("5 seconds", llm.chat("?"))

@@ -2,21 +2,21 @@ import { HttpClient, HttpClientResponse } from "@effect/platform"
 import { NodeHttpClient } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import { Duration, Effect, Encoding, FastCheck, Layer } from "effect"
-import type { Embeddable, EmbeddingResponse } from "../src/vocabulary/Embedding.js"
-import * as Fallback from "../src/routing/Fallback.js"
-import * as Batches from "../src/call/embeddingBatches.js"
-import * as KeyPool from "../src/keyPool/KeyPool.js"
-import * as LLM from "../src/LLM.js"
-import * as LLMErrors from "../src/vocabulary/LLMError.js"
-import * as ChatCompletionsClient from "../src/provider/ChatCompletionsClient.js"
-import * as EmbeddingsClient from "../src/provider/EmbeddingsClient.js"
-import * as ResponsesClient from "../src/provider/ResponsesClient.js"
-import * as ProviderClient from "../src/call/ProviderClient.js"
-import * as RateLimiter from "../src/rateLimiter/RateLimiter.js"
-import * as Retry from "../src/call/Retry.js"
-import * as SimulatedProvider from "../src/testing/SimulatedProvider.js"
-import * as Usage from "../src/vocabulary/Usage.js"
-import { context, scripted } from "./support/scripted.js"
+import type { Embeddable, EmbeddingResponse } from "../../src/vocabulary/Embedding.js"
+import * as Fallback from "../../src/routing/Fallback.js"
+import * as Batches from "../../src/call/embeddingBatches.js"
+import * as KeyPool from "../../src/keyPool/KeyPool.js"
+import * as LLM from "../../src/LLM.js"
+import * as LLMErrors from "../../src/vocabulary/LLMError.js"
+import * as ChatCompletionsClient from "../../src/provider/ChatCompletionsClient.js"
+import * as EmbeddingsClient from "../../src/provider/EmbeddingsClient.js"
+import * as ResponsesClient from "../../src/provider/ResponsesClient.js"
+import * as ProviderClient from "../../src/call/ProviderClient.js"
+import * as RateLimiter from "../../src/rateLimiter/RateLimiter.js"
+import * as Retry from "../../src/call/Retry.js"
+import * as SimulatedProvider from "../../src/testing/SimulatedProvider.js"
+import * as Usage from "../../src/vocabulary/Usage.js"
+import { context, scripted } from "../support/scripted.js"
 
 const served = (provider: SimulatedProvider.Service, maxBatch: number, options: Partial<LLM.Options> = {}) =>
   LLM.make({ model: "vectors", retry: { base: 1 }, ...options }).pipe(
@@ -34,7 +34,7 @@ const served = (provider: SimulatedProvider.Service, maxBatch: number, options: 
 const texts = (count: number) => Array.from({ length: count }, (_, index) => `text ${index}`)
 
 describe("embeddings over sockets", () => {
-  it.scopedLive("come one a text, in the order of the texts, however many requests that takes", () =>
+  it.scopedLive("returns one vector for each text in order, however many requests that takes", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({})
       const whole = yield* Effect.flatMap(served(provider, 100), (llm) => llm.embed(texts(23)))
@@ -46,7 +46,7 @@ describe("embeddings over sockets", () => {
     }).pipe(Effect.provide(NodeHttpClient.layerUndici))
   )
 
-  it.scopedLive("travel as base64 or as numbers, and are the same", () =>
+  it.scopedLive("reads base64 and numbers as the same vectors", () =>
     Effect.gen(function* () {
       const llm = yield* Effect.flatMap(SimulatedProvider.make({}), (provider) => served(provider, 10))
       const input = texts(3)
@@ -59,7 +59,7 @@ describe("embeddings over sockets", () => {
     }).pipe(Effect.provide(NodeHttpClient.layerUndici))
   )
 
-  it.scopedLive("of a batch that failed are asked for again, and those of the others are not", () =>
+  it.scopedLive("retries only the batch of embeddings that failed", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({})
       const llm = yield* served(provider, 2, { embeddingConcurrency: 1 })
@@ -71,7 +71,7 @@ describe("embeddings over sockets", () => {
     }).pipe(Effect.provide(NodeHttpClient.layerUndici))
   )
 
-  it.scopedLive("are refused before any network where the request makes no sense", () =>
+  it.scopedLive("fails an invalid embedding request before a request is sent", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({})
       const llm = yield* served(provider, 2)
@@ -82,7 +82,7 @@ describe("embeddings over sockets", () => {
     }).pipe(Effect.provide(NodeHttpClient.layerUndici))
   )
 
-  it.scopedLive("come of tokens too, which are sent as they are, and counted", () =>
+  it.scopedLive("sends token arrays unchanged and counts them", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({})
       const llm = yield* served(provider, 2)
@@ -100,7 +100,7 @@ describe("embeddings over sockets", () => {
     }).pipe(Effect.provide(NodeHttpClient.layerUndici))
   )
 
-  it.scopedLive("and the list of models", () =>
+  it.scopedLive("lists the models with the next key when the first is revoked", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({
         models: ["one", "two"],
@@ -113,8 +113,8 @@ describe("embeddings over sockets", () => {
   )
 })
 
-describe("numbers of other types than float", () => {
-  /** Embeds through a provider that answers with these bytes, in base64. */
+describe("embedding values of other types than float", () => {
+  /** Embeds with a provider that answers with these bytes in base64. */
   const embedded = (bytes: ReadonlyArray<number>, extra: Record<string, unknown>) =>
     Effect.gen(function* () {
       const llm = yield* LLM.make({ model: "vectors", retry: { attempts: 1 } })
@@ -136,14 +136,14 @@ describe("numbers of other types than float", () => {
       )
     )
 
-  it.effect("are read as the type that the request names", () =>
+  it.effect("reads base64 embeddings as the type that `output_dtype` names", () =>
     Effect.gen(function* () {
       const { embeddings } = yield* embedded([1, 255, 0, 128], { output_dtype: "int8" })
       expect(embeddings).toEqual([[1, -1, 0, -128]])
     })
   )
 
-  it.effect("fail the call where they are of none that the request asks for", () =>
+  it.effect("fails when base64 embeddings have another dimension than the request asks for", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(embedded([1, 255, 0, 128], { output_dtype: "int8", output_dimension: 8 }))
       expect(error).toMatchObject({ _tag: "MalformedResponseError", path: "data[0]" })
@@ -151,17 +151,17 @@ describe("numbers of other types than float", () => {
   )
 })
 
-describe("middleware", () => {
+describe("embeddings with middleware and presets", () => {
   const away = new LLMErrors.ProviderUnavailableError({ ...context, status: 503, message: "away" })
 
-  it.live("tries embeddings again", () =>
+  it.live("Retry retries an embedding call", () =>
     Effect.gen(function* () {
       const llm = yield* Effect.flatMap(scripted(away, "four"), Retry.make({ base: 1 }))
       expect((yield* llm.embed("text")).embeddings).toEqual([[4]])
     })
   )
 
-  it.effect("hands them to a fallback, with the receipt of both", () =>
+  it.effect("Fallback sends an embedding call to the next member, and the answer lists the attempts of both", () =>
     Effect.gen(function* () {
       const first = yield* scripted(away)
       const llm = yield* Fallback.make([yield* scripted("four")])(first)
@@ -171,7 +171,7 @@ describe("middleware", () => {
     })
   )
 
-  it.effect("are not asked of providers whose presets say that they have none", () =>
+  it.effect("a client has no embeddings when its preset has none", () =>
     Effect.gen(function* () {
       const clients = [
         ChatCompletionsClient.make(ChatCompletionsClient.presets.deepseek),
@@ -187,7 +187,7 @@ describe("middleware", () => {
     }).pipe(Effect.provide(NodeHttpClient.layerUndici))
   )
 
-  it.effect("has a typed error where a provider has none", () =>
+  it.effect("embed and listModels fail with an UnsupportedError when the client has neither", () =>
     Effect.gen(function* () {
       const llm = yield* LLM.make({ model: "model" })
       expect(yield* Effect.flip(llm.embed("text"))).toMatchObject({ _tag: "UnsupportedError", feature: "embeddings" })
@@ -207,9 +207,9 @@ describe("middleware", () => {
   )
 })
 
-describe("batches", () => {
+describe("embedding batches", () => {
   it.prop(
-    "hold every text once and in order, within both limits but for a text that is too long by itself",
+    "splits texts in order into batches within both limits, except a text that is too long by itself",
     {
       texts: FastCheck.array(FastCheck.string({ maxLength: 60 }), { minLength: 1, maxLength: 50 }),
       maxBatch: FastCheck.integer({ min: 1, max: 10 }),
@@ -226,7 +226,7 @@ describe("batches", () => {
     }
   )
 
-  it.effect("run so many at a time, and the first failure ends the others", () =>
+  it.effect("runs batches concurrently, and the first failure interrupts the others", () =>
     Effect.gen(function* () {
       let running = 0
       let most = 0
