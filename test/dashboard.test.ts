@@ -79,8 +79,8 @@ const named = (expression: string) =>
     labels: [...selector.matchAll(/([a-z_]+)\s*(?:=~|!~|!=|=)/g)].map(([, label = ""]) => label)
   }))
 
-describe("the dashboard", () => {
-  it.live("asks for series that there are, by labels that they have", () =>
+describe("the Grafana dashboard", () => {
+  it.live("queries only existing series and labels", () =>
     Effect.gen(function* () {
       const there = yield* series
       for (const expression of [
@@ -100,7 +100,7 @@ describe("the dashboard", () => {
     })
   )
 
-  it.live("shows every metric", () =>
+  it.live("shows every metric of the library", () =>
     Effect.gen(function* () {
       const shown = new Set(expressions.flatMap(named).map(({ name }) => name))
       const families = new Set([...(yield* series).keys()].map((name) => name.replace(/_(bucket|sum|count)$/, "")))
@@ -114,7 +114,7 @@ describe("the dashboard", () => {
     })
   )
 
-  it("has panels that do not overlap, and legends by labels that are there", () => {
+  it("has panels that do not overlap, and legends whose labels the query keeps", () => {
     const cells = dashboard.panels.flatMap(({ gridPos: { h, w, x, y } }) =>
       Array.from({ length: w * h }, (_, i) => `${x + (i % w)},${y + Math.floor(i / w)}`)
     )

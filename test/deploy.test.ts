@@ -39,15 +39,15 @@ const read = new Set(
   )
 )
 
-describe("deployment", () => {
-  it("puts into the image what the build makes for the program, the page of the dashboard included", () => {
+describe("deployment files", () => {
+  it("copies the bundled program and the dashboard page into the image", () => {
     for (const part of ["dist/cli", "dist/gateway/dashboard/page"]) {
       expect(text("Dockerfile")).toContain(`COPY --from=build /build/${part} ./${part}\n`)
       expect(text("package.json")).toContain(part === "dist/cli" ? "dist/cli/effect-llm.js" : part)
     }
   })
 
-  it("sets variables that the gateway reads", () => {
+  it("names only variables that the gateway reads in the Dockerfile, Compose file, service unit and docs", () => {
     for (const path of ["Dockerfile", "deploy/compose.yaml", "deploy/effect-llm.service", "docs/deployment.md"]) {
       const named = [...text(path).matchAll(/EFFECT_LLM_[A-Z_]+/g)].map(([found]) => found)
       expect(named.length).toBeGreaterThan(2)
@@ -55,12 +55,12 @@ describe("deployment", () => {
     }
   })
 
-  it("documents every variable that the gateway reads", () => {
+  it("documents every EFFECT_LLM variable that the gateway reads", () => {
     const documented = text("docs/deployment.md")
     for (const name of read) expect(documented).toContain(`\`${name}\``)
   })
 
-  it("tells to set every variable that nothing starts without", () => {
+  it("shows an export line for every variable that the deployment requires", () => {
     const needed = [
       ...[...text("deploy/compose.yaml").matchAll(/\$\{([A-Z_]+):\?/g)].map(([, name]) => name),
       ...[...text("deploy/provider.example.json").matchAll(/\$\{([A-Z_]+)\}/g)].map(([, name]) => name)
@@ -71,11 +71,11 @@ describe("deployment", () => {
     }
   })
 
-  it("gives Prometheus a token that it can read, also where Compose leaves the secret to root", () => {
+  it("gives Prometheus a readable token even if Compose leaves the secret to root", () => {
     expect(text("deploy/compose.yaml")).toMatch(/source: metrics_token\n(?: +#[^\n]*\n)* +mode: 0444\n/)
   })
 
-  it.effect("mounts what is there", () =>
+  it.effect("mounts only files and volumes that exist", () =>
     Effect.gen(function* () {
       const { services, volumes } = yield* compose
       for (const { volumes: mounts = [] } of Object.values(services)) {
@@ -87,7 +87,7 @@ describe("deployment", () => {
     })
   )
 
-  it.effect("wires Prometheus to the gateway, and Grafana to Prometheus and the dashboard", () =>
+  it.effect("connects Prometheus to the gateway, and Grafana to Prometheus and the dashboard", () =>
     Effect.gen(function* () {
       const { secrets, services } = yield* compose
       const { scrape_configs } = yield* Schema.decodeUnknown(
@@ -119,14 +119,14 @@ describe("deployment", () => {
     })
   )
 
-  it.effect("has an example of a file of models that can be used", () =>
+  it.effect("contains an example model file that is valid without warnings", () =>
     Effect.gen(function* () {
       const file = yield* ProviderFile.parse(text("deploy/provider.example.json"), "provider.example.json")
       expect([file.default, file.warnings]).toEqual(["openai/gpt-4o-mini", []])
     }).pipe(Effect.withConfigProvider(ConfigProvider.fromMap(new Map([["OPENAI_API_KEY", "sk-example"]]))))
   )
 
-  it("builds an image that is run by no root, ends by SIGTERM and says how it is", () => {
+  it("builds an image with a non-root user, SIGTERM as its stop signal and a health check", () => {
     const last =
       text("Dockerfile")
         .split(/^FROM /m)

@@ -7,7 +7,7 @@ import { canary, fileOf, ran, write } from "./support.js"
 const escape = "\u001b["
 
 describe("ask", () => {
-  it.scopedLive("prints the answer, and nothing but it, into a pipe", () =>
+  it.scopedLive("prints only the answer, unrendered, when the output is a pipe", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({ answer: () => "**Paris**, of course." })
       const { config } = yield* fileOf(provider)
@@ -27,7 +27,7 @@ describe("ask", () => {
     })
   )
 
-  it.scopedLive("on a terminal reads Markdown, and tells what it took", () =>
+  it.scopedLive("renders Markdown and prints a footnote with tokens and time on a terminal", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({ answer: () => "**Paris**\u001b]0;owned\u0007" })
       const { config } = yield* fileOf(provider)
@@ -43,7 +43,7 @@ describe("ask", () => {
     })
   )
 
-  it.scopedLive("on a terminal shows tables in columns where they fit, and elsewhere byte by byte", () =>
+  it.scopedLive("aligns a Markdown table on a terminal if it fits, and leaves it unchanged in a pipe", () =>
     Effect.gen(function* () {
       const table = "| City | People |\n|:--|--:|\n| Oslo | 700000 |\n"
       const long = `| ${"x".repeat(100)} | y |\n|---|---|\n`
@@ -55,7 +55,7 @@ describe("ask", () => {
     })
   )
 
-  it.scopedLive("says where an answer was cut off", () =>
+  it.scopedLive("prints in the footnote that the answer was cut off at its token limit", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({ answer: () => ({ text: "Once upon", finishReason: "length" }) })
       const { config } = yield* fileOf(provider)
@@ -64,7 +64,7 @@ describe("ask", () => {
     })
   )
 
-  it.scopedLive("takes what is piped in, files, images, a system message and settings", () =>
+  it.scopedLive("sends piped input, files, images, the system message and the request options", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make()
       const { config, folder } = yield* fileOf(provider)
@@ -108,7 +108,7 @@ describe("ask", () => {
     })
   )
 
-  it.scopedLive("gives the whole answer as JSON", () =>
+  it.scopedLive("prints the whole answer as JSON with --json", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({ answer: () => "Paris" })
       const { config } = yield* fileOf(provider)
@@ -118,7 +118,7 @@ describe("ask", () => {
     })
   )
 
-  it.scopedLive("holds the answer to a JSON Schema, and shows the model once what is wrong", () =>
+  it.scopedLive("validates the answer against the JSON Schema and asks once more with the validation errors", () =>
     Effect.gen(function* () {
       const answers = ['{"total":"a lot"}', '{"total":12}', '{"total":-1}', '{"total":-1}']
       const provider = yield* SimulatedProvider.make({ answer: () => answers.shift() ?? "" })
@@ -143,7 +143,7 @@ describe("ask", () => {
     })
   )
 
-  it.scopedLive("thoughts are told beside the answer when they are asked for", () =>
+  it.scopedLive("prints the reasoning to standard error only with --thoughts", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({
         answer: () => ({
@@ -179,8 +179,8 @@ const unusable: ReadonlyArray<readonly [words: ReadonlyArray<string>, complaint:
   [["simulate", "--port", "99999999"], /99999999/]
 ]
 
-describe("what goes wrong is one sentence, and the exit code says what kind", () => {
-  it.scopedLive("1: the call failed", () =>
+describe("exit codes and error messages", () => {
+  it.scopedLive("exits with 1 and suggests keys check when the provider rejects the key", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({ keys: [{ key: "another" }] })
       const { config } = yield* fileOf(provider)
@@ -190,7 +190,7 @@ describe("what goes wrong is one sentence, and the exit code says what kind", ()
     })
   )
 
-  it.scopedLive("1: a stream broke, and what there was of it stands on a line of its own", () =>
+  it.scopedLive("exits with 1 and ends the line of the partial text when a stream breaks", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({
         answer: () => "one two three four",
@@ -204,7 +204,7 @@ describe("what goes wrong is one sentence, and the exit code says what kind", ()
     })
   )
 
-  it.live("2: nothing is configured", () =>
+  it.live("exits with 2 and names OPENAI_API_KEY and --config when no model is configured", () =>
     Effect.gen(function* () {
       const { code, err } = yield* ran(["ask", "Hello"])
       expect(code).toBe(2)
@@ -212,7 +212,7 @@ describe("what goes wrong is one sentence, and the exit code says what kind", ()
     })
   )
 
-  it.live.each(unusable)("2: %j", ([words, complaint]) =>
+  it.live.each(unusable)("exits with 2 and prints one message without a stack trace for %j", ([words, complaint]) =>
     Effect.gen(function* () {
       const { code, err, out } = yield* ran(words, { input: "" })
       expect(code).toBe(2)
@@ -223,7 +223,7 @@ describe("what goes wrong is one sentence, and the exit code says what kind", ()
     })
   )
 
-  it.live("a text that begins with dashes goes behind --", () =>
+  it.live("passes a word that begins with dashes as text after --", () =>
     Effect.gen(function* () {
       const { err } = yield* ran(["ask", "--", "--nope"])
       expect(err).toContain("No model is configured")
@@ -232,7 +232,7 @@ describe("what goes wrong is one sentence, and the exit code says what kind", ()
 })
 
 describe("models from the environment", () => {
-  it.scopedLive("by the name of the provider in front of the model's", () =>
+  it.scopedLive("selects the provider by the prefix of --model or LLM_DEFAULT_MODEL", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({ answer: ({ model }) => `I am ${model}` })
       const env = {
@@ -250,7 +250,7 @@ describe("models from the environment", () => {
     })
   )
 
-  it.live("or a sentence that says which key is missing, or that no model is named", () =>
+  it.live("names the missing key variable, or asks for --model when the provider has no default model", () =>
     Effect.gen(function* () {
       const env = { ANTHROPIC_API_KEY: canary }
       expect((yield* ran(["ask", "Who?"], { env })).err).toContain("Say which model with --model, such as anthropic/")

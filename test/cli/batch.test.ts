@@ -20,8 +20,8 @@ const questions = (count: number): string =>
     (_, index) => `${JSON.stringify({ id: `q${index}`, prompt: `question ${index}` })}\n`
   ).join("")
 
-describe("the lines of a batch", () => {
-  it.effect("are texts, prompts, requests, or OpenAI's", () =>
+describe("input lines of batch", () => {
+  it.effect("reads texts, prompts, requests and lines of OpenAI's Batch API", () =>
     Effect.gen(function* () {
       const lines = [
         "Hello",
@@ -50,7 +50,7 @@ describe("the lines of a batch", () => {
     })
   )
 
-  it.effect("that are none are told all at once, each with its number", () =>
+  it.effect("reports all invalid lines at once, each with its line number", () =>
     Effect.gen(function* () {
       const text = [
         '"good"',
@@ -74,7 +74,7 @@ describe("the lines of a batch", () => {
 })
 
 describe("batch", () => {
-  it.scopedLive("writes an answer a line, in the order of the requests, and leaves no journal", () =>
+  it.scopedLive("writes one answer per line in request order and removes the journal", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({ latency: { min: 0, max: "20 millis" } })
       const { config, folder } = yield* fileOf(provider)
@@ -98,7 +98,7 @@ describe("batch", () => {
     })
   )
 
-  it.scopedLive("tells errors by class, and asks again only what failed", () =>
+  it.scopedLive("counts errors by class and sends only the failed requests again with --retry-failed", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({
         faults: (index) =>
@@ -129,7 +129,7 @@ describe("batch", () => {
     })
   )
 
-  it.scopedLive("asks for vectors beside answers, with the same journal and summary", () =>
+  it.scopedLive("sends embedding requests beside chat requests with the same journal and summary", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make()
       yield* provider.next(SimulatedProvider.status(400))
@@ -182,7 +182,7 @@ describe("batch", () => {
     })
   )
 
-  it.scopedLive("interrupted, goes on where it was", () =>
+  it.scopedLive("resumes an interrupted batch without repeating answered requests", () =>
     Effect.gen(function* () {
       let isInterrupted = false
       const provider = yield* SimulatedProvider.make({
@@ -207,7 +207,7 @@ describe("batch", () => {
     })
   )
 
-  it.scopedLive("a journal of other requests is refused, and left as it is", () =>
+  it.scopedLive("rejects a journal of other requests and leaves it unchanged", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({ faults: () => SimulatedProvider.status(400) })
       const { config, folder } = yield* fileOf(provider)
@@ -238,19 +238,19 @@ const progress: Progress = {
   isOver: false
 }
 
-describe("the progress bar", () => {
-  it("says how far, how fast, for how much and how long", () => {
+describe("progress bar of batch", () => {
+  it("shows the share, the rate, the tokens, the cost and the time left in the progress bar", () => {
     expect(ProgressBar.line(progress, 0.1234, 130, uncoloured)).toBe(
       `${"█".repeat(12)}${"░".repeat(18)}  41 % · 412/1000 · 3 failed · 2 to be asked again · 12.3/s · 84.2k tokens · $0.123 · 0:48 left`
     )
   })
 
-  it("never wraps", () => {
+  it("keeps the progress bar shorter than the terminal at every width", () => {
     for (let columns = 1; columns < 140; columns++)
       expect(ProgressBar.line(progress, 1, columns, uncoloured).length).toBeLessThan(Math.max(2, columns))
   })
 
-  it("writes times and amounts as people do", () => {
+  it("formats durations as clock times and amounts with k and M", () => {
     expect([0, 59.2, 61, 7384].map((seconds) => ProgressBar.clock(Duration.seconds(seconds)))).toEqual([
       "0:00",
       "1:00",

@@ -6,7 +6,7 @@ import { until } from "../support/eventually.js"
 import { fileOf, prepare, ran } from "./support.js"
 
 describe("chat", () => {
-  it.scopedLive("remembers, forgets, changes the model, saves and loads", () =>
+  it.scopedLive("keeps the history, clears it, switches the model, and saves and loads the conversation", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({
         answer: ({ messages, model }) => `${model} has heard ${messages.length}`
@@ -37,7 +37,7 @@ describe("chat", () => {
     })
   )
 
-  it.scopedLive("goes on after what went wrong", () =>
+  it.scopedLive("continues the chat after a failed call and after invalid commands", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({ answer: ({ messages }) => `heard ${messages.length}` })
       const { config } = yield* fileOf(provider)
@@ -57,7 +57,7 @@ describe("chat", () => {
     })
   )
 
-  it.scopedLive("Ctrl-C stops the answer and not the program, and the key is given back", () =>
+  it.scopedLive("cancels the answer at Ctrl-C, continues the chat and drops the question from the history", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({
         answer: ({ messages }) => `heard ${messages.length} and more and more and more`
@@ -82,7 +82,7 @@ describe("chat", () => {
     })
   )
 
-  it.scopedLive("leaves at Ctrl-C and at Ctrl-D", () =>
+  it.scopedLive("exits chat with 0 at Ctrl-C and at Ctrl-D", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make()
       const { config } = yield* fileOf(provider)

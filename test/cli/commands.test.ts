@@ -4,8 +4,8 @@ import { SimulatedProvider } from "../../src/testing/index.js"
 import { until } from "../support/eventually.js"
 import { canary, exists, fileOf, prepare, ran, read, write } from "./support.js"
 
-describe("models, keys, files", () => {
-  it.scopedLive("models lists what is configured, and what there is", () =>
+describe("models, keys check and config check", () => {
+  it.scopedLive("lists the configured models, and with --remote the models of the provider with one request", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({ models: ["gpt-4o", "gpt-5"] })
       const { config } = yield* fileOf(provider, { $aliases: { smart: "openai/gpt-4o" }, $default: "smart" })
@@ -19,7 +19,7 @@ describe("models, keys, files", () => {
     })
   )
 
-  it.scopedLive("models lists groups with their members, and asks one by its name", () =>
+  it.scopedLive("lists groups with their members, and sends a question to the group that is the default", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make()
       const { config } = yield* fileOf(provider, {
@@ -42,7 +42,7 @@ describe("models, keys, files", () => {
     })
   )
 
-  it.scopedLive("keys check says which work, and ends with 1 where one is refused", () =>
+  it.scopedLive("prints the state of each key, and exits with 1 when the provider rejects one", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({
         keys: [{ key: canary }, { key: `${canary}-old`, revoked: true }],
@@ -64,7 +64,7 @@ describe("models, keys, files", () => {
     })
   )
 
-  it.scopedLive("config check tells all faults, and ends with 2", () =>
+  it.scopedLive("prints all faults of a configuration file with their positions, and exits with 2", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make()
       const { config } = yield* fileOf(provider)
@@ -83,7 +83,7 @@ describe("models, keys, files", () => {
 })
 
 describe("embed", () => {
-  it.scopedLive("prints vectors into a pipe, and their beginnings for a person", () =>
+  it.scopedLive("prints all vectors as JSON into a pipe, and the first numbers as a table on a terminal", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make()
       const { config } = yield* fileOf(provider)
@@ -96,7 +96,7 @@ describe("embed", () => {
 })
 
 describe("bench", () => {
-  it.scopedLive("counts what was answered, and how fast, and what was not", () =>
+  it.scopedLive("reports successes, failures, rates and latency percentiles of the requests", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({
         latency: "20 millis",
@@ -126,7 +126,7 @@ describe("bench", () => {
 })
 
 describe("simulate", () => {
-  it.scopedLive("starts a provider and says how to use it", () =>
+  it.scopedLive("starts a simulated provider and prints a configuration file that works with it", () =>
     Effect.gen(function* () {
       const program = yield* prepare(["simulate", "--key", "good", "--fault", "503@0.5", "--answer", "Yes", "--json"])
       const running = yield* Effect.fork(program.result)
@@ -142,8 +142,8 @@ describe("simulate", () => {
   )
 })
 
-describe("no key is ever shown", () => {
-  it.scopedLive("by any command, well or ill, and whatever is logged", () =>
+describe("secrecy of keys", () => {
+  it.scopedLive("prints and logs no key with any command, for valid and invalid configurations", () =>
     Effect.gen(function* () {
       const { config, folder } = yield* fileOf(yield* SimulatedProvider.make({ keys: [{ key: "another" }] }))
       const broken = `${folder}/broken.json`
@@ -190,7 +190,7 @@ describe("--help", () => {
     ["config", "check"],
     ["bench"],
     ["simulate"]
-  ])("%s teaches with examples", (path) =>
+  ])("prints the usage and examples of %s in lines of at most 110 columns", (path) =>
     Effect.gen(function* () {
       const { code, out } = yield* ran([...path, "--help"])
       expect(code).toBe(0)
@@ -201,7 +201,7 @@ describe("--help", () => {
     })
   )
 
-  it.live("of all lists every command, and the exit codes", () =>
+  it.live("lists all commands and the exit codes without arguments, and the subcommands of a group", () =>
     Effect.gen(function* () {
       const { out } = yield* ran([])
       for (const command of [
@@ -221,7 +221,7 @@ describe("--help", () => {
     })
   )
 
-  it.live("completions know the commands", () =>
+  it.live("prints completions with the commands for every shell", () =>
     Effect.gen(function* () {
       for (const shell of ["bash", "zsh", "fish", "sh"]) {
         const { code, out } = yield* ran(["--completions", shell])
@@ -232,8 +232,8 @@ describe("--help", () => {
   )
 })
 
-describe("batch", () => {
-  it.live("refuses a concurrency below 1 as a wrong option, before anything is asked", () =>
+describe("options of batch", () => {
+  it.live("rejects a concurrency below 1 with exit code 2 before it reads the input", () =>
     Effect.gen(function* () {
       for (const concurrency of ["0", "-3"]) {
         const { code, err } = yield* ran(["batch", "--concurrency", concurrency, "in.jsonl", "out.jsonl"])

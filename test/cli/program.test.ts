@@ -42,8 +42,8 @@ const tellingCpuTime = `data:text/javascript,${encodeURIComponent(
   "process.on('exit', () => process.stderr.write(JSON.stringify(process.cpuUsage())))"
 )}`
 
-describe("the program", () => {
-  it.scopedLive("asks, with nothing beside it, and shows no key", () =>
+describe("the bundled program", () => {
+  it.scopedLive("prints only the answer, and no key in its output and log", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make()
       expect(yield* ended(["ask", "Hello"], environment(provider))).toEqual({
@@ -62,7 +62,7 @@ describe("the program", () => {
     })
   )
 
-  it.scopedLive("chats through a pipe", () =>
+  it.scopedLive("runs a chat through a pipe", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make()
       expect(yield* ended(["chat"], environment(provider), "one\ntwo\n/history")).toEqual({
@@ -75,7 +75,7 @@ describe("the program", () => {
     })
   )
 
-  it.scopedLive("says its version, in less than it takes to look away", () =>
+  it.scopedLive("prints its version with less than three seconds of CPU time", () =>
     Effect.gen(function* () {
       const { version } = JSON.parse(readFileSync("package.json", "utf8"))
       const { code, err, out } = yield* ended(["--version"], { NODE_OPTIONS: `--import=${tellingCpuTime}` })
@@ -86,7 +86,7 @@ describe("the program", () => {
     })
   )
 
-  it.scopedLive("Ctrl-C ends it with 130, and SIGTERM with 143; what it had asked is given up", () =>
+  it.scopedLive("exits with 130 at Ctrl-C and 143 at SIGTERM, and cancels the running request", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({ faults: () => SimulatedProvider.hang() })
       for (const [signal, code] of [
@@ -102,7 +102,7 @@ describe("the program", () => {
     })
   )
 
-  it.scopedLive("ends quietly when nobody reads on", () =>
+  it.scopedLive("exits with 141 and no message when the reader closes the output", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({ answer: () => "word ".repeat(50_000), tokenPace: "2 millis" })
       const running = yield* started(["ask", "Hello"], environment(provider))
@@ -113,7 +113,7 @@ describe("the program", () => {
     })
   )
 
-  it.scopedLive("killed in the middle of a batch, asks nothing twice that was answered", () =>
+  it.scopedLive("resumes a killed batch without repeating requests in the journal", () =>
     Effect.gen(function* () {
       let isKilled = false
       const provider = yield* SimulatedProvider.make({
@@ -140,7 +140,7 @@ describe("the program", () => {
   )
 })
 
-describe("the program with the prices that it is shipped with", () => {
+describe("the bundled program with its bundled prices", () => {
   const Priced = Schema.parseJson(
     Schema.Struct({ model: Schema.String, cost: Schema.Struct({ total: Schema.Number }) })
   )
@@ -150,7 +150,7 @@ describe("the program with the prices that it is shipped with", () => {
   const ask = (provider: SimulatedProvider.Service, ...words: ReadonlyArray<string>) =>
     Effect.map(ended(["ask", "Hello", "--json", ...words], environment(provider)), ({ out }) => decode(out))
 
-  it.scopedLive("says what an answer, embeddings and a batch cost by the public prices", () =>
+  it.scopedLive("prints the cost of an answer, of embeddings and of a batch by the public prices", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make()
       const [questions, answers] = [join(folder, "priced.jsonl"), join(folder, "priced-answers.jsonl")]
@@ -170,7 +170,7 @@ describe("the program with the prices that it is shipped with", () => {
     })
   )
 
-  it.scopedLive("goes by the price of the file instead, and asks the cheapest of a group", () =>
+  it.scopedLive("uses the price of the file instead of the public price, and the cheapest member of a group", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make()
       const entry = (model_name: string, price?: object) => ({

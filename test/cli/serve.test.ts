@@ -68,8 +68,8 @@ const isUnreachable = (url: string) =>
 
 const models = (url: string) => Effect.map(send(`${url}/v1/models`), ({ text }) => text)
 
-describe("a gateway as a program", () => {
-  it.scopedLive("loses no running stream at SIGTERM, takes nothing new, and ends with 0", () =>
+describe("serve", () => {
+  it.scopedLive("completes running streams after SIGTERM, accepts no new requests and exits with 0", () =>
     Effect.gen(function* () {
       const latch = yield* Effect.makeLatch()
       const { origin } = yield* holding(latch)
@@ -93,7 +93,7 @@ describe("a gateway as a program", () => {
     }).pipe(Effect.provide(NodeFileSystem.layer))
   )
 
-  it.scopedLive("tells the streams that are not over when the grace is, and ends with 0", () =>
+  it.scopedLive("ends running streams with a shutting_down error at the end of the grace period and exits with 0", () =>
     Effect.gen(function* () {
       const { gateway, provider } = yield* served({ EFFECT_LLM_GRACE: "300 millis" })
       yield* provider.next(SimulatedProvider.hang(4))
@@ -106,7 +106,7 @@ describe("a gateway as a program", () => {
     }).pipe(Effect.provide(NodeFileSystem.layer))
   )
 
-  it.scopedLive("reads its file again at SIGHUP, and keeps the old one where the new one is faulty", () =>
+  it.scopedLive("reloads the model file at SIGHUP, and keeps the previous models if the file is invalid", () =>
     Effect.gen(function* () {
       const { config, gateway, write } = yield* served()
       expect(yield* models(gateway.url)).not.toContain("tested/n")
@@ -123,7 +123,7 @@ describe("a gateway as a program", () => {
   )
 
   it.scopedLive(
-    "reads its file of keys again at SIGHUP and when it changes, and keeps the keys where it is faulty",
+    "reloads the key file at SIGHUP and when it changes, and keeps the previous keys if the file is invalid",
     () =>
       Effect.gen(function* () {
         const files = yield* FileSystem.FileSystem
@@ -154,7 +154,7 @@ describe("a gateway as a program", () => {
       }).pipe(Effect.provide(NodeFileSystem.layer))
   )
 
-  it.scopedLive("follows its file without being told, and serves at once after kill -9 on the same port", () =>
+  it.scopedLive("reloads a changed model file without a signal, and serves again on the same port after SIGKILL", () =>
     Effect.gen(function* () {
       const { gateway, settings, write } = yield* served(
         { EFFECT_LLM_RELOAD_INTERVAL: "50 millis" },
@@ -174,42 +174,44 @@ describe("a gateway as a program", () => {
     }).pipe(Effect.provide(NodeFileSystem.layer))
   )
 
-  it.scopedLive("reads YAML, at the start, at SIGHUP and when it changes, and says where a fault is", () =>
-    Effect.gen(function* () {
-      const files = yield* FileSystem.FileSystem
-      const provider = yield* SimulatedProvider.make()
-      const config = `${yield* folder}/provider.yaml`
-      const yamlOf = (...names: ReadonlyArray<string>) =>
-        [
-          "tested: # who answers",
-          ...names.flatMap((name) => [
-            `  - model_name: ${name}`,
-            `    base_url: ${provider.baseUrl}`,
-            "    api_keys: [canary-served-1be4]"
-          ])
-        ].join("\n")
-      yield* files.writeFileString(config, yamlOf("m"))
-      const settings = { EFFECT_LLM_CONFIG: config, EFFECT_LLM_RELOAD_INTERVAL: "never" }
-      const told = yield* started(settings)
-      expect((yield* post(`${told.url}/llm/chat`, body)).json).toEqual({ result: "You said: Hello" })
-      const watching = yield* started({ ...settings, EFFECT_LLM_RELOAD_INTERVAL: "50 millis" })
-      yield* files.writeFileString(config, yamlOf("m", "n"))
-      yield* until(models(watching.url), (text) => text.includes("tested/n"))
-      expect(yield* models(told.url)).not.toContain("tested/n")
-      yield* told.kill("SIGHUP")
-      yield* until(models(told.url), (text) => text.includes("tested/n"))
-      yield* files.writeFileString(
-        config,
-        "tested:\n  - modle_name: m\n    api_keys: [k]\n    base_url: http://there\n"
-      )
-      yield* told.kill("SIGHUP")
-      const log = yield* until(told.said, (log) => log.includes("has been refused"))
-      expect(log).toContain("tested[0].model_name: is missing (line 2, column 5)")
-      expect(yield* models(told.url)).toContain("tested/n")
-    }).pipe(Effect.provide(NodeFileSystem.layer))
+  it.scopedLive(
+    "reads a YAML model file at the start, at SIGHUP and when it changes, and logs the position of a fault",
+    () =>
+      Effect.gen(function* () {
+        const files = yield* FileSystem.FileSystem
+        const provider = yield* SimulatedProvider.make()
+        const config = `${yield* folder}/provider.yaml`
+        const yamlOf = (...names: ReadonlyArray<string>) =>
+          [
+            "tested: # who answers",
+            ...names.flatMap((name) => [
+              `  - model_name: ${name}`,
+              `    base_url: ${provider.baseUrl}`,
+              "    api_keys: [canary-served-1be4]"
+            ])
+          ].join("\n")
+        yield* files.writeFileString(config, yamlOf("m"))
+        const settings = { EFFECT_LLM_CONFIG: config, EFFECT_LLM_RELOAD_INTERVAL: "never" }
+        const told = yield* started(settings)
+        expect((yield* post(`${told.url}/llm/chat`, body)).json).toEqual({ result: "You said: Hello" })
+        const watching = yield* started({ ...settings, EFFECT_LLM_RELOAD_INTERVAL: "50 millis" })
+        yield* files.writeFileString(config, yamlOf("m", "n"))
+        yield* until(models(watching.url), (text) => text.includes("tested/n"))
+        expect(yield* models(told.url)).not.toContain("tested/n")
+        yield* told.kill("SIGHUP")
+        yield* until(models(told.url), (text) => text.includes("tested/n"))
+        yield* files.writeFileString(
+          config,
+          "tested:\n  - modle_name: m\n    api_keys: [k]\n    base_url: http://there\n"
+        )
+        yield* told.kill("SIGHUP")
+        const log = yield* until(told.said, (log) => log.includes("has been refused"))
+        expect(log).toContain("tested[0].model_name: is missing (line 2, column 5)")
+        expect(yield* models(told.url)).toContain("tested/n")
+      }).pipe(Effect.provide(NodeFileSystem.layer))
   )
 
-  it.scopedLive("sends its spans to a collector before it ends, below the client's", () =>
+  it.scopedLive("exports its spans before it exits, as children of the client's span", () =>
     Effect.gen(function* () {
       const collector = yield* Collector.make
       const { gateway } = yield* served({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url })
@@ -225,7 +227,7 @@ describe("a gateway as a program", () => {
     }).pipe(Effect.provide(NodeFileSystem.layer))
   )
 
-  it.scopedLive("shows its dashboard", () =>
+  it.scopedLive("serves the dashboard", () =>
     Effect.gen(function* () {
       const { gateway } = yield* served({})
       const page = yield* send(`${gateway.url}/`)
@@ -234,7 +236,7 @@ describe("a gateway as a program", () => {
     }).pipe(Effect.provide(NodeFileSystem.layer))
   )
 
-  it.scopedLive("says why it does not serve, and ends with 2", () =>
+  it.scopedLive("prints why it cannot serve, and exits with 2", () =>
     Effect.gen(function* () {
       const gateway = yield* started({ EFFECT_LLM_CONFIG: `${yield* folder}/none.json` })
       expect(yield* gateway.exited).toBe(2)
@@ -311,9 +313,9 @@ const priced = (environment: Readonly<Record<string, string>> = {}, custom?: obj
     return { gateway, ask, write }
   })
 
-describe("prices in a gateway as a program", () => {
+describe("prices in serve", () => {
   it.scopedLive(
-    "serves a key with a budget in dollars, shows what it costs, and refuses it once the budget is spent",
+    "serves a key with a dollar budget, reports its cost, and rejects it with 402 once the budget is spent",
     () =>
       Effect.gen(function* () {
         const { ask, gateway } = yield* priced()
@@ -344,7 +346,7 @@ describe("prices in a gateway as a program", () => {
   )
 
   it.scopedLive(
-    "names a missing price to keys with a budget in dollars and once in the log, until the file gives one",
+    "rejects an unpriced model with price_unknown for a dollar budget and logs it once, until the file has a price",
     () =>
       Effect.gen(function* () {
         const { ask, gateway, write } = yield* priced()
@@ -374,7 +376,7 @@ describe("prices in a gateway as a program", () => {
       }).pipe(Effect.provide(NodeFileSystem.layer))
   )
 
-  it.scopedLive("are required of every model where the configuration says so, at the start and at a reload", () =>
+  it.scopedLive("rejects a file without all prices at the start and at a reload with EFFECT_LLM_REQUIRE_PRICES", () =>
     Effect.gen(function* () {
       const { gateway: refused } = yield* priced({ EFFECT_LLM_REQUIRE_PRICES: "true" })
       expect(yield* refused.exited).toBe(2)

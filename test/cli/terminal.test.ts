@@ -54,8 +54,8 @@ const terminal = (words: ReadonlyArray<string>, env: Readonly<Record<string, str
 /** The prompt is there, and nothing behind it: what is typed is for the program. */
 const isPrompt = (shown: string): boolean => shown.trimEnd().endsWith("›")
 
-describe("in a terminal", () => {
-  it.scopedLive("chat: Ctrl-C stops the answer and not the program; at the prompt it leaves", () =>
+describe("the program in a terminal", () => {
+  it.scopedLive("cancels the answer of a chat at Ctrl-C, and exits at Ctrl-C on the prompt", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({
         answer: ({ messages }) => `**heard ${messages.length}** ${"and more ".repeat(40)}`,
@@ -81,7 +81,7 @@ describe("in a terminal", () => {
     })
   )
 
-  it.scopedLive("chat: what is typed ahead is not lost, and Ctrl-D leaves", () =>
+  it.scopedLive("keeps chat input that is typed ahead, and exits at Ctrl-D", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({ latency: "200 millis" })
       const { screen, type } = yield* terminal(["chat"], environment(provider))
@@ -93,7 +93,7 @@ describe("in a terminal", () => {
     })
   )
 
-  it.scopedLive("batch: the bar is drawn in one line; Ctrl-C leaves what is done, and it goes on from there", () =>
+  it.scopedLive("draws the progress bar of a batch in one line, and resumes the batch after Ctrl-C", () =>
     Effect.gen(function* () {
       let isStopped = false
       const provider = yield* SimulatedProvider.make({

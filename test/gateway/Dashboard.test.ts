@@ -101,8 +101,8 @@ const modelOf = (snapshot: Dashboard.Snapshot, id: string) => {
   return model
 }
 
-describe("the page", () => {
-  it.scopedLive("weighs less than 150 kB, packed", () =>
+describe("files of the dashboard page", () => {
+  it.scopedLive("serves the page in less than 150 kB with gzip", () =>
     Effect.gen(function* () {
       const { url } = yield* start({ page: yield* page })
       const paths = ["/", "/dashboard/app.js", "/dashboard/app.css", "/dashboard/icon.svg"]
@@ -115,7 +115,7 @@ describe("the page", () => {
     })
   )
 
-  it.scopedLive("lets the browser load and run nothing but its own files", () =>
+  it.scopedLive("restricts the page to its own files with a content security policy", () =>
     Effect.gen(function* () {
       const { url } = yield* start({ page: yield* page })
       const { body, headers } = yield* get(url)
@@ -132,7 +132,7 @@ describe("the page", () => {
     })
   )
 
-  it.scopedLive("is not sent again where the browser has it", () =>
+  it.scopedLive("answers 304 for a file that the browser has cached", () =>
     Effect.gen(function* () {
       const { url } = yield* start({ page: yield* page })
       const first = yield* get(`${url}/dashboard/app.js`)
@@ -141,7 +141,7 @@ describe("the page", () => {
     })
   )
 
-  it.scopedLive("says that it was not built, and the gateway goes on", () =>
+  it.scopedLive("answers 503 for a page that was not built, and still serves models", () =>
     Effect.gen(function* () {
       const { url } = yield* start({ page: noPage })
       expect((yield* get(url)).status).toBe(503)
@@ -150,8 +150,8 @@ describe("the page", () => {
   )
 })
 
-describe("who may look", () => {
-  it.scopedLive("is the administration, and no key", () =>
+describe("access to the dashboard events", () => {
+  it.scopedLive("allows the events with the admin token and rejects gateway keys", () =>
     Effect.gen(function* () {
       const { url } = yield* start({ page: noPage, access: { adminToken, keys: [{ key: "sk-team" }] } })
       const statuses = yield* Effect.forEach(
@@ -164,14 +164,14 @@ describe("who may look", () => {
     })
   )
 
-  it.scopedLive("is nobody where there are keys and no token", () =>
+  it.scopedLive("rejects gateway keys when no admin token is configured", () =>
     Effect.gen(function* () {
       const { url } = yield* start({ page: noPage, access: { keys: [{ key: "sk-team" }] } })
       expect((yield* get(`${url}/dashboard/events`, { authorization: "Bearer sk-team" })).status).toBe(403)
     })
   )
 
-  it.scopedLive("is this machine where there is no key at all, and no page of others", () =>
+  it.scopedLive("allows read-only events without any configured key, but not for another origin or host", () =>
     Effect.gen(function* () {
       const { url } = yield* start({ page: noPage, access: {} })
       expect(decode(yield* firstEvent(url, {})).mayAct).toBe(false)
@@ -185,8 +185,8 @@ describe("who may look", () => {
   )
 })
 
-describe("the events", () => {
-  it.scopedLive("tell everything at once, and from then on what has changed", () =>
+describe("dashboard events", () => {
+  it.scopedLive("sends a full snapshot at once, and a second later one with the changed figures", () =>
     Effect.gen(function* () {
       const { provider, url } = yield* start({ page: noPage })
       yield* provider.next(SimulatedProvider.status(400))
@@ -213,7 +213,7 @@ describe("the events", () => {
     })
   )
 
-  it.scopedLive("have ids and no secrets in them", () =>
+  it.scopedLive("sends ids of keys and no secrets in the dashboard events", () =>
     Effect.gen(function* () {
       const { url } = yield* start({
         page: noPage,
@@ -228,7 +228,7 @@ describe("the events", () => {
     })
   )
 
-  it.scopedLive("do not hold up a gateway that shuts down", () =>
+  it.scopedLive("lets the gateway shut down at once while a client reads its events", () =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()
       const { url } = yield* Scope.extend(start({ page: noPage, grace: "1 hour" }), scope)
@@ -239,8 +239,8 @@ describe("the events", () => {
   )
 })
 
-describe("the figures", () => {
-  it.scopedLive("count calls as they ended, and what all attempts consumed", () =>
+describe("dashboard figures", () => {
+  it.scopedLive("counts calls by outcome, and tokens and cost of all attempts", () =>
     Effect.gen(function* () {
       const { dashboard, provider, url } = yield* start({ page: noPage })
       yield* provider.next(SimulatedProvider.status(400), SimulatedProvider.garbage)
@@ -261,7 +261,7 @@ describe("the figures", () => {
     })
   )
 
-  it.scopedLive("know that what came from a cache consumed nothing", () =>
+  it.scopedLive("counts a cached answer as a request without tokens or cost", () =>
     Effect.gen(function* () {
       const { dashboard, url } = yield* start({ page: noPage })
       yield* ask(url, "openai/gpt-large")
@@ -277,7 +277,7 @@ describe("the figures", () => {
     })
   )
 
-  it.scopedLive("show the budgets of the gateway's keys beside the others, by their names", () =>
+  it.scopedLive("shows the budgets of gateway keys beside the configured budgets", () =>
     Effect.gen(function* () {
       const { dashboard, url } = yield* start({
         page: noPage,
@@ -314,7 +314,7 @@ describe("the figures", () => {
     })
   )
 
-  it.scopedLive("see calls while they are there, and clients that leave", () =>
+  it.scopedLive("shows calls in flight, and counts an aborted call as interrupted", () =>
     Effect.gen(function* () {
       const { dashboard, url } = yield* start({ page: noPage, provider: { faults: () => SimulatedProvider.hang() } })
       const controller = new AbortController()
@@ -333,7 +333,7 @@ describe("the figures", () => {
     })
   )
 
-  it.scopedLive("say how keys stand, and why", () =>
+  it.scopedLive("shows the state, the reason and the end time of each key", () =>
     Effect.gen(function* () {
       const { dashboard, models } = yield* start({ page: noPage })
       const { pool } = yield* models.get("openai/gpt-large")
@@ -355,7 +355,7 @@ describe("the figures", () => {
     })
   )
 
-  it.scoped("are put together only while somebody looks", () =>
+  it.scoped("computes snapshots only while a client reads them", () =>
     Effect.gen(function* () {
       const asked = yield* Ref.make(0)
       const info = { provider: "openai", model: "large", wire: "chat-completions", contextWindow: 1000 }
@@ -386,7 +386,7 @@ describe("the figures", () => {
   )
 })
 
-describe("the last hour", () => {
+describe("Series of the last hour", () => {
   const minute = 60_000
   const call = { model: "m", outcome: "ok", latency: 100, timeToFirstEvent: 10 }
 
@@ -399,7 +399,7 @@ describe("the last hour", () => {
     return series
   }
 
-  it("is all that is kept, however long it goes on", () => {
+  it("keeps one hour of calls, however many there were", () => {
     const now = 30_000 * minute
     const series = withCalls(Array.from({ length: 3 * 3600 }, (_, second) => now - 3 * 60 * minute + second * 1000))
     const last = now - 1
@@ -409,7 +409,7 @@ describe("the last hour", () => {
     expect(series.unsafeInFlight()).toBe(0)
   })
 
-  it("is not shown when it is over, though nothing new came", () => {
+  it("omits calls older than an hour even if no new call came", () => {
     const series = withCalls([0])
     expect(series.unsafeTotals("m", 59 * minute).requests).toBe(1)
     const later = 61 * minute
@@ -418,7 +418,7 @@ describe("the last hour", () => {
     expect(series.unsafeTotals("m", later)).toMatchObject({ requests: 0, minutes: Array.from({ length: 60 }, () => 0) })
   })
 
-  it("says again only what may have changed", () => {
+  it("returns only the buckets that may have changed since a time", () => {
     const series = withCalls([1000, 15_000, 25_000, 26_000])
     expect(series.unsafeBuckets(15_500, 27_000).map(({ at, outcomes }) => [at, outcomes])).toEqual([
       [10_000, { ok: 1 }],
@@ -426,7 +426,7 @@ describe("the last hour", () => {
     ])
   })
 
-  it("measures each window by itself", () => {
+  it("computes percentiles for each time window separately", () => {
     const series = Series.unsafeMake()
     series.unsafeEnded({ ...call, latency: 1000 }, minute)
     series.unsafeEnded({ ...call, latency: 1000 }, minute)

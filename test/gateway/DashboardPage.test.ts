@@ -174,8 +174,8 @@ const hasRequests = (page: Page, count: number) =>
   )
 
 // Each page is sent its figures every second: side by side, the tests wait for them together.
-describe.concurrent("the page of the dashboard", () => {
-  it.scopedLive("shows what happens while it happens, and looks as it should", () =>
+describe.concurrent("dashboard page in a browser", () => {
+  it.scopedLive("shows live figures without overflow or unnamed elements at each width and colour scheme", () =>
     looking(
       ({ complaints, page, provider, url }) =>
         Effect.gen(function* () {
@@ -245,7 +245,7 @@ describe.concurrent("the page of the dashboard", () => {
     )
   )
 
-  it.scopedLive("acts on keys and caches, by the keyboard alone", () =>
+  it.scopedLive("changes keys and clears caches with the keyboard alone", () =>
     looking(({ complaints, page, url }) =>
       Effect.gen(function* () {
         yield* step(() => signIn(page))
@@ -317,7 +317,7 @@ describe.concurrent("the page of the dashboard", () => {
     )
   )
 
-  it.scopedLive("acts on the deployments of a group, by the keyboard alone", () =>
+  it.scopedLive("changes the deployments of a group with the keyboard alone", () =>
     looking(({ complaints, page }) =>
       Effect.gen(function* () {
         yield* step(() => signIn(page))
@@ -351,7 +351,7 @@ describe.concurrent("the page of the dashboard", () => {
     )
   )
 
-  it.scopedLive("lets nobody look without the token, and forgets it", () =>
+  it.scopedLive("requires the admin token, and removes it from the tab at sign-out", () =>
     looking(({ page }) =>
       Effect.gen(function* () {
         yield* step(() => signIn(page, "wrong"))
@@ -369,7 +369,7 @@ describe.concurrent("the page of the dashboard", () => {
     )
   )
 
-  it.scopedLive("is for looking only where no key is configured", () =>
+  it.scopedLive("has no buttons when no key is configured", () =>
     looking(
       ({ complaints, page }) =>
         Effect.gen(function* () {
@@ -382,7 +382,7 @@ describe.concurrent("the page of the dashboard", () => {
     )
   )
 
-  it.scopedLive("says when the gateway has gone, and comes back with it", () =>
+  it.scopedLive("shows a lost connection, and reconnects when the gateway is back", () =>
     Effect.gen(function* () {
       const built = yield* page
       const first = yield* Scope.make()
