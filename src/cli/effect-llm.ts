@@ -8,11 +8,11 @@ import { makeRunMain } from "@effect/platform/Runtime"
 import { Effect, Exit, Layer } from "effect"
 import { run } from "./app.js"
 import { exitCodes } from "./failure.js"
-import * as Terminal from "./terminal/terminal.js"
+import * as ProcessTerminal from "./terminal/processTerminal.js"
 
-const surroundings = Layer.mergeAll(
-  Terminal.screen,
-  Terminal.typist,
+const services = Layer.mergeAll(
+  ProcessTerminal.layer,
+  ProcessTerminal.layerStdin,
   NodeFileSystem.layer,
   NodePath.layer,
   NodeTerminal.layer,
@@ -31,10 +31,10 @@ const runMain = makeRunMain(({ fiber, teardown }) => {
     fiber.unsafeInterruptAsFork(fiber.id())
   }
   process.on("SIGINT", () => {
-    if (!Terminal.isClaimed("SIGINT")) stop(exitCodes.interrupted)
+    if (!ProcessTerminal.isClaimed("SIGINT")) stop(exitCodes.interrupted)
   })
   process.on("SIGTERM", () => {
-    if (!Terminal.isClaimed("SIGTERM")) stop(exitCodes.terminated)
+    if (!ProcessTerminal.isClaimed("SIGTERM")) stop(exitCodes.terminated)
   })
   fiber.addObserver((exit) => teardown(exit, (code) => process.exit(stoppedBy ?? code)))
 })
@@ -44,4 +44,4 @@ runMain({
   disablePrettyLogger: true,
   teardown: (exit, onExit) =>
     onExit(Exit.isSuccess(exit) && typeof exit.value === "number" ? exit.value : exitCodes.outputClosed)
-})(Effect.provide(run(process.argv), surroundings))
+})(Effect.provide(run(process.argv), services))

@@ -17,13 +17,13 @@ import type { InvalidLimitError } from "../rateLimiter/model.js"
 export const exitCodes = {
   ok: 0,
   failed: 1,
-  unusable: 2,
+  usage: 2,
   interrupted: 130,
   outputClosed: 141,
   terminated: 143
 } as const
 
-export type FailureCode = typeof exitCodes.failed | typeof exitCodes.unusable
+export type FailureCode = typeof exitCodes.failed | typeof exitCodes.usage
 
 /** An empty `message` has been told already. */
 export class CliFailure extends Data.TaggedError("CliFailure")<{
@@ -32,10 +32,10 @@ export class CliFailure extends Data.TaggedError("CliFailure")<{
 }> {}
 
 /** The command line, the configuration or an input cannot be used. */
-export const unusable = (message: string): CliFailure => new CliFailure({ exitCode: exitCodes.unusable, message })
+export const usageFailure = (message: string): CliFailure => new CliFailure({ exitCode: exitCodes.usage, message })
 
 /** What was asked for was tried and failed. */
-export const failed = (message: string): CliFailure => new CliFailure({ exitCode: exitCodes.failed, message })
+export const operationFailure = (message: string): CliFailure => new CliFailure({ exitCode: exitCodes.failed, message })
 
 /** What to do, where the error's own words do not say it. */
 const advice = (error: LLMError): string => {
@@ -50,21 +50,21 @@ const advice = (error: LLMError): string => {
 }
 
 /** A call that failed. One that was refused before it was sent is the fault of the command line. */
-export const ofCall = (error: LLMError): CliFailure => {
+export const callFailure = (error: LLMError): CliFailure => {
   const message = `${error.message}${advice(error)}`
   const wasSent = error.attempts.length > 0 || error.status !== undefined
   return (error._tag === "InvalidRequestError" || error._tag === "ModelNotFoundError") && !wasSent
-    ? unusable(message)
-    : failed(message)
+    ? usageFailure(message)
+    : operationFailure(message)
 }
 
 /** A configuration that cannot be used, with all its faults. */
-export const ofConfiguration = (
+export const configurationFailure = (
   error: ProviderFileError | InvalidPoolError | InvalidLimitError | ConfigError.ConfigError
 ): CliFailure => {
-  if (error._tag !== "ProviderFileError") return unusable(`The configuration cannot be used: ${describe(error)}`)
+  if (error._tag !== "ProviderFileError") return usageFailure(`The configuration cannot be used: ${describe(error)}`)
   const faults = error.faults.map(({ message, path }) => (path === "" ? message : `${path}: ${message}`))
-  return unusable(
+  return usageFailure(
     faults.length === 1
       ? `${error.file} cannot be used. ${faults.join("")}`
       : `${error.file} cannot be used:\n${faults.map((fault) => `  ${fault}`).join("\n")}`

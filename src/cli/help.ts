@@ -2,9 +2,9 @@
 import { CliConfig, Command, HelpDoc } from "@effect/cli"
 import type { Usage } from "@effect/cli"
 import { Effect } from "effect"
-import { Screen } from "./terminal/screen.js"
+import { Terminal } from "./terminal/terminal.js"
 import type { Style } from "./terminal/style.js"
-import { ofOutput, withoutStyle } from "./terminal/style.js"
+import { outputStyle, stripStyle } from "./terminal/style.js"
 
 export interface Page {
   /** The words behind `effect-llm`. */
@@ -22,10 +22,10 @@ interface Entry {
   readonly text: string
 }
 
-const textOf = (doc: HelpDoc.HelpDoc): string => withoutStyle(HelpDoc.toAnsiText(doc)).trim()
+const textOf = (doc: HelpDoc.HelpDoc): string => stripStyle(HelpDoc.toAnsiText(doc)).trim()
 
 /** What the parser says of every option by itself, and a person need not be told. */
-const idle = new Set([
+const boilerplate = new Set([
   "A user-defined piece of text.",
   "A floating point number.",
   "An integer.",
@@ -41,7 +41,9 @@ const paragraphsOf = (doc: HelpDoc.HelpDoc): ReadonlyArray<string> =>
 const entryOf = (name: HelpDoc.HelpDoc, doc: HelpDoc.HelpDoc): Entry => ({
   name: textOf(name).replace(/^\((.*?)\)(\.\.\.)?$/, "$1"),
   text: paragraphsOf(doc)
-    .filter((paragraph) => paragraph !== "" && !idle.has(paragraph) && !paragraph.startsWith("One of the following"))
+    .filter(
+      (paragraph) => paragraph !== "" && !boilerplate.has(paragraph) && !paragraph.startsWith("One of the following")
+    )
     .join(" ")
 })
 
@@ -117,7 +119,7 @@ const wrap = (text: string, width: number): ReadonlyArray<string> =>
   }, [])
 
 /** No line is longer: nobody reads lines as long as some terminals are wide. */
-const widest = 110
+const maxWidth = 110
 
 const entries = (all: ReadonlyArray<Entry>, columns: number, style: Style): string => {
   const left = Math.min(28, Math.max(...all.map(({ name }) => name.length))) + 2
@@ -136,12 +138,14 @@ const entries = (all: ReadonlyArray<Entry>, columns: number, style: Style): stri
 const section = (title: string, body: string, style: Style): string =>
   body === "" ? "" : `\n${style(title, "bold")}\n${body}`
 
-const usageOf = ({ arguments: given, options, path }: Page): string =>
-  ["effect-llm", ...path, ...(options.length > 0 ? ["[options]"] : []), ...given.map(({ name }) => name)].join(" ")
+const usageOf = ({ arguments: positionals, options, path }: Page): string =>
+  ["effect-llm", ...path, ...(options.length > 0 ? ["[options]"] : []), ...positionals.map(({ name }) => name)].join(
+    " "
+  )
 
 const examplesOf = (examples: ReadonlyArray<string>): string => examples.map((line) => `  ${line}\n`).join("")
 
-const exits = [
+const exitCodeEntries = [
   { name: "0", text: "All is well." },
   { name: "1", text: "A call failed, or some of many did, or a key was refused." },
   { name: "2", text: "The command line, the configuration or an input cannot be used; nothing was asked." },
@@ -149,12 +153,12 @@ const exits = [
 ]
 
 /** The page of a command. */
-export const show = (page: Page): Effect.Effect<void, never, Screen> =>
+export const show = (page: Page): Effect.Effect<void, never, Terminal> =>
   Effect.gen(function* () {
-    const screen = yield* Screen
-    const style = ofOutput(screen)
-    const columns = Math.min(widest, yield* screen.columns)
-    yield* screen.write(
+    const terminal = yield* Terminal
+    const style = outputStyle(terminal)
+    const columns = Math.min(maxWidth, yield* terminal.columns)
+    yield* terminal.write(
       `${wrap(page.summary, columns).join("\n")}\n` +
         section("Usage", `  ${usageOf(page)}\n`, style) +
         section("Examples", examplesOf(page.examples), style) +
@@ -164,13 +168,13 @@ export const show = (page: Page): Effect.Effect<void, never, Screen> =>
   })
 
 /** The page of `effect-llm` itself. */
-export const showAll = (pages: ReadonlyArray<Page>): Effect.Effect<void, never, Screen> =>
+export const showAll = (pages: ReadonlyArray<Page>): Effect.Effect<void, never, Terminal> =>
   Effect.gen(function* () {
-    const screen = yield* Screen
-    const style = ofOutput(screen)
-    const columns = Math.min(widest, yield* screen.columns)
+    const terminal = yield* Terminal
+    const style = outputStyle(terminal)
+    const columns = Math.min(maxWidth, yield* terminal.columns)
     const list = pages.map(({ path, summary }) => ({ name: path.join(" "), text: summary }))
-    yield* screen.write(
+    yield* terminal.write(
       `Asks large language models from the terminal: one key or many, any provider, one file that says which.\n` +
         section("Usage", "  effect-llm <command> [options]\n", style) +
         section(
@@ -199,6 +203,6 @@ export const showAll = (pages: ReadonlyArray<Page>): Effect.Effect<void, never, 
           ),
           style
         ) +
-        section("Exit codes", entries(exits, columns, style), style)
+        section("Exit codes", entries(exitCodeEntries, columns, style), style)
     )
   })

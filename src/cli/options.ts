@@ -2,7 +2,7 @@
 import { Args, Options } from "@effect/cli"
 import { Option } from "effect"
 import type { RequestOptions } from "../programs/Conversation.js"
-import type { Wanted } from "./config/loadModels.js"
+import type { ModelSelection } from "./config/loadModels.js"
 
 const config = Options.text("config").pipe(
   Options.withAlias("c"),
@@ -25,7 +25,10 @@ const model = Options.text("model").pipe(
 export const configFile = { config }
 
 /** Which model is meant. */
-export const source: { readonly [Key in keyof Wanted]: Options.Options<Wanted[Key]> } = { config, model }
+export const source: { readonly [Key in keyof ModelSelection]: Options.Options<ModelSelection[Key]> } = {
+  config,
+  model
+}
 
 export const json = Options.boolean("json").pipe(Options.withDescription("Print JSON instead of text for people."))
 
@@ -73,7 +76,7 @@ export const files = Options.text("file").pipe(
   Options.repeated
 )
 
-export const thoughts = Options.boolean("thoughts").pipe(
+export const showReasoning = Options.boolean("thoughts").pipe(
   Options.withDescription("Show what the model thinks, as far as the provider tells it, on the standard error.")
 )
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Encoding } from "effect"
-import { withoutStyle } from "../../src/cli/terminal/style.js"
+import { stripStyle } from "../../src/cli/terminal/style.js"
 import { SimulatedProvider } from "../../src/testing/index.js"
 import { canary, fileOf, ran, write } from "./support.js"
 
@@ -50,7 +50,7 @@ describe("ask", () => {
       const provider = yield* SimulatedProvider.make({ answer: () => `${table}\n${long}` })
       const { config } = yield* fileOf(provider)
       const onTerminal = yield* ran(["ask", "-c", config, "Where?"], { terminal: true })
-      expect(withoutStyle(onTerminal.out)).toBe(`City │ People\n─────┼───────\nOslo │ 700000\n\n${long}`)
+      expect(stripStyle(onTerminal.out)).toBe(`City │ People\n─────┼───────\nOslo │ 700000\n\n${long}`)
       expect((yield* ran(["ask", "-c", config, "Where?"])).out).toBe(`${table}\n${long}`)
     })
   )

@@ -6,8 +6,8 @@ import * as JsonSyntax from "../../src/cli/config/jsonSyntax.js"
 const lines = (text: string, path: string, env: ReadonlyArray<readonly [string, string]> = []) =>
   Configuration.parse(text, path).pipe(
     Effect.map(({ faults, warnings }) => ({
-      faults: faults.map((fault) => Configuration.lineOf(path, fault)),
-      warnings: warnings.map((fault) => Configuration.lineOf(path, fault))
+      faults: faults.map((fault) => Configuration.formatFault(path, fault)),
+      warnings: warnings.map((fault) => Configuration.formatFault(path, fault))
     })),
     Effect.withConfigProvider(ConfigProvider.fromMap(new Map(env)))
   )

@@ -2,7 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { FastCheck as fc } from "effect"
 import * as Markdown from "../../src/cli/terminal/markdown.js"
 import type { Style } from "../../src/cli/terminal/style.js"
-import { coloured, harmless, uncoloured, withoutStyle } from "../../src/cli/terminal/style.js"
+import { coloured, sanitize, uncoloured, stripStyle } from "../../src/cli/terminal/style.js"
 
 /** Styles that can be read. */
 const tagged: Style = (text, ...looks) => (text === "" || looks.length === 0 ? text : `<${looks.join(" ")}>${text}</>`)
@@ -204,7 +204,7 @@ describe("Markdown in chunks", () => {
   it.prop("keeps every letter of the text", [text], ([text]) => {
     const letters = (of: string) => of.replace(/[^\p{L}]/gu, "")
     const fenceless = text.replace(/```/g, "'''").replace(/~~~/g, "'''")
-    expect(letters(withoutStyle(shown([fenceless], coloured)))).toBe(letters(fenceless))
+    expect(letters(stripStyle(shown([fenceless], coloured)))).toBe(letters(fenceless))
   })
 
   it("prints the certain part of a chunk at once and the rest when its style is known", () => {
@@ -216,6 +216,6 @@ describe("Markdown in chunks", () => {
 
 describe("sanitizing for a terminal", () => {
   it("removes the control characters of escape sequences from model text", () => {
-    expect(harmless("\u001b]0;title\u0007\u001b[2Jhi\u009b5A\ttab\nline\r")).toBe("]0;title[2Jhi5A\ttab\nline")
+    expect(sanitize("\u001b]0;title\u0007\u001b[2Jhi\u009b5A\ttab\nline\r")).toBe("]0;title[2Jhi5A\ttab\nline")
   })
 })

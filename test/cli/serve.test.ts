@@ -10,7 +10,7 @@ import { eventually, until } from "../support/eventually.js"
 import { post, reading, send } from "../gateway/support/http.js"
 import { holding } from "../gateway/support/upstream.js"
 import { bundled } from "./bundle.js"
-import { serving } from "./serving.js"
+import { serving } from "./gatewayProcess.js"
 
 const { program } = bundled()
 

@@ -3,7 +3,7 @@ import { NodeFileSystem, NodeHttpClient, NodePath, NodeTerminal } from "@effect/
 import { FileSystem } from "@effect/platform"
 import { ConfigProvider, Effect, Layer, Queue, Ref, Stream } from "effect"
 import { run } from "../../src/cli/app.js"
-import { Screen } from "../../src/cli/terminal/screen.js"
+import { Terminal } from "../../src/cli/terminal/terminal.js"
 import { Line, Stdin } from "../../src/cli/terminal/stdin.js"
 import type { SimulatedProvider } from "../../src/testing/index.js"
 
@@ -45,9 +45,9 @@ export const prepare = (words: ReadonlyArray<string>, options: Options = {}): Ef
       Line.Ended()
     ])
     const surroundings = Layer.mergeAll(
-      Layer.succeed(Screen, {
+      Layer.succeed(Terminal, {
         write: (text) => Ref.update(out, (before) => before + text),
-        tell: (text) => Ref.update(err, (before) => before + text),
+        writeError: (text) => Ref.update(err, (before) => before + text),
         outputIsTerminal: terminal,
         errorIsTerminal: terminal,
         inputIsTerminal: input === undefined,

@@ -393,8 +393,8 @@ describe("Series of the last hour", () => {
   const withCalls = (times: ReadonlyArray<number>): Series.Series => {
     const series = Series.unsafeMake()
     for (const at of times) {
-      series.unsafeBegan("m")
-      series.unsafeEnded(call, at)
+      series.unsafeRecordStart("m")
+      series.unsafeRecordEnd(call, at)
     }
     return series
   }
@@ -428,9 +428,9 @@ describe("Series of the last hour", () => {
 
   it("computes percentiles for each time window separately", () => {
     const series = Series.unsafeMake()
-    series.unsafeEnded({ ...call, latency: 1000 }, minute)
-    series.unsafeEnded({ ...call, latency: 1000 }, minute)
-    series.unsafeEnded({ ...call, latency: 10 }, 30 * minute)
+    series.unsafeRecordEnd({ ...call, latency: 1000 }, minute)
+    series.unsafeRecordEnd({ ...call, latency: 1000 }, minute)
+    series.unsafeRecordEnd({ ...call, latency: 10 }, 30 * minute)
     expect(series.unsafeTimes(5, 30 * minute).latency?.p99).toBeCloseTo(10, 0)
     expect(series.unsafeTimes(60, 30 * minute).latency?.p50).toBeGreaterThan(900)
   })

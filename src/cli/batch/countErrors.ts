@@ -9,10 +9,10 @@ export interface ErrorCount {
 export const countErrors = (
   errors: ReadonlyArray<{ readonly class: string; readonly message: string }>
 ): ReadonlyArray<ErrorCount> => {
-  const found = new Map<string, ErrorCount>()
+  const counts = new Map<string, ErrorCount>()
   for (const { class: name, message } of errors) {
-    const known = found.get(name)
-    found.set(name, { class: name, count: (known?.count ?? 0) + 1, example: known?.example ?? message })
+    const previous = counts.get(name)
+    counts.set(name, { class: name, count: (previous?.count ?? 0) + 1, example: previous?.example ?? message })
   }
-  return [...found.values()].sort((a, b) => b.count - a.count)
+  return [...counts.values()].sort((a, b) => b.count - a.count)
 }

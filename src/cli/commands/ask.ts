@@ -3,14 +3,14 @@ import { Command, Options } from "@effect/cli"
 import { Effect, Option, Schema } from "effect"
 import * as Chat from "../../vocabulary/Chat.js"
 import * as StructuredOutput from "../../programs/StructuredOutput.js"
-import { failed, ofCall, unusable } from "../failure.js"
+import { operationFailure, callFailure, usageFailure } from "../failure.js"
 import * as JsonSchemaFile from "../config/jsonSchemaFile.js"
-import * as Material from "../config/promptInput.js"
+import * as PromptInput from "../config/promptInput.js"
 import * as Help from "../help.js"
 import * as Shared from "../options.js"
 import { printJson } from "../output.js"
-import { llm as llmOf } from "../config/loadModels.js"
-import { show, speak, tellFootnote } from "../terminal/renderAnswer.js"
+import { loadModel } from "../config/loadModels.js"
+import { renderResponse, renderStream, writeFootnote } from "../terminal/renderAnswer.js"
 
 const schema = Options.text("schema").pipe(
   Options.withPseudoName("file"),
@@ -26,7 +26,7 @@ const options = {
   files: Shared.files,
   schema,
   json: Shared.json,
-  thoughts: Shared.thoughts,
+  showReasoning: Shared.showReasoning,
   noStream: Shared.noStream
 }
 
@@ -34,40 +34,40 @@ const encodeResponse = Schema.encode(Chat.ChatResponse)
 
 const summary = "Asks one question and prints the answer."
 
-export const ask = Command.make("ask", options, (given) =>
+export const ask = Command.make("ask", options, (args) =>
   Effect.gen(function* () {
-    const input = yield* Material.piped
-    const words = given.question.join(" ")
-    if (words.trim() === "" && input.trim() === "" && given.files.length === 0) {
-      return yield* unusable('There is no question. Try: effect-llm ask "What is the capital of France?"')
+    const input = yield* PromptInput.pipedInput
+    const question = args.question.join(" ")
+    if (question.trim() === "" && input.trim() === "" && args.files.length === 0) {
+      return yield* usageFailure('There is no question. Try: effect-llm ask "What is the capital of France?"')
     }
-    const said = yield* Material.message(words, input, given.files)
-    const schemaFile = yield* Effect.transposeMapOption(given.schema, JsonSchemaFile.load)
-    const llm = yield* llmOf(given)
+    const message = yield* PromptInput.userMessage(question, input, args.files)
+    const schemaFile = yield* Effect.transposeMapOption(args.schema, JsonSchemaFile.load)
+    const llm = yield* loadModel(args)
     const request: Exclude<Chat.ChatRequest.Input, string> = {
-      ...Shared.requestOf(given),
-      messages: [...Option.match(given.system, { onNone: () => [], onSome: (text) => [Chat.system(text)] }), said]
+      ...Shared.requestOf(args),
+      messages: [...Option.match(args.system, { onNone: () => [], onSome: (text) => [Chat.system(text)] }), message]
     }
     if (Option.isSome(schemaFile)) {
       const { response, usage, value } = yield* Effect.mapError(
         StructuredOutput.generate(llm, request, schemaFile.value),
-        ofCall
+        callFailure
       )
       const { cost, model, provider } = response
-      yield* printJson(given.json ? { value, provider, model, usage, ...(cost === undefined ? {} : { cost }) } : value)
-      return yield* tellFootnote(response)
+      yield* printJson(args.json ? { value, provider, model, usage, ...(cost === undefined ? {} : { cost }) } : value)
+      return yield* writeFootnote(response)
     }
-    if (given.json) {
-      const response = yield* Effect.mapError(llm.chat(request), ofCall)
-      const written = Effect.mapError(encodeResponse(response), ({ message }) =>
-        failed(`The answer cannot be written as JSON. ${message}`)
+    if (args.json) {
+      const response = yield* Effect.mapError(llm.chat(request), callFailure)
+      const encoded = Effect.mapError(encodeResponse(response), ({ message }) =>
+        operationFailure(`The answer cannot be written as JSON. ${message}`)
       )
-      return yield* Effect.flatMap(written, printJson)
+      return yield* Effect.flatMap(encoded, printJson)
     }
-    const response = given.noStream
-      ? yield* Effect.tap(Effect.mapError(llm.chat(request), ofCall), (response) => show(response, given))
-      : yield* Effect.mapError(speak(llm.chatStream(request), given), ofCall)
-    yield* tellFootnote(response)
+    const response = args.noStream
+      ? yield* Effect.tap(Effect.mapError(llm.chat(request), callFailure), (response) => renderResponse(response, args))
+      : yield* Effect.mapError(renderStream(llm.chatStream(request), args), callFailure)
+    yield* writeFootnote(response)
   })
 ).pipe(Command.withDescription(summary))
 

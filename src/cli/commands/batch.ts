@@ -8,16 +8,16 @@ import * as LLM from "../../call/model.js"
 import * as BatchInput from "../batch/input.js"
 import * as BatchOutput from "../batch/output.js"
 import * as BatchTask from "../batch/task.js"
-import { CliFailure, exitCodes, unusable } from "../failure.js"
+import { CliFailure, exitCodes, usageFailure } from "../failure.js"
 import { withoutFailures } from "../batch/journal.js"
 import * as Help from "../help.js"
 import * as Shared from "../options.js"
 import { printJson } from "../output.js"
 import * as ProgressBar from "../terminal/progressBar.js"
-import { Screen } from "../terminal/screen.js"
-import * as Source from "../config/loadModels.js"
-import { money } from "../terminal/renderAnswer.js"
-import { harmless, ofError } from "../terminal/style.js"
+import { Terminal } from "../terminal/terminal.js"
+import { loadModel } from "../config/loadModels.js"
+import { formatDollars } from "../terminal/renderAnswer.js"
+import { sanitize, errorStyle } from "../terminal/style.js"
 
 const options = {
   input: Args.text({ name: "in.jsonl" }).pipe(
@@ -50,65 +50,67 @@ const options = {
 }
 
 /** How often the bar is drawn, and how often a line is written where there is no terminal. */
-const drawn = Duration.millis(100)
-const written = Duration.seconds(30)
+const drawInterval = Duration.millis(100)
+const logInterval = Duration.seconds(30)
 
 const eraseLine = "\r\u001b[K"
 
 /** Tells how far the batch is until it is over, or is given up. */
-const watch = (progress: Stream.Stream<Batch.Progress>, dollars: Ref.Ref<number | undefined>) =>
+const showProgress = (updates: Stream.Stream<Batch.Progress>, dollars: Ref.Ref<number | undefined>) =>
   Effect.gen(function* () {
-    const screen = yield* Screen
-    const style = ofError(screen)
+    const terminal = yield* Terminal
+    const style = errorStyle(terminal)
     const latest = yield* Ref.make<Option.Option<Batch.Progress>>(Option.none())
-    const tell = Effect.gen(function* () {
-      const known = yield* Ref.get(latest)
-      if (Option.isNone(known)) return
-      const spent = yield* Ref.get(dollars)
-      const line = ProgressBar.line(known.value, spent, yield* screen.columns, style)
-      yield* screen.tell(
-        screen.errorIsTerminal ? `${eraseLine}${line}` : `${ProgressBar.facts(known.value, spent).join(" · ")}\n`
+    const writeProgress = Effect.gen(function* () {
+      const progress = yield* Ref.get(latest)
+      if (Option.isNone(progress)) return
+      const cost = yield* Ref.get(dollars)
+      const line = ProgressBar.line(progress.value, cost, yield* terminal.columns, style)
+      yield* terminal.writeError(
+        terminal.errorIsTerminal ? `${eraseLine}${line}` : `${ProgressBar.facts(progress.value, cost).join(" · ")}\n`
       )
     })
-    const every = screen.errorIsTerminal ? drawn : written
-    const telling = yield* Effect.fork(Effect.delay(Effect.repeat(tell, Schedule.spaced(every)), every))
-    yield* Stream.runForEach(progress, (now) => Ref.set(latest, Option.some(now))).pipe(
-      Effect.zipRight(Fiber.interrupt(telling)),
-      Effect.zipRight(screen.errorIsTerminal ? tell : Effect.void),
-      Effect.ensuring(screen.errorIsTerminal ? screen.tell("\n") : Effect.void)
+    const interval = terminal.errorIsTerminal ? drawInterval : logInterval
+    const repeating = yield* Effect.fork(
+      Effect.delay(Effect.repeat(writeProgress, Schedule.spaced(interval)), interval)
+    )
+    yield* Stream.runForEach(updates, (now) => Ref.set(latest, Option.some(now))).pipe(
+      Effect.zipRight(Fiber.interrupt(repeating)),
+      Effect.zipRight(terminal.errorIsTerminal ? writeProgress : Effect.void),
+      Effect.ensuring(terminal.errorIsTerminal ? terminal.writeError("\n") : Effect.void)
     )
   })
 
 const summaryLines = (summary: BatchOutput.Summary, output: string): string =>
   [
     `${summary.succeeded} of ${summary.requests} answered, in ${output} · ${ProgressBar.amount(summary.usage.totalTokens)} tokens` +
-      (summary.cost === undefined ? "" : ` · ${money(summary.cost)}`),
-    ...summary.errors.map(({ class: name, count, example }) => `${count} × ${name}: ${harmless(example)}`)
+      (summary.cost === undefined ? "" : ` · ${formatDollars(summary.cost)}`),
+    ...summary.errors.map(({ class: name, count, example }) => `${count} × ${name}: ${sanitize(example)}`)
   ].join("\n")
 
-const cannot = (path: string, what: string) => (error: { readonly message: string }) =>
-  unusable(`${path} cannot be ${what}: ${error.message}`)
+const fileFailure = (path: string, verb: string) => (error: { readonly message: string }) =>
+  usageFailure(`${path} cannot be ${verb}: ${error.message}`)
 
 const summary =
   "Asks every line of a file, so many at once, and writes an answer, vectors or an error for each, in their order. What is stopped or killed goes on where it was when the same command is given again."
 
-export const batch = Command.make("batch", options, (given) =>
+export const batch = Command.make("batch", options, (args) =>
   Effect.gen(function* () {
-    const screen = yield* Screen
+    const terminal = yield* Terminal
     const fileSystem = yield* FileSystem.FileSystem
-    const { input, output } = given
-    const path = Option.getOrElse(given.journal, () => `${output}.journal`)
+    const { input, output } = args
+    const path = Option.getOrElse(args.journal, () => `${output}.journal`)
     const items = yield* Effect.flatMap(
-      Effect.mapError(fileSystem.readFileString(input), cannot(input, "read")),
+      Effect.mapError(fileSystem.readFileString(input), fileFailure(input, "read")),
       (text) => BatchInput.read(text, input)
     )
-    const exists = (path: string) => Effect.mapError(fileSystem.exists(path), cannot(path, "read"))
-    if ((yield* exists(output)) && !(yield* exists(path)) && !given.overwrite) {
-      return yield* unusable(`${output} is there already. Name another file, or begin anew with --overwrite.`)
+    const exists = (path: string) => Effect.mapError(fileSystem.exists(path), fileFailure(path, "read"))
+    if ((yield* exists(output)) && !(yield* exists(path)) && !args.overwrite) {
+      return yield* usageFailure(`${output} is there already. Name another file, or begin anew with --overwrite.`)
     }
-    if (given.retryFailed) yield* withoutFailures(path)
-    const llm = yield* Source.llm(given)
-    const rest = Shared.requestOf(given)
+    if (args.retryFailed) yield* withoutFailures(path)
+    const llm = yield* loadModel(args)
+    const requestOptions = Shared.requestOf(args)
     const journal = yield* Batch.journal(path)
     const dollars = yield* Ref.make<number | undefined>(undefined)
 
@@ -119,26 +121,26 @@ export const batch = Command.make("batch", options, (given) =>
     const { model } = llm.info
     const requests = items.map(({ request }) => ({
       model,
-      ...(BatchTask.isEmbedding(request) ? {} : rest),
+      ...(BatchTask.isEmbedding(request) ? {} : requestOptions),
       ...request,
-      ...(Option.isSome(given.model) ? { model } : {})
+      ...(Option.isSome(args.model) ? { model } : {})
     }))
     const run = Effect.scoped(
       Effect.gen(function* () {
-        const { progress, result } = yield* Batch.start(requests, { task, journal, concurrency: given.concurrency })
-        const watching = yield* Effect.fork(watch(progress, dollars))
-        const finished = yield* Effect.onInterrupt(result, () => Fiber.interrupt(watching))
-        yield* Fiber.await(watching)
-        return finished
+        const { progress, result } = yield* Batch.start(requests, { task, journal, concurrency: args.concurrency })
+        const progressFiber = yield* Effect.fork(showProgress(progress, dollars))
+        const outcomes = yield* Effect.onInterrupt(result, () => Fiber.interrupt(progressFiber))
+        yield* Fiber.await(progressFiber)
+        return outcomes
       })
     )
-    const { exits } = yield* run.pipe(
+    const { exits: outcomes } = yield* run.pipe(
       Effect.provideService(LLM.LLM, llm),
       Effect.onInterrupt(() =>
-        screen.tell(`Stopped. What is done is in ${path}: the same command goes on from there.\n`)
+        terminal.writeError(`Stopped. What is done is in ${path}: the same command goes on from there.\n`)
       ),
       Effect.mapError(({ message, reason }) =>
-        unusable(
+        usageFailure(
           reason === "OtherBatch"
             ? `${path} belongs to other requests. Name another --journal, or remove it to begin anew.`
             : message
@@ -149,18 +151,18 @@ export const batch = Command.make("batch", options, (given) =>
     // Under another name first: whoever sees the file sees the whole of it.
     const draft = `${output}.part`
     yield* fileSystem
-      .writeFileString(draft, BatchOutput.lines(items, exits))
-      .pipe(Effect.zipRight(fileSystem.rename(draft, output)), Effect.mapError(cannot(output, "written")))
-    const summary = BatchOutput.summary(exits)
-    if (given.json) yield* printJson(summary)
-    else yield* screen.tell(`${summaryLines(summary, output)}\n`)
+      .writeFileString(draft, BatchOutput.lines(items, outcomes))
+      .pipe(Effect.zipRight(fileSystem.rename(draft, output)), Effect.mapError(fileFailure(output, "written")))
+    const summary = BatchOutput.summary(outcomes)
+    if (args.json) yield* printJson(summary)
+    else yield* terminal.writeError(`${summaryLines(summary, output)}\n`)
     if (summary.failed > 0) {
       return yield* new CliFailure({
         exitCode: exitCodes.failed,
         message: `${summary.failed} of ${summary.requests} failed. The same command with --retry-failed asks them again.`
       })
     }
-    yield* Effect.mapError(fileSystem.remove(path), cannot(path, "removed"))
+    yield* Effect.mapError(fileSystem.remove(path), fileFailure(path, "removed"))
   })
 ).pipe(Command.withDescription(summary))
 

@@ -4,13 +4,13 @@ import { Effect, Option } from "effect"
 import * as KeyPool from "../../keyPool/KeyPool.js"
 import { ProviderClient } from "../../wire/client.js"
 import * as Clients from "../config/clients.js"
-import { CliFailure, exitCodes, ofCall } from "../failure.js"
+import { CliFailure, exitCodes, callFailure } from "../failure.js"
 import * as Help from "../help.js"
 import * as Shared from "../options.js"
 import { printJson, printTable } from "../output.js"
-import { find } from "../config/loadModels.js"
-import { seconds } from "../terminal/renderAnswer.js"
-import type { Look } from "../terminal/style.js"
+import { loadSource } from "../config/loadModels.js"
+import { formatDuration } from "../terminal/renderAnswer.js"
+import type { Attribute } from "../terminal/style.js"
 
 const options = {
   ...Shared.configFile,
@@ -22,7 +22,7 @@ const options = {
   json: Shared.json
 }
 
-const looks: Readonly<Record<KeyPool.Condition, Look>> = {
+const conditionColours: Readonly<Record<KeyPool.Condition, Attribute>> = {
   works: "green",
   "rate-limited": "yellow",
   unknown: "yellow",
@@ -33,21 +33,21 @@ const looks: Readonly<Record<KeyPool.Condition, Look>> = {
 }
 
 /** A key that may speak, if not at this moment, is not refused. */
-const isFine = (condition: KeyPool.Condition): boolean => condition === "works" || condition === "rate-limited"
+const isUsable = (condition: KeyPool.Condition): boolean => condition === "works" || condition === "rate-limited"
 
 const summary = "Tries every key and says which work: ids, never keys. The exit code is 1 where one does not."
 
 const check = Command.make("check", options, ({ ask, config, json }) =>
   Effect.gen(function* () {
-    const source = yield* find({ config, model: Option.none() })
-    const standing = yield* Clients.ofSource(source)
+    const source = yield* loadSource({ config, model: Option.none() })
+    const clients = yield* Clients.makeClients(source)
     const checked = yield* Effect.forEach(
-      standing,
+      clients,
       ({ client, entry, pool }) => {
         const name = entry.model === "" ? entry.provider : `${entry.provider}/${entry.model}`
         // A provider that cannot list its models can only be asked.
-        const asks = (ask || client.listModels === undefined) && entry.model !== ""
-        return KeyPool.check({ ask: asks, ...(entry.model === "" ? {} : { model: entry.model }) }).pipe(
+        const sendsRequest = (ask || client.listModels === undefined) && entry.model !== ""
+        return KeyPool.check({ ask: sendsRequest, ...(entry.model === "" ? {} : { model: entry.model }) }).pipe(
           Effect.provideService(KeyPool.KeyPool, pool),
           Effect.provideService(ProviderClient, client),
           // Where nothing can be found out, that is what there is to tell of each key.
@@ -56,7 +56,7 @@ const check = Command.make("check", options, ({ ask, config, json }) =>
               keys.map(({ id }): KeyPool.CheckedKey => ({ id, condition: "unknown", error, duration: 0 }))
             )
           ),
-          Effect.mapError(ofCall),
+          Effect.mapError(callFailure),
           Effect.map((keys) => keys.map((key) => ({ name, key })))
         )
       },
@@ -78,12 +78,12 @@ const check = Command.make("check", options, ({ ask, config, json }) =>
           rows.map(({ key: { condition, duration, error, id }, name }) => [
             { text: name },
             { text: id },
-            { text: condition, looks: [looks[condition]] },
-            { text: seconds(duration), right: true },
+            { text: condition, attributes: [conditionColours[condition]] },
+            { text: formatDuration(duration), right: true },
             { text: error?.message ?? "" }
           ])
         )
-    if (rows.some(({ key }) => !isFine(key.condition))) {
+    if (rows.some(({ key }) => !isUsable(key.condition))) {
       return yield* new CliFailure({ exitCode: exitCodes.failed, message: "" })
     }
   })

@@ -3,7 +3,7 @@ import { Command, Options } from "@effect/cli"
 import { Effect, Option } from "effect"
 import type { ServeError } from "../gateway/program.js"
 import type { CliFailure } from "../failure.js"
-import { ofConfiguration, unusable } from "../failure.js"
+import { configurationFailure, usageFailure } from "../failure.js"
 import * as Help from "../help.js"
 import { findFile } from "../config/loadModels.js"
 
@@ -37,18 +37,18 @@ const options = {
 }
 
 /** Why it does not serve, and what to do. */
-const failureOf = (error: ServeError): CliFailure => {
+const serveFailure = (error: ServeError): CliFailure => {
   switch (error._tag) {
     case "ServeError":
-      return unusable(`The gateway cannot listen: ${error.message}. Is the port taken? Say another with --port.`)
+      return usageFailure(`The gateway cannot listen: ${error.message}. Is the port taken? Say another with --port.`)
     case "InsecureAddressError":
     case "InvalidAccessError":
     case "InvalidBudgetError":
     case "InvalidBalanceHealthError":
     case "AccessStoreError":
-      return unusable(error.message)
+      return usageFailure(error.message)
     default:
-      return ofConfiguration(error)
+      return configurationFailure(error)
   }
 }
 
@@ -58,9 +58,9 @@ const summary =
 
 export const serve = Command.make("serve", options, ({ config, host, keys, port }) =>
   Effect.gen(function* () {
-    const found = yield* findFile(config)
-    if (Option.isNone(found)) {
-      return yield* unusable(
+    const path = yield* findFile(config)
+    if (Option.isNone(path)) {
+      return yield* usageFailure(
         "There is no provider.json or provider.yaml here. Name a file with --config, or in EFFECT_LLM_CONFIG."
       )
     }
@@ -68,12 +68,12 @@ export const serve = Command.make("serve", options, ({ config, host, keys, port 
     const { run } = yield* Effect.promise(() => import("../gateway/program.js"))
     yield* Effect.mapError(
       run({
-        config: found.value,
+        config: path.value,
         ...(Option.isSome(keys) ? { keys: keys.value } : {}),
         ...(Option.isSome(host) ? { host: host.value } : {}),
         ...(Option.isSome(port) ? { port: port.value } : {})
       }),
-      failureOf
+      serveFailure
     )
   })
 ).pipe(Command.withDescription(summary))

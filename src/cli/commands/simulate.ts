@@ -3,10 +3,10 @@ import { Command, Options } from "@effect/cli"
 import { Effect, Either, Option } from "effect"
 import * as SimulatedProvider from "../../testing/SimulatedProvider.js"
 import type { CliFailure } from "../failure.js"
-import { unusable } from "../failure.js"
+import { usageFailure } from "../failure.js"
 import { printJson } from "../output.js"
-import { Screen } from "../terminal/screen.js"
-import { ofError } from "../terminal/style.js"
+import { Terminal } from "../terminal/terminal.js"
+import { errorStyle } from "../terminal/style.js"
 import * as Help from "../help.js"
 import * as Shared from "../options.js"
 
@@ -55,12 +55,12 @@ const faults: Readonly<Record<string, SimulatedProvider.Fault>> = {
   drip: SimulatedProvider.drip
 }
 
-interface Share {
+interface FaultShare {
   readonly fault: SimulatedProvider.Fault
   readonly share: number
 }
 
-const shareOf = (text: string): Either.Either<Share, CliFailure> => {
+const parseShare = (text: string): Either.Either<FaultShare, CliFailure> => {
   const [, what = "", amount = "1"] = /^([^@]+)(?:@(.+))?$/.exec(text) ?? []
   const share = Number(amount)
   const status = Number(what)
@@ -72,22 +72,24 @@ const shareOf = (text: string): Either.Either<Share, CliFailure> => {
         : undefined
   return fault !== undefined && share > 0 && share <= 1
     ? Either.right({ fault, share })
-    : Either.left(unusable(`--fault ${text}: expected such as 429@0.1, or one of ${Object.keys(faults).join(", ")}.`))
+    : Either.left(
+        usageFailure(`--fault ${text}: expected such as 429@0.1, or one of ${Object.keys(faults).join(", ")}.`)
+      )
 }
 
-const delayOf = (name: string, text: string): Either.Either<SimulatedProvider.Delay, CliFailure> => {
+const parseDelay = (name: string, text: string): Either.Either<SimulatedProvider.Delay, CliFailure> => {
   const [, least, most] = /^(\d+)(?:-(\d+))?$/.exec(text) ?? []
   if (least === undefined)
-    return Either.left(unusable(`--${name} ${text}: expected milliseconds, such as 200 or 100-400.`))
+    return Either.left(usageFailure(`--${name} ${text}: expected milliseconds, such as 200 or 100-400.`))
   return Either.right(most === undefined ? Number(least) : { min: Number(least), max: Number(most) })
 }
 
 /** Exactly the share of the requests, spread evenly: one in ten is the tenth, the twentieth and so on. */
-const isHit = (index: number, share: number): boolean =>
+const hasFault = (index: number, share: number): boolean =>
   Math.floor((index + 1) * share + 1e-9) > Math.floor(index * share + 1e-9)
 
 /** A file that makes programs ask the simulated provider. */
-const fileFor = (baseUrl: string, keys: ReadonlyArray<string>) => ({
+const configurationFor = (baseUrl: string, keys: ReadonlyArray<string>) => ({
   openai: [
     {
       model_name: "simulated",
@@ -102,32 +104,32 @@ const fileFor = (baseUrl: string, keys: ReadonlyArray<string>) => ({
 const summary =
   "Starts a provider on this machine that speaks every protocol, costs nothing and fails on demand. Its base URL is the first line it prints."
 
-export const simulate = Command.make("simulate", options, (given) =>
+export const simulate = Command.make("simulate", options, (args) =>
   Effect.gen(function* () {
-    const screen = yield* Screen
-    const latency = yield* delayOf("latency", given.latency)
-    const tokenPace = yield* delayOf("pace", given.pace)
-    const shares = yield* Effect.forEach(given.fault, shareOf)
-    const { answer } = given
+    const terminal = yield* Terminal
+    const latency = yield* parseDelay("latency", args.latency)
+    const tokenPace = yield* parseDelay("pace", args.pace)
+    const shares = yield* Effect.forEach(args.fault, parseShare)
+    const { answer } = args
     const provider = yield* Effect.mapError(
       SimulatedProvider.listen({
-        port: given.port,
+        port: args.port,
         latency,
         tokenPace,
-        ...(given.key.length === 0 ? {} : { keys: given.key.map((key) => ({ key })) }),
+        ...(args.key.length === 0 ? {} : { keys: args.key.map((key) => ({ key })) }),
         ...(Option.isSome(answer) ? { answer: () => answer.value } : {}),
-        faults: (index) => shares.find(({ share }) => isHit(index, share))?.fault
+        faults: (index) => shares.find(({ share }) => hasFault(index, share))?.fault
       }),
-      ({ message }) => unusable(message)
+      ({ message }) => usageFailure(message)
     )
-    const file = fileFor(provider.baseUrl, given.key)
-    if (given.json) {
+    const file = configurationFor(provider.baseUrl, args.key)
+    if (args.json) {
       yield* printJson({ baseUrl: provider.baseUrl, file })
     } else {
-      yield* screen.write(`${provider.baseUrl}\n`)
-      yield* screen.tell(
-        `${ofError(screen)("A provider.json that uses it:", "dim")}\n${JSON.stringify(file, undefined, 2)}\n` +
-          `${ofError(screen)("Ctrl-C stops it.", "dim")}\n`
+      yield* terminal.write(`${provider.baseUrl}\n`)
+      yield* terminal.writeError(
+        `${errorStyle(terminal)("A provider.json that uses it:", "dim")}\n${JSON.stringify(file, undefined, 2)}\n` +
+          `${errorStyle(terminal)("Ctrl-C stops it.", "dim")}\n`
       )
     }
     return yield* Effect.never

@@ -8,7 +8,7 @@ import { ProviderFileError } from "../../models/fileModel.js"
 import * as ProviderFiles from "../../models/ProviderFile.js"
 import { isRecord } from "../../wire/json.js"
 import type { CliFailure } from "../failure.js"
-import { unusable } from "../failure.js"
+import { usageFailure } from "../failure.js"
 import * as JsonSyntax from "./jsonSyntax.js"
 
 /** Where something stands; both from 1. */
@@ -23,7 +23,7 @@ export interface Fault extends Partial<Position> {
   readonly message: string
 }
 
-export interface Read {
+export interface ParsedConfiguration {
   /** Absent where there are faults. */
   readonly file: ProviderFile | undefined
   readonly faults: ReadonlyArray<Fault>
@@ -31,7 +31,7 @@ export interface Read {
 }
 
 /** `openai[0].api_keys` as the steps that lead there. Names may hold dots: the longest that is there is meant. */
-const stepsOf = (path: string, document: Document.Parsed): ReadonlyArray<string | number> => {
+const pathSteps = (path: string, document: Document.Parsed): ReadonlyArray<string | number> => {
   const steps: Array<string | number> = []
   let rest = path
   let node: unknown = document.contents
@@ -63,13 +63,13 @@ const offsetOf = (node: unknown): number | undefined =>
   isScalar(node) || isMap(node) || isSeq(node) || isAlias(node) ? (node.range?.[0] ?? undefined) : undefined
 
 const childOf = (node: unknown, step: string | number | undefined, document: Document.Parsed): Child | undefined => {
-  const meant = isAlias(node) ? node.resolve(document) : node
-  if (isSeq(meant) && typeof step === "number") {
-    const value = meant.items[step]
+  const resolved = isAlias(node) ? node.resolve(document) : node
+  if (isSeq(resolved) && typeof step === "number") {
+    const value = resolved.items[step]
     return value === undefined ? undefined : { at: offsetOf(value), value }
   }
-  const pair = isMap(meant)
-    ? meant.items.find(({ key }) => String(isScalar(key) ? key.value : key) === String(step))
+  const pair = isMap(resolved)
+    ? resolved.items.find(({ key }) => String(isScalar(key) ? key.value : key) === String(step))
     : undefined
   return pair === undefined ? undefined : { at: offsetOf(pair.key), value: pair.value }
 }
@@ -78,27 +78,27 @@ const childOf = (node: unknown, step: string | number | undefined, document: Doc
 const positionOf = (path: string, document: Document.Parsed, lines: LineCounter): Partial<Position> => {
   let node: unknown = document.contents
   let at = offsetOf(node)
-  for (const step of stepsOf(path, document)) {
+  for (const step of pathSteps(path, document)) {
     const child = childOf(node, step, document)
     if (child === undefined) break
     at = child.at ?? at
     node = child.value
   }
-  return at === undefined ? {} : placeOf(lines, at)
+  return at === undefined ? {} : lineAndColumn(lines, at)
 }
 
-const placeOf = (lines: LineCounter, offset: number): Partial<Position> => {
+const lineAndColumn = (lines: LineCounter, offset: number): Partial<Position> => {
   const { col, line } = lines.linePos(offset)
   return line === 0 ? {} : { line, column: col }
 }
 
 /** What the parser complains of, by its code: its own words may quote the file, and a key with it. */
-const complaintOf = (code: string): string => code.toLowerCase().replaceAll("_", " ")
+const errorCodeMessage = (code: string): string => code.toLowerCase().replaceAll("_", " ")
 
 const isYaml = (path: string): boolean => /\.ya?ml$/i.test(path)
 
 /** Reads a text as a file at that path: YAML by its name, else JSON. `${NAME}` is replaced from the environment. */
-export const parse = (text: string, path: string): Effect.Effect<Read> => {
+export const parse = (text: string, path: string): Effect.Effect<ParsedConfiguration> => {
   const lines = new LineCounter()
   const yaml = isYaml(path)
   const document = parseDocument(text, {
@@ -106,45 +106,49 @@ export const parse = (text: string, path: string): Effect.Effect<Read> => {
     prettyErrors: false,
     ...(yaml ? { merge: true } : { schema: "json" })
   })
-  const broken = document.errors.map((error): Fault => ({
+  const syntaxFaults = document.errors.map((error): Fault => ({
     path: "",
-    message: yaml ? `not valid YAML: ${complaintOf(error.code)}` : complaintOf(error.code),
-    ...placeOf(lines, error.pos[0])
+    message: yaml ? `not valid YAML: ${errorCodeMessage(error.code)}` : errorCodeMessage(error.code),
+    ...lineAndColumn(lines, error.pos[0])
   }))
-  const place = (fault: { readonly path: string; readonly message: string }): Fault => ({
+  const withPosition = (fault: { readonly path: string; readonly message: string }): Fault => ({
     ...fault,
     ...positionOf(fault.path, document, lines)
   })
   // JSON lets the last of two win, and says nothing.
-  const duplicates = yaml ? [] : broken.filter(({ message }) => message === "duplicate key")
-  const placed = (error: ProviderFileError): Read => ({
+  const duplicates = yaml ? [] : syntaxFaults.filter(({ message }) => message === "duplicate key")
+  const failedResult = (error: ProviderFileError): ParsedConfiguration => ({
     file: undefined,
-    faults: error.faults.map(place).sort(byPlace),
-    warnings: error.warnings.map(warningOf).map(place)
+    faults: error.faults.map(withPosition).sort(byPosition),
+    warnings: error.warnings.map(warningOf).map(withPosition)
   })
-  const judged = (json: string): Effect.Effect<Read> =>
+  const validate = (json: string): Effect.Effect<ParsedConfiguration> =>
     Effect.match(ProviderFiles.parse(json, path), {
-      onFailure: placed,
-      onSuccess: (file) => ({ file, faults: [], warnings: [...duplicates, ...file.warnings.map(warningOf).map(place)] })
+      onFailure: failedResult,
+      onSuccess: (file) => ({
+        file,
+        faults: [],
+        warnings: [...duplicates, ...file.warnings.map(warningOf).map(withPosition)]
+      })
     })
   if (yaml) {
-    if (broken.length > 0) return Effect.succeed({ file: undefined, faults: broken, warnings: [] })
+    if (syntaxFaults.length > 0) return Effect.succeed({ file: undefined, faults: syntaxFaults, warnings: [] })
     return Effect.matchEffect(
       Effect.try((): unknown => document.toJS()),
       {
         // It refuses to unfold aliases without end.
         onFailure: () =>
           Effect.succeed({ file: undefined, faults: [{ path: "", message: "too many aliases" }], warnings: [] }),
-        onSuccess: (value) => judged(JSON.stringify(isRecord(value) ? value : null))
+        onSuccess: (value) => validate(JSON.stringify(isRecord(value) ? value : null))
       }
     )
   }
   const end = JsonSyntax.faultOf(text)
   return end === undefined
-    ? judged(text)
+    ? validate(text)
     : Effect.succeed({
         file: undefined,
-        faults: [{ path: "", message: "not valid JSON", ...placeOf(lines, end) }],
+        faults: [{ path: "", message: "not valid JSON", ...lineAndColumn(lines, end) }],
         warnings: []
       })
 }
@@ -155,10 +159,10 @@ const warningOf = (warning: string): Fault => {
   return { path: warning.slice(0, end), message: warning.slice(end + 2) }
 }
 
-const byPlace = (a: Fault, b: Fault): number => (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0)
+const byPosition = (a: Fault, b: Fault): number => (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0)
 
 /** `is missing (line 3, column 5)` */
-const withPlace = ({ column, line, message }: Fault): string =>
+const messageWithPosition = ({ column, line, message }: Fault): string =>
   line === undefined ? message : `${message} (line ${line}, column ${column})`
 
 /** As `parse`, for `Models` that read a file themselves. */
@@ -168,9 +172,9 @@ export const parseFile = (text: string, path: string): Effect.Effect<ProviderFil
       ? Effect.fail(
           new ProviderFileError({
             file: path,
-            faults: faults.map((fault) => ({ path: fault.path, message: withPlace(fault) })),
+            faults: faults.map((fault) => ({ path: fault.path, message: messageWithPosition(fault) })),
             warnings: warnings.map((warning) =>
-              [warning.path, withPlace(warning)].filter((part) => part !== "").join(": ")
+              [warning.path, messageWithPosition(warning)].filter((part) => part !== "").join(": ")
             )
           })
         )
@@ -178,11 +182,11 @@ export const parseFile = (text: string, path: string): Effect.Effect<ProviderFil
   )
 
 /** Reads a file. */
-export const load = (path: string): Effect.Effect<Read, CliFailure, FileSystem.FileSystem> =>
+export const load = (path: string): Effect.Effect<ParsedConfiguration, CliFailure, FileSystem.FileSystem> =>
   Effect.flatMap(FileSystem.FileSystem, (fileSystem) =>
     fileSystem.readFileString(path).pipe(
       Effect.mapError((error) =>
-        unusable(
+        usageFailure(
           error._tag === "SystemError" && error.reason === "NotFound"
             ? `${path} is not there.`
             : `${path} cannot be read: ${error.message}`
@@ -193,5 +197,5 @@ export const load = (path: string): Effect.Effect<Read, CliFailure, FileSystem.F
   )
 
 /** `provider.json:3:5: openai[0].api_keys: is missing`, as compilers write it, so that editors can follow. */
-export const lineOf = (file: string, { column, line, message, path }: Fault): string =>
+export const formatFault = (file: string, { column, line, message, path }: Fault): string =>
   [`${file}${line === undefined ? "" : `:${line}:${column}`}`, ...(path === "" ? [] : [path]), message].join(": ")

@@ -3,12 +3,12 @@ import { FileSystem } from "@effect/platform"
 import { Effect, Schema } from "effect"
 import { isRecord } from "../../wire/json.js"
 import type { CliFailure } from "../failure.js"
-import { unusable } from "../failure.js"
+import { usageFailure } from "../failure.js"
 
-const readable = (path: string): Effect.Effect<string, CliFailure, FileSystem.FileSystem> =>
+const readSchema = (path: string): Effect.Effect<string, CliFailure, FileSystem.FileSystem> =>
   Effect.flatMap(FileSystem.FileSystem, (fileSystem) =>
     Effect.mapError(fileSystem.readFileString(path), (error) =>
-      unusable(`The schema ${path} cannot be read: ${error.message}`)
+      usageFailure(`The schema ${path} cannot be read: ${error.message}`)
     )
   )
 
@@ -23,23 +23,24 @@ export interface SchemaFile {
 
 export const load = (path: string): Effect.Effect<SchemaFile, CliFailure, FileSystem.FileSystem> =>
   Effect.gen(function* () {
-    const text = yield* readable(path)
+    const text = yield* readSchema(path)
     const json = yield* Effect.try({
       try: (): unknown => JSON.parse(text),
-      catch: () => unusable(`The schema ${path} is not valid JSON.`)
+      catch: () => usageFailure(`The schema ${path} is not valid JSON.`)
     })
-    if (!isRecord(json)) return yield* unusable(`The schema ${path} is no JSON Schema: expected an object.`)
+    if (!isRecord(json)) return yield* usageFailure(`The schema ${path} is no JSON Schema: expected an object.`)
     const { fromJSONSchema } = yield* zod
     const validator = yield* Effect.try({
       try: () => fromJSONSchema(json),
-      catch: (cause) => unusable(`The schema ${path} cannot be used: ${cause instanceof Error ? cause.message : "?"}`)
+      catch: (cause) =>
+        usageFailure(`The schema ${path} cannot be used: ${cause instanceof Error ? cause.message : "?"}`)
     })
     const schema = Schema.Unknown.pipe(
       Schema.filter((value) => {
-        const found = validator.safeParse(value)
-        return found.success
+        const result = validator.safeParse(value)
+        return result.success
           ? []
-          : found.error.issues.map(({ message, path }) => ({
+          : result.error.issues.map(({ message, path }) => ({
               message,
               path: path.map((step) => (typeof step === "symbol" ? String(step) : step))
             }))

@@ -19,9 +19,9 @@ export const faultOf = (text: string): number | undefined => {
     at += space.exec(text)?.[0].length ?? 0
     if (at === text.length) return open.length === 0 && next === ", or end" ? undefined : at
     token.lastIndex = at
-    const found = token.exec(text)?.[0]
-    if (found === undefined) return at
-    const [kind] = found
+    const tokenText = token.exec(text)?.[0]
+    if (tokenText === undefined) return at
+    const [kind] = tokenText
     const inside = open[open.length - 1]
     if (kind === "{" || kind === "[") {
       if (next !== "value" && next !== "value or ]") return at
@@ -45,6 +45,6 @@ export const faultOf = (text: string): number | undefined => {
       if (next !== "value" && next !== "value or ]") return at
       next = ", or end"
     }
-    at += found.length
+    at += tokenText.length
   }
 }

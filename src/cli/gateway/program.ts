@@ -30,9 +30,9 @@ import { parseFile } from "../config/configuration.js"
 import * as Prices from "../config/prices.js"
 import { parsePriced } from "./requiredPrices.js"
 import { exitCodes } from "../failure.js"
-import * as LastResort from "./lastResort.js"
+import * as ForcedExit from "./forcedExit.js"
 import type { Options, Settings, Traces } from "./settings.js"
-import * as Settled from "./settings.js"
+import * as GatewaySettings from "./settings.js"
 
 export type { Options } from "./settings.js"
 
@@ -73,14 +73,14 @@ const signals = (...names: ReadonlyArray<Signal>): Effect.Effect<Queue.Dequeue<S
  * Waits for the first signal to stop. Those after it change nothing: wrappers send them twice, the grace has an end, and SIGKILL
  * waits for nobody.
  */
-const stopping = (grace: Duration.Duration): Effect.Effect<Fiber.Fiber<void>, never, Scope.Scope> =>
+const waitForStopSignal = (grace: Duration.Duration): Effect.Effect<Fiber.Fiber<void>, never, Scope.Scope> =>
   Effect.gen(function* () {
     const first = yield* Effect.makeLatch()
-    const startLastResort = yield* LastResort.make(
+    const startForcedExit = yield* ForcedExit.make(
       grace,
       Effect.sync(() => process.exit(exitCodes.ok))
     )
-    yield* Effect.fork(Effect.zipRight(first.await, startLastResort))
+    yield* Effect.fork(Effect.zipRight(first.await, startForcedExit))
     const received = yield* signals("SIGTERM", "SIGINT")
     yield* Queue.take(received).pipe(
       Effect.flatMap((name) => Effect.zipRight(Effect.logInfo(`${name}: shutting down`), first.open)),
@@ -90,7 +90,7 @@ const stopping = (grace: Duration.Duration): Effect.Effect<Fiber.Fiber<void>, ne
     return yield* Effect.fork(first.await)
   })
 
-const reloading: Effect.Effect<void, never, Models.Reloading | Scope.Scope> = Effect.gen(function* () {
+const reloadOnSignal: Effect.Effect<void, never, Models.Reloading | Scope.Scope> = Effect.gen(function* () {
   const keys = yield* Effect.serviceOption(Access.Reloading)
   // What came of it is in the log already.
   const reload = Effect.zipRight(
@@ -145,7 +145,7 @@ const optionsOf = (settings: Settings): Gateway.Options => ({
  * What several gateways share: keys, limits, health, the books of budgets, and the keys of clients where somebody may make and
  * revoke some.
  */
-const shared = (url: Redacted.Redacted<string>): Layer.Layer<never, SharingError> =>
+const sharedLayer = (url: Redacted.Redacted<string>): Layer.Layer<never, SharingError> =>
   Layer.unwrapEffect(
     Effect.map(Config.option(Config.redacted("EFFECT_LLM_MASTER_KEY")), (admin) =>
       Layer.provide(
@@ -167,16 +167,16 @@ const accessOf = ({ keys, reloadInterval }: Settings) =>
 /** Where the build puts it: the program is a part in `dist/cli/parts`. */
 const page = new URL("../../gateway/dashboard/page/", import.meta.url)
 
-const live = (settings: Settings) => {
+const gatewayLayer = (settings: Settings) => {
   const { config, host, port, redis, reloadInterval, traces } = settings
   return Gateway.layer(optionsOf(settings)).pipe(
     // A gateway that answers hears SIGHUP already, which would end it otherwise.
-    Layer.provide(Layer.scopedDiscard(reloading)),
+    Layer.provide(Layer.scopedDiscard(reloadOnSignal)),
     Layer.provide(Dashboard.layer({ page })),
     Layer.provide(GatewayServer.layer({ host, port })),
     Layer.provide(accessOf(settings)),
     Layer.provide(Models.layerReloading(config, { interval: reloadInterval, parse: parseOf(settings) })),
-    Layer.provide(redis === undefined ? Layer.empty : shared(redis)),
+    Layer.provide(redis === undefined ? Layer.empty : sharedLayer(redis)),
     Layer.provide(Prices.layer),
     Layer.provide(traces === undefined ? Layer.empty : exporter(traces))
   )
@@ -186,11 +186,11 @@ const live = (settings: Settings) => {
 export const run = (
   options: Options = {}
 ): Effect.Effect<void, ServeError, HttpClient.HttpClient | FileSystem.FileSystem> =>
-  Effect.flatMap(Settled.read(options, process.stdout.isTTY === true), (settings) =>
+  Effect.flatMap(GatewaySettings.read(options, process.stdout.isTTY === true), (settings) =>
     Effect.scoped(
       Effect.gen(function* () {
-        const stopped = yield* stopping(settings.grace)
-        yield* Effect.raceFirst(Effect.zipRight(Layer.build(live(settings)), Effect.never), Fiber.join(stopped))
+        const stopped = yield* waitForStopSignal(settings.grace)
+        yield* Effect.raceFirst(Effect.zipRight(Layer.build(gatewayLayer(settings)), Effect.never), Fiber.join(stopped))
       })
     ).pipe(
       // The log of a program that serves is its output.

@@ -65,7 +65,7 @@ export interface Settings {
   readonly redis: Redacted.Redacted<string> | undefined
 }
 
-const texts = (name: string): Config.Config<ReadonlyArray<string>> =>
+const list = (name: string): Config.Config<ReadonlyArray<string>> =>
   Config.map(Config.withDefault(Config.string(name), ""), (text) =>
     text
       .split(",")
@@ -101,13 +101,13 @@ const headersIn = (text: string): Readonly<Record<string, string>> =>
 const traces: Config.Config<Traces | undefined> = Config.map(
   Config.all({
     disabled: Config.withDefault(Config.boolean("OTEL_SDK_DISABLED"), false),
-    all: optional(Config.nonEmptyString("OTEL_EXPORTER_OTLP_ENDPOINT")),
-    own: optional(Config.nonEmptyString("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")),
+    endpoint: optional(Config.nonEmptyString("OTEL_EXPORTER_OTLP_ENDPOINT")),
+    tracesEndpoint: optional(Config.nonEmptyString("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")),
     headers: Config.withDefault(Config.redacted("OTEL_EXPORTER_OTLP_HEADERS"), Redacted.make("")),
     serviceName: Config.withDefault(Config.nonEmptyString("OTEL_SERVICE_NAME"), "effect-llm")
   }),
-  ({ all, disabled, headers, own, serviceName }) => {
-    const url = own ?? (all === undefined ? undefined : `${all.replace(/\/$/, "")}/v1/traces`)
+  ({ endpoint, disabled, headers, tracesEndpoint, serviceName }) => {
+    const url = tracesEndpoint ?? (endpoint === undefined ? undefined : `${endpoint.replace(/\/$/, "")}/v1/traces`)
     return disabled || url === undefined
       ? undefined
       : { url, headers: Redacted.make(headersIn(Redacted.value(headers))), serviceName }
@@ -121,7 +121,7 @@ const environment = Config.all({
   port: Config.withDefault(port("EFFECT_LLM_PORT"), 8080),
   grace: Config.withDefault(Config.duration("EFFECT_LLM_GRACE"), Duration.seconds(30)),
   reloadInterval: Config.withDefault(intervalOrNever("EFFECT_LLM_RELOAD_INTERVAL"), Duration.seconds(1)),
-  corsOrigins: texts("EFFECT_LLM_CORS_ORIGINS"),
+  corsOrigins: list("EFFECT_LLM_CORS_ORIGINS"),
   metrics: Config.withDefault(Config.literal("loopback", "everyone", "off")("EFFECT_LLM_METRICS"), "loopback" as const),
   metricsToken: optional(Config.redacted(Config.nonEmptyString("EFFECT_LLM_METRICS_TOKEN"))),
   accessLog: Config.withDefault(Config.boolean("EFFECT_LLM_ACCESS_LOG"), true),
@@ -136,25 +136,25 @@ const environment = Config.all({
 
 /** All that is to be known, with the defaults. `isTerminal`: somebody reads the log as it is written. */
 export const read = (options: Options, isTerminal: boolean): Effect.Effect<Settings, ConfigError.ConfigError> =>
-  Effect.map(environment, (said): Settings => {
-    const interval = options.reloadInterval ?? said.reloadInterval
+  Effect.map(environment, (env): Settings => {
+    const interval = options.reloadInterval ?? env.reloadInterval
     return {
-      config: options.config ?? said.config,
-      keys: options.keys ?? said.keys,
-      host: options.host ?? said.host,
-      port: options.port ?? said.port,
-      grace: Duration.decode(options.grace ?? said.grace),
+      config: options.config ?? env.config,
+      keys: options.keys ?? env.keys,
+      host: options.host ?? env.host,
+      port: options.port ?? env.port,
+      grace: Duration.decode(options.grace ?? env.grace),
       reloadInterval: interval === false ? false : Duration.decode(interval),
-      corsOrigins: options.corsOrigins ?? said.corsOrigins,
-      metrics: options.metrics ?? said.metrics,
-      metricsToken: said.metricsToken,
-      accessLog: options.accessLog ?? said.accessLog,
-      logFormat: options.logFormat ?? said.logFormat ?? (isTerminal ? "pretty" : "json"),
-      logLevel: options.logLevel ?? said.logLevel,
-      details: options.details ?? said.details,
-      simpleModel: options.simpleModel ?? said.simpleModel,
-      requirePrices: options.requirePrices ?? said.requirePrices,
-      traces: said.traces,
-      redis: said.redis
+      corsOrigins: options.corsOrigins ?? env.corsOrigins,
+      metrics: options.metrics ?? env.metrics,
+      metricsToken: env.metricsToken,
+      accessLog: options.accessLog ?? env.accessLog,
+      logFormat: options.logFormat ?? env.logFormat ?? (isTerminal ? "pretty" : "json"),
+      logLevel: options.logLevel ?? env.logLevel,
+      details: options.details ?? env.details,
+      simpleModel: options.simpleModel ?? env.simpleModel,
+      requirePrices: options.requirePrices ?? env.requirePrices,
+      traces: env.traces,
+      redis: env.redis
     }
   })

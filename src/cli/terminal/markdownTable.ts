@@ -1,6 +1,6 @@
 /** Tables of Markdown (GitHub Flavored Markdown Spec, "Tables"), those whose lines begin with a bar, in columns of a terminal. */
 import stringWidth from "string-width"
-import type { Look, Style } from "./style.js"
+import type { Attribute, Style } from "./style.js"
 import { uncoloured } from "./style.js"
 
 /** Lines that are a table, or may become one when the next is there. */
@@ -14,7 +14,7 @@ export interface Table {
 export const none: Table = { lines: [], rows: [], widths: [] }
 
 /** Shows what stands in a cell. */
-export type Show = (text: string, style: Style, ...looks: ReadonlyArray<Look>) => string
+export type RenderCell = (text: string, style: Style, ...attributes: ReadonlyArray<Attribute>) => string
 
 const row = /^ {0,3}\|/
 
@@ -33,25 +33,25 @@ const delimiter = /^:?-+:?$/
 
 const isDelimiters = (cells: ReadonlyArray<string>): boolean => cells.every((cell) => delimiter.test(cell))
 
-const between = " │ "
+const separator = " │ "
 
-const isWithin = ({ widths }: Table, columns: number): boolean =>
-  widths.reduce((sum, width) => sum + width, between.length * (widths.length - 1)) <= columns
+const fits = ({ widths }: Table, columns: number): boolean =>
+  widths.reduce((sum, width) => sum + width, separator.length * (widths.length - 1)) <= columns
 
 /** The table with another line, the one that comes after it. Nothing where both are no table, or one that is too wide. */
-export const grown = (table: Table, line: string, columns: number, show: Show): Table | undefined => {
+export const appendLine = (table: Table, line: string, columns: number, renderCell: RenderCell): Table | undefined => {
   const cells = cellsOf(line)
   const isSecond = table.rows.length === 1
   if (isSecond && (cells.length !== table.rows[0]?.length || !isDelimiters(cells))) return undefined
-  const wanted = isSecond ? [] : cells.map((cell) => stringWidth(show(cell, uncoloured)))
+  const cellWidths = isSecond ? [] : cells.map((cell) => stringWidth(renderCell(cell, uncoloured)))
   const next: Table = {
     lines: [...table.lines, line],
     rows: [...table.rows, cells],
     widths: Array.from({ length: Math.max(table.widths.length, cells.length) }, (_, index) =>
-      Math.max(table.widths[index] ?? 0, wanted[index] ?? 0)
+      Math.max(table.widths[index] ?? 0, cellWidths[index] ?? 0)
     )
   }
-  return isWithin(next, columns) ? next : undefined
+  return fits(next, columns) ? next : undefined
 }
 
 /** Whether the line below the names of the columns is there, without which it is no table. */
@@ -72,17 +72,20 @@ const padding = (room: number, alignment: Alignment): readonly [before: number, 
 }
 
 /** The table in lines of its own, the last of them without an end. */
-export const render = ({ rows, widths }: Table, style: Style, show: Show): string => {
+export const render = ({ rows, widths }: Table, style: Style, renderCell: RenderCell): string => {
   const [names = [], delimiters = [], ...body] = rows
-  const line = (cells: ReadonlyArray<string>, ...looks: ReadonlyArray<Look>): string =>
+  const line = (cells: ReadonlyArray<string>, ...attributes: ReadonlyArray<Attribute>): string =>
     widths
       .map((width, index) => {
         const cell = cells[index] ?? ""
-        const [before, after] = padding(width - stringWidth(show(cell, uncoloured)), alignmentOf(delimiters[index]))
+        const [before, after] = padding(
+          width - stringWidth(renderCell(cell, uncoloured)),
+          alignmentOf(delimiters[index])
+        )
         const isLast = index === widths.length - 1
-        return `${" ".repeat(before)}${show(cell, style, ...looks)}${isLast ? "" : " ".repeat(after)}`
+        return `${" ".repeat(before)}${renderCell(cell, style, ...attributes)}${isLast ? "" : " ".repeat(after)}`
       })
-      .join(style(between, "dim"))
+      .join(style(separator, "dim"))
   const rule = style(widths.map((width) => "─".repeat(width)).join("─┼─"), "dim")
   return [line(names, "bold"), rule, ...body.map((cells) => line(cells))].join("\n")
 }

@@ -1,16 +1,18 @@
 /** How far something is, in one line that is drawn over and over. */
 import { Duration } from "effect"
 import type { Progress } from "../../programs/batch/model.js"
-import { money } from "./renderAnswer.js"
+import { formatDollars } from "./renderAnswer.js"
 import type { Style } from "./style.js"
 
-const two = (number: number): string => String(number).padStart(2, "0")
+const twoDigits = (number: number): string => String(number).padStart(2, "0")
 
 /** `1:05`, `2:03:20` */
 export const clock = (duration: Duration.Duration): string => {
   const seconds = Math.ceil(Duration.toSeconds(duration))
   const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60]
-  return hours > 0 ? `${hours}:${two(minutes)}:${two(seconds % 60)}` : `${minutes}:${two(seconds % 60)}`
+  return hours > 0
+    ? `${hours}:${twoDigits(minutes)}:${twoDigits(seconds % 60)}`
+    : `${minutes}:${twoDigits(seconds % 60)}`
 }
 
 /** `950`, `84.2k`, `1.3M` */
@@ -28,24 +30,24 @@ export const facts = (progress: Progress, dollars: number | undefined): Readonly
     ...(toRetry === 0 ? [] : [`${toRetry} to be asked again`]),
     `${rate.toFixed(1)}/s`,
     `${amount(tokens)} tokens`,
-    ...(dollars === undefined ? [] : [money(dollars)]),
+    ...(dollars === undefined ? [] : [formatDollars(dollars)]),
     ...(timeLeft === undefined ? [] : [`${clock(timeLeft)} left`])
   ]
 }
 
-const widest = 30
+const maxWidth = 30
 
 /** The line, never longer than the terminal is wide: a line that wraps cannot be drawn over. */
 export const line = (progress: Progress, dollars: number | undefined, columns: number, style: Style): string => {
   const { done, total = 0 } = progress
   const share = total === 0 ? 0 : done / total
-  const told = facts(progress, dollars)
+  const parts = facts(progress, dollars)
   const percent = `${Math.floor(share * 100)} %`.padStart(5)
-  let text = [percent, ...told].join(" · ")
-  for (let kept = told.length - 1; text.length > columns - 1 && kept > 0; kept--) {
-    text = [percent, ...told.slice(0, kept)].join(" · ")
+  let text = [percent, ...parts].join(" · ")
+  for (let count = parts.length - 1; text.length > columns - 1 && count > 0; count--) {
+    text = [percent, ...parts.slice(0, count)].join(" · ")
   }
-  const room = Math.min(widest, columns - text.length - 2)
+  const room = Math.min(maxWidth, columns - text.length - 2)
   if (room < 5) return text.slice(0, Math.max(0, columns - 1))
   const full = Math.round(share * room)
   return `${style("█".repeat(full), "green")}${style("░".repeat(room - full), "dim")} ${text}`

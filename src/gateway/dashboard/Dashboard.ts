@@ -46,7 +46,7 @@ import * as Assets from "./assets.js"
 import * as Routes from "./routes.js"
 import * as Series from "./series.js"
 import * as Snapshots from "./snapshot.js"
-import * as Standing from "./liveStatus.js"
+import * as LiveStatus from "./liveStatus.js"
 
 /**
  * How everything stands, as JSON.
@@ -111,14 +111,14 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Model
     const startedAt = yield* Clock.currentTimeMillis
     const series = Series.unsafeMake()
 
-    const listener = (model: string): Listener => ({
+    const usageListenerOf = (model: string): Listener => ({
       owner: series,
       onUsage: (attempt) =>
-        Effect.map(Pricing.Pricing, (called) => {
+        Effect.map(Pricing.Pricing, (callPricing) => {
           const { endedAt, usage } = attempt
           if (usage.totalTokens === 0) return
-          const cost = Pricing.costWithin(called, pricing, usage, Pricing.answererOfAttempt(attempt), endedAt)
-          series.unsafeConsumed(
+          const cost = Pricing.costWithin(callPricing, pricing, usage, Pricing.answererOfAttempt(attempt), endedAt)
+          series.unsafeRecordUsage(
             {
               model,
               inputTokens: usage.inputTokens,
@@ -130,40 +130,43 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Model
         })
     })
 
-    const watching =
+    const observe =
       (model: string): Begin =>
       () =>
         Effect.sync(() => {
-          const begun = clock.unsafeCurrentTimeMillis()
+          const callStartedAt = clock.unsafeCurrentTimeMillis()
           let timeToFirstEvent: number | undefined
-          series.unsafeBegan(model)
+          series.unsafeRecordStart(model)
           return {
             around: (effect) => effect,
             opened: Effect.sync(() => {
-              timeToFirstEvent = clock.unsafeCurrentTimeMillis() - begun
+              timeToFirstEvent = clock.unsafeCurrentTimeMillis() - callStartedAt
             }),
             end: (exit) =>
               Effect.sync(() => {
                 const now = clock.unsafeCurrentTimeMillis()
-                series.unsafeEnded({ model, outcome: outcomeOf(exit), latency: now - begun, timeToFirstEvent }, now)
+                series.unsafeRecordEnd(
+                  { model, outcome: outcomeOf(exit), latency: now - callStartedAt, timeToFirstEvent },
+                  now
+                )
               })
           }
         })
 
-    const watched = (name: string, next: LLMService): LLMService => {
-      const ear = listener(name)
+    const observedService = (name: string, next: LLMService): LLMService => {
+      const usageListener = usageListenerOf(name)
       return observed(
         {
           ...next,
-          chat: (request) => withUsageListener(next.chat(request), ear),
-          embed: (request) => withUsageListener(next.embed(request), ear),
-          chatStream: (request) => toStream(withUsageListener(fromStream(next.chatStream(request)), ear))
+          chat: (request) => withUsageListener(next.chat(request), usageListener),
+          embed: (request) => withUsageListener(next.embed(request), usageListener),
+          chatStream: (request) => toStream(withUsageListener(fromStream(next.chatStream(request)), usageListener))
         },
-        watching(name)
+        observe(name)
       )
     }
 
-    const since = (start: number): Effect.Effect<Snapshot> =>
+    const snapshotSince = (start: number): Effect.Effect<Snapshot> =>
       Effect.gen(function* () {
         const at = clock.unsafeCurrentTimeMillis()
         return {
@@ -174,23 +177,23 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Model
           inFlight: series.unsafeInFlight(),
           buckets: series.unsafeBuckets(start, at),
           windows: windows.map((minutes) => ({ minutes, ...series.unsafeTimes(minutes, at) })),
-          models: yield* Standing.models(models, (id) => series.unsafeTotals(id, at)),
-          budgets: yield* Standing.budgets(budget, access),
-          caches: yield* Standing.caches(responses, embeddings)
+          models: yield* LiveStatus.models(models, (id) => series.unsafeTotals(id, at)),
+          budgets: yield* LiveStatus.budgets(budget, access),
+          caches: yield* LiveStatus.caches(responses, embeddings)
         }
       })
 
     const snapshots = Stream.unfoldEffect<number | undefined, Snapshot, never, never>(undefined, (last) =>
-      Effect.map(last === undefined ? since(0) : Effect.delay(since(last), "1 second"), (snapshot) =>
+      Effect.map(last === undefined ? snapshotSince(0) : Effect.delay(snapshotSince(last), "1 second"), (snapshot) =>
         Option.some([snapshot, snapshot.at])
       )
     )
 
     return {
-      watch: (name) => (next) => Effect.succeed(watched(name, next)),
-      snapshot: since(0),
+      watch: (name) => (next) => Effect.succeed(observedService(name, next)),
+      snapshot: snapshotSince(0),
       snapshots,
-      router: yield* Routes.make(access, snapshots, options.page ?? Assets.built)
+      router: yield* Routes.make(access, snapshots, options.page ?? Assets.builtFiles)
     }
   })
 

@@ -157,7 +157,7 @@ export const budgets = (
   Effect.zipWith(
     Option.match(service, { onNone: () => Effect.succeed([]), onSome: ({ status }) => status }),
     access.budgets,
-    (all, ofKeys) => [...all.map(budgetOf), ...ofKeys.map(budgetOfKey)]
+    (all, keyBudgets) => [...all.map(budgetOf), ...keyBudgets.map(budgetOfKey)]
   )
 
 interface Stats {

@@ -13,15 +13,15 @@ import type { Handler } from "../http/context.js"
 import * as Assets from "./assets.js"
 import type { Snapshot } from "./snapshot.js"
 
-const foreign = Problem.forbidden(
+const forbiddenOrigin = Problem.forbidden(
   "A gateway without keys shows its dashboard on its own machine alone. Configure a token."
 )
 
 /** With the token of the administration; where no key is configured at all, on this machine. */
-const looking = (access: AccessService, route: Handler): Handler =>
+const requireViewer = (access: AccessService, route: Handler): Handler =>
   access.isOpen
     ? Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ headers }) =>
-        Loopback.isOwnPage(headers) ? route : Effect.fail(foreign)
+        Loopback.isOwnPage(headers) ? route : Effect.fail(forbiddenOrigin)
       )
     : Authentication.requireAdmin({ access }, route)
 
@@ -32,7 +32,7 @@ const encoder = new TextEncoder()
  * token: it is sent as by every other client, so there is no cookie that another page could make use of.
  */
 const events = (access: AccessService, snapshots: Stream.Stream<Snapshot>): Handler =>
-  looking(
+  requireViewer(
     access,
     Effect.sync(() =>
       Streaming.response(
@@ -45,10 +45,10 @@ const events = (access: AccessService, snapshots: Stream.Stream<Snapshot>): Hand
   )
 
 /** What a page must have to see them, so that it need not try. */
-const terms = ({ isOpen }: AccessService): Handler =>
+const accessMode = ({ isOpen }: AccessService): Handler =>
   Effect.succeed(HttpServerResponse.unsafeJson({ token: isOpen ? "none" : "required" }))
 
-const answered = (handler: Handler) =>
+const withErrorResponse = (handler: Handler) =>
   Effect.catchAll(handler, (problem) => Effect.succeed(Problem.response(chatCompletions.wire.encodeError, problem)))
 
 const files = [
@@ -70,7 +70,7 @@ export const make = (
     (assets) =>
       HttpRouter.fromIterable([
         ...assets,
-        HttpRouter.makeRoute("GET", "/dashboard/access", answered(terms(access))),
-        HttpRouter.makeRoute("GET", "/dashboard/events", answered(events(access, snapshots)))
+        HttpRouter.makeRoute("GET", "/dashboard/access", withErrorResponse(accessMode(access))),
+        HttpRouter.makeRoute("GET", "/dashboard/events", withErrorResponse(events(access, snapshots)))
       ])
   )

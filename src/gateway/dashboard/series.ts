@@ -37,9 +37,9 @@ export interface Totals extends Times {
 
 /** For one thread of execution to write. `now` is in milliseconds since the epoch. */
 export interface Series {
-  readonly unsafeBegan: (model: string) => void
-  readonly unsafeEnded: (call: Call, now: number) => void
-  readonly unsafeConsumed: (consumption: Consumption, now: number) => void
+  readonly unsafeRecordStart: (model: string) => void
+  readonly unsafeRecordEnd: (call: Call, now: number) => void
+  readonly unsafeRecordUsage: (consumption: Consumption, now: number) => void
   readonly unsafeInFlight: () => number
   /** Buckets that may have changed since a time, the oldest first. */
   readonly unsafeBuckets: (since: number, now: number) => ReadonlyArray<Bucket>
@@ -56,7 +56,7 @@ const minute = 60_000
 const hour = 60 * minute
 
 /** Calls that ended in one of these were not failed by anybody. */
-const fine: ReadonlySet<string> = new Set(["ok", "interrupted"])
+const notFailures: ReadonlySet<string> = new Set(["ok", "interrupted"])
 
 interface Recorders {
   readonly latency: Distribution.Recorder
@@ -74,22 +74,22 @@ type Counts = ReturnType<typeof counts>
 
 /** The last stretches of time in which there was something. */
 const ring = <A>(step: number, length: number, make: () => A) => {
-  const kept = new Map<number, A>()
+  const slots = new Map<number, A>()
   const oldest = (now: number): number => Math.floor(now / step) - length + 1
   return {
     at: (now: number): A => {
       const number = Math.floor(now / step)
-      const known = kept.get(number)
-      if (known !== undefined) return known
-      const made = make()
-      kept.set(number, made)
-      for (const other of kept.keys()) if (other < oldest(now)) kept.delete(other)
-      return made
+      const existing = slots.get(number)
+      if (existing !== undefined) return existing
+      const created = make()
+      slots.set(number, created)
+      for (const other of slots.keys()) if (other < oldest(now)) slots.delete(other)
+      return created
     },
     /** Those that end after `since`, with their beginnings. */
     since: (since: number, now: number): ReadonlyArray<readonly [start: number, value: A]> => {
       const first = Math.max(oldest(now), Math.floor(since / step))
-      return [...kept]
+      return [...slots]
         .filter(([number]) => number >= first)
         .sort(([a], [b]) => a - b)
         .map(([number, value]) => [number * step, value])
@@ -136,19 +136,19 @@ export const unsafeMake = (): Series => {
   let inFlight = 0
 
   const modelOf = (id: string) => {
-    const known = models.get(id)
-    if (known !== undefined) return known
-    const made = ofModel()
-    models.set(id, made)
-    return made
+    const existing = models.get(id)
+    if (existing !== undefined) return existing
+    const created = ofModel()
+    models.set(id, created)
+    return created
   }
 
   return {
-    unsafeBegan: (model) => {
+    unsafeRecordStart: (model) => {
       inFlight += 1
       modelOf(model).inFlight += 1
     },
-    unsafeEnded: (call, now) => {
+    unsafeRecordEnd: (call, now) => {
       const model = modelOf(call.model)
       const { outcomes, ...times } = all.at(now)
       const { outcome } = call
@@ -157,14 +157,14 @@ export const unsafeMake = (): Series => {
       outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1)
       const inMinute = model.minutes.at(now)
       inMinute.requests += 1
-      if (!fine.has(outcome)) inMinute.failed += 1
+      if (!notFailures.has(outcome)) inMinute.failed += 1
       // How long it took until somebody left says nothing about the model.
       if (outcome === "interrupted") return
       measure(times, call)
       measure(minutes.at(now), call)
       measure(model.times.at(now), call)
     },
-    unsafeConsumed: (consumption, now) => {
+    unsafeRecordUsage: (consumption, now) => {
       add(all.at(now), consumption)
       add(modelOf(consumption.model).minutes.at(now), consumption)
     },

@@ -7,9 +7,9 @@ export const mount = (group: HTMLFieldSetElement, changed: () => void): void => 
     document.documentElement.dataset["theme"] = theme
     changed()
   }
-  const kept = localStorage.getItem(name) ?? "auto"
-  for (const radio of group.querySelectorAll("input")) radio.checked = radio.value === kept
-  apply(kept)
+  const storedTheme = localStorage.getItem(name) ?? "auto"
+  for (const radio of group.querySelectorAll("input")) radio.checked = radio.value === storedTheme
+  apply(storedTheme)
   group.addEventListener("change", ({ target }) => {
     if (!(target instanceof HTMLInputElement)) return
     localStorage.setItem(name, target.value)

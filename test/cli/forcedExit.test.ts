@@ -1,7 +1,7 @@
 /** A shutdown that hangs. */
 import { describe, expect, it } from "@effect/vitest"
 import { Duration, Effect, Exit, Logger, LogLevel, Ref, Scope, TestClock } from "effect"
-import * as LastResort from "../../src/cli/gateway/lastResort.js"
+import * as LastResort from "../../src/cli/gateway/forcedExit.js"
 
 const begin = Effect.gen(function* () {
   const exits = yield* Ref.make(0)

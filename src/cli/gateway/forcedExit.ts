@@ -3,7 +3,7 @@ import type { Scope } from "effect"
 import { Duration, Effect, FiberSet } from "effect"
 
 /** How long a shutdown may take beyond the grace: clients are told, what is shared is given back, and spans are sent. */
-const afterwards = Duration.millis(1750)
+const extraTime = Duration.millis(1750)
 
 /**
  * The effect with which a shutdown begins: from then on `exit` runs 1.75 seconds after the end of `grace`, unless the
@@ -24,7 +24,7 @@ export const make = (
             ),
             exit
           ),
-          Duration.sum(grace, afterwards)
+          Duration.sum(grace, extraTime)
         )
       )
     )
