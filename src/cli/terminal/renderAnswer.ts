@@ -93,7 +93,7 @@ export const renderStream = <E, R>(
   events: Stream.Stream<ChatEvent.ChatEvent, E, R>,
   { showReasoning }: Options
 ): Effect.Effect<ChatResponse, E | StreamInterruptedError, R | Terminal> =>
-  Effect.flatMap(currentRenderer, ({ end: end, writeText: writeText, writeReasoning: writeReasoning }) => {
+  Effect.flatMap(currentRenderer, ({ end, writeText, writeReasoning }) => {
     const writeEvent = (event: ChatEvent.ChatEvent): Effect.Effect<void> => {
       switch (event._tag) {
         case "TextDelta":
@@ -113,7 +113,7 @@ export const renderResponse = (
   response: ChatResponse,
   { showReasoning }: Options
 ): Effect.Effect<void, never, Terminal> =>
-  Effect.flatMap(currentRenderer, ({ end: end, writeText: writeText, writeReasoning: writeReasoning }) => {
+  Effect.flatMap(currentRenderer, ({ end, writeText, writeReasoning }) => {
     return Effect.ensuring(
       Effect.zipRight(
         showReasoning ? writeReasoning(response.reasoning) : Effect.void,
