@@ -35,7 +35,7 @@ const dashboard = Schema.decodeUnknownSync(Schema.parseJson(Dashboard))(
 
 const refused = new LLMErrors.AuthenticationError({ ...context, status: 401, message: "wrong key" })
 
-/** The series of a program that has done everything that is measured: by name, with the labels they have. */
+/** The series of a program that has recorded every metric, by name with their labels. */
 const series = Effect.gen(function* () {
   const provider = "charted"
   const llm = yield* LLM.make({ model: "model" }).pipe(
@@ -72,7 +72,7 @@ const series = Effect.gen(function* () {
 
 const expressions = dashboard.panels.flatMap(({ targets }) => targets.map(({ expr }) => expr))
 
-/** The series that an expression names, with the labels that it asks of each. */
+/** The series that an expression names, with the labels that it selects by. */
 const named = (expression: string) =>
   [...expression.matchAll(/\b(llm_[a-z_]+)(?:\{([^}]*)\})?/g)].map(([, name = "", selector = ""]) => ({
     name,
@@ -82,18 +82,18 @@ const named = (expression: string) =>
 describe("the Grafana dashboard", () => {
   it.live("queries only existing series and labels", () =>
     Effect.gen(function* () {
-      const there = yield* series
+      const existing = yield* series
       for (const expression of [
         ...expressions,
         ...dashboard.templating.list.flatMap(({ definition }) => definition ?? [])
       ]) {
-        const asked = named(expression)
-        expect(asked.length, expression).toBeGreaterThan(0)
-        for (const { labels, name } of asked) {
-          expect([...there.keys()], expression).toContain(name)
-          for (const label of labels) expect([...(there.get(name) ?? [])], expression).toContain(label)
+        const selected = named(expression)
+        expect(selected.length, expression).toBeGreaterThan(0)
+        for (const { labels, name } of selected) {
+          expect([...existing.keys()], expression).toContain(name)
+          for (const label of labels) expect([...(existing.get(name) ?? [])], expression).toContain(label)
           for (const [, by = ""] of expression.matchAll(/ by \(([^)]*)\)/g)) {
-            for (const label of by.split(", ")) expect([...(there.get(name) ?? [])], expression).toContain(label)
+            for (const label of by.split(", ")) expect([...(existing.get(name) ?? [])], expression).toContain(label)
           }
         }
       }

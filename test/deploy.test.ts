@@ -1,4 +1,4 @@
-/** The files that a gateway is deployed with name what is there, and nothing else. */
+/** Tests of the deployment files against the code and the repository. */
 import { describe, expect, it } from "@effect/vitest"
 import { ConfigProvider, Effect, Schema } from "effect"
 import { existsSync, readdirSync, readFileSync } from "node:fs"
@@ -30,8 +30,8 @@ const Compose = Schema.Struct({
 
 const compose = Schema.decodeUnknown(Compose)(yaml("deploy/compose.yaml"))
 
-/** Every variable of ours that the gateway reads. */
-const read = new Set(
+/** Every `EFFECT_LLM` variable that the gateway reads. */
+const variables = new Set(
   ["src/gateway", "src/cli/gateway"].flatMap((folder) =>
     readdirSync(join(root, folder))
       .filter((name) => name.endsWith(".ts"))
@@ -51,13 +51,13 @@ describe("deployment files", () => {
     for (const path of ["Dockerfile", "deploy/compose.yaml", "deploy/effect-llm.service", "docs/deployment.md"]) {
       const named = [...text(path).matchAll(/EFFECT_LLM_[A-Z_]+/g)].map(([found]) => found)
       expect(named.length).toBeGreaterThan(2)
-      for (const name of named) expect([path, name, read.has(name)]).toEqual([path, name, true])
+      for (const name of named) expect([path, name, variables.has(name)]).toEqual([path, name, true])
     }
   })
 
   it("documents every EFFECT_LLM variable that the gateway reads", () => {
     const documented = text("docs/deployment.md")
-    for (const name of read) expect(documented).toContain(`\`${name}\``)
+    for (const name of variables) expect(documented).toContain(`\`${name}\``)
   })
 
   it("shows an export line for every variable that the deployment requires", () => {

@@ -1,4 +1,4 @@
-/** The command `effect-llm` with all its subcommands, as an effect that gives the exit code. */
+/** The command `effect-llm` with all its subcommands, as an effect that succeeds with the exit code. */
 import { CliConfig, Command, ValidationError } from "@effect/cli"
 import type { CliApp } from "@effect/cli"
 import type { HttpClient } from "@effect/platform"
@@ -43,7 +43,6 @@ const cli = Command.run(root, { name: "effect-llm", version: packageJson.version
 
 export type Environment = Terminal | Stdin | HttpClient.HttpClient | CliApp.CliApp.Environment
 
-/** The one sentence, or the lines, of why it did not work. */
 const writeFailure = (terminal: Service, message: string): Effect.Effect<void> =>
   message === ""
     ? Effect.void
@@ -52,7 +51,7 @@ const writeFailure = (terminal: Service, message: string): Effect.Effect<void> =
 const reportFailure = (message: string): Effect.Effect<void, never, Terminal> =>
   Effect.flatMap(Terminal, (terminal) => writeFailure(terminal, message))
 
-/** What the parser of the command line prints goes the way of everything else, and without colours where none are wanted. */
+/** Redirects the console output of the command-line parser to the `Terminal`, without styles unless colours are enabled. */
 const withTerminalConsole = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R | Terminal> =>
   Effect.gen(function* () {
     const terminal = yield* Terminal
@@ -69,16 +68,16 @@ const withTerminalConsole = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Ef
   })
 
 // -------------------------------------------------------------------------------------
-// what the parser would pass over
+// checks that the parser does not make
 // -------------------------------------------------------------------------------------
 
-/** What everyone understands, and is no option of a command. */
+/** The options that every command accepts. */
 const globalOptions: ReadonlySet<string> = new Set(["--help", "--version", "--completions", "--log-level", "--wizard"])
 
 const startsWith = (words: ReadonlyArray<string>, path: ReadonlyArray<string>): boolean =>
   path.every((word, index) => words[index] === word)
 
-/** The page that is asked for: of a command, or of all; none where something is to be done. */
+/** Prints the help page of the command or of all commands; `undefined` when the words request no help. */
 const requestedHelp = (words: ReadonlyArray<string>): Effect.Effect<void, never, Terminal> | undefined => {
   const wantsHelp = words.includes("--help") || words.includes("-h")
   const page = pages.find(({ path }) => startsWith(words, path))
@@ -88,7 +87,7 @@ const requestedHelp = (words: ReadonlyArray<string>): Effect.Effect<void, never,
   return words.length === 0 || wantsHelp ? Help.showAll(pages) : undefined
 }
 
-/** The parser takes an option that it does not know for a word of the text. */
+/** The parser reads an unknown option as a word of the text. */
 const unknownOption = (words: ReadonlyArray<string>): CliFailure | undefined => {
   const page = pages.find(({ path }) => startsWith(words, path))
   if (page === undefined) return undefined
@@ -97,13 +96,13 @@ const unknownOption = (words: ReadonlyArray<string>): CliFailure | undefined => 
     if (!/^-(?:-.+|[a-z])$/i.test(name) || page.names.has(name) || globalOptions.has(name)) continue
     const command = ["effect-llm", ...page.path].join(" ")
     return usageFailure(
-      `${command} has no option ${name}. "${command} --help" tells which it has; a text that begins so goes behind "--".`
+      `${command} has no option ${name}. "${command} --help" lists the options. Put a text that begins with a dash after "--".`
     )
   }
   return undefined
 }
 
-/** The parser has told what it does not understand; this is what to do. */
+/** Follows the error that the parser has printed. */
 const pointToHelp = (words: ReadonlyArray<string>): Effect.Effect<void, never, Terminal> => {
   const path = pages.find(({ path }) => startsWith(words, path))?.path ?? []
   return Effect.flatMap(Terminal, (terminal) =>
@@ -111,14 +110,14 @@ const pointToHelp = (words: ReadonlyArray<string>): Effect.Effect<void, never, T
   )
 }
 
-/** The words before a `--` that ends the options. */
+/** The words before `--`, which ends the options. */
 const wordsBeforeDashes = (argv: ReadonlyArray<string>): ReadonlyArray<string> => {
   const words = argv.slice(2)
   const end = words.indexOf("--")
   return end === -1 ? words : words.slice(0, end)
 }
 
-/** The standard output is for what was asked for. */
+/** Logs to the standard error, because the standard output contains only the result. */
 const logToStandardError: Layer.Layer<never, never, Terminal> = Layer.unwrapScoped(
   Effect.gen(function* () {
     const terminal = yield* Terminal
@@ -133,7 +132,7 @@ const logToStandardError: Layer.Layer<never, never, Terminal> = Layer.unwrapScop
   })
 )
 
-/** Runs a command line, `process.argv` or alike, and gives its exit code. Only an interruption is none. */
+/** Runs a command line of the form of `process.argv` and succeeds with its exit code; fails only by interruption. */
 export const run = (argv: ReadonlyArray<string>): Effect.Effect<number, never, Environment> =>
   Effect.suspend((): Effect.Effect<void, CliFailure | ValidationError.ValidationError | QuitException, Environment> => {
     const words = wordsBeforeDashes(argv)
@@ -153,9 +152,7 @@ export const run = (argv: ReadonlyArray<string>): Effect.Effect<number, never, E
     ),
     Effect.catchAllDefect((defect) =>
       Effect.as(
-        reportFailure(
-          `This should not happen, please report it: ${defect instanceof Error ? defect.message : "no error"}`
-        ),
+        reportFailure(`Internal error, please report it: ${defect instanceof Error ? defect.message : "no error"}`),
         exitCodes.failed
       )
     )

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** The program: the command line of this process, on its terminal, with its exit code. */
+/** The entry point of the program: runs the command line of this process and exits with its exit code. */
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as NodePath from "@effect/platform-node/NodePath"
@@ -20,8 +20,8 @@ const services = Layer.mergeAll(
 )
 
 /**
- * Ctrl-C stops the program unless somebody else waits for it; the second one does not wait for what is being put in order.
- * Written anew because the usual one ends with 0 when it is interrupted, and takes every Ctrl-C for itself.
+ * Ctrl-C stops the program unless another listener waits for it; the second one exits without waiting for finalizers.
+ * Replaces the standard `runMain`, which exits with 0 when it is interrupted and handles every Ctrl-C itself.
  */
 const runMain = makeRunMain(({ fiber, teardown }) => {
   let stoppedBy: number | undefined

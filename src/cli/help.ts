@@ -1,4 +1,4 @@
-/** What `--help` says: what a command does, how it is typed, and examples before everything else. */
+/** The output of `--help`: the summary of a command, its usage, its examples and its options. */
 import { CliConfig, Command, HelpDoc } from "@effect/cli"
 import type { Usage } from "@effect/cli"
 import { Effect } from "effect"
@@ -7,7 +7,7 @@ import type { Style } from "./terminal/style.js"
 import { outputStyle, stripStyle } from "./terminal/style.js"
 
 export interface Page {
-  /** The words behind `effect-llm`. */
+  /** The words after `effect-llm`. */
   readonly path: ReadonlyArray<string>
   readonly summary: string
   readonly examples: ReadonlyArray<string>
@@ -24,7 +24,7 @@ interface Entry {
 
 const textOf = (doc: HelpDoc.HelpDoc): string => stripStyle(HelpDoc.toAnsiText(doc)).trim()
 
-/** What the parser says of every option by itself, and a person need not be told. */
+/** Texts that the parser adds to every option. */
 const boilerplate = new Set([
   "A user-defined piece of text.",
   "A floating point number.",
@@ -47,7 +47,7 @@ const entryOf = (name: HelpDoc.HelpDoc, doc: HelpDoc.HelpDoc): Entry => ({
     .join(" ")
 })
 
-/** The lists of a command's help, by the headers that they stand under. */
+/** The lists of a command's help by their headers. */
 const listsOf = (doc: HelpDoc.HelpDoc): ReadonlyMap<string, ReadonlyArray<Entry>> => {
   const lists = new Map<string, ReadonlyArray<Entry>>()
   let header = ""
@@ -109,7 +109,7 @@ export const page = <Name extends string, R, E, A>(
 // printing
 // -------------------------------------------------------------------------------------
 
-/** Words in lines of that width. */
+/** Splits a text into lines of at most `width` characters. */
 const wrap = (text: string, width: number): ReadonlyArray<string> =>
   text.split(" ").reduce<ReadonlyArray<string>>((lines, word) => {
     const last = lines[lines.length - 1]
@@ -118,7 +118,7 @@ const wrap = (text: string, width: number): ReadonlyArray<string> =>
     return longer.length > width ? [...lines, word] : [...lines.slice(0, -1), longer]
   }, [])
 
-/** No line is longer: nobody reads lines as long as some terminals are wide. */
+/** Keeps lines readable on wide terminals. */
 const maxWidth = 110
 
 const entries = (all: ReadonlyArray<Entry>, columns: number, style: Style): string => {
@@ -146,13 +146,13 @@ const usageOf = ({ arguments: positionals, options, path }: Page): string =>
 const examplesOf = (examples: ReadonlyArray<string>): string => examples.map((line) => `  ${line}\n`).join("")
 
 const exitCodeEntries = [
-  { name: "0", text: "All is well." },
-  { name: "1", text: "A call failed, or some of many did, or a key was refused." },
-  { name: "2", text: "The command line, the configuration or an input cannot be used; nothing was asked." },
+  { name: "0", text: "Success." },
+  { name: "1", text: "A call failed, some calls of a batch or a bench failed, or a key was rejected." },
+  { name: "2", text: "The command line, the configuration or an input is invalid; no request was sent." },
   { name: "130", text: "Ctrl-C." }
 ]
 
-/** The page of a command. */
+/** Prints the page of a command. */
 export const show = (page: Page): Effect.Effect<void, never, Terminal> =>
   Effect.gen(function* () {
     const terminal = yield* Terminal
@@ -167,7 +167,7 @@ export const show = (page: Page): Effect.Effect<void, never, Terminal> =>
     )
   })
 
-/** The page of `effect-llm` itself. */
+/** Prints the page of `effect-llm` itself. */
 export const showAll = (pages: ReadonlyArray<Page>): Effect.Effect<void, never, Terminal> =>
   Effect.gen(function* () {
     const terminal = yield* Terminal
@@ -175,7 +175,7 @@ export const showAll = (pages: ReadonlyArray<Page>): Effect.Effect<void, never, 
     const columns = Math.min(maxWidth, yield* terminal.columns)
     const list = pages.map(({ path, summary }) => ({ name: path.join(" "), text: summary }))
     yield* terminal.write(
-      `Asks large language models from the terminal: one key or many, any provider, one file that says which.\n` +
+      `Calls large language models from the terminal, with one or many keys of any provider, configured in one file.\n` +
         section("Usage", "  effect-llm <command> [options]\n", style) +
         section(
           "Examples",
@@ -193,10 +193,10 @@ export const showAll = (pages: ReadonlyArray<Page>): Effect.Effect<void, never, 
           "Everywhere",
           entries(
             [
-              { name: "-h, --help", text: "What a command does, with examples." },
-              { name: "--version", text: "Which version this is." },
-              { name: "--completions shell", text: "A script of completions for bash, zsh, fish or sh." },
-              { name: "--log-level level", text: "What is logged, on the standard error: debug, info, warning, none." }
+              { name: "-h, --help", text: "Print the help of a command, with examples." },
+              { name: "--version", text: "Print the version." },
+              { name: "--completions shell", text: "Print a completion script for bash, zsh, fish or sh." },
+              { name: "--log-level level", text: "The level of the log on standard error: debug, info, warning, none." }
             ],
             columns,
             style

@@ -1,24 +1,24 @@
-/** Results for people and for programs. */
+/** Prints results as JSON and as tables. */
 import { Effect } from "effect"
 import type { Attribute } from "./terminal/style.js"
 import { sanitize, outputStyle } from "./terminal/style.js"
 import { Terminal } from "./terminal/terminal.js"
 
-/** JSON that people can read too. */
+/** Prints indented JSON. */
 export const printJson = (json: unknown): Effect.Effect<void, never, Terminal> =>
   Effect.flatMap(Terminal, (terminal) => terminal.write(`${JSON.stringify(json, undefined, 2)}\n`))
 
 export interface Cell {
   readonly text: string
   readonly attributes?: ReadonlyArray<Attribute>
-  /** Figures stand at the right. @default false */
+  /** Whether the cell is right-aligned. @default false */
   readonly right?: boolean
 }
 
 const pad = ({ right = false, text }: Cell, width: number): string =>
   right ? text.padStart(width) : text.padEnd(width)
 
-/** Rows in columns under their names. */
+/** Prints rows in aligned columns below a header. */
 export const printTable = (
   header: ReadonlyArray<string>,
   rows: ReadonlyArray<ReadonlyArray<Cell>>

@@ -163,13 +163,13 @@ describe("ask", () => {
   )
 })
 
-const unusable: ReadonlyArray<readonly [words: ReadonlyArray<string>, complaint: RegExp]> = [
+const invalidCommands: ReadonlyArray<readonly [words: ReadonlyArray<string>, message: RegExp]> = [
   [["ask"], /There is no question/],
   [["ask", "--nope", "Hello"], /has no option --nope/],
   [["ask", "-z", "Hello"], /has no option -z/],
   [["ask", "--temperature", "hot", "Hello"], /Try: effect-llm ask --help/],
-  [["ask", "--config", "/nowhere/provider.json", "Hello"], /\/nowhere\/provider\.json is not there/],
-  [["ask", "--file", "/nowhere/notes.txt", "Hello"], /\/nowhere\/notes\.txt is not there/],
+  [["ask", "--config", "/nowhere/provider.json", "Hello"], /\/nowhere\/provider\.json does not exist/],
+  [["ask", "--file", "/nowhere/notes.txt", "Hello"], /\/nowhere\/notes\.txt does not exist/],
   [["batch", "/nowhere/in.jsonl", "/nowhere/out.jsonl"], /in\.jsonl cannot be read/],
   [["serve"], /no provider\.json or provider\.yaml here\. Name a file with --config/],
   [["serve", "-c", "/nowhere/provider.yaml"], /\/nowhere\/provider\.yaml cannot be used\. there is no such file\n$/],
@@ -212,15 +212,17 @@ describe("exit codes and error messages", () => {
     })
   )
 
-  it.live.each(unusable)("exits with 2 and prints one message without a stack trace for %j", ([words, complaint]) =>
-    Effect.gen(function* () {
-      const { code, err, out } = yield* ran(words, { input: "" })
-      expect(code).toBe(2)
-      expect(out).toBe("")
-      expect(err).toMatch(complaint)
-      expect(err).toMatch(/^effect-llm: /)
-      expect(err).not.toMatch(/\n\s+at /)
-    })
+  it.live.each(invalidCommands)(
+    "exits with 2 and prints one message without a stack trace for %j",
+    ([words, message]) =>
+      Effect.gen(function* () {
+        const { code, err, out } = yield* ran(words, { input: "" })
+        expect(code).toBe(2)
+        expect(out).toBe("")
+        expect(err).toMatch(message)
+        expect(err).toMatch(/^effect-llm: /)
+        expect(err).not.toMatch(/\n\s+at /)
+      })
   )
 
   it.live("passes a word that begins with dashes as text after --", () =>
@@ -253,9 +255,9 @@ describe("models from the environment", () => {
   it.live("names the missing key variable, or asks for --model when the provider has no default model", () =>
     Effect.gen(function* () {
       const env = { ANTHROPIC_API_KEY: canary }
-      expect((yield* ran(["ask", "Who?"], { env })).err).toContain("Say which model with --model, such as anthropic/")
+      expect((yield* ran(["ask", "Who?"], { env })).err).toContain("Choose a model with --model, such as anthropic/")
       expect((yield* ran(["ask", "-m", "openai/gpt-4o", "Who?"], { env })).err).toContain(
-        "There is no key of openai. Set OPENAI_API_KEY"
+        "There is no key for openai. Set OPENAI_API_KEY"
       )
     })
   )

@@ -89,7 +89,7 @@ describe("batch", () => {
       )
       expect(lines).toHaveLength(30)
       expect(yield* exists(`${folder}/out.jsonl.journal`)).toBe(false)
-      // What is there is not overwritten unasked, and paid for again.
+      // An existing output is not overwritten without --overwrite.
       const again = yield* ran(words)
       expect(again.code).toBe(2)
       expect(again.err).toContain("--overwrite")
@@ -120,7 +120,7 @@ describe("batch", () => {
       })
       const lines = jsonLines(yield* read(`${folder}/out.jsonl`))
       expect(lines.filter(({ error }) => error !== undefined)).toHaveLength(3)
-      // Once more, nothing is asked; with --retry-failed, what failed is.
+      // The same command sends nothing; with --retry-failed it sends the failed requests.
       expect((yield* ran(words)).code).toBe(1)
       expect(yield* provider.log).toHaveLength(8)
       expect((yield* ran([...words, "--retry-failed"])).code).toBe(0)
@@ -196,11 +196,11 @@ describe("batch", () => {
       yield* until(provider.log, (log) => log.length === 12)
       yield* Fiber.interrupt(running)
       isInterrupted = true
-      expect(yield* Ref.get(program.err)).toContain("the same command goes on from there")
+      expect(yield* Ref.get(program.err)).toContain("the same command resumes from there")
       expect(yield* exists(`${folder}/out.jsonl`)).toBe(false)
       expect((yield* ran(words)).code).toBe(0)
       const complete = (yield* provider.log).filter(({ outcome }) => outcome === "complete")
-      // What had been answered is not asked again; what was under way may have been answered unheard.
+      // Recorded answers are not requested again; requests in flight can have been answered without being recorded.
       expect(complete.length).toBeGreaterThanOrEqual(40)
       expect(complete.length).toBeLessThanOrEqual(44)
       expect(jsonLines(yield* read(`${folder}/out.jsonl`))).toHaveLength(40)
@@ -241,7 +241,7 @@ const progress: Progress = {
 describe("progress bar of batch", () => {
   it("shows the share, the rate, the tokens, the cost and the time left in the progress bar", () => {
     expect(ProgressBar.line(progress, 0.1234, 130, uncoloured)).toBe(
-      `${"█".repeat(12)}${"░".repeat(18)}  41 % · 412/1000 · 3 failed · 2 to be asked again · 12.3/s · 84.2k tokens · $0.123 · 0:48 left`
+      `${"█".repeat(12)}${"░".repeat(18)}  41 % · 412/1000 · 3 failed · 2 to retry · 12.3/s · 84.2k tokens · $0.123 · 0:48 left`
     )
   })
 

@@ -46,14 +46,14 @@ describe("chat", () => {
         typed: ["one", "/nope", "/constructor", "/model nope", "/load /nowhere", "/save", "two"]
       })
       expect({ code, out }).toEqual({ code: 0, out: "heard 1\n\n" })
-      for (const complaint of [
+      for (const message of [
         "There is no /nope",
         "There is no /constructor",
         '"nope"',
-        "/nowhere is not",
+        "/nowhere does not exist",
         "/save <file>"
       ])
-        expect(err).toContain(complaint)
+        expect(err).toContain(message)
     })
   )
 
@@ -77,7 +77,7 @@ describe("chat", () => {
       expect(err).toContain("Stopped.")
       const log = yield* until(provider.log, (log) => log.length === 2)
       expect(log.map(({ outcome }) => outcome)).toEqual(["aborted", "complete"])
-      // What was stopped is not remembered.
+      // The stopped question is not part of the conversation.
       expect(log[1]?.body).toMatchObject({ messages: [{ content: "two" }] })
     })
   )

@@ -14,7 +14,7 @@ describe("models, keys check and config check", () => {
       const asJson = JSON.parse((yield* ran(["models", "-c", config, "--json"])).out)
       expect(asJson.models[0]).toMatchObject({ name: "openai/gpt-4o", aliases: ["smart"], isDefault: true })
       expect((yield* ran(["models", "-c", config, "--remote"])).out).toContain("openai/gpt-5")
-      // Both models are at the same place, which is asked once.
+      // Both models have the same endpoint, which gets one request.
       expect(yield* provider.log).toHaveLength(1)
     })
   )
@@ -114,7 +114,7 @@ describe("bench", () => {
         errors: [{ class: "InvalidRequestError", count: 1 }]
       })
       expect(report.requestsPerSecond).toBeCloseTo((7 * 1000) / report.elapsed, 6)
-      // Timers may be a millisecond early.
+      // Timers can be a millisecond early.
       expect(report.elapsed).toBeGreaterThanOrEqual(4 * 19)
       expect(report.firstToken.min).toBeGreaterThanOrEqual(19)
       expect(report.latency.p50).toBeGreaterThan(report.firstToken.p50)
@@ -134,7 +134,7 @@ describe("simulate", () => {
       const { file } = JSON.parse(out)
       const { config } = yield* fileOf(yield* SimulatedProvider.make())
       yield* write(config, JSON.stringify(file))
-      // Every second request fails, and the call tries again.
+      // Every second request fails, and the call is retried.
       expect(yield* ran(["ask", "-c", config, "Really?"])).toEqual({ code: 0, out: "Yes\n", err: "" })
       yield* Fiber.interrupt(running)
       expect(yield* exists(config)).toBe(true)
@@ -167,9 +167,9 @@ describe("secrecy of keys", () => {
       for (const file of [config, broken, misplaced]) {
         for (const words of commands) {
           const { err, out } = yield* ran([...words, "--config", file, "--log-level", "all"])
-          const told = `${out}${err}`.replaceAll(`openai[0].${canary}`, "")
+          const output = `${out}${err}`.replaceAll(`openai[0].${canary}`, "")
           logged += err.split("level=").length - 1
-          expect({ words, file, isShown: told.includes(canary) }).toEqual({ words, file, isShown: false })
+          expect({ words, file, isShown: output.includes(canary) }).toEqual({ words, file, isShown: false })
         }
       }
       expect(logged).toBeGreaterThan(0)
@@ -239,7 +239,7 @@ describe("options of batch", () => {
         const { code, err } = yield* ran(["batch", "--concurrency", concurrency, "in.jsonl", "out.jsonl"])
         expect(code).toBe(2)
         expect(err).toContain("--concurrency must be at least 1")
-        expect(err).not.toContain("should not happen")
+        expect(err).not.toContain("Internal error")
       }
     })
   )

@@ -1,4 +1,4 @@
-/** A shutdown that hangs. */
+/** Tests of a shutdown that hangs. */
 import { describe, expect, it } from "@effect/vitest"
 import { Duration, Effect, Exit, Logger, LogLevel, Ref, Scope, TestClock } from "effect"
 import * as LastResort from "../../src/cli/gateway/forcedExit.js"

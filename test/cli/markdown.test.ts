@@ -4,7 +4,7 @@ import * as Markdown from "../../src/cli/terminal/markdown.js"
 import type { Style } from "../../src/cli/terminal/style.js"
 import { coloured, sanitize, uncoloured, stripStyle } from "../../src/cli/terminal/style.js"
 
-/** Styles that can be read. */
+/** A style that writes attributes as readable tags. */
 const tagged: Style = (text, ...looks) => (text === "" || looks.length === 0 ? text : `<${looks.join(" ")}>${text}</>`)
 
 const shown = (pieces: ReadonlyArray<string>, style: Style, columns = 40): string => {
@@ -20,7 +20,7 @@ const shown = (pieces: ReadonlyArray<string>, style: Style, columns = 40): strin
 
 const whole = (text: string): string => shown([text], tagged)
 
-/** The style of every character: what a person sees. */
+/** Each visible character with its attributes. */
 const seen = (text: string): ReadonlyArray<readonly [character: string, looks: string]> => {
   const characters: Array<readonly [string, string]> = []
   let looks = ""

@@ -1,6 +1,4 @@
-/**
- * The program as it is shipped: the bundle, in processes of its own.
- */
+/** Tests of the bundled program in child processes. */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import { spawn } from "node:child_process"
@@ -19,8 +17,8 @@ interface Ended {
   readonly err: string
 }
 
-/** A process that has been started. */
-const started = (words: ReadonlyArray<string>, env: Readonly<Record<string, string>>, input?: string) =>
+/** Starts a process, which is killed when the scope closes. */
+const start = (words: ReadonlyArray<string>, env: Readonly<Record<string, string>>, input?: string) =>
   Effect.acquireRelease(
     Effect.sync(() => {
       const child = spawn("node", [program, ...words], { env, cwd: folder, stdio: "pipe" })
@@ -34,11 +32,11 @@ const started = (words: ReadonlyArray<string>, env: Readonly<Record<string, stri
     ({ child }) => Effect.sync(() => child.kill("SIGKILL"))
   )
 
-const ended = (words: ReadonlyArray<string>, env: Readonly<Record<string, string>>, input?: string) =>
-  Effect.flatMap(started(words, env, input), ({ ended }) => ended)
+const run = (words: ReadonlyArray<string>, env: Readonly<Record<string, string>>, input?: string) =>
+  Effect.flatMap(start(words, env, input), ({ ended }) => ended)
 
-/** A module with which a process writes the time of processors that it has used, in microseconds, to stderr when it exits. */
-const tellingCpuTime = `data:text/javascript,${encodeURIComponent(
+/** A module that writes the CPU time of the process, in microseconds, to standard error at its exit. */
+const cpuTimeReporter = `data:text/javascript,${encodeURIComponent(
   "process.on('exit', () => process.stderr.write(JSON.stringify(process.cpuUsage())))"
 )}`
 
@@ -46,18 +44,18 @@ describe("the bundled program", () => {
   it.scopedLive("prints only the answer, and no key in its output and log", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make()
-      expect(yield* ended(["ask", "Hello"], environment(provider))).toEqual({
+      expect(yield* run(["ask", "Hello"], environment(provider))).toEqual({
         code: 0,
         out: "You said: Hello\n",
         err: ""
       })
-      expect((yield* ended(["ask"], environment(provider), "from a pipe")).out).toBe("You said: from a pipe\n")
-      const { code, err } = yield* ended(["ask", "Hello"], { PATH: process.env["PATH"] ?? "" })
+      expect((yield* run(["ask"], environment(provider), "from a pipe")).out).toBe("You said: from a pipe\n")
+      const { code, err } = yield* run(["ask", "Hello"], { PATH: process.env["PATH"] ?? "" })
       expect({ code, err }).toMatchObject({
         code: 2,
         err: expect.stringMatching(/^effect-llm: No model is configured/)
       })
-      const all = yield* ended(["keys", "check", "--log-level", "all"], environment(provider))
+      const all = yield* run(["keys", "check", "--log-level", "all"], environment(provider))
       expect(`${all.out}${all.err}`).not.toContain(canary)
     })
   )
@@ -65,7 +63,7 @@ describe("the bundled program", () => {
   it.scopedLive("runs a chat through a pipe", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make()
-      expect(yield* ended(["chat"], environment(provider), "one\ntwo\n/history")).toEqual({
+      expect(yield* run(["chat"], environment(provider), "one\ntwo\n/history")).toEqual({
         code: 0,
         out:
           "You said: one\nYou said: two\n" +
@@ -78,10 +76,10 @@ describe("the bundled program", () => {
   it.scopedLive("prints its version with less than three seconds of CPU time", () =>
     Effect.gen(function* () {
       const { version } = JSON.parse(readFileSync("package.json", "utf8"))
-      const { code, err, out } = yield* ended(["--version"], { NODE_OPTIONS: `--import=${tellingCpuTime}` })
+      const { code, err, out } = yield* run(["--version"], { NODE_OPTIONS: `--import=${cpuTimeReporter}` })
       expect({ code, out }).toEqual({ code: 0, out: `${version}\n` })
       const { system, user } = JSON.parse(err)
-      // A third of a second, and somewhat more where others use the same caches.
+      // A third of a second on an idle machine.
       expect((system + user) / 1e6).toBeLessThan(3)
     })
   )
@@ -93,7 +91,7 @@ describe("the bundled program", () => {
         ["SIGINT", 130],
         ["SIGTERM", 143]
       ] as const) {
-        const running = yield* started(["ask", "Hello"], environment(provider))
+        const running = yield* start(["ask", "Hello"], environment(provider))
         yield* until(provider.inFlight, (inFlight) => inFlight === 1)
         running.child.kill(signal)
         expect((yield* running.ended).code).toBe(code)
@@ -105,7 +103,7 @@ describe("the bundled program", () => {
   it.scopedLive("exits with 141 and no message when the reader closes the output", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({ answer: () => "word ".repeat(50_000), tokenPace: "2 millis" })
-      const running = yield* started(["ask", "Hello"], environment(provider))
+      const running = yield* start(["ask", "Hello"], environment(provider))
       yield* until(running.out, (out) => out !== "")
       running.child.stdout.destroy()
       const { code, err } = yield* running.ended
@@ -122,7 +120,7 @@ describe("the bundled program", () => {
       const [input, output] = [join(folder, "in.jsonl"), join(folder, "out.jsonl")]
       writeFileSync(input, Array.from({ length: 60 }, (_, index) => `"question ${index}"\n`).join(""))
       const words = ["batch", "--concurrency", "4", input, output]
-      const first = yield* started(words, environment(provider))
+      const first = yield* start(words, environment(provider))
       yield* until(provider.log, (log) => log.length >= 12)
       first.child.kill("SIGKILL")
       yield* first.ended
@@ -130,7 +128,7 @@ describe("the bundled program", () => {
       yield* until(provider.inFlight, (inFlight) => inFlight === 0)
       const recorded = readFileSync(`${output}.journal`, "utf8").trimEnd().split("\n").length - 1
       const before = (yield* provider.log).length
-      const { code, err } = yield* ended(words, environment(provider))
+      const { code, err } = yield* run(words, environment(provider))
       expect(code).toBe(0)
       expect(err).toContain("60 of 60 answered")
       expect((yield* provider.log).length - before).toBe(60 - recorded)
@@ -148,7 +146,7 @@ describe("the bundled program with its bundled prices", () => {
   const decode = Schema.decodeUnknownSync(Priced)
 
   const ask = (provider: SimulatedProvider.Service, ...words: ReadonlyArray<string>) =>
-    Effect.map(ended(["ask", "Hello", "--json", ...words], environment(provider)), ({ out }) => decode(out))
+    Effect.map(run(["ask", "Hello", "--json", ...words], environment(provider)), ({ out }) => decode(out))
 
   it.scopedLive("prints the cost of an answer, of embeddings and of a batch by the public prices", () =>
     Effect.gen(function* () {
@@ -158,8 +156,8 @@ describe("the bundled program with its bundled prices", () => {
       const [asked, embedded, batch] = yield* Effect.all(
         [
           ask(provider),
-          ended(["embed", "Hello", "--model", "text-embedding-3-small"], environment(provider)),
-          ended(["batch", questions, answers], environment(provider))
+          run(["embed", "Hello", "--model", "text-embedding-3-small"], environment(provider)),
+          run(["batch", questions, answers], environment(provider))
         ],
         { concurrency: 3 }
       )

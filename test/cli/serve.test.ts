@@ -1,4 +1,4 @@
-/** The gateway as a real process: what signals do to it, and to those it is talking to. */
+/** Tests of the gateway as a process: signals, reloads, traces and prices. */
 import { NodeFileSystem } from "@effect/platform-node"
 import { FileSystem } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
@@ -10,7 +10,7 @@ import { eventually, until } from "../support/eventually.js"
 import { post, reading, send } from "../gateway/support/http.js"
 import { holding } from "../gateway/support/upstream.js"
 import { bundled } from "./bundle.js"
-import { serving } from "./gatewayProcess.js"
+import { startGateway } from "./gatewayProcess.js"
 
 const { program } = bundled()
 
@@ -26,11 +26,11 @@ const fileOf = (baseUrl: string, ...names: ReadonlyArray<string>): string =>
     }))
   })
 
-const started = serving(program)
+const started = startGateway(program)
 
 const folder = Effect.flatMap(FileSystem.FileSystem, (files) => files.makeTempDirectoryScoped())
 
-/** The file that names the provider, and a process that serves it. */
+/** Writes a model file for the provider, and starts a process that serves it. */
 const servedAt = (baseUrl: string, environment: Readonly<Record<string, string>> = {}) =>
   Effect.gen(function* () {
     const files = yield* FileSystem.FileSystem
@@ -41,7 +41,7 @@ const servedAt = (baseUrl: string, environment: Readonly<Record<string, string>>
     return { config, write, settings, gateway: yield* started(settings) }
   })
 
-/** The same with a provider. */
+/** Starts a simulated provider and a process that serves it. */
 const served = (environment: Readonly<Record<string, string>> = {}, options: SimulatedProvider.Options = {}) =>
   Effect.gen(function* () {
     const provider = yield* SimulatedProvider.make(options)
@@ -50,7 +50,7 @@ const served = (environment: Readonly<Record<string, string>> = {}, options: Sim
 
 const body = { model: "m", messages: [{ role: "user", content: "Hello" }] }
 
-/** Begins to read a stream, and returns at its first words. */
+/** Starts to read a stream, and succeeds at its first text. */
 const streaming = (url: string) =>
   Effect.gen(function* () {
     const client = yield* reading(`${url}/v1/chat/completions`, { ...body, stream: true })
@@ -86,7 +86,7 @@ describe("serve", () => {
         expect(isWhole).toBe(true)
         expect(text.endsWith("data: [DONE]\n\n")).toBe(true)
       }
-      const log = yield* gateway.said
+      const log = yield* gateway.output
       expect(log).toContain("SIGTERM: shutting down")
       expect(log.split("\n").filter((line) => line.includes("llm call"))).toHaveLength(2)
       expect(log).not.toContain("canary")
@@ -116,7 +116,7 @@ describe("serve", () => {
       const files = yield* FileSystem.FileSystem
       yield* files.writeFileString(config, "{")
       yield* gateway.kill("SIGHUP")
-      yield* until(gateway.said, (log) => log.includes("has been refused"))
+      yield* until(gateway.output, (log) => log.includes("has been refused"))
       expect(yield* models(gateway.url)).toContain("tested/n")
       expect((yield* post(`${gateway.url}/llm/chat`, body)).json).toEqual({ result: "You said: Hello" })
     }).pipe(Effect.provide(NodeFileSystem.layer))
@@ -149,7 +149,7 @@ describe("serve", () => {
         expect(yield* status(gateway.url, "sk-two")).toBe(200)
         yield* files.writeFileString(keys, "{")
         yield* gateway.kill("SIGHUP")
-        yield* until(gateway.said, (log) => log.includes("keys.json has been refused"))
+        yield* until(gateway.output, (log) => log.includes("keys.json has been refused"))
         expect(yield* status(gateway.url, "sk-two")).toBe(200)
       }).pipe(Effect.provide(NodeFileSystem.layer))
   )
@@ -168,9 +168,9 @@ describe("serve", () => {
       yield* gateway.kill("SIGKILL")
       expect(yield* gateway.exited).toBe("SIGKILL")
       expect((yield* stream.ended).isWhole).toBe(false)
-      const again = yield* started({ ...settings, EFFECT_LLM_PORT: new URL(gateway.url).port })
-      expect(again.url).toBe(gateway.url)
-      expect((yield* post(`${again.url}/llm/chat`, body)).status).toBe(200)
+      const restarted = yield* started({ ...settings, EFFECT_LLM_PORT: new URL(gateway.url).port })
+      expect(restarted.url).toBe(gateway.url)
+      expect((yield* post(`${restarted.url}/llm/chat`, body)).status).toBe(200)
     }).pipe(Effect.provide(NodeFileSystem.layer))
   )
 
@@ -192,22 +192,22 @@ describe("serve", () => {
           ].join("\n")
         yield* files.writeFileString(config, yamlOf("m"))
         const settings = { EFFECT_LLM_CONFIG: config, EFFECT_LLM_RELOAD_INTERVAL: "never" }
-        const told = yield* started(settings)
-        expect((yield* post(`${told.url}/llm/chat`, body)).json).toEqual({ result: "You said: Hello" })
+        const signalled = yield* started(settings)
+        expect((yield* post(`${signalled.url}/llm/chat`, body)).json).toEqual({ result: "You said: Hello" })
         const watching = yield* started({ ...settings, EFFECT_LLM_RELOAD_INTERVAL: "50 millis" })
         yield* files.writeFileString(config, yamlOf("m", "n"))
         yield* until(models(watching.url), (text) => text.includes("tested/n"))
-        expect(yield* models(told.url)).not.toContain("tested/n")
-        yield* told.kill("SIGHUP")
-        yield* until(models(told.url), (text) => text.includes("tested/n"))
+        expect(yield* models(signalled.url)).not.toContain("tested/n")
+        yield* signalled.kill("SIGHUP")
+        yield* until(models(signalled.url), (text) => text.includes("tested/n"))
         yield* files.writeFileString(
           config,
           "tested:\n  - modle_name: m\n    api_keys: [k]\n    base_url: http://there\n"
         )
-        yield* told.kill("SIGHUP")
-        const log = yield* until(told.said, (log) => log.includes("has been refused"))
+        yield* signalled.kill("SIGHUP")
+        const log = yield* until(signalled.output, (log) => log.includes("has been refused"))
         expect(log).toContain("tested[0].model_name: is missing (line 2, column 5)")
-        expect(yield* models(told.url)).toContain("tested/n")
+        expect(yield* models(signalled.url)).toContain("tested/n")
       }).pipe(Effect.provide(NodeFileSystem.layer))
   )
 
@@ -240,20 +240,20 @@ describe("serve", () => {
     Effect.gen(function* () {
       const gateway = yield* started({ EFFECT_LLM_CONFIG: `${yield* folder}/none.json` })
       expect(yield* gateway.exited).toBe(2)
-      expect(yield* gateway.said).toContain("none.json")
+      expect(yield* gateway.output).toContain("none.json")
       const config = `${yield* folder}/provider.json`
       const files = yield* FileSystem.FileSystem
       yield* files.writeFileString(config, fileOf("http://127.0.0.1:1", "m"))
       const open = yield* started({ EFFECT_LLM_CONFIG: config, EFFECT_LLM_HOST: "0.0.0.0" })
       expect(yield* open.exited).toBe(2)
-      expect(yield* open.said).toContain("Configure a key")
+      expect(yield* open.output).toContain("Configure a key")
     }).pipe(Effect.provide(NodeFileSystem.layer))
   )
 })
 
 const adminToken = "the-token-of-the-administration"
 
-/** The figures that the dashboard shows, read once. */
+/** The first snapshot of the dashboard. */
 const figures = (url: string) =>
   Effect.promise(async () => {
     const response = await fetch(`${url}/dashboard/events`, { headers: { authorization: `Bearer ${adminToken}` } })
@@ -266,7 +266,7 @@ const figures = (url: string) =>
     throw new Error("The dashboard sent no figures.")
   })
 
-/** Dollars a million tokens: ten cents a token, so that a few calls spend a budget. */
+/** Dollars per million tokens: ten cents per token, so that a few calls spend a budget. */
 const dear = { input: 100_000, output: 100_000 }
 
 const priced = (environment: Readonly<Record<string, string>> = {}, custom?: object) =>
@@ -336,7 +336,7 @@ describe("prices in serve", () => {
         expect(buckets.reduce((sum, { cost }) => sum + cost, 0)).toBeCloseTo(spent, 9)
         expect(buckets.reduce((sum, { unpricedTokens }) => sum + unpricedTokens, 0)).toBe(0)
         expect(buckets.reduce((sum, { outcomes }) => sum + (outcomes["BudgetExceededError"] ?? 0), 0)).toBe(1)
-        const calls = (yield* gateway.said).split("\n").filter((line) => line.includes("llm call"))
+        const calls = (yield* gateway.output).split("\n").filter((line) => line.includes("llm call"))
         expect(calls.filter((line) => line.includes('"outcome":"BudgetExceededError"'))).toHaveLength(1)
         expect(calls.filter((line) => line.includes('"cost_dollars":'))).toHaveLength(calls.length - 1)
         expect((yield* send(`${gateway.url}/metrics`)).text).toMatch(
@@ -360,7 +360,7 @@ describe("prices in serve", () => {
         expect((yield* ask("sk-tokens", "tested/custom")).status).toBe(200)
         expect((yield* ask("sk-dollars", "tested/other")).json).toMatchObject({ error: { code: "price_unknown" } })
         for (const model of ["tested/custom", "tested/other"]) {
-          expect((yield* gateway.said).split(`The price of ${model} is not known`)).toHaveLength(2)
+          expect((yield* gateway.output).split(`The price of ${model} is not known`)).toHaveLength(2)
         }
         const { budgets, buckets, models } = yield* figures(gateway.url)
         expect(budgets.find(({ budget }) => budget === "team-a")?.spent).toBe(0)
@@ -371,7 +371,7 @@ describe("prices in serve", () => {
         )
         yield* write({ input: 1, output: 1 })
         yield* gateway.kill("SIGHUP")
-        yield* until(gateway.said, (log) => log.includes("has been reloaded"))
+        yield* until(gateway.output, (log) => log.includes("has been reloaded"))
         expect((yield* ask("sk-dollars", "tested/custom")).status).toBe(200)
       }).pipe(Effect.provide(NodeFileSystem.layer))
   )
@@ -380,7 +380,7 @@ describe("prices in serve", () => {
     Effect.gen(function* () {
       const { gateway: refused } = yield* priced({ EFFECT_LLM_REQUIRE_PRICES: "true" })
       expect(yield* refused.exited).toBe(2)
-      const log = yield* refused.said
+      const log = yield* refused.output
       expect(log).toContain("tested[1].price")
       expect(log).not.toContain("tested[0].price")
       expect(log).not.toContain("openai[0].price")
@@ -389,8 +389,8 @@ describe("prices in serve", () => {
       expect((yield* ask("sk-dollars", "tested/custom")).status).toBe(200)
       yield* write()
       yield* gateway.kill("SIGHUP")
-      yield* until(gateway.said, (log) => log.includes("has been refused"))
-      expect(yield* gateway.said).toContain("tested[1].price")
+      yield* until(gateway.output, (log) => log.includes("has been refused"))
+      expect(yield* gateway.output).toContain("tested[1].price")
       expect((yield* ask("sk-dollars", "tested/custom")).status).toBe(200)
     }).pipe(Effect.provide(NodeFileSystem.layer))
   )

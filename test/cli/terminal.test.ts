@@ -1,4 +1,4 @@
-/** The program as it is shipped, in a terminal (tmux) where a person would see and type. */
+/** Tests of the bundled program in a terminal (tmux). */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { spawnSync } from "node:child_process"
@@ -17,10 +17,10 @@ const tmux = (server: string, ...words: ReadonlyArray<string>): string => {
   return stdout
 }
 
-/** Counts the servers of tmux: one that has just lost its last session ends, and cannot take another. */
+/** Numbers the tmux servers: one that has lost its last session exits and accepts no other. */
 let servers = 0
 
-/** A terminal of 100 by 30 in which the program runs; it stays when the program has ended, to be looked at. */
+/** Runs the program in a terminal of 100 by 30, which stays open after the program has exited. */
 const terminal = (words: ReadonlyArray<string>, env: Readonly<Record<string, string>>) =>
   Effect.acquireRelease(
     Effect.sync(() => {
@@ -39,7 +39,7 @@ const terminal = (words: ReadonlyArray<string>, env: Readonly<Record<string, str
         `${quoted}; echo "ended with $?"; sleep 600`
       )
       return {
-        // To look takes a process, and this one has a provider to run.
+        // Each capture starts a process, and this process also runs the provider.
         screen: Effect.delay(
           Effect.sync(() => tmux(server, "capture-pane", "-p")),
           150
@@ -51,7 +51,7 @@ const terminal = (words: ReadonlyArray<string>, env: Readonly<Record<string, str
     ({ server }) => Effect.sync(() => tmux(server, "kill-server"))
   )
 
-/** The prompt is there, and nothing behind it: what is typed is for the program. */
+/** Whether the screen ends with an empty prompt. */
 const isPrompt = (shown: string): boolean => shown.trimEnd().endsWith("›")
 
 describe("the program in a terminal", () => {
@@ -69,7 +69,7 @@ describe("the program in a terminal", () => {
       yield* until(screen, (shown) => shown.includes("Stopped.") && isPrompt(shown))
       yield* until(provider.inFlight, (inFlight) => inFlight === 0)
       yield* type("/model openai/gpt-4o", "Enter")
-      yield* until(screen, (shown) => shown.includes("Now with openai/gpt-4o.") && isPrompt(shown))
+      yield* until(screen, (shown) => shown.includes("Switched to openai/gpt-4o.") && isPrompt(shown))
       yield* type("two", "Enter")
       const shown = yield* until(screen, (shown) => shown.split("heard 1").length === 3)
       expect(shown).not.toContain("**")

@@ -16,7 +16,7 @@ const decode = Schema.decodeUnknownSync(Schema.parseJson(Dashboard.Snapshot), { 
 
 const page = once(builtPage)
 
-/** No page is built where only the events are of interest. */
+/** For tests of the events, which need no page. */
 const noPage = new URL("./nowhere/", import.meta.url)
 
 interface Answer {
@@ -25,7 +25,7 @@ interface Answer {
   readonly body: Buffer
 }
 
-/** A request with exactly these headers, and an answer as it came. */
+/** Sends a request with exactly these headers; does not decode the answer. */
 const get = (url: string, headers: Readonly<Record<string, string>> = {}): Effect.Effect<Answer, Error> =>
   Effect.async((resume) => {
     const sent = request(url, { headers, agent: false }, (response) => {
@@ -42,8 +42,8 @@ const get = (url: string, headers: Readonly<Record<string, string>> = {}): Effec
     return Effect.sync(() => sent.destroy())
   })
 
-/** The events that have arrived until now, as they were sent. The connection is closed with the scope. */
-const watching = (url: string, headers: Readonly<Record<string, string>> = authorization) =>
+/** Reads the events; succeeds with an effect that returns those so far. The connection is closed with the scope. */
+const readEvents = (url: string, headers: Readonly<Record<string, string>> = authorization) =>
   Effect.map(
     Effect.acquireRelease(
       Effect.sync(() => {
@@ -66,9 +66,9 @@ const watching = (url: string, headers: Readonly<Record<string, string>> = autho
     ({ events }): Effect.Effect<ReadonlyArray<string>> => Effect.sync(() => events)
   )
 
-/** The first event, as it was sent. */
+/** The text of the first event. */
 const firstEvent = (url: string, headers?: Readonly<Record<string, string>>) =>
-  Effect.flatMap(watching(url, headers), (events) =>
+  Effect.flatMap(readEvents(url, headers), (events) =>
     Effect.map(
       until(events, ({ length }) => length > 0),
       ([first = ""]) => first
@@ -175,8 +175,8 @@ describe("access to the dashboard events", () => {
     Effect.gen(function* () {
       const { url } = yield* start({ page: noPage, access: {} })
       expect(decode(yield* firstEvent(url, {})).mayAct).toBe(false)
-      const foreign = [{ origin: "https://evil.example" }, { host: "evil.example" }]
-      const statuses = yield* Effect.forEach(foreign, (headers) =>
+      const foreignHeaders = [{ origin: "https://evil.example" }, { host: "evil.example" }]
+      const statuses = yield* Effect.forEach(foreignHeaders, (headers) =>
         Effect.map(get(`${url}/dashboard/events`, headers), ({ status }) => status)
       )
       expect(statuses).toEqual([403, 403])
@@ -192,7 +192,7 @@ describe("dashboard events", () => {
       yield* provider.next(SimulatedProvider.status(400))
       expect(yield* ask(url, "openai/gpt-large")).toBe(400)
       expect(yield* ask(url, "openai/gpt-large")).toBe(200)
-      const snapshots = Effect.map(yield* watching(url), (events) => events.map((event) => decode(event)))
+      const snapshots = Effect.map(yield* readEvents(url), (events) => events.map((event) => decode(event)))
       yield* until(snapshots, ({ length }) => length > 0)
       expect(yield* ask(url, "fast", { stream: true })).toBe(200)
       const all = yield* until(snapshots, (all) =>
@@ -202,7 +202,7 @@ describe("dashboard events", () => {
       if (first === undefined || second === undefined) throw new Error("there are no events")
       expect(outcomes(first)).toEqual({ ok: 1, InvalidRequestError: 1 })
       expect(modelOf(first, "openai/gpt-small").requests).toBe(0)
-      // Timers may be a millisecond early.
+      // Timers can be a millisecond early.
       expect(second.at - first.at).toBeGreaterThanOrEqual(990)
       expect(modelOf(second, "openai/gpt-small").firstEvent?.p50).toBeGreaterThanOrEqual(0)
       expect(modelOf(second, "openai/gpt-large").firstEvent).toBeUndefined()
@@ -222,7 +222,7 @@ describe("dashboard events", () => {
       yield* ask(url, "openai/gpt-large")
       const first = yield* firstEvent(url)
       const keys = decode(first).models.flatMap((model) => model.keys)
-      // Those of the group are shown at its members.
+      // The keys of the group are listed only at its members.
       expect(keys).toHaveLength(6)
       for (const secret of [canary, adminToken, "sk-secret", "127.0.0.1"]) expect(first).not.toContain(secret)
     })
@@ -233,7 +233,7 @@ describe("dashboard events", () => {
       const scope = yield* Scope.make()
       const { url } = yield* Scope.extend(start({ page: noPage, grace: "1 hour" }), scope)
       yield* firstEvent(url)
-      // Takes an hour if it waits for who looks. Disconnected: what does not end cannot be interrupted either.
+      // Takes an hour if it waits for readers. Disconnected, because a shutdown that hangs cannot be interrupted.
       yield* Scope.close(scope, Exit.void).pipe(Effect.disconnect, Effect.timeout("1 minute"))
     })
   )
@@ -255,7 +255,7 @@ describe("dashboard figures", () => {
       expect(latency?.p99).toBeGreaterThanOrEqual(latency?.p50 ?? Infinity)
       const [all] = snapshot.buckets.slice(-1)
       expect(all).toMatchObject({ inputTokens, outputTokens, unpricedTokens: 0 })
-      // Dollars for a million tokens, as the prices of the test have it.
+      // Dollars per million tokens, from the prices of the test.
       expect(all?.cost).toBeCloseTo((inputTokens * 250 + outputTokens * 1000) / 1e6, 9)
       expect(all?.cost).toBeGreaterThan(0)
     })
@@ -318,14 +318,14 @@ describe("dashboard figures", () => {
     Effect.gen(function* () {
       const { dashboard, url } = yield* start({ page: noPage, provider: { faults: () => SimulatedProvider.hang() } })
       const controller = new AbortController()
-      const left = yield* Effect.fork(
+      const abortedCall = yield* Effect.fork(
         Effect.promise(() => Effect.runPromiseExit(ask(url, "openai/gpt-large", {}, controller.signal)))
       )
       yield* until(dashboard.snapshot, ({ inFlight }) => inFlight === 1)
       const during = modelOf(yield* dashboard.snapshot, "openai/gpt-large")
       expect(during.inFlight).toBe(1)
       controller.abort()
-      yield* Fiber.join(left)
+      yield* Fiber.join(abortedCall)
       const after = yield* until(dashboard.snapshot, ({ inFlight }) => inFlight === 0)
       expect(outcomes(after)).toEqual({ interrupted: 1 })
       const { failed, latency, requests } = modelOf(after, "openai/gpt-large")
@@ -357,31 +357,31 @@ describe("dashboard figures", () => {
 
   it.scoped("computes snapshots only while a client reads them", () =>
     Effect.gen(function* () {
-      const asked = yield* Ref.make(0)
+      const lookups = yield* Ref.make(0)
       const info = { provider: "openai", model: "large", wire: "chat-completions", contextWindow: 1000 }
-      const nobody = new ModelNotFoundError({ provider: "openai", model: "large", attempts: [], message: "gone" })
+      const notFound = new ModelNotFoundError({ provider: "openai", model: "large", attempts: [], message: "gone" })
       const models = Models.of({
         list: [{ ...info, name: "openai/large", aliases: [] }],
-        group: () => Effect.fail(nobody),
+        group: () => Effect.fail(notFound),
         get: () =>
           Effect.zipRight(
-            Ref.update(asked, (n) => n + 1),
-            Effect.fail(nobody)
+            Ref.update(lookups, (n) => n + 1),
+            Effect.fail(notFound)
           ),
-        default: Effect.fail(nobody)
+        default: Effect.fail(notFound)
       })
       const { snapshots } = yield* Dashboard.make().pipe(
         Effect.provideService(Models, models),
         Effect.provide(Access.layer({ adminToken }))
       )
       yield* TestClock.adjust("1 minute")
-      expect(yield* Ref.get(asked)).toBe(0)
-      const looking = yield* Effect.fork(Stream.runDrain(snapshots))
+      expect(yield* Ref.get(lookups)).toBe(0)
+      const reader = yield* Effect.fork(Stream.runDrain(snapshots))
       yield* TestClock.adjust("3500 millis")
-      expect(yield* Ref.get(asked)).toBe(4)
-      yield* Fiber.interrupt(looking)
+      expect(yield* Ref.get(lookups)).toBe(4)
+      yield* Fiber.interrupt(reader)
       yield* TestClock.adjust("1 minute")
-      expect(yield* Ref.get(asked)).toBe(4)
+      expect(yield* Ref.get(lookups)).toBe(4)
     })
   )
 })

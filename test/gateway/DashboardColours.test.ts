@@ -47,7 +47,7 @@ describe("colours of the dashboard", () => {
   it.each([
     ["light", 0],
     ["dark", 1]
-  ] as const)("have the contrast that WCAG requires in the %s theme", (_, theme) => {
+  ] as const)("keeps the contrast that WCAG requires in the %s theme", (_, theme) => {
     const faint = pairs.filter(([name, ground, least]) => contrast(colour(name, theme), colour(ground, theme)) < least)
     expect(faint).toEqual([])
     expect(contrast("#000000", "#ffffff")).toBeCloseTo(21, 5)

@@ -1,11 +1,11 @@
-/** Errors by class, the most frequent first. */
 export interface ErrorCount {
   readonly class: string
   readonly count: number
-  /** What the first of them said. */
+  /** The message of the first error of this class. */
   readonly example: string
 }
 
+/** Counts errors by class, the most frequent first. */
 export const countErrors = (
   errors: ReadonlyArray<{ readonly class: string; readonly message: string }>
 ): ReadonlyArray<ErrorCount> => {

@@ -1,4 +1,4 @@
-/** The requests of a batch, a line of JSON each. */
+/** Reads the requests of a batch: one line of JSON each. */
 import { Effect, Either, ParseResult, Schema } from "effect"
 import * as Chat from "../../vocabulary/Chat.js"
 import { EmbeddingRequest } from "../../vocabulary/Embedding.js"
@@ -13,7 +13,7 @@ import type { CliFailure } from "../failure.js"
 import { usageFailure } from "../failure.js"
 
 export interface Item {
-  /** `custom_id` or `id` of the line, where it has one. */
+  /** The `custom_id` or `id` of the line. */
   readonly id: string | undefined
   readonly request: BatchRequest
 }
@@ -31,19 +31,19 @@ const idOf = (line: Json): string | undefined => {
 }
 
 const parseErrorMessage = (error: ParseResult.ParseError): string =>
-  ParseResult.ArrayFormatter.formatErrorSync(error)[0]?.message ?? "it is no request"
+  ParseResult.ArrayFormatter.formatErrorSync(error)[0]?.message ?? "it is not a valid request"
 
-/** A line in our own words. */
+/** A line that is a `ChatRequest` of this library. */
 const chatRequest = (id: string | undefined, json: Json): ParsedLine =>
   Either.mapBoth(decodeRequest(json), {
     onLeft: parseErrorMessage,
     onRight: (request) => ({ id, request: encodeRequest(request) })
   })
 
-/** `{ "prompt": …, "system"?: …, and the rest of a request }` */
+/** A line of the form `{ "prompt": …, "system"?: …, … }`, with the other fields of a request. */
 const promptRequest = (id: string | undefined, { prompt, system, ...rest }: Json): ParsedLine =>
   typeof prompt !== "string" || (system !== undefined && typeof system !== "string")
-    ? Either.left('expected texts in "prompt" and "system"')
+    ? Either.left('expected strings in "prompt" and "system"')
     : chatRequest(id, {
         ...rest,
         messages: [...(system === undefined ? [] : [Chat.system(system)]), Chat.user(prompt)]
@@ -71,7 +71,7 @@ const wireFailureMessage = (failure: WireFailure): string => {
     case "Malformed":
       return `${failure.path === "" ? "the body" : failure.path} cannot be read`
     case "Unsupported":
-      return `there is no ${failure.feature}`
+      return `${failure.feature} is not supported`
     default:
       return "the body cannot be read"
   }
@@ -88,14 +88,14 @@ const openAIRequest = (id: string | undefined, { body, url }: Json): ParsedLine 
   const path = typeof url === "string" ? url : "/v1/chat/completions"
   const reader = Object.hasOwn(readers, path) ? readers[path] : undefined
   return reader === undefined
-    ? Either.left(`expected the url ${Object.keys(readers).join(" or ")}`)
+    ? Either.left(`expected "url" to be ${Object.keys(readers).join(" or ")}`)
     : Either.map(reader(body), (request) => ({ id, request }))
 }
 
 const itemOf = (json: unknown): ParsedLine => {
   if (typeof json === "string")
     return json === "" ? Either.left("the text is empty") : promptRequest(undefined, { prompt: json })
-  if (!isRecord(json)) return Either.left('expected a text, or an object such as { "prompt": … }')
+  if (!isRecord(json)) return Either.left('expected a string, or an object such as { "prompt": … }')
   const id = idOf(json)
   const { custom_id: _, id: __, ...rest } = json
   if (rest["body"] !== undefined) return openAIRequest(id, rest)
@@ -105,12 +105,12 @@ const itemOf = (json: unknown): ParsedLine => {
 }
 
 const parseJson = (line: string): Either.Either<unknown, string> =>
-  Either.try({ try: (): unknown => JSON.parse(line), catch: () => "it is not valid JSON" })
+  Either.try({ try: (): unknown => JSON.parse(line), catch: () => "not valid JSON" })
 
-/** The most faults that are told; a file of another kind has one in every line. */
+/** Limits the message for a file of another format, in which every line is invalid. */
 const maxReportedFaults = 10
 
-/** All requests of a file, or all lines that are none. Empty lines are passed over. */
+/** Reads all requests of a file, or fails with all invalid lines. Skips empty lines. */
 export const read = (text: string, path: string): Effect.Effect<ReadonlyArray<Item>, CliFailure> => {
   const items: Array<Item> = []
   const faults: Array<string> = []
@@ -125,7 +125,7 @@ export const read = (text: string, path: string): Effect.Effect<ReadonlyArray<It
     const more = faults.length - maxReportedFaults
     return Effect.fail(
       usageFailure(
-        `${path} cannot be used; nothing was asked.\n${faults.slice(0, maxReportedFaults).join("\n")}` +
+        `${path} is invalid; no request was sent.\n${faults.slice(0, maxReportedFaults).join("\n")}` +
           (more > 0 ? `\nand ${more} more` : "")
       )
     )

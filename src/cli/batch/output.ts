@@ -1,4 +1,4 @@
-/** The results of a batch, a line of JSON for each request, in their order; and what they come to. */
+/** The results of a batch: one line of JSON per request, in their order, and a summary. */
 import { Cause, Exit, Option } from "effect"
 import * as Cost from "../../vocabulary/Cost.js"
 import type { LLMError } from "../../vocabulary/LLMError.js"
@@ -12,11 +12,10 @@ export type Outcome = Exit.Exit<BatchAnswer, LLMError>
 
 const errorOf = (cause: Cause.Cause<LLMError>) =>
   Option.match(Cause.failureOption(cause), {
-    onNone: () => ({ class: "Defect", message: "This should not happen, please report it." }),
+    onNone: () => ({ class: "Defect", message: "Internal error, please report it." }),
     onSome: ({ _tag, message, status }) => ({ class: _tag, message, ...(status === undefined ? {} : { status }) })
   })
 
-/** What is said of an answer, or of vectors. */
 const contentOf = (answer: BatchAnswer) => {
   if ("embeddings" in answer) return { embeddings: answer.embeddings }
   const { finishReason, reasoning, refusal, text, toolCalls } = answer
@@ -60,7 +59,7 @@ export interface Summary {
   readonly failed: number
   readonly errors: ReadonlyArray<ErrorCount>
   readonly usage: Usage.Usage
-  /** In dollars; absent where no answer has a price. */
+  /** In dollars; absent if no answer has a price. */
   readonly cost?: number
 }
 

@@ -1,4 +1,4 @@
-/** What is asked for a line of a batch: an answer, or vectors. */
+/** The task of a batch: a chat or an embedding request for each line. */
 import { Effect, Schema } from "effect"
 import * as Batch from "../../programs/Batch.js"
 import type { ChatRequest } from "../../vocabulary/Chat.js"
@@ -14,7 +14,7 @@ export type BatchAnswer = ChatResponse | EmbeddingResponse
 
 export const isEmbedding = (request: BatchRequest): request is typeof EmbeddingRequest.Encoded => "input" in request
 
-/** `each` hears of every answer. */
+/** Runs `onAnswer` after every successful request. */
 export const make = (
   onAnswer: (answer: BatchAnswer) => Effect.Effect<void>
 ): Batch.Task<BatchRequest, BatchAnswer, LLMError, LLM.LLM> =>

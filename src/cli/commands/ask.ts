@@ -1,10 +1,12 @@
-/** `effect-llm ask`: one question, one answer. */
+/** `effect-llm ask`: sends one question and prints the answer. */
 import { Command, Options } from "@effect/cli"
+import { FileSystem } from "@effect/platform"
 import { Effect, Option, Schema } from "effect"
 import * as Chat from "../../vocabulary/Chat.js"
 import * as StructuredOutput from "../../programs/StructuredOutput.js"
-import { operationFailure, callFailure, usageFailure } from "../failure.js"
-import * as JsonSchemaFile from "../config/jsonSchemaFile.js"
+import { isRecord } from "../../wire/json.js"
+import type { CliFailure } from "../failure.js"
+import { callFailure, operationFailure, usageFailure } from "../failure.js"
 import * as PromptInput from "../config/promptInput.js"
 import * as Help from "../help.js"
 import * as Shared from "../options.js"
@@ -14,12 +16,12 @@ import { renderResponse, renderStream, writeFootnote } from "../terminal/renderA
 
 const schema = Options.text("schema").pipe(
   Options.withPseudoName("file"),
-  Options.withDescription("A JSON Schema that the answer must fit. The answer is then JSON, checked against it."),
+  Options.withDescription("A file with a JSON Schema. The answer is then JSON that is validated against it."),
   Options.optional
 )
 
 const options = {
-  question: Shared.words("question", "The question. What is piped in goes behind it."),
+  question: Shared.words("question", "The question. Piped input is appended to it."),
   ...Shared.source,
   ...Shared.request,
   system: Shared.system,
@@ -30,9 +32,52 @@ const options = {
   noStream: Shared.noStream
 }
 
+/** Loaded only when a schema is used. */
+const zod = Effect.promise(() => import("zod"))
+
+interface SchemaFile {
+  readonly schema: Schema.Schema<unknown>
+  /** Its `title`, or the name of the file. */
+  readonly name: string
+}
+
+/** Reads a JSON Schema as the schema that decodes the answer. */
+const loadSchema = (path: string): Effect.Effect<SchemaFile, CliFailure, FileSystem.FileSystem> =>
+  Effect.gen(function* () {
+    const fileSystem = yield* FileSystem.FileSystem
+    const text = yield* Effect.mapError(fileSystem.readFileString(path), (error) =>
+      usageFailure(`The schema ${path} cannot be read: ${error.message}`)
+    )
+    const json = yield* Effect.try({
+      try: (): unknown => JSON.parse(text),
+      catch: () => usageFailure(`The schema ${path} is not valid JSON.`)
+    })
+    if (!isRecord(json)) return yield* usageFailure(`The schema ${path} is not a JSON Schema: expected an object.`)
+    const { fromJSONSchema } = yield* zod
+    const validator = yield* Effect.try({
+      try: () => fromJSONSchema(json),
+      catch: (cause) =>
+        usageFailure(`The schema ${path} cannot be used: ${cause instanceof Error ? cause.message : "?"}`)
+    })
+    const schema = Schema.Unknown.pipe(
+      Schema.filter((value) => {
+        const result = validator.safeParse(value)
+        return result.success
+          ? []
+          : result.error.issues.map(({ message, path }) => ({
+              message,
+              path: path.map((step) => (typeof step === "symbol" ? String(step) : step))
+            }))
+      }),
+      Schema.annotations({ jsonSchema: json })
+    )
+    const title = json["title"]
+    return { schema, name: typeof title === "string" ? title : (/([^/\\]+?)(?:\.\w+)*$/.exec(path)?.[1] ?? "answer") }
+  })
+
 const encodeResponse = Schema.encode(Chat.ChatResponse)
 
-const summary = "Asks one question and prints the answer."
+const summary = "Sends one question and prints the answer."
 
 export const ask = Command.make("ask", options, (args) =>
   Effect.gen(function* () {
@@ -42,7 +87,7 @@ export const ask = Command.make("ask", options, (args) =>
       return yield* usageFailure('There is no question. Try: effect-llm ask "What is the capital of France?"')
     }
     const message = yield* PromptInput.userMessage(question, input, args.files)
-    const schemaFile = yield* Effect.transposeMapOption(args.schema, JsonSchemaFile.load)
+    const schemaFile = yield* Effect.transposeMapOption(args.schema, loadSchema)
     const llm = yield* loadModel(args)
     const request: Exclude<Chat.ChatRequest.Input, string> = {
       ...Shared.requestOf(args),

@@ -1,4 +1,4 @@
-/** `effect-llm batch`: many questions from a file, and their answers in another. */
+/** `effect-llm batch`: reads requests from a file and writes the answers to another. */
 import { Args, Command, Options } from "@effect/cli"
 import { FileSystem } from "@effect/platform"
 import { Duration, Effect, Fiber, Option, Ref, Schedule, Schema, Stream } from "effect"
@@ -9,7 +9,6 @@ import * as BatchInput from "../batch/input.js"
 import * as BatchOutput from "../batch/output.js"
 import * as BatchTask from "../batch/task.js"
 import { CliFailure, exitCodes, usageFailure } from "../failure.js"
-import { withoutFailures } from "../batch/journal.js"
 import * as Help from "../help.js"
 import * as Shared from "../options.js"
 import { printJson } from "../output.js"
@@ -22,40 +21,43 @@ import { sanitize, errorStyle } from "../terminal/style.js"
 const options = {
   input: Args.text({ name: "in.jsonl" }).pipe(
     Args.withDescription(
-      'A request a line: a text, {"prompt", "system"?}, {"messages"} with the rest of a request, or a line of OpenAI\'s ' +
-        "Batch API."
+      'One request per line: a string, {"prompt", "system"?}, {"messages"} with the other fields of a request, or a line ' +
+        "of OpenAI's Batch API."
     )
   ),
-  output: Args.text({ name: "out.jsonl" }).pipe(Args.withDescription("A result a line, in the order of the requests.")),
+  output: Args.text({ name: "out.jsonl" }).pipe(
+    Args.withDescription("One result per line, in the order of the requests.")
+  ),
   ...Shared.source,
   ...Shared.request,
   concurrency: Options.integer("concurrency").pipe(
     Options.withAlias("n"),
-    Options.withDescription("The most requests under way at once."),
+    Options.withDescription("The maximum number of concurrent requests."),
     Options.withSchema(Schema.Number.pipe(Schema.positive({ message: () => "--concurrency must be at least 1" }))),
     Options.withDefault(8)
   ),
   journal: Options.text("journal").pipe(
     Options.withPseudoName("file"),
-    Options.withDescription("Where what is done is kept until all is. Without it: out.jsonl.journal."),
+    Options.withDescription("Where results are kept until all requests are answered. Default: out.jsonl.journal."),
     Options.optional
   ),
   retryFailed: Options.boolean("retry-failed").pipe(
-    Options.withDescription("Ask again what the journal says has failed.")
+    Options.withDescription("Send the requests again that failed according to the journal.")
   ),
   overwrite: Options.boolean("overwrite").pipe(
-    Options.withDescription("Begin anew where the output is there and no journal is.")
+    Options.withDescription("Overwrite an output file that exists without a journal.")
   ),
   json: Shared.json
 }
 
-/** How often the bar is drawn, and how often a line is written where there is no terminal. */
+/** How often the bar is drawn on a terminal. */
 const drawInterval = Duration.millis(100)
+/** How often a line is written without a terminal. */
 const logInterval = Duration.seconds(30)
 
 const eraseLine = "\r\u001b[K"
 
-/** Tells how far the batch is until it is over, or is given up. */
+/** Shows the progress of the batch until it ends or is interrupted. */
 const showProgress = (updates: Stream.Stream<Batch.Progress>, dollars: Ref.Ref<number | undefined>) =>
   Effect.gen(function* () {
     const terminal = yield* Terminal
@@ -88,11 +90,33 @@ const summaryLines = (summary: BatchOutput.Summary, output: string): string =>
     ...summary.errors.map(({ class: name, count, example }) => `${count} × ${name}: ${sanitize(example)}`)
   ].join("\n")
 
+const Failed = Schema.Struct({ exit: Schema.Struct({ _tag: Schema.Literal("Failure") }) })
+
+const isFailed = Schema.is(Failed)
+
+const parseLine = Option.liftThrowable((line: string): unknown => JSON.parse(line))
+
+/** Removes the failures from a journal, so that their requests are sent again. Keeps lines that it cannot read. */
+const removeFailures = (path: string): Effect.Effect<void, CliFailure, FileSystem.FileSystem> =>
+  Effect.gen(function* () {
+    const fileSystem = yield* FileSystem.FileSystem
+    if (!(yield* fileSystem.exists(path))) return
+    const text = yield* fileSystem.readFileString(path)
+    const remaining = text
+      .split("\n")
+      .filter((line) => !Option.exists(parseLine(line), isFailed))
+      .join("\n")
+    if (remaining === text) return
+    // Renames a draft, so that a killed process leaves a complete journal.
+    yield* fileSystem.writeFileString(`${path}.part`, remaining)
+    yield* fileSystem.rename(`${path}.part`, path)
+  }).pipe(Effect.mapError(({ message }) => usageFailure(`The journal ${path} cannot be rewritten: ${message}`)))
+
 const fileFailure = (path: string, verb: string) => (error: { readonly message: string }) =>
   usageFailure(`${path} cannot be ${verb}: ${error.message}`)
 
 const summary =
-  "Asks every line of a file, so many at once, and writes an answer, vectors or an error for each, in their order. What is stopped or killed goes on where it was when the same command is given again."
+  "Sends every line of a file as a request and writes an answer, vectors or an error for each, in their order. The same command resumes a batch that was stopped or killed."
 
 export const batch = Command.make("batch", options, (args) =>
   Effect.gen(function* () {
@@ -106,9 +130,9 @@ export const batch = Command.make("batch", options, (args) =>
     )
     const exists = (path: string) => Effect.mapError(fileSystem.exists(path), fileFailure(path, "read"))
     if ((yield* exists(output)) && !(yield* exists(path)) && !args.overwrite) {
-      return yield* usageFailure(`${output} is there already. Name another file, or begin anew with --overwrite.`)
+      return yield* usageFailure(`${output} already exists. Name another file, or overwrite it with --overwrite.`)
     }
-    if (args.retryFailed) yield* withoutFailures(path)
+    if (args.retryFailed) yield* removeFailures(path)
     const llm = yield* loadModel(args)
     const requestOptions = Shared.requestOf(args)
     const journal = yield* Batch.journal(path)
@@ -117,7 +141,7 @@ export const batch = Command.make("batch", options, (args) =>
     const task = BatchTask.make(({ cost }) =>
       cost === undefined ? Effect.void : Ref.update(dollars, (before) => addDollars(before ?? 0, cost.total))
     )
-    // The model is a part of each request, lest a journal be gone on with by another one.
+    // The model is part of each request, so that a journal is not resumed with another model.
     const { model } = llm.info
     const requests = items.map(({ request }) => ({
       model,
@@ -137,18 +161,18 @@ export const batch = Command.make("batch", options, (args) =>
     const { exits: outcomes } = yield* run.pipe(
       Effect.provideService(LLM.LLM, llm),
       Effect.onInterrupt(() =>
-        terminal.writeError(`Stopped. What is done is in ${path}: the same command goes on from there.\n`)
+        terminal.writeError(`Stopped. The results so far are in ${path}: the same command resumes from there.\n`)
       ),
       Effect.mapError(({ message, reason }) =>
         usageFailure(
           reason === "OtherBatch"
-            ? `${path} belongs to other requests. Name another --journal, or remove it to begin anew.`
+            ? `${path} belongs to other requests. Name another --journal, or remove it to start again.`
             : message
         )
       )
     )
 
-    // Under another name first: whoever sees the file sees the whole of it.
+    // Writes to a draft first, so that the output file is never incomplete.
     const draft = `${output}.part`
     yield* fileSystem
       .writeFileString(draft, BatchOutput.lines(items, outcomes))
@@ -159,7 +183,7 @@ export const batch = Command.make("batch", options, (args) =>
     if (summary.failed > 0) {
       return yield* new CliFailure({
         exitCode: exitCodes.failed,
-        message: `${summary.failed} of ${summary.requests} failed. The same command with --retry-failed asks them again.`
+        message: `${summary.failed} of ${summary.requests} failed. The same command with --retry-failed sends them again.`
       })
     }
     yield* Effect.mapError(fileSystem.remove(path), fileFailure(path, "removed"))

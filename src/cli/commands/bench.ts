@@ -1,4 +1,4 @@
-/** `effect-llm bench`: how fast a model answers, and how many at once. */
+/** `effect-llm bench`: measures the latency and the throughput of a model. */
 import { Command, Options } from "@effect/cli"
 import { Clock, Effect, Either, Stream } from "effect"
 import type { ChatRequest, ChatResponse } from "../../vocabulary/Chat.js"
@@ -24,22 +24,22 @@ const options = {
   ...Shared.request,
   requests: Options.integer("requests").pipe(
     Options.withAlias("n"),
-    Options.withDescription("How many requests."),
+    Options.withDescription("The number of requests."),
     Options.withDefault(20)
   ),
   concurrency: Options.integer("concurrency").pipe(
-    Options.withDescription("The most requests under way at once."),
+    Options.withDescription("The maximum number of concurrent requests."),
     Options.withDefault(4)
   ),
   prompt: Options.text("prompt").pipe(
-    Options.withDescription("What is asked."),
+    Options.withDescription("The question to send."),
     Options.withDefault("Count from 1 to 20, in words.")
   ),
   noStream: Options.boolean("no-stream").pipe(
-    Options.withDescription("Ask for whole answers; there is then no time to the first token.")
+    Options.withDescription("Request whole answers; the time to the first token is then not measured.")
   ),
   unlimited: Options.boolean("unlimited").pipe(
-    Options.withDescription("Leave out the limits of the file: measure the provider, and not them.")
+    Options.withDescription("Ignore the limits of the file, to measure the provider alone.")
   ),
   json: Shared.json
 }
@@ -152,7 +152,7 @@ const printReport = (report: Report): Effect.Effect<void, never, Terminal> =>
     if (report.errors.length > 0) {
       yield* terminal.write("\n")
       yield* printTable(
-        ["count", "error", "such as"],
+        ["count", "error", "example"],
         report.errors.map(({ class: name, count, example }) => [
           { text: String(count), right: true },
           { text: name, attributes: ["red"] },
@@ -162,7 +162,7 @@ const printReport = (report: Report): Effect.Effect<void, never, Terminal> =>
     }
   })
 
-/** Draws how many are done, where a person watches. */
+/** Draws the number of finished requests on a terminal. */
 const progressCounter = (total: number) =>
   Effect.map(Terminal, (terminal) => {
     let done = 0
@@ -176,7 +176,7 @@ const progressCounter = (total: number) =>
 
 const unlimitedRate = 1_000_000
 
-/** The same models without their limits. */
+/** Raises or removes every limit of the models. */
 const withoutLimits = (source: Source): Source => ({
   ...source,
   file: {
@@ -194,12 +194,12 @@ const withoutLimits = (source: Source): Source => ({
 })
 
 const summary =
-  "Measures a model: requests a second by the clock on the wall, percentiles of the time to the whole answer and to the first token, tokens a second, and errors by class. It costs what the requests cost."
+  "Measures a model: requests per second of wall-clock time, percentiles of the time to the whole answer and to the first token, tokens per second, and errors by class. The requests are charged as usual."
 
 export const bench = Command.make("bench", options, (args) =>
   Effect.gen(function* () {
     const { concurrency, json, noStream, prompt, requests, unlimited } = args
-    if (requests < 1 || concurrency < 1) return yield* usageFailure("--requests and --concurrency are at least 1.")
+    if (requests < 1 || concurrency < 1) return yield* usageFailure("--requests and --concurrency must be at least 1.")
     const loaded = yield* loadSource(args)
     const source = unlimited ? withoutLimits(loaded) : loaded
     const llm = yield* chooseModel(source, yield* makeModels(source), args.model)

@@ -1,4 +1,4 @@
-/** `effect-llm chat`: a conversation. */
+/** `effect-llm chat`: an interactive conversation. */
 import { FileSystem } from "@effect/platform"
 import type { HttpClient } from "@effect/platform"
 import { Command, Options } from "@effect/cli"
@@ -19,7 +19,7 @@ import { Stdin } from "../terminal/stdin.js"
 
 const load = Options.text("load").pipe(
   Options.withPseudoName("file"),
-  Options.withDescription("Go on with a conversation that /save has written."),
+  Options.withDescription("Continue a conversation that was saved with /save."),
   Options.optional
 )
 
@@ -32,14 +32,14 @@ const options = {
   noStream: Shared.noStream
 }
 
-const help = `/model [name]   another model for what comes, or which there are
-/system <text>  what the model is told beforehand; begins anew
-/history        what was said so far
-/clear          forget all but the system message
-/save <file>    write the conversation to a file
-/load <file>    go on with one that was written
-/exit           leave, as Ctrl-D does
-A line that ends with \\ goes on in the next. Ctrl-C stops the answer; at the prompt it leaves.
+const help = `/model [name]   switch to another model; without a name, list the models
+/system <text>  set the system message and start a new conversation
+/history        print the conversation so far
+/clear          remove all messages except the system message
+/save <file>    save the conversation to a file
+/load <file>    continue a saved conversation
+/exit           exit, as Ctrl-D does
+A \\ at the end of a line continues the input on the next line. Ctrl-C stops the answer; at the prompt it exits.
 `
 
 interface Session {
@@ -53,12 +53,12 @@ const loadConversation = (path: string): Effect.Effect<Conversation.Conversation
     const snapshot = yield* Effect.mapError(fileSystem.readFileString(path), (error) =>
       usageFailure(
         error._tag === "SystemError" && error.reason === "NotFound"
-          ? `${path} is not there.`
+          ? `${path} does not exist.`
           : `${path} cannot be read: ${error.message}`
       )
     )
     return yield* Effect.mapError(Conversation.restore(snapshot), () =>
-      usageFailure(`${path} is no conversation that /save has written.`)
+      usageFailure(`${path} is not a conversation that was saved with /save.`)
     )
   })
 
@@ -71,7 +71,7 @@ const saveConversation = (path: string, snapshot: string): Effect.Effect<void, C
 
 const formatMessage = (message: Message): string => `${message.role}: ${textOf(message.content)}`
 
-/** What is typed with a slash: its name and the rest. */
+/** Splits a slash command into its name and its argument. */
 const parseCommand = (text: string): Option.Option<readonly [name: string, rest: string]> =>
   Option.map(Option.fromNullable(/^\/(\w+)\s*(.*)$/s.exec(text)), ([, name = "", rest = ""]) => [
     name.toLowerCase(),
@@ -80,7 +80,7 @@ const parseCommand = (text: string): Option.Option<readonly [name: string, rest:
 
 type Environment = Terminal | FileSystem.FileSystem
 
-const summary = "Talks with a model. /help inside tells what else it understands."
+const summary = "Starts an interactive conversation with a model. /help lists its commands."
 
 export const chat = Command.make("chat", options, (args) =>
   Effect.gen(function* () {
@@ -103,7 +103,7 @@ export const chat = Command.make("chat", options, (args) =>
     const printFailure = (failure: CliFailure): Effect.Effect<void> =>
       terminal.writeError(`${errorText(sanitize(failure.message), "red")}\n`)
 
-    /** Asks, until the answer is there, fails, or is stopped by Ctrl-C. Only an answer that is there is remembered. */
+    /** Runs until the answer is complete, fails, or is stopped by Ctrl-C. Only a complete answer joins the conversation. */
     const sendMessage = (text: string): Effect.Effect<void, never, Environment> =>
       Effect.gen(function* () {
         const { conversation, llm } = yield* Ref.get(session)
@@ -112,11 +112,11 @@ export const chat = Command.make("chat", options, (args) =>
           : renderStream(conversation.stream(text, request), args)
         const outcome = yield* Effect.raceFirst(
           Effect.map(Effect.either(Effect.provideService(call, LLM.LLM, llm)), Option.some),
-          // Where nobody types there is nobody who only wants the answer to stop.
+          // Without a terminal, Ctrl-C ends the program.
           terminal.inputIsTerminal ? Effect.as(stdin.interruption, Option.none()) : Effect.never
         )
         yield* Option.match(outcome, {
-          onNone: () => note("Stopped. The question and what there was of its answer are not remembered."),
+          onNone: () => note("Stopped. The question and its partial answer are not part of the conversation."),
           onSome: Either.match({ onLeft: (error) => printFailure(callFailure(error)), onRight: writeFootnote })
         })
       })
@@ -133,14 +133,14 @@ export const chat = Command.make("chat", options, (args) =>
               const llm = source.isFile
                 ? yield* chooseModel(source, models, selection.model)
                 : yield* loadModel(selection)
-              yield* Ref.update(session, (before) => ({ ...before, llm: llm }))
-              yield* note(`Now with ${llm.info.provider}/${llm.info.model}.`)
+              yield* Ref.update(session, (before) => ({ ...before, llm }))
+              yield* note(`Switched to ${llm.info.provider}/${llm.info.model}.`)
             }),
       system: (text) =>
         Effect.gen(function* () {
           const conversation = yield* newConversation(text === "" ? Option.none() : Option.some(text))
           yield* Ref.update(session, (before) => ({ ...before, conversation }))
-          yield* note("A new conversation.")
+          yield* note("Started a new conversation.")
         }),
       history: () =>
         Effect.gen(function* () {
@@ -152,11 +152,11 @@ export const chat = Command.make("chat", options, (args) =>
         Effect.gen(function* () {
           const { conversation } = yield* Ref.get(session)
           yield* conversation.clear
-          yield* note("Forgotten.")
+          yield* note("Removed the messages of the conversation.")
         }),
       save: (path) =>
         Effect.gen(function* () {
-          if (path === "") return yield* usageFailure("Say where: /save <file>")
+          if (path === "") return yield* usageFailure("/save needs a file name: /save <file>")
           const { conversation } = yield* Ref.get(session)
           const history = yield* Effect.mapError(conversation.snapshot, ({ message }) =>
             usageFailure(`The conversation cannot be saved. ${message}`)
@@ -166,11 +166,11 @@ export const chat = Command.make("chat", options, (args) =>
         }),
       load: (path) =>
         Effect.gen(function* () {
-          if (path === "") return yield* usageFailure("Say from where: /load <file>")
+          if (path === "") return yield* usageFailure("/load needs a file name: /load <file>")
           const conversation = yield* loadConversation(path)
           yield* Ref.update(session, (before) => ({ ...before, conversation }))
           const messages = yield* conversation.messages
-          yield* note(`${messages.length} messages.`)
+          yield* note(`Loaded ${messages.length} messages.`)
         })
     }
 
@@ -180,14 +180,14 @@ export const chat = Command.make("chat", options, (args) =>
     ): Effect.Effect<void, never, Environment | HttpClient.HttpClient> => {
       const run = Object.hasOwn(commands, name) ? commands[name] : undefined
       return run === undefined
-        ? printFailure(usageFailure(`There is no /${name}. /help tells what there is.`))
+        ? printFailure(usageFailure(`There is no /${name}. /help lists the commands.`))
         : Effect.catchAll(run(rest), printFailure)
     }
 
     const exit = Option.none<string>()
     const emptyInput = Option.some("")
 
-    /** One line and what comes of it: the beginning of the next one, if there is to be one. */
+    /** Reads one line and runs it. Succeeds with the lines that the next input continues, or with none to exit. */
     const readTurn = (
       previousLines: string
     ): Effect.Effect<Option.Option<string>, never, Environment | HttpClient.HttpClient> =>
@@ -211,7 +211,7 @@ export const chat = Command.make("chat", options, (args) =>
       })
 
     if (terminal.inputIsTerminal) {
-      yield* note(`${llm.info.provider}/${llm.info.model} · /help for help, Ctrl-D to leave`)
+      yield* note(`${llm.info.provider}/${llm.info.model} · /help for help, Ctrl-D to exit`)
     }
     yield* Effect.iterate<Option.Option<string>, Environment | HttpClient.HttpClient, never>(emptyInput, {
       while: Option.isSome,

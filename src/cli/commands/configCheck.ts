@@ -1,4 +1,4 @@
-/** `effect-llm config check`: all that is wrong with a file, each fault with its line and column. */
+/** `effect-llm config check`: prints all faults of a configuration file with their lines and columns. */
 import { Args, Command } from "@effect/cli"
 import { Effect, Option } from "effect"
 import * as Configuration from "../config/configuration.js"
@@ -17,7 +17,7 @@ const options = {
 }
 
 const summary =
-  "Checks a configuration file and tells all faults at once, each with its line and column, none with a secret."
+  "Checks a configuration file and prints all its errors, each with its line and column and without secrets."
 
 const check = Command.make("check", options, ({ config, json, path }) =>
   Effect.gen(function* () {

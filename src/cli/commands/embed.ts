@@ -1,4 +1,4 @@
-/** `effect-llm embed`: texts as vectors. */
+/** `effect-llm embed`: converts texts to vectors. */
 import { Command, Options } from "@effect/cli"
 import { Effect, Option } from "effect"
 import type { EmbeddingRequest } from "../../vocabulary/Embedding.js"
@@ -13,23 +13,23 @@ import { formatDollars, formatDuration } from "../terminal/renderAnswer.js"
 import { errorStyle } from "../terminal/style.js"
 
 const options = {
-  texts: Shared.words("text", "The texts, each in quotes. Without any: the lines that are piped in."),
+  texts: Shared.words("text", "The texts, each in quotes. Default: the lines of the piped input."),
   ...Shared.source,
   dimensions: Options.integer("dimensions").pipe(
-    Options.withDescription("How many numbers a vector has, for models that can shorten them."),
+    Options.withDescription("The length of the vectors, for models that can shorten them."),
     Options.optional
   ),
   purpose: Options.choice("purpose", ["query", "document", "similarity", "classification", "clustering"] as const).pipe(
-    Options.withDescription("What the vectors are for, for models that want to know."),
+    Options.withDescription("The purpose of the vectors, for models that distinguish purposes."),
     Options.optional
   ),
   json: Shared.json
 }
 
-/** How many numbers of a vector a person is shown. */
+/** The numbers of a vector that are printed on a terminal. */
 const maxShownNumbers = 5
 
-const summary = "Turns texts into vectors. Piped on, or with --json, it prints one JSON object with all numbers."
+const summary = "Converts texts to vectors. Into a pipe, or with --json, it prints one JSON object with all numbers."
 
 export const embed = Command.make("embed", options, (args) =>
   Effect.gen(function* () {
@@ -50,7 +50,6 @@ export const embed = Command.make("embed", options, (args) =>
       llm.embed(request),
       callFailure
     )
-    // A program is better served with vectors than with a table.
     if (args.json || !terminal.outputIsTerminal) {
       return yield* terminal.write(
         `${JSON.stringify({ provider, model, embeddings, usage, ...(cost === undefined ? {} : { cost }) })}\n`

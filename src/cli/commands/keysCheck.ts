@@ -1,4 +1,4 @@
-/** `effect-llm keys check`: which keys work. */
+/** `effect-llm keys check`: checks which keys work. */
 import { Command, Options } from "@effect/cli"
 import { Effect, Option } from "effect"
 import * as KeyPool from "../../keyPool/KeyPool.js"
@@ -16,7 +16,7 @@ const options = {
   ...Shared.configFile,
   ask: Options.boolean("ask").pipe(
     Options.withDescription(
-      "Ask each model for a few tokens with each key: only this tells whether there is credit left."
+      "Request a few tokens from each model with each key: only this check detects missing credit."
     )
   ),
   json: Shared.json
@@ -32,10 +32,10 @@ const conditionColours: Readonly<Record<KeyPool.Condition, Attribute>> = {
   "lacks-model": "red"
 }
 
-/** A key that may speak, if not at this moment, is not refused. */
+/** A rate limit is temporary, so the key counts as working. */
 const isUsable = (condition: KeyPool.Condition): boolean => condition === "works" || condition === "rate-limited"
 
-const summary = "Tries every key and says which work: ids, never keys. The exit code is 1 where one does not."
+const summary = "Checks every key and prints ids and states, never keys. The exit code is 1 if a key does not work."
 
 const check = Command.make("check", options, ({ ask, config, json }) =>
   Effect.gen(function* () {
@@ -45,12 +45,12 @@ const check = Command.make("check", options, ({ ask, config, json }) =>
       clients,
       ({ client, entry, pool }) => {
         const name = entry.model === "" ? entry.provider : `${entry.provider}/${entry.model}`
-        // A provider that cannot list its models can only be asked.
+        // Without a list of models, a chat request is the only check.
         const sendsRequest = (ask || client.listModels === undefined) && entry.model !== ""
         return KeyPool.check({ ask: sendsRequest, ...(entry.model === "" ? {} : { model: entry.model }) }).pipe(
           Effect.provideService(KeyPool.KeyPool, pool),
           Effect.provideService(ProviderClient, client),
-          // Where nothing can be found out, that is what there is to tell of each key.
+          // The provider supports no check.
           Effect.catchTag("UnsupportedError", (error) =>
             Effect.map(pool.keys, (keys) =>
               keys.map(({ id }): KeyPool.CheckedKey => ({ id, condition: "unknown", error, duration: 0 }))

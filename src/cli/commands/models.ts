@@ -1,4 +1,4 @@
-/** `effect-llm models`: which models there are. */
+/** `effect-llm models`: lists the configured models, or the models that providers offer. */
 import { Command, Options } from "@effect/cli"
 import { Effect, Option } from "effect"
 import type { ListedModel } from "../../wire/Wire.js"
@@ -16,7 +16,7 @@ const options = {
   ...Shared.configFile,
   remote: Options.boolean("remote").pipe(
     Options.withDescription(
-      "Ask the providers what they offer, one request each, instead of listing what is configured."
+      "List the models that the providers offer, with one request to each, instead of the configured models."
     )
   ),
   json: Shared.json
@@ -94,7 +94,7 @@ const printConfigured = (source: Source, json: boolean) =>
       yield* terminal.writeError(`${errorStyle(terminal)(`From ${source.origin}.`, "dim")}\n`)
   })
 
-/** What a provider offers, or why it does not say. */
+/** The models that a provider offers, or why they cannot be listed. */
 interface ProviderModels {
   readonly provider: string
   readonly models: ReadonlyArray<ListedModel>
@@ -153,7 +153,7 @@ const printRemote = (source: Source, json: boolean) =>
     if (failures.length > 0) return yield* new CliFailure({ exitCode: exitCodes.failed, message: "" })
   })
 
-const summary = "Lists the models that are configured, with their aliases, or those that the providers offer."
+const summary = "Lists the configured models with their aliases, or the models that the providers offer."
 
 export const models = Command.make("models", options, ({ config, json, remote }) =>
   Effect.gen(function* () {

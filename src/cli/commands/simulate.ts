@@ -1,4 +1,4 @@
-/** `effect-llm simulate`: a provider on this machine that does what it is told. */
+/** `effect-llm simulate`: runs a simulated provider on this machine. */
 import { Command, Options } from "@effect/cli"
 import { Effect, Either, Option } from "effect"
 import * as SimulatedProvider from "../../testing/SimulatedProvider.js"
@@ -13,35 +13,37 @@ import * as Shared from "../options.js"
 const options = {
   port: Options.integer("port").pipe(
     Options.withAlias("p"),
-    Options.withDescription("The port on the loopback interface; 0 for any that is free."),
+    Options.withDescription("The port on the loopback interface; 0 for any free port."),
     Options.withDefault(0)
   ),
   key: Options.text("key").pipe(
     Options.withDescription(
-      "A key that is known; any other gets a 401. Without it every key is good. May be repeated."
+      "A valid key; any other gets a 401. Without this option every key is valid. May be repeated."
     ),
     Options.repeated
   ),
   latency: Options.text("latency").pipe(
     Options.withPseudoName("ms"),
-    Options.withDescription("Milliseconds before the first byte: 200, or 100-400 for any between them."),
+    Options.withDescription("Milliseconds before the first byte: 200, or 100-400 for a random value in this range."),
     Options.withDefault("0")
   ),
   pace: Options.text("pace").pipe(
     Options.withPseudoName("ms"),
-    Options.withDescription("Milliseconds between the words of a stream: 20, or 10-40."),
+    Options.withDescription(
+      "Milliseconds between the words of a stream: 20, or 10-40 for a random value in this range."
+    ),
     Options.withDefault("0")
   ),
   fault: Options.text("fault").pipe(
     Options.withPseudoName("what@share"),
     Options.withDescription(
-      "What goes wrong with which share of the requests: a status as in 429@0.1, or reset, truncate, garbage, hang or " +
-        "drip as in reset@0.05. May be repeated."
+      "A fault and its share of the requests: a status such as 429@0.1, or reset, truncate, garbage, hang or drip such " +
+        "as reset@0.05. May be repeated."
     ),
     Options.repeated
   ),
   answer: Options.text("answer").pipe(
-    Options.withDescription("What every question is answered with. Without it, the question."),
+    Options.withDescription("The answer to every question. Default: an echo of the question."),
     Options.optional
   ),
   json: Shared.json
@@ -73,7 +75,7 @@ const parseShare = (text: string): Either.Either<FaultShare, CliFailure> => {
   return fault !== undefined && share > 0 && share <= 1
     ? Either.right({ fault, share })
     : Either.left(
-        usageFailure(`--fault ${text}: expected such as 429@0.1, or one of ${Object.keys(faults).join(", ")}.`)
+        usageFailure(`--fault ${text}: expected a value such as 429@0.1, or one of ${Object.keys(faults).join(", ")}.`)
       )
 }
 
@@ -84,11 +86,11 @@ const parseDelay = (name: string, text: string): Either.Either<SimulatedProvider
   return Either.right(most === undefined ? Number(least) : { min: Number(least), max: Number(most) })
 }
 
-/** Exactly the share of the requests, spread evenly: one in ten is the tenth, the twentieth and so on. */
+/** Selects exactly the share of the requests, evenly spread: with 0.1, the tenth, the twentieth and so on. */
 const hasFault = (index: number, share: number): boolean =>
   Math.floor((index + 1) * share + 1e-9) > Math.floor(index * share + 1e-9)
 
-/** A file that makes programs ask the simulated provider. */
+/** The content of a provider.json for the simulated provider. */
 const configurationFor = (baseUrl: string, keys: ReadonlyArray<string>) => ({
   openai: [
     {
@@ -102,7 +104,7 @@ const configurationFor = (baseUrl: string, keys: ReadonlyArray<string>) => ({
 })
 
 const summary =
-  "Starts a provider on this machine that speaks every protocol, costs nothing and fails on demand. Its base URL is the first line it prints."
+  "Starts a simulated provider on this machine that supports every protocol, costs nothing and fails on demand. The first line of the output is its base URL."
 
 export const simulate = Command.make("simulate", options, (args) =>
   Effect.gen(function* () {

@@ -1,4 +1,4 @@
-/** The providers behind a source, for what is asked of a provider and not of a model: lists, and checks of keys. */
+/** Provider clients of a configuration, for requests about a provider instead of a model: model lists and key checks. */
 import type { HttpClient } from "@effect/platform"
 import { Effect } from "effect"
 import { endpointOf } from "../../models/liveModel.js"
@@ -16,7 +16,7 @@ export interface ConfiguredClient {
   readonly pool: KeyPool.Service
 }
 
-/** The client and the keys of each entry. */
+/** Makes the client and the key pool of each entry. */
 export const makeClients = ({
   file
 }: Source): Effect.Effect<ReadonlyArray<ConfiguredClient>, CliFailure, HttpClient.HttpClient> =>

@@ -1,4 +1,4 @@
-/** A configuration file in JSON or YAML, with the place of everything in it. */
+/** Reads a configuration file in JSON or YAML and locates each fault by line and column. */
 import { FileSystem } from "@effect/platform"
 import { Effect } from "effect"
 import type { Document } from "yaml"
@@ -11,26 +11,26 @@ import type { CliFailure } from "../failure.js"
 import { usageFailure } from "../failure.js"
 import * as JsonSyntax from "./jsonSyntax.js"
 
-/** Where something stands; both from 1. */
+/** Line and column, both from 1. */
 export interface Position {
   readonly line: number
   readonly column: number
 }
 
 export interface Fault extends Partial<Position> {
-  /** Such as `openai[0].api_keys`; empty where the file as a whole is meant. */
+  /** Such as `openai[0].api_keys`; empty for a fault of the whole file. */
   readonly path: string
   readonly message: string
 }
 
 export interface ParsedConfiguration {
-  /** Absent where there are faults. */
+  /** Absent if there are faults. */
   readonly file: ProviderFile | undefined
   readonly faults: ReadonlyArray<Fault>
   readonly warnings: ReadonlyArray<Fault>
 }
 
-/** `openai[0].api_keys` as the steps that lead there. Names may hold dots: the longest that is there is meant. */
+/** Splits `openai[0].api_keys` into steps. Names can contain dots: the longest existing name matches. */
 const pathSteps = (path: string, document: Document.Parsed): ReadonlyArray<string | number> => {
   const steps: Array<string | number> = []
   let rest = path
@@ -54,7 +54,7 @@ const pathSteps = (path: string, document: Document.Parsed): ReadonlyArray<strin
 }
 
 interface Child {
-  /** Where it is said: its name where it has one, else itself. */
+  /** The offset of the field's name, or of the value in a list. */
   readonly at: number | undefined
   readonly value: unknown
 }
@@ -74,7 +74,7 @@ const childOf = (node: unknown, step: string | number | undefined, document: Doc
   return pair === undefined ? undefined : { at: offsetOf(pair.key), value: pair.value }
 }
 
-/** Where a path leads; where it leads nowhere, as with a field that is missing, the nearest thing above it. */
+/** The position of a path, or of its nearest existing parent, for example for a missing field. */
 const positionOf = (path: string, document: Document.Parsed, lines: LineCounter): Partial<Position> => {
   let node: unknown = document.contents
   let at = offsetOf(node)
@@ -92,12 +92,12 @@ const lineAndColumn = (lines: LineCounter, offset: number): Partial<Position> =>
   return line === 0 ? {} : { line, column: col }
 }
 
-/** What the parser complains of, by its code: its own words may quote the file, and a key with it. */
+/** Describes a parser error by its code, because its message can quote a key from the file. */
 const errorCodeMessage = (code: string): string => code.toLowerCase().replaceAll("_", " ")
 
 const isYaml = (path: string): boolean => /\.ya?ml$/i.test(path)
 
-/** Reads a text as a file at that path: YAML by its name, else JSON. `${NAME}` is replaced from the environment. */
+/** Parses the text of the file at `path`, as YAML by its extension, else as JSON. Replaces `${NAME}` from the environment. */
 export const parse = (text: string, path: string): Effect.Effect<ParsedConfiguration> => {
   const lines = new LineCounter()
   const yaml = isYaml(path)
@@ -115,7 +115,7 @@ export const parse = (text: string, path: string): Effect.Effect<ParsedConfigura
     ...fault,
     ...positionOf(fault.path, document, lines)
   })
-  // JSON lets the last of two win, and says nothing.
+  // JSON.parse silently takes the last duplicate.
   const duplicates = yaml ? [] : syntaxFaults.filter(({ message }) => message === "duplicate key")
   const failedResult = (error: ProviderFileError): ParsedConfiguration => ({
     file: undefined,
@@ -136,7 +136,7 @@ export const parse = (text: string, path: string): Effect.Effect<ParsedConfigura
     return Effect.matchEffect(
       Effect.try((): unknown => document.toJS()),
       {
-        // It refuses to unfold aliases without end.
+        // The parser limits the expansion of aliases.
         onFailure: () =>
           Effect.succeed({ file: undefined, faults: [{ path: "", message: "too many aliases" }], warnings: [] }),
         onSuccess: (value) => validate(JSON.stringify(isRecord(value) ? value : null))
@@ -153,7 +153,7 @@ export const parse = (text: string, path: string): Effect.Effect<ParsedConfigura
       })
 }
 
-/** `openai[0].modle_name: unknown field` */
+/** Splits a warning such as `openai[0].modle_name: unknown field`. */
 const warningOf = (warning: string): Fault => {
   const end = warning.lastIndexOf(": ")
   return { path: warning.slice(0, end), message: warning.slice(end + 2) }
@@ -161,11 +161,11 @@ const warningOf = (warning: string): Fault => {
 
 const byPosition = (a: Fault, b: Fault): number => (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0)
 
-/** `is missing (line 3, column 5)` */
+/** Formats `is missing (line 3, column 5)`. */
 const messageWithPosition = ({ column, line, message }: Fault): string =>
   line === undefined ? message : `${message} (line ${line}, column ${column})`
 
-/** As `parse`, for `Models` that read a file themselves. */
+/** Parses like `parse`, with the errors that `Models` expects of a parser. */
 export const parseFile = (text: string, path: string): Effect.Effect<ProviderFile, ProviderFileError> =>
   Effect.flatMap(parse(text, path), ({ faults, file, warnings }) =>
     file === undefined
@@ -181,14 +181,14 @@ export const parseFile = (text: string, path: string): Effect.Effect<ProviderFil
       : Effect.succeed(file)
   )
 
-/** Reads a file. */
+/** Reads and parses a file. */
 export const load = (path: string): Effect.Effect<ParsedConfiguration, CliFailure, FileSystem.FileSystem> =>
   Effect.flatMap(FileSystem.FileSystem, (fileSystem) =>
     fileSystem.readFileString(path).pipe(
       Effect.mapError((error) =>
         usageFailure(
           error._tag === "SystemError" && error.reason === "NotFound"
-            ? `${path} is not there.`
+            ? `${path} does not exist.`
             : `${path} cannot be read: ${error.message}`
         )
       ),
@@ -196,6 +196,6 @@ export const load = (path: string): Effect.Effect<ParsedConfiguration, CliFailur
     )
   )
 
-/** `provider.json:3:5: openai[0].api_keys: is missing`, as compilers write it, so that editors can follow. */
+/** Formats `provider.json:3:5: openai[0].api_keys: is missing`, like compilers, so that editors can jump to it. */
 export const formatFault = (file: string, { column, line, message, path }: Fault): string =>
   [`${file}${line === undefined ? "" : `:${line}:${column}`}`, ...(path === "" ? [] : [path]), message].join(": ")

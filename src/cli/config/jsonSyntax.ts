@@ -1,4 +1,4 @@
-/** Where a text ceases to be JSON: what engines say of it differs, and often holds no place at all. */
+/** Finds the first syntax error of a JSON text, because the errors of `JSON.parse` often contain no position. */
 
 const space = /[ \t\n\r]*/y
 
@@ -6,10 +6,10 @@ const token =
   // oxlint-disable-next-line no-control-regex
   /[{}[\],:]|"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null/y
 
-/** What may come next. */
+/** The tokens that are allowed next. */
 type Next = "value" | "value or ]" | "key" | "key or }" | ":" | ", or end"
 
-/** The offset of the first thing that JSON does not have there (RFC 8259); none where all of it is JSON. */
+/** The offset of the first token that RFC 8259 does not allow there; `undefined` if the text is JSON. */
 export const faultOf = (text: string): number | undefined => {
   const open: Array<"{" | "["> = []
   let next: Next = "value"

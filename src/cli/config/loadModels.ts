@@ -1,4 +1,4 @@
-/** Where the models come from: a file, or the keys in the environment. */
+/** Loads the models from a file, or from the API keys in the environment. */
 import { FileSystem } from "@effect/platform"
 import type { HttpClient } from "@effect/platform"
 import { Config, Duration, Effect, Option } from "effect"
@@ -19,11 +19,11 @@ export interface Source {
   /** The path of the file, or `the environment`. */
   readonly origin: string
   readonly isFile: boolean
-  /** Of the environment: an entry for each provider with a key. Where its model is not known, `model` is empty. */
+  /** From the environment: one entry per provider with a key; `model` is empty if none was selected. */
   readonly file: ProviderFile
 }
 
-/** What of the command line says which models there are. */
+/** The options of the command line that select the models. */
 export interface ModelSelection {
   readonly config: Option.Option<string>
   readonly model: Option.Option<string>
@@ -37,7 +37,7 @@ const defaultFiles = ["provider.json", "provider.yaml", "provider.yml"]
 
 const configVariable = Config.option(Config.nonEmptyString("EFFECT_LLM_CONFIG"))
 
-/** The file that is meant: by `--config`, by `EFFECT_LLM_CONFIG`, or by lying there. */
+/** Finds the file: from `--config`, from `EFFECT_LLM_CONFIG`, or an existing file with a default name. */
 export const findFile = (
   config: Option.Option<string>
 ): Effect.Effect<Option.Option<string>, CliFailure, FileSystem.FileSystem> =>
@@ -64,7 +64,7 @@ const sourceFromFile = (path: string): Effect.Effect<Source, CliFailure, FileSys
 // the environment
 // -------------------------------------------------------------------------------------
 
-/** No limit that a person or a bench would meet. */
+/** High enough to limit neither a person nor a benchmark. */
 const unlimitedRate = 1_000_000
 
 const entryOf = (
@@ -99,7 +99,7 @@ interface ModelName {
   readonly model: string
 }
 
-/** `openai/gpt-4o` names a provider; `meta-llama/llama-3` does not. */
+/** Splits `openai/gpt-4o`, but not `meta-llama/llama-3`, whose prefix is not a known provider. */
 const parseModelName = (name: string): ModelName => {
   const slash = name.indexOf("/")
   const provider = name.slice(0, Math.max(0, slash))
@@ -111,13 +111,13 @@ const parseModelName = (name: string): ModelName => {
 const keysOf = (provider: string): Effect.Effect<ReadonlyArray<ApiKey.ApiKey>> =>
   Environment.apiKeys(provider).pipe(
     Effect.map((keys) => keys.map((key) => ApiKey.make(key))),
-    // No key is what is asked here, not a fault.
+    // A provider without a key is left out.
     Effect.orElseSucceed(() => [])
   )
 
 const noModelMessage =
-  "No model is configured: there is no provider.json here, and no key in the environment. Set OPENAI_API_KEY, " +
-  "ANTHROPIC_API_KEY, GEMINI_API_KEY or another provider's, or name a file with --config."
+  "No model is configured: there is no provider.json here and no API key in the environment. Set OPENAI_API_KEY, " +
+  "ANTHROPIC_API_KEY, GEMINI_API_KEY or another provider's key, or name a file with --config."
 
 const sourceFromEnvironment = (model: Option.Option<string>): Effect.Effect<Source, CliFailure> =>
   Effect.gen(function* () {
@@ -153,7 +153,7 @@ const sourceFromEnvironment = (model: Option.Option<string>): Effect.Effect<Sour
     )
     if (provider !== undefined && entries.every((entry) => entry.provider !== provider)) {
       return yield* usageFailure(
-        `There is no key of ${provider}. Set ${Environment.keyVariable(provider)}, or name a file with --config.`
+        `There is no key for ${provider}. Set ${Environment.keyVariable(provider)}, or name a file with --config.`
       )
     }
     const defaultEntry = entries.find((entry) => entry.provider === provider)
@@ -183,7 +183,7 @@ export const loadSource = ({
 }: ModelSelection): Effect.Effect<Source, CliFailure, FileSystem.FileSystem> =>
   Effect.flatMap(findFile(config), Option.match({ onNone: () => sourceFromEnvironment(model), onSome: sourceFromFile }))
 
-/** The models of a source by their names. */
+/** Makes the models of a source. */
 export const makeModels = (
   { file }: Source,
   options: Models.Options = {}
@@ -193,27 +193,27 @@ export const makeModels = (
     { telemetry: false, ...options }
   ).pipe(Effect.mapError(configurationFailure), Effect.provide(Prices.layer))
 
-/** The model that is asked, with the price of each answer where one is known. */
+/** Selects a model; adds the price to each answer if it is known. */
 export const chooseModel = (
   source: Source,
   available: Models.Service,
   model: Option.Option<string>
 ): Effect.Effect<LLM.Service, CliFailure> =>
   Effect.gen(function* () {
-    // In the environment the name has settled already which entry is the default.
+    // With the environment, `loadSource` has already made the selected model the default.
     const selected = Option.isSome(model) && source.isFile ? available.get(model.value) : available.default
     const llm = yield* Effect.mapError(selected, (error) =>
       source.isFile
         ? callFailure(error)
         : usageFailure(
-            `Say which model with --model, such as ${source.file.models[0]?.provider ?? "openai"}/<model>. ` +
-              '"effect-llm models --remote" lists what there is.'
+            `Choose a model with --model, such as ${source.file.models[0]?.provider ?? "openai"}/<model>. ` +
+              '"effect-llm models --remote" lists the models.'
           )
     )
     return yield* Effect.provide(Pricing.make()(llm), Prices.layer)
   })
 
-/** The model that the command line means. */
+/** Loads the model that the command line selects. */
 export const loadModel = (
   selection: ModelSelection
 ): Effect.Effect<LLM.Service, CliFailure, FileSystem.FileSystem | HttpClient.HttpClient> =>

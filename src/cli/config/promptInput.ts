@@ -1,4 +1,4 @@
-/** What goes with a question: its words, what is piped in, and files. */
+/** The parts of a question: its text, the piped input, and files. */
 import { FileSystem, Path } from "@effect/platform"
 import { Chunk, Effect, Stream } from "effect"
 import type { UserPart } from "../../vocabulary/Chat.js"
@@ -19,7 +19,7 @@ const audio =
   (bytes) =>
     Chat.audio(bytes, { mediaType })
 
-/** Files that are no text, by how their names end. */
+/** Readers of media files by extension. */
 const mediaReaders: ReadonlyMap<string, PartReader> = new Map([
   [".png", image("image/png")],
   [".jpg", image("image/jpeg")],
@@ -37,7 +37,7 @@ const textFile = (bytes: Uint8Array, path: string): Effect.Effect<UserPart, CliF
   Effect.map(
     Effect.try({
       try: () => decoder.decode(bytes),
-      catch: () => usageFailure(`${path} is neither text nor an image, a PDF or a sound that can be sent.`)
+      catch: () => usageFailure(`${path} is not a text, an image, a PDF or an audio file that can be sent.`)
     }),
     (text) => Chat.text(`<file name="${path}">\n${text}${text.endsWith("\n") ? "" : "\n"}</file>`)
   )
@@ -49,7 +49,7 @@ const fileAt = (path: string): Effect.Effect<UserPart, CliFailure, FileSystem.Fi
     const bytes = yield* Effect.mapError(fileSystem.readFile(path), (error) =>
       usageFailure(
         error._tag === "SystemError" && error.reason === "NotFound"
-          ? `The file ${path} is not there.`
+          ? `The file ${path} does not exist.`
           : `The file ${path} cannot be read: ${error.message}`
       )
     )
@@ -57,7 +57,7 @@ const fileAt = (path: string): Effect.Effect<UserPart, CliFailure, FileSystem.Fi
     return read === undefined ? yield* textFile(bytes, path) : read(bytes, basename(path))
   })
 
-/** All that was piped in; empty where nothing was. */
+/** Reads the whole piped input; empty without a pipe. */
 export const pipedInput: Effect.Effect<string, CliFailure, Terminal> = Effect.flatMap(Terminal, (terminal) =>
   terminal.input.pipe(
     Stream.decodeText(),
@@ -67,7 +67,7 @@ export const pipedInput: Effect.Effect<string, CliFailure, Terminal> = Effect.fl
   )
 )
 
-/** A message of words, what was piped in behind them, and files. */
+/** Makes a message of the files, the words and the piped input after them. */
 export const userMessage = (
   words: string,
   input: string,

@@ -1,13 +1,13 @@
-/** The end of a process whose shutdown hangs. */
+/** Exits a process whose shutdown hangs. */
 import type { Scope } from "effect"
 import { Duration, Effect, FiberSet } from "effect"
 
-/** How long a shutdown may take beyond the grace: clients are told, what is shared is given back, and spans are sent. */
+/** The time of a shutdown after the grace period: clients get an error, shared leases are released, and spans are sent. */
 const extraTime = Duration.millis(1750)
 
 /**
- * The effect with which a shutdown begins: from then on `exit` runs 1.75 seconds after the end of `grace`, unless the
- * scope has been closed before. Open that scope before everything that the shutdown closes.
+ * Returns the effect that starts the timer of a shutdown: `exit` runs 1.75 seconds after the end of `grace`, unless the
+ * scope is closed before. Open that scope before everything that the shutdown closes.
  */
 export const make = (
   grace: Duration.Duration,
@@ -20,7 +20,7 @@ export const make = (
         Effect.delay(
           Effect.zipRight(
             Effect.logWarning(
-              "The shutdown takes longer than it may, so the process ends without closing everything. What it held in Redis is free when its lease ends. Please report this."
+              "The shutdown did not finish in time, so the process exits without closing everything. Its leases in Redis expire on their own. Please report this."
             ),
             exit
           ),

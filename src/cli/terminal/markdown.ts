@@ -1,24 +1,24 @@
 /**
- * Markdown for a terminal, as it is written: what is certain is shown at once, and held back is only what the rest of a line
- * may still turn into something else, such as a star that may open an emphasis. However a text is cut into pieces, it looks
- * the same. A table is held back as a whole: how wide its columns are is known at its end.
+ * Renders streamed Markdown for a terminal. Output whose meaning is certain is returned at once; text that the rest of the line
+ * can still change, such as a star that can open an emphasis, stays pending. The result does not depend on how the text is
+ * split into chunks. A table stays pending until its end, because only then the widths of its columns are known.
  */
 import * as Table from "./markdownTable.js"
 import type { Attribute, Style } from "./style.js"
 
-/** What is known of the text until now. */
+/** The state between two chunks. */
 export interface State {
-  /** The fence that a block of code ends with; empty outside of one. */
+  /** The fence that ends the current code block; empty outside of one. */
   readonly fence: string
-  /** The looks of the line that is being written. */
+  /** The attributes of the current line. */
   readonly attributes: ReadonlyArray<Attribute>
-  /** Whether the line has been begun, and so its kind is known. */
+  /** Whether a part of the current line has been rendered, so that its kind is known. */
   readonly started: boolean
-  /** The last character that was shown of the line; empty at its beginning. */
+  /** The last rendered character of the line; empty at its start. */
   readonly lastCharacter: string
-  /** What is held back of the line. */
+  /** The part of the line that is not rendered yet. */
   readonly pending: string
-  /** The lines before it that are a table, or may become one. */
+  /** The preceding lines that are a table or can become one. */
   readonly table: Table.Table
 }
 
@@ -31,7 +31,7 @@ export const initial: State = {
   table: Table.none
 }
 
-/** What a line may begin with while its kind is not known yet: it may become a heading, a list, a quotation, a rule, a fence. */
+/** The start of a line that can still become a heading, a list, a quotation, a rule or a fence. */
 const ambiguousStart = /^ *(?:#{1,6}|[-*+]|\d{1,9}[.)]?|>|`{1,2}|~{1,2}|[-*_ ]+)? *$/
 
 const fenceLine = /^ {0,3}(`{3,}|~{3,})/
@@ -45,7 +45,7 @@ const isWordLike = (character: string): boolean => /[\p{L}\p{N}]/u.test(characte
 
 const escapable = /[!-/:-@[-`{-~]/
 
-/** What a piece of a line is found to be, from its beginning: so much of it, shown so. `undefined`: not certain yet. */
+/** The rendered start of a text. Functions that return it return `undefined` while the meaning of the text is uncertain. */
 interface Token {
   readonly length: number
   readonly output: string
@@ -60,7 +60,7 @@ const emphasis: ReadonlyArray<{ readonly mark: string; readonly attributes: Read
   { mark: "_", attributes: ["italic"] }
 ]
 
-/** Where a mark closes, from `start`; -1 where it does not. */
+/** The index where a mark closes, from `start`; -1 if it does not. */
 const closingOf = (text: string, mark: string, start: number): number => {
   for (let at = text.indexOf(mark, start); at !== -1; at = text.indexOf(mark, at + 1)) {
     const previous = text[at - 1] ?? ""
@@ -87,7 +87,7 @@ const styledToken = (
     const opens = next !== "" && !/\s/.test(next) && next !== mark[0] && !(mark[0] === "_" && isWordLike(lastCharacter))
     if (!opens) continue
     const end = closingOf(text, mark, mark.length + 1)
-    // What follows an underscore decides whether it closes.
+    // The character after an underscore decides whether it closes.
     const isCertain = end !== -1 && (isComplete || end + mark.length < text.length)
     if (isCertain) {
       const inner = inline(text.slice(mark.length, end), "", true, style, [...attributes, ...added])
@@ -169,7 +169,7 @@ interface Inline {
   readonly lastCharacter: string
 }
 
-/** The certain part of a line, and what is held back of it; nothing is where the line `isWhole`. */
+/** Renders the certain part of a line; nothing stays pending if the line `isComplete`. */
 const inline = (
   text: string,
   lastCharacter: string,
@@ -199,13 +199,13 @@ const inline = (
 }
 
 interface Opening {
-  /** How much of the line it takes. */
+  /** The length of the prefix in the line. */
   readonly length: number
   readonly output: string
   readonly attributes: ReadonlyArray<Attribute>
 }
 
-/** What a line begins with. */
+/** The block marker at the start of a line. */
 const prefixOf = (line: string, style: Style): Opening => {
   const title = heading.exec(line)
   if (title !== null) return { length: title[0].length, output: "", attributes: ["bold", "cyan"] }
@@ -222,12 +222,12 @@ const prefixOf = (line: string, style: Style): Opening => {
 
 const horizontalRule = "─".repeat(24)
 
-/** A line, as far as it is there, or to its end. */
+/** Renders a complete line, or the certain part of an incomplete one. */
 const renderLine = (state: State, line: string, isComplete: boolean, style: Style): readonly [State, string] => {
   if (state.fence !== "") {
     const isEnd = new RegExp(`^ {0,3}${state.fence[0]}{${state.fence.length},}\\s*$`).test(line)
     if (isEnd && isComplete) return [{ ...initial }, ""]
-    // A block's end may still become a line of code.
+    // The end of a fence can still become a line of code.
     return !isComplete && /^ {0,3}[`~]*\s*$/.test(line)
       ? [{ ...state, pending: line }, ""]
       : [{ ...state, pending: "", started: true }, style(line, "cyan")]
@@ -263,11 +263,11 @@ const renderCell: Table.RenderCell = (text, style, ...attributes) => inline(text
 const renderLines = (lines: ReadonlyArray<string>, style: Style): string =>
   lines.map((line) => `${renderLine(initial, line, true, style)[1]}\n`).join("")
 
-/** A table that is over; what has not become one, as any other lines. */
+/** Renders a table at its end, or its lines if it has not become a table. */
 const closeTable = (table: Table.Table, style: Style): string =>
   Table.isTable(table) ? `${Table.render(table, style, renderCell)}\n` : renderLines(table.lines, style)
 
-/** A whole line that begins with a bar. What is no table, or one that does not fit, is shown as it was written. */
+/** Adds a complete line that begins with a bar. Renders the lines unchanged if they are not a table or too wide. */
 const appendTableLine = (
   table: Table.Table,
   line: string,
@@ -277,7 +277,7 @@ const appendTableLine = (
   const more = Table.appendLine(table, line, columns, renderCell)
   if (more !== undefined) return [more, ""]
   if (table.lines.length !== 1) return [Table.none, renderLines([...table.lines, line], style)]
-  // It may be the first of another one.
+  // The line can be the first of another table.
   const [rest, output] = appendTableLine(Table.none, line, style, columns)
   return [rest, `${renderLines(table.lines, style)}${output}`]
 }
@@ -285,12 +285,10 @@ const appendTableLine = (
 const mayBeRow = ({ started, fence }: State, line: string): boolean => !started && fence === "" && Table.isRow(line)
 
 // -------------------------------------------------------------------------------------
-// pieces
+// chunks
 // -------------------------------------------------------------------------------------
 
-/**
- * Takes the next piece of a text: what is known then, and what of it can be shown. `columns`: how wide a table may be.
- */
+/** Renders the next piece of a text. Returns the new state and the output. `columns`: the maximum width of a table. */
 export const push = (state: State, piece: string, style: Style, columns = Infinity): readonly [State, string] => {
   const lines = `${state.pending}${piece}`.split("\n")
   let current: State = { ...state, pending: "" }
@@ -304,7 +302,7 @@ export const push = (state: State, piece: string, style: Style, columns = Infini
       continue
     }
     if (current.table !== Table.none) {
-      // It may still be a row.
+      // The line can still become a row.
       if (!isComplete && /^ {0,3}$/.test(line)) {
         current = { ...current, pending: line }
         continue
@@ -321,7 +319,7 @@ export const push = (state: State, piece: string, style: Style, columns = Infini
     output += text
     current = next
     if (isComplete) {
-      // The lines of the fences themselves are not shown.
+      // The lines of the fences are omitted.
       if (wasFence === next.fence) output += "\n"
       current = { ...initial, fence: next.fence }
     }
@@ -329,7 +327,7 @@ export const push = (state: State, piece: string, style: Style, columns = Infini
   return [current, output]
 }
 
-/** What was held back, now that no more comes. */
+/** Renders what is pending at the end of the text. */
 export const end = (state: State, style: Style, columns = Infinity): string => {
   const { pending, table } = state
   if (mayBeRow(state, pending)) {

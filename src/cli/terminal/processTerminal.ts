@@ -1,4 +1,4 @@
-/** The standard streams and the keyboard of this process. */
+/** The `Terminal` and the `Stdin` of this process. */
 import { Error as PlatformError } from "@effect/platform"
 import * as NodeStream from "@effect/platform-node/NodeStream"
 import { Effect, Layer, Option, Queue, Stream } from "effect"
@@ -7,16 +7,16 @@ import { createInterface } from "node:readline"
 import { Terminal } from "./terminal.js"
 import { Line, Stdin } from "./stdin.js"
 
-/** Ends when the text is on its way. Where nobody reads any more, the program is over. */
+/** Succeeds when the text has been written; interrupts the program when the reader has closed the stream. */
 const writeTo = (stream: NodeJS.WriteStream, text: string): Effect.Effect<void> =>
   Effect.async((resume) => {
     stream.write(text, (error) => resume(error ? Effect.interrupt : Effect.void))
   })
 
-/** Whether something was put into the standard input. What is neither a pipe nor a file, such as /dev/null, holds nothing. */
+/** Whether the standard input is a pipe, a file or a socket; anything else, such as /dev/null, contains nothing. */
 const hasInput = Effect.try(() => fstatSync(0)).pipe(
   Effect.map((stats) => stats.isFIFO() || stats.isFile() || stats.isSocket()),
-  // A process may be started without a standard input.
+  // A process can be started without a standard input.
   Effect.orElseSucceed(() => false)
 )
 
@@ -24,7 +24,7 @@ export const layer: Layer.Layer<Terminal> = Layer.scoped(
   Terminal,
   Effect.gen(function* () {
     const { stderr, stdin, stdout } = process
-    // A closed pipe is told at the write that meets it; unheard, the event of the same would be a crash.
+    // The write to a closed pipe reports the error; without a listener, its error event would crash the process.
     const ignoreError = () => {}
     yield* Effect.acquireRelease(
       Effect.sync(() => {
@@ -56,7 +56,7 @@ export const layer: Layer.Layer<Terminal> = Layer.scoped(
                     reason: "Unknown",
                     module: "Stream",
                     method: "stdin",
-                    description: cause instanceof Error ? cause.message : "it broke"
+                    description: cause instanceof Error ? cause.message : "the stream failed"
                   })
               )
         )
@@ -65,19 +65,19 @@ export const layer: Layer.Layer<Terminal> = Layer.scoped(
   })
 )
 
-/** The next SIGINT. While it is waited for, it has no other effect: see {@link isClaimed}. */
+/** Waits for the next SIGINT, which meanwhile has no other effect: see {@link isClaimed}. */
 const interruption: Effect.Effect<void> = Effect.async((resume) => {
   const onSignal = () => resume(Effect.void)
   process.once("SIGINT", onSignal)
   return Effect.sync(() => process.off("SIGINT", onSignal))
 })
 
-/** Whether somebody else than the program itself waits for the signal. */
+/** Whether the signal has a listener besides that of the program. */
 export const isClaimed = (signal: "SIGINT" | "SIGTERM"): boolean => process.listenerCount(signal) > 1
 
 /**
- * One reader for the whole life of the program, lest lines that were typed or pasted ahead be lost. Between two prompts the
- * terminal is as the shell left it, so that Ctrl-C is a signal and what is typed is echoed.
+ * One reader for the lifetime of the program, so that lines typed or pasted ahead are kept. Between two prompts the terminal is
+ * not in raw mode, so that Ctrl-C is a signal and the terminal echoes the input.
  */
 export const layerStdin: Layer.Layer<Stdin> = Layer.succeed(
   Stdin,

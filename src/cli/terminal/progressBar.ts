@@ -1,4 +1,4 @@
-/** How far something is, in one line that is drawn over and over. */
+/** A progress bar in one line that is redrawn. */
 import { Duration } from "effect"
 import type { Progress } from "../../programs/batch/model.js"
 import { formatDollars } from "./renderAnswer.js"
@@ -6,7 +6,7 @@ import type { Style } from "./style.js"
 
 const twoDigits = (number: number): string => String(number).padStart(2, "0")
 
-/** `1:05`, `2:03:20` */
+/** Formats `1:05`, `2:03:20`. */
 export const clock = (duration: Duration.Duration): string => {
   const seconds = Math.ceil(Duration.toSeconds(duration))
   const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60]
@@ -15,19 +15,19 @@ export const clock = (duration: Duration.Duration): string => {
     : `${minutes}:${twoDigits(seconds % 60)}`
 }
 
-/** `950`, `84.2k`, `1.3M` */
+/** Formats `950`, `84.2k`, `1.3M`. */
 export const amount = (number: number): string => {
   if (number < 1000) return String(number)
   return number < 999_950 ? `${(number / 1000).toFixed(1)}k` : `${(number / 1_000_000).toFixed(1)}M`
 }
 
-/** What the line says, without its bar. `dollars`: of this run; absent where nothing has a price. */
+/** The texts of the line, without the bar. `dollars`: the cost of this run; absent if no answer has a price. */
 export const facts = (progress: Progress, dollars: number | undefined): ReadonlyArray<string> => {
   const { done, failed, rate, timeLeft, toRetry, tokens, total } = progress
   return [
     `${done}${total === undefined ? "" : `/${total}`}`,
     ...(failed === 0 ? [] : [`${failed} failed`]),
-    ...(toRetry === 0 ? [] : [`${toRetry} to be asked again`]),
+    ...(toRetry === 0 ? [] : [`${toRetry} to retry`]),
     `${rate.toFixed(1)}/s`,
     `${amount(tokens)} tokens`,
     ...(dollars === undefined ? [] : [formatDollars(dollars)]),
@@ -37,7 +37,7 @@ export const facts = (progress: Progress, dollars: number | undefined): Readonly
 
 const maxWidth = 30
 
-/** The line, never longer than the terminal is wide: a line that wraps cannot be drawn over. */
+/** The whole line, shorter than the width of the terminal, because a wrapped line cannot be redrawn. */
 export const line = (progress: Progress, dollars: number | undefined, columns: number, style: Style): string => {
   const { done, total = 0 } = progress
   const share = total === 0 ? 0 : done / total

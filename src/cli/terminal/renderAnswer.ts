@@ -1,4 +1,4 @@
-/** An answer as it is written, for a person or for a pipe. */
+/** Renders an answer on a terminal or into a pipe, whole or while it is streamed. */
 import { Effect, Stream } from "effect"
 import type { ChatResponse } from "../../vocabulary/Chat.js"
 import * as ChatEvent from "../../vocabulary/ChatEvent.js"
@@ -8,14 +8,14 @@ import type { Service } from "./terminal.js"
 import { Terminal } from "./terminal.js"
 import { sanitize, errorStyle, outputStyle } from "./style.js"
 
-/** How amounts of money are written: enough digits that a cheap answer is not nothing. */
+/** Formats dollars with enough digits for small amounts. */
 export const formatDollars = (dollars: number): string =>
   dollars === 0 ? "$0" : `$${dollars < 0.01 ? dollars.toPrecision(2) : dollars.toFixed(dollars < 1 ? 3 : 2)}`
 
 export const formatDuration = (millis: number): string =>
   millis < 1000 ? `${Math.round(millis)} ms` : `${(millis / 1000).toFixed(1)} s`
 
-/** `openai/gpt-4o · 12 + 40 tokens · $0.0004 · 1.2 s` */
+/** Formats `openai/gpt-4o · 12 + 40 tokens · $0.0004 · 1.2 s`. */
 export const footnote = ({ cost, finishReason, latency, model, provider, usage }: ChatResponse): string =>
   [
     sanitize(`${provider}/${model}`),
@@ -25,7 +25,7 @@ export const footnote = ({ cost, finishReason, latency, model, provider, usage }
     ...(finishReason === "length" ? ["cut off at its token limit"] : [])
   ].join(" · ")
 
-/** What an answer took, for a person who watches. */
+/** Writes the tokens, the cost and the latency of an answer to standard error if it is a terminal. */
 export const writeFootnote = (response: ChatResponse): Effect.Effect<void, never, Terminal> =>
   Effect.flatMap(Terminal, (terminal) =>
     terminal.errorIsTerminal ? terminal.writeError(`${errorStyle(terminal)(footnote(response), "dim")}\n`) : Effect.void
@@ -34,11 +34,10 @@ export const writeFootnote = (response: ChatResponse): Effect.Effect<void, never
 interface Renderer {
   readonly writeText: (text: string) => Effect.Effect<void>
   readonly writeReasoning: (text: string) => Effect.Effect<void>
-  /** Shows what was held back, and ends the line. */
+  /** Writes what is pending, and ends the line. */
   readonly end: Effect.Effect<void>
 }
 
-/** `columns`: how wide the terminal is. */
 const makeRenderer = (terminal: Service, columns: number): Renderer => {
   const style = outputStyle(terminal)
   const errorText = errorStyle(terminal)
@@ -81,13 +80,13 @@ const currentRenderer: Effect.Effect<Renderer, never, Terminal> = Effect.flatMap
 )
 
 export interface Options {
-  /** Whether thoughts are told, on the standard error. */
+  /** Whether to write the reasoning to standard error. */
   readonly showReasoning: boolean
 }
 
 /**
- * Shows the text of a stream as it comes, and gives the whole answer. On a terminal it is read as Markdown; elsewhere it is what
- * the model wrote, byte by byte. Whatever ends it, what was held back is shown and the line is ended.
+ * Writes the text of a stream as it arrives, and succeeds with the whole answer. On a terminal the text is rendered as Markdown;
+ * elsewhere it is written byte by byte. However the stream ends, pending text is written and the line is ended.
  */
 export const renderStream = <E, R>(
   events: Stream.Stream<ChatEvent.ChatEvent, E, R>,
@@ -108,7 +107,7 @@ export const renderStream = <E, R>(
     return Effect.ensuring(ChatEvent.collect(Stream.tap(events, writeEvent)), end)
   })
 
-/** A whole answer, shown as its stream would be. */
+/** Writes a whole answer like its stream. */
 export const renderResponse = (
   response: ChatResponse,
   { showReasoning }: Options

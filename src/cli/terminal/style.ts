@@ -1,4 +1,4 @@
-/** Colours and weights of text, or none of them. */
+/** Colours and other attributes of terminal text. */
 import { Ansi } from "@effect/printer-ansi"
 import type { Service } from "./terminal.js"
 
@@ -16,10 +16,10 @@ const ansi = {
 
 export type Attribute = keyof typeof ansi
 
-/** Ends every style (ECMA-48, SGR 0). */
+/** Resets all attributes (ECMA-48, SGR 0). */
 const reset = "\u001b[0m"
 
-/** Text in a style. */
+/** Applies attributes to a text. */
 export type Style = (text: string, ...attributes: ReadonlyArray<Attribute>) => string
 
 export const coloured: Style = (text, ...attributes) =>
@@ -37,15 +37,15 @@ export const outputStyle = (terminal: Service): Style =>
 export const errorStyle = (terminal: Service): Style =>
   terminal.errorIsTerminal && terminal.wantsColour ? coloured : uncoloured
 
-// Control characters, but for the tab and the end of a line; the eight-bit ones are as good as escapes.
+// Control characters except tab and line feed. The eight-bit ones work like escape sequences.
 // oxlint-disable-next-line no-control-regex
 const controls = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g
 
-/** A text without what a terminal would obey: what models and providers say must not move cursors or rewrite titles. */
+/** Removes control characters, so that text of models and providers cannot control the terminal. */
 export const sanitize = (text: string): string => text.replace(controls, "")
 
 // oxlint-disable-next-line no-control-regex
 const sgr = /\u001b\[[0-9;]*m/g
 
-/** A text of our own without its styles. */
+/** Removes the styles that `coloured` adds. */
 export const stripStyle = (text: string): string => text.replace(sgr, "")

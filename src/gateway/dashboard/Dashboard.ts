@@ -1,12 +1,12 @@
 /**
- * A page that a person looks at: what goes through the gateway and how its models, keys, limits, budgets and caches stand, live.
- * Where it is in context, a gateway serves it at `/`.
+ * A web page with the live traffic of the gateway and the state of its models, keys, limits, budgets and caches. A gateway with
+ * the dashboard in its context serves it at `/`.
  *
- * Whoever has the token of the administration may look, and act on keys, deployments and caches. Where no key is configured at all, whoever is on
- * this machine may look, and nobody acts. Neither prompts nor answers nor secrets are told.
+ * The admin token gives access to the page and to its actions on keys, deployments and caches. If no key is configured at all, the
+ * page is read-only and served only to this machine. It contains no prompts, answers or secrets.
  *
- * The budgets and caches in the context of the layer are shown, with the budgets of the gateway's keys, and costs go by the prices there. The last hour is kept in memory;
- * a page costs something only while somebody looks at it.
+ * The page shows the budgets and caches in the context of the layer and the budgets of the gateway's keys; costs come from the
+ * prices in that context. The last hour is kept in memory, and snapshots are computed only while a page is open.
  *
  * @example
  * ```ts
@@ -49,7 +49,7 @@ import * as Snapshots from "./snapshot.js"
 import * as LiveStatus from "./liveStatus.js"
 
 /**
- * How everything stands, as JSON.
+ * The state of the gateway and its figures, as JSON.
  *
  * @since 0.1.0
  * @category model
@@ -67,13 +67,13 @@ export type Snapshot = typeof Snapshot.Type
  * @category model
  */
 export interface Service {
-  /** Lets the dashboard see the calls of the model that is listed under this name. A gateway puts it around each by itself. */
+  /** Records the calls of the model that is listed under this name. A gateway adds it to each model. */
   readonly watch: (name: string) => Middleware
-  /** How everything stands, with the figures of the last hour. */
+  /** The current state, with all figures of the last hour. */
   readonly snapshot: Effect.Effect<Snapshot>
-  /** The same at once, and again every second with only those figures that may have changed. Made while it is read. */
+  /** A full snapshot at once, then every second one with the figures that may have changed. Computed only while it is read. */
   readonly snapshots: Stream.Stream<Snapshot>
-  /** The page, what belongs to it, and its events. A gateway serves it by itself. */
+  /** The routes of the page, its files and its events. A gateway serves them. */
   readonly router: Router
 }
 
@@ -88,11 +88,11 @@ export class Dashboard extends Context.Tag("effect-llm/gateway/Dashboard")<Dashb
  * @category constructors
  */
 export interface Options {
-  /** The folder of the page's files, as a URL that ends in a slash. @default that of this package */
+  /** The folder of the page's files, as a URL that ends with a slash. @default that of this package */
   readonly page?: URL
 }
 
-/** The lengths of time, in minutes, that a page can show. */
+/** The time windows of the page, in minutes. */
 const windows = [5, 15, 60]
 
 /**

@@ -1,4 +1,4 @@
-/** The files of the page, as they were built: read once each, and packed once. */
+/** Serves the built files of the page; each is read and compressed once. */
 import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { Effect } from "effect"
 import { createHash } from "node:crypto"
@@ -6,7 +6,7 @@ import { readFile } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { gzip } from "node:zlib"
 
-/** Where the build puts them. */
+/** The folder of the built files. */
 export const builtFiles = new URL("./page/", import.meta.url)
 
 interface Asset {
@@ -25,11 +25,11 @@ const load = (url: URL): Effect.Effect<Asset, Error> =>
     const plain = yield* fromCallback((callback) => readFile(fileURLToPath(url), callback))
     const gzipped = yield* fromCallback((callback) => gzip(plain, { level: 9 }, callback))
     return { plain, gzipped, etag: `"${createHash("sha256").update(plain).digest("base64url").slice(0, 22)}"` }
-  }).pipe(Effect.tapError((error) => Effect.logWarning("the page of the dashboard cannot be read", error)))
+  }).pipe(Effect.tapError((error) => Effect.logWarning("The page of the dashboard cannot be read.", error)))
 
 /**
- * Nothing but our own files, and no script or style within the page itself. Text that a script makes never becomes markup
- * (`require-trusted-types-for`), whatever the ids of models and keys are.
+ * Allows only the page's own files and no inline script or style. With `require-trusted-types-for`, a script cannot turn text into
+ * markup, so ids of models and keys cannot inject any.
  */
 const policy = [
   "default-src 'none'",
@@ -57,7 +57,7 @@ const missing = HttpServerResponse.text("The page of the dashboard has not been 
   status: 503
 })
 
-/** The file, for browsers to keep and to ask whether it is still the same. */
+/** Makes the handler of a file, which browsers cache and revalidate by its ETag. */
 export const make = (
   directory: URL,
   name: string,

@@ -1,4 +1,4 @@
-/** What the administration does from here, each by one request to `/admin`. */
+/** The actions of the page, each one request to `/admin`. */
 import { element, setVisible, elementById, setText } from "./dom.js"
 import { authorized, messageOf } from "./stream.js"
 
@@ -15,7 +15,7 @@ export interface Actions {
   readonly clearCaches: () => Promise<void>
 }
 
-/** Says shortly, at the edge of the page, what came of something. */
+/** Shows a short message at the edge of the page. */
 export const toast = (text: string, mood: "good" | "bad" = "good"): void => {
   const toasts = elementById("toasts", HTMLDivElement)
   const node = element("p", { class: "toast", "data-mood": mood }, text)
@@ -31,10 +31,9 @@ interface Question {
   readonly field?: { readonly label: string; readonly value: number; readonly min: number; readonly step: string }
 }
 
-/** How often has been asked. */
 let questionCount = 0
 
-/** Asks before something is done. Nothing where it is cancelled; without a field, zero where it is confirmed. */
+/** Opens the dialog. Resolves with `undefined` if it is cancelled, and with zero if it is confirmed without a field. */
 const ask = ({ confirm, field, text, title }: Question): Promise<number | undefined> => {
   const dialog = elementById("dialog", HTMLDialogElement)
   const form = elementById("dialog-form", HTMLFormElement)
@@ -62,7 +61,7 @@ const ask = ({ confirm, field, text, title }: Question): Promise<number | undefi
     dialog.addEventListener(
       "close",
       () => {
-        // The browser tells late that a dialog was closed: by then it may be open again, for the next question.
+        // The browser fires `close` late: the dialog can already be open again for the next question.
         if (dialog.open && question === questionCount) return
         done.abort()
         resolve(answer)
@@ -88,7 +87,7 @@ export const make = (token: () => string | null): Actions => {
       toast("The gateway cannot be reached.", "bad")
     }
   }
-  /** The new weight, where one was given. */
+  /** Resolves with the new weight, or `undefined` if the dialog is cancelled. */
   const askWeight = (text: string, value: number): Promise<number | undefined> =>
     ask({
       title: "Change the weight",
@@ -104,7 +103,7 @@ export const make = (token: () => string | null): Actions => {
       enable: (group, id) => postDeployment("enable", group, id, `of ${group} is enabled`),
       reweight: async (group, id, current) => {
         const weight = await askWeight(
-          `A deployment of weight 2 gets twice the calls of one of weight 1, where the group goes by weights. This is ${id} of ${group}.`,
+          `If the group uses weights, a deployment of weight 2 gets twice the calls of one of weight 1. This is ${id} of ${group}.`,
           current
         )
         if (weight !== undefined) await postDeployment("reweight", group, id, `has weight ${weight}`, { weight })
@@ -114,12 +113,12 @@ export const make = (token: () => string | null): Actions => {
     enable: (model, key) => post("pools/enable", { model, key }, `${key} is enabled`),
     cool: async (model, key) => {
       const seconds = await ask({
-        title: "Let the key rest",
-        text: `${key} of ${model} gets no calls for a while. Those under way end in peace.`,
-        confirm: "Let it rest",
+        title: "Cool the key down",
+        text: `${key} of ${model} gets no calls for this time. Calls in flight continue.`,
+        confirm: "Cool down",
         field: { label: "Seconds", value: 60, min: 1, step: "1" }
       })
-      if (seconds !== undefined) await post("pools/cool", { model, key, seconds }, `${key} rests for ${seconds} s`)
+      if (seconds !== undefined) await post("pools/cool", { model, key, seconds }, `${key} cools down for ${seconds} s`)
     },
     reweight: async (model, key, current) => {
       const weight = await askWeight(
@@ -131,7 +130,7 @@ export const make = (token: () => string | null): Actions => {
     clearCaches: async () => {
       const answer = await ask({
         title: "Clear the caches?",
-        text: "All answers and vectors that are kept are forgotten, and the providers are asked again.",
+        text: "All cached answers and vectors are removed, and the next requests go to the providers.",
         confirm: "Clear"
       })
       if (answer !== undefined) await post("caches/clear", {}, "The caches are empty")

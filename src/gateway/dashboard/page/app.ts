@@ -1,4 +1,4 @@
-/** The page: it waits for somebody who may look, listens for as long as somebody does, and shows what it hears. */
+/** The page: signs in, reads the events while the page is visible, and renders them. */
 import type { Key, Snapshot } from "../snapshot.js"
 import * as Actions from "./actions.js"
 import * as Charts from "./charts.js"
@@ -8,10 +8,10 @@ import * as Format from "./format.js"
 import * as BudgetsAndCaches from "./budgetsAndCaches.js"
 import * as Models from "./models.js"
 import * as Stream from "./stream.js"
-import * as Theme from "./theme.js"
 import * as Tiles from "./tiles.js"
 
 const tokenName = "effect-llm-admin-token"
+const themeName = "effect-llm-theme"
 
 let token = sessionStorage.getItem(tokenName)
 let latest: Snapshot | undefined
@@ -22,7 +22,7 @@ const figures = Figures.make()
 const actions = Actions.make(() => token)
 
 // -------------------------------------------------------------------------------------
-// what is shown
+// rendering
 // -------------------------------------------------------------------------------------
 
 const connection = elementById("connection", HTMLParagraphElement)
@@ -49,7 +49,7 @@ const models = Models.mount(elementById("model-list", HTMLDivElement), {
 const budgets = BudgetsAndCaches.mountBudgets(elementById("budget-list", HTMLDivElement))
 const caches = BudgetsAndCaches.mountCaches(elementById("cache-list", HTMLDivElement))
 
-/** Every key once: those of a group are mostly those of models that stand beside it, of the same pools. */
+/** Every key once, because most keys of a group also belong to a model of the list. */
 const keysOf = ({ models }: Snapshot): ReadonlyArray<{ readonly name: string; readonly key: Key }> => {
   const ownModels = models.filter(({ hasPool }) => hasPool)
   const ownKeyIds = new Set(ownModels.flatMap(({ keys }) => keys.map(({ id }) => id)))
@@ -58,7 +58,7 @@ const keysOf = ({ models }: Snapshot): ReadonlyArray<{ readonly name: string; re
   )
 }
 
-/** In how many states the keys are: `12 ready, 1 cooling`. */
+/** Counts the keys by state: `12 ready, 1 cooling`. */
 const summaryOf = (keys: ReadonlyArray<Key>): string =>
   (["ready", "busy", "cooling", "disabled"] as const)
     .map((state) => [state, keys.filter((key) => key.state === state).length] as const)
@@ -93,7 +93,7 @@ const render = (): void => {
 }
 
 // -------------------------------------------------------------------------------------
-// what is said to those who do not see it
+// announcements for screen readers
 // -------------------------------------------------------------------------------------
 
 const statesOf = (snapshot: Snapshot): ReadonlyMap<string, string> =>
@@ -104,7 +104,7 @@ const statesOf = (snapshot: Snapshot): ReadonlyMap<string, string> =>
     )
   ])
 
-/** Busy and ready change all the time, and nobody needs to hear of that. */
+/** Changes between busy and ready are too frequent to announce. */
 const isNotable = (state: string | undefined): boolean =>
   state === "cooling" || state === "disabled" || state === "open"
 
@@ -120,13 +120,13 @@ const announce = (before: Snapshot, after: Snapshot): void => {
   setText(
     announcer,
     changes.length > 3
-      ? `${changes.length} keys and deployments have changed their state.`
+      ? `${changes.length} keys and deployments have changed state.`
       : changes.map(([name, state]) => `${name} is ${state}.`).join(" ")
   )
 }
 
 // -------------------------------------------------------------------------------------
-// listening
+// events
 // -------------------------------------------------------------------------------------
 
 const showSignIn = (problem: string): void => {
@@ -153,12 +153,12 @@ const stream = Stream.make({
     setVisible(signOut, snapshot.mayAct)
     const wasSignedOut = document.documentElement.dataset["view"] === "signed-out"
     setView("live")
-    // What had the focus is gone.
+    // The element that had the focus is hidden.
     if (wasSignedOut) elementById("figures", HTMLElement).focus({ preventScroll: true })
     setConnection("live", "Live")
     render()
   },
-  lost: () => setConnection("lost", "Connection lost, trying again"),
+  lost: () => setConnection("lost", "Connection lost, reconnecting"),
   refused: (message) => {
     token = null
     sessionStorage.removeItem(tokenName)
@@ -166,7 +166,7 @@ const stream = Stream.make({
   }
 })
 
-/** Looks at once where that is allowed; otherwise asks for the token, of which nothing is known in a new tab. */
+/** Connects at once if no token is required or the tab has one; otherwise shows the sign-in form. */
 const begin = (): void => {
   if (token !== null) stream.start(token)
   else {
@@ -178,8 +178,25 @@ const begin = (): void => {
 }
 
 // -------------------------------------------------------------------------------------
-// what somebody does
+// user input
 // -------------------------------------------------------------------------------------
+
+/** Applies the stored theme, and stores the selected one. */
+const mountTheme = (group: HTMLFieldSetElement, changed: () => void): void => {
+  const apply = (theme: string): void => {
+    document.documentElement.dataset["theme"] = theme
+    changed()
+  }
+  const storedTheme = localStorage.getItem(themeName) ?? "auto"
+  for (const radio of group.querySelectorAll("input")) radio.checked = radio.value === storedTheme
+  apply(storedTheme)
+  group.addEventListener("change", ({ target }) => {
+    if (!(target instanceof HTMLInputElement)) return
+    localStorage.setItem(themeName, target.value)
+    apply(target.value)
+  })
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", changed)
+}
 
 elementById("sign-in", HTMLFormElement).addEventListener("submit", (event) => {
   event.preventDefault()
@@ -193,7 +210,7 @@ elementById("sign-in", HTMLFormElement).addEventListener("submit", (event) => {
 
 signOut.addEventListener("click", () => {
   sessionStorage.removeItem(tokenName)
-  // Nothing of what was shown stays in the page.
+  // Removes all figures from the page.
   location.reload()
 })
 
@@ -211,12 +228,12 @@ elementById("filter", HTMLInputElement).addEventListener("input", ({ target }) =
   render()
 })
 
-// Nobody looks at a page that is hidden, and so nothing is asked of the gateway for it.
+// A hidden page needs no events.
 document.addEventListener("visibilitychange", () => {
   if (document.documentElement.dataset["view"] === "signed-out") return
   if (document.hidden) stream.stop()
   else stream.start(token)
 })
 
-Theme.mount(elementById("theme", HTMLFieldSetElement), charts.recolour)
+mountTheme(elementById("theme", HTMLFieldSetElement), charts.recolour)
 begin()

@@ -1,4 +1,4 @@
-/** Budgets and caches. */
+/** The lists of budgets and caches. */
 import type { Budget, Cache } from "../snapshot.js"
 import { setAttribute, keyedChildren, element, meter, setText } from "./dom.js"
 import * as Format from "./format.js"
@@ -23,7 +23,7 @@ const nameOf = ({ budget, key, label }: Budget): string => {
   return label === undefined ? budget : `${budget} · ${label === "" ? "without a label" : label}`
 }
 
-/** `a day`; nothing where nobody says. */
+/** Formats ` a day`; empty if the period is not known. */
 const periodOf = ({ period }: Budget): string =>
   period === undefined ? "" : period === "forever" ? " in all" : ` ${period === "hour" ? "an" : "a"} ${period}`
 
@@ -43,8 +43,8 @@ export const mountBudgets = (parent: Element): ((budgets: ReadonlyArray<Budget>,
           const share = limit > 0 ? spent / limit : 1
           const details = [
             ...(key === undefined || key === budget.budget ? [] : [key]),
-            ...(reserved > 0 ? [`${amount(reserved)} set aside`] : []),
-            ...(resetsAt === undefined ? [] : [`frees up in ${Format.span(resetsAt - now)}`]),
+            ...(reserved > 0 ? [`${amount(reserved)} reserved`] : []),
+            ...(resetsAt === undefined ? [] : [`resets in ${Format.span(resetsAt - now)}`]),
             ...(spent === 0 && reserved === 0 ? ["nothing spent yet"] : [])
           ]
           view.set(
@@ -75,9 +75,9 @@ export const mountCaches = (parent: Element): ((caches: ReadonlyArray<Cache>) =>
         node: view.node,
         update: ({ entries, hitRate, hits, misses, storeFailures }) => {
           const details = [
-            `${Format.count(hits)} from the cache`,
-            `${Format.count(misses)} asked for`,
-            ...(entries === undefined ? [] : [`${Format.count(entries)} kept`]),
+            `hits: ${Format.count(hits)}`,
+            `misses: ${Format.count(misses)}`,
+            ...(entries === undefined ? [] : [`entries: ${Format.count(entries)}`]),
             ...(storeFailures > 0 ? [`failures of the store: ${Format.count(storeFailures)}`] : [])
           ]
           view.set(hitRate, `${Format.percent(hitRate)} hits`, details.join(" · "), storeFailures > 0 ? "warn" : "good")

@@ -1,4 +1,4 @@
-/** Figures over time. */
+/** Charts of the figures over time. */
 import uPlot from "uplot"
 import type { Bucket } from "../snapshot.js"
 import { setAttribute, keyedChildren, element, setText } from "./dom.js"
@@ -6,7 +6,7 @@ import type { Figures } from "./figures.js"
 import { errorsIn } from "./figures.js"
 import * as Format from "./format.js"
 
-/** One colour of a chart. */
+/** One series of a chart. */
 interface DataSeries {
   readonly name: string
   /** The name of a custom property in the style sheet. */
@@ -15,7 +15,7 @@ interface DataSeries {
 }
 
 interface ChartData {
-  /** In seconds, as the library wants them. */
+  /** In seconds, as uPlot expects. */
   readonly times: ReadonlyArray<number>
   readonly series: ReadonlyArray<DataSeries>
 }
@@ -24,20 +24,20 @@ interface ChartSpec {
   readonly title: string
   readonly kind: "bars" | "lines"
   readonly format: (value: number) => string
-  /** The top of the scale where there is nothing. */
+  /** The maximum of the scale without data. */
   readonly emptyMax: number
   readonly draw: (figures: Figures, minutes: number, now: number, width: number) => ChartData
 }
 
 export interface Charts {
   readonly update: (figures: Figures, minutes: number, now: number, width: number) => void
-  /** The colours may be others now. */
+  /** Redraws after a change of the theme. */
   readonly recolour: () => void
 }
 
 const seconds = (millis: number): number => millis / 1000
 
-/** Bars: thirty to sixty of them, whatever the time shown. */
+/** Bars: thirty to sixty, for every time window. */
 const bars =
   (linesOf: (columns: ReadonlyArray<ReadonlyArray<Bucket>>) => ReadonlyArray<DataSeries>): ChartSpec["draw"] =>
   (figures, minutes, now, width) => {
@@ -51,7 +51,7 @@ const total =
   (column: ReadonlyArray<Bucket>): number =>
     column.reduce((sum, bucket) => sum + of(bucket), 0)
 
-/** Lines: percentiles cannot be added up, so they are drawn as finely as they were measured. */
+/** Lines: percentiles cannot be added up, so each bucket has its own point. */
 const percentileSeries =
   (which: "latency" | "firstEvent"): ChartSpec["draw"] =>
   (figures, minutes, now, width) => {
@@ -69,7 +69,7 @@ const percentileSeries =
 
 const errorColours = ["--chart-4", "--chart-3", "--chart-5", "--chart-6", "--chart-2"]
 
-/** The commonest four classes have colours of their own. */
+/** The four most frequent classes have their own colours. */
 const errorSeries = (columns: ReadonlyArray<ReadonlyArray<Bucket>>): ReadonlyArray<DataSeries> => {
   const all = new Map<string, number>()
   for (const column of columns) {
@@ -100,7 +100,7 @@ const specs: ReadonlyArray<ChartSpec> = [
     draw: bars((columns) => [
       { name: "answered", colour: "--chart-1", values: columns.map(total(({ outcomes }) => outcomes["ok"] ?? 0)) },
       {
-        name: "given up",
+        name: "interrupted",
         colour: "--chart-6",
         values: columns.map(total(({ outcomes }) => outcomes["interrupted"] ?? 0))
       },
@@ -141,7 +141,7 @@ const specs: ReadonlyArray<ChartSpec> = [
   { title: "Errors by class", kind: "bars", format: Format.count, emptyMax: 4, draw: bars(errorSeries) }
 ]
 
-/** A canvas knows no custom properties: this asks the style sheet what they are now. */
+/** Reads the current value of a custom property, because a canvas cannot use custom properties. */
 const colourReader = (): ((name: string) => string) => {
   const probe = element("span", { class: "hidden" })
   document.body.append(probe)
@@ -153,10 +153,10 @@ const colourReader = (): ((name: string) => string) => {
 
 const height = 150
 
-/** Between the lines of a scale that counts. */
+/** The steps of a scale of counts. */
 const integerSteps = Array.from({ length: 12 }, (_, power) => [1, 2, 5].map((n) => n * 10 ** power)).flat()
 
-/** Each line upon those before it, so that what is highest is drawn first. */
+/** Adds each series to the previous ones, and returns the highest first, which is drawn behind the others. */
 const stackSeries = (series: ReadonlyArray<DataSeries>): ReadonlyArray<DataSeries> => {
   const sums: Array<number> = []
   return series
@@ -169,7 +169,7 @@ const stackSeries = (series: ReadonlyArray<DataSeries>): ReadonlyArray<DataSerie
 
 const translucent = (colour: string): string => colour.replace(/^rgb\((.*)\)$/, "rgba($1, 0.12)")
 
-/** Where there is one value and none beside it, a line has nothing to go to: it is a point. */
+/** The values without neighbours, which a line cannot show. */
 const isolatedPoints: uPlot.Series.Points.Filter = (plot, series) => {
   const values = plot.data[series] ?? []
   const isThere = (index: number): boolean => values[index] !== null && values[index] !== undefined
@@ -211,7 +211,7 @@ const make = (spec: ChartSpec, colour: (name: string) => string) => {
     }
   )
 
-  /** The values under the pointer; or else what bars amount to, and where lines are. */
+  /** Shows the values under the pointer, else the sum of the bars or the last value of the lines. */
   const updateLegend = (): void => {
     const at = plot?.cursor.idx
     const valueOf = ({ values }: DataSeries): string => {
@@ -242,7 +242,7 @@ const make = (spec: ChartSpec, colour: (name: string) => string) => {
         }
   }
 
-  /** Half of the room of a bar. */
+  /** Half of the width of a bar's slot. */
   const margin = (): number => ((chartData.times[1] ?? 0) - (chartData.times[0] ?? 0)) / 2
 
   const axis = (): uPlot.Axis => ({

@@ -1,4 +1,4 @@
-/** Little more than the DOM itself: elements are made once, and afterwards only what differs is written. */
+/** Helpers for the DOM: elements are made once, and later only differences are written. */
 
 export type Attributes = Readonly<Record<string, string>>
 
@@ -24,7 +24,7 @@ export const graphic = <Tag extends keyof SVGElementTagNameMap>(
   return created
 }
 
-/** What the page has of this id. The page is ours, so it is there. */
+/** The element of this id and class; throws if the page has none. */
 export const elementById = <A extends Element>(id: string, kind: new () => A): A => {
   const found = document.getElementById(id)
   if (found instanceof kind) return found
@@ -43,13 +43,13 @@ export const setVisible = (node: HTMLElement, visible: boolean): void => {
   if (node.hidden === visible) node.hidden = !visible
 }
 
-/** What stands for a value on the page. */
+/** The element of a value. */
 export interface View<A> {
   readonly node: HTMLElement
   readonly update: (value: A) => void
 }
 
-/** Numbers those that are there more than once, such as one key of two deployments. */
+/** Numbers duplicates, such as one key of two deployments. */
 const distinct = (keys: ReadonlyArray<string>): ReadonlyArray<string> => {
   const seen = new Map<string, number>()
   return keys.map((key) => {
@@ -59,7 +59,7 @@ const distinct = (keys: ReadonlyArray<string>): ReadonlyArray<string> => {
   })
 }
 
-/** The children of a node, one for each value: they stay the same nodes, with their focus, for as long as their keys are there. */
+/** Updates the children of a node, one per value. A key keeps its node, and so its focus, while it is present. */
 export const keyedChildren = <A>(
   parent: Element,
   keyOf: (value: A) => string,
@@ -85,7 +85,7 @@ export const keyedChildren = <A>(
   }
 }
 
-/** A bar that says how much of something there is. */
+/** A bar that shows a share. */
 export const meter = (
   label: string
 ): { readonly node: HTMLElement; readonly set: (share: number, text: string) => void } => {

@@ -1,7 +1,7 @@
-/** The figures of the last hour, as far as the page has been told. */
+/** The buckets of the last hour that the page has received. */
 import type { Bucket, Snapshot } from "../snapshot.js"
 
-/** Calls that ended so were not failed by anybody. */
+/** The outcomes that do not count as failed. */
 const notFailures: ReadonlySet<string> = new Set(["ok", "interrupted"])
 
 export const requestsIn = ({ outcomes }: Bucket): number => Object.values(outcomes).reduce((sum, n) => sum + n, 0)
@@ -34,9 +34,9 @@ export const sumOf = (buckets: ReadonlyArray<Bucket>): Readonly<Sums> => {
 export interface Figures {
   readonly clear: () => void
   readonly add: (snapshot: Snapshot) => void
-  /** Those that begin within a stretch of time, the oldest first. */
+  /** The buckets that start within a time range, the oldest first. */
   readonly between: (from: number, to: number) => ReadonlyArray<Bucket>
-  /** Equal steps up to now, each with the buckets in it. */
+  /** Equal steps up to now, each with its start and its buckets. */
   readonly steps: (step: number, count: number, now: number) => ReadonlyArray<readonly [number, ReadonlyArray<Bucket>]>
 }
 

@@ -1,4 +1,4 @@
-/** The models, each with what was asked of it, its limits, its deployments and its keys. */
+/** The cards of the models: figures, limits, deployments and keys. */
 import type { Deployment, Key, Level, Model } from "../snapshot.js"
 import type { View } from "./dom.js"
 import { setAttribute, keyedChildren, element, graphic, meter, setVisible, setText } from "./dom.js"
@@ -143,7 +143,7 @@ const matchesFilter = (model: Model, filter: string): boolean =>
     (name) => name.toLowerCase().includes(filter)
   )
 
-/** Shows those that have what is wanted in one of their names, and says how many these are. */
+/** Shows the models with the filter text in one of their names, and returns their number. */
 export const mount = (
   parent: Element,
   context: Context

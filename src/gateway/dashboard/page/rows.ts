@@ -1,11 +1,11 @@
-/** Tables of keys and of deployments, each row with how it stands and what can be done with it. */
+/** Tables of keys and of deployments, each row with its state and its actions. */
 import type { Deployment, Key } from "../snapshot.js"
 import type { Actions } from "./actions.js"
 import type { View } from "./dom.js"
 import { setAttribute, element, meter, setVisible, setText } from "./dom.js"
 import * as Format from "./format.js"
 
-/** What a view needs besides its value. */
+/** The dependencies of a view besides its value. */
 export interface Context {
   readonly now: () => number
   readonly mayAct: () => boolean
@@ -16,7 +16,7 @@ export interface Context {
 // tables
 // -------------------------------------------------------------------------------------
 
-/** A cell says its column's name by itself where there is no room for columns. Roles stay, however it is laid out. */
+/** A cell with the name of its column, which narrow pages show in the cell. Explicit roles keep the table in every layout. */
 const cell = (column: string, ...children: ReadonlyArray<Node | string>): HTMLTableCellElement =>
   element("td", { role: "cell", "data-column": column }, ...children)
 
@@ -51,7 +51,7 @@ const reasons: Readonly<Record<string, string>> = {
   "by-hand": "by hand"
 }
 
-/** The state and, where it is not in order, why and for how long. */
+/** The state with its remaining time and its reason. */
 const badge = () => {
   const label = element("b")
   const details = element("span")
@@ -92,15 +92,15 @@ export const actionColumn = (): HTMLTableCellElement =>
 
 type Action = readonly [name: string, act: () => void]
 
-/** The buttons of a row: to take it out of use, to bring it back, and others. `of`: what they act on, for those who only hear it. */
-const actionButtons = (of: string, disables: () => void, enables: () => void, others: ReadonlyArray<Action>) => {
+/** The buttons of a row: disable, enable, and others. `of`: the object of the actions, for screen readers. */
+const actionButtons = (of: string, onDisable: () => void, onEnable: () => void, others: ReadonlyArray<Action>) => {
   const button = (name: string, action: () => void): HTMLButtonElement => {
     const made = element("button", { type: "button", class: "small", "aria-label": `${name} ${of}` }, name)
     made.addEventListener("click", action)
     return made
   }
-  const disable = button("Disable", disables)
-  const enable = button("Enable", enables)
+  const disable = button("Disable", onDisable)
+  const enable = button("Enable", onEnable)
   const node = cell(
     "Actions",
     element("div", { class: "actions" }, disable, enable, ...others.map(([name, action]) => button(name, action)))
@@ -108,9 +108,9 @@ const actionButtons = (of: string, disables: () => void, enables: () => void, ot
   node.className = "acting"
   return {
     node,
-    /** `rests`: whether there is something to be brought back from. */
+    /** `isRestorable`: whether the row can be enabled. */
     update: (state: string, isRestorable: boolean, mayAct: boolean): void => {
-      // The one of the two that has the focus hands it on to the other.
+      // The button that is hidden passes its focus to the other.
       const hadFocus = document.activeElement === disable || document.activeElement === enable
       const changed = disable.hidden !== (state === "disabled")
       setVisible(disable, state !== "disabled")

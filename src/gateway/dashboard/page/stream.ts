@@ -1,12 +1,12 @@
-/** The events of the gateway, for as long as somebody looks at the page. */
+/** Reads the events of the gateway, and reconnects when the connection is lost. */
 import type { Snapshot } from "../snapshot.js"
 
 export interface Handlers {
   readonly connected: () => void
   readonly snapshot: (snapshot: Snapshot) => void
-  /** The connection is gone, and is tried again soon. */
+  /** The connection is lost; another attempt follows. */
   readonly lost: () => void
-  /** Nobody is let in with this token, or without one. */
+  /** The token is missing or rejected. */
   readonly refused: (message: string) => void
 }
 
@@ -15,13 +15,13 @@ export interface SnapshotStream {
   readonly stop: () => void
 }
 
-/** A gateway that says nothing for so long is gone: it speaks every second. */
+/** Milliseconds without an event after which the connection counts as lost; the gateway sends one every second. */
 const silenceTimeout = 6000
 
 export const authorized = (token: string | null): HeadersInit =>
   token === null ? {} : { authorization: `Bearer ${token}` }
 
-/** What an error of the gateway says. */
+/** The message of an error response. */
 export const messageOf = async (response: Response): Promise<string> => {
   try {
     const body: { readonly error?: { readonly message?: string } } = await response.json()
@@ -31,7 +31,7 @@ export const messageOf = async (response: Response): Promise<string> => {
   }
 }
 
-/** Whether nobody is let in without a token; so it is taken to be where the gateway does not say. */
+/** Whether the events require a token; true if the gateway does not answer. */
 export const needsToken = async (): Promise<boolean> => {
   try {
     const response = await fetch("dashboard/access", { cache: "no-store" })
@@ -42,7 +42,7 @@ export const needsToken = async (): Promise<boolean> => {
   }
 }
 
-/** Gives the data of each event, until the stream ends. */
+/** Calls `event` with the data of each event until the stream ends. */
 const read = async (body: ReadableStream<Uint8Array>, event: (data: string) => void): Promise<void> => {
   const reader = body.getReader()
   const decoder = new TextDecoder()
@@ -87,7 +87,7 @@ export const make = (handlers: Handlers): SnapshotStream => {
         handlers.snapshot(JSON.parse(data))
       })
     } catch {
-      // Whatever broke, the connection is gone, and the page says so below.
+      // Every failure is reported as a lost connection below.
     } finally {
       window.clearTimeout(silenceTimer)
     }

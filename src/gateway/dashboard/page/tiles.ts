@@ -1,4 +1,4 @@
-/** The six figures that one looks at first, and the same minute by minute as a table. */
+/** The six main figures, and a table of them by minute. */
 import type { Percentiles, Snapshot } from "../snapshot.js"
 import { setAttribute, keyedChildren, element, setText } from "./dom.js"
 import type { Figures } from "./figures.js"
@@ -73,7 +73,7 @@ export const mount = (parent: Element): ((snapshot: Snapshot, figures: Figures, 
   return (snapshot, figures, minutes) => update(tilesOf(snapshot, figures, minutes))
 }
 
-/** Percentiles of a minute: the worst of its parts. */
+/** The highest p95 of a minute's buckets, because percentiles cannot be added up. */
 const worstP95 = (all: ReadonlyArray<Percentiles | undefined>): string => {
   const p95s = all.flatMap((times) => (times === undefined ? [] : [times.p95]))
   return p95s.length === 0 ? "–" : Format.duration(Math.max(...p95s))
