@@ -1,7 +1,8 @@
 /**
- * What things cost, measured side by side in one run: `npm run bench`. Read the ratios; the absolutes are the machine's.
+ * Measures costs in one run: `npm run bench`. Compare the ratios; the absolute values depend on the machine.
  *
- * Everything is compiled beforehand, as a program that uses the package is. The provider runs in a process of its own, so that only the client's work is counted.
+ * Everything is compiled before, like a program that uses the package. The provider runs in its own process, so that only the
+ * client's work is counted.
  */
 import { fork } from "node:child_process"
 import { fileURLToPath } from "node:url"
