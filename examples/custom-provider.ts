@@ -3,21 +3,14 @@ import { Either, Layer } from "effect"
 import { Chat, ProviderClient, Usage, Wire } from "../src/index.js"
 
 /** A response of the provider: the whole answer, or a part of it in each event of a stream. */
-type ProviderResponse = {
-  id?: string
-  result?: string
-  is_end?: boolean
-  finish_reason?: string
-  error_code?: number
-} & {
+type Reply = { id?: string; result?: string; is_end?: boolean; finish_reason?: string; error_code?: number } & {
   usage?: { prompt_tokens: number; completion_tokens: number }
 }
 
-const usageOf = ({ usage }: ProviderResponse) =>
+const usageOf = ({ usage }: Reply) =>
   Usage.make({ inputTokens: usage?.prompt_tokens ?? 0, outputTokens: usage?.completion_tokens ?? 0 })
 
-const finishReasonOf = (response: ProviderResponse): Chat.FinishReason =>
-  response.finish_reason === "length" ? "length" : "stop"
+const reasonOf = (reply: Reply): Chat.FinishReason => (reply.finish_reason === "length" ? "length" : "stop")
 
 export const wire: Wire.ClientWire = {
   name: "ernie",
@@ -31,22 +24,12 @@ export const wire: Wire.ClientWire = {
     return Either.right({ path: `/wenxinworkshop/chat/${model}`, body })
   },
   decodeResponse: (body, source) => {
-    const response: ProviderResponse = Object(body)
-    if (response.error_code !== undefined) return Either.left({ _tag: "Reported", body })
-    if (response.result === undefined) return Either.left(Wire.malformed("result", body))
-    const emptyFields = { reasoning: "", reasoningParts: [], refusal: "", toolCalls: [], providerMetadata: {} }
-    const completion = {
-      finishReason: finishReasonOf(response),
-      rawFinishReason: response.finish_reason ?? "",
-      usage: usageOf(response)
-    }
-    return Either.right({
-      ...emptyFields,
-      ...completion,
-      id: response.id ?? "",
-      model: source.model,
-      text: response.result
-    })
+    const reply: Reply = Object(body)
+    if (reply.error_code !== undefined) return Either.left({ _tag: "Reported", body })
+    if (reply.result === undefined) return Either.left(Wire.malformed("result", body))
+    const empty = { reasoning: "", reasoningParts: [], refusal: "", toolCalls: [], providerMetadata: {} }
+    const finish = { finishReason: reasonOf(reply), rawFinishReason: reply.finish_reason ?? "", usage: usageOf(reply) }
+    return Either.right({ ...empty, ...finish, id: reply.id ?? "", model: source.model, text: reply.result })
   },
   decodeStream: ({ model }) => {
     const stream: Types.Mutable<Wire.StreamDecoder> = {
@@ -55,17 +38,13 @@ export const wire: Wire.ClientWire = {
       usage: Usage.empty,
       state: "open",
       push: ({ data }, out) => {
-        const response: ProviderResponse = JSON.parse(data)
-        if (response.error_code !== undefined) return { _tag: "Reported", body: response }
-        if (response.result) out.push({ _tag: "TextDelta", text: response.result })
-        Object.assign(stream, { id: response.id ?? "", usage: usageOf(response) })
-        if (response.is_end !== true) return undefined
+        const reply: Reply = JSON.parse(data)
+        if (reply.error_code !== undefined) return { _tag: "Reported", body: reply }
+        if (reply.result) out.push({ _tag: "TextDelta", text: reply.result })
+        Object.assign(stream, { id: reply.id ?? "", usage: usageOf(reply) })
+        if (reply.is_end !== true) return undefined
         stream.state = "done"
-        const finish = {
-          reason: finishReasonOf(response),
-          rawReason: response.finish_reason ?? "",
-          usage: stream.usage
-        }
+        const finish = { reason: reasonOf(reply), rawReason: reply.finish_reason ?? "", usage: stream.usage }
         out.push({ _tag: "Finish", ...finish, latency: 0, providerMetadata: {} })
         return undefined
       },
