@@ -103,26 +103,26 @@ const stream = benchmark((llm) => Stream.runDrain(llm.chatStream(request)))
 
 export const production: ReadonlyArray<Group> = [
   {
-    plain: chat("a call", plain),
+    plain: chat("call", plain),
     others: [
-      chat("from the cache", cached),
+      chat("cache hit", cached),
       chat(
-        "not from the cache",
+        "cache miss",
         Effect.map(cached, (llm) => ({ ...llm, chat: (input) => ResponseCache.bypass(llm.chat(input)) }))
       ),
       chat("balanced over 3", balance(3)),
       chat("balanced over 100", balance(100)),
       chat("balanced over 100, sticky", balance(100, { strategy: Balance.sticky(() => "a conversation") })),
       chat("hedged", hedged),
-      chat("hedged, and asked twice", hedgedTwice),
-      chat("with its price", Effect.flatMap(plain, Pricing.make())),
+      chat("hedged, with both requests sent", hedgedTwice),
+      chat("with a price", Effect.flatMap(plain, Pricing.make())),
       chat("with a ledger", Effect.provide(Effect.flatMap(plain, UsageLedger.middleware), UsageLedger.layer())),
       chat("within a budget", budgeted(budgets.slice(0, 1))),
       chat("within two budgets", budgeted(budgets))
     ]
   },
   {
-    plain: stream("a stream", plain),
+    plain: stream("stream", plain),
     others: [stream("balanced over 100", balance(100)), stream("hedged", hedged)]
   }
 ]

@@ -40,7 +40,7 @@ export const withRedis = async (use: (contestants: ReadonlyArray<Contestant>) =>
     once(server, "error").then(() => false)
   ]).catch(() => false)
   if (!isInstalled) {
-    console.log("\nredis-server is not installed: nothing that is shared through it was measured")
+    console.log("\nredis-server is not installed: the Redis benchmarks are skipped")
     return
   }
   const client = new Client({ port, host: "127.0.0.1", retryStrategy: () => 20, maxRetriesPerRequest: null })
@@ -72,20 +72,20 @@ export const withRedis = async (use: (contestants: ReadonlyArray<Contestant>) =>
   )
   await use([
     repeat(
-      "a bare round trip",
+      "plain round trip",
       Effect.promise(() => client.get("key"))
     ),
     repeat(
-      "a bare script",
+      "plain script",
       Effect.promise(() => client.eval("return redis.call('INCR', KEYS[1])", 1, "key"))
     ),
-    repeat("a permit", bucket.take()),
+    repeat("permit", bucket.take()),
     repeat(
-      "a permit, tokens and a place, settled",
+      "permit with tokens and concurrency, settled",
       Effect.flatMap(all.reserve(100), ({ settle }) => settle(80))
     ),
     repeat(
-      "a lease of a key, given back",
+      "lease and release of a key",
       Effect.flatMap(pool.acquire(), ({ settle }) => settle(Verdict.Served({ latency: 5 })))
     )
   ])

@@ -102,12 +102,12 @@ describe("the Grafana dashboard", () => {
 
   it.live("shows every metric of the library", () =>
     Effect.gen(function* () {
-      const shown = new Set(expressions.flatMap(named).map(({ name }) => name))
+      const shownNames = new Set(expressions.flatMap(named).map(({ name }) => name))
       const families = new Set([...(yield* series).keys()].map((name) => name.replace(/_(bucket|sum|count)$/, "")))
       expect(families.size).toBe(Object.keys(Telemetry.metrics).length)
       for (const family of families) {
         expect(
-          [...shown].some((name) => name.replace(/_(bucket|sum|count)$/, "") === family),
+          [...shownNames].some((name) => name.replace(/_(bucket|sum|count)$/, "") === family),
           family
         ).toBe(true)
       }

@@ -143,7 +143,7 @@ try {
         await ask(contestant, wholeAnswer, { connections: 32, requests: memory })
     }
   }
-  console.log(`\nMemory after ${requestCount + memory} requests more`)
+  console.log(`\nMemory after ${requestCount + memory} further requests`)
   row(["", "RSS MiB", "÷ Portkey"])
   const sizes = new Map<string, number>()
   for (const { name, resourceUsage } of contestants)

@@ -126,11 +126,11 @@ const entries = (all: ReadonlyArray<Entry>, columns: number, style: Style): stri
   return all
     .map(({ name, text }) => {
       const lines = wrap(text, Math.max(20, columns - left - 2))
-      const shown = style(name, "cyan")
+      const styledName = style(name, "cyan")
       const rest = lines.map((line) => `${" ".repeat(left + 2)}${line}\n`)
       return name.length + 2 > left
-        ? `  ${shown}\n${rest.join("")}`
-        : `  ${shown}${" ".repeat(left - name.length)}${lines[0] ?? ""}\n${rest.slice(1).join("")}`
+        ? `  ${styledName}\n${rest.join("")}`
+        : `  ${styledName}${" ".repeat(left - name.length)}${lines[0] ?? ""}\n${rest.slice(1).join("")}`
     })
     .join("")
 }

@@ -2,7 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, Encoding } from "effect"
 import { stripStyle } from "../../src/cli/terminal/style.js"
 import { SimulatedProvider } from "../../src/testing/index.js"
-import { canary, fileOf, ran, write } from "./support.js"
+import { canary, fileOf, runCli, write } from "./support.js"
 
 const escape = "\u001b["
 
@@ -11,12 +11,12 @@ describe("ask", () => {
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({ answer: () => "**Paris**, of course." })
       const { config } = yield* fileOf(provider)
-      expect(yield* ran(["ask", "-c", config, "What", "is", "the", "capital?"])).toEqual({
+      expect(yield* runCli(["ask", "-c", config, "What", "is", "the", "capital?"])).toEqual({
         code: 0,
         out: "**Paris**, of course.\n",
         err: ""
       })
-      const named = yield* ran(["ask", "Hello"], { env: { EFFECT_LLM_CONFIG: config } })
+      const named = yield* runCli(["ask", "Hello"], { env: { EFFECT_LLM_CONFIG: config } })
       expect(named.out).toBe("**Paris**, of course.\n")
       const [exchange] = yield* provider.log
       expect(exchange?.stream).toBe(true)
@@ -31,13 +31,13 @@ describe("ask", () => {
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({ answer: () => "**Paris**\u001b]0;owned\u0007" })
       const { config } = yield* fileOf(provider)
-      const onTerminal = yield* ran(["ask", "-c", config, "Where?"], { terminal: true })
+      const onTerminal = yield* runCli(["ask", "-c", config, "Where?"], { terminal: true })
       expect(onTerminal.out).toContain("Paris")
       expect(onTerminal.out).not.toContain("*")
       expect(onTerminal.out).toContain(escape)
       expect(onTerminal.out).not.toContain("\u001b]")
       expect(onTerminal.err).toMatch(/openai\/gpt-4o · \d+ \+ \d+ tokens · .* m?s/)
-      const withoutColours = yield* ran(["ask", "-c", config, "Where?"], { terminal: true, colour: false })
+      const withoutColours = yield* runCli(["ask", "-c", config, "Where?"], { terminal: true, colour: false })
       expect(`${withoutColours.out}${withoutColours.err}`).not.toContain("\u001b")
       expect(withoutColours.out).toContain("**Paris**")
     })
@@ -49,9 +49,9 @@ describe("ask", () => {
       const long = `| ${"x".repeat(100)} | y |\n|---|---|\n`
       const provider = yield* SimulatedProvider.make({ answer: () => `${table}\n${long}` })
       const { config } = yield* fileOf(provider)
-      const onTerminal = yield* ran(["ask", "-c", config, "Where?"], { terminal: true })
+      const onTerminal = yield* runCli(["ask", "-c", config, "Where?"], { terminal: true })
       expect(stripStyle(onTerminal.out)).toBe(`City │ People\n─────┼───────\nOslo │ 700000\n\n${long}`)
-      expect((yield* ran(["ask", "-c", config, "Where?"])).out).toBe(`${table}\n${long}`)
+      expect((yield* runCli(["ask", "-c", config, "Where?"])).out).toBe(`${table}\n${long}`)
     })
   )
 
@@ -59,7 +59,7 @@ describe("ask", () => {
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({ answer: () => ({ text: "Once upon", finishReason: "length" }) })
       const { config } = yield* fileOf(provider)
-      const { err } = yield* ran(["ask", "-c", config, "Tell me"], { terminal: true, colour: false })
+      const { err } = yield* runCli(["ask", "-c", config, "Tell me"], { terminal: true, colour: false })
       expect(err).toMatch(/· cut off at its token limit\n$/)
     })
   )
@@ -83,7 +83,7 @@ describe("ask", () => {
         "--max-tokens",
         "9"
       ]
-      const { code } = yield* ran(
+      const { code } = yield* runCli(
         [...words, "--file", `${folder}/notes.txt`, "-f", `${folder}/dot.png`, "--no-stream", "Summarise"],
         { input: "piped in\n" }
       )
@@ -112,7 +112,7 @@ describe("ask", () => {
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({ answer: () => "Paris" })
       const { config } = yield* fileOf(provider)
-      const { code, out } = yield* ran(["ask", "-c", config, "--json", "Where?"])
+      const { code, out } = yield* runCli(["ask", "-c", config, "--json", "Where?"])
       expect(code).toBe(0)
       expect(JSON.parse(out)).toMatchObject({ text: "Paris", provider: "openai", usage: { estimated: false } })
     })
@@ -132,14 +132,14 @@ describe("ask", () => {
       }
       yield* write(`${folder}/invoice.json`, JSON.stringify(schema))
       const words = ["ask", "-c", config, "--schema", `${folder}/invoice.json`, "Read", "it"]
-      const good = yield* ran(words)
+      const good = yield* runCli(words)
       expect(JSON.parse(good.out)).toEqual({ total: 12 })
       const [first] = yield* provider.log
       expect(first?.body).toMatchObject({ response_format: { json_schema: { name: "Invoice" } } })
-      const bad = yield* ran(words)
+      const bad = yield* runCli(words)
       expect(bad).toMatchObject({ code: 1, out: "" })
       expect(bad.err).toContain("total")
-      expect(yield* ran(["ask", "-c", config, "--schema", "/nowhere.json", "Read"])).toMatchObject({ code: 2 })
+      expect(yield* runCli(["ask", "-c", config, "--schema", "/nowhere.json", "Read"])).toMatchObject({ code: 2 })
     })
   )
 
@@ -153,8 +153,8 @@ describe("ask", () => {
         })
       })
       const { config } = yield* fileOf(provider)
-      expect(yield* ran(["ask", "-c", config, "Why?"])).toEqual({ code: 0, out: "42\n", err: "" })
-      expect(yield* ran(["ask", "-c", config, "--thoughts", "Why?"])).toEqual({
+      expect(yield* runCli(["ask", "-c", config, "Why?"])).toEqual({ code: 0, out: "42\n", err: "" })
+      expect(yield* runCli(["ask", "-c", config, "--thoughts", "Why?"])).toEqual({
         code: 0,
         out: "42\n",
         err: "6 times 7\n"
@@ -184,7 +184,7 @@ describe("exit codes and error messages", () => {
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({ keys: [{ key: "another" }] })
       const { config } = yield* fileOf(provider)
-      const { code, err, out } = yield* ran(["ask", "-c", config, "Hello"])
+      const { code, err, out } = yield* runCli(["ask", "-c", config, "Hello"])
       expect({ code, out }).toEqual({ code: 1, out: "" })
       expect(err).toMatch(/^effect-llm: .*keys check" shows which keys work\.\n$/)
     })
@@ -197,7 +197,7 @@ describe("exit codes and error messages", () => {
         faults: () => SimulatedProvider.truncate(3)
       })
       const { config } = yield* fileOf(provider)
-      const { code, err, out } = yield* ran(["ask", "-c", config, "Hello"])
+      const { code, err, out } = yield* runCli(["ask", "-c", config, "Hello"])
       expect(code).toBe(1)
       expect(out).toMatch(/^one.*\n$/)
       expect(err.trim().split("\n")).toHaveLength(1)
@@ -206,7 +206,7 @@ describe("exit codes and error messages", () => {
 
   it.live("exits with 2 and names OPENAI_API_KEY and --config when no model is configured", () =>
     Effect.gen(function* () {
-      const { code, err } = yield* ran(["ask", "Hello"])
+      const { code, err } = yield* runCli(["ask", "Hello"])
       expect(code).toBe(2)
       expect(err).toMatch(/^effect-llm: No model is configured: .*OPENAI_API_KEY.*--config\.\n$/)
     })
@@ -216,7 +216,7 @@ describe("exit codes and error messages", () => {
     "exits with 2 and prints one message without a stack trace for %j",
     ([words, message]) =>
       Effect.gen(function* () {
-        const { code, err, out } = yield* ran(words, { input: "" })
+        const { code, err, out } = yield* runCli(words, { input: "" })
         expect(code).toBe(2)
         expect(out).toBe("")
         expect(err).toMatch(message)
@@ -227,7 +227,7 @@ describe("exit codes and error messages", () => {
 
   it.live("passes a word that begins with dashes as text after --", () =>
     Effect.gen(function* () {
-      const { err } = yield* ran(["ask", "--", "--nope"])
+      const { err } = yield* runCli(["ask", "--", "--nope"])
       expect(err).toContain("No model is configured")
     })
   )
@@ -243,20 +243,20 @@ describe("models from the environment", () => {
         GROQ_API_KEY: canary,
         GROQ_BASE_URL: provider.baseUrl
       }
-      expect((yield* ran(["ask", "Who?"], { env })).out).toBe("I am gpt-4o-mini\n")
-      expect((yield* ran(["ask", "-m", "openai/gpt-4o", "Who?"], { env })).out).toBe("I am gpt-4o\n")
-      expect((yield* ran(["ask", "-m", "groq/meta-llama/llama-4", "Who?"], { env })).out).toBe(
+      expect((yield* runCli(["ask", "Who?"], { env })).out).toBe("I am gpt-4o-mini\n")
+      expect((yield* runCli(["ask", "-m", "openai/gpt-4o", "Who?"], { env })).out).toBe("I am gpt-4o\n")
+      expect((yield* runCli(["ask", "-m", "groq/meta-llama/llama-4", "Who?"], { env })).out).toBe(
         "I am meta-llama/llama-4\n"
       )
-      expect((yield* ran(["ask", "Who?"], { env: { ...env, LLM_DEFAULT_MODEL: "groq/x" } })).out).toBe("I am x\n")
+      expect((yield* runCli(["ask", "Who?"], { env: { ...env, LLM_DEFAULT_MODEL: "groq/x" } })).out).toBe("I am x\n")
     })
   )
 
   it.live("names the missing key variable, or asks for --model when the provider has no default model", () =>
     Effect.gen(function* () {
       const env = { ANTHROPIC_API_KEY: canary }
-      expect((yield* ran(["ask", "Who?"], { env })).err).toContain("Choose a model with --model, such as anthropic/")
-      expect((yield* ran(["ask", "-m", "openai/gpt-4o", "Who?"], { env })).err).toContain(
+      expect((yield* runCli(["ask", "Who?"], { env })).err).toContain("Choose a model with --model, such as anthropic/")
+      expect((yield* runCli(["ask", "-m", "openai/gpt-4o", "Who?"], { env })).err).toContain(
         "There is no key for openai. Set OPENAI_API_KEY"
       )
     })

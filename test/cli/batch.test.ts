@@ -6,7 +6,7 @@ import * as ProgressBar from "../../src/cli/terminal/progressBar.js"
 import { uncoloured } from "../../src/cli/terminal/style.js"
 import { SimulatedProvider } from "../../src/testing/index.js"
 import { until } from "../support/eventually.js"
-import { exists, fileOf, prepare, ran, read, write } from "./support.js"
+import { exists, fileOf, prepareCli, runCli, read, write } from "./support.js"
 
 const jsonLines = (text: string): ReadonlyArray<Record<string, unknown>> =>
   text
@@ -80,7 +80,7 @@ describe("batch", () => {
       const { config, folder } = yield* fileOf(provider)
       yield* write(`${folder}/in.jsonl`, questions(30))
       const words = ["batch", "-c", config, `${folder}/in.jsonl`, `${folder}/out.jsonl`]
-      const { code, err, out } = yield* ran(words)
+      const { code, err, out } = yield* runCli(words)
       expect({ code, out }).toEqual({ code: 0, out: "" })
       expect(err).toContain("30 of 30 answered")
       const lines = jsonLines(yield* read(`${folder}/out.jsonl`))
@@ -90,11 +90,11 @@ describe("batch", () => {
       expect(lines).toHaveLength(30)
       expect(yield* exists(`${folder}/out.jsonl.journal`)).toBe(false)
       // An existing output is not overwritten without --overwrite.
-      const again = yield* ran(words)
+      const again = yield* runCli(words)
       expect(again.code).toBe(2)
       expect(again.err).toContain("--overwrite")
       expect(yield* provider.log).toHaveLength(30)
-      expect((yield* ran([...words, "--overwrite"])).code).toBe(0)
+      expect((yield* runCli([...words, "--overwrite"])).code).toBe(0)
     })
   )
 
@@ -107,7 +107,7 @@ describe("batch", () => {
       const { config, folder } = yield* fileOf(provider)
       yield* write(`${folder}/in.jsonl`, questions(8))
       const words = ["batch", "-c", config, "-n", "1", `${folder}/in.jsonl`, `${folder}/out.jsonl`]
-      const first = yield* ran([...words, "--json"])
+      const first = yield* runCli([...words, "--json"])
       expect(first.code).toBe(1)
       expect(first.err).toContain("--retry-failed")
       expect(JSON.parse(first.out)).toMatchObject({
@@ -121,9 +121,9 @@ describe("batch", () => {
       const lines = jsonLines(yield* read(`${folder}/out.jsonl`))
       expect(lines.filter(({ error }) => error !== undefined)).toHaveLength(3)
       // The same command sends nothing; with --retry-failed it sends the failed requests.
-      expect((yield* ran(words)).code).toBe(1)
+      expect((yield* runCli(words)).code).toBe(1)
       expect(yield* provider.log).toHaveLength(8)
-      expect((yield* ran([...words, "--retry-failed"])).code).toBe(0)
+      expect((yield* runCli([...words, "--retry-failed"])).code).toBe(0)
       expect(yield* provider.log).toHaveLength(11)
       expect(jsonLines(yield* read(`${folder}/out.jsonl`)).every(({ text }) => typeof text === "string")).toBe(true)
     })
@@ -154,7 +154,7 @@ describe("batch", () => {
         `${folder}/in.jsonl`,
         `${folder}/out.jsonl`
       ]
-      const first = yield* ran([...words, "--json"])
+      const first = yield* runCli([...words, "--json"])
       expect(first.code).toBe(1)
       expect(JSON.parse(first.out)).toMatchObject({
         requests: 4,
@@ -162,7 +162,7 @@ describe("batch", () => {
         errors: [{ class: "InvalidRequestError", count: 1 }]
       })
       expect(yield* exists(`${folder}/out.jsonl.journal`)).toBe(true)
-      const again = yield* ran([...words, "--retry-failed"])
+      const again = yield* runCli([...words, "--retry-failed"])
       expect(again.err).toContain("4 of 4 answered")
       expect((yield* provider.log).map(({ body }) => body)).toMatchObject([
         { model: "text-embedding-3-small", input: ["a cat", "a dog"] },
@@ -191,14 +191,14 @@ describe("batch", () => {
       const { config, folder } = yield* fileOf(provider)
       yield* write(`${folder}/in.jsonl`, questions(40))
       const words = ["batch", "-c", config, "-n", "4", `${folder}/in.jsonl`, `${folder}/out.jsonl`]
-      const program = yield* prepare(words)
+      const program = yield* prepareCli(words)
       const running = yield* Effect.fork(program.result)
       yield* until(provider.log, (log) => log.length === 12)
       yield* Fiber.interrupt(running)
       isInterrupted = true
       expect(yield* Ref.get(program.err)).toContain("the same command resumes from there")
       expect(yield* exists(`${folder}/out.jsonl`)).toBe(false)
-      expect((yield* ran(words)).code).toBe(0)
+      expect((yield* runCli(words)).code).toBe(0)
       const complete = (yield* provider.log).filter(({ outcome }) => outcome === "complete")
       // Recorded answers are not requested again; requests in flight can have been answered without being recorded.
       expect(complete.length).toBeGreaterThanOrEqual(40)
@@ -213,9 +213,9 @@ describe("batch", () => {
       const { config, folder } = yield* fileOf(provider)
       yield* write(`${folder}/in.jsonl`, questions(2))
       const words = ["batch", "-c", config, `${folder}/in.jsonl`, `${folder}/out.jsonl`]
-      yield* ran(words)
+      yield* runCli(words)
       const journal = yield* read(`${folder}/out.jsonl.journal`)
-      const other = yield* ran([...words, "--temperature", "1"])
+      const other = yield* runCli([...words, "--temperature", "1"])
       expect(other).toMatchObject({ code: 2 })
       expect(other.err).toContain("belongs to other requests")
       expect(yield* read(`${folder}/out.jsonl.journal`)).toBe(journal)

@@ -7,7 +7,7 @@ import { coloured, sanitize, uncoloured, stripStyle } from "../../src/cli/termin
 /** A style that writes attributes as readable tags. */
 const tagged: Style = (text, ...looks) => (text === "" || looks.length === 0 ? text : `<${looks.join(" ")}>${text}</>`)
 
-const shown = (pieces: ReadonlyArray<string>, style: Style, columns = 40): string => {
+const render = (pieces: ReadonlyArray<string>, style: Style, columns = 40): string => {
   let state = Markdown.initial
   let text = ""
   for (const piece of pieces) {
@@ -18,10 +18,10 @@ const shown = (pieces: ReadonlyArray<string>, style: Style, columns = 40): strin
   return text + Markdown.end(state, style, columns)
 }
 
-const whole = (text: string): string => shown([text], tagged)
+const renderWhole = (text: string): string => render([text], tagged)
 
 /** Each visible character with its attributes. */
-const seen = (text: string): ReadonlyArray<readonly [character: string, looks: string]> => {
+const visibleCharacters = (text: string): ReadonlyArray<readonly [character: string, looks: string]> => {
   const characters: Array<readonly [string, string]> = []
   let looks = ""
   for (const [token] of text.matchAll(/<\/>|<[a-z ]+>|[^]/g)) {
@@ -50,12 +50,12 @@ describe("Markdown", () => {
     ["```ts\nconst a = `**b**`\n```\nend", "<cyan>const a = `**b**`</>\nend"],
     ["~~~\n```\n~~~", "<cyan>```</>\n"]
   ])("renders the Markdown %j in styles", (text, expected) => {
-    expect(whole(text)).toBe(expected)
+    expect(renderWhole(text)).toBe(expected)
   })
 })
 
 describe("Markdown tables", () => {
-  const plain = (text: string, columns?: number): string => shown([text], uncoloured, columns)
+  const plain = (text: string, columns?: number): string => render([text], uncoloured, columns)
 
   it("renders a table with aligned columns, each as wide as its widest cell", () => {
     expect(
@@ -84,7 +84,7 @@ describe("Markdown tables", () => {
   })
 
   it("renders the header of a table in bold, and Markdown within its cells", () => {
-    expect(whole("| a | b |\n| - | - |\n| `x` | [y](u) |\n")).toBe(
+    expect(renderWhole("| a | b |\n| - | - |\n| `x` | [y](u) |\n")).toBe(
       "<bold>a</><dim> │ </><bold>b</>\n<dim>──┼──────</>\n<cyan>x</><dim> │ </><underlined>y</><dim> (u)</>\n"
     )
   })
@@ -140,11 +140,11 @@ describe("text without Markdown", () => {
     "\\ and a | b",
     "~ 5 ~"
   ])("prints %j unchanged because it is not Markdown", (text) => {
-    expect(whole(text)).toBe(text)
+    expect(renderWhole(text)).toBe(text)
   })
 
   it("prints an escaped mark literally, without its backslash", () => {
-    expect(whole("\\*not italic\\*")).toBe("*not italic*")
+    expect(renderWhole("\\*not italic\\*")).toBe("*not italic*")
   })
 })
 
@@ -197,14 +197,14 @@ describe("Markdown in chunks", () => {
     ([text, cuts]) => {
       const places = [0, ...cuts.map((cut) => Math.min(cut, text.length)).sort((a, b) => a - b), text.length]
       const pieces = places.slice(1).map((end, index) => text.slice(places[index], end))
-      expect(seen(shown(pieces, tagged))).toEqual(seen(whole(text)))
+      expect(visibleCharacters(render(pieces, tagged))).toEqual(visibleCharacters(renderWhole(text)))
     }
   )
 
   it.prop("keeps every letter of the text", [text], ([text]) => {
     const letters = (of: string) => of.replace(/[^\p{L}]/gu, "")
     const fenceless = text.replace(/```/g, "'''").replace(/~~~/g, "'''")
-    expect(letters(stripStyle(shown([fenceless], coloured)))).toBe(letters(fenceless))
+    expect(letters(stripStyle(render([fenceless], coloured)))).toBe(letters(fenceless))
   })
 
   it("prints the certain part of a chunk at once and the rest when its style is known", () => {

@@ -11,7 +11,7 @@ import { canary } from "./support.js"
 
 const { folder, program } = bundled()
 
-interface Ended {
+interface Result {
   readonly code: number | null
   readonly out: string
   readonly err: string
@@ -26,7 +26,7 @@ const start = (words: ReadonlyArray<string>, env: Readonly<Record<string, string
       child.stdout.on("data", (chunk) => (out += String(chunk)))
       child.stderr.on("data", (chunk) => (err += String(chunk)))
       child.stdin.end(input ?? "")
-      const ended = new Promise<Ended>((resolve) => child.on("close", (code) => resolve({ code, out, err })))
+      const ended = new Promise<Result>((resolve) => child.on("close", (code) => resolve({ code, out, err })))
       return { child, ended: Effect.promise(() => ended), out: Effect.sync(() => out) }
     }),
     ({ child }) => Effect.sync(() => child.kill("SIGKILL"))
@@ -153,7 +153,7 @@ describe("the bundled program with its bundled prices", () => {
       const provider = yield* SimulatedProvider.make()
       const [questions, answers] = [join(folder, "priced.jsonl"), join(folder, "priced-answers.jsonl")]
       writeFileSync(questions, '"Hello"\n')
-      const [asked, embedded, batch] = yield* Effect.all(
+      const [answer, embedded, batch] = yield* Effect.all(
         [
           ask(provider),
           run(["embed", "Hello", "--model", "text-embedding-3-small"], environment(provider)),
@@ -161,7 +161,7 @@ describe("the bundled program with its bundled prices", () => {
         ],
         { concurrency: 3 }
       )
-      expect(asked.cost.total).toBeGreaterThan(0)
+      expect(answer.cost.total).toBeGreaterThan(0)
       expect(embedded).toMatchObject({ code: 0, out: expect.stringContaining('"cost":{') })
       expect(batch.code).toBe(0)
       expect(readFileSync(answers, "utf8")).toContain('"cost":')

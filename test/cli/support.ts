@@ -21,20 +21,20 @@ export interface Options {
   readonly interruption?: Effect.Effect<void>
 }
 
-export interface Ran {
+export interface Result {
   readonly code: number
   readonly out: string
   readonly err: string
 }
 
 /** The output of a running program so far, and its result. */
-export interface Running {
+export interface RunningProgram {
   readonly out: Ref.Ref<string>
   readonly err: Ref.Ref<string>
-  readonly result: Effect.Effect<Ran>
+  readonly result: Effect.Effect<Result>
 }
 
-export const prepare = (words: ReadonlyArray<string>, options: Options = {}): Effect.Effect<Running> =>
+export const prepareCli = (words: ReadonlyArray<string>, options: Options = {}): Effect.Effect<RunningProgram> =>
   Effect.gen(function* () {
     const { colour = true, env = {}, input, interruption = Effect.never, terminal = false, typed = [] } = options
     const out = yield* Ref.make("")
@@ -68,8 +68,8 @@ export const prepare = (words: ReadonlyArray<string>, options: Options = {}): Ef
     return { out, err, result }
   })
 
-export const ran = (words: ReadonlyArray<string>, options: Options = {}): Effect.Effect<Ran> =>
-  Effect.flatMap(prepare(words, options), ({ result }) => result)
+export const runCli = (words: ReadonlyArray<string>, options: Options = {}): Effect.Effect<Result> =>
+  Effect.flatMap(prepareCli(words, options), ({ result }) => result)
 
 /** A key that must not appear in any output. */
 export const canary = "sk-canary-5f0b1d7e"

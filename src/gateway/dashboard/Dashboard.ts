@@ -2,8 +2,8 @@
  * A web page with the live traffic of the gateway and the state of its models, keys, limits, budgets and caches. A gateway with
  * the dashboard in its context serves it at `/`.
  *
- * The admin token gives access to the page and to its actions on keys, deployments and caches. If no key is configured at all, the
- * page is read-only and served only to this machine. It contains no prompts, answers or secrets.
+ * The admin token gives access to the page and to its actions on keys, deployments and caches. If no key is configured at all,
+ * the page is read-only and served only to this machine. It contains no prompts, answers or secrets.
  *
  * The page shows the budgets and caches in the context of the layer and the budgets of the gateway's keys; costs come from the
  * prices in that context. The last hour is kept in memory, and snapshots are computed only while a page is open.

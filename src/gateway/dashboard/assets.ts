@@ -28,8 +28,8 @@ const load = (url: URL): Effect.Effect<Asset, Error> =>
   }).pipe(Effect.tapError((error) => Effect.logWarning("The page of the dashboard cannot be read.", error)))
 
 /**
- * Allows only the page's own files and no inline script or style. With `require-trusted-types-for`, a script cannot turn text into
- * markup, so ids of models and keys cannot inject any.
+ * Allows only the page's own files and no inline script or style. With `require-trusted-types-for`, a script cannot turn text
+ * into markup, so ids of models and keys cannot inject any.
  */
 const policy = [
   "default-src 'none'",

@@ -73,13 +73,13 @@ const render = (): void => {
   tiles(snapshot, figures, minutes)
   table(figures, at)
   charts.update(figures, minutes, at, snapshot.width)
-  const shown = models(snapshot.models, filter)
+  const shownCount = models(snapshot.models, filter)
   const keys = keysOf(snapshot).map(({ key }) => key)
   setText(
     elementById("models-summary", HTMLParagraphElement),
     `${snapshot.models.length === 1 ? "1 model" : `${snapshot.models.length} models`} · keys: ${summaryOf(keys) || "none"}`
   )
-  setVisible(elementById("no-models", HTMLParagraphElement), shown === 0)
+  setVisible(elementById("no-models", HTMLParagraphElement), shownCount === 0)
   setVisible(elementById("open-notice", HTMLParagraphElement), !mayAct)
   budgets(snapshot.budgets, at)
   setVisible(elementById("budgets", HTMLElement), snapshot.budgets.length > 0)

@@ -26,8 +26,8 @@ export const graphic = <Tag extends keyof SVGElementTagNameMap>(
 
 /** The element of this id and class; throws if the page has none. */
 export const elementById = <A extends Element>(id: string, kind: new () => A): A => {
-  const found = document.getElementById(id)
-  if (found instanceof kind) return found
+  const existing = document.getElementById(id)
+  if (existing instanceof kind) return existing
   throw new Error(`the page has no ${id}`)
 }
 

@@ -154,8 +154,8 @@ export const mount = (
     (model) => modelView(model, context)
   )
   return (models, filter) => {
-    const shown = models.filter((model) => matchesFilter(model, filter.trim().toLowerCase()))
-    update(shown)
-    return shown.length
+    const matching = models.filter((model) => matchesFilter(model, filter.trim().toLowerCase()))
+    update(matching)
+    return matching.length
   }
 }

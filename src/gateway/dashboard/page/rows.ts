@@ -95,9 +95,9 @@ type Action = readonly [name: string, act: () => void]
 /** The buttons of a row: disable, enable, and others. `of`: the object of the actions, for screen readers. */
 const actionButtons = (of: string, onDisable: () => void, onEnable: () => void, others: ReadonlyArray<Action>) => {
   const button = (name: string, action: () => void): HTMLButtonElement => {
-    const made = element("button", { type: "button", class: "small", "aria-label": `${name} ${of}` }, name)
-    made.addEventListener("click", action)
-    return made
+    const actionButton = element("button", { type: "button", class: "small", "aria-label": `${name} ${of}` }, name)
+    actionButton.addEventListener("click", action)
+    return actionButton
   }
   const disable = button("Disable", onDisable)
   const enable = button("Enable", onEnable)
