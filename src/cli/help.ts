@@ -190,7 +190,7 @@ export const showAll = (pages: ReadonlyArray<Page>): Effect.Effect<void, never, 
         ) +
         section("Commands", entries(list, columns, style), style) +
         section(
-          "Everywhere",
+          "Global options",
           entries(
             [
               { name: "-h, --help", text: "Print the help of a command, with examples." },

@@ -73,11 +73,11 @@ const showProgress = (updates: Stream.Stream<Batch.Progress>, dollars: Ref.Ref<n
       )
     })
     const interval = terminal.errorIsTerminal ? drawInterval : logInterval
-    const repeating = yield* Effect.fork(
+    const progressWriter = yield* Effect.fork(
       Effect.delay(Effect.repeat(writeProgress, Schedule.spaced(interval)), interval)
     )
     yield* Stream.runForEach(updates, (now) => Ref.set(latest, Option.some(now))).pipe(
-      Effect.zipRight(Fiber.interrupt(repeating)),
+      Effect.zipRight(Fiber.interrupt(progressWriter)),
       Effect.zipRight(terminal.errorIsTerminal ? writeProgress : Effect.void),
       Effect.ensuring(terminal.errorIsTerminal ? terminal.writeError("\n") : Effect.void)
     )
