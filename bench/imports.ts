@@ -1,11 +1,11 @@
-/** How long a program waits for an import, in a process of its own. Needs `npm run build` for our own. */
+/** Measures the time of an import in a new process. Needs `npm run build` for effect-llm. */
 import { spawnSync } from "node:child_process"
 import { existsSync } from "node:fs"
 
 const script = (specifier: string) =>
   `const before = performance.now(); await import(${JSON.stringify(specifier)}); console.log(performance.now() - before)`
 
-const once = (specifier: string): number =>
+const importTime = (specifier: string): number =>
   Number(spawnSync(process.execPath, ["--input-type=module", "-e", script(specifier)], { encoding: "utf8" }).stdout)
 
 export const importTimes = () =>
@@ -20,7 +20,7 @@ export const importTimes = () =>
       name,
       milliseconds: Math.min(
         ...Array.from({ length: 5 }, () =>
-          once(specifier.startsWith("./") ? new URL(`../${specifier.slice(2)}`, import.meta.url).href : specifier)
+          importTime(specifier.startsWith("./") ? new URL(`../${specifier.slice(2)}`, import.meta.url).href : specifier)
         )
       )
     }))

@@ -1,7 +1,8 @@
 /**
- * What things cost, measured side by side in one run: `npm run bench`. Read the ratios; the absolutes are the machine's.
+ * Measures costs in one run: `npm run bench`. Compare the ratios; the absolute values depend on the machine.
  *
- * Everything is compiled beforehand, as a program that uses the package is. The provider runs in a process of its own, so that only the client's work is counted.
+ * Everything is compiled before, like a program that uses the package. The provider runs in its own process, so that only the
+ * client's work is counted.
  */
 import { fork } from "node:child_process"
 import { fileURLToPath } from "node:url"
@@ -26,13 +27,13 @@ print("A streamed chunk", await compare(peers.map(streams), { rounds: 6, times: 
 for (const peer of peers) await peer.close()
 server.kill()
 
-print("A key leased and given back", await compare(poolLeases, { rounds: 5, times: 20_000 }), ["3 keys"])
-print("A permit taken", await compare(limiterTakes, { rounds: 5, times: 20_000 }), [])
+print("Lease and release of a key", await compare(poolLeases, { rounds: 5, times: 20_000 }), ["3 keys"])
+print("Permit taken", await compare(limiterTakes, { rounds: 5, times: 20_000 }), [])
 
 await printAdded("What production adds to a call, in memory", production, { rounds: 5, times: 2000 })
 
 await withRedis(async (contestants) =>
-  print("What processes share", await compare(contestants, { rounds: 5, times: 2000 }), ["a bare round trip"])
+  print("Operations shared through Redis", await compare(contestants, { rounds: 5, times: 2000 }), ["plain round trip"])
 )
 
 console.log("\nA frame of a stream decoded, in memory")

@@ -1,15 +1,15 @@
-/** CPU and wall time of a task, the best of several interleaved rounds: a shared machine only ever adds to it. */
+/** CPU and wall time of a task, the best of several interleaved rounds, because other load only adds time. */
 export interface Contestant {
   readonly name: string
-  /** Runs the task so often and says how many units of work that was. */
+  /** Runs the task `times` times and returns the number of units of work. */
   readonly run: (times: number) => Promise<number>
 }
 
 export interface Result {
   readonly name: string
-  /** Microseconds of CPU a unit. */
+  /** Microseconds of CPU per unit. */
   readonly cpu: number
-  /** Microseconds of wall clock a unit. */
+  /** Microseconds of wall-clock time per unit. */
   readonly wall: number
 }
 
@@ -27,10 +27,10 @@ export const compare = async (
       const wall = ((performance.now() - wallBefore) * 1000) / units
       const used = process.cpuUsage(cpuBefore)
       const cpu = (used.user + used.system) / units
-      const kept = best[index]
-      if (kept !== undefined) {
-        kept.cpu = Math.min(kept.cpu, cpu)
-        kept.wall = Math.min(kept.wall, wall)
+      const bestResult = best[index]
+      if (bestResult !== undefined) {
+        bestResult.cpu = Math.min(bestResult.cpu, cpu)
+        bestResult.wall = Math.min(bestResult.wall, wall)
       }
     }
   }
@@ -57,13 +57,13 @@ export const print = (title: string, results: ReadonlyArray<Result>, baselines: 
   }
 }
 
-/** Something plain, and the same with more to it. */
+/** A baseline, and variants that add something to it. */
 export interface Group {
   readonly plain: Contestant
   readonly others: ReadonlyArray<Contestant>
 }
 
-/** Measures each group in one go, and says what each of the others adds to what is plain. */
+/** Measures each group together, and prints what each variant adds to its baseline. */
 export const printAdded = async (
   title: string,
   groups: ReadonlyArray<Group>,

@@ -1,4 +1,4 @@
-/** The same question asked through each library, whole and as a stream. */
+/** Sends the same question through each library, whole and as a stream. */
 import { LanguageModel } from "@effect/ai"
 import { OpenAiClient, OpenAiLanguageModel } from "@effect/ai-openai"
 import { createOpenAICompatible } from "@ai-sdk/openai-compatible"
@@ -21,7 +21,7 @@ const messages = [{ role: "user" as const, content: question }]
 export interface Peer {
   readonly name: string
   readonly chat: () => Promise<string>
-  /** Says how many pieces of text came. */
+  /** Resolves with the number of text deltas. */
   readonly stream: () => Promise<number>
   readonly close: () => Promise<void>
 }

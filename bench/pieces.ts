@@ -1,10 +1,10 @@
-/** The parts of a call that are not the network: keys and permits. */
+/** Measures the parts of a call besides the network: key leases and permits. */
 import { Effect } from "effect"
 import * as KeyPool from "../src/keyPool/KeyPool.js"
 import * as RateLimiter from "../src/rateLimiter/RateLimiter.js"
 import type { Contestant } from "./measure.js"
 
-const repeated = (name: string, piece: Effect.Effect<unknown, unknown>): Contestant => ({
+const repeat = (name: string, piece: Effect.Effect<unknown, unknown>): Contestant => ({
   name,
   run: async (times) => {
     await Effect.runPromise(Effect.repeatN(piece, times - 1))
@@ -19,7 +19,7 @@ const lease = (keys: number): Contestant => {
       keys: Array.from({ length: keys }, (_, index) => ({ key: `key-${index}`, id: `${index}` }))
     })
   )
-  return repeated(
+  return repeat(
     `${keys.toLocaleString("en")} keys`,
     Effect.flatMap(pool.acquire(), ({ settle }) => settle(KeyPool.Verdict.Served({ latency: 1 })))
   )
@@ -31,8 +31,8 @@ const limiter = Effect.runSync(RateLimiter.make({ capacity: 1e9, refillRate: 1e9
 const counting = Effect.runSync(RateLimiter.make({ capacity: 1e9, refillRate: 1e9, tokensPerMinute: 1e12 }))
 
 export const limiterTakes: ReadonlyArray<Contestant> = [
-  repeated("take", limiter.take()),
-  repeated(
+  repeat("take", limiter.take()),
+  repeat(
     "reserve and settle tokens",
     Effect.flatMap(counting.reserve(100), ({ settle }) => settle(90))
   )

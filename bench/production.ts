@@ -1,4 +1,4 @@
-/** What each thing that production needs adds to a call, over an `LLM` whose provider answers at once from memory. */
+/** Measures what each production feature adds to a call of an `LLM` whose provider answers at once from memory. */
 import { Effect, Layer, Stream } from "effect"
 import * as Balance from "../src/routing/Balance.js"
 import * as Budget from "../src/accounting/Budget.js"
@@ -40,7 +40,7 @@ const response: ChatResponse = {
   providerMetadata: {}
 }
 
-const over = (client: Pick<ProviderClient.Service, "chat" | "chatStream">): Effect.Effect<LLM.Service> =>
+const makeLLM = (client: Pick<ProviderClient.Service, "chat" | "chatStream">): Effect.Effect<LLM.Service> =>
   LLM.make({ model: "model", telemetry: false, timeouts: false, retry: false }).pipe(
     Effect.provide(Layer.succeed(ProviderClient.ProviderClient, { provider: "bench", wire: "bench", ...client })),
     Effect.provide(KeyPool.layer({ providerId: "bench", keys: ["key"] })),
@@ -48,12 +48,12 @@ const over = (client: Pick<ProviderClient.Service, "chat" | "chatStream">): Effe
     Effect.orDie
   )
 
-const plain = over({
+const plain = makeLLM({
   chat: () => Effect.succeed(response),
   chatStream: () => Stream.fromIterable(ChatEvent.fromResponse(response))
 })
 
-const silent = over({ chat: () => Effect.never, chatStream: () => Stream.never })
+const silent = makeLLM({ chat: () => Effect.never, chatStream: () => Stream.never })
 
 const balance = (count: number, options: Balance.Options = {}) =>
   Effect.flatMap(plain, (llm) =>
@@ -77,12 +77,12 @@ const cached = Effect.flatMap(Effect.zip(plain, ResponseCache.make()), ([llm, ca
 
 const hedged = Effect.flatMap(plain, (llm) => Hedge.make([llm])(llm))
 
-/** The first never answers, and the second is asked at once. */
-const askedTwice = Effect.flatMap(Effect.zip(plain, silent), ([llm, hanging]) =>
+/** The first LLM never answers, and the second is called at once. */
+const hedgedTwice = Effect.flatMap(Effect.zip(plain, silent), ([llm, hanging]) =>
   Hedge.make([llm], { after: 0, maxShare: 1 })(hanging)
 )
 
-const asking =
+const benchmark =
   (call: (llm: LLM.Service) => Effect.Effect<unknown, unknown>) =>
   (name: string, made: Effect.Effect<LLM.Service, unknown>): Contestant => {
     const llm = Effect.runSync(
@@ -97,32 +97,32 @@ const asking =
     }
   }
 
-const chat = asking((llm) => llm.chat(request))
+const chat = benchmark((llm) => llm.chat(request))
 
-const stream = asking((llm) => Stream.runDrain(llm.chatStream(request)))
+const stream = benchmark((llm) => Stream.runDrain(llm.chatStream(request)))
 
 export const production: ReadonlyArray<Group> = [
   {
-    plain: chat("a call", plain),
+    plain: chat("call", plain),
     others: [
-      chat("from the cache", cached),
+      chat("cache hit", cached),
       chat(
-        "not from the cache",
+        "cache miss",
         Effect.map(cached, (llm) => ({ ...llm, chat: (input) => ResponseCache.bypass(llm.chat(input)) }))
       ),
       chat("balanced over 3", balance(3)),
       chat("balanced over 100", balance(100)),
       chat("balanced over 100, sticky", balance(100, { strategy: Balance.sticky(() => "a conversation") })),
       chat("hedged", hedged),
-      chat("hedged, and asked twice", askedTwice),
-      chat("with its price", Effect.flatMap(plain, Pricing.make())),
+      chat("hedged, with both requests sent", hedgedTwice),
+      chat("with a price", Effect.flatMap(plain, Pricing.make())),
       chat("with a ledger", Effect.provide(Effect.flatMap(plain, UsageLedger.middleware), UsageLedger.layer())),
       chat("within a budget", budgeted(budgets.slice(0, 1))),
       chat("within two budgets", budgeted(budgets))
     ]
   },
   {
-    plain: stream("a stream", plain),
+    plain: stream("stream", plain),
     others: [stream("balanced over 100", balance(100)), stream("hedged", hedged)]
   }
 ]

@@ -1,4 +1,4 @@
-/** What a permit and a lease cost that processes share, against a bare round trip to the same Redis. */
+/** Measures permits and leases that processes share, against a plain round trip to the same Redis. */
 import { Effect, Exit, Scope } from "effect"
 import { Redis as Client } from "ioredis"
 import { spawn } from "node:child_process"
@@ -19,7 +19,7 @@ const freePort = async (): Promise<number> => {
   return typeof address === "object" && address !== null ? address.port : 0
 }
 
-const repeated = (name: string, once: Effect.Effect<unknown, unknown>): Contestant => ({
+const repeat = (name: string, once: Effect.Effect<unknown, unknown>): Contestant => ({
   name,
   run: async (times) => {
     await Effect.runPromise(Effect.repeatN(once, times - 1))
@@ -27,20 +27,20 @@ const repeated = (name: string, once: Effect.Effect<unknown, unknown>): Contesta
   }
 })
 
-const huge = 1e9
+const unlimited = 1e9
 
-/** The contestants, for as long as `use` takes; none where there is no `redis-server`. */
+/** Runs `use` with the contestants while a Redis server runs; does nothing without `redis-server`. */
 export const withRedis = async (use: (contestants: ReadonlyArray<Contestant>) => Promise<void>): Promise<void> => {
   const port = await freePort()
   const server = spawn("redis-server", ["--port", String(port), "--bind", "127.0.0.1", "--save", ""], {
     stdio: "ignore"
   })
-  const isThere = await Promise.race([
+  const isInstalled = await Promise.race([
     once(server, "spawn").then(() => true),
     once(server, "error").then(() => false)
   ]).catch(() => false)
-  if (!isThere) {
-    console.log("\nredis-server is not installed: nothing that is shared through it was measured")
+  if (!isInstalled) {
+    console.log("\nredis-server is not installed: the Redis benchmarks are skipped")
     return
   }
   const client = new Client({ port, host: "127.0.0.1", retryStrategy: () => 20, maxRetriesPerRequest: null })
@@ -53,12 +53,12 @@ export const withRedis = async (use: (contestants: ReadonlyArray<Contestant>) =>
         Effect.provideService(RedisRateLimiter.make({ name, ...options }), Redis.Redis, redis)
       ).pipe(Scope.extend(scope))
     )
-  const bucket = await limiter("bucket", { capacity: huge, refillRate: huge })
+  const bucket = await limiter("bucket", { capacity: unlimited, refillRate: unlimited })
   const all = await limiter("all", {
-    capacity: huge,
-    refillRate: huge,
-    requestsPerMinute: huge,
-    tokensPerMinute: huge,
+    capacity: unlimited,
+    refillRate: unlimited,
+    requestsPerMinute: unlimited,
+    tokensPerMinute: unlimited,
     maxConcurrent: 100
   })
   const pool = await Effect.runPromise(
@@ -71,21 +71,21 @@ export const withRedis = async (use: (contestants: ReadonlyArray<Contestant>) =>
     ).pipe(Scope.extend(scope))
   )
   await use([
-    repeated(
-      "a bare round trip",
+    repeat(
+      "plain round trip",
       Effect.promise(() => client.get("key"))
     ),
-    repeated(
-      "a bare script",
+    repeat(
+      "plain script",
       Effect.promise(() => client.eval("return redis.call('INCR', KEYS[1])", 1, "key"))
     ),
-    repeated("a permit", bucket.take()),
-    repeated(
-      "a permit, tokens and a place, settled",
+    repeat("permit", bucket.take()),
+    repeat(
+      "permit with tokens and concurrency, settled",
       Effect.flatMap(all.reserve(100), ({ settle }) => settle(80))
     ),
-    repeated(
-      "a lease of a key, given back",
+    repeat(
+      "lease and release of a key",
       Effect.flatMap(pool.acquire(), ({ settle }) => settle(Verdict.Served({ latency: 5 })))
     )
   ])

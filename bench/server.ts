@@ -1,4 +1,4 @@
-/** The provider of the benchmark, in a process of its own so that its CPU is not counted: fixed answers, no work. */
+/** The provider of the benchmark, in its own process so that its CPU is not counted: fixed answers, no work. */
 import { createServer } from "node:http"
 
 const answer = JSON.stringify({
@@ -75,7 +75,7 @@ const responsesAnswer = JSON.stringify(responseObject("completed", [messageItem(
 const event = (type: string, fields: object) =>
   `event: ${type}\ndata: ${JSON.stringify({ type, sequence_number: 1, ...fields })}\n\n`
 
-/** What a protocol sends: a whole answer, and the beginning, a piece and the end of a stream. */
+/** The data of each protocol: a whole answer, and the start, a delta and the end of a stream. */
 const protocols = {
   chat: {
     answer,
@@ -107,7 +107,7 @@ const protocols = {
   }
 }
 
-/** Pieces in one streamed answer. */
+/** Deltas in one streamed answer. */
 const pieces = 1000
 
 const server = createServer((request, response) => {

@@ -1,8 +1,8 @@
-/** What an import adds to a bundle. */
+/** Measures what an import adds to a bundle. */
 import { build } from "esbuild"
 import { gzipSync } from "node:zlib"
 
-const bundled = async (code: string): Promise<number> => {
+const bundleSize = async (code: string): Promise<number> => {
   const result = await build({
     stdin: { contents: code, resolveDir: process.cwd(), loader: "ts" },
     bundle: true,
@@ -15,17 +15,17 @@ const bundled = async (code: string): Promise<number> => {
 }
 
 const effect = `import { Effect, Layer, Stream, Schema } from "effect"; import { HttpClient } from "@effect/platform"`
-const used = `console.log(Effect, Layer, Stream, Schema, HttpClient)`
+const usage = `console.log(Effect, Layer, Stream, Schema, HttpClient)`
 
 export const bundleSizes = async () => {
-  const base = await bundled(`${effect}; ${used}`)
-  const asUsed = await bundled(
-    `${effect}; import * as LLM from "./src/LLM.js"; ${used}; console.log(LLM.layer, LLM.chat)`
+  const base = await bundleSize(`${effect}; ${usage}`)
+  const llmOnly = await bundleSize(
+    `${effect}; import * as LLM from "./src/LLM.js"; ${usage}; console.log(LLM.layer, LLM.chat)`
   )
-  const whole = await bundled(`${effect}; import { LLM } from "./src/index.js"; ${used}; console.log(LLM)`)
+  const whole = await bundleSize(`${effect}; import { LLM } from "./src/index.js"; ${usage}; console.log(LLM)`)
   return [
     { name: "effect and @effect/platform, as used", bytes: base },
-    { name: "LLM.layer and LLM.chat of effect-llm/LLM add", bytes: asUsed - base },
+    { name: "LLM.layer and LLM.chat of effect-llm/LLM add", bytes: llmOnly - base },
     { name: "import { LLM } adds, all of it and every protocol", bytes: whole - base }
   ]
 }

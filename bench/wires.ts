@@ -1,4 +1,4 @@
-/** What each protocol costs to read: a stream of words, decoded frame by frame in memory, against `JSON.parse` of the same frames. */
+/** Measures the decoding of each protocol's stream, frame by frame in memory, against `JSON.parse` of the same frames. */
 import { response, wordByWord } from "../src/testing/TestLLM.js"
 import * as Anthropic from "../src/wire/Anthropic.js"
 import * as ChatCompletions from "../src/wire/ChatCompletions.js"
@@ -21,7 +21,7 @@ const wires: ReadonlyArray<Wire> = [
 
 const text = Array.from({ length: 400 }, (_, index) => `word${index} `).join("")
 
-const said = wordByWord(response({ text }))
+const events = wordByWord(response({ text }))
 
 const source = { provider: "bench", model: "bench", estimatedInputTokens: 1 }
 
@@ -31,10 +31,10 @@ const framesOf = (wire: Wire): ReadonlyArray<Frame> => {
     stream_options: { include_usage: true },
     parameters: { incremental_output: true }
   })
-  return said.flatMap((event) => encoder.push(event))
+  return events.flatMap((event) => encoder.push(event))
 }
 
-const parsed = (wire: Wire, frames: ReadonlyArray<Frame>): Contestant => ({
+const parseContestant = (wire: Wire, frames: ReadonlyArray<Frame>): Contestant => ({
   name: `${wire.name} (JSON.parse)`,
   run: async (times) => {
     let fields = 0
@@ -46,7 +46,7 @@ const parsed = (wire: Wire, frames: ReadonlyArray<Frame>): Contestant => ({
   }
 })
 
-const decoded = (wire: Wire, frames: ReadonlyArray<Frame>): Contestant => ({
+const decodeContestant = (wire: Wire, frames: ReadonlyArray<Frame>): Contestant => ({
   name: wire.name,
   run: async (times) => {
     for (let time = 0; time < times; time++) {
@@ -64,7 +64,10 @@ export const wireCosts = async () => {
   const rows: Array<{ readonly name: string; readonly decode: number; readonly parse: number }> = []
   for (const wire of wires) {
     const frames = framesOf(wire)
-    const [parse, decode] = await compare([parsed(wire, frames), decoded(wire, frames)], { rounds: 6, times: 100 })
+    const [parse, decode] = await compare([parseContestant(wire, frames), decodeContestant(wire, frames)], {
+      rounds: 6,
+      times: 100
+    })
     rows.push({ name: wire.name, decode: decode?.cpu ?? Number.NaN, parse: parse?.cpu ?? Number.NaN })
   }
   return rows

@@ -1,4 +1,4 @@
-/** Three deployments, one of which breaks down and comes back. Runs against simulated providers. */
+/** Balances calls over three deployments, one of which fails and recovers. Runs against simulated providers. */
 import { NodeHttpClient, NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, Layer } from "effect"
 import { Balance, ChatCompletionsClient, KeyPool, LLM, RateLimiter } from "../src/index.js"
@@ -37,15 +37,15 @@ const program = Effect.gen(function* () {
   yield* Effect.gen(function* () {
     const questions = (count: number) => Effect.replicateEffect(LLM.chat("?"), count, { discard: true })
     yield* questions(6)
-    yield* Console.log("Twice as many to the one with twice the weight:")
+    yield* Console.log("A deployment with twice the weight gets twice the calls:")
     yield* report
     yield* east.next(...Array.from({ length: 3 }, () => SimulatedProvider.status(500)))
     yield* questions(12)
-    yield* Console.log("After three failures it is left alone:")
+    yield* Console.log("After three failures it gets no calls:")
     yield* report
     yield* Effect.sleep("500 millis")
     yield* questions(6)
-    yield* Console.log("And then one call finds that it is good again:")
+    yield* Console.log("After the cooldown, one probe succeeds and it gets calls again:")
     yield* report
   }).pipe(Effect.provide(balanced), Effect.provide(NodeHttpClient.layerUndici))
 }).pipe(Effect.scoped)

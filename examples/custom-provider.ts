@@ -2,34 +2,34 @@ import type { Types } from "effect"
 import { Either, Layer } from "effect"
 import { Chat, ProviderClient, Usage, Wire } from "../src/index.js"
 
-/** What the provider sends: the whole answer, or in each event of a stream one piece of it. */
-type Said = { id?: string; result?: string; is_end?: boolean; finish_reason?: string; error_code?: number } & {
+/** A response of the provider: the whole answer, or a part of it in each event of a stream. */
+type Reply = { id?: string; result?: string; is_end?: boolean; finish_reason?: string; error_code?: number } & {
   usage?: { prompt_tokens: number; completion_tokens: number }
 }
 
-const usageOf = ({ usage }: Said) =>
+const usageOf = ({ usage }: Reply) =>
   Usage.make({ inputTokens: usage?.prompt_tokens ?? 0, outputTokens: usage?.completion_tokens ?? 0 })
 
-const reasonOf = (said: Said): Chat.FinishReason => (said.finish_reason === "length" ? "length" : "stop")
+const reasonOf = (reply: Reply): Chat.FinishReason => (reply.finish_reason === "length" ? "length" : "stop")
 
 export const wire: Wire.ClientWire = {
   name: "ernie",
   framing: "sse",
   encodeRequest: ({ extra, maxTokens, messages, temperature, tools }, { model, stream }) => {
     if (tools !== undefined) return Either.left({ _tag: "Unsupported", feature: "tools" })
-    const said = messages.map(({ content, role }) => ({ role, content: Chat.textOf(content) }))
-    const system = said.flatMap(({ content, role }) => (role === "system" ? [content] : [])).join("\n")
-    const turns = said.filter(({ role }) => role !== "system")
+    const texts = messages.map(({ content, role }) => ({ role, content: Chat.textOf(content) }))
+    const system = texts.flatMap(({ content, role }) => (role === "system" ? [content] : [])).join("\n")
+    const turns = texts.filter(({ role }) => role !== "system")
     const body = { system, messages: turns, stream, temperature, max_output_tokens: maxTokens, ...extra }
     return Either.right({ path: `/wenxinworkshop/chat/${model}`, body })
   },
   decodeResponse: (body, source) => {
-    const said: Said = Object(body)
-    if (said.error_code !== undefined) return Either.left({ _tag: "Reported", body })
-    if (said.result === undefined) return Either.left(Wire.malformed("result", body))
-    const silence = { reasoning: "", reasoningParts: [], refusal: "", toolCalls: [], providerMetadata: {} }
-    const end = { finishReason: reasonOf(said), rawFinishReason: said.finish_reason ?? "", usage: usageOf(said) }
-    return Either.right({ ...silence, ...end, id: said.id ?? "", model: source.model, text: said.result })
+    const reply: Reply = Object(body)
+    if (reply.error_code !== undefined) return Either.left({ _tag: "Reported", body })
+    if (reply.result === undefined) return Either.left(Wire.malformed("result", body))
+    const empty = { reasoning: "", reasoningParts: [], refusal: "", toolCalls: [], providerMetadata: {} }
+    const finish = { finishReason: reasonOf(reply), rawFinishReason: reply.finish_reason ?? "", usage: usageOf(reply) }
+    return Either.right({ ...empty, ...finish, id: reply.id ?? "", model: source.model, text: reply.result })
   },
   decodeStream: ({ model }) => {
     const stream: Types.Mutable<Wire.StreamDecoder> = {
@@ -38,13 +38,13 @@ export const wire: Wire.ClientWire = {
       usage: Usage.empty,
       state: "open",
       push: ({ data }, out) => {
-        const said: Said = JSON.parse(data)
-        if (said.error_code !== undefined) return { _tag: "Reported", body: said }
-        if (said.result) out.push({ _tag: "TextDelta", text: said.result })
-        Object.assign(stream, { id: said.id ?? "", usage: usageOf(said) })
-        if (said.is_end !== true) return undefined
+        const reply: Reply = JSON.parse(data)
+        if (reply.error_code !== undefined) return { _tag: "Reported", body: reply }
+        if (reply.result) out.push({ _tag: "TextDelta", text: reply.result })
+        Object.assign(stream, { id: reply.id ?? "", usage: usageOf(reply) })
+        if (reply.is_end !== true) return undefined
         stream.state = "done"
-        const finish = { reason: reasonOf(said), rawReason: said.finish_reason ?? "", usage: stream.usage }
+        const finish = { reason: reasonOf(reply), rawReason: reply.finish_reason ?? "", usage: stream.usage }
         out.push({ _tag: "Finish", ...finish, latency: 0, providerMetadata: {} })
         return undefined
       },

@@ -1,8 +1,8 @@
 /**
- * The main job: a burst of chats and a stream through a pool of keys, and a table of what each key did.
+ * Sends a burst of chats and a stream through a pool of keys, and prints a table with the results of each key.
  *
- * Without a key in the environment it starts a simulated provider on loopback, one of whose keys is rate limited and one
- * revoked. With `OPENAI_API_KEY` set, or with `--config provider.json`, it asks the real one.
+ * Without a key in the environment it starts a simulated provider on loopback, with one rate-limited and one revoked key. With
+ * `OPENAI_API_KEY`, or with `--config provider.json`, it calls a real provider.
  */
 import { NodeContext, NodeHttpClient, NodeRuntime } from "@effect/platform-node"
 import type { HttpClient } from "@effect/platform"
@@ -49,7 +49,7 @@ const configFile = Option.flatMap(
   (index) => Option.fromNullable(process.argv[index + 1])
 )
 
-const chosen = Option.match(configFile, {
+const live = Option.match(configFile, {
   onSome: (path) => Layer.provide(Models.layerLLM(), Models.layerFile(path)),
   onNone: () =>
     Layer.unwrapEffect(
@@ -61,8 +61,8 @@ const chosen = Option.match(configFile, {
     )
 })
 
-/** What one call came to, for the table. */
-interface Told {
+/** The result of one call, for the table. */
+interface CallSummary {
   readonly keyId: string
   readonly attempts: Chat.ChatResponse["attempts"]
   readonly usage: Usage.Usage
@@ -72,7 +72,7 @@ interface Told {
 const percentile = (sorted: ReadonlyArray<number>, share: number): number =>
   sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0
 
-const table = (status: LLM.Status, calls: ReadonlyArray<Told>): ReadonlyArray<string> => {
+const table = (status: LLM.Status, calls: ReadonlyArray<CallSummary>): ReadonlyArray<string> => {
   const attempts = calls.flatMap((call) => call.attempts)
   const count = (id: string, errors: ReadonlyArray<string | undefined>) =>
     attempts.filter((attempt) => attempt.keyId === id && errors.includes(attempt.error)).length
@@ -112,19 +112,19 @@ const program = Effect.gen(function* () {
   for (const failure of failures) yield* Console.log(`${failure._tag}: ${failure.message}`)
 
   yield* Console.log("\nA stream:\n")
-  const said = yield* Ref.make<ReadonlyArray<ChatEvent.ChatEvent>>([])
+  const events = yield* Ref.make<ReadonlyArray<ChatEvent.ChatEvent>>([])
   yield* llm.chatStream("Tell me a short story about a key that came back.").pipe(
-    Stream.tap((event) => Ref.update(said, (events) => [...events, event])),
+    Stream.tap((event) => Ref.update(events, (events) => [...events, event])),
     LLM.text,
     Stream.runForEach((piece) => Effect.sync(() => process.stdout.write(piece)))
   )
-  const streamed = (yield* Ref.get(said)).reduce<Told>(
-    (told, event) =>
+  const streamed = (yield* Ref.get(events)).reduce<CallSummary>(
+    (summary, event) =>
       event._tag === "Start"
-        ? { ...told, keyId: event.keyId, attempts: event.attempts }
+        ? { ...summary, keyId: event.keyId, attempts: event.attempts }
         : event._tag === "Finish"
-          ? { ...told, usage: event.usage, latency: event.latency }
-          : told,
+          ? { ...summary, usage: event.usage, latency: event.latency }
+          : summary,
     { keyId: "", attempts: [], usage: Usage.empty, latency: 0 }
   )
 
@@ -133,5 +133,5 @@ const program = Effect.gen(function* () {
 }).pipe(Effect.timeout(Duration.minutes(5)))
 
 NodeRuntime.runMain(
-  program.pipe(Effect.provide(chosen), Effect.provide(NodeHttpClient.layerUndici), Effect.provide(NodeContext.layer))
+  program.pipe(Effect.provide(live), Effect.provide(NodeHttpClient.layerUndici), Effect.provide(NodeContext.layer))
 )

@@ -1,11 +1,11 @@
-/** Effect's own `ExecutionPlan` over two LLMs, the first of which is down. Runs against simulated providers. */
+/** Uses Effect's `ExecutionPlan` with two LLMs, the first of which is down. Runs against simulated providers. */
 import { NodeHttpClient, NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, ExecutionPlan, Layer, Schedule } from "effect"
 import { ChatCompletionsClient, KeyPool, LLM, RateLimiter } from "../src/index.js"
 import { SimulatedProvider } from "../src/testing/index.js"
 
 const llmAt = (provider: string, baseUrl: string) =>
-  // The plan does the retrying.
+  // The plan retries.
   LLM.layer({ model: "simulated", retry: false }).pipe(
     Layer.provide(ChatCompletionsClient.layer({ provider, baseUrl })),
     Layer.provide(KeyPool.layer({ providerId: provider, keys: ["key"] })),

@@ -1,6 +1,6 @@
 /**
- * A gateway for the models of a file: `EFFECT_LLM_MASTER_KEY=… npx tsx examples/gateway.ts provider.json`. Ctrl-C or SIGTERM ends
- * it, when what is under way has ended.
+ * A gateway for the models of a file: `EFFECT_LLM_MASTER_KEY=… npx tsx examples/gateway.ts provider.json`. Ctrl-C or SIGTERM stops
+ * it after its running requests.
  */
 import { NodeContext, NodeHttpClient, NodeRuntime } from "@effect/platform-node"
 import { Config, Effect, Layer } from "effect"

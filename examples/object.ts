@@ -1,4 +1,4 @@
-/** Answers that are values. Runs against a simulated provider: `npx tsx examples/object.ts`. */
+/** Requests typed objects. Runs against a simulated provider: `npx tsx examples/object.ts`. */
 import { NodeHttpClient, NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, Layer, Schema } from "effect"
 import { ChatCompletionsClient, KeyPool, LLM, LLMFunction, RateLimiter } from "../src/index.js"
@@ -23,7 +23,7 @@ const program = Effect.gen(function* () {
   const provider = yield* SimulatedProvider.make({
     answer: ({ messages, responseFormat }) => {
       if (typeof responseFormat === "object" && responseFormat.name === "total") return '{"value":1.5}'
-      // The first answer has a fault, which the model mends when it is shown.
+      // The first answer is invalid; the model corrects it after it receives the error.
       return invoice(messages.length === 1 ? "one fifty" : 1.5)
     }
   })

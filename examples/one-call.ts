@@ -1,4 +1,4 @@
-/** One question, one answer. Needs `OPENAI_API_KEY`; run with `npx tsx examples/one-call.ts`. */
+/** Sends one question and prints the answer. Needs `OPENAI_API_KEY`; run with `npx tsx examples/one-call.ts`. */
 import { NodeHttpClient, NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, Layer } from "effect"
 import { LLM } from "../src/index.js"

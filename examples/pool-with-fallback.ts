@@ -1,4 +1,4 @@
-/** Three keys, one of them revoked, and a second provider behind them. Runs against simulated providers. */
+/** Uses three keys, one of them revoked, and a second provider as the fallback. Runs against simulated providers. */
 import { NodeHttpClient, NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, Layer } from "effect"
 import { ChatCompletionsClient, Fallback, KeyPool, LLM, RateLimiter, ResponsesClient } from "../src/index.js"

@@ -1,4 +1,4 @@
-/** A model and its tools, step by step. Runs against a simulated provider: `npx tsx examples/tools.ts`. */
+/** Runs the tools of a model and prints each step. Runs against a simulated provider: `npx tsx examples/tools.ts`. */
 import { NodeHttpClient, NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, Layer, Schema, Stream } from "effect"
 import { KeyPool, LLM, RateLimiter, ResponsesClient, Tool } from "../src/index.js"
@@ -47,7 +47,7 @@ const program = Effect.gen(function* () {
           return Effect.void
       }
     }),
-    // What a handler fails with is typed.
+    // The errors of a handler are typed.
     Effect.catchTag("NoSuchCity", ({ city }) => Console.log(`There is no city ${city}.`)),
     Effect.provide(live)
   )

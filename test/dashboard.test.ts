@@ -35,7 +35,7 @@ const dashboard = Schema.decodeUnknownSync(Schema.parseJson(Dashboard))(
 
 const refused = new LLMErrors.AuthenticationError({ ...context, status: 401, message: "wrong key" })
 
-/** The series of a program that has done everything that is measured: by name, with the labels they have. */
+/** The series of a program that has recorded every metric, by name with their labels. */
 const series = Effect.gen(function* () {
   const provider = "charted"
   const llm = yield* LLM.make({ model: "model" }).pipe(
@@ -72,49 +72,49 @@ const series = Effect.gen(function* () {
 
 const expressions = dashboard.panels.flatMap(({ targets }) => targets.map(({ expr }) => expr))
 
-/** The series that an expression names, with the labels that it asks of each. */
+/** The series that an expression names, with the labels that it selects by. */
 const named = (expression: string) =>
   [...expression.matchAll(/\b(llm_[a-z_]+)(?:\{([^}]*)\})?/g)].map(([, name = "", selector = ""]) => ({
     name,
     labels: [...selector.matchAll(/([a-z_]+)\s*(?:=~|!~|!=|=)/g)].map(([, label = ""]) => label)
   }))
 
-describe("the dashboard", () => {
-  it.live("asks for series that there are, by labels that they have", () =>
+describe("the Grafana dashboard", () => {
+  it.live("queries only existing series and labels", () =>
     Effect.gen(function* () {
-      const there = yield* series
+      const existing = yield* series
       for (const expression of [
         ...expressions,
         ...dashboard.templating.list.flatMap(({ definition }) => definition ?? [])
       ]) {
-        const asked = named(expression)
-        expect(asked.length, expression).toBeGreaterThan(0)
-        for (const { labels, name } of asked) {
-          expect([...there.keys()], expression).toContain(name)
-          for (const label of labels) expect([...(there.get(name) ?? [])], expression).toContain(label)
+        const selected = named(expression)
+        expect(selected.length, expression).toBeGreaterThan(0)
+        for (const { labels, name } of selected) {
+          expect([...existing.keys()], expression).toContain(name)
+          for (const label of labels) expect([...(existing.get(name) ?? [])], expression).toContain(label)
           for (const [, by = ""] of expression.matchAll(/ by \(([^)]*)\)/g)) {
-            for (const label of by.split(", ")) expect([...(there.get(name) ?? [])], expression).toContain(label)
+            for (const label of by.split(", ")) expect([...(existing.get(name) ?? [])], expression).toContain(label)
           }
         }
       }
     })
   )
 
-  it.live("shows every metric", () =>
+  it.live("shows every metric of the library", () =>
     Effect.gen(function* () {
-      const shown = new Set(expressions.flatMap(named).map(({ name }) => name))
+      const shownNames = new Set(expressions.flatMap(named).map(({ name }) => name))
       const families = new Set([...(yield* series).keys()].map((name) => name.replace(/_(bucket|sum|count)$/, "")))
       expect(families.size).toBe(Object.keys(Telemetry.metrics).length)
       for (const family of families) {
         expect(
-          [...shown].some((name) => name.replace(/_(bucket|sum|count)$/, "") === family),
+          [...shownNames].some((name) => name.replace(/_(bucket|sum|count)$/, "") === family),
           family
         ).toBe(true)
       }
     })
   )
 
-  it("has panels that do not overlap, and legends by labels that are there", () => {
+  it("has panels that do not overlap, and legends whose labels the query keeps", () => {
     const cells = dashboard.panels.flatMap(({ gridPos: { h, w, x, y } }) =>
       Array.from({ length: w * h }, (_, i) => `${x + (i % w)},${y + Math.floor(i / w)}`)
     )

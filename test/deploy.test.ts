@@ -1,4 +1,4 @@
-/** The files that a gateway is deployed with name what is there, and nothing else. */
+/** Tests of the deployment files against the code and the repository. */
 import { describe, expect, it } from "@effect/vitest"
 import { ConfigProvider, Effect, Schema } from "effect"
 import { existsSync, readdirSync, readFileSync } from "node:fs"
@@ -30,8 +30,8 @@ const Compose = Schema.Struct({
 
 const compose = Schema.decodeUnknown(Compose)(yaml("deploy/compose.yaml"))
 
-/** Every variable of ours that the gateway reads. */
-const read = new Set(
+/** Every `EFFECT_LLM` variable that the gateway reads. */
+const variables = new Set(
   ["src/gateway", "src/cli/gateway"].flatMap((folder) =>
     readdirSync(join(root, folder))
       .filter((name) => name.endsWith(".ts"))
@@ -39,28 +39,28 @@ const read = new Set(
   )
 )
 
-describe("deployment", () => {
-  it("puts into the image what the build makes for the program, the page of the dashboard included", () => {
+describe("deployment files", () => {
+  it("copies the bundled program and the dashboard page into the image", () => {
     for (const part of ["dist/cli", "dist/gateway/dashboard/page"]) {
       expect(text("Dockerfile")).toContain(`COPY --from=build /build/${part} ./${part}\n`)
       expect(text("package.json")).toContain(part === "dist/cli" ? "dist/cli/effect-llm.js" : part)
     }
   })
 
-  it("sets variables that the gateway reads", () => {
+  it("names only variables that the gateway reads in the Dockerfile, Compose file, service unit and docs", () => {
     for (const path of ["Dockerfile", "deploy/compose.yaml", "deploy/effect-llm.service", "docs/deployment.md"]) {
       const named = [...text(path).matchAll(/EFFECT_LLM_[A-Z_]+/g)].map(([found]) => found)
       expect(named.length).toBeGreaterThan(2)
-      for (const name of named) expect([path, name, read.has(name)]).toEqual([path, name, true])
+      for (const name of named) expect([path, name, variables.has(name)]).toEqual([path, name, true])
     }
   })
 
-  it("documents every variable that the gateway reads", () => {
+  it("documents every EFFECT_LLM variable that the gateway reads", () => {
     const documented = text("docs/deployment.md")
-    for (const name of read) expect(documented).toContain(`\`${name}\``)
+    for (const name of variables) expect(documented).toContain(`\`${name}\``)
   })
 
-  it("tells to set every variable that nothing starts without", () => {
+  it("shows an export line for every variable that the deployment requires", () => {
     const needed = [
       ...[...text("deploy/compose.yaml").matchAll(/\$\{([A-Z_]+):\?/g)].map(([, name]) => name),
       ...[...text("deploy/provider.example.json").matchAll(/\$\{([A-Z_]+)\}/g)].map(([, name]) => name)
@@ -71,11 +71,11 @@ describe("deployment", () => {
     }
   })
 
-  it("gives Prometheus a token that it can read, also where Compose leaves the secret to root", () => {
+  it("gives Prometheus a readable token even if Compose leaves the secret to root", () => {
     expect(text("deploy/compose.yaml")).toMatch(/source: metrics_token\n(?: +#[^\n]*\n)* +mode: 0444\n/)
   })
 
-  it.effect("mounts what is there", () =>
+  it.effect("mounts only files and volumes that exist", () =>
     Effect.gen(function* () {
       const { services, volumes } = yield* compose
       for (const { volumes: mounts = [] } of Object.values(services)) {
@@ -87,7 +87,7 @@ describe("deployment", () => {
     })
   )
 
-  it.effect("wires Prometheus to the gateway, and Grafana to Prometheus and the dashboard", () =>
+  it.effect("connects Prometheus to the gateway, and Grafana to Prometheus and the dashboard", () =>
     Effect.gen(function* () {
       const { secrets, services } = yield* compose
       const { scrape_configs } = yield* Schema.decodeUnknown(
@@ -119,14 +119,14 @@ describe("deployment", () => {
     })
   )
 
-  it.effect("has an example of a file of models that can be used", () =>
+  it.effect("contains an example model file that is valid without warnings", () =>
     Effect.gen(function* () {
       const file = yield* ProviderFile.parse(text("deploy/provider.example.json"), "provider.example.json")
       expect([file.default, file.warnings]).toEqual(["openai/gpt-4o-mini", []])
     }).pipe(Effect.withConfigProvider(ConfigProvider.fromMap(new Map([["OPENAI_API_KEY", "sk-example"]]))))
   )
 
-  it("builds an image that is run by no root, ends by SIGTERM and says how it is", () => {
+  it("builds an image with a non-root user, SIGTERM as its stop signal and a health check", () => {
     const last =
       text("Dockerfile")
         .split(/^FROM /m)

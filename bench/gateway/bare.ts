@@ -1,4 +1,4 @@
-/** A proxy of `@effect/platform` that passes bodies through: the least that anything built on it costs. */
+/** A proxy of `@effect/platform` that passes bodies through: the minimum cost of any gateway built on it. */
 import { HttpClient, HttpClientRequest, HttpServer, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { NodeHttpClient, NodeHttpServer, NodeRuntime } from "@effect/platform-node"
 import { Effect, Layer } from "effect"
@@ -6,7 +6,7 @@ import { createServer } from "node:http"
 
 const upstream = process.argv[2] ?? ""
 
-const proxied = Effect.gen(function* () {
+const handler = Effect.gen(function* () {
   const request = yield* HttpServerRequest.HttpServerRequest
   const body = yield* request.arrayBuffer
   const response = yield* HttpClient.execute(
@@ -20,7 +20,7 @@ const proxied = Effect.gen(function* () {
   })
 })
 
-const Served = HttpServer.serve(proxied).pipe(
+const Served = HttpServer.serve(handler).pipe(
   Layer.tap(() =>
     HttpServer.addressWith((address) =>
       Effect.sync(() => process.send?.(address._tag === "TcpAddress" ? address.port : 0))

@@ -1,4 +1,4 @@
-/** The processes that are measured, each behind the same provider. */
+/** The measured processes, each in front of the same provider. */
 import type { ChildProcess } from "node:child_process"
 import { fork } from "node:child_process"
 import { createServer } from "node:net"
@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url"
 import type { Target } from "./load.js"
 import { secret } from "./scenario.js"
 
-export interface Used {
+export interface ResourceUsage {
   /** Microseconds of CPU since the start. */
   readonly cpu: number
   /** In bytes. */
@@ -17,40 +17,40 @@ export interface Used {
 
 export interface Contestant extends Target {
   readonly name: string
-  /** Absent for the provider itself, asked directly. */
-  readonly used?: () => Promise<Used>
+  /** Absent for direct calls to the provider. */
+  readonly resourceUsage?: () => Promise<ResourceUsage>
 }
 
-const here = (file: string): string => fileURLToPath(new URL(file, import.meta.url))
+const pathOf = (file: string): string => fileURLToPath(new URL(file, import.meta.url))
 
 const json = { "content-type": "application/json" }
 
-const isUsed = (message: unknown): message is Used =>
+const isResourceUsage = (message: unknown): message is ResourceUsage =>
   typeof message === "object" && message !== null && "cpu" in message && "rss" in message
 
-const usedBy = (child: ChildProcess) => (): Promise<Used> =>
+const resourceUsageOf = (child: ChildProcess) => (): Promise<ResourceUsage> =>
   new Promise((resolve) => {
-    const heard = (message: unknown): void => {
-      if (!isUsed(message)) return
-      child.off("message", heard)
+    const onMessage = (message: unknown): void => {
+      if (!isResourceUsage(message)) return
+      child.off("message", onMessage)
       resolve(message)
     }
-    child.on("message", heard)
+    child.on("message", onMessage)
     child.send("usage")
   })
 
-const stopping = (children: Array<ChildProcess>, child: ChildProcess): ChildProcess => {
+const register = (children: Array<ChildProcess>, child: ChildProcess): ChildProcess => {
   children.push(child)
   return child
 }
 
-/** A process that tells its port as soon as it answers. */
-const started = (children: Array<ChildProcess>, file: string, args: ReadonlyArray<string>) =>
+/** Starts a process, which sends its port when it is ready. */
+const startProcess = (children: Array<ChildProcess>, file: string, args: ReadonlyArray<string>) =>
   new Promise<{ readonly child: ChildProcess; readonly origin: string }>((resolve, reject) => {
-    const child = stopping(
+    const child = register(
       children,
-      fork(here(file), [...args], {
-        execArgv: [...process.execArgv, "--import", here("reporting.js")],
+      fork(pathOf(file), [...args], {
+        execArgv: [...process.execArgv, "--import", pathOf("reporting.js")],
         stdio: ["ignore", "ignore", "inherit", "ipc"]
       })
     )
@@ -79,14 +79,14 @@ const untilAnswering = async (origin: string): Promise<void> => {
   throw new Error(`nothing answers at ${origin}`)
 }
 
-/** Its entry is its command. Without `--headless` it also serves a console, which keeps what passes through. */
+/** Starts Portkey by its command. Without `--headless` it also serves a console, which stores the requests. */
 const portkey = async (children: Array<ChildProcess>, provider: string): Promise<Contestant> => {
   const manifest = createRequire(import.meta.url).resolve("@portkey-ai/gateway/package.json")
   const port = await freePort()
-  const child = stopping(
+  const child = register(
     children,
     fork(join(dirname(manifest), "build/start-server.js"), ["--headless", `--port=${port}`], {
-      execArgv: ["--import", here("reporting.js"), "--import", here("portkeyRepair.js")],
+      execArgv: ["--import", pathOf("reporting.js"), "--import", pathOf("portkeyRepair.js")],
       env: { ...process.env, NODE_ENV: "production" },
       stdio: ["ignore", "ignore", "inherit", "ipc"]
     })
@@ -102,32 +102,37 @@ const portkey = async (children: Array<ChildProcess>, provider: string): Promise
       "x-portkey-provider": "openai",
       "x-portkey-custom-host": provider
     },
-    used: usedBy(child)
+    resourceUsage: resourceUsageOf(child)
   }
 }
 
-const keyed = { ...json, authorization: `Bearer ${secret}` }
+const headers = { ...json, authorization: `Bearer ${secret}` }
 
 export interface Started {
   readonly contestants: ReadonlyArray<Contestant>
   readonly stop: () => void
 }
 
-/** The first is the provider itself. */
+/** Starts all contestants. The first is the provider itself. */
 export const start = async (): Promise<Started> => {
   const children: Array<ChildProcess> = []
-  const upstream = await started(children, "upstream.js", [])
+  const upstream = await startProcess(children, "upstream.js", [])
   const provider = `${upstream.origin}/v1`
-  const bare = await started(children, "bare.js", [provider])
-  const ours = await started(children, "ours.js", [provider])
-  const operated = await started(children, "ours.js", [provider, "operated"])
+  const bare = await startProcess(children, "bare.js", [provider])
+  const ourGateway = await startProcess(children, "ours.js", [provider])
+  const withTelemetry = await startProcess(children, "ours.js", [provider, "operated"])
   return {
     contestants: [
-      { name: "direct", origin: upstream.origin, headers: keyed },
-      { name: "bare @effect/platform", origin: bare.origin, headers: keyed, used: usedBy(bare.child) },
+      { name: "direct", origin: upstream.origin, headers },
+      { name: "bare @effect/platform", origin: bare.origin, headers, resourceUsage: resourceUsageOf(bare.child) },
       await portkey(children, provider),
-      { name: "effect-llm", origin: ours.origin, headers: keyed, used: usedBy(ours.child) },
-      { name: "  with log and metrics", origin: operated.origin, headers: keyed, used: usedBy(operated.child) }
+      { name: "effect-llm", origin: ourGateway.origin, headers, resourceUsage: resourceUsageOf(ourGateway.child) },
+      {
+        name: "  with log and metrics",
+        origin: withTelemetry.origin,
+        headers,
+        resourceUsage: resourceUsageOf(withTelemetry.child)
+      }
     ],
     stop: () => {
       for (const child of children) child.kill("SIGKILL")

@@ -1,9 +1,9 @@
-/** Asks one question over and over on so many connections at once, each asking again as soon as it has its answer. */
+/** Repeats one request on several connections, each of which sends the next request as soon as it has its answer. */
 import type { Dispatcher } from "undici"
 import { Pool } from "undici"
 import type { Question } from "./scenario.js"
 
-export interface Asked {
+export interface LoadResult {
   /** In seconds. */
   readonly wall: number
   /** In milliseconds, sorted. */
@@ -15,10 +15,10 @@ export interface Target {
   readonly headers: Readonly<Record<string, string>>
 }
 
-const lastWords = Buffer.from("data: [DONE]\n\n")
+const endOfStream = Buffer.from("data: [DONE]\n\n")
 
-/** One answer, read to its end and looked at. */
-const answered = (pool: Pool, { headers }: Target, question: Question): Promise<void> =>
+/** Sends one request, reads the answer to its end and checks it. */
+const sendRequest = (pool: Pool, { headers }: Target, question: Question): Promise<void> =>
   new Promise((resolve, reject) => {
     let status = 0
     let size = 0
@@ -33,7 +33,7 @@ const answered = (pool: Pool, { headers }: Target, question: Question): Promise<
         last = data
       },
       onResponseEnd: () => {
-        const isWhole = question.streamed ? last.subarray(-lastWords.length).equals(lastWords) : size > 300
+        const isWhole = question.streamed ? last.subarray(-endOfStream.length).equals(endOfStream) : size > 300
         if (status === 200 && isWhole) resolve()
         else reject(new Error(`answered ${status}, ${size} bytes: ${last.toString().slice(0, 500)}`))
       },
@@ -49,20 +49,20 @@ export const ask = async (
   target: Target,
   question: Question,
   { connections, requests }: { readonly connections: number; readonly requests: number }
-): Promise<Asked> => {
+): Promise<LoadResult> => {
   const pool = new Pool(target.origin, { connections, pipelining: 1 })
   const latencies: Array<number> = []
-  let left = requests
+  let remaining = requests
   const worker = async (): Promise<void> => {
-    while (left-- > 0) {
-      const begun = performance.now()
-      await answered(pool, target, question)
-      latencies.push(performance.now() - begun)
+    while (remaining-- > 0) {
+      const startedAt = performance.now()
+      await sendRequest(pool, target, question)
+      latencies.push(performance.now() - startedAt)
     }
   }
-  const begun = performance.now()
+  const startedAt = performance.now()
   await Promise.all(Array.from({ length: connections }, worker))
-  const wall = (performance.now() - begun) / 1000
+  const wall = (performance.now() - startedAt) / 1000
   await pool.close()
   return { wall, latencies: latencies.toSorted((one, other) => one - other) }
 }

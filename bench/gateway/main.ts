@@ -1,14 +1,14 @@
 /**
- * Gateways side by side, in one run and behind the same provider: `npm run bench:gateway`. Read the ratios; the absolutes are the
- * machine's, and load generator and provider share it with what is measured.
+ * Compares gateways in one run with the same provider: `npm run bench:gateway`. Compare the ratios; the absolute values depend on
+ * the machine, which the load generator and the provider share.
  *
- * Every contestant is a process of its own. Rounds are interleaved and the best of each counts: a shared machine only ever adds.
- * What was added over direct is at this load, so most of it is the queue; one connection (`--connections 1`) shows the latency.
+ * Every contestant is a separate process. Rounds are interleaved and the best of each counts, because other load only adds time.
+ * The time added to a direct call is mostly queueing at this load; one connection (`--connections 1`) shows the latency.
  *
- * Before that each is asked until its code is compiled: `--warmup 2000`, and a third as many streams.
- * `--requests 1500`: asked of each contestant in each JSON cell and round; a fifth as many of streams. `--rounds 2`.
- * `--connections 32,256`. `--memory 0`: then as many JSON requests more of each before its memory is read.
- * `--only effect-llm,Portkey`: which contestants.
+ * `--warmup 2000`: requests before the measurement, so that the code is compiled, and a third as many streams.
+ * `--requests 1500`: requests per contestant, JSON cell and round, and a fifth as many streams. `--rounds 2`.
+ * `--connections 32,256`. `--memory 0`: further JSON requests to each contestant before its memory is read.
+ * `--only effect-llm,Portkey`: selects contestants.
  */
 import { parseArgs } from "node:util"
 import type { Contestant } from "./contestants.js"
@@ -37,22 +37,22 @@ interface Figures {
   readonly perSecond: number
   readonly p50: number
   readonly p99: number
-  /** Microseconds a request; of a direct call it is not the gateway's. */
+  /** Microseconds per request; 0 for direct calls. */
   readonly cpu: number
 }
 
 const percentile = (sorted: ReadonlyArray<number>, share: number): number =>
   sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0
 
-const measured = async (
+const measure = async (
   contestant: Contestant,
   question: Question,
   connections: number,
   times: number
 ): Promise<Figures> => {
-  const before = await contestant.used?.()
+  const before = await contestant.resourceUsage?.()
   const { latencies, wall } = await ask(contestant, question, { connections, requests: times })
-  const after = await contestant.used?.()
+  const after = await contestant.resourceUsage?.()
   return {
     perSecond: times / wall,
     p50: percentile(latencies, 0.5),
@@ -61,7 +61,7 @@ const measured = async (
   }
 }
 
-const better = (one: Figures | undefined, other: Figures): Figures =>
+const best = (one: Figures | undefined, other: Figures): Figures =>
   one === undefined
     ? other
     : {
@@ -110,9 +110,9 @@ const table = (question: Question, connections: number, results: ReadonlyMap<str
   }
 }
 
-const started = await start()
-const wanted = values.only?.split(",")
-const contestants = started.contestants.filter(({ name }) => wanted === undefined || wanted.includes(name.trim()))
+const competition = await start()
+const names = values.only?.split(",")
+const contestants = competition.contestants.filter(({ name }) => names === undefined || names.includes(name.trim()))
 
 try {
   console.log(`Node ${process.version}, ${process.platform} ${process.arch}; streams of ${chunksPerStream} chunks`)
@@ -120,33 +120,35 @@ try {
     for (const contestant of contestants)
       await ask(contestant, question, { connections: 32, requests: Math.ceil(question.streamed ? warmup / 3 : warmup) })
 
-  let asked = 0
+  let requestCount = 0
   for (const question of questions) {
     const times = question.streamed ? Math.ceil(requests / 5) : requests
     for (const connections of values.connections.split(",").map(Number)) {
       const results = new Map<string, Figures>()
       for (let round = 0; round < rounds; round++) {
         for (const contestant of contestants) {
-          const figures = await measured(contestant, question, connections, times)
-          results.set(contestant.name, better(results.get(contestant.name), figures))
+          const figures = await measure(contestant, question, connections, times)
+          results.set(contestant.name, best(results.get(contestant.name), figures))
         }
-        asked += times
+        requestCount += times
       }
       table(question, connections, results)
     }
   }
 
-  const [whole] = questions
-  if (memory > 0 && whole !== undefined) {
+  const [wholeAnswer] = questions
+  if (memory > 0 && wholeAnswer !== undefined) {
     for (const contestant of contestants) {
-      if (contestant.used !== undefined) await ask(contestant, whole, { connections: 32, requests: memory })
+      if (contestant.resourceUsage !== undefined)
+        await ask(contestant, wholeAnswer, { connections: 32, requests: memory })
     }
   }
-  console.log(`\nMemory after ${asked + memory} requests more`)
+  console.log(`\nMemory after ${requestCount + memory} further requests`)
   row(["", "RSS MiB", "÷ Portkey"])
   const sizes = new Map<string, number>()
-  for (const { name, used } of contestants) if (used !== undefined) sizes.set(name, (await used()).rss)
+  for (const { name, resourceUsage } of contestants)
+    if (resourceUsage !== undefined) sizes.set(name, (await resourceUsage()).rss)
   for (const [name, rss] of sizes) row([name, (rss / 2 ** 20).toFixed(0), ratio(rss, sizes.get("Portkey"))])
 } finally {
-  started.stop()
+  competition.stop()
 }

@@ -1,6 +1,6 @@
 /**
- * Our gateway as one would run it: a key of its own with limits, a model with three keys and a limiter, telemetry as it is by
- * default. With `operated` it also writes an access log and renders its metrics every second.
+ * The gateway in a usual configuration: a client key with limits, a model with three keys and a limiter, and the default
+ * telemetry. With `operated` it also writes an access log and renders its metrics every second.
  */
 import { HttpServer } from "@effect/platform"
 import { NodeHttpClient, NodeRuntime } from "@effect/platform-node"
@@ -12,11 +12,11 @@ import * as Prometheus from "../../src/telemetry/Prometheus.js"
 import * as ProviderFile from "../../src/models/ProviderFile.js"
 import { secret } from "./scenario.js"
 
-const [, , upstream = "", manner] = process.argv
-const operated = manner === "operated"
+const [, , upstream = "", mode] = process.argv
+const operated = mode === "operated"
 
-/** Wide enough to refuse nothing. */
-const wide = 1_000_000_000
+/** High enough to reject nothing. */
+const unlimited = 1_000_000_000
 
 const file = ProviderFile.parse(
   JSON.stringify({
@@ -25,8 +25,8 @@ const file = ProviderFile.parse(
         model_name: "bench",
         api_keys: ["key-one", "key-two", "key-three"],
         base_url: upstream,
-        rate_limit_capacity: wide,
-        rate_limit_refill_rate: wide
+        rate_limit_capacity: unlimited,
+        rate_limit_refill_rate: unlimited
       }
     ]
   })
@@ -49,7 +49,12 @@ const Live = Layer.mergeAll(
   Layer.provide(
     Access.layer({
       keys: [
-        { key: secret, label: "team", models: ["bench"], rateLimit: { requestsPerMinute: wide, maxConcurrent: 10_000 } }
+        {
+          key: secret,
+          label: "team",
+          models: ["bench"],
+          rateLimit: { requestsPerMinute: unlimited, maxConcurrent: 10_000 }
+        }
       ]
     })
   ),

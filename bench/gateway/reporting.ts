@@ -1,4 +1,4 @@
-/** Loaded before a contestant: tells the benchmark what its process has used. */
+/** Loaded before a contestant: sends the CPU time and memory of its process to the benchmark on request. */
 process.on("message", (message) => {
   if (message !== "usage") return
   const { system, user } = process.cpuUsage()

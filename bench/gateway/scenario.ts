@@ -1,9 +1,9 @@
-/** What is asked of every contestant. */
+/** The requests to every contestant. */
 
 /** Chunks of text in a streamed answer. */
 export const chunksPerStream = 50
 
-/** The secret of the client's key, where a contestant has keys of its own. */
+/** The secret of the client key, for contestants with client keys. */
 export const secret = "sk-bench"
 
 const messages = [

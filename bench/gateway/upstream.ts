@@ -1,4 +1,4 @@
-/** The provider behind the gateways, in a process of its own: fixed answers of a usual size, no work. */
+/** The provider of the gateways, in its own process: fixed answers of a usual size, no work. */
 import { createServer } from "node:http"
 import { chunksPerStream } from "./scenario.js"
 
@@ -45,7 +45,7 @@ const server = createServer((request, response) => {
     response.writeHead(200, { "content-type": "text/event-stream" })
     response.write(beginning)
     let sent = 0
-    // One write for each chunk, as models send them.
+    // One write per chunk, like real providers.
     const next = (): void => {
       if (sent++ === chunksPerStream) return void response.end(end)
       response.write(piece)

@@ -1,4 +1,4 @@
-/** The command `effect-llm` with all its subcommands, as an effect that gives the exit code. */
+/** The command `effect-llm` with all its subcommands, as an effect that succeeds with the exit code. */
 import { CliConfig, Command, ValidationError } from "@effect/cli"
 import type { CliApp } from "@effect/cli"
 import type { HttpClient } from "@effect/platform"
@@ -11,15 +11,15 @@ import * as Bench from "./commands/bench.js"
 import * as Chat from "./commands/chat.js"
 import * as ConfigCheck from "./commands/configCheck.js"
 import * as Embed from "./commands/embed.js"
-import { CliFailure, exitCodes, unusable } from "./failure.js"
+import { CliFailure, exitCodes, usageFailure } from "./failure.js"
 import * as Help from "./help.js"
 import * as KeysCheck from "./commands/keysCheck.js"
 import * as Models from "./commands/models.js"
-import type { Service } from "./terminal/screen.js"
-import { Screen } from "./terminal/screen.js"
+import type { Service } from "./terminal/terminal.js"
+import { Terminal } from "./terminal/terminal.js"
 import * as Serve from "./commands/serve.js"
 import * as Simulate from "./commands/simulate.js"
-import { harmless, ofError, withoutStyle } from "./terminal/style.js"
+import { sanitize, errorStyle, stripStyle } from "./terminal/style.js"
 import type { Stdin } from "./terminal/stdin.js"
 
 const root = Command.make("effect-llm").pipe(
@@ -41,115 +41,118 @@ const pages = [Ask, Chat, Batch, Embed, Models, KeysCheck, ConfigCheck, Bench, S
 
 const cli = Command.run(root, { name: "effect-llm", version: packageJson.version, executable: "effect-llm" })
 
-export type Environment = Screen | Stdin | HttpClient.HttpClient | CliApp.CliApp.Environment
+export type Environment = Terminal | Stdin | HttpClient.HttpClient | CliApp.CliApp.Environment
 
-/** The one sentence, or the lines, of why it did not work. */
-const complaint = (screen: Service, message: string): Effect.Effect<void> =>
-  message === "" ? Effect.void : screen.tell(`${ofError(screen)("effect-llm:", "bold", "red")} ${harmless(message)}\n`)
+const writeFailure = (terminal: Service, message: string): Effect.Effect<void> =>
+  message === ""
+    ? Effect.void
+    : terminal.writeError(`${errorStyle(terminal)("effect-llm:", "bold", "red")} ${sanitize(message)}\n`)
 
-const complain = (message: string): Effect.Effect<void, never, Screen> =>
-  Effect.flatMap(Screen, (screen) => complaint(screen, message))
+const reportFailure = (message: string): Effect.Effect<void, never, Terminal> =>
+  Effect.flatMap(Terminal, (terminal) => writeFailure(terminal, message))
 
-/** What the parser of the command line prints goes the way of everything else, and without colours where none are wanted. */
-const throughScreen = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R | Screen> =>
+/** Redirects the console output of the command-line parser to the `Terminal`, without styles unless colours are enabled. */
+const withTerminalConsole = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R | Terminal> =>
   Effect.gen(function* () {
-    const screen = yield* Screen
+    const terminal = yield* Terminal
     const console = yield* Effect.console
-    const lines = (shown: ReadonlyArray<unknown>, isStyled: boolean): string => {
-      const text = shown.map(String).join(" ").trimEnd()
-      return `${isStyled ? text : withoutStyle(text)}\n`
+    const lines = (values: ReadonlyArray<unknown>, keepsStyle: boolean): string => {
+      const text = values.map(String).join(" ").trimEnd()
+      return `${keepsStyle ? text : stripStyle(text)}\n`
     }
     return yield* Effect.withConsole(effect, {
       ...console,
-      log: (...shown) => screen.write(lines(shown, screen.outputIsTerminal && screen.wantsColour)),
-      error: (...shown) => complaint(screen, lines(shown, false).trimEnd())
+      log: (...values) => terminal.write(lines(values, terminal.outputIsTerminal && terminal.wantsColour)),
+      error: (...values) => writeFailure(terminal, lines(values, false).trimEnd())
     })
   })
 
 // -------------------------------------------------------------------------------------
-// what the parser would pass over
+// checks that the parser does not make
 // -------------------------------------------------------------------------------------
 
-/** What everyone understands, and is no option of a command. */
-const everywhere: ReadonlySet<string> = new Set(["--help", "--version", "--completions", "--log-level", "--wizard"])
+/** The options that every command accepts. */
+const globalOptions: ReadonlySet<string> = new Set(["--help", "--version", "--completions", "--log-level", "--wizard"])
 
-const begins = (words: ReadonlyArray<string>, path: ReadonlyArray<string>): boolean =>
+const startsWith = (words: ReadonlyArray<string>, path: ReadonlyArray<string>): boolean =>
   path.every((word, index) => words[index] === word)
 
-/** The page that is asked for: of a command, or of all; none where something is to be done. */
-const helpOf = (words: ReadonlyArray<string>): Effect.Effect<void, never, Screen> | undefined => {
-  const asked = words.includes("--help") || words.includes("-h")
-  const page = pages.find(({ path }) => begins(words, path))
+/** Prints the help page of the command or of all commands; `undefined` when the words request no help. */
+const requestedHelp = (words: ReadonlyArray<string>): Effect.Effect<void, never, Terminal> | undefined => {
+  const wantsHelp = words.includes("--help") || words.includes("-h")
+  const page = pages.find(({ path }) => startsWith(words, path))
   const group = pages.filter(({ path }) => path.length > 1 && path[0] === words[0])
-  if (page !== undefined) return asked ? Help.show(page) : undefined
-  if (group.length > 0) return words.length === 1 || asked ? Help.showAll(group) : undefined
-  return words.length === 0 || asked ? Help.showAll(pages) : undefined
+  if (page !== undefined) return wantsHelp ? Help.show(page) : undefined
+  if (group.length > 0) return words.length === 1 || wantsHelp ? Help.showAll(group) : undefined
+  return words.length === 0 || wantsHelp ? Help.showAll(pages) : undefined
 }
 
-/** The parser takes an option that it does not know for a word of the text. */
+/** The parser reads an unknown option as a word of the text. */
 const unknownOption = (words: ReadonlyArray<string>): CliFailure | undefined => {
-  const page = pages.find(({ path }) => begins(words, path))
+  const page = pages.find(({ path }) => startsWith(words, path))
   if (page === undefined) return undefined
   for (const word of words) {
     const [name = ""] = word.split("=")
-    if (!/^-(?:-.+|[a-z])$/i.test(name) || page.names.has(name) || everywhere.has(name)) continue
+    if (!/^-(?:-.+|[a-z])$/i.test(name) || page.names.has(name) || globalOptions.has(name)) continue
     const command = ["effect-llm", ...page.path].join(" ")
-    return unusable(
-      `${command} has no option ${name}. "${command} --help" tells which it has; a text that begins so goes behind "--".`
+    return usageFailure(
+      `${command} has no option ${name}. "${command} --help" lists the options. Put a text that begins with a dash after "--".`
     )
   }
   return undefined
 }
 
-/** The parser has told what it does not understand; this is what to do. */
-const pointToHelp = (words: ReadonlyArray<string>): Effect.Effect<void, never, Screen> => {
-  const path = pages.find(({ path }) => begins(words, path))?.path ?? []
-  return Effect.flatMap(Screen, (screen) => screen.tell(`Try: ${["effect-llm", ...path, "--help"].join(" ")}\n`))
+/** Follows the error that the parser has printed. */
+const pointToHelp = (words: ReadonlyArray<string>): Effect.Effect<void, never, Terminal> => {
+  const path = pages.find(({ path }) => startsWith(words, path))?.path ?? []
+  return Effect.flatMap(Terminal, (terminal) =>
+    terminal.writeError(`Try: ${["effect-llm", ...path, "--help"].join(" ")}\n`)
+  )
 }
 
-/** The words before a `--` that ends the options. */
-const optionsOf = (argv: ReadonlyArray<string>): ReadonlyArray<string> => {
+/** The words before `--`, which ends the options. */
+const wordsBeforeDashes = (argv: ReadonlyArray<string>): ReadonlyArray<string> => {
   const words = argv.slice(2)
   const end = words.indexOf("--")
   return end === -1 ? words : words.slice(0, end)
 }
 
-/** The standard output is for what was asked for. */
-const logsBesideTheOutput: Layer.Layer<never, never, Screen> = Layer.unwrapScoped(
+/** Logs to the standard error, because the standard output contains only the result. */
+const logToStandardError: Layer.Layer<never, never, Terminal> = Layer.unwrapScoped(
   Effect.gen(function* () {
-    const screen = yield* Screen
+    const terminal = yield* Terminal
     const run = yield* FiberSet.makeRuntime<never>()
-    const told = Logger.map(Logger.stringLogger, (line) => {
+    const logger = Logger.map(Logger.stringLogger, (line) => {
       run(
-        screen.tell(`${harmless(line)}
+        terminal.writeError(`${sanitize(line)}
 `)
       )
     })
-    return Logger.replace(Logger.defaultLogger, told)
+    return Logger.replace(Logger.defaultLogger, logger)
   })
 )
 
-/** Runs a command line, `process.argv` or alike, and gives its exit code. Only an interruption is none. */
+/** Runs a command line of the form of `process.argv` and succeeds with its exit code; fails only by interruption. */
 export const run = (argv: ReadonlyArray<string>): Effect.Effect<number, never, Environment> =>
   Effect.suspend((): Effect.Effect<void, CliFailure | ValidationError.ValidationError | QuitException, Environment> => {
-    const words = optionsOf(argv)
+    const words = wordsBeforeDashes(argv)
     const unknown = unknownOption(words)
-    return unknown === undefined ? (helpOf(words) ?? cli(argv)) : Effect.fail(unknown)
+    return unknown === undefined ? (requestedHelp(words) ?? cli(argv)) : Effect.fail(unknown)
   }).pipe(
-    throughScreen,
-    Effect.provide(logsBesideTheOutput),
+    withTerminalConsole,
+    Effect.provide(logToStandardError),
     Effect.provide(CliConfig.layer({ showBuiltIns: false })),
     Effect.as(exitCodes.ok),
     Effect.catchAll((error) =>
       error instanceof CliFailure
-        ? Effect.as(complain(error.message), error.exitCode)
+        ? Effect.as(reportFailure(error.message), error.exitCode)
         : ValidationError.isValidationError(error)
-          ? Effect.as(pointToHelp(optionsOf(argv)), exitCodes.unusable)
+          ? Effect.as(pointToHelp(wordsBeforeDashes(argv)), exitCodes.usage)
           : Effect.succeed(exitCodes.interrupted)
     ),
     Effect.catchAllDefect((defect) =>
       Effect.as(
-        complain(`This should not happen, please report it: ${defect instanceof Error ? defect.message : "no error"}`),
+        reportFailure(`Internal error, please report it: ${defect instanceof Error ? defect.message : "no error"}`),
         exitCodes.failed
       )
     )

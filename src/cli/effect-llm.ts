@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** The program: the command line of this process, on its terminal, with its exit code. */
+/** The entry point of the program: runs the command line of this process and exits with its exit code. */
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as NodePath from "@effect/platform-node/NodePath"
@@ -8,11 +8,11 @@ import { makeRunMain } from "@effect/platform/Runtime"
 import { Effect, Exit, Layer } from "effect"
 import { run } from "./app.js"
 import { exitCodes } from "./failure.js"
-import * as Terminal from "./terminal/terminal.js"
+import * as ProcessTerminal from "./terminal/processTerminal.js"
 
-const surroundings = Layer.mergeAll(
-  Terminal.screen,
-  Terminal.typist,
+const services = Layer.mergeAll(
+  ProcessTerminal.layer,
+  ProcessTerminal.layerStdin,
   NodeFileSystem.layer,
   NodePath.layer,
   NodeTerminal.layer,
@@ -20,8 +20,8 @@ const surroundings = Layer.mergeAll(
 )
 
 /**
- * Ctrl-C stops the program unless somebody else waits for it; the second one does not wait for what is being put in order.
- * Written anew because the usual one ends with 0 when it is interrupted, and takes every Ctrl-C for itself.
+ * Ctrl-C stops the program unless another listener waits for it; the second one exits without waiting for finalizers.
+ * Replaces the standard `runMain`, which exits with 0 when it is interrupted and handles every Ctrl-C itself.
  */
 const runMain = makeRunMain(({ fiber, teardown }) => {
   let stoppedBy: number | undefined
@@ -31,10 +31,10 @@ const runMain = makeRunMain(({ fiber, teardown }) => {
     fiber.unsafeInterruptAsFork(fiber.id())
   }
   process.on("SIGINT", () => {
-    if (!Terminal.isClaimed("SIGINT")) stop(exitCodes.interrupted)
+    if (!ProcessTerminal.isClaimed("SIGINT")) stop(exitCodes.interrupted)
   })
   process.on("SIGTERM", () => {
-    if (!Terminal.isClaimed("SIGTERM")) stop(exitCodes.terminated)
+    if (!ProcessTerminal.isClaimed("SIGTERM")) stop(exitCodes.terminated)
   })
   fiber.addObserver((exit) => teardown(exit, (code) => process.exit(stoppedBy ?? code)))
 })
@@ -44,4 +44,4 @@ runMain({
   disablePrettyLogger: true,
   teardown: (exit, onExit) =>
     onExit(Exit.isSuccess(exit) && typeof exit.value === "number" ? exit.value : exitCodes.outputClosed)
-})(Effect.provide(run(process.argv), surroundings))
+})(Effect.provide(run(process.argv), services))

@@ -1,13 +1,13 @@
-/** What `--help` says: what a command does, how it is typed, and examples before everything else. */
+/** The output of `--help`: the summary of a command, its usage, its examples and its options. */
 import { CliConfig, Command, HelpDoc } from "@effect/cli"
 import type { Usage } from "@effect/cli"
 import { Effect } from "effect"
-import { Screen } from "./terminal/screen.js"
+import { Terminal } from "./terminal/terminal.js"
 import type { Style } from "./terminal/style.js"
-import { ofOutput, withoutStyle } from "./terminal/style.js"
+import { outputStyle, stripStyle } from "./terminal/style.js"
 
 export interface Page {
-  /** The words behind `effect-llm`. */
+  /** The words after `effect-llm`. */
   readonly path: ReadonlyArray<string>
   readonly summary: string
   readonly examples: ReadonlyArray<string>
@@ -22,10 +22,10 @@ interface Entry {
   readonly text: string
 }
 
-const textOf = (doc: HelpDoc.HelpDoc): string => withoutStyle(HelpDoc.toAnsiText(doc)).trim()
+const textOf = (doc: HelpDoc.HelpDoc): string => stripStyle(HelpDoc.toAnsiText(doc)).trim()
 
-/** What the parser says of every option by itself, and a person need not be told. */
-const idle = new Set([
+/** Texts that the parser adds to every option. */
+const boilerplate = new Set([
   "A user-defined piece of text.",
   "A floating point number.",
   "An integer.",
@@ -41,11 +41,13 @@ const paragraphsOf = (doc: HelpDoc.HelpDoc): ReadonlyArray<string> =>
 const entryOf = (name: HelpDoc.HelpDoc, doc: HelpDoc.HelpDoc): Entry => ({
   name: textOf(name).replace(/^\((.*?)\)(\.\.\.)?$/, "$1"),
   text: paragraphsOf(doc)
-    .filter((paragraph) => paragraph !== "" && !idle.has(paragraph) && !paragraph.startsWith("One of the following"))
+    .filter(
+      (paragraph) => paragraph !== "" && !boilerplate.has(paragraph) && !paragraph.startsWith("One of the following")
+    )
     .join(" ")
 })
 
-/** The lists of a command's help, by the headers that they stand under. */
+/** The lists of a command's help by their headers. */
 const listsOf = (doc: HelpDoc.HelpDoc): ReadonlyMap<string, ReadonlyArray<Entry>> => {
   const lists = new Map<string, ReadonlyArray<Entry>>()
   let header = ""
@@ -107,7 +109,7 @@ export const page = <Name extends string, R, E, A>(
 // printing
 // -------------------------------------------------------------------------------------
 
-/** Words in lines of that width. */
+/** Splits a text into lines of at most `width` characters. */
 const wrap = (text: string, width: number): ReadonlyArray<string> =>
   text.split(" ").reduce<ReadonlyArray<string>>((lines, word) => {
     const last = lines[lines.length - 1]
@@ -116,19 +118,19 @@ const wrap = (text: string, width: number): ReadonlyArray<string> =>
     return longer.length > width ? [...lines, word] : [...lines.slice(0, -1), longer]
   }, [])
 
-/** No line is longer: nobody reads lines as long as some terminals are wide. */
-const widest = 110
+/** Keeps lines readable on wide terminals. */
+const maxWidth = 110
 
 const entries = (all: ReadonlyArray<Entry>, columns: number, style: Style): string => {
   const left = Math.min(28, Math.max(...all.map(({ name }) => name.length))) + 2
   return all
     .map(({ name, text }) => {
       const lines = wrap(text, Math.max(20, columns - left - 2))
-      const shown = style(name, "cyan")
+      const styledName = style(name, "cyan")
       const rest = lines.map((line) => `${" ".repeat(left + 2)}${line}\n`)
       return name.length + 2 > left
-        ? `  ${shown}\n${rest.join("")}`
-        : `  ${shown}${" ".repeat(left - name.length)}${lines[0] ?? ""}\n${rest.slice(1).join("")}`
+        ? `  ${styledName}\n${rest.join("")}`
+        : `  ${styledName}${" ".repeat(left - name.length)}${lines[0] ?? ""}\n${rest.slice(1).join("")}`
     })
     .join("")
 }
@@ -136,25 +138,27 @@ const entries = (all: ReadonlyArray<Entry>, columns: number, style: Style): stri
 const section = (title: string, body: string, style: Style): string =>
   body === "" ? "" : `\n${style(title, "bold")}\n${body}`
 
-const usageOf = ({ arguments: given, options, path }: Page): string =>
-  ["effect-llm", ...path, ...(options.length > 0 ? ["[options]"] : []), ...given.map(({ name }) => name)].join(" ")
+const usageOf = ({ arguments: positionals, options, path }: Page): string =>
+  ["effect-llm", ...path, ...(options.length > 0 ? ["[options]"] : []), ...positionals.map(({ name }) => name)].join(
+    " "
+  )
 
 const examplesOf = (examples: ReadonlyArray<string>): string => examples.map((line) => `  ${line}\n`).join("")
 
-const exits = [
-  { name: "0", text: "All is well." },
-  { name: "1", text: "A call failed, or some of many did, or a key was refused." },
-  { name: "2", text: "The command line, the configuration or an input cannot be used; nothing was asked." },
+const exitCodeEntries = [
+  { name: "0", text: "Success." },
+  { name: "1", text: "A call failed, some calls of a batch or a bench failed, or a key was rejected." },
+  { name: "2", text: "The command line, the configuration or an input is invalid; no request was sent." },
   { name: "130", text: "Ctrl-C." }
 ]
 
-/** The page of a command. */
-export const show = (page: Page): Effect.Effect<void, never, Screen> =>
+/** Prints the page of a command. */
+export const show = (page: Page): Effect.Effect<void, never, Terminal> =>
   Effect.gen(function* () {
-    const screen = yield* Screen
-    const style = ofOutput(screen)
-    const columns = Math.min(widest, yield* screen.columns)
-    yield* screen.write(
+    const terminal = yield* Terminal
+    const style = outputStyle(terminal)
+    const columns = Math.min(maxWidth, yield* terminal.columns)
+    yield* terminal.write(
       `${wrap(page.summary, columns).join("\n")}\n` +
         section("Usage", `  ${usageOf(page)}\n`, style) +
         section("Examples", examplesOf(page.examples), style) +
@@ -163,15 +167,15 @@ export const show = (page: Page): Effect.Effect<void, never, Screen> =>
     )
   })
 
-/** The page of `effect-llm` itself. */
-export const showAll = (pages: ReadonlyArray<Page>): Effect.Effect<void, never, Screen> =>
+/** Prints the page of `effect-llm` itself. */
+export const showAll = (pages: ReadonlyArray<Page>): Effect.Effect<void, never, Terminal> =>
   Effect.gen(function* () {
-    const screen = yield* Screen
-    const style = ofOutput(screen)
-    const columns = Math.min(widest, yield* screen.columns)
+    const terminal = yield* Terminal
+    const style = outputStyle(terminal)
+    const columns = Math.min(maxWidth, yield* terminal.columns)
     const list = pages.map(({ path, summary }) => ({ name: path.join(" "), text: summary }))
-    yield* screen.write(
-      `Asks large language models from the terminal: one key or many, any provider, one file that says which.\n` +
+    yield* terminal.write(
+      `Calls large language models from the terminal, with one or many keys of any provider, configured in one file.\n` +
         section("Usage", "  effect-llm <command> [options]\n", style) +
         section(
           "Examples",
@@ -186,19 +190,19 @@ export const showAll = (pages: ReadonlyArray<Page>): Effect.Effect<void, never, 
         ) +
         section("Commands", entries(list, columns, style), style) +
         section(
-          "Everywhere",
+          "Global options",
           entries(
             [
-              { name: "-h, --help", text: "What a command does, with examples." },
-              { name: "--version", text: "Which version this is." },
-              { name: "--completions shell", text: "A script of completions for bash, zsh, fish or sh." },
-              { name: "--log-level level", text: "What is logged, on the standard error: debug, info, warning, none." }
+              { name: "-h, --help", text: "Print the help of a command, with examples." },
+              { name: "--version", text: "Print the version." },
+              { name: "--completions shell", text: "Print a completion script for bash, zsh, fish or sh." },
+              { name: "--log-level level", text: "The level of the log on standard error: debug, info, warning, none." }
             ],
             columns,
             style
           ),
           style
         ) +
-        section("Exit codes", entries(exits, columns, style), style)
+        section("Exit codes", entries(exitCodeEntries, columns, style), style)
     )
   })

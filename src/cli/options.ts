@@ -1,15 +1,15 @@
-/** Options that several commands share, each said once. */
+/** Options that several commands share. */
 import { Args, Options } from "@effect/cli"
 import { Option } from "effect"
 import type { RequestOptions } from "../programs/Conversation.js"
-import type { Wanted } from "./config/loadModels.js"
+import type { ModelSelection } from "./config/loadModels.js"
 
 const config = Options.text("config").pipe(
   Options.withAlias("c"),
   Options.withPseudoName("file"),
   Options.withDescription(
-    "The file of models, in JSON or YAML. Without it: EFFECT_LLM_CONFIG, provider.json, provider.yaml, and where there " +
-      "is none of them the keys in the environment (OPENAI_API_KEY, ANTHROPIC_API_KEY, GEMINI_API_KEY …)."
+    "The model file, in JSON or YAML. Default: EFFECT_LLM_CONFIG, provider.json or provider.yaml, else the keys in the " +
+      "environment (OPENAI_API_KEY, ANTHROPIC_API_KEY, GEMINI_API_KEY …)."
   ),
   Options.optional
 )
@@ -17,35 +17,40 @@ const config = Options.text("config").pipe(
 const model = Options.text("model").pipe(
   Options.withAlias("m"),
   Options.withPseudoName("name"),
-  Options.withDescription("The model: provider/model, an alias of the file, or a bare name. Without it: the default."),
+  Options.withDescription(
+    "The model: provider/model, an alias of the file, or a bare name. Default: the default model."
+  ),
   Options.optional
 )
 
-/** Which models there are. */
+/** The option of commands that use all models of a configuration. */
 export const configFile = { config }
 
-/** Which model is meant. */
-export const source: { readonly [Key in keyof Wanted]: Options.Options<Wanted[Key]> } = { config, model }
+/** The options of commands that use one model. */
+export const source: { readonly [Key in keyof ModelSelection]: Options.Options<ModelSelection[Key]> } = {
+  config,
+  model
+}
 
-export const json = Options.boolean("json").pipe(Options.withDescription("Print JSON instead of text for people."))
+export const json = Options.boolean("json").pipe(Options.withDescription("Print JSON instead of human-readable text."))
 
 const temperature = Options.float("temperature").pipe(
   Options.withAlias("t"),
-  Options.withDescription("How freely the model chooses its words: 0 for as little as it can."),
+  Options.withDescription("The sampling temperature: 0 for the least random answer."),
   Options.optional
 )
 
 const maxTokens = Options.integer("max-tokens").pipe(
-  Options.withDescription("The most tokens that the answer may have."),
+  Options.withDescription("The maximum number of tokens of the answer."),
   Options.optional
 )
 
 const effort = Options.choice("reasoning", ["none", "minimal", "low", "medium", "high", "xhigh"] as const).pipe(
-  Options.withDescription("How hard a model that can think should do so."),
+  Options.withDescription("The reasoning effort, for models that can reason."),
   Options.optional
 )
 
-/** What a request says beside its messages. */
+/** The options of a request besides its messages. */
 export const request = { temperature, maxTokens, effort }
 
 interface Requested {
@@ -62,25 +67,25 @@ export const requestOf = ({ effort, maxTokens, temperature }: Requested): Reques
 
 export const system = Options.text("system").pipe(
   Options.withAlias("s"),
-  Options.withDescription("What the model is told beforehand."),
+  Options.withDescription("The system message."),
   Options.optional
 )
 
 export const files = Options.text("file").pipe(
   Options.withAlias("f"),
   Options.withPseudoName("path"),
-  Options.withDescription("A file that goes with the question: text, an image, a PDF or a sound. May be repeated."),
+  Options.withDescription("A file to send with the question: text, an image, a PDF or audio. May be repeated."),
   Options.repeated
 )
 
-export const thoughts = Options.boolean("thoughts").pipe(
-  Options.withDescription("Show what the model thinks, as far as the provider tells it, on the standard error.")
+export const showReasoning = Options.boolean("thoughts").pipe(
+  Options.withDescription("Print the model's reasoning, if the provider returns it, to standard error.")
 )
 
 export const noStream = Options.boolean("no-stream").pipe(
-  Options.withDescription("Wait for the whole answer instead of showing it as it is written.")
+  Options.withDescription("Print the whole answer at once instead of streaming it.")
 )
 
-/** Words without quotes are one text. */
+/** A repeated argument, so that a text needs no quotes. */
 export const words = (name: string, description: string): Args.Args<ReadonlyArray<string>> =>
   Args.text({ name }).pipe(Args.withDescription(description), Args.repeated)

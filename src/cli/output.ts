@@ -1,45 +1,45 @@
-/** Results for people and for programs. */
+/** Prints results as JSON and as tables. */
 import { Effect } from "effect"
-import type { Look } from "./terminal/style.js"
-import { harmless, ofOutput } from "./terminal/style.js"
-import { Screen } from "./terminal/screen.js"
+import type { Attribute } from "./terminal/style.js"
+import { sanitize, outputStyle } from "./terminal/style.js"
+import { Terminal } from "./terminal/terminal.js"
 
-/** JSON that people can read too. */
-export const printJson = (json: unknown): Effect.Effect<void, never, Screen> =>
-  Effect.flatMap(Screen, (screen) => screen.write(`${JSON.stringify(json, undefined, 2)}\n`))
+/** Prints indented JSON. */
+export const printJson = (json: unknown): Effect.Effect<void, never, Terminal> =>
+  Effect.flatMap(Terminal, (terminal) => terminal.write(`${JSON.stringify(json, undefined, 2)}\n`))
 
 export interface Cell {
   readonly text: string
-  readonly looks?: ReadonlyArray<Look>
-  /** Figures stand at the right. @default false */
+  readonly attributes?: ReadonlyArray<Attribute>
+  /** Whether the cell is right-aligned. @default false */
   readonly right?: boolean
 }
 
-const padded = ({ right = false, text }: Cell, width: number): string =>
+const pad = ({ right = false, text }: Cell, width: number): string =>
   right ? text.padStart(width) : text.padEnd(width)
 
-/** Rows in columns under their names. */
+/** Prints rows in aligned columns below a header. */
 export const printTable = (
-  names: ReadonlyArray<string>,
+  header: ReadonlyArray<string>,
   rows: ReadonlyArray<ReadonlyArray<Cell>>
-): Effect.Effect<void, never, Screen> =>
-  Effect.flatMap(Screen, (screen) => {
-    const style = ofOutput(screen)
-    const cells = rows.map((row) => row.map((cell) => ({ ...cell, text: harmless(cell.text) })))
-    const header = names.map((text, column): Cell => ({
+): Effect.Effect<void, never, Terminal> =>
+  Effect.flatMap(Terminal, (terminal) => {
+    const style = outputStyle(terminal)
+    const cells = rows.map((row) => row.map((cell) => ({ ...cell, text: sanitize(cell.text) })))
+    const headerRow = header.map((text, column): Cell => ({
       text,
-      looks: ["dim"],
+      attributes: ["dim"],
       right: cells[0]?.[column]?.right ?? false
     }))
-    const all = [header, ...cells]
-    const widths = names.map((_, column) => Math.max(...all.map((row) => row[column]?.text.length ?? 0)))
+    const all = [headerRow, ...cells]
+    const widths = header.map((_, column) => Math.max(...all.map((row) => row[column]?.text.length ?? 0)))
     const lineOf = (row: ReadonlyArray<Cell>): string =>
       row
         .map((cell, column) => {
           const isLast = column === row.length - 1 && cell.right !== true
-          return style(isLast ? cell.text : padded(cell, widths[column] ?? 0), ...(cell.looks ?? []))
+          return style(isLast ? cell.text : pad(cell, widths[column] ?? 0), ...(cell.attributes ?? []))
         })
         .join("  ")
         .trimEnd()
-    return screen.write(all.map((row) => `${lineOf(row)}\n`).join(""))
+    return terminal.write(all.map((row) => `${lineOf(row)}\n`).join(""))
   })

@@ -6,7 +6,7 @@ import * as ProgressBar from "../../src/cli/terminal/progressBar.js"
 import { uncoloured } from "../../src/cli/terminal/style.js"
 import { SimulatedProvider } from "../../src/testing/index.js"
 import { until } from "../support/eventually.js"
-import { exists, fileOf, prepare, ran, read, write } from "./support.js"
+import { exists, fileOf, prepareCli, runCli, read, write } from "./support.js"
 
 const jsonLines = (text: string): ReadonlyArray<Record<string, unknown>> =>
   text
@@ -20,8 +20,8 @@ const questions = (count: number): string =>
     (_, index) => `${JSON.stringify({ id: `q${index}`, prompt: `question ${index}` })}\n`
   ).join("")
 
-describe("the lines of a batch", () => {
-  it.effect("are texts, prompts, requests, or OpenAI's", () =>
+describe("input lines of batch", () => {
+  it.effect("reads texts, prompts, requests and lines of OpenAI's Batch API", () =>
     Effect.gen(function* () {
       const lines = [
         "Hello",
@@ -50,7 +50,7 @@ describe("the lines of a batch", () => {
     })
   )
 
-  it.effect("that are none are told all at once, each with its number", () =>
+  it.effect("reports all invalid lines at once, each with its line number", () =>
     Effect.gen(function* () {
       const text = [
         '"good"',
@@ -74,13 +74,13 @@ describe("the lines of a batch", () => {
 })
 
 describe("batch", () => {
-  it.scopedLive("writes an answer a line, in the order of the requests, and leaves no journal", () =>
+  it.scopedLive("writes one answer per line in request order and removes the journal", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({ latency: { min: 0, max: "20 millis" } })
       const { config, folder } = yield* fileOf(provider)
       yield* write(`${folder}/in.jsonl`, questions(30))
       const words = ["batch", "-c", config, `${folder}/in.jsonl`, `${folder}/out.jsonl`]
-      const { code, err, out } = yield* ran(words)
+      const { code, err, out } = yield* runCli(words)
       expect({ code, out }).toEqual({ code: 0, out: "" })
       expect(err).toContain("30 of 30 answered")
       const lines = jsonLines(yield* read(`${folder}/out.jsonl`))
@@ -89,16 +89,16 @@ describe("batch", () => {
       )
       expect(lines).toHaveLength(30)
       expect(yield* exists(`${folder}/out.jsonl.journal`)).toBe(false)
-      // What is there is not overwritten unasked, and paid for again.
-      const again = yield* ran(words)
+      // An existing output is not overwritten without --overwrite.
+      const again = yield* runCli(words)
       expect(again.code).toBe(2)
       expect(again.err).toContain("--overwrite")
       expect(yield* provider.log).toHaveLength(30)
-      expect((yield* ran([...words, "--overwrite"])).code).toBe(0)
+      expect((yield* runCli([...words, "--overwrite"])).code).toBe(0)
     })
   )
 
-  it.scopedLive("tells errors by class, and asks again only what failed", () =>
+  it.scopedLive("counts errors by class and sends only the failed requests again with --retry-failed", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({
         faults: (index) =>
@@ -107,7 +107,7 @@ describe("batch", () => {
       const { config, folder } = yield* fileOf(provider)
       yield* write(`${folder}/in.jsonl`, questions(8))
       const words = ["batch", "-c", config, "-n", "1", `${folder}/in.jsonl`, `${folder}/out.jsonl`]
-      const first = yield* ran([...words, "--json"])
+      const first = yield* runCli([...words, "--json"])
       expect(first.code).toBe(1)
       expect(first.err).toContain("--retry-failed")
       expect(JSON.parse(first.out)).toMatchObject({
@@ -120,16 +120,16 @@ describe("batch", () => {
       })
       const lines = jsonLines(yield* read(`${folder}/out.jsonl`))
       expect(lines.filter(({ error }) => error !== undefined)).toHaveLength(3)
-      // Once more, nothing is asked; with --retry-failed, what failed is.
-      expect((yield* ran(words)).code).toBe(1)
+      // The same command sends nothing; with --retry-failed it sends the failed requests.
+      expect((yield* runCli(words)).code).toBe(1)
       expect(yield* provider.log).toHaveLength(8)
-      expect((yield* ran([...words, "--retry-failed"])).code).toBe(0)
+      expect((yield* runCli([...words, "--retry-failed"])).code).toBe(0)
       expect(yield* provider.log).toHaveLength(11)
       expect(jsonLines(yield* read(`${folder}/out.jsonl`)).every(({ text }) => typeof text === "string")).toBe(true)
     })
   )
 
-  it.scopedLive("asks for vectors beside answers, with the same journal and summary", () =>
+  it.scopedLive("sends embedding requests beside chat requests with the same journal and summary", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make()
       yield* provider.next(SimulatedProvider.status(400))
@@ -154,7 +154,7 @@ describe("batch", () => {
         `${folder}/in.jsonl`,
         `${folder}/out.jsonl`
       ]
-      const first = yield* ran([...words, "--json"])
+      const first = yield* runCli([...words, "--json"])
       expect(first.code).toBe(1)
       expect(JSON.parse(first.out)).toMatchObject({
         requests: 4,
@@ -162,7 +162,7 @@ describe("batch", () => {
         errors: [{ class: "InvalidRequestError", count: 1 }]
       })
       expect(yield* exists(`${folder}/out.jsonl.journal`)).toBe(true)
-      const again = yield* ran([...words, "--retry-failed"])
+      const again = yield* runCli([...words, "--retry-failed"])
       expect(again.err).toContain("4 of 4 answered")
       expect((yield* provider.log).map(({ body }) => body)).toMatchObject([
         { model: "text-embedding-3-small", input: ["a cat", "a dog"] },
@@ -182,7 +182,7 @@ describe("batch", () => {
     })
   )
 
-  it.scopedLive("interrupted, goes on where it was", () =>
+  it.scopedLive("resumes an interrupted batch without repeating answered requests", () =>
     Effect.gen(function* () {
       let isInterrupted = false
       const provider = yield* SimulatedProvider.make({
@@ -191,31 +191,31 @@ describe("batch", () => {
       const { config, folder } = yield* fileOf(provider)
       yield* write(`${folder}/in.jsonl`, questions(40))
       const words = ["batch", "-c", config, "-n", "4", `${folder}/in.jsonl`, `${folder}/out.jsonl`]
-      const program = yield* prepare(words)
+      const program = yield* prepareCli(words)
       const running = yield* Effect.fork(program.result)
       yield* until(provider.log, (log) => log.length === 12)
       yield* Fiber.interrupt(running)
       isInterrupted = true
-      expect(yield* Ref.get(program.err)).toContain("the same command goes on from there")
+      expect(yield* Ref.get(program.err)).toContain("the same command resumes from there")
       expect(yield* exists(`${folder}/out.jsonl`)).toBe(false)
-      expect((yield* ran(words)).code).toBe(0)
+      expect((yield* runCli(words)).code).toBe(0)
       const complete = (yield* provider.log).filter(({ outcome }) => outcome === "complete")
-      // What had been answered is not asked again; what was under way may have been answered unheard.
+      // Recorded answers are not requested again; requests in flight can have been answered without being recorded.
       expect(complete.length).toBeGreaterThanOrEqual(40)
       expect(complete.length).toBeLessThanOrEqual(44)
       expect(jsonLines(yield* read(`${folder}/out.jsonl`))).toHaveLength(40)
     })
   )
 
-  it.scopedLive("a journal of other requests is refused, and left as it is", () =>
+  it.scopedLive("rejects a journal of other requests and leaves it unchanged", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({ faults: () => SimulatedProvider.status(400) })
       const { config, folder } = yield* fileOf(provider)
       yield* write(`${folder}/in.jsonl`, questions(2))
       const words = ["batch", "-c", config, `${folder}/in.jsonl`, `${folder}/out.jsonl`]
-      yield* ran(words)
+      yield* runCli(words)
       const journal = yield* read(`${folder}/out.jsonl.journal`)
-      const other = yield* ran([...words, "--temperature", "1"])
+      const other = yield* runCli([...words, "--temperature", "1"])
       expect(other).toMatchObject({ code: 2 })
       expect(other.err).toContain("belongs to other requests")
       expect(yield* read(`${folder}/out.jsonl.journal`)).toBe(journal)
@@ -238,19 +238,19 @@ const progress: Progress = {
   isOver: false
 }
 
-describe("the progress bar", () => {
-  it("says how far, how fast, for how much and how long", () => {
+describe("progress bar of batch", () => {
+  it("shows the share, the rate, the tokens, the cost and the time left in the progress bar", () => {
     expect(ProgressBar.line(progress, 0.1234, 130, uncoloured)).toBe(
-      `${"█".repeat(12)}${"░".repeat(18)}  41 % · 412/1000 · 3 failed · 2 to be asked again · 12.3/s · 84.2k tokens · $0.123 · 0:48 left`
+      `${"█".repeat(12)}${"░".repeat(18)}  41 % · 412/1000 · 3 failed · 2 to retry · 12.3/s · 84.2k tokens · $0.123 · 0:48 left`
     )
   })
 
-  it("never wraps", () => {
+  it("keeps the progress bar shorter than the terminal at every width", () => {
     for (let columns = 1; columns < 140; columns++)
       expect(ProgressBar.line(progress, 1, columns, uncoloured).length).toBeLessThan(Math.max(2, columns))
   })
 
-  it("writes times and amounts as people do", () => {
+  it("formats durations as clock times and amounts with k and M", () => {
     expect([0, 59.2, 61, 7384].map((seconds) => ProgressBar.clock(Duration.seconds(seconds)))).toEqual([
       "0:00",
       "1:00",

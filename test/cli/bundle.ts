@@ -1,4 +1,4 @@
-/** The program as it is shipped: the bundle, made for the tests of a file and removed when they are over. */
+/** The bundled program, built for the tests of a file and removed after them. */
 import { afterAll, beforeAll } from "@effect/vitest"
 import { spawnSync } from "node:child_process"
 import { mkdtempSync, rmSync } from "node:fs"
@@ -7,7 +7,7 @@ import { join } from "node:path"
 import type { SimulatedProvider } from "../../src/testing/index.js"
 import { canary } from "./support.js"
 
-/** Where the program is, and a folder to work in. To be called once, at the head of the file. */
+/** The path of the program, and a working folder. Call it once at the top of a test file. */
 export const bundled = (): { readonly folder: string; readonly program: string } => {
   const folder = mkdtempSync(join(tmpdir(), "effect-llm-program-"))
   beforeAll(() => {

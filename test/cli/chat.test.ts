@@ -3,17 +3,17 @@ import { Effect, Fiber, Queue, Ref } from "effect"
 import { Line } from "../../src/cli/terminal/stdin.js"
 import { SimulatedProvider } from "../../src/testing/index.js"
 import { until } from "../support/eventually.js"
-import { fileOf, prepare, ran } from "./support.js"
+import { fileOf, prepareCli, runCli } from "./support.js"
 
 describe("chat", () => {
-  it.scopedLive("remembers, forgets, changes the model, saves and loads", () =>
+  it.scopedLive("keeps the history, clears it, switches the model, and saves and loads the conversation", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({
         answer: ({ messages, model }) => `${model} has heard ${messages.length}`
       })
       const { config, folder } = yield* fileOf(provider)
       const saved = `${folder}/talk.json`
-      const first = yield* ran(["chat", "-c", config, "--system", "Be brief."], {
+      const first = yield* runCli(["chat", "-c", config, "--system", "Be brief."], {
         typed: [
           "one",
           "two \\",
@@ -32,32 +32,32 @@ describe("chat", () => {
         "gpt-4o has heard 2\ngpt-4o has heard 4\ngpt-4o-mini has heard 6\ngpt-4o-mini has heard 2\n"
       )
       expect((yield* provider.log)[1]?.body).toMatchObject({ messages: [{}, {}, {}, { content: "two \nlines" }] })
-      const second = yield* ran(["chat", "-c", config, "--load", saved], { typed: ["five", "/history"] })
+      const second = yield* runCli(["chat", "-c", config, "--load", saved], { typed: ["five", "/history"] })
       expect(second.out).toMatch(/^gpt-4o has heard 8\nsystem: Be brief\.\nuser: one\n/)
     })
   )
 
-  it.scopedLive("goes on after what went wrong", () =>
+  it.scopedLive("continues the chat after a failed call and after invalid commands", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({ answer: ({ messages }) => `heard ${messages.length}` })
       const { config } = yield* fileOf(provider)
       yield* provider.next(SimulatedProvider.status(400))
-      const { code, err, out } = yield* ran(["chat", "-c", config], {
+      const { code, err, out } = yield* runCli(["chat", "-c", config], {
         typed: ["one", "/nope", "/constructor", "/model nope", "/load /nowhere", "/save", "two"]
       })
       expect({ code, out }).toEqual({ code: 0, out: "heard 1\n\n" })
-      for (const complaint of [
+      for (const message of [
         "There is no /nope",
         "There is no /constructor",
         '"nope"',
-        "/nowhere is not",
+        "/nowhere does not exist",
         "/save <file>"
       ])
-        expect(err).toContain(complaint)
+        expect(err).toContain(message)
     })
   )
 
-  it.scopedLive("Ctrl-C stops the answer and not the program, and the key is given back", () =>
+  it.scopedLive("cancels the answer at Ctrl-C, continues the chat and drops the question from the history", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({
         answer: ({ messages }) => `heard ${messages.length} and more and more and more`
@@ -65,7 +65,7 @@ describe("chat", () => {
       yield* provider.next(SimulatedProvider.hang(6))
       const { config } = yield* fileOf(provider)
       const presses = yield* Queue.unbounded<void>()
-      const program = yield* prepare(["chat", "-c", config], {
+      const program = yield* prepareCli(["chat", "-c", config], {
         typed: ["one", "two"],
         interruption: Queue.take(presses)
       })
@@ -77,17 +77,17 @@ describe("chat", () => {
       expect(err).toContain("Stopped.")
       const log = yield* until(provider.log, (log) => log.length === 2)
       expect(log.map(({ outcome }) => outcome)).toEqual(["aborted", "complete"])
-      // What was stopped is not remembered.
+      // The stopped question is not part of the conversation.
       expect(log[1]?.body).toMatchObject({ messages: [{ content: "two" }] })
     })
   )
 
-  it.scopedLive("leaves at Ctrl-C and at Ctrl-D", () =>
+  it.scopedLive("exits chat with 0 at Ctrl-C and at Ctrl-D", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make()
       const { config } = yield* fileOf(provider)
-      expect((yield* ran(["chat", "-c", config], { typed: [Line.Interrupted(), "no"] })).code).toBe(0)
-      expect((yield* ran(["chat", "-c", config])).code).toBe(0)
+      expect((yield* runCli(["chat", "-c", config], { typed: [Line.Interrupted(), "no"] })).code).toBe(0)
+      expect((yield* runCli(["chat", "-c", config])).code).toBe(0)
       expect(yield* provider.log).toEqual([])
     })
   )

@@ -6,8 +6,8 @@ import * as JsonSyntax from "../../src/cli/config/jsonSyntax.js"
 const lines = (text: string, path: string, env: ReadonlyArray<readonly [string, string]> = []) =>
   Configuration.parse(text, path).pipe(
     Effect.map(({ faults, warnings }) => ({
-      faults: faults.map((fault) => Configuration.lineOf(path, fault)),
-      warnings: warnings.map((fault) => Configuration.lineOf(path, fault))
+      faults: faults.map((fault) => Configuration.formatFault(path, fault)),
+      warnings: warnings.map((fault) => Configuration.formatFault(path, fault))
     })),
     Effect.withConfigProvider(ConfigProvider.fromMap(new Map(env)))
   )
@@ -26,8 +26,8 @@ const json = `{
 }
 `
 
-describe("every fault has its place", () => {
-  it.effect("in JSON, a field that is missing at the object that lacks it", () =>
+describe("positions of configuration faults", () => {
+  it.effect("reports each fault of a JSON file at its value, and a missing field at the enclosing object", () =>
     Effect.gen(function* () {
       expect(yield* lines(json, "provider.json")).toEqual({
         faults: [
@@ -45,7 +45,7 @@ describe("every fault has its place", () => {
     })
   )
 
-  it.effect("in YAML, through anchors and aliases", () =>
+  it.effect("reports faults of a YAML file through anchors and aliases", () =>
     Effect.gen(function* () {
       const yaml = `keys: &keys
   weight: 2
@@ -64,7 +64,7 @@ openai:
     })
   )
 
-  it.effect("a text that cannot be parsed, without the lines that it stands in", () =>
+  it.effect("reports a syntax error without quoting the line", () =>
     Effect.gen(function* () {
       const broken = '{\n  "openai": [{ "api_keys": ["sk-secret" "sk-other"] }]\n}'
       const { faults } = yield* lines(broken, "provider.json")
@@ -76,7 +76,7 @@ openai:
     })
   )
 
-  it.effect("a section that is there twice, of which JSON takes the last and says nothing", () =>
+  it.effect("warns about a duplicate section in JSON", () =>
     Effect.gen(function* () {
       const section = '"openai": [{ "model_name": "gpt-4o", "api_keys": ["k"] }]'
       expect(yield* lines(`{\n${section},\n${section}\n}`, "provider.json")).toEqual({
@@ -86,7 +86,7 @@ openai:
     })
   )
 
-  it.effect("what only YAML takes is no JSON", () =>
+  it.effect("rejects YAML syntax in a JSON file, and an empty file", () =>
     Effect.gen(function* () {
       expect((yield* lines("{ openai: [] }", "provider.json")).faults).toHaveLength(1)
       expect((yield* lines('{\n  "openai": [7,]\n}', "provider.json")).faults).toEqual([
@@ -100,7 +100,7 @@ openai:
   )
 })
 
-describe("JSON ends where JSON.parse says it does", () => {
+describe("JsonSyntax.faultOf", () => {
   const piece = fc.constantFrom(
     ...'{}[],:" \n-+.eE019\\u/abtruefalsn'.split(""),
     '"a"',
@@ -115,20 +115,24 @@ describe("JSON ends where JSON.parse says it does", () => {
     fc.tuple(fc.json(), fc.nat(30), piece).map(([json, at, piece]) => json.slice(0, at) + piece + json.slice(at))
   )
 
-  it.prop("for any text", [text], ([text]) => {
+  it.prop("accepts exactly the texts that JSON.parse accepts", [text], ([text]) => {
     const isJson = Either.isRight(Either.try((): unknown => JSON.parse(text)))
     expect(JsonSyntax.faultOf(text) === undefined).toBe(isJson)
   })
 
-  it.prop("and what stands before the place could have gone on", [fc.json(), fc.nat(30)], ([json, at]) => {
-    const end = Math.min(at, json.length - 1)
-    expect(JsonSyntax.faultOf(`${json.slice(0, end)}\u0000${json.slice(end)}`)).toBeGreaterThanOrEqual(0)
-    expect(JsonSyntax.faultOf(`${json}?`)).toBe(json.length)
-  })
+  it.prop(
+    "finds an inserted control character, and reports trailing text at the end of valid JSON",
+    [fc.json(), fc.nat(30)],
+    ([json, at]) => {
+      const end = Math.min(at, json.length - 1)
+      expect(JsonSyntax.faultOf(`${json.slice(0, end)}\u0000${json.slice(end)}`)).toBeGreaterThanOrEqual(0)
+      expect(JsonSyntax.faultOf(`${json}?`)).toBe(json.length)
+    }
+  )
 })
 
-describe("a file that would fill the memory", () => {
-  it.effect("is refused", () =>
+describe("Configuration.parse of YAML aliases", () => {
+  it.effect("rejects a YAML file whose aliases expand exponentially", () =>
     Effect.gen(function* () {
       const doubled = Array.from({ length: 40 }, (_, index) => `a${index + 1}: &a${index + 1} [*a${index}, *a${index}]`)
       const { faults } = yield* lines(["a0: &a0 [x]", ...doubled].join("\n"), "provider.yaml")
@@ -137,8 +141,8 @@ describe("a file that would fill the memory", () => {
   )
 })
 
-describe("a file for models that follow it", () => {
-  it.effect("is the file, or an error whose faults and warnings have their places", () =>
+describe("Configuration.parseFile", () => {
+  it.effect("returns the file, or an error whose faults and warnings contain line and column", () =>
     Effect.gen(function* () {
       const yaml = (more: string) => `openai:\n  - model_name: gpt-4o\n    api_keys: [k]\n${more}`
       const file = yield* Configuration.parseFile(yaml(""), "a.yml")
@@ -155,8 +159,8 @@ describe("a file for models that follow it", () => {
   )
 })
 
-describe("a good file is read", () => {
-  it.effect("the same from JSON and from YAML", () =>
+describe("Configuration.parse", () => {
+  it.effect("reads the same configuration from JSON and from YAML", () =>
     Effect.gen(function* () {
       const fromJson = yield* Configuration.parse(
         '{ "openai": [{ "model_name": "gpt-4o", "api_keys": ["k"] }], "$aliases": { "smart": "openai/gpt-4o" } }',

@@ -2,12 +2,12 @@ import { describe, expect, it } from "@effect/vitest"
 import { FastCheck as fc } from "effect"
 import * as Markdown from "../../src/cli/terminal/markdown.js"
 import type { Style } from "../../src/cli/terminal/style.js"
-import { coloured, harmless, uncoloured, withoutStyle } from "../../src/cli/terminal/style.js"
+import { coloured, sanitize, uncoloured, stripStyle } from "../../src/cli/terminal/style.js"
 
-/** Styles that can be read. */
+/** A style that writes attributes as readable tags. */
 const tagged: Style = (text, ...looks) => (text === "" || looks.length === 0 ? text : `<${looks.join(" ")}>${text}</>`)
 
-const shown = (pieces: ReadonlyArray<string>, style: Style, columns = 40): string => {
+const render = (pieces: ReadonlyArray<string>, style: Style, columns = 40): string => {
   let state = Markdown.initial
   let text = ""
   for (const piece of pieces) {
@@ -18,10 +18,10 @@ const shown = (pieces: ReadonlyArray<string>, style: Style, columns = 40): strin
   return text + Markdown.end(state, style, columns)
 }
 
-const whole = (text: string): string => shown([text], tagged)
+const renderWhole = (text: string): string => render([text], tagged)
 
-/** The style of every character: what a person sees. */
-const seen = (text: string): ReadonlyArray<readonly [character: string, looks: string]> => {
+/** Each visible character with its attributes. */
+const visibleCharacters = (text: string): ReadonlyArray<readonly [character: string, looks: string]> => {
   const characters: Array<readonly [string, string]> = []
   let looks = ""
   for (const [token] of text.matchAll(/<\/>|<[a-z ]+>|[^]/g)) {
@@ -32,7 +32,7 @@ const seen = (text: string): ReadonlyArray<readonly [character: string, looks: s
   return characters
 }
 
-describe("Markdown is shown as such", () => {
+describe("Markdown", () => {
   it.each([
     [
       "**bold** and *italic*, __bold__ and _italic_",
@@ -49,15 +49,15 @@ describe("Markdown is shown as such", () => {
     ["a\n\n---\n\nb", `a\n\n<dim>${"─".repeat(24)}</>\n\nb`],
     ["```ts\nconst a = `**b**`\n```\nend", "<cyan>const a = `**b**`</>\nend"],
     ["~~~\n```\n~~~", "<cyan>```</>\n"]
-  ])("%j", (text, expected) => {
-    expect(whole(text)).toBe(expected)
+  ])("renders the Markdown %j in styles", (text, expected) => {
+    expect(renderWhole(text)).toBe(expected)
   })
 })
 
-describe("a table", () => {
-  const plain = (text: string, columns?: number): string => shown([text], uncoloured, columns)
+describe("Markdown tables", () => {
+  const plain = (text: string, columns?: number): string => render([text], uncoloured, columns)
 
-  it("stands in columns, each as wide as its widest cell and aligned as it says", () => {
+  it("renders a table with aligned columns, each as wide as its widest cell", () => {
     expect(
       plain(
         [
@@ -83,25 +83,25 @@ describe("a table", () => {
     )
   })
 
-  it("has its names in bold, and Markdown in its cells", () => {
-    expect(whole("| a | b |\n| - | - |\n| `x` | [y](u) |\n")).toBe(
+  it("renders the header of a table in bold, and Markdown within its cells", () => {
+    expect(renderWhole("| a | b |\n| - | - |\n| `x` | [y](u) |\n")).toBe(
       "<bold>a</><dim> │ </><bold>b</>\n<dim>──┼──────</>\n<cyan>x</><dim> │ </><underlined>y</><dim> (u)</>\n"
     )
   })
 
-  it("counts the columns that characters take, and not the characters", () => {
+  it("measures the width of table cells in terminal columns instead of characters", () => {
     expect(plain("| 名前 | n |\n|--|--|\n| é | 1 |\n| e\u0301 | 2 |\n| 👍🏽 | 3 |")).toBe(
       "名前 │ n\n─────┼──\né    │ 1\ne\u0301    │ 2\n👍🏽   │ 3"
     )
   })
 
-  it("may lack cells, have more of them than names, and bars in them", () => {
+  it("renders rows with missing cells, extra cells and escaped bars", () => {
     expect(plain("| a | b |\n|---|---|\n| 1 |\n| x\\|y | 2 | 3")).toBe(
       "a   │ b │ \n────┼───┼──\n1   │   │ \nx|y │ 2 │ 3"
     )
   })
 
-  it("that is wider than the terminal is shown as it was written, row by row", () => {
+  it("prints a table unchanged, row by row, if it is wider than the terminal", () => {
     const table = `| a | b |\n|---|---|\n| ${"long ".repeat(8)}| x |\n| 1 | 2 |\nend`
     expect(plain(table)).toBe(table)
     expect(plain(table, 80)).toContain("─┼─")
@@ -114,20 +114,20 @@ describe("a table", () => {
     "| a | b |\n|---|\n",
     "| a | b |\n|---|--x|\n| 1 | 2 |",
     "x\n    | a |\n    |---|\n"
-  ])("is not %j", (text) => {
+  ])("prints %j unchanged because it is not a table", (text) => {
     expect(plain(text)).toBe(text)
   })
 
-  it("is code between fences", () => {
+  it("prints a table between code fences as code", () => {
     expect(plain("```\n| a |\n|---|\n```\n")).toBe("| a |\n|---|\n")
   })
 
-  it("may begin with the second of two lines with bars", () => {
+  it("starts a table at the second line with bars when the first has another number of columns", () => {
     expect(plain("| x | y | z |\n| a | b |\n|---|---|\n")).toBe("| x | y | z |\na │ b\n──┼──\n")
   })
 })
 
-describe("what is no Markdown is left as it is", () => {
+describe("text without Markdown", () => {
   it.each([
     "2 * 3 * 4",
     "snake_case_name and __init__py",
@@ -139,16 +139,16 @@ describe("what is no Markdown is left as it is", () => {
     "-5 degrees",
     "\\ and a | b",
     "~ 5 ~"
-  ])("%j", (text) => {
-    expect(whole(text)).toBe(text)
+  ])("prints %j unchanged because it is not Markdown", (text) => {
+    expect(renderWhole(text)).toBe(text)
   })
 
-  it("a backslash takes the meaning of a mark", () => {
-    expect(whole("\\*not italic\\*")).toBe("*not italic*")
+  it("prints an escaped mark literally, without its backslash", () => {
+    expect(renderWhole("\\*not italic\\*")).toBe("*not italic*")
   })
 })
 
-describe("a text looks the same however it is cut", () => {
+describe("Markdown in chunks", () => {
   const piece = fc.constantFrom(
     "*",
     "**",
@@ -191,27 +191,31 @@ describe("a text looks the same however it is cut", () => {
   )
   const text = fc.array(piece, { maxLength: 24 }).map((pieces) => pieces.join(""))
 
-  it.prop("cut anywhere", [text, fc.array(fc.nat(80), { maxLength: 12 })], ([text, cuts]) => {
-    const places = [0, ...cuts.map((cut) => Math.min(cut, text.length)).sort((a, b) => a - b), text.length]
-    const pieces = places.slice(1).map((end, index) => text.slice(places[index], end))
-    expect(seen(shown(pieces, tagged))).toEqual(seen(whole(text)))
-  })
+  it.prop(
+    "renders a text in the same styles however it is split into chunks",
+    [text, fc.array(fc.nat(80), { maxLength: 12 })],
+    ([text, cuts]) => {
+      const places = [0, ...cuts.map((cut) => Math.min(cut, text.length)).sort((a, b) => a - b), text.length]
+      const pieces = places.slice(1).map((end, index) => text.slice(places[index], end))
+      expect(visibleCharacters(render(pieces, tagged))).toEqual(visibleCharacters(renderWhole(text)))
+    }
+  )
 
-  it.prop("and no letter is lost", [text], ([text]) => {
+  it.prop("keeps every letter of the text", [text], ([text]) => {
     const letters = (of: string) => of.replace(/[^\p{L}]/gu, "")
     const fenceless = text.replace(/```/g, "'''").replace(/~~~/g, "'''")
-    expect(letters(withoutStyle(shown([fenceless], coloured)))).toBe(letters(fenceless))
+    expect(letters(stripStyle(render([fenceless], coloured)))).toBe(letters(fenceless))
   })
 
-  it("what is certain is shown at once", () => {
+  it("prints the certain part of a chunk at once and the rest when its style is known", () => {
     const [state, text] = Markdown.push(Markdown.initial, "Hello **wor", uncoloured)
     expect(text).toBe("Hello ")
     expect(Markdown.push(state, "ld** and", tagged)[1]).toBe("<bold>world</> and")
   })
 })
 
-describe("a terminal obeys nobody but us", () => {
-  it("escape sequences of a model are no more than letters", () => {
-    expect(harmless("\u001b]0;title\u0007\u001b[2Jhi\u009b5A\ttab\nline\r")).toBe("]0;title[2Jhi5A\ttab\nline")
+describe("sanitizing for a terminal", () => {
+  it("removes the control characters of escape sequences from model text", () => {
+    expect(sanitize("\u001b]0;title\u0007\u001b[2Jhi\u009b5A\ttab\nline\r")).toBe("]0;title[2Jhi5A\ttab\nline")
   })
 })

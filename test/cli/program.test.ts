@@ -1,6 +1,4 @@
-/**
- * The program as it is shipped: the bundle, in processes of its own.
- */
+/** Tests of the bundled program in child processes. */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import { spawn } from "node:child_process"
@@ -13,14 +11,14 @@ import { canary } from "./support.js"
 
 const { folder, program } = bundled()
 
-interface Ended {
+interface Result {
   readonly code: number | null
   readonly out: string
   readonly err: string
 }
 
-/** A process that has been started. */
-const started = (words: ReadonlyArray<string>, env: Readonly<Record<string, string>>, input?: string) =>
+/** Starts a process, which is killed when the scope closes. */
+const start = (words: ReadonlyArray<string>, env: Readonly<Record<string, string>>, input?: string) =>
   Effect.acquireRelease(
     Effect.sync(() => {
       const child = spawn("node", [program, ...words], { env, cwd: folder, stdio: "pipe" })
@@ -28,44 +26,44 @@ const started = (words: ReadonlyArray<string>, env: Readonly<Record<string, stri
       child.stdout.on("data", (chunk) => (out += String(chunk)))
       child.stderr.on("data", (chunk) => (err += String(chunk)))
       child.stdin.end(input ?? "")
-      const ended = new Promise<Ended>((resolve) => child.on("close", (code) => resolve({ code, out, err })))
+      const ended = new Promise<Result>((resolve) => child.on("close", (code) => resolve({ code, out, err })))
       return { child, ended: Effect.promise(() => ended), out: Effect.sync(() => out) }
     }),
     ({ child }) => Effect.sync(() => child.kill("SIGKILL"))
   )
 
-const ended = (words: ReadonlyArray<string>, env: Readonly<Record<string, string>>, input?: string) =>
-  Effect.flatMap(started(words, env, input), ({ ended }) => ended)
+const run = (words: ReadonlyArray<string>, env: Readonly<Record<string, string>>, input?: string) =>
+  Effect.flatMap(start(words, env, input), ({ ended }) => ended)
 
-/** A module with which a process writes the time of processors that it has used, in microseconds, to stderr when it exits. */
-const tellingCpuTime = `data:text/javascript,${encodeURIComponent(
+/** A module that writes the CPU time of the process, in microseconds, to standard error at its exit. */
+const cpuTimeReporter = `data:text/javascript,${encodeURIComponent(
   "process.on('exit', () => process.stderr.write(JSON.stringify(process.cpuUsage())))"
 )}`
 
-describe("the program", () => {
-  it.scopedLive("asks, with nothing beside it, and shows no key", () =>
+describe("the bundled program", () => {
+  it.scopedLive("prints only the answer, and no key in its output and log", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make()
-      expect(yield* ended(["ask", "Hello"], environment(provider))).toEqual({
+      expect(yield* run(["ask", "Hello"], environment(provider))).toEqual({
         code: 0,
         out: "You said: Hello\n",
         err: ""
       })
-      expect((yield* ended(["ask"], environment(provider), "from a pipe")).out).toBe("You said: from a pipe\n")
-      const { code, err } = yield* ended(["ask", "Hello"], { PATH: process.env["PATH"] ?? "" })
+      expect((yield* run(["ask"], environment(provider), "from a pipe")).out).toBe("You said: from a pipe\n")
+      const { code, err } = yield* run(["ask", "Hello"], { PATH: process.env["PATH"] ?? "" })
       expect({ code, err }).toMatchObject({
         code: 2,
         err: expect.stringMatching(/^effect-llm: No model is configured/)
       })
-      const all = yield* ended(["keys", "check", "--log-level", "all"], environment(provider))
+      const all = yield* run(["keys", "check", "--log-level", "all"], environment(provider))
       expect(`${all.out}${all.err}`).not.toContain(canary)
     })
   )
 
-  it.scopedLive("chats through a pipe", () =>
+  it.scopedLive("runs a chat through a pipe", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make()
-      expect(yield* ended(["chat"], environment(provider), "one\ntwo\n/history")).toEqual({
+      expect(yield* run(["chat"], environment(provider), "one\ntwo\n/history")).toEqual({
         code: 0,
         out:
           "You said: one\nYou said: two\n" +
@@ -75,25 +73,25 @@ describe("the program", () => {
     })
   )
 
-  it.scopedLive("says its version, in less than it takes to look away", () =>
+  it.scopedLive("prints its version with less than three seconds of CPU time", () =>
     Effect.gen(function* () {
       const { version } = JSON.parse(readFileSync("package.json", "utf8"))
-      const { code, err, out } = yield* ended(["--version"], { NODE_OPTIONS: `--import=${tellingCpuTime}` })
+      const { code, err, out } = yield* run(["--version"], { NODE_OPTIONS: `--import=${cpuTimeReporter}` })
       expect({ code, out }).toEqual({ code: 0, out: `${version}\n` })
       const { system, user } = JSON.parse(err)
-      // A third of a second, and somewhat more where others use the same caches.
+      // A third of a second on an idle machine.
       expect((system + user) / 1e6).toBeLessThan(3)
     })
   )
 
-  it.scopedLive("Ctrl-C ends it with 130, and SIGTERM with 143; what it had asked is given up", () =>
+  it.scopedLive("exits with 130 at Ctrl-C and 143 at SIGTERM, and cancels the running request", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({ faults: () => SimulatedProvider.hang() })
       for (const [signal, code] of [
         ["SIGINT", 130],
         ["SIGTERM", 143]
       ] as const) {
-        const running = yield* started(["ask", "Hello"], environment(provider))
+        const running = yield* start(["ask", "Hello"], environment(provider))
         yield* until(provider.inFlight, (inFlight) => inFlight === 1)
         running.child.kill(signal)
         expect((yield* running.ended).code).toBe(code)
@@ -102,10 +100,10 @@ describe("the program", () => {
     })
   )
 
-  it.scopedLive("ends quietly when nobody reads on", () =>
+  it.scopedLive("exits with 141 and no message when the reader closes the output", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({ answer: () => "word ".repeat(50_000), tokenPace: "2 millis" })
-      const running = yield* started(["ask", "Hello"], environment(provider))
+      const running = yield* start(["ask", "Hello"], environment(provider))
       yield* until(running.out, (out) => out !== "")
       running.child.stdout.destroy()
       const { code, err } = yield* running.ended
@@ -113,7 +111,7 @@ describe("the program", () => {
     })
   )
 
-  it.scopedLive("killed in the middle of a batch, asks nothing twice that was answered", () =>
+  it.scopedLive("resumes a killed batch without repeating requests in the journal", () =>
     Effect.gen(function* () {
       let isKilled = false
       const provider = yield* SimulatedProvider.make({
@@ -122,7 +120,7 @@ describe("the program", () => {
       const [input, output] = [join(folder, "in.jsonl"), join(folder, "out.jsonl")]
       writeFileSync(input, Array.from({ length: 60 }, (_, index) => `"question ${index}"\n`).join(""))
       const words = ["batch", "--concurrency", "4", input, output]
-      const first = yield* started(words, environment(provider))
+      const first = yield* start(words, environment(provider))
       yield* until(provider.log, (log) => log.length >= 12)
       first.child.kill("SIGKILL")
       yield* first.ended
@@ -130,7 +128,7 @@ describe("the program", () => {
       yield* until(provider.inFlight, (inFlight) => inFlight === 0)
       const recorded = readFileSync(`${output}.journal`, "utf8").trimEnd().split("\n").length - 1
       const before = (yield* provider.log).length
-      const { code, err } = yield* ended(words, environment(provider))
+      const { code, err } = yield* run(words, environment(provider))
       expect(code).toBe(0)
       expect(err).toContain("60 of 60 answered")
       expect((yield* provider.log).length - before).toBe(60 - recorded)
@@ -140,7 +138,7 @@ describe("the program", () => {
   )
 })
 
-describe("the program with the prices that it is shipped with", () => {
+describe("the bundled program with its bundled prices", () => {
   const Priced = Schema.parseJson(
     Schema.Struct({ model: Schema.String, cost: Schema.Struct({ total: Schema.Number }) })
   )
@@ -148,29 +146,29 @@ describe("the program with the prices that it is shipped with", () => {
   const decode = Schema.decodeUnknownSync(Priced)
 
   const ask = (provider: SimulatedProvider.Service, ...words: ReadonlyArray<string>) =>
-    Effect.map(ended(["ask", "Hello", "--json", ...words], environment(provider)), ({ out }) => decode(out))
+    Effect.map(run(["ask", "Hello", "--json", ...words], environment(provider)), ({ out }) => decode(out))
 
-  it.scopedLive("says what an answer, embeddings and a batch cost by the public prices", () =>
+  it.scopedLive("prints the cost of an answer, of embeddings and of a batch by the public prices", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make()
       const [questions, answers] = [join(folder, "priced.jsonl"), join(folder, "priced-answers.jsonl")]
       writeFileSync(questions, '"Hello"\n')
-      const [asked, embedded, batch] = yield* Effect.all(
+      const [answer, embedded, batch] = yield* Effect.all(
         [
           ask(provider),
-          ended(["embed", "Hello", "--model", "text-embedding-3-small"], environment(provider)),
-          ended(["batch", questions, answers], environment(provider))
+          run(["embed", "Hello", "--model", "text-embedding-3-small"], environment(provider)),
+          run(["batch", questions, answers], environment(provider))
         ],
         { concurrency: 3 }
       )
-      expect(asked.cost.total).toBeGreaterThan(0)
+      expect(answer.cost.total).toBeGreaterThan(0)
       expect(embedded).toMatchObject({ code: 0, out: expect.stringContaining('"cost":{') })
       expect(batch.code).toBe(0)
       expect(readFileSync(answers, "utf8")).toContain('"cost":')
     })
   )
 
-  it.scopedLive("goes by the price of the file instead, and asks the cheapest of a group", () =>
+  it.scopedLive("uses the price of the file instead of the public price, and the cheapest member of a group", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make()
       const entry = (model_name: string, price?: object) => ({

@@ -1,4 +1,4 @@
-/** The gateway as a real process: what signals do to it, and to those it is talking to. */
+/** Tests of the gateway as a process: signals, reloads, traces and prices. */
 import { NodeFileSystem } from "@effect/platform-node"
 import { FileSystem } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
@@ -10,7 +10,7 @@ import { eventually, until } from "../support/eventually.js"
 import { post, reading, send } from "../gateway/support/http.js"
 import { holding } from "../gateway/support/upstream.js"
 import { bundled } from "./bundle.js"
-import { serving } from "./serving.js"
+import { startGateway } from "./gatewayProcess.js"
 
 const { program } = bundled()
 
@@ -26,11 +26,11 @@ const fileOf = (baseUrl: string, ...names: ReadonlyArray<string>): string =>
     }))
   })
 
-const started = serving(program)
+const started = startGateway(program)
 
 const folder = Effect.flatMap(FileSystem.FileSystem, (files) => files.makeTempDirectoryScoped())
 
-/** The file that names the provider, and a process that serves it. */
+/** Writes a model file for the provider, and starts a process that serves it. */
 const servedAt = (baseUrl: string, environment: Readonly<Record<string, string>> = {}) =>
   Effect.gen(function* () {
     const files = yield* FileSystem.FileSystem
@@ -41,7 +41,7 @@ const servedAt = (baseUrl: string, environment: Readonly<Record<string, string>>
     return { config, write, settings, gateway: yield* started(settings) }
   })
 
-/** The same with a provider. */
+/** Starts a simulated provider and a process that serves it. */
 const served = (environment: Readonly<Record<string, string>> = {}, options: SimulatedProvider.Options = {}) =>
   Effect.gen(function* () {
     const provider = yield* SimulatedProvider.make(options)
@@ -50,7 +50,7 @@ const served = (environment: Readonly<Record<string, string>> = {}, options: Sim
 
 const body = { model: "m", messages: [{ role: "user", content: "Hello" }] }
 
-/** Begins to read a stream, and returns at its first words. */
+/** Starts to read a stream, and succeeds at its first text. */
 const streaming = (url: string) =>
   Effect.gen(function* () {
     const client = yield* reading(`${url}/v1/chat/completions`, { ...body, stream: true })
@@ -68,8 +68,8 @@ const isUnreachable = (url: string) =>
 
 const models = (url: string) => Effect.map(send(`${url}/v1/models`), ({ text }) => text)
 
-describe("a gateway as a program", () => {
-  it.scopedLive("loses no running stream at SIGTERM, takes nothing new, and ends with 0", () =>
+describe("serve", () => {
+  it.scopedLive("completes running streams after SIGTERM, accepts no new requests and exits with 0", () =>
     Effect.gen(function* () {
       const latch = yield* Effect.makeLatch()
       const { origin } = yield* holding(latch)
@@ -86,14 +86,14 @@ describe("a gateway as a program", () => {
         expect(isWhole).toBe(true)
         expect(text.endsWith("data: [DONE]\n\n")).toBe(true)
       }
-      const log = yield* gateway.said
+      const log = yield* gateway.output
       expect(log).toContain("SIGTERM: shutting down")
       expect(log.split("\n").filter((line) => line.includes("llm call"))).toHaveLength(2)
       expect(log).not.toContain("canary")
     }).pipe(Effect.provide(NodeFileSystem.layer))
   )
 
-  it.scopedLive("tells the streams that are not over when the grace is, and ends with 0", () =>
+  it.scopedLive("ends running streams with a shutting_down error at the end of the grace period and exits with 0", () =>
     Effect.gen(function* () {
       const { gateway, provider } = yield* served({ EFFECT_LLM_GRACE: "300 millis" })
       yield* provider.next(SimulatedProvider.hang(4))
@@ -106,7 +106,7 @@ describe("a gateway as a program", () => {
     }).pipe(Effect.provide(NodeFileSystem.layer))
   )
 
-  it.scopedLive("reads its file again at SIGHUP, and keeps the old one where the new one is faulty", () =>
+  it.scopedLive("reloads the model file at SIGHUP, and keeps the previous models if the file is invalid", () =>
     Effect.gen(function* () {
       const { config, gateway, write } = yield* served()
       expect(yield* models(gateway.url)).not.toContain("tested/n")
@@ -116,14 +116,14 @@ describe("a gateway as a program", () => {
       const files = yield* FileSystem.FileSystem
       yield* files.writeFileString(config, "{")
       yield* gateway.kill("SIGHUP")
-      yield* until(gateway.said, (log) => log.includes("has been refused"))
+      yield* until(gateway.output, (log) => log.includes("has been refused"))
       expect(yield* models(gateway.url)).toContain("tested/n")
       expect((yield* post(`${gateway.url}/llm/chat`, body)).json).toEqual({ result: "You said: Hello" })
     }).pipe(Effect.provide(NodeFileSystem.layer))
   )
 
   it.scopedLive(
-    "reads its file of keys again at SIGHUP and when it changes, and keeps the keys where it is faulty",
+    "reloads the key file at SIGHUP and when it changes, and keeps the previous keys if the file is invalid",
     () =>
       Effect.gen(function* () {
         const files = yield* FileSystem.FileSystem
@@ -149,12 +149,12 @@ describe("a gateway as a program", () => {
         expect(yield* status(gateway.url, "sk-two")).toBe(200)
         yield* files.writeFileString(keys, "{")
         yield* gateway.kill("SIGHUP")
-        yield* until(gateway.said, (log) => log.includes("keys.json has been refused"))
+        yield* until(gateway.output, (log) => log.includes("keys.json has been refused"))
         expect(yield* status(gateway.url, "sk-two")).toBe(200)
       }).pipe(Effect.provide(NodeFileSystem.layer))
   )
 
-  it.scopedLive("follows its file without being told, and serves at once after kill -9 on the same port", () =>
+  it.scopedLive("reloads a changed model file without a signal, and serves again on the same port after SIGKILL", () =>
     Effect.gen(function* () {
       const { gateway, settings, write } = yield* served(
         { EFFECT_LLM_RELOAD_INTERVAL: "50 millis" },
@@ -168,48 +168,50 @@ describe("a gateway as a program", () => {
       yield* gateway.kill("SIGKILL")
       expect(yield* gateway.exited).toBe("SIGKILL")
       expect((yield* stream.ended).isWhole).toBe(false)
-      const again = yield* started({ ...settings, EFFECT_LLM_PORT: new URL(gateway.url).port })
-      expect(again.url).toBe(gateway.url)
-      expect((yield* post(`${again.url}/llm/chat`, body)).status).toBe(200)
+      const restarted = yield* started({ ...settings, EFFECT_LLM_PORT: new URL(gateway.url).port })
+      expect(restarted.url).toBe(gateway.url)
+      expect((yield* post(`${restarted.url}/llm/chat`, body)).status).toBe(200)
     }).pipe(Effect.provide(NodeFileSystem.layer))
   )
 
-  it.scopedLive("reads YAML, at the start, at SIGHUP and when it changes, and says where a fault is", () =>
-    Effect.gen(function* () {
-      const files = yield* FileSystem.FileSystem
-      const provider = yield* SimulatedProvider.make()
-      const config = `${yield* folder}/provider.yaml`
-      const yamlOf = (...names: ReadonlyArray<string>) =>
-        [
-          "tested: # who answers",
-          ...names.flatMap((name) => [
-            `  - model_name: ${name}`,
-            `    base_url: ${provider.baseUrl}`,
-            "    api_keys: [canary-served-1be4]"
-          ])
-        ].join("\n")
-      yield* files.writeFileString(config, yamlOf("m"))
-      const settings = { EFFECT_LLM_CONFIG: config, EFFECT_LLM_RELOAD_INTERVAL: "never" }
-      const told = yield* started(settings)
-      expect((yield* post(`${told.url}/llm/chat`, body)).json).toEqual({ result: "You said: Hello" })
-      const watching = yield* started({ ...settings, EFFECT_LLM_RELOAD_INTERVAL: "50 millis" })
-      yield* files.writeFileString(config, yamlOf("m", "n"))
-      yield* until(models(watching.url), (text) => text.includes("tested/n"))
-      expect(yield* models(told.url)).not.toContain("tested/n")
-      yield* told.kill("SIGHUP")
-      yield* until(models(told.url), (text) => text.includes("tested/n"))
-      yield* files.writeFileString(
-        config,
-        "tested:\n  - modle_name: m\n    api_keys: [k]\n    base_url: http://there\n"
-      )
-      yield* told.kill("SIGHUP")
-      const log = yield* until(told.said, (log) => log.includes("has been refused"))
-      expect(log).toContain("tested[0].model_name: is missing (line 2, column 5)")
-      expect(yield* models(told.url)).toContain("tested/n")
-    }).pipe(Effect.provide(NodeFileSystem.layer))
+  it.scopedLive(
+    "reads a YAML model file at the start, at SIGHUP and when it changes, and logs the position of a fault",
+    () =>
+      Effect.gen(function* () {
+        const files = yield* FileSystem.FileSystem
+        const provider = yield* SimulatedProvider.make()
+        const config = `${yield* folder}/provider.yaml`
+        const yamlOf = (...names: ReadonlyArray<string>) =>
+          [
+            "tested: # who answers",
+            ...names.flatMap((name) => [
+              `  - model_name: ${name}`,
+              `    base_url: ${provider.baseUrl}`,
+              "    api_keys: [canary-served-1be4]"
+            ])
+          ].join("\n")
+        yield* files.writeFileString(config, yamlOf("m"))
+        const settings = { EFFECT_LLM_CONFIG: config, EFFECT_LLM_RELOAD_INTERVAL: "never" }
+        const signalled = yield* started(settings)
+        expect((yield* post(`${signalled.url}/llm/chat`, body)).json).toEqual({ result: "You said: Hello" })
+        const watching = yield* started({ ...settings, EFFECT_LLM_RELOAD_INTERVAL: "50 millis" })
+        yield* files.writeFileString(config, yamlOf("m", "n"))
+        yield* until(models(watching.url), (text) => text.includes("tested/n"))
+        expect(yield* models(signalled.url)).not.toContain("tested/n")
+        yield* signalled.kill("SIGHUP")
+        yield* until(models(signalled.url), (text) => text.includes("tested/n"))
+        yield* files.writeFileString(
+          config,
+          "tested:\n  - modle_name: m\n    api_keys: [k]\n    base_url: http://there\n"
+        )
+        yield* signalled.kill("SIGHUP")
+        const log = yield* until(signalled.output, (log) => log.includes("has been refused"))
+        expect(log).toContain("tested[0].model_name: is missing (line 2, column 5)")
+        expect(yield* models(signalled.url)).toContain("tested/n")
+      }).pipe(Effect.provide(NodeFileSystem.layer))
   )
 
-  it.scopedLive("sends its spans to a collector before it ends, below the client's", () =>
+  it.scopedLive("exports its spans before it exits, as children of the client's span", () =>
     Effect.gen(function* () {
       const collector = yield* Collector.make
       const { gateway } = yield* served({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url })
@@ -225,7 +227,7 @@ describe("a gateway as a program", () => {
     }).pipe(Effect.provide(NodeFileSystem.layer))
   )
 
-  it.scopedLive("shows its dashboard", () =>
+  it.scopedLive("serves the dashboard", () =>
     Effect.gen(function* () {
       const { gateway } = yield* served({})
       const page = yield* send(`${gateway.url}/`)
@@ -234,24 +236,24 @@ describe("a gateway as a program", () => {
     }).pipe(Effect.provide(NodeFileSystem.layer))
   )
 
-  it.scopedLive("says why it does not serve, and ends with 2", () =>
+  it.scopedLive("prints why it cannot serve, and exits with 2", () =>
     Effect.gen(function* () {
       const gateway = yield* started({ EFFECT_LLM_CONFIG: `${yield* folder}/none.json` })
       expect(yield* gateway.exited).toBe(2)
-      expect(yield* gateway.said).toContain("none.json")
+      expect(yield* gateway.output).toContain("none.json")
       const config = `${yield* folder}/provider.json`
       const files = yield* FileSystem.FileSystem
       yield* files.writeFileString(config, fileOf("http://127.0.0.1:1", "m"))
       const open = yield* started({ EFFECT_LLM_CONFIG: config, EFFECT_LLM_HOST: "0.0.0.0" })
       expect(yield* open.exited).toBe(2)
-      expect(yield* open.said).toContain("Configure a key")
+      expect(yield* open.output).toContain("Configure a key")
     }).pipe(Effect.provide(NodeFileSystem.layer))
   )
 })
 
 const adminToken = "the-token-of-the-administration"
 
-/** The figures that the dashboard shows, read once. */
+/** The first snapshot of the dashboard. */
 const figures = (url: string) =>
   Effect.promise(async () => {
     const response = await fetch(`${url}/dashboard/events`, { headers: { authorization: `Bearer ${adminToken}` } })
@@ -264,7 +266,7 @@ const figures = (url: string) =>
     throw new Error("The dashboard sent no figures.")
   })
 
-/** Dollars a million tokens: ten cents a token, so that a few calls spend a budget. */
+/** Dollars per million tokens: ten cents per token, so that a few calls spend a budget. */
 const dear = { input: 100_000, output: 100_000 }
 
 const priced = (environment: Readonly<Record<string, string>> = {}, custom?: object) =>
@@ -311,9 +313,9 @@ const priced = (environment: Readonly<Record<string, string>> = {}, custom?: obj
     return { gateway, ask, write }
   })
 
-describe("prices in a gateway as a program", () => {
+describe("prices in serve", () => {
   it.scopedLive(
-    "serves a key with a budget in dollars, shows what it costs, and refuses it once the budget is spent",
+    "serves a key with a dollar budget, reports its cost, and rejects it with 402 once the budget is spent",
     () =>
       Effect.gen(function* () {
         const { ask, gateway } = yield* priced()
@@ -334,7 +336,7 @@ describe("prices in a gateway as a program", () => {
         expect(buckets.reduce((sum, { cost }) => sum + cost, 0)).toBeCloseTo(spent, 9)
         expect(buckets.reduce((sum, { unpricedTokens }) => sum + unpricedTokens, 0)).toBe(0)
         expect(buckets.reduce((sum, { outcomes }) => sum + (outcomes["BudgetExceededError"] ?? 0), 0)).toBe(1)
-        const calls = (yield* gateway.said).split("\n").filter((line) => line.includes("llm call"))
+        const calls = (yield* gateway.output).split("\n").filter((line) => line.includes("llm call"))
         expect(calls.filter((line) => line.includes('"outcome":"BudgetExceededError"'))).toHaveLength(1)
         expect(calls.filter((line) => line.includes('"cost_dollars":'))).toHaveLength(calls.length - 1)
         expect((yield* send(`${gateway.url}/metrics`)).text).toMatch(
@@ -344,7 +346,7 @@ describe("prices in a gateway as a program", () => {
   )
 
   it.scopedLive(
-    "names a missing price to keys with a budget in dollars and once in the log, until the file gives one",
+    "rejects an unpriced model with price_unknown for a dollar budget and logs it once, until the file has a price",
     () =>
       Effect.gen(function* () {
         const { ask, gateway, write } = yield* priced()
@@ -358,7 +360,7 @@ describe("prices in a gateway as a program", () => {
         expect((yield* ask("sk-tokens", "tested/custom")).status).toBe(200)
         expect((yield* ask("sk-dollars", "tested/other")).json).toMatchObject({ error: { code: "price_unknown" } })
         for (const model of ["tested/custom", "tested/other"]) {
-          expect((yield* gateway.said).split(`The price of ${model} is not known`)).toHaveLength(2)
+          expect((yield* gateway.output).split(`The price of ${model} is not known`)).toHaveLength(2)
         }
         const { budgets, buckets, models } = yield* figures(gateway.url)
         expect(budgets.find(({ budget }) => budget === "team-a")?.spent).toBe(0)
@@ -369,16 +371,16 @@ describe("prices in a gateway as a program", () => {
         )
         yield* write({ input: 1, output: 1 })
         yield* gateway.kill("SIGHUP")
-        yield* until(gateway.said, (log) => log.includes("has been reloaded"))
+        yield* until(gateway.output, (log) => log.includes("has been reloaded"))
         expect((yield* ask("sk-dollars", "tested/custom")).status).toBe(200)
       }).pipe(Effect.provide(NodeFileSystem.layer))
   )
 
-  it.scopedLive("are required of every model where the configuration says so, at the start and at a reload", () =>
+  it.scopedLive("rejects a file without all prices at the start and at a reload with EFFECT_LLM_REQUIRE_PRICES", () =>
     Effect.gen(function* () {
       const { gateway: refused } = yield* priced({ EFFECT_LLM_REQUIRE_PRICES: "true" })
       expect(yield* refused.exited).toBe(2)
-      const log = yield* refused.said
+      const log = yield* refused.output
       expect(log).toContain("tested[1].price")
       expect(log).not.toContain("tested[0].price")
       expect(log).not.toContain("openai[0].price")
@@ -387,8 +389,8 @@ describe("prices in a gateway as a program", () => {
       expect((yield* ask("sk-dollars", "tested/custom")).status).toBe(200)
       yield* write()
       yield* gateway.kill("SIGHUP")
-      yield* until(gateway.said, (log) => log.includes("has been refused"))
-      expect(yield* gateway.said).toContain("tested[1].price")
+      yield* until(gateway.output, (log) => log.includes("has been refused"))
+      expect(yield* gateway.output).toContain("tested[1].price")
       expect((yield* ask("sk-dollars", "tested/custom")).status).toBe(200)
     }).pipe(Effect.provide(NodeFileSystem.layer))
   )

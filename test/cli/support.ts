@@ -1,40 +1,40 @@
-/** Runs command lines in this process: with a recording for a screen, a script for a keyboard, and no environment but the given. */
+/** Runs command lines in this process with a recorded `Terminal`, a scripted `Stdin` and only the given environment. */
 import { NodeFileSystem, NodeHttpClient, NodePath, NodeTerminal } from "@effect/platform-node"
 import { FileSystem } from "@effect/platform"
 import { ConfigProvider, Effect, Layer, Queue, Ref, Stream } from "effect"
 import { run } from "../../src/cli/app.js"
-import { Screen } from "../../src/cli/terminal/screen.js"
+import { Terminal } from "../../src/cli/terminal/terminal.js"
 import { Line, Stdin } from "../../src/cli/terminal/stdin.js"
 import type { SimulatedProvider } from "../../src/testing/index.js"
 
 export interface Options {
   readonly env?: Readonly<Record<string, string>>
-  /** What is piped in. @default nothing: a terminal */
+  /** The piped input. @default none, a terminal */
   readonly input?: string
-  /** Whether output and errors go to a terminal. @default false */
+  /** Whether standard output and standard error are a terminal. @default false */
   readonly terminal?: boolean
-  /** @default as on a terminal */
+  /** Whether a terminal gets colours. @default true */
   readonly colour?: boolean
-  /** What is typed, a line each; then Ctrl-D. */
+  /** The typed lines, followed by Ctrl-D. */
   readonly typed?: ReadonlyArray<string | Line>
-  /** When Ctrl-C is pressed while an answer comes. */
+  /** Succeeds when Ctrl-C is pressed during an answer. */
   readonly interruption?: Effect.Effect<void>
 }
 
-export interface Ran {
+export interface Result {
   readonly code: number
   readonly out: string
   readonly err: string
 }
 
-/** What a program under way has written until now. */
-export interface Running {
+/** The output of a running program so far, and its result. */
+export interface RunningProgram {
   readonly out: Ref.Ref<string>
   readonly err: Ref.Ref<string>
-  readonly result: Effect.Effect<Ran>
+  readonly result: Effect.Effect<Result>
 }
 
-export const prepare = (words: ReadonlyArray<string>, options: Options = {}): Effect.Effect<Running> =>
+export const prepareCli = (words: ReadonlyArray<string>, options: Options = {}): Effect.Effect<RunningProgram> =>
   Effect.gen(function* () {
     const { colour = true, env = {}, input, interruption = Effect.never, terminal = false, typed = [] } = options
     const out = yield* Ref.make("")
@@ -44,10 +44,10 @@ export const prepare = (words: ReadonlyArray<string>, options: Options = {}): Ef
       ...typed.map((line) => (typeof line === "string" ? Line.Typed({ text: line }) : line)),
       Line.Ended()
     ])
-    const surroundings = Layer.mergeAll(
-      Layer.succeed(Screen, {
+    const services = Layer.mergeAll(
+      Layer.succeed(Terminal, {
         write: (text) => Ref.update(out, (before) => before + text),
-        tell: (text) => Ref.update(err, (before) => before + text),
+        writeError: (text) => Ref.update(err, (before) => before + text),
         outputIsTerminal: terminal,
         errorIsTerminal: terminal,
         inputIsTerminal: input === undefined,
@@ -64,20 +64,17 @@ export const prepare = (words: ReadonlyArray<string>, options: Options = {}): Ef
     const result = Effect.gen(function* () {
       const code = yield* run(["node", "effect-llm", ...words])
       return { code, out: yield* Ref.get(out), err: yield* Ref.get(err) }
-    }).pipe(
-      Effect.provide(surroundings),
-      Effect.withConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(env))))
-    )
+    }).pipe(Effect.provide(services), Effect.withConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(env)))))
     return { out, err, result }
   })
 
-export const ran = (words: ReadonlyArray<string>, options: Options = {}): Effect.Effect<Ran> =>
-  Effect.flatMap(prepare(words, options), ({ result }) => result)
+export const runCli = (words: ReadonlyArray<string>, options: Options = {}): Effect.Effect<Result> =>
+  Effect.flatMap(prepareCli(words, options), ({ result }) => result)
 
-/** A key that must not turn up anywhere. */
+/** A key that must not appear in any output. */
 export const canary = "sk-canary-5f0b1d7e"
 
-/** A file of models at a simulated provider, in a folder of its own. */
+/** Writes a model file for a simulated provider in a temporary folder. */
 export const fileOf = (provider: SimulatedProvider.Service, more: Readonly<Record<string, unknown>> = {}) =>
   Effect.gen(function* () {
     const fileSystem = yield* FileSystem.FileSystem

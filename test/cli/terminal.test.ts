@@ -1,4 +1,4 @@
-/** The program as it is shipped, in a terminal (tmux) where a person would see and type. */
+/** Tests of the bundled program in a terminal (tmux). */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { spawnSync } from "node:child_process"
@@ -17,10 +17,10 @@ const tmux = (server: string, ...words: ReadonlyArray<string>): string => {
   return stdout
 }
 
-/** Counts the servers of tmux: one that has just lost its last session ends, and cannot take another. */
+/** Numbers the tmux servers: one that has lost its last session exits and accepts no other. */
 let servers = 0
 
-/** A terminal of 100 by 30 in which the program runs; it stays when the program has ended, to be looked at. */
+/** Runs the program in a terminal of 100 by 30, which stays open after the program has exited. */
 const terminal = (words: ReadonlyArray<string>, env: Readonly<Record<string, string>>) =>
   Effect.acquireRelease(
     Effect.sync(() => {
@@ -39,7 +39,7 @@ const terminal = (words: ReadonlyArray<string>, env: Readonly<Record<string, str
         `${quoted}; echo "ended with $?"; sleep 600`
       )
       return {
-        // To look takes a process, and this one has a provider to run.
+        // Each capture starts a process, and this process also runs the provider.
         screen: Effect.delay(
           Effect.sync(() => tmux(server, "capture-pane", "-p")),
           150
@@ -51,11 +51,11 @@ const terminal = (words: ReadonlyArray<string>, env: Readonly<Record<string, str
     ({ server }) => Effect.sync(() => tmux(server, "kill-server"))
   )
 
-/** The prompt is there, and nothing behind it: what is typed is for the program. */
-const isPrompt = (shown: string): boolean => shown.trimEnd().endsWith("›")
+/** Whether the screen ends with an empty prompt. */
+const isPrompt = (text: string): boolean => text.trimEnd().endsWith("›")
 
-describe("in a terminal", () => {
-  it.scopedLive("chat: Ctrl-C stops the answer and not the program; at the prompt it leaves", () =>
+describe("the program in a terminal", () => {
+  it.scopedLive("cancels the answer of a chat at Ctrl-C, and exits at Ctrl-C on the prompt", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({
         answer: ({ messages }) => `**heard ${messages.length}** ${"and more ".repeat(40)}`,
@@ -64,36 +64,36 @@ describe("in a terminal", () => {
       const { screen, type } = yield* terminal(["chat"], environment(provider))
       yield* until(screen, isPrompt)
       yield* type("one", "Enter")
-      yield* until(screen, (shown) => shown.includes("heard 1 and more"))
+      yield* until(screen, (text) => text.includes("heard 1 and more"))
       yield* type("C-c")
-      yield* until(screen, (shown) => shown.includes("Stopped.") && isPrompt(shown))
+      yield* until(screen, (text) => text.includes("Stopped.") && isPrompt(text))
       yield* until(provider.inFlight, (inFlight) => inFlight === 0)
       yield* type("/model openai/gpt-4o", "Enter")
-      yield* until(screen, (shown) => shown.includes("Now with openai/gpt-4o.") && isPrompt(shown))
+      yield* until(screen, (text) => text.includes("Switched to openai/gpt-4o.") && isPrompt(text))
       yield* type("two", "Enter")
-      const shown = yield* until(screen, (shown) => shown.split("heard 1").length === 3)
-      expect(shown).not.toContain("**")
+      const text = yield* until(screen, (text) => text.split("heard 1").length === 3)
+      expect(text).not.toContain("**")
       yield* type("C-c")
-      yield* until(screen, (shown) => shown.split("Stopped.").length === 3 && isPrompt(shown))
+      yield* until(screen, (text) => text.split("Stopped.").length === 3 && isPrompt(text))
       yield* type("C-c")
-      yield* until(screen, (shown) => shown.includes("ended with 0"))
+      yield* until(screen, (text) => text.includes("ended with 0"))
       expect((yield* provider.log).map(({ outcome }) => outcome)).toEqual(["aborted", "aborted"])
     })
   )
 
-  it.scopedLive("chat: what is typed ahead is not lost, and Ctrl-D leaves", () =>
+  it.scopedLive("keeps chat input that is typed ahead, and exits at Ctrl-D", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({ latency: "200 millis" })
       const { screen, type } = yield* terminal(["chat"], environment(provider))
       yield* until(screen, isPrompt)
       yield* type("one", "Enter", "two", "Enter")
-      yield* until(screen, (shown) => shown.includes("You said: two") && isPrompt(shown))
+      yield* until(screen, (text) => text.includes("You said: two") && isPrompt(text))
       yield* type("C-d")
-      yield* until(screen, (shown) => shown.includes("ended with 0"))
+      yield* until(screen, (text) => text.includes("ended with 0"))
     })
   )
 
-  it.scopedLive("batch: the bar is drawn in one line; Ctrl-C leaves what is done, and it goes on from there", () =>
+  it.scopedLive("draws the progress bar of a batch in one line, and resumes the batch after Ctrl-C", () =>
     Effect.gen(function* () {
       let isStopped = false
       const provider = yield* SimulatedProvider.make({
@@ -104,18 +104,18 @@ describe("in a terminal", () => {
       const words = ["batch", "many.jsonl", "answers.jsonl", "--concurrency", "4"]
       const first = yield* terminal(words, environment(provider))
       const bar = /█+░+ +\d+ % · \d+\/120 · .*\/s · .* tokens · \$[\d.]+ · \d+:\d\d left/
-      const drawn = yield* until(first.screen, (shown) => bar.test(shown))
-      expect(drawn.match(/120/g)).toHaveLength(1)
+      const output = yield* until(first.screen, (text) => bar.test(text))
+      expect(output.match(/120/g)).toHaveLength(1)
       yield* first.type("C-c")
-      const stopped = yield* until(first.screen, (shown) => shown.includes("ended with"))
+      const stopped = yield* until(first.screen, (text) => text.includes("ended with"))
       expect(stopped).toContain("ended with 130")
       expect(stopped).toContain("answers.jsonl.journal")
       isStopped = true
       const second = yield* terminal(words, environment(provider))
-      const over = yield* until(second.screen, (shown) => shown.includes("ended with"))
-      expect(over).toContain("100 % · 120/120")
-      expect(over).toContain("120 of 120 answered")
-      expect(over).toContain("ended with 0")
+      const finished = yield* until(second.screen, (text) => text.includes("ended with"))
+      expect(finished).toContain("100 % · 120/120")
+      expect(finished).toContain("120 of 120 answered")
+      expect(finished).toContain("ended with 0")
       expect((yield* provider.log).filter(({ outcome }) => outcome === "complete").length).toBeLessThanOrEqual(124)
     })
   )

@@ -16,7 +16,7 @@ const decode = Schema.decodeUnknownSync(Schema.parseJson(Dashboard.Snapshot), { 
 
 const page = once(builtPage)
 
-/** No page is built where only the events are of interest. */
+/** For tests of the events, which need no page. */
 const noPage = new URL("./nowhere/", import.meta.url)
 
 interface Answer {
@@ -25,7 +25,7 @@ interface Answer {
   readonly body: Buffer
 }
 
-/** A request with exactly these headers, and an answer as it came. */
+/** Sends a request with exactly these headers; does not decode the answer. */
 const get = (url: string, headers: Readonly<Record<string, string>> = {}): Effect.Effect<Answer, Error> =>
   Effect.async((resume) => {
     const sent = request(url, { headers, agent: false }, (response) => {
@@ -42,8 +42,8 @@ const get = (url: string, headers: Readonly<Record<string, string>> = {}): Effec
     return Effect.sync(() => sent.destroy())
   })
 
-/** The events that have arrived until now, as they were sent. The connection is closed with the scope. */
-const watching = (url: string, headers: Readonly<Record<string, string>> = authorization) =>
+/** Reads the events; succeeds with an effect that returns those so far. The connection is closed with the scope. */
+const readEvents = (url: string, headers: Readonly<Record<string, string>> = authorization) =>
   Effect.map(
     Effect.acquireRelease(
       Effect.sync(() => {
@@ -66,9 +66,9 @@ const watching = (url: string, headers: Readonly<Record<string, string>> = autho
     ({ events }): Effect.Effect<ReadonlyArray<string>> => Effect.sync(() => events)
   )
 
-/** The first event, as it was sent. */
+/** The text of the first event. */
 const firstEvent = (url: string, headers?: Readonly<Record<string, string>>) =>
-  Effect.flatMap(watching(url, headers), (events) =>
+  Effect.flatMap(readEvents(url, headers), (events) =>
     Effect.map(
       until(events, ({ length }) => length > 0),
       ([first = ""]) => first
@@ -101,8 +101,8 @@ const modelOf = (snapshot: Dashboard.Snapshot, id: string) => {
   return model
 }
 
-describe("the page", () => {
-  it.scopedLive("weighs less than 150 kB, packed", () =>
+describe("files of the dashboard page", () => {
+  it.scopedLive("serves the page in less than 150 kB with gzip", () =>
     Effect.gen(function* () {
       const { url } = yield* start({ page: yield* page })
       const paths = ["/", "/dashboard/app.js", "/dashboard/app.css", "/dashboard/icon.svg"]
@@ -115,7 +115,7 @@ describe("the page", () => {
     })
   )
 
-  it.scopedLive("lets the browser load and run nothing but its own files", () =>
+  it.scopedLive("restricts the page to its own files with a content security policy", () =>
     Effect.gen(function* () {
       const { url } = yield* start({ page: yield* page })
       const { body, headers } = yield* get(url)
@@ -132,7 +132,7 @@ describe("the page", () => {
     })
   )
 
-  it.scopedLive("is not sent again where the browser has it", () =>
+  it.scopedLive("answers 304 for a file that the browser has cached", () =>
     Effect.gen(function* () {
       const { url } = yield* start({ page: yield* page })
       const first = yield* get(`${url}/dashboard/app.js`)
@@ -141,7 +141,7 @@ describe("the page", () => {
     })
   )
 
-  it.scopedLive("says that it was not built, and the gateway goes on", () =>
+  it.scopedLive("answers 503 for a page that was not built, and still serves models", () =>
     Effect.gen(function* () {
       const { url } = yield* start({ page: noPage })
       expect((yield* get(url)).status).toBe(503)
@@ -150,8 +150,8 @@ describe("the page", () => {
   )
 })
 
-describe("who may look", () => {
-  it.scopedLive("is the administration, and no key", () =>
+describe("access to the dashboard events", () => {
+  it.scopedLive("allows the events with the admin token and rejects gateway keys", () =>
     Effect.gen(function* () {
       const { url } = yield* start({ page: noPage, access: { adminToken, keys: [{ key: "sk-team" }] } })
       const statuses = yield* Effect.forEach(
@@ -164,19 +164,19 @@ describe("who may look", () => {
     })
   )
 
-  it.scopedLive("is nobody where there are keys and no token", () =>
+  it.scopedLive("rejects gateway keys when no admin token is configured", () =>
     Effect.gen(function* () {
       const { url } = yield* start({ page: noPage, access: { keys: [{ key: "sk-team" }] } })
       expect((yield* get(`${url}/dashboard/events`, { authorization: "Bearer sk-team" })).status).toBe(403)
     })
   )
 
-  it.scopedLive("is this machine where there is no key at all, and no page of others", () =>
+  it.scopedLive("allows read-only events without any configured key, but not for another origin or host", () =>
     Effect.gen(function* () {
       const { url } = yield* start({ page: noPage, access: {} })
       expect(decode(yield* firstEvent(url, {})).mayAct).toBe(false)
-      const foreign = [{ origin: "https://evil.example" }, { host: "evil.example" }]
-      const statuses = yield* Effect.forEach(foreign, (headers) =>
+      const foreignHeaders = [{ origin: "https://evil.example" }, { host: "evil.example" }]
+      const statuses = yield* Effect.forEach(foreignHeaders, (headers) =>
         Effect.map(get(`${url}/dashboard/events`, headers), ({ status }) => status)
       )
       expect(statuses).toEqual([403, 403])
@@ -185,14 +185,14 @@ describe("who may look", () => {
   )
 })
 
-describe("the events", () => {
-  it.scopedLive("tell everything at once, and from then on what has changed", () =>
+describe("dashboard events", () => {
+  it.scopedLive("sends a full snapshot at once, and a second later one with the changed figures", () =>
     Effect.gen(function* () {
       const { provider, url } = yield* start({ page: noPage })
       yield* provider.next(SimulatedProvider.status(400))
       expect(yield* ask(url, "openai/gpt-large")).toBe(400)
       expect(yield* ask(url, "openai/gpt-large")).toBe(200)
-      const snapshots = Effect.map(yield* watching(url), (events) => events.map((event) => decode(event)))
+      const snapshots = Effect.map(yield* readEvents(url), (events) => events.map((event) => decode(event)))
       yield* until(snapshots, ({ length }) => length > 0)
       expect(yield* ask(url, "fast", { stream: true })).toBe(200)
       const all = yield* until(snapshots, (all) =>
@@ -202,7 +202,7 @@ describe("the events", () => {
       if (first === undefined || second === undefined) throw new Error("there are no events")
       expect(outcomes(first)).toEqual({ ok: 1, InvalidRequestError: 1 })
       expect(modelOf(first, "openai/gpt-small").requests).toBe(0)
-      // Timers may be a millisecond early.
+      // Timers can be a millisecond early.
       expect(second.at - first.at).toBeGreaterThanOrEqual(990)
       expect(modelOf(second, "openai/gpt-small").firstEvent?.p50).toBeGreaterThanOrEqual(0)
       expect(modelOf(second, "openai/gpt-large").firstEvent).toBeUndefined()
@@ -213,7 +213,7 @@ describe("the events", () => {
     })
   )
 
-  it.scopedLive("have ids and no secrets in them", () =>
+  it.scopedLive("sends ids of keys and no secrets in the dashboard events", () =>
     Effect.gen(function* () {
       const { url } = yield* start({
         page: noPage,
@@ -222,25 +222,25 @@ describe("the events", () => {
       yield* ask(url, "openai/gpt-large")
       const first = yield* firstEvent(url)
       const keys = decode(first).models.flatMap((model) => model.keys)
-      // Those of the group are shown at its members.
+      // The keys of the group are listed only at its members.
       expect(keys).toHaveLength(6)
       for (const secret of [canary, adminToken, "sk-secret", "127.0.0.1"]) expect(first).not.toContain(secret)
     })
   )
 
-  it.scopedLive("do not hold up a gateway that shuts down", () =>
+  it.scopedLive("lets the gateway shut down at once while a client reads its events", () =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()
       const { url } = yield* Scope.extend(start({ page: noPage, grace: "1 hour" }), scope)
       yield* firstEvent(url)
-      // Takes an hour if it waits for who looks. Disconnected: what does not end cannot be interrupted either.
+      // Takes an hour if it waits for readers. Disconnected, because a shutdown that hangs cannot be interrupted.
       yield* Scope.close(scope, Exit.void).pipe(Effect.disconnect, Effect.timeout("1 minute"))
     })
   )
 })
 
-describe("the figures", () => {
-  it.scopedLive("count calls as they ended, and what all attempts consumed", () =>
+describe("dashboard figures", () => {
+  it.scopedLive("counts calls by outcome, and tokens and cost of all attempts", () =>
     Effect.gen(function* () {
       const { dashboard, provider, url } = yield* start({ page: noPage })
       yield* provider.next(SimulatedProvider.status(400), SimulatedProvider.garbage)
@@ -255,13 +255,13 @@ describe("the figures", () => {
       expect(latency?.p99).toBeGreaterThanOrEqual(latency?.p50 ?? Infinity)
       const [all] = snapshot.buckets.slice(-1)
       expect(all).toMatchObject({ inputTokens, outputTokens, unpricedTokens: 0 })
-      // Dollars for a million tokens, as the prices of the test have it.
+      // Dollars per million tokens, from the prices of the test.
       expect(all?.cost).toBeCloseTo((inputTokens * 250 + outputTokens * 1000) / 1e6, 9)
       expect(all?.cost).toBeGreaterThan(0)
     })
   )
 
-  it.scopedLive("know that what came from a cache consumed nothing", () =>
+  it.scopedLive("counts a cached answer as a request without tokens or cost", () =>
     Effect.gen(function* () {
       const { dashboard, url } = yield* start({ page: noPage })
       yield* ask(url, "openai/gpt-large")
@@ -277,7 +277,7 @@ describe("the figures", () => {
     })
   )
 
-  it.scopedLive("show the budgets of the gateway's keys beside the others, by their names", () =>
+  it.scopedLive("shows the budgets of gateway keys beside the configured budgets", () =>
     Effect.gen(function* () {
       const { dashboard, url } = yield* start({
         page: noPage,
@@ -314,18 +314,18 @@ describe("the figures", () => {
     })
   )
 
-  it.scopedLive("see calls while they are there, and clients that leave", () =>
+  it.scopedLive("shows calls in flight, and counts an aborted call as interrupted", () =>
     Effect.gen(function* () {
       const { dashboard, url } = yield* start({ page: noPage, provider: { faults: () => SimulatedProvider.hang() } })
       const controller = new AbortController()
-      const left = yield* Effect.fork(
+      const abortedCall = yield* Effect.fork(
         Effect.promise(() => Effect.runPromiseExit(ask(url, "openai/gpt-large", {}, controller.signal)))
       )
       yield* until(dashboard.snapshot, ({ inFlight }) => inFlight === 1)
       const during = modelOf(yield* dashboard.snapshot, "openai/gpt-large")
       expect(during.inFlight).toBe(1)
       controller.abort()
-      yield* Fiber.join(left)
+      yield* Fiber.join(abortedCall)
       const after = yield* until(dashboard.snapshot, ({ inFlight }) => inFlight === 0)
       expect(outcomes(after)).toEqual({ interrupted: 1 })
       const { failed, latency, requests } = modelOf(after, "openai/gpt-large")
@@ -333,7 +333,7 @@ describe("the figures", () => {
     })
   )
 
-  it.scopedLive("say how keys stand, and why", () =>
+  it.scopedLive("shows the state, the reason and the end time of each key", () =>
     Effect.gen(function* () {
       const { dashboard, models } = yield* start({ page: noPage })
       const { pool } = yield* models.get("openai/gpt-large")
@@ -355,51 +355,51 @@ describe("the figures", () => {
     })
   )
 
-  it.scoped("are put together only while somebody looks", () =>
+  it.scoped("computes snapshots only while a client reads them", () =>
     Effect.gen(function* () {
-      const asked = yield* Ref.make(0)
+      const lookups = yield* Ref.make(0)
       const info = { provider: "openai", model: "large", wire: "chat-completions", contextWindow: 1000 }
-      const nobody = new ModelNotFoundError({ provider: "openai", model: "large", attempts: [], message: "gone" })
+      const notFound = new ModelNotFoundError({ provider: "openai", model: "large", attempts: [], message: "gone" })
       const models = Models.of({
         list: [{ ...info, name: "openai/large", aliases: [] }],
-        group: () => Effect.fail(nobody),
+        group: () => Effect.fail(notFound),
         get: () =>
           Effect.zipRight(
-            Ref.update(asked, (n) => n + 1),
-            Effect.fail(nobody)
+            Ref.update(lookups, (n) => n + 1),
+            Effect.fail(notFound)
           ),
-        default: Effect.fail(nobody)
+        default: Effect.fail(notFound)
       })
       const { snapshots } = yield* Dashboard.make().pipe(
         Effect.provideService(Models, models),
         Effect.provide(Access.layer({ adminToken }))
       )
       yield* TestClock.adjust("1 minute")
-      expect(yield* Ref.get(asked)).toBe(0)
-      const looking = yield* Effect.fork(Stream.runDrain(snapshots))
+      expect(yield* Ref.get(lookups)).toBe(0)
+      const reader = yield* Effect.fork(Stream.runDrain(snapshots))
       yield* TestClock.adjust("3500 millis")
-      expect(yield* Ref.get(asked)).toBe(4)
-      yield* Fiber.interrupt(looking)
+      expect(yield* Ref.get(lookups)).toBe(4)
+      yield* Fiber.interrupt(reader)
       yield* TestClock.adjust("1 minute")
-      expect(yield* Ref.get(asked)).toBe(4)
+      expect(yield* Ref.get(lookups)).toBe(4)
     })
   )
 })
 
-describe("the last hour", () => {
+describe("Series of the last hour", () => {
   const minute = 60_000
   const call = { model: "m", outcome: "ok", latency: 100, timeToFirstEvent: 10 }
 
   const withCalls = (times: ReadonlyArray<number>): Series.Series => {
     const series = Series.unsafeMake()
     for (const at of times) {
-      series.unsafeBegan("m")
-      series.unsafeEnded(call, at)
+      series.unsafeRecordStart("m")
+      series.unsafeRecordEnd(call, at)
     }
     return series
   }
 
-  it("is all that is kept, however long it goes on", () => {
+  it("keeps one hour of calls, however many there were", () => {
     const now = 30_000 * minute
     const series = withCalls(Array.from({ length: 3 * 3600 }, (_, second) => now - 3 * 60 * minute + second * 1000))
     const last = now - 1
@@ -409,7 +409,7 @@ describe("the last hour", () => {
     expect(series.unsafeInFlight()).toBe(0)
   })
 
-  it("is not shown when it is over, though nothing new came", () => {
+  it("omits calls older than an hour even if no new call came", () => {
     const series = withCalls([0])
     expect(series.unsafeTotals("m", 59 * minute).requests).toBe(1)
     const later = 61 * minute
@@ -418,7 +418,7 @@ describe("the last hour", () => {
     expect(series.unsafeTotals("m", later)).toMatchObject({ requests: 0, minutes: Array.from({ length: 60 }, () => 0) })
   })
 
-  it("says again only what may have changed", () => {
+  it("returns only the buckets that may have changed since a time", () => {
     const series = withCalls([1000, 15_000, 25_000, 26_000])
     expect(series.unsafeBuckets(15_500, 27_000).map(({ at, outcomes }) => [at, outcomes])).toEqual([
       [10_000, { ok: 1 }],
@@ -426,11 +426,11 @@ describe("the last hour", () => {
     ])
   })
 
-  it("measures each window by itself", () => {
+  it("computes percentiles for each time window separately", () => {
     const series = Series.unsafeMake()
-    series.unsafeEnded({ ...call, latency: 1000 }, minute)
-    series.unsafeEnded({ ...call, latency: 1000 }, minute)
-    series.unsafeEnded({ ...call, latency: 10 }, 30 * minute)
+    series.unsafeRecordEnd({ ...call, latency: 1000 }, minute)
+    series.unsafeRecordEnd({ ...call, latency: 1000 }, minute)
+    series.unsafeRecordEnd({ ...call, latency: 10 }, 30 * minute)
     expect(series.unsafeTimes(5, 30 * minute).latency?.p99).toBeCloseTo(10, 0)
     expect(series.unsafeTimes(60, 30 * minute).latency?.p50).toBeGreaterThan(900)
   })

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { readFileSync } from "node:fs"
 
-describe("the colours of the dashboard", () => {
+describe("colours of the dashboard", () => {
   const sheet = readFileSync(new URL("../../src/gateway/dashboard/page/style/palette.css", import.meta.url), "utf8")
 
   const palette = new Map(
@@ -47,7 +47,7 @@ describe("the colours of the dashboard", () => {
   it.each([
     ["light", 0],
     ["dark", 1]
-  ] as const)("can be told apart where it is %s", (_, theme) => {
+  ] as const)("keeps the contrast that WCAG requires in the %s theme", (_, theme) => {
     const faint = pairs.filter(([name, ground, least]) => contrast(colour(name, theme), colour(ground, theme)) < least)
     expect(faint).toEqual([])
     expect(contrast("#000000", "#ffffff")).toBeCloseTo(21, 5)

@@ -1,4 +1,4 @@
-/** The page of the dashboard in a real browser: Chromium, where there is one. */
+/** Tests of the dashboard page in Chromium. */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit, Scope } from "effect"
 import { accessSync } from "node:fs"
@@ -11,7 +11,12 @@ import type { Settings } from "./support/dashboard.js"
 import { adminToken, builtPage, canary, start } from "./support/dashboard.js"
 import { post, reading } from "./support/http.js"
 
-const found = [process.env["CHROMIUM_PATH"], "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"]
+const executablePath = [
+  process.env["CHROMIUM_PATH"],
+  "/usr/bin/chromium",
+  "/usr/bin/chromium-browser",
+  "/usr/bin/google-chrome"
+]
   .filter((path) => path !== undefined)
   .find((path) => {
     try {
@@ -22,43 +27,43 @@ const found = [process.env["CHROMIUM_PATH"], "/usr/bin/chromium", "/usr/bin/chro
     }
   })
 
-/** Where pictures of the page are kept, to be looked at by a person: with SCREENSHOTS set, since they take long. */
-const pictures = process.env["SCREENSHOTS"] && fileURLToPath(new URL("../../.screenshots/", import.meta.url))
+/** The folder for screenshots, which are taken only with SCREENSHOTS set because they take long. */
+const screenshots = process.env["SCREENSHOTS"] && fileURLToPath(new URL("../../.screenshots/", import.meta.url))
 
-/** How long the browser may take for one step, in milliseconds: no test is about this. */
-const patience = 120_000
+/** The time limit of one step of the browser in milliseconds, generous because no test depends on it. */
+const stepTimeout = 120_000
 
-const launched = Effect.acquireRelease(
+const launchBrowser = Effect.acquireRelease(
   Effect.promise(() =>
     chromium.launch({
-      ...(found === undefined ? {} : { executablePath: found }),
+      ...(executablePath === undefined ? {} : { executablePath }),
       args: ["--no-sandbox"],
-      timeout: patience
+      timeout: stepTimeout
     })
   ),
   (browser) => Effect.promise(() => browser.close())
 )
 
-/** One browser and one build of the page serve all tests, each of which has a context of its own. */
-const browser = once(launched)
+/** One browser and one build of the page for all tests; each test has its own browser context. */
+const browser = once(launchBrowser)
 const page = once(builtPage)
 
-/** A page, and what the browser has complained of since. */
-const opened = (url: string, options: BrowserContextOptions = {}) =>
+/** Opens a page, and collects the warnings and errors of the browser. */
+const openPage = (url: string, options: BrowserContextOptions = {}) =>
   Effect.gen(function* () {
     const context = yield* Effect.acquireRelease(
       Effect.flatMap(browser, (browser) => Effect.promise(() => browser.newContext(options))),
       (context) => Effect.promise(() => context.close())
     )
-    context.setDefaultTimeout(patience)
+    context.setDefaultTimeout(stepTimeout)
     const page = yield* Effect.promise(() => context.newPage())
-    const complaints: Array<string> = []
+    const warnings: Array<string> = []
     page.on("console", (message) => {
-      if (message.type() === "error" || message.type() === "warning") complaints.push(message.text())
+      if (message.type() === "error" || message.type() === "warning") warnings.push(message.text())
     })
-    page.on("pageerror", (error) => complaints.push(String(error)))
+    page.on("pageerror", (error) => warnings.push(String(error)))
     yield* Effect.promise(() => page.goto(url))
-    return { page, complaints }
+    return { page, warnings }
   })
 
 const signIn = async (page: Page, token = adminToken): Promise<void> => {
@@ -70,7 +75,7 @@ const live = (page: Page): Promise<void> => page.locator("#connection[data-state
 
 const authorization = { authorization: `Bearer ${adminToken}` }
 
-const asked = (model: string, stream: boolean, content: string) => ({
+const chatBody = (model: string, stream: boolean, content: string) => ({
   model,
   stream,
   max_tokens: 50,
@@ -78,11 +83,11 @@ const asked = (model: string, stream: boolean, content: string) => ({
 })
 
 const ask = (url: string, model: string, stream: boolean, content: string) =>
-  post(`${url}/v1/chat/completions`, asked(model, stream, content), authorization)
+  post(`${url}/v1/chat/completions`, chatBody(model, stream, content), authorization)
 
 const models = ["openai/gpt-large", "fast", "deepseek/deepseek-chat", "anything"]
 
-/** Calls of every kind, of which some fail and some were asked before. */
+/** Sends calls to every model, some of which fail and some of which are repeated. */
 const load = (url: string, from: number, to: number) =>
   Effect.forEach(
     Array.from({ length: to - from }, (_, index) => from + index),
@@ -104,21 +109,21 @@ const provider: SimulatedProvider.Options = {
           : undefined
 }
 
-interface Looking {
+interface OpenPage {
   readonly url: string
   readonly page: Page
-  readonly complaints: ReadonlyArray<string>
+  readonly warnings: ReadonlyArray<string>
   readonly provider: SimulatedProvider.Service
 }
 
-/** A gateway, and its page in a browser. */
-const looking = <A>(
-  use: (looking: Looking) => Effect.Effect<A, unknown, Scope.Scope>,
+/** Starts a gateway and opens its page in a browser. */
+const withPage = <A>(
+  use: (open: OpenPage) => Effect.Effect<A, unknown, Scope.Scope>,
   settings: Omit<Settings, "page"> = {}
 ) =>
   Effect.gen(function* () {
     const gateway = yield* start({ page: yield* page, provider, ...settings })
-    const seen = yield* opened(gateway.url, { viewport: { width: 1440, height: 1000 }, reducedMotion: "reduce" })
+    const seen = yield* openPage(gateway.url, { viewport: { width: 1440, height: 1000 }, reducedMotion: "reduce" })
     return yield* use({ ...seen, url: gateway.url, provider: gateway.provider })
   })
 
@@ -128,10 +133,10 @@ const tile = (page: Page, name: string): Promise<string> =>
     .locator(".value")
     .innerText()
 
-/** A model on the page. */
+/** The card of a model. */
 const modelNamed = (page: Page, id: string) => page.getByRole("article", { name: id, exact: true })
 
-/** What a screen reader is told of everything that can be used or looked at. */
+/** The elements of the accessibility tree that have no name. */
 const unnamed = async (page: Page): Promise<ReadonlyArray<string>> => {
   const roles = new Set([
     "button",
@@ -155,13 +160,13 @@ const unnamed = async (page: Page): Promise<ReadonlyArray<string>> => {
 
 const step = <A>(promise: () => Promise<A>): Effect.Effect<A> => Effect.promise(promise)
 
-const picture = (page: Page, name: string, fullPage = false) =>
-  pictures === undefined || pictures === ""
+const screenshot = (page: Page, name: string, fullPage = false) =>
+  screenshots === undefined || screenshots === ""
     ? Effect.void
-    : step(() => page.screenshot({ path: `${pictures}${name}.png`, fullPage }))
+    : step(() => page.screenshot({ path: `${screenshots}${name}.png`, fullPage }))
 
-/** Everything that follows from a change of the page's size has been drawn. */
-const drawn = (page: Page) =>
+/** Waits until the page is redrawn after a change of its size. */
+const redrawn = (page: Page) =>
   step(() =>
     page.evaluate(
       () => new Promise<void>((resolve) => requestAnimationFrame(() => requestAnimationFrame(() => resolve())))
@@ -173,25 +178,25 @@ const hasRequests = (page: Page, count: number) =>
     page.waitForFunction((text) => document.querySelector(".tile .value")?.textContent === text, String(count))
   )
 
-// Each page is sent its figures every second: side by side, the tests wait for them together.
-describe.concurrent("the page of the dashboard", () => {
-  it.scopedLive("shows what happens while it happens, and looks as it should", () =>
-    looking(
-      ({ complaints, page, provider, url }) =>
+// Each test waits for updates that arrive every second, so the tests run concurrently.
+describe.concurrent("dashboard page in a browser", () => {
+  it.scopedLive("shows live figures without overflow or unnamed elements at each width and colour scheme", () =>
+    withPage(
+      ({ warnings, page, provider, url }) =>
         Effect.gen(function* () {
           yield* step(() => page.getByLabel("Admin token").waitFor())
-          yield* picture(page, "sign-in", true)
+          yield* screenshot(page, "sign-in", true)
           yield* step(() => signIn(page))
           yield* step(() => live(page))
           expect(yield* step(() => tile(page, "Requests"))).toBe("0")
           expect(yield* step(() => tile(page, "First token p95"))).toBe("–")
-          yield* picture(page, "empty", true)
+          yield* screenshot(page, "empty", true)
           yield* load(url, 0, 40)
           yield* hasRequests(page, 40)
           yield* load(url, 40, 100)
           yield* hasRequests(page, 100)
           yield* provider.next(SimulatedProvider.hang())
-          yield* reading(`${url}/v1/chat/completions`, asked("fast", false, "a new one"), authorization)
+          yield* reading(`${url}/v1/chat/completions`, chatBody("fast", false, "a new one"), authorization)
           yield* step(() => page.getByText("· 1 now").waitFor())
           expect(yield* step(() => tile(page, "First token p95"))).toMatch(/^[\d.]+ m?s$/)
           expect(yield* step(() => tile(page, "Latency p95"))).toMatch(/^[\d.]+ m?s$/)
@@ -212,14 +217,14 @@ describe.concurrent("the page of the dashboard", () => {
             for (const colorScheme of ["light", "dark"] as const) {
               yield* step(() => page.setViewportSize({ width, height: 1000 }))
               yield* step(() => page.emulateMedia({ colorScheme }))
-              yield* drawn(page)
-              yield* picture(page, `${name}-${colorScheme}`, true)
-              // Nothing is wider than the page.
+              yield* redrawn(page)
+              yield* screenshot(page, `${name}-${colorScheme}`, true)
+              // Nothing overflows the page.
               expect(yield* step(() => page.evaluate(() => document.documentElement.scrollWidth))).toBe(width)
               expect(yield* step(() => unnamed(page))).toEqual([])
             }
           }
-          // Laid out as cards, the tables are tables still.
+          // In the card layout the tables keep their roles.
           expect(yield* step(() => large.getByRole("table").getByRole("row").count())).toBe(4)
           const budgets = page.locator("#budgets .entry")
           expect(yield* step(() => budgets.locator(".name").allInnerTexts())).toEqual([
@@ -231,7 +236,7 @@ describe.concurrent("the page of the dashboard", () => {
           expect(yield* step(() => budgets.nth(2).locator("b").innerText())).toBe("0 of 2M tokens a day")
           const html = yield* step(() => page.content())
           for (const secret of [canary, "sk-team"]) expect(html).not.toContain(secret)
-          expect(complaints).toEqual([])
+          expect(warnings).toEqual([])
         }),
       {
         access: {
@@ -245,20 +250,20 @@ describe.concurrent("the page of the dashboard", () => {
     )
   )
 
-  it.scopedLive("acts on keys and caches, by the keyboard alone", () =>
-    looking(({ complaints, page, url }) =>
+  it.scopedLive("changes keys and clears caches with the keyboard alone", () =>
+    withPage(({ warnings, page, url }) =>
       Effect.gen(function* () {
         yield* step(() => signIn(page))
         yield* step(() => live(page))
         const small = modelNamed(page, "openai/gpt-small")
         const state = small.getByRole("cell").first()
-        const said = (text: RegExp) => step(() => state.getByText(text).waitFor())
+        const waitForState = (text: RegExp) => step(() => state.getByText(text).waitFor())
         const press = (...keys: ReadonlyArray<string>) =>
           Effect.forEach(keys, (key) => step(() => page.keyboard.press(key)), { discard: true })
 
         yield* step(() => page.reload())
         yield* step(() => live(page))
-        // From the beginning of the page to the filter, and from there to the buttons of the one key that is left.
+        // From the start of the page to the filter, and from there to the buttons of the only key left.
         yield* press("Tab")
         expect(yield* step(() => page.evaluate(() => document.activeElement?.textContent))).toBe("Skip to the models")
         yield* press("Enter", "Tab")
@@ -273,21 +278,21 @@ describe.concurrent("the page of the dashboard", () => {
         )
         expect(outline).toBe("solid")
         yield* press("Enter")
-        yield* said(/disabled.*by hand/)
+        yield* waitForState(/disabled.*by hand/)
         yield* step(() => page.locator("#announcer", { hasText: /is disabled/ }).waitFor({ state: "attached" }))
         expect(yield* focused()).toBe("Enable")
         yield* press("Enter")
-        yield* said(/ready/)
+        yield* waitForState(/ready/)
 
         expect(yield* focused()).toBe("Disable")
         yield* press("Tab", "Enter")
-        yield* step(() => page.getByRole("dialog", { name: "Let the key rest" }).waitFor())
+        yield* step(() => page.getByRole("dialog", { name: "Cool the key down" }).waitFor())
         expect(yield* step(() => unnamed(page))).toEqual([])
-        yield* picture(page, "dialog")
+        yield* screenshot(page, "dialog")
         yield* press("Escape")
         yield* step(() => page.getByRole("dialog").waitFor({ state: "hidden" }))
         expect(yield* focused()).toBe("Cool")
-        // Opened again before the browser has told that it was closed, as quick fingers do.
+        // Opens the dialog again before the browser fires the close event.
         yield* step(() =>
           page.evaluate(() => {
             const cool = document.activeElement
@@ -299,7 +304,7 @@ describe.concurrent("the page of the dashboard", () => {
         )
         yield* step(() => page.keyboard.type("2700"))
         yield* press("Enter")
-        yield* said(/cooling.*4[45] min.*resting/)
+        yield* waitForState(/cooling.*4[45] min.*resting/)
 
         yield* step(() => small.getByRole("button", { name: /^Weight/ }).press("Enter"))
         yield* step(() => page.keyboard.type("2.5"))
@@ -308,36 +313,36 @@ describe.concurrent("the page of the dashboard", () => {
 
         yield* ask(url, "openai/gpt-large", false, "the same")
         yield* ask(url, "openai/gpt-large", false, "the same")
-        yield* step(() => page.getByText("1 from the cache · 1 asked for · 1 kept").waitFor())
+        yield* step(() => page.getByText("hits: 1 · misses: 1 · entries: 1").waitFor())
         yield* step(() => page.getByRole("button", { name: "Clear caches" }).press("Enter"))
         yield* press("Tab", "Enter")
-        yield* step(() => page.getByText("0 from the cache · 0 asked for · 0 kept").waitFor())
-        expect(complaints).toEqual([])
+        yield* step(() => page.getByText("hits: 0 · misses: 0 · entries: 0").waitFor())
+        expect(warnings).toEqual([])
       })
     )
   )
 
-  it.scopedLive("acts on the deployments of a group, by the keyboard alone", () =>
-    looking(({ complaints, page }) =>
+  it.scopedLive("changes the deployments of a group with the keyboard alone", () =>
+    withPage(({ warnings, page }) =>
       Effect.gen(function* () {
         yield* step(() => signIn(page))
         yield* step(() => live(page))
         const group = modelNamed(page, "balanced")
         const row = group.getByRole("row", { name: /deepseek/ })
-        const said = (text: RegExp) => step(() => row.getByRole("cell").first().getByText(text).waitFor())
+        const waitForState = (text: RegExp) => step(() => row.getByRole("cell").first().getByText(text).waitFor())
         const focused = () => step(() => page.evaluate(() => document.activeElement?.getAttribute("aria-label") ?? ""))
         const of = "deployment deepseek/deepseek-chat of balanced"
         yield* step(() => group.getByRole("button", { name: `Disable ${of}` }).press("Enter"))
-        yield* said(/disabled/)
+        yield* waitForState(/disabled/)
         yield* step(() =>
           page
             .locator("#announcer", { hasText: "Deployment deepseek/deepseek-chat of balanced is disabled." })
             .waitFor({ state: "attached" })
         )
         expect(yield* focused()).toBe(`Enable ${of}`)
-        yield* picture(page, "deployments")
+        yield* screenshot(page, "deployments")
         yield* step(() => page.keyboard.press("Enter"))
-        yield* said(/ready/)
+        yield* waitForState(/ready/)
         expect(yield* focused()).toBe(`Disable ${of}`)
         yield* step(() => page.keyboard.press("Tab"))
         yield* step(() => page.keyboard.press("Enter"))
@@ -346,13 +351,13 @@ describe.concurrent("the page of the dashboard", () => {
         yield* step(() => page.keyboard.type("2.5"))
         yield* step(() => page.keyboard.press("Enter"))
         yield* step(() => row.getByRole("cell", { name: "2.5 (order 1)" }).waitFor())
-        expect(complaints).toEqual([])
+        expect(warnings).toEqual([])
       })
     )
   )
 
-  it.scopedLive("lets nobody look without the token, and forgets it", () =>
-    looking(({ page }) =>
+  it.scopedLive("requires the admin token, and removes it from the tab at sign-out", () =>
+    withPage(({ page }) =>
       Effect.gen(function* () {
         yield* step(() => signIn(page, "wrong"))
         yield* step(() => page.getByRole("alert").getByText("token of the gateway's administration").waitFor())
@@ -369,28 +374,28 @@ describe.concurrent("the page of the dashboard", () => {
     )
   )
 
-  it.scopedLive("is for looking only where no key is configured", () =>
-    looking(
-      ({ complaints, page }) =>
+  it.scopedLive("has no buttons when no key is configured", () =>
+    withPage(
+      ({ warnings, page }) =>
         Effect.gen(function* () {
           yield* step(() => live(page))
           yield* step(() => page.getByText("No key is configured").waitFor())
           expect(yield* step(() => page.getByRole("button").count())).toBe(0)
-          expect(complaints).toEqual([])
+          expect(warnings).toEqual([])
         }),
       { access: {} }
     )
   )
 
-  it.scopedLive("says when the gateway has gone, and comes back with it", () =>
+  it.scopedLive("shows a lost connection, and reconnects when the gateway is back", () =>
     Effect.gen(function* () {
       const built = yield* page
       const first = yield* Scope.make()
       const { url } = yield* Scope.extend(start({ page: built, grace: "1 hour" }), first)
-      const { page: seen } = yield* opened(url)
+      const { page: seen } = yield* openPage(url)
       yield* step(() => signIn(seen))
       yield* step(() => live(seen))
-      // Takes an hour if it waits for who looks. Disconnected: what does not end cannot be interrupted either.
+      // Takes an hour if it waits for readers. Disconnected, because a shutdown that hangs cannot be interrupted.
       yield* Scope.close(first, Exit.void).pipe(Effect.disconnect, Effect.timeout("1 minute"))
       yield* step(() => seen.locator("#connection[data-state=lost]").waitFor())
       yield* start({ page: built, port: Number(new URL(url).port) })

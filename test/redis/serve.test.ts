@@ -5,7 +5,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { bundled } from "../cli/bundle.js"
 import { SimulatedProvider } from "../../src/testing/index.js"
-import { serving } from "../cli/serving.js"
+import { startGateway } from "../cli/gatewayProcess.js"
 import { post, send } from "../gateway/support/http.js"
 import { eventually, until } from "../support/eventually.js"
 import type { RedisServer } from "../support/redisServer.js"
@@ -14,7 +14,7 @@ import { recordingProvider } from "./callerProcesses.js"
 
 const { program } = bundled()
 
-const started = serving(program)
+const started = startGateway(program)
 
 const question = { model: "m", messages: [{ role: "user", content: "Hello" }] }
 
@@ -94,7 +94,7 @@ const reloaded = (baseUrl: string, redis: string) =>
       EFFECT_LLM_GRACE: "300 millis",
       REDIS_URL: redis
     })
-    const count = Effect.map(gateway.said, (log) => log.split("has been reloaded").length - 1)
+    const count = Effect.map(gateway.output, (log) => log.split("has been reloaded").length - 1)
     const reload = (times: number) =>
       Effect.zipRight(
         gateway.kill("SIGHUP"),
@@ -126,7 +126,7 @@ describe("effect-llm serve with Redis after reloads", () => {
       expect((yield* post(`${gateway.url}/v1/chat/completions`, question)).status).toBe(200)
       yield* gateway.kill("SIGTERM")
       expect(yield* gateway.exited).toBe(0)
-      expect(yield* gateway.said).not.toContain("takes longer than it may")
+      expect(yield* gateway.output).not.toContain("did not finish in time")
     }).pipe(Effect.provide(NodeFileSystem.layer))
   )
 

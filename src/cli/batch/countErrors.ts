@@ -1,18 +1,18 @@
-/** Errors by class, the most frequent first. */
 export interface ErrorCount {
   readonly class: string
   readonly count: number
-  /** What the first of them said. */
+  /** The message of the first error of this class. */
   readonly example: string
 }
 
+/** Counts errors by class, the most frequent first. */
 export const countErrors = (
   errors: ReadonlyArray<{ readonly class: string; readonly message: string }>
 ): ReadonlyArray<ErrorCount> => {
-  const found = new Map<string, ErrorCount>()
+  const counts = new Map<string, ErrorCount>()
   for (const { class: name, message } of errors) {
-    const known = found.get(name)
-    found.set(name, { class: name, count: (known?.count ?? 0) + 1, example: known?.example ?? message })
+    const previous = counts.get(name)
+    counts.set(name, { class: name, count: (previous?.count ?? 0) + 1, example: previous?.example ?? message })
   }
-  return [...found.values()].sort((a, b) => b.count - a.count)
+  return [...counts.values()].sort((a, b) => b.count - a.count)
 }

@@ -1,23 +1,22 @@
-/** The results of a batch, a line of JSON for each request, in their order; and what they come to. */
+/** The results of a batch: one line of JSON per request, in their order, and a summary. */
 import { Cause, Exit, Option } from "effect"
 import * as Cost from "../../vocabulary/Cost.js"
 import type { LLMError } from "../../vocabulary/LLMError.js"
 import * as Usage from "../../vocabulary/Usage.js"
 import type { Item } from "./input.js"
-import type { Answer } from "./task.js"
+import type { BatchAnswer } from "./task.js"
 import type { ErrorCount } from "./countErrors.js"
 import { countErrors } from "./countErrors.js"
 
-export type Answered = Exit.Exit<Answer, LLMError>
+export type Outcome = Exit.Exit<BatchAnswer, LLMError>
 
 const errorOf = (cause: Cause.Cause<LLMError>) =>
   Option.match(Cause.failureOption(cause), {
-    onNone: () => ({ class: "Defect", message: "This should not happen, please report it." }),
+    onNone: () => ({ class: "Defect", message: "Internal error, please report it." }),
     onSome: ({ _tag, message, status }) => ({ class: _tag, message, ...(status === undefined ? {} : { status }) })
   })
 
-/** What is said of an answer, or of vectors. */
-const contentOf = (answer: Answer) => {
+const contentOf = (answer: BatchAnswer) => {
   if ("embeddings" in answer) return { embeddings: answer.embeddings }
   const { finishReason, reasoning, refusal, text, toolCalls } = answer
   return {
@@ -30,11 +29,11 @@ const contentOf = (answer: Answer) => {
 }
 
 /** `{ "index", "id"?, "text", … }`, `{ "index", "id"?, "embeddings", … }`, or `{ "index", "id"?, "error": { "class", "message", "status"? } }` */
-const lineOf = (index: number, { id }: Item, exit: Answered): string =>
+const lineOf = (index: number, { id }: Item, outcome: Outcome): string =>
   JSON.stringify({
     index,
     ...(id === undefined ? {} : { id }),
-    ...Exit.match(exit, {
+    ...Exit.match(outcome, {
       onFailure: (cause) => ({ error: errorOf(cause) }),
       onSuccess: (answer) => ({
         ...contentOf(answer),
@@ -46,11 +45,11 @@ const lineOf = (index: number, { id }: Item, exit: Answered): string =>
     })
   })
 
-export const lines = (items: ReadonlyArray<Item>, exits: ReadonlyArray<Answered>): string =>
+export const lines = (items: ReadonlyArray<Item>, outcomes: ReadonlyArray<Outcome>): string =>
   items
     .flatMap((item, index) => {
-      const exit = exits[index]
-      return exit === undefined ? [] : [`${lineOf(index, item, exit)}\n`]
+      const outcome = outcomes[index]
+      return outcome === undefined ? [] : [`${lineOf(index, item, outcome)}\n`]
     })
     .join("")
 
@@ -60,18 +59,18 @@ export interface Summary {
   readonly failed: number
   readonly errors: ReadonlyArray<ErrorCount>
   readonly usage: Usage.Usage
-  /** In dollars; absent where no answer has a price. */
+  /** In dollars; absent if no answer has a price. */
   readonly cost?: number
 }
 
-export const summary = (exits: ReadonlyArray<Answered>): Summary => {
-  const answers = exits.flatMap((exit) => (Exit.isSuccess(exit) ? [exit.value] : []))
+export const summary = (outcomes: ReadonlyArray<Outcome>): Summary => {
+  const answers = outcomes.flatMap((outcome) => (Exit.isSuccess(outcome) ? [outcome.value] : []))
   const costs = answers.flatMap(({ cost }) => (cost === undefined ? [] : [cost]))
   return {
-    requests: exits.length,
+    requests: outcomes.length,
     succeeded: answers.length,
-    failed: exits.length - answers.length,
-    errors: countErrors(exits.flatMap((exit) => (Exit.isFailure(exit) ? [errorOf(exit.cause)] : []))),
+    failed: outcomes.length - answers.length,
+    errors: countErrors(outcomes.flatMap((outcome) => (Exit.isFailure(outcome) ? [errorOf(outcome.cause)] : []))),
     usage: Usage.combineAll(answers.map(({ usage }) => usage)),
     ...(costs.length === 0 ? {} : { cost: Cost.combineAll(costs).total })
   }

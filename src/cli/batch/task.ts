@@ -1,4 +1,4 @@
-/** What is asked for a line of a batch: an answer, or vectors. */
+/** The task of a batch: a chat or an embedding request for each line. */
 import { Effect, Schema } from "effect"
 import * as Batch from "../../programs/Batch.js"
 import type { ChatRequest } from "../../vocabulary/Chat.js"
@@ -8,22 +8,24 @@ import { EmbeddingResponse } from "../../vocabulary/Embedding.js"
 import * as LLM from "../../LLM.js"
 import { LLMError } from "../../vocabulary/LLMError.js"
 
-export type Asked = typeof ChatRequest.Encoded | typeof EmbeddingRequest.Encoded
+export type BatchRequest = typeof ChatRequest.Encoded | typeof EmbeddingRequest.Encoded
 
-export type Answer = ChatResponse | EmbeddingResponse
+export type BatchAnswer = ChatResponse | EmbeddingResponse
 
-export const isEmbedding = (request: Asked): request is typeof EmbeddingRequest.Encoded => "input" in request
+export const isEmbedding = (request: BatchRequest): request is typeof EmbeddingRequest.Encoded => "input" in request
 
-/** `each` hears of every answer. */
-export const make = (each: (answer: Answer) => Effect.Effect<void>): Batch.Task<Asked, Answer, LLMError, LLM.LLM> =>
+/** Runs `onAnswer` after every successful request. */
+export const make = (
+  onAnswer: (answer: BatchAnswer) => Effect.Effect<void>
+): Batch.Task<BatchRequest, BatchAnswer, LLMError, LLM.LLM> =>
   Batch.makeTask({
     name: "requests",
-    ask: (request: Asked) =>
+    ask: (request: BatchRequest) =>
       Effect.tap(
-        Effect.suspend((): Effect.Effect<Answer, LLMError, LLM.LLM> =>
+        Effect.suspend((): Effect.Effect<BatchAnswer, LLMError, LLM.LLM> =>
           isEmbedding(request) ? LLM.embed(request) : LLM.chat(request)
         ),
-        each
+        onAnswer
       ),
     success: Schema.Union(ChatResponse, EmbeddingResponse),
     failure: LLMError,

@@ -1,73 +1,118 @@
-/** `effect-llm ask`: one question, one answer. */
+/** `effect-llm ask`: sends one question and prints the answer. */
 import { Command, Options } from "@effect/cli"
+import { FileSystem } from "@effect/platform"
 import { Effect, Option, Schema } from "effect"
 import * as Chat from "../../vocabulary/Chat.js"
 import * as StructuredOutput from "../../programs/StructuredOutput.js"
-import { failed, ofCall, unusable } from "../failure.js"
-import * as JsonSchemaFile from "../config/jsonSchemaFile.js"
-import * as Material from "../config/promptInput.js"
+import { isRecord } from "../../wire/json.js"
+import type { CliFailure } from "../failure.js"
+import { callFailure, operationFailure, usageFailure } from "../failure.js"
+import * as PromptInput from "../config/promptInput.js"
 import * as Help from "../help.js"
 import * as Shared from "../options.js"
 import { printJson } from "../output.js"
-import { llm as llmOf } from "../config/loadModels.js"
-import { show, speak, tellFootnote } from "../terminal/renderAnswer.js"
+import { loadModel } from "../config/loadModels.js"
+import { renderResponse, renderStream, writeFootnote } from "../terminal/renderAnswer.js"
 
 const schema = Options.text("schema").pipe(
   Options.withPseudoName("file"),
-  Options.withDescription("A JSON Schema that the answer must fit. The answer is then JSON, checked against it."),
+  Options.withDescription("A file with a JSON Schema. The answer is then JSON that is validated against it."),
   Options.optional
 )
 
 const options = {
-  question: Shared.words("question", "The question. What is piped in goes behind it."),
+  question: Shared.words("question", "The question. Piped input is appended to it."),
   ...Shared.source,
   ...Shared.request,
   system: Shared.system,
   files: Shared.files,
   schema,
   json: Shared.json,
-  thoughts: Shared.thoughts,
+  showReasoning: Shared.showReasoning,
   noStream: Shared.noStream
 }
 
+/** Loaded only when a schema is used. */
+const zod = Effect.promise(() => import("zod"))
+
+interface SchemaFile {
+  readonly schema: Schema.Schema<unknown>
+  /** Its `title`, or the name of the file. */
+  readonly name: string
+}
+
+/** Reads a JSON Schema as the schema that decodes the answer. */
+const loadSchema = (path: string): Effect.Effect<SchemaFile, CliFailure, FileSystem.FileSystem> =>
+  Effect.gen(function* () {
+    const fileSystem = yield* FileSystem.FileSystem
+    const text = yield* Effect.mapError(fileSystem.readFileString(path), (error) =>
+      usageFailure(`The schema ${path} cannot be read: ${error.message}`)
+    )
+    const json = yield* Effect.try({
+      try: (): unknown => JSON.parse(text),
+      catch: () => usageFailure(`The schema ${path} is not valid JSON.`)
+    })
+    if (!isRecord(json)) return yield* usageFailure(`The schema ${path} is not a JSON Schema: expected an object.`)
+    const { fromJSONSchema } = yield* zod
+    const validator = yield* Effect.try({
+      try: () => fromJSONSchema(json),
+      catch: (cause) =>
+        usageFailure(`The schema ${path} cannot be used: ${cause instanceof Error ? cause.message : "?"}`)
+    })
+    const schema = Schema.Unknown.pipe(
+      Schema.filter((value) => {
+        const result = validator.safeParse(value)
+        return result.success
+          ? []
+          : result.error.issues.map(({ message, path }) => ({
+              message,
+              path: path.map((step) => (typeof step === "symbol" ? String(step) : step))
+            }))
+      }),
+      Schema.annotations({ jsonSchema: json })
+    )
+    const title = json["title"]
+    return { schema, name: typeof title === "string" ? title : (/([^/\\]+?)(?:\.\w+)*$/.exec(path)?.[1] ?? "answer") }
+  })
+
 const encodeResponse = Schema.encode(Chat.ChatResponse)
 
-const summary = "Asks one question and prints the answer."
+const summary = "Sends one question and prints the answer."
 
-export const ask = Command.make("ask", options, (given) =>
+export const ask = Command.make("ask", options, (args) =>
   Effect.gen(function* () {
-    const input = yield* Material.piped
-    const words = given.question.join(" ")
-    if (words.trim() === "" && input.trim() === "" && given.files.length === 0) {
-      return yield* unusable('There is no question. Try: effect-llm ask "What is the capital of France?"')
+    const input = yield* PromptInput.pipedInput
+    const question = args.question.join(" ")
+    if (question.trim() === "" && input.trim() === "" && args.files.length === 0) {
+      return yield* usageFailure('There is no question. Try: effect-llm ask "What is the capital of France?"')
     }
-    const said = yield* Material.message(words, input, given.files)
-    const schemaFile = yield* Effect.transposeMapOption(given.schema, JsonSchemaFile.load)
-    const llm = yield* llmOf(given)
+    const message = yield* PromptInput.userMessage(question, input, args.files)
+    const schemaFile = yield* Effect.transposeMapOption(args.schema, loadSchema)
+    const llm = yield* loadModel(args)
     const request: Exclude<Chat.ChatRequest.Input, string> = {
-      ...Shared.requestOf(given),
-      messages: [...Option.match(given.system, { onNone: () => [], onSome: (text) => [Chat.system(text)] }), said]
+      ...Shared.requestOf(args),
+      messages: [...Option.match(args.system, { onNone: () => [], onSome: (text) => [Chat.system(text)] }), message]
     }
     if (Option.isSome(schemaFile)) {
       const { response, usage, value } = yield* Effect.mapError(
         StructuredOutput.generate(llm, request, schemaFile.value),
-        ofCall
+        callFailure
       )
       const { cost, model, provider } = response
-      yield* printJson(given.json ? { value, provider, model, usage, ...(cost === undefined ? {} : { cost }) } : value)
-      return yield* tellFootnote(response)
+      yield* printJson(args.json ? { value, provider, model, usage, ...(cost === undefined ? {} : { cost }) } : value)
+      return yield* writeFootnote(response)
     }
-    if (given.json) {
-      const response = yield* Effect.mapError(llm.chat(request), ofCall)
-      const written = Effect.mapError(encodeResponse(response), ({ message }) =>
-        failed(`The answer cannot be written as JSON. ${message}`)
+    if (args.json) {
+      const response = yield* Effect.mapError(llm.chat(request), callFailure)
+      const encoded = Effect.mapError(encodeResponse(response), ({ message }) =>
+        operationFailure(`The answer cannot be written as JSON. ${message}`)
       )
-      return yield* Effect.flatMap(written, printJson)
+      return yield* Effect.flatMap(encoded, printJson)
     }
-    const response = given.noStream
-      ? yield* Effect.tap(Effect.mapError(llm.chat(request), ofCall), (response) => show(response, given))
-      : yield* Effect.mapError(speak(llm.chatStream(request), given), ofCall)
-    yield* tellFootnote(response)
+    const response = args.noStream
+      ? yield* Effect.tap(Effect.mapError(llm.chat(request), callFailure), (response) => renderResponse(response, args))
+      : yield* Effect.mapError(renderStream(llm.chatStream(request), args), callFailure)
+    yield* writeFootnote(response)
   })
 ).pipe(Command.withDescription(summary))
 

@@ -1,4 +1,4 @@
-/** `effect-llm batch`: many questions from a file, and their answers in another. */
+/** `effect-llm batch`: reads requests from a file and writes the answers to another. */
 import { Args, Command, Options } from "@effect/cli"
 import { FileSystem } from "@effect/platform"
 import { Duration, Effect, Fiber, Option, Ref, Schedule, Schema, Stream } from "effect"
@@ -8,159 +8,185 @@ import * as LLM from "../../call/model.js"
 import * as BatchInput from "../batch/input.js"
 import * as BatchOutput from "../batch/output.js"
 import * as BatchTask from "../batch/task.js"
-import { CliFailure, exitCodes, unusable } from "../failure.js"
-import { withoutFailures } from "../batch/journal.js"
+import { CliFailure, exitCodes, usageFailure } from "../failure.js"
 import * as Help from "../help.js"
 import * as Shared from "../options.js"
 import { printJson } from "../output.js"
 import * as ProgressBar from "../terminal/progressBar.js"
-import { Screen } from "../terminal/screen.js"
-import * as Source from "../config/loadModels.js"
-import { money } from "../terminal/renderAnswer.js"
-import { harmless, ofError } from "../terminal/style.js"
+import { Terminal } from "../terminal/terminal.js"
+import { loadModel } from "../config/loadModels.js"
+import { formatDollars } from "../terminal/renderAnswer.js"
+import { sanitize, errorStyle } from "../terminal/style.js"
 
 const options = {
   input: Args.text({ name: "in.jsonl" }).pipe(
     Args.withDescription(
-      'A request a line: a text, {"prompt", "system"?}, {"messages"} with the rest of a request, or a line of OpenAI\'s ' +
-        "Batch API."
+      'One request per line: a string, {"prompt", "system"?}, {"messages"} with the other fields of a request, or a line ' +
+        "of OpenAI's Batch API."
     )
   ),
-  output: Args.text({ name: "out.jsonl" }).pipe(Args.withDescription("A result a line, in the order of the requests.")),
+  output: Args.text({ name: "out.jsonl" }).pipe(
+    Args.withDescription("One result per line, in the order of the requests.")
+  ),
   ...Shared.source,
   ...Shared.request,
   concurrency: Options.integer("concurrency").pipe(
     Options.withAlias("n"),
-    Options.withDescription("The most requests under way at once."),
+    Options.withDescription("The maximum number of concurrent requests."),
     Options.withSchema(Schema.Number.pipe(Schema.positive({ message: () => "--concurrency must be at least 1" }))),
     Options.withDefault(8)
   ),
   journal: Options.text("journal").pipe(
     Options.withPseudoName("file"),
-    Options.withDescription("Where what is done is kept until all is. Without it: out.jsonl.journal."),
+    Options.withDescription("Where results are kept until all requests are answered. Default: out.jsonl.journal."),
     Options.optional
   ),
   retryFailed: Options.boolean("retry-failed").pipe(
-    Options.withDescription("Ask again what the journal says has failed.")
+    Options.withDescription("Send the requests again that failed according to the journal.")
   ),
   overwrite: Options.boolean("overwrite").pipe(
-    Options.withDescription("Begin anew where the output is there and no journal is.")
+    Options.withDescription("Overwrite an output file that exists without a journal.")
   ),
   json: Shared.json
 }
 
-/** How often the bar is drawn, and how often a line is written where there is no terminal. */
-const drawn = Duration.millis(100)
-const written = Duration.seconds(30)
+/** How often the bar is drawn on a terminal. */
+const drawInterval = Duration.millis(100)
+/** How often a line is written without a terminal. */
+const logInterval = Duration.seconds(30)
 
 const eraseLine = "\r\u001b[K"
 
-/** Tells how far the batch is until it is over, or is given up. */
-const watch = (progress: Stream.Stream<Batch.Progress>, dollars: Ref.Ref<number | undefined>) =>
+/** Shows the progress of the batch until it ends or is interrupted. */
+const showProgress = (updates: Stream.Stream<Batch.Progress>, dollars: Ref.Ref<number | undefined>) =>
   Effect.gen(function* () {
-    const screen = yield* Screen
-    const style = ofError(screen)
+    const terminal = yield* Terminal
+    const style = errorStyle(terminal)
     const latest = yield* Ref.make<Option.Option<Batch.Progress>>(Option.none())
-    const tell = Effect.gen(function* () {
-      const known = yield* Ref.get(latest)
-      if (Option.isNone(known)) return
-      const spent = yield* Ref.get(dollars)
-      const line = ProgressBar.line(known.value, spent, yield* screen.columns, style)
-      yield* screen.tell(
-        screen.errorIsTerminal ? `${eraseLine}${line}` : `${ProgressBar.facts(known.value, spent).join(" · ")}\n`
+    const writeProgress = Effect.gen(function* () {
+      const progress = yield* Ref.get(latest)
+      if (Option.isNone(progress)) return
+      const cost = yield* Ref.get(dollars)
+      const line = ProgressBar.line(progress.value, cost, yield* terminal.columns, style)
+      yield* terminal.writeError(
+        terminal.errorIsTerminal ? `${eraseLine}${line}` : `${ProgressBar.facts(progress.value, cost).join(" · ")}\n`
       )
     })
-    const every = screen.errorIsTerminal ? drawn : written
-    const telling = yield* Effect.fork(Effect.delay(Effect.repeat(tell, Schedule.spaced(every)), every))
-    yield* Stream.runForEach(progress, (now) => Ref.set(latest, Option.some(now))).pipe(
-      Effect.zipRight(Fiber.interrupt(telling)),
-      Effect.zipRight(screen.errorIsTerminal ? tell : Effect.void),
-      Effect.ensuring(screen.errorIsTerminal ? screen.tell("\n") : Effect.void)
+    const interval = terminal.errorIsTerminal ? drawInterval : logInterval
+    const progressWriter = yield* Effect.fork(
+      Effect.delay(Effect.repeat(writeProgress, Schedule.spaced(interval)), interval)
+    )
+    yield* Stream.runForEach(updates, (now) => Ref.set(latest, Option.some(now))).pipe(
+      Effect.zipRight(Fiber.interrupt(progressWriter)),
+      Effect.zipRight(terminal.errorIsTerminal ? writeProgress : Effect.void),
+      Effect.ensuring(terminal.errorIsTerminal ? terminal.writeError("\n") : Effect.void)
     )
   })
 
 const summaryLines = (summary: BatchOutput.Summary, output: string): string =>
   [
     `${summary.succeeded} of ${summary.requests} answered, in ${output} · ${ProgressBar.amount(summary.usage.totalTokens)} tokens` +
-      (summary.cost === undefined ? "" : ` · ${money(summary.cost)}`),
-    ...summary.errors.map(({ class: name, count, example }) => `${count} × ${name}: ${harmless(example)}`)
+      (summary.cost === undefined ? "" : ` · ${formatDollars(summary.cost)}`),
+    ...summary.errors.map(({ class: name, count, example }) => `${count} × ${name}: ${sanitize(example)}`)
   ].join("\n")
 
-const cannot = (path: string, what: string) => (error: { readonly message: string }) =>
-  unusable(`${path} cannot be ${what}: ${error.message}`)
+const Failed = Schema.Struct({ exit: Schema.Struct({ _tag: Schema.Literal("Failure") }) })
+
+const isFailed = Schema.is(Failed)
+
+const parseLine = Option.liftThrowable((line: string): unknown => JSON.parse(line))
+
+/** Removes the failures from a journal, so that their requests are sent again. Keeps lines that it cannot read. */
+const removeFailures = (path: string): Effect.Effect<void, CliFailure, FileSystem.FileSystem> =>
+  Effect.gen(function* () {
+    const fileSystem = yield* FileSystem.FileSystem
+    if (!(yield* fileSystem.exists(path))) return
+    const text = yield* fileSystem.readFileString(path)
+    const remaining = text
+      .split("\n")
+      .filter((line) => !Option.exists(parseLine(line), isFailed))
+      .join("\n")
+    if (remaining === text) return
+    // Renames a draft, so that a killed process leaves a complete journal.
+    yield* fileSystem.writeFileString(`${path}.part`, remaining)
+    yield* fileSystem.rename(`${path}.part`, path)
+  }).pipe(Effect.mapError(({ message }) => usageFailure(`The journal ${path} cannot be rewritten: ${message}`)))
+
+const fileFailure = (path: string, verb: string) => (error: { readonly message: string }) =>
+  usageFailure(`${path} cannot be ${verb}: ${error.message}`)
 
 const summary =
-  "Asks every line of a file, so many at once, and writes an answer, vectors or an error for each, in their order. What is stopped or killed goes on where it was when the same command is given again."
+  "Sends every line of a file as a request and writes an answer, vectors or an error for each, in their order. The same command resumes a batch that was stopped or killed."
 
-export const batch = Command.make("batch", options, (given) =>
+export const batch = Command.make("batch", options, (args) =>
   Effect.gen(function* () {
-    const screen = yield* Screen
+    const terminal = yield* Terminal
     const fileSystem = yield* FileSystem.FileSystem
-    const { input, output } = given
-    const path = Option.getOrElse(given.journal, () => `${output}.journal`)
+    const { input, output } = args
+    const path = Option.getOrElse(args.journal, () => `${output}.journal`)
     const items = yield* Effect.flatMap(
-      Effect.mapError(fileSystem.readFileString(input), cannot(input, "read")),
+      Effect.mapError(fileSystem.readFileString(input), fileFailure(input, "read")),
       (text) => BatchInput.read(text, input)
     )
-    const exists = (path: string) => Effect.mapError(fileSystem.exists(path), cannot(path, "read"))
-    if ((yield* exists(output)) && !(yield* exists(path)) && !given.overwrite) {
-      return yield* unusable(`${output} is there already. Name another file, or begin anew with --overwrite.`)
+    const exists = (path: string) => Effect.mapError(fileSystem.exists(path), fileFailure(path, "read"))
+    if ((yield* exists(output)) && !(yield* exists(path)) && !args.overwrite) {
+      return yield* usageFailure(`${output} already exists. Name another file, or overwrite it with --overwrite.`)
     }
-    if (given.retryFailed) yield* withoutFailures(path)
-    const llm = yield* Source.llm(given)
-    const rest = Shared.requestOf(given)
+    if (args.retryFailed) yield* removeFailures(path)
+    const llm = yield* loadModel(args)
+    const requestOptions = Shared.requestOf(args)
     const journal = yield* Batch.journal(path)
     const dollars = yield* Ref.make<number | undefined>(undefined)
 
     const task = BatchTask.make(({ cost }) =>
       cost === undefined ? Effect.void : Ref.update(dollars, (before) => addDollars(before ?? 0, cost.total))
     )
-    // The model is a part of each request, lest a journal be gone on with by another one.
+    // The model is part of each request, so that a journal is not resumed with another model.
     const { model } = llm.info
     const requests = items.map(({ request }) => ({
       model,
-      ...(BatchTask.isEmbedding(request) ? {} : rest),
+      ...(BatchTask.isEmbedding(request) ? {} : requestOptions),
       ...request,
-      ...(Option.isSome(given.model) ? { model } : {})
+      ...(Option.isSome(args.model) ? { model } : {})
     }))
     const run = Effect.scoped(
       Effect.gen(function* () {
-        const { progress, result } = yield* Batch.start(requests, { task, journal, concurrency: given.concurrency })
-        const watching = yield* Effect.fork(watch(progress, dollars))
-        const finished = yield* Effect.onInterrupt(result, () => Fiber.interrupt(watching))
-        yield* Fiber.await(watching)
-        return finished
+        const { progress, result } = yield* Batch.start(requests, { task, journal, concurrency: args.concurrency })
+        const progressFiber = yield* Effect.fork(showProgress(progress, dollars))
+        const outcomes = yield* Effect.onInterrupt(result, () => Fiber.interrupt(progressFiber))
+        yield* Fiber.await(progressFiber)
+        return outcomes
       })
     )
-    const { exits } = yield* run.pipe(
+    const { exits: outcomes } = yield* run.pipe(
       Effect.provideService(LLM.LLM, llm),
       Effect.onInterrupt(() =>
-        screen.tell(`Stopped. What is done is in ${path}: the same command goes on from there.\n`)
+        terminal.writeError(`Stopped. The results so far are in ${path}: the same command resumes from there.\n`)
       ),
       Effect.mapError(({ message, reason }) =>
-        unusable(
+        usageFailure(
           reason === "OtherBatch"
-            ? `${path} belongs to other requests. Name another --journal, or remove it to begin anew.`
+            ? `${path} belongs to other requests. Name another --journal, or remove it to start again.`
             : message
         )
       )
     )
 
-    // Under another name first: whoever sees the file sees the whole of it.
+    // Writes to a draft first, so that the output file is never incomplete.
     const draft = `${output}.part`
     yield* fileSystem
-      .writeFileString(draft, BatchOutput.lines(items, exits))
-      .pipe(Effect.zipRight(fileSystem.rename(draft, output)), Effect.mapError(cannot(output, "written")))
-    const summary = BatchOutput.summary(exits)
-    if (given.json) yield* printJson(summary)
-    else yield* screen.tell(`${summaryLines(summary, output)}\n`)
+      .writeFileString(draft, BatchOutput.lines(items, outcomes))
+      .pipe(Effect.zipRight(fileSystem.rename(draft, output)), Effect.mapError(fileFailure(output, "written")))
+    const summary = BatchOutput.summary(outcomes)
+    if (args.json) yield* printJson(summary)
+    else yield* terminal.writeError(`${summaryLines(summary, output)}\n`)
     if (summary.failed > 0) {
       return yield* new CliFailure({
         exitCode: exitCodes.failed,
-        message: `${summary.failed} of ${summary.requests} failed. The same command with --retry-failed asks them again.`
+        message: `${summary.failed} of ${summary.requests} failed. The same command with --retry-failed sends them again.`
       })
     }
-    yield* Effect.mapError(fileSystem.remove(path), cannot(path, "removed"))
+    yield* Effect.mapError(fileSystem.remove(path), fileFailure(path, "removed"))
   })
 ).pipe(Command.withDescription(summary))
 

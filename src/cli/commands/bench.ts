@@ -1,4 +1,4 @@
-/** `effect-llm bench`: how fast a model answers, and how many at once. */
+/** `effect-llm bench`: measures the latency and the throughput of a model. */
 import { Command, Options } from "@effect/cli"
 import { Clock, Effect, Either, Stream } from "effect"
 import type { ChatRequest, ChatResponse } from "../../vocabulary/Chat.js"
@@ -8,14 +8,14 @@ import * as Distribution from "../../vocabulary/Distribution.js"
 import type * as LLM from "../../call/model.js"
 import type { LLMError } from "../../vocabulary/LLMError.js"
 import * as Usage from "../../vocabulary/Usage.js"
-import { CliFailure, exitCodes, unusable } from "../failure.js"
+import { CliFailure, exitCodes, usageFailure } from "../failure.js"
 import * as Help from "../help.js"
 import * as Shared from "../options.js"
 import { printJson, printTable } from "../output.js"
-import { Screen } from "../terminal/screen.js"
-import * as Source from "../config/loadModels.js"
-import { money, seconds } from "../terminal/renderAnswer.js"
-import { harmless, ofError } from "../terminal/style.js"
+import { Terminal } from "../terminal/terminal.js"
+import { chooseModel, loadSource, makeModels, type Source } from "../config/loadModels.js"
+import { formatDollars, formatDuration } from "../terminal/renderAnswer.js"
+import { sanitize, errorStyle } from "../terminal/style.js"
 import type { ErrorCount } from "../batch/countErrors.js"
 import { countErrors } from "../batch/countErrors.js"
 
@@ -24,22 +24,22 @@ const options = {
   ...Shared.request,
   requests: Options.integer("requests").pipe(
     Options.withAlias("n"),
-    Options.withDescription("How many requests."),
+    Options.withDescription("The number of requests."),
     Options.withDefault(20)
   ),
   concurrency: Options.integer("concurrency").pipe(
-    Options.withDescription("The most requests under way at once."),
+    Options.withDescription("The maximum number of concurrent requests."),
     Options.withDefault(4)
   ),
   prompt: Options.text("prompt").pipe(
-    Options.withDescription("What is asked."),
+    Options.withDescription("The question to send."),
     Options.withDefault("Count from 1 to 20, in words.")
   ),
   noStream: Options.boolean("no-stream").pipe(
-    Options.withDescription("Ask for whole answers; there is then no time to the first token.")
+    Options.withDescription("Request whole answers; the time to the first token is then not measured.")
   ),
   unlimited: Options.boolean("unlimited").pipe(
-    Options.withDescription("Leave out the limits of the file: measure the provider, and not them.")
+    Options.withDescription("Ignore the limits of the file, to measure the provider alone.")
   ),
   json: Shared.json
 }
@@ -53,20 +53,22 @@ interface Sample {
 
 const now = Effect.map(Clock.currentTimeNanos, (nanos) => Number(nanos) / 1e6)
 
-const isSpoken = (event: ChatEvent.ChatEvent): boolean =>
+const isOutput = (event: ChatEvent.ChatEvent): boolean =>
   event._tag === "TextDelta" || event._tag === "ReasoningDelta" || event._tag === "ToolCallDelta"
 
-const sample = (llm: LLM.Service, request: ChatRequest.Input, whole: boolean): Effect.Effect<Sample, LLMError> =>
+const sample = (llm: LLM.Service, request: ChatRequest.Input, isWhole: boolean): Effect.Effect<Sample, LLMError> =>
   Effect.gen(function* () {
     const startedAt = yield* now
     let firstAt: number | undefined
-    const heard = (event: ChatEvent.ChatEvent) =>
-      firstAt === undefined && isSpoken(event)
+    const recordFirstToken = (event: ChatEvent.ChatEvent) =>
+      firstAt === undefined && isOutput(event)
         ? Effect.map(now, (at) => {
             firstAt = at
           })
         : Effect.void
-    const response = yield* whole ? llm.chat(request) : ChatEvent.collect(Stream.tap(llm.chatStream(request), heard))
+    const response = yield* isWhole
+      ? llm.chat(request)
+      : ChatEvent.collect(Stream.tap(llm.chatStream(request), recordFirstToken))
     const latency = (yield* now) - startedAt
     return { latency, firstToken: firstAt === undefined ? undefined : firstAt - startedAt, response }
   })
@@ -97,7 +99,7 @@ const reportOf = (
   elapsed: number
 ): Report => {
   const samples = outcomes.flatMap((outcome) => (Either.isRight(outcome) ? [outcome.right] : []))
-  const first = samples.flatMap(({ firstToken }) => (firstToken === undefined ? [] : [firstToken]))
+  const firstTokens = samples.flatMap(({ firstToken }) => (firstToken === undefined ? [] : [firstToken]))
   const costs = samples.flatMap(({ response: { cost } }) => (cost === undefined ? [] : [cost]))
   const usage = Usage.combineAll(samples.map(({ response }) => response.usage))
   const perSecond = (count: number): number => (elapsed === 0 ? 0 : (count * 1000) / elapsed)
@@ -112,7 +114,7 @@ const reportOf = (
     requestsPerSecond: perSecond(samples.length),
     outputTokensPerSecond: perSecond(usage.outputTokens),
     latency: Distribution.summary(Distribution.fromIterable(samples.map(({ latency }) => latency))),
-    ...(first.length === 0 ? {} : { firstToken: Distribution.summary(Distribution.fromIterable(first)) }),
+    ...(firstTokens.length === 0 ? {} : { firstToken: Distribution.summary(Distribution.fromIterable(firstTokens)) }),
     usage,
     ...(costs.length === 0 ? {} : { cost: Cost.combineAll(costs).total }),
     errors: countErrors(
@@ -125,21 +127,21 @@ const reportOf = (
 
 const percentiles = ["mean", "min", "p50", "p90", "p95", "p99", "max"] as const
 
-const show = (report: Report): Effect.Effect<void, never, Screen> =>
+const printReport = (report: Report): Effect.Effect<void, never, Terminal> =>
   Effect.gen(function* () {
-    const screen = yield* Screen
+    const terminal = yield* Terminal
     const row = (name: string, summary: Distribution.Summary) => [
       { text: name },
-      ...percentiles.map((percentile) => ({ text: seconds(summary[percentile]), right: true }))
+      ...percentiles.map((percentile) => ({ text: formatDuration(summary[percentile]), right: true }))
     ]
     const facts = [
-      `${harmless(`${report.provider}/${report.model}`)}`,
-      `${report.succeeded} of ${report.requests} answered, ${report.concurrency} at once, in ${seconds(report.elapsed)}`,
+      `${sanitize(`${report.provider}/${report.model}`)}`,
+      `${report.succeeded} of ${report.requests} answered, ${report.concurrency} at once, in ${formatDuration(report.elapsed)}`,
       `${report.requestsPerSecond.toFixed(2)} requests/s`,
       `${report.outputTokensPerSecond.toFixed(1)} output tokens/s`,
-      ...(report.cost === undefined ? [] : [money(report.cost)])
+      ...(report.cost === undefined ? [] : [formatDollars(report.cost)])
     ]
-    yield* screen.write(`${facts.join("\n")}\n\n`)
+    yield* terminal.write(`${facts.join("\n")}\n\n`)
     yield* printTable(
       ["", ...percentiles],
       [
@@ -148,41 +150,41 @@ const show = (report: Report): Effect.Effect<void, never, Screen> =>
       ]
     )
     if (report.errors.length > 0) {
-      yield* screen.write("\n")
+      yield* terminal.write("\n")
       yield* printTable(
-        ["count", "error", "such as"],
+        ["count", "error", "example"],
         report.errors.map(({ class: name, count, example }) => [
           { text: String(count), right: true },
-          { text: name, looks: ["red"] },
+          { text: name, attributes: ["red"] },
           { text: example }
         ])
       )
     }
   })
 
-/** Draws how many are done, where a person watches. */
-const counter = (total: number) =>
-  Effect.map(Screen, (screen) => {
+/** Draws the number of finished requests on a terminal. */
+const progressCounter = (total: number) =>
+  Effect.map(Terminal, (terminal) => {
     let done = 0
     return Effect.suspend(() => {
       done += 1
-      return screen.errorIsTerminal
-        ? screen.tell(`\r\u001b[K${done === total ? "" : ofError(screen)(`${done}/${total}`, "dim")}`)
+      return terminal.errorIsTerminal
+        ? terminal.writeError(`\r\u001b[K${done === total ? "" : errorStyle(terminal)(`${done}/${total}`, "dim")}`)
         : Effect.void
     })
   })
 
-const asFastAsAsked = 1_000_000
+const unlimitedRate = 1_000_000
 
-/** The same models without their limits. */
-const withoutLimits = (source: Source.Source): Source.Source => ({
+/** Raises or removes every limit of the models. */
+const withoutLimits = (source: Source): Source => ({
   ...source,
   file: {
     ...source.file,
     models: source.file.models.map((entry) => ({
       ...entry,
-      capacity: asFastAsAsked,
-      refillRate: asFastAsAsked,
+      capacity: unlimitedRate,
+      refillRate: unlimitedRate,
       requestsPerMinute: undefined,
       requestsPerDay: undefined,
       tokensPerMinute: undefined,
@@ -192,28 +194,28 @@ const withoutLimits = (source: Source.Source): Source.Source => ({
 })
 
 const summary =
-  "Measures a model: requests a second by the clock on the wall, percentiles of the time to the whole answer and to the first token, tokens a second, and errors by class. It costs what the requests cost."
+  "Measures a model: requests per second of wall-clock time, percentiles of the time to the whole answer and to the first token, tokens per second, and errors by class. The requests are charged as usual."
 
-export const bench = Command.make("bench", options, (given) =>
+export const bench = Command.make("bench", options, (args) =>
   Effect.gen(function* () {
-    const { concurrency, json, noStream, prompt, requests, unlimited } = given
-    if (requests < 1 || concurrency < 1) return yield* unusable("--requests and --concurrency are at least 1.")
-    const found = yield* Source.find(given)
-    const source = unlimited ? withoutLimits(found) : found
-    const llm = yield* Source.choose(source, yield* Source.models(source), given.model)
+    const { concurrency, json, noStream, prompt, requests, unlimited } = args
+    if (requests < 1 || concurrency < 1) return yield* usageFailure("--requests and --concurrency must be at least 1.")
+    const loaded = yield* loadSource(args)
+    const source = unlimited ? withoutLimits(loaded) : loaded
+    const llm = yield* chooseModel(source, yield* makeModels(source), args.model)
     const request: ChatRequest.Input = {
-      ...Shared.requestOf(given),
+      ...Shared.requestOf(args),
       messages: [{ role: "user", content: prompt }]
     }
-    const counted = yield* counter(requests)
+    const countRequest = yield* progressCounter(requests)
     const startedAt = yield* now
     const outcomes = yield* Effect.replicateEffect(
-      Effect.ensuring(Effect.either(sample(llm, request, noStream)), counted),
+      Effect.ensuring(Effect.either(sample(llm, request, noStream)), countRequest),
       requests,
       { concurrency }
     )
     const report = reportOf(llm.info, concurrency, outcomes, (yield* now) - startedAt)
-    yield* json ? printJson(report) : show(report)
+    yield* json ? printJson(report) : printReport(report)
     if (report.failed > 0) return yield* new CliFailure({ exitCode: exitCodes.failed, message: "" })
   })
 ).pipe(Command.withDescription(summary))

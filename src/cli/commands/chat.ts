@@ -1,4 +1,4 @@
-/** `effect-llm chat`: a conversation. */
+/** `effect-llm chat`: an interactive conversation. */
 import { FileSystem } from "@effect/platform"
 import type { HttpClient } from "@effect/platform"
 import { Command, Options } from "@effect/cli"
@@ -8,18 +8,18 @@ import type { Message } from "../../vocabulary/Chat.js"
 import { textOf } from "../../vocabulary/Chat.js"
 import * as LLM from "../../call/model.js"
 import type { CliFailure } from "../failure.js"
-import { ofCall, unusable } from "../failure.js"
+import { callFailure, usageFailure } from "../failure.js"
 import * as Help from "../help.js"
 import * as Shared from "../options.js"
-import { Screen } from "../terminal/screen.js"
-import * as Source from "../config/loadModels.js"
-import { show, speak, tellFootnote } from "../terminal/renderAnswer.js"
-import { harmless, ofError, ofOutput } from "../terminal/style.js"
+import { Terminal } from "../terminal/terminal.js"
+import { chooseModel, loadModel, loadSource, makeModels } from "../config/loadModels.js"
+import { renderResponse, renderStream, writeFootnote } from "../terminal/renderAnswer.js"
+import { sanitize, errorStyle, outputStyle } from "../terminal/style.js"
 import { Stdin } from "../terminal/stdin.js"
 
 const load = Options.text("load").pipe(
   Options.withPseudoName("file"),
-  Options.withDescription("Go on with a conversation that /save has written."),
+  Options.withDescription("Continue a conversation that was saved with /save."),
   Options.optional
 )
 
@@ -28,187 +28,194 @@ const options = {
   ...Shared.request,
   system: Shared.system,
   load,
-  thoughts: Shared.thoughts,
+  showReasoning: Shared.showReasoning,
   noStream: Shared.noStream
 }
 
-const help = `/model [name]   another model for what comes, or which there are
-/system <text>  what the model is told beforehand; begins anew
-/history        what was said so far
-/clear          forget all but the system message
-/save <file>    write the conversation to a file
-/load <file>    go on with one that was written
-/exit           leave, as Ctrl-D does
-A line that ends with \\ goes on in the next. Ctrl-C stops the answer; at the prompt it leaves.
+const help = `/model [name]   switch to another model; without a name, list the models
+/system <text>  set the system message and start a new conversation
+/history        print the conversation so far
+/clear          remove all messages except the system message
+/save <file>    save the conversation to a file
+/load <file>    continue a saved conversation
+/exit           exit, as Ctrl-D does
+A \\ at the end of a line continues the input on the next line. Ctrl-C stops the answer; at the prompt it exits.
 `
 
-interface Talk {
+interface Session {
   readonly conversation: Conversation.Conversation
   readonly llm: LLM.Service
 }
 
-const read = (path: string): Effect.Effect<Conversation.Conversation, CliFailure, FileSystem.FileSystem> =>
+const loadConversation = (path: string): Effect.Effect<Conversation.Conversation, CliFailure, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const fileSystem = yield* FileSystem.FileSystem
     const snapshot = yield* Effect.mapError(fileSystem.readFileString(path), (error) =>
-      unusable(
+      usageFailure(
         error._tag === "SystemError" && error.reason === "NotFound"
-          ? `${path} is not there.`
+          ? `${path} does not exist.`
           : `${path} cannot be read: ${error.message}`
       )
     )
     return yield* Effect.mapError(Conversation.restore(snapshot), () =>
-      unusable(`${path} is no conversation that /save has written.`)
+      usageFailure(`${path} is not a conversation that was saved with /save.`)
     )
   })
 
-const write = (path: string, snapshot: string): Effect.Effect<void, CliFailure, FileSystem.FileSystem> =>
+const saveConversation = (path: string, snapshot: string): Effect.Effect<void, CliFailure, FileSystem.FileSystem> =>
   Effect.flatMap(FileSystem.FileSystem, (fileSystem) =>
     Effect.mapError(fileSystem.writeFileString(path, `${snapshot}\n`), (error) =>
-      unusable(`${path} cannot be written: ${error.message}`)
+      usageFailure(`${path} cannot be written: ${error.message}`)
     )
   )
 
-const lineOf = (message: Message): string => `${message.role}: ${textOf(message.content)}`
+const formatMessage = (message: Message): string => `${message.role}: ${textOf(message.content)}`
 
-/** What is typed with a slash: its name and the rest. */
-const commandOf = (text: string): Option.Option<readonly [name: string, rest: string]> =>
+/** Splits a slash command into its name and its argument. */
+const parseCommand = (text: string): Option.Option<readonly [name: string, rest: string]> =>
   Option.map(Option.fromNullable(/^\/(\w+)\s*(.*)$/s.exec(text)), ([, name = "", rest = ""]) => [
     name.toLowerCase(),
     rest.trim()
   ])
 
-type Environment = Screen | FileSystem.FileSystem
+type Environment = Terminal | FileSystem.FileSystem
 
-const summary = "Talks with a model. /help inside tells what else it understands."
+const summary = "Starts an interactive conversation with a model. /help lists its commands."
 
-export const chat = Command.make("chat", options, (given) =>
+export const chat = Command.make("chat", options, (args) =>
   Effect.gen(function* () {
-    const screen = yield* Screen
-    const typist = yield* Effect.flatten(Stdin)
-    const style = ofOutput(screen)
-    const dim = ofError(screen)
-    const source = yield* Source.find(given)
-    const models = yield* Source.models(source)
-    const llm = yield* Source.choose(source, models, given.model)
-    const begin = (system: Option.Option<string>) =>
+    const terminal = yield* Terminal
+    const stdin = yield* Effect.flatten(Stdin)
+    const style = outputStyle(terminal)
+    const errorText = errorStyle(terminal)
+    const source = yield* loadSource(args)
+    const models = yield* makeModels(source)
+    const llm = yield* chooseModel(source, models, args.model)
+    const newConversation = (system: Option.Option<string>) =>
       Conversation.make(Option.match(system, { onNone: () => ({}), onSome: (system) => ({ system }) }))
-    const conversation = Option.isSome(given.load) ? yield* read(given.load.value) : yield* begin(given.system)
-    const talk = yield* Ref.make<Talk>({ conversation, llm })
-    const request = Shared.requestOf(given)
+    const conversation = Option.isSome(args.load)
+      ? yield* loadConversation(args.load.value)
+      : yield* newConversation(args.system)
+    const session = yield* Ref.make<Session>({ conversation, llm })
+    const request = Shared.requestOf(args)
 
-    const note = (text: string): Effect.Effect<void> => screen.tell(`${dim(text, "dim")}\n`)
-    const complain = (failure: CliFailure): Effect.Effect<void> =>
-      screen.tell(`${dim(harmless(failure.message), "red")}\n`)
+    const note = (text: string): Effect.Effect<void> => terminal.writeError(`${errorText(text, "dim")}\n`)
+    const printFailure = (failure: CliFailure): Effect.Effect<void> =>
+      terminal.writeError(`${errorText(sanitize(failure.message), "red")}\n`)
 
-    /** Asks, until the answer is there, fails, or is stopped by Ctrl-C. Only an answer that is there is remembered. */
-    const answer = (text: string): Effect.Effect<void, never, Environment> =>
+    /** Runs until the answer is complete, fails, or is stopped by Ctrl-C. Only a complete answer joins the conversation. */
+    const sendMessage = (text: string): Effect.Effect<void, never, Environment> =>
       Effect.gen(function* () {
-        const { conversation, llm } = yield* Ref.get(talk)
-        const spoken = given.noStream
-          ? Effect.tap(conversation.send(text, request), (response) => show(response, given))
-          : speak(conversation.stream(text, request), given)
+        const { conversation, llm } = yield* Ref.get(session)
+        const call = args.noStream
+          ? Effect.tap(conversation.send(text, request), (response) => renderResponse(response, args))
+          : renderStream(conversation.stream(text, request), args)
         const outcome = yield* Effect.raceFirst(
-          Effect.map(Effect.either(Effect.provideService(spoken, LLM.LLM, llm)), Option.some),
-          // Where nobody types there is nobody who only wants the answer to stop.
-          screen.inputIsTerminal ? Effect.as(typist.interruption, Option.none()) : Effect.never
+          Effect.map(Effect.either(Effect.provideService(call, LLM.LLM, llm)), Option.some),
+          // Without a terminal, Ctrl-C ends the program.
+          terminal.inputIsTerminal ? Effect.as(stdin.interruption, Option.none()) : Effect.never
         )
         yield* Option.match(outcome, {
-          onNone: () => note("Stopped. The question and what there was of its answer are not remembered."),
-          onSome: Either.match({ onLeft: (error) => complain(ofCall(error)), onRight: tellFootnote })
+          onNone: () => note("Stopped. The question and its partial answer are not part of the conversation."),
+          onSome: Either.match({ onLeft: (error) => printFailure(callFailure(error)), onRight: writeFootnote })
         })
       })
 
     const commands: Readonly<
       Record<string, (rest: string) => Effect.Effect<void, CliFailure, Environment | HttpClient.HttpClient>>
     > = {
-      help: () => screen.write(help),
+      help: () => terminal.write(help),
       model: (name) =>
         name === ""
-          ? screen.write(`${models.list.map(({ model, provider }) => `${provider}/${model}`).join("\n")}\n`)
+          ? terminal.write(`${models.list.map(({ model, provider }) => `${provider}/${model}`).join("\n")}\n`)
           : Effect.gen(function* () {
-              const wanted = { config: given.config, model: Option.some(name) }
-              const chosen = source.isFile
-                ? yield* Source.choose(source, models, wanted.model)
-                : yield* Source.llm(wanted)
-              yield* Ref.update(talk, (before) => ({ ...before, llm: chosen }))
-              yield* note(`Now with ${chosen.info.provider}/${chosen.info.model}.`)
+              const selection = { config: args.config, model: Option.some(name) }
+              const llm = source.isFile
+                ? yield* chooseModel(source, models, selection.model)
+                : yield* loadModel(selection)
+              yield* Ref.update(session, (before) => ({ ...before, llm }))
+              yield* note(`Switched to ${llm.info.provider}/${llm.info.model}.`)
             }),
       system: (text) =>
         Effect.gen(function* () {
-          const conversation = yield* begin(text === "" ? Option.none() : Option.some(text))
-          yield* Ref.update(talk, (before) => ({ ...before, conversation }))
-          yield* note("A new conversation.")
+          const conversation = yield* newConversation(text === "" ? Option.none() : Option.some(text))
+          yield* Ref.update(session, (before) => ({ ...before, conversation }))
+          yield* note("Started a new conversation.")
         }),
       history: () =>
         Effect.gen(function* () {
-          const { conversation } = yield* Ref.get(talk)
+          const { conversation } = yield* Ref.get(session)
           const messages = yield* conversation.messages
-          yield* screen.write(messages.map((message) => `${harmless(lineOf(message))}\n`).join(""))
+          yield* terminal.write(messages.map((message) => `${sanitize(formatMessage(message))}\n`).join(""))
         }),
       clear: () =>
         Effect.gen(function* () {
-          const { conversation } = yield* Ref.get(talk)
+          const { conversation } = yield* Ref.get(session)
           yield* conversation.clear
-          yield* note("Forgotten.")
+          yield* note("Removed the messages of the conversation.")
         }),
       save: (path) =>
         Effect.gen(function* () {
-          if (path === "") return yield* unusable("Say where: /save <file>")
-          const { conversation } = yield* Ref.get(talk)
+          if (path === "") return yield* usageFailure("/save needs a file name: /save <file>")
+          const { conversation } = yield* Ref.get(session)
           const history = yield* Effect.mapError(conversation.snapshot, ({ message }) =>
-            unusable(`The conversation cannot be saved. ${message}`)
+            usageFailure(`The conversation cannot be saved. ${message}`)
           )
-          yield* write(path, history)
+          yield* saveConversation(path, history)
           yield* note(`Saved to ${path}.`)
         }),
       load: (path) =>
         Effect.gen(function* () {
-          if (path === "") return yield* unusable("Say from where: /load <file>")
-          const conversation = yield* read(path)
-          yield* Ref.update(talk, (before) => ({ ...before, conversation }))
+          if (path === "") return yield* usageFailure("/load needs a file name: /load <file>")
+          const conversation = yield* loadConversation(path)
+          yield* Ref.update(session, (before) => ({ ...before, conversation }))
           const messages = yield* conversation.messages
-          yield* note(`${messages.length} messages.`)
+          yield* note(`Loaded ${messages.length} messages.`)
         })
     }
 
-    const command = (name: string, rest: string): Effect.Effect<void, never, Environment | HttpClient.HttpClient> => {
+    const runCommand = (
+      name: string,
+      rest: string
+    ): Effect.Effect<void, never, Environment | HttpClient.HttpClient> => {
       const run = Object.hasOwn(commands, name) ? commands[name] : undefined
       return run === undefined
-        ? complain(unusable(`There is no /${name}. /help tells what there is.`))
-        : Effect.catchAll(run(rest), complain)
+        ? printFailure(usageFailure(`There is no /${name}. /help lists the commands.`))
+        : Effect.catchAll(run(rest), printFailure)
     }
 
-    const over = Option.none<string>()
-    const anew = Option.some("")
+    const exit = Option.none<string>()
+    const emptyInput = Option.some("")
 
-    /** One line and what comes of it: the beginning of the next one, if there is to be one. */
-    const turn = (earlier: string): Effect.Effect<Option.Option<string>, never, Environment | HttpClient.HttpClient> =>
+    /** Reads one line and runs it. Succeeds with the lines that the next input continues, or with none to exit. */
+    const readTurn = (
+      previousLines: string
+    ): Effect.Effect<Option.Option<string>, never, Environment | HttpClient.HttpClient> =>
       Effect.gen(function* () {
-        const line = yield* typist.line(earlier === "" ? `${style("›", "bold", "cyan")} ` : "  ")
+        const line = yield* stdin.line(previousLines === "" ? `${style("›", "bold", "cyan")} ` : "  ")
         if (line._tag !== "Typed") {
-          if (screen.inputIsTerminal) yield* screen.write("\n")
-          return line._tag === "Interrupted" && earlier !== "" ? anew : over
+          if (terminal.inputIsTerminal) yield* terminal.write("\n")
+          return line._tag === "Interrupted" && previousLines !== "" ? emptyInput : exit
         }
-        if (line.text.endsWith("\\")) return Option.some(`${earlier}${line.text.slice(0, -1)}\n`)
-        const text = `${earlier}${line.text}`.trim()
-        const said = commandOf(text)
-        if (Option.isNone(said)) {
-          if (text !== "") yield* answer(text)
-          return anew
+        if (line.text.endsWith("\\")) return Option.some(`${previousLines}${line.text.slice(0, -1)}\n`)
+        const text = `${previousLines}${line.text}`.trim()
+        const command = parseCommand(text)
+        if (Option.isNone(command)) {
+          if (text !== "") yield* sendMessage(text)
+          return emptyInput
         }
-        const [name, rest] = said.value
-        if (name === "exit" || name === "quit") return over
-        yield* command(name, rest)
-        return anew
+        const [name, rest] = command.value
+        if (name === "exit" || name === "quit") return exit
+        yield* runCommand(name, rest)
+        return emptyInput
       })
 
-    if (screen.inputIsTerminal) {
-      yield* note(`${llm.info.provider}/${llm.info.model} · /help for help, Ctrl-D to leave`)
+    if (terminal.inputIsTerminal) {
+      yield* note(`${llm.info.provider}/${llm.info.model} · /help for help, Ctrl-D to exit`)
     }
-    yield* Effect.iterate<Option.Option<string>, Environment | HttpClient.HttpClient, never>(anew, {
+    yield* Effect.iterate<Option.Option<string>, Environment | HttpClient.HttpClient, never>(emptyInput, {
       while: Option.isSome,
-      body: (earlier) => turn(Option.getOrElse(earlier, () => ""))
+      body: (previousLines) => readTurn(Option.getOrElse(previousLines, () => ""))
     })
   }).pipe(Effect.scoped)
 ).pipe(Command.withDescription(summary))

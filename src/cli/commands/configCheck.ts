@@ -1,14 +1,14 @@
-/** `effect-llm config check`: all that is wrong with a file, each fault with its line and column. */
+/** `effect-llm config check`: prints all faults of a configuration file with their lines and columns. */
 import { Args, Command } from "@effect/cli"
 import { Effect, Option } from "effect"
 import * as Configuration from "../config/configuration.js"
-import { CliFailure, exitCodes, unusable } from "../failure.js"
+import { CliFailure, exitCodes, usageFailure } from "../failure.js"
 import * as Help from "../help.js"
 import * as Shared from "../options.js"
 import { printJson } from "../output.js"
-import { Screen } from "../terminal/screen.js"
+import { Terminal } from "../terminal/terminal.js"
 import { findFile } from "../config/loadModels.js"
-import { harmless, ofOutput } from "../terminal/style.js"
+import { sanitize, outputStyle } from "../terminal/style.js"
 
 const options = {
   path: Args.text({ name: "file" }).pipe(Args.withDescription("The file, in JSON or YAML."), Args.optional),
@@ -17,30 +17,30 @@ const options = {
 }
 
 const summary =
-  "Checks a configuration file and tells all faults at once, each with its line and column, none with a secret."
+  "Checks a configuration file and prints all its errors, each with its line and column and without secrets."
 
 const check = Command.make("check", options, ({ config, json, path }) =>
   Effect.gen(function* () {
-    const screen = yield* Screen
-    const style = ofOutput(screen)
-    const found = yield* findFile(Option.orElse(path, () => config))
-    if (Option.isNone(found))
-      return yield* unusable("There is no file to check. Try: effect-llm config check provider.json")
-    const { faults, file, warnings } = yield* Configuration.load(found.value)
+    const terminal = yield* Terminal
+    const style = outputStyle(terminal)
+    const checked = yield* findFile(Option.orElse(path, () => config))
+    if (Option.isNone(checked))
+      return yield* usageFailure("There is no file to check. Try: effect-llm config check provider.json")
+    const { faults, file, warnings } = yield* Configuration.load(checked.value)
     if (json) {
-      yield* printJson({ file: found.value, ok: faults.length === 0, faults, warnings })
+      yield* printJson({ file: checked.value, ok: faults.length === 0, faults, warnings })
     } else {
       const lines = [
-        ...faults.map((fault) => ({ fault, word: style("error", "red") })),
-        ...warnings.map((fault) => ({ fault, word: style("warning", "yellow") }))
-      ].map(({ fault, word }) => `${word} ${harmless(Configuration.lineOf(found.value, fault))}\n`)
-      yield* screen.write(lines.join(""))
+        ...faults.map((fault) => ({ fault, label: style("error", "red") })),
+        ...warnings.map((fault) => ({ fault, label: style("warning", "yellow") }))
+      ].map(({ fault, label }) => `${label} ${sanitize(Configuration.formatFault(checked.value, fault))}\n`)
+      yield* terminal.write(lines.join(""))
       if (file !== undefined) {
         const { length } = file.models
-        yield* screen.write(`${style("ok", "green")} ${found.value}: ${length} model${length === 1 ? "" : "s"}\n`)
+        yield* terminal.write(`${style("ok", "green")} ${checked.value}: ${length} model${length === 1 ? "" : "s"}\n`)
       }
     }
-    if (faults.length > 0) return yield* new CliFailure({ exitCode: exitCodes.unusable, message: "" })
+    if (faults.length > 0) return yield* new CliFailure({ exitCode: exitCodes.usage, message: "" })
   })
 ).pipe(Command.withDescription(summary))
 

@@ -1,54 +1,57 @@
-/** `effect-llm embed`: texts as vectors. */
+/** `effect-llm embed`: converts texts to vectors. */
 import { Command, Options } from "@effect/cli"
 import { Effect, Option } from "effect"
 import type { EmbeddingRequest } from "../../vocabulary/Embedding.js"
-import { ofCall, unusable } from "../failure.js"
-import * as Material from "../config/promptInput.js"
+import { callFailure, usageFailure } from "../failure.js"
+import * as PromptInput from "../config/promptInput.js"
 import * as Help from "../help.js"
 import * as Shared from "../options.js"
 import { printTable } from "../output.js"
-import { Screen } from "../terminal/screen.js"
-import * as Source from "../config/loadModels.js"
-import { money, seconds } from "../terminal/renderAnswer.js"
-import { ofError } from "../terminal/style.js"
+import { Terminal } from "../terminal/terminal.js"
+import { loadModel } from "../config/loadModels.js"
+import { formatDollars, formatDuration } from "../terminal/renderAnswer.js"
+import { errorStyle } from "../terminal/style.js"
 
 const options = {
-  texts: Shared.words("text", "The texts, each in quotes. Without any: the lines that are piped in."),
+  texts: Shared.words("text", "The texts, each in quotes. Default: the lines of the piped input."),
   ...Shared.source,
   dimensions: Options.integer("dimensions").pipe(
-    Options.withDescription("How many numbers a vector has, for models that can shorten them."),
+    Options.withDescription("The length of the vectors, for models that can shorten them."),
     Options.optional
   ),
   purpose: Options.choice("purpose", ["query", "document", "similarity", "classification", "clustering"] as const).pipe(
-    Options.withDescription("What the vectors are for, for models that want to know."),
+    Options.withDescription("The purpose of the vectors, for models that distinguish purposes."),
     Options.optional
   ),
   json: Shared.json
 }
 
-/** How many numbers of a vector a person is shown. */
-const shown = 5
+/** The numbers of a vector that are printed on a terminal. */
+const maxShownNumbers = 5
 
-const summary = "Turns texts into vectors. Piped on, or with --json, it prints one JSON object with all numbers."
+const summary = "Converts texts to vectors. Into a pipe, or with --json, it prints one JSON object with all numbers."
 
-export const embed = Command.make("embed", options, (given) =>
+export const embed = Command.make("embed", options, (args) =>
   Effect.gen(function* () {
-    const screen = yield* Screen
+    const terminal = yield* Terminal
     const input =
-      given.texts.length > 0
-        ? given.texts
-        : (yield* Material.piped).split("\n").flatMap((line) => (line.trim() === "" ? [] : [line.trimEnd()]))
-    if (input.length === 0) return yield* unusable('There is no text. Try: effect-llm embed "A text" "Another text"')
-    const llm = yield* Source.llm(given)
+      args.texts.length > 0
+        ? args.texts
+        : (yield* PromptInput.pipedInput).split("\n").flatMap((line) => (line.trim() === "" ? [] : [line.trimEnd()]))
+    if (input.length === 0)
+      return yield* usageFailure('There is no text. Try: effect-llm embed "A text" "Another text"')
+    const llm = yield* loadModel(args)
     const request: EmbeddingRequest.Input = {
       input,
-      ...Option.match(given.dimensions, { onNone: () => ({}), onSome: (dimensions) => ({ dimensions }) }),
-      ...Option.match(given.purpose, { onNone: () => ({}), onSome: (purpose) => ({ purpose }) })
+      ...Option.match(args.dimensions, { onNone: () => ({}), onSome: (dimensions) => ({ dimensions }) }),
+      ...Option.match(args.purpose, { onNone: () => ({}), onSome: (purpose) => ({ purpose }) })
     }
-    const { cost, embeddings, latency, model, provider, usage } = yield* Effect.mapError(llm.embed(request), ofCall)
-    // A program is better served with vectors than with a table.
-    if (given.json || !screen.outputIsTerminal) {
-      return yield* screen.write(
+    const { cost, embeddings, latency, model, provider, usage } = yield* Effect.mapError(
+      llm.embed(request),
+      callFailure
+    )
+    if (args.json || !terminal.outputIsTerminal) {
+      return yield* terminal.write(
         `${JSON.stringify({ provider, model, embeddings, usage, ...(cost === undefined ? {} : { cost }) })}\n`
       )
     }
@@ -59,19 +62,19 @@ export const embed = Command.make("embed", options, (given) =>
         { text: String(vector.length), right: true },
         {
           text: `${vector
-            .slice(0, shown)
+            .slice(0, maxShownNumbers)
             .map((number) => number.toFixed(4))
-            .join(" ")}${vector.length > shown ? " …" : ""}`
+            .join(" ")}${vector.length > maxShownNumbers ? " …" : ""}`
         }
       ])
     )
     const facts = [
       `${provider}/${model}`,
       `${usage.inputTokens} tokens`,
-      ...(cost === undefined ? [] : [money(cost.total)]),
-      seconds(latency)
+      ...(cost === undefined ? [] : [formatDollars(cost.total)]),
+      formatDuration(latency)
     ]
-    yield* screen.tell(`${ofError(screen)(facts.join(" · "), "dim")}\n`)
+    yield* terminal.writeError(`${errorStyle(terminal)(facts.join(" · "), "dim")}\n`)
   })
 ).pipe(Command.withDescription(summary))
 

@@ -1,28 +1,28 @@
-/** `effect-llm keys check`: which keys work. */
+/** `effect-llm keys check`: checks which keys work. */
 import { Command, Options } from "@effect/cli"
 import { Effect, Option } from "effect"
 import * as KeyPool from "../../keyPool/KeyPool.js"
 import { ProviderClient } from "../../wire/providerClient.js"
 import * as Clients from "../config/clients.js"
-import { CliFailure, exitCodes, ofCall } from "../failure.js"
+import { CliFailure, exitCodes, callFailure } from "../failure.js"
 import * as Help from "../help.js"
 import * as Shared from "../options.js"
 import { printJson, printTable } from "../output.js"
-import { find } from "../config/loadModels.js"
-import { seconds } from "../terminal/renderAnswer.js"
-import type { Look } from "../terminal/style.js"
+import { loadSource } from "../config/loadModels.js"
+import { formatDuration } from "../terminal/renderAnswer.js"
+import type { Attribute } from "../terminal/style.js"
 
 const options = {
   ...Shared.configFile,
   ask: Options.boolean("ask").pipe(
     Options.withDescription(
-      "Ask each model for a few tokens with each key: only this tells whether there is credit left."
+      "Request a few tokens from each model with each key: only this check detects missing credit."
     )
   ),
   json: Shared.json
 }
 
-const looks: Readonly<Record<KeyPool.Condition, Look>> = {
+const conditionColours: Readonly<Record<KeyPool.Condition, Attribute>> = {
   works: "green",
   "rate-limited": "yellow",
   unknown: "yellow",
@@ -32,31 +32,31 @@ const looks: Readonly<Record<KeyPool.Condition, Look>> = {
   "lacks-model": "red"
 }
 
-/** A key that may speak, if not at this moment, is not refused. */
-const isFine = (condition: KeyPool.Condition): boolean => condition === "works" || condition === "rate-limited"
+/** A rate limit is temporary, so the key counts as working. */
+const isUsable = (condition: KeyPool.Condition): boolean => condition === "works" || condition === "rate-limited"
 
-const summary = "Tries every key and says which work: ids, never keys. The exit code is 1 where one does not."
+const summary = "Checks every key and prints ids and states, never keys. The exit code is 1 if a key does not work."
 
 const check = Command.make("check", options, ({ ask, config, json }) =>
   Effect.gen(function* () {
-    const source = yield* find({ config, model: Option.none() })
-    const standing = yield* Clients.ofSource(source)
+    const source = yield* loadSource({ config, model: Option.none() })
+    const clients = yield* Clients.makeClients(source)
     const checked = yield* Effect.forEach(
-      standing,
+      clients,
       ({ client, entry, pool }) => {
         const name = entry.model === "" ? entry.provider : `${entry.provider}/${entry.model}`
-        // A provider that cannot list its models can only be asked.
-        const asks = (ask || client.listModels === undefined) && entry.model !== ""
-        return KeyPool.check({ ask: asks, ...(entry.model === "" ? {} : { model: entry.model }) }).pipe(
+        // Without a list of models, a chat request is the only check.
+        const sendsRequest = (ask || client.listModels === undefined) && entry.model !== ""
+        return KeyPool.check({ ask: sendsRequest, ...(entry.model === "" ? {} : { model: entry.model }) }).pipe(
           Effect.provideService(KeyPool.KeyPool, pool),
           Effect.provideService(ProviderClient, client),
-          // Where nothing can be found out, that is what there is to tell of each key.
+          // The provider supports no check.
           Effect.catchTag("UnsupportedError", (error) =>
             Effect.map(pool.keys, (keys) =>
               keys.map(({ id }): KeyPool.CheckedKey => ({ id, condition: "unknown", error, duration: 0 }))
             )
           ),
-          Effect.mapError(ofCall),
+          Effect.mapError(callFailure),
           Effect.map((keys) => keys.map((key) => ({ name, key })))
         )
       },
@@ -78,12 +78,12 @@ const check = Command.make("check", options, ({ ask, config, json }) =>
           rows.map(({ key: { condition, duration, error, id }, name }) => [
             { text: name },
             { text: id },
-            { text: condition, looks: [looks[condition]] },
-            { text: seconds(duration), right: true },
+            { text: condition, attributes: [conditionColours[condition]] },
+            { text: formatDuration(duration), right: true },
             { text: error?.message ?? "" }
           ])
         )
-    if (rows.some(({ key }) => !isFine(key.condition))) {
+    if (rows.some(({ key }) => !isUsable(key.condition))) {
       return yield* new CliFailure({ exitCode: exitCodes.failed, message: "" })
     }
   })

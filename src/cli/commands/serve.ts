@@ -1,9 +1,9 @@
-/** `effect-llm serve`: the gateway, until a signal ends it. */
+/** `effect-llm serve`: runs the gateway until a signal stops it. */
 import { Command, Options } from "@effect/cli"
 import { Effect, Option } from "effect"
 import type { ServeError } from "../gateway/program.js"
 import type { CliFailure } from "../failure.js"
-import { ofConfiguration, unusable } from "../failure.js"
+import { configurationFailure, usageFailure } from "../failure.js"
 import * as Help from "../help.js"
 import { findFile } from "../config/loadModels.js"
 
@@ -12,7 +12,7 @@ const options = {
     Options.withAlias("c"),
     Options.withPseudoName("file"),
     Options.withDescription(
-      "The file of models, in JSON or YAML; it is read again when it changes. Without it: EFFECT_LLM_CONFIG, " +
+      "The model file, in JSON or YAML; it is reloaded when it changes. Default: EFFECT_LLM_CONFIG, " +
         "provider.json or provider.yaml."
     ),
     Options.optional
@@ -20,60 +20,61 @@ const options = {
   keys: Options.text("keys").pipe(
     Options.withPseudoName("file"),
     Options.withDescription(
-      "The file of the clients' keys, in JSON: what each may ask, spend and until when; it is read again when it changes. " +
-        "Without it: EFFECT_LLM_KEYS_FILE."
+      "The file of the clients' keys, in JSON, with the models, limits and expiry of each; it is reloaded when it changes. " +
+        "Default: EFFECT_LLM_KEYS_FILE."
     ),
     Options.optional
   ),
   host: Options.text("host").pipe(
-    Options.withDescription("Where it listens. Without it: EFFECT_LLM_HOST, or 127.0.0.1."),
+    Options.withDescription("The address to listen on. Default: EFFECT_LLM_HOST, or 127.0.0.1."),
     Options.optional
   ),
   port: Options.integer("port").pipe(
     Options.withAlias("p"),
-    Options.withDescription("The port; 0 for any that is free. Without it: EFFECT_LLM_PORT, or 8080."),
+    Options.withDescription("The port; 0 for any free port. Default: EFFECT_LLM_PORT, or 8080."),
     Options.optional
   )
 }
 
-/** Why it does not serve, and what to do. */
-const failureOf = (error: ServeError): CliFailure => {
+const serveFailure = (error: ServeError): CliFailure => {
   switch (error._tag) {
     case "ServeError":
-      return unusable(`The gateway cannot listen: ${error.message}. Is the port taken? Say another with --port.`)
+      return usageFailure(
+        `The gateway cannot listen: ${error.message}. If the port is in use, choose another with --port.`
+      )
     case "InsecureAddressError":
     case "InvalidAccessError":
     case "InvalidBudgetError":
     case "InvalidBalanceHealthError":
     case "AccessStoreError":
-      return unusable(error.message)
+      return usageFailure(error.message)
     default:
-      return ofConfiguration(error)
+      return configurationFailure(error)
   }
 }
 
 const summary =
-  "Serves the models over HTTP, as OpenAI's and Anthropic's APIs. Keys of its own come from EFFECT_LLM_GATEWAY_KEYS and " +
-  "EFFECT_LLM_MASTER_KEY; without any it answers this machine only."
+  "Serves the models over HTTP with the APIs of OpenAI and Anthropic. EFFECT_LLM_GATEWAY_KEYS sets the clients' keys and " +
+  "EFFECT_LLM_MASTER_KEY the admin token; without any key it answers only this machine."
 
 export const serve = Command.make("serve", options, ({ config, host, keys, port }) =>
   Effect.gen(function* () {
-    const found = yield* findFile(config)
-    if (Option.isNone(found)) {
-      return yield* unusable(
+    const path = yield* findFile(config)
+    if (Option.isNone(path)) {
+      return yield* usageFailure(
         "There is no provider.json or provider.yaml here. Name a file with --config, or in EFFECT_LLM_CONFIG."
       )
     }
-    // A program that does not serve has no use for a server.
+    // Loaded here so that the other commands start without the server.
     const { run } = yield* Effect.promise(() => import("../gateway/program.js"))
     yield* Effect.mapError(
       run({
-        config: found.value,
+        config: path.value,
         ...(Option.isSome(keys) ? { keys: keys.value } : {}),
         ...(Option.isSome(host) ? { host: host.value } : {}),
         ...(Option.isSome(port) ? { port: port.value } : {})
       }),
-      failureOf
+      serveFailure
     )
   })
 ).pipe(Command.withDescription(summary))

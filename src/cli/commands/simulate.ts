@@ -1,47 +1,49 @@
-/** `effect-llm simulate`: a provider on this machine that does what it is told. */
+/** `effect-llm simulate`: runs a simulated provider on this machine. */
 import { Command, Options } from "@effect/cli"
 import { Effect, Either, Option } from "effect"
 import * as SimulatedProvider from "../../testing/SimulatedProvider.js"
 import type { CliFailure } from "../failure.js"
-import { unusable } from "../failure.js"
+import { usageFailure } from "../failure.js"
 import { printJson } from "../output.js"
-import { Screen } from "../terminal/screen.js"
-import { ofError } from "../terminal/style.js"
+import { Terminal } from "../terminal/terminal.js"
+import { errorStyle } from "../terminal/style.js"
 import * as Help from "../help.js"
 import * as Shared from "../options.js"
 
 const options = {
   port: Options.integer("port").pipe(
     Options.withAlias("p"),
-    Options.withDescription("The port on the loopback interface; 0 for any that is free."),
+    Options.withDescription("The port on the loopback interface; 0 for any free port."),
     Options.withDefault(0)
   ),
   key: Options.text("key").pipe(
     Options.withDescription(
-      "A key that is known; any other gets a 401. Without it every key is good. May be repeated."
+      "A valid key; any other gets a 401. Without this option every key is valid. May be repeated."
     ),
     Options.repeated
   ),
   latency: Options.text("latency").pipe(
     Options.withPseudoName("ms"),
-    Options.withDescription("Milliseconds before the first byte: 200, or 100-400 for any between them."),
+    Options.withDescription("Milliseconds before the first byte: 200, or 100-400 for a random value in this range."),
     Options.withDefault("0")
   ),
   pace: Options.text("pace").pipe(
     Options.withPseudoName("ms"),
-    Options.withDescription("Milliseconds between the words of a stream: 20, or 10-40."),
+    Options.withDescription(
+      "Milliseconds between the words of a stream: 20, or 10-40 for a random value in this range."
+    ),
     Options.withDefault("0")
   ),
   fault: Options.text("fault").pipe(
     Options.withPseudoName("what@share"),
     Options.withDescription(
-      "What goes wrong with which share of the requests: a status as in 429@0.1, or reset, truncate, garbage, hang or " +
-        "drip as in reset@0.05. May be repeated."
+      "A fault and its share of the requests: a status such as 429@0.1, or reset, truncate, garbage, hang or drip such " +
+        "as reset@0.05. May be repeated."
     ),
     Options.repeated
   ),
   answer: Options.text("answer").pipe(
-    Options.withDescription("What every question is answered with. Without it, the question."),
+    Options.withDescription("The answer to every question. Default: an echo of the question."),
     Options.optional
   ),
   json: Shared.json
@@ -55,12 +57,12 @@ const faults: Readonly<Record<string, SimulatedProvider.Fault>> = {
   drip: SimulatedProvider.drip
 }
 
-interface Share {
+interface FaultShare {
   readonly fault: SimulatedProvider.Fault
   readonly share: number
 }
 
-const shareOf = (text: string): Either.Either<Share, CliFailure> => {
+const parseShare = (text: string): Either.Either<FaultShare, CliFailure> => {
   const [, what = "", amount = "1"] = /^([^@]+)(?:@(.+))?$/.exec(text) ?? []
   const share = Number(amount)
   const status = Number(what)
@@ -72,22 +74,24 @@ const shareOf = (text: string): Either.Either<Share, CliFailure> => {
         : undefined
   return fault !== undefined && share > 0 && share <= 1
     ? Either.right({ fault, share })
-    : Either.left(unusable(`--fault ${text}: expected such as 429@0.1, or one of ${Object.keys(faults).join(", ")}.`))
+    : Either.left(
+        usageFailure(`--fault ${text}: expected a value such as 429@0.1, or one of ${Object.keys(faults).join(", ")}.`)
+      )
 }
 
-const delayOf = (name: string, text: string): Either.Either<SimulatedProvider.Delay, CliFailure> => {
+const parseDelay = (name: string, text: string): Either.Either<SimulatedProvider.Delay, CliFailure> => {
   const [, least, most] = /^(\d+)(?:-(\d+))?$/.exec(text) ?? []
   if (least === undefined)
-    return Either.left(unusable(`--${name} ${text}: expected milliseconds, such as 200 or 100-400.`))
+    return Either.left(usageFailure(`--${name} ${text}: expected milliseconds, such as 200 or 100-400.`))
   return Either.right(most === undefined ? Number(least) : { min: Number(least), max: Number(most) })
 }
 
-/** Exactly the share of the requests, spread evenly: one in ten is the tenth, the twentieth and so on. */
-const isHit = (index: number, share: number): boolean =>
+/** Selects exactly the share of the requests, evenly spread: with 0.1, the tenth, the twentieth and so on. */
+const hasFault = (index: number, share: number): boolean =>
   Math.floor((index + 1) * share + 1e-9) > Math.floor(index * share + 1e-9)
 
-/** A file that makes programs ask the simulated provider. */
-const fileFor = (baseUrl: string, keys: ReadonlyArray<string>) => ({
+/** The content of a provider.json for the simulated provider. */
+const configurationFor = (baseUrl: string, keys: ReadonlyArray<string>) => ({
   openai: [
     {
       model_name: "simulated",
@@ -100,34 +104,34 @@ const fileFor = (baseUrl: string, keys: ReadonlyArray<string>) => ({
 })
 
 const summary =
-  "Starts a provider on this machine that speaks every protocol, costs nothing and fails on demand. Its base URL is the first line it prints."
+  "Starts a simulated provider on this machine that supports every protocol, costs nothing and fails on demand. The first line of the output is its base URL."
 
-export const simulate = Command.make("simulate", options, (given) =>
+export const simulate = Command.make("simulate", options, (args) =>
   Effect.gen(function* () {
-    const screen = yield* Screen
-    const latency = yield* delayOf("latency", given.latency)
-    const tokenPace = yield* delayOf("pace", given.pace)
-    const shares = yield* Effect.forEach(given.fault, shareOf)
-    const { answer } = given
+    const terminal = yield* Terminal
+    const latency = yield* parseDelay("latency", args.latency)
+    const tokenPace = yield* parseDelay("pace", args.pace)
+    const shares = yield* Effect.forEach(args.fault, parseShare)
+    const { answer } = args
     const provider = yield* Effect.mapError(
       SimulatedProvider.listen({
-        port: given.port,
+        port: args.port,
         latency,
         tokenPace,
-        ...(given.key.length === 0 ? {} : { keys: given.key.map((key) => ({ key })) }),
+        ...(args.key.length === 0 ? {} : { keys: args.key.map((key) => ({ key })) }),
         ...(Option.isSome(answer) ? { answer: () => answer.value } : {}),
-        faults: (index) => shares.find(({ share }) => isHit(index, share))?.fault
+        faults: (index) => shares.find(({ share }) => hasFault(index, share))?.fault
       }),
-      ({ message }) => unusable(message)
+      ({ message }) => usageFailure(message)
     )
-    const file = fileFor(provider.baseUrl, given.key)
-    if (given.json) {
+    const file = configurationFor(provider.baseUrl, args.key)
+    if (args.json) {
       yield* printJson({ baseUrl: provider.baseUrl, file })
     } else {
-      yield* screen.write(`${provider.baseUrl}\n`)
-      yield* screen.tell(
-        `${ofError(screen)("A provider.json that uses it:", "dim")}\n${JSON.stringify(file, undefined, 2)}\n` +
-          `${ofError(screen)("Ctrl-C stops it.", "dim")}\n`
+      yield* terminal.write(`${provider.baseUrl}\n`)
+      yield* terminal.writeError(
+        `${errorStyle(terminal)("A provider.json that uses it:", "dim")}\n${JSON.stringify(file, undefined, 2)}\n` +
+          `${errorStyle(terminal)("Ctrl-C stops it.", "dim")}\n`
       )
     }
     return yield* Effect.never

@@ -1,4 +1,4 @@
-/** The providers behind a source, for what is asked of a provider and not of a model: lists, and checks of keys. */
+/** Provider clients of a configuration, for requests about a provider instead of a model: model lists and key checks. */
 import type { HttpClient } from "@effect/platform"
 import { Effect } from "effect"
 import { endpointOf } from "../../models/liveModel.js"
@@ -7,23 +7,25 @@ import * as NamedClient from "../../provider/named.js"
 import type { ModelEntry } from "../../models/fileModel.js"
 import type { Service as Client } from "../../wire/providerClient.js"
 import type { CliFailure } from "../failure.js"
-import { ofConfiguration } from "../failure.js"
+import { configurationFailure } from "../failure.js"
 import type { Source } from "./loadModels.js"
 
-export interface Standing {
+export interface ConfiguredClient {
   readonly entry: ModelEntry
   readonly client: Client
   readonly pool: KeyPool.Service
 }
 
-/** The client and the keys of each entry. */
-export const ofSource = ({ file }: Source): Effect.Effect<ReadonlyArray<Standing>, CliFailure, HttpClient.HttpClient> =>
+/** Makes the client and the key pool of each entry. */
+export const makeClients = ({
+  file
+}: Source): Effect.Effect<ReadonlyArray<ConfiguredClient>, CliFailure, HttpClient.HttpClient> =>
   Effect.forEach(file.models, (entry) =>
     Effect.gen(function* () {
       const client = yield* NamedClient.make(endpointOf(entry, {}))
       const pool = yield* Effect.mapError(
         KeyPool.make({ providerId: entry.provider, keys: entry.keys }),
-        ofConfiguration
+        configurationFailure
       )
       return { entry, client, pool }
     })

@@ -1,4 +1,4 @@
-/** A configuration file in JSON or YAML, with the place of everything in it. */
+/** Reads a configuration file in JSON or YAML and locates each fault by line and column. */
 import { FileSystem } from "@effect/platform"
 import { Effect } from "effect"
 import type { Document } from "yaml"
@@ -8,30 +8,30 @@ import { ProviderFileError } from "../../models/fileModel.js"
 import * as ProviderFiles from "../../models/ProviderFile.js"
 import { isRecord } from "../../wire/json.js"
 import type { CliFailure } from "../failure.js"
-import { unusable } from "../failure.js"
+import { usageFailure } from "../failure.js"
 import * as JsonSyntax from "./jsonSyntax.js"
 
-/** Where something stands; both from 1. */
+/** Line and column, both from 1. */
 export interface Position {
   readonly line: number
   readonly column: number
 }
 
 export interface Fault extends Partial<Position> {
-  /** Such as `openai[0].api_keys`; empty where the file as a whole is meant. */
+  /** Such as `openai[0].api_keys`; empty for a fault of the whole file. */
   readonly path: string
   readonly message: string
 }
 
-export interface Read {
-  /** Absent where there are faults. */
+export interface ParsedConfiguration {
+  /** Absent if there are faults. */
   readonly file: ProviderFile | undefined
   readonly faults: ReadonlyArray<Fault>
   readonly warnings: ReadonlyArray<Fault>
 }
 
-/** `openai[0].api_keys` as the steps that lead there. Names may hold dots: the longest that is there is meant. */
-const stepsOf = (path: string, document: Document.Parsed): ReadonlyArray<string | number> => {
+/** Splits `openai[0].api_keys` into steps. Names can contain dots: the longest existing name matches. */
+const pathSteps = (path: string, document: Document.Parsed): ReadonlyArray<string | number> => {
   const steps: Array<string | number> = []
   let rest = path
   let node: unknown = document.contents
@@ -54,7 +54,7 @@ const stepsOf = (path: string, document: Document.Parsed): ReadonlyArray<string 
 }
 
 interface Child {
-  /** Where it is said: its name where it has one, else itself. */
+  /** The offset of the field's name, or of the value in a list. */
   readonly at: number | undefined
   readonly value: unknown
 }
@@ -63,42 +63,42 @@ const offsetOf = (node: unknown): number | undefined =>
   isScalar(node) || isMap(node) || isSeq(node) || isAlias(node) ? (node.range?.[0] ?? undefined) : undefined
 
 const childOf = (node: unknown, step: string | number | undefined, document: Document.Parsed): Child | undefined => {
-  const meant = isAlias(node) ? node.resolve(document) : node
-  if (isSeq(meant) && typeof step === "number") {
-    const value = meant.items[step]
+  const resolved = isAlias(node) ? node.resolve(document) : node
+  if (isSeq(resolved) && typeof step === "number") {
+    const value = resolved.items[step]
     return value === undefined ? undefined : { at: offsetOf(value), value }
   }
-  const pair = isMap(meant)
-    ? meant.items.find(({ key }) => String(isScalar(key) ? key.value : key) === String(step))
+  const pair = isMap(resolved)
+    ? resolved.items.find(({ key }) => String(isScalar(key) ? key.value : key) === String(step))
     : undefined
   return pair === undefined ? undefined : { at: offsetOf(pair.key), value: pair.value }
 }
 
-/** Where a path leads; where it leads nowhere, as with a field that is missing, the nearest thing above it. */
+/** The position of a path, or of its nearest existing parent, for example for a missing field. */
 const positionOf = (path: string, document: Document.Parsed, lines: LineCounter): Partial<Position> => {
   let node: unknown = document.contents
   let at = offsetOf(node)
-  for (const step of stepsOf(path, document)) {
+  for (const step of pathSteps(path, document)) {
     const child = childOf(node, step, document)
     if (child === undefined) break
     at = child.at ?? at
     node = child.value
   }
-  return at === undefined ? {} : placeOf(lines, at)
+  return at === undefined ? {} : lineAndColumn(lines, at)
 }
 
-const placeOf = (lines: LineCounter, offset: number): Partial<Position> => {
+const lineAndColumn = (lines: LineCounter, offset: number): Partial<Position> => {
   const { col, line } = lines.linePos(offset)
   return line === 0 ? {} : { line, column: col }
 }
 
-/** What the parser complains of, by its code: its own words may quote the file, and a key with it. */
-const complaintOf = (code: string): string => code.toLowerCase().replaceAll("_", " ")
+/** Describes a parser error by its code, because its message can quote a key from the file. */
+const errorCodeMessage = (code: string): string => code.toLowerCase().replaceAll("_", " ")
 
 const isYaml = (path: string): boolean => /\.ya?ml$/i.test(path)
 
-/** Reads a text as a file at that path: YAML by its name, else JSON. `${NAME}` is replaced from the environment. */
-export const parse = (text: string, path: string): Effect.Effect<Read> => {
+/** Parses the text of the file at `path`, as YAML by its extension, else as JSON. Replaces `${NAME}` from the environment. */
+export const parse = (text: string, path: string): Effect.Effect<ParsedConfiguration> => {
   const lines = new LineCounter()
   const yaml = isYaml(path)
   const document = parseDocument(text, {
@@ -106,85 +106,89 @@ export const parse = (text: string, path: string): Effect.Effect<Read> => {
     prettyErrors: false,
     ...(yaml ? { merge: true } : { schema: "json" })
   })
-  const broken = document.errors.map((error): Fault => ({
+  const syntaxFaults = document.errors.map((error): Fault => ({
     path: "",
-    message: yaml ? `not valid YAML: ${complaintOf(error.code)}` : complaintOf(error.code),
-    ...placeOf(lines, error.pos[0])
+    message: yaml ? `not valid YAML: ${errorCodeMessage(error.code)}` : errorCodeMessage(error.code),
+    ...lineAndColumn(lines, error.pos[0])
   }))
-  const place = (fault: { readonly path: string; readonly message: string }): Fault => ({
+  const withPosition = (fault: { readonly path: string; readonly message: string }): Fault => ({
     ...fault,
     ...positionOf(fault.path, document, lines)
   })
-  // JSON lets the last of two win, and says nothing.
-  const duplicates = yaml ? [] : broken.filter(({ message }) => message === "duplicate key")
-  const placed = (error: ProviderFileError): Read => ({
+  // JSON.parse silently takes the last duplicate.
+  const duplicates = yaml ? [] : syntaxFaults.filter(({ message }) => message === "duplicate key")
+  const failedResult = (error: ProviderFileError): ParsedConfiguration => ({
     file: undefined,
-    faults: error.faults.map(place).sort(byPlace),
-    warnings: error.warnings.map(warningOf).map(place)
+    faults: error.faults.map(withPosition).sort(byPosition),
+    warnings: error.warnings.map(warningOf).map(withPosition)
   })
-  const judged = (json: string): Effect.Effect<Read> =>
+  const validate = (json: string): Effect.Effect<ParsedConfiguration> =>
     Effect.match(ProviderFiles.parse(json, path), {
-      onFailure: placed,
-      onSuccess: (file) => ({ file, faults: [], warnings: [...duplicates, ...file.warnings.map(warningOf).map(place)] })
+      onFailure: failedResult,
+      onSuccess: (file) => ({
+        file,
+        faults: [],
+        warnings: [...duplicates, ...file.warnings.map(warningOf).map(withPosition)]
+      })
     })
   if (yaml) {
-    if (broken.length > 0) return Effect.succeed({ file: undefined, faults: broken, warnings: [] })
+    if (syntaxFaults.length > 0) return Effect.succeed({ file: undefined, faults: syntaxFaults, warnings: [] })
     return Effect.matchEffect(
       Effect.try((): unknown => document.toJS()),
       {
-        // It refuses to unfold aliases without end.
+        // The parser limits the expansion of aliases.
         onFailure: () =>
           Effect.succeed({ file: undefined, faults: [{ path: "", message: "too many aliases" }], warnings: [] }),
-        onSuccess: (value) => judged(JSON.stringify(isRecord(value) ? value : null))
+        onSuccess: (value) => validate(JSON.stringify(isRecord(value) ? value : null))
       }
     )
   }
   const end = JsonSyntax.faultOf(text)
   return end === undefined
-    ? judged(text)
+    ? validate(text)
     : Effect.succeed({
         file: undefined,
-        faults: [{ path: "", message: "not valid JSON", ...placeOf(lines, end) }],
+        faults: [{ path: "", message: "not valid JSON", ...lineAndColumn(lines, end) }],
         warnings: []
       })
 }
 
-/** `openai[0].modle_name: unknown field` */
+/** Splits a warning such as `openai[0].modle_name: unknown field`. */
 const warningOf = (warning: string): Fault => {
   const end = warning.lastIndexOf(": ")
   return { path: warning.slice(0, end), message: warning.slice(end + 2) }
 }
 
-const byPlace = (a: Fault, b: Fault): number => (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0)
+const byPosition = (a: Fault, b: Fault): number => (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0)
 
-/** `is missing (line 3, column 5)` */
-const withPlace = ({ column, line, message }: Fault): string =>
+/** Formats `is missing (line 3, column 5)`. */
+const messageWithPosition = ({ column, line, message }: Fault): string =>
   line === undefined ? message : `${message} (line ${line}, column ${column})`
 
-/** As `parse`, for `Models` that read a file themselves. */
+/** Parses like `parse`, with the errors that `Models` expects of a parser. */
 export const parseFile = (text: string, path: string): Effect.Effect<ProviderFile, ProviderFileError> =>
   Effect.flatMap(parse(text, path), ({ faults, file, warnings }) =>
     file === undefined
       ? Effect.fail(
           new ProviderFileError({
             file: path,
-            faults: faults.map((fault) => ({ path: fault.path, message: withPlace(fault) })),
+            faults: faults.map((fault) => ({ path: fault.path, message: messageWithPosition(fault) })),
             warnings: warnings.map((warning) =>
-              [warning.path, withPlace(warning)].filter((part) => part !== "").join(": ")
+              [warning.path, messageWithPosition(warning)].filter((part) => part !== "").join(": ")
             )
           })
         )
       : Effect.succeed(file)
   )
 
-/** Reads a file. */
-export const load = (path: string): Effect.Effect<Read, CliFailure, FileSystem.FileSystem> =>
+/** Reads and parses a file. */
+export const load = (path: string): Effect.Effect<ParsedConfiguration, CliFailure, FileSystem.FileSystem> =>
   Effect.flatMap(FileSystem.FileSystem, (fileSystem) =>
     fileSystem.readFileString(path).pipe(
       Effect.mapError((error) =>
-        unusable(
+        usageFailure(
           error._tag === "SystemError" && error.reason === "NotFound"
-            ? `${path} is not there.`
+            ? `${path} does not exist.`
             : `${path} cannot be read: ${error.message}`
         )
       ),
@@ -192,6 +196,6 @@ export const load = (path: string): Effect.Effect<Read, CliFailure, FileSystem.F
     )
   )
 
-/** `provider.json:3:5: openai[0].api_keys: is missing`, as compilers write it, so that editors can follow. */
-export const lineOf = (file: string, { column, line, message, path }: Fault): string =>
+/** Formats `provider.json:3:5: openai[0].api_keys: is missing`, like compilers, so that editors can jump to it. */
+export const formatFault = (file: string, { column, line, message, path }: Fault): string =>
   [`${file}${line === undefined ? "" : `:${line}:${column}`}`, ...(path === "" ? [] : [path]), message].join(": ")

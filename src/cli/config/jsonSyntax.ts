@@ -1,4 +1,4 @@
-/** Where a text ceases to be JSON: what engines say of it differs, and often holds no place at all. */
+/** Finds the first syntax error of a JSON text, because the errors of `JSON.parse` often contain no position. */
 
 const space = /[ \t\n\r]*/y
 
@@ -6,10 +6,10 @@ const token =
   // oxlint-disable-next-line no-control-regex
   /[{}[\],:]|"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null/y
 
-/** What may come next. */
+/** The tokens that are allowed next. */
 type Next = "value" | "value or ]" | "key" | "key or }" | ":" | ", or end"
 
-/** The offset of the first thing that JSON does not have there (RFC 8259); none where all of it is JSON. */
+/** The offset of the first token that RFC 8259 does not allow there; `undefined` if the text is JSON. */
 export const faultOf = (text: string): number | undefined => {
   const open: Array<"{" | "["> = []
   let next: Next = "value"
@@ -19,9 +19,9 @@ export const faultOf = (text: string): number | undefined => {
     at += space.exec(text)?.[0].length ?? 0
     if (at === text.length) return open.length === 0 && next === ", or end" ? undefined : at
     token.lastIndex = at
-    const found = token.exec(text)?.[0]
-    if (found === undefined) return at
-    const [kind] = found
+    const tokenText = token.exec(text)?.[0]
+    if (tokenText === undefined) return at
+    const [kind] = tokenText
     const inside = open[open.length - 1]
     if (kind === "{" || kind === "[") {
       if (next !== "value" && next !== "value or ]") return at
@@ -45,6 +45,6 @@ export const faultOf = (text: string): number | undefined => {
       if (next !== "value" && next !== "value or ]") return at
       next = ", or end"
     }
-    at += found.length
+    at += tokenText.length
   }
 }

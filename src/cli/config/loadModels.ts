@@ -1,4 +1,4 @@
-/** Where the models come from: a file, or the keys in the environment. */
+/** Loads the models from a file, or from the API keys in the environment. */
 import { FileSystem } from "@effect/platform"
 import type { HttpClient } from "@effect/platform"
 import { Config, Duration, Effect, Option } from "effect"
@@ -11,19 +11,19 @@ import { isKnown, isLocal, names, providerOf } from "../../provider/registry.js"
 import type { ModelEntry, ProviderFile } from "../../models/fileModel.js"
 import * as Configuration from "./configuration.js"
 import type { CliFailure } from "../failure.js"
-import { ofCall, ofConfiguration, unusable } from "../failure.js"
+import { callFailure, configurationFailure, usageFailure } from "../failure.js"
 import * as Prices from "./prices.js"
 
 export interface Source {
   /** The path of the file, or `the environment`. */
   readonly origin: string
   readonly isFile: boolean
-  /** Of the environment: an entry for each provider with a key. Where its model is not known, `model` is empty. */
+  /** From the environment: one entry per provider with a key; `model` is empty if none was selected. */
   readonly file: ProviderFile
 }
 
-/** What of the command line says which models there are. */
-export interface Wanted {
+/** The options of the command line that select the models. */
+export interface ModelSelection {
   readonly config: Option.Option<string>
   readonly model: Option.Option<string>
 }
@@ -32,27 +32,29 @@ export interface Wanted {
 // the file
 // -------------------------------------------------------------------------------------
 
-const usualFiles = ["provider.json", "provider.yaml", "provider.yml"]
+const defaultFiles = ["provider.json", "provider.yaml", "provider.yml"]
 
-const configured = Config.option(Config.nonEmptyString("EFFECT_LLM_CONFIG"))
+const configVariable = Config.option(Config.nonEmptyString("EFFECT_LLM_CONFIG"))
 
-/** The file that is meant: by `--config`, by `EFFECT_LLM_CONFIG`, or by lying there. */
+/** Finds the file: from `--config`, from `EFFECT_LLM_CONFIG`, or an existing file with a default name. */
 export const findFile = (
   config: Option.Option<string>
 ): Effect.Effect<Option.Option<string>, CliFailure, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     if (Option.isSome(config)) return config
-    const variable = yield* Effect.mapError(configured, ofConfiguration)
+    const variable = yield* Effect.mapError(configVariable, configurationFailure)
     if (Option.isSome(variable)) return variable
     const fileSystem = yield* FileSystem.FileSystem
-    return yield* Effect.findFirst(usualFiles, (path) => Effect.orElseSucceed(fileSystem.exists(path), () => false))
+    return yield* Effect.findFirst(defaultFiles, (path) => Effect.orElseSucceed(fileSystem.exists(path), () => false))
   })
 
-const fromFile = (path: string): Effect.Effect<Source, CliFailure, FileSystem.FileSystem> =>
+const sourceFromFile = (path: string): Effect.Effect<Source, CliFailure, FileSystem.FileSystem> =>
   Effect.flatMap(Configuration.load(path), ({ faults, file }) =>
     file === undefined
       ? Effect.fail(
-          unusable(`${path} cannot be used.\n${faults.map((fault) => Configuration.lineOf(path, fault)).join("\n")}`)
+          usageFailure(
+            `${path} cannot be used.\n${faults.map((fault) => Configuration.formatFault(path, fault)).join("\n")}`
+          )
         )
       : Effect.succeed({ origin: path, isFile: true, file })
   )
@@ -61,8 +63,8 @@ const fromFile = (path: string): Effect.Effect<Source, CliFailure, FileSystem.Fi
 // the environment
 // -------------------------------------------------------------------------------------
 
-/** No limit that a person or a bench would meet. */
-const asFastAsAsked = 1_000_000
+/** High enough to limit neither a person nor a benchmark. */
+const unlimitedRate = 1_000_000
 
 const entryOf = (
   provider: string,
@@ -79,8 +81,8 @@ const entryOf = (
   keys,
   attempts: 5,
   retryDelay: Duration.seconds(1),
-  capacity: asFastAsAsked,
-  refillRate: asFastAsAsked,
+  capacity: unlimitedRate,
+  refillRate: unlimitedRate,
   tokensPerMinute: undefined,
   requestsPerMinute: undefined,
   requestsPerDay: undefined,
@@ -91,13 +93,13 @@ const entryOf = (
   weight: 1
 })
 
-interface Asked {
+interface ModelName {
   readonly provider: string | undefined
   readonly model: string
 }
 
-/** `openai/gpt-4o` names a provider; `meta-llama/llama-3` does not. */
-const askedOf = (name: string): Asked => {
+/** Splits `openai/gpt-4o`, but not `meta-llama/llama-3`, whose prefix is not a known provider. */
+const parseModelName = (name: string): ModelName => {
   const slash = name.indexOf("/")
   const provider = name.slice(0, Math.max(0, slash))
   return slash > 0 && isKnown(providerOf(provider))
@@ -108,52 +110,52 @@ const askedOf = (name: string): Asked => {
 const keysOf = (provider: string): Effect.Effect<ReadonlyArray<ApiKey.ApiKey>> =>
   Environment.apiKeys(provider).pipe(
     Effect.map((keys) => keys.map((key) => ApiKey.make(key))),
-    // No key is what is asked here, not a fault.
+    // A provider without a key is left out.
     Effect.orElseSucceed(() => [])
   )
 
-const nothingThere =
-  "No model is configured: there is no provider.json here, and no key in the environment. Set OPENAI_API_KEY, " +
-  "ANTHROPIC_API_KEY, GEMINI_API_KEY or another provider's, or name a file with --config."
+const noModelMessage =
+  "No model is configured: there is no provider.json here and no API key in the environment. Set OPENAI_API_KEY, " +
+  "ANTHROPIC_API_KEY, GEMINI_API_KEY or another provider's key, or name a file with --config."
 
-const fromEnvironment = (model: Option.Option<string>): Effect.Effect<Source, CliFailure> =>
+const sourceFromEnvironment = (model: Option.Option<string>): Effect.Effect<Source, CliFailure> =>
   Effect.gen(function* () {
-    const defaults = yield* Effect.mapError(Environment.defaults, ofConfiguration)
-    const asked = Option.map(
+    const defaults = yield* Effect.mapError(Environment.defaults, configurationFailure)
+    const modelName = Option.map(
       Option.orElse(model, () => defaults.model),
-      askedOf
+      parseModelName
     )
-    const found = yield* Effect.forEach(names, (provider) =>
+    const providers = yield* Effect.forEach(names, (provider) =>
       Effect.map(keysOf(provider), (keys) => ({ provider, keys }))
     )
-    const withKeys = found.filter(({ keys }) => keys.length > 0)
-    const provider = Option.flatMapNullable(asked, (asked) => asked.provider).pipe(
+    const providersWithKeys = providers.filter(({ keys }) => keys.length > 0)
+    const provider = Option.flatMapNullable(modelName, (modelName) => modelName.provider).pipe(
       Option.orElse(() =>
         Option.fromNullable(
-          withKeys.length === 1
-            ? withKeys[0]?.provider
-            : withKeys.find(({ provider }) => provider === "openai")?.provider
+          providersWithKeys.length === 1
+            ? providersWithKeys[0]?.provider
+            : providersWithKeys.find(({ provider }) => provider === "openai")?.provider
         )
       ),
       Option.getOrUndefined
     )
-    if (provider === undefined && withKeys.length === 0) return yield* unusable(nothingThere)
-    const own =
-      provider !== undefined && isLocal(provider) && withKeys.every((other) => other.provider !== provider)
+    if (provider === undefined && providersWithKeys.length === 0) return yield* usageFailure(noModelMessage)
+    const localProviders =
+      provider !== undefined && isLocal(provider) && providersWithKeys.every((other) => other.provider !== provider)
         ? [{ provider, keys: [ApiKey.make("none")] }]
         : []
-    const entries = yield* Effect.forEach([...withKeys, ...own], ({ keys, provider: name }) =>
-      Effect.map(Effect.mapError(Environment.baseUrl(name), ofConfiguration), (baseUrl) => {
-        const wanted = name === provider ? Option.getOrUndefined(asked)?.model : undefined
-        return entryOf(name, wanted ?? (name === "openai" ? "gpt-4o-mini" : ""), Option.getOrUndefined(baseUrl), keys)
+    const entries = yield* Effect.forEach([...providersWithKeys, ...localProviders], ({ keys, provider: name }) =>
+      Effect.map(Effect.mapError(Environment.baseUrl(name), configurationFailure), (baseUrl) => {
+        const model = name === provider ? Option.getOrUndefined(modelName)?.model : undefined
+        return entryOf(name, model ?? (name === "openai" ? "gpt-4o-mini" : ""), Option.getOrUndefined(baseUrl), keys)
       })
     )
     if (provider !== undefined && entries.every((entry) => entry.provider !== provider)) {
-      return yield* unusable(
-        `There is no key of ${provider}. Set ${Environment.keyVariable(provider)}, or name a file with --config.`
+      return yield* usageFailure(
+        `There is no key for ${provider}. Set ${Environment.keyVariable(provider)}, or name a file with --config.`
       )
     }
-    const chosen = entries.find((entry) => entry.provider === provider)
+    const defaultEntry = entries.find((entry) => entry.provider === provider)
     return {
       origin: "the environment",
       isFile: false,
@@ -161,7 +163,10 @@ const fromEnvironment = (model: Option.Option<string>): Effect.Effect<Source, Cl
         models: entries,
         groups: [],
         aliases: {},
-        default: chosen === undefined || chosen.model === "" ? undefined : `${chosen.provider}/${chosen.model}`,
+        default:
+          defaultEntry === undefined || defaultEntry.model === ""
+            ? undefined
+            : `${defaultEntry.provider}/${defaultEntry.model}`,
         warnings: []
       }
     }
@@ -171,44 +176,47 @@ const fromEnvironment = (model: Option.Option<string>): Effect.Effect<Source, Cl
 // both
 // -------------------------------------------------------------------------------------
 
-export const find = ({ config, model }: Wanted): Effect.Effect<Source, CliFailure, FileSystem.FileSystem> =>
-  Effect.flatMap(findFile(config), Option.match({ onNone: () => fromEnvironment(model), onSome: fromFile }))
+export const loadSource = ({
+  config,
+  model
+}: ModelSelection): Effect.Effect<Source, CliFailure, FileSystem.FileSystem> =>
+  Effect.flatMap(findFile(config), Option.match({ onNone: () => sourceFromEnvironment(model), onSome: sourceFromFile }))
 
-/** The models of a source by their names. */
-export const models = (
+/** Makes the models of a source. */
+export const makeModels = (
   { file }: Source,
   options: Models.Options = {}
 ): Effect.Effect<Models.Service, CliFailure, HttpClient.HttpClient> =>
   Models.make(
     { ...file, models: file.models.filter(({ model }) => model !== "") },
     { telemetry: false, ...options }
-  ).pipe(Effect.mapError(ofConfiguration), Effect.provide(Prices.layer))
+  ).pipe(Effect.mapError(configurationFailure), Effect.provide(Prices.layer))
 
-/** The model that is asked, with the price of each answer where one is known. */
-export const choose = (
+/** Selects a model; adds the price to each answer if it is known. */
+export const chooseModel = (
   source: Source,
   available: Models.Service,
   model: Option.Option<string>
 ): Effect.Effect<LLM.Service, CliFailure> =>
   Effect.gen(function* () {
-    // In the environment the name has settled already which entry is the default.
-    const chosen = Option.isSome(model) && source.isFile ? available.get(model.value) : available.default
-    const llm = yield* Effect.mapError(chosen, (error) =>
+    // With the environment, `loadSource` has already made the selected model the default.
+    const selected = Option.isSome(model) && source.isFile ? available.get(model.value) : available.default
+    const llm = yield* Effect.mapError(selected, (error) =>
       source.isFile
-        ? ofCall(error)
-        : unusable(
-            `Say which model with --model, such as ${source.file.models[0]?.provider ?? "openai"}/<model>. ` +
-              '"effect-llm models --remote" lists what there is.'
+        ? callFailure(error)
+        : usageFailure(
+            `Choose a model with --model, such as ${source.file.models[0]?.provider ?? "openai"}/<model>. ` +
+              '"effect-llm models --remote" lists the models.'
           )
     )
     return yield* Effect.provide(Pricing.make()(llm), Prices.layer)
   })
 
-/** The model that the command line means. */
-export const llm = (
-  wanted: Wanted
+/** Loads the model that the command line selects. */
+export const loadModel = (
+  selection: ModelSelection
 ): Effect.Effect<LLM.Service, CliFailure, FileSystem.FileSystem | HttpClient.HttpClient> =>
   Effect.gen(function* () {
-    const source = yield* find(wanted)
-    return yield* choose(source, yield* models(source), wanted.model)
+    const source = yield* loadSource(selection)
+    return yield* chooseModel(source, yield* makeModels(source), selection.model)
   })

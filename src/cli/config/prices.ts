@@ -1,4 +1,4 @@
-/** The prices of most providers' models, bundled with the program and loaded by the commands that make models. */
+/** The prices of most providers' models, bundled with the program and loaded only by commands that need models. */
 import { Effect, Layer } from "effect"
 import type { Pricing } from "../../accounting/pricing/model.js"
 

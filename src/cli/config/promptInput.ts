@@ -1,26 +1,26 @@
-/** What goes with a question: its words, what is piped in, and files. */
+/** The parts of a question: its text, the piped input, and files. */
 import { FileSystem, Path } from "@effect/platform"
 import { Chunk, Effect, Stream } from "effect"
 import type { UserPart } from "../../vocabulary/Chat.js"
 import * as Chat from "../../vocabulary/Chat.js"
 import type { CliFailure } from "../failure.js"
-import { unusable } from "../failure.js"
-import { Screen } from "../terminal/screen.js"
+import { usageFailure } from "../failure.js"
+import { Terminal } from "../terminal/terminal.js"
 
-type Read = (bytes: Uint8Array, name: string) => UserPart
+type PartReader = (bytes: Uint8Array, name: string) => UserPart
 
 const image =
-  (mediaType: string): Read =>
+  (mediaType: string): PartReader =>
   (bytes) =>
     Chat.image(bytes, { mediaType })
 
 const audio =
-  (mediaType: string): Read =>
+  (mediaType: string): PartReader =>
   (bytes) =>
     Chat.audio(bytes, { mediaType })
 
-/** Files that are no text, by how their names end. */
-const kinds: ReadonlyMap<string, Read> = new Map([
+/** Readers of media files by extension. */
+const mediaReaders: ReadonlyMap<string, PartReader> = new Map([
   [".png", image("image/png")],
   [".jpg", image("image/jpeg")],
   [".jpeg", image("image/jpeg")],
@@ -37,7 +37,7 @@ const textFile = (bytes: Uint8Array, path: string): Effect.Effect<UserPart, CliF
   Effect.map(
     Effect.try({
       try: () => decoder.decode(bytes),
-      catch: () => unusable(`${path} is neither text nor an image, a PDF or a sound that can be sent.`)
+      catch: () => usageFailure(`${path} is not a text, an image, a PDF or an audio file that can be sent.`)
     }),
     (text) => Chat.text(`<file name="${path}">\n${text}${text.endsWith("\n") ? "" : "\n"}</file>`)
   )
@@ -45,30 +45,30 @@ const textFile = (bytes: Uint8Array, path: string): Effect.Effect<UserPart, CliF
 const fileAt = (path: string): Effect.Effect<UserPart, CliFailure, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     const fileSystem = yield* FileSystem.FileSystem
-    const paths = yield* Path.Path
+    const { basename, extname } = yield* Path.Path
     const bytes = yield* Effect.mapError(fileSystem.readFile(path), (error) =>
-      unusable(
+      usageFailure(
         error._tag === "SystemError" && error.reason === "NotFound"
-          ? `The file ${path} is not there.`
+          ? `The file ${path} does not exist.`
           : `The file ${path} cannot be read: ${error.message}`
       )
     )
-    const read = kinds.get(paths.extname(path).toLowerCase())
-    return read === undefined ? yield* textFile(bytes, path) : read(bytes, paths.basename(path))
+    const read = mediaReaders.get(extname(path).toLowerCase())
+    return read === undefined ? yield* textFile(bytes, path) : read(bytes, basename(path))
   })
 
-/** All that was piped in; empty where nothing was. */
-export const piped: Effect.Effect<string, CliFailure, Screen> = Effect.flatMap(Screen, (screen) =>
-  screen.input.pipe(
+/** Reads the whole piped input; empty without a pipe. */
+export const pipedInput: Effect.Effect<string, CliFailure, Terminal> = Effect.flatMap(Terminal, (terminal) =>
+  terminal.input.pipe(
     Stream.decodeText(),
     Stream.runCollect,
     Effect.map(Chunk.join("")),
-    Effect.mapError((error) => unusable(`The standard input cannot be read: ${error.message}`))
+    Effect.mapError((error) => usageFailure(`The standard input cannot be read: ${error.message}`))
   )
 )
 
-/** A message of words, what was piped in behind them, and files. */
-export const message = (
+/** Makes a message of the files, the words and the piped input after them. */
+export const userMessage = (
   words: string,
   input: string,
   paths: ReadonlyArray<string>

@@ -1,43 +1,46 @@
-/** What a gateway that runs as a program is told: by its command line, else by the environment, else by nobody. */
+/** The settings of the gateway program, from the command line, else from the environment, else the defaults. */
 import type { ConfigError } from "effect"
 import { Config, Duration, Effect, LogLevel, Option, Redacted } from "effect"
 
-/** What may be said in code or on a command line, and wins over the environment. */
+/** Options in code or on the command line, which override the environment. */
 export interface Options {
-  /** The file of models, in JSON or YAML. `EFFECT_LLM_CONFIG` @default "provider.json" */
+  /** The model file, in JSON or YAML. `EFFECT_LLM_CONFIG` @default "provider.json" */
   readonly config?: string
   /** The file of the clients' keys. `EFFECT_LLM_KEYS_FILE` @default none */
   readonly keys?: string
-  /** Where it listens. `EFFECT_LLM_HOST` @default "127.0.0.1" */
+  /** The address to listen on. `EFFECT_LLM_HOST` @default "127.0.0.1" */
   readonly host?: string
-  /** 0: one that is free. `EFFECT_LLM_PORT` @default 8080 */
+  /** 0 for any free port. `EFFECT_LLM_PORT` @default 8080 */
   readonly port?: number
-  /** How long what is under way may go on at a shutdown. `EFFECT_LLM_GRACE` @default "30 seconds" */
+  /** How long running requests can continue during a shutdown. `EFFECT_LLM_GRACE` @default "30 seconds" */
   readonly grace?: Duration.DurationInput
-  /** How often the files of models and of keys are looked at; `false`: at SIGHUP alone. `EFFECT_LLM_RELOAD_INTERVAL`, or `never` @default "1 second" */
+  /**
+   * How often the model file and the key file are checked for changes; `false`: only at SIGHUP. `EFFECT_LLM_RELOAD_INTERVAL`, or
+   * `never` @default "1 second"
+   */
   readonly reloadInterval?: Duration.DurationInput | false
-  /** Whose web pages may ask: origins, or `*`. `EFFECT_LLM_CORS_ORIGINS`, with commas between them @default none */
+  /** The origins of web pages that can send requests, or `*`. `EFFECT_LLM_CORS_ORIGINS`, separated by commas @default none */
   readonly corsOrigins?: ReadonlyArray<string>
-  /** Who may read `/metrics` without a token. `EFFECT_LLM_METRICS` @default "loopback" */
+  /** From where `/metrics` can be read without a token. `EFFECT_LLM_METRICS` @default "loopback" */
   readonly metrics?: "loopback" | "everyone" | "off"
-  /** Whether there is a line for each call. `EFFECT_LLM_ACCESS_LOG` @default true */
+  /** Whether to log a line for each call. `EFFECT_LLM_ACCESS_LOG` @default true */
   readonly accessLog?: boolean
   /** `EFFECT_LLM_LOG_FORMAT` @default "pretty" on a terminal, else "json" */
   readonly logFormat?: "json" | "text" | "pretty"
   /** `EFFECT_LLM_LOG_LEVEL` @default information */
   readonly logLevel?: LogLevel.LogLevel
-  /** Whether `/llm` lists models and keys for the administration. `EFFECT_LLM_DETAILS` @default false */
+  /** Whether `/llm` lists models and keys to the admin token. `EFFECT_LLM_DETAILS` @default false */
   readonly details?: boolean
-  /** The model of those who ask `/llm` and name none. `EFFECT_LLM_SIMPLE_MODEL` @default that of the file, or else all */
+  /** The model of `/llm` requests that name none. `EFFECT_LLM_SIMPLE_MODEL` @default that of the file, else all */
   readonly simpleModel?: string
   /**
-   * Whether every model must have a known price: without one the file is refused, at the start and when it is read again. Else a
-   * model without a price is refused to keys with a budget in dollars. `EFFECT_LLM_REQUIRE_PRICES` @default false
+   * Whether every model must have a known price. If so, a file with an unpriced model is rejected, at the start and at a reload.
+   * Otherwise a call to an unpriced model fails for keys with a budget in dollars. `EFFECT_LLM_REQUIRE_PRICES` @default false
    */
   readonly requirePrices?: boolean
 }
 
-/** Where traces are sent: OpenTelemetry, "OpenTelemetry Protocol Exporter", its environment variables. */
+/** Where traces are sent, by the environment variables of OpenTelemetry ("OpenTelemetry Protocol Exporter"). */
 export interface Traces {
   readonly url: string
   readonly headers: Redacted.Redacted<Readonly<Record<string, string>>>
@@ -61,11 +64,11 @@ export interface Settings {
   readonly simpleModel: string | undefined
   readonly requirePrices: boolean
   readonly traces: Traces | undefined
-  /** The Redis through which several gateways share everything: `REDIS_URL`. @default none */
+  /** The Redis that several gateways share. `REDIS_URL` @default none */
   readonly redis: Redacted.Redacted<string> | undefined
 }
 
-const texts = (name: string): Config.Config<ReadonlyArray<string>> =>
+const list = (name: string): Config.Config<ReadonlyArray<string>> =>
   Config.map(Config.withDefault(Config.string(name), ""), (text) =>
     text
       .split(",")
@@ -76,7 +79,7 @@ const texts = (name: string): Config.Config<ReadonlyArray<string>> =>
 const optional = <A>(config: Config.Config<A>): Config.Config<A | undefined> =>
   Config.map(Config.option(config), Option.getOrUndefined)
 
-/** `Config.port` does not know 0. */
+/** A port that, unlike `Config.port`, can be 0. */
 const port = (name: string): Config.Config<number> =>
   Config.validate(Config.integer(name), {
     message: "Expected a port, from 0 to 65535",
@@ -89,7 +92,7 @@ const intervalOrNever = (name: string): Config.Config<Duration.Duration | false>
     Config.orElse(() => Config.duration(name))
   )
 
-/** `name=value` with commas between them, as in W3C Baggage. */
+/** Parses `name=value` pairs separated by commas, as in W3C Baggage. */
 const headersIn = (text: string): Readonly<Record<string, string>> =>
   Object.fromEntries(
     text.split(",").flatMap((entry) => {
@@ -101,13 +104,13 @@ const headersIn = (text: string): Readonly<Record<string, string>> =>
 const traces: Config.Config<Traces | undefined> = Config.map(
   Config.all({
     disabled: Config.withDefault(Config.boolean("OTEL_SDK_DISABLED"), false),
-    all: optional(Config.nonEmptyString("OTEL_EXPORTER_OTLP_ENDPOINT")),
-    own: optional(Config.nonEmptyString("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")),
+    endpoint: optional(Config.nonEmptyString("OTEL_EXPORTER_OTLP_ENDPOINT")),
+    tracesEndpoint: optional(Config.nonEmptyString("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")),
     headers: Config.withDefault(Config.redacted("OTEL_EXPORTER_OTLP_HEADERS"), Redacted.make("")),
     serviceName: Config.withDefault(Config.nonEmptyString("OTEL_SERVICE_NAME"), "effect-llm")
   }),
-  ({ all, disabled, headers, own, serviceName }) => {
-    const url = own ?? (all === undefined ? undefined : `${all.replace(/\/$/, "")}/v1/traces`)
+  ({ endpoint, disabled, headers, tracesEndpoint, serviceName }) => {
+    const url = tracesEndpoint ?? (endpoint === undefined ? undefined : `${endpoint.replace(/\/$/, "")}/v1/traces`)
     return disabled || url === undefined
       ? undefined
       : { url, headers: Redacted.make(headersIn(Redacted.value(headers))), serviceName }
@@ -121,7 +124,7 @@ const environment = Config.all({
   port: Config.withDefault(port("EFFECT_LLM_PORT"), 8080),
   grace: Config.withDefault(Config.duration("EFFECT_LLM_GRACE"), Duration.seconds(30)),
   reloadInterval: Config.withDefault(intervalOrNever("EFFECT_LLM_RELOAD_INTERVAL"), Duration.seconds(1)),
-  corsOrigins: texts("EFFECT_LLM_CORS_ORIGINS"),
+  corsOrigins: list("EFFECT_LLM_CORS_ORIGINS"),
   metrics: Config.withDefault(Config.literal("loopback", "everyone", "off")("EFFECT_LLM_METRICS"), "loopback" as const),
   metricsToken: optional(Config.redacted(Config.nonEmptyString("EFFECT_LLM_METRICS_TOKEN"))),
   accessLog: Config.withDefault(Config.boolean("EFFECT_LLM_ACCESS_LOG"), true),
@@ -134,27 +137,27 @@ const environment = Config.all({
   traces
 })
 
-/** All that is to be known, with the defaults. `isTerminal`: somebody reads the log as it is written. */
+/** Reads the settings. `isTerminal`: whether the log is written to a terminal. */
 export const read = (options: Options, isTerminal: boolean): Effect.Effect<Settings, ConfigError.ConfigError> =>
-  Effect.map(environment, (said): Settings => {
-    const interval = options.reloadInterval ?? said.reloadInterval
+  Effect.map(environment, (env): Settings => {
+    const interval = options.reloadInterval ?? env.reloadInterval
     return {
-      config: options.config ?? said.config,
-      keys: options.keys ?? said.keys,
-      host: options.host ?? said.host,
-      port: options.port ?? said.port,
-      grace: Duration.decode(options.grace ?? said.grace),
+      config: options.config ?? env.config,
+      keys: options.keys ?? env.keys,
+      host: options.host ?? env.host,
+      port: options.port ?? env.port,
+      grace: Duration.decode(options.grace ?? env.grace),
       reloadInterval: interval === false ? false : Duration.decode(interval),
-      corsOrigins: options.corsOrigins ?? said.corsOrigins,
-      metrics: options.metrics ?? said.metrics,
-      metricsToken: said.metricsToken,
-      accessLog: options.accessLog ?? said.accessLog,
-      logFormat: options.logFormat ?? said.logFormat ?? (isTerminal ? "pretty" : "json"),
-      logLevel: options.logLevel ?? said.logLevel,
-      details: options.details ?? said.details,
-      simpleModel: options.simpleModel ?? said.simpleModel,
-      requirePrices: options.requirePrices ?? said.requirePrices,
-      traces: said.traces,
-      redis: said.redis
+      corsOrigins: options.corsOrigins ?? env.corsOrigins,
+      metrics: options.metrics ?? env.metrics,
+      metricsToken: env.metricsToken,
+      accessLog: options.accessLog ?? env.accessLog,
+      logFormat: options.logFormat ?? env.logFormat ?? (isTerminal ? "pretty" : "json"),
+      logLevel: options.logLevel ?? env.logLevel,
+      details: options.details ?? env.details,
+      simpleModel: options.simpleModel ?? env.simpleModel,
+      requirePrices: options.requirePrices ?? env.requirePrices,
+      traces: env.traces,
+      redis: env.redis
     }
   })

@@ -1,24 +1,23 @@
-/** Tables of Markdown (GitHub Flavored Markdown Spec, "Tables"), those whose lines begin with a bar, in columns of a terminal. */
+/** Renders Markdown tables (GitHub Flavored Markdown Spec, "Tables") whose lines begin with a bar, in aligned columns. */
 import stringWidth from "string-width"
-import type { Look, Style } from "./style.js"
+import type { Attribute, Style } from "./style.js"
 import { uncoloured } from "./style.js"
 
-/** Lines that are a table, or may become one when the next is there. */
+/** Lines that are a table, or can become one with the next line. */
 export interface Table {
   readonly lines: ReadonlyArray<string>
   readonly rows: ReadonlyArray<ReadonlyArray<string>>
-  /** How wide each column is at least. */
+  /** The minimum width of each column. */
   readonly widths: ReadonlyArray<number>
 }
 
 export const none: Table = { lines: [], rows: [], widths: [] }
 
-/** Shows what stands in a cell. */
-export type Show = (text: string, style: Style, ...looks: ReadonlyArray<Look>) => string
+export type RenderCell = (text: string, style: Style, ...attributes: ReadonlyArray<Attribute>) => string
 
 const row = /^ {0,3}\|/
 
-/** Whether a line is one of a table, or will be when more of it is there. */
+/** Whether a complete or incomplete line begins like a table row. */
 export const isRow = (line: string): boolean => row.test(line)
 
 const cellsOf = (line: string): ReadonlyArray<string> =>
@@ -33,28 +32,28 @@ const delimiter = /^:?-+:?$/
 
 const isDelimiters = (cells: ReadonlyArray<string>): boolean => cells.every((cell) => delimiter.test(cell))
 
-const between = " │ "
+const separator = " │ "
 
-const isWithin = ({ widths }: Table, columns: number): boolean =>
-  widths.reduce((sum, width) => sum + width, between.length * (widths.length - 1)) <= columns
+const fits = ({ widths }: Table, columns: number): boolean =>
+  widths.reduce((sum, width) => sum + width, separator.length * (widths.length - 1)) <= columns
 
-/** The table with another line, the one that comes after it. Nothing where both are no table, or one that is too wide. */
-export const grown = (table: Table, line: string, columns: number, show: Show): Table | undefined => {
+/** Appends the next line to the table; `undefined` if the lines are not a table or too wide. */
+export const appendLine = (table: Table, line: string, columns: number, renderCell: RenderCell): Table | undefined => {
   const cells = cellsOf(line)
   const isSecond = table.rows.length === 1
   if (isSecond && (cells.length !== table.rows[0]?.length || !isDelimiters(cells))) return undefined
-  const wanted = isSecond ? [] : cells.map((cell) => stringWidth(show(cell, uncoloured)))
+  const cellWidths = isSecond ? [] : cells.map((cell) => stringWidth(renderCell(cell, uncoloured)))
   const next: Table = {
     lines: [...table.lines, line],
     rows: [...table.rows, cells],
     widths: Array.from({ length: Math.max(table.widths.length, cells.length) }, (_, index) =>
-      Math.max(table.widths[index] ?? 0, wanted[index] ?? 0)
+      Math.max(table.widths[index] ?? 0, cellWidths[index] ?? 0)
     )
   }
-  return isWithin(next, columns) ? next : undefined
+  return fits(next, columns) ? next : undefined
 }
 
-/** Whether the line below the names of the columns is there, without which it is no table. */
+/** Whether the table has its delimiter row. */
 export const isTable = ({ rows }: Table): boolean => rows.length > 1
 
 type Alignment = "left" | "right" | "centre"
@@ -64,25 +63,28 @@ const alignmentOf = (delimiter: string | undefined): Alignment => {
   return delimiter.startsWith(":") ? "centre" : "right"
 }
 
-/** Spaces before and after a text that is narrower than its column. */
+/** The numbers of spaces before and after a text that is narrower than its column. */
 const padding = (room: number, alignment: Alignment): readonly [before: number, after: number] => {
   if (alignment === "left") return [0, room]
   if (alignment === "right") return [room, 0]
   return [Math.floor(room / 2), Math.ceil(room / 2)]
 }
 
-/** The table in lines of its own, the last of them without an end. */
-export const render = ({ rows, widths }: Table, style: Style, show: Show): string => {
+/** Renders the table, without a line break at the end. */
+export const render = ({ rows, widths }: Table, style: Style, renderCell: RenderCell): string => {
   const [names = [], delimiters = [], ...body] = rows
-  const line = (cells: ReadonlyArray<string>, ...looks: ReadonlyArray<Look>): string =>
+  const line = (cells: ReadonlyArray<string>, ...attributes: ReadonlyArray<Attribute>): string =>
     widths
       .map((width, index) => {
         const cell = cells[index] ?? ""
-        const [before, after] = padding(width - stringWidth(show(cell, uncoloured)), alignmentOf(delimiters[index]))
+        const [before, after] = padding(
+          width - stringWidth(renderCell(cell, uncoloured)),
+          alignmentOf(delimiters[index])
+        )
         const isLast = index === widths.length - 1
-        return `${" ".repeat(before)}${show(cell, style, ...looks)}${isLast ? "" : " ".repeat(after)}`
+        return `${" ".repeat(before)}${renderCell(cell, style, ...attributes)}${isLast ? "" : " ".repeat(after)}`
       })
-      .join(style(between, "dim"))
+      .join(style(separator, "dim"))
   const rule = style(widths.map((width) => "─".repeat(width)).join("─┼─"), "dim")
   return [line(names, "bold"), rule, ...body.map((cells) => line(cells))].join("\n")
 }

@@ -1,51 +1,53 @@
-/** How far something is, in one line that is drawn over and over. */
+/** A progress bar in one line that is redrawn. */
 import { Duration } from "effect"
 import type { Progress } from "../../programs/batch/model.js"
-import { money } from "./renderAnswer.js"
+import { formatDollars } from "./renderAnswer.js"
 import type { Style } from "./style.js"
 
-const two = (number: number): string => String(number).padStart(2, "0")
+const twoDigits = (number: number): string => String(number).padStart(2, "0")
 
-/** `1:05`, `2:03:20` */
+/** Formats `1:05`, `2:03:20`. */
 export const clock = (duration: Duration.Duration): string => {
   const seconds = Math.ceil(Duration.toSeconds(duration))
   const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60]
-  return hours > 0 ? `${hours}:${two(minutes)}:${two(seconds % 60)}` : `${minutes}:${two(seconds % 60)}`
+  return hours > 0
+    ? `${hours}:${twoDigits(minutes)}:${twoDigits(seconds % 60)}`
+    : `${minutes}:${twoDigits(seconds % 60)}`
 }
 
-/** `950`, `84.2k`, `1.3M` */
+/** Formats `950`, `84.2k`, `1.3M`. */
 export const amount = (number: number): string => {
   if (number < 1000) return String(number)
   return number < 999_950 ? `${(number / 1000).toFixed(1)}k` : `${(number / 1_000_000).toFixed(1)}M`
 }
 
-/** What the line says, without its bar. `dollars`: of this run; absent where nothing has a price. */
+/** The texts of the line, without the bar. `dollars`: the cost of this run; absent if no answer has a price. */
 export const facts = (progress: Progress, dollars: number | undefined): ReadonlyArray<string> => {
   const { done, failed, rate, timeLeft, toRetry, tokens, total } = progress
   return [
     `${done}${total === undefined ? "" : `/${total}`}`,
     ...(failed === 0 ? [] : [`${failed} failed`]),
-    ...(toRetry === 0 ? [] : [`${toRetry} to be asked again`]),
+    ...(toRetry === 0 ? [] : [`${toRetry} to retry`]),
     `${rate.toFixed(1)}/s`,
     `${amount(tokens)} tokens`,
-    ...(dollars === undefined ? [] : [money(dollars)]),
+    ...(dollars === undefined ? [] : [formatDollars(dollars)]),
     ...(timeLeft === undefined ? [] : [`${clock(timeLeft)} left`])
   ]
 }
 
-const widest = 30
+const maxWidth = 30
 
-/** The line, never longer than the terminal is wide: a line that wraps cannot be drawn over. */
+/** The whole line, shorter than the width of the terminal, because a wrapped line cannot be redrawn. */
 export const line = (progress: Progress, dollars: number | undefined, columns: number, style: Style): string => {
   const { done, total = 0 } = progress
   const share = total === 0 ? 0 : done / total
-  const told = facts(progress, dollars)
+  const parts = facts(progress, dollars)
   const percent = `${Math.floor(share * 100)} %`.padStart(5)
-  let text = [percent, ...told].join(" · ")
-  for (let kept = told.length - 1; text.length > columns - 1 && kept > 0; kept--) {
-    text = [percent, ...told.slice(0, kept)].join(" · ")
+  let text = [percent, ...parts].join(" · ")
+  for (let count = parts.length - 1; text.length > columns - 1 && count > 0; count--) {
+    text = [percent, ...parts.slice(0, count)].join(" · ")
   }
-  const room = Math.min(widest, columns - text.length - 2)
+  const room = Math.min(maxWidth, columns - text.length - 2)
   if (room < 5) return text.slice(0, Math.max(0, columns - 1))
   const full = Math.round(share * room)
   return `${style("█".repeat(full), "green")}${style("░".repeat(room - full), "dim")} ${text}`

@@ -1,121 +1,123 @@
-/** An answer as it is written, for a person or for a pipe. */
+/** Renders an answer on a terminal or into a pipe, whole or while it is streamed. */
 import { Effect, Stream } from "effect"
 import type { ChatResponse } from "../../vocabulary/Chat.js"
 import * as ChatEvent from "../../vocabulary/ChatEvent.js"
 import * as Markdown from "./markdown.js"
 import type { StreamInterruptedError } from "../../vocabulary/LLMError.js"
-import type { Service } from "./screen.js"
-import { Screen } from "./screen.js"
-import { harmless, ofError, ofOutput } from "./style.js"
+import type { Service } from "./terminal.js"
+import { Terminal } from "./terminal.js"
+import { sanitize, errorStyle, outputStyle } from "./style.js"
 
-/** How amounts of money are written: enough digits that a cheap answer is not nothing. */
-export const money = (dollars: number): string =>
+/** Formats dollars with enough digits for small amounts. */
+export const formatDollars = (dollars: number): string =>
   dollars === 0 ? "$0" : `$${dollars < 0.01 ? dollars.toPrecision(2) : dollars.toFixed(dollars < 1 ? 3 : 2)}`
 
-export const seconds = (millis: number): string =>
+export const formatDuration = (millis: number): string =>
   millis < 1000 ? `${Math.round(millis)} ms` : `${(millis / 1000).toFixed(1)} s`
 
-/** `openai/gpt-4o · 12 + 40 tokens · $0.0004 · 1.2 s` */
+/** Formats `openai/gpt-4o · 12 + 40 tokens · $0.0004 · 1.2 s`. */
 export const footnote = ({ cost, finishReason, latency, model, provider, usage }: ChatResponse): string =>
   [
-    harmless(`${provider}/${model}`),
+    sanitize(`${provider}/${model}`),
     `${usage.estimated ? "about " : ""}${usage.inputTokens} + ${usage.outputTokens} tokens`,
-    ...(cost === undefined ? [] : [money(cost.total)]),
-    seconds(latency),
+    ...(cost === undefined ? [] : [formatDollars(cost.total)]),
+    formatDuration(latency),
     ...(finishReason === "length" ? ["cut off at its token limit"] : [])
   ].join(" · ")
 
-/** What an answer took, for a person who watches. */
-export const tellFootnote = (response: ChatResponse): Effect.Effect<void, never, Screen> =>
-  Effect.flatMap(Screen, (screen) =>
-    screen.errorIsTerminal ? screen.tell(`${ofError(screen)(footnote(response), "dim")}\n`) : Effect.void
+/** Writes the tokens, the cost and the latency of an answer to standard error if it is a terminal. */
+export const writeFootnote = (response: ChatResponse): Effect.Effect<void, never, Terminal> =>
+  Effect.flatMap(Terminal, (terminal) =>
+    terminal.errorIsTerminal ? terminal.writeError(`${errorStyle(terminal)(footnote(response), "dim")}\n`) : Effect.void
   )
 
-interface Voice {
-  readonly says: (text: string) => Effect.Effect<void>
-  readonly thinks: (text: string) => Effect.Effect<void>
-  /** Shows what was held back, and ends the line. */
-  readonly ends: Effect.Effect<void>
+interface Renderer {
+  readonly writeText: (text: string) => Effect.Effect<void>
+  readonly writeReasoning: (text: string) => Effect.Effect<void>
+  /** Writes what is pending, and ends the line. */
+  readonly end: Effect.Effect<void>
 }
 
-/** `columns`: how wide the terminal is. */
-const voice = (screen: Service, columns: number): Voice => {
-  const style = ofOutput(screen)
-  const dim = ofError(screen)
-  const isForPeople = screen.outputIsTerminal && screen.wantsColour
+const makeRenderer = (terminal: Service, columns: number): Renderer => {
+  const style = outputStyle(terminal)
+  const errorText = errorStyle(terminal)
+  const rendersMarkdown = terminal.outputIsTerminal && terminal.wantsColour
   let markdown = Markdown.initial
   let lastText = "\n"
-  let lastThought = "\n"
-  const endsThought = Effect.suspend(() => {
-    if (lastThought.endsWith("\n")) return Effect.void
-    lastThought = "\n"
-    return screen.tell("\n")
+  let lastReasoning = "\n"
+  const endReasoning = Effect.suspend(() => {
+    if (lastReasoning.endsWith("\n")) return Effect.void
+    lastReasoning = "\n"
+    return terminal.writeError("\n")
   })
-  const says = (text: string): Effect.Effect<void> => {
-    const spoken = screen.outputIsTerminal ? harmless(text) : text
-    if (spoken === "") return Effect.void
-    lastText = spoken
-    if (!isForPeople) return Effect.zipRight(endsThought, screen.write(spoken))
-    const [next, shown] = Markdown.push(markdown, spoken, style, columns)
+  const writeText = (text: string): Effect.Effect<void> => {
+    const clean = terminal.outputIsTerminal ? sanitize(text) : text
+    if (clean === "") return Effect.void
+    lastText = clean
+    if (!rendersMarkdown) return Effect.zipRight(endReasoning, terminal.write(clean))
+    const [next, output] = Markdown.push(markdown, clean, style, columns)
     markdown = next
-    return Effect.zipRight(endsThought, shown === "" ? Effect.void : screen.write(shown))
+    return Effect.zipRight(endReasoning, output === "" ? Effect.void : terminal.write(output))
   }
   return {
-    says: (text) => Effect.suspend(() => says(text)),
-    thinks: (text) =>
+    writeText: (text) => Effect.suspend(() => writeText(text)),
+    writeReasoning: (text) =>
       Effect.suspend(() => {
         if (text === "") return Effect.void
-        lastThought = text
-        return screen.tell(dim(screen.errorIsTerminal ? harmless(text) : text, "dim"))
+        lastReasoning = text
+        return terminal.writeError(errorText(terminal.errorIsTerminal ? sanitize(text) : text, "dim"))
       }),
-    ends: Effect.suspend(() => {
-      const rest = isForPeople ? Markdown.end(markdown, style, columns) : ""
+    end: Effect.suspend(() => {
+      const rest = rendersMarkdown ? Markdown.end(markdown, style, columns) : ""
       const line = lastText.endsWith("\n") ? "" : "\n"
-      return Effect.zipRight(endsThought, rest === "" && line === "" ? Effect.void : screen.write(`${rest}${line}`))
+      return Effect.zipRight(endReasoning, rest === "" && line === "" ? Effect.void : terminal.write(`${rest}${line}`))
     })
   }
 }
 
-const voiceHere: Effect.Effect<Voice, never, Screen> = Effect.flatMap(Screen, (screen) =>
-  Effect.map(screen.columns, (columns) => voice(screen, columns))
+const currentRenderer: Effect.Effect<Renderer, never, Terminal> = Effect.flatMap(Terminal, (terminal) =>
+  Effect.map(terminal.columns, (columns) => makeRenderer(terminal, columns))
 )
 
 export interface Options {
-  /** Whether thoughts are told, on the standard error. */
-  readonly thoughts: boolean
+  /** Whether to write the reasoning to standard error. */
+  readonly showReasoning: boolean
 }
 
 /**
- * Shows the text of a stream as it comes, and gives the whole answer. On a terminal it is read as Markdown; elsewhere it is what
- * the model wrote, byte by byte. Whatever ends it, what was held back is shown and the line is ended.
+ * Writes the text of a stream as it arrives, and succeeds with the whole answer. On a terminal the text is rendered as Markdown;
+ * elsewhere it is written byte by byte. However the stream ends, pending text is written and the line is ended.
  */
-export const speak = <E, R>(
+export const renderStream = <E, R>(
   events: Stream.Stream<ChatEvent.ChatEvent, E, R>,
-  { thoughts }: Options
-): Effect.Effect<ChatResponse, E | StreamInterruptedError, R | Screen> =>
-  Effect.flatMap(voiceHere, ({ ends, says, thinks }) => {
-    const heard = (event: ChatEvent.ChatEvent): Effect.Effect<void> => {
+  { showReasoning }: Options
+): Effect.Effect<ChatResponse, E | StreamInterruptedError, R | Terminal> =>
+  Effect.flatMap(currentRenderer, ({ end, writeText, writeReasoning }) => {
+    const writeEvent = (event: ChatEvent.ChatEvent): Effect.Effect<void> => {
       switch (event._tag) {
         case "TextDelta":
         case "RefusalDelta":
-          return says(event.text)
+          return writeText(event.text)
         case "ReasoningDelta":
-          return thoughts ? thinks(event.text) : Effect.void
+          return showReasoning ? writeReasoning(event.text) : Effect.void
         default:
           return Effect.void
       }
     }
-    return Effect.ensuring(ChatEvent.collect(Stream.tap(events, heard)), ends)
+    return Effect.ensuring(ChatEvent.collect(Stream.tap(events, writeEvent)), end)
   })
 
-/** A whole answer, shown as its stream would be. */
-export const show = (response: ChatResponse, { thoughts }: Options): Effect.Effect<void, never, Screen> =>
-  Effect.flatMap(voiceHere, ({ ends, says, thinks }) => {
+/** Writes a whole answer like its stream. */
+export const renderResponse = (
+  response: ChatResponse,
+  { showReasoning }: Options
+): Effect.Effect<void, never, Terminal> =>
+  Effect.flatMap(currentRenderer, ({ end, writeText, writeReasoning }) => {
     return Effect.ensuring(
       Effect.zipRight(
-        thoughts ? thinks(response.reasoning) : Effect.void,
-        says(response.text === "" ? response.refusal : response.text)
+        showReasoning ? writeReasoning(response.reasoning) : Effect.void,
+        writeText(response.text === "" ? response.refusal : response.text)
       ),
-      ends
+      end
     )
   })

@@ -1,4 +1,4 @@
-/** Who types at the standard input: lines, and Ctrl-C. Tests put a script in its place. */
+/** Lines and Ctrl-C from the standard input. Tests replace it with a script. */
 import type { Effect, Scope } from "effect"
 import { Context, Data } from "effect"
 
@@ -6,18 +6,18 @@ export type Line = Data.TaggedEnum<{
   Typed: { readonly text: string }
   /** Ctrl-C at the prompt. */
   Interrupted: {}
-  /** Ctrl-D, or the end of what was piped in. */
+  /** Ctrl-D, or the end of the piped input. */
   Ended: {}
 }>
 
 export const Line = Data.taggedEnum<Line>()
 
 export interface Service {
-  /** The next line, with editing and history where there is a terminal. */
+  /** Reads the next line, with editing and history on a terminal. */
   readonly line: (prompt: string) => Effect.Effect<Line>
-  /** Waits for Ctrl-C, which does not end the program while somebody waits for it. */
+  /** Waits for Ctrl-C, which meanwhile does not end the program. */
   readonly interruption: Effect.Effect<void>
 }
 
-/** Takes the keyboard for as long as the scope is open. */
+/** Reads the keyboard until the scope closes. */
 export class Stdin extends Context.Tag("effect-llm/cli/Stdin")<Stdin, Effect.Effect<Service, never, Scope.Scope>>() {}

@@ -1,6 +1,6 @@
-/** Colours and weights of text, or none of them. */
+/** Colours and other attributes of terminal text. */
 import { Ansi } from "@effect/printer-ansi"
-import type { Service } from "./screen.js"
+import type { Service } from "./terminal.js"
 
 const ansi = {
   bold: Ansi.bold,
@@ -14,38 +14,38 @@ const ansi = {
   cyan: Ansi.cyan
 }
 
-export type Look = keyof typeof ansi
+export type Attribute = keyof typeof ansi
 
-/** Ends every style (ECMA-48, SGR 0). */
-const plain = "\u001b[0m"
+/** Resets all attributes (ECMA-48, SGR 0). */
+const reset = "\u001b[0m"
 
-/** Text in a style. */
-export type Style = (text: string, ...looks: ReadonlyArray<Look>) => string
+/** Applies attributes to a text. */
+export type Style = (text: string, ...attributes: ReadonlyArray<Attribute>) => string
 
-export const coloured: Style = (text, ...looks) =>
-  text === "" || looks.length === 0
+export const coloured: Style = (text, ...attributes) =>
+  text === "" || attributes.length === 0
     ? text
-    : `${Ansi.stringify(looks.map((look) => ansi[look]).reduce(Ansi.combine))}${text}${plain}`
+    : `${Ansi.stringify(attributes.map((attribute) => ansi[attribute]).reduce(Ansi.combine))}${text}${reset}`
 
 export const uncoloured: Style = (text) => text
 
 /** The style of the standard output. */
-export const ofOutput = (screen: Service): Style =>
-  screen.outputIsTerminal && screen.wantsColour ? coloured : uncoloured
+export const outputStyle = (terminal: Service): Style =>
+  terminal.outputIsTerminal && terminal.wantsColour ? coloured : uncoloured
 
 /** The style of the standard error. */
-export const ofError = (screen: Service): Style =>
-  screen.errorIsTerminal && screen.wantsColour ? coloured : uncoloured
+export const errorStyle = (terminal: Service): Style =>
+  terminal.errorIsTerminal && terminal.wantsColour ? coloured : uncoloured
 
-// Control characters, but for the tab and the end of a line; the eight-bit ones are as good as escapes.
+// Control characters except tab and line feed. The eight-bit ones work like escape sequences.
 // oxlint-disable-next-line no-control-regex
 const controls = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g
 
-/** A text without what a terminal would obey: what models and providers say must not move cursors or rewrite titles. */
-export const harmless = (text: string): string => text.replace(controls, "")
+/** Removes control characters, so that text of models and providers cannot control the terminal. */
+export const sanitize = (text: string): string => text.replace(controls, "")
 
 // oxlint-disable-next-line no-control-regex
 const sgr = /\u001b\[[0-9;]*m/g
 
-/** A text of our own without its styles. */
-export const withoutStyle = (text: string): string => text.replace(sgr, "")
+/** Removes the styles that `coloured` adds. */
+export const stripStyle = (text: string): string => text.replace(sgr, "")

@@ -1,127 +1,22 @@
-/** The standard streams and the keyboard of this process. */
-import { Error as PlatformError } from "@effect/platform"
-import * as NodeStream from "@effect/platform-node/NodeStream"
-import { Effect, Layer, Option, Queue, Stream } from "effect"
-import { fstatSync } from "node:fs"
-import { createInterface } from "node:readline"
-import { Screen } from "./screen.js"
-import { Line, Stdin } from "./stdin.js"
+/** The standard streams of a command. Tests replace them with a recording. */
+import type { Error as PlatformError } from "@effect/platform"
+import type { Effect, Stream } from "effect"
+import { Context } from "effect"
 
-/** Ends when the text is on its way. Where nobody reads any more, the program is over. */
-const writeTo = (stream: NodeJS.WriteStream, text: string): Effect.Effect<void> =>
-  Effect.async((resume) => {
-    stream.write(text, (error) => resume(error ? Effect.interrupt : Effect.void))
-  })
+export interface Service {
+  /** Writes to the standard output, which contains only the result. */
+  readonly write: (text: string) => Effect.Effect<void>
+  /** Writes progress and errors to the standard error. */
+  readonly writeError: (text: string) => Effect.Effect<void>
+  readonly outputIsTerminal: boolean
+  readonly errorIsTerminal: boolean
+  readonly inputIsTerminal: boolean
+  /** Whether a terminal gets colours: not with `NO_COLOR` (https://no-color.org) or `TERM=dumb`. */
+  readonly wantsColour: boolean
+  /** The width of the terminal; 80 without one. */
+  readonly columns: Effect.Effect<number>
+  /** The content of a pipe or a file at the standard input; empty for a terminal. */
+  readonly input: Stream.Stream<Uint8Array, PlatformError.PlatformError>
+}
 
-/** Whether something was put into the standard input. What is neither a pipe nor a file, such as /dev/null, holds nothing. */
-const holdsInput = Effect.try(() => fstatSync(0)).pipe(
-  Effect.map((found) => found.isFIFO() || found.isFile() || found.isSocket()),
-  // A process may be started without a standard input.
-  Effect.orElseSucceed(() => false)
-)
-
-export const screen: Layer.Layer<Screen> = Layer.scoped(
-  Screen,
-  Effect.gen(function* () {
-    const { stderr, stdin, stdout } = process
-    // A closed pipe is told at the write that meets it; unheard, the event of the same would be a crash.
-    const unheard = () => {}
-    yield* Effect.acquireRelease(
-      Effect.sync(() => {
-        stdout.on("error", unheard)
-        stderr.on("error", unheard)
-      }),
-      () =>
-        Effect.sync(() => {
-          stdout.off("error", unheard)
-          stderr.off("error", unheard)
-        })
-    )
-    return {
-      write: (text) => writeTo(stdout, text),
-      tell: (text) => writeTo(stderr, text),
-      outputIsTerminal: stdout.isTTY === true,
-      errorIsTerminal: stderr.isTTY === true,
-      inputIsTerminal: stdin.isTTY === true,
-      wantsColour: (process.env["NO_COLOR"] ?? "") === "" && process.env["TERM"] !== "dumb",
-      columns: Effect.sync(() => stdout.columns ?? stderr.columns ?? 80),
-      input: Stream.unwrap(
-        Effect.map(holdsInput, (holds) =>
-          stdin.isTTY === true || !holds
-            ? Stream.empty
-            : NodeStream.fromReadable<PlatformError.PlatformError, Uint8Array>(
-                () => stdin,
-                (cause) =>
-                  new PlatformError.SystemError({
-                    reason: "Unknown",
-                    module: "Stream",
-                    method: "stdin",
-                    description: cause instanceof Error ? cause.message : "it broke"
-                  })
-              )
-        )
-      )
-    }
-  })
-)
-
-/** The next SIGINT. While it is waited for, it has no other effect: see {@link isClaimed}. */
-const interruption: Effect.Effect<void> = Effect.async((resume) => {
-  const heard = () => resume(Effect.void)
-  process.once("SIGINT", heard)
-  return Effect.sync(() => process.off("SIGINT", heard))
-})
-
-/** Whether somebody else than the program itself waits for the signal. */
-export const isClaimed = (signal: "SIGINT" | "SIGTERM"): boolean => process.listenerCount(signal) > 1
-
-/**
- * One reader for the whole life of the program, lest lines that were typed or pasted ahead be lost. Between two prompts the
- * terminal is as the shell left it, so that Ctrl-C is a signal and what is typed is echoed.
- */
-export const typist: Layer.Layer<Stdin> = Layer.succeed(
-  Stdin,
-  Effect.gen(function* () {
-    const { stdin, stdout } = process
-    const isTerminal = stdin.isTTY === true && stdout.isTTY === true
-    const lines = yield* Queue.unbounded<Line>()
-    const offer = (line: Line) => lines.unsafeOffer(line)
-    const reader = yield* Effect.acquireRelease(
-      Effect.sync(() => {
-        const reader = createInterface({ input: stdin, historySize: 1000, ...(isTerminal ? { output: stdout } : {}) })
-        reader.on("line", (text) => offer(Line.Typed({ text })))
-        reader.on("close", () => offer(Line.Ended()))
-        reader.on("SIGINT", () => offer(Line.Interrupted()))
-        reader.pause()
-        if (isTerminal) stdin.setRawMode(false)
-        return reader
-      }),
-      (reader) => Effect.sync(() => reader.close())
-    )
-    const listen = (prompt: string) =>
-      Effect.sync(() => {
-        if (!isTerminal) return reader.resume()
-        stdin.setRawMode(true)
-        reader.setPrompt(prompt)
-        return reader.prompt()
-      })
-    const rest = Effect.sync(() => {
-      reader.pause()
-      if (isTerminal) stdin.setRawMode(false)
-    })
-    const next = (prompt: string): Effect.Effect<Line> =>
-      Effect.ensuring(Effect.zipRight(listen(prompt), lines.take), rest)
-    const isOver = Effect.sync(() => "closed" in reader && reader.closed === true)
-    return {
-      line: (prompt) =>
-        Effect.flatMap(
-          Queue.poll(lines),
-          Option.match({
-            onSome: (line) => Effect.succeed(line),
-            onNone: () => Effect.if(isOver, { onTrue: () => Effect.succeed(Line.Ended()), onFalse: () => next(prompt) })
-          })
-        ),
-      interruption
-    }
-  })
-)
+export class Terminal extends Context.Tag("effect-llm/cli/Terminal")<Terminal, Service>() {}

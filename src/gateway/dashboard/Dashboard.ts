@@ -1,12 +1,12 @@
 /**
- * A page that a person looks at: what goes through the gateway and how its models, keys, limits, budgets and caches stand, live.
- * Where it is in context, a gateway serves it at `/`.
+ * A web page with the live traffic of the gateway and the state of its models, keys, limits, budgets and caches. A gateway with
+ * the dashboard in its context serves it at `/`.
  *
- * Whoever has the token of the administration may look, and act on keys, deployments and caches. Where no key is configured at all, whoever is on
- * this machine may look, and nobody acts. Neither prompts nor answers nor secrets are told.
+ * The admin token gives access to the page and to its actions on keys, deployments and caches. If no key is configured at all,
+ * the page is read-only and served only to this machine. It contains no prompts, answers or secrets.
  *
- * The budgets and caches in the context of the layer are shown, with the budgets of the gateway's keys, and costs go by the prices there. The last hour is kept in memory;
- * a page costs something only while somebody looks at it.
+ * The page shows the budgets and caches in the context of the layer and the budgets of the gateway's keys; costs come from the
+ * prices in that context. The last hour is kept in memory, and snapshots are computed only while a page is open.
  *
  * @example
  * ```ts
@@ -46,10 +46,10 @@ import * as Assets from "./assets.js"
 import * as Routes from "./routes.js"
 import * as Series from "./series.js"
 import * as Snapshots from "./snapshot.js"
-import * as Standing from "./liveStatus.js"
+import * as LiveStatus from "./liveStatus.js"
 
 /**
- * How everything stands, as JSON.
+ * The state of the gateway and its figures, as JSON.
  *
  * @since 0.1.0
  * @category model
@@ -67,13 +67,13 @@ export type Snapshot = typeof Snapshot.Type
  * @category model
  */
 export interface Service {
-  /** Lets the dashboard see the calls of the model that is listed under this name. A gateway puts it around each by itself. */
+  /** Records the calls of the model that is listed under this name. A gateway adds it to each model. */
   readonly watch: (name: string) => Middleware
-  /** How everything stands, with the figures of the last hour. */
+  /** The current state, with all figures of the last hour. */
   readonly snapshot: Effect.Effect<Snapshot>
-  /** The same at once, and again every second with only those figures that may have changed. Made while it is read. */
+  /** A full snapshot at once, then every second one with the figures that may have changed. Computed only while it is read. */
   readonly snapshots: Stream.Stream<Snapshot>
-  /** The page, what belongs to it, and its events. A gateway serves it by itself. */
+  /** The routes of the page, its files and its events. A gateway serves them. */
   readonly router: Router
 }
 
@@ -88,11 +88,11 @@ export class Dashboard extends Context.Tag("effect-llm/gateway/Dashboard")<Dashb
  * @category constructors
  */
 export interface Options {
-  /** The folder of the page's files, as a URL that ends in a slash. @default that of this package */
+  /** The folder of the page's files, as a URL that ends with a slash. @default that of this package */
   readonly page?: URL
 }
 
-/** The lengths of time, in minutes, that a page can show. */
+/** The time windows of the page, in minutes. */
 const windows = [5, 15, 60]
 
 /**
@@ -111,14 +111,14 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Model
     const startedAt = yield* Clock.currentTimeMillis
     const series = Series.unsafeMake()
 
-    const listener = (model: string): Listener => ({
+    const usageListenerOf = (model: string): Listener => ({
       owner: series,
       onUsage: (attempt) =>
-        Effect.map(Pricing.Pricing, (called) => {
+        Effect.map(Pricing.Pricing, (callPricing) => {
           const { endedAt, usage } = attempt
           if (usage.totalTokens === 0) return
-          const cost = Pricing.costWithin(called, pricing, usage, Pricing.answererOfAttempt(attempt), endedAt)
-          series.unsafeConsumed(
+          const cost = Pricing.costWithin(callPricing, pricing, usage, Pricing.answererOfAttempt(attempt), endedAt)
+          series.unsafeRecordUsage(
             {
               model,
               inputTokens: usage.inputTokens,
@@ -130,40 +130,43 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Model
         })
     })
 
-    const watching =
+    const observe =
       (model: string): StartObserving =>
       () =>
         Effect.sync(() => {
-          const begun = clock.unsafeCurrentTimeMillis()
+          const callStartedAt = clock.unsafeCurrentTimeMillis()
           let timeToFirstEvent: number | undefined
-          series.unsafeBegan(model)
+          series.unsafeRecordStart(model)
           return {
             around: (effect) => effect,
             opened: Effect.sync(() => {
-              timeToFirstEvent = clock.unsafeCurrentTimeMillis() - begun
+              timeToFirstEvent = clock.unsafeCurrentTimeMillis() - callStartedAt
             }),
             end: (exit) =>
               Effect.sync(() => {
                 const now = clock.unsafeCurrentTimeMillis()
-                series.unsafeEnded({ model, outcome: outcomeOf(exit), latency: now - begun, timeToFirstEvent }, now)
+                series.unsafeRecordEnd(
+                  { model, outcome: outcomeOf(exit), latency: now - callStartedAt, timeToFirstEvent },
+                  now
+                )
               })
           }
         })
 
-    const watched = (name: string, next: LLMService): LLMService => {
-      const ear = listener(name)
+    const observedService = (name: string, next: LLMService): LLMService => {
+      const usageListener = usageListenerOf(name)
       return instrument(
         {
           ...next,
-          chat: (request) => withUsageListener(next.chat(request), ear),
-          embed: (request) => withUsageListener(next.embed(request), ear),
-          chatStream: (request) => toStream(withUsageListener(fromStream(next.chatStream(request)), ear))
+          chat: (request) => withUsageListener(next.chat(request), usageListener),
+          embed: (request) => withUsageListener(next.embed(request), usageListener),
+          chatStream: (request) => toStream(withUsageListener(fromStream(next.chatStream(request)), usageListener))
         },
-        watching(name)
+        observe(name)
       )
     }
 
-    const since = (start: number): Effect.Effect<Snapshot> =>
+    const snapshotSince = (start: number): Effect.Effect<Snapshot> =>
       Effect.gen(function* () {
         const at = clock.unsafeCurrentTimeMillis()
         return {
@@ -174,23 +177,23 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Model
           inFlight: series.unsafeInFlight(),
           buckets: series.unsafeBuckets(start, at),
           windows: windows.map((minutes) => ({ minutes, ...series.unsafeTimes(minutes, at) })),
-          models: yield* Standing.models(models, (id) => series.unsafeTotals(id, at)),
-          budgets: yield* Standing.budgets(budget, access),
-          caches: yield* Standing.caches(responses, embeddings)
+          models: yield* LiveStatus.models(models, (id) => series.unsafeTotals(id, at)),
+          budgets: yield* LiveStatus.budgets(budget, access),
+          caches: yield* LiveStatus.caches(responses, embeddings)
         }
       })
 
     const snapshots = Stream.unfoldEffect<number | undefined, Snapshot, never, never>(undefined, (last) =>
-      Effect.map(last === undefined ? since(0) : Effect.delay(since(last), "1 second"), (snapshot) =>
+      Effect.map(last === undefined ? snapshotSince(0) : Effect.delay(snapshotSince(last), "1 second"), (snapshot) =>
         Option.some([snapshot, snapshot.at])
       )
     )
 
     return {
-      watch: (name) => (next) => Effect.succeed(watched(name, next)),
-      snapshot: since(0),
+      watch: (name) => (next) => Effect.succeed(observedService(name, next)),
+      snapshot: snapshotSince(0),
       snapshots,
-      router: yield* Routes.make(access, snapshots, options.page ?? Assets.built)
+      router: yield* Routes.make(access, snapshots, options.page ?? Assets.builtFiles)
     }
   })
 

@@ -1,4 +1,4 @@
-/** The files of the page, as they were built: read once each, and packed once. */
+/** Serves the built files of the page; each is read and compressed once. */
 import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { Effect } from "effect"
 import { createHash } from "node:crypto"
@@ -6,30 +6,30 @@ import { readFile } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { gzip } from "node:zlib"
 
-/** Where the build puts them. */
-export const built = new URL("./page/", import.meta.url)
+/** The folder of the built files. */
+export const builtFiles = new URL("./page/", import.meta.url)
 
 interface Asset {
   readonly plain: Uint8Array
-  readonly packed: Uint8Array
-  readonly tag: string
+  readonly gzipped: Uint8Array
+  readonly etag: string
 }
 
 type Callback = (error: Error | null, bytes: Uint8Array) => void
 
-const calledBack = (run: (callback: Callback) => void): Effect.Effect<Uint8Array, Error> =>
+const fromCallback = (run: (callback: Callback) => void): Effect.Effect<Uint8Array, Error> =>
   Effect.async((resume) => run((error, bytes) => resume(error === null ? Effect.succeed(bytes) : Effect.fail(error))))
 
 const load = (url: URL): Effect.Effect<Asset, Error> =>
   Effect.gen(function* () {
-    const plain = yield* calledBack((callback) => readFile(fileURLToPath(url), callback))
-    const packed = yield* calledBack((callback) => gzip(plain, { level: 9 }, callback))
-    return { plain, packed, tag: `"${createHash("sha256").update(plain).digest("base64url").slice(0, 22)}"` }
-  }).pipe(Effect.tapError((error) => Effect.logWarning("the page of the dashboard cannot be read", error)))
+    const plain = yield* fromCallback((callback) => readFile(fileURLToPath(url), callback))
+    const gzipped = yield* fromCallback((callback) => gzip(plain, { level: 9 }, callback))
+    return { plain, gzipped, etag: `"${createHash("sha256").update(plain).digest("base64url").slice(0, 22)}"` }
+  }).pipe(Effect.tapError((error) => Effect.logWarning("The page of the dashboard cannot be read.", error)))
 
 /**
- * Nothing but our own files, and no script or style within the page itself. Text that a script makes never becomes markup
- * (`require-trusted-types-for`), whatever the ids of models and keys are.
+ * Allows only the page's own files and no inline script or style. With `require-trusted-types-for`, a script cannot turn text
+ * into markup, so ids of models and keys cannot inject any.
  */
 const policy = [
   "default-src 'none'",
@@ -44,20 +44,20 @@ const policy = [
   "trusted-types 'none'"
 ].join("; ")
 
-const headersOf = ({ tag }: Asset) => ({
+const headersOf = ({ etag }: Asset) => ({
   "content-security-policy": policy,
   "cross-origin-opener-policy": "same-origin",
   "cross-origin-resource-policy": "same-origin",
   "cache-control": "no-cache",
   vary: "accept-encoding",
-  etag: tag
+  etag: etag
 })
 
 const missing = HttpServerResponse.text("The page of the dashboard has not been built. Run 'npm run build'.\n", {
   status: 503
 })
 
-/** The file, for browsers to keep and to ask whether it is still the same. */
+/** Makes the handler of a file, which browsers cache and revalidate by its ETag. */
 export const make = (
   directory: URL,
   name: string,
@@ -65,12 +65,12 @@ export const make = (
 ): Effect.Effect<Effect.Effect<HttpServerResponse.HttpServerResponse, never, HttpServerRequest.HttpServerRequest>> =>
   Effect.map(Effect.cached(load(new URL(name, directory))), (loaded) =>
     Effect.zipWith(HttpServerRequest.HttpServerRequest, loaded, ({ headers }, asset) => {
-      if (headers["if-none-match"] === asset.tag)
+      if (headers["if-none-match"] === asset.etag)
         return HttpServerResponse.empty({ status: 304, headers: headersOf(asset) })
-      const packs = /\bgzip\b/.test(headers["accept-encoding"] ?? "")
-      return HttpServerResponse.uint8Array(packs ? asset.packed : asset.plain, {
+      const acceptsGzip = /\bgzip\b/.test(headers["accept-encoding"] ?? "")
+      return HttpServerResponse.uint8Array(acceptsGzip ? asset.gzipped : asset.plain, {
         contentType,
-        headers: { ...headersOf(asset), ...(packs ? { "content-encoding": "gzip" } : {}) }
+        headers: { ...headersOf(asset), ...(acceptsGzip ? { "content-encoding": "gzip" } : {}) }
       })
     }).pipe(Effect.orElseSucceed(() => missing))
   )

@@ -1,4 +1,4 @@
-/** How models, budgets and caches stand: ids, and never secrets. */
+/** Converts the status of models, budgets and caches to their parts of a snapshot, with ids and no secrets. */
 import { Effect, Option } from "effect"
 import type * as Balance from "../../routing/balance/model.js"
 import type * as Budgets from "../../accounting/budget/model.js"
@@ -39,7 +39,7 @@ const keyOf = (key: KeyPool.KeyStatus): Key => {
   }
 }
 
-/** Every limit that there is; what is not limited is left out. */
+/** The levels of all finite limits. */
 const levelsOf = ({ available, capacity, concurrency, day, minute, tokens }: LimiterStatus): ReadonlyArray<Level> =>
   [
     { name: "requests", available, limit: capacity },
@@ -108,12 +108,12 @@ const modelOf = (
     waiting: keys.waiting,
     levels: levelsOf(limiter.models?.[listed.model] ?? limiter),
     hasPool: llm.pool !== undefined,
-    // Those of a group are shown at its members.
+    // The keys of a group are listed at its members.
     keys: listed.members === undefined ? keys.keys.map(keyOf) : [],
     deployments
   }))
 
-/** Every model in the order of its file. One that has just left the file is left out. */
+/** All models in the order of the file, without those that a reload has just removed. */
 export const models = (service: ModelsService, totalsOf: (id: string) => Totals): Effect.Effect<ReadonlyArray<Model>> =>
   Effect.map(
     Effect.forEach(
@@ -141,7 +141,7 @@ const budgetOf = ({ budget, label, limit, reserved, resetsAt, spent, unit }: Bud
   ...(Option.isSome(resetsAt) ? { resetsAt: resetsAt.value } : {})
 })
 
-/** By the name of the key, and never by what opens anything. */
+/** Identifies the budget by the label or the id of the key, never by its secret. */
 const budgetOfKey = ({ key, status }: KeyBudget): Budget => ({
   ...budgetOf(status),
   budget: key.label ?? key.id,
@@ -149,7 +149,7 @@ const budgetOfKey = ({ key, status }: KeyBudget): Budget => ({
   period: key.budget?.period ?? "forever"
 })
 
-/** Those in context, and those of the gateway's keys. */
+/** The budgets of the context, and those of the gateway's keys. */
 export const budgets = (
   service: Option.Option<Budgets.Service>,
   access: AccessService
@@ -157,7 +157,7 @@ export const budgets = (
   Effect.zipWith(
     Option.match(service, { onNone: () => Effect.succeed([]), onSome: ({ status }) => status }),
     access.budgets,
-    (all, ofKeys) => [...all.map(budgetOf), ...ofKeys.map(budgetOfKey)]
+    (all, keyBudgets) => [...all.map(budgetOf), ...keyBudgets.map(budgetOfKey)]
   )
 
 interface Stats {

@@ -1,4 +1,4 @@
-/** The page, its files and its events. The files are for everybody, what they show is for the administration. */
+/** The routes of the page, its files and its events. The files are public; the events require the admin token. */
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { Effect, Stream } from "effect"
 import * as Framing from "../../wire/Framing.js"
@@ -13,26 +13,26 @@ import type { Handler } from "../http/context.js"
 import * as Assets from "./assets.js"
 import type { Snapshot } from "./snapshot.js"
 
-const foreign = Problem.forbidden(
-  "A gateway without keys shows its dashboard on its own machine alone. Configure a token."
+const forbiddenOrigin = Problem.forbidden(
+  "A gateway without keys serves its dashboard only to its own machine. Configure an admin token."
 )
 
-/** With the token of the administration; where no key is configured at all, on this machine. */
-const looking = (access: AccessService, route: Handler): Handler =>
+/** Requires the admin token; if no key is configured at all, a page of this gateway on this machine. */
+const requireViewer = (access: AccessService, route: Handler): Handler =>
   access.isOpen
     ? Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ headers }) =>
-        Loopback.isOwnPage(headers) ? route : Effect.fail(foreign)
+        Loopback.isOwnPage(headers) ? route : Effect.fail(forbiddenOrigin)
       )
     : Authentication.requireAdmin({ access }, route)
 
 const encoder = new TextEncoder()
 
 /**
- * Server-sent events, each a whole `Snapshot`. The page reads them with `fetch` rather than an `EventSource`, which cannot send a
- * token: it is sent as by every other client, so there is no cookie that another page could make use of.
+ * Server-sent events, each a `Snapshot`. The page reads them with `fetch`, because an `EventSource` cannot send a token in a
+ * header, and a cookie could be used by another page.
  */
 const events = (access: AccessService, snapshots: Stream.Stream<Snapshot>): Handler =>
-  looking(
+  requireViewer(
     access,
     Effect.sync(() =>
       Streaming.response(
@@ -44,11 +44,11 @@ const events = (access: AccessService, snapshots: Stream.Stream<Snapshot>): Hand
     )
   )
 
-/** What a page must have to see them, so that it need not try. */
-const terms = ({ isOpen }: AccessService): Handler =>
+/** Reports whether the events require a token, so that the page knows before its first request. */
+const accessMode = ({ isOpen }: AccessService): Handler =>
   Effect.succeed(HttpServerResponse.unsafeJson({ token: isOpen ? "none" : "required" }))
 
-const answered = (handler: Handler) =>
+const withErrorResponse = (handler: Handler) =>
   Effect.catchAll(handler, (problem) => Effect.succeed(Problem.response(chatCompletions.wire.encodeError, problem)))
 
 const files = [
@@ -70,7 +70,7 @@ export const make = (
     (assets) =>
       HttpRouter.fromIterable([
         ...assets,
-        HttpRouter.makeRoute("GET", "/dashboard/access", answered(terms(access))),
-        HttpRouter.makeRoute("GET", "/dashboard/events", answered(events(access, snapshots)))
+        HttpRouter.makeRoute("GET", "/dashboard/access", withErrorResponse(accessMode(access))),
+        HttpRouter.makeRoute("GET", "/dashboard/events", withErrorResponse(events(access, snapshots)))
       ])
   )

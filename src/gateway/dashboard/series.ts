@@ -1,12 +1,12 @@
 /**
- * What happened within the last hour, in bounded memory: stretches of ten seconds for everything, of minutes for each model.
- * Nothing runs in the background: what is too old goes when something new comes, and is not shown in the meantime.
+ * Calls and usage of the last hour in bounded memory: in buckets of ten seconds for all models, of minutes for each model.
+ * Nothing runs in the background: expired buckets are removed when a new one is added, and omitted until then.
  */
 import * as Costs from "../../vocabulary/Cost.js"
 import * as Distribution from "../../vocabulary/Distribution.js"
 import type { Bucket, Percentiles, Times } from "./snapshot.js"
 
-/** A call that is over. Times are in milliseconds. */
+/** A finished call. Times are in milliseconds. */
 export interface Call {
   readonly model: string
   readonly outcome: string
@@ -14,16 +14,16 @@ export interface Call {
   readonly timeToFirstEvent: number | undefined
 }
 
-/** What an attempt consumed. */
+/** The usage of an attempt. */
 export interface Consumption {
   readonly model: string
   readonly inputTokens: number
   readonly outputTokens: number
-  /** In dollars; absent where the price is not known. */
+  /** In dollars; absent if the price is not known. */
   readonly cost: number | undefined
 }
 
-/** What is known of a model. */
+/** The figures of a model. */
 export interface Totals extends Times {
   readonly inFlight: number
   readonly requests: number
@@ -35,16 +35,16 @@ export interface Totals extends Times {
   readonly minutes: ReadonlyArray<number>
 }
 
-/** For one thread of execution to write. `now` is in milliseconds since the epoch. */
+/** A mutable record. `now` is in milliseconds since the epoch. */
 export interface Series {
-  readonly unsafeBegan: (model: string) => void
-  readonly unsafeEnded: (call: Call, now: number) => void
-  readonly unsafeConsumed: (consumption: Consumption, now: number) => void
+  readonly unsafeRecordStart: (model: string) => void
+  readonly unsafeRecordEnd: (call: Call, now: number) => void
+  readonly unsafeRecordUsage: (consumption: Consumption, now: number) => void
   readonly unsafeInFlight: () => number
-  /** Buckets that may have changed since a time, the oldest first. */
+  /** The buckets that may have changed since a time, the oldest first. */
   readonly unsafeBuckets: (since: number, now: number) => ReadonlyArray<Bucket>
   readonly unsafeTotals: (model: string, now: number) => Totals
-  /** The percentiles of the last so many minutes. */
+  /** The percentiles of the last `minutes`. */
   readonly unsafeTimes: (minutes: number, now: number) => Times
 }
 
@@ -55,8 +55,8 @@ const minute = 60_000
 
 const hour = 60 * minute
 
-/** Calls that ended in one of these were not failed by anybody. */
-const fine: ReadonlySet<string> = new Set(["ok", "interrupted"])
+/** The outcomes that do not count as failed. */
+const notFailures: ReadonlySet<string> = new Set(["ok", "interrupted"])
 
 interface Recorders {
   readonly latency: Distribution.Recorder
@@ -72,24 +72,24 @@ const counts = () => ({ inputTokens: 0, outputTokens: 0, cost: 0, unpricedTokens
 
 type Counts = ReturnType<typeof counts>
 
-/** The last stretches of time in which there was something. */
+/** The last `length` time slots of `step` milliseconds, without empty ones. */
 const ring = <A>(step: number, length: number, make: () => A) => {
-  const kept = new Map<number, A>()
+  const slots = new Map<number, A>()
   const oldest = (now: number): number => Math.floor(now / step) - length + 1
   return {
     at: (now: number): A => {
       const number = Math.floor(now / step)
-      const known = kept.get(number)
-      if (known !== undefined) return known
-      const made = make()
-      kept.set(number, made)
-      for (const other of kept.keys()) if (other < oldest(now)) kept.delete(other)
-      return made
+      const existing = slots.get(number)
+      if (existing !== undefined) return existing
+      const created = make()
+      slots.set(number, created)
+      for (const other of slots.keys()) if (other < oldest(now)) slots.delete(other)
+      return created
     },
-    /** Those that end after `since`, with their beginnings. */
+    /** The slots that end after `since`, with their start times. */
     since: (since: number, now: number): ReadonlyArray<readonly [start: number, value: A]> => {
       const first = Math.max(oldest(now), Math.floor(since / step))
-      return [...kept]
+      return [...slots]
         .filter(([number]) => number >= first)
         .sort(([a], [b]) => a - b)
         .map(([number, value]) => [number * step, value])
@@ -125,7 +125,7 @@ const measure = (to: Recorders, { latency, timeToFirstEvent }: Call): void => {
 const ofModel = () => ({
   inFlight: 0,
   minutes: ring(minute, 60, () => ({ ...counts(), requests: 0, failed: 0 })),
-  // Percentiles are dearer to keep than counts.
+  // Percentiles take more memory than counts, so their slots are longer.
   times: ring(10 * minute, 6, recorders)
 })
 
@@ -136,19 +136,19 @@ export const unsafeMake = (): Series => {
   let inFlight = 0
 
   const modelOf = (id: string) => {
-    const known = models.get(id)
-    if (known !== undefined) return known
-    const made = ofModel()
-    models.set(id, made)
-    return made
+    const existing = models.get(id)
+    if (existing !== undefined) return existing
+    const created = ofModel()
+    models.set(id, created)
+    return created
   }
 
   return {
-    unsafeBegan: (model) => {
+    unsafeRecordStart: (model) => {
       inFlight += 1
       modelOf(model).inFlight += 1
     },
-    unsafeEnded: (call, now) => {
+    unsafeRecordEnd: (call, now) => {
       const model = modelOf(call.model)
       const { outcomes, ...times } = all.at(now)
       const { outcome } = call
@@ -157,14 +157,14 @@ export const unsafeMake = (): Series => {
       outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1)
       const inMinute = model.minutes.at(now)
       inMinute.requests += 1
-      if (!fine.has(outcome)) inMinute.failed += 1
-      // How long it took until somebody left says nothing about the model.
+      if (!notFailures.has(outcome)) inMinute.failed += 1
+      // The time until a client disconnected is not a latency of the model.
       if (outcome === "interrupted") return
       measure(times, call)
       measure(minutes.at(now), call)
       measure(model.times.at(now), call)
     },
-    unsafeConsumed: (consumption, now) => {
+    unsafeRecordUsage: (consumption, now) => {
       add(all.at(now), consumption)
       add(modelOf(consumption.model).minutes.at(now), consumption)
     },

@@ -1,4 +1,4 @@
-/** What the page is told: how everything stands, and what has changed in the figures. Plain JSON, with ids and never secrets. */
+/** The data of the page: the current state, and the figures that may have changed. Plain JSON with ids and no secrets. */
 import { Schema } from "effect"
 
 const optional = <A, I, R>(schema: Schema.Schema<A, I, R>) => Schema.optionalWith(schema, { exact: true })
@@ -10,20 +10,20 @@ const Time = Schema.Number
 
 const Percentiles = Schema.Struct({ p50: Schema.Number, p95: Schema.Number, p99: Schema.Number })
 
-/** Milliseconds; each absent where nothing was measured. */
+/** In milliseconds; each absent if nothing was measured. */
 const Times = Schema.Struct({ latency: optional(Percentiles), firstEvent: optional(Percentiles) })
 
-/** What ended within one stretch of time. */
+/** The calls that ended, and the usage, within one time slot. */
 const Bucket = Schema.Struct({
   ...Times.fields,
-  /** Its beginning. */
+  /** The start of the slot. */
   at: Time,
   /** Calls by how they ended: `ok`, `interrupted`, `defect`, or the `_tag` of the error. */
   outcomes: Schema.Record({ key: Schema.String, value: Count }),
-  /** Consumed by all attempts, also by those that failed. What came from a cache consumed nothing. */
+  /** Consumed by all attempts, including failed ones. Cached answers consume nothing. */
   inputTokens: Schema.Number,
   outputTokens: Schema.Number,
-  /** In dollars, of all tokens whose price is known. */
+  /** In dollars, for all tokens with a known price. */
   cost: Schema.Number,
   unpricedTokens: Schema.Number
 })
@@ -32,7 +32,7 @@ const Key = Schema.Struct({
   id: Schema.String,
   state: Schema.Literal("ready", "busy", "cooling", "disabled"),
   reason: optional(Schema.String),
-  /** When the state ends; absent where nobody knows. */
+  /** When the state ends; absent if that is not known. */
   until: optional(Time),
   inFlight: Count,
   maxConcurrency: optional(Schema.Number),
@@ -46,10 +46,10 @@ const Key = Schema.Struct({
   refused: Count
 })
 
-/** How much of a limit is left. */
+/** The remaining part of a limit. */
 const Level = Schema.Struct({
   name: Schema.String,
-  /** Below zero where more was used than had been reserved. */
+  /** Below zero if more was used than was reserved. */
   available: Schema.Number,
   limit: Schema.Number
 })
@@ -71,12 +71,12 @@ const Deployment = Schema.Struct({
 
 const Model = Schema.Struct({
   ...Times.fields,
-  /** As it is asked for. */
+  /** The name in requests. */
   id: Schema.String,
   aliases: Schema.Array(Schema.String),
   wire: Schema.String,
   inFlight: Count,
-  /** Calls that wait for a key. */
+  /** The calls that wait for a key. */
   waiting: Count,
   /** Within the last hour. */
   requests: Count,
@@ -87,19 +87,19 @@ const Model = Schema.Struct({
   /** Requests in each of the last 60 minutes, the current one last. */
   minutes: Schema.Array(Count),
   levels: Schema.Array(Level),
-  /** Whether its keys are a pool that can be acted on, and not those of several. */
+  /** Whether the model has one key pool, whose keys can be changed. */
   hasPool: Schema.Boolean,
   keys: Schema.Array(Key),
-  /** Where the calls go, where the model is a balanced group. */
+  /** The deployments of a balanced group. */
   deployments: Schema.Array(Deployment)
 })
 
 const Budget = Schema.Struct({
   budget: Schema.String,
   label: optional(Schema.String),
-  /** The id of the gateway's key that it is the budget of; `budget` is then what that is called. */
+  /** The id of the gateway's key that has this budget; `budget` is then the label of the key, else its id. */
   key: optional(Schema.String),
-  /** The unit of the calendar that it begins anew with, or `forever`; absent where nobody says. */
+  /** The calendar unit after which the budget resets, or `forever`; absent if the budget does not report it. */
   period: optional(Schema.String),
   unit: Schema.Literal("dollars", "tokens"),
   limit: Schema.Number,
@@ -123,12 +123,12 @@ export const Snapshot = Schema.Struct({
   startedAt: Time,
   /** The length of a bucket, in milliseconds. */
   width: Schema.Number,
-  /** Whether whoever looks may also act. */
+  /** Whether the page can change keys, deployments and caches. */
   mayAct: Schema.Boolean,
   inFlight: Count,
-  /** Those that may have changed since the snapshot before; all of the last hour in the first. Empty ones are left out. */
+  /** The buckets that may have changed since the previous snapshot; in the first, all of the last hour. Without empty ones. */
   buckets: Schema.Array(Bucket),
-  /** The percentiles of the last so many minutes. */
+  /** The percentiles of each time window. */
   windows: Schema.Array(Schema.Struct({ ...Times.fields, minutes: Count })),
   models: Schema.Array(Model),
   budgets: Schema.Array(Budget),

@@ -1,5 +1,5 @@
-/** What the administration does from here, each by one request to `/admin`. */
-import { element, show, the, write } from "./dom.js"
+/** The actions of the page, each one request to `/admin`. */
+import { element, setVisible, elementById, setText } from "./dom.js"
 import { authorized, messageOf } from "./stream.js"
 
 export interface Actions {
@@ -15,9 +15,9 @@ export interface Actions {
   readonly clearCaches: () => Promise<void>
 }
 
-/** Says shortly, at the edge of the page, what came of something. */
+/** Shows a short message at the edge of the page. */
 export const toast = (text: string, mood: "good" | "bad" = "good"): void => {
-  const toasts = the("toasts", HTMLDivElement)
+  const toasts = elementById("toasts", HTMLDivElement)
   const node = element("p", { class: "toast", "data-mood": mood }, text)
   toasts.append(node)
   while (toasts.children.length > 3) toasts.firstElementChild?.remove()
@@ -31,23 +31,22 @@ interface Question {
   readonly field?: { readonly label: string; readonly value: number; readonly min: number; readonly step: string }
 }
 
-/** How often has been asked. */
-let questions = 0
+let questionCount = 0
 
-/** Asks before something is done. Nothing where it is cancelled; without a field, zero where it is confirmed. */
+/** Opens the dialog. Resolves with `undefined` if it is cancelled, and with zero if it is confirmed without a field. */
 const ask = ({ confirm, field, text, title }: Question): Promise<number | undefined> => {
-  const dialog = the("dialog", HTMLDialogElement)
-  const form = the("dialog-form", HTMLFormElement)
-  const input = the("dialog-input", HTMLInputElement)
-  const cancel = the("dialog-cancel", HTMLButtonElement)
-  write(the("dialog-title", HTMLHeadingElement), title)
-  write(the("dialog-text", HTMLParagraphElement), text)
-  write(the("dialog-confirm", HTMLButtonElement), confirm)
-  show(the("dialog-field", HTMLDivElement), field !== undefined)
+  const dialog = elementById("dialog", HTMLDialogElement)
+  const form = elementById("dialog-form", HTMLFormElement)
+  const input = elementById("dialog-input", HTMLInputElement)
+  const cancel = elementById("dialog-cancel", HTMLButtonElement)
+  setText(elementById("dialog-title", HTMLHeadingElement), title)
+  setText(elementById("dialog-text", HTMLParagraphElement), text)
+  setText(elementById("dialog-confirm", HTMLButtonElement), confirm)
+  setVisible(elementById("dialog-field", HTMLDivElement), field !== undefined)
   input.required = field !== undefined
   input.disabled = field === undefined
   if (field !== undefined) {
-    write(the("dialog-label", HTMLLabelElement), field.label)
+    setText(elementById("dialog-label", HTMLLabelElement), field.label)
     input.min = String(field.min)
     input.step = field.step
     input.value = String(field.value)
@@ -56,14 +55,14 @@ const ask = ({ confirm, field, text, title }: Question): Promise<number | undefi
     const done = new AbortController()
     let answer: number | undefined
     const { signal } = done
-    const question = ++questions
+    const question = ++questionCount
     form.addEventListener("submit", () => (answer = field === undefined ? 0 : input.valueAsNumber), { signal })
     cancel.addEventListener("click", () => dialog.close(), { signal })
     dialog.addEventListener(
       "close",
       () => {
-        // The browser tells late that a dialog was closed: by then it may be open again, for the next question.
-        if (dialog.open && question === questions) return
+        // The browser fires `close` late: the dialog can already be open again for the next question.
+        if (dialog.open && question === questionCount) return
         done.abort()
         resolve(answer)
       },
@@ -75,54 +74,54 @@ const ask = ({ confirm, field, text, title }: Question): Promise<number | undefi
 }
 
 export const make = (token: () => string | null): Actions => {
-  const post = async (path: string, body: object, done: string): Promise<void> => {
+  const post = async (path: string, body: object, message: string): Promise<void> => {
     try {
       const response = await fetch(`admin/${path}`, {
         method: "POST",
         headers: { ...authorized(token()), "content-type": "application/json" },
         body: JSON.stringify(body)
       })
-      if (response.ok) toast(done)
+      if (response.ok) toast(message)
       else toast(await messageOf(response), "bad")
     } catch {
       toast("The gateway cannot be reached.", "bad")
     }
   }
-  /** The new weight, where one was given. */
-  const weighed = (text: string, value: number): Promise<number | undefined> =>
+  /** Resolves with the new weight, or `undefined` if the dialog is cancelled. */
+  const askWeight = (text: string, value: number): Promise<number | undefined> =>
     ask({
       title: "Change the weight",
       text,
       confirm: "Change",
       field: { label: "Weight", value, min: 0.01, step: "any" }
     })
-  const onDeployment = (act: string, model: string, deployment: string, done: string, more: object = {}) =>
-    post(`deployments/${act}`, { model, deployment, ...more }, `${deployment} ${done}`)
+  const postDeployment = (action: string, model: string, deployment: string, message: string, more: object = {}) =>
+    post(`deployments/${action}`, { model, deployment, ...more }, `${deployment} ${message}`)
   return {
     deployments: {
-      disable: (group, id) => onDeployment("disable", group, id, `of ${group} is disabled`),
-      enable: (group, id) => onDeployment("enable", group, id, `of ${group} is enabled`),
+      disable: (group, id) => postDeployment("disable", group, id, `of ${group} is disabled`),
+      enable: (group, id) => postDeployment("enable", group, id, `of ${group} is enabled`),
       reweight: async (group, id, current) => {
-        const weight = await weighed(
-          `A deployment of weight 2 gets twice the calls of one of weight 1, where the group goes by weights. This is ${id} of ${group}.`,
+        const weight = await askWeight(
+          `If the group uses weights, a deployment of weight 2 gets twice the calls of one of weight 1. This is ${id} of ${group}.`,
           current
         )
-        if (weight !== undefined) await onDeployment("reweight", group, id, `has weight ${weight}`, { weight })
+        if (weight !== undefined) await postDeployment("reweight", group, id, `has weight ${weight}`, { weight })
       }
     },
     disable: (model, key) => post("pools/disable", { model, key }, `${key} is disabled`),
     enable: (model, key) => post("pools/enable", { model, key }, `${key} is enabled`),
     cool: async (model, key) => {
       const seconds = await ask({
-        title: "Let the key rest",
-        text: `${key} of ${model} gets no calls for a while. Those under way end in peace.`,
-        confirm: "Let it rest",
+        title: "Cool the key down",
+        text: `${key} of ${model} gets no calls for this time. Calls in flight continue.`,
+        confirm: "Cool down",
         field: { label: "Seconds", value: 60, min: 1, step: "1" }
       })
-      if (seconds !== undefined) await post("pools/cool", { model, key, seconds }, `${key} rests for ${seconds} s`)
+      if (seconds !== undefined) await post("pools/cool", { model, key, seconds }, `${key} cools down for ${seconds} s`)
     },
     reweight: async (model, key, current) => {
-      const weight = await weighed(
+      const weight = await askWeight(
         `A key of weight 2 gets twice the calls of one of weight 1. This is ${key} of ${model}.`,
         current
       )
@@ -131,7 +130,7 @@ export const make = (token: () => string | null): Actions => {
     clearCaches: async () => {
       const answer = await ask({
         title: "Clear the caches?",
-        text: "All answers and vectors that are kept are forgotten, and the providers are asked again.",
+        text: "All cached answers and vectors are removed, and the next requests go to the providers.",
         confirm: "Clear"
       })
       if (answer !== undefined) await post("caches/clear", {}, "The caches are empty")

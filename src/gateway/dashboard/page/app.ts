@@ -1,63 +1,64 @@
-/** The page: it waits for somebody who may look, listens for as long as somebody does, and shows what it hears. */
+/** The page: signs in, reads the events while the page is visible, and renders them. */
 import type { Key, Snapshot } from "../snapshot.js"
 import * as Actions from "./actions.js"
 import * as Charts from "./charts.js"
-import { attribute, show, the, write } from "./dom.js"
+import { setAttribute, setVisible, elementById, setText } from "./dom.js"
 import * as Figures from "./figures.js"
 import * as Format from "./format.js"
-import * as Ledgers from "./ledgers.js"
+import * as BudgetsAndCaches from "./budgetsAndCaches.js"
 import * as Models from "./models.js"
 import * as Stream from "./stream.js"
-import * as Theme from "./theme.js"
 import * as Tiles from "./tiles.js"
 
 const tokenName = "effect-llm-admin-token"
+const themeName = "effect-llm-theme"
 
 let token = sessionStorage.getItem(tokenName)
 let latest: Snapshot | undefined
 let minutes = 5
-let wanted = ""
+let filter = ""
 
 const figures = Figures.make()
 const actions = Actions.make(() => token)
 
 // -------------------------------------------------------------------------------------
-// what is shown
+// rendering
 // -------------------------------------------------------------------------------------
 
-const connection = the("connection", HTMLParagraphElement)
-const announcer = the("announcer", HTMLDivElement)
-const signOut = the("sign-out", HTMLButtonElement)
-const clearCaches = the("clear-caches", HTMLButtonElement)
+const connection = elementById("connection", HTMLParagraphElement)
+const announcer = elementById("announcer", HTMLDivElement)
+const signOut = elementById("sign-out", HTMLButtonElement)
+const clearCaches = elementById("clear-caches", HTMLButtonElement)
 
-const view = (name: "starting" | "signed-out" | "live"): void => attribute(document.documentElement, "data-view", name)
+const setView = (name: "starting" | "signed-out" | "live"): void =>
+  setAttribute(document.documentElement, "data-view", name)
 
-const connected = (state: "connecting" | "live" | "lost", words: string): void => {
-  attribute(connection, "data-state", state)
-  write(connection.lastElementChild ?? connection, words)
+const setConnection = (state: "connecting" | "live" | "lost", words: string): void => {
+  setAttribute(connection, "data-state", state)
+  setText(connection.lastElementChild ?? connection, words)
 }
 
-const tiles = Tiles.mount(the("tiles", HTMLDListElement))
-const table = Tiles.mountTable(the("minutes", HTMLTableSectionElement))
-const charts = Charts.mount(the("charts", HTMLDivElement))
-const models = Models.mount(the("model-list", HTMLDivElement), {
+const tiles = Tiles.mount(elementById("tiles", HTMLDListElement))
+const table = Tiles.mountTable(elementById("minutes", HTMLTableSectionElement))
+const charts = Charts.mount(elementById("charts", HTMLDivElement))
+const models = Models.mount(elementById("model-list", HTMLDivElement), {
   now: () => latest?.at ?? 0,
   mayAct: () => latest?.mayAct ?? false,
   actions
 })
-const budgets = Ledgers.mountBudgets(the("budget-list", HTMLDivElement))
-const caches = Ledgers.mountCaches(the("cache-list", HTMLDivElement))
+const budgets = BudgetsAndCaches.mountBudgets(elementById("budget-list", HTMLDivElement))
+const caches = BudgetsAndCaches.mountCaches(elementById("cache-list", HTMLDivElement))
 
-/** Every key once: those of a group are mostly those of models that stand beside it, of the same pools. */
+/** Every key once, because most keys of a group also belong to a model of the list. */
 const keysOf = ({ models }: Snapshot): ReadonlyArray<{ readonly name: string; readonly key: Key }> => {
-  const own = models.filter(({ hasPool }) => hasPool)
-  const known = new Set(own.flatMap(({ keys }) => keys.map(({ id }) => id)))
+  const ownModels = models.filter(({ hasPool }) => hasPool)
+  const ownKeyIds = new Set(ownModels.flatMap(({ keys }) => keys.map(({ id }) => id)))
   return models.flatMap(({ hasPool, id, keys }) =>
-    keys.filter((key) => hasPool || !known.has(key.id)).map((key) => ({ name: `${key.id} of ${id}`, key }))
+    keys.filter((key) => hasPool || !ownKeyIds.has(key.id)).map((key) => ({ name: `${key.id} of ${id}`, key }))
   )
 }
 
-/** In how many states the keys are: `12 ready, 1 cooling`. */
+/** Counts the keys by state: `12 ready, 1 cooling`. */
 const summaryOf = (keys: ReadonlyArray<Key>): string =>
   (["ready", "busy", "cooling", "disabled"] as const)
     .map((state) => [state, keys.filter((key) => key.state === state).length] as const)
@@ -72,27 +73,27 @@ const render = (): void => {
   tiles(snapshot, figures, minutes)
   table(figures, at)
   charts.update(figures, minutes, at, snapshot.width)
-  const shown = models(snapshot.models, wanted)
+  const shownCount = models(snapshot.models, filter)
   const keys = keysOf(snapshot).map(({ key }) => key)
-  write(
-    the("models-summary", HTMLParagraphElement),
+  setText(
+    elementById("models-summary", HTMLParagraphElement),
     `${snapshot.models.length === 1 ? "1 model" : `${snapshot.models.length} models`} · keys: ${summaryOf(keys) || "none"}`
   )
-  show(the("no-models", HTMLParagraphElement), shown === 0)
-  show(the("open-notice", HTMLParagraphElement), !mayAct)
+  setVisible(elementById("no-models", HTMLParagraphElement), shownCount === 0)
+  setVisible(elementById("open-notice", HTMLParagraphElement), !mayAct)
   budgets(snapshot.budgets, at)
-  show(the("budgets", HTMLElement), snapshot.budgets.length > 0)
+  setVisible(elementById("budgets", HTMLElement), snapshot.budgets.length > 0)
   caches(snapshot.caches)
-  show(the("caches", HTMLElement), snapshot.caches.length > 0)
-  show(clearCaches, mayAct)
-  write(
-    the("footer", HTMLElement),
+  setVisible(elementById("caches", HTMLElement), snapshot.caches.length > 0)
+  setVisible(clearCaches, mayAct)
+  setText(
+    elementById("footer", HTMLElement),
     `Up for ${Format.span(at - snapshot.startedAt)} · figures are of the last hour, kept in memory · ${Format.clock(at, true)}`
   )
 }
 
 // -------------------------------------------------------------------------------------
-// what is said to those who do not see it
+// announcements for screen readers
 // -------------------------------------------------------------------------------------
 
 const statesOf = (snapshot: Snapshot): ReadonlyMap<string, string> =>
@@ -103,115 +104,136 @@ const statesOf = (snapshot: Snapshot): ReadonlyMap<string, string> =>
     )
   ])
 
-/** Busy and ready change all the time, and nobody needs to hear of that. */
-const isNews = (state: string | undefined): boolean => state === "cooling" || state === "disabled" || state === "open"
+/** Changes between busy and ready are too frequent to announce. */
+const isNotable = (state: string | undefined): boolean =>
+  state === "cooling" || state === "disabled" || state === "open"
 
 const announce = (before: Snapshot, after: Snapshot): void => {
-  const were = statesOf(before)
-  const news = [...statesOf(after)].filter(
-    ([name, state]) => were.has(name) && were.get(name) !== state && (isNews(state) || isNews(were.get(name)))
+  const previousStates = statesOf(before)
+  const changes = [...statesOf(after)].filter(
+    ([name, state]) =>
+      previousStates.has(name) &&
+      previousStates.get(name) !== state &&
+      (isNotable(state) || isNotable(previousStates.get(name)))
   )
-  if (news.length === 0) return
-  write(
+  if (changes.length === 0) return
+  setText(
     announcer,
-    news.length > 3
-      ? `${news.length} keys and deployments have changed their state.`
-      : news.map(([name, state]) => `${name} is ${state}.`).join(" ")
+    changes.length > 3
+      ? `${changes.length} keys and deployments have changed state.`
+      : changes.map(([name, state]) => `${name} is ${state}.`).join(" ")
   )
 }
 
 // -------------------------------------------------------------------------------------
-// listening
+// events
 // -------------------------------------------------------------------------------------
 
-const signedOut = (problem: string): void => {
+const showSignIn = (problem: string): void => {
   latest = undefined
-  show(signOut, false)
-  view("signed-out")
-  connected("connecting", "Signed out")
-  write(the("sign-in-problem", HTMLParagraphElement), problem)
-  the("token", HTMLInputElement).focus()
+  setVisible(signOut, false)
+  setView("signed-out")
+  setConnection("connecting", "Signed out")
+  setText(elementById("sign-in-problem", HTMLParagraphElement), problem)
+  elementById("token", HTMLInputElement).focus()
 }
 
-let isFirst = true
+let awaitsFullSnapshot = true
 
 const stream = Stream.make({
   connected: () => {
-    isFirst = true
+    awaitsFullSnapshot = true
   },
   snapshot: (snapshot) => {
-    if (isFirst) figures.clear()
-    isFirst = false
+    if (awaitsFullSnapshot) figures.clear()
+    awaitsFullSnapshot = false
     figures.add(snapshot)
     if (latest !== undefined) announce(latest, snapshot)
     latest = snapshot
-    show(signOut, snapshot.mayAct)
-    const isNew = document.documentElement.dataset["view"] === "signed-out"
-    view("live")
-    // What had the focus is gone.
-    if (isNew) the("figures", HTMLElement).focus({ preventScroll: true })
-    connected("live", "Live")
+    setVisible(signOut, snapshot.mayAct)
+    const wasSignedOut = document.documentElement.dataset["view"] === "signed-out"
+    setView("live")
+    // The element that had the focus is hidden.
+    if (wasSignedOut) elementById("figures", HTMLElement).focus({ preventScroll: true })
+    setConnection("live", "Live")
     render()
   },
-  lost: () => connected("lost", "Connection lost, trying again"),
+  lost: () => setConnection("lost", "Connection lost, reconnecting"),
   refused: (message) => {
     token = null
     sessionStorage.removeItem(tokenName)
-    signedOut(message)
+    showSignIn(message)
   }
 })
 
-/** Looks at once where that is allowed; otherwise asks for the token, of which nothing is known in a new tab. */
+/** Connects at once if no token is required or the tab has one; otherwise shows the sign-in form. */
 const begin = (): void => {
   if (token !== null) stream.start(token)
   else {
-    void Stream.needsToken().then((needed) => {
-      if (needed) signedOut("")
+    void Stream.needsToken().then((isRequired) => {
+      if (isRequired) showSignIn("")
       else stream.start(null)
     })
   }
 }
 
 // -------------------------------------------------------------------------------------
-// what somebody does
+// user input
 // -------------------------------------------------------------------------------------
 
-the("sign-in", HTMLFormElement).addEventListener("submit", (event) => {
+/** Applies the stored theme, and stores the selected one. */
+const mountTheme = (group: HTMLFieldSetElement, changed: () => void): void => {
+  const apply = (theme: string): void => {
+    document.documentElement.dataset["theme"] = theme
+    changed()
+  }
+  const storedTheme = localStorage.getItem(themeName) ?? "auto"
+  for (const radio of group.querySelectorAll("input")) radio.checked = radio.value === storedTheme
+  apply(storedTheme)
+  group.addEventListener("change", ({ target }) => {
+    if (!(target instanceof HTMLInputElement)) return
+    localStorage.setItem(themeName, target.value)
+    apply(target.value)
+  })
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", changed)
+}
+
+elementById("sign-in", HTMLFormElement).addEventListener("submit", (event) => {
   event.preventDefault()
-  const input = the("token", HTMLInputElement)
+  const input = elementById("token", HTMLInputElement)
   token = input.value.trim()
   input.value = ""
-  write(the("sign-in-problem", HTMLParagraphElement), "")
+  setText(elementById("sign-in-problem", HTMLParagraphElement), "")
   sessionStorage.setItem(tokenName, token)
   stream.start(token)
 })
 
 signOut.addEventListener("click", () => {
   sessionStorage.removeItem(tokenName)
-  // Nothing of what was shown stays in the page.
+  // Removes all figures from the page.
   location.reload()
 })
 
 clearCaches.addEventListener("click", () => void actions.clearCaches())
 
-the("window", HTMLFieldSetElement).addEventListener("change", ({ target }) => {
+elementById("window", HTMLFieldSetElement).addEventListener("change", ({ target }) => {
   if (!(target instanceof HTMLInputElement)) return
   minutes = Number(target.value)
   render()
 })
 
-the("filter", HTMLInputElement).addEventListener("input", ({ target }) => {
+elementById("filter", HTMLInputElement).addEventListener("input", ({ target }) => {
   if (!(target instanceof HTMLInputElement)) return
-  wanted = target.value
+  filter = target.value
   render()
 })
 
-// Nobody looks at a page that is hidden, and so nothing is asked of the gateway for it.
+// A hidden page needs no events.
 document.addEventListener("visibilitychange", () => {
   if (document.documentElement.dataset["view"] === "signed-out") return
   if (document.hidden) stream.stop()
   else stream.start(token)
 })
 
-Theme.mount(the("theme", HTMLFieldSetElement), charts.recolour)
+mountTheme(elementById("theme", HTMLFieldSetElement), charts.recolour)
 begin()

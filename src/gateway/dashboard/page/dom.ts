@@ -1,4 +1,4 @@
-/** Little more than the DOM itself: elements are made once, and afterwards only what differs is written. */
+/** Helpers for the DOM: elements are made once, and later only differences are written. */
 
 export type Attributes = Readonly<Record<string, string>>
 
@@ -7,10 +7,10 @@ export const element = <Tag extends keyof HTMLElementTagNameMap>(
   attributes: Attributes = {},
   ...children: ReadonlyArray<Node | string>
 ): HTMLElementTagNameMap[Tag] => {
-  const made = document.createElement(tag)
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value)
-  made.append(...children)
-  return made
+  const created = document.createElement(tag)
+  for (const [name, value] of Object.entries(attributes)) created.setAttribute(name, value)
+  created.append(...children)
+  return created
 }
 
 export const graphic = <Tag extends keyof SVGElementTagNameMap>(
@@ -18,49 +18,49 @@ export const graphic = <Tag extends keyof SVGElementTagNameMap>(
   attributes: Attributes = {},
   ...children: ReadonlyArray<Node>
 ): SVGElementTagNameMap[Tag] => {
-  const made = document.createElementNS("http://www.w3.org/2000/svg", tag)
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value)
-  made.append(...children)
-  return made
+  const created = document.createElementNS("http://www.w3.org/2000/svg", tag)
+  for (const [name, value] of Object.entries(attributes)) created.setAttribute(name, value)
+  created.append(...children)
+  return created
 }
 
-/** What the page has of this id. The page is ours, so it is there. */
-export const the = <A extends Element>(id: string, kind: new () => A): A => {
-  const found = document.getElementById(id)
-  if (found instanceof kind) return found
+/** The element of this id and class; throws if the page has none. */
+export const elementById = <A extends Element>(id: string, kind: new () => A): A => {
+  const existing = document.getElementById(id)
+  if (existing instanceof kind) return existing
   throw new Error(`the page has no ${id}`)
 }
 
-export const write = (node: Node, text: string): void => {
+export const setText = (node: Node, text: string): void => {
   if (node.textContent !== text) node.textContent = text
 }
 
-export const attribute = (node: Element, name: string, value: string): void => {
+export const setAttribute = (node: Element, name: string, value: string): void => {
   if (node.getAttribute(name) !== value) node.setAttribute(name, value)
 }
 
-export const show = (node: HTMLElement, visible: boolean): void => {
+export const setVisible = (node: HTMLElement, visible: boolean): void => {
   if (node.hidden === visible) node.hidden = !visible
 }
 
-/** What stands for a value on the page. */
+/** The element of a value. */
 export interface View<A> {
   readonly node: HTMLElement
   readonly update: (value: A) => void
 }
 
-/** Numbers those that are there more than once, such as one key of two deployments. */
+/** Numbers duplicates, such as one key of two deployments. */
 const distinct = (keys: ReadonlyArray<string>): ReadonlyArray<string> => {
   const seen = new Map<string, number>()
   return keys.map((key) => {
-    const before = seen.get(key) ?? 0
-    seen.set(key, before + 1)
-    return before === 0 ? key : `${key}\n${before}`
+    const earlier = seen.get(key) ?? 0
+    seen.set(key, earlier + 1)
+    return earlier === 0 ? key : `${key}\n${earlier}`
   })
 }
 
-/** The children of a node, one for each value: they stay the same nodes, with their focus, for as long as their keys are there. */
-export const each = <A>(
+/** Updates the children of a node, one per value. A key keeps its node, and so its focus, while it is present. */
+export const keyedChildren = <A>(
   parent: Element,
   keyOf: (value: A) => string,
   make: (value: A) => View<A>
@@ -68,24 +68,24 @@ export const each = <A>(
   const views = new Map<string, View<A>>()
   return (values) => {
     const keys = distinct(values.map(keyOf))
-    const kept = new Set(keys)
+    const presentKeys = new Set(keys)
     for (const [key, { node }] of views) {
-      if (kept.has(key)) continue
+      if (presentKeys.has(key)) continue
       node.remove()
       views.delete(key)
     }
     values.forEach((value, index) => {
       const key = keys[index] ?? ""
-      const known = views.get(key)
-      const view = known ?? make(value)
-      if (known === undefined) views.set(key, view)
+      const existing = views.get(key)
+      const view = existing ?? make(value)
+      if (existing === undefined) views.set(key, view)
       if (parent.children[index] !== view.node) parent.insertBefore(view.node, parent.children[index] ?? null)
       view.update(value)
     })
   }
 }
 
-/** A bar that says how much of something there is. */
+/** A bar that shows a share. */
 export const meter = (
   label: string
 ): { readonly node: HTMLElement; readonly set: (share: number, text: string) => void } => {
@@ -102,8 +102,8 @@ export const meter = (
     node,
     set: (share, text) => {
       const percent = String(Math.round(Math.min(1, Math.max(0, share)) * 100))
-      attribute(node, "aria-valuenow", percent)
-      attribute(node, "aria-valuetext", text)
+      setAttribute(node, "aria-valuenow", percent)
+      setAttribute(node, "aria-valuetext", text)
       if (fill.style.inlineSize !== `${percent}%`) fill.style.inlineSize = `${percent}%`
     }
   }

@@ -1,13 +1,13 @@
-/** The figures of the last hour, as far as the page has been told. */
+/** The buckets of the last hour that the page has received. */
 import type { Bucket, Snapshot } from "../snapshot.js"
 
-/** Calls that ended so were not failed by anybody. */
-const fine: ReadonlySet<string> = new Set(["ok", "interrupted"])
+/** The outcomes that do not count as failed. */
+const notFailures: ReadonlySet<string> = new Set(["ok", "interrupted"])
 
 export const requestsIn = ({ outcomes }: Bucket): number => Object.values(outcomes).reduce((sum, n) => sum + n, 0)
 
 export const errorsIn = ({ outcomes }: Bucket): ReadonlyArray<readonly [string, number]> =>
-  Object.entries(outcomes).filter(([outcome]) => !fine.has(outcome))
+  Object.entries(outcomes).filter(([outcome]) => !notFailures.has(outcome))
 
 export interface Sums {
   requests: number
@@ -34,40 +34,36 @@ export const sumOf = (buckets: ReadonlyArray<Bucket>): Readonly<Sums> => {
 export interface Figures {
   readonly clear: () => void
   readonly add: (snapshot: Snapshot) => void
-  /** Those that begin within a stretch of time, the oldest first. */
+  /** The buckets that start within a time range, the oldest first. */
   readonly between: (from: number, to: number) => ReadonlyArray<Bucket>
-  /** Equal steps up to now, each with the buckets in it. */
-  readonly steps: (
-    step: number,
-    howMany: number,
-    now: number
-  ) => ReadonlyArray<readonly [number, ReadonlyArray<Bucket>]>
+  /** Equal steps up to now, each with its start and its buckets. */
+  readonly steps: (step: number, count: number, now: number) => ReadonlyArray<readonly [number, ReadonlyArray<Bucket>]>
 }
 
 const hour = 3_600_000
 
 export const make = (): Figures => {
-  const kept = new Map<number, Bucket>()
+  const byStart = new Map<number, Bucket>()
   const between = (from: number, to: number): ReadonlyArray<Bucket> =>
-    [...kept.values()].filter(({ at }) => at >= from && at < to).sort((a, b) => a.at - b.at)
+    [...byStart.values()].filter(({ at }) => at >= from && at < to).sort((a, b) => a.at - b.at)
   return {
-    clear: () => kept.clear(),
+    clear: () => byStart.clear(),
     add: ({ at: now, buckets, width }) => {
-      for (const bucket of buckets) kept.set(bucket.at, bucket)
-      for (const at of kept.keys()) if (at < now - hour - width) kept.delete(at)
+      for (const bucket of buckets) byStart.set(bucket.at, bucket)
+      for (const at of byStart.keys()) if (at < now - hour - width) byStart.delete(at)
     },
     between,
-    steps: (step, howMany, now) => {
+    steps: (step, count, now) => {
       const last = Math.floor(now / step) * step
       const within = new Map<number, Array<Bucket>>()
-      for (const bucket of between(last - (howMany - 1) * step, Infinity)) {
+      for (const bucket of between(last - (count - 1) * step, Infinity)) {
         const start = Math.floor(bucket.at / step) * step
-        const known = within.get(start)
-        if (known === undefined) within.set(start, [bucket])
-        else known.push(bucket)
+        const existing = within.get(start)
+        if (existing === undefined) within.set(start, [bucket])
+        else existing.push(bucket)
       }
-      return Array.from({ length: howMany }, (_, index) => {
-        const start = last - (howMany - 1 - index) * step
+      return Array.from({ length: count }, (_, index) => {
+        const start = last - (count - 1 - index) * step
         return [start, within.get(start) ?? []]
       })
     }

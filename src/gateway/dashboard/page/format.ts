@@ -1,4 +1,4 @@
-/** Figures as a person reads them. */
+/** Formats figures for people. */
 
 const compact = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 })
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 })
@@ -13,7 +13,7 @@ export const duration = (millis: number): string => {
   return millis < 60_000 ? `${tenths.format(millis / 1000)} s` : `${tenths.format(millis / 60_000)} min`
 }
 
-/** How long something will still take, or has taken: `8 s`, `3 min`, `2 h 5 min`. */
+/** Formats a remaining or elapsed time in milliseconds: `8 s`, `3 min`, `2 h 5 min`. */
 export const span = (millis: number): string => {
   const seconds = Math.max(0, Math.ceil(millis / 1000))
   if (seconds < 100) return `${seconds} s`
@@ -43,7 +43,7 @@ export const clock = (at: number, seconds = false): string =>
     ...(seconds ? { second: "2-digit" } : {})
   })
 
-/** `RateLimitError` as `rate limit`. */
+/** Formats `RateLimitError` as `rate limit`. */
 export const outcome = (name: string): string =>
   name
     .replace(/Error$/, "")

@@ -1,7 +1,7 @@
-/** The models, each with what was asked of it, its limits, its deployments and its keys. */
+/** The cards of the models: figures, limits, deployments and keys. */
 import type { Deployment, Key, Level, Model } from "../snapshot.js"
 import type { View } from "./dom.js"
-import { attribute, each, element, graphic, meter, show, write } from "./dom.js"
+import { setAttribute, keyedChildren, element, graphic, meter, setVisible, setText } from "./dom.js"
 import * as Format from "./format.js"
 import type { Context } from "./rows.js"
 import { actionColumn, deploymentColumns, deploymentView, keyColumns, keyView, rows, table } from "./rows.js"
@@ -16,11 +16,11 @@ const levelView = ({ name }: Level): View<Level> => {
   return {
     node: element("li", {}, element("span", {}, name), bar.node, text),
     update: ({ available, limit }) => {
-      const told = `${Format.count(Math.max(0, Math.floor(available)))} of ${Format.count(limit)} left`
+      const left = `${Format.count(Math.max(0, Math.floor(available)))} of ${Format.count(limit)} left`
       const share = available / limit
-      bar.set(share, told)
-      attribute(bar.node, "data-mood", share < 0.1 ? "bad" : share < 0.3 ? "warn" : "good")
-      write(text, told)
+      bar.set(share, left)
+      setAttribute(bar.node, "data-mood", share < 0.1 ? "bad" : share < 0.3 ? "warn" : "good")
+      setText(text, left)
     }
   }
 }
@@ -41,9 +41,9 @@ const sparkline = () => {
       const points = minutes.map(
         (n, index) => `${((index * 120) / (minutes.length - 1)).toFixed(1)} ${(30 - (n / most) * 27).toFixed(1)}`
       )
-      attribute(line, "d", `M${points.join("L")}`)
-      attribute(area, "d", `M0 32L${points.join("L")}L120 32Z`)
-      attribute(node, "aria-label", `Requests a minute in the last hour, at most ${Math.max(...minutes)}`)
+      setAttribute(line, "d", `M${points.join("L")}`)
+      setAttribute(area, "d", `M0 32L${points.join("L")}L120 32Z`)
+      setAttribute(node, "aria-label", `Requests a minute in the last hour, at most ${Math.max(...minutes)}`)
     }
   }
 }
@@ -61,13 +61,13 @@ const figures = (model: Model): ReadonlyArray<readonly [string, string]> => [
 
 const figureView = ([name]: readonly [string, string]): View<readonly [string, string]> => {
   const value = element("dd")
-  return { node: element("div", {}, element("dt", {}, name), value), update: ([, text]) => write(value, text) }
+  return { node: element("div", {}, element("dt", {}, name), value), update: ([, text]) => setText(value, text) }
 }
 
 const modelView = (first: Model, context: Context): View<Model> => {
   const { id } = first
   let latest = first
-  const acts = (): boolean => latest.hasPool && context.mayAct()
+  const mayAct = (): boolean => latest.hasPool && context.mayAct()
   const slash = id.indexOf("/")
   const title = `model-${id}`
   const aliases = element("ul", { class: "aliases", "aria-label": "Also known as" })
@@ -101,19 +101,19 @@ const modelView = (first: Model, context: Context): View<Model> => {
     deployments,
     keys
   )
-  const updateAliases = each<string>(
+  const updateAliases = keyedChildren<string>(
     aliases,
     (name) => name,
     (name) => ({ node: element("li", {}, name), update: () => {} })
   )
-  const updateStats = each(stats, ([name]) => name, figureView)
-  const updateLevels = each<Level>(levels, ({ name }) => name, levelView)
-  const updateKeys = each<Key>(
+  const updateStats = keyedChildren(stats, ([name]) => name, figureView)
+  const updateLevels = keyedChildren<Level>(levels, ({ name }) => name, levelView)
+  const updateKeys = keyedChildren<Key>(
     keyRows,
     ({ id }) => id,
-    (key) => keyView(id, key, acts, context)
+    (key) => keyView(id, key, mayAct, context)
   )
-  const updateDeployments = each<Deployment>(
+  const updateDeployments = keyedChildren<Deployment>(
     deploymentRows,
     ({ id }) => id,
     (deployment) => deploymentView(id, deployment, context)
@@ -123,39 +123,39 @@ const modelView = (first: Model, context: Context): View<Model> => {
     update: (model) => {
       latest = model
       updateAliases(model.aliases)
-      show(aliases, model.aliases.length > 0)
+      setVisible(aliases, model.aliases.length > 0)
       spark.set(model.minutes)
       updateStats(figures(model))
       updateLevels(model.levels)
-      show(levels, model.levels.length > 0)
+      setVisible(levels, model.levels.length > 0)
       updateDeployments(model.deployments)
-      show(deployments, model.deployments.length > 0)
+      setVisible(deployments, model.deployments.length > 0)
       updateKeys(model.keys)
-      show(keys, model.keys.length > 0)
-      show(keyActions, acts())
-      show(deploymentActions, context.mayAct())
+      setVisible(keys, model.keys.length > 0)
+      setVisible(keyActions, mayAct())
+      setVisible(deploymentActions, context.mayAct())
     }
   }
 }
 
-const has = (model: Model, wanted: string): boolean =>
+const matchesFilter = (model: Model, filter: string): boolean =>
   [model.id, ...model.aliases, ...model.keys.map(({ id }) => id), ...model.deployments.map(({ id }) => id)].some(
-    (name) => name.toLowerCase().includes(wanted)
+    (name) => name.toLowerCase().includes(filter)
   )
 
-/** Shows those that have what is wanted in one of their names, and says how many these are. */
+/** Shows the models with the filter text in one of their names, and returns their number. */
 export const mount = (
   parent: Element,
   context: Context
-): ((models: ReadonlyArray<Model>, wanted: string) => number) => {
-  const update = each<Model>(
+): ((models: ReadonlyArray<Model>, filter: string) => number) => {
+  const update = keyedChildren<Model>(
     parent,
     ({ id }) => id,
     (model) => modelView(model, context)
   )
-  return (models, wanted) => {
-    const shown = models.filter((model) => has(model, wanted.trim().toLowerCase()))
-    update(shown)
-    return shown.length
+  return (models, filter) => {
+    const matching = models.filter((model) => matchesFilter(model, filter.trim().toLowerCase()))
+    update(matching)
+    return matching.length
   }
 }

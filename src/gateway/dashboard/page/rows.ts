@@ -1,11 +1,11 @@
-/** Tables of keys and of deployments, each row with how it stands and what can be done with it. */
+/** Tables of keys and of deployments, each row with its state and its actions. */
 import type { Deployment, Key } from "../snapshot.js"
 import type { Actions } from "./actions.js"
 import type { View } from "./dom.js"
-import { attribute, element, meter, show, write } from "./dom.js"
+import { setAttribute, element, meter, setVisible, setText } from "./dom.js"
 import * as Format from "./format.js"
 
-/** What a view needs besides its value. */
+/** The dependencies of a view besides its value. */
 export interface Context {
   readonly now: () => number
   readonly mayAct: () => boolean
@@ -16,7 +16,7 @@ export interface Context {
 // tables
 // -------------------------------------------------------------------------------------
 
-/** A cell says its column's name by itself where there is no room for columns. Roles stay, however it is laid out. */
+/** A cell with the name of its column, which narrow pages show in the cell. Explicit roles keep the table in every layout. */
 const cell = (column: string, ...children: ReadonlyArray<Node | string>): HTMLTableCellElement =>
   element("td", { role: "cell", "data-column": column }, ...children)
 
@@ -51,19 +51,19 @@ const reasons: Readonly<Record<string, string>> = {
   "by-hand": "by hand"
 }
 
-/** The state and, where it is not in order, why and for how long. */
+/** The state with its remaining time and its reason. */
 const badge = () => {
-  const word = element("b")
-  const why = element("span")
-  const node = element("span", { class: "badge" }, element("i", { "aria-hidden": "true" }), word, why)
+  const label = element("b")
+  const details = element("span")
+  const node = element("span", { class: "badge" }, element("i", { "aria-hidden": "true" }), label, details)
   return {
     node,
     set: (state: string, until: number | undefined, reason: string | undefined, now: number): void => {
-      attribute(node, "data-state", state)
-      write(word, state)
+      setAttribute(node, "data-state", state)
+      setText(label, state)
       const left = until === undefined ? [] : [Format.span(until - now)]
-      write(
-        why,
+      setText(
+        details,
         [...left, ...(reason === undefined ? [] : [reasons[reason] ?? reason])].map((part) => ` · ${part}`).join("")
       )
     }
@@ -76,9 +76,9 @@ const load = (label: string) => {
   return {
     node: element("div", { class: "load" }, bar.node, text),
     set: (inFlight: number, most: number | undefined): void => {
-      const told = most === undefined ? `${inFlight} now` : `${inFlight} of ${Format.count(most)}`
-      bar.set(most === undefined ? Math.min(1, inFlight / 10) : inFlight / most, told)
-      write(text, told)
+      const figure = most === undefined ? `${inFlight} now` : `${inFlight} of ${Format.count(most)}`
+      bar.set(most === undefined ? Math.min(1, inFlight / 10) : inFlight / most, figure)
+      setText(text, figure)
     }
   }
 }
@@ -90,33 +90,33 @@ const load = (label: string) => {
 export const actionColumn = (): HTMLTableCellElement =>
   element("th", { scope: "col", role: "columnheader", class: "acting" }, "Actions")
 
-type Act = readonly [name: string, act: () => void]
+type Action = readonly [name: string, act: () => void]
 
-/** The buttons of a row: to take it out of use, to bring it back, and others. `of`: what they act on, for those who only hear it. */
-const acting = (of: string, disables: () => void, enables: () => void, others: ReadonlyArray<Act>) => {
-  const button = (name: string, act: () => void): HTMLButtonElement => {
-    const made = element("button", { type: "button", class: "small", "aria-label": `${name} ${of}` }, name)
-    made.addEventListener("click", act)
-    return made
+/** The buttons of a row: disable, enable, and others. `of`: the object of the actions, for screen readers. */
+const actionButtons = (of: string, onDisable: () => void, onEnable: () => void, others: ReadonlyArray<Action>) => {
+  const button = (name: string, action: () => void): HTMLButtonElement => {
+    const actionButton = element("button", { type: "button", class: "small", "aria-label": `${name} ${of}` }, name)
+    actionButton.addEventListener("click", action)
+    return actionButton
   }
-  const disable = button("Disable", disables)
-  const enable = button("Enable", enables)
+  const disable = button("Disable", onDisable)
+  const enable = button("Enable", onEnable)
   const node = cell(
     "Actions",
-    element("div", { class: "actions" }, disable, enable, ...others.map(([name, act]) => button(name, act)))
+    element("div", { class: "actions" }, disable, enable, ...others.map(([name, action]) => button(name, action)))
   )
   node.className = "acting"
   return {
     node,
-    /** `rests`: whether there is something to be brought back from. */
-    update: (state: string, rests: boolean, acts: boolean): void => {
-      // The one of the two that has the focus hands it on to the other.
+    /** `isRestorable`: whether the row can be enabled. */
+    update: (state: string, isRestorable: boolean, mayAct: boolean): void => {
+      // The button that is hidden passes its focus to the other.
       const hadFocus = document.activeElement === disable || document.activeElement === enable
       const changed = disable.hidden !== (state === "disabled")
-      show(disable, state !== "disabled")
-      show(enable, rests)
+      setVisible(disable, state !== "disabled")
+      setVisible(enable, isRestorable)
       if (hadFocus && changed) (state === "disabled" ? enable : disable).focus()
-      show(node, acts)
+      setVisible(node, mayAct)
     }
   }
 }
@@ -127,12 +127,12 @@ const acting = (of: string, disables: () => void, enables: () => void, others: R
 
 export const keyColumns = ["Key", "State", "Load", "Served", "Limited", "Latency", "Weight"]
 
-export const keyView = (model: string, key: Key, acts: () => boolean, { actions, now }: Context): View<Key> => {
+export const keyView = (model: string, key: Key, mayAct: () => boolean, { actions, now }: Context): View<Key> => {
   const state = badge()
   const bar = load(`Load of key ${key.id}`)
   const cells = { served: cell("Served"), limited: cell("Limited"), latency: cell("Latency"), weight: cell("Weight") }
   let latest = key
-  const { node: buttons, update: updateButtons } = acting(
+  const { node: buttons, update: updateButtons } = actionButtons(
     `key ${key.id} of ${model}`,
     () => void actions.disable(model, key.id),
     () => void actions.enable(model, key.id),
@@ -158,11 +158,11 @@ export const keyView = (model: string, key: Key, acts: () => boolean, { actions,
       latest = key
       state.set(key.state, key.until, key.reason, now())
       bar.set(key.inFlight, key.maxConcurrency)
-      write(cells.served, Format.count(key.served))
-      write(cells.limited, Format.count(key.rateLimited + key.outOfQuota + key.refused))
-      write(cells.latency, key.latency === undefined ? "–" : Format.duration(key.latency))
-      write(cells.weight, Format.count(key.weight))
-      updateButtons(key.state, key.state === "disabled" || key.state === "cooling", acts())
+      setText(cells.served, Format.count(key.served))
+      setText(cells.limited, Format.count(key.rateLimited + key.outOfQuota + key.refused))
+      setText(cells.latency, key.latency === undefined ? "–" : Format.duration(key.latency))
+      setText(cells.weight, Format.count(key.weight))
+      updateButtons(key.state, key.state === "disabled" || key.state === "cooling", mayAct())
     }
   }
 }
@@ -183,7 +183,7 @@ export const deploymentView = (
   const bar = load(`Load of deployment ${id}`)
   const cells = { served: cell("Served"), failed: cell("Failed"), latency: cell("Latency"), weight: cell("Weight") }
   let latest = first
-  const { node: buttons, update: updateButtons } = acting(
+  const { node: buttons, update: updateButtons } = actionButtons(
     `deployment ${id} of ${group}`,
     () => void deployments.disable(group, id),
     () => void deployments.enable(group, id),
@@ -206,10 +206,10 @@ export const deploymentView = (
       latest = deployment
       state.set(deployment.state, deployment.until, undefined, now())
       bar.set(deployment.inFlight, deployment.maxConcurrency)
-      write(cells.served, Format.count(deployment.served))
-      write(cells.failed, Format.count(deployment.failed))
-      write(cells.latency, deployment.latency === undefined ? "–" : Format.duration(deployment.latency))
-      write(
+      setText(cells.served, Format.count(deployment.served))
+      setText(cells.failed, Format.count(deployment.failed))
+      setText(cells.latency, deployment.latency === undefined ? "–" : Format.duration(deployment.latency))
+      setText(
         cells.weight,
         `${Format.count(deployment.weight)}${deployment.order === 0 ? "" : ` (order ${deployment.order})`}`
       )

@@ -1,27 +1,27 @@
-/** The events of the gateway, for as long as somebody looks at the page. */
+/** Reads the events of the gateway, and reconnects when the connection is lost. */
 import type { Snapshot } from "../snapshot.js"
 
-export interface Watcher {
+export interface Handlers {
   readonly connected: () => void
   readonly snapshot: (snapshot: Snapshot) => void
-  /** The connection is gone, and is tried again soon. */
+  /** The connection is lost; another attempt follows. */
   readonly lost: () => void
-  /** Nobody is let in with this token, or without one. */
+  /** The token is missing or rejected. */
   readonly refused: (message: string) => void
 }
 
-export interface Watch {
+export interface SnapshotStream {
   readonly start: (token: string | null) => void
   readonly stop: () => void
 }
 
-/** A gateway that says nothing for so long is gone: it speaks every second. */
-const patience = 6000
+/** Milliseconds without an event after which the connection counts as lost; the gateway sends one every second. */
+const silenceTimeout = 6000
 
 export const authorized = (token: string | null): HeadersInit =>
   token === null ? {} : { authorization: `Bearer ${token}` }
 
-/** What an error of the gateway says. */
+/** The message of an error response. */
 export const messageOf = async (response: Response): Promise<string> => {
   try {
     const body: { readonly error?: { readonly message?: string } } = await response.json()
@@ -31,7 +31,7 @@ export const messageOf = async (response: Response): Promise<string> => {
   }
 }
 
-/** Whether nobody is let in without a token; so it is taken to be where the gateway does not say. */
+/** Whether the events require a token; true if the gateway does not answer. */
 export const needsToken = async (): Promise<boolean> => {
   try {
     const response = await fetch("dashboard/access", { cache: "no-store" })
@@ -42,16 +42,16 @@ export const needsToken = async (): Promise<boolean> => {
   }
 }
 
-/** Gives the data of each event, until the stream ends. */
+/** Calls `event` with the data of each event until the stream ends. */
 const read = async (body: ReadableStream<Uint8Array>, event: (data: string) => void): Promise<void> => {
   const reader = body.getReader()
   const decoder = new TextDecoder()
-  let held = ""
+  let buffer = ""
   for (;;) {
     const { done, value } = await reader.read()
     if (done) return
-    const parts = (held + decoder.decode(value, { stream: true })).split("\n\n")
-    held = parts.pop() ?? ""
+    const parts = (buffer + decoder.decode(value, { stream: true })).split("\n\n")
+    buffer = parts.pop() ?? ""
     for (const part of parts) {
       const data = part.split("\n").flatMap((line) => (line.startsWith("data: ") ? [line.slice(6)] : []))
       if (data.length > 0) event(data.join("\n"))
@@ -59,7 +59,7 @@ const read = async (body: ReadableStream<Uint8Array>, event: (data: string) => v
   }
 }
 
-export const make = (watcher: Watcher): Watch => {
+export const make = (handlers: Handlers): SnapshotStream => {
   let current: AbortController | undefined
   let retry: number | undefined
   let failures = 0
@@ -67,7 +67,7 @@ export const make = (watcher: Watcher): Watch => {
   const connect = async (token: string | null): Promise<void> => {
     const controller = new AbortController()
     current = controller
-    let alarm = window.setTimeout(() => controller.abort(), patience)
+    let silenceTimer = window.setTimeout(() => controller.abort(), silenceTimeout)
     try {
       const response = await fetch("dashboard/events", {
         headers: authorized(token),
@@ -75,33 +75,33 @@ export const make = (watcher: Watcher): Watch => {
         cache: "no-store"
       })
       if (response.status === 401 || response.status === 403) {
-        watcher.refused(await messageOf(response))
+        handlers.refused(await messageOf(response))
         return
       }
       if (!response.ok || response.body === null) throw new Error(`status ${response.status}`)
-      watcher.connected()
+      handlers.connected()
       await read(response.body, (data) => {
-        window.clearTimeout(alarm)
-        alarm = window.setTimeout(() => controller.abort(), patience)
+        window.clearTimeout(silenceTimer)
+        silenceTimer = window.setTimeout(() => controller.abort(), silenceTimeout)
         failures = 0
-        watcher.snapshot(JSON.parse(data))
+        handlers.snapshot(JSON.parse(data))
       })
     } catch {
-      // Whatever broke, the connection is gone, and the page says so below.
+      // Every failure is reported as a lost connection below.
     } finally {
-      window.clearTimeout(alarm)
+      window.clearTimeout(silenceTimer)
     }
     if (current !== controller) return
     failures += 1
-    watcher.lost()
+    handlers.lost()
     retry = window.setTimeout(() => void connect(token), Math.min(10_000, 500 * 2 ** failures))
   }
 
   const stop = (): void => {
     window.clearTimeout(retry)
-    const before = current
+    const previous = current
     current = undefined
-    before?.abort()
+    previous?.abort()
   }
 
   return {

@@ -1,6 +1,6 @@
-/** The six figures that one looks at first, and the same minute by minute as a table. */
+/** The six main figures, and a table of them by minute. */
 import type { Percentiles, Snapshot } from "../snapshot.js"
-import { attribute, each, element, write } from "./dom.js"
+import { setAttribute, keyedChildren, element, setText } from "./dom.js"
 import type { Figures } from "./figures.js"
 import { sumOf } from "./figures.js"
 import * as Format from "./format.js"
@@ -12,7 +12,7 @@ interface Tile {
   readonly mood?: "bad" | "good"
 }
 
-const slowest = (name: string, times: Percentiles | undefined): Tile =>
+const percentileTile = (name: string, times: Percentiles | undefined): Tile =>
   times === undefined
     ? { name, value: "–", more: "nothing measured" }
     : {
@@ -24,7 +24,7 @@ const slowest = (name: string, times: Percentiles | undefined): Tile =>
 const tilesOf = (snapshot: Snapshot, figures: Figures, minutes: number): ReadonlyArray<Tile> => {
   const { at, inFlight, windows } = snapshot
   const sums = sumOf(figures.between(at - minutes * 60_000, Infinity))
-  const lately = sumOf(figures.between(at - 60_000, Infinity))
+  const lastMinute = sumOf(figures.between(at - 60_000, Infinity))
   const window = windows.find((window) => window.minutes === minutes)
   const share = sums.requests === 0 ? 0 : sums.failed / sums.requests
   const unpriced =
@@ -33,7 +33,7 @@ const tilesOf = (snapshot: Snapshot, figures: Figures, minutes: number): Readonl
     {
       name: "Requests",
       value: Format.count(sums.requests),
-      more: `${Format.count(lately.requests)} in the last minute · ${inFlight} now`
+      more: `${Format.count(lastMinute.requests)} in the last minute · ${inFlight} now`
     },
     {
       name: "Errors",
@@ -41,8 +41,8 @@ const tilesOf = (snapshot: Snapshot, figures: Figures, minutes: number): Readonl
       more: `${Format.count(sums.failed)} failed`,
       ...(share >= 0.05 ? { mood: "bad" as const } : {})
     },
-    slowest("Latency p95", window?.latency),
-    slowest("First token p95", window?.firstEvent),
+    percentileTile("Latency p95", window?.latency),
+    percentileTile("First token p95", window?.firstEvent),
     {
       name: "Tokens",
       value: Format.count(sums.inputTokens + sums.outputTokens),
@@ -53,7 +53,7 @@ const tilesOf = (snapshot: Snapshot, figures: Figures, minutes: number): Readonl
 }
 
 export const mount = (parent: Element): ((snapshot: Snapshot, figures: Figures, minutes: number) => void) => {
-  const update = each<Tile>(
+  const update = keyedChildren<Tile>(
     parent,
     ({ name }) => name,
     ({ name }) => {
@@ -63,9 +63,9 @@ export const mount = (parent: Element): ((snapshot: Snapshot, figures: Figures, 
       return {
         node,
         update: (tile) => {
-          write(value, tile.value)
-          write(more, tile.more)
-          attribute(node, "data-mood", tile.mood ?? "")
+          setText(value, tile.value)
+          setText(more, tile.more)
+          setAttribute(node, "data-mood", tile.mood ?? "")
         }
       }
     }
@@ -73,21 +73,21 @@ export const mount = (parent: Element): ((snapshot: Snapshot, figures: Figures, 
   return (snapshot, figures, minutes) => update(tilesOf(snapshot, figures, minutes))
 }
 
-/** Percentiles of a minute: the worst of its parts. */
-const worst = (all: ReadonlyArray<Percentiles | undefined>): string => {
-  const known = all.flatMap((times) => (times === undefined ? [] : [times.p95]))
-  return known.length === 0 ? "–" : Format.duration(Math.max(...known))
+/** The highest p95 of a minute's buckets, because percentiles cannot be added up. */
+const worstP95 = (all: ReadonlyArray<Percentiles | undefined>): string => {
+  const p95s = all.flatMap((times) => (times === undefined ? [] : [times.p95]))
+  return p95s.length === 0 ? "–" : Format.duration(Math.max(...p95s))
 }
 
 export const mountTable = (parent: Element): ((figures: Figures, now: number) => void) => {
-  const update = each<ReadonlyArray<string>>(
+  const update = keyedChildren<ReadonlyArray<string>>(
     parent,
     ([minute]) => minute ?? "",
     ([minute, ...cells]) => {
       const nodes = cells.map(() => element("td"))
       return {
         node: element("tr", {}, element("th", { scope: "row" }, minute ?? ""), ...nodes),
-        update: ([, ...values]) => values.forEach((value, index) => nodes[index] && write(nodes[index], value))
+        update: ([, ...values]) => values.forEach((value, index) => nodes[index] && setText(nodes[index], value))
       }
     }
   )
@@ -101,8 +101,8 @@ export const mountTable = (parent: Element): ((figures: Figures, now: number) =>
           Format.count(failed),
           Format.count(inputTokens + outputTokens),
           Format.dollars(cost),
-          worst(buckets.map(({ latency }) => latency)),
-          worst(buckets.map(({ firstEvent }) => firstEvent))
+          worstP95(buckets.map(({ latency }) => latency)),
+          worstP95(buckets.map(({ firstEvent }) => firstEvent))
         ]
       })
     )

@@ -1,6 +1,6 @@
-/** Budgets and caches. */
+/** The lists of budgets and caches. */
 import type { Budget, Cache } from "../snapshot.js"
-import { attribute, each, element, meter, write } from "./dom.js"
+import { setAttribute, keyedChildren, element, meter, setText } from "./dom.js"
 import * as Format from "./format.js"
 
 const entry = (name: string, label: string) => {
@@ -11,9 +11,9 @@ const entry = (name: string, label: string) => {
     node: element("div", { class: "entry" }, element("span", { class: "name" }, name), figure, bar.node, more),
     set: (share: number, text: string, details: string, mood: string): void => {
       bar.set(share, text)
-      attribute(bar.node, "data-mood", mood)
-      write(figure, text)
-      write(more, details)
+      setAttribute(bar.node, "data-mood", mood)
+      setText(figure, text)
+      setText(more, details)
     }
   }
 }
@@ -23,31 +23,31 @@ const nameOf = ({ budget, key, label }: Budget): string => {
   return label === undefined ? budget : `${budget} · ${label === "" ? "without a label" : label}`
 }
 
-/** `a day`; nothing where nobody says. */
+/** Formats ` a day`; empty if the period is not known. */
 const periodOf = ({ period }: Budget): string =>
   period === undefined ? "" : period === "forever" ? " in all" : ` ${period === "hour" ? "an" : "a"} ${period}`
 
 export const mountBudgets = (parent: Element): ((budgets: ReadonlyArray<Budget>, now: number) => void) => {
   let now = 0
-  const update = each<Budget>(
+  const update = keyedChildren<Budget>(
     parent,
     (budget) => `${budget.key ?? ""} ${nameOf(budget)}`,
     (budget) => {
       const name = nameOf(budget)
-      const made = entry(name, `Spent of the budget ${name}`)
+      const view = entry(name, `Spent of the budget ${name}`)
       return {
-        node: made.node,
+        node: view.node,
         update: (budget) => {
           const { key, limit, reserved, resetsAt, spent, unit } = budget
           const amount = unit === "dollars" ? Format.dollars : Format.count
           const share = limit > 0 ? spent / limit : 1
           const details = [
             ...(key === undefined || key === budget.budget ? [] : [key]),
-            ...(reserved > 0 ? [`${amount(reserved)} set aside`] : []),
-            ...(resetsAt === undefined ? [] : [`frees up in ${Format.span(resetsAt - now)}`]),
+            ...(reserved > 0 ? [`${amount(reserved)} reserved`] : []),
+            ...(resetsAt === undefined ? [] : [`resets in ${Format.span(resetsAt - now)}`]),
             ...(spent === 0 && reserved === 0 ? ["nothing spent yet"] : [])
           ]
-          made.set(
+          view.set(
             share,
             `${amount(spent)} of ${amount(limit)}${unit === "tokens" ? " tokens" : ""}${periodOf(budget)}`,
             details.join(" · "),
@@ -66,21 +66,21 @@ export const mountBudgets = (parent: Element): ((budgets: ReadonlyArray<Budget>,
 const cacheNames = { responses: "Answers", embeddings: "Vectors" }
 
 export const mountCaches = (parent: Element): ((caches: ReadonlyArray<Cache>) => void) =>
-  each<Cache>(
+  keyedChildren<Cache>(
     parent,
     ({ name }) => name,
     ({ name }) => {
-      const made = entry(cacheNames[name], `Hit rate: ${cacheNames[name]}`)
+      const view = entry(cacheNames[name], `Hit rate: ${cacheNames[name]}`)
       return {
-        node: made.node,
+        node: view.node,
         update: ({ entries, hitRate, hits, misses, storeFailures }) => {
           const details = [
-            `${Format.count(hits)} from the cache`,
-            `${Format.count(misses)} asked for`,
-            ...(entries === undefined ? [] : [`${Format.count(entries)} kept`]),
+            `hits: ${Format.count(hits)}`,
+            `misses: ${Format.count(misses)}`,
+            ...(entries === undefined ? [] : [`entries: ${Format.count(entries)}`]),
             ...(storeFailures > 0 ? [`failures of the store: ${Format.count(storeFailures)}`] : [])
           ]
-          made.set(hitRate, `${Format.percent(hitRate)} hits`, details.join(" · "), storeFailures > 0 ? "warn" : "good")
+          view.set(hitRate, `${Format.percent(hitRate)} hits`, details.join(" · "), storeFailures > 0 ? "warn" : "good")
         }
       }
     }

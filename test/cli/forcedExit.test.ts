@@ -1,7 +1,7 @@
-/** A shutdown that hangs. */
+/** Tests of a shutdown that hangs. */
 import { describe, expect, it } from "@effect/vitest"
 import { Duration, Effect, Exit, Logger, LogLevel, Ref, Scope, TestClock } from "effect"
-import * as LastResort from "../../src/cli/gateway/lastResort.js"
+import * as LastResort from "../../src/cli/gateway/forcedExit.js"
 
 const begin = Effect.gen(function* () {
   const exits = yield* Ref.make(0)
@@ -16,8 +16,8 @@ const begin = Effect.gen(function* () {
   return { exits: Ref.get(exits), scope, start }
 })
 
-describe("the last resort of a shutdown", () => {
-  it.effect("ends the process within two seconds of the grace where a finaliser hangs", () =>
+describe("forced exit after the grace period", () => {
+  it.effect("exits the process within two seconds after the grace period when a finalizer hangs", () =>
     Effect.gen(function* () {
       const { exits, scope, start } = yield* begin
       yield* Scope.addFinalizer(scope, Effect.never)
@@ -31,7 +31,7 @@ describe("the last resort of a shutdown", () => {
     }).pipe(Logger.withMinimumLogLevel(LogLevel.None))
   )
 
-  it.effect("does nothing where the shutdown ends in time", () =>
+  it.effect("does not exit the process when the shutdown ends in time", () =>
     Effect.gen(function* () {
       const { exits, scope, start } = yield* begin
       yield* Scope.addFinalizer(scope, Effect.sleep("31 seconds"))
