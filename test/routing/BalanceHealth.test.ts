@@ -38,8 +38,8 @@ const calls = (self: LLM.Service, times: number) => Effect.replicateEffect(call(
 
 const stateOf = (self: Balance.Service) => Effect.map(self.deployments, ([deployment]) => deployment?.state._tag)
 
-describe("the circuit breaker", () => {
-  it.effect("opens after so many failures, and no call comes through", () =>
+describe("Balance circuit breaker", () => {
+  it.effect("opens after five failed calls and lets no call through", () =>
     Effect.gen(function* () {
       const { asked, fails, self } = yield* alone()
       yield* fails(failing)
@@ -53,7 +53,7 @@ describe("the circuit breaker", () => {
     })
   )
 
-  it.effect("stays closed while they are a small share of the calls", () =>
+  it.effect("keeps the circuit closed while failures are less than `ratio` of the calls", () =>
     Effect.gen(function* () {
       const { fails, self, works } = yield* alone({ breaker: { failures: 3, ratio: 0.5 } })
       yield* calls(self, 10)
@@ -70,7 +70,7 @@ describe("the circuit breaker", () => {
     })
   )
 
-  it.effect("forgets failures that are older than its window", () =>
+  it.effect("does not count failures that are older than the breaker's window", () =>
     Effect.gen(function* () {
       const { fails, self } = yield* alone({ breaker: { failures: 3, window: "30 seconds" } })
       yield* fails(failing)
@@ -84,7 +84,7 @@ describe("the circuit breaker", () => {
     })
   )
 
-  it.effect("lets one call at a time find out whether it is good again, and closes after a success", () =>
+  it.effect("lets one probe through when the circuit is half-open, and closes it when the probe succeeds", () =>
     Effect.gen(function* () {
       const gate = yield* Effect.makeLatch()
       const llm = yield* scripted(failing, Effect.as(gate.await, answer("ok")))
@@ -102,7 +102,7 @@ describe("the circuit breaker", () => {
     })
   )
 
-  it.effect("rests longer after each probe that fails, up to a bound, and as at first after a success", () =>
+  it.effect("doubles the cooldown after each failed probe up to `maxRest`, and resets it after a success", () =>
     Effect.gen(function* () {
       const { fails, self, works } = yield* alone({
         breaker: { failures: 1, rest: "10 seconds", maxRest: "35 seconds" }
@@ -123,7 +123,7 @@ describe("the circuit breaker", () => {
     })
   )
 
-  it.effect("does not count the failures of calls that were under way when it opened", () =>
+  it.effect("does not count failures of calls that started before the circuit opened", () =>
     Effect.gen(function* () {
       const gate = yield* Effect.makeLatch()
       const llm = yield* scripted(Effect.zipRight(gate.await, Effect.fail(failing)))
@@ -140,7 +140,7 @@ describe("the circuit breaker", () => {
     })
   )
 
-  it.effect("nor does a late success of such a call close it", () =>
+  it.effect("keeps the circuit open when a call that started before it opened succeeds", () =>
     Effect.gen(function* () {
       const gate = yield* Effect.makeLatch()
       const llm = yield* scripted(Effect.as(gate.await, answer("late")), failing)
@@ -154,7 +154,7 @@ describe("the circuit breaker", () => {
     })
   )
 
-  it.effect("a probe that is interrupted leaves the next call to find out", () =>
+  it.effect("lets the next call probe the deployment when a probe is interrupted", () =>
     Effect.gen(function* () {
       const llm = yield* scripted(failing, Effect.never, "ok")
       const self = yield* Balance.make([{ llm, id: "a" }], { breaker: { failures: 1 }, maxWait: 0 })
@@ -171,7 +171,7 @@ describe("the circuit breaker", () => {
     })
   )
 
-  it.effect("those who wait for a probe that fails wait for the next one", () =>
+  it.effect("keeps queued calls waiting for the next probe when a probe fails", () =>
     Effect.gen(function* () {
       const llm = yield* scripted(failing, Effect.delay(Effect.fail(failing), "2 seconds"), "ok")
       const self = yield* Balance.make([{ llm, id: "a" }], { breaker: { failures: 1 }, maxWait: "1 minute" })
@@ -187,7 +187,7 @@ describe("the circuit breaker", () => {
     })
   )
 
-  it.effect("can be left out", () =>
+  it.effect("never opens the circuit when `breaker` is false", () =>
     Effect.gen(function* () {
       const { asked, fails, self } = yield* alone({ breaker: false })
       yield* fails(failing)
@@ -199,7 +199,7 @@ describe("the circuit breaker", () => {
     })
   )
 
-  it.effect("opens at once where no key is left, so that dead deployments cost one call each and not one a call", () =>
+  it.effect("opens at the first AuthenticationError, so that each dead deployment costs one call in all", () =>
     Effect.gen(function* () {
       const dead = yield* Effect.replicateEffect(switchable, 9)
       const good = yield* scripted("good")
@@ -217,7 +217,7 @@ describe("the circuit breaker", () => {
     })
   )
 
-  it.effect("forgets everything when the deployment is enabled by hand", () =>
+  it.effect("resets the breaker when the deployment is enabled by hand", () =>
     Effect.gen(function* () {
       const { asked, fails, self, works } = yield* alone()
       yield* fails(failing)
@@ -234,8 +234,8 @@ describe("the circuit breaker", () => {
   )
 })
 
-describe("a deployment that has too much to do", () => {
-  it.effect("rests for its Retry-After, from the very next call on", () =>
+describe("Balance cooldown", () => {
+  it.effect("sends no call to a rate-limited deployment until its Retry-After has passed", () =>
     Effect.gen(function* () {
       const { asked, fails, self } = yield* alone()
       yield* fails(rateLimited(7000))
@@ -255,7 +255,7 @@ describe("a deployment that has too much to do", () => {
     })
   )
 
-  it.effect("rests a second and then ever longer where it does not say how long, until it answers", () =>
+  it.effect("lengthens the cooldown after each rate limit without Retry-After, and resets it after a success", () =>
     Effect.gen(function* () {
       const { fails, self, works } = yield* alone({ cooldown: { max: "3 seconds" } })
       const rest = Effect.gen(function* () {
@@ -274,7 +274,7 @@ describe("a deployment that has too much to do", () => {
     })
   )
 
-  it.effect("keeps the longer of two rests", () =>
+  it.effect("keeps the longer of two cooldowns", () =>
     Effect.gen(function* () {
       const gate = yield* Effect.makeLatch()
       const llm = yield* scripted(Effect.zipRight(gate.await, Effect.fail(rateLimited(1000))), rateLimited(9000))
@@ -288,7 +288,7 @@ describe("a deployment that has too much to do", () => {
     })
   )
 
-  it.effect("and fails for it often enough, opens", () =>
+  it.effect("opens the circuit when a deployment is overloaded often enough", () =>
     Effect.gen(function* () {
       const { fails, self } = yield* alone({ breaker: { failures: 3 } })
       yield* fails(unavailable)
@@ -302,7 +302,7 @@ describe("a deployment that has too much to do", () => {
     })
   )
 
-  it.effect("gets no flood to catch up when it comes back", () =>
+  it.effect("gives a deployment only its share of the calls when its cooldown ends", () =>
     Effect.gen(function* () {
       const first = yield* switchable
       const second = yield* switchable
@@ -322,11 +322,11 @@ describe("a deployment that has too much to do", () => {
   )
 })
 
-describe("what an error says of a deployment", () => {
+describe("Balance.verdictOf", () => {
   const of = (error: LLMError) => Balance.verdictOf(error)._tag
   const is = { ...context, message: "no" }
 
-  it("goes by its class", () => {
+  it("verdictOf maps each class of error to a verdict", () => {
     expect(of(rateLimited(5))).toBe("Limited")
     expect(of(new LLMErrors.RateLimitError({ ...is, source: "limiter" }))).toBe("Neutral")
     expect(of(new LLMErrors.RateLimitError({ ...is, source: "pool" }))).toBe("Neutral")
@@ -348,7 +348,7 @@ describe("what an error says of a deployment", () => {
     expect(of(new LLMErrors.UnsupportedError({ ...is, feature: "tools" }))).toBe("Neutral")
   })
 
-  it.effect("a model that is not there is the deployment's fault, unless the request named it", () =>
+  it.effect("opens the circuit for a ModelNotFoundError unless the request named the model", () =>
     Effect.gen(function* () {
       const { fails, self } = yield* alone()
       yield* fails(new LLMErrors.ModelNotFoundError(is))
@@ -359,7 +359,7 @@ describe("what an error says of a deployment", () => {
     })
   )
 
-  it.effect("may be judged by the caller", () =>
+  it.effect("uses the verdict of the `verdict` option instead of the default", () =>
     Effect.gen(function* () {
       const { fails, self } = yield* alone({ verdict: () => Balance.Verdict.Down({ retryAfter: Duration.seconds(3) }) })
       yield* fails(invalid)

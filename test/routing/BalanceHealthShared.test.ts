@@ -17,8 +17,8 @@ const stateOf = (self: Balance.Service) => Effect.map(self.deployments, ([deploy
 
 const call = (self: Balance.Service) => Effect.either(self.chat("?"))
 
-describe("balances that tell each other of their deployments", () => {
-  it.effect("leave one alone at once that failed for another, by its id", () =>
+describe("BalanceHealth.layerMemory", () => {
+  it.effect("keeps a balance from calling a deployment whose circuit another balance opened", () =>
     Effect.gen(function* () {
       const bad = yield* scripted(failing)
       const good = yield* scripted("good")
@@ -36,7 +36,7 @@ describe("balances that tell each other of their deployments", () => {
     }).pipe(Effect.provide(BalanceHealth.layerMemory))
   )
 
-  it.effect("without it keep what they know to themselves", () =>
+  it.effect("keeps the health of deployments private to each balance when no BalanceHealth is provided", () =>
     Effect.gen(function* () {
       const bad = yield* scripted(failing)
       const one = yield* Balance.make([{ llm: bad, id: "a" }], options)
@@ -47,7 +47,7 @@ describe("balances that tell each other of their deployments", () => {
     })
   )
 
-  it.effect("make one probe for all, and those who wait go on within a second of its success", () =>
+  it.effect("allows one probe for all balances, whose queued calls go on within a second of its success", () =>
     Effect.gen(function* () {
       const gate = yield* Effect.makeLatch()
       const llm = yield* scripted(failing, Effect.as(gate.await, answer("ok")))
@@ -64,7 +64,7 @@ describe("balances that tell each other of their deployments", () => {
     }).pipe(Effect.provide(BalanceHealth.layerMemory))
   )
 
-  it.effect("a call that waits for another's probe waits no longer than it may", () =>
+  it.effect("fails a call after `maxWait` while another balance's probe is running", () =>
     Effect.gen(function* () {
       const llm = yield* scripted(failing, Effect.never)
       const one = yield* Balance.make([{ llm, id: "a" }], options)
@@ -83,7 +83,7 @@ describe("balances that tell each other of their deployments", () => {
     }).pipe(Effect.provide(BalanceHealth.layerMemory))
   )
 
-  it.effect("a stream has proved it with its first event, and not when it ends", () =>
+  it.effect("closes the circuit for all balances at the first event of a streaming probe", () =>
     Effect.gen(function* () {
       const llm = yield* scripted(
         failing,
@@ -105,7 +105,7 @@ describe("balances that tell each other of their deployments", () => {
     }).pipe(Effect.provide(BalanceHealth.layerMemory))
   )
 
-  it.effect("rest one for the longest Retry-After that any of them heard", () =>
+  it.effect("applies the longest Retry-After of any balance to all of them", () =>
     Effect.gen(function* () {
       const llm = yield* scripted(rateLimited(5000), rateLimited(60_000))
       const gate = yield* Effect.makeLatch()
@@ -123,7 +123,7 @@ describe("balances that tell each other of their deployments", () => {
     }).pipe(Effect.provide(BalanceHealth.layerMemory))
   )
 
-  it.effect("a balance without a breaker hears of rests, and of no circuits", () =>
+  it.effect("applies shared cooldowns but no open circuits to a balance without a breaker", () =>
     Effect.gen(function* () {
       const llm = yield* scripted(failing, rateLimited(5000))
       const one = yield* Balance.make([{ llm, id: "a" }], options)
@@ -135,7 +135,7 @@ describe("balances that tell each other of their deployments", () => {
     }).pipe(Effect.provide(BalanceHealth.layerMemory))
   )
 
-  it.effect("give a probe back once, whatever comes of its call", () =>
+  it.effect("releases a probe exactly once when its call fails, dies, succeeds or is interrupted", () =>
     Effect.gen(function* () {
       const proved = yield* Ref.make(0)
       const inner = yield* BalanceHealth.memory
@@ -167,7 +167,7 @@ describe("balances that tell each other of their deployments", () => {
   )
 })
 
-describe("whatever fails and is interrupted, at whatever step others come between", () => {
+describe("shared health under random failures, interruptions and scheduling", () => {
   interface Call {
     readonly peer: number
     readonly streams: boolean
@@ -257,7 +257,7 @@ describe("whatever fails and is interrupted, at whatever step others come betwee
     }).pipe(Effect.withScheduler(restless(seed)), Effect.withClock(clock), Effect.withRandom(Random.make(seed)))
   }
 
-  it.effect("no lease and no probe outlives its call, and no two balances probe at once", () =>
+  it.effect("leaves no lease and no probe behind a finished call, and never lets two balances probe at once", () =>
     Effect.gen(function* () {
       const all = { granted: 0, refused: 0 }
       const cases = FastCheck.sample(
@@ -283,14 +283,14 @@ describe("whatever fails and is interrupted, at whatever step others come betwee
   )
 })
 
-describe("what is said of a deployment", () => {
+describe("health notices", () => {
   const { hear, make, news } = DeploymentSet
   const breaker = { failures: 1, ratio: 0, window: 1000, base: 10, factor: 2, max: 100 }
   const remedies = { base: 1, factor: 2, max: 60, quota: 1, refused: 1, latencyDecay: 1 }
   const settings = [{ id: "a", weight: 1, order: 0, cost: undefined, maxConcurrency: undefined }]
   const fleet = make(settings, { order: Balance.failover, bound: 1, breaker }, remedies, 1000, 7)
 
-  it("is news where a circuit opened or closed, or a rest became longer, and else nothing", () => {
+  it("reports a notice when a circuit opens or closes or a cooldown grows, and none otherwise", () => {
     const open = hear(fleet, 0, { state: "Open", until: 50, openings: 3 })
     expect(news(fleet, open, 0)).toEqual({ state: "Open", until: 50, openings: 3 })
     expect(news(open, hear(open, 0, { state: "Cooling", until: 70, openings: 0 }), 0)?.until).toBe(70)
@@ -302,7 +302,7 @@ describe("what is said of a deployment", () => {
     expect(hear(fleet, 5, { state: "Open", until: 50, openings: 3 })).toBe(fleet)
   })
 
-  it("has the next rest of its own go on from the openings of others", () => {
+  it("continues the backoff of its own circuit from the openings that other balances reported", () => {
     const heard = hear(fleet, 0, { state: "Open", until: 5, openings: 2 })
     const later = DeploymentSet.advance(heard, 10)
     const winner = later.deployments[0]
@@ -313,7 +313,7 @@ describe("what is said of a deployment", () => {
     expect(news(reserved, failed, 0)).toEqual({ state: "Open", until: 10 + 10 * 2 ** 2, openings: 3 })
   })
 
-  it("is put together: the longest rest, and a circuit that is open stays so until a success", () => {
+  it("merges notices to the longest cooldown, and keeps a circuit open until a success", () => {
     const say = (...notices: ReadonlyArray<BalanceHealth.Notice>) =>
       Array.reduce(notices, Healths.nothing, (known, notice) => Healths.told(known, "a", notice)).notices.get("a")
     const open: BalanceHealth.Notice = { state: "Open", until: 10, openings: 1, author: "x" }

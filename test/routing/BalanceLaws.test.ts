@@ -146,7 +146,7 @@ const spoken = (self: Service, style: string): Effect.Effect<unknown, LLMError> 
   }
 }
 
-describe("under random failures and interruptions", () => {
+describe("Balance under random failures and interruptions", () => {
   const run = ({ calls, maxConcurrency, strategy, turns }: Scenario, pass: (millis: number) => Effect.Effect<void>) =>
     Effect.gen(function* () {
       const base = yield* scripted("base")
@@ -197,7 +197,7 @@ describe("under random failures and interruptions", () => {
     })
 
   it.effect.prop(
-    "no deployment that is out is asked but by its probe",
+    "never calls a deployment that is out except with its probe",
     [scenario],
     ([one]) =>
       Effect.gen(function* () {
@@ -210,7 +210,7 @@ describe("under random failures and interruptions", () => {
   )
 
   it.effect.prop(
-    "no lease outlives its call, at whatever step others come between",
+    "leaves no lease behind a finished call, however its fibers are scheduled",
     [scenario],
     ([one]) =>
       Effect.gen(function* () {
@@ -226,7 +226,7 @@ describe("under random failures and interruptions", () => {
   )
 
   it.effect.prop(
-    "a call is answered as long as one deployment is good, and asks each at most once",
+    "answers every call while one deployment works, and calls each of the others at most once",
     [
       FastCheck.array(FastCheck.constantFrom(failed, unavailable, revoked, rateLimited(500)), { maxLength: 5 }),
       FastCheck.nat(5)
@@ -247,7 +247,7 @@ describe("under random failures and interruptions", () => {
   )
 })
 
-describe("weights", () => {
+describe("Balance weights", () => {
   /** The 99.9 % quantile of χ² with three degrees of freedom. */
   const quantile = 16.27
 
@@ -262,7 +262,7 @@ describe("weights", () => {
       return (yield* self.deployments).map(({ served, weight }) => ({ served, expected: (calls * weight) / 10 }))
     })
 
-  it.effect("hold exactly where calls are counted", () =>
+  it.effect("weighted and leastLoaded serve calls in exact proportion to the weights", () =>
     Effect.gen(function* () {
       for (const strategy of [Balance.weighted, Balance.leastLoaded]) {
         for (const { expected, served } of yield* counted(strategy, 1000)) expect(served).toBe(expected)
@@ -270,7 +270,7 @@ describe("weights", () => {
     })
   )
 
-  it.effect("hold where calls are drawn by lot, by χ²", () =>
+  it.effect("random serves calls in proportion to the weights, by a χ² test", () =>
     Effect.gen(function* () {
       const shares = yield* counted(Balance.random, 4000)
       const statistic = Array.reduce(
@@ -282,7 +282,7 @@ describe("weights", () => {
     }).pipe(Effect.withRandom(Random.make("lots")))
   )
 
-  it("hold for the keys of rendezvous hashing, by χ²", () => {
+  it("Rendezvous.choose spreads keys in proportion to the weights, by a χ² test", () => {
     const places = [1, 2, 3, 4].map((weight) => ({
       hash: Rendezvous.hash(`place-${weight}`),
       weight,
@@ -301,7 +301,7 @@ describe("weights", () => {
     expect(statistic).toBeLessThan(quantile)
   })
 
-  it("of rendezvous hashing never give a place more than its bounded share", () => {
+  it("Rendezvous.choose never gives a node more than its bounded share", () => {
     FastCheck.assert(
       FastCheck.property(
         FastCheck.array(FastCheck.integer({ min: 1, max: 5 }), { minLength: 1, maxLength: 8 }),

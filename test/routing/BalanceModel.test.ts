@@ -275,8 +275,8 @@ const run = (commands: ReadonlyArray<Command>): Counted => {
   return { granted, probes, heard, postponed }
 }
 
-describe("whatever happens, in whatever order", () => {
-  it("the deployment that is asked is the one that a simple reference names", () => {
+describe("balance state under random commands", () => {
+  it("picks the deployment that a simple reference model names", () => {
     let granted = 0
     let probes = 0
     let heard = 0

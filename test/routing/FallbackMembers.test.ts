@@ -24,7 +24,7 @@ const sized = (contextWindow: number, ...steps: readonly [Step, ...Array<Step>])
 const askedOften = (...members: ReadonlyArray<Scripted>) =>
   Effect.forEach(members, (member) => Effect.map(member.asked, (asked) => asked.length))
 
-describe("a member is handed", () => {
+describe("Fallback member option `on`", () => {
   const make = (error: LLMError) =>
     Effect.gen(function* () {
       const llm = yield* Fallback.make([
@@ -36,7 +36,7 @@ describe("a member is handed", () => {
       return [(yield* llm.chat("?")).text, (yield* ChatEvent.collect(llm.chatStream("?"))).text]
     })
 
-  it.effect("the errors that it takes, of its kind or class", () =>
+  it.effect("hands an error to the first member whose `on` has its kind or class", () =>
     Effect.gen(function* () {
       expect(yield* make(tooLong)).toEqual(["larger", "larger"])
       expect(yield* make(refused)).toEqual(["milder", "milder"])
@@ -45,7 +45,7 @@ describe("a member is handed", () => {
     })
   )
 
-  it.effect("what one behind it could not do, though it had been passed over before", () =>
+  it.effect("hands an error of a later member to an earlier one that was skipped", () =>
     Effect.gen(function* () {
       const llm = yield* Fallback.make([
         { llm: yield* scripted("larger"), on: ["context-window"] },
@@ -61,7 +61,7 @@ describe("a member is handed", () => {
     })
   )
 
-  it.effect("nothing of what only waiting mends, and then it spares nobody the waiting", () =>
+  it.effect("waits for a Retry-After when no other member takes rate limits", () =>
     Effect.gen(function* () {
       const larger = yield* scripted("larger")
       const patient = yield* Retry.make({ attempts: 2, jitter: 0 })(yield* scripted(rateLimited(0), "first"))
@@ -74,8 +74,8 @@ describe("a member is handed", () => {
   )
 })
 
-describe("a request that is too long", () => {
-  it.effect("goes to a larger window, never to a smaller one", () =>
+describe("Fallback for requests that exceed a context window", () => {
+  it.effect("hands a ContextLengthError to a member with a larger window, never to one with a smaller", () =>
     Effect.gen(function* () {
       const smaller = yield* sized(500, "smaller")
       const larger = yield* sized(2000, "larger")
@@ -87,7 +87,7 @@ describe("a request that is too long", () => {
     })
   )
 
-  it.effect("goes to one of the same size where none is larger", () =>
+  it.effect("hands a ContextLengthError to a member with a window of the same size when none is larger", () =>
     Effect.gen(function* () {
       const llm = yield* Fallback.make([yield* sized(1000, "same")])(yield* sized(1000, tooLong))
       expect((yield* llm.chat("?")).text).toBe("same")
@@ -96,7 +96,7 @@ describe("a request that is too long", () => {
 
   const long = { messages: [Chat.user("once upon a time ".repeat(300))] }
 
-  it.effect("is not even sent to those whom it surely exceeds, where that is wished", () =>
+  it.effect("skips members whose window the request exceeds when `fit` is on", () =>
     Effect.gen(function* () {
       const small = yield* sized(500, "small")
       const large = yield* sized(50_000, "large")
@@ -110,7 +110,7 @@ describe("a request that is too long", () => {
     })
   )
 
-  it.effect("is sent to the largest where it exceeds them all", () =>
+  it.effect("sends a request that exceeds every window to the member with the largest one when `fit` is on", () =>
     Effect.gen(function* () {
       const members = [yield* sized(100, tooLong), yield* sized(300, tooLong), yield* sized(200, tooLong)] as const
       const llm = yield* Fallback.make(members.slice(1), { fit: true })(members[0])
@@ -119,7 +119,7 @@ describe("a request that is too long", () => {
     })
   )
 
-  it.effect("goes to nobody who does not take what is too long", () =>
+  it.effect("sends a request that does not fit only to members that take a ContextLengthError", () =>
     Effect.gen(function* () {
       const milder: Fallback.Member = { llm: yield* sized(50_000, "milder"), on: ["content-filter"] }
       const first = yield* sized(500, "first")
@@ -130,7 +130,7 @@ describe("a request that is too long", () => {
     })
   )
 
-  it.effect("is judged by the answer that it asks for as well", () =>
+  it.effect("counts `fit.reserve` tokens for the answer when it judges whether a request fits", () =>
     Effect.gen(function* () {
       const llm = yield* Fallback.make([yield* sized(50_000, "large")], { fit: { reserve: 400 } })(
         yield* sized(500, "small")
@@ -140,7 +140,7 @@ describe("a request that is too long", () => {
   )
 })
 
-describe("a member is passed over", () => {
+describe("Fallback member options `lacks` and `standsInFor`", () => {
   const requests: ReadonlyArray<readonly [Fallback.Feature, Partial<typeof Chat.ChatRequest.Encoded>]> = [
     ["tools", { tools: [{ name: "clock" }] }],
     ["json", { responseFormat: "json" }],
@@ -150,7 +150,7 @@ describe("a member is passed over", () => {
     ["files", { messages: [Chat.user([Chat.file("https://example.com/a.pdf")])] }]
   ]
 
-  it.effect.each(requests)("where it lacks what is needed: %s", ([lacking, request]) =>
+  it.effect.each(requests)("skips members that lack the feature which a request needs: %s", ([lacking, request]) =>
     Effect.gen(function* () {
       const second = yield* scripted("second")
       const llm = yield* Fallback.make([{ llm: second, lacks: [lacking] }, yield* scripted("third")], {
@@ -164,7 +164,7 @@ describe("a member is passed over", () => {
     })
   )
 
-  it.effect("for embeddings too, and the error says what nobody has", () =>
+  it.effect("skips members that lack embeddings, and fails with an UnsupportedError when all do", () =>
     Effect.gen(function* () {
       const second = yield* scripted("second")
       const lacks = ["embeddings"] as const
@@ -175,7 +175,7 @@ describe("a member is passed over", () => {
     })
   )
 
-  it.effect("where it stands in for other models", () =>
+  it.effect("skips a member whose `standsInFor` does not have the requested model", () =>
     Effect.gen(function* () {
       const llm = yield* Fallback.make([
         { llm: yield* scripted("for small"), standsInFor: ["small"] },
@@ -190,8 +190,8 @@ describe("a member is passed over", () => {
   )
 })
 
-describe("a model's name", () => {
-  it.effect("is what each member calls it", () =>
+describe("Fallback member option `models`", () => {
+  it.effect("sends each member its own name for the requested model, or no name when it has none", () =>
     Effect.gen(function* () {
       const second = yield* scripted("second")
       const models = { model: "vendor/model", large: "vendor/large" }
@@ -209,11 +209,11 @@ describe("a model's name", () => {
   )
 })
 
-describe("an answer that the content filter stopped", () => {
+describe("Fallback option `filteredAnswers`", () => {
   const stopped = { ...answer(""), finishReason: "content-filter" } as const
   const filtering = { filteredAnswers: true } as const
 
-  it.effect("is handed on where that is wished, with its receipt", () =>
+  it.effect("hands a filtered answer to the next member with its attempts, only when the option is on", () =>
     Effect.gen(function* () {
       const second: Fallback.Member = { llm: yield* scripted("second"), on: ["content-filter"] }
       const first = yield* scripted(Effect.succeed(stopped))
@@ -228,7 +228,7 @@ describe("an answer that the content filter stopped", () => {
     })
   )
 
-  it.effect("is the answer where nobody takes it or has a better one, and the receipt tells who was asked", () =>
+  it.effect("returns the filtered answer when no member takes it or all fail, with the attempts of all", () =>
     Effect.gen(function* () {
       const first = yield* scripted(Effect.succeed(stopped))
       const general = yield* Fallback.make([yield* scripted("never asked")], filtering)(first)
@@ -243,7 +243,7 @@ describe("an answer that the content filter stopped", () => {
     })
   )
 
-  it.effect("stays where a stream had said something", () =>
+  it.effect("does not hand on a filtered stream that has produced text", () =>
     Effect.gen(function* () {
       const said = ChatEvent.fromResponse({ ...stopped, text: "Well," })
       const second = yield* scripted("never asked")
@@ -257,8 +257,8 @@ describe("an answer that the content filter stopped", () => {
   )
 })
 
-describe("layers", () => {
-  it.effect("bring what is said of their members", () =>
+describe("Fallback.layer with member options", () => {
+  it.effect("layer applies the options of its members", () =>
     Effect.gen(function* () {
       const first = Layer.effect(LLM.LLM, scripted(tooLong))
       const general = Layer.effect(LLM.LLM, scripted("general"))
@@ -275,7 +275,7 @@ describe("layers", () => {
   )
 })
 
-describe("a fallback", () => {
+describe("Fallback", () => {
   it.effect("prefers a larger window over one of the same size for a request that is too long", () =>
     Effect.gen(function* () {
       const same = yield* sized(1000, "same")
@@ -298,7 +298,7 @@ describe("a fallback", () => {
     })
   )
 
-  it.effect("hands on a time limit of one request, and never that of the whole call", () =>
+  it.effect("hands on the timeout of one request, and never that of the whole call", () =>
     Effect.gen(function* () {
       const failing = (phase: LLMErrors.TimeoutError["phase"]) =>
         received(new LLMErrors.TimeoutError({ ...context, phase, message: "too late" }))
@@ -316,7 +316,7 @@ describe("a fallback", () => {
     })
   )
 
-  it.effect("does not wait for a long Retry-After while a member that a predicate chooses stands behind", () =>
+  it.effect("does not wait for a long Retry-After while a member with a predicate can take the call", () =>
     Effect.gen(function* () {
       const patient = yield* Retry.make()(yield* scripted(rateLimited(30_000)))
       const llm = yield* Fallback.make([yield* scripted("second")], { on: LLMErrors.isRetryable })(patient)
@@ -326,10 +326,10 @@ describe("a fallback", () => {
   )
 })
 
-describe("the names that a member has for models", () => {
+describe("Fallback model names that every object inherits", () => {
   const inherited = ["constructor", "__proto__", "toString", "hasOwnProperty"]
 
-  it.effect("are not looked up in what every object inherits", () =>
+  it.effect("does not look up a requested model among inherited properties of `models`", () =>
     Effect.gen(function* () {
       for (const model of inherited) {
         const second = yield* scripted("second")
@@ -340,7 +340,7 @@ describe("the names that a member has for models", () => {
       }
     })
   )
-  it.effect("may be those of what every object inherits", () =>
+  it.effect("uses a model name such as `constructor` when `models` has it as an own property", () =>
     Effect.gen(function* () {
       for (const model of inherited) {
         const second = yield* scripted("second")

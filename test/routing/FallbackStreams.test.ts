@@ -34,8 +34,8 @@ const events = (llm: Service, request: Chat.ChatRequest.Input = "?") =>
 
 const continuing = { continueStreams: true } as const
 
-describe("a broken stream", () => {
-  it.effect("goes on with the next member, marked, joined and counted", () =>
+describe("Fallback option `continueStreams`", () => {
+  it.effect("continues a broken stream on the next member with a Continued event, joined text and summed usage", () =>
     Effect.gen(function* () {
       const first = yield* scripted(breaking("The capital of"))
       const second = yield* scripted(" France is Paris.")
@@ -52,7 +52,7 @@ describe("a broken stream", () => {
     })
   )
 
-  it.effect("shows the next one what was said, and asks it to go on", () =>
+  it.effect("sends the next member the partial answer, the continue prompt and a reduced maxTokens", () =>
     Effect.gen(function* () {
       const second = yield* scripted(" end")
       const llm = yield* Fallback.make([second], continuing)(yield* scripted(breaking("To be ")))
@@ -66,7 +66,7 @@ describe("a broken stream", () => {
     })
   )
 
-  it.effect("or leaves it at what was said, for models that take up there", () =>
+  it.effect("sends the partial answer as the last message, or the given prompt, by `continueStreams.prompt`", () =>
     Effect.gen(function* () {
       const second = yield* scripted(" end")
       const third = yield* scripted(" end")
@@ -81,7 +81,7 @@ describe("a broken stream", () => {
     })
   )
 
-  it.effect("is continued as often as somebody is left, and what begins anew is not let through", () =>
+  it.effect("continues a stream on each remaining member in turn, and rejects a member that restarts the answer", () =>
     Effect.gen(function* () {
       const beginning = "It was a bright cold day in April, and"
       const llm = yield* Fallback.make(
@@ -107,7 +107,7 @@ describe("a broken stream", () => {
     })
   )
 
-  it.effect("fails with all that was said and every receipt where nobody can go on", () =>
+  it.effect("fails with the whole partial answer and all attempts when no member can continue", () =>
     Effect.gen(function* () {
       const llm = yield* Fallback.make(
         [yield* scripted(breaking(" two")), yield* scripted(unavailable)],
@@ -123,7 +123,7 @@ describe("a broken stream", () => {
     })
   )
 
-  it.effect("keeps its own error where nobody goes on at all", () =>
+  it.effect("keeps the error of the broken stream when no member continues it", () =>
     Effect.gen(function* () {
       const broken = interrupted()
       const llm = yield* Fallback.make(
@@ -145,8 +145,8 @@ describe("a broken stream", () => {
     ["a whole tool call", [...said.slice(0, 2), half, { _tag: "ToolCallEnd", index: 0, call }], {}, interrupted()],
     ["a refusal", [...said.slice(0, 1), { _tag: "RefusalDelta", text: "No" }], {}, interrupted()],
     ["a structured answer", said.slice(0, 2), { responseFormat: "json" }, interrupted()],
-    ["what the content filter cut", said.slice(0, 2), {}, interrupted("ContentFilterError")]
-  ])("is not continued behind %s", ([, begun, asked, error]) =>
+    ["a ContentFilterError of the provider", said.slice(0, 2), {}, interrupted("ContentFilterError")]
+  ])("does not continue a broken stream with %s", ([, begun, asked, error]) =>
     Effect.gen(function* () {
       const second = yield* scripted("second")
       const first = yield* scripted({ stream: Stream.concat(Stream.fromIterable(begun), Stream.fail(error)) })
@@ -156,7 +156,7 @@ describe("a broken stream", () => {
     })
   )
 
-  it.effect("keeps the thoughts of both apart, and sends nobody's thoughts to another", () =>
+  it.effect("keeps the reasoning of both parts apart, and sends no reasoning to another provider", () =>
     Effect.gen(function* () {
       const thought = { type: "reasoning", text: "Hm", signature: "sealed", provider: "one" } as const
       const first = Events.fromResponse({ ...answer("One,"), reasoningParts: [thought] }).slice(0, 3)
@@ -178,7 +178,7 @@ describe("a broken stream", () => {
     })
   )
 
-  it.effect("is closed before the next one is opened, and the next one with the stream", () =>
+  it.effect("closes a broken stream before it opens the next one, and that one with the whole stream", () =>
     Effect.gen(function* () {
       const log = yield* Ref.make<ReadonlyArray<string>>([])
       const held = (name: string, stream: Stream.Stream<ChatEvent, LLMError>) => ({
@@ -202,9 +202,9 @@ describe("a broken stream", () => {
   )
 })
 
-describe("law", () => {
+describe("Fallback continuation law", () => {
   it.effect.prop(
-    "wherever a stream breaks, and however much the next one repeats, the answer is whole and nothing is said twice",
+    "gives the whole text without repetition wherever a stream breaks and whatever the next one repeats",
     [fc.stringMatching(/^[a-z]{1,7}( [a-z]{1,7}){3,12}$/), fc.nat(), fc.constantFrom("exact", "anew", "word")],
     ([whole, at, style]) =>
       Effect.gen(function* () {

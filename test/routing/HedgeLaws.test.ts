@@ -68,9 +68,9 @@ const deployment = (name: string, fates: ReadonlyArray<Fate>) =>
 
 const after = 10
 
-describe("for any two deployments, and whenever the caller gives up", () => {
+describe("Hedge for any two deployments and any time of interruption", () => {
   it.effect.prop(
-    "there is exactly one answer, nobody is left running, and the share is never exceeded",
+    "gives exactly one answer, leaves no request running and never exceeds `maxShare`",
     // Doubles are mostly too near to zero for a second request.
     [fc.array(trial, { minLength: 1, maxLength: 12 }), fc.nat({ max: 100 }).map((percent) => percent / 100)],
     ([trials, maxShare]) => {
@@ -105,9 +105,9 @@ describe("for any two deployments, and whenever the caller gives up", () => {
   )
 })
 
-describe("a running percentile", () => {
+describe("Percentile", () => {
   it.prop(
-    "is that of the last samples, sorted",
+    "computes the percentile of the last samples",
     [
       fc.array(fc.nat({ max: 30 }), { minLength: 1 }),
       fc.integer({ min: 1, max: 10 }),
