@@ -42,10 +42,10 @@ describe("Balance strategies", () => {
   it.effect("balances deployments with the strategies of a KeyPool", () =>
     Effect.gen(function* () {
       const deployments = yield* members(["a", "b", "c"])
-      const turns = yield* Balance.make(deployments, { strategy: Balance.roundRobin })
-      expect(yield* texts(turns, 5)).toEqual(["a", "b", "c", "a", "b"])
-      const listed = yield* Balance.make(deployments, { strategy: Balance.failover })
-      expect(yield* texts(listed, 3)).toEqual(["a", "a", "a"])
+      const roundRobin = yield* Balance.make(deployments, { strategy: Balance.roundRobin })
+      expect(yield* texts(roundRobin, 5)).toEqual(["a", "b", "c", "a", "b"])
+      const failover = yield* Balance.make(deployments, { strategy: Balance.failover })
+      expect(yield* texts(failover, 3)).toEqual(["a", "a", "a"])
     })
   )
 
@@ -88,7 +88,7 @@ describe("Balance strategies", () => {
           ["cheap", 4],
           ["vectors", 0.02]
         ])
-        // Each answers once and then fails.
+        // Each deployment answers once and then fails.
         expect(yield* texts(self, 3)).toEqual(["cheap", "dear", "unpriced"])
 
         const own = deployments.map((one) => ({ ...one, cost: one.id === "dear" ? 0 : 9 }))
@@ -299,12 +299,12 @@ describe("Balance failover", () => {
         answers: [
           { deployment: "a", error: "ProviderUnavailableError", message: "overloaded" },
           { deployment: "b", error: "RateLimitError", message: "slow down" },
-          { deployment: "blind", message: "not asked: it lacks images" },
-          { deployment: "off", message: "not asked: it is disabled" }
+          { deployment: "blind", message: "not called: it lacks images" },
+          { deployment: "off", message: "not called: it is disabled" }
         ]
       })
       expect(error.message).toContain("a: ProviderUnavailableError: overloaded | b: RateLimitError: slow down")
-      // 503 without a Retry-After rests for a second.
+      // A 503 without a Retry-After starts a cooldown of a second.
       expect(LLMErrors.retryAfter(error)).toMatchObject({ value: Duration.seconds(1) })
       expect(LLMErrors.isRetryable(error)).toBe(true)
       expect(error.attempts).toHaveLength(2)
@@ -445,7 +445,9 @@ describe("Balance wait queue", () => {
       yield* Effect.flip(self.chat("?"))
       const error = yield* Effect.flip(self.chat("?"))
       expect(error).toMatchObject({ _tag: "BalanceExhaustedError", attempts: [], retryAfter: Duration.minutes(1) })
-      expect(error.message).toContain("a: not asked: it rests after an overload for another 1m")
+      expect(error.message).toContain(
+        "a: not called: it is in a cooldown after a rate limit or overload for another 1m"
+      )
     })
   )
 
@@ -504,8 +506,8 @@ describe("Balance streams", () => {
       const response = yield* ChatEvent.collect(before.chatStream("?"))
       expect(response.text).toBe("second")
       expect(response.attempts).toHaveLength(2)
-      const torn = { stream: Stream.concat(Stream.fromIterable(halfway), Stream.fail(unavailable)) }
-      const after = yield* Balance.make([yield* broken(torn, "a"), { llm: second, id: "b" }], {
+      const interrupted = { stream: Stream.concat(Stream.fromIterable(halfway), Stream.fail(unavailable)) }
+      const after = yield* Balance.make([yield* broken(interrupted, "a"), { llm: second, id: "b" }], {
         strategy: Balance.failover
       })
       expect(yield* Effect.flip(Stream.runDrain(after.chatStream("?")))).toBe(unavailable)

@@ -8,7 +8,7 @@ import { answer, context, invalid, rateLimited, scripted, unavailable } from "..
 
 const failing = new LLMErrors.ProviderUnavailableError({ ...context, status: 500, message: "boom" })
 
-/** A deployment that works or does not, as it is told. */
+/** A deployment that a test switches between success and failure. */
 const switchable = Effect.gen(function* () {
   const error = yield* Ref.make<LLMError | undefined>(undefined)
   const llm = yield* scripted(
@@ -24,7 +24,7 @@ const switchable = Effect.gen(function* () {
   }
 })
 
-/** One deployment alone, of which no call waits for it. */
+/** A balance of one deployment, whose calls do not wait for it. */
 const alone = (options: Balance.Options = {}) =>
   Effect.gen(function* () {
     const deployment = yield* switchable
@@ -179,7 +179,7 @@ describe("Balance circuit breaker", () => {
       yield* TestClock.adjust("10 seconds")
       const probe = yield* Effect.fork(call(self))
       const waiting = yield* Effect.fork(self.chat("?"))
-      // The probe fails, and the next rest takes twenty seconds.
+      // The probe fails, and the next cooldown takes twenty seconds.
       yield* TestClock.adjust("2 seconds")
       expect((yield* Fiber.join(probe))._tag).toBe("Left")
       yield* TestClock.adjust("20 seconds")
@@ -316,7 +316,7 @@ describe("Balance cooldown", () => {
       yield* TestClock.adjust("5 seconds")
       const before = yield* first.asked
       yield* calls(self, 20)
-      // Its half, give or take one.
+      // Half of the calls, give or take one.
       expect(Math.abs((yield* first.asked) - before - 10)).toBeLessThanOrEqual(1)
     })
   )

@@ -2,7 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Array, Duration, Effect, FastCheck, Fiber, Option, Random, Ref, Stream, TestClock } from "effect"
 import * as Balance from "../../src/routing/Balance.js"
 import * as BalanceHealth from "../../src/routing/BalanceHealth.js"
-import * as Healths from "../../src/routing/balance/memoryHealth.js"
+import * as MemoryHealth from "../../src/routing/balance/memoryHealth.js"
 import * as DeploymentSet from "../../src/routing/balance/deploymentSet.js"
 import * as ChatEvent from "../../src/vocabulary/ChatEvent.js"
 import * as LLMErrors from "../../src/vocabulary/LLMError.js"
@@ -186,7 +186,7 @@ describe("shared health under random failures, interruptions and scheduling", ()
     interruptedAfter: FastCheck.option(FastCheck.integer({ min: 0, max: 300 }), { nil: undefined })
   })
 
-  /** A store that takes its time for a probe, and counts those who have it. */
+  /** A store that delays the answer to `probe`, and counts the probes that are held. */
   const watched = Effect.gen(function* () {
     const inner = yield* BalanceHealth.memory
     const probes = yield* Ref.make({ held: 0, most: 0, granted: 0, refused: 0 })
@@ -218,17 +218,17 @@ describe("shared health under random failures, interruptions and scheduling", ()
       const { health, probes } = yield* watched
       const base = yield* scripted("base")
       const peers = yield* Effect.forEach([0, 1, 2], (peer) => {
-        const turns = calls.filter((one) => one.peer === peer)
+        const ownCalls = calls.filter((one) => one.peer === peer)
         let made = 0
-        const taken = Effect.suspend(() => {
-          const { fails, millis } = turns[made++ % turns.length] ?? { fails: false, millis: 1 }
+        const result = Effect.suspend(() => {
+          const { fails, millis } = ownCalls[made++ % ownCalls.length] ?? { fails: false, millis: 1 }
           return Effect.zipRight(Effect.sleep(millis), fails ? Effect.fail(failing) : Effect.succeed(answer("ok")))
         })
         const llm = {
           ...base,
-          chat: () => taken,
+          chat: () => result,
           chatStream: () =>
-            Stream.flatMap(Stream.fromEffect(taken), (whole) => Stream.fromIterable(ChatEvent.fromResponse(whole)))
+            Stream.flatMap(Stream.fromEffect(result), (whole) => Stream.fromIterable(ChatEvent.fromResponse(whole)))
         }
         return Effect.provideService(
           Balance.make([{ llm, id: "a" }], {
@@ -242,9 +242,9 @@ describe("shared health under random failures, interruptions and scheduling", ()
       const fibers = yield* Effect.forEach(calls, ({ at, interruptedAfter, peer, streams }) => {
         const self = peers[peer]
         if (self === undefined) return Effect.dieMessage("no such peer")
-        const spoken = streams ? Stream.runDrain(self.chatStream("?")) : Effect.asVoid(self.chat("?"))
+        const called = streams ? Stream.runDrain(self.chatStream("?")) : Effect.asVoid(self.chat("?"))
         return Effect.fork(
-          Effect.flatMap(Effect.fork(Effect.zipRight(Effect.sleep(at), spoken)), (fiber) =>
+          Effect.flatMap(Effect.fork(Effect.zipRight(Effect.sleep(at), called)), (fiber) =>
             interruptedAfter === undefined
               ? Effect.asVoid(Fiber.await(fiber))
               : Effect.zipRight(Effect.sleep(at + interruptedAfter), Effect.asVoid(Fiber.interrupt(fiber)))
@@ -276,7 +276,7 @@ describe("shared health under random failures, interruptions and scheduling", ()
         all.granted += probes.granted
         all.refused += probes.refused
       }
-      // The law means something.
+      // The random cases do compete for probes.
       expect(all.granted).toBeGreaterThan(100)
       expect(all.refused).toBeGreaterThan(50)
     })
@@ -284,45 +284,49 @@ describe("shared health under random failures, interruptions and scheduling", ()
 })
 
 describe("health notices", () => {
-  const { hear, make, news } = DeploymentSet
+  const { applyHealthChange: apply, healthChange, make } = DeploymentSet
   const breaker = { failures: 1, ratio: 0, window: 1000, base: 10, factor: 2, max: 100 }
   const remedies = { base: 1, factor: 2, max: 60, quota: 1, refused: 1, latencyDecay: 1 }
-  const settings = [{ id: "a", weight: 1, order: 0, cost: undefined, maxConcurrency: undefined }]
-  const fleet = make(settings, { order: Balance.failover, bound: 1, breaker }, remedies, 1000, 7)
+  const configs = [{ id: "a", weight: 1, order: 0, cost: undefined, maxConcurrency: undefined }]
+  const initial = make(configs, { order: Balance.failover, bound: 1, breaker }, remedies, 1000, 7)
 
   it("reports a notice when a circuit opens or closes or a cooldown grows, and none otherwise", () => {
-    const open = hear(fleet, 0, { state: "Open", until: 50, openings: 3 })
-    expect(news(fleet, open, 0)).toEqual({ state: "Open", until: 50, openings: 3 })
-    expect(news(open, hear(open, 0, { state: "Cooling", until: 70, openings: 0 }), 0)?.until).toBe(70)
-    expect(news(open, hear(open, 0, { state: "Cooling", until: 30, openings: 0 }), 0)).toBeUndefined()
-    expect(news(open, hear(open, 0, { state: "Closed", until: 0, openings: 0 }), 0)?.state).toBe("Closed")
-    expect(news(fleet, hear(fleet, 0, { state: "Cooling", until: 9, openings: 0 }), 0)?.state).toBe("Cooling")
-    expect(news(fleet, hear(fleet, 0, { state: "Closed", until: 0, openings: 0 }), 0)).toBeUndefined()
-    expect(news(open, DeploymentSet.disable(open, 0), 0)).toBeUndefined()
-    expect(hear(fleet, 5, { state: "Open", until: 50, openings: 3 })).toBe(fleet)
+    const open = apply(initial, 0, { state: "Open", until: 50, openings: 3 })
+    expect(healthChange(initial, open, 0)).toEqual({ state: "Open", until: 50, openings: 3 })
+    expect(healthChange(open, apply(open, 0, { state: "Cooling", until: 70, openings: 0 }), 0)?.until).toBe(70)
+    expect(healthChange(open, apply(open, 0, { state: "Cooling", until: 30, openings: 0 }), 0)).toBeUndefined()
+    expect(healthChange(open, apply(open, 0, { state: "Closed", until: 0, openings: 0 }), 0)?.state).toBe("Closed")
+    expect(healthChange(initial, apply(initial, 0, { state: "Cooling", until: 9, openings: 0 }), 0)?.state).toBe(
+      "Cooling"
+    )
+    expect(healthChange(initial, apply(initial, 0, { state: "Closed", until: 0, openings: 0 }), 0)).toBeUndefined()
+    expect(healthChange(open, DeploymentSet.disable(open, 0), 0)).toBeUndefined()
+    expect(apply(initial, 5, { state: "Open", until: 50, openings: 3 })).toBe(initial)
   })
 
   it("continues the backoff of its own circuit from the openings that other balances reported", () => {
-    const heard = hear(fleet, 0, { state: "Open", until: 5, openings: 2 })
-    const later = DeploymentSet.advance(heard, 10)
+    const opened = apply(initial, 0, { state: "Open", until: 5, openings: 2 })
+    const later = DeploymentSet.advance(opened, 10)
     const winner = later.deployments[0]
     if (winner === undefined) throw new Error("no deployment")
-    const [hold, reserved] = DeploymentSet.reserve(later, winner)
-    expect(DeploymentSet.isProbe(reserved, hold)).toBe(true)
-    const failed = DeploymentSet.settle(reserved, hold, Balance.Verdict.Failed())
-    expect(news(reserved, failed, 0)).toEqual({ state: "Open", until: 10 + 10 * 2 ** 2, openings: 3 })
+    const [reservation, reserved] = DeploymentSet.reserve(later, winner)
+    expect(DeploymentSet.isProbe(reserved, reservation)).toBe(true)
+    const failed = DeploymentSet.settle(reserved, reservation, Balance.Verdict.Failed())
+    expect(healthChange(reserved, failed, 0)).toEqual({ state: "Open", until: 10 + 10 * 2 ** 2, openings: 3 })
   })
 
   it("merges notices to the longest cooldown, and keeps a circuit open until a success", () => {
-    const say = (...notices: ReadonlyArray<BalanceHealth.Notice>) =>
-      Array.reduce(notices, Healths.nothing, (known, notice) => Healths.told(known, "a", notice)).notices.get("a")
+    const mergeAll = (...notices: ReadonlyArray<BalanceHealth.Notice>) =>
+      Array.reduce(notices, MemoryHealth.empty, (health, notice) =>
+        MemoryHealth.publish(health, "a", notice)
+      ).notices.get("a")
     const open: BalanceHealth.Notice = { state: "Open", until: 10, openings: 1, author: "x" }
     const cooling: BalanceHealth.Notice = { state: "Cooling", until: 20, openings: 0, author: "y" }
     const closed: BalanceHealth.Notice = { state: "Closed", until: 0, openings: 0, author: "y" }
-    expect(say(open, cooling)).toEqual({ state: "Open", until: 20, openings: 1, author: "" })
-    expect(say(cooling, open)).toEqual({ state: "Open", until: 20, openings: 1, author: "" })
-    expect(say(open, { ...open, until: 5, author: "y" })).toBe(open)
-    expect(say(open, closed)).toBe(closed)
-    expect(say(open, closed, cooling)).toBe(cooling)
+    expect(mergeAll(open, cooling)).toEqual({ state: "Open", until: 20, openings: 1, author: "" })
+    expect(mergeAll(cooling, open)).toEqual({ state: "Open", until: 20, openings: 1, author: "" })
+    expect(mergeAll(open, { ...open, until: 5, author: "y" })).toBe(open)
+    expect(mergeAll(open, closed)).toBe(closed)
+    expect(mergeAll(open, closed, cooling)).toBe(cooling)
   })
 })

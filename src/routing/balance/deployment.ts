@@ -1,13 +1,18 @@
 /**
- * One deployment of a balance. Its load, its rests and its probes are those of a key in a pool; what it has of its own is the
- * circuit breaker, which decides when so many calls have failed that the deployment counts as out of order.
+ * One deployment of a balance. Its load, cooldowns and probes are those of a key in a pool; the circuit breaker is its own: it
+ * opens the circuit when too many calls have failed.
  */
 import { Duration, Redacted } from "effect"
 import * as ApiKey from "../../vocabulary/ApiKey.js"
 import type { DeploymentState, Verdict } from "./model.js"
 import type { Notice } from "./health.js"
 import * as FailureWindow from "./failureWindow.js"
-import type { Hold, Moment, Pace, PooledKey } from "../../keyPool/key.js"
+import type {
+  Hold as KeyReservation,
+  Moment as SettleContext,
+  Pace as VirtualTime,
+  PooledKey
+} from "../../keyPool/key.js"
 import * as PooledKeys from "../../keyPool/key.js"
 import * as Rendezvous from "./rendezvous.js"
 
@@ -16,15 +21,15 @@ export interface Deployment {
   readonly state: DeploymentState
   readonly load: PooledKey
   readonly window: FailureWindow.FailureWindow
-  /** How often the circuit has been opened without a success between. */
+  /** How often the circuit has opened since the last success. */
   readonly openings: number
-  /** The number of the last call that had been started when the circuit was last opened. */
+  /** The number of the last call that had started when the circuit last opened. */
   readonly openedAt: number
   readonly tally: Tally
   readonly hash: number
 }
 
-/** How its calls ended, as far as they told anything of it. */
+/** Calls by their result; neutral results are in none of them. */
 export interface Tally {
   readonly answered: number
   readonly failed: number
@@ -32,7 +37,7 @@ export interface Tally {
 }
 
 /** When a circuit opens and for how long. Durations are in milliseconds. */
-export interface Breaker {
+export interface BreakerConfig {
   readonly failures: number
   readonly ratio: number
   readonly window: number
@@ -41,7 +46,7 @@ export interface Breaker {
   readonly max: number
 }
 
-export interface Settings {
+export interface DeploymentConfig {
   readonly id: string
   readonly weight: number
   readonly order: number
@@ -49,15 +54,15 @@ export interface Settings {
   readonly maxConcurrency: number | undefined
 }
 
-/** A deployment keeps its keys itself. */
+/** The API keys of a deployment are in its `LLM`. */
 const noSecret = Redacted.make("")
 
-export const make = (settings: Settings, position: number, window: number, interval: number): Deployment => {
-  const { id, maxConcurrency, weight } = settings
+export const make = (config: DeploymentConfig, position: number, window: number, interval: number): Deployment => {
+  const { id, maxConcurrency, weight } = config
   const key = ApiKey.make(noSecret, { id, weight, ...(maxConcurrency === undefined ? {} : { maxConcurrency }) })
   const load = PooledKeys.make(key, position, position, { served: 0, ticket: 0 }, interval)
   return {
-    state: stateOf(load, settings.order, settings.cost, 0),
+    state: stateOf(load, config.order, config.cost, 0),
     load,
     window: FailureWindow.make(window),
     openings: 0,
@@ -85,8 +90,8 @@ const stateOf = (load: PooledKey, order: number, cost: number | undefined, failu
 
 type Change = Partial<Pick<Deployment, "window" | "openings" | "openedAt" | "tally">> & { readonly failures?: number }
 
-/** Every call passes through this, and V8 takes forty times as long over a spread as over a literal. */
-const revised = (deployment: Deployment, load: PooledKey, change: Change): Deployment => ({
+/** Runs at every call: a literal, because V8 takes forty times as long over a spread. */
+const update = (deployment: Deployment, load: PooledKey, change: Change = noChange): Deployment => ({
   state: stateOf(load, deployment.state.order, deployment.state.cost, change.failures ?? deployment.state.failures),
   load,
   window: change.window ?? deployment.window,
@@ -96,186 +101,209 @@ const revised = (deployment: Deployment, load: PooledKey, change: Change): Deplo
   hash: deployment.hash
 })
 
-const nothing: Change = {}
+const noChange: Change = {}
 
-/** The deployment with its standing as it is now, level with the others where it was away and is back. */
-export const stand = (deployment: Deployment, now: number, pace: Pace, interval: number): Deployment => {
-  const standing = PooledKeys.stand(deployment.load, now)
-  const isBack = PooledKeys.isAway(deployment.load) && !PooledKeys.isAway(standing)
-  const load = isBack ? PooledKeys.level(standing, pace, interval) : standing
-  return load === deployment.load ? deployment : revised(deployment, load, nothing)
+/** Updates the availability to the current time. A deployment that was out does not get the calls that it missed. */
+export const refresh = (
+  deployment: Deployment,
+  now: number,
+  virtualTime: VirtualTime,
+  interval: number
+): Deployment => {
+  const refreshed = PooledKeys.stand(deployment.load, now)
+  const isBack = PooledKeys.isAway(deployment.load) && !PooledKeys.isAway(refreshed)
+  const load = isBack ? PooledKeys.level(refreshed, virtualTime, interval) : refreshed
+  return load === deployment.load ? deployment : update(deployment, load)
 }
 
-/** Whether its circuit is not closed: it rests, or one call at a time finds out whether it is good again. */
+/** Whether its circuit is open or half-open. */
 export const isOpen = ({ load }: Deployment): boolean => load.health.halfOpen !== undefined
 
 export const reserve = (deployment: Deployment, sequence: number, now: number, interval: number): Deployment =>
-  revised(deployment, PooledKeys.reserve(deployment.load, sequence, now, interval), nothing)
+  update(deployment, PooledKeys.reserve(deployment.load, sequence, now, interval))
 
-/** Takes the deployment back from a call that was never made. */
-export const withdraw = (deployment: Deployment, hold: Hold): Deployment =>
-  revised(deployment, PooledKeys.withdraw(deployment.load, hold), nothing)
+/** Releases the deployment for a call that was never made. */
+export const withdraw = (deployment: Deployment, reservation: KeyReservation): Deployment =>
+  update(deployment, PooledKeys.withdraw(deployment.load, reservation))
 
-/** Takes the deployment back from a call with what the call says about it. */
+/** Releases the deployment and applies the verdict of the call. */
 export const settle = (
   deployment: Deployment,
-  hold: Hold,
+  reservation: KeyReservation,
   verdict: Verdict,
-  moment: Moment,
-  breaker: Breaker | undefined
+  context: SettleContext,
+  breaker: BreakerConfig | undefined
 ): Deployment => {
   const { tally } = deployment
   switch (verdict._tag) {
     case "Served":
-      return served(deployment, hold, verdict.latency, moment)
+      return settleServed(deployment, reservation, verdict.latency, context)
     case "Limited":
-      return revised(deployment, cooled(deployment, hold, verdict.retryAfter, moment), {
+      return update(deployment, settleLimited(deployment, reservation, verdict.retryAfter, context), {
         tally: { ...tally, limited: tally.limited + 1 }
       })
     case "Overloaded":
     case "Failed":
-      return failed(deployment, hold, verdict, moment, breaker)
+      return settleFailed(deployment, reservation, verdict, context, breaker)
     case "Down": {
-      const told = revised(deployment, deployment.load, { tally: { ...tally, failed: tally.failed + 1 } })
-      const wait = Math.min(millis(verdict.retryAfter), breaker?.max ?? 0)
-      return breaker !== undefined && startedAfterCooldown(deployment, hold)
-        ? opened(told, hold, moment, wait > 0 ? wait : nextRest(deployment, breaker))
-        : revised(told, PooledKeys.release(told.load, hold), nothing)
+      const counted = update(deployment, deployment.load, { tally: { ...tally, failed: tally.failed + 1 } })
+      const wait = Math.min(millisOf(verdict.retryAfter), breaker?.max ?? 0)
+      return breaker !== undefined && startedAfterOpening(deployment, reservation)
+        ? open(counted, reservation, context, wait > 0 ? wait : nextCooldown(deployment, breaker))
+        : update(counted, PooledKeys.release(counted.load, reservation))
     }
     case "Neutral":
-      return revised(deployment, PooledKeys.release(deployment.load, hold), nothing)
+      return update(deployment, PooledKeys.release(deployment.load, reservation))
   }
 }
 
-/** A call that has been answered so far, and keeps the deployment. */
-export const answered = (
+/** Applies a success while the call is still in flight: a stream has sent its first event. */
+export const markAnswered = (
   deployment: Deployment,
-  hold: Hold,
+  reservation: KeyReservation,
   latency: number | undefined,
-  moment: Moment
+  context: SettleContext
 ): Deployment => {
-  const after = served(deployment, hold, latency, moment)
-  return revised(after, { ...after.load, inFlight: after.load.inFlight + 1 }, nothing)
+  const settled = settleServed(deployment, reservation, latency, context)
+  return update(settled, { ...settled.load, inFlight: settled.load.inFlight + 1 })
 }
 
-const startedAfterCooldown = (deployment: Deployment, hold: Hold): boolean => hold.sequence > deployment.openedAt
+const startedAfterOpening = (deployment: Deployment, reservation: KeyReservation): boolean =>
+  reservation.sequence > deployment.openedAt
 
-const cooled = (
+const settleLimited = (
   { load }: Deployment,
-  hold: Hold,
+  reservation: KeyReservation,
   retryAfter: Duration.Duration | undefined,
-  moment: Moment
+  context: SettleContext
 ): PooledKey =>
   PooledKeys.settle(
     load,
-    hold,
+    reservation,
     retryAfter === undefined ? { _tag: "RateLimited" } : { _tag: "RateLimited", retryAfter },
-    moment
+    context
   )
 
-const served = (deployment: Deployment, hold: Hold, latency: number | undefined, moment: Moment): Deployment => {
+const settleServed = (
+  deployment: Deployment,
+  reservation: KeyReservation,
+  latency: number | undefined,
+  context: SettleContext
+): Deployment => {
   const verdict = latency === undefined ? ({ _tag: "Served" } as const) : ({ _tag: "Served", latency } as const)
-  const load = PooledKeys.settle(deployment.load, hold, verdict, moment)
+  const load = PooledKeys.settle(deployment.load, reservation, verdict, context)
   const tally = { ...deployment.tally, answered: deployment.tally.answered + 1 }
-  if (!startedAfterCooldown(deployment, hold)) return revised(deployment, load, { tally })
+  if (!startedAfterOpening(deployment, reservation)) return update(deployment, load, { tally })
   if (isOpen(deployment)) {
     const closes = load.health.halfOpen === undefined
-    return revised(deployment, load, closes ? { tally, openings: 0, ...forgotten(deployment) } : { tally })
+    return update(deployment, load, closes ? { tally, openings: 0, ...emptyWindow(deployment) } : { tally })
   }
-  const window = FailureWindow.record(deployment.window, moment.now, false)
-  return revised(deployment, load, { tally, window, failures: FailureWindow.counts(window, moment.now).failures })
+  const window = FailureWindow.record(deployment.window, context.now, false)
+  return update(deployment, load, { tally, window, failures: FailureWindow.counts(window, context.now).failures })
 }
 
-const failed = (
+const settleFailed = (
   deployment: Deployment,
-  hold: Hold,
+  reservation: KeyReservation,
   verdict: Extract<Verdict, { readonly _tag: "Failed" | "Overloaded" }>,
-  moment: Moment,
-  breaker: Breaker | undefined
+  context: SettleContext,
+  breaker: BreakerConfig | undefined
 ): Deployment => {
   const retryAfter = verdict._tag === "Overloaded" ? verdict.retryAfter : undefined
   const tally = { ...deployment.tally, failed: deployment.tally.failed + 1 }
-  const window = startedAfterCooldown(deployment, hold)
-    ? FailureWindow.record(deployment.window, moment.now, true)
+  const window = startedAfterOpening(deployment, reservation)
+    ? FailureWindow.record(deployment.window, context.now, true)
     : deployment.window
-  const { calls, failures } = FailureWindow.counts(window, moment.now)
-  const told = revised(deployment, deployment.load, { tally, window, failures })
-  if (breaker !== undefined && startedAfterCooldown(deployment, hold)) {
-    const isTooMuch = failures >= breaker.failures && failures >= breaker.ratio * calls
-    if (isOpen(deployment) || isTooMuch) {
-      return opened(told, hold, moment, Math.max(nextRest(deployment, breaker), millis(retryAfter)))
+  const { calls, failures } = FailureWindow.counts(window, context.now)
+  const counted = update(deployment, deployment.load, { tally, window, failures })
+  if (breaker !== undefined && startedAfterOpening(deployment, reservation)) {
+    const isTooMany = failures >= breaker.failures && failures >= breaker.ratio * calls
+    if (isOpen(deployment) || isTooMany) {
+      return open(counted, reservation, context, Math.max(nextCooldown(deployment, breaker), millisOf(retryAfter)))
     }
   }
   return verdict._tag === "Overloaded"
-    ? revised(told, cooled(deployment, hold, retryAfter, moment), nothing)
-    : revised(told, PooledKeys.release(told.load, hold), nothing)
+    ? update(counted, settleLimited(deployment, reservation, retryAfter, context))
+    : update(counted, PooledKeys.release(counted.load, reservation))
 }
 
-const millis = (duration: Duration.Duration | undefined): number =>
+const millisOf = (duration: Duration.Duration | undefined): number =>
   duration === undefined ? 0 : Duration.toMillis(duration)
 
-const nextRest = ({ openings }: Deployment, { base, factor, max }: Breaker): number =>
+const nextCooldown = ({ openings }: Deployment, { base, factor, max }: BreakerConfig): number =>
   Math.min(max, base * factor ** openings)
 
-/** Opens the circuit. A key that is out of quota rests in the same way, and then has to prove itself too. */
-const opened = (deployment: Deployment, hold: Hold, moment: Moment, rest: number): Deployment => {
-  const verdict = { _tag: "OutOfQuota", retryAfter: Duration.millis(rest) } as const
-  return revised(deployment, PooledKeys.settle(deployment.load, hold, verdict, moment), {
+/** Opens the circuit, as a key that is out of quota: it is in a cooldown, and then half-open until a probe succeeds. */
+const open = (
+  deployment: Deployment,
+  reservation: KeyReservation,
+  context: SettleContext,
+  cooldown: number
+): Deployment => {
+  const verdict = { _tag: "OutOfQuota", retryAfter: Duration.millis(cooldown) } as const
+  return update(deployment, PooledKeys.settle(deployment.load, reservation, verdict, context), {
     openings: deployment.openings + 1,
-    openedAt: moment.sequence,
-    ...forgotten(deployment)
+    openedAt: context.sequence,
+    ...emptyWindow(deployment)
   })
 }
 
-const forgotten = ({ window }: Deployment): Change => ({ window: { width: window.width, slices: [] }, failures: 0 })
+const emptyWindow = ({ window }: Deployment): Change => ({ window: { width: window.width, slices: [] }, failures: 0 })
 
-/** Forgets all that was held against the deployment. */
+/** Resets its health, however it was taken out. */
 export const enable = (deployment: Deployment, sequence: number): Deployment =>
-  revised(deployment, PooledKeys.enable(deployment.load), {
+  update(deployment, PooledKeys.enable(deployment.load), {
     openings: 0,
     openedAt: sequence,
-    ...forgotten(deployment)
+    ...emptyWindow(deployment)
   })
 
-/** What a call, or a hand, has changed of it that others should know. `until` is in the set's time. */
-export type News = Pick<Notice, "state" | "until" | "openings">
+/** A change that other balances must apply too. `until` is in the set's time. */
+export type HealthChange = Pick<Notice, "state" | "until" | "openings">
 
-export const news = (before: Deployment, after: Deployment): News | undefined => {
+export const healthChange = (before: Deployment, after: Deployment): HealthChange | undefined => {
   const { openings } = after
   const until = after.load.health.restUntil
-  const rests = until > before.load.health.restUntil
-  if (isOpen(after)) return rests || openings > before.openings ? { state: "Open", until, openings } : undefined
+  const isLonger = until > before.load.health.restUntil
+  if (isOpen(after)) return isLonger || openings > before.openings ? { state: "Open", until, openings } : undefined
   if (isOpen(before)) return { state: "Closed", until: 0, openings: 0 }
-  return rests ? { state: "Cooling", until, openings } : undefined
+  return isLonger ? { state: "Cooling", until, openings } : undefined
 }
 
-/** Hears from others how it does. Calls that are under way tell nothing new then. */
-export const heard = (deployment: Deployment, { openings, state, until }: News, sequence: number): Deployment => {
+/** Applies a change of another balance. Results of calls that are already in flight then no longer change the health. */
+export const applyHealthChange = (
+  deployment: Deployment,
+  { openings, state, until }: HealthChange,
+  sequence: number
+): Deployment => {
   const { load } = deployment
   switch (state) {
     case "Closed":
       return isOpen(deployment)
-        ? revised(deployment, PooledKeys.clearCooldown(load), { openings: 0, ...forgotten(deployment) })
+        ? update(deployment, PooledKeys.clearCooldown(load), { openings: 0, ...emptyWindow(deployment) })
         : deployment
     case "Cooling":
-      return revised(deployment, PooledKeys.restedBy(load, until, "rate-limited", sequence), nothing)
+      return update(deployment, PooledKeys.restedBy(load, until, "rate-limited", sequence))
     case "Open":
-      return revised(deployment, PooledKeys.restedBy(load, until, "out-of-quota", sequence), {
+      return update(deployment, PooledKeys.restedBy(load, until, "out-of-quota", sequence), {
         openings: Math.max(openings, deployment.openings),
         openedAt: sequence,
-        ...forgotten(deployment)
+        ...emptyWindow(deployment)
       })
   }
 }
 
-/** Takes it back from a call that was not made, since another one finds out whether it is good again. */
-export const postponed = (deployment: Deployment, hold: Hold, until: number): Deployment => {
-  const { load } = withdraw(deployment, hold)
-  return revised(deployment, PooledKeys.rest(load, until, load.health.reason), nothing)
+/** Releases the deployment for a call that was not made because another balance probes it, and starts a cooldown. */
+export const postpone = (deployment: Deployment, reservation: KeyReservation, until: number): Deployment => {
+  const { load } = withdraw(deployment, reservation)
+  return update(deployment, PooledKeys.rest(load, until, load.health.reason))
 }
 
-export const disable = (deployment: Deployment): Deployment =>
-  revised(deployment, PooledKeys.disable(deployment.load), nothing)
+export const disable = (deployment: Deployment): Deployment => update(deployment, PooledKeys.disable(deployment.load))
 
-export const reweight = (deployment: Deployment, weight: number, pace: Pace, interval: number): Deployment =>
-  revised(deployment, PooledKeys.reweight(deployment.load, weight, pace, interval), nothing)
+export const reweight = (
+  deployment: Deployment,
+  weight: number,
+  virtualTime: VirtualTime,
+  interval: number
+): Deployment => update(deployment, PooledKeys.reweight(deployment.load, weight, virtualTime, interval))

@@ -1,7 +1,7 @@
-/** How many of the latest calls failed: a sliding window in slices, so that its memory is bounded whatever the traffic. */
+/** Counts recent calls and failures: a sliding window of ten slices, so that its memory is bounded at any rate of calls. */
 
 interface Slice {
-  /** Which slice of time it is, counted from the beginning. */
+  /** The index of the slice of time: the time divided by the width, rounded down. */
   readonly number: number
   readonly calls: number
   readonly failures: number
@@ -10,7 +10,7 @@ interface Slice {
 export interface FailureWindow {
   /** The length of a slice, in the unit of the recorded times. */
   readonly width: number
-  /** Those with calls in them, the newest last. */
+  /** Only those with calls in them, the newest last. */
   readonly slices: ReadonlyArray<Slice>
 }
 
@@ -19,12 +19,12 @@ export interface Counts {
   readonly failures: number
 }
 
-/** A call is forgotten when it is between nine and ten tenths of the window old. */
+/** A call is dropped when it is between nine and ten tenths of the window old. */
 const slicesInWindow = 10
 
 export const make = (duration: number): FailureWindow => ({ width: duration / slicesInWindow, slices: [] })
 
-/** Records the end of a call. */
+/** Records the result of a call. */
 export const record = (window: FailureWindow, now: number, failed: boolean): FailureWindow => {
   const number = Math.floor(now / window.width)
   const failures = failed ? 1 : 0
@@ -39,7 +39,7 @@ export const record = (window: FailureWindow, now: number, failed: boolean): Fai
 const recent = ({ slices }: FailureWindow, number: number): ReadonlyArray<Slice> =>
   slices.filter((slice) => slice.number > number - slicesInWindow)
 
-/** What the window holds at a time. */
+/** Calls and failures within the window that ends now. */
 export const counts = (window: FailureWindow, now: number): Counts => {
   let calls = 0
   let failures = 0
