@@ -51,7 +51,7 @@ describe("Fallback failover", () => {
     Effect.gen(function* () {
       const patient = yield* Retry.make()(yield* scripted(rateLimited(30_000)))
       const llm = yield* Fallback.make([yield* scripted("second")])(patient)
-      // No clock is moved: nothing sleeps.
+      // The test clock is not advanced: a sleep would never end.
       expect((yield* llm.chat("?")).text).toBe("second")
     })
   )

@@ -10,14 +10,14 @@ import * as Retry from "../../src/call/Retry.js"
 import type { Scripted, Step } from "../support/scripted.js"
 import { answer, context, rateLimited, scripted, unavailable } from "../support/scripted.js"
 
-const received = (error: LLMError): LLMError =>
+const withAttempt = (error: LLMError): LLMError =>
   LLMErrors.amend(error, {
     attempts: [{ provider: "test", model: "model", keyId: "key", error: error._tag, duration: 1 }]
   })
-const tooLong = received(new LLMErrors.ContextLengthError({ ...context, message: "too long" }))
-const refused = received(new LLMErrors.ContentFilterError({ ...context, message: "refused" }))
+const tooLong = withAttempt(new LLMErrors.ContextLengthError({ ...context, message: "too long" }))
+const refused = withAttempt(new LLMErrors.ContentFilterError({ ...context, message: "refused" }))
 
-/** A member with a window, and who was asked. */
+/** A member with a context window. */
 const sized = (contextWindow: number, ...steps: readonly [Step, ...Array<Step>]): Effect.Effect<Scripted> =>
   Effect.map(scripted(...steps), (llm) => ({ ...llm, info: { ...llm.info, contextWindow } }))
 
@@ -105,8 +105,8 @@ describe("Fallback for requests that exceed a context window", () => {
       expect((yield* ChatEvent.collect(llm.chatStream(long))).text).toBe("large")
       expect((yield* llm.chat("short")).text).toBe("small")
       expect(yield* askedOften(small, large)).toEqual([1, 2])
-      const unwished = yield* Fallback.make([large])(small)
-      expect((yield* unwished.chat(long)).text).toBe("small")
+      const withoutFit = yield* Fallback.make([large])(small)
+      expect((yield* withoutFit.chat(long)).text).toBe("small")
     })
   )
 
@@ -223,8 +223,8 @@ describe("Fallback option `filteredAnswers`", () => {
       expect(whole.attempts.map((attempt) => attempt.error)).toEqual(["ContentFilterError", undefined])
       const streamed = yield* ChatEvent.collect(llm.chatStream("?"))
       expect({ ...streamed }).toEqual({ ...whole })
-      const unwished = yield* Fallback.make([second])(first)
-      expect((yield* unwished.chat("?")).finishReason).toBe("content-filter")
+      const byDefault = yield* Fallback.make([second])(first)
+      expect((yield* byDefault.chat("?")).finishReason).toBe("content-filter")
     })
   )
 
@@ -291,7 +291,7 @@ describe("Fallback", () => {
       const small = yield* sized(1000, "small")
       const middle = yield* sized(2000, "middle")
       const large = yield* sized(4000, unavailable)
-      // The largest window is asked first and fails of something else: what was too long for 3,000 tokens is so for 1,000.
+      // The largest window is called first and fails with another error: what exceeded 3,000 tokens exceeds 1,000 too.
       const llm = yield* Fallback.make([large, small, middle])(yield* sized(3000, tooLong))
       expect((yield* Effect.flip(llm.chat("?")))._tag).toBe("ProviderUnavailableError")
       expect(yield* askedOften(large, small, middle)).toEqual([1, 0, 0])
@@ -301,7 +301,7 @@ describe("Fallback", () => {
   it.effect("hands on the timeout of one request, and never that of the whole call", () =>
     Effect.gen(function* () {
       const failing = (phase: LLMErrors.TimeoutError["phase"]) =>
-        received(new LLMErrors.TimeoutError({ ...context, phase, message: "too late" }))
+        withAttempt(new LLMErrors.TimeoutError({ ...context, phase, message: "too late" }))
       for (const on of [undefined, ["TimeoutError"] as const, ["general"] as const]) {
         const second = yield* scripted("second")
         const options = on === undefined ? {} : { on }
@@ -320,7 +320,7 @@ describe("Fallback", () => {
     Effect.gen(function* () {
       const patient = yield* Retry.make()(yield* scripted(rateLimited(30_000)))
       const llm = yield* Fallback.make([yield* scripted("second")], { on: LLMErrors.isRetryable })(patient)
-      // The clock stands still: nothing can sleep.
+      // The test clock is not advanced: a sleep would never end.
       expect((yield* llm.chat("?")).text).toBe("second")
     })
   )

@@ -1,4 +1,4 @@
-/** Streams that go on elsewhere, over real sockets and in every protocol. */
+/** Streams that are continued on another provider, over real sockets and in every protocol. */
 import { NodeHttpClient } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Either, Stream } from "effect"
@@ -17,12 +17,12 @@ import { eventually } from "../support/eventually.js"
 
 const text = "It is twelve o'clock, more or less, and all is well."
 
-/** Answers whole, and takes up what was said where there is something. */
-const goingOn = (request: Chat.ChatRequest) => {
-  const said = request.messages.flatMap((message) =>
+/** Answers with the whole text, or with the rest of it if the request has a partial answer. */
+const restOf = (request: Chat.ChatRequest) => {
+  const partial = request.messages.flatMap((message) =>
     message.role === "assistant" ? [Chat.textOf(message.content)] : []
   )
-  return { text: text.slice(said.join("").length), reasoningParts: [] }
+  return { text: text.slice(partial.join("").length), reasoningParts: [] }
 }
 
 const all = Object.entries(protocols)
@@ -44,7 +44,7 @@ describe("Fallback streams over sockets", () => {
     "continues a broken stream of the protocol %s in the protocol %s",
     ([broken, next, brokenProtocol, nextProtocol]) =>
       Effect.gen(function* () {
-        const provider = yield* SimulatedProvider.make({ answer: goingOn })
+        const provider = yield* SimulatedProvider.make({ answer: restOf })
         const [first, second] = [yield* at(provider, broken, brokenProtocol), yield* at(provider, next, nextProtocol)]
         const llm = yield* Fallback.make([second], { continueStreams: true })(first)
         for (const fault of [
@@ -128,18 +128,18 @@ describe("server halves of the wires", () => {
       attempts: [],
       usage: Usage.empty
     }
-    const told = (events: ReadonlyArray<ChatEvent.ChatEvent>) => {
+    const encode = (events: ReadonlyArray<ChatEvent.ChatEvent>) => {
       const encoder = wire.encodeStream({ messages: [Chat.user("?")] })
       return events.flatMap((event) => encoder.push(event))
     }
-    expect(told([...whole.slice(0, 2), continued, ...whole.slice(2)])).toEqual(told(whole))
+    expect(encode([...whole.slice(0, 2), continued, ...whole.slice(2)])).toEqual(encode(whole))
   })
 })
 
 describe("UsageLedger around a Fallback", () => {
   it.scopedLive("records both parts of a continued stream in the UsageLedger under the label of the call", () =>
     Effect.gen(function* () {
-      const provider = yield* SimulatedProvider.make({ answer: goingOn })
+      const provider = yield* SimulatedProvider.make({ answer: restOf })
       const [first, second] = all
       if (first === undefined || second === undefined) return expect.fail("there are two protocols")
       const members = [yield* at(provider, "first", first[1]), yield* at(provider, "second", second[1])] as const

@@ -20,7 +20,7 @@ const interrupted = (reported?: string): LLMError =>
     ...(reported === undefined ? {} : { reported })
   })
 
-/** Says the beginning, then breaks. */
+/** A stream that breaks after this text. */
 const breaking = (text: string, error: LLMError = interrupted()) =>
   ({
     stream: Stream.concat(
@@ -40,12 +40,12 @@ describe("Fallback option `continueStreams`", () => {
       const first = yield* scripted(breaking("The capital of"))
       const second = yield* scripted(" France is Paris.")
       const llm = yield* Fallback.make([second], continuing)(first)
-      const told = yield* events(llm)
-      expect(told.map((event) => event._tag)).toEqual(["Start", "TextDelta", "Continued", "TextDelta", "Finish"])
-      const whole = yield* Events.collect(Stream.fromIterable(told))
+      const emitted = yield* events(llm)
+      expect(emitted.map((event) => event._tag)).toEqual(["Start", "TextDelta", "Continued", "TextDelta", "Finish"])
+      const whole = yield* Events.collect(Stream.fromIterable(emitted))
       expect(whole.text).toBe("The capital of France is Paris.")
       expect(whole.attempts.map((attempt) => attempt.error)).toEqual(["StreamInterruptedError", undefined])
-      const before = told.flatMap((event) => (event._tag === "Continued" ? [event.usage] : []))
+      const before = emitted.flatMap((event) => (event._tag === "Continued" ? [event.usage] : []))
       expect(whole.usage).toEqual(Usage.combineAll([...before, answer("").usage]))
       expect(before[0]?.outputTokens).toBe(Usage.estimateTokens("The capital of"))
       expect(before[0]?.inputTokens).toBeGreaterThan(0)
@@ -93,10 +93,10 @@ describe("Fallback option `continueStreams`", () => {
         ],
         continuing
       )(yield* scripted(breaking(beginning)))
-      const told = yield* events(llm)
-      const whole = yield* Events.collect(Stream.fromIterable(told))
+      const emitted = yield* events(llm)
+      const whole = yield* Events.collect(Stream.fromIterable(emitted))
       expect(whole.text).toBe("It was a bright cold day in April, and the clocks were striking.")
-      expect(told.filter((event) => event._tag === "Continued")).toHaveLength(2)
+      expect(emitted.filter((event) => event._tag === "Continued")).toHaveLength(2)
       expect(whole.attempts.map((attempt) => attempt.error)).toEqual([
         "StreamInterruptedError",
         "ProviderUnavailableError",
@@ -138,14 +138,14 @@ describe("Fallback option `continueStreams`", () => {
 
   const call = { id: "1", name: "clock", arguments: "{}" }
   const half: ChatEvent = { _tag: "ToolCallDelta", index: 0, id: "1", name: "clock", argumentsDelta: "{" }
-  const said = Events.fromResponse(answer("Hm."))
+  const partial = Events.fromResponse(answer("Hm."))
 
   it.effect.each<readonly [string, ReadonlyArray<ChatEvent>, Partial<typeof Chat.ChatRequest.Encoded>, LLMError]>([
-    ["half a tool call", [...said.slice(0, 2), half], {}, interrupted()],
-    ["a whole tool call", [...said.slice(0, 2), half, { _tag: "ToolCallEnd", index: 0, call }], {}, interrupted()],
-    ["a refusal", [...said.slice(0, 1), { _tag: "RefusalDelta", text: "No" }], {}, interrupted()],
-    ["a structured answer", said.slice(0, 2), { responseFormat: "json" }, interrupted()],
-    ["a ContentFilterError of the provider", said.slice(0, 2), {}, interrupted("ContentFilterError")]
+    ["half a tool call", [...partial.slice(0, 2), half], {}, interrupted()],
+    ["a whole tool call", [...partial.slice(0, 2), half, { _tag: "ToolCallEnd", index: 0, call }], {}, interrupted()],
+    ["a refusal", [...partial.slice(0, 1), { _tag: "RefusalDelta", text: "No" }], {}, interrupted()],
+    ["a structured answer", partial.slice(0, 2), { responseFormat: "json" }, interrupted()],
+    ["a ContentFilterError of the provider", partial.slice(0, 2), {}, interrupted("ContentFilterError")]
   ])("does not continue a broken stream with %s", ([, begun, asked, error]) =>
     Effect.gen(function* () {
       const second = yield* scripted("second")
@@ -158,10 +158,10 @@ describe("Fallback option `continueStreams`", () => {
 
   it.effect("keeps the reasoning of both parts apart, and sends no reasoning to another provider", () =>
     Effect.gen(function* () {
-      const thought = { type: "reasoning", text: "Hm", signature: "sealed", provider: "one" } as const
-      const first = Events.fromResponse({ ...answer("One,"), reasoningParts: [thought] }).slice(0, 3)
+      const reasoning = { type: "reasoning", text: "Hm", signature: "sealed", provider: "one" } as const
+      const first = Events.fromResponse({ ...answer("One,"), reasoningParts: [reasoning] }).slice(0, 3)
       const second = yield* TestLLM.make([
-        TestLLM.answer({ text: " two.", reasoningParts: [{ ...thought, text: "Well", provider: "two" }] })
+        TestLLM.answer({ text: " two.", reasoningParts: [{ ...reasoning, text: "Well", provider: "two" }] })
       ])
       const llm = yield* Fallback.make(
         [second.llm],
@@ -205,21 +205,21 @@ describe("Fallback option `continueStreams`", () => {
 describe("Fallback continuation law", () => {
   it.effect.prop(
     "gives the whole text without repetition wherever a stream breaks and whatever the next one repeats",
-    [fc.stringMatching(/^[a-z]{1,7}( [a-z]{1,7}){3,12}$/), fc.nat(), fc.constantFrom("exact", "anew", "word")],
+    [fc.stringMatching(/^[a-z]{1,7}( [a-z]{1,7}){3,12}$/), fc.nat(), fc.constantFrom("exact", "restart", "word")],
     ([whole, at, style]) =>
       Effect.gen(function* () {
         const cut = 1 + (at % (whole.length - 1))
-        // Words that are all different, so that a repetition is one.
+        // All words are different, so that equal text is a repetition.
         const text = whole
           .split(" ")
           .map((word, index) => `${index}${word}`)
           .join(" ")
-        const said = text.slice(0, cut)
-        const word = said.lastIndexOf(" ") + 1
-        // The last word that was said, if enough of it was to know it by.
-        const from = style === "anew" ? 0 : style === "word" && said.trimEnd().length - word >= 2 ? word : cut
+        const partial = text.slice(0, cut)
+        const word = partial.lastIndexOf(" ") + 1
+        // The start of the last word, if at least two characters of it were sent.
+        const from = style === "restart" ? 0 : style === "word" && partial.trimEnd().length - word >= 2 ? word : cut
         const first = yield* TestLLM.make([
-          TestLLM.stream(TestLLM.wordByWord(answer(said)).slice(0, -1), { failure: interrupted() })
+          TestLLM.stream(TestLLM.wordByWord(answer(partial)).slice(0, -1), { failure: interrupted() })
         ])
         const second = yield* TestLLM.make([TestLLM.answer({ text: text.slice(from) })])
         const llm = yield* Fallback.make([second.llm], continuing)(first.llm)

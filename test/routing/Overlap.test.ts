@@ -2,17 +2,17 @@ import { describe, expect, it } from "@effect/vitest"
 import { FastCheck as fc } from "effect"
 import { join } from "../../src/routing/fallback/overlap.js"
 
-/** What stands at the end when a text is continued piece by piece, as the streams do; undefined where it was begun anew. */
-const continuedWith = (said: string, pieces: ReadonlyArray<string>): string | undefined => {
-  let heard = ""
-  for (const [index, piece] of pieces.entries()) {
-    heard += piece
-    const joined = join(said, heard, false)
+/** The text after a continuation that arrives in chunks, as in a stream; undefined if the answer was restarted. */
+const continuedWith = (text: string, chunks: ReadonlyArray<string>): string | undefined => {
+  let continuation = ""
+  for (const [index, chunk] of chunks.entries()) {
+    continuation += chunk
+    const joined = join(text, continuation, false)
     if (joined._tag === "Restarted") return undefined
-    if (joined._tag === "New") return said + joined.text + pieces.slice(index + 1).join("")
+    if (joined._tag === "New") return text + joined.text + chunks.slice(index + 1).join("")
   }
-  const joined = join(said, heard, true)
-  return joined._tag === "New" ? said + joined.text : undefined
+  const joined = join(text, continuation, true)
+  return joined._tag === "New" ? text + joined.text : undefined
 }
 
 const letters = (text: string) => Array.from(text)
@@ -32,15 +32,15 @@ describe("Overlap.join", () => {
     ["at a brace equal to the last one", "a {\n  }\n", "  }\n}", "a {\n  }\n  }\n}"],
     ["to an empty text", "", "Hello", "Hello"],
     ["that is empty", "Done.", "", "Done."]
-  ])("joins a continuation %s", (_, said, heard, whole) => {
-    expect(continuedWith(said, [heard])).toBe(whole)
-    expect(continuedWith(said, letters(heard))).toBe(whole)
+  ])("joins a continuation %s", (_, partial, continuation, whole) => {
+    expect(continuedWith(partial, [continuation])).toBe(whole)
+    expect(continuedWith(partial, letters(continuation))).toBe(whole)
   })
 
   it("does not join a continuation that restarts the answer and then differs", () => {
-    const said = "The capital of France, as everyone knows, is"
-    expect(continuedWith(said, letters("The capital of France, as everyone should know, is"))).toBeUndefined()
-    expect(continuedWith(said, letters("The capital of"))).toBeUndefined()
+    const partial = "The capital of France, as everyone knows, is"
+    expect(continuedWith(partial, letters("The capital of France, as everyone should know, is"))).toBeUndefined()
+    expect(continuedWith(partial, letters("The capital of"))).toBeUndefined()
   })
 })
 
@@ -52,11 +52,11 @@ describe("Overlap.join laws", () => {
     [text, fc.nat(), fc.nat()],
     ([whole, a, b]) => {
       const cut = 1 + (a % (whole.length - 1))
-      const said = whole.slice(0, cut)
-      const starts = [0, ...[...said.matchAll(/ /g)].map((match) => match.index + 1)].filter((at) => cut - at >= 3)
+      const partial = whole.slice(0, cut)
+      const starts = [0, ...[...partial.matchAll(/ /g)].map((match) => match.index + 1)].filter((at) => cut - at >= 3)
       const from = starts[b % Math.max(1, starts.length)] ?? 0
-      const joined = continuedWith(said, letters(whole.slice(from)))
-      // A shorter repetition inside of a longer one may be taken for it: never is there more than the whole.
+      const joined = continuedWith(partial, letters(whole.slice(from)))
+      // A shorter repetition inside a longer one can be removed instead, but the result is never longer than the whole.
       expect(whole.startsWith(joined ?? "")).toBe(true)
     }
   )
@@ -64,9 +64,11 @@ describe("Overlap.join laws", () => {
   it.prop(
     "gives the same result however a continuation is split into chunks",
     [fc.string(), fc.string(), fc.nat()],
-    ([said, heard, at]) => {
-      const cut = heard.length === 0 ? 0 : at % heard.length
-      expect(continuedWith(said, [heard.slice(0, cut), heard.slice(cut)])).toBe(continuedWith(said, [heard]))
+    ([partial, continuation, at]) => {
+      const cut = continuation.length === 0 ? 0 : at % continuation.length
+      expect(continuedWith(partial, [continuation.slice(0, cut), continuation.slice(cut)])).toBe(
+        continuedWith(partial, [continuation])
+      )
     }
   )
 })
