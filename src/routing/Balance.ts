@@ -1,9 +1,9 @@
 /**
- * Balances calls over deployments (models, providers, regions) behind one `LLM`. The strategy picks one of the deployments that are
- * ready and can serve the request; when it fails, the call goes to the next.
+ * Balances calls over deployments (models, providers, regions) behind one `LLM`. The strategy picks one of the deployments that
+ * are ready and can serve the request; when it fails, the call goes to the next.
  *
- * A circuit breaker takes out a deployment that keeps failing, and after a cooldown one call at a time probes it. A call that finds
- * no deployment ready waits for the first one, within its deadline. A stream is handed on only before its first event.
+ * A circuit breaker takes out a deployment that keeps failing, and after a cooldown one call at a time probes it. A call that
+ * finds no deployment ready waits for the first one, within its deadline. A stream is handed on only before its first event.
  *
  * @example
  * ```ts
@@ -38,8 +38,8 @@ export * from "./balance/model.js"
 
 /**
  * Makes one `LLM` over the given deployments. Needs no scope: nothing runs in the background. Requests that may exceed a context
- * window are counted with the `TokenCounter` in context; deployments without a `cost` are priced by their `LLM` or the `Pricing` in
- * context; the health of deployments is shared through the `BalanceHealth` in context.
+ * window are counted with the `TokenCounter` in context; deployments without a `cost` are priced by their `LLM` or the `Pricing`
+ * in context; the health of deployments is shared through the `BalanceHealth` in context.
  *
  * @since 0.1.0
  * @category constructors

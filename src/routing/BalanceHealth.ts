@@ -1,10 +1,10 @@
 /**
- * Shares the health of deployments among balances: open circuits and cooldowns that one balance finds apply to all, before their own
- * calls fail there, and only one call of all balances probes a deployment at a time.
+ * Shares the health of deployments among balances: open circuits and cooldowns that one balance finds apply to all, before their
+ * own calls fail there, and only one call of all balances probes a deployment at a time.
  *
- * A balance takes this from the context when it is made; without it, health is private to each balance. Deployments are identified
- * by their `Deployment.id`: the same id is the same deployment, in every balance and process. `layerMemory` joins the balances of
- * one process, `RedisBalanceHealth` of `effect-llm/redis` those of several.
+ * A balance takes this from the context when it is made; without it, health is private to each balance. Deployments are
+ * identified by their `Deployment.id`: the same id is the same deployment, in every balance and process. `layerMemory` joins the
+ * balances of one process, `RedisBalanceHealth` of `effect-llm/redis` those of several.
  *
  * @example
  * ```ts

@@ -2,8 +2,8 @@
  * Hands a call that one model cannot answer on to the next: other models, other providers, other regions.
  *
  * Members are tried in order; options of each set the errors that it takes, the models that it replaces and the features that it
- * lacks. While another member can take the call, a member waits only briefly (`patience`) for a Retry-After, a key or a limiter. A
- * stream is handed on only before its first event, unless `continueStreams` is set.
+ * lacks. While another member can take the call, a member waits only briefly (`patience`) for a Retry-After, a key or a limiter.
+ * A stream is handed on only before its first event, unless `continueStreams` is set.
  *
  * @example
  * ```ts
@@ -41,10 +41,10 @@ import * as Streams from "./fallback/stream.js"
 export * from "./fallback/model.js"
 
 /**
- * The errors that another model can often answer: all classes but those of the request itself (`InvalidRequestError`), of its content
- * (`ContentFilterError`) and of the budget (`BudgetExceededError`). The `TimeoutError` of the call's own deadline (phase `total`) is
- * never handed on by a list of classes. A condition with `RateLimitError` also takes the `InvalidRequestError` of a limiter that is too
- * small for the request (`limit_too_small`).
+ * The errors that another model can often answer: all classes but those of the request itself (`InvalidRequestError`), of its
+ * content (`ContentFilterError`) and of the budget (`BudgetExceededError`). The `TimeoutError` of the call's own deadline (phase
+ * `total`) is never handed on by a list of classes. A condition with `RateLimitError` also takes the `InvalidRequestError` of a
+ * limiter that is too small for the request (`limit_too_small`).
  *
  * @since 0.1.0
  * @category decisions

@@ -18,7 +18,7 @@ const slow = (text: string, delay: Duration.DurationInput) => Effect.delay(Effec
 
 const soon = { after: "1 second", maxShare: 1 } as const
 
-/** What a call ends with once enough time has passed. */
+/** The result of a call after the test clock has advanced. */
 const later = <A, E>(effect: Effect.Effect<A, E>, time: Duration.DurationInput = "1 minute") =>
   Effect.gen(function* () {
     const fiber = yield* Effect.fork(effect)
@@ -145,7 +145,7 @@ describe("Hedge failures", () => {
 })
 
 describe("Hedge streams", () => {
-  /** A stream that says when it is closed. */
+  /** A stream that records its name when it is closed. */
   const held = (closed: Ref.Ref<ReadonlyArray<string>>, name: string, delay: Duration.DurationInput) => ({
     stream: Stream.unwrapScoped(
       Effect.as(
@@ -197,7 +197,7 @@ describe("Hedge delay", () => {
       const first = yield* scripted(slow("first", "30 seconds"), ...steps, Effect.never)
       const second = yield* scripted("second")
       const llm = yield* Hedge.make([second], { floor: "25 seconds", maxShare: 1 })(first)
-      // Longer than the floor: hedged.
+      // The first answer takes longer than the floor, so the call is hedged.
       expect((yield* later(llm.chat("?"))).text).toBe("second")
       for (const _ of steps) expect((yield* later(llm.chat("?"))).text).toBe("first")
       // 25 and 1 to 20 seconds were measured; of 21, the 20th is 20. The floor is longer.
@@ -207,7 +207,7 @@ describe("Hedge delay", () => {
 
   it.effect("raises the delay to the measured p95 when that exceeds `floor`", () =>
     Effect.gen(function* () {
-      // The slow ones come before there is a share to ask twice.
+      // The slow answers come before the share allows a second request.
       const long = slow("first", "3 seconds")
       const short = slow("first", "100 millis")
       const first = yield* scripted(long, long, ...Array.from({ length: 18 }, () => short), Effect.never)
@@ -278,7 +278,7 @@ describe("Hedge limits", () => {
 })
 
 describe("Hedge measurement and cleanup", () => {
-  /** What the 21st call does after twenty calls of `first` and `second`: when the second request is made, in milliseconds. */
+  /** When the 21st call sends its second request, after twenty calls of `first` and `second`, in milliseconds. */
   const hedgedAt = (
     measured: ReadonlyArray<readonly [first: Step, second: Step]>,
     options: Hedge.Options = { floor: "1 second", maxShare: 1 }
@@ -318,7 +318,7 @@ describe("Hedge measurement and cleanup", () => {
   it.effect("measures nothing when the first request fails before there is a second request", () =>
     Effect.gen(function* () {
       const answers = repeat(20, slow("first", "3 seconds"), Effect.never)
-      // More failures than are remembered: counted as quick answers, they would bring the delay down to the floor.
+      // More failures than samples are kept: counted as quick answers, they would lower the delay to the floor.
       expect(yield* hedgedAt([...answers, ...repeat(100, unavailable, "last")])).toBe(3000)
     })
   )
@@ -343,7 +343,7 @@ describe("Hedge measurement and cleanup", () => {
   )
 
   const opening = (open: Ref.Ref<ReadonlyArray<string>>, name: string, ready: Effect.Effect<void>): Step => ({
-    // Cannot be interrupted while it opens: the loser opens all the same.
+    // Uninterruptible while it opens: the loser opens too.
     stream: Stream.unwrapScoped(
       Effect.as(
         Effect.acquireRelease(Effect.zipRight(ready, Ref.update(open, Arr.append(name))), () =>
@@ -357,7 +357,7 @@ describe("Hedge measurement and cleanup", () => {
     )
   })
 
-  /** What is open at each event that the consumer of a hedged stream is given. */
+  /** The streams that are open at each event of a hedged stream. */
   const openAtEvents = (llm: LLM.Service, open: Ref.Ref<ReadonlyArray<string>>) =>
     Stream.runFoldEffect(llm.chatStream("?"), new Set<string>(), (all, _) =>
       Effect.map(Ref.get(open), (names) => all.add(names.join()))

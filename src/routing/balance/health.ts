@@ -23,8 +23,8 @@ export interface Notice {
 }
 
 /**
- * Whether a call can probe a deployment. `Refused`: the cooldown is not over or another balance has the probe; `again` is how long
- * to wait before the next request.
+ * Whether a call can probe a deployment. `Refused`: the cooldown is not over or another balance has the probe; `again` is how
+ * long to wait before the next request.
  *
  * @since 0.1.0
  * @category model
@@ -32,8 +32,8 @@ export interface Notice {
 export type Permission = { readonly _tag: "Granted" } | { readonly _tag: "Refused"; readonly again: Duration.Duration }
 
 /**
- * The store. None of its operations fails a call or delays it for long: where the store cannot be reached, each balance uses what it
- * has measured itself.
+ * The store. None of its operations fails a call or delays it for long: where the store cannot be reached, each balance uses what
+ * it has measured itself.
  *
  * @since 0.1.0
  * @category model
@@ -43,7 +43,7 @@ export interface Service {
   readonly notices: Effect.Effect<ReadonlyMap<string, Notice>>
   /** Publishes a notice to the other balances. */
   readonly tell: (id: string, notice: Notice) => Effect.Effect<void>
-  /** Requests the only probe of a deployment. The balance that is granted it holds it until `proved`, or until its process ends. */
+  /** Requests the only probe of a deployment. A balance that is granted it holds it until `proved` or until its process ends. */
   readonly probe: (id: string, author: string) => Effect.Effect<Permission>
   /** Releases the probe when its call is over, and publishes its result, if any, in the same step. */
   readonly proved: (id: string, author: string, notice: Notice | undefined) => Effect.Effect<void>

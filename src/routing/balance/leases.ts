@@ -24,8 +24,8 @@ export interface Lease {
 
 export interface DeploymentLeases {
   /**
-   * Picks and reserves a deployment in one step, or waits in the queue for `maxWait` milliseconds at most. Must run uninterruptible,
-   * or a lease could be lost: the wait alone is interruptible even there.
+   * Picks and reserves a deployment in one step, or waits in the queue for `maxWait` milliseconds at most. Must run
+   * uninterruptible, or a lease could be lost: the wait alone is interruptible even there.
    */
   readonly acquire: (criteria: Criteria, maxWait: number) => Effect.Effect<Lease, Denied>
   /** Changes one deployment. */

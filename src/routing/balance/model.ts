@@ -148,7 +148,7 @@ export interface Options {
   readonly breaker?: BreakerOptions | false
   /** The cooldown of an overloaded deployment that sent no Retry-After. @default 1 second, doubling to 60 seconds */
   readonly cooldown?: Pick<CooldownOptions, "base" | "factor" | "max">
-  /** The longest that a deployment can wait inside a call (retry, key, limiter) while another one is ready. @default "1 second" */
+  /** The longest that a deployment can wait (retry, key, limiter) while another one is ready. @default "1 second" */
   readonly patience?: Duration.DurationInput
   /** The longest that a call can wait for a deployment to become ready. @default "30 seconds" */
   readonly maxWait?: Duration.DurationInput

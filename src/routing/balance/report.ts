@@ -127,7 +127,7 @@ export interface FailedCall {
   readonly attempts: ReadonlyArray<Attempt>
 }
 
-/** When the first deployment that can serve the call is ready again; undefined if one is ready, or time alone makes none ready. */
+/** When the first deployment that can serve the call is ready again; undefined if one is, or if time alone makes none ready. */
 const retryAfterMillis = ({ deploymentSet, missing }: FailedCall): number | undefined => {
   const { ready, wakeAt } = DeploymentSets.summarize(deploymentSet, {
     exclude: new Set(missing.keys()),

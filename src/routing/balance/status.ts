@@ -39,7 +39,7 @@ export interface DeploymentStatus {
   readonly state: State
   /** Calls in flight, streams until they end. */
   readonly inFlight: number
-  /** The moving average of the time until it answers, of streams until their first event, in milliseconds; absent while unmeasured. */
+  /** The moving average of the time to an answer, or to a stream's first event, in milliseconds; absent while unmeasured. */
   readonly latency?: number
   /** All calls sent to it. The next three count their results; calls in flight and neutral results are in none of them. */
   readonly served: number

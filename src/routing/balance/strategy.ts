@@ -20,8 +20,8 @@ export interface DeploymentState extends KeyState {
 }
 
 /**
- * An order of deployments: the first of those that are ready is picked. It must depend on nothing but the two states. Every strategy
- * of a `KeyPool` is one.
+ * An order of deployments: the first of those that are ready is picked. It must depend on nothing but the two states. Every
+ * strategy of a `KeyPool` is one.
  *
  * @since 0.1.0
  * @category strategies
@@ -45,7 +45,8 @@ export {
    */
   latency,
   /**
-   * Picks the deployment with the fewest calls in flight for its weight; among equals, the fewest served for its weight. The default.
+   * Picks the deployment with the fewest calls in flight for its weight; among equals, the fewest served for its weight. The
+   * default.
    *
    * @since 0.1.0
    * @category strategies
@@ -99,8 +100,9 @@ export interface Sticky {
 }
 
 /**
- * Sends all requests with one key to one deployment, among the ready ones of the lowest order, by weighted rendezvous hashing: keys
- * spread in proportion to the weights, the keys of a deployment that is out move to others until it is back, and no other key moves.
+ * Sends all requests with one key to one deployment, among the ready ones of the lowest order, by weighted rendezvous hashing:
+ * keys spread in proportion to the weights, the keys of a deployment that is out move to others until it is back, and no other
+ * key moves.
  *
  * A deployment with `bound` times its share of all calls in flight gets no more: the request goes to the next deployment in its
  * key's ranking. Requests without a key, and embeddings, use the strategy `otherwise`.

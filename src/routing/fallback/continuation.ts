@@ -25,8 +25,8 @@ export const canContinue = (request: ChatRequest.Input): boolean =>
   typeof request === "string" || request.responseFormat === undefined || request.responseFormat === "text"
 
 /**
- * The request with the partial answer as its last message, without white space at its end, which providers refuse. Partial reasoning
- * is left out: it has no signature yet, and another provider could not use it.
+ * The request with the partial answer as its last message, without white space at its end, which providers refuse. Partial
+ * reasoning is left out: it has no signature yet, and another provider could not use it.
  */
 export const requestAfter = (
   request: ChatRequest.Input,

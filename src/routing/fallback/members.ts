@@ -36,7 +36,7 @@ const requestErrors: ReadonlySet<string> = new Set<Tag>([
   "ContentFilterError"
 ])
 
-/** The class that conditions compare: the error that a broken stream reported if it depends on the request alone, else its own. */
+/** The class that conditions compare: the error that a broken stream reported if it depends on the request, else its own. */
 const tagOf = (error: LLMError): string =>
   error._tag === "StreamInterruptedError" && error.reported !== undefined && requestErrors.has(error.reported)
     ? error.reported
@@ -134,8 +134,8 @@ const neededFeatures = (request: ChatRequest.Input): ReadonlySet<Feature> => {
 }
 
 /**
- * The selected members, starting with the first member of all; or if that is skipped, with the first that takes the error which it
- * would have returned.
+ * The selected members, starting with the first member of all; or if that is skipped, with the first that takes the error which
+ * it would have returned.
  */
 const startingAt = (
   members: Arr.NonEmptyReadonlyArray<Member>,
@@ -180,7 +180,7 @@ const largestOf = (members: Arr.NonEmptyReadonlyArray<Member>): Arr.NonEmptyRead
   return [largest]
 }
 
-/** The members whose windows the request may fit; or the one with the largest if it fits none, whose error the call then returns. */
+/** The members whose windows the request may fit; if it fits none, the one with the largest, whose error the call returns. */
 const fitting = (
   members: Arr.NonEmptyReadonlyArray<Member>,
   input: ChatRequest.Input,

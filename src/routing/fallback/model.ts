@@ -46,14 +46,14 @@ export interface MemberOptions {
   /** Features that this model lacks: requests that need them are not sent to it. @default none */
   readonly lacks?: ReadonlyArray<Feature>
   /**
-   * The models that this member replaces, by the name in the request, or else that of the first member's model. Other requests skip
-   * it. Has no effect on the first member. @default all
+   * The models that this member replaces, by the name in the request, or else that of the first member's model. Other requests
+   * skip it. Has no effect on the first member. @default all
    */
   readonly standsInFor?: ReadonlyArray<string>
   /**
    * This member's names for models, by the name in the request, or else that of the first member's model:
-   * `{ "gpt-4o": "openai/gpt-4o" }`. A model without a name is replaced by the member's own. Has no effect on the first member, which
-   * gets the name in the request. @default {}
+   * `{ "gpt-4o": "openai/gpt-4o" }`. A model without a name is replaced by the member's own. Has no effect on the first member,
+   * which gets the name in the request. @default {}
    */
   readonly models?: Readonly<Record<string, string>>
 }
@@ -76,7 +76,7 @@ export interface Member extends MemberOptions {
  */
 export interface Continuing {
   /**
-   * The user message after the partial answer, for all members or by the `info` of the member. `false`, or a function that returns
+   * The user message after the partial answer, for all members or by the `info` of one. `false`, or a function that returns
    * `undefined`: none, and the partial answer is the last message (a prefill, which many models do not continue and some refuse).
    * @default `continuePrompt`
    */
@@ -95,9 +95,9 @@ export interface Options {
   /** Options of the first member, to which `on`, `models` and `standsInFor` do not apply. @default {} */
   readonly first?: Pick<MemberOptions, "lacks">
   /**
-   * Counts each request with the `TokenCounter` in context and skips the members whose `contextWindow` it certainly exceeds, so that
-   * a long request goes to a larger model at once. Set the `contextWindow` of every member before you turn it on. A request that
-   * exceeds all windows goes to the largest. @default false: the provider's `ContextLengthError` decides
+   * Counts each request with the `TokenCounter` in context and skips the members whose `contextWindow` it certainly exceeds, so
+   * that a long request goes to a larger model at once. Set the `contextWindow` of every member before you turn it on. A request
+   * that exceeds all windows goes to the largest. @default false: the provider's `ContextLengthError` decides
    */
   readonly fit?: boolean | Pick<ContextWindow.Options, "reserve" | "tolerance">
   /**
@@ -107,9 +107,9 @@ export interface Options {
    */
   readonly filteredAnswers?: boolean
   /**
-   * Continues a broken stream on the next member that takes the error, from the partial answer. A `Continued` event marks the place.
-   * Text that the next member repeats is removed, and a member that restarts the answer counts as failed. Answers with tool calls,
-   * refusals and structured answers are not continued. @default false
+   * Continues a broken stream on the next member that takes the error, from the partial answer. A `Continued` event marks the
+   * place. Text that the next member repeats is removed, and a member that restarts the answer counts as failed. Answers with
+   * tool calls, refusals and structured answers are not continued. @default false
    */
   readonly continueStreams?: boolean | Continuing
 }

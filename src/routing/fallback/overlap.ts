@@ -1,6 +1,6 @@
 /**
- * Joins a text that one model began and its continuation by another model. Some models continue at the next character, some repeat
- * the last words or line, and some restart the answer: repeated text must be removed.
+ * Joins a text that one model began and its continuation by another model. Some models continue at the next character, some
+ * repeat the last words or line, and some restart the answer: repeated text must be removed.
  */
 
 /**
@@ -25,8 +25,8 @@ const wordCharacter = /[\p{L}\p{N}]/u
 const unspaced = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}]/u
 
 /**
- * Whether a repetition can begin here: at the start of the text, of a line or of a word, or in the white space at the end, which is
- * not sent. Not in the middle of a word: `hel` continues with `lo`.
+ * Whether a repetition can begin here: at the start of the text, of a line or of a word, or in the white space at the end, which
+ * is not sent. Not in the middle of a word: `hel` continues with `lo`.
  */
 const canBeginAt = (text: string, position: number, end: number): boolean => {
   if (position === 0 || position >= end) return true
