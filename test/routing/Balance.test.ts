@@ -148,18 +148,18 @@ describe("Balance strategies", () => {
 })
 
 describe("Balance.sticky", () => {
-  const asks = (key: string): Chat.ChatRequest.Input => ({ messages: [Chat.user("?")], user: key })
+  const requestBy = (key: string): Chat.ChatRequest.Input => ({ messages: [Chat.user("?")], user: key })
   const byUser = (options: { readonly bound?: number; readonly otherwise?: Balance.Strategy } = {}) =>
     Balance.sticky((request) => request.user, options)
-  const homes = (self: LLM.Service, keys: ReadonlyArray<string>) =>
-    Effect.forEach(keys, (key) => Effect.map(self.chat(asks(key)), ({ text }) => text))
+  const deploymentsOf = (self: LLM.Service, keys: ReadonlyArray<string>) =>
+    Effect.forEach(keys, (key) => Effect.map(self.chat(requestBy(key)), ({ text }) => text))
   const users = Array.makeBy(300, (index) => `user-${index}`)
 
   it.effect("sticky sends all requests with one key to one deployment", () =>
     Effect.gen(function* () {
       const self = yield* Balance.make(yield* members(["a", "b", "c", "d"]), { strategy: byUser() })
-      const first = yield* homes(self, users)
-      expect(yield* homes(self, users)).toEqual(first)
+      const first = yield* deploymentsOf(self, users)
+      expect(yield* deploymentsOf(self, users)).toEqual(first)
       expect(new Set(first).size).toBe(4)
     })
   )
@@ -169,9 +169,9 @@ describe("Balance.sticky", () => {
       const self = yield* Balance.make([...(yield* members(["a"], { weight: 2 })), ...(yield* members(["b"]))], {
         strategy: byUser()
       })
-      const found = yield* homes(self, users)
+      const ids = yield* deploymentsOf(self, users)
       // 200 are expected; the standard deviation is 8.2.
-      const ofA = found.filter((home) => home === "a").length
+      const ofA = ids.filter((id) => id === "a").length
       expect(ofA).toBeGreaterThan(170)
       expect(ofA).toBeLessThan(230)
     })
@@ -180,15 +180,15 @@ describe("Balance.sticky", () => {
   it.effect("sticky moves only the keys of a disabled deployment, and moves them back when it is enabled", () =>
     Effect.gen(function* () {
       const self = yield* Balance.make(yield* members(["a", "b", "c", "d"]), { strategy: byUser() })
-      const before = yield* homes(self, users)
+      const before = yield* deploymentsOf(self, users)
       yield* self.disable("b")
-      const meanwhile = yield* homes(self, users)
-      for (const [index, home] of before.entries()) {
-        if (home === "b") expect(meanwhile[index]).not.toBe("b")
-        else expect(meanwhile[index]).toBe(home)
+      const meanwhile = yield* deploymentsOf(self, users)
+      for (const [index, id] of before.entries()) {
+        if (id === "b") expect(meanwhile[index]).not.toBe("b")
+        else expect(meanwhile[index]).toBe(id)
       }
       yield* self.enable("b")
-      expect(yield* homes(self, users)).toEqual(before)
+      expect(yield* deploymentsOf(self, users)).toEqual(before)
     })
   )
 
@@ -202,7 +202,7 @@ describe("Balance.sticky", () => {
         ],
         { strategy: byUser({ bound: 1.5 }) }
       )
-      yield* Effect.replicateEffect(Effect.fork(self.chat(asks("one"))), 20)
+      yield* Effect.replicateEffect(Effect.fork(self.chat(requestBy("one"))), 20)
       yield* Effect.yieldNow()
       const [most = 0, least = 0] = Array.sort(yield* inFlight(self), Order.reverse(Order.number))
       expect(most + least).toBe(20)

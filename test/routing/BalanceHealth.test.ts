@@ -20,7 +20,7 @@ const switchable = Effect.gen(function* () {
     llm,
     fails: (failure: LLMError) => Ref.set(error, failure),
     works: Ref.set(error, undefined),
-    asked: Effect.map(llm.asked, (requests) => requests.length)
+    callCount: Effect.map(llm.asked, (requests) => requests.length)
   }
 })
 
@@ -41,10 +41,10 @@ const stateOf = (self: Balance.Service) => Effect.map(self.deployments, ([deploy
 describe("Balance circuit breaker", () => {
   it.effect("opens after five failed calls and lets no call through", () =>
     Effect.gen(function* () {
-      const { asked, fails, self } = yield* alone()
+      const { callCount, fails, self } = yield* alone()
       yield* fails(failing)
       yield* calls(self, 25)
-      expect(yield* asked).toBe(5)
+      expect(yield* callCount).toBe(5)
       expect((yield* self.deployments)[0]?.state).toMatchObject({
         _tag: "Open",
         remaining: Duration.seconds(10),
@@ -107,7 +107,7 @@ describe("Balance circuit breaker", () => {
       const { fails, self, works } = yield* alone({
         breaker: { failures: 1, rest: "10 seconds", maxRest: "35 seconds" }
       })
-      const rests = Effect.gen(function* () {
+      const cooldown = Effect.gen(function* () {
         yield* call(self)
         const [deployment] = yield* self.deployments
         const remaining = deployment?.state._tag === "Open" ? Duration.toSeconds(deployment.state.remaining) : 0
@@ -115,11 +115,11 @@ describe("Balance circuit breaker", () => {
         return remaining
       })
       yield* fails(failing)
-      expect(yield* Effect.replicateEffect(rests, 4)).toEqual([10, 20, 35, 35])
+      expect(yield* Effect.replicateEffect(cooldown, 4)).toEqual([10, 20, 35, 35])
       yield* works
-      expect(yield* rests).toBe(0)
+      expect(yield* cooldown).toBe(0)
       yield* fails(failing)
-      expect(yield* rests).toBe(10)
+      expect(yield* cooldown).toBe(10)
     })
   )
 
@@ -189,12 +189,12 @@ describe("Balance circuit breaker", () => {
 
   it.effect("never opens the circuit when `breaker` is false", () =>
     Effect.gen(function* () {
-      const { asked, fails, self } = yield* alone({ breaker: false })
+      const { callCount, fails, self } = yield* alone({ breaker: false })
       yield* fails(failing)
       yield* calls(self, 25)
       yield* fails(new LLMErrors.AuthenticationError({ ...context, message: "no" }))
       yield* calls(self, 5)
-      expect(yield* asked).toBe(30)
+      expect(yield* callCount).toBe(30)
       expect((yield* self.deployments)[0]).toMatchObject({ state: { _tag: "Ready" }, failed: 30 })
     })
   )
@@ -213,19 +213,19 @@ describe("Balance circuit breaker", () => {
         }
       )
       for (const answered of yield* Effect.replicateEffect(self.chat("?"), 50)) expect(answered.text).toBe("good")
-      expect(yield* Effect.forEach(dead, ({ asked }) => asked)).toEqual(Array.replicate(1, 9))
+      expect(yield* Effect.forEach(dead, ({ callCount }) => callCount)).toEqual(Array.replicate(1, 9))
     })
   )
 
   it.effect("resets the breaker when the deployment is enabled by hand", () =>
     Effect.gen(function* () {
-      const { asked, fails, self, works } = yield* alone()
+      const { callCount, fails, self, works } = yield* alone()
       yield* fails(failing)
       yield* calls(self, 10)
       yield* works
       yield* self.enable("a")
       yield* calls(self, 3)
-      expect(yield* asked).toBe(8)
+      expect(yield* callCount).toBe(8)
       expect((yield* self.deployments)[0]).toMatchObject({
         state: { _tag: "Ready" },
         window: { calls: 3, failures: 0 }
@@ -237,10 +237,10 @@ describe("Balance circuit breaker", () => {
 describe("Balance cooldown", () => {
   it.effect("sends no call to a rate-limited deployment until its Retry-After has passed", () =>
     Effect.gen(function* () {
-      const { asked, fails, self } = yield* alone()
+      const { callCount, fails, self } = yield* alone()
       yield* fails(rateLimited(7000))
       yield* calls(self, 10)
-      expect(yield* asked).toBe(1)
+      expect(yield* callCount).toBe(1)
       expect((yield* self.deployments)[0]).toMatchObject({
         state: { _tag: "Cooling", remaining: Duration.seconds(7) },
         limited: 1,
@@ -248,17 +248,17 @@ describe("Balance cooldown", () => {
       })
       yield* TestClock.adjust("6999 millis")
       yield* calls(self, 1)
-      expect(yield* asked).toBe(1)
+      expect(yield* callCount).toBe(1)
       yield* TestClock.adjust("1 millis")
       yield* calls(self, 1)
-      expect(yield* asked).toBe(2)
+      expect(yield* callCount).toBe(2)
     })
   )
 
   it.effect("lengthens the cooldown after each rate limit without Retry-After, and resets it after a success", () =>
     Effect.gen(function* () {
       const { fails, self, works } = yield* alone({ cooldown: { max: "3 seconds" } })
-      const rest = Effect.gen(function* () {
+      const cooldown = Effect.gen(function* () {
         yield* call(self)
         const [deployment] = yield* self.deployments
         const remaining = deployment?.state._tag === "Cooling" ? Duration.toSeconds(deployment.state.remaining) : 0
@@ -266,15 +266,15 @@ describe("Balance cooldown", () => {
         return remaining
       })
       yield* fails(rateLimited())
-      expect(yield* Effect.replicateEffect(rest, 4)).toEqual([1, 2, 3, 3])
+      expect(yield* Effect.replicateEffect(cooldown, 4)).toEqual([1, 2, 3, 3])
       yield* works
-      expect(yield* rest).toBe(0)
+      expect(yield* cooldown).toBe(0)
       yield* fails(rateLimited())
-      expect(yield* rest).toBe(1)
+      expect(yield* cooldown).toBe(1)
     })
   )
 
-  it.effect("keeps the longer of two cooldowns", () =>
+  it.effect("keeps the longer of two cooldown", () =>
     Effect.gen(function* () {
       const gate = yield* Effect.makeLatch()
       const llm = yield* scripted(Effect.zipRight(gate.await, Effect.fail(rateLimited(1000))), rateLimited(9000))
@@ -314,10 +314,10 @@ describe("Balance cooldown", () => {
       yield* calls(self, 100)
       yield* first.works
       yield* TestClock.adjust("5 seconds")
-      const before = yield* first.asked
+      const before = yield* first.callCount
       yield* calls(self, 20)
       // Half of the calls, give or take one.
-      expect(Math.abs((yield* first.asked) - before - 10)).toBeLessThanOrEqual(1)
+      expect(Math.abs((yield* first.callCount) - before - 10)).toBeLessThanOrEqual(1)
     })
   )
 })

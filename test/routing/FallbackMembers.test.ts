@@ -21,7 +21,7 @@ const refused = withAttempt(new LLMErrors.ContentFilterError({ ...context, messa
 const sized = (contextWindow: number, ...steps: readonly [Step, ...Array<Step>]): Effect.Effect<Scripted> =>
   Effect.map(scripted(...steps), (llm) => ({ ...llm, info: { ...llm.info, contextWindow } }))
 
-const askedOften = (...members: ReadonlyArray<Scripted>) =>
+const callCounts = (...members: ReadonlyArray<Scripted>) =>
   Effect.forEach(members, (member) => Effect.map(member.asked, (asked) => asked.length))
 
 describe("Fallback member option `on`", () => {
@@ -83,7 +83,7 @@ describe("Fallback for requests that exceed a context window", () => {
       expect((yield* llm.chat("?")).text).toBe("larger")
       const alone = yield* Fallback.make([smaller])(yield* sized(1000, tooLong))
       expect((yield* Effect.flip(alone.chat("?")))._tag).toBe("ContextLengthError")
-      expect(yield* askedOften(smaller)).toEqual([0])
+      expect(yield* callCounts(smaller)).toEqual([0])
     })
   )
 
@@ -104,7 +104,7 @@ describe("Fallback for requests that exceed a context window", () => {
       expect((yield* llm.chat(long)).text).toBe("large")
       expect((yield* ChatEvent.collect(llm.chatStream(long))).text).toBe("large")
       expect((yield* llm.chat("short")).text).toBe("small")
-      expect(yield* askedOften(small, large)).toEqual([1, 2])
+      expect(yield* callCounts(small, large)).toEqual([1, 2])
       const withoutFit = yield* Fallback.make([large])(small)
       expect((yield* withoutFit.chat(long)).text).toBe("small")
     })
@@ -115,7 +115,7 @@ describe("Fallback for requests that exceed a context window", () => {
       const members = [yield* sized(100, tooLong), yield* sized(300, tooLong), yield* sized(200, tooLong)] as const
       const llm = yield* Fallback.make(members.slice(1), { fit: true })(members[0])
       expect((yield* Effect.flip(llm.chat(long)))._tag).toBe("ContextLengthError")
-      expect(yield* askedOften(...members)).toEqual([0, 1, 0])
+      expect(yield* callCounts(...members)).toEqual([0, 1, 0])
     })
   )
 
@@ -156,9 +156,9 @@ describe("Fallback member options `lacks` and `standsInFor`", () => {
       const llm = yield* Fallback.make([{ llm: second, lacks: [lacking] }, yield* scripted("third")], {
         first: { lacks: [lacking] }
       })(yield* scripted("first"))
-      const asked = { messages: [Chat.user("?")], ...request }
-      expect((yield* llm.chat(asked)).text).toBe("third")
-      expect((yield* ChatEvent.collect(llm.chatStream(asked))).text).toBe("third")
+      const fullRequest = { messages: [Chat.user("?")], ...request }
+      expect((yield* llm.chat(fullRequest)).text).toBe("third")
+      expect((yield* ChatEvent.collect(llm.chatStream(fullRequest))).text).toBe("third")
       expect((yield* llm.chat("?")).text).toBe("first")
       expect(yield* second.asked).toEqual([])
     })
@@ -245,12 +245,12 @@ describe("Fallback option `filteredAnswers`", () => {
 
   it.effect("does not hand on a filtered stream that has produced text", () =>
     Effect.gen(function* () {
-      const said = ChatEvent.fromResponse({ ...stopped, text: "Well," })
+      const filtered = ChatEvent.fromResponse({ ...stopped, text: "Well," })
       const second = yield* scripted("never asked")
       const llm = yield* Fallback.make(
         [{ llm: second, on: ["content-filter"] }],
         filtering
-      )(yield* scripted({ stream: Stream.fromIterable(said) }))
+      )(yield* scripted({ stream: Stream.fromIterable(filtered) }))
       expect((yield* ChatEvent.collect(llm.chatStream("?"))).text).toBe("Well,")
       expect(yield* second.asked).toEqual([])
     })
@@ -282,7 +282,7 @@ describe("Fallback", () => {
       const larger = yield* sized(2000, "larger")
       const llm = yield* Fallback.make([same, larger])(yield* sized(1000, tooLong))
       expect((yield* llm.chat("?")).text).toBe("larger")
-      expect(yield* askedOften(same, larger)).toEqual([0, 1])
+      expect(yield* callCounts(same, larger)).toEqual([0, 1])
     })
   )
 
@@ -294,7 +294,7 @@ describe("Fallback", () => {
       // The largest window is called first and fails with another error: what exceeded 3,000 tokens exceeds 1,000 too.
       const llm = yield* Fallback.make([large, small, middle])(yield* sized(3000, tooLong))
       expect((yield* Effect.flip(llm.chat("?")))._tag).toBe("ProviderUnavailableError")
-      expect(yield* askedOften(large, small, middle)).toEqual([1, 0, 0])
+      expect(yield* callCounts(large, small, middle)).toEqual([1, 0, 0])
     })
   )
 
@@ -311,7 +311,7 @@ describe("Fallback", () => {
         }
         const llm = yield* Fallback.make([second], options)(yield* scripted(failing("total")))
         expect(yield* Effect.flip(llm.chat("?"))).toMatchObject({ _tag: "TimeoutError", phase: "total" })
-        expect(yield* askedOften(second)).toEqual([4])
+        expect(yield* callCounts(second)).toEqual([4])
       }
     })
   )

@@ -146,12 +146,12 @@ describe("Fallback option `continueStreams`", () => {
     ["a refusal", [...partial.slice(0, 1), { _tag: "RefusalDelta", text: "No" }], {}, interrupted()],
     ["a structured answer", partial.slice(0, 2), { responseFormat: "json" }, interrupted()],
     ["a ContentFilterError of the provider", partial.slice(0, 2), {}, interrupted("ContentFilterError")]
-  ])("does not continue a broken stream with %s", ([, begun, asked, error]) =>
+  ])("does not continue a broken stream with %s", ([, begun, request, error]) =>
     Effect.gen(function* () {
       const second = yield* scripted("second")
       const first = yield* scripted({ stream: Stream.concat(Stream.fromIterable(begun), Stream.fail(error)) })
       const llm = yield* Fallback.make([second], continuing)(first)
-      expect((yield* Effect.flip(events(llm, { messages: [Chat.user("?")], ...asked }))).message).toBe("cut")
+      expect((yield* Effect.flip(events(llm, { messages: [Chat.user("?")], ...request }))).message).toBe("cut")
       expect(yield* second.asked).toEqual([])
     })
   )

@@ -35,10 +35,10 @@ const trial: fc.Arbitrary<Trial> = fc.record({
 const deployment = (name: string, outcomes: ReadonlyArray<Outcome>) =>
   Effect.gen(function* () {
     const inFlight = yield* Ref.make(0)
-    const asked = yield* Ref.make(0)
+    const calls = yield* Ref.make(0)
     const begun = (takes: Duration.DurationInput) =>
       Effect.zipRight(
-        Ref.update(asked, (n) => n + 1),
+        Ref.update(calls, (n) => n + 1),
         Effect.sleep(takes)
       )
     const entered = Effect.acquireRelease(
@@ -46,7 +46,7 @@ const deployment = (name: string, outcomes: ReadonlyArray<Outcome>) =>
       () => Ref.update(inFlight, (n) => n - 1)
     )
     const base = yield* scripted(name)
-    const next = Effect.map(Ref.get(asked), (n): Outcome => outcomes[n] ?? { takes: 0, fails: false })
+    const next = Effect.map(Ref.get(calls), (n): Outcome => outcomes[n] ?? { takes: 0, fails: false })
     const ended = ({ fails }: Outcome) => (fails ? Effect.fail<LLMError>(unavailable) : Effect.succeed(answer(name)))
     const call = Effect.flatMap(next, (own) => Effect.zipRight(begun(own.takes), ended(own)))
     return {
@@ -62,7 +62,7 @@ const deployment = (name: string, outcomes: ReadonlyArray<Outcome>) =>
           )
       },
       inFlight: Ref.get(inFlight),
-      asked: Ref.get(asked)
+      calls: Ref.get(calls)
     }
   })
 
@@ -91,8 +91,8 @@ describe("Hedge for any two deployments and any time of interruption", () => {
           const wasRunning = (yield* fiber.status)._tag !== "Done"
           const exit = yield* Fiber.interrupt(fiber)
           expect([yield* first.inFlight, yield* second.inFlight]).toEqual([0, 0])
-          expect(yield* first.asked).toBe(index + 1)
-          expect(yield* second.asked).toBeLessThanOrEqual(Math.floor(maxShare * (index + 1) + 1e-6))
+          expect(yield* first.calls).toBe(index + 1)
+          expect(yield* second.calls).toBeLessThanOrEqual(Math.floor(maxShare * (index + 1) + 1e-6))
           if (wasRunning) expect(Exit.isInterrupted(exit)).toBe(true)
           else if (Exit.isSuccess(exit)) {
             expect(["first", "second"]).toContain(exit.value.text)
