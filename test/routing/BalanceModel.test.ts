@@ -2,8 +2,9 @@ import { describe, expect, it } from "@effect/vitest"
 import { Duration, FastCheck } from "effect"
 import * as Balance from "../../src/routing/Balance.js"
 import * as State from "../../src/routing/balance/state.js"
-import type { BreakerConfig, HealthChange } from "../../src/routing/balance/deployment.js"
-import * as FailureWindow from "../../src/routing/balance/failureWindow.js"
+import type { HealthChange } from "../../src/routing/balance/deployment.js"
+import type { BreakerConfig } from "../../src/routing/balance/breaker.js"
+import * as Breakers from "../../src/routing/balance/breaker.js"
 import * as DeploymentSet from "../../src/routing/balance/deploymentSet.js"
 import type { Hold as KeyReservation } from "../../src/keyPool/key.js"
 
@@ -272,7 +273,7 @@ const run = (commands: ReadonlyArray<Command>): Counted => {
         state = State.change(state, now, (deploymentSet) => DeploymentSet.disable(deploymentSet, one.position))[1]
         break
     }
-    const counts = state.deploymentSet.deployments.map(({ window }) => FailureWindow.counts(window, now))
+    const counts = state.deploymentSet.deployments.map(({ breaker }) => Breakers.counts(breaker, now))
     expect(counts).toEqual(references.map(({ calls, failures }) => ({ calls, failures })))
     expect(state.deploymentSet.deployments.map(({ load }) => load.inFlight)).toEqual(
       references.map(({ inFlight }) => inFlight)

@@ -1,12 +1,10 @@
-/**
- * One deployment of a balance. Its load, cooldowns and probes are those of a key in a pool; the circuit breaker is its own: it
- * opens the circuit when too many calls have failed.
- */
+/** One deployment of a balance: the load, cooldowns and probes of a key in a pool, with a circuit breaker. */
 import { Duration, Redacted } from "effect"
 import * as ApiKey from "../../vocabulary/ApiKey.js"
 import type { DeploymentState, Verdict } from "./model.js"
 import type { Notice } from "./health.js"
-import * as FailureWindow from "./failureWindow.js"
+import type { Breaker, BreakerConfig } from "./breaker.js"
+import * as Breakers from "./breaker.js"
 import type {
   Hold as KeyReservation,
   Moment as SettleContext,
@@ -20,11 +18,7 @@ export interface Deployment {
   /** What strategies see. */
   readonly state: DeploymentState
   readonly load: PooledKey
-  readonly window: FailureWindow.FailureWindow
-  /** How often the circuit has opened since the last success. */
-  readonly openings: number
-  /** The number of the last call that had started when the circuit last opened. */
-  readonly openedAt: number
+  readonly breaker: Breaker
   readonly tally: Tally
   readonly hash: number
 }
@@ -34,16 +28,6 @@ export interface Tally {
   readonly answered: number
   readonly failed: number
   readonly limited: number
-}
-
-/** When a circuit opens and for how long. Durations are in milliseconds. */
-export interface BreakerConfig {
-  readonly failures: number
-  readonly ratio: number
-  readonly window: number
-  readonly base: number
-  readonly factor: number
-  readonly max: number
 }
 
 export interface DeploymentConfig {
@@ -64,9 +48,7 @@ export const make = (config: DeploymentConfig, position: number, window: number,
   return {
     state: stateOf(load, config.order, config.cost, 0),
     load,
-    window: FailureWindow.make(window),
-    openings: 0,
-    openedAt: -1,
+    breaker: Breakers.make(window),
     tally: { answered: 0, failed: 0, limited: 0 },
     hash: Rendezvous.hash(id)
   }
@@ -88,20 +70,14 @@ const stateOf = (load: PooledKey, order: number, cost: number | undefined, failu
   failures
 })
 
-type Change = Partial<Pick<Deployment, "window" | "openings" | "openedAt" | "tally">> & { readonly failures?: number }
+type Change = Partial<Pick<Deployment, "breaker" | "tally">>
 
 /** Runs at every call: a literal, because V8 takes forty times as long over a spread. */
-const update = (deployment: Deployment, load: PooledKey, change: Change = noChange): Deployment => ({
-  state: stateOf(load, deployment.state.order, deployment.state.cost, change.failures ?? deployment.state.failures),
-  load,
-  window: change.window ?? deployment.window,
-  openings: change.openings ?? deployment.openings,
-  openedAt: change.openedAt ?? deployment.openedAt,
-  tally: change.tally ?? deployment.tally,
-  hash: deployment.hash
-})
-
-const noChange: Change = {}
+const update = (deployment: Deployment, load: PooledKey, change: Change = {}): Deployment => {
+  const { hash, state } = deployment
+  const { breaker = deployment.breaker, tally = deployment.tally } = change
+  return { state: stateOf(load, state.order, state.cost, breaker.failures), load, breaker, tally, hash }
+}
 
 /** Updates the availability to the current time. A deployment that was out does not get the calls that it missed. */
 export const refresh = (
@@ -132,24 +108,24 @@ export const settle = (
   reservation: KeyReservation,
   verdict: Verdict,
   context: SettleContext,
-  breaker: BreakerConfig | undefined
+  config: BreakerConfig | undefined
 ): Deployment => {
-  const { tally } = deployment
+  const { breaker, tally } = deployment
   switch (verdict._tag) {
     case "Served":
-      return settleServed(deployment, reservation, verdict.latency, context)
+      return settleServed(deployment, reservation, verdict, context)
     case "Limited":
-      return update(deployment, settleLimited(deployment, reservation, verdict.retryAfter, context), {
+      return update(deployment, settleLimited(deployment, reservation, verdict, context), {
         tally: { ...tally, limited: tally.limited + 1 }
       })
     case "Overloaded":
     case "Failed":
-      return settleFailed(deployment, reservation, verdict, context, breaker)
+      return settleFailed(deployment, reservation, verdict, context, config)
     case "Down": {
       const counted = update(deployment, deployment.load, { tally: { ...tally, failed: tally.failed + 1 } })
-      const wait = Math.min(millisOf(verdict.retryAfter), breaker?.max ?? 0)
-      return breaker !== undefined && startedAfterOpening(deployment, reservation)
-        ? open(counted, reservation, context, wait > 0 ? wait : nextCooldown(deployment, breaker))
+      const wait = Math.min(millisOf(verdict.retryAfter), config?.max ?? 0)
+      return config !== undefined && Breakers.startedAfterOpening(breaker, reservation.sequence)
+        ? open(counted, reservation, context, wait > 0 ? wait : Breakers.cooldown(breaker, config))
         : update(counted, PooledKeys.release(counted.load, reservation))
     }
     case "Neutral":
@@ -161,45 +137,36 @@ export const settle = (
 export const markAnswered = (
   deployment: Deployment,
   reservation: KeyReservation,
-  latency: number | undefined,
+  latency: number,
   context: SettleContext
 ): Deployment => {
-  const settled = settleServed(deployment, reservation, latency, context)
+  const settled = settleServed(deployment, reservation, { _tag: "Served", latency }, context)
   return update(settled, { ...settled.load, inFlight: settled.load.inFlight + 1 })
 }
-
-const startedAfterOpening = (deployment: Deployment, reservation: KeyReservation): boolean =>
-  reservation.sequence > deployment.openedAt
 
 const settleLimited = (
   { load }: Deployment,
   reservation: KeyReservation,
-  retryAfter: Duration.Duration | undefined,
+  verdict: Extract<Verdict, { readonly _tag: "Limited" | "Overloaded" }>,
   context: SettleContext
-): PooledKey =>
-  PooledKeys.settle(
-    load,
-    reservation,
-    retryAfter === undefined ? { _tag: "RateLimited" } : { _tag: "RateLimited", retryAfter },
-    context
-  )
+): PooledKey => PooledKeys.settle(load, reservation, { ...verdict, _tag: "RateLimited" }, context)
 
 const settleServed = (
   deployment: Deployment,
   reservation: KeyReservation,
-  latency: number | undefined,
+  verdict: Extract<Verdict, { readonly _tag: "Served" }>,
   context: SettleContext
 ): Deployment => {
-  const verdict = latency === undefined ? ({ _tag: "Served" } as const) : ({ _tag: "Served", latency } as const)
   const load = PooledKeys.settle(deployment.load, reservation, verdict, context)
+  const { breaker } = deployment
+  const { sequence } = reservation
   const tally = { ...deployment.tally, answered: deployment.tally.answered + 1 }
-  if (!startedAfterOpening(deployment, reservation)) return update(deployment, load, { tally })
-  if (isOpen(deployment)) {
-    const closes = load.health.halfOpen === undefined
-    return update(deployment, load, closes ? { tally, openings: 0, ...emptyWindow(deployment) } : { tally })
+  if (!Breakers.startedAfterOpening(breaker, sequence)) return update(deployment, load, { tally })
+  if (!isOpen(deployment)) {
+    return update(deployment, load, { tally, breaker: Breakers.record(breaker, sequence, context.now, false) })
   }
-  const window = FailureWindow.record(deployment.window, context.now, false)
-  return update(deployment, load, { tally, window, failures: FailureWindow.counts(window, context.now).failures })
+  const isClosed = load.health.halfOpen === undefined
+  return update(deployment, load, isClosed ? { tally, breaker: Breakers.close(breaker) } : { tally })
 }
 
 const settleFailed = (
@@ -207,31 +174,23 @@ const settleFailed = (
   reservation: KeyReservation,
   verdict: Extract<Verdict, { readonly _tag: "Failed" | "Overloaded" }>,
   context: SettleContext,
-  breaker: BreakerConfig | undefined
+  config: BreakerConfig | undefined
 ): Deployment => {
   const retryAfter = verdict._tag === "Overloaded" ? verdict.retryAfter : undefined
   const tally = { ...deployment.tally, failed: deployment.tally.failed + 1 }
-  const window = startedAfterOpening(deployment, reservation)
-    ? FailureWindow.record(deployment.window, context.now, true)
-    : deployment.window
-  const { calls, failures } = FailureWindow.counts(window, context.now)
-  const counted = update(deployment, deployment.load, { tally, window, failures })
-  if (breaker !== undefined && startedAfterOpening(deployment, reservation)) {
-    const isTooMany = failures >= breaker.failures && failures >= breaker.ratio * calls
-    if (isOpen(deployment) || isTooMany) {
-      return open(counted, reservation, context, Math.max(nextCooldown(deployment, breaker), millisOf(retryAfter)))
-    }
+  const breaker = Breakers.record(deployment.breaker, reservation.sequence, context.now, true)
+  const counted = update(deployment, deployment.load, { tally, breaker })
+  const isCounted = Breakers.startedAfterOpening(breaker, reservation.sequence)
+  if (config !== undefined && isCounted && (isOpen(deployment) || Breakers.isTripped(breaker, config, context.now))) {
+    return open(counted, reservation, context, Math.max(Breakers.cooldown(breaker, config), millisOf(retryAfter)))
   }
   return verdict._tag === "Overloaded"
-    ? update(counted, settleLimited(deployment, reservation, retryAfter, context))
+    ? update(counted, settleLimited(deployment, reservation, verdict, context))
     : update(counted, PooledKeys.release(counted.load, reservation))
 }
 
 const millisOf = (duration: Duration.Duration | undefined): number =>
   duration === undefined ? 0 : Duration.toMillis(duration)
-
-const nextCooldown = ({ openings }: Deployment, { base, factor, max }: BreakerConfig): number =>
-  Math.min(max, base * factor ** openings)
 
 /** Opens the circuit, as a key that is out of quota: it is in a cooldown, and then half-open until a probe succeeds. */
 const open = (
@@ -242,30 +201,23 @@ const open = (
 ): Deployment => {
   const verdict = { _tag: "OutOfQuota", retryAfter: Duration.millis(cooldown) } as const
   return update(deployment, PooledKeys.settle(deployment.load, reservation, verdict, context), {
-    openings: deployment.openings + 1,
-    openedAt: context.sequence,
-    ...emptyWindow(deployment)
+    breaker: Breakers.open(deployment.breaker, context.sequence)
   })
 }
 
-const emptyWindow = ({ window }: Deployment): Change => ({ window: { width: window.width, slices: [] }, failures: 0 })
-
 /** Resets its health, however it was taken out. */
 export const enable = (deployment: Deployment, sequence: number): Deployment =>
-  update(deployment, PooledKeys.enable(deployment.load), {
-    openings: 0,
-    openedAt: sequence,
-    ...emptyWindow(deployment)
-  })
+  update(deployment, PooledKeys.enable(deployment.load), { breaker: Breakers.reset(deployment.breaker, sequence) })
 
 /** A change that other balances must apply too. `until` is in the set's time. */
 export type HealthChange = Pick<Notice, "state" | "until" | "openings">
 
 export const healthChange = (before: Deployment, after: Deployment): HealthChange | undefined => {
-  const { openings } = after
+  const { openings } = after.breaker
   const until = after.load.health.restUntil
   const isLonger = until > before.load.health.restUntil
-  if (isOpen(after)) return isLonger || openings > before.openings ? { state: "Open", until, openings } : undefined
+  if (isOpen(after))
+    return isLonger || openings > before.breaker.openings ? { state: "Open", until, openings } : undefined
   if (isOpen(before)) return { state: "Closed", until: 0, openings: 0 }
   return isLonger ? { state: "Cooling", until, openings } : undefined
 }
@@ -276,19 +228,17 @@ export const applyHealthChange = (
   { openings, state, until }: HealthChange,
   sequence: number
 ): Deployment => {
-  const { load } = deployment
+  const { breaker, load } = deployment
   switch (state) {
     case "Closed":
       return isOpen(deployment)
-        ? update(deployment, PooledKeys.clearCooldown(load), { openings: 0, ...emptyWindow(deployment) })
+        ? update(deployment, PooledKeys.clearCooldown(load), { breaker: Breakers.close(breaker) })
         : deployment
     case "Cooling":
       return update(deployment, PooledKeys.restedBy(load, until, "rate-limited", sequence))
     case "Open":
       return update(deployment, PooledKeys.restedBy(load, until, "out-of-quota", sequence), {
-        openings: Math.max(openings, deployment.openings),
-        openedAt: sequence,
-        ...emptyWindow(deployment)
+        breaker: Breakers.open(breaker, sequence, Math.max(openings, breaker.openings))
       })
   }
 }

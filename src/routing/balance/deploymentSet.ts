@@ -4,7 +4,8 @@
  */
 import type { Order } from "effect"
 import type { DeploymentState, Verdict } from "./model.js"
-import type { BreakerConfig, Deployment } from "./deployment.js"
+import type { BreakerConfig } from "./breaker.js"
+import type { Deployment } from "./deployment.js"
 import * as Deployments from "./deployment.js"
 import type {
   Hold as KeyReservation,
@@ -159,7 +160,7 @@ export const settle = (deploymentSet: DeploymentSet, reservation: KeyReservation
 export const markAnswered = (
   deploymentSet: DeploymentSet,
   reservation: KeyReservation,
-  latency: number | undefined
+  latency: number
 ): DeploymentSet =>
   change(deploymentSet, reservation.position, (deployment) =>
     Deployments.markAnswered(deployment, reservation, latency, deploymentSet)

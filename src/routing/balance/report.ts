@@ -8,13 +8,13 @@ import * as Errors from "../../vocabulary/LLMError.js"
 import type { MissingCapabilities } from "./capabilities.js"
 import type { Deployment } from "./deployment.js"
 import * as Deployments from "./deployment.js"
-import * as FailureWindow from "./failureWindow.js"
+import * as Breakers from "./breaker.js"
 import type { DeploymentSet } from "./deploymentSet.js"
 import * as DeploymentSets from "./deploymentSet.js"
 
 /** `epoch` is the wall-clock time at which the set's time was 0. */
 export const statusOf = (deployment: Deployment, info: ModelInfo, now: number, epoch: number): DeploymentStatus => {
-  const { load, state, tally, window } = deployment
+  const { breaker, load, state, tally } = deployment
   return {
     id: load.id,
     provider: info.provider,
@@ -28,7 +28,7 @@ export const statusOf = (deployment: Deployment, info: ModelInfo, now: number, e
     ...(load.latency === undefined ? {} : { latency: load.latency }),
     served: load.calls,
     ...tally,
-    window: FailureWindow.counts(window, now)
+    window: Breakers.counts(breaker, now)
   }
 }
 
