@@ -16,7 +16,7 @@ export const empty: SharedHealth = { notices: new Map(), probes: new Map() }
 /** When to request a probe again that another balance has, in milliseconds. */
 const retryInterval = 1000
 
-/** Only a success ends a cooldown early or closes an open circuit. */
+/** Only a `Closed` notice ends a cooldown early or closes an open circuit. */
 const merge = (before: Notice | undefined, notice: Notice): Notice => {
   if (before === undefined || before.state === "Closed" || notice.state === "Closed") return notice
   const state = before.state === "Open" ? before.state : notice.state

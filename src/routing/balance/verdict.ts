@@ -82,8 +82,8 @@ export const verdictOf = (error: LLMError): Verdict => {
 
 /**
  * Whether another deployment can answer after this error: true but for errors of the request (`InvalidRequestError`, except
- * `limit_too_small` of the deployment's limiter), of its content (`ContentFilterError`), of the budget (`BudgetExceededError`) and
- * of the call's deadline (a `TimeoutError` of the phase `total`).
+ * `limit_too_small` of the deployment's limiter), of its content (`ContentFilterError`), of the budget (`BudgetExceededError`)
+ * and of the call's deadline (a `TimeoutError` of the phase `total`).
  *
  * @since 0.1.0
  * @category verdicts

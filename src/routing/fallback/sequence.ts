@@ -1,4 +1,4 @@
-/** Calls the members one after the other, until one answers or none of the rest takes the error. */
+/** Calls the members one after the other, until one answers or none of the remaining ones takes the error. */
 import type { Array as Arr } from "effect"
 import { Chunk, Effect } from "effect"
 import * as Attempt from "../../vocabulary/Attempt.js"
