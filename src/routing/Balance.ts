@@ -1,10 +1,9 @@
 /**
- * One `LLM` over many deployments: models, providers, regions. Each call goes to the one that comes first by the strategy, of
- * those that can serve it and are in good order; where that one fails, to the next.
+ * Balances calls over deployments (models, providers, regions) behind one `LLM`. The strategy picks one of the deployments that
+ * are ready and can serve the request; when it fails, the call goes to the next.
  *
- * A deployment that keeps failing is left alone for a while, and then one call at a time finds out whether it is good again. A
- * call that finds none in order waits for the first to come back, within its deadline. A stream is handed on only before its
- * first event.
+ * A circuit breaker takes out a deployment that keeps failing, and after a cooldown one call at a time probes it. A call that
+ * finds no deployment ready waits for the first one, within its deadline. A stream is handed on only before its first event.
  *
  * @example
  * ```ts
@@ -19,7 +18,7 @@
  *   [
  *     { llm: Virginia, weight: 2 },
  *     { llm: Ireland },
- *     // Asked only when neither of the others can.
+ *     // Used only when neither of the others is ready.
  *     { llm: DeepSeek, order: 1, capabilities: { images: false } }
  *   ],
  *   { strategy: Balance.leastLoaded }
@@ -31,18 +30,16 @@
 import type { Array as Arr } from "effect"
 import { Context, Effect, Layer } from "effect"
 import { LLM } from "../call/model.js"
-import type { Deployment, Options, Service } from "./balance/model.js"
-import { Balance, InvalidBalanceError } from "./balance/model.js"
+import type { Deployment, InvalidBalanceError, Options, Service } from "./balance/model.js"
+import { Balance } from "./balance/model.js"
 import * as BalanceService from "./balance/service.js"
-import { leastLoaded } from "./balance/strategy.js"
-import { handsOn, verdictOf } from "./balance/verdict.js"
 
 export * from "./balance/model.js"
 
 /**
- * One `LLM` over the given ones. It needs no scope: nothing runs in the background. Requests are counted with the `TokenCounter`
- * in context, where it is doubtful whether they fit; deployments without a `cost` are priced by their `LLM` or the `Pricing` in context; what it
- * finds out about deployments it shares with others through the `BalanceHealth` in context.
+ * Makes one `LLM` over the given deployments. Needs no scope: nothing runs in the background. Requests that may exceed a context
+ * window are counted with the `TokenCounter` in context; deployments without a `cost` are priced by their `LLM` or the `Pricing`
+ * in context; the health of deployments is shared through the `BalanceHealth` in context.
  *
  * @since 0.1.0
  * @category constructors
@@ -50,16 +47,10 @@ export * from "./balance/model.js"
 export const make = (
   deployments: ReadonlyArray<Deployment>,
   options: Options = {}
-): Effect.Effect<Service, InvalidBalanceError> =>
-  BalanceService.make(deployments, options, {
-    strategy: leastLoaded,
-    handsOn,
-    verdictOf,
-    invalid: (faults) => new InvalidBalanceError({ faults })
-  })
+): Effect.Effect<Service, InvalidBalanceError> => BalanceService.make(deployments, options)
 
 /**
- * One `LLM` over those of the given layers, each built once with keys, limits and retries of its own.
+ * Provides one `LLM` over those of the given layers, each built once with its own keys, limits and retries.
  *
  * @since 0.1.0
  * @category layers

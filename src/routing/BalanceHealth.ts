@@ -1,10 +1,10 @@
 /**
- * What balances tell each other of their deployments: one that finds a deployment out of order tells the others, so that they
- * leave it alone before their own calls have failed there, and of all of them one at a time finds out whether it is good again.
+ * Shares the health of deployments among balances: open circuits and cooldowns that one balance finds apply to all, before their
+ * own calls fail there, and only one call of all balances probes a deployment at a time.
  *
- * A balance takes this from the context when it is made, and without it keeps what it knows to itself. Deployments are known by
- * their `Deployment.id`: the same id is the same deployment, in whatever balance and process. `effect-llm/redis` has it for
- * many processes (`RedisBalanceHealth`); `layerMemory` joins the balances of one.
+ * A balance takes this from the context when it is made; without it, health is private to each balance. Deployments are
+ * identified by their `Deployment.id`: the same id is the same deployment, in every balance and process. `layerMemory` joins the
+ * balances of one process, `RedisBalanceHealth` of `effect-llm/redis` those of several.
  *
  * @example
  * ```ts
@@ -25,22 +25,22 @@
 import { Effect, Layer, Ref } from "effect"
 import type { Service } from "./balance/health.js"
 import { BalanceHealth } from "./balance/health.js"
-import * as Healths from "./balance/memoryHealth.js"
+import * as MemoryHealth from "./balance/memoryHealth.js"
 
 export * from "./balance/health.js"
 
 /**
- * For the balances of one process, such as groups with the same deployments in them.
+ * Makes a store for the balances of one process.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const memory: Effect.Effect<Service> = Effect.map(Ref.make(Healths.nothing), (known): Service => ({
-  notices: Effect.map(Ref.get(known), ({ notices }) => notices),
-  tell: (id, notice) => Ref.update(known, (before) => Healths.told(before, id, notice)),
+export const memory: Effect.Effect<Service> = Effect.map(Ref.make(MemoryHealth.empty), (ref): Service => ({
+  notices: Effect.map(Ref.get(ref), ({ notices }) => notices),
+  tell: (id, notice) => Ref.update(ref, (health) => MemoryHealth.publish(health, id, notice)),
   probe: (id, author) =>
-    Effect.clockWith((clock) => Ref.modify(known, (before) => Healths.probed(before, id, author, clock))),
-  proved: (id, author, notice) => Ref.update(known, (before) => Healths.proved(before, id, author, notice))
+    Effect.clockWith((clock) => Ref.modify(ref, (health) => MemoryHealth.acquireProbe(health, id, author, clock))),
+  proved: (id, author, notice) => Ref.update(ref, (health) => MemoryHealth.releaseProbe(health, id, author, notice))
 }))
 
 /**

@@ -1,9 +1,9 @@
 /**
- * Hands a call that one model cannot answer to the next: other models, other providers, other regions.
+ * Hands a call that one model cannot answer on to the next: other models, other providers, other regions.
  *
- * Members are tried in order; each may say which errors hand a call over to it, which models it stands in for, and what it
- * cannot do. While another one stands behind it, a member does not sleep long for a Retry-After, a cooling key or a limiter:
- * it hands the call on. A stream is handed on only before its first event, unless `continueStreams` says otherwise.
+ * Members are tried in order; options of each set the errors that it takes, the models that it replaces and the features that it
+ * lacks. While another member can take the call, a member waits only briefly (`patience`) for a Retry-After, a key or a limiter.
+ * A stream is handed on only before its first event, unless `continueStreams` is set.
  *
  * @example
  * ```ts
@@ -31,19 +31,20 @@ import { TokenCounter } from "../tokens/counter.js"
 import * as Attempt from "../vocabulary/Attempt.js"
 import type { ChatResponse } from "../vocabulary/Chat.js"
 import type { EmbeddingResponse } from "../vocabulary/Embedding.js"
-import type { Tag } from "../vocabulary/LLMError.js"
+import type { LLMError, Tag } from "../vocabulary/LLMError.js"
 import type { Member as Prepared } from "./fallback/members.js"
 import * as Members from "./fallback/members.js"
 import type { Kind, LayerMember, Member, Options } from "./fallback/model.js"
-import * as Turns from "./fallback/sequence.js"
+import * as Sequence from "./fallback/sequence.js"
 import * as Streams from "./fallback/stream.js"
 
 export * from "./fallback/model.js"
 
 /**
- * What another model may well answer: every class but those that speak of the request itself (`InvalidRequestError`), of
- * its content (`ContentFilterError`), of the money, of the call's own deadline, and of streams that had begun. A condition with
- * `RateLimitError` also takes the `InvalidRequestError` of a limiter that is too small for the request (`limit_too_small`).
+ * The errors that another model can often answer: all classes but those of the request itself (`InvalidRequestError`), of its
+ * content (`ContentFilterError`) and of the budget (`BudgetExceededError`). The `TimeoutError` of the call's own deadline (phase
+ * `total`) is never handed on by a list of classes. A condition with `RateLimitError` also takes the `InvalidRequestError` of a
+ * limiter that is too small for the request (`limit_too_small`).
  *
  * @since 0.1.0
  * @category decisions
@@ -67,7 +68,7 @@ export const defaultClasses: ReadonlyArray<Tag> = [
 ]
 
 /**
- * What is asked behind a partial answer unless you say otherwise.
+ * The default user message after a partial answer that is continued.
  *
  * @since 0.1.0
  * @category decisions
@@ -84,21 +85,27 @@ const kinds: Readonly<Record<Kind, ReadonlyArray<Tag>>> = {
 
 const isMember = (fallback: Service | Member): fallback is Member => "llm" in fallback
 
-const prepared = (
+const prepare = (
   next: Service,
   fallbacks: ReadonlyArray<Service | Member>,
   options: Options
 ): Arr.NonEmptyReadonlyArray<Prepared> => {
   const on = options.on ?? defaultClasses
-  const nothing = { takes: () => false, sparesWaiting: false }
+  const nothing = { takes: () => false, takesTransientErrors: false }
   return [
     Members.memberOf(next, options.first ?? {}, true, nothing),
     ...fallbacks.map((fallback) => {
       const member = isMember(fallback) ? fallback : { llm: fallback }
-      return Members.memberOf(member.llm, member, false, Members.accepting(member.on ?? on, kinds))
+      return Members.memberOf(member.llm, member, false, Members.takesOf(member.on ?? on, kinds))
     })
   ]
 }
+
+const firstAnswer = <A>(
+  kind: Sequence.CallKind<A>,
+  members: Arr.NonEmptyReadonlyArray<Prepared>,
+  call: (member: Prepared) => Effect.Effect<A, LLMError>
+): Effect.Effect<A, LLMError> => Effect.map(Sequence.callInOrder(kind, members, call), ({ result }) => result)
 
 const promptOf = (continuing: Options["continueStreams"]): Streams.Options["promptFor"] => {
   if (continuing === undefined || continuing === false) return undefined
@@ -107,7 +114,7 @@ const promptOf = (continuing: Options["continueStreams"]): Streams.Options["prom
 }
 
 /**
- * The middleware: the `LLM` it is applied to, then the given ones.
+ * Makes a middleware: calls go to the `LLM` that it is applied to first, then to the given ones.
  *
  * @since 0.1.0
  * @category constructors
@@ -122,13 +129,13 @@ export const make = (fallbacks: ReadonlyArray<Service | Member>, options: Option
       const { info } = next
       const filteredAnswers = options.filteredAnswers ?? false
       const fit = options.fit === true ? {} : options.fit === false ? undefined : options.fit
-      const line = Members.selection(prepared(next, fallbacks, options), info, counter, fit)
-      const chats: Turns.Asking<ChatResponse> = {
+      const select = Members.selection(prepare(next, fallbacks, options), info, counter, fit)
+      const chat: Sequence.CallKind<ChatResponse> = {
         patience,
         withEarlier: Attempt.withEarlier,
-        filtered: (answer) => (filteredAnswers ? Turns.stopped(answer) : undefined)
+        filtered: (answer) => (filteredAnswers ? Sequence.filteredAnswer(answer) : undefined)
       }
-      const embeddings: Turns.Asking<EmbeddingResponse> = {
+      const embedding: Sequence.CallKind<EmbeddingResponse> = {
         patience,
         withEarlier: Attempt.withEarlier,
         filtered: () => undefined
@@ -137,23 +144,23 @@ export const make = (fallbacks: ReadonlyArray<Service | Member>, options: Option
       return {
         ...next,
         chat: (request) =>
-          Effect.flatMap(line.chat(request), (members) =>
-            Turns.answer(chats, members, (member) => member.llm.chat(Members.chatFor(member, request, info)))
+          Effect.flatMap(select.chat(request), (members) =>
+            firstAnswer(chat, members, (member) => member.llm.chat(Members.chatFor(member, request, info)))
           ),
         embed: (request) =>
-          Effect.flatMap(line.embed(request), (members) =>
-            Turns.answer(embeddings, members, (member) => member.llm.embed(Members.embeddingFor(member, request, info)))
+          Effect.flatMap(select.embed(request), (members) =>
+            firstAnswer(embedding, members, (member) => member.llm.embed(Members.embeddingFor(member, request, info)))
           ),
-        chatStream: (request) => toStream(Effect.flatMap(line.chat(request), (members) => openStream(members, request)))
+        chatStream: (request) =>
+          toStream(Effect.flatMap(select.chat(request), (members) => openStream(members, request)))
       }
     })
 }
 
 /**
- * One `LLM` from several, each built once with keys, limits and retries of its own.
+ * Provides one `LLM` over several, each built once with its own keys, limits and retries.
  *
- * A `model` named in a request goes to the first member only: the others answer with their own, unless their `models` say
- * what they call it.
+ * A `model` named in a request goes to the first member only: the others use their own model, or their name for it in `models`.
  *
  * @since 0.1.0
  * @category layers
@@ -166,8 +173,8 @@ export const layer = <E, R>(
     LLM,
     Effect.flatMap(
       Effect.forEach(members, (member) => {
-        const { llm, ...said }: LayerMember<E, R> = "llm" in member ? member : { llm: member }
-        return Effect.map(Layer.build(llm), (context): Member => ({ ...said, llm: Context.get(context, LLM) }))
+        const { llm, ...memberOptions }: LayerMember<E, R> = "llm" in member ? member : { llm: member }
+        return Effect.map(Layer.build(llm), (context): Member => ({ ...memberOptions, llm: Context.get(context, LLM) }))
       }),
       ([first, ...rest]) =>
         make(rest, first.lacks === undefined ? options : { ...options, first: { lacks: first.lacks } })(first.llm)

@@ -1,17 +1,16 @@
 /**
- * Asks a second time when the first answer is slow, and takes whichever comes first: for the few calls that take many times
- * as long as the others.
+ * Sends a second request when the first answer is slow, and returns the answer that comes first: for the few calls that take many
+ * times as long as the others.
  *
- * The second request goes to another deployment, or to the same `LLM` again, where the pool picks the key that is least
- * busy. The answer that comes second is cancelled: its connection is closed and its key given back before the call ends. Of
- * a stream the first event decides. Extra requests are a bounded share of all, so that an overloaded provider is never asked
- * twice as often.
+ * The second request goes to another deployment, or to the same `LLM` again, whose pool picks the least busy key. The slower
+ * request is cancelled: its connection is closed and its key given back before the call ends. For a stream the first event
+ * decides. Extra requests are a bounded share of all, so that an overloaded provider does not get twice the calls.
  *
  * @example
  * ```ts
  * import { Hedge, LLM } from "effect-llm"
  *
- * // The slowest of every twenty calls is asked again; at most one call in ten is.
+ * // The slowest of every twenty calls is sent again, and at most one call in ten.
  * const quick = LLM.layer({ model: "gpt-4o" }).pipe(LLM.withMiddleware(Hedge.make([], { after: "p95", maxShare: 0.1 })))
  * ```
  *
@@ -21,7 +20,7 @@ import { Effect, Ref } from "effect"
 import type { Duration, Scope } from "effect"
 import * as Attempt from "../vocabulary/Attempt.js"
 import * as Checks from "../internal/optionChecks.js"
-import { hedged } from "./hedge/race.js"
+import { hedge } from "./hedge/race.js"
 import { fromStream, toStream, withEarlierAttempts } from "../call/openStream.js"
 import type { OwnedStream } from "../call/ownedStream.js"
 import { owned } from "../call/ownedStream.js"
@@ -31,53 +30,52 @@ import type { Middleware, Service } from "../call/model.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
 
 /**
- * When a second request is made, and how many of them there may be.
+ * When a second request is sent, and how many of them.
  *
  * @since 0.1.0
  * @category model
  */
 export interface Options {
   /**
-   * How long the first is waited for alone: a time, or the time that 95 of the last 100 answers (of streams: first events)
-   * took. Calls, streams and embeddings are measured apart. @default "p95"
+   * The delay before the second request: a time, or the 95th percentile of the last 100 answers (of streams: first events).
+   * Calls, streams and embeddings are measured separately. @default "p95"
    */
   readonly after?: Duration.DurationInput | "p95"
-  /** With "p95": the shortest that it may become, and what it is while fewer than 20 were measured. @default "2 seconds" */
+  /** With "p95": the shortest delay, and the delay until 20 answers are measured. @default "2 seconds" */
   readonly floor?: Duration.DurationInput
-  /** The most extra requests for each call, from 0 to 1, in the long run and at any moment. @default 0.1 */
+  /** The most extra requests as a share of all calls so far, from 0 to 1. @default 0.1 */
   readonly maxShare?: number
-  /** How many unused extra requests may be saved up for a bad minute. @default 10 */
+  /** How many unused extra requests are saved up at most. @default 10 */
   readonly burst?: number
   /**
-   * Whether a call that fails before its time is asked again at once, within the same share. It is better left to `Retry`
-   * and `Fallback`. @default false
+   * Whether the second request is sent at once when the first fails before the delay, within the same share. `Retry` and
+   * `Fallback` are usually better for this. @default false
    */
   readonly onFailure?: boolean
 }
 
-/** Fewer say nothing of one in twenty. */
-const enough = 20
+/** A 95th percentile needs at least 20 samples. */
+const minSamples = 20
 
-/** How many of the latest are measured. */
-const kept = 100
+const maxSamples = 100
 
-/** What adding up a share many times may be off by. */
-const rounding = 1e-9
+/** The rounding error of a share that is added many times. */
+const roundingError = 1e-9
 
 interface Timing {
-  readonly after: Effect.Effect<number>
-  readonly measured: (millis: number) => Effect.Effect<void>
+  readonly delay: Effect.Effect<number>
+  readonly recordLatency: (millis: number) => Effect.Effect<void>
 }
 
-interface Settings {
-  /** In milliseconds, like `floor`. */
+interface CheckedOptions {
+  /** In milliseconds, as `floor`. */
   readonly after: number | "p95"
   readonly floor: number
   readonly maxShare: number
   readonly burst: number
 }
 
-const settingsOf = (options: Options): Settings =>
+const checkOptions = (options: Options): CheckedOptions =>
   Checks.valid("Hedge", ({ millis, number }) => {
     const { after = "p95", burst = 10, maxShare = 0.1 } = options
     return {
@@ -88,78 +86,78 @@ const settingsOf = (options: Options): Settings =>
     }
   })
 
-const timingOf = ({ after, floor }: Settings): Effect.Effect<Timing> => {
-  if (after !== "p95") return Effect.succeed({ after: Effect.succeed(after), measured: () => Effect.void })
-  return Effect.map(Ref.make(Percentile.none), (samples) => ({
-    after: Effect.map(Ref.get(samples), (now) =>
-      now.recent.length < enough ? floor : Math.max(floor, Percentile.at(now, 0.95) ?? floor)
+const makeTiming = ({ after, floor }: CheckedOptions): Effect.Effect<Timing> => {
+  if (after !== "p95") return Effect.succeed({ delay: Effect.succeed(after), recordLatency: () => Effect.void })
+  return Effect.map(Ref.make(Percentile.empty), (samples) => ({
+    delay: Effect.map(Ref.get(samples), (now) =>
+      now.recent.length < minSamples ? floor : Math.max(floor, Percentile.at(now, 0.95) ?? floor)
     ),
-    measured: (millis) => Ref.update(samples, (before) => Percentile.add(before, millis, kept))
+    recordLatency: (millis) => Ref.update(samples, (before) => Percentile.add(before, millis, maxSamples))
   }))
 }
 
-/** Every call adds its share of an extra request; an extra request takes a whole one. */
-const allowanceOf = ({ burst, maxShare }: Settings) =>
-  Effect.map(Ref.make(0), (saved) => ({
-    earn: Ref.update(saved, (before) => Math.min(burst, before + maxShare)),
-    spend: Ref.modify(saved, (before): readonly [boolean, number] =>
-      before >= 1 - rounding ? [true, Math.max(0, before - 1)] : [false, before]
+/** Limits extra requests to a share of the calls: each call adds its share of a permit, an extra request takes a whole one. */
+const makePermits = ({ burst, maxShare }: CheckedOptions) =>
+  Effect.map(Ref.make(0), (permits) => ({
+    addShare: Ref.update(permits, (before) => Math.min(burst, before + maxShare)),
+    take: Ref.modify(permits, (before): readonly [boolean, number] =>
+      before >= 1 - roundingError ? [true, Math.max(0, before - 1)] : [false, before]
     )
   }))
 
 /**
- * The middleware: the `LLM` it is applied to, with the others beside it, which take the second requests in turn. Where there
- * are none, the same one is asked again.
+ * Makes a middleware: first requests go to the `LLM` that it is applied to, second requests to the others in turn, or to the same
+ * `LLM` if there are none.
  *
- * Put it outside of what belongs to one deployment (keys, retries, time limits) and inside of a `Fallback`. An answer's
- * receipt tells of both: the one that was cancelled has the error "Interrupted" and no key. When both fail, the error is the
- * first one's. What a cancelled request had consumed is not in the answer's `usage`.
+ * Apply it outside of what belongs to one deployment (keys, retries, time limits) and inside of a `Fallback`. The `attempts` of
+ * an answer contain both requests: the cancelled one has the error "Interrupted" and no key. When both fail, the error is that of
+ * the first. The usage of a cancelled request is not in the answer's `usage`.
  *
- * A model that a request names is the first one's: others answer with their own.
+ * A model named in a request goes to the first `LLM` only: the others use their own model.
  *
- * @throws TypeError where an option makes no sense
+ * @throws TypeError if an option is invalid
  * @since 0.1.0
  * @category constructors
  */
 export const make = (others: ReadonlyArray<Service>, options: Options = {}): Middleware => {
-  const settings = settingsOf(options)
+  const checked = checkOptions(options)
   return (next) =>
     Effect.gen(function* () {
       const timings = yield* Effect.all({
-        chat: timingOf(settings),
-        stream: timingOf(settings),
-        embed: timingOf(settings)
+        chat: makeTiming(checked),
+        stream: makeTiming(checked),
+        embed: makeTiming(checked)
       })
-      const allowance = yield* allowanceOf(settings)
-      const turn = yield* Ref.make(0)
-      const another = Effect.map(
-        Ref.getAndUpdate(turn, (before) => (others.length === 0 ? 0 : (before + 1) % others.length)),
+      const permits = yield* makePermits(checked)
+      const nextIndex = yield* Ref.make(0)
+      const nextOther = Effect.map(
+        Ref.getAndUpdate(nextIndex, (before) => (others.length === 0 ? 0 : (before + 1) % others.length)),
         (index) => others[index] ?? next
       )
       const onFailure = options.onFailure ?? false
 
       const call = <A, R>(
         timing: Timing,
-        ask: (llm: Service) => Effect.Effect<A, LLMError, R>,
+        send: (llm: Service) => Effect.Effect<A, LLMError, R>,
         withEarlier: (result: A, earlier: ReadonlyArray<Attempt.Attempt>) => A,
         discard: (result: A) => Effect.Effect<void>
       ): Effect.Effect<A, LLMError, R> => {
-        const runner = (llm: Service) => ({ info: llm.info, call: ask(llm) })
-        return Effect.flatMap(Effect.zipRight(allowance.earn, timing.after), (after) =>
-          hedged({
-            first: runner(next),
-            second: Effect.map(another, runner),
-            after,
-            mayHedge: allowance.spend,
+        const requestTo = (llm: Service) => ({ info: llm.info, call: send(llm) })
+        return Effect.flatMap(Effect.zipRight(permits.addShare, timing.delay), (delay) =>
+          hedge({
+            first: requestTo(next),
+            second: Effect.map(nextOther, requestTo),
+            delay,
+            takePermit: permits.take,
             onFailure,
-            measured: timing.measured,
+            recordLatency: timing.recordLatency,
             withEarlier,
             discard
           })
         )
       }
 
-      const nothingHeld = () => Effect.void
+      const discardNothing = () => Effect.void
 
       return {
         ...next,
@@ -168,14 +166,14 @@ export const make = (others: ReadonlyArray<Service>, options: Options = {}): Mid
             timings.chat,
             (llm) => llm.chat(llm === next ? request : Requests.withoutModel(request)),
             Attempt.withEarlier,
-            nothingHeld
+            discardNothing
           ),
         embed: (request) =>
           call(
             timings.embed,
             (llm) => llm.embed(llm === next ? request : Requests.embeddingWithoutModel(request)),
             Attempt.withEarlier,
-            nothingHeld
+            discardNothing
           ),
         chatStream: (request) =>
           toStream(

@@ -38,18 +38,18 @@ const everySecond = Schedule.spaced("1 second")
 
 const broken = (step: Step, id: string) => Effect.map(scripted(step), (llm) => ({ llm, id }))
 
-describe("strategies", () => {
-  it.effect("of a pool are strategies of a balance", () =>
+describe("Balance strategies", () => {
+  it.effect("balances deployments with the strategies of a KeyPool", () =>
     Effect.gen(function* () {
       const deployments = yield* members(["a", "b", "c"])
-      const turns = yield* Balance.make(deployments, { strategy: Balance.roundRobin })
-      expect(yield* texts(turns, 5)).toEqual(["a", "b", "c", "a", "b"])
-      const listed = yield* Balance.make(deployments, { strategy: Balance.failover })
-      expect(yield* texts(listed, 3)).toEqual(["a", "a", "a"])
+      const roundRobin = yield* Balance.make(deployments, { strategy: Balance.roundRobin })
+      expect(yield* texts(roundRobin, 5)).toEqual(["a", "b", "c", "a", "b"])
+      const failover = yield* Balance.make(deployments, { strategy: Balance.failover })
+      expect(yield* texts(failover, 3)).toEqual(["a", "a", "a"])
     })
   )
 
-  it.effect("cost asks the cheapest, and one of unknown cost last", () =>
+  it.effect("cost picks the cheapest deployment, and one of unknown cost last", () =>
     Effect.gen(function* () {
       const [a, b, c] = yield* Effect.all([scripted("unknown"), scripted("dear"), scripted("cheap")])
       const self = yield* Balance.make(
@@ -71,7 +71,7 @@ describe("strategies", () => {
   )
 
   it.effect(
-    "cost takes the price of the model where a deployment has none of its own, and input alone of one that says nothing",
+    "cost takes a missing cost from the model's price, and from its input price alone when output has none",
     () =>
       Effect.gen(function* () {
         const models = ["unpriced", "dear", "cheap", "vectors"]
@@ -88,7 +88,7 @@ describe("strategies", () => {
           ["cheap", 4],
           ["vectors", 0.02]
         ])
-        // Each answers once and then fails.
+        // Each deployment answers once and then fails.
         expect(yield* texts(self, 3)).toEqual(["cheap", "dear", "unpriced"])
 
         const own = deployments.map((one) => ({ ...one, cost: one.id === "dear" ? 0 : 9 }))
@@ -107,7 +107,7 @@ describe("strategies", () => {
       )
   )
 
-  it.effect("of one's own are one line", () =>
+  it.effect("accepts an Order over deployment states as a strategy", () =>
     Effect.gen(function* () {
       const self = yield* Balance.make(yield* members(["a", "z"]), {
         strategy: Order.reverse(Order.mapInput(Order.string, (deployment: Balance.DeploymentState) => deployment.id))
@@ -116,7 +116,7 @@ describe("strategies", () => {
     })
   )
 
-  it.effect("order puts groups before every strategy", () =>
+  it.effect("uses deployments of a higher order only when those of a lower order are out, whatever the strategy", () =>
     Effect.gen(function* () {
       const self = yield* Balance.make([
         ...(yield* members(["reserve"], { order: 1 })),
@@ -129,7 +129,7 @@ describe("strategies", () => {
     })
   )
 
-  it.effect("latency asks the one that answers first", () =>
+  it.effect("latency picks the deployment with the lowest average latency", () =>
     Effect.gen(function* () {
       const taking = (millis: number, text: string) => scripted(Effect.delay(Effect.succeed(answer(text)), millis))
       const self = yield* Balance.make(
@@ -147,52 +147,52 @@ describe("strategies", () => {
   )
 })
 
-describe("sticky", () => {
-  const asks = (key: string): Chat.ChatRequest.Input => ({ messages: [Chat.user("?")], user: key })
+describe("Balance.sticky", () => {
+  const requestBy = (key: string): Chat.ChatRequest.Input => ({ messages: [Chat.user("?")], user: key })
   const byUser = (options: { readonly bound?: number; readonly otherwise?: Balance.Strategy } = {}) =>
     Balance.sticky((request) => request.user, options)
-  const homes = (self: LLM.Service, keys: ReadonlyArray<string>) =>
-    Effect.forEach(keys, (key) => Effect.map(self.chat(asks(key)), ({ text }) => text))
+  const deploymentsOf = (self: LLM.Service, keys: ReadonlyArray<string>) =>
+    Effect.forEach(keys, (key) => Effect.map(self.chat(requestBy(key)), ({ text }) => text))
   const users = Array.makeBy(300, (index) => `user-${index}`)
 
-  it.effect("sends one key to one deployment", () =>
+  it.effect("sticky sends all requests with one key to one deployment", () =>
     Effect.gen(function* () {
       const self = yield* Balance.make(yield* members(["a", "b", "c", "d"]), { strategy: byUser() })
-      const first = yield* homes(self, users)
-      expect(yield* homes(self, users)).toEqual(first)
+      const first = yield* deploymentsOf(self, users)
+      expect(yield* deploymentsOf(self, users)).toEqual(first)
       expect(new Set(first).size).toBe(4)
     })
   )
 
-  it.effect("spreads keys by weight", () =>
+  it.effect("sticky spreads keys in proportion to the weights", () =>
     Effect.gen(function* () {
       const self = yield* Balance.make([...(yield* members(["a"], { weight: 2 })), ...(yield* members(["b"]))], {
         strategy: byUser()
       })
-      const found = yield* homes(self, users)
+      const ids = yield* deploymentsOf(self, users)
       // 200 are expected; the standard deviation is 8.2.
-      const ofA = found.filter((home) => home === "a").length
+      const ofA = ids.filter((id) => id === "a").length
       expect(ofA).toBeGreaterThan(170)
       expect(ofA).toBeLessThan(230)
     })
   )
 
-  it.effect("moves only the keys of a deployment that is out, and moves them back", () =>
+  it.effect("sticky moves only the keys of a disabled deployment, and moves them back when it is enabled", () =>
     Effect.gen(function* () {
       const self = yield* Balance.make(yield* members(["a", "b", "c", "d"]), { strategy: byUser() })
-      const before = yield* homes(self, users)
+      const before = yield* deploymentsOf(self, users)
       yield* self.disable("b")
-      const meanwhile = yield* homes(self, users)
-      for (const [index, home] of before.entries()) {
-        if (home === "b") expect(meanwhile[index]).not.toBe("b")
-        else expect(meanwhile[index]).toBe(home)
+      const meanwhile = yield* deploymentsOf(self, users)
+      for (const [index, id] of before.entries()) {
+        if (id === "b") expect(meanwhile[index]).not.toBe("b")
+        else expect(meanwhile[index]).toBe(id)
       }
       yield* self.enable("b")
-      expect(yield* homes(self, users)).toEqual(before)
+      expect(yield* deploymentsOf(self, users)).toEqual(before)
     })
   )
 
-  it.effect("spills over where one has more than its share in flight", () =>
+  it.effect("sticky sends calls to another deployment when the first exceeds its bounded share in flight", () =>
     Effect.gen(function* () {
       const never = Effect.map(scripted(Effect.never), (llm) => llm)
       const self = yield* Balance.make(
@@ -202,7 +202,7 @@ describe("sticky", () => {
         ],
         { strategy: byUser({ bound: 1.5 }) }
       )
-      yield* Effect.replicateEffect(Effect.fork(self.chat(asks("one"))), 20)
+      yield* Effect.replicateEffect(Effect.fork(self.chat(requestBy("one"))), 20)
       yield* Effect.yieldNow()
       const [most = 0, least = 0] = Array.sort(yield* inFlight(self), Order.reverse(Order.number))
       expect(most + least).toBe(20)
@@ -211,7 +211,7 @@ describe("sticky", () => {
     })
   )
 
-  it.effect("leaves requests without a key to the other strategy", () =>
+  it.effect("sticky routes requests without a key by the strategy in `otherwise`", () =>
     Effect.gen(function* () {
       const self = yield* Balance.make(yield* members(["a", "b"]), {
         strategy: byUser({ otherwise: Balance.roundRobin })
@@ -221,8 +221,8 @@ describe("sticky", () => {
   )
 })
 
-describe("a call that one deployment cannot answer", () => {
-  it.effect("goes to the next, each once, and the answer has the receipt of all", () =>
+describe("Balance failover", () => {
+  it.effect("tries each deployment once until one answers, and returns all attempts with the answer", () =>
     Effect.gen(function* () {
       const [first, second] = [yield* scripted(unavailable), yield* scripted(unavailable)]
       const self = yield* Balance.make([{ llm: first }, { llm: second }, ...(yield* members(["c"]))], {
@@ -239,7 +239,7 @@ describe("a call that one deployment cannot answer", () => {
     })
   )
 
-  it.effect("stays where it is for an error of the request itself, and says nothing of health", () =>
+  it.effect("returns an InvalidRequestError without trying another deployment or counting a failure", () =>
     Effect.gen(function* () {
       const second = yield* scripted("never asked")
       const self = yield* Balance.make([yield* broken(invalid, "a"), { llm: second, id: "b" }], {
@@ -251,7 +251,7 @@ describe("a call that one deployment cannot answer", () => {
     })
   )
 
-  it.effect("goes on by the caller's own rule", () =>
+  it.effect("tries the next deployment for the errors that the predicate `on` accepts", () =>
     Effect.gen(function* () {
       const self = yield* Balance.make([yield* broken(invalid, "a"), ...(yield* members(["b"]))], {
         strategy: Balance.failover,
@@ -261,7 +261,7 @@ describe("a call that one deployment cannot answer", () => {
     })
   )
 
-  it.effect("does not sleep for a long Retry-After while another is ready, and does where none is", () =>
+  it.effect("waits for a long Retry-After only when no other deployment is ready", () =>
     Effect.gen(function* () {
       const limited = rateLimited(20_000)
       const patient = yield* Effect.flatMap(scripted(limited, "in the end"), Retry.make())
@@ -280,7 +280,7 @@ describe("a call that one deployment cannot answer", () => {
     })
   )
 
-  it.effect("fails with an error that says what each answered, and what the others lack", () =>
+  it.effect("fails with a BalanceExhaustedError that lists each deployment's error or why it was not called", () =>
     Effect.gen(function* () {
       const self = yield* Balance.make(
         [
@@ -299,19 +299,19 @@ describe("a call that one deployment cannot answer", () => {
         answers: [
           { deployment: "a", error: "ProviderUnavailableError", message: "overloaded" },
           { deployment: "b", error: "RateLimitError", message: "slow down" },
-          { deployment: "blind", message: "not asked: it lacks images" },
-          { deployment: "off", message: "not asked: it is disabled" }
+          { deployment: "blind", message: "not called: it lacks images" },
+          { deployment: "off", message: "not called: it is disabled" }
         ]
       })
       expect(error.message).toContain("a: ProviderUnavailableError: overloaded | b: RateLimitError: slow down")
-      // 503 without a Retry-After rests for a second.
+      // A 503 without a Retry-After starts a cooldown of a second.
       expect(LLMErrors.retryAfter(error)).toMatchObject({ value: Duration.seconds(1) })
       expect(LLMErrors.isRetryable(error)).toBe(true)
       expect(error.attempts).toHaveLength(2)
     })
   )
 
-  it.effect("is not worth another try where no answer is", () =>
+  it.effect("fails with a non-retryable error when no deployment can answer later", () =>
     Effect.gen(function* () {
       const refused = new LLMErrors.AuthenticationError({ ...context, message: "no such key" })
       const self = yield* Balance.make([yield* broken(refused, "a"), ...(yield* members(["b"]))])
@@ -322,7 +322,7 @@ describe("a call that one deployment cannot answer", () => {
     })
   )
 
-  it.effect("goes to a fallback that stands behind the balance", () =>
+  it.effect("hands an exhausted call to the next member of a Fallback around the balance", () =>
     Effect.gen(function* () {
       const self = yield* Balance.make([yield* broken(unavailable, "a")])
       const llm = yield* Fallback.make([yield* scripted("behind")])(self)
@@ -331,8 +331,8 @@ describe("a call that one deployment cannot answer", () => {
   )
 })
 
-describe("only those able to serve a request are asked", () => {
-  it.effect("whatever it needs", () =>
+describe("Balance capabilities", () => {
+  it.effect("sends a request only to deployments with every capability that it needs", () =>
     Effect.gen(function* () {
       const tool = { name: "lookup" }
       const cases: ReadonlyArray<readonly [keyof Balance.Capabilities, Chat.ChatRequest.Input]> = [
@@ -357,7 +357,7 @@ describe("only those able to serve a request are asked", () => {
     })
   )
 
-  it.effect("a long request goes to a window that may hold it", () =>
+  it.effect("sends a long request to a deployment whose context window fits it", () =>
     Effect.gen(function* () {
       const small = named(yield* scripted("small"), { contextWindow: 100 })
       const large = named(yield* scripted("large"), { contextWindow: 10_000 })
@@ -378,7 +378,7 @@ describe("only those able to serve a request are asked", () => {
     })
   )
 
-  it.effect("a request that none is able to serve fails at once, unasked", () =>
+  it.effect("fails with an UnsupportedError and calls no deployment when none has the capability", () =>
     Effect.gen(function* () {
       const deployments = yield* members(["a", "b"], { capabilities: { images: false } })
       const self = yield* Balance.make(deployments)
@@ -388,7 +388,7 @@ describe("only those able to serve a request are asked", () => {
     })
   )
 
-  it.effect("a model that the request names goes to the deployments of that model, if there are any", () =>
+  it.effect("sends a request that names a model to the deployments of that model, if there are any", () =>
     Effect.gen(function* () {
       const self = yield* Balance.make(
         [
@@ -404,7 +404,7 @@ describe("only those able to serve a request are asked", () => {
     })
   )
 
-  it.effect("embeddings go to one family of models, also when that fails", () =>
+  it.effect("sends embeddings to the first deployment's family of models only, also when that deployment fails", () =>
     Effect.gen(function* () {
       const other = yield* scripted("never asked")
       const first = yield* scripted(unavailable)
@@ -424,8 +424,8 @@ describe("only those able to serve a request are asked", () => {
   )
 })
 
-describe("when all are out", () => {
-  it.effect("a call waits for the first to come back", () =>
+describe("Balance wait queue", () => {
+  it.effect("queues a call until the first of the cooldowns ends", () =>
     Effect.gen(function* () {
       const back = yield* scripted(rateLimited(3000), "back")
       const self = yield* Balance.make([{ llm: back, id: "a" }, yield* broken(rateLimited(60_000), "b")])
@@ -439,17 +439,19 @@ describe("when all are out", () => {
     })
   )
 
-  it.effect("and fails at once where that is later than it may wait, saying when", () =>
+  it.effect("fails at once with the Retry-After when every cooldown is longer than `maxWait`", () =>
     Effect.gen(function* () {
       const self = yield* Balance.make([yield* broken(rateLimited(60_000), "a")])
       yield* Effect.flip(self.chat("?"))
       const error = yield* Effect.flip(self.chat("?"))
       expect(error).toMatchObject({ _tag: "BalanceExhaustedError", attempts: [], retryAfter: Duration.minutes(1) })
-      expect(error.message).toContain("a: not asked: it rests after an overload for another 1m")
+      expect(error.message).toContain(
+        "a: not called: it is in a cooldown after a rate limit or overload for another 1m"
+      )
     })
   )
 
-  it.effect("nor does it wait past its deadline, or its patience", () =>
+  it.effect("does not wait in the queue past the call's deadline or the patience of a Fallback around it", () =>
     Effect.gen(function* () {
       const self = yield* Balance.make([yield* broken(rateLimited(5000), "a")])
       yield* Effect.flip(self.chat("?"))
@@ -460,7 +462,7 @@ describe("when all are out", () => {
     })
   )
 
-  it.effect("those who wait are served in the order in which they came", () =>
+  it.effect("serves queued calls in the order in which they came", () =>
     Effect.gen(function* () {
       const order: globalThis.Array<number> = []
       const llm = yield* scripted(Effect.delay(Effect.succeed(answer("done")), "1 second"))
@@ -477,7 +479,7 @@ describe("when all are out", () => {
     })
   )
 
-  it.effect("one that is enabled wakes those who wait", () =>
+  it.effect("wakes queued calls when a deployment is enabled", () =>
     Effect.gen(function* () {
       const self = yield* Balance.make([yield* broken("here", "a"), yield* broken(rateLimited(20_000), "b")], {
         strategy: Balance.failover
@@ -492,10 +494,10 @@ describe("when all are out", () => {
   )
 })
 
-describe("streams", () => {
+describe("Balance streams", () => {
   const halfway = ChatEvent.fromResponse(answer("Hello")).slice(0, 2)
 
-  it.effect("are handed on before their first event, and never after it", () =>
+  it.effect("hands a stream to the next deployment before its first event, and never after it", () =>
     Effect.gen(function* () {
       const second = yield* scripted("second")
       const before = yield* Balance.make([yield* broken(unavailable, "a"), { llm: second, id: "b" }], {
@@ -504,8 +506,8 @@ describe("streams", () => {
       const response = yield* ChatEvent.collect(before.chatStream("?"))
       expect(response.text).toBe("second")
       expect(response.attempts).toHaveLength(2)
-      const torn = { stream: Stream.concat(Stream.fromIterable(halfway), Stream.fail(unavailable)) }
-      const after = yield* Balance.make([yield* broken(torn, "a"), { llm: second, id: "b" }], {
+      const interrupted = { stream: Stream.concat(Stream.fromIterable(halfway), Stream.fail(unavailable)) }
+      const after = yield* Balance.make([yield* broken(interrupted, "a"), { llm: second, id: "b" }], {
         strategy: Balance.failover
       })
       expect(yield* Effect.flip(Stream.runDrain(after.chatStream("?")))).toBe(unavailable)
@@ -514,7 +516,7 @@ describe("streams", () => {
     })
   )
 
-  it.effect("count as in flight until they end", () =>
+  it.effect("counts a stream as in flight until it ends", () =>
     Effect.gen(function* () {
       const slow = {
         stream: Stream.schedule(Stream.fromIterable(ChatEvent.fromResponse(answer("Hello"))), everySecond)
@@ -529,7 +531,7 @@ describe("streams", () => {
     })
   )
 
-  it.effect("count no more when their reader stops, or never reads on", () =>
+  it.effect("stops counting a stream when its consumer stops early or closes the scope", () =>
     Effect.gen(function* () {
       const endless = { stream: Stream.concat(Stream.fromIterable(halfway), Stream.never) }
       const self = yield* Balance.make([yield* broken(endless, "a")])
@@ -545,8 +547,8 @@ describe("streams", () => {
   )
 })
 
-describe("at run time", () => {
-  it.effect("weights change, and shares with them", () =>
+describe("Balance administration", () => {
+  it.effect("reweight changes the shares of later calls", () =>
     Effect.gen(function* () {
       const self = yield* Balance.make(yield* members(["a", "b"]), { strategy: Balance.weighted })
       yield* texts(self, 100)
@@ -556,7 +558,7 @@ describe("at run time", () => {
     })
   )
 
-  it.effect("status tells what each is and does", () =>
+  it.effect("deployments and status report the options, state and counts of every deployment", () =>
     Effect.gen(function* () {
       const self = yield* Balance.make([
         ...(yield* members(["a"], { weight: 2, cost: 0.5, maxConcurrency: 3, order: 1 })),
@@ -579,7 +581,7 @@ describe("at run time", () => {
     })
   )
 
-  it.effect("what makes no sense is refused, all faults at once", () =>
+  it.effect("make and reweight reject invalid options and list all faults", () =>
     Effect.gen(function* () {
       const [a, b] = yield* members(["a", "b"])
       if (a === undefined || b === undefined) return expect.unreachable()
@@ -615,8 +617,8 @@ describe("at run time", () => {
   )
 })
 
-describe("layers", () => {
-  it.effect("make one LLM of several, and the balance is there to be asked", () =>
+describe("Balance.layer", () => {
+  it.effect("layer provides one LLM over several layers, and its Balance service", () =>
     Effect.gen(function* () {
       const layer = Balance.layer(
         [

@@ -8,7 +8,7 @@ import { answer, context, invalid, rateLimited, scripted, unavailable } from "..
 
 const failing = new LLMErrors.ProviderUnavailableError({ ...context, status: 500, message: "boom" })
 
-/** A deployment that works or does not, as it is told. */
+/** A deployment that a test switches between success and failure. */
 const switchable = Effect.gen(function* () {
   const error = yield* Ref.make<LLMError | undefined>(undefined)
   const llm = yield* scripted(
@@ -20,11 +20,11 @@ const switchable = Effect.gen(function* () {
     llm,
     fails: (failure: LLMError) => Ref.set(error, failure),
     works: Ref.set(error, undefined),
-    asked: Effect.map(llm.asked, (requests) => requests.length)
+    callCount: Effect.map(llm.asked, (requests) => requests.length)
   }
 })
 
-/** One deployment alone, of which no call waits for it. */
+/** A balance of one deployment, whose calls do not wait for it. */
 const alone = (options: Balance.Options = {}) =>
   Effect.gen(function* () {
     const deployment = yield* switchable
@@ -38,13 +38,13 @@ const calls = (self: LLM.Service, times: number) => Effect.replicateEffect(call(
 
 const stateOf = (self: Balance.Service) => Effect.map(self.deployments, ([deployment]) => deployment?.state._tag)
 
-describe("the circuit breaker", () => {
-  it.effect("opens after so many failures, and no call comes through", () =>
+describe("Balance circuit breaker", () => {
+  it.effect("opens after five failed calls and lets no call through", () =>
     Effect.gen(function* () {
-      const { asked, fails, self } = yield* alone()
+      const { callCount, fails, self } = yield* alone()
       yield* fails(failing)
       yield* calls(self, 25)
-      expect(yield* asked).toBe(5)
+      expect(yield* callCount).toBe(5)
       expect((yield* self.deployments)[0]?.state).toMatchObject({
         _tag: "Open",
         remaining: Duration.seconds(10),
@@ -53,7 +53,7 @@ describe("the circuit breaker", () => {
     })
   )
 
-  it.effect("stays closed while they are a small share of the calls", () =>
+  it.effect("keeps the circuit closed while failures are less than `ratio` of the calls", () =>
     Effect.gen(function* () {
       const { fails, self, works } = yield* alone({ breaker: { failures: 3, ratio: 0.5 } })
       yield* calls(self, 10)
@@ -70,7 +70,7 @@ describe("the circuit breaker", () => {
     })
   )
 
-  it.effect("forgets failures that are older than its window", () =>
+  it.effect("does not count failures that are older than the breaker's window", () =>
     Effect.gen(function* () {
       const { fails, self } = yield* alone({ breaker: { failures: 3, window: "30 seconds" } })
       yield* fails(failing)
@@ -84,7 +84,7 @@ describe("the circuit breaker", () => {
     })
   )
 
-  it.effect("lets one call at a time find out whether it is good again, and closes after a success", () =>
+  it.effect("lets one probe through when the circuit is half-open, and closes it when the probe succeeds", () =>
     Effect.gen(function* () {
       const gate = yield* Effect.makeLatch()
       const llm = yield* scripted(failing, Effect.as(gate.await, answer("ok")))
@@ -102,12 +102,12 @@ describe("the circuit breaker", () => {
     })
   )
 
-  it.effect("rests longer after each probe that fails, up to a bound, and as at first after a success", () =>
+  it.effect("doubles the cooldown after each failed probe up to `maxRest`, and resets it after a success", () =>
     Effect.gen(function* () {
       const { fails, self, works } = yield* alone({
         breaker: { failures: 1, rest: "10 seconds", maxRest: "35 seconds" }
       })
-      const rests = Effect.gen(function* () {
+      const cooldown = Effect.gen(function* () {
         yield* call(self)
         const [deployment] = yield* self.deployments
         const remaining = deployment?.state._tag === "Open" ? Duration.toSeconds(deployment.state.remaining) : 0
@@ -115,15 +115,15 @@ describe("the circuit breaker", () => {
         return remaining
       })
       yield* fails(failing)
-      expect(yield* Effect.replicateEffect(rests, 4)).toEqual([10, 20, 35, 35])
+      expect(yield* Effect.replicateEffect(cooldown, 4)).toEqual([10, 20, 35, 35])
       yield* works
-      expect(yield* rests).toBe(0)
+      expect(yield* cooldown).toBe(0)
       yield* fails(failing)
-      expect(yield* rests).toBe(10)
+      expect(yield* cooldown).toBe(10)
     })
   )
 
-  it.effect("does not count the failures of calls that were under way when it opened", () =>
+  it.effect("does not count failures of calls that started before the circuit opened", () =>
     Effect.gen(function* () {
       const gate = yield* Effect.makeLatch()
       const llm = yield* scripted(Effect.zipRight(gate.await, Effect.fail(failing)))
@@ -140,7 +140,7 @@ describe("the circuit breaker", () => {
     })
   )
 
-  it.effect("nor does a late success of such a call close it", () =>
+  it.effect("keeps the circuit open when a call that started before it opened succeeds", () =>
     Effect.gen(function* () {
       const gate = yield* Effect.makeLatch()
       const llm = yield* scripted(Effect.as(gate.await, answer("late")), failing)
@@ -154,7 +154,7 @@ describe("the circuit breaker", () => {
     })
   )
 
-  it.effect("a probe that is interrupted leaves the next call to find out", () =>
+  it.effect("lets the next call probe the deployment when a probe is interrupted", () =>
     Effect.gen(function* () {
       const llm = yield* scripted(failing, Effect.never, "ok")
       const self = yield* Balance.make([{ llm, id: "a" }], { breaker: { failures: 1 }, maxWait: 0 })
@@ -171,7 +171,7 @@ describe("the circuit breaker", () => {
     })
   )
 
-  it.effect("those who wait for a probe that fails wait for the next one", () =>
+  it.effect("keeps queued calls waiting for the next probe when a probe fails", () =>
     Effect.gen(function* () {
       const llm = yield* scripted(failing, Effect.delay(Effect.fail(failing), "2 seconds"), "ok")
       const self = yield* Balance.make([{ llm, id: "a" }], { breaker: { failures: 1 }, maxWait: "1 minute" })
@@ -179,7 +179,7 @@ describe("the circuit breaker", () => {
       yield* TestClock.adjust("10 seconds")
       const probe = yield* Effect.fork(call(self))
       const waiting = yield* Effect.fork(self.chat("?"))
-      // The probe fails, and the next rest takes twenty seconds.
+      // The probe fails, and the next cooldown takes twenty seconds.
       yield* TestClock.adjust("2 seconds")
       expect((yield* Fiber.join(probe))._tag).toBe("Left")
       yield* TestClock.adjust("20 seconds")
@@ -187,19 +187,19 @@ describe("the circuit breaker", () => {
     })
   )
 
-  it.effect("can be left out", () =>
+  it.effect("never opens the circuit when `breaker` is false", () =>
     Effect.gen(function* () {
-      const { asked, fails, self } = yield* alone({ breaker: false })
+      const { callCount, fails, self } = yield* alone({ breaker: false })
       yield* fails(failing)
       yield* calls(self, 25)
       yield* fails(new LLMErrors.AuthenticationError({ ...context, message: "no" }))
       yield* calls(self, 5)
-      expect(yield* asked).toBe(30)
+      expect(yield* callCount).toBe(30)
       expect((yield* self.deployments)[0]).toMatchObject({ state: { _tag: "Ready" }, failed: 30 })
     })
   )
 
-  it.effect("opens at once where no key is left, so that dead deployments cost one call each and not one a call", () =>
+  it.effect("opens at the first AuthenticationError, so that each dead deployment costs one call in all", () =>
     Effect.gen(function* () {
       const dead = yield* Effect.replicateEffect(switchable, 9)
       const good = yield* scripted("good")
@@ -213,19 +213,19 @@ describe("the circuit breaker", () => {
         }
       )
       for (const answered of yield* Effect.replicateEffect(self.chat("?"), 50)) expect(answered.text).toBe("good")
-      expect(yield* Effect.forEach(dead, ({ asked }) => asked)).toEqual(Array.replicate(1, 9))
+      expect(yield* Effect.forEach(dead, ({ callCount }) => callCount)).toEqual(Array.replicate(1, 9))
     })
   )
 
-  it.effect("forgets everything when the deployment is enabled by hand", () =>
+  it.effect("resets the breaker when the deployment is enabled by hand", () =>
     Effect.gen(function* () {
-      const { asked, fails, self, works } = yield* alone()
+      const { callCount, fails, self, works } = yield* alone()
       yield* fails(failing)
       yield* calls(self, 10)
       yield* works
       yield* self.enable("a")
       yield* calls(self, 3)
-      expect(yield* asked).toBe(8)
+      expect(yield* callCount).toBe(8)
       expect((yield* self.deployments)[0]).toMatchObject({
         state: { _tag: "Ready" },
         window: { calls: 3, failures: 0 }
@@ -234,13 +234,13 @@ describe("the circuit breaker", () => {
   )
 })
 
-describe("a deployment that has too much to do", () => {
-  it.effect("rests for its Retry-After, from the very next call on", () =>
+describe("Balance cooldown", () => {
+  it.effect("sends no call to a rate-limited deployment until its Retry-After has passed", () =>
     Effect.gen(function* () {
-      const { asked, fails, self } = yield* alone()
+      const { callCount, fails, self } = yield* alone()
       yield* fails(rateLimited(7000))
       yield* calls(self, 10)
-      expect(yield* asked).toBe(1)
+      expect(yield* callCount).toBe(1)
       expect((yield* self.deployments)[0]).toMatchObject({
         state: { _tag: "Cooling", remaining: Duration.seconds(7) },
         limited: 1,
@@ -248,17 +248,17 @@ describe("a deployment that has too much to do", () => {
       })
       yield* TestClock.adjust("6999 millis")
       yield* calls(self, 1)
-      expect(yield* asked).toBe(1)
+      expect(yield* callCount).toBe(1)
       yield* TestClock.adjust("1 millis")
       yield* calls(self, 1)
-      expect(yield* asked).toBe(2)
+      expect(yield* callCount).toBe(2)
     })
   )
 
-  it.effect("rests a second and then ever longer where it does not say how long, until it answers", () =>
+  it.effect("lengthens the cooldown after each rate limit without Retry-After, and resets it after a success", () =>
     Effect.gen(function* () {
       const { fails, self, works } = yield* alone({ cooldown: { max: "3 seconds" } })
-      const rest = Effect.gen(function* () {
+      const cooldown = Effect.gen(function* () {
         yield* call(self)
         const [deployment] = yield* self.deployments
         const remaining = deployment?.state._tag === "Cooling" ? Duration.toSeconds(deployment.state.remaining) : 0
@@ -266,15 +266,15 @@ describe("a deployment that has too much to do", () => {
         return remaining
       })
       yield* fails(rateLimited())
-      expect(yield* Effect.replicateEffect(rest, 4)).toEqual([1, 2, 3, 3])
+      expect(yield* Effect.replicateEffect(cooldown, 4)).toEqual([1, 2, 3, 3])
       yield* works
-      expect(yield* rest).toBe(0)
+      expect(yield* cooldown).toBe(0)
       yield* fails(rateLimited())
-      expect(yield* rest).toBe(1)
+      expect(yield* cooldown).toBe(1)
     })
   )
 
-  it.effect("keeps the longer of two rests", () =>
+  it.effect("keeps the longer of two cooldown", () =>
     Effect.gen(function* () {
       const gate = yield* Effect.makeLatch()
       const llm = yield* scripted(Effect.zipRight(gate.await, Effect.fail(rateLimited(1000))), rateLimited(9000))
@@ -288,7 +288,7 @@ describe("a deployment that has too much to do", () => {
     })
   )
 
-  it.effect("and fails for it often enough, opens", () =>
+  it.effect("opens the circuit when a deployment is overloaded often enough", () =>
     Effect.gen(function* () {
       const { fails, self } = yield* alone({ breaker: { failures: 3 } })
       yield* fails(unavailable)
@@ -302,7 +302,7 @@ describe("a deployment that has too much to do", () => {
     })
   )
 
-  it.effect("gets no flood to catch up when it comes back", () =>
+  it.effect("gives a deployment only its share of the calls when its cooldown ends", () =>
     Effect.gen(function* () {
       const first = yield* switchable
       const second = yield* switchable
@@ -314,19 +314,19 @@ describe("a deployment that has too much to do", () => {
       yield* calls(self, 100)
       yield* first.works
       yield* TestClock.adjust("5 seconds")
-      const before = yield* first.asked
+      const before = yield* first.callCount
       yield* calls(self, 20)
-      // Its half, give or take one.
-      expect(Math.abs((yield* first.asked) - before - 10)).toBeLessThanOrEqual(1)
+      // Half of the calls, give or take one.
+      expect(Math.abs((yield* first.callCount) - before - 10)).toBeLessThanOrEqual(1)
     })
   )
 })
 
-describe("what an error says of a deployment", () => {
+describe("Balance.verdictOf", () => {
   const of = (error: LLMError) => Balance.verdictOf(error)._tag
   const is = { ...context, message: "no" }
 
-  it("goes by its class", () => {
+  it("verdictOf maps each class of error to a verdict", () => {
     expect(of(rateLimited(5))).toBe("Limited")
     expect(of(new LLMErrors.RateLimitError({ ...is, source: "limiter" }))).toBe("Neutral")
     expect(of(new LLMErrors.RateLimitError({ ...is, source: "pool" }))).toBe("Neutral")
@@ -348,7 +348,7 @@ describe("what an error says of a deployment", () => {
     expect(of(new LLMErrors.UnsupportedError({ ...is, feature: "tools" }))).toBe("Neutral")
   })
 
-  it.effect("a model that is not there is the deployment's fault, unless the request named it", () =>
+  it.effect("opens the circuit for a ModelNotFoundError unless the request named the model", () =>
     Effect.gen(function* () {
       const { fails, self } = yield* alone()
       yield* fails(new LLMErrors.ModelNotFoundError(is))
@@ -359,7 +359,7 @@ describe("what an error says of a deployment", () => {
     })
   )
 
-  it.effect("may be judged by the caller", () =>
+  it.effect("uses the verdict of the `verdict` option instead of the default", () =>
     Effect.gen(function* () {
       const { fails, self } = yield* alone({ verdict: () => Balance.Verdict.Down({ retryAfter: Duration.seconds(3) }) })
       yield* fails(invalid)

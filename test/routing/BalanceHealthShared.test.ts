@@ -2,7 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Array, Duration, Effect, FastCheck, Fiber, Option, Random, Ref, Stream, TestClock } from "effect"
 import * as Balance from "../../src/routing/Balance.js"
 import * as BalanceHealth from "../../src/routing/BalanceHealth.js"
-import * as Healths from "../../src/routing/balance/memoryHealth.js"
+import * as MemoryHealth from "../../src/routing/balance/memoryHealth.js"
 import * as DeploymentSet from "../../src/routing/balance/deploymentSet.js"
 import * as ChatEvent from "../../src/vocabulary/ChatEvent.js"
 import * as LLMErrors from "../../src/vocabulary/LLMError.js"
@@ -17,8 +17,8 @@ const stateOf = (self: Balance.Service) => Effect.map(self.deployments, ([deploy
 
 const call = (self: Balance.Service) => Effect.either(self.chat("?"))
 
-describe("balances that tell each other of their deployments", () => {
-  it.effect("leave one alone at once that failed for another, by its id", () =>
+describe("BalanceHealth.layerMemory", () => {
+  it.effect("keeps a balance from calling a deployment whose circuit another balance opened", () =>
     Effect.gen(function* () {
       const bad = yield* scripted(failing)
       const good = yield* scripted("good")
@@ -36,7 +36,7 @@ describe("balances that tell each other of their deployments", () => {
     }).pipe(Effect.provide(BalanceHealth.layerMemory))
   )
 
-  it.effect("without it keep what they know to themselves", () =>
+  it.effect("keeps the health of deployments private to each balance when no BalanceHealth is provided", () =>
     Effect.gen(function* () {
       const bad = yield* scripted(failing)
       const one = yield* Balance.make([{ llm: bad, id: "a" }], options)
@@ -47,7 +47,7 @@ describe("balances that tell each other of their deployments", () => {
     })
   )
 
-  it.effect("make one probe for all, and those who wait go on within a second of its success", () =>
+  it.effect("allows one probe for all balances, whose queued calls go on within a second of its success", () =>
     Effect.gen(function* () {
       const gate = yield* Effect.makeLatch()
       const llm = yield* scripted(failing, Effect.as(gate.await, answer("ok")))
@@ -64,7 +64,7 @@ describe("balances that tell each other of their deployments", () => {
     }).pipe(Effect.provide(BalanceHealth.layerMemory))
   )
 
-  it.effect("a call that waits for another's probe waits no longer than it may", () =>
+  it.effect("fails a call after `maxWait` while another balance's probe is running", () =>
     Effect.gen(function* () {
       const llm = yield* scripted(failing, Effect.never)
       const one = yield* Balance.make([{ llm, id: "a" }], options)
@@ -83,7 +83,7 @@ describe("balances that tell each other of their deployments", () => {
     }).pipe(Effect.provide(BalanceHealth.layerMemory))
   )
 
-  it.effect("a stream has proved it with its first event, and not when it ends", () =>
+  it.effect("closes the circuit for all balances at the first event of a streaming probe", () =>
     Effect.gen(function* () {
       const llm = yield* scripted(
         failing,
@@ -105,7 +105,7 @@ describe("balances that tell each other of their deployments", () => {
     }).pipe(Effect.provide(BalanceHealth.layerMemory))
   )
 
-  it.effect("rest one for the longest Retry-After that any of them heard", () =>
+  it.effect("applies the longest Retry-After of any balance to all of them", () =>
     Effect.gen(function* () {
       const llm = yield* scripted(rateLimited(5000), rateLimited(60_000))
       const gate = yield* Effect.makeLatch()
@@ -123,7 +123,7 @@ describe("balances that tell each other of their deployments", () => {
     }).pipe(Effect.provide(BalanceHealth.layerMemory))
   )
 
-  it.effect("a balance without a breaker hears of rests, and of no circuits", () =>
+  it.effect("applies shared cooldowns but no open circuits to a balance without a breaker", () =>
     Effect.gen(function* () {
       const llm = yield* scripted(failing, rateLimited(5000))
       const one = yield* Balance.make([{ llm, id: "a" }], options)
@@ -135,7 +135,7 @@ describe("balances that tell each other of their deployments", () => {
     }).pipe(Effect.provide(BalanceHealth.layerMemory))
   )
 
-  it.effect("give a probe back once, whatever comes of its call", () =>
+  it.effect("releases a probe exactly once when its call fails, dies, succeeds or is interrupted", () =>
     Effect.gen(function* () {
       const proved = yield* Ref.make(0)
       const inner = yield* BalanceHealth.memory
@@ -167,7 +167,7 @@ describe("balances that tell each other of their deployments", () => {
   )
 })
 
-describe("whatever fails and is interrupted, at whatever step others come between", () => {
+describe("shared health under random failures, interruptions and scheduling", () => {
   interface Call {
     readonly peer: number
     readonly streams: boolean
@@ -186,7 +186,7 @@ describe("whatever fails and is interrupted, at whatever step others come betwee
     interruptedAfter: FastCheck.option(FastCheck.integer({ min: 0, max: 300 }), { nil: undefined })
   })
 
-  /** A store that takes its time for a probe, and counts those who have it. */
+  /** A store that delays the answer to `probe`, and counts the probes that are held. */
   const watched = Effect.gen(function* () {
     const inner = yield* BalanceHealth.memory
     const probes = yield* Ref.make({ held: 0, most: 0, granted: 0, refused: 0 })
@@ -218,17 +218,17 @@ describe("whatever fails and is interrupted, at whatever step others come betwee
       const { health, probes } = yield* watched
       const base = yield* scripted("base")
       const peers = yield* Effect.forEach([0, 1, 2], (peer) => {
-        const turns = calls.filter((one) => one.peer === peer)
+        const ownCalls = calls.filter((one) => one.peer === peer)
         let made = 0
-        const taken = Effect.suspend(() => {
-          const { fails, millis } = turns[made++ % turns.length] ?? { fails: false, millis: 1 }
+        const result = Effect.suspend(() => {
+          const { fails, millis } = ownCalls[made++ % ownCalls.length] ?? { fails: false, millis: 1 }
           return Effect.zipRight(Effect.sleep(millis), fails ? Effect.fail(failing) : Effect.succeed(answer("ok")))
         })
         const llm = {
           ...base,
-          chat: () => taken,
+          chat: () => result,
           chatStream: () =>
-            Stream.flatMap(Stream.fromEffect(taken), (whole) => Stream.fromIterable(ChatEvent.fromResponse(whole)))
+            Stream.flatMap(Stream.fromEffect(result), (whole) => Stream.fromIterable(ChatEvent.fromResponse(whole)))
         }
         return Effect.provideService(
           Balance.make([{ llm, id: "a" }], {
@@ -242,9 +242,9 @@ describe("whatever fails and is interrupted, at whatever step others come betwee
       const fibers = yield* Effect.forEach(calls, ({ at, interruptedAfter, peer, streams }) => {
         const self = peers[peer]
         if (self === undefined) return Effect.dieMessage("no such peer")
-        const spoken = streams ? Stream.runDrain(self.chatStream("?")) : Effect.asVoid(self.chat("?"))
+        const called = streams ? Stream.runDrain(self.chatStream("?")) : Effect.asVoid(self.chat("?"))
         return Effect.fork(
-          Effect.flatMap(Effect.fork(Effect.zipRight(Effect.sleep(at), spoken)), (fiber) =>
+          Effect.flatMap(Effect.fork(Effect.zipRight(Effect.sleep(at), called)), (fiber) =>
             interruptedAfter === undefined
               ? Effect.asVoid(Fiber.await(fiber))
               : Effect.zipRight(Effect.sleep(at + interruptedAfter), Effect.asVoid(Fiber.interrupt(fiber)))
@@ -257,7 +257,7 @@ describe("whatever fails and is interrupted, at whatever step others come betwee
     }).pipe(Effect.withScheduler(restless(seed)), Effect.withClock(clock), Effect.withRandom(Random.make(seed)))
   }
 
-  it.effect("no lease and no probe outlives its call, and no two balances probe at once", () =>
+  it.effect("leaves no lease and no probe behind a finished call, and never lets two balances probe at once", () =>
     Effect.gen(function* () {
       const all = { granted: 0, refused: 0 }
       const cases = FastCheck.sample(
@@ -276,53 +276,57 @@ describe("whatever fails and is interrupted, at whatever step others come betwee
         all.granted += probes.granted
         all.refused += probes.refused
       }
-      // The law means something.
+      // The random cases do compete for probes.
       expect(all.granted).toBeGreaterThan(100)
       expect(all.refused).toBeGreaterThan(50)
     })
   )
 })
 
-describe("what is said of a deployment", () => {
-  const { hear, make, news } = DeploymentSet
+describe("health notices", () => {
+  const { applyHealthChange: apply, healthChange, make } = DeploymentSet
   const breaker = { failures: 1, ratio: 0, window: 1000, base: 10, factor: 2, max: 100 }
-  const remedies = { base: 1, factor: 2, max: 60, quota: 1, refused: 1, latencyDecay: 1 }
-  const settings = [{ id: "a", weight: 1, order: 0, cost: undefined, maxConcurrency: undefined }]
-  const fleet = make(settings, { order: Balance.failover, bound: 1, breaker }, remedies, 1000, 7)
+  const cooldown = { base: 1, factor: 2, max: 60, quota: 1, refused: 1, latencyDecay: 1 }
+  const configs = [{ id: "a", weight: 1, order: 0, cost: undefined, maxConcurrency: undefined }]
+  const initial = make(configs, { order: Balance.failover, bound: 1, breaker }, cooldown, 1000, 7)
 
-  it("is news where a circuit opened or closed, or a rest became longer, and else nothing", () => {
-    const open = hear(fleet, 0, { state: "Open", until: 50, openings: 3 })
-    expect(news(fleet, open, 0)).toEqual({ state: "Open", until: 50, openings: 3 })
-    expect(news(open, hear(open, 0, { state: "Cooling", until: 70, openings: 0 }), 0)?.until).toBe(70)
-    expect(news(open, hear(open, 0, { state: "Cooling", until: 30, openings: 0 }), 0)).toBeUndefined()
-    expect(news(open, hear(open, 0, { state: "Closed", until: 0, openings: 0 }), 0)?.state).toBe("Closed")
-    expect(news(fleet, hear(fleet, 0, { state: "Cooling", until: 9, openings: 0 }), 0)?.state).toBe("Cooling")
-    expect(news(fleet, hear(fleet, 0, { state: "Closed", until: 0, openings: 0 }), 0)).toBeUndefined()
-    expect(news(open, DeploymentSet.disable(open, 0), 0)).toBeUndefined()
-    expect(hear(fleet, 5, { state: "Open", until: 50, openings: 3 })).toBe(fleet)
+  it("reports a notice when a circuit opens or closes or a cooldown grows, and none otherwise", () => {
+    const open = apply(initial, 0, { state: "Open", until: 50, openings: 3 })
+    expect(healthChange(initial, open, 0)).toEqual({ state: "Open", until: 50, openings: 3 })
+    expect(healthChange(open, apply(open, 0, { state: "Cooling", until: 70, openings: 0 }), 0)?.until).toBe(70)
+    expect(healthChange(open, apply(open, 0, { state: "Cooling", until: 30, openings: 0 }), 0)).toBeUndefined()
+    expect(healthChange(open, apply(open, 0, { state: "Closed", until: 0, openings: 0 }), 0)?.state).toBe("Closed")
+    expect(healthChange(initial, apply(initial, 0, { state: "Cooling", until: 9, openings: 0 }), 0)?.state).toBe(
+      "Cooling"
+    )
+    expect(healthChange(initial, apply(initial, 0, { state: "Closed", until: 0, openings: 0 }), 0)).toBeUndefined()
+    expect(healthChange(open, DeploymentSet.disable(open, 0), 0)).toBeUndefined()
+    expect(apply(initial, 5, { state: "Open", until: 50, openings: 3 })).toBe(initial)
   })
 
-  it("has the next rest of its own go on from the openings of others", () => {
-    const heard = hear(fleet, 0, { state: "Open", until: 5, openings: 2 })
-    const later = DeploymentSet.advance(heard, 10)
+  it("continues the backoff of its own circuit from the openings that other balances reported", () => {
+    const opened = apply(initial, 0, { state: "Open", until: 5, openings: 2 })
+    const later = DeploymentSet.advance(opened, 10)
     const winner = later.deployments[0]
     if (winner === undefined) throw new Error("no deployment")
-    const [hold, reserved] = DeploymentSet.reserve(later, winner)
-    expect(DeploymentSet.isProbe(reserved, hold)).toBe(true)
-    const failed = DeploymentSet.settle(reserved, hold, Balance.Verdict.Failed())
-    expect(news(reserved, failed, 0)).toEqual({ state: "Open", until: 10 + 10 * 2 ** 2, openings: 3 })
+    const [reservation, reserved] = DeploymentSet.reserve(later, winner)
+    expect(DeploymentSet.isProbe(reserved, reservation)).toBe(true)
+    const failed = DeploymentSet.settle(reserved, reservation, Balance.Verdict.Failed())
+    expect(healthChange(reserved, failed, 0)).toEqual({ state: "Open", until: 10 + 10 * 2 ** 2, openings: 3 })
   })
 
-  it("is put together: the longest rest, and a circuit that is open stays so until a success", () => {
-    const say = (...notices: ReadonlyArray<BalanceHealth.Notice>) =>
-      Array.reduce(notices, Healths.nothing, (known, notice) => Healths.told(known, "a", notice)).notices.get("a")
+  it("merges notices to the longest cooldown, and keeps a circuit open until a success", () => {
+    const mergeAll = (...notices: ReadonlyArray<BalanceHealth.Notice>) =>
+      Array.reduce(notices, MemoryHealth.empty, (health, notice) =>
+        MemoryHealth.publish(health, "a", notice)
+      ).notices.get("a")
     const open: BalanceHealth.Notice = { state: "Open", until: 10, openings: 1, author: "x" }
     const cooling: BalanceHealth.Notice = { state: "Cooling", until: 20, openings: 0, author: "y" }
     const closed: BalanceHealth.Notice = { state: "Closed", until: 0, openings: 0, author: "y" }
-    expect(say(open, cooling)).toEqual({ state: "Open", until: 20, openings: 1, author: "" })
-    expect(say(cooling, open)).toEqual({ state: "Open", until: 20, openings: 1, author: "" })
-    expect(say(open, { ...open, until: 5, author: "y" })).toBe(open)
-    expect(say(open, closed)).toBe(closed)
-    expect(say(open, closed, cooling)).toBe(cooling)
+    expect(mergeAll(open, cooling)).toEqual({ state: "Open", until: 20, openings: 1, author: "" })
+    expect(mergeAll(cooling, open)).toEqual({ state: "Open", until: 20, openings: 1, author: "" })
+    expect(mergeAll(open, { ...open, until: 5, author: "y" })).toBe(open)
+    expect(mergeAll(open, closed)).toBe(closed)
+    expect(mergeAll(open, closed, cooling)).toBe(cooling)
   })
 })

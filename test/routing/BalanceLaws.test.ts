@@ -1,4 +1,4 @@
-/** What must hold however calls, streams, interruptions, failures and time fall together. */
+/** Laws of a balance under random calls, streams, interruptions, failures and times. */
 import { describe, expect, it } from "@effect/vitest"
 import { Array, Effect, FastCheck, Fiber, Option, Random, Ref, Stream } from "effect"
 import * as Balance from "../../src/routing/Balance.js"
@@ -13,41 +13,46 @@ import { answer, context, invalid, rateLimited, scripted, unavailable } from "..
 const failed = new LLMErrors.ProviderUnavailableError({ ...context, status: 500, message: "boom" })
 const revoked = new LLMErrors.AuthenticationError({ ...context, status: 401, message: "revoked" })
 
-/** How one deployment takes one call. */
-interface Transition {
+/** What one deployment does with one call. */
+interface Behaviour {
   readonly millis: number
   readonly ending: "answer" | "defect" | LLMError
   /** Whether a stream fails before its first event, and not in the middle. */
   readonly early: boolean
 }
 
-const ended = (ending: Transition["ending"]): Effect.Effect<void, LLMError> =>
+const ended = (ending: Behaviour["ending"]): Effect.Effect<void, LLMError> =>
   ending === "answer" ? Effect.void : ending === "defect" ? Effect.die("defect") : Effect.fail(ending)
 
 const events = ChatEvent.fromResponse(answer("Hello"))
 
-/** What the deployments themselves see of the calls. */
+/** The calls that a deployment has received. */
 interface Witness {
-  readonly asked: number
-  readonly holding: number
+  readonly calls: number
+  readonly inFlight: number
+  /** The state of the deployment at each call that it should not have received. */
   readonly faults: ReadonlyArray<string>
 }
 
-const deployment = (turns: ReadonlyArray<Transition>, base: Service, state: Effect.Effect<Balance.State | undefined>) =>
-  Effect.map(Ref.make<Witness>({ asked: 0, holding: 0, faults: [] }), (witness) => {
+const deployment = (
+  behaviours: ReadonlyArray<Behaviour>,
+  base: Service,
+  state: Effect.Effect<Balance.State | undefined>
+) =>
+  Effect.map(Ref.make<Witness>({ calls: 0, inFlight: 0, faults: [] }), (witness) => {
     let probes = 0
     const begin = Effect.flatMap(state, (seen) =>
-      Ref.modify(witness, (before): readonly [readonly [Transition, boolean], Witness] => {
+      Ref.modify(witness, (before): readonly [readonly [Behaviour, boolean], Witness] => {
         const isProbe = seen?._tag === "HalfOpen"
         if (isProbe) probes++
         const isFault =
           seen?._tag === "Open" || seen?._tag === "Cooling" || seen?._tag === "Disabled" || (isProbe && probes > 1)
-        const turn = turns[before.asked % turns.length] ?? { millis: 1, ending: "answer", early: true }
+        const behaviour = behaviours[before.calls % behaviours.length] ?? { millis: 1, ending: "answer", early: true }
         return [
-          [turn, isProbe],
+          [behaviour, isProbe],
           {
-            asked: before.asked + 1,
-            holding: before.holding + 1,
+            calls: before.calls + 1,
+            inFlight: before.inFlight + 1,
             faults: isFault ? [...before.faults, seen._tag] : before.faults
           }
         ]
@@ -56,20 +61,20 @@ const deployment = (turns: ReadonlyArray<Transition>, base: Service, state: Effe
     const finish = (isProbe: boolean) =>
       Ref.update(witness, (before) => {
         if (isProbe) probes--
-        return { ...before, holding: before.holding - 1 }
+        return { ...before, inFlight: before.inFlight - 1 }
       })
-    const began = Effect.acquireRelease(begin, ([, isProbe]) => finish(isProbe))
+    const received = Effect.acquireRelease(begin, ([, isProbe]) => finish(isProbe))
     const llm: Service = {
       ...base,
       chat: () =>
         Effect.scoped(
-          Effect.flatMap(began, ([{ ending, millis }]) =>
+          Effect.flatMap(received, ([{ ending, millis }]) =>
             Effect.as(Effect.zipRight(Effect.sleep(millis), ended(ending)), answer("ok"))
           )
         ),
       chatStream: () =>
         Stream.unwrapScoped(
-          Effect.map(began, ([{ early, ending, millis }]) => {
+          Effect.map(received, ([{ early, ending, millis }]) => {
             const end = Stream.drain(Stream.fromEffect(Effect.zipRight(Effect.sleep(millis), ended(ending))))
             const [first = [], rest = []] = [events.slice(0, 1), events.slice(1)]
             return early
@@ -81,14 +86,14 @@ const deployment = (turns: ReadonlyArray<Transition>, base: Service, state: Effe
     return { llm, witness: Ref.get(witness) }
   })
 
-const turn: FastCheck.Arbitrary<Transition> = FastCheck.record({
+const behaviour: FastCheck.Arbitrary<Behaviour> = FastCheck.record({
   millis: FastCheck.integer({ min: 1, max: 3000 }),
   ending: FastCheck.oneof(
     { weight: 4, arbitrary: FastCheck.constant("answer" as const) },
     { weight: 4, arbitrary: FastCheck.constantFrom(failed, unavailable) },
     {
       weight: 3,
-      arbitrary: FastCheck.constantFrom<Transition["ending"]>(
+      arbitrary: FastCheck.constantFrom<Behaviour["ending"]>(
         rateLimited(),
         rateLimited(5000),
         revoked,
@@ -115,8 +120,8 @@ const strategies: ReadonlyArray<Balance.Strategy | Balance.Sticky> = [
 ]
 
 interface Scenario {
-  /** Of each deployment, over and over. */
-  readonly turns: ReadonlyArray<ReadonlyArray<Transition>>
+  /** Of each deployment, repeated in a cycle. */
+  readonly behaviours: ReadonlyArray<ReadonlyArray<Behaviour>>
   readonly calls: ReadonlyArray<{
     readonly style: string
     readonly at: number
@@ -128,14 +133,17 @@ interface Scenario {
 }
 
 const scenario: FastCheck.Arbitrary<Scenario> = FastCheck.record({
-  turns: FastCheck.array(FastCheck.array(turn, { minLength: 1, maxLength: 5 }), { minLength: 1, maxLength: 4 }),
+  behaviours: FastCheck.array(FastCheck.array(behaviour, { minLength: 1, maxLength: 5 }), {
+    minLength: 1,
+    maxLength: 4
+  }),
   calls: FastCheck.array(call, { minLength: 10, maxLength: 60, size: "max" }),
   strategy: FastCheck.constantFrom(...strategies),
   maxConcurrency: FastCheck.constantFrom(undefined, 1, 2),
   seed: FastCheck.integer()
 })
 
-const spoken = (self: Service, style: string): Effect.Effect<unknown, LLMError> => {
+const run = (self: Service, style: string): Effect.Effect<unknown, LLMError> => {
   switch (style) {
     case "chat":
       return self.chat("?")
@@ -146,12 +154,15 @@ const spoken = (self: Service, style: string): Effect.Effect<unknown, LLMError> 
   }
 }
 
-describe("under random failures and interruptions", () => {
-  const run = ({ calls, maxConcurrency, strategy, turns }: Scenario, pass: (millis: number) => Effect.Effect<void>) =>
+describe("Balance under random failures and interruptions", () => {
+  const runScenario = (
+    { behaviours, calls, maxConcurrency, strategy }: Scenario,
+    pass: (millis: number) => Effect.Effect<void>
+  ) =>
     Effect.gen(function* () {
       const base = yield* scripted("base")
       const made = yield* Ref.make<Balance.Service | undefined>(undefined)
-      const witnesses = yield* Effect.forEach(turns, (one, position) =>
+      const witnesses = yield* Effect.forEach(behaviours, (one, position) =>
         deployment(
           one,
           base,
@@ -173,60 +184,62 @@ describe("under random failures and interruptions", () => {
       yield* Ref.set(made, self)
       const fibers = yield* Effect.forEach(calls, ({ at, interruptedAfter, style }) =>
         Effect.fork(
-          Effect.flatMap(Effect.fork(Effect.zipRight(Effect.sleep(at), spoken(self, style))), (fiber) =>
+          Effect.flatMap(Effect.fork(Effect.zipRight(Effect.sleep(at), run(self, style))), (fiber) =>
             interruptedAfter === undefined
               ? Fiber.await(fiber)
               : Effect.zipRight(Effect.sleep(at + interruptedAfter), Fiber.interrupt(fiber))
           )
         )
       )
-      // In many steps: a fiber that is in the middle of its own has set no timer yet.
+      // In many steps: a fiber that has not run yet has set no timer.
       for (let minute = 0; minute < 12; minute++) yield* pass(60_000)
       const exits = yield* Effect.forEach(fibers, (fiber) => fiber.poll)
-      return { exits, self, seen: yield* Effect.forEach(witnesses, ({ witness }) => witness) }
+      return { exits, self, witnessed: yield* Effect.forEach(witnesses, ({ witness }) => witness) }
     })
 
-  /** Whatever happened, nothing of it is left. */
-  const expectPeace = ({ exits, seen, self }: Effect.Effect.Success<ReturnType<typeof run>>) =>
+  const expectNothingHeld = ({ exits, self, witnessed }: Effect.Effect.Success<ReturnType<typeof runScenario>>) =>
     Effect.gen(function* () {
       expect(exits.filter(Option.isNone)).toEqual([])
-      expect((yield* self.deployments).map(({ inFlight }) => inFlight)).toEqual(seen.map(() => 0))
+      expect((yield* self.deployments).map(({ inFlight }) => inFlight)).toEqual(witnessed.map(() => 0))
       expect((yield* self.status).keys.waiting).toBe(0)
-      expect(seen.map(({ holding }) => holding)).toEqual(seen.map(() => 0))
+      expect(witnessed.map(({ inFlight }) => inFlight)).toEqual(witnessed.map(() => 0))
       for (const { state } of yield* self.deployments) expect(["Ready", "HalfOpen"]).toContain(state._tag)
     })
 
   it.effect.prop(
-    "no deployment that is out is asked but by its probe",
+    "never calls a deployment that is out except with its probe",
     [scenario],
     ([one]) =>
       Effect.gen(function* () {
         const { clock, pass } = makeClock()
-        const outcome = yield* run(one, pass).pipe(Effect.withClock(clock), Effect.withRandom(Random.make(one.seed)))
-        yield* Effect.withClock(expectPeace(outcome), clock)
-        expect(outcome.seen.flatMap(({ faults }) => faults)).toEqual([])
+        const outcome = yield* runScenario(one, pass).pipe(
+          Effect.withClock(clock),
+          Effect.withRandom(Random.make(one.seed))
+        )
+        yield* Effect.withClock(expectNothingHeld(outcome), clock)
+        expect(outcome.witnessed.flatMap(({ faults }) => faults)).toEqual([])
       }),
     { fastCheck: { numRuns: 15 } }
   )
 
   it.effect.prop(
-    "no lease outlives its call, at whatever step others come between",
+    "leaves no lease behind a finished call, however its fibers are scheduled",
     [scenario],
     ([one]) =>
       Effect.gen(function* () {
         const { clock, pass } = makeClock()
-        const outcome = yield* run(one, pass).pipe(
+        const outcome = yield* runScenario(one, pass).pipe(
           Effect.withScheduler(restless(one.seed)),
           Effect.withClock(clock),
           Effect.withRandom(Random.make(one.seed))
         )
-        yield* Effect.withClock(expectPeace(outcome), clock)
+        yield* Effect.withClock(expectNothingHeld(outcome), clock)
       }),
     { fastCheck: { numRuns: 15 } }
   )
 
   it.effect.prop(
-    "a call is answered as long as one deployment is good, and asks each at most once",
+    "answers every call while one deployment works, and calls each of the others at most once",
     [
       FastCheck.array(FastCheck.constantFrom(failed, unavailable, revoked, rateLimited(500)), { maxLength: 5 }),
       FastCheck.nat(5)
@@ -247,7 +260,7 @@ describe("under random failures and interruptions", () => {
   )
 })
 
-describe("weights", () => {
+describe("Balance weights", () => {
   /** The 99.9 % quantile of χ² with three degrees of freedom. */
   const quantile = 16.27
 
@@ -262,7 +275,7 @@ describe("weights", () => {
       return (yield* self.deployments).map(({ served, weight }) => ({ served, expected: (calls * weight) / 10 }))
     })
 
-  it.effect("hold exactly where calls are counted", () =>
+  it.effect("weighted and leastLoaded serve calls in exact proportion to the weights", () =>
     Effect.gen(function* () {
       for (const strategy of [Balance.weighted, Balance.leastLoaded]) {
         for (const { expected, served } of yield* counted(strategy, 1000)) expect(served).toBe(expected)
@@ -270,7 +283,7 @@ describe("weights", () => {
     })
   )
 
-  it.effect("hold where calls are drawn by lot, by χ²", () =>
+  it.effect("random serves calls in proportion to the weights, by a χ² test", () =>
     Effect.gen(function* () {
       const shares = yield* counted(Balance.random, 4000)
       const statistic = Array.reduce(
@@ -282,8 +295,8 @@ describe("weights", () => {
     }).pipe(Effect.withRandom(Random.make("lots")))
   )
 
-  it("hold for the keys of rendezvous hashing, by χ²", () => {
-    const places = [1, 2, 3, 4].map((weight) => ({
+  it("Rendezvous.choose spreads keys in proportion to the weights, by a χ² test", () => {
+    const nodes = [1, 2, 3, 4].map((weight) => ({
       hash: Rendezvous.hash(`place-${weight}`),
       weight,
       load: 0,
@@ -291,30 +304,30 @@ describe("weights", () => {
     }))
     const calls = 20_000
     for (let key = 0; key < calls; key++) {
-      const home = Rendezvous.choose(Rendezvous.hash(`user-${key}`), places, (place) => place, 1e9)
-      if (home !== undefined) home.served++
+      const chosen = Rendezvous.choose(Rendezvous.hash(`user-${key}`), nodes, (node) => node, 1e9)
+      if (chosen !== undefined) chosen.served++
     }
-    const statistic = Array.reduce(places, 0, (sum, { served, weight }) => {
+    const statistic = Array.reduce(nodes, 0, (sum, { served, weight }) => {
       const expected = (calls * weight) / 10
       return sum + (served - expected) ** 2 / expected
     })
     expect(statistic).toBeLessThan(quantile)
   })
 
-  it("of rendezvous hashing never give a place more than its bounded share", () => {
+  it("Rendezvous.choose never gives a node more than its bounded share", () => {
     FastCheck.assert(
       FastCheck.property(
         FastCheck.array(FastCheck.integer({ min: 1, max: 5 }), { minLength: 1, maxLength: 8 }),
         FastCheck.array(FastCheck.integer(), { maxLength: 80 }),
         FastCheck.double({ min: 1, max: 3, noNaN: true }),
         (weights, keys, bound) => {
-          const places = weights.map((weight, index) => ({ hash: Rendezvous.hash(`${index}`), weight, load: 0 }))
+          const nodes = weights.map((weight, index) => ({ hash: Rendezvous.hash(`${index}`), weight, load: 0 }))
           const total = Array.reduce(weights, 0, (sum, weight) => sum + weight)
           for (const [index, key] of keys.entries()) {
-            const home = Rendezvous.choose(key, places, (place) => place, bound)
-            if (home === undefined) return false
-            home.load++
-            if (home.load > Math.ceil((bound * (index + 1) * home.weight) / total)) return false
+            const chosen = Rendezvous.choose(key, nodes, (node) => node, bound)
+            if (chosen === undefined) return false
+            chosen.load++
+            if (chosen.load > Math.ceil((bound * (index + 1) * chosen.weight) / total)) return false
           }
           return true
         }

@@ -7,8 +7,8 @@ import * as LLM from "../../src/LLM.js"
 import * as Retry from "../../src/call/Retry.js"
 import { answer, invalid, rateLimited, scripted, unavailable } from "../support/scripted.js"
 
-describe("a call that one member cannot answer", () => {
-  it.effect("goes to the next, and the answer has the receipt of both", () =>
+describe("Fallback failover", () => {
+  it.effect("hands a failed call to the next member, and returns both attempts with the answer", () =>
     Effect.gen(function* () {
       const llm = yield* Fallback.make([yield* scripted("second")])(yield* scripted(unavailable))
       const response = yield* llm.chat("?")
@@ -17,7 +17,7 @@ describe("a call that one member cannot answer", () => {
     })
   )
 
-  it.effect("fails with the last member's error and every receipt", () =>
+  it.effect("fails with the last member's error and the attempts of all members", () =>
     Effect.gen(function* () {
       const llm = yield* Fallback.make([yield* scripted(rateLimited()), yield* scripted(unavailable)])(
         yield* scripted(unavailable)
@@ -28,7 +28,7 @@ describe("a call that one member cannot answer", () => {
     })
   )
 
-  it.effect("stays where it is for an error of the request itself", () =>
+  it.effect("returns an InvalidRequestError without calling the next member", () =>
     Effect.gen(function* () {
       const second = yield* scripted("never asked")
       const llm = yield* Fallback.make([second])(yield* scripted(invalid))
@@ -37,7 +37,7 @@ describe("a call that one member cannot answer", () => {
     })
   )
 
-  it.effect("goes by the classes that are named, or by a predicate", () =>
+  it.effect("hands on the errors that `on` lists or that its predicate accepts", () =>
     Effect.gen(function* () {
       const first = yield* scripted(invalid)
       const byClass = yield* Fallback.make([yield* scripted("second")], { on: ["InvalidRequestError"] })(first)
@@ -47,16 +47,16 @@ describe("a call that one member cannot answer", () => {
     })
   )
 
-  it.effect("does not sleep for a long Retry-After while another member stands behind", () =>
+  it.effect("does not wait for a long Retry-After while another member can take the call", () =>
     Effect.gen(function* () {
       const patient = yield* Retry.make()(yield* scripted(rateLimited(30_000)))
       const llm = yield* Fallback.make([yield* scripted("second")])(patient)
-      // No clock is moved: nothing sleeps.
+      // The test clock is not advanced: a sleep would never end.
       expect((yield* llm.chat("?")).text).toBe("second")
     })
   )
 
-  it.effect("takes a model's name to the first member alone", () =>
+  it.effect("sends the model named in a request to the first member only", () =>
     Effect.gen(function* () {
       const first = yield* scripted(unavailable)
       const second = yield* scripted("second")
@@ -68,8 +68,8 @@ describe("a call that one member cannot answer", () => {
   )
 })
 
-describe("streams", () => {
-  it.effect("are handed on before their first event", () =>
+describe("Fallback streams", () => {
+  it.effect("hands a stream to the next member when it fails before its first event", () =>
     Effect.gen(function* () {
       const llm = yield* Fallback.make([yield* scripted("second")])(yield* scripted(unavailable))
       const response = yield* ChatEvent.collect(llm.chatStream("?"))
@@ -78,7 +78,7 @@ describe("streams", () => {
     })
   )
 
-  it.effect("and never after it", () =>
+  it.effect("does not hand a stream on after its first event", () =>
     Effect.gen(function* () {
       const second = yield* scripted("second")
       const broken = Stream.concat(
@@ -92,8 +92,8 @@ describe("streams", () => {
   )
 })
 
-describe("layers", () => {
-  it.effect("make one LLM of several", () =>
+describe("Fallback.layer", () => {
+  it.effect("layer provides one LLM over several layers", () =>
     Effect.gen(function* () {
       const members = [Layer.effect(LLM.LLM, scripted(unavailable)), Layer.effect(LLM.LLM, scripted("second"))] as const
       const response = yield* Effect.provide(LLM.chat("?"), Fallback.layer(members))

@@ -10,21 +10,21 @@ import * as Retry from "../../src/call/Retry.js"
 import type { Scripted, Step } from "../support/scripted.js"
 import { answer, context, rateLimited, scripted, unavailable } from "../support/scripted.js"
 
-const received = (error: LLMError): LLMError =>
+const withAttempt = (error: LLMError): LLMError =>
   LLMErrors.amend(error, {
     attempts: [{ provider: "test", model: "model", keyId: "key", error: error._tag, duration: 1 }]
   })
-const tooLong = received(new LLMErrors.ContextLengthError({ ...context, message: "too long" }))
-const refused = received(new LLMErrors.ContentFilterError({ ...context, message: "refused" }))
+const tooLong = withAttempt(new LLMErrors.ContextLengthError({ ...context, message: "too long" }))
+const refused = withAttempt(new LLMErrors.ContentFilterError({ ...context, message: "refused" }))
 
-/** A member with a window, and who was asked. */
+/** A member with a context window. */
 const sized = (contextWindow: number, ...steps: readonly [Step, ...Array<Step>]): Effect.Effect<Scripted> =>
   Effect.map(scripted(...steps), (llm) => ({ ...llm, info: { ...llm.info, contextWindow } }))
 
-const askedOften = (...members: ReadonlyArray<Scripted>) =>
+const callCounts = (...members: ReadonlyArray<Scripted>) =>
   Effect.forEach(members, (member) => Effect.map(member.asked, (asked) => asked.length))
 
-describe("a member is handed", () => {
+describe("Fallback member option `on`", () => {
   const make = (error: LLMError) =>
     Effect.gen(function* () {
       const llm = yield* Fallback.make([
@@ -36,7 +36,7 @@ describe("a member is handed", () => {
       return [(yield* llm.chat("?")).text, (yield* ChatEvent.collect(llm.chatStream("?"))).text]
     })
 
-  it.effect("the errors that it takes, of its kind or class", () =>
+  it.effect("hands an error to the first member whose `on` has its kind or class", () =>
     Effect.gen(function* () {
       expect(yield* make(tooLong)).toEqual(["larger", "larger"])
       expect(yield* make(refused)).toEqual(["milder", "milder"])
@@ -45,7 +45,7 @@ describe("a member is handed", () => {
     })
   )
 
-  it.effect("what one behind it could not do, though it had been passed over before", () =>
+  it.effect("hands an error of a later member to an earlier one that was skipped", () =>
     Effect.gen(function* () {
       const llm = yield* Fallback.make([
         { llm: yield* scripted("larger"), on: ["context-window"] },
@@ -61,7 +61,7 @@ describe("a member is handed", () => {
     })
   )
 
-  it.effect("nothing of what only waiting mends, and then it spares nobody the waiting", () =>
+  it.effect("waits for a Retry-After when no other member takes rate limits", () =>
     Effect.gen(function* () {
       const larger = yield* scripted("larger")
       const patient = yield* Retry.make({ attempts: 2, jitter: 0 })(yield* scripted(rateLimited(0), "first"))
@@ -74,8 +74,8 @@ describe("a member is handed", () => {
   )
 })
 
-describe("a request that is too long", () => {
-  it.effect("goes to a larger window, never to a smaller one", () =>
+describe("Fallback for requests that exceed a context window", () => {
+  it.effect("hands a ContextLengthError to a member with a larger window, never to one with a smaller", () =>
     Effect.gen(function* () {
       const smaller = yield* sized(500, "smaller")
       const larger = yield* sized(2000, "larger")
@@ -83,11 +83,11 @@ describe("a request that is too long", () => {
       expect((yield* llm.chat("?")).text).toBe("larger")
       const alone = yield* Fallback.make([smaller])(yield* sized(1000, tooLong))
       expect((yield* Effect.flip(alone.chat("?")))._tag).toBe("ContextLengthError")
-      expect(yield* askedOften(smaller)).toEqual([0])
+      expect(yield* callCounts(smaller)).toEqual([0])
     })
   )
 
-  it.effect("goes to one of the same size where none is larger", () =>
+  it.effect("hands a ContextLengthError to a member with a window of the same size when none is larger", () =>
     Effect.gen(function* () {
       const llm = yield* Fallback.make([yield* sized(1000, "same")])(yield* sized(1000, tooLong))
       expect((yield* llm.chat("?")).text).toBe("same")
@@ -96,7 +96,7 @@ describe("a request that is too long", () => {
 
   const long = { messages: [Chat.user("once upon a time ".repeat(300))] }
 
-  it.effect("is not even sent to those whom it surely exceeds, where that is wished", () =>
+  it.effect("skips members whose window the request exceeds when `fit` is on", () =>
     Effect.gen(function* () {
       const small = yield* sized(500, "small")
       const large = yield* sized(50_000, "large")
@@ -104,22 +104,22 @@ describe("a request that is too long", () => {
       expect((yield* llm.chat(long)).text).toBe("large")
       expect((yield* ChatEvent.collect(llm.chatStream(long))).text).toBe("large")
       expect((yield* llm.chat("short")).text).toBe("small")
-      expect(yield* askedOften(small, large)).toEqual([1, 2])
-      const unwished = yield* Fallback.make([large])(small)
-      expect((yield* unwished.chat(long)).text).toBe("small")
+      expect(yield* callCounts(small, large)).toEqual([1, 2])
+      const withoutFit = yield* Fallback.make([large])(small)
+      expect((yield* withoutFit.chat(long)).text).toBe("small")
     })
   )
 
-  it.effect("is sent to the largest where it exceeds them all", () =>
+  it.effect("sends a request that exceeds every window to the member with the largest one when `fit` is on", () =>
     Effect.gen(function* () {
       const members = [yield* sized(100, tooLong), yield* sized(300, tooLong), yield* sized(200, tooLong)] as const
       const llm = yield* Fallback.make(members.slice(1), { fit: true })(members[0])
       expect((yield* Effect.flip(llm.chat(long)))._tag).toBe("ContextLengthError")
-      expect(yield* askedOften(...members)).toEqual([0, 1, 0])
+      expect(yield* callCounts(...members)).toEqual([0, 1, 0])
     })
   )
 
-  it.effect("goes to nobody who does not take what is too long", () =>
+  it.effect("sends a request that does not fit only to members that take a ContextLengthError", () =>
     Effect.gen(function* () {
       const milder: Fallback.Member = { llm: yield* sized(50_000, "milder"), on: ["content-filter"] }
       const first = yield* sized(500, "first")
@@ -130,7 +130,7 @@ describe("a request that is too long", () => {
     })
   )
 
-  it.effect("is judged by the answer that it asks for as well", () =>
+  it.effect("counts `fit.reserve` tokens for the answer when it judges whether a request fits", () =>
     Effect.gen(function* () {
       const llm = yield* Fallback.make([yield* sized(50_000, "large")], { fit: { reserve: 400 } })(
         yield* sized(500, "small")
@@ -140,7 +140,7 @@ describe("a request that is too long", () => {
   )
 })
 
-describe("a member is passed over", () => {
+describe("Fallback member options `lacks` and `standsInFor`", () => {
   const requests: ReadonlyArray<readonly [Fallback.Feature, Partial<typeof Chat.ChatRequest.Encoded>]> = [
     ["tools", { tools: [{ name: "clock" }] }],
     ["json", { responseFormat: "json" }],
@@ -150,21 +150,21 @@ describe("a member is passed over", () => {
     ["files", { messages: [Chat.user([Chat.file("https://example.com/a.pdf")])] }]
   ]
 
-  it.effect.each(requests)("where it lacks what is needed: %s", ([lacking, request]) =>
+  it.effect.each(requests)("skips members that lack the feature which a request needs: %s", ([lacking, request]) =>
     Effect.gen(function* () {
       const second = yield* scripted("second")
       const llm = yield* Fallback.make([{ llm: second, lacks: [lacking] }, yield* scripted("third")], {
         first: { lacks: [lacking] }
       })(yield* scripted("first"))
-      const asked = { messages: [Chat.user("?")], ...request }
-      expect((yield* llm.chat(asked)).text).toBe("third")
-      expect((yield* ChatEvent.collect(llm.chatStream(asked))).text).toBe("third")
+      const fullRequest = { messages: [Chat.user("?")], ...request }
+      expect((yield* llm.chat(fullRequest)).text).toBe("third")
+      expect((yield* ChatEvent.collect(llm.chatStream(fullRequest))).text).toBe("third")
       expect((yield* llm.chat("?")).text).toBe("first")
       expect(yield* second.asked).toEqual([])
     })
   )
 
-  it.effect("for embeddings too, and the error says what nobody has", () =>
+  it.effect("skips members that lack embeddings, and fails with an UnsupportedError when all do", () =>
     Effect.gen(function* () {
       const second = yield* scripted("second")
       const lacks = ["embeddings"] as const
@@ -175,7 +175,7 @@ describe("a member is passed over", () => {
     })
   )
 
-  it.effect("where it stands in for other models", () =>
+  it.effect("skips a member whose `standsInFor` does not have the requested model", () =>
     Effect.gen(function* () {
       const llm = yield* Fallback.make([
         { llm: yield* scripted("for small"), standsInFor: ["small"] },
@@ -190,8 +190,8 @@ describe("a member is passed over", () => {
   )
 })
 
-describe("a model's name", () => {
-  it.effect("is what each member calls it", () =>
+describe("Fallback member option `models`", () => {
+  it.effect("sends each member its own name for the requested model, or no name when it has none", () =>
     Effect.gen(function* () {
       const second = yield* scripted("second")
       const models = { model: "vendor/model", large: "vendor/large" }
@@ -209,11 +209,11 @@ describe("a model's name", () => {
   )
 })
 
-describe("an answer that the content filter stopped", () => {
+describe("Fallback option `filteredAnswers`", () => {
   const stopped = { ...answer(""), finishReason: "content-filter" } as const
   const filtering = { filteredAnswers: true } as const
 
-  it.effect("is handed on where that is wished, with its receipt", () =>
+  it.effect("hands a filtered answer to the next member with its attempts, only when the option is on", () =>
     Effect.gen(function* () {
       const second: Fallback.Member = { llm: yield* scripted("second"), on: ["content-filter"] }
       const first = yield* scripted(Effect.succeed(stopped))
@@ -223,12 +223,12 @@ describe("an answer that the content filter stopped", () => {
       expect(whole.attempts.map((attempt) => attempt.error)).toEqual(["ContentFilterError", undefined])
       const streamed = yield* ChatEvent.collect(llm.chatStream("?"))
       expect({ ...streamed }).toEqual({ ...whole })
-      const unwished = yield* Fallback.make([second])(first)
-      expect((yield* unwished.chat("?")).finishReason).toBe("content-filter")
+      const byDefault = yield* Fallback.make([second])(first)
+      expect((yield* byDefault.chat("?")).finishReason).toBe("content-filter")
     })
   )
 
-  it.effect("is the answer where nobody takes it or has a better one, and the receipt tells who was asked", () =>
+  it.effect("returns the filtered answer when no member takes it or all fail, with the attempts of all", () =>
     Effect.gen(function* () {
       const first = yield* scripted(Effect.succeed(stopped))
       const general = yield* Fallback.make([yield* scripted("never asked")], filtering)(first)
@@ -243,22 +243,22 @@ describe("an answer that the content filter stopped", () => {
     })
   )
 
-  it.effect("stays where a stream had said something", () =>
+  it.effect("does not hand on a filtered stream that has produced text", () =>
     Effect.gen(function* () {
-      const said = ChatEvent.fromResponse({ ...stopped, text: "Well," })
+      const filtered = ChatEvent.fromResponse({ ...stopped, text: "Well," })
       const second = yield* scripted("never asked")
       const llm = yield* Fallback.make(
         [{ llm: second, on: ["content-filter"] }],
         filtering
-      )(yield* scripted({ stream: Stream.fromIterable(said) }))
+      )(yield* scripted({ stream: Stream.fromIterable(filtered) }))
       expect((yield* ChatEvent.collect(llm.chatStream("?"))).text).toBe("Well,")
       expect(yield* second.asked).toEqual([])
     })
   )
 })
 
-describe("layers", () => {
-  it.effect("bring what is said of their members", () =>
+describe("Fallback.layer with member options", () => {
+  it.effect("layer applies the options of its members", () =>
     Effect.gen(function* () {
       const first = Layer.effect(LLM.LLM, scripted(tooLong))
       const general = Layer.effect(LLM.LLM, scripted("general"))
@@ -275,14 +275,14 @@ describe("layers", () => {
   )
 })
 
-describe("a fallback", () => {
+describe("Fallback", () => {
   it.effect("prefers a larger window over one of the same size for a request that is too long", () =>
     Effect.gen(function* () {
       const same = yield* sized(1000, "same")
       const larger = yield* sized(2000, "larger")
       const llm = yield* Fallback.make([same, larger])(yield* sized(1000, tooLong))
       expect((yield* llm.chat("?")).text).toBe("larger")
-      expect(yield* askedOften(same, larger)).toEqual([0, 1])
+      expect(yield* callCounts(same, larger)).toEqual([0, 1])
     })
   )
 
@@ -291,17 +291,17 @@ describe("a fallback", () => {
       const small = yield* sized(1000, "small")
       const middle = yield* sized(2000, "middle")
       const large = yield* sized(4000, unavailable)
-      // The largest window is asked first and fails of something else: what was too long for 3,000 tokens is so for 1,000.
+      // The largest window is called first and fails with another error: what exceeded 3,000 tokens exceeds 1,000 too.
       const llm = yield* Fallback.make([large, small, middle])(yield* sized(3000, tooLong))
       expect((yield* Effect.flip(llm.chat("?")))._tag).toBe("ProviderUnavailableError")
-      expect(yield* askedOften(large, small, middle)).toEqual([1, 0, 0])
+      expect(yield* callCounts(large, small, middle)).toEqual([1, 0, 0])
     })
   )
 
-  it.effect("hands on a time limit of one request, and never that of the whole call", () =>
+  it.effect("hands on the timeout of one request, and never that of the whole call", () =>
     Effect.gen(function* () {
       const failing = (phase: LLMErrors.TimeoutError["phase"]) =>
-        received(new LLMErrors.TimeoutError({ ...context, phase, message: "too late" }))
+        withAttempt(new LLMErrors.TimeoutError({ ...context, phase, message: "too late" }))
       for (const on of [undefined, ["TimeoutError"] as const, ["general"] as const]) {
         const second = yield* scripted("second")
         const options = on === undefined ? {} : { on }
@@ -311,25 +311,25 @@ describe("a fallback", () => {
         }
         const llm = yield* Fallback.make([second], options)(yield* scripted(failing("total")))
         expect(yield* Effect.flip(llm.chat("?"))).toMatchObject({ _tag: "TimeoutError", phase: "total" })
-        expect(yield* askedOften(second)).toEqual([4])
+        expect(yield* callCounts(second)).toEqual([4])
       }
     })
   )
 
-  it.effect("does not wait for a long Retry-After while a member that a predicate chooses stands behind", () =>
+  it.effect("does not wait for a long Retry-After while a member with a predicate can take the call", () =>
     Effect.gen(function* () {
       const patient = yield* Retry.make()(yield* scripted(rateLimited(30_000)))
       const llm = yield* Fallback.make([yield* scripted("second")], { on: LLMErrors.isRetryable })(patient)
-      // The clock stands still: nothing can sleep.
+      // The test clock is not advanced: a sleep would never end.
       expect((yield* llm.chat("?")).text).toBe("second")
     })
   )
 })
 
-describe("the names that a member has for models", () => {
+describe("Fallback model names that every object inherits", () => {
   const inherited = ["constructor", "__proto__", "toString", "hasOwnProperty"]
 
-  it.effect("are not looked up in what every object inherits", () =>
+  it.effect("does not look up a requested model among inherited properties of `models`", () =>
     Effect.gen(function* () {
       for (const model of inherited) {
         const second = yield* scripted("second")
@@ -340,7 +340,7 @@ describe("the names that a member has for models", () => {
       }
     })
   )
-  it.effect("may be those of what every object inherits", () =>
+  it.effect("uses a model name such as `constructor` when `models` has it as an own property", () =>
     Effect.gen(function* () {
       for (const model of inherited) {
         const second = yield* scripted("second")

@@ -1,4 +1,4 @@
-/** Streams that go on elsewhere, over real sockets and in every protocol. */
+/** Streams that are continued on another provider, over real sockets and in every protocol. */
 import { NodeHttpClient } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Either, Stream } from "effect"
@@ -17,12 +17,12 @@ import { eventually } from "../support/eventually.js"
 
 const text = "It is twelve o'clock, more or less, and all is well."
 
-/** Answers whole, and takes up what was said where there is something. */
-const goingOn = (request: Chat.ChatRequest) => {
-  const said = request.messages.flatMap((message) =>
+/** Answers with the whole text, or with the rest of it if the request has a partial answer. */
+const restOf = (request: Chat.ChatRequest) => {
+  const partial = request.messages.flatMap((message) =>
     message.role === "assistant" ? [Chat.textOf(message.content)] : []
   )
-  return { text: text.slice(said.join("").length), reasoningParts: [] }
+  return { text: text.slice(partial.join("").length), reasoningParts: [] }
 }
 
 const all = Object.entries(protocols)
@@ -39,39 +39,41 @@ const at = (provider: SimulatedProvider.Service, name: string, { client }: Proto
     Effect.provide(RateLimiter.unlimited)
   )
 
-describe("a stream that breaks in one protocol", () => {
-  it.scopedLive.each(pairs)("goes on in the next: %s, %s", ([broken, next, brokenProtocol, nextProtocol]) =>
-    Effect.gen(function* () {
-      const provider = yield* SimulatedProvider.make({ answer: goingOn })
-      const [first, second] = [yield* at(provider, broken, brokenProtocol), yield* at(provider, next, nextProtocol)]
-      const llm = yield* Fallback.make([second], { continueStreams: true })(first)
-      for (const fault of [
-        SimulatedProvider.reset(6),
-        SimulatedProvider.truncate(6),
-        SimulatedProvider.brokenEvent(6)
-      ]) {
-        yield* provider.next(fault)
-        const events = yield* Stream.runCollect(llm.chatStream("?"))
-        const whole = yield* ChatEvent.collect(Stream.fromIterable(events))
-        expect(whole.text).toBe(text)
-        expect(whole.provider).toBe(next)
-        expect(whole.attempts.map((attempt) => [attempt.provider, attempt.error === undefined])).toEqual([
-          [broken, false],
-          [next, true]
-        ])
-        const before = [...events].flatMap((event) => (event._tag === "Continued" ? [event.usage] : []))
-        expect(before).toHaveLength(1)
-        expect(whole.usage.inputTokens).toBeGreaterThan(Usage.combineAll(before).inputTokens)
-      }
-      for (const { status } of [first, second]) {
-        expect((yield* status).keys.keys.map((key) => key.inFlight)).toEqual([0])
-      }
-      yield* eventually(Effect.map(provider.busyConnections, (count) => count === 0))
-    }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+describe("Fallback streams over sockets", () => {
+  it.scopedLive.each(pairs)(
+    "continues a broken stream of the protocol %s in the protocol %s",
+    ([broken, next, brokenProtocol, nextProtocol]) =>
+      Effect.gen(function* () {
+        const provider = yield* SimulatedProvider.make({ answer: restOf })
+        const [first, second] = [yield* at(provider, broken, brokenProtocol), yield* at(provider, next, nextProtocol)]
+        const llm = yield* Fallback.make([second], { continueStreams: true })(first)
+        for (const fault of [
+          SimulatedProvider.reset(6),
+          SimulatedProvider.truncate(6),
+          SimulatedProvider.brokenEvent(6)
+        ]) {
+          yield* provider.next(fault)
+          const events = yield* Stream.runCollect(llm.chatStream("?"))
+          const whole = yield* ChatEvent.collect(Stream.fromIterable(events))
+          expect(whole.text).toBe(text)
+          expect(whole.provider).toBe(next)
+          expect(whole.attempts.map((attempt) => [attempt.provider, attempt.error === undefined])).toEqual([
+            [broken, false],
+            [next, true]
+          ])
+          const before = [...events].flatMap((event) => (event._tag === "Continued" ? [event.usage] : []))
+          expect(before).toHaveLength(1)
+          expect(whole.usage.inputTokens).toBeGreaterThan(Usage.combineAll(before).inputTokens)
+        }
+        for (const { status } of [first, second]) {
+          expect((yield* status).keys.keys.map((key) => key.inFlight)).toEqual([0])
+        }
+        yield* eventually(Effect.map(provider.busyConnections, (count) => count === 0))
+      }).pipe(Effect.provide(NodeHttpClient.layerUndici))
   )
 })
 
-describe("another provider", () => {
+describe("reasoning signatures", () => {
   const sealed = "c2VhbGVkLWJ5LXRoZS1vdGhlcg=="
   const history: Chat.ChatRequest = {
     messages: [
@@ -90,7 +92,7 @@ describe("another provider", () => {
     tools: [{ name: "clock", parameters: { type: "object", properties: {} } }]
   }
 
-  it.each(all)("never sees the signatures of the one before: %s", (name, { wire }) => {
+  it.each(all)("never sends another provider's reasoning signatures: %s", (name, { wire }) => {
     const encoded = wire.encodeRequest(history, { provider: name, model: "model", stream: true })
     const body = JSON.stringify(Either.getOrThrow(encoded))
     expect(body).toContain("I look.")
@@ -98,8 +100,8 @@ describe("another provider", () => {
   })
 })
 
-describe("a server", () => {
-  it.each(all)("tells a continued stream as one: %s", (name, { wire }) => {
+describe("server halves of the wires", () => {
+  it.each(all)("encodes a continued stream as one stream: %s", (name, { wire }) => {
     const whole = ChatEvent.fromResponse({
       id: "1",
       provider: name,
@@ -126,18 +128,18 @@ describe("a server", () => {
       attempts: [],
       usage: Usage.empty
     }
-    const told = (events: ReadonlyArray<ChatEvent.ChatEvent>) => {
+    const encode = (events: ReadonlyArray<ChatEvent.ChatEvent>) => {
       const encoder = wire.encodeStream({ messages: [Chat.user("?")] })
       return events.flatMap((event) => encoder.push(event))
     }
-    expect(told([...whole.slice(0, 2), continued, ...whole.slice(2)])).toEqual(told(whole))
+    expect(encode([...whole.slice(0, 2), continued, ...whole.slice(2)])).toEqual(encode(whole))
   })
 })
 
-describe("a stream that goes on elsewhere", () => {
-  it.scopedLive("is heard by a ledger on both, under the label of the call", () =>
+describe("UsageLedger around a Fallback", () => {
+  it.scopedLive("records both parts of a continued stream in the UsageLedger under the label of the call", () =>
     Effect.gen(function* () {
-      const provider = yield* SimulatedProvider.make({ answer: goingOn })
+      const provider = yield* SimulatedProvider.make({ answer: restOf })
       const [first, second] = all
       if (first === undefined || second === undefined) return expect.fail("there are two protocols")
       const members = [yield* at(provider, "first", first[1]), yield* at(provider, "second", second[1])] as const

@@ -20,7 +20,7 @@ const interrupted = (reported?: string): LLMError =>
     ...(reported === undefined ? {} : { reported })
   })
 
-/** Says the beginning, then breaks. */
+/** A stream that breaks after this text. */
 const breaking = (text: string, error: LLMError = interrupted()) =>
   ({
     stream: Stream.concat(
@@ -34,25 +34,25 @@ const events = (llm: Service, request: Chat.ChatRequest.Input = "?") =>
 
 const continuing = { continueStreams: true } as const
 
-describe("a broken stream", () => {
-  it.effect("goes on with the next member, marked, joined and counted", () =>
+describe("Fallback option `continueStreams`", () => {
+  it.effect("continues a broken stream on the next member with a Continued event, joined text and summed usage", () =>
     Effect.gen(function* () {
       const first = yield* scripted(breaking("The capital of"))
       const second = yield* scripted(" France is Paris.")
       const llm = yield* Fallback.make([second], continuing)(first)
-      const told = yield* events(llm)
-      expect(told.map((event) => event._tag)).toEqual(["Start", "TextDelta", "Continued", "TextDelta", "Finish"])
-      const whole = yield* Events.collect(Stream.fromIterable(told))
+      const emitted = yield* events(llm)
+      expect(emitted.map((event) => event._tag)).toEqual(["Start", "TextDelta", "Continued", "TextDelta", "Finish"])
+      const whole = yield* Events.collect(Stream.fromIterable(emitted))
       expect(whole.text).toBe("The capital of France is Paris.")
       expect(whole.attempts.map((attempt) => attempt.error)).toEqual(["StreamInterruptedError", undefined])
-      const before = told.flatMap((event) => (event._tag === "Continued" ? [event.usage] : []))
+      const before = emitted.flatMap((event) => (event._tag === "Continued" ? [event.usage] : []))
       expect(whole.usage).toEqual(Usage.combineAll([...before, answer("").usage]))
       expect(before[0]?.outputTokens).toBe(Usage.estimateTokens("The capital of"))
       expect(before[0]?.inputTokens).toBeGreaterThan(0)
     })
   )
 
-  it.effect("shows the next one what was said, and asks it to go on", () =>
+  it.effect("sends the next member the partial answer, the continue prompt and a reduced maxTokens", () =>
     Effect.gen(function* () {
       const second = yield* scripted(" end")
       const llm = yield* Fallback.make([second], continuing)(yield* scripted(breaking("To be ")))
@@ -66,7 +66,7 @@ describe("a broken stream", () => {
     })
   )
 
-  it.effect("or leaves it at what was said, for models that take up there", () =>
+  it.effect("sends the partial answer as the last message, or the given prompt, by `continueStreams.prompt`", () =>
     Effect.gen(function* () {
       const second = yield* scripted(" end")
       const third = yield* scripted(" end")
@@ -81,7 +81,7 @@ describe("a broken stream", () => {
     })
   )
 
-  it.effect("is continued as often as somebody is left, and what begins anew is not let through", () =>
+  it.effect("continues a stream on each remaining member in turn, and rejects a member that restarts the answer", () =>
     Effect.gen(function* () {
       const beginning = "It was a bright cold day in April, and"
       const llm = yield* Fallback.make(
@@ -93,10 +93,10 @@ describe("a broken stream", () => {
         ],
         continuing
       )(yield* scripted(breaking(beginning)))
-      const told = yield* events(llm)
-      const whole = yield* Events.collect(Stream.fromIterable(told))
+      const emitted = yield* events(llm)
+      const whole = yield* Events.collect(Stream.fromIterable(emitted))
       expect(whole.text).toBe("It was a bright cold day in April, and the clocks were striking.")
-      expect(told.filter((event) => event._tag === "Continued")).toHaveLength(2)
+      expect(emitted.filter((event) => event._tag === "Continued")).toHaveLength(2)
       expect(whole.attempts.map((attempt) => attempt.error)).toEqual([
         "StreamInterruptedError",
         "ProviderUnavailableError",
@@ -107,7 +107,7 @@ describe("a broken stream", () => {
     })
   )
 
-  it.effect("fails with all that was said and every receipt where nobody can go on", () =>
+  it.effect("fails with the whole partial answer and all attempts when no member can continue", () =>
     Effect.gen(function* () {
       const llm = yield* Fallback.make(
         [yield* scripted(breaking(" two")), yield* scripted(unavailable)],
@@ -123,7 +123,7 @@ describe("a broken stream", () => {
     })
   )
 
-  it.effect("keeps its own error where nobody goes on at all", () =>
+  it.effect("keeps the error of the broken stream when no member continues it", () =>
     Effect.gen(function* () {
       const broken = interrupted()
       const llm = yield* Fallback.make(
@@ -138,30 +138,30 @@ describe("a broken stream", () => {
 
   const call = { id: "1", name: "clock", arguments: "{}" }
   const half: ChatEvent = { _tag: "ToolCallDelta", index: 0, id: "1", name: "clock", argumentsDelta: "{" }
-  const said = Events.fromResponse(answer("Hm."))
+  const partial = Events.fromResponse(answer("Hm."))
 
   it.effect.each<readonly [string, ReadonlyArray<ChatEvent>, Partial<typeof Chat.ChatRequest.Encoded>, LLMError]>([
-    ["half a tool call", [...said.slice(0, 2), half], {}, interrupted()],
-    ["a whole tool call", [...said.slice(0, 2), half, { _tag: "ToolCallEnd", index: 0, call }], {}, interrupted()],
-    ["a refusal", [...said.slice(0, 1), { _tag: "RefusalDelta", text: "No" }], {}, interrupted()],
-    ["a structured answer", said.slice(0, 2), { responseFormat: "json" }, interrupted()],
-    ["what the content filter cut", said.slice(0, 2), {}, interrupted("ContentFilterError")]
-  ])("is not continued behind %s", ([, begun, asked, error]) =>
+    ["half a tool call", [...partial.slice(0, 2), half], {}, interrupted()],
+    ["a whole tool call", [...partial.slice(0, 2), half, { _tag: "ToolCallEnd", index: 0, call }], {}, interrupted()],
+    ["a refusal", [...partial.slice(0, 1), { _tag: "RefusalDelta", text: "No" }], {}, interrupted()],
+    ["a structured answer", partial.slice(0, 2), { responseFormat: "json" }, interrupted()],
+    ["a ContentFilterError of the provider", partial.slice(0, 2), {}, interrupted("ContentFilterError")]
+  ])("does not continue a broken stream with %s", ([, begun, request, error]) =>
     Effect.gen(function* () {
       const second = yield* scripted("second")
       const first = yield* scripted({ stream: Stream.concat(Stream.fromIterable(begun), Stream.fail(error)) })
       const llm = yield* Fallback.make([second], continuing)(first)
-      expect((yield* Effect.flip(events(llm, { messages: [Chat.user("?")], ...asked }))).message).toBe("cut")
+      expect((yield* Effect.flip(events(llm, { messages: [Chat.user("?")], ...request }))).message).toBe("cut")
       expect(yield* second.asked).toEqual([])
     })
   )
 
-  it.effect("keeps the thoughts of both apart, and sends nobody's thoughts to another", () =>
+  it.effect("keeps the reasoning of both parts apart, and sends no reasoning to another provider", () =>
     Effect.gen(function* () {
-      const thought = { type: "reasoning", text: "Hm", signature: "sealed", provider: "one" } as const
-      const first = Events.fromResponse({ ...answer("One,"), reasoningParts: [thought] }).slice(0, 3)
+      const reasoning = { type: "reasoning", text: "Hm", signature: "sealed", provider: "one" } as const
+      const first = Events.fromResponse({ ...answer("One,"), reasoningParts: [reasoning] }).slice(0, 3)
       const second = yield* TestLLM.make([
-        TestLLM.answer({ text: " two.", reasoningParts: [{ ...thought, text: "Well", provider: "two" }] })
+        TestLLM.answer({ text: " two.", reasoningParts: [{ ...reasoning, text: "Well", provider: "two" }] })
       ])
       const llm = yield* Fallback.make(
         [second.llm],
@@ -178,7 +178,7 @@ describe("a broken stream", () => {
     })
   )
 
-  it.effect("is closed before the next one is opened, and the next one with the stream", () =>
+  it.effect("closes a broken stream before it opens the next one, and that one with the whole stream", () =>
     Effect.gen(function* () {
       const log = yield* Ref.make<ReadonlyArray<string>>([])
       const held = (name: string, stream: Stream.Stream<ChatEvent, LLMError>) => ({
@@ -202,24 +202,24 @@ describe("a broken stream", () => {
   )
 })
 
-describe("law", () => {
+describe("Fallback continuation law", () => {
   it.effect.prop(
-    "wherever a stream breaks, and however much the next one repeats, the answer is whole and nothing is said twice",
-    [fc.stringMatching(/^[a-z]{1,7}( [a-z]{1,7}){3,12}$/), fc.nat(), fc.constantFrom("exact", "anew", "word")],
+    "gives the whole text without repetition wherever a stream breaks and whatever the next one repeats",
+    [fc.stringMatching(/^[a-z]{1,7}( [a-z]{1,7}){3,12}$/), fc.nat(), fc.constantFrom("exact", "restart", "word")],
     ([whole, at, style]) =>
       Effect.gen(function* () {
         const cut = 1 + (at % (whole.length - 1))
-        // Words that are all different, so that a repetition is one.
+        // All words are different, so that equal text is a repetition.
         const text = whole
           .split(" ")
           .map((word, index) => `${index}${word}`)
           .join(" ")
-        const said = text.slice(0, cut)
-        const word = said.lastIndexOf(" ") + 1
-        // The last word that was said, if enough of it was to know it by.
-        const from = style === "anew" ? 0 : style === "word" && said.trimEnd().length - word >= 2 ? word : cut
+        const partial = text.slice(0, cut)
+        const word = partial.lastIndexOf(" ") + 1
+        // The start of the last word, if at least two characters of it were sent.
+        const from = style === "restart" ? 0 : style === "word" && partial.trimEnd().length - word >= 2 ? word : cut
         const first = yield* TestLLM.make([
-          TestLLM.stream(TestLLM.wordByWord(answer(said)).slice(0, -1), { failure: interrupted() })
+          TestLLM.stream(TestLLM.wordByWord(answer(partial)).slice(0, -1), { failure: interrupted() })
         ])
         const second = yield* TestLLM.make([TestLLM.answer({ text: text.slice(from) })])
         const llm = yield* Fallback.make([second.llm], continuing)(first.llm)

@@ -18,7 +18,7 @@ const slow = (text: string, delay: Duration.DurationInput) => Effect.delay(Effec
 
 const soon = { after: "1 second", maxShare: 1 } as const
 
-/** What a call ends with once enough time has passed. */
+/** The result of a call after the test clock has advanced. */
 const later = <A, E>(effect: Effect.Effect<A, E>, time: Duration.DurationInput = "1 minute") =>
   Effect.gen(function* () {
     const fiber = yield* Effect.fork(effect)
@@ -26,8 +26,8 @@ const later = <A, E>(effect: Effect.Effect<A, E>, time: Duration.DurationInput =
     return yield* Fiber.join(fiber)
   })
 
-describe("a slow answer", () => {
-  it.effect("is asked for again after the delay; the first to come wins, and the receipt tells of both", () =>
+describe("Hedge", () => {
+  it.effect("takes the second answer when the first is slower than the delay, and records both attempts", () =>
     Effect.gen(function* () {
       const llm = yield* Hedge.make(
         [yield* scripted(slow("second", "1 second"))],
@@ -42,7 +42,7 @@ describe("a slow answer", () => {
     })
   )
 
-  it.effect("may still come first itself", () =>
+  it.effect("takes the first answer when it comes before the second, and interrupts the second request", () =>
     Effect.gen(function* () {
       const interrupted = yield* Ref.make(false)
       const second = yield* scripted(Effect.onInterrupt(slow("second", "1 hour"), () => Ref.set(interrupted, true)))
@@ -54,7 +54,7 @@ describe("a slow answer", () => {
     })
   )
 
-  it.effect("is asked for once where it comes in time", () =>
+  it.effect("sends no second request when the first answer comes before the delay", () =>
     Effect.gen(function* () {
       const second = yield* scripted("second")
       const llm = yield* Hedge.make([second], soon)(yield* scripted(slow("first", "999 millis")))
@@ -63,7 +63,7 @@ describe("a slow answer", () => {
     })
   )
 
-  it.effect("is asked of the others in turn, or of the same one again, by the name that each has", () =>
+  it.effect("sends second requests to the others in turn without the named model, or to the same LLM with it", () =>
     Effect.gen(function* () {
       const one = yield* scripted("one")
       const two = yield* scripted("two")
@@ -80,7 +80,7 @@ describe("a slow answer", () => {
     })
   )
 
-  it.effect("is embedded twice as well", () =>
+  it.effect("hedges embeddings", () =>
     Effect.gen(function* () {
       const llm = yield* Hedge.make([yield* scripted("second")], soon)(yield* scripted(Effect.never))
       const response = yield* later(llm.embed("?"))
@@ -90,8 +90,8 @@ describe("a slow answer", () => {
   )
 })
 
-describe("a failure", () => {
-  it.effect("before the delay is the call's, unless it is told otherwise", () =>
+describe("Hedge failures", () => {
+  it.effect("returns an error before the delay at once, or sends the second request when `onFailure` is true", () =>
     Effect.gen(function* () {
       const second = yield* scripted("second")
       const first = yield* scripted(unavailable)
@@ -104,7 +104,7 @@ describe("a failure", () => {
     })
   )
 
-  it.effect("of one that is out is waited over, whichever it is", () =>
+  it.effect("waits for the other request when one of the two fails", () =>
     Effect.gen(function* () {
       const failing = Effect.delay(Effect.fail(unavailable), "2 seconds")
       const first = yield* Hedge.make([yield* scripted(slow("second", "1 minute"))], soon)(yield* scripted(failing))
@@ -117,7 +117,7 @@ describe("a failure", () => {
     })
   )
 
-  it.effect("of both is the first one's, with both receipts", () =>
+  it.effect("fails with the first request's error and the attempts of both when both fail", () =>
     Effect.gen(function* () {
       const llm = yield* Hedge.make(
         [yield* scripted(invalid)],
@@ -132,7 +132,7 @@ describe("a failure", () => {
     })
   )
 
-  it.effect("that is a defect is nobody's answer", () =>
+  it.effect("dies with a defect of the second request and interrupts the first", () =>
     Effect.gen(function* () {
       const interrupted = yield* Ref.make(false)
       const first = yield* scripted(Effect.onInterrupt(Effect.never, () => Ref.set(interrupted, true)))
@@ -144,8 +144,8 @@ describe("a failure", () => {
   )
 })
 
-describe("a stream", () => {
-  /** A stream that says when it is closed. */
+describe("Hedge streams", () => {
+  /** A stream that records its name when it is closed. */
   const held = (closed: Ref.Ref<ReadonlyArray<string>>, name: string, delay: Duration.DurationInput) => ({
     stream: Stream.unwrapScoped(
       Effect.as(
@@ -158,7 +158,7 @@ describe("a stream", () => {
     )
   })
 
-  it.effect("is won by the first event, and the loser is closed before it is given out", () =>
+  it.effect("picks the stream with the first event, and closes the loser before it emits that event", () =>
     Effect.gen(function* () {
       const closed = yield* Ref.make<ReadonlyArray<string>>([])
       const llm = yield* Hedge.make(
@@ -175,7 +175,7 @@ describe("a stream", () => {
     })
   )
 
-  it.effect("that is open when it is given up is closed, whoever won", () =>
+  it.effect("closes both streams when the consumer is interrupted", () =>
     Effect.gen(function* () {
       const closed = yield* Ref.make<ReadonlyArray<string>>([])
       const llm = yield* Hedge.make(
@@ -190,14 +190,14 @@ describe("a stream", () => {
   )
 })
 
-describe("the delay", () => {
-  it.effect("is the floor until enough answers were measured, then the time that 95 of 100 take", () =>
+describe("Hedge delay", () => {
+  it.effect("uses `floor` as the delay until 20 answers are measured, then the greater of it and the p95", () =>
     Effect.gen(function* () {
       const steps = Array.from({ length: 20 }, (_, index) => slow("first", (index + 1) * 1000))
       const first = yield* scripted(slow("first", "30 seconds"), ...steps, Effect.never)
       const second = yield* scripted("second")
       const llm = yield* Hedge.make([second], { floor: "25 seconds", maxShare: 1 })(first)
-      // Longer than the floor: hedged.
+      // The first answer takes longer than the floor, so the call is hedged.
       expect((yield* later(llm.chat("?"))).text).toBe("second")
       for (const _ of steps) expect((yield* later(llm.chat("?"))).text).toBe("first")
       // 25 and 1 to 20 seconds were measured; of 21, the 20th is 20. The floor is longer.
@@ -205,9 +205,9 @@ describe("the delay", () => {
     })
   )
 
-  it.effect("follows what is measured", () =>
+  it.effect("raises the delay to the measured p95 when that exceeds `floor`", () =>
     Effect.gen(function* () {
-      // The slow ones come before there is a share to ask twice.
+      // The slow answers come before the share allows a second request.
       const long = slow("first", "3 seconds")
       const short = slow("first", "100 millis")
       const first = yield* scripted(long, long, ...Array.from({ length: 18 }, () => short), Effect.never)
@@ -218,7 +218,7 @@ describe("the delay", () => {
   )
 })
 
-describe("over sockets", () => {
+describe("Hedge over sockets", () => {
   const llmAt = (baseUrl: string) =>
     LLM.make({ model: "simulated", retry: false }).pipe(
       Effect.provide(ChatCompletionsClient.layer({ provider: "simulated", baseUrl })),
@@ -232,7 +232,7 @@ describe("over sockets", () => {
   ]
 
   it.scopedLive.each(calls)(
-    "the connection of the loser is closed before its own time limit, and its key given back: %s",
+    "closes the loser's connection and gives its key back as soon as the winner answers: %s",
     ([, call]) =>
       Effect.gen(function* () {
         const hanging = yield* SimulatedProvider.make({ faults: () => SimulatedProvider.hang() })
@@ -248,8 +248,8 @@ describe("over sockets", () => {
   )
 })
 
-describe("nobody is asked", () => {
-  it.effect("twice where there is no share left", () =>
+describe("Hedge limits", () => {
+  it.effect("sends no second request when the share of extra requests is used up", () =>
     Effect.gen(function* () {
       const second = yield* scripted("second")
       const llm = yield* Hedge.make([second], { after: 0, maxShare: 0.25 })(yield* scripted(slow("first", "1 second")))
@@ -258,7 +258,7 @@ describe("nobody is asked", () => {
     })
   )
 
-  it.effect("once the call is over", () =>
+  it.effect("sends no second request after the call was interrupted", () =>
     Effect.gen(function* () {
       const asked = yield* Deferred.make<void>()
       const llm = yield* Hedge.make(
@@ -277,8 +277,8 @@ describe("nobody is asked", () => {
   )
 })
 
-describe("a hedged call", () => {
-  /** What the 21st call does after twenty calls of `first` and `second`: when the second request is made, in milliseconds. */
+describe("Hedge measurement and cleanup", () => {
+  /** When the 21st call sends its second request, after twenty calls of `first` and `second`, in milliseconds. */
   const hedgedAt = (
     measured: ReadonlyArray<readonly [first: Step, second: Step]>,
     options: Hedge.Options = { floor: "1 second", maxShare: 1 }
@@ -315,15 +315,15 @@ describe("a hedged call", () => {
     })
   )
 
-  it.effect("measures nothing when the first request fails before there is a second", () =>
+  it.effect("measures nothing when the first request fails before there is a second request", () =>
     Effect.gen(function* () {
       const answers = repeat(20, slow("first", "3 seconds"), Effect.never)
-      // More failures than are remembered: counted as quick answers, they would bring the delay down to the floor.
+      // More failures than samples are kept: counted as quick answers, they would lower the delay to the floor.
       expect(yield* hedgedAt([...answers, ...repeat(100, unavailable, "last")])).toBe(3000)
     })
   )
 
-  it.scoped("keeps the fiber-local state that the winner has set, be it the first or the second request", () =>
+  it.scoped("keeps the fiber-local state of the winner, whether the first or the second request wins", () =>
     Effect.gen(function* () {
       const state = yield* FiberRef.make("none")
       const setting = (name: string, delay: Duration.DurationInput) =>
@@ -343,7 +343,7 @@ describe("a hedged call", () => {
   )
 
   const opening = (open: Ref.Ref<ReadonlyArray<string>>, name: string, ready: Effect.Effect<void>): Step => ({
-    // Cannot be interrupted while it opens: the loser opens all the same.
+    // Uninterruptible while it opens: the loser opens too.
     stream: Stream.unwrapScoped(
       Effect.as(
         Effect.acquireRelease(Effect.zipRight(ready, Ref.update(open, Arr.append(name))), () =>
@@ -357,13 +357,13 @@ describe("a hedged call", () => {
     )
   })
 
-  /** What is open at each event that the consumer of a hedged stream is given. */
+  /** The streams that are open at each event of a hedged stream. */
   const openAtEvents = (llm: LLM.Service, open: Ref.Ref<ReadonlyArray<string>>) =>
     Stream.runFoldEffect(llm.chatStream("?"), new Set<string>(), (all, _) =>
       Effect.map(Ref.get(open), (names) => all.add(names.join()))
     )
 
-  it.effect("closes a stream that opens after the winner, before the first event is given out", () =>
+  it.effect("closes a stream that opens after the winner before it emits the first event", () =>
     Effect.gen(function* () {
       const open = yield* Ref.make<ReadonlyArray<string>>([])
       const llm = yield* Hedge.make(
@@ -375,7 +375,7 @@ describe("a hedged call", () => {
     })
   )
 
-  it.effect("closes a stream that opens together with the winner, before the first event is given out", () =>
+  it.effect("closes a stream that opens together with the winner before it emits the first event", () =>
     Effect.gen(function* () {
       const open = yield* Ref.make<ReadonlyArray<string>>([])
       const gate = yield* Effect.makeLatch(false)

@@ -8,46 +8,46 @@ import type { LLMError } from "../../src/vocabulary/LLMError.js"
 import { makeClock } from "../support/interleaving.js"
 import { answer, scripted, unavailable } from "../support/scripted.js"
 
-/** How long an answer takes in milliseconds, and whether it is one. */
-interface Fate {
+/** How long a call takes in milliseconds, and whether it fails. */
+interface Outcome {
   readonly takes: number
   readonly fails: boolean
 }
 
 interface Trial {
-  readonly first: Fate
-  readonly second: Fate
+  readonly first: Outcome
+  readonly second: Outcome
   readonly streamed: boolean
-  /** When the caller gives up, in milliseconds; beyond all else: never. */
-  readonly patience: number
+  /** When the caller interrupts the call, in milliseconds; 1000 is after its end. */
+  readonly interruptedAfter: number
 }
 
-const fate = fc.record({ takes: fc.nat({ max: 40 }), fails: fc.boolean() })
+const outcome = fc.record({ takes: fc.nat({ max: 40 }), fails: fc.boolean() })
 
 const trial: fc.Arbitrary<Trial> = fc.record({
-  first: fate,
-  second: fate,
+  first: outcome,
+  second: outcome,
   streamed: fc.boolean(),
-  patience: fc.oneof(fc.nat({ max: 50 }), fc.constant(1000))
+  interruptedAfter: fc.oneof(fc.nat({ max: 50 }), fc.constant(1000))
 })
 
-/** A deployment that counts who is inside, and how often it was asked. */
-const deployment = (name: string, fates: ReadonlyArray<Fate>) =>
+/** A deployment that counts its calls, in flight and in all. */
+const deployment = (name: string, outcomes: ReadonlyArray<Outcome>) =>
   Effect.gen(function* () {
-    const inside = yield* Ref.make(0)
-    const asked = yield* Ref.make(0)
+    const inFlight = yield* Ref.make(0)
+    const calls = yield* Ref.make(0)
     const begun = (takes: Duration.DurationInput) =>
       Effect.zipRight(
-        Ref.update(asked, (n) => n + 1),
+        Ref.update(calls, (n) => n + 1),
         Effect.sleep(takes)
       )
     const entered = Effect.acquireRelease(
-      Ref.update(inside, (n) => n + 1),
-      () => Ref.update(inside, (n) => n - 1)
+      Ref.update(inFlight, (n) => n + 1),
+      () => Ref.update(inFlight, (n) => n - 1)
     )
     const base = yield* scripted(name)
-    const next = Effect.map(Ref.get(asked), (n): Fate => fates[n] ?? { takes: 0, fails: false })
-    const ended = ({ fails }: Fate) => (fails ? Effect.fail<LLMError>(unavailable) : Effect.succeed(answer(name)))
+    const next = Effect.map(Ref.get(calls), (n): Outcome => outcomes[n] ?? { takes: 0, fails: false })
+    const ended = ({ fails }: Outcome) => (fails ? Effect.fail<LLMError>(unavailable) : Effect.succeed(answer(name)))
     const call = Effect.flatMap(next, (own) => Effect.zipRight(begun(own.takes), ended(own)))
     return {
       llm: {
@@ -61,17 +61,17 @@ const deployment = (name: string, fates: ReadonlyArray<Fate>) =>
             )
           )
       },
-      inside: Ref.get(inside),
-      asked: Ref.get(asked)
+      inFlight: Ref.get(inFlight),
+      calls: Ref.get(calls)
     }
   })
 
 const after = 10
 
-describe("for any two deployments, and whenever the caller gives up", () => {
+describe("Hedge for any two deployments and any time of interruption", () => {
   it.effect.prop(
-    "there is exactly one answer, nobody is left running, and the share is never exceeded",
-    // Doubles are mostly too near to zero for a second request.
+    "gives exactly one answer, leaves no request running and never exceeds `maxShare`",
+    // Percents, because random doubles are mostly too close to zero for a second request.
     [fc.array(trial, { minLength: 1, maxLength: 12 }), fc.nat({ max: 100 }).map((percent) => percent / 100)],
     ([trials, maxShare]) => {
       const { clock, pass } = makeClock()
@@ -85,15 +85,15 @@ describe("for any two deployments, and whenever the caller gives up", () => {
           trials.map((one) => one.second)
         )
         const llm = yield* Hedge.make([second.llm], { after, maxShare })(first.llm)
-        for (const [index, { first: own, patience, streamed }] of trials.entries()) {
+        for (const [index, { first: own, interruptedAfter, streamed }] of trials.entries()) {
           const fiber = yield* Effect.fork(streamed ? ChatEvent.collect(llm.chatStream("?")) : llm.chat("?"))
-          yield* pass(patience)
-          const gaveUp = (yield* fiber.status)._tag !== "Done"
+          yield* pass(interruptedAfter)
+          const wasRunning = (yield* fiber.status)._tag !== "Done"
           const exit = yield* Fiber.interrupt(fiber)
-          expect([yield* first.inside, yield* second.inside]).toEqual([0, 0])
-          expect(yield* first.asked).toBe(index + 1)
-          expect(yield* second.asked).toBeLessThanOrEqual(Math.floor(maxShare * (index + 1) + 1e-6))
-          if (gaveUp) expect(Exit.isInterrupted(exit)).toBe(true)
+          expect([yield* first.inFlight, yield* second.inFlight]).toEqual([0, 0])
+          expect(yield* first.calls).toBe(index + 1)
+          expect(yield* second.calls).toBeLessThanOrEqual(Math.floor(maxShare * (index + 1) + 1e-6))
+          if (wasRunning) expect(Exit.isInterrupted(exit)).toBe(true)
           else if (Exit.isSuccess(exit)) {
             expect(["first", "second"]).toContain(exit.value.text)
             expect(exit.value.attempts.filter(({ error }) => error === undefined)).toHaveLength(1)
@@ -105,17 +105,17 @@ describe("for any two deployments, and whenever the caller gives up", () => {
   )
 })
 
-describe("a running percentile", () => {
+describe("Percentile", () => {
   it.prop(
-    "is that of the last samples, sorted",
+    "computes the percentile of the last samples",
     [
       fc.array(fc.nat({ max: 30 }), { minLength: 1 }),
       fc.integer({ min: 1, max: 10 }),
       fc.double({ min: 0, max: 1, noNaN: true })
     ],
-    ([values, most, share]) => {
-      const samples = values.reduce((before, value) => Percentile.add(before, value, most), Percentile.none)
-      const last = values.slice(-most)
+    ([values, capacity, share]) => {
+      const samples = values.reduce((before, value) => Percentile.add(before, value, capacity), Percentile.empty)
+      const last = values.slice(-capacity)
       const sorted = last.toSorted((a, b) => a - b)
       expect(samples).toEqual({ recent: last, sorted })
       const value = Percentile.at(samples, share)

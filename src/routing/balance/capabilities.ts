@@ -1,31 +1,30 @@
-/** What a request asks of a deployment, and whether a deployment is known to lack it. */
+/** The capabilities that a request needs, and which deployments are known to lack them. */
 import { Array, Effect, Option, Order } from "effect"
 import type { Capabilities } from "./model.js"
 import type { ChatRequest } from "../../vocabulary/Chat.js"
 import type { Service as Counter } from "../../tokens/counter.js"
 import * as ContextFit from "../../call/contextFit.js"
 
-/** What is known of a deployment. */
-export interface Able {
-  readonly provider: string
+export interface DeploymentCapabilities {
   readonly model: string
   readonly contextWindow: number
   readonly order: number
   readonly capabilities: Capabilities
 }
 
-/** What a request needs and a deployment lacks, by position, in words. */
-export type Lacks = ReadonlyMap<number, Lack>
+/** The capability that a request needs and a deployment lacks, by position. */
+export type MissingCapabilities = ReadonlyMap<number, MissingCapability>
 
-export interface Lack {
-  readonly feature: string
-  /** Whether the request is merely too long. */
+export interface MissingCapability {
+  /** Its name, for messages. */
+  readonly name: string
+  /** Whether the request exceeds the context window. */
   readonly isLength: boolean
 }
 
-type Feature = Exclude<keyof Capabilities, "contextWindow" | "embeddings">
+type Flag = Exclude<keyof Capabilities, "contextWindow" | "embeddings">
 
-const words: Record<Feature, string> = {
+const names: Record<Flag, string> = {
   chat: "chat",
   tools: "tools",
   images: "images",
@@ -36,91 +35,94 @@ const words: Record<Feature, string> = {
 
 const media = { image: "images", audio: "audio", file: "files" } as const
 
-/** What a request asks for, beside text. */
-export const featuresOf = (request: ChatRequest): ReadonlySet<Feature> => {
-  const features = new Set<Feature>(["chat"])
-  if ((request.tools ?? []).length > 0) features.add("tools")
-  if (typeof request.responseFormat === "object") features.add("jsonSchema")
+/** The capabilities that a request needs. */
+const neededBy = (request: ChatRequest): ReadonlySet<Flag> => {
+  const flags = new Set<Flag>(["chat"])
+  if ((request.tools ?? []).length > 0) flags.add("tools")
+  if (typeof request.responseFormat === "object") flags.add("jsonSchema")
   for (const { content } of request.messages) {
     if (typeof content === "string") continue
     for (const { type } of content)
-      if (type !== "text" && type !== "reasoning" && type !== "native") features.add(media[type])
+      if (type !== "text" && type !== "reasoning" && type !== "native") flags.add(media[type])
   }
-  return features
+  return flags
 }
 
-const none: Lacks = new Map()
+const noneMissing: MissingCapabilities = new Map()
 
-/** A request that names a model is for the deployments of that model, if there are any: the others may not know it. */
-const ofOtherModels = (able: ReadonlyArray<Able>, model: string | undefined): Map<number, Lack> => {
-  const lacks = new Map<number, Lack>()
-  if (model === undefined || !able.some((one) => one.model === model)) return lacks
-  for (const [position, one] of able.entries()) {
-    if (one.model !== model) lacks.set(position, { feature: `the model ${model}`, isLength: false })
+/** A request that names a model goes to the deployments of that model, if there are any: the others may not have it. */
+const missingModel = (
+  deployments: ReadonlyArray<DeploymentCapabilities>,
+  model: string | undefined
+): Map<number, MissingCapability> => {
+  const missing = new Map<number, MissingCapability>()
+  if (model === undefined || !deployments.some((one) => one.model === model)) return missing
+  for (const [position, one] of deployments.entries()) {
+    if (one.model !== model) missing.set(position, { name: `the model ${model}`, isLength: false })
   }
-  return lacks
+  return missing
 }
 
-/** How the deployments are judged, with all that can be known beforehand. */
-export const judge = (able: ReadonlyArray<Able>, counter: Counter) => {
-  const smallest = Math.min(...able.map((one) => one.contextWindow))
-  const isDeclared = able.some(({ capabilities }) => Object.values(capabilities).includes(false))
+/** The checks for a list of deployments, with all that does not depend on the request computed beforehand. */
+export const make = (deployments: ReadonlyArray<DeploymentCapabilities>, counter: Counter) => {
+  const smallest = Math.min(...deployments.map((one) => one.contextWindow))
+  const isDeclared = deployments.some(({ capabilities }) => Object.values(capabilities).includes(false))
 
-  /** The vectors of one model mean nothing among those of another: all must come from one family. */
-  const families = able.map(({ capabilities, model }) =>
+  /** Vectors of different models cannot be compared: all must come from one family. */
+  const families = deployments.map(({ capabilities, model }) =>
     typeof capabilities.embeddings === "string" ? capabilities.embeddings : model
   )
-  const inOrder = Array.sort(
-    able.keys(),
-    Order.mapInput(Order.number, (position: number) => able[position]?.order ?? 0)
+  const byOrder = Array.sort(
+    deployments.keys(),
+    Order.mapInput(Order.number, (position: number) => deployments[position]?.order ?? 0)
   )
 
-  const ofChat = (request: ChatRequest): Effect.Effect<Lacks> =>
+  const missingForChat = (request: ChatRequest): Effect.Effect<MissingCapabilities> =>
     Effect.suspend(() => {
-      const features = isDeclared ? featuresOf(request) : new Set<Feature>()
+      const needed = isDeclared ? neededBy(request) : new Set<Flag>()
       const isShort = ContextFit.bound(request, 0) <= smallest
-      if (request.model === undefined && !isDeclared && isShort) return Effect.succeed(none)
-      const lacks = ofOtherModels(able, request.model)
-      for (const [position, { capabilities }] of able.entries()) {
-        for (const feature of features) {
-          if (capabilities[feature] === false && !lacks.has(position)) {
-            lacks.set(position, { feature: words[feature], isLength: false })
+      if (request.model === undefined && !isDeclared && isShort) return Effect.succeed(noneMissing)
+      const missing = missingModel(deployments, request.model)
+      for (const [position, { capabilities }] of deployments.entries()) {
+        for (const flag of needed) {
+          if (capabilities[flag] === false && !missing.has(position)) {
+            missing.set(position, { name: names[flag], isLength: false })
           }
         }
       }
-      return isShort ? Effect.succeed(lacks) : Effect.as(tooLong(request, lacks), lacks)
+      return isShort ? Effect.succeed(missing) : Effect.as(addTooSmallWindows(request, missing), missing)
     })
 
-  const tooLong = (request: ChatRequest, lacks: Map<number, Lack>): Effect.Effect<void> =>
+  const addTooSmallWindows = (request: ChatRequest, missing: Map<number, MissingCapability>): Effect.Effect<void> =>
     Effect.forEach(
-      able.entries(),
+      deployments.entries(),
       ([position, { contextWindow, model }]) =>
-        // Another model than its own has a window that is not known.
-        lacks.has(position) || (request.model !== undefined && request.model !== model)
+        // The window of a model other than the deployment's own is unknown.
+        missing.has(position) || (request.model !== undefined && request.model !== model)
           ? Effect.void
           : Effect.map(ContextFit.excess(counter, request, model, contextWindow, {}), (excess) => {
               if (Option.isNone(excess)) return
-              const feature = `a context window of more than ${contextWindow.toLocaleString("en-US")} tokens`
-              lacks.set(position, { feature, isLength: true })
+              const name = `a context window of more than ${contextWindow.toLocaleString("en-US")} tokens`
+              missing.set(position, { name, isLength: true })
             }),
       { discard: true }
     )
 
-  const ofEmbedding = (model: string | undefined): Lacks => {
-    const lacks = ofOtherModels(able, model)
-    const isAble = (position: number): boolean =>
-      able[position]?.capabilities.embeddings !== false && !lacks.has(position)
-    const first = inOrder.find(isAble)
+  const missingForEmbedding = (model: string | undefined): MissingCapabilities => {
+    const missing = missingModel(deployments, model)
+    const canEmbed = (position: number): boolean =>
+      deployments[position]?.capabilities.embeddings !== false && !missing.has(position)
+    const first = byOrder.find(canEmbed)
     const family = first === undefined ? undefined : families[first]
-    for (const position of able.keys()) {
-      if (!isAble(position)) {
-        if (!lacks.has(position)) lacks.set(position, { feature: "embeddings", isLength: false })
+    for (const position of deployments.keys()) {
+      if (!canEmbed(position)) {
+        if (!missing.has(position)) missing.set(position, { name: "embeddings", isLength: false })
       } else if (families[position] !== family && model === undefined) {
-        lacks.set(position, { feature: `embeddings of the family ${family}`, isLength: false })
+        missing.set(position, { name: `embeddings of the family ${family}`, isLength: false })
       }
     }
-    return lacks
+    return missing
   }
 
-  return { ofChat, ofEmbedding }
+  return { missingForChat, missingForEmbedding }
 }

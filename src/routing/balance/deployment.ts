@@ -1,18 +1,11 @@
-/**
- * One deployment of a balance. Its load, its rests and its probes are those of a key in a pool; what it has of its own is the
- * circuit breaker, which decides when so many calls have failed that the deployment counts as out of order.
- */
+/** One deployment of a balance: the load, cooldowns and probes of a key in a pool, with a circuit breaker. */
 import { Duration, Redacted } from "effect"
 import * as ApiKey from "../../vocabulary/ApiKey.js"
 import type { DeploymentState, Verdict } from "./model.js"
 import type { Notice } from "./health.js"
-import * as FailureWindow from "./failureWindow.js"
-import type {
-  KeyReservation as Hold,
-  SettleContext as Moment,
-  VirtualTime as Pace,
-  PooledKey
-} from "../../keyPool/key.js"
+import type { Breaker, BreakerConfig } from "./breaker.js"
+import * as Breakers from "./breaker.js"
+import type { KeyReservation, SettleContext, VirtualTime, PooledKey } from "../../keyPool/key.js"
 import * as PooledKeys from "../../keyPool/key.js"
 import * as Rendezvous from "./rendezvous.js"
 
@@ -20,33 +13,19 @@ export interface Deployment {
   /** What strategies see. */
   readonly state: DeploymentState
   readonly load: PooledKey
-  readonly window: FailureWindow.FailureWindow
-  /** How often the circuit has been opened without a success between. */
-  readonly openings: number
-  /** The number of the last call that had been started when the circuit was last opened. */
-  readonly openedAt: number
+  readonly breaker: Breaker
   readonly tally: Tally
   readonly hash: number
 }
 
-/** How its calls ended, as far as they told anything of it. */
+/** Calls by their result; neutral results are in none of them. */
 export interface Tally {
   readonly answered: number
   readonly failed: number
   readonly limited: number
 }
 
-/** When a circuit opens and for how long. Durations are in milliseconds. */
-export interface Breaker {
-  readonly failures: number
-  readonly ratio: number
-  readonly window: number
-  readonly base: number
-  readonly factor: number
-  readonly max: number
-}
-
-export interface Settings {
+export interface DeploymentConfig {
   readonly id: string
   readonly weight: number
   readonly order: number
@@ -54,19 +33,17 @@ export interface Settings {
   readonly maxConcurrency: number | undefined
 }
 
-/** A deployment keeps its keys itself. */
+/** The API keys of a deployment are in its `LLM`. */
 const noSecret = Redacted.make("")
 
-export const make = (settings: Settings, position: number, window: number, interval: number): Deployment => {
-  const { id, maxConcurrency, weight } = settings
+export const make = (config: DeploymentConfig, position: number, window: number, interval: number): Deployment => {
+  const { id, maxConcurrency, weight } = config
   const key = ApiKey.make(noSecret, { id, weight, ...(maxConcurrency === undefined ? {} : { maxConcurrency }) })
   const load = PooledKeys.make(key, position, position, { served: 0, ticket: 0 }, interval)
   return {
-    state: stateOf(load, settings.order, settings.cost, 0),
+    state: stateOf(load, config.order, config.cost, 0),
     load,
-    window: FailureWindow.make(window),
-    openings: 0,
-    openedAt: -1,
+    breaker: Breakers.make(window),
     tally: { answered: 0, failed: 0, limited: 0 },
     hash: Rendezvous.hash(id)
   }
@@ -88,199 +65,190 @@ const stateOf = (load: PooledKey, order: number, cost: number | undefined, failu
   failures
 })
 
-type Change = Partial<Pick<Deployment, "window" | "openings" | "openedAt" | "tally">> & { readonly failures?: number }
+type Change = Partial<Pick<Deployment, "breaker" | "tally">>
 
-/** Every call passes through this, and V8 takes forty times as long over a spread as over a literal. */
-const revised = (deployment: Deployment, load: PooledKey, change: Change): Deployment => ({
-  state: stateOf(load, deployment.state.order, deployment.state.cost, change.failures ?? deployment.state.failures),
-  load,
-  window: change.window ?? deployment.window,
-  openings: change.openings ?? deployment.openings,
-  openedAt: change.openedAt ?? deployment.openedAt,
-  tally: change.tally ?? deployment.tally,
-  hash: deployment.hash
-})
-
-const nothing: Change = {}
-
-/** The deployment with its standing as it is now, level with the others where it was away and is back. */
-export const stand = (deployment: Deployment, now: number, pace: Pace, interval: number): Deployment => {
-  const standing = PooledKeys.refresh(deployment.load, now)
-  const isBack = PooledKeys.isUnavailable(deployment.load) && !PooledKeys.isUnavailable(standing)
-  const load = isBack ? PooledKeys.catchUp(standing, pace, interval) : standing
-  return load === deployment.load ? deployment : revised(deployment, load, nothing)
+/** Runs at every call: a literal, because V8 takes forty times as long over a spread. */
+const update = (deployment: Deployment, load: PooledKey, change: Change = {}): Deployment => {
+  const { hash, state } = deployment
+  const { breaker = deployment.breaker, tally = deployment.tally } = change
+  return { state: stateOf(load, state.order, state.cost, breaker.failures), load, breaker, tally, hash }
 }
 
-/** Whether its circuit is not closed: it rests, or one call at a time finds out whether it is good again. */
+/** Updates the availability to the current time. A deployment that was out does not get the calls that it missed. */
+export const refresh = (
+  deployment: Deployment,
+  now: number,
+  virtualTime: VirtualTime,
+  interval: number
+): Deployment => {
+  const refreshed = PooledKeys.refresh(deployment.load, now)
+  const isBack = PooledKeys.isUnavailable(deployment.load) && !PooledKeys.isUnavailable(refreshed)
+  const load = isBack ? PooledKeys.catchUp(refreshed, virtualTime, interval) : refreshed
+  return load === deployment.load ? deployment : update(deployment, load)
+}
+
+/** Whether its circuit is open or half-open. */
 export const isOpen = ({ load }: Deployment): boolean => load.health.halfOpen !== undefined
 
 export const reserve = (deployment: Deployment, sequence: number, now: number, interval: number): Deployment =>
-  revised(deployment, PooledKeys.reserve(deployment.load, sequence, now, interval), nothing)
+  update(deployment, PooledKeys.reserve(deployment.load, sequence, now, interval))
 
-/** Takes the deployment back from a call that was never made. */
-export const withdraw = (deployment: Deployment, hold: Hold): Deployment =>
-  revised(deployment, PooledKeys.withdraw(deployment.load, hold), nothing)
+/** Releases the deployment for a call that was never made. */
+export const withdraw = (deployment: Deployment, reservation: KeyReservation): Deployment =>
+  update(deployment, PooledKeys.withdraw(deployment.load, reservation))
 
-/** Takes the deployment back from a call with what the call says about it. */
+/** Releases the deployment and applies the verdict of the call. */
 export const settle = (
   deployment: Deployment,
-  hold: Hold,
+  reservation: KeyReservation,
   verdict: Verdict,
-  moment: Moment,
-  breaker: Breaker | undefined
+  context: SettleContext,
+  config: BreakerConfig | undefined
 ): Deployment => {
-  const { tally } = deployment
+  const { breaker, tally } = deployment
   switch (verdict._tag) {
     case "Served":
-      return served(deployment, hold, verdict.latency, moment)
+      return settleServed(deployment, reservation, verdict, context)
     case "Limited":
-      return revised(deployment, cooled(deployment, hold, verdict.retryAfter, moment), {
+      return update(deployment, settleLimited(deployment, reservation, verdict, context), {
         tally: { ...tally, limited: tally.limited + 1 }
       })
     case "Overloaded":
     case "Failed":
-      return failed(deployment, hold, verdict, moment, breaker)
+      return settleFailed(deployment, reservation, verdict, context, config)
     case "Down": {
-      const told = revised(deployment, deployment.load, { tally: { ...tally, failed: tally.failed + 1 } })
-      const wait = Math.min(millis(verdict.retryAfter), breaker?.max ?? 0)
-      return breaker !== undefined && startedAfterCooldown(deployment, hold)
-        ? opened(told, hold, moment, wait > 0 ? wait : nextRest(deployment, breaker))
-        : revised(told, PooledKeys.release(told.load, hold), nothing)
+      const counted = update(deployment, deployment.load, { tally: { ...tally, failed: tally.failed + 1 } })
+      const wait = Math.min(millisOf(verdict.retryAfter), config?.max ?? 0)
+      return config !== undefined && Breakers.startedAfterOpening(breaker, reservation.sequence)
+        ? open(counted, reservation, context, wait > 0 ? wait : Breakers.cooldown(breaker, config))
+        : update(counted, PooledKeys.release(counted.load, reservation))
     }
     case "Neutral":
-      return revised(deployment, PooledKeys.release(deployment.load, hold), nothing)
+      return update(deployment, PooledKeys.release(deployment.load, reservation))
   }
 }
 
-/** A call that has been answered so far, and keeps the deployment. */
-export const answered = (
+/** Applies a success while the call is still in flight: a stream has sent its first event. */
+export const markAnswered = (
   deployment: Deployment,
-  hold: Hold,
-  latency: number | undefined,
-  moment: Moment
+  reservation: KeyReservation,
+  latency: number,
+  context: SettleContext
 ): Deployment => {
-  const after = served(deployment, hold, latency, moment)
-  return revised(after, { ...after.load, inFlight: after.load.inFlight + 1 }, nothing)
+  const settled = settleServed(deployment, reservation, { _tag: "Served", latency }, context)
+  return update(settled, { ...settled.load, inFlight: settled.load.inFlight + 1 })
 }
 
-const startedAfterCooldown = (deployment: Deployment, hold: Hold): boolean => hold.sequence > deployment.openedAt
-
-const cooled = (
+const settleLimited = (
   { load }: Deployment,
-  hold: Hold,
-  retryAfter: Duration.Duration | undefined,
-  moment: Moment
-): PooledKey =>
-  PooledKeys.settle(
-    load,
-    hold,
-    retryAfter === undefined ? { _tag: "RateLimited" } : { _tag: "RateLimited", retryAfter },
-    moment
-  )
+  reservation: KeyReservation,
+  verdict: Extract<Verdict, { readonly _tag: "Limited" | "Overloaded" }>,
+  context: SettleContext
+): PooledKey => PooledKeys.settle(load, reservation, { ...verdict, _tag: "RateLimited" }, context)
 
-const served = (deployment: Deployment, hold: Hold, latency: number | undefined, moment: Moment): Deployment => {
-  const verdict = latency === undefined ? ({ _tag: "Served" } as const) : ({ _tag: "Served", latency } as const)
-  const load = PooledKeys.settle(deployment.load, hold, verdict, moment)
+const settleServed = (
+  deployment: Deployment,
+  reservation: KeyReservation,
+  verdict: Extract<Verdict, { readonly _tag: "Served" }>,
+  context: SettleContext
+): Deployment => {
+  const load = PooledKeys.settle(deployment.load, reservation, verdict, context)
+  const { breaker } = deployment
+  const { sequence } = reservation
   const tally = { ...deployment.tally, answered: deployment.tally.answered + 1 }
-  if (!startedAfterCooldown(deployment, hold)) return revised(deployment, load, { tally })
-  if (isOpen(deployment)) {
-    const closes = load.health.halfOpen === undefined
-    return revised(deployment, load, closes ? { tally, openings: 0, ...forgotten(deployment) } : { tally })
+  if (!Breakers.startedAfterOpening(breaker, sequence)) return update(deployment, load, { tally })
+  if (!isOpen(deployment)) {
+    return update(deployment, load, { tally, breaker: Breakers.record(breaker, sequence, context.now, false) })
   }
-  const window = FailureWindow.record(deployment.window, moment.now, false)
-  return revised(deployment, load, { tally, window, failures: FailureWindow.counts(window, moment.now).failures })
+  const isClosed = load.health.halfOpen === undefined
+  return update(deployment, load, isClosed ? { tally, breaker: Breakers.close(breaker) } : { tally })
 }
 
-const failed = (
+const settleFailed = (
   deployment: Deployment,
-  hold: Hold,
+  reservation: KeyReservation,
   verdict: Extract<Verdict, { readonly _tag: "Failed" | "Overloaded" }>,
-  moment: Moment,
-  breaker: Breaker | undefined
+  context: SettleContext,
+  config: BreakerConfig | undefined
 ): Deployment => {
   const retryAfter = verdict._tag === "Overloaded" ? verdict.retryAfter : undefined
   const tally = { ...deployment.tally, failed: deployment.tally.failed + 1 }
-  const window = startedAfterCooldown(deployment, hold)
-    ? FailureWindow.record(deployment.window, moment.now, true)
-    : deployment.window
-  const { calls, failures } = FailureWindow.counts(window, moment.now)
-  const told = revised(deployment, deployment.load, { tally, window, failures })
-  if (breaker !== undefined && startedAfterCooldown(deployment, hold)) {
-    const isTooMuch = failures >= breaker.failures && failures >= breaker.ratio * calls
-    if (isOpen(deployment) || isTooMuch) {
-      return opened(told, hold, moment, Math.max(nextRest(deployment, breaker), millis(retryAfter)))
-    }
+  const breaker = Breakers.record(deployment.breaker, reservation.sequence, context.now, true)
+  const counted = update(deployment, deployment.load, { tally, breaker })
+  const isCounted = Breakers.startedAfterOpening(breaker, reservation.sequence)
+  if (config !== undefined && isCounted && (isOpen(deployment) || Breakers.isTripped(breaker, config, context.now))) {
+    return open(counted, reservation, context, Math.max(Breakers.cooldown(breaker, config), millisOf(retryAfter)))
   }
   return verdict._tag === "Overloaded"
-    ? revised(told, cooled(deployment, hold, retryAfter, moment), nothing)
-    : revised(told, PooledKeys.release(told.load, hold), nothing)
+    ? update(counted, settleLimited(deployment, reservation, verdict, context))
+    : update(counted, PooledKeys.release(counted.load, reservation))
 }
 
-const millis = (duration: Duration.Duration | undefined): number =>
+const millisOf = (duration: Duration.Duration | undefined): number =>
   duration === undefined ? 0 : Duration.toMillis(duration)
 
-const nextRest = ({ openings }: Deployment, { base, factor, max }: Breaker): number =>
-  Math.min(max, base * factor ** openings)
-
-/** Opens the circuit. A key that is out of quota rests in the same way, and then has to prove itself too. */
-const opened = (deployment: Deployment, hold: Hold, moment: Moment, rest: number): Deployment => {
-  const verdict = { _tag: "OutOfQuota", retryAfter: Duration.millis(rest) } as const
-  return revised(deployment, PooledKeys.settle(deployment.load, hold, verdict, moment), {
-    openings: deployment.openings + 1,
-    openedAt: moment.sequence,
-    ...forgotten(deployment)
+/** Opens the circuit, as a key that is out of quota: it is in a cooldown, and then half-open until a probe succeeds. */
+const open = (
+  deployment: Deployment,
+  reservation: KeyReservation,
+  context: SettleContext,
+  cooldown: number
+): Deployment => {
+  const verdict = { _tag: "OutOfQuota", retryAfter: Duration.millis(cooldown) } as const
+  return update(deployment, PooledKeys.settle(deployment.load, reservation, verdict, context), {
+    breaker: Breakers.open(deployment.breaker, context.sequence)
   })
 }
 
-const forgotten = ({ window }: Deployment): Change => ({ window: { width: window.width, slices: [] }, failures: 0 })
-
-/** Forgets all that was held against the deployment. */
+/** Resets its health, however it was taken out. */
 export const enable = (deployment: Deployment, sequence: number): Deployment =>
-  revised(deployment, PooledKeys.enable(deployment.load), {
-    openings: 0,
-    openedAt: sequence,
-    ...forgotten(deployment)
-  })
+  update(deployment, PooledKeys.enable(deployment.load), { breaker: Breakers.reset(deployment.breaker, sequence) })
 
-/** What a call, or a hand, has changed of it that others should know. `until` is in the set's time. */
-export type News = Pick<Notice, "state" | "until" | "openings">
+/** A change that other balances must apply too. `until` is in the set's time. */
+export type HealthChange = Pick<Notice, "state" | "until" | "openings">
 
-export const news = (before: Deployment, after: Deployment): News | undefined => {
-  const { openings } = after
+export const healthChange = (before: Deployment, after: Deployment): HealthChange | undefined => {
+  const { openings } = after.breaker
   const until = after.load.health.restUntil
-  const rests = until > before.load.health.restUntil
-  if (isOpen(after)) return rests || openings > before.openings ? { state: "Open", until, openings } : undefined
+  const isLonger = until > before.load.health.restUntil
+  if (isOpen(after))
+    return isLonger || openings > before.breaker.openings ? { state: "Open", until, openings } : undefined
   if (isOpen(before)) return { state: "Closed", until: 0, openings: 0 }
-  return rests ? { state: "Cooling", until, openings } : undefined
+  return isLonger ? { state: "Cooling", until, openings } : undefined
 }
 
-/** Hears from others how it does. Calls that are under way tell nothing new then. */
-export const heard = (deployment: Deployment, { openings, state, until }: News, sequence: number): Deployment => {
-  const { load } = deployment
+/** Applies a change of another balance. Results of calls that are already in flight then no longer change the health. */
+export const applyHealthChange = (
+  deployment: Deployment,
+  { openings, state, until }: HealthChange,
+  sequence: number
+): Deployment => {
+  const { breaker, load } = deployment
   switch (state) {
     case "Closed":
       return isOpen(deployment)
-        ? revised(deployment, PooledKeys.clearCooldown(load), { openings: 0, ...forgotten(deployment) })
+        ? update(deployment, PooledKeys.clearCooldown(load), { breaker: Breakers.close(breaker) })
         : deployment
     case "Cooling":
-      return revised(deployment, PooledKeys.applySharedCooldown(load, until, "rate-limited", sequence), nothing)
+      return update(deployment, PooledKeys.applySharedCooldown(load, until, "rate-limited", sequence))
     case "Open":
-      return revised(deployment, PooledKeys.applySharedCooldown(load, until, "out-of-quota", sequence), {
-        openings: Math.max(openings, deployment.openings),
-        openedAt: sequence,
-        ...forgotten(deployment)
+      return update(deployment, PooledKeys.applySharedCooldown(load, until, "out-of-quota", sequence), {
+        breaker: Breakers.open(breaker, sequence, Math.max(openings, breaker.openings))
       })
   }
 }
 
-/** Takes it back from a call that was not made, since another one finds out whether it is good again. */
-export const postponed = (deployment: Deployment, hold: Hold, until: number): Deployment => {
-  const { load } = withdraw(deployment, hold)
-  return revised(deployment, PooledKeys.rest(load, until, load.health.reason), nothing)
+/** Releases the deployment for a call that was not made because another balance probes it, and starts a cooldown. */
+export const postpone = (deployment: Deployment, reservation: KeyReservation, until: number): Deployment => {
+  const { load } = withdraw(deployment, reservation)
+  return update(deployment, PooledKeys.rest(load, until, load.health.reason))
 }
 
-export const disable = (deployment: Deployment): Deployment =>
-  revised(deployment, PooledKeys.disable(deployment.load), nothing)
+export const disable = (deployment: Deployment): Deployment => update(deployment, PooledKeys.disable(deployment.load))
 
-export const reweight = (deployment: Deployment, weight: number, pace: Pace, interval: number): Deployment =>
-  revised(deployment, PooledKeys.reweight(deployment.load, weight, pace, interval), nothing)
+export const reweight = (
+  deployment: Deployment,
+  weight: number,
+  virtualTime: VirtualTime,
+  interval: number
+): Deployment => update(deployment, PooledKeys.reweight(deployment.load, weight, virtualTime, interval))

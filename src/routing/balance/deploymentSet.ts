@@ -1,108 +1,93 @@
 /**
- * The deployments of a balance and which of them comes next. Each call may want others of them, so they are looked through one
- * by one: there are never so many that a heap would be quicker.
+ * The deployments of a balance and the choice among them. Requests differ in the deployments that they exclude, so each choice
+ * scans the list: there are never enough of them for a heap to be faster.
  */
 import type { Order } from "effect"
 import type { DeploymentState, Verdict } from "./model.js"
-import type { Breaker, Deployment } from "./deployment.js"
+import type { BreakerConfig } from "./breaker.js"
+import type { Deployment } from "./deployment.js"
 import * as Deployments from "./deployment.js"
-import type {
-  CooldownSettings as Remedies,
-  KeyReservation as Hold,
-  SettleContext as Moment,
-  VirtualTime as Pace
-} from "../../keyPool/key.js"
+import type { KeyReservation, SettleContext, VirtualTime, CooldownSettings } from "../../keyPool/key.js"
 import * as RandomDraw from "../../internal/random.js"
 import * as Rendezvous from "./rendezvous.js"
 
 /** `now` is the latest time seen: it never runs backwards. */
-export interface DeploymentSet extends Moment {
-  readonly rules: Rules
+export interface DeploymentSet extends SettleContext {
+  readonly policy: Policy
   /** By position. */
   readonly deployments: ReadonlyArray<Deployment>
-  readonly pace: Pace
+  readonly virtualTime: VirtualTime
   readonly seed: number
-  /** The first time at which time alone changes something. */
+  /** When time alone first changes the availability of a deployment. */
   readonly wakeAt: number
-  /** How often one of them has become ready, or has ceased to be, or has changed when it will. */
+  /** Counts the changes of availability and of the time when it changes next. */
   readonly changes: number
 }
 
-export interface Rules {
-  /** Which comes first, groups included. */
+export interface Policy {
+  /** Which deployment is first, priority groups included. */
   readonly order: Order.Order<DeploymentState>
-  /** How much more than its share a deployment may have to do and still keep the calls that stick to it. */
+  /** How many times its share of all calls a deployment can have in flight and still get the calls that stick to it. */
   readonly bound: number
-  readonly breaker: Breaker | undefined
+  readonly breaker: BreakerConfig | undefined
 }
 
-/** What a call asks for. */
-export interface Wish {
-  /** The positions of deployments that it does not want. */
+export interface Criteria {
+  /** Positions of deployments. */
   readonly exclude: ReadonlySet<number>
-  /** The hash of what it sticks to. */
+  /** The hash of the key of a sticky strategy. */
   readonly affinity: number | undefined
 }
 
-/** What the deployments that a call wants have to offer. */
-export interface Outlook {
+/** The availability of the deployments that are not excluded. */
+export interface Summary {
   readonly winner: Deployment | undefined
   /** How many are ready. */
   readonly ready: number
-  /** How many the end of a call in flight may make ready. */
+  /** How many can become ready at the end of a call in flight. */
   readonly awaited: number
-  /** When time alone makes one ready; infinite where it will not. */
+  /** When time alone makes one ready; infinite where it makes none ready. */
   readonly wakeAt: number
 }
 
 export const make = (
-  settings: ReadonlyArray<Deployments.Settings>,
-  rules: Rules,
-  remedies: Remedies,
+  configs: ReadonlyArray<Deployments.DeploymentConfig>,
+  policy: Policy,
+  cooldown: CooldownSettings,
   window: number,
   seed: number
 ): DeploymentSet => {
   let drawn = seed
-  const deployments = settings.map((one, position) => {
+  const deployments = configs.map((config, position) => {
     drawn = RandomDraw.next(drawn)
-    return Deployments.make(one, position, window, RandomDraw.exponential(drawn))
+    return Deployments.make(config, position, window, RandomDraw.exponential(drawn))
   })
-  const pace = { served: 0, ticket: 0 }
-  return {
-    rules,
-    cooldown: remedies,
-    now: 0,
-    sequence: 0,
-    deployments,
-    pace,
-    seed: drawn,
-    wakeAt: Infinity,
-    changes: 0
-  }
+  const virtualTime = { served: 0, ticket: 0 }
+  return { policy, cooldown, now: 0, sequence: 0, deployments, virtualTime, seed: drawn, wakeAt: Infinity, changes: 0 }
 }
 
-/** Every call passes through this, and V8 takes forty times as long over a spread as over a literal. */
-const revised = (deploymentSet: DeploymentSet, change: Partial<DeploymentSet>): DeploymentSet => ({
-  rules: deploymentSet.rules,
+/** Runs at every call: a literal, because V8 takes forty times as long over a spread. */
+const update = (deploymentSet: DeploymentSet, change: Partial<DeploymentSet>): DeploymentSet => ({
+  policy: deploymentSet.policy,
   cooldown: deploymentSet.cooldown,
   now: change.now ?? deploymentSet.now,
   sequence: change.sequence ?? deploymentSet.sequence,
   deployments: change.deployments ?? deploymentSet.deployments,
-  pace: change.pace ?? deploymentSet.pace,
+  virtualTime: change.virtualTime ?? deploymentSet.virtualTime,
   seed: change.seed ?? deploymentSet.seed,
   wakeAt: change.wakeAt ?? deploymentSet.wakeAt,
   changes: change.changes ?? deploymentSet.changes
 })
 
-export const outlook = (deploymentSet: DeploymentSet, wish: Wish): Outlook => {
-  const { order } = deploymentSet.rules
+export const summarize = (deploymentSet: DeploymentSet, criteria: Criteria): Summary => {
+  const { order } = deploymentSet.policy
   let winner: Deployment | undefined
   let ready = 0
   let awaited = 0
   let wakeAt = Infinity
   for (const deployment of deploymentSet.deployments) {
     const { load, state } = deployment
-    if (wish.exclude.has(load.position)) continue
+    if (criteria.exclude.has(load.position)) continue
     if (load.availability === "ready") {
       ready++
       if (winner === undefined || order(state, winner.state) < 0) winner = deployment
@@ -111,24 +96,33 @@ export const outlook = (deploymentSet: DeploymentSet, wish: Wish): Outlook => {
       if (load.wakeAt < wakeAt) wakeAt = load.wakeAt
     }
   }
-  return { winner: ready > 1 ? (home(deploymentSet, wish, winner) ?? winner) : winner, ready, awaited, wakeAt }
+  return {
+    winner: ready > 1 ? (stickyChoice(deploymentSet, criteria, winner) ?? winner) : winner,
+    ready,
+    awaited,
+    wakeAt
+  }
 }
 
-const seen = ({ hash, load }: Deployment): Rendezvous.Place => ({ hash, weight: load.weight, load: load.inFlight })
+const nodeOf = ({ hash, load }: Deployment): Rendezvous.Node => ({ hash, weight: load.weight, load: load.inFlight })
 
-/** The deployment that the call sticks to, of those in the same group as the first. */
-const home = (deploymentSet: DeploymentSet, wish: Wish, first: Deployment | undefined): Deployment | undefined => {
-  if (wish.affinity === undefined || first === undefined) return undefined
-  const places = deploymentSet.deployments.filter(
+/** The deployment that the affinity picks among the ready ones in the same group as the first. */
+const stickyChoice = (
+  deploymentSet: DeploymentSet,
+  criteria: Criteria,
+  first: Deployment | undefined
+): Deployment | undefined => {
+  if (criteria.affinity === undefined || first === undefined) return undefined
+  const candidates = deploymentSet.deployments.filter(
     ({ load, state }) =>
-      load.availability === "ready" && state.order === first.state.order && !wish.exclude.has(load.position)
+      load.availability === "ready" && state.order === first.state.order && !criteria.exclude.has(load.position)
   )
-  return Rendezvous.choose(wish.affinity, places, seen, deploymentSet.rules.bound)
+  return Rendezvous.choose(criteria.affinity, candidates, nodeOf, deploymentSet.policy.bound)
 }
 
-/** Lets time pass, and with it whatever keeps deployments from being asked. */
+/** Advances the time, and ends the cooldowns that are over. */
 export const advance = (before: DeploymentSet, now: number): DeploymentSet => {
-  const deploymentSet = now > before.now ? revised(before, { now }) : before
+  const deploymentSet = now > before.now ? update(before, { now }) : before
   if (deploymentSet.wakeAt > deploymentSet.now) return deploymentSet
   return deploymentSet.deployments.reduce(
     (later, deployment) => (deployment.load.wakeAt <= later.now ? put(later, deployment) : later),
@@ -136,50 +130,69 @@ export const advance = (before: DeploymentSet, now: number): DeploymentSet => {
   )
 }
 
-/** Gives a deployment to a call. */
-export const reserve = (deploymentSet: DeploymentSet, deployment: Deployment): readonly [Hold, DeploymentSet] => {
+/** Reserves a deployment for a call. */
+export const reserve = (
+  deploymentSet: DeploymentSet,
+  deployment: Deployment
+): readonly [KeyReservation, DeploymentSet] => {
   const { key, position, served, slot, ticket, weight } = deployment.load
   const sequence = deploymentSet.sequence + 1
   const seed = RandomDraw.next(deploymentSet.seed)
   const reserved = Deployments.reserve(deployment, sequence, deploymentSet.now, RandomDraw.exponential(seed))
   return [
     { key, slot, position, sequence, startedAt: deploymentSet.now },
-    put(revised(deploymentSet, { sequence, seed, pace: { served: served / weight, ticket } }), reserved)
+    put(update(deploymentSet, { sequence, seed, virtualTime: { served: served / weight, ticket } }), reserved)
   ]
 }
 
-/** Takes a deployment back with what the call says about it. */
-export const settle = (deploymentSet: DeploymentSet, hold: Hold, verdict: Verdict): DeploymentSet =>
-  change(deploymentSet, hold.position, (deployment) =>
-    Deployments.settle(deployment, hold, verdict, deploymentSet, deploymentSet.rules.breaker)
+/** Releases a deployment and applies the verdict of the call. */
+export const settle = (deploymentSet: DeploymentSet, reservation: KeyReservation, verdict: Verdict): DeploymentSet =>
+  change(deploymentSet, reservation.position, (deployment) =>
+    Deployments.settle(deployment, reservation, verdict, deploymentSet, deploymentSet.policy.breaker)
   )
 
-/** Hears of a call that it has been answered so far. */
-export const answered = (deploymentSet: DeploymentSet, hold: Hold, latency: number | undefined): DeploymentSet =>
-  change(deploymentSet, hold.position, (deployment) => Deployments.answered(deployment, hold, latency, deploymentSet))
+/** Applies a success while the call is still in flight. */
+export const markAnswered = (
+  deploymentSet: DeploymentSet,
+  reservation: KeyReservation,
+  latency: number
+): DeploymentSet =>
+  change(deploymentSet, reservation.position, (deployment) =>
+    Deployments.markAnswered(deployment, reservation, latency, deploymentSet)
+  )
 
-/** Takes a deployment back from a call that was never made. */
-export const withdraw = (deploymentSet: DeploymentSet, hold: Hold): DeploymentSet =>
-  change(deploymentSet, hold.position, (deployment) => Deployments.withdraw(deployment, hold))
+/** Releases a deployment for a call that was never made. */
+export const withdraw = (deploymentSet: DeploymentSet, reservation: KeyReservation): DeploymentSet =>
+  change(deploymentSet, reservation.position, (deployment) => Deployments.withdraw(deployment, reservation))
 
-/** Takes a deployment back from a call that was not made, since another one finds out whether it is good again. */
-export const postpone = (deploymentSet: DeploymentSet, hold: Hold, until: number): DeploymentSet =>
-  change(deploymentSet, hold.position, (deployment) => Deployments.postponed(deployment, hold, until))
+/** Releases a deployment for a call that was not made because another balance probes it, and starts a cooldown. */
+export const postpone = (deploymentSet: DeploymentSet, reservation: KeyReservation, until: number): DeploymentSet =>
+  change(deploymentSet, reservation.position, (deployment) => Deployments.postpone(deployment, reservation, until))
 
-/** Hears from others how a deployment does. Without a breaker no circuit opens. */
-export const hear = (deploymentSet: DeploymentSet, position: number, news: Deployments.News): DeploymentSet =>
-  news.state === "Open" && deploymentSet.rules.breaker === undefined
+/** Applies a change of another balance. Without a breaker no circuit opens. */
+export const applyHealthChange = (
+  deploymentSet: DeploymentSet,
+  position: number,
+  healthChange: Deployments.HealthChange
+): DeploymentSet =>
+  healthChange.state === "Open" && deploymentSet.policy.breaker === undefined
     ? deploymentSet
-    : change(deploymentSet, position, (deployment) => Deployments.heard(deployment, news, deploymentSet.sequence))
+    : change(deploymentSet, position, (deployment) =>
+        Deployments.applyHealthChange(deployment, healthChange, deploymentSet.sequence)
+      )
 
-/** What others should know of a deployment after a change. */
-export const news = (before: DeploymentSet, after: DeploymentSet, position: number): Deployments.News | undefined => {
+/** The change of a deployment that other balances must apply too. */
+export const healthChange = (
+  before: DeploymentSet,
+  after: DeploymentSet,
+  position: number
+): Deployments.HealthChange | undefined => {
   const [was, is] = [before.deployments[position], after.deployments[position]]
-  return was === undefined || is === undefined || was === is ? undefined : Deployments.news(was, is)
+  return was === undefined || is === undefined || was === is ? undefined : Deployments.healthChange(was, is)
 }
 
-/** Whether a call is the one that finds out whether its deployment is good again. */
-export const isProbe = (deploymentSet: DeploymentSet, { position, sequence }: Hold): boolean =>
+/** Whether a call is the probe of its deployment. */
+export const isProbe = (deploymentSet: DeploymentSet, { position, sequence }: KeyReservation): boolean =>
   deploymentSet.deployments[position]?.load.health.probe === sequence
 
 export const enable = (deploymentSet: DeploymentSet, position: number): DeploymentSet =>
@@ -189,9 +202,9 @@ export const disable = (deploymentSet: DeploymentSet, position: number): Deploym
   change(deploymentSet, position, Deployments.disable)
 
 export const reweight = (before: DeploymentSet, position: number, weight: number): DeploymentSet => {
-  const deploymentSet = revised(before, { seed: RandomDraw.next(before.seed) })
+  const deploymentSet = update(before, { seed: RandomDraw.next(before.seed) })
   return change(deploymentSet, position, (deployment) =>
-    Deployments.reweight(deployment, weight, deploymentSet.pace, RandomDraw.exponential(deploymentSet.seed))
+    Deployments.reweight(deployment, weight, deploymentSet.virtualTime, RandomDraw.exponential(deploymentSet.seed))
   )
 }
 
@@ -204,17 +217,18 @@ const change = (
   return deployment === undefined ? deploymentSet : put(deploymentSet, f(deployment))
 }
 
-/** Puts a deployment into its place as it stands now. */
+/** Replaces a deployment, with its availability at the current time. */
 const put = (deploymentSet: DeploymentSet, deployment: Deployment): DeploymentSet => {
+  const { now, virtualTime } = deploymentSet
   const { position } = deployment.load
   const before = deploymentSet.deployments[position]?.load
   const seed = RandomDraw.next(deploymentSet.seed)
-  const standing = Deployments.stand(deployment, deploymentSet.now, deploymentSet.pace, RandomDraw.exponential(seed))
-  const deployments = deploymentSet.deployments.with(position, standing)
-  const { load } = standing
+  const refreshed = Deployments.refresh(deployment, now, virtualTime, RandomDraw.exponential(seed))
+  const deployments = deploymentSet.deployments.with(position, refreshed)
+  const { load } = refreshed
   return before?.availability === load.availability && before.wakeAt === load.wakeAt
-    ? revised(deploymentSet, { seed, deployments })
-    : revised(deploymentSet, { seed, deployments, wakeAt: earliest(deployments), changes: deploymentSet.changes + 1 })
+    ? update(deploymentSet, { seed, deployments })
+    : update(deploymentSet, { seed, deployments, wakeAt: earliest(deployments), changes: deploymentSet.changes + 1 })
 }
 
 const earliest = (deployments: ReadonlyArray<Deployment>): number => {

@@ -1,12 +1,12 @@
-/** The contract of a store in which balances share the health of their deployments. */
+/** The contract of a store through which balances share the health of their deployments. */
 import type { Duration, Effect } from "effect"
 import { Context } from "effect"
 
 /**
- * What was last said of a deployment.
+ * The last change of a deployment's health that a balance published.
  *
- * - `Open`: too many of its calls failed. It rests until then, and has to prove itself after that.
- * - `Cooling`: it said that it has too much to do, and rests until then.
+ * - `Open`: too many of its calls failed. It is in a cooldown, and a probe must succeed after that.
+ * - `Cooling`: it is in a cooldown after a rate limit or an overload.
  * - `Closed`: it works again.
  *
  * @since 0.1.0
@@ -14,17 +14,17 @@ import { Context } from "effect"
  */
 export interface Notice {
   readonly state: "Open" | "Cooling" | "Closed"
-  /** Until when it rests, in milliseconds of `Clock.currentTimeNanos`; of no meaning where it is `Closed`. */
+  /** The end of the cooldown, in milliseconds of `Clock.currentTimeNanos`; meaningless where the state is `Closed`. */
   readonly until: number
-  /** How often its circuit has been opened without a success between: each rest is longer than the last. */
+  /** How often the circuit has opened since the last success: each cooldown is longer than the last. */
   readonly openings: number
-  /** Which balance said so, which need not hear it; empty where several did. */
+  /** The balance that published it, and that ignores it; empty where the notices of several were merged. */
   readonly author: string
 }
 
 /**
- * Whether a call may find out if a deployment is good again. `Refused`: another balance is about to, or has just failed to, and it
- * may be asked again after so long.
+ * Whether a call can probe a deployment. `Refused`: the cooldown is not over or another balance has the probe; `again` is how
+ * long to wait before the next request.
  *
  * @since 0.1.0
  * @category model
@@ -32,20 +32,20 @@ export interface Notice {
 export type Permission = { readonly _tag: "Granted" } | { readonly _tag: "Refused"; readonly again: Duration.Duration }
 
 /**
- * Nothing of it fails a call or keeps it waiting for long: what cannot be told or heard is left out, and each balance goes by
- * what it knows itself.
+ * The store. None of its operations fails a call or delays it for long: where the store cannot be reached, each balance uses what
+ * it has measured itself.
  *
  * @since 0.1.0
  * @category model
  */
 export interface Service {
-  /** By id. It is read at every call, and is the same map, with the same notices, as long as there is nothing new. */
+  /** By id. Read at every call; must return the same map, with the same notices, as long as nothing changes. */
   readonly notices: Effect.Effect<ReadonlyMap<string, Notice>>
-  /** Tells the others. */
+  /** Publishes a notice to the other balances. */
   readonly tell: (id: string, notice: Notice) => Effect.Effect<void>
-  /** Asked for the one call that finds out. Who is granted it has it until `proved`, or until its process is gone. */
+  /** Requests the only probe of a deployment. A balance that is granted it holds it until `proved` or until its process ends. */
   readonly probe: (id: string, author: string) => Effect.Effect<Permission>
-  /** The call that was granted is over; what it found out, if anything, is told in the same step. */
+  /** Releases the probe when its call is over, and publishes its result, if any, in the same step. */
   readonly proved: (id: string, author: string, notice: Notice | undefined) => Effect.Effect<void>
 }
 

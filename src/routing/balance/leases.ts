@@ -1,84 +1,86 @@
-/** The leases around the state of a balance: leases of deployments, each given back exactly once. */
+/** Leases of deployments, each released exactly once, over the state of a balance. */
 import { Duration, Effect, Option, Ref } from "effect"
 import type { Verdict } from "./model.js"
 import type { Notice } from "./health.js"
 import * as BalanceHealth from "./health.js"
-import type { BalanceState, Denied, Granted, Wish } from "./state.js"
+import type { AcquireRequest, BalanceState, Denied, Granted } from "./state.js"
 import * as State from "./state.js"
-import type { DeploymentSet } from "./deploymentSet.js"
+import type { Criteria, DeploymentSet } from "./deploymentSet.js"
 import * as DeploymentSets from "./deploymentSet.js"
 import * as WaitQueue from "../../internal/waitQueue.js"
 
-/** A deployment in the hands of a call. */
+/** A deployment that a call has reserved. */
 export interface Lease {
   readonly position: number
   /** Whether another deployment that the call could use was ready too. */
-  readonly behind: boolean
-  /** Says that the call has been answered so far, and keeps the deployment. */
-  readonly answered: Effect.Effect<void>
-  /** Gives the deployment back with what the call says about it. The first time counts; later ones do nothing. */
-  readonly end: (verdict: Verdict) => Effect.Effect<void>
-  /** The same for a call that was answered, with the time it took. */
-  readonly served: Effect.Effect<void>
+  readonly hasAlternative: boolean
+  /** Applies a success, and keeps the deployment. */
+  readonly markAnswered: Effect.Effect<void>
+  /** Releases the deployment and applies the verdict. Only the first release has an effect. */
+  readonly settle: (verdict: Verdict) => Effect.Effect<void>
+  /** Settles with `Served` and the time since the lease was granted. */
+  readonly settleServed: Effect.Effect<void>
 }
 
 export interface DeploymentLeases {
   /**
-   * Picks and reserves a deployment in one step, or waits in line for one, `longest` milliseconds at the most. Run it where the
-   * fiber cannot be interrupted: the wait, and nothing else of it, is interruptible even there, so that none is ever lost.
+   * Picks and reserves a deployment in one step, or waits in the queue for `maxWait` milliseconds at most. Must run
+   * uninterruptible, or a lease could be lost: the wait alone is interruptible even there.
    */
-  readonly acquire: (wish: DeploymentSets.Wish, longest: number) => Effect.Effect<Lease, Denied>
+  readonly acquire: (criteria: Criteria, maxWait: number) => Effect.Effect<Lease, Denied>
   /** Changes one deployment. */
   readonly change: (position: number, f: (deploymentSet: DeploymentSet) => DeploymentSet) => Effect.Effect<void>
-  /** The state as it is now, and the wall-clock time at which its time was 0. */
-  readonly now: Effect.Effect<{ readonly state: BalanceState; readonly epoch: number }>
+  /** The current state, and the wall-clock time at which its time was 0. */
+  readonly snapshot: Effect.Effect<{ readonly state: BalanceState; readonly epoch: number }>
 }
 
-/** The other balances that have the same deployments. */
-interface Company {
+/** The other balances that share the health of deployments. */
+interface Peers {
   readonly health: BalanceHealth.Service
-  /** What this balance is called among them. */
-  readonly author: string
+  /** The id of this balance among them. */
+  readonly instanceId: string
 }
 
 export const make = (deploymentSet: DeploymentSet): Effect.Effect<DeploymentLeases> => {
   const ids = deploymentSet.deployments.map(({ load }) => load.id)
-  return Effect.flatMap(Effect.serviceOption(BalanceHealth.BalanceHealth), (found) => {
-    if (Option.isNone(found))
-      return Effect.map(WaitQueue.make(State.make(deploymentSet)), (shared) => serve(shared, ids, undefined))
-    const company: Company = { health: found.value, author: crypto.randomUUID() }
-    return Effect.map(WaitQueue.make(State.make(deploymentSet), hearing(company)), (shared) =>
-      serve(shared, ids, company)
+  return Effect.flatMap(Effect.serviceOption(BalanceHealth.BalanceHealth), (health) => {
+    if (Option.isNone(health))
+      return Effect.map(WaitQueue.make(State.make(deploymentSet)), (shared) => makeLeases(shared, ids, undefined))
+    const peers: Peers = { health: health.value, instanceId: crypto.randomUUID() }
+    return Effect.map(WaitQueue.make(State.make(deploymentSet), applyPeerNotices(peers)), (shared) =>
+      makeLeases(shared, ids, peers)
     )
   })
 }
 
-/** Others are heard before each step. */
-const hearing =
-  ({ author, health }: Company) =>
+/** The transition before every other one: applies the notices of other balances. */
+const applyPeerNotices =
+  ({ health, instanceId }: Peers) =>
   (origin: number): WaitQueue.Incoming<BalanceState> =>
-    Effect.map(health.notices, (notices) => (state, now) => State.hear(state, now, notices, author, origin))
+    Effect.map(health.notices, (notices) => (state, now) => State.applyNotices(state, now, notices, instanceId, origin))
 
-const serve = (
+const makeLeases = (
   { origin, ref, step, timeOf, waitInQueue }: WaitQueue.SharedState<BalanceState>,
   ids: ReadonlyArray<string>,
-  company: Company | undefined
+  peers: Peers | undefined
 ): DeploymentLeases => {
-  /** Takes a step, and goes on with what others should know of it. */
+  /** Changes a deployment, and continues with the notice for the other balances if its health has changed. */
   const changeThen = (
     position: number,
     f: (deploymentSet: DeploymentSet) => DeploymentSet,
-    next: (notice: Notice | undefined, company: Company) => Effect.Effect<void>
+    next: (notice: Notice | undefined, peers: Peers) => Effect.Effect<void>
   ): Effect.Effect<void> =>
     Effect.uninterruptible(
-      company === undefined
+      peers === undefined
         ? step((state, now) => State.change(state, now, f), Effect.succeed)
         : step(
-            (state, now) => State.changeOne(state, now, position, f),
-            (news) =>
+            (state, now) => State.changeDeployment(state, now, position, f),
+            (healthChange) =>
               next(
-                news === undefined ? undefined : { ...news, until: origin + news.until, author: company.author },
-                company
+                healthChange === undefined
+                  ? undefined
+                  : { ...healthChange, until: origin + healthChange.until, author: peers.instanceId },
+                peers
               )
           )
     )
@@ -90,79 +92,82 @@ const serve = (
       notice === undefined ? Effect.void : health.tell(idOf(position), notice)
     )
 
-  const lease = ({ behind, hold, probes }: Granted): Effect.Effect<Lease, Denied> =>
+  const makeLease = ({ hasAlternative, isProbe, reservation }: Granted): Effect.Effect<Lease, Denied> =>
     Effect.sync(() => {
-      const { position } = hold
-      let isOver = false
-      let isProbe = probes
-      /** A probe is over when it has found something out, and with its call at the latest. */
-      const told = (f: (deploymentSet: DeploymentSet) => DeploymentSet, isLast: boolean): Effect.Effect<void> =>
+      const { position } = reservation
+      let isSettled = false
+      let holdsProbe = isProbe
+      /** A probe ends when it has changed the health of its deployment, and with its call at the latest. */
+      const apply = (f: (deploymentSet: DeploymentSet) => DeploymentSet, isLast: boolean): Effect.Effect<void> =>
         Effect.suspend(() =>
-          isProbe
-            ? changeThen(position, f, (notice, { author, health }) => {
+          holdsProbe
+            ? changeThen(position, f, (notice, { health, instanceId }) => {
                 if (notice === undefined && !isLast) return Effect.void
-                isProbe = false
-                return health.proved(idOf(position), author, notice)
+                holdsProbe = false
+                return health.proved(idOf(position), instanceId, notice)
               })
             : change(position, f)
         )
-      const end = (f: (deploymentSet: DeploymentSet) => DeploymentSet): Effect.Effect<void> =>
+      const settleOnce = (f: (deploymentSet: DeploymentSet) => DeploymentSet): Effect.Effect<void> =>
         Effect.suspend(() => {
-          if (isOver) return Effect.void
-          isOver = true
-          return told(f, true)
+          if (isSettled) return Effect.void
+          isSettled = true
+          return apply(f, true)
         })
-      const elapsed = (deploymentSet: DeploymentSet): number => deploymentSet.now - hold.startedAt
+      const elapsed = (deploymentSet: DeploymentSet): number => deploymentSet.now - reservation.startedAt
       return {
         position,
-        behind,
-        answered: told((deploymentSet) => DeploymentSets.answered(deploymentSet, hold, elapsed(deploymentSet)), false),
-        end: (verdict) => end((deploymentSet) => DeploymentSets.settle(deploymentSet, hold, verdict)),
-        served: end((deploymentSet) =>
-          DeploymentSets.settle(deploymentSet, hold, { _tag: "Served", latency: elapsed(deploymentSet) })
+        hasAlternative,
+        markAnswered: apply(
+          (deploymentSet) => DeploymentSets.markAnswered(deploymentSet, reservation, elapsed(deploymentSet)),
+          false
+        ),
+        settle: (verdict) => settleOnce((deploymentSet) => DeploymentSets.settle(deploymentSet, reservation, verdict)),
+        settleServed: settleOnce((deploymentSet) =>
+          DeploymentSets.settle(deploymentSet, reservation, { _tag: "Served", latency: elapsed(deploymentSet) })
         )
       }
     })
 
-  /** Of all balances, one call finds out whether a deployment is good again; whoever comes second looks for another one. */
-  const admitted = (granted: Granted, again: Effect.Effect<Lease, Denied>): Effect.Effect<Lease, Denied> => {
-    if (company === undefined || !granted.probes) return lease(granted)
-    const { position } = granted.hold
-    return Effect.flatMap(company.health.probe(idOf(position), company.author), (permission) =>
+  /** Only one call of all balances probes a deployment: a call that is refused the probe acquires again. */
+  const confirm = (granted: Granted, acquireAgain: Effect.Effect<Lease, Denied>): Effect.Effect<Lease, Denied> => {
+    if (peers === undefined || !granted.isProbe) return makeLease(granted)
+    const { position } = granted.reservation
+    return Effect.flatMap(peers.health.probe(idOf(position), peers.instanceId), (permission) =>
       permission._tag === "Granted"
-        ? lease(granted)
+        ? makeLease(granted)
         : Effect.zipRight(
             changeThen(
               position,
               (deploymentSet) =>
                 DeploymentSets.postpone(
                   deploymentSet,
-                  granted.hold,
-                  deploymentSet.now + Math.max(briefest, Duration.toMillis(permission.again))
+                  granted.reservation,
+                  deploymentSet.now + Math.max(minRetryDelay, Duration.toMillis(permission.again))
                 ),
-              // That is not its own news.
+              // This cooldown concerns no other balance.
               () => Effect.void
             ),
-            again
+            acquireAgain
           )
     )
   }
 
-  const acquire = (wish: Wish): Effect.Effect<Lease, Denied> => {
+  const acquire = (request: AcquireRequest): Effect.Effect<Lease, Denied> => {
     const conclude = (answer: Granted | Denied): Effect.Effect<Lease, Denied> =>
       answer._tag === "Granted"
-        ? admitted(
+        ? confirm(
             answer,
-            Effect.suspend(() => acquire(wish))
+            Effect.suspend(() => acquire(request))
           )
         : Effect.fail(answer)
     return step(
-      (state, now) => State.ask(state, now, wish),
+      (state, now) => State.tryAcquire(state, now, request),
       (answer) =>
         answer._tag === "NotQueued"
           ? waitInQueue<Granted | Denied, Lease, Denied, never>(
               {
-                join: (state, now, wakeup) => State.queue(state, now, wish, wakeup),
+                join: (state, now, wakeup) => State.enqueue(state, now, request, wakeup),
                 look: State.look,
                 giveUp: State.giveUp
               },
@@ -174,15 +179,16 @@ const serve = (
   }
 
   return {
-    acquire: ({ affinity, exclude }, longest) =>
+    acquire: ({ affinity, exclude }, maxWait) =>
       Effect.uninterruptible(
-        Effect.clockWith((clock) => acquire({ exclude, affinity, deadline: timeOf(clock) + longest }))
+        Effect.clockWith((clock) => acquire({ exclude, affinity, deadline: timeOf(clock) + maxWait }))
       ),
     change,
-    now: Effect.clockWith((clock) =>
-      Effect.zipWith(Ref.get(ref), company?.health.notices ?? unheard, (told, notices) => {
+    snapshot: Effect.clockWith((clock) =>
+      Effect.zipWith(Ref.get(ref), peers?.health.notices ?? noNotices, (before, notices) => {
         const now = timeOf(clock)
-        const state = company === undefined ? told : State.hear(told, now, notices, company.author, origin)[1]
+        const state =
+          peers === undefined ? before : State.applyNotices(before, now, notices, peers.instanceId, origin)[1]
         const advanced = { ...state, deploymentSet: DeploymentSets.advance(state.deploymentSet, now) }
         return { state: advanced, epoch: clock.unsafeCurrentTimeMillis() - now }
       })
@@ -190,7 +196,7 @@ const serve = (
   }
 }
 
-/** In milliseconds: what may be asked again at once would be asked for ever. */
-const briefest = 1
+/** In milliseconds: a probe that is refused with `again` 0 must not be requested in a loop. */
+const minRetryDelay = 1
 
-const unheard: Effect.Effect<State.Notices> = Effect.succeed(new Map())
+const noNotices: Effect.Effect<State.Notices> = Effect.succeed(new Map())

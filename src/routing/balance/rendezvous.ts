@@ -1,49 +1,48 @@
 /**
- * Weighted rendezvous hashing: every key has an order of its own over all places, and the first of them gets the keys in
- * proportion to its weight. A place that goes away gives its keys to those that come next for each of them, and moves no other.
+ * Weighted rendezvous hashing: each key ranks all nodes in its own order, and each node is ranked first by a share of the keys in
+ * proportion to its weight. The keys of a node that is removed move to the next node of their ranking, and no other key moves.
  */
 import { Hash } from "effect"
 import * as RandomDraw from "../../internal/random.js"
 
-/** The hash of a key or of a place. The bits of a string's own hash are not independent enough of each other. */
+/** The hash of a key or of a node. The bits of Effect's string hash are not independent enough of each other. */
 export const hash = (text: string): number => Math.floor(RandomDraw.uniform(Hash.string(text)) * 2 ** 32) | 0
 
-/** How high a key ranks a place. */
-export const score = (key: number, place: number, weight: number): number =>
-  weight / -Math.log(1 - RandomDraw.uniform(key ^ place))
+/** The rank of a node for a key: the highest is first. */
+const score = (key: number, node: number, weight: number): number =>
+  weight / -Math.log(1 - RandomDraw.uniform(key ^ node))
 
-/** A place as one key sees it. */
-export interface Place {
+export interface Node {
   readonly hash: number
   readonly weight: number
-  /** Calls that are there. */
+  /** Calls in flight. */
   readonly load: number
 }
 
 /**
- * The place that the key ranks highest, of those which have less than their share of all calls times `bound` (at least 1):
- * there always is one, if there is any place.
+ * The node that the key ranks highest, of those with less than `bound` (at least 1) times their share of all calls. There is
+ * always one if there is any node.
  */
 export const choose = <A>(
   key: number,
-  places: ReadonlyArray<A>,
-  see: (place: A) => Place,
+  candidates: ReadonlyArray<A>,
+  nodeOf: (candidate: A) => Node,
   bound: number
 ): A | undefined => {
   let calls = 1
   let weights = 0
-  for (const place of places) {
-    const { load, weight } = see(place)
+  for (const candidate of candidates) {
+    const { load, weight } = nodeOf(candidate)
     calls += load
     weights += weight
   }
   let best: A | undefined
   let highest = -Infinity
-  for (const place of places) {
-    const { hash, load, weight } = see(place)
+  for (const candidate of candidates) {
+    const { hash, load, weight } = nodeOf(candidate)
     const rank = score(key, hash, weight)
     if (load < Math.ceil((bound * calls * weight) / weights) && rank > highest) {
-      best = place
+      best = candidate
       highest = rank
     }
   }

@@ -1,20 +1,20 @@
-/** What a balance tells of its deployments, and why none of them answered. */
+/** The status of the deployments of a balance, and the errors of a call that none of them answered. */
 import { Duration } from "effect"
 import type { Attempt } from "../../vocabulary/Attempt.js"
 import type { DeploymentStatus, State } from "./model.js"
 import type { ModelInfo, Status } from "../../call/model.js"
 import type { LLMError } from "../../vocabulary/LLMError.js"
 import * as Errors from "../../vocabulary/LLMError.js"
-import type { Lacks } from "./capabilities.js"
+import type { MissingCapabilities } from "./capabilities.js"
 import type { Deployment } from "./deployment.js"
 import * as Deployments from "./deployment.js"
-import * as FailureWindow from "./failureWindow.js"
+import * as Breakers from "./breaker.js"
 import type { DeploymentSet } from "./deploymentSet.js"
 import * as DeploymentSets from "./deploymentSet.js"
 
 /** `epoch` is the wall-clock time at which the set's time was 0. */
 export const statusOf = (deployment: Deployment, info: ModelInfo, now: number, epoch: number): DeploymentStatus => {
-  const { load, state, tally, window } = deployment
+  const { breaker, load, state, tally } = deployment
   return {
     id: load.id,
     provider: info.provider,
@@ -28,7 +28,7 @@ export const statusOf = (deployment: Deployment, info: ModelInfo, now: number, e
     ...(load.latency === undefined ? {} : { latency: load.latency }),
     served: load.calls,
     ...tally,
-    window: FailureWindow.counts(window, now)
+    window: Breakers.counts(breaker, now)
   }
 }
 
@@ -55,8 +55,8 @@ const stateOf = (deployment: Deployment, now: number, epoch: number): State => {
   }
 }
 
-/** All keys and limiters, added up. */
-export const merged = (statuses: ReadonlyArray<Status>, waiting: number): Status => {
+/** The sum over the keys and limiters of all deployments. */
+export const sumOf = (statuses: ReadonlyArray<Status>, waiting: number): Status => {
   const sum = (of: (status: Status) => number): number => statuses.reduce((total, status) => total + of(status), 0)
   const limited = statuses.flatMap(({ limiter }) => (limiter.tokens === undefined ? [] : [limiter.tokens]))
   const tokens = (of: (tokens: (typeof limited)[number]) => number): number =>
@@ -72,7 +72,7 @@ export const merged = (statuses: ReadonlyArray<Status>, waiting: number): Status
       capacity: sum(({ limiter }) => limiter.capacity),
       refillRate: sum(({ limiter }) => limiter.refillRate),
       waiting: sum(({ limiter }) => limiter.waiting),
-      // A deployment without such a limit leaves the sum without meaning.
+      // If one deployment has no token limit, the sum would not be a limit.
       ...(limited.length === statuses.length
         ? {
             tokens: {
@@ -87,10 +87,10 @@ export const merged = (statuses: ReadonlyArray<Status>, waiting: number): Status
   }
 }
 
-const spell = (millis: number): string => Duration.format(Duration.millis(Math.ceil(millis)))
+const format = (millis: number): string => Duration.format(Duration.millis(Math.ceil(millis)))
 
-/** A message is for a person; the error has the whole list. */
-const listed = (sentences: ReadonlyArray<string>): string =>
+/** Joins the first ten: the message is for a person, and the error has the whole list. */
+const join = (sentences: ReadonlyArray<string>): string =>
   [
     ...sentences.slice(0, maxListed),
     ...(sentences.length > maxListed ? [`and ${sentences.length - maxListed} more`] : [])
@@ -98,92 +98,93 @@ const listed = (sentences: ReadonlyArray<string>): string =>
 
 const maxListed = 10
 
-/** Why a deployment was not asked. */
-const excuse = (deployment: Deployment, now: number): string => {
-  const { restUntil } = deployment.load.health
-  const state = stateOf(deployment, now, 0)
-  switch (state._tag) {
+/** Why a deployment was not called. */
+const reasonNotCalled = (deployment: Deployment, now: number): string => {
+  const remaining = format(deployment.load.health.restUntil - now)
+  switch (stateOf(deployment, now, 0)._tag) {
     case "Cooling":
-      return `not asked: it rests after an overload for another ${spell(restUntil - now)}`
+      return `not called: it is in a cooldown after a rate limit or overload for another ${remaining}`
     case "Open":
-      return `not asked: too many of its calls failed; it is tried again in ${spell(restUntil - now)}`
+      return `not called: its circuit is open because too many calls failed; the next probe is in ${remaining}`
     case "HalfOpen":
-      return "not asked: another call finds out whether it works again"
+      return "not called: another call is probing it"
     case "Busy":
-      return "not asked: it has as many calls in flight as it may have"
+      return "not called: it has its maximum of calls in flight"
     case "Disabled":
-      return "not asked: it is disabled"
+      return "not called: it is disabled"
     case "Ready":
-      return "not asked: it became ready too late"
+      return "not called: it became ready too late"
   }
 }
 
-/** What happened to a call that no deployment answered. */
-export interface Outcome {
+/** The course of a call that no deployment answered. */
+export interface FailedCall {
   readonly deploymentSet: DeploymentSet
   readonly info: ModelInfo
-  readonly lacks: Lacks
-  /** What those that were asked answered, by position. */
-  readonly answers: ReadonlyMap<number, LLMError>
+  readonly missing: MissingCapabilities
+  /** The errors of the deployments that were called, by position. */
+  readonly errors: ReadonlyMap<number, LLMError>
   readonly attempts: ReadonlyArray<Attempt>
 }
 
-/** Of those that can serve the call, when the first may be asked again; undefined where one may be at once, or none will be. */
-const comesBackIn = ({ deploymentSet, lacks }: Outcome): number | undefined => {
-  const { ready, wakeAt } = DeploymentSets.outlook(deploymentSet, {
-    exclude: new Set(lacks.keys()),
+/** When the first deployment that can serve the call is ready again; undefined if one is, or if time alone makes none ready. */
+const retryAfterMillis = ({ deploymentSet, missing }: FailedCall): number | undefined => {
+  const { ready, wakeAt } = DeploymentSets.summarize(deploymentSet, {
+    exclude: new Set(missing.keys()),
     affinity: undefined
   })
   return ready > 0 || wakeAt === Infinity ? undefined : Math.max(0, Math.ceil(wakeAt - deploymentSet.now))
 }
 
-const mayAnswerLater = (deployment: Deployment, answer: LLMError | undefined): boolean =>
-  answer === undefined ? deployment.load.availability !== "disabled" : Errors.isRetryable(answer)
+const canAnswerLater = (deployment: Deployment, error: LLMError | undefined): boolean =>
+  error === undefined ? deployment.load.availability !== "disabled" : Errors.isRetryable(error)
 
-/** The error that says what each deployment answered. */
-export const exhausted = (outcome: Outcome): Errors.BalanceExhaustedError => {
-  const { answers, attempts, deploymentSet, info, lacks } = outcome
-  const told = deploymentSet.deployments.map((deployment, position) => {
-    const answer = answers.get(position)
-    const lack = lacks.get(position)
+/** The error of a call that no deployment answered, with the error of each or why it was not called. */
+export const exhausted = (call: FailedCall): Errors.BalanceExhaustedError => {
+  const { attempts, deploymentSet, errors, info, missing } = call
+  const answers = deploymentSet.deployments.map((deployment, position) => {
+    const error = errors.get(position)
+    const capability = missing.get(position)
     return {
       deployment: deployment.load.id,
-      ...(answer === undefined ? {} : { error: answer._tag }),
+      ...(error === undefined ? {} : { error: error._tag }),
       message:
-        answer?.message ??
-        (lack === undefined ? excuse(deployment, deploymentSet.now) : `not asked: it lacks ${lack.feature}`)
+        error?.message ??
+        (capability === undefined
+          ? reasonNotCalled(deployment, deploymentSet.now)
+          : `not called: it lacks ${capability.name}`)
     }
   })
-  const wait = comesBackIn(outcome)
+  const wait = retryAfterMillis(call)
   return new Errors.BalanceExhaustedError({
     provider: info.provider,
     model: info.model,
     attempts,
-    answers: told,
+    answers,
     retryable: deploymentSet.deployments.some(
-      (deployment, position) => !lacks.has(position) && mayAnswerLater(deployment, answers.get(position))
+      (deployment, position) => !missing.has(position) && canAnswerLater(deployment, errors.get(position))
     ),
     ...(wait === undefined ? {} : { retryAfter: Duration.millis(wait) }),
     message:
-      `No deployment answered${wait === undefined ? "" : `; the first may be asked again in ${spell(wait)}`}. ` +
-      listed(
-        told.map(
+      `No deployment answered${wait === undefined ? "" : `; the first is ready again in ${format(wait)}`}. ` +
+      join(
+        answers.map(
           ({ deployment, error, message }) => `${deployment}: ${error === undefined ? "" : `${error}: `}${message}`
         )
       )
   })
 }
 
-/** The error of a request that no deployment is able to serve. */
-export const unable = (deploymentSet: DeploymentSet, info: ModelInfo, lacks: Lacks): LLMError => {
+/** The error of a request that needs a capability which every deployment lacks. */
+export const unsupported = (deploymentSet: DeploymentSet, info: ModelInfo, missing: MissingCapabilities): LLMError => {
   const context = { provider: info.provider, model: info.model, attempts: [] }
-  const told = deploymentSet.deployments.map(
-    ({ load }) => `${load.id}: it lacks ${lacks.get(load.position)?.feature ?? ""}`
+  const reasons = deploymentSet.deployments.map(
+    ({ load }) => `${load.id}: it lacks ${missing.get(load.position)?.name ?? ""}`
   )
-  const message = `No deployment can serve the request. ${listed(told)}`
-  const reasons = [...lacks.values()]
-  const feature = [...new Set(reasons.map((lack) => lack.feature))].join(", ")
-  return reasons.some((lack) => lack.isLength)
+  const message = `No deployment can serve the request. ${join(reasons)}`
+  const capabilities = [...missing.values()]
+  const feature = [...new Set(capabilities.map(({ name }) => name))].join(", ")
+  return capabilities.some(({ isLength }) => isLength)
     ? new Errors.ContextLengthError({ ...context, message })
     : new Errors.UnsupportedError({ ...context, feature, message })
 }

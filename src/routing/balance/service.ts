@@ -1,28 +1,31 @@
 /**
- * The way of one call through a balance: a deployment that can serve it, and another one where that fails. What was taken is
- * given back exactly once, whatever happens.
+ * Routes each call to a deployment that can serve it, and to the next one when that fails. Each lease is released exactly once,
+ * whatever happens.
  */
 import { Cause, Chunk, Clock, Effect, Either, Exit, Option, Random, Scope } from "effect"
 import * as Attempt from "../../vocabulary/Attempt.js"
-import type { Deployment, InvalidBalanceError, Options, Service } from "./model.js"
-import type { Verdict } from "./model.js"
+import type { Deployment, Options, Service, Verdict } from "./model.js"
+import { InvalidBalanceError } from "./model.js"
 import type { ChatRequest } from "../../vocabulary/Chat.js"
 import type { EmbeddingRequest } from "../../vocabulary/Embedding.js"
 import type { ModelInfo, Service as LLMService } from "../../call/model.js"
 import type { LLMError } from "../../vocabulary/LLMError.js"
 import * as Errors from "../../vocabulary/LLMError.js"
+import * as Usage from "../../vocabulary/Usage.js"
+import { cost } from "../../accounting/pricing/cost.js"
+import type { Service as PricingService } from "../../accounting/pricing/model.js"
 import { Pricing } from "../../accounting/pricing/model.js"
 import { TokenCounter } from "../../tokens/counter.js"
 import { isWeight, wrongWeight } from "../../keyPool/options.js"
-import type { Lacks } from "./capabilities.js"
-import * as CapabilityRules from "./capabilities.js"
-import type { Admitted, Terms } from "./options.js"
-import * as Admission from "./options.js"
+import type { MissingCapabilities } from "./capabilities.js"
+import * as Capabilities from "./capabilities.js"
+import type { CheckedOptions } from "./options.js"
+import { checkOptions } from "./options.js"
 import type { Lease, DeploymentLeases } from "./leases.js"
 import * as Leases from "./leases.js"
 import * as State from "./state.js"
-import * as Status from "./report.js"
-import { blendedPrice } from "./blendedPrice.js"
+import * as Report from "./report.js"
+import { handsOn, verdictOf } from "./verdict.js"
 import { longestSleep, narrow } from "../../call/limits.js"
 import type { DeploymentSet } from "./deploymentSet.js"
 import * as DeploymentSets from "./deploymentSet.js"
@@ -32,40 +35,38 @@ import { normalize, normalizeEmbedding } from "../../call/request.js"
 
 export const make = (
   deployments: ReadonlyArray<Deployment>,
-  options: Options,
-  terms: Terms
+  options: Options
 ): Effect.Effect<Service, InvalidBalanceError> =>
   Effect.gen(function* () {
-    const [admitted, faults] = Admission.admit(yield* priced(deployments), options, terms)
+    const [checked, faults] = checkOptions(yield* withPrices(deployments), options)
     const [first] = deployments
-    if (faults.length > 0 || first === undefined) return yield* Effect.fail(terms.invalid(faults))
-    const able = deployments.map(({ capabilities = {}, llm, order = 0 }) => ({
-      provider: llm.info.provider,
+    if (faults.length > 0 || first === undefined) return yield* Effect.fail(new InvalidBalanceError({ faults }))
+    const declared = deployments.map(({ capabilities = {}, llm, order = 0 }) => ({
       model: llm.info.model,
       contextWindow: capabilities.contextWindow ?? llm.info.contextWindow,
       order,
       capabilities
     }))
-    const { remedies, rules, settings, window } = admitted
-    const leases = yield* Leases.make(DeploymentSets.make(settings, rules, remedies, window, yield* Random.nextInt))
-    return serve({
+    const { cooldown, policy, window } = checked
+    const seed = yield* Random.nextInt
+    const leases = yield* Leases.make(DeploymentSets.make(checked.deployments, policy, cooldown, window, seed))
+    return makeService({
       deployments: deployments.map(({ llm }) => llm),
-      info: { ...first.llm.info, contextWindow: Math.max(...able.map((one) => one.contextWindow)) },
-      admitted,
+      info: { ...first.llm.info, contextWindow: Math.max(...declared.map((one) => one.contextWindow)) },
+      checked,
       leases,
-      abilities: CapabilityRules.judge(able, yield* TokenCounter),
-      handsOn: options.on ?? terms.handsOn,
-      verdictOf: options.verdict ?? terms.verdictOf,
-      invalid: terms.invalid
+      capabilities: Capabilities.make(declared, yield* TokenCounter),
+      handsOn: options.on ?? handsOn,
+      verdictOf: options.verdict ?? verdictOf
     })
   })
 
-/** A deployment without a cost of its own has that of its model, where the price of that is known. */
-const priced = (deployments: ReadonlyArray<Deployment>): Effect.Effect<ReadonlyArray<Deployment>> =>
-  Effect.zipWith(Pricing, Clock.currentTimeMillis, (service, at) =>
+/** Gives each deployment without a `cost` the blended price of its model, if that is known. */
+const withPrices = (deployments: ReadonlyArray<Deployment>): Effect.Effect<ReadonlyArray<Deployment>> =>
+  Effect.zipWith(Pricing, Clock.currentTimeMillis, (pricing, at) =>
     deployments.map((deployment) => {
       return deployment.cost === undefined
-        ? Option.match(blendedPrice(service, deployment.llm.info, at), {
+        ? Option.match(blendedPrice(pricing, deployment.llm.info, at), {
             onNone: () => deployment,
             onSome: (cost) => ({ ...deployment, cost })
           })
@@ -73,70 +74,90 @@ const priced = (deployments: ReadonlyArray<Deployment>): Effect.Effect<ReadonlyA
     })
   )
 
-interface Parts extends Pick<Terms, "handsOn" | "verdictOf" | "invalid"> {
+/** Three of input to one of output, and short enough that no rate for long requests applies. */
+const blended = Usage.make({ inputTokens: 750, outputTokens: 250 })
+
+/** For models whose output has no price, such as those of embeddings. */
+const inputOnly = Usage.make({ inputTokens: 1000, outputTokens: 0 })
+
+/** Dollars a million tokens. */
+const blendedPrice = (
+  pricing: PricingService,
+  { model, price, provider }: ModelInfo,
+  at: number
+): Option.Option<number> =>
+  Option.fromNullable(price).pipe(
+    Option.orElse(() => pricing.priceOf({ provider, model, at })),
+    Option.flatMap((price) => cost(price, price.output === undefined ? inputOnly : blended)),
+    Option.map(({ total }) => total * 1000)
+  )
+
+interface Dependencies {
   readonly deployments: ReadonlyArray<LLMService>
   readonly info: ModelInfo
-  readonly admitted: Admitted
+  readonly checked: CheckedOptions
   readonly leases: DeploymentLeases
-  readonly abilities: ReturnType<typeof CapabilityRules.judge>
+  readonly capabilities: ReturnType<typeof Capabilities.make>
+  readonly handsOn: (error: LLMError) => boolean
+  readonly verdictOf: (error: LLMError) => Verdict
 }
 
-/** What is known of a call before a deployment is chosen. */
-interface Plan {
-  readonly lacks: Lacks
-  /** The hash of what the call sticks to. */
+/** What the choice of a deployment for a request depends on. */
+interface Requirements {
+  readonly missing: MissingCapabilities
+  /** The hash of the key of a sticky strategy. */
   readonly affinity: number | undefined
   /** Whether the request names a model. */
-  readonly isNamed: boolean
+  readonly namesModel: boolean
 }
 
 type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 
-/** What has happened to a call so far. */
+/** The failed attempts of a call so far. */
 interface Progress {
   readonly attempts: ReadonlyArray<Attempt.Attempt>
   /** By position. */
-  readonly answers: ReadonlyMap<number, LLMError>
+  readonly errors: ReadonlyMap<number, LLMError>
 }
 
 const neutral: Verdict = { _tag: "Neutral" }
 
-const unplanned: Plan = { lacks: new Map(), affinity: undefined, isNamed: false }
+const noRequirements: Requirements = { missing: new Map(), affinity: undefined, namesModel: false }
 
-const untouched: Progress = { attempts: [], answers: new Map() }
+const noProgress: Progress = { attempts: [], errors: new Map() }
 
-const serve = (parts: Parts): Service => {
-  const { abilities, admitted, deployments, info, leases } = parts
+const makeService = (dependencies: Dependencies): Service => {
+  const { capabilities, checked, deployments, info, leases } = dependencies
 
-  /** One deployment after the other, each once at the most. */
-  const inTurn = <A, R>(
-    { affinity, lacks }: Plan,
+  /** Calls one deployment after the other, each once at most. */
+  const withFailover = <A, R>(
+    { affinity, missing }: Requirements,
     use: (llm: LLMService, lease: Lease, restore: Restore) => Effect.Effect<A, LLMError, R>,
     withEarlier: (result: A, earlier: ReadonlyArray<Attempt.Attempt>) => A
   ): Effect.Effect<A, LLMError, R> => {
-    const giveUp = ({ answers, attempts }: Progress): Effect.Effect<never, LLMError> =>
-      Effect.flatMap(leases.now, ({ state: { deploymentSet } }) =>
+    const giveUp = ({ attempts, errors }: Progress): Effect.Effect<never, LLMError> =>
+      Effect.flatMap(leases.snapshot, ({ state: { deploymentSet } }) =>
         Effect.fail(
-          lacks.size === deployments.length
-            ? Status.unable(deploymentSet, info, lacks)
-            : Status.exhausted({ deploymentSet, info, lacks, answers, attempts })
+          missing.size === deployments.length
+            ? Report.unsupported(deploymentSet, info, missing)
+            : Report.exhausted({ deploymentSet, info, missing, errors, attempts })
         )
       )
 
     const from = (progress: Progress): Effect.Effect<A, LLMError, R> => {
-      const exclude = new Set([...lacks.keys(), ...progress.answers.keys()])
+      const exclude = new Set([...missing.keys(), ...progress.errors.keys()])
       return Effect.flatten(
         Effect.uninterruptibleMask((restore) =>
           longestSleep.pipe(
-            Effect.flatMap((longest) => leases.acquire({ exclude, affinity }, Math.min(longest, admitted.maxWait))),
+            Effect.flatMap((longest) => leases.acquire({ exclude, affinity }, Math.min(longest, checked.maxWait))),
             Effect.matchEffect({
               onFailure: () => Effect.succeed(giveUp(progress)),
               onSuccess: (lease) =>
-                Effect.map(Effect.either(ask(lease, restore)), (result) =>
+                Effect.map(Effect.either(call(lease, restore)), (result) =>
                   Either.match(result, {
                     onRight: (answer) =>
-                      Effect.succeed(progress.answers.size === 0 ? answer : withEarlier(answer, progress.attempts)),
-                    onLeft: (error) => goOn(progress, lease, error)
+                      Effect.succeed(progress.errors.size === 0 ? answer : withEarlier(answer, progress.attempts)),
+                    onLeft: (error) => handOn(progress, lease, error)
                   })
                 )
             })
@@ -145,113 +166,122 @@ const serve = (parts: Parts): Service => {
       )
     }
 
-    const ask = (lease: Lease, restore: Restore): Effect.Effect<A, LLMError, R> => {
+    const call = (lease: Lease, restore: Restore): Effect.Effect<A, LLMError, R> => {
       const llm = deployments[lease.position]
       if (llm === undefined) return Effect.dieMessage(`The balance has no deployment at ${lease.position}.`)
-      const patient = use(llm, lease, restore)
-      return lease.behind ? narrow(patient, { patience: admitted.patience }) : patient
+      const attempt = use(llm, lease, restore)
+      return lease.hasAlternative ? narrow(attempt, { patience: checked.patience }) : attempt
     }
 
-    const goOn = (
-      { answers, attempts: earlier }: Progress,
+    const handOn = (
+      { attempts: earlier, errors }: Progress,
       { position }: Lease,
       error: LLMError
     ): Effect.Effect<A, LLMError, R> => {
       const attempts = Attempt.concat(earlier, error.attempts)
-      return parts.handsOn(error)
-        ? from({ attempts, answers: new Map(answers).set(position, error) })
-        : Effect.fail(answers.size === 0 ? error : Errors.amend(error, { attempts }))
+      return dependencies.handsOn(error)
+        ? from({ attempts, errors: new Map(errors).set(position, error) })
+        : Effect.fail(errors.size === 0 ? error : Errors.amend(error, { attempts }))
     }
 
-    return Effect.suspend(() => from(untouched))
+    return Effect.suspend(() => from(noProgress))
   }
 
-  /** What an error says of a deployment. Nobody promised a model that the request itself names. */
-  const verdictOf = ({ isNamed }: Plan, error: LLMError): Verdict =>
-    isNamed && error._tag === "ModelNotFoundError" ? neutral : parts.verdictOf(error)
+  /** A missing model that the request itself names is no fault of the deployment. */
+  const verdictFor = ({ namesModel }: Requirements, error: LLMError): Verdict =>
+    namesModel && error._tag === "ModelNotFoundError" ? neutral : dependencies.verdictOf(error)
 
-  const blamed = (plan: Plan, lease: Lease, cause: Cause.Cause<LLMError>): Effect.Effect<void> =>
-    lease.end(
-      Option.match(Cause.failureOption(cause), { onNone: () => neutral, onSome: (error) => verdictOf(plan, error) })
+  const settleCause = (requirements: Requirements, lease: Lease, cause: Cause.Cause<LLMError>): Effect.Effect<void> =>
+    lease.settle(
+      Option.match(Cause.failureOption(cause), {
+        onNone: () => neutral,
+        onSome: (error) => verdictFor(requirements, error)
+      })
     )
 
-  /** Asks for a whole answer of any kind. */
-  const whole = <A>(
-    plan: Plan,
-    ask: (llm: LLMService) => Effect.Effect<A, LLMError>,
+  /** A call with a whole answer. */
+  const unary = <A>(
+    requirements: Requirements,
+    call: (llm: LLMService) => Effect.Effect<A, LLMError>,
     withEarlier: (answer: A, earlier: ReadonlyArray<Attempt.Attempt>) => A
   ): Effect.Effect<A, LLMError> =>
-    inTurn(
-      plan,
+    withFailover(
+      requirements,
       (llm, lease, restore) =>
         Effect.onExit(
-          restore(ask(llm)),
-          Exit.match({ onSuccess: () => lease.served, onFailure: (cause) => blamed(plan, lease, cause) })
+          restore(call(llm)),
+          Exit.match({
+            onSuccess: () => lease.settleServed,
+            onFailure: (cause) => settleCause(requirements, lease, cause)
+          })
         ),
       withEarlier
     )
 
-  /** The deployment is held until the stream has said its last word or is given up. */
-  const tracked = (plan: Plan, lease: Lease, opened: OpenStream): Effect.Effect<OpenStream> => {
+  /** Settles the lease when the stream ends, with its last event or an error. */
+  const settlingAtEnd = (requirements: Requirements, lease: Lease, opened: OpenStream): Effect.Effect<OpenStream> => {
     const pass = (events: OpenStream["first"]): Effect.Effect<OpenStream["first"]> =>
       Option.exists(Chunk.last(events), (event) => event._tag === "Finish")
-        ? Effect.as(lease.end(neutral), events)
+        ? Effect.as(lease.settle(neutral), events)
         : Effect.succeed(events)
     const pull: Pull = Effect.matchEffect(opened.pull, {
       onSuccess: pass,
       onFailure: (end) =>
         Effect.zipRight(
-          lease.end(Option.match(end, { onNone: () => neutral, onSome: (error) => verdictOf(plan, error) })),
+          lease.settle(
+            Option.match(end, { onNone: () => neutral, onSome: (error) => verdictFor(requirements, error) })
+          ),
           Effect.fail(end)
         )
     })
     return Effect.zipRight(
-      lease.answered,
+      lease.markAnswered,
       Effect.map(pass(opened.first), (first): OpenStream => ({ first, pull }))
     )
   }
 
-  const streamed = (plan: Plan, request: ChatRequest.Input): Open =>
-    inTurn(
-      plan,
+  const openStream = (requirements: Requirements, request: ChatRequest.Input): Open =>
+    withFailover(
+      requirements,
       (llm, lease, restore) =>
         Effect.flatMap(Effect.scope, (scope) =>
-          // Before the stream's own finalizers, so that it runs after them: a deployment is given back when all of it is over.
+          // Added before the stream's own finalizers, so that it runs after them: the lease ends when the stream is closed.
           Effect.zipRight(
-            Scope.addFinalizer(scope, lease.end(neutral)),
+            Scope.addFinalizer(scope, lease.settle(neutral)),
             Effect.flatMap(
               Effect.onError(restore(isolated(fromStream(llm.chatStream(request)))), (cause) =>
-                blamed(plan, lease, cause)
+                settleCause(requirements, lease, cause)
               ),
-              (opened) => tracked(plan, lease, opened)
+              (opened) => settlingAtEnd(requirements, lease, opened)
             )
           )
         ),
       withEarlierAttempts
     )
 
-  const chatPlan = (input: ChatRequest.Input) =>
+  const chatRequirements = (input: ChatRequest.Input) =>
     Either.match(normalize(input), {
-      // Whoever is asked will say what is wrong with it.
-      onLeft: (): Effect.Effect<Plan> => Effect.succeed(unplanned),
+      // The deployment that is called rejects an invalid request.
+      onLeft: (): Effect.Effect<Requirements> => Effect.succeed(noRequirements),
       onRight: (request) =>
-        Effect.map(abilities.ofChat(request), (lacks) => ({
-          lacks,
-          affinity: admitted.affinityOf?.(request),
-          isNamed: request.model !== undefined
+        Effect.map(capabilities.missingForChat(request), (missing) => ({
+          missing,
+          affinity: checked.affinityOf?.(request),
+          namesModel: request.model !== undefined
         }))
     })
 
-  const embeddingPlan = (input: EmbeddingRequest.Input): Plan => {
+  const embeddingRequirements = (input: EmbeddingRequest.Input): Requirements => {
     const model = Option.getOrUndefined(Either.getRight(normalizeEmbedding(input)))?.model
-    return { lacks: abilities.ofEmbedding(model), affinity: undefined, isNamed: model !== undefined }
+    return { missing: capabilities.missingForEmbedding(model), affinity: undefined, namesModel: model !== undefined }
   }
 
-  const changed = (
+  /** Changes a deployment, and returns whether the id exists. */
+  const change = (
     id: string,
     f: (deploymentSet: DeploymentSet, position: number) => DeploymentSet
   ): Effect.Effect<boolean> => {
-    const position = admitted.settings.findIndex((one) => one.id === id)
+    const position = checked.deployments.findIndex((one) => one.id === id)
     return position < 0
       ? Effect.succeed(false)
       : Effect.as(
@@ -260,47 +290,49 @@ const serve = (parts: Parts): Service => {
         )
   }
 
+  const invalid = (fault: string): InvalidBalanceError => new InvalidBalanceError({ faults: [fault] })
+
   return {
     chat: (request) =>
       Effect.flatMap(
-        Effect.suspend(() => chatPlan(request)),
-        (plan) => whole(plan, (llm) => llm.chat(request), Attempt.withEarlier)
+        Effect.suspend(() => chatRequirements(request)),
+        (requirements) => unary(requirements, (llm) => llm.chat(request), Attempt.withEarlier)
       ),
     chatStream: (request) =>
       toStream(
         Effect.flatMap(
-          Effect.suspend(() => chatPlan(request)),
-          (plan) => streamed(plan, request)
+          Effect.suspend(() => chatRequirements(request)),
+          (requirements) => openStream(requirements, request)
         )
       ),
     embed: (request) =>
-      Effect.suspend(() => whole(embeddingPlan(request), (llm) => llm.embed(request), Attempt.withEarlier)),
-    listModels: whole(
-      unplanned,
+      Effect.suspend(() => unary(embeddingRequirements(request), (llm) => llm.embed(request), Attempt.withEarlier)),
+    listModels: unary(
+      noRequirements,
       (llm) => llm.listModels,
       (models) => models
     ),
     info,
     status: Effect.zipWith(
       Effect.forEach(deployments, ({ status }) => status),
-      leases.now,
-      (statuses, { state }) => Status.merged(statuses, State.waiting(state))
+      leases.snapshot,
+      (statuses, { state }) => Report.sumOf(statuses, State.waiting(state))
     ),
     resetRateLimit: Effect.forEach(deployments, ({ resetRateLimit }) => resetRateLimit, { discard: true }),
-    deployments: Effect.map(leases.now, ({ epoch, state: { deploymentSet } }) =>
+    deployments: Effect.map(leases.snapshot, ({ epoch, state: { deploymentSet } }) =>
       deploymentSet.deployments.flatMap((deployment, position) => {
         const llm = deployments[position]
-        return llm === undefined ? [] : [Status.statusOf(deployment, llm.info, deploymentSet.now, epoch)]
+        return llm === undefined ? [] : [Report.statusOf(deployment, llm.info, deploymentSet.now, epoch)]
       })
     ),
-    enable: (id) => changed(id, DeploymentSets.enable),
-    disable: (id) => changed(id, DeploymentSets.disable),
+    enable: (id) => change(id, DeploymentSets.enable),
+    disable: (id) => change(id, DeploymentSets.disable),
     reweight: (id, weight) =>
       isWeight(weight)
         ? Effect.flatMap(
-            changed(id, (deploymentSet, position) => DeploymentSets.reweight(deploymentSet, position, weight)),
-            (found) => (found ? Effect.void : Effect.fail(parts.invalid([`id: the balance has no deployment "${id}"`])))
+            change(id, (deploymentSet, position) => DeploymentSets.reweight(deploymentSet, position, weight)),
+            (exists) => (exists ? Effect.void : Effect.fail(invalid(`id: the balance has no deployment "${id}"`)))
           )
-        : Effect.suspend(() => Effect.fail(parts.invalid([wrongWeight])))
+        : Effect.suspend(() => Effect.fail(invalid(wrongWeight)))
   }
 }

@@ -1,36 +1,36 @@
 /**
- * The deployments of a balance and the calls that wait for them, as one immutable value. Every function here is one step of
- * it. All times are in milliseconds since the balance was made.
+ * The deployments of a balance and its wait queue, as one immutable value. Every function is one transition. All times are in
+ * milliseconds since the balance was made.
  *
- * Once a step is done, no deployment is ready that any waiting call could use. So a newcomer who finds one overtakes nobody.
+ * After each transition no deployment is ready that any queued call could use, so a new call that finds one overtakes none.
  */
 import { HashMap, Option, Order, SortedMap } from "effect"
 import type { Notice } from "./health.js"
-import type { News } from "./deployment.js"
-import type { DeploymentSet, Outlook, Wish as FleetWish } from "./deploymentSet.js"
+import type { HealthChange } from "./deployment.js"
+import type { Criteria, DeploymentSet, Summary } from "./deploymentSet.js"
 import * as DeploymentSets from "./deploymentSet.js"
-import type { KeyReservation as Hold } from "../../keyPool/key.js"
+import type { KeyReservation } from "../../keyPool/key.js"
 import type { Wakeup, Step as StepOf, Transition, NotQueued, Waiting } from "../../internal/waitQueue.js"
 import { noWakeup, notQueued } from "../../internal/waitQueue.js"
 
-export interface Wish extends FleetWish {
+export interface AcquireRequest extends Criteria {
   readonly deadline: number
 }
 
 export interface Granted {
   readonly _tag: "Granted"
-  readonly hold: Hold
+  readonly reservation: KeyReservation
   /** Whether another deployment that the call could use is ready too. */
-  readonly behind: boolean
-  /** Whether the call finds out if the deployment is good again. */
-  readonly probes: boolean
+  readonly hasAlternative: boolean
+  /** Whether the call is the probe of a half-open circuit. */
+  readonly isProbe: boolean
 }
 
 export interface Denied {
   readonly _tag: "Denied"
 }
 
-interface Waiter extends Wish {
+interface Waiter extends AcquireRequest {
   readonly ticket: number
   readonly wakeup: Wakeup
   readonly until: number
@@ -38,14 +38,14 @@ interface Waiter extends Wish {
 
 export interface BalanceState {
   readonly deploymentSet: DeploymentSet
-  /** Those who wait, by the order in which they came. */
-  readonly line: SortedMap.SortedMap<number, Waiter>
-  /** What those who waited got and have not fetched yet. */
+  /** Queued calls by ticket, the oldest first. */
+  readonly queue: SortedMap.SortedMap<number, Waiter>
+  /** Answers to calls that have left the queue and have not read them yet. */
   readonly answers: HashMap.HashMap<number, Granted | Denied>
-  /** How many calls have ever waited. */
+  /** How many calls have ever been queued. */
   readonly tickets: number
-  /** What others have said of the deployments, as far as it has been heard. */
-  readonly heard: Notices
+  /** The notices of all balances that have been applied. */
+  readonly notices: Notices
 }
 
 export type Notices = ReadonlyMap<string, Notice>
@@ -54,52 +54,56 @@ export type Step<A> = StepOf<A, BalanceState>
 
 export const make = (deploymentSet: DeploymentSet): BalanceState => ({
   deploymentSet,
-  line: SortedMap.empty(Order.number),
+  queue: SortedMap.empty(Order.number),
   answers: HashMap.empty(),
   tickets: 0,
-  heard: new Map()
+  notices: new Map()
 })
 
-const withFleet = (state: BalanceState, deploymentSet: DeploymentSet): BalanceState => ({
+const withDeploymentSet = (state: BalanceState, deploymentSet: DeploymentSet): BalanceState => ({
   deploymentSet,
-  line: state.line,
+  queue: state.queue,
   answers: state.answers,
   tickets: state.tickets,
-  heard: state.heard
+  notices: state.notices
 })
 
 const denied: Denied = { _tag: "Denied" }
 
-/** Asks for a deployment. */
-export const ask = (before: BalanceState, now: number, wish: Wish): Step<Granted | Denied | NotQueued> => {
-  const [wakeups, state] = settleDown(before, DeploymentSets.advance(before.deploymentSet, now))
-  const outlook = DeploymentSets.outlook(state.deploymentSet, wish)
-  const [granted, deploymentSet] = take(state.deploymentSet, outlook)
-  if (granted !== undefined) return [{ value: granted, wakeups }, withFleet(state, deploymentSet)]
-  return [{ value: isHopeless(outlook, wish, deploymentSet.now) ? denied : notQueued, wakeups }, state]
-}
-
-/** Asks for a deployment, and waits in line where none is ready. */
-export const queue = (
+/** Reserves a deployment if one is ready. */
+export const tryAcquire = (
   before: BalanceState,
   now: number,
-  wish: Wish,
-  wakeup: Wakeup
-): Step<Granted | Denied | Waiting> => {
-  const [{ wakeups, value }, state] = ask(before, now, wish)
-  if (value._tag !== "NotQueued") return [{ value, wakeups }, state]
-  const ticket = state.tickets
-  return wait({ ...state, tickets: ticket + 1 }, wish, ticket, wakeup, wakeups)
+  request: AcquireRequest
+): Step<Granted | Denied | NotQueued> => {
+  const [wakeups, state] = serveWaiters(before, DeploymentSets.advance(before.deploymentSet, now))
+  const summary = DeploymentSets.summarize(state.deploymentSet, request)
+  const [granted, deploymentSet] = grant(state.deploymentSet, summary)
+  if (granted !== undefined) return [{ value: granted, wakeups }, withDeploymentSet(state, deploymentSet)]
+  return [{ value: cannotSucceed(summary, request, deploymentSet.now) ? denied : notQueued, wakeups }, state]
 }
 
-/** A waiting call looks again, with a new wakeup for the next time. */
+/** Reserves a deployment, or joins the queue if none is ready. */
+export const enqueue = (
+  before: BalanceState,
+  now: number,
+  request: AcquireRequest,
+  wakeup: Wakeup
+): Step<Granted | Denied | Waiting> => {
+  const [{ wakeups, value }, state] = tryAcquire(before, now, request)
+  if (value._tag !== "NotQueued") return [{ value, wakeups }, state]
+  const ticket = state.tickets
+  return wait({ ...state, tickets: ticket + 1 }, request, ticket, wakeup, wakeups)
+}
+
+/** Returns the answer to a queued call, or stores its wakeup for the next look. */
 export const look = (
   before: BalanceState,
   now: number,
   ticket: number,
   wakeup: Wakeup
 ): Step<Granted | Denied | Waiting> => {
-  const [wakeups, state] = settleDown(before, DeploymentSets.advance(before.deploymentSet, now))
+  const [wakeups, state] = serveWaiters(before, DeploymentSets.advance(before.deploymentSet, now))
   const answer = Option.getOrUndefined(HashMap.get(state.answers, ticket))
   if (answer !== undefined) {
     return [
@@ -107,40 +111,40 @@ export const look = (
       { ...state, answers: HashMap.remove(state.answers, ticket) }
     ]
   }
-  const waiter = Option.getOrThrow(SortedMap.get(state.line, ticket))
-  return isHopeless(DeploymentSets.outlook(state.deploymentSet, waiter), waiter, state.deploymentSet.now)
+  const waiter = Option.getOrThrow(SortedMap.get(state.queue, ticket))
+  return cannotSucceed(DeploymentSets.summarize(state.deploymentSet, waiter), waiter, state.deploymentSet.now)
     ? [
         { value: denied, wakeups },
-        { ...state, line: SortedMap.remove(state.line, ticket) }
+        { ...state, queue: SortedMap.remove(state.queue, ticket) }
       ]
     : wait(state, waiter, ticket, wakeup, wakeups)
 }
 
 const wait = (
   state: BalanceState,
-  { affinity, deadline, exclude }: Wish,
+  { affinity, deadline, exclude }: AcquireRequest,
   ticket: number,
   wakeup: Wakeup,
   wakeups: ReadonlyArray<Wakeup>
 ): Step<Waiting> => {
-  const until = Math.min(deadline, DeploymentSets.outlook(state.deploymentSet, { exclude, affinity }).wakeAt)
+  const until = Math.min(deadline, DeploymentSets.summarize(state.deploymentSet, { exclude, affinity }).wakeAt)
   const waiter: Waiter = { exclude, affinity, deadline, ticket, wakeup, until }
   return [
     { value: { _tag: "Waiting", ticket, until }, wakeups },
-    { ...state, line: SortedMap.set(state.line, ticket, waiter) }
+    { ...state, queue: SortedMap.set(state.queue, ticket, waiter) }
   ]
 }
 
-/** A waiting call gives up. If it has got a deployment already, that goes to the next. */
+/** Removes a call from the queue. A deployment that it was already granted goes to the next call. */
 export const giveUp = (before: BalanceState, now: number, ticket: number): Step<void> => {
   const answer = Option.getOrUndefined(HashMap.get(before.answers, ticket))
   const left = {
     ...before,
-    line: SortedMap.remove(before.line, ticket),
+    queue: SortedMap.remove(before.queue, ticket),
     answers: HashMap.remove(before.answers, ticket)
   }
   return change(left, now, (deploymentSet) =>
-    answer?._tag === "Granted" ? DeploymentSets.withdraw(deploymentSet, answer.hold) : deploymentSet
+    answer?._tag === "Granted" ? DeploymentSets.withdraw(deploymentSet, answer.reservation) : deploymentSet
   )
 }
 
@@ -150,88 +154,92 @@ export const change = (
   now: number,
   f: (deploymentSet: DeploymentSet) => DeploymentSet
 ): Step<void> => {
-  const [wakeups, state] = settleDown(before, f(DeploymentSets.advance(before.deploymentSet, now)))
+  const [wakeups, state] = serveWaiters(before, f(DeploymentSets.advance(before.deploymentSet, now)))
   return [{ value: undefined, wakeups }, state]
 }
 
-/** Changes one deployment, and says what others should know of it. */
-export const changeOne = (
+/** Changes one deployment, and returns the change of its health that other balances must apply too. */
+export const changeDeployment = (
   before: BalanceState,
   now: number,
   position: number,
   f: (deploymentSet: DeploymentSet) => DeploymentSet
-): Step<News | undefined> => {
+): Step<HealthChange | undefined> => {
   const [{ wakeups: early }, current] = change(before, now, (deploymentSet) => deploymentSet)
   const deploymentSet = f(current.deploymentSet)
-  const [wakeups, state] = settleDown(current, deploymentSet)
+  const [wakeups, state] = serveWaiters(current, deploymentSet)
   return [
-    { value: DeploymentSets.news(current.deploymentSet, deploymentSet, position), wakeups: [...early, ...wakeups] },
+    {
+      value: DeploymentSets.healthChange(current.deploymentSet, deploymentSet, position),
+      wakeups: [...early, ...wakeups]
+    },
     state
   ]
 }
 
-/** Hears what others say of the deployments, but for `author` itself. Their time was 0 at `origin` of the notices' time. */
-export const hear = (
+/** Applies the new notices of other balances. `origin` is the time of the notices at which the time of this balance was 0. */
+export const applyNotices = (
   before: BalanceState,
   now: number,
   notices: Notices,
-  author: string,
+  instanceId: string,
   origin: number
 ): Step<void> => {
-  if (notices === before.heard) return [unheard, before]
-  const [turn, state] = change(before, now, (deploymentSet) =>
+  if (notices === before.notices) return [unchanged, before]
+  const [transition, state] = change(before, now, (deploymentSet) =>
     deploymentSet.deployments.reduce((later, { load: { id, position } }) => {
       const notice = notices.get(id)
-      if (notice === undefined || notice === before.heard.get(id) || notice.author === author) return later
-      return DeploymentSets.hear(later, position, { ...notice, until: notice.until - origin })
+      if (notice === undefined || notice === before.notices.get(id) || notice.author === instanceId) return later
+      return DeploymentSets.applyHealthChange(later, position, { ...notice, until: notice.until - origin })
     }, deploymentSet)
   )
-  return [turn, { ...state, heard: notices }]
+  return [transition, { ...state, notices }]
 }
 
-const unheard: Transition<void> = { value: undefined, wakeups: noWakeup }
+const unchanged: Transition<void> = { value: undefined, wakeups: noWakeup }
 
-/** How many calls wait. */
-export const waiting = (state: BalanceState): number => SortedMap.size(state.line)
+/** The length of the queue. */
+export const waiting = (state: BalanceState): number => SortedMap.size(state.queue)
 
-/** With the deployments as they are now, gives those who wait what they can get. */
-const settleDown = (
+/** Stores the deployments and answers the queued calls that they suffice for or that cannot succeed any more. */
+const serveWaiters = (
   before: BalanceState,
   deploymentSet: DeploymentSet
 ): readonly [wakeups: ReadonlyArray<Wakeup>, state: BalanceState] => {
   if (deploymentSet === before.deploymentSet) return [noWakeup, before]
-  let state = withFleet(before, deploymentSet)
-  if (deploymentSet.changes === before.deploymentSet.changes || SortedMap.size(before.line) === 0)
+  let state = withDeploymentSet(before, deploymentSet)
+  if (deploymentSet.changes === before.deploymentSet.changes || SortedMap.size(before.queue) === 0)
     return [noWakeup, state]
   const wakeups: Array<Wakeup> = []
-  for (const waiter of SortedMap.values(before.line)) {
-    const outlook = DeploymentSets.outlook(state.deploymentSet, waiter)
-    const [granted, next] = take(state.deploymentSet, outlook)
-    const answer = granted ?? (isHopeless(outlook, waiter, next.now) ? denied : undefined)
+  for (const waiter of SortedMap.values(before.queue)) {
+    const summary = DeploymentSets.summarize(state.deploymentSet, waiter)
+    const [granted, next] = grant(state.deploymentSet, summary)
+    const answer = granted ?? (cannotSucceed(summary, waiter, next.now) ? denied : undefined)
     if (answer !== undefined) {
       state = {
         deploymentSet: next,
-        line: SortedMap.remove(state.line, waiter.ticket),
+        queue: SortedMap.remove(state.queue, waiter.ticket),
         answers: HashMap.set(state.answers, waiter.ticket, answer),
         tickets: state.tickets,
-        heard: state.heard
+        notices: state.notices
       }
     }
-    // One who would look up too late must be told.
-    if (answer !== undefined || outlook.wakeAt < waiter.until) wakeups.push(waiter.wakeup)
+    // A call whose next look would be too late must look again now.
+    if (answer !== undefined || summary.wakeAt < waiter.until) wakeups.push(waiter.wakeup)
   }
   return [wakeups, state]
 }
 
-const take = (
+const grant = (
   deploymentSet: DeploymentSet,
-  { ready, winner }: Outlook
+  { ready, winner }: Summary
 ): readonly [Granted | undefined, DeploymentSet] => {
   if (winner === undefined) return [undefined, deploymentSet]
-  const [hold, reserved] = DeploymentSets.reserve(deploymentSet, winner)
-  return [{ _tag: "Granted", hold, behind: ready > 1, probes: DeploymentSets.isProbe(reserved, hold) }, reserved]
+  const [reservation, reserved] = DeploymentSets.reserve(deploymentSet, winner)
+  const isProbe = DeploymentSets.isProbe(reserved, reservation)
+  return [{ _tag: "Granted", reservation, hasAlternative: ready > 1, isProbe }, reserved]
 }
 
-/** Whether no deployment will be ready in time, as far as that can be known. */
-const isHopeless = (outlook: Outlook, wish: Wish, now: number): boolean =>
-  wish.deadline <= now || (outlook.awaited === 0 && outlook.wakeAt > wish.deadline)
+/** Whether the deadline has passed, or neither time nor the end of a call in flight makes a deployment ready before it. */
+const cannotSucceed = (summary: Summary, { deadline }: AcquireRequest, now: number): boolean =>
+  deadline <= now || (summary.awaited === 0 && summary.wakeAt > deadline)

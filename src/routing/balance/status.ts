@@ -1,13 +1,13 @@
-/** How the deployments of a balance are doing. */
+/** The status of the deployments of a balance. */
 import type { Data, Duration } from "effect"
 
 /**
- * How a deployment is doing:
- * - `Ready`: it may be asked.
- * - `Busy`: it has as many calls in flight as it may have.
- * - `Cooling`: it rests because it said that it has too much to do.
- * - `Open`: it rests because too many calls failed.
- * - `HalfOpen`: it has rested, and one call at a time finds out whether it is good again. `probing`: one is doing so.
+ * The state of a deployment:
+ * - `Ready`: it takes calls.
+ * - `Busy`: it has its `maxConcurrency` of calls in flight.
+ * - `Cooling`: it is in a cooldown after a rate limit or an overload.
+ * - `Open`: its circuit is open, because too many calls failed.
+ * - `HalfOpen`: its cooldown is over, and one call at a time probes it. `probing`: a probe is in flight.
  * - `Disabled`: by hand.
  *
  * `until` is in milliseconds since the epoch.
@@ -37,15 +37,15 @@ export interface DeploymentStatus {
   readonly cost?: number
   readonly maxConcurrency?: number
   readonly state: State
-  /** Calls that are there now, streams until they end. */
+  /** Calls in flight, streams until they end. */
   readonly inFlight: number
-  /** The moving average of the time until it answers, of streams until their first event, in milliseconds; absent while unmeasured. */
+  /** The moving average of the time to an answer, or to a stream's first event, in milliseconds; absent while unmeasured. */
   readonly latency?: number
-  /** Calls that went to it. The next three say how those that told ended. */
+  /** All calls sent to it. The next three count their results; calls in flight and neutral results are in none of them. */
   readonly served: number
   readonly answered: number
   readonly failed: number
   readonly limited: number
-  /** The calls that the breaker remembers, and how many of them failed. */
+  /** Calls in the breaker's window, and how many of them failed. */
   readonly window: { readonly calls: number; readonly failures: number }
 }

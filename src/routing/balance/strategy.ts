@@ -1,27 +1,27 @@
-/** Which deployment of a balance is asked. */
+/** The strategies that pick a deployment of a balance. */
 import { Order } from "effect"
 import type { ChatRequest } from "../../vocabulary/Chat.js"
 import type { KeyState } from "../../keyPool/model.js"
 import * as KeyPool from "../../keyPool/strategy.js"
 
 /**
- * What a strategy sees of a deployment: what it sees of a key (`KeyPool.KeyState`), and what it costs and how it does.
+ * The state of a deployment that a strategy can use: the fields of a key (`KeyPool.KeyState`), and its group, cost and failures.
  *
  * @since 0.1.0
  * @category model
  */
 export interface DeploymentState extends KeyState {
-  /** Its group. Groups come before every strategy. */
+  /** Its priority group, which is compared before every strategy. */
   readonly order: number
-  /** What its calls cost, as it was given or by its price; undefined where that is not known. */
+  /** What its calls cost, by its `cost` or by its price; undefined if unknown. */
   readonly cost: number | undefined
-  /** How many of its latest calls failed, as far as the breaker's window reaches. */
+  /** Failed calls in the breaker's window, when a result was last counted. */
   readonly failures: number
 }
 
 /**
- * Which deployment is asked: the first in this order of those that are ready. It must not depend on anything but the two states.
- * Every strategy of a `KeyPool` is one.
+ * An order of deployments: the first of those that are ready is picked. It must depend on nothing but the two states. Every
+ * strategy of a `KeyPool` is one.
  *
  * @since 0.1.0
  * @category strategies
@@ -30,42 +30,44 @@ export type Strategy = Order.Order<DeploymentState>
 
 export {
   /**
-   * The order of the list, as long as each can be asked. See `order` for whole groups.
+   * Picks the first deployment of the list that is ready. See `order` for groups of deployments.
    *
    * @since 0.1.0
    * @category strategies
    */
   failover,
   /**
-   * The one that will answer first, by the moving average of its latencies: of whole answers, of streams until their first event.
+   * Picks the deployment that is expected to answer first, by the moving average of its latency: of whole answers, and of streams
+   * until their first event.
    *
    * @since 0.1.0
    * @category strategies
    */
   latency,
   /**
-   * Fewest calls in flight for its weight; among equals, fewest served for its weight. The default.
+   * Picks the deployment with the fewest calls in flight for its weight; among equals, the fewest served for its weight. The
+   * default.
    *
    * @since 0.1.0
    * @category strategies
    */
   leastLoaded,
   /**
-   * By lot, in proportion to the weights.
+   * Picks at random, in proportion to the weights.
    *
    * @since 0.1.0
    * @category strategies
    */
   random,
   /**
-   * The one that has not been asked for the longest time, whatever its weight.
+   * Picks the least recently used deployment, whatever its weight.
    *
    * @since 0.1.0
    * @category strategies
    */
   roundRobin,
   /**
-   * Calls in proportion to the weights, however long they take.
+   * Spreads calls in proportion to the weights, however long they take.
    *
    * @since 0.1.0
    * @category strategies
@@ -74,7 +76,7 @@ export {
 } from "../../keyPool/strategy.js"
 
 /**
- * The cheapest; among equals the least loaded. One whose cost is not known comes last.
+ * Picks the cheapest deployment; among equals the least loaded. An unknown cost comes last.
  *
  * @since 0.1.0
  * @category strategies
@@ -85,7 +87,7 @@ export const cost: Strategy = Order.combine(
 )
 
 /**
- * A strategy by which calls of one kind go to one deployment, so that what its provider remembers of their prompts is there.
+ * A strategy that sends related requests to one deployment, so that they hit the prompt cache of its provider.
  *
  * @since 0.1.0
  * @category strategies
@@ -98,21 +100,21 @@ export interface Sticky {
 }
 
 /**
- * Sends the requests with one key to one deployment, of those of the lowest order that can be asked: each key to the one that a
- * hash of both ranks highest (rendezvous hashing), so that keys spread by the weights, and those of a deployment that is out go
- * to others and come back with it, while no other key moves.
+ * Sends all requests with one key to one deployment, among the ready ones of the lowest order, by weighted rendezvous hashing:
+ * keys spread in proportion to the weights, the keys of a deployment that is out move to others until it is back, and no other
+ * key moves.
  *
- * A deployment that has `bound` times its share of all calls in flight gets no more: the key goes on to its next. Requests
- * without a key, and embeddings, go by the strategy `otherwise`.
+ * A deployment with `bound` times its share of all calls in flight gets no more: the request goes to the next deployment in its
+ * key's ranking. Requests without a key, and embeddings, use the strategy `otherwise`.
  *
  * @since 0.1.0
  * @category strategies
  */
 export const sticky = (
-  /** What binds requests together: a conversation, a user, a hash of the system prompt. */
+  /** The key that related requests share: a conversation, a user, a hash of the system prompt. */
   keyOf: (request: ChatRequest) => string | undefined,
   options: {
-    /** At least 1. The nearer it is, the more evenly calls spread, and the less they stick. @default 1.25 */
+    /** At least 1. The nearer to 1, the more evenly calls spread, and the less they stick. @default 1.25 */
     readonly bound?: number
     /** @default `leastLoaded` */
     readonly otherwise?: Strategy

@@ -1,4 +1,4 @@
-/** What a call says about the deployment that it went to, and whether another one may answer. */
+/** Maps errors to verdicts on a deployment, and decides which errors hand a call on. */
 import type { Duration } from "effect"
 import { Data, Option } from "effect"
 import type { LLMError } from "../../vocabulary/LLMError.js"
@@ -6,13 +6,13 @@ import { isBeyondLimit } from "../../rateLimiter/errors.js"
 import * as Errors from "../../vocabulary/LLMError.js"
 
 /**
- * What a call says about the deployment that it went to:
- * - `Served`: it works; an open circuit closes. `latency` is in milliseconds.
- * - `Limited`: it rests for `retryAfter`, or longer each time. That is no fault.
- * - `Overloaded`: it rests in the same way, and counts as failed.
- * - `Failed`: it counts as failed; too many of those open the circuit.
- * - `Down`: the circuit opens at once: no call would do better.
- * - `Neutral`: nothing.
+ * What the result of a call means for its deployment:
+ * - `Served`: success; a half-open circuit closes. `latency` is in milliseconds.
+ * - `Limited`: starts a cooldown of `retryAfter`, or else one that grows each time. Does not count as a failure.
+ * - `Overloaded`: starts the same cooldown, and counts as a failure.
+ * - `Failed`: counts as a failure; too many failures open the circuit.
+ * - `Down`: opens the circuit at once, since further calls would fail too.
+ * - `Neutral`: no change.
  *
  * @since 0.1.0
  * @category verdicts
@@ -35,12 +35,12 @@ export const Verdict = Data.taggedEnum<Verdict>()
 const retryAfter = (error: LLMError): { readonly retryAfter?: Duration.Duration } =>
   Option.match(Errors.retryAfter(error), { onNone: () => ({}), onSome: (retryAfter) => ({ retryAfter }) })
 
-/** Statuses by which providers say that they have too much to do, Anthropic with 529. */
+/** The statuses of an overload: 503, and 529 of Anthropic. */
 const isOverload = (error: Errors.ProviderUnavailableError): boolean =>
   error.status === 503 || error.status === 529 || error.retryAfter !== undefined
 
 /**
- * What an error says about the deployment:
+ * Maps an error to a verdict on the deployment:
  *
  * | error | verdict |
  * | --- | --- |
@@ -48,9 +48,9 @@ const isOverload = (error: Errors.ProviderUnavailableError): boolean =>
  * | `ProviderUnavailableError` with a Retry-After, or with status 503 or 529 | `Overloaded` |
  * | any other `ProviderUnavailableError`, `NetworkError`, `TimeoutError`, `MalformedResponseError`, `StreamInterruptedError` | `Failed` |
  * | `AuthenticationError`, `PermissionError`, `QuotaExceededError`, `KeyPoolExhaustedError` (no key of it is left), `ModelNotFoundError` unless the request named the model | `Down` |
- * | all others, which speak of the request, the caller's own limits or the call's own deadline | `Neutral` |
+ * | all others, which concern the request, the caller's own limits or the call's deadline | `Neutral` |
  *
- * A `BalanceExhaustedError`, of a balance within the balance, is `Overloaded` where it says when one will be back, else `Failed`.
+ * A `BalanceExhaustedError`, of a nested balance, is `Overloaded` if it has a `retryAfter`, else `Failed`.
  *
  * @since 0.1.0
  * @category verdicts
@@ -81,8 +81,9 @@ export const verdictOf = (error: LLMError): Verdict => {
 }
 
 /**
- * Whether another deployment may answer what one failed to: after every error but those that speak of the request itself
- * (`InvalidRequestError`, unless the limiter of the deployment alone is too small for it), of its content (`ContentFilterError`), of the money, and of the call's own deadline.
+ * Whether another deployment can answer after this error: true but for errors of the request (`InvalidRequestError`, except
+ * `limit_too_small` of the deployment's limiter), of its content (`ContentFilterError`), of the budget (`BudgetExceededError`)
+ * and of the call's deadline (a `TimeoutError` of the phase `total`).
  *
  * @since 0.1.0
  * @category verdicts

@@ -1,4 +1,4 @@
-/** A stream that breaks and goes on elsewhere: what is asked of the next one, and how its words are joined to what was said. */
+/** Continues a broken stream on another member: the request for the rest of the answer, and the joined stream. */
 import { Chunk, Effect, Either, Option } from "effect"
 import * as Attempt from "../../vocabulary/Attempt.js"
 import type { ChatRequest } from "../../vocabulary/Chat.js"
@@ -13,27 +13,27 @@ import type { OpenStream, Pull } from "../../call/openStream.js"
 import { end } from "../../call/openStream.js"
 import type { OwnedStream } from "../../call/ownedStream.js"
 import * as Overlap from "./overlap.js"
-import { failedLast } from "./attempts.js"
+import { withLastError } from "./sequence.js"
 import { estimateInput, normalize } from "../../call/request.js"
 
 // -------------------------------------------------------------------------------------
 // the request
 // -------------------------------------------------------------------------------------
 
-/** Half an object cannot be gone on with: a model that is held to a schema writes a whole one. */
-export const mayContinue = (request: ChatRequest.Input): boolean =>
+/** Structured answers cannot be continued: a model that must match a schema writes a whole object. */
+export const canContinue = (request: ChatRequest.Input): boolean =>
   typeof request === "string" || request.responseFormat === undefined || request.responseFormat === "text"
 
 /**
- * The request with what was said at its end. Half a thought is left out: it bears no signature yet, and would be another
- * provider's.
+ * The request with the partial answer as its last message, without white space at its end, which providers refuse. Partial
+ * reasoning is left out: it has no signature yet, and another provider could not use it.
  */
 export const requestAfter = (
   request: ChatRequest.Input,
-  said: string,
+  partial: string,
   prompt: string | undefined
 ): ChatRequest.Input => {
-  const text = Overlap.toBeContinued(said)
+  const text = partial.trimEnd()
   if (text === "") return request
   const { maxTokens, messages, ...rest } = typeof request === "string" ? { messages: [Chat.user(request)] } : request
   return {
@@ -44,56 +44,53 @@ export const requestAfter = (
 }
 
 // -------------------------------------------------------------------------------------
-// the joint
+// the join
 // -------------------------------------------------------------------------------------
 
-const textsOf = (events: Chunk.Chunk<ChatEvent>): string =>
+const textOf = (events: Chunk.Chunk<ChatEvent>): string =>
   Chunk.reduce(events, "", (text, event) => (event._tag === "TextDelta" ? text + event.text : text))
 
-/** What can only come when no more text does that could repeat what was said. */
+/** Events after which no text follows that could repeat the partial answer. */
 const endsText = (event: ChatEvent): boolean =>
   event._tag === "Finish" || event._tag === "ToolCallDelta" || event._tag === "RefusalDelta"
 
-/** The same events with one text in the place of all. */
+/** Replaces all text deltas by one. */
 const withText = (events: Chunk.Chunk<ChatEvent>, text: string): Chunk.Chunk<ChatEvent> => {
   const joined: Array<ChatEvent> = []
-  let told = text === ""
+  let isWritten = text === ""
   for (const event of events) {
     if (event._tag !== "TextDelta") joined.push(event)
-    else if (!told) {
-      told = true
+    else if (!isWritten) {
+      isWritten = true
       joined.push({ _tag: "TextDelta", text })
     }
   }
   return Chunk.unsafeFromArray(joined)
 }
 
-const begunAnew = (events: Chunk.Chunk<ChatEvent>): LLMError => {
+const restartError = (events: Chunk.Chunk<ChatEvent>): LLMError => {
   const { start } = Chunk.reduce(events, Events.nothing, Events.append)
-  const attempts = failedLast(start?.attempts ?? [], "MalformedResponseError")
+  const attempts = withLastError(start?.attempts ?? [], "MalformedResponseError")
   return new MalformedResponseError({
     provider: start?.provider ?? "",
     model: start?.model ?? "",
     ...(start === undefined ? {} : { keyId: start.keyId }),
     attempts,
     path: "",
-    excerpt: textsOf(events).slice(0, 200),
-    message: "The model was asked to continue an answer and began it anew."
+    excerpt: textOf(events).slice(0, 200),
+    message: "The model restarted an answer that it was asked to continue."
   })
 }
 
-/**
- * Holds a continuation back until it says something new, and takes off what it repeats. One that begins the answer anew
- * fails, and the next one may try.
- */
-export const joinedTo = (said: string, opened: OpenStream): Effect.Effect<OpenStream, LLMError> => {
-  const from = (events: Chunk.Chunk<ChatEvent>, ended: boolean): Effect.Effect<OpenStream, LLMError> => {
-    const joined = Overlap.join(said, textsOf(events), ended || Chunk.some(events, endsText))
+/** Buffers a continuation until it has new text, and removes what it repeats. Fails if it restarts the answer. */
+export const joinTo = (partial: string, opened: OpenStream): Effect.Effect<OpenStream, LLMError> => {
+  const from = (events: Chunk.Chunk<ChatEvent>, isComplete: boolean): Effect.Effect<OpenStream, LLMError> => {
+    const joined = Overlap.join(partial, textOf(events), isComplete || Chunk.some(events, endsText))
     switch (joined._tag) {
       case "New":
         return Effect.succeed({ first: withText(events, joined.text), pull: opened.pull })
       case "Restarted":
-        return Effect.fail(begunAnew(events))
+        return Effect.fail(restartError(events))
       case "Undecided":
         return Effect.matchEffect(opened.pull, {
           onSuccess: (more) => from(Chunk.appendAll(events, more), false),
@@ -108,26 +105,26 @@ export const joinedTo = (said: string, opened: OpenStream): Effect.Effect<OpenSt
 // the stream
 // -------------------------------------------------------------------------------------
 
-/** Opens the rest of an answer elsewhere; `None` where nobody is left who may try. */
-export type Resume = (said: Collected, error: LLMError) => Option.Option<Effect.Effect<OwnedStream, LLMError>>
+/** Opens the rest of an answer on another member; `None` where no member is left that takes the error. */
+export type Resume = (partial: string, error: LLMError) => Option.Option<Effect.Effect<OwnedStream, LLMError>>
 
-const estimated = (request: ChatRequest.Input, said: Collected): Usage.Usage =>
+const estimatedUsage = (request: ChatRequest.Input, collected: Collected): Usage.Usage =>
   Usage.make({
     inputTokens: Either.match(normalize(request), { onLeft: () => 0, onRight: estimateInput }),
-    outputTokens: Usage.estimateTokens(said.text + said.reasoningParts.map((part) => part.text).join("")),
+    outputTokens: Usage.estimateTokens(collected.text + collected.reasoningParts.map((part) => part.text).join("")),
     estimated: true
   })
 
-/** What the provider had counted itself before the stream broke. */
-const countedUsage = (error: LLMError): Usage.Usage | undefined => {
+/** The usage that the provider reported before the stream broke. */
+const reportedUsage = (error: LLMError): Usage.Usage | undefined => {
   const usage = "partial" in error ? error.partial?.usage : undefined
   return usage === undefined || usage.estimated || usage.totalTokens === 0 ? undefined : usage
 }
 
-/** What broke for good after it had been continued: the caller is told of all that was said. */
-const brokenAgain = (
+/** The error of a stream that breaks for good after it was continued, with the partial answer of all parts. */
+const interruptedError = (
   error: LLMError,
-  said: Collected,
+  collected: Collected,
   usage: Usage.Usage,
   attempts: ReadonlyArray<Attempt.Attempt>
 ): LLMError =>
@@ -139,78 +136,78 @@ const brokenAgain = (
     message: error.message,
     attempts,
     begun: true,
-    partial: Events.toPartial(said, usage),
+    partial: Events.toPartial(collected, usage),
     reported: error._tag === "StreamInterruptedError" ? (error.reported ?? error._tag) : error._tag
   })
 
-/** A stream that is taken up by another when it breaks, as often as `resume` finds one. */
-export const continued = (begun: OwnedStream, request: ChatRequest.Input, resume: Resume): OpenStream => {
+/** Continues a stream on another one each time it breaks, as long as `resume` returns one. */
+export const continueStream = (begun: OwnedStream, request: ChatRequest.Input, resume: Resume): OpenStream => {
   let current = begun
-  /** All that was given out. */
-  let said = Events.nothing
-  /** What the present part has said, for its usage. */
+  /** All events that were emitted. */
+  let collected = Events.nothing
+  /** The events of the current part, for its usage. */
   let part = Events.nothing
-  /** What the parts before it consumed. */
-  let before = Usage.empty
-  let thoughtsBefore = 0
-  let hasCalls = false
+  /** The usage of the earlier parts. */
+  let earlierUsage = Usage.empty
+  let earlierReasoningParts = 0
+  let hasToolCalls = false
   let isContinued = false
-  /** How it ended: whoever pulls again is told again. */
-  let over: Pull | undefined
+  /** The final error, which every later pull returns again. */
+  let failure: Pull | undefined
 
-  const give = (events: Chunk.Chunk<ChatEvent>): Chunk.Chunk<ChatEvent> => {
-    const given = isContinued ? Chunk.map(events, inContinuation) : events
-    for (const event of given) {
-      said = Events.append(said, event)
+  const emit = (events: Chunk.Chunk<ChatEvent>): Chunk.Chunk<ChatEvent> => {
+    const emitted = isContinued ? Chunk.map(events, toContinuation) : events
+    for (const event of emitted) {
+      collected = Events.append(collected, event)
       part = Events.append(part, event)
-      hasCalls ||= event._tag === "ToolCallDelta" || event._tag === "ToolCallEnd"
+      hasToolCalls ||= event._tag === "ToolCallDelta" || event._tag === "ToolCallEnd"
     }
-    return given
+    return emitted
   }
 
-  const inContinuation = (event: ChatEvent): ChatEvent => {
+  const toContinuation = (event: ChatEvent): ChatEvent => {
     switch (event._tag) {
       case "Start":
-        return said.start === undefined
+        return collected.start === undefined
           ? event
           : {
               ...event,
               _tag: "Continued",
-              attempts: Attempt.concat(said.start.attempts, event.attempts),
-              usage: before
+              attempts: Attempt.concat(collected.start.attempts, event.attempts),
+              usage: earlierUsage
             }
       case "ReasoningDelta":
-        return { ...event, index: event.index + thoughtsBefore }
+        return { ...event, index: event.index + earlierReasoningParts }
       case "Finish":
-        return { ...event, usage: Usage.combine(before, event.usage) }
+        return { ...event, usage: Usage.combine(earlierUsage, event.usage) }
       default:
         return event
     }
   }
 
-  const broken = (error: LLMError): Pull => {
-    const attempts = failedLast(said.start?.attempts ?? [], error._tag)
-    const consumed = Usage.combine(before, countedUsage(error) ?? estimated(request, part))
-    const failed = (last: LLMError, receipt: ReadonlyArray<Attempt.Attempt>): Pull => {
-      const told = receipt.length === 0 ? error : Errors.amend(error, { attempts: receipt })
-      over = Effect.fail(Option.some(isContinued ? brokenAgain(last, said, consumed, receipt) : told))
-      return over
+  const recover = (error: LLMError): Pull => {
+    const attempts = withLastError(collected.start?.attempts ?? [], error._tag)
+    const usage = Usage.combine(earlierUsage, reportedUsage(error) ?? estimatedUsage(request, part))
+    const fail = (last: LLMError, all: ReadonlyArray<Attempt.Attempt>): Pull => {
+      const amended = all.length === 0 ? error : Errors.amend(error, { attempts: all })
+      failure = Effect.fail(Option.some(isContinued ? interruptedError(last, collected, usage, all) : amended))
+      return failure
     }
-    // Tools that were called, or half called, are the program's to answer; a refusal and an end are last words.
-    const complete = hasCalls || said.refusal !== "" || said.finish !== undefined
-    return Option.match(complete ? Option.none() : resume(said, error), {
-      onNone: () => failed(error, attempts),
+    // A tool call, even a partial one, a refusal or the end of the answer cannot be continued.
+    const isFinal = hasToolCalls || collected.refusal !== "" || collected.finish !== undefined
+    return Option.match(isFinal ? Option.none() : resume(collected.text, error), {
+      onNone: () => fail(error, attempts),
       onSome: (open) =>
         Effect.matchEffect(Effect.zipRight(current.close, open), {
-          onFailure: (last) => failed(last, Attempt.concat(attempts, last.attempts)),
+          onFailure: (last) => fail(last, Attempt.concat(attempts, last.attempts)),
           onSuccess: (next) => {
             current = next
-            before = consumed
-            thoughtsBefore = said.reasoningParts.length
+            earlierUsage = usage
+            earlierReasoningParts = collected.reasoningParts.length
             part = Events.nothing
-            if (said.start !== undefined) said = { ...said, start: { ...said.start, attempts } }
+            if (collected.start !== undefined) collected = { ...collected, start: { ...collected.start, attempts } }
             isContinued = true
-            return Chunk.isEmpty(next.opened.first) ? pull : Effect.succeed(give(next.opened.first))
+            return Chunk.isEmpty(next.opened.first) ? pull : Effect.succeed(emit(next.opened.first))
           }
         })
     })
@@ -218,12 +215,12 @@ export const continued = (begun: OwnedStream, request: ChatRequest.Input, resume
 
   const pull: Pull = Effect.suspend(
     () =>
-      over ??
+      failure ??
       Effect.matchEffect(current.opened.pull, {
-        onSuccess: (events) => Effect.succeed(give(events)),
-        onFailure: Option.match({ onNone: () => end, onSome: broken })
+        onSuccess: (events) => Effect.succeed(emit(events)),
+        onFailure: Option.match({ onNone: () => end, onSome: recover })
       })
   )
 
-  return { first: give(begun.opened.first), pull }
+  return { first: emit(begun.opened.first), pull }
 }

@@ -1,4 +1,4 @@
-/** Who of a `Fallback` may be asked: by what a request needs, by how long it is, and by the error that hands it on. */
+/** Selects the members of a `Fallback` for a request, by its features and its length, and for an error that hands it on. */
 import type { Array as Arr } from "effect"
 import { Effect, Either, Option } from "effect"
 import type { ChatRequest } from "../../vocabulary/Chat.js"
@@ -15,12 +15,12 @@ import { normalize } from "../../call/request.js"
 export interface Member {
   readonly llm: Service
   readonly takes: (error: LLMError) => boolean
-  /** Whether it takes what waiting would mend, so that those before it need not wait. */
-  readonly sparesWaiting: boolean
+  /** Whether it takes errors that a wait could resolve, so that earlier members need not wait. */
+  readonly takesTransientErrors: boolean
   readonly lacks: ReadonlySet<Feature>
-  /** The models that it stands in for; undefined where it does for every one. */
+  /** The models that it replaces; undefined: all. */
   readonly standsInFor: ReadonlySet<string> | undefined
-  /** What it calls the models of the others. */
+  /** Its names for models. */
   readonly models: Readonly<Record<string, string>>
   readonly isFirst: boolean
 }
@@ -29,50 +29,50 @@ export interface Member {
 // errors
 // -------------------------------------------------------------------------------------
 
-/** Classes that speak of the request and not of the moment, also where a provider reports them in the middle of a stream. */
-const ofTheRequest: ReadonlySet<string> = new Set<Tag>([
+/** Errors that depend on the request alone, also when a provider reports them in the middle of a stream. */
+const requestErrors: ReadonlySet<string> = new Set<Tag>([
   "InvalidRequestError",
   "ContextLengthError",
   "ContentFilterError"
 ])
 
-/** The class that decides: what a stream was broken off for, where it is of the request. */
-const decisive = (error: LLMError): string =>
-  error._tag === "StreamInterruptedError" && error.reported !== undefined && ofTheRequest.has(error.reported)
+/** The class that conditions compare: the error that a broken stream reported if it depends on the request, else its own. */
+const tagOf = (error: LLMError): string =>
+  error._tag === "StreamInterruptedError" && error.reported !== undefined && requestErrors.has(error.reported)
     ? error.reported
     : error._tag
 
-const waitingClasses: ReadonlyArray<Tag> = ["RateLimitError", "ProviderUnavailableError", "KeyPoolExhaustedError"]
+const transientErrors: ReadonlyArray<Tag> = ["RateLimitError", "ProviderUnavailableError", "KeyPoolExhaustedError"]
 
-const classesOf = (
+const tagsOf = (
   condition: ReadonlyArray<Tag | Kind>,
   kinds: Readonly<Record<Kind, ReadonlyArray<Tag>>>
 ): ReadonlySet<string> =>
   new Set(
-    condition.flatMap((word): ReadonlyArray<Tag> => {
-      switch (word) {
+    condition.flatMap((entry): ReadonlyArray<Tag> => {
+      switch (entry) {
         case "general":
         case "context-window":
         case "content-filter":
-          return kinds[word]
+          return kinds[entry]
         default:
-          return [word]
+          return [entry]
       }
     })
   )
 
-/** What a condition says of errors, and whether it spares those before it the waiting. */
-export const accepting = (
+/** The errors that a condition takes. */
+export const takesOf = (
   condition: Condition,
   kinds: Readonly<Record<Kind, ReadonlyArray<Tag>>>
-): Pick<Member, "takes" | "sparesWaiting"> => {
-  if (typeof condition === "function") return { takes: condition, sparesWaiting: true }
-  const classes = classesOf(condition, kinds)
+): Pick<Member, "takes" | "takesTransientErrors"> => {
+  if (typeof condition === "function") return { takes: condition, takesTransientErrors: true }
+  const tags = tagsOf(condition, kinds)
   return {
     takes: (error) =>
-      (classes.has(decisive(error)) || (isBeyondLimit(error) && classes.has("RateLimitError"))) &&
+      (tags.has(tagOf(error)) || (isBeyondLimit(error) && tags.has("RateLimitError"))) &&
       !(error._tag === "TimeoutError" && error.phase === "total"),
-    sparesWaiting: waitingClasses.some((tag) => classes.has(tag))
+    takesTransientErrors: transientErrors.some((tag) => tags.has(tag))
   }
 }
 
@@ -80,29 +80,33 @@ export const memberOf = (
   llm: Service,
   options: MemberOptions,
   isFirst: boolean,
-  accepts: Pick<Member, "takes" | "sparesWaiting">
+  takes: Pick<Member, "takes" | "takesTransientErrors">
 ): Member => ({
   llm,
-  ...accepts,
+  ...takes,
   lacks: new Set(options.lacks ?? []),
   standsInFor: options.standsInFor === undefined ? undefined : new Set(options.standsInFor),
   models: options.models ?? {},
   isFirst
 })
 
-/** The window that an error says was too small, in tokens; -1 where it speaks of something else. */
-export const tooLongFor = (error: LLMError, member: Member): number =>
-  decisive(error) === "ContextLengthError" ? member.llm.info.contextWindow : -1
+/** The window that was too small by this error, in tokens; -1 for another error. */
+export const tooSmallWindow = (error: LLMError, member: Member): number =>
+  tagOf(error) === "ContextLengthError" ? member.llm.info.contextWindow : -1
 
 /**
- * Those who may take the call over, in their order. What was too long for a window goes to a larger one; to one of the same
- * size only where there is no larger one, for a window that nobody set is only supposed; never to a smaller one.
+ * The members that take the error, in order. A request that was too long for a window goes to members with a larger one; if there
+ * are none, to those with the same size, since a window that was not configured is a default; never to a smaller one.
  */
-export const takers = (members: ReadonlyArray<Member>, error: LLMError, tooSmall: number): ReadonlyArray<Member> => {
-  const willing = members.filter((member) => member.takes(error))
-  if (tooSmall < 0) return willing
-  const larger = willing.filter(({ llm }) => llm.info.contextWindow > tooSmall)
-  return larger.length > 0 ? larger : willing.filter(({ llm }) => llm.info.contextWindow === tooSmall)
+export const membersTaking = (
+  members: ReadonlyArray<Member>,
+  error: LLMError,
+  tooSmall: number
+): ReadonlyArray<Member> => {
+  const taking = members.filter((member) => member.takes(error))
+  if (tooSmall < 0) return taking
+  const larger = taking.filter(({ llm }) => llm.info.contextWindow > tooSmall)
+  return larger.length > 0 ? larger : taking.filter(({ llm }) => llm.info.contextWindow === tooSmall)
 }
 
 // -------------------------------------------------------------------------------------
@@ -112,7 +116,7 @@ export const takers = (members: ReadonlyArray<Member>, error: LLMError, tooSmall
 const partFeatures: Readonly<Record<string, Feature>> = { image: "images", audio: "audio", file: "files" }
 
 /** What a model must be able to do for a request. */
-export const needs = (request: ChatRequest.Input): ReadonlySet<Feature> => {
+const neededFeatures = (request: ChatRequest.Input): ReadonlySet<Feature> => {
   const needed = new Set<Feature>()
   if (typeof request === "string") return needed
   if (request.tools !== undefined && request.tools.length > 0) needed.add("tools")
@@ -130,30 +134,31 @@ export const needs = (request: ChatRequest.Input): ReadonlySet<Feature> => {
 }
 
 /**
- * Those who are chosen, beginning with the first member, or in its place with the first of them that takes the error for
- * which it was left out: to leave it out is to hand on what it would have said.
+ * The selected members, starting with the first member of all; or if that is skipped, with the first that takes the error which
+ * it would have returned.
  */
-const headed = (
+const startingAt = (
   members: Arr.NonEmptyReadonlyArray<Member>,
-  chosen: ReadonlyArray<Member>,
+  selected: ReadonlyArray<Member>,
   error: LLMError
 ): Arr.NonEmptyReadonlyArray<Member> | undefined => {
-  const head = chosen.find((member) => member === members[0] || member.takes(error))
-  return head === undefined ? undefined : [head, ...chosen.filter((member) => member !== head)]
+  const head = selected.find((member) => member === members[0] || member.takes(error))
+  return head === undefined ? undefined : [head, ...selected.filter((member) => member !== head)]
 }
 
-const able = (
+/** The members that have the needed features and can replace the requested model. */
+const capableMembers = (
   members: Arr.NonEmptyReadonlyArray<Member>,
   needed: Iterable<Feature>,
-  asked: string
+  requested: string
 ): Either.Either<Arr.NonEmptyReadonlyArray<Member>, LLMError> => {
   const features = [...needed]
-  const chosen = members.filter(
+  const selected = members.filter(
     ({ isFirst, lacks, standsInFor }) =>
-      (isFirst || standsInFor === undefined || standsInFor.has(asked)) &&
+      (isFirst || standsInFor === undefined || standsInFor.has(requested)) &&
       !features.some((feature) => lacks.has(feature))
   )
-  if (chosen[0] === members[0]) return Either.right([members[0], ...chosen.slice(1)])
+  if (selected[0] === members[0]) return Either.right([members[0], ...selected.slice(1)])
   const { model, provider } = members[0].llm.info
   const missing = features.filter((feature) => members[0].lacks.has(feature)).join(", ")
   const error = new UnsupportedError({
@@ -161,9 +166,9 @@ const able = (
     model,
     attempts: [],
     feature: missing,
-    message: `${model} cannot do what the request needs (${missing}), and no other member of the fallback may be asked.`
+    message: `${model} lacks what the request needs (${missing}), and no other member of the fallback can take it.`
   })
-  return Either.fromNullable(headed(members, chosen, error), () => error)
+  return Either.fromNullable(startingAt(members, selected, error), () => error)
 }
 
 const largestOf = (members: Arr.NonEmptyReadonlyArray<Member>): Arr.NonEmptyReadonlyArray<Member> => {
@@ -175,7 +180,7 @@ const largestOf = (members: Arr.NonEmptyReadonlyArray<Member>): Arr.NonEmptyRead
   return [largest]
 }
 
-/** Those into whose windows the request may fit; the largest one where it fits into none, which will say so itself. */
+/** The members whose windows the request may fit; if it fits none, the one with the largest, whose error the call returns. */
 const fitting = (
   members: Arr.NonEmptyReadonlyArray<Member>,
   input: ChatRequest.Input,
@@ -183,24 +188,24 @@ const fitting = (
   options: ContextFit.FitOptions
 ): Effect.Effect<Arr.NonEmptyReadonlyArray<Member>> =>
   Either.match(normalize(input), {
-    // Whoever sends it will say what is wrong with it.
+    // The member that is called rejects an invalid request.
     onLeft: () => Effect.succeed(members),
     onRight: (request) =>
       Effect.map(
         Effect.filter(members, ({ isFirst, llm: { info } }) =>
-          // Of another model that the request names nothing is known.
+          // The window of another model that the request names is unknown.
           isFirst && request.model !== undefined && request.model !== info.model
             ? Effect.succeed(true)
             : Effect.map(ContextFit.excess(counter, request, info.model, info.contextWindow, options), Option.isNone)
         ),
-        (chosen) => {
-          if (chosen.length === 0) return largestOf(members)
-          if (chosen.length === members.length) return members
+        (selected) => {
+          if (selected.length === 0) return largestOf(members)
+          if (selected.length === members.length) return members
           const { model, provider } = members[0].llm.info
           return (
-            headed(
+            startingAt(
               members,
-              chosen,
+              selected,
               new ContextLengthError({ provider, model, attempts: [], message: "The request is too long." })
             ) ?? members
           )
@@ -213,28 +218,28 @@ export interface Selection {
   readonly embed: (request: EmbeddingRequest.Input) => Effect.Effect<Arr.NonEmptyReadonlyArray<Member>, LLMError>
 }
 
-/** Who is asked for a request, in order. Costs nothing where nothing is known that could leave anybody out. */
+/** Selects the members for a request, in order. Costs nothing if no option can skip a member. */
 export const selection = (
   members: Arr.NonEmptyReadonlyArray<Member>,
   info: ModelInfo,
   counter: TokenCounter.Service,
   fit: ContextFit.FitOptions | undefined
 ): Selection => {
-  const isParticular = members.some(({ lacks, standsInFor }) => lacks.size > 0 || standsInFor !== undefined)
+  const hasRestrictions = members.some(({ lacks, standsInFor }) => lacks.size > 0 || standsInFor !== undefined)
   const all = Either.right(members)
-  const chatting = (request: ChatRequest.Input) =>
-    isParticular ? able(members, needs(request), modelOf(request) ?? info.model) : all
+  const capable = (request: ChatRequest.Input) =>
+    hasRestrictions ? capableMembers(members, neededFeatures(request), modelOf(request) ?? info.model) : all
   return {
     chat: (request) =>
       fit === undefined
-        ? Effect.suspend(() => chatting(request))
+        ? Effect.suspend(() => capable(request))
         : Effect.flatMap(
-            Effect.suspend(() => chatting(request)),
-            (chosen) => fitting(chosen, request, counter, fit)
+            Effect.suspend(() => capable(request)),
+            (selected) => fitting(selected, request, counter, fit)
           ),
     embed: (request) =>
       Effect.suspend(() =>
-        isParticular ? able(members, ["embeddings"], embeddingModelOf(request) ?? info.model) : all
+        hasRestrictions ? capableMembers(members, ["embeddings"], embeddingModelOf(request) ?? info.model) : all
       )
   }
 }
@@ -245,25 +250,25 @@ const modelOf = (request: ChatRequest.Input): string | undefined =>
 const embeddingModelOf = (request: EmbeddingRequest.Input): string | undefined =>
   typeof request === "string" || !("input" in request) ? undefined : request.model
 
-/** What a member calls a model. A model may have the name of a field that every object inherits, such as `constructor`. */
-const nameAt = ({ models }: Member, model: string): string | undefined =>
+/** A member's name for a model. `hasOwn`, because a model can have the name of an inherited property, such as `constructor`. */
+const nameFor = ({ models }: Member, model: string): string | undefined =>
   Object.hasOwn(models, model) ? models[model] : undefined
 
-const renamed = <A extends { readonly model?: string }>(
+const withModelOf = <A extends { readonly model?: string }>(
   request: A,
   member: Member,
   info: ModelInfo
 ): Omit<A, "model"> & { readonly model?: string } => {
   const { model: _, ...rest } = request
-  const model = nameAt(member, request.model ?? info.model)
+  const model = nameFor(member, request.model ?? info.model)
   return model === undefined ? rest : { ...rest, model }
 }
 
-/** A model that a request names is the first member's: the others have never heard of it, unless they say so. */
+/** The request for a member: only the first member gets the named model, the others their own name for it, or none. */
 export const chatFor = (member: Member, request: ChatRequest.Input, info: ModelInfo): ChatRequest.Input => {
   if (member.isFirst) return request
-  if (typeof request !== "string") return renamed(request, member, info)
-  const model = nameAt(member, info.model)
+  if (typeof request !== "string") return withModelOf(request, member, info)
+  const model = nameFor(member, info.model)
   return model === undefined ? request : { messages: [{ role: "user", content: request }], model }
 }
 
@@ -273,7 +278,7 @@ export const embeddingFor = (
   info: ModelInfo
 ): EmbeddingRequest.Input => {
   if (member.isFirst) return request
-  if (typeof request !== "string" && "input" in request) return renamed(request, member, info)
-  const model = nameAt(member, info.model)
+  if (typeof request !== "string" && "input" in request) return withModelOf(request, member, info)
+  const model = nameFor(member, info.model)
   return model === undefined ? request : { input: typeof request === "string" ? [request] : request, model }
 }

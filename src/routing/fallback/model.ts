@@ -7,9 +7,9 @@ import type { LLM } from "../../call/model.js"
 import type { LLMError, Tag } from "../../vocabulary/LLMError.js"
 
 /**
- * The three kinds of failure that another model may mend, after LiteLLM:
+ * The three kinds of failure that another model can often answer, as in LiteLLM:
  *
- * - `general`: `defaultClasses` but for the next two: the provider is at its limits, down or out of reach, or cannot do it;
+ * - `general`: `defaultClasses` except the next two: the provider is rate limited, down, unreachable, or lacks a feature;
  * - `context-window`: the request is too long (`ContextLengthError`);
  * - `content-filter`: the provider's safety system refused it (`ContentFilterError`).
  *
@@ -19,7 +19,7 @@ import type { LLMError, Tag } from "../../vocabulary/LLMError.js"
 export type Kind = "general" | "context-window" | "content-filter"
 
 /**
- * Which errors hand a call on: their classes and kinds, or a predicate.
+ * The errors that hand a call on: their classes and kinds, or a predicate.
  *
  * @since 0.1.0
  * @category model
@@ -27,7 +27,7 @@ export type Kind = "general" | "context-window" | "content-filter"
 export type Condition = ReadonlyArray<Tag | Kind> | ((error: LLMError) => boolean)
 
 /**
- * What a request may need of a model. `json-schema` is a response format with a schema, `json` one without.
+ * A feature that a request can need. `json-schema` is a response format with a schema, `json` one without.
  *
  * @since 0.1.0
  * @category model
@@ -35,30 +35,31 @@ export type Condition = ReadonlyArray<Tag | Kind> | ((error: LLMError) => boolea
 export type Feature = "tools" | "images" | "audio" | "files" | "json" | "json-schema" | "embeddings"
 
 /**
- * What is said of one member.
+ * The options of one member.
  *
  * @since 0.1.0
  * @category model
  */
 export interface MemberOptions {
-  /** Which errors of those before hand a call over to this member. @default the `on` of the fallback */
+  /** The errors of earlier members that hand a call on to this member. @default the `on` of the fallback */
   readonly on?: Condition
-  /** What this model cannot do: it is not asked for what needs it. @default nothing */
+  /** Features that this model lacks: requests that need them are not sent to it. @default none */
   readonly lacks?: ReadonlyArray<Feature>
   /**
-   * The models that this member stands in for, by the name that a request asks for or the first member has. The first
-   * member is asked whatever the name. @default any
+   * The models that this member replaces, by the name in the request, or else that of the first member's model. Other requests
+   * skip it. Has no effect on the first member. @default all
    */
   readonly standsInFor?: ReadonlyArray<string>
   /**
-   * What this member calls the models of the others: `{ "gpt-4o": "openai/gpt-4o" }`. Where it has no name for the model,
-   * it answers with its own. The first member is asked by the name that the request has. @default its own
+   * This member's names for models, by the name in the request, or else that of the first member's model:
+   * `{ "gpt-4o": "openai/gpt-4o" }`. A model without a name is replaced by the member's own. Has no effect on the first member,
+   * which gets the name in the request. @default {}
    */
   readonly models?: Readonly<Record<string, string>>
 }
 
 /**
- * An `LLM` to hand calls to, with what is said of it.
+ * An `LLM` to hand calls to, with its options.
  *
  * @since 0.1.0
  * @category model
@@ -68,15 +69,15 @@ export interface Member extends MemberOptions {
 }
 
 /**
- * How a broken stream is continued.
+ * Options for the continuation of a broken stream.
  *
  * @since 0.1.0
  * @category model
  */
 export interface Continuing {
   /**
-   * What is asked behind the partial answer, of each member or of the one with this `info`. `false` or `undefined`: nothing,
-   * the partial answer is the last message, for models that take up there (a prefill: many do not, and some refuse it).
+   * The user message after the partial answer, for all members or by the `info` of one. `false`, or a function that returns
+   * `undefined`: none, and the partial answer is the last message (a prefill, which many models do not continue and some refuse).
    * @default `continuePrompt`
    */
   readonly prompt?: string | false | ((member: ModelInfo) => string | undefined)
@@ -87,34 +88,34 @@ export interface Continuing {
  * @category model
  */
 export interface Options {
-  /** Which errors hand the call on: their classes and kinds, or a predicate. @default `defaultClasses` */
+  /** The errors that hand the call on: their classes and kinds, or a predicate. @default `defaultClasses` */
   readonly on?: Condition
-  /** The longest that a member may sleep while another stands behind it. @default "1 second" */
+  /** The longest that a member can wait (retry, key, limiter) while another can take the call. @default "1 second" */
   readonly patience?: Duration.DurationInput
-  /** What is said of the first member. Its `on`, `models` and `standsInFor` have no meaning. @default nothing */
+  /** Options of the first member, to which `on`, `models` and `standsInFor` do not apply. @default {} */
   readonly first?: Pick<MemberOptions, "lacks">
   /**
-   * Counts each request by the `TokenCounter` in context, and leaves out the members whose `contextWindow` it surely exceeds,
-   * so that a longer one goes to the larger model at once. Set the `contextWindow` of every member before you turn it on.
-   * Where it exceeds them all, the one with the largest is asked. @default false: the provider's `ContextLengthError` decides
+   * Counts each request with the `TokenCounter` in context and skips the members whose `contextWindow` it certainly exceeds, so
+   * that a long request goes to a larger model at once. Set the `contextWindow` of every member before you turn it on. A request
+   * that exceeds all windows goes to the largest. @default false: the provider's `ContextLengthError` decides
    */
   readonly fit?: boolean | Pick<ContextWindow.Options, "reserve" | "tolerance">
   /**
    * Hands on an answer that the content filter stopped (`finishReason` "content-filter") to members that take a
-   * `ContentFilterError`; of streams, one that was stopped before it said anything. Where none of them has a better one, it
-   * is the answer. @default false
+   * `ContentFilterError`; a stream only if it was stopped before any output. If none of them answers, the stopped answer is
+   * returned. @default false
    */
   readonly filteredAnswers?: boolean
   /**
-   * Continues a stream that breaks on the next member that takes the error, from what had been said. The stream goes on
-   * behind a `Continued` event, and nothing is said twice: what the next one repeats is taken off, and one that begins anew
-   * is not let through. Not continued are answers with tool calls, refusals and structured answers. @default false
+   * Continues a broken stream on the next member that takes the error, from the partial answer. A `Continued` event marks the
+   * place. Text that the next member repeats is removed, and a member that restarts the answer counts as failed. Answers with
+   * tool calls, refusals and structured answers are not continued. @default false
    */
   readonly continueStreams?: boolean | Continuing
 }
 
 /**
- * A layer to hand calls to, with what is said of its `LLM`.
+ * A layer of an `LLM` to hand calls to, with its options.
  *
  * @since 0.1.0
  * @category model

@@ -1,68 +1,67 @@
 /**
- * Where a text goes on that one model began and another one ends. Some take up at the very next character, some repeat the
- * last words or line, and some begin anew: what has been said already must not be said again.
+ * Joins a text that one model began and its continuation by another model. Some models continue at the next character, some
+ * repeat the last words or line, and some restart the answer: repeated text must be removed.
  */
 
 /**
- * - `Undecided`: all that was heard stands in what was said too; more must be heard.
- * - `New`: what is to be said next, the repeated beginning taken off.
- * - `Restarted`: the answer was begun anew and went another way.
+ * - `Undecided`: all of the continuation so far could be a repetition; more of it is needed.
+ * - `New`: the continuation without its repeated beginning.
+ * - `Restarted`: the continuation restarts the answer and then differs.
  */
-export type Joined =
+export type JoinResult =
   | { readonly _tag: "Undecided" }
   | { readonly _tag: "New"; readonly text: string }
   | { readonly _tag: "Restarted" }
 
-/** A single character may well follow itself. The answer as a whole is never too short to be repeated. */
-const shortest = 2
+/** A single repeated character is often a coincidence. Does not apply to a repetition of the whole text. */
+const minOverlap = 2
 
-/** So many characters in common with the beginning of the answer are no accident. */
-const unmistakable = 24
+/** A common beginning of so many characters is a restart, and no coincidence. */
+const restartLength = 24
 
 const wordCharacter = /[\p{L}\p{N}]/u
 
-/** Scripts that put nothing between their words. */
+/** Scripts without spaces between words. */
 const unspaced = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}]/u
 
 /**
- * Whether a repetition may begin here: with the answer, a line or a word, and with the white space at the end, which is not
- * sent. A repetition in the middle of a word is none: `hel` goes on with `lo`.
+ * Whether a repetition can begin here: at the start of the text, of a line or of a word, or in the white space at the end, which
+ * is not sent. Not in the middle of a word: `hel` continues with `lo`.
  */
-const mayBegin = (said: string, position: number, end: number): boolean => {
+const canBeginAt = (text: string, position: number, end: number): boolean => {
   if (position === 0 || position >= end) return true
-  if (said.slice(position, end).trimStart().length < shortest) return false
-  const before = said.charAt(position - 1)
+  if (text.slice(position, end).trimStart().length < minOverlap) return false
+  const before = text.charAt(position - 1)
   if (before === "\n") return true
-  return wordCharacter.test(said.charAt(position)) && (!wordCharacter.test(before) || unspaced.test(before))
+  return wordCharacter.test(text.charAt(position)) && (!wordCharacter.test(before) || unspaced.test(before))
 }
 
-const commonPrefix = (one: string, other: string): number => {
+const commonPrefixLength = (one: string, other: string): number => {
   const length = Math.min(one.length, other.length)
   let index = 0
   while (index < length && one.charCodeAt(index) === other.charCodeAt(index)) index += 1
   return index
 }
 
-/** Joins what was `heard` so far to what was `said`; `ended`: nothing more will be heard. */
-export const join = (said: string, heard: string, ended: boolean): Joined => {
-  if (heard === "" && !ended) return { _tag: "Undecided" }
-  const end = said.trimEnd().length
+/** Joins the continuation so far to the text; `isComplete`: no more of it follows. */
+export const join = (text: string, continuation: string, isComplete: boolean): JoinResult => {
+  if (continuation === "" && !isComplete) return { _tag: "Undecided" }
+  const end = text.trimEnd().length
   let overlap = 0
-  for (let position = 0; position < said.length; position++) {
-    const left = said.length - position
-    if (left > heard.length) {
-      if (!ended && said.startsWith(heard, position) && mayBegin(said, position, end)) return { _tag: "Undecided" }
-    } else if (heard.startsWith(said.slice(position)) && mayBegin(said, position, end)) {
+  for (let position = 0; position < text.length; position++) {
+    const left = text.length - position
+    if (left > continuation.length) {
+      if (!isComplete && text.startsWith(continuation, position) && canBeginAt(text, position, end))
+        return { _tag: "Undecided" }
+    } else if (continuation.startsWith(text.slice(position)) && canBeginAt(text, position, end)) {
       overlap = left
       break
     }
   }
-  if (overlap > 0) return { _tag: "New", text: heard.slice(overlap) }
-  const common = commonPrefix(said, heard)
-  return common >= unmistakable || (heard !== "" && said.startsWith(heard) && heard.length > shortest)
+  if (overlap > 0) return { _tag: "New", text: continuation.slice(overlap) }
+  const common = commonPrefixLength(text, continuation)
+  return common >= restartLength ||
+    (continuation !== "" && text.startsWith(continuation) && continuation.length > minOverlap)
     ? { _tag: "Restarted" }
-    : { _tag: "New", text: heard }
+    : { _tag: "New", text: continuation }
 }
-
-/** The part of what was said that is sent to be continued. Providers refuse white space at its end. */
-export const toBeContinued = (said: string): string => said.trimEnd()

@@ -1,4 +1,4 @@
-/** One member after the other, until one answers or nobody is left who takes the error. */
+/** Calls the members one after the other, until one answers or none of the remaining ones takes the error. */
 import type { Array as Arr } from "effect"
 import { Chunk, Effect } from "effect"
 import * as Attempt from "../../vocabulary/Attempt.js"
@@ -9,64 +9,64 @@ import * as Errors from "../../vocabulary/LLMError.js"
 import { ContentFilterError } from "../../vocabulary/LLMError.js"
 import { narrow } from "../../call/limits.js"
 import type { Member } from "./members.js"
-import { takers, tooLongFor } from "./members.js"
-import { failedLast } from "./attempts.js"
+import { membersTaking, tooSmallWindow } from "./members.js"
 
-export interface Asking<A> {
+/** How one kind of call is handed on. */
+export interface CallKind<A> {
   readonly withEarlier: (result: A, earlier: ReadonlyArray<Attempt.Attempt>) => A
-  /** The error that an answer amounts to, where it shall be handed on like one. */
+  /** The error of an answer that is handed on like a failure; undefined if it is not. */
   readonly filtered: (result: A) => LLMError | undefined
-  /** The longest that a member may sleep while another stands behind it, in milliseconds. */
+  /** The longest that a member can wait while another can take the call, in milliseconds. */
   readonly patience: number
 }
 
-export interface Turn<A> {
+export interface SequenceResult<A> {
   readonly result: A
-  /** Those who were not asked, in their order. */
-  readonly left: ReadonlyArray<Member>
+  /** Members that were not called, in order. */
+  readonly remaining: ReadonlyArray<Member>
 }
 
-/** The last one's error is the call's, with the receipt of them all. */
-export const inTurn = <A, R>(
-  asking: Asking<A>,
-  line: Arr.NonEmptyReadonlyArray<Member>,
-  ask: (member: Member) => Effect.Effect<A, LLMError, R>
-): Effect.Effect<Turn<A>, LLMError, R> => {
+/** Fails with the error of the last member that was called, and the attempts of all. */
+export const callInOrder = <A, R>(
+  kind: CallKind<A>,
+  members: Arr.NonEmptyReadonlyArray<Member>,
+  call: (member: Member) => Effect.Effect<A, LLMError, R>
+): Effect.Effect<SequenceResult<A>, LLMError, R> => {
   const from = (
     member: Member,
-    left: ReadonlyArray<Member>,
+    remaining: ReadonlyArray<Member>,
     earlier: ReadonlyArray<Attempt.Attempt>,
     tooSmall: number
-  ): Effect.Effect<Turn<A>, LLMError, R> => {
-    const called = left.some((other) => other.sparesWaiting)
-      ? narrow(ask(member), { patience: asking.patience })
-      : ask(member)
+  ): Effect.Effect<SequenceResult<A>, LLMError, R> => {
+    const called = remaining.some((other) => other.takesTransientErrors)
+      ? narrow(call(member), { patience: kind.patience })
+      : call(member)
     const handOn = (
       error: LLMError,
       attempts: ReadonlyArray<Attempt.Attempt>
-    ): Effect.Effect<Turn<A>, LLMError, R> | undefined => {
-      const window = Math.max(tooSmall, tooLongFor(error, member))
-      const [next] = takers(left, error, window)
+    ): Effect.Effect<SequenceResult<A>, LLMError, R> | undefined => {
+      const window = Math.max(tooSmall, tooSmallWindow(error, member))
+      const [next] = membersTaking(remaining, error, window)
       if (next === undefined) return undefined
       return from(
         next,
-        left.filter((other) => other !== next),
+        remaining.filter((other) => other !== next),
         attempts,
         window
       )
     }
     return Effect.matchEffect(called, {
       onSuccess: (result) => {
-        const answered = { result: earlier.length === 0 ? result : asking.withEarlier(result, earlier), left }
-        const stopped = asking.filtered(result)
-        if (stopped === undefined) return Effect.succeed(answered)
-        const asked = Attempt.concat(earlier, stopped.attempts)
-        const next = handOn(stopped, asked)
+        const answered = { result: earlier.length === 0 ? result : kind.withEarlier(result, earlier), remaining }
+        const filtered = kind.filtered(result)
+        if (filtered === undefined) return Effect.succeed(answered)
+        const attempts = Attempt.concat(earlier, filtered.attempts)
+        const next = handOn(filtered, attempts)
         if (next === undefined) return Effect.succeed(answered)
-        // Nobody has a better one: it is the answer after all, and the others were asked in vain.
+        // No other member answers: the filtered answer is the result, after the failed attempts of the others.
         return Effect.catchAll(next, (error) => {
-          const inVain = Attempt.concat(earlier, error.attempts.slice(asked.length))
-          return Effect.succeed({ result: asking.withEarlier(result, inVain), left: [] })
+          const failed = Attempt.concat(earlier, error.attempts.slice(attempts.length))
+          return Effect.succeed({ result: kind.withEarlier(result, failed), remaining: [] })
         })
       },
       onFailure: (error) => {
@@ -75,41 +75,41 @@ export const inTurn = <A, R>(
       }
     })
   }
-  const [first, ...rest] = line
+  const [first, ...rest] = members
   return Effect.suspend(() => from(first, rest, [], -1))
 }
 
-/** The same for those who need to know no more than the answer. */
-export const answer = <A>(
-  asking: Asking<A>,
-  line: Arr.NonEmptyReadonlyArray<Member>,
-  ask: (member: Member) => Effect.Effect<A, LLMError>
-): Effect.Effect<A, LLMError> => Effect.map(inTurn(asking, line, ask), ({ result }) => result)
+/** Marks the last attempt as failed after all. */
+export const withLastError = (
+  attempts: ReadonlyArray<Attempt.Attempt>,
+  error: string
+): ReadonlyArray<Attempt.Attempt> =>
+  attempts.map((attempt, index) => (index === attempts.length - 1 ? { ...attempt, error } : attempt))
 
-const stoppedBy = (
-  who: { readonly provider: string; readonly model: string; readonly keyId: string },
+const filterError = (
+  source: { readonly provider: string; readonly model: string; readonly keyId: string },
   attempts: ReadonlyArray<Attempt.Attempt>
 ): LLMError =>
   new ContentFilterError({
-    provider: who.provider,
-    model: who.model,
-    keyId: who.keyId,
-    attempts: failedLast(attempts, "ContentFilterError"),
-    message: `The content filter of ${who.provider} stopped the answer.`
+    provider: source.provider,
+    model: source.model,
+    keyId: source.keyId,
+    attempts: withLastError(attempts, "ContentFilterError"),
+    message: `The content filter of ${source.provider} stopped the answer.`
   })
 
-/** The error that an answer amounts to which the content filter stopped. */
-export const stopped = (answer: ChatResponse): LLMError | undefined =>
-  answer.finishReason === "content-filter" ? stoppedBy(answer, answer.attempts) : undefined
+/** The error of an answer that the content filter stopped. */
+export const filteredAnswer = (answer: ChatResponse): LLMError | undefined =>
+  answer.finishReason === "content-filter" ? filterError(answer, answer.attempts) : undefined
 
-/** The same of a stream that has said nothing so far. */
-export const stoppedStream = (first: Chunk.Chunk<Events.ChatEvent>): LLMError | undefined => {
+/** The error of a stream that the content filter stopped before any output. */
+export const filteredStream = (first: Chunk.Chunk<Events.ChatEvent>): LLMError | undefined => {
   const { finish, refusal, start, text, toolCalls } = Chunk.reduce(first, Events.nothing, Events.append)
   return finish?.reason === "content-filter" &&
     start !== undefined &&
     text === "" &&
     refusal === "" &&
     toolCalls.length === 0
-    ? stoppedBy(start, start.attempts)
+    ? filterError(start, start.attempts)
     : undefined
 }

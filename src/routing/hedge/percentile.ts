@@ -1,15 +1,15 @@
-/** A percentile of the last so many samples, in bounded memory. */
+/** A percentile of the latest samples, in bounded memory. */
 
 export interface Samples {
-  /** In the order in which they came, the oldest first. */
+  /** The oldest first. */
   readonly recent: ReadonlyArray<number>
   readonly sorted: ReadonlyArray<number>
 }
 
-export const none: Samples = { recent: [], sorted: [] }
+export const empty: Samples = { recent: [], sorted: [] }
 
-/** Where a value stands, or would stand, in a sorted list. */
-const placeOf = (sorted: ReadonlyArray<number>, value: number): number => {
+/** The index of the first element that is not smaller than a value, in a sorted list. */
+const lowerBound = (sorted: ReadonlyArray<number>, value: number): number => {
   let low = 0
   let high = sorted.length
   while (low < high) {
@@ -20,15 +20,15 @@ const placeOf = (sorted: ReadonlyArray<number>, value: number): number => {
   return low
 }
 
-/** The samples with one more, and without the oldest where there are more than `most`. */
-export const add = ({ recent, sorted }: Samples, value: number, most: number): Samples => {
+/** Adds a sample, and removes the oldest if there are more than `capacity`. */
+export const add = ({ recent, sorted }: Samples, value: number, capacity: number): Samples => {
   const [oldest] = recent
-  const kept = sorted.slice()
-  if (recent.length >= most && oldest !== undefined) kept.splice(placeOf(kept, oldest), 1)
-  kept.splice(placeOf(kept, value), 0, value)
-  return { recent: [...(recent.length >= most ? recent.slice(1) : recent), value], sorted: kept }
+  const next = sorted.slice()
+  if (recent.length >= capacity && oldest !== undefined) next.splice(lowerBound(next, oldest), 1)
+  next.splice(lowerBound(next, value), 0, value)
+  return { recent: [...(recent.length >= capacity ? recent.slice(1) : recent), value], sorted: next }
 }
 
-/** The smallest sample that `share` of all do not exceed; undefined where there is none. */
+/** The smallest sample that at least `share` of all do not exceed; undefined if there is none. */
 export const at = ({ sorted }: Samples, share: number): number | undefined =>
   sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)]
