@@ -296,7 +296,7 @@ describe("balance state under random commands", () => {
         notified += counts.notified
         postponed += counts.postponed
       }),
-      { numRuns: 200 }
+      { numRuns: 300 }
     )
     // The random commands do open circuits and probe them.
     expect(granted).toBeGreaterThan(2000)
