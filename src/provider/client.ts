@@ -2,8 +2,9 @@
 import type { HttpClient } from "@effect/platform"
 import { Context, Effect, Layer } from "effect"
 import { shownUrl } from "../call/endpointSecrets.js"
-import * as ProviderClient from "../call/ProviderClient.js"
+import * as Client from "../call/client.js"
 import type { Auth, Endpoint, Service } from "../wire/providerClient.js"
+import { ProviderClient } from "../wire/providerClient.js"
 import type { ClientWire } from "../wire/Wire.js"
 
 /** A provider: its endpoint, and how it deviates from the protocol. */
@@ -52,11 +53,9 @@ export const layerOf =
     tag: Context.Tag<Self, Service>,
     make: (options?: Options) => Effect.Effect<Service, never, HttpClient.HttpClient>
   ) =>
-  (options?: Options): Layer.Layer<Self | ProviderClient.ProviderClient, never, HttpClient.HttpClient> =>
+  (options?: Options): Layer.Layer<Self | ProviderClient, never, HttpClient.HttpClient> =>
     Layer.effectContext(
-      Effect.map(make(options), (client) =>
-        Context.make(tag, client).pipe(Context.add(ProviderClient.ProviderClient, client))
-      )
+      Effect.map(make(options), (client) => Context.make(tag, client).pipe(Context.add(ProviderClient, client)))
     )
 
 /** `make` and `layer` of a client. */
@@ -71,7 +70,7 @@ export const defineClient = <Self, Dialect>(definition: {
   const make = (options: Preset<Dialect> = {}): Effect.Effect<Service, never, HttpClient.HttpClient> => {
     const completed = definition.complete?.(options) ?? options
     const { dialect, endpoint } = resolve(completed, definition.presets, definition.defaults)
-    return ProviderClient.make(definition.wire(dialect), endpoint)
+    return Client.make(definition.wire(dialect), endpoint)
   }
   return { make, layer: layerOf(definition.tag, make) }
 }

@@ -1,0 +1,64 @@
+/** Clients: one transport, with the operations that the wire has. */
+import { HttpClient } from "@effect/platform"
+import { Effect, Stream } from "effect"
+import type { ClientWire, EmbeddingsWire, ModelsWire } from "../wire/Wire.js"
+import type { Endpoint, Service } from "../wire/providerClient.js"
+import { shownUrl } from "./endpointSecrets.js"
+import { chat, embed, listModels } from "./exchange.js"
+import { chatStream } from "./exchangeStream.js"
+import { toStream } from "./openStream.js"
+import * as Transport from "./transport.js"
+
+/**
+ * Makes a client for a provider with the protocol `wire` at `endpoint`.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (wire: ClientWire, endpoint: Endpoint): Effect.Effect<Service, never, HttpClient.HttpClient> =>
+  Effect.map(transportTo(endpoint, wire.name), (transport) => ({
+    provider: endpoint.provider,
+    wire: wire.name,
+    baseUrl: shownUrl(endpoint.baseUrl),
+    chat: (request, call) => chat(transport, wire, request, call),
+    chatStream: (request, call) => toStream(chatStream(transport, wire, request, call)),
+    ...embedding(transport, wire.embeddings),
+    ...listing(transport, wire.models)
+  }))
+
+/**
+ * Makes a client for a provider that has only embeddings. Its `chat` and `chatStream` fail with `UnsupportedError`.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const makeEmbeddings = (
+  wire: { readonly name: string; readonly embeddings: EmbeddingsWire; readonly models?: ModelsWire },
+  endpoint: Endpoint
+): Effect.Effect<Service, never, HttpClient.HttpClient> =>
+  Effect.map(transportTo(endpoint, wire.name), (transport) => ({
+    provider: endpoint.provider,
+    wire: wire.name,
+    baseUrl: shownUrl(endpoint.baseUrl),
+    chat: (_, call) => Effect.fail(Transport.unsupportedError(transport, call, "chat")),
+    chatStream: (_, call) => Stream.fail(Transport.unsupportedError(transport, call, "chat")),
+    ...embedding(transport, wire.embeddings),
+    ...listing(transport, wire.models)
+  }))
+
+const transportTo = (endpoint: Endpoint, protocol: string) =>
+  Effect.flatMap(HttpClient.HttpClient, (http) => Transport.make(protocol, endpoint, http))
+
+const embedding = (transport: Transport.Transport, wire: EmbeddingsWire | undefined): Pick<Service, "embeddings"> =>
+  wire === undefined
+    ? {}
+    : {
+        embeddings: {
+          maxBatch: wire.maxBatch,
+          ...(wire.maxBatchTokens === undefined ? {} : { maxBatchTokens: wire.maxBatchTokens }),
+          embed: (request, call) => embed(transport, wire, request, call)
+        }
+      }
+
+const listing = (transport: Transport.Transport, wire: ModelsWire | undefined): Pick<Service, "listModels"> =>
+  wire === undefined ? {} : { listModels: (call) => listModels(transport, wire, call) }
