@@ -13,7 +13,7 @@ COPY . .
 RUN npm run build
 
 FROM node:22-alpine
-# The command line is bundled with all that it needs; the prices of models are a package of their own.
+# The command line is bundled with its dependencies; the prices of models are a separate package.
 WORKDIR /opt/effect-llm
 COPY --from=build /build/package.json /build/LICENSE ./
 COPY --from=build /build/dist/cli ./dist/cli

@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process"
 import { availableParallelism } from "node:os"
 import { defaultExclude, defineConfig } from "vitest/config"
 
-/** What some tests need beside Node. */
+/** Programs that some tests need. */
 const programs = [
   { program: "redis-server", tests: "test/redis/**", install: "apt-get install redis-server" },
   { program: "curl", tests: "test/gateway/Curl.test.ts", install: "apt-get install curl" },
@@ -10,10 +10,10 @@ const programs = [
   { program: "chromium", tests: "test/gateway/DashboardPage.test.ts", install: "apt-get install chromium" }
 ]
 
-/** A machine without such a program passes the rest and is told so; where everything must be tested, it fails. */
+/** Without such a program, its tests are skipped with a notice; with `TEST_EVERYTHING`, the run fails. */
 const missing = programs.filter(({ program }) => spawnSync("which", [program]).status !== 0)
 for (const { install, program, tests } of missing) {
-  const notice = `${program} is not installed: ${tests} is left out (${install}).`
+  const notice = `${program} is not installed: ${tests} is skipped (${install}).`
   if (process.env["TEST_EVERYTHING"] !== undefined) throw new Error(notice)
   console.warn(notice)
 }
@@ -25,17 +25,17 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     exclude: [...defaultExclude, ...missing.map(({ tests }) => tests)],
     setupFiles: ["test/support/eventLoop.ts"],
-    // Ends a test that hangs, also on a machine that is busy with much else. No test is about this limit.
+    // Ends a test that hangs; high enough for a busy machine.
     testTimeout: 180_000,
     hookTimeout: 180_000,
-    // Many tests wait for processes and sockets: one worker more than processors uses the time in which the others wait.
-    // As many at least: a worker that is removed as idle while the run ends is removed twice, which fails a green run (tinypool 1.1).
+    // One worker more than processors, since many tests wait for processes and sockets.
+    // `minWorkers` is equal: tinypool 1.1 removes an idle worker twice when the run ends at that moment, which fails a green run.
     maxWorkers: workers,
     minWorkers: workers,
-    // The modules are loaded once a worker instead of once a file: half of the time. No test keeps anything in them, and
-    // none uses `layer` of @effect/vitest: it would change `it` for all files that come after.
+    // Loads modules once for each worker instead of each file, which halves the time. Tests must keep no state in modules and must not
+    // use `layer` of @effect/vitest, which changes `it` for all later files.
     isolate: false,
-    // Collections of young objects took a tenth of the time.
+    // Garbage collection of young objects took a tenth of the time.
     poolOptions: { forks: { execArgv: ["--max-semi-space-size=64"] } }
   }
 })

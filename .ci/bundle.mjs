@@ -1,5 +1,5 @@
-// Bundles the command line into dist/cli, with everything that it needs, so that `npx effect-llm` works where nothing else is
-// installed and starts without looking for modules. What is bundled is named with its license beside it.
+// Bundles the command line with its dependencies into dist/cli, so that `npx effect-llm` works without other packages and starts without
+// resolving modules. A file beside it lists the bundled packages and their licenses.
 //
 // usage: node .ci/bundle.mjs [folder]
 import { build } from "esbuild"
@@ -12,19 +12,19 @@ const { metafile } = await build({
   entryPoints: ["src/cli/effect-llm.ts"],
   outdir: folder,
   bundle: true,
-  // Parts that few commands need are files of their own, loaded when they are.
+  // Parts that few commands need are separate files, loaded on demand.
   splitting: true,
   chunkNames: "parts/[name]-[hash]",
   format: "esm",
   platform: "node",
   target: "node20",
   minify: true,
-  // Errors are known by the names of their classes.
+  // Errors are recognised by the names of their classes.
   keepNames: true,
   legalComments: "none",
   metafile: true,
   logLevel: "warning",
-  // Packages in the older format ask for Node's own modules by `require`.
+  // CommonJS packages load Node's modules by `require`.
   banner: {
     js: 'import{createRequire as $createRequire}from"node:module";const require=$createRequire(import.meta.url);'
   }

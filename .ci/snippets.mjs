@@ -1,5 +1,5 @@
-// Type-checks every TypeScript snippet of the README, of docs/ and of the examples in docstrings, each as a module of its
-// own, against the sources under the names that users import.
+// Type-checks every TypeScript snippet of the README, of docs/ and of the examples in docstrings, each as a separate module, against the
+// sources under the names that users import.
 import { spawnSync } from "node:child_process"
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"

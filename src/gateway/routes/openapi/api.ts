@@ -51,14 +51,14 @@ const OpenAIError = Schema.Struct({
       param: Schema.NullOr(Schema.String)
     },
     "OpenAIErrorDetail",
-    "What went wrong."
+    "The cause of an error."
   )
-}).annotations({ identifier: "OpenAIError", description: "An error as OpenAI tells it." })
+}).annotations({ identifier: "OpenAIError", description: "An error in OpenAI's format." })
 
 const AnthropicError = Schema.Struct({
   type: Schema.Literal("error"),
-  error: openStruct({ type: Schema.String, message: Schema.String }, "AnthropicErrorDetail", "What went wrong.")
-}).annotations({ identifier: "AnthropicError", description: "An error as Anthropic tells it." })
+  error: openStruct({ type: Schema.String, message: Schema.String }, "AnthropicErrorDetail", "The cause of an error.")
+}).annotations({ identifier: "AnthropicError", description: "An error in Anthropic's format." })
 
 export const SimpleError = Schema.Struct({ error: Schema.String }).annotations({
   identifier: "SimpleError",
@@ -70,7 +70,7 @@ export const SimpleError = Schema.Struct({ error: Schema.String }).annotations({
 // -------------------------------------------------------------------------------------
 
 const KeyShare = {
-  key: Schema.String.annotations({ description: "The id of the key; never the key." }),
+  key: Schema.String.annotations({ description: "The id of the key, never the key itself." }),
   weight: Schema.Number
 }
 
@@ -105,13 +105,13 @@ export const Health = Schema.Struct({
 const SimpleQuestion = openStruct(
   { messages: Objects, tools: optional(Objects), model: optional(Schema.String) },
   "SimpleQuestion",
-  "Messages, and whatever else Chat Completions knows. Without a model, the gateway chooses."
+  "Messages and any other field of Chat Completions. Without a model, the gateway chooses one."
 )
 
 export const SimpleAnswer = Schema.Struct({
   result: Schema.NullOr(Schema.String),
   tool_calls: optional(Objects)
-}).annotations({ identifier: "SimpleAnswer", description: "`result` is null where the model only calls tools." })
+}).annotations({ identifier: "SimpleAnswer", description: "`result` is null if the model only calls tools." })
 
 const model = Schema.Struct({ model: Schema.String })
 
@@ -123,7 +123,7 @@ const simple = HttpApiGroup.make("simple")
       .addSuccess(HttpApiSchema.Text())
       .annotate(
         OpenApi.Description,
-        'The text as it is written. With `Accept: text/event-stream`: events of `{"result"}`, then `[DONE]`.'
+        'The text as it is generated. With `Accept: text/event-stream`: events of `{"result"}`, then `[DONE]`.'
       )
   )
   .add(HttpApiEndpoint.get("systemLoad", "/llm/system-load").addSuccess(SystemLoad))
@@ -135,7 +135,7 @@ const simple = HttpApiGroup.make("simple")
   )
   .middleware(Caller)
   .annotate(OpenApi.Title, "Simple API")
-  .annotate(OpenApi.Description, "That of LLM-API-BalancedCall.")
+  .annotate(OpenApi.Description, "The interface of LLM-API-BalancedCall.")
 
 const details = HttpApiGroup.make("details")
   .add(HttpApiEndpoint.get("modelLoad", "/llm/model-load/:model").setPath(model).addSuccess(ModelLoad))
@@ -153,7 +153,7 @@ const details = HttpApiGroup.make("details")
   )
   .middleware(Administration)
   .annotate(OpenApi.Title, "Simple API: models and keys")
-  .annotate(OpenApi.Description, "Only where the gateway is told to have them.")
+  .annotate(OpenApi.Description, "Present only if enabled in the gateway's options.")
 
 // -------------------------------------------------------------------------------------
 // the protocols
@@ -197,13 +197,13 @@ const openai = HttpApiGroup.make("openai")
   )
   .add(
     HttpApiEndpoint.get("listModels", "/v1/models").addSuccess(
-      responseBody("ModelList", "OpenAI's, or for its clients Anthropic's, API reference")
+      responseBody("ModelList", "the API reference of OpenAI, or of Anthropic for its clients")
     )
   )
   .add(
     HttpApiEndpoint.get("getModel", "/v1/models/:id")
       .setPath(Schema.Struct({ id: Schema.String }))
-      .addSuccess(responseBody("ModelDescription", "OpenAI's, or for its clients Anthropic's, API reference"))
+      .addSuccess(responseBody("ModelDescription", "the API reference of OpenAI, or of Anthropic for its clients"))
   )
   .middleware(Caller)
   .annotate(OpenApi.Title, "OpenAI's API")
@@ -282,12 +282,19 @@ const operations = HttpApiGroup.make("operations")
   .add(
     HttpApiEndpoint.get("ready", "/ready")
       .addSuccess(Health)
-      .addError(Health.annotations(HttpApiSchema.annotations({ status: 503, description: "No new requests." })))
+      .addError(
+        Health.annotations(
+          HttpApiSchema.annotations({ status: 503, description: "The gateway accepts no new requests." })
+        )
+      )
   )
   .add(
     HttpApiEndpoint.get("metrics", "/metrics")
       .addSuccess(HttpApiSchema.Text())
-      .annotate(OpenApi.Description, "Prometheus' text. For this machine, the administration, or the token for it.")
+      .annotate(
+        OpenApi.Description,
+        "Metrics in the text format of Prometheus, for this machine and for the administration or metrics token."
+      )
   )
   .add(
     HttpApiEndpoint.get("openapi", "/openapi.json").addSuccess(
@@ -309,6 +316,6 @@ export const api = HttpApi.make("effect-llm")
   .annotate(OpenApi.Version, "0.1.0")
   .annotate(
     OpenApi.Description,
-    "The models of effect-llm over HTTP, as OpenAI's API, as Anthropic's, and as a simple one of its own. Every answer has an " +
-      "`x-request-id`: the client's own, or a new one."
+    "The models of effect-llm over HTTP: the APIs of OpenAI and Anthropic, and a simple one. Every response has an " +
+      "`x-request-id`: that of the client, or a new one."
   )

@@ -8,23 +8,23 @@ type Operation = OpenApi.OpenAPISpecOperation
 
 /** The errors of routes for clients, in the format of their protocol. */
 const chatErrors: Readonly<Record<string, string>> = {
-  400: "The request cannot be read, or the model cannot do what it asks.",
-  401: "No key, or none that is good.",
-  402: "The budget is spent, or is in dollars and the price of the model is not known.",
-  404: "No such model, or not for this key.",
+  400: "The request is invalid, or the model does not support it.",
+  401: "The key is missing or invalid.",
+  402: "The budget is spent, or it is in dollars and the price of the model is not known.",
+  404: "The model does not exist, or the key has no access to it.",
   413: "The body is too large.",
-  429: "Too many requests. Retry-After says when to come again.",
-  502: "The provider failed, or refused the gateway.",
-  503: "Nobody can answer now, or the gateway is shutting down.",
-  504: "The provider took too long."
+  429: "Too many requests. Retry after the time in Retry-After.",
+  502: "The provider failed, or rejected the gateway.",
+  503: "No provider is available, or the gateway is shutting down.",
+  504: "The provider did not respond in time."
 }
 
 /** The errors of routes for the administration. */
 const adminErrors: Readonly<Record<string, string>> = {
-  401: "No token.",
-  403: "The token is not that of the administration.",
-  404: "No such model or key.",
-  422: "The body is not as it should be."
+  401: "The token is missing.",
+  403: "The token is not the administration token.",
+  404: "The model or key does not exist.",
+  422: "The body is invalid."
 }
 
 const errorsByGroup: Readonly<
