@@ -52,8 +52,8 @@ export const reasoningKey = (list: "content" | "summary", index: number): string
 export const formats = { content: "reasoning.text", summary: "reasoning.summary" } as const
 
 /**
- * The parts of a reasoning item in the order of a stream; encrypted reasoning is the signature of the last one. There is always one
- * part: reasoning without visible text must be sent back in the next turn as well.
+ * The parts of a reasoning item in the order of a stream; encrypted reasoning is the signature of the last one. There is always
+ * one part: reasoning without visible text must be sent back in the next turn as well.
  */
 export const keyedReasoning = (item: Json, provider: string | undefined): ReadonlyArray<KeyedReasoning> => {
   const id = string(item, "id")

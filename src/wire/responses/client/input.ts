@@ -19,7 +19,7 @@ import type {
 import * as Chat from "../../../vocabulary/Chat.js"
 import type { Dialect } from "../dialect.js"
 import type { Item } from "../items.js"
-import { callItem, nativeItem, reasoningItem, groupByItem } from "../items.js"
+import { callItem, groupByItem, nativeItem, reasoningItem } from "../items.js"
 import { native } from "../native.js"
 
 /** The provider that receives the items. */
@@ -118,7 +118,7 @@ const isReturnable = (part: AssistantPart, context: Context): boolean =>
   part.provider === context.provider ||
   (part.provider === undefined && native.fieldsOf(part) !== undefined)
 
-/** Drops reasoning of other providers, and of messages without any other content: the API rejects a reasoning item that is the last. */
+/** Drops reasoning of other providers, and reasoning that nothing follows, which the API rejects. */
 const assistantItems = (message: AssistantMessage, position: number, context: Context): ReadonlyArray<Item> => {
   const parts = typeof message.content === "string" ? [Chat.text(message.content)] : message.content
   const calls = (message.toolCalls ?? []).map(callItem)
@@ -174,14 +174,16 @@ const instructionItem = (message: SystemMessage | DeveloperMessage): Item => {
 const isInstruction = (message: Message): boolean =>
   (message.role === "system" || message.role === "developer") && native.fieldsOf(message) === undefined
 
-/** The number of instructions at the beginning; zero when there are no other messages, since `input` must not be empty. */
+/** The number of instructions at the beginning; zero when there are no other messages, so that `input` is not empty. */
 const countInstructions = (messages: ReadonlyArray<Message>): number =>
   Math.max(
     0,
     messages.findIndex((message) => !isInstruction(message))
   )
 
-/** System and developer messages at the beginning become `instructions`. A later one remains an item, since its position matters. */
+/**
+ * System and developer messages at the beginning become `instructions`. A later one remains an item, since its position matters.
+ */
 export const conversation = (
   request: ChatRequest,
   context: Context

@@ -47,9 +47,9 @@ const functionTool = (tool: ToolDefinition, dialect: Dialect): Json => {
 
 const toolsOf = (request: ChatRequest, dialect: Dialect): unknown => {
   const functions = request.tools?.map((tool) => functionTool(tool, dialect)) ?? []
-  const others = request.extra?.["tools"]
-  if (others === undefined) return functions.length === 0 ? undefined : functions
-  return Array.isArray(others) ? [...functions, ...others] : others
+  const extraTools = request.extra?.["tools"]
+  if (extraTools === undefined) return functions.length === 0 ? undefined : functions
+  return Array.isArray(extraTools) ? [...functions, ...extraTools] : extraTools
 }
 
 const choiceOf = (choice: ToolChoice): unknown =>
@@ -136,8 +136,8 @@ const withoutField = (request: WireRequest, field: string): WireRequest => {
 }
 
 /**
- * Drops the fields that some servers reject: reasoning that another organisation with a key in the same pool has encrypted, `include`
- * for models and servers without encrypted reasoning, and `store`, which only OpenAI's own servers support.
+ * Drops the fields that some servers reject: reasoning that another organisation with a key in the same pool has encrypted,
+ * `include` for models and servers without encrypted reasoning, and `store`, which only OpenAI's own servers support.
  */
 export const withoutRefused = (request: WireRequest, message: string): WireRequest | undefined => {
   const { include, input, store } = request.body

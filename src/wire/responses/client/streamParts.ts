@@ -2,7 +2,7 @@
 import type { ReasoningPart } from "../../../vocabulary/Chat.js"
 import type { Json } from "../../json.js"
 import { number } from "../../json.js"
-import { formats, messageParts, keyedReasoning } from "../output.js"
+import { formats, keyedReasoning, messageParts } from "../output.js"
 import type { ItemRef, List, Out, Part, State, Text, TextItem } from "./streamState.js"
 import {
   addItem,

@@ -146,7 +146,7 @@ const call = (item: Json): Json => ({
 
 const reasoningFields = knownFields(["type", "id", "summary", "content", "encrypted_content"])
 
-/** Reasoning with native fields and no provider: the request does not name the provider, and any client of this protocol can send it back. */
+/** Reasoning with native fields and no provider, which the request does not name: clients of this protocol send it back. */
 const reasoning = (item: Json): ReadonlyArray<AssistantPart> => {
   const fields = { ...native.wrap({}), ...native.decode(item, reasoningFields) }
   return keyedReasoning(item, undefined).map(({ part }) => ({ ...part, ...fields }))
@@ -156,7 +156,9 @@ const messageFields = knownFields(["type", "role", "content"])
 
 const outputFields = knownFields(["type", "call_id", "output"])
 
-/** Whether an item without its own case comes from the client and ends the turn. All others belong to the turn of the assistant. */
+/**
+ * Whether an item without its own case comes from the client and ends the turn. All others belong to the turn of the assistant.
+ */
 const isClientItem = (type: string): boolean => /_(?:output|response|reference)$/.test(type)
 
 const decodeItems = (items: ReadonlyArray<unknown>): Read<ReadonlyArray<Draft>> => {

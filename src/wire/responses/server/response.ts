@@ -4,7 +4,7 @@ import type { Usage } from "../../../vocabulary/Usage.js"
 import type { Json } from "../../json.js"
 import { isRecord } from "../../json.js"
 import type { Served, ServedError } from "../../Wire.js"
-import { callItem, reasoningItem, groupByItem } from "../items.js"
+import { callItem, groupByItem, reasoningItem } from "../items.js"
 
 /** The response id without its prefix, which makes the ids of its items unique. */
 export const idSuffix = (id: string): string => id.replace(/^resp_/, "")

@@ -175,7 +175,7 @@ export const encodeStream = (request: Record<string, unknown>, createdAt = 0): S
 
   const isContent = (part: ReasoningPart): boolean => part.format === "reasoning.text"
 
-  /** The item and the index of a part. Content and summary are two lists with indexes of their own. */
+  /** The item and the index of a part. Content and summary are two lists with separate indexes. */
   const partRef = (entry: Positioned<ReasoningItem> & { readonly partIndex: number }, part: ReasoningPart): Json => {
     const before = entry.item.parts
       .slice(0, entry.partIndex)
