@@ -6,7 +6,7 @@ export interface Dialect {
   readonly maxBatch: number
   /** The largest number of tokens in one request, over all its texts. @default not limited */
   readonly maxBatchTokens?: number
-  /** Whether vectors are requested as base64, which is a third of the size. @default false */
+  /** Whether vectors are requested as base64 by default, which is a third of the size. @default false */
   readonly base64: boolean
   /** The field for the dimensions; `output_dimension` in Voyage and Mistral (API reference, embeddings). @default "dimensions" */
   readonly dimensionsField: "dimensions" | "output_dimension"

@@ -237,7 +237,7 @@ export const codeRules: ReadonlyArray<Rule> = [
         "json_validate_failed",
         "not_supported_error", // llama.cpp, at 501: the server was started without the feature
         "model_no_support_for_function", // watsonx
-        // OpenAI: the message quotes a name of the user, which a wording could match
+        // OpenAI: the message quotes a name from the request, which `wordingRules` could match
         "unknown_parameter",
         "unsupported_parameter",
         "invalid_function_parameters",

@@ -112,7 +112,7 @@ const isContent = (part: AssistantPart): part is TextPart | NativePart => part.t
 
 const isReasoning = (part: AssistantPart): part is ReasoningPart => part.type === "reasoning"
 
-/** False for reasoning of another provider. Reasoning that the server's half decoded has native fields and no provider. */
+/** Whether a part is sent back: not reasoning of another provider. The server's half decodes reasoning without a provider. */
 const isReturnable = (part: AssistantPart, context: Context): boolean =>
   part.type !== "reasoning" ||
   part.provider === context.provider ||

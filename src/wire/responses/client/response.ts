@@ -114,7 +114,7 @@ export const metadataOf = (response: Json, items: ReadonlyArray<unknown>): Json 
   }
 }
 
-/** Whether a body comes from a gateway: an event has a type, and a response has an output. */
+/** Whether a body is neither an event, which has a type, nor a response, which has an output. Gateways send such errors. */
 const isGatewayError = (body: Json): boolean =>
   body["object"] === "error" || (body["type"] === undefined && body["output"] === undefined)
 
