@@ -94,7 +94,8 @@ export const encodeRequest =
     const model = request.model ?? defaultModel
     const { tools: _, stream: __, ...extra } = request.extra ?? {}
     const reasoning = request.reasoning === undefined ? {} : reasoningOf(request.reasoning, dialect)
-    const includeEncrypted = dialect.sealedReasoning && reasoning["effort"] !== "none" && !nonReasoningModels.test(model)
+    const includeEncrypted =
+      dialect.sealedReasoning && reasoning["effort"] !== "none" && !nonReasoningModels.test(model)
     const stored = ("store" in extra ? extra["store"] : dialect.store) !== false
     return Either.right({
       path: "/responses",
