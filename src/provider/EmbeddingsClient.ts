@@ -1,6 +1,5 @@
 /**
- * Clients for providers that only embed, and for the embeddings of others alone. A provider with chats embeds through the client
- * that it chats through.
+ * Clients for embeddings only. A client of a chat protocol also has the embeddings of its provider.
  *
  * @example
  * ```ts
@@ -26,7 +25,7 @@ import * as OpenAI from "../wire/embeddings/client/openai.js"
 import type { EmbeddingsWire } from "../wire/Wire.js"
 
 /**
- * A provider: where it is, and how it embeds.
+ * A provider: its endpoint, and its protocol for embeddings.
  *
  * @since 0.1.0
  * @category model
@@ -36,7 +35,7 @@ export interface Options extends Endpoint {
 }
 
 /**
- * OpenAI's embeddings, in a provider's dialect.
+ * Makes the wire of OpenAI's embeddings in the dialect of a provider.
  *
  * @since 0.1.0
  * @category wires
@@ -61,7 +60,7 @@ export const presets = {
 } as const satisfies Record<string, Options>
 
 /**
- * A client that embeds. Its `chat` and `chatStream` fail with `UnsupportedError`.
+ * Makes a client for embeddings. Its `chat` and `chatStream` fail with `UnsupportedError`.
  *
  * @since 0.1.0
  * @category constructors
@@ -70,7 +69,7 @@ export const make = ({ embeddings, ...endpoint }: Options): Effect.Effect<Servic
   ProviderClient.makeEmbeddings({ name: "embeddings", embeddings }, endpoint)
 
 /**
- * The client as the `ProviderClient` that an `LLM` layer asks for.
+ * The client as the `ProviderClient` that `LLM.layer` needs.
  *
  * @since 0.1.0
  * @category layers

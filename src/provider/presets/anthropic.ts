@@ -1,15 +1,15 @@
-/** Where providers of the Messages protocol are and how they deviate, as their documentation says. Data, not code. */
+/** Endpoints of the Messages protocol and their deviations from Anthropic, with the documentation as the source. */
 import type { Dialect } from "../../wire/anthropic/dialect.js"
 import type { Traits } from "../../wire/anthropic/models.js"
 import type { Preset } from "../client.js"
 
-/** How a server is spoken to that nobody knows: it may take what Anthropic's models do not, and not sign its thoughts. */
+/** The dialect of unknown servers: Anthropic's model limits do not apply, and reasoning is sent back without a signature. */
 export const plain = { modelLimits: false, unsignedThoughts: true } as const
 
-/** One that follows Anthropic with models of its own, and holds no answer to a schema. */
+/** Servers that follow Anthropic with other models, without JSON Schema output. */
 const compatible = { ...plain, jsonSchema: false } as const
 
-const thinking = (maxTokens: number, efforts: Traits["efforts"]): Traits => ({
+const budgetTraits = (maxTokens: number, efforts: Traits["efforts"]): Traits => ({
   maxTokens,
   thinking: "budget",
   rest: "disabled",
@@ -26,7 +26,7 @@ export const presets = {
   anthropic: { provider: "anthropic", baseUrl: "https://api.anthropic.com/v1", dialect: {} },
   /**
    * https://platform.claude.com/docs/en/build-with-claude/claude-on-vertex-ai: the model is in the path, the version in the
-   * body, and the key is an access token. Give the `baseUrl` of your project,
+   * body, and the key is an access token. Set the `baseUrl` of your project,
    * `https://<region>-aiplatform.googleapis.com/v1/projects/<project>/locations/<region>/publishers/anthropic/models`.
    */
   vertex: {
@@ -44,19 +44,19 @@ export const presets = {
     provider: "zai",
     baseUrl: "https://api.z.ai/api/anthropic/v1",
     auth: bearer,
-    dialect: { ...compatible, otherModels: thinking(32_000, []) }
+    dialect: { ...compatible, otherModels: budgetTraits(32_000, []) }
   },
-  /** https://api-docs.deepseek.com/guides/anthropic_api: grades thinking, and passes over a budget. */
+  /** https://api-docs.deepseek.com/guides/anthropic_api: supports an effort and ignores a budget of tokens. */
   deepseek: {
     provider: "deepseek",
     baseUrl: "https://api.deepseek.com/anthropic/v1",
-    dialect: { ...compatible, models: [], otherModels: thinking(32_000, ["low", "medium", "high", "max"]) }
+    dialect: { ...compatible, models: [], otherModels: budgetTraits(32_000, ["low", "medium", "high", "max"]) }
   },
   /** https://platform.kimi.ai/docs/guide/agent-support */
   moonshot: {
     provider: "moonshot",
     baseUrl: "https://api.moonshot.ai/anthropic/v1",
     auth: bearer,
-    dialect: { ...compatible, otherModels: thinking(32_000, []) }
+    dialect: { ...compatible, otherModels: budgetTraits(32_000, []) }
   }
 } as const satisfies Record<string, Preset<Dialect>>

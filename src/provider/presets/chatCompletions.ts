@@ -1,12 +1,12 @@
-/** Where providers of Chat Completions are and how they deviate, as their documentation says. Data, not code. */
+/** Endpoints of Chat Completions and their deviations from OpenAI, with the documentation as the source. */
 import type { Dialect } from "../../wire/chatCompletions/dialect.js"
 import { openai as embeddings } from "../../wire/embeddings/dialect.js"
 import type { Preset } from "../client.js"
 
 /**
  * https://docs.bigmodel.cn/api-reference/模型-api/对话补全 and https://docs.z.ai/api-reference/llm/chat-completion, "Thinking Mode"
- * there; embeddings: at most 64 texts. One stop word at most; `extra: { do_sample: false }` for answers without chance,
- * `extra: { tool_stream: true }` for arguments of tools in pieces.
+ * there; embeddings: at most 64 texts. At most one stop sequence; `extra: { do_sample: false }` disables sampling,
+ * `extra: { tool_stream: true }` streams the arguments of tools in deltas.
  */
 const glm = {
   streamUsage: false,
@@ -19,7 +19,9 @@ const glm = {
   embeddings: { maxBatch: 64 }
 } as const satisfies Partial<Dialect>
 
-/** https://help.aliyun.com/zh/model-studio/text-embedding-synchronous-api: at most 10 texts; "Context Cache" for the marks. */
+/**
+ * https://help.aliyun.com/zh/model-studio/text-embedding-synchronous-api: at most 10 texts; "Context Cache" for `cacheControl`.
+ */
 const modelStudio = {
   reasoning: "enable_thinking",
   history: "reasoning_content",
@@ -35,7 +37,7 @@ export const presets = {
     dialect: { maxTokensField: "max_completion_tokens", developerRole: "developer", embeddings }
   },
   /**
-   * https://learn.microsoft.com/azure/ai-foundry/openai/api-version-lifecycle: the v1 API. Give the `baseUrl` of your
+   * https://learn.microsoft.com/azure/ai-foundry/openai/api-version-lifecycle: the v1 API. Set the `baseUrl` of your
    * resource, `https://<resource>.openai.azure.com/openai/v1`.
    */
   azure: {
@@ -45,9 +47,9 @@ export const presets = {
     dialect: { maxTokensField: "max_completion_tokens", developerRole: "developer", embeddings }
   },
   /**
-   * https://learn.microsoft.com/azure/ai-foundry/openai/reference: the older API, one path a deployment, which is what
-   * `model` then names. Give the `baseUrl` `https://<resource>.openai.azure.com/openai`. This version has no developer
-   * messages; its system messages mean the same.
+   * https://learn.microsoft.com/azure/ai-foundry/openai/reference: the older API with a path for each deployment, whose name
+   * is the `model`. Set the `baseUrl` `https://<resource>.openai.azure.com/openai`. This version has no developer messages;
+   * system messages replace them.
    */
   azureDeployments: {
     provider: "azure",
@@ -78,7 +80,7 @@ export const presets = {
     baseUrl: "https://openrouter.ai/api/v1",
     dialect: { reasoning: "object", history: "reasoning_details", cacheControl: "ttl", toolImages: true }
   },
-  /** https://docs.x.ai/docs/api-reference#chat-completions, and "Reasoning" there. Its models that think refuse stop texts. */
+  /** https://docs.x.ai/docs/api-reference#chat-completions, and "Reasoning" there. Reasoning models reject stop sequences. */
   xai: {
     provider: "xai",
     baseUrl: "https://api.x.ai/v1",
@@ -97,7 +99,7 @@ export const presets = {
     }
   },
   /**
-   * https://docs.mistral.ai/api/#tag/chat, and "Reasoning" there: usage comes with the last chunk unasked, and thinking is on
+   * https://docs.mistral.ai/api/#tag/chat, and "Reasoning" there: the last chunk always has the usage, and reasoning is on
    * (`high`) or off (`none`). Embeddings: at most 16,000 tokens in 256 texts.
    */
   mistral: {
@@ -123,8 +125,8 @@ export const presets = {
     dialect: { reasoning: "enabled", efforts: { minimal: "low", xhigh: "high" } }
   },
   /**
-   * https://docs.perplexity.ai/api-reference/chat-completions-post. Answers come with `citations` and `search_results` in
-   * `providerMetadata`. It calls no tools, and lists no models.
+   * https://docs.perplexity.ai/api-reference/chat-completions-post. Answers have `citations` and `search_results` in
+   * `providerMetadata`. There are no tools and no list of models.
    */
   perplexity: {
     provider: "perplexity",
@@ -140,13 +142,13 @@ export const presets = {
       models: false
     }
   },
-  /** Zhipu, mainland China. Keys go as they are; `ZhipuClient` of `effect-llm/zhipu` signs tokens with them. */
+  /** Zhipu, mainland China. Keys are sent unchanged; `ZhipuClient` of `effect-llm/zhipu` signs tokens with them. */
   zhipu: { provider: "zhipu", baseUrl: "https://open.bigmodel.cn/api/paas/v4", dialect: glm },
-  /** Its plan for coding, with quotas of its own. */
+  /** Zhipu's coding plan, which has separate quotas. */
   zhipuCoding: { provider: "zhipu-coding", baseUrl: "https://open.bigmodel.cn/api/coding/paas/v4", dialect: glm },
-  /** Zhipu everywhere else. */
+  /** Z.ai: Zhipu outside of mainland China. */
   zai: { provider: "zai", baseUrl: "https://api.z.ai/api/paas/v4", dialect: glm },
-  /** Its plan for coding, with quotas of its own. */
+  /** Z.ai's coding plan, which has separate quotas. */
   zaiCoding: { provider: "zai-coding", baseUrl: "https://api.z.ai/api/coding/paas/v4", dialect: glm },
   /** https://platform.kimi.ai/docs/api/chat, and "Using Thinking Models" there. */
   moonshot: {
@@ -167,18 +169,18 @@ export const presets = {
     baseUrl: "https://dashscope.aliyuncs.com/compatible-mode/v1",
     dialect: modelStudio
   },
-  /** https://www.alibabacloud.com/help/en/model-studio/qwen-api-via-openai-chat-completions: everywhere else. */
+  /** https://www.alibabacloud.com/help/en/model-studio/qwen-api-via-openai-chat-completions, outside of mainland China. */
   dashscopeIntl: {
     provider: "dashscope-intl",
     baseUrl: "https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
     dialect: modelStudio
   },
-  /** https://docs.ollama.com/api/openai-compatibility, where `ollama serve` listens by default. */
+  /** https://docs.ollama.com/api/openai-compatibility; the default address of `ollama serve`. */
   ollama: { provider: "ollama", baseUrl: "http://localhost:11434/v1" },
   /** https://docs.ollama.com/cloud */
   ollamaCloud: { provider: "ollama-cloud", baseUrl: "https://ollama.com/v1" },
-  /** https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html, where `vllm serve` listens by default. */
+  /** https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html; the default address of `vllm serve`. */
   vllm: { provider: "vllm", baseUrl: "http://localhost:8000/v1" },
-  /** https://lmstudio.ai/docs/developer/openai-compat/chat-completions, where it listens by default. */
+  /** https://lmstudio.ai/docs/developer/openai-compat/chat-completions; the default address. */
   lmStudio: { provider: "lmstudio", baseUrl: "http://localhost:1234/v1" }
 } as const satisfies Record<string, Preset<Dialect>>

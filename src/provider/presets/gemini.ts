@@ -1,8 +1,8 @@
-/** Where providers of the Gemini protocol are and how they deviate, as their documentation says. Data, not code. */
+/** Endpoints of the Gemini protocol and their deviations, with the documentation as the source. */
 import type { Dialect } from "../../wire/gemini/dialect.js"
 import type { Preset } from "../client.js"
 
-/** https://ai.google.dev/gemini-api/docs/api-key: in a header, for what stands in a URL is logged. */
+/** https://ai.google.dev/gemini-api/docs/api-key: in a header, since URLs are logged. */
 export const apiKey = { header: "x-goog-api-key" } as const
 
 export const presets = {
@@ -14,7 +14,7 @@ export const presets = {
     dialect: {}
   },
   /**
-   * https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference: with an access token as the key. Give
+   * https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference: with an access token as the key. Set
    * the `baseUrl` of your project,
    * `https://<location>-aiplatform.googleapis.com/v1/projects/<project>/locations/<location>/publishers/google`.
    */

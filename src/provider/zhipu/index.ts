@@ -1,6 +1,6 @@
 /**
- * Zhipu's platforms (open.bigmodel.cn and Z.ai) with tokens signed by the key, by the package `jose` (an optional peer
- * dependency).
+ * Clients for Zhipu's platforms (open.bigmodel.cn and Z.ai) that sign tokens with the package `jose`, an optional peer
+ * dependency.
  *
  * @since 0.1.0
  */

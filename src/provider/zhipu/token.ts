@@ -1,19 +1,19 @@
-/** Tokens that an `id.secret` key signs. docs.bigmodel.cn, "HTTP API 调用", 鉴权方式: JWT. */
+/** Signs tokens with `id.secret` keys. docs.bigmodel.cn, "HTTP API 调用", 鉴权方式: JWT. */
 import { Clock, Effect, HashMap, Option, Redacted, Ref } from "effect"
 import { SignJWT } from "jose"
 import type { LLMError } from "../../vocabulary/LLMError.js"
 import { AuthenticationError } from "../../vocabulary/LLMError.js"
 import type { Auth, Call } from "../../wire/providerClient.js"
 
-/** How long a token is good for, in milliseconds: enough for clocks that disagree. */
+/** The validity of a token in milliseconds, long enough for clocks that differ. */
 const lifetime = 30 * 60_000
 
-/** How long before its end a token is used no more, in milliseconds. */
+/** A token is renewed this long before it expires, in milliseconds. */
 const margin = 60_000
 
 interface Token {
   readonly value: Redacted.Redacted<string>
-  /** When it is used no more, in milliseconds since 1970. */
+  /** The time of its renewal, in milliseconds since 1970. */
   readonly staleAt: number
 }
 
@@ -22,31 +22,31 @@ interface KeyParts {
   readonly secret: string
 }
 
-/** Both halves of a key, absent where it has none. */
+/** The id and the secret of a key; undefined when it does not have both. */
 const partsOf = (key: string): KeyParts | undefined => {
   const [, id, secret] = /^([^\s.]+)\.([^\s.]+)$/.exec(key) ?? []
   return id === undefined || secret === undefined ? undefined : { id, secret }
 }
 
-/** Both times are in milliseconds, other than in most tokens. */
-const signed = ({ id, secret }: KeyParts, now: number): Promise<string> =>
+/** Both times are in milliseconds, unlike the seconds of RFC 7519. */
+const signToken = ({ id, secret }: KeyParts, now: number): Promise<string> =>
   new SignJWT({ api_key: id, exp: now + lifetime, timestamp: now })
     .setProtectedHeader({ alg: "HS256", sign_type: "SIGN" })
     .sign(new TextEncoder().encode(secret))
 
 /**
- * Signs a token for each key, and keeps it until near its end. Calls that need the same one at the same time wait for one
- * signature. Plain keys, which have no dot, go as they are.
+ * Makes a function that returns the token of a key, which is cached until its renewal. Concurrent calls for the same key wait for
+ * one signature. A key without a dot is returned unchanged.
  */
 export const make = (provider: string): Effect.Effect<NonNullable<Auth["token"]>> =>
   Effect.gen(function* () {
     const tokens = yield* Ref.make(HashMap.empty<Redacted.Redacted<string>, Token>())
-    const gate = yield* Effect.makeSemaphore(1)
+    const signing = yield* Effect.makeSemaphore(1)
 
-    const failed = ({ key, model }: Call, message: string): LLMError =>
+    const authenticationError = ({ key, model }: Call, message: string): LLMError =>
       new AuthenticationError({ provider, model, keyId: key.id, message, attempts: [] })
 
-    const kept = (call: Call, now: number): Effect.Effect<Option.Option<Redacted.Redacted<string>>> =>
+    const cachedToken = (call: Call, now: number): Effect.Effect<Option.Option<Redacted.Redacted<string>>> =>
       Effect.map(Ref.get(tokens), (all) =>
         HashMap.get(all, call.key.value).pipe(
           Option.filter(({ staleAt }) => now < staleAt),
@@ -54,8 +54,8 @@ export const make = (provider: string): Effect.Effect<NonNullable<Auth["token"]>
         )
       )
 
-    /** Takes the place of the key's last one. Those of other keys go once they are past using. */
-    const keep = (call: Call, token: Token, now: number): Effect.Effect<void> =>
+    /** Replaces the key's token, and removes the stale tokens of other keys. */
+    const cacheToken = (call: Call, token: Token, now: number): Effect.Effect<void> =>
       Ref.update(tokens, (all) =>
         HashMap.set(
           HashMap.filter(all, ({ staleAt }) => now < staleAt),
@@ -64,36 +64,36 @@ export const make = (provider: string): Effect.Effect<NonNullable<Auth["token"]>
         )
       )
 
-    const renewed = (call: Call, parts: KeyParts): Effect.Effect<Redacted.Redacted<string>, LLMError> =>
+    const renewToken = (call: Call, parts: KeyParts): Effect.Effect<Redacted.Redacted<string>, LLMError> =>
       Effect.gen(function* () {
         const now = yield* Clock.currentTimeMillis
-        const known = yield* kept(call, now)
-        if (Option.isSome(known)) return known.value
+        const cached = yield* cachedToken(call, now)
+        if (Option.isSome(cached)) return cached.value
         const token = yield* Effect.tryPromise({
-          try: () => signed(parts, now),
-          // The cause may hold the secret.
-          catch: () => failed(call, `No token could be signed with the key "${call.key.id}".`)
+          try: () => signToken(parts, now),
+          // The cause can contain the secret.
+          catch: () => authenticationError(call, `No token could be signed with the key "${call.key.id}".`)
         })
         const value = Redacted.make(token)
-        yield* keep(call, { value, staleAt: now + lifetime - margin }, now)
+        yield* cacheToken(call, { value, staleAt: now + lifetime - margin }, now)
         return value
       })
 
     return (call) =>
       Effect.flatMap(Clock.currentTimeMillis, (now) =>
-        Effect.flatMap(kept(call, now), (known) => {
-          if (Option.isSome(known)) return Effect.succeed(known.value)
+        Effect.flatMap(cachedToken(call, now), (cached) => {
+          if (Option.isSome(cached)) return Effect.succeed(cached.value)
           const key = Redacted.value(call.key.value)
           if (!key.includes(".")) return Effect.succeed(call.key.value)
           const parts = partsOf(key)
           return parts === undefined
             ? Effect.fail(
-                failed(
+                authenticationError(
                   call,
-                  `The key "${call.key.id}" has a dot, but is not an id and a secret with one dot between them. Copy it anew from the console of ${provider}.`
+                  `The key "${call.key.id}" has a dot, but is not an id and a secret with one dot between them. Copy it again from the console of ${provider}.`
                 )
               )
-            : gate.withPermits(1)(renewed(call, parts))
+            : signing.withPermits(1)(renewToken(call, parts))
         })
       )
   })

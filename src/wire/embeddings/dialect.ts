@@ -1,22 +1,18 @@
-/** Deviations from OpenAI's embeddings. */
-
-/**
- * How providers deviate from OpenAI's embeddings, as data.
- */
+/** How providers deviate from OpenAI's embeddings, as data. */
 export interface Dialect {
-  /** Below the base URL; `{model}` stands for the model. @default "/embeddings" */
+  /** Appended to the base URL; `{model}` stands for the model. @default "/embeddings" */
   readonly path: string
-  /** The most texts in one request. @default 256 */
+  /** The largest number of texts in one request. @default 256 */
   readonly maxBatch: number
-  /** The most tokens in one request, all texts together. @default not limited */
+  /** The largest number of tokens in one request, over all its texts. @default not limited */
   readonly maxBatchTokens?: number
-  /** Whether vectors may be asked for as base64, which is a third of the size. @default false */
+  /** Whether vectors are requested as base64 by default, which is a third of the size. @default false */
   readonly base64: boolean
-  /** Voyage and Mistral call it `output_dimension` (API reference, embeddings). @default "dimensions" */
+  /** The field for the dimensions; `output_dimension` in Voyage and Mistral (API reference, embeddings). @default "dimensions" */
   readonly dimensionsField: "dimensions" | "output_dimension"
-  /** Whether `input_type` says whether these are queries or documents (Voyage). @default false */
+  /** Whether the purposes query and document are sent as `input_type` (Voyage). @default false */
   readonly inputType: boolean
-  /** Whether the name of the end user is sent. Mistral refuses it. @default true */
+  /** Whether the name of the end user is sent. Mistral rejects it. @default true */
   readonly user: boolean
 }
 

@@ -1,11 +1,11 @@
-/** A vector as providers write it: numbers, or their bytes as base64. */
+/** Decodes and encodes vectors: numbers, or their bytes as base64. */
 import { Either, Encoding } from "effect"
 import type { Json } from "../json.js"
 import { number, string } from "../json.js"
 
 /**
- * What the numbers of a vector are. `binary` and `ubinary` have eight of them, a bit each, in a byte (Voyage and Cohere, API reference:
- * `output_dtype`, `embedding_types`).
+ * The type of a vector's numbers. `binary` and `ubinary` have eight numbers of one bit in each byte (Voyage and Cohere, API
+ * reference: `output_dtype`, `embedding_types`).
  */
 export type NumberType = "float" | "int8" | "uint8" | "binary" | "ubinary"
 
@@ -16,22 +16,19 @@ const isType = (name: string | undefined): name is NumberType => name !== undefi
 /** Perplexity's names (API reference, embeddings). */
 const formats: Readonly<Record<string, NumberType>> = { base64_int8: "int8", base64_binary: "ubinary" }
 
-/** What a request wants to know of how its vectors are written. */
-export interface Asked {
-  /** The type that it names, where it names one. */
+/** The encoding of vectors that a request asks for. */
+export interface VectorEncoding {
+  /** Absent when the request names no type. */
   readonly type?: NumberType | undefined
-  /** Whether it wants base64. */
   readonly base64: boolean
-  /** How many numbers it wants. */
   readonly dimensions?: number | undefined
 }
 
-/** `output_dtype`: Voyage, Mistral; `embedding_type`: Jina. */
-export const askedBy = (request: Json): Asked => {
+/** The encoding that a request asks for. `output_dtype`: Voyage, Mistral; `embedding_type`: Jina. */
+export const requestedEncoding = (request: Json): VectorEncoding => {
   const format = string(request, "encoding_format") ?? string(request, "embedding_type")
-  const named = [string(request, "output_dtype"), formats[format ?? ""], format].find((name) => isType(name))
   return {
-    type: named,
+    type: [string(request, "output_dtype"), formats[format ?? ""], format].find((name) => isType(name)),
     base64: format?.startsWith("base64") ?? false,
     dimensions: number(request, "dimensions") ?? number(request, "output_dimension")
   }
@@ -41,8 +38,8 @@ const numbers = (values: ReadonlyArray<unknown>): ReadonlyArray<number> | undefi
   values.every((value): value is number => typeof value === "number") ? values : undefined
 
 /**
- * Doubles made from narrower numbers, as some servers send them: what a float lacks is zero in each of them. In real floats
- * that many zeros in every second place do not occur.
+ * Whether bytes are doubles converted from floats, as some servers send them: the bits that a float does not have are zero in
+ * each. Real floats do not have that many zeros in every second number.
  */
 const areDoubles = (view: DataView): boolean => {
   if (view.byteLength % 8 !== 0) return false
@@ -50,19 +47,18 @@ const areDoubles = (view: DataView): boolean => {
   return true
 }
 
-/** No model writes larger numbers. Bytes of other types, read as floats, are as good as never all smaller. */
-const mostOfAFloat = 1e6
+/** Larger than every number of a real vector. Bytes of other types, read as floats, practically always exceed it somewhere. */
+const maxFloat = 1e6
 
 const areFloats = (view: DataView): boolean => {
   if (view.byteLength % 4 !== 0) return false
-  for (let at = 0; at < view.byteLength; at += 4)
-    if (!(Math.abs(view.getFloat32(at, true)) < mostOfAFloat)) return false
+  for (let at = 0; at < view.byteLength; at += 4) if (!(Math.abs(view.getFloat32(at, true)) < maxFloat)) return false
   return true
 }
 
 type Layout = Exclude<NumberType, "float"> | "float32" | "float64"
 
-/** Bytes of a number. */
+/** The bytes of one number. */
 const widths: Readonly<Record<Layout, number>> = {
   float32: 4,
   float64: 8,
@@ -75,12 +71,12 @@ const widths: Readonly<Record<Layout, number>> = {
 const floats: ReadonlyArray<Layout> = ["float32", "float64"]
 
 /**
- * How the bytes are to be read: as the type that was asked for, where the length fits it; else by the length that the number of
- * dimensions asks for; else as floats, which base64 means by itself (OpenAI, API reference: embeddings/create), unless the numbers are
- * none. Nothing where none of this tells.
+ * The layout of bytes: the requested type, unless the length contradicts the dimensions; without a type, the layout whose length
+ * matches the dimensions; else floats, the default of base64 (OpenAI, API reference: embeddings/create), if the bytes can be
+ * floats. Undefined when none applies.
  */
-const layoutOf = (view: DataView, dimensions: number | undefined, asked: Asked): Layout | undefined => {
-  const { type } = asked
+const layoutOf = (view: DataView, dimensions: number | undefined, encoding: VectorEncoding): Layout | undefined => {
+  const { type } = encoding
   const candidates: ReadonlyArray<Layout> =
     type === undefined ? [...floats, "int8", "ubinary"] : type === "float" ? floats : [type]
   const fitting = candidates.find((layout) => widths[layout] * (dimensions ?? 0) === view.byteLength)
@@ -102,29 +98,29 @@ const readers: Readonly<Record<Layout, (view: DataView, at: number) => number>> 
 const fromBytes = (
   bytes: Uint8Array,
   dimensions: number | undefined,
-  asked: Asked
+  encoding: VectorEncoding
 ): ReadonlyArray<number> | undefined => {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  const layout = layoutOf(view, dimensions, asked)
+  const layout = layoutOf(view, dimensions, encoding)
   if (layout === undefined) return undefined
   const width = Math.max(1, widths[layout])
   const read = readers[layout]
   return Array.from({ length: view.byteLength / width }, (_, index) => read(view, index * width))
 }
 
-/** The numbers, or nothing where these are none. `dimensions`: how many were asked for. */
+/** The numbers of an encoded vector; undefined when it cannot be decoded. `dimensions` is the requested number of them. */
 export const decode = (
   value: unknown,
   dimensions?: number,
-  asked: Asked = { base64: true }
+  encoding: VectorEncoding = { base64: true }
 ): ReadonlyArray<number> | undefined => {
   if (Array.isArray(value)) return numbers(value)
   if (typeof value !== "string") return undefined
   const bytes = Encoding.decodeBase64(value)
-  return Either.isRight(bytes) ? fromBytes(bytes.right, dimensions, asked) : undefined
+  return Either.isRight(bytes) ? fromBytes(bytes.right, dimensions, encoding) : undefined
 }
 
-/** As OpenAI writes them: floats of 4 bytes, little-endian, in base64. */
+/** Floats of 4 bytes, little-endian, in base64, as OpenAI sends them. */
 export const toBase64 = (vector: ReadonlyArray<number>): string => {
   const view = new DataView(new ArrayBuffer(vector.length * 4))
   vector.forEach((value, index) => view.setFloat32(index * 4, value, true))
@@ -133,11 +129,8 @@ export const toBase64 = (vector: ReadonlyArray<number>): string => {
 
 const isSigned = (type: NumberType): boolean => type === "int8" || type === "binary"
 
-/**
- * The vector as the request wants it: base64 of the type that was asked for, or numbers, also where that type cannot hold
- * them.
- */
-export const encode = (vector: ReadonlyArray<number>, { base64, type = "float" }: Asked): unknown => {
+/** The vector in the requested encoding; as numbers when the requested type cannot represent them. */
+export const encode = (vector: ReadonlyArray<number>, { base64, type = "float" }: VectorEncoding): unknown => {
   if (!base64) return vector
   if (type === "float") return toBase64(vector)
   const [least, most] = isSigned(type) ? [-128, 127] : [0, 255]

@@ -1,8 +1,9 @@
 /**
- * What a provider's error means: data in, an `LLMError` out.
+ * Classifies the errors of providers as `LLMError`s.
  *
- * The class is decided from the status, then from codes and types, then from words, by an ordered list of rules. The
- * provider's own words are kept, with secrets masked.
+ * An ordered list of rules decides the class; the first rule that matches wins. Exceptions of single providers come first, then
+ * codes with one meaning everywhere, then wordings, then vague codes, then the status alone. The provider's message is kept, with
+ * secrets masked.
  *
  * @example
  * ```ts
@@ -26,37 +27,52 @@ import type { LLMError } from "../../vocabulary/LLMError.js"
 import * as Errors from "../../vocabulary/LLMError.js"
 import type { ErrorAnswer, ErrorReport } from "./answer.js"
 import { read } from "./answer.js"
-import type { Verdict } from "./rule.js"
-import { decide } from "./rules.js"
-import { told, toldOrReset } from "../headers/RetryAfter.js"
+import { codeRules, vagueCodeRules } from "./codes.js"
+import { exceptionRules } from "./exceptions.js"
+import type { Rule, Verdict } from "./rule.js"
+import { compile } from "./rule.js"
+import { reportedWait, reportedWaitOrReset } from "../headers/RetryAfter.js"
 import { withoutSecrets } from "./secrets.js"
+import { wordingRules } from "./wording.js"
 
 export type { ErrorAnswer } from "./answer.js"
 export { retryAfter } from "../headers/RetryAfter.js"
 
 /**
- * For which call it is.
+ * The call that failed.
  *
  * @since 0.1.0
  * @category model
  */
 export interface ErrorSource {
-  /** The name of the provider. Some rules hold for one provider only, and know it by this name. */
+  /** The name of the provider. Some rules match this name. */
   readonly provider: string
-  /** The model that was asked for. */
+  /** The requested model. */
   readonly model: string
   /** The id (never the secret) of the key that was used. */
   readonly keyId: string
-  /** The time, in milliseconds since 1970. */
+  /** The current time, in milliseconds since 1970. */
   readonly now: number
-  /** Takes the secrets of the call out of a text. What looks like any other secret is taken out besides. */
+  /** Masks the secrets of the call in a text. Texts that look like other secrets are masked as well. */
   readonly mask: (text: string) => string
 }
 
-/** The most that is kept of the provider's words, in characters. */
-const maxWords = 500
+const statusRules: ReadonlyArray<Rule> = [
+  { when: { status: [401] }, means: "AuthenticationError" },
+  { when: { status: [402] }, means: "QuotaExceededError" },
+  { when: { status: [403, 451] }, means: "PermissionError" },
+  { when: { status: [429] }, means: "RateLimitError" },
+  // 498: Groq's flex tier is full (console.groq.com/docs/errors); 499: the request was cancelled on the way
+  { when: { status: [408, 409, 424, 425, 498, 499, "5xx"] }, means: "ProviderUnavailableError" },
+  { when: { status: ["3xx", "4xx"] }, means: "InvalidRequestError" }
+]
 
-/** What is masked is longer than what is kept, so that a secret at the end is not cut in two before it is seen. */
+const decide = compile([...exceptionRules, ...codeRules, ...wordingRules, ...vagueCodeRules, ...statusRules])
+
+/** The longest message kept, in characters. */
+const maxMessage = 500
+
+/** Masking sees more characters than are kept, so that a secret at the end is not cut in two first. */
 const maxMasked = 4000
 
 const cut = (text: string, length: number): string =>
@@ -69,16 +85,16 @@ const wait = (retryAfter: Duration.Duration | undefined, otherwise: string): str
       ? "Try again at once"
       : `Try again in ${Duration.format(retryAfter)}`
 
-/** What the class says happened, for when the provider does not. */
-const happened: Readonly<Record<Verdict, string>> = {
+/** The description of a class, for errors without a message. */
+const descriptions: Readonly<Record<Verdict, string>> = {
   RateLimitError: "limits the rate of requests",
-  QuotaExceededError: "says that the quota is used up",
-  AuthenticationError: "refuses the key",
-  PermissionError: "does not permit this",
-  ModelNotFoundError: "does not know the model",
-  ContextLengthError: "finds the request too long for the model",
-  ContentFilterError: "refuses the content",
-  InvalidRequestError: "refuses the request",
+  QuotaExceededError: "reports that the quota is used up",
+  AuthenticationError: "rejects the key",
+  PermissionError: "does not permit the request",
+  ModelNotFoundError: "does not have the model",
+  ContextLengthError: "reports that the request is too long for the model",
+  ContentFilterError: "rejects the content",
+  InvalidRequestError: "rejects the request",
   ProviderUnavailableError: "is unavailable"
 }
 
@@ -94,23 +110,25 @@ const advice = (
     case "QuotaExceededError":
       return `${wait(retryAfter, "Add credit or raise the limit of the account")}, or use another key.`
     case "AuthenticationError":
-      return `Check the key "${keyId}", and that it is one of this provider.`
+      return `Check the key "${keyId}", and that it belongs to this provider.`
     case "PermissionError":
-      return `Check what the key "${keyId}" and its account may do.`
+      return `Check the permissions of the key "${keyId}" and of its account.`
     case "ModelNotFoundError":
-      return `Check the name "${model}", and that the account may use it.`
+      return `Check the name "${model}", and that the account has access to the model.`
     case "ContextLengthError":
       return "Shorten the messages, or use a model with a larger context window."
     case "ContentFilterError":
       return "Change the prompt, or use another model."
     case "InvalidRequestError":
-      return status === 404 ? "Check the base URL of the provider." : "Change the request: as it is, it fails again."
+      return status === 404
+        ? "Check the base URL of the provider."
+        : "Change the request: the same request fails again."
     case "ProviderUnavailableError":
       return `${wait(retryAfter, "Try again later")}, or use another provider.`
   }
 }
 
-const ended = (sentence: string): string => (/[.!?。！？…]["')\]]?$/.test(sentence) ? sentence : `${sentence}.`)
+const withPeriod = (sentence: string): string => (/[.!?。！？…]["')\]]?$/.test(sentence) ? sentence : `${sentence}.`)
 
 const build = (
   verdict: Verdict,
@@ -119,13 +137,13 @@ const build = (
   retryAfter: Duration.Duration | undefined,
   shouldRetry: boolean | undefined
 ): LLMError => {
-  const waiting = retryAfter === undefined ? {} : { retryAfter }
-  const trying = shouldRetry === undefined ? waiting : { ...waiting, shouldRetry }
+  const waitFields = retryAfter === undefined ? {} : { retryAfter }
+  const retryFields = shouldRetry === undefined ? waitFields : { ...waitFields, shouldRetry }
   switch (verdict) {
     case "RateLimitError":
-      return new Errors.RateLimitError({ ...common, ...trying, source: "provider" })
+      return new Errors.RateLimitError({ ...common, ...retryFields, source: "provider" })
     case "QuotaExceededError":
-      return new Errors.QuotaExceededError({ ...common, ...waiting })
+      return new Errors.QuotaExceededError({ ...common, ...waitFields })
     case "AuthenticationError":
       return new Errors.AuthenticationError(common)
     case "PermissionError":
@@ -139,11 +157,11 @@ const build = (
     case "InvalidRequestError":
       return new Errors.InvalidRequestError({ ...common, ...(field === undefined ? {} : { field }) })
     case "ProviderUnavailableError":
-      return new Errors.ProviderUnavailableError({ ...common, ...trying })
+      return new Errors.ProviderUnavailableError({ ...common, ...retryFields })
   }
 }
 
-/** The reset of a rate limit says nothing of when an account has money again. */
+/** The wait before a retry. The reset of a rate limit does not apply to an exhausted quota. */
 const waitFor = (
   verdict: Verdict,
   answer: ErrorAnswer,
@@ -153,38 +171,39 @@ const waitFor = (
   switch (verdict) {
     case "RateLimitError":
     case "ProviderUnavailableError":
-      return toldOrReset(answer, report, now)
+      return reportedWaitOrReset(answer, report, now)
     case "QuotaExceededError":
-      return told(answer, report, now)
+      return reportedWait(answer, report, now)
     default:
       return undefined
   }
 }
 
-/** The SDKs of OpenAI and Anthropic obey it before they look at the status. It says nothing beside a success. */
+/** `x-should-retry`, which the SDKs of OpenAI and Anthropic apply before the status. It does not apply to errors in band. */
 const shouldRetry = ({ headers, inBand, status }: ErrorAnswer): boolean | undefined => {
   if (inBand ?? status < 300) return undefined
-  const said = headers["x-should-retry"]?.trim().toLowerCase()
-  return said === "true" ? true : said === "false" ? false : undefined
+  const header = headers["x-should-retry"]?.trim().toLowerCase()
+  return header === "true" ? true : header === "false" ? false : undefined
 }
 
 /**
- * The error that the answer is, with no attempts on its receipt. It never throws, whatever the answer holds.
+ * The error of an answer, with empty `attempts`. Never throws.
  *
- * `status` is the HTTP status also where the error came in band; the class is then decided from the status that the body
- * names. `code` is the most telling of the provider's code, type and status.
+ * `status` is the HTTP status, also of an error in band, whose class is decided from the status in the body. `code` is the most
+ * specific of the provider's code, type and status.
  *
  * @since 0.1.0
  * @category decoding
  */
 export const classify = (answer: ErrorAnswer, source: ErrorSource): LLMError => {
   const report = read(answer)
-  const verdict = decide(report, source.provider)
+  // Without a match the error came in band without a status: the provider had accepted the request, so the request is not at fault.
+  const verdict = decide(report, source.provider) ?? "ProviderUnavailableError"
   const retryAfter = waitFor(verdict, answer, report, source.now)
   const safe = (text: string, length: number) => cut(withoutSecrets(source.mask(text.slice(0, maxMasked))), length)
-  const words = safe(report.words, maxWords)
-  const what =
-    words === "" ? `${source.provider} ${happened[verdict]} (${answer.status})` : `${source.provider}: ${words}`
+  const message = safe(report.message, maxMessage)
+  const sentence =
+    message === "" ? `${source.provider} ${descriptions[verdict]} (${answer.status})` : `${source.provider}: ${message}`
   return build(
     verdict,
     {
@@ -194,7 +213,7 @@ export const classify = (answer: ErrorAnswer, source: ErrorSource): LLMError => 
       status: answer.status,
       ...(report.requestId === undefined ? {} : { requestId: safe(report.requestId, 200) }),
       ...(report.code === undefined ? {} : { code: safe(report.code, 100) }),
-      message: `${ended(what)} ${advice(verdict, source, answer.status, retryAfter)}`,
+      message: `${withPeriod(sentence)} ${advice(verdict, source, answer.status, retryAfter)}`,
       attempts: []
     },
     report.field === undefined ? undefined : safe(report.field, 200),

@@ -1,7 +1,7 @@
 /**
- * What a provider sent instead of an answer, and what it says, in whichever shape: `error.message`, `error` or `detail` as
- * text, flat `code` and `message`, lists of errors, a list around it all (Gemini), JSON inside a string (OpenRouter's
- * `metadata.raw`), an SSE event (DashScope), HTML, or nothing.
+ * Reads the errors of providers in any shape: `error.message`, `error` or `detail` as text, flat `code` and `message`, lists of
+ * errors, a list as the body (Gemini), JSON in a string (OpenRouter's `metadata.raw`), an SSE event (DashScope), HTML, or
+ * nothing.
  *
  * @since 0.1.0
  */
@@ -12,39 +12,39 @@ import { isRecord } from "../json.js"
  * @category model
  */
 export interface ErrorAnswer {
-  /** The HTTP status; 200 for an error in the middle of a stream or in a body under 200. */
+  /** The HTTP status; 200 for an error in a stream or in the body of a 200. */
   readonly status: number
-  /** With lower-case names. */
+  /** Names in lower case. */
   readonly headers: Readonly<Record<string, string>>
-  /** Parsed from JSON, or the text where it is not JSON. */
+  /** Parsed JSON, or the text when it is not JSON. */
   readonly body: unknown
-  /** Whether the error came under a status that says success. @default `status` is below 300 */
+  /** Whether the error came in a response whose status is a success. @default `status` is below 300 */
   readonly inBand?: boolean
 }
 
 /**
- * What an answer says, whatever its shape.
+ * The content of an error, independent of its shape.
  *
  * @since 0.1.0
  * @category model
  */
 export interface ErrorReport {
-  /** The HTTP status; of an in-band error the one that the body names, or 0. */
+  /** The HTTP status; for an error in band the one in the body, or 0. */
   readonly status: number
   /** Every code, type, status and reason, in lower case without punctuation. */
   readonly codes: ReadonlySet<string>
-  /** The most telling of them, as the provider writes it. */
+  /** The most specific of them, as the provider sent it. */
   readonly code: string | undefined
   /** The field of the request that is at fault. */
   readonly field: string | undefined
-  /** The provider's own words, unmasked; empty where there are none. */
-  readonly words: string
-  /** All its words in lower case, to be searched. */
+  /** The provider's message, unmasked; empty when there is none. */
+  readonly message: string
+  /** All messages in lower case, for the rules to search. */
   readonly text: string
   readonly requestId: string | undefined
   /** Numbers and texts of the body under `key`, which is in lower case without punctuation. */
   readonly values: (key: string) => ReadonlyArray<string | number>
-  /** The upstream's headers that a router passes on in the body, with lower-case names. */
+  /** Headers of the upstream that a router includes in the body; names in lower case. */
   readonly upstreamHeaders: Readonly<Record<string, string>>
 }
 
@@ -57,18 +57,17 @@ interface Leaf {
   readonly value: Scalar
 }
 
-/** Enough for any error, and a bound on what a hostile one costs. */
+/** Bounds on the cost of a hostile body, large enough for every error. */
 const maxDepth = 8
 const maxLeaves = 400
 const maxText = 8000
 
-/** Lower case without punctuation, so that `insufficient_quota`, `InsufficientQuota` and `insufficient-quota` are one. */
+/** Lower case without punctuation: `insufficient_quota`, `InsufficientQuota` and `insufficient-quota` are equal. */
 export const canonical = (name: string): string => name.toLowerCase().replace(/[^a-z0-9]/g, "")
 
 /**
- * What may hold more of the error. Everything else is passed over: an error can quote the answer that failed
- * (`failed_generation`) or the prompt (`flagged_input`), and words in these decide nothing. So does the `metadata` that the
- * caller gave to a response, other than that of the error.
+ * Fields that can contain more of the error. All others are skipped: an error can quote the failed answer (`failed_generation`),
+ * the prompt (`flagged_input`), or the caller's `metadata` of a response, and their text must not decide the class.
  */
 const containers: ReadonlySet<string> = new Set([
   "error",
@@ -109,10 +108,10 @@ const kindKeys: ReadonlySet<string> = new Set(["type", "errortype", "status", "r
 
 const statusKeys: ReadonlySet<string> = new Set(["code", "status", "statuscode", "httpstatus", "rawstatuscode"])
 
-/** Kinds that say no more than that there is an error. */
-const empty: ReadonlySet<string> = new Set(["", "error", "failed", "responsefailed", "aboutblank", "null"])
+/** Codes and types that only repeat that there is an error. */
+const uninformative: ReadonlySet<string> = new Set(["", "error", "failed", "responsefailed", "aboutblank", "null"])
 
-const parsed = (text: string): object | undefined => {
+const parseObject = (text: string): object | undefined => {
   const start = text.trimStart()
   if (!start.startsWith("{") && !start.startsWith("[")) return undefined
   try {
@@ -123,45 +122,45 @@ const parsed = (text: string): object | undefined => {
   }
 }
 
-const stripped = (html: string): string =>
+const stripTags = (html: string): string =>
   html
     .replace(/<[^<>]*>/g, " ")
     .replaceAll("&nbsp;", " ")
     .replaceAll("&amp;", "&")
     .trim()
 
-/** The text of an HTML page; the title only where there is no other. Anything else is left as it is. */
+/** The text of an HTML page, or its title when it has no other text. Other texts are returned unchanged. */
 const withoutMarkup = (text: string): string => {
   if (!/<(?:!doctype|html|head|body|title|center|h\d|p|div)\b/i.test(text)) return text
-  const visible = stripped(text.replace(/<(script|style|title)\b[^]*?(?:<\/\1>|$)/gi, " "))
-  return visible === "" ? stripped(text) : visible
+  const visible = stripTags(text.replace(/<(script|style|title)\b[^]*?(?:<\/\1>|$)/gi, " "))
+  return visible === "" ? stripTags(text) : visible
 }
 
 const plain = (text: string): string => withoutMarkup(text.slice(0, maxText)).replace(/\s+/g, " ").trim()
 
-/** The data of an error that came as an SSE event though the status is not 200 (DashScope, with streaming asked for). */
+/** The data of an error sent as an SSE event with an error status (DashScope, for requests of a stream). */
 const eventData = (text: string): object | undefined => {
   const match = /^data: ?(.+)$/m.exec(text.slice(0, maxText))
-  return match === null ? undefined : parsed(match[1] ?? "")
+  return match === null ? undefined : parseObject(match[1] ?? "")
 }
 
-/** The error of an upstream that a gateway quotes within its own words: `AnthropicException - {"error":{…}}`. */
+/** The error of an upstream that a gateway quotes in its own message: `AnthropicException - {"error":{…}}`. */
 const quotedError = (text: string): object | undefined => {
   const start = text.search(/\{\s{0,9}"(?:error|type)"/)
   if (start <= 0) return undefined
-  const inner = parsed(text.slice(start, text.lastIndexOf("}") + 1))
+  const inner = parseObject(text.slice(start, text.lastIndexOf("}") + 1))
   return isRecord(inner) && (isRecord(inner["error"]) || typeof inner["error"] === "string") ? inner : undefined
 }
 
-/** What pydantic found, as Python prints it (vLLM, Fireworks), without the part of the request that it quotes. */
+/** An error of pydantic as Python prints it (vLLM, Fireworks), without the quoted part of the request. */
 const withoutInput = (text: string): string =>
   /['"]loc['"]: ?[[(]/.test(text) ? text.replace(/['"]input['"]: ?[^]*$/, "") : text
 
-/** google.protobuf.Duration as an object. */
+/** The seconds of a google.protobuf.Duration that is an object. */
 const secondsOf = ({ nanos, seconds }: { readonly [x: string]: unknown }): number =>
   Number(seconds ?? 0) + Number(nanos ?? 0) / 1e9
 
-/** Where in the request pydantic (vLLM, Mistral …) found a fault, without the `body` before it. */
+/** The path of a fault in the request from pydantic (vLLM, Mistral …), without its first step `body`. */
 const location = (loc: unknown): string | undefined =>
   Array.isArray(loc)
     ? loc
@@ -171,62 +170,62 @@ const location = (loc: unknown): string | undefined =>
         .replace(/^body\./, "")
     : undefined
 
-interface Harvest {
+interface Collected {
   readonly leaves: Array<Leaf>
   readonly headers: Record<string, string>
 }
 
-/** Gathers the leaves: `error` first, then what stands beside it, then what else may hold more. */
-const gather = (value: unknown, key: string, depth: number, out: Harvest): void => {
+/** Collects the leaves: `error` first, then the scalar fields beside it, then those of the containers. */
+const collect = (value: unknown, key: string, depth: number, out: Collected): void => {
   if (depth > maxDepth || out.leaves.length >= maxLeaves) return
   if (typeof value === "string") {
     const inner =
-      key === "body" ? (parsed(value) ?? eventData(value)) : messageKeys.has(key) ? parsed(value) : undefined
-    if (inner !== undefined) return gather(inner, key, depth + 1, out)
+      key === "body" ? (parseObject(value) ?? eventData(value)) : messageKeys.has(key) ? parseObject(value) : undefined
+    if (inner !== undefined) return collect(inner, key, depth + 1, out)
     out.leaves.push({ key: key === "body" ? "message" : key, value })
-    if (messageKeys.has(key)) gather(quotedError(value), key, depth + 1, out)
+    if (messageKeys.has(key)) collect(quotedError(value), key, depth + 1, out)
   } else if (typeof value === "number") {
     out.leaves.push({ key, value })
   } else if (Array.isArray(value)) {
-    for (const element of value.slice(0, 20)) gather(element, key, depth + 1, out)
+    for (const element of value.slice(0, 20)) collect(element, key, depth + 1, out)
   } else if (isRecord(value)) {
-    gatherFields(value, key, depth, out)
+    collectFields(value, key, depth, out)
   }
 }
 
-const gatherFields = (record: { readonly [x: string]: unknown }, key: string, depth: number, out: Harvest): void => {
+const collectFields = (record: { readonly [x: string]: unknown }, key: string, depth: number, out: Collected): void => {
   const later: Array<readonly [key: string, value: unknown]> = []
-  if (record["error"] !== undefined) gather(record["error"], "error", depth + 1, out)
+  if (record["error"] !== undefined) collect(record["error"], "error", depth + 1, out)
   for (const [name, value] of Object.entries(record)) {
     const plainName = canonical(name)
     if (name === "error") continue
-    if (isScalar(value)) gather(value, plainName, depth + 1, out)
-    else if (plainName === "loc") gather(location(value), "param", depth + 1, out)
+    if (isScalar(value)) collect(value, plainName, depth + 1, out)
+    else if (plainName === "loc") collect(location(value), "param", depth + 1, out)
     else if (plainName === "retrydelay" && isRecord(value)) out.leaves.push({ key: plainName, value: secondsOf(value) })
-    else if (plainName === "headers" && key === "metadata") gatherHeaders(value, out)
+    else if (plainName === "headers" && key === "metadata") collectHeaders(value, out)
     else if (containers.has(plainName)) later.push([plainName, value])
     else if (plainName === "metadata" && (key === "error" || key === "details")) later.push([plainName, value])
   }
-  for (const [name, value] of later) gather(value, name, depth + 1, out)
+  for (const [name, value] of later) collect(value, name, depth + 1, out)
 }
 
-const gatherHeaders = (value: unknown, out: Harvest): void => {
+const collectHeaders = (value: unknown, out: Collected): void => {
   if (!isRecord(value)) return
   for (const [name, content] of Object.entries(value).slice(0, 50)) {
     if (isScalar(content)) out.headers[name.toLowerCase()] = String(content)
   }
 }
 
-/** The messages in order, without those that only repeat a part of another. */
+/** The messages in order, without those that another one contains. */
 const distinct = (messages: ReadonlyArray<string>): ReadonlyArray<string> => {
-  const kept: Array<string> = []
+  const result: Array<string> = []
   for (const message of messages) {
-    if (message === "" || kept.some((other) => other.includes(message))) continue
-    const part = kept.findIndex((other) => message.includes(other))
-    if (part === -1) kept.push(message)
-    else kept[part] = message
+    if (message === "" || result.some((other) => other.includes(message))) continue
+    const contained = result.findIndex((other) => message.includes(other))
+    if (contained === -1) result.push(message)
+    else result[contained] = message
   }
-  return kept
+  return result
 }
 
 const isStatus = (value: Scalar): boolean => /^[45]\d\d$/.test(String(value))
@@ -244,43 +243,43 @@ const requestIdHeaders: ReadonlyArray<string> = [
 const requestIdOf = (
   headers: Readonly<Record<string, string>>,
   values: ErrorReport["values"],
-  words: string
+  message: string
 ): string | undefined =>
   [
     ...requestIdHeaders.map((name) => headers[name]),
     values("requestid")[0],
-    // OpenAI names it only in the words of an error in the middle of a stream.
-    /\brequest id:? (req_\w{1,80})/i.exec(words)?.[1],
+    // In a stream OpenAI sends the id only in the message.
+    /\brequest id:? (req_\w{1,80})/i.exec(message)?.[1],
     headers["cf-ray"]
   ]
     .find((id) => id !== undefined && id !== "")
     ?.toString()
 
 /**
- * Reads an answer. Whatever the body is, this does not throw.
+ * Reads an error. Never throws, whatever the body.
  *
  * @since 0.1.0
  * @category decoding
  */
 export const read = ({ body, headers, inBand, status }: ErrorAnswer): ErrorReport => {
-  const harvest: Harvest = { leaves: [], headers: {} }
-  gather(body, "body", 0, harvest)
-  // Amazon puts the class of the error in a header, with a link behind a colon.
-  const amazon = headers["x-amzn-errortype"]?.split(":")[0]
-  const leaves = amazon === undefined ? harvest.leaves : [...harvest.leaves, { key: "code", value: amazon }]
+  const collected: Collected = { leaves: [], headers: {} }
+  collect(body, "body", 0, collected)
+  // Amazon sends the class of the error in a header, followed by a colon and a link.
+  const amazonType = headers["x-amzn-errortype"]?.split(":")[0]
+  const leaves = amazonType === undefined ? collected.leaves : [...collected.leaves, { key: "code", value: amazonType }]
   const values = (key: string) => leaves.filter((leaf) => leaf.key === key).map((leaf) => leaf.value)
-  const named = (keys: ReadonlySet<string>) =>
+  const informative = (keys: ReadonlySet<string>) =>
     leaves
-      .filter((leaf) => keys.has(leaf.key) && !empty.has(canonical(String(leaf.value))))
+      .filter((leaf) => keys.has(leaf.key) && !uninformative.has(canonical(String(leaf.value))))
       .map((leaf) => String(leaf.value).trim().slice(0, 200))
       .filter((name) => !name.startsWith("type.googleapis.com/"))
-  const codes = named(codeKeys)
-  const kinds = named(kindKeys)
+  const codes = informative(codeKeys)
+  const kinds = informative(kindKeys)
   const messages = leaves
     .filter((leaf) => messageKeys.has(leaf.key) && typeof leaf.value === "string")
     .map((leaf) => plain(String(leaf.value)))
-  const words = distinct(messages).slice(0, 3).join(": ")
-  // xAI writes a sentence where others have a code.
+  const message = distinct(messages).slice(0, 3).join(": ")
+  // xAI sends a sentence as the code.
   const sentences = codes.filter((code) => /\s/.test(code))
   return {
     status:
@@ -290,10 +289,10 @@ export const read = ({ body, headers, inBand, status }: ErrorAnswer): ErrorRepor
     codes: new Set([...codes, ...kinds].map(canonical)),
     code: codes.find((code) => !isStatus(code)) ?? kinds.find((kind) => !isStatus(kind)) ?? codes[0],
     field: values("param").find((value) => typeof value === "string"),
-    words: words === "" ? (sentences[0] ?? "") : words,
+    message: message === "" ? (sentences[0] ?? "") : message,
     text: [...messages.map(withoutInput), ...sentences].join("\n").slice(0, maxText).toLowerCase(),
-    requestId: requestIdOf(headers, values, words),
+    requestId: requestIdOf(headers, values, message),
     values,
-    upstreamHeaders: harvest.headers
+    upstreamHeaders: collected.headers
   }
 }

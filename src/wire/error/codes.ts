@@ -1,7 +1,7 @@
 import type { Rule } from "./rule.js"
 
-/** These mean one thing, whichever status they come with. */
-export const codes: ReadonlyArray<Rule> = [
+/** Codes that have one meaning with every status. */
+export const codeRules: ReadonlyArray<Rule> = [
   {
     when: {
       code: [
@@ -60,7 +60,7 @@ export const codes: ReadonlyArray<Rule> = [
   },
   {
     when: {
-      // Before the limits: Cerebras adds too_many_requests_error to queue_exceeded
+      // Before the rate limits: Cerebras sends too_many_requests_error beside queue_exceeded
       code: [
         // docs.claude.com/en/api/errors, Responses in streams, Moonshot, Volcengine, Groq (498), Mistral, Cerebras, Azure
         "overloaded_error",
@@ -101,7 +101,7 @@ export const codes: ReadonlyArray<Rule> = [
         "Throttling*",
         "LimitRequests",
         "limit_burst_rate",
-        // Cerebras calls its limits a minute quotas
+        // Cerebras: limits a minute that it calls quotas
         "token_quota_exceeded",
         "request_quota_exceeded",
         // Volcengine: RateLimitExceeded.EndpointTPMExceeded, ModelAccountTpmRateLimitExceeded; Tencent: RequestLimitExceeded
@@ -117,7 +117,7 @@ export const codes: ReadonlyArray<Rule> = [
   {
     when: {
       code: [
-        // OpenAI: a prompt that was flagged (platform.openai.com/docs/guides/reasoning), images, moderation
+        // OpenAI: a flagged prompt (platform.openai.com/docs/guides/reasoning), images, moderation
         "invalid_prompt",
         "content_policy_violation",
         "image_content_policy_violation",
@@ -147,7 +147,7 @@ export const codes: ReadonlyArray<Rule> = [
     },
     means: "ContentFilterError"
   },
-  // OpenAI uses the code for any field; only that of a text is the context's length
+  // OpenAI uses the code for any field; only for a text does it mean the context length
   {
     when: {
       code: ["string_above_max_length"],
@@ -176,7 +176,7 @@ export const codes: ReadonlyArray<Rule> = [
   {
     when: {
       code: [
-        "model_not_found", // OpenAI, Groq, vLLM, DashScope; with 403 the project may not use it
+        "model_not_found", // OpenAI, Groq, vLLM, DashScope; with 403 the project has no access to it
         "ModelNotFound", // DashScope
         "DeploymentNotFound", // Azure OpenAI
         "unknown_model", // GitHub Models
@@ -235,14 +235,14 @@ export const codes: ReadonlyArray<Rule> = [
       code: [
         "tool_use_failed", // Groq, in streams: the model called a tool wrongly (console.groq.com/docs/errors)
         "json_validate_failed",
-        "not_supported_error", // llama.cpp, at 501: it is not started for that
+        "not_supported_error", // llama.cpp, at 501: the server was started without the feature
         "model_no_support_for_function", // watsonx
-        // OpenAI: their words quote what the user named
+        // OpenAI: the message quotes a name from the request, which `wordingRules` could match
         "unknown_parameter",
         "unsupported_parameter",
         "invalid_function_parameters",
-        "MISSING_THOUGHT_SIGNATURE", // Gemini, as the reason why an answer ended
-        "data_residency_mismatch", // Responses: what the request refers to is kept in another region
+        "MISSING_THOUGHT_SIGNATURE", // Gemini, as a finish reason
+        "data_residency_mismatch", // Responses: the request refers to an object that is stored in another region
         "OperationNotSupported" // Azure OpenAI
       ]
     },
@@ -250,8 +250,8 @@ export const codes: ReadonlyArray<Rule> = [
   }
 ]
 
-/** Codes that mostly repeat the status, for when there is none or it is not to be trusted. */
-export const vague: ReadonlyArray<Rule> = [
+/** Codes that mostly repeat the status, used when there is none or when it is unreliable. */
+export const vagueCodeRules: ReadonlyArray<Rule> = [
   {
     when: {
       status: [400, 500, "none"],

@@ -4,14 +4,14 @@ const zhipu = /(?:^|[^a-z])z[.-]?ai(?:[^a-z]|$)|zhipu|bigmodel|glm/
 const minimax = /minimax/
 const dashScope = /dashscope|aliyun|alibaba|bailian|qwen|model-?studio/
 
-/** The same words mean different things with these. */
-export const exceptions: ReadonlyArray<Rule> = [
+/** Codes and wordings that mean something else with single providers. */
+export const exceptionRules: ReadonlyArray<Rule> = [
   // DashScope, 429 "Free allocated quota exceeded": alibabacloud.com/help/en/model-studio/error-code
   {
     when: { text: [/free (?:allocated |tier )quota (?:has been )?(?:exceeded|exhausted)/] },
     means: "QuotaExceededError"
   },
-  // DashScope words its limit of tokens a minute as OpenAI words an empty account, and links to #token-limit (same page)
+  // DashScope reports its limit of tokens a minute like OpenAI an empty account, and links to #token-limit (same page)
   {
     when: {
       status: [429, "none"],
@@ -34,7 +34,7 @@ export const exceptions: ReadonlyArray<Rule> = [
     },
     means: "QuotaExceededError"
   },
-  // Gemini: "You exceeded your current quota" is also what it says of a minute's limit
+  // Gemini: "You exceeded your current quota" is also the message of a minute's limit
   {
     when: { status: [429, "none"], code: ["RESOURCE_EXHAUSTED"], text: [/exceeded your current quota/] },
     means: "RateLimitError"
@@ -58,7 +58,7 @@ export const exceptions: ReadonlyArray<Rule> = [
   },
   { when: { provider: zhipu, code: ["1261"] }, means: "ContextLengthError" },
   { when: { provider: zhipu, code: ["1301"] }, means: "ContentFilterError" },
-  // 1305 was a limit of the account once and is a lack of capacity today
+  // 1305 was a limit of the account in the past and is a lack of capacity today
   {
     when: { provider: zhipu, code: ["1305"], text: [/访问量过大|overloaded|high (?:traffic|demand)/] },
     means: "ProviderUnavailableError"
@@ -82,13 +82,13 @@ export const exceptions: ReadonlyArray<Rule> = [
     means: "AuthenticationError"
   },
   { when: { provider: minimax, text: [/new_sensitive/] }, means: "ContentFilterError" },
-  // NVIDIA, 400: a model that is hosted as a function and is unwell (docs.nvidia.com/cloud-functions, function states)
+  // NVIDIA, 400: a model that is hosted as a function in the state DEGRADED (docs.nvidia.com/cloud-functions, function states)
   { when: { status: [400], text: [/degraded function cannot be invoked/] }, means: "ProviderUnavailableError" },
 
-  // OpenRouter: a 402 that passes as soon as calls in flight are settled (openrouter.ai/docs/api/reference/errors-and-debugging)
+  // OpenRouter: a 402 until calls in flight are settled (openrouter.ai/docs/api/reference/errors-and-debugging)
   { when: { status: [402, "none"], code: ["openrouter_in_flight_budget"] }, means: "RateLimitError" },
-  // Cohere: 498 is a blocked word (docs.cohere.com/reference/errors); with Groq it is a lack of capacity, see below
+  // Cohere: 498 is a blocked word (docs.cohere.com/reference/errors); with Groq it is a lack of capacity (`statusRules`)
   { when: { provider: /cohere/, status: [498] }, means: "ContentFilterError" },
-  // Cohere: trial keys have a limit a minute and one a month, and tell both alike (docs.cohere.com/docs/rate-limits)
+  // Cohere: trial keys have a limit a minute and one a month, with the same status (docs.cohere.com/docs/rate-limits)
   { when: { status: [429], text: [/limited to [\d,]+ api calls ?\/ ?month/] }, means: "QuotaExceededError" }
 ]

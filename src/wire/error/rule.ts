@@ -2,7 +2,7 @@ import type { Tag } from "../../vocabulary/LLMError.js"
 import type { ErrorReport } from "./answer.js"
 import { canonical } from "./answer.js"
 
-/** The classes that a provider can cause. */
+/** The classes of provider errors. */
 export type Verdict = Extract<
   Tag,
   | "RateLimitError"
@@ -16,19 +16,19 @@ export type Verdict = Extract<
   | "ProviderUnavailableError"
 >
 
-/** `none`: an error in band that names no status. */
+/** `none`: an error in band without a status. */
 export type Status = number | "none" | "3xx" | "4xx" | "5xx"
 
-/** All that is given must hold. */
+/** The conditions of a rule; all must hold. */
 export interface Condition {
-  /** Found in the name that the user gave the provider, in lower case. */
+  /** Matches the user's name of the provider, in lower case. */
   readonly provider?: RegExp
   readonly status?: ReadonlyArray<Status>
-  /** One of these is among the codes, whatever the case and punctuation; a `*` stands for anything. */
+  /** One of these equals a code, ignoring case and punctuation; `*` matches any text. */
   readonly code?: ReadonlyArray<string>
-  /** One of these is found in the provider's words, in lower case. */
+  /** One of these matches the provider's messages, in lower case. */
   readonly text?: ReadonlyArray<RegExp>
-  /** This is not found in the provider's words. */
+  /** This does not match the provider's messages. */
   readonly unless?: RegExp
 }
 
@@ -37,12 +37,12 @@ export interface Rule {
   readonly means: Verdict
 }
 
-const statusFits = (wanted: Status, status: number): boolean =>
-  wanted === "none"
+const matchesStatus = (expected: Status, status: number): boolean =>
+  expected === "none"
     ? status === 0
-    : typeof wanted === "number"
-      ? status === wanted
-      : Math.floor(status / 100) === Number(wanted[0])
+    : typeof expected === "number"
+      ? status === expected
+      : Math.floor(status / 100) === Number(expected[0])
 
 type Test = (report: ErrorReport, provider: string) => boolean
 
@@ -52,20 +52,20 @@ const testOf = ({ code, provider, status, text, unless }: Condition): Test => {
       ? undefined
       : new RegExp(`^(?:${code.map((name) => name.split("*").map(canonical).join(".*")).join("|")})$`)
   return (report, name) =>
-    (status === undefined || status.some((wanted) => statusFits(wanted, report.status))) &&
+    (status === undefined || status.some((expected) => matchesStatus(expected, report.status))) &&
     (pattern === undefined || [...report.codes].some((one) => pattern.test(one))) &&
     (provider === undefined || provider.test(name)) &&
-    (text === undefined || text.some((part) => part.test(report.text))) &&
+    (text === undefined || text.some((pattern) => pattern.test(report.text))) &&
     (unless === undefined || !unless.test(report.text))
 }
 
-/** What the first rule that fits says. */
+/** The class of the first rule that matches; undefined when none does. */
 export const compile = (
   rules: ReadonlyArray<Rule>
 ): ((report: ErrorReport, provider: string) => Verdict | undefined) => {
-  const tests = rules.map(({ means, when }) => ({ fits: testOf(when), means }))
+  const tests = rules.map(({ means, when }) => ({ matches: testOf(when), means }))
   return (report, provider) => {
     const name = provider.toLowerCase()
-    return tests.find(({ fits }) => fits(report, name))?.means
+    return tests.find(({ matches }) => matches(report, name))?.means
   }
 }

@@ -1,11 +1,11 @@
-/** Takes what looks like a secret out of text that a provider wrote. */
+/** Masks texts that look like secrets in the messages of providers. */
 
 interface Mask {
   readonly find: RegExp
   readonly replace: string
 }
 
-/** Most of these want a digit, as keys have and words have not: "risk-averse" and "Bearer authentication" stay. */
+/** Most patterns require a digit, which keys have and words do not: "risk-averse" and "Bearer authentication" remain. */
 const masks: ReadonlyArray<Mask> = [
   // OpenAI, Anthropic (sk-ant-), OpenRouter (sk-or-), DeepSeek, Moonshot, DashScope, also with stars in the middle
   { find: /\bsk-(?=[\w*-]{0,200}[\d*])[\w*-]{8,}/g, replace: "***" },
@@ -26,13 +26,13 @@ const masks: ReadonlyArray<Mask> = [
     find: /(^|[?&;\s"'(])((?:x-)?(?:goog-)?(?:api[-_]?key|key|access[-_]token|auth[-_]token|token|secret|password|signature|sig)=)[^&\s"'<>)]+/gi,
     replace: "$1$2***"
   },
-  // Headers and JSON that are quoted back
+  // Quoted headers and JSON
   {
     find: /(api[-_ ]?key["']?\s{0,3}:\s{0,3}["']?)(?=[^\s"',}]{0,200}[\d*])[^\s"',}]{8,}/gi,
     replace: "$1***"
   }
 ]
 
-/** The text without keys, tokens and the values of queries that name one. */
+/** The text with keys, tokens, and query values of such names masked. */
 export const withoutSecrets = (text: string): string =>
   masks.reduce((masked, { find, replace }) => masked.replace(find, replace), text)

@@ -1,9 +1,9 @@
 import type { Rule } from "./rule.js"
 
-/** What providers write where no code says it. */
-export const words: ReadonlyArray<Rule> = [
-  // Mistral, Azure, xAI, OpenAI, Moonshot, Cloudflare answer a lack of capacity with 429 or in band; OpenRouter tells of demand
-  // to explain a limit
+/** Messages of errors without a clear code. */
+export const wordingRules: ReadonlyArray<Rule> = [
+  // Mistral, Azure, xAI, OpenAI, Moonshot, Cloudflare report a lack of capacity with 429 or in band; OpenRouter explains a rate
+  // limit by high demand
   {
     when: {
       status: [429, "none"],
@@ -16,7 +16,7 @@ export const words: ReadonlyArray<Rule> = [
     },
     means: "ProviderUnavailableError"
   },
-  // OpenCode and Vertex answer it with 400
+  // OpenCode and Vertex report it with 400
   {
     when: {
       status: [400, 403, 404],
@@ -30,7 +30,7 @@ export const words: ReadonlyArray<Rule> = [
     when: {
       status: [400, 401, 402, 403, 412, 422, 429, 500, "none"],
       text: [
-        /exceeded your current quota/, // OpenAI and those who copied it
+        /exceeded your current quota/, // OpenAI and compatible servers
         /credit balance is too low/, // Anthropic, 400
         /(?:reached|hit|exceeded) your (?:[\w-]+ ){0,3}(?:usage|spend|spending) limits?/, // Anthropic 400, Ollama, Kimi
         /(?:usage|subscription) (?:quota|limit|cap) (?:has been )?(?:reached|exceeded|exhausted)/, // Codex, Chutes
@@ -48,7 +48,7 @@ export const words: ReadonlyArray<Rule> = [
         /exceeded (?:your |the )?(?:daily|weekly|monthly|yearly) quota/, // Mistral
         /spend(?:ing)? limit/, // Groq
         /account is not active.{0,40}billing/, // OpenAI
-        /make sure your account is in good standing/, // DashScope, of bills that are overdue
+        /make sure your account is in good standing/, // DashScope, for overdue bills
         /key limit exceeded/, // OpenRouter, 403
         /(?:free|monthly|weekly|total) quota (?:has been |is )?(?:used up|exhausted|exceeded)/,
         /daily free allocation/, // Cloudflare
@@ -80,9 +80,9 @@ export const words: ReadonlyArray<Rule> = [
     when: {
       status: [400, 403, 404, "none"],
       text: [
-        /(?:invalid|incorrect|missing|expired|unknown|no) (?:x-)?api[- ]?key/, // xAI answers 400
+        /(?:invalid|incorrect|missing|expired|unknown|no) (?:x-)?api[- ]?key/, // xAI, 400
         /api[- ]?key (?:is |was |has )?(?:not valid|invalid|incorrect|missing|expired|not found|revoked|reported as leaked)/, // Gemini
-        /unregistered callers/, // Gemini, 403: no key at all
+        /unregistered callers/, // Gemini, 403: without a key
         /invalid (?:authentication|access token|api token|bearer token)/,
         /\btoken (?:has |is )?(?:expired|invalid)\b|security token .{0,40}is (?:expired|invalid)/, // Bedrock, 403
         /request signature .{0,40}does not match/, // Amazon
@@ -110,7 +110,7 @@ export const words: ReadonlyArray<Rule> = [
         /exceeded model token limit|input token length too long/, // Moonshot
         /too many tokens: /, // Cohere
         /length of all messages is too long/, // Perplexity
-        /reduce the length of the (?:messages|prompt|input)/, // OpenAI and those who copied it
+        /reduce the length of the (?:messages|prompt|input)/, // OpenAI and compatible servers
         /range of input length should be|message token length exceed/, // DashScope
         /too large for model with|context the overflows|loaded with context length|must be less than max_seq_len/, // Mistral, LM Studio
         /input (?:\(\d{1,9} tokens\) )?is too large to process/, // llama.cpp, 500
@@ -141,7 +141,7 @@ export const words: ReadonlyArray<Rule> = [
     },
     means: "ContentFilterError"
   },
-  // Anthropic says no more than "model: name"
+  // Anthropic: the message is only "model: name"
   { when: { status: [404], text: [/^model: \S+$/m] }, means: "ModelNotFoundError" },
   {
     when: {
@@ -174,7 +174,7 @@ export const words: ReadonlyArray<Rule> = [
     when: {
       status: [400, 403, 413, 500, "none"],
       text: [
-        // Not as a whole between quotes, where it is the name or the text of something that the request has
+        // Not before a closing quote: there it is a name or a text quoted from the request
         /rate[ -]limit(?:ed|ing|s)?\b(?!['"`])|ratelimiterror|too many requests(?!['"`])/,
         /\b(?:[rt]pm|qps)\b.{0,20}\blimit|\brequest limit reached/, // MiniMax, Qianfan
         /请求过于频繁|频率(?:过高|上限)|并发(?:数)?过高|限流|流量限制/
@@ -182,6 +182,6 @@ export const words: ReadonlyArray<Rule> = [
     },
     means: "RateLimitError"
   },
-  // llama.cpp, 500: the model was started without the part that sees or hears
+  // llama.cpp, 500: the server was started without support for the media type
   { when: { status: [500], text: [/(?:image|audio|video) input is not supported/] }, means: "InvalidRequestError" }
 ]

@@ -1,5 +1,5 @@
 /**
- * What a provider's headers say is left of a key's limits.
+ * Reads the remaining rate limits of a key from the headers of a provider.
  *
  * @since 0.1.0
  */
@@ -7,8 +7,8 @@ import { Duration } from "effect"
 import { delay } from "./timeNotation.js"
 
 /**
- * What is left of a key's limits. A field that the provider does not tell is absent. Where it tells of several limits on
- * the same thing (a minute's and a day's, input and output tokens), this is the one that is nearest to its end.
+ * The remaining rate limits of a key. A field that the provider does not send is absent. Of several limits on requests or on
+ * tokens (a minute's and a day's, input and output tokens) this is the one with the smallest share left.
  *
  * @since 0.1.0
  * @category model
@@ -18,17 +18,17 @@ export interface RateLimits {
   readonly limitRequests?: number
   /** Requests left in the window. */
   readonly remainingRequests?: number
-  /** How long until all requests are allowed again. */
+  /** Time until all requests are allowed again. */
   readonly resetRequests?: Duration.Duration
   /** Tokens allowed in the window. */
   readonly limitTokens?: number
   /** Tokens left in the window. */
   readonly remainingTokens?: number
-  /** How long until all tokens are allowed again. */
+  /** Time until all tokens are allowed again. */
   readonly resetTokens?: Duration.Duration
 }
 
-/** The names of three headers that belong together. */
+/** The names of the three headers of one limit. */
 interface Names {
   readonly limit: string
   readonly remaining: string
@@ -80,7 +80,7 @@ interface Limit {
   readonly reset: number | undefined
 }
 
-/** The number at the beginning: the IETF draft lets a policy follow (`100, 100;w=60`). */
+/** The number at the beginning; in the IETF draft a policy can follow it (`100, 100;w=60`). */
 const count = (value: string | undefined): number | undefined => {
   if (value === undefined) return undefined
   const match = /^\s*(\d{1,15}(?:\.\d{1,15})?)/.exec(value)
@@ -96,7 +96,7 @@ const read = (headers: Readonly<Record<string, string>>, names: Names, now: numb
   }
 }
 
-/** The first number that one of these finds in a structured field: `"default";r=50;t=30`, and `remaining=50` before -08. */
+/** The number that a pattern finds in a structured field: `"default";r=50;t=30`, and `remaining=50` before draft -08. */
 const parameter = (field: string | undefined, pattern: RegExp): number | undefined => {
   const match = field === undefined ? null : pattern.exec(field)
   return match === null ? undefined : Number(match[1])
@@ -120,7 +120,7 @@ const share = ({ limit, remaining }: Limit): number =>
       ? remaining
       : remaining / limit
 
-/** The limit that ends first: the one of which the smallest share is left. */
+/** The limit with the smallest share left. */
 const tightest = (limits: ReadonlyArray<Limit>): Limit | undefined =>
   limits
     .filter(({ limit, remaining, reset }) => limit !== undefined || remaining !== undefined || reset !== undefined)
@@ -130,12 +130,12 @@ const tightest = (limits: ReadonlyArray<Limit>): Limit | undefined =>
     )
 
 /**
- * Reads `x-ratelimit-*` in the ways of OpenAI, Azure, Groq, Mistral, Cerebras, Together, OpenRouter and GitHub,
- * `anthropic-ratelimit-*`, and the IETF's `RateLimit`. Resets may be durations (`1m30s`, `6ms`), seconds, moments since 1970 in seconds or
- * milliseconds, or ISO dates; one in the past is zero. `headers` have lower-case names, `now` is in milliseconds since
- * 1970. Undefined where none of them is there.
+ * Reads `x-ratelimit-*` as sent by OpenAI, Azure, Groq, Mistral, Cerebras, Together, OpenRouter and GitHub,
+ * `anthropic-ratelimit-*`, and the IETF's `RateLimit`; undefined when there is none of them. Resets can be durations (`1m30s`,
+ * `6ms`), seconds, times since 1970 in seconds or milliseconds, or ISO dates; a reset in the past is zero. `headers` have
+ * lower-case names; `now` is in milliseconds since 1970.
  *
- * `retry-after` is not read: it belongs to errors.
+ * `retry-after` is not read: it belongs to errors (`ProviderError.retryAfter`).
  *
  * @since 0.1.0
  * @category decoding

@@ -1,4 +1,4 @@
-/** Lists of models as clients read them. */
+/** Decodes lists of models. */
 import { Either } from "effect"
 import type { Json } from "../json.js"
 import { array, isRecord, number, string } from "../json.js"
@@ -8,8 +8,8 @@ import { malformed } from "../Wire.js"
 const windowFields = ["context_window", "context_length", "max_context_length", "max_model_len", "inputTokenLimit"]
 
 const windowOf = (item: Json): { readonly contextWindow?: number } => {
-  const found = windowFields.map((field) => number(item, field)).find((size) => size !== undefined && size > 0)
-  return found === undefined ? {} : { contextWindow: found }
+  const size = windowFields.map((field) => number(item, field)).find((size) => size !== undefined && size > 0)
+  return size === undefined ? {} : { contextWindow: size }
 }
 
 const listed = (item: unknown, idField: string): ReadonlyArray<ListedModel> => {
@@ -18,9 +18,7 @@ const listed = (item: unknown, idField: string): ReadonlyArray<ListedModel> => {
   return id === undefined || id === "" ? [] : [{ id, ...windowOf(item), details: item }]
 }
 
-/**
- * OpenAI's list (API reference, models/list): `{ data: [{ id }] }`. Together sends the array alone.
- */
+/** OpenAI's list (API reference, models/list): `{ data: [{ id }] }`. Together sends only the array. */
 export const openai: ModelsWire = {
   path: "/models",
   decodeResponse: (body) => {
@@ -46,7 +44,7 @@ export const anthropic: ModelsWire = {
   }
 }
 
-/** Gemini's list (Gemini API, models.list), in pages; names come with their collection. */
+/** Gemini's list (Gemini API, models.list), in pages; names have the prefix `models/`. */
 export const gemini: ModelsWire = {
   path: "/models",
   query: { pageSize: "1000" },
@@ -63,7 +61,7 @@ export const gemini: ModelsWire = {
   }
 }
 
-/** The models that an Ollama server has (API documentation, "List Local Models"). */
+/** The models of an Ollama server (API documentation, "List Local Models"). */
 export const ollama: ModelsWire = {
   path: "/api/tags",
   decodeResponse: (body) => {

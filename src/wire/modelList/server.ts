@@ -1,4 +1,4 @@
-/** Lists of models as servers write them, each as one page. */
+/** Encodes lists of models, each as one page. */
 import type { ServedModelsWire } from "../Wire.js"
 
 export const openai: ServedModelsWire = {

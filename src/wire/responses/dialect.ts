@@ -8,50 +8,50 @@ import type * as OpenAIEmbeddings from "../embeddings/dialect.js"
  */
 export interface Dialect {
   /**
-   * Sent as `store`: whether the provider keeps the answer. `undefined` sends nothing, which OpenAI takes for true.
-   * The whole conversation is sent with every request, so nothing needs to be kept.
+   * Sent as `store`: whether the provider stores the response. `undefined` omits the field, which OpenAI treats as true.
+   * Every request contains the whole conversation, so nothing needs to be stored.
    *
    * @default false
    */
   readonly store: boolean | undefined
   /**
-   * Asks for thoughts in their sealed form (`include: ["reasoning.encrypted_content"]`), so that they can be sent back in
-   * the next turn although the provider keeps nothing. Not asked of OpenAI's models that do not think, which refuse it.
+   * Requests encrypted reasoning (`include: ["reasoning.encrypted_content"]`), which can be sent back in the next turn when
+   * the provider stores nothing. Not requested from OpenAI's models without reasoning, which reject it.
    *
    * @default true
    */
   readonly sealedReasoning: boolean
   /**
-   * What to send for a tool that does not say whether it is strict. OpenAI itself makes such a tool strict where it can.
+   * `strict` of a tool that does not set it. OpenAI makes a tool without the field strict if it can.
    *
    * @default true
    */
   readonly strictTools: boolean
   /**
-   * Whether a user's message may carry sound. OpenAI's protocol has no word for it.
+   * Whether user messages can contain audio. OpenAI's protocol has no field for it.
    *
    * @default false
    */
   readonly audio: boolean
   /**
-   * Whether what the model said before goes back with an id (made up) and a status, which OpenRouter requires.
+   * Whether messages of the assistant are sent with a generated id and a status, which OpenRouter requires.
    *
    * @default false
    */
   readonly messageIds: boolean
   /**
-   * Whether the most tokens to think with can be said (`reasoning.max_tokens`, an addition of OpenRouter's). OpenAI only
-   * grades thinking by its effort, so elsewhere `budgetTokens` is left to the providers that it is meant for.
+   * Whether `budgetTokens` is sent (as `reasoning.max_tokens`, an extension of OpenRouter). OpenAI has only an effort;
+   * without the extension `budgetTokens` is dropped.
    *
    * @default false
    */
   readonly reasoningBudget: boolean
-  /** How the server's embeddings deviate. `false`: it has none. @default as OpenAI's, 256 texts a request, as numbers */
+  /** Deviations of the server's embeddings; `false` when it has none. @default OpenAI's, with 256 texts a request and numbers */
   readonly embeddings?: Partial<OpenAIEmbeddings.Dialect> | false
 }
 
 /**
- * The protocol as OpenAI speaks it, used without keeping anything there.
+ * OpenAI itself, without storing responses there.
  *
  * @since 0.1.0
  * @category model

@@ -1,6 +1,6 @@
 /**
- * What only the Responses protocol has a word for. The fields of an item stand on the message, the thought or the call that it is;
- * an item that the vocabulary has no word for is a part under `item`.
+ * Fields and items that only the Responses protocol has. The fields of an item are native fields of the decoded message,
+ * reasoning or call; an item that the vocabulary does not cover is a native part with the field `item`.
  */
 import * as Native from "../native.js"
 

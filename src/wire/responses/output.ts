@@ -1,4 +1,4 @@
-/** Output items, read. */
+/** Decodes output items. */
 import { Either } from "effect"
 import type { ReasoningPart, ToolCall } from "../../vocabulary/Chat.js"
 import type { WireFailure } from "../Wire.js"
@@ -6,7 +6,7 @@ import { malformed } from "../Wire.js"
 import type { Json } from "../json.js"
 import { array, isRecord, string } from "../json.js"
 
-/** What the items of an answer say. */
+/** The content of an answer's items. */
 export interface Output {
   readonly text: string
   readonly refusal: string
@@ -14,7 +14,7 @@ export interface Output {
   readonly toolCalls: ReadonlyArray<ToolCall>
 }
 
-/** Items of tools that the provider runs itself and of kinds yet to come are none of these: they are kept as they are. */
+/** `other`: items of tools that the provider runs itself and of unknown types, which are kept unchanged. */
 export type Kind = "message" | "reasoning" | "call" | "other"
 
 const kinds: Readonly<Record<string, Kind>> = {
@@ -28,7 +28,7 @@ export const kindOf = (item: Json): Kind => kinds[string(item, "type") ?? ""] ??
 
 const records = (value: unknown): ReadonlyArray<Json> => (Array.isArray(value) ? value.filter(isRecord) : [])
 
-/** The parts of a message by their index: `text` and `refusal` are empty where a part has none. */
+/** The parts of a message by index; `text` and `refusal` are empty when a part has none. */
 export const messageParts = (
   item: Json
 ): ReadonlyArray<{ readonly text: string; readonly refusal: string; readonly part: Json }> =>
@@ -40,43 +40,43 @@ export const messageParts = (
         part
       }))
 
-/** One piece of a thought: what the model thought (`content`), or what it tells of it (`summary`). */
-export interface Piece {
+/** A part of a reasoning item: the reasoning itself (`content`) or its summary (`summary`). */
+export interface KeyedReasoning {
   readonly key: string
   readonly part: ReasoningPart
 }
 
-/** Names a piece within its item. */
-export const pieceKey = (list: "content" | "summary", index: number): string => `${list}:${index}`
+/** The key of a part within its item. */
+export const reasoningKey = (list: "content" | "summary", index: number): string => `${list}:${index}`
 
 export const formats = { content: "reasoning.text", summary: "reasoning.summary" } as const
 
 /**
- * A thought in its pieces, in the order in which they come in a stream. What is sealed is on the last of them, and there is
- * always one: a thought of which nothing is shown still goes back in the next turn.
+ * The parts of a reasoning item in the order of a stream; encrypted reasoning is the signature of the last one. There is always
+ * one part: reasoning without visible text must be sent back in the next turn as well.
  */
-export const reasoningPieces = (item: Json, provider: string | undefined): ReadonlyArray<Piece> => {
+export const keyedReasoning = (item: Json, provider: string | undefined): ReadonlyArray<KeyedReasoning> => {
   const id = string(item, "id")
-  const sealed = string(item, "encrypted_content")
-  const own = {
+  const encrypted = string(item, "encrypted_content")
+  const common = {
     ...(id === undefined || id === "" ? {} : { id }),
     ...(provider === undefined ? {} : { provider })
   }
-  const pieces = (["content", "summary"] as const).flatMap((list) =>
-    records(item[list]).flatMap((piece, index): ReadonlyArray<Piece> => {
-      const text = string(piece, "text") ?? ""
+  const parts = (["content", "summary"] as const).flatMap((list) =>
+    records(item[list]).flatMap((entry, index): ReadonlyArray<KeyedReasoning> => {
+      const text = string(entry, "text") ?? ""
       return text === ""
         ? []
-        : [{ key: pieceKey(list, index), part: { type: "reasoning", text, ...own, format: formats[list] } }]
+        : [{ key: reasoningKey(list, index), part: { type: "reasoning", text, ...common, format: formats[list] } }]
     })
   )
-  const last = pieces[pieces.length - 1] ?? { key: "sealed", part: { type: "reasoning", text: "", ...own } }
-  return sealed === undefined || sealed === ""
-    ? [...pieces.slice(0, -1), last]
-    : [...pieces.slice(0, -1), { ...last, part: { ...last.part, signature: sealed } }]
+  const last = parts.at(-1) ?? { key: "encrypted", part: { type: "reasoning", text: "", ...common } }
+  return encrypted === undefined || encrypted === ""
+    ? [...parts.slice(0, -1), last]
+    : [...parts.slice(0, -1), { ...last, part: { ...last.part, signature: encrypted } }]
 }
 
-/** A call, with an id made up where there is none; nothing where it has no name. */
+/** A call, with a generated id when it has none; undefined when it has no name. */
 export const callOf = (item: Json, index: number): ToolCall | undefined => {
   const name = string(item, "name")
   if (name === undefined || name === "") return undefined
@@ -86,7 +86,7 @@ export const callOf = (item: Json, index: number): ToolCall | undefined => {
     : { id, name, arguments: string(item, "arguments") || "{}" }
 }
 
-/** Reads all items of an answer. */
+/** Decodes all items of an answer. */
 export const readOutput = (items: ReadonlyArray<unknown>, provider: string): Either.Either<Output, WireFailure> => {
   let text = ""
   let refusal = ""
@@ -102,7 +102,7 @@ export const readOutput = (items: ReadonlyArray<unknown>, provider: string): Eit
         }
         break
       case "reasoning":
-        for (const { part } of reasoningPieces(item, provider)) reasoningParts.push(part)
+        for (const { part } of keyedReasoning(item, provider)) reasoningParts.push(part)
         break
       case "call": {
         const call = callOf(item, toolCalls.length)
@@ -117,7 +117,7 @@ export const readOutput = (items: ReadonlyArray<unknown>, provider: string): Eit
   return Either.right({ text, refusal, reasoningParts, toolCalls })
 }
 
-const said = (items: ReadonlyArray<unknown>): ReadonlyArray<Json> =>
+const contentParts = (items: ReadonlyArray<unknown>): ReadonlyArray<Json> =>
   records(items)
     .filter((item) => kindOf(item) === "message")
     .flatMap((item) => messageParts(item).map(({ part }) => part))
@@ -125,10 +125,7 @@ const said = (items: ReadonlyArray<unknown>): ReadonlyArray<Json> =>
 const nonEmpty = <A>(key: string, values: ReadonlyArray<A>): Readonly<Record<string, ReadonlyArray<A>>> =>
   values.length === 0 ? {} : { [key]: values }
 
-/**
- * What the items say beside text, thoughts and calls: `items`, those of other kinds as they are; `annotations`, the sources
- * of the text; `logprobs`.
- */
+/** Metadata of the items: `items`, those of kind `other`, unchanged; `annotations`, the sources of the text; `logprobs`. */
 export const outputMetadata = (items: ReadonlyArray<unknown>): Json => ({
   ...nonEmpty(
     "items",
@@ -136,10 +133,10 @@ export const outputMetadata = (items: ReadonlyArray<unknown>): Json => ({
   ),
   ...nonEmpty(
     "annotations",
-    said(items).flatMap((part) => array(part, "annotations") ?? [])
+    contentParts(items).flatMap((part) => array(part, "annotations") ?? [])
   ),
   ...nonEmpty(
     "logprobs",
-    said(items).flatMap((part) => array(part, "logprobs") ?? [])
+    contentParts(items).flatMap((part) => array(part, "logprobs") ?? [])
   )
 })

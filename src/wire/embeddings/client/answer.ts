@@ -1,4 +1,4 @@
-/** What answers with vectors have in common, whoever sends them. */
+/** Decodes the vectors of a response, for all protocols. */
 import { Either } from "effect"
 import * as Usage from "../../../vocabulary/Usage.js"
 import type { EmbeddingsWire, WireEmbeddings, WireFailure } from "../../Wire.js"
@@ -7,35 +7,36 @@ import * as Vector from "../vector.js"
 
 export type Source = Parameters<EmbeddingsWire["decodeResponse"]>[1]
 
-export interface Found {
+export interface VectorAnswer {
   readonly model?: string | undefined
-  /** As they were sent, in the order of the texts. */
+  /** The encoded vectors, in the order of the texts. */
   readonly vectors: ReadonlyArray<unknown>
-  /** Where they stand in the answer. */
+  /** The path of the vectors in the response. */
   readonly path: string
   readonly inputTokens?: number | undefined
   readonly totalTokens?: number | undefined
-  /** How base64 is to be read. @default as the request asked for it */
-  readonly asked?: Vector.Asked
+  /** The encoding of the vectors. @default the requested one */
+  readonly encoding?: Vector.VectorEncoding
 }
 
-/** What is no vector: as it is, but of base64 its length, and what to do about it. */
-const described = (value: unknown): unknown =>
+/** The excerpt of a value that is not a vector; for base64 its length and a hint. */
+const invalidVector = (value: unknown): unknown =>
   typeof value === "string"
-    ? `${value.length} characters of base64 whose numbers are of no type that the request names or its dimensions show. ` +
-      `Ask for numbers (encoding: "float"), or say the dimensions.`
+    ? `${value.length} characters of base64 whose numbers are of no type that the request names or its dimensions imply. ` +
+      `Request numbers (encoding: "float"), or set dimensions.`
     : value
 
-/** A vector for every text, or what is wrong. */
-export const read = (answer: Found, source: Source): Either.Either<WireEmbeddings, WireFailure> => {
-  const asked = answer.asked ?? (source.request === undefined ? undefined : Vector.askedBy(source.request))
+/** The vectors of all texts; fails when their number is wrong or one cannot be decoded. */
+export const read = (answer: VectorAnswer, source: Source): Either.Either<WireEmbeddings, WireFailure> => {
+  const encoding =
+    answer.encoding ?? (source.request === undefined ? undefined : Vector.requestedEncoding(source.request))
   if (answer.vectors.length !== source.count) {
     return Either.left(malformed(answer.path, `${answer.vectors.length} vectors for ${source.count} texts`))
   }
   const embeddings: Array<ReadonlyArray<number>> = []
   for (const [index, value] of answer.vectors.entries()) {
-    const vector = Vector.decode(value, source.dimensions ?? asked?.dimensions, asked)
-    if (vector === undefined) return Either.left(malformed(`${answer.path}[${index}]`, described(value)))
+    const vector = Vector.decode(value, source.dimensions ?? encoding?.dimensions, encoding)
+    if (vector === undefined) return Either.left(malformed(`${answer.path}[${index}]`, invalidVector(value)))
     embeddings.push(vector)
   }
   const inputTokens = answer.inputTokens ?? answer.totalTokens
@@ -55,5 +56,5 @@ export const read = (answer: Found, source: Source): Either.Either<WireEmbedding
   })
 }
 
-/** A refusal under status 200, as some send it. */
+/** An error in a response with status 200. */
 export const reported = (body: unknown): Either.Either<never, WireFailure> => Either.left({ _tag: "Reported", body })

@@ -15,7 +15,7 @@ const inputTypes: Readonly<Record<Purpose, string>> = {
   clustering: "clustering"
 }
 
-/** In the order in which they are taken where an answer has several; `base64` is of floats. */
+/** In order of preference when a response has several; `base64` encodes floats. */
 const embeddingTypes = ["float", "base64", "int8", "uint8", "binary", "ubinary"] as const
 
 export const cohere: EmbeddingsWire = {
@@ -26,7 +26,7 @@ export const cohere: EmbeddingsWire = {
       body: {
         model: request.model ?? model,
         texts,
-        // It must be said, and documents are what most texts are.
+        // Required; most texts are documents.
         input_type: inputTypes[request.purpose ?? "document"],
         embedding_types: [request.encoding ?? "float"],
         ...(request.dimensions === undefined ? {} : { output_dimension: request.dimensions }),
@@ -37,8 +37,7 @@ export const cohere: EmbeddingsWire = {
     if (!isRecord(body)) return Either.left(malformed("", body))
     const byType = record(body, "embeddings") ?? {}
     const vectors =
-      embeddingTypes.map((type) => array(byType, type)).find((found) => found !== undefined) ??
-      array(body, "embeddings")
+      embeddingTypes.map((type) => array(byType, type)).find((list) => list !== undefined) ?? array(body, "embeddings")
     if (vectors === undefined) {
       return string(body, "message") ? reported(body) : Either.left(malformed("embeddings", body.embeddings))
     }
@@ -46,7 +45,7 @@ export const cohere: EmbeddingsWire = {
       {
         vectors,
         path: "embeddings",
-        asked: { type: "float", base64: true },
+        encoding: { type: "float", base64: true },
         inputTokens: tokens(record(record(body, "meta") ?? {}, "billed_units") ?? {}, "input_tokens")
       },
       source

@@ -1,4 +1,4 @@
-/** DashScope's own embeddings (Model Studio, "Text embedding synchronous API"). */
+/** DashScope's embeddings (Model Studio, "Text embedding synchronous API"). */
 import { Either } from "effect"
 import { array, isRecord, number, record, records, string, tokens } from "../../json.js"
 import type { EmbeddingsWire } from "../../Wire.js"
@@ -7,7 +7,7 @@ import { read, reported } from "./answer.js"
 import { textsOf } from "./texts.js"
 
 export const dashscope: EmbeddingsWire = {
-  // text-embedding-v3 and v4; the older ones take 25.
+  // The limit of text-embedding-v3 and v4; older models accept 25.
   maxBatch: 10,
   encodeRequest: (request, { model }) => {
     const { parameters: extraParameters, ...extra } = request.extra ?? {}

@@ -19,12 +19,12 @@ const taskTypes: Readonly<Record<Purpose, string>> = {
   clustering: "CLUSTERING"
 }
 
-/** With or without the collection that it belongs to. */
+/** The name with its collection, `models` by default. */
 const qualified = (model: string): string => (model.includes("/") ? model : `models/${model}`)
 
-type Write = (texts: ReadonlyArray<string>, request: EmbeddingRequest, model: string) => WireRequest
+type Encode = (texts: ReadonlyArray<string>, request: EmbeddingRequest, model: string) => WireRequest
 
-const batched: Write = (texts, request, model) => ({
+const encodeBatch: Encode = (texts, request, model) => ({
   path: `/${qualified(model)}:batchEmbedContents`,
   body: {
     requests: texts.map((text) => ({
@@ -37,7 +37,7 @@ const batched: Write = (texts, request, model) => ({
   }
 })
 
-const predicted: Write = (texts, request, model) => ({
+const encodePredict: Encode = (texts, request, model) => ({
   path: `/${qualified(model)}:predict`,
   body: {
     instances: texts.map((content) => ({
@@ -77,13 +77,13 @@ const decodeResponse: EmbeddingsWire["decodeResponse"] = (body, source) => {
   )
 }
 
-/** `predict`: as on Vertex AI. */
-export const gemini = (spoken: "batchEmbedContents" | "predict" = "batchEmbedContents"): EmbeddingsWire => ({
+/** `predict` is the method of Vertex AI. */
+export const gemini = (method: "batchEmbedContents" | "predict" = "batchEmbedContents"): EmbeddingsWire => ({
   // Gemini API, "Batch embedding": at most 100; Vertex AI, "Text embeddings API": at most 250 texts and 20,000 tokens.
-  ...(spoken === "predict" ? { maxBatch: 250, maxBatchTokens: 20_000 } : { maxBatch: 100 }),
+  ...(method === "predict" ? { maxBatch: 250, maxBatchTokens: 20_000 } : { maxBatch: 100 }),
   encodeRequest: (request, { model }) =>
     Either.map(textsOf(request), (texts) =>
-      (spoken === "predict" ? predicted : batched)(texts, request, request.model ?? model)
+      (method === "predict" ? encodePredict : encodeBatch)(texts, request, request.model ?? model)
     ),
   decodeResponse
 })

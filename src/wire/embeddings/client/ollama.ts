@@ -1,4 +1,4 @@
-/** Ollama's embeddings: `/api/embed` (API documentation, "Generate Embeddings"), and answers of the older `/api/embeddings`. */
+/** Ollama's embeddings: `/api/embed` (API documentation, "Generate Embeddings"), and responses of the older `/api/embeddings`. */
 import { Either } from "effect"
 import { array, isRecord, string, tokens } from "../../json.js"
 import type { EmbeddingsWire } from "../../Wire.js"
@@ -7,7 +7,7 @@ import { read, reported } from "./answer.js"
 import { textsOf } from "./texts.js"
 
 export const ollama: EmbeddingsWire = {
-  // It has no limit of its own; this keeps one request from holding up a small machine for long.
+  // Ollama has no limit; this one prevents a request from blocking a small machine for long.
   maxBatch: 256,
   encodeRequest: (request, { model }) =>
     Either.map(textsOf(request), (input) => ({

@@ -1,4 +1,4 @@
-/** OpenAI's embeddings (API reference, embeddings/create), and those who follow it. */
+/** OpenAI's embeddings (API reference, embeddings/create), and those of compatible servers. */
 import { Either } from "effect"
 import { saysError } from "../../inBand.js"
 import { array, isRecord, number, record, records, string, tokens } from "../../json.js"
@@ -29,7 +29,7 @@ const encodeRequest =
     })
   }
 
-/** Their places are told by `index`; where it is missing they stand in order. */
+/** The vectors in the order of `index`, or of the list when it is missing. */
 const inOrder = (data: ReadonlyArray<Json>): ReadonlyArray<unknown> =>
   data
     .map((item, position) => ({ index: number(item, "index") ?? position, embedding: item.embedding }))
@@ -55,11 +55,11 @@ const decodeResponse: EmbeddingsWire["decodeResponse"] = (body, source) => {
 }
 
 export const make = (dialect: Partial<Dialect> = {}): EmbeddingsWire => {
-  const spoken = { ...common, ...dialect }
+  const complete = { ...common, ...dialect }
   return {
-    maxBatch: spoken.maxBatch,
-    ...(spoken.maxBatchTokens === undefined ? {} : { maxBatchTokens: spoken.maxBatchTokens }),
-    encodeRequest: encodeRequest(spoken),
+    maxBatch: complete.maxBatch,
+    ...(complete.maxBatchTokens === undefined ? {} : { maxBatchTokens: complete.maxBatchTokens }),
+    encodeRequest: encodeRequest(complete),
     decodeResponse
   }
 }

@@ -1,4 +1,4 @@
-/** The texts of a request, for protocols that embed nothing else. */
+/** The texts of a request, for protocols without embeddings of tokens. */
 import { Either } from "effect"
 import type { EmbeddingRequest } from "../../../vocabulary/Embedding.js"
 import type { WireFailure } from "../../Wire.js"

@@ -1,6 +1,6 @@
 /**
- * The server's half of Gemini's embeddings: `batchEmbedContents` (Gemini API, "Embeddings"), and Vertex AI's `predict` (Vertex AI,
- * "Text embeddings API").
+ * The server's half of Gemini's embeddings: `batchEmbedContents` (Gemini API, "Embeddings"), and Vertex AI's `predict` (Vertex
+ * AI, "Text embeddings API").
  */
 import { Either } from "effect"
 import type { Purpose } from "../../../vocabulary/Embedding.js"
@@ -55,7 +55,7 @@ export const gemini: ServedEmbeddingsWire = {
         }
       : {
           predictions: embeddings.map((values, index) => ({
-            // The whole count stands with the first text: what each of them counted is not known here.
+            // The first text has the whole count, since the counts of single texts are not available.
             embeddings: { values, statistics: { token_count: index === 0 ? usage.inputTokens : 0, truncated: false } }
           }))
         }

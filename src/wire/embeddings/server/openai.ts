@@ -9,28 +9,30 @@ import * as Vector from "../vector.js"
 
 const isTokens = Schema.is(Tokens)
 
-/** A text or several, or the tokens of one or of several. */
+/** One text or several, or the tokens of one or several. */
 const embeddables = (input: unknown): ReadonlyArray<Embeddable> | undefined => {
   if (typeof input === "string" || isTokens(input)) return [input]
   if (!Array.isArray(input) || input.length === 0) return undefined
   return input.every(Predicate.isString) || input.every(isTokens) ? input : undefined
 }
 
-const wanted = "expected a text, a list of texts, or the tokens of one text or of several"
+const expectedInput = "expected a text, a list of texts, or the tokens of one text or of several"
 
-const known: ReadonlySet<string> = new Set(["model", "input", "dimensions", "encoding_format", "user"])
+const knownFields: ReadonlySet<string> = new Set(["model", "input", "dimensions", "encoding_format", "user"])
 
 const decodeRequest = (body: unknown): Either.Either<EmbeddingRequest, WireFailure> => {
   if (!isRecord(body)) return Either.left(malformed("", body))
   const input = embeddables(body.input)
-  if (input === undefined) return Either.left(malformed("input", wanted))
+  if (input === undefined) return Either.left(malformed("input", expectedInput))
   const model = string(body, "model")
   const dimensions = number(body, "dimensions")
   const user = string(body, "user")
   const encoding = body.encoding_format
   const isKnownEncoding = encoding === undefined || encoding === null || encoding === "float" || encoding === "base64"
   const extra = Object.fromEntries(
-    Object.entries(body).filter(([field]) => !known.has(field) || (field === "encoding_format" && !isKnownEncoding))
+    Object.entries(body).filter(
+      ([field]) => !knownFields.has(field) || (field === "encoding_format" && !isKnownEncoding)
+    )
   )
   return Either.right({
     input,
@@ -47,7 +49,7 @@ const encodeResponse: ServedEmbeddingsWire["encodeResponse"] = ({ embeddings, mo
   data: embeddings.map((vector, index) => ({
     object: "embedding",
     index,
-    embedding: Vector.encode(vector, Vector.askedBy(request))
+    embedding: Vector.encode(vector, Vector.requestedEncoding(request))
   })),
   model,
   usage: { prompt_tokens: usage.inputTokens, total_tokens: usage.totalTokens }

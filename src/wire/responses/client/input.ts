@@ -1,4 +1,4 @@
-/** Messages as input items. */
+/** Encodes messages as input items. */
 import type {
   AssistantMessage,
   AssistantPart,
@@ -19,24 +19,24 @@ import type {
 import * as Chat from "../../../vocabulary/Chat.js"
 import type { Dialect } from "../dialect.js"
 import type { Item } from "../items.js"
-import { callItem, itemOf, reasoningItem, runs } from "../items.js"
+import { callItem, groupByItem, nativeItem, reasoningItem } from "../items.js"
 import { native } from "../native.js"
 
-/** For whom items are written. */
+/** The provider that receives the items. */
 export interface Context {
   readonly provider: string
   readonly dialect: Dialect
-  /** Whether the provider keeps answers, so that an id alone names a thought. */
+  /** Whether the provider stores responses, so that an id alone identifies a reasoning item. */
   readonly stored: boolean
 }
 
 /** The media type and the base64 text of a `data:` URL. */
-export const dataOf = (url: string): { readonly mediaType: string; readonly base64: string } | undefined => {
+export const parseDataUrl = (url: string): { readonly mediaType: string; readonly base64: string } | undefined => {
   const [, mediaType, base64] = /^data:([^;,]*)[^,]*,([\s\S]*)$/i.exec(url) ?? []
   return mediaType === undefined || base64 === undefined ? undefined : { mediaType: mediaType.toLowerCase(), base64 }
 }
 
-const soundFormats: Readonly<Record<string, string>> = {
+const audioFormats: Readonly<Record<string, string>> = {
   "audio/mpeg": "mp3",
   "audio/vnd.wave": "wav",
   "audio/wave": "wav",
@@ -49,11 +49,11 @@ const inputImage = (part: ImagePart): Item => ({
   ...(part.detail === undefined ? {} : { detail: part.detail })
 })
 
-/** The name of a file counts only where its bytes are sent, and there the API insists on one. */
+/** A file name is sent only with `file_data`, for which the API requires one. */
 const inputFile = (part: FilePart): Item => {
   if (part.fileId !== undefined) return { type: "input_file", file_id: part.fileId }
   const url = part.url ?? ""
-  const data = dataOf(url)
+  const data = parseDataUrl(url)
   return data === undefined
     ? { type: "input_file", file_url: url }
     : {
@@ -64,8 +64,8 @@ const inputFile = (part: FilePart): Item => {
 }
 
 const inputAudio = (part: AudioPart): Item => {
-  const { base64, mediaType } = dataOf(part.url) ?? { base64: "", mediaType: "" }
-  const format = soundFormats[mediaType] ?? mediaType.split("/")[1] ?? mediaType
+  const { base64, mediaType } = parseDataUrl(part.url) ?? { base64: "", mediaType: "" }
+  const format = audioFormats[mediaType] ?? mediaType.split("/")[1] ?? mediaType
   return { type: "input_audio", input_audio: { data: base64, format } }
 }
 
@@ -99,7 +99,7 @@ const assistantItem = (parts: ReadonlyArray<TextPart | NativePart>, dialect: Dia
   content: parts.map(outputPart)
 })
 
-/** Whether the peer can make something of a thought: it is sealed or open, or kept where its id finds it. */
+/** Whether the provider can use a reasoning item: it is encrypted, has its text, or is stored under its id. */
 const isReadable = (parts: ReadonlyArray<ReasoningPart>, context: Context): boolean =>
   parts.some(
     (part) =>
@@ -108,36 +108,35 @@ const isReadable = (parts: ReadonlyArray<ReasoningPart>, context: Context): bool
       (part.id !== undefined && context.stored)
   )
 
-const isSaid = (part: AssistantPart): part is TextPart | NativePart => part.type !== "reasoning"
+const isContent = (part: AssistantPart): part is TextPart | NativePart => part.type !== "reasoning"
 
 const isReasoning = (part: AssistantPart): part is ReasoningPart => part.type === "reasoning"
 
-/** Whether the provider thought it, or whoever says so knows the protocol alone. */
-const isOwn = (part: AssistantPart, context: Context): boolean =>
+/** Whether a part is sent back: not reasoning of another provider. The server's half decodes reasoning without a provider. */
+const isReturnable = (part: AssistantPart, context: Context): boolean =>
   part.type !== "reasoning" ||
   part.provider === context.provider ||
   (part.provider === undefined && native.fieldsOf(part) !== undefined)
 
-/**
- * Thoughts go back only to the provider that thought them, and only before what followed from them: the API refuses one
- * that nothing follows.
- */
+/** Drops reasoning of other providers, and reasoning that nothing follows, which the API rejects. */
 const assistantItems = (message: AssistantMessage, position: number, context: Context): ReadonlyArray<Item> => {
   const parts = typeof message.content === "string" ? [Chat.text(message.content)] : message.content
   const calls = (message.toolCalls ?? []).map(callItem)
-  const said = parts.filter((part) => part.type !== "text" || part.text !== "" || native.fieldsOf(part) !== undefined)
-  const messageItem = (texts: ReadonlyArray<TextPart | NativePart>, at: string): Item =>
-    native.encode(assistantItem(texts, context.dialect, at), message)
-  if (!said.some(isSaid) && calls.length === 0 && native.fieldsOf(message) === undefined) {
+  const nonEmpty = parts.filter(
+    (part) => part.type !== "text" || part.text !== "" || native.fieldsOf(part) !== undefined
+  )
+  const messageItem = (content: ReadonlyArray<TextPart | NativePart>, index: number): Item =>
+    native.encode(assistantItem(content, context.dialect, `${position}_${index}`), message)
+  if (!nonEmpty.some(isContent) && calls.length === 0 && native.fieldsOf(message) === undefined) {
     return [assistantItem([Chat.text("")], context.dialect, `${position}`)]
   }
-  const own = said.filter((part) => isOwn(part, context))
-  const items = runs(own).flatMap((run, index): ReadonlyArray<Item> => {
-    const item = run[0] === undefined ? undefined : itemOf(run[0])
+  const returnable = nonEmpty.filter((part) => isReturnable(part, context))
+  const items = groupByItem(returnable).flatMap((group, index): ReadonlyArray<Item> => {
+    const item = group[0] === undefined ? undefined : nativeItem(group[0])
     if (item !== undefined) return [item]
-    const thoughts = run.filter(isReasoning)
-    if (thoughts.length === 0) return [messageItem(run.filter(isSaid), `${position}_${index}`)]
-    return isReadable(thoughts, context) ? [reasoningItem(thoughts)] : []
+    const reasoning = group.filter(isReasoning)
+    if (reasoning.length === 0) return [messageItem(group.filter(isContent), index)]
+    return isReadable(reasoning, context) ? [reasoningItem(reasoning)] : []
   })
   return [...items, ...calls]
 }
@@ -152,16 +151,16 @@ const toolItem = (message: ToolMessage, customCalls: ReadonlySet<string>): Item 
     message
   )
 
-/** What the user says, or an item that the vocabulary has no word for. */
+/** A user message, or an item that the vocabulary does not cover. */
 const userItem = (message: UserMessage): Item => {
   const { content } = message
   if (typeof content === "string") return native.encode({ type: "message", role: "user", content }, message)
   const [only] = content
-  const item = only === undefined ? undefined : itemOf(only)
+  const item = only === undefined ? undefined : nativeItem(only)
   return item ?? native.encode({ type: "message", role: "user", content: content.map(inputPart) }, message)
 }
 
-/** An instruction that keeps its place: its words alone, but in parts where they were said so in this protocol. */
+/** A system or developer message as an input item: its text, or its parts when it was decoded from this protocol. */
 const instructionItem = (message: SystemMessage | DeveloperMessage): Item => {
   const { content, role } = message
   const isParts = native.fieldsOf(message) !== undefined && typeof content !== "string"
@@ -171,27 +170,26 @@ const instructionItem = (message: SystemMessage | DeveloperMessage): Item => {
   )
 }
 
-/** One that was read from an item stays one. */
+/** Whether a message belongs in `instructions`: one that was decoded from an item remains an item. */
 const isInstruction = (message: Message): boolean =>
   (message.role === "system" || message.role === "developer") && native.fieldsOf(message) === undefined
 
-/** How many messages at the beginning are instructions; none where nothing else would remain to be asked. */
-const leading = (messages: ReadonlyArray<Message>): number =>
+/** The number of instructions at the beginning; zero when there are no other messages, so that `input` is not empty. */
+const countInstructions = (messages: ReadonlyArray<Message>): number =>
   Math.max(
     0,
     messages.findIndex((message) => !isInstruction(message))
   )
 
 /**
- * The conversation. What stands before it is `instructions`; a system or developer message further on keeps its place as
- * an item, since its place is part of its meaning.
+ * System and developer messages at the beginning become `instructions`. A later one remains an item, since its position matters.
  */
 export const conversation = (
   request: ChatRequest,
   context: Context
 ): { readonly instructions?: string; readonly input: ReadonlyArray<Item> } => {
   const { messages } = request
-  const start = leading(messages)
+  const start = countInstructions(messages)
   const customCalls = new Set(
     messages.flatMap((message) =>
       message.role === "assistant"

@@ -1,19 +1,19 @@
-/** The client writes a request. */
+/** Encodes a request. */
 import { Either } from "effect"
 import type { ChatRequest, ResponseFormat, ToolChoice, ToolDefinition } from "../../../vocabulary/Chat.js"
 import type { Json } from "../../json.js"
 import type { Peer, WireFailure, WireRequest } from "../../Wire.js"
 import type { Dialect } from "../dialect.js"
-import { conversation, dataOf } from "./input.js"
+import { conversation, parseDataUrl } from "./input.js"
 import { strictly } from "../../schema/strict.js"
 import { native } from "../native.js"
 
-/** What a request asks for that the protocol has no word for. */
-const unsupported = (request: ChatRequest, dialect: Dialect): string | undefined => {
+/** The feature of a request that the protocol has no field for. */
+const unsupportedFeature = (request: ChatRequest, dialect: Dialect): string | undefined => {
   if (request.stop !== undefined && request.stop.length > 0) return "stop"
   if (request.seed !== undefined) return "seed"
-  const foreign = native.unsupported(request)
-  if (foreign !== undefined) return foreign
+  const foreignPart = native.unsupported(request)
+  if (foreignPart !== undefined) return foreignPart
   for (const message of request.messages) {
     if (message.role !== "user") continue
     if (message.name !== undefined) return "name of a user message"
@@ -21,35 +21,35 @@ const unsupported = (request: ChatRequest, dialect: Dialect): string | undefined
     for (const part of message.content) {
       if (part.type !== "audio") continue
       if (!dialect.audio) return "audio input"
-      if (dataOf(part.url) === undefined) return "audio input by URL"
+      if (parseDataUrl(part.url) === undefined) return "audio input by URL"
     }
   }
   return undefined
 }
 
-/** A function that takes nothing. */
+/** The schema of a function without parameters. */
 const noParameters = { type: "object", properties: {}, required: [], additionalProperties: false }
 
-/** Of a tool that was defined in this protocol nothing is decided here. */
+/** A tool that was decoded from this protocol gets no default for `strict`. */
 const functionTool = (tool: ToolDefinition, dialect: Dialect): Json => {
   const { description, name, parameters = noParameters } = tool
-  const usual = native.fieldsOf(tool) === undefined ? dialect.strictTools : undefined
-  const { schema, ...held } = strictly(parameters, tool.strict ?? usual)
-  const written = {
+  const defaultStrict = native.fieldsOf(tool) === undefined ? dialect.strictTools : undefined
+  const { schema, ...strictness } = strictly(parameters, tool.strict ?? defaultStrict)
+  const encoded = {
     type: "function",
     name,
     ...(description === undefined ? {} : { description }),
     parameters: schema,
-    ...held
+    ...strictness
   }
-  return native.encode(written, tool)
+  return native.encode(encoded, tool)
 }
 
 const toolsOf = (request: ChatRequest, dialect: Dialect): unknown => {
-  const own = request.tools?.map((tool) => functionTool(tool, dialect)) ?? []
-  const further = request.extra?.["tools"]
-  if (further === undefined) return own.length === 0 ? undefined : own
-  return Array.isArray(further) ? [...own, ...further] : further
+  const functions = request.tools?.map((tool) => functionTool(tool, dialect)) ?? []
+  const extraTools = request.extra?.["tools"]
+  if (extraTools === undefined) return functions.length === 0 ? undefined : functions
+  return Array.isArray(extraTools) ? [...functions, ...extraTools] : extraTools
 }
 
 const choiceOf = (choice: ToolChoice): unknown =>
@@ -75,10 +75,10 @@ const reasoningOf = (
   ...(budgetTokens === undefined || !dialect.reasoningBudget ? {} : { max_tokens: budgetTokens })
 })
 
-const sealed = "reasoning.encrypted_content"
+const encryptedContent = "reasoning.encrypted_content"
 
-/** OpenAI's models from before its first that thinks. They answer the question for sealed thoughts with an error. */
-const thoughtless = /(?:^|\/)(?:gpt-3|gpt-4|chatgpt-4)/
+/** OpenAI's models without reasoning, which reject the request for encrypted reasoning. */
+const nonReasoningModels = /(?:^|\/)(?:gpt-3|gpt-4|chatgpt-4)/
 
 const present = (fields: Record<string, unknown>): Record<string, unknown> =>
   Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined))
@@ -87,14 +87,15 @@ export const encodeRequest =
   (dialect: Dialect) =>
   (
     request: ChatRequest,
-    { model: fallback, provider, stream }: Peer & { readonly stream: boolean }
+    { model: defaultModel, provider, stream }: Peer & { readonly stream: boolean }
   ): Either.Either<WireRequest, WireFailure> => {
-    const feature = unsupported(request, dialect)
+    const feature = unsupportedFeature(request, dialect)
     if (feature !== undefined) return Either.left({ _tag: "Unsupported", feature })
-    const model = request.model ?? fallback
+    const model = request.model ?? defaultModel
     const { tools: _, stream: __, ...extra } = request.extra ?? {}
     const reasoning = request.reasoning === undefined ? {} : reasoningOf(request.reasoning, dialect)
-    const asksSealed = dialect.sealedReasoning && reasoning["effort"] !== "none" && !thoughtless.test(model)
+    const includeEncrypted =
+      dialect.sealedReasoning && reasoning["effort"] !== "none" && !nonReasoningModels.test(model)
     const stored = ("store" in extra ? extra["store"] : dialect.store) !== false
     return Either.right({
       path: "/responses",
@@ -113,7 +114,7 @@ export const encodeRequest =
           user: request.user,
           metadata: request.metadata,
           store: dialect.store,
-          include: asksSealed ? [sealed] : undefined
+          include: includeEncrypted ? [encryptedContent] : undefined
         }),
         ...extra,
         stream
@@ -122,13 +123,13 @@ export const encodeRequest =
   }
 
 // -------------------------------------------------------------------------------------
-// what a server refuses
+// rejected fields
 // -------------------------------------------------------------------------------------
 
-const refusal =
+const rejection =
   /unsupported|unknown|unrecogni[sz]ed|unexpected|invalid|not (?:be )?(?:supported|permitted|allowed|implemented|verified|decrypted)|extra (?:inputs|fields)|must be|should be/i
 
-const isSealed = (item: unknown): boolean => typeof item === "object" && item !== null && "encrypted_content" in item
+const isEncrypted = (item: unknown): boolean => typeof item === "object" && item !== null && "encrypted_content" in item
 
 const withoutField = (request: WireRequest, field: string): WireRequest => {
   const { [field]: _, ...body } = request.body
@@ -136,19 +137,23 @@ const withoutField = (request: WireRequest, field: string): WireRequest => {
 }
 
 /**
- * Thoughts that were sealed for another organisation, whose key is in the same pool; the question for sealed thoughts, asked
- * of a model or a server that has none; `store`, which only OpenAI's own servers know.
+ * Drops the fields that some servers reject: reasoning that another organisation with a key in the same pool has encrypted,
+ * `include` for models and servers without encrypted reasoning, and `store`, which only OpenAI's own servers support.
  */
 export const withoutRefused = (request: WireRequest, message: string): WireRequest | undefined => {
   const { include, input, store } = request.body
-  if (!refusal.test(message)) return undefined
+  if (!rejection.test(message)) return undefined
   if (/encrypted[ _]content/i.test(message) && /verified|decrypt/i.test(message)) {
-    return Array.isArray(input) && input.some(isSealed)
-      ? { ...request, body: { ...request.body, input: input.filter((item) => !isSealed(item)) } }
+    return Array.isArray(input) && input.some(isEncrypted)
+      ? { ...request, body: { ...request.body, input: input.filter((item) => !isEncrypted(item)) } }
       : undefined
   }
-  if (/encrypted[ _]content|\binclude\b/i.test(message) && Array.isArray(include) && include.includes(sealed)) {
-    const others = include.filter((wanted) => wanted !== sealed)
+  if (
+    /encrypted[ _]content|\binclude\b/i.test(message) &&
+    Array.isArray(include) &&
+    include.includes(encryptedContent)
+  ) {
+    const others = include.filter((value) => value !== encryptedContent)
     return others.length === 0
       ? withoutField(request, "include")
       : { ...request, body: { ...request.body, include: others } }

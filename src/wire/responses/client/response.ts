@@ -1,4 +1,4 @@
-/** The client reads a whole answer. */
+/** Decodes a whole response. */
 import { Either } from "effect"
 import type { FinishReason } from "../../../vocabulary/Chat.js"
 import * as Usage from "../../../vocabulary/Usage.js"
@@ -9,7 +9,7 @@ import type { AnswerSource, WireFailure, WireResponse } from "../../Wire.js"
 import { malformed, usageOf } from "../../Wire.js"
 import { outputMetadata, readOutput } from "../output.js"
 
-/** Why the model stopped, in our word and the provider's own. */
+/** Why the model stopped: the reason of the vocabulary, and the provider's value. */
 export interface Stop {
   readonly reason: FinishReason
   readonly raw: string
@@ -20,7 +20,7 @@ const incompleteReasons: ReadonlyMap<string, FinishReason> = new Map([
   ["content_filter", "content-filter"]
 ])
 
-/** An answer that is `queued`, `in_progress` or `cancelled` has no better name than `other`. */
+/** The vocabulary has no reason for `queued`, `in_progress` and `cancelled`: they become `other`. */
 export const stopOf = (response: Json, hasCalls: boolean): Stop => {
   const status = string(response, "status") ?? ""
   if (status === "incomplete") {
@@ -31,7 +31,7 @@ export const stopOf = (response: Json, hasCalls: boolean): Stop => {
   return { reason: complete ? (hasCalls ? "tool-calls" : "stop") : "other", raw: status }
 }
 
-const counted: ReadonlySet<string> = new Set([
+const usageFields: ReadonlySet<string> = new Set([
   "input_tokens",
   "input_tokens_details",
   "output_tokens",
@@ -39,19 +39,19 @@ const counted: ReadonlySet<string> = new Set([
   "total_tokens"
 ])
 
-/** The provider's counts, where it sent any. */
+/** The provider's counts; undefined when it sent none. */
 export const decodeUsage = (response: Json): Usage.Usage | undefined => {
   const usage = record(response, "usage")
   if (usage === undefined) return undefined
-  const read = tokens(usage, "input_tokens")
-  const written = tokens(usage, "output_tokens")
-  if (read === undefined && written === undefined) return undefined
+  const inputTokens = tokens(usage, "input_tokens")
+  const outputTokens = tokens(usage, "output_tokens")
+  if (inputTokens === undefined && outputTokens === undefined) return undefined
   const input = record(usage, "input_tokens_details") ?? {}
   const output = record(usage, "output_tokens_details") ?? {}
   const total = tokens(usage, "total_tokens")
   return Usage.make({
-    inputTokens: read ?? 0,
-    outputTokens: written ?? 0,
+    inputTokens: inputTokens ?? 0,
+    outputTokens: outputTokens ?? 0,
     ...(total === undefined ? {} : { totalTokens: total }),
     cachedInputTokens: tokens(input, "cached_tokens") ?? 0,
     cacheWriteTokens: tokens(input, "cache_write_tokens") ?? 0,
@@ -59,8 +59,8 @@ export const decodeUsage = (response: Json): Usage.Usage | undefined => {
   })
 }
 
-/** What the vocabulary says, what only repeats the request, and the provider's clock. */
-const known: ReadonlySet<string> = new Set([
+/** Fields that the vocabulary covers, that repeat the request, or that are times of the provider. */
+const omittedFields: ReadonlySet<string> = new Set([
   "background",
   "completed_at",
   "conversation",
@@ -101,42 +101,42 @@ const known: ReadonlySet<string> = new Set([
   "user"
 ])
 
-/** What else the answer says: service tier, moderation, cost … beside what its items say. */
+/** The remaining fields of a response, such as service tier, moderation and cost, with the metadata of its items. */
 export const metadataOf = (response: Json, items: ReadonlyArray<unknown>): Json => {
-  const further = Object.entries(response).filter(([field, value]) => !known.has(field) && value != null)
+  const unknown = Object.entries(response).filter(([field, value]) => !omittedFields.has(field) && value != null)
   const usage = Object.entries(record(response, "usage") ?? {}).filter(
-    ([field, value]) => !counted.has(field) && value != null
+    ([field, value]) => !usageFields.has(field) && value != null
   )
   return {
-    ...Object.fromEntries(further),
+    ...Object.fromEntries(unknown),
     ...(usage.length === 0 ? {} : { usage: Object.fromEntries(usage) }),
     ...outputMetadata(items)
   }
 }
 
-/** Neither an event nor a response, which have a type and an output, but the words of a gateway. */
-const isForeign = (body: Json): boolean =>
+/** Whether a body is neither an event, which has a type, nor a response, which has an output. Gateways send such errors. */
+const isGatewayError = (body: Json): boolean =>
   body["object"] === "error" || (body["type"] === undefined && body["output"] === undefined)
 
-/** An error that stands where an answer should: `error` in it, or a status that says no more than that it failed. */
+/** The failure of a body that is an error: it has `error`, the status `failed`, or the error of a gateway. */
 export const reportedBy = (response: Json): WireFailure | undefined => {
   const error = response["error"]
-  // xAI has its code beside a text.
+  // xAI sends a text in `error` and has its code beside it.
   if (error !== undefined && error !== null) {
     return { _tag: "Reported", body: typeof error === "string" ? response : { error } }
   }
-  return response["status"] === "failed" || (isForeign(response) && saysError(response))
+  return response["status"] === "failed" || (isGatewayError(response) && saysError(response))
     ? { _tag: "Reported", body: response }
     : undefined
 }
 
-const unfinished: ReadonlySet<unknown> = new Set(["queued", "in_progress"])
+const pendingStatuses: ReadonlySet<unknown> = new Set(["queued", "in_progress"])
 
 export const decodeResponse = (body: unknown, source: AnswerSource): Either.Either<WireResponse, WireFailure> => {
   if (!isRecord(body)) return Either.left(malformed("", body))
   const reported = reportedBy(body)
   if (reported !== undefined) return Either.left(reported)
-  const items = body["output"] ?? (unfinished.has(body["status"]) ? [] : undefined)
+  const items = body["output"] ?? (pendingStatuses.has(body["status"]) ? [] : undefined)
   if (!Array.isArray(items)) return Either.left(malformed("output", body["output"]))
   return Either.map(readOutput(items, source.provider), (output): WireResponse => {
     const reasoning = output.reasoningParts.map((part) => part.text).join("")
@@ -148,14 +148,14 @@ export const decodeResponse = (body: unknown, source: AnswerSource): Either.Eith
       reasoning,
       finishReason: stop.reason,
       rawFinishReason: stop.raw,
-      usage: usageOf(decodeUsage(body), source, said(reasoning, output)),
+      usage: usageOf(decodeUsage(body), source, outputText(reasoning, output)),
       providerMetadata: metadataOf(body, items)
     }
   })
 }
 
-/** All that the model wrote, to be counted where the provider counts nothing. */
-const said = (
+/** All text of the model, from which usage is estimated when the provider sends no counts. */
+const outputText = (
   reasoning: string,
   output: {
     readonly text: string

@@ -3,7 +3,7 @@ import type { ReasoningPart } from "../../../vocabulary/Chat.js"
 import type { Json } from "../../json.js"
 import { isRecord, number, string } from "../../json.js"
 import type { Output } from "../output.js"
-import { callOf, kindOf, messageParts, reasoningPieces } from "../output.js"
+import { callOf, keyedReasoning, kindOf, messageParts } from "../output.js"
 import { finishCall, isContinuedBy } from "./streamCalls.js"
 import {
   channels,
@@ -31,8 +31,8 @@ export const itemAdded = (state: State, event: Json, item: Json): void => {
 }
 
 /**
- * The call that a finished item repeats: by the id of the item or of the call, or by position; else by its arguments. A call that has
- * ended is another call, unless it is equal.
+ * The call that a finished item repeats: by the id of the item or of the call, or by position; else by its arguments. A call that
+ * has ended is another call, unless it is equal.
  */
 const callDone = (state: State, ref: ItemRef, item: Json): CallItem | undefined => {
   const whole = callOf(item, 0)
@@ -71,7 +71,7 @@ export const itemDone = (state: State, event: Json, whole: Json, out: Out): void
       ? messageParts(whole)
           .map((part) => part.text + part.refusal)
           .join("")
-      : textOf(reasoningPieces(whole, undefined).map(({ part }) => part))
+      : textOf(keyedReasoning(whole, undefined).map(({ part }) => part))
   const items = itemsRepeatedBy(state, ref, kind, text)
   const item = items.at(-1) ?? addItem(state, kind, ref)
   if (!isTextItem(item)) return

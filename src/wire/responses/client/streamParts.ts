@@ -2,7 +2,7 @@
 import type { ReasoningPart } from "../../../vocabulary/Chat.js"
 import type { Json } from "../../json.js"
 import { number } from "../../json.js"
-import { formats, messageParts, reasoningPieces } from "../output.js"
+import { formats, keyedReasoning, messageParts } from "../output.js"
 import type { ItemRef, List, Out, Part, State, Text, TextItem } from "./streamState.js"
 import {
   addItem,
@@ -186,10 +186,10 @@ export const finishReasoning = (
   whole: Json,
   out: Out
 ): void => {
-  const wholes = reasoningPieces(whole, state.source.provider).map(({ key, part }) => ({ key, part, text: part.text }))
+  const wholes = keyedReasoning(whole, state.source.provider).map(({ key, part }) => ({ key, part, text: part.text }))
   const emitted = partsOf(items).filter((part) => part.index !== undefined)
   const pairs = pairUp(
-    wholes.filter(({ key }) => key !== "sealed"),
+    wholes.filter(({ key }) => key !== "encrypted"),
     emitted,
     [...repetitions, () => true].map(
       (test) => (one: (typeof wholes)[number], part: Part) => one.key.startsWith(part.list) && test(one, part)
@@ -197,7 +197,8 @@ export const finishReasoning = (
   )
   for (const one of wholes) {
     const list = one.key.startsWith("content") ? "content" : "summary"
-    const part = pairs.get(one) ?? (one.key === "sealed" ? emitted.at(-1) : undefined) ?? addPart(item, list, one.key)
+    const part =
+      pairs.get(one) ?? (one.key === "encrypted" ? emitted.at(-1) : undefined) ?? addPart(item, list, one.key)
     part.index ??= state.reasoning.length
     const missing = remainder(one.text, part.text)
     updateReasoning(state, part.index, one.part, missing, out)

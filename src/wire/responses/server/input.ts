@@ -1,4 +1,4 @@
-/** Input items as messages. */
+/** Decodes input items as messages. */
 import { Either } from "effect"
 import type { AssistantPart } from "../../../vocabulary/Chat.js"
 import type { Json } from "../../json.js"
@@ -7,27 +7,27 @@ import { knownFields } from "../../native.js"
 import type { WireFailure } from "../../Wire.js"
 import { malformed } from "../../Wire.js"
 import { native } from "../native.js"
-import { reasoningPieces } from "../output.js"
+import { keyedReasoning } from "../output.js"
 
-/** A message that is yet to be validated, and where it stood. */
+/** A message before validation, and its path in the request. */
 export interface Draft {
   readonly path: string
   readonly message: Json
 }
 
-/** What the model said in one turn is one message of ours, and there an item for each thought, text and call. */
+/** One turn of the assistant: one message of the vocabulary, and an item for each reasoning, text and call in the protocol. */
 interface Turn {
   readonly path: string
   readonly content: Array<Json | AssistantPart>
   readonly calls: Array<Json>
   hasText: boolean
-  /** What its one message says beside its words. */
-  further: Json
+  /** The native fields of its message item. */
+  nativeFields: Json
 }
 
 type Read<A> = Either.Either<A, WireFailure>
 
-const soundTypes: Readonly<Record<string, string>> = { mp3: "mpeg" }
+const audioTypes: Readonly<Record<string, string>> = { mp3: "mpeg" }
 
 const textFields = knownFields(["type", "text", "annotations", "logprobs"])
 
@@ -41,16 +41,18 @@ const audioFields = knownFields(["type"], { input_audio: ["data", "format"] })
 
 const details: ReadonlySet<unknown> = new Set(["low", "high", "auto"])
 
-/** The sources of a text and what was likely of it, where there is any of that. */
-const besideText = ({ annotations, logprobs }: Json): Json | undefined => {
-  const isCited = Array.isArray(annotations) && annotations.length > 0
-  const isWeighed = Array.isArray(logprobs) && logprobs.length > 0
-  return isCited || isWeighed ? { ...(isCited ? { annotations } : {}), ...(isWeighed ? { logprobs } : {}) } : undefined
+/** Annotations and log probabilities of a text; undefined when it has neither. */
+const textExtras = ({ annotations, logprobs }: Json): Json | undefined => {
+  const hasAnnotations = Array.isArray(annotations) && annotations.length > 0
+  const hasLogprobs = Array.isArray(logprobs) && logprobs.length > 0
+  return hasAnnotations || hasLogprobs
+    ? { ...(hasAnnotations ? { annotations } : {}), ...(hasLogprobs ? { logprobs } : {}) }
+    : undefined
 }
 
-/** An image; one of an upload only this protocol can name. */
+/** An image. The vocabulary has no image by file id: it is a native part. */
 const image = (value: Json, path: string): Read<Json> => {
-  const { detail, file_id: upload, image_url: url } = value
+  const { detail, file_id: fileId, image_url: url } = value
   if (typeof url === "string") {
     const isKnown = detail === undefined || detail === null || details.has(detail)
     return Either.right({
@@ -60,17 +62,17 @@ const image = (value: Json, path: string): Read<Json> => {
       ...native.decode(value, imageFields, isKnown ? undefined : { detail })
     })
   }
-  return upload === undefined || upload === null
+  return fileId === undefined || fileId === null
     ? Either.left(malformed(`${path}.image_url`, url))
     : Either.right(native.part(value))
 }
 
 const audio = (value: Json): Json => {
-  const sound = record(value, "input_audio") ?? {}
-  const format = string(sound, "format") ?? ""
+  const input = record(value, "input_audio") ?? {}
+  const format = string(input, "format") ?? ""
   return {
     type: "audio",
-    url: `data:audio/${soundTypes[format] ?? format};base64,${string(sound, "data") ?? ""}`,
+    url: `data:audio/${audioTypes[format] ?? format};base64,${string(input, "data") ?? ""}`,
     ...native.decode(value, audioFields)
   }
 }
@@ -82,12 +84,12 @@ const part = (value: unknown, path: string): Read<Json> => {
     case "output_text":
     case "text":
       return typeof value["text"] === "string"
-        ? Either.right({ type: "text", text: value["text"], ...native.decode(value, textFields, besideText(value)) })
+        ? Either.right({ type: "text", text: value["text"], ...native.decode(value, textFields, textExtras(value)) })
         : Either.left(malformed(`${path}.text`, value["text"]))
     case "refusal": {
       const { refusal } = value
-      const said = { type: "refusal", refusal, text: undefined, annotations: undefined }
-      return Either.right({ type: "text", text: refusal, ...native.decode(value, refusalFields, said) })
+      const encoded = { type: "refusal", refusal, text: undefined, annotations: undefined }
+      return Either.right({ type: "text", text: refusal, ...native.decode(value, refusalFields, encoded) })
     }
     case "input_image":
       return image(value, path)
@@ -116,8 +118,8 @@ const parts = (content: unknown, path: string): Read<string | ReadonlyArray<Json
 
 const roles: ReadonlySet<unknown> = new Set(["user", "system", "developer", "assistant"])
 
-/** A turn whose only content is text has it as a string. */
-const turnMessage = ({ calls, content, further, path }: Turn): Draft => {
+/** The message of a turn; a single text without native fields becomes a string. */
+const turnMessage = ({ calls, content, nativeFields, path }: Turn): Draft => {
   const [only] = content
   const isPlain = content.length === 1 && only?.type === "text" && only["native"] === undefined
   return {
@@ -126,7 +128,7 @@ const turnMessage = ({ calls, content, further, path }: Turn): Draft => {
       role: "assistant",
       content: content.length === 0 ? "" : isPlain ? only["text"] : content,
       ...(calls.length === 0 ? {} : { toolCalls: calls }),
-      ...further
+      ...nativeFields
     }
   }
 }
@@ -144,31 +146,32 @@ const call = (item: Json): Json => ({
 
 const reasoningFields = knownFields(["type", "id", "summary", "content", "encrypted_content"])
 
-/** A thought goes back to where this protocol is spoken: whoever hands it on does not know who thought it. */
-const thoughts = (item: Json): ReadonlyArray<AssistantPart> => {
-  const said = { ...native.wrap({}), ...native.decode(item, reasoningFields) }
-  return reasoningPieces(item, undefined).map((piece) => ({ ...piece.part, ...said }))
+/** Reasoning with native fields and no provider, which the request does not name: clients of this protocol send it back. */
+const reasoning = (item: Json): ReadonlyArray<AssistantPart> => {
+  const fields = { ...native.wrap({}), ...native.decode(item, reasoningFields) }
+  return keyedReasoning(item, undefined).map(({ part }) => ({ ...part, ...fields }))
 }
 
 const messageFields = knownFields(["type", "role", "content"])
 
 const outputFields = knownFields(["type", "call_id", "output"])
 
-/** What is handed to the model stands between its turns. All other items of other kinds are of what the model did. */
-const isGiven = (type: string): boolean => /_(?:output|response|reference)$/.test(type)
+/**
+ * Whether an item without its own case comes from the client and ends the turn. All others belong to the turn of the assistant.
+ */
+const isClientItem = (type: string): boolean => /_(?:output|response|reference)$/.test(type)
 
-/** Reads the items in order. */
-const read = (items: ReadonlyArray<unknown>): Read<ReadonlyArray<Draft>> => {
+const decodeItems = (items: ReadonlyArray<unknown>): Read<ReadonlyArray<Draft>> => {
   const drafts: Array<Draft> = []
   let turn: Turn | undefined
   const close = (): void => {
     if (turn !== undefined) drafts.push(turnMessage(turn))
     turn = undefined
   }
-  /** The turn that goes on, or a new one where the item can only begin one. */
-  const within = (path: string, begins: boolean): Turn => {
-    if (begins) close()
-    return (turn ??= { path, content: [], calls: [], hasText: false, further: {} })
+  /** The current turn, or a new one at `path`. */
+  const turnAt = (path: string, isNew: boolean): Turn => {
+    if (isNew) close()
+    return (turn ??= { path, content: [], calls: [], hasText: false, nativeFields: {} })
   }
   for (const [index, item] of items.entries()) {
     const path = `input[${index}]`
@@ -181,27 +184,27 @@ const read = (items: ReadonlyArray<unknown>): Read<ReadonlyArray<Draft>> => {
         const content = parts(item["content"], `${path}.content`)
         if (Either.isLeft(content)) return Either.left(content.left)
         if (role === "assistant") {
-          const current = within(path, turn !== undefined && (turn.hasText || turn.calls.length > 0))
-          const said = typeof content.right === "string" ? [{ type: "text", text: content.right }] : content.right
-          current.content.push(...said)
+          const current = turnAt(path, turn !== undefined && (turn.hasText || turn.calls.length > 0))
+          const texts = typeof content.right === "string" ? [{ type: "text", text: content.right }] : content.right
+          current.content.push(...texts)
           current.hasText = true
-          current.further = native.decode(item, messageFields)
+          current.nativeFields = native.decode(item, messageFields)
         } else {
           close()
-          const said = role === "user" ? {} : native.wrap({})
+          const marker = role === "user" ? {} : native.wrap({})
           drafts.push({
             path,
-            message: { role, content: content.right, ...said, ...native.decode(item, messageFields) }
+            message: { role, content: content.right, ...marker, ...native.decode(item, messageFields) }
           })
         }
         break
       }
       case "reasoning":
-        within(path, turn !== undefined && (turn.hasText || turn.calls.length > 0)).content.push(...thoughts(item))
+        turnAt(path, turn !== undefined && (turn.hasText || turn.calls.length > 0)).content.push(...reasoning(item))
         break
       case "function_call":
       case "custom_tool_call":
-        within(path, false).calls.push(call(item))
+        turnAt(path, false).calls.push(call(item))
         break
       case "function_call_output":
       case "custom_tool_call_output": {
@@ -222,11 +225,11 @@ const read = (items: ReadonlyArray<unknown>): Read<ReadonlyArray<Draft>> => {
       default: {
         if (typeof type !== "string") return Either.left(malformed(`${path}.type`, type))
         const other = native.part({ item })
-        if (isGiven(type)) {
+        if (isClientItem(type)) {
           close()
           drafts.push({ path, message: { role: "user", content: [other] } })
         } else {
-          within(path, turn !== undefined && turn.calls.length > 0).content.push(other)
+          turnAt(path, turn !== undefined && turn.calls.length > 0).content.push(other)
         }
       }
     }
@@ -235,7 +238,7 @@ const read = (items: ReadonlyArray<unknown>): Read<ReadonlyArray<Draft>> => {
   return Either.right(drafts)
 }
 
-/** The conversation: what stands before it is a system message. */
+/** The messages of a request; `instructions` becomes a system message. */
 export const messagesOf = (instructions: unknown, input: unknown): Read<ReadonlyArray<Draft>> => {
   if (instructions !== undefined && instructions !== null && typeof instructions !== "string") {
     return Either.left(malformed("instructions", instructions))
@@ -248,5 +251,5 @@ export const messagesOf = (instructions: unknown, input: unknown): Read<Readonly
     return Either.right([...first, { path: "input", message: { role: "user", content: input } }])
   }
   if (!Array.isArray(input) || input.length === 0) return Either.left(malformed("input", input))
-  return Either.map(read(input), (drafts) => [...first, ...drafts])
+  return Either.map(decodeItems(input), (drafts) => [...first, ...drafts])
 }

@@ -1,4 +1,4 @@
-/** A server reads a request. */
+/** Decodes a request. */
 import { Either } from "effect"
 import type { ChatRequest } from "../../../vocabulary/Chat.js"
 import type { Json } from "../../json.js"
@@ -15,8 +15,8 @@ const isFunction = (tool: unknown): tool is Json => isRecord(tool) && tool["type
 
 const toolFields = knownFields(["type", "name", "description", "parameters", "strict"])
 
-/** That it was defined in this protocol counts: what is not said of it has its meaning here. */
-const definition = (tool: Json): Json => ({
+/** The native field, even if empty, keeps this protocol's defaults for absent fields such as `strict`. */
+const toolDefinition = (tool: Json): Json => ({
   ...pick(tool, ["name", "description", "parameters", "strict"]),
   ...native.wrap({}),
   ...native.decode(tool, toolFields)
@@ -24,18 +24,18 @@ const definition = (tool: Json): Json => ({
 
 const modes: ReadonlySet<unknown> = new Set(["auto", "none", "required"])
 
-const choice = (wanted: unknown): unknown =>
-  modes.has(wanted) ? wanted : isRecord(wanted) && wanted["type"] === "function" ? { name: wanted["name"] } : undefined
+const decodeChoice = (choice: unknown): unknown =>
+  modes.has(choice) ? choice : isRecord(choice) && choice["type"] === "function" ? { name: choice["name"] } : undefined
 
-const format = (text: Json): unknown => {
-  const wanted = record(text, "format") ?? {}
-  switch (wanted["type"]) {
+const decodeFormat = (text: Json): unknown => {
+  const format = record(text, "format") ?? {}
+  switch (format["type"]) {
     case "text":
       return "text"
     case "json_object":
       return "json"
     case "json_schema":
-      return pick(wanted, ["name", "schema", "description", "strict"])
+      return pick(format, ["name", "schema", "description", "strict"])
     default:
       return undefined
   }
@@ -43,22 +43,22 @@ const format = (text: Json): unknown => {
 
 const formatFields = ["type", "name", "schema", "description", "strict"]
 
-/** All of it, where there is more in it than we have words for. */
-const furtherText = (text: unknown): unknown => {
-  const wanted = isRecord(text) ? text["format"] : undefined
-  const isMore =
+/** `text` when its format or its other fields go beyond the vocabulary. */
+const unknownText = (text: unknown): unknown => {
+  const format = isRecord(text) ? text["format"] : undefined
+  const hasUnknown =
     isRecord(text) &&
-    isRecord(wanted) &&
-    (format(text) === undefined || isRecord(ifUnknownFields(wanted, formatFields)))
-  return isMore ? text : ifUnknownFields(text, ["format"])
+    isRecord(format) &&
+    (decodeFormat(text) === undefined || isRecord(ifUnknownFields(format, formatFields)))
+  return hasUnknown ? text : ifUnknownFields(text, ["format"])
 }
 
 const efforts: ReadonlySet<unknown> = new Set(["none", "minimal", "low", "medium", "high", "xhigh"])
 
-/** What our side of the protocol says unless it is told otherwise, and what a client leaves to the provider. */
-const unsaid: Json = { store: undefined, include: undefined }
+/** Removes the fields that the client's half adds by default: a request without them leaves them to the provider. */
+const withoutClientDefaults: Json = { store: undefined, include: undefined }
 
-const words: FieldNames = {
+const fieldNames: FieldNames = {
   maxTokens: "max_output_tokens",
   parallelToolCalls: "parallel_tool_calls",
   responseFormat: "text.format",
@@ -69,7 +69,7 @@ const words: FieldNames = {
   url: ""
 }
 
-const wirePath = protocolPath(words, "input")
+const wirePath = protocolPath(fieldNames, "input")
 
 export const decodeRequest = (
   body: unknown
@@ -99,30 +99,30 @@ export const decodeRequest = (
   return Either.flatMap(messagesOf(instructions, input), (drafts) => {
     const listed: ReadonlyArray<unknown> = Array.isArray(tools) ? tools : []
     const hosted = listed.filter((tool) => !isFunction(tool))
-    const wanted = isRecord(reasoning) ? pick(reasoning, ["effort", "summary"]) : {}
-    const knownEffort = wanted["effort"] === undefined || efforts.has(wanted["effort"])
-    const chosen = choice(toolChoice)
+    const knownReasoning = isRecord(reasoning) ? pick(reasoning, ["effort", "summary"]) : {}
+    const isKnownEffort = knownReasoning["effort"] === undefined || efforts.has(knownReasoning["effort"])
+    const choice = decodeChoice(toolChoice)
     const candidate = withoutNulls({
       model,
       messages: drafts.map(({ message }) => message),
-      tools: listed.length > hosted.length ? listed.filter(isFunction).map(definition) : undefined,
-      toolChoice: chosen,
+      tools: listed.length > hosted.length ? listed.filter(isFunction).map(toolDefinition) : undefined,
+      toolChoice: choice,
       parallelToolCalls,
-      responseFormat: isRecord(text) ? format(text) : undefined,
+      responseFormat: isRecord(text) ? decodeFormat(text) : undefined,
       temperature,
       topP,
       maxTokens,
-      reasoning: knownEffort ? nonEmpty(wanted) : undefined,
+      reasoning: isKnownEffort ? nonEmpty(knownReasoning) : undefined,
       user,
       metadata: isRecord(metadata) ? nonEmpty(metadata) : metadata,
       extra: {
-        ...unsaid,
+        ...withoutClientDefaults,
         ...withoutNulls({
           ...unknown,
           tools: hosted.length === 0 ? undefined : hosted,
-          tool_choice: chosen === undefined ? toolChoice : undefined,
-          text: furtherText(text),
-          reasoning: knownEffort ? ifUnknownFields(reasoning, ["effort", "summary"]) : reasoning
+          tool_choice: choice === undefined ? toolChoice : undefined,
+          text: unknownText(text),
+          reasoning: isKnownEffort ? ifUnknownFields(reasoning, ["effort", "summary"]) : reasoning
         })
       }
     })

@@ -1,35 +1,35 @@
-/** A server writes a whole answer, or an error. */
+/** Encodes a whole response, or an error. */
 import type { ChatResponse, FinishReason, ReasoningPart, ToolCall } from "../../../vocabulary/Chat.js"
 import type { Usage } from "../../../vocabulary/Usage.js"
 import type { Json } from "../../json.js"
 import { isRecord } from "../../json.js"
 import type { Served, ServedError } from "../../Wire.js"
-import { callItem, reasoningItem, runs } from "../items.js"
+import { callItem, groupByItem, reasoningItem } from "../items.js"
 
-/** What tells the items of an answer apart from those of others: the answer's id without its kind. */
-export const stem = (id: string): string => id.replace(/^resp_/, "")
+/** The response id without its prefix, which makes the ids of its items unique. */
+export const idSuffix = (id: string): string => id.replace(/^resp_/, "")
 
 /** A part of a message. */
-export interface SaidPart {
-  readonly voice: "text" | "refusal"
+export interface MessagePart {
+  readonly channel: "text" | "refusal"
   readonly text: string
 }
 
-/** What the model said, as its item: the parts in their order. What `metadata` says of the text is on the first of its parts. */
+/** A message item. The first text part gets the annotations and log probabilities of `metadata`. */
 export const messageItem = (
   id: string,
-  parts: ReadonlyArray<SaidPart>,
+  parts: ReadonlyArray<MessagePart>,
   metadata: Json,
   status: "completed" | "in_progress" = "completed"
 ): Json => {
-  const first = parts.find(({ voice }) => voice === "text")
+  const first = parts.find(({ channel }) => channel === "text")
   return {
     id,
     type: "message",
     role: "assistant",
     status,
     content: parts.map((part) =>
-      part.voice === "refusal" ? refusalPart(part.text) : textPart(part.text, part === first ? metadata : {})
+      part.channel === "refusal" ? refusalPart(part.text) : textPart(part.text, part === first ? metadata : {})
     )
   }
 }
@@ -45,18 +45,20 @@ export const textPart = (text: string, metadata: Json = {}): Json => ({
 
 export const refusalPart = (refusal: string): Json => ({ type: "refusal", refusal })
 
-/** A thought, as its item; `id` is that of one which has none. */
-export const thoughtItem = (id: string, parts: ReadonlyArray<ReasoningPart>): Json => ({ id, ...reasoningItem(parts) })
+/** A reasoning item; `id` is used when the parts have none. */
+export const reasoningOutput = (id: string, parts: ReadonlyArray<ReasoningPart>): Json => ({
+  id,
+  ...reasoningItem(parts)
+})
 
-/** A call, as its item. */
 export const toolCallItem = (id: string, call: ToolCall, status: "completed" | "in_progress" = "completed"): Json => ({
   id,
   ...callItem(call),
   status
 })
 
-/** Items of tools that the provider has run itself, as they came. */
-export const furtherItems = (metadata: Json): ReadonlyArray<unknown> => list(metadata["items"])
+/** Items of tools that the provider ran itself, unchanged. */
+export const metadataItems = (metadata: Json): ReadonlyArray<unknown> => list(metadata["items"])
 
 export const encodeUsage = (usage: Usage, metadata: Json): Json => ({
   ...(isRecord(metadata["usage"]) ? metadata["usage"] : {}),
@@ -67,15 +69,15 @@ export const encodeUsage = (usage: Usage, metadata: Json): Json => ({
   total_tokens: usage.totalTokens
 })
 
-/** Of the reasons that the protocol has no word for, those that are a status of their own. */
-const statuses: ReadonlySet<string> = new Set(["cancelled", "in_progress", "queued"])
+/** Raw reasons that are a status of the protocol. */
+const rawStatuses: ReadonlySet<string> = new Set(["cancelled", "in_progress", "queued"])
 
-/** How an answer ended: its status, and why it is incomplete. */
-export const ending = (
+/** The status of a finished response, and the reason of an incomplete one. */
+export const endStatus = (
   reason: FinishReason,
   raw: string
 ): { readonly status: string; readonly incomplete_details: { readonly reason: string } | null } => {
-  const incomplete = (because: string) => ({ status: "incomplete", incomplete_details: { reason: because } })
+  const incomplete = (detail: string) => ({ status: "incomplete", incomplete_details: { reason: detail } })
   switch (reason) {
     case "stop":
     case "tool-calls":
@@ -85,11 +87,11 @@ export const ending = (
     case "content-filter":
       return incomplete("content_filter")
     case "other":
-      return statuses.has(raw) ? { status: raw, incomplete_details: null } : incomplete(raw === "" ? "other" : raw)
+      return rawStatuses.has(raw) ? { status: raw, incomplete_details: null } : incomplete(raw === "" ? "other" : raw)
   }
 }
 
-/** The answer's own object, which repeats what was asked. */
+/** The response object, which repeats fields of the request. */
 export const responseObject = (request: Json, createdAt: number, fields: Json): Record<string, unknown> => ({
   object: "response",
   created_at: createdAt,
@@ -114,8 +116,8 @@ export const responseObject = (request: Json, createdAt: number, fields: Json): 
   ...fields
 })
 
-/** What the provider said further, which stands beside the answer, not in its items. */
-export const furtherFields = (metadata: Json): Json => {
+/** The metadata that belongs to the response object and not to its items or usage. */
+export const metadataFields = (metadata: Json): Json => {
   const { annotations: _, items: __, logprobs: ___, usage: ____, ...fields } = metadata
   return fields
 }
@@ -127,22 +129,22 @@ export const encodeResponse = (
   { createdAt = 0, request = {} }: Served = {}
 ): Record<string, unknown> => {
   const { id, providerMetadata: metadata } = response
-  const suffix = stem(id)
-  const thoughts = runs(response.reasoningParts).map((run, index) =>
-    thoughtItem(`rs_${suffix}_${index}`, run.filter(isReasoning))
+  const suffix = idSuffix(id)
+  const reasoning = groupByItem(response.reasoningParts).map((group, index) =>
+    reasoningOutput(`rs_${suffix}_${index}`, group.filter(isReasoning))
   )
   const parts = (["text", "refusal"] as const)
-    .map((voice): SaidPart => ({ voice, text: response[voice] }))
+    .map((channel): MessagePart => ({ channel, text: response[channel] }))
     .filter(({ text }) => text !== "")
-  const said = parts.length === 0 ? [] : [messageItem(`msg_${suffix}`, parts, metadata)]
+  const messages = parts.length === 0 ? [] : [messageItem(`msg_${suffix}`, parts, metadata)]
   const calls = response.toolCalls.map((call, index) => toolCallItem(`fc_${suffix}_${index}`, call))
   return {
-    ...furtherFields(metadata),
+    ...metadataFields(metadata),
     ...responseObject(request, createdAt, {
       id,
       model: response.model,
-      ...ending(response.finishReason, response.rawFinishReason),
-      output: [...thoughts, ...said, ...calls, ...furtherItems(metadata)],
+      ...endStatus(response.finishReason, response.rawFinishReason),
+      output: [...reasoning, ...messages, ...calls, ...metadataItems(metadata)],
       usage: encodeUsage(response.usage, metadata)
     })
   }

@@ -1,4 +1,4 @@
-/** A server writes a stream: items one after the other, each opened, told in pieces, and repeated whole at its end. */
+/** Encodes a stream: each item is opened, sent in deltas, and repeated whole at its end. */
 import type { ReasoningPart, ToolCall } from "../../../vocabulary/Chat.js"
 import type { ChatEvent, Finish, ReasoningDelta, Start } from "../../../vocabulary/ChatEvent.js"
 import type { Json } from "../../json.js"
@@ -6,30 +6,29 @@ import { isRecord, string } from "../../json.js"
 import type { Frame, StreamEncoder } from "../../Wire.js"
 import {
   encodeUsage,
-  ending,
-  furtherFields,
-  furtherItems,
+  endStatus,
+  metadataFields,
+  metadataItems,
   messageItem,
   refusalPart,
   responseObject,
-  stem,
+  idSuffix,
   textPart,
-  thoughtItem,
+  reasoningOutput,
   toolCallItem
 } from "./response.js"
 
-type Voice = "text" | "refusal"
+type Channel = "text" | "refusal"
 
 interface Message {
   readonly kind: "message"
   readonly id: string
-  /** In the order in which they began. */
-  readonly parts: Array<{ readonly voice: Voice; text: string }>
-  /** Whether the last of the parts may go on. */
+  readonly parts: Array<{ readonly channel: Channel; text: string }>
+  /** Whether the last part accepts further deltas. */
   open: boolean
 }
 
-interface Thought {
+interface ReasoningItem {
   readonly kind: "reasoning"
   readonly id: string
   readonly parts: Array<ReasoningPart>
@@ -42,15 +41,15 @@ interface Call {
   ended: boolean
 }
 
-/** An item and its place among the items. */
-interface Placed<A> {
+/** An item and its output index. */
+interface Positioned<A> {
   readonly item: A
   readonly position: number
 }
 
-const partOf = (voice: Voice, text: string): Json => (voice === "text" ? textPart(text) : refusalPart(text))
+const partOf = (channel: Channel, text: string): Json => (channel === "text" ? textPart(text) : refusalPart(text))
 
-/** Tools that the client declared to take free text. */
+/** The names of tools with free text as input. */
 const customTools = (request: Json): ReadonlySet<string> =>
   new Set(
     (Array.isArray(request["tools"]) ? request["tools"] : [])
@@ -61,11 +60,11 @@ const customTools = (request: Json): ReadonlySet<string> =>
 
 export const encodeStream = (request: Record<string, unknown>, createdAt = 0): StreamEncoder => {
   const custom = customTools(request)
-  const items: Array<Message | Thought | Call> = []
-  const calls = new Map<number, Placed<Call>>()
-  const thoughts = new Map<number, Placed<Thought> & { readonly piece: number }>()
-  /** The one item that is told at a time, calls apart, which may be told side by side. */
-  let current: Placed<Message | Thought> | undefined
+  const items: Array<Message | ReasoningItem | Call> = []
+  const calls = new Map<number, Positioned<Call>>()
+  const reasoning = new Map<number, Positioned<ReasoningItem> & { readonly partIndex: number }>()
+  /** The open message or reasoning item: one at a time. Tool calls can be open in parallel. */
+  let current: Positioned<Message | ReasoningItem> | undefined
   let answer = { id: "", model: "" }
   let frames: Array<Frame> = []
   let sequence = 0
@@ -76,27 +75,27 @@ export const encodeStream = (request: Record<string, unknown>, createdAt = 0): S
 
   const response = (fields: Json): Json => responseObject(request, createdAt, { ...answer, ...fields })
 
-  const place = <A extends Message | Thought | Call>(item: A, added: Json): Placed<A> => {
+  const addItem = <A extends Message | ReasoningItem | Call>(item: A, added: Json): Positioned<A> => {
     const position = items.push(item) - 1
     send("response.output_item.added", { output_index: position, item: added })
     return { item, position }
   }
 
-  const whole = (item: Message | Thought | Call): Json => {
+  const encodeItem = (item: Message | ReasoningItem | Call): Json => {
     switch (item.kind) {
       case "message":
         return messageItem(item.id, item.parts, {})
       case "reasoning":
-        return thoughtItem(item.id, item.parts)
+        return reasoningOutput(item.id, item.parts)
       case "call":
         return toolCallItem(item.id, item.call)
     }
   }
 
-  const done = ({ item, position }: Placed<Message | Thought | Call>): void =>
-    send("response.output_item.done", { output_index: position, item: whole(item) })
+  const endItem = ({ item, position }: Positioned<Message | ReasoningItem | Call>): void =>
+    send("response.output_item.done", { output_index: position, item: encodeItem(item) })
 
-  const at = ({ item, position }: Placed<{ readonly id: string }>): Json => ({
+  const itemRef = ({ item, position }: Positioned<{ readonly id: string }>): Json => ({
     item_id: item.id,
     output_index: position
   })
@@ -105,115 +104,115 @@ export const encodeStream = (request: Record<string, unknown>, createdAt = 0): S
   // text and refusal
   // ---------------------------------------------------------------------------------
 
-  const endPart = (placed: Placed<Message>): void => {
-    const { open, parts } = placed.item
+  const endPart = (entry: Positioned<Message>): void => {
+    const { open, parts } = entry.item
     const last = parts.at(-1)
     if (!open || last === undefined) return
-    const where = { ...at(placed), content_index: parts.length - 1 }
-    if (last.voice === "text") send("response.output_text.done", { ...where, text: last.text, logprobs: [] })
-    else send("response.refusal.done", { ...where, refusal: last.text })
-    send("response.content_part.done", { ...where, part: partOf(last.voice, last.text) })
-    placed.item.open = false
+    const partRef = { ...itemRef(entry), content_index: parts.length - 1 }
+    if (last.channel === "text") send("response.output_text.done", { ...partRef, text: last.text, logprobs: [] })
+    else send("response.refusal.done", { ...partRef, refusal: last.text })
+    send("response.content_part.done", { ...partRef, part: partOf(last.channel, last.text) })
+    entry.item.open = false
   }
 
-  const openMessage = (): Placed<Message> => {
+  const openMessage = (): Positioned<Message> => {
     if (current?.item.kind === "message") return { item: current.item, position: current.position }
     close()
-    const id = `msg_${stem(answer.id)}_${items.length}`
+    const id = `msg_${idSuffix(answer.id)}_${items.length}`
     const item: Message = { kind: "message", id, parts: [], open: false }
-    const placed = place(item, messageItem(id, item.parts, {}, "in_progress"))
-    current = placed
-    return placed
+    const entry = addItem(item, messageItem(id, item.parts, {}, "in_progress"))
+    current = entry
+    return entry
   }
 
-  const say = (voice: Voice, text: string): void => {
+  const emitText = (channel: Channel, text: string): void => {
     if (text === "") return
-    const placed = openMessage()
-    const { item } = placed
+    const entry = openMessage()
+    const { item } = entry
     const before = item.parts.at(-1)
-    const goesOn = item.open && before?.voice === voice
-    if (!goesOn) endPart(placed)
-    const part = goesOn ? before : { voice, text: "" }
-    if (!goesOn) {
+    const continues = item.open && before?.channel === channel
+    if (!continues) endPart(entry)
+    const part = continues ? before : { channel, text: "" }
+    if (!continues) {
       item.open = true
       const content_index = item.parts.push(part) - 1
-      send("response.content_part.added", { ...at(placed), content_index, part: partOf(voice, "") })
+      send("response.content_part.added", { ...itemRef(entry), content_index, part: partOf(channel, "") })
     }
     part.text += text
-    const where = { ...at(placed), content_index: item.parts.length - 1, delta: text }
-    if (voice === "text") send("response.output_text.delta", { ...where, logprobs: [] })
-    else send("response.refusal.delta", where)
+    const partRef = { ...itemRef(entry), content_index: item.parts.length - 1, delta: text }
+    if (channel === "text") send("response.output_text.delta", { ...partRef, logprobs: [] })
+    else send("response.refusal.delta", partRef)
   }
 
   // ---------------------------------------------------------------------------------
-  // thoughts
+  // reasoning
   // ---------------------------------------------------------------------------------
 
-  /** A piece of the thought that is being told, where it has its id, or of a new one. */
-  const openThought = ({
+  /** Adds a part to the open reasoning item if it has the same id, else to a new item. */
+  const openReasoning = ({
     _tag,
     index,
     text: _text,
     ...fields
-  }: ReasoningDelta): Placed<Thought> & { readonly piece: number } => {
-    const told = current?.item.kind === "reasoning" ? { item: current.item, position: current.position } : undefined
-    const last = told?.item.parts.at(-1)
-    const goesOn = last !== undefined && last.id === fields.id && last.signature === undefined
-    if (!goesOn) close()
-    const id = `rs_${stem(answer.id)}_${items.length}`
-    const placed =
-      goesOn && told !== undefined
-        ? told
-        : place<Thought>(
+  }: ReasoningDelta): Positioned<ReasoningItem> & { readonly partIndex: number } => {
+    const open = current?.item.kind === "reasoning" ? { item: current.item, position: current.position } : undefined
+    const last = open?.item.parts.at(-1)
+    const continues = last !== undefined && last.id === fields.id && last.signature === undefined
+    if (!continues) close()
+    const id = `rs_${idSuffix(answer.id)}_${items.length}`
+    const entry =
+      continues && open !== undefined
+        ? open
+        : addItem<ReasoningItem>(
             { kind: "reasoning", id: fields.id ?? id, parts: [] },
             { id: fields.id ?? id, type: "reasoning", summary: [] }
           )
-    current = placed
-    const opened = { ...placed, piece: placed.item.parts.push({ type: "reasoning", text: "", ...fields }) - 1 }
-    thoughts.set(index, opened)
+    current = entry
+    const opened = { ...entry, partIndex: entry.item.parts.push({ type: "reasoning", text: "", ...fields }) - 1 }
+    reasoning.set(index, opened)
     return opened
   }
 
   const isContent = (part: ReasoningPart): boolean => part.format === "reasoning.text"
 
-  /** The pieces shown count apart, as the item has them in two lists. */
-  const where = (placed: Placed<Thought> & { readonly piece: number }, part: ReasoningPart): Json => {
-    const before = placed.item.parts
-      .slice(0, placed.piece)
+  /** The item and the index of a part. Content and summary are two lists with separate indexes. */
+  const partRef = (entry: Positioned<ReasoningItem> & { readonly partIndex: number }, part: ReasoningPart): Json => {
+    const before = entry.item.parts
+      .slice(0, entry.partIndex)
       .filter((other) => other.text !== "" && isContent(other) === isContent(part))
-    return { ...at(placed), [isContent(part) ? "content_index" : "summary_index"]: before.length }
+    return { ...itemRef(entry), [isContent(part) ? "content_index" : "summary_index"]: before.length }
   }
 
-  const think = (event: ReasoningDelta): void => {
-    const placed = thoughts.get(event.index) ?? openThought(event)
+  const emitReasoning = (event: ReasoningDelta): void => {
+    const entry = reasoning.get(event.index) ?? openReasoning(event)
     const { _tag, index: _index, text, ...fields } = event
-    const before = placed.item.parts[placed.piece]
+    const before = entry.item.parts[entry.partIndex]
     if (before === undefined) return
     const part: ReasoningPart = { ...before, ...fields, text: before.text + text }
-    placed.item.parts[placed.piece] = part
+    entry.item.parts[entry.partIndex] = part
     if (text === "") return
     if (isContent(part)) {
-      send("response.reasoning_text.delta", { ...where(placed, part), delta: text })
+      send("response.reasoning_text.delta", { ...partRef(entry, part), delta: text })
       return
     }
     if (before.text === "") {
       send("response.reasoning_summary_part.added", {
-        ...where(placed, part),
+        ...partRef(entry, part),
         part: { type: "summary_text", text: "" }
       })
     }
-    send("response.reasoning_summary_text.delta", { ...where(placed, part), delta: text })
+    send("response.reasoning_summary_text.delta", { ...partRef(entry, part), delta: text })
   }
 
-  const endThought = (placed: Placed<Thought>): void => {
-    for (const [piece, part] of placed.item.parts.entries()) {
+  const endReasoning = (entry: Positioned<ReasoningItem>): void => {
+    for (const [partIndex, part] of entry.item.parts.entries()) {
       if (part.text === "") continue
-      const told = where({ ...placed, piece }, part)
+      const ref = partRef({ ...entry, partIndex }, part)
       if (isContent(part)) {
-        send("response.reasoning_text.done", { ...told, text: part.text })
+        send("response.reasoning_text.done", { ...ref, text: part.text })
       } else {
-        send("response.reasoning_summary_text.done", { ...told, text: part.text })
-        send("response.reasoning_summary_part.done", { ...told, part: { type: "summary_text", text: part.text } })
+        send("response.reasoning_summary_text.done", { ...ref, text: part.text })
+        send("response.reasoning_summary_part.done", { ...ref, part: { type: "summary_text", text: part.text } })
       }
     }
   }
@@ -222,8 +221,8 @@ export const encodeStream = (request: Record<string, unknown>, createdAt = 0): S
     if (current === undefined) return
     const { item, position } = current
     if (item.kind === "message") endPart({ item, position })
-    else endThought({ item, position })
-    done(current)
+    else endReasoning({ item, position })
+    endItem(current)
     current = undefined
   }
 
@@ -231,46 +230,47 @@ export const encodeStream = (request: Record<string, unknown>, createdAt = 0): S
   // calls
   // ---------------------------------------------------------------------------------
 
-  const openCall = (index: number, call: ToolCall): Placed<Call> => {
+  const openCall = (index: number, call: ToolCall): Positioned<Call> => {
     const before = calls.get(index)
     if (before !== undefined) return before
     close()
     const type = call.type === "custom" || custom.has(call.name) ? ({ type: "custom" } as const) : {}
     const empty: ToolCall = { id: call.id, name: call.name, arguments: "", ...type }
-    const id = `fc_${stem(answer.id)}_${items.length}`
+    const id = `fc_${idSuffix(answer.id)}_${items.length}`
     const added = toolCallItem(id, empty, "in_progress")
-    const placed = place<Call>(
+    const entry = addItem<Call>(
       { kind: "call", id, call: empty, ended: false },
       empty.type === "custom" ? added : { ...added, arguments: "" }
     )
-    calls.set(index, placed)
-    return placed
+    calls.set(index, entry)
+    return entry
   }
 
-  const argue = (placed: Placed<Call>, delta: string): void => {
+  const emitArguments = (entry: Positioned<Call>, delta: string): void => {
     if (delta === "") return
-    const { item } = placed
+    const { item } = entry
     item.call = { ...item.call, arguments: item.call.arguments + delta }
     const type = item.call.type === "custom" ? "custom_tool_call_input" : "function_call_arguments"
-    send(`response.${type}.delta`, { ...at(placed), delta })
+    send(`response.${type}.delta`, { ...itemRef(entry), delta })
   }
 
-  const endCall = (placed: Placed<Call>, call: ToolCall): void => {
-    const { item } = placed
+  const endCall = (entry: Positioned<Call>, call: ToolCall): void => {
+    const { item } = entry
     if (item.ended) return
-    if (call.arguments.startsWith(item.call.arguments)) argue(placed, call.arguments.slice(item.call.arguments.length))
+    if (call.arguments.startsWith(item.call.arguments))
+      emitArguments(entry, call.arguments.slice(item.call.arguments.length))
     if (item.call.type === "custom") {
-      send("response.custom_tool_call_input.done", { ...at(placed), input: call.arguments })
+      send("response.custom_tool_call_input.done", { ...itemRef(entry), input: call.arguments })
     } else {
-      send("response.function_call_arguments.done", { ...at(placed), arguments: call.arguments })
+      send("response.function_call_arguments.done", { ...itemRef(entry), arguments: call.arguments })
     }
     item.call = call
     item.ended = true
-    done(placed)
+    endItem(entry)
   }
 
   // ---------------------------------------------------------------------------------
-  // the answer
+  // start and end
   // ---------------------------------------------------------------------------------
 
   const start = ({ id, model }: Start): void => {
@@ -281,35 +281,38 @@ export const encodeStream = (request: Record<string, unknown>, createdAt = 0): S
 
   const finish = ({ providerMetadata: metadata, rawReason, reason, usage }: Finish): void => {
     close()
-    for (const placed of calls.values()) endCall(placed, placed.item.call)
-    const how = ending(reason, rawReason)
-    const told = items.map((item) =>
-      item.kind === "message" ? messageItem(item.id, item.parts, metadata) : whole(item)
+    for (const entry of calls.values()) endCall(entry, entry.item.call)
+    const end = endStatus(reason, rawReason)
+    const output = items.map((item) =>
+      item.kind === "message" ? messageItem(item.id, item.parts, metadata) : encodeItem(item)
     )
-    send(how.status === "incomplete" ? "response.incomplete" : "response.completed", {
+    send(end.status === "incomplete" ? "response.incomplete" : "response.completed", {
       response: {
-        ...furtherFields(metadata),
+        ...metadataFields(metadata),
         ...response({
-          ...how,
-          output: [...told, ...furtherItems(metadata)],
+          ...end,
+          output: [...output, ...metadataItems(metadata)],
           usage: encodeUsage(usage, metadata)
         })
       }
     })
   }
 
-  const read = (event: ChatEvent): void => {
+  const encodeEvent = (event: ChatEvent): void => {
     switch (event._tag) {
       case "Start":
         return start(event)
       case "TextDelta":
-        return say("text", event.text)
+        return emitText("text", event.text)
       case "RefusalDelta":
-        return say("refusal", event.text)
+        return emitText("refusal", event.text)
       case "ReasoningDelta":
-        return think(event)
+        return emitReasoning(event)
       case "ToolCallDelta":
-        return argue(openCall(event.index, { id: event.id, name: event.name, arguments: "" }), event.argumentsDelta)
+        return emitArguments(
+          openCall(event.index, { id: event.id, name: event.name, arguments: "" }),
+          event.argumentsDelta
+        )
       case "ToolCallEnd":
         return endCall(openCall(event.index, event.call), event.call)
       case "Continued":
@@ -322,7 +325,7 @@ export const encodeStream = (request: Record<string, unknown>, createdAt = 0): S
   return {
     push: (event) => {
       frames = []
-      read(event)
+      encodeEvent(event)
       return frames
     },
     // OpenAI, API reference: responses-streaming/error.
