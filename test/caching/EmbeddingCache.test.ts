@@ -45,8 +45,8 @@ const around = (
     return { llm: yield* cache.middleware(next), cache, asked: Ref.get(asked) }
   })
 
-describe("of the texts of a request", () => {
-  it.effect("only those are asked for that are not known, and the order stays", () =>
+describe("lookup of an EmbeddingCache", () => {
+  it.effect("requests only the texts that are not cached and returns all vectors in the order of the texts", () =>
     Effect.gen(function* () {
       const { asked, cache, llm } = yield* around()
       expect(yield* llm.embed(["a", "bb"])).toEqual(answerTo(["a", "bb"]))
@@ -73,7 +73,7 @@ describe("of the texts of a request", () => {
   )
 
   it.effect.prop(
-    "each has the vector that it has without a cache, and none is asked for twice",
+    "returns the same vectors as without a cache and requests no text twice",
     [
       FastCheck.array(
         FastCheck.array(FastCheck.string({ maxLength: 3, unit: character }), { minLength: 1, maxLength: 6 }),
@@ -90,7 +90,7 @@ describe("of the texts of a request", () => {
     { fastCheck: { numRuns: 25 } }
   )
 
-  it.effect("none is known that was asked for otherwise", () =>
+  it.effect("misses a text when dimensions, purpose, model or extra differ, but not for encoding or user", () =>
     Effect.gen(function* () {
       const { asked, llm } = yield* around()
       const variants: ReadonlyArray<EmbeddingRequest> = [
@@ -110,7 +110,7 @@ describe("of the texts of a request", () => {
     })
   )
 
-  it.effect("tokens are known by what they are, and are no text", () =>
+  it.effect("caches an array of tokens apart from a text that looks the same", () =>
     Effect.gen(function* () {
       const { asked, llm } = yield* around()
       yield* llm.embed({ input: [[7, 8], "[7,8]"] })
@@ -121,7 +121,7 @@ describe("of the texts of a request", () => {
     })
   )
 
-  it.effect("a failure loses nothing that is known", () =>
+  it.effect("keeps the cached vectors when the request for the missing texts fails", () =>
     Effect.gen(function* () {
       const { asked, llm } = yield* around(({ input }, call) =>
         call === 1 ? Effect.fail(unavailable) : Effect.succeed(answerTo(input))
@@ -133,7 +133,7 @@ describe("of the texts of a request", () => {
     })
   )
 
-  it.effect("all are asked for again where another model answers now", () =>
+  it.effect("requests all texts again when another model answers than the one of the cached vectors", () =>
     Effect.gen(function* () {
       const { asked, llm } = yield* around(({ input }, call) =>
         Effect.succeed(call === 0 ? answerTo(input) : { ...answerTo(input), model: "newer" })
@@ -148,7 +148,7 @@ describe("of the texts of a request", () => {
     })
   )
 
-  it.effect("an answer with too few vectors is handed on as it is, and not kept", () =>
+  it.effect("returns an answer with too few vectors unchanged and does not store it", () =>
     Effect.gen(function* () {
       const { cache, llm } = yield* around(() => Effect.succeed(answerTo(["a"])))
       expect((yield* llm.embed(["a", "b"])).embeddings).toHaveLength(1)
@@ -157,7 +157,7 @@ describe("of the texts of a request", () => {
   )
 })
 
-describe("vectors", () => {
+describe("vectors of an EmbeddingCache", () => {
   const exact = [0.1, 1 / 3, -0, 1e-300, 123_456_789.123]
   const floats = [Math.fround(0.1), -0.5, 0, Math.fround(1e-20)]
   const made =
@@ -165,7 +165,7 @@ describe("vectors", () => {
     ({ input }) =>
       Effect.succeed({ ...answerTo(input), embeddings: input.map(() => vector) })
 
-  it.effect("come back as they were", () =>
+  it.effect("returns a cached vector with exactly the numbers that were stored", () =>
     Effect.gen(function* () {
       for (const vector of [exact, floats, []]) {
         const { llm } = yield* around(made(vector))
@@ -175,7 +175,7 @@ describe("vectors", () => {
     })
   )
 
-  it.effect("take four bytes a number in base64 where that is enough, or where it is told to be", () =>
+  it.effect("stores a number in 4 bytes when that is exact or precision is single, else in 8", () =>
     Effect.gen(function* () {
       const vector = Array.from({ length: 1536 }, (_, index) => Math.fround(Math.sin(index) / 40))
       const sizeOf = (vector: ReadonlyArray<number>, options: EmbeddingCache.Options = {}) =>
@@ -194,7 +194,7 @@ describe("vectors", () => {
     })
   )
 
-  it.effect("expire, are forgotten, bypassed and made anew", () =>
+  it.effect("requests texts again after ttl, invalidate, bypass, refresh and clear", () =>
     Effect.gen(function* () {
       const { asked, cache, llm } = yield* around(undefined, { ttl: "1 day" })
       const times = Effect.map(asked, (calls) => calls.length)
@@ -218,7 +218,7 @@ describe("vectors", () => {
     })
   )
 
-  it.effect("in a store that fails or holds nonsense are made anew", () =>
+  it.effect("requests a text again when its stored vector cannot be decoded", () =>
     Effect.gen(function* () {
       const memory = yield* CacheStore.memory()
       const nonsense: CacheStore.Store = {

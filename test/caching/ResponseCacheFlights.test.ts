@@ -32,8 +32,8 @@ const held = Effect.gen(function* () {
   return { llm, cache, end, began: Ref.get(began) }
 })
 
-describe("equal requests at the same time", () => {
-  it.effect("are one call, whose consumption is counted once", () =>
+describe("equal requests in flight", () => {
+  it.effect("sends 20 equal concurrent requests as one call and counts its usage once", () =>
     Effect.gen(function* () {
       const { began, cache, end, llm } = yield* held
       const fibers = yield* Effect.forEach(Array.from({ length: 20 }), () => Effect.fork(llm.chat("?")))
@@ -49,7 +49,7 @@ describe("equal requests at the same time", () => {
     })
   )
 
-  it.effect("go on when the first of them is interrupted: another takes its place", () =>
+  it.effect("a waiting request calls the provider when the first of the equal requests is interrupted", () =>
     Effect.gen(function* () {
       const { began, end, llm } = yield* held
       const first = yield* Effect.fork(llm.chat("?"))
@@ -67,7 +67,7 @@ describe("equal requests at the same time", () => {
     })
   )
 
-  it.effect("go on when one of those who wait is interrupted", () =>
+  it.effect("the other equal requests still get the answer when one waiting request is interrupted", () =>
     Effect.gen(function* () {
       const { began, end, llm } = yield* held
       const [first, second, third] = yield* Effect.all([
@@ -84,7 +84,7 @@ describe("equal requests at the same time", () => {
     })
   )
 
-  it.effect("share a failure, and the attempts stand on one receipt", () =>
+  it.effect("shares a failure between equal requests and reports its attempts on one of the errors only", () =>
     Effect.gen(function* () {
       const { began, end, llm } = yield* held
       const fibers = yield* Effect.forEach(Array.from({ length: 3 }), () => Effect.fork(Effect.flip(llm.chat("?"))))
@@ -101,7 +101,7 @@ describe("equal requests at the same time", () => {
     })
   )
 
-  it.effect("share a defect too", () =>
+  it.effect("shares a defect between equal requests", () =>
     Effect.gen(function* () {
       const { end, llm } = yield* held
       const fibers = yield* Effect.forEach([1, 2], () =>
@@ -113,7 +113,7 @@ describe("equal requests at the same time", () => {
     })
   )
 
-  it.effect("who has more time than the one whose time ran out tries again", () =>
+  it.effect("a request with a later deadline retries when the shared call fails with a TimeoutError", () =>
     Effect.gen(function* () {
       const { began, end, llm } = yield* held
       const late = new LLMErrors.TimeoutError({ ...context, phase: "total", message: "late" })
@@ -132,7 +132,7 @@ describe("equal requests at the same time", () => {
     })
   )
 
-  it.effect("that differ are calls of their own", () =>
+  it.effect("sends two different concurrent requests as two calls", () =>
     Effect.gen(function* () {
       const { began, end, llm } = yield* held
       const one = yield* Effect.fork(llm.chat("one"))
@@ -146,7 +146,7 @@ describe("equal requests at the same time", () => {
     })
   )
 
-  it.effect("however they come and are interrupted: none hangs, none is lost, and nobody asks while another does", () =>
+  it.effect("answers every surviving request with one call at a time when some of them are interrupted", () =>
     Effect.gen(function* () {
       const speaking = yield* Ref.make({ now: 0, most: 0, began: 0 })
       const next = yield* scripted(

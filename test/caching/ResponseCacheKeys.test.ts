@@ -40,13 +40,13 @@ const isRequest = (value: unknown): value is ChatRequest => typeof value === "ob
 
 const request: FastCheck.Arbitrary<ChatRequest> = chatRequest("test")
 
-describe("the key of a request", () => {
-  it.prop("is the same for what says the same in another order of fields", [request], ([asked]) => {
+describe("key of a request", () => {
+  it.prop("Key.ofChat ignores the order of fields outside of parameters, schemas and extra", [request], ([asked]) => {
     const other = reversed(asked, new Set(["parameters", "schema", "extra"]))
     expect(isRequest(other) && contentOf(other)).toBe(contentOf(asked))
   })
 
-  it.prop("is another when any field is another's, or is left out", [request, request], ([one, other]) => {
+  it.prop("Key.ofChat changes when any field is replaced or left out", [request, request], ([one, other]) => {
     const text = (value: unknown) => JSON.stringify(value)
     for (const name of [
       "messages",
@@ -74,7 +74,7 @@ describe("the key of a request", () => {
     }
   })
 
-  it("is another for every difference that a model can see", () => {
+  it("Key.ofChat distinguishes requests by everything that a model can see", () => {
     const tool = (parameters: Record<string, unknown>): ChatRequest => ({
       messages: [Chat.user("?")],
       tools: [{ name: "search", parameters }]
@@ -121,7 +121,7 @@ describe("the key of a request", () => {
     expect(new Set(different.map((request) => contentOf(request))).size).toBe(different.length)
   })
 
-  it("is the same with and without marks for the provider's own cache, and without what is to be ignored", () => {
+  it("Key.ofChat ignores cacheControl and the fields in `ignore`", () => {
     const marked: ChatRequest = {
       messages: [{ role: "user", content: [{ type: "text", text: "?", cacheControl: { ttl: "1h" } }] }],
       tools: [{ name: "search", cacheControl: {} }]
@@ -134,7 +134,7 @@ describe("the key of a request", () => {
     expect(contentOf({ ...plain, user: "ann", metadata: { a: "b" } }, ["user", "metadata"])).toBe(contentOf(plain))
   })
 
-  it("takes what every request says from the LLM", () => {
+  it("Key.ofChat includes the defaults of the LLM and ignores a trailing slash of its base URL", () => {
     const warm = { ...info, defaults: { temperature: 1 } }
     const of = (info: LLM.ModelInfo, request: ChatRequest.Input) => Key.ofChat("", info, request, new Set())
     const spelled: ChatRequest = { messages: [Chat.user("?")], temperature: 1 }
@@ -145,7 +145,7 @@ describe("the key of a request", () => {
     )
   })
 
-  it.effect("is the SHA-256 of its content", () =>
+  it.effect("digest returns SHA-256 in hexadecimal", () =>
     Effect.gen(function* () {
       expect(yield* digest("abc")).toEqual(
         Option.some("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
@@ -156,8 +156,8 @@ describe("the key of a request", () => {
 
 const canary = "sk-canary-77aa0c31-never-to-be-seen"
 
-describe("a secret", () => {
-  it.scopedLive("is neither in keys nor in values of a store", () =>
+describe("secrets in a cache store", () => {
+  it.scopedLive("writes neither the API key nor its id into the keys and values of a store", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make()
       const seen: Array<string> = []

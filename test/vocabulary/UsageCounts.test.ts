@@ -172,8 +172,8 @@ const usages = ({ frames, whole, wire }: Protocol, counts: Counts): ReadonlyArra
   return [response.usage, decoder.usage, finish?._tag === "Finish" ? finish.usage : Usage.empty]
 }
 
-describe.each(Object.entries(protocols))("the counts of %s", (_, protocol) => {
-  it("are estimated where input or output is no number of tokens", () => {
+describe.each(Object.entries(protocols))("usage of %s", (_, protocol) => {
+  it("estimates the input or output count of an answer when it is not a possible token count", () => {
     for (const count of absurd) {
       for (const usage of usages(protocol, { input: 5, output: count })) {
         expect(usage).toEqual(Usage.make({ inputTokens: 5, outputTokens: written, estimated: true }))
@@ -187,13 +187,13 @@ describe.each(Object.entries(protocols))("the counts of %s", (_, protocol) => {
     }
   })
 
-  it("are taken as they are where they can be", () => {
+  it("keeps a count of 49 million input tokens without marking the usage as estimated", () => {
     for (const usage of usages(protocol, { input: 49_000_000, output: 9 })) {
       expect(usage).toEqual(Usage.make({ inputTokens: 49_000_000, outputTokens: 9 }))
     }
   })
 
-  it("never have a part that is larger than the whole, or that is no number of tokens", () => {
+  it("keeps cached and reasoning counts within the total they are part of", () => {
     for (const part of [...absurd, 100, 1_000_000]) {
       for (const usage of usages(protocol, { input: 5, output: 9, cached: part, reasoning: part })) {
         expect(usage).toSatisfy(isSound)
@@ -202,7 +202,7 @@ describe.each(Object.entries(protocols))("the counts of %s", (_, protocol) => {
   })
 })
 
-describe("the counts of embeddings", () => {
+describe("usage of embeddings", () => {
   const openaiBody = (count: unknown) => ({
     data: [{ index: 0, embedding: [1] }],
     usage: { prompt_tokens: count, total_tokens: count }
@@ -220,7 +220,7 @@ describe("the counts of embeddings", () => {
     ]
   ]
 
-  it("are estimated where they are no numbers of tokens", () => {
+  it("estimates the input tokens of embeddings when the count is not a possible token count", () => {
     for (const [wire, body] of wires) {
       for (const count of absurd) {
         const answer = Option.fromNullable(wire?.decodeResponse(body(count), { ...source, count: 1 }))
@@ -267,8 +267,8 @@ const both = (llm: LLM.Service, request: ChatRequest.Input) =>
 
 const limits: RateLimiter.Options = { capacity: 1000, refillRate: 1000, tokensPerMinute: 1_000_000 }
 
-describe("an answer with absurd counts", () => {
-  it.effect("does not keep later calls from a limiter of tokens", () =>
+describe("answers with impossible token counts", () => {
+  it.effect("an answer that reports 1e308 or infinite tokens does not block later calls of a token limiter", () =>
     Effect.gen(function* () {
       const { wire, whole } = protocols["Chat Completions"] ?? { wire: undefined, whole: () => ({}) }
       expect(wire).toBeDefined()
@@ -338,8 +338,8 @@ const wrong: ReadonlyArray<Usage.Usage> = [
   estimated: false
 }))
 
-describe("the counts of any client", () => {
-  it.effect("are no more than the request and the model allow", () =>
+describe("usage reported by any client", () => {
+  it.effect("estimates a client's counts when they exceed what the request and the model allow", () =>
     Effect.gen(function* () {
       const request = { messages: [Chat.user("hello")], maxTokens: 100 }
       const within = Usage.make({ inputTokens: 20_000, outputTokens: 100 })
@@ -360,7 +360,7 @@ describe("the counts of any client", () => {
     })
   )
 
-  it.effect("never reach a limiter, a budget, a ledger or a metric as anything but numbers of tokens", () =>
+  it.effect("passes only possible token counts of a client to the limiter, the budget and the ledger", () =>
     Effect.gen(function* () {
       for (const usage of wrong) {
         const ledger = yield* UsageLedger.make()
@@ -382,7 +382,7 @@ describe("the counts of any client", () => {
     })
   )
 
-  it.effect("of an LLM of another make leave the estimate of a budget, and its metrics, as they are", () =>
+  it.effect("a budget keeps its own estimate when a custom LLM reports impossible token counts", () =>
     Effect.gen(function* () {
       for (const usage of wrong) {
         const budget = yield* Budget.make([{ limit: { tokens: 1000 } }, { name: "money", limit: { dollars: 1 } }])
@@ -399,8 +399,8 @@ describe("the counts of any client", () => {
   )
 })
 
-describe("a limiter of tokens", () => {
-  it.effect("keeps the estimate of a reservation that is settled for no number of tokens", () =>
+describe("RateLimiter with token limits", () => {
+  it.effect("keeps the estimate of a reservation when it is settled with an impossible token count", () =>
     Effect.gen(function* () {
       const limiter = yield* RateLimiter.make(limits)
       for (const used of [Number.NaN, Number.POSITIVE_INFINITY, -1, 1e308]) {
@@ -411,7 +411,7 @@ describe("a limiter of tokens", () => {
     })
   )
 
-  it.effect("says in words how long a call would wait, however long that is", () =>
+  it.effect("RateLimiter.take fails with a RateLimitError when the wait is about 1e305 seconds", () =>
     Effect.gen(function* () {
       const limiter = yield* RateLimiter.make({ capacity: 1, refillRate: 1e-305 })
       yield* limiter.take()
