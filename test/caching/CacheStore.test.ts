@@ -73,15 +73,15 @@ describe("CacheStore.memory", () => {
         for (const step of operations) {
           const key = `k${step.key}`
           const others = model.filter(([other]) => other !== key)
-          const held = model.find(([other]) => other === key)
+          const current = model.find(([other]) => other === key)
           if (step.do === "set") {
             const value = "v".repeat(step.size)
             yield* store.set(key, value, Option.none())
             model = [...others, [key, value]]
             while (model.length > 4 || bytes() > 100) model = model.slice(1)
           } else if (step.do === "get") {
-            expect(yield* store.get(key)).toEqual(Option.fromNullable(held?.[1]))
-            if (held !== undefined) model = [...others, held]
+            expect(yield* store.get(key)).toEqual(Option.fromNullable(current?.[1]))
+            if (current !== undefined) model = [...others, current]
           } else {
             yield* store.remove(key)
             model = others
@@ -141,21 +141,21 @@ describe("CacheStore over a directory of files", () => {
 describe("a store that fails or is slow", () => {
   const failure = new CacheStore.CacheStoreError({ operation: "get", detail: "out of order" })
 
-  /** A cache over a store that does what it is told, its log, and how often the store was asked. */
+  /** A cache over a store whose operations run `behaviour` first, and the number of these operations. */
   const over = (behaviour: () => Effect.Effect<void, CacheStore.CacheStoreError>) =>
     Effect.gen(function* () {
       const memory = yield* CacheStore.memory()
       let asked = 0
-      const behaving = <A>(operation: Effect.Effect<A, CacheStore.CacheStoreError>) =>
+      const withBehaviour = <A>(operation: Effect.Effect<A, CacheStore.CacheStoreError>) =>
         Effect.suspend(() => {
           asked++
           return Effect.zipRight(behaviour(), operation)
         })
       const store: CacheStore.Store = {
-        get: (key) => behaving(memory.get(key)),
-        set: (key, value, ttl) => behaving(memory.set(key, value, ttl)),
-        remove: (key) => behaving(memory.remove(key)),
-        clear: behaving(memory.clear)
+        get: (key) => withBehaviour(memory.get(key)),
+        set: (key, value, ttl) => withBehaviour(memory.set(key, value, ttl)),
+        remove: (key) => withBehaviour(memory.remove(key)),
+        clear: withBehaviour(memory.clear)
       }
       const next = yield* scripted("yes")
       const cache = yield* Effect.provideService(ResponseCache.make(), CacheStore.CacheStore, store)
@@ -228,7 +228,7 @@ describe("a store that fails or is slow", () => {
         expect(Option.isNone(yield* Fiber.poll(fiber))).toBe(true)
         yield* TestClock.adjust("1 millis")
         expect((yield* Fiber.join(fiber)).text).toBe("yes")
-        // From now on it is left alone: no clock is moved.
+        // The circuit is open: the call does not wait for the store, so the clock need not move.
         expect((yield* llm.chat("?")).text).toBe("yes")
       }).pipe(Effect.provide(logged().layer))
     )

@@ -1,4 +1,4 @@
-/** A store of a user's own that does what no store may do fails no call, of neither cache. */
+/** A user's own store that breaks the contract of `Store` fails no call of either cache. */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Logger, LogLevel, Option, TestClock } from "effect"
 import * as CacheStore from "../../src/caching/CacheStore.js"
@@ -11,7 +11,7 @@ const boom = (): never => {
   throw new Error("the store broke")
 }
 
-/** What an operation does in place of its work; a value of any shape, as a store that is not written in TypeScript may give. */
+/** Faulty operations; results of any type, since a store need not be written in TypeScript. */
 const faults: Readonly<Record<string, () => unknown>> = {
   "throws at once": boom,
   dies: () => Effect.die(new Error("the store broke")),
@@ -31,7 +31,7 @@ const faults: Readonly<Record<string, () => unknown>> = {
 
 type Operation = "get" | "set" | "remove"
 
-/** A memory store of which these operations are faulty. */
+/** A memory store with these operations replaced by a fault. */
 const faulty = (operations: ReadonlyArray<Operation>, fault: () => unknown, immediate: boolean) =>
   Effect.map(CacheStore.memory(), (memory): CacheStore.Store => {
     const store = { ...memory, immediate }
@@ -39,7 +39,7 @@ const faulty = (operations: ReadonlyArray<Operation>, fault: () => unknown, imme
     return store
   })
 
-const places: ReadonlyArray<ReadonlyArray<Operation>> = [
+const operationSets: ReadonlyArray<ReadonlyArray<Operation>> = [
   ["get"],
   ["set"],
   ["remove"],
@@ -51,7 +51,7 @@ describe("a faulty cache store", () => {
   for (const [name, fault] of Object.entries(faults)) {
     it.effect(`chats, streams and embeddings succeed when an operation of the cache store ${name}`, () =>
       Effect.gen(function* () {
-        for (const operations of places) {
+        for (const operations of operationSets) {
           for (const immediate of [false, true]) {
             const store = yield* faulty(operations, fault, immediate)
             const next = yield* scripted("yes")

@@ -12,8 +12,8 @@ import type { Step } from "../support/scripted.js"
 const cacheOver = (options: ResponseCache.Options = {}, memory: CacheStore.MemoryOptions = {}) =>
   Effect.provide(ResponseCache.make(options), CacheStore.layerMemory(memory))
 
-/** A cache around a scripted `LLM`, and how often that was asked. */
-const around = (step: Step, options: ResponseCache.Options = {}, memory: CacheStore.MemoryOptions = {}) =>
+/** A cache around a scripted `LLM`, and the number of calls of that `LLM`. */
+const cacheAround = (step: Step, options: ResponseCache.Options = {}, memory: CacheStore.MemoryOptions = {}) =>
   Effect.gen(function* () {
     const next = yield* scripted(step)
     const cache = yield* cacheOver(options, memory)
@@ -24,7 +24,7 @@ const around = (step: Step, options: ResponseCache.Options = {}, memory: CacheSt
 describe("ResponseCache lookup", () => {
   it.effect("answers the second of two equal requests from the store and reports its source, age and usage", () =>
     Effect.gen(function* () {
-      const { cache, llm, times } = yield* around("Paris")
+      const { cache, llm, times } = yield* cacheAround("Paris")
       const first = yield* llm.chat("The capital of France?")
       yield* TestClock.adjust("1 minute")
       const second = yield* llm.chat({ messages: [Chat.user("The capital of France?")] })
@@ -52,7 +52,7 @@ describe("ResponseCache lookup", () => {
         toolCalls: [{ id: "call_1", name: "search", arguments: '{"q":"é"}' }],
         providerMetadata: { citations: [{ url: "https://example.com" }] }
       }
-      const { llm } = yield* around(Effect.succeed(whole))
+      const { llm } = yield* cacheAround(Effect.succeed(whole))
       yield* llm.chat("?")
       const { cached, ...hit } = yield* llm.chat("?")
       expect(hit).toEqual({ ...whole, usage: Usage.empty, latency: 0, keyId: "", attempts: [] })
@@ -99,7 +99,7 @@ describe("ResponseCache lookup", () => {
 
   it.effect("hits when a request names the model that the LLM uses anyway", () =>
     Effect.gen(function* () {
-      const { llm, times } = yield* around("yes")
+      const { llm, times } = yield* cacheAround("yes")
       yield* llm.chat("?")
       yield* llm.chat({ model: "model", messages: [Chat.user("?")] })
       expect(yield* times).toBe(1)
@@ -138,10 +138,10 @@ describe("which answers a ResponseCache stores", () => {
     ["refused", { refusal: "I will not." }],
     ["empty", { text: "" }]
   ]
-  for (const [name, said] of incomplete) {
+  for (const [name, fields] of incomplete) {
     it.effect(`does not store an answer that is ${name}`, () =>
       Effect.gen(function* () {
-        const { cache, llm, times } = yield* around(Effect.succeed({ ...answer("text"), ...said }))
+        const { cache, llm, times } = yield* cacheAround(Effect.succeed({ ...answer("text"), ...fields }))
         yield* llm.chat("?")
         expect((yield* llm.chat("?")).cached).toBeUndefined()
         expect(yield* times).toBe(2)
@@ -152,7 +152,7 @@ describe("which answers a ResponseCache stores", () => {
 
   it.effect("stores an answer that was cut off when `accept` allows it", () =>
     Effect.gen(function* () {
-      const { llm, times } = yield* around(Effect.succeed({ ...answer("cut"), finishReason: "length" }), {
+      const { llm, times } = yield* cacheAround(Effect.succeed({ ...answer("cut"), finishReason: "length" }), {
         accept: (response) => ResponseCache.isComplete(response) || response.finishReason === "length"
       })
       yield* llm.chat("?")
@@ -172,7 +172,7 @@ describe("which answers a ResponseCache stores", () => {
 
   it.effect("bypasses the cache for requests that `when` excludes", () =>
     Effect.gen(function* () {
-      const { cache, llm, times } = yield* around("yes", { when: (request) => request.temperature === 0 })
+      const { cache, llm, times } = yield* cacheAround("yes", { when: (request) => request.temperature === 0 })
       const cold = { messages: [Chat.user("?")], temperature: 0 }
       yield* llm.chat("?")
       yield* llm.chat("?")
@@ -187,7 +187,7 @@ describe("which answers a ResponseCache stores", () => {
 describe("ttl and capacity of a ResponseCache", () => {
   it.effect("serves an answer until its ttl has passed and calls the provider after that", () =>
     Effect.gen(function* () {
-      const { llm, times } = yield* around("yes", { ttl: "10 minutes" })
+      const { llm, times } = yield* cacheAround("yes", { ttl: "10 minutes" })
       yield* llm.chat("?")
       yield* TestClock.adjust("599 seconds")
       yield* llm.chat("?")
@@ -200,7 +200,7 @@ describe("ttl and capacity of a ResponseCache", () => {
 
   it.effect("withTtl overrides the ttl of the cache for one call", () =>
     Effect.gen(function* () {
-      const { llm, times } = yield* around("yes")
+      const { llm, times } = yield* cacheAround("yes")
       yield* ResponseCache.withTtl(llm.chat("?"), "1 second")
       yield* TestClock.adjust("1 second")
       yield* llm.chat("?").pipe(ResponseCache.withTtl("0 seconds"))
@@ -211,7 +211,7 @@ describe("ttl and capacity of a ResponseCache", () => {
 
   it.effect("evicts the least recently used answer when maxEntries is reached", () =>
     Effect.gen(function* () {
-      const { cache, llm, times } = yield* around("yes", {}, { maxEntries: 2 })
+      const { cache, llm, times } = yield* cacheAround("yes", {}, { maxEntries: 2 })
       yield* llm.chat("one")
       yield* llm.chat("two")
       yield* llm.chat("one")
@@ -234,7 +234,7 @@ describe("ttl and capacity of a ResponseCache", () => {
       expect(entries).toBe(2)
       expect(bytes).toBeGreaterThan(4000)
       expect(bytes).toBeLessThanOrEqual(6000)
-      const small = yield* around(Effect.succeed(answer("x".repeat(2000))), {}, { maxBytes: 1000 })
+      const small = yield* cacheAround(Effect.succeed(answer("x".repeat(2000))), {}, { maxBytes: 1000 })
       yield* small.llm.chat("?")
       expect(yield* small.cache.stats).toMatchObject({ entries: 0, bytes: 0 })
     })
@@ -244,7 +244,7 @@ describe("ttl and capacity of a ResponseCache", () => {
 describe("bypass, refresh, invalidate and clear", () => {
   it.effect("bypass neither looks an answer up nor stores it", () =>
     Effect.gen(function* () {
-      const { cache, llm, times } = yield* around("yes")
+      const { cache, llm, times } = yield* cacheAround("yes")
       yield* ResponseCache.bypass(llm.chat("?"))
       yield* llm.chat("?")
       yield* ResponseCache.bypass(llm.chat("?"))
@@ -265,7 +265,7 @@ describe("bypass, refresh, invalidate and clear", () => {
 
   it.effect("invalidate removes the answer of one request, and clear removes all and resets the statistics", () =>
     Effect.gen(function* () {
-      const { cache, llm, times } = yield* around("yes")
+      const { cache, llm, times } = yield* cacheAround("yes")
       yield* llm.chat("one")
       yield* llm.chat("two")
       yield* cache.invalidate(llm, "one")

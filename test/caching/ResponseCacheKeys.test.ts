@@ -21,17 +21,17 @@ const info: LLM.ModelInfo = { provider: "test", model: "model", wire: "test", co
 const contentOf = (request: ChatRequest.Input, ignore: ReadonlyArray<Key.Ignorable> = []): string =>
   Key.ofChat("", info, request, new Set(ignore))
 
-/** The same value with the fields of every object in another order, but for what is sent as it is. */
-const reversed = (value: unknown, sentAsItIs: ReadonlySet<string>): unknown =>
+/** The same value with the fields of every object in reverse order, except inside `verbatimFields`. */
+const reversed = (value: unknown, verbatimFields: ReadonlySet<string>): unknown =>
   Array.isArray(value)
-    ? value.map((item: unknown) => reversed(item, sentAsItIs))
+    ? value.map((item: unknown) => reversed(item, verbatimFields))
     : typeof value === "object" && value !== null
       ? Object.fromEntries(
           Object.entries(value)
             .reverse()
             .map(([name, field]: [string, unknown]) => [
               name,
-              sentAsItIs.has(name) ? field : reversed(field, sentAsItIs)
+              verbatimFields.has(name) ? field : reversed(field, verbatimFields)
             ])
         )
       : value
@@ -41,10 +41,14 @@ const isRequest = (value: unknown): value is ChatRequest => typeof value === "ob
 const request: FastCheck.Arbitrary<ChatRequest> = chatRequest("test")
 
 describe("key of a request", () => {
-  it.prop("Key.ofChat ignores the order of fields outside of parameters, schemas and extra", [request], ([asked]) => {
-    const other = reversed(asked, new Set(["parameters", "schema", "extra"]))
-    expect(isRequest(other) && contentOf(other)).toBe(contentOf(asked))
-  })
+  it.prop(
+    "Key.ofChat ignores the order of fields outside of parameters, schemas and extra",
+    [request],
+    ([original]) => {
+      const other = reversed(original, new Set(["parameters", "schema", "extra"]))
+      expect(isRequest(other) && contentOf(other)).toBe(contentOf(original))
+    }
+  )
 
   it.prop("Key.ofChat changes when any field is replaced or left out", [request, request], ([one, other]) => {
     const text = (value: unknown) => JSON.stringify(value)
@@ -104,7 +108,7 @@ describe("key of a request", () => {
       { messages: [Chat.user("?")], stop: ["a", "b"] },
       { messages: [Chat.user("?")], stop: ["b", "a"] },
       { messages: [Chat.user("?")], stop: ["a,b"] },
-      // Models write the fields of an answer in the order of its schema.
+      // Models generate the fields of an answer in the order of its schema.
       schema({ properties: { why: {}, answer: {} } }),
       schema({ properties: { answer: {}, why: {} } }),
       tool({ properties: { a: {}, b: {} } }),
@@ -135,11 +139,11 @@ describe("key of a request", () => {
   })
 
   it("Key.ofChat includes the defaults of the LLM and ignores a trailing slash of its base URL", () => {
-    const warm = { ...info, defaults: { temperature: 1 } }
+    const withDefaults = { ...info, defaults: { temperature: 1 } }
     const of = (info: LLM.ModelInfo, request: ChatRequest.Input) => Key.ofChat("", info, request, new Set())
-    const spelled: ChatRequest = { messages: [Chat.user("?")], temperature: 1 }
-    expect(of(warm, "?")).toBe(of(info, spelled))
-    expect(of(warm, "?")).not.toBe(of(info, "?"))
+    const explicit: ChatRequest = { messages: [Chat.user("?")], temperature: 1 }
+    expect(of(withDefaults, "?")).toBe(of(info, explicit))
+    expect(of(withDefaults, "?")).not.toBe(of(info, "?"))
     expect(of({ ...info, baseUrl: "https://a.example/v1/" }, "?")).toBe(
       of({ ...info, baseUrl: "https://a.example/v1" }, "?")
     )

@@ -38,13 +38,13 @@ describe("streams of a ResponseCache", () => {
       const live = yield* Stream.runCollect(llm.chatStream("streamed"))
       expect(Chunk.size(live)).toBeGreaterThan(5)
       yield* llm.chat("whole")
-      const { attempts: _, keyId: __, latency: ___, ...said } = whole
+      const { attempts: _, keyId: __, latency: ___, ...expected } = whole
       for (const question of ["streamed", "whole"]) {
         const events = Chunk.toReadonlyArray(yield* Stream.runCollect(llm.chatStream(question)))
         expect(events.filter(({ _tag }) => _tag === "Start" || _tag === "Finish")).toHaveLength(2)
         expect([events[0]?._tag, events[events.length - 1]?._tag]).toEqual(["Start", "Finish"])
         const replay = yield* ChatEvent.collect(Stream.fromIterable(events))
-        expect(replay).toMatchObject({ ...said, usage: Usage.empty, attempts: [], keyId: "" })
+        expect(replay).toMatchObject({ ...expected, usage: Usage.empty, attempts: [], keyId: "" })
         expect(replay.cached).toMatchObject({ source: "store", usage: whole.usage })
         expect((yield* llm.chat(question)).cached?.source).toBe("store")
       }

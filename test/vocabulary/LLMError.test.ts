@@ -3,10 +3,10 @@ import { Cause, Data, Effect, Exit, Schema } from "effect"
 import * as KeyPool from "../../src/keyPool/KeyPool.js"
 import * as LLMError from "../../src/vocabulary/LLMError.js"
 
-/** An error of a user's own program that happens to have the name of one of ours. */
+/** An error of a user's program with the same `_tag` as an error of the library. */
 class PermissionError extends Data.TaggedError("PermissionError")<{ readonly message: string }> {}
 
-const ours = new LLMError.PermissionError({
+const libraryError = new LLMError.PermissionError({
   provider: "acme",
   model: "m",
   message: "The key may not use this model.",
@@ -23,8 +23,8 @@ describe("LLMError.isLLMError", () => {
 
   it("isLLMError accepts every error class of the library, amended and decoded errors too", () => {
     for (const member of LLMError.LLMError.members) expect(LLMError.TypeId in member.prototype).toBe(true)
-    const decoded = Schema.decodeUnknownSync(LLMError.LLMError)(Schema.encodeSync(LLMError.LLMError)(ours))
-    for (const error of [ours, decoded, LLMError.amend(ours, { provider: "other" })]) {
+    const decoded = Schema.decodeUnknownSync(LLMError.LLMError)(Schema.encodeSync(LLMError.LLMError)(libraryError))
+    for (const error of [libraryError, decoded, LLMError.amend(libraryError, { provider: "other" })]) {
       expect(LLMError.isLLMError(error)).toBe(true)
       expect(error).toBeInstanceOf(LLMError.PermissionError)
     }
@@ -35,8 +35,8 @@ describe("LLMError.isLLMError", () => {
   })
 
   it("keeps the type id of an LLMError out of its own fields and its JSON", () => {
-    expect(Object.getOwnPropertySymbols({ ...ours })).not.toContain(LLMError.TypeId)
-    expect(JSON.stringify(ours)).not.toContain("effect-llm/LLMError")
+    expect(Object.getOwnPropertySymbols({ ...libraryError })).not.toContain(LLMError.TypeId)
+    expect(JSON.stringify(libraryError)).not.toContain("effect-llm/LLMError")
   })
 })
 
@@ -56,7 +56,7 @@ describe("KeyPool.withKey", () => {
         "Ready",
         "Ready"
       ])
-      expect(yield* statesAfter(ours)).toEqual(["Disabled", "Ready"])
+      expect(yield* statesAfter(libraryError)).toEqual(["Disabled", "Ready"])
     })
   )
 })
