@@ -47,7 +47,7 @@ import * as Usage from "../vocabulary/Usage.js"
  */
 export interface Options extends CacheOptions {
   /**
-   * `exact`: vectors are returned unchanged; a number takes 4 bytes when that is exact (as for vectors received as base64), else 8.
+   * `exact`: vectors are returned unchanged; a number takes 4 bytes if that is exact (as for vectors received as base64), else 8.
    * `single`: 4 bytes always, which can change a number after its seventh digit. @default "exact"
    */
   readonly precision?: "exact" | "single"

@@ -1,10 +1,10 @@
 /**
  * Caches the answers of chat requests: an equal request is answered from the store without calling the provider.
  *
- * Two requests are equal when all their fields are: messages, tools, schemas, temperature, `extra`, the model of the request or of
- * the `LLM`, together with provider, protocol, base URL and the defaults of the `LLM`. Only complete answers are stored, not those
- * that were cut off, filtered or refused. Equal requests at the same time share one call; when that call is interrupted, one of
- * the waiting requests calls the provider instead.
+ * Two requests are equal when all their fields are: messages, tools, schemas, temperature, `extra`, the model of the request or
+ * of the `LLM`, with the provider, protocol, base URL and defaults of the `LLM`. Only complete answers are stored, not those that
+ * were cut off, filtered or refused. Equal requests at the same time share one call; when that call is interrupted, one of the
+ * waiting requests calls the provider instead.
  *
  * An answer from the cache has the field `cached`. Its `usage` is zero and its `attempts` are empty, so that sums of tokens and
  * cost are right without special treatment. The usage that it saved is in `cached.usage`.
@@ -147,8 +147,8 @@ export const withTtl: {
 )
 
 /**
- * Whether an answer is complete: it has text or tool calls, was not refused, and ended with `stop` or `tool-calls` (not cut off at
- * its token limit and not filtered).
+ * Whether an answer is complete: it has text or tool calls, was not refused, and ended with `stop` or `tool-calls` (not cut off
+ * at its token limit and not filtered).
  *
  * @since 0.1.0
  * @category decisions

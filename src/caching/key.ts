@@ -4,6 +4,8 @@
  * Left out are `cacheControl` (Anthropic, "Prompt caching": "has no effect on output generation") and, for embeddings, `encoding`
  * and `user`. The order of the vocabulary's own fields does not count, since each wire has a fixed order. Inside JSON Schemas and
  * `extra` the order counts: they are sent unchanged, and models follow the order of a schema's properties.
+ *
+ * Stored keys are hashes of this content: a change of the field names `place` and `asked` invalidates every stored entry.
  */
 import type { ChatRequest } from "../vocabulary/Chat.js"
 import * as Chat from "../vocabulary/Chat.js"

@@ -24,7 +24,7 @@ export interface Store {
   readonly clear: Effect.Effect<void, CacheStoreError>
   /** Number and bytes of the values. Absent when the store does not count them. */
   readonly size?: Effect.Effect<Size, CacheStoreError>
-  /** Whether the store answers at once and never fails, as memory does: no time limit and circuit breaker. @default false */
+  /** Whether the store answers at once and never fails, as memory does: it then has no time limit and no cooldown. @default false */
   readonly immediate?: boolean
 }
 
@@ -132,7 +132,7 @@ export interface Wish {
 }
 
 /**
- * How the calls within use caches; for streams, set it with `Stream.provideService`. Read by `ResponseCache` and `EmbeddingCache`.
+ * How the calls within use a `ResponseCache` and an `EmbeddingCache`. For streams, set it with `Stream.provideService`.
  *
  * @since 0.1.0
  * @category tags

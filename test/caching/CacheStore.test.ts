@@ -145,10 +145,10 @@ describe("a store that fails or is slow", () => {
   const over = (behaviour: () => Effect.Effect<void, CacheStore.CacheStoreError>) =>
     Effect.gen(function* () {
       const memory = yield* CacheStore.memory()
-      let asked = 0
+      let operations = 0
       const withBehaviour = <A>(operation: Effect.Effect<A, CacheStore.CacheStoreError>) =>
         Effect.suspend(() => {
-          asked++
+          operations++
           return Effect.zipRight(behaviour(), operation)
         })
       const store: CacheStore.Store = {
@@ -160,7 +160,7 @@ describe("a store that fails or is slow", () => {
       const next = yield* scripted("yes")
       const cache = yield* Effect.provideService(ResponseCache.make(), CacheStore.CacheStore, store)
       const llm = yield* cache.middleware(next)
-      return { llm, cache, asked: () => asked, next }
+      return { llm, cache, operations: () => operations, next }
     })
 
   const logged = () => {
@@ -180,18 +180,18 @@ describe("a store that fails or is slow", () => {
       const { layer, lines } = logged()
       return Effect.gen(function* () {
         let broken = true
-        const { asked, cache, llm } = yield* over(() => (broken ? Effect.fail(failure) : Effect.void))
+        const { operations, cache, llm } = yield* over(() => (broken ? Effect.fail(failure) : Effect.void))
         for (let call = 0; call < 5; call++) expect((yield* llm.chat("?")).text).toBe("yes")
-        expect(asked()).toBe(1)
+        expect(operations()).toBe(1)
         expect(lines).toHaveLength(1)
         expect(lines[0]).toMatch(/^WARN ResponseCache: .*out of order/)
         yield* TestClock.adjust("10 seconds")
         yield* llm.chat("?")
-        expect(asked()).toBe(2)
+        expect(operations()).toBe(2)
         expect(lines).toHaveLength(1)
         broken = false
         yield* llm.chat("?")
-        expect(asked()).toBe(2)
+        expect(operations()).toBe(2)
         yield* TestClock.adjust("10 seconds")
         yield* llm.chat("?")
         expect((yield* llm.chat("?")).cached?.source).toBe("store")
@@ -238,7 +238,7 @@ describe("a store that fails or is slow", () => {
     Effect.gen(function* () {
       const gate = yield* Deferred.make<void>()
       let state: "broken" | "hanging" | "well" = "broken"
-      const { asked, llm } = yield* over(() =>
+      const { operations, llm } = yield* over(() =>
         state === "broken" ? Effect.fail(failure) : state === "hanging" ? Deferred.await(gate) : Effect.void
       )
       yield* llm.chat("?")
@@ -246,9 +246,9 @@ describe("a store that fails or is slow", () => {
       state = "hanging"
       const probe = yield* Effect.fork(llm.chat("probe"))
       yield* settled
-      expect(asked()).toBe(2)
+      expect(operations()).toBe(2)
       expect((yield* llm.chat("other")).text).toBe("yes")
-      expect(asked()).toBe(2)
+      expect(operations()).toBe(2)
       yield* Fiber.interrupt(probe)
       state = "well"
       yield* llm.chat("next")

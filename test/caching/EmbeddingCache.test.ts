@@ -56,8 +56,8 @@ describe("lookup of an EmbeddingCache", () => {
         usage: Usage.make({ inputTokens: 2 }),
         cachedTexts: 2
       })
-      const known = yield* llm.embed(["dddd", "a"])
-      expect(known).toEqual({
+      const cached = yield* llm.embed(["dddd", "a"])
+      expect(cached).toEqual({
         ...answerTo(["dddd", "a"]),
         usage: Usage.empty,
         attempts: [],

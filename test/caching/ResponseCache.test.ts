@@ -287,7 +287,7 @@ describe("bypass, refresh, invalidate and clear", () => {
       const cache = yield* cacheOver()
       const llm = yield* cache.middleware(next)
       const stale = yield* Effect.fork(llm.chat("?"))
-      yield* untilAsked(next, 1)
+      yield* untilCalled(next, 1)
       yield* cache.invalidate(llm, "?")
       expect((yield* llm.chat("?")).text).toBe("new")
       yield* Deferred.succeed(gate, undefined)
@@ -299,7 +299,7 @@ describe("bypass, refresh, invalidate and clear", () => {
   )
 })
 
-const untilAsked = (
+const untilCalled = (
   next: { readonly asked: Effect.Effect<ReadonlyArray<unknown>> },
   times: number
 ): Effect.Effect<void> =>
