@@ -24,7 +24,7 @@ export interface Store {
   readonly clear: Effect.Effect<void, CacheStoreError>
   /** Number and bytes of the values. Absent when the store does not count them. */
   readonly size?: Effect.Effect<Size, CacheStoreError>
-  /** Whether the store answers at once and never fails, as memory does: it then has no time limit and no cooldown. @default false */
+  /** Whether the store answers at once and never fails, like memory: no time limit and no cooldown. @default false */
   readonly immediate?: boolean
 }
 
