@@ -1,8 +1,7 @@
 /**
- * Where caches keep what they know: a few operations on texts under keys, in memory, on disk, or in whatever is made to
- * behave so.
+ * The store of a cache: a map from keys to strings, in memory, on disk, or behind any implementation of `Store`.
  *
- * A store may fail and be slow: caches ask it under a time limit and go on without it.
+ * A store can fail or be slow: caches use it with a time limit, and calls go on without it.
  *
  * @example
  * ```ts
@@ -28,10 +27,9 @@ import { CacheStore, CacheStoreError } from "./model.js"
 export * from "./model.js"
 
 /**
- * A store in memory. Of what does not fit, that goes first which was not used for the longest time; a value that does not
- * fit by itself is not kept.
+ * Makes a store in memory that evicts the least recently used entries. A value that is larger than `maxBytes` is not stored.
  *
- * @throws TypeError where an option makes no sense
+ * @throws TypeError when an option is invalid
  * @since 0.1.0
  * @category constructors
  */
@@ -60,34 +58,34 @@ export const memory = (options: MemoryOptions = {}): Effect.Effect<Store> => {
 }
 
 /**
- * A store over a `KeyValueStore` of `@effect/platform`: a directory of files, the browser's storage, or another.
+ * Makes a store over a `KeyValueStore` of `@effect/platform`, such as a directory of files or the browser's storage.
  *
- * Give it one of its own: `clear` removes all that is in it, whatever its prefix. It is not bounded, and what has expired is
- * removed when it is next asked for.
+ * Use a `KeyValueStore` that holds nothing else: `clear` removes everything in it, whatever its prefix. Its size is not bounded.
+ * Expired answers are removed when they are next looked up; expired vectors stay until they are replaced.
  *
  * @since 0.1.0
  * @category constructors
  */
 export const fromKeyValueStore = (values: KeyValueStore.KeyValueStore): Store => {
-  const failing =
+  const toStoreError =
     (operation: CacheStoreError["operation"]) =>
     (cause: { readonly message: string }): CacheStoreError =>
       new CacheStoreError({ operation, detail: cause.message, cause })
   return {
-    get: (key) => Effect.mapError(values.get(key), failing("get")),
-    set: (key, value) => Effect.mapError(values.set(key, value), failing("set")),
+    get: (key) => Effect.mapError(values.get(key), toStoreError("get")),
+    set: (key, value) => Effect.mapError(values.set(key, value), toStoreError("set")),
     remove: (key) =>
       Effect.mapError(
         Effect.if(values.has(key), { onTrue: () => values.remove(key), onFalse: () => Effect.void }),
-        failing("remove")
+        toStoreError("remove")
       ),
-    clear: Effect.mapError(values.clear, failing("clear")),
-    size: Effect.mapBoth(values.size, { onSuccess: (entries) => ({ entries }), onFailure: failing("size") })
+    clear: Effect.mapError(values.clear, toStoreError("clear")),
+    size: Effect.mapBoth(values.size, { onSuccess: (entries) => ({ entries }), onFailure: toStoreError("size") })
   }
 }
 
 /**
- * A store in memory, of its own for each time the layer is built.
+ * Provides a store in memory. Each build of the layer makes a new one.
  *
  * @since 0.1.0
  * @category layers
@@ -96,7 +94,7 @@ export const layerMemory = (options: MemoryOptions = {}): Layer.Layer<CacheStore
   Layer.effect(CacheStore, memory(options))
 
 /**
- * A store over the `KeyValueStore` in context. See {@link fromKeyValueStore}.
+ * Provides a store over the `KeyValueStore` in context. See {@link fromKeyValueStore}.
  *
  * @since 0.1.0
  * @category layers

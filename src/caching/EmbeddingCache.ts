@@ -1,10 +1,10 @@
 /**
- * Vectors that were made before are not made again: of the texts of a request, only those are sent that are not known.
+ * Caches embedding vectors: of the texts of a request, only those without a cached vector are sent to the provider.
  *
- * A vector is kept for its text, with the model, provider, base URL, dimensions, purpose and `extra` that it was asked for
- * with. The order of the texts stays, a text that is in a request twice is asked for once, and `usage` is that of what was
- * asked. Where the provider answers with another model than the one that made the vectors kept, all texts are asked for:
- * vectors of two models never stand in one answer.
+ * A vector is stored under its text with the model, provider, protocol, base URL, `dimensions`, `purpose`, `extra` and `scope` of
+ * the request. Vectors are returned in the order of the texts, a text that occurs twice in a request is sent once, and `usage`
+ * counts the texts that were sent. When another model answers than the one that made the cached vectors, all texts are sent: one
+ * answer never has vectors of two models.
  *
  * A store that fails or is slow never fails a call: the call goes on without it.
  *
@@ -30,7 +30,7 @@ import { CacheStore, CacheWish } from "./model.js"
 import type { EmbeddingRequest, EmbeddingResponse } from "../vocabulary/Embedding.js"
 import * as Attempt from "../vocabulary/Attempt.js"
 import * as Core from "./core.js"
-import type { KeptVector } from "./entry.js"
+import type { StoredVector } from "./entry.js"
 import * as Entry from "./entry.js"
 import * as Key from "./key.js"
 import { digest } from "../internal/digest.js"
@@ -47,7 +47,7 @@ import * as Usage from "../vocabulary/Usage.js"
  */
 export interface Options extends CacheOptions {
   /**
-   * `exact`: vectors are returned unchanged; a number takes 4 bytes when that is exact (as for vectors received as base64), else 8.
+   * `exact`: vectors are returned unchanged; a number takes 4 bytes if that is exact (as for vectors received as base64), else 8.
    * `single`: 4 bytes always, which can change a number after its seventh digit. @default "exact"
    */
   readonly precision?: "exact" | "single"
@@ -70,28 +70,28 @@ export interface Stats extends CacheStats {}
 export interface Service extends CacheService<EmbeddingRequest.Input, Stats> {}
 
 /**
- * The cache whose middleware is around an `LLM`, to ask it for its `stats` and to clear it.
+ * The cache behind the middleware: provides its statistics, `clear` and `invalidate`.
  *
  * @since 0.1.0
  * @category tags
  */
 export class EmbeddingCache extends Context.Tag("effect-llm/EmbeddingCache")<EmbeddingCache, Service>() {}
 
-/** The vectors that are known, by the key of their text. */
-type Known = ReadonlyMap<string, KeptVector>
+/** Vectors by the key of their text. */
+type Vectors = ReadonlyMap<string, StoredVector>
 
-/** Who made the vectors that are known; none where nobody or several did. */
-const makerOf = (known: Known): Pick<KeptVector, "provider" | "model"> | undefined => {
-  const [first, ...others] = known.values()
+/** The provider and model that made all the vectors; undefined when there are none or they differ. */
+const originOf = (vectors: Vectors): Pick<StoredVector, "provider" | "model"> | undefined => {
+  const [first, ...others] = vectors.values()
   return first !== undefined &&
     others.every(({ model, provider }) => model === first.model && provider === first.provider)
     ? { provider: first.provider, model: first.model }
     : undefined
 }
 
-interface Asked {
+interface Lookup {
   readonly request: EmbeddingRequest
-  /** The keys of its texts, in their order. */
+  /** The keys of the texts, in the order of the texts. */
   readonly keys: ReadonlyArray<string>
   /** In milliseconds. */
   readonly ttl: number
@@ -99,33 +99,33 @@ interface Asked {
   readonly startedAt: number
 }
 
-/** The vectors of an answer, each under the key of its text; none where they are not as many. */
-const byKey = (
+/** The vectors of a response by the key of their text; undefined when it has not one vector for each key. */
+const vectorsByKey = (
   keys: ReadonlyArray<string>,
   { embeddings, model, provider }: EmbeddingResponse,
   at: number,
   ttl: number
-): Known | undefined =>
+): Vectors | undefined =>
   embeddings.length === keys.length
     ? new Map(
         Arr.zipWith(keys, embeddings, (key, vector) => [
           key,
-          { at, until: Entry.untilOf(at, ttl), provider, model, vector }
+          { at, until: Entry.expiryOf(at, ttl), provider, model, vector }
         ])
       )
     : undefined
 
-/** Both answers were made for one call, the second in place of the first. */
-const instead = (first: EmbeddingResponse, second: EmbeddingResponse): EmbeddingResponse => ({
-  ...second,
-  usage: Usage.combine(first.usage, second.usage),
-  attempts: Attempt.concat(first.attempts, second.attempts)
+/** The response with the usage and attempts of an earlier request of the same call added. */
+const withEarlierRequest = (earlier: EmbeddingResponse, response: EmbeddingResponse): EmbeddingResponse => ({
+  ...response,
+  usage: Usage.combine(earlier.usage, response.usage),
+  attempts: Attempt.concat(earlier.attempts, response.attempts)
 })
 
 /**
- * A cache over the store in context.
+ * Makes a cache over the store in context.
  *
- * @throws TypeError where an option makes no sense
+ * @throws TypeError when an option is invalid
  * @since 0.1.0
  * @category constructors
  */
@@ -135,7 +135,7 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Cache
     const core = yield* Core.make(yield* CacheStore, "EmbeddingCache", options)
     const single = options.precision === "single"
 
-    /** None where the request cannot be written as JSON: whoever sends it will say what is wrong with it. */
+    /** None when the request cannot be written as JSON; the call then reports why. */
     const keysOf = (info: ModelInfo, request: EmbeddingRequest): Effect.Effect<Option.Option<ReadonlyArray<string>>> =>
       Effect.suspend(() =>
         Option.match(Option.liftThrowable(Key.ofEmbedding)(options.scope ?? "", info, request), {
@@ -148,57 +148,61 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Cache
         })
       )
 
-    const found = (keys: ReadonlyArray<string>, now: number): Effect.Effect<Known> =>
+    const findCached = (keys: ReadonlyArray<string>, now: number): Effect.Effect<Vectors> =>
       Effect.map(core.read(keys), (texts) => {
-        const known = new Map<string, KeptVector>()
+        const cached = new Map<string, StoredVector>()
         for (const [key, text] of Arr.zip(keys, texts)) {
           const entry = Option.flatMap(text, Entry.decodeVector)
-          if (Option.isSome(entry) && Entry.fresh(entry.value, now)) known.set(key, entry.value)
+          if (Option.isSome(entry) && Entry.isFresh(entry.value, now)) cached.set(key, entry.value)
         }
-        return known
+        return cached
       })
 
-    /** Asks for the texts of these keys, and keeps their vectors. */
-    const ask = (
+    /** Requests the texts of the missing keys and stores their vectors. */
+    const fetchMissing = (
       next: LLMService,
-      { keys, request, ttl }: Asked,
-      wanted: ReadonlyArray<string>
-    ): Effect.Effect<{ readonly response: EmbeddingResponse; readonly made: Known | undefined }, LLMError> => {
+      { keys, request, ttl }: Lookup,
+      missing: ReadonlyArray<string>
+    ): Effect.Effect<{ readonly response: EmbeddingResponse; readonly fetched: Vectors | undefined }, LLMError> => {
       const textOf = new Map(Arr.zip(keys, request.input))
-      const input = Arr.filterMap(wanted, (key) => Option.fromNullable(textOf.get(key)))
+      const input = Arr.filterMap(missing, (key) => Option.fromNullable(textOf.get(key)))
       return Effect.acquireUseRelease(
-        Effect.as(core.count("misses", input.length), core.issue(wanted)),
-        (ticket) =>
+        Effect.as(core.count("misses", input.length), core.beginWrite(missing)),
+        (pending) =>
           Effect.flatMap(next.embed({ ...request, input }), (response) =>
             Effect.clockWith((clock) => {
-              const made = byKey(wanted, response, clock.unsafeCurrentTimeMillis(), ttl)
-              const entries = Arr.fromIterable(made ?? []).map(
+              const fetched = vectorsByKey(missing, response, clock.unsafeCurrentTimeMillis(), ttl)
+              const entries = Arr.fromIterable(fetched ?? []).map(
                 ([key, vector]) => [key, Entry.encodeVector(vector, single)] as const
               )
-              return Effect.as(core.write(ticket, entries, ttl), { response, made })
+              return Effect.as(core.write(pending, entries, ttl), { response, fetched })
             })
           ),
-        (ticket) => Effect.sync(() => core.giveBack(ticket))
+        (pending) => Effect.sync(() => core.endWrite(pending))
       )
     }
 
-    const complete = (next: LLMService, asked: Asked, known: Known): Effect.Effect<EmbeddingResponse, LLMError> => {
-      const { keys, request, startedAt } = asked
-      const maker = makerOf(known)
-      if (maker === undefined && known.size > 0) return complete(next, asked, new Map())
-      const wanted = Arr.dedupe(keys).filter((key) => !known.has(key))
-      const cachedTexts = keys.filter((key) => known.has(key)).length
-      /** The vectors in the order of the texts; none where one is not there. */
-      const inOrder = (made: Known): ReadonlyArray<ReadonlyArray<number>> | undefined => {
-        const vectors = keys.map((key) => (known.get(key) ?? made.get(key))?.vector)
+    const complete = (
+      next: LLMService,
+      lookup: Lookup,
+      cached: Vectors
+    ): Effect.Effect<EmbeddingResponse, LLMError> => {
+      const { keys, request, startedAt } = lookup
+      const origin = originOf(cached)
+      if (origin === undefined && cached.size > 0) return complete(next, lookup, new Map())
+      const missing = Arr.dedupe(keys).filter((key) => !cached.has(key))
+      const cachedTexts = keys.filter((key) => cached.has(key)).length
+      /** The vectors in the order of the texts; undefined when one is missing. */
+      const inOrder = (fetched: Vectors): ReadonlyArray<ReadonlyArray<number>> | undefined => {
+        const vectors = keys.map((key) => (cached.get(key) ?? fetched.get(key))?.vector)
         return vectors.every((vector) => vector !== undefined) ? vectors : undefined
       }
-      const counted = <A>(value: A) => Effect.as(core.count("hits", cachedTexts), value)
+      const countHits = <A>(value: A) => Effect.as(core.count("hits", cachedTexts), value)
 
-      if (maker !== undefined && wanted.length === 0) {
+      if (origin !== undefined && missing.length === 0) {
         return Effect.flatMap(Effect.clock, (clock) =>
-          counted({
-            ...maker,
+          countHits({
+            ...origin,
             embeddings: inOrder(new Map()) ?? [],
             usage: Usage.empty,
             latency: clock.unsafeCurrentTimeMillis() - startedAt,
@@ -207,18 +211,18 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Cache
           })
         )
       }
-      return Effect.flatMap(ask(next, asked, wanted), ({ made, response }) => {
+      return Effect.flatMap(fetchMissing(next, lookup, missing), ({ fetched, response }) => {
         const embeddings =
-          made !== undefined &&
-          (maker === undefined || (maker.provider === response.provider && maker.model === response.model))
-            ? inOrder(made)
+          fetched !== undefined &&
+          (origin === undefined || (origin.provider === response.provider && origin.model === response.model))
+            ? inOrder(fetched)
             : undefined
         if (embeddings !== undefined) {
-          return counted({ ...response, embeddings, ...(cachedTexts === 0 ? {} : { cachedTexts }) })
+          return countHits({ ...response, embeddings, ...(cachedTexts === 0 ? {} : { cachedTexts }) })
         }
-        return wanted.length === keys.length
+        return missing.length === keys.length
           ? Effect.succeed(response)
-          : Effect.map(next.embed(request), (whole) => instead(response, whole))
+          : Effect.map(next.embed(request), (whole) => withEarlierRequest(response, whole))
       })
     }
 
@@ -227,21 +231,21 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Cache
         Effect.succeed({
           ...next,
           embed: (input) =>
-            Effect.flatMap(CacheWish, (wish) => {
+            Effect.flatMap(CacheWish, (control) => {
               const request = normalizeEmbedding(input)
-              if (wish.mode === "bypass" || Either.isLeft(request)) return next.embed(input)
+              if (control.mode === "bypass" || Either.isLeft(request)) return next.embed(input)
               return Effect.flatMap(Effect.zip(keysOf(next.info, request.right), Effect.clock), ([keys, clock]) => {
                 if (Option.isNone(keys)) return next.embed(input)
-                const asked: Asked = {
+                const lookup: Lookup = {
                   request: request.right,
                   keys: keys.value,
-                  ttl: wish.ttl === undefined ? core.ttl : Duration.toMillis(wish.ttl),
+                  ttl: control.ttl === undefined ? core.ttl : Duration.toMillis(control.ttl),
                   startedAt: clock.unsafeCurrentTimeMillis()
                 }
-                return wish.mode === "refresh"
-                  ? complete(next, asked, new Map())
-                  : Effect.flatMap(found(Arr.dedupe(keys.value), asked.startedAt), (known) =>
-                      complete(next, asked, known)
+                return control.mode === "refresh"
+                  ? complete(next, lookup, new Map())
+                  : Effect.flatMap(findCached(Arr.dedupe(keys.value), lookup.startedAt), (cached) =>
+                      complete(next, lookup, cached)
                     )
               })
             })
@@ -265,7 +269,7 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Cache
 }
 
 /**
- * A cache over the store in context.
+ * Provides a cache over the store in context.
  *
  * @since 0.1.0
  * @category layers

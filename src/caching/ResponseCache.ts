@@ -1,13 +1,13 @@
 /**
- * Answers that were given before are given again, and no provider is asked.
+ * Caches the answers of chat requests: an equal request is answered from the store without calling the provider.
  *
- * Two requests are the same when everything that they say is: messages, tools, schemas, temperature, `extra`, the model that
- * they name or that the `LLM` has, with provider, protocol, base URL and the `LLM`'s defaults. Only whole answers are kept, not
- * those that were cut off, filtered or refused. Equal requests at the same time are one: the others wait for its answer, and
- * one of them takes over when it is interrupted.
+ * Two requests are equal when all their fields are: messages, tools, schemas, temperature, `extra`, the model of the request or
+ * of the `LLM`, with the provider, protocol, base URL and defaults of the `LLM`. Only complete answers are stored, not those that
+ * were cut off, filtered or refused. Equal requests at the same time share one call; when that call is interrupted, one of the
+ * waiting requests calls the provider instead.
  *
- * An answer from the cache says so in `cached`. It consumed nothing, so its `usage` is zero and it has no `attempts`: whoever
- * adds up tokens or prices counts it right without knowing of caches. What it saved is in `cached.usage`.
+ * An answer from the cache has the field `cached`. Its `usage` is zero and its `attempts` are empty, so that sums of tokens and
+ * cost are right without special treatment. The usage that it saved is in `cached.usage`.
  *
  * A store that fails or is slow never fails a call: the call goes on without it.
  *
@@ -41,7 +41,7 @@ import type { CacheOptions, CacheService, CacheStats, Wish } from "./model.js"
 import { CacheStore, CacheWish } from "./model.js"
 import type { Cached, ChatRequest, ChatResponse } from "../vocabulary/Chat.js"
 import * as Events from "../vocabulary/ChatEvent.js"
-import * as Answers from "./responses.js"
+import * as Responses from "./responses.js"
 import * as Core from "./core.js"
 import type { Ignorable } from "./key.js"
 import { CallLimits } from "../call/limits.js"
@@ -97,7 +97,7 @@ export interface Stats extends CacheStats {
 export interface Service extends CacheService<ChatRequest.Input, Stats> {}
 
 /**
- * The cache whose middleware is around an `LLM`, to ask it for its `stats` and to clear it.
+ * The cache behind the middleware: provides its statistics, `clear` and `invalidate`.
  *
  * @since 0.1.0
  * @category tags
@@ -106,35 +106,35 @@ export class ResponseCache extends Context.Tag("effect-llm/ResponseCache")<Respo
 
 export { CacheWish, type Wish } from "./model.js"
 
-const wishing =
-  (change: (wish: Wish) => Wish) =>
+const withCacheWish =
+  (change: (control: Wish) => Wish) =>
   <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-    Effect.flatMap(CacheWish, (wish) => Effect.provideService(self, CacheWish, change(wish)))
+    Effect.flatMap(CacheWish, (control) => Effect.provideService(self, CacheWish, change(control)))
 
 /**
- * The calls within neither look into caches nor leave anything there.
+ * Runs the calls within without caches: no lookup and no storing.
  *
  * @since 0.1.0
  * @category combinators
  */
-export const bypass: <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R> = wishing((wish) => ({
-  ...wish,
+export const bypass: <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R> = withCacheWish((control) => ({
+  ...control,
   mode: "bypass"
 }))
 
 /**
- * The calls within ask anew, and their answers take the place of what was kept.
+ * Runs the calls within without a lookup. Their answers replace the stored ones.
  *
  * @since 0.1.0
  * @category combinators
  */
-export const refresh: <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R> = wishing((wish) => ({
-  ...wish,
+export const refresh: <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R> = withCacheWish((control) => ({
+  ...control,
   mode: "refresh"
 }))
 
 /**
- * The answers to the calls within are kept for so long. Of equal calls at the same time, the first decides.
+ * Sets how long the answers to the calls within are valid. Of equal calls at the same time, the `ttl` of the first is used.
  *
  * @since 0.1.0
  * @category combinators
@@ -143,12 +143,12 @@ export const withTtl: {
   (ttl: Duration.DurationInput): <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   <A, E, R>(self: Effect.Effect<A, E, R>, ttl: Duration.DurationInput): Effect.Effect<A, E, R>
 } = dual(2, <A, E, R>(self: Effect.Effect<A, E, R>, ttl: Duration.DurationInput): Effect.Effect<A, E, R> =>
-  wishing((wish) => ({ ...wish, ttl }))(self)
+  withCacheWish((control) => ({ ...control, ttl }))(self)
 )
 
 /**
- * Whether an answer came to its own end and says something: not cut off at its token limit, not filtered, not refused, not
- * empty.
+ * Whether an answer is complete: it has text or tool calls, was not refused, and ended with `stop` or `tool-calls` (not cut off
+ * at its token limit and not filtered).
  *
  * @since 0.1.0
  * @category decisions
@@ -156,17 +156,17 @@ export const withTtl: {
 export const isComplete = ({ finishReason, refusal, text, toolCalls }: ChatResponse): boolean =>
   (finishReason === "stop" || finishReason === "tool-calls") && refusal === "" && (text !== "" || toolCalls.length > 0)
 
-/** Whether one with a later deadline, or more patience, may fare better. */
-const wantsTime = (error: LLMError): boolean => error._tag === "TimeoutError" || error._tag === "RateLimitError"
+/** Whether a call with a later deadline can succeed where one failed with this error. */
+const dependsOnDeadline = (error: LLMError): boolean => error._tag === "TimeoutError" || error._tag === "RateLimitError"
 
-const isWanted = (options: Options, request: ChatRequest.Input): boolean =>
+const isIncluded = (options: Options, request: ChatRequest.Input): boolean =>
   options.when === undefined ||
   options.when(typeof request === "string" ? { messages: [{ role: "user", content: request }] } : request)
 
 /**
- * A cache over the store in context.
+ * Makes a cache over the store in context.
  *
- * @throws TypeError where an option makes no sense
+ * @throws TypeError when an option is invalid
  * @since 0.1.0
  * @category constructors
  */
@@ -174,8 +174,8 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Cache
   Core.check("ResponseCache", options)
   return Effect.gen(function* () {
     const core = yield* Core.make(yield* CacheStore, "ResponseCache", options)
-    const flights: SingleFlight.SingleFlight<Answers.Brought, LLMError> = new Map()
-    const { find, keep, keyOf } = Answers.make(core, {
+    const flights: SingleFlight.SingleFlight<Responses.SourcedResponse, LLMError> = new Map()
+    const { find, keyOf, save } = Responses.make(core, {
       scope: options.scope ?? "",
       ignore: new Set(options.ignore ?? []),
       accept: options.accept ?? isComplete
@@ -183,105 +183,101 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Cache
 
     const ttlOf = ({ ttl }: Wish): number => (ttl === undefined ? core.ttl : Duration.toMillis(ttl))
 
-    const lookedUp = (key: string, wish: Wish, clock: Clock.Clock) =>
-      wish.mode === "refresh" ? Effect.succeed(undefined) : find(key, clock)
+    const lookUp = (key: string, control: Wish, clock: Clock.Clock) =>
+      control.mode === "refresh" ? Effect.succeed(undefined) : find(key, clock)
 
-    const entering = <A, R>(
+    const withKey = <A, R>(
       info: ModelInfo,
       request: ChatRequest.Input,
-      otherwise: Effect.Effect<A, LLMError, R>,
-      use: (key: string, wish: Wish, clock: Clock.Clock) => Effect.Effect<A, LLMError, R>
+      uncached: Effect.Effect<A, LLMError, R>,
+      use: (key: string, control: Wish, clock: Clock.Clock) => Effect.Effect<A, LLMError, R>
     ): Effect.Effect<A, LLMError, R> =>
-      Effect.flatMap(CacheWish, (wish) =>
-        wish.mode === "bypass" || !isWanted(options, request)
-          ? Effect.zipRight(core.count("bypassed"), otherwise)
+      Effect.flatMap(CacheWish, (control) =>
+        control.mode === "bypass" || !isIncluded(options, request)
+          ? Effect.zipRight(core.count("bypassed"), uncached)
           : Effect.flatMap(
               keyOf(info, request),
               Option.match({
-                onNone: () => Effect.zipRight(core.count("bypassed"), otherwise),
-                onSome: (key) => Effect.clockWith((clock) => use(key, wish, clock))
+                onNone: () => Effect.zipRight(core.count("bypassed"), uncached),
+                onSome: (key) => Effect.clockWith((clock) => use(key, control, clock))
               })
             )
       )
 
-    /** Looks the answer up; asks and keeps it where it is not there. */
-    const bringing =
-      (next: LLMService, request: ChatRequest.Input, key: string, wish: Wish, clock: Clock.Clock) =>
-      (bring: (value: Answers.Brought) => void): Effect.Effect<Answers.Brought, LLMError> =>
-        Effect.flatMap(lookedUp(key, wish, clock), (hit) =>
+    /** Looks the answer up; on a miss, calls the provider, publishes the answer to waiting requests and stores it. */
+    const lookUpOrCall =
+      (next: LLMService, request: ChatRequest.Input, key: string, control: Wish, clock: Clock.Clock) =>
+      (publish: (value: Responses.SourcedResponse) => void): Effect.Effect<Responses.SourcedResponse, LLMError> =>
+        Effect.flatMap(lookUp(key, control, clock), (hit) =>
           hit !== undefined
             ? Effect.succeed(hit)
             : Effect.acquireUseRelease(
-                Effect.as(core.count("misses"), core.issue([key])),
-                (ticket) =>
+                Effect.as(core.count("misses"), core.beginWrite([key])),
+                (pending) =>
                   Effect.flatMap(next.chat(request), (response) => {
-                    const brought = {
+                    const answer = {
                       response,
                       at: clock.unsafeCurrentTimeMillis() - (response.cached?.age ?? 0),
                       stored: false
                     }
-                    bring(brought)
-                    return Effect.as(keep(ticket, key, brought, ttlOf(wish)), brought)
+                    publish(answer)
+                    return Effect.as(save(pending, key, answer, ttlOf(control)), answer)
                   }),
-                (ticket) => Effect.sync(() => core.giveBack(ticket))
+                (pending) => Effect.sync(() => core.endWrite(pending))
               )
         )
 
     const chat =
       (next: LLMService): LLMService["chat"] =>
       (request) =>
-        entering(next.info, request, next.chat(request), (key, wish, clock) => {
+        withKey(next.info, request, next.chat(request), (key, control, clock) => {
           const startedAt = clock.unsafeCurrentTimeMillis()
-          const toHit = (brought: Answers.Brought, source: Cached["source"]) =>
+          const toHit = (answer: Responses.SourcedResponse, source: Cached["source"]) =>
             Effect.as(
               core.count(source === "store" ? "hits" : "shared"),
-              Answers.replayed(brought, source, startedAt, clock.unsafeCurrentTimeMillis())
+              Responses.replay(answer, source, startedAt, clock.unsafeCurrentTimeMillis())
             )
           return Effect.flatMap(CallLimits, ({ deadline, patience }) =>
             Effect.flatMap(
               SingleFlight.share(
                 flights,
                 {
-                  key: `${key} ${wish.mode} ${patience}`,
+                  key: `${key} ${control.mode} ${patience}`,
                   deadline,
-                  wantsTime,
-                  toFollower: (error) => Errors.amend(error, { attempts: [] })
+                  dependsOnDeadline,
+                  toSharedError: (error) => Errors.amend(error, { attempts: [] })
                 },
-                bringing(next, request, key, wish, clock)
+                lookUpOrCall(next, request, key, control, clock)
               ),
-              ({ followed, value }) =>
-                value.stored
-                  ? toHit(value, "store")
-                  : followed
-                    ? toHit(value, "flight")
-                    : Effect.succeed(value.response)
+              ({ shared, value }) =>
+                value.stored ? toHit(value, "store") : shared ? toHit(value, "flight") : Effect.succeed(value.response)
             )
           )
         })
 
-    /** The stream, whose answer is kept when it has come to its end. */
-    const recorded = (open: Open, key: string, wish: Wish, clock: Clock.Clock): Open =>
+    /** The stream; its answer is stored at the `Finish` event. */
+    const recordStream = (open: Open, key: string, control: Wish, clock: Clock.Clock): Open =>
       Effect.flatMap(
-        Effect.acquireRelease(Effect.as(core.count("misses"), core.issue([key])), (ticket) =>
-          Effect.sync(() => core.giveBack(ticket))
+        Effect.acquireRelease(Effect.as(core.count("misses"), core.beginWrite([key])), (pending) =>
+          Effect.sync(() => core.endWrite(pending))
         ),
-        (ticket) =>
+        (pending) =>
           Effect.flatMap(open, (opened) => {
-            let said = Events.nothing
-            const heard = (events: Chunk.Chunk<Events.ChatEvent>): Effect.Effect<Chunk.Chunk<Events.ChatEvent>> => {
+            let collected = Events.nothing
+            const record = (events: Chunk.Chunk<Events.ChatEvent>): Effect.Effect<Chunk.Chunk<Events.ChatEvent>> => {
               for (const event of events) {
-                said = Events.append(said, event)
+                collected = Events.append(collected, event)
                 if (event._tag === "Finish") {
-                  const response = Events.toResponse(said, event)
+                  const response = Events.toResponse(collected, event)
                   const at = clock.unsafeCurrentTimeMillis() - (response.cached?.age ?? 0)
-                  return Effect.as(keep(ticket, key, { response, at, stored: false }, ttlOf(wish)), events)
+                  return Effect.as(save(pending, key, { response, at, stored: false }, ttlOf(control)), events)
                 }
               }
               return Effect.succeed(events)
             }
-            return Effect.map(heard(opened.first), (first): OpenStream => ({
+            return Effect.map(record(opened.first), (first): OpenStream => ({
               first,
-              pull: Effect.flatMap(opened.pull, heard)
+              pull: Effect.flatMap(opened.pull, record)
             }))
           })
       )
@@ -290,13 +286,13 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Cache
       (next: LLMService): LLMService["chatStream"] =>
       (request) =>
         toStream(
-          entering(next.info, request, fromStream(next.chatStream(request)), (key, wish, clock) => {
+          withKey(next.info, request, fromStream(next.chatStream(request)), (key, control, clock) => {
             const startedAt = clock.unsafeCurrentTimeMillis()
-            return Effect.flatMap(lookedUp(key, wish, clock), (hit) =>
+            return Effect.flatMap(lookUp(key, control, clock), (hit) =>
               hit === undefined
-                ? recorded(fromStream(next.chatStream(request)), key, wish, clock)
+                ? recordStream(fromStream(next.chatStream(request)), key, control, clock)
                 : Effect.map(core.count("hits"), (): OpenStream => {
-                    const response = Answers.replayed(hit, "store", startedAt, clock.unsafeCurrentTimeMillis())
+                    const response = Responses.replay(hit, "store", startedAt, clock.unsafeCurrentTimeMillis())
                     return { first: Chunk.unsafeFromArray(Events.fromResponse(response)), pull: end }
                   })
             )
@@ -331,7 +327,7 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Cache
 }
 
 /**
- * A cache over the store in context.
+ * Provides a cache over the store in context.
  *
  * @since 0.1.0
  * @category layers

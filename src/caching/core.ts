@@ -1,4 +1,4 @@
-/** What every cache has: a guarded store, counts, and writes that a `clear` in between makes void. */
+/** What both caches share: the store behind its circuit breaker, statistics, and writes that `clear` and `invalidate` revoke. */
 import { Duration, Effect, Option, Ref } from "effect"
 import type { CacheOptions, CacheStats, CacheStoreError, Store } from "./model.js"
 import * as Checks from "../internal/optionChecks.js"
@@ -11,123 +11,124 @@ export interface Counts {
   readonly bypassed: number
 }
 
-/** The right to write what a call brings: void once the cache is cleared, or the key invalidated, before it has. */
-export interface Ticket {
+/** The future write of a call in flight. `clear`, and `invalidate` of one of its keys, revoke it. */
+export interface PendingWrite {
   readonly has: (key: string) => boolean
-  void: boolean
+  revoked: boolean
 }
 
 export interface Core {
   /** In milliseconds. */
   readonly ttl: number
-  readonly count: (what: keyof Counts, times?: number) => Effect.Effect<void>
-  /** The texts under the keys, where they are. */
+  readonly count: (counter: keyof Counts, times?: number) => Effect.Effect<void>
+  /** The value of each key; none when it is missing or the store cannot be used. */
   readonly read: (keys: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<Option.Option<string>>>
-  /** Writes, unless the ticket is void. `ttl` in milliseconds. */
+  /** Writes the entries unless the write was revoked. `ttl` in milliseconds. */
   readonly write: (
-    ticket: Ticket,
+    pending: PendingWrite,
     entries: ReadonlyArray<readonly [key: string, value: string]>,
     ttl: number
   ) => Effect.Effect<void>
-  /** Drops what has been found to be of no use. */
-  readonly drop: (key: string) => Effect.Effect<void>
-  readonly issue: (keys: ReadonlyArray<string>) => Ticket
-  readonly giveBack: (ticket: Ticket) => void
+  /** Removes an entry that has expired or cannot be decoded. */
+  readonly removeUnusable: (key: string) => Effect.Effect<void>
+  readonly beginWrite: (keys: ReadonlyArray<string>) => PendingWrite
+  readonly endWrite: (pending: PendingWrite) => void
   readonly stats: Effect.Effect<Counts & CacheStats>
   readonly clear: Effect.Effect<void, CacheStoreError>
   readonly invalidate: (key: string) => Effect.Effect<void, CacheStoreError>
 }
 
-const none: Counts = { hits: 0, shared: 0, misses: 0, bypassed: 0 }
+const zero: Counts = { hits: 0, shared: 0, misses: 0, bypassed: 0 }
 
-/** How many operations of one call the store is asked for at once. */
+/** Concurrent store operations of one call. */
 const concurrency = 32
 
-/** Throws where the options of a cache make no sense. */
+/** Throws a `TypeError` when an option is invalid. */
 export const check = (name: string, options: CacheOptions): void =>
   Checks.valid(name, ({ millis }) => {
     for (const field of ["ttl", "storeTimeout", "storeRest"] as const) {
-      const given = options[field]
-      if (given !== undefined) millis(field, given, Checks.anyLength)
+      const value = options[field]
+      if (value !== undefined) millis(field, value, Checks.anyLength)
     }
   })
 
-export const make = (given: Store, name: string, options: CacheOptions): Effect.Effect<Core> =>
+export const make = (userStore: Store, name: string, options: CacheOptions): Effect.Effect<Core> =>
   Effect.gen(function* () {
-    const store = GuardedStore.checked(given)
-    const guard = yield* GuardedStore.make(store, {
+    const store = GuardedStore.checked(userStore)
+    const breaker = yield* GuardedStore.make(store, {
       name,
       timeout: Duration.toMillis(options.storeTimeout ?? "500 millis"),
-      rest: Duration.toMillis(options.storeRest ?? "10 seconds")
+      cooldown: Duration.toMillis(options.storeRest ?? "10 seconds")
     })
-    const counts = yield* Ref.make(none)
-    const tickets = new Set<Ticket>()
-    const revoke = (concerned: (ticket: Ticket) => boolean) =>
+    const counts = yield* Ref.make(zero)
+    const pendingWrites = new Set<PendingWrite>()
+    const revoke = (predicate: (pending: PendingWrite) => boolean) =>
       Effect.sync(() => {
-        for (const ticket of tickets) if (concerned(ticket)) ticket.void = true
+        for (const pending of pendingWrites) if (predicate(pending)) pending.revoked = true
       })
 
     return {
       ttl: Duration.toMillis(options.ttl ?? "1 hour"),
-      count: (what, times = 1) => Ref.update(counts, (before) => ({ ...before, [what]: before[what] + times })),
+      count: (counter, times = 1) =>
+        Ref.update(counts, (before) => ({ ...before, [counter]: before[counter] + times })),
       read: (keys) => {
         const [key] = keys
-        const nothing: ReadonlyArray<Option.Option<string>> = keys.map(() => Option.none())
+        const misses: ReadonlyArray<Option.Option<string>> = keys.map(() => Option.none())
         return key !== undefined && keys.length === 1
-          ? guard.attempt(
+          ? breaker.run(
               "get",
               Effect.map(store.get(key), (value) => [value]),
-              nothing
+              misses
             )
-          : guard.attempt("get", Effect.forEach(keys, store.get, { concurrency }), nothing)
+          : breaker.run("get", Effect.forEach(keys, store.get, { concurrency }), misses)
       },
-      write: (ticket, entries, ttl) =>
+      write: (pending, entries, ttl) =>
         Effect.suspend(() => {
-          if (ticket.void || ttl <= 0 || entries.length === 0) return Effect.void
+          if (pending.revoked || ttl <= 0 || entries.length === 0) return Effect.void
           const expiry = Number.isFinite(ttl) ? Option.some(Duration.millis(ttl)) : Option.none()
-          return guard.attempt(
+          return breaker.run(
             "set",
             Effect.forEach(
               entries,
-              ([key, value]) => Effect.suspend(() => (ticket.void ? Effect.void : store.set(key, value, expiry))),
+              ([key, value]) => Effect.suspend(() => (pending.revoked ? Effect.void : store.set(key, value, expiry))),
               { concurrency, discard: true }
             ),
             undefined
           )
         }),
-      drop: (key) => guard.attempt("remove", store.remove(key), undefined),
-      issue: (keys) => {
-        const ticket: Ticket = { has: (key) => keys.includes(key), void: false }
-        tickets.add(ticket)
-        return ticket
+      removeUnusable: (key) => breaker.run("remove", store.remove(key), undefined),
+      beginWrite: (keys) => {
+        const pending: PendingWrite = { has: (key) => keys.includes(key), revoked: false }
+        pendingWrites.add(pending)
+        return pending
       },
-      giveBack: (ticket) => {
-        tickets.delete(ticket)
+      endWrite: (pending) => {
+        pendingWrites.delete(pending)
       },
       stats: Effect.gen(function* () {
         const { bypassed, hits, misses, shared } = yield* Ref.get(counts)
-        const asked = hits + shared + misses
+        const lookups = hits + shared + misses
         const size =
           store.size === undefined
             ? Option.none()
-            : yield* guard.attempt("size", Effect.asSome(store.size), Option.none())
+            : yield* breaker.run("size", Effect.asSome(store.size), Option.none())
         return {
           hits,
           shared,
           misses,
           bypassed,
-          hitRate: asked === 0 ? 0 : (hits + shared) / asked,
-          storeFailures: yield* guard.failures,
+          hitRate: lookups === 0 ? 0 : (hits + shared) / lookups,
+          storeFailures: yield* breaker.failures,
           ...Option.getOrElse(size, () => ({}))
         }
       }),
       clear: Effect.zipRight(
         revoke(() => true),
-        Effect.zipRight(store.clear, Ref.set(counts, none))
+        Effect.zipRight(store.clear, Ref.set(counts, zero))
       ),
       invalidate: (key) =>
         Effect.zipRight(
-          revoke((ticket) => ticket.has(key)),
+          revoke((pending) => pending.has(key)),
           store.remove(key)
         )
     }

@@ -1,4 +1,4 @@
-/** What a cache writes into its store, and how it reads it again. What cannot be read is not there. */
+/** Encoding of the entries in a store. An entry that cannot be decoded counts as missing. */
 import { Either, Encoding, Option, Schema } from "effect"
 import type { ChatResponse } from "../vocabulary/Chat.js"
 import * as Chat from "../vocabulary/Chat.js"
@@ -6,7 +6,7 @@ import * as Chat from "../vocabulary/Chat.js"
 const Times = {
   /** Milliseconds since the epoch. */
   at: Schema.Number,
-  /** Milliseconds since the epoch; null: for ever. */
+  /** Milliseconds since the epoch; null: no expiry. */
   until: Schema.NullOr(Schema.Number)
 }
 
@@ -14,25 +14,22 @@ const ResponseEntry = Schema.Struct({ ...Times, response: Chat.ChatResponse })
 
 export type ResponseEntry = typeof ResponseEntry.Type
 
-const readResponse = Schema.decodeUnknownOption(Schema.parseJson(ResponseEntry))
-
-/** Whether an entry may still be used. Stores that let values expire do so by themselves; files do not. */
-export const fresh = (entry: { readonly until: number | null }, now: number): boolean =>
+/** Whether an entry has not expired. Checked here as well because some stores, such as files, never expire values. */
+export const isFresh = (entry: { readonly until: number | null }, now: number): boolean =>
   entry.until === null || entry.until > now
 
-export const untilOf = (now: number, ttl: number): number | null => (Number.isFinite(ttl) ? now + ttl : null)
+export const expiryOf = (now: number, ttl: number): number | null => (Number.isFinite(ttl) ? now + ttl : null)
 
-export const decodeResponse: (text: string) => Option.Option<ResponseEntry> = readResponse
+export const decodeResponse: (text: string) => Option.Option<ResponseEntry> = Schema.decodeUnknownOption(
+  Schema.parseJson(ResponseEntry)
+)
 
-/** None where it is no JSON, as a provider's metadata may be in a test. */
+/** None when the response cannot be written as JSON, such as a provider's metadata in a test. */
 export const encodeResponse = (entry: ResponseEntry): Option.Option<string> =>
   Option.liftThrowable(() => JSON.stringify(entry))()
 
-/**
- * An answer as it is kept: without the keys, attempts, time and price of the call that made it, with the tokens it took to make
- * it.
- */
-export const kept = ({ cached, cost: _, ...response }: ChatResponse): ChatResponse => ({
+/** The response as it is stored: with the original usage, but without the key id, attempts, latency and cost of its call. */
+export const withoutCallData = ({ cached, cost: _, ...response }: ChatResponse): ChatResponse => ({
   ...response,
   usage: cached?.usage ?? response.usage,
   latency: 0,
@@ -50,10 +47,10 @@ const VectorEntry = Schema.Struct({
   vector: Schema.String
 })
 
-const readVector = Schema.decodeUnknownOption(Schema.parseJson(VectorEntry))
+const decodeVectorEntry = Schema.decodeUnknownOption(Schema.parseJson(VectorEntry))
 
-/** The vector of one text, and who made it. */
-export interface KeptVector {
+/** The vector of one text, with the provider and model that made it. */
+export interface StoredVector {
   readonly at: number
   readonly until: number | null
   readonly provider: string
@@ -61,20 +58,20 @@ export interface KeptVector {
   readonly vector: ReadonlyArray<number>
 }
 
-/** As floats where that loses nothing, which is so for what came as base64, and where it is allowed to lose something. */
+/** 32 bits when that is exact (as for vectors received as base64) or `single` is true. */
 const widthOf = (vector: ReadonlyArray<number>, single: boolean): 32 | 64 =>
   single || vector.every((value) => Math.fround(value) === value) ? 32 : 64
 
-export const encodeVector = ({ vector, ...about }: KeptVector, single: boolean): string => {
+export const encodeVector = ({ vector, ...metadata }: StoredVector, single: boolean): string => {
   const width = widthOf(vector, single)
   const view = new DataView(new ArrayBuffer((vector.length * width) / 8))
   vector.forEach((value, index) =>
     width === 32 ? view.setFloat32(index * 4, value, true) : view.setFloat64(index * 8, value, true)
   )
-  return JSON.stringify({ ...about, width, vector: Encoding.encodeBase64(new Uint8Array(view.buffer)) })
+  return JSON.stringify({ ...metadata, width, vector: Encoding.encodeBase64(new Uint8Array(view.buffer)) })
 }
 
-const numbers = (bytes: Uint8Array, width: 32 | 64): ReadonlyArray<number> | undefined => {
+const readNumbers = (bytes: Uint8Array, width: 32 | 64): ReadonlyArray<number> | undefined => {
   const size = width / 8
   if (bytes.length % size !== 0) return undefined
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
@@ -83,10 +80,10 @@ const numbers = (bytes: Uint8Array, width: 32 | 64): ReadonlyArray<number> | und
   )
 }
 
-export const decodeVector = (text: string): Option.Option<KeptVector> =>
-  Option.flatMap(readVector(text), ({ vector, width, ...about }) =>
+export const decodeVector = (text: string): Option.Option<StoredVector> =>
+  Option.flatMap(decodeVectorEntry(text), ({ vector, width, ...metadata }) =>
     Option.map(
-      Option.flatMapNullable(Either.getRight(Encoding.decodeBase64(vector)), (bytes) => numbers(bytes, width)),
-      (vector) => ({ ...about, vector })
+      Option.flatMapNullable(Either.getRight(Encoding.decodeBase64(vector)), (bytes) => readNumbers(bytes, width)),
+      (vector) => ({ ...metadata, vector })
     )
   )

@@ -1,6 +1,7 @@
 /**
- * A store that cannot harm a call: every operation has a time limit, one that fails counts as not made, and a store that
- * failed is left alone for a while. Then one operation at a time finds out whether it is back.
+ * A store behind a circuit breaker: every operation has a time limit and a fallback value. A failure opens the circuit, and
+ * operations then return their fallback at once. After the cooldown the circuit is half-open: one operation at a time runs as a
+ * probe, and its success closes the circuit.
  */
 import type { Clock } from "effect"
 import { Cause, Effect, Option, Ref } from "effect"
@@ -10,162 +11,160 @@ import * as MonotonicClock from "../internal/clock.js"
 
 type Operation = CacheStoreError["operation"]
 
-const errorOf =
+const toStoreError =
   (operation: Operation) =>
   (cause: unknown): CacheStoreError =>
     new CacheStoreError({ operation, detail: cause instanceof Error ? cause.message : String(cause), cause })
 
-/** Runs an operation of a store. What it throws, dies of or returns in place of an effect is a `CacheStoreError`. */
-const attempted = <A>(
+/** Runs an operation of a store. Exceptions, defects and results that are not an Effect become a `CacheStoreError`. */
+const runChecked = <A>(
   operation: Operation,
   run: () => Effect.Effect<A, CacheStoreError>
 ): Effect.Effect<A, CacheStoreError> =>
   Effect.try({
     try: () => {
       const effect = run()
-      if (!Effect.isEffect(effect)) throw new Error("it returned something else than an Effect")
+      if (!Effect.isEffect(effect)) throw new Error("it did not return an Effect")
       return effect
     },
-    catch: errorOf(operation)
+    catch: toStoreError(operation)
   }).pipe(
     Effect.flatten,
-    // The caller's own interruption does not come here: what does is an operation that interrupts itself.
+    // Catches operations that interrupt themselves; the interruption of the caller does not reach this handler.
     Effect.catchAllCause((cause) => {
       const error = Cause.squash(cause)
-      return Effect.fail(error instanceof CacheStoreError ? error : errorOf(operation)(error))
+      return Effect.fail(error instanceof CacheStoreError ? error : toStoreError(operation)(error))
     })
   )
 
-const isText = (value: unknown): value is Option.Option<string> =>
+const isOptionalText = (value: unknown): value is Option.Option<string> =>
   Option.isOption(value) && (Option.isNone(value) || typeof value.value === "string")
 
-/** The same store, all of whose failures are `CacheStoreError`s, whatever it does. */
+/** The store with every kind of failure as a `CacheStoreError`. */
 export const checked = (store: Store): Store => ({
   get: (key) =>
     Effect.filterOrFail(
-      attempted("get", () => store.get(key)),
-      isText,
-      () => new CacheStoreError({ operation: "get", detail: "it gave something else than an Option of a text" })
+      runChecked("get", () => store.get(key)),
+      isOptionalText,
+      () => new CacheStoreError({ operation: "get", detail: "it did not return an Option of a string" })
     ),
-  set: (key, value, ttl) => attempted("set", () => store.set(key, value, ttl)),
-  remove: (key) => attempted("remove", () => store.remove(key)),
-  clear: attempted("clear", () => store.clear),
-  ...(store.size === undefined ? {} : { size: attempted("size", () => store.size ?? Effect.never) }),
+  set: (key, value, ttl) => runChecked("set", () => store.set(key, value, ttl)),
+  remove: (key) => runChecked("remove", () => store.remove(key)),
+  clear: runChecked("clear", () => store.clear),
+  ...(store.size === undefined ? {} : { size: runChecked("size", () => store.size ?? Effect.never) }),
   ...(store.immediate === undefined ? {} : { immediate: store.immediate })
 })
 
-export interface GuardOptions {
-  /** Whose store it is, for the log. */
+export interface BreakerOptions {
+  /** The cache's name in log messages. */
   readonly name: string
-  /** The longest that an operation may take, in milliseconds. */
+  /** The longest duration of an operation, in milliseconds. */
   readonly timeout: number
-  /** For how long a store that failed is left alone, in milliseconds. */
-  readonly rest: number
+  /** How long the circuit stays open after a failure, in milliseconds. */
+  readonly cooldown: number
 }
 
-export interface Guard {
-  /** What the operation gives; `otherwise` where the store fails, is slow or is left alone. */
-  readonly attempt: <A>(what: Operation, operation: Effect.Effect<A, CacheStoreError>, otherwise: A) => Effect.Effect<A>
+export interface CircuitBreaker {
+  /** Runs the operation; returns `fallback` when it fails, exceeds the time limit, or the circuit is open. */
+  readonly run: <A>(operation: Operation, effect: Effect.Effect<A, CacheStoreError>, fallback: A) => Effect.Effect<A>
   /** How often the store failed or was too slow. */
   readonly failures: Effect.Effect<number>
 }
 
 interface State {
-  /** Until when it is left alone; undefined where it is well. */
-  readonly away: number | undefined
+  /** End of the cooldown; undefined when the circuit is closed. */
+  readonly openUntil: number | undefined
   readonly probing: boolean
   readonly failures: number
 }
 
-const well = (state: State): State => ({ ...state, away: undefined, probing: false })
+const closed = (state: State): State => ({ ...state, openUntil: undefined, probing: false })
 
-const reasonOf = (cause: Cause.Cause<CacheStoreError>): string => {
+const messageOf = (cause: Cause.Cause<CacheStoreError>): string => {
   const error = Cause.squash(cause)
   return error instanceof Error ? error.message : String(error)
 }
 
-export const make = (store: Store, { name, rest, timeout }: GuardOptions): Effect.Effect<Guard> =>
-  Effect.map(Ref.make<State>({ away: undefined, probing: false, failures: 0 }), (ref): Guard => {
-    /** In a fiber of its own, so that not even an operation that cannot be interrupted holds up a call. */
-    const limited = <A>(
-      what: Operation,
-      operation: Effect.Effect<A, CacheStoreError>
+export const make = (store: Store, { cooldown, name, timeout }: BreakerOptions): Effect.Effect<CircuitBreaker> =>
+  Effect.map(Ref.make<State>({ openUntil: undefined, probing: false, failures: 0 }), (ref): CircuitBreaker => {
+    /** Disconnected, so that an uninterruptible operation does not delay a call past the time limit. */
+    const withTimeout = <A>(
+      operation: Operation,
+      effect: Effect.Effect<A, CacheStoreError>
     ): Effect.Effect<A, CacheStoreError> =>
-      operation.pipe(
-        // What interrupts itself must not interrupt the call.
+      effect.pipe(
+        // An operation that interrupts itself must not interrupt the call.
         Effect.catchAllCause((cause) =>
           Cause.isInterruptedOnly(cause)
-            ? Effect.fail(new CacheStoreError({ operation: what, detail: "it was interrupted" }))
+            ? Effect.fail(new CacheStoreError({ operation, detail: "it was interrupted" }))
             : Effect.failCause(cause)
         ),
         Effect.disconnect,
         Effect.timeoutFail({
           duration: timeout,
-          onTimeout: () => new CacheStoreError({ operation: what, detail: `no answer within ${timeout} ms` })
+          onTimeout: () => new CacheStoreError({ operation, detail: `no answer within ${timeout} ms` })
         })
       )
 
-    /** Whether the store may be asked now. */
-    const enter = (clock: Clock.Clock) =>
+    /** Whether an operation can run now: the circuit is closed, or half-open without a probe in flight. */
+    const admit = (clock: Clock.Clock) =>
       Ref.modify(ref, (state): readonly [boolean, State] =>
-        state.away === undefined
+        state.openUntil === undefined
           ? [true, state]
-          : state.probing || MonotonicClock.now(clock) < state.away
+          : state.probing || MonotonicClock.now(clock) < state.openUntil
             ? [false, state]
             : [true, { ...state, probing: true }]
       )
 
-    const worked = Effect.flatMap(
-      Ref.getAndUpdate(ref, (state) => (state.away === undefined ? state : well(state))),
-      ({ away }) => (away === undefined ? Effect.void : Effect.logInfo(`${name}: the store is back.`))
+    const recordSuccess = Effect.flatMap(
+      Ref.getAndUpdate(ref, (state) => (state.openUntil === undefined ? state : closed(state))),
+      ({ openUntil }) => (openUntil === undefined ? Effect.void : Effect.logInfo(`${name}: the store is back.`))
     )
 
-    const failed = (clock: Clock.Clock, cause: Cause.Cause<CacheStoreError>) =>
+    const recordFailure = (clock: Clock.Clock, cause: Cause.Cause<CacheStoreError>) =>
       Effect.flatMap(
         Ref.getAndUpdate(ref, (state) => ({
-          away: MonotonicClock.now(clock) + rest,
+          openUntil: MonotonicClock.now(clock) + cooldown,
           probing: false,
           failures: state.failures + 1
         })),
-        ({ away }) =>
-          away === undefined
-            ? Effect.logWarning(
-                `${name}: going on without the store, which is asked again from time to time. ${reasonOf(cause)}`
-              )
+        ({ openUntil }) =>
+          openUntil === undefined
+            ? Effect.logWarning(`${name}: calls go on without the store until it works again. ${messageOf(cause)}`)
             : Effect.void
       )
 
-    const left = Ref.update(ref, (state) => (state.probing ? { ...state, probing: false } : state))
+    const releaseProbe = Ref.update(ref, (state) => (state.probing ? { ...state, probing: false } : state))
 
-    const watched = <A>(
-      what: Operation,
-      operation: Effect.Effect<A, CacheStoreError>,
-      otherwise: A
+    const guarded = <A>(
+      operation: Operation,
+      effect: Effect.Effect<A, CacheStoreError>,
+      fallback: A
     ): Effect.Effect<A> =>
       Effect.clockWith((clock) =>
         Effect.uninterruptibleMask((restore) =>
-          Effect.flatMap(enter(clock), (allowed) =>
-            allowed
-              ? Effect.matchCauseEffect(restore(limited(what, operation)), {
-                  onSuccess: (value) => Effect.as(worked, value),
+          Effect.flatMap(admit(clock), (admitted) =>
+            admitted
+              ? Effect.matchCauseEffect(restore(withTimeout(operation, effect)), {
+                  onSuccess: (value) => Effect.as(recordSuccess, value),
                   onFailure: (cause) =>
                     Cause.isInterruptedOnly(cause)
-                      ? Effect.zipRight(left, Effect.interrupt)
-                      : Effect.as(failed(clock, cause), otherwise)
+                      ? Effect.zipRight(releaseProbe, Effect.interrupt)
+                      : Effect.as(recordFailure(clock, cause), fallback)
                 })
-              : Effect.succeed(otherwise)
+              : Effect.succeed(fallback)
           )
         )
       )
 
     return {
-      attempt:
+      run:
         store.immediate === true
-          ? (_, operation, otherwise) =>
-              Effect.catchAll(operation, (error) =>
-                Effect.clockWith((clock) => Effect.as(failed(clock, Cause.fail(error)), otherwise))
+          ? (_, effect, fallback) =>
+              Effect.catchAll(effect, (error) =>
+                Effect.clockWith((clock) => Effect.as(recordFailure(clock, Cause.fail(error)), fallback))
               )
-          : watched,
+          : guarded,
       failures: Effect.map(Ref.get(ref), ({ failures }) => failures)
     }
   })

@@ -1,19 +1,21 @@
 /**
- * What makes two requests the same: everything that they say, but for what provably does not change the answer.
+ * The content of a cache key: every field of a request except those that provably do not change the answer.
  *
- * Left out are the marks for providers' prompt caches (Anthropic, "Prompt caching": "has no effect on output generation") and
- * how vectors travel. The order of the vocabulary's own fields does not count, since wires write them in an order of their
- * own. JSON Schemas and `extra` are sent as they are, and models follow the order of a schema's properties: there it counts.
+ * Left out are `cacheControl` (Anthropic, "Prompt caching": "has no effect on output generation") and, for embeddings, `encoding`
+ * and `user`. The order of the vocabulary's own fields does not count, since each wire has a fixed order. Inside JSON Schemas and
+ * `extra` the order counts: they are sent unchanged, and models follow the order of a schema's properties.
+ *
+ * Stored keys are hashes of this content: a change of the field names `place` and `asked` invalidates every stored entry.
  */
 import type { ChatRequest } from "../vocabulary/Chat.js"
 import * as Chat from "../vocabulary/Chat.js"
 import type { Embeddable, EmbeddingRequest } from "../vocabulary/Embedding.js"
 import type { ModelInfo } from "../call/model.js"
 
-/** Fields of a request that a cache may be told to overlook. */
+/** Fields of a request that the `ignore` option can leave out of the key. */
 export type Ignorable = "user" | "metadata"
 
-/** JSON whose fields are in alphabetical order. What is undefined is absent, as in JSON. */
+/** JSON with sorted fields. Undefined fields and those named `without` are left out. */
 const canonical = (value: unknown, without?: string): string => {
   if (Array.isArray(value)) return `[${value.map((item: unknown) => canonical(item, without)).join(",")}]`
   if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "null"
@@ -23,12 +25,12 @@ const canonical = (value: unknown, without?: string): string => {
   return `{${fields.map(([name, field]) => `${JSON.stringify(name)}:${canonical(field, without)}`).join(",")}}`
 }
 
-/** The same with every field in its place, as the text that it is on the wire. */
+/** JSON with the fields in their order, as on the wire. */
 const verbatim = (value: unknown): string | undefined => (value === undefined ? undefined : JSON.stringify(value))
 
-const unmarked = (value: unknown): string => canonical(value, "cacheControl")
+const withoutCacheControl = (value: unknown): string => canonical(value, "cacheControl")
 
-const place = (kind: string, scope: string, info: ModelInfo, model: string | undefined) => ({
+const target = (kind: string, scope: string, info: ModelInfo, model: string | undefined) => ({
   kind,
   scope,
   provider: info.provider,
@@ -37,7 +39,7 @@ const place = (kind: string, scope: string, info: ModelInfo, model: string | und
   model: model ?? info.model
 })
 
-/** What a chat asks of whom, as one text. */
+/** The key content of a chat request: the request with the provider and model that it goes to. */
 export const ofChat = (
   scope: string,
   info: ModelInfo,
@@ -46,13 +48,13 @@ export const ofChat = (
 ): string => {
   const { extra, messages, metadata, model, responseFormat, tools, user, ...rest } =
     typeof input === "string" ? { ...info.defaults, messages: [Chat.user(input)] } : { ...info.defaults, ...input }
-  const asked = {
+  const fields = {
     ...rest,
-    messages: unmarked(messages),
+    messages: withoutCacheControl(messages),
     tools:
       tools === undefined
         ? undefined
-        : unmarked(tools.map((tool) => ({ ...tool, parameters: verbatim(tool.parameters) }))),
+        : withoutCacheControl(tools.map((tool) => ({ ...tool, parameters: verbatim(tool.parameters) }))),
     responseFormat:
       typeof responseFormat === "object"
         ? { ...responseFormat, schema: verbatim(responseFormat.schema) }
@@ -61,17 +63,17 @@ export const ofChat = (
     user: ignore.has("user") ? undefined : user,
     metadata: ignore.has("metadata") ? undefined : metadata
   }
-  return canonical({ place: place("chat", scope, info, model), asked })
+  return canonical({ place: target("chat", scope, info, model), asked: fields })
 }
 
-/** What is asked for one text of an embedding, as one text. */
+/** The key content of each text of an embedding request. */
 export const ofEmbedding = (
   scope: string,
   info: ModelInfo,
   request: EmbeddingRequest
 ): ((text: Embeddable) => string) => {
   const { encoding: _, extra, input: __, model, user: ___, ...rest } = request
-  const asked = { ...rest, extra: verbatim(extra) }
-  const common = canonical({ place: place("embedding", scope, info, model), asked })
+  const fields = { ...rest, extra: verbatim(extra) }
+  const common = canonical({ place: target("embedding", scope, info, model), asked: fields })
   return (text) => `${common}${JSON.stringify(text)}`
 }

@@ -1,7 +1,7 @@
-/** Texts under keys, bounded by their number and their bytes; what was not used for the longest time goes first. */
+/** A map of strings with a limit on entries and bytes that evicts the least recently used entries. */
 import { Duration, Option } from "effect"
 
-interface Held {
+interface Entry {
   readonly value: string
   readonly bytes: number
   /** Milliseconds since the epoch. */
@@ -12,7 +12,7 @@ export interface LruMap {
   readonly maxEntries: number
   readonly maxBytes: number
   /** From the least to the most recently used: a `Map` keeps the order of insertion. */
-  readonly entries: Map<string, Held>
+  readonly entries: Map<string, Entry>
   bytes: number
 }
 
@@ -31,10 +31,10 @@ const encoder = new TextEncoder()
 const sizeOf = (text: string): number => encoder.encode(text).length
 
 export const remove = (self: LruMap, key: string): void => {
-  const held = self.entries.get(key)
-  if (held === undefined) return
+  const entry = self.entries.get(key)
+  if (entry === undefined) return
   self.entries.delete(key)
-  self.bytes -= held.bytes
+  self.bytes -= entry.bytes
 }
 
 export const clear = (self: LruMap): void => {
@@ -43,18 +43,18 @@ export const clear = (self: LruMap): void => {
 }
 
 export const get = (self: LruMap, key: string, now: number): string | undefined => {
-  const held = self.entries.get(key)
-  if (held === undefined) return undefined
-  if (held.until <= now) {
+  const entry = self.entries.get(key)
+  if (entry === undefined) return undefined
+  if (entry.until <= now) {
     remove(self, key)
     return undefined
   }
   self.entries.delete(key)
-  self.entries.set(key, held)
-  return held.value
+  self.entries.set(key, entry)
+  return entry.value
 }
 
-/** Removes what has expired. */
+/** Removes expired entries. */
 export const purge = (self: LruMap, now: number): void => {
   for (const [key, { until }] of self.entries) if (until <= now) remove(self, key)
 }

@@ -1,54 +1,54 @@
-/** The contract of a cache and of its store. */
+/** The interfaces of caches and of their stores. */
 import type { Duration, Effect, Option } from "effect"
 import { Context, Schema } from "effect"
 import type { Middleware, ModelInfo } from "../call/model.js"
 
 /**
- * What keeps texts under keys. All of its failures are `CacheStoreError`s, which the caches count and get over.
+ * A map from keys to strings. Failures are `CacheStoreError`s: caches count them, and calls go on without the store.
  *
  * @since 0.1.0
  * @category model
  */
 export interface Store {
-  /** The value under a key, unless it has expired. */
+  /** The value of a key; none when there is none or it has expired. */
   readonly get: (key: string) => Effect.Effect<Option.Option<string>, CacheStoreError>
-  /** Puts a value in the place of what is there. A store that cannot let values expire by itself may ignore `ttl`. */
+  /** Stores or replaces a value. A store that cannot expire values can ignore `ttl`: entries carry their own expiry. */
   readonly set: (
     key: string,
     value: string,
     ttl: Option.Option<Duration.Duration>
   ) => Effect.Effect<void, CacheStoreError>
-  /** Removes the value under a key; does nothing where there is none. */
+  /** Removes the value of a key; does nothing when there is none. */
   readonly remove: (key: string) => Effect.Effect<void, CacheStoreError>
-  /** Removes everything that the store holds. */
+  /** Removes every value. */
   readonly clear: Effect.Effect<void, CacheStoreError>
-  /** How much the store holds. Absent where it cannot tell. */
+  /** Number and bytes of the values. Absent when the store does not count them. */
   readonly size?: Effect.Effect<Size, CacheStoreError>
-  /** Whether it answers at once and never fails, as memory does: it is not timed then. @default false */
+  /** Whether the store answers at once and never fails, like memory: no time limit and no cooldown. @default false */
   readonly immediate?: boolean
 }
 
 /**
- * How much a store holds.
+ * Number and bytes of the values in a store.
  *
  * @since 0.1.0
  * @category model
  */
 export interface Size {
   readonly entries: number
-  /** Keys and values, as UTF-8. Absent where the store does not count them. */
+  /** Size of keys and values as UTF-8. Absent when the store does not count it. */
   readonly bytes?: number
 }
 
 /**
- * A store could not do what it was asked to.
+ * An operation of a store failed.
  *
  * @since 0.1.0
  * @category errors
  */
 export class CacheStoreError extends Schema.TaggedError<CacheStoreError>()("CacheStoreError", {
   operation: Schema.Literal("get", "set", "remove", "clear", "size"),
-  /** What happened, in the store's words. */
+  /** The message of the store's own error. */
   detail: Schema.String,
   cause: Schema.optionalWith(Schema.Defect, { exact: true })
 }) {
@@ -58,7 +58,7 @@ export class CacheStoreError extends Schema.TaggedError<CacheStoreError>()("Cach
 }
 
 /**
- * The store that `ResponseCache` and `EmbeddingCache` keep their values in.
+ * The store in which `ResponseCache` and `EmbeddingCache` keep their entries.
  *
  * @since 0.1.0
  * @category tags
@@ -66,15 +66,15 @@ export class CacheStoreError extends Schema.TaggedError<CacheStoreError>()("Cach
 export class CacheStore extends Context.Tag("effect-llm/CacheStore")<CacheStore, Store>() {}
 
 /**
- * How much a store in memory may hold.
+ * Capacity of a store in memory.
  *
  * @since 0.1.0
  * @category model
  */
 export interface MemoryOptions {
-  /** The most values that are held. @default 1000 */
+  /** The maximum number of values. @default 1000 */
   readonly maxEntries?: number
-  /** The most bytes that keys and values have together, as UTF-8. @default 67108864 (64 MiB) */
+  /** The maximum size of keys and values together, in bytes of UTF-8. @default 67108864 (64 MiB) */
   readonly maxBytes?: number
 }
 
@@ -86,7 +86,7 @@ export interface CacheOptions {
   readonly scope?: string
   /** The longest wait of a call for one operation of the store. @default "500 millis" */
   readonly storeTimeout?: Duration.DurationInput
-  /** How long a store is not used after it failed. @default "10 seconds" */
+  /** How long a store is not used after a failure (cooldown of its circuit breaker). @default "10 seconds" */
   readonly storeRest?: Duration.DurationInput
 }
 
@@ -132,7 +132,7 @@ export interface Wish {
 }
 
 /**
- * How the calls within use caches; for streams, set it with `Stream.provideService`. Read by `ResponseCache` and `EmbeddingCache`.
+ * How the calls within use a `ResponseCache` and an `EmbeddingCache`. For streams, set it with `Stream.provideService`.
  *
  * @since 0.1.0
  * @category tags

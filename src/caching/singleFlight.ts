@@ -1,89 +1,90 @@
 /**
- * One run for those who ask the same at the same time. The first runs it, in its own fiber and under its own limits; the others
- * wait for what it brings. When it is interrupted, the next of those who wait runs it.
+ * Single flight: concurrent requests with one key share one run. The first runs in its own fiber and under its own limits; the
+ * others wait for its result. When it is interrupted, the next waiting request runs instead.
  */
 import { Cause, Deferred, Effect, Exit, FiberId } from "effect"
 
 interface Flight<A, E> {
-  /** When whoever runs it gives up, in milliseconds since the epoch. */
+  /** Deadline of the request that runs, in milliseconds since the epoch. */
   readonly deadline: number
-  /** Made by the first who waits. */
-  landed: Deferred.Deferred<Exit.Exit<A, E>> | undefined
-  /** What it has brought, while it is still being kept. */
-  brought: A | undefined
+  /** Made by the first request that waits. */
+  exit: Deferred.Deferred<Exit.Exit<A, E>> | undefined
+  /** The value that was published before the run has ended. */
+  published: A | undefined
 }
 
 export type SingleFlight<A, E> = Map<string, Flight<A, E>>
 
 export interface Options<E> {
   readonly key: string
-  /** When the one who asks gives up, in milliseconds since the epoch. */
+  /** Deadline of this request, in milliseconds since the epoch. */
   readonly deadline: number
-  /** Whether one with more time may fare better. */
-  readonly wantsTime: (error: E) => boolean
-  /** The failure as those see it who waited. */
-  readonly toFollower: (error: E) => E
+  /** Whether a request with a later deadline can succeed where one failed with this error. */
+  readonly dependsOnDeadline: (error: E) => boolean
+  /** The error for the requests that waited. */
+  readonly toSharedError: (error: E) => E
 }
 
 export interface Outcome<A> {
   readonly value: A
-  /** Whether another call brought it. */
-  readonly followed: boolean
+  /** Whether the value comes from the run of another request. */
+  readonly shared: boolean
 }
 
 /**
- * Runs, or waits for who runs already. By the function that it is given a run may bring its value before it has ended: those
- * who wait do not wait for what it does afterwards.
+ * Runs, or waits for the run in flight. A run can publish its value before it ends: waiting requests then do not wait for the
+ * rest of the run, such as the write to a store.
  *
- * They share its failure too, unless it lacked time and they have more of it.
+ * Errors are shared as well, except those that depend on the deadline: a request with a later deadline runs itself.
  */
 export const share = <A, E, R>(
   flights: SingleFlight<A, E>,
-  { deadline, key, toFollower, wantsTime }: Options<E>,
-  run: (bring: (value: A) => void) => Effect.Effect<A, E, R>
+  { deadline, dependsOnDeadline, key, toSharedError }: Options<E>,
+  run: (publish: (value: A) => void) => Effect.Effect<A, E, R>
 ): Effect.Effect<Outcome<A>, E, R> => {
-  const end = (flight: Flight<A, E>, exit: Exit.Exit<A, E>): void => {
-    if (flight.landed !== undefined) Deferred.unsafeDone(flight.landed, Effect.succeed(exit))
+  const complete = (flight: Flight<A, E>, exit: Exit.Exit<A, E>): void => {
+    if (flight.exit !== undefined) Deferred.unsafeDone(flight.exit, Effect.succeed(exit))
   }
 
-  const lead = Effect.uninterruptibleMask((restore) =>
+  const runFlight = Effect.uninterruptibleMask((restore) =>
     Effect.suspend(() => {
-      const flight: Flight<A, E> = { deadline, landed: undefined, brought: undefined }
+      const flight: Flight<A, E> = { deadline, exit: undefined, published: undefined }
       flights.set(key, flight)
-      const bring = (value: A): void => {
-        flight.brought = value
-        end(flight, Exit.succeed(value))
+      const publish = (value: A): void => {
+        flight.published = value
+        complete(flight, Exit.succeed(value))
       }
       return Effect.map(
-        Effect.onExit(restore(run(bring)), (exit) =>
+        Effect.onExit(restore(run(publish)), (exit) =>
           Effect.sync(() => {
             if (flights.get(key) === flight) flights.delete(key)
-            end(flight, exit)
+            complete(flight, exit)
           })
         ),
-        (value): Outcome<A> => ({ value, followed: false })
+        (value): Outcome<A> => ({ value, shared: false })
       )
     })
   )
 
-  const follow = (flight: Flight<A, E>): Effect.Effect<Outcome<A>, E, R> => {
-    if (flight.brought !== undefined) return Effect.succeed({ value: flight.brought, followed: true })
-    flight.landed ??= Deferred.unsafeMake(FiberId.none)
+  const awaitFlight = (flight: Flight<A, E>): Effect.Effect<Outcome<A>, E, R> => {
+    if (flight.published !== undefined) return Effect.succeed({ value: flight.published, shared: true })
+    flight.exit ??= Deferred.unsafeMake(FiberId.none)
     return Effect.flatMap(
-      Deferred.await(flight.landed),
+      Deferred.await(flight.exit),
       Exit.match({
-        onSuccess: (value): Effect.Effect<Outcome<A>, E, R> => Effect.succeed({ value, followed: true }),
+        onSuccess: (value): Effect.Effect<Outcome<A>, E, R> => Effect.succeed({ value, shared: true }),
         onFailure: (cause) =>
-          Cause.isInterrupted(cause) || (cause._tag === "Fail" && deadline > flight.deadline && wantsTime(cause.error))
-            ? enter
-            : Effect.failCause(Cause.map(cause, toFollower))
+          Cause.isInterrupted(cause) ||
+          (cause._tag === "Fail" && deadline > flight.deadline && dependsOnDeadline(cause.error))
+            ? join
+            : Effect.failCause(Cause.map(cause, toSharedError))
       })
     )
   }
 
-  const enter: Effect.Effect<Outcome<A>, E, R> = Effect.suspend(() => {
+  const join: Effect.Effect<Outcome<A>, E, R> = Effect.suspend(() => {
     const flight = flights.get(key)
-    return flight === undefined ? lead : follow(flight)
+    return flight === undefined ? runFlight : awaitFlight(flight)
   })
-  return enter
+  return join
 }

@@ -1,5 +1,5 @@
 /**
- * A secret with an id, a weight and limits.
+ * The API keys of a provider: a secret with an id, a weight and limits.
  *
  * @since 0.1.0
  */
@@ -8,23 +8,23 @@ import { Hash, Redacted, Schema } from "effect"
 const Positive = Schema.Number.pipe(Schema.finite(), Schema.positive())
 
 /**
- * One key of a provider.
+ * One API key of a provider.
  *
  * @since 0.1.0
  * @category model
  */
 export const ApiKey = Schema.Struct({
-  /** What logs, metrics and errors call this key. */
+  /** Name of the key in logs, metrics and errors. */
   id: Schema.NonEmptyString,
-  /** The secret itself. */
+  /** The secret. */
   value: Schema.RedactedFromSelf(Schema.NonEmptyString),
-  /** This key's share of the calls, in proportion to the other weights of its pool. */
+  /** Share of the calls, relative to the other weights of the pool. */
   weight: Positive,
-  /** The most calls that may be in flight on this key at once; unlimited where absent. */
+  /** The maximum number of calls in flight with this key. Unlimited when absent. */
   maxConcurrency: Schema.optionalWith(Schema.Int.pipe(Schema.positive()), { exact: true }),
-  /** The most calls that may start on this key within a second; unlimited where absent. May be a fraction. */
+  /** The maximum number of calls started per second with this key; can be a fraction. Unlimited when absent. */
   requestsPerSecond: Schema.optionalWith(Positive, { exact: true }),
-  /** Keys of one account share its limits: when one of a group is rate limited or out of quota, all of it rests. */
+  /** Name of the account whose limits the keys share: a rate limit or exhausted quota of one key cools all of its keys down. */
   quotaGroup: Schema.optionalWith(Schema.NonEmptyString, { exact: true })
 }).annotations({ identifier: "ApiKey" })
 
@@ -35,26 +35,26 @@ export const ApiKey = Schema.Struct({
 export type ApiKey = typeof ApiKey.Type
 
 /**
- * What a key is called, how much of the load it takes, and what its provider allows it.
+ * Id, weight and limits of a key.
  *
  * @since 0.1.0
  * @category constructors
  */
 export interface Options {
-  /** What logs, metrics and errors call this key. @default `fingerprint` of the secret */
+  /** Name of the key in logs, metrics and errors. @default `fingerprint` of the secret */
   readonly id?: string
-  /** This key's share of the calls, in proportion to the other weights of its pool. @default 1 */
+  /** Share of the calls, relative to the other weights of the pool. @default 1 */
   readonly weight?: number
-  /** The most calls in flight at once. @default unlimited */
+  /** The maximum number of calls in flight. @default unlimited */
   readonly maxConcurrency?: number
-  /** The most calls started within a second. @default unlimited */
+  /** The maximum number of calls started per second; can be a fraction. @default unlimited */
   readonly requestsPerSecond?: number
-  /** Keys of one account share its limits. @default none: the key stands alone */
+  /** Name of the account whose limits the keys share. @default none: the key has limits of its own */
   readonly quotaGroup?: string
 }
 
 /**
- * A name for a secret that does not give it away: `key-` and eight hexadecimal digits of a 32-bit hash.
+ * Derives an id that does not reveal the secret: `key-` and eight hexadecimal digits of a 32-bit hash.
  *
  * @since 0.1.0
  * @category constructors
@@ -62,15 +62,15 @@ export interface Options {
 export const fingerprint = (value: Redacted.Redacted<string>): string =>
   `key-${(Hash.string(String(Redacted.value(value))) >>> 0).toString(16).padStart(8, "0")}`
 
-/** Without the white space around it, which is no part of a header's value (RFC 9110, section 5.5): a file ends with a newline. */
+/** Removes surrounding white space, such as a file's last newline; header values exclude it (RFC 9110, section 5.5). */
 const trimmed = (secret: Redacted.Redacted<string>): Redacted.Redacted<string> => {
   const text: unknown = Redacted.value(secret)
   return typeof text === "string" && text !== text.trim() ? Redacted.make(text.trim()) : secret
 }
 
 /**
- * A key from a secret, without the white space around it. Nothing is checked here: a pool refuses keys that no HTTP header can
- * carry, and those with a weight or limit that makes no sense.
+ * Makes a key from a secret and removes white space around it. Does not validate: a pool rejects keys that are not valid in an
+ * HTTP header, and invalid weights and limits.
  *
  * @since 0.1.0
  * @category constructors

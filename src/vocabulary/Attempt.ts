@@ -1,5 +1,5 @@
 /**
- * The receipt of a call: one entry for each time a provider was asked, on answers and on errors alike.
+ * The attempts of a call: one entry for each request to a provider, on responses and on errors.
  *
  * @since 0.1.0
  */
@@ -14,13 +14,13 @@ import { Schema } from "effect"
 export const Attempt = Schema.Struct({
   provider: Schema.String,
   model: Schema.String,
-  /** The id (never the secret) of the key that was used; empty where the call failed before it had one. */
+  /** The id (never the secret) of the key; empty when the call failed before it had one. */
   keyId: Schema.String,
-  /** The `_tag` of the error it ended with; absent where it succeeded. */
+  /** The `_tag` of the error; absent when the attempt succeeded. */
   error: Schema.optionalWith(Schema.String, { exact: true }),
-  /** The HTTP status, where there was one. */
+  /** The HTTP status; absent when there was no HTTP response. */
   status: Schema.optionalWith(Schema.Number, { exact: true }),
-  /** How long the attempt took, in milliseconds. */
+  /** Duration of the attempt, in milliseconds. */
   duration: Schema.Number
 }).annotations({ identifier: "Attempt" })
 
@@ -31,8 +31,8 @@ export const Attempt = Schema.Struct({
 export type Attempt = typeof Attempt.Type
 
 /**
- * The most entries a receipt keeps. A call that walks a large pool of dead keys forgets its oldest attempts rather than
- * grow without bound.
+ * The maximum number of attempts in a list that `concat` returns: the last ones are kept, so that a call that tries many keys
+ * does not grow without bound.
  *
  * @since 0.1.0
  * @category model
@@ -40,7 +40,7 @@ export type Attempt = typeof Attempt.Type
 export const maxKept = 64
 
 /**
- * The receipt of what was done first, and then of what was done next.
+ * Concatenates two lists of attempts and keeps the last `maxKept` of them.
  *
  * @since 0.1.0
  * @category combinators
@@ -49,12 +49,12 @@ export const concat = (first: ReadonlyArray<Attempt>, next: ReadonlyArray<Attemp
   first.length === 0 ? next : next.length === 0 ? first : [...first, ...next].slice(-maxKept)
 
 /**
- * An answer whose receipt also tells of the attempts before it.
+ * Puts earlier attempts before those of a response.
  *
  * @since 0.1.0
  * @category combinators
  */
 export const withEarlier = <A extends { readonly attempts: ReadonlyArray<Attempt> }>(
-  answer: A,
+  response: A,
   earlier: ReadonlyArray<Attempt>
-): A => (earlier.length === 0 ? answer : { ...answer, attempts: concat(earlier, answer.attempts) })
+): A => (earlier.length === 0 ? response : { ...response, attempts: concat(earlier, response.attempts) })

@@ -1,6 +1,5 @@
 /**
- * The vocabulary of a call: what is asked (`ChatRequest`) and what comes back (`ChatResponse`), the same for every
- * provider.
+ * The types of a chat call, the same for every provider: `ChatRequest` with messages, parts and tools, and `ChatResponse`.
  *
  * @example
  * ```ts

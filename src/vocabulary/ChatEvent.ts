@@ -1,9 +1,9 @@
 /**
- * The vocabulary of a stream, and `collect`, which makes an answer of one.
+ * The events of a stream, and `collect`, which makes a response from a stream.
  *
- * A successful stream is one `Start`, then deltas, then exactly one `Finish`; any other end is a typed failure. For the
- * same answer, `collect(chatStream(request))` equals `chat(request)`, but for the time it took. `Continued` stands between
- * the deltas only where a `Fallback` was told to continue streams that break.
+ * A successful stream is one `Start`, then deltas, then exactly one `Finish`; any other end is a typed failure. For the same
+ * response, `collect(chatStream(request))` equals `chat(request)` except for `latency`. `Continued` occurs between deltas only
+ * with the `continueStreams` option of `Fallback`.
  *
  * @since 0.1.0
  */
@@ -18,22 +18,22 @@ import * as Usage from "./Usage.js"
 const Index = Schema.Int.pipe(Schema.nonNegative())
 
 /**
- * The answer has begun: the first thing that the model said has arrived and follows at once.
+ * The response has started. The first output of the model has been received and follows immediately.
  *
  * @since 0.1.0
  * @category model
  */
 export const Start = Schema.TaggedStruct("Start", {
-  /** The provider's id of the answer; empty where it sends none. */
+  /** The provider's id of the response; empty when it sends none. */
   id: Schema.String,
   provider: Schema.String,
-  /** The model that answers, in the provider's words. */
+  /** The model that the provider reports. */
   model: Schema.String,
-  /** The id (never the secret) of the key that is used. */
+  /** The id (never the secret) of the key. */
   keyId: Schema.String,
-  /** Every attempt made for this stream, in order; the last is this one, with the time it took to its first event. */
+  /** Every attempt of this stream, in order; the last is the current one, with the time to its first event as `duration`. */
   attempts: Schema.Array(Attempt),
-  /** Present where no provider was asked for this stream: see `Chat.ChatResponse`. */
+  /** Present when no provider was called for this stream: see `Chat.ChatResponse`. */
   cached: Schema.optionalWith(Chat.Cached, { exact: true })
 })
 
@@ -44,7 +44,7 @@ export const Start = Schema.TaggedStruct("Start", {
 export type Start = typeof Start.Type
 
 /**
- * A piece of the answer's text.
+ * A piece of the response's text.
  *
  * @since 0.1.0
  * @category model
@@ -58,8 +58,8 @@ export const TextDelta = Schema.TaggedStruct("TextDelta", { text: Schema.String 
 export type TextDelta = typeof TextDelta.Type
 
 /**
- * A piece of what the model thinks. Pieces with the same `index` are one `Chat.ReasoningPart`: their texts are joined, and
- * of every other field the last one sent counts.
+ * A piece of the model's reasoning. Pieces with the same `index` are one `Chat.ReasoningPart`: their texts are joined, and for
+ * every other field the last value is used.
  *
  * @since 0.1.0
  * @category model
@@ -80,7 +80,7 @@ export const ReasoningDelta = Schema.TaggedStruct("ReasoningDelta", {
 export type ReasoningDelta = typeof ReasoningDelta.Type
 
 /**
- * A piece of the words in which the model declines to answer.
+ * A piece of the model's refusal to answer.
  *
  * @since 0.1.0
  * @category model
@@ -94,7 +94,7 @@ export const RefusalDelta = Schema.TaggedStruct("RefusalDelta", { text: Schema.S
 export type RefusalDelta = typeof RefusalDelta.Type
 
 /**
- * A piece of a tool call's arguments. `index` tells parallel calls apart; `id` and `name` are on every piece.
+ * A piece of a tool call's arguments. `index` distinguishes parallel calls; every piece has `id` and `name`.
  *
  * @since 0.1.0
  * @category model
@@ -127,23 +127,23 @@ export const ToolCallEnd = Schema.TaggedStruct("ToolCallEnd", { index: Index, ca
 export type ToolCallEnd = typeof ToolCallEnd.Type
 
 /**
- * The one who answered broke off, and from here on another one goes on from what had been said (`continueStreams` of
- * `Fallback`). Nothing is said twice, and what follows belongs to the same answer.
+ * The stream failed, and another member of a `Fallback` continues it from here (`continueStreams`). Text is not repeated; the
+ * following events belong to the same response.
  *
  * @since 0.1.0
  * @category model
  */
 export const Continued = Schema.TaggedStruct("Continued", {
-  /** The provider's id of the answer that goes on here; empty where it sends none. */
+  /** The provider's id of the continuing response; empty when it sends none. */
   id: Schema.String,
   provider: Schema.String,
-  /** The model that goes on, in the provider's words. */
+  /** The continuing model, as its provider reports it. */
   model: Schema.String,
-  /** The id (never the secret) of the key that is used from here on. */
+  /** The id (never the secret) of the key from here on. */
   keyId: Schema.String,
-  /** Every attempt made for this stream so far, in order; the last is the one that goes on. */
+  /** Every attempt of this stream so far, in order; the last is the continuing one. */
   attempts: Schema.Array(Attempt),
-  /** What the part that broke consumed. `Finish` has it added to its own. */
+  /** The usage of the part that failed. The usage of `Finish` includes it. */
   usage: Usage.Usage
 })
 
@@ -154,21 +154,21 @@ export const Continued = Schema.TaggedStruct("Continued", {
 export type Continued = typeof Continued.Type
 
 /**
- * The answer is complete.
+ * The response is complete.
  *
  * @since 0.1.0
  * @category model
  */
 export const Finish = Schema.TaggedStruct("Finish", {
   reason: Chat.FinishReason,
-  /** The provider's own word for why the model stopped; empty where it sends none. */
+  /** The provider's value for the finish reason; empty when it sends none. */
   rawReason: Schema.String,
   usage: Usage.Usage,
-  /** What the answer cost; absent where no price is known, or nobody asked for it with `Pricing.make()`. */
+  /** The cost of the response. Absent when the price is unknown or no pricing (`Pricing.make()`) is used. */
   cost: Schema.optionalWith(Cost, { exact: true }),
-  /** From the moment the attempt was sent until now, in milliseconds. */
+  /** Time from the start of the attempt to this event, in milliseconds. */
   latency: Schema.Number,
-  /** What else the provider said, in its own words. */
+  /** Other fields of the provider's response, unchanged. */
   providerMetadata: Schema.Record({ key: Schema.String, value: Schema.Unknown })
 })
 
@@ -206,13 +206,13 @@ export type ChatEvent = typeof ChatEvent.Type
 // -------------------------------------------------------------------------------------
 
 /**
- * What a stream has said so far.
+ * The content of a stream so far.
  *
  * @since 0.1.0
  * @category collecting
  */
 export interface Collected {
-  /** Who answers: after a `Continued`, the one who goes on. */
+  /** The `Start` event; after a `Continued`, one with the provider, model and key that continue. */
   readonly start: Start | undefined
   readonly text: string
   readonly refusal: string
@@ -222,7 +222,7 @@ export interface Collected {
 }
 
 /**
- * Nothing yet.
+ * The content before the first event.
  *
  * @since 0.1.0
  * @category collecting
@@ -257,7 +257,7 @@ const startOf = ({ attempts, id, keyId, model, provider }: Continued): Start => 
 })
 
 /**
- * What a stream has said, one event later.
+ * Adds an event to the content of a stream.
  *
  * @since 0.1.0
  * @category collecting
@@ -283,11 +283,10 @@ export const append = (collected: Collected, event: ChatEvent): Collected => {
   }
 }
 
-/** The thoughts as one text. */
 const reasoningText = (parts: ReadonlyArray<ReasoningPart>): string => parts.map((part) => part.text).join("")
 
 /**
- * What had been said when a stream broke, with `usage` counted by the caller where no `Finish` told it.
+ * Makes a partial response from the content of a failed stream. `usage` is used when there was no `Finish` event.
  *
  * @since 0.1.0
  * @category collecting
@@ -302,7 +301,7 @@ export const toPartial = (collected: Collected, usage: Usage.Usage): Chat.Partia
 })
 
 /**
- * The events that say what a whole answer says: what a stream of it would be if it arrived at once.
+ * Makes the events of a stream from a complete response, with one delta for each part of its content.
  *
  * @since 0.1.0
  * @category collecting
@@ -340,7 +339,7 @@ export const fromResponse = (response: ChatResponse): ReadonlyArray<ChatEvent> =
 ]
 
 /**
- * What a stream has said that came to its end.
+ * Makes a response from the content of a stream and its `Finish` event.
  *
  * @since 0.1.0
  * @category collecting
@@ -366,8 +365,8 @@ export const toResponse = (collected: Collected, finish: Finish): ChatResponse =
 })
 
 /**
- * The whole answer of a stream. A stream that ends without its `Finish` fails with `StreamInterruptedError`, which
- * carries what had arrived.
+ * Runs a stream and returns its response. Fails with a `StreamInterruptedError`, which has the partial response, when the stream
+ * ends without a `Finish` event.
  *
  * @since 0.1.0
  * @category collecting
@@ -381,7 +380,7 @@ export const collect = <E, R>(
           new StreamInterruptedError({
             provider: collected.start?.provider ?? "",
             model: collected.start?.model ?? "",
-            message: "The stream ended before its Finish event. What had arrived is in `partial`.",
+            message: "The stream ended before its Finish event. The response so far is in `partial`.",
             attempts: collected.start?.attempts ?? [],
             begun: collected.start !== undefined,
             partial: toPartial(

@@ -1,8 +1,8 @@
 /**
- * Money spent, in US dollars: a monoid, so that calls, retries and tool rounds add up.
+ * The cost of calls in US dollars: a monoid, so that calls, retries and tool rounds add up.
  *
  * The parts are disjoint and `total` is their sum. Amounts are whole trillionths of a dollar: sums are exact up to two thousand
- * dollars, and to fifteen digits beyond.
+ * dollars, and accurate to fifteen digits above that.
  *
  * @example
  * ```ts
@@ -19,23 +19,23 @@ import { Schema } from "effect"
 const Dollars = Schema.Number.pipe(Schema.nonNegative())
 
 /**
- * What was paid for, in dollars.
+ * The cost of one or more calls by what was paid for, in US dollars.
  *
  * @since 0.1.0
  * @category model
  */
 export const Cost = Schema.Struct({
-  /** Input that the provider had not seen before. */
+  /** Input that was neither read from nor written to the provider's prompt cache. */
   input: Dollars,
   /** Input that was read from the provider's prompt cache. */
   cachedInput: Dollars,
   /** Input that was written to the provider's prompt cache. */
   cacheWrite: Dollars,
-  /** Output but for thoughts. */
+  /** Output without reasoning. */
   output: Dollars,
-  /** Thoughts. */
+  /** Reasoning. */
   reasoning: Dollars,
-  /** What the provider takes for the request as such, whatever its length. */
+  /** The provider's fixed price of the request, whatever its length. */
   request: Dollars,
   /** The sum of the parts. */
   total: Dollars
@@ -47,21 +47,22 @@ export const Cost = Schema.Struct({
  */
 export type Cost = typeof Cost.Type
 
-/** Trillionths of a dollar: what a token costs is a whole number of them, as prices have at most six decimals a million. */
+/** Trillionths in a dollar. Prices per million tokens have at most six decimals, so a token costs a whole number of them. */
 const trillionths = 1e12
 
-const exactly = (dollars: number): number => Math.round(dollars * trillionths)
+const toTrillionths = (dollars: number): number => Math.round(dollars * trillionths)
 
 /**
- * The sum of two amounts of dollars, without the faults of binary fractions.
+ * Adds two amounts in dollars without the rounding errors of binary fractions.
  *
  * @since 0.1.0
  * @category dollars
  */
-export const addDollars = (self: number, that: number): number => (exactly(self) + exactly(that)) / trillionths
+export const addDollars = (self: number, that: number): number =>
+  (toTrillionths(self) + toTrillionths(that)) / trillionths
 
 /**
- * What so many tokens cost at a price in dollars a million, to the trillionth of a dollar.
+ * Returns the cost of tokens in dollars, at a price in dollars per million tokens. Rounded to a trillionth of a dollar.
  *
  * @since 0.1.0
  * @category dollars
@@ -70,7 +71,7 @@ export const ofTokens = (tokens: number, dollarsPerMillion: number): number =>
   Math.round(tokens * Math.round(dollarsPerMillion * 1e6)) / trillionths
 
 /**
- * Nothing, and known to be nothing: the identity of `combine`. A cost that is not known is no `Cost` at all.
+ * Zero cost: the identity of `combine`. An unknown cost is not `free`; it has no `Cost`.
  *
  * @since 0.1.0
  * @category monoid
@@ -86,19 +87,19 @@ export const free: Cost = {
 }
 
 /**
- * A cost from its parts; what is left out is nothing.
+ * Makes a cost from its parts. Parts that are left out are zero.
  *
  * @since 0.1.0
  * @category constructors
  */
 export const make = (parts: Partial<Omit<Cost, "total">>): Cost => {
-  const whole = { ...free, ...parts }
-  const { cacheWrite, cachedInput, input, output, reasoning, request } = whole
-  return { ...whole, total: [input, cachedInput, cacheWrite, output, reasoning, request].reduce(addDollars, 0) }
+  const amounts = { ...free, ...parts }
+  const { cacheWrite, cachedInput, input, output, reasoning, request } = amounts
+  return { ...amounts, total: [input, cachedInput, cacheWrite, output, reasoning, request].reduce(addDollars, 0) }
 }
 
 /**
- * Two costs as one, part by part.
+ * Adds two costs part by part.
  *
  * @since 0.1.0
  * @category monoid
@@ -114,7 +115,7 @@ export const combine = (self: Cost, that: Cost): Cost => ({
 })
 
 /**
- * Costs as one, part by part; of none: nothing.
+ * Adds any number of costs part by part. The sum of none is `free`.
  *
  * @since 0.1.0
  * @category monoid

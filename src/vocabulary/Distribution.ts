@@ -1,8 +1,8 @@
 /**
- * How values are spread, in bounded memory: every percentile within one part in a hundred, however many values there were.
+ * Quantiles of any number of values in bounded memory, with a relative error of at most 1 %.
  *
- * It is a DDSketch (Masson, Rim, Lee: "DDSketch: a fast and fully-mergeable quantile sketch", VLDB 2019): values are counted
- * in buckets that grow by 2 %. Distributions of several models or processes are merged without loss, and are plain JSON.
+ * It is a DDSketch (Masson, Rim, Lee: "DDSketch: a fast and fully-mergeable quantile sketch", VLDB 2019): values are counted in
+ * buckets that grow by 2 %. Distributions of several models or processes merge without loss, and are plain JSON.
  *
  * @example
  * ```ts
@@ -20,7 +20,7 @@ import { Option, Schema } from "effect"
 const Count = Schema.Int.pipe(Schema.nonNegative())
 
 /**
- * Values, counted.
+ * A distribution of values: counts in buckets of exponential width.
  *
  * @since 0.1.0
  * @category model
@@ -28,11 +28,11 @@ const Count = Schema.Int.pipe(Schema.nonNegative())
 export const Distribution = Schema.Struct({
   count: Count,
   sum: Schema.Number,
-  /** The smallest value; 0 where there is none. */
+  /** The smallest value; 0 when there are no values. */
   min: Schema.Number,
-  /** The largest value; 0 where there is none. */
+  /** The largest value; 0 when there are no values. */
   max: Schema.Number,
-  /** Buckets that are not empty, from the smallest values to the largest: their number and how many values they hold. */
+  /** The index and count of each bucket that is not empty, in ascending order. */
   buckets: Schema.Array(Schema.Tuple(Schema.Int, Count))
 }).annotations({ identifier: "Distribution" })
 
@@ -42,16 +42,15 @@ export const Distribution = Schema.Struct({
  */
 export type Distribution = typeof Distribution.Type
 
-/** How far a percentile may be from a value that was there. */
+/** Maximum relative error of a quantile. */
 const accuracy = 0.01
 
 const growth = (1 + accuracy) / (1 - accuracy)
 
 const logGrowth = Math.log(growth)
 
-/** What is nearer to zero counts as this, and what is beyond the largest as that: 2,500 buckets at most. */
+/** Smaller and larger values are counted as these bounds, which limits a distribution to 2,500 buckets. */
 const smallest = 1e-9
-
 const largest = 1e12
 
 const bucketOf = (value: number): number =>
@@ -60,7 +59,7 @@ const bucketOf = (value: number): number =>
 const middleOf = (bucket: number): number => (2 * growth ** bucket) / (growth + 1)
 
 /**
- * No values.
+ * The distribution of no values: the identity of `merge`.
  *
  * @since 0.1.0
  * @category monoid
@@ -68,19 +67,21 @@ const middleOf = (bucket: number): number => (2 * growth ** bucket) / (growth + 
 export const empty: Distribution = { count: 0, sum: 0, min: 0, max: 0, buckets: [] }
 
 /**
- * Counts values as they come. It is for one fiber's thread of execution to write, and for anyone to read.
+ * A mutable distribution that counts values one by one.
  *
  * @since 0.1.0
  * @category recording
  */
 export interface Recorder {
-  /** Counts a value. Values that are negative or no numbers are not counted. */
+  /** Counts a value. Ignores negative values, NaN and infinity. */
   readonly unsafeRecord: (value: number) => void
-  /** All that was counted until now. */
+  /** The distribution of the values so far. */
   readonly unsafeSnapshot: () => Distribution
 }
 
 /**
+ * Makes an empty recorder.
+ *
  * @since 0.1.0
  * @category recording
  */
@@ -103,7 +104,7 @@ export const unsafeMakeRecorder = (): Recorder => {
 }
 
 /**
- * The distribution of values. Those that are negative or no numbers are left out.
+ * Makes a distribution from values. Negative values, NaN and infinity are left out.
  *
  * @since 0.1.0
  * @category constructors
@@ -115,7 +116,7 @@ export const fromIterable = (values: Iterable<number>): Distribution => {
 }
 
 /**
- * The values of both: a commutative monoid with `empty`.
+ * Merges two distributions: a commutative monoid with `empty`.
  *
  * @since 0.1.0
  * @category monoid
@@ -135,6 +136,8 @@ export const merge = (self: Distribution, that: Distribution): Distribution => {
 }
 
 /**
+ * Merges any number of distributions.
+ *
  * @since 0.1.0
  * @category monoid
  */
@@ -145,8 +148,8 @@ export const mergeAll = (all: Iterable<Distribution>): Distribution => {
 }
 
 /**
- * The value below which this share of all values lies: `quantile(latencies, 0.95)`. It is within 1 % of a value that was
- * counted; 0 gives the smallest and 1 the largest. `None` where nothing was counted.
+ * Returns a quantile, such as `quantile(latencies, 0.95)`, with a relative error of at most 1 %. A share of 0 returns the
+ * smallest value and 1 the largest. Returns `None` when the distribution is empty.
  *
  * @since 0.1.0
  * @category reading
@@ -165,7 +168,7 @@ export const quantile = (self: Distribution, share: number): Option.Option<numbe
 }
 
 /**
- * What a person looks at first, in the unit of the values; all are 0 where nothing was counted.
+ * Summary statistics in the unit of the values; all are 0 for an empty distribution.
  *
  * @since 0.1.0
  * @category model
@@ -182,6 +185,8 @@ export interface Summary {
 }
 
 /**
+ * Returns the count, mean, extremes and usual percentiles of a distribution.
+ *
  * @since 0.1.0
  * @category reading
  */

@@ -1,5 +1,5 @@
 /**
- * The vocabulary of embeddings: texts in, one vector for each, in the same order.
+ * The types of an embedding call: a request with texts, and a response with one vector for each, in the same order.
  *
  * @example
  * ```ts
@@ -20,8 +20,8 @@ import { Cost } from "./Cost.js"
 import { Usage } from "./Usage.js"
 
 /**
- * What the vectors are for, told to providers that make them differently for each: Cohere's and Voyage's `input_type`,
- * Gemini's `taskType`, DashScope's `text_type`. The others do not see it.
+ * What the vectors are used for, for providers whose vectors depend on it: Cohere's and Voyage's `input_type`, Gemini's
+ * `taskType`, DashScope's `text_type`. It is not sent to other providers.
  *
  * @since 0.1.0
  * @category request
@@ -40,13 +40,13 @@ const isTokens = (value: unknown): value is ReadonlyArray<number> =>
   Array.isArray(value) && value.length > 0 && value.every((token) => Number.isInteger(token) && token >= 0)
 
 /**
- * A text as the tokens that the model's own tokenizer makes of it. OpenAI's embeddings take them, as do some of those who follow
- * them; elsewhere they are an `UnsupportedError`.
+ * A text as tokens of the model's own tokenizer. Accepted by OpenAI and some compatible providers; other providers fail with an
+ * `UnsupportedError`.
  *
  * @since 0.1.0
  * @category request
  */
-// There may be a million of them: declared, and not an array of integers, so that each costs a comparison.
+// A declaration and not an array schema: an input can have a million tokens, and each must cost no more than a comparison.
 export const Tokens = Schema.declare(isTokens, { identifier: "EmbeddingTokens" })
 
 /**
@@ -56,7 +56,7 @@ export const Tokens = Schema.declare(isTokens, { identifier: "EmbeddingTokens" }
 export type Tokens = typeof Tokens.Type
 
 /**
- * What has a vector: a text, or the tokens of one.
+ * The input of one vector: a text, or its tokens.
  *
  * @since 0.1.0
  * @category request
@@ -70,7 +70,7 @@ export const Embeddable = Schema.Union(Schema.String, Tokens)
 export type Embeddable = typeof Embeddable.Type
 
 /**
- * Texts to embed. However many there are, they are sent in as many requests as the provider's limits ask for.
+ * The texts to embed, in any number: they are split into as many requests as the provider's limits require.
  *
  * @since 0.1.0
  * @category request
@@ -79,14 +79,14 @@ export const EmbeddingRequest = Schema.Struct({
   input: Schema.Array(Embeddable).pipe(Schema.minItems(1)),
   /** Overrides the model of the `LLM` for this request. */
   model: Schema.optionalWith(Schema.NonEmptyString, { exact: true }),
-  /** How many numbers a vector has, for models that can shorten them. */
+  /** Length of a vector, for models that can shorten vectors. The model's default when absent. */
   dimensions: Schema.optionalWith(Schema.Int.pipe(Schema.positive()), { exact: true }),
   purpose: Schema.optionalWith(Purpose, { exact: true }),
-  /** How the vectors travel. They are read the same. @default base64 where the provider is known to have it */
+  /** How the provider encodes the vectors on the wire; the result is the same. @default base64 for providers that support it */
   encoding: Schema.optionalWith(Schema.Literal("float", "base64"), { exact: true }),
-  /** A stable name of your end user, for the provider's abuse detection. */
+  /** A stable identifier of your end user, for the provider's abuse detection. */
   user: Schema.optionalWith(Schema.String, { exact: true }),
-  /** Fields sent to the provider as they are, over whatever the vocabulary says. */
+  /** Fields that are sent to the provider unchanged. They override fields of this request. */
   extra: Schema.optionalWith(Schema.Record({ key: Schema.String, value: Schema.Unknown }), { exact: true })
 }).annotations({ identifier: "EmbeddingRequest" })
 
@@ -97,36 +97,36 @@ export const EmbeddingRequest = Schema.Struct({
 export type EmbeddingRequest = typeof EmbeddingRequest.Type
 
 /**
- * What goes with the schema of the same name.
+ * Types of `EmbeddingRequest`.
  *
  * @since 0.1.0
  * @category request
  */
 export declare namespace EmbeddingRequest {
-  /** What `embed` takes: a bare string or a list of them is the `input`. */
+  /** The argument of `embed`. A string or a list of strings is the `input`. */
   export type Input = string | ReadonlyArray<string> | typeof EmbeddingRequest.Encoded
 }
 
 /**
- * The vectors of a request, one a text, in the order of the texts.
+ * The vectors of a request: one for each text, in the order of the texts.
  *
  * @since 0.1.0
  * @category response
  */
 export const EmbeddingResponse = Schema.Struct({
   provider: Schema.String,
-  /** The model that answered, in the provider's words; the one asked for where it does not say. */
+  /** The model that the provider reports; the requested model when it reports none. */
   model: Schema.String,
   embeddings: Schema.Array(Schema.Array(Schema.Number)),
-  /** Added up over all requests it took. */
+  /** The sum of all requests that the texts were split into. */
   usage: Usage,
-  /** What the vectors cost; absent where no price is known, or nobody asked for it with `Pricing.make()`. */
+  /** The cost of the vectors. Absent when the price is unknown or no pricing (`Pricing.make()`) is used. */
   cost: Schema.optionalWith(Cost, { exact: true }),
-  /** From the first request until the last answer was complete, in milliseconds. */
+  /** Time from the first request to the end of the last response, in milliseconds. */
   latency: Schema.Number,
-  /** Every attempt made for this answer, in the order of their batches. */
+  /** Every attempt of this call, in the order of the batches. */
   attempts: Schema.Array(Attempt),
-  /** How many of the vectors were kept from earlier calls; `usage` and `attempts` tell of the others. Absent where none. */
+  /** Number of vectors from an `EmbeddingCache`; `usage` and `attempts` cover the others only. Absent when there are none. */
   cachedTexts: Schema.optionalWith(Schema.Int, { exact: true })
 }).annotations({ identifier: "EmbeddingResponse" })
 

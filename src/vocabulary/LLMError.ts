@@ -1,17 +1,17 @@
 /**
- * Every way a call can fail, one class for each thing a caller can act upon.
+ * The errors of a call, one class for each case that a caller can act upon.
  *
  * | class | another key at once? | retried after a delay? |
  * | --- | --- | --- |
- * | `RateLimitError` | yes, where the provider said so | yes, honouring `retryAfter` |
+ * | `RateLimitError` | yes, if it comes from the provider | yes, after `retryAfter` |
  * | `QuotaExceededError`, `AuthenticationError`, `PermissionError` | yes | no |
  * | `ProviderUnavailableError`, `NetworkError`, `TimeoutError`, `SharedStateError` | no | yes |
  * | `MalformedResponseError` | no | yes, once |
- * | `StreamInterruptedError` | no | only where no event had been given out |
- * | `BalanceExhaustedError` | no | where one of its deployments may answer later |
+ * | `StreamInterruptedError` | no | only if no event was emitted |
+ * | `BalanceExhaustedError` | no | if one of its deployments can recover |
  * | all others | no | no |
  *
- * Messages say what happened and what to do; the provider's own words are kept in them, with secrets masked.
+ * Messages say what happened and what to do. They include the provider's message, with secrets masked.
  *
  * @since 0.1.0
  */
@@ -21,7 +21,7 @@ import { Attempt } from "./Attempt.js"
 import { PartialResponse } from "./Chat.js"
 
 /**
- * Marks every error class of this module, so that another error with the same `_tag` is not taken for one of them.
+ * The type id of every error class of this module. Other errors with the same `_tag` do not have it.
  *
  * @since 0.2.0
  * @category type ids
@@ -37,26 +37,26 @@ export type TypeId = typeof TypeId
 const optional = <A, I, R>(schema: Schema.Schema<A, I, R>) => Schema.optionalWith(schema, { exact: true })
 
 const common = {
-  /** The provider that was asked; empty where the call never got that far. */
+  /** The provider of the call; empty when the call failed before one was chosen. */
   provider: Schema.String,
-  /** The model that was asked for. */
+  /** The requested model. */
   model: Schema.String,
-  /** The id (never the secret) of the key that was used. */
+  /** The id (never the secret) of the key. */
   keyId: optional(Schema.String),
-  /** The HTTP status, where there was an answer. */
+  /** The HTTP status. Absent when there was no HTTP response. */
   status: optional(Schema.Number),
-  /** The provider's own id of the request, for its support. */
+  /** The provider's id of the request, for its support. */
   requestId: optional(Schema.String),
-  /** The provider's own code for the error, such as `insufficient_quota`. */
+  /** The provider's code of the error, such as `insufficient_quota`. */
   code: optional(Schema.String),
   message: Schema.String,
-  /** Every attempt made for the call, in order. */
+  /** Every attempt of the call, in order. */
   attempts: Schema.Array(Attempt)
 }
 
 /**
- * Too many requests or tokens: the provider said so (429), or our own limiter or pool says that the wait is longer than
- * allowed.
+ * Too many requests or tokens: the provider reports it (429), or the wait in the rate limiter or key pool would exceed the call's
+ * maximum wait.
  *
  * @since 0.1.0
  * @category errors
@@ -64,26 +64,26 @@ const common = {
 export class RateLimitError extends Schema.TaggedError<RateLimitError>()("RateLimitError", {
   ...common,
   source: Schema.Literal("provider", "limiter", "pool"),
-  /** How long to wait. */
+  /** How long to wait before the next attempt. */
   retryAfter: optional(Schema.DurationFromMillis),
-  /** What `x-should-retry` says, the header by which a provider overrules what its SDKs make of a status. */
+  /** The provider's `x-should-retry` header, which overrides the default for the status as it does in the providers' SDKs. */
   shouldRetry: optional(Schema.Boolean)
 }) {}
 
 /**
- * The account has no credit or quota left (402, or a 429 or 403 that says so). Waiting a little does not help.
+ * The account has no credit or quota left (402, or a 429 or 403 that reports it). A short wait does not help.
  *
  * @since 0.1.0
  * @category errors
  */
 export class QuotaExceededError extends Schema.TaggedError<QuotaExceededError>()("QuotaExceededError", {
   ...common,
-  /** When the quota is renewed, where the provider says it. */
+  /** Time until the quota is renewed, if the provider reports it. */
   retryAfter: optional(Schema.DurationFromMillis)
 }) {}
 
 /**
- * The key is wrong, revoked or missing (401, and a 400 that says so).
+ * The key is invalid, revoked or missing (401, and a 400 that reports it).
  *
  * @since 0.1.0
  * @category errors
@@ -91,7 +91,7 @@ export class QuotaExceededError extends Schema.TaggedError<QuotaExceededError>()
 export class AuthenticationError extends Schema.TaggedError<AuthenticationError>()("AuthenticationError", common) {}
 
 /**
- * The key is good but may not do this (403).
+ * The key is valid but has no permission for the request (403).
  *
  * @since 0.1.0
  * @category errors
@@ -99,7 +99,7 @@ export class AuthenticationError extends Schema.TaggedError<AuthenticationError>
 export class PermissionError extends Schema.TaggedError<PermissionError>()("PermissionError", common) {}
 
 /**
- * The provider does not know the model, or not for this account.
+ * The model does not exist, or the account has no access to it.
  *
  * @since 0.1.0
  * @category errors
@@ -115,7 +115,7 @@ export class ModelNotFoundError extends Schema.TaggedError<ModelNotFoundError>()
 export class ContextLengthError extends Schema.TaggedError<ContextLengthError>()("ContextLengthError", common) {}
 
 /**
- * The provider's safety system refused the prompt.
+ * The provider's safety system rejected the prompt.
  *
  * @since 0.1.0
  * @category errors
@@ -123,19 +123,19 @@ export class ContextLengthError extends Schema.TaggedError<ContextLengthError>()
 export class ContentFilterError extends Schema.TaggedError<ContentFilterError>()("ContentFilterError", common) {}
 
 /**
- * The request makes no sense: found before it was sent (`field` says where), or by the provider (400, 404, 413, 422).
+ * The request is invalid: rejected before it was sent (`field` names the field), or by the provider (400, 404, 413, 422).
  *
  * @since 0.1.0
  * @category errors
  */
 export class InvalidRequestError extends Schema.TaggedError<InvalidRequestError>()("InvalidRequestError", {
   ...common,
-  /** The field at fault, such as `messages[0].role`. */
+  /** The invalid field, such as `messages[0].role`. */
   field: optional(Schema.String)
 }) {}
 
 /**
- * The provider is down or overloaded (5xx, 529, 408, 409, and bodies and events that say so).
+ * The provider is unavailable or overloaded (5xx, 529, 408, 409, and bodies and events that report it).
  *
  * @since 0.1.0
  * @category errors
@@ -144,15 +144,15 @@ export class ProviderUnavailableError extends Schema.TaggedError<ProviderUnavail
   "ProviderUnavailableError",
   {
     ...common,
-    /** How long to wait, where the provider says it. */
+    /** How long to wait before the next attempt, if the provider reports it. */
     retryAfter: optional(Schema.DurationFromMillis),
-    /** What `x-should-retry` says, the header by which a provider overrules what its SDKs make of a status. */
+    /** The provider's `x-should-retry` header, which overrides the default for the status as it does in the providers' SDKs. */
     shouldRetry: optional(Schema.Boolean)
   }
 ) {}
 
 /**
- * The provider could not be reached, or the connection broke before the answer began.
+ * The provider could not be reached, or the connection failed before the response started.
  *
  * @since 0.1.0
  * @category errors
@@ -160,8 +160,8 @@ export class ProviderUnavailableError extends Schema.TaggedError<ProviderUnavail
 export class NetworkError extends Schema.TaggedError<NetworkError>()("NetworkError", common) {}
 
 /**
- * A time limit ran out. `phase` says which: `connect`, the `response` as a whole, the `first-event` of a stream, its
- * `idle` time between events, or the `total` of the call with its retries.
+ * A time limit was exceeded. `phase` names it: `connect`, the whole `response`, the `first-event` of a stream, the `idle` time
+ * between its events, or the `total` time of the call with its retries.
  *
  * @since 0.1.0
  * @category errors
@@ -169,44 +169,44 @@ export class NetworkError extends Schema.TaggedError<NetworkError>()("NetworkErr
 export class TimeoutError extends Schema.TaggedError<TimeoutError>()("TimeoutError", {
   ...common,
   phase: Schema.Literal("connect", "response", "first-event", "idle", "total"),
-  /** What had arrived, where a stream had begun. */
+  /** The response so far, if a stream had started. */
   partial: optional(PartialResponse)
 }) {}
 
 /**
- * An answer that cannot be read: HTML with status 200, broken JSON, a shape that the protocol does not have.
+ * The response cannot be decoded: HTML with status 200, invalid JSON, or a structure that the protocol does not have.
  *
  * @since 0.1.0
  * @category errors
  */
 export class MalformedResponseError extends Schema.TaggedError<MalformedResponseError>()("MalformedResponseError", {
   ...common,
-  /** Where in the answer, such as `choices[0].message`; empty for the answer as a whole. */
+  /** Path in the response, such as `choices[0].message`; empty for the response as a whole. */
   path: Schema.String,
-  /** The beginning of what could not be read. */
+  /** The beginning of the text that cannot be decoded. */
   excerpt: Schema.String,
-  /** What had arrived, where a stream had begun. */
+  /** The response so far, if a stream had started. */
   partial: optional(PartialResponse)
 }) {}
 
 /**
- * A stream broke: it ended without its end, or the provider reported an error in the middle. `partial` holds what had
- * arrived.
+ * A stream failed: it ended without its final event, or the provider reported an error during it. `partial` has the response so
+ * far.
  *
  * @since 0.1.0
  * @category errors
  */
 export class StreamInterruptedError extends Schema.TaggedError<StreamInterruptedError>()("StreamInterruptedError", {
   ...common,
-  /** Whether any event had been given out; where none had, the call may be repeated unseen. */
+  /** Whether any event was emitted. If none was, the call can be retried without repeating output. */
   begun: Schema.Boolean,
   partial: PartialResponse,
-  /** The class of the error that the provider reported; absent where the stream just ended. */
+  /** The `_tag` of the error that the provider reported. Absent when the stream ended without one. */
   reported: optional(Schema.String)
 }) {}
 
 /**
- * This provider cannot do what was asked.
+ * The provider does not support a feature of the request.
  *
  * @since 0.1.0
  * @category errors
@@ -217,20 +217,20 @@ export class UnsupportedError extends Schema.TaggedError<UnsupportedError>()("Un
 }) {}
 
 /**
- * No key of the pool may be used: all are disabled or out of quota, for longer than the call may wait.
+ * No key of the pool can be used: all are disabled or out of quota for longer than the call's maximum wait.
  *
  * @since 0.1.0
  * @category errors
  */
 export class KeyPoolExhaustedError extends Schema.TaggedError<KeyPoolExhaustedError>()("KeyPoolExhaustedError", {
   ...common,
-  /** When the first key may be tried again; absent where none will be without help. */
+  /** Time until the first key can be used again. Absent when no key recovers without intervention. */
   retryAfter: optional(Schema.DurationFromMillis)
 }) {}
 
 /**
- * No deployment of a `Balance` answered: each was asked in vain, was out of order for longer than the call may wait, or cannot
- * serve such a request. `answers` says which, for each of them.
+ * No deployment of a `Balance` succeeded: each failed, was unavailable for longer than the call's maximum wait, or does not
+ * support the request. `answers` has the reason of each.
  *
  * @since 0.1.0
  * @category errors
@@ -241,20 +241,20 @@ export class BalanceExhaustedError extends Schema.TaggedError<BalanceExhaustedEr
     Schema.Struct({
       /** The id of the deployment. */
       deployment: Schema.String,
-      /** The class of the error that it answered with; absent where it was not asked. */
+      /** The `_tag` of its error. Absent when it was not called. */
       error: optional(Schema.String),
-      /** What it said, or why it was not asked. */
+      /** The message of its error, or why it was not called. */
       message: Schema.String
     })
   ),
-  /** When the first of them may be asked again; absent where one may be at once, or none will be without help. */
+  /** Time until the first can be called again. Absent when one can at once, or none recovers without intervention. */
   retryAfter: optional(Schema.DurationFromMillis),
-  /** Whether one of them may answer later without anything being changed. */
+  /** Whether the same request can succeed later. */
   retryable: Schema.Boolean
 }) {}
 
 /**
- * The money set aside for such calls is spent.
+ * The call would exceed a budget.
  *
  * @since 0.1.0
  * @category errors
@@ -262,40 +262,43 @@ export class BalanceExhaustedError extends Schema.TaggedError<BalanceExhaustedEr
 export class BudgetExceededError extends Schema.TaggedError<BudgetExceededError>()("BudgetExceededError", {
   ...common,
   /**
-   * `spent`: the budget has no room for the call. `unknown-price`: the budget is in dollars, and the price of the model is not known.
+   * `spent`: the rest of the budget does not cover the call. `unknown-price`: the budget is in dollars and the model's price is
+   * unknown.
    *
    * @since 0.2.0
    */
   reason: optional(Schema.Literal("spent", "unknown-price")),
-  /** Which budget it was. */
+  /** The name of the budget. */
   budget: optional(Schema.String),
-  /** What the amounts count. */
+  /** The unit of the amounts. */
   unit: optional(Schema.Literal("dollars", "tokens")),
   limit: optional(Schema.Number),
-  /** In this period, by calls that are over. */
+  /** Amount spent in this period by finished calls. */
   spent: optional(Schema.Number),
-  /** Set aside for calls under way. */
+  /** Amount reserved for calls in flight. */
   reserved: optional(Schema.Number),
-  /** When some of it may be spent anew; absent where never. */
+  /** Time until part of the budget is available again. Absent when it never is. */
   retryAfter: optional(Schema.DurationFromMillis)
 }) {}
 
 /**
- * What several processes share (the state of keys, limits, budgets) is out of reach, and the call was not to go on without it.
- * The provider was not asked. A deployment that shares nothing, or shares it elsewhere, may still answer.
+ * The state that several processes share (keys, limits, budgets) is unavailable, and the call is configured not to go on without
+ * it. The provider was not called. A deployment with local state, or with another store, can still succeed.
  *
  * @since 0.1.0
  * @category errors
  */
 export class SharedStateError extends Schema.TaggedError<SharedStateError>()("SharedStateError", {
   ...common,
-  /** Whether it cannot be reached, does not answer, or answers what makes no sense. */
+  /** `connection`: unreachable. `timeout`: no reply in time. `script`: an error or an invalid reply. */
   reason: Schema.Literal("connection", "timeout", "script"),
-  /** How long to wait, where that is known. */
+  /** How long to wait before the next attempt, if known. */
   retryAfter: optional(Schema.DurationFromMillis)
 }) {}
 
 /**
+ * Any error of a call.
+ *
  * @since 0.1.0
  * @category model
  */
@@ -327,17 +330,19 @@ export const LLMError = Schema.Union(
 export type LLMError = typeof LLMError.Type
 
 /**
+ * The `_tag` of an error.
+ *
  * @since 0.1.0
  * @category model
  */
 export type Tag = LLMError["_tag"]
 
-// On the prototype and not a field, so that errors print, encode and compare as before.
+// On the prototype, so that the type id is not printed, encoded or compared.
 for (const { prototype } of LLMError.members) Object.defineProperty(prototype, TypeId, { value: TypeId })
 
 /**
- * Whether a value is an error of this module. Decided by `TypeId`: an error of your own with the `_tag` `PermissionError`, say,
- * is none.
+ * Whether a value is an error of this module. Checks `TypeId`, so it is false for your own error with the same `_tag`, such as
+ * `PermissionError`.
  *
  * @since 0.1.0
  * @category guards
@@ -345,9 +350,9 @@ for (const { prototype } of LLMError.members) Object.defineProperty(prototype, T
 export const isLLMError = (u: unknown): u is LLMError => Predicate.hasProperty(u, TypeId)
 
 /**
- * Whether the same request may succeed later without anything being changed. A provider that says `x-should-retry: false`
- * is taken at its word, as by its own SDKs: a request that is larger than a whole minute's tokens (Groq), say, or a gateway
- * that has tried again itself. Another key may still succeed.
+ * Whether the same request can succeed later. False when the provider sends `x-should-retry: false`, as in the providers' own
+ * SDKs: for example for a request that exceeds the tokens of a whole minute (Groq), or from a gateway that has already retried.
+ * Another key can still succeed.
  *
  * @since 0.1.0
  * @category guards
@@ -361,7 +366,7 @@ export const isRetryable = (error: LLMError): boolean => {
     case "SharedStateError":
       return true
     case "TimeoutError":
-      // A stream that had begun is never begun again, and nothing is left of a call whose total time is up.
+      // A stream that has started is not restarted, and a call whose total time is up has no time left.
       return error.partial === undefined && error.phase !== "total"
     case "MalformedResponseError":
       return error.partial === undefined
@@ -375,7 +380,7 @@ export const isRetryable = (error: LLMError): boolean => {
 }
 
 /**
- * Whether the error speaks of the key and not of the request, so that another key may succeed at once.
+ * Whether the error concerns the key and not the request, so that another key can succeed at once.
  *
  * @since 0.1.0
  * @category guards
@@ -394,7 +399,7 @@ export const keyScoped = (error: LLMError): boolean => {
 }
 
 /**
- * How long the error says to wait.
+ * Returns the `retryAfter` of an error: how long to wait before the next attempt.
  *
  * @since 0.1.0
  * @category accessors
@@ -403,7 +408,7 @@ export const retryAfter = (error: LLMError): Option.Option<Duration.Duration> =>
   "retryAfter" in error ? Option.fromNullable(error.retryAfter) : Option.none()
 
 /**
- * The same error, with what only a caller further up knows filled in or replaced.
+ * Copies an error with some fields set, for callers that have more context than the code that made the error.
  *
  * @since 0.1.0
  * @category combinators

@@ -1,5 +1,5 @@
 /**
- * Tokens counted: a monoid, so that calls, retries and tool rounds add up with `combineAll`.
+ * The token counts of calls: a monoid, so that calls, retries and tool rounds add up with `combineAll`.
  *
  * @since 0.1.0
  */
@@ -9,14 +9,13 @@ import * as TextTokens from "./textTokens.js"
 const Tokens = Schema.Number.pipe(Schema.nonNegative())
 
 /**
- * What a call consumed, in tokens.
+ * The tokens that a call consumed.
  *
  * The counts nest: `inputTokens` includes `cachedInputTokens` and `cacheWriteTokens`, and `outputTokens` includes
- * `reasoningTokens`, whatever the provider's own way of counting. `totalTokens` is the provider's total where it sends
- * one, else input plus output.
+ * `reasoningTokens`, however the provider counts. `totalTokens` is the provider's total if it sends one, else input plus output.
  *
- * Counts are whole numbers from 0 on. A provider's count that is none, or is more than one call can have consumed, is replaced by
- * an estimate, and `estimated` is true.
+ * Counts are non-negative whole numbers. A provider's count of input or output that is not one, or is more than one call can
+ * consume, is replaced by an estimate, and `estimated` is true.
  *
  * @since 0.1.0
  * @category model
@@ -25,15 +24,15 @@ export const Usage = Schema.Struct({
   inputTokens: Tokens,
   outputTokens: Tokens,
   totalTokens: Tokens,
-  /** The part of the input that the provider read from its prompt cache. */
+  /** Input that the provider read from its prompt cache. */
   cachedInputTokens: Tokens,
-  /** The part of the input that the provider wrote to its prompt cache. */
+  /** Input that the provider wrote to its prompt cache. */
   cacheWriteTokens: Tokens,
-  /** The part of `cacheWriteTokens` that is kept for an hour, at a price of its own (Anthropic); absent where there is none. */
+  /** The part of `cacheWriteTokens` that is cached for an hour, at a separate price (Anthropic). Absent when zero. */
   cacheWrite1hTokens: Schema.optionalWith(Tokens, { exact: true }),
-  /** The part of the output that the model spent on thinking. */
+  /** Output that the model spent on reasoning. */
   reasoningTokens: Tokens,
-  /** True where the provider sent no counts, or impossible ones, and some of these are estimates. */
+  /** Whether some counts are estimates, because the provider sent none or impossible ones. */
   estimated: Schema.Boolean
 }).annotations({ identifier: "Usage" })
 
@@ -44,7 +43,7 @@ export const Usage = Schema.Struct({
 export type Usage = typeof Usage.Type
 
 /**
- * No tokens at all: the identity of `combine`.
+ * Zero tokens: the identity of `combine`.
  *
  * @since 0.1.0
  * @category monoid
@@ -60,7 +59,7 @@ export const empty: Usage = {
 }
 
 /**
- * A `Usage` from the counts at hand; what is left out is zero, and the total is input plus output unless given.
+ * Makes a `Usage` from some counts. Counts that are left out are zero; the default total is input plus output.
  *
  * @since 0.1.0
  * @category constructors
@@ -76,15 +75,15 @@ export const make = (counts: Partial<Usage>): Usage => {
     cacheWriteTokens: counts.cacheWriteTokens ?? 0,
     reasoningTokens: counts.reasoningTokens ?? 0,
     estimated: counts.estimated ?? false,
-    ...keptLong(counts.cacheWrite1hTokens ?? 0)
+    ...longCacheWrites(counts.cacheWrite1hTokens ?? 0)
   }
 }
 
-const keptLong = (tokens: number): Pick<Usage, "cacheWrite1hTokens"> =>
+const longCacheWrites = (tokens: number): Pick<Usage, "cacheWrite1hTokens"> =>
   tokens === 0 ? {} : { cacheWrite1hTokens: tokens }
 
 /**
- * Adds two usages field by field. The sum is an estimate as soon as one of its parts is.
+ * Adds two usages field by field. The sum is estimated if one of them is.
  *
  * @since 0.1.0
  * @category monoid
@@ -97,7 +96,7 @@ export const combine = (self: Usage, that: Usage): Usage => ({
   cacheWriteTokens: self.cacheWriteTokens + that.cacheWriteTokens,
   reasoningTokens: self.reasoningTokens + that.reasoningTokens,
   estimated: self.estimated || that.estimated,
-  ...keptLong((self.cacheWrite1hTokens ?? 0) + (that.cacheWrite1hTokens ?? 0))
+  ...longCacheWrites((self.cacheWrite1hTokens ?? 0) + (that.cacheWrite1hTokens ?? 0))
 })
 
 /**
@@ -113,8 +112,8 @@ export const combineAll = (usages: Iterable<Usage>): Usage => {
 }
 
 /**
- * The largest count of tokens that is believed of one call: 50 million, several times the largest context window there is, since
- * a provider's own tools make a model read its context more than once.
+ * The largest token count that is accepted for one call: 50 million, several times the largest context window, since a provider's
+ * own tools make a model read its context more than once.
  *
  * @since 0.2.0
  * @category estimates
@@ -122,21 +121,21 @@ export const combineAll = (usages: Iterable<Usage>): Usage => {
 export const maxTokens = 50_000_000
 
 /**
- * Whether a value is a count of tokens that one call can have consumed: a whole number from 0 to `maxTokens`.
+ * Whether a value is a possible token count of one call: a whole number from 0 to `maxTokens`.
  *
  * @since 0.2.0
  * @category guards
  */
 export const isTokens = (value: unknown): value is number => isCount(value, maxTokens)
 
-const isCount = (value: unknown, most: number): value is number =>
-  typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= most
+const isCount = (value: unknown, max: number): value is number =>
+  typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= max
 
 /**
- * Replaces impossible counts of a usage. Input and output that are no whole numbers from 0 to `most` (at most `maxTokens`) become
- * the estimates; the total is then their sum, and `estimated` is true. Counts of a part (cached, written to a cache, reasoning)
- * are cut to the count that they are a part of, and are zero where they are no whole numbers. Returns the same object where
- * every count is possible.
+ * Replaces impossible counts of a usage. Input and output counts that are not whole numbers from 0 to `limits` (at most
+ * `maxTokens`) become the estimates; the total is then their sum, and `estimated` is true. Counts of a part (cached, written to a
+ * cache, reasoning) are limited to the count that they are part of, and are zero when they are not whole numbers. Returns the
+ * same object when every count is possible.
  *
  * @since 0.2.0
  * @category estimates
@@ -144,19 +143,19 @@ const isCount = (value: unknown, most: number): value is number =>
 export const checked = (
   usage: Usage,
   estimate: () => Pick<Usage, "inputTokens" | "outputTokens">,
-  most: Partial<Pick<Usage, "inputTokens" | "outputTokens">> = {}
+  limits: Partial<Pick<Usage, "inputTokens" | "outputTokens">> = {}
 ): Usage => {
-  const mostInput = Math.min(most.inputTokens ?? maxTokens, maxTokens)
-  const mostOutput = Math.min(most.outputTokens ?? maxTokens, maxTokens)
-  const isInput = isCount(usage.inputTokens, mostInput)
-  const isOutput = isCount(usage.outputTokens, mostOutput)
-  // A zero beside a count that is none says nothing: most providers leave out both or tell both.
+  const maxInput = Math.min(limits.inputTokens ?? maxTokens, maxTokens)
+  const maxOutput = Math.min(limits.outputTokens ?? maxTokens, maxTokens)
+  const isInput = isCount(usage.inputTokens, maxInput)
+  const isOutput = isCount(usage.outputTokens, maxOutput)
+  // A zero next to an impossible count is not trusted: most providers report both counts or neither.
   const hasInput = isInput && (isOutput || usage.inputTokens > 0)
   const hasOutput = isOutput && (isInput || usage.outputTokens > 0)
   const estimates = hasInput && hasOutput ? usage : estimate()
   const inputTokens = hasInput ? usage.inputTokens : estimates.inputTokens
   const outputTokens = hasOutput ? usage.outputTokens : estimates.outputTokens
-  const hasTotal = hasInput && hasOutput && isCount(usage.totalTokens, mostInput + mostOutput)
+  const hasTotal = hasInput && hasOutput && isCount(usage.totalTokens, maxInput + maxOutput)
   const partOf = (whole: number, part: number | undefined): number => (isTokens(part) ? Math.min(part, whole) : 0)
   const cachedInputTokens = partOf(inputTokens, usage.cachedInputTokens)
   const cacheWriteTokens = partOf(inputTokens - cachedInputTokens, usage.cacheWriteTokens)
@@ -176,17 +175,17 @@ export const checked = (
         cacheWriteTokens,
         reasoningTokens,
         estimated: usage.estimated || !hasInput || !hasOutput,
-        ...keptLong(cacheWrite1hTokens)
+        ...longCacheWrites(cacheWrite1hTokens)
       }
 }
 
 /**
- * About how many tokens a text has, for when nobody counted, whatever the model: a whole number.
+ * Estimates the tokens of a text for any model, for calls without counts of the provider. Returns a whole number.
  *
- * Words, numbers, signs and white space are counted as tokenizers cut them, and other scripts (Chinese, kana, Hangul,
- * Cyrillic, emoji …) by the character. Prose and code come out within about a tenth of OpenAI's newer tokenizer, other
- * languages within a third; a tokenizer that was trained on little of a language needs up to twice as many. What is built
- * from it says so: `Usage.estimated`. `TokenCounter` counts whole requests by it.
+ * Words, numbers, signs and white space are counted as tokenizers split them, and other scripts (Chinese, kana, Hangul,
+ * Cyrillic, emoji …) by the character. The estimate is within about a tenth of OpenAI's newer tokenizer for English prose and
+ * code, and within a third for other languages; a tokenizer with little training data of a language needs up to twice as many
+ * tokens. A `Usage` with estimates has `estimated: true`. `TokenCounter` estimates whole requests with it.
  *
  * @since 0.1.0
  * @category estimates
@@ -194,7 +193,7 @@ export const checked = (
 export const estimateTokens: (text: string) => number = TextTokens.estimate
 
 /**
- * A rough count of the tokens in several texts. Those that are tokens already are counted.
+ * Estimates the tokens of several texts. Texts that are arrays of tokens are counted exactly.
  *
  * @since 0.1.0
  * @category estimates

@@ -1,15 +1,15 @@
-/** What a model costs, as data. */
+/** The prices of models as data. */
 
 /**
- * Dollars a million tokens.
+ * Prices in US dollars per million tokens.
  *
  * @since 0.1.0
  * @category model
  */
 export interface Rates {
-  /** Input that is neither read from nor written to a cache. */
+  /** Input that is neither read from nor written to the provider's prompt cache. */
   readonly input: number
-  /** Absent for models that say nothing, such as those of embeddings: output of theirs has no known price. */
+  /** Output. Absent for models without output, such as embedding models; the price of any output is then unknown. */
   readonly output?: number
   /** Input read from the provider's prompt cache. @default `input` */
   readonly cachedInput?: number
@@ -17,7 +17,7 @@ export interface Rates {
   readonly cacheWrite?: number
   /** Input written to the provider's prompt cache for an hour. @default `cacheWrite` */
   readonly cacheWrite1h?: number
-  /** Thoughts. @default `output` */
+  /** Reasoning. @default `output` */
   readonly reasoning?: number
 }
 
@@ -28,9 +28,9 @@ export interface Rates {
  * @category model
  */
 export interface Price extends Rates {
-  /** Dollars a request that was answered, whatever its length. @default 0 */
+  /** US dollars per successful request, whatever its length. @default 0 */
   readonly request?: number
-  /** Other rates for long requests: those of the last tier that the input exceeds hold for all of its tokens. @default [] */
+  /** Rates of long requests: those of the last tier whose `above` the input exceeds hold for all tokens. @default [] */
   readonly tiers?: ReadonlyArray<Tier>
 }
 
@@ -41,6 +41,6 @@ export interface Price extends Rates {
  * @category model
  */
 export interface Tier extends Rates {
-  /** The tokens of input (what was cached included) above which these rates hold. */
+  /** Input tokens, cached ones included, above which these rates hold. */
   readonly above: number
 }

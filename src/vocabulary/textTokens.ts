@@ -1,10 +1,10 @@
 /**
- * About how many tokens a text has, for any model: one pass over its UTF-16 units, without a tokenizer.
+ * Estimates the tokens of a text for any model, without a tokenizer, in one pass over its UTF-16 units.
  *
- * Byte-pair tokenizers first cut a text into runs of letters, of digits (by threes), of signs and of white space, and then
- * cut the rarer runs further. This counts the runs and charges the long ones for their length. Outside of ASCII a character
- * has a price by its script: the mean of what OpenAI's `cl100k_base` and `o200k_base` cut it into, nearer to the latter, as
- * newer tokenizers are.
+ * Byte-pair tokenizers first split a text into runs of letters, of digits (by threes), of signs and of white space, and then
+ * split the rarer runs further. The estimate counts the runs and adds tokens for the length of long ones. Outside of ASCII each
+ * character has a fixed cost by its script: the mean of OpenAI's `cl100k_base` and `o200k_base`, weighted towards the latter,
+ * which is closer to newer tokenizers.
  */
 const other = 0
 const letter = 1
@@ -19,7 +19,7 @@ const kindOfAscii = Uint8Array.from({ length: 0x80 }, (_, unit) => {
   return /\s/.test(character) ? space : sign
 })
 
-/** What a run of one kind counts, in tokens. */
+/** Cost of a run of one kind, in tokens. */
 const costOf = (kind: number, size: number): number => {
   switch (kind) {
     case letter:
@@ -29,14 +29,14 @@ const costOf = (kind: number, size: number): number => {
     case sign:
       return 0.8 + (size - 1) / 2.2
     case space:
-      // One space belongs to the word behind it.
+      // A single space is part of the next word's token.
       return size <= 1 ? 0 : 0.9 + size / 64
     default:
       return 0
   }
 }
 
-/** The first unit behind a script (a multiple of sixteen), and what each unit of the script counts, in tokens. */
+/** The first unit after a script (a multiple of sixteen), and the cost of each unit of the script, in tokens. */
 const scripts: ReadonlyArray<readonly [end: number, cost: number]> = [
   [0x0250, 0.6], // Latin with accents
   [0x0370, 0.5], // marks on letters
@@ -59,11 +59,11 @@ const scripts: ReadonlyArray<readonly [end: number, cost: number]> = [
   [0xa4d0, 0.85], // Chinese characters
   [0xac00, 1],
   [0xd800, 0.8], // Hangul
-  [0xe000, 1], // halves of emoji and of rare characters
+  [0xe000, 1], // surrogate halves of emoji and of rare characters
   [0x10000, 0.8]
 ]
 
-/** The same by the unit's first twelve bits, for speed. */
+/** `scripts` indexed by the first twelve bits of a unit, for speed. */
 const costByBlock = Float64Array.from(
   { length: 0x1000 },
   (_, block) => scripts.find(([end]) => block << 4 < end)?.[1] ?? 1
@@ -73,34 +73,34 @@ const isUpper = (unit: number): boolean => unit >= 0x41 && unit <= 0x5a
 
 const newline = 0x0a
 
-/** What a further unit adds to the size of its run. */
-const growth = (kind: number, unit: number, before: number, alike: number): number => {
-  // Capitals in a row are rarer than words, and one sign repeated is a rule, which has tokens of its own.
-  if (kind === letter) return isUpper(unit) && isUpper(before) ? 1.7 : 1
-  if (kind === sign) return alike < 3 ? 1 : 0.08
+/** What one more unit adds to the size of its run. */
+const growth = (kind: number, unit: number, previous: number, repeats: number): number => {
+  // Runs of capitals are split into more tokens than words; a repeated sign (a horizontal rule) has its own tokens.
+  if (kind === letter) return isUpper(unit) && isUpper(previous) ? 1.7 : 1
+  if (kind === sign) return repeats < 3 ? 1 : 0.08
   return kind === space && unit === newline ? 2 : 1
 }
 
-/** About how many tokens a text has; a whole number. */
+/** The estimated tokens of a text; a whole number. */
 export const estimate = (text: string): number => {
   let tokens = 0
   let kind = other
   let size = 0
-  let before = 0
-  let alike = 0
+  let previous = 0
+  let repeats = 0
   for (let index = 0; index < text.length; index++) {
     const unit = text.charCodeAt(index)
     const next = unit < 0x80 ? (kindOfAscii[unit] ?? other) : other
-    alike = unit === before ? alike + 1 : 0
-    // A capital behind a small letter begins a word, as in camelCase.
-    if (next !== kind || (next === letter && isUpper(unit) && !isUpper(before))) {
+    repeats = unit === previous ? repeats + 1 : 0
+    // A capital after a lower-case letter starts a word, as in camelCase.
+    if (next !== kind || (next === letter && isUpper(unit) && !isUpper(previous))) {
       tokens += costOf(kind, size)
       kind = next
       size = 0
     }
     if (next === other) tokens += costByBlock[unit >> 4] ?? 1
-    else size += growth(next, unit, before, alike)
-    before = unit
+    else size += growth(next, unit, previous, repeats)
+    previous = unit
   }
   return Math.ceil(tokens + costOf(kind, size))
 }

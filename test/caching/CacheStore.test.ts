@@ -11,14 +11,14 @@ import { settled } from "../support/settled.js"
 
 const minute = Option.some(Duration.minutes(1))
 
-describe("every store", () => {
+describe("CacheStore contract", () => {
   const stores: ReadonlyArray<readonly [string, Layer.Layer<CacheStore.CacheStore>]> = [
     ["memory", CacheStore.layerMemory()],
     ["a KeyValueStore", Layer.provide(CacheStore.layerKeyValueStore, KeyValueStore.layerMemory)],
     ["a Persistence", Layer.provide(PersistenceStore.layer("cache"), Persistence.layerMemory)]
   ]
   for (const [name, store] of stores) {
-    it.effect(`gives back what was put, removes it, and forgets all: ${name}`, () =>
+    it.effect(`gets, replaces, removes and clears values in ${name}`, () =>
       Effect.gen(function* () {
         const { clear, get, remove, set } = yield* CacheStore.CacheStore
         expect(yield* get("a")).toEqual(Option.none())
@@ -36,7 +36,7 @@ describe("every store", () => {
     )
   }
 
-  it.effect("in memory and of a Persistence lets values expire", () =>
+  it.effect("expires a value at its ttl in memory and in a Persistence", () =>
     Effect.gen(function* () {
       for (const layer of [
         CacheStore.layerMemory(),
@@ -55,7 +55,7 @@ describe("every store", () => {
   )
 })
 
-describe("memory", () => {
+describe("CacheStore.memory", () => {
   const operation = FastCheck.oneof(
     FastCheck.record({ do: FastCheck.constant("set" as const), key: FastCheck.nat(6), size: FastCheck.nat(40) }),
     FastCheck.record({ do: FastCheck.constant("get" as const), key: FastCheck.nat(6), size: FastCheck.constant(0) }),
@@ -63,7 +63,7 @@ describe("memory", () => {
   )
 
   it.effect.prop(
-    "holds what a list ordered by use would hold, and counts its bytes",
+    "evicts the least recently used entries and counts bytes exactly as a model list does",
     [FastCheck.array(operation, { maxLength: 60 })],
     ([operations]) =>
       Effect.gen(function* () {
@@ -73,15 +73,15 @@ describe("memory", () => {
         for (const step of operations) {
           const key = `k${step.key}`
           const others = model.filter(([other]) => other !== key)
-          const held = model.find(([other]) => other === key)
+          const current = model.find(([other]) => other === key)
           if (step.do === "set") {
             const value = "v".repeat(step.size)
             yield* store.set(key, value, Option.none())
             model = [...others, [key, value]]
             while (model.length > 4 || bytes() > 100) model = model.slice(1)
           } else if (step.do === "get") {
-            expect(yield* store.get(key)).toEqual(Option.fromNullable(held?.[1]))
-            if (held !== undefined) model = [...others, held]
+            expect(yield* store.get(key)).toEqual(Option.fromNullable(current?.[1]))
+            if (current !== undefined) model = [...others, current]
           } else {
             yield* store.remove(key)
             model = others
@@ -92,11 +92,11 @@ describe("memory", () => {
   )
 })
 
-describe("a directory", () => {
+describe("CacheStore over a directory of files", () => {
   const over = (directory: string) =>
     CacheStore.layerKeyValueStore.pipe(Layer.provide(NodeKeyValueStore.layerFileSystem(directory)))
 
-  it.scoped("keeps answers over a restart, and forgets them in time", () =>
+  it.scoped("a cache over files replays an answer after a restart and replaces it once it has expired", () =>
     Effect.gen(function* () {
       const files = yield* FileSystem.FileSystem
       const directory = yield* files.makeTempDirectoryScoped()
@@ -113,7 +113,7 @@ describe("a directory", () => {
     }).pipe(Effect.provide(NodeContext.layer))
   )
 
-  it.scoped("with files that are torn, foreign or not text is as good as empty", () =>
+  it.scoped("a cache over files treats a truncated, foreign or unreadable file as a miss and replaces it", () =>
     Effect.gen(function* () {
       const files = yield* FileSystem.FileSystem
       const directory = yield* files.makeTempDirectoryScoped()
@@ -141,26 +141,26 @@ describe("a directory", () => {
 describe("a store that fails or is slow", () => {
   const failure = new CacheStore.CacheStoreError({ operation: "get", detail: "out of order" })
 
-  /** A cache over a store that does what it is told, its log, and how often the store was asked. */
+  /** A cache over a store whose operations run `behaviour` first, and the number of these operations. */
   const over = (behaviour: () => Effect.Effect<void, CacheStore.CacheStoreError>) =>
     Effect.gen(function* () {
       const memory = yield* CacheStore.memory()
-      let asked = 0
-      const behaving = <A>(operation: Effect.Effect<A, CacheStore.CacheStoreError>) =>
+      let operations = 0
+      const withBehaviour = <A>(operation: Effect.Effect<A, CacheStore.CacheStoreError>) =>
         Effect.suspend(() => {
-          asked++
+          operations++
           return Effect.zipRight(behaviour(), operation)
         })
       const store: CacheStore.Store = {
-        get: (key) => behaving(memory.get(key)),
-        set: (key, value, ttl) => behaving(memory.set(key, value, ttl)),
-        remove: (key) => behaving(memory.remove(key)),
-        clear: behaving(memory.clear)
+        get: (key) => withBehaviour(memory.get(key)),
+        set: (key, value, ttl) => withBehaviour(memory.set(key, value, ttl)),
+        remove: (key) => withBehaviour(memory.remove(key)),
+        clear: withBehaviour(memory.clear)
       }
       const next = yield* scripted("yes")
       const cache = yield* Effect.provideService(ResponseCache.make(), CacheStore.CacheStore, store)
       const llm = yield* cache.middleware(next)
-      return { llm, cache, asked: () => asked, next }
+      return { llm, cache, operations: () => operations, next }
     })
 
   const logged = () => {
@@ -174,35 +174,38 @@ describe("a store that fails or is slow", () => {
     return { lines, layer }
   }
 
-  it.effect("fails no call, is left alone for a while, and says so once", () => {
-    const { layer, lines } = logged()
-    return Effect.gen(function* () {
-      let broken = true
-      const { asked, cache, llm } = yield* over(() => (broken ? Effect.fail(failure) : Effect.void))
-      for (let call = 0; call < 5; call++) expect((yield* llm.chat("?")).text).toBe("yes")
-      expect(asked()).toBe(1)
-      expect(lines).toHaveLength(1)
-      expect(lines[0]).toMatch(/^WARN ResponseCache: .*out of order/)
-      yield* TestClock.adjust("10 seconds")
-      yield* llm.chat("?")
-      expect(asked()).toBe(2)
-      expect(lines).toHaveLength(1)
-      broken = false
-      yield* llm.chat("?")
-      expect(asked()).toBe(2)
-      yield* TestClock.adjust("10 seconds")
-      yield* llm.chat("?")
-      expect((yield* llm.chat("?")).cached?.source).toBe("store")
-      expect(lines.slice(1)).toEqual(["INFO ResponseCache: the store is back."])
-      expect((yield* cache.stats).storeFailures).toBe(2)
-    }).pipe(Effect.provide(layer))
-  })
+  it.effect(
+    "opens the circuit at the first store failure, logs it once, and uses the store again when a probe succeeds",
+    () => {
+      const { layer, lines } = logged()
+      return Effect.gen(function* () {
+        let broken = true
+        const { operations, cache, llm } = yield* over(() => (broken ? Effect.fail(failure) : Effect.void))
+        for (let call = 0; call < 5; call++) expect((yield* llm.chat("?")).text).toBe("yes")
+        expect(operations()).toBe(1)
+        expect(lines).toHaveLength(1)
+        expect(lines[0]).toMatch(/^WARN ResponseCache: .*out of order/)
+        yield* TestClock.adjust("10 seconds")
+        yield* llm.chat("?")
+        expect(operations()).toBe(2)
+        expect(lines).toHaveLength(1)
+        broken = false
+        yield* llm.chat("?")
+        expect(operations()).toBe(2)
+        yield* TestClock.adjust("10 seconds")
+        yield* llm.chat("?")
+        expect((yield* llm.chat("?")).cached?.source).toBe("store")
+        expect(lines.slice(1)).toEqual(["INFO ResponseCache: the store is back."])
+        expect((yield* cache.stats).storeFailures).toBe(2)
+      }).pipe(Effect.provide(layer))
+    }
+  )
 
   for (const [name, fault] of [
     ["a defect", Effect.die("bug")],
-    ["an interruption of its own", Effect.interrupt]
+    ["its own interruption", Effect.interrupt]
   ] as const) {
-    it.effect(`fails no call with ${name} either`, () =>
+    it.effect(`a call succeeds without the store when the store's operation ends with ${name}`, () =>
       Effect.gen(function* () {
         const { cache, llm } = yield* over(() => fault)
         expect((yield* llm.chat("?")).text).toBe("yes")
@@ -213,9 +216,9 @@ describe("a store that fails or is slow", () => {
 
   for (const [name, slow] of [
     ["hanging", Effect.never],
-    ["hanging and not to be interrupted", Effect.uninterruptible(Effect.sleep("1 hour"))]
+    ["hanging and uninterruptible", Effect.uninterruptible(Effect.sleep("1 hour"))]
   ] as const) {
-    it.effect(`holds up a call for its time limit at most: ${name}`, () =>
+    it.effect(`a call waits no longer than storeTimeout for a store operation that is ${name}`, () =>
       Effect.gen(function* () {
         const { llm } = yield* over(() => slow)
         const fiber = yield* Effect.fork(llm.chat("?"))
@@ -225,17 +228,17 @@ describe("a store that fails or is slow", () => {
         expect(Option.isNone(yield* Fiber.poll(fiber))).toBe(true)
         yield* TestClock.adjust("1 millis")
         expect((yield* Fiber.join(fiber)).text).toBe("yes")
-        // From now on it is left alone: no clock is moved.
+        // The circuit is open: the call does not wait for the store, so the clock need not move.
         expect((yield* llm.chat("?")).text).toBe("yes")
       }).pipe(Effect.provide(logged().layer))
     )
   }
 
-  it.effect("is asked by one call at a time whether it is back, also when that one is interrupted", () =>
+  it.effect("probes a failed store with one operation at a time and with another one when that is interrupted", () =>
     Effect.gen(function* () {
       const gate = yield* Deferred.make<void>()
       let state: "broken" | "hanging" | "well" = "broken"
-      const { asked, llm } = yield* over(() =>
+      const { operations, llm } = yield* over(() =>
         state === "broken" ? Effect.fail(failure) : state === "hanging" ? Deferred.await(gate) : Effect.void
       )
       yield* llm.chat("?")
@@ -243,9 +246,9 @@ describe("a store that fails or is slow", () => {
       state = "hanging"
       const probe = yield* Effect.fork(llm.chat("probe"))
       yield* settled
-      expect(asked()).toBe(2)
+      expect(operations()).toBe(2)
       expect((yield* llm.chat("other")).text).toBe("yes")
-      expect(asked()).toBe(2)
+      expect(operations()).toBe(2)
       yield* Fiber.interrupt(probe)
       state = "well"
       yield* llm.chat("next")
@@ -253,7 +256,7 @@ describe("a store that fails or is slow", () => {
     }).pipe(Effect.provide(logged().layer))
   )
 
-  it.effect("tells those who manage it", () =>
+  it.effect("clear and invalidate fail with the CacheStoreError of the store", () =>
     Effect.gen(function* () {
       const { cache, llm } = yield* over(() => Effect.fail(failure))
       expect(yield* Effect.flip(cache.clear)).toBe(failure)

@@ -1,4 +1,4 @@
-/** A store of a user's own that does what no store may do fails no call, of neither cache. */
+/** A user's own store that breaks the contract of `Store` fails no call of either cache. */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Logger, LogLevel, Option, TestClock } from "effect"
 import * as CacheStore from "../../src/caching/CacheStore.js"
@@ -11,26 +11,27 @@ const boom = (): never => {
   throw new Error("the store broke")
 }
 
-/** What an operation does in place of its work; a value of any shape, as a store that is not written in TypeScript may give. */
+/** Faulty operations; results of any type, since a store need not be written in TypeScript. */
 const faults: Readonly<Record<string, () => unknown>> = {
   "throws at once": boom,
   dies: () => Effect.die(new Error("the store broke")),
   "fails with another error": () => Effect.fail("not a CacheStoreError"),
   "interrupts itself": () => Effect.interrupt,
   "throws inside its effect": () => Effect.sync(boom),
-  "returns nothing": () => undefined,
+  "returns undefined": () => undefined,
   "returns a promise": () => Promise.resolve(Option.none()),
-  "gives nothing": () => Effect.void,
-  "gives null": () => Effect.succeed(null),
-  "gives a bare text": () => Effect.succeed("text"),
-  "gives an option of a number": () => Effect.succeed(Option.some(7)),
-  "gives a text that is no entry": () => Effect.succeed(Option.some("{}")),
-  "gives an entry without its fields": () => Effect.succeed(Option.some('{"at":0,"until":null,"response":{}}'))
+  "succeeds with undefined": () => Effect.void,
+  "succeeds with null": () => Effect.succeed(null),
+  "succeeds with a bare string": () => Effect.succeed("text"),
+  "succeeds with an Option of a number": () => Effect.succeed(Option.some(7)),
+  "succeeds with text that is not an entry": () => Effect.succeed(Option.some("{}")),
+  "succeeds with an entry that lacks its fields": () =>
+    Effect.succeed(Option.some('{"at":0,"until":null,"response":{}}'))
 }
 
 type Operation = "get" | "set" | "remove"
 
-/** A memory store of which these operations are faulty. */
+/** A memory store with these operations replaced by a fault. */
 const faulty = (operations: ReadonlyArray<Operation>, fault: () => unknown, immediate: boolean) =>
   Effect.map(CacheStore.memory(), (memory): CacheStore.Store => {
     const store = { ...memory, immediate }
@@ -38,7 +39,7 @@ const faulty = (operations: ReadonlyArray<Operation>, fault: () => unknown, imme
     return store
   })
 
-const places: ReadonlyArray<ReadonlyArray<Operation>> = [
+const operationSets: ReadonlyArray<ReadonlyArray<Operation>> = [
   ["get"],
   ["set"],
   ["remove"],
@@ -46,11 +47,11 @@ const places: ReadonlyArray<ReadonlyArray<Operation>> = [
   ["get", "set", "remove"]
 ]
 
-describe("a cache store that is faulty", () => {
+describe("a faulty cache store", () => {
   for (const [name, fault] of Object.entries(faults)) {
-    it.effect(`fails no chat, stream or embedding: it ${name}`, () =>
+    it.effect(`chats, streams and embeddings succeed when an operation of the cache store ${name}`, () =>
       Effect.gen(function* () {
-        for (const operations of places) {
+        for (const operations of operationSets) {
           for (const immediate of [false, true]) {
             const store = yield* faulty(operations, fault, immediate)
             const next = yield* scripted("yes")
@@ -78,7 +79,7 @@ describe("a cache store that is faulty", () => {
     )
   }
 
-  it.effect("is counted, and what it throws is told as a CacheStoreError where the caller asked the store", () =>
+  it.effect("counts an exception of the store as a failure, and invalidate fails with it as a CacheStoreError", () =>
     Effect.gen(function* () {
       for (const immediate of [false, true]) {
         const store = yield* faulty(["get", "set", "remove"], boom, immediate)
@@ -92,7 +93,7 @@ describe("a cache store that is faulty", () => {
     }).pipe(Logger.withMinimumLogLevel(LogLevel.None))
   )
 
-  it.effect("may be an object whose operations need its `this`", () =>
+  it.effect("calls the operations of a store with their `this`", () =>
     Effect.gen(function* () {
       class Counting implements CacheStore.Store {
         private readonly values = new Map<string, string>()

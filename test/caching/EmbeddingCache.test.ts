@@ -23,32 +23,32 @@ const answerTo = (texts: ReadonlyArray<Embeddable>): EmbeddingResponse => ({
 
 type Embed = (request: EmbeddingRequest, call: number) => Effect.Effect<EmbeddingResponse, LLMError>
 
-/** A cache around an `LLM` that embeds, and the texts that it was asked for, call by call. */
-const around = (
+/** A cache around an `LLM` that embeds, and the texts of each request to that `LLM`. */
+const cacheAround = (
   embed: Embed = ({ input }) => Effect.succeed(answerTo(input)),
   options: EmbeddingCache.Options = {},
   memory: CacheStore.MemoryOptions = {}
 ) =>
   Effect.gen(function* () {
-    const asked = yield* Ref.make<ReadonlyArray<ReadonlyArray<Embeddable>>>([])
+    const requested = yield* Ref.make<ReadonlyArray<ReadonlyArray<Embeddable>>>([])
     const next = {
       ...(yield* scripted("unused")),
       embed: (input: EmbeddingRequest.Input) =>
         Effect.flatMap(normalizeEmbedding(input), (request) =>
           Effect.flatMap(
-            Ref.getAndUpdate(asked, (before) => [...before, request.input]),
+            Ref.getAndUpdate(requested, (before) => [...before, request.input]),
             (before) => embed(request, before.length)
           )
         )
     }
     const cache = yield* Effect.provide(EmbeddingCache.make(options), CacheStore.layerMemory(memory))
-    return { llm: yield* cache.middleware(next), cache, asked: Ref.get(asked) }
+    return { llm: yield* cache.middleware(next), cache, requested: Ref.get(requested) }
   })
 
-describe("of the texts of a request", () => {
-  it.effect("only those are asked for that are not known, and the order stays", () =>
+describe("lookup of an EmbeddingCache", () => {
+  it.effect("requests only the texts that are not cached and returns all vectors in the order of the texts", () =>
     Effect.gen(function* () {
-      const { asked, cache, llm } = yield* around()
+      const { requested, cache, llm } = yield* cacheAround()
       expect(yield* llm.embed(["a", "bb"])).toEqual(answerTo(["a", "bb"]))
       const mixed = yield* llm.embed(["ccc", "bb", "a", "dddd", "ccc"])
       expect(mixed).toEqual({
@@ -56,15 +56,15 @@ describe("of the texts of a request", () => {
         usage: Usage.make({ inputTokens: 2 }),
         cachedTexts: 2
       })
-      const known = yield* llm.embed(["dddd", "a"])
-      expect(known).toEqual({
+      const cached = yield* llm.embed(["dddd", "a"])
+      expect(cached).toEqual({
         ...answerTo(["dddd", "a"]),
         usage: Usage.empty,
         attempts: [],
         latency: 0,
         cachedTexts: 2
       })
-      expect(yield* asked).toEqual([
+      expect(yield* requested).toEqual([
         ["a", "bb"],
         ["ccc", "dddd"]
       ])
@@ -73,7 +73,7 @@ describe("of the texts of a request", () => {
   )
 
   it.effect.prop(
-    "each has the vector that it has without a cache, and none is asked for twice",
+    "returns the same vectors as without a cache and requests no text twice",
     [
       FastCheck.array(
         FastCheck.array(FastCheck.string({ maxLength: 3, unit: character }), { minLength: 1, maxLength: 6 }),
@@ -82,17 +82,17 @@ describe("of the texts of a request", () => {
     ],
     ([batches]) =>
       Effect.gen(function* () {
-        const { asked, llm } = yield* around()
+        const { requested, llm } = yield* cacheAround()
         for (const texts of batches) expect((yield* llm.embed(texts)).embeddings).toEqual(texts.map(vectorOf))
-        const all = (yield* asked).flat()
+        const all = (yield* requested).flat()
         expect(all.length).toBe(new Set(batches.flat()).size)
       }),
     { fastCheck: { numRuns: 25 } }
   )
 
-  it.effect("none is known that was asked for otherwise", () =>
+  it.effect("misses a text when dimensions, purpose, model or extra differ, but not for encoding or user", () =>
     Effect.gen(function* () {
-      const { asked, llm } = yield* around()
+      const { requested, llm } = yield* cacheAround()
       const variants: ReadonlyArray<EmbeddingRequest> = [
         { input: ["a"] },
         { input: ["a"], dimensions: 2 },
@@ -103,39 +103,39 @@ describe("of the texts of a request", () => {
         { input: ["a "] }
       ]
       for (const variant of variants) yield* llm.embed(variant)
-      expect((yield* asked).length).toBe(variants.length)
-      // How vectors travel, and for whom, does not change them.
+      expect((yield* requested).length).toBe(variants.length)
+      // The encoding of the vectors and the user do not change the vectors.
       yield* llm.embed({ input: ["a"], encoding: "float", user: "ann" })
-      expect((yield* asked).length).toBe(variants.length)
+      expect((yield* requested).length).toBe(variants.length)
     })
   )
 
-  it.effect("tokens are known by what they are, and are no text", () =>
+  it.effect("caches an array of tokens apart from a text that looks the same", () =>
     Effect.gen(function* () {
-      const { asked, llm } = yield* around()
+      const { requested, llm } = yield* cacheAround()
       yield* llm.embed({ input: [[7, 8], "[7,8]"] })
       const again = yield* llm.embed({ input: ["[7,8]", [8, 7], [7, 8]] })
       expect(again.embeddings).toEqual(answerTo(["[7,8]", [8, 7], [7, 8]]).embeddings)
       expect(again.cachedTexts).toBe(2)
-      expect(yield* asked).toEqual([[[7, 8], "[7,8]"], [[8, 7]]])
+      expect(yield* requested).toEqual([[[7, 8], "[7,8]"], [[8, 7]]])
     })
   )
 
-  it.effect("a failure loses nothing that is known", () =>
+  it.effect("keeps the cached vectors when the request for the missing texts fails", () =>
     Effect.gen(function* () {
-      const { asked, llm } = yield* around(({ input }, call) =>
+      const { requested, llm } = yield* cacheAround(({ input }, call) =>
         call === 1 ? Effect.fail(unavailable) : Effect.succeed(answerTo(input))
       )
       yield* llm.embed(["a"])
       expect(yield* Effect.flip(llm.embed(["a", "b"]))).toBe(unavailable)
       expect((yield* llm.embed(["a", "b"])).cachedTexts).toBe(1)
-      expect(yield* asked).toEqual([["a"], ["b"], ["b"]])
+      expect(yield* requested).toEqual([["a"], ["b"], ["b"]])
     })
   )
 
-  it.effect("all are asked for again where another model answers now", () =>
+  it.effect("requests all texts again when another model answers than the one of the cached vectors", () =>
     Effect.gen(function* () {
-      const { asked, llm } = yield* around(({ input }, call) =>
+      const { requested, llm } = yield* cacheAround(({ input }, call) =>
         Effect.succeed(call === 0 ? answerTo(input) : { ...answerTo(input), model: "newer" })
       )
       yield* llm.embed(["a"])
@@ -144,20 +144,20 @@ describe("of the texts of a request", () => {
       expect(whole.cachedTexts).toBeUndefined()
       expect(whole.usage.inputTokens).toBe(3)
       expect(whole.attempts).toHaveLength(2)
-      expect(yield* asked).toEqual([["a"], ["b"], ["a", "b"]])
+      expect(yield* requested).toEqual([["a"], ["b"], ["a", "b"]])
     })
   )
 
-  it.effect("an answer with too few vectors is handed on as it is, and not kept", () =>
+  it.effect("returns an answer with too few vectors unchanged and does not store it", () =>
     Effect.gen(function* () {
-      const { cache, llm } = yield* around(() => Effect.succeed(answerTo(["a"])))
+      const { cache, llm } = yield* cacheAround(() => Effect.succeed(answerTo(["a"])))
       expect((yield* llm.embed(["a", "b"])).embeddings).toHaveLength(1)
       expect(yield* cache.stats).toMatchObject({ entries: 0 })
     })
   )
 })
 
-describe("vectors", () => {
+describe("vectors of an EmbeddingCache", () => {
   const exact = [0.1, 1 / 3, -0, 1e-300, 123_456_789.123]
   const floats = [Math.fround(0.1), -0.5, 0, Math.fround(1e-20)]
   const made =
@@ -165,22 +165,22 @@ describe("vectors", () => {
     ({ input }) =>
       Effect.succeed({ ...answerTo(input), embeddings: input.map(() => vector) })
 
-  it.effect("come back as they were", () =>
+  it.effect("returns a cached vector with exactly the numbers that were stored", () =>
     Effect.gen(function* () {
       for (const vector of [exact, floats, []]) {
-        const { llm } = yield* around(made(vector))
+        const { llm } = yield* cacheAround(made(vector))
         yield* llm.embed("a")
         expect((yield* llm.embed("a")).embeddings).toEqual([vector])
       }
     })
   )
 
-  it.effect("take four bytes a number in base64 where that is enough, or where it is told to be", () =>
+  it.effect("stores a number in 4 bytes when that is exact or precision is single, else in 8", () =>
     Effect.gen(function* () {
       const vector = Array.from({ length: 1536 }, (_, index) => Math.fround(Math.sin(index) / 40))
       const sizeOf = (vector: ReadonlyArray<number>, options: EmbeddingCache.Options = {}) =>
         Effect.gen(function* () {
-          const { cache, llm } = yield* around(made(vector), options)
+          const { cache, llm } = yield* cacheAround(made(vector), options)
           yield* llm.embed("a")
           const [read] = (yield* llm.embed("a")).embeddings
           for (const [index, value] of vector.entries()) expect(read?.[index]).toBeCloseTo(value, 6)
@@ -194,17 +194,17 @@ describe("vectors", () => {
     })
   )
 
-  it.effect("expire, are forgotten, bypassed and made anew", () =>
+  it.effect("requests texts again after ttl, invalidate, bypass, refresh and clear", () =>
     Effect.gen(function* () {
-      const { asked, cache, llm } = yield* around(undefined, { ttl: "1 day" })
-      const times = Effect.map(asked, (calls) => calls.length)
+      const { requested, cache, llm } = yield* cacheAround(undefined, { ttl: "1 day" })
+      const times = Effect.map(requested, (calls) => calls.length)
       yield* llm.embed(["a", "b"])
       yield* TestClock.adjust("1 day")
       yield* llm.embed(["a", "b"])
       expect(yield* times).toBe(2)
       yield* cache.invalidate(llm, ["a"])
       yield* llm.embed(["a", "b"])
-      expect((yield* asked)[2]).toEqual(["a"])
+      expect((yield* requested)[2]).toEqual(["a"])
       yield* ResponseCache.bypass(llm.embed(["a"]))
       yield* ResponseCache.refresh(llm.embed(["a"]))
       expect(yield* times).toBe(5)
@@ -218,7 +218,7 @@ describe("vectors", () => {
     })
   )
 
-  it.effect("in a store that fails or holds nonsense are made anew", () =>
+  it.effect("requests a text again when its stored vector cannot be decoded", () =>
     Effect.gen(function* () {
       const memory = yield* CacheStore.memory()
       const nonsense: CacheStore.Store = {

@@ -12,8 +12,8 @@ import type { Step } from "../support/scripted.js"
 const cacheOver = (options: ResponseCache.Options = {}, memory: CacheStore.MemoryOptions = {}) =>
   Effect.provide(ResponseCache.make(options), CacheStore.layerMemory(memory))
 
-/** A cache around a scripted `LLM`, and how often that was asked. */
-const around = (step: Step, options: ResponseCache.Options = {}, memory: CacheStore.MemoryOptions = {}) =>
+/** A cache around a scripted `LLM`, and the number of calls of that `LLM`. */
+const cacheAround = (step: Step, options: ResponseCache.Options = {}, memory: CacheStore.MemoryOptions = {}) =>
   Effect.gen(function* () {
     const next = yield* scripted(step)
     const cache = yield* cacheOver(options, memory)
@@ -21,10 +21,10 @@ const around = (step: Step, options: ResponseCache.Options = {}, memory: CacheSt
     return { llm, cache, times: Effect.map(next.asked, (asked) => asked.length) }
   })
 
-describe("the same request", () => {
-  it.effect("is asked once, and its answer says where it came from", () =>
+describe("ResponseCache lookup", () => {
+  it.effect("answers the second of two equal requests from the store and reports its source, age and usage", () =>
     Effect.gen(function* () {
-      const { cache, llm, times } = yield* around("Paris")
+      const { cache, llm, times } = yield* cacheAround("Paris")
       const first = yield* llm.chat("The capital of France?")
       yield* TestClock.adjust("1 minute")
       const second = yield* llm.chat({ messages: [Chat.user("The capital of France?")] })
@@ -42,7 +42,7 @@ describe("the same request", () => {
     })
   )
 
-  it.effect("keeps tool calls, signed thoughts and what else the provider said", () =>
+  it.effect("replays tool calls, signed reasoning and provider metadata of a cached answer", () =>
     Effect.gen(function* () {
       const whole: Chat.ChatResponse = {
         ...answer("so"),
@@ -52,7 +52,7 @@ describe("the same request", () => {
         toolCalls: [{ id: "call_1", name: "search", arguments: '{"q":"é"}' }],
         providerMetadata: { citations: [{ url: "https://example.com" }] }
       }
-      const { llm } = yield* around(Effect.succeed(whole))
+      const { llm } = yield* cacheAround(Effect.succeed(whole))
       yield* llm.chat("?")
       const { cached, ...hit } = yield* llm.chat("?")
       expect(hit).toEqual({ ...whole, usage: Usage.empty, latency: 0, keyId: "", attempts: [] })
@@ -60,7 +60,7 @@ describe("the same request", () => {
     })
   )
 
-  it.effect("costs nothing the second time, wherever prices are put on it", () =>
+  it.effect("a cached answer has no cost from pricing below the cache and zero cost from pricing above it", () =>
     Effect.gen(function* () {
       const priced = yield* Effect.flatMap(scripted("Paris"), Pricing.make())
       const cache = yield* cacheOver()
@@ -72,7 +72,7 @@ describe("the same request", () => {
     }).pipe(Effect.provide(Pricing.layer({ test: { "*": { input: 1, output: 2 } } })))
   )
 
-  it.effect("is asked again where the models, tenants or places differ", () =>
+  it.effect("misses when the model, provider, wire, base URL, defaults or scope differ", () =>
     Effect.gen(function* () {
       const next = yield* scripted("yes")
       const store = CacheStore.layerMemory()
@@ -97,9 +97,9 @@ describe("the same request", () => {
     })
   )
 
-  it.effect("under the name of the model that the LLM has anyway is the same", () =>
+  it.effect("hits when a request names the model that the LLM uses anyway", () =>
     Effect.gen(function* () {
-      const { llm, times } = yield* around("yes")
+      const { llm, times } = yield* cacheAround("yes")
       yield* llm.chat("?")
       yield* llm.chat({ model: "model", messages: [Chat.user("?")] })
       expect(yield* times).toBe(1)
@@ -107,8 +107,8 @@ describe("the same request", () => {
   )
 })
 
-describe("a cache around a cache", () => {
-  it.effect("keeps what the inner one gives, and its age", () =>
+describe("ResponseCache around a ResponseCache", () => {
+  it.effect("the outer cache stores the answer of the inner one with its original age and usage", () =>
     Effect.gen(function* () {
       const next = yield* scripted("yes")
       const inner = yield* cacheOver()
@@ -130,18 +130,18 @@ describe("a cache around a cache", () => {
   )
 })
 
-describe("what is not a whole answer", () => {
+describe("which answers a ResponseCache stores", () => {
   const incomplete: ReadonlyArray<readonly [string, Partial<Chat.ChatResponse>]> = [
     ["cut off", { finishReason: "length" }],
     ["filtered", { finishReason: "content-filter" }],
-    ["ended for no known reason", { finishReason: "other" }],
+    ["finished for an unknown reason", { finishReason: "other" }],
     ["refused", { refusal: "I will not." }],
     ["empty", { text: "" }]
   ]
-  for (const [name, said] of incomplete) {
-    it.effect(`is not kept: ${name}`, () =>
+  for (const [name, fields] of incomplete) {
+    it.effect(`does not store an answer that is ${name}`, () =>
       Effect.gen(function* () {
-        const { cache, llm, times } = yield* around(Effect.succeed({ ...answer("text"), ...said }))
+        const { cache, llm, times } = yield* cacheAround(Effect.succeed({ ...answer("text"), ...fields }))
         yield* llm.chat("?")
         expect((yield* llm.chat("?")).cached).toBeUndefined()
         expect(yield* times).toBe(2)
@@ -150,9 +150,9 @@ describe("what is not a whole answer", () => {
     )
   }
 
-  it.effect("is kept where that is asked for", () =>
+  it.effect("stores an answer that was cut off when `accept` allows it", () =>
     Effect.gen(function* () {
-      const { llm, times } = yield* around(Effect.succeed({ ...answer("cut"), finishReason: "length" }), {
+      const { llm, times } = yield* cacheAround(Effect.succeed({ ...answer("cut"), finishReason: "length" }), {
         accept: (response) => ResponseCache.isComplete(response) || response.finishReason === "length"
       })
       yield* llm.chat("?")
@@ -161,7 +161,7 @@ describe("what is not a whole answer", () => {
     })
   )
 
-  it.effect("and failures are not kept", () =>
+  it.effect("does not store a failed call", () =>
     Effect.gen(function* () {
       const next = yield* scripted(unavailable, "back")
       const llm = yield* (yield* cacheOver()).middleware(next)
@@ -170,9 +170,9 @@ describe("what is not a whole answer", () => {
     })
   )
 
-  it.effect("nor what was not wanted by `when`", () =>
+  it.effect("bypasses the cache for requests that `when` excludes", () =>
     Effect.gen(function* () {
-      const { cache, llm, times } = yield* around("yes", { when: (request) => request.temperature === 0 })
+      const { cache, llm, times } = yield* cacheAround("yes", { when: (request) => request.temperature === 0 })
       const cold = { messages: [Chat.user("?")], temperature: 0 }
       yield* llm.chat("?")
       yield* llm.chat("?")
@@ -184,10 +184,10 @@ describe("what is not a whole answer", () => {
   )
 })
 
-describe("time and room", () => {
-  it.effect("an answer is kept as long as its ttl, and no longer", () =>
+describe("ttl and capacity of a ResponseCache", () => {
+  it.effect("serves an answer until its ttl has passed and calls the provider after that", () =>
     Effect.gen(function* () {
-      const { llm, times } = yield* around("yes", { ttl: "10 minutes" })
+      const { llm, times } = yield* cacheAround("yes", { ttl: "10 minutes" })
       yield* llm.chat("?")
       yield* TestClock.adjust("599 seconds")
       yield* llm.chat("?")
@@ -198,9 +198,9 @@ describe("time and room", () => {
     })
   )
 
-  it.effect("a call may ask for a ttl of its own", () =>
+  it.effect("withTtl overrides the ttl of the cache for one call", () =>
     Effect.gen(function* () {
-      const { llm, times } = yield* around("yes")
+      const { llm, times } = yield* cacheAround("yes")
       yield* ResponseCache.withTtl(llm.chat("?"), "1 second")
       yield* TestClock.adjust("1 second")
       yield* llm.chat("?").pipe(ResponseCache.withTtl("0 seconds"))
@@ -209,9 +209,9 @@ describe("time and room", () => {
     })
   )
 
-  it.effect("what was not used for the longest time makes room", () =>
+  it.effect("evicts the least recently used answer when maxEntries is reached", () =>
     Effect.gen(function* () {
-      const { cache, llm, times } = yield* around("yes", {}, { maxEntries: 2 })
+      const { cache, llm, times } = yield* cacheAround("yes", {}, { maxEntries: 2 })
       yield* llm.chat("one")
       yield* llm.chat("two")
       yield* llm.chat("one")
@@ -224,7 +224,7 @@ describe("time and room", () => {
     })
   )
 
-  it.effect("bytes are bounded, and what does not fit by itself is not kept", () =>
+  it.effect("keeps the store within maxBytes and does not store an answer that is larger than maxBytes", () =>
     Effect.gen(function* () {
       const next = yield* scripted(Effect.succeed(answer("x".repeat(2000))))
       const cache = yield* cacheOver({}, { maxBytes: 6000 })
@@ -234,17 +234,17 @@ describe("time and room", () => {
       expect(entries).toBe(2)
       expect(bytes).toBeGreaterThan(4000)
       expect(bytes).toBeLessThanOrEqual(6000)
-      const small = yield* around(Effect.succeed(answer("x".repeat(2000))), {}, { maxBytes: 1000 })
+      const small = yield* cacheAround(Effect.succeed(answer("x".repeat(2000))), {}, { maxBytes: 1000 })
       yield* small.llm.chat("?")
       expect(yield* small.cache.stats).toMatchObject({ entries: 0, bytes: 0 })
     })
   )
 })
 
-describe("those who want no cache", () => {
-  it.effect("bypass it: nothing is looked up and nothing kept", () =>
+describe("bypass, refresh, invalidate and clear", () => {
+  it.effect("bypass neither looks an answer up nor stores it", () =>
     Effect.gen(function* () {
-      const { cache, llm, times } = yield* around("yes")
+      const { cache, llm, times } = yield* cacheAround("yes")
       yield* ResponseCache.bypass(llm.chat("?"))
       yield* llm.chat("?")
       yield* ResponseCache.bypass(llm.chat("?"))
@@ -253,7 +253,7 @@ describe("those who want no cache", () => {
     })
   )
 
-  it.effect("or ask anew, and their answer takes the place of the old", () =>
+  it.effect("refresh calls the provider and replaces the stored answer", () =>
     Effect.gen(function* () {
       const next = yield* scripted("old", "new")
       const llm = yield* (yield* cacheOver()).middleware(next)
@@ -263,9 +263,9 @@ describe("those who want no cache", () => {
     })
   )
 
-  it.effect("or forget one answer, or all", () =>
+  it.effect("invalidate removes the answer of one request, and clear removes all and resets the statistics", () =>
     Effect.gen(function* () {
-      const { cache, llm, times } = yield* around("yes")
+      const { cache, llm, times } = yield* cacheAround("yes")
       yield* llm.chat("one")
       yield* llm.chat("two")
       yield* cache.invalidate(llm, "one")
@@ -280,28 +280,26 @@ describe("those who want no cache", () => {
     })
   )
 
-  it.effect(
-    "an answer that was under way when all was forgotten is not kept, nor shared with those who come after",
-    () =>
-      Effect.gen(function* () {
-        const gate = yield* Deferred.make<void>()
-        const next = yield* scripted(Effect.as(Deferred.await(gate), answer("stale")), "new")
-        const cache = yield* cacheOver()
-        const llm = yield* cache.middleware(next)
-        const stale = yield* Effect.fork(llm.chat("?"))
-        yield* untilAsked(next, 1)
-        yield* cache.invalidate(llm, "?")
-        expect((yield* llm.chat("?")).text).toBe("new")
-        yield* Deferred.succeed(gate, undefined)
-        expect((yield* Fiber.join(stale)).text).toBe("stale")
-        expect((yield* llm.chat("?")).text).toBe("new")
-        yield* cache.clear
-        expect((yield* llm.chat("?")).cached).toBeUndefined()
-      })
+  it.effect("neither stores nor shares the answer of a call in flight once its key was invalidated", () =>
+    Effect.gen(function* () {
+      const gate = yield* Deferred.make<void>()
+      const next = yield* scripted(Effect.as(Deferred.await(gate), answer("stale")), "new")
+      const cache = yield* cacheOver()
+      const llm = yield* cache.middleware(next)
+      const stale = yield* Effect.fork(llm.chat("?"))
+      yield* untilCalled(next, 1)
+      yield* cache.invalidate(llm, "?")
+      expect((yield* llm.chat("?")).text).toBe("new")
+      yield* Deferred.succeed(gate, undefined)
+      expect((yield* Fiber.join(stale)).text).toBe("stale")
+      expect((yield* llm.chat("?")).text).toBe("new")
+      yield* cache.clear
+      expect((yield* llm.chat("?")).cached).toBeUndefined()
+    })
   )
 })
 
-const untilAsked = (
+const untilCalled = (
   next: { readonly asked: Effect.Effect<ReadonlyArray<unknown>> },
   times: number
 ): Effect.Effect<void> =>

@@ -10,15 +10,15 @@ import * as Usage from "../../src/vocabulary/Usage.js"
 import { answer, context, scripted, unavailable } from "../support/scripted.js"
 import { settled } from "../support/settled.js"
 
-/** An `LLM` whose calls end when they are told to, a cache around it, and how many calls have begun. */
-const held = Effect.gen(function* () {
-  const began = yield* Ref.make(0)
+/** A cache around an `LLM` whose calls end only with `end`, and the number of calls that have started. */
+const controlledCalls = Effect.gen(function* () {
+  const started = yield* Ref.make(0)
   const ends: Array<Deferred.Deferred<ChatResponse, LLMError>> = []
   const next = yield* scripted(
     Effect.gen(function* () {
       const end = yield* Deferred.make<ChatResponse, LLMError>()
       ends.push(end)
-      yield* Ref.update(began, (count) => count + 1)
+      yield* Ref.update(started, (count) => count + 1)
       return yield* Deferred.await(end)
     })
   )
@@ -29,16 +29,16 @@ const held = Effect.gen(function* () {
       const call = ends[index]
       return call === undefined ? Effect.dieMessage(`no call ${index}`) : Deferred.complete(call, exit)
     })
-  return { llm, cache, end, began: Ref.get(began) }
+  return { llm, cache, end, started: Ref.get(started) }
 })
 
-describe("equal requests at the same time", () => {
-  it.effect("are one call, whose consumption is counted once", () =>
+describe("equal requests in flight", () => {
+  it.effect("sends 20 equal concurrent requests as one call and counts its usage once", () =>
     Effect.gen(function* () {
-      const { began, cache, end, llm } = yield* held
+      const { started, cache, end, llm } = yield* controlledCalls
       const fibers = yield* Effect.forEach(Array.from({ length: 20 }), () => Effect.fork(llm.chat("?")))
       yield* settled
-      expect(yield* began).toBe(1)
+      expect(yield* started).toBe(1)
       yield* end(0, Effect.succeed(answer("once")))
       const answers = yield* Effect.forEach(fibers, Fiber.join)
       expect(new Set(answers.map(({ text }) => text))).toEqual(new Set(["once"]))
@@ -49,16 +49,16 @@ describe("equal requests at the same time", () => {
     })
   )
 
-  it.effect("go on when the first of them is interrupted: another takes its place", () =>
+  it.effect("a waiting request calls the provider when the first of the equal requests is interrupted", () =>
     Effect.gen(function* () {
-      const { began, end, llm } = yield* held
+      const { started, end, llm } = yield* controlledCalls
       const first = yield* Effect.fork(llm.chat("?"))
       yield* settled
       const others = yield* Effect.forEach(Array.from({ length: 5 }), () => Effect.fork(llm.chat("?")))
       yield* settled
       yield* Fiber.interrupt(first)
       yield* settled
-      expect(yield* began).toBe(2)
+      expect(yield* started).toBe(2)
       yield* end(1, Effect.succeed(answer("yes")))
       const answers = yield* Effect.forEach(others, Fiber.join)
       expect(answers.map(({ text }) => text)).toEqual(["yes", "yes", "yes", "yes", "yes"])
@@ -67,9 +67,9 @@ describe("equal requests at the same time", () => {
     })
   )
 
-  it.effect("go on when one of those who wait is interrupted", () =>
+  it.effect("the other equal requests still get the answer when one waiting request is interrupted", () =>
     Effect.gen(function* () {
-      const { began, end, llm } = yield* held
+      const { started, end, llm } = yield* controlledCalls
       const [first, second, third] = yield* Effect.all([
         Effect.fork(llm.chat("?")),
         Effect.fork(llm.chat("?")),
@@ -80,30 +80,30 @@ describe("equal requests at the same time", () => {
       yield* end(0, Effect.succeed(answer("yes")))
       expect((yield* Fiber.join(first)).text).toBe("yes")
       expect((yield* Fiber.join(third)).text).toBe("yes")
-      expect(yield* began).toBe(1)
+      expect(yield* started).toBe(1)
     })
   )
 
-  it.effect("share a failure, and the attempts stand on one receipt", () =>
+  it.effect("shares a failure between equal requests and reports its attempts on one of the errors only", () =>
     Effect.gen(function* () {
-      const { began, end, llm } = yield* held
+      const { started, end, llm } = yield* controlledCalls
       const fibers = yield* Effect.forEach(Array.from({ length: 3 }), () => Effect.fork(Effect.flip(llm.chat("?"))))
       yield* settled
       yield* end(0, Effect.fail(unavailable))
       const errors = yield* Effect.forEach(fibers, Fiber.join)
       expect(errors.map(({ _tag }) => _tag)).toEqual(Array.from({ length: 3 }, () => "ProviderUnavailableError"))
       expect(errors.flatMap(({ attempts }) => attempts)).toHaveLength(1)
-      expect(yield* began).toBe(1)
+      expect(yield* started).toBe(1)
       const again = yield* Effect.fork(llm.chat("?"))
       yield* settled
-      expect(yield* began).toBe(2)
+      expect(yield* started).toBe(2)
       yield* Fiber.interrupt(again)
     })
   )
 
-  it.effect("share a defect too", () =>
+  it.effect("shares a defect between equal requests", () =>
     Effect.gen(function* () {
-      const { end, llm } = yield* held
+      const { end, llm } = yield* controlledCalls
       const fibers = yield* Effect.forEach([1, 2], () =>
         Effect.fork(Effect.catchAllDefect(llm.chat("?"), Effect.succeed))
       )
@@ -113,75 +113,75 @@ describe("equal requests at the same time", () => {
     })
   )
 
-  it.effect("who has more time than the one whose time ran out tries again", () =>
+  it.effect("a request with a later deadline retries when the shared call fails with a TimeoutError", () =>
     Effect.gen(function* () {
-      const { began, end, llm } = yield* held
+      const { started, end, llm } = yield* controlledCalls
       const late = new LLMErrors.TimeoutError({ ...context, phase: "total", message: "late" })
-      const hasty = yield* Effect.fork(Effect.flip(narrow(llm.chat("?"), { deadline: 10 })))
+      const first = yield* Effect.fork(Effect.flip(narrow(llm.chat("?"), { deadline: 10 })))
       yield* settled
-      const alike = yield* Effect.fork(Effect.flip(narrow(llm.chat("?"), { deadline: 10 })))
-      const patient = yield* Effect.fork(llm.chat("?"))
+      const sameDeadline = yield* Effect.fork(Effect.flip(narrow(llm.chat("?"), { deadline: 10 })))
+      const laterDeadline = yield* Effect.fork(llm.chat("?"))
       yield* settled
       yield* end(0, Effect.fail(late))
       yield* settled
-      expect((yield* Fiber.join(hasty))._tag).toBe("TimeoutError")
-      expect((yield* Fiber.join(alike))._tag).toBe("TimeoutError")
-      expect(yield* began).toBe(2)
+      expect((yield* Fiber.join(first))._tag).toBe("TimeoutError")
+      expect((yield* Fiber.join(sameDeadline))._tag).toBe("TimeoutError")
+      expect(yield* started).toBe(2)
       yield* end(1, Effect.succeed(answer("yes")))
-      expect((yield* Fiber.join(patient)).text).toBe("yes")
+      expect((yield* Fiber.join(laterDeadline)).text).toBe("yes")
     })
   )
 
-  it.effect("that differ are calls of their own", () =>
+  it.effect("sends two different concurrent requests as two calls", () =>
     Effect.gen(function* () {
-      const { began, end, llm } = yield* held
+      const { started, end, llm } = yield* controlledCalls
       const one = yield* Effect.fork(llm.chat("one"))
       yield* settled
       const two = yield* Effect.fork(llm.chat("two"))
       yield* settled
-      expect(yield* began).toBe(2)
+      expect(yield* started).toBe(2)
       yield* end(0, Effect.succeed(answer("1")))
       yield* end(1, Effect.succeed(answer("2")))
       expect([(yield* Fiber.join(one)).text, (yield* Fiber.join(two)).text]).toEqual(["1", "2"])
     })
   )
 
-  it.effect("however they come and are interrupted: none hangs, none is lost, and nobody asks while another does", () =>
+  it.effect("answers every surviving request with one call at a time when some of them are interrupted", () =>
     Effect.gen(function* () {
-      const speaking = yield* Ref.make({ now: 0, most: 0, began: 0 })
+      const calls = yield* Ref.make({ now: 0, most: 0, started: 0 })
       const next = yield* scripted(
         Effect.acquireUseRelease(
-          Ref.update(speaking, ({ began, most, now }) => ({
+          Ref.update(calls, ({ started, most, now }) => ({
             now: now + 1,
             most: Math.max(most, now + 1),
-            began: began + 1
+            started: started + 1
           })),
           () => Effect.as(Effect.sleep("100 millis"), answer("yes")),
-          () => Ref.update(speaking, (state) => ({ ...state, now: state.now - 1 }))
+          () => Ref.update(calls, (state) => ({ ...state, now: state.now - 1 }))
         )
       )
       const cache = yield* Effect.provide(ResponseCache.make({ ttl: "150 millis" }), CacheStore.layerMemory())
       const llm = yield* cache.middleware(next)
-      let asked = 0
+      let answered = 0
       for (let round = 0; round < 40; round++) {
         const fibers = yield* Effect.forEach(Array.from({ length: 8 }), () => Effect.fork(llm.chat("?")))
         yield* settled
         yield* TestClock.adjust(`${(round * 37) % 130} millis`)
-        const doomed = fibers.filter((_, index) => (index * 7 + round) % 3 === 0)
-        yield* Fiber.interruptAll(doomed)
+        const interrupted = fibers.filter((_, index) => (index * 7 + round) % 3 === 0)
+        yield* Fiber.interruptAll(interrupted)
         yield* settled
         yield* TestClock.adjust("100 millis")
         yield* settled
         for (const fiber of fibers) {
-          if (doomed.includes(fiber)) continue
+          if (interrupted.includes(fiber)) continue
           expect((yield* Fiber.join(fiber)).text).toBe("yes")
-          asked++
+          answered++
         }
       }
-      const { began, most, now } = yield* Ref.get(speaking)
+      const { started, most, now } = yield* Ref.get(calls)
       expect(now).toBe(0)
       expect(most).toBe(1)
-      expect(began).toBeLessThan(asked)
+      expect(started).toBeLessThan(answered)
     })
   )
 })

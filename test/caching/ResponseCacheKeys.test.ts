@@ -21,17 +21,17 @@ const info: LLM.ModelInfo = { provider: "test", model: "model", wire: "test", co
 const contentOf = (request: ChatRequest.Input, ignore: ReadonlyArray<Key.Ignorable> = []): string =>
   Key.ofChat("", info, request, new Set(ignore))
 
-/** The same value with the fields of every object in another order, but for what is sent as it is. */
-const reversed = (value: unknown, sentAsItIs: ReadonlySet<string>): unknown =>
+/** The same value with the fields of every object in reverse order, except inside `verbatimFields`. */
+const reversed = (value: unknown, verbatimFields: ReadonlySet<string>): unknown =>
   Array.isArray(value)
-    ? value.map((item: unknown) => reversed(item, sentAsItIs))
+    ? value.map((item: unknown) => reversed(item, verbatimFields))
     : typeof value === "object" && value !== null
       ? Object.fromEntries(
           Object.entries(value)
             .reverse()
             .map(([name, field]: [string, unknown]) => [
               name,
-              sentAsItIs.has(name) ? field : reversed(field, sentAsItIs)
+              verbatimFields.has(name) ? field : reversed(field, verbatimFields)
             ])
         )
       : value
@@ -40,13 +40,17 @@ const isRequest = (value: unknown): value is ChatRequest => typeof value === "ob
 
 const request: FastCheck.Arbitrary<ChatRequest> = chatRequest("test")
 
-describe("the key of a request", () => {
-  it.prop("is the same for what says the same in another order of fields", [request], ([asked]) => {
-    const other = reversed(asked, new Set(["parameters", "schema", "extra"]))
-    expect(isRequest(other) && contentOf(other)).toBe(contentOf(asked))
-  })
+describe("key of a request", () => {
+  it.prop(
+    "Key.ofChat ignores the order of fields outside of parameters, schemas and extra",
+    [request],
+    ([original]) => {
+      const other = reversed(original, new Set(["parameters", "schema", "extra"]))
+      expect(isRequest(other) && contentOf(other)).toBe(contentOf(original))
+    }
+  )
 
-  it.prop("is another when any field is another's, or is left out", [request, request], ([one, other]) => {
+  it.prop("Key.ofChat changes when any field is replaced or left out", [request, request], ([one, other]) => {
     const text = (value: unknown) => JSON.stringify(value)
     for (const name of [
       "messages",
@@ -74,7 +78,7 @@ describe("the key of a request", () => {
     }
   })
 
-  it("is another for every difference that a model can see", () => {
+  it("Key.ofChat distinguishes requests by everything that a model can see", () => {
     const tool = (parameters: Record<string, unknown>): ChatRequest => ({
       messages: [Chat.user("?")],
       tools: [{ name: "search", parameters }]
@@ -104,7 +108,7 @@ describe("the key of a request", () => {
       { messages: [Chat.user("?")], stop: ["a", "b"] },
       { messages: [Chat.user("?")], stop: ["b", "a"] },
       { messages: [Chat.user("?")], stop: ["a,b"] },
-      // Models write the fields of an answer in the order of its schema.
+      // Models generate the fields of an answer in the order of its schema.
       schema({ properties: { why: {}, answer: {} } }),
       schema({ properties: { answer: {}, why: {} } }),
       tool({ properties: { a: {}, b: {} } }),
@@ -121,7 +125,7 @@ describe("the key of a request", () => {
     expect(new Set(different.map((request) => contentOf(request))).size).toBe(different.length)
   })
 
-  it("is the same with and without marks for the provider's own cache, and without what is to be ignored", () => {
+  it("Key.ofChat ignores cacheControl and the fields in `ignore`", () => {
     const marked: ChatRequest = {
       messages: [{ role: "user", content: [{ type: "text", text: "?", cacheControl: { ttl: "1h" } }] }],
       tools: [{ name: "search", cacheControl: {} }]
@@ -134,18 +138,18 @@ describe("the key of a request", () => {
     expect(contentOf({ ...plain, user: "ann", metadata: { a: "b" } }, ["user", "metadata"])).toBe(contentOf(plain))
   })
 
-  it("takes what every request says from the LLM", () => {
-    const warm = { ...info, defaults: { temperature: 1 } }
+  it("Key.ofChat includes the defaults of the LLM and ignores a trailing slash of its base URL", () => {
+    const withDefaults = { ...info, defaults: { temperature: 1 } }
     const of = (info: LLM.ModelInfo, request: ChatRequest.Input) => Key.ofChat("", info, request, new Set())
-    const spelled: ChatRequest = { messages: [Chat.user("?")], temperature: 1 }
-    expect(of(warm, "?")).toBe(of(info, spelled))
-    expect(of(warm, "?")).not.toBe(of(info, "?"))
+    const explicit: ChatRequest = { messages: [Chat.user("?")], temperature: 1 }
+    expect(of(withDefaults, "?")).toBe(of(info, explicit))
+    expect(of(withDefaults, "?")).not.toBe(of(info, "?"))
     expect(of({ ...info, baseUrl: "https://a.example/v1/" }, "?")).toBe(
       of({ ...info, baseUrl: "https://a.example/v1" }, "?")
     )
   })
 
-  it.effect("is the SHA-256 of its content", () =>
+  it.effect("digest returns SHA-256 in hexadecimal", () =>
     Effect.gen(function* () {
       expect(yield* digest("abc")).toEqual(
         Option.some("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
@@ -156,8 +160,8 @@ describe("the key of a request", () => {
 
 const canary = "sk-canary-77aa0c31-never-to-be-seen"
 
-describe("a secret", () => {
-  it.scopedLive("is neither in keys nor in values of a store", () =>
+describe("secrets in a cache store", () => {
+  it.scopedLive("writes neither the API key nor its id into the keys and values of a store", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make()
       const seen: Array<string> = []

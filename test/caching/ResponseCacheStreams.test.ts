@@ -11,8 +11,8 @@ import { chatResponse } from "../wire/generators.js"
 const cacheWith = (options: ResponseCache.Options) =>
   Effect.provide(ResponseCache.make(options), CacheStore.layerMemory())
 
-describe("streams", () => {
-  it.effect("pass the cache by, unless they are asked for", () =>
+describe("streams of a ResponseCache", () => {
+  it.effect("does not use the cache for streams by default", () =>
     Effect.gen(function* () {
       const next = yield* scripted("yes")
       const cache = yield* cacheWith({})
@@ -23,7 +23,7 @@ describe("streams", () => {
     })
   )
 
-  it.effect("are replayed with one Start and one Finish, from a stream or an answer", () =>
+  it.effect("replays a stored stream or answer as a stream with one Start and one Finish", () =>
     Effect.gen(function* () {
       const whole = TestLLM.response({
         text: "so it is",
@@ -38,13 +38,13 @@ describe("streams", () => {
       const live = yield* Stream.runCollect(llm.chatStream("streamed"))
       expect(Chunk.size(live)).toBeGreaterThan(5)
       yield* llm.chat("whole")
-      const { attempts: _, keyId: __, latency: ___, ...said } = whole
+      const { attempts: _, keyId: __, latency: ___, ...expected } = whole
       for (const question of ["streamed", "whole"]) {
         const events = Chunk.toReadonlyArray(yield* Stream.runCollect(llm.chatStream(question)))
         expect(events.filter(({ _tag }) => _tag === "Start" || _tag === "Finish")).toHaveLength(2)
         expect([events[0]?._tag, events[events.length - 1]?._tag]).toEqual(["Start", "Finish"])
         const replay = yield* ChatEvent.collect(Stream.fromIterable(events))
-        expect(replay).toMatchObject({ ...said, usage: Usage.empty, attempts: [], keyId: "" })
+        expect(replay).toMatchObject({ ...expected, usage: Usage.empty, attempts: [], keyId: "" })
         expect(replay.cached).toMatchObject({ source: "store", usage: whole.usage })
         expect((yield* llm.chat(question)).cached?.source).toBe("store")
       }
@@ -52,7 +52,7 @@ describe("streams", () => {
     })
   )
 
-  it.effect("are not kept when they break, are cut off or are given up", () =>
+  it.effect("does not store a stream that fails, is cut off, or is abandoned by its consumer", () =>
     Effect.gen(function* () {
       const broken = Stream.concat(
         Stream.fromIterable(ChatEvent.fromResponse(answer("half")).slice(0, 2)),
@@ -72,7 +72,7 @@ describe("streams", () => {
     })
   )
 
-  it.effect("are not kept when all was forgotten meanwhile", () =>
+  it.effect("does not store a stream when the cache is cleared while it runs", () =>
     Effect.gen(function* () {
       const next = yield* scripted({
         stream: Stream.rechunk(Stream.fromIterable(ChatEvent.fromResponse(answer("whole"))), 1)
@@ -86,7 +86,7 @@ describe("streams", () => {
     })
   )
 
-  it.effect("may bypass the cache", () =>
+  it.effect("does not use the cache for a stream whose CacheWish is bypass", () =>
     Effect.gen(function* () {
       const next = yield* scripted("yes")
       const cache = yield* cacheWith({ streams: true })
@@ -101,7 +101,7 @@ describe("streams", () => {
   )
 
   it.effect.prop(
-    "a replay says what the stream said, whatever that was",
+    "collects a replay to the same answer as the stream that was stored",
     [chatResponse("test")],
     ([whole]) =>
       Effect.gen(function* () {

@@ -12,15 +12,15 @@ const share = FastCheck.double({ min: 0, max: 1, noNaN: true })
 const quantile = (self: Distribution.Distribution, at: number): number =>
   Option.getOrThrow(Distribution.quantile(self, at))
 
-describe("a distribution", () => {
-  it.prop("knows any percentile within 1 % of a value that was there", [values, share], ([all, at]) => {
+describe("Distribution", () => {
+  it.prop("quantile returns a value within 1 % of the exact quantile", [values, share], ([all, at]) => {
     const sorted = all.toSorted((a, b) => a - b)
     const exact = sorted[Math.floor(at * (sorted.length - 1))] ?? Number.NaN
     expect(Math.abs(quantile(Distribution.fromIterable(all), at) - exact)).toBeLessThanOrEqual(exact * 0.01 + 1e-9)
   })
 
   it.prop(
-    "is the same, however its values were spread over parts",
+    "merge of three distributions equals the distribution of all their values",
     [values, values, values, share],
     ([a, b, c, at]) => {
       const [x, y, z] = [a, b, c].map(Distribution.fromIterable)
@@ -34,13 +34,13 @@ describe("a distribution", () => {
     }
   )
 
-  it.prop("comes back from JSON as it was", [values], ([all]) => {
+  it.prop("Distribution survives an encode and decode as JSON", [values], ([all]) => {
     const self = Distribution.fromIterable(all)
     const codec = Schema.parseJson(Distribution.Distribution)
     expect(Schema.decodeSync(codec)(Schema.encodeSync(codec)(self))).toEqual(self)
   })
 
-  it("does not grow with the number of its values", () => {
+  it("keeps a recorder below 2,500 buckets after 200,000 values", () => {
     const recorder = Distribution.unsafeMakeRecorder()
     for (let n = 0; n < 200_000; n++) recorder.unsafeRecord(((n * 7919) % 1_000_003) ** 2 / 1000)
     const snapshot = recorder.unsafeSnapshot()
@@ -48,7 +48,7 @@ describe("a distribution", () => {
     expect(snapshot.buckets.length).toBeLessThan(2_500)
   })
 
-  it("leaves out what is no time, and says nothing of nothing", () => {
+  it("leaves out NaN, negative and infinite values, and summarises an empty distribution as zeros", () => {
     const self = Distribution.fromIterable([Number.NaN, -1, Infinity])
     expect(self).toEqual(Distribution.empty)
     expect(Distribution.quantile(self, 0.5)).toEqual(Option.none())

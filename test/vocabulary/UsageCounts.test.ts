@@ -23,16 +23,16 @@ import * as Responses from "../../src/wire/Responses.js"
 import type { EmbeddingsWire, Frame, Wire, WireEvent } from "../../src/wire/Wire.js"
 import { answer, scripted } from "../support/scripted.js"
 
-/** What no call can have consumed. */
-const absurd: ReadonlyArray<unknown> = [1e308, 1e15, 60_000_000, -1, 1.5, "12", {}, true]
+/** Token counts that no call can have. */
+const impossibleCounts: ReadonlyArray<unknown> = [1e308, 1e15, 60_000_000, -1, 1.5, "12", {}, true]
 
 const text = "four words of text"
 
-const written = Usage.estimateTokens(text)
+const estimatedOutput = Usage.estimateTokens(text)
 
 const source = { provider: "acme", model: "m", estimatedInputTokens: 7 }
 
-const isSound = (usage: Usage.Usage): boolean =>
+const isPossible = (usage: Usage.Usage): boolean =>
   [usage.inputTokens, usage.outputTokens, usage.totalTokens, usage.reasoningTokens].every(Usage.isTokens) &&
   Usage.isTokens(usage.cachedInputTokens + usage.cacheWriteTokens) &&
   usage.cachedInputTokens + usage.cacheWriteTokens <= usage.inputTokens &&
@@ -42,7 +42,7 @@ const isSound = (usage: Usage.Usage): boolean =>
 // wires
 // -------------------------------------------------------------------------------------
 
-/** The counts of an answer, by what the vocabulary calls them. */
+/** The token counts of an answer. */
 interface Counts {
   readonly input?: unknown
   readonly output?: unknown
@@ -161,7 +161,7 @@ const protocols: Readonly<Record<string, Protocol>> = {
   Ollama: { wire: Ollama.make(), whole: ollama, frames: (counts) => [frame(ollama(counts))] }
 }
 
-/** What both ways of an answer say was consumed. */
+/** The usage of a whole answer, of its stream decoder and of its `Finish`. */
 const usages = ({ frames, whole, wire }: Protocol, counts: Counts): ReadonlyArray<Usage.Usage> => {
   const decoder = wire.decodeStream(source)
   const events: Array<WireEvent> = []
@@ -172,37 +172,37 @@ const usages = ({ frames, whole, wire }: Protocol, counts: Counts): ReadonlyArra
   return [response.usage, decoder.usage, finish?._tag === "Finish" ? finish.usage : Usage.empty]
 }
 
-describe.each(Object.entries(protocols))("the counts of %s", (_, protocol) => {
-  it("are estimated where input or output is no number of tokens", () => {
-    for (const count of absurd) {
+describe.each(Object.entries(protocols))("usage of %s", (_, protocol) => {
+  it("estimates the input or output count of an answer when it is not a possible token count", () => {
+    for (const count of impossibleCounts) {
       for (const usage of usages(protocol, { input: 5, output: count })) {
-        expect(usage).toEqual(Usage.make({ inputTokens: 5, outputTokens: written, estimated: true }))
+        expect(usage).toEqual(Usage.make({ inputTokens: 5, outputTokens: estimatedOutput, estimated: true }))
       }
       for (const usage of usages(protocol, { input: count, output: 9 })) {
         expect(usage).toEqual(Usage.make({ inputTokens: 7, outputTokens: 9, estimated: true }))
       }
       for (const usage of usages(protocol, { input: count, output: count })) {
-        expect(usage).toEqual(Usage.make({ inputTokens: 7, outputTokens: written, estimated: true }))
+        expect(usage).toEqual(Usage.make({ inputTokens: 7, outputTokens: estimatedOutput, estimated: true }))
       }
     }
   })
 
-  it("are taken as they are where they can be", () => {
+  it("keeps a count of 49 million input tokens without marking the usage as estimated", () => {
     for (const usage of usages(protocol, { input: 49_000_000, output: 9 })) {
       expect(usage).toEqual(Usage.make({ inputTokens: 49_000_000, outputTokens: 9 }))
     }
   })
 
-  it("never have a part that is larger than the whole, or that is no number of tokens", () => {
-    for (const part of [...absurd, 100, 1_000_000]) {
+  it("keeps cached and reasoning counts within the total they are part of", () => {
+    for (const part of [...impossibleCounts, 100, 1_000_000]) {
       for (const usage of usages(protocol, { input: 5, output: 9, cached: part, reasoning: part })) {
-        expect(usage).toSatisfy(isSound)
+        expect(usage).toSatisfy(isPossible)
       }
     }
   })
 })
 
-describe("the counts of embeddings", () => {
+describe("usage of embeddings", () => {
   const openaiBody = (count: unknown) => ({
     data: [{ index: 0, embedding: [1] }],
     usage: { prompt_tokens: count, total_tokens: count }
@@ -220,9 +220,9 @@ describe("the counts of embeddings", () => {
     ]
   ]
 
-  it("are estimated where they are no numbers of tokens", () => {
+  it("estimates the input tokens of embeddings when the count is not a possible token count", () => {
     for (const [wire, body] of wires) {
-      for (const count of absurd) {
+      for (const count of impossibleCounts) {
         const answer = Option.fromNullable(wire?.decodeResponse(body(count), { ...source, count: 1 }))
         const { usage } = Either.getOrThrow(Option.getOrThrow(answer))
         expect(usage).toEqual(Usage.make({ inputTokens: 7, estimated: true }))
@@ -235,11 +235,11 @@ describe("the counts of embeddings", () => {
 // calls
 // -------------------------------------------------------------------------------------
 
-const served = (limits: RateLimiter.Options) =>
+const poolAndLimiter = (limits: RateLimiter.Options) =>
   Layer.mergeAll(KeyPool.layer({ providerId: "acme", keys: ["sk-1"] }), RateLimiter.layer(limits))
 
-/** An `LLM` over HTTP whose provider answers with these bytes. */
-const answering = (body: string, contentType: string, limits: RateLimiter.Options = {}) =>
+/** An `LLM` over HTTP whose provider answers with `body`. */
+const llmAnswering = (body: string, contentType: string, limits: RateLimiter.Options = {}) =>
   LLM.make({ model: "m", contextWindow: 10_000, retry: false, timeouts: false }).pipe(
     Effect.provide(
       Layer.merge(
@@ -254,12 +254,12 @@ const answering = (body: string, contentType: string, limits: RateLimiter.Option
             )
           )
         ),
-        served(limits)
+        poolAndLimiter(limits)
       )
     )
   )
 
-const both = (llm: LLM.Service, request: ChatRequest.Input) =>
+const chatAndStream = (llm: LLM.Service, request: ChatRequest.Input) =>
   Effect.all([
     Effect.map(llm.chat(request), ({ usage }) => usage),
     Effect.map(ChatEvent.collect(llm.chatStream(request)), ({ usage }) => usage)
@@ -267,40 +267,40 @@ const both = (llm: LLM.Service, request: ChatRequest.Input) =>
 
 const limits: RateLimiter.Options = { capacity: 1000, refillRate: 1000, tokensPerMinute: 1_000_000 }
 
-describe("an answer with absurd counts", () => {
-  it.effect("does not keep later calls from a limiter of tokens", () =>
+describe("answers with impossible token counts", () => {
+  it.effect("an answer that reports 1e308 or infinite tokens does not block later calls of a token limiter", () =>
     Effect.gen(function* () {
       const { wire, whole } = protocols["Chat Completions"] ?? { wire: undefined, whole: () => ({}) }
       expect(wire).toBeDefined()
-      // JSON has no such number: it is read as infinity.
+      // `JSON.parse` reads 1e999 as infinity.
       const infinite = JSON.stringify(whole({ input: 3, output: 0 })).replace(
         '"completion_tokens":0',
         '"completion_tokens":1e999'
       )
       for (const body of [JSON.stringify(whole({ input: 3, output: 1e308 })), infinite]) {
-        const llm = yield* answering(body, "application/json", limits)
+        const llm = yield* llmAnswering(body, "application/json", limits)
         for (let call = 0; call < 3; call++) {
           const { usage } = yield* llm.chat("hello")
-          expect(usage).toEqual(Usage.make({ inputTokens: 3, outputTokens: written, estimated: true }))
+          expect(usage).toEqual(Usage.make({ inputTokens: 3, outputTokens: estimatedOutput, estimated: true }))
         }
         const { limiter } = yield* llm.status
-        expect(limiter.tokens).toMatchObject({ available: 1_000_000 - 3 * (3 + written), reserved: 0 })
+        expect(limiter.tokens).toMatchObject({ available: 1_000_000 - 3 * (3 + estimatedOutput), reserved: 0 })
       }
     })
   )
 })
 
-/** An `LLM` over a client of a user's own that says this was consumed. */
-const claiming = (usage: Usage.Usage, limit: RateLimiter.Options = limits) => {
-  const said = { ...answer(text), usage }
+/** An `LLM` over a user's own client that reports `usage`. */
+const llmReporting = (usage: Usage.Usage, limit: RateLimiter.Options = limits) => {
+  const chatResponse = { ...answer(text), usage }
   return LLM.make({ model: "m", contextWindow: 10_000, retry: false, timeouts: false }).pipe(
     Effect.provide(
       Layer.merge(
         Layer.succeed(ProviderClient.ProviderClient, {
           provider: "acme",
           wire: "own",
-          chat: () => Effect.succeed(said),
-          chatStream: () => Stream.fromIterable(ChatEvent.fromResponse(said)),
+          chat: () => Effect.succeed(chatResponse),
+          chatStream: () => Stream.fromIterable(ChatEvent.fromResponse(chatResponse)),
           embeddings: {
             maxBatch: 10,
             embed: ({ input }) =>
@@ -314,13 +314,13 @@ const claiming = (usage: Usage.Usage, limit: RateLimiter.Options = limits) => {
               })
           }
         }),
-        served(limit)
+        poolAndLimiter(limit)
       )
     )
   )
 }
 
-const wrong: ReadonlyArray<Usage.Usage> = [
+const impossibleUsages: ReadonlyArray<Usage.Usage> = [
   Number.NaN,
   Number.POSITIVE_INFINITY,
   Number.NEGATIVE_INFINITY,
@@ -338,21 +338,21 @@ const wrong: ReadonlyArray<Usage.Usage> = [
   estimated: false
 }))
 
-describe("the counts of any client", () => {
-  it.effect("are no more than the request and the model allow", () =>
+describe("usage reported by any client", () => {
+  it.effect("estimates a client's counts when they exceed what the request and the model allow", () =>
     Effect.gen(function* () {
       const request = { messages: [Chat.user("hello")], maxTokens: 100 }
       const within = Usage.make({ inputTokens: 20_000, outputTokens: 100 })
-      expect(yield* both(yield* claiming(within), request)).toEqual([within, within])
-      for (const [claimed, believed] of [
+      expect(yield* chatAndStream(yield* llmReporting(within), request)).toEqual([within, within])
+      for (const [reportedCounts, expected] of [
         [
           { inputTokens: 20_000, outputTokens: 140_000 },
-          { inputTokens: 20_000, outputTokens: written }
+          { inputTokens: 20_000, outputTokens: estimatedOutput }
         ],
         [{ inputTokens: 170_000, outputTokens: 100 }, { outputTokens: 100 }]
       ] as const) {
-        for (const usage of yield* both(yield* claiming(Usage.make(claimed)), request)) {
-          expect(usage).toMatchObject({ ...believed, estimated: true })
+        for (const usage of yield* chatAndStream(yield* llmReporting(Usage.make(reportedCounts)), request)) {
+          expect(usage).toMatchObject({ ...expected, estimated: true })
           expect(usage.inputTokens).toBeLessThan(20_001)
           expect(usage.totalTokens).toBe(usage.inputTokens + usage.outputTokens)
         }
@@ -360,35 +360,35 @@ describe("the counts of any client", () => {
     })
   )
 
-  it.effect("never reach a limiter, a budget, a ledger or a metric as anything but numbers of tokens", () =>
+  it.effect("passes only possible token counts of a client to the limiter, the budget and the ledger", () =>
     Effect.gen(function* () {
-      for (const usage of wrong) {
+      for (const usage of impossibleUsages) {
         const ledger = yield* UsageLedger.make()
         const budget = yield* Budget.make({ limit: { tokens: 1_000_000 } })
-        const base = yield* Effect.flatMap(claiming(usage), budget.middleware)
+        const base = yield* Effect.flatMap(llmReporting(usage), budget.middleware)
         const llm = yield* Effect.provideService(UsageLedger.middleware(base), UsageLedger.UsageLedger, ledger)
-        for (const told of yield* both(llm, "hello")) expect(told).toSatisfy(isSound)
-        expect((yield* llm.embed(["hello", "world"])).usage).toSatisfy(isSound)
+        for (const reported of yield* chatAndStream(llm, "hello")) expect(reported).toSatisfy(isPossible)
+        expect((yield* llm.embed(["hello", "world"])).usage).toSatisfy(isPossible)
         const { limiter } = yield* llm.status
         expect(limiter.tokens?.available).toBeGreaterThan(999_900)
-        const [stands] = yield* budget.status
-        expect(stands?.reserved).toBe(0)
-        expect(stands?.spent).toSatisfy((spent: number) => Number.isInteger(spent) && spent > 0 && spent < 100)
+        const [account] = yield* budget.status
+        expect(account?.reserved).toBe(0)
+        expect(account?.spent).toSatisfy((spent: number) => Number.isInteger(spent) && spent > 0 && spent < 100)
         const { total } = yield* ledger.snapshot
-        expect(total.usage).toSatisfy(isSound)
+        expect(total.usage).toSatisfy(isPossible)
         expect(total.usage.inputTokens).toBeGreaterThan(0)
         yield* llm.chat("and once more")
       }
     })
   )
 
-  it.effect("of an LLM of another make leave the estimate of a budget, and its metrics, as they are", () =>
+  it.effect("a budget keeps its own estimate when a custom LLM reports impossible token counts", () =>
     Effect.gen(function* () {
-      for (const usage of wrong) {
+      for (const usage of impossibleUsages) {
         const budget = yield* Budget.make([{ limit: { tokens: 1000 } }, { name: "money", limit: { dollars: 1 } }])
         const base = yield* scripted(Effect.succeed({ ...answer(text), usage }))
         const llm = yield* Effect.flatMap(budget.middleware(base), Telemetry.make())
-        yield* both(llm, { messages: [Chat.user("hello")], maxTokens: 10 })
+        yield* chatAndStream(llm, { messages: [Chat.user("hello")], maxTokens: 10 })
         for (const { reserved, spent, unit } of yield* budget.status) {
           expect(reserved).toBe(0)
           expect(spent).toSatisfy((amount: number) => amount > 0 && amount < 100)
@@ -399,8 +399,8 @@ describe("the counts of any client", () => {
   )
 })
 
-describe("a limiter of tokens", () => {
-  it.effect("keeps the estimate of a reservation that is settled for no number of tokens", () =>
+describe("RateLimiter with token limits", () => {
+  it.effect("keeps the estimate of a reservation when it is settled with an impossible token count", () =>
     Effect.gen(function* () {
       const limiter = yield* RateLimiter.make(limits)
       for (const used of [Number.NaN, Number.POSITIVE_INFINITY, -1, 1e308]) {
@@ -411,7 +411,7 @@ describe("a limiter of tokens", () => {
     })
   )
 
-  it.effect("says in words how long a call would wait, however long that is", () =>
+  it.effect("RateLimiter.take fails with a RateLimitError when the wait is about 1e305 seconds", () =>
     Effect.gen(function* () {
       const limiter = yield* RateLimiter.make({ capacity: 1, refillRate: 1e-305 })
       yield* limiter.take()

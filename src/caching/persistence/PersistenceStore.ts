@@ -1,6 +1,6 @@
 /**
- * A store of caches over a `BackingPersistence` of `@effect/experimental`: Redis (with `ioredis`), LMDB (with `lmdb`), or any
- * other. Values expire there by themselves.
+ * A cache store over a `BackingPersistence` of `@effect/experimental`: Redis (with `ioredis`), LMDB (with `lmdb`), or any other.
+ * The backing removes expired values.
  *
  * @example
  * ```ts
@@ -23,17 +23,17 @@ import { Effect, Layer, Option } from "effect"
 import type { Store } from "../model.js"
 import { CacheStore, CacheStoreError } from "../model.js"
 
-/** The error of a backing names its reason; what happened is in its cause. */
+/** A `BackingError` has the actual message in its cause. */
 const detailOf = (error: Persistence.PersistenceError): string =>
   error.reason === "BackingError" && error.cause instanceof Error ? error.cause.message : error.message
 
-const failing =
+const toStoreError =
   (operation: CacheStoreError["operation"]) =>
   (error: Persistence.PersistenceError): CacheStoreError =>
     new CacheStoreError({ operation, detail: detailOf(error), cause: error })
 
 /**
- * The store with this name; two names share nothing. `clear` removes what is under the name, and it does not tell its size.
+ * Makes the store with this name. Names do not share entries, `clear` removes the entries of this name, and `size` is absent.
  *
  * @since 0.1.0
  * @category constructors
@@ -46,16 +46,16 @@ export const make = (name: string): Effect.Effect<Store, never, Persistence.Back
       get: (key) =>
         Effect.mapBoth(values.get(key), {
           onSuccess: Option.filter((value) => typeof value === "string"),
-          onFailure: failing("get")
+          onFailure: toStoreError("get")
         }),
-      set: (key, value, ttl) => Effect.mapError(values.set(key, value, ttl), failing("set")),
-      remove: (key) => Effect.mapError(values.remove(key), failing("remove")),
-      clear: Effect.mapError(values.clear, failing("clear"))
+      set: (key, value, ttl) => Effect.mapError(values.set(key, value, ttl), toStoreError("set")),
+      remove: (key) => Effect.mapError(values.remove(key), toStoreError("remove")),
+      clear: Effect.mapError(values.clear, toStoreError("clear"))
     }
   })
 
 /**
- * The store with this name as a layer. See {@link make}.
+ * Provides the store with this name. See {@link make}.
  *
  * @since 0.1.0
  * @category layers

@@ -1,5 +1,5 @@
 /**
- * Stores of caches over the `Persistence` of `@effect/experimental` (an optional peer dependency), which has Redis and LMDB.
+ * Cache stores over the `Persistence` of `@effect/experimental` (an optional peer dependency), which has Redis and LMDB.
  *
  * @since 0.1.0
  */

@@ -1,13 +1,13 @@
-/** What several schemas of the vocabulary have in common. */
+/** Field schemas that several modules of the vocabulary share. */
 import { Schema } from "effect"
 
-/** What the vocabulary does not look into: JSON Schemas, and fields of one provider. */
+/** JSON that the vocabulary does not interpret: JSON Schemas, and fields of one provider. */
 export const JsonObject = Schema.Record({ key: Schema.String, value: Schema.Unknown })
 
 /**
- * What is said in the words of one protocol, where the vocabulary has none: fields by the name of the wire whose words they are.
- * That wire writes them, over whatever the vocabulary says, and no other does. A wire that finds itself named, be it without a
- * field, knows that the thing was said in its own protocol: a thought can go back there, and defaults of ours are left out.
+ * Fields of one protocol that the vocabulary has no field for, by the name of the wire. That wire writes them, and they override
+ * the vocabulary's fields; other wires ignore them. An entry of a wire, even without fields, marks a value that was received in
+ * that protocol: its reasoning can be sent back there, and the library adds no defaults.
  */
 export const Native = Schema.Record({ key: Schema.String, value: JsonObject }).annotations({ identifier: "Native" })
 
@@ -15,7 +15,7 @@ export const native = Schema.optionalWith(Native, { exact: true })
 
 export const NonEmptyId = Schema.NonEmptyString
 
-/** http(s) for what the provider fetches itself, `data:` for bytes. */
+/** An http(s) URL that the provider fetches, or a `data:` URL with the bytes. */
 export const MediaUrl = Schema.String.pipe(
   Schema.filter((url) => /^(https?:\/\/|data:)/i.test(url) || "expected an http(s): or data: URL")
 )

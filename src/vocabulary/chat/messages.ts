@@ -1,4 +1,4 @@
-/** Who says what in a conversation. Public by way of `Chat`. */
+/** Messages of a conversation, by role. Exported by `Chat`. */
 import { Schema } from "effect"
 import { native, NonEmptyId } from "./fields.js"
 import { AssistantPart, CacheControl, FilePart, ImagePart, NativePart, TextPart, UserPart } from "./parts.js"
@@ -7,7 +7,7 @@ import { ToolCall } from "./tools.js"
 const SystemContent = Schema.Union(Schema.String, Schema.Array(TextPart))
 
 /**
- * What the model is told beforehand.
+ * Instructions for the model.
  *
  * @since 0.1.0
  * @category messages
@@ -25,7 +25,7 @@ export const SystemMessage = Schema.Struct({
 export type SystemMessage = typeof SystemMessage.Type
 
 /**
- * OpenAI's newer name of a system message. Elsewhere it is sent as one.
+ * OpenAI's newer form of a system message. Other providers receive it as a system message.
  *
  * @since 0.1.0
  * @category messages
@@ -43,7 +43,7 @@ export const DeveloperMessage = Schema.Struct({
 export type DeveloperMessage = typeof DeveloperMessage.Type
 
 /**
- * What the user says.
+ * A message of the user.
  *
  * @since 0.1.0
  * @category messages
@@ -62,7 +62,7 @@ export const UserMessage = Schema.Struct({
 export type UserMessage = typeof UserMessage.Type
 
 /**
- * What the model said before. Made from an answer by `Chat.toMessage`.
+ * An earlier response of the model. `Chat.toMessage` makes one from a response.
  *
  * @since 0.1.0
  * @category messages
@@ -81,7 +81,7 @@ export const AssistantMessage = Schema.Struct({
 export type AssistantMessage = typeof AssistantMessage.Type
 
 /**
- * What a tool returned for the call with the id `toolCallId`.
+ * The result of the tool call with the id `toolCallId`.
  *
  * @since 0.1.0
  * @category messages
@@ -90,7 +90,7 @@ export const ToolMessage = Schema.Struct({
   role: Schema.Literal("tool"),
   toolCallId: NonEmptyId,
   content: Schema.Union(Schema.String, Schema.Array(Schema.Union(TextPart, ImagePart, FilePart, NativePart))),
-  /** The tool failed. Providers that have a mark for it get it; the others read the content alone. */
+  /** Whether the tool failed. Sent to providers that have a field for it; others receive only the content. */
   isError: Schema.optionalWith(Schema.Boolean, { exact: true }),
   cacheControl: Schema.optionalWith(CacheControl, { exact: true }),
   native
@@ -103,7 +103,7 @@ export const ToolMessage = Schema.Struct({
 export type ToolMessage = typeof ToolMessage.Type
 
 /**
- * One thing that was said, by whomever.
+ * A message of any role.
  *
  * @since 0.1.0
  * @category messages
@@ -121,7 +121,7 @@ export type Message = typeof Message.Type
 // -------------------------------------------------------------------------------------
 
 /**
- * A system message.
+ * Makes a system message.
  *
  * @since 0.1.0
  * @category constructors
@@ -129,7 +129,7 @@ export type Message = typeof Message.Type
 export const system = (content: string): SystemMessage => ({ role: "system", content })
 
 /**
- * A user message: a text, or parts.
+ * Makes a user message from a text or from parts.
  *
  * @since 0.1.0
  * @category constructors
@@ -137,7 +137,7 @@ export const system = (content: string): SystemMessage => ({ role: "system", con
 export const user = (content: string | ReadonlyArray<UserPart>): UserMessage => ({ role: "user", content })
 
 /**
- * An assistant message: what the model said, and what it called.
+ * Makes an assistant message from the model's text and its tool calls.
  *
  * @since 0.1.0
  * @category constructors
@@ -149,7 +149,7 @@ export const assistant = (content: string, toolCalls?: ReadonlyArray<ToolCall>):
 })
 
 /**
- * What a tool returned for a call.
+ * Makes a tool message with the result of a tool call.
  *
  * @since 0.1.0
  * @category constructors

@@ -1,18 +1,17 @@
-/** What a message may hold. Public by way of `Chat`. */
+/** Parts of a message's content. Exported by `Chat`. */
 import { Encoding, Schema } from "effect"
 import * as Fields from "./fields.js"
 import { MediaUrl, native, NonEmptyId } from "./fields.js"
 
 /**
- * A mark: the provider shall remember the prompt up to and with what bears it, so that the next request with the same
- * beginning is cheaper. For providers that cache only what they are told to; the others cache by themselves or not at all,
- * and do not see it.
+ * Asks the provider to cache the prompt up to and including this part, so that later requests with the same prefix are cheaper.
+ * For providers with explicit prompt caching; it is not sent to others, which cache automatically or not at all.
  *
  * @since 0.1.0
  * @category parts
  */
 export const CacheControl = Schema.Struct({
-  /** For how long. The provider's default where absent. */
+  /** How long the prompt is cached. The provider's default when absent. */
   ttl: Schema.optionalWith(Schema.Literal("5m", "1h"), { exact: true })
 }).annotations({ identifier: "CacheControl" })
 
@@ -23,8 +22,9 @@ export const CacheControl = Schema.Struct({
 export type CacheControl = typeof CacheControl.Type
 
 /**
- * What is said in the words of one protocol, where the vocabulary has none: fields by the name of the wire whose words they are,
- * such as `{ "chat-completions": { prefix: true } }`. That wire writes them, over whatever the vocabulary says, and no other does.
+ * Fields of one protocol that the vocabulary has no field for, by the name of the wire, such as
+ * `{ "chat-completions": { prefix: true } }`. That wire writes them, and they override the vocabulary's fields; other wires
+ * ignore them.
  *
  * @since 0.1.0
  * @category parts
@@ -40,7 +40,7 @@ export type Native = typeof Native.Type
 const cacheControl = Schema.optionalWith(CacheControl, { exact: true })
 
 /**
- * Text, as it is.
+ * Text.
  *
  * @since 0.1.0
  * @category parts
@@ -67,7 +67,7 @@ export type TextPart = typeof TextPart.Type
 export const ImagePart = Schema.Struct({
   type: Schema.Literal("image"),
   url: MediaUrl,
-  /** How closely the model looks; the provider's default where absent. */
+  /** Level of detail at which the model processes the image. The provider's default when absent. */
   detail: Schema.optionalWith(Schema.Literal("low", "high", "auto"), { exact: true }),
   cacheControl,
   native
@@ -80,7 +80,7 @@ export const ImagePart = Schema.Struct({
 export type ImagePart = typeof ImagePart.Type
 
 /**
- * Recorded sound as bytes in a `data:` URL, such as `data:audio/wav;base64,…` (see {@link audio}).
+ * Audio as bytes in a `data:` URL, such as `data:audio/wav;base64,…` (see {@link audio}).
  *
  * @since 0.1.0
  * @category parts
@@ -98,8 +98,8 @@ export const AudioPart = Schema.Struct({
 export type AudioPart = typeof AudioPart.Type
 
 /**
- * A document such as a PDF: by URL, as bytes in a `data:` URL (see {@link file}), or by the id the provider gave it when
- * it was uploaded.
+ * A document such as a PDF: by URL, as bytes in a `data:` URL (see {@link file}), or by the provider's id of an uploaded file.
+ * Exactly one of `url` and `fileId` is required.
  *
  * @since 0.1.0
  * @category parts
@@ -123,25 +123,24 @@ export const FilePart = Schema.Struct({
 export type FilePart = typeof FilePart.Type
 
 /**
- * What a model thought, with whatever its provider wants to see again unchanged in the next turn.
+ * Reasoning of the model, with the fields that its provider requires unchanged in the next turn.
  *
- * `signature`, `id` and `format` mean something only to the provider named in `provider`: a wire sends them back there
- * and nowhere else.
+ * `signature`, `id` and `format` are valid only for the provider in `provider`: a wire sends them back to that provider only.
  *
  * @since 0.1.0
  * @category parts
  */
 export const ReasoningPart = Schema.Struct({
   type: Schema.Literal("reasoning"),
-  /** What may be shown; empty where the provider only sends a sealed form. */
+  /** Readable text; empty when the provider sends only an encrypted form. */
   text: Schema.String,
-  /** The provider's signature or sealed (encrypted) form of the thought. */
+  /** The provider's signature or encrypted form of the reasoning. */
   signature: Schema.optionalWith(Schema.String, { exact: true }),
-  /** The provider's id of the thought. */
+  /** The provider's id of the reasoning. */
   id: Schema.optionalWith(Schema.String, { exact: true }),
-  /** The provider's own word for the kind of thought, such as `reasoning.summary`. */
+  /** The provider's name for the kind of reasoning, such as `reasoning.summary`. */
   format: Schema.optionalWith(Schema.String, { exact: true }),
-  /** The provider that thought it. */
+  /** The provider that sent the reasoning. */
   provider: Schema.optionalWith(Schema.String, { exact: true }),
   native
 }).annotations({ identifier: "ReasoningPart" })
@@ -153,7 +152,7 @@ export const ReasoningPart = Schema.Struct({
 export type ReasoningPart = typeof ReasoningPart.Type
 
 /**
- * A part that only one protocol has, as it stands there. Where another is spoken, a request with one is `Unsupported`.
+ * A part of one protocol, unchanged. With any other protocol, a request with it fails with an `UnsupportedError`.
  *
  * @since 0.1.0
  * @category parts
@@ -170,7 +169,7 @@ export const NativePart = Schema.Struct({
 export type NativePart = typeof NativePart.Type
 
 /**
- * What a message of the user may hold.
+ * A part of a user message.
  *
  * @since 0.1.0
  * @category parts
@@ -184,7 +183,7 @@ export const UserPart = Schema.Union(TextPart, ImagePart, AudioPart, FilePart, N
 export type UserPart = typeof UserPart.Type
 
 /**
- * What an answer may hold, when it is sent back in the next turn.
+ * A part of an assistant message.
  *
  * @since 0.1.0
  * @category parts
@@ -202,7 +201,7 @@ export type AssistantPart = typeof AssistantPart.Type
 // -------------------------------------------------------------------------------------
 
 /**
- * A text part.
+ * Makes a text part.
  *
  * @since 0.1.0
  * @category constructors
@@ -213,7 +212,7 @@ const mediaUrl = (source: string | Uint8Array, mediaType: string): string =>
   typeof source === "string" ? source : `data:${mediaType};base64,${Encoding.encodeBase64(source)}`
 
 /**
- * An image part from a URL or from bytes.
+ * Makes an image part from a URL or from bytes.
  *
  * @since 0.1.0
  * @category constructors
@@ -221,7 +220,7 @@ const mediaUrl = (source: string | Uint8Array, mediaType: string): string =>
 export const image = (
   source: string | Uint8Array,
   options?: {
-    /** Of the bytes. @default "image/png" */
+    /** Media type of the bytes. Ignored for a URL. @default "image/png" */
     readonly mediaType?: string
     readonly detail?: "low" | "high" | "auto"
   }
@@ -232,7 +231,7 @@ export const image = (
 })
 
 /**
- * An audio part from a `data:` URL or from bytes.
+ * Makes an audio part from a `data:` URL or from bytes.
  *
  * @since 0.1.0
  * @category constructors
@@ -240,13 +239,13 @@ export const image = (
 export const audio = (
   source: string | Uint8Array,
   options?: {
-    /** Of the bytes. @default "audio/wav" */
+    /** Media type of the bytes. Ignored for a URL. @default "audio/wav" */
     readonly mediaType?: string
   }
 ): AudioPart => ({ type: "audio", url: mediaUrl(source, options?.mediaType ?? "audio/wav") })
 
 /**
- * A file part from a URL or from bytes.
+ * Makes a file part from a URL or from bytes.
  *
  * @since 0.1.0
  * @category constructors
@@ -254,7 +253,7 @@ export const audio = (
 export const file = (
   source: string | Uint8Array,
   options?: {
-    /** Of the bytes. @default "application/pdf" */
+    /** Media type of the bytes. Ignored for a URL. @default "application/pdf" */
     readonly mediaType?: string
     readonly filename?: string
   }
@@ -265,7 +264,7 @@ export const file = (
 })
 
 /**
- * The text of a message's content: its text parts, joined.
+ * Returns the text of a message's content: its text parts joined.
  *
  * @since 0.1.0
  * @category accessors

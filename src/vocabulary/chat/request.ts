@@ -1,11 +1,11 @@
-/** What is asked. Public by way of `Chat`. */
+/** The request of a chat call. Exported by `Chat`. */
 import { Schema } from "effect"
 import { JsonObject } from "./fields.js"
 import { Message } from "./messages.js"
 import { ToolChoice, ToolDefinition } from "./tools.js"
 
 /**
- * The shape of the answer: free text, any JSON, or JSON that fits a schema.
+ * The format of the response: free text, any JSON, or JSON that conforms to a schema.
  *
  * @since 0.1.0
  * @category request
@@ -14,10 +14,10 @@ export const ResponseFormat = Schema.Union(
   Schema.Literal("text", "json"),
   Schema.Struct({
     name: Schema.NonEmptyString,
-    /** JSON Schema of the answer. */
+    /** JSON Schema of the response. */
     schema: JsonObject,
     description: Schema.optionalWith(Schema.String, { exact: true }),
-    /** Hold the model to the schema exactly. The provider's default where absent. */
+    /** Whether the provider enforces the schema exactly. The provider's default when absent. */
     strict: Schema.optionalWith(Schema.Boolean, { exact: true })
   })
 ).annotations({ identifier: "ResponseFormat" })
@@ -29,16 +29,16 @@ export const ResponseFormat = Schema.Union(
 export type ResponseFormat = typeof ResponseFormat.Type
 
 /**
- * How much a model that can think should do so.
+ * How much a reasoning model reasons.
  *
  * @since 0.1.0
  * @category request
  */
 export const Reasoning = Schema.Struct({
   effort: Schema.optionalWith(Schema.Literal("none", "minimal", "low", "medium", "high", "xhigh"), { exact: true }),
-  /** The most tokens to think with, for providers that count instead of grading. */
+  /** The maximum number of reasoning tokens, for providers that take a number instead of an `effort`. */
   budgetTokens: Schema.optionalWith(Schema.Int.pipe(Schema.nonNegative()), { exact: true }),
-  /** Ask for a summary of the thoughts, for providers that do not show them whole. */
+  /** Requests a summary of the reasoning, for providers that do not return it in full. */
   summary: Schema.optionalWith(Schema.Literal("auto", "concise", "detailed"), { exact: true })
 }).annotations({ identifier: "Reasoning" })
 
@@ -49,7 +49,7 @@ export const Reasoning = Schema.Struct({
 export type Reasoning = typeof Reasoning.Type
 
 /**
- * One question to a model. Everything but the messages is optional, and what is absent is the provider's default.
+ * A request to a model. Only `messages` is required; the provider's defaults hold for absent fields.
  *
  * @since 0.1.0
  * @category request
@@ -60,23 +60,23 @@ export const ChatRequest = Schema.Struct({
   model: Schema.optionalWith(Schema.NonEmptyString, { exact: true }),
   tools: Schema.optionalWith(Schema.Array(ToolDefinition), { exact: true }),
   toolChoice: Schema.optionalWith(ToolChoice, { exact: true }),
-  /** Whether the model may ask for several calls in one answer. */
+  /** Whether the model can make several tool calls in one response. */
   parallelToolCalls: Schema.optionalWith(Schema.Boolean, { exact: true }),
   responseFormat: Schema.optionalWith(ResponseFormat, { exact: true }),
   temperature: Schema.optionalWith(Schema.Finite.pipe(Schema.nonNegative()), { exact: true }),
   topP: Schema.optionalWith(Schema.Finite.pipe(Schema.between(0, 1)), { exact: true }),
-  /** The most tokens the answer may have, thinking included. */
+  /** The maximum number of output tokens, reasoning included. */
   maxTokens: Schema.optionalWith(Schema.Int.pipe(Schema.positive()), { exact: true }),
-  /** Texts at which the model stops. */
+  /** Texts at which the model stops generating. */
   stop: Schema.optionalWith(Schema.Array(Schema.NonEmptyString), { exact: true }),
   seed: Schema.optionalWith(Schema.Int, { exact: true }),
   reasoning: Schema.optionalWith(Reasoning, { exact: true }),
-  /** A stable name of your end user, for the provider's abuse detection. */
+  /** A stable identifier of your end user, for the provider's abuse detection. */
   user: Schema.optionalWith(Schema.String, { exact: true }),
   metadata: Schema.optionalWith(Schema.Record({ key: Schema.String, value: Schema.String }), { exact: true }),
   /**
-   * Fields sent to the provider as they are, over whatever the vocabulary says. `tools` is appended instead: that is how
-   * a provider's own tools (web search and the like) are asked for. A field that is `undefined` is not sent.
+   * Fields that are sent to the provider unchanged. They override fields of this request, except that `tools` is appended to its
+   * tools: use it for a provider's built-in tools such as web search. A field that is `undefined` is not sent.
    */
   extra: Schema.optionalWith(JsonObject, { exact: true })
 }).annotations({ identifier: "ChatRequest" })
@@ -88,12 +88,12 @@ export const ChatRequest = Schema.Struct({
 export type ChatRequest = typeof ChatRequest.Type
 
 /**
- * What goes with the schema of the same name.
+ * Types of `ChatRequest`.
  *
  * @since 0.1.0
  * @category request
  */
 export declare namespace ChatRequest {
-  /** What `chat` takes: a bare string is one user message. */
+  /** The argument of `chat`. A string is one user message. */
   export type Input = string | typeof ChatRequest.Encoded
 }

@@ -1,4 +1,4 @@
-/** What comes back. Public by way of `Chat`. */
+/** The response of a chat call. Exported by `Chat`. */
 import { Schema } from "effect"
 import { Attempt } from "../Attempt.js"
 import { Cost } from "../Cost.js"
@@ -9,7 +9,7 @@ import { ReasoningPart, text } from "./parts.js"
 import { ToolCall } from "./tools.js"
 
 /**
- * Why the model stopped. The provider's own word stands beside it in `rawFinishReason`.
+ * Why the model stopped. `rawFinishReason` has the provider's own value.
  *
  * @since 0.1.0
  * @category response
@@ -23,17 +23,17 @@ export const FinishReason = Schema.Literal("stop", "length", "tool-calls", "cont
 export type FinishReason = typeof FinishReason.Type
 
 /**
- * Where an answer came from that nobody was asked for.
+ * The origin of a response that was not requested from a provider.
  *
  * @since 0.1.0
  * @category response
  */
 export const Cached = Schema.Struct({
-  /** `store`: kept from an earlier call. `flight`: an equal call that was under way at the same time brought it. */
+  /** `store`: the response of an earlier call. `flight`: the response of an equal call in flight at the same time. */
   source: Schema.Literal("store", "flight"),
-  /** How long ago the answer was made, in milliseconds. */
+  /** Age of the response, in milliseconds. */
   age: Schema.Number,
-  /** What it took to make the answer, and so what this call saved. */
+  /** Usage of the call that made the response, which this call saved. */
   usage: Usage
 }).annotations({ identifier: "Cached" })
 
@@ -44,43 +44,43 @@ export const Cached = Schema.Struct({
 export type Cached = typeof Cached.Type
 
 /**
- * A whole answer.
+ * A complete response.
  *
  * @since 0.1.0
  * @category response
  */
 export const ChatResponse = Schema.Struct({
-  /** The provider's id of the answer; empty where it sends none. */
+  /** The provider's id of the response; empty when it sends none. */
   id: Schema.String,
-  /** The provider that answered. */
+  /** The provider that responded. */
   provider: Schema.String,
-  /** The model that answered, in the provider's words: often more exact than the one asked for. */
+  /** The model that the provider reports, often more specific than the requested one. */
   model: Schema.String,
   text: Schema.String,
-  /** What may be shown of the model's thoughts: the texts of `reasoningParts`, joined. */
+  /** The model's reasoning as text: the texts of `reasoningParts` joined. */
   reasoning: Schema.String,
-  /** The thoughts with their signatures, to be sent back in the next turn (see {@link toMessage}). */
+  /** The reasoning with its signatures, to be sent back in the next turn (see {@link toMessage}). */
   reasoningParts: Schema.Array(ReasoningPart),
-  /** The model's own words where it declined to answer; empty otherwise. */
+  /** The model's text when it refuses to answer; empty otherwise. */
   refusal: Schema.String,
   toolCalls: Schema.Array(ToolCall),
   finishReason: FinishReason,
-  /** The provider's own word for why the model stopped; empty where it sends none. */
+  /** The provider's value for the finish reason; empty when it sends none. */
   rawFinishReason: Schema.String,
   usage: Usage,
-  /** What the answer cost; absent where no price is known, or nobody asked for it with `Pricing.make()`. */
+  /** The cost of the response. Absent when the price is unknown or no pricing (`Pricing.make()`) is used. */
   cost: Schema.optionalWith(Cost, { exact: true }),
-  /** From the moment the attempt that succeeded was sent until the answer was complete, in milliseconds. */
+  /** Time from the start of the successful attempt to the end of the response, in milliseconds. */
   latency: Schema.Number,
-  /** The id (never the secret) of the key that was used. */
+  /** The id (never the secret) of the key. */
   keyId: Schema.String,
-  /** Every attempt made for this answer, in order; the last is the one that succeeded. */
+  /** Every attempt of this call, in order; the last one succeeded. */
   attempts: Schema.Array(Attempt),
-  /** What else the provider said, in its own words: citations, safety ratings, service tier … */
+  /** Other fields of the provider's response, unchanged: citations, safety ratings, service tier … */
   providerMetadata: JsonObject,
   /**
-   * Present where no provider was asked for this call. Such an answer consumed nothing: its `usage` is zero, it has no
-   * `attempts` and no `keyId`, and its `latency` is that of finding it.
+   * Present when no provider was called for this response. Its `usage` is then zero, `attempts` and `keyId` are empty, and
+   * `latency` is the time of the lookup.
    */
   cached: Schema.optionalWith(Cached, { exact: true })
 }).annotations({ identifier: "ChatResponse" })
@@ -92,7 +92,7 @@ export const ChatResponse = Schema.Struct({
 export type ChatResponse = typeof ChatResponse.Type
 
 /**
- * As much of an answer as had arrived when its stream broke.
+ * The part of a response that was received before its stream failed.
  *
  * @since 0.1.0
  * @category response
@@ -102,9 +102,9 @@ export const PartialResponse = Schema.Struct({
   model: Schema.String,
   text: Schema.String,
   reasoning: Schema.String,
-  /** The calls that were complete. */
+  /** The tool calls that were complete. */
   toolCalls: Schema.Array(ToolCall),
-  /** What was consumed so far; an estimate unless the provider had sent its counts. */
+  /** The usage so far; an estimate unless the provider has sent its counts. */
   usage: Usage
 }).annotations({ identifier: "PartialResponse" })
 
@@ -115,8 +115,8 @@ export const PartialResponse = Schema.Struct({
 export type PartialResponse = typeof PartialResponse.Type
 
 /**
- * The answer as a message, to be put behind the question in the next turn. It carries the thoughts with their signatures
- * and the tool calls, so that providers which want to see them again do.
+ * Makes an assistant message from a response, to append to the conversation. It includes the tool calls and the reasoning with
+ * its signatures, which some providers require in the next turn.
  *
  * @since 0.1.0
  * @category constructors

@@ -1,10 +1,10 @@
-/** Functions that the model may ask to have called. Public by way of `Chat`. */
+/** Tools that the model can call. Exported by `Chat`. */
 import { Schema } from "effect"
 import { JsonObject, native, NonEmptyId } from "./fields.js"
 import { CacheControl } from "./parts.js"
 
 /**
- * A function that the model may ask to have called.
+ * A function that the model can call.
  *
  * @since 0.1.0
  * @category tools
@@ -12,9 +12,9 @@ import { CacheControl } from "./parts.js"
 export const ToolDefinition = Schema.Struct({
   name: Schema.String.pipe(Schema.pattern(/^[a-zA-Z0-9_.-]{1,128}$/)),
   description: Schema.optionalWith(Schema.String, { exact: true }),
-  /** JSON Schema of the arguments, an object schema. Absent: the function takes none. */
+  /** JSON Schema of the arguments, an object schema. Absent for a function without arguments. */
   parameters: Schema.optionalWith(JsonObject, { exact: true }),
-  /** Ask the provider to hold the model to the schema exactly. The provider's default where absent. */
+  /** Whether the provider enforces the schema exactly. The provider's default when absent. */
   strict: Schema.optionalWith(Schema.Boolean, { exact: true }),
   cacheControl: Schema.optionalWith(CacheControl, { exact: true }),
   native
@@ -27,10 +27,10 @@ export const ToolDefinition = Schema.Struct({
 export type ToolDefinition = typeof ToolDefinition.Type
 
 /**
- * A call that the model asks for.
+ * A tool call that the model requests.
  *
- * `arguments` is the text as the model wrote it: JSON in nearly every case, never empty (`{}` stands for no arguments),
- * and cut off where the answer hit its token limit. Decode it with `Schema.parseJson`.
+ * `arguments` is the unchanged text of the model: JSON in nearly every case, never empty (`{}` when there are no arguments), and
+ * truncated when the response reached its token limit. Decode it with `Schema.parseJson`.
  *
  * @since 0.1.0
  * @category tools
@@ -39,7 +39,7 @@ export const ToolCall = Schema.Struct({
   id: NonEmptyId,
   name: Schema.NonEmptyString,
   arguments: Schema.String,
-  /** `custom`: `arguments` is free text, as some providers let a tool take. Absent: a function with JSON arguments. */
+  /** `custom`: `arguments` is free text, which some providers support. Absent for a function with JSON arguments. */
   type: Schema.optionalWith(Schema.Literal("custom"), { exact: true }),
   native
 }).annotations({ identifier: "ToolCall" })
@@ -51,7 +51,7 @@ export const ToolCall = Schema.Struct({
 export type ToolCall = typeof ToolCall.Type
 
 /**
- * Whether and which tool the model calls: as it likes, not at all, at least one, or the one named.
+ * Whether and which tool the model calls: `auto` (the model decides), `none`, `required` (at least one), or the one named.
  *
  * @since 0.1.0
  * @category tools
