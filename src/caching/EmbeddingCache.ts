@@ -25,8 +25,9 @@
  * @since 0.1.0
  */
 import { Array as Arr, Context, Duration, Effect, Either, Layer, Option } from "effect"
-import type { CacheOptions, CacheService, CacheStats } from "./model.js"
-import { CacheStore, CacheWish } from "./model.js"
+import { CacheStore } from "./model.js"
+import type { CacheOptions, CacheService, CacheStats } from "./options.js"
+import { CacheWish } from "./options.js"
 import type { EmbeddingRequest, EmbeddingResponse } from "../vocabulary/Embedding.js"
 import * as Attempt from "../vocabulary/Attempt.js"
 import * as Core from "./core.js"

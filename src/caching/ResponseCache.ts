@@ -37,8 +37,9 @@
 import { Chunk, Context, Duration, Effect, Layer, Option } from "effect"
 import type { Clock } from "effect"
 import { dual } from "effect/Function"
-import type { CacheOptions, CacheService, CacheStats, Wish } from "./model.js"
-import { CacheStore, CacheWish } from "./model.js"
+import { CacheStore } from "./model.js"
+import type { CacheOptions, CacheService, CacheStats, Wish } from "./options.js"
+import { CacheWish } from "./options.js"
 import type { Cached, ChatRequest, ChatResponse } from "../vocabulary/Chat.js"
 import * as Events from "../vocabulary/ChatEvent.js"
 import * as Responses from "./responses.js"
@@ -104,7 +105,7 @@ export interface Service extends CacheService<ChatRequest.Input, Stats> {}
  */
 export class ResponseCache extends Context.Tag("effect-llm/ResponseCache")<ResponseCache, Service>() {}
 
-export { CacheWish, type Wish } from "./model.js"
+export { CacheWish, type Wish } from "./options.js"
 
 const withCacheWish =
   (change: (control: Wish) => Wish) =>

@@ -1,6 +1,7 @@
 /** What both caches share: the store behind its circuit breaker, statistics, and writes that `clear` and `invalidate` revoke. */
 import { Duration, Effect, Option, Ref } from "effect"
-import type { CacheOptions, CacheStats, CacheStoreError, Store } from "./model.js"
+import type { CacheStoreError, Store } from "./model.js"
+import type { CacheOptions, CacheStats } from "./options.js"
 import * as Checks from "../internal/optionChecks.js"
 import * as GuardedStore from "./guardedStore.js"
 
