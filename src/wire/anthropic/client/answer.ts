@@ -276,7 +276,7 @@ export const answerReader = (source: AnswerSource) => {
       if (block !== undefined) readDelta(block, delta, out)
     },
     blockStop,
-    /** Reads the end of the answer and returns whether it has a stop reason. Its counts are totals and replace the earlier ones. */
+    /** Reads the end of the answer, whose counts replace the earlier ones. Returns whether it has a stop reason. */
     messageDelta: (event: Json): boolean => {
       const delta = record(event, "delta") ?? {}
       rawReason = string(delta, "stop_reason") || rawReason
@@ -285,7 +285,6 @@ export const answerReader = (source: AnswerSource) => {
       outputCounted ||= number(record(event, "usage") ?? {}, "output_tokens") !== undefined
       return Boolean(string(delta, "stop_reason"))
     },
-
     finish: (out: Out): void => {
       for (const call of calls) endCall(call, out)
       out.push({

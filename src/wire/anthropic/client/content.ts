@@ -1,4 +1,4 @@
-/** Encodes parts of messages as content blocks. Source: Anthropic, "Messages" API reference; "Vision", "PDF support", "Files API". */
+/** Encodes parts as content blocks. Source: Anthropic, "Messages" API reference; "Vision", "PDF support", "Files API". */
 import { Either, Encoding } from "effect"
 import type {
   AudioPart,

@@ -1,4 +1,4 @@
-/** Encodes messages as turns. Source: Anthropic, "Using the Messages API", "Handle tool calls", "Mid-conversation system messages". */
+/** Encodes messages. Source: Anthropic, "Using the Messages API", "Handle tool calls", "Mid-conversation system messages". */
 import { Either } from "effect"
 import type {
   AssistantMessage,
@@ -92,8 +92,8 @@ const encodeTool = (message: ToolMessage): Encoded<EncodedMessage> =>
   }))
 
 /**
- * Whether a reasoning part is sent back: only to the provider that produced it, and when the provider is unknown, only if the part
- * was decoded from this protocol. Anthropic rejects unsigned reasoning.
+ * Whether a reasoning part is sent back: only to the provider that produced it, or, when the provider is unknown, if the part was
+ * decoded from this protocol. Anthropic rejects unsigned reasoning.
  */
 const isSentBack = (part: ReasoningPart, context: Context): boolean =>
   (part.provider === context.provider || (part.provider === undefined && native.fieldsOf(part) !== undefined)) &&
