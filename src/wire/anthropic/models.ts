@@ -12,7 +12,7 @@ export type Effort = "low" | "medium" | "high" | "xhigh" | "max"
 export interface Traits {
   /** The output limit of the model: the default of `max_tokens`, which the protocol requires. */
   readonly maxTokens: number
-  /** How thinking is requested: not at all, by a number of tokens (`budget_tokens`), as much as the model chooses, or either way. */
+  /** How thinking is requested: not at all, with a budget (`budget_tokens`), as much as the model chooses, or either way. */
   readonly thinking: "none" | "budget" | "adaptive" | "either"
   /** The `thinking.type` that disables thinking; absent when the model always thinks. */
   readonly rest?: "disabled" | "between_tools"
@@ -50,8 +50,8 @@ const { rest: _, ...alwaysThinking } = generation5
 
 /**
  * Source: https://platform.claude.com/docs/en/models/overview and the migration guides there; "Thinking", "Effort" and
- * "Mid-conversation system messages". Amazon, Google and OpenRouter add prefixes and suffixes to the names, and some versions have a
- * dot. The first match counts. Future generations are assumed to have the capabilities of the newest.
+ * "Mid-conversation system messages". Amazon, Google and OpenRouter add prefixes and suffixes to the names, and some write the
+ * version with a dot. The first match counts. Future generations are assumed to have the capabilities of the newest.
  */
 export const models: ReadonlyArray<ModelRule> = [
   { name: /claude-mythos-preview/, ...alwaysThinking, thinking: "either", sampling: true, systemInTurns: false },

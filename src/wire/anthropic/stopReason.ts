@@ -24,6 +24,6 @@ const stopReasons: Readonly<Record<FinishReason, string | null>> = {
   other: null
 }
 
-/** The raw reason when it is one of this protocol with the same meaning, or when the protocol has none for `reason`. */
+/** The raw reason when it is one of this protocol with the same meaning, or when the protocol has no other for `reason`. */
 export const encodeStopReason = (reason: FinishReason, raw: string, hasCalls: boolean): string | null =>
   (reasons.has(raw) && decodeStopReason(raw, hasCalls) === reason ? raw : stopReasons[reason]) ?? (raw || null)

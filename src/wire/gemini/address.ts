@@ -8,7 +8,7 @@ const resource = /^(?:models|tunedModels|endpoints|publishers|projects)\//
 
 const encodedPath = (segments: ReadonlyArray<string>): string => segments.map(encodeURIComponent).join("/")
 
-/** A segment of dots, encoded or not, would address another collection. */
+/** An empty segment, `.` and `..` would address another collection, even when encoded. */
 const isSafeSegment = (segment: string): boolean => !/^\.{0,2}$/.test(segment)
 
 export const pathOf = (model: string, stream: boolean): string => {
@@ -38,8 +38,8 @@ export const targetOf = (
 }
 
 /**
- * Whether a model is older than Gemini 3. These take a thinking budget instead of a level ("Gemini thinking"), reject ids of calls and
- * media in tool results ("Function calling"), and do not require signatures ("Thought signatures").
+ * Whether a model is older than Gemini 3. These models take a thinking budget instead of a level ("Gemini thinking"), reject ids
+ * of calls and media in tool results ("Function calling"), and do not require signatures ("Thought signatures").
  */
 export const isBeforeGemini3 = (model: string): boolean => /gemini-(?:robotics-er-)?[12]\b/.test(model)
 

@@ -1,6 +1,6 @@
 /**
- * Joins streamed arguments to one JSON text while they arrive. Each is a value with a path such as `$.recipe.steps[0]`; a string can
- * arrive in several values of one path. Source: Vertex AI, "PartialArg".
+ * Joins streamed arguments to one JSON text while they arrive. Each is a value with a path such as `$.recipe.steps[0]`; a string
+ * can arrive in several values of one path. Source: Vertex AI, "PartialArg".
  */
 import type { Json } from "../json.js"
 import { string } from "../json.js"

@@ -1,6 +1,6 @@
 /**
- * Signatures and other parts that must be sent back with an answer. Each is a `ReasoningPart` without text: `format` is the kind of
- * part that it belongs to, `id` identifies that part, and `signature` is the value to send back.
+ * Signatures and other parts that must be sent back with an answer. Each is a `ReasoningPart` without text: `format` is the kind
+ * of the part that it belongs to, `id` identifies this part, and `signature` is the value to send back.
  *
  * - `functionCall`: the signature of the tool call with this `id`.
  * - `text`: the signature of a range of the text. `id` has its offsets in UTF-16 units, such as `0:12`.

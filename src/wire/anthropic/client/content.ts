@@ -52,7 +52,7 @@ const imageBlock = (part: ImagePart): Encoded<Json> => {
   })
 }
 
-/** The text of a `data:` URL; undefined when it is not valid base64, percent-encoding or UTF-8. */
+/** The text of a `data:` URL; undefined when it is not valid base64 or percent-encoded UTF-8. */
 const plainText = (data: string, base64: boolean): string | undefined => {
   if (base64) return Either.getOrUndefined(Encoding.decodeBase64String(data))
   try {

@@ -32,7 +32,7 @@ const budgets: Readonly<Record<RequestedEffort, number>> = {
   xhigh: 31_999
 }
 
-/** A budget must be less than `max_tokens`. A larger one is reduced to leave a fifth for the answer; undefined when none fits. */
+/** A budget must be less than `max_tokens`. A larger one is reduced to four fifths of it; undefined when none is valid. */
 const limitedBudget = (budget: number, maxTokens: number): number | undefined => {
   const reduced = budget < maxTokens ? budget : Math.floor(maxTokens * 0.8)
   const limited = Math.max(reduced, minBudget)
@@ -85,8 +85,8 @@ const unsupportedFeature = (request: ChatRequest, traits: Traits, thinking: bool
 }
 
 /**
- * Encodes `reasoning` for a model. Thinking is dropped when a tool is required, and a budget also in a turn of tool calls without
- * reasoning: the API rejects these combinations.
+ * Encodes `reasoning` for a model. Thinking is dropped when a tool is required, and a budget also in a turn of tool calls that
+ * began without reasoning: the API rejects these combinations.
  */
 export const encodeThinking = (
   request: ChatRequest,

@@ -16,8 +16,8 @@ import { decodeUsage, hasCounts, otherUsage } from "../usage.js"
 
 export interface GeminiReader extends AnswerReader {
   /**
-   * Whether a finish reason was the last thing read. Some servers send one in every chunk, and some in an empty first chunk, so that
-   * output can follow it.
+   * Whether a finish reason has arrived and no output after it. Some servers send one in every chunk, and some in an empty first
+   * chunk.
    */
   readonly stopped: () => boolean
   /** Reads a chunk and appends its events. */

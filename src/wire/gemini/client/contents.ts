@@ -161,8 +161,8 @@ const resultsContent = (results: ReadonlyArray<EncodedResult>, context: Context)
 }
 
 /**
- * Encodes the conversation. System messages at any position become the instruction, since the protocol has no other field for them;
- * a conversation of system messages only becomes a user content. Adjacent results become one content, as their calls were.
+ * Encodes the conversation. System messages at any position become the instruction, the protocol's only field for them; a
+ * conversation of system messages only becomes a user content. Adjacent results become one content, as their calls were.
  */
 export const conversation = (
   messages: ReadonlyArray<Message>,
