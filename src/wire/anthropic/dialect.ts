@@ -1,58 +1,59 @@
 import type { ModelRule, Traits } from "./models.js"
-import { models, unknown } from "./models.js"
+import { models, otherModels } from "./models.js"
 
 /**
- * How a server deviates from Anthropic, and what its models can do.
+ * How a server deviates from Anthropic, and the capabilities of its models.
  *
  * @since 0.1.0
  * @category model
  */
 export interface Dialect {
   /**
-   * Appended to the base URL. `{model}` stands for the model's name, which then is not in the body.
+   * Appended to the base URL. `{model}` is replaced by the model's name, which is then not in the body.
    *
    * @default "/messages"
    */
   readonly path: string
   /**
-   * The same for streams, where they have a path of their own.
+   * The path of streaming requests.
    *
-   * @default the same path
+   * @default `path`
    */
   readonly streamPath: string | undefined
   /**
-   * Where the version of the protocol is said: the header `anthropic-version`, or `anthropic_version` in the body.
+   * The version of the protocol, in the header `anthropic-version` or in the field `anthropic_version` of the body.
    *
    * @default the header, "2023-06-01"
    */
   readonly version: { readonly in: "header" | "body"; readonly value: string }
   /**
-   * What is known of models, by their names: the first rule that fits counts.
+   * The capabilities of models by name. The first matching rule counts.
    *
    * @default Anthropic's models
    */
   readonly models: ReadonlyArray<ModelRule>
   /**
-   * What is assumed of all other models.
+   * The capabilities of all other models.
    *
-   * @default 8192 tokens, thinking by a budget, and nothing that it does not take
+   * @default `max_tokens` 8192, thinking with a budget, sampling and required tools
    */
   readonly otherModels: Traits
   /**
-   * Whether an answer can be held to a JSON Schema (`output_config.format`).
+   * Whether the server supports answers by JSON Schema (`output_config.format`).
    *
    * @default true
    */
   readonly jsonSchema: boolean
   /**
-   * Whether a request that the model is known to refuse is `Unsupported` rather than sent: with a `temperature`, a `top_p` or
-   * a tool that must be called where the model takes none, or takes none while it thinks. Without this the server decides.
+   * Whether a request that the model is known to reject fails with `Unsupported` instead of being sent: one with a required tool
+   * that the model does not support, or a `temperature` or `top_p` that it does not support, at all or with thinking. Thinking
+   * itself is dropped where it excludes a required tool. When false, the server decides.
    *
    * @default true
    */
   readonly modelLimits: boolean
   /**
-   * Whether thoughts without a signature go back in the next turn. Anthropic refuses them.
+   * Whether reasoning without a signature is sent back in later turns. Anthropic rejects it.
    *
    * @default false
    */
@@ -60,7 +61,7 @@ export interface Dialect {
 }
 
 /**
- * The protocol as Anthropic speaks it.
+ * Anthropic itself.
  *
  * @since 0.1.0
  * @category model
@@ -70,12 +71,11 @@ export const anthropic: Dialect = {
   streamPath: undefined,
   version: { in: "header", value: "2023-06-01" },
   models,
-  otherModels: unknown,
+  otherModels,
   jsonSchema: true,
   modelLimits: true,
   unsignedThoughts: false
 }
 
-/** What a model can do. */
 export const traitsOf = (dialect: Dialect, model: string): Traits =>
   dialect.models.find(({ name }) => name.test(model)) ?? dialect.otherModels

@@ -1,33 +1,32 @@
-/** Thoughts as blocks. Anthropic, "Thinking": they are signed, go back unchanged, and may be sealed. */
+/** Reasoning as blocks, which are signed, sent back unchanged, and can be redacted. Source: Anthropic, "Thinking". */
 import type { ReasoningPart } from "../../vocabulary/Chat.js"
 import type { Json } from "../json.js"
 import { isRecord, string } from "../json.js"
 import { native } from "./native.js"
 
-/** The format of a thought of which only the sealed form is told. */
-export const sealed = "redacted_thinking"
+/** The format of reasoning of which only the encrypted form is available. */
+export const redacted = "redacted_thinking"
 
-/** Whether a block is a thought. */
-export const isThought = (block: unknown): boolean =>
-  isRecord(block) && (block["type"] === "thinking" || block["type"] === sealed)
+export const isReasoningBlock = (block: unknown): boolean =>
+  isRecord(block) && (block["type"] === "thinking" || block["type"] === redacted)
 
-type Thought = Omit<ReasoningPart, "type">
+type ReasoningFields = Omit<ReasoningPart, "type">
 
-/** What a block says of a thought; nothing where it is empty. */
-export const readThought = (block: Json): Thought | undefined => {
-  if (block["type"] === sealed) {
+/** The fields of a reasoning part; undefined when the block is empty. */
+export const decodeReasoning = (block: Json): ReasoningFields | undefined => {
+  if (block["type"] === redacted) {
     const data = string(block, "data") ?? ""
-    return data === "" ? undefined : { text: "", signature: data, format: sealed }
+    return data === "" ? undefined : { text: "", signature: data, format: redacted }
   }
   const text = string(block, "thinking") ?? ""
   const signature = string(block, "signature") ?? ""
   return text === "" && signature === "" ? undefined : { text, ...(signature === "" ? {} : { signature }) }
 }
 
-export const thoughtBlock = (thought: Thought): Json =>
+export const reasoningBlock = (reasoning: ReasoningFields): Json =>
   native.encode(
-    thought.format === sealed
-      ? { type: sealed, data: thought.signature ?? "" }
-      : { type: "thinking", thinking: thought.text, signature: thought.signature ?? "" },
-    thought
+    reasoning.format === redacted
+      ? { type: redacted, data: reasoning.signature ?? "" }
+      : { type: "thinking", thinking: reasoning.text, signature: reasoning.signature ?? "" },
+    reasoning
   )

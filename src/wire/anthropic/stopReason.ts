@@ -1,4 +1,4 @@
-/** Why a model stopped. Anthropic, "Stop reasons". */
+/** Stop reasons. Source: Anthropic, "Stop reasons". */
 import type { FinishReason } from "../../vocabulary/Chat.js"
 
 const reasons: ReadonlyMap<string, FinishReason> = new Map([
@@ -10,13 +10,13 @@ const reasons: ReadonlyMap<string, FinishReason> = new Map([
   ["refusal", "content-filter"]
 ])
 
-/** A turn that pauses (`pause_turn`) goes on when it is sent back, which is none of our reasons. */
-export const readStopReason = (raw: string, hasCalls: boolean): FinishReason => {
+/** `pause_turn`, after which the turn continues when it is sent back, is `other`. */
+export const decodeStopReason = (raw: string, hasCalls: boolean): FinishReason => {
   const reason = reasons.get(raw) ?? "other"
   return hasCalls && (reason === "stop" || raw === "") ? "tool-calls" : reason
 }
 
-const words: Readonly<Record<FinishReason, string | null>> = {
+const stopReasons: Readonly<Record<FinishReason, string | null>> = {
   stop: "end_turn",
   length: "max_tokens",
   "tool-calls": "tool_use",
@@ -24,6 +24,6 @@ const words: Readonly<Record<FinishReason, string | null>> = {
   other: null
 }
 
-/** The protocol's word for it, the one that was read where it is one of them; where there is none, what was said. */
+/** The raw reason when it is one of this protocol with the same meaning, or when the protocol has no other for `reason`. */
 export const encodeStopReason = (reason: FinishReason, raw: string, hasCalls: boolean): string | null =>
-  (reasons.has(raw) && readStopReason(raw, hasCalls) === reason ? raw : words[reason]) ?? (raw || null)
+  (reasons.has(raw) && decodeStopReason(raw, hasCalls) === reason ? raw : stopReasons[reason]) ?? (raw || null)

@@ -1,13 +1,13 @@
-/** Tokens as the protocol counts them: what the cache read and what it wrote stand beside the input, not in it. */
+/** Usage. Unlike in the vocabulary, `input_tokens` does not contain the tokens read from and written to the cache. */
 import * as Usage from "../../vocabulary/Usage.js"
 import type { Json } from "../json.js"
 import { record, tokens } from "../json.js"
 
-/** The counts; nothing where there is none, and a request of no tokens at all was not counted. */
-export const readUsage = (usage: Json): Usage.Usage | undefined => {
+/** The counts; undefined when there are none, or all are zero. */
+export const decodeUsage = (usage: Json): Usage.Usage | undefined => {
   const cached = tokens(usage, "cache_read_input_tokens") ?? 0
-  const written = tokens(usage, "cache_creation_input_tokens") ?? 0
-  const input = (tokens(usage, "input_tokens") ?? 0) + cached + written
+  const cacheWritten = tokens(usage, "cache_creation_input_tokens") ?? 0
+  const input = (tokens(usage, "input_tokens") ?? 0) + cached + cacheWritten
   const output = tokens(usage, "output_tokens") ?? 0
   return input + output === 0
     ? undefined
@@ -15,13 +15,13 @@ export const readUsage = (usage: Json): Usage.Usage | undefined => {
         inputTokens: input,
         outputTokens: output,
         cachedInputTokens: cached,
-        cacheWriteTokens: written,
+        cacheWriteTokens: cacheWritten,
         cacheWrite1hTokens: tokens(record(usage, "cache_creation") ?? {}, "ephemeral_1h_input_tokens") ?? 0,
         reasoningTokens: tokens(record(usage, "output_tokens_details") ?? {}, "thinking_tokens") ?? 0
       })
 }
 
-const counted: ReadonlySet<string> = new Set([
+const knownCounts: ReadonlySet<string> = new Set([
   "input_tokens",
   "output_tokens",
   "cache_read_input_tokens",
@@ -29,12 +29,12 @@ const counted: ReadonlySet<string> = new Set([
   "output_tokens_details"
 ])
 
-/** What else is told of the usage: how long what was written to the cache stays there, searches made, service tier … */
-export const furtherUsage = (usage: Json): Json =>
-  Object.fromEntries(Object.entries(usage).filter(([field]) => !counted.has(field)))
+/** The fields that the vocabulary does not cover, such as cache lifetimes, web searches and the service tier. */
+export const otherUsage = (usage: Json): Json =>
+  Object.fromEntries(Object.entries(usage).filter(([field]) => !knownCounts.has(field)))
 
-export const encodeUsage = (usage: Usage.Usage, further: Json): Json => ({
-  ...further,
+export const encodeUsage = (usage: Usage.Usage, other: Json): Json => ({
+  ...other,
   input_tokens: Math.max(0, usage.inputTokens - usage.cachedInputTokens - usage.cacheWriteTokens),
   cache_creation_input_tokens: usage.cacheWriteTokens,
   cache_read_input_tokens: usage.cachedInputTokens,

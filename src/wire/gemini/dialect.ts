@@ -6,7 +6,7 @@
  */
 export interface Dialect {
   /**
-   * Whether a request's `metadata` is sent, as `labels` (Vertex AI, "Custom metadata labels"). The Gemini API has no word
+   * Whether the `metadata` of a request is sent as `labels` (Vertex AI, "Custom metadata labels"). The Gemini API has no field
    * for it.
    *
    * @default false
@@ -21,7 +21,7 @@ export interface Dialect {
 }
 
 /**
- * The protocol as the Gemini API speaks it.
+ * The Gemini API itself.
  *
  * @since 0.1.0
  * @category model

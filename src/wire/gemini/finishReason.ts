@@ -1,11 +1,11 @@
-/** Why a model stopped: `FinishReason` of the Gemini API and of Vertex AI. */
+/** Finish reasons. Source: `FinishReason` of the Gemini API and of Vertex AI. */
 import type { FinishReason } from "../../vocabulary/Chat.js"
 import type { Json } from "../json.js"
 import { string } from "../json.js"
 import type { WireFailure } from "../Wire.js"
-import { malformed as malformedAt } from "../Wire.js"
+import { malformed } from "../Wire.js"
 
-/** All others say that something went wrong that is neither the length nor the content (`OTHER`, `NO_IMAGE`, `IMAGE_OTHER` …). */
+/** All others, such as `OTHER`, `NO_IMAGE` and `IMAGE_OTHER`, become `other`. */
 const reasons: ReadonlyMap<string, FinishReason> = new Map([
   ["STOP", "stop"],
   ["MAX_TOKENS", "length"],
@@ -21,34 +21,32 @@ const reasons: ReadonlyMap<string, FinishReason> = new Map([
   ["IMAGE_RECITATION", "content-filter"]
 ])
 
-/** The model wrote no call or answer that Gemini can read. Where there is a call nevertheless, the answer stands. */
-const malformed: ReadonlySet<string> = new Set([
+/** Gemini could not parse the output of the model. An answer with a tool call is accepted nevertheless. */
+const malformedOutput: ReadonlySet<string> = new Set([
   "MALFORMED_FUNCTION_CALL",
   "MALFORMED_RESPONSE",
   "TOO_MANY_TOOL_CALLS",
   "UNEXPECTED_TOOL_CALL"
 ])
 
-/** The request is at fault: it lacks a signature that came with an earlier call. */
+/** An error of the request: it lacks the signature of an earlier tool call. */
 const missingSignature = "MISSING_THOUGHT_SIGNATURE"
 
-/** The failure that an answer without calls is, by the reason why it ended (Gemini API reference, `FinishReason`). */
+/** The failure of an answer without tool calls that its finish reason reports (Gemini API reference, `FinishReason`). */
 export const failureOf = (candidate: Json, path: string): WireFailure | undefined => {
   const reason = string(candidate, "finishReason") ?? ""
-  const words = [reason, string(candidate, "finishMessage")].filter(Boolean).join(": ")
-  if (malformed.has(reason)) return malformedAt(`${path}.finishReason`, words)
-  return reason === missingSignature
-    ? { _tag: "Reported", body: { error: { code: reason, message: words } } }
-    : undefined
+  const message = [reason, string(candidate, "finishMessage")].filter(Boolean).join(": ")
+  if (malformedOutput.has(reason)) return malformed(`${path}.finishReason`, message)
+  return reason === missingSignature ? { _tag: "Reported", body: { error: { code: reason, message } } } : undefined
 }
 
-/** Calls have no reason of their own: the model stops. */
+/** The protocol has no finish reason for tool calls: it reports `STOP`. */
 export const decodeFinishReason = (raw: string, hasCalls: boolean): FinishReason => {
   const reason = reasons.get(raw) ?? "other"
   return hasCalls && (reason === "stop" || raw === "") ? "tool-calls" : reason
 }
 
-const words: Readonly<Record<FinishReason, string>> = {
+const finishReasons: Readonly<Record<FinishReason, string>> = {
   stop: "STOP",
   length: "MAX_TOKENS",
   "tool-calls": "STOP",
@@ -56,10 +54,10 @@ const words: Readonly<Record<FinishReason, string>> = {
   other: "OTHER"
 }
 
-/** The word that was read, where it is one of this protocol's that is no failure. */
+/** The raw reason when it has the form and meaning of one of this protocol and is not a failure. */
 export const encodeFinishReason = (reason: FinishReason, raw: string, hasCalls: boolean): string =>
   /^[A-Z][A-Z_]*$/.test(raw) &&
   decodeFinishReason(raw, hasCalls) === reason &&
   (hasCalls || failureOf({ finishReason: raw }, "") === undefined)
     ? raw
-    : words[reason]
+    : finishReasons[reason]

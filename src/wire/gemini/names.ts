@@ -1,12 +1,12 @@
-/** Names of fields: JSON of protocol buffers may have them in either notation ("ProtoJSON Format"). */
+/** Names of fields: JSON of protocol buffers accepts camelCase and snake_case ("ProtoJSON Format"). */
 import type { Json } from "../json.js"
 
-const inCamelCase = (name: string): string => name.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase())
+const toCamelCase = (name: string): string => name.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase())
 
 const isSnakeCase = (name: string): boolean => name.includes("_")
 
-/** The same fields under the names that the documentation writes, as nearly all are. */
-export const named = (fields: Json): Json =>
+/** The fields with camelCase names. Most inputs have them already. */
+export const camelCased = (fields: Json): Json =>
   Object.keys(fields).some(isSnakeCase)
-    ? Object.fromEntries(Object.entries(fields).map(([name, value]) => [inCamelCase(name), value]))
+    ? Object.fromEntries(Object.entries(fields).map(([name, value]) => [toCamelCase(name), value]))
     : fields

@@ -1,132 +1,133 @@
 /**
- * Parts of what a model says, from its thoughts, its text and its calls: the thoughts' marks say what goes where. A client
- * writes history with it, a server an answer at once or as it comes.
+ * Encodes reasoning, text and tool calls of a model as parts. Signatures determine the positions of the parts. Clients use it for
+ * assistant messages, servers for whole answers and streams.
  */
 import type { AssistantPart, ReasoningPart, ToolCall } from "../../vocabulary/Chat.js"
 import type { Json } from "../json.js"
 import { isRecord, parseJson } from "../json.js"
-import type { Mark } from "./marks.js"
-import { markOf } from "./marks.js"
+import type { Signature } from "./signatures.js"
+import { signatureOf } from "./signatures.js"
 
+/** Each method returns the parts that are complete after it. */
 export interface PartWriter {
-  readonly thought: (part: ReasoningPart) => ReadonlyArray<Json>
-  readonly text: (piece: string) => ReadonlyArray<Json>
+  readonly reasoning: (part: ReasoningPart) => ReadonlyArray<Json>
+  readonly text: (delta: string) => ReadonlyArray<Json>
   readonly call: (call: ToolCall) => ReadonlyArray<Json>
-  /** What was held back because more might have come. */
   readonly end: () => ReadonlyArray<Json>
 }
 
-/** The arguments as the object that they must be here. What is none (free text, arguments cut off) goes under a name. */
+/** The arguments as an object. Free text, and JSON that is truncated or not an object, becomes the field `input`. */
 const argsOf = ({ arguments: text, type }: ToolCall): Json => {
   const args = type === "custom" ? undefined : parseJson(text === "" ? "{}" : text)
   return isRecord(args) ? args : { input: text }
 }
 
-const signed = (part: Json, signature: string | undefined): Json =>
+const withSignature = (part: Json, signature: string | undefined): Json =>
   signature === undefined ? part : { ...part, thoughtSignature: signature }
 
-/** A mark, or a thought, which has its place among the marks and none in the text. */
-type Waiting = Mark | { readonly _tag: "Thought"; readonly part: Json }
+/** A signature, or reasoning, which has a position among the signatures but none in the text. */
+type Pending = Signature | { readonly _tag: "Reasoning"; readonly part: Json }
 
 export const partWriter = (options: { readonly callIds: boolean }): PartWriter => {
-  const marks: Array<Waiting> = []
-  let held = ""
+  const pending: Array<Pending> = []
+  let buffer = ""
+  /** The length of the text written so far. */
   let written = 0
 
-  const take = (length: number): string => {
-    const taken = held.slice(0, Math.max(0, length))
-    held = held.slice(taken.length)
+  const takeText = (length: number): string => {
+    const taken = buffer.slice(0, Math.max(0, length))
+    buffer = buffer.slice(taken.length)
     written += taken.length
     return taken
   }
 
-  const speak = (length: number, out: Array<Json>): void => {
-    const text = take(length)
+  const writeText = (length: number, out: Array<Json>): void => {
+    const text = takeText(length)
     if (text !== "") out.push({ text })
   }
 
-  /** Writes what a mark says. False: the text that it speaks of is not all there. */
-  const settle = (mark: Exclude<Waiting, { readonly _tag: "Call" }>, out: Array<Json>): boolean => {
-    if (mark._tag === "Thought") {
-      out.push(mark.part)
+  /** Writes a signed range, a stored part or reasoning, and the text before it. False when its text has not arrived yet. */
+  const write = (entry: Exclude<Pending, { readonly _tag: "Call" }>, out: Array<Json>): boolean => {
+    if (entry._tag === "Reasoning") {
+      out.push(entry.part)
       return true
     }
-    speak(mark.start - written, out)
-    if (mark._tag === "Part") {
-      if (written < mark.start) return false
-      out.push(mark.part)
+    writeText(entry.start - written, out)
+    if (entry._tag === "Part") {
+      if (written < entry.start) return false
+      out.push(entry.part)
       return true
     }
-    if (written + held.length < mark.end) return false
-    // The text may have gone before its signature came; then the signature follows it, as in streams of the API.
-    out.push({ text: take(mark.end - written), thoughtSignature: mark.signature })
+    if (written + buffer.length < entry.end) return false
+    // When the text was written before its signature arrived, the signature follows it, as in streams of the API.
+    out.push({ text: takeText(entry.end - written), thoughtSignature: entry.signature })
     return true
   }
 
-  /** Writes the text that no mark speaks of, up to the next that one does. */
-  const speakUnmarked = (out: Array<Json>): void => {
-    const next = marks.find((mark) => mark._tag === "Text" || mark._tag === "Part")
-    speak(next === undefined ? held.length : next.start - written, out)
+  /** Writes the text up to the next signed range or stored part. */
+  const writeUnsignedText = (out: Array<Json>): void => {
+    const next = pending.find((entry) => entry._tag === "Text" || entry._tag === "Part")
+    writeText(next === undefined ? buffer.length : next.start - written, out)
   }
 
-  /** Writes all that need not wait. A call is waited for, as is all that stands behind it. */
-  const flow = (out: Array<Json>): void => {
-    for (let mark = marks[0]; mark !== undefined && mark._tag !== "Call"; mark = marks[0]) {
-      if (!settle(mark, out)) return
-      marks.shift()
+  /** Writes all entries that are complete. The signature of a call, and all that follows it, waits for the call. */
+  const flush = (out: Array<Json>): void => {
+    for (let entry = pending[0]; entry !== undefined && entry._tag !== "Call"; entry = pending[0]) {
+      if (!write(entry, out)) return
+      pending.shift()
     }
-    speakUnmarked(out)
+    writeUnsignedText(out)
   }
 
-  /** Writes what can be written of the first marks, for nothing more comes of what they speak of. Calls may yet come. */
-  const force = (count: number, out: Array<Json>): void => {
-    const calls: Array<Waiting> = []
-    for (const mark of marks.splice(0, count)) {
-      if (mark._tag === "Call") calls.push(mark)
-      else if (!settle(mark, out) && mark._tag === "Part") out.push(mark.part)
+  /** Writes the first entries even when their text is incomplete, since no more of it follows. Signatures of calls stay. */
+  const forceFlush = (count: number, out: Array<Json>): void => {
+    const calls: Array<Pending> = []
+    for (const entry of pending.splice(0, count)) {
+      if (entry._tag === "Call") calls.push(entry)
+      else if (!write(entry, out) && entry._tag === "Part") out.push(entry.part)
     }
-    marks.unshift(...calls)
+    pending.unshift(...calls)
   }
 
   return {
-    thought: (part) => {
+    reasoning: (part) => {
       const out: Array<Json> = []
-      const mark = markOf(part)
-      if (mark !== undefined) marks.push(mark)
+      const signature = signatureOf(part)
+      if (signature !== undefined) pending.push(signature)
       else if (part.text !== "" || part.signature !== undefined) {
-        marks.push({ _tag: "Thought", part: signed({ text: part.text, thought: true }, part.signature) })
+        pending.push({ _tag: "Reasoning", part: withSignature({ text: part.text, thought: true }, part.signature) })
       }
-      flow(out)
+      flush(out)
       return out
     },
-    text: (piece) => {
+    text: (delta) => {
       const out: Array<Json> = []
-      held += piece
-      flow(out)
+      buffer += delta
+      flush(out)
       return out
     },
     call: (call) => {
       const out: Array<Json> = []
-      const at = marks.findIndex((mark) => mark._tag === "Call" && mark.id === call.id)
-      const [mark] = at === -1 ? [] : marks.splice(at, 1)
-      const next = mark === undefined ? marks.findIndex((other) => other._tag === "Call") : at
-      force(next === -1 ? marks.length : next, out)
-      speakUnmarked(out)
+      const at = pending.findIndex((entry) => entry._tag === "Call" && entry.id === call.id)
+      const [entry] = at === -1 ? [] : pending.splice(at, 1)
+      const next = entry === undefined ? pending.findIndex((other) => other._tag === "Call") : at
+      forceFlush(next === -1 ? pending.length : next, out)
+      writeUnsignedText(out)
       const functionCall = { ...(options.callIds ? { id: call.id } : {}), name: call.name, args: argsOf(call) }
-      out.push(signed({ functionCall }, mark?._tag === "Call" ? mark.signature : undefined))
-      flow(out)
+      out.push(withSignature({ functionCall }, entry?._tag === "Call" ? entry.signature : undefined))
+      flush(out)
       return out
     },
     end: () => {
       const out: Array<Json> = []
-      force(marks.length, out)
-      speak(held.length, out)
+      forceFlush(pending.length, out)
+      writeText(buffer.length, out)
       return out
     }
   }
 }
 
-/** All parts of what was said. */
+/** Encodes a whole message. */
 export const partsOf = (
   content: ReadonlyArray<AssistantPart>,
   calls: ReadonlyArray<ToolCall>,
@@ -136,7 +137,7 @@ export const partsOf = (
   return [
     ...content.flatMap((part) => {
       if (part.type === "text") return writer.text(part.text)
-      return part.type === "reasoning" ? writer.thought(part) : []
+      return part.type === "reasoning" ? writer.reasoning(part) : []
     }),
     ...calls.flatMap(writer.call),
     ...writer.end()

@@ -1,6 +1,6 @@
 /**
- * Arguments that come in pieces, each a value with its place (Vertex AI, "PartialArg"): `$.recipe.steps[0]` and so on, the
- * values of a text one after the other. They are written as one JSON text as they come.
+ * Joins streamed arguments to one JSON text while they arrive. Each is a value with a path such as `$.recipe.steps[0]`; a string
+ * can arrive in several values of one path. Source: Vertex AI, "PartialArg".
  */
 import type { Json } from "../json.js"
 import { string } from "../json.js"
@@ -15,35 +15,35 @@ const unescaped = (name: string): string =>
     return { b: "\b", f: "\f", n: "\n", r: "\r", t: "\t" }[code] ?? code
   })
 
-/** The steps of a path in the normalized form of RFC 9535, or with its names after dots; nothing where it is neither. */
+/** The steps of a path in the normalized form of RFC 9535 or in dot notation; undefined for any other form. */
 const parsePath = (path: string): ReadonlyArray<Step> | undefined => {
   if (!path.startsWith("$")) return undefined
-  const found: Array<Step> = []
+  const parsed: Array<Step> = []
   let end = 1
   for (const match of path.slice(1).matchAll(steps)) {
     const [whole, plain, index, single, double] = match
     end += whole.length
-    found.push(index === undefined ? (plain ?? unescaped(single ?? double ?? "")) : Number(index))
+    parsed.push(index === undefined ? (plain ?? unescaped(single ?? double ?? "")) : Number(index))
   }
-  return end === path.length && found.length > 0 ? found : undefined
+  return end === path.length && parsed.length > 0 ? parsed : undefined
 }
 
 interface Value {
-  /** As JSON; of a text what stands between its quotes. */
+  /** The JSON text; of a string without its quotes. */
   readonly json: string
   readonly isText: boolean
 }
 
-const valueOf = (piece: Json): Value | undefined => {
-  const { boolValue, numberValue, stringValue } = piece
+const valueOf = (arg: Json): Value | undefined => {
+  const { boolValue, numberValue, stringValue } = arg
   if (typeof stringValue === "string") return { json: JSON.stringify(stringValue).slice(1, -1), isText: true }
   if (typeof numberValue === "number" || typeof boolValue === "boolean") {
     return { json: JSON.stringify(numberValue ?? boolValue), isText: false }
   }
-  return "nullValue" in piece ? { json: "null", isText: false } : undefined
+  return "nullValue" in arg ? { json: "null", isText: false } : undefined
 }
 
-/** An object or a list that is being written. */
+/** An object or a list that is not closed yet. */
 interface Container {
   readonly step: Step
   readonly isList: boolean
@@ -56,7 +56,7 @@ const container = (step: Step, first: Step | undefined): Container => ({
   names: new Set()
 })
 
-/** What stands at a place: a value, or more places. */
+/** A value, or an object or list of nodes. */
 type Node = Map<Step, Node> | { text: string; isText: boolean }
 
 const render = (node: Node): string => {
@@ -70,41 +70,41 @@ const render = (node: Node): string => {
     : `{${entries.map(([step, inner]) => `${JSON.stringify(String(step))}:${render(inner)}`).join(",")}}`
 }
 
-interface Piece extends Value {
+interface ValueAtPath extends Value {
   readonly path: ReadonlyArray<Step>
 }
 
-/** All of it at once, for when the pieces do not come in the order of the text. */
-const gathered = (pieces: ReadonlyArray<Piece>): string => {
+/** Renders all values at once, for values that do not arrive in the order of the text. */
+const renderAll = (values: ReadonlyArray<ValueAtPath>): string => {
   const root: Map<Step, Node> = new Map()
-  for (const { isText, json, path } of pieces) {
-    let within = root
+  for (const { isText, json, path } of values) {
+    let parent = root
     for (const step of path.slice(0, -1)) {
-      const inner = within.get(step)
+      const inner = parent.get(step)
       const next: Map<Step, Node> = inner instanceof Map ? inner : new Map()
-      within.set(step, next)
-      within = next
+      parent.set(step, next)
+      parent = next
     }
     const last = path.at(-1) ?? ""
-    const before = within.get(last)
+    const before = parent.get(last)
     const continued = isText && before !== undefined && !(before instanceof Map) && before.isText
-    within.set(last, { text: continued ? before.text + json : json, isText })
+    parent.set(last, { text: continued ? before.text + json : json, isText })
   }
   return render(root)
 }
 
 export interface ArgumentsWriter {
-  /** The text that a piece adds; nothing where its place cannot be read. */
-  readonly push: (piece: Json) => string | undefined
-  /** What the text still lacks, and the whole of it. */
-  readonly end: () => { readonly rest: string; readonly whole: string }
+  /** The text that a value adds; undefined when its path is invalid. */
+  readonly push: (arg: Json) => string | undefined
+  /** The text still missing, and the whole text. */
+  readonly end: () => { readonly remainder: string; readonly whole: string }
 }
 
 export const argumentsWriter = (): ArgumentsWriter => {
-  const pieces: Array<Piece> = []
-  const told: Array<string> = []
+  const values: Array<ValueAtPath> = []
+  const written: Array<string> = []
   const open: Array<Container> = []
-  /** The place of a text that goes on. */
+  /** The path of a string that continues. */
   let unfinished: string | undefined
   let inOrder = true
 
@@ -113,7 +113,7 @@ export const argumentsWriter = (): ArgumentsWriter => {
     return closed.map(({ isList }) => (isList ? "]" : "}")).join("")
   }
 
-  /** Leaves what the place is not in, and enters what it is in; nothing where that was left before. */
+  /** Closes the containers that the path leaves and opens those that it enters; undefined when it returns to a closed one. */
   const moveTo = (path: ReadonlyArray<Step>): string | undefined => {
     let text = ""
     if (open.length === 0) {
@@ -124,14 +124,14 @@ export const argumentsWriter = (): ArgumentsWriter => {
     while (depth < path.length && open[depth]?.step === path[depth - 1]) depth += 1
     text += closing(depth)
     for (let at = depth - 1; at < path.length; at++) {
-      const within = open[at]
+      const parent = open[at]
       const step = path[at]
-      if (within === undefined || step === undefined) return undefined
-      const follows = within.isList ? step === within.names.size : typeof step === "string" && !within.names.has(step)
-      if (!follows) return undefined
-      text += within.names.size === 0 ? "" : ","
-      if (!within.isList) text += `${JSON.stringify(step)}:`
-      within.names.add(step)
+      if (parent === undefined || step === undefined) return undefined
+      const isNext = parent.isList ? step === parent.names.size : typeof step === "string" && !parent.names.has(step)
+      if (!isNext) return undefined
+      text += parent.names.size === 0 ? "" : ","
+      if (!parent.isList) text += `${JSON.stringify(step)}:`
+      parent.names.add(step)
       if (at < path.length - 1) {
         const inner = container(step, path[at + 1])
         open.push(inner)
@@ -141,9 +141,9 @@ export const argumentsWriter = (): ArgumentsWriter => {
     return text
   }
 
-  const written = (piece: Json, place: string, { isText, json, path }: Piece): string | undefined => {
+  const textOf = (arg: Json, jsonPath: string, { isText, json, path }: ValueAtPath): string | undefined => {
     let text = ""
-    if (unfinished !== undefined && !(isText && unfinished === place)) {
+    if (unfinished !== undefined && !(isText && unfinished === jsonPath)) {
       text += '"'
       unfinished = undefined
     }
@@ -152,29 +152,29 @@ export const argumentsWriter = (): ArgumentsWriter => {
       if (moved === undefined) return undefined
       text += isText ? `${moved}"` : moved
     }
-    const goesOn = isText && piece["willContinue"] === true
-    unfinished = goesOn ? place : undefined
-    return text + json + (isText && !goesOn ? '"' : "")
+    const continues = isText && arg["willContinue"] === true
+    unfinished = continues ? jsonPath : undefined
+    return text + json + (isText && !continues ? '"' : "")
   }
 
   return {
-    push: (piece) => {
-      const place = string(piece, "jsonPath") ?? ""
-      const path = parsePath(place)
+    push: (arg) => {
+      const jsonPath = string(arg, "jsonPath") ?? ""
+      const path = parsePath(jsonPath)
       if (path === undefined) return undefined
-      const value = valueOf(piece)
+      const value = valueOf(arg)
       if (value === undefined) return ""
-      const read: Piece = { ...value, path }
-      pieces.push(read)
-      const text = inOrder ? written(piece, place, read) : ""
+      const valueAtPath: ValueAtPath = { ...value, path }
+      values.push(valueAtPath)
+      const text = inOrder ? textOf(arg, jsonPath, valueAtPath) : ""
       if (text === undefined) inOrder = false
-      else told.push(text)
+      else written.push(text)
       return text ?? ""
     },
     end: () => {
-      if (!inOrder) return { rest: "", whole: gathered(pieces) }
-      const rest = open.length === 0 ? "{}" : `${unfinished === undefined ? "" : '"'}${closing(0)}`
-      return { rest, whole: told.join("") + rest }
+      if (!inOrder) return { remainder: "", whole: renderAll(values) }
+      const remainder = open.length === 0 ? "{}" : `${unfinished === undefined ? "" : '"'}${closing(0)}`
+      return { remainder, whole: written.join("") + remainder }
     }
   }
 }

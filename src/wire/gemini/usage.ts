@@ -1,9 +1,9 @@
-/** Tokens as Gemini counts them: `UsageMetadata` of the Gemini API reference. */
+/** Usage. Source: Gemini API reference, `UsageMetadata`. */
 import * as Usage from "../../vocabulary/Usage.js"
 import type { Json } from "../json.js"
 import { tokens } from "../json.js"
 
-/** The counts that the vocabulary has words for. */
+/** The counts that the vocabulary covers. */
 const counts = [
   "promptTokenCount",
   "cachedContentTokenCount",
@@ -12,22 +12,22 @@ const counts = [
   "totalTokenCount"
 ]
 
-export const isCounted = (usage: Json): boolean => counts.some((field) => tokens(usage, field) !== undefined)
+export const hasCounts = (usage: Json): boolean => counts.some((field) => tokens(usage, field) !== undefined)
 
 /**
- * The counts, where there are any. Thoughts are counted beside the answer. What tools of the provider's gave to the model
- * (`toolUsePromptTokenCount`) is counted beside the prompt, and only in the total here: see `usage` in the metadata.
+ * The counts; undefined when there are none. `candidatesTokenCount` does not contain the reasoning. The input from built-in tools
+ * (`toolUsePromptTokenCount`) is not in `promptTokenCount`: it is part of the total only, and of `usage` in the metadata.
  */
 export const decodeUsage = (usage: Json): Usage.Usage | undefined => {
-  if (!isCounted(usage)) return undefined
+  if (!hasCounts(usage)) return undefined
   const total = tokens(usage, "totalTokenCount")
-  const thoughts = tokens(usage, "thoughtsTokenCount") ?? 0
+  const reasoning = tokens(usage, "thoughtsTokenCount") ?? 0
   return Usage.make({
     inputTokens: tokens(usage, "promptTokenCount") ?? 0,
-    outputTokens: (tokens(usage, "candidatesTokenCount") ?? 0) + thoughts,
+    outputTokens: (tokens(usage, "candidatesTokenCount") ?? 0) + reasoning,
     ...(total === undefined ? {} : { totalTokens: total }),
     cachedInputTokens: tokens(usage, "cachedContentTokenCount") ?? 0,
-    reasoningTokens: thoughts
+    reasoningTokens: reasoning
   })
 }
 
@@ -41,6 +41,6 @@ export const encodeUsage = (usage: Usage.Usage): Json => ({
   totalTokenCount: usage.totalTokens
 })
 
-/** What else is said of the consumption: details by modality, tokens of tools, the tier. */
-export const furtherUsage = (usage: Json): Json =>
+/** The fields that the vocabulary does not cover, such as details by modality, tokens of tools and the service tier. */
+export const otherUsage = (usage: Json): Json =>
   Object.fromEntries(Object.entries(usage).filter(([field, value]) => !counts.includes(field) && value != null))

@@ -1,17 +1,17 @@
 /**
- * An answer, read block by block. A whole answer is a stream of blocks that are complete from their beginning, so both are
- * read here. Anthropic, API reference: "Create a Message", "Streaming Messages".
+ * Reads an answer block by block. A whole answer is read as a stream of complete blocks. Source: Anthropic, API reference,
+ * "Create a Message" and "Streaming Messages".
  */
 import type { ToolCall } from "../../../vocabulary/Chat.js"
 import * as Usage from "../../../vocabulary/Usage.js"
 import { saysError } from "../../inBand.js"
 import type { Json } from "../../json.js"
-import { array, isRecord, number, parseJson, record, string } from "../../json.js"
+import { array, isRecord, number, parseJson, record, string, withoutNulls } from "../../json.js"
 import type { AnswerSource, WireEvent, WireFailure } from "../../Wire.js"
 import { estimatedUsage, malformed, usageOf } from "../../Wire.js"
-import { readStopReason } from "../stopReason.js"
-import { readThought } from "../reasoning.js"
-import { furtherUsage, readUsage } from "../usage.js"
+import { decodeStopReason } from "../stopReason.js"
+import { decodeReasoning } from "../reasoning.js"
+import { otherUsage, decodeUsage } from "../usage.js"
 
 type Out = Array<WireEvent>
 
@@ -19,9 +19,9 @@ interface TextBlock {
   readonly kind: "text"
 }
 
-interface ThoughtBlock {
-  readonly kind: "thought"
-  /** Its place among the thoughts that say something, once it does. */
+interface ReasoningBlock {
+  readonly kind: "reasoning"
+  /** The index among the reasoning parts of the answer, once the block has content. */
   index: number | undefined
   signature: string
 }
@@ -31,98 +31,99 @@ interface CallBlock {
   readonly index: number
   readonly id: string
   readonly name: string
-  /** The arguments as they stand at the beginning, which only counts where no pieces follow. */
+  /** The arguments at the start of the block, used when no deltas follow. */
   readonly input: unknown
-  pieces: string
+  /** The arguments emitted so far. */
+  emitted: string
   ended: boolean
 }
 
-/** A block of a tool that the provider ran itself, or of a kind that is yet to come: kept as it is. */
+/** A block of a server tool, or of an unknown type: kept unchanged. */
 interface OtherBlock {
   readonly kind: "other"
   block: Json
   input: string
 }
 
-type Block = TextBlock | ThoughtBlock | CallBlock | OtherBlock
+type Block = TextBlock | ReasoningBlock | CallBlock | OtherBlock
 
-/** What a block must be for a delta to be of it. */
-const kinds: ReadonlyMap<unknown, string> = new Map([
+/** The type of the block that a delta belongs to. */
+const blockTypes: ReadonlyMap<unknown, string> = new Map([
   ["text_delta", "text"],
   ["thinking_delta", "thinking"],
   ["signature_delta", "thinking"]
 ])
 
-const isEmpty = (value: unknown): boolean => value === undefined || value === null
+const isAbsent = (value: unknown): boolean => value === undefined || value === null
 
-/** Fields that say something. */
-const told = (from: Json, known: ReadonlySet<string>): Json =>
-  Object.fromEntries(Object.entries(from).filter(([field, value]) => !known.has(field) && !isEmpty(value)))
+/** The fields that are neither known nor null. */
+const otherFields = (from: Json, known: ReadonlySet<string>): Json =>
+  Object.fromEntries(Object.entries(from).filter(([field, value]) => !known.has(field) && !isAbsent(value)))
 
 const messageFields: ReadonlySet<string> = new Set(["id", "type", "role", "model", "content", "stop_reason", "usage"])
 
 const deltaEventFields: ReadonlySet<string> = new Set(["type", "delta", "usage"])
 
-/** Some write the arguments as a text, as other protocols do. */
-const whole = ({ id, input, name, pieces }: CallBlock): ToolCall => {
-  const text = typeof input === "string" ? input : isEmpty(input) ? "" : JSON.stringify(input)
-  return { id, name, arguments: pieces || text || "{}" }
+/** Some servers send the arguments as a string, as other protocols do. */
+const toolCallOf = ({ emitted, id, input, name }: CallBlock): ToolCall => {
+  const text = typeof input === "string" ? input : isAbsent(input) ? "" : JSON.stringify(input)
+  return { id, name, arguments: emitted || text || "{}" }
 }
 
-const finished = ({ block, input }: OtherBlock): Json =>
+const completeBlock = ({ block, input }: OtherBlock): Json =>
   input === "" ? block : { ...block, input: parseJson(input) ?? input }
 
-/** The reader of one answer. */
+/** Makes the reader of one answer. */
 export const answerReader = (source: AnswerSource) => {
   let id = ""
   let model = ""
   let rawReason: string | undefined
-  let counts: Json = {}
-  /** Whether the tokens of the output are counted: at the beginning they are not. */
-  let counted = false
-  /** All that was said beside calls, for an estimate where nobody counts. */
-  let said = ""
-  let thoughts = 0
+  let usageFields: Json = {}
+  /** Whether the final count of output tokens has arrived: that of `message_start` is provisional. */
+  let outputCounted = false
+  /** Text and reasoning so far, for an estimate of the usage. */
+  let output = ""
+  let reasoningParts = 0
   let metadata: Json = {}
   const blocks = new Map<number, Block>()
   const calls: Array<CallBlock> = []
   const others: Array<OtherBlock> = []
   const citations: Array<unknown> = []
 
-  const say = (text: string, out: Out): void => {
+  const emitText = (text: string, out: Out): void => {
     if (text === "") return
-    said += text
+    output += text
     out.push({ _tag: "TextDelta", text })
   }
 
-  const think = (block: ThoughtBlock, piece: Json, out: Out): void => {
-    const thought = readThought(piece)
-    if (thought === undefined) return
-    const { signature = "", ...rest } = thought
-    block.index ??= thoughts++
+  const emitReasoning = (block: ReasoningBlock, delta: Json, out: Out): void => {
+    const reasoning = decodeReasoning(delta)
+    if (reasoning === undefined) return
+    const { signature = "", ...fields } = reasoning
+    block.index ??= reasoningParts++
     block.signature += signature
-    said += thought.text
+    output += reasoning.text
     out.push({
       _tag: "ReasoningDelta",
       index: block.index,
-      ...rest,
+      ...fields,
       ...(signature === "" ? {} : { signature: block.signature }),
       provider: source.provider
     })
   }
 
-  const argue = (block: CallBlock, piece: string, out: Out): void => {
-    if (piece === "") return
-    block.pieces += piece
+  const emitArguments = (block: CallBlock, argumentsDelta: string, out: Out): void => {
+    if (argumentsDelta === "") return
+    block.emitted += argumentsDelta
     const { id, index, name } = block
-    out.push({ _tag: "ToolCallDelta", index, id, name, argumentsDelta: piece })
+    out.push({ _tag: "ToolCallDelta", index, id, name, argumentsDelta })
   }
 
   const endCall = (block: CallBlock, out: Out): void => {
     if (block.ended) return
     block.ended = true
-    const call = whole(block)
-    if (block.pieces === "" && call.arguments !== "{}") argue(block, call.arguments, out)
+    const call = toolCallOf(block)
+    if (block.emitted === "" && call.arguments !== "{}") emitArguments(block, call.arguments, out)
     out.push({ _tag: "ToolCallEnd", index: block.index, call })
   }
 
@@ -137,24 +138,24 @@ export const answerReader = (source: AnswerSource) => {
       id: string(block, "id") || `call_${index}`,
       name,
       input: isRecord(input) && Object.keys(input).length === 0 ? undefined : input,
-      pieces: "",
+      emitted: "",
       ended: false
     }
     calls.push(call)
     return call
   }
 
-  const open = (block: Json, position: number, out: Out): Block | WireFailure => {
+  const openBlock = (block: Json, position: number, out: Out): Block | WireFailure => {
     switch (block["type"]) {
       case "text":
-        say(string(block, "text") ?? "", out)
+        emitText(string(block, "text") ?? "", out)
         citations.push(...(array(block, "citations") ?? []))
         return { kind: "text" }
       case "thinking":
       case "redacted_thinking": {
-        const thought: ThoughtBlock = { kind: "thought", index: undefined, signature: "" }
-        think(thought, block, out)
-        return thought
+        const reasoning: ReasoningBlock = { kind: "reasoning", index: undefined, signature: "" }
+        emitReasoning(reasoning, block, out)
+        return reasoning
       }
       case "tool_use":
         return openCall(block, position)
@@ -166,12 +167,12 @@ export const answerReader = (source: AnswerSource) => {
     }
   }
 
-  /** The block that a delta belongs to; where its beginning was not told, it is of the delta's kind. */
+  /** The block that a delta belongs to. A block without a start event gets the type that its first delta implies. */
   const blockOf = (position: number, delta: Json, out: Out): Block | undefined => {
-    const known = blocks.get(position)
-    if (known !== undefined) return known
-    const type = kinds.get(delta["type"])
-    const opened = type === undefined ? undefined : open({ type }, position, out)
+    const existing = blocks.get(position)
+    if (existing !== undefined) return existing
+    const type = blockTypes.get(delta["type"])
+    const opened = type === undefined ? undefined : openBlock({ type }, position, out)
     if (opened === undefined || "_tag" in opened) return undefined
     blocks.set(position, opened)
     return opened
@@ -180,17 +181,17 @@ export const answerReader = (source: AnswerSource) => {
   const readDelta = (block: Block, delta: Json, out: Out): void => {
     switch (delta["type"]) {
       case "text_delta":
-        if (block.kind === "text") say(string(delta, "text") ?? "", out)
+        if (block.kind === "text") emitText(string(delta, "text") ?? "", out)
         return
       case "citations_delta":
-        if (!isEmpty(delta["citation"])) citations.push(delta["citation"])
+        if (!isAbsent(delta["citation"])) citations.push(delta["citation"])
         return
       case "thinking_delta":
       case "signature_delta":
-        if (block.kind === "thought") think(block, { ...delta, type: "thinking" }, out)
+        if (block.kind === "reasoning") emitReasoning(block, { ...delta, type: "thinking" }, out)
         return
       case "input_json_delta":
-        if (block.kind === "call") argue(block, string(delta, "partial_json") ?? "", out)
+        if (block.kind === "call") emitArguments(block, string(delta, "partial_json") ?? "", out)
         if (block.kind === "other") block.input += string(delta, "partial_json") ?? ""
         return
       case "compaction_delta":
@@ -207,36 +208,36 @@ export const answerReader = (source: AnswerSource) => {
   }
 
   const usage = (): Usage.Usage => {
-    const written = said + calls.map((call) => whole(call).arguments).join("")
-    const known = usageOf(readUsage(counts), source, written)
-    const estimate = estimatedUsage(source, written)
-    return counted
-      ? known
+    const text = output + calls.map((call) => toolCallOf(call).arguments).join("")
+    const reported = usageOf(decodeUsage(usageFields), source, text)
+    const estimate = estimatedUsage(source, text)
+    return outputCounted
+      ? reported
       : Usage.make({
-          ...known,
-          outputTokens: Math.max(known.outputTokens, estimate.outputTokens),
-          totalTokens: known.inputTokens + Math.max(known.outputTokens, estimate.outputTokens),
+          ...reported,
+          outputTokens: Math.max(reported.outputTokens, estimate.outputTokens),
+          totalTokens: reported.inputTokens + Math.max(reported.outputTokens, estimate.outputTokens),
           estimated: true
         })
   }
 
   const providerMetadata = (): Json => {
-    const further = furtherUsage(counts)
+    const other = otherUsage(usageFields)
     return {
       ...metadata,
-      ...(Object.keys(further).length === 0 ? {} : { usage: further }),
+      ...(Object.keys(other).length === 0 ? {} : { usage: other }),
       ...(citations.length === 0 ? {} : { citations }),
-      ...(others.length === 0 ? {} : { blocks: others.map(finished) })
+      ...(others.length === 0 ? {} : { blocks: others.map(completeBlock) })
     }
   }
 
-  const count = (from: Json): void => {
-    const counting = record(from, "usage")
-    if (counting !== undefined) counts = { ...counts, ...told(counting, new Set()) }
+  const updateUsage = (from: Json): void => {
+    const fields = record(from, "usage")
+    if (fields !== undefined) usageFields = { ...usageFields, ...withoutNulls(fields) }
   }
 
   const blockStart = (position: number, block: Json, out: Out): WireFailure | undefined => {
-    const opened = open(block, position, out)
+    const opened = openBlock(block, position, out)
     if ("_tag" in opened) return opened
     blocks.set(position, opened)
     return undefined
@@ -252,15 +253,15 @@ export const answerReader = (source: AnswerSource) => {
     id: () => id,
     model: () => model || source.model,
     usage,
-    /** The answer without what it says. */
+    /** Reads the fields of the answer, but not its content. */
     begin: (message: Json): void => {
       id ||= string(message, "id") ?? ""
       model ||= string(message, "model") ?? ""
       rawReason = string(message, "stop_reason") || rawReason
-      metadata = { ...metadata, ...told(message, messageFields) }
-      count(message)
+      metadata = { ...metadata, ...otherFields(message, messageFields) }
+      updateUsage(message)
     },
-    /** Blocks that are complete: all of a whole answer, or those that a stream begins with. */
+    /** Reads complete blocks: those of a whole answer, or of `message_start`. */
     wholeBlocks: (content: ReadonlyArray<unknown>, path: string, out: Out): WireFailure | undefined => {
       for (const [position, block] of content.entries()) {
         const failure = isRecord(block) ? blockStart(position, block, out) : malformed(`${path}[${position}]`, block)
@@ -275,24 +276,20 @@ export const answerReader = (source: AnswerSource) => {
       if (block !== undefined) readDelta(block, delta, out)
     },
     blockStop,
-    /**
-     * How the answer ended. Its counts are running totals: they take the place of the earlier ones. True: it has the reason why
-     * the model stopped.
-     */
+    /** Reads the end of the answer, whose counts replace the earlier ones. Returns whether it has a stop reason. */
     messageDelta: (event: Json): boolean => {
       const delta = record(event, "delta") ?? {}
       rawReason = string(delta, "stop_reason") || rawReason
-      metadata = { ...metadata, ...told(event, deltaEventFields), ...told(delta, messageFields) }
-      count(event)
-      counted ||= number(record(event, "usage") ?? {}, "output_tokens") !== undefined
+      metadata = { ...metadata, ...otherFields(event, deltaEventFields), ...otherFields(delta, messageFields) }
+      updateUsage(event)
+      outputCounted ||= number(record(event, "usage") ?? {}, "output_tokens") !== undefined
       return Boolean(string(delta, "stop_reason"))
     },
-    /** Gives out what is owed at the end. */
     finish: (out: Out): void => {
       for (const call of calls) endCall(call, out)
       out.push({
         _tag: "Finish",
-        reason: readStopReason(rawReason ?? "", calls.length > 0),
+        reason: decodeStopReason(rawReason ?? "", calls.length > 0),
         rawReason: rawReason ?? "",
         usage: usage(),
         latency: 0,
@@ -302,11 +299,11 @@ export const answerReader = (source: AnswerSource) => {
   }
 }
 
-/** An error that stands where an answer should. */
+/** The failure when the body of a response or event is an error. */
 export const reportedError = (body: Json): WireFailure | undefined =>
   body["type"] === "error" ||
-  (!isEmpty(body["error"]) && body["content"] === undefined) ||
-  // The words of a gateway: an event and an answer have a type.
+  (!isAbsent(body["error"]) && body["content"] === undefined) ||
+  // An error of a gateway: an event and an answer have a type.
   ((body["type"] === undefined || body["object"] === "error") && body["content"] === undefined && saysError(body))
     ? { _tag: "Reported", body }
     : undefined

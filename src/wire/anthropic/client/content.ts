@@ -1,4 +1,4 @@
-/** Parts of messages as content blocks. Anthropic, "Messages" API reference; "Vision", "PDF support", "Files API". */
+/** Encodes parts as content blocks. Source: Anthropic, "Messages" API reference; "Vision", "PDF support", "Files API". */
 import { Either, Encoding } from "effect"
 import type {
   AudioPart,
@@ -11,24 +11,23 @@ import type {
 } from "../../../vocabulary/Chat.js"
 import type { Json } from "../../json.js"
 import type { WireFailure } from "../../Wire.js"
-
 import { native } from "../native.js"
 
 export type Encoded<A> = Either.Either<A, WireFailure>
 
 export const unsupported = (feature: string): Encoded<never> => Either.left({ _tag: "Unsupported", feature })
 
-/** Up to and with what bears it, the prompt shall be remembered ("Prompt caching"). */
-export const cacheMark = (cacheControl: CacheControl | undefined): Json =>
+/** The prompt is cached up to and including the block with this field ("Prompt caching"). */
+export const cacheControlField = (cacheControl: CacheControl | undefined): Json =>
   cacheControl === undefined ? {} : { cache_control: { type: "ephemeral", ...cacheControl } }
 
 export const textBlock = (part: TextPart): Json =>
-  native.encode({ type: "text", text: part.text, ...cacheMark(part.cacheControl) }, part)
+  native.encode({ type: "text", text: part.text, ...cacheControlField(part.cacheControl) }, part)
 
-/** A block as it was read. */
+/** A block that was decoded unchanged. */
 export const nativeBlock = (part: NativePart): Json => native.fieldsOf(part) ?? {}
 
-/** The media type and the data of a `data:` URL. */
+/** The media type and the data of a `data:` URL; undefined for other URLs. */
 const dataOf = (url: string) => {
   const [, mediaType, parameters, data] = /^data:([^;,]*)([^,]*),([\s\S]*)$/i.exec(url) ?? []
   return mediaType === undefined || parameters === undefined || data === undefined
@@ -37,23 +36,23 @@ const dataOf = (url: string) => {
 }
 
 const imageBlock = (part: ImagePart): Encoded<Json> => {
-  const found = dataOf(part.url)
-  if (found?.base64 === false) return unsupported("image in another form than base64")
+  const inline = dataOf(part.url)
+  if (inline?.base64 === false) return unsupported("image in another form than base64")
   return Either.right({
     type: "image",
     source:
-      found === undefined
+      inline === undefined
         ? { type: "url", url: part.url }
         : {
             type: "base64",
-            media_type: found.mediaType === "image/jpg" ? "image/jpeg" : found.mediaType,
-            data: found.data
+            media_type: inline.mediaType === "image/jpg" ? "image/jpeg" : inline.mediaType,
+            data: inline.data
           },
-    ...cacheMark(part.cacheControl)
+    ...cacheControlField(part.cacheControl)
   })
 }
 
-/** The text of a `data:` URL; nothing where it is not what it claims to be. */
+/** The text of a `data:` URL; undefined when it is not valid base64 or percent-encoded UTF-8. */
 const plainText = (data: string, base64: boolean): string | undefined => {
   if (base64) return Either.getOrUndefined(Encoding.decodeBase64String(data))
   try {
@@ -63,13 +62,13 @@ const plainText = (data: string, base64: boolean): string | undefined => {
   }
 }
 
-/** A document is a PDF, or text of any kind, which is sent as plain text. */
+/** The source of a document. Text of any media type is sent as plain text. */
 const documentSource = (part: FilePart): Encoded<Json> => {
   if (part.fileId !== undefined) return Either.right({ type: "file", file_id: part.fileId })
   const url = part.url ?? ""
-  const found = dataOf(url)
-  if (found === undefined) return Either.right({ type: "url", url })
-  const { base64, data, mediaType } = found
+  const inline = dataOf(url)
+  if (inline === undefined) return Either.right({ type: "url", url })
+  const { base64, data, mediaType } = inline
   if (/^text\/|[/+](?:json|xml|yaml)$/.test(mediaType) || mediaType === "") {
     const text = plainText(data, base64)
     return text === undefined
@@ -86,7 +85,7 @@ const documentBlock = (part: FilePart): Encoded<Json> =>
     type: "document",
     source,
     ...(part.filename === undefined ? {} : { title: part.filename }),
-    ...cacheMark(part.cacheControl)
+    ...cacheControlField(part.cacheControl)
   }))
 
 const mediaBlock = (part: ImagePart | FilePart | AudioPart): Encoded<Json> => {
@@ -100,14 +99,14 @@ const mediaBlock = (part: ImagePart | FilePart | AudioPart): Encoded<Json> => {
   }
 }
 
-/** A part of what the user says or a tool returns. */
-export const block = (part: UserPart): Encoded<Json> => {
+/** The block of a part of a user message or a tool result. */
+export const contentBlock = (part: UserPart): Encoded<Json> => {
   switch (part.type) {
     case "text":
       return Either.right(textBlock(part))
     case "native":
       return Either.right(nativeBlock(part))
     default:
-      return Either.map(mediaBlock(part), (written) => native.encode(written, part))
+      return Either.map(mediaBlock(part), (encoded) => native.encode(encoded, part))
   }
 }

@@ -1,4 +1,4 @@
-/** Messages as turns. Anthropic, "Using the Messages API", "Handle tool calls", "Mid-conversation system messages". */
+/** Encodes messages. Source: Anthropic, "Using the Messages API", "Handle tool calls", "Mid-conversation system messages". */
 import { Either } from "effect"
 import type {
   AssistantMessage,
@@ -16,11 +16,11 @@ import type { Json } from "../../json.js"
 import { string } from "../../json.js"
 import { callBlock, callId } from "../toolCalls.js"
 import type { Encoded } from "./content.js"
-import { block, cacheMark, nativeBlock, textBlock, unsupported } from "./content.js"
+import { cacheControlField, contentBlock, nativeBlock, textBlock, unsupported } from "./content.js"
 import { native } from "../native.js"
-import { isThought, thoughtBlock } from "../reasoning.js"
+import { isReasoningBlock, reasoningBlock } from "../reasoning.js"
 
-/** For whom a conversation is written. */
+/** The provider of a request, and what its server accepts. */
 export interface Context {
   readonly provider: string
   readonly unsignedThoughts: boolean
@@ -29,12 +29,13 @@ export interface Context {
 
 type Instruction = SystemMessage | DeveloperMessage
 
-/** What one message has to say. `plain`: it was said as a string. */
-interface Piece {
+/** The blocks of one message. */
+interface EncodedMessage {
   readonly role: "user" | "assistant" | "system"
   readonly blocks: ReadonlyArray<Json>
-  /** What tools returned stands before everything else in its turn. */
+  /** Tool results, which precede all other blocks of their turn. */
   readonly results: ReadonlyArray<Json>
+  /** Whether the content of the message is a string. */
   readonly plain: boolean
 }
 
@@ -47,20 +48,20 @@ interface Turn {
   readonly system: Array<Json>
 }
 
-/** The API refuses a text of nothing but blanks. */
-const said = (block: Json): boolean => block["type"] !== "text" || (string(block, "text") ?? "").trim() !== ""
+/** The API rejects texts that are empty or only whitespace. */
+const isNotBlank = (block: Json): boolean => block["type"] !== "text" || (string(block, "text") ?? "").trim() !== ""
 
-const texts = (content: string | ReadonlyArray<TextPart>): ReadonlyArray<Json> =>
-  (typeof content === "string" ? [text(content)] : content).map(textBlock).filter(said)
+const textBlocks = (content: string | ReadonlyArray<TextPart>): ReadonlyArray<Json> =>
+  (typeof content === "string" ? [text(content)] : content).map(textBlock).filter(isNotBlank)
 
-const userPiece = (message: UserMessage): Encoded<Piece> => {
+const encodeUser = (message: UserMessage): Encoded<EncodedMessage> => {
   if (message.name !== undefined) return unsupported("name of a user message")
   const { content } = message
   return typeof content === "string"
-    ? Either.right({ role: "user", blocks: texts(content), results: [], plain: true })
-    : Either.map(Either.all(content.map(block)), (blocks): Piece => ({
+    ? Either.right({ role: "user", blocks: textBlocks(content), results: [], plain: true })
+    : Either.map(Either.all(content.map(contentBlock)), (blocks): EncodedMessage => ({
         role: "user",
-        blocks: blocks.filter(said),
+        blocks: blocks.filter(isNotBlank),
         results: [],
         plain: false
       }))
@@ -68,11 +69,11 @@ const userPiece = (message: UserMessage): Encoded<Piece> => {
 
 const resultContent = (content: ToolMessage["content"]): Encoded<Json> => {
   if (typeof content === "string") return Either.right(content === "" ? {} : { content })
-  return Either.map(Either.all(content.map(block)), (blocks) => ({ content: blocks.filter(said) }))
+  return Either.map(Either.all(content.map(contentBlock)), (blocks) => ({ content: blocks.filter(isNotBlank) }))
 }
 
-const toolPiece = (message: ToolMessage): Encoded<Piece> =>
-  Either.map(resultContent(message.content), (content): Piece => ({
+const encodeTool = (message: ToolMessage): Encoded<EncodedMessage> =>
+  Either.map(resultContent(message.content), (content): EncodedMessage => ({
     role: "user",
     blocks: [],
     results: [
@@ -82,7 +83,7 @@ const toolPiece = (message: ToolMessage): Encoded<Piece> =>
           tool_use_id: callId(message.toolCallId),
           ...content,
           ...(message.isError === undefined ? {} : { is_error: message.isError }),
-          ...cacheMark(message.cacheControl)
+          ...cacheControlField(message.cacheControl)
         },
         message
       )
@@ -90,66 +91,69 @@ const toolPiece = (message: ToolMessage): Encoded<Piece> =>
     plain: false
   }))
 
-/** Whether a thought goes back: only to the provider that thought it, or in whose protocol it was told. */
-const isOwn = (part: ReasoningPart, context: Context): boolean =>
+/**
+ * Whether a reasoning part is sent back: only to the provider that produced it, or, when the provider is unknown, if the part was
+ * decoded from this protocol. Anthropic rejects unsigned reasoning.
+ */
+const isSentBack = (part: ReasoningPart, context: Context): boolean =>
   (part.provider === context.provider || (part.provider === undefined && native.fieldsOf(part) !== undefined)) &&
   (part.signature !== undefined || (context.unsignedThoughts && part.text !== ""))
 
 const partBlocks = (part: AssistantPart, context: Context): ReadonlyArray<Json> => {
   switch (part.type) {
     case "text":
-      return [textBlock(part)].filter(said)
+      return [textBlock(part)].filter(isNotBlank)
     case "reasoning":
-      return isOwn(part, context) ? [thoughtBlock(part)] : []
+      return isSentBack(part, context) ? [reasoningBlock(part)] : []
     case "native":
       return [nativeBlock(part)]
   }
 }
 
-/** Thoughts stand before what was said; among blocks of tools that the provider ran itself everything stays where it was. */
-const inOrder = (parts: ReadonlyArray<AssistantPart>): ReadonlyArray<AssistantPart> =>
+/** Reasoning precedes the text. With blocks of server tools the order is unchanged. */
+const reasoningFirst = (parts: ReadonlyArray<AssistantPart>): ReadonlyArray<AssistantPart> =>
   parts.some((part) => part.type === "native")
     ? parts
     : [...parts.filter(({ type }) => type === "reasoning"), ...parts.filter(({ type }) => type !== "reasoning")]
 
-/** Thoughts go back only before what followed from them. */
-const assistantPiece = (message: AssistantMessage, context: Context): Piece => {
+/** Reasoning that nothing follows is dropped. */
+const encodeAssistant = (message: AssistantMessage, context: Context): EncodedMessage => {
   const { content } = message
   const plain = typeof content === "string"
-  const spoken = plain ? texts(content) : inOrder(content).flatMap((part) => partBlocks(part, context))
+  const blocks = plain ? textBlocks(content) : reasoningFirst(content).flatMap((part) => partBlocks(part, context))
   const calls = (message.toolCalls ?? []).map(callBlock)
   return {
     role: "assistant",
-    blocks: spoken.every(isThought) && calls.length === 0 ? [] : [...spoken, ...calls],
+    blocks: blocks.every(isReasoningBlock) && calls.length === 0 ? [] : [...blocks, ...calls],
     results: [],
     plain: plain && calls.length === 0
   }
 }
 
-const pieceOf = (message: Message, context: Context): Encoded<Piece> => {
+const encodeMessage = (message: Message, context: Context): Encoded<EncodedMessage> => {
   switch (message.role) {
     case "system":
     case "developer":
-      return Either.right({ role: "system", blocks: texts(message.content), results: [], plain: false })
+      return Either.right({ role: "system", blocks: textBlocks(message.content), results: [], plain: false })
     case "user":
-      return userPiece(message)
+      return encodeUser(message)
     case "assistant":
-      return Either.right(assistantPiece(message, context))
+      return Either.right(encodeAssistant(message, context))
     case "tool":
-      return toolPiece(message)
+      return encodeTool(message)
   }
 }
 
-/** Neighbours of one role are one turn. An instruction waits for the end of the user's turn that it is in or before. */
-const turnsOf = (pieces: ReadonlyArray<Piece>) => {
+/** Joins adjacent messages of one role. An instruction is placed after the current user turn, or else after the next one. */
+const turnsOf = (messages: ReadonlyArray<EncodedMessage>) => {
   const turns: Array<Turn> = []
-  let waiting: Array<Json> = []
-  for (const { blocks, plain, results, role } of pieces) {
+  let pending: Array<Json> = []
+  for (const { blocks, plain, results, role } of messages) {
     if (blocks.length === 0 && results.length === 0) continue
     const last = turns.at(-1)
     if (role === "system") {
       if (last?.role === "user") last.system.push(...blocks)
-      else waiting.push(...blocks)
+      else pending.push(...blocks)
     } else if (last?.role === role) {
       last.blocks.push(...blocks)
       last.results.push(...results)
@@ -160,18 +164,18 @@ const turnsOf = (pieces: ReadonlyArray<Piece>) => {
         blocks: [...blocks],
         results: [...results],
         plain,
-        system: role === "user" ? waiting : []
+        system: role === "user" ? pending : []
       })
-      if (role === "user") waiting = []
+      if (role === "user") pending = []
     }
   }
-  return { turns, homeless: waiting }
+  return { turns, pending }
 }
 
-/** The words that the user is taken to have said where the conversation begins with the model, which the API refuses. */
-const opening: Json = { role: "user", content: "(The conversation begins.)" }
+/** Inserted before a conversation that begins with the model, which the API rejects. */
+const openingMessage: Json = { role: "user", content: "(The conversation begins.)" }
 
-/** The beginning of an answer must not end in blanks: the model goes on right behind it. */
+/** A prefilled answer must not end in whitespace: the model continues directly after it. */
 const withoutTrailingBlanks = (turns: ReadonlyArray<Turn>): ReadonlyArray<Turn> => {
   const turn = turns.at(-1)
   const last = turn?.blocks.at(-1)
@@ -184,7 +188,7 @@ const contentOf = ({ blocks, plain, results }: Turn): unknown =>
   plain && blocks.length === 1 && results.length === 0 ? blocks[0]?.["text"] : [...results, ...blocks]
 
 const messagesOf = (turns: ReadonlyArray<Turn>, context: Context): ReadonlyArray<Json> => [
-  ...(turns[0]?.role === "assistant" ? [opening] : []),
+  ...(turns[0]?.role === "assistant" ? [openingMessage] : []),
   ...turns.flatMap((turn) => [
     { role: turn.role, content: contentOf(turn) },
     ...(context.systemInTurns && turn.system.length > 0 ? [{ role: "system", content: turn.system }] : [])
@@ -194,31 +198,31 @@ const messagesOf = (turns: ReadonlyArray<Turn>, context: Context): ReadonlyArray
 const isInstruction = (message: Message): message is Instruction =>
   message.role === "system" || message.role === "developer"
 
-/** A conversation of nothing but instructions: the last of them is the question. */
-const asked = (messages: ReadonlyArray<Message>): ReadonlyArray<Message> => {
+/** In a conversation of instructions only, the last one becomes the user message. */
+const withUserMessage = (messages: ReadonlyArray<Message>): ReadonlyArray<Message> => {
   if (!messages.every(isInstruction)) return messages
   const last = messages.at(-1)
   return last === undefined ? [] : [...messages.slice(0, -1), { role: "user", content: last.content }]
 }
 
-/** One instruction that was written as a string stays one. */
-const systemOf = (instructions: ReadonlyArray<Instruction>, further: ReadonlyArray<Json>): Json => {
+/** A single instruction that is a string stays a string. */
+const systemOf = (instructions: ReadonlyArray<Instruction>, later: ReadonlyArray<Json>): Json => {
   const [first] = instructions
-  if (instructions.length === 1 && further.length === 0 && typeof first?.content === "string") {
+  if (instructions.length === 1 && later.length === 0 && typeof first?.content === "string") {
     return first.content.trim() === "" ? {} : { system: first.content }
   }
-  const blocks = [...instructions.flatMap(({ content }) => texts(content)), ...further]
+  const blocks = [...instructions.flatMap(({ content }) => textBlocks(content)), ...later]
   return blocks.length === 0 ? {} : { system: blocks }
 }
 
-/** The conversation, as `system` and `messages`. */
+/** Encodes the conversation as `system` and `messages`. */
 export const conversation = (messages: ReadonlyArray<Message>, context: Context): Encoded<Json> => {
-  const all = asked(messages)
+  const all = withUserMessage(messages)
   const start = all.findIndex((message) => !isInstruction(message))
   const instructions = all.slice(0, start).filter(isInstruction)
-  return Either.map(Either.all(all.slice(start).map((message) => pieceOf(message, context))), (pieces) => {
-    const { homeless, turns } = turnsOf(pieces)
-    const early = context.systemInTurns ? homeless : [...turns.flatMap(({ system }) => system), ...homeless]
-    return { ...systemOf(instructions, early), messages: messagesOf(withoutTrailingBlanks(turns), context) }
+  return Either.map(Either.all(all.slice(start).map((message) => encodeMessage(message, context))), (encoded) => {
+    const { pending, turns } = turnsOf(encoded)
+    const later = context.systemInTurns ? pending : [...turns.flatMap(({ system }) => system), ...pending]
+    return { ...systemOf(instructions, later), messages: messagesOf(withoutTrailingBlanks(turns), context) }
   })
 }

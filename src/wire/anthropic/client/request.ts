@@ -1,43 +1,43 @@
-/** The client writes a request. Anthropic, API reference: "Create a Message". */
+/** Encodes requests. Source: Anthropic, API reference, "Create a Message". */
 import { Either } from "effect"
 import type { ChatRequest, ResponseFormat, ToolDefinition } from "../../../vocabulary/Chat.js"
 import type { Json } from "../../json.js"
 import { isRecord, records } from "../../json.js"
 import type { Peer, WireFailure, WireRequest } from "../../Wire.js"
 import type { Encoded } from "./content.js"
-import { cacheMark, unsupported } from "./content.js"
+import { cacheControlField, unsupported } from "./content.js"
 import { conversation } from "./conversation.js"
 import type { Dialect } from "../dialect.js"
 import { traitsOf } from "../dialect.js"
 import { outputSchema } from "../../schema/anthropic.js"
 import { native } from "../native.js"
-import { thinkingOf } from "./thinking.js"
-import { isThought } from "../reasoning.js"
+import { encodeThinking } from "./thinking.js"
+import { isReasoningBlock } from "../reasoning.js"
 
 const optional = (name: string, value: unknown): Json => (value === undefined ? {} : { [name]: value })
 
-/** What a request asks for that the protocol has no word for. */
-const beyond = (request: ChatRequest): string | undefined =>
+/** The part of a request that the protocol has no field for. */
+const unsupportedFeature = (request: ChatRequest): string | undefined =>
   request.seed !== undefined ? "seed" : request.metadata !== undefined ? "metadata" : native.unsupported(request)
 
-/** A strict tool whose schema cannot be closed is sent as it is, and not strict. */
-const tool = (definition: ToolDefinition): Json => {
+/** A strict tool whose schema cannot be closed is sent unchanged and not strict. */
+const encodeTool = (definition: ToolDefinition): Json => {
   const { cacheControl, description, name, parameters = { properties: {} }, strict } = definition
   const schema = { type: "object", ...parameters }
   const closed = strict === true ? outputSchema(schema) : undefined
-  const written = {
+  const encoded = {
     name,
     ...optional("description", description),
     input_schema: closed ?? schema,
     ...optional("strict", strict === undefined ? undefined : closed !== undefined),
-    ...cacheMark(cacheControl)
+    ...cacheControlField(cacheControl)
   }
-  return native.encode(written, definition)
+  return native.encode(encoded, definition)
 }
 
 const choices = { auto: "auto", none: "none", required: "any" } as const
 
-/** Said of tools, so only where there are any; `none` is not parallel to anything. */
+/** The fields beside `tools`. The choice `none` has no setting for parallel calls. */
 const toolChoice = ({ parallelToolCalls, toolChoice: choice }: ChatRequest): Json => {
   const parallel = optional(
     "disable_parallel_tool_use",
@@ -58,27 +58,27 @@ const formatOf = (format: ResponseFormat | undefined, dialect: Dialect): Encoded
     : Either.right({ format: { type: "json_schema", schema } })
 }
 
-/** Whether the model is in the middle of a turn of tool calls that it did not begin with a thought. */
-const isMidway = (messages: ReadonlyArray<Json>): boolean => {
+/** Whether the conversation ends with results of tool calls that the model made without reasoning. */
+const isTurnWithoutReasoning = (messages: ReadonlyArray<Json>): boolean => {
   const [before, last] = messages.filter(({ role }) => role !== "system").slice(-2)
-  const awaited = last !== undefined && records(last, "content").some(({ type }) => type === "tool_result")
-  return awaited && !(before !== undefined && isThought(records(before, "content")[0]))
+  const hasResults = last !== undefined && records(last, "content").some(({ type }) => type === "tool_result")
+  return hasResults && !(before !== undefined && isReasoningBlock(records(before, "content")[0]))
 }
 
 const filesBeta = "files-api-2025-04-14"
 
-/** Whether a file is named by the id of its upload, for which the API wants a header. */
-const namesFile = (value: unknown): boolean =>
+/** Whether the messages contain the id of an uploaded file, for which the API requires a header. */
+const containsFileId = (value: unknown): boolean =>
   Array.isArray(value)
-    ? value.some(namesFile)
+    ? value.some(containsFileId)
     : isRecord(value) &&
       (value["type"] === "file" ||
-        namesFile(value["content"]) ||
-        (isRecord(value["source"]) && namesFile(value["source"])))
+        containsFileId(value["content"]) ||
+        (isRecord(value["source"]) && containsFileId(value["source"])))
 
 const headersOf = (dialect: Dialect, messages: unknown, betas: unknown): WireRequest["headers"] => {
-  const wished = Array.isArray(betas) ? betas.filter((beta) => typeof beta === "string") : []
-  const all = new Set([...wished, ...(namesFile(messages) ? [filesBeta] : [])])
+  const requested = Array.isArray(betas) ? betas.filter((beta) => typeof beta === "string") : []
+  const all = new Set([...requested, ...(containsFileId(messages) ? [filesBeta] : [])])
   return {
     ...(dialect.version.in === "header" ? { "anthropic-version": dialect.version.value } : {}),
     ...(all.size === 0 ? {} : { "anthropic-beta": [...all].join(",") })
@@ -92,31 +92,32 @@ export const encodeRequest =
     { model: fallback, provider, stream }: Peer & { readonly stream: boolean }
   ): Either.Either<WireRequest, WireFailure> =>
     Either.gen(function* () {
-      const feature = beyond(request)
+      const feature = unsupportedFeature(request)
       if (feature !== undefined) return yield* unsupported(feature)
       const model = request.model ?? fallback
       const traits = traitsOf(dialect, model)
       const { betas, stream: _, tools: hosted, ...extra } = request.extra ?? {}
-      const said = yield* conversation(request.messages, {
+      const encoded = yield* conversation(request.messages, {
         provider,
         unsignedThoughts: dialect.unsignedThoughts,
         systemInTurns: traits.systemInTurns
       })
       const maxTokens = request.maxTokens ?? traits.maxTokens
-      const midway = isMidway(records(said, "messages"))
-      const { effort = {}, thinking } = yield* thinkingOf(request, { dialect, traits, maxTokens, midway })
+      const turnWithoutReasoning = isTurnWithoutReasoning(records(encoded, "messages"))
+      const limits = { dialect, traits, maxTokens, turnWithoutReasoning }
+      const { effort = {}, thinking } = yield* encodeThinking(request, limits)
       const output = { ...effort, ...(yield* formatOf(request.responseFormat, dialect)) }
-      const tools = [...(request.tools ?? []).map(tool), ...(Array.isArray(hosted) ? hosted : [])]
+      const tools = [...(request.tools ?? []).map(encodeTool), ...(Array.isArray(hosted) ? hosted : [])]
       const path = (stream ? dialect.streamPath : undefined) ?? dialect.path
       const sampling = traits.sampling || !dialect.modelLimits
       return {
         path: path.replace("{model}", encodeURIComponent(model)),
-        headers: headersOf(dialect, said["messages"], betas) ?? {},
+        headers: headersOf(dialect, encoded["messages"], betas) ?? {},
         body: {
           ...(path.includes("{model}") ? {} : { model }),
           ...(dialect.version.in === "body" ? { anthropic_version: dialect.version.value } : {}),
           max_tokens: maxTokens,
-          ...said,
+          ...encoded,
           ...(tools.length > 0 ? { tools, ...toolChoice(request) } : {}),
           ...optional("thinking", thinking),
           ...(Object.keys(output).length === 0 ? {} : { output_config: output }),
@@ -131,40 +132,42 @@ export const encodeRequest =
     })
 
 // -------------------------------------------------------------------------------------
-// what a server refuses
+// rejected fields
 // -------------------------------------------------------------------------------------
 
 const systemBlocks = (content: unknown): ReadonlyArray<unknown> =>
   typeof content === "string" ? [{ type: "text", text: content }] : Array.isArray(content) ? content : []
 
-/** Instructions further on move to the beginning. */
+/** Moves later instructions to the beginning. */
 const withoutSystemTurns = (request: WireRequest): WireRequest | undefined => {
   const messages = records(request.body, "messages")
-  const further = messages.filter(({ role }) => role === "system")
-  if (further.length === 0) return undefined
-  const system = [request.body["system"], ...further.map(({ content }) => content)].flatMap(systemBlocks)
+  const later = messages.filter(({ role }) => role === "system")
+  if (later.length === 0) return undefined
+  const system = [request.body["system"], ...later.map(({ content }) => content)].flatMap(systemBlocks)
   return { ...request, body: { ...request.body, system, messages: messages.filter(({ role }) => role !== "system") } }
 }
 
-/** In the middle of a turn a budget for thinking wants the thoughts back, so there it goes with them. */
-const withoutThoughts = (request: WireRequest): WireRequest | undefined => {
+/** In a turn of tool calls, a thinking budget requires the reasoning of that turn, so the budget is removed as well. */
+const withoutReasoning = (request: WireRequest): WireRequest | undefined => {
   const messages = records(request.body, "messages")
-  const holds = (content: unknown): content is ReadonlyArray<unknown> =>
-    Array.isArray(content) && content.some(isThought)
-  if (!messages.some(({ content }) => holds(content))) return undefined
-  const forgetful = messages.map((message): Json => {
+  const hasReasoning = (content: unknown): content is ReadonlyArray<unknown> =>
+    Array.isArray(content) && content.some(isReasoningBlock)
+  if (!messages.some(({ content }) => hasReasoning(content))) return undefined
+  const reduced = messages.map((message): Json => {
     const { content } = message
-    return holds(content) ? { ...message, content: content.filter((block) => !isThought(block)) } : message
+    return hasReasoning(content)
+      ? { ...message, content: content.filter((block) => !isReasoningBlock(block)) }
+      : message
   })
   const { thinking, ...body } = request.body
-  const wanted = isRecord(thinking) && thinking["type"] === "enabled" && isMidway(forgetful)
-  return { ...request, body: { ...body, ...(wanted ? {} : optional("thinking", thinking)), messages: forgetful } }
+  const isInvalid = isRecord(thinking) && thinking["type"] === "enabled" && isTurnWithoutReasoning(reduced)
+  return { ...request, body: { ...body, ...(isInvalid ? {} : optional("thinking", thinking)), messages: reduced } }
 }
 
-/** System messages where the model only takes them at the beginning; thoughts that another model or account has signed. */
+/** The rejected parts are later system messages, and reasoning signed by another model or account. */
 export const withoutRefused = (request: WireRequest, message: string): WireRequest | undefined => {
   if (/\brole\b[^.]*\bsystem\b|\bsystem\b[^.]*\brole\b/i.test(message)) return withoutSystemTurns(request)
   return /thinking`? blocks?\b/i.test(message) && /signature|invalid|bound|cannot be modified|decrypt/i.test(message)
-    ? withoutThoughts(request)
+    ? withoutReasoning(request)
     : undefined
 }

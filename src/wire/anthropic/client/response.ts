@@ -1,4 +1,4 @@
-/** The client reads a whole answer: a stream of whole blocks. */
+/** Decodes whole responses. */
 import { Either } from "effect"
 import { isRecord } from "../../json.js"
 import { wholeAnswer } from "../../answerReader.js"

@@ -1,4 +1,4 @@
-/** The client reads a stream. Source: Anthropic, "Streaming Messages", the flow of events. */
+/** Decodes streams. Source: Anthropic, "Streaming Messages", the event flow. */
 import { streamDecoder, truncated } from "../../answerReader.js"
 import type { Json } from "../../json.js"
 import { array, isRecord, number, parseJson, record, string } from "../../json.js"
@@ -8,7 +8,7 @@ import { answerReader, reportedError } from "./answer.js"
 
 export const decodeStream = (source: AnswerSource): StreamDecoder => {
   const answer = answerReader(source)
-  let begun = false
+  let started = false
 
   const read = (type: string, event: Json, out: Array<WireEvent>): StreamDecoder["state"] | WireFailure | undefined => {
     const position = number(event, "index") ?? 0
@@ -18,8 +18,8 @@ export const decodeStream = (source: AnswerSource): StreamDecoder => {
         if (message === undefined) return malformed("message", event["message"])
         answer.begin(message)
         // Some proxies send it twice.
-        if (begun) return undefined
-        begun = true
+        if (started) return undefined
+        started = true
         return answer.wholeBlocks(array(message, "content") ?? [], "message.content", out)
       }
       case "content_block_start": {
@@ -48,7 +48,7 @@ export const decodeStream = (source: AnswerSource): StreamDecoder => {
   return streamDecoder(answer, ({ data, event: name }, out, state) => {
     const text = data.trim()
     if (text === "") return undefined
-    // Some proxies add the end mark of another protocol.
+    // Some proxies add the end marker of another protocol.
     if (text === "[DONE]") return state === "finishing" ? "done" : truncated
     const event = parseJson(data)
     if (name === "error") return { _tag: "Reported", body: event ?? data }

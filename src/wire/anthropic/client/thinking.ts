@@ -1,4 +1,4 @@
-/** How much to think. Anthropic, "Thinking", "Extended thinking", "Effort". */
+/** Encodes `reasoning`. Source: Anthropic, "Thinking", "Extended thinking", "Effort". */
 import { Either } from "effect"
 import type { ChatRequest, Reasoning } from "../../../vocabulary/Chat.js"
 import type { Json } from "../../json.js"
@@ -7,10 +7,10 @@ import { unsupported } from "./content.js"
 import type { Dialect } from "../dialect.js"
 import type { Effort, Traits } from "../models.js"
 
-type Grade = NonNullable<Reasoning["effort"]>
+type RequestedEffort = NonNullable<Reasoning["effort"]>
 
-/** The protocol's grades for ours, the best fitting first. */
-const grades: Readonly<Record<Grade, ReadonlyArray<Effort>>> = {
+/** The efforts of the protocol for each effort of the vocabulary, the closest first. */
+const closestEfforts: Readonly<Record<RequestedEffort, ReadonlyArray<Effort>>> = {
   none: ["low"],
   minimal: ["low"],
   low: ["low"],
@@ -19,93 +19,95 @@ const grades: Readonly<Record<Grade, ReadonlyArray<Effort>>> = {
   xhigh: ["xhigh", "max", "high"]
 }
 
-/** The least that `budget_tokens` may be. */
-const leastBudget = 1024
+/** The minimum of `budget_tokens`. */
+const minBudget = 1024
 
-/** Tokens to think with, for models that are told a number instead of a grade. */
-const budgets: Readonly<Record<Grade, number>> = {
+/** The budgets of efforts, in tokens, for models that accept only a budget. */
+const budgets: Readonly<Record<RequestedEffort, number>> = {
   none: 0,
-  minimal: leastBudget,
+  minimal: minBudget,
   low: 2048,
   medium: 8192,
   high: 16_384,
   xhigh: 31_999
 }
 
-/** A budget must be less than `max_tokens`; a fifth is kept for the answer where it has to shrink. */
-const within = (budget: number, maxTokens: number): number | undefined => {
-  const fitting = budget < maxTokens ? budget : Math.floor(maxTokens * 0.8)
-  const most = Math.max(fitting, leastBudget)
-  return most < maxTokens ? most : undefined
+/** A budget must be less than `max_tokens`. A larger one is reduced to four fifths of it; undefined when none is valid. */
+const limitedBudget = (budget: number, maxTokens: number): number | undefined => {
+  const reduced = budget < maxTokens ? budget : Math.floor(maxTokens * 0.8)
+  const limited = Math.max(reduced, minBudget)
+  return limited < maxTokens ? limited : undefined
 }
 
-const isForced = ({ toolChoice }: ChatRequest): boolean => toolChoice === "required" || typeof toolChoice === "object"
+const requiresTool = ({ toolChoice }: ChatRequest): boolean =>
+  toolChoice === "required" || typeof toolChoice === "object"
 
-const effortOf = (grade: Grade | undefined, traits: Traits): Json => {
-  const effort = grade === undefined ? undefined : grades[grade].find((each) => traits.efforts.includes(each))
+const effortOf = (requested: RequestedEffort | undefined, traits: Traits): Json => {
+  const effort =
+    requested === undefined ? undefined : closestEfforts[requested].find((each) => traits.efforts.includes(each))
   return effort === undefined ? {} : { effort }
 }
 
-/** What is said of thinking, and of effort, which goes elsewhere. */
+/** The field `thinking`, and the effort, which is a field of `output_config`. */
 export interface Thinking {
   readonly thinking?: Json
   readonly effort?: Json
 }
 
-const wanted = (reasoning: Reasoning, traits: Traits, maxTokens: number): Thinking => {
-  const { budgetTokens, effort: grade, summary } = reasoning
-  if (grade === "none" || budgetTokens === 0) {
+const requestedThinking = (reasoning: Reasoning, traits: Traits, maxTokens: number): Thinking => {
+  const { budgetTokens, effort: requested, summary } = reasoning
+  if (requested === "none" || budgetTokens === 0) {
     if (traits.rest !== undefined) return { thinking: { type: traits.rest } }
     return { effort: effortOf("none", traits) }
   }
-  const effort = effortOf(grade, traits)
+  const effort = effortOf(requested, traits)
   if (traits.thinking === "none") return { effort }
   if (traits.thinking === "adaptive" || (traits.thinking === "either" && budgetTokens === undefined)) {
     return { thinking: { type: "adaptive", ...(summary === undefined ? {} : { display: "summarized" }) }, effort }
   }
-  const budget = within(budgetTokens ?? budgets[grade ?? "medium"], maxTokens)
+  const budget = limitedBudget(budgetTokens ?? budgets[requested ?? "medium"], maxTokens)
   return budget === undefined ? { effort } : { thinking: { type: "enabled", budget_tokens: budget }, effort }
 }
 
-const isBudgeted = ({ thinking }: Thinking): boolean => thinking?.["type"] === "enabled"
+const hasBudget = ({ thinking }: Thinking): boolean => thinking?.["type"] === "enabled"
 
-const isOn = (told: Thinking): boolean => isBudgeted(told) || told.thinking?.["type"] === "adaptive"
+const isEnabled = (thinking: Thinking): boolean => hasBudget(thinking) || thinking.thinking?.["type"] === "adaptive"
 
-/** What cannot be asked for together with thinking, or of this model at all. */
-const excluded = (request: ChatRequest, traits: Traits, thinking: boolean): string | undefined => {
+/** The part of a request that the model does not accept, at all or together with thinking. */
+const unsupportedFeature = (request: ChatRequest, traits: Traits, thinking: boolean): string | undefined => {
   const { temperature = 1, topP = 1 } = request
-  if (!traits.forcedTools && isForced(request)) return "tool that must be called"
+  if (!traits.forcedTools && requiresTool(request)) return "required tool call"
   if (!traits.sampling && temperature !== 1) return "temperature"
   if (!traits.sampling && topP !== 1) return "top_p"
-  if (thinking && temperature !== 1) return "temperature while thinking"
-  if (thinking && topP < 0.95) return "top_p below 0.95 while thinking"
+  if (thinking && temperature !== 1) return "temperature with thinking enabled"
+  if (thinking && topP < 0.95) return "top_p below 0.95 with thinking enabled"
   return undefined
 }
 
 /**
- * What a request says of thinking. It gives way to a tool that must be called, and to a turn of tool calls that was begun
- * without it: the model cannot do both.
+ * Encodes `reasoning` for a model. Thinking is dropped when a tool is required, and a budget also in a turn of tool calls that
+ * began without reasoning: the API rejects these combinations.
  */
-export const thinkingOf = (
+export const encodeThinking = (
   request: ChatRequest,
   {
     dialect,
     maxTokens,
-    midway,
-    traits
+    traits,
+    turnWithoutReasoning
   }: {
     readonly dialect: Dialect
     readonly traits: Traits
     readonly maxTokens: number
-    /** In a turn of tool calls that the model began without thinking. */
-    readonly midway: boolean
+    /** Whether the conversation is in a turn of tool calls that began without reasoning. */
+    readonly turnWithoutReasoning: boolean
   }
 ): Encoded<Thinking> => {
-  const asked = request.reasoning === undefined ? {} : wanted(request.reasoning, traits, maxTokens)
-  if (!dialect.modelLimits) return Either.right(asked)
-  const yields = isOn(asked) && (isForced(request) || (midway && isBudgeted(asked)))
-  const { thinking: _, ...effortAlone } = asked
-  const told: Thinking = yields ? effortAlone : asked
-  const feature = excluded(request, traits, isOn(told))
-  return feature === undefined ? Either.right(told) : unsupported(feature)
+  const requested = request.reasoning === undefined ? {} : requestedThinking(request.reasoning, traits, maxTokens)
+  if (!dialect.modelLimits) return Either.right(requested)
+  const isDropped = isEnabled(requested) && (requiresTool(request) || (turnWithoutReasoning && hasBudget(requested)))
+  const { thinking: _, ...effortOnly } = requested
+  const encoded: Thinking = isDropped ? effortOnly : requested
+  const feature = unsupportedFeature(request, traits, isEnabled(encoded))
+  return feature === undefined ? Either.right(encoded) : unsupported(feature)
 }

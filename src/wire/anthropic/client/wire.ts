@@ -12,7 +12,7 @@ export const client = (dialect: Partial<Dialect> = {}) =>
   ({
     name: native.wire,
     framing: "sse",
-    // A server that names the model in its path has no list beside it.
+    // Servers with the model in the path have no list of models.
     ...(dialect.path?.includes("{model}") === true ? {} : { models }),
     encodeRequest: encodeRequest({ ...anthropic, ...dialect }),
     withoutRefused,

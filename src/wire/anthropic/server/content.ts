@@ -1,17 +1,17 @@
-/** A server reads messages. */
+/** Decodes messages. */
 import { Either, Encoding } from "effect"
 import type { Json } from "../../json.js"
 import { isRecord, withoutNulls, record, string } from "../../json.js"
 import { knownFields } from "../../native.js"
 import type { WireFailure } from "../../Wire.js"
 import { malformed } from "../../Wire.js"
-import { furtherOfCall } from "../toolCalls.js"
+import { decodeNativeCall } from "../toolCalls.js"
 import { native } from "../native.js"
-import { readThought } from "../reasoning.js"
+import { decodeReasoning } from "../reasoning.js"
 
-type Read<A> = Either.Either<A, WireFailure>
+type Decoded<A> = Either.Either<A, WireFailure>
 
-/** A message that is yet to be validated, and where it stood. */
+/** A message before its validation, and its path in the request. */
 export interface Draft {
   readonly path: string
   readonly message: Json
@@ -19,36 +19,36 @@ export interface Draft {
 
 const ttls: ReadonlySet<unknown> = new Set(["5m", "1h"])
 
-/** The mark that the prompt shall be remembered, in our words. */
-export const readMark = (from: Json): Json => {
-  const mark = record(from, "cache_control")
-  if (mark === undefined) return {}
-  const ttl = mark["ttl"]
+/** The `cacheControl` of a part, tool or message. */
+export const decodeCacheControl = (from: Json): Json => {
+  const control = record(from, "cache_control")
+  if (control === undefined) return {}
+  const ttl = control["ttl"]
   return { cacheControl: ttls.has(ttl) ? { ttl } : {} }
 }
 
-/** A mark of another kind, as it is. */
-export const furtherMark = (from: Json): Json | undefined => {
-  const mark = record(from, "cache_control")
+/** The field `cache_control` when the vocabulary does not cover its value. */
+export const nativeCacheControl = (from: Json): Json | undefined => {
+  const control = record(from, "cache_control")
   const isKnown =
-    mark === undefined ||
-    Object.entries(withoutNulls(mark)).every(
+    control === undefined ||
+    Object.entries(withoutNulls(control)).every(
       ([field, value]) => (field === "type" && value === "ephemeral") || (field === "ttl" && ttls.has(value))
     )
-  return isKnown ? undefined : { cache_control: mark }
+  return isKnown ? undefined : { cache_control: control }
 }
 
 const imageFields = knownFields(["type", "cache_control"], { source: ["type", "url", "media_type", "data"] })
 
-/** An image; one of an upload only this protocol can name. */
-const readImage = (block: Json, path: string): Read<Json> => {
+/** Decodes an image. That of an uploaded file is a native part. */
+const decodeImage = (block: Json, path: string): Decoded<Json> => {
   const source = record(block, "source") ?? {}
-  const image = (url: unknown): Read<Json> =>
+  const image = (url: unknown): Decoded<Json> =>
     Either.right({
       type: "image",
       url,
-      ...readMark(block),
-      ...native.decode(block, imageFields, furtherMark(block))
+      ...decodeCacheControl(block),
+      ...native.decode(block, imageFields, nativeCacheControl(block))
     })
   switch (source["type"]) {
     case "url":
@@ -62,8 +62,8 @@ const readImage = (block: Json, path: string): Read<Json> => {
   }
 }
 
-/** Where a document is, as fields of a file part; nothing where only this protocol can say it. */
-const readSource = (source: Json, path: string): Read<Json | undefined> => {
+/** The source of a document as fields of a file part; undefined when the vocabulary has none for it. */
+const decodeSource = (source: Json, path: string): Decoded<Json | undefined> => {
   switch (source["type"]) {
     case "url":
       return Either.right({ url: source["url"] })
@@ -86,141 +86,141 @@ const documentFields = knownFields(["type", "title", "cache_control"], {
   source: ["type", "url", "media_type", "data", "file_id"]
 })
 
-/** Without its context, or asked for no citations, it would be another document. */
-const isMore = (block: Json): boolean =>
+/** Whether a document has a context or requests citations, for which a file part has no fields. */
+const needsNativePart = (block: Json): boolean =>
   record(block, "citations")?.["enabled"] === true || Boolean(string(block, "context"))
 
-const readDocument = (block: Json, path: string): Read<Json> =>
-  Either.map(readSource(record(block, "source") ?? {}, path), (source) =>
-    source === undefined || isMore(block)
+const decodeDocument = (block: Json, path: string): Decoded<Json> =>
+  Either.map(decodeSource(record(block, "source") ?? {}, path), (source) =>
+    source === undefined || needsNativePart(block)
       ? native.part(block)
       : {
           type: "file",
           ...source,
           ...withoutNulls({ filename: block["title"] }),
-          ...readMark(block),
-          ...native.decode(block, documentFields, furtherMark(block))
+          ...decodeCacheControl(block),
+          ...native.decode(block, documentFields, nativeCacheControl(block))
         }
   )
 
 const textFields = knownFields(["type", "text", "cache_control"])
 
-const readText = (block: Json): Json => ({
+const decodeText = (block: Json): Json => ({
   type: "text",
   text: block["text"],
-  ...readMark(block),
-  ...native.decode(block, textFields, furtherMark(block))
+  ...decodeCacheControl(block),
+  ...native.decode(block, textFields, nativeCacheControl(block))
 })
 
-/** A block that there is no word for: of a tool that the provider runs itself, or of a kind yet to come. */
-const readOther = (block: Json, path: string): Read<Json> =>
+/** Decodes a block that the vocabulary does not cover, such as one of a server tool. */
+const decodeOther = (block: Json, path: string): Decoded<Json> =>
   typeof block["type"] === "string"
     ? Either.right(native.part(block))
     : Either.left(malformed(`${path}.type`, block["type"]))
 
-/** A part of what the user says or a tool returns. */
-const readPart = (block: unknown, path: string): Read<Json> => {
+/** Decodes a part of a user message or a tool result. */
+const decodePart = (block: unknown, path: string): Decoded<Json> => {
   if (!isRecord(block)) return Either.left(malformed(path, block))
   switch (block["type"]) {
     case "text":
-      return Either.right(readText(block))
+      return Either.right(decodeText(block))
     case "image":
-      return readImage(block, path)
+      return decodeImage(block, path)
     case "document":
-      return readDocument(block, path)
+      return decodeDocument(block, path)
     default:
-      return readOther(block, path)
+      return decodeOther(block, path)
   }
 }
 
-const readParts = (content: unknown, path: string): Read<unknown> =>
+const decodeParts = (content: unknown, path: string): Decoded<unknown> =>
   Array.isArray(content)
-    ? Either.all(content.map((block, index) => readPart(block, `${path}[${index}]`)))
+    ? Either.all(content.map((block, index) => decodePart(block, `${path}[${index}]`)))
     : Either.right(content)
 
 const resultFields = knownFields(["type", "tool_use_id", "content", "is_error", "cache_control"])
 
-const readResult = (block: Json, path: string): Read<Draft> =>
-  Either.map(readParts(block["content"] ?? "", `${path}.content`), (content) => ({
+const decodeResult = (block: Json, path: string): Decoded<Draft> =>
+  Either.map(decodeParts(block["content"] ?? "", `${path}.content`), (content) => ({
     path,
     message: {
       role: "tool",
       toolCallId: block["tool_use_id"],
       content,
       ...(typeof block["is_error"] === "boolean" ? { isError: block["is_error"] } : {}),
-      ...readMark(block),
-      ...native.decode(block, resultFields, furtherMark(block))
+      ...decodeCacheControl(block),
+      ...native.decode(block, resultFields, nativeCacheControl(block))
     }
   }))
 
-/** What tools returned are messages of their own; what stands between them is the user's. */
-const readUser = (content: ReadonlyArray<unknown>, path: string): Read<ReadonlyArray<Draft>> =>
+/** Each tool result and each instruction becomes a message; the parts between them become user messages. */
+const decodeUser = (content: ReadonlyArray<unknown>, path: string): Decoded<ReadonlyArray<Draft>> =>
   Either.gen(function* () {
     const drafts: Array<Draft> = []
     let parts: Array<Json> = []
-    const close = (): void => {
+    const flush = (): void => {
       if (parts.length > 0) drafts.push({ path, message: { role: "user", content: parts } })
       parts = []
     }
     for (const [index, block] of content.entries()) {
-      const at = `${path}.content[${index}]`
+      const blockPath = `${path}.content[${index}]`
       if (isRecord(block) && block["type"] === "tool_result") {
-        close()
-        drafts.push(yield* readResult(block, at))
+        flush()
+        drafts.push(yield* decodeResult(block, blockPath))
       } else if (isRecord(block) && block["type"] === "mid_conv_system") {
-        close()
-        const instruction = yield* readParts(block["content"], `${at}.content`)
-        drafts.push({ path: at, message: { role: "system", content: instruction } })
+        flush()
+        const instruction = yield* decodeParts(block["content"], `${blockPath}.content`)
+        drafts.push({ path: blockPath, message: { role: "system", content: instruction } })
       } else {
-        parts.push(yield* readPart(block, at))
+        parts.push(yield* decodePart(block, blockPath))
       }
     }
     if (content.length === 0) drafts.push({ path, message: { role: "user", content: [] } })
-    close()
+    flush()
     return drafts
   })
 
-const readCall = (block: Json): Json => ({
+const decodeCall = (block: Json): Json => ({
   id: block["id"],
   name: block["name"],
   arguments: JSON.stringify(block["input"] ?? {}),
-  ...furtherOfCall(block)
+  ...decodeNativeCall(block)
 })
 
-const thoughtFields = knownFields(["type", "thinking", "signature", "data"])
+const reasoningFields = knownFields(["type", "thinking", "signature", "data"])
 
-/** A thought that goes back to where this protocol is spoken: whoever hands it on does not know who thought it. */
-const readReasoning = (block: Json): ReadonlyArray<Json> => {
-  const thought = readThought(block)
-  return thought === undefined
+/** Reasoning of an unknown provider. The native field lets a client of this protocol send it back. */
+const decodeReasoningPart = (block: Json): ReadonlyArray<Json> => {
+  const reasoning = decodeReasoning(block)
+  return reasoning === undefined
     ? []
-    : [{ type: "reasoning", ...thought, ...native.wrap({}), ...native.decode(block, thoughtFields) }]
+    : [{ type: "reasoning", ...reasoning, ...native.wrap({}), ...native.decode(block, reasoningFields) }]
 }
 
-const readAssistant = (content: ReadonlyArray<unknown>, path: string): Read<Draft> =>
+const decodeAssistant = (content: ReadonlyArray<unknown>, path: string): Decoded<Draft> =>
   Either.gen(function* () {
     const parts: Array<Json> = []
     const calls: Array<Json> = []
     for (const [index, block] of content.entries()) {
-      const at = `${path}.content[${index}]`
-      if (!isRecord(block)) return yield* Either.left(malformed(at, block))
+      const blockPath = `${path}.content[${index}]`
+      if (!isRecord(block)) return yield* Either.left(malformed(blockPath, block))
       switch (block["type"]) {
         case "text":
-          parts.push(readText(block))
+          parts.push(decodeText(block))
           break
         case "thinking":
         case "redacted_thinking":
-          parts.push(...readReasoning(block))
+          parts.push(...decodeReasoningPart(block))
           break
         case "tool_use":
-          calls.push(readCall(block))
+          calls.push(decodeCall(block))
           break
         default:
-          parts.push(yield* readOther(block, at))
+          parts.push(yield* decodeOther(block, blockPath))
       }
     }
     const [only] = parts
-    // With calls a text is written as a block in any case.
+    // A string is enough: with tool calls, the client encodes it as a block.
     const plain = calls.length > 0 && parts.length === 1 && only?.["type"] === "text" && Object.keys(only).length === 2
     return {
       path,
@@ -232,7 +232,7 @@ const readAssistant = (content: ReadonlyArray<unknown>, path: string): Read<Draf
     }
   })
 
-const readMessage = (message: unknown, path: string): Read<ReadonlyArray<Draft>> => {
+const decodeMessage = (message: unknown, path: string): Decoded<ReadonlyArray<Draft>> => {
   if (!isRecord(message)) return Either.left(malformed(path, message))
   const { content, role } = message
   if (role !== "user" && role !== "assistant" && role !== "system") {
@@ -241,21 +241,23 @@ const readMessage = (message: unknown, path: string): Read<ReadonlyArray<Draft>>
   if (!Array.isArray(content)) return Either.right([{ path, message: { role, content } }])
   switch (role) {
     case "user":
-      return readUser(content, path)
+      return decodeUser(content, path)
     case "assistant":
-      return Either.map(readAssistant(content, path), (draft) => [draft])
+      return Either.map(decodeAssistant(content, path), (draft) => [draft])
     case "system":
-      return Either.map(readParts(content, `${path}.content`), (parts) => [{ path, message: { role, content: parts } }])
+      return Either.map(decodeParts(content, `${path}.content`), (parts) => [
+        { path, message: { role, content: parts } }
+      ])
   }
 }
 
-/** The conversation; what stands before it is a system message. */
-export const readMessages = (system: unknown, messages: unknown): Read<ReadonlyArray<Draft>> =>
+/** Decodes the conversation. `system` becomes its first message. */
+export const decodeMessages = (system: unknown, messages: unknown): Decoded<ReadonlyArray<Draft>> =>
   Either.gen(function* () {
     if (!Array.isArray(messages)) return yield* Either.left(malformed("messages", messages))
-    const said = yield* Either.all(messages.map((message, index) => readMessage(message, `messages[${index}]`)))
+    const drafts = yield* Either.all(messages.map((message, index) => decodeMessage(message, `messages[${index}]`)))
     const absent = system === undefined || system === null || system === ""
-    const content = absent ? [] : yield* readParts(system, "system")
+    const content = absent ? [] : yield* decodeParts(system, "system")
     const first: ReadonlyArray<Draft> = absent ? [] : [{ path: "system", message: { role: "system", content } }]
-    return first.concat(...said)
+    return first.concat(...drafts)
   })

@@ -1,4 +1,4 @@
-/** A server reads a request. */
+/** Decodes requests. */
 import { Either } from "effect"
 import type { ChatRequest } from "../../../vocabulary/Chat.js"
 import type { Json } from "../../json.js"
@@ -9,23 +9,23 @@ import { validatedRequest, protocolPath, valueAt } from "../../decodedRequest.js
 import type { Address, WireFailure } from "../../Wire.js"
 import { malformed } from "../../Wire.js"
 import { native } from "../native.js"
-import { furtherMark, readMark, readMessages } from "./content.js"
+import { decodeCacheControl, nativeCacheControl, decodeMessages } from "./content.js"
 
 // -------------------------------------------------------------------------------------
 // settings
 // -------------------------------------------------------------------------------------
 
-/** A tool of the client's own; all others are the provider's. */
+/** Whether a tool is defined by the client; all others are run by the provider. */
 const isCustom = (tool: unknown): tool is Json =>
   isRecord(tool) && (tool["type"] === undefined || tool["type"] === null || tool["type"] === "custom")
 
 const toolFields = knownFields(["type", "name", "description", "input_schema", "strict", "cache_control"])
 
-const readTool = (tool: Json): Json => ({
+const decodeTool = (tool: Json): Json => ({
   ...pick(tool, ["name", "description", "strict"]),
   ...withoutNulls({ parameters: tool["input_schema"] }),
-  ...readMark(tool),
-  ...native.decode(tool, toolFields, furtherMark(tool))
+  ...decodeCacheControl(tool),
+  ...native.decode(tool, toolFields, nativeCacheControl(tool))
 })
 
 const choices: ReadonlyMap<unknown, string> = new Map([
@@ -34,13 +34,13 @@ const choices: ReadonlyMap<unknown, string> = new Map([
   ["none", "none"]
 ])
 
-const readChoice = (choice: Json): unknown =>
+const decodeChoice = (choice: Json): unknown =>
   choice["type"] === "tool" ? { name: choice["name"] } : choices.get(choice["type"])
 
 const efforts: ReadonlySet<unknown> = new Set(["low", "medium", "high", "xhigh"])
 
-/** What is said of thinking in our words; nothing where we have none for it. */
-const readThinking = (thinking: Json | undefined): Json | undefined => {
+/** The `reasoning` of the vocabulary; undefined for a `type` that it does not cover. */
+const decodeThinking = (thinking: Json | undefined): Json | undefined => {
   switch (thinking?.["type"]) {
     case "disabled":
     case "between_tools":
@@ -58,31 +58,31 @@ const readThinking = (thinking: Json | undefined): Json | undefined => {
 
 const thinkingFields: ReadonlySet<string> = new Set(["type", "budget_tokens"])
 
-/** Whether there is more in it than we have words for. */
-const isBeyond = (thinking: Json): boolean =>
-  readThinking(thinking) === undefined ||
+/** Whether the vocabulary does not cover all fields. */
+const isNativeThinking = (thinking: Json): boolean =>
+  decodeThinking(thinking) === undefined ||
   thinking["type"] === "between_tools" ||
   Object.entries(withoutNulls(thinking)).some(
     ([field, value]) => !thinkingFields.has(field) && !(field === "display" && value === "summarized")
   )
 
-const readReasoning = (thinking: Json | undefined, effort: unknown): Json | undefined => {
-  const told = readThinking(thinking)
-  const grade = efforts.has(effort) && told?.["effort"] !== "none" ? { effort } : {}
-  return told === undefined ? nonEmpty(grade) : { ...told, ...grade }
+const decodeReasoning = (thinking: Json | undefined, effort: unknown): Json | undefined => {
+  const decoded = decodeThinking(thinking)
+  const withEffort = efforts.has(effort) && decoded?.["effort"] !== "none" ? { effort } : {}
+  return decoded === undefined ? nonEmpty(withEffort) : { ...decoded, ...withEffort }
 }
 
-/** The schema's title is the best name there is. */
-const readFormat = (format: Json | undefined): Json | undefined => {
+/** The protocol has no name of a format; the title of the schema replaces it. */
+const decodeFormat = (format: Json | undefined): Json | undefined => {
   const schema = format?.["type"] === "json_schema" ? record(format, "schema") : undefined
   return schema === undefined ? undefined : { name: string(schema, "title") || "response", schema }
 }
 
 // -------------------------------------------------------------------------------------
-// faults
+// paths of malformed fields
 // -------------------------------------------------------------------------------------
 
-const words: FieldNames = {
+const fieldNames: FieldNames = {
   maxTokens: "max_tokens",
   parallelToolCalls: "tool_choice.disable_parallel_tool_use",
   parameters: "input_schema",
@@ -96,9 +96,9 @@ const words: FieldNames = {
   user: "metadata.user_id"
 }
 
-const wirePath = protocolPath(words, "messages")
+const wirePath = protocolPath(fieldNames, "messages")
 
-/** Google Vertex names the model in the path: `…/models/{model}:rawPredict`, or `:streamRawPredict`. */
+/** Vertex AI has the model in the path: `…/models/{model}:rawPredict`, or `:streamRawPredict`. */
 const modelAt = (address: Address | undefined): string | undefined => {
   const [, name] = /([^/:]+):(?:streamR|r)awPredict$/.exec(address?.path ?? "") ?? []
   return name === undefined ? undefined : decodedName(name)
@@ -112,12 +112,12 @@ const decodedName = (name: string): string => {
   }
 }
 
-/** Betas are asked for in a header; Anthropic's own libraries put them there. */
-const betasOf = (address: Address | undefined, asked: unknown): unknown => {
+/** The betas of the body and of the header `anthropic-beta`, which Anthropic's own libraries use. */
+const betasOf = (address: Address | undefined, betas: unknown): unknown => {
   const header = address?.headers["anthropic-beta"]
-  if (header === undefined) return asked
-  const named = (typeof header === "string" ? [header] : header).flatMap((each) => each.split(","))
-  return [...(Array.isArray(asked) ? asked : []), ...named.map((beta) => beta.trim()).filter((beta) => beta !== "")]
+  if (header === undefined) return betas
+  const listed = (typeof header === "string" ? [header] : header).flatMap((each) => each.split(","))
+  return [...(Array.isArray(betas) ? betas : []), ...listed.map((beta) => beta.trim()).filter((beta) => beta !== "")]
 }
 
 export const decodeRequest = (
@@ -147,24 +147,24 @@ export const decodeRequest = (
     return Either.left(malformed("stream", stream))
   }
   if (tools !== undefined && tools !== null && !Array.isArray(tools)) return Either.left(malformed("tools", tools))
-  return Either.flatMap(readMessages(system, messages), (drafts) => {
+  return Either.flatMap(decodeMessages(system, messages), (drafts) => {
     const listed: ReadonlyArray<unknown> = Array.isArray(tools) ? tools : []
     const hosted = listed.filter((tool) => !isCustom(tool))
-    const chosen = isRecord(choice) ? readChoice(choice) : undefined
-    const serial = isRecord(choice) ? choice["disable_parallel_tool_use"] : undefined
+    const chosen = isRecord(choice) ? decodeChoice(choice) : undefined
+    const sequential = isRecord(choice) ? choice["disable_parallel_tool_use"] : undefined
     const config = isRecord(output) ? output : {}
-    const thought = isRecord(thinking) ? thinking : undefined
+    const thinkingConfig = isRecord(thinking) ? thinking : undefined
     const effort = config["effort"]
-    const reasoning = readReasoning(thought, effort)
-    const unsaidEffort = effort !== undefined && effort !== null && effort !== reasoning?.["effort"]
+    const reasoning = decodeReasoning(thinkingConfig, effort)
+    const isNativeEffort = effort !== undefined && effort !== null && effort !== reasoning?.["effort"]
     const format = record(config, "format") ?? (isRecord(earlierFormat) ? earlierFormat : undefined)
     const candidate = withoutNulls({
       model: model ?? modelAt(address),
       messages: drafts.map(({ message }) => message),
-      tools: listed.length > hosted.length ? listed.filter(isCustom).map(readTool) : undefined,
+      tools: listed.length > hosted.length ? listed.filter(isCustom).map(decodeTool) : undefined,
       toolChoice: chosen,
-      parallelToolCalls: typeof serial === "boolean" ? !serial : undefined,
-      responseFormat: readFormat(format),
+      parallelToolCalls: typeof sequential === "boolean" ? !sequential : undefined,
+      responseFormat: decodeFormat(format),
       temperature,
       topP,
       maxTokens,
@@ -177,8 +177,8 @@ export const decodeRequest = (
           betas: betasOf(address, unknown["betas"]),
           tools: hosted.length === 0 ? undefined : hosted,
           tool_choice: chosen === undefined ? choice : undefined,
-          thinking: thought !== undefined && isBeyond(thought) ? thought : undefined,
-          output_config: unsaidEffort ? output : ifUnknownFields(output, ["effort", "format"]),
+          thinking: thinkingConfig !== undefined && isNativeThinking(thinkingConfig) ? thinkingConfig : undefined,
+          output_config: isNativeEffort ? output : ifUnknownFields(output, ["effort", "format"]),
           metadata: ifUnknownFields(metadata, ["user_id"])
         })
       )

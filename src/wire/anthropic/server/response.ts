@@ -1,23 +1,23 @@
-/** A server writes a whole answer, or an error. */
+/** Encodes whole responses and errors. */
 import type { ChatResponse } from "../../../vocabulary/Chat.js"
 import type { Json } from "../../json.js"
 import { array, record } from "../../json.js"
 import { callBlock } from "../toolCalls.js"
 import { encodeStopReason } from "../stopReason.js"
-import { thoughtBlock } from "../reasoning.js"
+import { reasoningBlock } from "../reasoning.js"
 import type { ServedError } from "../../Wire.js"
 import { encodeUsage } from "../usage.js"
 
-/** What else was said of the answer as a whole. */
-export const furtherFields = (metadata: Json): Json => {
+/** The fields of the answer that the vocabulary does not cover. */
+export const otherFields = (metadata: Json): Json => {
   const { blocks: _, citations: __, content: ___, error: ____, usage: _____, ...fields } = metadata
   return fields
 }
 
-/** Blocks of tools that the provider ran itself, as they came. */
-export const furtherBlocks = (metadata: Json): ReadonlyArray<unknown> => array(metadata, "blocks") ?? []
+/** The blocks that the vocabulary does not cover, such as those of server tools. */
+export const otherBlocks = (metadata: Json): ReadonlyArray<unknown> => array(metadata, "blocks") ?? []
 
-export const furtherUsage = (metadata: Json): Json => record(metadata, "usage") ?? {}
+export const otherUsage = (metadata: Json): Json => record(metadata, "usage") ?? {}
 
 const textBlock = (text: string, citations: ReadonlyArray<unknown>): Json => ({
   type: "text",
@@ -25,25 +25,25 @@ const textBlock = (text: string, citations: ReadonlyArray<unknown>): Json => ({
   ...(citations.length === 0 ? {} : { citations })
 })
 
-/** The protocol has no word for a refusal but the reason: what was said is text. */
+/** The protocol reports a refusal only by the stop reason; its text is ordinary text. */
 export const encodeResponse = (response: ChatResponse): Record<string, unknown> => {
   const { providerMetadata: metadata, refusal, text, toolCalls } = response
   return {
     stop_sequence: null,
-    ...furtherFields(metadata),
+    ...otherFields(metadata),
     id: response.id,
     type: "message",
     role: "assistant",
     model: response.model,
     content: [
-      ...response.reasoningParts.map(thoughtBlock),
-      ...furtherBlocks(metadata),
+      ...response.reasoningParts.map(reasoningBlock),
+      ...otherBlocks(metadata),
       ...(text === "" ? [] : [textBlock(text, array(metadata, "citations") ?? [])]),
       ...(refusal === "" ? [] : [textBlock(refusal, [])]),
       ...toolCalls.map(callBlock)
     ],
     stop_reason: encodeStopReason(response.finishReason, response.rawFinishReason, toolCalls.length > 0),
-    usage: encodeUsage(response.usage, furtherUsage(metadata))
+    usage: encodeUsage(response.usage, otherUsage(metadata))
   }
 }
 

@@ -1,37 +1,37 @@
-/** A server writes a stream: blocks one after the other, each opened, told in pieces, and closed before the next. */
+/** Encodes streams: one block after the other, each with a start, its deltas and a stop. */
 import type { ToolCall } from "../../../vocabulary/Chat.js"
 import type { ChatEvent, Finish, ReasoningDelta, Start } from "../../../vocabulary/ChatEvent.js"
 import type { Json } from "../../json.js"
 import { array, isRecord } from "../../json.js"
 import type { Frame, StreamEncoder } from "../../Wire.js"
 import { callId } from "../toolCalls.js"
-import { encodeError, furtherBlocks, furtherFields, furtherUsage } from "./response.js"
+import { encodeError, otherBlocks, otherFields, otherUsage } from "./response.js"
 import { encodeStopReason } from "../stopReason.js"
-import { sealed, thoughtBlock } from "../reasoning.js"
+import { redacted, reasoningBlock } from "../reasoning.js"
 import { encodeUsage } from "../usage.js"
 
 interface Block {
-  readonly kind: "text" | "thought" | "call" | "other"
-  /** Which thought or call it is. */
+  readonly kind: "text" | "reasoning" | "call" | "other"
+  /** The index of the reasoning part or tool call. */
   readonly index: number
   readonly start: Json
-  /** Deltas that are yet to be sent. */
-  pieces: Array<Json>
+  /** Deltas that were not sent yet. */
+  deltas: Array<Json>
   opened: boolean
   closed: boolean
 }
 
-/** A call that has a block, and as much of its arguments as was told. */
 interface Call {
   readonly block: Block
-  told: string
+  /** The arguments so far. */
+  arguments: string
 }
 
 export const encodeStream = (): StreamEncoder => {
-  /** In the order in which they began. Only the first is being told: others wait, since calls may come side by side. */
-  let waiting: Array<Block> = []
+  /** Blocks in the order of their starts. Only the first is sent; others wait, because tool calls can be interleaved. */
+  let queue: Array<Block> = []
   const calls = new Map<number, Call>()
-  /** The signature comes last, whenever it was known. */
+  /** The signature of the current reasoning block, which is sent at its end. */
   let signature = ""
   let position = 0
   let frames: Array<Frame> = []
@@ -41,74 +41,74 @@ export const encodeStream = (): StreamEncoder => {
   }
 
   const flush = (): void => {
-    for (let head = waiting[0]; head !== undefined; head = waiting[0]) {
+    for (let head = queue[0]; head !== undefined; head = queue[0]) {
       if (!head.opened) send("content_block_start", { index: position, content_block: head.start })
       head.opened = true
-      for (const delta of head.pieces) send("content_block_delta", { index: position, delta })
-      head.pieces = []
+      for (const delta of head.deltas) send("content_block_delta", { index: position, delta })
+      head.deltas = []
       if (!head.closed) return
       send("content_block_stop", { index: position })
       position += 1
-      waiting = waiting.slice(1)
+      queue = queue.slice(1)
     }
   }
 
-  /** Text and thoughts end where something else begins. A call ends when it says so. */
+  /** Text and reasoning end when another block starts. A tool call ends with its `ToolCallEnd`. */
   const closeLast = (): void => {
-    const last = waiting.at(-1)
+    const last = queue.at(-1)
     if (last === undefined || last.closed || last.kind === "call") return
-    if (last.kind === "thought" && signature !== "") last.pieces.push({ type: "signature_delta", signature })
+    if (last.kind === "reasoning" && signature !== "") last.deltas.push({ type: "signature_delta", signature })
     signature = ""
     last.closed = true
   }
 
   const open = (kind: Block["kind"], index: number, start: Json): Block => {
     closeLast()
-    const block: Block = { kind, index, start, pieces: [], opened: false, closed: kind === "other" }
-    waiting.push(block)
+    const block: Block = { kind, index, start, deltas: [], opened: false, closed: kind === "other" }
+    queue.push(block)
     return block
   }
 
-  /** The last block, where it is the one that goes on. */
+  /** The last block if it is this one and still open. */
   const current = (kind: Block["kind"], index: number): Block | undefined => {
-    const last = waiting.at(-1)
+    const last = queue.at(-1)
     return last !== undefined && !last.closed && last.kind === kind && last.index === index ? last : undefined
   }
 
-  const say = (text: string): void => {
+  const addText = (text: string): void => {
     if (text === "") return
     const block = current("text", 0) ?? open("text", 0, { type: "text", text: "" })
-    block.pieces.push({ type: "text_delta", text })
+    block.deltas.push({ type: "text_delta", text })
   }
 
-  const think = (event: ReasoningDelta): void => {
-    if (event.format === sealed) {
-      open("other", event.index, thoughtBlock(event))
+  const addReasoning = (event: ReasoningDelta): void => {
+    if (event.format === redacted) {
+      open("other", event.index, reasoningBlock(event))
       return
     }
     if (event.text === "" && event.signature === undefined) return
-    const block = current("thought", event.index) ?? open("thought", event.index, thoughtBlock({ text: "" }))
-    if (event.text !== "") block.pieces.push({ type: "thinking_delta", thinking: event.text })
+    const block = current("reasoning", event.index) ?? open("reasoning", event.index, reasoningBlock({ text: "" }))
+    if (event.text !== "") block.deltas.push({ type: "thinking_delta", thinking: event.text })
     signature = event.signature ?? signature
   }
 
   const openCall = (index: number, { id, name }: Pick<ToolCall, "id" | "name">): Call => {
-    const known = calls.get(index)
-    if (known !== undefined) return known
+    const existing = calls.get(index)
+    if (existing !== undefined) return existing
     const block = open("call", index, { type: "tool_use", id: callId(id), name, input: {} })
-    const call: Call = { block, told: "" }
+    const call: Call = { block, arguments: "" }
     calls.set(index, call)
     return call
   }
 
-  const argue = (call: Call, piece: string): void => {
-    if (piece === "" || call.block.closed) return
-    call.told += piece
-    call.block.pieces.push({ type: "input_json_delta", partial_json: piece })
+  const addArguments = (call: Call, delta: string): void => {
+    if (delta === "" || call.block.closed) return
+    call.arguments += delta
+    call.block.deltas.push({ type: "input_json_delta", partial_json: delta })
   }
 
   const endCall = (call: Call, whole: string): void => {
-    if (whole.startsWith(call.told)) argue(call, whole.slice(call.told.length))
+    if (whole.startsWith(call.arguments)) addArguments(call, whole.slice(call.arguments.length))
     call.block.closed = true
   }
 
@@ -131,34 +131,34 @@ export const encodeStream = (): StreamEncoder => {
   const finish = ({ providerMetadata: metadata, rawReason, reason, usage }: Finish): void => {
     const last = current("text", 0)
     for (const citation of last === undefined ? [] : (array(metadata, "citations") ?? [])) {
-      last?.pieces.push({ type: "citations_delta", citation })
+      last?.deltas.push({ type: "citations_delta", citation })
     }
     closeLast()
     for (const { block } of calls.values()) block.closed = true
-    for (const block of furtherBlocks(metadata).filter(isRecord)) open("other", 0, block)
+    for (const block of otherBlocks(metadata).filter(isRecord)) open("other", 0, block)
     flush()
     send("message_delta", {
       delta: {
         stop_sequence: null,
-        ...furtherFields(metadata),
+        ...otherFields(metadata),
         stop_reason: encodeStopReason(reason, rawReason, calls.size > 0)
       },
-      usage: encodeUsage(usage, furtherUsage(metadata))
+      usage: encodeUsage(usage, otherUsage(metadata))
     })
     send("message_stop", {})
   }
 
-  const read = (event: ChatEvent): void => {
+  const encode = (event: ChatEvent): void => {
     switch (event._tag) {
       case "Start":
         return start(event)
       case "TextDelta":
       case "RefusalDelta":
-        return say(event.text)
+        return addText(event.text)
       case "ReasoningDelta":
-        return think(event)
+        return addReasoning(event)
       case "ToolCallDelta":
-        return argue(openCall(event.index, event), event.argumentsDelta)
+        return addArguments(openCall(event.index, event), event.argumentsDelta)
       case "ToolCallEnd":
         return endCall(openCall(event.index, event.call), event.call.arguments)
       case "Continued":
@@ -171,7 +171,7 @@ export const encodeStream = (): StreamEncoder => {
   return {
     push: (event) => {
       frames = []
-      read(event)
+      encode(event)
       flush()
       return frames
     },

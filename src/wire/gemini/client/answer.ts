@@ -1,6 +1,6 @@
 /**
- * An answer, whole or in pieces: each piece has the shape of the whole (Gemini API reference, `GenerateContentResponse`), so
- * that there is one reader for both.
+ * Reads an answer, whole or in chunks: each chunk has the shape of a whole answer. Source: Gemini API reference,
+ * `GenerateContentResponse`.
  */
 import type { Usage } from "../../../vocabulary/Usage.js"
 import type { AnswerReader } from "../../answerReader.js"
@@ -10,22 +10,22 @@ import { array, isRecord, record, records, string } from "../../json.js"
 import type { AnswerSource, WireEvent, WireFailure } from "../../Wire.js"
 import { malformed, usageOf } from "../../Wire.js"
 import { decodeFinishReason, failureOf } from "../finishReason.js"
-import { gather } from "../metadata.js"
+import { collectMetadata } from "../metadata.js"
 import { partReader } from "../partReader.js"
-import { decodeUsage, furtherUsage, isCounted } from "../usage.js"
+import { decodeUsage, hasCounts, otherUsage } from "../usage.js"
 
 export interface GeminiReader extends AnswerReader {
   /**
-   * Whether the model has said why it stopped and has written nothing since. Some servers say so in every piece, and some in an
-   * empty first one.
+   * Whether a finish reason has arrived and no output after it. Some servers send one in every chunk, and some in an empty first
+   * chunk.
    */
   readonly stopped: () => boolean
-  /** Reads a piece and appends its events. */
-  readonly read: (piece: unknown, out: Array<WireEvent>) => WireFailure | undefined
+  /** Reads a chunk and appends its events. */
+  readonly read: (chunk: unknown, out: Array<WireEvent>) => WireFailure | undefined
 }
 
-/** A prompt that was blocked has no candidates. It is an error like any other, in other words. */
-const blocked = (body: Json): WireFailure | undefined => {
+/** The error for a blocked prompt, which has no candidates. */
+const promptBlocked = (body: Json): WireFailure | undefined => {
   const feedback = record(body, "promptFeedback") ?? {}
   const reason = string(feedback, "blockReason") ?? ""
   if (reason === "") return undefined
@@ -39,32 +39,33 @@ export const answerReader = (source: AnswerSource): GeminiReader => {
   let id = ""
   let model = source.model
   let reason = ""
-  /** The last counts, and all that was said with any. */
+  /** The last usage with counts. */
   let counts: Json = {}
   let stopped = false
-  const counted: Record<string, unknown> = {}
+  /** The fields of every usage so far. */
+  const usageFields: Record<string, unknown> = {}
   const metadata: Record<string, unknown> = {}
   const parts = partReader(source.provider, (index) => (id === "" ? `call_${index}` : `call_${id}_${index}`))
 
-  const usage = (): Usage => usageOf(decodeUsage(counts), source, parts.written())
+  const usage = (): Usage => usageOf(decodeUsage(counts), source, parts.output())
 
-  const count = (body: Json): void => {
-    const told = record(body, "usageMetadata")
-    if (told === undefined) return
-    Object.assign(counted, told)
-    if (isCounted(told)) counts = told
+  const updateUsage = (body: Json): void => {
+    const fields = record(body, "usageMetadata")
+    if (fields === undefined) return
+    Object.assign(usageFields, fields)
+    if (hasCounts(fields)) counts = fields
   }
 
-  const say = (candidate: Json, out: Array<WireEvent>): WireFailure | undefined => {
+  const readCandidate = (candidate: Json, out: Array<WireEvent>): WireFailure | undefined => {
     const content = record(candidate, "content") ?? {}
     const before = out.length
-    const failure = parts.read(array(content, "parts") ?? [], "candidates[0].content.parts", out)
-    const given = string(candidate, "finishReason") ?? ""
-    reason = given || reason
-    const failed = failure ?? (parts.calls() > 0 ? undefined : failureOf(candidate, "candidates[0]"))
-    // A finish reason that is a failure is no finish signal, after which the stream would be a success.
-    stopped = failed === undefined && (given !== "" || (stopped && out.length === before))
-    return failed
+    const malformedPart = parts.read(array(content, "parts") ?? [], "candidates[0].content.parts", out)
+    const finishReason = string(candidate, "finishReason") ?? ""
+    reason = finishReason || reason
+    const failure = malformedPart ?? (parts.calls() > 0 ? undefined : failureOf(candidate, "candidates[0]"))
+    // After a failure the stream must not end as a success.
+    stopped = failure === undefined && (finishReason !== "" || (stopped && out.length === before))
+    return failure
   }
 
   return {
@@ -72,30 +73,30 @@ export const answerReader = (source: AnswerSource): GeminiReader => {
     model: () => model,
     stopped: () => stopped,
     usage,
-    read: (piece, out) => {
-      if (!isRecord(piece)) return malformed("", piece)
-      const { error } = piece
+    read: (chunk, out) => {
+      if (!isRecord(chunk)) return malformed("", chunk)
+      const { error } = chunk
       if (isRecord(error)) return { _tag: "Reported", body: { error } }
-      if (isFault(error) || (piece["candidates"] === undefined && saysError(piece))) {
-        return { _tag: "Reported", body: piece }
+      if (isFault(error) || (chunk["candidates"] === undefined && saysError(chunk))) {
+        return { _tag: "Reported", body: chunk }
       }
-      id ||= string(piece, "responseId") ?? ""
-      model = string(piece, "modelVersion") || model
-      count(piece)
-      const candidates = records(piece, "candidates")
+      id ||= string(chunk, "responseId") ?? ""
+      model = string(chunk, "modelVersion") || model
+      updateUsage(chunk)
+      const candidates = records(chunk, "candidates")
       const candidate = candidates.find(isFirst)
       if (candidates.length === 0) {
-        const refusal = blocked(piece)
-        if (refusal !== undefined) return refusal
+        const blocked = promptBlocked(chunk)
+        if (blocked !== undefined) return blocked
       }
-      gather(metadata, piece, candidate ?? {})
+      collectMetadata(metadata, chunk, candidate ?? {})
       if (candidate === undefined) return undefined
-      return say(candidate, out)
+      return readCandidate(candidate, out)
     },
     finish: (out) => {
       parts.end(out)
       const others = parts.others()
-      const further = furtherUsage(counted)
+      const other = otherUsage(usageFields)
       out.push({
         _tag: "Finish",
         reason: decodeFinishReason(reason, parts.calls() > 0),
@@ -105,7 +106,7 @@ export const answerReader = (source: AnswerSource): GeminiReader => {
         providerMetadata: {
           ...metadata,
           ...(others.length === 0 ? {} : { parts: others }),
-          ...(Object.keys(further).length === 0 ? {} : { usage: further })
+          ...(Object.keys(other).length === 0 ? {} : { usage: other })
         }
       })
     }

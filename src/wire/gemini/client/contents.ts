@@ -1,4 +1,4 @@
-/** Messages as contents. Gemini API reference, `Content` and `Part`. */
+/** Encodes messages as contents. Source: Gemini API reference, `Content` and `Part`. */
 import { Either } from "effect"
 import type {
   AssistantMessage,
@@ -17,25 +17,25 @@ import { record } from "../../json.js"
 import { foreignPart } from "../../native.js"
 import type { WireFailure } from "../../Wire.js"
 import { malformed } from "../../Wire.js"
-import { isBeforeGemini3, wantsSignatures } from "../address.js"
+import { isBeforeGemini3, requiresSignatures } from "../address.js"
 import { skipSignature } from "../partReader.js"
 import { partsOf } from "../partWriter.js"
 
-/** For whom contents are written. */
+/** The provider and model of a request. */
 export interface Context {
   readonly provider: string
   readonly model: string
 }
 
-type Written<A> = Either.Either<A, WireFailure>
+type Encoded<A> = Either.Either<A, WireFailure>
 
-const unsupported = (feature: string): Written<never> => Either.left({ _tag: "Unsupported", feature })
+const unsupported = (feature: string): Encoded<never> => Either.left({ _tag: "Unsupported", feature })
 
 // -------------------------------------------------------------------------------------
 // media
 // -------------------------------------------------------------------------------------
 
-/** The media types that Gemini knows ("Image understanding", "Audio understanding" …), by the endings of names. */
+/** The media types that Gemini supports ("Image understanding", "Audio understanding" …), by file extension. */
 const mediaTypes: Readonly<Record<string, string>> = {
   aac: "audio/aac",
   aiff: "audio/aiff",
@@ -71,7 +71,7 @@ const fileData = (fileUri: string, mimeType: string | undefined): Json => ({
 
 const base64Data = /^data:([^;,]*)[^,]*;base64,([\s\S]*)$/i
 
-const mediaPart = (part: ImagePart | AudioPart | FilePart | NativePart): Written<Json> => {
+const mediaPart = (part: ImagePart | AudioPart | FilePart | NativePart): Encoded<Json> => {
   if (part.type === "native") return unsupported(foreignPart)
   const name = part.type === "file" ? part.filename : undefined
   const url = part.url ?? (part.type === "file" ? part.fileId : undefined) ?? ""
@@ -81,60 +81,60 @@ const mediaPart = (part: ImagePart | AudioPart | FilePart | NativePart): Written
   return Either.right(fileData(url, mediaTypeOf(name ?? "") ?? mediaTypeOf(url)))
 }
 
-const userPart = (part: UserPart): Written<Json> =>
+const userPart = (part: UserPart): Encoded<Json> =>
   part.type === "text" ? Either.right({ text: part.text }) : mediaPart(part)
 
 // -------------------------------------------------------------------------------------
 // turns
 // -------------------------------------------------------------------------------------
 
-const user = (message: UserMessage): Written<Json> => {
+const encodeUser = (message: UserMessage): Encoded<Json> => {
   if (message.name !== undefined) return unsupported("name of a user message")
   const parts = typeof message.content === "string" ? [Chat.text(message.content)] : message.content
-  return Either.map(Either.all(parts.map(userPart)), (written) => ({ role: "user", parts: written }))
+  return Either.map(Either.all(parts.map(userPart)), (encoded) => ({ role: "user", parts: encoded }))
 }
 
 const isCall = (part: Json): boolean => record(part, "functionCall") !== undefined
 
 /**
- * Calls that another model asked for have no signature of Gemini's. The first of them says so, which lets the history pass
- * ("Thought signatures", FAQ): parallel calls have one signature, on the first.
+ * Tool calls of another model have no signature. The first gets the placeholder that the API accepts ("Thought signatures", FAQ):
+ * parallel calls have one signature, on the first.
  */
-const excused = (parts: ReadonlyArray<Json>, model: string): ReadonlyArray<Json> => {
+const withSkipSignature = (parts: ReadonlyArray<Json>, model: string): ReadonlyArray<Json> => {
   const first = parts.findIndex(isCall)
-  if (first === -1 || !wantsSignatures(model)) return parts
+  if (first === -1 || !requiresSignatures(model)) return parts
   if (parts.some((part) => isCall(part) && part["thoughtSignature"] !== undefined)) return parts
   return parts.map((part, index) => (index === first ? { ...part, thoughtSignature: skipSignature } : part))
 }
 
-/** Thoughts of other providers mean nothing here, and are not sent. */
-const model = (message: AssistantMessage, context: Context): Json => {
+/** Reasoning of other providers is dropped. */
+const encodeAssistant = (message: AssistantMessage, context: Context): Json => {
   const parts = typeof message.content === "string" ? [Chat.text(message.content)] : message.content
   const own = parts.filter(
     (part) => part.type === "text" || (part.type === "reasoning" && part.provider === context.provider)
   )
-  const written = partsOf(own, message.toolCalls ?? [], { callIds: !isBeforeGemini3(context.model) })
-  return { role: "model", parts: written.length === 0 ? [{ text: "" }] : excused(written, context.model) }
+  const encoded = partsOf(own, message.toolCalls ?? [], { callIds: !isBeforeGemini3(context.model) })
+  return { role: "model", parts: encoded.length === 0 ? [{ text: "" }] : withSkipSignature(encoded, context.model) }
 }
 
 /**
- * The result of a call. Its media are within it since Gemini 3 ("Multimodal function responses"), where they must be bytes;
- * before they stand beside it.
+ * Encodes the result of a tool call. Since Gemini 3 it contains its media, which must be inline data ("Multimodal function
+ * responses"); before, media are separate parts after it.
  */
-const result = (message: ToolMessage, name: string, context: Context): Written<ReadonlyArray<Json>> => {
+const encodeResult = (message: ToolMessage, name: string, context: Context): Encoded<ReadonlyArray<Json>> => {
   const before = isBeforeGemini3(context.model)
   const parts = typeof message.content === "string" ? [] : message.content
   const media = parts.flatMap((part) => (part.type === "text" ? [] : [mediaPart(part)]))
   const text = Chat.textOf(message.content)
-  return Either.flatMap(Either.all(media), (written) => {
-    if (!before && written.some((part) => "fileData" in part)) return unsupported("file by URL in the result of a tool")
+  return Either.flatMap(Either.all(media), (encoded) => {
+    if (!before && encoded.some((part) => "fileData" in part)) return unsupported("file by URL in the result of a tool")
     const functionResponse = {
       ...(before ? {} : { id: message.toolCallId }),
       name,
       response: message.isError === true ? { error: text } : { output: text },
-      ...(before || written.length === 0 ? {} : { parts: written })
+      ...(before || encoded.length === 0 ? {} : { parts: encoded })
     }
-    return Either.right([{ functionResponse }, ...(before ? written : [])])
+    return Either.right([{ functionResponse }, ...(before ? encoded : [])])
   })
 }
 
@@ -147,32 +147,36 @@ const instructionParts = (messages: ReadonlyArray<Message>): ReadonlyArray<Json>
       : content.flatMap((part) => (part.type === "text" ? [{ text: part.text }] : []))
   )
 
-/** Results that follow each other, each with the place of its call: without ids they are told apart by their order. */
-const resultsOf = (
-  results: ReadonlyArray<{ readonly place: number; readonly parts: ReadonlyArray<Json> }>,
-  context: Context
-): Json => {
-  const inOrder = isBeforeGemini3(context.model) ? [...results].sort((one, other) => one.place - other.place) : results
+interface EncodedResult {
+  readonly callIndex: number
+  readonly parts: ReadonlyArray<Json>
+}
+
+/** Adjacent results as one content. Before Gemini 3 they have no ids and are matched to their calls by order. */
+const resultsContent = (results: ReadonlyArray<EncodedResult>, context: Context): Json => {
+  const inOrder = isBeforeGemini3(context.model)
+    ? [...results].sort((one, other) => one.callIndex - other.callIndex)
+    : results
   return { role: "user", parts: inOrder.flatMap(({ parts }) => parts) }
 }
 
 /**
- * The conversation. System messages, wherever they stand, are its instruction, for the protocol has no other place; where
- * there is nothing else, they are asked. Results that follow each other are one content, as the calls were.
+ * Encodes the conversation. System messages at any position become the instruction, the protocol's only field for them; a
+ * conversation of system messages only becomes a user content. Adjacent results become one content, as their calls were.
  */
 export const conversation = (
   messages: ReadonlyArray<Message>,
   context: Context
-): Written<{ readonly systemInstruction?: Json; readonly contents: ReadonlyArray<Json> }> => {
+): Encoded<{ readonly systemInstruction?: Json; readonly contents: ReadonlyArray<Json> }> => {
   const instructions = messages.filter(isInstruction)
   if (instructions.length === messages.length) {
     return Either.right({ contents: [{ role: "user", parts: instructionParts(instructions) }] })
   }
-  const calls = new Map<string, { readonly name: string; readonly place: number }>()
+  const calls = new Map<string, { readonly name: string; readonly callIndex: number }>()
   const contents: Array<Json> = []
-  let results: Array<{ readonly place: number; readonly parts: ReadonlyArray<Json> }> = []
-  const close = (): void => {
-    if (results.length > 0) contents.push(resultsOf(results, context))
+  let results: Array<EncodedResult> = []
+  const flush = (): void => {
+    if (results.length > 0) contents.push(resultsContent(results, context))
     results = []
   }
   for (const [index, message] of messages.entries()) {
@@ -181,28 +185,28 @@ export const conversation = (
       case "developer":
         break
       case "user": {
-        close()
-        const written = user(message)
-        if (Either.isLeft(written)) return Either.left(written.left)
-        contents.push(written.right)
+        flush()
+        const encoded = encodeUser(message)
+        if (Either.isLeft(encoded)) return Either.left(encoded.left)
+        contents.push(encoded.right)
         break
       }
       case "assistant":
-        close()
-        for (const [place, { id, name }] of (message.toolCalls ?? []).entries()) calls.set(id, { name, place })
-        contents.push(model(message, context))
+        flush()
+        for (const [callIndex, { id, name }] of (message.toolCalls ?? []).entries()) calls.set(id, { name, callIndex })
+        contents.push(encodeAssistant(message, context))
         break
       case "tool": {
         const call = calls.get(message.toolCallId)
         if (call === undefined) return Either.left(malformed(`messages[${index}].toolCallId`, message.toolCallId))
-        const written = result(message, call.name, context)
-        if (Either.isLeft(written)) return Either.left(written.left)
-        results.push({ place: call.place, parts: written.right })
+        const encoded = encodeResult(message, call.name, context)
+        if (Either.isLeft(encoded)) return Either.left(encoded.left)
+        results.push({ callIndex: call.callIndex, parts: encoded.right })
         break
       }
     }
   }
-  close()
+  flush()
   return Either.right({
     ...(instructions.length === 0 ? {} : { systemInstruction: { parts: instructionParts(instructions) } }),
     contents

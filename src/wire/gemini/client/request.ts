@@ -1,8 +1,8 @@
-/** The client writes a request. Gemini API reference, "models.generateContent" and `GenerationConfig`. */
+/** Encodes requests. Source: Gemini API reference, "models.generateContent" and `GenerationConfig`. */
 import { Either } from "effect"
 import type { ChatRequest, Reasoning, ResponseFormat, ToolChoice, ToolDefinition } from "../../../vocabulary/Chat.js"
 import type { Json } from "../../json.js"
-import { array, isRecord, record, records } from "../../json.js"
+import { array, isRecord, nonEmpty, record, records } from "../../json.js"
 import { unsupportedPart } from "../../native.js"
 import type { Peer, WireFailure, WireRequest } from "../../Wire.js"
 import { isBeforeGemini3, pathOf } from "../address.js"
@@ -13,10 +13,7 @@ import { cleanSchema } from "../../schema/gemini.js"
 const present = (fields: Record<string, unknown>): Record<string, unknown> =>
   Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined))
 
-const nonEmpty = (fields: Record<string, unknown>): Record<string, unknown> | undefined =>
-  Object.keys(fields).length === 0 ? undefined : fields
-
-/** The API wants a description of every function. */
+/** The API requires a description of every function. */
 const declaration = ({ description = "", name, parameters }: ToolDefinition): Json => ({
   name,
   description,
@@ -25,15 +22,15 @@ const declaration = ({ description = "", name, parameters }: ToolDefinition): Js
 
 const toolsOf = (request: ChatRequest): unknown => {
   const own = (request.tools ?? []).map(declaration)
-  const further = request.extra?.["tools"]
+  const extra = request.extra?.["tools"]
   const listed = own.length === 0 ? [] : [{ functionDeclarations: own }]
-  if (further === undefined) return listed.length === 0 ? undefined : listed
-  return Array.isArray(further) ? [...listed, ...further] : further
+  if (extra === undefined) return listed.length === 0 ? undefined : listed
+  return Array.isArray(extra) ? [...listed, ...extra] : extra
 }
 
 const modes = { auto: "AUTO", none: "NONE", required: "ANY" } as const
 
-/** `VALIDATED` is `AUTO`, held to the schemas ("Function calling", "Function calling modes"). */
+/** `VALIDATED` is `AUTO` with arguments that follow the schemas ("Function calling", "Function calling modes"). */
 const callingConfig = (choice: ToolChoice | undefined, tools: ReadonlyArray<ToolDefinition>): Json | undefined => {
   if (typeof choice === "object") return { mode: "ANY", allowedFunctionNames: [choice.name] }
   if ((choice === undefined || choice === "auto") && tools.some((tool) => tool.strict === true)) {
@@ -52,7 +49,7 @@ const formatOf = (format: ResponseFormat): Json => {
   }
 }
 
-/** No model of Gemini 3 can be kept from thinking, and none thinks harder than `HIGH` ("Gemini thinking"). */
+/** Gemini 3 models cannot disable thinking, and their highest level is `HIGH` ("Gemini thinking"). */
 const levels = {
   none: "MINIMAL",
   minimal: "MINIMAL",
@@ -62,10 +59,10 @@ const levels = {
   xhigh: "HIGH"
 } as const
 
-/** What the efforts mean where thinking is counted ("OpenAI compatibility", "Thinking"). */
+/** The budgets of efforts, in tokens, for models without levels ("OpenAI compatibility", "Thinking"). */
 const budgets = { none: 0, minimal: 1024, low: 1024, medium: 8192, high: 24576, xhigh: 24576 } as const
 
-/** The API takes a budget or a level, not both: what is counted is more exact. */
+/** The API accepts a budget or a level, not both. A budget is more exact and has precedence. */
 const thinkingOf = ({ budgetTokens, effort, summary }: Reasoning, model: string): Json => {
   const budget = budgetTokens ?? (effort === undefined || !isBeforeGemini3(model) ? undefined : budgets[effort])
   return present({
@@ -75,14 +72,14 @@ const thinkingOf = ({ budgetTokens, effort, summary }: Reasoning, model: string)
   })
 }
 
-/** Further fields of the same object do not take the place of the whole. */
-const over = (own: Json | undefined, further: unknown): unknown => {
-  if (own === undefined || !isRecord(further)) return further ?? own
-  const both = Object.entries(further).map(([field, value]): readonly [string, unknown] => {
-    const before = own[field]
-    return [field, isRecord(before) && isRecord(value) ? over(before, value) : value]
+/** Merges extra fields into an encoded object at every depth. */
+const mergeDeep = (encoded: Json | undefined, extra: unknown): unknown => {
+  if (encoded === undefined || !isRecord(extra)) return extra ?? encoded
+  const merged = Object.entries(extra).map(([field, value]): readonly [string, unknown] => {
+    const before = encoded[field]
+    return [field, isRecord(before) && isRecord(value) ? mergeDeep(before, value) : value]
   })
-  return { ...own, ...Object.fromEntries(both) }
+  return { ...encoded, ...Object.fromEntries(merged) }
 }
 
 export const encodeRequest =
@@ -116,8 +113,8 @@ export const encodeRequest =
           systemInstruction,
           contents,
           tools: toolsOf(request),
-          toolConfig: over(calling === undefined ? undefined : { functionCallingConfig: calling }, toolConfig),
-          generationConfig: over(nonEmpty(config), generationConfig),
+          toolConfig: mergeDeep(calling === undefined ? undefined : { functionCallingConfig: calling }, toolConfig),
+          generationConfig: mergeDeep(nonEmpty(config), generationConfig),
           labels: dialect.labels ? request.metadata : undefined,
           ...extra
         })
@@ -126,7 +123,7 @@ export const encodeRequest =
   }
 
 // -------------------------------------------------------------------------------------
-// what a server refuses
+// rejected fields
 // -------------------------------------------------------------------------------------
 
 const withoutId = (part: Json, field: "functionCall" | "functionResponse"): Json => {
@@ -139,7 +136,7 @@ const withoutId = (part: Json, field: "functionCall" | "functionResponse"): Json
 const hasId = (part: Json): boolean =>
   (record(part, "functionCall") ?? record(part, "functionResponse") ?? {})["id"] !== undefined
 
-/** Servers older than the ids of calls tell them by their names and their order. */
+/** Older servers reject ids of calls and match results by name and order. */
 export const withoutRefused = (request: WireRequest, message: string): WireRequest | undefined => {
   if (!/unknown name \\?"id\\?"/i.test(message) || !/function_?(?:call|response)/i.test(message)) return undefined
   const contents = records(request.body, "contents")

@@ -1,4 +1,4 @@
-/** The client reads a whole answer: a stream of one piece, or all pieces of a stream in a list. */
+/** Decodes whole responses: a stream of one chunk, or a list of all chunks of a stream. */
 import { Either } from "effect"
 import type { Json } from "../../json.js"
 import { isRecord, records } from "../../json.js"
@@ -7,7 +7,7 @@ import type { AnswerSource, WireEvent, WireFailure, WireResponse } from "../../W
 import { malformed } from "../../Wire.js"
 import { answerReader } from "./answer.js"
 
-/** Of several candidates the first is the answer, whatever its number. */
+/** The answer is the candidate with index 0, or else the first one. */
 const firstOf = (body: Json): { readonly body: Json; readonly others: ReadonlyArray<Json> } => {
   const candidates = records(body, "candidates")
   const first = candidates.find((candidate) => (candidate["index"] ?? 0) === 0) ?? candidates[0]
@@ -20,16 +20,16 @@ const firstOf = (body: Json): { readonly body: Json; readonly others: ReadonlyAr
 }
 
 export const decodeResponse = (body: unknown, source: AnswerSource): Either.Either<WireResponse, WireFailure> => {
-  const pieces: ReadonlyArray<unknown> = Array.isArray(body) ? body : [body]
+  const chunks: ReadonlyArray<unknown> = Array.isArray(body) ? body : [body]
   const answer = answerReader(source)
   const events: Array<WireEvent> = []
   const others: Array<Json> = []
   let candidates = 0
-  for (const piece of pieces) {
-    const found = isRecord(piece) && !Array.isArray(body) ? firstOf(piece) : { body: piece, others: [] }
-    others.push(...found.others)
-    candidates += isRecord(found.body) ? records(found.body, "candidates").length : 0
-    const failure = answer.read(found.body, events)
+  for (const chunk of chunks) {
+    const first = isRecord(chunk) && !Array.isArray(body) ? firstOf(chunk) : { body: chunk, others: [] }
+    others.push(...first.others)
+    candidates += isRecord(first.body) ? records(first.body, "candidates").length : 0
+    const failure = answer.read(first.body, events)
     if (failure !== undefined) return Either.left(failure)
   }
   if (candidates === 0) return Either.left(malformed("candidates", body))

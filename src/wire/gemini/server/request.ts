@@ -1,4 +1,4 @@
-/** A server reads a request. */
+/** Decodes requests. */
 import { Either } from "effect"
 import type { ChatRequest } from "../../../vocabulary/Chat.js"
 import type { Json } from "../../json.js"
@@ -6,19 +6,19 @@ import { isRecord, nonEmpty, withoutNulls, record, records, string } from "../..
 import { validatedRequest, pathBelow } from "../../decodedRequest.js"
 import type { Address, WireFailure } from "../../Wire.js"
 import { malformed } from "../../Wire.js"
-import { askedAt } from "../address.js"
-import { named } from "../names.js"
+import { targetOf } from "../address.js"
+import { camelCased } from "../names.js"
 import { fromOpenApi } from "../../schema/gemini.js"
-import { messagesOf } from "./contents.js"
+import { decodeMessages } from "./contents.js"
 
-const fieldsOf = (from: Json, field: string): Json => withoutNulls(named(record(from, field) ?? {}))
+const fieldsOf = (from: Json, field: string): Json => withoutNulls(camelCased(record(from, field) ?? {}))
 
 // -------------------------------------------------------------------------------------
 // tools
 // -------------------------------------------------------------------------------------
 
 const definition = (from: Json, strict: boolean): Json => {
-  const { description, name, parameters, parametersJsonSchema } = named(from)
+  const { description, name, parameters, parametersJsonSchema } = camelCased(from)
   return withoutNulls({
     name,
     description: description === "" ? undefined : description,
@@ -27,33 +27,35 @@ const definition = (from: Json, strict: boolean): Json => {
   })
 }
 
-/** Functions, and tools of the provider's own, which may stand in one object. */
-const toolsOf = (tools: unknown, strict: boolean): { readonly own?: unknown; readonly further?: unknown } => {
+/** Functions and built-in tools, which one object can contain together. */
+const toolsOf = (tools: unknown, strict: boolean): { readonly functions?: unknown; readonly builtIn?: unknown } => {
   if (tools === undefined) return {}
-  if (!Array.isArray(tools)) return { own: tools }
-  const listed = tools.map((tool: unknown) => (isRecord(tool) ? withoutNulls(named(tool)) : {}))
-  const own = listed.flatMap((tool) => records(tool, "functionDeclarations").map((from) => definition(from, strict)))
-  const further = listed
-    .map(({ functionDeclarations: _, ...rest }) => rest)
-    .filter((rest) => Object.keys(rest).length > 0)
+  if (!Array.isArray(tools)) return { functions: tools }
+  const listed = tools.map((tool: unknown) => (isRecord(tool) ? withoutNulls(camelCased(tool)) : {}))
+  const functions = listed.flatMap((tool) =>
+    records(tool, "functionDeclarations").map((from) => definition(from, strict))
+  )
+  const builtIn = listed
+    .map(({ functionDeclarations: _, ...fields }) => fields)
+    .filter((fields) => Object.keys(fields).length > 0)
   return {
-    ...(own.length === 0 ? {} : { own }),
-    ...(further.length === 0 ? {} : { further })
+    ...(functions.length === 0 ? {} : { functions }),
+    ...(builtIn.length === 0 ? {} : { builtIn })
   }
 }
 
 const choices: Readonly<Record<string, string>> = { AUTO: "auto", VALIDATED: "auto", NONE: "none", ANY: "required" }
 
-/** A choice of several functions has no word in the vocabulary: it is handed on as it is. */
-const choiceOf = (config: Json): { readonly choice?: unknown; readonly further?: Json } => {
-  const { allowedFunctionNames: allowed, mode, ...rest } = config
-  const word = choices[typeof mode === "string" ? mode.toUpperCase() : ""]
+/** The vocabulary does not cover a choice of several functions: its config is passed on unchanged. */
+const choiceOf = (config: Json): { readonly choice?: unknown; readonly otherConfig?: Json } => {
+  const { allowedFunctionNames: allowed, mode, ...otherConfig } = config
+  const choice = choices[typeof mode === "string" ? mode.toUpperCase() : ""]
   if (Array.isArray(allowed) && allowed.length > 0) {
-    return allowed.length === 1 && word === "required" && Object.keys(rest).length === 0
+    return allowed.length === 1 && choice === "required" && Object.keys(otherConfig).length === 0
       ? { choice: { name: allowed[0] } }
-      : { further: config }
+      : { otherConfig: config }
   }
-  return { choice: word, ...(Object.keys(rest).length === 0 ? {} : { further: rest }) }
+  return { choice, ...(Object.keys(otherConfig).length === 0 ? {} : { otherConfig }) }
 }
 
 // -------------------------------------------------------------------------------------
@@ -72,14 +74,14 @@ const thinkingOf = ({ includeThoughts, thinkingBudget, thinkingLevel }: Json): J
   nonEmpty(
     withoutNulls({
       effort: typeof thinkingLevel === "string" ? thinkingLevel.toLowerCase() : undefined,
-      // -1: as much as the model likes.
+      // -1: the model decides.
       budgetTokens: thinkingBudget === -1 ? undefined : thinkingBudget,
       summary: includeThoughts === true ? "auto" : undefined
     })
   )
 
-/** Those that the vocabulary has words for, or that say nothing else. */
-const settings: ReadonlySet<string> = new Set([
+/** The fields of `generationConfig` that are decoded. */
+const configFields: ReadonlySet<string> = new Set([
   "maxOutputTokens",
   "responseJsonSchema",
   "responseMimeType",
@@ -91,7 +93,7 @@ const settings: ReadonlySet<string> = new Set([
   "topP"
 ])
 
-const known: ReadonlySet<string> = new Set([
+const bodyFields: ReadonlySet<string> = new Set([
   "contents",
   "generationConfig",
   "labels",
@@ -101,15 +103,15 @@ const known: ReadonlySet<string> = new Set([
   "tools"
 ])
 
-const others = (from: Json, known: ReadonlySet<string>): Json =>
+const otherFields = (from: Json, known: ReadonlySet<string>): Json =>
   Object.fromEntries(Object.entries(from).filter(([field]) => !known.has(field)))
 
 // -------------------------------------------------------------------------------------
-// faults
+// paths of malformed fields
 // -------------------------------------------------------------------------------------
 
-/** The protocol's own words for what stands in a vocabulary of other words. */
-const words: ReadonlyArray<readonly [RegExp, string]> = [
+/** Paths of the vocabulary with their replacements in the protocol. */
+const wirePaths: ReadonlyArray<readonly [RegExp, string]> = [
   [/^tools\[(\d+)\]/, "tools[0].functionDeclarations[$1]"],
   [/^toolChoice\b/, "toolConfig.functionCallingConfig"],
   [/^maxTokens$/, "generationConfig.maxOutputTokens"],
@@ -122,7 +124,7 @@ const words: ReadonlyArray<readonly [RegExp, string]> = [
 const wirePath = (path: ReadonlyArray<PropertyKey>, sources: ReadonlyArray<string>): string => {
   if (path[0] === "messages") return sources[Number(path[1])] ?? "contents"
   const plain = pathBelow(path, {}).slice(1)
-  return words.reduce((told, [place, word]) => told.replace(place, word), plain)
+  return wirePaths.reduce((result, [pattern, replacement]) => result.replace(pattern, replacement), plain)
 }
 
 export const decodeRequest = (
@@ -130,23 +132,23 @@ export const decodeRequest = (
   address?: Address
 ): Either.Either<{ readonly request: ChatRequest; readonly stream: boolean }, WireFailure> => {
   if (!isRecord(from)) return Either.left(malformed("", from))
-  const body = withoutNulls(named(from))
-  const asked = askedAt(address)
+  const body = withoutNulls(camelCased(from))
+  const target = targetOf(address)
   const config = fieldsOf(body, "generationConfig")
   const toolConfig = fieldsOf(body, "toolConfig")
   const calling = fieldsOf(toolConfig, "functionCallingConfig")
-  const { choice, further: furtherCalling } = choiceOf(calling)
+  const { choice, otherConfig: otherCalling } = choiceOf(calling)
   const tools = toolsOf(body["tools"], calling["mode"] === "VALIDATED")
-  const furtherConfig = others(config, settings)
-  const furtherTools = withoutNulls({
-    ...others(toolConfig, new Set(["functionCallingConfig"])),
-    functionCallingConfig: furtherCalling
+  const otherConfig = otherFields(config, configFields)
+  const otherToolConfig = withoutNulls({
+    ...otherFields(toolConfig, new Set(["functionCallingConfig"])),
+    functionCallingConfig: otherCalling
   })
-  return Either.flatMap(messagesOf(body["systemInstruction"], body["contents"]), (drafts) => {
+  return Either.flatMap(decodeMessages(body["systemInstruction"], body["contents"]), (drafts) => {
     const candidate: unknown = withoutNulls({
       messages: drafts.map(({ message }) => message),
-      model: asked?.model ?? string(body, "model"),
-      tools: tools.own,
+      model: target?.model ?? string(body, "model"),
+      tools: tools.functions,
       toolChoice: choice,
       responseFormat: formatOf(config),
       temperature: config["temperature"],
@@ -158,15 +160,15 @@ export const decodeRequest = (
       metadata: body["labels"],
       extra: nonEmpty(
         withoutNulls({
-          ...others(body, known),
-          tools: tools.further,
-          generationConfig: nonEmpty(furtherConfig),
-          toolConfig: nonEmpty(furtherTools)
+          ...otherFields(body, bodyFields),
+          tools: tools.builtIn,
+          generationConfig: nonEmpty(otherConfig),
+          toolConfig: nonEmpty(otherToolConfig)
         })
       )
     })
     const sources = drafts.map(({ path }) => path)
-    return validatedRequest(candidate, asked?.stream ?? false, (path, message) =>
+    return validatedRequest(candidate, target?.stream ?? false, (path, message) =>
       malformed(wirePath(path, sources), message)
     )
   })

@@ -1,4 +1,4 @@
-/** A server writes an answer, whole or in pieces, or an error. Gemini API reference, `GenerateContentResponse`. */
+/** Encodes whole responses, streams and errors. Source: Gemini API reference, `GenerateContentResponse`. */
 import type { ChatResponse } from "../../../vocabulary/Chat.js"
 import type { ChatEvent, Finish } from "../../../vocabulary/ChatEvent.js"
 import * as Chat from "../../../vocabulary/Chat.js"
@@ -10,16 +10,16 @@ import { bodyFields, candidateFields } from "../metadata.js"
 import { partsOf, partWriter } from "../partWriter.js"
 import { encodeUsage } from "../usage.js"
 
-/** Media, which no mark holds. */
+/** The media of an answer, which are not among its reasoning parts as other parts are. */
 const mediaParts = (metadata: Json): ReadonlyArray<Json> =>
   records(metadata, "parts").filter((part) => "inlineData" in part || "fileData" in part)
 
 const usageOf = ({ providerMetadata: metadata, usage }: Pick<Finish, "usage" | "providerMetadata">): Json =>
   usage.estimated ? {} : { usageMetadata: { ...encodeUsage(usage), ...record(metadata, "usage") } }
 
-const candidate = (parts: ReadonlyArray<Json>, further: Json = {}): Json => ({
+const candidate = (parts: ReadonlyArray<Json>, fields: Json = {}): Json => ({
   content: { parts, role: "model" },
-  ...further,
+  ...fields,
   index: 0
 })
 
@@ -41,17 +41,17 @@ export const encodeResponse = (response: ChatResponse): Record<string, unknown> 
   }
 }
 
-/** The pieces that say what the events say. A call comes whole, when it is complete. */
+/** Encodes events as chunks. A tool call is sent whole when it is complete. */
 export const encodeStream = (): StreamEncoder => {
   const writer = partWriter({ callIds: true })
   let head: Json = {}
   let calls = 0
 
-  const frame = (parts: ReadonlyArray<Json>, further: Json = {}, body: Json = {}): Frame => ({
-    data: JSON.stringify({ candidates: [candidate(parts, further)], ...body, ...head })
+  const frame = (parts: ReadonlyArray<Json>, fields: Json = {}, body: Json = {}): Frame => ({
+    data: JSON.stringify({ candidates: [candidate(parts, fields)], ...body, ...head })
   })
 
-  const said = (parts: ReadonlyArray<Json>): ReadonlyArray<Frame> => (parts.length === 0 ? [] : [frame(parts)])
+  const frames = (parts: ReadonlyArray<Json>): ReadonlyArray<Frame> => (parts.length === 0 ? [] : [frame(parts)])
 
   const finish = (event: Finish): Frame => {
     const metadata = event.providerMetadata
@@ -74,16 +74,16 @@ export const encodeStream = (): StreamEncoder => {
           return []
         case "TextDelta":
         case "RefusalDelta":
-          return said(writer.text(event.text))
+          return frames(writer.text(event.text))
         case "ReasoningDelta": {
           const { _tag, index, ...part } = event
-          return said(writer.thought({ type: "reasoning", ...part }))
+          return frames(writer.reasoning({ type: "reasoning", ...part }))
         }
         case "ToolCallDelta":
           return []
         case "ToolCallEnd":
           calls += 1
-          return said(writer.call(event.call))
+          return frames(writer.call(event.call))
         case "Continued":
           return []
         case "Finish":
@@ -94,7 +94,7 @@ export const encodeStream = (): StreamEncoder => {
   }
 }
 
-/** `google.rpc.Code` by the status of HTTP (google/rpc/code.proto). */
+/** `google.rpc.Code` by HTTP status (google/rpc/code.proto). */
 const statuses: Readonly<Record<number, string>> = {
   400: "INVALID_ARGUMENT",
   401: "UNAUTHENTICATED",
@@ -111,7 +111,7 @@ const statuses: Readonly<Record<number, string>> = {
   504: "DEADLINE_EXCEEDED"
 }
 
-/** What other protocols say in a code, in the words of Google. */
+/** Google's reasons for the error codes of other protocols. */
 const reasons: Readonly<Record<string, string>> = {
   insufficient_quota: "QUOTA_EXHAUSTED",
   invalid_api_key: "API_KEY_INVALID",
