@@ -1,9 +1,9 @@
-/** Small words of those who write requests. */
+/** Helpers of request encoders. */
 import { Either } from "effect"
-import type { Json } from "../json.js"
-import type { WireFailure } from "../Wire.js"
+import type { Json } from "./json.js"
+import type { WireFailure } from "./Wire.js"
 
-/** A field under the protocol's name, where there is a value. */
+/** An object with the field; empty when the value is undefined. */
 export const named = (name: string, value: unknown): Json => (value === undefined ? {} : { [name]: value })
 
 export const unsupported = (feature: string): Either.Either<never, WireFailure> =>

@@ -1,37 +1,37 @@
-/** What providers say beside the answer, kept in their own words. */
+/** Metadata of a response: fields that the vocabulary does not cover, kept under the names of the provider. */
 import type { Json } from "../json.js"
 import { isRecord, number, record, records } from "../json.js"
 import { furtherOfCall } from "./toolCalls.js"
 
-/** Said of the answer as a whole: the last word counts. */
+/** Fields of the body. The last value counts. */
 export const bodyFields = [
   "service_tier",
   "system_fingerprint",
-  // Perplexity. xAI has citations too.
+  // Perplexity; xAI has citations too.
   "citations",
   "images",
   "related_questions",
   "search_results",
   "videos",
-  // Zhipu: what its search found, and how its filter judged.
+  // Zhipu: search results and the verdict of the content filter.
   "web_search",
   "content_filter",
-  // OpenRouter: who really answered.
+  // OpenRouter: the provider that served the request.
   "provider",
   // Azure OpenAI.
   "prompt_filter_results"
 ]
 
-/** Said of the choice: put together from pieces. */
+/** Fields of the choice. Values of several chunks are merged. */
 export const choiceFields = ["logprobs", "content_filter_results", "native_finish_reason"]
 
-/** Said of the message: put together from pieces. */
+/** Fields of the message. Values of several chunks are merged. */
 export const messageFields = ["annotations", "audio", "executed_tools", "images"]
 
 /**
- * What is read of an answer, of a choice and of a message, or means nothing beyond its piece: ids and names of objects, and the
- * padding of chunks (`obfuscation` at OpenAI). All else that is said there is kept too, so that a server which hands the answer on
- * loses nothing: of the answer by its name, of a choice under `choice`, of a message under `message`.
+ * The known fields of a body, a choice and a message: those that are decoded or listed above, and those that have no meaning beyond
+ * their chunk, such as padding (OpenAI's `obfuscation`). Unknown fields are kept as well, so that a gateway loses nothing: those of
+ * the body by name, those of the choice under `choice`, those of the message under `message`.
  */
 const read = {
   body: new Set([
@@ -63,7 +63,7 @@ const read = {
   ])
 }
 
-/** Texts that are told in pieces (OpenAI, "Audio and speech"). */
+/** Fields whose strings are concatenated over chunks (OpenAI, "Audio and speech"). */
 const toldInPieces = new Set(["data", "transcript"])
 
 const isEmpty = (value: unknown): boolean =>
@@ -75,8 +75,8 @@ const isEmpty = (value: unknown): boolean =>
 const indexOf = (value: unknown): unknown => (isRecord(value) ? value["index"] : undefined)
 
 /**
- * Entries of the same index are one entry; the others follow each other. The list grows in place: it came out of a chunk that
- * nobody else holds, and copying it for every token would be quadratic.
+ * Merges entries of the same index and appends the others. Extends the list in place: it comes from a parsed chunk that has no other
+ * reference, and a copy for every token would be quadratic.
  */
 const extend = (list: Array<unknown>, more: ReadonlyArray<unknown>): Array<unknown> => {
   for (const entry of more) {
@@ -100,40 +100,40 @@ const merged = (before: unknown, after: unknown, field: string): unknown => {
     : (after ?? before)
 }
 
-/** Keeps what is said, over what was said before. */
+/** Copies the fields that are not empty, over earlier values. */
 export const keep = (into: Record<string, unknown>, from: Json, fields: ReadonlyArray<string>): void => {
   for (const field of fields) if (!isEmpty(from[field])) into[field] = from[field]
 }
 
-/** Keeps what is said, together with what was said before. */
+/** Merges the fields that are not empty with earlier values. */
 export const gather = (into: Record<string, unknown>, from: Json, fields: ReadonlyArray<string>): void => {
   for (const field of fields) if (!isEmpty(from[field])) into[field] = merged(into[field], from[field], field)
 }
 
-/** Keeps what is said of the answer that there is no list of, over what was said before. */
+/** Copies the unknown fields of the body, over earlier values. */
 export const keepOthers = (into: Record<string, unknown>, body: Json): void => {
   for (const field in body) if (!read.body.has(field) && !isEmpty(body[field])) into[field] = body[field]
 }
 
-/** The same of a choice or a message: together with what was said before, and under its own name. */
+/** Merges the unknown fields of a choice or a message, under `choice` or `message`. */
 export const gatherOthers = (into: Record<string, unknown>, from: Json, of: "choice" | "message"): void => {
   for (const field in from) {
     if (!read[of].has(field) && !isEmpty(from[field])) into[of] = merged(into[of] ?? {}, { [field]: from[field] }, of)
   }
 }
 
-/** What is said of a call beside it, under `message.tool_calls` at its index: not on the call, which may go to others. */
+/** Merges the unknown fields of a tool call, under `message.tool_calls`. The call itself can be sent to another provider. */
 export const gatherCall = (into: Record<string, unknown>, call: Json, index: number): void => {
   const fields = furtherOfCall(call)
   if (fields === undefined) return
   into["message"] = merged(into["message"] ?? {}, { tool_calls: [{ index, ...fields }] }, "message")
 }
 
-/** What was kept, for those of these names that are there. */
+/** The fields of these names that are present. */
 export const pick = (metadata: Json, fields: ReadonlyArray<string>): Json =>
   Object.fromEntries(fields.filter((field) => field in metadata).map((field) => [field, metadata[field]]))
 
-/** What was said of the message beside its calls, and of each call by its index. */
+/** The metadata of the message, and that of its tool calls by index. */
 export const ofMessage = (metadata: Json): { readonly fields: Json; readonly calls: ReadonlyMap<number, Json> } => {
   const { tool_calls: _, ...fields } = record(metadata, "message") ?? {}
   const noted = records(record(metadata, "message") ?? {}, "tool_calls")

@@ -1,14 +1,14 @@
 /**
- * What models think, in the places where providers tell it: a text `reasoning_content` (DeepSeek), `reasoning` (OpenRouter,
- * vLLM, Groq) or `reasoning_text` (GitHub Copilot, with its signature in `reasoning_opaque`), a list `reasoning_details`
- * (OpenRouter, "Reasoning Tokens"), or parts of the content (Mistral, "Reasoning"; Databricks, "Query reasoning models").
+ * Reasoning in the fields of each provider: a text `reasoning_content` (DeepSeek), `reasoning` (OpenRouter, vLLM, Groq) or
+ * `reasoning_text` (GitHub Copilot, with its signature in `reasoning_opaque`), a list `reasoning_details` (OpenRouter, "Reasoning
+ * Tokens"), or parts of the content (Mistral, "Reasoning"; Databricks, "Query reasoning models").
  */
 import type { ReasoningPart } from "../../vocabulary/Chat.js"
 import type { ReasoningDelta } from "../../vocabulary/ChatEvent.js"
 import type { Json } from "../json.js"
 import { array, isRecord, number, records, string } from "../json.js"
 
-/** What the content of a message or a delta says. */
+/** The content of a message or a delta. */
 export interface Content {
   readonly text: string
   readonly thinking: string
@@ -17,7 +17,7 @@ export interface Content {
 
 const joined = (parts: ReadonlyArray<Json>): string => parts.map((part) => string(part, "text") ?? "").join("")
 
-/** A text, or parts of text and thoughts. */
+/** Reads content: a string, or parts of text and reasoning. */
 export const readContent = (message: Json): Content => {
   const content = message["content"]
   if (typeof content === "string") return { text: content, thinking: "", signature: undefined }
@@ -39,7 +39,7 @@ export const readContent = (message: Json): Content => {
   return { text, thinking, signature }
 }
 
-/** The same text may stand under several names. */
+/** Some servers send the same text under several names. */
 const plainText = (message: Json): string =>
   string(message, "reasoning_content") || string(message, "reasoning") || string(message, "reasoning_text") || ""
 
@@ -47,14 +47,14 @@ const textType = "reasoning.text"
 const summaryType = "reasoning.summary"
 const sealedType = "reasoning.encrypted"
 
-/** A detail's `type` and `format` in one word: the part of it that is not said is `reasoning.text`. */
+/** The `type` and `format` of a detail in one string; undefined for `reasoning.text` without a format. */
 const formatOf = (detail: Json): string | undefined => {
   const type = string(detail, "type") || textType
   const format = string(detail, "format")
   return format ? `${type}/${format}` : type === textType ? undefined : type
 }
 
-/** The format of a part that is no thought, but the signature of the call of its id: as in Gemini's own protocol. */
+/** The format of a part that is not reasoning but the signature of the tool call with its id, as in Gemini's own protocol. */
 export const callMark = "functionCall"
 
 interface Thought {
@@ -65,8 +65,8 @@ interface Thought {
 }
 
 /**
- * Reads the thoughts of one answer, message by message or delta by delta, and numbers them in the order in which they appear.
- * A piece goes on with the thought of the same index; where there is none, with the last one, until that has its signature.
+ * The reader of the reasoning of one answer. Numbers its parts in the order in which they appear. A delta continues the part with
+ * its index; without an index, the last part, until that has its signature.
  */
 export const thoughtReader = (provider: string | undefined) => {
   const thoughts: Array<Thought> = []
@@ -118,7 +118,7 @@ export const thoughtReader = (provider: string | undefined) => {
     const signature = content.signature ?? (string(message, "reasoning_opaque") || undefined)
     if (details === undefined && plain === "" && signature === undefined) return []
     const told = (details ?? []).filter(isRecord)
-    // The details are the fuller telling, where they tell the text at all: some only carry what is sealed.
+    // Details with text replace the plain text. Some details contain only encrypted reasoning.
     const fuller = told.some((detail) => Boolean(string(detail, "text") || string(detail, "summary")))
     const deltas: Array<ReasoningDelta> =
       fuller || (plain === "" && signature === undefined) ? [] : [readPlain(plain, signature)]
@@ -131,7 +131,7 @@ export const thoughtReader = (provider: string | undefined) => {
 
   return {
     read,
-    /** What must go back with the call of this id. */
+    /** A delta with the signature of a tool call. */
     mark: (id: string, signature: string): ReasoningDelta => ({
       _tag: "ReasoningDelta",
       index: thoughts.push({ sealed: true, index: undefined, id, complete: true }) - 1,
@@ -144,7 +144,7 @@ export const thoughtReader = (provider: string | undefined) => {
   }
 }
 
-/** A thought, or a piece of one, as an entry of `reasoning_details`: the reverse of what is read. */
+/** Reasoning, whole or a delta, as an entry of `reasoning_details`. */
 export const encodeDetail = (part: Omit<ReasoningPart, "type" | "provider">, index: number): Json => {
   const [type = "", format] = (part.format ?? textType).split("/")
   const signature = part.signature === undefined ? {} : { signature: part.signature }
@@ -162,7 +162,7 @@ export const encodeDetail = (part: Omit<ReasoningPart, "type" | "provider">, ind
   }
 }
 
-/** A thought, or a piece of one, as a part of the content. */
+/** Reasoning, whole or a delta, as a part of the content. */
 export const encodePart = (part: Pick<ReasoningPart, "text" | "signature">): Json => ({
   type: "thinking",
   thinking: [{ type: "text", text: part.text }],

@@ -1,4 +1,4 @@
-/** Tool calls as Chat Completions writes them, whole and in pieces. */
+/** Tool calls of Chat Completions, whole and in deltas. */
 import { Hash } from "effect"
 import type { ToolCall } from "../../vocabulary/Chat.js"
 import type { ToolCallDelta } from "../../vocabulary/ChatEvent.js"
@@ -9,8 +9,8 @@ import type { Dialect } from "./dialect.js"
 import { native } from "./native.js"
 
 /**
- * What a call says, and whether it is one of a custom tool: `custom` counts if it has a name or an input, since Snowflake Cortex
- * sends an empty one beside `function`.
+ * The function or the custom tool of a call. `custom` counts only with a name or an input: Snowflake Cortex sends an empty one
+ * beside `function`.
  */
 export const callBody = (call: Json): { readonly custom: boolean; readonly body: Json } => {
   const custom = record(call, "custom")
@@ -19,14 +19,14 @@ export const callBody = (call: Json): { readonly custom: boolean; readonly body:
     : { custom: false, body: record(call, "function") ?? {} }
 }
 
-/** One call, or a piece of one: a function with its arguments, or a custom tool with its input. */
+/** Reads a call or a delta of one: a function with its arguments, or a custom tool with its input. */
 const readPiece = (piece: Json) => {
   const { body, custom } = callBody(piece)
   const args = body["arguments"]
   return {
     id: string(piece, "id") ?? "",
     name: string(body, "name") ?? "",
-    // Arguments are a text; some send the object itself.
+    // Arguments are a JSON text; some servers send the object itself.
     args: string(body, custom ? "input" : "arguments") ?? (isRecord(args) ? JSON.stringify(args) : ""),
     custom,
     signature: string(record(record(piece, "extra_content") ?? {}, "google") ?? {}, "thought_signature") ?? ""
@@ -35,32 +35,32 @@ const readPiece = (piece: Json) => {
 
 const callFields = knownFields(["id", "type", "index"], { function: ["name", "arguments"], custom: ["name", "input"] })
 
-/** What is said of a call beside it. */
+/** The fields of a call that the vocabulary does not cover. */
 export const furtherOfCall = (call: Json): Json | undefined => unknownFields(call, callFields)
 
 interface OpenCall {
-  /** Its place among the calls that have a name, in the order in which they got it. */
+  /** Its index among the calls that have a name, in the order in which they received it; -1 without a name. */
   index: number
   id: string
-  /** The id is ours, since the provider had sent none when it was needed. */
+  /** Whether the id was generated because the provider had sent none when it was needed. */
   invented: boolean
   name: string
   args: string
-  /** What of the arguments has not been given out. */
+  /** The arguments that were not emitted yet. */
   held: string
   custom: boolean
-  /** What must go back with the call (Gemini, "OpenAI compatibility": thought signatures); empty where nothing must. */
+  /** Sent back with the call (Gemini, "OpenAI compatibility": thought signatures); empty when there is none. */
   signature: string
 }
 
-/** The calls of one answer, put together from pieces, of which a whole call is the largest. */
+/** The reader of the tool calls of one answer. A whole call is read as a single delta. */
 export const callReader = () => {
   /** In order of appearance. */
   const calls: Array<OpenCall> = []
   const named: Array<OpenCall> = []
   const byIndex = new Map<number, OpenCall>()
 
-  /** Without an index the id tells calls apart; without either it is the last one that goes on. */
+  /** A delta without an index continues the call with its id; without an id, the last call. */
   const withoutIndex = (id: string, name: string): OpenCall | undefined => {
     const last = calls.at(-1)
     if (id === "") return name === "" || last?.name === "" ? last : undefined
@@ -72,7 +72,7 @@ export const callReader = () => {
     )
   }
 
-  /** The call at an index, but for providers that give several calls the same one. */
+  /** The call at an index. Some providers give several calls the same index: a delta with another id and a name is a new call. */
   const atIndex = (index: number, id: string, name: string): OpenCall | undefined => {
     const known = byIndex.get(index)
     const another =
@@ -93,7 +93,7 @@ export const callReader = () => {
   }
 
   return {
-    /** The calls that are complete once nothing more comes: those that have a name. */
+    /** The calls of the complete answer: those that have a name. */
     whole: (): ReadonlyArray<{ readonly index: number; readonly call: ToolCall; readonly signature: string }> =>
       named.map((call) => {
         settleId(call)
@@ -108,7 +108,7 @@ export const callReader = () => {
           }
         }
       }),
-    /** Takes a piece; an empty id or name adds nothing. Gives out what may be told: nothing before the name is known. */
+    /** Reads a delta; an empty id or name adds nothing. Returns the arguments to emit: none before the call has a name. */
     read: (piece: Json): ToolCallDelta | undefined => {
       const { args, custom, id, name, signature } = readPiece(piece)
       const index = number(piece, "index")
@@ -132,11 +132,11 @@ export const callReader = () => {
   }
 }
 
-/** Whole calls, told apart by their place alone: nothing that two of them share makes them one. */
+/** Whole calls with their positions as indexes, so that calls with equal ids stay separate. */
 export const numbered = (calls: ReadonlyArray<Json>): ReadonlyArray<Json> =>
   calls.map((call, index): Json => Object.assign({}, call, { index }))
 
-/** Calls that are whole from the beginning, all of which have names. */
+/** Decodes whole calls, all of which must have names. */
 export const decodeCalls = (calls: ReadonlyArray<Json>): ReadonlyArray<ToolCall> => {
   const reader = callReader()
   for (const call of numbered(calls)) reader.read(call)
@@ -146,14 +146,14 @@ export const decodeCalls = (calls: ReadonlyArray<Json>): ReadonlyArray<ToolCall>
   })
 }
 
-/** The id as the provider takes it: the same for the same call, wherever it stands. */
+/** The id in the form that the provider accepts. The same id always has the same form. */
 export const callId = (id: string, wanted: Dialect["callIds"]): string => {
   if (wanted === "any" || /^[a-zA-Z0-9]{9}$/.test(id)) return id
   const digits = (text: string): string => (Hash.string(text) >>> 0).toString(36).padStart(7, "0")
   return `${digits(id)}${digits(`${id}#`)}`.slice(0, 9)
 }
 
-/** A call in the words that other protocols have too. */
+/** A call without its native fields. */
 export const plainCall = (call: ToolCall): Json =>
   call.type === "custom"
     ? { id: call.id, type: "custom", custom: { name: call.name, input: call.arguments } }

@@ -1,4 +1,4 @@
-/** An answer, read from its events, of which a whole answer is the only one. */
+/** The reader of an answer from its events; a whole answer is a single event. */
 import type { Usage } from "../../vocabulary/Usage.js"
 import { callReader } from "../chatCompletions/toolCalls.js"
 import { decodeFinishReason } from "../chatCompletions/finishReason.js"
@@ -12,23 +12,23 @@ import type { Evidence } from "./deltas.js"
 import { pieceReader } from "./deltas.js"
 import { beyondCounts, decodeUsage, hasCounts } from "./usage.js"
 
-/** Said of the choice, in pieces. */
+/** Metadata of the choice. Values of several events are merged. */
 export const choiceFields = ["logprobs"]
 
-/** Said of the message, in pieces. */
+/** Metadata of the message. Values of several events are merged. */
 export const messageFields = ["annotations", "audio"]
 
-/** Said beside the answer: what a search found. */
+/** Metadata of the output: search results. */
 export const outputFields = ["search_info"]
 
 /**
- * The error that stands where an answer should be: a code and a message at the top. An answer may have both too, but empty.
+ * The error that a body reports in place of an answer: `code` and `message`. Answers can have both fields too, but empty.
  * alibabacloud.com/help/en/model-studio/error-code
  */
 export const reportedError = (body: Json): Json | undefined =>
   string(body, "code") || (record(body, "output") === undefined && saysError(body)) ? body : undefined
 
-/** What a message holds: a text, or parts, of which those that are no text are kept as they are. */
+/** Reads content: a string, or parts, of which those without text are kept unchanged. */
 const readContent = (content: unknown): { readonly text: string; readonly others: ReadonlyArray<Json> } => {
   if (typeof content === "string") return { text: content, others: [] }
   const parts = Array.isArray(content) ? content.filter(isRecord) : []
@@ -38,20 +38,19 @@ const readContent = (content: unknown): { readonly text: string; readonly others
   }
 }
 
-/** The reader of one answer. */
 export const answerReader = (source: AnswerSource) => {
   let id = ""
   let model = ""
   let rawReason: string | undefined
-  /** The latest counts. They are decoded when they are asked for: every event has them, and only the last ones are used. */
+  /** The latest counts. Every event has them and only the last ones count, so `usage` decodes them. */
   let counts: Json | undefined
-  let written: number | undefined
-  /** All that was said, for an estimate where nobody counts. */
+  let outputTokens: number | undefined
+  /** All output, for an estimate when the provider sends no counts. */
   let said = ""
   const metadata: Record<string, unknown> = {}
   const pieces = pieceReader()
   const calls = callReader()
-  /** How what is held of a channel is said once nothing more comes. */
+  /** Emits the pending text of a channel at the end. */
   const speakers = new Map<string, (text: string, out: Array<WireEvent>) => void>()
 
   const think = (text: string, out: Array<WireEvent>): void => {
@@ -106,13 +105,13 @@ export const answerReader = (source: AnswerSource) => {
     gather(metadata, { content: others }, ["content"])
   }
 
-  /** Running totals: the last ones count. */
+  /** Reads running totals. Returns whether the output tokens advanced; undefined without counts. */
   const readCounts = (body: Json): boolean | undefined => {
-    const before = written
-    const found = record(body, "usage")
-    written = found === undefined ? undefined : number(found, "output_tokens")
-    if (found !== undefined && hasCounts(found)) counts = found
-    return before === undefined || written === undefined ? undefined : written > before
+    const before = outputTokens
+    const latest = record(body, "usage")
+    outputTokens = latest === undefined ? undefined : number(latest, "output_tokens")
+    if (latest !== undefined && hasCounts(latest)) counts = latest
+    return before === undefined || outputTokens === undefined ? undefined : outputTokens > before
   }
 
   const usage = (): Usage => usageOf(counts && decodeUsage(counts), source, said)
@@ -122,28 +121,28 @@ export const answerReader = (source: AnswerSource) => {
     model: () => model || source.model,
     usage,
     /** Whether the latest event has counts. */
-    counted: () => written !== undefined,
-    /** Whether the model has said why it stopped. */
+    counted: () => outputTokens !== undefined,
+    /** Whether the finish reason has arrived. */
     stopped: () => rawReason !== undefined,
-    /** Reads an event. Further choices are passed over. */
+    /** Reads an event. Choices after the first are ignored. */
     read: (body: Json, out: Array<WireEvent>): void => {
       id ||= string(body, "request_id") ?? ""
       model ||= string(body, "model") ?? ""
       const advanced = readCounts(body)
       const output = record(body, "output") ?? {}
       const choice = records(output, "choices").find((each) => (number(each, "index") ?? 0) === 0)
-      // Until the end the reason is the text "null".
+      // Until the end the reason is the string "null".
       const reason = string(choice ?? output, "finish_reason") ?? ""
       if (reason !== "" && reason !== "null") rawReason = reason
       const evidence = { advanced, last: rawReason !== undefined }
-      // Without `result_format: "message"`, or from older models, the answer is a text alone.
+      // Without `result_format: "message"`, or from older models, the answer is only a text.
       const older = typeof output["text"] === "string" ? { content: output["text"] } : undefined
       const message = choice === undefined ? older : record(choice, "message")
       if (message !== undefined) readMessage(message, evidence, out)
       if (choice !== undefined) gather(metadata, choice, choiceFields)
       Object.assign(metadata, pick(output, outputFields))
     },
-    /** Gives out what is owed at the end. */
+    /** Emits pending text, the ends of tool calls and `Finish`. */
     finish: (out: Array<WireEvent>): void => {
       for (const [channel, text] of pieces.rest()) speakers.get(channel)?.(text, out)
       const whole = calls.whole()

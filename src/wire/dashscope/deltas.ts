@@ -1,26 +1,27 @@
 /**
- * What each event of a stream adds. Servers that pass over `incremental_output` repeat all that was said so far in every
- * event, and nothing in the events says which way it is: it shows in whether a piece begins with what was said before it.
+ * The text that each event of a stream adds. Servers that ignore `incremental_output` repeat the whole text so far in every event.
+ * No field distinguishes the two modes: in the cumulative one each text begins with the text before it.
  */
 
-/** What an event tells beside its pieces. */
+/** Fields of an event that help to detect the mode. */
 export interface Evidence {
-  /** Whether more tokens have been written than at the event before; unknown where nobody counts. */
+  /** Whether the output tokens advanced since the event before; undefined without counts. */
   readonly advanced: boolean | undefined
   /** Whether the model has stopped. */
   readonly last: boolean
-  /** Whether no other channel says anything in the same event. Who says only what is new speaks of one thing at a time. */
+  /** Whether no other channel has text in the same event: incremental servers send one channel at a time. */
   readonly alone: boolean
 }
 
 interface Channel {
-  said: string
-  /** A piece that may go on with what was said, or repeat it and say more. The next one tells. */
-  held: string | undefined
+  /** The text emitted so far. */
+  emitted: string
+  /** A text that either continues or repeats the emitted one; the next event decides. */
+  pending: string | undefined
 }
 
-/** A piece that begins with so much of what was said repeats it: by chance this does not happen. */
-const certain = 8
+/** A text that begins with this many emitted characters repeats them; a coincidence is unlikely. */
+const certainLength = 8
 
 export const pieceReader = () => {
   let mode: "unknown" | "incremental" | "cumulative" = "unknown"
@@ -29,7 +30,7 @@ export const pieceReader = () => {
   const beyond = (whole: string, said: string): string =>
     whole.startsWith(said) ? whole.slice(said.length) : said.startsWith(whole) ? "" : whole
 
-  /** What a held piece says, now that it is known or to be guessed which way it is. */
+  /** The added text of the pending one. An unknown mode counts as cumulative. */
   const release = (channel: Channel): string => {
     const held = channel.held ?? ""
     channel.held = undefined
@@ -40,8 +41,8 @@ export const pieceReader = () => {
   }
 
   /**
-   * Finds out which way it is, or says what the piece adds where that stays open. A server that repeats has no empty pieces
-   * once something was said, and counts no more tokens where it says no more.
+   * Sets the mode, or returns the added text when the mode stays unknown. A cumulative server sends no empty text after a text, and
+   * counts no more tokens when it adds none.
    */
   const decide = (channel: Channel, piece: string, { advanced, alone, last }: Evidence): string | undefined => {
     const { held, said } = channel
@@ -63,7 +64,7 @@ export const pieceReader = () => {
   }
 
   return {
-    /** What the piece adds to its channel. */
+    /** The text that an event adds to a channel. */
     read: (name: string, piece: string, evidence: Evidence): string => {
       const channel = channels.get(name) ?? { said: "", held: undefined }
       channels.set(name, channel)
@@ -76,7 +77,7 @@ export const pieceReader = () => {
       channel.said += added
       return before + added
     },
-    /** Nothing more comes: what is still held, by channel. Two pieces of which the second begins with the first repeat. */
+    /** The text still pending at the end, by channel. */
     rest: (): ReadonlyArray<readonly [name: string, text: string]> =>
       [...channels].flatMap(([name, channel]) => {
         const text = release(channel)

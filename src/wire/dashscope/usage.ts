@@ -1,4 +1,4 @@
-/** Tokens as DashScope counts them. alibabacloud.com/help/en/model-studio/qwen-api-via-dashscope, "usage" */
+/** Token counts of DashScope. alibabacloud.com/help/en/model-studio/qwen-api-via-dashscope, "usage" */
 import * as Usage from "../../vocabulary/Usage.js"
 import type { Json } from "../json.js"
 import { record, tokens } from "../json.js"
@@ -19,7 +19,7 @@ export const decodeUsage = (usage: Json): Usage.Usage => {
   })
 }
 
-/** What is said beyond these counts: of images, sound and film, of plug-ins. */
+/** The counts that `Usage` does not cover: images, audio, video, plug-ins. */
 export const beyondCounts = (usage: Json): Json => {
   const {
     cached_tokens: _,

@@ -1,4 +1,4 @@
-/** A server reads a question. alibabacloud.com/help/en/model-studio/qwen-api-via-dashscope */
+/** Decodes requests. alibabacloud.com/help/en/model-studio/qwen-api-via-dashscope */
 import { Either } from "effect"
 import type { ChatRequest } from "../../../vocabulary/Chat.js"
 import * as Chat from "../../../vocabulary/Chat.js"
@@ -23,7 +23,7 @@ const readPart = (part: unknown): unknown => {
   return part["text"] === undefined ? part : { type: "text", text: part["text"], ...mark }
 }
 
-/** One text alone says no more than the text does. */
+/** Reads content. A single text without cache control becomes a string. */
 const readContent = (content: unknown): unknown => {
   if (!Array.isArray(content)) return content ?? ""
   const parts: ReadonlyArray<unknown> = content.map(readPart)
@@ -71,7 +71,7 @@ const readMessage = (message: unknown): unknown => {
   }
 }
 
-/** A prompt alone is how older clients ask. */
+/** Reads `messages`, or the `prompt` of older clients. */
 const readMessages = (input: Json): unknown =>
   array(input, "messages")?.map(readMessage) ??
   (typeof input["prompt"] === "string" ? [Chat.user(input["prompt"])] : (input["messages"] ?? []))
@@ -109,7 +109,7 @@ const readThinking = (enabled: unknown, budget: unknown): unknown => {
 }
 
 // -------------------------------------------------------------------------------------
-// faults
+// paths of failures
 // -------------------------------------------------------------------------------------
 
 const words: FieldNames = {
@@ -128,7 +128,7 @@ const wirePath = (path: ReadonlyArray<PropertyKey>): string => {
   return `${place}${pathBelow(path, words)}`.replace(/^\./, "")
 }
 
-/** A stream is asked for in a header, by either of two. */
+/** Either of two headers requests a stream. */
 const wantsStream = (headers: Address["headers"]): boolean =>
   headers["x-dashscope-sse"] === "enable" || String(headers["accept"] ?? "").includes("text/event-stream")
 

@@ -1,4 +1,4 @@
-/** A server writes an answer, whole or in events. alibabacloud.com/help/en/model-studio/qwen-api-via-dashscope */
+/** Encodes responses, whole and as streams. alibabacloud.com/help/en/model-studio/qwen-api-via-dashscope */
 import type { ChatResponse, ToolCall } from "../../../vocabulary/Chat.js"
 import type { ChatEvent, Finish, ToolCallDelta, ToolCallEnd } from "../../../vocabulary/ChatEvent.js"
 import type { Usage } from "../../../vocabulary/Usage.js"
@@ -11,13 +11,13 @@ import type { Frame, ServedError, StreamEncoder } from "../../../wire/Wire.js"
 import { choiceFields, messageFields, outputFields } from "../../../wire/dashscope/answer.js"
 import { encodeUsage } from "../../../wire/dashscope/usage.js"
 
-/** A text, or parts where there is more than text. */
+/** A string, or parts when the metadata contains other parts. */
 const content = (text: string, metadata: Json): unknown => {
   const others = records(metadata, "content")
   return others.length === 0 ? text : [...(text === "" ? [] : [{ text }]), ...others]
 }
 
-/** Every call is a function's, of free text too. */
+/** The protocol has no custom tools: their calls are sent as function calls. */
 const callOf = ({ arguments: text, id, name }: ToolCall, index: number): Json => ({
   ...encodeCall({ id, name, arguments: text }),
   index
@@ -37,7 +37,7 @@ export const encodeResponse = (response: ChatResponse): Record<string, unknown> 
           finish_reason: encodeFinishReason(response.finishReason, response.rawFinishReason, toolCalls.length > 0),
           message: {
             role: "assistant",
-            // What a model says in declining is what it said.
+            // The protocol has no field for a refusal.
             content: content(text + refusal, metadata),
             ...(reasoning === "" ? {} : { reasoning_content: reasoning }),
             ...(toolCalls.length === 0 ? {} : { tool_calls: toolCalls.map(callOf) }),
@@ -59,10 +59,7 @@ interface OpenCall {
   told: string
 }
 
-/**
- * The events that say what the events of ours say. Each repeats all that was said so far, unless the client asked for what is
- * new alone (`incremental_output`).
- */
+/** Encodes a stream. Each event repeats the whole answer so far unless the client sent `incremental_output`. */
 export const encodeStream = (request: Json): StreamEncoder => {
   const incremental = record(request, "parameters")?.["incremental_output"] === true
   let id = ""
@@ -94,7 +91,7 @@ export const encodeStream = (request: Json): StreamEncoder => {
     function: { ...(first ? { name } : {}), arguments: args }
   })
 
-  /** All that was said so far. */
+  /** The message so far. */
   const whole = (): Json => ({
     content: said,
     ...(thought === "" ? {} : { reasoning_content: thought }),
@@ -105,7 +102,7 @@ export const encodeStream = (request: Json): StreamEncoder => {
 
   const tell = (news: Json): Frame => frame(incremental ? news : whole())
 
-  /** A thought that is only sealed has nothing to tell here. */
+  /** Reasoning without text, only encrypted, has no event. */
   const tellText = (field: "content" | "reasoning_content", text: string): ReadonlyArray<Frame> =>
     text === "" ? [] : [tell({ [field]: text })]
 
@@ -117,7 +114,7 @@ export const encodeStream = (request: Json): StreamEncoder => {
     return tell({ tool_calls: [callPiece(event.index, call, args, known === undefined)] })
   }
 
-  /** What was not told in pieces. */
+  /** The arguments that no delta contained. */
   const callEnd = ({ call, index }: ToolCallEnd): ReadonlyArray<Frame> => {
     const told = calls.get(index)?.told
     const rest = call.arguments.startsWith(told ?? "") ? call.arguments.slice((told ?? "").length) : ""

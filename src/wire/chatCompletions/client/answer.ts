@@ -1,4 +1,4 @@
-/** An answer, read from its chunks, of which a whole answer is the largest. OpenAI, API reference: chat/streaming. */
+/** The reader of an answer from its chunks; a whole answer is a single chunk. OpenAI, API reference: chat/streaming. */
 import type { Usage } from "../../../vocabulary/Usage.js"
 import { isFault, saysError } from "../../inBand.js"
 import type { Json } from "../../json.js"
@@ -20,12 +20,12 @@ import {
 import { readContent, thoughtReader } from "../reasoning.js"
 import { decodeUsage, furtherUsage } from "../usage.js"
 
-/** MiniMax says how it went beside every answer ("Error Codes"): 0 is well. */
+/** MiniMax sends a status with every answer ("Error Codes"): 0 is success. */
 const isFailed = (outcome: Json | undefined): boolean => ((outcome && number(outcome, "status_code")) ?? 0) !== 0
 
 /**
- * The error that stands where an answer should be: under `error`, in the choice (OpenRouter, "Errors"), as the reason why it
- * ends, or in a body without choices.
+ * The error that a body reports in place of an answer: under `error`, in the choice (OpenRouter, "Errors"), as the finish reason, or
+ * in a body without choices.
  */
 export const reportedError = (body: Json): Json | undefined => {
   if (isFault(body["error"]) || body["object"] === "error" || isFailed(record(body, "base_resp"))) return body
@@ -36,28 +36,27 @@ export const reportedError = (body: Json): Json | undefined => {
   if (isFault(choice["error"])) return { error: choice["error"] }
   const reason = string(choice, "finish_reason") ?? ""
   return isFailure(reason)
-    ? { error: { code: reason, message: `The provider gave up the answer (${reason}).` } }
+    ? { error: { code: reason, message: `The provider ended the answer with finish_reason ${reason}.` } }
     : undefined
 }
 
-/** The reader of one answer. */
 export const answerReader = (source: AnswerSource) => {
   let id = ""
   let model = ""
   let rawReason: string | undefined
   let usage: Usage | undefined
-  /** How many chunks had counts. */
+  /** Number of chunks with counts. */
   let countedChunks = 0
   let lastChunkCounts = false
-  /** What is counted beside that. */
+  /** Counts that `Usage` does not cover. */
   let furtherCounts: Json | undefined
-  /** All that was said, for an estimate where nobody counts. */
+  /** All output, for an estimate when the provider sends no counts. */
   let said = ""
   const metadata: Record<string, unknown> = {}
   const thoughts = thoughtReader(source.provider)
   const calls = callReader()
   let modernCalls = false
-  /** Whether each choice after the first has given its reason to stop. */
+  /** Whether each choice after the first has its `finish_reason`, by index. */
   const furtherChoices = new Map<number, boolean>()
 
   const readCall = (piece: Json, out: Array<WireEvent>): void => {
@@ -99,7 +98,7 @@ export const answerReader = (source: AnswerSource) => {
   }
 
   const readChoice = (choice: Json, out: Array<WireEvent>): void => {
-    // Some repeat the whole message at the end of its deltas.
+    // Some servers repeat the whole message after its deltas.
     const message = record(choice, "delta") ?? (said === "" ? record(choice, "message") : undefined)
     if (message !== undefined) readMessage(message, out)
     gather(metadata, choice, choiceFields)
@@ -108,7 +107,7 @@ export const answerReader = (source: AnswerSource) => {
   }
 
   return {
-    /** The first that is not empty, as of the model. */
+    /** The first id that is not empty; the same for the model. */
     id: () => id,
     model: () => model || source.model,
     usage: () => usageOf(usage, source, said),
@@ -118,7 +117,7 @@ export const answerReader = (source: AnswerSource) => {
     stopped: () => rawReason !== undefined && [...furtherChoices.values()].every(Boolean),
     /**
      * Whether the last chunk has counts and no other has. Some servers (Snowflake Cortex, some behind OpenRouter) never send a
-     * `finish_reason` and send the counts last. Running totals say nothing of the end.
+     * `finish_reason` and send the counts last. Running totals do not mark the end.
      */
     closed: () => lastChunkCounts && countedChunks === 1,
     /** Reads a chunk. Of further choices only the `finish_reason` is read. */
@@ -140,7 +139,7 @@ export const answerReader = (source: AnswerSource) => {
         else furtherChoices.set(index, furtherChoices.get(index) === true || Boolean(string(choice, "finish_reason")))
       }
     },
-    /** Gives out what is owed at the end. */
+    /** Emits the ends of tool calls and `Finish`. */
     finish: (out: Array<WireEvent>): void => {
       const whole = calls.whole()
       for (const { call, index, signature } of whole) {

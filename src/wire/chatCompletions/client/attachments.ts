@@ -4,15 +4,15 @@ import { text } from "../../../vocabulary/Chat.js"
 
 type ToolPart = Exclude<ToolMessage["content"], string>[number]
 
-/** An image or a file; parts that are of this protocol stay as they came. */
+/** An image or a file. Native parts stay in the result. */
 const isAttachment = (part: ToolPart): boolean => part.type === "image" || part.type === "file"
 
 const attached = text("The attachments of this result are in the next user message.")
 
 /**
- * Moves images and files out of the results of tools: they follow as one user message behind the last result in a row, so that
- * results stay next to their calls, each under the call that it belongs to. OpenAI, API reference, chat/create: "For tool messages,
- * only type `text` is supported." `idOf`: the id of a call as it is written.
+ * Moves images and files out of tool results into one user message after the last of consecutive results, each under the call that
+ * it belongs to; results stay next to their calls. OpenAI, API reference, chat/create: "For tool messages, only type `text` is
+ * supported." `idOf` encodes the id of a call.
  */
 export const apart = (messages: ReadonlyArray<Message>, idOf: (id: string) => string): ReadonlyArray<Message> => {
   if (!messages.some((message) => message.role === "tool" && typeof message.content !== "string")) return messages
@@ -25,7 +25,7 @@ export const apart = (messages: ReadonlyArray<Message>, idOf: (id: string) => st
   }
   for (const message of messages) {
     if (message.role !== "tool") release()
-    // The nearest call before a result is the one that it answers: ids that were made up begin anew with every answer.
+    // A result belongs to the nearest call before it: generated ids repeat from answer to answer.
     if (message.role === "assistant") for (const { id, name } of message.toolCalls ?? []) names.set(id, name)
     const attachments =
       message.role === "tool" && typeof message.content !== "string" ? message.content.filter(isAttachment) : []

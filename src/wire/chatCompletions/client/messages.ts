@@ -1,4 +1,4 @@
-/** Messages as Chat Completions writes them. OpenAI, API reference: chat/create. */
+/** Encodes messages. OpenAI, API reference: chat/create. */
 import { Array as Arr, Either } from "effect"
 import type {
   AssistantMessage,
@@ -28,16 +28,16 @@ import { alternating } from "./turns.js"
 // parts
 // -------------------------------------------------------------------------------------
 
-/** A mark for the cache, where the provider knows marks. */
+/** The cache control of a part; empty when the dialect has none. */
 const cacheMark = (mark: CacheControl | undefined, dialect: Dialect): Json =>
   mark === undefined || dialect.cacheControl === "none"
     ? {}
     : { cache_control: { type: "ephemeral", ...(dialect.cacheControl === "ttl" ? mark : {}) } }
 
-/** `data:audio/wav;base64,…` as its format and its bytes. */
+/** The format and the base64 data of `data:audio/wav;base64,…`. */
 const dataUrl = /^data:[^/;,]+\/([^;,]+)[^,]*;base64,(.*)$/is
 
-/** OpenAI knows `wav` and `mp3`; the media types of both have other names too. */
+/** OpenAI accepts `wav` and `mp3`, whose media types have other names too. */
 const audioFormats: Readonly<Record<string, string>> = { mpeg: "mp3", "x-wav": "wav", wave: "wav", "vnd.wave": "wav" }
 
 const filePart = (part: FilePart): Either.Either<Json, WireFailure> => {
@@ -92,14 +92,14 @@ const content = (
   typeof parts === "string" ? Either.right(parts) : Either.all(parts.map((part) => userPart(part, dialect)))
 
 // -------------------------------------------------------------------------------------
-// what the model said before
+// assistant messages
 // -------------------------------------------------------------------------------------
 
-/** Whether the provider thought it, or whoever says so knows the protocol alone. */
+/** Whether the part is of this provider, or was decoded from this protocol without a provider. */
 const isOwn = (part: ReasoningPart, peer: Peer): boolean =>
   part.provider === peer.provider || (part.provider === undefined && native.fieldsOf(part) !== undefined)
 
-/** The thoughts as this provider may see them: of others' only the text, since the rest means nothing to it. */
+/** The reasoning to send: of other providers only the text, since their signatures and ids are not valid here. */
 const visible = (thoughts: ReadonlyArray<ReasoningPart>, peer: Peer): ReadonlyArray<ReasoningPart> =>
   thoughts
     .map((part): ReasoningPart => (isOwn(part, peer) ? part : { type: "reasoning", text: part.text }))
@@ -107,10 +107,9 @@ const visible = (thoughts: ReadonlyArray<ReasoningPart>, peer: Peer): ReadonlyAr
 
 const isThought = (part: { readonly type: string }): part is ReasoningPart => part.type === "reasoning"
 
-/** What was said, thoughts apart. */
 const isSaid = (part: AssistantPart): part is TextPart | NativePart => part.type !== "reasoning"
 
-/** Whether it says more than its text. */
+/** Whether a part has fields beside its text. */
 const isMore = (part: TextPart | NativePart, dialect: Dialect): boolean =>
   native.fieldsOf(part) !== undefined ||
   (dialect.cacheControl !== "none" && part.type === "text" && part.cacheControl !== undefined)
@@ -118,7 +117,7 @@ const isMore = (part: TextPart | NativePart, dialect: Dialect): boolean =>
 const saidPart = (part: TextPart | NativePart, dialect: Dialect): Json =>
   part.type === "native" ? nativePart(part) : native.encode(plainText(part, dialect), part)
 
-/** The thoughts as a part of the message, under the dialect's name for them. */
+/** The reasoning as fields of the message, by dialect. */
 const history = (parts: ReadonlyArray<ReasoningPart>, peer: Peer, dialect: Dialect): Json => {
   switch (dialect.history) {
     case "reasoning_content": {
@@ -137,7 +136,7 @@ const history = (parts: ReadonlyArray<ReasoningPart>, peer: Peer, dialect: Diale
   }
 }
 
-/** A call with what must go back with it. Gemini, "OpenAI compatibility": thought signatures. */
+/** A call with its signature. Gemini, "OpenAI compatibility": thought signatures. */
 const signedCall = (call: ToolCall, marks: ReadonlyArray<ReasoningPart>, dialect: Dialect): Json => {
   const signature = marks.find((mark) => mark.id === call.id)?.signature
   return {
@@ -177,7 +176,7 @@ const assistant = (message: AssistantMessage, peer: Peer, dialect: Dialect): Jso
 // messages
 // -------------------------------------------------------------------------------------
 
-/** A mark on a tool's result stands on its last part. */
+/** Moves the cache control of a tool result to its last part. */
 const result = ({ cacheControl, content }: ToolMessage, dialect: Dialect): ToolMessage["content"] => {
   if (cacheControl === undefined || dialect.cacheControl === "none") return content
   const parts = typeof content === "string" ? [text(content)] : content

@@ -4,16 +4,16 @@ import type { Json } from "../../json.js"
 import { named } from "../fields.js"
 import type { Dialect } from "../dialect.js"
 
-/** Whether it is a wish to think; a wish for a summary alone is none. */
+/** Whether reasoning is requested; a summary alone does not request it. */
 export const isThinking = ({ budgetTokens, effort, summary }: Reasoning): boolean =>
   effort !== "none" &&
   budgetTokens !== 0 &&
   (effort !== undefined || budgetTokens !== undefined || summary === undefined)
 
-/** Groq, "Reasoning": these tell their thoughts in the text itself, in `<think>` tags, unless told otherwise. */
+/** Groq, "Reasoning": without `reasoning_format` these models write their reasoning into the text, in `<think>` tags. */
 const thinksInTags = /qwen-?3|qwq|deepseek-r1/i
 
-/** Qwen knows no degrees, and the models of OpenAI want `include_reasoning` in place of the format. */
+/** Qwen has no levels of effort. OpenAI's models take `include_reasoning` instead of the format, so they get none. */
 const groq = (asked: Reasoning | undefined, effort: string | undefined, model: string): Json => {
   if (!thinksInTags.test(model)) return named("reasoning_effort", effort)
   return {
@@ -22,7 +22,7 @@ const groq = (asked: Reasoning | undefined, effort: string | undefined, model: s
   }
 }
 
-/** Only what asks for thinking; a wish for a summary alone has no word here. */
+/** The fields that request reasoning. The protocol has no field for a summary. */
 export const reasoning = (asked: Reasoning | undefined, dialect: Dialect, model: string): Json => {
   const { budgetTokens, effort } = asked ?? {}
   const word = effort === undefined ? undefined : (dialect.efforts[effort] ?? effort)

@@ -1,4 +1,4 @@
-/** A question as Chat Completions writes it. OpenAI, API reference: chat/create. */
+/** Encodes requests. OpenAI, API reference: chat/create. */
 import { Array as Arr, Either } from "effect"
 import type { ChatRequest, Reasoning, ResponseFormat, ToolDefinition } from "../../../vocabulary/Chat.js"
 import type { Json } from "../../json.js"
@@ -11,10 +11,10 @@ import { native } from "../native.js"
 import { encodeMessages } from "./messages.js"
 import { isThinking, reasoning } from "./reasoningEffort.js"
 
-/** Whether the model has no choice but to call. */
+/** Whether the model must call a tool. */
 const mustCall = ({ toolChoice }: ChatRequest): boolean => toolChoice === "required" || typeof toolChoice === "object"
 
-/** What a request asks for that the provider does not have. */
+/** The feature of a request that the provider does not have. */
 const lacking = (request: ChatRequest, dialect: Dialect): string | undefined => {
   const { messages, responseFormat, tools = [] } = request
   if (responseFormat === "json" && !dialect.jsonObject) return "JSON output without a schema"
@@ -26,9 +26,9 @@ const lacking = (request: ChatRequest, dialect: Dialect): string | undefined => 
   const foreign = native.unsupported(request)
   if (foreign !== undefined) return foreign
   if (!mustCall(request) || dialect.toolChoices === "all") return undefined
-  if (dialect.toolChoices === "auto") return "tool calls that must be made"
+  if (dialect.toolChoices === "auto") return "required tool calls"
   return request.reasoning !== undefined && isThinking(request.reasoning)
-    ? "tool calls that must be made by a model that thinks"
+    ? "required tool calls with reasoning"
     : undefined
 }
 
@@ -49,7 +49,7 @@ const choiceOf = (choice: ChatRequest["toolChoice"], dialect: Dialect): unknown 
       ? dialect.toolChoiceRequired
       : choice
 
-/** The tools, and which of them shall be called. Where there is no choice, those that shall not be are not shown. */
+/** The tools and the tool choice. A dialect that only has `auto` sends no tools for `none`. */
 const toolsOf = ({ extra, toolChoice, tools = [] }: ChatRequest, dialect: Dialect): Json => {
   const further = extra?.["tools"]
   if (dialect.toolChoices === "auto" && toolChoice === "none") return {}
@@ -66,7 +66,7 @@ const responseFormat = (format: ResponseFormat): Json => {
   return { type: "json_schema", json_schema: { ...format, ...strictly(format.schema, format.strict) } }
 }
 
-/** The question for usage, whatever else is wished of the stream. Outside of streams servers refuse the field. */
+/** `stream_options` of the request, with `include_usage`. Servers reject the field when they do not stream. */
 const streamOptions = (wished: unknown, stream: boolean, dialect: Dialect): Json => {
   if (!stream) return {}
   const options = {
@@ -115,9 +115,8 @@ export const encodeRequest =
   }
 
 /**
- * Servers older than `stream_options` complain of it by name. Model Studio's open Qwen3 think unless told otherwise, but not
- * in a whole answer: asked for one, they want to be told ("parameter.enable_thinking must be set to false for non-streaming
- * calls").
+ * Servers older than `stream_options` reject it by name. The open Qwen3 models of Model Studio reason by default but reject that
+ * without streaming ("parameter.enable_thinking must be set to false for non-streaming calls").
  */
 export const withoutRefused = (request: WireRequest, complaint: string): WireRequest | undefined => {
   if (/enable_thinking.{0,40}non-streaming/i.test(complaint)) {

@@ -1,4 +1,4 @@
-/** A whole answer as Chat Completions writes it: a stream of one chunk. OpenAI, API reference: chat/object. */
+/** Decodes whole responses, each as a stream of one chunk. OpenAI, API reference: chat/object. */
 import { Either } from "effect"
 import { isRecord, record, records } from "../../json.js"
 import { wholeAnswer } from "../../answerReader.js"

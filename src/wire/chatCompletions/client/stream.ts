@@ -1,4 +1,4 @@
-/** The client reads a stream. Source: OpenAI, API reference: chat/streaming. */
+/** Decodes streams. OpenAI, API reference: chat/streaming. */
 import { streamDecoder, truncated } from "../../answerReader.js"
 import { array, isRecord, parseJson } from "../../json.js"
 import type { AnswerSource, StreamDecoder } from "../../Wire.js"

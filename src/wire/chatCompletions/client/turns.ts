@@ -1,11 +1,11 @@
-/** Messages as turns, for providers who insist on them. Perplexity: "user or tool message(s) should alternate with assistant". */
+/** Alternating turns, for providers that require them. Perplexity: "user or tool message(s) should alternate with assistant". */
 import type { AssistantMessage, AssistantPart, Message, UserMessage, UserPart } from "../../../vocabulary/Chat.js"
 import { text } from "../../../vocabulary/Chat.js"
 
 const partsOf = <Part>(content: string | ReadonlyArray<Part>, part: (words: string) => Part): ReadonlyArray<Part> =>
   typeof content !== "string" ? content : content === "" ? [] : [part(content)]
 
-/** Both contents, a paragraph apart where both are plain. */
+/** Both contents; two strings with an empty line between them. */
 const joined = <Part>(
   one: string | ReadonlyArray<Part>,
   other: string | ReadonlyArray<Part>,
@@ -15,7 +15,7 @@ const joined = <Part>(
     ? [one, other].filter((words) => words !== "").join("\n\n")
     : [...partsOf(one, part), ...partsOf(other, part)]
 
-/** What either says in the words of protocols. */
+/** The native fields of both messages, by protocol. */
 const joinedNative = (one: Message, other: Message): Pick<Message, "native"> => {
   const all = { ...one.native, ...other.native }
   const wires = Object.keys(all)
@@ -49,7 +49,7 @@ const merged = (before: Message | undefined, message: Message): Message | undefi
 
 const instructs = ({ role }: Message): boolean => role === "system" || role === "developer"
 
-/** What is told beforehand at the beginning, then the turns: of messages of the same role that follow each other, one. */
+/** The system and developer messages, then the turns. Consecutive user messages become one, and so do assistant messages. */
 export const alternating = (messages: ReadonlyArray<Message>): ReadonlyArray<Message> => {
   const turns: Array<Message> = []
   for (const message of messages.filter((each) => !instructs(each))) {

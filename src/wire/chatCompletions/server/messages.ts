@@ -1,4 +1,4 @@
-/** A server reads messages. OpenAI, API reference: chat/create. */
+/** Decodes messages. OpenAI, API reference: chat/create. */
 import * as Chat from "../../../vocabulary/Chat.js"
 import * as Events from "../../../vocabulary/ChatEvent.js"
 import type { Json } from "../../json.js"
@@ -8,7 +8,7 @@ import { callBody, decodeCalls } from "../toolCalls.js"
 import { native } from "../native.js"
 import { readContent, thoughtReader } from "../reasoning.js"
 
-/** The media type of what is called `mp3`. */
+/** Subtypes of media types by format, where they differ. */
 const audioTypes: Readonly<Record<string, string>> = { mp3: "mpeg" }
 
 const readAudio = (audio: Json): unknown => {
@@ -21,7 +21,7 @@ const readAudio = (audio: Json): unknown => {
 
 const ttls: ReadonlySet<unknown> = new Set(["5m", "1h"])
 
-/** A mark for the cache, without a time that we have no word for. */
+/** The cache control of a part, without a `ttl` that the vocabulary does not have. */
 const readMark = (part: Json): Json => {
   const mark = record(part, "cache_control")
   if (mark === undefined) return {}
@@ -29,7 +29,7 @@ const readMark = (part: Json): Json => {
   return { cacheControl: ttls.has(ttl) ? { ttl } : {} }
 }
 
-/** A mark of another kind, as it is. */
+/** A cache control that the vocabulary does not cover, unchanged. */
 const furtherMark = (part: Json): Json | undefined => {
   const mark = record(part, "cache_control")
   const isKnown =
@@ -58,7 +58,7 @@ const readText = (part: Json): Json => ({
 })
 
 const readImage = (part: Json): Json => {
-  // Moonshot allows the URL alone.
+  // Moonshot accepts a plain URL.
   const image = record(part, "image_url") ?? { url: part["image_url"] }
   const { detail } = image
   const further = {
@@ -108,7 +108,7 @@ const readParts = (content: unknown): unknown => (Array.isArray(content) ? conte
 
 const refusalFields = knownFields(["type", "refusal"])
 
-/** What a model says in declining is what it said: in this protocol as it is, elsewhere as text. */
+/** A refusal becomes text with native fields: this protocol encodes it unchanged, others as text. */
 const readSaid = (part: unknown): unknown =>
   isRecord(part) && part["type"] === "refusal"
     ? {
@@ -118,11 +118,11 @@ const readSaid = (part: unknown): unknown =>
       }
     : readPart(part)
 
-/** Parts of thoughts, which are read apart. */
+/** Parts with reasoning, which `readContent` reads. */
 const isThinking = (part: unknown): boolean =>
   isRecord(part) && (part["type"] === "thinking" || part["type"] === "reasoning")
 
-/** Texts that are no more than that are one text: not every server takes the words of a model in parts. */
+/** Text without other fields. Such parts become one string, since not every server accepts an assistant message in parts. */
 const isPlain = (part: unknown): boolean =>
   isRecord(part) && part["type"] === "text" && Object.keys(part).every((field) => field === "type" || field === "text")
 
@@ -170,7 +170,7 @@ const readAssistant = (message: Json): unknown => {
   }
 }
 
-/** A call that has a name, as every whole one must. */
+/** Whether it is a call with a name, which every whole call must have. */
 const isCall = (call: unknown): boolean => isRecord(call) && Boolean(string(callBody(call).body, "name"))
 
 const toolFields = knownFields(["role", "tool_call_id", "content"])

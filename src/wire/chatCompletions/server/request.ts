@@ -1,4 +1,4 @@
-/** A server reads a question. OpenAI, API reference: chat/create. */
+/** Decodes requests. OpenAI, API reference: chat/create. */
 import { Either } from "effect"
 import type { ChatRequest } from "../../../vocabulary/Chat.js"
 import type { Json } from "../../json.js"
@@ -32,10 +32,10 @@ const readTool = (tool: Json): unknown => {
   }
 }
 
-/** A setting in our words, or untouched among the further fields where we have no word for it. */
-interface Setting {
-  readonly ours?: unknown
-  readonly further?: unknown
+/** A decoded field: its value in the vocabulary, and the unchanged field for `extra` when the vocabulary does not cover it. */
+interface Decoded {
+  readonly value?: unknown
+  readonly extra?: unknown
 }
 
 const readTools = (tools: unknown): Setting => {
@@ -74,7 +74,7 @@ const readFormat = (format: unknown): Setting => {
   }
 }
 
-/** Thinking, wherever a dialect asks for it. What is said beyond effort and budget is handed on as it is. */
+/** Reads the reasoning fields of all dialects. Objects with more than effort and budget also stay in `extra`, unchanged. */
 const readReasoning = (body: Json): Setting & { readonly thinking?: unknown } => {
   const { effort, enabled, max_tokens: budget, ...beyond } = record(body, "reasoning") ?? {}
   const { budget_tokens: thinkingBudget, type, ...beyondThinking } = record(body, "thinking") ?? {}
@@ -91,14 +91,14 @@ const readReasoning = (body: Json): Setting & { readonly thinking?: unknown } =>
   }
 }
 
-/** What is wished of the stream. Its usage is asked for in any case, and told to a client who wants it. */
+/** Stream options without `include_usage`: `encodeStream` reads it from the body, and the client's half sets its own. */
 const streamOptions = (wished: unknown): unknown => {
   if (!isRecord(wished)) return undefined
   const { include_usage: _, ...others } = wished
   return nonEmpty(others)
 }
 
-/** The fields that the vocabulary has words for. All others go through as they are. */
+/** The fields that the vocabulary covers. All others become `extra`. */
 const spoken: ReadonlySet<string> = new Set([
   "messages",
   "model",
@@ -125,10 +125,9 @@ const spoken: ReadonlySet<string> = new Set([
 ])
 
 // -------------------------------------------------------------------------------------
-// faults
+// paths of failures
 // -------------------------------------------------------------------------------------
 
-/** The protocol's own words for what stands in a vocabulary of other words. */
 const words: FieldNames = {
   toolCallId: "tool_call_id",
   toolCalls: "tool_calls",
@@ -139,7 +138,7 @@ const words: FieldNames = {
   maxTokens: "max_tokens"
 }
 
-/** What stands between a field and the names below it. */
+/** Levels of the protocol that the vocabulary does not have. */
 const between: ReadonlyArray<readonly [RegExp, string]> = [
   [/^tools\[\d+\](?=\.)/, "$&.function"],
   [/^tool_choice(?=\.)/, "$&.function"],
@@ -148,7 +147,7 @@ const between: ReadonlyArray<readonly [RegExp, string]> = [
   [/^reasoning\.effort$/, "reasoning_effort"]
 ]
 
-/** Where a part of a message keeps its URL. */
+/** The path of the URL in a part of a message, by type. */
 const urls: Readonly<Record<string, string>> = {
   image_url: "image_url.url",
   input_audio: "input_audio",

@@ -1,4 +1,4 @@
-/** A server writes an answer, whole or in chunks. OpenAI, API reference: chat/object and chat/streaming. */
+/** Encodes responses, whole and as streams. OpenAI, API reference: chat/object and chat/streaming. */
 import type { ChatResponse, ReasoningPart } from "../../../vocabulary/Chat.js"
 import type { ChatEvent, Finish, ReasoningDelta, ToolCallDelta, ToolCallEnd } from "../../../vocabulary/ChatEvent.js"
 import type { Json } from "../../json.js"
@@ -12,7 +12,7 @@ import { choiceFields, messageFields, ofMessage, pick } from "../metadata.js"
 import { encodeDetail, encodePart } from "../reasoning.js"
 import { encodeUsage } from "../usage.js"
 
-/** What is written elsewhere, would be read as something else, or repeats the answer in another protocol's words. */
+/** Metadata that is encoded elsewhere, would be decoded as another field, or repeats the answer in another protocol. */
 const elsewhere: ReadonlySet<string> = new Set([
   ...choiceFields,
   ...messageFields,
@@ -25,16 +25,16 @@ const elsewhere: ReadonlySet<string> = new Set([
   "usage"
 ])
 
-/** What else was said of the answer as a whole. */
+/** The metadata of the body. */
 const further = (metadata: Json): Json =>
   Object.fromEntries(Object.entries(metadata).filter(([field]) => !elsewhere.has(field)))
 
-/** How a server deviates: it tells thoughts where it wants to see them again. */
-type Manner = Pick<Dialect, "history" | "streamUsage">
+/** The deviations of a server. It sends reasoning in the field in which it accepts it back. */
+type ServerDialect = Pick<Dialect, "history" | "streamUsage">
 
 const field = (name: string, text: string): Json => (text === "" ? {} : { [name]: text })
 
-/** The thoughts beside the content. Where none go back, for those who want only the text and for those who want all. */
+/** The reasoning beside the content. A dialect without history sends both the text alone and the details. */
 const besideContent = (text: string, details: ReadonlyArray<Json>, { history }: Manner): Json => {
   if (details.length === 0) return {}
   switch (history) {
@@ -96,7 +96,7 @@ export const encodeResponse =
     }
   }
 
-/** Tools that the client declared to take free text. */
+/** The names of custom tools in the request. */
 const customTools = (request: Json): ReadonlySet<string> =>
   new Set(
     records(request, "tools")
@@ -104,18 +104,18 @@ const customTools = (request: Json): ReadonlySet<string> =>
       .map((tool) => string(record(tool, "custom") ?? {}, "name") ?? "")
   )
 
-/** Stands where a text will; no id and no model has it in its name. */
+/** Placeholder of the text in a chunk; no id and no model contains it. */
 const placeholder = "\u0000text"
 
-/** The chunks that say what the events say. `request` tells whether the client wants the usage, and which tools are custom. */
+/** Encodes a stream. `request` contains whether to send the usage, and which tools are custom. */
 export const encodeStream =
   (manner: Manner) =>
   (request: Json, createdAt = 0): StreamEncoder => {
     const wantsUsage = !manner.streamUsage || record(request, "stream_options")?.["include_usage"] === true
     const custom = customTools(request)
-    /** How much of the arguments of each call has been told. */
+    /** The arguments sent so far, by index of the call. */
     const told = new Map<number, string>()
-    /** What was said of each thought beside its text: it stands on every piece. */
+    /** The fields of each reasoning part beside its text, repeated in every chunk. */
     const thoughts = new Map<number, Pick<ReasoningPart, "id" | "format">>()
     let frameOfText: ReadonlyArray<string> | undefined
     let head: Json = { object: "chat.completion.chunk", created: createdAt }
@@ -129,7 +129,7 @@ export const encodeStream =
         ...(wantsUsage ? { usage: null } : {})
       })
 
-    /** A chunk of text: nearly all of a stream. Only the text differs, so the rest is written once. */
+    /** Nearly all chunks are text and differ only in it, so the rest is serialised once. */
     const textChunk = (text: string): Frame => {
       frameOfText ??= chunk({ content: placeholder }).data.split(JSON.stringify(placeholder))
       const [before = "", after = ""] = frameOfText
@@ -164,7 +164,7 @@ export const encodeStream =
       })
     }
 
-    /** What was not told in pieces. */
+    /** The arguments that no delta contained. */
     const callEnd = ({ call, index }: ToolCallEnd): ReadonlyArray<Frame> => {
       const before = told.get(index)
       const rest = call.arguments.startsWith(before ?? "") ? call.arguments.slice((before ?? "").length) : ""
@@ -212,7 +212,7 @@ export const encodeStream =
             return finish(event)
         }
       },
-      // Without [DONE], which says that the answer is whole.
+      // Without [DONE], which marks a complete answer.
       fail: (error) => [{ data: JSON.stringify(encodeError(error)) }]
     }
   }

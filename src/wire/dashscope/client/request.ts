@@ -1,4 +1,4 @@
-/** A question as DashScope reads it. alibabacloud.com/help/en/model-studio/qwen-api-via-dashscope */
+/** Encodes requests. alibabacloud.com/help/en/model-studio/qwen-api-via-dashscope */
 import { Either } from "effect"
 import type {
   AssistantMessage,
@@ -33,7 +33,7 @@ const unsupported = (feature: string): Encoded<never> => Either.left({ _tag: "Un
 // -------------------------------------------------------------------------------------
 
 /**
- * Models that see or hear, by their names: those with a part that says so, and the families that all do ("Visual understanding"
+ * Names of models with image or audio input: those that contain the modality, and families that all have it ("Visual understanding"
  * and "Visual reasoning" in the documentation of Model Studio).
  */
 const seeing = /(?:^|[/-])(?:qvq|vl|ocr|audio|asr|omni)(?:$|[-.\d])|(?:^|\/)(?:qwen3\.[5-9]-(?!max)|kimi-k2\.[5-9])/i
@@ -50,13 +50,13 @@ const serviceOf = (request: ChatRequest, model: string, dialect: Dialect): Servi
 // messages
 // -------------------------------------------------------------------------------------
 
-/** alibabacloud.com/help/en/model-studio/context-cache: five minutes, whatever was asked for. */
+/** alibabacloud.com/help/en/model-studio/context-cache: always five minutes, so `ttl` is not sent. */
 const mark = (cacheControl: CacheControl | undefined): Json =>
   cacheControl === undefined ? {} : { cache_control: { type: "ephemeral" } }
 
 const film = /^data:video\/|^https?:[^?#]*\.(?:mp4|m4v|mov|avi|mkv|webm|flv|wmv)(?:[?#]|$)/i
 
-/** Documents are read by other services; a film is told from its media type, or from how its address ends. */
+/** Only videos are supported, recognised by media type or file extension; documents need other services. */
 const filePart = (part: FilePart): Encoded<Json> => {
   if (part.fileId !== undefined) return unsupported("file by id")
   return part.url !== undefined && film.test(part.url) ? Either.right({ video: part.url }) : unsupported("file input")
@@ -79,7 +79,7 @@ const mediaPart = (part: UserPart): Encoded<Json> => {
 
 const isMarked = (part: UserPart): boolean => part.type === "text" && part.cacheControl !== undefined
 
-/** Parts in the one service, a text in the other, but for a text with marks in it. */
+/** Parts in the multimodal service. A string in the text service, unless a part has cache control. */
 const content = (parts: string | ReadonlyArray<UserPart>, service: Service): Encoded<unknown> => {
   if (service === "multimodal-generation") {
     return Either.all((typeof parts === "string" ? [text(parts)] : parts).map(mediaPart))
@@ -148,7 +148,7 @@ const format = (wanted: ResponseFormat): Json => {
   return wanted === "json" ? { type: "json_object" } : { type: "json_schema", json_schema: { ...wanted } }
 }
 
-/** alibabacloud.com/help/en/model-studio/deep-thinking: on or off, and at most so many tokens. It is not graded. */
+/** alibabacloud.com/help/en/model-studio/deep-thinking: on or off, and a token budget. There are no levels of effort. */
 const thinking = ({ budgetTokens, effort, summary }: Reasoning): Json => {
   if (effort === "none" || budgetTokens === 0) return { enable_thinking: false }
   if (effort === undefined && budgetTokens === undefined && summary !== undefined) return {}
@@ -176,7 +176,7 @@ const parameters = (request: ChatRequest, stream: boolean, dialect: Dialect): Js
   }
 }
 
-/** A stream is asked for in a header. */
+/** The header that requests a stream. */
 export const streaming = { "x-dashscope-sse": "enable" } as const
 
 export const encodeRequest =
@@ -198,8 +198,8 @@ export const encodeRequest =
   }
 
 /**
- * Qwen3's open models think unless told otherwise, but not in a whole answer: asked for one, they want to be told
- * ("parameter.enable_thinking must be set to false for non-streaming calls"). Where thinking was asked for, the refusal stands.
+ * The open Qwen3 models reason by default but reject that without streaming ("parameter.enable_thinking must be set to false for
+ * non-streaming calls"). A request that asks for reasoning keeps its error.
  */
 export const withoutRefused = (request: WireRequest, complaint: string): WireRequest | undefined => {
   const { parameters: settings } = request.body

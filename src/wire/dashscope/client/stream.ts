@@ -1,4 +1,4 @@
-/** The client reads a stream. Source: alibabacloud.com/help/en/model-studio/stream. */
+/** Decodes streams. alibabacloud.com/help/en/model-studio/stream */
 import { streamDecoder } from "../../answerReader.js"
 import { isRecord, parseJson } from "../../json.js"
 import type { AnswerSource, StreamDecoder } from "../../Wire.js"

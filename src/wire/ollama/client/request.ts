@@ -1,4 +1,4 @@
-/** A question as Ollama reads it. docs.ollama.com/api/chat */
+/** Encodes requests. docs.ollama.com/api/chat */
 import { Either } from "effect"
 import type {
   AssistantMessage,
@@ -34,7 +34,7 @@ const image = (url: string): Encoded<string> => {
   return unsupported(/^data:/i.test(url) ? "image in another form than base64" : "image by URL")
 }
 
-/** The images of a content, which stand beside its text and not within. */
+/** The images of a content as a field beside its text. */
 const images = (content: string | ReadonlyArray<UserPart>): Encoded<Json> => {
   if (typeof content === "string") return Either.right({})
   const found: Array<string> = []
@@ -50,13 +50,13 @@ const images = (content: string | ReadonlyArray<UserPart>): Encoded<Json> => {
   return Either.right(found.length === 0 ? {} : { images: found })
 }
 
-/** Arguments are an object here, so a call that was cut off cannot be told. */
+/** Arguments are an object in this protocol, so a truncated call cannot be encoded. */
 const call = ({ arguments: text, id, name, type }: ToolCall): Encoded<Json> => {
   if (type === "custom") return unsupported("custom tool calls")
   const value = text === "" ? {} : parseJson(text)
   return isRecord(value)
     ? Either.right({ id, function: { name, arguments: value } })
-    : unsupported("tool calls whose arguments are no JSON object")
+    : unsupported("tool calls whose arguments are not a JSON object")
 }
 
 const assistant = (message: AssistantMessage): Encoded<Json> => {
@@ -72,7 +72,7 @@ const assistant = (message: AssistantMessage): Encoded<Json> => {
   }))
 }
 
-/** `tool_name` is what older servers know a result by. */
+/** Older servers find the call of a result by `tool_name`. */
 const toolMessage = (message: ToolMessage, name: string | undefined): Encoded<Json> =>
   Either.map(images(message.content), (media) => ({
     role: "tool",
@@ -92,7 +92,7 @@ const encodeMessage = (message: Message, names: Map<string, string>): Encoded<Js
         ? Either.map(images(message.content), (media) => ({ role: "user", content: textOf(message.content), ...media }))
         : unsupported("name of a user message")
     case "assistant":
-      // The nearest call before a result is the one that it answers: ids that were made up begin anew with every answer.
+      // A result belongs to the nearest call before it: generated ids repeat from answer to answer.
       for (const { id, name } of message.toolCalls ?? []) names.set(id, name)
       return assistant(message)
     case "tool":
@@ -113,7 +113,7 @@ const encodeTool = (definition: ToolDefinition): Json => ({
   }
 })
 
-/** What a request asks of the tools that the protocol has no word for. */
+/** The setting of tool calls that the protocol has no field for. */
 const unsupportedChoice = ({ parallelToolCalls, toolChoice }: ChatRequest): string | undefined => {
   if (toolChoice === "required") return "tool choice required"
   if (typeof toolChoice === "object") return "tool choice by name"
@@ -125,10 +125,10 @@ const format = (wanted: ResponseFormat | undefined): Json => {
   return { format: wanted === "json" ? "json" : wanted.schema }
 }
 
-/** Every version that grades thinking knows these three. */
+/** Every version with levels of `think` has these three. */
 const levels = { minimal: "low", low: "low", medium: "medium", high: "high", xhigh: "high" } as const
 
-/** docs.ollama.com/capabilities/thinking: on or off, or graded, which models that do not grade take for on. */
+/** docs.ollama.com/capabilities/thinking: on, off, or a level, which models without levels take for on. */
 const think = ({ budgetTokens, effort, summary }: Reasoning): Json => {
   if (effort === "none" || budgetTokens === 0) return { think: false }
   if (effort !== undefined) return { think: levels[effort] }
@@ -157,7 +157,7 @@ export const encodeRequest =
     const names = new Map<string, string>()
     return Either.map(Either.all(request.messages.map((message) => encodeMessage(message, names))), (messages) => {
       const { options: _, stream: __, tools: furtherTools, ...extra } = request.extra ?? {}
-      // A model that is told of no tools calls none.
+      // The protocol has no tool choice: `none` sends no tools.
       const own = request.toolChoice === "none" ? [] : (request.tools ?? []).map(encodeTool)
       const tools: ReadonlyArray<unknown> = Array.isArray(furtherTools) ? [...own, ...furtherTools] : own
       return {
@@ -171,7 +171,7 @@ export const encodeRequest =
           ...named("keep_alive", dialect.keepAlive),
           ...encodeOptions(request, dialect),
           ...extra,
-          // A server streams unless it is told not to.
+          // Servers stream by default.
           stream
         }
       }
@@ -179,8 +179,8 @@ export const encodeRequest =
   }
 
 /**
- * Older servers refuse a grade of thinking for all models but gpt-oss, where newer ones take it for "on". The complaint does
- * not name the model, so gpt-oss, which always grades, is left alone.
+ * Older servers reject a level of `think` for all models except gpt-oss, whereas newer ones take it for "on". The message does not
+ * contain the model, so requests to gpt-oss, which has levels, stay unchanged.
  */
 export const withoutRefused = (request: WireRequest, complaint: string): WireRequest | undefined => {
   const { model, think: wanted } = request.body

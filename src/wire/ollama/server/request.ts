@@ -1,4 +1,4 @@
-/** A server reads a question. docs.ollama.com/api/chat */
+/** Decodes requests. docs.ollama.com/api/chat */
 import { Either } from "effect"
 import type { ChatRequest } from "../../../vocabulary/Chat.js"
 import * as Chat from "../../../vocabulary/Chat.js"
@@ -13,7 +13,7 @@ import { malformed } from "../../Wire.js"
 // messages
 // -------------------------------------------------------------------------------------
 
-/** How bytes of each kind begin, in base64. */
+/** Media types by the first bytes, in base64. */
 const beginnings: ReadonlyArray<readonly [string, string]> = [
   ["/9j/", "image/jpeg"],
   ["R0lGOD", "image/gif"],
@@ -62,7 +62,7 @@ const readAssistant = (message: Json, calls: ReadonlyArray<Call>): unknown => {
   }
 }
 
-/** Reads the messages. A result without an id answers the first open call of its name, or the first that is open. */
+/** Reads messages. A result without an id belongs to the first open call of its name; without a name, to the first open call. */
 const messagesReader = () => {
   let open: ReadonlyArray<Call> = []
 
@@ -116,13 +116,13 @@ const readThink = (think: unknown): unknown => {
   return typeof think === "string" ? { effort: efforts[think] ?? think } : think
 }
 
-/** A schema goes without a name here. */
+/** The schema gets a name, which the vocabulary requires and this protocol does not have. */
 const readFormat = (format: unknown): unknown => {
   if (format === "") return undefined
   return isRecord(format) ? { name: "answer", schema: format } : format
 }
 
-/** What an option is called here. */
+/** The vocabulary's names of options. */
 const settings = {
   temperature: "temperature",
   top_p: "topP",
@@ -131,7 +131,7 @@ const settings = {
   seed: "seed"
 } as const
 
-/** A negative number of tokens stands for as many as there are: it has no word in the vocabulary. */
+/** Whether the vocabulary does not cover an option, such as a `num_predict` of 0 or less (-1: no limit). */
 const isBeyond = (name: string, value: unknown): boolean =>
   !Object.hasOwn(settings, name) || (name === "num_predict" && typeof value === "number" && value <= 0)
 
@@ -152,7 +152,7 @@ const readOptions = (options: Json): { readonly ours: Json; readonly further: Js
 }
 
 // -------------------------------------------------------------------------------------
-// faults
+// paths of failures
 // -------------------------------------------------------------------------------------
 
 const words: FieldNames = {

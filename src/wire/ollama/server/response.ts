@@ -1,4 +1,4 @@
-/** A server writes an answer, whole or in lines. docs.ollama.com/api/chat and docs.ollama.com/api/streaming */
+/** Encodes responses, whole and as streams. docs.ollama.com/api/chat and docs.ollama.com/api/streaming */
 import type { ChatResponse, FinishReason, ToolCall } from "../../../vocabulary/Chat.js"
 import type { ChatEvent, Finish } from "../../../vocabulary/ChatEvent.js"
 import type { Usage } from "../../../vocabulary/Usage.js"
@@ -7,10 +7,10 @@ import { isRecord, parseJson } from "../../json.js"
 import type { Frame, StreamEncoder, Wire } from "../../Wire.js"
 import { decodeReason, gathered } from "../answer.js"
 
-/** Nobody's clock. */
+/** A constant, since a wire has no clock. */
 const created_at = "1970-01-01T00:00:00Z"
 
-/** What was said of the answer as a whole. What the protocol says itself would be read as something else. */
+/** The metadata of the line, without the fields of the protocol. */
 const further = (metadata: Json): Json => {
   const said = new Set<string>([
     gathered.message,
@@ -36,7 +36,7 @@ const words: Readonly<Record<FinishReason, string>> = {
   other: ""
 }
 
-/** The word that was read, where it is one of this protocol's; an answer with calls has stopped. */
+/** `done_reason`: the raw value when it decodes to the same reason. An answer with tool calls has `stop`. */
 const ending = (reason: FinishReason, raw: string, hasCalls: boolean): Json => {
   const word = decodeReason(raw, true, hasCalls) === reason ? raw : words[reason] || raw || "other"
   return word === "" ? {} : { done_reason: word }
@@ -45,7 +45,7 @@ const ending = (reason: FinishReason, raw: string, hasCalls: boolean): Json => {
 const counts = (usage: Usage): Json =>
   usage.estimated ? {} : { prompt_eval_count: usage.inputTokens, eval_count: usage.outputTokens }
 
-/** Arguments that are no object are told as they were written: a server that would send nothing of them loses them. */
+/** Arguments that are not a JSON object stay a string, so that they are not lost. */
 const encodeCall = (call: ToolCall, index: number): Json => {
   const value = parseJson(call.arguments)
   return {
@@ -62,7 +62,7 @@ export const encodeResponse = (response: ChatResponse): Record<string, unknown> 
     created_at,
     message: {
       role: "assistant",
-      // What a model says in declining is what it said.
+      // The protocol has no field for a refusal.
       content: text + refusal,
       ...(reasoning === "" ? {} : { thinking: reasoning }),
       ...(toolCalls.length === 0 ? {} : { tool_calls: toolCalls.map(encodeCall) }),
@@ -74,7 +74,7 @@ export const encodeResponse = (response: ChatResponse): Record<string, unknown> 
   }
 }
 
-/** The lines that say what the events say. Calls are told when they are complete. */
+/** Encodes a stream. Tool calls are sent when they are complete. */
 export const encodeStream = (): StreamEncoder => {
   let model = ""
   let calls = 0
@@ -83,7 +83,7 @@ export const encodeStream = (): StreamEncoder => {
     data: JSON.stringify({ model, created_at, message: { role: "assistant", content: "", ...message }, ...body })
   })
 
-  /** A thought that is only sealed has nothing to tell here. */
+  /** Reasoning without text, only encrypted, has no line. */
   const tell = (field: "content" | "thinking", text: string): ReadonlyArray<Frame> =>
     text === "" ? [] : [line({ [field]: text })]
 
