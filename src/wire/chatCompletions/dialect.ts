@@ -16,32 +16,35 @@ export type Effort = NonNullable<Reasoning["effort"]>
  * @category model
  */
 export interface Dialect {
-  /** The path below the base URL; `{model}` is replaced by the model (Azure OpenAI's deployments). @default "/chat/completions" */
+  /**
+   * The path below the base URL; `{model}` is replaced by the model (Azure OpenAI's deployments). @default "/chat/completions"
+   */
   readonly path: string
   /**
-   * The field for `maxTokens`. OpenAI renamed `max_tokens` to `max_completion_tokens` (API reference, chat/create), and its reasoning
-   * models reject the old name. Servers without the new name ignore it, so the old one is the default. @default "max_tokens"
+   * The field for `maxTokens`. OpenAI renamed `max_tokens` to `max_completion_tokens` (API reference, chat/create), and its
+   * reasoning models reject the old name. Servers without the new name ignore it, so the old one is the default. @default
+   * "max_tokens"
    */
   readonly maxTokensField: "max_tokens" | "max_completion_tokens"
   /** The role of developer messages. Only OpenAI has `developer` (Model Spec). @default "system" */
   readonly developerRole: "system" | "developer"
   /**
-   * Whether streams contain usage only with `stream_options.include_usage` (OpenAI, API reference, chat/create). Mistral, Zhipu and
-   * Perplexity always send it; Mistral rejects the option. @default true
+   * Whether streams contain usage only with `stream_options.include_usage` (OpenAI, API reference, chat/create). Mistral, Zhipu
+   * and Perplexity always send it; Mistral rejects the option. @default true
    */
   readonly streamUsage: boolean
   /**
    * The fields that request reasoning.
    *
    * - `effort`: `reasoning_effort` (OpenAI, API reference, chat/create). There is no field for a token budget.
-   * - `object`: `reasoning: { effort }`, or `reasoning: { max_tokens }` for a budget (OpenRouter, "Reasoning Tokens": one of the two,
-   *   not both).
+   * - `object`: `reasoning: { effort }`, or `reasoning: { max_tokens }` for a budget (OpenRouter, "Reasoning Tokens": one of the
+   *   two, not both).
    * - `enabled`: `reasoning: { enabled }`, and `reasoning_effort` (Together, "Reasoning").
-   * - `thinking`: `thinking: { type }`, and `reasoning_effort` (DeepSeek, "Thinking Mode"; Moonshot, "Using Thinking Models"; Z.ai,
-   *   "Thinking Mode"). None of them has a field for a budget.
+   * - `thinking`: `thinking: { type }`, and `reasoning_effort` (DeepSeek, "Thinking Mode"; Moonshot, "Using Thinking Models";
+   *   Z.ai, "Thinking Mode"). None of them has a field for a budget.
    * - `enable_thinking`: `enable_thinking`, and a token budget in `thinking_budget` (Alibaba's Model Studio, "Deep thinking").
-   * - `groq`: `reasoning_effort`, for which Qwen accepts only `none` and `default`; and always `reasoning_format: "parsed"` for models
-   *   that otherwise write `<think>` tags (Groq, "Reasoning").
+   * - `groq`: `reasoning_effort`, for which Qwen accepts only `none` and `default`; and always `reasoning_format: "parsed"` for
+   *   models that otherwise write `<think>` tags (Groq, "Reasoning").
    * - `none`: no field.
    *
    * @default "effort"
@@ -76,8 +79,8 @@ export interface Dialect {
    */
   readonly alternate: boolean
   /**
-   * Whether user messages can have a name. If false (Groq, "OpenAI Compatibility"; Mistral, which rejects unknown fields), a request
-   * with one is `Unsupported`. @default true
+   * Whether user messages can have a name. If false (Groq, "OpenAI Compatibility"; Mistral, which rejects unknown fields), a
+   * request with one is `Unsupported`. @default true
    */
   readonly names: boolean
   /** Whether the provider has tools. If false (Perplexity), a request with tools is `Unsupported`. @default true */
@@ -87,22 +90,22 @@ export interface Dialect {
    *
    * - `auto`: only `auto` (Zhipu, API reference, chat: "only auto is supported"). `none` sends no tools, and a required call is
    *   `Unsupported`.
-   * - `unthinking`: all, but no required call with reasoning (DeepSeek and Moonshot, whose models reason by default: "Thinking mode
-   *   does not support this tool_choice"). A required call switches reasoning off; a request for both is `Unsupported`.
+   * - `unthinking`: all, but no required call with reasoning (DeepSeek and Moonshot, whose models reason by default: "Thinking
+   *   mode does not support this tool_choice"). A required call switches reasoning off; a request for both is `Unsupported`.
    * - `all`.
    *
    * @default "all"
    */
   readonly toolChoices: "all" | "auto" | "unthinking"
   /**
-   * The ids of tool calls that the provider accepts. Mistral accepts only nine letters and digits (error 3280): other ids, such as
-   * those of another provider, are replaced in calls and results. @default "any"
+   * The ids of tool calls that the provider accepts. Mistral accepts only nine letters and digits (error 3280): other ids, such
+   * as those of another provider, are replaced in calls and results. @default "any"
    */
   readonly callIds: "any" | "nine-characters"
   /**
-   * Whether tool results can contain images and files. OpenAI accepts only text (API reference, chat/create), so they are sent in a
-   * user message after the results. Mistral and OpenRouter document parts of any kind, and Mistral rejects a user message after a
-   * result. @default false
+   * Whether tool results can contain images and files. OpenAI accepts only text (API reference, chat/create), so they are sent in
+   * a user message after the results. Mistral and OpenRouter document parts of any kind, and Mistral rejects a user message after
+   * a result. @default false
    * @since 0.2.0
    */
   readonly toolImages: boolean
@@ -111,18 +114,18 @@ export interface Dialect {
   /** The field for `seed`: Mistral has `random_seed` (API reference, chat). @default "seed" */
   readonly seedField: "seed" | "random_seed"
   /**
-   * The field for `user`: Zhipu has `user_id` (API reference, chat). Mistral has none and rejects unknown fields; the name only serves
-   * the detection of abuse, so `none` leaves it out. @default "user"
+   * The field for `user`: Zhipu has `user_id` (API reference, chat). Mistral has none and rejects unknown fields; the name only
+   * serves the detection of abuse, so `none` leaves it out. @default "user"
    */
   readonly userField: "user" | "user_id" | "none"
   /**
-   * Whether the provider has JSON output without a schema. If false (Perplexity, "Structured Outputs": only a schema), a request for
-   * it is `Unsupported`. @default true
+   * Whether the provider has JSON output without a schema. If false (Perplexity, "Structured Outputs": only a schema), a request
+   * for it is `Unsupported`. @default true
    */
   readonly jsonObject: boolean
   /**
-   * Whether the provider has output that follows a JSON Schema. If false (DeepSeek, "JSON Output": at most a JSON object), a request
-   * with a schema is `Unsupported` and does not lose it silently; `LLM.object` then uses another strategy. @default true
+   * Whether the provider has output that follows a JSON Schema. If false (DeepSeek, "JSON Output": at most a JSON object), a
+   * request with a schema is `Unsupported` and does not lose it silently; `LLM.object` then uses another strategy. @default true
    */
   readonly jsonSchema: boolean
   /** Deviations of the embeddings; `false` when there are none. @default as OpenAI's, 256 texts a request, as numbers */

@@ -21,8 +21,8 @@ const reasons: ReadonlyMap<string, FinishReason> = new Map([
 ])
 
 /**
- * Finish reasons that report a failure of the provider: DeepSeek ("Create Chat Completion", `finish_reason`), Z.ai (API reference,
- * chat), OpenRouter ("Errors").
+ * Finish reasons that report a failure of the provider: DeepSeek ("Create Chat Completion", `finish_reason`), Z.ai (API
+ * reference, chat), OpenRouter ("Errors").
  */
 const failures: ReadonlySet<string> = new Set(["insufficient_system_resource", "network_error", "error"])
 
@@ -34,7 +34,7 @@ export const decodeFinishReason = (raw: string, hasCalls: boolean): FinishReason
   return hasCalls && (reason === "stop" || raw === "") ? "tool-calls" : reason
 }
 
-const words: Readonly<Record<FinishReason, string | null>> = {
+const protocolReasons: Readonly<Record<FinishReason, string | null>> = {
   stop: "stop",
   length: "length",
   "tool-calls": "tool_calls",
@@ -42,11 +42,12 @@ const words: Readonly<Record<FinishReason, string | null>> = {
   other: null
 }
 
-const openAI = new Set(["stop", "length", "tool_calls", "function_call", "content_filter"])
+const openAIReasons = new Set(["stop", "length", "tool_calls", "function_call", "content_filter"])
 
 /**
- * OpenAI's value of a reason; `other` has none and keeps the raw value of the provider. Never empty, since a stream without a finish
- * reason looks truncated.
+ * OpenAI's value of a reason; `other` has none and keeps the raw value of the provider. Never empty, since a stream without a
+ * finish reason looks truncated.
  */
 export const encodeFinishReason = (reason: FinishReason, raw: string, hasCalls: boolean): string =>
-  (openAI.has(raw) && decodeFinishReason(raw, hasCalls) === reason ? raw : words[reason]) ?? (raw || "other")
+  (openAIReasons.has(raw) && decodeFinishReason(raw, hasCalls) === reason ? raw : protocolReasons[reason]) ??
+  (raw || "other")

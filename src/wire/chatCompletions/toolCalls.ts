@@ -20,83 +20,97 @@ export const callBody = (call: Json): { readonly custom: boolean; readonly body:
 }
 
 /** Reads a call or a delta of one: a function with its arguments, or a custom tool with its input. */
-const readPiece = (piece: Json) => {
-  const { body, custom } = callBody(piece)
+const readDelta = (delta: Json) => {
+  const { body, custom } = callBody(delta)
   const args = body["arguments"]
   return {
-    id: string(piece, "id") ?? "",
+    id: string(delta, "id") ?? "",
     name: string(body, "name") ?? "",
     // Arguments are a JSON text; some servers send the object itself.
     args: string(body, custom ? "input" : "arguments") ?? (isRecord(args) ? JSON.stringify(args) : ""),
     custom,
-    signature: string(record(record(piece, "extra_content") ?? {}, "google") ?? {}, "thought_signature") ?? ""
+    signature: string(record(record(delta, "extra_content") ?? {}, "google") ?? {}, "thought_signature") ?? ""
   }
 }
 
 const callFields = knownFields(["id", "type", "index"], { function: ["name", "arguments"], custom: ["name", "input"] })
 
 /** The fields of a call that the vocabulary does not cover. */
-export const furtherOfCall = (call: Json): Json | undefined => unknownFields(call, callFields)
+export const unknownCallFields = (call: Json): Json | undefined => unknownFields(call, callFields)
 
 interface OpenCall {
   /** Its index among the calls that have a name, in the order in which they received it; -1 without a name. */
   index: number
   id: string
   /** Whether the id was generated because the provider had sent none when it was needed. */
-  invented: boolean
+  isGenerated: boolean
   name: string
   args: string
   /** The arguments that were not emitted yet. */
-  held: string
+  pending: string
   custom: boolean
   /** Sent back with the call (Gemini, "OpenAI compatibility": thought signatures); empty when there is none. */
   signature: string
 }
 
 /** The reader of the tool calls of one answer. A whole call is read as a single delta. */
-export const callReader = () => {
+export const toolCallReader = () => {
   /** In order of appearance. */
   const calls: Array<OpenCall> = []
-  const named: Array<OpenCall> = []
+  const namedCalls: Array<OpenCall> = []
   const byIndex = new Map<number, OpenCall>()
 
   /** A delta without an index continues the call with its id; without an id, the last call. */
-  const withoutIndex = (id: string, name: string): OpenCall | undefined => {
+  const findWithoutIndex = (id: string, name: string): OpenCall | undefined => {
     const last = calls.at(-1)
     if (id === "") return name === "" || last?.name === "" ? last : undefined
     return (
       calls.find((call) => call.id === id) ??
-      (last !== undefined && (last.name === "" || (name === "" && (last.id === "" || last.invented)))
+      (last !== undefined && (last.name === "" || (name === "" && (last.id === "" || last.isGenerated)))
         ? last
         : undefined)
     )
   }
 
   /** The call at an index. Some providers give several calls the same index: a delta with another id and a name is a new call. */
-  const atIndex = (index: number, id: string, name: string): OpenCall | undefined => {
-    const known = byIndex.get(index)
-    const another =
-      known !== undefined && id !== "" && name !== "" && known.id !== "" && known.id !== id && !known.invented
-    return another ? undefined : known
+  const findAtIndex = (index: number, id: string, name: string): OpenCall | undefined => {
+    const existing = byIndex.get(index)
+    const isAnother =
+      existing !== undefined &&
+      id !== "" &&
+      name !== "" &&
+      existing.id !== "" &&
+      existing.id !== id &&
+      !existing.isGenerated
+    return isAnother ? undefined : existing
   }
 
-  const open = (custom: boolean): OpenCall => {
-    const call: OpenCall = { index: -1, id: "", invented: false, name: "", args: "", held: "", custom, signature: "" }
+  const addCall = (custom: boolean): OpenCall => {
+    const call: OpenCall = {
+      index: -1,
+      id: "",
+      isGenerated: false,
+      name: "",
+      args: "",
+      pending: "",
+      custom,
+      signature: ""
+    }
     calls.push(call)
     return call
   }
 
-  const settleId = (call: OpenCall): void => {
+  const ensureId = (call: OpenCall): void => {
     if (call.id !== "") return
     call.id = `call_${call.index}`
-    call.invented = true
+    call.isGenerated = true
   }
 
   return {
     /** The calls of the complete answer: those that have a name. */
-    whole: (): ReadonlyArray<{ readonly index: number; readonly call: ToolCall; readonly signature: string }> =>
-      named.map((call) => {
-        settleId(call)
+    completed: (): ReadonlyArray<{ readonly index: number; readonly call: ToolCall; readonly signature: string }> =>
+      namedCalls.map((call) => {
+        ensureId(call)
         return {
           index: call.index,
           signature: call.signature,
@@ -109,54 +123,54 @@ export const callReader = () => {
         }
       }),
     /** Reads a delta; an empty id or name adds nothing. Returns the arguments to emit: none before the call has a name. */
-    read: (piece: Json): ToolCallDelta | undefined => {
-      const { args, custom, id, name, signature } = readPiece(piece)
-      const index = number(piece, "index")
-      const call = (index === undefined ? withoutIndex(id, name) : atIndex(index, id, name)) ?? open(custom)
+    read: (delta: Json): ToolCallDelta | undefined => {
+      const { args, custom, id, name, signature } = readDelta(delta)
+      const index = number(delta, "index")
+      const call = (index === undefined ? findWithoutIndex(id, name) : findAtIndex(index, id, name)) ?? addCall(custom)
       if (index !== undefined) byIndex.set(index, call)
       call.id ||= id
       if (call.name === "") call.custom ||= custom
       call.signature ||= signature
       if (call.name === "" && name !== "") {
         call.name = name
-        call.index = named.push(call) - 1
+        call.index = namedCalls.push(call) - 1
       }
       call.args += args
-      call.held += args
-      if (call.name === "" || call.held === "") return undefined
-      settleId(call)
-      const argumentsDelta = call.held
-      call.held = ""
+      call.pending += args
+      if (call.name === "" || call.pending === "") return undefined
+      ensureId(call)
+      const argumentsDelta = call.pending
+      call.pending = ""
       return { _tag: "ToolCallDelta", index: call.index, id: call.id, name: call.name, argumentsDelta }
     }
   }
 }
 
 /** Whole calls with their positions as indexes, so that calls with equal ids stay separate. */
-export const numbered = (calls: ReadonlyArray<Json>): ReadonlyArray<Json> =>
+export const withIndexes = (calls: ReadonlyArray<Json>): ReadonlyArray<Json> =>
   calls.map((call, index): Json => Object.assign({}, call, { index }))
 
 /** Decodes whole calls, all of which must have names. */
-export const decodeCalls = (calls: ReadonlyArray<Json>): ReadonlyArray<ToolCall> => {
-  const reader = callReader()
-  for (const call of numbered(calls)) reader.read(call)
-  return reader.whole().map(({ call, index }) => {
-    const further = furtherOfCall(calls[index] ?? {})
-    return further === undefined ? call : { ...call, ...native.wrap(further) }
+export const decodeToolCalls = (calls: ReadonlyArray<Json>): ReadonlyArray<ToolCall> => {
+  const reader = toolCallReader()
+  for (const call of withIndexes(calls)) reader.read(call)
+  return reader.completed().map(({ call, index }) => {
+    const fields = unknownCallFields(calls[index] ?? {})
+    return fields === undefined ? call : { ...call, ...native.wrap(fields) }
   })
 }
 
 /** The id in the form that the provider accepts. The same id always has the same form. */
-export const callId = (id: string, wanted: Dialect["callIds"]): string => {
-  if (wanted === "any" || /^[a-zA-Z0-9]{9}$/.test(id)) return id
-  const digits = (text: string): string => (Hash.string(text) >>> 0).toString(36).padStart(7, "0")
-  return `${digits(id)}${digits(`${id}#`)}`.slice(0, 9)
+export const encodeCallId = (id: string, accepted: Dialect["callIds"]): string => {
+  if (accepted === "any" || /^[a-zA-Z0-9]{9}$/.test(id)) return id
+  const hash = (text: string): string => (Hash.string(text) >>> 0).toString(36).padStart(7, "0")
+  return `${hash(id)}${hash(`${id}#`)}`.slice(0, 9)
 }
 
 /** A call without its native fields. */
-export const plainCall = (call: ToolCall): Json =>
+export const encodePlainCall = (call: ToolCall): Json =>
   call.type === "custom"
     ? { id: call.id, type: "custom", custom: { name: call.name, input: call.arguments } }
     : { id: call.id, type: "function", function: { name: call.name, arguments: call.arguments } }
 
-export const encodeCall = (call: ToolCall): Json => native.encode(plainCall(call), call)
+export const encodeCall = (call: ToolCall): Json => native.encode(encodePlainCall(call), call)

@@ -5,8 +5,9 @@ import { array, isRecord, record, tokens } from "../json.js"
 import { unknownFields, knownFields, mergeFields } from "../native.js"
 
 /**
- * Reads the counts under the names of each provider: cached input in `prompt_tokens_details` (OpenAI), as `prompt_cache_hit_tokens`
- * (DeepSeek, "Context Caching"), as `cached_tokens` (Moonshot), or under Anthropic's names (Databricks).
+ * Reads the counts under the names of each provider: cached input in `prompt_tokens_details` (OpenAI), as
+ * `prompt_cache_hit_tokens` (DeepSeek, "Context Caching"), as `cached_tokens` (Moonshot), or under Anthropic's names
+ * (Databricks).
  *
  * `completion_tokens` includes the reasoning tokens unless the total shows that they are counted separately (xAI), or they exceed
  * it and are not in the details, or there is no total (Perplexity's deep research): then they are added. Details that exceed it
@@ -19,16 +20,16 @@ const readUsage = (usage: Json | undefined): Usage.Usage | undefined => {
   if (input === undefined && completion === undefined) return undefined
   const promptDetails = record(usage, "prompt_tokens_details") ?? {}
   const completionDetails = record(usage, "completion_tokens_details") ?? {}
-  const detailed = tokens(completionDetails, "reasoning_tokens")
-  const reasoningTokens = detailed ?? tokens(usage, "reasoning_tokens") ?? 0
+  const detailedTokens = tokens(completionDetails, "reasoning_tokens")
+  const reasoningTokens = detailedTokens ?? tokens(usage, "reasoning_tokens") ?? 0
   const total = tokens(usage, "total_tokens")
-  const told = completion ?? 0
-  const beside =
-    total === (input ?? 0) + told + reasoningTokens ||
-    (reasoningTokens > told && (detailed === undefined || total === undefined))
+  const completionTokens = completion ?? 0
+  const isSeparate =
+    total === (input ?? 0) + completionTokens + reasoningTokens ||
+    (reasoningTokens > completionTokens && (detailedTokens === undefined || total === undefined))
   return Usage.make({
     inputTokens: input ?? 0,
-    outputTokens: told + (beside ? reasoningTokens : 0),
+    outputTokens: completionTokens + (isSeparate ? reasoningTokens : 0),
     ...(total === undefined ? {} : { totalTokens: total }),
     cachedInputTokens:
       tokens(promptDetails, "cached_tokens") ??
@@ -57,19 +58,19 @@ export const decodeUsage = (body: Json): Usage.Usage | undefined =>
   readUsage(usageOfChoice(body)) ??
   readUsage(record(record(body, "x_groq") ?? {}, "usage"))
 
-const counted = knownFields(["prompt_tokens", "completion_tokens", "total_tokens"], {
+const knownCounts = knownFields(["prompt_tokens", "completion_tokens", "total_tokens"], {
   prompt_tokens_details: ["cached_tokens", "cache_write_tokens"],
   completion_tokens_details: ["reasoning_tokens"]
 })
 
 /** The counts that `Usage` does not cover: audio, predictions, searches, cost …; undefined when there are none. */
-export const furtherUsage = (body: Json): Json | undefined => {
+export const unknownCounts = (body: Json): Json | undefined => {
   const usage = record(body, "usage")
-  return usage === undefined ? undefined : unknownFields(usage, counted)
+  return usage === undefined ? undefined : unknownFields(usage, knownCounts)
 }
 
 /** Encodes usage. `further`: counts that `Usage` does not cover. */
-export const encodeUsage = (usage: Usage.Usage, further: Json = {}): Json =>
+export const encodeUsage = (usage: Usage.Usage, otherCounts: Json = {}): Json =>
   mergeFields(
     {
       prompt_tokens: usage.inputTokens,
@@ -78,5 +79,5 @@ export const encodeUsage = (usage: Usage.Usage, further: Json = {}): Json =>
       prompt_tokens_details: { cached_tokens: usage.cachedInputTokens, cache_write_tokens: usage.cacheWriteTokens },
       completion_tokens_details: { reasoning_tokens: usage.reasoningTokens }
     },
-    further
+    otherCounts
   )

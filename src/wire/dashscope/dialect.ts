@@ -11,8 +11,8 @@ export interface Dialect {
    */
   readonly service?: "text-generation" | "multimodal-generation"
   /**
-   * Sent as `incremental_output` with streams: events contain only new text. Streams that repeat the whole text in every event are
-   * decoded as well, for models that reject the parameter.
+   * Sent as `incremental_output` with streams: events contain only new text. Streams that repeat the whole text in every event
+   * are decoded as well, for models that reject the parameter.
    *
    * @default true
    */

@@ -20,7 +20,7 @@ export const decodeUsage = (usage: Json): Usage.Usage => {
 }
 
 /** The counts that `Usage` does not cover: images, audio, video, plug-ins. */
-export const beyondCounts = (usage: Json): Json => {
+export const unknownCounts = (usage: Json): Json => {
   const {
     cached_tokens: _,
     input_tokens: __,
@@ -28,9 +28,9 @@ export const beyondCounts = (usage: Json): Json => {
     output_tokens_details: ____,
     prompt_tokens_details: _____,
     total_tokens: ______,
-    ...beyond
+    ...unknown
   } = usage
-  return Object.fromEntries(Object.entries(beyond).filter(([, value]) => value !== null))
+  return Object.fromEntries(Object.entries(unknown).filter(([, value]) => value !== null))
 }
 
 export const encodeUsage = (usage: Usage.Usage): Json => ({

@@ -8,7 +8,7 @@ import type { AnswerSource, WireEvent, WireFailure } from "../Wire.js"
 import { malformed, usageOf } from "../Wire.js"
 
 /** Metadata of the last line: durations in nanoseconds, and the server of a cloud model. */
-const fields = [
+const metadataFields = [
   "total_duration",
   "load_duration",
   "prompt_eval_duration",
@@ -18,7 +18,7 @@ const fields = [
 ]
 
 /** Lists of several lines that are concatenated: of the line itself, and of its message. */
-export const gathered = { answer: "logprobs", message: "images" } as const
+export const concatenatedLists = { answer: "logprobs", message: "images" } as const
 
 /** The error that a line reports in place of an answer (docs.ollama.com/api/errors), under any status. */
 export const reportedError = (line: Json): WireFailure | undefined =>
@@ -49,11 +49,11 @@ export const answerReader = (source: AnswerSource) => {
   let done = false
   let usage: Usage.Usage | undefined
   /** All output, for an estimate when the server sends no counts. */
-  let said = ""
-  let calls = 0
+  let output = ""
+  let callCount = 0
   const metadata: Record<string, unknown> = {}
 
-  const keep = (name: string, more: ReadonlyArray<unknown> | undefined): void => {
+  const append = (name: string, more: ReadonlyArray<unknown> | undefined): void => {
     if (more === undefined || more.length === 0) return
     const before = metadata[name]
     // Extends the list in place: it comes from a parsed line that has no other reference.
@@ -66,10 +66,10 @@ export const answerReader = (source: AnswerSource) => {
     const body = isRecord(call) ? (record(call, "function") ?? {}) : {}
     const name = string(body, "name") ?? ""
     if (name === "") return malformed("message.tool_calls", call)
-    const index = calls++
+    const index = callCount++
     const id = (isRecord(call) && string(call, "id")) || `call_${index}`
     const text = argumentsOf(body["arguments"])
-    said += text
+    output += text
     out.push({ _tag: "ToolCallDelta", index, id, name, argumentsDelta: text })
     out.push({ _tag: "ToolCallEnd", index, call: { id, name, arguments: text } })
     return undefined
@@ -78,7 +78,7 @@ export const answerReader = (source: AnswerSource) => {
   return {
     id: () => "",
     model: () => model || source.model,
-    usage: () => usageOf(usage, source, said),
+    usage: () => usageOf(usage, source, output),
     done: () => done,
     /** Reads a line of `/api/chat`, or of the older `/api/generate`, which has the text in `response` and no `message`. */
     read: (line: Json, out: Array<WireEvent>): WireFailure | undefined => {
@@ -90,14 +90,14 @@ export const answerReader = (source: AnswerSource) => {
       }
       const text = string(message, "content") || string(line, "response") || ""
       if (text !== "") out.push({ _tag: "TextDelta", text })
-      said += thinking + text
+      output += thinking + text
       for (const call of array(message, "tool_calls") ?? []) {
         const failure = readCall(call, out)
         if (failure !== undefined) return failure
       }
-      keep(gathered.message, array(message, gathered.message))
-      keep(gathered.answer, array(line, gathered.answer))
-      Object.assign(metadata, pick(line, fields))
+      append(concatenatedLists.message, array(message, concatenatedLists.message))
+      append(concatenatedLists.answer, array(line, concatenatedLists.answer))
+      Object.assign(metadata, pick(line, metadataFields))
       usage = readUsage(line) ?? usage
       rawReason = string(line, "done_reason") || rawReason
       done ||= line["done"] === true
@@ -107,9 +107,9 @@ export const answerReader = (source: AnswerSource) => {
     finish: (out: Array<WireEvent>): void => {
       out.push({
         _tag: "Finish",
-        reason: decodeReason(rawReason, done, calls > 0),
+        reason: decodeReason(rawReason, done, callCount > 0),
         rawReason,
-        usage: usageOf(usage, source, said),
+        usage: usageOf(usage, source, output),
         latency: 0,
         providerMetadata: metadata
       })

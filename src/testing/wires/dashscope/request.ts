@@ -2,7 +2,7 @@
 import { Either } from "effect"
 import type { ChatRequest } from "../../../vocabulary/Chat.js"
 import * as Chat from "../../../vocabulary/Chat.js"
-import { decodeCalls } from "../../../wire/chatCompletions/toolCalls.js"
+import { decodeToolCalls } from "../../../wire/chatCompletions/toolCalls.js"
 import type { Json } from "../../../wire/json.js"
 import { array, isRecord, pick, nonEmpty, withoutNulls, record, records, string } from "../../../wire/json.js"
 import type { FieldNames } from "../../../wire/decodedRequest.js"
@@ -16,11 +16,11 @@ import { malformed } from "../../../wire/Wire.js"
 
 const readPart = (part: unknown): unknown => {
   if (!isRecord(part)) return part
-  const mark = part["cache_control"] === undefined ? {} : { cacheControl: {} }
-  if (part["image"] !== undefined) return { type: "image", url: part["image"], ...mark }
+  const cacheControl = part["cache_control"] === undefined ? {} : { cacheControl: {} }
+  if (part["image"] !== undefined) return { type: "image", url: part["image"], ...cacheControl }
   if (part["audio"] !== undefined) return { type: "audio", url: part["audio"] }
   if (part["video"] !== undefined) return { type: "file", url: part["video"] }
-  return part["text"] === undefined ? part : { type: "text", text: part["text"], ...mark }
+  return part["text"] === undefined ? part : { type: "text", text: part["text"], ...cacheControl }
 }
 
 /** Reads content. A single text without cache control becomes a string. */
@@ -53,7 +53,7 @@ const readAssistant = (message: Json): unknown => {
     ...(Array.isArray(calls)
       ? calls.length === 0
         ? {}
-        : { toolCalls: calls.every(isCall) ? decodeCalls(records(message, "tool_calls")) : calls }
+        : { toolCalls: calls.every(isCall) ? decodeToolCalls(records(message, "tool_calls")) : calls }
       : { toolCalls: calls })
   }
 }
@@ -85,8 +85,8 @@ const isFunction = (tool: unknown): tool is Json => isRecord(tool) && record(too
 const readTool = (tool: Json): Json => pick(record(tool, "function") ?? {}, ["name", "description", "parameters"])
 
 const readChoice = (choice: unknown): unknown => {
-  const named = isRecord(choice) ? record(choice, "function") : undefined
-  return named === undefined ? choice : { name: named["name"] }
+  const definition = isRecord(choice) ? record(choice, "function") : undefined
+  return definition === undefined ? choice : { name: definition["name"] }
 }
 
 const readFormat = (format: unknown): unknown => {
@@ -112,7 +112,7 @@ const readThinking = (enabled: unknown, budget: unknown): unknown => {
 // paths of failures
 // -------------------------------------------------------------------------------------
 
-const words: FieldNames = {
+const fieldNames: FieldNames = {
   maxTokens: "max_tokens",
   parallelToolCalls: "parallel_tool_calls",
   reasoning: "enable_thinking",
@@ -124,8 +124,8 @@ const words: FieldNames = {
 }
 
 const wirePath = (path: ReadonlyArray<PropertyKey>): string => {
-  const place = path[0] === "messages" ? "input" : path[0] === "model" ? "" : "parameters"
-  return `${place}${pathBelow(path, words)}`.replace(/^\./, "")
+  const parent = path[0] === "messages" ? "input" : path[0] === "model" ? "" : "parameters"
+  return `${parent}${pathBelow(path, fieldNames)}`.replace(/^\./, "")
 }
 
 /** Either of two headers requests a stream. */
@@ -153,7 +153,7 @@ export const decodeRequest = (
     tool_choice: toolChoice,
     tools,
     top_p: topP,
-    ...beyond
+    ...otherParameters
   } = record(body, "parameters") ?? {}
   if (tools !== undefined && tools !== null && !Array.isArray(tools)) {
     return Either.left(malformed("parameters.tools", tools))
@@ -173,7 +173,7 @@ export const decodeRequest = (
     stop: typeof stop === "string" ? [stop] : stop,
     seed,
     reasoning: readThinking(enabled, budget),
-    extra: nonEmpty(withoutNulls({ ...beyond, tools: others.length === 0 ? undefined : others }))
+    extra: nonEmpty(withoutNulls({ ...otherParameters, tools: others.length === 0 ? undefined : others }))
   })
   return validatedRequest(candidate, wantsStream(address?.headers ?? {}), (path, message) =>
     malformed(wirePath(path), message)

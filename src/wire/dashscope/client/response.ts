@@ -1,6 +1,6 @@
 /** Decodes whole responses, each as a stream of one event. */
 import { Either } from "effect"
-import { numbered } from "../../chatCompletions/toolCalls.js"
+import { withIndexes } from "../../chatCompletions/toolCalls.js"
 import type { Json } from "../../json.js"
 import { isRecord, number, record, records } from "../../json.js"
 import { wholeAnswer } from "../../answerReader.js"
@@ -10,7 +10,7 @@ import { answerReader, reportedError } from "../answer.js"
 
 const withNumberedCalls = (choice: Json): Json => {
   const message = record(choice, "message") ?? {}
-  return { ...choice, index: 0, message: { ...message, tool_calls: numbered(records(message, "tool_calls")) } }
+  return { ...choice, index: 0, message: { ...message, tool_calls: withIndexes(records(message, "tool_calls")) } }
 }
 
 export const decodeResponse = (body: unknown, source: AnswerSource): Either.Either<WireResponse, WireFailure> => {

@@ -17,6 +17,6 @@ export const decodeStream = (source: AnswerSource): StreamDecoder => {
     if (error !== undefined) return { _tag: "Reported", body: error }
     answer.read(body, out)
     if (!answer.stopped()) return undefined
-    return answer.counted() ? "done" : "finishing"
+    return answer.hasUsage() ? "done" : "finishing"
   })
 }

@@ -5,15 +5,15 @@ import type { Usage } from "../../../vocabulary/Usage.js"
 import type { Json } from "../../json.js"
 import { isRecord, parseJson } from "../../json.js"
 import type { Frame, StreamEncoder, Wire } from "../../Wire.js"
-import { decodeReason, gathered } from "../answer.js"
+import { decodeReason, concatenatedLists } from "../answer.js"
 
 /** A constant, since a wire has no clock. */
 const created_at = "1970-01-01T00:00:00Z"
 
 /** The metadata of the line, without the fields of the protocol. */
-const further = (metadata: Json): Json => {
-  const said = new Set<string>([
-    gathered.message,
+const lineMetadata = (metadata: Json): Json => {
+  const excluded = new Set<string>([
+    concatenatedLists.message,
     "model",
     "message",
     "response",
@@ -22,13 +22,13 @@ const further = (metadata: Json): Json => {
     "done",
     "done_reason"
   ])
-  return Object.fromEntries(Object.entries(metadata).filter(([field]) => !said.has(field)))
+  return Object.fromEntries(Object.entries(metadata).filter(([field]) => !excluded.has(field)))
 }
 
-const ofMessage = (metadata: Json): Json =>
-  gathered.message in metadata ? { [gathered.message]: metadata[gathered.message] } : {}
+const messageMetadata = (metadata: Json): Json =>
+  concatenatedLists.message in metadata ? { [concatenatedLists.message]: metadata[concatenatedLists.message] } : {}
 
-const words: Readonly<Record<FinishReason, string>> = {
+const doneReasons: Readonly<Record<FinishReason, string>> = {
   stop: "stop",
   "tool-calls": "stop",
   length: "length",
@@ -37,12 +37,12 @@ const words: Readonly<Record<FinishReason, string>> = {
 }
 
 /** `done_reason`: the raw value when it decodes to the same reason. An answer with tool calls has `stop`. */
-const ending = (reason: FinishReason, raw: string, hasCalls: boolean): Json => {
-  const word = decodeReason(raw, true, hasCalls) === reason ? raw : words[reason] || raw || "other"
-  return word === "" ? {} : { done_reason: word }
+const doneReason = (reason: FinishReason, raw: string, hasCalls: boolean): Json => {
+  const value = decodeReason(raw, true, hasCalls) === reason ? raw : doneReasons[reason] || raw || "other"
+  return value === "" ? {} : { done_reason: value }
 }
 
-const counts = (usage: Usage): Json =>
+const encodeUsage = (usage: Usage): Json =>
   usage.estimated ? {} : { prompt_eval_count: usage.inputTokens, eval_count: usage.outputTokens }
 
 /** Arguments that are not a JSON object stay a string, so that they are not lost. */
@@ -57,7 +57,7 @@ const encodeCall = (call: ToolCall, index: number): Json => {
 export const encodeResponse = (response: ChatResponse): Record<string, unknown> => {
   const { providerMetadata: metadata, reasoning, refusal, text, toolCalls } = response
   return {
-    ...further(metadata),
+    ...lineMetadata(metadata),
     model: response.model,
     created_at,
     message: {
@@ -66,11 +66,11 @@ export const encodeResponse = (response: ChatResponse): Record<string, unknown> 
       content: text + refusal,
       ...(reasoning === "" ? {} : { thinking: reasoning }),
       ...(toolCalls.length === 0 ? {} : { tool_calls: toolCalls.map(encodeCall) }),
-      ...ofMessage(metadata)
+      ...messageMetadata(metadata)
     },
     done: true,
-    ...ending(response.finishReason, response.rawFinishReason, toolCalls.length > 0),
-    ...counts(response.usage)
+    ...doneReason(response.finishReason, response.rawFinishReason, toolCalls.length > 0),
+    ...encodeUsage(response.usage)
   }
 }
 
@@ -84,15 +84,15 @@ export const encodeStream = (): StreamEncoder => {
   })
 
   /** Reasoning without text, only encrypted, has no line. */
-  const tell = (field: "content" | "thinking", text: string): ReadonlyArray<Frame> =>
+  const textLine = (field: "content" | "thinking", text: string): ReadonlyArray<Frame> =>
     text === "" ? [] : [line({ [field]: text })]
 
   const finish = (event: Finish): Frame =>
-    line(ofMessage(event.providerMetadata), {
-      ...further(event.providerMetadata),
+    line(messageMetadata(event.providerMetadata), {
+      ...lineMetadata(event.providerMetadata),
       done: true,
-      ...ending(event.reason, event.rawReason, calls > 0),
-      ...counts(event.usage)
+      ...doneReason(event.reason, event.rawReason, calls > 0),
+      ...encodeUsage(event.usage)
     })
 
   return {
@@ -103,9 +103,9 @@ export const encodeStream = (): StreamEncoder => {
           return []
         case "TextDelta":
         case "RefusalDelta":
-          return tell("content", event.text)
+          return textLine("content", event.text)
         case "ReasoningDelta":
-          return tell("thinking", event.text)
+          return textLine("thinking", event.text)
         case "ToolCallDelta":
           return []
         case "ToolCallEnd":
