@@ -22,8 +22,9 @@ export interface Dialect {
   readonly path: string
   /**
    * The field for `maxTokens`. OpenAI renamed `max_tokens` to `max_completion_tokens` (API reference, chat/create), and its
-   * reasoning models reject the old name. Servers without the new name ignore it, so the old one is the default. @default
-   * "max_tokens"
+   * reasoning models reject the old name. Servers without the new name ignore it, so the old one is the default.
+   *
+   * @default "max_tokens"
    */
   readonly maxTokensField: "max_tokens" | "max_completion_tokens"
   /** The role of developer messages. Only OpenAI has `developer` (Model Spec). @default "system" */

@@ -127,7 +127,7 @@ export const accumulateUnknownFields = (
   }
 }
 
-/** Merges the unknown fields of a tool call, under `message.tool_calls`. The call itself can be sent to another provider. */
+/** Merges the unknown fields of a tool call, under `message.tool_calls`: the call itself can be sent to another provider. */
 export const accumulateCallFields = (into: Record<string, unknown>, call: Json, index: number): void => {
   const fields = unknownCallFields(call)
   if (fields === undefined) return

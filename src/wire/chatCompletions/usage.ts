@@ -11,7 +11,7 @@ import { unknownFields, knownFields, mergeFields } from "../native.js"
  *
  * `completion_tokens` includes the reasoning tokens unless the total shows that they are counted separately (xAI), or they exceed
  * it and are not in the details, or there is no total (Perplexity's deep research): then they are added. Details that exceed it
- * beside a total are a wrong count (OpenRouter, of an answer cut off by a limit).
+ * although there is a total are a wrong count (OpenRouter, of an answer cut off by a limit).
  */
 const readUsage = (usage: Json | undefined): Usage.Usage | undefined => {
   if (usage === undefined) return undefined
@@ -69,7 +69,7 @@ export const unknownCounts = (body: Json): Json | undefined => {
   return usage === undefined ? undefined : unknownFields(usage, knownCounts)
 }
 
-/** Encodes usage. `further`: counts that `Usage` does not cover. */
+/** `otherCounts`: counts that `Usage` does not cover. */
 export const encodeUsage = (usage: Usage.Usage, otherCounts: Json = {}): Json =>
   mergeFields(
     {

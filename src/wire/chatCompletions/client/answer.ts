@@ -120,7 +120,7 @@ export const answerReader = (source: AnswerSource) => {
      * `finish_reason` and send the counts last. Running totals do not mark the end.
      */
     endedWithUsage: () => lastChunkCounts && countedChunks === 1,
-    /** Reads a chunk. Of further choices only the `finish_reason` is read. */
+    /** Reads a chunk. Of choices after the first only the `finish_reason` is read. */
     read: (chunk: Json, out: Array<WireEvent>): void => {
       id ||= string(chunk, "id") ?? ""
       model ||= string(chunk, "model") ?? ""

@@ -111,7 +111,7 @@ const placeholder = "\u0000text"
 export const encodeStream =
   (dialect: ServerDialect) =>
   (request: Json, createdAt = 0): StreamEncoder => {
-    const wantsUsage = !dialect.streamUsage || record(request, "stream_options")?.["include_usage"] === true
+    const sendsUsage = !dialect.streamUsage || record(request, "stream_options")?.["include_usage"] === true
     const customNames = customTools(request)
     /** The arguments sent so far, by index of the call. */
     const sentArguments = new Map<number, string>()
@@ -126,7 +126,7 @@ export const encodeStream =
       frame({
         ...body,
         choices: [{ index: 0, delta, logprobs: null, finish_reason: null, ...choice }],
-        ...(wantsUsage ? { usage: null } : {})
+        ...(sendsUsage ? { usage: null } : {})
       })
 
     /** Nearly all chunks are text and differ only in it, so the rest is serialised once. */
@@ -192,7 +192,7 @@ export const encodeStream =
           { ...presentFields(metadata, choiceFields), ...record(metadata, "choice"), finish_reason: reason },
           { ...bodyMetadata(metadata), ...head }
         ),
-        ...(wantsUsage && !usage.estimated
+        ...(sendsUsage && !usage.estimated
           ? [frame({ choices: [], usage: encodeUsage(usage, record(metadata, "usage")) })]
           : []),
         { data: "[DONE]" }

@@ -5,7 +5,7 @@ import type { AnswerSource, StreamDecoder } from "../../Wire.js"
 import { malformed } from "../../Wire.js"
 import { answerReader, reportedError } from "../answer.js"
 
-/** The only mark of the end is the finish reason, with the last counts beside it. */
+/** A stream ends with the finish reason and the last counts, usually in one event. There is no other marker of the end. */
 export const decodeStream = (source: AnswerSource): StreamDecoder => {
   const answer = answerReader(source)
   return streamDecoder(answer, ({ data, event }, out) => {
