@@ -2,7 +2,7 @@ import type { Reasoning } from "../../vocabulary/Chat.js"
 import type * as OpenAIEmbeddings from "../embeddings/dialect.js"
 
 /**
- * How much to think, in our words.
+ * Effort of reasoning in the vocabulary.
  *
  * @since 0.1.0
  * @category model
@@ -10,133 +10,133 @@ import type * as OpenAIEmbeddings from "../embeddings/dialect.js"
 export type Effort = NonNullable<Reasoning["effort"]>
 
 /**
- * How providers deviate from OpenAI's Chat Completions protocol, as data.
+ * Deviations of a provider from OpenAI's Chat Completions protocol, as data.
  *
  * @since 0.1.0
  * @category model
  */
 export interface Dialect {
   /**
-   * Below the base URL; `{model}` stands for the model (Azure OpenAI's deployments). @default "/chat/completions"
+   * The path below the base URL; `{model}` is replaced by the model (Azure OpenAI's deployments). @default "/chat/completions"
    */
   readonly path: string
   /**
-   * OpenAI renamed `max_tokens` to `max_completion_tokens` (API reference, chat/create), and its models that think refuse
-   * the old name. Servers that do not know the new name pass over it, so the old one is the default.
+   * The field for `maxTokens`. OpenAI renamed `max_tokens` to `max_completion_tokens` (API reference, chat/create), and its
+   * reasoning models reject the old name. Servers without the new name ignore it, so the old one is the default.
+   *
    * @default "max_tokens"
    */
   readonly maxTokensField: "max_tokens" | "max_completion_tokens"
-  /** What a developer message is called. OpenAI alone knows the newer name (Model Spec). @default "system" */
+  /** The role of developer messages. Only OpenAI has `developer` (Model Spec). @default "system" */
   readonly developerRole: "system" | "developer"
   /**
-   * Whether usage in streams must be asked for with `stream_options.include_usage` (OpenAI, API reference, chat/create).
-   * Mistral, Zhipu and Perplexity send it unasked; Mistral refuses the question. @default true
+   * Whether streams contain usage only with `stream_options.include_usage` (OpenAI, API reference, chat/create). Mistral, Zhipu
+   * and Perplexity always send it; Mistral rejects the option. @default true
    */
   readonly streamUsage: boolean
   /**
-   * How thinking is asked for.
+   * The fields that request reasoning.
    *
-   * - `effort`: `reasoning_effort` (OpenAI, API reference, chat/create). A budget of tokens has no word there.
-   * - `object`: `reasoning: { effort }` or, where there is a budget, `reasoning: { max_tokens }` (OpenRouter, "Reasoning
-   *   Tokens": one of the two, not both).
-   * - `enabled`: on or off in `reasoning: { enabled }`, beside `reasoning_effort` (Together, "Reasoning").
-   * - `thinking`: on or off in `thinking: { type }`, beside `reasoning_effort` (DeepSeek, "Thinking Mode"; Moonshot, "Using
-   *   Thinking Models"; Z.ai, "Thinking Mode"). None of them has a word for a budget.
-   * - `enable_thinking`: on or off, and at most so many tokens in `thinking_budget` (Alibaba's Model Studio, "Deep thinking").
-   * - `groq`: `reasoning_effort`, which Qwen takes as `none` or `default` alone; and of the models that think in `<think>` tags
-   *   unless told otherwise `reasoning_format: "parsed"`, asked or not (Groq, "Reasoning").
-   * - `none`: not at all.
+   * - `effort`: `reasoning_effort` (OpenAI, API reference, chat/create). There is no field for a token budget.
+   * - `object`: `reasoning: { effort }`, or `reasoning: { max_tokens }` for a budget (OpenRouter, "Reasoning Tokens": one of the
+   *   two, not both).
+   * - `enabled`: `reasoning: { enabled }`, and `reasoning_effort` (Together, "Reasoning").
+   * - `thinking`: `thinking: { type }`, and `reasoning_effort` (DeepSeek, "Thinking Mode"; Moonshot, "Using Thinking Models";
+   *   Z.ai, "Thinking Mode"). None of them has a field for a budget.
+   * - `enable_thinking`: `enable_thinking`, and a token budget in `thinking_budget` (Alibaba's Model Studio, "Deep thinking").
+   * - `groq`: `reasoning_effort`, for which Qwen accepts only `none` and `default`; and always `reasoning_format: "parsed"` for
+   *   models that otherwise write `<think>` tags (Groq, "Reasoning").
+   * - `none`: no field.
    *
    * @default "effort"
    */
   readonly reasoning: "effort" | "object" | "enabled" | "thinking" | "enable_thinking" | "groq" | "none"
-  /** The provider's words for efforts where they are not ours, or where it has fewer. @default {} */
+  /** The values of the provider for efforts that it names differently or does not have. @default {} */
   readonly efforts: Readonly<Partial<Record<Effort, string>>>
   /**
-   * How the thoughts of earlier turns are sent back, which is how a server tells them.
+   * How the reasoning of earlier turns is sent back. A server sends reasoning in the same form.
    *
-   * - `reasoning_content`: a text beside the content (DeepSeek and Moonshot, which refuse tool results without it; Z.ai).
-   * - `reasoning_details`: a list, unchanged (OpenRouter, "Preserving reasoning"). Thoughts of other providers stay out.
+   * - `reasoning_content`: a text beside the content (DeepSeek and Moonshot, which reject tool results without it; Z.ai).
+   * - `reasoning_details`: a list, unchanged (OpenRouter, "Preserving reasoning"). Reasoning of other providers is left out.
    * - `thinking-parts`: parts of the content (Mistral, "Reasoning").
-   * - `none`: not at all.
+   * - `none`: not sent back.
    *
    * @default "none"
    */
   readonly history: "reasoning_content" | "reasoning_details" | "thinking-parts" | "none"
   /**
-   * Whether marks for the provider's cache are sent, as `cache_control` on parts of the content.
+   * Whether cache control is sent, as `cache_control` on parts of the content.
    *
-   * - `ttl`: with how long they shall hold (OpenRouter, "Prompt Caching").
-   * - `plain`: without, since it is five minutes always (Alibaba's Model Studio, "Context Cache").
-   * - `none`: not at all; the provider caches by itself, or not.
+   * - `ttl`: with its lifetime (OpenRouter, "Prompt Caching").
+   * - `plain`: without a lifetime, which is always five minutes (Alibaba's Model Studio, "Context Cache").
+   * - `none`: not sent; the provider caches automatically or not at all.
    *
    * @default "none"
    */
   readonly cacheControl: "ttl" | "plain" | "none"
   /**
-   * Whether users and the model must take turns, after system messages that all stand at the beginning (Perplexity, which
-   * answers anything else with `invalid_message`). Messages of the same role then become one. @default false
+   * Whether user and assistant messages must alternate after all system messages (Perplexity, which rejects anything else with
+   * `invalid_message`). Consecutive messages of the same role are then joined. @default false
    */
   readonly alternate: boolean
   /**
-   * Whether users may have names. Where they may not (Groq, "OpenAI Compatibility"; Mistral, which refuses what it does not
-   * know), a request with one is `Unsupported`. @default true
+   * Whether user messages can have a name. If false (Groq, "OpenAI Compatibility"; Mistral, which rejects unknown fields), a
+   * request with one is `Unsupported`. @default true
    */
   readonly names: boolean
-  /** Whether the model can call tools. Where it cannot (Perplexity), a request with tools is `Unsupported`. @default true */
+  /** Whether the provider has tools. If false (Perplexity), a request with tools is `Unsupported`. @default true */
   readonly tools: boolean
   /**
-   * Which choices of a tool there are.
+   * The supported tool choices.
    *
-   * - `auto`: the model's own (Zhipu, API reference, chat: "only auto is supported"). Tools that shall not be called are left
-   *   out, and a call that must be made is `Unsupported`.
-   * - `unthinking`: all, but a model that thinks cannot be made to call (DeepSeek and Moonshot, whose models think unless told
-   *   otherwise: "Thinking mode does not support this tool_choice"). It is told not to think then, and where a request wants
-   *   both, it is `Unsupported`.
+   * - `auto`: only `auto` (Zhipu, API reference, chat: "only auto is supported"). `none` sends no tools, and a required call is
+   *   `Unsupported`.
+   * - `unthinking`: all, but no required call with reasoning (DeepSeek and Moonshot, whose models reason by default: "Thinking
+   *   mode does not support this tool_choice"). A required call switches reasoning off; a request for both is `Unsupported`.
    * - `all`.
    *
    * @default "all"
    */
   readonly toolChoices: "all" | "auto" | "unthinking"
   /**
-   * Which ids of calls the provider takes. Mistral refuses all but nine letters and digits (error 3280), also where another
-   * provider gave them: they are replaced, calls and results alike. @default "any"
+   * The ids of tool calls that the provider accepts. Mistral accepts only nine letters and digits (error 3280): other ids, such
+   * as those of another provider, are replaced in calls and results. @default "any"
    */
   readonly callIds: "any" | "nine-characters"
   /**
-   * Whether the result of a tool may hold images and files. OpenAI takes text alone there (API reference, chat/create), so they follow
-   * the results in a user message. Mistral and OpenRouter document parts of any kind there, and Mistral refuses a user message behind a
-   * result. @default false
+   * Whether tool results can contain images and files. OpenAI accepts only text (API reference, chat/create), so they are sent in
+   * a user message after the results. Mistral and OpenRouter document parts of any kind, and Mistral rejects a user message after
+   * a result. @default false
    * @since 0.2.0
    */
   readonly toolImages: boolean
-  /** The word for "call at least one tool": Mistral says `any` (API reference, chat). @default "required" */
+  /** The tool choice that requires a call: Mistral has `any` (API reference, chat). @default "required" */
   readonly toolChoiceRequired: "required" | "any"
-  /** Mistral calls it `random_seed` (API reference, chat). @default "seed" */
+  /** The field for `seed`: Mistral has `random_seed` (API reference, chat). @default "seed" */
   readonly seedField: "seed" | "random_seed"
   /**
-   * Zhipu says `user_id` (API reference, chat). Mistral has no such field and refuses what it does not know; as the name is only
-   * for the detection of abuse, it is left out there. @default "user"
+   * The field for `user`: Zhipu has `user_id` (API reference, chat). Mistral has none and rejects unknown fields; the name only
+   * serves the detection of abuse, so `none` leaves it out. @default "user"
    */
   readonly userField: "user" | "user_id" | "none"
   /**
-   * Whether an answer can be held to be JSON of any shape. Where it cannot (Perplexity, "Structured Outputs": a schema or
-   * nothing), a request for it is `Unsupported`. @default true
+   * Whether the provider has JSON output without a schema. If false (Perplexity, "Structured Outputs": only a schema), a request
+   * for it is `Unsupported`. @default true
    */
   readonly jsonObject: boolean
   /**
-   * Whether an answer can be held to a JSON Schema. Where it cannot (DeepSeek, "JSON Output": at most to be some JSON object),
-   * a request with a schema is `Unsupported`, so that none is lost unheard; `LLM.object` then finds another way. @default true
+   * Whether the provider has output that follows a JSON Schema. If false (DeepSeek, "JSON Output": at most a JSON object), a
+   * request with a schema is `Unsupported` and does not lose it silently; `LLM.object` then uses another strategy. @default true
    */
   readonly jsonSchema: boolean
-  /** How the provider's embeddings deviate; `false` where it has none. @default as OpenAI's, 256 texts a request, as numbers */
+  /** Deviations of the embeddings; `false` when there are none. @default as OpenAI's, 256 texts a request, as numbers */
   readonly embeddings?: Partial<OpenAIEmbeddings.Dialect> | false
   /** Whether the provider lists its models at `/models`. @default true */
   readonly models: boolean
 }
 
 /**
- * The protocol as most follow it.
+ * The dialect of most providers.
  *
  * @since 0.1.0
  * @category model

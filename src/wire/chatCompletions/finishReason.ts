@@ -1,4 +1,4 @@
-/** Why a model stopped, in the words of OpenAI (API reference, chat/object) and of those who have their own. */
+/** Finish reasons of OpenAI (API reference, chat/object) and of providers with other values. */
 import type { FinishReason } from "../../vocabulary/Chat.js"
 
 const reasons: ReadonlyMap<string, FinishReason> = new Map([
@@ -7,9 +7,9 @@ const reasons: ReadonlyMap<string, FinishReason> = new Map([
   ["tool_calls", "tool-calls"],
   ["function_call", "tool-calls"],
   ["content_filter", "content-filter"],
-  // Together: the token that ends a text.
+  // Together: end of sequence.
   ["eos", "stop"],
-  // Proxies that pass on Anthropic's words.
+  // Proxies that forward Anthropic's values.
   ["end_turn", "stop"],
   ["max_tokens", "length"],
   ["tool_use", "tool-calls"],
@@ -21,20 +21,20 @@ const reasons: ReadonlyMap<string, FinishReason> = new Map([
 ])
 
 /**
- * Not the model stopped but the provider failed: DeepSeek ("Create Chat Completion", `finish_reason`), Z.ai (API reference, chat),
- * OpenRouter ("Errors").
+ * Finish reasons that report a failure of the provider: DeepSeek ("Create Chat Completion", `finish_reason`), Z.ai (API
+ * reference, chat), OpenRouter ("Errors").
  */
 const failures: ReadonlySet<string> = new Set(["insufficient_system_resource", "network_error", "error"])
 
 export const isFailure = (raw: string): boolean => failures.has(raw)
 
-/** Providers that say `stop`, or nothing, with tool calls mean the calls. */
+/** With tool calls, `stop` and a missing reason stand for `tool-calls`: some providers send them. */
 export const decodeFinishReason = (raw: string, hasCalls: boolean): FinishReason => {
   const reason = reasons.get(raw) ?? "other"
   return hasCalls && (reason === "stop" || raw === "") ? "tool-calls" : reason
 }
 
-const words: Readonly<Record<FinishReason, string | null>> = {
+const protocolReasons: Readonly<Record<FinishReason, string | null>> = {
   stop: "stop",
   length: "length",
   "tool-calls": "tool_calls",
@@ -42,11 +42,12 @@ const words: Readonly<Record<FinishReason, string | null>> = {
   other: null
 }
 
-const openAI = new Set(["stop", "length", "tool_calls", "function_call", "content_filter"])
+const openAIReasons = new Set(["stop", "length", "tool_calls", "function_call", "content_filter"])
 
 /**
- * OpenAI's word for it, the one that was read where it is one of them; where there is none, what the provider said. Never empty:
- * a stream without a reason reads as one that was cut off.
+ * OpenAI's value of a reason; `other` has none and keeps the raw value of the provider. Never empty, since a stream without a
+ * finish reason looks truncated.
  */
 export const encodeFinishReason = (reason: FinishReason, raw: string, hasCalls: boolean): string =>
-  (openAI.has(raw) && decodeFinishReason(raw, hasCalls) === reason ? raw : words[reason]) ?? (raw || "other")
+  (openAIReasons.has(raw) && decodeFinishReason(raw, hasCalls) === reason ? raw : protocolReasons[reason]) ??
+  (raw || "other")

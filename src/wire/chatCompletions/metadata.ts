@@ -1,39 +1,39 @@
-/** What providers say beside the answer, kept in their own words. */
+/** Metadata of a response: fields that the vocabulary does not cover, kept under the names of the provider. */
 import type { Json } from "../json.js"
 import { isRecord, number, record, records } from "../json.js"
-import { furtherOfCall } from "./toolCalls.js"
+import { unknownCallFields } from "./toolCalls.js"
 
-/** Said of the answer as a whole: the last word counts. */
+/** Fields of the body. The last value counts. */
 export const bodyFields = [
   "service_tier",
   "system_fingerprint",
-  // Perplexity. xAI has citations too.
+  // Perplexity; xAI has citations too.
   "citations",
   "images",
   "related_questions",
   "search_results",
   "videos",
-  // Zhipu: what its search found, and how its filter judged.
+  // Zhipu: search results and the verdict of the content filter.
   "web_search",
   "content_filter",
-  // OpenRouter: who really answered.
+  // OpenRouter: the provider that served the request.
   "provider",
   // Azure OpenAI.
   "prompt_filter_results"
 ]
 
-/** Said of the choice: put together from pieces. */
+/** Fields of the choice. Values of several chunks are merged. */
 export const choiceFields = ["logprobs", "content_filter_results", "native_finish_reason"]
 
-/** Said of the message: put together from pieces. */
+/** Fields of the message. Values of several chunks are merged. */
 export const messageFields = ["annotations", "audio", "executed_tools", "images"]
 
 /**
- * What is read of an answer, of a choice and of a message, or means nothing beyond its piece: ids and names of objects, and the
- * padding of chunks (`obfuscation` at OpenAI). All else that is said there is kept too, so that a server which hands the answer on
- * loses nothing: of the answer by its name, of a choice under `choice`, of a message under `message`.
+ * The known fields of a body, a choice and a message: those that are decoded or listed above, and those that have no meaning
+ * beyond their chunk, such as padding (OpenAI's `obfuscation`). Unknown fields are kept as well, so that a gateway loses nothing:
+ * those of the body by name, those of the choice under `choice`, those of the message under `message`.
  */
-const read = {
+const knownFields = {
   body: new Set([
     ...bodyFields,
     "id",
@@ -63,8 +63,8 @@ const read = {
   ])
 }
 
-/** Texts that are told in pieces (OpenAI, "Audio and speech"). */
-const toldInPieces = new Set(["data", "transcript"])
+/** Fields whose strings are concatenated over chunks (OpenAI, "Audio and speech"). */
+const concatenatedFields = new Set(["data", "transcript"])
 
 const isEmpty = (value: unknown): boolean =>
   value === undefined ||
@@ -75,70 +75,77 @@ const isEmpty = (value: unknown): boolean =>
 const indexOf = (value: unknown): unknown => (isRecord(value) ? value["index"] : undefined)
 
 /**
- * Entries of the same index are one entry; the others follow each other. The list grows in place: it came out of a chunk that
- * nobody else holds, and copying it for every token would be quadratic.
+ * Merges entries of the same index and appends the others. Extends the list in place: it comes from a parsed chunk that has no
+ * other reference, and a copy for every token would be quadratic.
  */
-const extend = (list: Array<unknown>, more: ReadonlyArray<unknown>): Array<unknown> => {
+const mergeEntries = (list: Array<unknown>, more: ReadonlyArray<unknown>): Array<unknown> => {
   for (const entry of more) {
     const index = indexOf(entry)
-    const known = typeof index === "number" ? list.findIndex((other) => indexOf(other) === index) : -1
-    if (known === -1) list.push(entry)
-    else list[known] = merged(list[known], entry, "")
+    const position = typeof index === "number" ? list.findIndex((other) => indexOf(other) === index) : -1
+    if (position === -1) list.push(entry)
+    else list[position] = mergeValues(list[position], entry, "")
   }
   return list
 }
 
-const merged = (before: unknown, after: unknown, field: string): unknown => {
-  if (Array.isArray(before) && Array.isArray(after)) return extend(before, after)
+const mergeValues = (before: unknown, after: unknown, field: string): unknown => {
+  if (Array.isArray(before) && Array.isArray(after)) return mergeEntries(before, after)
   if (isRecord(before) && isRecord(after)) {
     const all: Record<string, unknown> = { ...before }
-    for (const [name, value] of Object.entries(after)) all[name] = merged(before[name], value, name)
+    for (const [name, value] of Object.entries(after)) all[name] = mergeValues(before[name], value, name)
     return all
   }
-  return typeof before === "string" && typeof after === "string" && toldInPieces.has(field)
+  return typeof before === "string" && typeof after === "string" && concatenatedFields.has(field)
     ? before + after
     : (after ?? before)
 }
 
-/** Keeps what is said, over what was said before. */
-export const keep = (into: Record<string, unknown>, from: Json, fields: ReadonlyArray<string>): void => {
+/** Copies the fields that are not empty, over earlier values. */
+export const copyFields = (into: Record<string, unknown>, from: Json, fields: ReadonlyArray<string>): void => {
   for (const field of fields) if (!isEmpty(from[field])) into[field] = from[field]
 }
 
-/** Keeps what is said, together with what was said before. */
-export const gather = (into: Record<string, unknown>, from: Json, fields: ReadonlyArray<string>): void => {
-  for (const field of fields) if (!isEmpty(from[field])) into[field] = merged(into[field], from[field], field)
+/** Merges the fields that are not empty with earlier values. */
+export const accumulateFields = (into: Record<string, unknown>, from: Json, fields: ReadonlyArray<string>): void => {
+  for (const field of fields) if (!isEmpty(from[field])) into[field] = mergeValues(into[field], from[field], field)
 }
 
-/** Keeps what is said of the answer that there is no list of, over what was said before. */
-export const keepOthers = (into: Record<string, unknown>, body: Json): void => {
-  for (const field in body) if (!read.body.has(field) && !isEmpty(body[field])) into[field] = body[field]
+/** Copies the unknown fields of the body, over earlier values. */
+export const copyUnknownFields = (into: Record<string, unknown>, body: Json): void => {
+  for (const field in body) if (!knownFields.body.has(field) && !isEmpty(body[field])) into[field] = body[field]
 }
 
-/** The same of a choice or a message: together with what was said before, and under its own name. */
-export const gatherOthers = (into: Record<string, unknown>, from: Json, of: "choice" | "message"): void => {
+/** Merges the unknown fields of a choice or a message, under `choice` or `message`. */
+export const accumulateUnknownFields = (
+  into: Record<string, unknown>,
+  from: Json,
+  owner: "choice" | "message"
+): void => {
   for (const field in from) {
-    if (!read[of].has(field) && !isEmpty(from[field])) into[of] = merged(into[of] ?? {}, { [field]: from[field] }, of)
+    if (knownFields[owner].has(field) || isEmpty(from[field])) continue
+    into[owner] = mergeValues(into[owner] ?? {}, { [field]: from[field] }, owner)
   }
 }
 
-/** What is said of a call beside it, under `message.tool_calls` at its index: not on the call, which may go to others. */
-export const gatherCall = (into: Record<string, unknown>, call: Json, index: number): void => {
-  const fields = furtherOfCall(call)
+/** Merges the unknown fields of a tool call, under `message.tool_calls`: the call itself can be sent to another provider. */
+export const accumulateCallFields = (into: Record<string, unknown>, call: Json, index: number): void => {
+  const fields = unknownCallFields(call)
   if (fields === undefined) return
-  into["message"] = merged(into["message"] ?? {}, { tool_calls: [{ index, ...fields }] }, "message")
+  into["message"] = mergeValues(into["message"] ?? {}, { tool_calls: [{ index, ...fields }] }, "message")
 }
 
-/** What was kept, for those of these names that are there. */
-export const pick = (metadata: Json, fields: ReadonlyArray<string>): Json =>
+/** The fields of these names that are present. */
+export const presentFields = (metadata: Json, fields: ReadonlyArray<string>): Json =>
   Object.fromEntries(fields.filter((field) => field in metadata).map((field) => [field, metadata[field]]))
 
-/** What was said of the message beside its calls, and of each call by its index. */
-export const ofMessage = (metadata: Json): { readonly fields: Json; readonly calls: ReadonlyMap<number, Json> } => {
+/** The metadata of the message, and that of its tool calls by index. */
+export const messageMetadata = (
+  metadata: Json
+): { readonly fields: Json; readonly calls: ReadonlyMap<number, Json> } => {
   const { tool_calls: _, ...fields } = record(metadata, "message") ?? {}
-  const noted = records(record(metadata, "message") ?? {}, "tool_calls")
+  const entries = records(record(metadata, "message") ?? {}, "tool_calls")
   return {
-    fields: { ...pick(metadata, messageFields), ...fields },
-    calls: new Map(noted.map(({ index, ...call }) => [number({ index }, "index") ?? -1, call]))
+    fields: { ...presentFields(metadata, messageFields), ...fields },
+    calls: new Map(entries.map(({ index, ...call }) => [number({ index }, "index") ?? -1, call]))
   }
 }

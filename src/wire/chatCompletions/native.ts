@@ -1,4 +1,4 @@
-/** What only Chat Completions has a word for. */
+/** Native fields of Chat Completions. */
 import * as Native from "../native.js"
 
 export const native = Native.make("chat-completions")

@@ -1,90 +1,90 @@
 /**
- * What models think, in the places where providers tell it: a text `reasoning_content` (DeepSeek), `reasoning` (OpenRouter,
- * vLLM, Groq) or `reasoning_text` (GitHub Copilot, with its signature in `reasoning_opaque`), a list `reasoning_details`
- * (OpenRouter, "Reasoning Tokens"), or parts of the content (Mistral, "Reasoning"; Databricks, "Query reasoning models").
+ * Reasoning in the fields of each provider: a text `reasoning_content` (DeepSeek), `reasoning` (OpenRouter, vLLM, Groq) or
+ * `reasoning_text` (GitHub Copilot, with its signature in `reasoning_opaque`), a list `reasoning_details` (OpenRouter, "Reasoning
+ * Tokens"), or parts of the content (Mistral, "Reasoning"; Databricks, "Query reasoning models").
  */
 import type { ReasoningPart } from "../../vocabulary/Chat.js"
 import type { ReasoningDelta } from "../../vocabulary/ChatEvent.js"
 import type { Json } from "../json.js"
 import { array, isRecord, number, records, string } from "../json.js"
 
-/** What the content of a message or a delta says. */
+/** The content of a message or a delta. */
 export interface Content {
   readonly text: string
-  readonly thinking: string
+  readonly reasoning: string
   readonly signature: string | undefined
 }
 
-const joined = (parts: ReadonlyArray<Json>): string => parts.map((part) => string(part, "text") ?? "").join("")
+const joinTexts = (parts: ReadonlyArray<Json>): string => parts.map((part) => string(part, "text") ?? "").join("")
 
-/** A text, or parts of text and thoughts. */
+/** Reads content: a string, or parts of text and reasoning. */
 export const readContent = (message: Json): Content => {
   const content = message["content"]
-  if (typeof content === "string") return { text: content, thinking: "", signature: undefined }
+  if (typeof content === "string") return { text: content, reasoning: "", signature: undefined }
   let text = ""
-  let thinking = ""
+  let reasoning = ""
   let signature: string | undefined
   for (const part of records(message, "content")) {
     if (part["type"] === "thinking") {
-      thinking += string(part, "thinking") ?? joined(records(part, "thinking"))
+      reasoning += string(part, "thinking") ?? joinTexts(records(part, "thinking"))
       signature = string(part, "signature") || signature
     } else if (part["type"] === "reasoning") {
       const summary = records(part, "summary")
-      thinking += joined(summary)
-      signature = summary.map((piece) => string(piece, "signature")).findLast(Boolean) ?? signature
+      reasoning += joinTexts(summary)
+      signature = summary.map((entry) => string(entry, "signature")).findLast(Boolean) ?? signature
     } else {
       text += string(part, "text") ?? ""
     }
   }
-  return { text, thinking, signature }
+  return { text, reasoning, signature }
 }
 
-/** The same text may stand under several names. */
-const plainText = (message: Json): string =>
+/** Some servers send the same text under several names. */
+const plainReasoning = (message: Json): string =>
   string(message, "reasoning_content") || string(message, "reasoning") || string(message, "reasoning_text") || ""
 
 const textType = "reasoning.text"
 const summaryType = "reasoning.summary"
-const sealedType = "reasoning.encrypted"
+const encryptedType = "reasoning.encrypted"
 
-/** A detail's `type` and `format` in one word: the part of it that is not said is `reasoning.text`. */
+/** The `type` and `format` of a detail in one string; undefined for `reasoning.text` without a format. */
 const formatOf = (detail: Json): string | undefined => {
   const type = string(detail, "type") || textType
   const format = string(detail, "format")
   return format ? `${type}/${format}` : type === textType ? undefined : type
 }
 
-/** The format of a part that is no thought, but the signature of the call of its id: as in Gemini's own protocol. */
-export const callMark = "functionCall"
+/** The format of a part that is not reasoning but the signature of the tool call with its id, as in Gemini's own protocol. */
+export const callSignatureFormat = "functionCall"
 
-interface Thought {
-  readonly sealed: boolean
+interface OpenPart {
+  readonly encrypted: boolean
   readonly index: number | undefined
   id: string
   complete: boolean
 }
 
 /**
- * Reads the thoughts of one answer, message by message or delta by delta, and numbers them in the order in which they appear.
- * A piece goes on with the thought of the same index; where there is none, with the last one, until that has its signature.
+ * The reader of the reasoning of one answer. Numbers its parts in the order in which they appear. A delta continues the part with
+ * its index; without an index, the last part, until that has its signature.
  */
-export const thoughtReader = (provider: string | undefined) => {
-  const thoughts: Array<Thought> = []
+export const reasoningReader = (provider: string | undefined) => {
+  const parts: Array<OpenPart> = []
 
-  const goesOn = (thought: Thought, sealed: boolean, index: number | undefined, id: string): boolean =>
-    thought.sealed === sealed &&
-    (thought.id === "" || id === "" || thought.id === id) &&
-    (thought.index === undefined || index === undefined
-      ? !thought.complete || (id !== "" && thought.id === id)
-      : thought.index === index)
+  const continues = (part: OpenPart, encrypted: boolean, index: number | undefined, id: string): boolean =>
+    part.encrypted === encrypted &&
+    (part.id === "" || id === "" || part.id === id) &&
+    (part.index === undefined || index === undefined
+      ? !part.complete || (id !== "" && part.id === id)
+      : part.index === index)
 
-  const place = (sealed: boolean, index: number | undefined, id: string, signed: boolean): number => {
-    const known = thoughts.findLastIndex((thought) => goesOn(thought, sealed, index, id))
-    const thought = thoughts[known]
-    if (thought === undefined) return thoughts.push({ sealed, index, id, complete: signed }) - 1
-    thought.id ||= id
-    thought.complete ||= signed
-    return known
+  const assignIndex = (encrypted: boolean, index: number | undefined, id: string, signed: boolean): number => {
+    const position = parts.findLastIndex((part) => continues(part, encrypted, index, id))
+    const part = parts[position]
+    if (part === undefined) return parts.push({ encrypted, index, id, complete: signed }) - 1
+    part.id ||= id
+    part.complete ||= signed
+    return position
   }
 
   const readDetail = (detail: Json): ReasoningDelta | undefined => {
@@ -95,7 +95,7 @@ export const thoughtReader = (provider: string | undefined) => {
     const format = formatOf(detail)
     return {
       _tag: "ReasoningDelta",
-      index: place(detail["type"] === sealedType, number(detail, "index"), id, signature !== undefined),
+      index: assignIndex(detail["type"] === encryptedType, number(detail, "index"), id, signature !== undefined),
       text,
       ...(signature === undefined ? {} : { signature }),
       ...(id === "" ? {} : { id }),
@@ -106,7 +106,7 @@ export const thoughtReader = (provider: string | undefined) => {
 
   const readPlain = (text: string, signature: string | undefined): ReasoningDelta => ({
     _tag: "ReasoningDelta",
-    index: place(false, undefined, "", signature !== undefined),
+    index: assignIndex(false, undefined, "", signature !== undefined),
     text,
     ...(signature === undefined ? {} : { signature }),
     ...(provider === undefined ? {} : { provider })
@@ -114,15 +114,15 @@ export const thoughtReader = (provider: string | undefined) => {
 
   const read = (message: Json, content: Content): ReadonlyArray<ReasoningDelta> => {
     const details = array(message, "reasoning_details")
-    const plain = plainText(message) || content.thinking
+    const plain = plainReasoning(message) || content.reasoning
     const signature = content.signature ?? (string(message, "reasoning_opaque") || undefined)
     if (details === undefined && plain === "" && signature === undefined) return []
-    const told = (details ?? []).filter(isRecord)
-    // The details are the fuller telling, where they tell the text at all: some only carry what is sealed.
-    const fuller = told.some((detail) => Boolean(string(detail, "text") || string(detail, "summary")))
+    const entries = (details ?? []).filter(isRecord)
+    // Details with text replace the plain text. Some details contain only encrypted reasoning.
+    const hasText = entries.some((detail) => Boolean(string(detail, "text") || string(detail, "summary")))
     const deltas: Array<ReasoningDelta> =
-      fuller || (plain === "" && signature === undefined) ? [] : [readPlain(plain, signature)]
-    for (const detail of told) {
+      hasText || (plain === "" && signature === undefined) ? [] : [readPlain(plain, signature)]
+    for (const detail of entries) {
       const delta = readDetail(detail)
       if (delta !== undefined) deltas.push(delta)
     }
@@ -131,39 +131,39 @@ export const thoughtReader = (provider: string | undefined) => {
 
   return {
     read,
-    /** What must go back with the call of this id. */
-    mark: (id: string, signature: string): ReasoningDelta => ({
+    /** A delta with the signature of a tool call. */
+    callSignature: (id: string, signature: string): ReasoningDelta => ({
       _tag: "ReasoningDelta",
-      index: thoughts.push({ sealed: true, index: undefined, id, complete: true }) - 1,
+      index: parts.push({ encrypted: true, index: undefined, id, complete: true }) - 1,
       text: "",
       signature,
       id,
-      format: callMark,
+      format: callSignatureFormat,
       ...(provider === undefined ? {} : { provider })
     })
   }
 }
 
-/** A thought, or a piece of one, as an entry of `reasoning_details`: the reverse of what is read. */
-export const encodeDetail = (part: Omit<ReasoningPart, "type" | "provider">, index: number): Json => {
+/** Reasoning, whole or a delta, as an entry of `reasoning_details`. */
+export const encodeReasoningDetail = (part: Omit<ReasoningPart, "type" | "provider">, index: number): Json => {
   const [type = "", format] = (part.format ?? textType).split("/")
   const signature = part.signature === undefined ? {} : { signature: part.signature }
-  const told =
-    type === sealedType && part.text === ""
+  const content =
+    type === encryptedType && part.text === ""
       ? { type, data: part.signature ?? "" }
       : type === summaryType
         ? { type, summary: part.text, ...signature }
         : { type: textType, text: part.text, ...signature }
   return {
-    ...told,
+    ...content,
     index,
     ...(part.id === undefined ? {} : { id: part.id }),
     ...(format === undefined ? {} : { format })
   }
 }
 
-/** A thought, or a piece of one, as a part of the content. */
-export const encodePart = (part: Pick<ReasoningPart, "text" | "signature">): Json => ({
+/** Reasoning, whole or a delta, as a part of the content. */
+export const encodeThinkingPart = (part: Pick<ReasoningPart, "text" | "signature">): Json => ({
   type: "thinking",
   thinking: [{ type: "text", text: part.text }],
   ...(part.signature === undefined ? {} : { signature: part.signature })

@@ -1,4 +1,4 @@
-/** Tool calls as Chat Completions writes them, whole and in pieces. */
+/** Tool calls of Chat Completions, whole and in deltas. */
 import { Hash } from "effect"
 import type { ToolCall } from "../../vocabulary/Chat.js"
 import type { ToolCallDelta } from "../../vocabulary/ChatEvent.js"
@@ -9,8 +9,8 @@ import type { Dialect } from "./dialect.js"
 import { native } from "./native.js"
 
 /**
- * What a call says, and whether it is one of a custom tool: `custom` counts if it has a name or an input, since Snowflake Cortex
- * sends an empty one beside `function`.
+ * The function or the custom tool of a call. `custom` counts only with a name or an input: Snowflake Cortex sends an empty one
+ * beside `function`.
  */
 export const callBody = (call: Json): { readonly custom: boolean; readonly body: Json } => {
   const custom = record(call, "custom")
@@ -19,84 +19,98 @@ export const callBody = (call: Json): { readonly custom: boolean; readonly body:
     : { custom: false, body: record(call, "function") ?? {} }
 }
 
-/** One call, or a piece of one: a function with its arguments, or a custom tool with its input. */
-const readPiece = (piece: Json) => {
-  const { body, custom } = callBody(piece)
+/** Reads a call or a delta of one: a function with its arguments, or a custom tool with its input. */
+const readDelta = (delta: Json) => {
+  const { body, custom } = callBody(delta)
   const args = body["arguments"]
   return {
-    id: string(piece, "id") ?? "",
+    id: string(delta, "id") ?? "",
     name: string(body, "name") ?? "",
-    // Arguments are a text; some send the object itself.
+    // Arguments are a JSON text; some servers send the object itself.
     args: string(body, custom ? "input" : "arguments") ?? (isRecord(args) ? JSON.stringify(args) : ""),
     custom,
-    signature: string(record(record(piece, "extra_content") ?? {}, "google") ?? {}, "thought_signature") ?? ""
+    signature: string(record(record(delta, "extra_content") ?? {}, "google") ?? {}, "thought_signature") ?? ""
   }
 }
 
 const callFields = knownFields(["id", "type", "index"], { function: ["name", "arguments"], custom: ["name", "input"] })
 
-/** What is said of a call beside it. */
-export const furtherOfCall = (call: Json): Json | undefined => unknownFields(call, callFields)
+/** The fields of a call that the vocabulary does not cover. */
+export const unknownCallFields = (call: Json): Json | undefined => unknownFields(call, callFields)
 
 interface OpenCall {
-  /** Its place among the calls that have a name, in the order in which they got it. */
+  /** Its index among the calls that have a name, in the order in which they received it; -1 without a name. */
   index: number
   id: string
-  /** The id is ours, since the provider had sent none when it was needed. */
-  invented: boolean
+  /** Whether the id was generated because the provider had sent none when it was needed. */
+  isGenerated: boolean
   name: string
   args: string
-  /** What of the arguments has not been given out. */
-  held: string
+  /** The arguments that were not emitted yet. */
+  pending: string
   custom: boolean
-  /** What must go back with the call (Gemini, "OpenAI compatibility": thought signatures); empty where nothing must. */
+  /** Sent back with the call (Gemini, "OpenAI compatibility": thought signatures); empty when there is none. */
   signature: string
 }
 
-/** The calls of one answer, put together from pieces, of which a whole call is the largest. */
-export const callReader = () => {
+/** The reader of the tool calls of one answer. A whole call is read as a single delta. */
+export const toolCallReader = () => {
   /** In order of appearance. */
   const calls: Array<OpenCall> = []
-  const named: Array<OpenCall> = []
+  const namedCalls: Array<OpenCall> = []
   const byIndex = new Map<number, OpenCall>()
 
-  /** Without an index the id tells calls apart; without either it is the last one that goes on. */
-  const withoutIndex = (id: string, name: string): OpenCall | undefined => {
+  /** A delta without an index continues the call with its id; without an id, the last call. */
+  const findWithoutIndex = (id: string, name: string): OpenCall | undefined => {
     const last = calls.at(-1)
     if (id === "") return name === "" || last?.name === "" ? last : undefined
     return (
       calls.find((call) => call.id === id) ??
-      (last !== undefined && (last.name === "" || (name === "" && (last.id === "" || last.invented)))
+      (last !== undefined && (last.name === "" || (name === "" && (last.id === "" || last.isGenerated)))
         ? last
         : undefined)
     )
   }
 
-  /** The call at an index, but for providers that give several calls the same one. */
-  const atIndex = (index: number, id: string, name: string): OpenCall | undefined => {
-    const known = byIndex.get(index)
-    const another =
-      known !== undefined && id !== "" && name !== "" && known.id !== "" && known.id !== id && !known.invented
-    return another ? undefined : known
+  /** The call at an index. Some providers give several calls the same index: a delta with another id and a name is a new call. */
+  const findAtIndex = (index: number, id: string, name: string): OpenCall | undefined => {
+    const existing = byIndex.get(index)
+    const isAnother =
+      existing !== undefined &&
+      id !== "" &&
+      name !== "" &&
+      existing.id !== "" &&
+      existing.id !== id &&
+      !existing.isGenerated
+    return isAnother ? undefined : existing
   }
 
-  const open = (custom: boolean): OpenCall => {
-    const call: OpenCall = { index: -1, id: "", invented: false, name: "", args: "", held: "", custom, signature: "" }
+  const addCall = (custom: boolean): OpenCall => {
+    const call: OpenCall = {
+      index: -1,
+      id: "",
+      isGenerated: false,
+      name: "",
+      args: "",
+      pending: "",
+      custom,
+      signature: ""
+    }
     calls.push(call)
     return call
   }
 
-  const settleId = (call: OpenCall): void => {
+  const ensureId = (call: OpenCall): void => {
     if (call.id !== "") return
     call.id = `call_${call.index}`
-    call.invented = true
+    call.isGenerated = true
   }
 
   return {
-    /** The calls that are complete once nothing more comes: those that have a name. */
-    whole: (): ReadonlyArray<{ readonly index: number; readonly call: ToolCall; readonly signature: string }> =>
-      named.map((call) => {
-        settleId(call)
+    /** The calls of the complete answer: those that have a name. */
+    completed: (): ReadonlyArray<{ readonly index: number; readonly call: ToolCall; readonly signature: string }> =>
+      namedCalls.map((call) => {
+        ensureId(call)
         return {
           index: call.index,
           signature: call.signature,
@@ -108,55 +122,55 @@ export const callReader = () => {
           }
         }
       }),
-    /** Takes a piece; an empty id or name adds nothing. Gives out what may be told: nothing before the name is known. */
-    read: (piece: Json): ToolCallDelta | undefined => {
-      const { args, custom, id, name, signature } = readPiece(piece)
-      const index = number(piece, "index")
-      const call = (index === undefined ? withoutIndex(id, name) : atIndex(index, id, name)) ?? open(custom)
+    /** Reads a delta; an empty id or name adds nothing. Returns the arguments to emit: none before the call has a name. */
+    read: (delta: Json): ToolCallDelta | undefined => {
+      const { args, custom, id, name, signature } = readDelta(delta)
+      const index = number(delta, "index")
+      const call = (index === undefined ? findWithoutIndex(id, name) : findAtIndex(index, id, name)) ?? addCall(custom)
       if (index !== undefined) byIndex.set(index, call)
       call.id ||= id
       if (call.name === "") call.custom ||= custom
       call.signature ||= signature
       if (call.name === "" && name !== "") {
         call.name = name
-        call.index = named.push(call) - 1
+        call.index = namedCalls.push(call) - 1
       }
       call.args += args
-      call.held += args
-      if (call.name === "" || call.held === "") return undefined
-      settleId(call)
-      const argumentsDelta = call.held
-      call.held = ""
+      call.pending += args
+      if (call.name === "" || call.pending === "") return undefined
+      ensureId(call)
+      const argumentsDelta = call.pending
+      call.pending = ""
       return { _tag: "ToolCallDelta", index: call.index, id: call.id, name: call.name, argumentsDelta }
     }
   }
 }
 
-/** Whole calls, told apart by their place alone: nothing that two of them share makes them one. */
-export const numbered = (calls: ReadonlyArray<Json>): ReadonlyArray<Json> =>
+/** Whole calls with their positions as indexes, so that calls with equal ids stay separate. */
+export const withIndexes = (calls: ReadonlyArray<Json>): ReadonlyArray<Json> =>
   calls.map((call, index): Json => Object.assign({}, call, { index }))
 
-/** Calls that are whole from the beginning, all of which have names. */
-export const decodeCalls = (calls: ReadonlyArray<Json>): ReadonlyArray<ToolCall> => {
-  const reader = callReader()
-  for (const call of numbered(calls)) reader.read(call)
-  return reader.whole().map(({ call, index }) => {
-    const further = furtherOfCall(calls[index] ?? {})
-    return further === undefined ? call : { ...call, ...native.wrap(further) }
+/** Decodes whole calls, all of which must have names. */
+export const decodeToolCalls = (calls: ReadonlyArray<Json>): ReadonlyArray<ToolCall> => {
+  const reader = toolCallReader()
+  for (const call of withIndexes(calls)) reader.read(call)
+  return reader.completed().map(({ call, index }) => {
+    const fields = unknownCallFields(calls[index] ?? {})
+    return fields === undefined ? call : { ...call, ...native.wrap(fields) }
   })
 }
 
-/** The id as the provider takes it: the same for the same call, wherever it stands. */
-export const callId = (id: string, wanted: Dialect["callIds"]): string => {
-  if (wanted === "any" || /^[a-zA-Z0-9]{9}$/.test(id)) return id
-  const digits = (text: string): string => (Hash.string(text) >>> 0).toString(36).padStart(7, "0")
-  return `${digits(id)}${digits(`${id}#`)}`.slice(0, 9)
+/** The id in the form that the provider accepts. The same id always has the same form. */
+export const encodeCallId = (id: string, accepted: Dialect["callIds"]): string => {
+  if (accepted === "any" || /^[a-zA-Z0-9]{9}$/.test(id)) return id
+  const hash = (text: string): string => (Hash.string(text) >>> 0).toString(36).padStart(7, "0")
+  return `${hash(id)}${hash(`${id}#`)}`.slice(0, 9)
 }
 
-/** A call in the words that other protocols have too. */
-export const plainCall = (call: ToolCall): Json =>
+/** A call without its native fields. */
+export const encodePlainCall = (call: ToolCall): Json =>
   call.type === "custom"
     ? { id: call.id, type: "custom", custom: { name: call.name, input: call.arguments } }
     : { id: call.id, type: "function", function: { name: call.name, arguments: call.arguments } }
 
-export const encodeCall = (call: ToolCall): Json => native.encode(plainCall(call), call)
+export const encodeCall = (call: ToolCall): Json => native.encode(encodePlainCall(call), call)

@@ -1,16 +1,17 @@
-/** Tokens as Chat Completions counts them. OpenAI, API reference: chat/object. */
+/** Token counts of Chat Completions. OpenAI, API reference: chat/object. */
 import * as Usage from "../../vocabulary/Usage.js"
 import type { Json } from "../json.js"
 import { array, isRecord, record, tokens } from "../json.js"
 import { unknownFields, knownFields, mergeFields } from "../native.js"
 
 /**
- * The counts under every provider's own names: cached input in `prompt_tokens_details` (OpenAI), as
- * `prompt_cache_hit_tokens` (DeepSeek, "Context Caching"), as `cached_tokens` (Moonshot), or in Anthropic's words (Databricks).
+ * Reads the counts under the names of each provider: cached input in `prompt_tokens_details` (OpenAI), as
+ * `prompt_cache_hit_tokens` (DeepSeek, "Context Caching"), as `cached_tokens` (Moonshot), or under Anthropic's names
+ * (Databricks).
  *
- * Thoughts are counted inside of `completion_tokens`, but by providers whose total says that they stand beside it (xAI), or
- * who count them beside it and have more of them than of all the rest (Perplexity's deep research): there they are put
- * inside. More of them in the details than in the whole is but a poor count (OpenRouter, of what a limit cut off).
+ * `completion_tokens` includes the reasoning tokens unless the total shows that they are counted separately (xAI), or they exceed
+ * it and are not in the details, or there is no total (Perplexity's deep research): then they are added. Details that exceed it
+ * although there is a total are a wrong count (OpenRouter, of an answer cut off by a limit).
  */
 const readUsage = (usage: Json | undefined): Usage.Usage | undefined => {
   if (usage === undefined) return undefined
@@ -19,16 +20,16 @@ const readUsage = (usage: Json | undefined): Usage.Usage | undefined => {
   if (input === undefined && completion === undefined) return undefined
   const promptDetails = record(usage, "prompt_tokens_details") ?? {}
   const completionDetails = record(usage, "completion_tokens_details") ?? {}
-  const detailed = tokens(completionDetails, "reasoning_tokens")
-  const reasoningTokens = detailed ?? tokens(usage, "reasoning_tokens") ?? 0
+  const detailedTokens = tokens(completionDetails, "reasoning_tokens")
+  const reasoningTokens = detailedTokens ?? tokens(usage, "reasoning_tokens") ?? 0
   const total = tokens(usage, "total_tokens")
-  const told = completion ?? 0
-  const beside =
-    total === (input ?? 0) + told + reasoningTokens ||
-    (reasoningTokens > told && (detailed === undefined || total === undefined))
+  const completionTokens = completion ?? 0
+  const isSeparate =
+    total === (input ?? 0) + completionTokens + reasoningTokens ||
+    (reasoningTokens > completionTokens && (detailedTokens === undefined || total === undefined))
   return Usage.make({
     inputTokens: input ?? 0,
-    outputTokens: told + (beside ? reasoningTokens : 0),
+    outputTokens: completionTokens + (isSeparate ? reasoningTokens : 0),
     ...(total === undefined ? {} : { totalTokens: total }),
     cachedInputTokens:
       tokens(promptDetails, "cached_tokens") ??
@@ -51,25 +52,25 @@ const usageOfChoice = (body: Json): Json | undefined => {
   return isRecord(choice) ? record(choice, "usage") : undefined
 }
 
-/** The usage of an answer or a chunk: at the top, in the choice (Moonshot), or under `x_groq`. */
+/** The usage of a response or a chunk: in the body, in the choice (Moonshot), or under `x_groq`. */
 export const decodeUsage = (body: Json): Usage.Usage | undefined =>
   readUsage(record(body, "usage")) ??
   readUsage(usageOfChoice(body)) ??
   readUsage(record(record(body, "x_groq") ?? {}, "usage"))
 
-const counted = knownFields(["prompt_tokens", "completion_tokens", "total_tokens"], {
+const knownCounts = knownFields(["prompt_tokens", "completion_tokens", "total_tokens"], {
   prompt_tokens_details: ["cached_tokens", "cache_write_tokens"],
   completion_tokens_details: ["reasoning_tokens"]
 })
 
-/** What is counted beside that: sounds, predictions, searches, cost …; nothing where there is no more. */
-export const furtherUsage = (body: Json): Json | undefined => {
+/** The counts that `Usage` does not cover: audio, predictions, searches, cost …; undefined when there are none. */
+export const unknownCounts = (body: Json): Json | undefined => {
   const usage = record(body, "usage")
-  return usage === undefined ? undefined : unknownFields(usage, counted)
+  return usage === undefined ? undefined : unknownFields(usage, knownCounts)
 }
 
-/** `further`: what was counted beside that. */
-export const encodeUsage = (usage: Usage.Usage, further: Json = {}): Json =>
+/** `otherCounts`: counts that `Usage` does not cover. */
+export const encodeUsage = (usage: Usage.Usage, otherCounts: Json = {}): Json =>
   mergeFields(
     {
       prompt_tokens: usage.inputTokens,
@@ -78,5 +79,5 @@ export const encodeUsage = (usage: Usage.Usage, further: Json = {}): Json =>
       prompt_tokens_details: { cached_tokens: usage.cachedInputTokens, cache_write_tokens: usage.cacheWriteTokens },
       completion_tokens_details: { reasoning_tokens: usage.reasoningTokens }
     },
-    further
+    otherCounts
   )

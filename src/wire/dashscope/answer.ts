@@ -1,34 +1,34 @@
-/** An answer, read from its events, of which a whole answer is the only one. */
+/** The reader of an answer from its events; a whole answer is a single event. */
 import type { Usage } from "../../vocabulary/Usage.js"
-import { callReader } from "../chatCompletions/toolCalls.js"
+import { toolCallReader } from "../chatCompletions/toolCalls.js"
 import { decodeFinishReason } from "../chatCompletions/finishReason.js"
-import { gather } from "../chatCompletions/metadata.js"
+import { accumulateFields } from "../chatCompletions/metadata.js"
 import { saysError } from "../inBand.js"
 import type { Json } from "../json.js"
 import { isRecord, pick, number, record, records, string } from "../json.js"
 import type { AnswerSource, WireEvent } from "../Wire.js"
 import { usageOf } from "../Wire.js"
 import type { Evidence } from "./deltas.js"
-import { pieceReader } from "./deltas.js"
-import { beyondCounts, decodeUsage, hasCounts } from "./usage.js"
+import { deltaReader } from "./deltas.js"
+import { unknownCounts, decodeUsage, hasCounts } from "./usage.js"
 
-/** Said of the choice, in pieces. */
+/** Metadata of the choice. Values of several events are merged. */
 export const choiceFields = ["logprobs"]
 
-/** Said of the message, in pieces. */
+/** Metadata of the message. Values of several events are merged. */
 export const messageFields = ["annotations", "audio"]
 
-/** Said beside the answer: what a search found. */
+/** Metadata of the output: search results. */
 export const outputFields = ["search_info"]
 
 /**
- * The error that stands where an answer should be: a code and a message at the top. An answer may have both too, but empty.
+ * The error that a body reports in place of an answer: `code` and `message`. Answers can have both fields too, but empty.
  * alibabacloud.com/help/en/model-studio/error-code
  */
 export const reportedError = (body: Json): Json | undefined =>
   string(body, "code") || (record(body, "output") === undefined && saysError(body)) ? body : undefined
 
-/** What a message holds: a text, or parts, of which those that are no text are kept as they are. */
+/** Reads content: a string, or parts, of which those without text are kept unchanged. */
 const readContent = (content: unknown): { readonly text: string; readonly others: ReadonlyArray<Json> } => {
   if (typeof content === "string") return { text: content, others: [] }
   const parts = Array.isArray(content) ? content.filter(isRecord) : []
@@ -38,124 +38,119 @@ const readContent = (content: unknown): { readonly text: string; readonly others
   }
 }
 
-/** The reader of one answer. */
+type Emit = (text: string, out: Array<WireEvent>) => void
+
 export const answerReader = (source: AnswerSource) => {
   let id = ""
   let model = ""
   let rawReason: string | undefined
-  /** The latest counts. They are decoded when they are asked for: every event has them, and only the last ones are used. */
+  /** The latest counts. Every event has them and only the last ones count, so `usage` decodes them. */
   let counts: Json | undefined
-  let written: number | undefined
-  /** All that was said, for an estimate where nobody counts. */
-  let said = ""
+  let outputTokens: number | undefined
+  /** All output, for an estimate when the provider sends no counts. */
+  let outputText = ""
   const metadata: Record<string, unknown> = {}
-  const pieces = pieceReader()
-  const calls = callReader()
-  /** How what is held of a channel is said once nothing more comes. */
-  const speakers = new Map<string, (text: string, out: Array<WireEvent>) => void>()
+  const deltas = deltaReader()
+  const toolCalls = toolCallReader()
+  /** Emits the pending text of a channel at the end. */
+  const emitters = new Map<string, Emit>()
 
-  const think = (text: string, out: Array<WireEvent>): void => {
+  const emitReasoning: Emit = (text, out) => {
     if (text === "") return
-    said += text
+    outputText += text
     out.push({ _tag: "ReasoningDelta", index: 0, text, provider: source.provider })
   }
 
-  const speak = (text: string, out: Array<WireEvent>): void => {
+  const emitText: Emit = (text, out) => {
     if (text === "") return
-    said += text
+    outputText += text
     out.push({ _tag: "TextDelta", text })
   }
 
-  const callPiece = (piece: Json, text: string, out: Array<WireEvent>): void => {
-    const delta = calls.read({ ...piece, function: { ...record(piece, "function"), arguments: text } })
+  const emitArguments = (call: Json, text: string, out: Array<WireEvent>): void => {
+    const delta = toolCalls.read({ ...call, function: { ...record(call, "function"), arguments: text } })
     if (delta === undefined) return
-    said += delta.argumentsDelta
+    outputText += delta.argumentsDelta
     out.push(delta)
   }
 
-  const tell = (
-    channel: string,
-    piece: string,
-    evidence: Evidence,
-    speaker: (text: string, out: Array<WireEvent>) => void,
-    out: Array<WireEvent>
-  ): void => {
-    speakers.set(channel, speaker)
-    speaker(pieces.read(channel, piece, evidence), out)
+  const emitDelta = (channel: string, text: string, evidence: Evidence, emit: Emit, out: Array<WireEvent>): void => {
+    emitters.set(channel, emit)
+    emit(deltas.read(channel, text, evidence), out)
   }
 
-  const readMessage = (message: Json, evidence: Omit<Evidence, "alone">, out: Array<WireEvent>): void => {
+  const readMessage = (message: Json, event: Omit<Evidence, "alone">, out: Array<WireEvent>): void => {
     const { others, text } = readContent(message["content"])
-    const thought = string(message, "reasoning_content") ?? ""
-    const called = records(message, "tool_calls")
-    const speaking = called.length + (thought === "" ? 0 : 1) + (text === "" ? 0 : 1)
-    const seen = { ...evidence, alone: speaking < 2 }
-    tell("reasoning", thought, seen, think, out)
-    tell("text", text, seen, speak, out)
-    for (const [position, piece] of called.entries()) {
-      const args = record(piece, "function")?.["arguments"]
-      tell(
-        `call ${number(piece, "index") ?? (string(piece, "id") || position)}`,
+    const reasoning = string(message, "reasoning_content") ?? ""
+    const calls = records(message, "tool_calls")
+    const channelCount = calls.length + (reasoning === "" ? 0 : 1) + (text === "" ? 0 : 1)
+    const evidence = { ...event, alone: channelCount < 2 }
+    emitDelta("reasoning", reasoning, evidence, emitReasoning, out)
+    emitDelta("text", text, evidence, emitText, out)
+    for (const [position, call] of calls.entries()) {
+      const args = record(call, "function")?.["arguments"]
+      emitDelta(
+        `call ${number(call, "index") ?? (string(call, "id") || position)}`,
         typeof args === "string" ? args : isRecord(args) ? JSON.stringify(args) : "",
-        seen,
-        (words, into) => callPiece(piece, words, into),
+        evidence,
+        (added, into) => emitArguments(call, added, into),
         out
       )
     }
-    gather(metadata, message, messageFields)
-    gather(metadata, { content: others }, ["content"])
+    accumulateFields(metadata, message, messageFields)
+    accumulateFields(metadata, { content: others }, ["content"])
   }
 
-  /** Running totals: the last ones count. */
+  /** Reads running totals. Returns whether the output tokens advanced; undefined without counts. */
   const readCounts = (body: Json): boolean | undefined => {
-    const before = written
-    const found = record(body, "usage")
-    written = found === undefined ? undefined : number(found, "output_tokens")
-    if (found !== undefined && hasCounts(found)) counts = found
-    return before === undefined || written === undefined ? undefined : written > before
+    const before = outputTokens
+    const latest = record(body, "usage")
+    outputTokens = latest === undefined ? undefined : number(latest, "output_tokens")
+    if (latest !== undefined && hasCounts(latest)) counts = latest
+    return before === undefined || outputTokens === undefined ? undefined : outputTokens > before
   }
 
-  const usage = (): Usage => usageOf(counts && decodeUsage(counts), source, said)
+  const usage = (): Usage => usageOf(counts && decodeUsage(counts), source, outputText)
 
   return {
     id: () => id,
     model: () => model || source.model,
     usage,
     /** Whether the latest event has counts. */
-    counted: () => written !== undefined,
-    /** Whether the model has said why it stopped. */
+    hasUsage: () => outputTokens !== undefined,
+    /** Whether the finish reason has arrived. */
     stopped: () => rawReason !== undefined,
-    /** Reads an event. Further choices are passed over. */
+    /** Reads an event. Choices after the first are ignored. */
     read: (body: Json, out: Array<WireEvent>): void => {
       id ||= string(body, "request_id") ?? ""
       model ||= string(body, "model") ?? ""
       const advanced = readCounts(body)
       const output = record(body, "output") ?? {}
       const choice = records(output, "choices").find((each) => (number(each, "index") ?? 0) === 0)
-      // Until the end the reason is the text "null".
+      // Until the end the reason is the string "null".
       const reason = string(choice ?? output, "finish_reason") ?? ""
       if (reason !== "" && reason !== "null") rawReason = reason
       const evidence = { advanced, last: rawReason !== undefined }
-      // Without `result_format: "message"`, or from older models, the answer is a text alone.
-      const older = typeof output["text"] === "string" ? { content: output["text"] } : undefined
-      const message = choice === undefined ? older : record(choice, "message")
+      // Without `result_format: "message"`, or from older models, the answer is only a text.
+      const plain = typeof output["text"] === "string" ? { content: output["text"] } : undefined
+      const message = choice === undefined ? plain : record(choice, "message")
       if (message !== undefined) readMessage(message, evidence, out)
-      if (choice !== undefined) gather(metadata, choice, choiceFields)
+      if (choice !== undefined) accumulateFields(metadata, choice, choiceFields)
       Object.assign(metadata, pick(output, outputFields))
     },
-    /** Gives out what is owed at the end. */
+    /** Emits pending text, the ends of tool calls and `Finish`. */
     finish: (out: Array<WireEvent>): void => {
-      for (const [channel, text] of pieces.rest()) speakers.get(channel)?.(text, out)
-      const whole = calls.whole()
-      const beyond = beyondCounts(counts ?? {})
-      for (const { call, index } of whole) out.push({ _tag: "ToolCallEnd", index, call })
+      for (const [channel, text] of deltas.flush()) emitters.get(channel)?.(text, out)
+      const completed = toolCalls.completed()
+      const otherCounts = unknownCounts(counts ?? {})
+      for (const { call, index } of completed) out.push({ _tag: "ToolCallEnd", index, call })
       out.push({
         _tag: "Finish",
-        reason: decodeFinishReason(rawReason ?? "", whole.length > 0),
+        reason: decodeFinishReason(rawReason ?? "", completed.length > 0),
         rawReason: rawReason ?? "",
         usage: usage(),
         latency: 0,
-        providerMetadata: Object.keys(beyond).length === 0 ? metadata : { ...metadata, usage: beyond }
+        providerMetadata: Object.keys(otherCounts).length === 0 ? metadata : { ...metadata, usage: otherCounts }
       })
     }
   }

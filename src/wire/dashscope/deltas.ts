@@ -1,83 +1,81 @@
 /**
- * What each event of a stream adds. Servers that pass over `incremental_output` repeat all that was said so far in every
- * event, and nothing in the events says which way it is: it shows in whether a piece begins with what was said before it.
+ * The text that each event of a stream adds. Servers that ignore `incremental_output` repeat the whole text so far in every
+ * event. No field distinguishes the two modes: in the cumulative one each text begins with the text before it.
  */
 
-/** What an event tells beside its pieces. */
+/** Fields of an event that help to detect the mode. */
 export interface Evidence {
-  /** Whether more tokens have been written than at the event before; unknown where nobody counts. */
+  /** Whether the output tokens advanced since the event before; undefined without counts. */
   readonly advanced: boolean | undefined
   /** Whether the model has stopped. */
   readonly last: boolean
-  /** Whether no other channel says anything in the same event. Who says only what is new speaks of one thing at a time. */
+  /** Whether no other channel has text in the same event: incremental servers send one channel at a time. */
   readonly alone: boolean
 }
 
 interface Channel {
-  said: string
-  /** A piece that may go on with what was said, or repeat it and say more. The next one tells. */
-  held: string | undefined
+  /** The text emitted so far. */
+  emitted: string
+  /** A text that either continues or repeats the emitted one; the next event decides. */
+  pending: string | undefined
 }
 
-/** A piece that begins with so much of what was said repeats it: by chance this does not happen. */
-const certain = 8
+/** A text that begins with this many emitted characters repeats them; a coincidence is unlikely. */
+const certainLength = 8
 
-export const pieceReader = () => {
+export const deltaReader = () => {
   let mode: "unknown" | "incremental" | "cumulative" = "unknown"
   const channels = new Map<string, Channel>()
 
-  const beyond = (whole: string, said: string): string =>
-    whole.startsWith(said) ? whole.slice(said.length) : said.startsWith(whole) ? "" : whole
+  const remainder = (text: string, emitted: string): string =>
+    text.startsWith(emitted) ? text.slice(emitted.length) : emitted.startsWith(text) ? "" : text
 
-  /** What a held piece says, now that it is known or to be guessed which way it is. */
+  /** The added text of the pending one. An unknown mode counts as cumulative. */
   const release = (channel: Channel): string => {
-    const held = channel.held ?? ""
-    channel.held = undefined
-    if (held === "") return ""
-    const added = mode === "incremental" ? held : beyond(held, channel.said)
-    channel.said += added
+    const pending = channel.pending ?? ""
+    channel.pending = undefined
+    if (pending === "") return ""
+    const added = mode === "incremental" ? pending : remainder(pending, channel.emitted)
+    channel.emitted += added
     return added
   }
 
   /**
-   * Finds out which way it is, or says what the piece adds where that stays open. A server that repeats has no empty pieces
-   * once something was said, and counts no more tokens where it says no more.
+   * Sets the mode, and returns false when it stays unknown: then the text is pending or adds nothing. A cumulative server sends
+   * no empty text after a text, and counts no more tokens when it adds none.
    */
-  const decide = (channel: Channel, piece: string, { advanced, alone, last }: Evidence): string | undefined => {
-    const { held, said } = channel
-    const goesOn = advanced ?? !last
-    if (held !== undefined) {
-      const repeats = piece !== "" && piece.startsWith(held) && !(piece === said && goesOn)
+  const detectMode = (channel: Channel, text: string, { advanced, alone, last }: Evidence): boolean => {
+    const { emitted, pending } = channel
+    const continues = advanced ?? !last
+    if (pending !== undefined) {
+      const repeats = text !== "" && text.startsWith(pending) && !(text === emitted && continues)
       mode = repeats ? "cumulative" : "incremental"
-    } else if (piece === "" || (piece === said && alone && (last || !goesOn))) {
-      return ""
-    } else if (!piece.startsWith(said)) {
+    } else if (text === "" || (text === emitted && alone && (last || !continues))) {
+      return false
+    } else if (!text.startsWith(emitted)) {
       mode = "incremental"
-    } else if (!alone || (said.length >= certain && piece !== said)) {
+    } else if (!alone || (emitted.length >= certainLength && text !== emitted)) {
       mode = "cumulative"
     } else {
-      channel.held = piece
-      return ""
+      channel.pending = text
+      return false
     }
-    return undefined
+    return true
   }
 
   return {
-    /** What the piece adds to its channel. */
-    read: (name: string, piece: string, evidence: Evidence): string => {
-      const channel = channels.get(name) ?? { said: "", held: undefined }
+    /** The text that an event adds to a channel. */
+    read: (name: string, text: string, evidence: Evidence): string => {
+      const channel = channels.get(name) ?? { emitted: "", pending: undefined }
       channels.set(name, channel)
-      if (mode === "unknown" && channel.said !== "") {
-        const decided = decide(channel, piece, evidence)
-        if (decided !== undefined) return decided
-      }
+      if (mode === "unknown" && channel.emitted !== "" && !detectMode(channel, text, evidence)) return ""
       const before = mode === "unknown" ? "" : release(channel)
-      const added = mode === "cumulative" ? beyond(piece, channel.said) : piece
-      channel.said += added
+      const added = mode === "cumulative" ? remainder(text, channel.emitted) : text
+      channel.emitted += added
       return before + added
     },
-    /** Nothing more comes: what is still held, by channel. Two pieces of which the second begins with the first repeat. */
-    rest: (): ReadonlyArray<readonly [name: string, text: string]> =>
+    /** The text still pending at the end, by channel. */
+    flush: (): ReadonlyArray<readonly [name: string, text: string]> =>
       [...channels].flatMap(([name, channel]) => {
         const text = release(channel)
         return text === "" ? [] : [[name, text] as const]

@@ -1,18 +1,18 @@
 /**
- * How a server or a model deviates.
+ * Deviations of a server or a model.
  *
  * @since 0.1.0
  * @category model
  */
 export interface Dialect {
   /**
-   * Which service is asked. DashScope has one for models that only read and write text and one for those that see and hear,
-   * and each refuses the other's models ("url error"). Absent: what the request holds and the name of the model decide.
+   * The service in the path. DashScope has one for text models and one for models with image or audio input, and each rejects the
+   * models of the other ("url error"). Absent: the content of the request and the name of the model decide.
    */
   readonly service?: "text-generation" | "multimodal-generation"
   /**
-   * Sent as `incremental_output` with streams: events say only what is new. A model that refuses this sends all that was said
-   * so far with every event, which reads as well.
+   * Sent as `incremental_output` with streams: events contain only new text. Streams that repeat the whole text in every event
+   * are decoded as well, for models that reject the parameter.
    *
    * @default true
    */
@@ -20,7 +20,7 @@ export interface Dialect {
 }
 
 /**
- * Alibaba's own service.
+ * Alibaba's service.
  *
  * @since 0.1.0
  * @category model

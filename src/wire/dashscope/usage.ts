@@ -1,4 +1,4 @@
-/** Tokens as DashScope counts them. alibabacloud.com/help/en/model-studio/qwen-api-via-dashscope, "usage" */
+/** Token counts of DashScope. alibabacloud.com/help/en/model-studio/qwen-api-via-dashscope, "usage" */
 import * as Usage from "../../vocabulary/Usage.js"
 import type { Json } from "../json.js"
 import { record, tokens } from "../json.js"
@@ -19,8 +19,8 @@ export const decodeUsage = (usage: Json): Usage.Usage => {
   })
 }
 
-/** What is said beyond these counts: of images, sound and film, of plug-ins. */
-export const beyondCounts = (usage: Json): Json => {
+/** The counts that `Usage` does not cover: images, audio, video, plug-ins. */
+export const unknownCounts = (usage: Json): Json => {
   const {
     cached_tokens: _,
     input_tokens: __,
@@ -28,9 +28,9 @@ export const beyondCounts = (usage: Json): Json => {
     output_tokens_details: ____,
     prompt_tokens_details: _____,
     total_tokens: ______,
-    ...beyond
+    ...unknown
   } = usage
-  return Object.fromEntries(Object.entries(beyond).filter(([, value]) => value !== null))
+  return Object.fromEntries(Object.entries(unknown).filter(([, value]) => value !== null))
 }
 
 export const encodeUsage = (usage: Usage.Usage): Json => ({

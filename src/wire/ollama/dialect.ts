@@ -1,28 +1,30 @@
 /**
- * What is said to a server with every request.
+ * Settings sent with every request.
  *
  * @since 0.1.0
  * @category model
  */
 export interface Dialect {
-  /** Below the base URL. @default "/api/chat" */
+  /** The path below the base URL. @default "/api/chat" */
   readonly path: string
   /**
-   * How long the model stays in memory after the answer: seconds, or a text such as `"10m"`; a negative one for ever, 0 not
-   * at all. Absent: the server's default, five minutes. A request's `extra.keep_alive` goes before it.
+   * How long the model stays in memory after the answer: seconds, or a string such as `"10m"`. A negative value keeps it loaded,
+   * 0 unloads it at once. `extra.keep_alive` of a request takes precedence.
+   *
+   * @default the default of the server, five minutes
    */
   readonly keepAlive?: string | number
   /**
-   * Sent as `options`, below what the request says. `num_ctx` is the one to know: the server cuts what is longer than its
-   * context window (4096 tokens where nothing else was said) without a word.
+   * Sent as `options`; settings of the request take precedence. `num_ctx` is the most important one: the server silently
+   * truncates a prompt that is longer than its context window (4096 tokens by default).
    *
-   * @default none
+   * @default {}
    */
   readonly options: Readonly<Record<string, unknown>>
 }
 
 /**
- * Nothing but what the request says.
+ * No settings beyond those of the request.
  *
  * @since 0.1.0
  * @category model

@@ -64,7 +64,7 @@ describe("Zhipu and Z.ai presets", () => {
       expect(added(preset, { tools, toolChoice: "auto" })).toMatchObject({ tools: [{}], tool_choice: "auto" })
       expect(added(preset, { tools, toolChoice: "none", extra: { tools: [{ type: "web_search" }] } })).toEqual({})
       for (const toolChoice of ["required", { name: "clock" }] as const) {
-        expectUnsupported(preset, { tools, toolChoice }, "tool calls that must be made")
+        expectUnsupported(preset, { tools, toolChoice }, "required tool calls")
       }
     }
   })
@@ -269,7 +269,7 @@ describe("required tool calls of DeepSeek and Moonshot", () => {
       expectUnsupported(
         preset,
         { tools, toolChoice: "required", reasoning: { effort: "low" } },
-        "tool calls that must be made by a model that thinks"
+        "required tool calls with reasoning"
       )
     }
   })

@@ -198,7 +198,7 @@ describe("Ollama unsupported fields", () => {
     )
     for (const text of ['{"city":"Par', "[1]", "7"]) {
       expect(callFailure({ id: "c", name: "weather", arguments: text })).toEqual(
-        unsupported("tool calls whose arguments are no JSON object")
+        unsupported("tool calls whose arguments are not a JSON object")
       )
     }
   })

@@ -1,8 +1,8 @@
-/** A server reads a question. alibabacloud.com/help/en/model-studio/qwen-api-via-dashscope */
+/** Decodes requests. alibabacloud.com/help/en/model-studio/qwen-api-via-dashscope */
 import { Either } from "effect"
 import type { ChatRequest } from "../../../vocabulary/Chat.js"
 import * as Chat from "../../../vocabulary/Chat.js"
-import { decodeCalls } from "../../../wire/chatCompletions/toolCalls.js"
+import { decodeToolCalls } from "../../../wire/chatCompletions/toolCalls.js"
 import type { Json } from "../../../wire/json.js"
 import { array, isRecord, pick, nonEmpty, withoutNulls, record, records, string } from "../../../wire/json.js"
 import type { FieldNames } from "../../../wire/decodedRequest.js"
@@ -16,14 +16,14 @@ import { malformed } from "../../../wire/Wire.js"
 
 const readPart = (part: unknown): unknown => {
   if (!isRecord(part)) return part
-  const mark = part["cache_control"] === undefined ? {} : { cacheControl: {} }
-  if (part["image"] !== undefined) return { type: "image", url: part["image"], ...mark }
+  const cacheControl = part["cache_control"] === undefined ? {} : { cacheControl: {} }
+  if (part["image"] !== undefined) return { type: "image", url: part["image"], ...cacheControl }
   if (part["audio"] !== undefined) return { type: "audio", url: part["audio"] }
   if (part["video"] !== undefined) return { type: "file", url: part["video"] }
-  return part["text"] === undefined ? part : { type: "text", text: part["text"], ...mark }
+  return part["text"] === undefined ? part : { type: "text", text: part["text"], ...cacheControl }
 }
 
-/** One text alone says no more than the text does. */
+/** Reads content. A single text without cache control becomes a string. */
 const readContent = (content: unknown): unknown => {
   if (!Array.isArray(content)) return content ?? ""
   const parts: ReadonlyArray<unknown> = content.map(readPart)
@@ -53,7 +53,7 @@ const readAssistant = (message: Json): unknown => {
     ...(Array.isArray(calls)
       ? calls.length === 0
         ? {}
-        : { toolCalls: calls.every(isCall) ? decodeCalls(records(message, "tool_calls")) : calls }
+        : { toolCalls: calls.every(isCall) ? decodeToolCalls(records(message, "tool_calls")) : calls }
       : { toolCalls: calls })
   }
 }
@@ -71,7 +71,7 @@ const readMessage = (message: unknown): unknown => {
   }
 }
 
-/** A prompt alone is how older clients ask. */
+/** Reads `messages`, or the `prompt` of older clients. */
 const readMessages = (input: Json): unknown =>
   array(input, "messages")?.map(readMessage) ??
   (typeof input["prompt"] === "string" ? [Chat.user(input["prompt"])] : (input["messages"] ?? []))
@@ -85,8 +85,8 @@ const isFunction = (tool: unknown): tool is Json => isRecord(tool) && record(too
 const readTool = (tool: Json): Json => pick(record(tool, "function") ?? {}, ["name", "description", "parameters"])
 
 const readChoice = (choice: unknown): unknown => {
-  const named = isRecord(choice) ? record(choice, "function") : undefined
-  return named === undefined ? choice : { name: named["name"] }
+  const definition = isRecord(choice) ? record(choice, "function") : undefined
+  return definition === undefined ? choice : { name: definition["name"] }
 }
 
 const readFormat = (format: unknown): unknown => {
@@ -109,10 +109,10 @@ const readThinking = (enabled: unknown, budget: unknown): unknown => {
 }
 
 // -------------------------------------------------------------------------------------
-// faults
+// paths of failures
 // -------------------------------------------------------------------------------------
 
-const words: FieldNames = {
+const fieldNames: FieldNames = {
   maxTokens: "max_tokens",
   parallelToolCalls: "parallel_tool_calls",
   reasoning: "enable_thinking",
@@ -124,11 +124,11 @@ const words: FieldNames = {
 }
 
 const wirePath = (path: ReadonlyArray<PropertyKey>): string => {
-  const place = path[0] === "messages" ? "input" : path[0] === "model" ? "" : "parameters"
-  return `${place}${pathBelow(path, words)}`.replace(/^\./, "")
+  const parent = path[0] === "messages" ? "input" : path[0] === "model" ? "" : "parameters"
+  return `${parent}${pathBelow(path, fieldNames)}`.replace(/^\./, "")
 }
 
-/** A stream is asked for in a header, by either of two. */
+/** Either of two headers requests a stream. */
 const wantsStream = (headers: Address["headers"]): boolean =>
   headers["x-dashscope-sse"] === "enable" || String(headers["accept"] ?? "").includes("text/event-stream")
 
@@ -153,7 +153,7 @@ export const decodeRequest = (
     tool_choice: toolChoice,
     tools,
     top_p: topP,
-    ...beyond
+    ...otherParameters
   } = record(body, "parameters") ?? {}
   if (tools !== undefined && tools !== null && !Array.isArray(tools)) {
     return Either.left(malformed("parameters.tools", tools))
@@ -173,7 +173,7 @@ export const decodeRequest = (
     stop: typeof stop === "string" ? [stop] : stop,
     seed,
     reasoning: readThinking(enabled, budget),
-    extra: nonEmpty(withoutNulls({ ...beyond, tools: others.length === 0 ? undefined : others }))
+    extra: nonEmpty(withoutNulls({ ...otherParameters, tools: others.length === 0 ? undefined : others }))
   })
   return validatedRequest(candidate, wantsStream(address?.headers ?? {}), (path, message) =>
     malformed(wirePath(path), message)

@@ -1,29 +1,29 @@
-/** A server writes an answer, whole or in events. alibabacloud.com/help/en/model-studio/qwen-api-via-dashscope */
+/** Encodes responses, whole and as streams. alibabacloud.com/help/en/model-studio/qwen-api-via-dashscope */
 import type { ChatResponse, ToolCall } from "../../../vocabulary/Chat.js"
 import type { ChatEvent, Finish, ToolCallDelta, ToolCallEnd } from "../../../vocabulary/ChatEvent.js"
 import type { Usage } from "../../../vocabulary/Usage.js"
 import { encodeCall } from "../../../wire/chatCompletions/toolCalls.js"
 import { encodeFinishReason } from "../../../wire/chatCompletions/finishReason.js"
-import { pick } from "../../../wire/chatCompletions/metadata.js"
+import { presentFields } from "../../../wire/chatCompletions/metadata.js"
 import type { Json } from "../../../wire/json.js"
 import { record, records } from "../../../wire/json.js"
 import type { Frame, ServedError, StreamEncoder } from "../../../wire/Wire.js"
 import { choiceFields, messageFields, outputFields } from "../../../wire/dashscope/answer.js"
 import { encodeUsage } from "../../../wire/dashscope/usage.js"
 
-/** A text, or parts where there is more than text. */
-const content = (text: string, metadata: Json): unknown => {
+/** A string, or parts when the metadata contains other parts. */
+const encodeContent = (text: string, metadata: Json): unknown => {
   const others = records(metadata, "content")
   return others.length === 0 ? text : [...(text === "" ? [] : [{ text }]), ...others]
 }
 
-/** Every call is a function's, of free text too. */
-const callOf = ({ arguments: text, id, name }: ToolCall, index: number): Json => ({
+/** The protocol has no custom tools: their calls are sent as function calls. */
+const encodeFunctionCall = ({ arguments: text, id, name }: ToolCall, index: number): Json => ({
   ...encodeCall({ id, name, arguments: text }),
   index
 })
 
-const counts = (usage: Usage, metadata: Json): Json =>
+const encodeCounts = (usage: Usage, metadata: Json): Json =>
   usage.estimated ? {} : { usage: { ...record(metadata, "usage"), ...encodeUsage(usage) } }
 
 export const encodeResponse = (response: ChatResponse): Record<string, unknown> => {
@@ -37,37 +37,34 @@ export const encodeResponse = (response: ChatResponse): Record<string, unknown> 
           finish_reason: encodeFinishReason(response.finishReason, response.rawFinishReason, toolCalls.length > 0),
           message: {
             role: "assistant",
-            // What a model says in declining is what it said.
-            content: content(text + refusal, metadata),
+            // The protocol has no field for a refusal.
+            content: encodeContent(text + refusal, metadata),
             ...(reasoning === "" ? {} : { reasoning_content: reasoning }),
-            ...(toolCalls.length === 0 ? {} : { tool_calls: toolCalls.map(callOf) }),
-            ...pick(metadata, messageFields)
+            ...(toolCalls.length === 0 ? {} : { tool_calls: toolCalls.map(encodeFunctionCall) }),
+            ...presentFields(metadata, messageFields)
           },
-          ...pick(metadata, choiceFields)
+          ...presentFields(metadata, choiceFields)
         },
         ...records(metadata, "choices")
       ],
-      ...pick(metadata, outputFields)
+      ...presentFields(metadata, outputFields)
     },
-    ...counts(response.usage, metadata)
+    ...encodeCounts(response.usage, metadata)
   }
 }
 
 interface OpenCall {
   readonly id: string
   readonly name: string
-  told: string
+  sentArguments: string
 }
 
-/**
- * The events that say what the events of ours say. Each repeats all that was said so far, unless the client asked for what is
- * new alone (`incremental_output`).
- */
+/** Encodes a stream. Each event repeats the whole answer so far unless the client sent `incremental_output`. */
 export const encodeStream = (request: Json): StreamEncoder => {
   const incremental = record(request, "parameters")?.["incremental_output"] === true
   let id = ""
-  let thought = ""
-  let said = ""
+  let fullReasoning = ""
+  let fullText = ""
   const calls = new Map<number, OpenCall>()
 
   const frame = (
@@ -87,58 +84,58 @@ export const encodeStream = (request: Json): StreamEncoder => {
     })
   })
 
-  const callPiece = (index: number, { id: callId, name }: OpenCall, args: string, first: boolean): Json => ({
+  const encodeCallDelta = (index: number, { id: callId, name }: OpenCall, args: string, isFirst: boolean): Json => ({
     index,
-    id: first ? callId : "",
+    id: isFirst ? callId : "",
     type: "function",
-    function: { ...(first ? { name } : {}), arguments: args }
+    function: { ...(isFirst ? { name } : {}), arguments: args }
   })
 
-  /** All that was said so far. */
-  const whole = (): Json => ({
-    content: said,
-    ...(thought === "" ? {} : { reasoning_content: thought }),
+  /** The message so far. */
+  const fullMessage = (): Json => ({
+    content: fullText,
+    ...(fullReasoning === "" ? {} : { reasoning_content: fullReasoning }),
     ...(calls.size === 0
       ? {}
-      : { tool_calls: [...calls].map(([index, call]) => callPiece(index, call, call.told, true)) })
+      : { tool_calls: [...calls].map(([index, call]) => encodeCallDelta(index, call, call.sentArguments, true)) })
   })
 
-  const tell = (news: Json): Frame => frame(incremental ? news : whole())
+  const messageFrame = (delta: Json): Frame => frame(incremental ? delta : fullMessage())
 
-  /** A thought that is only sealed has nothing to tell here. */
-  const tellText = (field: "content" | "reasoning_content", text: string): ReadonlyArray<Frame> =>
-    text === "" ? [] : [tell({ [field]: text })]
+  /** Reasoning without text, only encrypted, has no event. */
+  const textFrames = (field: "content" | "reasoning_content", text: string): ReadonlyArray<Frame> =>
+    text === "" ? [] : [messageFrame({ [field]: text })]
 
   const callDelta = (event: Pick<ToolCallDelta, "index" | "id" | "name">, args: string): Frame => {
-    const known = calls.get(event.index)
-    const call = known ?? { id: event.id, name: event.name, told: "" }
+    const existing = calls.get(event.index)
+    const call = existing ?? { id: event.id, name: event.name, sentArguments: "" }
     calls.set(event.index, call)
-    call.told += args
-    return tell({ tool_calls: [callPiece(event.index, call, args, known === undefined)] })
+    call.sentArguments += args
+    return messageFrame({ tool_calls: [encodeCallDelta(event.index, call, args, existing === undefined)] })
   }
 
-  /** What was not told in pieces. */
+  /** The arguments that no delta contained. */
   const callEnd = ({ call, index }: ToolCallEnd): ReadonlyArray<Frame> => {
-    const told = calls.get(index)?.told
-    const rest = call.arguments.startsWith(told ?? "") ? call.arguments.slice((told ?? "").length) : ""
-    return told !== undefined && rest === "" ? [] : [callDelta({ index, id: call.id, name: call.name }, rest)]
+    const sent = calls.get(index)?.sentArguments
+    const remaining = call.arguments.startsWith(sent ?? "") ? call.arguments.slice((sent ?? "").length) : ""
+    return sent !== undefined && remaining === "" ? [] : [callDelta({ index, id: call.id, name: call.name }, remaining)]
   }
 
   const finish = ({ providerMetadata: metadata, rawReason, reason, usage }: Finish): Frame => {
-    const last = incremental ? {} : whole()
+    const base = incremental ? {} : fullMessage()
     const others = records(metadata, "content")
     return frame(
       {
-        ...last,
-        ...(others.length === 0 ? {} : { content: content(incremental ? "" : said, metadata) }),
-        ...pick(metadata, messageFields)
+        ...base,
+        ...(others.length === 0 ? {} : { content: encodeContent(incremental ? "" : fullText, metadata) }),
+        ...presentFields(metadata, messageFields)
       },
       {
-        ...pick(metadata, choiceFields),
+        ...presentFields(metadata, choiceFields),
         finish_reason: encodeFinishReason(reason, rawReason, calls.size > 0)
       },
-      pick(metadata, outputFields),
-      counts(usage, metadata)
+      presentFields(metadata, outputFields),
+      encodeCounts(usage, metadata)
     )
   }
 
@@ -150,11 +147,11 @@ export const encodeStream = (request: Json): StreamEncoder => {
           return []
         case "TextDelta":
         case "RefusalDelta":
-          said += event.text
-          return tellText("content", event.text)
+          fullText += event.text
+          return textFrames("content", event.text)
         case "ReasoningDelta":
-          thought += event.text
-          return tellText("reasoning_content", event.text)
+          fullReasoning += event.text
+          return textFrames("reasoning_content", event.text)
         case "ToolCallDelta":
           return [callDelta(event, event.argumentsDelta)]
         case "ToolCallEnd":

@@ -1,4 +1,4 @@
-/** The server's half of DashScope's protocol, which only the simulated provider speaks. */
+/** The server's half of DashScope's protocol, for the simulated provider. */
 import type { ServerWire } from "../../../wire/Wire.js"
 import { decodeRequest } from "./request.js"
 import { encodeError, encodeResponse, encodeStream } from "./response.js"

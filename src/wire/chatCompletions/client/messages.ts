@@ -1,4 +1,4 @@
-/** Messages as Chat Completions writes them. OpenAI, API reference: chat/create. */
+/** Encodes messages. OpenAI, API reference: chat/create. */
 import { Array as Arr, Either } from "effect"
 import type {
   AssistantMessage,
@@ -11,174 +11,220 @@ import type {
   TextPart,
   ToolCall,
   ToolMessage,
+  UserMessage,
   UserPart
 } from "../../../vocabulary/Chat.js"
 import { text, textOf } from "../../../vocabulary/Chat.js"
 import type { Json } from "../../json.js"
 import type { Peer, WireFailure } from "../../Wire.js"
-import { apart } from "./attachments.js"
-import { callId, encodeCall } from "../toolCalls.js"
+
+import { encodeCallId, encodeCall } from "../toolCalls.js"
 import type { Dialect } from "../dialect.js"
-import { named, unsupported } from "../fields.js"
+import { optional, unsupported } from "../../requestFields.js"
 import { native } from "../native.js"
-import { callMark, encodeDetail, encodePart } from "../reasoning.js"
-import { alternating } from "./turns.js"
+import { callSignatureFormat, encodeReasoningDetail, encodeThinkingPart } from "../reasoning.js"
+import { alternateTurns } from "./turns.js"
 
 // -------------------------------------------------------------------------------------
 // parts
 // -------------------------------------------------------------------------------------
 
-/** A mark for the cache, where the provider knows marks. */
-const cacheMark = (mark: CacheControl | undefined, dialect: Dialect): Json =>
-  mark === undefined || dialect.cacheControl === "none"
+/** The cache control of a part; empty when the dialect has none. */
+const cacheControlField = (cacheControl: CacheControl | undefined, dialect: Dialect): Json =>
+  cacheControl === undefined || dialect.cacheControl === "none"
     ? {}
-    : { cache_control: { type: "ephemeral", ...(dialect.cacheControl === "ttl" ? mark : {}) } }
+    : { cache_control: { type: "ephemeral", ...(dialect.cacheControl === "ttl" ? cacheControl : {}) } }
 
-/** `data:audio/wav;base64,…` as its format and its bytes. */
+/** The format and the base64 data of `data:audio/wav;base64,…`. */
 const dataUrl = /^data:[^/;,]+\/([^;,]+)[^,]*;base64,(.*)$/is
 
-/** OpenAI knows `wav` and `mp3`; the media types of both have other names too. */
+/** OpenAI accepts `wav` and `mp3`, whose media types have other names too. */
 const audioFormats: Readonly<Record<string, string>> = { mpeg: "mp3", "x-wav": "wav", wave: "wav", "vnd.wave": "wav" }
 
-const filePart = (part: FilePart): Either.Either<Json, WireFailure> => {
+const encodeFile = (part: FilePart): Either.Either<Json, WireFailure> => {
   if (part.fileId !== undefined) {
-    return Either.right({ type: "file", file: { file_id: part.fileId, ...named("filename", part.filename) } })
+    return Either.right({ type: "file", file: { file_id: part.fileId, ...optional("filename", part.filename) } })
   }
   return part.url !== undefined && /^data:/i.test(part.url)
     ? Either.right({ type: "file", file: { filename: part.filename ?? "file", file_data: part.url } })
     : unsupported("file by URL")
 }
 
-const plainText = ({ cacheControl, text }: TextPart, dialect: Dialect): Json => ({
+const encodeText = ({ cacheControl, text }: TextPart, dialect: Dialect): Json => ({
   type: "text",
   text,
-  ...cacheMark(cacheControl, dialect)
+  ...cacheControlField(cacheControl, dialect)
 })
 
 const nativePart = (part: NativePart): Json => native.fieldsOf(part) ?? {}
 
-const knownPart = (part: Exclude<UserPart, NativePart>, dialect: Dialect): Either.Either<Json, WireFailure> => {
+const encodePart = (part: Exclude<UserPart, NativePart>, dialect: Dialect): Either.Either<Json, WireFailure> => {
   switch (part.type) {
     case "text":
-      return Either.right(plainText(part, dialect))
+      return Either.right(encodeText(part, dialect))
     case "image":
       return Either.right({
         type: "image_url",
-        image_url: { url: part.url, ...named("detail", part.detail) },
-        ...cacheMark(part.cacheControl, dialect)
+        image_url: { url: part.url, ...optional("detail", part.detail) },
+        ...cacheControlField(part.cacheControl, dialect)
       })
     case "audio": {
       const [, format, data] = dataUrl.exec(part.url) ?? []
       if (format === undefined || data === undefined) {
         return unsupported(/^data:/i.test(part.url) ? "audio in another form than base64" : "audio by URL")
       }
-      const known = audioFormats[format.toLowerCase()] ?? format.toLowerCase()
-      return Either.right({ type: "input_audio", input_audio: { data, format: known } })
+      const inputFormat = audioFormats[format.toLowerCase()] ?? format.toLowerCase()
+      return Either.right({ type: "input_audio", input_audio: { data, format: inputFormat } })
     }
     case "file":
-      return Either.map(filePart(part), (file) => ({ ...file, ...cacheMark(part.cacheControl, dialect) }))
+      return Either.map(encodeFile(part), (file) => ({ ...file, ...cacheControlField(part.cacheControl, dialect) }))
   }
 }
 
-const userPart = (part: UserPart, dialect: Dialect): Either.Either<Json, WireFailure> =>
+const encodeUserPart = (part: UserPart, dialect: Dialect): Either.Either<Json, WireFailure> =>
   part.type === "native"
     ? Either.right(nativePart(part))
-    : Either.map(knownPart(part, dialect), (written) => native.encode(written, part))
+    : Either.map(encodePart(part, dialect), (encoded) => native.encode(encoded, part))
 
-const content = (
+const encodeContent = (
   parts: string | ReadonlyArray<UserPart>,
   dialect: Dialect
 ): Either.Either<string | ReadonlyArray<Json>, WireFailure> =>
-  typeof parts === "string" ? Either.right(parts) : Either.all(parts.map((part) => userPart(part, dialect)))
+  typeof parts === "string" ? Either.right(parts) : Either.all(parts.map((part) => encodeUserPart(part, dialect)))
 
 // -------------------------------------------------------------------------------------
-// what the model said before
+// assistant messages
 // -------------------------------------------------------------------------------------
 
-/** Whether the provider thought it, or whoever says so knows the protocol alone. */
+/** Whether the part is of this provider, or was decoded from this protocol without a provider. */
 const isOwn = (part: ReasoningPart, peer: Peer): boolean =>
   part.provider === peer.provider || (part.provider === undefined && native.fieldsOf(part) !== undefined)
 
-/** The thoughts as this provider may see them: of others' only the text, since the rest means nothing to it. */
-const visible = (thoughts: ReadonlyArray<ReasoningPart>, peer: Peer): ReadonlyArray<ReasoningPart> =>
-  thoughts
+/** The reasoning to send: of other providers only the text, since their signatures and ids are not valid here. */
+const withoutForeignFields = (reasoning: ReadonlyArray<ReasoningPart>, peer: Peer): ReadonlyArray<ReasoningPart> =>
+  reasoning
     .map((part): ReasoningPart => (isOwn(part, peer) ? part : { type: "reasoning", text: part.text }))
     .filter((part) => part.text !== "" || part.signature !== undefined)
 
-const isThought = (part: { readonly type: string }): part is ReasoningPart => part.type === "reasoning"
+const isReasoning = (part: { readonly type: string }): part is ReasoningPart => part.type === "reasoning"
 
-/** What was said, thoughts apart. */
-const isSaid = (part: AssistantPart): part is TextPart | NativePart => part.type !== "reasoning"
+const isContent = (part: AssistantPart): part is TextPart | NativePart => part.type !== "reasoning"
 
-/** Whether it says more than its text. */
-const isMore = (part: TextPart | NativePart, dialect: Dialect): boolean =>
+/** Whether a part has fields beside its text. */
+const hasOtherFields = (part: TextPart | NativePart, dialect: Dialect): boolean =>
   native.fieldsOf(part) !== undefined ||
   (dialect.cacheControl !== "none" && part.type === "text" && part.cacheControl !== undefined)
 
-const saidPart = (part: TextPart | NativePart, dialect: Dialect): Json =>
-  part.type === "native" ? nativePart(part) : native.encode(plainText(part, dialect), part)
+const encodeAssistantPart = (part: TextPart | NativePart, dialect: Dialect): Json =>
+  part.type === "native" ? nativePart(part) : native.encode(encodeText(part, dialect), part)
 
-/** The thoughts as a part of the message, under the dialect's name for them. */
-const history = (parts: ReadonlyArray<ReasoningPart>, peer: Peer, dialect: Dialect): Json => {
+/** The reasoning as fields of the message, by dialect. */
+const encodeReasoning = (parts: ReadonlyArray<ReasoningPart>, peer: Peer, dialect: Dialect): Json => {
   switch (dialect.history) {
     case "reasoning_content": {
       const text = parts.map((part) => part.text).join("")
       return text === "" ? {} : { reasoning_content: text }
     }
     case "reasoning_details": {
-      const own = visible(
+      const own = withoutForeignFields(
         parts.filter((part) => isOwn(part, peer)),
         peer
       )
-      return own.length === 0 ? {} : { reasoning_details: own.map(encodeDetail) }
+      return own.length === 0 ? {} : { reasoning_details: own.map(encodeReasoningDetail) }
     }
     default:
       return {}
   }
 }
 
-/** A call with what must go back with it. Gemini, "OpenAI compatibility": thought signatures. */
-const signedCall = (call: ToolCall, marks: ReadonlyArray<ReasoningPart>, dialect: Dialect): Json => {
-  const signature = marks.find((mark) => mark.id === call.id)?.signature
+/** A call with its signature. Gemini, "OpenAI compatibility": thought signatures. */
+const encodeSignedCall = (call: ToolCall, signatures: ReadonlyArray<ReasoningPart>, dialect: Dialect): Json => {
+  const signature = signatures.find(({ id }) => id === call.id)?.signature
   return {
-    ...encodeCall({ ...call, id: callId(call.id, dialect.callIds) }),
+    ...encodeCall({ ...call, id: encodeCallId(call.id, dialect.callIds) }),
     ...(signature === undefined ? {} : { extra_content: { google: { thought_signature: signature } } })
   }
 }
 
-const assistant = (message: AssistantMessage, peer: Peer, dialect: Dialect): Json => {
-  const [thoughts, marks] = Arr.partition(
-    typeof message.content === "string" ? [] : message.content.filter(isThought),
-    (part) => part.format === callMark && part.provider === peer.provider
+const encodeAssistant = (message: AssistantMessage, peer: Peer, dialect: Dialect): Json => {
+  const [reasoning, signatures] = Arr.partition(
+    typeof message.content === "string" ? [] : message.content.filter(isReasoning),
+    (part) => part.format === callSignatureFormat && part.provider === peer.provider
   )
-  const parts = typeof message.content === "string" ? [] : message.content.filter(isSaid)
-  const said = textOf(message.content)
+  const parts = typeof message.content === "string" ? [] : message.content.filter(isContent)
+  const contentText = textOf(message.content)
   const calls = message.toolCalls ?? []
-  const thinking = dialect.history === "thinking-parts" ? visible(thoughts, peer) : []
-  const marked = parts.some((part) => isMore(part, dialect))
-  const told = marked ? parts : said === "" ? [] : [text(said)]
+  const thinkingParts = dialect.history === "thinking-parts" ? withoutForeignFields(reasoning, peer) : []
+  const keepsParts = parts.some((part) => hasOtherFields(part, dialect))
+  const contentParts = keepsParts ? parts : contentText === "" ? [] : [text(contentText)]
   return native.encode(
     {
       role: "assistant",
       content:
-        thinking.length > 0 || marked
-          ? [...thinking.map(encodePart), ...told.map((part) => saidPart(part, dialect))]
-          : said === "" && calls.length > 0
+        thinkingParts.length > 0 || keepsParts
+          ? [
+              ...thinkingParts.map(encodeThinkingPart),
+              ...contentParts.map((part) => encodeAssistantPart(part, dialect))
+            ]
+          : contentText === "" && calls.length > 0
             ? null
-            : said,
-      ...history(thoughts, peer, dialect),
-      ...(calls.length > 0 ? { tool_calls: calls.map((call) => signedCall(call, marks, dialect)) } : {})
+            : contentText,
+      ...encodeReasoning(reasoning, peer, dialect),
+      ...(calls.length > 0 ? { tool_calls: calls.map((call) => encodeSignedCall(call, signatures, dialect)) } : {})
     },
     message
   )
 }
 
 // -------------------------------------------------------------------------------------
-// messages
+// tool results
 // -------------------------------------------------------------------------------------
 
-/** A mark on a tool's result stands on its last part. */
-const result = ({ cacheControl, content }: ToolMessage, dialect: Dialect): ToolMessage["content"] => {
+type ToolPart = Exclude<ToolMessage["content"], string>[number]
+
+/** An image or a file. Native parts stay in the result. */
+const isAttachment = (part: ToolPart): boolean => part.type === "image" || part.type === "file"
+
+const attachmentNotice = text("The attachments of this result are in the next user message.")
+
+/**
+ * Moves images and files out of tool results into one user message after the last of consecutive results, each under the call
+ * that it belongs to; results stay next to their calls. OpenAI, API reference, chat/create: "For tool messages, only type `text`
+ * is supported."
+ */
+const separateAttachments = (messages: ReadonlyArray<Message>, dialect: Dialect): ReadonlyArray<Message> => {
+  if (!messages.some((message) => message.role === "tool" && typeof message.content !== "string")) return messages
+  const names = new Map<string, string>()
+  const separated: Array<Message> = []
+  let pending: ReadonlyArray<UserPart> = []
+  const flush = (): void => {
+    if (pending.length > 0) separated.push({ role: "user", content: pending } satisfies UserMessage)
+    pending = []
+  }
+  for (const message of messages) {
+    if (message.role !== "tool") flush()
+    // A result belongs to the nearest call before it: generated ids repeat from answer to answer.
+    if (message.role === "assistant") for (const { id, name } of message.toolCalls ?? []) names.set(id, name)
+    const attachments =
+      message.role === "tool" && typeof message.content !== "string" ? message.content.filter(isAttachment) : []
+    if (message.role !== "tool" || typeof message.content === "string" || attachments.length === 0) {
+      separated.push(message)
+      continue
+    }
+    const name = names.get(message.toolCallId)
+    const call = `${encodeCallId(message.toolCallId, dialect.callIds)}${name === undefined ? "" : ` (${name})`}`
+    pending = [...pending, text(`Attachments of the result of tool call ${call}:`), ...attachments]
+    separated.push({
+      ...message,
+      content: [...message.content.filter((part) => !isAttachment(part)), attachmentNotice]
+    })
+  }
+  flush()
+  return separated
+}
+
+/** Moves the cache control of a tool result to its last part. */
+const resultContent = ({ cacheControl, content }: ToolMessage, dialect: Dialect): ToolMessage["content"] => {
   if (cacheControl === undefined || dialect.cacheControl === "none") return content
   const parts = typeof content === "string" ? [text(content)] : content
   return parts.map((part, index) =>
@@ -186,22 +232,29 @@ const result = ({ cacheControl, content }: ToolMessage, dialect: Dialect): ToolM
   )
 }
 
+// -------------------------------------------------------------------------------------
+// messages
+// -------------------------------------------------------------------------------------
+
 const encodeMessage = (message: Message, peer: Peer, dialect: Dialect): Either.Either<Json, WireFailure> => {
   switch (message.role) {
     case "system":
     case "developer":
-      return Either.map(content(message.content, dialect), (content) =>
+      return Either.map(encodeContent(message.content, dialect), (content) =>
         native.encode({ role: message.role === "system" ? "system" : dialect.developerRole, content }, message)
       )
     case "user":
-      return Either.map(content(message.content, dialect), (content) =>
-        native.encode({ role: "user", content, ...named("name", message.name) }, message)
+      return Either.map(encodeContent(message.content, dialect), (content) =>
+        native.encode({ role: "user", content, ...optional("name", message.name) }, message)
       )
     case "assistant":
-      return Either.right(assistant(message, peer, dialect))
+      return Either.right(encodeAssistant(message, peer, dialect))
     case "tool":
-      return Either.map(content(result(message, dialect), dialect), (content) =>
-        native.encode({ role: "tool", tool_call_id: callId(message.toolCallId, dialect.callIds), content }, message)
+      return Either.map(encodeContent(resultContent(message, dialect), dialect), (content) =>
+        native.encode(
+          { role: "tool", tool_call_id: encodeCallId(message.toolCallId, dialect.callIds), content },
+          message
+        )
       )
   }
 }
@@ -211,8 +264,7 @@ export const encodeMessages = (
   peer: Peer,
   dialect: Dialect
 ): Either.Either<ReadonlyArray<Json>, WireFailure> => {
-  const told = dialect.toolImages ? messages : apart(messages, (id) => callId(id, dialect.callIds))
-  return Either.all(
-    (dialect.alternate ? alternating(told) : told).map((message) => encodeMessage(message, peer, dialect))
-  )
+  const separated = dialect.toolImages ? messages : separateAttachments(messages, dialect)
+  const turns = dialect.alternate ? alternateTurns(separated) : separated
+  return Either.all(turns.map((message) => encodeMessage(message, peer, dialect)))
 }

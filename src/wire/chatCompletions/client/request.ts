@@ -1,4 +1,4 @@
-/** A question as Chat Completions writes it. OpenAI, API reference: chat/create. */
+/** Encodes requests. OpenAI, API reference: chat/create. */
 import { Array as Arr, Either } from "effect"
 import type { ChatRequest, Reasoning, ResponseFormat, ToolDefinition } from "../../../vocabulary/Chat.js"
 import type { Json } from "../../json.js"
@@ -6,16 +6,22 @@ import { isRecord } from "../../json.js"
 import { strictly } from "../../schema/strict.js"
 import type { Peer, WireFailure, WireRequest } from "../../Wire.js"
 import type { Dialect } from "../dialect.js"
-import { named, unsupported } from "../fields.js"
+import { optional, unsupported } from "../../requestFields.js"
 import { native } from "../native.js"
 import { encodeMessages } from "./messages.js"
-import { isThinking, reasoning } from "./reasoningEffort.js"
 
-/** Whether the model has no choice but to call. */
-const mustCall = ({ toolChoice }: ChatRequest): boolean => toolChoice === "required" || typeof toolChoice === "object"
+/** Whether reasoning is requested; a summary alone does not request it. */
+const requestsReasoning = ({ budgetTokens, effort, summary }: Reasoning): boolean =>
+  effort !== "none" &&
+  budgetTokens !== 0 &&
+  (effort !== undefined || budgetTokens !== undefined || summary === undefined)
 
-/** What a request asks for that the provider does not have. */
-const lacking = (request: ChatRequest, dialect: Dialect): string | undefined => {
+/** Whether the model must call a tool. */
+const requiresToolCall = ({ toolChoice }: ChatRequest): boolean =>
+  toolChoice === "required" || typeof toolChoice === "object"
+
+/** The feature of a request that the provider does not have. */
+const unsupportedFeature = (request: ChatRequest, dialect: Dialect): string | undefined => {
   const { messages, responseFormat, tools = [] } = request
   if (responseFormat === "json" && !dialect.jsonObject) return "JSON output without a schema"
   if (typeof responseFormat === "object" && !dialect.jsonSchema) return "JSON Schema output"
@@ -25,107 +31,158 @@ const lacking = (request: ChatRequest, dialect: Dialect): string | undefined => 
   if (tools.length > 0 && !dialect.tools) return "tools"
   const foreign = native.unsupported(request)
   if (foreign !== undefined) return foreign
-  if (!mustCall(request) || dialect.toolChoices === "all") return undefined
-  if (dialect.toolChoices === "auto") return "tool calls that must be made"
-  return request.reasoning !== undefined && isThinking(request.reasoning)
-    ? "tool calls that must be made by a model that thinks"
+  if (!requiresToolCall(request) || dialect.toolChoices === "all") return undefined
+  if (dialect.toolChoices === "auto") return "required tool calls"
+  return request.reasoning !== undefined && requestsReasoning(request.reasoning)
+    ? "required tool calls with reasoning"
     : undefined
 }
 
-const tool = (definition: ToolDefinition): Json => {
+const encodeTool = (definition: ToolDefinition): Json => {
   const { description, name, parameters = { type: "object", properties: {} }, strict } = definition
-  const held = strictly(parameters, strict)
-  const written = {
+  const strictness = strictly(parameters, strict)
+  const encoded = {
     type: "function",
-    function: { name, ...named("description", description), parameters: held.schema, ...named("strict", held.strict) }
+    function: {
+      name,
+      ...optional("description", description),
+      parameters: strictness.schema,
+      ...optional("strict", strictness.strict)
+    }
   }
-  return native.encode(written, definition)
+  return native.encode(encoded, definition)
 }
 
-const choiceOf = (choice: ChatRequest["toolChoice"], dialect: Dialect): unknown =>
+const encodeToolChoice = (choice: ChatRequest["toolChoice"], dialect: Dialect): unknown =>
   typeof choice === "object"
     ? { type: "function", function: { name: choice.name } }
     : choice === "required"
       ? dialect.toolChoiceRequired
       : choice
 
-/** The tools, and which of them shall be called. Where there is no choice, those that shall not be are not shown. */
+/** The tools and the tool choice. A dialect that only has `auto` sends no tools for `none`. */
 const toolsOf = ({ extra, toolChoice, tools = [] }: ChatRequest, dialect: Dialect): Json => {
-  const further = extra?.["tools"]
+  const extraTools = extra?.["tools"]
   if (dialect.toolChoices === "auto" && toolChoice === "none") return {}
-  const all = Arr.appendAll(tools.map(tool), Array.isArray(further) ? further : [])
+  const all = Arr.appendAll(tools.map(encodeTool), Array.isArray(extraTools) ? extraTools : [])
   return {
     ...(all.length > 0 ? { tools: all } : {}),
-    ...(dialect.tools ? named("tool_choice", choiceOf(toolChoice, dialect)) : {})
+    ...(dialect.tools ? optional("tool_choice", encodeToolChoice(toolChoice, dialect)) : {})
   }
 }
 
-const responseFormat = (format: ResponseFormat): Json => {
+const encodeFormat = (format: ResponseFormat): Json => {
   if (format === "text") return { type: "text" }
   if (format === "json") return { type: "json_object" }
   return { type: "json_schema", json_schema: { ...format, ...strictly(format.schema, format.strict) } }
 }
 
-/** The question for usage, whatever else is wished of the stream. Outside of streams servers refuse the field. */
-const streamOptions = (wished: unknown, stream: boolean, dialect: Dialect): Json => {
+/** `stream_options` of the request, with `include_usage`. Servers reject the field when they do not stream. */
+const streamOptions = (extraOptions: unknown, stream: boolean, dialect: Dialect): Json => {
   if (!stream) return {}
   const options = {
     ...(dialect.streamUsage ? { include_usage: true } : {}),
-    ...(isRecord(wished) ? wished : {})
+    ...(isRecord(extraOptions) ? extraOptions : {})
   }
   return Object.keys(options).length === 0 ? {} : { stream_options: options }
+}
+
+/** Groq, "Reasoning": without `reasoning_format` these models write their reasoning into the text, in `<think>` tags. */
+const writesThinkTags = /qwen-?3|qwq|deepseek-r1/i
+
+/** Qwen has no levels of effort. OpenAI's models take `include_reasoning` instead of the format, so they get none. */
+const groqReasoning = (requested: Reasoning | undefined, effort: string | undefined, model: string): Json => {
+  if (!writesThinkTags.test(model)) return optional("reasoning_effort", effort)
+  return {
+    reasoning_format: "parsed",
+    ...(requested?.effort === undefined ? {} : { reasoning_effort: requested.effort === "none" ? "none" : "default" })
+  }
+}
+
+/** The fields that request reasoning. The protocol has no field for a summary. */
+const encodeReasoning = (requested: Reasoning | undefined, dialect: Dialect, model: string): Json => {
+  const { budgetTokens, effort } = requested ?? {}
+  const effortValue = effort === undefined ? undefined : (dialect.efforts[effort] ?? effort)
+  if (dialect.reasoning === "groq") return groqReasoning(requested, effortValue, model)
+  if (requested === undefined) return {}
+  if (effort === undefined && budgetTokens === undefined && requested.summary !== undefined) return {}
+  const off = effort === "none" || budgetTokens === 0
+  switch (dialect.reasoning) {
+    case "effort":
+      return optional("reasoning_effort", effortValue)
+    case "object":
+      return {
+        reasoning:
+          budgetTokens !== undefined && effort !== "none"
+            ? { max_tokens: budgetTokens }
+            : effortValue === undefined
+              ? { enabled: true }
+              : { effort: effortValue }
+      }
+    case "enabled":
+      return off
+        ? { reasoning: { enabled: false } }
+        : { reasoning: { enabled: true }, ...optional("reasoning_effort", effortValue) }
+    case "thinking":
+      return off
+        ? { thinking: { type: "disabled" } }
+        : { thinking: { type: "enabled" }, ...optional("reasoning_effort", effortValue) }
+    case "enable_thinking":
+      return off ? { enable_thinking: false } : { enable_thinking: true, ...optional("thinking_budget", budgetTokens) }
+    case "none":
+      return {}
+  }
 }
 
 export const encodeRequest =
   (dialect: Dialect) =>
   (
     request: ChatRequest,
-    { model: fallback, provider, stream }: Peer & { readonly stream: boolean }
+    { model: defaultModel, provider, stream }: Peer & { readonly stream: boolean }
   ): Either.Either<WireRequest, WireFailure> => {
-    const feature = lacking(request, dialect)
+    const feature = unsupportedFeature(request, dialect)
     if (feature !== undefined) return unsupported(feature)
-    const model = request.model ?? fallback
+    const model = request.model ?? defaultModel
     const peer = { provider, model }
-    const thinking: Reasoning | undefined =
-      dialect.toolChoices === "unthinking" && mustCall(request) ? { effort: "none" } : request.reasoning
+    const reasoning: Reasoning | undefined =
+      dialect.toolChoices === "unthinking" && requiresToolCall(request) ? { effort: "none" } : request.reasoning
     return Either.map(encodeMessages(request.messages, peer, dialect), (messages) => {
-      const { stream: _, stream_options: wished, tools: __, ...extra } = request.extra ?? {}
+      const { stream: _, stream_options: extraOptions, tools: __, ...extra } = request.extra ?? {}
       return {
         path: dialect.path.replace("{model}", encodeURIComponent(model)),
         body: {
           model,
           messages,
           ...toolsOf(request, dialect),
-          ...named("parallel_tool_calls", request.parallelToolCalls),
-          ...(request.responseFormat === undefined ? {} : { response_format: responseFormat(request.responseFormat) }),
-          ...named("temperature", request.temperature),
-          ...named("top_p", request.topP),
-          ...named(dialect.maxTokensField, request.maxTokens),
+          ...optional("parallel_tool_calls", request.parallelToolCalls),
+          ...(request.responseFormat === undefined ? {} : { response_format: encodeFormat(request.responseFormat) }),
+          ...optional("temperature", request.temperature),
+          ...optional("top_p", request.topP),
+          ...optional(dialect.maxTokensField, request.maxTokens),
           ...(request.stop !== undefined && request.stop.length > 0 ? { stop: request.stop } : {}),
-          ...named(dialect.seedField, request.seed),
-          ...reasoning(thinking, dialect, model),
-          ...(dialect.userField === "none" ? {} : named(dialect.userField, request.user)),
-          ...named("metadata", request.metadata),
+          ...optional(dialect.seedField, request.seed),
+          ...encodeReasoning(reasoning, dialect, model),
+          ...(dialect.userField === "none" ? {} : optional(dialect.userField, request.user)),
+          ...optional("metadata", request.metadata),
           ...extra,
           ...(stream ? { stream: true } : {}),
-          ...streamOptions(wished, stream, dialect)
+          ...streamOptions(extraOptions, stream, dialect)
         }
       }
     })
   }
 
 /**
- * Servers older than `stream_options` complain of it by name. Model Studio's open Qwen3 think unless told otherwise, but not
- * in a whole answer: asked for one, they want to be told ("parameter.enable_thinking must be set to false for non-streaming
- * calls").
+ * Servers older than `stream_options` reject it by name. The open Qwen3 models of Model Studio reason by default but reject that
+ * without streaming ("parameter.enable_thinking must be set to false for non-streaming calls").
  */
-export const withoutRefused = (request: WireRequest, complaint: string): WireRequest | undefined => {
-  if (/enable_thinking.{0,40}non-streaming/i.test(complaint)) {
+export const withoutRefused = (request: WireRequest, message: string): WireRequest | undefined => {
+  if (/enable_thinking.{0,40}non-streaming/i.test(message)) {
     return request.body["stream"] === true || request.body["enable_thinking"] !== undefined
       ? undefined
       : { ...request, body: { ...request.body, enable_thinking: false } }
   }
-  if (!("stream_options" in request.body) || !/stream_options|include_usage/i.test(complaint)) return undefined
+  if (!("stream_options" in request.body) || !/stream_options|include_usage/i.test(message)) return undefined
   const { stream_options: _, ...body } = request.body
   return { ...request, body }
 }

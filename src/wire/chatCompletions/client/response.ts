@@ -1,11 +1,11 @@
-/** A whole answer as Chat Completions writes it: a stream of one chunk. OpenAI, API reference: chat/object. */
+/** Decodes whole responses, each as a stream of one chunk. OpenAI, API reference: chat/object. */
 import { Either } from "effect"
 import { isRecord, record, records } from "../../json.js"
 import { wholeAnswer } from "../../answerReader.js"
 import type { AnswerSource, WireEvent, WireFailure, WireResponse } from "../../Wire.js"
 import { malformed } from "../../Wire.js"
 import { answerReader, reportedError } from "./answer.js"
-import { numbered } from "../toolCalls.js"
+import { withIndexes } from "../toolCalls.js"
 
 const isFirst = (choice: unknown): boolean => isRecord(choice) && (choice["index"] ?? 0) === 0
 
@@ -20,7 +20,7 @@ export const decodeResponse = (body: unknown, source: AnswerSource): Either.Eith
   const answer = answerReader(source)
   const events: Array<WireEvent> = []
   const message = record(choice, "message") ?? {}
-  const delta = { ...message, tool_calls: numbered(records(message, "tool_calls")) }
+  const delta = { ...message, tool_calls: withIndexes(records(message, "tool_calls")) }
   answer.read({ ...body, choices: [{ ...choice, index: 0, delta }] }, events)
   const others = choices.filter((other) => other !== choice)
   return Either.right(wholeAnswer(answer, events, others.length === 0 ? {} : { choices: others }))

@@ -1,4 +1,4 @@
-/** The client reads a stream. Source: OpenAI, API reference: chat/streaming. */
+/** Decodes streams. OpenAI, API reference: chat/streaming. */
 import { streamDecoder, truncated } from "../../answerReader.js"
 import { array, isRecord, parseJson } from "../../json.js"
 import type { AnswerSource, StreamDecoder } from "../../Wire.js"
@@ -8,7 +8,7 @@ import { answerReader, reportedError } from "./answer.js"
 export const decodeStream = (source: AnswerSource): StreamDecoder => {
   const answer = answerReader(source)
   return streamDecoder(answer, ({ data, event }, out) => {
-    if (data.startsWith("[DONE]")) return answer.stopped() || answer.closed() ? "done" : truncated
+    if (data.startsWith("[DONE]")) return answer.stopped() || answer.endedWithUsage() ? "done" : truncated
     // Some servers keep the connection alive with data such as `:keepalive:`.
     if (data === "" || data.startsWith(":")) return undefined
     const chunk = parseJson(data)
@@ -19,6 +19,6 @@ export const decodeStream = (source: AnswerSource): StreamDecoder => {
     answer.read(chunk, out)
     if (!answer.stopped()) return "open"
     // After the finish reason, a chunk with the usage and without a choice is the last one.
-    return answer.counted() && (array(chunk, "choices") ?? []).length === 0 ? "done" : "finishing"
+    return answer.hasUsage() && (array(chunk, "choices") ?? []).length === 0 ? "done" : "finishing"
   })
 }

@@ -1,61 +1,61 @@
-/** Messages as turns, for providers who insist on them. Perplexity: "user or tool message(s) should alternate with assistant". */
+/** Alternating turns, for providers that require them. Perplexity: "user or tool message(s) should alternate with assistant". */
 import type { AssistantMessage, AssistantPart, Message, UserMessage, UserPart } from "../../../vocabulary/Chat.js"
 import { text } from "../../../vocabulary/Chat.js"
 
-const partsOf = <Part>(content: string | ReadonlyArray<Part>, part: (words: string) => Part): ReadonlyArray<Part> =>
-  typeof content !== "string" ? content : content === "" ? [] : [part(content)]
+const toParts = <Part>(content: string | ReadonlyArray<Part>, toPart: (value: string) => Part): ReadonlyArray<Part> =>
+  typeof content !== "string" ? content : content === "" ? [] : [toPart(content)]
 
-/** Both contents, a paragraph apart where both are plain. */
-const joined = <Part>(
-  one: string | ReadonlyArray<Part>,
-  other: string | ReadonlyArray<Part>,
-  part: (words: string) => Part
+/** Both contents; two strings with an empty line between them. */
+const joinContents = <Part>(
+  first: string | ReadonlyArray<Part>,
+  second: string | ReadonlyArray<Part>,
+  toPart: (value: string) => Part
 ): string | ReadonlyArray<Part> =>
-  typeof one === "string" && typeof other === "string"
-    ? [one, other].filter((words) => words !== "").join("\n\n")
-    : [...partsOf(one, part), ...partsOf(other, part)]
+  typeof first === "string" && typeof second === "string"
+    ? [first, second].filter((value) => value !== "").join("\n\n")
+    : [...toParts(first, toPart), ...toParts(second, toPart)]
 
-/** What either says in the words of protocols. */
-const joinedNative = (one: Message, other: Message): Pick<Message, "native"> => {
-  const all = { ...one.native, ...other.native }
+/** The native fields of both messages, by protocol. */
+const joinNative = (first: Message, second: Message): Pick<Message, "native"> => {
+  const all = { ...first.native, ...second.native }
   const wires = Object.keys(all)
   return wires.length === 0
     ? {}
-    : { native: Object.fromEntries(wires.map((wire) => [wire, { ...one.native?.[wire], ...other.native?.[wire] }])) }
+    : { native: Object.fromEntries(wires.map((wire) => [wire, { ...first.native?.[wire], ...second.native?.[wire] }])) }
 }
 
-const joinedUser = (one: UserMessage, other: UserMessage): UserMessage => ({
+const joinUser = (first: UserMessage, second: UserMessage): UserMessage => ({
   role: "user",
-  content: joined<UserPart>(one.content, other.content, text),
-  ...(one.name === undefined || one.name !== other.name ? {} : { name: one.name }),
-  ...joinedNative(one, other)
+  content: joinContents<UserPart>(first.content, second.content, text),
+  ...(first.name === undefined || first.name !== second.name ? {} : { name: first.name }),
+  ...joinNative(first, second)
 })
 
-const joinedAssistant = (one: AssistantMessage, other: AssistantMessage): AssistantMessage => {
-  const toolCalls = [...(one.toolCalls ?? []), ...(other.toolCalls ?? [])]
+const joinAssistant = (first: AssistantMessage, second: AssistantMessage): AssistantMessage => {
+  const toolCalls = [...(first.toolCalls ?? []), ...(second.toolCalls ?? [])]
   return {
     role: "assistant",
-    content: joined<AssistantPart>(one.content, other.content, text),
+    content: joinContents<AssistantPart>(first.content, second.content, text),
     ...(toolCalls.length === 0 ? {} : { toolCalls }),
-    ...joinedNative(one, other)
+    ...joinNative(first, second)
   }
 }
 
-const merged = (before: Message | undefined, message: Message): Message | undefined => {
-  if (before?.role === "user" && message.role === "user") return joinedUser(before, message)
-  if (before?.role === "assistant" && message.role === "assistant") return joinedAssistant(before, message)
+const joinMessages = (before: Message | undefined, message: Message): Message | undefined => {
+  if (before?.role === "user" && message.role === "user") return joinUser(before, message)
+  if (before?.role === "assistant" && message.role === "assistant") return joinAssistant(before, message)
   return undefined
 }
 
-const instructs = ({ role }: Message): boolean => role === "system" || role === "developer"
+const isInstruction = ({ role }: Message): boolean => role === "system" || role === "developer"
 
-/** What is told beforehand at the beginning, then the turns: of messages of the same role that follow each other, one. */
-export const alternating = (messages: ReadonlyArray<Message>): ReadonlyArray<Message> => {
+/** The system and developer messages, then the turns. Consecutive user messages become one, and so do assistant messages. */
+export const alternateTurns = (messages: ReadonlyArray<Message>): ReadonlyArray<Message> => {
   const turns: Array<Message> = []
-  for (const message of messages.filter((each) => !instructs(each))) {
-    const one = merged(turns.at(-1), message)
-    if (one === undefined) turns.push(message)
-    else turns[turns.length - 1] = one
+  for (const message of messages.filter((each) => !isInstruction(each))) {
+    const joinedTurn = joinMessages(turns.at(-1), message)
+    if (joinedTurn === undefined) turns.push(message)
+    else turns[turns.length - 1] = joinedTurn
   }
-  return [...messages.filter(instructs), ...turns]
+  return [...messages.filter(isInstruction), ...turns]
 }

@@ -1,4 +1,4 @@
-/** The client's half of the protocol. */
+/** The client's half of Chat Completions. */
 import { make as embeddings } from "../../embeddings/client/openai.js"
 import { openai as models } from "../../modelList/client.js"
 import type { ClientWire } from "../../Wire.js"

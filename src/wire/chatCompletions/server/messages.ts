@@ -1,14 +1,14 @@
-/** A server reads messages. OpenAI, API reference: chat/create. */
+/** Decodes messages. OpenAI, API reference: chat/create. */
 import * as Chat from "../../../vocabulary/Chat.js"
 import * as Events from "../../../vocabulary/ChatEvent.js"
 import type { Json } from "../../json.js"
 import { isRecord, nonEmpty, withoutNulls, record, records, string } from "../../json.js"
 import { knownFields } from "../../native.js"
-import { callBody, decodeCalls } from "../toolCalls.js"
+import { callBody, decodeToolCalls } from "../toolCalls.js"
 import { native } from "../native.js"
-import { readContent, thoughtReader } from "../reasoning.js"
+import { readContent, reasoningReader } from "../reasoning.js"
 
-/** The media type of what is called `mp3`. */
+/** Subtypes of media types by format, where they differ. */
 const audioTypes: Readonly<Record<string, string>> = { mp3: "mpeg" }
 
 const readAudio = (audio: Json): unknown => {
@@ -21,23 +21,23 @@ const readAudio = (audio: Json): unknown => {
 
 const ttls: ReadonlySet<unknown> = new Set(["5m", "1h"])
 
-/** A mark for the cache, without a time that we have no word for. */
-const readMark = (part: Json): Json => {
-  const mark = record(part, "cache_control")
-  if (mark === undefined) return {}
-  const ttl = mark["ttl"]
+/** The cache control of a part, without a `ttl` that the vocabulary does not have. */
+const readCacheControl = (part: Json): Json => {
+  const cacheControl = record(part, "cache_control")
+  if (cacheControl === undefined) return {}
+  const ttl = cacheControl["ttl"]
   return { cacheControl: ttls.has(ttl) ? { ttl } : {} }
 }
 
-/** A mark of another kind, as it is. */
-const furtherMark = (part: Json): Json | undefined => {
-  const mark = record(part, "cache_control")
+/** A cache control that the vocabulary does not cover, unchanged. */
+const unknownCacheControl = (part: Json): Json | undefined => {
+  const cacheControl = record(part, "cache_control")
   const isKnown =
-    mark === undefined ||
-    Object.entries(withoutNulls(mark)).every(
+    cacheControl === undefined ||
+    Object.entries(withoutNulls(cacheControl)).every(
       ([field, value]) => (field === "type" && value === "ephemeral") || (field === "ttl" && ttls.has(value))
     )
-  return isKnown ? undefined : { cache_control: mark }
+  return isKnown ? undefined : { cache_control: cacheControl }
 }
 
 const textFields = knownFields(["type", "text", "cache_control"])
@@ -48,29 +48,29 @@ const audioFields = knownFields(["type"], { input_audio: ["data", "format"] })
 
 const fileFields = knownFields(["type", "cache_control"], { file: ["file_data", "file_id", "filename"] })
 
-const details: ReadonlySet<unknown> = new Set(["low", "high", "auto"])
+const imageDetails: ReadonlySet<unknown> = new Set(["low", "high", "auto"])
 
 const readText = (part: Json): Json => ({
   type: "text",
   text: part["text"],
-  ...readMark(part),
-  ...native.decode(part, textFields, furtherMark(part))
+  ...readCacheControl(part),
+  ...native.decode(part, textFields, unknownCacheControl(part))
 })
 
 const readImage = (part: Json): Json => {
-  // Moonshot allows the URL alone.
+  // Moonshot accepts a plain URL.
   const image = record(part, "image_url") ?? { url: part["image_url"] }
   const { detail } = image
-  const further = {
-    ...furtherMark(part),
-    ...(typeof detail === "string" && !details.has(detail) ? { image_url: { ...image } } : {})
+  const nativeFields = {
+    ...unknownCacheControl(part),
+    ...(typeof detail === "string" && !imageDetails.has(detail) ? { image_url: { ...image } } : {})
   }
   return {
     type: "image",
     url: image["url"],
-    ...withoutNulls({ detail: "image_url" in further ? undefined : detail }),
-    ...readMark(part),
-    ...native.decode(part, imageFields, nonEmpty(further))
+    ...withoutNulls({ detail: "image_url" in nativeFields ? undefined : detail }),
+    ...readCacheControl(part),
+    ...native.decode(part, imageFields, nonEmpty(nativeFields))
   }
 }
 
@@ -79,8 +79,8 @@ const readFile = (part: Json): Json => {
   return {
     type: "file",
     ...withoutNulls({ url: file["file_data"], fileId: file["file_id"], filename: file["filename"] }),
-    ...readMark(part),
-    ...native.decode(part, fileFields, furtherMark(part))
+    ...readCacheControl(part),
+    ...native.decode(part, fileFields, unknownCacheControl(part))
   }
 }
 
@@ -108,8 +108,8 @@ const readParts = (content: unknown): unknown => (Array.isArray(content) ? conte
 
 const refusalFields = knownFields(["type", "refusal"])
 
-/** What a model says in declining is what it said: in this protocol as it is, elsewhere as text. */
-const readSaid = (part: unknown): unknown =>
+/** A refusal becomes text with native fields: this protocol encodes it unchanged, others as text. */
+const readAssistantPart = (part: unknown): unknown =>
   isRecord(part) && part["type"] === "refusal"
     ? {
         type: "text",
@@ -118,12 +118,12 @@ const readSaid = (part: unknown): unknown =>
       }
     : readPart(part)
 
-/** Parts of thoughts, which are read apart. */
-const isThinking = (part: unknown): boolean =>
+/** Parts with reasoning, which `readContent` reads. */
+const isReasoningPart = (part: unknown): boolean =>
   isRecord(part) && (part["type"] === "thinking" || part["type"] === "reasoning")
 
-/** Texts that are no more than that are one text: not every server takes the words of a model in parts. */
-const isPlain = (part: unknown): boolean =>
+/** Text without other fields. Such parts become one string, since not every server accepts an assistant message in parts. */
+const isPlainText = (part: unknown): boolean =>
   isRecord(part) && part["type"] === "text" && Object.keys(part).every((field) => field === "type" || field === "text")
 
 const assistantFields = knownFields([
@@ -140,37 +140,37 @@ const assistantFields = knownFields([
 
 const readAssistant = (message: Json): unknown => {
   const content = message["content"] ?? ""
-  const said = readContent(message)
+  const decoded = readContent(message)
   const refusal = string(message, "refusal") ?? ""
-  const thoughts = thoughtReader(undefined)
-    .read(message, said)
+  const reasoning = reasoningReader(undefined)
+    .read(message, decoded)
     .reduce((collected, delta) => Events.append(collected, delta), Events.nothing)
     .reasoningParts.map((part) => ({ ...part, ...native.wrap({}) }))
-  const parts = Array.isArray(content) ? content.filter((part) => !isThinking(part)) : []
-  const told: ReadonlyArray<unknown> = parts.every(isPlain)
-    ? said.text + refusal === ""
+  const parts = Array.isArray(content) ? content.filter((part) => !isReasoningPart(part)) : []
+  const contentParts: ReadonlyArray<unknown> = parts.every(isPlainText)
+    ? decoded.text + refusal === ""
       ? []
-      : [Chat.text(said.text + refusal)]
-    : [...parts.map(readSaid), ...(refusal === "" ? [] : [Chat.text(refusal)])]
-  const legible = typeof content === "string" || Array.isArray(content)
+      : [Chat.text(decoded.text + refusal)]
+    : [...parts.map(readAssistantPart), ...(refusal === "" ? [] : [Chat.text(refusal)])]
+  const isContent = typeof content === "string" || Array.isArray(content)
   const calls = message["tool_calls"] ?? []
   return {
     role: "assistant",
-    content: !legible
+    content: !isContent
       ? content
-      : thoughts.length === 0 && parts.every(isPlain)
-        ? said.text + refusal
-        : [...thoughts, ...told],
+      : reasoning.length === 0 && parts.every(isPlainText)
+        ? decoded.text + refusal
+        : [...reasoning, ...contentParts],
     ...(Array.isArray(calls)
       ? calls.length === 0
         ? {}
-        : { toolCalls: calls.every(isCall) ? decodeCalls(records(message, "tool_calls")) : calls }
+        : { toolCalls: calls.every(isCall) ? decodeToolCalls(records(message, "tool_calls")) : calls }
       : { toolCalls: calls }),
     ...native.decode(message, assistantFields, refusal === "" ? undefined : { refusal, content: message["content"] })
   }
 }
 
-/** A call that has a name, as every whole one must. */
+/** Whether it is a call with a name, which every whole call must have. */
 const isCall = (call: unknown): boolean => isRecord(call) && Boolean(string(callBody(call).body, "name"))
 
 const toolFields = knownFields(["role", "tool_call_id", "content"])

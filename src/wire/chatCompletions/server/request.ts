@@ -1,4 +1,4 @@
-/** A server reads a question. OpenAI, API reference: chat/create. */
+/** Decodes requests. OpenAI, API reference: chat/create. */
 import { Either } from "effect"
 import type { ChatRequest } from "../../../vocabulary/Chat.js"
 import type { Json } from "../../json.js"
@@ -32,74 +32,74 @@ const readTool = (tool: Json): unknown => {
   }
 }
 
-/** A setting in our words, or untouched among the further fields where we have no word for it. */
-interface Setting {
-  readonly ours?: unknown
-  readonly further?: unknown
+/** A decoded field: its value in the vocabulary, and the unchanged field for `extra` when the vocabulary does not cover it. */
+interface Decoded {
+  readonly value?: unknown
+  readonly extra?: unknown
 }
 
-const readTools = (tools: unknown): Setting => {
-  if (!Array.isArray(tools)) return { ours: tools }
+const readTools = (tools: unknown): Decoded => {
+  if (!Array.isArray(tools)) return { value: tools }
   const others = tools.filter((tool) => !isFunction(tool))
   return {
-    ...(tools.some(isFunction) ? { ours: tools.filter(isFunction).map(readTool) } : {}),
-    ...(others.length === 0 ? {} : { further: others })
+    ...(tools.some(isFunction) ? { value: tools.filter(isFunction).map(readTool) } : {}),
+    ...(others.length === 0 ? {} : { extra: others })
   }
 }
 
-const readToolChoice = (choice: unknown): Setting => {
-  if (choice === "any") return { ours: "required" }
-  if (!isRecord(choice)) return { ours: choice }
-  return choice["type"] === "function" ? { ours: { name: record(choice, "function")?.["name"] } } : { further: choice }
+const readToolChoice = (choice: unknown): Decoded => {
+  if (choice === "any") return { value: "required" }
+  if (!isRecord(choice)) return { value: choice }
+  return choice["type"] === "function" ? { value: { name: record(choice, "function")?.["name"] } } : { extra: choice }
 }
 
 const schemaFields = ["name", "description", "schema", "strict"]
 
-const readFormat = (format: unknown): Setting => {
-  if (!isRecord(format)) return { ours: format }
+const readFormat = (format: unknown): Decoded => {
+  if (!isRecord(format)) return { value: format }
   switch (format["type"]) {
     case "text":
-      return { ours: "text" }
+      return { value: "text" }
     case "json_object":
-      return { ours: "json" }
+      return { value: "json" }
     case "json_schema": {
       const schema = record(format, "json_schema")
-      if (schema !== undefined && schema["schema"] === undefined) return { further: format }
-      const isMore =
+      if (schema !== undefined && schema["schema"] === undefined) return { extra: format }
+      const hasOtherFields =
         (ifUnknownFields(format, ["type", "json_schema"]) ?? ifUnknownFields(schema, schemaFields)) !== undefined
-      return { ours: withoutNulls(schema ?? {}), ...(isMore ? { further: format } : {}) }
+      return { value: withoutNulls(schema ?? {}), ...(hasOtherFields ? { extra: format } : {}) }
     }
     default:
-      return { further: format }
+      return { extra: format }
   }
 }
 
-/** Thinking, wherever a dialect asks for it. What is said beyond effort and budget is handed on as it is. */
-const readReasoning = (body: Json): Setting & { readonly thinking?: unknown } => {
-  const { effort, enabled, max_tokens: budget, ...beyond } = record(body, "reasoning") ?? {}
-  const { budget_tokens: thinkingBudget, type, ...beyondThinking } = record(body, "thinking") ?? {}
+/** Reads the reasoning fields of all dialects. Objects with more than effort and budget also stay in `extra`, unchanged. */
+const readReasoning = (body: Json): Decoded & { readonly thinking?: unknown } => {
+  const { effort, enabled, max_tokens: budget, ...otherFields } = record(body, "reasoning") ?? {}
+  const { budget_tokens: thinkingBudget, type, ...otherThinking } = record(body, "thinking") ?? {}
   const off = enabled === false || type === "disabled" || body["enable_thinking"] === false
-  const ours = withoutNulls({
+  const value = withoutNulls({
     effort: body["reasoning_effort"] ?? effort ?? (off ? "none" : undefined),
     budgetTokens: budget ?? thinkingBudget ?? body["thinking_budget"]
   })
   const on = enabled === true || type === "enabled" || body["enable_thinking"] === true
   return {
-    ...(on || Object.keys(ours).length > 0 ? { ours } : {}),
-    ...(Object.keys(beyond).length > 0 ? { further: body["reasoning"] } : {}),
-    ...(Object.keys(beyondThinking).length > 0 ? { thinking: body["thinking"] } : {})
+    ...(on || Object.keys(value).length > 0 ? { value } : {}),
+    ...(Object.keys(otherFields).length > 0 ? { extra: body["reasoning"] } : {}),
+    ...(Object.keys(otherThinking).length > 0 ? { thinking: body["thinking"] } : {})
   }
 }
 
-/** What is wished of the stream. Its usage is asked for in any case, and told to a client who wants it. */
-const streamOptions = (wished: unknown): unknown => {
-  if (!isRecord(wished)) return undefined
-  const { include_usage: _, ...others } = wished
+/** Stream options without `include_usage`: `encodeStream` reads it from the body, and the client's half sets its own. */
+const streamOptions = (options: unknown): unknown => {
+  if (!isRecord(options)) return undefined
+  const { include_usage: _, ...others } = options
   return nonEmpty(others)
 }
 
-/** The fields that the vocabulary has words for. All others go through as they are. */
-const spoken: ReadonlySet<string> = new Set([
+/** The fields that the vocabulary covers. All others become `extra`. */
+const vocabularyFields: ReadonlySet<string> = new Set([
   "messages",
   "model",
   "tools",
@@ -125,11 +125,10 @@ const spoken: ReadonlySet<string> = new Set([
 ])
 
 // -------------------------------------------------------------------------------------
-// faults
+// paths of failures
 // -------------------------------------------------------------------------------------
 
-/** The protocol's own words for what stands in a vocabulary of other words. */
-const words: FieldNames = {
+const fieldNames: FieldNames = {
   toolCallId: "tool_call_id",
   toolCalls: "tool_calls",
   toolChoice: "tool_choice",
@@ -139,8 +138,8 @@ const words: FieldNames = {
   maxTokens: "max_tokens"
 }
 
-/** What stands between a field and the names below it. */
-const between: ReadonlyArray<readonly [RegExp, string]> = [
+/** Levels of the protocol that the vocabulary does not have. */
+const insertedNames: ReadonlyArray<readonly [RegExp, string]> = [
   [/^tools\[\d+\](?=\.)/, "$&.function"],
   [/^tool_choice(?=\.)/, "$&.function"],
   [/^response_format(?=\.)/, "$&.json_schema"],
@@ -148,8 +147,8 @@ const between: ReadonlyArray<readonly [RegExp, string]> = [
   [/^reasoning\.effort$/, "reasoning_effort"]
 ]
 
-/** Where a part of a message keeps its URL. */
-const urls: Readonly<Record<string, string>> = {
+/** The path of the URL in a part of a message, by type. */
+const urlPaths: Readonly<Record<string, string>> = {
   image_url: "image_url.url",
   input_audio: "input_audio",
   file: "file.file_data"
@@ -158,10 +157,10 @@ const urls: Readonly<Record<string, string>> = {
 const wirePath = (path: ReadonlyArray<PropertyKey>, body: Json): string => {
   const last = path.at(-1)
   const part = last === "url" ? valueAt(body, path.slice(0, -1)) : undefined
-  const url = isRecord(part) ? urls[string(part, "type") ?? ""] : undefined
+  const url = isRecord(part) ? urlPaths[string(part, "type") ?? ""] : undefined
   const steps = url === undefined ? path : [...path.slice(0, -1), url]
-  const plain = pathBelow(steps, words).slice(1)
-  return between.reduce((told, [place, word]) => told.replace(place, word), plain)
+  const plain = pathBelow(steps, fieldNames).slice(1)
+  return insertedNames.reduce((renamed, [pattern, replacement]) => renamed.replace(pattern, replacement), plain)
 }
 
 export const decodeRequest = (
@@ -174,28 +173,28 @@ export const decodeRequest = (
   const format = readFormat(body["response_format"])
   const reasoning = readReasoning(body)
   const extra = withoutNulls({
-    ...Object.fromEntries(Object.entries(body).filter(([field]) => !spoken.has(field))),
-    tools: tools.further,
-    tool_choice: toolChoice.further,
-    response_format: format.further,
+    ...Object.fromEntries(Object.entries(body).filter(([field]) => !vocabularyFields.has(field))),
+    tools: tools.extra,
+    tool_choice: toolChoice.extra,
+    response_format: format.extra,
     stream_options: streamOptions(body["stream_options"]),
-    reasoning: reasoning.further,
+    reasoning: reasoning.extra,
     thinking: reasoning.thinking
   })
   const candidate: unknown = {
     messages: array(body, "messages")?.map(readMessage) ?? body["messages"],
     ...withoutNulls({
       model: body["model"],
-      tools: tools.ours,
-      toolChoice: toolChoice.ours,
+      tools: tools.value,
+      toolChoice: toolChoice.value,
       parallelToolCalls: body["parallel_tool_calls"],
-      responseFormat: format.ours,
+      responseFormat: format.value,
       temperature: body["temperature"],
       topP: body["top_p"],
       maxTokens: body["max_completion_tokens"] ?? body["max_tokens"],
       stop: typeof stop === "string" ? [stop] : stop,
       seed: body["seed"] ?? body["random_seed"],
-      reasoning: reasoning.ours,
+      reasoning: reasoning.value,
       user: body["user"],
       metadata: body["metadata"]
     }),

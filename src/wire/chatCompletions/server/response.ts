@@ -1,4 +1,4 @@
-/** A server writes an answer, whole or in chunks. OpenAI, API reference: chat/object and chat/streaming. */
+/** Encodes responses, whole and as streams. OpenAI, API reference: chat/object and chat/streaming. */
 import type { ChatResponse, ReasoningPart } from "../../../vocabulary/Chat.js"
 import type { ChatEvent, Finish, ReasoningDelta, ToolCallDelta, ToolCallEnd } from "../../../vocabulary/ChatEvent.js"
 import type { Json } from "../../json.js"
@@ -8,12 +8,12 @@ import type { Frame, Served, ServedError, StreamEncoder } from "../../Wire.js"
 import { encodeCall } from "../toolCalls.js"
 import type { Dialect } from "../dialect.js"
 import { encodeFinishReason } from "../finishReason.js"
-import { choiceFields, messageFields, ofMessage, pick } from "../metadata.js"
-import { encodeDetail, encodePart } from "../reasoning.js"
+import { choiceFields, messageFields, messageMetadata, presentFields } from "../metadata.js"
+import { encodeReasoningDetail, encodeThinkingPart } from "../reasoning.js"
 import { encodeUsage } from "../usage.js"
 
-/** What is written elsewhere, would be read as something else, or repeats the answer in another protocol's words. */
-const elsewhere: ReadonlySet<string> = new Set([
+/** Metadata that is encoded elsewhere, would be decoded as another field, or repeats the answer in another protocol. */
+const excludedFields: ReadonlySet<string> = new Set([
   ...choiceFields,
   ...messageFields,
   "choice",
@@ -25,17 +25,17 @@ const elsewhere: ReadonlySet<string> = new Set([
   "usage"
 ])
 
-/** What else was said of the answer as a whole. */
-const further = (metadata: Json): Json =>
-  Object.fromEntries(Object.entries(metadata).filter(([field]) => !elsewhere.has(field)))
+/** The metadata of the body. */
+const bodyMetadata = (metadata: Json): Json =>
+  Object.fromEntries(Object.entries(metadata).filter(([field]) => !excludedFields.has(field)))
 
-/** How a server deviates: it tells thoughts where it wants to see them again. */
-type Manner = Pick<Dialect, "history" | "streamUsage">
+/** The deviations of a server. It sends reasoning in the field in which it accepts it back. */
+type ServerDialect = Pick<Dialect, "history" | "streamUsage">
 
 const field = (name: string, text: string): Json => (text === "" ? {} : { [name]: text })
 
-/** The thoughts beside the content. Where none go back, for those who want only the text and for those who want all. */
-const besideContent = (text: string, details: ReadonlyArray<Json>, { history }: Manner): Json => {
+/** The reasoning beside the content. A dialect without history sends both the text alone and the details. */
+const reasoningFields = (text: string, details: ReadonlyArray<Json>, { history }: ServerDialect): Json => {
   if (details.length === 0) return {}
   switch (history) {
     case "reasoning_content":
@@ -49,20 +49,20 @@ const besideContent = (text: string, details: ReadonlyArray<Json>, { history }: 
   }
 }
 
-const contentOf = ({ reasoningParts, refusal, text, toolCalls }: ChatResponse, { history }: Manner): unknown =>
+const contentOf = ({ reasoningParts, refusal, text, toolCalls }: ChatResponse, { history }: ServerDialect): unknown =>
   history === "thinking-parts" && reasoningParts.length > 0
-    ? [...reasoningParts.map(encodePart), ...(text === "" ? [] : [{ type: "text", text }])]
+    ? [...reasoningParts.map(encodeThinkingPart), ...(text === "" ? [] : [{ type: "text", text }])]
     : text === "" && (toolCalls.length > 0 || refusal !== "")
       ? null
       : text
 
 export const encodeResponse =
-  (manner: Manner) =>
+  (dialect: ServerDialect) =>
   (response: ChatResponse, { createdAt = 0 }: Served = {}): Record<string, unknown> => {
     const { providerMetadata: metadata, refusal, toolCalls } = response
-    const beside = ofMessage(metadata)
+    const ofMessage = messageMetadata(metadata)
     return {
-      ...further(metadata),
+      ...bodyMetadata(metadata),
       id: response.id,
       object: "chat.completion",
       created: createdAt,
@@ -72,21 +72,21 @@ export const encodeResponse =
           index: 0,
           message: {
             role: "assistant",
-            content: contentOf(response, manner),
+            content: contentOf(response, dialect),
             refusal: refusal === "" ? null : refusal,
-            ...besideContent(response.reasoning, response.reasoningParts.map(encodeDetail), manner),
-            ...(manner.history === "none" ? field("reasoning", response.reasoning) : {}),
+            ...reasoningFields(response.reasoning, response.reasoningParts.map(encodeReasoningDetail), dialect),
+            ...(dialect.history === "none" ? field("reasoning", response.reasoning) : {}),
             ...(toolCalls.length === 0
               ? {}
               : {
                   tool_calls: toolCalls.map((call, index) =>
-                    mergeFields(encodeCall(call), beside.calls.get(index) ?? {})
+                    mergeFields(encodeCall(call), ofMessage.calls.get(index) ?? {})
                   )
                 }),
-            ...beside.fields
+            ...ofMessage.fields
           },
           logprobs: null,
-          ...pick(metadata, choiceFields),
+          ...presentFields(metadata, choiceFields),
           ...record(metadata, "choice"),
           finish_reason: encodeFinishReason(response.finishReason, response.rawFinishReason, toolCalls.length > 0)
         },
@@ -96,7 +96,7 @@ export const encodeResponse =
     }
   }
 
-/** Tools that the client declared to take free text. */
+/** The names of custom tools in the request. */
 const customTools = (request: Json): ReadonlySet<string> =>
   new Set(
     records(request, "tools")
@@ -104,20 +104,20 @@ const customTools = (request: Json): ReadonlySet<string> =>
       .map((tool) => string(record(tool, "custom") ?? {}, "name") ?? "")
   )
 
-/** Stands where a text will; no id and no model has it in its name. */
+/** Placeholder of the text in a chunk; no id and no model contains it. */
 const placeholder = "\u0000text"
 
-/** The chunks that say what the events say. `request` tells whether the client wants the usage, and which tools are custom. */
+/** Encodes a stream. `request` contains whether to send the usage, and which tools are custom. */
 export const encodeStream =
-  (manner: Manner) =>
+  (dialect: ServerDialect) =>
   (request: Json, createdAt = 0): StreamEncoder => {
-    const wantsUsage = !manner.streamUsage || record(request, "stream_options")?.["include_usage"] === true
-    const custom = customTools(request)
-    /** How much of the arguments of each call has been told. */
-    const told = new Map<number, string>()
-    /** What was said of each thought beside its text: it stands on every piece. */
-    const thoughts = new Map<number, Pick<ReasoningPart, "id" | "format">>()
-    let frameOfText: ReadonlyArray<string> | undefined
+    const sendsUsage = !dialect.streamUsage || record(request, "stream_options")?.["include_usage"] === true
+    const customNames = customTools(request)
+    /** The arguments sent so far, by index of the call. */
+    const sentArguments = new Map<number, string>()
+    /** The fields of each reasoning part beside its text, repeated in every chunk. */
+    const partFields = new Map<number, Pick<ReasoningPart, "id" | "format">>()
+    let textFrame: ReadonlyArray<string> | undefined
     let head: Json = { object: "chat.completion.chunk", created: createdAt }
 
     const frame = (body: Json): Frame => ({ data: JSON.stringify({ ...head, ...body }) })
@@ -126,63 +126,73 @@ export const encodeStream =
       frame({
         ...body,
         choices: [{ index: 0, delta, logprobs: null, finish_reason: null, ...choice }],
-        ...(wantsUsage ? { usage: null } : {})
+        ...(sendsUsage ? { usage: null } : {})
       })
 
-    /** A chunk of text: nearly all of a stream. Only the text differs, so the rest is written once. */
+    /** Nearly all chunks are text and differ only in it, so the rest is serialised once. */
     const textChunk = (text: string): Frame => {
-      frameOfText ??= chunk({ content: placeholder }).data.split(JSON.stringify(placeholder))
-      const [before = "", after = ""] = frameOfText
+      textFrame ??= chunk({ content: placeholder }).data.split(JSON.stringify(placeholder))
+      const [before = "", after = ""] = textFrame
       return { data: before + JSON.stringify(text) + after }
     }
 
-    const thought = (event: ReasoningDelta): Frame => {
-      const { _tag, index, provider: _, signature, text, ...known } = event
-      const about = { ...thoughts.get(index), ...known }
-      thoughts.set(index, about)
-      const piece = { text, ...(signature === undefined ? {} : { signature }) }
+    const reasoningChunk = (event: ReasoningDelta): Frame => {
+      const { _tag, index, provider: _, signature, text, ...rest } = event
+      const fields = { ...partFields.get(index), ...rest }
+      partFields.set(index, fields)
+      const delta = { text, ...(signature === undefined ? {} : { signature }) }
       return chunk(
-        manner.history === "thinking-parts"
-          ? { content: [encodePart(piece)] }
-          : besideContent(text, [encodeDetail({ ...about, ...piece }, index)], manner)
+        dialect.history === "thinking-parts"
+          ? { content: [encodeThinkingPart(delta)] }
+          : reasoningFields(text, [encodeReasoningDetail({ ...fields, ...delta }, index)], dialect)
       )
     }
 
-    const callPiece = (event: Pick<ToolCallDelta, "index" | "id" | "name">, piece: string, free: boolean): Frame => {
-      const before = told.get(event.index)
-      told.set(event.index, (before ?? "") + piece)
-      const kind = free ? "custom" : "function"
-      const name = before === undefined ? { name: event.name } : {}
+    const callChunk = (
+      event: Pick<ToolCallDelta, "index" | "id" | "name">,
+      delta: string,
+      isCustom: boolean
+    ): Frame => {
+      const sent = sentArguments.get(event.index)
+      sentArguments.set(event.index, (sent ?? "") + delta)
+      const kind = isCustom ? "custom" : "function"
+      const name = sent === undefined ? { name: event.name } : {}
       return chunk({
         tool_calls: [
           {
             index: event.index,
-            ...(before === undefined ? { id: event.id, type: kind } : {}),
-            [kind]: free ? { ...name, input: piece } : { ...name, arguments: piece }
+            ...(sent === undefined ? { id: event.id, type: kind } : {}),
+            [kind]: isCustom ? { ...name, input: delta } : { ...name, arguments: delta }
           }
         ]
       })
     }
 
-    /** What was not told in pieces. */
+    /** The arguments that no delta contained. */
     const callEnd = ({ call, index }: ToolCallEnd): ReadonlyArray<Frame> => {
-      const before = told.get(index)
-      const rest = call.arguments.startsWith(before ?? "") ? call.arguments.slice((before ?? "").length) : ""
-      return before !== undefined && rest === ""
+      const sent = sentArguments.get(index)
+      const remaining = call.arguments.startsWith(sent ?? "") ? call.arguments.slice((sent ?? "").length) : ""
+      return sent !== undefined && remaining === ""
         ? []
-        : [callPiece({ index, id: call.id, name: call.name }, rest, call.type === "custom" || custom.has(call.name))]
+        : [
+            callChunk(
+              { index, id: call.id, name: call.name },
+              remaining,
+              call.type === "custom" || customNames.has(call.name)
+            )
+          ]
     }
 
     const finish = (event: Finish): ReadonlyArray<Frame> => {
       const { providerMetadata: metadata, usage } = event
-      const reason = encodeFinishReason(event.reason, event.rawReason, told.size > 0)
+      const reason = encodeFinishReason(event.reason, event.rawReason, sentArguments.size > 0)
       return [
         chunk(
-          { ...pick(metadata, messageFields), ...record(metadata, "message") },
-          { ...pick(metadata, choiceFields), ...record(metadata, "choice"), finish_reason: reason },
-          { ...further(metadata), ...head }
+          { ...presentFields(metadata, messageFields), ...record(metadata, "message") },
+          { ...presentFields(metadata, choiceFields), ...record(metadata, "choice"), finish_reason: reason },
+          { ...bodyMetadata(metadata), ...head }
         ),
-        ...(wantsUsage && !usage.estimated
+        ...(sendsUsage && !usage.estimated
           ? [frame({ choices: [], usage: encodeUsage(usage, record(metadata, "usage")) })]
           : []),
         { data: "[DONE]" }
@@ -194,16 +204,16 @@ export const encodeStream =
         switch (event._tag) {
           case "Start":
             head = { id: event.id, ...head, model: event.model }
-            frameOfText = undefined
+            textFrame = undefined
             return [chunk({ role: "assistant", content: "", refusal: null })]
           case "TextDelta":
             return [textChunk(event.text)]
           case "ReasoningDelta":
-            return [thought(event)]
+            return [reasoningChunk(event)]
           case "RefusalDelta":
             return [chunk({ refusal: event.text })]
           case "ToolCallDelta":
-            return [callPiece(event, event.argumentsDelta, custom.has(event.name))]
+            return [callChunk(event, event.argumentsDelta, customNames.has(event.name))]
           case "ToolCallEnd":
             return callEnd(event)
           case "Continued":
@@ -212,7 +222,7 @@ export const encodeStream =
             return finish(event)
         }
       },
-      // Without [DONE], which says that the answer is whole.
+      // Without [DONE], which marks a complete answer.
       fail: (error) => [{ data: JSON.stringify(encodeError(error)) }]
     }
   }

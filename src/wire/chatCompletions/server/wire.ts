@@ -1,4 +1,4 @@
-/** The server's half of the protocol. */
+/** The server's half of Chat Completions. */
 import type { ServerWire } from "../../Wire.js"
 import type { Dialect } from "../dialect.js"
 import { common } from "../dialect.js"

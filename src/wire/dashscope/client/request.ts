@@ -1,4 +1,4 @@
-/** A question as DashScope reads it. alibabacloud.com/help/en/model-studio/qwen-api-via-dashscope */
+/** Encodes requests. alibabacloud.com/help/en/model-studio/qwen-api-via-dashscope */
 import { Either } from "effect"
 import type {
   AssistantMessage,
@@ -13,10 +13,11 @@ import type {
   UserPart
 } from "../../../vocabulary/Chat.js"
 import { text, textOf } from "../../../vocabulary/Chat.js"
-import { plainCall } from "../../chatCompletions/toolCalls.js"
+import { encodePlainCall } from "../../chatCompletions/toolCalls.js"
 import type { Json } from "../../json.js"
 import { isRecord } from "../../json.js"
 import { foreignPart, unsupportedPart } from "../../native.js"
+import { optional, unsupported } from "../../requestFields.js"
 import type { Peer, WireFailure, WireRequest } from "../../Wire.js"
 import type { Dialect } from "../dialect.js"
 
@@ -24,86 +25,85 @@ type Encoded<A> = Either.Either<A, WireFailure>
 
 type Service = NonNullable<Dialect["service"]>
 
-const named = (name: string, value: unknown): Json => (value === undefined ? {} : { [name]: value })
-
-const unsupported = (feature: string): Encoded<never> => Either.left({ _tag: "Unsupported", feature })
-
 // -------------------------------------------------------------------------------------
 // service
 // -------------------------------------------------------------------------------------
 
 /**
- * Models that see or hear, by their names: those with a part that says so, and the families that all do ("Visual understanding"
- * and "Visual reasoning" in the documentation of Model Studio).
+ * Names of models with image or audio input: those that contain the modality, and families that all have it ("Visual
+ * understanding" and "Visual reasoning" in the documentation of Model Studio).
  */
-const seeing = /(?:^|[/-])(?:qvq|vl|ocr|audio|asr|omni)(?:$|[-.\d])|(?:^|\/)(?:qwen3\.[5-9]-(?!max)|kimi-k2\.[5-9])/i
+const multimodalModels =
+  /(?:^|[/-])(?:qvq|vl|ocr|audio|asr|omni)(?:$|[-.\d])|(?:^|\/)(?:qwen3\.[5-9]-(?!max)|kimi-k2\.[5-9])/i
 
-const holdsMedia = (message: Message): boolean =>
+const hasMedia = (message: Message): boolean =>
   typeof message.content !== "string" &&
   message.content.some((part) => part.type === "image" || part.type === "audio" || part.type === "file")
 
 const serviceOf = (request: ChatRequest, model: string, dialect: Dialect): Service =>
   dialect.service ??
-  (seeing.test(model) || request.messages.some(holdsMedia) ? "multimodal-generation" : "text-generation")
+  (multimodalModels.test(model) || request.messages.some(hasMedia) ? "multimodal-generation" : "text-generation")
 
 // -------------------------------------------------------------------------------------
 // messages
 // -------------------------------------------------------------------------------------
 
-/** alibabacloud.com/help/en/model-studio/context-cache: five minutes, whatever was asked for. */
-const mark = (cacheControl: CacheControl | undefined): Json =>
+/** alibabacloud.com/help/en/model-studio/context-cache: always five minutes, so `ttl` is not sent. */
+const cacheControlField = (cacheControl: CacheControl | undefined): Json =>
   cacheControl === undefined ? {} : { cache_control: { type: "ephemeral" } }
 
-const film = /^data:video\/|^https?:[^?#]*\.(?:mp4|m4v|mov|avi|mkv|webm|flv|wmv)(?:[?#]|$)/i
+const video = /^data:video\/|^https?:[^?#]*\.(?:mp4|m4v|mov|avi|mkv|webm|flv|wmv)(?:[?#]|$)/i
 
-/** Documents are read by other services; a film is told from its media type, or from how its address ends. */
-const filePart = (part: FilePart): Encoded<Json> => {
+/** Only videos are supported, recognised by media type or file extension; documents need other services. */
+const encodeFile = (part: FilePart): Encoded<Json> => {
   if (part.fileId !== undefined) return unsupported("file by id")
-  return part.url !== undefined && film.test(part.url) ? Either.right({ video: part.url }) : unsupported("file input")
+  return part.url !== undefined && video.test(part.url) ? Either.right({ video: part.url }) : unsupported("file input")
 }
 
-const mediaPart = (part: UserPart): Encoded<Json> => {
+const encodePart = (part: UserPart): Encoded<Json> => {
   switch (part.type) {
     case "text":
-      return Either.right({ text: part.text, ...mark(part.cacheControl) })
+      return Either.right({ text: part.text, ...cacheControlField(part.cacheControl) })
     case "image":
-      return Either.right({ image: part.url, ...mark(part.cacheControl) })
+      return Either.right({ image: part.url, ...cacheControlField(part.cacheControl) })
     case "audio":
       return Either.right({ audio: part.url })
     case "file":
-      return filePart(part)
+      return encodeFile(part)
     case "native":
       return unsupported(foreignPart)
   }
 }
 
-const isMarked = (part: UserPart): boolean => part.type === "text" && part.cacheControl !== undefined
+const hasCacheControl = (part: UserPart): boolean => part.type === "text" && part.cacheControl !== undefined
 
-/** Parts in the one service, a text in the other, but for a text with marks in it. */
-const content = (parts: string | ReadonlyArray<UserPart>, service: Service): Encoded<unknown> => {
+/** Parts in the multimodal service. A string in the text service, unless a part has cache control. */
+const encodeContent = (parts: string | ReadonlyArray<UserPart>, service: Service): Encoded<unknown> => {
   if (service === "multimodal-generation") {
-    return Either.all((typeof parts === "string" ? [text(parts)] : parts).map(mediaPart))
+    return Either.all((typeof parts === "string" ? [text(parts)] : parts).map(encodePart))
   }
   if (typeof parts === "string") return Either.right(parts)
-  return Either.map(Either.all(parts.map(mediaPart)), (encoded) =>
-    parts.some(isMarked) ? encoded.map((part) => ("text" in part ? { type: "text", ...part } : part)) : textOf(parts)
+  return Either.map(Either.all(parts.map(encodePart)), (encoded) =>
+    parts.some(hasCacheControl)
+      ? encoded.map((part) => ("text" in part ? { type: "text", ...part } : part))
+      : textOf(parts)
   )
 }
 
-const assistant = (message: AssistantMessage, service: Service): Encoded<Json> => {
+const encodeAssistant = (message: AssistantMessage, service: Service): Encoded<Json> => {
   const calls = message.toolCalls ?? []
   if (calls.some((call) => call.type === "custom")) return unsupported("custom tool calls")
-  const thoughts =
+  const reasoning =
     typeof message.content === "string"
       ? ""
       : message.content.map((part) => (part.type === "reasoning" ? part.text : "")).join("")
-  const spoken =
+  const contentParts =
     typeof message.content === "string" ? message.content : message.content.filter((part) => part.type === "text")
-  return Either.map(content(spoken, service), (encoded) => ({
+  return Either.map(encodeContent(contentParts, service), (encoded) => ({
     role: "assistant",
     content: encoded,
-    ...(thoughts === "" ? {} : { reasoning_content: thoughts }),
-    ...(calls.length === 0 ? {} : { tool_calls: calls.map((call, index) => ({ ...plainCall(call), index })) })
+    ...(reasoning === "" ? {} : { reasoning_content: reasoning }),
+    ...(calls.length === 0 ? {} : { tool_calls: calls.map((call, index) => ({ ...encodePlainCall(call), index })) })
   }))
 }
 
@@ -111,15 +111,15 @@ const encodeMessage = (message: Message, service: Service): Encoded<Json> => {
   switch (message.role) {
     case "system":
     case "developer":
-      return Either.map(content(message.content, service), (encoded) => ({ role: "system", content: encoded }))
+      return Either.map(encodeContent(message.content, service), (encoded) => ({ role: "system", content: encoded }))
     case "user":
       return message.name === undefined
-        ? Either.map(content(message.content, service), (encoded) => ({ role: "user", content: encoded }))
+        ? Either.map(encodeContent(message.content, service), (encoded) => ({ role: "user", content: encoded }))
         : unsupported("name of a user message")
     case "assistant":
-      return assistant(message, service)
+      return encodeAssistant(message, service)
     case "tool":
-      return Either.map(content(message.content, service), (encoded) => ({
+      return Either.map(encodeContent(message.content, service), (encoded) => ({
         role: "tool",
         content: encoded,
         tool_call_id: message.toolCallId
@@ -135,78 +135,81 @@ const encodeTool = (definition: ToolDefinition): Json => ({
   type: "function",
   function: {
     name: definition.name,
-    ...named("description", definition.description),
+    ...optional("description", definition.description),
     parameters: definition.parameters ?? { type: "object", properties: {} }
   }
 })
 
-const choice = (wanted: ToolChoice | undefined): unknown =>
-  typeof wanted === "object" ? { type: "function", function: { name: wanted.name } } : wanted
+const encodeToolChoice = (choice: ToolChoice | undefined): unknown =>
+  typeof choice === "object" ? { type: "function", function: { name: choice.name } } : choice
 
-const format = (wanted: ResponseFormat): Json => {
-  if (wanted === "text") return { type: "text" }
-  return wanted === "json" ? { type: "json_object" } : { type: "json_schema", json_schema: { ...wanted } }
+const encodeFormat = (format: ResponseFormat): Json => {
+  if (format === "text") return { type: "text" }
+  return format === "json" ? { type: "json_object" } : { type: "json_schema", json_schema: { ...format } }
 }
 
-/** alibabacloud.com/help/en/model-studio/deep-thinking: on or off, and at most so many tokens. It is not graded. */
-const thinking = ({ budgetTokens, effort, summary }: Reasoning): Json => {
+/** alibabacloud.com/help/en/model-studio/deep-thinking: on or off, and a token budget. There are no levels of effort. */
+const encodeReasoning = ({ budgetTokens, effort, summary }: Reasoning): Json => {
   if (effort === "none" || budgetTokens === 0) return { enable_thinking: false }
   if (effort === undefined && budgetTokens === undefined && summary !== undefined) return {}
-  return { enable_thinking: true, ...named("thinking_budget", budgetTokens) }
+  return { enable_thinking: true, ...optional("thinking_budget", budgetTokens) }
 }
 
-const parameters = (request: ChatRequest, stream: boolean, dialect: Dialect): Json => {
-  const { stream: _, tools: furtherTools, ...extra } = request.extra ?? {}
-  const own = (request.tools ?? []).map(encodeTool)
-  const tools: ReadonlyArray<unknown> = Array.isArray(furtherTools) ? [...own, ...furtherTools] : own
+const encodeParameters = (request: ChatRequest, stream: boolean, dialect: Dialect): Json => {
+  const { stream: _, tools: extraTools, ...extra } = request.extra ?? {}
+  const requestTools = (request.tools ?? []).map(encodeTool)
+  const tools: ReadonlyArray<unknown> = Array.isArray(extraTools) ? [...requestTools, ...extraTools] : requestTools
   return {
     result_format: "message",
     ...(stream && dialect.incremental ? { incremental_output: true } : {}),
     ...(tools.length === 0 ? {} : { tools }),
-    ...named("tool_choice", choice(request.toolChoice)),
-    ...named("parallel_tool_calls", request.parallelToolCalls),
-    ...(request.responseFormat === undefined ? {} : { response_format: format(request.responseFormat) }),
-    ...named("temperature", request.temperature),
-    ...named("top_p", request.topP),
-    ...named("max_tokens", request.maxTokens),
+    ...optional("tool_choice", encodeToolChoice(request.toolChoice)),
+    ...optional("parallel_tool_calls", request.parallelToolCalls),
+    ...(request.responseFormat === undefined ? {} : { response_format: encodeFormat(request.responseFormat) }),
+    ...optional("temperature", request.temperature),
+    ...optional("top_p", request.topP),
+    ...optional("max_tokens", request.maxTokens),
     ...(request.stop === undefined || request.stop.length === 0 ? {} : { stop: request.stop }),
-    ...named("seed", request.seed),
-    ...(request.reasoning === undefined ? {} : thinking(request.reasoning)),
+    ...optional("seed", request.seed),
+    ...(request.reasoning === undefined ? {} : encodeReasoning(request.reasoning)),
     ...extra
   }
 }
 
-/** A stream is asked for in a header. */
-export const streaming = { "x-dashscope-sse": "enable" } as const
+/** The header that requests a stream. */
+const streamHeaders = { "x-dashscope-sse": "enable" } as const
 
 export const encodeRequest =
   (dialect: Dialect) =>
-  (request: ChatRequest, { model: fallback, stream }: Peer & { readonly stream: boolean }): Encoded<WireRequest> => {
+  (
+    request: ChatRequest,
+    { model: defaultModel, stream }: Peer & { readonly stream: boolean }
+  ): Encoded<WireRequest> => {
     if (request.toolChoice === "required") return unsupported("tool choice required")
-    const lacks = unsupportedPart(request)
-    if (lacks !== undefined) return unsupported(lacks)
-    const model = request.model ?? fallback
+    const feature = unsupportedPart(request)
+    if (feature !== undefined) return unsupported(feature)
+    const model = request.model ?? defaultModel
     const service = serviceOf(request, model, dialect)
     return Either.map(
       Either.all(request.messages.map((message) => encodeMessage(message, service))),
       (messages): WireRequest => ({
         path: `/services/aigc/${service}/generation`,
-        ...(stream ? { headers: streaming } : {}),
-        body: { model, input: { messages }, parameters: parameters(request, stream, dialect) }
+        ...(stream ? { headers: streamHeaders } : {}),
+        body: { model, input: { messages }, parameters: encodeParameters(request, stream, dialect) }
       })
     )
   }
 
 /**
- * Qwen3's open models think unless told otherwise, but not in a whole answer: asked for one, they want to be told
- * ("parameter.enable_thinking must be set to false for non-streaming calls"). Where thinking was asked for, the refusal stands.
+ * The open Qwen3 models reason by default but reject that without streaming ("parameter.enable_thinking must be set to false for
+ * non-streaming calls"). A request that asks for reasoning keeps its error.
  */
-export const withoutRefused = (request: WireRequest, complaint: string): WireRequest | undefined => {
-  const { parameters: settings } = request.body
-  return /enable_thinking.{0,40}non-streaming/i.test(complaint) &&
+export const withoutRefused = (request: WireRequest, message: string): WireRequest | undefined => {
+  const { parameters } = request.body
+  return /enable_thinking.{0,40}non-streaming/i.test(message) &&
     request.headers === undefined &&
-    isRecord(settings) &&
-    settings["enable_thinking"] === undefined
-    ? { ...request, body: { ...request.body, parameters: { ...settings, enable_thinking: false } } }
+    isRecord(parameters) &&
+    parameters["enable_thinking"] === undefined
+    ? { ...request, body: { ...request.body, parameters: { ...parameters, enable_thinking: false } } }
     : undefined
 }

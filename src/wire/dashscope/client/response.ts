@@ -1,6 +1,6 @@
-/** A whole answer as DashScope writes it: a stream of one event. */
+/** Decodes whole responses, each as a stream of one event. */
 import { Either } from "effect"
-import { numbered } from "../../chatCompletions/toolCalls.js"
+import { withIndexes } from "../../chatCompletions/toolCalls.js"
 import type { Json } from "../../json.js"
 import { isRecord, number, record, records } from "../../json.js"
 import { wholeAnswer } from "../../answerReader.js"
@@ -8,10 +8,9 @@ import type { AnswerSource, WireEvent, WireFailure, WireResponse } from "../../W
 import { malformed } from "../../Wire.js"
 import { answerReader, reportedError } from "../answer.js"
 
-/** Whole calls are told apart by their place. */
 const withNumberedCalls = (choice: Json): Json => {
   const message = record(choice, "message") ?? {}
-  return { ...choice, index: 0, message: { ...message, tool_calls: numbered(records(message, "tool_calls")) } }
+  return { ...choice, index: 0, message: { ...message, tool_calls: withIndexes(records(message, "tool_calls")) } }
 }
 
 export const decodeResponse = (body: unknown, source: AnswerSource): Either.Either<WireResponse, WireFailure> => {

@@ -1,11 +1,11 @@
-/** The client reads a stream. Source: alibabacloud.com/help/en/model-studio/stream. */
+/** Decodes streams. alibabacloud.com/help/en/model-studio/stream */
 import { streamDecoder } from "../../answerReader.js"
 import { isRecord, parseJson } from "../../json.js"
 import type { AnswerSource, StreamDecoder } from "../../Wire.js"
 import { malformed } from "../../Wire.js"
 import { answerReader, reportedError } from "../answer.js"
 
-/** The only mark of the end is the finish reason, with the last counts beside it. */
+/** A stream ends with the finish reason and the last counts, usually in one event. There is no other marker of the end. */
 export const decodeStream = (source: AnswerSource): StreamDecoder => {
   const answer = answerReader(source)
   return streamDecoder(answer, ({ data, event }, out) => {
@@ -17,6 +17,6 @@ export const decodeStream = (source: AnswerSource): StreamDecoder => {
     if (error !== undefined) return { _tag: "Reported", body: error }
     answer.read(body, out)
     if (!answer.stopped()) return undefined
-    return answer.counted() ? "done" : "finishing"
+    return answer.hasUsage() ? "done" : "finishing"
   })
 }

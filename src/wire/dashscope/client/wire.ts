@@ -1,4 +1,4 @@
-/** The client's half of the protocol. */
+/** The client's half of DashScope's protocol. */
 import { dashscope as embeddings } from "../../embeddings/client/dashscope.js"
 import type { ClientWire } from "../../Wire.js"
 import type { Dialect } from "../dialect.js"

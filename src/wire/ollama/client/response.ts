@@ -1,4 +1,4 @@
-/** A whole answer as Ollama writes it: a stream of one line. docs.ollama.com/api/chat */
+/** Decodes whole responses, each as a stream of one line. docs.ollama.com/api/chat */
 import { Either } from "effect"
 import { isRecord } from "../../json.js"
 import { wholeAnswer } from "../../answerReader.js"

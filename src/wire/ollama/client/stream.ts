@@ -1,4 +1,4 @@
-/** The client reads a stream of one JSON text a line. Source: docs.ollama.com/api/streaming. */
+/** Decodes streams. docs.ollama.com/api/streaming */
 import { streamDecoder } from "../../answerReader.js"
 import { isRecord, parseJson } from "../../json.js"
 import type { AnswerSource, StreamDecoder } from "../../Wire.js"

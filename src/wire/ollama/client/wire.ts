@@ -1,4 +1,4 @@
-/** The client's half of the protocol. */
+/** The client's half of Ollama's protocol. */
 import { ollama as embeddings } from "../../embeddings/client/ollama.js"
 import { ollama as models } from "../../modelList/client.js"
 import type { ClientWire } from "../../Wire.js"

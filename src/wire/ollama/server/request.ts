@@ -1,4 +1,4 @@
-/** A server reads a question. docs.ollama.com/api/chat */
+/** Decodes requests. docs.ollama.com/api/chat */
 import { Either } from "effect"
 import type { ChatRequest } from "../../../vocabulary/Chat.js"
 import * as Chat from "../../../vocabulary/Chat.js"
@@ -13,8 +13,8 @@ import { malformed } from "../../Wire.js"
 // messages
 // -------------------------------------------------------------------------------------
 
-/** How bytes of each kind begin, in base64. */
-const beginnings: ReadonlyArray<readonly [string, string]> = [
+/** Media types by the first bytes, in base64. */
+const imageSignatures: ReadonlyArray<readonly [string, string]> = [
   ["/9j/", "image/jpeg"],
   ["R0lGOD", "image/gif"],
   ["UklGR", "image/webp"]
@@ -22,7 +22,7 @@ const beginnings: ReadonlyArray<readonly [string, string]> = [
 
 const readImage = (base64: unknown): unknown => {
   if (typeof base64 !== "string") return { type: "image", url: base64 }
-  const mediaType = beginnings.find(([beginning]) => base64.startsWith(beginning))?.[1] ?? "image/png"
+  const mediaType = imageSignatures.find(([signature]) => base64.startsWith(signature))?.[1] ?? "image/png"
   return { type: "image", url: `data:${mediaType};base64,${base64}` }
 }
 
@@ -40,10 +40,10 @@ interface Call {
 }
 
 const readCall = (call: unknown, index: number): Call => {
-  const told = isRecord(call) ? call : {}
-  const { arguments: value = {}, name } = record(told, "function") ?? {}
+  const fields = isRecord(call) ? call : {}
+  const { arguments: value = {}, name } = record(fields, "function") ?? {}
   return {
-    id: string(told, "id") || `call_${index}`,
+    id: string(fields, "id") || `call_${index}`,
     name,
     arguments: isRecord(value) ? JSON.stringify(value) : value
   }
@@ -62,11 +62,11 @@ const readAssistant = (message: Json, calls: ReadonlyArray<Call>): unknown => {
   }
 }
 
-/** Reads the messages. A result without an id answers the first open call of its name, or the first that is open. */
+/** Reads messages. A result without an id belongs to the first open call of its name; without a name, to the first open call. */
 const messagesReader = () => {
   let open: ReadonlyArray<Call> = []
 
-  const answered = (message: Json): string => {
+  const callIdOf = (message: Json): string => {
     const id = string(message, "tool_call_id")
     const name = string(message, "tool_name")
     const call =
@@ -85,7 +85,7 @@ const messagesReader = () => {
         return readAssistant(message, calls)
       }
       case "tool":
-        return { role: "tool", toolCallId: answered(message), content: readContent(message) }
+        return { role: "tool", toolCallId: callIdOf(message), content: readContent(message) }
       case "user":
         return { role: "user", content: readContent(message) }
       default:
@@ -116,46 +116,39 @@ const readThink = (think: unknown): unknown => {
   return typeof think === "string" ? { effort: efforts[think] ?? think } : think
 }
 
-/** A schema goes without a name here. */
+/** The schema gets a name, which the vocabulary requires and this protocol does not have. */
 const readFormat = (format: unknown): unknown => {
   if (format === "") return undefined
   return isRecord(format) ? { name: "answer", schema: format } : format
 }
 
-/** What an option is called here. */
-const settings = {
-  temperature: "temperature",
-  top_p: "topP",
-  num_predict: "maxTokens",
-  stop: "stop",
-  seed: "seed"
-} as const
+const coveredOptions: ReadonlySet<string> = new Set(["temperature", "top_p", "num_predict", "stop", "seed"])
 
-/** A negative number of tokens stands for as many as there are: it has no word in the vocabulary. */
-const isBeyond = (name: string, value: unknown): boolean =>
-  !Object.hasOwn(settings, name) || (name === "num_predict" && typeof value === "number" && value <= 0)
+/** Whether the vocabulary does not cover an option, such as a `num_predict` of 0 or less (-1: no limit). */
+const isUncovered = (name: string, value: unknown): boolean =>
+  !coveredOptions.has(name) || (name === "num_predict" && typeof value === "number" && value <= 0)
 
-const readOptions = (options: Json): { readonly ours: Json; readonly further: Json } => {
+const readOptions = (options: Json): { readonly settings: Json; readonly extra: Json } => {
   const entries = Object.entries(withoutNulls(options))
-  const known = new Map(entries.filter(([name, value]) => !isBeyond(name, value)))
-  const stop = known.get("stop")
+  const covered = new Map(entries.filter(([name, value]) => !isUncovered(name, value)))
+  const stop = covered.get("stop")
   return {
-    ours: withoutNulls({
-      temperature: known.get("temperature"),
-      topP: known.get("top_p"),
-      maxTokens: known.get("num_predict"),
+    settings: withoutNulls({
+      temperature: covered.get("temperature"),
+      topP: covered.get("top_p"),
+      maxTokens: covered.get("num_predict"),
       stop: typeof stop === "string" ? [stop] : stop,
-      seed: known.get("seed")
+      seed: covered.get("seed")
     }),
-    further: Object.fromEntries(entries.filter(([name, value]) => isBeyond(name, value)))
+    extra: Object.fromEntries(entries.filter(([name, value]) => isUncovered(name, value)))
   }
 }
 
 // -------------------------------------------------------------------------------------
-// faults
+// paths of failures
 // -------------------------------------------------------------------------------------
 
-const words: FieldNames = {
+const fieldNames: FieldNames = {
   maxTokens: "options.num_predict",
   reasoning: "think",
   responseFormat: "format",
@@ -168,28 +161,28 @@ const words: FieldNames = {
   url: "images"
 }
 
-const wirePath = (path: ReadonlyArray<PropertyKey>): string => pathBelow(path, words).slice(1)
+const wirePath = (path: ReadonlyArray<PropertyKey>): string => pathBelow(path, fieldNames).slice(1)
 
 export const decodeRequest = (
   body: unknown
 ): Either.Either<{ readonly request: ChatRequest; readonly stream: boolean }, WireFailure> => {
   if (!isRecord(body)) return Either.left(malformed("", body))
-  const { format, messages, model, options, stream, think, tools, ...beyond } = body
+  const { format, messages, model, options, stream, think, tools, ...otherFields } = body
   if (tools !== undefined && tools !== null && !Array.isArray(tools)) return Either.left(malformed("tools", tools))
   const listed: ReadonlyArray<unknown> = Array.isArray(tools) ? tools : []
   const others = listed.filter((tool) => !isFunction(tool))
-  const { further, ours } = readOptions(isRecord(options) ? options : {})
+  const { extra, settings } = readOptions(isRecord(options) ? options : {})
   const candidate = withoutNulls({
     model,
     messages: Array.isArray(messages) ? messages.map(messagesReader()) : (messages ?? []),
     tools: others.length < listed.length ? listed.filter(isFunction).map(readTool) : undefined,
     responseFormat: readFormat(format),
     reasoning: readThink(think),
-    ...ours,
+    ...settings,
     extra: nonEmpty(
       withoutNulls({
-        ...beyond,
-        options: nonEmpty(further),
+        ...otherFields,
+        options: nonEmpty(extra),
         tools: others.length === 0 ? undefined : others
       })
     )

@@ -1,19 +1,19 @@
-/** A server writes an answer, whole or in lines. docs.ollama.com/api/chat and docs.ollama.com/api/streaming */
+/** Encodes responses, whole and as streams. docs.ollama.com/api/chat and docs.ollama.com/api/streaming */
 import type { ChatResponse, FinishReason, ToolCall } from "../../../vocabulary/Chat.js"
 import type { ChatEvent, Finish } from "../../../vocabulary/ChatEvent.js"
 import type { Usage } from "../../../vocabulary/Usage.js"
 import type { Json } from "../../json.js"
 import { isRecord, parseJson } from "../../json.js"
 import type { Frame, StreamEncoder, Wire } from "../../Wire.js"
-import { decodeReason, gathered } from "../answer.js"
+import { decodeReason, concatenatedLists } from "../answer.js"
 
-/** Nobody's clock. */
+/** A constant, since a wire has no clock. */
 const created_at = "1970-01-01T00:00:00Z"
 
-/** What was said of the answer as a whole. What the protocol says itself would be read as something else. */
-const further = (metadata: Json): Json => {
-  const said = new Set<string>([
-    gathered.message,
+/** The metadata of the line, without the fields of the protocol. */
+const lineMetadata = (metadata: Json): Json => {
+  const excluded = new Set<string>([
+    concatenatedLists.message,
     "model",
     "message",
     "response",
@@ -22,13 +22,13 @@ const further = (metadata: Json): Json => {
     "done",
     "done_reason"
   ])
-  return Object.fromEntries(Object.entries(metadata).filter(([field]) => !said.has(field)))
+  return Object.fromEntries(Object.entries(metadata).filter(([field]) => !excluded.has(field)))
 }
 
-const ofMessage = (metadata: Json): Json =>
-  gathered.message in metadata ? { [gathered.message]: metadata[gathered.message] } : {}
+const messageMetadata = (metadata: Json): Json =>
+  concatenatedLists.message in metadata ? { [concatenatedLists.message]: metadata[concatenatedLists.message] } : {}
 
-const words: Readonly<Record<FinishReason, string>> = {
+const doneReasons: Readonly<Record<FinishReason, string>> = {
   stop: "stop",
   "tool-calls": "stop",
   length: "length",
@@ -36,16 +36,16 @@ const words: Readonly<Record<FinishReason, string>> = {
   other: ""
 }
 
-/** The word that was read, where it is one of this protocol's; an answer with calls has stopped. */
-const ending = (reason: FinishReason, raw: string, hasCalls: boolean): Json => {
-  const word = decodeReason(raw, true, hasCalls) === reason ? raw : words[reason] || raw || "other"
-  return word === "" ? {} : { done_reason: word }
+/** `done_reason`: the raw value when it decodes to the same reason. An answer with tool calls has `stop`. */
+const doneReason = (reason: FinishReason, raw: string, hasCalls: boolean): Json => {
+  const value = decodeReason(raw, true, hasCalls) === reason ? raw : doneReasons[reason] || raw || "other"
+  return value === "" ? {} : { done_reason: value }
 }
 
-const counts = (usage: Usage): Json =>
+const encodeUsage = (usage: Usage): Json =>
   usage.estimated ? {} : { prompt_eval_count: usage.inputTokens, eval_count: usage.outputTokens }
 
-/** Arguments that are no object are told as they were written: a server that would send nothing of them loses them. */
+/** Arguments that are not a JSON object stay a string, so that they are not lost. */
 const encodeCall = (call: ToolCall, index: number): Json => {
   const value = parseJson(call.arguments)
   return {
@@ -57,24 +57,24 @@ const encodeCall = (call: ToolCall, index: number): Json => {
 export const encodeResponse = (response: ChatResponse): Record<string, unknown> => {
   const { providerMetadata: metadata, reasoning, refusal, text, toolCalls } = response
   return {
-    ...further(metadata),
+    ...lineMetadata(metadata),
     model: response.model,
     created_at,
     message: {
       role: "assistant",
-      // What a model says in declining is what it said.
+      // The protocol has no field for a refusal.
       content: text + refusal,
       ...(reasoning === "" ? {} : { thinking: reasoning }),
       ...(toolCalls.length === 0 ? {} : { tool_calls: toolCalls.map(encodeCall) }),
-      ...ofMessage(metadata)
+      ...messageMetadata(metadata)
     },
     done: true,
-    ...ending(response.finishReason, response.rawFinishReason, toolCalls.length > 0),
-    ...counts(response.usage)
+    ...doneReason(response.finishReason, response.rawFinishReason, toolCalls.length > 0),
+    ...encodeUsage(response.usage)
   }
 }
 
-/** The lines that say what the events say. Calls are told when they are complete. */
+/** Encodes a stream. Tool calls are sent when they are complete. */
 export const encodeStream = (): StreamEncoder => {
   let model = ""
   let calls = 0
@@ -83,16 +83,16 @@ export const encodeStream = (): StreamEncoder => {
     data: JSON.stringify({ model, created_at, message: { role: "assistant", content: "", ...message }, ...body })
   })
 
-  /** A thought that is only sealed has nothing to tell here. */
-  const tell = (field: "content" | "thinking", text: string): ReadonlyArray<Frame> =>
+  /** Reasoning without text, only encrypted, has no line. */
+  const textLine = (field: "content" | "thinking", text: string): ReadonlyArray<Frame> =>
     text === "" ? [] : [line({ [field]: text })]
 
   const finish = (event: Finish): Frame =>
-    line(ofMessage(event.providerMetadata), {
-      ...further(event.providerMetadata),
+    line(messageMetadata(event.providerMetadata), {
+      ...lineMetadata(event.providerMetadata),
       done: true,
-      ...ending(event.reason, event.rawReason, calls > 0),
-      ...counts(event.usage)
+      ...doneReason(event.reason, event.rawReason, calls > 0),
+      ...encodeUsage(event.usage)
     })
 
   return {
@@ -103,9 +103,9 @@ export const encodeStream = (): StreamEncoder => {
           return []
         case "TextDelta":
         case "RefusalDelta":
-          return tell("content", event.text)
+          return textLine("content", event.text)
         case "ReasoningDelta":
-          return tell("thinking", event.text)
+          return textLine("thinking", event.text)
         case "ToolCallDelta":
           return []
         case "ToolCallEnd":

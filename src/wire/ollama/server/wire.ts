@@ -1,4 +1,4 @@
-/** The server's half of the protocol. */
+/** The server's half of Ollama's protocol. */
 import type { ServerWire } from "../../Wire.js"
 import { decodeRequest } from "./request.js"
 import { encodeError, encodeResponse, encodeStream } from "./response.js"
