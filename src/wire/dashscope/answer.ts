@@ -3,7 +3,7 @@ import type { Usage } from "../../vocabulary/Usage.js"
 import { toolCallReader } from "../chatCompletions/toolCalls.js"
 import { decodeFinishReason } from "../chatCompletions/finishReason.js"
 import { accumulateFields } from "../chatCompletions/metadata.js"
-import { saysError } from "../inBand.js"
+import { hasError } from "../inBand.js"
 import type { Json } from "../json.js"
 import { isRecord, pick, number, record, records, string } from "../json.js"
 import type { AnswerSource, WireEvent } from "../Wire.js"
@@ -26,7 +26,7 @@ export const outputFields = ["search_info"]
  * alibabacloud.com/help/en/model-studio/error-code
  */
 export const reportedError = (body: Json): Json | undefined =>
-  string(body, "code") || (record(body, "output") === undefined && saysError(body)) ? body : undefined
+  string(body, "code") || (record(body, "output") === undefined && hasError(body)) ? body : undefined
 
 /** Reads content: a string, or parts, of which those without text are kept unchanged. */
 const readContent = (content: unknown): { readonly text: string; readonly others: ReadonlyArray<Json> } => {

@@ -1,7 +1,7 @@
 /** The reader of an answer from its lines; a whole answer is a single line. docs.ollama.com/api/chat */
 import type { FinishReason } from "../../vocabulary/Chat.js"
 import * as Usage from "../../vocabulary/Usage.js"
-import { saysError } from "../inBand.js"
+import { hasError } from "../inBand.js"
 import type { Json } from "../json.js"
 import { array, isRecord, pick, record, string, tokens } from "../json.js"
 import type { AnswerSource, WireEvent, WireFailure } from "../Wire.js"
@@ -22,7 +22,7 @@ export const concatenatedLists = { answer: "logprobs", message: "images" } as co
 
 /** The error that a line reports in place of an answer (docs.ollama.com/api/errors), under any status. */
 export const reportedError = (line: Json): WireFailure | undefined =>
-  saysError(line) ? { _tag: "Reported", body: line } : undefined
+  hasError(line) ? { _tag: "Reported", body: line } : undefined
 
 /** Versions before 0.1.38 send no reason: a complete answer without one has stopped. */
 export const decodeReason = (raw: string, done: boolean, hasCalls: boolean): FinishReason => {

@@ -417,8 +417,8 @@ describe("Anthropic images and documents", () => {
   })
   it("rejects images and files in unsupported encodings as Unsupported", () => {
     const feature = (part: UserPart) => unsupportedFeature({ messages: [Chat.user([part])] })
-    expect(feature(Chat.image("data:image/svg+xml,%3Csvg%3E"))).toBe("image in another form than base64")
-    expect(feature(Chat.file("data:application/pdf,%25PDF"))).toBe("file in another form than base64")
+    expect(feature(Chat.image("data:image/svg+xml,%3Csvg%3E"))).toBe("image data other than base64")
+    expect(feature(Chat.file("data:application/pdf,%25PDF"))).toBe("file data other than base64")
     expect(feature(Chat.file("data:text/plain,100%"))).toBe("text file that is not UTF-8")
   })
 })

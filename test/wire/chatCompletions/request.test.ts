@@ -522,6 +522,6 @@ describe("Chat Completions unsupported parts", () => {
   it("rejects files and audio by URL and audio without base64 as Unsupported", () => {
     expect(partFailure(Chat.file("https://example.com/a.pdf"))).toEqual(unsupported("file by URL"))
     expect(partFailure(Chat.audio("https://example.com/a.wav"))).toEqual(unsupported("audio by URL"))
-    expect(partFailure(Chat.audio("data:audio/wav,abc"))).toEqual(unsupported("audio in another form than base64"))
+    expect(partFailure(Chat.audio("data:audio/wav,abc"))).toEqual(unsupported("audio data other than base64"))
   })
 })

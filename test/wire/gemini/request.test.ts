@@ -111,7 +111,7 @@ describe("Gemini messages", () => {
     })
     expect(failureFor(Chat.user([Chat.image("data:image/svg+xml,<svg/>")]))).toEqual({
       _tag: "Unsupported",
-      feature: "data: URL in another form than base64"
+      feature: "data: URL other than base64"
     })
     expect(encodeFailure({ parallelToolCalls: false })).toEqual({
       _tag: "Unsupported",

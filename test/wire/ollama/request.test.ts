@@ -180,9 +180,7 @@ describe("Ollama unsupported fields", () => {
   const callFailure = (call: Chat.ToolCall) => encodeFailure({ messages: [Chat.assistant("", [call])] })
   it("rejects images by URL, audio, files and user names as Unsupported", () => {
     expect(partFailure(Chat.image("https://example.com/a.png"))).toEqual(unsupported("image by URL"))
-    expect(partFailure(Chat.image("data:image/svg+xml,<svg/>"))).toEqual(
-      unsupported("image in another form than base64")
-    )
+    expect(partFailure(Chat.image("data:image/svg+xml,<svg/>"))).toEqual(unsupported("image data other than base64"))
     expect(partFailure(Chat.audio(Uint8Array.of(1)))).toEqual(unsupported("audio input"))
     expect(partFailure(Chat.file(Uint8Array.of(1)))).toEqual(unsupported("file input"))
     expect(encodeFailure({ messages: [{ role: "user", content: "Hi", name: "Ada" }] })).toEqual(

@@ -4,7 +4,7 @@
  */
 import type { ToolCall } from "../../../vocabulary/Chat.js"
 import * as Usage from "../../../vocabulary/Usage.js"
-import { saysError } from "../../inBand.js"
+import { hasError } from "../../inBand.js"
 import type { Json } from "../../json.js"
 import { array, isRecord, number, parseJson, record, string, withoutNulls } from "../../json.js"
 import type { AnswerSource, WireEvent, WireFailure } from "../../Wire.js"
@@ -304,6 +304,6 @@ export const reportedError = (body: Json): WireFailure | undefined =>
   body["type"] === "error" ||
   (!isAbsent(body["error"]) && body["content"] === undefined) ||
   // An error of a gateway: an event and an answer have a type.
-  ((body["type"] === undefined || body["object"] === "error") && body["content"] === undefined && saysError(body))
+  ((body["type"] === undefined || body["object"] === "error") && body["content"] === undefined && hasError(body))
     ? { _tag: "Reported", body }
     : undefined

@@ -11,11 +11,10 @@ import type {
 } from "../../../vocabulary/Chat.js"
 import type { Json } from "../../json.js"
 import type { WireFailure } from "../../Wire.js"
+import { parseDataUrl, unsupported } from "../../requestFields.js"
 import { native } from "../native.js"
 
 export type Encoded<A> = Either.Either<A, WireFailure>
-
-export const unsupported = (feature: string): Encoded<never> => Either.left({ _tag: "Unsupported", feature })
 
 /** The prompt is cached up to and including the block with this field ("Prompt caching"). */
 export const cacheControlField = (cacheControl: CacheControl | undefined): Json =>
@@ -27,17 +26,9 @@ export const textBlock = (part: TextPart): Json =>
 /** A block that was decoded unchanged. */
 export const nativeBlock = (part: NativePart): Json => native.fieldsOf(part) ?? {}
 
-/** The media type and the data of a `data:` URL; undefined for other URLs. */
-const dataOf = (url: string) => {
-  const [, mediaType, parameters, data] = /^data:([^;,]*)([^,]*),([\s\S]*)$/i.exec(url) ?? []
-  return mediaType === undefined || parameters === undefined || data === undefined
-    ? undefined
-    : { mediaType: mediaType.toLowerCase(), data, base64: /;base64$/i.test(parameters) }
-}
-
 const imageBlock = (part: ImagePart): Encoded<Json> => {
-  const inline = dataOf(part.url)
-  if (inline?.base64 === false) return unsupported("image in another form than base64")
+  const inline = parseDataUrl(part.url)
+  if (inline?.base64 === false) return unsupported("image data other than base64")
   return Either.right({
     type: "image",
     source:
@@ -66,7 +57,7 @@ const plainText = (data: string, base64: boolean): string | undefined => {
 const documentSource = (part: FilePart): Encoded<Json> => {
   if (part.fileId !== undefined) return Either.right({ type: "file", file_id: part.fileId })
   const url = part.url ?? ""
-  const inline = dataOf(url)
+  const inline = parseDataUrl(url)
   if (inline === undefined) return Either.right({ type: "url", url })
   const { base64, data, mediaType } = inline
   if (/^text\/|[/+](?:json|xml|yaml)$/.test(mediaType) || mediaType === "") {
@@ -77,7 +68,7 @@ const documentSource = (part: FilePart): Encoded<Json> => {
   }
   return base64
     ? Either.right({ type: "base64", media_type: mediaType, data })
-    : unsupported("file in another form than base64")
+    : unsupported("file data other than base64")
 }
 
 const documentBlock = (part: FilePart): Encoded<Json> =>

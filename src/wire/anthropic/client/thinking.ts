@@ -3,7 +3,7 @@ import { Either } from "effect"
 import type { ChatRequest, Reasoning } from "../../../vocabulary/Chat.js"
 import type { Json } from "../../json.js"
 import type { Encoded } from "./content.js"
-import { unsupported } from "./content.js"
+import { unsupported } from "../../requestFields.js"
 import type { Dialect } from "../dialect.js"
 import type { Effort, Traits } from "../models.js"
 

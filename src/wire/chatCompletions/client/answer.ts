@@ -1,6 +1,6 @@
 /** The reader of an answer from its chunks; a whole answer is a single chunk. OpenAI, API reference: chat/streaming. */
 import type { Usage } from "../../../vocabulary/Usage.js"
-import { isFault, saysError } from "../../inBand.js"
+import { isError, hasError } from "../../inBand.js"
 import type { Json } from "../../json.js"
 import { array, isRecord, number, record, string } from "../../json.js"
 import type { AnswerSource, WireEvent } from "../../Wire.js"
@@ -28,12 +28,12 @@ const isFailed = (status: Json | undefined): boolean => ((status && number(statu
  * or in a body without choices.
  */
 export const reportedError = (body: Json): Json | undefined => {
-  if (isFault(body["error"]) || body["object"] === "error" || isFailed(record(body, "base_resp"))) return body
+  if (isError(body["error"]) || body["object"] === "error" || isFailed(record(body, "base_resp"))) return body
   const choices = array(body, "choices") ?? []
-  if (choices.length === 0) return saysError(body) ? body : undefined
+  if (choices.length === 0) return hasError(body) ? body : undefined
   const choice = choices[0]
   if (!isRecord(choice)) return undefined
-  if (isFault(choice["error"])) return { error: choice["error"] }
+  if (isError(choice["error"])) return { error: choice["error"] }
   const reason = string(choice, "finish_reason") ?? ""
   return isFailure(reason)
     ? { error: { code: reason, message: `The provider ended the answer with finish_reason ${reason}.` } }

@@ -20,7 +20,7 @@ import type { Peer, WireFailure } from "../../Wire.js"
 
 import { encodeCallId, encodeCall } from "../toolCalls.js"
 import type { Dialect } from "../dialect.js"
-import { optional, unsupported } from "../../requestFields.js"
+import { optional, parseDataUrl, unsupported } from "../../requestFields.js"
 import { native } from "../native.js"
 import { callSignatureFormat, encodeReasoningDetail, encodeThinkingPart } from "../reasoning.js"
 import { alternateTurns } from "./turns.js"
@@ -34,9 +34,6 @@ const cacheControlField = (cacheControl: CacheControl | undefined, dialect: Dial
   cacheControl === undefined || dialect.cacheControl === "none"
     ? {}
     : { cache_control: { type: "ephemeral", ...(dialect.cacheControl === "ttl" ? cacheControl : {}) } }
-
-/** The format and the base64 data of `data:audio/wav;base64,…`. */
-const dataUrl = /^data:[^/;,]+\/([^;,]+)[^,]*;base64,(.*)$/is
 
 /** OpenAI accepts `wav` and `mp3`, whose media types have other names too. */
 const audioFormats: Readonly<Record<string, string>> = { mpeg: "mp3", "x-wav": "wav", wave: "wav", "vnd.wave": "wav" }
@@ -69,12 +66,12 @@ const encodePart = (part: Exclude<UserPart, NativePart>, dialect: Dialect): Eith
         ...cacheControlField(part.cacheControl, dialect)
       })
     case "audio": {
-      const [, format, data] = dataUrl.exec(part.url) ?? []
-      if (format === undefined || data === undefined) {
-        return unsupported(/^data:/i.test(part.url) ? "audio in another form than base64" : "audio by URL")
+      const { base64 = false, data, mediaType = "" } = parseDataUrl(part.url) ?? {}
+      const [, subtype] = mediaType.split("/")
+      if (!base64 || !subtype) {
+        return unsupported(/^data:/i.test(part.url) ? "audio data other than base64" : "audio by URL")
       }
-      const inputFormat = audioFormats[format.toLowerCase()] ?? format.toLowerCase()
-      return Either.right({ type: "input_audio", input_audio: { data, format: inputFormat } })
+      return Either.right({ type: "input_audio", input_audio: { data, format: audioFormats[subtype] ?? subtype } })
     }
     case "file":
       return Either.map(encodeFile(part), (file) => ({ ...file, ...cacheControlField(part.cacheControl, dialect) }))

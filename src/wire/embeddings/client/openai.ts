@@ -1,6 +1,6 @@
 /** OpenAI's embeddings (API reference, embeddings/create), and those of compatible servers. */
 import { Either } from "effect"
-import { saysError } from "../../inBand.js"
+import { hasError } from "../../inBand.js"
 import { array, isRecord, number, record, records, string, tokens } from "../../json.js"
 import type { Json } from "../../json.js"
 import type { EmbeddingsWire } from "../../Wire.js"
@@ -39,7 +39,7 @@ const inOrder = (data: ReadonlyArray<Json>): ReadonlyArray<unknown> =>
 const decodeResponse: EmbeddingsWire["decodeResponse"] = (body, source) => {
   if (!isRecord(body)) return Either.left(malformed("", body))
   if (array(body, "data") === undefined) {
-    return saysError(body) ? reported(body) : Either.left(malformed("data", body.data))
+    return hasError(body) ? reported(body) : Either.left(malformed("data", body.data))
   }
   const usage = record(body, "usage") ?? {}
   return read(

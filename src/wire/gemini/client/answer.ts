@@ -4,7 +4,7 @@
  */
 import type { Usage } from "../../../vocabulary/Usage.js"
 import type { AnswerReader } from "../../answerReader.js"
-import { isFault, saysError } from "../../inBand.js"
+import { isError, hasError } from "../../inBand.js"
 import type { Json } from "../../json.js"
 import { array, isRecord, record, records, string } from "../../json.js"
 import type { AnswerSource, WireEvent, WireFailure } from "../../Wire.js"
@@ -77,7 +77,7 @@ export const answerReader = (source: AnswerSource): GeminiReader => {
       if (!isRecord(chunk)) return malformed("", chunk)
       const { error } = chunk
       if (isRecord(error)) return { _tag: "Reported", body: { error } }
-      if (isFault(error) || (chunk["candidates"] === undefined && saysError(chunk))) {
+      if (isError(error) || (chunk["candidates"] === undefined && hasError(chunk))) {
         return { _tag: "Reported", body: chunk }
       }
       id ||= string(chunk, "responseId") ?? ""

@@ -15,6 +15,7 @@ import * as Chat from "../../../vocabulary/Chat.js"
 import type { Json } from "../../json.js"
 import { record } from "../../json.js"
 import { foreignPart } from "../../native.js"
+import { parseDataUrl, unsupported } from "../../requestFields.js"
 import type { WireFailure } from "../../Wire.js"
 import { malformed } from "../../Wire.js"
 import { isBeforeGemini3, requiresSignatures } from "../address.js"
@@ -28,8 +29,6 @@ export interface Context {
 }
 
 type Encoded<A> = Either.Either<A, WireFailure>
-
-const unsupported = (feature: string): Encoded<never> => Either.left({ _tag: "Unsupported", feature })
 
 // -------------------------------------------------------------------------------------
 // media
@@ -69,15 +68,15 @@ const fileData = (fileUri: string, mimeType: string | undefined): Json => ({
   fileData: { ...(mimeType === undefined ? {} : { mimeType }), fileUri }
 })
 
-const base64Data = /^data:([^;,]*)[^,]*;base64,([\s\S]*)$/i
-
 const mediaPart = (part: ImagePart | AudioPart | FilePart | NativePart): Encoded<Json> => {
   if (part.type === "native") return unsupported(foreignPart)
   const name = part.type === "file" ? part.filename : undefined
   const url = part.url ?? (part.type === "file" ? part.fileId : undefined) ?? ""
-  const [, mimeType, data] = base64Data.exec(url) ?? []
-  if (data !== undefined) return Either.right({ inlineData: { mimeType: mimeType || "text/plain", data } })
-  if (/^data:/i.test(url)) return unsupported("data: URL in another form than base64")
+  const inline = parseDataUrl(url)
+  if (inline?.base64 === true) {
+    return Either.right({ inlineData: { mimeType: inline.mediaType || "text/plain", data: inline.data } })
+  }
+  if (/^data:/i.test(url)) return unsupported("data: URL other than base64")
   return Either.right(fileData(url, mediaTypeOf(name ?? "") ?? mediaTypeOf(url)))
 }
 

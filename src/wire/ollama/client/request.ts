@@ -15,7 +15,7 @@ import { textOf } from "../../../vocabulary/Chat.js"
 import type { Json } from "../../json.js"
 import { isRecord, parseJson } from "../../json.js"
 import { foreignPart, unsupportedPart } from "../../native.js"
-import { optional, unsupported } from "../../requestFields.js"
+import { optional, parseDataUrl, unsupported } from "../../requestFields.js"
 import type { Peer, WireFailure, WireRequest } from "../../Wire.js"
 import type { Dialect } from "../dialect.js"
 
@@ -26,9 +26,9 @@ type Encoded<A> = Either.Either<A, WireFailure>
 // -------------------------------------------------------------------------------------
 
 const encodeImage = (url: string): Encoded<string> => {
-  const base64 = /^data:[^,]*;base64,([^]*)$/i.exec(url)?.[1]
-  if (base64 !== undefined) return Either.right(base64)
-  return unsupported(/^data:/i.test(url) ? "image in another form than base64" : "image by URL")
+  const inline = parseDataUrl(url)
+  if (inline?.base64 === true) return Either.right(inline.data)
+  return unsupported(/^data:/i.test(url) ? "image data other than base64" : "image by URL")
 }
 
 /** The images of a content as a field beside its text. */

@@ -18,6 +18,7 @@ import type {
 } from "../../../vocabulary/Chat.js"
 import * as Chat from "../../../vocabulary/Chat.js"
 import type { Dialect } from "../dialect.js"
+import { parseDataUrl } from "../../requestFields.js"
 import type { Item } from "../items.js"
 import { callItem, groupByItem, nativeItem, reasoningItem } from "../items.js"
 import { native } from "../native.js"
@@ -28,12 +29,6 @@ export interface Context {
   readonly dialect: Dialect
   /** Whether the provider stores responses, so that an id alone identifies a reasoning item. */
   readonly stored: boolean
-}
-
-/** The media type and the base64 text of a `data:` URL. */
-export const parseDataUrl = (url: string): { readonly mediaType: string; readonly base64: string } | undefined => {
-  const [, mediaType, base64] = /^data:([^;,]*)[^,]*,([\s\S]*)$/i.exec(url) ?? []
-  return mediaType === undefined || base64 === undefined ? undefined : { mediaType: mediaType.toLowerCase(), base64 }
 }
 
 const audioFormats: Readonly<Record<string, string>> = {
@@ -64,9 +59,9 @@ const inputFile = (part: FilePart): Item => {
 }
 
 const inputAudio = (part: AudioPart): Item => {
-  const { base64, mediaType } = parseDataUrl(part.url) ?? { base64: "", mediaType: "" }
+  const { data = "", mediaType = "" } = parseDataUrl(part.url) ?? {}
   const format = audioFormats[mediaType] ?? mediaType.split("/")[1] ?? mediaType
-  return { type: "input_audio", input_audio: { data: base64, format } }
+  return { type: "input_audio", input_audio: { data, format } }
 }
 
 const knownPart = (part: Exclude<UserPart, NativePart>): Item => {

@@ -4,7 +4,8 @@ import type { ChatRequest, ResponseFormat, ToolChoice, ToolDefinition } from "..
 import type { Json } from "../../json.js"
 import type { Peer, WireFailure, WireRequest } from "../../Wire.js"
 import type { Dialect } from "../dialect.js"
-import { conversation, parseDataUrl } from "./input.js"
+import { parseDataUrl } from "../../requestFields.js"
+import { conversation } from "./input.js"
 import { strictly } from "../../schema/strict.js"
 import { native } from "../native.js"
 

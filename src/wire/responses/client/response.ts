@@ -2,7 +2,7 @@
 import { Either } from "effect"
 import type { FinishReason } from "../../../vocabulary/Chat.js"
 import * as Usage from "../../../vocabulary/Usage.js"
-import { saysError } from "../../inBand.js"
+import { hasError } from "../../inBand.js"
 import type { Json } from "../../json.js"
 import { isRecord, record, string, tokens } from "../../json.js"
 import type { AnswerSource, WireFailure, WireResponse } from "../../Wire.js"
@@ -125,7 +125,7 @@ export const reportedBy = (response: Json): WireFailure | undefined => {
   if (error !== undefined && error !== null) {
     return { _tag: "Reported", body: typeof error === "string" ? response : { error } }
   }
-  return response["status"] === "failed" || (isGatewayError(response) && saysError(response))
+  return response["status"] === "failed" || (isGatewayError(response) && hasError(response))
     ? { _tag: "Reported", body: response }
     : undefined
 }
