@@ -1,16 +1,16 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Chunk, Effect, Metric, Schema, Stream } from "effect"
 import { readFileSync } from "node:fs"
-import * as Prometheus from "../src/telemetry/Prometheus.js"
-import * as KeyPool from "../src/keyPool/KeyPool.js"
-import * as LLM from "../src/LLM.js"
-import * as LLMErrors from "../src/vocabulary/LLMError.js"
-import * as ChatEvent from "../src/vocabulary/ChatEvent.js"
-import * as ProviderClient from "../src/call/ProviderClient.js"
-import * as RateLimiter from "../src/rateLimiter/RateLimiter.js"
-import * as Telemetry from "../src/telemetry/Telemetry.js"
-import { read } from "./support/exposition.js"
-import { answer, context } from "./support/scripted.js"
+import * as Prometheus from "../../src/telemetry/Prometheus.js"
+import * as KeyPool from "../../src/keyPool/KeyPool.js"
+import * as LLM from "../../src/LLM.js"
+import * as LLMErrors from "../../src/vocabulary/LLMError.js"
+import * as ChatEvent from "../../src/vocabulary/ChatEvent.js"
+import * as ProviderClient from "../../src/call/ProviderClient.js"
+import * as RateLimiter from "../../src/rateLimiter/RateLimiter.js"
+import * as Telemetry from "../../src/telemetry/Telemetry.js"
+import { read } from "../support/exposition.js"
+import { answer, context } from "../support/scripted.js"
 
 const Panel = Schema.Struct({
   id: Schema.Int,
@@ -30,7 +30,7 @@ const Dashboard = Schema.Struct({
 })
 
 const dashboard = Schema.decodeUnknownSync(Schema.parseJson(Dashboard))(
-  readFileSync(new URL("../docs/grafana/effect-llm.json", import.meta.url), "utf8")
+  readFileSync(new URL("../../docs/grafana/effect-llm.json", import.meta.url), "utf8")
 )
 
 const refused = new LLMErrors.AuthenticationError({ ...context, status: 401, message: "wrong key" })
