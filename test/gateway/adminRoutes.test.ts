@@ -179,4 +179,17 @@ describe("admin routes", () => {
       expect(yield* gateway.provider.log).toHaveLength(2)
     })
   )
+
+  it.scopedLive("answers 503 with the code cache_unavailable when the store of a cache fails", () =>
+    Effect.gen(function* () {
+      const failure = new CacheStore.CacheStoreError({ operation: "clear", detail: "disk full" })
+      const store = yield* CacheStore.memory()
+      const broken = Layer.succeed(CacheStore.CacheStore, { ...store, clear: Effect.fail(failure) })
+      const context = yield* Layer.build(ResponseCache.layer().pipe(Layer.provide(broken)))
+      const gateway = yield* start({ access }).pipe(Effect.provide(context))
+      const { json, status } = yield* act(gateway, "/admin/caches/clear", {})
+      expect(status).toBe(503)
+      expect(json).toMatchObject({ error: { code: "cache_unavailable" } })
+    })
+  )
 })

@@ -228,6 +228,13 @@ export const keyStoreUnavailable: HttpError = {
   retryAfter: Duration.seconds(1)
 }
 
+export const cacheUnavailable: HttpError = {
+  status: 503,
+  code: "cache_unavailable",
+  message: "The gateway cannot reach the store of a cache.",
+  retryAfter: Duration.seconds(1)
+}
+
 const errors = Metric.counter("llm_gateway_errors_total", {
   description: "Requests that the gateway answered with an error, by status and code",
   incremental: true

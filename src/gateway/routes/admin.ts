@@ -250,10 +250,7 @@ const clearCaches: Handler = Effect.gen(function* () {
   yield* Effect.catchAll(
     Effect.forEach(clearing, ([, clear]) => clear, { discard: true }),
     (error) =>
-      Effect.zipRight(
-        Effect.logError("a cache could not be cleared", error),
-        Effect.fail(HttpErrors.keyStoreUnavailable)
-      )
+      Effect.zipRight(Effect.logError("a cache could not be cleared", error), Effect.fail(HttpErrors.cacheUnavailable))
   )
   return json({ cleared: clearing.map(([name]) => name) })
 })

@@ -420,6 +420,10 @@ describe("Anthropic images and documents", () => {
     expect(feature(Chat.image("data:image/svg+xml,%3Csvg%3E"))).toBe("image data other than base64")
     expect(feature(Chat.file("data:application/pdf,%25PDF"))).toBe("file data other than base64")
     expect(feature(Chat.file("data:text/plain,100%"))).toBe("text file that is not UTF-8")
+    expect(feature(Chat.file(Uint8Array.of(0x47, 0xfc), { mediaType: "text/plain" }))).toBe(
+      "text file that is not UTF-8"
+    )
+    expect(feature(Chat.file("data:text/plain;base64,%%%"))).toBe("text file that is not UTF-8")
   })
 })
 

@@ -43,11 +43,13 @@ const imageBlock = (part: ImagePart): Encoded<Json> => {
   })
 }
 
-/** The text of a `data:` URL; undefined when it is not valid base64 or percent-encoded UTF-8. */
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
+
+/** The text of a `data:` URL; undefined when it is not base64 or percent-encoded UTF-8. */
 const plainText = (data: string, base64: boolean): string | undefined => {
-  if (base64) return Either.getOrUndefined(Encoding.decodeBase64String(data))
   try {
-    return decodeURIComponent(data)
+    // `decodeBase64String` would replace invalid UTF-8 instead of failing.
+    return base64 ? utf8.decode(Either.getOrThrow(Encoding.decodeBase64(data))) : decodeURIComponent(data)
   } catch {
     return undefined
   }
