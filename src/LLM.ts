@@ -33,6 +33,7 @@ import * as Pricing from "./accounting/Pricing.js"
 import * as Retry from "./call/Retry.js"
 import * as Timeouts from "./call/Timeouts.js"
 import * as Attempts from "./call/attempts.js"
+import { withDeadline } from "./call/deadline.js"
 import * as EmbeddingBatches from "./call/embeddingBatches.js"
 import type { Middleware, ModelInfo, Service } from "./call/model.js"
 import { LLM } from "./call/model.js"
@@ -54,6 +55,7 @@ import { RateLimiter } from "./rateLimiter/model.js"
 import * as Feedback from "./rateLimiter/feedback.js"
 import { countsTokens } from "./rateLimiter/perModel.js"
 import * as Telemetry from "./telemetry/Telemetry.js"
+import * as Instruments from "./telemetry/instruments.js"
 import { onUsage } from "./telemetry/usageListeners.js"
 import type { ChatRequest, ChatResponse } from "./vocabulary/Chat.js"
 import type { ChatEvent } from "./vocabulary/ChatEvent.js"
@@ -66,7 +68,9 @@ import type { Service as Client } from "./wire/providerClient.js"
 import { ProviderClient } from "./wire/providerClient.js"
 
 export type { Middleware, ModelInfo, Service, Status } from "./call/model.js"
+export type { Defaults } from "./call/request.js"
 export { LLM } from "./call/model.js"
+export type { Protocol } from "./provider/registry.js"
 
 /**
  * @since 0.1.0
@@ -140,7 +144,7 @@ const policiesOf = (options: Omit<Options, "model">) => {
   return {
     attempts: [Timeouts.make(perAttempt), ...(options.retry === false ? [] : [Retry.make(options.retry)])],
     embeddingConcurrency,
-    call: total === undefined ? [] : [Timeouts.underDeadline(total)]
+    call: total === undefined ? [] : [withDeadline(total)]
   }
 }
 
@@ -177,7 +181,7 @@ export const make = (options: Options): Effect.Effect<Service, never, ProviderCl
       countsTokens: countsTokens(yield* limiter.status),
       feedback: Feedback.make(limiter, pool),
       instruments: onUsage(
-        options.telemetry === false ? Observer.none : Telemetry.instruments(info, options.telemetry ?? {}),
+        options.telemetry === false ? Observer.none : Instruments.make(info, options.telemetry ?? {}),
         info
       )
     }

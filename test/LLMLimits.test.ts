@@ -8,7 +8,7 @@ import * as LLM from "../src/LLM.js"
 import * as LLMErrors from "../src/vocabulary/LLMError.js"
 import * as ProviderClient from "../src/call/ProviderClient.js"
 import * as RateLimiter from "../src/rateLimiter/RateLimiter.js"
-import type { RateLimits } from "../src/wire/headers/RateLimitHeaders.js"
+import type { RateLimits } from "../src/wire/headers/rateLimits.js"
 import { answer, context, scripted } from "./support/scripted.js"
 
 /** An `LLM` whose provider answers after one second with the headers or the refusal that `respond` returns for the model. */

@@ -5,7 +5,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { parse } from "yaml"
-import * as ProviderFile from "../src/models/ProviderFile.js"
+import * as Models from "../src/models/Models.js"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
 
@@ -121,7 +121,7 @@ describe("deployment files", () => {
 
   it.effect("contains an example model file that is valid without warnings", () =>
     Effect.gen(function* () {
-      const file = yield* ProviderFile.parse(text("deploy/provider.example.json"), "provider.example.json")
+      const file = yield* Models.parseFile(text("deploy/provider.example.json"), "provider.example.json")
       expect([file.default, file.warnings]).toEqual(["openai/gpt-4o-mini", []])
     }).pipe(Effect.withConfigProvider(ConfigProvider.fromMap(new Map([["OPENAI_API_KEY", "sk-example"]]))))
   )

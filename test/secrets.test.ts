@@ -8,7 +8,7 @@ import * as ChatEvent from "../src/vocabulary/ChatEvent.js"
 import * as KeyPool from "../src/keyPool/KeyPool.js"
 import * as LLM from "../src/LLM.js"
 import * as ChatCompletionsClient from "../src/provider/ChatCompletionsClient.js"
-import * as ProviderFile from "../src/models/ProviderFile.js"
+import * as Models from "../src/models/Models.js"
 import * as RateLimiter from "../src/rateLimiter/RateLimiter.js"
 import { SimulatedProvider } from "../src/testing/index.js"
 import { ZhipuClient } from "../src/provider/zhipu/index.js"
@@ -49,9 +49,9 @@ describe("secrecy of keys", () => {
         `{"openai": ["${canary}" "x"]}`,
         `${canary}`
       ]
-      for (const text of broken) expectHidden(yield* Effect.flip(ProviderFile.parse(text)))
+      for (const text of broken) expectHidden(yield* Effect.flip(Models.parseFile(text)))
       expectHidden(
-        yield* ProviderFile.parse(`{"openai":[{"model_name":"m","api_keys":["${canary}"],"base_url":"http://x"}]}`)
+        yield* Models.parseFile(`{"openai":[{"model_name":"m","api_keys":["${canary}"],"base_url":"http://x"}]}`)
       )
     })
   )

@@ -9,7 +9,6 @@ import * as AccessLog from "../../src/telemetry/AccessLog.js"
 import { Access, Gateway, GatewayServer } from "../../src/gateway/index.js"
 import * as Models from "../../src/models/Models.js"
 import * as Prometheus from "../../src/telemetry/Prometheus.js"
-import * as ProviderFile from "../../src/models/ProviderFile.js"
 import { secret } from "./scenario.js"
 
 const [, , upstream = "", mode] = process.argv
@@ -18,7 +17,7 @@ const operated = mode === "operated"
 /** High enough to reject nothing. */
 const unlimited = 1_000_000_000
 
-const file = ProviderFile.parse(
+const file = Models.parseFile(
   JSON.stringify({
     openai: [
       {

@@ -25,20 +25,24 @@
  *
  * @since 0.1.0
  */
-import { Effect, Layer, Option, Ref } from "effect"
+import { Effect, Layer, Option } from "effect"
 import type { Middleware } from "../call/model.js"
 import { estimateInput } from "../call/request.js"
 import * as Checks from "../internal/optionChecks.js"
 import type { ChatRequest } from "../vocabulary/Chat.js"
 import * as Usage from "../vocabulary/Usage.js"
 import * as Pricing from "./pricing/model.js"
-import * as Accounts from "./budget/accounts.js"
+import type * as Accounts from "./budget/accounts.js"
 import { makeMiddleware } from "./budget/calls.js"
-import type { BudgetRule, Change, Options, Service, Settings, Status, Store } from "./budget/model.js"
-import { Budget, BudgetStore, InvalidBudgetError } from "./budget/model.js"
+import type { Options, Service, Settings, Status } from "./budget/model.js"
+import { Budget, InvalidBudgetError } from "./budget/model.js"
+import type { BudgetRule } from "./budget/reservation.js"
 import { dollar } from "./budget/reservation.js"
+import * as Store from "./budget/store.js"
 
 export * from "./budget/model.js"
+
+export { BudgetStore, type Store } from "./budget/store.js"
 
 export type {
   /**
@@ -55,27 +59,6 @@ export type {
    */
   Period
 } from "./budget/period.js"
-
-// -------------------------------------------------------------------------------------
-// the store
-// -------------------------------------------------------------------------------------
-
-/**
- * Makes a store in the memory of one process.
- *
- * @since 0.1.0
- * @category store
- */
-export const makeStore: Effect.Effect<Store> = Effect.map(Ref.make(Accounts.empty), (state): Store => {
-  const modify = <A>(change: (state: Accounts.State, now: number) => readonly [A, Accounts.State]): Effect.Effect<A> =>
-    Effect.clockWith((clock) => Ref.modify(state, (state) => change(state, clock.unsafeCurrentTimeMillis())))
-  return {
-    reserve: (claims) => modify((state, now) => Accounts.reserve(state, claims, now)),
-    settle: (settlements) => modify((state, now) => Accounts.settle(state, settlements, now)),
-    standing: (account) => modify((state, now) => [Accounts.accountStatus(state, account, now), state]),
-    accounts: Effect.map(Ref.get(state), Accounts.accountNames)
-  }
-})
 
 // -------------------------------------------------------------------------------------
 // options
@@ -158,7 +141,7 @@ const statusOf = (rule: BudgetRule, accountStatus: Accounts.AccountStatus): Stat
   }
 }
 
-const warnOnCrossing = (rule: BudgetRule, { after, before }: Change): Effect.Effect<void> =>
+const warnOnCrossing = (rule: BudgetRule, { after, before }: Accounts.Change): Effect.Effect<void> =>
   before.spent < rule.warnAt && after.spent >= rule.warnAt
     ? Effect.asVoid(
         Effect.forkDaemon(
@@ -187,8 +170,8 @@ export const make = (
     if (faults.length > 0) return yield* new InvalidBudgetError({ faults })
     const pricing = yield* Pricing.Pricing
     const store = yield* Effect.flatMap(
-      Effect.serviceOption(BudgetStore),
-      Option.match({ onNone: () => makeStore, onSome: Effect.succeed })
+      Effect.serviceOption(Store.BudgetStore),
+      Option.match({ onNone: () => Store.makeMemory, onSome: Effect.succeed })
     )
     return {
       middleware: makeMiddleware(
@@ -199,7 +182,7 @@ export const make = (
         Effect.map(
           Effect.forEach(rules, (rule) =>
             Effect.forEach(accountsOf(rule, used), (account) =>
-              Effect.map(store.standing({ account, limit: rule.limit }), (accountStatus) =>
+              Effect.map(store.accountStatus({ account, limit: rule.limit }), (accountStatus) =>
                 statusOf(rule, accountStatus)
               )
             )

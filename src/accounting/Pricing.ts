@@ -28,7 +28,7 @@ import type { Middleware } from "../call/model.js"
 import type { Open } from "../call/openStream.js"
 import { fromStream, toStream } from "../call/openStream.js"
 import type { ChatEvent } from "../vocabulary/ChatEvent.js"
-import type { Cost } from "../vocabulary/Cost.js"
+import type { Cost } from "../vocabulary/cost.js"
 import type { Usage } from "../vocabulary/Usage.js"
 import type { Price } from "../vocabulary/price.js"
 import type { ResponseOrigin } from "./pricing/cost.js"
@@ -40,16 +40,14 @@ export type { Price, Rates, Tier } from "../vocabulary/price.js"
 export type { Service, Subject, Table } from "./pricing/model.js"
 export { Pricing, unknown } from "./pricing/model.js"
 export type { Answerer } from "./pricing/cost.js"
+export { answererOf, cost, costAt, costOf, nothing } from "./pricing/cost.js"
 export {
-  answererOf,
-  answererOfAttempt,
-  cost,
-  costAt,
-  costOf,
-  costWithin,
-  nothing,
-  withOwnPrice
-} from "./pricing/cost.js"
+  Cost,
+  combine as combineCosts,
+  combineAll as combineAllCosts,
+  free as zeroCost,
+  make as makeCost
+} from "../vocabulary/cost.js"
 
 // -------------------------------------------------------------------------------------
 // prices

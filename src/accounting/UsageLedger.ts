@@ -25,15 +25,16 @@
  */
 import { Clock, Context, Effect, HashMap, Layer, Option, PubSub, Ref, Stream } from "effect"
 import { dual } from "effect/Function"
-import type { Cost } from "../vocabulary/Cost.js"
-import * as Costs from "../vocabulary/Cost.js"
+import type { Cost } from "../vocabulary/cost.js"
+import * as Costs from "../vocabulary/cost.js"
 import { Label } from "../internal/label.js"
 import * as Checks from "../internal/optionChecks.js"
 import type { EndedAttempt, Listener } from "../telemetry/usageListeners.js"
 import { withUsageListener, notifyUsage } from "../telemetry/usageListeners.js"
 import { fromStream, toStream } from "../call/openStream.js"
 import type { Middleware, Service as LLMService } from "../call/model.js"
-import * as Pricing from "./Pricing.js"
+import * as Priced from "./pricing/cost.js"
+import * as Pricing from "./pricing/model.js"
 import * as Usage from "../vocabulary/Usage.js"
 import type { Attempt, Entry } from "./ledger/entries.js"
 import { cacheHitOutcome } from "./ledger/entries.js"
@@ -200,13 +201,7 @@ const costOf = (
   attempt.usage.totalTokens === 0
     ? { cost: Costs.free }
     : Option.match(
-        Pricing.costWithin(
-          callPrices,
-          defaultPrices,
-          attempt.usage,
-          Pricing.answererOfAttempt(attempt),
-          attempt.endedAt
-        ),
+        Priced.costWithin(callPrices, defaultPrices, attempt.usage, Priced.answererOfAttempt(attempt), attempt.endedAt),
         { onNone: () => ({}), onSome: (cost) => ({ cost }) }
       )
 

@@ -2,6 +2,19 @@
  * Sends one request to one provider with one key, without rate limits, retries or key selection. `make` combines a wire protocol
  * with an endpoint; most programs use a ready client such as `ChatCompletionsClient` or `ResponsesClient`.
  *
+ * @example
+ * ```ts
+ * import { Layer } from "effect"
+ * import { ChatCompletions, LLM, ProviderClient } from "effect-llm"
+ *
+ * const Client = Layer.effect(
+ *   ProviderClient.ProviderClient,
+ *   ProviderClient.make(ChatCompletions.make(), { provider: "acme", baseUrl: "https://llm.acme.example/v1" })
+ * )
+ *
+ * const Acme = LLM.layer({ model: "acme-large" }).pipe(Layer.provide(Client))
+ * ```
+ *
  * @since 0.1.0
  */
 export {

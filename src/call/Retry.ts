@@ -17,7 +17,7 @@
  * @since 0.1.0
  */
 import { Chunk, Duration, Effect, Option, Random } from "effect"
-import * as Attempt from "../vocabulary/Attempt.js"
+import * as Attempt from "../vocabulary/attempt.js"
 import type { ChatResponse } from "../vocabulary/Chat.js"
 import type { ChatEvent, Start } from "../vocabulary/ChatEvent.js"
 import { longestSleep } from "./limits.js"

@@ -20,7 +20,8 @@ import type { ChatRequest } from "../vocabulary/Chat.js"
 import * as Events from "../vocabulary/ChatEvent.js"
 import type { AttemptWatch } from "./attemptWatch.js"
 import * as Watches from "./attemptWatch.js"
-import * as OptionChecks from "../internal/optionChecks.js"
+import type { Options } from "./deadline.js"
+import { millisOf } from "./deadline.js"
 import { CallLimits, narrow } from "./limits.js"
 import type { Open } from "./openStream.js"
 import { fromStream, toStream } from "./openStream.js"
@@ -31,25 +32,7 @@ import type { LLMError } from "../vocabulary/LLMError.js"
 import { TimeoutError } from "../vocabulary/LLMError.js"
 import * as Usage from "../vocabulary/Usage.js"
 
-/**
- * The limits. An absent one is off.
- *
- * @since 0.1.0
- * @category model
- */
-export interface Options {
-  /**
-   * From the start of the call to its end, including everything below this middleware. Nothing below sleeps past it: a call that
-   * would have to wait longer fails at once, with the error that it would have waited for.
-   */
-  readonly total?: Duration.DurationInput
-  /** From the request to the complete answer, when it is not streamed. */
-  readonly response?: Duration.DurationInput
-  /** From the request to the first event of a stream. */
-  readonly firstEvent?: Duration.DurationInput
-  /** Between two events of a stream. Keep-alive comments are not events. The time of the consumer does not count. */
-  readonly idle?: Duration.DurationInput
-}
+export type { Options } from "./deadline.js"
 
 /**
  * The limits that an `LLM` layer uses by default: wide enough for models that reason for minutes without an event. Set shorter
@@ -64,19 +47,6 @@ export const defaults: Required<Options> = {
   firstEvent: "5 minutes",
   idle: "2 minutes"
 }
-
-const limits = ["total", "response", "firstEvent", "idle"] as const
-
-/** The limits in milliseconds; infinite when absent. */
-const millisOf = (options: Options): Readonly<Record<(typeof limits)[number], number>> =>
-  OptionChecks.valid("Timeouts", ({ millis }) => {
-    const result = { total: Infinity, response: Infinity, firstEvent: Infinity, idle: Infinity }
-    for (const limit of limits) {
-      const option = options[limit]
-      if (option !== undefined) result[limit] = millis(limit, option, OptionChecks.positive)
-    }
-    return result
-  })
 
 const phaseMessages: Record<TimeoutError["phase"], string> = {
   connect: "There was no connection",
@@ -183,27 +153,6 @@ export const make = (options: Options): Middleware => {
       embed: (request) => limitWhole(next.embed(request)),
       listModels: limitWhole(next.listModels),
       chatStream: (request) => toStream(limitStream(request))
-    })
-  }
-}
-
-/**
- * Sets the deadline of a whole call for middlewares below that enforce it, as those of {@link make} do. It needs no own
- * timer.
- *
- * @internal
- */
-export const underDeadline = (total: Duration.DurationInput): Middleware => {
-  const { total: millis } = millisOf({ total })
-  return (next) => {
-    const bounded = <A, R>(effect: Effect.Effect<A, LLMError, R>): Effect.Effect<A, LLMError, R> =>
-      Effect.clockWith((clock) => narrow(effect, { deadline: clock.unsafeCurrentTimeMillis() + millis }))
-    return Effect.succeed<Service>({
-      ...next,
-      chat: (request) => bounded(next.chat(request)),
-      embed: (request) => bounded(next.embed(request)),
-      listModels: bounded(next.listModels),
-      chatStream: (request) => toStream(bounded(fromStream(next.chatStream(request))))
     })
   }
 }

@@ -3,8 +3,8 @@
  * attempt is interrupted, so that the attempt is recorded as a timeout and not as an interruption by the caller.
  */
 import { Context, Effect } from "effect"
-import type { Attempt } from "../vocabulary/Attempt.js"
-import * as Attempts from "../vocabulary/Attempt.js"
+import type { Attempt } from "../vocabulary/attempt.js"
+import * as Attempts from "../vocabulary/attempt.js"
 
 /** An attempt in flight. */
 interface RunningAttempt extends Omit<Attempt, "duration" | "error" | "status"> {

@@ -3,7 +3,7 @@
  * failure concerns the key. Permit and key are settled exactly once, however the attempt ends.
  */
 import { Cause, Chunk, Duration, Effect, Either, Exit, Option, Scope } from "effect"
-import * as Attempt from "../vocabulary/Attempt.js"
+import * as Attempt from "../vocabulary/attempt.js"
 import type { ChatRequest, ChatResponse } from "../vocabulary/Chat.js"
 import type { ChatEvent } from "../vocabulary/ChatEvent.js"
 import * as Events from "../vocabulary/ChatEvent.js"

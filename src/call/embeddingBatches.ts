@@ -1,6 +1,6 @@
 /** Splits the texts of one `embed` into requests within the provider's limits, and combines their answers. */
 import { Clock, Effect } from "effect"
-import * as Attempt from "../vocabulary/Attempt.js"
+import * as Attempt from "../vocabulary/attempt.js"
 import type { Embeddable, EmbeddingRequest, EmbeddingResponse } from "../vocabulary/Embedding.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
 import * as Usage from "../vocabulary/Usage.js"

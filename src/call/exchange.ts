@@ -1,7 +1,7 @@
 /** Requests whose answer is not streamed: chats, embeddings and lists of models. */
 import type { HttpClientError } from "@effect/platform"
 import { Effect, Either } from "effect"
-import type { Attempt } from "../vocabulary/Attempt.js"
+import type { Attempt } from "../vocabulary/attempt.js"
 import type { ChatRequest, ChatResponse } from "../vocabulary/Chat.js"
 import type { EmbeddingRequest, EmbeddingResponse } from "../vocabulary/Embedding.js"
 import type { LLMError } from "../vocabulary/LLMError.js"

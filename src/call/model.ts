@@ -5,7 +5,7 @@ import type * as Pool from "../keyPool/model.js"
 import type * as Limiter from "../rateLimiter/model.js"
 import type { ChatRequest, ChatResponse } from "../vocabulary/Chat.js"
 import type { ChatEvent } from "../vocabulary/ChatEvent.js"
-import type * as Distribution from "../vocabulary/Distribution.js"
+import type { QuantileSketch } from "../vocabulary/quantileSketch.js"
 import type { EmbeddingRequest, EmbeddingResponse } from "../vocabulary/Embedding.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
 import type { Price } from "../vocabulary/price.js"
@@ -20,9 +20,9 @@ import type { Defaults } from "./request.js"
  */
 export interface CallTimes {
   /** From the call to its end, including retries and failed calls. */
-  readonly latency: Distribution.Distribution
+  readonly latency: QuantileSketch
   /** From the call to a stream's first event. */
-  readonly timeToFirstEvent: Distribution.Distribution
+  readonly timeToFirstEvent: QuantileSketch
 }
 
 /**

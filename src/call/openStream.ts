@@ -6,7 +6,7 @@
  * up unchanged.
  */
 import { Chunk, Effect, Exit, Option, Predicate, Scope, Stream } from "effect"
-import * as Attempt from "../vocabulary/Attempt.js"
+import * as Attempt from "../vocabulary/attempt.js"
 import type { ChatEvent } from "../vocabulary/ChatEvent.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
 

@@ -52,7 +52,7 @@ export { readKeys } from "./auth/keyConfig.js"
  * Budgets are kept in the `BudgetStore` in context, and in dollars use the prices in context and those of the models. A call to a
  * model without a known price is refused where the budget of the key is in dollars (`BudgetExceededError` with the reason
  * `unknown-price`); the log names each such model once. The rate limits of a key hold for each gateway separately, or for all of
- * them where the `RateLimiter.Maker` in context makes shared limiters.
+ * them with `RedisSharing`.
  *
  * Only gateways that have a key of the options configured accept it, even if they share a store: a key that is no longer
  * configured is refused everywhere. The store revokes it for all gateways at once. A revoked key is accepted again after a

@@ -24,17 +24,17 @@
  *
  * @since 0.1.0
  */
-import { Context, Effect, Layer } from "effect"
+import { Effect, Layer } from "effect"
 import type { InvalidRequestError, UnsupportedError } from "../vocabulary/LLMError.js"
 import type { ProviderClient } from "../wire/providerClient.js"
 import * as KeyCheck from "./check.js"
-import type { Options, Service } from "./model.js"
-import { InvalidPoolError, KeyPool } from "./model.js"
-import * as PoolService from "./service.js"
-import { leastLoaded } from "./strategy.js"
-import { verdictOf } from "./verdict.js"
+import { make } from "./factory.js"
+import type { InvalidPoolError, Options } from "./model.js"
+import { KeyPool } from "./model.js"
 
 export * from "./model.js"
+
+export { make } from "./factory.js"
 
 export {
   /**
@@ -55,36 +55,12 @@ export {
 } from "./check.js"
 
 /**
- * Makes a pool of keys. It needs no scope: nothing runs in the background.
- *
- * @since 0.1.0
- * @category constructors
- */
-export const make = (options: Options): Effect.Effect<Service, InvalidPoolError> =>
-  PoolService.make(options, {
-    strategy: options.strategy ?? leastLoaded,
-    verdictOf,
-    invalid: (faults) => new InvalidPoolError({ providerId: options.providerId, faults })
-  })
-
-/**
  * A pool of keys as a layer. Fails with `InvalidPoolError`, which lists every fault of the options and no secret.
  *
  * @since 0.1.0
  * @category layers
  */
 export const layer = (options: Options): Layer.Layer<KeyPool, InvalidPoolError> => Layer.effect(KeyPool, make(options))
-
-/**
- * Makes the pools of a configuration (`Models`), with the default strategy: in memory, unless the context has another function,
- * such as that of `effect-llm/redis`.
- *
- * @since 0.1.0
- * @category references
- */
-export class Maker extends Context.Reference<Maker>()("effect-llm/KeyPool/Maker", {
-  defaultValue: (): ((options: Omit<Options, "strategy">) => Effect.Effect<Service, InvalidPoolError>) => make
-}) {}
 
 /**
  * Checks every key of the pool in context, including those in a cooldown and disabled ones. Does not change the pool's state and

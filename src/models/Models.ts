@@ -1,6 +1,27 @@
 /**
  * The models of a `provider.json`, each with its own keys, limits and retries.
  *
+ * ```json
+ * {
+ *   "openai": [
+ *     {
+ *       "model_name": "gpt-4o",
+ *       "api_keys": ["${OPENAI_API_KEY}", { "key": "sk-two", "weight": 2, "max_concurrency": 8 }],
+ *       "base_url": "https://api.openai.com/v1",
+ *       "rate_limit_capacity": 20,
+ *       "rate_limit_refill_rate": 3.0
+ *     }
+ *   ],
+ *   "deepseek": [{ "model_name": "deepseek-chat", "api_keys": ["${DEEPSEEK_API_KEY}"] }],
+ *   "$groups": { "sturdy": { "strategy": "failover", "members": ["openai/gpt-4o", "deepseek/deepseek-chat"] } },
+ *   "$aliases": { "smart": "openai/gpt-4o" },
+ *   "$default": "sturdy"
+ * }
+ * ```
+ *
+ * Files of the libraries that this format comes from are read unchanged. `${NAME}` in a string is replaced by the environment
+ * variable; `$${` stands for a literal `${`. All faults are reported at once, each with its path and without secrets.
+ *
  * @example
  * ```ts
  * import { NodeContext, NodeHttpClient } from "@effect/platform-node"
@@ -28,7 +49,7 @@ import * as Environment from "../provider/environment.js"
 import type { InvalidLimitError } from "../rateLimiter/model.js"
 import type { ModelNotFoundError } from "../vocabulary/LLMError.js"
 import type { ProviderFile, ProviderFileError } from "./fileModel.js"
-import * as ProviderFiles from "./ProviderFile.js"
+import * as FileParser from "./fileParser.js"
 import * as Catalogue from "./catalogue.js"
 import * as LiveGroup from "./liveGroup.js"
 import * as LiveModel from "./liveModel.js"
@@ -36,7 +57,10 @@ import type { FileOptions, Options, ReloadError, ReloadOptions, Reloaded, Servic
 import { Models, Reloading } from "./model.js"
 import * as Reload from "./reload.js"
 
+export * from "./fileModel.js"
 export * from "./model.js"
+
+export { load as loadFile, parse as parseFile } from "./fileParser.js"
 
 /**
  * Makes the models and groups of a parsed file.
@@ -97,7 +121,7 @@ export const layerFile = (
 > =>
   Layer.effect(
     Models,
-    Effect.flatMap(ProviderFiles.load(path, options.parse), (file) => make(file, options))
+    Effect.flatMap(FileParser.load(path, options.parse), (file) => make(file, options))
   )
 
 // -------------------------------------------------------------------------------------

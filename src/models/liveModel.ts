@@ -7,6 +7,7 @@ import { Duration, Effect, Option } from "effect"
 import type { ApiKey } from "../vocabulary/ApiKey.js"
 import type { InvalidPoolError } from "../keyPool/model.js"
 import type { KeyStatus } from "../keyPool/model.js"
+import { KeyPoolFactory } from "../keyPool/factory.js"
 import * as KeyPool from "../keyPool/KeyPool.js"
 import * as LLM from "../LLM.js"
 import type { Options } from "./model.js"
@@ -15,6 +16,7 @@ import { ownProtocol } from "../provider/registry.js"
 import { ProviderClient } from "../wire/providerClient.js"
 import type { ModelEntry } from "./fileModel.js"
 import type { InvalidLimitError } from "../rateLimiter/model.js"
+import { RateLimiterFactory } from "../rateLimiter/factory.js"
 import * as RateLimiter from "../rateLimiter/RateLimiter.js"
 import type * as Environment from "../provider/environment.js"
 import type { Defaults } from "../call/request.js"
@@ -124,7 +126,7 @@ const planPool = (
 ): Effect.Effect<PlannedPool, InvalidPoolError> => {
   // Unique, because shared state is stored under it.
   const options = { providerId: idOf(entry), keys: entry.keys }
-  const created = Effect.flatMap(KeyPool.Maker, (make) => make(options))
+  const created = Effect.flatMap(KeyPoolFactory, (make) => make(options))
   if (previous === undefined || !isSameEndpoint) {
     return Effect.map(created, (pool) => ({ pool, commit: Effect.void }))
   }
@@ -165,7 +167,7 @@ const planLimiter = (
   if (previous !== undefined && isSameEndpoint && sameValue(limits, limitsOf(previous.entry))) {
     return Effect.succeed({ limiter: previous.limiter, commit: Effect.void })
   }
-  const created = Effect.flatMap(RateLimiter.Maker, (make) => make(idOf(entry), limits))
+  const created = Effect.flatMap(RateLimiterFactory, (make) => make(idOf(entry), limits))
   return Effect.map(created, (limiter) => ({
     limiter,
     // Permits that were used count under the new limits too.

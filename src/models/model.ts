@@ -79,7 +79,7 @@ export interface Options {
 export interface FileOptions extends Options {
   /**
    * Parses the text of a file in another format than JSON, such as YAML; `path` is its name in errors.
-   * @default ProviderFile.parse
+   * @default `parseFile`
    */
   readonly parse?: (text: string, path: string) => Effect.Effect<ProviderFile, ProviderFileError>
 }

@@ -6,7 +6,8 @@ import type { Service as BalanceService } from "../routing/balance/model.js"
 import type { Service as LLMService } from "../call/model.js"
 import type { Change, ReloadError, Reloaded, Reloader, ReloadOptions, Service } from "./model.js"
 import type { ProviderFile } from "./fileModel.js"
-import * as ProviderFiles from "./ProviderFile.js"
+import { ProviderFileError } from "./fileModel.js"
+import * as FileParser from "./fileParser.js"
 import * as Catalogue from "./catalogue.js"
 import * as Environment from "../provider/environment.js"
 import * as FileReload from "./fileReload.js"
@@ -32,8 +33,8 @@ const emptyState: State = {
 }
 
 /** The error of a file without models: a file emptied by mistake must not take every model out of service. */
-const noModelsError = ({ warnings }: ProviderFile, path: string): ProviderFiles.ProviderFileError =>
-  new ProviderFiles.ProviderFileError({
+const noModelsError = ({ warnings }: ProviderFile, path: string): ProviderFileError =>
+  new ProviderFileError({
     file: path,
     faults: [
       {
@@ -153,10 +154,10 @@ export const make = (
 > =>
   Effect.gen(function* () {
     const context = yield* Effect.context<HttpClient.HttpClient | FileSystem.FileSystem>()
-    const read = Effect.provide(ProviderFiles.read(path), context)
+    const read = Effect.provide(FileParser.read(path), context)
     const first = yield* Effect.either(read)
     const provider = yield* Effect.configProviderWith(Effect.succeed)
-    const parse = options.parse ?? ProviderFiles.parse
+    const parse = options.parse ?? FileParser.parse
     const state = MutableRef.make(emptyState)
     /** A group keeps the `info` of its members from its creation, and calls their current versions. */
     const memberService = (model: LiveModel.LiveModel): LLMService => {

@@ -28,6 +28,13 @@ import { InvalidResultError } from "./tools/model.js"
 
 export * from "./tools/model.js"
 
+export {
+  type Arguments,
+  InvalidArgumentsError,
+  complete as previewArguments,
+  parse as parseArguments
+} from "./tools/arguments.js"
+
 const isFields = (parameters: Parameters): parameters is Schema.Struct.Fields => !Schema.isSchema(parameters)
 
 // Turns fields into a schema, so that all other code has a schema with its types.

@@ -27,7 +27,8 @@
  *
  * @since 0.1.0
  */
-import { Context, Effect, Layer } from "effect"
+import { Effect, Layer } from "effect"
+import { make } from "./factory.js"
 import type { Options, PerModelOptions, Reservation, Service } from "./model.js"
 import { CurrentPriority, InvalidLimitError, RateLimiter } from "./model.js"
 import * as Read from "./options.js"
@@ -36,24 +37,13 @@ import * as LimiterService from "./service.js"
 
 export * from "./model.js"
 
+export type { RateLimits } from "../wire/headers/rateLimits.js"
+export { make } from "./factory.js"
+
 const read = (options: Options, path: string) => {
   const [settings, faults] = Read.read(options)
   return { settings, faults: faults.map((fault) => `${path}${fault}`) }
 }
-
-/**
- * Makes a limiter in memory, for one process.
- *
- * @since 0.1.0
- * @category constructors
- */
-export const make = (options: Options = {}): Effect.Effect<Service, InvalidLimitError> =>
-  Effect.suspend(() => {
-    const { faults, settings } = read(options, "")
-    return faults.length > 0
-      ? Effect.fail(new InvalidLimitError({ faults }))
-      : LimiterService.make(settings, CurrentPriority)
-  })
 
 /**
  * Makes a limiter with separate limits for each model, for calls of one `LLM` or several to different models.
@@ -91,18 +81,6 @@ export const makePerModel = (options: PerModelOptions): Effect.Effect<Service, I
  */
 export const layer = (options: Options = {}): Layer.Layer<RateLimiter, InvalidLimitError> =>
   Layer.effect(RateLimiter, make(options))
-
-/**
- * Makes the limiters of a configuration (`Models`, the keys of a gateway), each under a name: in memory, unless the context has
- * another function, such as that of `effect-llm/redis`.
- *
- * @since 0.1.0
- * @category references
- */
-export class Maker extends Context.Reference<Maker>()("effect-llm/RateLimiter/Maker", {
-  defaultValue: (): ((name: string, options: Options) => Effect.Effect<Service, InvalidLimitError>) => (_, options) =>
-    make(options)
-}) {}
 
 /**
  * @since 0.1.0

@@ -4,7 +4,7 @@
  */
 import { Duration } from "effect"
 import type { AdaptiveOptions, Signal } from "./model.js"
-import type { RateLimits } from "../wire/headers/RateLimitHeaders.js"
+import type { RateLimits } from "../wire/headers/rateLimits.js"
 import * as Checks from "../internal/optionChecks.js"
 import * as Bucket from "./tokenBucket.js"
 

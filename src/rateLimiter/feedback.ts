@@ -4,7 +4,7 @@ import type { Service as Pool } from "../keyPool/model.js"
 import type { Verdict } from "../keyPool/model.js"
 import type { Service as Limiter } from "./model.js"
 import { Signal } from "./model.js"
-import type { RateLimits } from "../wire/headers/RateLimitHeaders.js"
+import type { RateLimits } from "../wire/headers/rateLimits.js"
 
 export interface Feedback {
   readonly headers: (model: string, limits: RateLimits) => Effect.Effect<void>

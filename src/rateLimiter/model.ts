@@ -3,7 +3,7 @@ import type { Duration } from "effect"
 import { Context, Data, Effect, Schema } from "effect"
 import { dual } from "effect/Function"
 import type { InvalidRequestError, RateLimitError, SharedStateError } from "../vocabulary/LLMError.js"
-import type { RateLimits } from "../wire/headers/RateLimitHeaders.js"
+import type { RateLimits } from "../wire/headers/rateLimits.js"
 
 /**
  * Limits of a rate limiter.

@@ -26,8 +26,9 @@
  */
 import type { Duration, Scope } from "effect"
 import { Effect, Layer } from "effect"
-import type { Store } from "../accounting/budget/model.js"
-import { BudgetStore, InvalidBudgetError } from "../accounting/budget/model.js"
+import { InvalidBudgetError } from "../accounting/budget/model.js"
+import type { Store } from "../accounting/budget/store.js"
+import { BudgetStore } from "../accounting/budget/store.js"
 import * as BudgetService from "./budget/service.js"
 import { Redis } from "./model.js"
 import * as SharedOptions from "./shared/options.js"

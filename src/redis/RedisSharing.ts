@@ -20,15 +20,36 @@
  */
 import type { Duration, Scope } from "effect"
 import { Effect, Layer } from "effect"
-import type { BalanceHealth } from "../routing/balance/health.js"
-import type { BudgetStore, InvalidBudgetError } from "../accounting/budget/model.js"
-import * as KeyPool from "../keyPool/KeyPool.js"
-import * as RateLimiter from "../rateLimiter/RateLimiter.js"
+import type { DeploymentHealth } from "../routing/balance/health.js"
+import type { InvalidBudgetError } from "../accounting/budget/model.js"
+import type { BudgetStore } from "../accounting/budget/store.js"
+import { KeyPoolFactory } from "../keyPool/factory.js"
+import { RateLimiterFactory } from "../rateLimiter/factory.js"
 import type { Redis } from "./model.js"
-import * as RedisBalanceHealth from "./RedisBalanceHealth.js"
+import * as RedisDeploymentHealth from "./RedisDeploymentHealth.js"
 import * as RedisBudgetStore from "./RedisBudgetStore.js"
 import * as RedisKeyPool from "./RedisKeyPool.js"
 import * as RedisRateLimiter from "./RedisRateLimiter.js"
+
+export type {
+  /**
+   * Makes the key pools of a configuration: in memory, unless `layer` is provided.
+   *
+   * @since 0.2.0
+   * @category references
+   */
+  KeyPoolFactory
+} from "../keyPool/factory.js"
+
+export type {
+  /**
+   * Makes the rate limiters of a configuration and of gateway keys: in memory, unless `layer` is provided.
+   *
+   * @since 0.2.0
+   * @category references
+   */
+  RateLimiterFactory
+} from "../rateLimiter/factory.js"
 
 /**
  * @since 0.1.0
@@ -51,25 +72,25 @@ export interface Options {
  * @category layers
  */
 export const layer = ({ name = "shared", ...sharing }: Options = {}): Layer.Layer<
-  KeyPool.Maker | RateLimiter.Maker | BudgetStore | BalanceHealth,
-  InvalidBudgetError | RedisBalanceHealth.InvalidBalanceHealthError,
+  KeyPoolFactory | RateLimiterFactory | BudgetStore | DeploymentHealth,
+  InvalidBudgetError | RedisDeploymentHealth.InvalidDeploymentHealthError,
   Redis
 > =>
   Layer.mergeAll(
     Layer.scoped(
-      KeyPool.Maker,
+      KeyPoolFactory,
       Effect.map(
         Effect.context<Redis | Scope.Scope>(),
         (context) => (options) => Effect.provide(RedisKeyPool.make({ ...options, ...sharing }), context)
       )
     ),
     Layer.scoped(
-      RateLimiter.Maker,
+      RateLimiterFactory,
       Effect.map(
         Effect.context<Redis | Scope.Scope>(),
         (context) => (name, options) => Effect.provide(RedisRateLimiter.make({ ...options, ...sharing, name }), context)
       )
     ),
     RedisBudgetStore.layer({ name, ...sharing }),
-    RedisBalanceHealth.layer({ name })
+    RedisDeploymentHealth.layer({ name })
   )

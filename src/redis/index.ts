@@ -6,7 +6,7 @@
  */
 export * as Redis from "./Redis.js"
 export * as RedisAccessStore from "./RedisAccessStore.js"
-export * as RedisBalanceHealth from "./RedisBalanceHealth.js"
+export * as RedisDeploymentHealth from "./RedisDeploymentHealth.js"
 export * as RedisKeyPool from "./RedisKeyPool.js"
 export * as RedisRateLimiter from "./RedisRateLimiter.js"
 export * as RedisBudgetStore from "./RedisBudgetStore.js"

@@ -28,18 +28,23 @@
  * @since 0.1.0
  */
 import type { Array as Arr } from "effect"
-import { Context, Effect, Layer } from "effect"
+import { Context, Effect, Layer, Ref } from "effect"
 import { LLM } from "../call/model.js"
 import type { Deployment, InvalidBalanceError, Options, Service } from "./balance/model.js"
 import { Balance } from "./balance/model.js"
+import type { HealthStore } from "./balance/health.js"
+import { DeploymentHealth } from "./balance/health.js"
+import * as MemoryHealth from "./balance/memoryHealth.js"
 import * as BalanceService from "./balance/service.js"
 
 export * from "./balance/model.js"
 
+export { DeploymentHealth, type HealthStore } from "./balance/health.js"
+
 /**
  * Makes one `LLM` over the given deployments. Needs no scope: nothing runs in the background. Requests that may exceed a context
  * window are counted with the `TokenCounter` in context; deployments without a `cost` are priced by their `LLM` or the `Pricing`
- * in context; the health of deployments is shared through the `BalanceHealth` in context.
+ * in context; the health of deployments is shared through the `DeploymentHealth` in context.
  *
  * @since 0.1.0
  * @category constructors
@@ -67,3 +72,42 @@ export const layer = <E, R>(
       Effect.map((service) => Context.make(LLM, service).pipe(Context.add(Balance, service)))
     )
   )
+
+/**
+ * Makes a health store for the balances of one process.
+ *
+ * @since 0.2.0
+ * @category shared health
+ */
+export const makeMemoryHealth: Effect.Effect<HealthStore> = Effect.map(
+  Ref.make(MemoryHealth.empty),
+  (ref): HealthStore => ({
+    notices: Effect.map(Ref.get(ref), ({ notices }) => notices),
+    tell: (id, notice) => Ref.update(ref, (health) => MemoryHealth.publish(health, id, notice)),
+    probe: (id, author) =>
+      Effect.clockWith((clock) => Ref.modify(ref, (health) => MemoryHealth.acquireProbe(health, id, author, clock))),
+    proved: (id, author, notice) => Ref.update(ref, (health) => MemoryHealth.releaseProbe(health, id, author, notice))
+  })
+)
+
+/**
+ * Shares the health of deployments among the balances of one process.
+ *
+ * @example
+ * ```ts
+ * import { Layer } from "effect"
+ * import { Balance, LLM } from "effect-llm"
+ *
+ * declare const Virginia: Layer.Layer<LLM.LLM>
+ * declare const Ireland: Layer.Layer<LLM.LLM>
+ *
+ * const Balanced = Balance.layer([
+ *   { llm: Virginia, id: "virginia" },
+ *   { llm: Ireland, id: "ireland" }
+ * ]).pipe(Layer.provide(Balance.layerMemoryHealth))
+ * ```
+ *
+ * @since 0.2.0
+ * @category shared health
+ */
+export const layerMemoryHealth: Layer.Layer<DeploymentHealth> = Layer.effect(DeploymentHealth, makeMemoryHealth)

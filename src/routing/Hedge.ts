@@ -18,7 +18,7 @@
  */
 import { Effect, Ref } from "effect"
 import type { Duration, Scope } from "effect"
-import * as Attempt from "../vocabulary/Attempt.js"
+import * as Attempt from "../vocabulary/attempt.js"
 import * as Checks from "../internal/optionChecks.js"
 import { hedge } from "./hedge/race.js"
 import { fromStream, toStream, withEarlierAttempts } from "../call/openStream.js"

@@ -41,17 +41,14 @@
  *
  * @since 0.1.0
  */
-import type { Clock, Scope, Tracer } from "effect"
-import { Duration, Effect, Exit, FiberId, Option } from "effect"
-import type { CallTimes, Middleware, ModelInfo, Service } from "../call/model.js"
-import type { AttemptProbe, Instruments, Outcome, Subject } from "../call/observer.js"
+import type { Scope, Tracer } from "effect"
+import { Duration, Effect, Option } from "effect"
+import type { CallTimes, Middleware, Service } from "../call/model.js"
 import * as Checks from "../internal/optionChecks.js"
-import type { ApiKey } from "../vocabulary/ApiKey.js"
-import type { ChatRequest } from "../vocabulary/Chat.js"
-import * as Distribution from "../vocabulary/Distribution.js"
-import type { Usage } from "../vocabulary/Usage.js"
+import * as Sketch from "../vocabulary/quantileSketch.js"
 import * as Aliases from "./aliases.js"
 import * as CallHooks from "./hooks.js"
+import { requestAttributes, setUsageAttributes } from "./instruments.js"
 import * as Metrics from "./metrics.js"
 import type { HookOptions, Hooks, Options } from "./model.js"
 import type { Answer, StartObserving } from "./observe.js"
@@ -61,6 +58,14 @@ import * as Spans from "./spans.js"
 export * from "./model.js"
 
 export type { CallTimes } from "../call/model.js"
+
+export {
+  QuantileSketch,
+  type Summary,
+  merge as mergeSketches,
+  quantile,
+  summary
+} from "../vocabulary/quantileSketch.js"
 
 /**
  * The metrics by name, without labels, for tests and custom exports.
@@ -83,34 +88,8 @@ export const metrics = Metrics.metrics
 export const aliases = Aliases.metrics
 
 // -------------------------------------------------------------------------------------
-// spans
+// calls
 // -------------------------------------------------------------------------------------
-
-/** Source: OpenTelemetry semantic conventions for generative AI, client spans. */
-const requestAttributes = (
-  info: ModelInfo,
-  operation: Subject["operation"],
-  model: string,
-  request: ChatRequest.Input | undefined
-): Record<string, unknown> => {
-  const attributes: Record<string, unknown> = {
-    "gen_ai.operation.name": operation,
-    "gen_ai.provider.name": info.provider,
-    "gen_ai.request.model": model
-  }
-  if (request === undefined || typeof request === "string") return attributes
-  if (request.temperature !== undefined) attributes["gen_ai.request.temperature"] = request.temperature
-  if (request.topP !== undefined) attributes["gen_ai.request.top_p"] = request.topP
-  if (request.maxTokens !== undefined) attributes["gen_ai.request.max_tokens"] = request.maxTokens
-  if (request.seed !== undefined) attributes["gen_ai.request.seed"] = request.seed
-  if (request.stop !== undefined) attributes["gen_ai.request.stop_sequences"] = request.stop
-  return attributes
-}
-
-const setUsageAttributes = (span: Tracer.Span, usage: Usage): void => {
-  span.attribute("gen_ai.usage.input_tokens", usage.inputTokens)
-  span.attribute("gen_ai.usage.output_tokens", usage.outputTokens)
-}
 
 const setAnswerAttributes = (span: Tracer.Span, answer: Answer): void => {
   if (answer.id) span.attribute("gen_ai.response.id", answer.id)
@@ -119,64 +98,6 @@ const setAnswerAttributes = (span: Tracer.Span, answer: Answer): void => {
   setUsageAttributes(span, answer.usage)
   span.attribute("effect_llm.attempts", answer.attempts.length)
 }
-
-// -------------------------------------------------------------------------------------
-// attempts
-// -------------------------------------------------------------------------------------
-
-/** The exit of an attempt's span; a failure contains only its outcome. */
-const exitOf = (outcome: Outcome): Exit.Exit<void, Outcome> =>
-  outcome === "ok" ? Exit.void : outcome === "interrupted" ? Exit.interrupt(FiberId.none) : Exit.fail(outcome)
-
-/** @internal */
-export const instruments = (info: ModelInfo, options: Options): Instruments => {
-  const { metrics: hasMetrics = true, spans = true } = options
-  const keyMetrics = new Map<string, Metrics.KeyMetrics>()
-  const metricsOf = (key: ApiKey): Metrics.KeyMetrics => {
-    const existing = keyMetrics.get(key.id)
-    if (existing !== undefined) return existing
-    const created = Metrics.ofKey(info, key)
-    keyMetrics.set(key.id, created)
-    return created
-  }
-  const waits = Metrics.ofWaits(info)
-
-  const probeOf = (key: ApiKey, clock: Clock.Clock, span: Option.Option<Tracer.Span>): AttemptProbe => ({
-    around: (effect) => (Option.isNone(span) ? effect : Effect.withParentSpan(effect, span.value)),
-    end: (verdict, outcome, usage) => {
-      const recordMetrics = hasMetrics ? metricsOf(key).ended(outcome, verdict) : Effect.void
-      return Option.isNone(span)
-        ? recordMetrics
-        : Effect.zipRight(
-            recordMetrics,
-            Effect.sync(() => {
-              if (outcome !== "ok") span.value.attribute("error.type", outcome)
-              if (usage !== undefined) setUsageAttributes(span.value, usage)
-              span.value.end(clock.unsafeCurrentTimeNanos(), exitOf(outcome))
-            })
-          )
-    }
-  })
-
-  return {
-    attempt: (key, { model, operation, request }) =>
-      Effect.clockWith((clock) => {
-        const span = spans
-          ? Spans.make(`attempt ${model}`, () => ({
-              kind: "client",
-              attributes: { ...requestAttributes(info, operation, model, request), "effect_llm.key.id": key.id }
-            }))
-          : Effect.succeedNone
-        const probe = Effect.map(span, (span) => probeOf(key, clock, span))
-        return hasMetrics ? Effect.zipRight(metricsOf(key).started, probe) : probe
-      }),
-    waited: (what, duration) => (hasMetrics ? waits[what](duration / 1000) : Effect.void)
-  }
-}
-
-// -------------------------------------------------------------------------------------
-// calls
-// -------------------------------------------------------------------------------------
 
 /**
  * The middleware that records spans and metrics of calls. Apply it outside everything whose time and attempts it should include.
@@ -191,8 +112,8 @@ export const make = (options: Options = {}): Middleware => {
     const { info } = next
     const callMetrics = hasMetrics ? Metrics.ofCalls(info, aliases) : Metrics.noMetrics
     const aliasMetrics = hasMetrics && aliases ? Aliases.ofCalls(info) : Metrics.noMetrics
-    const latency = Distribution.unsafeMakeRecorder()
-    const timeToFirstEvent = Distribution.unsafeMakeRecorder()
+    const latency = Sketch.unsafeMake()
+    const timeToFirstEvent = Sketch.unsafeMake()
 
     const startObserving: StartObserving = ({ model, operation, request }) =>
       Effect.clockWith((clock) => {
@@ -246,14 +167,12 @@ export const make = (options: Options = {}): Middleware => {
  */
 export const percentiles = (
   llms: Iterable<Service>
-): Effect.Effect<{ readonly latency: Distribution.Summary; readonly timeToFirstEvent: Distribution.Summary }> =>
+): Effect.Effect<{ readonly latency: Sketch.Summary; readonly timeToFirstEvent: Sketch.Summary }> =>
   Effect.map(
     Effect.forEach(llms, ({ status }) => status),
     (all) => {
-      const summary = (of: (calls: CallTimes) => Distribution.Distribution): Distribution.Summary =>
-        Distribution.summary(
-          Distribution.mergeAll(all.flatMap(({ calls }) => (calls === undefined ? [] : [of(calls)])))
-        )
+      const summary = (of: (calls: CallTimes) => Sketch.QuantileSketch): Sketch.Summary =>
+        Sketch.summary(Sketch.mergeAll(all.flatMap(({ calls }) => (calls === undefined ? [] : [of(calls)]))))
       return {
         latency: summary((calls) => calls.latency),
         timeToFirstEvent: summary((calls) => calls.timeToFirstEvent)

@@ -1,6 +1,6 @@
 /** Entries of the access log. */
-import type { Attempt } from "../vocabulary/Attempt.js"
-import type { Cost } from "../vocabulary/Cost.js"
+import type { Attempt } from "../vocabulary/attempt.js"
+import type { Cost } from "../vocabulary/cost.js"
 import type { Usage } from "../vocabulary/Usage.js"
 
 /**

@@ -1,6 +1,6 @@
 /** Options and callbacks of telemetry. */
 import type { Duration, Effect } from "effect"
-import type { Attempt } from "../vocabulary/Attempt.js"
+import type { Attempt } from "../vocabulary/attempt.js"
 import type * as AccessLog from "./entry.js"
 
 /**

@@ -4,10 +4,10 @@
  */
 import type { Chunk } from "effect"
 import { Cause, Effect, Exit, FiberId, Option, Predicate } from "effect"
-import type { Attempt } from "../vocabulary/Attempt.js"
+import type { Attempt } from "../vocabulary/attempt.js"
 import type { ChatRequest } from "../vocabulary/Chat.js"
 import type { ChatEvent, Start } from "../vocabulary/ChatEvent.js"
-import type { Cost } from "../vocabulary/Cost.js"
+import type { Cost } from "../vocabulary/cost.js"
 import type { EmbeddingRequest } from "../vocabulary/Embedding.js"
 import type { Service } from "../call/model.js"
 import type { LLMError } from "../vocabulary/LLMError.js"

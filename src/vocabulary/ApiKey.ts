@@ -1,6 +1,14 @@
 /**
  * The API keys of a provider: a secret with an id, a weight and limits.
  *
+ * @example
+ * ```ts
+ * import { ApiKey, KeyPool } from "effect-llm"
+ *
+ * const main = ApiKey.make("sk-one", { id: "main", weight: 2, maxConcurrency: 8 })
+ * const keys = KeyPool.layer({ providerId: "openai", keys: [main, "sk-two"] })
+ * ```
+ *
  * @since 0.1.0
  */
 import { Hash, Redacted, Schema } from "effect"

@@ -13,6 +13,7 @@
  *
  * @since 0.1.0
  */
+export { Attempt } from "./attempt.js"
 export * from "./chat/messages.js"
 export * from "./chat/parts.js"
 export * from "./chat/request.js"

@@ -5,13 +5,25 @@
  * response, `collect(chatStream(request))` equals `chat(request)` except for `latency`. `Continued` occurs between deltas only
  * with the `continueStreams` option of `Fallback`.
  *
+ * @example
+ * ```ts
+ * import { Console, Effect, Stream } from "effect"
+ * import { ChatEvent, LLM } from "effect-llm"
+ *
+ * const program = LLM.chatStream("Tell me a story.").pipe(
+ *   Stream.tap((event) => (event._tag === "TextDelta" ? Console.log(event.text) : Effect.void)),
+ *   ChatEvent.collect,
+ *   Effect.map((response) => response.usage.totalTokens)
+ * )
+ * ```
+ *
  * @since 0.1.0
  */
 import { Effect, Schema, Stream } from "effect"
-import { Attempt } from "./Attempt.js"
+import { Attempt } from "./attempt.js"
 import type { ChatResponse, ReasoningPart, ToolCall } from "./Chat.js"
 import * as Chat from "./Chat.js"
-import { Cost } from "./Cost.js"
+import { Cost } from "./cost.js"
 import { StreamInterruptedError } from "./LLMError.js"
 import * as Usage from "./Usage.js"
 

@@ -15,8 +15,8 @@
  * @since 0.1.0
  */
 import { Schema } from "effect"
-import { Attempt } from "./Attempt.js"
-import { Cost } from "./Cost.js"
+import { Attempt } from "./attempt.js"
+import { Cost } from "./cost.js"
 import { Usage } from "./Usage.js"
 
 /**

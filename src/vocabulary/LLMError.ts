@@ -13,11 +13,25 @@
  *
  * Messages say what happened and what to do. They include the provider's message, with secrets masked.
  *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { LLM } from "effect-llm"
+ *
+ * const program = LLM.chat("Hello").pipe(
+ *   Effect.map(({ text }) => text),
+ *   Effect.catchTags({
+ *     ContextLengthError: () => Effect.succeed("The question is too long."),
+ *     RateLimitError: (error) => Effect.succeed(`${error.provider} is busy: ${error.message}`)
+ *   })
+ * )
+ * ```
+ *
  * @since 0.1.0
  */
 import { Option, Predicate, Schema } from "effect"
 import type { Duration } from "effect"
-import { Attempt } from "./Attempt.js"
+import { Attempt } from "./attempt.js"
 import { PartialResponse } from "./Chat.js"
 
 /**

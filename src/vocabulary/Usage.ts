@@ -1,6 +1,17 @@
 /**
  * The token counts of calls: a monoid, so that calls, retries and tool rounds add up with `combineAll`.
  *
+ * @example
+ * ```ts
+ * import { Usage } from "effect-llm"
+ *
+ * const rounds = [
+ *   Usage.make({ inputTokens: 120, outputTokens: 30 }),
+ *   Usage.make({ inputTokens: 180, cachedInputTokens: 120, outputTokens: 45 })
+ * ]
+ * const total = Usage.combineAll(rounds).totalTokens // 375
+ * ```
+ *
  * @since 0.1.0
  */
 import { Schema } from "effect"

@@ -3,6 +3,22 @@
  *
  * The client's half encodes requests and decodes responses; the server's half does the reverse, for simulators and gateways.
  *
+ * @example
+ * ```ts
+ * import { Either } from "effect"
+ * import { Anthropic, ChatCompletions } from "effect-llm"
+ * import type { Wire } from "effect-llm"
+ *
+ * const from: Wire.ServerWire = ChatCompletions.server()
+ * const to: Wire.ClientWire = Anthropic.client()
+ *
+ * // The body of an Anthropic request, from the body of a request to Chat Completions.
+ * const translate = (body: unknown) =>
+ *   Either.flatMap(from.decodeRequest(body), ({ request, stream }) =>
+ *     to.encodeRequest(request, { provider: "anthropic", model: "claude-sonnet-4-5", stream })
+ *   )
+ * ```
+ *
  * @since 0.1.0
  */
 import type { Either } from "effect"
@@ -56,7 +72,7 @@ export interface Address {
  * Why a wire failed to encode or decode.
  *
  * - `Malformed`: the value at `path` does not follow the protocol.
- * - `Reported`: the other side reported an error under status 200 or inside a stream. `ProviderError` classifies `body`.
+ * - `Reported`: the other side reported an error under status 200 or inside a stream. The client classifies `body` as an error.
  * - `Truncated`: the stream ended before the answer.
  * - `Unsupported`: the protocol has no field for a part of the request.
  *

@@ -7,7 +7,7 @@ import type { ChatEvent } from "../vocabulary/ChatEvent.js"
 import type { EmbeddingRequest, EmbeddingResponse } from "../vocabulary/Embedding.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
 import type { EmbeddingsWire, ListedModel } from "./Wire.js"
-import type { RateLimits } from "./headers/RateLimitHeaders.js"
+import type { RateLimits } from "./headers/rateLimits.js"
 
 /**
  * The address of a provider, and its authentication, headers and query.

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { DateTime, Duration, Effect, Either, Fiber, Layer, Option, Ref, Stream, TestClock } from "effect"
 import * as Budget from "../../src/accounting/Budget.js"
+import * as BudgetStore from "../../src/accounting/budget/store.js"
 import * as Chat from "../../src/vocabulary/Chat.js"
 import * as ChatEvent from "../../src/vocabulary/ChatEvent.js"
 import * as Fallback from "../../src/routing/Fallback.js"
@@ -386,6 +387,6 @@ describe("BudgetStore", () => {
       const other = yield* budgeted({ limit: { tokens: 1000 } })
       yield* one.llm.chat(request)
       expect(yield* spentOf(other.status)).toEqual([[7, 0]])
-    }).pipe(Effect.provide(Layer.effect(Budget.BudgetStore, Budget.makeStore)))
+    }).pipe(Effect.provide(Layer.effect(Budget.BudgetStore, BudgetStore.makeMemory)))
   )
 })

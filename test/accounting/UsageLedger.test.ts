@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Chunk, Effect, FastCheck, Fiber, Layer, Stream, TestClock } from "effect"
 import * as ChatEvent from "../../src/vocabulary/ChatEvent.js"
-import * as Cost from "../../src/vocabulary/Cost.js"
+import * as Cost from "../../src/vocabulary/cost.js"
 import * as Fallback from "../../src/routing/Fallback.js"
 import * as LLMErrors from "../../src/vocabulary/LLMError.js"
 import * as Pricing from "../../src/accounting/Pricing.js"

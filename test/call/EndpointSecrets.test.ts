@@ -12,7 +12,6 @@ import * as LLM from "../../src/LLM.js"
 import * as Models from "../../src/models/Models.js"
 import * as ChatCompletionsClient from "../../src/provider/ChatCompletionsClient.js"
 import type { Endpoint } from "../../src/call/ProviderClient.js"
-import * as ProviderFile from "../../src/models/ProviderFile.js"
 import * as RateLimiter from "../../src/rateLimiter/RateLimiter.js"
 
 /** All textual forms of a value. */
@@ -233,10 +232,10 @@ describe("credentials of an endpoint that its provider echoes", () => {
         { ...entry, headers: "canary-in-a-header" },
         { ...entry, headers: { "x-proxy-secret": "canary-in-a-header ${NOT_SET}" } }
       ]) {
-        expectUnseen("fault", yield* Effect.flip(ProviderFile.parse(JSON.stringify({ elsewhere: [faulty] }))))
+        expectUnseen("fault", yield* Effect.flip(Models.parseFile(JSON.stringify({ elsewhere: [faulty] }))))
       }
       const answer = yield* Ref.make<Answer>((echo) => json(500, echo))
-      const file = yield* ProviderFile.parse(JSON.stringify({ elsewhere: [entry] }))
+      const file = yield* Models.parseFile(JSON.stringify({ elsewhere: [entry] }))
       const models = Models.layer(file).pipe(Layer.provide(Layer.succeed(HttpClient.HttpClient, echoing(answer))))
       const lines: Array<string> = []
       const logger = Logger.replace(

@@ -10,7 +10,7 @@ import * as AnthropicClient from "../../src/provider/AnthropicClient.js"
 import * as ChatCompletionsClient from "../../src/provider/ChatCompletionsClient.js"
 import * as GeminiClient from "../../src/provider/GeminiClient.js"
 import * as RateLimiter from "../../src/rateLimiter/RateLimiter.js"
-import * as Framing from "../../src/wire/Framing.js"
+import * as Framing from "../../src/wire/framing.js"
 
 const llmOf = (
   client: Layer.Layer<ProviderClient, never, HttpClient.HttpClient>,

@@ -1,7 +1,7 @@
 /** Groups of models behind the gateway. */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
-import * as BalanceHealth from "../../src/routing/BalanceHealth.js"
+import * as Balance from "../../src/routing/Balance.js"
 import type { Running, Settings } from "./support/gateway.js"
 import { start } from "./support/gateway.js"
 import { post, question, send } from "./support/http.js"
@@ -77,11 +77,11 @@ describe("model groups", () => {
 
   it.scopedLive("skips a member that another gateway reported unhealthy through the shared store", () =>
     Effect.gen(function* () {
-      const health = yield* BalanceHealth.memory
+      const health = yield* Balance.makeMemoryHealth
       const gateway = (members: ReadonlyArray<string>, settings: Settings = {}) =>
         Effect.provideService(
           start({ access, sections: { $groups: { everywhere: { strategy: "failover", members } } }, ...settings }),
-          BalanceHealth.BalanceHealth,
+          Balance.DeploymentHealth,
           health
         )
       const one = yield* gateway(["openai/large"], { provider: { keys: [{ key: "another" }] } })

@@ -4,7 +4,6 @@ import { describe, expect, it } from "@effect/vitest"
 import { ConfigProvider, Effect, Layer, Ref } from "effect"
 import * as LLM from "../../src/LLM.js"
 import * as Models from "../../src/models/Models.js"
-import * as ProviderFile from "../../src/models/ProviderFile.js"
 import { SimulatedProvider } from "../../src/testing/index.js"
 
 const environment = (variables: Record<string, string> = {}) =>
@@ -35,7 +34,7 @@ const fileAt = (baseUrl: string, more: object = {}) =>
   })
 
 const modelsAt = (baseUrl: string, more?: object, options?: Models.Options) =>
-  Effect.flatMap(ProviderFile.parse(fileAt(baseUrl, more)), (file) => Models.make(file, options))
+  Effect.flatMap(Models.parseFile(fileAt(baseUrl, more)), (file) => Models.make(file, options))
 
 describe("Models", () => {
   it.scopedLive("finds models and aliases with names that every object inherits, such as `constructor`", () =>
@@ -46,7 +45,7 @@ describe("Models", () => {
         expect((yield* Effect.flip(models.get(name)))._tag).toBe("ModelNotFoundError")
         const model = { model_name: name, api_keys: ["a"], base_url: "http://127.0.0.1:1" }
         const file = JSON.stringify({ acme: [model] })
-        const named = yield* Effect.flatMap(ProviderFile.parse(file), (parsed) => Models.make(parsed))
+        const named = yield* Effect.flatMap(Models.parseFile(file), (parsed) => Models.make(parsed))
         expect((yield* named.get(name)).info.model).toBe(name)
         const aliased = yield* modelsAt("http://127.0.0.1:1", {
           $aliases: Object.fromEntries([[name, "acme/large"]]),
@@ -183,7 +182,7 @@ describe("Models", () => {
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({ keys: [{ key: "b", revoked: true }, { key: "c" }] })
       const entry = { model_name: "m", base_url: provider.baseUrl }
-      const file = yield* ProviderFile.parse(
+      const file = yield* Models.parseFile(
         JSON.stringify({
           one: [{ ...entry, api_keys: ["b"] }],
           two: [{ ...entry, api_keys: ["c"] }],
@@ -239,7 +238,7 @@ describe("Models", () => {
       const path = yield* Effect.flatMap(FileSystem.FileSystem, (files) => files.makeTempFileScoped())
       yield* Effect.flatMap(FileSystem.FileSystem, (files) => files.writeFileString(path, "large"))
       const parse = (text: string, path: string) =>
-        ProviderFile.parse(fileAt("http://acme.test/v1").replace(/large/g, `${text}r`), path)
+        Models.parseFile(fileAt("http://acme.test/v1").replace(/large/g, `${text}r`), path)
       const { list } = yield* Effect.provide(Models.Models, Models.layerFile(path, { parse }))
       expect(list.map(({ model }) => model)).toContain("larger")
     }).pipe(Effect.provide(NodeHttpClient.layerUndici), Effect.provide(NodeContext.layer), environment())

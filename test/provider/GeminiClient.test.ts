@@ -12,7 +12,6 @@ import * as LLM from "../../src/LLM.js"
 import type { LLMError } from "../../src/vocabulary/LLMError.js"
 import * as Models from "../../src/models/Models.js"
 import * as GeminiClient from "../../src/provider/GeminiClient.js"
-import * as ProviderFile from "../../src/models/ProviderFile.js"
 import * as RateLimiter from "../../src/rateLimiter/RateLimiter.js"
 import { SimulatedProvider } from "../../src/testing/index.js"
 
@@ -324,7 +323,7 @@ describe("Gemini by provider name", () => {
   const wires = (file: object) =>
     Effect.gen(function* () {
       const { requests, layer } = yield* respondingClient(hello)
-      const models = yield* Effect.flatMap(ProviderFile.parse(JSON.stringify(file)), Models.make).pipe(
+      const models = yield* Effect.flatMap(Models.parseFile(JSON.stringify(file)), Models.make).pipe(
         Effect.provide(layer)
       )
       yield* Effect.forEach(models.list, ({ model, provider }) =>

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "@effect/vitest"
 import { DateTime, Effect, Exit, Logger, LogLevel, Option, Random, Scope } from "effect"
-import type { Claim, Settlement, Store } from "../../src/accounting/Budget.js"
-import * as Budget from "../../src/accounting/Budget.js"
+import type { Claim, Settlement } from "../../src/accounting/budget/accounts.js"
+import type { Store } from "../../src/accounting/budget/store.js"
+import * as BudgetStore from "../../src/accounting/budget/store.js"
 import * as Redis from "../../src/redis/Redis.js"
 import * as RedisBudgetStore from "../../src/redis/RedisBudgetStore.js"
 import { eventually } from "../support/eventually.js"
@@ -28,14 +29,14 @@ const claim = (amount: number, options: Partial<Claim> = {}): Claim => ({
 const settlementOf = (claim: Claim): Settlement => ({ claim, spent: claim.amount, unpriced: 0 })
 
 const accountOf = (store: Store, account = "all", limit = 1000) =>
-  Effect.map(store.standing({ account, limit }), ({ reserved, spent }) => ({ reserved, spent }))
+  Effect.map(store.accountStatus({ account, limit }), ({ reserved, spent }) => ({ reserved, spent }))
 
 describe.concurrent("RedisBudgetStore", () => {
   it.scopedLive("returns the same results as the memory store for random reservations and settlements", () =>
     Effect.gen(function* () {
       const { url } = yield* redisServer
       const peers = [yield* peer(url), yield* peer(url), yield* peer(url)]
-      const memory = yield* Budget.makeStore
+      const memory = yield* BudgetStore.makeMemory
       const open: Array<readonly [Store, ReadonlyArray<Claim>]> = []
       const draw = Random.nextIntBetween
       for (let step = 0; step < 400; step++) {
@@ -87,7 +88,7 @@ describe.concurrent("RedisBudgetStore", () => {
       const real = yield* Effect.clock
       const slow = { ...real, currentTimeMillis: Effect.succeed(Date.UTC(2001, 1, 3)) }
       yield* Effect.withClock(wrong.settle([settlementOf(daily)]), slow)
-      const standing = yield* right.standing(daily)
+      const standing = yield* right.accountStatus(daily)
       const midnight = DateTime.unsafeMakeZoned(Date.now(), { timeZone: "Asia/Kolkata" }).pipe(
         DateTime.startOf("day"),
         DateTime.add({ days: 1 }),

@@ -4,7 +4,6 @@ import { Context, Effect, Either, Layer, Option, Redacted } from "effect"
 import * as Access from "../../src/gateway/Access.js"
 import type * as LLM from "../../src/LLM.js"
 import * as Models from "../../src/models/Models.js"
-import * as ProviderFile from "../../src/models/ProviderFile.js"
 import * as Redis from "../../src/redis/Redis.js"
 import * as RedisSharing from "../../src/redis/RedisSharing.js"
 import { SimulatedProvider } from "../../src/testing/index.js"
@@ -13,7 +12,7 @@ import { scripted } from "../support/scripted.js"
 import { recordingProvider } from "./callerProcesses.js"
 
 const file = (baseUrl: string, fields: Readonly<Record<string, unknown>>) =>
-  ProviderFile.parse(
+  Models.parseFile(
     JSON.stringify({
       openai: [
         {
@@ -39,7 +38,7 @@ const process = <A, E>(url: string, layer: Layer.Layer<A, E>) =>
     (context) => context
   )
 
-const models = (url: string, file: ProviderFile.ProviderFile) =>
+const models = (url: string, file: Models.ProviderFile) =>
   Effect.flatMap(
     process(url, Layer.provide(Models.layer(file, { telemetry: false }), NodeHttpClient.layerUndici)),
     (context) => Context.get(context, Models.Models).get("openai/m")
@@ -90,7 +89,7 @@ describe.concurrent("Models with RedisSharing", () => {
           rate_limit_capacity: 1,
           rate_limit_refill_rate: 0.001
         })
-        const read = yield* ProviderFile.parse(
+        const read = yield* Models.parseFile(
           JSON.stringify({ acme: [entry("eu-large")], "acme-eu": [entry("large")] }),
           "test.json"
         )

@@ -1,10 +1,9 @@
 /** A process that opens a circuit and hangs in the probe call of the deployment: probeHolder.ts <url>. */
 import { Console, Effect } from "effect"
 import * as Balance from "../../src/routing/Balance.js"
-import * as BalanceHealth from "../../src/routing/BalanceHealth.js"
 import * as LLMErrors from "../../src/vocabulary/LLMError.js"
 import * as Redis from "../../src/redis/Redis.js"
-import * as RedisBalanceHealth from "../../src/redis/RedisBalanceHealth.js"
+import * as RedisDeploymentHealth from "../../src/redis/RedisDeploymentHealth.js"
 import { context, scripted } from "./scripted.js"
 
 const [, , url = ""] = process.argv
@@ -17,8 +16,8 @@ const program = Effect.gen(function* () {
   yield* self.chat("?")
 }).pipe(
   Effect.provideServiceEffect(
-    BalanceHealth.BalanceHealth,
-    RedisBalanceHealth.make({ name: "test", pollInterval: 40, leaseTime: 1500 })
+    Balance.DeploymentHealth,
+    RedisDeploymentHealth.make({ name: "test", pollInterval: 40, leaseTime: 1500 })
   ),
   Effect.provideServiceEffect(Redis.Redis, Redis.make({ url })),
   Effect.scoped

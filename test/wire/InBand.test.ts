@@ -6,7 +6,7 @@ import * as ChatCompletions from "../../src/wire/ChatCompletions.js"
 import * as DashScope from "../support/dashscope.js"
 import * as Gemini from "../../src/wire/Gemini.js"
 import * as Ollama from "../../src/wire/Ollama.js"
-import { classify } from "../../src/wire/error/ProviderError.js"
+import { classify } from "../../src/wire/error/classify.js"
 import * as Responses from "../../src/wire/Responses.js"
 import type { WireEvent, WireFailure } from "../../src/wire/Wire.js"
 

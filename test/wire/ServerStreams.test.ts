@@ -2,7 +2,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Anthropic, ChatCompletions, Gemini, Ollama, Responses } from "../../src/index.js"
 import * as DashScope from "../support/dashscope.js"
-import * as Framing from "../../src/wire/Framing.js"
+import * as Framing from "../../src/wire/framing.js"
 import type { Frame, WireEvent } from "../../src/wire/Wire.js"
 
 const wires = [ChatCompletions, Responses, Anthropic, Gemini, Ollama, DashScope].map(({ make }) => make())

@@ -1,7 +1,7 @@
 /** The middleware of budgets: makes a reservation before each call and settles it when the call ends, however it ends. */
 import { Cause, Effect, Either, Exit, Option } from "effect"
 import type { Chunk } from "effect"
-import type { Attempt } from "../../vocabulary/Attempt.js"
+import type { Attempt } from "../../vocabulary/attempt.js"
 import type { ChatRequest } from "../../vocabulary/Chat.js"
 import type { ChatEvent } from "../../vocabulary/ChatEvent.js"
 import type { EmbeddingRequest } from "../../vocabulary/Embedding.js"

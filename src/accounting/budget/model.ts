@@ -1,11 +1,9 @@
-/** Contract of budgets and of the store of their accounts. */
+/** Contract of budgets. */
 import type { Effect, Option } from "effect"
 import { Context, Schema } from "effect"
 import type { Middleware, ModelInfo } from "../../call/model.js"
 import type { ChatRequest } from "../../vocabulary/Chat.js"
-import type { SharedStateError } from "../../vocabulary/LLMError.js"
 import type * as Usage from "../../vocabulary/Usage.js"
-import type * as Accounts from "./accounts.js"
 import type { Period } from "./period.js"
 
 /**
@@ -112,85 +110,4 @@ export class InvalidBudgetError extends Schema.TaggedError<InvalidBudgetError>()
   override get message(): string {
     return `The budget is not valid. ${this.faults.join("; ")}`
   }
-}
-
-/**
- * The amount that a call reserves in an account. Amounts are whole numbers: tokens, or trillionths of a dollar.
- *
- * @since 0.1.0
- * @category store
- */
-export type Claim = Accounts.Claim
-
-/**
- * A claim whose call has ended, with the amount that it spent.
- *
- * @since 0.1.0
- * @category store
- */
-export type Settlement = Accounts.Settlement
-
-/**
- * Status of an account against the limit of a claim, in whole numbers like those of claims.
- *
- * @since 0.1.0
- * @category store
- */
-export type Standing = Accounts.AccountStatus
-
-/**
- * Status of an account before and after a settlement.
- *
- * @since 0.1.0
- * @category store
- */
-export type Change = Accounts.Change
-
-/**
- * A store of accounts. Each method is atomic and uses the store's clock.
- *
- * @since 0.1.0
- * @category store
- */
-export interface Store {
-  /**
-   * Reserves all claims (of different accounts), or none and returns the status of the account without room. Fails with
-   * `SharedStateError` when a shared store cannot be reached.
-   */
-  readonly reserve: (claims: ReadonlyArray<Claim>) => Effect.Effect<Option.Option<Standing>, SharedStateError>
-  /**
-   * Releases the claims and records what was spent, in the current period. Returns the changes, in order. A store that cannot be
-   * reached records them later.
-   */
-  readonly settle: (settlements: ReadonlyArray<Settlement>) => Effect.Effect<ReadonlyArray<Change>>
-  /** Current status of an account against a limit. */
-  readonly standing: (account: Pick<Claim, "account" | "limit">) => Effect.Effect<Standing>
-  /** Names of the accounts that were used. */
-  readonly accounts: Effect.Effect<ReadonlyArray<string>>
-}
-
-/**
- * The store that `make` uses instead of memory when it is in context.
- *
- * @since 0.1.0
- * @category store
- */
-export class BudgetStore extends Context.Tag("effect-llm/Budget/Store")<BudgetStore, Store>() {}
-
-/**
- * A budget with all defaults filled in, its limit in whole amounts.
- *
- * @since 0.1.0
- * @category model
- */
-export interface BudgetRule {
-  readonly name: string
-  readonly unit: "dollars" | "tokens"
-  readonly limit: number
-  readonly period: Period
-  readonly scope: "all" | "each-label" | { readonly label: string }
-  /** The amount at which `onWarn` runs; infinite when it never does. */
-  readonly warnAt: number
-  readonly onWarn: (status: Status) => Effect.Effect<void>
-  readonly mustBePriced: boolean
 }

@@ -3,8 +3,10 @@
  * attempt that ends later is charged separately.
  */
 import { Clock, Duration, Effect, Option } from "effect"
-import type { BudgetRule, Store } from "./model.js"
-import type { Cost } from "../../vocabulary/Cost.js"
+import type { Status } from "./model.js"
+import type { Period } from "./period.js"
+import type { Store } from "./store.js"
+import type { Cost } from "../../vocabulary/cost.js"
 import type { ModelInfo } from "../../call/model.js"
 import type { SharedStateError } from "../../vocabulary/LLMError.js"
 import { BudgetExceededError, amend } from "../../vocabulary/LLMError.js"
@@ -14,6 +16,19 @@ import { Pricing } from "../pricing/model.js"
 import * as Usage from "../../vocabulary/Usage.js"
 import type { Change, Claim, AccountStatus } from "./accounts.js"
 import type { Listener } from "../../telemetry/usageListeners.js"
+
+/** A budget with all defaults filled in, its limit in whole amounts. */
+export interface BudgetRule {
+  readonly name: string
+  readonly unit: "dollars" | "tokens"
+  readonly limit: number
+  readonly period: Period
+  readonly scope: "all" | "each-label" | { readonly label: string }
+  /** The amount at which `onWarn` runs; infinite when it never does. */
+  readonly warnAt: number
+  readonly onWarn: (status: Status) => Effect.Effect<void>
+  readonly mustBePriced: boolean
+}
 
 /** Trillionths of a dollar: see `Cost`. */
 export const dollar = 1e12

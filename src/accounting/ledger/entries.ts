@@ -1,5 +1,5 @@
 /** Entries of a ledger. Re-exported by `UsageLedger`. */
-import type { Cost } from "../../vocabulary/Cost.js"
+import type { Cost } from "../../vocabulary/cost.js"
 import type { Usage } from "../../vocabulary/Usage.js"
 
 /** The outcome of an answer from a cache. */

@@ -1,6 +1,6 @@
 /** Sums of ledger entries. Re-exported by `UsageLedger`. */
-import type { Cost } from "../../vocabulary/Cost.js"
-import * as Costs from "../../vocabulary/Cost.js"
+import type { Cost } from "../../vocabulary/cost.js"
+import * as Costs from "../../vocabulary/cost.js"
 import * as Usage from "../../vocabulary/Usage.js"
 import type { Entry } from "./entries.js"
 import { cacheHitOutcome } from "./entries.js"

@@ -2,9 +2,9 @@
 import { Effect, Option } from "effect"
 import type { ModelInfo } from "../../call/model.js"
 import type { EndedAttempt } from "../../telemetry/usageListeners.js"
-import type { Attempt } from "../../vocabulary/Attempt.js"
-import type { Cost } from "../../vocabulary/Cost.js"
-import * as Costs from "../../vocabulary/Cost.js"
+import type { Attempt } from "../../vocabulary/attempt.js"
+import type { Cost } from "../../vocabulary/cost.js"
+import * as Costs from "../../vocabulary/cost.js"
 import type { Usage } from "../../vocabulary/Usage.js"
 import type { Price, Rates, Tier } from "../../vocabulary/price.js"
 import type { Service } from "./model.js"
@@ -88,8 +88,6 @@ export const costAt = (service: Service, usage: Usage, by: Answerer, at: number)
 /**
  * The cost of a usage in a call: at the prices in context of the call, else at the price of the model's own configuration, else
  * at `defaultPrices`, those in context when the middleware was made.
- *
- * @internal
  */
 export const costWithin = (
   callPrices: Service,
@@ -143,16 +141,12 @@ export const costOf = (usage: Usage, by: Answerer): Effect.Effect<Option.Option<
 
 /**
  * Adds the price of the model's own configuration, which applies to requests for that model only.
- *
- * @internal
  */
 export const withOwnPrice = ({ model, price, provider }: ModelInfo, by: Answerer): Answerer =>
   price !== undefined && by.provider === provider && (by.asked ?? by.model) === model ? { ...by, price } : by
 
 /**
  * The model that answered an ended attempt.
- *
- * @internal
  */
 export const answererOfAttempt = ({ answeredBy, model, price, provider }: EndedAttempt): Answerer => ({
   provider,

@@ -1,6 +1,6 @@
 /** The results of a batch: one line of JSON per request, in their order, and a summary. */
 import { Cause, Exit, Option } from "effect"
-import * as Cost from "../../vocabulary/Cost.js"
+import * as Cost from "../../vocabulary/cost.js"
 import type { LLMError } from "../../vocabulary/LLMError.js"
 import * as Usage from "../../vocabulary/Usage.js"
 import type { Item } from "./input.js"

@@ -3,8 +3,8 @@ import { Command, Options } from "@effect/cli"
 import { Clock, Effect, Either, Stream } from "effect"
 import type { ChatRequest, ChatResponse } from "../../vocabulary/Chat.js"
 import * as ChatEvent from "../../vocabulary/ChatEvent.js"
-import * as Cost from "../../vocabulary/Cost.js"
-import * as Distribution from "../../vocabulary/Distribution.js"
+import * as Cost from "../../vocabulary/cost.js"
+import * as Sketch from "../../vocabulary/quantileSketch.js"
 import type * as LLM from "../../call/model.js"
 import type { LLMError } from "../../vocabulary/LLMError.js"
 import * as Usage from "../../vocabulary/Usage.js"
@@ -85,8 +85,8 @@ export interface Report {
   readonly requestsPerSecond: number
   readonly outputTokensPerSecond: number
   /** In milliseconds. */
-  readonly latency: Distribution.Summary
-  readonly firstToken?: Distribution.Summary
+  readonly latency: Sketch.Summary
+  readonly firstToken?: Sketch.Summary
   readonly usage: Usage.Usage
   readonly cost?: number
   readonly errors: ReadonlyArray<ErrorCount>
@@ -113,8 +113,8 @@ const reportOf = (
     elapsed,
     requestsPerSecond: perSecond(samples.length),
     outputTokensPerSecond: perSecond(usage.outputTokens),
-    latency: Distribution.summary(Distribution.fromIterable(samples.map(({ latency }) => latency))),
-    ...(firstTokens.length === 0 ? {} : { firstToken: Distribution.summary(Distribution.fromIterable(firstTokens)) }),
+    latency: Sketch.summary(Sketch.fromIterable(samples.map(({ latency }) => latency))),
+    ...(firstTokens.length === 0 ? {} : { firstToken: Sketch.summary(Sketch.fromIterable(firstTokens)) }),
     usage,
     ...(costs.length === 0 ? {} : { cost: Cost.combineAll(costs).total }),
     errors: countErrors(
@@ -130,7 +130,7 @@ const percentiles = ["mean", "min", "p50", "p90", "p95", "p99", "max"] as const
 const printReport = (report: Report): Effect.Effect<void, never, Terminal> =>
   Effect.gen(function* () {
     const terminal = yield* Terminal
-    const row = (name: string, summary: Distribution.Summary) => [
+    const row = (name: string, summary: Sketch.Summary) => [
       { text: name },
       ...percentiles.map((percentile) => ({ text: formatDuration(summary[percentile]), right: true }))
     ]

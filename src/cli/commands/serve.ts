@@ -45,7 +45,7 @@ const serveFailure = (error: ServeError): CliFailure => {
     case "InsecureAddressError":
     case "InvalidAccessError":
     case "InvalidBudgetError":
-    case "InvalidBalanceHealthError":
+    case "InvalidDeploymentHealthError":
     case "AccessStoreError":
       return usageFailure(error.message)
     default:

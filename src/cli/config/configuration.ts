@@ -5,7 +5,7 @@ import type { Document } from "yaml"
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument } from "yaml"
 import type { ProviderFile } from "../../models/fileModel.js"
 import { ProviderFileError } from "../../models/fileModel.js"
-import * as ProviderFiles from "../../models/ProviderFile.js"
+import * as FileParser from "../../models/fileParser.js"
 import { isRecord } from "../../wire/json.js"
 import type { CliFailure } from "../failure.js"
 import { usageFailure } from "../failure.js"
@@ -123,7 +123,7 @@ export const parse = (text: string, path: string): Effect.Effect<ParsedConfigura
     warnings: error.warnings.map(warningOf).map(withPosition)
   })
   const validate = (json: string): Effect.Effect<ParsedConfiguration> =>
-    Effect.match(ProviderFiles.parse(json, path), {
+    Effect.match(FileParser.parse(json, path), {
       onFailure: failedResult,
       onSuccess: (file) => ({
         file,

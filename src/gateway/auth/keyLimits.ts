@@ -8,7 +8,8 @@ import { fromStream, toStream } from "../../call/openStream.js"
 import { estimateInput, normalize } from "../../call/request.js"
 import type { Middleware, Service as LLMService } from "../../call/model.js"
 import type { LLMError } from "../../vocabulary/LLMError.js"
-import * as RateLimiter from "../../rateLimiter/RateLimiter.js"
+import { RateLimiterFactory } from "../../rateLimiter/factory.js"
+import type * as RateLimiter from "../../rateLimiter/RateLimiter.js"
 import type { Usage } from "../../vocabulary/Usage.js"
 import type { VirtualKey } from "../VirtualKey.js"
 
@@ -75,7 +76,7 @@ const limiterOf = ({
   const limitsRequests = rateLimit.requestsPerMinute !== undefined || rateLimit.requestsPerDay !== undefined
   const limits = { ...(limitsRequests ? {} : unlimitedRequests), ...rateLimit, maxWait: 0 }
   return Effect.map(
-    Effect.flatMap(RateLimiter.Maker, (make) => make(id, limits)),
+    Effect.flatMap(RateLimiterFactory, (make) => make(id, limits)),
     limitedBy
   )
 }

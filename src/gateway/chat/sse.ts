@@ -12,7 +12,7 @@ import type { BackgroundStream } from "../../call/backgroundStream.js"
 import { end as endOfStream } from "../../call/openStream.js"
 import type { Open } from "../../call/openStream.js"
 import type { LLMError } from "../../vocabulary/LLMError.js"
-import * as Framing from "../../wire/Framing.js"
+import * as Framing from "../../wire/framing.js"
 import type { Frame } from "../../wire/Wire.js"
 import * as HttpErrors from "../http/error.js"
 

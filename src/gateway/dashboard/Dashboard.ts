@@ -38,7 +38,8 @@ import { instrument, outcomeOf } from "../../telemetry/observe.js"
 import { fromStream, toStream } from "../../call/openStream.js"
 import type { Middleware, Service as LLMService } from "../../call/model.js"
 import { Models } from "../../models/model.js"
-import * as Pricing from "../../accounting/Pricing.js"
+import * as Priced from "../../accounting/pricing/cost.js"
+import * as Pricing from "../../accounting/pricing/model.js"
 import * as ResponseCache from "../../caching/ResponseCache.js"
 import { Access } from "../auth/model.js"
 import type { Router } from "../http/context.js"
@@ -117,7 +118,7 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Model
         Effect.map(Pricing.Pricing, (callPricing) => {
           const { endedAt, usage } = attempt
           if (usage.totalTokens === 0) return
-          const cost = Pricing.costWithin(callPricing, pricing, usage, Pricing.answererOfAttempt(attempt), endedAt)
+          const cost = Priced.costWithin(callPricing, pricing, usage, Priced.answererOfAttempt(attempt), endedAt)
           series.unsafeRecordUsage(
             {
               model,

@@ -1,7 +1,7 @@
 /** The routes of the page, its files and its events. The files are public; the events require the admin token. */
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { Effect, Stream } from "effect"
-import * as Framing from "../../wire/Framing.js"
+import * as Framing from "../../wire/framing.js"
 import type { Service as AccessService } from "../auth/model.js"
 import * as Authentication from "../auth/authenticate.js"
 import * as Loopback from "../auth/loopback.js"

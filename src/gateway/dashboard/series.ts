@@ -2,8 +2,8 @@
  * Calls and usage of the last hour in bounded memory: in buckets of ten seconds for all models, of minutes for each model.
  * Nothing runs in the background: expired buckets are removed when a new one is added, and omitted until then.
  */
-import * as Costs from "../../vocabulary/Cost.js"
-import * as Distribution from "../../vocabulary/Distribution.js"
+import * as Costs from "../../vocabulary/cost.js"
+import * as Sketch from "../../vocabulary/quantileSketch.js"
 import type { Bucket, Percentiles, Times } from "./snapshot.js"
 
 /** A finished call. Times are in milliseconds. */
@@ -59,13 +59,13 @@ const hour = 60 * minute
 const notFailures: ReadonlySet<string> = new Set(["ok", "interrupted"])
 
 interface Recorders {
-  readonly latency: Distribution.Recorder
-  readonly firstEvent: Distribution.Recorder
+  readonly latency: Sketch.Recorder
+  readonly firstEvent: Sketch.Recorder
 }
 
 const recorders = (): Recorders => ({
-  latency: Distribution.unsafeMakeRecorder(),
-  firstEvent: Distribution.unsafeMakeRecorder()
+  latency: Sketch.unsafeMake(),
+  firstEvent: Sketch.unsafeMake()
 })
 
 const counts = () => ({ inputTokens: 0, outputTokens: 0, cost: 0, unpricedTokens: 0 })
@@ -97,10 +97,10 @@ const ring = <A>(step: number, length: number, make: () => A) => {
   }
 }
 
-const percentiles = (all: ReadonlyArray<Distribution.Recorder>): Percentiles | undefined => {
-  const merged = Distribution.mergeAll(all.map((recorder) => recorder.unsafeSnapshot()))
+const percentiles = (all: ReadonlyArray<Sketch.Recorder>): Percentiles | undefined => {
+  const merged = Sketch.mergeAll(all.map((recorder) => recorder.unsafeSnapshot()))
   if (merged.count === 0) return undefined
-  const { p50, p95, p99 } = Distribution.summary(merged)
+  const { p50, p95, p99 } = Sketch.summary(merged)
   return { p50, p95, p99 }
 }
 

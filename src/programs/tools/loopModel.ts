@@ -6,7 +6,7 @@ import * as Chat from "../../vocabulary/Chat.js"
 import type { ChatEvent } from "../../vocabulary/ChatEvent.js"
 import * as Usage from "../../vocabulary/Usage.js"
 import type * as Tool from "./model.js"
-import type { Arguments } from "../ToolArguments.js"
+import type { Arguments } from "./arguments.js"
 
 /**
  * One executed tool call.
@@ -96,7 +96,7 @@ export interface Options<Tools extends ReadonlyArray<Tool.Any>, Failing extends 
    */
   readonly onFailure?: Failing
   /**
-   * Whether arguments that are not JSON are completed with `ToolArguments.complete`. The completed arguments appear in
+   * Whether arguments that are not JSON are completed with `Tool.previewArguments`. The completed arguments appear in
    * `Execution.repaired` and, instead of the broken text, in `messages`, and must still decode. Arguments that the token limit cut
    * off are never completed, since their values can be incomplete. @default false
    */

@@ -2,7 +2,7 @@
 import type { ParseResult, Effect } from "effect"
 import { Schema } from "effect"
 import type { ToolDefinition } from "../../vocabulary/Chat.js"
-import type { Arguments } from "../ToolArguments.js"
+import type { Arguments } from "./arguments.js"
 
 /**
  * A function that a model can call, with its handler.

@@ -1,7 +1,7 @@
 /** The scripts of budget accounts with their arguments and replies. */
 import { Duration, Schema } from "effect"
 import type { Effect } from "effect"
-import type { Claim, Settlement, Standing } from "../../accounting/budget/model.js"
+import type { AccountStatus, Claim, Settlement } from "../../accounting/budget/accounts.js"
 import type { Period } from "../../accounting/budget/period.js"
 import { sliceAt, steps as stepsOfRolling } from "../../accounting/budget/period.js"
 import type * as Redis from "../model.js"
@@ -42,7 +42,7 @@ const trillion = 1e12
 
 const wholeAmount = ([trillions, rest]: typeof Amount.Type): number => trillions * trillion + rest
 
-export const standingOf = (account: AccountState, limit: number): Standing => ({
+export const standingOf = (account: AccountState, limit: number): AccountStatus => ({
   account: account.account,
   limit,
   spent: wholeAmount(account.spent),

@@ -2,9 +2,9 @@
 import type { Scope } from "effect"
 import { Clock, Duration, Effect, HashMap, HashSet, Option, Ref, Stream } from "effect"
 import { inBackground } from "../../internal/background.js"
-import type { Change, Settlement, Store } from "../../accounting/budget/model.js"
+import type { AccountStatus, Change, Claim, Settlement } from "../../accounting/budget/accounts.js"
+import type { Store } from "../../accounting/budget/store.js"
 import * as Accounts from "../../accounting/budget/accounts.js"
-import type { Claim, Standing } from "../../accounting/budget/model.js"
 import { SharedStateError } from "../../vocabulary/LLMError.js"
 import * as Outbox from "../shared/outbox.js"
 import type * as Redis from "../model.js"
@@ -25,7 +25,7 @@ interface KnownState {
   /** The number of processes; undefined before the first reply. */
   readonly processes: number | undefined
   /** The last known state of each account. */
-  readonly standings: HashMap.HashMap<string, Standing>
+  readonly standings: HashMap.HashMap<string, AccountStatus>
 }
 
 /** The share while the number of processes is unknown. */
@@ -61,11 +61,11 @@ export const make = ({ leaseTime, name, redis, share }: Dependencies): Effect.Ef
     // the last known state of Redis
     // -----------------------------------------------------------------------------------
 
-    const update = (now: number, standings: ReadonlyArray<Standing>): Effect.Effect<void> =>
+    const update = (now: number, standings: ReadonlyArray<AccountStatus>): Effect.Effect<void> =>
       Effect.flatMap(Clock.currentTimeMillis, (localNow) =>
         Ref.update(state, (before) => {
           const cached =
-            HashMap.size(before.standings) > maxAccounts ? HashMap.empty<string, Standing>() : before.standings
+            HashMap.size(before.standings) > maxAccounts ? HashMap.empty<string, AccountStatus>() : before.standings
           return {
             ...before,
             offset: now - localNow,
@@ -81,9 +81,9 @@ export const make = ({ leaseTime, name, redis, share }: Dependencies): Effect.Ef
     )
 
     /** The last known state of an account, reset when its period has expired. */
-    const lastKnown = (account: string, limit: number): Effect.Effect<Standing> =>
+    const lastKnown = (account: string, limit: number): Effect.Effect<AccountStatus> =>
       Effect.zipWith(redisNow, Ref.get(state), (now, { standings }) => {
-        const untouched: Standing = { account, limit, spent: 0, reserved: 0, unpriced: 0, resetsAt: Infinity }
+        const untouched: AccountStatus = { account, limit, spent: 0, reserved: 0, unpriced: 0, resetsAt: Infinity }
         const cached = Option.getOrElse(HashMap.get(standings, account), () => untouched)
         return cached.resetsAt <= now ? { ...untouched, reserved: cached.reserved } : { ...cached, limit }
       })
@@ -141,7 +141,10 @@ export const make = ({ leaseTime, name, redis, share }: Dependencies): Effect.Ef
             ),
           onSuccess: ({ now, refused }) => {
             if (refused === undefined) {
-              return Effect.as(Effect.zipRight(adjustReserved(claims, 1), update(now, [])), Option.none<Standing>())
+              return Effect.as(
+                Effect.zipRight(adjustReserved(claims, 1), update(now, [])),
+                Option.none<AccountStatus>()
+              )
             }
             const limit = claims.find(({ account }) => account === refused.account)?.limit ?? 0
             const standing = Scripts.standingOf(refused, limit)
@@ -257,7 +260,7 @@ export const make = ({ leaseTime, name, redis, share }: Dependencies): Effect.Ef
     return {
       reserve,
       settle,
-      standing: ({ account, limit }) =>
+      accountStatus: ({ account, limit }) =>
         Effect.matchEffect(scripts.standings([account]), {
           onFailure: () => lastKnown(account, limit),
           onSuccess: ({ now, standings }) => {

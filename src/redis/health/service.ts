@@ -5,7 +5,7 @@
 import type { Scope } from "effect"
 import { Chunk, Duration, Effect, HashMap, Option, Ref, Schema } from "effect"
 import { inBackground } from "../../internal/background.js"
-import type { Notice, Permission, Service } from "../../routing/balance/health.js"
+import type { HealthStore, Notice, Permission } from "../../routing/balance/health.js"
 import * as MonotonicClock from "../../internal/clock.js"
 import type * as Redis from "../model.js"
 import type { Message, ProbeLease, Scripts } from "./scripts.js"
@@ -84,7 +84,7 @@ const updatedCache = (
 
 const granted: Permission = { _tag: "Granted" }
 
-export const make = ({ pollInterval, scripts }: Dependencies): Effect.Effect<Service, never, Scope.Scope> =>
+export const make = ({ pollInterval, scripts }: Dependencies): Effect.Effect<HealthStore, never, Scope.Scope> =>
   Effect.gen(function* () {
     const cache = yield* Ref.make<NoticeCache>({ revision: "", notices: new Map(), texts: {} })
     const pending = yield* Ref.make(Chunk.empty<PendingMessage>())

@@ -35,10 +35,10 @@ export type Permission = { readonly _tag: "Granted" } | { readonly _tag: "Refuse
  * The store. None of its operations fails a call or delays it for long: where the store cannot be reached, each balance uses what
  * it has measured itself.
  *
- * @since 0.1.0
- * @category model
+ * @since 0.2.0
+ * @category shared health
  */
-export interface Service {
+export interface HealthStore {
   /** By id. Read at every call; must return the same map, with the same notices, as long as nothing changes. */
   readonly notices: Effect.Effect<ReadonlyMap<string, Notice>>
   /** Publishes a notice to the other balances. */
@@ -50,7 +50,14 @@ export interface Service {
 }
 
 /**
- * @since 0.1.0
- * @category tags
+ * The health of deployments that balances share: open circuits and cooldowns that one balance finds apply to all, before their own
+ * calls fail there, and only one call of all balances probes a deployment at a time.
+ *
+ * A balance takes this from the context when it is made; without it, health is private to each balance. Deployments are
+ * identified by their `Deployment.id`: the same id is the same deployment, in every balance and process. `layerMemoryHealth` joins
+ * the balances of one process, `RedisDeploymentHealth` of `effect-llm/redis` those of several.
+ *
+ * @since 0.2.0
+ * @category shared health
  */
-export class BalanceHealth extends Context.Tag("effect-llm/BalanceHealth")<BalanceHealth, Service>() {}
+export class DeploymentHealth extends Context.Tag("effect-llm/DeploymentHealth")<DeploymentHealth, HealthStore>() {}

@@ -2,7 +2,8 @@
 import { Duration, Effect, Option, Ref } from "effect"
 import type { Verdict } from "./model.js"
 import type { Notice } from "./health.js"
-import * as BalanceHealth from "./health.js"
+import type { HealthStore } from "./health.js"
+import { DeploymentHealth } from "./health.js"
 import type { AcquireRequest, BalanceState, Denied, Granted } from "./state.js"
 import * as State from "./state.js"
 import type { Criteria, DeploymentSet } from "./deploymentSet.js"
@@ -36,14 +37,14 @@ export interface DeploymentLeases {
 
 /** The other balances that share the health of deployments. */
 interface Peers {
-  readonly health: BalanceHealth.Service
+  readonly health: HealthStore
   /** The id of this balance among them. */
   readonly instanceId: string
 }
 
 export const make = (deploymentSet: DeploymentSet): Effect.Effect<DeploymentLeases> => {
   const ids = deploymentSet.deployments.map(({ load }) => load.id)
-  return Effect.flatMap(Effect.serviceOption(BalanceHealth.BalanceHealth), (health) => {
+  return Effect.flatMap(Effect.serviceOption(DeploymentHealth), (health) => {
     if (Option.isNone(health))
       return Effect.map(WaitQueue.make(State.make(deploymentSet)), (shared) => makeLeases(shared, ids, undefined))
     const peers: Peers = { health: health.value, instanceId: crypto.randomUUID() }

@@ -50,7 +50,7 @@ export interface Deployment<L = LLMService> {
    */
   readonly llm: L
   /**
-   * Its name in status, in errors and in a `BalanceHealth`, where the same id in another balance is the same deployment.
+   * Its name in status, in errors and in a `DeploymentHealth`, where the same id in another balance is the same deployment.
    *
    * @default provider and model, numbered where there are several
    */

@@ -1,6 +1,6 @@
 /** The status of the deployments of a balance, and the errors of a call that none of them answered. */
 import { Duration } from "effect"
-import type { Attempt } from "../../vocabulary/Attempt.js"
+import type { Attempt } from "../../vocabulary/attempt.js"
 import type { DeploymentStatus, State } from "./model.js"
 import type { ModelInfo, Status } from "../../call/model.js"
 import type { LLMError } from "../../vocabulary/LLMError.js"

@@ -3,7 +3,7 @@
  * whatever happens.
  */
 import { Cause, Chunk, Clock, Effect, Either, Exit, Option, Random, Scope } from "effect"
-import * as Attempt from "../../vocabulary/Attempt.js"
+import * as Attempt from "../../vocabulary/attempt.js"
 import type { Deployment, Options, Service, Verdict } from "./model.js"
 import { InvalidBalanceError } from "./model.js"
 import type { ChatRequest } from "../../vocabulary/Chat.js"

@@ -1,6 +1,6 @@
 /** Continues a broken stream on another member: the request for the rest of the answer, and the joined stream. */
 import { Chunk, Effect, Either, Option } from "effect"
-import * as Attempt from "../../vocabulary/Attempt.js"
+import * as Attempt from "../../vocabulary/attempt.js"
 import type { ChatRequest } from "../../vocabulary/Chat.js"
 import * as Chat from "../../vocabulary/Chat.js"
 import type { ChatEvent, Collected } from "../../vocabulary/ChatEvent.js"

@@ -1,7 +1,7 @@
 /** Calls the members one after the other, until one answers or none of the remaining ones takes the error. */
 import type { Array as Arr } from "effect"
 import { Chunk, Effect } from "effect"
-import * as Attempt from "../../vocabulary/Attempt.js"
+import * as Attempt from "../../vocabulary/attempt.js"
 import type { ChatResponse } from "../../vocabulary/Chat.js"
 import * as Events from "../../vocabulary/ChatEvent.js"
 import type { LLMError } from "../../vocabulary/LLMError.js"

@@ -1,6 +1,6 @@
 /** Races two requests: starts the second when the first takes too long, returns the first answer, and cancels the other. */
 import { Cause, Effect, Exit, Fiber, Option } from "effect"
-import * as Attempt from "../../vocabulary/Attempt.js"
+import * as Attempt from "../../vocabulary/attempt.js"
 import type { LLMError } from "../../vocabulary/LLMError.js"
 import * as Errors from "../../vocabulary/LLMError.js"
 import type { ModelInfo } from "../../call/model.js"

@@ -1,7 +1,7 @@
 /** The response of a chat call. Exported by `Chat`. */
 import { Schema } from "effect"
-import { Attempt } from "../Attempt.js"
-import { Cost } from "../Cost.js"
+import { Attempt } from "../attempt.js"
+import { Cost } from "../cost.js"
 import { Usage } from "../Usage.js"
 import { JsonObject } from "./fields.js"
 import type { AssistantMessage } from "./messages.js"

@@ -13,7 +13,6 @@ import * as CacheStore from "../../../src/caching/CacheStore.js"
 import { Access, Dashboard, Gateway, GatewayServer } from "../../../src/gateway/index.js"
 import * as Models from "../../../src/models/Models.js"
 import * as Pricing from "../../../src/accounting/Pricing.js"
-import * as ProviderFile from "../../../src/models/ProviderFile.js"
 import * as ResponseCache from "../../../src/caching/ResponseCache.js"
 import { SimulatedProvider } from "../../../src/testing/index.js"
 
@@ -61,7 +60,7 @@ export interface Settings {
 export const start = ({ access = { adminToken }, grace = "30 seconds", page, port = 0, provider: options }: Settings) =>
   Effect.gen(function* () {
     const provider = yield* SimulatedProvider.make(options)
-    const file = yield* ProviderFile.parse(
+    const file = yield* Models.parseFile(
       JSON.stringify({
         openai: [
           entry("gpt-large", provider.baseUrl, keysOf("a", 3)),

@@ -5,7 +5,6 @@ import { Context, Effect, Layer, Logger, LogLevel, Stream } from "effect"
 import { Access, Gateway, GatewayServer } from "../../../src/gateway/index.js"
 import type { Middleware } from "../../../src/LLM.js"
 import * as Models from "../../../src/models/Models.js"
-import * as ProviderFile from "../../../src/models/ProviderFile.js"
 import { SimulatedProvider } from "../../../src/testing/index.js"
 import { eventually } from "../../support/eventually.js"
 
@@ -71,7 +70,7 @@ export interface Settings {
 export const start = (settings: Settings = {}) =>
   Effect.gen(function* () {
     const provider = yield* SimulatedProvider.make({ keys: [{ key: canary }], ...settings.provider })
-    const file = yield* ProviderFile.parse(
+    const file = yield* Models.parseFile(
       JSON.stringify(providerJson(provider.baseUrl, settings.entry, settings.sections)),
       "test.json"
     )

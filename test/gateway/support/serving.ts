@@ -4,7 +4,6 @@ import { NodeHttpClient } from "@effect/platform-node"
 import { Context, Effect, Layer, Logger, LogLevel } from "effect"
 import { Access, Gateway, GatewayServer } from "../../../src/gateway/index.js"
 import * as Models from "../../../src/models/Models.js"
-import * as ProviderFile from "../../../src/models/ProviderFile.js"
 import { SimulatedProvider } from "../../../src/testing/index.js"
 
 export interface Settings {
@@ -23,7 +22,7 @@ export const serve = (settings: Settings) =>
   Effect.gen(function* () {
     const { access = {}, file, gateway = {}, logger = silent, models = { telemetry: false }, provider = {} } = settings
     const simulated = yield* SimulatedProvider.make(provider)
-    const read = yield* ProviderFile.parse(JSON.stringify(file(simulated.baseUrl)), "test.json")
+    const read = yield* Models.parseFile(JSON.stringify(file(simulated.baseUrl)), "test.json")
     const live = Gateway.layer(gateway).pipe(
       Layer.provideMerge(GatewayServer.layer({ port: 0 })),
       Layer.provideMerge(Access.layer(access)),

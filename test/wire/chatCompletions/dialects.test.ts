@@ -6,7 +6,7 @@ import * as Chat from "../../../src/vocabulary/Chat.js"
 import { presets } from "../../../src/provider/presets/chatCompletions.js"
 import type { Preset } from "../../../src/provider/client.js"
 import * as ChatCompletions from "../../../src/wire/ChatCompletions.js"
-import { classify } from "../../../src/wire/error/ProviderError.js"
+import { classify } from "../../../src/wire/error/classify.js"
 
 type Provider = Preset<ChatCompletions.Dialect>
 

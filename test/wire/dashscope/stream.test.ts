@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Usage from "../../../src/vocabulary/Usage.js"
 import * as DashScope from "../../support/dashscope.js"
-import * as Framing from "../../../src/wire/Framing.js"
+import * as Framing from "../../../src/wire/framing.js"
 import type { Frame, WireEvent } from "../../../src/wire/Wire.js"
 import { readFrames } from "../roundTrips.js"
 

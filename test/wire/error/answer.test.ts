@@ -1,8 +1,8 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Duration, FastCheck as fc, Option } from "effect"
 import * as LLMError from "../../../src/vocabulary/LLMError.js"
-import type { ErrorAnswer } from "../../../src/wire/error/ProviderError.js"
-import { classify } from "../../../src/wire/error/ProviderError.js"
+import type { ErrorAnswer } from "../../../src/wire/error/classify.js"
+import { classify } from "../../../src/wire/error/classify.js"
 import { errorAnswer, inBand, openAi, source } from "./errorAnswers.js"
 import { character } from "../../support/character.js"
 

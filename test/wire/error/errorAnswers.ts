@@ -1,5 +1,5 @@
 /** Error responses of providers and the source that `classify` needs with them. */
-import type { ErrorAnswer, ErrorSource } from "../../../src/wire/error/ProviderError.js"
+import type { ErrorAnswer, ErrorSource } from "../../../src/wire/error/classify.js"
 
 const now = Date.parse("2026-03-01T12:00:00Z")
 

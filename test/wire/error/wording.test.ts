@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as LLMError from "../../../src/vocabulary/LLMError.js"
-import type { ErrorAnswer } from "../../../src/wire/error/ProviderError.js"
-import { classify } from "../../../src/wire/error/ProviderError.js"
+import type { ErrorAnswer } from "../../../src/wire/error/classify.js"
+import { classify } from "../../../src/wire/error/classify.js"
 
 const tagOf = (answer: Omit<ErrorAnswer, "headers"> & Partial<ErrorAnswer>, provider = "somebody"): LLMError.Tag =>
   classify(

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Either } from "effect"
 import * as Gemini from "../../../src/wire/Gemini.js"
-import { classify } from "../../../src/wire/error/ProviderError.js"
+import { classify } from "../../../src/wire/error/classify.js"
 import type { WireFailure, WireResponse } from "../../../src/wire/Wire.js"
 
 const wire = Gemini.make()

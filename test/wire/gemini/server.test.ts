@@ -5,7 +5,7 @@ import * as ChatEvent from "../../../src/vocabulary/ChatEvent.js"
 import * as LLMError from "../../../src/vocabulary/LLMError.js"
 import * as Usage from "../../../src/vocabulary/Usage.js"
 import * as Gemini from "../../../src/wire/Gemini.js"
-import { classify } from "../../../src/wire/error/ProviderError.js"
+import { classify } from "../../../src/wire/error/classify.js"
 import type { WireFailure } from "../../../src/wire/Wire.js"
 
 const wire = Gemini.make()

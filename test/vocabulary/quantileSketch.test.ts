@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { FastCheck, Option, Schema } from "effect"
-import * as Distribution from "../../src/vocabulary/Distribution.js"
+import * as Sketch from "../../src/vocabulary/quantileSketch.js"
 
 const values = FastCheck.array(FastCheck.double({ min: 0.001, max: 1e6, noNaN: true }), {
   minLength: 1,
@@ -9,39 +9,38 @@ const values = FastCheck.array(FastCheck.double({ min: 0.001, max: 1e6, noNaN: t
 
 const share = FastCheck.double({ min: 0, max: 1, noNaN: true })
 
-const quantile = (self: Distribution.Distribution, at: number): number =>
-  Option.getOrThrow(Distribution.quantile(self, at))
+const quantile = (self: Sketch.QuantileSketch, at: number): number => Option.getOrThrow(Sketch.quantile(self, at))
 
-describe("Distribution", () => {
+describe("QuantileSketch", () => {
   it.prop("quantile returns a value within 1 % of the exact quantile", [values, share], ([all, at]) => {
     const sorted = all.toSorted((a, b) => a - b)
     const exact = sorted[Math.floor(at * (sorted.length - 1))] ?? Number.NaN
-    expect(Math.abs(quantile(Distribution.fromIterable(all), at) - exact)).toBeLessThanOrEqual(exact * 0.01 + 1e-9)
+    expect(Math.abs(quantile(Sketch.fromIterable(all), at) - exact)).toBeLessThanOrEqual(exact * 0.01 + 1e-9)
   })
 
   it.prop(
     "merge of three distributions equals the distribution of all their values",
     [values, values, values, share],
     ([a, b, c, at]) => {
-      const [x, y, z] = [a, b, c].map(Distribution.fromIterable)
+      const [x, y, z] = [a, b, c].map(Sketch.fromIterable)
       if (x === undefined || y === undefined || z === undefined) throw new Error("there are three")
-      const parts = Distribution.merge(z, Distribution.merge(y, x))
-      const whole = Distribution.fromIterable([...a, ...b, ...c])
+      const parts = Sketch.merge(z, Sketch.merge(y, x))
+      const whole = Sketch.fromIterable([...a, ...b, ...c])
       expect({ ...parts, sum: 0 }).toEqual({ ...whole, sum: 0 })
       expect(parts.sum).toBeCloseTo(whole.sum, 3)
       expect(quantile(parts, at)).toBe(quantile(whole, at))
-      expect(Distribution.merge(x, Distribution.empty)).toEqual(x)
+      expect(Sketch.merge(x, Sketch.empty)).toEqual(x)
     }
   )
 
-  it.prop("Distribution survives an encode and decode as JSON", [values], ([all]) => {
-    const self = Distribution.fromIterable(all)
-    const codec = Schema.parseJson(Distribution.Distribution)
+  it.prop("QuantileSketch survives an encode and decode as JSON", [values], ([all]) => {
+    const self = Sketch.fromIterable(all)
+    const codec = Schema.parseJson(Sketch.QuantileSketch)
     expect(Schema.decodeSync(codec)(Schema.encodeSync(codec)(self))).toEqual(self)
   })
 
   it("keeps a recorder below 2,500 buckets after 200,000 values", () => {
-    const recorder = Distribution.unsafeMakeRecorder()
+    const recorder = Sketch.unsafeMake()
     for (let n = 0; n < 200_000; n++) recorder.unsafeRecord(((n * 7919) % 1_000_003) ** 2 / 1000)
     const snapshot = recorder.unsafeSnapshot()
     expect(snapshot.count).toBe(200_000)
@@ -49,11 +48,11 @@ describe("Distribution", () => {
   })
 
   it("leaves out NaN, negative and infinite values, and summarises an empty distribution as zeros", () => {
-    const self = Distribution.fromIterable([Number.NaN, -1, Infinity])
-    expect(self).toEqual(Distribution.empty)
-    expect(Distribution.quantile(self, 0.5)).toEqual(Option.none())
-    expect(Distribution.summary(self)).toMatchObject({ count: 0, mean: 0, p99: 0 })
-    expect(Distribution.summary(Distribution.fromIterable([0, 10]))).toMatchObject({
+    const self = Sketch.fromIterable([Number.NaN, -1, Infinity])
+    expect(self).toEqual(Sketch.empty)
+    expect(Sketch.quantile(self, 0.5)).toEqual(Option.none())
+    expect(Sketch.summary(self)).toMatchObject({ count: 0, mean: 0, p99: 0 })
+    expect(Sketch.summary(Sketch.fromIterable([0, 10]))).toMatchObject({
       count: 2,
       mean: 5,
       min: 0,

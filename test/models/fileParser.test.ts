@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { ConfigProvider, Duration, Effect, Redacted } from "effect"
-import * as ProviderFile from "../../src/models/ProviderFile.js"
+import * as FileParser from "../../src/models/fileParser.js"
 
 const earlierFile = `{
   "openai": [
@@ -23,7 +23,7 @@ const withEnvironment = (variables: Record<string, string>) =>
   Effect.withConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(variables))))
 
 const faultsOf = (json: unknown) =>
-  Effect.map(Effect.flip(ProviderFile.parse(JSON.stringify(json))), ({ faults }) =>
+  Effect.map(Effect.flip(FileParser.parse(JSON.stringify(json))), ({ faults }) =>
     faults.map(({ message, path }) => `${path}: ${message}`)
   )
 
@@ -32,7 +32,7 @@ const model = { model_name: "m", api_keys: ["k"], base_url: "https://example.com
 describe("a provider file of earlier libraries", () => {
   it.effect("reads a provider file of earlier libraries unchanged, fills in defaults and warns of unknown fields", () =>
     Effect.gen(function* () {
-      const file = yield* ProviderFile.parse(earlierFile)
+      const file = yield* FileParser.parse(earlierFile)
       expect(file.models.map(({ model, provider }) => `${provider}/${model}`)).toEqual([
         "openai/gpt-4o",
         "openai/gpt-4o-mini",
@@ -63,7 +63,7 @@ describe("a provider file of earlier libraries", () => {
 describe("fields of the provider file", () => {
   it.effect("reads key options, protocol, headers, timeouts, limits, aliases and the default", () =>
     Effect.gen(function* () {
-      const file = yield* ProviderFile.parse(
+      const file = yield* FileParser.parse(
         JSON.stringify({
           deepseek: [
             {
@@ -113,7 +113,7 @@ describe("fields of the provider file", () => {
 
   it.effect("reads groups, whose members default to the `model_weight` of their models", () =>
     Effect.gen(function* () {
-      const file = yield* ProviderFile.parse(
+      const file = yield* FileParser.parse(
         JSON.stringify({
           x: [
             { ...model, model_name: "one", model_weight: 3 },
@@ -161,7 +161,7 @@ describe("fields of the provider file", () => {
 
   it.effect("replaces `${NAME}` by the environment variable, and `$${` by a literal `${`", () =>
     Effect.gen(function* () {
-      const file = yield* ProviderFile.parse(
+      const file = yield* FileParser.parse(
         JSON.stringify({
           x: [{ ...model, api_keys: ["${KEY}"], base_url: "https://${HOST}/v1", headers: { a: "$${KEY}" } }]
         })
@@ -308,9 +308,7 @@ describe("faults of the provider file", () => {
 
   it.effect("reports the line and column of malformed JSON, and refuses a list of providers", () =>
     Effect.gen(function* () {
-      const error = yield* Effect.flip(
-        ProviderFile.parse('{\n  "openai": [\n    { "model_name" "x" }\n  ]\n}', "p.json")
-      )
+      const error = yield* Effect.flip(FileParser.parse('{\n  "openai": [\n    { "model_name" "x" }\n  ]\n}', "p.json"))
       expect(error.message).toBe("p.json cannot be used. not valid JSON at line 3, column 20")
       expect(yield* faultsOf([])).toEqual([": expected an object of providers"])
     })
@@ -322,7 +320,7 @@ describe("the price of a model", () => {
 
   it.effect("reads a price in dollars per million tokens, with all rates, a request fee and tiers", () =>
     Effect.gen(function* () {
-      const { models, warnings } = yield* ProviderFile.parse(
+      const { models, warnings } = yield* FileParser.parse(
         JSON.stringify(
           withPrice({
             input: 3,
@@ -353,7 +351,7 @@ describe("the price of a model", () => {
   it.effect("reads a price without output and a price of zero, and leaves an absent one out", () =>
     Effect.gen(function* () {
       const priceOf = (price: unknown) =>
-        Effect.map(ProviderFile.parse(JSON.stringify(withPrice(price))), ({ models }) => models[0]?.price)
+        Effect.map(FileParser.parse(JSON.stringify(withPrice(price))), ({ models }) => models[0]?.price)
       expect(yield* priceOf(undefined)).toBe(undefined)
       expect(yield* priceOf(null)).toBe(undefined)
       expect(yield* priceOf({ input: 0.02 })).toEqual({ input: 0.02 })
@@ -382,7 +380,7 @@ describe("the price of a model", () => {
       expect(yield* faultsOf(withPrice({ input: 1, tiers: {} }))).toEqual([
         "acme[0].price.tiers: expected a list of tiers"
       ])
-      const { warnings } = yield* ProviderFile.parse(
+      const { warnings } = yield* FileParser.parse(
         JSON.stringify(withPrice({ input: 1, ouput: 2, tiers: [{ above: 1, input: 2, request: 1 }] }))
       )
       expect(warnings).toEqual(["acme[0].price.ouput: unknown field", "acme[0].price.tiers[0].request: unknown field"])

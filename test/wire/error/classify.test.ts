@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import type * as LLMError from "../../../src/vocabulary/LLMError.js"
-import type { ErrorAnswer } from "../../../src/wire/error/ProviderError.js"
-import { classify } from "../../../src/wire/error/ProviderError.js"
+import type { ErrorAnswer } from "../../../src/wire/error/classify.js"
+import { classify } from "../../../src/wire/error/classify.js"
 import { errorAnswer, inBand, openAi, source } from "./errorAnswers.js"
 
 const tagOf = (answer: ErrorAnswer, provider?: string): string => classify(answer, source(provider))._tag

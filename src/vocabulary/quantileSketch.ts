@@ -2,30 +2,20 @@
  * Quantiles of any number of values in bounded memory, with a relative error of at most 1 %.
  *
  * It is a DDSketch (Masson, Rim, Lee: "DDSketch: a fast and fully-mergeable quantile sketch", VLDB 2019): values are counted in
- * buckets that grow by 2 %. Distributions of several models or processes merge without loss, and are plain JSON.
- *
- * @example
- * ```ts
- * import { Distribution } from "effect-llm"
- *
- * const here = Distribution.fromIterable([12, 15, 240])
- * const there = Distribution.fromIterable([18, 900])
- * const p95 = Distribution.quantile(Distribution.merge(here, there), 0.95)
- * ```
- *
- * @since 0.1.0
+ * buckets that grow by 2 %. Sketches of several models or processes merge without loss, and are plain JSON.
  */
 import { Option, Schema } from "effect"
 
 const Count = Schema.Int.pipe(Schema.nonNegative())
 
 /**
- * A distribution of values: counts in buckets of exponential width.
+ * The distribution of any number of values in bounded memory: a DDSketch, which counts values in buckets that grow by 2 %. Its
+ * quantiles have a relative error of at most 1 %. Sketches of several models or processes merge without loss, and are plain JSON.
  *
  * @since 0.1.0
  * @category model
  */
-export const Distribution = Schema.Struct({
+export const QuantileSketch = Schema.Struct({
   count: Count,
   sum: Schema.Number,
   /** The smallest value; 0 when there are no values. */
@@ -34,13 +24,13 @@ export const Distribution = Schema.Struct({
   max: Schema.Number,
   /** The index and count of each bucket that is not empty, in ascending order. */
   buckets: Schema.Array(Schema.Tuple(Schema.Int, Count))
-}).annotations({ identifier: "Distribution" })
+}).annotations({ identifier: "QuantileSketch" })
 
 /**
  * @since 0.1.0
  * @category model
  */
-export type Distribution = typeof Distribution.Type
+export interface QuantileSketch extends Schema.Schema.Type<typeof QuantileSketch> {}
 
 /** Maximum relative error of a quantile. */
 const accuracy = 0.01
@@ -49,7 +39,7 @@ const growth = (1 + accuracy) / (1 - accuracy)
 
 const logGrowth = Math.log(growth)
 
-/** Smaller and larger values are counted as these bounds, which limits a distribution to 2,500 buckets. */
+/** Smaller and larger values are counted as these bounds, which limits a sketch to 2,500 buckets. */
 const smallest = 1e-9
 const largest = 1e12
 
@@ -59,15 +49,15 @@ const bucketOf = (value: number): number =>
 const middleOf = (bucket: number): number => (2 * growth ** bucket) / (growth + 1)
 
 /**
- * The distribution of no values: the identity of `merge`.
+ * The sketch of no values: the identity of `merge`.
  *
  * @since 0.1.0
  * @category monoid
  */
-export const empty: Distribution = { count: 0, sum: 0, min: 0, max: 0, buckets: [] }
+export const empty: QuantileSketch = { count: 0, sum: 0, min: 0, max: 0, buckets: [] }
 
 /**
- * A mutable distribution that counts values one by one.
+ * A mutable sketch that counts values one by one.
  *
  * @since 0.1.0
  * @category recording
@@ -75,8 +65,8 @@ export const empty: Distribution = { count: 0, sum: 0, min: 0, max: 0, buckets: 
 export interface Recorder {
   /** Counts a value. Ignores negative values, NaN and infinity. */
   readonly unsafeRecord: (value: number) => void
-  /** The distribution of the values so far. */
-  readonly unsafeSnapshot: () => Distribution
+  /** The sketch of the values so far. */
+  readonly unsafeSnapshot: () => QuantileSketch
 }
 
 /**
@@ -85,7 +75,7 @@ export interface Recorder {
  * @since 0.1.0
  * @category recording
  */
-export const unsafeMakeRecorder = (): Recorder => {
+export const unsafeMake = (): Recorder => {
   const buckets = new Map<number, number>()
   let [count, sum, min, max] = [0, 0, Infinity, 0]
   return {
@@ -104,24 +94,24 @@ export const unsafeMakeRecorder = (): Recorder => {
 }
 
 /**
- * Makes a distribution from values. Negative values, NaN and infinity are left out.
+ * Makes a sketch from values. Negative values, NaN and infinity are left out.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const fromIterable = (values: Iterable<number>): Distribution => {
-  const recorder = unsafeMakeRecorder()
+export const fromIterable = (values: Iterable<number>): QuantileSketch => {
+  const recorder = unsafeMake()
   for (const value of values) recorder.unsafeRecord(value)
   return recorder.unsafeSnapshot()
 }
 
 /**
- * Merges two distributions: a commutative monoid with `empty`.
+ * Merges two sketches: a commutative monoid with `empty`.
  *
  * @since 0.1.0
  * @category monoid
  */
-export const merge = (self: Distribution, that: Distribution): Distribution => {
+export const merge = (self: QuantileSketch, that: QuantileSketch): QuantileSketch => {
   if (self.count === 0) return that
   if (that.count === 0) return self
   const buckets = new Map(self.buckets)
@@ -136,25 +126,25 @@ export const merge = (self: Distribution, that: Distribution): Distribution => {
 }
 
 /**
- * Merges any number of distributions.
+ * Merges any number of sketches.
  *
  * @since 0.1.0
  * @category monoid
  */
-export const mergeAll = (all: Iterable<Distribution>): Distribution => {
+export const mergeAll = (all: Iterable<QuantileSketch>): QuantileSketch => {
   let merged = empty
-  for (const distribution of all) merged = merge(merged, distribution)
+  for (const sketch of all) merged = merge(merged, sketch)
   return merged
 }
 
 /**
  * Returns a quantile, such as `quantile(latencies, 0.95)`, with a relative error of at most 1 %. A share of 0 returns the
- * smallest value and 1 the largest. Returns `None` when the distribution is empty.
+ * smallest value and 1 the largest. Returns `None` when the sketch is empty.
  *
  * @since 0.1.0
  * @category reading
  */
-export const quantile = (self: Distribution, share: number): Option.Option<number> => {
+export const quantile = (self: QuantileSketch, share: number): Option.Option<number> => {
   if (self.count === 0) return Option.none()
   if (share <= 0) return Option.some(self.min)
   if (share >= 1) return Option.some(self.max)
@@ -168,7 +158,7 @@ export const quantile = (self: Distribution, share: number): Option.Option<numbe
 }
 
 /**
- * Summary statistics in the unit of the values; all are 0 for an empty distribution.
+ * Summary statistics in the unit of the values; all are 0 for an empty sketch.
  *
  * @since 0.1.0
  * @category model
@@ -185,12 +175,12 @@ export interface Summary {
 }
 
 /**
- * Returns the count, mean, extremes and usual percentiles of a distribution.
+ * Returns the count, mean, extremes and usual percentiles of a sketch.
  *
  * @since 0.1.0
  * @category reading
  */
-export const summary = (self: Distribution): Summary => {
+export const summary = (self: QuantileSketch): Summary => {
   const at = (share: number): number => Option.getOrElse(quantile(self, share), () => 0)
   return {
     count: self.count,

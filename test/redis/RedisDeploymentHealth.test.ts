@@ -2,11 +2,10 @@ import { describe, expect, it } from "@effect/vitest"
 import { Duration, Effect, Fiber, Logger, LogLevel, Random, Ref } from "effect"
 import { spawn } from "node:child_process"
 import * as Balance from "../../src/routing/Balance.js"
-import * as BalanceHealth from "../../src/routing/BalanceHealth.js"
 import type { LLMError } from "../../src/vocabulary/LLMError.js"
 import * as LLMErrors from "../../src/vocabulary/LLMError.js"
 import * as Redis from "../../src/redis/Redis.js"
-import * as RedisBalanceHealth from "../../src/redis/RedisBalanceHealth.js"
+import * as RedisDeploymentHealth from "../../src/redis/RedisDeploymentHealth.js"
 import { eventually } from "../support/eventually.js"
 import { compiled } from "../support/compiled.js"
 import type { RedisServer } from "../support/redisServer.js"
@@ -54,7 +53,7 @@ type Provider = Effect.Effect.Success<typeof provider>
 
 const pollInterval = 40
 
-const healthOptions: RedisBalanceHealth.Options = { name: "test", pollInterval, leaseTime: "1 minute" }
+const healthOptions: RedisDeploymentHealth.Options = { name: "test", pollInterval, leaseTime: "1 minute" }
 
 /** A balance with its own connection, like that of a separate process. */
 const peer = (
@@ -65,11 +64,11 @@ const peer = (
 ) =>
   Effect.gen(function* () {
     const redis = yield* Redis.make({ url, timeout, probeInterval: "50 millis" })
-    const health = yield* Effect.provideService(RedisBalanceHealth.make(healthOptions), Redis.Redis, redis)
+    const health = yield* Effect.provideService(RedisDeploymentHealth.make(healthOptions), Redis.Redis, redis)
     const balanceOptions: Balance.Options = { maxWait: 0, breaker: { failures: 2, rest: "100 millis" }, ...options }
     return yield* Effect.provideService(
       Balance.make([{ llm, id: "a" }], balanceOptions),
-      BalanceHealth.BalanceHealth,
+      Balance.DeploymentHealth,
       health
     )
   })
@@ -102,7 +101,7 @@ const leaseIsRenewed = (server: RedisServer) =>
 
 const probesIn = ({ client }: RedisServer) => Effect.promise(() => client.hlen("effect-llm:{health:test}:probes"))
 
-describe.concurrent("RedisBalanceHealth", () => {
+describe.concurrent("RedisDeploymentHealth", () => {
   it.scopedLive("opens a circuit in running and later processes when one process opens it", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
@@ -242,7 +241,7 @@ describe.concurrent("RedisBalanceHealth", () => {
   )
 })
 
-describe.concurrent("RedisBalanceHealth in a cluster", () => {
+describe.concurrent("RedisDeploymentHealth in a cluster", () => {
   it.scopedLive("opens and closes circuits in a cluster, where one script must not use keys of two slots", () =>
     Effect.gen(function* () {
       const server = yield* redisCluster
@@ -260,7 +259,7 @@ describe.concurrent("RedisBalanceHealth in a cluster", () => {
   )
 })
 
-describe.concurrent("RedisBalanceHealth without Redis", () => {
+describe.concurrent("RedisDeploymentHealth without Redis", () => {
   it.scopedLive(
     "continues with the state of each process while Redis is away, and shares changes when it is back",
     () =>
@@ -336,7 +335,7 @@ describe.concurrent("RedisBalanceHealth without Redis", () => {
   )
 })
 
-describe.concurrent("RedisBalanceHealth after a killed process", () => {
+describe.concurrent("RedisDeploymentHealth after a killed process", () => {
   it.scopedLive("keeps what a killed process reported, and frees its probe when the lease ends", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
@@ -362,12 +361,12 @@ describe.concurrent("RedisBalanceHealth after a killed process", () => {
   )
 })
 
-describe.concurrent("RedisBalanceHealth options", () => {
+describe.concurrent("RedisDeploymentHealth options", () => {
   it.scopedLive("rejects invalid options with all faults at once", () =>
     Effect.gen(function* () {
       const { url } = yield* redisServer
       const error = yield* Effect.flip(
-        RedisBalanceHealth.make({ name: "", pollInterval: "20 seconds" }).pipe(
+        RedisDeploymentHealth.make({ name: "", pollInterval: "20 seconds" }).pipe(
           Effect.provideServiceEffect(Redis.Redis, Redis.make({ url }))
         )
       )

@@ -1,37 +1,10 @@
-/**
- * `provider.json`: a list of models with their endpoints, keys and limits.
- *
- * ```json
- * {
- *   "openai": [
- *     {
- *       "model_name": "gpt-4o",
- *       "api_keys": ["${OPENAI_API_KEY}", { "key": "sk-two", "weight": 2, "max_concurrency": 8 }],
- *       "base_url": "https://api.openai.com/v1",
- *       "rate_limit_capacity": 20,
- *       "rate_limit_refill_rate": 3.0
- *     }
- *   ],
- *   "deepseek": [{ "model_name": "deepseek-chat", "api_keys": ["${DEEPSEEK_API_KEY}"] }],
- *   "$groups": { "sturdy": { "strategy": "failover", "members": ["openai/gpt-4o", "deepseek/deepseek-chat"] } },
- *   "$aliases": { "smart": "openai/gpt-4o" },
- *   "$default": "sturdy"
- * }
- * ```
- *
- * Files of the libraries that this format comes from are read unchanged. `${NAME}` in a string is replaced by the environment
- * variable; `$${` stands for a literal `${`. All faults are reported at once, each with its path and without secrets.
- *
- * @since 0.1.0
- */
+/** Reads and parses a `provider.json`. */
 import { FileSystem } from "@effect/platform"
 import { Config, Effect, Option } from "effect"
 import type { Fault } from "./fileFields.js"
 import type { ProviderFile } from "./fileModel.js"
 import { ProviderFileError } from "./fileModel.js"
 import { readFile } from "./fileReader.js"
-
-export * from "./fileModel.js"
 
 const variable = /(\$?)\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g
 
@@ -94,7 +67,6 @@ export const parse = (text: string, file = "provider.json"): Effect.Effect<Provi
       })
   )
 
-/** @internal */
 export const read = (path: string): Effect.Effect<string, ProviderFileError, FileSystem.FileSystem> =>
   Effect.flatMap(FileSystem.FileSystem, (fileSystem) =>
     Effect.catchAll(fileSystem.readFileString(path), (error) =>

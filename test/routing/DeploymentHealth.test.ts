@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Array, Duration, Effect, FastCheck, Fiber, Option, Random, Ref, Stream, TestClock } from "effect"
 import * as Balance from "../../src/routing/Balance.js"
-import * as BalanceHealth from "../../src/routing/BalanceHealth.js"
+import type { Notice } from "../../src/routing/balance/health.js"
 import * as MemoryHealth from "../../src/routing/balance/memoryHealth.js"
 import * as DeploymentSet from "../../src/routing/balance/deploymentSet.js"
 import * as ChatEvent from "../../src/vocabulary/ChatEvent.js"
@@ -17,7 +17,7 @@ const stateOf = (self: Balance.Service) => Effect.map(self.deployments, ([deploy
 
 const call = (self: Balance.Service) => Effect.either(self.chat("?"))
 
-describe("BalanceHealth.layerMemory", () => {
+describe("Balance.layerMemoryHealth", () => {
   it.effect("keeps a balance from calling a deployment whose circuit another balance opened", () =>
     Effect.gen(function* () {
       const bad = yield* scripted(failing)
@@ -33,10 +33,10 @@ describe("BalanceHealth.layerMemory", () => {
       yield* call(one)
       expect((yield* other.chat("?")).text).toBe("good")
       expect(yield* bad.asked).toHaveLength(1)
-    }).pipe(Effect.provide(BalanceHealth.layerMemory))
+    }).pipe(Effect.provide(Balance.layerMemoryHealth))
   )
 
-  it.effect("keeps the health of deployments private to each balance when no BalanceHealth is provided", () =>
+  it.effect("keeps the health of deployments private to each balance when no DeploymentHealth is provided", () =>
     Effect.gen(function* () {
       const bad = yield* scripted(failing)
       const one = yield* Balance.make([{ llm: bad, id: "a" }], options)
@@ -61,7 +61,7 @@ describe("BalanceHealth.layerMemory", () => {
       yield* TestClock.adjust("1 second")
       expect(yield* Fiber.join(all)).toHaveLength(4)
       for (const self of peers) expect(yield* stateOf(self)).toBe("Ready")
-    }).pipe(Effect.provide(BalanceHealth.layerMemory))
+    }).pipe(Effect.provide(Balance.layerMemoryHealth))
   )
 
   it.effect("fails a call after `maxWait` while another balance's probe is running", () =>
@@ -80,7 +80,7 @@ describe("BalanceHealth.layerMemory", () => {
       expect(Duration.toSeconds(time)).toBe(20)
       expect(yield* llm.asked).toHaveLength(2)
       yield* Fiber.interrupt(probe)
-    }).pipe(Effect.provide(BalanceHealth.layerMemory))
+    }).pipe(Effect.provide(Balance.layerMemoryHealth))
   )
 
   it.effect("closes the circuit for all balances at the first event of a streaming probe", () =>
@@ -102,7 +102,7 @@ describe("BalanceHealth.layerMemory", () => {
       expect(yield* stateOf(other)).toBe("Ready")
       expect((yield* other.chat("?")).text).toBe("ok")
       yield* Fiber.interrupt(stream)
-    }).pipe(Effect.provide(BalanceHealth.layerMemory))
+    }).pipe(Effect.provide(Balance.layerMemoryHealth))
   )
 
   it.effect("applies the longest Retry-After of any balance to all of them", () =>
@@ -120,7 +120,7 @@ describe("BalanceHealth.layerMemory", () => {
       for (const self of [one, other]) {
         expect((yield* self.deployments)[0]?.state).toMatchObject({ _tag: "Cooling", remaining: Duration.minutes(1) })
       }
-    }).pipe(Effect.provide(BalanceHealth.layerMemory))
+    }).pipe(Effect.provide(Balance.layerMemoryHealth))
   )
 
   it.effect("applies shared cooldowns but no open circuits to a balance without a breaker", () =>
@@ -132,14 +132,14 @@ describe("BalanceHealth.layerMemory", () => {
       expect(yield* stateOf(other)).toBe("Ready")
       yield* call(other)
       expect(yield* stateOf(other)).toBe("Cooling")
-    }).pipe(Effect.provide(BalanceHealth.layerMemory))
+    }).pipe(Effect.provide(Balance.layerMemoryHealth))
   )
 
   it.effect("releases a probe exactly once when its call fails, dies, succeeds or is interrupted", () =>
     Effect.gen(function* () {
       const proved = yield* Ref.make(0)
-      const inner = yield* BalanceHealth.memory
-      const counting: BalanceHealth.Service = {
+      const inner = yield* Balance.makeMemoryHealth
+      const counting: Balance.HealthStore = {
         ...inner,
         proved: (...args) =>
           Effect.zipRight(
@@ -150,7 +150,7 @@ describe("BalanceHealth.layerMemory", () => {
       const llm = yield* scripted(failing, failing, Effect.never, Effect.die("fault"), "ok")
       const self = yield* Effect.provideService(
         Balance.make([{ llm, id: "a" }], options),
-        BalanceHealth.BalanceHealth,
+        Balance.DeploymentHealth,
         counting
       )
       yield* call(self)
@@ -188,9 +188,9 @@ describe("shared health under random failures, interruptions and scheduling", ()
 
   /** A store that delays the answer to `probe`, and counts the probes that are held. */
   const watched = Effect.gen(function* () {
-    const inner = yield* BalanceHealth.memory
+    const inner = yield* Balance.makeMemoryHealth
     const probes = yield* Ref.make({ held: 0, most: 0, granted: 0, refused: 0 })
-    const health: BalanceHealth.Service = {
+    const health: Balance.HealthStore = {
       ...inner,
       probe: (id, author) =>
         Effect.gen(function* () {
@@ -235,7 +235,7 @@ describe("shared health under random failures, interruptions and scheduling", ()
             maxWait: "1 second",
             breaker: { failures: 1, rest: "50 millis", maxRest: "200 millis" }
           }),
-          BalanceHealth.BalanceHealth,
+          Balance.DeploymentHealth,
           health
         )
       })
@@ -316,13 +316,13 @@ describe("health notices", () => {
   })
 
   it("merges notices to the longest cooldown, and keeps a circuit open until a success", () => {
-    const mergeAll = (...notices: ReadonlyArray<BalanceHealth.Notice>) =>
+    const mergeAll = (...notices: ReadonlyArray<Notice>) =>
       Array.reduce(notices, MemoryHealth.empty, (health, notice) =>
         MemoryHealth.publish(health, "a", notice)
       ).notices.get("a")
-    const open: BalanceHealth.Notice = { state: "Open", until: 10, openings: 1, author: "x" }
-    const cooling: BalanceHealth.Notice = { state: "Cooling", until: 20, openings: 0, author: "y" }
-    const closed: BalanceHealth.Notice = { state: "Closed", until: 0, openings: 0, author: "y" }
+    const open: Notice = { state: "Open", until: 10, openings: 1, author: "x" }
+    const cooling: Notice = { state: "Cooling", until: 20, openings: 0, author: "y" }
+    const closed: Notice = { state: "Closed", until: 0, openings: 0, author: "y" }
     expect(mergeAll(open, cooling)).toEqual({ state: "Open", until: 20, openings: 1, author: "" })
     expect(mergeAll(cooling, open)).toEqual({ state: "Open", until: 20, openings: 1, author: "" })
     expect(mergeAll(open, { ...open, until: 5, author: "y" })).toBe(open)

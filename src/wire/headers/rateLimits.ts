@@ -1,7 +1,5 @@
 /**
  * Reads the remaining rate limits of a key from the headers of a provider.
- *
- * @since 0.1.0
  */
 import { Duration } from "effect"
 import { delay } from "./timeNotation.js"
@@ -135,7 +133,7 @@ const tightest = (limits: ReadonlyArray<Limit>): Limit | undefined =>
  * `6ms`), seconds, times since 1970 in seconds or milliseconds, or ISO dates; a reset in the past is zero. `headers` have
  * lower-case names; `now` is in milliseconds since 1970.
  *
- * `retry-after` is not read: it belongs to errors (`ProviderError.retryAfter`).
+ * `retry-after` is not read: it belongs to errors (`retryAfter.ts`).
  *
  * @since 0.1.0
  * @category decoding

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { FastCheck } from "effect"
-import * as Framing from "../../src/wire/Framing.js"
+import * as Framing from "../../src/wire/framing.js"
 import type { Frame } from "../../src/wire/Wire.js"
 
 const encoder = new TextEncoder()

@@ -1,8 +1,6 @@
 /**
  * Decodes bytes into frames: server-sent events (WHATWG HTML, section 9.2) and newline-delimited JSON. Linear in the size of the
  * input however it is cut into chunks, and bounded in memory.
- *
- * @since 0.1.0
  */
 import { createParser } from "eventsource-parser"
 import type { Frame } from "./Wire.js"

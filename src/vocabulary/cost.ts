@@ -1,25 +1,12 @@
-/**
- * The cost of calls in US dollars: a monoid, so that calls, retries and tool rounds add up.
- *
- * The parts are disjoint and `total` is their sum. Amounts are whole trillionths of a dollar: sums are exact up to two thousand
- * dollars, and accurate to fifteen digits above that.
- *
- * @example
- * ```ts
- * import { Cost } from "effect-llm"
- *
- * const rounds = [Cost.make({ input: 0.002, output: 0.01 }), Cost.make({ input: 0.003, reasoning: 0.02 })]
- * const bill = Cost.combineAll(rounds).total // 0.035
- * ```
- *
- * @since 0.1.0
- */
+/** The cost of calls in US dollars: a monoid, so that calls, retries and tool rounds add up. */
 import { Schema } from "effect"
 
 const Dollars = Schema.Number.pipe(Schema.nonNegative())
 
 /**
- * The cost of one or more calls by what was paid for, in US dollars.
+ * The cost of one or more calls by what was paid for, in US dollars. The parts are disjoint and `total` is their sum.
+ *
+ * Amounts are whole trillionths of a dollar: sums are exact up to two thousand dollars, and accurate to fifteen digits above that.
  *
  * @since 0.1.0
  * @category model
@@ -45,7 +32,7 @@ export const Cost = Schema.Struct({
  * @since 0.1.0
  * @category model
  */
-export type Cost = typeof Cost.Type
+export interface Cost extends Schema.Schema.Type<typeof Cost> {}
 
 /** Trillionths in a dollar. Prices per million tokens have at most six decimals, so a token costs a whole number of them. */
 const trillionths = 1e12
@@ -71,7 +58,7 @@ export const ofTokens = (tokens: number, dollarsPerMillion: number): number =>
   Math.round(tokens * Math.round(dollarsPerMillion * 1e6)) / trillionths
 
 /**
- * Zero cost: the identity of `combine`. An unknown cost is not `free`; it has no `Cost`.
+ * Zero cost, the identity of the sum. An unknown cost is not zero; it has no `Cost`.
  *
  * @since 0.1.0
  * @category monoid
@@ -115,7 +102,15 @@ export const combine = (self: Cost, that: Cost): Cost => ({
 })
 
 /**
- * Adds any number of costs part by part. The sum of none is `free`.
+ * Adds any number of costs part by part. The sum of none is zero.
+ *
+ * @example
+ * ```ts
+ * import { Pricing } from "effect-llm"
+ *
+ * const rounds = [Pricing.makeCost({ input: 0.002, output: 0.01 }), Pricing.makeCost({ input: 0.003, reasoning: 0.02 })]
+ * const bill = Pricing.combineAllCosts(rounds).total // 0.035
+ * ```
  *
  * @since 0.1.0
  * @category monoid

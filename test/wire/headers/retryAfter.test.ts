@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Duration, FastCheck as fc } from "effect"
-import type { ErrorAnswer } from "../../../src/wire/error/ProviderError.js"
-import { retryAfter } from "../../../src/wire/error/ProviderError.js"
+import type { ErrorAnswer } from "../../../src/wire/error/classify.js"
+import { retryAfter } from "../../../src/wire/error/classify.js"
 
 const now = Date.parse("2026-03-01T12:00:00Z")
 

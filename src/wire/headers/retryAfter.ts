@@ -1,12 +1,10 @@
 /**
  * Reads the wait before a retry from the error of a provider: its headers, body and message.
- *
- * @since 0.1.0
  */
 import { Duration } from "effect"
 import type { ErrorAnswer, ErrorReport } from "../error/answer.js"
 import { read } from "../error/answer.js"
-import { rateLimits } from "./RateLimitHeaders.js"
+import { rateLimits } from "./rateLimits.js"
 import { delay, span, untilLocal } from "./timeNotation.js"
 
 type Headers = Readonly<Record<string, string>>

@@ -1,20 +1,7 @@
-/**
- * Parses the arguments of a tool call: exactly when the call is complete, or with missing brackets added while it still streams.
- *
- * The library never repairs arguments by itself: a `ToolCall` contains what the model wrote.
- *
- * @example
- * ```ts
- * import { ToolArguments } from "effect-llm"
- *
- * ToolArguments.complete('{"city":"Par') // { city: "Par" }
- * ```
- *
- * @since 0.1.0
- */
+/** Parses the arguments of tool calls, complete or while they stream. */
 import { Either, Schema } from "effect"
-import type { ToolCall } from "../vocabulary/Chat.js"
-import { isRecord, parseJson } from "../wire/json.js"
+import type { ToolCall } from "../../vocabulary/Chat.js"
+import { isRecord, parseJson } from "../../wire/json.js"
 
 /**
  * The error of arguments that are not a JSON object, for example because the answer hit its token limit.
@@ -46,7 +33,7 @@ const asObject = (text: string): Arguments | undefined => {
 }
 
 /**
- * Parses the arguments of a complete call.
+ * Parses the arguments of a complete call. They are not repaired: a `ToolCall` contains what the model wrote.
  *
  * @since 0.1.0
  * @category decoding
@@ -123,6 +110,13 @@ const candidates = (text: string): ReadonlyArray<string> => [
 /**
  * The arguments so far, for a preview while they stream: open brackets and texts are closed, and other incomplete values are left
  * out. Undefined when the result is not a JSON object.
+ *
+ * @example
+ * ```ts
+ * import { Tool } from "effect-llm"
+ *
+ * Tool.previewArguments('{"city":"Par') // { city: "Par" }
+ * ```
  *
  * @since 0.1.0
  * @category decoding

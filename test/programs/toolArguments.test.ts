@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Either, FastCheck } from "effect"
-import * as ToolArguments from "../../src/programs/ToolArguments.js"
+import * as ToolArguments from "../../src/programs/tools/arguments.js"
 
 describe("ToolArguments.complete", () => {
   for (const [text, value] of [

@@ -1,7 +1,5 @@
 /**
  * The attempts of a call: one entry for each request to a provider, on responses and on errors.
- *
- * @since 0.1.0
  */
 import { Schema } from "effect"
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Duration, FastCheck as fc } from "effect"
-import type { RateLimits } from "../../../src/wire/headers/RateLimitHeaders.js"
-import { rateLimits } from "../../../src/wire/headers/RateLimitHeaders.js"
+import type { RateLimits } from "../../../src/wire/headers/rateLimits.js"
+import { rateLimits } from "../../../src/wire/headers/rateLimits.js"
 
 const now = Date.parse("2026-03-01T12:00:00Z")
 

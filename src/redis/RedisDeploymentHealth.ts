@@ -11,7 +11,7 @@
  * ```ts
  * import { Layer } from "effect"
  * import { Balance, LLM } from "effect-llm"
- * import { Redis, RedisBalanceHealth } from "effect-llm/redis"
+ * import { Redis, RedisDeploymentHealth } from "effect-llm/redis"
  *
  * declare const Virginia: Layer.Layer<LLM.LLM>
  * declare const Ireland: Layer.Layer<LLM.LLM>
@@ -20,7 +20,7 @@
  *   { llm: Virginia, id: "virginia" },
  *   { llm: Ireland, id: "ireland" }
  * ]).pipe(
- *   Layer.provide(RedisBalanceHealth.layer({ name: "production" })),
+ *   Layer.provide(RedisDeploymentHealth.layer({ name: "production" })),
  *   Layer.provide(Redis.layer({ url: "redis://localhost:6379" }))
  * )
  * ```
@@ -29,8 +29,8 @@
  */
 import type { Scope } from "effect"
 import { Duration, Effect, Layer, Option, Schema } from "effect"
-import type { Service } from "../routing/balance/health.js"
-import { BalanceHealth } from "../routing/balance/health.js"
+import type { HealthStore } from "../routing/balance/health.js"
+import { DeploymentHealth } from "../routing/balance/health.js"
 import * as HealthService from "./health/service.js"
 import * as Scripts from "./health/scripts.js"
 import { Redis } from "./model.js"
@@ -58,12 +58,12 @@ export interface Options {
  * @since 0.1.0
  * @category errors
  */
-export class InvalidBalanceHealthError extends Schema.TaggedError<InvalidBalanceHealthError>()(
-  "InvalidBalanceHealthError",
+export class InvalidDeploymentHealthError extends Schema.TaggedError<InvalidDeploymentHealthError>()(
+  "InvalidDeploymentHealthError",
   { faults: Schema.Array(Schema.String) }
 ) {
   override get message(): string {
-    return `Invalid options of RedisBalanceHealth: ${this.faults.join("; ")}`
+    return `Invalid options of RedisDeploymentHealth: ${this.faults.join("; ")}`
   }
 }
 
@@ -73,7 +73,7 @@ export class InvalidBalanceHealthError extends Schema.TaggedError<InvalidBalance
  * @since 0.1.0
  * @category constructors
  */
-export const make = (options: Options): Effect.Effect<Service, InvalidBalanceHealthError, Redis | Scope.Scope> =>
+export const make = (options: Options): Effect.Effect<HealthStore, InvalidDeploymentHealthError, Redis | Scope.Scope> =>
   Effect.flatMap(Redis, (redis) => {
     const { name, pollInterval: poll = "1 second", leaseTime: lease = "10 seconds" } = options
     const { faults: sharedFaults, leaseTime } = SharedOptions.read({ name, leaseTime: lease })
@@ -84,7 +84,7 @@ export const make = (options: Options): Effect.Effect<Service, InvalidBalanceHea
       ...(leaseTime > 0 && leaseTime <= pollInterval ? ["leaseTime: expected more than the pollInterval"] : [])
     ]
     return faults.length > 0
-      ? Effect.fail(new InvalidBalanceHealthError({ faults }))
+      ? Effect.fail(new InvalidDeploymentHealthError({ faults }))
       : HealthService.make({ scripts: Scripts.make(redis, name, leaseTime), pollInterval })
   })
 
@@ -92,5 +92,5 @@ export const make = (options: Options): Effect.Effect<Service, InvalidBalanceHea
  * @since 0.1.0
  * @category layers
  */
-export const layer = (options: Options): Layer.Layer<BalanceHealth, InvalidBalanceHealthError, Redis> =>
-  Layer.scoped(BalanceHealth, make(options))
+export const layer = (options: Options): Layer.Layer<DeploymentHealth, InvalidDeploymentHealthError, Redis> =>
+  Layer.scoped(DeploymentHealth, make(options))

@@ -4,23 +4,6 @@
  * An ordered list of rules decides the class; the first rule that matches wins. Exceptions of single providers come first, then
  * codes with one meaning everywhere, then wordings, then vague codes, then the status alone. The provider's message is kept, with
  * secrets masked.
- *
- * @example
- * ```ts
- * import { ProviderError } from "effect-llm"
- *
- * const error = ProviderError.classify(
- *   {
- *     status: 429,
- *     headers: { "retry-after": "20" },
- *     body: { error: { message: "Slow down.", code: "rate_limit_exceeded" } }
- *   },
- *   { provider: "openai", model: "gpt-4o", keyId: "key-1", now: Date.now(), mask: (text) => text }
- * )
- * // RateLimitError, retryAfter 20 seconds
- * ```
- *
- * @since 0.1.0
  */
 import { Duration } from "effect"
 import type { LLMError } from "../../vocabulary/LLMError.js"
@@ -31,12 +14,12 @@ import { codeRules, vagueCodeRules } from "./codes.js"
 import { exceptionRules } from "./exceptions.js"
 import type { Rule, Verdict } from "./rule.js"
 import { compile } from "./rule.js"
-import { reportedWait, reportedWaitOrReset } from "../headers/RetryAfter.js"
+import { reportedWait, reportedWaitOrReset } from "../headers/retryAfter.js"
 import { withoutSecrets } from "./secrets.js"
 import { wordingRules } from "./wording.js"
 
 export type { ErrorAnswer } from "./answer.js"
-export { retryAfter } from "../headers/RetryAfter.js"
+export { retryAfter } from "../headers/retryAfter.js"
 
 /**
  * The call that failed.

@@ -1,0 +1,59 @@
+/** The time limits of a call, and the middleware that only sets its deadline. */
+import { type Duration, Effect } from "effect"
+import * as OptionChecks from "../internal/optionChecks.js"
+import type { LLMError } from "../vocabulary/LLMError.js"
+import { narrow } from "./limits.js"
+import type { Middleware, Service } from "./model.js"
+import { fromStream, toStream } from "./openStream.js"
+
+/**
+ * The limits. An absent one is off.
+ *
+ * @since 0.1.0
+ * @category model
+ */
+export interface Options {
+  /**
+   * From the start of the call to its end, including everything below this middleware. Nothing below sleeps past it: a call that
+   * would have to wait longer fails at once, with the error that it would have waited for.
+   */
+  readonly total?: Duration.DurationInput
+  /** From the request to the complete answer, when it is not streamed. */
+  readonly response?: Duration.DurationInput
+  /** From the request to the first event of a stream. */
+  readonly firstEvent?: Duration.DurationInput
+  /** Between two events of a stream. Keep-alive comments are not events. The time of the consumer does not count. */
+  readonly idle?: Duration.DurationInput
+}
+
+const limits = ["total", "response", "firstEvent", "idle"] as const
+
+/** The limits in milliseconds; infinite when absent. */
+export const millisOf = (options: Options): Readonly<Record<(typeof limits)[number], number>> =>
+  OptionChecks.valid("Timeouts", ({ millis }) => {
+    const result = { total: Infinity, response: Infinity, firstEvent: Infinity, idle: Infinity }
+    for (const limit of limits) {
+      const option = options[limit]
+      if (option !== undefined) result[limit] = millis(limit, option, OptionChecks.positive)
+    }
+    return result
+  })
+
+/**
+ * Sets the deadline of a whole call for middlewares below that enforce it, as those of `Timeouts` do. It needs no timer
+ * of its own.
+ */
+export const withDeadline = (total: Duration.DurationInput): Middleware => {
+  const { total: millis } = millisOf({ total })
+  return (next) => {
+    const bounded = <A, R>(effect: Effect.Effect<A, LLMError, R>): Effect.Effect<A, LLMError, R> =>
+      Effect.clockWith((clock) => narrow(effect, { deadline: clock.unsafeCurrentTimeMillis() + millis }))
+    return Effect.succeed<Service>({
+      ...next,
+      chat: (request) => bounded(next.chat(request)),
+      embed: (request) => bounded(next.embed(request)),
+      listModels: bounded(next.listModels),
+      chatStream: (request) => toStream(bounded(fromStream(next.chatStream(request))))
+    })
+  }
+}

@@ -1,0 +1,32 @@
+/** Makes rate limiters, in memory or where the context keeps them. */
+import { Context, Effect } from "effect"
+import type { Options, Service } from "./model.js"
+import { CurrentPriority, InvalidLimitError } from "./model.js"
+import * as Read from "./options.js"
+import * as LimiterService from "./service.js"
+
+/**
+ * Makes a limiter in memory, for one process.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (options: Options = {}): Effect.Effect<Service, InvalidLimitError> =>
+  Effect.suspend(() => {
+    const [settings, faults] = Read.read(options)
+    return faults.length > 0
+      ? Effect.fail(new InvalidLimitError({ faults }))
+      : LimiterService.make(settings, CurrentPriority)
+  })
+
+/**
+ * Makes the limiters of a configuration (`Models`, the keys of a gateway), each under a name: in memory, unless the context has
+ * another function, such as that of `RedisSharing`.
+ *
+ * @since 0.2.0
+ * @category references
+ */
+export class RateLimiterFactory extends Context.Reference<RateLimiterFactory>()("effect-llm/RateLimiterFactory", {
+  defaultValue: (): ((name: string, options: Options) => Effect.Effect<Service, InvalidLimitError>) => (_, options) =>
+    make(options)
+}) {}
