@@ -34,8 +34,9 @@ import * as Usage from "../vocabulary/Usage.js"
 import * as Pricing from "./pricing/model.js"
 import * as Accounts from "./budget/accounts.js"
 import { makeMiddleware } from "./budget/calls.js"
-import type { BudgetRule, Change, Options, Service, Settings, Status, Store } from "./budget/model.js"
+import type { Change, MakeOptions, Options, Service, Status, Store } from "./budget/model.js"
 import { Budget, BudgetStore, InvalidBudgetError } from "./budget/model.js"
+import type { BudgetRule } from "./budget/reservation.js"
 import { dollar } from "./budget/reservation.js"
 
 export * from "./budget/model.js"
@@ -72,7 +73,7 @@ export const makeStore: Effect.Effect<Store> = Effect.map(Ref.make(Accounts.empt
   return {
     reserve: (claims) => modify((state, now) => Accounts.reserve(state, claims, now)),
     settle: (settlements) => modify((state, now) => Accounts.settle(state, settlements, now)),
-    standing: (account) => modify((state, now) => [Accounts.accountStatus(state, account, now), state]),
+    status: (account) => modify((state, now) => [Accounts.accountStatus(state, account, now), state]),
     accounts: Effect.map(Ref.get(state), Accounts.accountNames)
   }
 })
@@ -178,7 +179,7 @@ const warnOnCrossing = (rule: BudgetRule, { after, before }: Change): Effect.Eff
  */
 export const make = (
   budgets: Options | ReadonlyArray<Options>,
-  settings: Settings = {}
+  options: MakeOptions = {}
 ): Effect.Effect<Service, InvalidBudgetError> =>
   Effect.gen(function* () {
     const all = isList(budgets) ? budgets : [budgets]
@@ -193,15 +194,13 @@ export const make = (
     return {
       middleware: makeMiddleware(
         { owner: rules, rules, store, pricing, onChange: warnOnCrossing },
-        settings.estimate ?? defaultEstimate
+        options.estimate ?? defaultEstimate
       ),
       status: Effect.flatMap(rules.some(isForEachLabel) ? store.accounts : Effect.succeed([]), (used) =>
         Effect.map(
           Effect.forEach(rules, (rule) =>
             Effect.forEach(accountsOf(rule, used), (account) =>
-              Effect.map(store.standing({ account, limit: rule.limit }), (accountStatus) =>
-                statusOf(rule, accountStatus)
-              )
+              Effect.map(store.status({ account, limit: rule.limit }), (accountStatus) => statusOf(rule, accountStatus))
             )
           ),
           (statuses) => statuses.flat()
@@ -225,8 +224,8 @@ const accountsOf = (rule: BudgetRule, used: ReadonlyArray<string>): ReadonlyArra
  */
 export const layer = (
   budgets: Options | ReadonlyArray<Options>,
-  settings: Settings = {}
-): Layer.Layer<Budget, InvalidBudgetError> => Layer.effect(Budget, make(budgets, settings))
+  options: MakeOptions = {}
+): Layer.Layer<Budget, InvalidBudgetError> => Layer.effect(Budget, make(budgets, options))
 
 /**
  * The middleware that charges the calls of an `LLM` to the budgets in context, which any number of `LLM`s can share.

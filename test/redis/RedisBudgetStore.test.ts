@@ -28,7 +28,7 @@ const claim = (amount: number, options: Partial<Claim> = {}): Claim => ({
 const settlementOf = (claim: Claim): Settlement => ({ claim, spent: claim.amount, unpriced: 0 })
 
 const accountOf = (store: Store, account = "all", limit = 1000) =>
-  Effect.map(store.standing({ account, limit }), ({ reserved, spent }) => ({ reserved, spent }))
+  Effect.map(store.status({ account, limit }), ({ reserved, spent }) => ({ reserved, spent }))
 
 describe.concurrent("RedisBudgetStore", () => {
   it.scopedLive("returns the same results as the memory store for random reservations and settlements", () =>
@@ -87,13 +87,13 @@ describe.concurrent("RedisBudgetStore", () => {
       const real = yield* Effect.clock
       const slow = { ...real, currentTimeMillis: Effect.succeed(Date.UTC(2001, 1, 3)) }
       yield* Effect.withClock(wrong.settle([settlementOf(daily)]), slow)
-      const standing = yield* right.standing(daily)
+      const status = yield* right.status(daily)
       const midnight = DateTime.unsafeMakeZoned(Date.now(), { timeZone: "Asia/Kolkata" }).pipe(
         DateTime.startOf("day"),
         DateTime.add({ days: 1 }),
         DateTime.toEpochMillis
       )
-      expect([standing.spent, standing.resetsAt]).toEqual([7, midnight])
+      expect([status.spent, status.resetsAt]).toEqual([7, midnight])
       const rolling = claim(3, { account: "rolling", period: { rolling: "300 millis" } })
       const [change] = yield* right.settle([settlementOf(rolling)])
       expect(change?.after.spent).toBe(3)

@@ -44,12 +44,12 @@ export interface Options {
 }
 
 /**
- * Options that all budgets of one `Budget` share.
+ * Options of `make` that all its budgets share.
  *
- * @since 0.1.0
+ * @since 0.2.0
  * @category model
  */
-export interface Settings {
+export interface MakeOptions {
   /**
    * Estimates the usage of a call, which is reserved before it is sent. @default the estimated input tokens, and the request's
    * `maxTokens` or 1,000 tokens of output
@@ -133,10 +133,10 @@ export type Settlement = Accounts.Settlement
 /**
  * Status of an account against the limit of a claim, in whole numbers like those of claims.
  *
- * @since 0.1.0
+ * @since 0.2.0
  * @category store
  */
-export type Standing = Accounts.AccountStatus
+export type AccountStatus = Accounts.AccountStatus
 
 /**
  * Status of an account before and after a settlement.
@@ -157,14 +157,14 @@ export interface Store {
    * Reserves all claims (of different accounts), or none and returns the status of the account without room. Fails with
    * `SharedStateError` when a shared store cannot be reached.
    */
-  readonly reserve: (claims: ReadonlyArray<Claim>) => Effect.Effect<Option.Option<Standing>, SharedStateError>
+  readonly reserve: (claims: ReadonlyArray<Claim>) => Effect.Effect<Option.Option<AccountStatus>, SharedStateError>
   /**
    * Releases the claims and records what was spent, in the current period. Returns the changes, in order. A store that cannot be
    * reached records them later.
    */
   readonly settle: (settlements: ReadonlyArray<Settlement>) => Effect.Effect<ReadonlyArray<Change>>
   /** Current status of an account against a limit. */
-  readonly standing: (account: Pick<Claim, "account" | "limit">) => Effect.Effect<Standing>
+  readonly status: (account: Pick<Claim, "account" | "limit">) => Effect.Effect<AccountStatus>
   /** Names of the accounts that were used. */
   readonly accounts: Effect.Effect<ReadonlyArray<string>>
 }
@@ -176,21 +176,3 @@ export interface Store {
  * @category store
  */
 export class BudgetStore extends Context.Tag("effect-llm/Budget/Store")<BudgetStore, Store>() {}
-
-/**
- * A budget with all defaults filled in, its limit in whole amounts.
- *
- * @since 0.1.0
- * @category model
- */
-export interface BudgetRule {
-  readonly name: string
-  readonly unit: "dollars" | "tokens"
-  readonly limit: number
-  readonly period: Period
-  readonly scope: "all" | "each-label" | { readonly label: string }
-  /** The amount at which `onWarn` runs; infinite when it never does. */
-  readonly warnAt: number
-  readonly onWarn: (status: Status) => Effect.Effect<void>
-  readonly mustBePriced: boolean
-}

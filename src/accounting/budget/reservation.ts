@@ -3,7 +3,8 @@
  * attempt that ends later is charged separately.
  */
 import { Clock, Duration, Effect, Option } from "effect"
-import type { BudgetRule, Store } from "./model.js"
+import type { Status, Store } from "./model.js"
+import type { Period } from "./period.js"
 import type { Cost } from "../../vocabulary/Cost.js"
 import type { ModelInfo } from "../../call/model.js"
 import type { SharedStateError } from "../../vocabulary/LLMError.js"
@@ -17,6 +18,19 @@ import type { Listener } from "../../telemetry/usageListeners.js"
 
 /** Trillionths of a dollar: see `Cost`. */
 export const dollar = 1e12
+
+/** A budget with all defaults filled in, its limit in whole amounts. */
+export interface BudgetRule {
+  readonly name: string
+  readonly unit: "dollars" | "tokens"
+  readonly limit: number
+  readonly period: Period
+  readonly scope: "all" | "each-label" | { readonly label: string }
+  /** The amount at which `onWarn` runs; infinite when it never does. */
+  readonly warnAt: number
+  readonly onWarn: (status: Status) => Effect.Effect<void>
+  readonly mustBePriced: boolean
+}
 
 export interface Dependencies {
   readonly owner: object
