@@ -34,7 +34,7 @@ import * as Usage from "../vocabulary/Usage.js"
 import * as Pricing from "./pricing/model.js"
 import type * as Accounts from "./budget/accounts.js"
 import { makeMiddleware } from "./budget/calls.js"
-import type { Options, Service, Settings, Status } from "./budget/model.js"
+import type { MakeOptions, Options, Service, Status } from "./budget/model.js"
 import { Budget, InvalidBudgetError } from "./budget/model.js"
 import type { BudgetRule } from "./budget/reservation.js"
 import { dollar } from "./budget/reservation.js"
@@ -161,7 +161,7 @@ const warnOnCrossing = (rule: BudgetRule, { after, before }: Accounts.Change): E
  */
 export const make = (
   budgets: Options | ReadonlyArray<Options>,
-  settings: Settings = {}
+  options: MakeOptions = {}
 ): Effect.Effect<Service, InvalidBudgetError> =>
   Effect.gen(function* () {
     const all = isList(budgets) ? budgets : [budgets]
@@ -176,7 +176,7 @@ export const make = (
     return {
       middleware: makeMiddleware(
         { owner: rules, rules, store, pricing, onChange: warnOnCrossing },
-        settings.estimate ?? defaultEstimate
+        options.estimate ?? defaultEstimate
       ),
       status: Effect.flatMap(rules.some(isForEachLabel) ? store.accounts : Effect.succeed([]), (used) =>
         Effect.map(
@@ -208,8 +208,8 @@ const accountsOf = (rule: BudgetRule, used: ReadonlyArray<string>): ReadonlyArra
  */
 export const layer = (
   budgets: Options | ReadonlyArray<Options>,
-  settings: Settings = {}
-): Layer.Layer<Budget, InvalidBudgetError> => Layer.effect(Budget, make(budgets, settings))
+  options: MakeOptions = {}
+): Layer.Layer<Budget, InvalidBudgetError> => Layer.effect(Budget, make(budgets, options))
 
 /**
  * The middleware that charges the calls of an `LLM` to the budgets in context, which any number of `LLM`s can share.

@@ -30,10 +30,10 @@ export * from "./model.js"
  * Makes a store in memory that evicts the least recently used entries. A value that is larger than `maxBytes` is not stored.
  *
  * @throws TypeError when an option is invalid
- * @since 0.1.0
+ * @since 0.2.0
  * @category constructors
  */
-export const memory = (options: MemoryOptions = {}): Effect.Effect<Store> => {
+export const makeMemory = (options: MemoryOptions = {}): Effect.Effect<Store> => {
   const { maxBytes = 64 * 1024 * 1024, maxEntries = 1000 } = options
   Checks.valid("CacheStore", ({ number }) => {
     number("maxEntries", maxEntries, maxEntries >= 0, "a number of at least 0")
@@ -63,10 +63,10 @@ export const memory = (options: MemoryOptions = {}): Effect.Effect<Store> => {
  * Use a `KeyValueStore` that holds nothing else: `clear` removes everything in it, whatever its prefix. Its size is not bounded.
  * Expired answers are removed when they are next looked up; expired vectors stay until they are replaced.
  *
- * @since 0.1.0
+ * @since 0.2.0
  * @category constructors
  */
-export const fromKeyValueStore = (values: KeyValueStore.KeyValueStore): Store => {
+export const makeKeyValueStore = (values: KeyValueStore.KeyValueStore): Store => {
   const toStoreError =
     (operation: CacheStoreError["operation"]) =>
     (cause: { readonly message: string }): CacheStoreError =>
@@ -91,15 +91,15 @@ export const fromKeyValueStore = (values: KeyValueStore.KeyValueStore): Store =>
  * @category layers
  */
 export const layerMemory = (options: MemoryOptions = {}): Layer.Layer<CacheStore> =>
-  Layer.effect(CacheStore, memory(options))
+  Layer.effect(CacheStore, makeMemory(options))
 
 /**
- * Provides a store over the `KeyValueStore` in context. See {@link fromKeyValueStore}.
+ * Provides a store over the `KeyValueStore` in context. See {@link makeKeyValueStore}.
  *
  * @since 0.1.0
  * @category layers
  */
 export const layerKeyValueStore: Layer.Layer<CacheStore, never, KeyValueStore.KeyValueStore> = Layer.effect(
   CacheStore,
-  Effect.map(KeyValueStore.KeyValueStore, fromKeyValueStore)
+  Effect.map(KeyValueStore.KeyValueStore, makeKeyValueStore)
 )

@@ -27,7 +27,7 @@
 import { Array as Arr, Context, Duration, Effect, Either, Layer, Option } from "effect"
 import { CacheStore } from "./model.js"
 import type { CacheOptions, CacheService, CacheStats } from "./options.js"
-import { CacheWish } from "./options.js"
+import { CurrentCacheControl } from "./options.js"
 import type { EmbeddingRequest, EmbeddingResponse } from "../vocabulary/Embedding.js"
 import * as Attempt from "../vocabulary/attempt.js"
 import * as Core from "./core.js"
@@ -232,7 +232,7 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Cache
         Effect.succeed({
           ...next,
           embed: (input) =>
-            Effect.flatMap(CacheWish, (control) => {
+            Effect.flatMap(CurrentCacheControl, (control) => {
               const request = normalizeEmbedding(input)
               if (control.mode === "bypass" || Either.isLeft(request)) return next.embed(input)
               return Effect.flatMap(Effect.zip(keysOf(next.info, request.right), Effect.clock), ([keys, clock]) => {

@@ -38,8 +38,8 @@ import { Chunk, Context, Duration, Effect, Layer, Option } from "effect"
 import type { Clock } from "effect"
 import { dual } from "effect/Function"
 import { CacheStore } from "./model.js"
-import type { CacheOptions, CacheService, CacheStats, Wish } from "./options.js"
-import { CacheWish } from "./options.js"
+import type { CacheOptions, CacheService, CacheStats, CacheControl } from "./options.js"
+import { CurrentCacheControl } from "./options.js"
 import type { Cached, ChatRequest, ChatResponse } from "../vocabulary/Chat.js"
 import * as Events from "../vocabulary/ChatEvent.js"
 import * as Responses from "./responses.js"
@@ -105,12 +105,12 @@ export interface Service extends CacheService<ChatRequest.Input, Stats> {}
  */
 export class ResponseCache extends Context.Tag("effect-llm/ResponseCache")<ResponseCache, Service>() {}
 
-export { CacheWish, type Wish } from "./options.js"
+export { CurrentCacheControl, type CacheControl } from "./options.js"
 
-const withCacheWish =
-  (change: (control: Wish) => Wish) =>
+const withCacheControl =
+  (change: (control: CacheControl) => CacheControl) =>
   <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-    Effect.flatMap(CacheWish, (control) => Effect.provideService(self, CacheWish, change(control)))
+    Effect.flatMap(CurrentCacheControl, (control) => Effect.provideService(self, CurrentCacheControl, change(control)))
 
 /**
  * Runs the calls within without caches: no lookup and no storing.
@@ -118,10 +118,12 @@ const withCacheWish =
  * @since 0.1.0
  * @category combinators
  */
-export const bypass: <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R> = withCacheWish((control) => ({
-  ...control,
-  mode: "bypass"
-}))
+export const bypass: <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R> = withCacheControl(
+  (control) => ({
+    ...control,
+    mode: "bypass"
+  })
+)
 
 /**
  * Runs the calls within without a lookup. Their answers replace the stored ones.
@@ -129,10 +131,12 @@ export const bypass: <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A,
  * @since 0.1.0
  * @category combinators
  */
-export const refresh: <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R> = withCacheWish((control) => ({
-  ...control,
-  mode: "refresh"
-}))
+export const refresh: <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R> = withCacheControl(
+  (control) => ({
+    ...control,
+    mode: "refresh"
+  })
+)
 
 /**
  * Sets how long the answers to the calls within are valid. Of equal calls at the same time, the `ttl` of the first is used.
@@ -144,7 +148,7 @@ export const withTtl: {
   (ttl: Duration.DurationInput): <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   <A, E, R>(self: Effect.Effect<A, E, R>, ttl: Duration.DurationInput): Effect.Effect<A, E, R>
 } = dual(2, <A, E, R>(self: Effect.Effect<A, E, R>, ttl: Duration.DurationInput): Effect.Effect<A, E, R> =>
-  withCacheWish((control) => ({ ...control, ttl }))(self)
+  withCacheControl((control) => ({ ...control, ttl }))(self)
 )
 
 /**
@@ -182,18 +186,18 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Cache
       accept: options.accept ?? isComplete
     })
 
-    const ttlOf = ({ ttl }: Wish): number => (ttl === undefined ? core.ttl : Duration.toMillis(ttl))
+    const ttlOf = ({ ttl }: CacheControl): number => (ttl === undefined ? core.ttl : Duration.toMillis(ttl))
 
-    const lookUp = (key: string, control: Wish, clock: Clock.Clock) =>
+    const lookUp = (key: string, control: CacheControl, clock: Clock.Clock) =>
       control.mode === "refresh" ? Effect.succeed(undefined) : find(key, clock)
 
     const withKey = <A, R>(
       info: ModelInfo,
       request: ChatRequest.Input,
       uncached: Effect.Effect<A, LLMError, R>,
-      use: (key: string, control: Wish, clock: Clock.Clock) => Effect.Effect<A, LLMError, R>
+      use: (key: string, control: CacheControl, clock: Clock.Clock) => Effect.Effect<A, LLMError, R>
     ): Effect.Effect<A, LLMError, R> =>
-      Effect.flatMap(CacheWish, (control) =>
+      Effect.flatMap(CurrentCacheControl, (control) =>
         control.mode === "bypass" || !isIncluded(options, request)
           ? Effect.zipRight(core.count("bypassed"), uncached)
           : Effect.flatMap(
@@ -207,7 +211,7 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Cache
 
     /** Looks the answer up; on a miss, calls the provider, publishes the answer to waiting requests and stores it. */
     const lookUpOrCall =
-      (next: LLMService, request: ChatRequest.Input, key: string, control: Wish, clock: Clock.Clock) =>
+      (next: LLMService, request: ChatRequest.Input, key: string, control: CacheControl, clock: Clock.Clock) =>
       (publish: (value: Responses.SourcedResponse) => void): Effect.Effect<Responses.SourcedResponse, LLMError> =>
         Effect.flatMap(lookUp(key, control, clock), (hit) =>
           hit !== undefined
@@ -257,7 +261,7 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Cache
         })
 
     /** The stream; its answer is stored at the `Finish` event. */
-    const recordStream = (open: Open, key: string, control: Wish, clock: Clock.Clock): Open =>
+    const recordStream = (open: Open, key: string, control: CacheControl, clock: Clock.Clock): Open =>
       Effect.flatMap(
         Effect.acquireRelease(Effect.as(core.count("misses"), core.beginWrite([key])), (pending) =>
           Effect.sync(() => core.endWrite(pending))

@@ -47,7 +47,7 @@ const concurrency = 32
 /** Throws a `TypeError` when an option is invalid. */
 export const check = (name: string, options: CacheOptions): void =>
   Checks.valid(name, ({ millis }) => {
-    for (const field of ["ttl", "storeTimeout", "storeRest"] as const) {
+    for (const field of ["ttl", "storeTimeout", "storeCooldown"] as const) {
       const value = options[field]
       if (value !== undefined) millis(field, value, Checks.anyLength)
     }
@@ -59,7 +59,7 @@ export const make = (userStore: Store, name: string, options: CacheOptions): Eff
     const breaker = yield* GuardedStore.make(store, {
       name,
       timeout: Duration.toMillis(options.storeTimeout ?? "500 millis"),
-      cooldown: Duration.toMillis(options.storeRest ?? "10 seconds")
+      cooldown: Duration.toMillis(options.storeCooldown ?? "10 seconds")
     })
     const counts = yield* Ref.make(zero)
     const pendingWrites = new Set<PendingWrite>()

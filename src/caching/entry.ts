@@ -1,18 +1,27 @@
-/** Encoding of the entries in a store. An entry that cannot be decoded counts as missing. */
+/** Encoding of the entries in a store. An entry of another version, or that cannot be decoded, counts as missing. */
 import { Either, Encoding, Option, Schema } from "effect"
 import type { ChatResponse } from "../vocabulary/Chat.js"
 import * as Chat from "../vocabulary/Chat.js"
 
-const Times = {
+/**
+ * The version of the cache format: the JSON of an entry and the content of a key (`key.ts`). Both contain it, so entries of another
+ * version are misses, and processes of two versions can share a store. Version 1, of 0.1.0, was not written.
+ *
+ * Raise it when an entry or a key changes: their fields, the meaning of a field, or the schema of `ChatResponse`.
+ */
+export const version = 2
+
+const Common = {
+  version: Schema.Literal(version),
   /** Milliseconds since the epoch. */
   at: Schema.Number,
   /** Milliseconds since the epoch; null: no expiry. */
   until: Schema.NullOr(Schema.Number)
 }
 
-const ResponseEntry = Schema.Struct({ ...Times, response: Chat.ChatResponse })
+const ResponseEntry = Schema.Struct({ ...Common, response: Chat.ChatResponse })
 
-export type ResponseEntry = typeof ResponseEntry.Type
+export type ResponseEntry = Omit<typeof ResponseEntry.Type, "version">
 
 /** Whether an entry has not expired. Checked here as well because some stores, such as files, never expire values. */
 export const isFresh = (entry: { readonly until: number | null }, now: number): boolean =>
@@ -26,7 +35,7 @@ export const decodeResponse: (text: string) => Option.Option<ResponseEntry> = Sc
 
 /** None when the response cannot be written as JSON, such as a provider's metadata in a test. */
 export const encodeResponse = (entry: ResponseEntry): Option.Option<string> =>
-  Option.liftThrowable(() => JSON.stringify(entry))()
+  Option.liftThrowable(() => JSON.stringify({ version, ...entry }))()
 
 /** The response as it is stored: with the original usage, but without the key id, attempts, latency and cost of its call. */
 export const withoutCallData = ({ cached, cost: _, ...response }: ChatResponse): ChatResponse => ({
@@ -38,7 +47,7 @@ export const withoutCallData = ({ cached, cost: _, ...response }: ChatResponse):
 })
 
 const VectorEntry = Schema.Struct({
-  ...Times,
+  ...Common,
   provider: Schema.String,
   model: Schema.String,
   /** Bits of a number. */
@@ -68,7 +77,7 @@ export const encodeVector = ({ vector, ...metadata }: StoredVector, single: bool
   vector.forEach((value, index) =>
     width === 32 ? view.setFloat32(index * 4, value, true) : view.setFloat64(index * 8, value, true)
   )
-  return JSON.stringify({ ...metadata, width, vector: Encoding.encodeBase64(new Uint8Array(view.buffer)) })
+  return JSON.stringify({ version, ...metadata, width, vector: Encoding.encodeBase64(new Uint8Array(view.buffer)) })
 }
 
 const readNumbers = (bytes: Uint8Array, width: 32 | 64): ReadonlyArray<number> | undefined => {
@@ -81,7 +90,7 @@ const readNumbers = (bytes: Uint8Array, width: 32 | 64): ReadonlyArray<number> |
 }
 
 export const decodeVector = (text: string): Option.Option<StoredVector> =>
-  Option.flatMap(decodeVectorEntry(text), ({ vector, width, ...metadata }) =>
+  Option.flatMap(decodeVectorEntry(text), ({ vector, version: _, width, ...metadata }) =>
     Option.map(
       Option.flatMapNullable(Either.getRight(Encoding.decodeBase64(vector)), (bytes) => readNumbers(bytes, width)),
       (vector) => ({ ...metadata, vector })

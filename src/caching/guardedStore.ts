@@ -4,7 +4,7 @@
  * probe, and its success closes the circuit.
  */
 import type { Clock } from "effect"
-import { Cause, Effect, Option, Ref } from "effect"
+import { Cause, Effect, Option } from "effect"
 import type { Store } from "./model.js"
 import { CacheStoreError } from "./model.js"
 import * as MonotonicClock from "../internal/clock.js"
@@ -73,12 +73,14 @@ export interface CircuitBreaker {
 
 interface State {
   /** End of the cooldown; undefined when the circuit is closed. */
-  readonly openUntil: number | undefined
-  readonly probing: boolean
-  readonly failures: number
+  openUntil: number | undefined
+  /** Whether a probe is in flight. */
+  probing: boolean
+  failures: number
 }
 
-const closed = (state: State): State => ({ ...state, openUntil: undefined, probing: false })
+/** Only the success of a `probe` closes the circuit: a `regular` operation started before it opened. */
+type Admission = "regular" | "probe" | "rejected"
 
 const messageOf = (cause: Cause.Cause<CacheStoreError>): string => {
   const error = Cause.squash(cause)
@@ -86,7 +88,9 @@ const messageOf = (cause: Cause.Cause<CacheStoreError>): string => {
 }
 
 export const make = (store: Store, { cooldown, name, timeout }: BreakerOptions): Effect.Effect<CircuitBreaker> =>
-  Effect.map(Ref.make<State>({ openUntil: undefined, probing: false, failures: 0 }), (ref): CircuitBreaker => {
+  Effect.sync((): CircuitBreaker => {
+    const state: State = { openUntil: undefined, probing: false, failures: 0 }
+
     /** Disconnected, so that an uninterruptible operation does not delay a call past the time limit. */
     const withTimeout = <A>(
       operation: Operation,
@@ -106,35 +110,27 @@ export const make = (store: Store, { cooldown, name, timeout }: BreakerOptions):
         })
       )
 
-    /** Whether an operation can run now: the circuit is closed, or half-open without a probe in flight. */
-    const admit = (clock: Clock.Clock) =>
-      Ref.modify(ref, (state): readonly [boolean, State] =>
-        state.openUntil === undefined
-          ? [true, state]
-          : state.probing || MonotonicClock.now(clock) < state.openUntil
-            ? [false, state]
-            : [true, { ...state, probing: true }]
-      )
+    const admit = (clock: Clock.Clock): Admission => {
+      if (state.openUntil === undefined) return "regular"
+      if (state.probing || MonotonicClock.now(clock) < state.openUntil) return "rejected"
+      state.probing = true
+      return "probe"
+    }
 
-    const recordSuccess = Effect.flatMap(
-      Ref.getAndUpdate(ref, (state) => (state.openUntil === undefined ? state : closed(state))),
-      ({ openUntil }) => (openUntil === undefined ? Effect.void : Effect.logInfo(`${name}: the store is back.`))
-    )
+    const close = Effect.suspend(() => {
+      if (state.openUntil === undefined) return Effect.void
+      state.openUntil = undefined
+      return Effect.logInfo(`${name}: the store is back.`)
+    })
 
-    const recordFailure = (clock: Clock.Clock, cause: Cause.Cause<CacheStoreError>) =>
-      Effect.flatMap(
-        Ref.getAndUpdate(ref, (state) => ({
-          openUntil: MonotonicClock.now(clock) + cooldown,
-          probing: false,
-          failures: state.failures + 1
-        })),
-        ({ openUntil }) =>
-          openUntil === undefined
-            ? Effect.logWarning(`${name}: calls go on without the store until it works again. ${messageOf(cause)}`)
-            : Effect.void
-      )
-
-    const releaseProbe = Ref.update(ref, (state) => (state.probing ? { ...state, probing: false } : state))
+    const recordFailure = (clock: Clock.Clock, cause: Cause.Cause<CacheStoreError>): Effect.Effect<void> => {
+      const wasClosed = state.openUntil === undefined
+      state.openUntil = MonotonicClock.now(clock) + cooldown
+      state.failures++
+      return wasClosed
+        ? Effect.logWarning(`${name}: calls go on without the store until it works again. ${messageOf(cause)}`)
+        : Effect.void
+    }
 
     const guarded = <A>(
       operation: Operation,
@@ -142,29 +138,34 @@ export const make = (store: Store, { cooldown, name, timeout }: BreakerOptions):
       fallback: A
     ): Effect.Effect<A> =>
       Effect.clockWith((clock) =>
-        Effect.uninterruptibleMask((restore) =>
-          Effect.flatMap(admit(clock), (admitted) =>
-            admitted
-              ? Effect.matchCauseEffect(restore(withTimeout(operation, effect)), {
-                  onSuccess: (value) => Effect.as(recordSuccess, value),
-                  onFailure: (cause) =>
-                    Cause.isInterruptedOnly(cause)
-                      ? Effect.zipRight(releaseProbe, Effect.interrupt)
-                      : Effect.as(recordFailure(clock, cause), fallback)
-                })
-              : Effect.succeed(fallback)
-          )
-        )
+        Effect.uninterruptibleMask((restore) => {
+          const admission = admit(clock)
+          if (admission === "rejected") return Effect.succeed(fallback)
+          const isProbe = admission === "probe"
+          return Effect.matchCauseEffect(restore(withTimeout(operation, effect)), {
+            onSuccess: (value) => {
+              if (!isProbe) return Effect.succeed(value)
+              state.probing = false
+              return Effect.as(close, value)
+            },
+            onFailure: (cause) => {
+              if (isProbe) state.probing = false
+              return Cause.isInterruptedOnly(cause)
+                ? Effect.interrupt
+                : Effect.as(recordFailure(clock, cause), fallback)
+            }
+          })
+        })
+      )
+
+    /** An immediate store has no cooldown: the first success after a failure closes the circuit. */
+    const immediate = <A>(_: Operation, effect: Effect.Effect<A, CacheStoreError>, fallback: A): Effect.Effect<A> =>
+      Effect.catchAll(state.openUntil === undefined ? effect : Effect.zipLeft(effect, close), (error) =>
+        Effect.clockWith((clock) => Effect.as(recordFailure(clock, Cause.fail(error)), fallback))
       )
 
     return {
-      run:
-        store.immediate === true
-          ? (_, effect, fallback) =>
-              Effect.catchAll(effect, (error) =>
-                Effect.clockWith((clock) => Effect.as(recordFailure(clock, Cause.fail(error)), fallback))
-              )
-          : guarded,
-      failures: Effect.map(Ref.get(ref), ({ failures }) => failures)
+      run: store.immediate === true ? immediate : guarded,
+      failures: Effect.sync(() => state.failures)
     }
   })

@@ -5,12 +5,13 @@
  * and `user`. The order of the vocabulary's own fields does not count, since each wire has a fixed order. Inside JSON Schemas and
  * `extra` the order counts: they are sent unchanged, and models follow the order of a schema's properties.
  *
- * Stored keys are hashes of this content: a change of the field names `place` and `asked` invalidates every stored entry.
+ * Stored keys are hashes of this content, so every change of it is a new `version` of `entry.ts`.
  */
 import type { ChatRequest } from "../vocabulary/Chat.js"
 import * as Chat from "../vocabulary/Chat.js"
 import type { Embeddable, EmbeddingRequest } from "../vocabulary/Embedding.js"
 import type { ModelInfo } from "../call/model.js"
+import { version } from "./entry.js"
 
 /** Fields of a request that the `ignore` option can leave out of the key. */
 export type Ignorable = "user" | "metadata"
@@ -63,7 +64,7 @@ export const ofChat = (
     user: ignore.has("user") ? undefined : user,
     metadata: ignore.has("metadata") ? undefined : metadata
   }
-  return canonical({ place: target("chat", scope, info, model), asked: fields })
+  return canonical({ version, target: target("chat", scope, info, model), request: fields })
 }
 
 /** The key content of each text of an embedding request. */
@@ -74,6 +75,6 @@ export const ofEmbedding = (
 ): ((text: Embeddable) => string) => {
   const { encoding: _, extra, input: __, model, user: ___, ...rest } = request
   const fields = { ...rest, extra: verbatim(extra) }
-  const common = canonical({ place: target("embedding", scope, info, model), asked: fields })
+  const common = canonical({ version, target: target("embedding", scope, info, model), request: fields })
   return (text) => `${common}${JSON.stringify(text)}`
 }

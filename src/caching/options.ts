@@ -13,7 +13,7 @@ export interface CacheOptions {
   /** The longest wait of a call for one operation of the store. @default "500 millis" */
   readonly storeTimeout?: Duration.DurationInput
   /** How long a store is not used after a failure (cooldown of its circuit breaker). @default "10 seconds" */
-  readonly storeRest?: Duration.DurationInput
+  readonly storeCooldown?: Duration.DurationInput
 }
 
 /** Statistics of every cache. */
@@ -47,10 +47,10 @@ export interface CacheService<Request, Stats extends CacheStats> {
 /**
  * How a call uses the caches that it passes through.
  *
- * @since 0.1.0
+ * @since 0.2.0
  * @category model
  */
-export interface Wish {
+export interface CacheControl {
   /** `use`; `bypass`: neither look up nor store; `refresh`: store without a lookup. */
   readonly mode: "use" | "bypass" | "refresh"
   /** How long the answer is valid. @default the `ttl` of the cache */
@@ -60,9 +60,9 @@ export interface Wish {
 /**
  * How the calls within use a `ResponseCache` and an `EmbeddingCache`. For streams, set it with `Stream.provideService`.
  *
- * @since 0.1.0
+ * @since 0.2.0
  * @category tags
  */
-export class CacheWish extends Context.Reference<CacheWish>()("effect-llm/CacheWish", {
-  defaultValue: (): Wish => ({ mode: "use" })
+export class CurrentCacheControl extends Context.Reference<CurrentCacheControl>()("effect-llm/CurrentCacheControl", {
+  defaultValue: (): CacheControl => ({ mode: "use" })
 }) {}

@@ -61,10 +61,10 @@ interface Memory {
 /**
  * A store in memory. It records removed keys, so that a reload does not add them again.
  *
- * @since 0.1.0
+ * @since 0.2.0
  * @category constructors
  */
-export const memory: Effect.Effect<Store> = Effect.map(
+export const makeMemory: Effect.Effect<Store> = Effect.map(
   Ref.make<Memory>({ keys: new Map(), removed: new Set() }),
   (state): Store => ({
     find: (hash) => Effect.map(Ref.get(state), ({ keys }) => Option.fromNullable(keys.get(hash))),
@@ -91,4 +91,4 @@ export const memory: Effect.Effect<Store> = Effect.map(
  * @since 0.1.0
  * @category layers
  */
-export const layerMemory: Layer.Layer<AccessStore> = Layer.effect(AccessStore, memory)
+export const layerMemory: Layer.Layer<AccessStore> = Layer.effect(AccessStore, makeMemory)

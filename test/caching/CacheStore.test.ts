@@ -55,7 +55,7 @@ describe("CacheStore contract", () => {
   )
 })
 
-describe("CacheStore.memory", () => {
+describe("CacheStore.makeMemory", () => {
   const operation = FastCheck.oneof(
     FastCheck.record({ do: FastCheck.constant("set" as const), key: FastCheck.nat(6), size: FastCheck.nat(40) }),
     FastCheck.record({ do: FastCheck.constant("get" as const), key: FastCheck.nat(6), size: FastCheck.constant(0) }),
@@ -67,7 +67,7 @@ describe("CacheStore.memory", () => {
     [FastCheck.array(operation, { maxLength: 60 })],
     ([operations]) =>
       Effect.gen(function* () {
-        const store = yield* CacheStore.memory({ maxEntries: 4, maxBytes: 100 })
+        const store = yield* CacheStore.makeMemory({ maxEntries: 4, maxBytes: 100 })
         let model: ReadonlyArray<readonly [key: string, value: string]> = []
         const bytes = () => model.reduce((sum, [key, value]) => sum + key.length + value.length, 0)
         for (const step of operations) {
@@ -144,7 +144,7 @@ describe("a store that fails or is slow", () => {
   /** A cache over a store whose operations run `behaviour` first, and the number of these operations. */
   const over = (behaviour: () => Effect.Effect<void, CacheStore.CacheStoreError>) =>
     Effect.gen(function* () {
-      const memory = yield* CacheStore.memory()
+      const memory = yield* CacheStore.makeMemory()
       let operations = 0
       const withBehaviour = <A>(operation: Effect.Effect<A, CacheStore.CacheStoreError>) =>
         Effect.suspend(() => {

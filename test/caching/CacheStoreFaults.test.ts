@@ -33,7 +33,7 @@ type Operation = "get" | "set" | "remove"
 
 /** A memory store with these operations replaced by a fault. */
 const faulty = (operations: ReadonlyArray<Operation>, fault: () => unknown, immediate: boolean) =>
-  Effect.map(CacheStore.memory(), (memory): CacheStore.Store => {
+  Effect.map(CacheStore.makeMemory(), (memory): CacheStore.Store => {
     const store = { ...memory, immediate }
     for (const operation of operations) Reflect.set(store, operation, fault)
     return store
@@ -56,12 +56,12 @@ describe("a faulty cache store", () => {
             const store = yield* faulty(operations, fault, immediate)
             const next = yield* scripted("yes")
             const responses = yield* Effect.provideService(
-              ResponseCache.make({ streams: true, storeRest: 1 }),
+              ResponseCache.make({ streams: true, storeCooldown: 1 }),
               CacheStore.CacheStore,
               store
             )
             const embeddings = yield* Effect.provideService(
-              EmbeddingCache.make({ storeRest: 1 }),
+              EmbeddingCache.make({ storeCooldown: 1 }),
               CacheStore.CacheStore,
               store
             )

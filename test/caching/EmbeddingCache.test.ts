@@ -220,7 +220,7 @@ describe("vectors of an EmbeddingCache", () => {
 
   it.effect("requests a text again when its stored vector cannot be decoded", () =>
     Effect.gen(function* () {
-      const memory = yield* CacheStore.memory()
+      const memory = yield* CacheStore.makeMemory()
       const nonsense: CacheStore.Store = {
         ...memory,
         set: (key, value, ttl) => memory.set(key, value.replace(/"vector":"..../, '"vector":"?'), ttl)

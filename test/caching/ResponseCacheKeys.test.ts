@@ -165,7 +165,7 @@ describe("secrets in a cache store", () => {
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make()
       const seen: Array<string> = []
-      const memory = yield* CacheStore.memory()
+      const memory = yield* CacheStore.makeMemory()
       const store: CacheStore.Store = {
         ...memory,
         get: (key) =>

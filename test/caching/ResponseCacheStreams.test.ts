@@ -86,7 +86,7 @@ describe("streams of a ResponseCache", () => {
     })
   )
 
-  it.effect("does not use the cache for a stream whose CacheWish is bypass", () =>
+  it.effect("does not use the cache for a stream whose CurrentCacheControl is bypass", () =>
     Effect.gen(function* () {
       const next = yield* scripted("yes")
       const cache = yield* cacheWith({ streams: true })
@@ -94,7 +94,7 @@ describe("streams of a ResponseCache", () => {
       for (let call = 0; call < 2; call++) {
         yield* llm
           .chatStream("?")
-          .pipe(Stream.provideService(ResponseCache.CacheWish, { mode: "bypass" }), Stream.runDrain)
+          .pipe(Stream.provideService(ResponseCache.CurrentCacheControl, { mode: "bypass" }), Stream.runDrain)
       }
       expect(yield* cache.stats).toMatchObject({ bypassed: 2, entries: 0 })
     })

@@ -180,7 +180,7 @@ describe("a virtual key", () => {
 
   it.scoped("reports the budgets of keys in use while the store cannot be listed", () =>
     Effect.gen(function* () {
-      const memory = yield* AccessStore.memory
+      const memory = yield* AccessStore.makeMemory
       const isUnavailable = yield* Ref.make(false)
       const store = AccessStore.AccessStore.of({
         ...memory,
@@ -293,7 +293,7 @@ describe("Access.make", () => {
       expect((yield* Access.make()).isOpen).toBe(true)
       expect((yield* Access.make({ adminToken: "t" })).isOpen).toBe(false)
       expect((yield* Access.make({ keys: [{ key: "k" }] })).isOpen).toBe(false)
-      const store = yield* AccessStore.memory
+      const store = yield* AccessStore.makeMemory
       const other = yield* Access.make().pipe(Effect.provideService(AccessStore.AccessStore, store))
       expect(other.isOpen).toBe(false)
     })
@@ -301,7 +301,7 @@ describe("Access.make", () => {
 
   it.effect("stores the digest of a key and never its secret", () =>
     Effect.gen(function* () {
-      const store = yield* AccessStore.memory
+      const store = yield* AccessStore.makeMemory
       const access = yield* Access.make({ adminToken: "admin-secret", keys: [{ key: "sk-configured" }] }).pipe(
         Effect.provideService(AccessStore.AccessStore, store)
       )

@@ -9,7 +9,7 @@ describe("AccessStore", () => {
     Effect.gen(function* () {
       const secret = Redacted.make("sk-from-elsewhere")
       const hash = Secrets.digest(secret)
-      const store = yield* AccessStore.memory
+      const store = yield* AccessStore.makeMemory
       yield* store.put({
         id: "key",
         hash,

@@ -183,7 +183,7 @@ describe("admin routes", () => {
   it.scopedLive("answers 503 with the code cache_unavailable when the store of a cache fails", () =>
     Effect.gen(function* () {
       const failure = new CacheStore.CacheStoreError({ operation: "clear", detail: "disk full" })
-      const store = yield* CacheStore.memory()
+      const store = yield* CacheStore.makeMemory()
       const broken = Layer.succeed(CacheStore.CacheStore, { ...store, clear: Effect.fail(failure) })
       const context = yield* Layer.build(ResponseCache.layer().pipe(Layer.provide(broken)))
       const gateway = yield* start({ access }).pipe(Effect.provide(context))

@@ -203,7 +203,7 @@ describe("Access.layerReloading", () => {
   it.scoped("revokes removed keys while the store is unavailable, and stores new keys on their first use", () =>
     Effect.gen(function* () {
       const isUnavailable = yield* Ref.make(false)
-      const memory = yield* AccessStore.memory
+      const memory = yield* AccessStore.makeMemory
       const store: AccessStore.Store = {
         ...memory,
         put: (key) =>

@@ -88,13 +88,13 @@ describe.concurrent("RedisBudgetStore", () => {
       const real = yield* Effect.clock
       const slow = { ...real, currentTimeMillis: Effect.succeed(Date.UTC(2001, 1, 3)) }
       yield* Effect.withClock(wrong.settle([settlementOf(daily)]), slow)
-      const standing = yield* right.accountStatus(daily)
+      const status = yield* right.accountStatus(daily)
       const midnight = DateTime.unsafeMakeZoned(Date.now(), { timeZone: "Asia/Kolkata" }).pipe(
         DateTime.startOf("day"),
         DateTime.add({ days: 1 }),
         DateTime.toEpochMillis
       )
-      expect([standing.spent, standing.resetsAt]).toEqual([7, midnight])
+      expect([status.spent, status.resetsAt]).toEqual([7, midnight])
       const rolling = claim(3, { account: "rolling", period: { rolling: "300 millis" } })
       const [change] = yield* right.settle([settlementOf(rolling)])
       expect(change?.after.spent).toBe(3)

@@ -42,12 +42,12 @@ export interface Options {
 }
 
 /**
- * Options that all budgets of one `Budget` share.
+ * Options of `make` that all its budgets share.
  *
- * @since 0.1.0
+ * @since 0.2.0
  * @category model
  */
-export interface Settings {
+export interface MakeOptions {
   /**
    * Estimates the usage of a call, which is reserved before it is sent. @default the estimated input tokens, and the request's
    * `maxTokens` or 1,000 tokens of output

@@ -33,6 +33,19 @@ export interface BudgetRule {
 /** Trillionths of a dollar: see `Cost`. */
 export const dollar = 1e12
 
+/** A budget with all defaults filled in, its limit in whole amounts. */
+export interface BudgetRule {
+  readonly name: string
+  readonly unit: "dollars" | "tokens"
+  readonly limit: number
+  readonly period: Period
+  readonly scope: "all" | "each-label" | { readonly label: string }
+  /** The amount at which `onWarn` runs; infinite when it never does. */
+  readonly warnAt: number
+  readonly onWarn: (status: Status) => Effect.Effect<void>
+  readonly mustBePriced: boolean
+}
+
 export interface Dependencies {
   readonly owner: object
   readonly rules: ReadonlyArray<BudgetRule>

@@ -98,7 +98,7 @@ export const makeConfigurable = (
   Effect.gen(function* () {
     const context = yield* Effect.context<never>()
     const shared = yield* Effect.serviceOption(Stores.AccessStore)
-    const store = Option.isSome(shared) ? shared.value : yield* Stores.memory
+    const store = Option.isSome(shared) ? shared.value : yield* Stores.makeMemory
     const admin = adminToken === undefined ? undefined : Secrets.digestOf(adminToken)
     const configured = yield* Ref.make<Configured>({ keys: new Map(), unstored: new Set() })
     const activeKeys = yield* Ref.make<ReadonlyMap<string, ActiveKey>>(new Map())

@@ -173,10 +173,10 @@ redis.call("ZREM", PROCESSES, request.process)
 return 1
 `
 
-export const standings = `${shared}
+export const statuses = `${shared}
 local all = {}
 for i, name in ipairs(request.accounts) do all[i] = summary(name, withoutExpired(loadAccount(name))) end
-return cjson.encode({ now = now, standings = all })
+return cjson.encode({ now = now, statuses = all })
 `
 
 export const accounts = `${shared}

@@ -36,13 +36,13 @@ const Settled = Schema.parseJson(
 
 const Renewed = Schema.parseJson(Schema.Struct({ now: Schema.Number, processes: Schema.Number }))
 
-const Standings = Schema.parseJson(Schema.Struct({ now: Schema.Number, standings: Schema.Array(AccountState) }))
+const Statuses = Schema.parseJson(Schema.Struct({ now: Schema.Number, statuses: Schema.Array(AccountState) }))
 
 const trillion = 1e12
 
 const wholeAmount = ([trillions, rest]: typeof Amount.Type): number => trillions * trillion + rest
 
-export const standingOf = (account: AccountState, limit: number): AccountStatus => ({
+export const accountStatusOf = (account: AccountState, limit: number): AccountStatus => ({
   account: account.account,
   limit,
   spent: wholeAmount(account.spent),
@@ -67,7 +67,7 @@ const reserve = script({ name: "budget: reserve", lua: Lua.reserve, reply: Reser
 const settle = script({ name: "budget: settle", lua: Lua.settle, reply: Settled })
 const renew = script({ name: "budget: renew", lua: Lua.renew, reply: Renewed })
 const leave = script({ name: "budget: leave", lua: Lua.leave, reply: Schema.Number })
-const standings = script({ name: "budget: standings", lua: Lua.standings, reply: Standings })
+const statuses = script({ name: "budget: statuses", lua: Lua.statuses, reply: Statuses })
 const accounts = script({ name: "budget: accounts", lua: Lua.accounts, reply: Schema.Array(Schema.String) })
 
 type Run<A> = Effect.Effect<A, Redis.RedisError>
@@ -86,7 +86,7 @@ export interface Scripts {
   /** `overrides` replaces the reservations in Redis, which can be wrong after a lost reply. */
   readonly renew: (reserved: ReadonlyArray<ReservedAmount>, overrides: boolean) => Run<typeof Renewed.Type>
   readonly leave: Run<number>
-  readonly standings: (accounts: ReadonlyArray<string>) => Run<typeof Standings.Type>
+  readonly statuses: (accounts: ReadonlyArray<string>) => Run<typeof Statuses.Type>
   readonly accounts: Run<ReadonlyArray<string>>
 }
 
@@ -118,7 +118,7 @@ export const make = ({ leaseTime, name, process, redis }: Dependencies): Scripts
       }),
     renew: (reserved, overrides) => run(renew, { held: reserved, overrides }),
     leave: run(leave),
-    standings: (accounts) => run(standings, { accounts }),
+    statuses: (accounts) => run(statuses, { accounts }),
     accounts: run(accounts)
   }
 }

@@ -25,7 +25,7 @@ interface KnownState {
   /** The number of processes; undefined before the first reply. */
   readonly processes: number | undefined
   /** The last known state of each account. */
-  readonly standings: HashMap.HashMap<string, AccountStatus>
+  readonly statuses: HashMap.HashMap<string, AccountStatus>
 }
 
 /** The share while the number of processes is unknown. */
@@ -48,7 +48,7 @@ export const make = ({ leaseTime, name, redis, share }: Dependencies): Effect.Ef
     const process = crypto.randomUUID()
     const scripts = Scripts.make({ redis, name, process, leaseTime })
     const outbox = yield* Outbox.make("A budget")
-    const state = yield* Ref.make<KnownState>({ offset: 0, processes: undefined, standings: HashMap.empty() })
+    const state = yield* Ref.make<KnownState>({ offset: 0, processes: undefined, statuses: HashMap.empty() })
     const reserved = yield* Ref.make(HashMap.empty<string, number>())
     const localAccounts = yield* Ref.make(Accounts.empty)
     const acknowledged = yield* Ref.make(HashSet.empty<string>())
@@ -61,15 +61,15 @@ export const make = ({ leaseTime, name, redis, share }: Dependencies): Effect.Ef
     // the last known state of Redis
     // -----------------------------------------------------------------------------------
 
-    const update = (now: number, standings: ReadonlyArray<AccountStatus>): Effect.Effect<void> =>
+    const update = (now: number, statuses: ReadonlyArray<AccountStatus>): Effect.Effect<void> =>
       Effect.flatMap(Clock.currentTimeMillis, (localNow) =>
         Ref.update(state, (before) => {
           const cached =
-            HashMap.size(before.standings) > maxAccounts ? HashMap.empty<string, AccountStatus>() : before.standings
+            HashMap.size(before.statuses) > maxAccounts ? HashMap.empty<string, AccountStatus>() : before.statuses
           return {
             ...before,
             offset: now - localNow,
-            standings: standings.reduce((all, standing) => HashMap.set(all, standing.account, standing), cached)
+            statuses: statuses.reduce((all, status) => HashMap.set(all, status.account, status), cached)
           }
         })
       )
@@ -82,9 +82,9 @@ export const make = ({ leaseTime, name, redis, share }: Dependencies): Effect.Ef
 
     /** The last known state of an account, reset when its period has expired. */
     const lastKnown = (account: string, limit: number): Effect.Effect<AccountStatus> =>
-      Effect.zipWith(redisNow, Ref.get(state), (now, { standings }) => {
+      Effect.zipWith(redisNow, Ref.get(state), (now, { statuses }) => {
         const untouched: AccountStatus = { account, limit, spent: 0, reserved: 0, unpriced: 0, resetsAt: Infinity }
-        const cached = Option.getOrElse(HashMap.get(standings, account), () => untouched)
+        const cached = Option.getOrElse(HashMap.get(statuses, account), () => untouched)
         return cached.resetsAt <= now ? { ...untouched, reserved: cached.reserved } : { ...cached, limit }
       })
 
@@ -147,8 +147,8 @@ export const make = ({ leaseTime, name, redis, share }: Dependencies): Effect.Ef
               )
             }
             const limit = claims.find(({ account }) => account === refused.account)?.limit ?? 0
-            const standing = Scripts.standingOf(refused, limit)
-            return Effect.as(update(now, [standing]), Option.some(standing))
+            const status = Scripts.accountStatusOf(refused, limit)
+            return Effect.as(update(now, [status]), Option.some(status))
           }
         })
       )
@@ -171,8 +171,8 @@ export const make = ({ leaseTime, name, redis, share }: Dependencies): Effect.Ef
             ? []
             : [
                 {
-                  before: Scripts.standingOf(change.before, claim.limit),
-                  after: Scripts.standingOf(change.after, claim.limit)
+                  before: Scripts.accountStatusOf(change.before, claim.limit),
+                  after: Scripts.accountStatusOf(change.after, claim.limit)
                 }
               ]
         })
@@ -261,15 +261,15 @@ export const make = ({ leaseTime, name, redis, share }: Dependencies): Effect.Ef
       reserve,
       settle,
       accountStatus: ({ account, limit }) =>
-        Effect.matchEffect(scripts.standings([account]), {
+        Effect.matchEffect(scripts.statuses([account]), {
           onFailure: () => lastKnown(account, limit),
-          onSuccess: ({ now, standings }) => {
-            const all = standings.map((account) => Scripts.standingOf(account, limit))
+          onSuccess: ({ now, statuses }) => {
+            const all = statuses.map((account) => Scripts.accountStatusOf(account, limit))
             return Effect.zipRight(update(now, all), lastKnown(account, limit))
           }
         }),
       accounts: Effect.catchAll(scripts.accounts, () =>
-        Effect.map(Ref.get(state), ({ standings }) => Array.from(HashMap.keys(standings)))
+        Effect.map(Ref.get(state), ({ statuses }) => Array.from(HashMap.keys(statuses)))
       )
     }
   })
