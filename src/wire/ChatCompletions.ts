@@ -12,6 +12,7 @@
  */
 import type { Dialect, Effort } from "./chatCompletions/dialect.js"
 import { common } from "./chatCompletions/dialect.js"
+import type { HistoryRule } from "./chatCompletions/models.js"
 import * as Client from "./chatCompletions/client/wire.js"
 import * as Server from "./chatCompletions/server/wire.js"
 import type { ClientWire, ServerWire, Wire } from "./Wire.js"
@@ -27,6 +28,11 @@ export {
    * @category model
    */
   type Effort,
+  /**
+   * @since 0.2.0
+   * @category model
+   */
+  type HistoryRule,
   /**
    * @since 0.1.0
    * @category model

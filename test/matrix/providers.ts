@@ -47,6 +47,7 @@ const titles: Readonly<Record<string, string>> = {
   gemini: "Google Gemini",
   groq: "Groq",
   lmstudio: "LM Studio",
+  minimax: "MiniMax",
   mistral: "Mistral",
   moonshot: "Moonshot",
   ollama: "Ollama",
@@ -77,6 +78,7 @@ const models: Readonly<Record<string, string>> = {
   deepseek: "deepseek-flash",
   gemini: "gemini-2.5-flash",
   groq: "openai/gpt-oss-120b",
+  minimax: "MiniMax-M3",
   mistral: "magistral-medium-latest",
   moonshot: "kimi-k2.5",
   ollama: "qwen3",
@@ -154,8 +156,11 @@ const missingFeatures: Readonly<Record<string, Readonly<Record<string, string>>>
   "ChatCompletionsClient.presets.deepseek": noSchema,
   // Messages at other providers than Anthropic: none of their documents has `output_config.format`.
   "AnthropicClient.presets.deepseek": noSchema,
+  "AnthropicClient.presets.minimax": noSchema,
   "AnthropicClient.presets.moonshot": noSchema,
   "AnthropicClient.presets.zai": noSchema,
+  // MiniMax-AI/MiniMax-M2.5, issue 4: `response_format` is ignored.
+  "ChatCompletionsClient.presets.minimax": noSchema,
   // docs.z.ai/guides/capabilities/struct-output: any JSON object at most.
   "ChatCompletionsClient.presets.zai": noSchema,
   "ChatCompletionsClient.presets.zaiCoding": noSchema,

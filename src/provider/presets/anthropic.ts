@@ -52,6 +52,16 @@ export const presets = {
     baseUrl: "https://api.deepseek.com/anthropic/v1",
     dialect: { ...compatible, models: [], otherModels: budgetTraits(32_000, ["low", "medium", "high", "max"]) }
   },
+  /**
+   * https://platform.minimax.io/docs/api-reference/text-anthropic-api: the whole answer goes back, with its thinking. Stop
+   * sequences are ignored.
+   */
+  minimax: {
+    provider: "minimax",
+    baseUrl: "https://api.minimax.io/anthropic/v1",
+    auth: bearer,
+    dialect: { ...compatible, models: [], otherModels: budgetTraits(32_000, []) }
+  },
   /** https://platform.kimi.ai/docs/guide/agent-support */
   moonshot: {
     provider: "moonshot",

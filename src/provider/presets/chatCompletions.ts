@@ -1,5 +1,6 @@
 /** Endpoints of Chat Completions and their deviations from OpenAI, with the documentation as the source. */
 import type { Dialect } from "../../wire/chatCompletions/dialect.js"
+import { gptOss, openModels, strictHistory } from "../../wire/chatCompletions/models.js"
 import { openai as embeddings } from "../../wire/embeddings/dialect.js"
 import type { Preset } from "../client.js"
 
@@ -28,6 +29,9 @@ const modelStudio = {
   cacheControl: "plain",
   embeddings: { maxBatch: 10 }
 } as const satisfies Partial<Dialect>
+
+/** Hosts of open models whose chat templates read the reasoning of a tool loop. */
+const openHost = { history: "reasoning", historyModels: openModels } as const satisfies Partial<Dialect>
 
 export const presets = {
   /** https://platform.openai.com/docs/api-reference/chat */
@@ -69,6 +73,7 @@ export const presets = {
     dialect: {
       reasoning: "thinking",
       history: "reasoning_content",
+      historyModels: strictHistory,
       toolChoices: "unthinking",
       jsonSchema: false,
       embeddings: false
@@ -80,13 +85,25 @@ export const presets = {
     baseUrl: "https://openrouter.ai/api/v1",
     dialect: { reasoning: "object", history: "reasoning_details", cacheControl: "ttl", toolImages: true }
   },
-  /** https://docs.x.ai/docs/api-reference#chat-completions, and "Reasoning" there. Reasoning models reject stop sequences. */
+  /**
+   * https://docs.x.ai/docs/api-reference#chat-completions, and "Reasoning" there. Reasoning models reject stop sequences.
+   * Assistant messages have `reasoning_content` (schema `Message`); encrypted reasoning only fits the Responses protocol ("Best
+   * Practices Guide"). No document says which turns Grok reads, so it gets what gpt-oss gets.
+   */
   xai: {
     provider: "xai",
     baseUrl: "https://api.x.ai/v1",
-    dialect: { maxTokensField: "max_completion_tokens", efforts: { minimal: "low", xhigh: "high" } }
+    dialect: {
+      maxTokensField: "max_completion_tokens",
+      efforts: { minimal: "low", xhigh: "high" },
+      history: "reasoning_content",
+      historyModels: [{ name: /grok/i, turns: "tool-loop" }]
+    }
   },
-  /** https://console.groq.com/docs/api-reference#chat-create, and "Reasoning" there. */
+  /**
+   * https://console.groq.com/docs/api-reference#chat-create, and "Reasoning" there. Assistant messages have `reasoning`, which
+   * models without reasoning reject ("reasoning is not supported with this model"; vercel/ai, pull request 8057).
+   */
   groq: {
     provider: "groq",
     baseUrl: "https://api.groq.com/openai/v1",
@@ -94,6 +111,8 @@ export const presets = {
       maxTokensField: "max_completion_tokens",
       reasoning: "groq",
       efforts: { minimal: "low", xhigh: "high" },
+      history: "reasoning",
+      historyModels: [gptOss],
       names: false,
       embeddings: false
     }
@@ -118,11 +137,14 @@ export const presets = {
       embeddings: { maxBatch: 256, maxBatchTokens: 16_000, dimensionsField: "output_dimension", user: false }
     }
   },
-  /** https://docs.together.ai/docs/inference/openai-compatibility, and "Reasoning" there. */
+  /**
+   * https://docs.together.ai/docs/inference/openai-compatibility, and "Reasoning" there. Assistant messages have `reasoning`
+   * (`ChatCompletionAssistantMessageParam` of its SDK).
+   */
   together: {
     provider: "together",
     baseUrl: "https://api.together.ai/v1",
-    dialect: { reasoning: "enabled", efforts: { minimal: "low", xhigh: "high" } }
+    dialect: { ...openHost, reasoning: "enabled", efforts: { minimal: "low", xhigh: "high" } }
   },
   /**
    * https://docs.perplexity.ai/api-reference/chat-completions-post. Answers have `citations` and `search_results` in
@@ -163,6 +185,25 @@ export const presets = {
       embeddings: false
     }
   },
+  /**
+   * https://platform.minimax.io/docs/api-reference/text-openai-api and https://platform.minimax.io/docs/guides/text-m2-function-call:
+   * the whole answer goes back, with its `reasoning_details`. `tool_choice` is `auto` or `none`
+   * (https://platform.minimax.io/docs/api-reference/text-post), and `response_format` is ignored (MiniMax-AI/MiniMax-M2.5,
+   * issue 4). In mainland China, spread this preset and set the `baseUrl` `https://api.minimaxi.com/v1`.
+   */
+  minimax: {
+    provider: "minimax",
+    baseUrl: "https://api.minimax.io/v1",
+    dialect: {
+      maxTokensField: "max_completion_tokens",
+      reasoning: "reasoning_split",
+      history: "reasoning_details",
+      toolChoices: "auto",
+      jsonObject: false,
+      jsonSchema: false,
+      embeddings: false
+    }
+  },
   /** https://help.aliyun.com/zh/model-studio/qwen-api-via-openai-chat-completions, mainland China. */
   dashscope: {
     provider: "dashscope",
@@ -175,12 +216,21 @@ export const presets = {
     baseUrl: "https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
     dialect: modelStudio
   },
-  /** https://docs.ollama.com/api/openai-compatibility; the default address of `ollama serve`. */
-  ollama: { provider: "ollama", baseUrl: "http://localhost:11434/v1" },
+  /**
+   * https://docs.ollama.com/api/openai-compatibility; the default address of `ollama serve`. It reads `reasoning` of assistant
+   * messages (`FromChatRequest` in openai/openai.go of ollama/ollama).
+   */
+  ollama: { provider: "ollama", baseUrl: "http://localhost:11434/v1", dialect: openHost },
   /** https://docs.ollama.com/cloud */
-  ollamaCloud: { provider: "ollama-cloud", baseUrl: "https://ollama.com/v1" },
-  /** https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html; the default address of `vllm serve`. */
-  vllm: { provider: "vllm", baseUrl: "http://localhost:8000/v1" },
-  /** https://lmstudio.ai/docs/developer/openai-compat/chat-completions; the default address. */
-  lmStudio: { provider: "lmstudio", baseUrl: "http://localhost:1234/v1" }
+  ollamaCloud: { provider: "ollama-cloud", baseUrl: "https://ollama.com/v1", dialect: openHost },
+  /**
+   * https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html; the default address of `vllm serve`. "Interleaved
+   * Thinking" there sends `reasoning` back, the name since 0.11 ("Reasoning Outputs").
+   */
+  vllm: { provider: "vllm", baseUrl: "http://localhost:8000/v1", dialect: openHost },
+  /**
+   * https://lmstudio.ai/docs/developer/openai-compat/chat-completions; the default address. Answers have `reasoning` ("API
+   * Changelog", 0.3.23). Its documents do not describe the way back, so it gets what the other hosts of these models get.
+   */
+  lmStudio: { provider: "lmstudio", baseUrl: "http://localhost:1234/v1", dialect: openHost }
 } as const satisfies Record<string, Preset<Dialect>>

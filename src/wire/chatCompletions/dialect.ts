@@ -1,5 +1,7 @@
 import type { Reasoning } from "../../vocabulary/Chat.js"
 import type * as OpenAIEmbeddings from "../embeddings/dialect.js"
+import type { HistoryRule } from "./models.js"
+import { allHistory } from "./models.js"
 
 /**
  * Effort of reasoning in the vocabulary.
@@ -46,24 +48,48 @@ export interface Dialect {
    * - `enable_thinking`: `enable_thinking`, and a token budget in `thinking_budget` (Alibaba's Model Studio, "Deep thinking").
    * - `groq`: `reasoning_effort`, for which Qwen accepts only `none` and `default`; and always `reasoning_format: "parsed"` for
    *   models that otherwise write `<think>` tags (Groq, "Reasoning").
+   * - `reasoning_split`: always `reasoning_split: true`, without which models write `<think>` tags; and `thinking: { type }` for
+   *   MiniMax M3 and later (MiniMax, "Compatible OpenAI API" and "Chat Completions API"). Older models always reason.
    * - `none`: no field.
    *
    * @default "effort"
    */
-  readonly reasoning: "effort" | "object" | "enabled" | "thinking" | "enable_thinking" | "groq" | "none"
+  readonly reasoning:
+    | "effort"
+    | "object"
+    | "enabled"
+    | "thinking"
+    | "enable_thinking"
+    | "groq"
+    | "reasoning_split"
+    | "none"
   /** The values of the provider for efforts that it names differently or does not have. @default {} */
   readonly efforts: Readonly<Partial<Record<Effort, string>>>
   /**
    * How the reasoning of earlier turns is sent back. A server sends reasoning in the same form.
    *
-   * - `reasoning_content`: a text beside the content (DeepSeek and Moonshot, which reject tool results without it; Z.ai).
-   * - `reasoning_details`: a list, unchanged (OpenRouter, "Preserving reasoning"). Reasoning of other providers is left out.
+   * - `reasoning_content`: a text beside the content (DeepSeek and Moonshot, which reject tool results without it; Z.ai; xAI).
+   * - `reasoning`: the same under the name that OpenAI's guide for gpt-oss gives it (vLLM, Groq, Together, Ollama). Groq rejects
+   *   `reasoning_content`.
+   * - `reasoning_details`: a list, unchanged (OpenRouter, "Preserving reasoning"; MiniMax). Reasoning of other providers is left
+   *   out.
    * - `thinking-parts`: parts of the content (Mistral, "Reasoning").
    * - `none`: not sent back.
    *
+   * Of another provider's reasoning at most the text is sent: signatures, ids and encrypted reasoning are only valid at the
+   * provider that made them.
+   *
    * @default "none"
    */
-  readonly history: "reasoning_content" | "reasoning_details" | "thinking-parts" | "none"
+  readonly history: "reasoning_content" | "reasoning" | "reasoning_details" | "thinking-parts" | "none"
+  /**
+   * Which reasoning of earlier turns a model gets back, by its name. The first matching rule counts; models that match none get
+   * nothing back. Has no effect if `history` is `none`.
+   *
+   * @default the reasoning of all turns to all models, and an empty one where DeepSeek V4 and Kimi K2 need it
+   * @since 0.2.0
+   */
+  readonly historyModels: ReadonlyArray<HistoryRule>
   /**
    * Whether cache control is sent, as `cache_control` on parts of the content.
    *
@@ -149,6 +175,7 @@ export const common: Dialect = {
   reasoning: "effort",
   efforts: {},
   history: "none",
+  historyModels: allHistory,
   cacheControl: "none",
   alternate: false,
   names: true,

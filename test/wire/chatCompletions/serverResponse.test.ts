@@ -64,6 +64,7 @@ describe("Chat Completions server response", () => {
     const dialects = [
       ["none", { content: "Hello.", reasoning_content: "Hm.", reasoning_details: details }],
       ["reasoning_content", { content: "Hello.", reasoning_content: "Hm." }],
+      ["reasoning", { content: "Hello.", reasoning: "Hm." }],
       ["reasoning_details", { content: "Hello.", reasoning: "Hm.", reasoning_details: details }],
       ["thinking-parts", { content: parts }]
     ] as const

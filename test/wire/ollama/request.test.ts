@@ -97,6 +97,29 @@ describe("Ollama messages", () => {
       })
     ).toEqual([{ role: "assistant", content: "Four.", thinking: "Hm. Ah." }])
   })
+  it("writes the thinking of every step of a tool loop beside its tool calls, and none where there was none", () => {
+    const clock = (id: string) => ({ id, name: "clock", arguments: "{}" })
+    const call = (id: string) => ({ id, function: { name: "clock", arguments: {} } })
+    expect(
+      messages(
+        Chat.user("How late is it?"),
+        {
+          role: "assistant",
+          content: [{ type: "reasoning", text: "I need the clock.", provider: "acme" }],
+          toolCalls: [clock("a")]
+        },
+        Chat.toolResult("a", "noon"),
+        Chat.assistant("", [clock("b")]),
+        Chat.toolResult("b", "one")
+      )
+    ).toEqual([
+      { role: "user", content: "How late is it?" },
+      { role: "assistant", content: "", thinking: "I need the clock.", tool_calls: [call("a")] },
+      { role: "tool", content: "noon", tool_name: "clock", tool_call_id: "a" },
+      { role: "assistant", content: "", tool_calls: [call("b")] },
+      { role: "tool", content: "one", tool_name: "clock", tool_call_id: "b" }
+    ])
+  })
   it("writes tool calls with object arguments and tool results with the id and name of the tool call", () => {
     const clock = { id: "call_0", name: "clock", arguments: '{"zone":"UTC"}' }
     const weather = { id: "call_0", name: "weather", arguments: "" }

@@ -23,7 +23,19 @@ import type { Dialect } from "../dialect.js"
 import { optional, parseDataUrl, unsupported } from "../../requestFields.js"
 import { native } from "../native.js"
 import { callSignatureFormat, encodeReasoningDetail, encodeThinkingPart } from "../reasoning.js"
+import { withSentReasoning } from "./history.js"
 import { alternateTurns } from "./turns.js"
+
+/** The provider and the model that messages are encoded for. */
+export interface Target extends Peer {
+  /** Whether the model may reason in its answer. */
+  readonly thinks: boolean
+}
+
+interface Context extends Peer {
+  /** Whether messages with tool calls need an empty reasoning when they have none. */
+  readonly emptyReasoning: boolean
+}
 
 // -------------------------------------------------------------------------------------
 // parts
@@ -116,11 +128,17 @@ const encodeAssistantPart = (part: TextPart | NativePart, dialect: Dialect): Jso
   part.type === "native" ? nativePart(part) : native.encode(encodeText(part, dialect), part)
 
 /** The reasoning as fields of the message, by dialect. */
-const encodeReasoning = (parts: ReadonlyArray<ReasoningPart>, peer: Peer, dialect: Dialect): Json => {
+const encodeReasoning = (
+  parts: ReadonlyArray<ReasoningPart>,
+  peer: Peer,
+  dialect: Dialect,
+  needsField: boolean
+): Json => {
   switch (dialect.history) {
-    case "reasoning_content": {
+    case "reasoning_content":
+    case "reasoning": {
       const text = parts.map((part) => part.text).join("")
-      return text === "" ? {} : { reasoning_content: text }
+      return text === "" && !needsField ? {} : { [dialect.history]: text }
     }
     case "reasoning_details": {
       const own = withoutForeignFields(
@@ -143,7 +161,7 @@ const encodeSignedCall = (call: ToolCall, signatures: ReadonlyArray<ReasoningPar
   }
 }
 
-const encodeAssistant = (message: AssistantMessage, peer: Peer, dialect: Dialect): Json => {
+const encodeAssistant = (message: AssistantMessage, peer: Context, dialect: Dialect): Json => {
   const [reasoning, signatures] = Arr.partition(
     typeof message.content === "string" ? [] : message.content.filter(isReasoning),
     (part) => part.format === callSignatureFormat && part.provider === peer.provider
@@ -166,7 +184,7 @@ const encodeAssistant = (message: AssistantMessage, peer: Peer, dialect: Dialect
           : contentText === "" && calls.length > 0
             ? null
             : contentText,
-      ...encodeReasoning(reasoning, peer, dialect),
+      ...encodeReasoning(reasoning, peer, dialect, peer.emptyReasoning && calls.length > 0),
       ...(calls.length > 0 ? { tool_calls: calls.map((call) => encodeSignedCall(call, signatures, dialect)) } : {})
     },
     message
@@ -233,7 +251,7 @@ const resultContent = ({ cacheControl, content }: ToolMessage, dialect: Dialect)
 // messages
 // -------------------------------------------------------------------------------------
 
-const encodeMessage = (message: Message, peer: Peer, dialect: Dialect): Either.Either<Json, WireFailure> => {
+const encodeMessage = (message: Message, peer: Context, dialect: Dialect): Either.Either<Json, WireFailure> => {
   switch (message.role) {
     case "system":
     case "developer":
@@ -258,10 +276,14 @@ const encodeMessage = (message: Message, peer: Peer, dialect: Dialect): Either.E
 
 export const encodeMessages = (
   messages: ReadonlyArray<Message>,
-  peer: Peer,
+  { model, provider, thinks }: Target,
   dialect: Dialect
 ): Either.Either<ReadonlyArray<Json>, WireFailure> => {
-  const separated = dialect.toolImages ? messages : separateAttachments(messages, dialect)
+  const rule = dialect.historyModels.find(({ name }) => name.test(model))
+  const context: Context = { provider, model, emptyReasoning: thinks && rule?.emptyReasoning === true }
+  // Before the attachments of results become user messages, which do not end a tool loop.
+  const sent = dialect.history === "none" ? messages : withSentReasoning(messages, rule)
+  const separated = dialect.toolImages ? sent : separateAttachments(sent, dialect)
   const turns = dialect.alternate ? alternateTurns(separated) : separated
-  return Either.all(turns.map((message) => encodeMessage(message, peer, dialect)))
+  return Either.all(turns.map((message) => encodeMessage(message, context, dialect)))
 }

@@ -10,11 +10,14 @@ import { optional, unsupported } from "../../requestFields.js"
 import { native } from "../native.js"
 import { encodeMessages } from "./messages.js"
 
+/** Whether reasoning is switched off. */
+const isOff = ({ budgetTokens, effort }: Reasoning): boolean => effort === "none" || budgetTokens === 0
+
 /** Whether reasoning is requested; a summary alone does not request it. */
-const requestsReasoning = ({ budgetTokens, effort, summary }: Reasoning): boolean =>
-  effort !== "none" &&
-  budgetTokens !== 0 &&
-  (effort !== undefined || budgetTokens !== undefined || summary === undefined)
+const requestsReasoning = (reasoning: Reasoning): boolean => {
+  const { budgetTokens, effort, summary } = reasoning
+  return !isOff(reasoning) && (effort !== undefined || budgetTokens !== undefined || summary === undefined)
+}
 
 /** Whether the model must call a tool. */
 const requiresToolCall = ({ toolChoice }: ChatRequest): boolean =>
@@ -99,14 +102,29 @@ const groqReasoning = (requested: Reasoning | undefined, effort: string | undefi
   }
 }
 
+/** MiniMax, "Chat Completions API": "Control thinking via the `thinking` parameter", new in M3. */
+const hasThinkingSwitch = /minimax-m(?:[3-9]|\d\d)/i
+
+const splitReasoning = (requested: Reasoning | undefined, model: string): Json => ({
+  reasoning_split: true,
+  ...(requested === undefined || !hasThinkingSwitch.test(model)
+    ? {}
+    : isOff(requested)
+      ? { thinking: { type: "disabled" } }
+      : requestsReasoning(requested)
+        ? { thinking: { type: "adaptive" } }
+        : {})
+})
+
 /** The fields that request reasoning. The protocol has no field for a summary. */
 const encodeReasoning = (requested: Reasoning | undefined, dialect: Dialect, model: string): Json => {
   const { budgetTokens, effort } = requested ?? {}
   const effortValue = effort === undefined ? undefined : (dialect.efforts[effort] ?? effort)
   if (dialect.reasoning === "groq") return groqReasoning(requested, effortValue, model)
+  if (dialect.reasoning === "reasoning_split") return splitReasoning(requested, model)
   if (requested === undefined) return {}
   if (effort === undefined && budgetTokens === undefined && requested.summary !== undefined) return {}
-  const off = effort === "none" || budgetTokens === 0
+  const off = isOff(requested)
   switch (dialect.reasoning) {
     case "effort":
       return optional("reasoning_effort", effortValue)
@@ -143,10 +161,10 @@ export const encodeRequest =
     const feature = unsupportedFeature(request, dialect)
     if (feature !== undefined) return unsupported(feature)
     const model = request.model ?? defaultModel
-    const peer = { provider, model }
     const reasoning: Reasoning | undefined =
       dialect.toolChoices === "unthinking" && requiresToolCall(request) ? { effort: "none" } : request.reasoning
-    return Either.map(encodeMessages(request.messages, peer, dialect), (messages) => {
+    const target = { provider, model, thinks: reasoning === undefined || !isOff(reasoning) }
+    return Either.map(encodeMessages(request.messages, target, dialect), (messages) => {
       const { stream: _, stream_options: extraOptions, tools: __, ...extra } = request.extra ?? {}
       return {
         path: dialect.path.replace("{model}", encodeURIComponent(model)),

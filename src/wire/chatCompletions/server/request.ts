@@ -83,7 +83,7 @@ const readReasoning = (body: Json): Decoded & { readonly thinking?: unknown } =>
     effort: body["reasoning_effort"] ?? effort ?? (off ? "none" : undefined),
     budgetTokens: budget ?? thinkingBudget ?? body["thinking_budget"]
   })
-  const on = enabled === true || type === "enabled" || body["enable_thinking"] === true
+  const on = enabled === true || type === "enabled" || type === "adaptive" || body["enable_thinking"] === true
   return {
     ...(on || Object.keys(value).length > 0 ? { value } : {}),
     ...(Object.keys(otherFields).length > 0 ? { extra: body["reasoning"] } : {}),

@@ -39,7 +39,8 @@ const reasoningFields = (text: string, details: ReadonlyArray<Json>, { history }
   if (details.length === 0) return {}
   switch (history) {
     case "reasoning_content":
-      return field("reasoning_content", text)
+    case "reasoning":
+      return field(history, text)
     case "reasoning_details":
       return { ...field("reasoning", text), reasoning_details: details }
     case "thinking-parts":

@@ -56,6 +56,10 @@ const encodeCall = ({ arguments: text, id, name, type }: ToolCall): Encoded<Json
     : unsupported("tool calls whose arguments are not a JSON object")
 }
 
+/**
+ * The thinking of every turn is sent back, as docs.ollama.com/capabilities/tool-calling does in a loop of tools. The template of
+ * the model drops what the model does not read.
+ */
 const encodeAssistant = (message: AssistantMessage): Encoded<Json> => {
   const thinking =
     typeof message.content === "string"
