@@ -9,6 +9,7 @@
  */
 import { Effect, Schema, Stream } from "effect"
 import { Attempt } from "./Attempt.js"
+import { JsonObject } from "./chat/fields.js"
 import type { ChatResponse, ReasoningPart, ToolCall } from "./Chat.js"
 import * as Chat from "./Chat.js"
 import { Cost } from "./Cost.js"
@@ -169,7 +170,7 @@ export const Finish = Schema.TaggedStruct("Finish", {
   /** Time from the start of the attempt to this event, in milliseconds. */
   latency: Schema.Number,
   /** Other fields of the provider's response, unchanged. */
-  providerMetadata: Schema.Record({ key: Schema.String, value: Schema.Unknown })
+  providerMetadata: JsonObject
 })
 
 /**

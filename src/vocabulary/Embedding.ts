@@ -16,6 +16,7 @@
  */
 import { Schema } from "effect"
 import { Attempt } from "./Attempt.js"
+import { JsonObject } from "./chat/fields.js"
 import { Cost } from "./Cost.js"
 import { Usage } from "./Usage.js"
 
@@ -47,7 +48,10 @@ const isTokens = (value: unknown): value is ReadonlyArray<number> =>
  * @category request
  */
 // A declaration and not an array schema: an input can have a million tokens, and each must cost no more than a comparison.
-export const Tokens = Schema.declare(isTokens, { identifier: "EmbeddingTokens" })
+export const Tokens = Schema.declare(isTokens, {
+  identifier: "EmbeddingTokens",
+  arbitrary: () => (fc) => fc.array(fc.nat(), { minLength: 1 })
+})
 
 /**
  * @since 0.1.0
@@ -87,7 +91,7 @@ export const EmbeddingRequest = Schema.Struct({
   /** A stable identifier of your end user, for the provider's abuse detection. */
   user: Schema.optionalWith(Schema.String, { exact: true }),
   /** Fields that are sent to the provider unchanged. They override fields of this request. */
-  extra: Schema.optionalWith(Schema.Record({ key: Schema.String, value: Schema.Unknown }), { exact: true })
+  extra: Schema.optionalWith(JsonObject, { exact: true })
 }).annotations({ identifier: "EmbeddingRequest" })
 
 /**

@@ -1,6 +1,6 @@
 /** The request of a chat call. Exported by `Chat`. */
 import { Schema } from "effect"
-import { JsonObject } from "./fields.js"
+import { JsonObject, StringRecord } from "./fields.js"
 import { Message } from "./messages.js"
 import { ToolChoice, ToolDefinition } from "./tools.js"
 
@@ -73,7 +73,7 @@ export const ChatRequest = Schema.Struct({
   reasoning: Schema.optionalWith(Reasoning, { exact: true }),
   /** A stable identifier of your end user, for the provider's abuse detection. */
   user: Schema.optionalWith(Schema.String, { exact: true }),
-  metadata: Schema.optionalWith(Schema.Record({ key: Schema.String, value: Schema.String }), { exact: true }),
+  metadata: Schema.optionalWith(StringRecord, { exact: true }),
   /**
    * Fields that are sent to the provider unchanged. They override fields of this request, except that `tools` is appended to its
    * tools: use it for a provider's built-in tools such as web search. A field that is `undefined` is not sent.
