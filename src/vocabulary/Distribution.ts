@@ -25,7 +25,9 @@ const Count = Schema.Int.pipe(Schema.nonNegative())
  * @since 0.1.0
  * @category model
  */
-export const Distribution = Schema.Struct({
+export interface Distribution extends Schema.Schema.Type<typeof distributionSchema> {}
+
+const distributionSchema = Schema.Struct({
   count: Count,
   sum: Schema.Number,
   /** The smallest value; 0 when there are no values. */
@@ -40,7 +42,7 @@ export const Distribution = Schema.Struct({
  * @since 0.1.0
  * @category model
  */
-export type Distribution = typeof Distribution.Type
+export const Distribution: Schema.Schema<Distribution> = distributionSchema
 
 /** Maximum relative error of a quantile. */
 const accuracy = 0.01

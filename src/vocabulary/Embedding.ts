@@ -79,7 +79,9 @@ export type Embeddable = typeof Embeddable.Type
  * @since 0.1.0
  * @category request
  */
-export const EmbeddingRequest = Schema.Struct({
+export interface EmbeddingRequest extends Schema.Schema.Type<typeof embeddingRequestSchema> {}
+
+const embeddingRequestSchema = Schema.Struct({
   input: Schema.Array(Embeddable).pipe(Schema.minItems(1)),
   /** Overrides the model of the `LLM` for this request. */
   model: Schema.optionalWith(Schema.NonEmptyString, { exact: true }),
@@ -98,7 +100,7 @@ export const EmbeddingRequest = Schema.Struct({
  * @since 0.1.0
  * @category request
  */
-export type EmbeddingRequest = typeof EmbeddingRequest.Type
+export const EmbeddingRequest: Schema.Schema<EmbeddingRequest> = embeddingRequestSchema
 
 /**
  * Types of `EmbeddingRequest`.
@@ -108,7 +110,7 @@ export type EmbeddingRequest = typeof EmbeddingRequest.Type
  */
 export declare namespace EmbeddingRequest {
   /** The argument of `embed`. A string or a list of strings is the `input`. */
-  export type Input = string | ReadonlyArray<string> | typeof EmbeddingRequest.Encoded
+  export type Input = string | ReadonlyArray<string> | EmbeddingRequest
 }
 
 /**
@@ -117,7 +119,9 @@ export declare namespace EmbeddingRequest {
  * @since 0.1.0
  * @category response
  */
-export const EmbeddingResponse = Schema.Struct({
+export interface EmbeddingResponse extends Schema.Schema.Type<typeof embeddingResponseSchema> {}
+
+const embeddingResponseSchema = Schema.Struct({
   provider: Schema.String,
   /** The model that the provider reports; the requested model when it reports none. */
   model: Schema.String,
@@ -138,4 +142,4 @@ export const EmbeddingResponse = Schema.Struct({
  * @since 0.1.0
  * @category response
  */
-export type EmbeddingResponse = typeof EmbeddingResponse.Type
+export const EmbeddingResponse: Schema.Schema<EmbeddingResponse> = embeddingResponseSchema

@@ -331,7 +331,25 @@ export const LLMError = Schema.Union(
  * @since 0.1.0
  * @category model
  */
-export type LLMError = typeof LLMError.Type
+export type LLMError =
+  | RateLimitError
+  | QuotaExceededError
+  | AuthenticationError
+  | PermissionError
+  | ModelNotFoundError
+  | ContextLengthError
+  | ContentFilterError
+  | InvalidRequestError
+  | ProviderUnavailableError
+  | NetworkError
+  | TimeoutError
+  | MalformedResponseError
+  | StreamInterruptedError
+  | UnsupportedError
+  | KeyPoolExhaustedError
+  | BalanceExhaustedError
+  | BudgetExceededError
+  | SharedStateError
 
 /**
  * The `_tag` of an error.
