@@ -29,6 +29,12 @@ const Amount = Schema.Number.pipe(Schema.finite(), Schema.positive())
 export const Period = Schema.Literal("forever", "minute", "hour", "day", "week", "month", "year")
 
 /**
+ * @since 0.2.0
+ * @category model
+ */
+export type Period = typeof Period.Type
+
+/**
  * The budget of the calls with a key.
  *
  * @since 0.1.0
@@ -40,12 +46,20 @@ export const Budget = Schema.Union(
 )
 
 /**
- * The rate limits of a key. A call beyond them fails at once, with the time to wait.
- *
- * @since 0.1.0
+ * @since 0.2.0
  * @category model
  */
-export const RateLimit = Schema.Struct({
+export type Budget = typeof Budget.Type
+
+/**
+ * The rate limits of a key. A call beyond them fails at once, with the time to wait.
+ *
+ * @since 0.2.0
+ * @category model
+ */
+export interface RateLimit extends Schema.Schema.Type<typeof rateLimitSchema> {}
+
+const rateLimitSchema = Schema.Struct({
   requestsPerMinute: optional(Count),
   requestsPerDay: optional(Count),
   /** Input and output together. */
@@ -53,6 +67,12 @@ export const RateLimit = Schema.Struct({
   /** The most calls in flight. */
   maxConcurrent: optional(Count)
 })
+
+/**
+ * @since 0.1.0
+ * @category model
+ */
+export const RateLimit: Schema.Schema<RateLimit> = rateLimitSchema
 
 const settings = {
   /** The label under which usage is recorded (`UsageLedger.label`). @default the id of the key */
@@ -79,7 +99,7 @@ export const Settings = Schema.Struct(settings)
  * @since 0.1.0
  * @category model
  */
-export type Settings = typeof Settings.Type
+export interface Settings extends Schema.Schema.Type<typeof Settings> {}
 
 /**
  * A key as it is stored: with the SHA-256 of its secret instead of the secret.
@@ -105,7 +125,7 @@ export const VirtualKey = Schema.Struct({
  * @since 0.1.0
  * @category model
  */
-export type VirtualKey = typeof VirtualKey.Type
+export interface VirtualKey extends Schema.Schema.Type<typeof VirtualKey> {}
 
 /** Whether a text matches a pattern: its literal parts follow each other, the first at the start and the last at the end. */
 const fits = (pattern: string, text: string): boolean => {

@@ -310,7 +310,7 @@ export const make = <E = never, R = never>(options: Options<E, R> = {}): Effect.
  * @since 0.1.0
  * @category storing
  */
-export const Messages = Schema.parseJson(Schema.Array(Chat.Message))
+export const Messages: Schema.Schema<ReadonlyArray<Chat.Message>, string> = Schema.parseJson(Schema.Array(Chat.Message))
 
 const encodeMessages = Schema.encode(Messages)
 

@@ -21,7 +21,9 @@ const Positive = Schema.Number.pipe(Schema.finite(), Schema.positive())
  * @since 0.1.0
  * @category model
  */
-export const ApiKey = Schema.Struct({
+export interface ApiKey extends Schema.Schema.Type<typeof apiKeySchema> {}
+
+const apiKeySchema = Schema.Struct({
   /** Name of the key in logs, metrics and errors. */
   id: Schema.NonEmptyString,
   /** The secret. */
@@ -40,7 +42,7 @@ export const ApiKey = Schema.Struct({
  * @since 0.1.0
  * @category model
  */
-export type ApiKey = typeof ApiKey.Type
+export const ApiKey: Schema.Schema<ApiKey> = apiKeySchema
 
 /**
  * Id, weight and limits of a key.

@@ -21,6 +21,7 @@
  */
 import { Effect, Schema, Stream } from "effect"
 import { Attempt } from "./attempt.js"
+import { JsonObject } from "./chat/fields.js"
 import type { ChatResponse, ReasoningPart, ToolCall } from "./Chat.js"
 import * as Chat from "./Chat.js"
 import { Cost } from "./cost.js"
@@ -35,7 +36,9 @@ const Index = Schema.Int.pipe(Schema.nonNegative())
  * @since 0.1.0
  * @category model
  */
-export const Start = Schema.TaggedStruct("Start", {
+export interface Start extends Schema.Schema.Type<typeof startSchema> {}
+
+const startSchema = Schema.TaggedStruct("Start", {
   /** The provider's id of the response; empty when it sends none. */
   id: Schema.String,
   provider: Schema.String,
@@ -53,7 +56,7 @@ export const Start = Schema.TaggedStruct("Start", {
  * @since 0.1.0
  * @category model
  */
-export type Start = typeof Start.Type
+export const Start: Schema.Schema<Start> = startSchema
 
 /**
  * A piece of the response's text.
@@ -61,13 +64,15 @@ export type Start = typeof Start.Type
  * @since 0.1.0
  * @category model
  */
-export const TextDelta = Schema.TaggedStruct("TextDelta", { text: Schema.String })
+export interface TextDelta extends Schema.Schema.Type<typeof textDeltaSchema> {}
+
+const textDeltaSchema = Schema.TaggedStruct("TextDelta", { text: Schema.String })
 
 /**
  * @since 0.1.0
  * @category model
  */
-export type TextDelta = typeof TextDelta.Type
+export const TextDelta: Schema.Schema<TextDelta> = textDeltaSchema
 
 /**
  * A piece of the model's reasoning. Pieces with the same `index` are one `Chat.ReasoningPart`: their texts are joined, and for
@@ -76,7 +81,9 @@ export type TextDelta = typeof TextDelta.Type
  * @since 0.1.0
  * @category model
  */
-export const ReasoningDelta = Schema.TaggedStruct("ReasoningDelta", {
+export interface ReasoningDelta extends Schema.Schema.Type<typeof reasoningDeltaSchema> {}
+
+const reasoningDeltaSchema = Schema.TaggedStruct("ReasoningDelta", {
   index: Index,
   text: Schema.String,
   signature: Schema.optionalWith(Schema.String, { exact: true }),
@@ -89,7 +96,7 @@ export const ReasoningDelta = Schema.TaggedStruct("ReasoningDelta", {
  * @since 0.1.0
  * @category model
  */
-export type ReasoningDelta = typeof ReasoningDelta.Type
+export const ReasoningDelta: Schema.Schema<ReasoningDelta> = reasoningDeltaSchema
 
 /**
  * A piece of the model's refusal to answer.
@@ -97,13 +104,15 @@ export type ReasoningDelta = typeof ReasoningDelta.Type
  * @since 0.1.0
  * @category model
  */
-export const RefusalDelta = Schema.TaggedStruct("RefusalDelta", { text: Schema.String })
+export interface RefusalDelta extends Schema.Schema.Type<typeof refusalDeltaSchema> {}
+
+const refusalDeltaSchema = Schema.TaggedStruct("RefusalDelta", { text: Schema.String })
 
 /**
  * @since 0.1.0
  * @category model
  */
-export type RefusalDelta = typeof RefusalDelta.Type
+export const RefusalDelta: Schema.Schema<RefusalDelta> = refusalDeltaSchema
 
 /**
  * A piece of a tool call's arguments. `index` distinguishes parallel calls; every piece has `id` and `name`.
@@ -111,7 +120,9 @@ export type RefusalDelta = typeof RefusalDelta.Type
  * @since 0.1.0
  * @category model
  */
-export const ToolCallDelta = Schema.TaggedStruct("ToolCallDelta", {
+export interface ToolCallDelta extends Schema.Schema.Type<typeof toolCallDeltaSchema> {}
+
+const toolCallDeltaSchema = Schema.TaggedStruct("ToolCallDelta", {
   index: Index,
   id: Schema.String,
   name: Schema.String,
@@ -122,7 +133,7 @@ export const ToolCallDelta = Schema.TaggedStruct("ToolCallDelta", {
  * @since 0.1.0
  * @category model
  */
-export type ToolCallDelta = typeof ToolCallDelta.Type
+export const ToolCallDelta: Schema.Schema<ToolCallDelta> = toolCallDeltaSchema
 
 /**
  * A tool call is complete.
@@ -130,13 +141,15 @@ export type ToolCallDelta = typeof ToolCallDelta.Type
  * @since 0.1.0
  * @category model
  */
-export const ToolCallEnd = Schema.TaggedStruct("ToolCallEnd", { index: Index, call: Chat.ToolCall })
+export interface ToolCallEnd extends Schema.Schema.Type<typeof toolCallEndSchema> {}
+
+const toolCallEndSchema = Schema.TaggedStruct("ToolCallEnd", { index: Index, call: Chat.ToolCall })
 
 /**
  * @since 0.1.0
  * @category model
  */
-export type ToolCallEnd = typeof ToolCallEnd.Type
+export const ToolCallEnd: Schema.Schema<ToolCallEnd> = toolCallEndSchema
 
 /**
  * The stream failed, and another member of a `Fallback` continues it from here (`continueStreams`). Text is not repeated; the
@@ -145,7 +158,9 @@ export type ToolCallEnd = typeof ToolCallEnd.Type
  * @since 0.1.0
  * @category model
  */
-export const Continued = Schema.TaggedStruct("Continued", {
+export interface Continued extends Schema.Schema.Type<typeof continuedSchema> {}
+
+const continuedSchema = Schema.TaggedStruct("Continued", {
   /** The provider's id of the continuing response; empty when it sends none. */
   id: Schema.String,
   provider: Schema.String,
@@ -163,7 +178,7 @@ export const Continued = Schema.TaggedStruct("Continued", {
  * @since 0.1.0
  * @category model
  */
-export type Continued = typeof Continued.Type
+export const Continued: Schema.Schema<Continued> = continuedSchema
 
 /**
  * The response is complete.
@@ -171,7 +186,9 @@ export type Continued = typeof Continued.Type
  * @since 0.1.0
  * @category model
  */
-export const Finish = Schema.TaggedStruct("Finish", {
+export interface Finish extends Schema.Schema.Type<typeof finishSchema> {}
+
+const finishSchema = Schema.TaggedStruct("Finish", {
   reason: Chat.FinishReason,
   /** The provider's value for the finish reason; empty when it sends none. */
   rawReason: Schema.String,
@@ -181,14 +198,14 @@ export const Finish = Schema.TaggedStruct("Finish", {
   /** Time from the start of the attempt to this event, in milliseconds. */
   latency: Schema.Number,
   /** Other fields of the provider's response, unchanged. */
-  providerMetadata: Schema.Record({ key: Schema.String, value: Schema.Unknown })
+  providerMetadata: JsonObject
 })
 
 /**
  * @since 0.1.0
  * @category model
  */
-export type Finish = typeof Finish.Type
+export const Finish: Schema.Schema<Finish> = finishSchema
 
 /**
  * One event of a stream. A stream that succeeds ends with exactly one `Finish`.
@@ -196,7 +213,21 @@ export type Finish = typeof Finish.Type
  * @since 0.1.0
  * @category model
  */
-export const ChatEvent = Schema.Union(
+export type ChatEvent =
+  | Start
+  | TextDelta
+  | ReasoningDelta
+  | RefusalDelta
+  | ToolCallDelta
+  | ToolCallEnd
+  | Continued
+  | Finish
+
+/**
+ * @since 0.1.0
+ * @category model
+ */
+export const ChatEvent: Schema.Schema<ChatEvent> = Schema.Union(
   Start,
   TextDelta,
   ReasoningDelta,
@@ -206,12 +237,6 @@ export const ChatEvent = Schema.Union(
   Continued,
   Finish
 ).annotations({ identifier: "ChatEvent" })
-
-/**
- * @since 0.1.0
- * @category model
- */
-export type ChatEvent = typeof ChatEvent.Type
 
 // -------------------------------------------------------------------------------------
 // collecting

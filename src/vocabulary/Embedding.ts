@@ -16,6 +16,7 @@
  */
 import { Schema } from "effect"
 import { Attempt } from "./attempt.js"
+import { JsonObject } from "./chat/fields.js"
 import { Cost } from "./cost.js"
 import { Usage } from "./Usage.js"
 
@@ -47,7 +48,10 @@ const isTokens = (value: unknown): value is ReadonlyArray<number> =>
  * @category request
  */
 // A declaration and not an array schema: an input can have a million tokens, and each must cost no more than a comparison.
-export const Tokens = Schema.declare(isTokens, { identifier: "EmbeddingTokens" })
+export const Tokens = Schema.declare(isTokens, {
+  identifier: "EmbeddingTokens",
+  arbitrary: () => (fc) => fc.array(fc.nat(), { minLength: 1 })
+})
 
 /**
  * @since 0.1.0
@@ -75,7 +79,9 @@ export type Embeddable = typeof Embeddable.Type
  * @since 0.1.0
  * @category request
  */
-export const EmbeddingRequest = Schema.Struct({
+export interface EmbeddingRequest extends Schema.Schema.Type<typeof embeddingRequestSchema> {}
+
+const embeddingRequestSchema = Schema.Struct({
   input: Schema.Array(Embeddable).pipe(Schema.minItems(1)),
   /** Overrides the model of the `LLM` for this request. */
   model: Schema.optionalWith(Schema.NonEmptyString, { exact: true }),
@@ -87,14 +93,14 @@ export const EmbeddingRequest = Schema.Struct({
   /** A stable identifier of your end user, for the provider's abuse detection. */
   user: Schema.optionalWith(Schema.String, { exact: true }),
   /** Fields that are sent to the provider unchanged. They override fields of this request. */
-  extra: Schema.optionalWith(Schema.Record({ key: Schema.String, value: Schema.Unknown }), { exact: true })
+  extra: Schema.optionalWith(JsonObject, { exact: true })
 }).annotations({ identifier: "EmbeddingRequest" })
 
 /**
  * @since 0.1.0
  * @category request
  */
-export type EmbeddingRequest = typeof EmbeddingRequest.Type
+export const EmbeddingRequest: Schema.Schema<EmbeddingRequest> = embeddingRequestSchema
 
 /**
  * Types of `EmbeddingRequest`.
@@ -104,7 +110,7 @@ export type EmbeddingRequest = typeof EmbeddingRequest.Type
  */
 export declare namespace EmbeddingRequest {
   /** The argument of `embed`. A string or a list of strings is the `input`. */
-  export type Input = string | ReadonlyArray<string> | typeof EmbeddingRequest.Encoded
+  export type Input = string | ReadonlyArray<string> | EmbeddingRequest
 }
 
 /**
@@ -113,7 +119,9 @@ export declare namespace EmbeddingRequest {
  * @since 0.1.0
  * @category response
  */
-export const EmbeddingResponse = Schema.Struct({
+export interface EmbeddingResponse extends Schema.Schema.Type<typeof embeddingResponseSchema> {}
+
+const embeddingResponseSchema = Schema.Struct({
   provider: Schema.String,
   /** The model that the provider reports; the requested model when it reports none. */
   model: Schema.String,
@@ -134,4 +142,4 @@ export const EmbeddingResponse = Schema.Struct({
  * @since 0.1.0
  * @category response
  */
-export type EmbeddingResponse = typeof EmbeddingResponse.Type
+export const EmbeddingResponse: Schema.Schema<EmbeddingResponse> = embeddingResponseSchema

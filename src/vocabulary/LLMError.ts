@@ -29,8 +29,7 @@
  *
  * @since 0.1.0
  */
-import { Option, Predicate, Schema } from "effect"
-import type { Duration } from "effect"
+import { Duration, Option, Predicate, Schema } from "effect"
 import { Attempt } from "./attempt.js"
 import { PartialResponse } from "./Chat.js"
 
@@ -49,6 +48,11 @@ export const TypeId: unique symbol = Symbol.for("effect-llm/LLMError")
 export type TypeId = typeof TypeId
 
 const optional = <A, I, R>(schema: Schema.Schema<A, I, R>) => Schema.optionalWith(schema, { exact: true })
+
+/** Whole milliseconds are generated: a number of milliseconds cannot express every `Duration` exactly. */
+const DurationFromMillis = Schema.DurationFromMillis.annotations({
+  arbitrary: () => (fc) => fc.maxSafeNat().map(Duration.millis)
+})
 
 const common = {
   /** The provider of the call; empty when the call failed before one was chosen. */
@@ -79,7 +83,7 @@ export class RateLimitError extends Schema.TaggedError<RateLimitError>()("RateLi
   ...common,
   source: Schema.Literal("provider", "limiter", "pool"),
   /** How long to wait before the next attempt. */
-  retryAfter: optional(Schema.DurationFromMillis),
+  retryAfter: optional(DurationFromMillis),
   /** The provider's `x-should-retry` header, which overrides the default for the status as it does in the providers' SDKs. */
   shouldRetry: optional(Schema.Boolean)
 }) {}
@@ -93,7 +97,7 @@ export class RateLimitError extends Schema.TaggedError<RateLimitError>()("RateLi
 export class QuotaExceededError extends Schema.TaggedError<QuotaExceededError>()("QuotaExceededError", {
   ...common,
   /** Time until the quota is renewed, if the provider reports it. */
-  retryAfter: optional(Schema.DurationFromMillis)
+  retryAfter: optional(DurationFromMillis)
 }) {}
 
 /**
@@ -159,7 +163,7 @@ export class ProviderUnavailableError extends Schema.TaggedError<ProviderUnavail
   {
     ...common,
     /** How long to wait before the next attempt, if the provider reports it. */
-    retryAfter: optional(Schema.DurationFromMillis),
+    retryAfter: optional(DurationFromMillis),
     /** The provider's `x-should-retry` header, which overrides the default for the status as it does in the providers' SDKs. */
     shouldRetry: optional(Schema.Boolean)
   }
@@ -239,7 +243,7 @@ export class UnsupportedError extends Schema.TaggedError<UnsupportedError>()("Un
 export class KeyPoolExhaustedError extends Schema.TaggedError<KeyPoolExhaustedError>()("KeyPoolExhaustedError", {
   ...common,
   /** Time until the first key can be used again. Absent when no key recovers without intervention. */
-  retryAfter: optional(Schema.DurationFromMillis)
+  retryAfter: optional(DurationFromMillis)
 }) {}
 
 /**
@@ -262,7 +266,7 @@ export class BalanceExhaustedError extends Schema.TaggedError<BalanceExhaustedEr
     })
   ),
   /** Time until the first can be called again. Absent when one can at once, or none recovers without intervention. */
-  retryAfter: optional(Schema.DurationFromMillis),
+  retryAfter: optional(DurationFromMillis),
   /** Whether the same request can succeed later. */
   retryable: Schema.Boolean
 }) {}
@@ -292,7 +296,7 @@ export class BudgetExceededError extends Schema.TaggedError<BudgetExceededError>
   /** Amount reserved for calls in flight. */
   reserved: optional(Schema.Number),
   /** Time until part of the budget is available again. Absent when it never is. */
-  retryAfter: optional(Schema.DurationFromMillis)
+  retryAfter: optional(DurationFromMillis)
 }) {}
 
 /**
@@ -307,7 +311,7 @@ export class SharedStateError extends Schema.TaggedError<SharedStateError>()("Sh
   /** `connection`: unreachable. `timeout`: no reply in time. `script`: an error or an invalid reply. */
   reason: Schema.Literal("connection", "timeout", "script"),
   /** How long to wait before the next attempt, if known. */
-  retryAfter: optional(Schema.DurationFromMillis)
+  retryAfter: optional(DurationFromMillis)
 }) {}
 
 /**
@@ -341,7 +345,25 @@ export const LLMError = Schema.Union(
  * @since 0.1.0
  * @category model
  */
-export type LLMError = typeof LLMError.Type
+export type LLMError =
+  | RateLimitError
+  | QuotaExceededError
+  | AuthenticationError
+  | PermissionError
+  | ModelNotFoundError
+  | ContextLengthError
+  | ContentFilterError
+  | InvalidRequestError
+  | ProviderUnavailableError
+  | NetworkError
+  | TimeoutError
+  | MalformedResponseError
+  | StreamInterruptedError
+  | UnsupportedError
+  | KeyPoolExhaustedError
+  | BalanceExhaustedError
+  | BudgetExceededError
+  | SharedStateError
 
 /**
  * The `_tag` of an error.

@@ -31,7 +31,9 @@ const Tokens = Schema.Number.pipe(Schema.nonNegative())
  * @since 0.1.0
  * @category model
  */
-export const Usage = Schema.Struct({
+export interface Usage extends Schema.Schema.Type<typeof usageSchema> {}
+
+const usageSchema = Schema.Struct({
   inputTokens: Tokens,
   outputTokens: Tokens,
   totalTokens: Tokens,
@@ -51,7 +53,7 @@ export const Usage = Schema.Struct({
  * @since 0.1.0
  * @category model
  */
-export type Usage = typeof Usage.Type
+export const Usage: Schema.Schema<Usage> = usageSchema
 
 /**
  * Zero tokens: the identity of `combine`.

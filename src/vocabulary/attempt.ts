@@ -9,7 +9,9 @@ import { Schema } from "effect"
  * @since 0.1.0
  * @category model
  */
-export const Attempt = Schema.Struct({
+export interface Attempt extends Schema.Schema.Type<typeof attemptSchema> {}
+
+const attemptSchema = Schema.Struct({
   provider: Schema.String,
   model: Schema.String,
   /** The id (never the secret) of the key; empty when the call failed before it had one. */
@@ -26,7 +28,7 @@ export const Attempt = Schema.Struct({
  * @since 0.1.0
  * @category model
  */
-export type Attempt = typeof Attempt.Type
+export const Attempt: Schema.Schema<Attempt> = attemptSchema
 
 /**
  * The maximum number of attempts in a list that `concat` returns: the last ones are kept, so that a call that tries many keys

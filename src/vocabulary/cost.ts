@@ -11,7 +11,9 @@ const Dollars = Schema.Number.pipe(Schema.nonNegative())
  * @since 0.1.0
  * @category model
  */
-export const Cost = Schema.Struct({
+export interface Cost extends Schema.Schema.Type<typeof costSchema> {}
+
+const costSchema = Schema.Struct({
   /** Input that was neither read from nor written to the provider's prompt cache. */
   input: Dollars,
   /** Input that was read from the provider's prompt cache. */
@@ -32,7 +34,7 @@ export const Cost = Schema.Struct({
  * @since 0.1.0
  * @category model
  */
-export interface Cost extends Schema.Schema.Type<typeof Cost> {}
+export const Cost: Schema.Schema<Cost> = costSchema
 
 /** Trillionths in a dollar. Prices per million tokens have at most six decimals, so a token costs a whole number of them. */
 const trillionths = 1e12

@@ -15,7 +15,9 @@ const Count = Schema.Int.pipe(Schema.nonNegative())
  * @since 0.1.0
  * @category model
  */
-export const QuantileSketch = Schema.Struct({
+export interface QuantileSketch extends Schema.Schema.Type<typeof quantileSketchSchema> {}
+
+const quantileSketchSchema = Schema.Struct({
   count: Count,
   sum: Schema.Number,
   /** The smallest value; 0 when there are no values. */
@@ -30,7 +32,7 @@ export const QuantileSketch = Schema.Struct({
  * @since 0.1.0
  * @category model
  */
-export interface QuantileSketch extends Schema.Schema.Type<typeof QuantileSketch> {}
+export const QuantileSketch: Schema.Schema<QuantileSketch> = quantileSketchSchema
 
 /** Maximum relative error of a quantile. */
 const accuracy = 0.01

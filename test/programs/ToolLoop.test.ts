@@ -520,7 +520,7 @@ describe("events of runToolsStream", () => {
           Stream.repeatEffect(
             Effect.as(
               Ref.update(produced, (n) => n + 1),
-              ChatEvent.TextDelta.make({ text: "more" })
+              { _tag: "TextDelta", text: "more" } as const
             )
           )
       }

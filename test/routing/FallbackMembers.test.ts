@@ -141,7 +141,7 @@ describe("Fallback for requests that exceed a context window", () => {
 })
 
 describe("Fallback member options `lacks` and `standsInFor`", () => {
-  const requests: ReadonlyArray<readonly [Fallback.Feature, Partial<typeof Chat.ChatRequest.Encoded>]> = [
+  const requests: ReadonlyArray<readonly [Fallback.Feature, Partial<Chat.ChatRequest>]> = [
     ["tools", { tools: [{ name: "clock" }] }],
     ["json", { responseFormat: "json" }],
     ["json-schema", { responseFormat: { name: "answer", schema: {} } }],

@@ -140,7 +140,7 @@ describe("Fallback option `continueStreams`", () => {
   const half: ChatEvent = { _tag: "ToolCallDelta", index: 0, id: "1", name: "clock", argumentsDelta: "{" }
   const partial = Events.fromResponse(answer("Hm."))
 
-  it.effect.each<readonly [string, ReadonlyArray<ChatEvent>, Partial<typeof Chat.ChatRequest.Encoded>, LLMError]>([
+  it.effect.each<readonly [string, ReadonlyArray<ChatEvent>, Partial<Chat.ChatRequest>, LLMError]>([
     ["half a tool call", [...partial.slice(0, 2), half], {}, interrupted()],
     ["a whole tool call", [...partial.slice(0, 2), half, { _tag: "ToolCallEnd", index: 0, call }], {}, interrupted()],
     ["a refusal", [...partial.slice(0, 1), { _tag: "RefusalDelta", text: "No" }], {}, interrupted()],

@@ -8,11 +8,11 @@ import { EmbeddingResponse } from "../../vocabulary/Embedding.js"
 import * as LLM from "../../LLM.js"
 import { LLMError } from "../../vocabulary/LLMError.js"
 
-export type BatchRequest = typeof ChatRequest.Encoded | typeof EmbeddingRequest.Encoded
+export type BatchRequest = ChatRequest | EmbeddingRequest
 
 export type BatchAnswer = ChatResponse | EmbeddingResponse
 
-export const isEmbedding = (request: BatchRequest): request is typeof EmbeddingRequest.Encoded => "input" in request
+export const isEmbedding = (request: BatchRequest): request is EmbeddingRequest => "input" in request
 
 /** Runs `onAnswer` after every successful request. */
 export const make = (

@@ -46,7 +46,7 @@ import type { Router } from "../http/context.js"
 import * as Assets from "./assets.js"
 import * as Routes from "./routes.js"
 import * as Series from "./series.js"
-import * as Snapshots from "./snapshot.js"
+import { Snapshot } from "./snapshot.js"
 import * as LiveStatus from "./liveStatus.js"
 
 /**
@@ -55,13 +55,7 @@ import * as LiveStatus from "./liveStatus.js"
  * @since 0.1.0
  * @category model
  */
-export const Snapshot = Snapshots.Snapshot
-
-/**
- * @since 0.1.0
- * @category model
- */
-export type Snapshot = typeof Snapshot.Type
+export { Snapshot }
 
 /**
  * @since 0.1.0

@@ -135,7 +135,7 @@ export const Snapshot = Schema.Struct({
   caches: Schema.Array(Cache)
 }).annotations({ identifier: "DashboardSnapshot" })
 
-export type Snapshot = typeof Snapshot.Type
+export interface Snapshot extends Schema.Schema.Type<typeof Snapshot> {}
 export type Times = typeof Times.Type
 export type Percentiles = typeof Percentiles.Type
 export type Bucket = typeof Bucket.Type

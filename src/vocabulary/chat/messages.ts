@@ -12,7 +12,9 @@ const SystemContent = Schema.Union(Schema.String, Schema.Array(TextPart))
  * @since 0.1.0
  * @category messages
  */
-export const SystemMessage = Schema.Struct({
+export interface SystemMessage extends Schema.Schema.Type<typeof systemMessageSchema> {}
+
+const systemMessageSchema = Schema.Struct({
   role: Schema.Literal("system"),
   content: SystemContent,
   native
@@ -22,7 +24,7 @@ export const SystemMessage = Schema.Struct({
  * @since 0.1.0
  * @category messages
  */
-export type SystemMessage = typeof SystemMessage.Type
+export const SystemMessage: Schema.Schema<SystemMessage> = systemMessageSchema
 
 /**
  * OpenAI's newer form of a system message. Other providers receive it as a system message.
@@ -30,7 +32,9 @@ export type SystemMessage = typeof SystemMessage.Type
  * @since 0.1.0
  * @category messages
  */
-export const DeveloperMessage = Schema.Struct({
+export interface DeveloperMessage extends Schema.Schema.Type<typeof developerMessageSchema> {}
+
+const developerMessageSchema = Schema.Struct({
   role: Schema.Literal("developer"),
   content: SystemContent,
   native
@@ -40,7 +44,7 @@ export const DeveloperMessage = Schema.Struct({
  * @since 0.1.0
  * @category messages
  */
-export type DeveloperMessage = typeof DeveloperMessage.Type
+export const DeveloperMessage: Schema.Schema<DeveloperMessage> = developerMessageSchema
 
 /**
  * A message of the user.
@@ -48,7 +52,9 @@ export type DeveloperMessage = typeof DeveloperMessage.Type
  * @since 0.1.0
  * @category messages
  */
-export const UserMessage = Schema.Struct({
+export interface UserMessage extends Schema.Schema.Type<typeof userMessageSchema> {}
+
+const userMessageSchema = Schema.Struct({
   role: Schema.Literal("user"),
   content: Schema.Union(Schema.String, Schema.Array(UserPart)),
   name: Schema.optionalWith(Schema.String, { exact: true }),
@@ -59,7 +65,7 @@ export const UserMessage = Schema.Struct({
  * @since 0.1.0
  * @category messages
  */
-export type UserMessage = typeof UserMessage.Type
+export const UserMessage: Schema.Schema<UserMessage> = userMessageSchema
 
 /**
  * An earlier response of the model. `Chat.toMessage` makes one from a response.
@@ -67,7 +73,9 @@ export type UserMessage = typeof UserMessage.Type
  * @since 0.1.0
  * @category messages
  */
-export const AssistantMessage = Schema.Struct({
+export interface AssistantMessage extends Schema.Schema.Type<typeof assistantMessageSchema> {}
+
+const assistantMessageSchema = Schema.Struct({
   role: Schema.Literal("assistant"),
   content: Schema.Union(Schema.String, Schema.Array(AssistantPart)),
   toolCalls: Schema.optionalWith(Schema.Array(ToolCall), { exact: true }),
@@ -78,7 +86,7 @@ export const AssistantMessage = Schema.Struct({
  * @since 0.1.0
  * @category messages
  */
-export type AssistantMessage = typeof AssistantMessage.Type
+export const AssistantMessage: Schema.Schema<AssistantMessage> = assistantMessageSchema
 
 /**
  * The result of the tool call with the id `toolCallId`.
@@ -86,7 +94,9 @@ export type AssistantMessage = typeof AssistantMessage.Type
  * @since 0.1.0
  * @category messages
  */
-export const ToolMessage = Schema.Struct({
+export interface ToolMessage extends Schema.Schema.Type<typeof toolMessageSchema> {}
+
+const toolMessageSchema = Schema.Struct({
   role: Schema.Literal("tool"),
   toolCallId: NonEmptyId,
   content: Schema.Union(Schema.String, Schema.Array(Schema.Union(TextPart, ImagePart, FilePart, NativePart))),
@@ -100,7 +110,7 @@ export const ToolMessage = Schema.Struct({
  * @since 0.1.0
  * @category messages
  */
-export type ToolMessage = typeof ToolMessage.Type
+export const ToolMessage: Schema.Schema<ToolMessage> = toolMessageSchema
 
 /**
  * A message of any role.
@@ -108,13 +118,19 @@ export type ToolMessage = typeof ToolMessage.Type
  * @since 0.1.0
  * @category messages
  */
-export const Message = Schema.Union(SystemMessage, DeveloperMessage, UserMessage, AssistantMessage, ToolMessage)
+export type Message = SystemMessage | DeveloperMessage | UserMessage | AssistantMessage | ToolMessage
 
 /**
  * @since 0.1.0
  * @category messages
  */
-export type Message = typeof Message.Type
+export const Message: Schema.Schema<Message> = Schema.Union(
+  SystemMessage,
+  DeveloperMessage,
+  UserMessage,
+  AssistantMessage,
+  ToolMessage
+)
 
 // -------------------------------------------------------------------------------------
 // constructors

@@ -1,7 +1,8 @@
 /** Parts of a message's content. Exported by `Chat`. */
 import { Encoding, Schema } from "effect"
-import * as Fields from "./fields.js"
-import { MediaUrl, native, NonEmptyId } from "./fields.js"
+import { MediaUrl, Native, native, NonEmptyId } from "./fields.js"
+
+export { Native }
 
 /**
  * Asks the provider to cache the prompt up to and including this part, so that later requests with the same prefix are cheaper.
@@ -10,7 +11,9 @@ import { MediaUrl, native, NonEmptyId } from "./fields.js"
  * @since 0.1.0
  * @category parts
  */
-export const CacheControl = Schema.Struct({
+export interface CacheControl extends Schema.Schema.Type<typeof cacheControlSchema> {}
+
+const cacheControlSchema = Schema.Struct({
   /** How long the prompt is cached. The provider's default when absent. */
   ttl: Schema.optionalWith(Schema.Literal("5m", "1h"), { exact: true })
 }).annotations({ identifier: "CacheControl" })
@@ -19,23 +22,7 @@ export const CacheControl = Schema.Struct({
  * @since 0.1.0
  * @category parts
  */
-export type CacheControl = typeof CacheControl.Type
-
-/**
- * Fields of one protocol that the vocabulary has no field for, by the name of the wire, such as
- * `{ "chat-completions": { prefix: true } }`. That wire writes them, and they override the vocabulary's fields; other wires
- * ignore them.
- *
- * @since 0.1.0
- * @category parts
- */
-export const Native = Fields.Native
-
-/**
- * @since 0.1.0
- * @category parts
- */
-export type Native = typeof Native.Type
+export const CacheControl: Schema.Schema<CacheControl> = cacheControlSchema
 
 const cacheControl = Schema.optionalWith(CacheControl, { exact: true })
 
@@ -45,7 +32,9 @@ const cacheControl = Schema.optionalWith(CacheControl, { exact: true })
  * @since 0.1.0
  * @category parts
  */
-export const TextPart = Schema.Struct({
+export interface TextPart extends Schema.Schema.Type<typeof textPartSchema> {}
+
+const textPartSchema = Schema.Struct({
   type: Schema.Literal("text"),
   text: Schema.String,
   cacheControl,
@@ -56,7 +45,7 @@ export const TextPart = Schema.Struct({
  * @since 0.1.0
  * @category parts
  */
-export type TextPart = typeof TextPart.Type
+export const TextPart: Schema.Schema<TextPart> = textPartSchema
 
 /**
  * An image, by URL or as bytes in a `data:` URL (see {@link image}).
@@ -64,7 +53,9 @@ export type TextPart = typeof TextPart.Type
  * @since 0.1.0
  * @category parts
  */
-export const ImagePart = Schema.Struct({
+export interface ImagePart extends Schema.Schema.Type<typeof imagePartSchema> {}
+
+const imagePartSchema = Schema.Struct({
   type: Schema.Literal("image"),
   url: MediaUrl,
   /** Level of detail at which the model processes the image. The provider's default when absent. */
@@ -77,7 +68,7 @@ export const ImagePart = Schema.Struct({
  * @since 0.1.0
  * @category parts
  */
-export type ImagePart = typeof ImagePart.Type
+export const ImagePart: Schema.Schema<ImagePart> = imagePartSchema
 
 /**
  * Audio as bytes in a `data:` URL, such as `data:audio/wav;base64,…` (see {@link audio}).
@@ -85,7 +76,9 @@ export type ImagePart = typeof ImagePart.Type
  * @since 0.1.0
  * @category parts
  */
-export const AudioPart = Schema.Struct({
+export interface AudioPart extends Schema.Schema.Type<typeof audioPartSchema> {}
+
+const audioPartSchema = Schema.Struct({
   type: Schema.Literal("audio"),
   url: MediaUrl,
   native
@@ -95,7 +88,7 @@ export const AudioPart = Schema.Struct({
  * @since 0.1.0
  * @category parts
  */
-export type AudioPart = typeof AudioPart.Type
+export const AudioPart: Schema.Schema<AudioPart> = audioPartSchema
 
 /**
  * A document such as a PDF: by URL, as bytes in a `data:` URL (see {@link file}), or by the provider's id of an uploaded file.
@@ -104,7 +97,9 @@ export type AudioPart = typeof AudioPart.Type
  * @since 0.1.0
  * @category parts
  */
-export const FilePart = Schema.Struct({
+export interface FilePart extends Schema.Schema.Type<typeof filePartSchema> {}
+
+const filePartSchema = Schema.Struct({
   type: Schema.Literal("file"),
   url: Schema.optionalWith(MediaUrl, { exact: true }),
   fileId: Schema.optionalWith(NonEmptyId, { exact: true }),
@@ -120,7 +115,7 @@ export const FilePart = Schema.Struct({
  * @since 0.1.0
  * @category parts
  */
-export type FilePart = typeof FilePart.Type
+export const FilePart: Schema.Schema<FilePart> = filePartSchema
 
 /**
  * Reasoning of the model, with the fields that its provider requires unchanged in the next turn.
@@ -130,7 +125,9 @@ export type FilePart = typeof FilePart.Type
  * @since 0.1.0
  * @category parts
  */
-export const ReasoningPart = Schema.Struct({
+export interface ReasoningPart extends Schema.Schema.Type<typeof reasoningPartSchema> {}
+
+const reasoningPartSchema = Schema.Struct({
   type: Schema.Literal("reasoning"),
   /** Readable text; empty when the provider sends only an encrypted form. */
   text: Schema.String,
@@ -149,7 +146,7 @@ export const ReasoningPart = Schema.Struct({
  * @since 0.1.0
  * @category parts
  */
-export type ReasoningPart = typeof ReasoningPart.Type
+export const ReasoningPart: Schema.Schema<ReasoningPart> = reasoningPartSchema
 
 /**
  * A part of one protocol, unchanged. With any other protocol, a request with it fails with an `UnsupportedError`.
@@ -157,7 +154,9 @@ export type ReasoningPart = typeof ReasoningPart.Type
  * @since 0.1.0
  * @category parts
  */
-export const NativePart = Schema.Struct({
+export interface NativePart extends Schema.Schema.Type<typeof nativePartSchema> {}
+
+const nativePartSchema = Schema.Struct({
   type: Schema.Literal("native"),
   native: Native
 }).annotations({ identifier: "NativePart" })
@@ -166,7 +165,7 @@ export const NativePart = Schema.Struct({
  * @since 0.1.0
  * @category parts
  */
-export type NativePart = typeof NativePart.Type
+export const NativePart: Schema.Schema<NativePart> = nativePartSchema
 
 /**
  * A part of a user message.
@@ -174,13 +173,13 @@ export type NativePart = typeof NativePart.Type
  * @since 0.1.0
  * @category parts
  */
-export const UserPart = Schema.Union(TextPart, ImagePart, AudioPart, FilePart, NativePart)
+export type UserPart = TextPart | ImagePart | AudioPart | FilePart | NativePart
 
 /**
  * @since 0.1.0
  * @category parts
  */
-export type UserPart = typeof UserPart.Type
+export const UserPart: Schema.Schema<UserPart> = Schema.Union(TextPart, ImagePart, AudioPart, FilePart, NativePart)
 
 /**
  * A part of an assistant message.
@@ -188,13 +187,13 @@ export type UserPart = typeof UserPart.Type
  * @since 0.1.0
  * @category parts
  */
-export const AssistantPart = Schema.Union(TextPart, ReasoningPart, NativePart)
+export type AssistantPart = TextPart | ReasoningPart | NativePart
 
 /**
  * @since 0.1.0
  * @category parts
  */
-export type AssistantPart = typeof AssistantPart.Type
+export const AssistantPart: Schema.Schema<AssistantPart> = Schema.Union(TextPart, ReasoningPart, NativePart)
 
 // -------------------------------------------------------------------------------------
 // constructors

@@ -1,8 +1,31 @@
 /** The request of a chat call. Exported by `Chat`. */
 import { Schema } from "effect"
-import { JsonObject } from "./fields.js"
+import { JsonObject, StringRecord } from "./fields.js"
 import { Message } from "./messages.js"
 import { ToolChoice, ToolDefinition } from "./tools.js"
+
+/**
+ * JSON that conforms to a JSON Schema, as the format of the response.
+ *
+ * @since 0.2.0
+ * @category request
+ */
+export interface JsonSchemaFormat extends Schema.Schema.Type<typeof jsonSchemaFormatSchema> {}
+
+const jsonSchemaFormatSchema = Schema.Struct({
+  name: Schema.NonEmptyString,
+  /** JSON Schema of the response. */
+  schema: JsonObject,
+  description: Schema.optionalWith(Schema.String, { exact: true }),
+  /** Whether the provider enforces the schema exactly. The provider's default when absent. */
+  strict: Schema.optionalWith(Schema.Boolean, { exact: true })
+})
+
+/**
+ * @since 0.2.0
+ * @category request
+ */
+export const JsonSchemaFormat: Schema.Schema<JsonSchemaFormat> = jsonSchemaFormatSchema
 
 /**
  * The format of the response: free text, any JSON, or JSON that conforms to a schema.
@@ -10,17 +33,9 @@ import { ToolChoice, ToolDefinition } from "./tools.js"
  * @since 0.1.0
  * @category request
  */
-export const ResponseFormat = Schema.Union(
-  Schema.Literal("text", "json"),
-  Schema.Struct({
-    name: Schema.NonEmptyString,
-    /** JSON Schema of the response. */
-    schema: JsonObject,
-    description: Schema.optionalWith(Schema.String, { exact: true }),
-    /** Whether the provider enforces the schema exactly. The provider's default when absent. */
-    strict: Schema.optionalWith(Schema.Boolean, { exact: true })
-  })
-).annotations({ identifier: "ResponseFormat" })
+export const ResponseFormat = Schema.Union(Schema.Literal("text", "json"), JsonSchemaFormat).annotations({
+  identifier: "ResponseFormat"
+})
 
 /**
  * @since 0.1.0
@@ -34,7 +49,9 @@ export type ResponseFormat = typeof ResponseFormat.Type
  * @since 0.1.0
  * @category request
  */
-export const Reasoning = Schema.Struct({
+export interface Reasoning extends Schema.Schema.Type<typeof reasoningSchema> {}
+
+const reasoningSchema = Schema.Struct({
   effort: Schema.optionalWith(Schema.Literal("none", "minimal", "low", "medium", "high", "xhigh"), { exact: true }),
   /** The maximum number of reasoning tokens, for providers that take a number instead of an `effort`. */
   budgetTokens: Schema.optionalWith(Schema.Int.pipe(Schema.nonNegative()), { exact: true }),
@@ -46,7 +63,7 @@ export const Reasoning = Schema.Struct({
  * @since 0.1.0
  * @category request
  */
-export type Reasoning = typeof Reasoning.Type
+export const Reasoning: Schema.Schema<Reasoning> = reasoningSchema
 
 /**
  * A request to a model. Only `messages` is required; the provider's defaults hold for absent fields.
@@ -54,7 +71,9 @@ export type Reasoning = typeof Reasoning.Type
  * @since 0.1.0
  * @category request
  */
-export const ChatRequest = Schema.Struct({
+export interface ChatRequest extends Schema.Schema.Type<typeof chatRequestSchema> {}
+
+const chatRequestSchema = Schema.Struct({
   messages: Schema.Array(Message).pipe(Schema.minItems(1)),
   /** Overrides the model of the `LLM` for this request. */
   model: Schema.optionalWith(Schema.NonEmptyString, { exact: true }),
@@ -73,7 +92,7 @@ export const ChatRequest = Schema.Struct({
   reasoning: Schema.optionalWith(Reasoning, { exact: true }),
   /** A stable identifier of your end user, for the provider's abuse detection. */
   user: Schema.optionalWith(Schema.String, { exact: true }),
-  metadata: Schema.optionalWith(Schema.Record({ key: Schema.String, value: Schema.String }), { exact: true }),
+  metadata: Schema.optionalWith(StringRecord, { exact: true }),
   /**
    * Fields that are sent to the provider unchanged. They override fields of this request, except that `tools` is appended to its
    * tools: use it for a provider's built-in tools such as web search. A field that is `undefined` is not sent.
@@ -85,7 +104,7 @@ export const ChatRequest = Schema.Struct({
  * @since 0.1.0
  * @category request
  */
-export type ChatRequest = typeof ChatRequest.Type
+export const ChatRequest: Schema.Schema<ChatRequest> = chatRequestSchema
 
 /**
  * Types of `ChatRequest`.
@@ -95,5 +114,5 @@ export type ChatRequest = typeof ChatRequest.Type
  */
 export declare namespace ChatRequest {
   /** The argument of `chat`. A string is one user message. */
-  export type Input = string | typeof ChatRequest.Encoded
+  export type Input = string | ChatRequest
 }

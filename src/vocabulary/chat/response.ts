@@ -28,7 +28,9 @@ export type FinishReason = typeof FinishReason.Type
  * @since 0.1.0
  * @category response
  */
-export const Cached = Schema.Struct({
+export interface Cached extends Schema.Schema.Type<typeof cachedSchema> {}
+
+const cachedSchema = Schema.Struct({
   /** `store`: the response of an earlier call. `flight`: the response of an equal call in flight at the same time. */
   source: Schema.Literal("store", "flight"),
   /** Age of the response, in milliseconds. */
@@ -41,7 +43,7 @@ export const Cached = Schema.Struct({
  * @since 0.1.0
  * @category response
  */
-export type Cached = typeof Cached.Type
+export const Cached: Schema.Schema<Cached> = cachedSchema
 
 /**
  * A complete response.
@@ -49,7 +51,9 @@ export type Cached = typeof Cached.Type
  * @since 0.1.0
  * @category response
  */
-export const ChatResponse = Schema.Struct({
+export interface ChatResponse extends Schema.Schema.Type<typeof chatResponseSchema> {}
+
+const chatResponseSchema = Schema.Struct({
   /** The provider's id of the response; empty when it sends none. */
   id: Schema.String,
   /** The provider that responded. */
@@ -89,7 +93,7 @@ export const ChatResponse = Schema.Struct({
  * @since 0.1.0
  * @category response
  */
-export type ChatResponse = typeof ChatResponse.Type
+export const ChatResponse: Schema.Schema<ChatResponse> = chatResponseSchema
 
 /**
  * The part of a response that was received before its stream failed.
@@ -97,7 +101,9 @@ export type ChatResponse = typeof ChatResponse.Type
  * @since 0.1.0
  * @category response
  */
-export const PartialResponse = Schema.Struct({
+export interface PartialResponse extends Schema.Schema.Type<typeof partialResponseSchema> {}
+
+const partialResponseSchema = Schema.Struct({
   id: Schema.String,
   model: Schema.String,
   text: Schema.String,
@@ -112,7 +118,7 @@ export const PartialResponse = Schema.Struct({
  * @since 0.1.0
  * @category response
  */
-export type PartialResponse = typeof PartialResponse.Type
+export const PartialResponse: Schema.Schema<PartialResponse> = partialResponseSchema
 
 /**
  * Makes an assistant message from a response, to append to the conversation. It includes the tool calls and the reasoning with

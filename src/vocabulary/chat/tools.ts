@@ -9,7 +9,9 @@ import { CacheControl } from "./parts.js"
  * @since 0.1.0
  * @category tools
  */
-export const ToolDefinition = Schema.Struct({
+export interface ToolDefinition extends Schema.Schema.Type<typeof toolDefinitionSchema> {}
+
+const toolDefinitionSchema = Schema.Struct({
   name: Schema.String.pipe(Schema.pattern(/^[a-zA-Z0-9_.-]{1,128}$/)),
   description: Schema.optionalWith(Schema.String, { exact: true }),
   /** JSON Schema of the arguments, an object schema. Absent for a function without arguments. */
@@ -24,7 +26,7 @@ export const ToolDefinition = Schema.Struct({
  * @since 0.1.0
  * @category tools
  */
-export type ToolDefinition = typeof ToolDefinition.Type
+export const ToolDefinition: Schema.Schema<ToolDefinition> = toolDefinitionSchema
 
 /**
  * A tool call that the model requests.
@@ -35,7 +37,9 @@ export type ToolDefinition = typeof ToolDefinition.Type
  * @since 0.1.0
  * @category tools
  */
-export const ToolCall = Schema.Struct({
+export interface ToolCall extends Schema.Schema.Type<typeof toolCallSchema> {}
+
+const toolCallSchema = Schema.Struct({
   id: NonEmptyId,
   name: Schema.NonEmptyString,
   arguments: Schema.String,
@@ -48,7 +52,7 @@ export const ToolCall = Schema.Struct({
  * @since 0.1.0
  * @category tools
  */
-export type ToolCall = typeof ToolCall.Type
+export const ToolCall: Schema.Schema<ToolCall> = toolCallSchema
 
 /**
  * Whether and which tool the model calls: `auto` (the model decides), `none`, `required` (at least one), or the one named.
