@@ -77,7 +77,7 @@ export const layer = <E, R>(
  * Makes a health store for the balances of one process.
  *
  * @since 0.2.0
- * @category shared health
+ * @category constructors
  */
 export const makeMemoryHealth: Effect.Effect<HealthStore> = Effect.map(
   Ref.make(MemoryHealth.empty),
@@ -108,6 +108,6 @@ export const makeMemoryHealth: Effect.Effect<HealthStore> = Effect.map(
  * ```
  *
  * @since 0.2.0
- * @category shared health
+ * @category layers
  */
 export const layerMemoryHealth: Layer.Layer<DeploymentHealth> = Layer.effect(DeploymentHealth, makeMemoryHealth)

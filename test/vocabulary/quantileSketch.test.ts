@@ -19,7 +19,7 @@ describe("QuantileSketch", () => {
   })
 
   it.prop(
-    "merge of three distributions equals the distribution of all their values",
+    "merge of three sketches equals the sketch of all their values",
     [values, values, values, share],
     ([a, b, c, at]) => {
       const [x, y, z] = [a, b, c].map(Sketch.fromIterable)

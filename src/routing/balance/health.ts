@@ -36,7 +36,7 @@ export type Permission = { readonly _tag: "Granted" } | { readonly _tag: "Refuse
  * it has measured itself.
  *
  * @since 0.2.0
- * @category shared health
+ * @category model
  */
 export interface HealthStore {
   /** By id. Read at every call; must return the same map, with the same notices, as long as nothing changes. */
@@ -58,6 +58,6 @@ export interface HealthStore {
  * the balances of one process, `RedisDeploymentHealth` of `effect-llm/redis` those of several.
  *
  * @since 0.2.0
- * @category shared health
+ * @category tags
  */
 export class DeploymentHealth extends Context.Tag("effect-llm/DeploymentHealth")<DeploymentHealth, HealthStore>() {}
