@@ -293,7 +293,7 @@ export const layerConfig = (
       }).pipe(
         Effect.provideService(ProviderClient, client),
         Effect.provideService(KeyPool, pool),
-        Effect.provide(Limiter.unlimited)
+        Effect.provide(Limiter.layerUnlimited)
       )
     })
   )

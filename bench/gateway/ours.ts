@@ -53,7 +53,7 @@ const Live = Layer.mergeAll(
           key: secret,
           label: "team",
           models: ["bench"],
-          rateLimit: { requestsPerMinute: unlimited, maxConcurrent: 10_000 }
+          rateLimit: { requestsPerMinute: unlimited, maxConcurrency: 10_000 }
         }
       ]
     })

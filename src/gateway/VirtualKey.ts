@@ -50,8 +50,8 @@ export const RateLimit = Schema.Struct({
   requestsPerDay: optional(Count),
   /** Input and output together. */
   tokensPerMinute: optional(Count),
-  /** The most calls in flight. */
-  maxConcurrent: optional(Count)
+  /** The most calls in flight; `maxConcurrent` in JSON. */
+  maxConcurrency: optional(Count).pipe(Schema.fromKey("maxConcurrent"))
 })
 
 const settings = {

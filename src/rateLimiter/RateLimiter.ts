@@ -8,7 +8,7 @@
  * Waiting calls are served in order of arrival, so every wait is known beforehand: a call fails at once when its wait would
  * exceed `maxWait`, and a waiting one fails as soon as other calls use more tokens than they reserved and its wait becomes too
  * long. Only the wait of a call of low priority (`withPriority`), which others can pass, and of one that waits for calls in
- * flight (`maxConcurrent`) is not known: it fails as soon as it is too long.
+ * flight (`maxConcurrency`) is not known: it fails as soon as it is too long.
  *
  * The rate limit status of other libraries is `status` (`available`, `capacity`, `refillRate`), and their reset is `reset`. Usual
  * sizes: 20 at 3 a second for high throughput, 10 at 1 as a standard, 5 at 0.5 to be strict.
@@ -22,7 +22,7 @@
  *   const limiter = yield* RateLimiter.RateLimiter
  *   yield* limiter.take()
  *   return yield* limiter.status
- * }).pipe(Effect.provide(RateLimiter.layer({ capacity: 20, refillRate: 3, requestsPerDay: 10_000, maxConcurrent: 8 })))
+ * }).pipe(Effect.provide(RateLimiter.layer({ capacity: 20, refillRate: 3, requestsPerDay: 10_000, maxConcurrency: 8 })))
  * ```
  *
  * @since 0.1.0
@@ -108,7 +108,7 @@ export class Maker extends Context.Reference<Maker>()("effect-llm/RateLimiter/Ma
  * @since 0.1.0
  * @category layers
  */
-export const perModel = (options: PerModelOptions): Layer.Layer<RateLimiter, InvalidLimitError> =>
+export const layerPerModel = (options: PerModelOptions): Layer.Layer<RateLimiter, InvalidLimitError> =>
   Layer.effect(RateLimiter, makePerModel(options))
 
 const noReservation: Reservation = { settle: () => Effect.void }
@@ -129,4 +129,4 @@ const unlimitedService: Service = {
  * @since 0.1.0
  * @category layers
  */
-export const unlimited: Layer.Layer<RateLimiter> = Layer.succeed(RateLimiter, unlimitedService)
+export const layerUnlimited: Layer.Layer<RateLimiter> = Layer.succeed(RateLimiter, unlimitedService)

@@ -38,7 +38,7 @@ const describe = (settings: Settings): string =>
     ...(settings.requestsPerMinute === undefined ? [] : [`${settings.requestsPerMinute} requests a minute`]),
     ...(settings.requestsPerDay === undefined ? [] : [`${settings.requestsPerDay} requests a day`]),
     ...(settings.tokensPerMinute === undefined ? [] : [`${settings.tokensPerMinute} tokens a minute`]),
-    ...(settings.maxConcurrent === undefined ? [] : [`${settings.maxConcurrent} at once`])
+    ...(settings.maxConcurrency === undefined ? [] : [`${settings.maxConcurrency} at once`])
   ].join(", and ")
 
 export interface Refusals {

@@ -13,13 +13,13 @@ import type { RateLimits } from "../wire/headers/RateLimitHeaders.js"
  */
 export interface Options {
   /**
-   * The most requests at once. @default 10; with a limit per minute or day, that limit; with `maxConcurrent` as the only limit on
+   * The most requests at once. @default 10; with a limit per minute or day, that limit; with `maxConcurrency` as the only limit on
    * requests, not limited
    */
   readonly capacity?: number
   /**
    * Requests per second, also a fraction. @default 1; with a limit per minute or day, the rate of that limit; with
-   * `maxConcurrent` as the only limit on requests, not limited
+   * `maxConcurrency` as the only limit on requests, not limited
    */
   readonly refillRate?: number
   /** The most requests in any minute. @default not limited */
@@ -32,7 +32,7 @@ export interface Options {
    * The most calls in flight: those started by `reserve` or `limit` and not ended. `take` reports no end and does not count.
    * @default not limited
    */
-  readonly maxConcurrent?: number
+  readonly maxConcurrency?: number
   /** The longest wait of a caller. @default "30 seconds" */
   readonly maxWait?: Duration.DurationInput
   /** Options for callers of the priority "batch". */
@@ -61,7 +61,7 @@ export interface BatchOptions {
 }
 
 /**
- * Options of additive increase, multiplicative decrease: the pace is a share of the configured rates and of `maxConcurrent`,
+ * Options of additive increase, multiplicative decrease: the pace is a share of the configured rates and of `maxConcurrency`,
  * between `minimum` and 1.
  *
  * @since 0.1.0
@@ -121,7 +121,7 @@ export const withPriority: {
 export interface WaitOptions {
   /** The longest wait of this caller, if shorter than the limiter's `maxWait`. */
   readonly maxWait?: Duration.DurationInput
-  /** The model of the call. Only used by a limiter of `perModel`. */
+  /** The model of the call. Only used by a limiter of `makePerModel`. */
   readonly model?: string
 }
 

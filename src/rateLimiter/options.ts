@@ -10,7 +10,7 @@ export interface Settings {
   readonly requestsPerMinute: number | undefined
   readonly requestsPerDay: number | undefined
   readonly tokensPerMinute: number | undefined
-  readonly maxConcurrent: number | undefined
+  readonly maxConcurrency: number | undefined
   readonly maxWait: number
   readonly batchMaxWait: number
   readonly aging: number
@@ -19,13 +19,13 @@ export interface Settings {
 
 const secondsADay = 24 * 60 * 60
 
-type Rates = Pick<Options, "capacity" | "refillRate" | "requestsPerMinute" | "requestsPerDay" | "maxConcurrent">
+type Rates = Pick<Options, "capacity" | "refillRate" | "requestsPerMinute" | "requestsPerDay" | "maxConcurrency">
 
 /** The bucket of requests when capacity or rate is not set: another limit on requests replaces the defaults. */
 export const rates = (options: Rates): { readonly capacity: number; readonly refillRate: number } => {
   const { capacity, refillRate, requestsPerDay, requestsPerMinute } = options
   const defaults =
-    options.maxConcurrent !== undefined && capacity === undefined && refillRate === undefined
+    options.maxConcurrency !== undefined && capacity === undefined && refillRate === undefined
       ? { capacity: Infinity, refillRate: Infinity }
       : { capacity: 10, refillRate: 1 }
   const fallback =
@@ -46,14 +46,14 @@ export const isUsed = (tokens: number): boolean => tokens >= 0 && tokens <= maxT
 export const isAmount = (n: number): boolean => Number.isFinite(n) && n > 0
 
 export const read = (options: Options): readonly [Settings, ReadonlyArray<string>] => {
-  const { maxConcurrent, requestsPerDay, requestsPerMinute, tokensPerMinute } = options
+  const { maxConcurrency, requestsPerDay, requestsPerMinute, tokensPerMinute } = options
   const positive = {
     capacity: options.capacity,
     refillRate: options.refillRate,
     requestsPerMinute,
     requestsPerDay,
     tokensPerMinute,
-    maxConcurrent
+    maxConcurrency
   }
   const [adaptive, adaptiveFaults] =
     options.adaptive === undefined || options.adaptive === false ? [undefined, []] : Adaptive.settings(options.adaptive)
@@ -63,7 +63,7 @@ export const read = (options: Options): readonly [Settings, ReadonlyArray<string
     requestsPerMinute,
     requestsPerDay,
     tokensPerMinute,
-    maxConcurrent,
+    maxConcurrency,
     maxWait: millis("maxWait", options.maxWait ?? "30 seconds", Checks.anyLength),
     batchMaxWait: millis("batch.maxWait", options.batch?.maxWait ?? "10 minutes", Checks.anyLength),
     aging: millis("batch.aging", options.batch?.aging ?? "30 seconds", Checks.anyLength),
@@ -72,12 +72,12 @@ export const read = (options: Options): readonly [Settings, ReadonlyArray<string
   const faults = Object.entries(positive).flatMap(([name, value]) =>
     value === undefined || isAmount(value) ? [] : [`${name}: expected a positive number, actual ${value}`]
   )
-  const isFraction = maxConcurrent !== undefined && isAmount(maxConcurrent) && !Number.isInteger(maxConcurrent)
+  const isFraction = maxConcurrency !== undefined && isAmount(maxConcurrency) && !Number.isInteger(maxConcurrency)
   return [
     settings,
     [
       ...faults,
-      ...(isFraction ? [`maxConcurrent: expected a whole number, actual ${maxConcurrent}`] : []),
+      ...(isFraction ? [`maxConcurrency: expected a whole number, actual ${maxConcurrency}`] : []),
       ...durationFaults,
       ...(settings.aging < Infinity ? [] : ["batch.aging: expected a finite duration"]),
       ...adaptiveFaults

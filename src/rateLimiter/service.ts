@@ -28,7 +28,7 @@ const initialState = (settings: Settings, now: number): State => {
       ...(requestsPerDay === undefined ? [] : [SlidingWindow.make(requestsPerDay, day, now)])
     ],
     reserved: 0,
-    maxInFlight: settings.maxConcurrent ?? Infinity,
+    maxInFlight: settings.maxConcurrency ?? Infinity,
     inFlight: 0,
     queue: SortedMap.empty((self, that) => (self === that ? 0 : Queue.before(self, that) ? -1 : 1)),
     arrivals: 0,
@@ -39,7 +39,7 @@ const initialState = (settings: Settings, now: number): State => {
 
 export const make = (settings: Settings, priority: Effect.Effect<Priority>): Effect.Effect<Service> =>
   Effect.gen(function* () {
-    const { adaptive, maxConcurrent, tokensPerMinute } = settings
+    const { adaptive, maxConcurrency, tokensPerMinute } = settings
     const refusals = Refusals.make(settings)
     const start = yield* Effect.clockWith((clock) => Effect.sync(() => nowOf(clock)))
     const state = yield* Ref.make(initialState(settings, start))
@@ -107,7 +107,7 @@ export const make = (settings: Settings, priority: Effect.Effect<Priority>): Eff
             const next = { ...Queue.dequeue(Queue.grant(current, waiter), position), projected: current.projected }
             return [wakeFirst(next), next]
           }
-          if (maxConcurrent === undefined) return [again(awaitWakeup(wait)), current]
+          if (maxConcurrency === undefined) return [again(awaitWakeup(wait)), current]
           // How long calls in flight take is not known, so a wait can exceed the calculated one.
           const remaining = waiter.deadline - now
           if (remaining <= 0) {
@@ -178,7 +178,7 @@ export const make = (settings: Settings, priority: Effect.Effect<Priority>): Eff
       })
 
     const reservation = (request: Queue.AcquireRequest): Reservation => {
-      let isOpen = tokensPerMinute !== undefined || maxConcurrent !== undefined
+      let isOpen = tokensPerMinute !== undefined || maxConcurrency !== undefined
       return {
         settle: (actual) =>
           Effect.uninterruptible(
@@ -197,7 +197,7 @@ export const make = (settings: Settings, priority: Effect.Effect<Priority>): Eff
       const request: Queue.AcquireRequest = {
         requests: 1,
         tokens: estimate,
-        slots: maxConcurrent === undefined ? 0 : 1
+        slots: maxConcurrency === undefined ? 0 : 1
       }
       const refusal = refusals.ofTokens(estimate)
       return refusal !== undefined
@@ -217,7 +217,7 @@ export const make = (settings: Settings, priority: Effect.Effect<Priority>): Eff
       return {
         ...current,
         pace,
-        maxInFlight: maxConcurrent === undefined ? Infinity : Math.max(1, Math.floor(maxConcurrent * pace.share)),
+        maxInFlight: maxConcurrency === undefined ? Infinity : Math.max(1, Math.floor(maxConcurrency * pace.share)),
         requests: at(current.requests, settings.refillRate),
         tokens: current.tokens === undefined ? undefined : at(current.tokens, current.tokens.capacity / 60)
       }
@@ -247,7 +247,7 @@ export const make = (settings: Settings, priority: Effect.Effect<Priority>): Eff
               })
             ),
       limit: (effect) =>
-        maxConcurrent === undefined
+        maxConcurrency === undefined
           ? Effect.zipRight(take(), effect)
           : Effect.acquireUseRelease(
               reserve(0),
@@ -312,7 +312,7 @@ const statusOf = (state: State, settings: Settings): LimiterStatus => {
     ...(state.tokens === undefined ? {} : { tokens: { ...bucketStatus(state.tokens), reserved: state.reserved } }),
     ...(minuteWindow === undefined ? {} : { minute: windowStatus(minuteWindow) }),
     ...(dayWindow === undefined ? {} : { day: windowStatus(dayWindow) }),
-    ...(settings.maxConcurrent === undefined
+    ...(settings.maxConcurrency === undefined
       ? {}
       : { concurrency: { inFlight: state.inFlight, limit: state.maxInFlight } }),
     ...(settings.adaptive === undefined ? {} : { pace: state.pace.share })

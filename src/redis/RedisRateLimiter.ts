@@ -10,7 +10,7 @@
  *   provider after they are granted.
  * - Calls that wait for a bucket or a window are served in order of arrival over all processes. The time of a call is fixed when
  *   it arrives: capacity that other calls reserved and did not use goes to later calls.
- * - Calls that wait for a permit (`maxConcurrent`) are served in the order of their process; among processes, the one whose first
+ * - Calls that wait for a permit (`maxConcurrency`) are served in the order of their process; among processes, the one whose first
  *   call has waited longest is served first.
  * - A batch call does not delay an interactive call of any process until it is as old as `batch.aging`. Batch calls are served in
  *   the order of their process.
@@ -27,7 +27,7 @@
  *   name: "openai",
  *   requestsPerMinute: 500,
  *   tokensPerMinute: 200_000,
- *   maxConcurrent: 32
+ *   maxConcurrency: 32
  * }).pipe(Layer.provide(Redis.layer({ url: "redis://localhost:6379" })))
  * ```
  *

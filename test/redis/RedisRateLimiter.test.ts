@@ -152,11 +152,11 @@ describe.concurrent("RedisRateLimiter", () => {
     })
   )
 
-  it.scopedLive("shares maxConcurrent between processes, and frees a permit when its call ends", () =>
+  it.scopedLive("shares maxConcurrency between processes, and frees a permit when its call ends", () =>
     Effect.gen(function* () {
       const { url } = yield* redisServer
-      const one = yield* peer(url, { maxConcurrent: 2 })
-      const two = yield* peer(url, { maxConcurrent: 2 })
+      const one = yield* peer(url, { maxConcurrency: 2 })
+      const two = yield* peer(url, { maxConcurrency: 2 })
       const first = yield* one.reserve(0)
       const second = yield* two.reserve(0)
       expect(yield* Effect.flip(one.reserve(0, { maxWait: "50 millis" }))).toMatchObject({ source: "limiter" })
@@ -173,8 +173,8 @@ describe.concurrent("RedisRateLimiter", () => {
   it.scopedLive("serves waiting calls of all processes in order of arrival", () =>
     Effect.gen(function* () {
       const { url } = yield* redisServer
-      const one = yield* peer(url, { maxConcurrent: 1 })
-      const two = yield* peer(url, { maxConcurrent: 1 })
+      const one = yield* peer(url, { maxConcurrency: 1 })
+      const two = yield* peer(url, { maxConcurrency: 1 })
       const order: Array<number> = []
       const gate = yield* Deferred.make<void>()
       const call = (limiter: Service, n: number) =>
@@ -241,7 +241,7 @@ describe.concurrent("RedisRateLimiter", () => {
     () =>
       Effect.gen(function* () {
         const { url } = yield* redisServer
-        const options = { maxConcurrent: 1, maxWait: Duration.infinity, batch: { maxWait: Duration.infinity } }
+        const options = { maxConcurrency: 1, maxWait: Duration.infinity, batch: { maxWait: Duration.infinity } }
         const one = yield* peer(url, options)
         const two = yield* peer(url, options)
         const order: Array<string> = []
@@ -263,7 +263,7 @@ describe.concurrent("RedisRateLimiter", () => {
       const options = {
         capacity: 10,
         refillRate: 10,
-        maxConcurrent: 8,
+        maxConcurrency: 8,
         adaptive: { every: "50 millis", increase: 0.25 }
       } as const
       const one = yield* peer(url, options)
@@ -328,7 +328,7 @@ describe.concurrent("RedisRateLimiter without Redis", () => {
   it.scopedLive("continues with a share of its limits, and counts those calls when Redis is back", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
-      const options = { requestsPerMinute: 40, capacity: 40, refillRate: 40, maxConcurrent: 4 }
+      const options = { requestsPerMinute: 40, capacity: 40, refillRate: 40, maxConcurrency: 4 }
       const one = yield* peer(server.url, options, shortTimeout)
       const two = yield* peer(server.url, options, shortTimeout)
       yield* one.take()

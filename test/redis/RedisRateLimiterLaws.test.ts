@@ -62,7 +62,7 @@ describe.concurrent("RedisRateLimiter laws", () => {
         const connections = yield* Effect.forEach([0, 1, 2], () => Redis.make({ url, ...longTimeout }))
         let run = 0
         // Slow enough that a busy machine keeps up, so that a bucket that gives too much is detected.
-        const limits = { capacity: 8, refillRate: 8, tokensPerMinute: 60_000, maxConcurrent: 3 }
+        const limits = { capacity: 8, refillRate: 8, tokensPerMinute: 60_000, maxConcurrency: 3 }
         const property = (plans: ReadonlyArray<Plan>) =>
           Effect.scoped(
             Effect.gen(function* () {
@@ -101,7 +101,7 @@ describe.concurrent("RedisRateLimiter laws", () => {
               // Timers can be early by a millisecond.
               const early = limits.refillRate / 1000
               expect(excess(granted, limits.capacity + early, limits.refillRate / 1000)).toBeLessThanOrEqual(1e-6)
-              expect(most).toBeLessThanOrEqual(limits.maxConcurrent)
+              expect(most).toBeLessThanOrEqual(limits.maxConcurrency)
               const [first] = peers
               expect(yield* first?.status ?? Effect.void).toMatchObject({
                 waiting: 0,
@@ -125,7 +125,7 @@ describe.concurrent("RedisRateLimiter after a killed process", () => {
       const server = yield* redisServer
       const { url } = server
       const provider = yield* recordingProvider("1 minute")
-      const limits = { maxConcurrent: 2, maxWait: 20_000, leaseTime: 1500 }
+      const limits = { maxConcurrency: 2, maxWait: 20_000, leaseTime: 1500 }
       const redis = yield* Redis.make({ url, ...longTimeout })
       const here = yield* Effect.provideService(RedisRateLimiter.make({ name: "chaos", ...limits }), Redis.Redis, redis)
       const child = yield* caller(yield* program, {
@@ -157,7 +157,7 @@ describe.concurrent("RedisRateLimiter after a Redis restart", () => {
   it.scopedLive("restores calls in flight and used requests after Redis lost its data, and loses no call", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
-      const options = { name: "test", maxConcurrent: 2, requestsPerMinute: 20, capacity: 20, refillRate: 1000 }
+      const options = { name: "test", maxConcurrency: 2, requestsPerMinute: 20, capacity: 20, refillRate: 1000 }
       const peers = yield* Effect.forEach([0, 1], () =>
         Effect.flatMap(Redis.make({ url: server.url, ...longTimeout }), (redis) =>
           Effect.provideService(RedisRateLimiter.make(options), Redis.Redis, redis)

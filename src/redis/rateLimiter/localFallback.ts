@@ -25,7 +25,7 @@ export const scaled = (settings: Settings, share: number): Settings => ({
   requestsPerMinute: scaledLimit(settings.requestsPerMinute, share),
   requestsPerDay: scaledLimit(settings.requestsPerDay, share),
   tokensPerMinute: settings.tokensPerMinute === undefined ? undefined : settings.tokensPerMinute * share,
-  maxConcurrent: scaledLimit(settings.maxConcurrent, share)
+  maxConcurrency: scaledLimit(settings.maxConcurrency, share)
 })
 
 /**
@@ -41,7 +41,7 @@ export const make = (
     const scaledSettings = scaled(settings, share)
     const limiter = yield* LimiterService.make(scaledSettings, priority)
     const effect: Array<Reservation> = []
-    for (let call = 0; call < Math.min(inFlight, scaledSettings.maxConcurrent ?? 0); call++) {
+    for (let call = 0; call < Math.min(inFlight, scaledSettings.maxConcurrency ?? 0); call++) {
       yield* Effect.matchEffect(limiter.reserve(0, { maxWait: 0 }), {
         onFailure: () => Effect.void,
         onSuccess: (reservation) => Effect.sync(() => void effect.push(reservation))

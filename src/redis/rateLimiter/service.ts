@@ -54,7 +54,7 @@ const sleepFor = (millis: number): Effect.Effect<void> =>
 export const make = (dependencies: Dependencies): Effect.Effect<Service, never, Scope.Scope> =>
   Effect.gen(function* () {
     const { leaseTime, name, priority, redis, settings } = dependencies
-    const { maxConcurrent, tokensPerMinute } = settings
+    const { maxConcurrency, tokensPerMinute } = settings
     const process = crypto.randomUUID()
     const refusals = Refusals.make(settings)
     const limits = Scripts.limitsOf(settings)
@@ -208,7 +208,7 @@ export const make = (dependencies: Dependencies): Effect.Effect<Service, never, 
           : Effect.fail(refusal)
       })
 
-    const settles = tokensPerMinute !== undefined || maxConcurrent !== undefined
+    const settles = tokensPerMinute !== undefined || maxConcurrency !== undefined
 
     const reserve: Service["reserve"] = (estimated, options) =>
       Effect.suspend(() => {
@@ -216,7 +216,7 @@ export const make = (dependencies: Dependencies): Effect.Effect<Service, never, 
         const refusal = refusals.ofTokens(tokens)
         return refusal === undefined
           ? Effect.flatMap(
-              makeRequest({ requests: 1, tokens, places: maxConcurrent === undefined ? 0 : 1, settles }),
+              makeRequest({ requests: 1, tokens, places: maxConcurrency === undefined ? 0 : 1, settles }),
               (request) =>
                 acquire(
                   request,
@@ -278,7 +278,7 @@ export const make = (dependencies: Dependencies): Effect.Effect<Service, never, 
       tryTake,
       reserve,
       limit: (effect) =>
-        maxConcurrent === undefined
+        maxConcurrency === undefined
           ? Effect.zipRight(take(), effect)
           : Effect.acquireUseRelease(
               reserve(0),
@@ -298,7 +298,7 @@ const statusOf = (
   waiting: number,
   degraded: boolean
 ): LimiterStatus => {
-  const { capacity, maxConcurrent, requestsPerDay, requestsPerMinute, tokensPerMinute } = settings
+  const { capacity, maxConcurrency, requestsPerDay, requestsPerMinute, tokensPerMinute } = settings
   const state = Option.getOrUndefined(current)
   const pace = state?.pace ?? 1
   const inWindow = (limit: number, used: number | undefined) => ({ available: limit - (used ?? 0), limit })
@@ -319,9 +319,9 @@ const statusOf = (
         }),
     ...(requestsPerMinute === undefined ? {} : { minute: inWindow(requestsPerMinute, state?.minute) }),
     ...(requestsPerDay === undefined ? {} : { day: inWindow(requestsPerDay, state?.day) }),
-    ...(maxConcurrent === undefined
+    ...(maxConcurrency === undefined
       ? {}
-      : { concurrency: { inFlight: state?.inFlight ?? 0, limit: state?.places ?? maxConcurrent } }),
+      : { concurrency: { inFlight: state?.inFlight ?? 0, limit: state?.places ?? maxConcurrency } }),
     ...(settings.adaptive === undefined ? {} : { pace }),
     degraded
   }
