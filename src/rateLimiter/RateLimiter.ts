@@ -41,6 +41,12 @@ const read = (options: Options, path: string) => {
   return { settings, faults: faults.map((fault) => `${path}${fault}`) }
 }
 
+/** An invalid cron expression is a defect of the first step of its schedule. */
+const makeLimiter = (settings: Read.Settings, path: string): Effect.Effect<Service, InvalidLimitError> =>
+  Effect.catchAllDefect(LimiterService.make(settings, CurrentPriority), (defect) =>
+    Effect.fail(new InvalidLimitError({ faults: [`${path}refill: the schedule failed with ${String(defect)}`] }))
+  )
+
 /**
  * Makes a limiter in memory, for one process.
  *
@@ -50,9 +56,7 @@ const read = (options: Options, path: string) => {
 export const make = (options: Options = {}): Effect.Effect<Service, InvalidLimitError> =>
   Effect.suspend(() => {
     const { faults, settings } = read(options, "")
-    return faults.length > 0
-      ? Effect.fail(new InvalidLimitError({ faults }))
-      : LimiterService.make(settings, CurrentPriority)
+    return faults.length > 0 ? Effect.fail(new InvalidLimitError({ faults })) : makeLimiter(settings, "")
   })
 
 /**
@@ -63,23 +67,20 @@ export const make = (options: Options = {}): Effect.Effect<Service, InvalidLimit
  */
 export const makePerModel = (options: PerModelOptions): Effect.Effect<Service, InvalidLimitError> =>
   Effect.suspend(() => {
-    const models = Object.entries(options.models).map(([model, limits]) => ({
-      model,
-      ...read(limits, `models[${JSON.stringify(model)}].`)
-    }))
+    const models = Object.entries(options.models).map(([model, limits]) => {
+      const path = `models[${JSON.stringify(model)}].`
+      return { model, path, ...read(limits, path) }
+    })
     const others = options.others === undefined ? undefined : read(options.others, "others.")
     const faults = [...models.flatMap((each) => each.faults), ...(others?.faults ?? [])]
     return faults.length > 0
       ? Effect.fail(new InvalidLimitError({ faults }))
       : Effect.map(
           Effect.all({
-            models: Effect.forEach(models, ({ model, settings }) =>
-              Effect.map(LimiterService.make(settings, CurrentPriority), (limiter) => [model, limiter] as const)
+            models: Effect.forEach(models, ({ model, path, settings }) =>
+              Effect.map(makeLimiter(settings, path), (limiter) => [model, limiter] as const)
             ),
-            others:
-              others === undefined
-                ? Effect.succeed(unlimitedService)
-                : LimiterService.make(others.settings, CurrentPriority)
+            others: others === undefined ? Effect.succeed(unlimitedService) : makeLimiter(others.settings, "others.")
           }),
           (made) => PerModel.make(new Map(made.models), made.others)
         )
@@ -116,7 +117,9 @@ const noReservation: Reservation = { settle: () => Effect.void }
 const unlimitedService: Service = {
   take: () => Effect.void,
   tryTake: () => Effect.succeed(true),
-  limit: (effect) => effect,
+  withPermits: () => (effect) => effect,
+  withPermitsIfAvailable: () => Effect.asSome,
+  available: Effect.succeed(Infinity),
   reserve: () => Effect.succeed(noReservation),
   status: Effect.succeed({ available: Infinity, capacity: Infinity, refillRate: Infinity, waiting: 0 }),
   reset: Effect.void,

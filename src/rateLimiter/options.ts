@@ -1,4 +1,5 @@
 /** Checked options of a limiter, with every fault. Times are in milliseconds. */
+import type { Schedule } from "effect"
 import type { Options } from "./model.js"
 import { maxTokens } from "../vocabulary/Usage.js"
 import * as Checks from "../internal/optionChecks.js"
@@ -6,7 +7,9 @@ import * as Adaptive from "./adaptive.js"
 
 export interface Settings {
   readonly capacity: number
+  /** Zero if a schedule refills. */
   readonly refillRate: number
+  readonly refill: Schedule.Schedule<unknown, void> | undefined
   readonly requestsPerMinute: number | undefined
   readonly requestsPerDay: number | undefined
   readonly tokensPerMinute: number | undefined
@@ -19,11 +22,15 @@ export interface Settings {
 
 const secondsADay = 24 * 60 * 60
 
-type Rates = Pick<Options, "capacity" | "refillRate" | "requestsPerMinute" | "requestsPerDay" | "maxConcurrency">
+type Rates = Pick<
+  Options,
+  "capacity" | "refillRate" | "refill" | "requestsPerMinute" | "requestsPerDay" | "maxConcurrency"
+>
 
 /** The bucket of requests when capacity or rate is not set: another limit on requests replaces the defaults. */
 export const rates = (options: Rates): { readonly capacity: number; readonly refillRate: number } => {
-  const { capacity, refillRate, requestsPerDay, requestsPerMinute } = options
+  const { capacity, refill, refillRate, requestsPerDay, requestsPerMinute } = options
+  if (refill !== undefined) return { capacity: capacity ?? 10, refillRate: 0 }
   const defaults =
     options.maxConcurrency !== undefined && capacity === undefined && refillRate === undefined
       ? { capacity: Infinity, refillRate: Infinity }
@@ -60,6 +67,7 @@ export const read = (options: Options): readonly [Settings, ReadonlyArray<string
   const { faults: durationFaults, millis } = Checks.make()
   const settings = {
     ...rates(options),
+    refill: options.refill,
     requestsPerMinute,
     requestsPerDay,
     tokensPerMinute,
@@ -72,11 +80,15 @@ export const read = (options: Options): readonly [Settings, ReadonlyArray<string
   const faults = Object.entries(positive).flatMap(([name, value]) =>
     value === undefined || isAmount(value) ? [] : [`${name}: expected a positive number, actual ${value}`]
   )
+  const exclusive = (["refillRate", "adaptive"] as const).filter(
+    (name) => options.refill !== undefined && options[name] !== undefined && options[name] !== false
+  )
   const isFraction = maxConcurrency !== undefined && isAmount(maxConcurrency) && !Number.isInteger(maxConcurrency)
   return [
     settings,
     [
       ...faults,
+      ...exclusive.map((name) => `refill: cannot be combined with ${name}`),
       ...(isFraction ? [`maxConcurrency: expected a whole number, actual ${maxConcurrency}`] : []),
       ...durationFaults,
       ...(settings.aging < Infinity ? [] : ["batch.aging: expected a finite duration"]),

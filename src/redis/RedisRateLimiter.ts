@@ -71,7 +71,8 @@ export interface Options extends LimiterOptions {
 }
 
 /**
- * Makes the limiter. Closing the scope stops the background fibers and frees what the process still holds.
+ * Makes the limiter. Closing the scope stops the background fibers and frees what the process still holds. Fails with
+ * `InvalidLimitError` if an option is invalid or `refill` is set.
  *
  * @since 0.1.0
  * @category constructors
@@ -81,7 +82,8 @@ export const make = (options: Options): Effect.Effect<Service, InvalidLimitError
     const { leaseTime: _lease, name, whenAway: _whenAway, ...limits } = options
     const { faults: sharedFaults, leaseTime, share } = SharedOptions.read(options)
     const [settings, limitFaults] = LimiterOptionChecks.read(limits)
-    const faults = [...sharedFaults, ...limitFaults]
+    const refillFaults = limits.refill === undefined ? [] : ["refill: a limiter in Redis cannot follow a schedule"]
+    const faults = [...sharedFaults, ...limitFaults, ...refillFaults]
     return faults.length > 0
       ? Effect.fail(new InvalidLimitError({ faults }))
       : LimiterService.make({ redis, name, settings, leaseTime, share, priority: CurrentPriority })

@@ -115,7 +115,7 @@ describe("maxConcurrency", () => {
     Effect.gen(function* () {
       const limiter = yield* RateLimiter.make({ maxConcurrency: 2 })
       const gate = yield* Deferred.make<void>()
-      const first = yield* Effect.fork(limiter.limit(Deferred.await(gate)))
+      const first = yield* Effect.fork(limiter.withPermits(1)(Deferred.await(gate)))
       const second = yield* limiter.reserve(0)
       const third = yield* Effect.fork(limiter.reserve(0))
       yield* TestClock.adjust("1 second")

@@ -179,7 +179,7 @@ describe.concurrent("RedisRateLimiter", () => {
       const gate = yield* Deferred.make<void>()
       const call = (limiter: Service, n: number) =>
         Effect.fork(
-          limiter.limit(
+          limiter.withPermits(1)(
             Effect.zipRight(
               n === 0 ? Deferred.await(gate) : Effect.void,
               Effect.sync(() => void order.push(n))
@@ -247,9 +247,9 @@ describe.concurrent("RedisRateLimiter", () => {
         const order: Array<string> = []
         const record = (label: string) => Effect.sync(() => void order.push(label))
         const held = yield* one.reserve(0)
-        const batch = yield* Effect.fork(RateLimiter.withPriority(one.limit(record("batch")), "batch"))
+        const batch = yield* Effect.fork(RateLimiter.withPriority(one.withPermits(1)(record("batch")), "batch"))
         yield* hasWaiting(one, 1)
-        const call = yield* Effect.fork(two.limit(record("call")))
+        const call = yield* Effect.fork(two.withPermits(1)(record("call")))
         yield* hasWaiting(two, 1)
         yield* held.settle(0)
         yield* Fiber.joinAll([batch, call])

@@ -20,6 +20,7 @@ interface Plan {
   readonly interruptAfter: number
   readonly tokens: number
   readonly used: number
+  readonly kind: "reserve" | "withPermits" | "withPermitsIfAvailable"
 }
 
 const plan: FastCheck.Arbitrary<Plan> = FastCheck.record({
@@ -28,7 +29,8 @@ const plan: FastCheck.Arbitrary<Plan> = FastCheck.record({
   duration: FastCheck.nat(40),
   interruptAfter: FastCheck.oneof(FastCheck.nat(200), { weight: 3, arbitrary: FastCheck.constant(60_000) }),
   tokens: FastCheck.integer({ min: 1, max: 100 }),
-  used: FastCheck.nat(100)
+  used: FastCheck.nat(100),
+  kind: FastCheck.constantFrom("reserve", "reserve", "withPermits", "withPermitsIfAvailable")
 })
 
 /** A call was granted at some time between these two, in milliseconds. */
@@ -73,26 +75,28 @@ describe.concurrent("RedisRateLimiter laws", () => {
               const granted: Array<Grant> = []
               let inFlight = 0
               let most = 0
-              const call = ({ at, duration, interruptAfter, peer, tokens, used }: Plan) =>
+              const call = ({ at, duration, interruptAfter, kind, peer, tokens, used }: Plan) =>
                 Effect.gen(function* () {
                   const limiter = peers[peer]
                   if (limiter === undefined) return
                   yield* Effect.sleep(at)
                   const requestedAt = performance.now()
+                  const body = Effect.acquireUseRelease(
+                    Effect.sync(() => {
+                      granted.push({ requestedAt, observedAt: performance.now() })
+                      most = Math.max(most, ++inFlight)
+                    }),
+                    () => Effect.sleep(duration),
+                    () => Effect.sync(() => void inFlight--)
+                  )
                   const fiber = yield* Effect.fork(
-                    Effect.acquireUseRelease(
-                      limiter.reserve(tokens),
-                      () =>
-                        Effect.acquireUseRelease(
-                          Effect.sync(() => {
-                            granted.push({ requestedAt, observedAt: performance.now() })
-                            most = Math.max(most, ++inFlight)
-                          }),
-                          () => Effect.sleep(duration),
-                          () => Effect.sync(() => void inFlight--)
-                        ),
-                      (reservation) => reservation.settle(used)
-                    )
+                    kind === "reserve"
+                      ? Effect.acquireUseRelease(
+                          limiter.reserve(tokens),
+                          () => body,
+                          (reservation) => reservation.settle(used)
+                        )
+                      : limiter[kind](1)(body)
                   )
                   yield* Effect.race(Effect.sleep(interruptAfter), Fiber.await(fiber))
                   yield* Fiber.interrupt(fiber)

@@ -2,10 +2,10 @@
 import { Effect, Exit, Fiber, Option, Ref } from "effect"
 import type { Settings } from "../../rateLimiter/options.js"
 import * as LimiterService from "../../rateLimiter/service.js"
-import type { Priority, Reservation, Service } from "../../rateLimiter/model.js"
+import type { Priority, Reservation } from "../../rateLimiter/model.js"
 
 export interface LocalFallback {
-  readonly limiter: Service
+  readonly limiter: LimiterService.LocalLimiter
   /** Releases one of the permits taken for calls that were in flight when the fallback was made. */
   readonly releaseOne: Effect.Effect<void>
   /** Ends the waits here when Redis is back, so that the calls wait there. */
