@@ -44,7 +44,7 @@ const makeLLM = (client: Pick<ProviderClient.Service, "chat" | "chatStream">): E
   LLM.make({ model: "model", telemetry: false, timeouts: false, retry: false }).pipe(
     Effect.provide(Layer.succeed(ProviderClient.ProviderClient, { provider: "bench", wire: "bench", ...client })),
     Effect.provide(KeyPool.layer({ providerId: "bench", keys: ["key"] })),
-    Effect.provide(RateLimiter.unlimited),
+    Effect.provide(RateLimiter.layerUnlimited),
     Effect.orDie
   )
 

@@ -59,7 +59,7 @@ export const withRedis = async (use: (contestants: ReadonlyArray<Contestant>) =>
     refillRate: unlimited,
     requestsPerMinute: unlimited,
     tokensPerMinute: unlimited,
-    maxConcurrent: 100
+    maxConcurrency: 100
   })
   const pool = await Effect.runPromise(
     Effect.flatMap(Redis.make({ url: `redis://127.0.0.1:${port}` }), (redis) =>

@@ -8,7 +8,7 @@ const deployment = (id: string, baseUrl: string) =>
   LLM.layer({ model: "large", retry: false }).pipe(
     Layer.provide(ChatCompletionsClient.layer({ provider: id, baseUrl })),
     Layer.provide(KeyPool.layer({ providerId: id, keys: ["key"] })),
-    Layer.provide(RateLimiter.unlimited)
+    Layer.provide(RateLimiter.layerUnlimited)
   )
 
 const report = Effect.flatMap(Balance.Balance, (balance) =>

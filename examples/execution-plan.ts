@@ -9,7 +9,7 @@ const llmAt = (provider: string, baseUrl: string) =>
   LLM.layer({ model: "simulated", retry: false }).pipe(
     Layer.provide(ChatCompletionsClient.layer({ provider, baseUrl })),
     Layer.provide(KeyPool.layer({ providerId: provider, keys: ["key"] })),
-    Layer.provide(RateLimiter.unlimited),
+    Layer.provide(RateLimiter.layerUnlimited),
     Layer.provide(NodeHttpClient.layerUndici)
   )
 

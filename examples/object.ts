@@ -30,7 +30,7 @@ const program = Effect.gen(function* () {
   const live = LLM.layer({ model: "simulated" }).pipe(
     Layer.provide(ChatCompletionsClient.layer({ provider: "simulated", baseUrl: provider.baseUrl })),
     Layer.provide(KeyPool.layer({ providerId: "simulated", keys: ["key"] })),
-    Layer.provide(RateLimiter.unlimited),
+    Layer.provide(RateLimiter.layerUnlimited),
     Layer.provide(NodeHttpClient.layerUndici)
   )
   yield* Effect.gen(function* () {

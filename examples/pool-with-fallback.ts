@@ -22,7 +22,7 @@ const program = Effect.gen(function* () {
   const second = LLM.layer({ model: "small" }).pipe(
     Layer.provide(ResponsesClient.layer({ provider: "second", baseUrl: secondary.baseUrl })),
     Layer.provide(KeyPool.layer({ providerId: "second", keys: ["other"] })),
-    Layer.provide(RateLimiter.unlimited)
+    Layer.provide(RateLimiter.layerUnlimited)
   )
 
   yield* Effect.gen(function* () {

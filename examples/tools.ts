@@ -33,7 +33,7 @@ const program = Effect.gen(function* () {
   const live = LLM.layer({ model: "simulated" }).pipe(
     Layer.provide(ResponsesClient.layer({ provider: "simulated", baseUrl: provider.baseUrl })),
     Layer.provide(KeyPool.layer({ providerId: "simulated", keys: ["key"] })),
-    Layer.provide(RateLimiter.unlimited),
+    Layer.provide(RateLimiter.layerUnlimited),
     Layer.provide(NodeHttpClient.layerUndici)
   )
   yield* LLM.runToolsStream("What time is it in Paris and in Tokyo?", { tools: [clock] }).pipe(

@@ -297,7 +297,7 @@ export const layerConfig = (
       }).pipe(
         Effect.provideService(ProviderClient, client),
         Effect.provideService(KeyPool, pool),
-        Effect.provide(Limiter.unlimited)
+        Effect.provide(Limiter.layerUnlimited)
       )
     })
   )

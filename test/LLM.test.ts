@@ -45,7 +45,7 @@ const service = (
   provider: Layer.Layer<ProviderClient.ProviderClient>,
   options: Omit<LLM.Options, "model"> = bare,
   pool = keys("one", "two", "three"),
-  limiter: Layer.Layer<RateLimiter.RateLimiter, RateLimiter.InvalidLimitError> = RateLimiter.unlimited
+  limiter: Layer.Layer<RateLimiter.RateLimiter, RateLimiter.InvalidLimitError> = RateLimiter.layerUnlimited
 ) => Effect.provide(LLM.make({ model: "model", ...options }), Layer.mergeAll(provider, pool, limiter))
 
 const inFlight = (llm: LLM.Service) =>

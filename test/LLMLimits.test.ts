@@ -39,7 +39,7 @@ const serving = (
     chatStream: (_, call) =>
       Stream.unwrap(Effect.map(ask(call), (whole) => Stream.fromIterable(ChatEvent.fromResponse(whole))))
   })
-  const limiter = "models" in options ? RateLimiter.perModel(options) : RateLimiter.layer(options)
+  const limiter = "models" in options ? RateLimiter.layerPerModel(options) : RateLimiter.layer(options)
   return Effect.provide(
     LLM.make({ model: "model", retry: false, timeouts: false }),
     Layer.mergeAll(client, limiter, KeyPool.layer({ providerId: "test", keys }))
@@ -79,9 +79,9 @@ describe("LLM with an adaptive limiter", () => {
 })
 
 describe("LLM with a limiter", () => {
-  it.effect("keeps at most maxConcurrent calls in flight, and counts a stream until it ends", () =>
+  it.effect("keeps at most maxConcurrency calls in flight, and counts a stream until it ends", () =>
     Effect.gen(function* () {
-      const llm = yield* serving({ maxConcurrent: 2 }, () => ({}))
+      const llm = yield* serving({ maxConcurrency: 2 }, () => ({}))
       const calls = yield* Effect.forEach([1, 2, 3], () => Effect.fork(Stream.runDrain(llm.chatStream("?"))))
       yield* TestClock.adjust(0)
       expect((yield* llm.status).limiter).toMatchObject({ waiting: 1, concurrency: { inFlight: 2 } })
@@ -116,7 +116,7 @@ describe("LLM with a limiter", () => {
     })
   )
 
-  it.effect("limits each requested model by itself with RateLimiter.perModel", () =>
+  it.effect("limits each requested model by itself with RateLimiter.layerPerModel", () =>
     Effect.gen(function* () {
       const llm = yield* serving(
         { models: { large: { capacity: 1, refillRate: 0.01, tokensPerMinute: 1000, adaptive: true } } },
@@ -204,7 +204,7 @@ describe("key failover with cooldowns", () => {
         }),
         Effect.provide(
           Layer.merge(
-            RateLimiter.unlimited,
+            RateLimiter.layerUnlimited,
             KeyPool.layer({
               providerId: "test",
               keys: [

@@ -65,7 +65,7 @@ const askLLM = (exchange: Replay, baseUrl: string) =>
     ),
     Effect.provide(clientLayer(exchange, baseUrl)),
     Effect.provide(KeyPool.layer({ providerId: exchange.provider, keys: ["a-key-for-the-loopback"] })),
-    Effect.provide(RateLimiter.unlimited),
+    Effect.provide(RateLimiter.layerUnlimited),
     Effect.catchTag("InvalidPoolError", Effect.die)
   )
 
@@ -206,7 +206,7 @@ describe.runIf(folder !== undefined)("recorded embedding traffic", () => {
       const llm = yield* LLM.make({ model: "asked", retry: false, telemetry: false, timeouts: false }).pipe(
         Effect.provideService(ProviderClient.ProviderClient, client),
         Effect.provide(KeyPool.layer({ providerId: exchange.provider, keys: ["a-key-for-the-loopback"] })),
-        Effect.provide(RateLimiter.unlimited)
+        Effect.provide(RateLimiter.layerUnlimited)
       )
       const { count = 1, kind } = exchange.expected
       const result = yield* Effect.either(llm.embed(Array.from({ length: count }, () => "A text.")))

@@ -91,7 +91,7 @@ describe("secrecy of keys", () => {
           Effect.provide(
             KeyPool.layer({ providerId: "simulated", keys: [canary], cooldown: { base: 1, quota: 1, refused: 1 } })
           ),
-          Effect.provide(RateLimiter.unlimited)
+          Effect.provide(RateLimiter.layerUnlimited)
         )
         expectHidden(llm)
         const faults = [
@@ -122,7 +122,7 @@ describe("secrecy of keys", () => {
         const unreachable = yield* LLM.make({ model: "m", retry: false }).pipe(
           Effect.provide(ChatCompletionsClient.layer({ baseUrl: "http://127.0.0.1:1/v1" })),
           Effect.provide(KeyPool.layer({ providerId: "nowhere", keys: [canary] })),
-          Effect.provide(RateLimiter.unlimited)
+          Effect.provide(RateLimiter.layerUnlimited)
         )
         expectHidden(
           yield* Effect.exit(unreachable.chat("?")),
@@ -160,7 +160,7 @@ describe("secrecy of keys", () => {
           Effect.provide(
             KeyPool.layer({ providerId: "zhipu", keys: [key], cooldown: { base: 1, quota: 1, refused: 1 } })
           ),
-          Effect.provide(RateLimiter.unlimited)
+          Effect.provide(RateLimiter.layerUnlimited)
         )
         yield* llm.chat("?")
         const [token = ""] = yield* Ref.get(tokens)

@@ -52,7 +52,7 @@ const Live = Layer.mergeAll(
           key: secret,
           label: "team",
           models: ["bench"],
-          rateLimit: { requestsPerMinute: unlimited, maxConcurrent: 10_000 }
+          rateLimit: { requestsPerMinute: unlimited, maxConcurrency: 10_000 }
         }
       ]
     })

@@ -12,7 +12,7 @@
  *   adminToken: "a long random text",
  *   keys: [
  *     { key: "sk-team-a", label: "team-a", models: ["openai/*", "fast"], budget: { dollars: 20, period: "day" } },
- *     { key: "sk-team-b", label: "team-b", rateLimit: { requestsPerMinute: 60, maxConcurrent: 4 } }
+ *     { key: "sk-team-b", label: "team-b", rateLimit: { requestsPerMinute: 60, maxConcurrency: 4 } }
  *   ]
  * })
  * ```

@@ -64,8 +64,8 @@ const rateLimitSchema = Schema.Struct({
   requestsPerDay: optional(Count),
   /** Input and output together. */
   tokensPerMinute: optional(Count),
-  /** The most calls in flight. */
-  maxConcurrent: optional(Count)
+  /** The most calls in flight; `maxConcurrent` in JSON. */
+  maxConcurrency: optional(Count).pipe(Schema.fromKey("maxConcurrent"))
 })
 
 /**

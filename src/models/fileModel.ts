@@ -36,7 +36,7 @@ export interface ModelEntry {
   /** `requests_per_day`. */
   readonly requestsPerDay: number | undefined
   /** `max_concurrency`: the most calls in flight. */
-  readonly maxConcurrent: number | undefined
+  readonly maxConcurrency: number | undefined
   /** In tokens. @default 200000 */
   readonly contextWindow: number
   /** `timeout` of a whole call, in seconds in the file. */

@@ -52,7 +52,7 @@ const limitsOf = (fields: Fields) => {
     requestsPerMinute,
     requestsPerDay,
     tokensPerMinute: fields.positive("tokens_per_minute"),
-    maxConcurrent: fields.whole("max_concurrency")
+    maxConcurrency: fields.whole("max_concurrency")
   }
 }
 

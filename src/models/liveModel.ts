@@ -67,7 +67,7 @@ const limitsOf = (entry: ModelEntry): RateLimiter.Options => ({
   refillRate: entry.refillRate,
   ...(entry.requestsPerMinute === undefined ? {} : { requestsPerMinute: entry.requestsPerMinute }),
   ...(entry.requestsPerDay === undefined ? {} : { requestsPerDay: entry.requestsPerDay }),
-  ...(entry.maxConcurrent === undefined ? {} : { maxConcurrent: entry.maxConcurrent }),
+  ...(entry.maxConcurrency === undefined ? {} : { maxConcurrency: entry.maxConcurrency }),
   ...(entry.tokensPerMinute === undefined ? {} : { tokensPerMinute: entry.tokensPerMinute })
 })
 

@@ -8,7 +8,7 @@
  * Waiting calls are served in order of arrival, so every wait is known beforehand: a call fails at once when its wait would
  * exceed `maxWait`, and a waiting one fails as soon as other calls use more tokens than they reserved and its wait becomes too
  * long. Only the wait of a call of low priority (`withPriority`), which others can pass, and of one that waits for calls in
- * flight (`maxConcurrent`) is not known: it fails as soon as it is too long.
+ * flight (`maxConcurrency`) is not known: it fails as soon as it is too long.
  *
  * The rate limit status of other libraries is `status` (`available`, `capacity`, `refillRate`), and their reset is `reset`. Usual
  * sizes: 20 at 3 a second for high throughput, 10 at 1 as a standard, 5 at 0.5 to be strict.
@@ -22,18 +22,17 @@
  *   const limiter = yield* RateLimiter.RateLimiter
  *   yield* limiter.take()
  *   return yield* limiter.status
- * }).pipe(Effect.provide(RateLimiter.layer({ capacity: 20, refillRate: 3, requestsPerDay: 10_000, maxConcurrent: 8 })))
+ * }).pipe(Effect.provide(RateLimiter.layer({ capacity: 20, refillRate: 3, requestsPerDay: 10_000, maxConcurrency: 8 })))
  * ```
  *
  * @since 0.1.0
  */
 import { Effect, Layer } from "effect"
-import { make } from "./factory.js"
+import { make, makeLimiter } from "./factory.js"
 import type { Options, PerModelOptions, Reservation, Service } from "./model.js"
-import { CurrentPriority, InvalidLimitError, RateLimiter } from "./model.js"
+import { InvalidLimitError, RateLimiter } from "./model.js"
 import * as Read from "./options.js"
 import * as PerModel from "./perModel.js"
-import * as LimiterService from "./service.js"
 
 export * from "./model.js"
 
@@ -53,23 +52,20 @@ const read = (options: Options, path: string) => {
  */
 export const makePerModel = (options: PerModelOptions): Effect.Effect<Service, InvalidLimitError> =>
   Effect.suspend(() => {
-    const models = Object.entries(options.models).map(([model, limits]) => ({
-      model,
-      ...read(limits, `models[${JSON.stringify(model)}].`)
-    }))
+    const models = Object.entries(options.models).map(([model, limits]) => {
+      const path = `models[${JSON.stringify(model)}].`
+      return { model, path, ...read(limits, path) }
+    })
     const others = options.others === undefined ? undefined : read(options.others, "others.")
     const faults = [...models.flatMap((each) => each.faults), ...(others?.faults ?? [])]
     return faults.length > 0
       ? Effect.fail(new InvalidLimitError({ faults }))
       : Effect.map(
           Effect.all({
-            models: Effect.forEach(models, ({ model, settings }) =>
-              Effect.map(LimiterService.make(settings, CurrentPriority), (limiter) => [model, limiter] as const)
+            models: Effect.forEach(models, ({ model, path, settings }) =>
+              Effect.map(makeLimiter(settings, path), (limiter) => [model, limiter] as const)
             ),
-            others:
-              others === undefined
-                ? Effect.succeed(unlimitedService)
-                : LimiterService.make(others.settings, CurrentPriority)
+            others: others === undefined ? Effect.succeed(unlimitedService) : makeLimiter(others.settings, "others.")
           }),
           (made) => PerModel.make(new Map(made.models), made.others)
         )
@@ -86,7 +82,7 @@ export const layer = (options: Options = {}): Layer.Layer<RateLimiter, InvalidLi
  * @since 0.1.0
  * @category layers
  */
-export const perModel = (options: PerModelOptions): Layer.Layer<RateLimiter, InvalidLimitError> =>
+export const layerPerModel = (options: PerModelOptions): Layer.Layer<RateLimiter, InvalidLimitError> =>
   Layer.effect(RateLimiter, makePerModel(options))
 
 const noReservation: Reservation = { settle: () => Effect.void }
@@ -94,7 +90,9 @@ const noReservation: Reservation = { settle: () => Effect.void }
 const unlimitedService: Service = {
   take: () => Effect.void,
   tryTake: () => Effect.succeed(true),
-  limit: (effect) => effect,
+  withPermits: () => (effect) => effect,
+  withPermitsIfAvailable: () => Effect.asSome,
+  available: Effect.succeed(Infinity),
   reserve: () => Effect.succeed(noReservation),
   status: Effect.succeed({ available: Infinity, capacity: Infinity, refillRate: Infinity, waiting: 0 }),
   reset: Effect.void,
@@ -107,4 +105,4 @@ const unlimitedService: Service = {
  * @since 0.1.0
  * @category layers
  */
-export const unlimited: Layer.Layer<RateLimiter> = Layer.succeed(RateLimiter, unlimitedService)
+export const layerUnlimited: Layer.Layer<RateLimiter> = Layer.succeed(RateLimiter, unlimitedService)

@@ -34,14 +34,19 @@ export const isBeyondLimit = (error: LLMError): boolean =>
 /** The limits in words, for messages. */
 const describe = (settings: Settings): string =>
   [
-    ...(settings.capacity === Infinity ? [] : [`${settings.capacity} requests and ${settings.refillRate} a second`]),
+    ...(settings.capacity === Infinity
+      ? []
+      : settings.refill === undefined
+        ? [`${settings.capacity} requests and ${settings.refillRate} a second`]
+        : [`${settings.capacity} requests between two refills`]),
     ...(settings.requestsPerMinute === undefined ? [] : [`${settings.requestsPerMinute} requests a minute`]),
     ...(settings.requestsPerDay === undefined ? [] : [`${settings.requestsPerDay} requests a day`]),
     ...(settings.tokensPerMinute === undefined ? [] : [`${settings.tokensPerMinute} tokens a minute`]),
-    ...(settings.maxConcurrent === undefined ? [] : [`${settings.maxConcurrent} at once`])
+    ...(settings.maxConcurrency === undefined ? [] : [`${settings.maxConcurrency} at once`])
   ].join(", and ")
 
 export interface Refusals {
+  /** The wait is infinite after the end of a refill schedule. */
   readonly tooLong: (wait: number, allowed: number) => RateLimitError
   readonly waitedEnough: (allowed: number) => RateLimitError
   /** Undefined if the limiter can grant them. */
@@ -56,10 +61,14 @@ export const make = (settings: Settings): Refusals => {
   const format = (millis: number): string => Duration.format(durationOf(millis))
   return {
     tooLong: (wait, allowed) =>
-      rateLimitError(
-        `The limit of ${limit} would make this call wait ${format(wait)}, longer than the ${format(allowed)} allowed. Try again later, or raise the limit or maxWait.`,
-        wait
-      ),
+      settings.refill !== undefined && wait === Infinity
+        ? rateLimitError(
+            `The limit of ${limit} is used up and its refill schedule has ended, so this call is never granted. Give refill a schedule that does not end, or reset the limiter.`
+          )
+        : rateLimitError(
+            `The limit of ${limit} would make this call wait ${format(wait)}, longer than the ${format(allowed)} allowed. Try again later, or raise the limit or maxWait.`,
+            wait
+          ),
     waitedEnough: (allowed) =>
       rateLimitError(
         `The limit of ${limit} made this call wait longer than the ${format(allowed)} allowed, and calls in flight have not ended. Try again later, or raise the limit or maxWait.`

@@ -5,6 +5,12 @@ import { CurrentPriority, InvalidLimitError } from "./model.js"
 import * as Read from "./options.js"
 import * as LimiterService from "./service.js"
 
+/** An invalid cron expression is a defect of the first step of its schedule. */
+export const makeLimiter = (settings: Read.Settings, path: string): Effect.Effect<Service, InvalidLimitError> =>
+  Effect.catchAllDefect(LimiterService.make(settings, CurrentPriority), (defect) =>
+    Effect.fail(new InvalidLimitError({ faults: [`${path}refill: the schedule failed with ${String(defect)}`] }))
+  )
+
 /**
  * Makes a limiter in memory, for one process.
  *
@@ -14,9 +20,7 @@ import * as LimiterService from "./service.js"
 export const make = (options: Options = {}): Effect.Effect<Service, InvalidLimitError> =>
   Effect.suspend(() => {
     const [settings, faults] = Read.read(options)
-    return faults.length > 0
-      ? Effect.fail(new InvalidLimitError({ faults }))
-      : LimiterService.make(settings, CurrentPriority)
+    return faults.length > 0 ? Effect.fail(new InvalidLimitError({ faults })) : makeLimiter(settings, "")
   })
 
 /**

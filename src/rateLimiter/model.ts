@@ -1,5 +1,5 @@
 /** The contract of a rate limiter: its service, options, status and errors. */
-import type { Duration } from "effect"
+import type { Duration, Option, Schedule } from "effect"
 import { Context, Data, Effect, Schema } from "effect"
 import { dual } from "effect/Function"
 import type { InvalidRequestError, RateLimitError, SharedStateError } from "../vocabulary/LLMError.js"
@@ -13,15 +13,25 @@ import type { RateLimits } from "../wire/headers/rateLimits.js"
  */
 export interface Options {
   /**
-   * The most requests at once. @default 10; with a limit per minute or day, that limit; with `maxConcurrent` as the only limit on
-   * requests, not limited
+   * The most requests at once; with `refill`, the most between two recurrences. @default 10; with a limit per minute or day, that
+   * limit; with `maxConcurrency` as the only limit on requests, not limited
    */
   readonly capacity?: number
   /**
    * Requests per second, also a fraction. @default 1; with a limit per minute or day, the rate of that limit; with
-   * `maxConcurrent` as the only limit on requests, not limited
+   * `maxConcurrency` as the only limit on requests, not limited
    */
   readonly refillRate?: number
+  /**
+   * Fills the limiter to `capacity` at each recurrence, instead of continuously at `refillRate`:
+   * `Schedule.cron("0 0 * * *", "America/Los_Angeles")` for a quota that resets at midnight in Los Angeles, `Schedule.fixed("1 minute")`
+   * for fixed windows of a minute. Up to twice the capacity can be granted within a short time around a recurrence.
+   *
+   * The schedule starts when the limiter is made and follows the wall clock; recurrences are at least one millisecond apart. After
+   * its end nothing is refilled: a call beyond what is left fails at once. Not allowed with `refillRate`, with `adaptive` or in
+   * Redis. @default a continuous refill
+   */
+  readonly refill?: Schedule.Schedule<unknown, void>
   /** The most requests in any minute. @default not limited */
   readonly requestsPerMinute?: number
   /** The most requests in any 24 hours. @default not limited */
@@ -29,10 +39,10 @@ export interface Options {
   /** Tokens per minute, input and output together. @default not limited */
   readonly tokensPerMinute?: number
   /**
-   * The most calls in flight: those started by `reserve` or `limit` and not ended. `take` reports no end and does not count.
-   * @default not limited
+   * The most calls in flight: those started by `reserve`, `withPermits` or `withPermitsIfAvailable` and not ended. `take` reports
+   * no end and does not count. @default not limited
    */
-  readonly maxConcurrent?: number
+  readonly maxConcurrency?: number
   /** The longest wait of a caller. @default "30 seconds" */
   readonly maxWait?: Duration.DurationInput
   /** Options for callers of the priority "batch". */
@@ -61,7 +71,7 @@ export interface BatchOptions {
 }
 
 /**
- * Options of additive increase, multiplicative decrease: the pace is a share of the configured rates and of `maxConcurrent`,
+ * Options of additive increase, multiplicative decrease: the pace is a share of the configured rates and of `maxConcurrency`,
  * between `minimum` and 1.
  *
  * @since 0.1.0
@@ -121,7 +131,7 @@ export const withPriority: {
 export interface WaitOptions {
   /** The longest wait of this caller, if shorter than the limiter's `maxWait`. */
   readonly maxWait?: Duration.DurationInput
-  /** The model of the call. Only used by a limiter of `perModel`. */
+  /** The model of the call. Only used by a limiter of `makePerModel`. */
   readonly model?: string
 }
 
@@ -156,7 +166,7 @@ export interface BucketStatus {
   /** What can be taken now. Below zero if more tokens were used than reserved. */
   readonly available: number
   readonly capacity: number
-  /** The amount refilled per second. */
+  /** The amount refilled per second; 0 if a schedule refills (`refill`). */
   readonly refillRate: number
 }
 
@@ -228,8 +238,32 @@ export interface Service {
   readonly take: (n?: number, options?: WaitOptions) => Effect.Effect<void, LimitError>
   /** Takes `n` permits if they are available and no call waits; otherwise returns false and takes none. */
   readonly tryTake: (n?: number) => Effect.Effect<boolean>
-  /** Runs an effect with one permit, counted in flight until it ends. */
-  readonly limit: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | LimitError, R>
+  /**
+   * Takes `n` permits, waiting in the queue if necessary, and runs an effect that counts as one call in flight until it succeeds,
+   * fails or is interrupted. The permits stay spent; only a refill returns them. An interrupted wait takes none.
+   *
+   * @since 0.2.0
+   */
+  readonly withPermits: (
+    n: number,
+    options?: WaitOptions
+  ) => <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | LimitError, R>
+  /**
+   * Like `withPermits`, if the permits and a call in flight are available and no call waits; otherwise returns none at once,
+   * without running the effect or taking a permit.
+   *
+   * @since 0.2.0
+   */
+  readonly withPermitsIfAvailable: (
+    n: number
+  ) => <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<Option.Option<A>, E, R>
+  /**
+   * The whole number of permits that `tryTake` would take now: what the bucket and the windows hold, and 0 while calls wait.
+   * Infinite if requests are not limited.
+   *
+   * @since 0.2.0
+   */
+  readonly available: Effect.Effect<number>
   /**
    * Takes one permit, counts the call in flight, and reserves an estimate of tokens: all of it or nothing. Without
    * `tokensPerMinute` it reserves no tokens.

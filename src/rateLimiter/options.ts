@@ -1,4 +1,5 @@
 /** Checked options of a limiter, with every fault. Times are in milliseconds. */
+import type { Schedule } from "effect"
 import type { Options } from "./model.js"
 import { maxTokens } from "../vocabulary/Usage.js"
 import * as Checks from "../internal/optionChecks.js"
@@ -6,11 +7,13 @@ import * as Adaptive from "./adaptive.js"
 
 export interface Settings {
   readonly capacity: number
+  /** Zero if a schedule refills. */
   readonly refillRate: number
+  readonly refill: Schedule.Schedule<unknown, void> | undefined
   readonly requestsPerMinute: number | undefined
   readonly requestsPerDay: number | undefined
   readonly tokensPerMinute: number | undefined
-  readonly maxConcurrent: number | undefined
+  readonly maxConcurrency: number | undefined
   readonly maxWait: number
   readonly batchMaxWait: number
   readonly aging: number
@@ -19,13 +22,17 @@ export interface Settings {
 
 const secondsADay = 24 * 60 * 60
 
-type Rates = Pick<Options, "capacity" | "refillRate" | "requestsPerMinute" | "requestsPerDay" | "maxConcurrent">
+type Rates = Pick<
+  Options,
+  "capacity" | "refillRate" | "refill" | "requestsPerMinute" | "requestsPerDay" | "maxConcurrency"
+>
 
 /** The bucket of requests when capacity or rate is not set: another limit on requests replaces the defaults. */
 export const rates = (options: Rates): { readonly capacity: number; readonly refillRate: number } => {
-  const { capacity, refillRate, requestsPerDay, requestsPerMinute } = options
+  const { capacity, refill, refillRate, requestsPerDay, requestsPerMinute } = options
+  if (refill !== undefined) return { capacity: capacity ?? 10, refillRate: 0 }
   const defaults =
-    options.maxConcurrent !== undefined && capacity === undefined && refillRate === undefined
+    options.maxConcurrency !== undefined && capacity === undefined && refillRate === undefined
       ? { capacity: Infinity, refillRate: Infinity }
       : { capacity: 10, refillRate: 1 }
   const fallback =
@@ -46,24 +53,25 @@ export const isUsed = (tokens: number): boolean => tokens >= 0 && tokens <= maxT
 export const isAmount = (n: number): boolean => Number.isFinite(n) && n > 0
 
 export const read = (options: Options): readonly [Settings, ReadonlyArray<string>] => {
-  const { maxConcurrent, requestsPerDay, requestsPerMinute, tokensPerMinute } = options
+  const { maxConcurrency, requestsPerDay, requestsPerMinute, tokensPerMinute } = options
   const positive = {
     capacity: options.capacity,
     refillRate: options.refillRate,
     requestsPerMinute,
     requestsPerDay,
     tokensPerMinute,
-    maxConcurrent
+    maxConcurrency
   }
   const [adaptive, adaptiveFaults] =
     options.adaptive === undefined || options.adaptive === false ? [undefined, []] : Adaptive.settings(options.adaptive)
   const { faults: durationFaults, millis } = Checks.make()
   const settings = {
     ...rates(options),
+    refill: options.refill,
     requestsPerMinute,
     requestsPerDay,
     tokensPerMinute,
-    maxConcurrent,
+    maxConcurrency,
     maxWait: millis("maxWait", options.maxWait ?? "30 seconds", Checks.anyLength),
     batchMaxWait: millis("batch.maxWait", options.batch?.maxWait ?? "10 minutes", Checks.anyLength),
     aging: millis("batch.aging", options.batch?.aging ?? "30 seconds", Checks.anyLength),
@@ -72,12 +80,16 @@ export const read = (options: Options): readonly [Settings, ReadonlyArray<string
   const faults = Object.entries(positive).flatMap(([name, value]) =>
     value === undefined || isAmount(value) ? [] : [`${name}: expected a positive number, actual ${value}`]
   )
-  const isFraction = maxConcurrent !== undefined && isAmount(maxConcurrent) && !Number.isInteger(maxConcurrent)
+  const exclusive = (["refillRate", "adaptive"] as const).filter(
+    (name) => options.refill !== undefined && options[name] !== undefined && options[name] !== false
+  )
+  const isFraction = maxConcurrency !== undefined && isAmount(maxConcurrency) && !Number.isInteger(maxConcurrency)
   return [
     settings,
     [
       ...faults,
-      ...(isFraction ? [`maxConcurrent: expected a whole number, actual ${maxConcurrent}`] : []),
+      ...exclusive.map((name) => `refill: cannot be combined with ${name}`),
+      ...(isFraction ? [`maxConcurrency: expected a whole number, actual ${maxConcurrency}`] : []),
       ...durationFaults,
       ...(settings.aging < Infinity ? [] : ["batch.aging: expected a finite duration"]),
       ...adaptiveFaults

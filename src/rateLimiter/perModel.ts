@@ -8,7 +8,9 @@ export const make = (models: ReadonlyMap<string, Service>, others: Service): Ser
   return {
     take: (n, options) => of(options?.model).take(n, options),
     tryTake: (n) => others.tryTake(n),
-    limit: (effect) => others.limit(effect),
+    withPermits: (n, options) => of(options?.model).withPermits(n, options),
+    withPermitsIfAvailable: (n) => others.withPermitsIfAvailable(n),
+    available: others.available,
     reserve: (tokens, options) => of(options?.model).reserve(tokens, options),
     status: Effect.map(
       Effect.all({

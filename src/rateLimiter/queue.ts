@@ -75,6 +75,19 @@ export const waitFor = (buckets: Buckets, { requests, tokens }: AcquireRequest):
   return wait
 }
 
+/** Whether the state depends on no recurrence of a schedule that is not known yet. */
+export const isKnown = ({ projected, requests }: State): boolean =>
+  !Number.isNaN(requests.updatedAt) && !Number.isNaN(projected?.requests.updatedAt)
+
+/** The whole number of permits that can be taken now. */
+export const available = ({ queue, requests, windows }: State): number => {
+  if (SortedMap.size(queue) > 0) return 0
+  let least = requests.available
+  for (const { limit, used } of windows) least = Math.min(least, limit - used)
+  // Sums of fractions are inexact.
+  return Math.max(0, Math.floor(least + 1e-9))
+}
+
 /** Whether the request must wait for the end of calls in flight. */
 export const exceedsConcurrency = (state: State, request: AcquireRequest): boolean =>
   request.slots > 0 && state.inFlight + request.slots > state.maxInFlight
@@ -146,7 +159,7 @@ export const grant = <S extends State>(state: S, request: AcquireRequest): S => 
 /** Tolerance for sums of fractions, in milliseconds; shorter than any wait that matters. */
 export const roundingTolerance = 1
 
-/** Removes the waiters whose wait exceeds their deadline, and returns them. */
+/** Removes the waiters whose wait exceeds their deadline or never ends, and returns them. */
 export const evict = <S extends State>(state: S): readonly [S, ReadonlyArray<Waiter>] => {
   const evictedWaiters: Array<Waiter> = []
   let { queue } = state
@@ -154,7 +167,8 @@ export const evict = <S extends State>(state: S): readonly [S, ReadonlyArray<Wai
   let buckets: Buckets = { requests: state.requests, tokens: state.tokens, windows: state.windows }
   for (const [position, waiter] of state.queue) {
     const served = afterServing(buckets, waiter)
-    if (served.requests.updatedAt <= waiter.deadline + roundingTolerance) {
+    const servedAt = served.requests.updatedAt
+    if (servedAt < Infinity && servedAt <= waiter.deadline + roundingTolerance) {
       buckets = served
     } else {
       evictedWaiters.push(waiter)

@@ -1,5 +1,7 @@
 /** A limiter as a service: reads the clock, applies one transition at a time to a `Ref`, and wakes the waiters concerned. */
 import { Clock, Duration, Effect, Fiber, Option, Ref, SortedMap } from "effect"
+import * as Permits from "./permits.js"
+import * as Refill from "./refill.js"
 import type { RateLimitError } from "../vocabulary/LLMError.js"
 import type { BucketStatus, LimiterStatus, Priority, Reservation, Service, Signal, WaitOptions } from "./model.js"
 import type { Settings } from "./options.js"
@@ -13,22 +15,29 @@ import * as Queue from "./queue.js"
 
 interface State extends Queue.State {
   readonly pace: Adaptive.Pace
+  /** The last known recurrence of the refill schedule. */
+  readonly cursor: Refill.Cursor | undefined
 }
+
+/** A limiter in memory, with the members from which a shared limiter makes its own while its store is away. */
+export interface LocalLimiter extends Service, Permits.PermitReservations {}
 
 const minute = 60_000
 const day = 24 * 60 * minute
 
 const initialState = (settings: Settings, now: number): State => {
-  const { requestsPerDay, requestsPerMinute, tokensPerMinute } = settings
+  const { refill, requestsPerDay, requestsPerMinute, tokensPerMinute } = settings
+  const requests = Bucket.make(settings.capacity, settings.refillRate, now)
   return {
-    requests: Bucket.make(settings.capacity, settings.refillRate, now),
+    requests: refill === undefined ? requests : { ...requests, recurrences: { times: [], isComplete: false } },
+    cursor: refill === undefined ? undefined : Refill.start(refill, now),
     tokens: tokensPerMinute === undefined ? undefined : Bucket.make(tokensPerMinute, tokensPerMinute / 60, now),
     windows: [
       ...(requestsPerMinute === undefined ? [] : [SlidingWindow.make(requestsPerMinute, minute, now)]),
       ...(requestsPerDay === undefined ? [] : [SlidingWindow.make(requestsPerDay, day, now)])
     ],
     reserved: 0,
-    maxInFlight: settings.maxConcurrent ?? Infinity,
+    maxInFlight: settings.maxConcurrency ?? Infinity,
     inFlight: 0,
     queue: SortedMap.empty((self, that) => (self === that ? 0 : Queue.before(self, that) ? -1 : 1)),
     arrivals: 0,
@@ -37,12 +46,50 @@ const initialState = (settings: Settings, now: number): State => {
   }
 }
 
-export const make = (settings: Settings, priority: Effect.Effect<Priority>): Effect.Effect<Service> =>
+export const make = (settings: Settings, priority: Effect.Effect<Priority>): Effect.Effect<LocalLimiter> =>
   Effect.gen(function* () {
-    const { adaptive, maxConcurrent, tokensPerMinute } = settings
+    const { adaptive, maxConcurrency, refill, tokensPerMinute } = settings
     const refusals = Refusals.make(settings)
-    const start = yield* Effect.clockWith((clock) => Effect.sync(() => nowOf(clock)))
+    // A schedule such as cron follows the wall clock.
+    const timeOf = refill === undefined ? nowOf : (clock: Clock.Clock): number => clock.unsafeCurrentTimeMillis()
+    const start = yield* Effect.clockWith((clock) => Effect.sync(() => timeOf(clock)))
     const state = yield* Ref.make(initialState(settings, start))
+
+    /** Computes further recurrences of the refill schedule: as many as are known already, so that repetition is linear. */
+    const computeRecurrences: Effect.Effect<void> =
+      refill === undefined
+        ? Effect.void
+        : Clock.clockWith((clock) =>
+            Effect.flatMap(Ref.get(state), ({ cursor, requests: { recurrences } }) =>
+              cursor === undefined || recurrences === undefined
+                ? Effect.void
+                : Effect.flatMap(
+                    Refill.compute(refill, cursor, timeOf(clock), Math.max(1, recurrences.times.length)),
+                    (computed) => Ref.update(state, (current) => withRecurrences(current, cursor, computed))
+                  )
+            )
+          )
+
+    yield* computeRecurrences
+
+    /**
+     * Applies a transition to the state of now. A transition that depends on a recurrence that is not known yet returns undefined or
+     * an unknown state, and is applied again when that recurrence is known.
+     */
+    const transition = <A, E>(
+      f: (current: State, now: number) => readonly [Effect.Effect<A, E>, State] | undefined
+    ): Effect.Effect<A, E> =>
+      Clock.clockWith((clock) =>
+        Effect.flatten(
+          Ref.modify(state, (before): readonly [Effect.Effect<A, E>, State] => {
+            const now = timeOf(clock)
+            const result = f(Queue.refill(before, now), now)
+            return result !== undefined && (!isExtensible(before) || Queue.isKnown(result[1]))
+              ? result
+              : [Effect.zipRight(computeRecurrences, transition(f)), before]
+          })
+        )
+      )
 
     const wakeFirst = (current: State): Effect.Effect<void> =>
       Option.match(SortedMap.headOption(current.queue), {
@@ -55,16 +102,11 @@ export const make = (settings: Settings, priority: Effect.Effect<Priority>): Eff
 
     /** `isLoss`: whether a wait can become longer by this. The waits of all waiters are recalculated then. */
     const update = (f: (current: State, now: number) => State, isLoss: boolean): Effect.Effect<void> =>
-      Clock.clockWith((clock) =>
-        Effect.flatten(
-          Ref.modify(state, (before) => {
-            const now = nowOf(clock)
-            const changed = f(Queue.refill(before, now), now)
-            const [after, evictedWaiters] = isLoss ? Queue.evict(changed) : [changed, []]
-            return [Effect.zipRight(wakeAll(evictedWaiters), wakeFirst(after)), after]
-          })
-        )
-      )
+      transition((current, now) => {
+        const changed = f(current, now)
+        const [after, evictedWaiters] = isLoss ? Queue.evict(changed) : [changed, []]
+        return [Effect.zipRight(wakeAll(evictedWaiters), wakeFirst(after)), after]
+      })
 
     const giveUp = (position: Queue.Position): Effect.Effect<void> =>
       Effect.flatMap(
@@ -74,7 +116,6 @@ export const make = (settings: Settings, priority: Effect.Effect<Priority>): Eff
 
     /** Waits for its turn and for what it needs, then takes it. Only the wait is interruptible. */
     const waitForTurn = (
-      clock: Clock.Clock,
       position: Queue.Position,
       waiter: Queue.Waiter,
       allowed: number
@@ -93,30 +134,28 @@ export const make = (settings: Settings, priority: Effect.Effect<Priority>): Eff
         )
       }
 
-      const turn: Effect.Effect<void, RateLimitError> = Effect.flatten(
-        Ref.modify(state, (before): readonly [Effect.Effect<void, RateLimitError>, State] => {
-          const now = nowOf(clock)
-          const current = Queue.refill(before, now)
-          if (!SortedMap.has(current.queue, position)) {
-            return [Effect.fail(refusals.tooLong(Queue.waitAt(current, position, waiter), allowed)), current]
-          }
-          const head = Option.getOrUndefined(SortedMap.headOption(current.queue))
-          const isHead = head !== undefined && head[0] === position
-          const wait = isHead ? Queue.waitFor(current, waiter) : Infinity
-          if (wait === 0 && !Queue.exceedsConcurrency(current, waiter)) {
-            const next = { ...Queue.dequeue(Queue.grant(current, waiter), position), projected: current.projected }
-            return [wakeFirst(next), next]
-          }
-          if (maxConcurrent === undefined) return [again(awaitWakeup(wait)), current]
-          // How long calls in flight take is not known, so a wait can exceed the calculated one.
-          const remaining = waiter.deadline - now
-          if (remaining <= 0) {
-            const next: State = Queue.dequeue(current, position)
-            return [Effect.zipRight(wakeFirst(next), Effect.fail(refusals.waitedEnough(allowed))), next]
-          }
-          return [again(awaitWakeup(wait === 0 ? remaining : Math.min(wait, remaining))), current]
-        })
-      )
+      const turn: Effect.Effect<void, RateLimitError> = transition((current, now) => {
+        if (!SortedMap.has(current.queue, position)) {
+          const wait = Queue.waitAt(current, position, waiter)
+          return needsRecurrence(current, wait) ? undefined : [Effect.fail(refusals.tooLong(wait, allowed)), current]
+        }
+        const head = Option.getOrUndefined(SortedMap.headOption(current.queue))
+        const isHead = head !== undefined && head[0] === position
+        const wait = isHead ? Queue.waitFor(current, waiter) : Infinity
+        if (needsRecurrence(current, wait)) return undefined
+        if (wait === 0 && !Queue.exceedsConcurrency(current, waiter)) {
+          const next = { ...Queue.dequeue(Queue.grant(current, waiter), position), projected: current.projected }
+          return [wakeFirst(next), next]
+        }
+        if (maxConcurrency === undefined) return [again(awaitWakeup(wait)), current]
+        // How long calls in flight take is not known, so a wait can exceed the calculated one.
+        const remaining = waiter.deadline - now
+        if (remaining <= 0) {
+          const next: State = Queue.dequeue(current, position)
+          return [Effect.zipRight(wakeFirst(next), Effect.fail(refusals.waitedEnough(allowed))), next]
+        }
+        return [again(awaitWakeup(wait === 0 ? remaining : Math.min(wait, remaining))), current]
+      })
       const again = (wait: Effect.Effect<void>): Effect.Effect<void, RateLimitError> =>
         Effect.zipRight(
           Effect.onInterrupt(wait, () => giveUp(position)),
@@ -127,36 +166,42 @@ export const make = (settings: Settings, priority: Effect.Effect<Priority>): Eff
 
     const acquire = (request: Queue.AcquireRequest, wait: WaitOptions = {}): Effect.Effect<void, RateLimitError> =>
       Effect.uninterruptible(
-        Effect.flatMap(priority, (rank) =>
-          Clock.clockWith((clock) => {
-            const wakeup = Effect.unsafeMakeLatch(false)
-            const maxWait = rank === "batch" ? settings.batchMaxWait : settings.maxWait
-            const allowed = Math.min(maxWait, wait.maxWait === undefined ? Infinity : Duration.toMillis(wait.maxWait))
-            return Effect.flatten(
-              Ref.modify(state, (before): readonly [Effect.Effect<void, RateLimitError>, State] => {
-                const now = nowOf(clock)
-                const current = Queue.refill(before, now)
-                if (isFree(current, request)) return [Effect.void, Queue.grant(current, request)]
-                const position = {
-                  at: rank === "batch" ? now + settings.aging : now,
-                  ticket: current.arrivals
-                }
-                const needed = Queue.waitAt(current, position, request)
-                if (needed > allowed) return [Effect.fail(refusals.tooLong(needed, allowed)), current]
-                const waiter: Queue.Waiter = { ...request, deadline: now + allowed, wakeup }
-                const [after, evictedWaiters] = Queue.enqueue(
-                  { ...current, arrivals: current.arrivals + 1 },
-                  position,
-                  waiter
-                )
-                return [Effect.zipRight(wakeAll(evictedWaiters), waitForTurn(clock, position, waiter, allowed)), after]
-              })
+        Effect.flatMap(priority, (rank) => {
+          const wakeup = Effect.unsafeMakeLatch(false)
+          const maxWait = rank === "batch" ? settings.batchMaxWait : settings.maxWait
+          const allowed = Math.min(maxWait, wait.maxWait === undefined ? Infinity : Duration.toMillis(wait.maxWait))
+          return transition<void, RateLimitError>((current, now) => {
+            if (isFree(current, request)) return [Effect.void, Queue.grant(current, request)]
+            const position = {
+              at: rank === "batch" ? now + settings.aging : now,
+              ticket: current.arrivals
+            }
+            const needed = Queue.waitAt(current, position, request)
+            if (needsRecurrence(current, needed)) return undefined
+            if (needed > allowed || needed === Infinity) {
+              return [Effect.fail(refusals.tooLong(needed, allowed)), current]
+            }
+            const waiter: Queue.Waiter = { ...request, deadline: now + allowed, wakeup }
+            const [after, evictedWaiters] = Queue.enqueue(
+              { ...current, arrivals: current.arrivals + 1 },
+              position,
+              waiter
             )
+            return [Effect.zipRight(wakeAll(evictedWaiters), waitForTurn(position, waiter, allowed)), after]
           })
-        )
+        })
       )
 
     const permits = (n: number): Queue.AcquireRequest => ({ requests: n, tokens: 0, slots: 0 })
+
+    const tryAcquire = (request: Queue.AcquireRequest): Effect.Effect<boolean> =>
+      refusals.ofPermits(request.requests) === undefined
+        ? transition((current) =>
+            isFree(current, request)
+              ? [Effect.succeed(true), Queue.grant(current, request)]
+              : [Effect.succeed(false), current]
+          )
+        : Effect.succeed(false)
 
     const take: Service["take"] = (n = 1, wait) => {
       const refusal = refusals.ofPermits(n)
@@ -178,7 +223,7 @@ export const make = (settings: Settings, priority: Effect.Effect<Priority>): Eff
       })
 
     const reservation = (request: Queue.AcquireRequest): Reservation => {
-      let isOpen = tokensPerMinute !== undefined || maxConcurrent !== undefined
+      let isOpen = tokensPerMinute !== undefined || maxConcurrency !== undefined
       return {
         settle: (actual) =>
           Effect.uninterruptible(
@@ -192,17 +237,32 @@ export const make = (settings: Settings, priority: Effect.Effect<Priority>): Eff
       }
     }
 
+    const slots = maxConcurrency === undefined ? 0 : 1
+
+    const acquireReservation = (request: Queue.AcquireRequest, wait: WaitOptions | undefined) =>
+      Effect.map(acquire(request, wait), () => reservation(request))
+
     const reserve: Service["reserve"] = (tokens, wait) => {
       const estimate = tokensPerMinute === undefined || !isAmount(tokens) ? 0 : tokens
-      const request: Queue.AcquireRequest = {
-        requests: 1,
-        tokens: estimate,
-        slots: maxConcurrent === undefined ? 0 : 1
-      }
       const refusal = refusals.ofTokens(estimate)
-      return refusal !== undefined
-        ? Effect.fail(refusal)
-        : Effect.map(acquire(request, wait), () => reservation(request))
+      return refusal === undefined
+        ? acquireReservation({ requests: 1, tokens: estimate, slots }, wait)
+        : Effect.fail(refusal)
+    }
+
+    const permitReservations: Permits.PermitReservations = {
+      reservePermits: (n, wait) => {
+        const refusal = refusals.ofPermits(n)
+        return refusal === undefined
+          ? acquireReservation({ requests: n, tokens: 0, slots }, wait)
+          : Effect.fail(refusal)
+      },
+      tryReservePermits: (n) => {
+        const request: Queue.AcquireRequest = { requests: n, tokens: 0, slots }
+        return Effect.map(tryAcquire(request), (isGranted) =>
+          isGranted ? Option.some(reservation(request)) : Option.none()
+        )
+      }
     }
 
     const withPace = (current: State, pace: Adaptive.Pace): State => {
@@ -217,7 +277,7 @@ export const make = (settings: Settings, priority: Effect.Effect<Priority>): Eff
       return {
         ...current,
         pace,
-        maxInFlight: maxConcurrent === undefined ? Infinity : Math.max(1, Math.floor(maxConcurrent * pace.share)),
+        maxInFlight: maxConcurrency === undefined ? Infinity : Math.max(1, Math.floor(maxConcurrency * pace.share)),
         requests: at(current.requests, settings.refillRate),
         tokens: current.tokens === undefined ? undefined : at(current.tokens, current.tokens.capacity / 60)
       }
@@ -237,30 +297,12 @@ export const make = (settings: Settings, priority: Effect.Effect<Priority>): Eff
 
     return {
       take,
-      tryTake: (n = 1) =>
-        refusals.ofPermits(n) !== undefined
-          ? Effect.succeed(false)
-          : Clock.clockWith((clock) =>
-              Ref.modify(state, (before): readonly [boolean, State] => {
-                const current = Queue.refill(before, nowOf(clock))
-                return isFree(current, permits(n)) ? [true, Queue.grant(current, permits(n))] : [false, current]
-              })
-            ),
-      limit: (effect) =>
-        maxConcurrent === undefined
-          ? Effect.zipRight(take(), effect)
-          : Effect.acquireUseRelease(
-              reserve(0),
-              () => effect,
-              (reservation) => reservation.settle(0)
-            ),
+      tryTake: (n = 1) => tryAcquire(permits(n)),
       reserve,
-      status: Clock.clockWith((clock) =>
-        Effect.map(
-          Ref.updateAndGet(state, (current) => Queue.refill(current, nowOf(clock))),
-          (current) => statusOf(current, settings)
-        )
-      ),
+      ...permitReservations,
+      ...Permits.make(permitReservations),
+      available: transition((current) => [Effect.succeed(Queue.available(current)), current]),
+      status: transition((current) => [Effect.succeed(statusOf(current, settings)), current]),
       reset: update(
         (current) => ({
           ...current,
@@ -293,6 +335,30 @@ export const make = (settings: Settings, priority: Effect.Effect<Priority>): Eff
     }
   })
 
+/** Whether further recurrences of the refill schedule can be computed. */
+const isExtensible = ({ requests: { recurrences } }: State): boolean =>
+  recurrences !== undefined && !recurrences.isComplete
+
+/** Whether a wait depends on a recurrence that is not known yet. */
+const needsRecurrence = (state: State, wait: number): boolean => Number.isNaN(wait) && isExtensible(state)
+
+/** Adds what was computed from `cursor`, unless another fiber has already done so. */
+const withRecurrences = (state: State, cursor: Refill.Cursor, computed: Refill.Computed): State =>
+  state.cursor !== cursor
+    ? state
+    : {
+        ...state,
+        cursor: computed.cursor,
+        projected: undefined,
+        requests: {
+          ...state.requests,
+          recurrences: {
+            times: [...(state.requests.recurrences?.times ?? []), ...computed.times],
+            isComplete: computed.isComplete
+          }
+        }
+      }
+
 const isFree = (state: State, request: Queue.AcquireRequest): boolean =>
   SortedMap.size(state.queue) === 0 && !Queue.exceedsConcurrency(state, request) && Queue.waitFor(state, request) === 0
 
@@ -312,7 +378,7 @@ const statusOf = (state: State, settings: Settings): LimiterStatus => {
     ...(state.tokens === undefined ? {} : { tokens: { ...bucketStatus(state.tokens), reserved: state.reserved } }),
     ...(minuteWindow === undefined ? {} : { minute: windowStatus(minuteWindow) }),
     ...(dayWindow === undefined ? {} : { day: windowStatus(dayWindow) }),
-    ...(settings.maxConcurrent === undefined
+    ...(settings.maxConcurrency === undefined
       ? {}
       : { concurrency: { inFlight: state.inFlight, limit: state.maxInFlight } }),
     ...(settings.adaptive === undefined ? {} : { pace: state.pace.share })

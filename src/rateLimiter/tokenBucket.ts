@@ -7,13 +7,24 @@ export interface Slowdown {
   readonly rate: number
 }
 
+/** The moments at which a schedule fills a bucket. */
+export interface Recurrences {
+  /** The known ones after the bucket's time, in ascending order. */
+  readonly times: ReadonlyArray<number>
+  /** Whether the schedule ends with them. */
+  readonly isComplete: boolean
+}
+
 export interface Bucket {
   readonly capacity: number
   /** Tokens per millisecond. */
   readonly rate: number
   readonly slowdown: Slowdown | undefined
+  /** Fill the bucket instead of the rate, which is zero then. */
+  readonly recurrences: Recurrences | undefined
   /** Below zero if more was used than reserved. */
   readonly available: number
+  /** NaN if the bucket depends on a recurrence that is not known yet. */
   readonly updatedAt: number
 }
 
@@ -21,6 +32,7 @@ export const make = (capacity: number, perSecond: number, now: number): Bucket =
   capacity,
   rate: perSecond / 1000,
   slowdown: undefined,
+  recurrences: undefined,
   available: capacity,
   updatedAt: now
 })
@@ -34,15 +46,26 @@ const refillUntil = ({ slowdown, rate, updatedAt }: Bucket, now: number): number
   return refillOver(turn - updatedAt, Math.min(rate, slowdown.rate)) + refillOver(now - turn, rate)
 }
 
+const fillByRecurrences = (bucket: Bucket, { isComplete, times }: Recurrences, now: number): Bucket => {
+  const next = times.findIndex((time) => time > now)
+  if (next === -1 && !isComplete) return { ...bucket, updatedAt: Number.NaN }
+  const due = next === -1 ? times.length : next
+  return due === 0
+    ? { ...bucket, updatedAt: now }
+    : { ...bucket, recurrences: { times: times.slice(due), isComplete }, available: bucket.capacity, updatedAt: now }
+}
+
 /** The bucket at `now`. */
 export const refill = (bucket: Bucket, now: number): Bucket =>
   now <= bucket.updatedAt
     ? bucket
-    : {
-        ...bucket,
-        available: Math.min(bucket.capacity, bucket.available + refillUntil(bucket, now)),
-        updatedAt: now
-      }
+    : bucket.recurrences !== undefined
+      ? fillByRecurrences(bucket, bucket.recurrences, now)
+      : {
+          ...bucket,
+          available: Math.min(bucket.capacity, bucket.available + refillUntil(bucket, now)),
+          updatedAt: now
+        }
 
 /** Takes `amount` from the bucket, or gives it back if negative, up to the capacity. */
 export const take = (bucket: Bucket, amount: number): Bucket => ({
@@ -56,10 +79,18 @@ export const lower = (bucket: Bucket, left: number | undefined): Bucket =>
     ? bucket
     : { ...bucket, available: Math.min(bucket.available, Math.max(0, left)) }
 
-/** How long until `amount` is available, from the bucket's time on; zero if it is. */
-export const waitFor = ({ available, slowdown, rate, updatedAt }: Bucket, amount: number): number => {
+const waitForRecurrence = ({ isComplete, times: [next] }: Recurrences, now: number): number =>
+  next === undefined ? (isComplete ? Infinity : Number.NaN) : next - now
+
+/**
+ * How long until `amount` is available, from the bucket's time on: zero if it is, infinite if it never will be, NaN if that depends
+ * on a recurrence that is not known yet.
+ */
+export const waitFor = (bucket: Bucket, amount: number): number => {
+  const { available, rate, recurrences, slowdown, updatedAt } = bucket
   // Timers have whole milliseconds and sums of fractions are inexact: a tiny shortfall counts as available.
   if (available + 1e-9 >= amount) return 0
+  if (recurrences !== undefined) return waitForRecurrence(recurrences, updatedAt)
   const missing = amount - available
   if (slowdown === undefined || updatedAt >= slowdown.until) return missing / rate
   const length = slowdown.until - updatedAt

@@ -10,7 +10,7 @@
  *   provider after they are granted.
  * - Calls that wait for a bucket or a window are served in order of arrival over all processes. The time of a call is fixed when
  *   it arrives: capacity that other calls reserved and did not use goes to later calls.
- * - Calls that wait for a permit (`maxConcurrent`) are served in the order of their process; among processes, the one whose first
+ * - Calls that wait for a permit (`maxConcurrency`) are served in the order of their process; among processes, the one whose first
  *   call has waited longest is served first.
  * - A batch call does not delay an interactive call of any process until it is as old as `batch.aging`. Batch calls are served in
  *   the order of their process.
@@ -27,7 +27,7 @@
  *   name: "openai",
  *   requestsPerMinute: 500,
  *   tokensPerMinute: 200_000,
- *   maxConcurrent: 32
+ *   maxConcurrency: 32
  * }).pipe(Layer.provide(Redis.layer({ url: "redis://localhost:6379" })))
  * ```
  *
@@ -71,7 +71,8 @@ export interface Options extends LimiterOptions {
 }
 
 /**
- * Makes the limiter. Closing the scope stops the background fibers and frees what the process still holds.
+ * Makes the limiter. Closing the scope stops the background fibers and frees what the process still holds. Fails with
+ * `InvalidLimitError` if an option is invalid or `refill` is set.
  *
  * @since 0.1.0
  * @category constructors
@@ -81,7 +82,8 @@ export const make = (options: Options): Effect.Effect<Service, InvalidLimitError
     const { leaseTime: _lease, name, whenAway: _whenAway, ...limits } = options
     const { faults: sharedFaults, leaseTime, share } = SharedOptions.read(options)
     const [settings, limitFaults] = LimiterOptionChecks.read(limits)
-    const faults = [...sharedFaults, ...limitFaults]
+    const refillFaults = limits.refill === undefined ? [] : ["refill: a limiter in Redis cannot follow a schedule"]
+    const faults = [...sharedFaults, ...limitFaults, ...refillFaults]
     return faults.length > 0
       ? Effect.fail(new InvalidLimitError({ faults }))
       : LimiterService.make({ redis, name, settings, leaseTime, share, priority: CurrentPriority })

@@ -42,7 +42,7 @@ describe("UsageLedger over sockets", () => {
       }).pipe(
         Effect.provide(ChatCompletionsClient.layer({ provider: "simulated", baseUrl: provider.baseUrl })),
         Effect.provide(KeyPool.layer({ providerId: "simulated", keys: ["revoked", "good"] })),
-        Effect.provide(RateLimiter.unlimited),
+        Effect.provide(RateLimiter.layerUnlimited),
         Effect.flatMap(UsageLedger.middleware),
         Effect.flatMap(budget.middleware)
       )
@@ -98,7 +98,7 @@ describe("UsageLedger over sockets", () => {
       const llm = yield* LLM.make({ model: "simulated", retry: { base: 1 } }).pipe(
         Effect.provide(ChatCompletionsClient.layer({ provider: "simulated", baseUrl: provider.baseUrl })),
         Effect.provide(KeyPool.layer({ providerId: "simulated", keys: ["good"] })),
-        Effect.provide(RateLimiter.unlimited),
+        Effect.provide(RateLimiter.layerUnlimited),
         Effect.flatMap(UsageLedger.middleware)
       )
       yield* Effect.forEach(

@@ -188,7 +188,7 @@ describe("secrets in a cache store", () => {
           })
         ),
         Effect.provide(KeyPool.layer({ providerId: "simulated", keys: [canary] })),
-        Effect.provide(RateLimiter.unlimited)
+        Effect.provide(RateLimiter.layerUnlimited)
       )
       expect(base.info.baseUrl).toBe(provider.baseUrl)
       const responses = yield* Effect.provideService(

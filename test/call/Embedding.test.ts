@@ -28,7 +28,7 @@ const served = (provider: SimulatedProvider.Service, maxBatch: number, options: 
       })
     ),
     Effect.provide(KeyPool.layer({ providerId: "simulated", keys: ["key-one", "key-two"] })),
-    Effect.provide(RateLimiter.unlimited)
+    Effect.provide(RateLimiter.layerUnlimited)
   )
 
 const texts = (count: number) => Array.from({ length: count }, (_, index) => `text ${index}`)
@@ -122,7 +122,7 @@ describe("embedding values of other types than float", () => {
     }).pipe(
       Effect.provide(EmbeddingsClient.layer(EmbeddingsClient.presets.voyage)),
       Effect.provide(KeyPool.layer({ providerId: "voyage", keys: ["key-one"] })),
-      Effect.provide(RateLimiter.unlimited),
+      Effect.provide(RateLimiter.layerUnlimited),
       Effect.provideService(
         HttpClient.HttpClient,
         HttpClient.make((request) =>
@@ -202,7 +202,7 @@ describe("embeddings with middleware and presets", () => {
         })
       ),
       Effect.provide(KeyPool.layer({ providerId: "bare", keys: ["key"] })),
-      Effect.provide(RateLimiter.unlimited)
+      Effect.provide(RateLimiter.layerUnlimited)
     )
   )
 })

@@ -152,7 +152,7 @@ const llmAt = (endpoint: Case["endpoint"]) =>
     Effect.provide(
       KeyPool.layer({ providerId: "p", keys: ["key-canary-0123"], cooldown: { base: 1, quota: 1, refused: 1 } })
     ),
-    Effect.provide(RateLimiter.unlimited)
+    Effect.provide(RateLimiter.layerUnlimited)
   )
 
 describe("credentials of an endpoint that its provider echoes", () => {

@@ -27,7 +27,7 @@ const llmOf = (
   return LLM.make({ model: "large", retry: false, ...rest }).pipe(
     Effect.provide(Layer.provide(client, Layer.succeed(HttpClient.HttpClient, http))),
     Effect.provide(KeyPool.layer({ providerId: "acme", keys: ["key-one"] })),
-    Effect.provide(RateLimiter.unlimited)
+    Effect.provide(RateLimiter.layerUnlimited)
   )
 }
 

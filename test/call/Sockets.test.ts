@@ -44,7 +44,7 @@ const llmAt = (
   LLM.make({ model: "simulated", ...options }).pipe(
     Effect.provide(clientAt(wire, baseUrl)),
     Effect.provide(KeyPool.layer({ providerId: "simulated", keys })),
-    Effect.provide(RateLimiter.unlimited)
+    Effect.provide(RateLimiter.layerUnlimited)
   )
 
 /** The default time limits, which are long enough on any machine. */

@@ -34,7 +34,7 @@ const keys = KeyPool.layer({
 
 const make = (provider: ReturnType<typeof silent>, options: Omit<LLM.Options, "model">) =>
   LLM.make({ model: "model", retry: false, ...options }).pipe(
-    Effect.provide(Layer.mergeAll(provider, keys, RateLimiter.unlimited))
+    Effect.provide(Layer.mergeAll(provider, keys, RateLimiter.layerUnlimited))
   )
 
 /** Runs an effect for `duration` and returns its error, and key and outcome of each attempt as usage listeners get them. */

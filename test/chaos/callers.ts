@@ -61,7 +61,7 @@ const clients: Readonly<Record<Deployment, ClientLayer>> = {
 
 /** Different limits, so that some calls wait for a rate, for a permit or for a key. */
 const limits: Readonly<Record<Deployment, RateLimiter.Options>> = {
-  "chat-completions": { capacity: 500, refillRate: 5000, maxConcurrent: 48 },
+  "chat-completions": { capacity: 500, refillRate: 5000, maxConcurrency: 48 },
   responses: { capacity: 100, refillRate: 3000 },
   anthropic: { capacity: 500, refillRate: 5000, adaptive: { minimum: 0.5, every: "50 millis" } },
   gemini: { capacity: 500, refillRate: 5000, tokensPerMinute: 1e9 },

@@ -130,7 +130,7 @@ describe("a virtual key", () => {
     Effect.gen(function* () {
       const gate = yield* makeGate
       const { url } = yield* start({
-        access: { keys: [{ key: "sk-a", rateLimit: { maxConcurrent: 1 } }] },
+        access: { keys: [{ key: "sk-a", rateLimit: { maxConcurrency: 1 } }] },
         gateway: { around: gate.around }
       })
       const whole = ask(url, "sk-a")

@@ -65,7 +65,7 @@ export const withProvider = (
         KeyPool.KeyPool,
         KeyPool.make({ providerId: provider.provider, keys: [{ key: "secret", id: "the-key" }] })
       ),
-      Effect.provide(RateLimiter.unlimited)
+      Effect.provide(RateLimiter.layerUnlimited)
     )
     const ask = ({ name, request }: Scenario) =>
       Effect.gen(function* () {

@@ -94,7 +94,7 @@ describe("fields of the provider file", () => {
         tokensPerMinute: 1000,
         requestsPerMinute: 120,
         requestsPerDay: 5000,
-        maxConcurrent: 6,
+        maxConcurrency: 6,
         capacity: 120,
         refillRate: 2,
         temperature: 0.2,

@@ -21,7 +21,7 @@ import { eventually } from "../support/eventually.js"
 
 const llmAt = (
   client: Layer.Layer<ProviderClient.ProviderClient, never, HttpClient.HttpClient>,
-  limiter: Layer.Layer<RateLimiter.RateLimiter, RateLimiter.InvalidLimitError> = RateLimiter.unlimited
+  limiter: Layer.Layer<RateLimiter.RateLimiter, RateLimiter.InvalidLimitError> = RateLimiter.layerUnlimited
 ) =>
   LLM.make({ model: "simulated", retry: false }).pipe(
     Effect.provide(client),

@@ -44,7 +44,7 @@ const serveProvider = Effect.gen(function* () {
   const llm = yield* LLM.make({ model: "ernie-4", retry: false }).pipe(
     Effect.provide(layer(`http://127.0.0.1:${port}`)),
     Effect.provide(KeyPool.layer({ providerId: "ernie", keys: ["key"] })),
-    Effect.provide(RateLimiter.unlimited)
+    Effect.provide(RateLimiter.layerUnlimited)
   )
   return { llm, received }
 })

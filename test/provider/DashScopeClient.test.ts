@@ -14,7 +14,7 @@ const llmAt = (baseUrl: string, dialect: NonNullable<DashScopeClient.Options["di
   LLM.make({ model: "acme-1", retry: false }).pipe(
     Effect.provide(DashScopeClient.layer({ ...DashScopeClient.presets.beijing, baseUrl, dialect })),
     Effect.provide(KeyPool.layer({ providerId: "dashscope", keys: ["good"] })),
-    Effect.provide(RateLimiter.unlimited)
+    Effect.provide(RateLimiter.layerUnlimited)
   )
 
 const calls: ReadonlyArray<Chat.ToolCall> = [

@@ -19,7 +19,7 @@ const llmAt = (baseUrl: string, options: Omit<LLM.Options, "model"> = {}) =>
   LLM.make({ model: "gemini-3-flash", retry: false, ...options }).pipe(
     Effect.provide(GeminiClient.layer({ provider: "gemini", baseUrl })),
     Effect.provide(KeyPool.layer({ providerId: "gemini", keys: ["good"] })),
-    Effect.provide(RateLimiter.unlimited)
+    Effect.provide(RateLimiter.layerUnlimited)
   )
 
 const outcome = <A>(effect: Effect.Effect<A, LLMError>) =>

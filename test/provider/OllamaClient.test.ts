@@ -16,7 +16,7 @@ const llmAt = (baseUrl: string, dialect: NonNullable<OllamaClient.Options["diale
     Effect.provide(OllamaClient.layer({ ...OllamaClient.presets.local, baseUrl, dialect })),
     // Ollama does not check the key.
     Effect.provide(KeyPool.layer({ providerId: "ollama", keys: ["none"] })),
-    Effect.provide(RateLimiter.unlimited)
+    Effect.provide(RateLimiter.layerUnlimited)
   )
 
 const calls: ReadonlyArray<Chat.ToolCall> = [

@@ -255,7 +255,7 @@ describe("ZhipuClient", () => {
         Effect.provide(LLM.layer({ model: "glm-4.6" })),
         Effect.provide(ZhipuClient.layer()),
         Effect.provide(KeyPool.layer({ providerId: "zhipu", keys: [key] })),
-        Effect.provide(RateLimiter.unlimited),
+        Effect.provide(RateLimiter.layerUnlimited),
         Effect.provideService(HttpClient.HttpClient, answers)
       )
       expect(value).toEqual({ city: "Paris" })

@@ -17,7 +17,7 @@ const make = (options: RateLimiter.Options = {}) =>
 describe("an adaptive limiter", () => {
   it.effect("an adaptive limiter slows down at the first refusal and recovers step by step with served calls", () =>
     Effect.gen(function* () {
-      const limiter = yield* make({ adaptive: { increase: 0.25 }, tokensPerMinute: 600, maxConcurrent: 8 })
+      const limiter = yield* make({ adaptive: { increase: 0.25 }, tokensPerMinute: 600, maxConcurrency: 8 })
       yield* TestClock.adjust("1 minute")
       yield* limiter.observe(refused())
       expect(yield* limiter.status).toMatchObject({
@@ -55,7 +55,7 @@ describe("an adaptive limiter", () => {
 
   it.effect("an adaptive limiter never slows below its minimum and one call in flight", () =>
     Effect.gen(function* () {
-      const limiter = yield* make({ maxConcurrent: 2 })
+      const limiter = yield* make({ maxConcurrency: 2 })
       for (let n = 0; n < 50; n++) {
         yield* TestClock.adjust("5 seconds")
         yield* limiter.observe(refused())

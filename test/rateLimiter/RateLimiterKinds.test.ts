@@ -67,8 +67,8 @@ describe("requestsPerMinute and requestsPerDay", () => {
       expect(yield* sizesOf({ requestsPerDay: 8640 })).toEqual([8640, 0.1])
       expect(yield* sizesOf({ requestsPerMinute: 600, refillRate: 2 })).toEqual([10, 2])
       expect(yield* sizesOf({ requestsPerMinute: 600, capacity: 5 })).toEqual([5, 10])
-      expect(yield* sizesOf({ maxConcurrent: 3 })).toEqual([Infinity, Infinity])
-      expect(yield* sizesOf({ maxConcurrent: 3, refillRate: 2 })).toEqual([10, 2])
+      expect(yield* sizesOf({ maxConcurrency: 3 })).toEqual([Infinity, Infinity])
+      expect(yield* sizesOf({ maxConcurrency: 3, refillRate: 2 })).toEqual([10, 2])
       expect(yield* sizesOf({ tokensPerMinute: 100 })).toEqual([10, 1])
     })
   )
@@ -110,12 +110,12 @@ describe("requestsPerMinute and requestsPerDay", () => {
   )
 })
 
-describe("maxConcurrent", () => {
-  it.effect("no more than maxConcurrent calls are in flight, and the next starts when one ends", () =>
+describe("maxConcurrency", () => {
+  it.effect("no more than maxConcurrency calls are in flight, and the next starts when one ends", () =>
     Effect.gen(function* () {
-      const limiter = yield* RateLimiter.make({ maxConcurrent: 2 })
+      const limiter = yield* RateLimiter.make({ maxConcurrency: 2 })
       const gate = yield* Deferred.make<void>()
-      const first = yield* Effect.fork(limiter.limit(Deferred.await(gate)))
+      const first = yield* Effect.fork(limiter.withPermits(1)(Deferred.await(gate)))
       const second = yield* limiter.reserve(0)
       const third = yield* Effect.fork(limiter.reserve(0))
       yield* TestClock.adjust("1 second")
@@ -131,7 +131,7 @@ describe("maxConcurrent", () => {
 
   it.effect("callers that wait for calls in flight fail after their maxWait", () =>
     Effect.gen(function* () {
-      const limiter = yield* RateLimiter.make({ maxConcurrent: 1, maxWait: "5 seconds" })
+      const limiter = yield* RateLimiter.make({ maxConcurrency: 1, maxWait: "5 seconds" })
       const first = yield* limiter.reserve(0)
       const waiting = yield* Effect.fork(refusal(limiter.reserve(0)))
       const behind = yield* Effect.fork(refusal(limiter.take()))
@@ -149,7 +149,7 @@ describe("maxConcurrent", () => {
   )
 
   it.effect.prop(
-    "calls in flight never exceed maxConcurrent, and interruption at any point loses no permit",
+    "calls in flight never exceed maxConcurrency, and interruption at any point loses no permit",
     {
       calls: FastCheck.array(
         FastCheck.record({
@@ -159,12 +159,12 @@ describe("maxConcurrent", () => {
         }),
         { minLength: 1, maxLength: 24 }
       ),
-      maxConcurrent: FastCheck.integer({ min: 1, max: 3 })
+      maxConcurrency: FastCheck.integer({ min: 1, max: 3 })
     },
-    ({ calls, maxConcurrent }) => {
+    ({ calls, maxConcurrency }) => {
       const { clock, pass } = makeClock()
       return Effect.gen(function* () {
-        const limiter = yield* RateLimiter.make({ maxConcurrent, tokensPerMinute: 1e6, capacity: 8, refillRate: 20 })
+        const limiter = yield* RateLimiter.make({ maxConcurrency, tokensPerMinute: 1e6, capacity: 8, refillRate: 20 })
         let inFlight = 0
         let most = 0
         const fibers = yield* Effect.forEach(calls, ({ at, givesUpAfter, takes }) =>
@@ -189,7 +189,7 @@ describe("maxConcurrent", () => {
         )
         yield* pass(10_000)
         yield* Effect.forEach(fibers, Fiber.await)
-        expect(most).toBeLessThanOrEqual(maxConcurrent)
+        expect(most).toBeLessThanOrEqual(maxConcurrency)
         expect(yield* limiter.status).toMatchObject({
           waiting: 0,
           available: 8,
@@ -355,10 +355,10 @@ describe("RateLimiter.makePerModel", () => {
   it.effect("makePerModel names the model of an invalid limit", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(
-        RateLimiter.makePerModel({ models: { large: { maxConcurrent: 0.5 } }, others: { requestsPerDay: -1 } })
+        RateLimiter.makePerModel({ models: { large: { maxConcurrency: 0.5 } }, others: { requestsPerDay: -1 } })
       )
       expect(error.faults).toEqual([
-        'models["large"].maxConcurrent: expected a whole number, actual 0.5',
+        'models["large"].maxConcurrency: expected a whole number, actual 0.5',
         "others.requestsPerDay: expected a positive number, actual -1"
       ])
     })

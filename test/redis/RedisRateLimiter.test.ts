@@ -152,11 +152,11 @@ describe.concurrent("RedisRateLimiter", () => {
     })
   )
 
-  it.scopedLive("shares maxConcurrent between processes, and frees a permit when its call ends", () =>
+  it.scopedLive("shares maxConcurrency between processes, and frees a permit when its call ends", () =>
     Effect.gen(function* () {
       const { url } = yield* redisServer
-      const one = yield* peer(url, { maxConcurrent: 2 })
-      const two = yield* peer(url, { maxConcurrent: 2 })
+      const one = yield* peer(url, { maxConcurrency: 2 })
+      const two = yield* peer(url, { maxConcurrency: 2 })
       const first = yield* one.reserve(0)
       const second = yield* two.reserve(0)
       expect(yield* Effect.flip(one.reserve(0, { maxWait: "50 millis" }))).toMatchObject({ source: "limiter" })
@@ -173,13 +173,13 @@ describe.concurrent("RedisRateLimiter", () => {
   it.scopedLive("serves waiting calls of all processes in order of arrival", () =>
     Effect.gen(function* () {
       const { url } = yield* redisServer
-      const one = yield* peer(url, { maxConcurrent: 1 })
-      const two = yield* peer(url, { maxConcurrent: 1 })
+      const one = yield* peer(url, { maxConcurrency: 1 })
+      const two = yield* peer(url, { maxConcurrency: 1 })
       const order: Array<number> = []
       const gate = yield* Deferred.make<void>()
       const call = (limiter: Service, n: number) =>
         Effect.fork(
-          limiter.limit(
+          limiter.withPermits(1)(
             Effect.zipRight(
               n === 0 ? Deferred.await(gate) : Effect.void,
               Effect.sync(() => void order.push(n))
@@ -241,15 +241,15 @@ describe.concurrent("RedisRateLimiter", () => {
     () =>
       Effect.gen(function* () {
         const { url } = yield* redisServer
-        const options = { maxConcurrent: 1, maxWait: Duration.infinity, batch: { maxWait: Duration.infinity } }
+        const options = { maxConcurrency: 1, maxWait: Duration.infinity, batch: { maxWait: Duration.infinity } }
         const one = yield* peer(url, options)
         const two = yield* peer(url, options)
         const order: Array<string> = []
         const record = (label: string) => Effect.sync(() => void order.push(label))
         const held = yield* one.reserve(0)
-        const batch = yield* Effect.fork(RateLimiter.withPriority(one.limit(record("batch")), "batch"))
+        const batch = yield* Effect.fork(RateLimiter.withPriority(one.withPermits(1)(record("batch")), "batch"))
         yield* hasWaiting(one, 1)
-        const call = yield* Effect.fork(two.limit(record("call")))
+        const call = yield* Effect.fork(two.withPermits(1)(record("call")))
         yield* hasWaiting(two, 1)
         yield* held.settle(0)
         yield* Fiber.joinAll([batch, call])
@@ -263,7 +263,7 @@ describe.concurrent("RedisRateLimiter", () => {
       const options = {
         capacity: 10,
         refillRate: 10,
-        maxConcurrent: 8,
+        maxConcurrency: 8,
         adaptive: { every: "50 millis", increase: 0.25 }
       } as const
       const one = yield* peer(url, options)
@@ -328,7 +328,7 @@ describe.concurrent("RedisRateLimiter without Redis", () => {
   it.scopedLive("continues with a share of its limits, and counts those calls when Redis is back", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
-      const options = { requestsPerMinute: 40, capacity: 40, refillRate: 40, maxConcurrent: 4 }
+      const options = { requestsPerMinute: 40, capacity: 40, refillRate: 40, maxConcurrency: 4 }
       const one = yield* peer(server.url, options, shortTimeout)
       const two = yield* peer(server.url, options, shortTimeout)
       yield* one.take()

@@ -20,6 +20,7 @@ interface Plan {
   readonly interruptAfter: number
   readonly tokens: number
   readonly used: number
+  readonly kind: "reserve" | "withPermits" | "withPermitsIfAvailable"
 }
 
 const plan: FastCheck.Arbitrary<Plan> = FastCheck.record({
@@ -28,7 +29,8 @@ const plan: FastCheck.Arbitrary<Plan> = FastCheck.record({
   duration: FastCheck.nat(40),
   interruptAfter: FastCheck.oneof(FastCheck.nat(200), { weight: 3, arbitrary: FastCheck.constant(60_000) }),
   tokens: FastCheck.integer({ min: 1, max: 100 }),
-  used: FastCheck.nat(100)
+  used: FastCheck.nat(100),
+  kind: FastCheck.constantFrom("reserve", "reserve", "withPermits", "withPermitsIfAvailable")
 })
 
 /** A call was granted at some time between these two, in milliseconds. */
@@ -62,7 +64,7 @@ describe.concurrent("RedisRateLimiter laws", () => {
         const connections = yield* Effect.forEach([0, 1, 2], () => Redis.make({ url, ...longTimeout }))
         let run = 0
         // Slow enough that a busy machine keeps up, so that a bucket that gives too much is detected.
-        const limits = { capacity: 8, refillRate: 8, tokensPerMinute: 60_000, maxConcurrent: 3 }
+        const limits = { capacity: 8, refillRate: 8, tokensPerMinute: 60_000, maxConcurrency: 3 }
         const property = (plans: ReadonlyArray<Plan>) =>
           Effect.scoped(
             Effect.gen(function* () {
@@ -73,26 +75,28 @@ describe.concurrent("RedisRateLimiter laws", () => {
               const granted: Array<Grant> = []
               let inFlight = 0
               let most = 0
-              const call = ({ at, duration, interruptAfter, peer, tokens, used }: Plan) =>
+              const call = ({ at, duration, interruptAfter, kind, peer, tokens, used }: Plan) =>
                 Effect.gen(function* () {
                   const limiter = peers[peer]
                   if (limiter === undefined) return
                   yield* Effect.sleep(at)
                   const requestedAt = performance.now()
+                  const body = Effect.acquireUseRelease(
+                    Effect.sync(() => {
+                      granted.push({ requestedAt, observedAt: performance.now() })
+                      most = Math.max(most, ++inFlight)
+                    }),
+                    () => Effect.sleep(duration),
+                    () => Effect.sync(() => void inFlight--)
+                  )
                   const fiber = yield* Effect.fork(
-                    Effect.acquireUseRelease(
-                      limiter.reserve(tokens),
-                      () =>
-                        Effect.acquireUseRelease(
-                          Effect.sync(() => {
-                            granted.push({ requestedAt, observedAt: performance.now() })
-                            most = Math.max(most, ++inFlight)
-                          }),
-                          () => Effect.sleep(duration),
-                          () => Effect.sync(() => void inFlight--)
-                        ),
-                      (reservation) => reservation.settle(used)
-                    )
+                    kind === "reserve"
+                      ? Effect.acquireUseRelease(
+                          limiter.reserve(tokens),
+                          () => body,
+                          (reservation) => reservation.settle(used)
+                        )
+                      : limiter[kind](1)(body)
                   )
                   yield* Effect.race(Effect.sleep(interruptAfter), Fiber.await(fiber))
                   yield* Fiber.interrupt(fiber)
@@ -101,7 +105,7 @@ describe.concurrent("RedisRateLimiter laws", () => {
               // Timers can be early by a millisecond.
               const early = limits.refillRate / 1000
               expect(excess(granted, limits.capacity + early, limits.refillRate / 1000)).toBeLessThanOrEqual(1e-6)
-              expect(most).toBeLessThanOrEqual(limits.maxConcurrent)
+              expect(most).toBeLessThanOrEqual(limits.maxConcurrency)
               const [first] = peers
               expect(yield* first?.status ?? Effect.void).toMatchObject({
                 waiting: 0,
@@ -125,7 +129,7 @@ describe.concurrent("RedisRateLimiter after a killed process", () => {
       const server = yield* redisServer
       const { url } = server
       const provider = yield* recordingProvider("1 minute")
-      const limits = { maxConcurrent: 2, maxWait: 20_000, leaseTime: 1500 }
+      const limits = { maxConcurrency: 2, maxWait: 20_000, leaseTime: 1500 }
       const redis = yield* Redis.make({ url, ...longTimeout })
       const here = yield* Effect.provideService(RedisRateLimiter.make({ name: "chaos", ...limits }), Redis.Redis, redis)
       const child = yield* caller(yield* program, {
@@ -157,7 +161,7 @@ describe.concurrent("RedisRateLimiter after a Redis restart", () => {
   it.scopedLive("restores calls in flight and used requests after Redis lost its data, and loses no call", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
-      const options = { name: "test", maxConcurrent: 2, requestsPerMinute: 20, capacity: 20, refillRate: 1000 }
+      const options = { name: "test", maxConcurrency: 2, requestsPerMinute: 20, capacity: 20, refillRate: 1000 }
       const peers = yield* Effect.forEach([0, 1], () =>
         Effect.flatMap(Redis.make({ url: server.url, ...longTimeout }), (redis) =>
           Effect.provideService(RedisRateLimiter.make(options), Redis.Redis, redis)

@@ -22,7 +22,7 @@ export const CallerOptions = Schema.Struct({
     refillRate: Schema.optionalWith(Schema.Number, { exact: true }),
     requestsPerMinute: Schema.optionalWith(Schema.Number, { exact: true }),
     tokensPerMinute: Schema.optionalWith(Schema.Number, { exact: true }),
-    maxConcurrent: Schema.optionalWith(Schema.Number, { exact: true }),
+    maxConcurrency: Schema.optionalWith(Schema.Number, { exact: true }),
     maxWait: Schema.Number,
     leaseTime: Schema.Number
   }),

@@ -18,12 +18,12 @@ const limits: CallerOptions["limits"] = {
   refillRate: 200,
   requestsPerMinute: 6000,
   tokensPerMinute: 1_000_000,
-  maxConcurrent: 24,
+  maxConcurrency: 24,
   maxWait: 60_000,
   leaseTime: 3000
 }
 
-/** The caps sum up to a little less than `maxConcurrent`, so that both limits apply at times. */
+/** The caps sum up to a little less than `maxConcurrency`, so that both limits apply at times. */
 const keys = ["sk-one", "sk-two", "sk-three", "sk-four"].map((key) => ({ key, maxConcurrency: 5 }))
 
 /** The delay between a grant and the arrival of the request at the provider, on a busy machine. */
@@ -97,7 +97,7 @@ const chaos = Effect.gen(function* () {
   yield* Effect.sleep(Duration.millis(limits.leaseTime))
   const { concurrency, tokens } = yield* observer.status
 
-  const { capacity = 0, maxConcurrent = 0, refillRate = 0, requestsPerMinute = 0 } = limits
+  const { capacity = 0, maxConcurrency = 0, refillRate = 0, requestsPerMinute = 0 } = limits
   const minute = maxWithin(provider.arrivals, 60_000)
   yield* check(minute <= requestsPerMinute, `at most ${minute} of ${requestsPerMinute} requests in any minute`)
   for (const window of [100, 1000, 10_000]) {
@@ -107,7 +107,7 @@ const chaos = Effect.gen(function* () {
   }
   // Leases from before the outage are restored, and every process has a share of at least one permit.
   const most = provider.maxInFlight()
-  yield* check(most <= maxConcurrent, `at most ${most} of ${maxConcurrent} calls in flight`)
+  yield* check(most <= maxConcurrency, `at most ${most} of ${maxConcurrency} calls in flight`)
   const maxOnAnyKey = yield* provider.maxInFlightOnAnyKey
   const cap = keys[0]?.maxConcurrency ?? 0
   yield* check(maxOnAnyKey <= cap, `at most ${maxOnAnyKey} of ${cap} calls in flight on any key`)

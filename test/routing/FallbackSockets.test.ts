@@ -36,7 +36,7 @@ const at = (provider: SimulatedProvider.Service, name: string, { client }: Proto
   LLM.make({ model: "simulated", retry: false }).pipe(
     Effect.provide(client({ provider: name, baseUrl: provider.baseUrl })),
     Effect.provide(KeyPool.layer({ providerId: name, keys: ["good"] })),
-    Effect.provide(RateLimiter.unlimited)
+    Effect.provide(RateLimiter.layerUnlimited)
   )
 
 describe("Fallback streams over sockets", () => {

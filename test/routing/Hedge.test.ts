@@ -223,7 +223,7 @@ describe("Hedge over sockets", () => {
     LLM.make({ model: "simulated", retry: false }).pipe(
       Effect.provide(ChatCompletionsClient.layer({ provider: "simulated", baseUrl })),
       Effect.provide(KeyPool.layer({ providerId: "simulated", keys: ["one", "two"] })),
-      Effect.provide(RateLimiter.unlimited)
+      Effect.provide(RateLimiter.layerUnlimited)
     )
 
   const calls: ReadonlyArray<readonly [string, (llm: LLM.Service) => Effect.Effect<Chat.ChatResponse, unknown>]> = [

@@ -24,7 +24,7 @@ export const llmOver = (
       Layer.mergeAll(
         Layer.succeed(Client.ProviderClient, { provider: "test", wire: "test", chat, chatStream: stream }),
         KeyPool.layer({ providerId: "test", keys: keys.map((id) => ({ key: `secret-${id}`, id })) }),
-        RateLimiter.unlimited
+        RateLimiter.layerUnlimited
       )
     ),
     Effect.orDie

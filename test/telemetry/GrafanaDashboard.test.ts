@@ -55,7 +55,7 @@ const series = Effect.gen(function* () {
         ]
       })
     ),
-    Effect.provide(RateLimiter.unlimited)
+    Effect.provide(RateLimiter.layerUnlimited)
   )
   yield* Effect.all([llm.chat("?"), llm.chat("?")], { concurrency: "unbounded" })
   yield* Stream.runDrain(llm.chatStream("?"))

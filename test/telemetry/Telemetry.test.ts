@@ -39,7 +39,7 @@ const service = (provider: string, options: Omit<LLM.Options, "model"> = {}) =>
         ]
       })
     ),
-    Effect.provide(RateLimiter.unlimited)
+    Effect.provide(RateLimiter.layerUnlimited)
   )
 
 /** Values of the series of a metric whose labels include `labels`. */

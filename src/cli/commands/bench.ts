@@ -188,7 +188,7 @@ const withoutLimits = (source: Source): Source => ({
       requestsPerMinute: undefined,
       requestsPerDay: undefined,
       tokensPerMinute: undefined,
-      maxConcurrent: undefined
+      maxConcurrency: undefined
     }))
   }
 })

@@ -86,7 +86,7 @@ const entryOf = (
   tokensPerMinute: undefined,
   requestsPerMinute: undefined,
   requestsPerDay: undefined,
-  maxConcurrent: undefined,
+  maxConcurrency: undefined,
   contextWindow: 200_000,
   timeout: undefined,
   temperature: undefined,

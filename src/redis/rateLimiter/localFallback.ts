@@ -2,10 +2,10 @@
 import { Effect, Exit, Fiber, Option, Ref } from "effect"
 import type { Settings } from "../../rateLimiter/options.js"
 import * as LimiterService from "../../rateLimiter/service.js"
-import type { Priority, Reservation, Service } from "../../rateLimiter/model.js"
+import type { Priority, Reservation } from "../../rateLimiter/model.js"
 
 export interface LocalFallback {
-  readonly limiter: Service
+  readonly limiter: LimiterService.LocalLimiter
   /** Releases one of the permits taken for calls that were in flight when the fallback was made. */
   readonly releaseOne: Effect.Effect<void>
   /** Ends the waits here when Redis is back, so that the calls wait there. */
@@ -25,7 +25,7 @@ export const scaled = (settings: Settings, share: number): Settings => ({
   requestsPerMinute: scaledLimit(settings.requestsPerMinute, share),
   requestsPerDay: scaledLimit(settings.requestsPerDay, share),
   tokensPerMinute: settings.tokensPerMinute === undefined ? undefined : settings.tokensPerMinute * share,
-  maxConcurrent: scaledLimit(settings.maxConcurrent, share)
+  maxConcurrency: scaledLimit(settings.maxConcurrency, share)
 })
 
 /**
@@ -41,7 +41,7 @@ export const make = (
     const scaledSettings = scaled(settings, share)
     const limiter = yield* LimiterService.make(scaledSettings, priority)
     const effect: Array<Reservation> = []
-    for (let call = 0; call < Math.min(inFlight, scaledSettings.maxConcurrent ?? 0); call++) {
+    for (let call = 0; call < Math.min(inFlight, scaledSettings.maxConcurrency ?? 0); call++) {
       yield* Effect.matchEffect(limiter.reserve(0, { maxWait: 0 }), {
         onFailure: () => Effect.void,
         onSuccess: (reservation) => Effect.sync(() => void effect.push(reservation))

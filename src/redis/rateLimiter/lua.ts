@@ -44,12 +44,15 @@ for i, call in ipairs(request.wishes) do
     break
   elseif (state.hushed or 0) > now or call.places > 0 and permits() - redis.call("ZCARD", LEASES) <= processesAhead(now - call.waited) then
     results[i] = { tag = "crowded", wait = wait }
-    isQueued = true
-    local since = string.format("%.3f", now - call.waited)
-    redis.call("ZADD", LINE, since, request.process)
-    redis.call("HSET", SEEN, request.process, string.format("%.3f", now))
-    setTtl(LINE, 60000)
-    setTtl(SEEN, 60000)
+    -- A call that cannot wait does not delay those that do.
+    isQueued = call.allowed > 0
+    if isQueued then
+      local since = string.format("%.3f", now - call.waited)
+      redis.call("ZADD", LINE, since, request.process)
+      redis.call("HSET", SEEN, request.process, string.format("%.3f", now))
+      setTtl(LINE, 60000)
+      setTtl(SEEN, 60000)
+    end
     break
   else
     results[i] = { tag = "granted", wait = wait }

@@ -13,7 +13,7 @@ export interface AcquireRequest {
   readonly id: string
   readonly requests: number
   readonly tokens: number
-  /** Permits of `maxConcurrent`: 1 for a reservation, else 0. */
+  /** Permits of `maxConcurrency`: 1 for a reservation, else 0. */
   readonly places: number
   /** Whether the call settles its lease at the end. */
   readonly settles: boolean
@@ -142,7 +142,8 @@ const windowOf = (limit: number, length: number): Window => {
 }
 
 export const limitsOf = (settings: Settings): Limits => {
-  const { adaptive, capacity, maxConcurrent, refillRate, requestsPerDay, requestsPerMinute, tokensPerMinute } = settings
+  const { adaptive, capacity, maxConcurrency, refillRate, requestsPerDay, requestsPerMinute, tokensPerMinute } =
+    settings
   const isBucket = capacity < Infinity
   const minimumPace = adaptive?.minimum ?? 1
   return {
@@ -150,7 +151,7 @@ export const limitsOf = (settings: Settings): Limits => {
     ...(tokensPerMinute === undefined ? {} : { tokens: tokensPerMinute, tokenRate: tokensPerMinute / minute }),
     ...(requestsPerMinute === undefined ? {} : { minute: windowOf(requestsPerMinute, minute) }),
     ...(requestsPerDay === undefined ? {} : { day: windowOf(requestsPerDay, day) }),
-    ...(maxConcurrent === undefined ? {} : { places: maxConcurrent }),
+    ...(maxConcurrency === undefined ? {} : { places: maxConcurrency }),
     lasting:
       Math.max(
         isBucket ? (capacity / refillRate) * 1000 : 0,

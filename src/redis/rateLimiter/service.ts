@@ -2,6 +2,8 @@
 import type { Scope } from "effect"
 import { Duration, Effect, Option, Ref, Stream } from "effect"
 import { inBackground } from "../../internal/background.js"
+import * as Permits from "../../rateLimiter/permits.js"
+import type { LocalLimiter } from "../../rateLimiter/service.js"
 import type { Settings } from "../../rateLimiter/options.js"
 import { isAmount, isUsed } from "../../rateLimiter/options.js"
 import * as Refusals from "../../rateLimiter/errors.js"
@@ -54,7 +56,7 @@ const sleepFor = (millis: number): Effect.Effect<void> =>
 export const make = (dependencies: Dependencies): Effect.Effect<Service, never, Scope.Scope> =>
   Effect.gen(function* () {
     const { leaseTime, name, priority, redis, settings } = dependencies
-    const { maxConcurrent, tokensPerMinute } = settings
+    const { maxConcurrency, tokensPerMinute } = settings
     const process = crypto.randomUUID()
     const refusals = Refusals.make(settings)
     const limits = Scripts.limitsOf(settings)
@@ -208,43 +210,115 @@ export const make = (dependencies: Dependencies): Effect.Effect<Service, never, 
           : Effect.fail(refusal)
       })
 
-    const settles = tokensPerMinute !== undefined || maxConcurrent !== undefined
+    const places = maxConcurrency === undefined ? 0 : 1
+    const limitsConcurrency = maxConcurrency !== undefined
+
+    const addLease = (request: AcquireRequest): Effect.Effect<void> =>
+      request.settles ? sync.addLease(request) : Effect.void
+
+    const acquireReservation = (
+      fields: Omit<AcquireRequest, "id">,
+      options: WaitOptions | undefined,
+      local: (limiter: LocalLimiter, options: WaitOptions) => Effect.Effect<Reservation, LimitError>
+    ): Effect.Effect<Reservation, LimitError> =>
+      Effect.flatMap(makeRequest(fields), (request) =>
+        acquire(
+          request,
+          options,
+          reservationOf(request, () => onCallEnd),
+          ({ limiter }, options) =>
+            // The lease is sent when Redis is back.
+            Effect.flatMap(local(limiter, options), ({ settle }) =>
+              Effect.as(addLease(request), reservationOf(request, settle))
+            )
+        )
+      )
 
     const reserve: Service["reserve"] = (estimated, options) =>
       Effect.suspend(() => {
         const tokens = tokensPerMinute === undefined || !isAmount(estimated) ? 0 : estimated
         const refusal = refusals.ofTokens(tokens)
+        const settles = tokensPerMinute !== undefined || limitsConcurrency
         return refusal === undefined
-          ? Effect.flatMap(
-              makeRequest({ requests: 1, tokens, places: maxConcurrent === undefined ? 0 : 1, settles }),
-              (request) =>
-                acquire(
-                  request,
-                  options,
-                  reservationOf(request, () => onCallEnd),
-                  ({ limiter }, options) =>
-                    Effect.flatMap(limiter.reserve(tokens, options), ({ settle }) =>
-                      // The lease is sent when Redis is back.
-                      Effect.as(request.settles ? sync.addLease(request) : Effect.void, reservationOf(request, settle))
-                    )
-                )
+          ? acquireReservation({ requests: 1, tokens, places, settles }, options, (limiter, options) =>
+              limiter.reserve(tokens, options)
             )
           : Effect.fail(refusal)
       })
 
-    const tryTake: Service["tryTake"] = (n = 1) =>
-      refusals.ofPermits(n) !== undefined
-        ? Effect.succeed(false)
-        : Effect.flatMap(makeRequest({ requests: n, tokens: 0, places: 0, settles: false }), (request) =>
-            Effect.catchAll(Effect.uninterruptible(waiters.tryTake(request)), (error) =>
-              Effect.orElseSucceed(
-                withLocalFallback(error, ({ limiter }) =>
-                  Effect.tap(limiter.tryTake(n), (isTaken) => (isTaken ? sync.recordMissed(request) : Effect.void))
-                ),
-                () => false
-              )
+    /** Acquires without waiting, and nothing while Redis is away and there is no local fallback. */
+    const tryAcquire = (
+      fields: Omit<AcquireRequest, "id" | "tokens">,
+      local: (limiter: LocalLimiter) => Effect.Effect<Option.Option<Reservation>>
+    ): Effect.Effect<Option.Option<Reservation>> =>
+      refusals.ofPermits(fields.requests) !== undefined
+        ? Effect.succeedNone
+        : Effect.flatMap(makeRequest({ ...fields, tokens: 0 }), (request) =>
+            Effect.uninterruptible(
+              Effect.matchEffect(waiters.tryTake(request), {
+                onSuccess: (isGranted) =>
+                  isGranted
+                    ? Effect.as(addLease(request), Option.some(reservationOf(request, () => onCallEnd)))
+                    : Effect.succeedNone,
+                onFailure: (error) =>
+                  Effect.catchAll(
+                    withLocalFallback(error, ({ limiter }) =>
+                      Effect.flatMap(
+                        local(limiter),
+                        Option.match({
+                          onNone: () => Effect.succeedNone,
+                          onSome: ({ settle }) =>
+                            Effect.as(
+                              Effect.zipRight(sync.recordMissed(request), addLease(request)),
+                              Option.some(reservationOf(request, settle))
+                            )
+                        })
+                      )
+                    ),
+                    () => Effect.succeedNone
+                  )
+              })
             )
           )
+
+    const permitReservations: Permits.PermitReservations = {
+      reservePermits: (n, options) =>
+        Effect.suspend(() => {
+          const refusal = refusals.ofPermits(n)
+          const fields = { requests: n, tokens: 0, places, settles: limitsConcurrency }
+          return refusal === undefined
+            ? acquireReservation(fields, options, (limiter, options) => limiter.reservePermits(n, options))
+            : Effect.fail(refusal)
+        }),
+      tryReservePermits: (n) =>
+        tryAcquire({ requests: n, places, settles: limitsConcurrency }, (limiter) => limiter.tryReservePermits(n))
+    }
+
+    const noReservation: Reservation = { settle: () => Effect.void }
+
+    const tryTake: Service["tryTake"] = (n = 1) =>
+      Effect.map(
+        tryAcquire({ requests: n, places: 0, settles: false }, (limiter) =>
+          Effect.map(limiter.tryTake(n), (isTaken) => (isTaken ? Option.some(noReservation) : Option.none()))
+        ),
+        Option.isSome
+      )
+
+    const available: Service["available"] = Effect.flatMap(waiters.waiting, (waiting) =>
+      waiting > 0
+        ? Effect.succeed(0)
+        : Effect.matchEffect(
+            Effect.flatMap(sync.state, ({ epoch }) => scripts.status(epoch)),
+            {
+              onSuccess: (status) => Effect.succeed(availableOf(settings, status)),
+              onFailure: (error) =>
+                Effect.catchAll(
+                  withLocalFallback(error, ({ limiter }) => limiter.available),
+                  () => Effect.succeed(0)
+                )
+            }
+          )
+    )
 
     const adjust = (adjustment: Scripts.Adjustment): Effect.Effect<void> =>
       sync.send((epoch) => Effect.flatMap(scripts.adjust(epoch, adjustment), sync.update))
@@ -277,14 +351,8 @@ export const make = (dependencies: Dependencies): Effect.Effect<Service, never, 
       take,
       tryTake,
       reserve,
-      limit: (effect) =>
-        maxConcurrent === undefined
-          ? Effect.zipRight(take(), effect)
-          : Effect.acquireUseRelease(
-              reserve(0),
-              () => effect,
-              (reservation) => reservation.settle(0)
-            ),
+      ...Permits.make(permitReservations),
+      available,
       status,
       reset: adjust({ change: "reset" }),
       lower: (remaining) => adjust({ change: "lower", ...remaining }),
@@ -292,13 +360,27 @@ export const make = (dependencies: Dependencies): Effect.Effect<Service, never, 
     }
   })
 
+const availableOf = (
+  { capacity, requestsPerDay, requestsPerMinute }: Settings,
+  { booked, day, minute, requests }: Status
+): number => {
+  if (booked > 0) return 0
+  const least = Math.min(
+    capacity === Infinity ? Infinity : requests,
+    (requestsPerMinute ?? Infinity) - minute,
+    (requestsPerDay ?? Infinity) - day
+  )
+  // Sums of fractions are inexact.
+  return Math.max(0, Math.floor(least + 1e-9))
+}
+
 const statusOf = (
   settings: Settings,
   current: Option.Option<Status>,
   waiting: number,
   degraded: boolean
 ): LimiterStatus => {
-  const { capacity, maxConcurrent, requestsPerDay, requestsPerMinute, tokensPerMinute } = settings
+  const { capacity, maxConcurrency, requestsPerDay, requestsPerMinute, tokensPerMinute } = settings
   const state = Option.getOrUndefined(current)
   const pace = state?.pace ?? 1
   const inWindow = (limit: number, used: number | undefined) => ({ available: limit - (used ?? 0), limit })
@@ -319,9 +401,9 @@ const statusOf = (
         }),
     ...(requestsPerMinute === undefined ? {} : { minute: inWindow(requestsPerMinute, state?.minute) }),
     ...(requestsPerDay === undefined ? {} : { day: inWindow(requestsPerDay, state?.day) }),
-    ...(maxConcurrent === undefined
+    ...(maxConcurrency === undefined
       ? {}
-      : { concurrency: { inFlight: state?.inFlight ?? 0, limit: state?.places ?? maxConcurrent } }),
+      : { concurrency: { inFlight: state?.inFlight ?? 0, limit: state?.places ?? maxConcurrency } }),
     ...(settings.adaptive === undefined ? {} : { pace }),
     degraded
   }

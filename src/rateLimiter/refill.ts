@@ -1,0 +1,58 @@
+/**
+ * The recurrences of a refill schedule. They are computed one after another when a call depends on them, so that a limiter needs no
+ * fiber and no scope, and each call knows its wait. Times are in milliseconds since the epoch.
+ */
+import { Effect, type Schedule, ScheduleDecision, ScheduleIntervals } from "effect"
+
+/** The last computed recurrence, and the state of the schedule after it. */
+export interface Cursor {
+  readonly at: number
+  readonly state: unknown
+}
+
+export interface Computed {
+  readonly cursor: Cursor
+  readonly times: ReadonlyArray<number>
+  /** Whether the schedule has ended. */
+  readonly isComplete: boolean
+}
+
+/** Recurrences are at least this far apart, so that a schedule without delay makes progress. */
+const minInterval = 1
+
+/** After so many missed recurrences without a call, the schedule goes on from the present. */
+const maxMissed = 10_000
+
+export const start = (schedule: Schedule.Schedule<unknown, void>, now: number): Cursor => ({
+  at: now,
+  state: schedule.initial
+})
+
+/** Steps the schedule as its driver would, which resumes exactly at the last recurrence. Undefined after its end. */
+const step = (schedule: Schedule.Schedule<unknown, void>, { at, state }: Cursor): Effect.Effect<Cursor | undefined> =>
+  Effect.map(schedule.step(at, undefined, state), ([next, , decision]) => {
+    if (ScheduleDecision.isDone(decision)) return undefined
+    const begin = ScheduleIntervals.start(decision.intervals)
+    return begin < Infinity ? { at: Math.max(begin, at + minInterval), state: next } : undefined
+  })
+
+/** Computes the next `count` recurrences after `now`. Skips those until `now`: an earlier one that is known fills the bucket. */
+export const compute = (
+  schedule: Schedule.Schedule<unknown, void>,
+  cursor: Cursor,
+  now: number,
+  count: number
+): Effect.Effect<Computed> =>
+  Effect.gen(function* () {
+    const times: Array<number> = []
+    let missed = 0
+    let last = cursor
+    while (times.length < count) {
+      const next = yield* step(schedule, last)
+      if (next === undefined) return { cursor: last, times, isComplete: true }
+      last = next
+      if (next.at > now) times.push(next.at)
+      else if (++missed >= maxMissed) last = { ...next, at: now }
+    }
+    return { cursor: last, times, isComplete: false }
+  })
