@@ -138,7 +138,7 @@ const policiesOf = (options: Omit<Options, "model">) => {
   const { total, ...perAttempt }: Timeouts.Options =
     options.timeouts === false ? {} : { ...Timeouts.defaults, ...options.timeouts }
   return {
-    attempts: [Timeouts.make(perAttempt), ...(options.retry === false ? [] : [Retry.make(options.retry)])],
+    attempts: [Timeouts.middleware(perAttempt), ...(options.retry === false ? [] : [Retry.middleware(options.retry)])],
     embeddingConcurrency,
     call: total === undefined ? [] : [Timeouts.underDeadline(total)]
   }
@@ -219,8 +219,8 @@ export const make = (options: Options): Effect.Effect<Service, never, ProviderCl
       ...policies.attempts,
       withEmbeddingBatches(client, policies.embeddingConcurrency),
       ...policies.call,
-      ...(options.telemetry === false ? [] : [Telemetry.make(options.telemetry)]),
-      ...(options.price === undefined ? [] : [Pricing.make()])
+      ...(options.telemetry === false ? [] : [Telemetry.middleware(options.telemetry)]),
+      ...(options.price === undefined ? [] : [Pricing.middleware()])
     ])
   })
 }

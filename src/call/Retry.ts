@@ -10,7 +10,7 @@
  * import { LLM, Retry } from "effect-llm"
  *
  * const patient = LLM.layer({ model: "gpt-4o", retry: false }).pipe(
- *   LLM.withMiddleware(Retry.make({ attempts: 8, base: Duration.seconds(2) }))
+ *   LLM.withMiddleware(Retry.middleware({ attempts: 8, base: Duration.seconds(2) }))
  * )
  * ```
  *
@@ -177,13 +177,13 @@ const nowhere = { provider: "", model: "", keyId: "" }
 const isStart = (event: ChatEvent): event is Start => event._tag === "Start"
 
 /**
- * Makes the middleware. Defaults: 5 attempts, 1 s base, factor 2, full jitter, 60 s cap; Retry-After overrides the backoff.
+ * The middleware that retries failed calls. Defaults: 5 attempts, 1 s base, factor 2, full jitter, 60 s cap; Retry-After overrides the backoff.
  *
  * @throws TypeError when an option is invalid, such as `attempts` that is not a whole number of at least 1
- * @since 0.1.0
- * @category constructors
+ * @since 0.2.0
+ * @category middlewares
  */
-export const make = (options: Options = {}): Middleware => {
+export const middleware = (options: Options = {}): Middleware => {
   const policy = policyOf(options)
   const checkAnswer = (call: Effect.Effect<ChatResponse, LLMError>) =>
     options.retryEmpty === true ? Effect.flatMap(call, rejectEmpty) : call

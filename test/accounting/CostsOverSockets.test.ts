@@ -43,7 +43,7 @@ describe("UsageLedger over sockets", () => {
         Effect.provide(ChatCompletionsClient.layer({ provider: "simulated", baseUrl: provider.baseUrl })),
         Effect.provide(KeyPool.layer({ providerId: "simulated", keys: ["revoked", "good"] })),
         Effect.provide(RateLimiter.unlimited),
-        Effect.flatMap(UsageLedger.middleware),
+        Effect.flatMap(UsageLedger.middleware()),
         Effect.flatMap(budget.middleware)
       )
       const outcomes = yield* Effect.forEach(
@@ -99,7 +99,7 @@ describe("UsageLedger over sockets", () => {
         Effect.provide(ChatCompletionsClient.layer({ provider: "simulated", baseUrl: provider.baseUrl })),
         Effect.provide(KeyPool.layer({ providerId: "simulated", keys: ["good"] })),
         Effect.provide(RateLimiter.unlimited),
-        Effect.flatMap(UsageLedger.middleware)
+        Effect.flatMap(UsageLedger.middleware())
       )
       yield* Effect.forEach(
         Array.from({ length: 40 }, (_, index) => index),

@@ -156,7 +156,7 @@ describe("embeddings with middleware and presets", () => {
 
   it.live("Retry retries an embedding call", () =>
     Effect.gen(function* () {
-      const llm = yield* Effect.flatMap(scripted(away, "four"), Retry.make({ base: 1 }))
+      const llm = yield* Effect.flatMap(scripted(away, "four"), Retry.middleware({ base: 1 }))
       expect((yield* llm.embed("text")).embeddings).toEqual([[4]])
     })
   )

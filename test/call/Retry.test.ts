@@ -20,7 +20,7 @@ describe("errors that Retry repeats", () => {
   it.effect("retries while the provider is unavailable, and the answer lists all attempts", () =>
     Effect.gen(function* () {
       const next = yield* scripted(unavailable, unavailable, "at last")
-      const llm = yield* Retry.make()(next)
+      const llm = yield* Retry.middleware()(next)
       const response = yield* soon(llm.chat("?"))
       expect(response.text).toBe("at last")
       expect(response.attempts.map((attempt) => attempt.error)).toEqual([
@@ -34,7 +34,7 @@ describe("errors that Retry repeats", () => {
   it.effect("stops after `attempts` calls, and the error lists all attempts", () =>
     Effect.gen(function* () {
       const next = yield* scripted(unavailable)
-      const llm = yield* Retry.make({ attempts: 3 })(next)
+      const llm = yield* Retry.middleware({ attempts: 3 })(next)
       const error = yield* Effect.flip(soon(llm.chat("?")))
       expect(error._tag).toBe("ProviderUnavailableError")
       expect(error.attempts).toHaveLength(3)
@@ -45,7 +45,7 @@ describe("errors that Retry repeats", () => {
   it.effect("does not retry an error that is not retryable", () =>
     Effect.gen(function* () {
       const next = yield* scripted(invalid, "never asked")
-      const llm = yield* Retry.make()(next)
+      const llm = yield* Retry.middleware()(next)
       expect(yield* Effect.flip(llm.chat("?"))).toBe(invalid)
       expect(yield* next.asked).toHaveLength(1)
     })
@@ -54,7 +54,7 @@ describe("errors that Retry repeats", () => {
   it.effect("retries a malformed answer once", () =>
     Effect.gen(function* () {
       const next = yield* scripted(malformed)
-      const llm = yield* Retry.make()(next)
+      const llm = yield* Retry.middleware()(next)
       yield* Effect.flip(soon(llm.chat("?")))
       expect(yield* next.asked).toHaveLength(2)
     })
@@ -71,7 +71,7 @@ describe("errors that Retry repeats", () => {
       for (const [first, ...others] of scenarios) {
         const whole = yield* scripted(first, ...others)
         const streamed = yield* scripted(streamOf(first), ...others.map(streamOf))
-        const policy = Retry.make({ attempts: 20 })
+        const policy = Retry.middleware({ attempts: 20 })
         const asked = yield* policy(whole)
         const opened = yield* policy(streamed)
         expect((yield* Effect.flip(soon(asked.chat("?"))))._tag).toBe("MalformedResponseError")
@@ -84,9 +84,9 @@ describe("errors that Retry repeats", () => {
   it.effect("retries an empty answer with `retryEmpty: true`, and returns it by default", () =>
     Effect.gen(function* () {
       const next = yield* scripted("", "", "", "words")
-      const strict = yield* Retry.make({ retryEmpty: true })(next)
+      const strict = yield* Retry.middleware({ retryEmpty: true })(next)
       expect((yield* soon(strict.chat("?"))).text).toBe("words")
-      const lax = yield* Retry.make()(yield* scripted(""))
+      const lax = yield* Retry.middleware()(yield* scripted(""))
       expect((yield* lax.chat("?")).text).toBe("")
     })
   )
@@ -112,7 +112,7 @@ describe("retry delay", () => {
   it.effect("waits for the Retry-After, and retries soon after it", () =>
     Effect.gen(function* () {
       const next = yield* scripted(rateLimited(7000), "on time")
-      const llm = yield* Retry.make(steady)(next)
+      const llm = yield* Retry.middleware(steady)(next)
       const fiber = yield* Effect.fork(llm.chat("?"))
       yield* TestClock.adjust(6999)
       expect(yield* next.asked).toHaveLength(1)
@@ -124,8 +124,8 @@ describe("retry delay", () => {
   it.effect("fails at once when the wait would pass the deadline", () =>
     Effect.gen(function* () {
       const next = yield* scripted(rateLimited(60_000), "too late")
-      const retrying = yield* Retry.make()(next)
-      const llm = yield* Timeouts.make({ total: "10 seconds" })(retrying)
+      const retrying = yield* Retry.middleware()(next)
+      const llm = yield* Timeouts.middleware({ total: "10 seconds" })(retrying)
       // The test clock does not advance: the call fails without sleeping.
       const error = yield* Effect.flip(llm.chat("?"))
       expect(error._tag).toBe("RateLimitError")
@@ -138,7 +138,7 @@ describe("retry of streams", () => {
   it.effect("retries a stream that fails before its first event", () =>
     Effect.gen(function* () {
       const next = yield* scripted(unavailable, "at last")
-      const llm = yield* Retry.make()(next)
+      const llm = yield* Retry.middleware()(next)
       const response = yield* soon(ChatEvent.collect(llm.chatStream("?")))
       expect(response.text).toBe("at last")
       expect(response.attempts).toHaveLength(2)
@@ -157,7 +157,7 @@ describe("retry of streams", () => {
       const next = yield* scripted({
         stream: Stream.concat(Stream.fromIterable(events.slice(0, 2)), Stream.fail(broken))
       })
-      const llm = yield* Retry.make()(next)
+      const llm = yield* Retry.middleware()(next)
       const seen: Array<string> = []
       const exit = yield* Effect.exit(
         Stream.runForEach(llm.chatStream("?"), (event) => Effect.sync(() => seen.push(event._tag)))
@@ -171,7 +171,7 @@ describe("retry of streams", () => {
   it.effect("retries an empty stream with `retryEmpty: true`", () =>
     Effect.gen(function* () {
       const next = yield* scripted("", "words")
-      const llm = yield* Retry.make({ retryEmpty: true })(next)
+      const llm = yield* Retry.middleware({ retryEmpty: true })(next)
       expect((yield* soon(ChatEvent.collect(llm.chatStream("?")))).text).toBe("words")
     })
   )
@@ -190,7 +190,7 @@ describe("retry of streams", () => {
         { stream: Stream.flatMap(held, () => Stream.fail(unavailable)) },
         { stream: Stream.flatMap(held, () => Stream.fromIterable(ChatEvent.fromResponse(answer("ok")))) }
       )
-      const llm = yield* Retry.make()(next)
+      const llm = yield* Retry.middleware()(next)
       yield* soon(ChatEvent.collect(llm.chatStream("?")))
       expect(open).toBe(0)
     })

@@ -47,7 +47,7 @@ describe("cost of Timeouts", () => {
       yield* steps(without)
       const bare = yield* steps(without)
       // A second middleware without limits must not add steps either.
-      const layered = yield* Timeouts.make({})(without)
+      const layered = yield* Timeouts.middleware({})(without)
       expect(yield* steps(layered)).toEqual(bare)
       const limited = yield* steps(yield* llmWith({}))
       expect(limited.chat).toBeGreaterThan(bare.chat)
@@ -58,8 +58,8 @@ describe("cost of Timeouts", () => {
   it.effect("returns the LLM itself when there is no limit", () =>
     Effect.gen(function* () {
       const llm = yield* scripted("yes")
-      expect(yield* Timeouts.make({})(llm)).toBe(llm)
-      expect(yield* Timeouts.make({ idle: "1 second" })(llm)).not.toBe(llm)
+      expect(yield* Timeouts.middleware({})(llm)).toBe(llm)
+      expect(yield* Timeouts.middleware({ idle: "1 second" })(llm)).not.toBe(llm)
     })
   )
 })

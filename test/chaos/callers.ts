@@ -148,9 +148,9 @@ export const make = (
     const [first, ...others] = Arr.makeBy(memberCount, (position) => recordingMember(balance, position, records))
     const continuedBalance = yield* Fallback.make(others, { continueStreams: true })(first)
     const withMiddleware = (llm: LLM.Service, total: number): Effect.Effect<LLM.Service> =>
-      Retry.make({ attempts: 5, base: "60 millis" })(llm).pipe(
-        Effect.flatMap(Timeouts.make({ total })),
-        Effect.flatMap(UsageLedger.middleware),
+      Retry.middleware({ attempts: 5, base: "60 millis" })(llm).pipe(
+        Effect.flatMap(Timeouts.middleware({ total })),
+        Effect.flatMap(UsageLedger.middleware()),
         Effect.flatMap(budget.middleware),
         Effect.provideService(UsageLedger.UsageLedger, withRecords(ledger, records))
       )

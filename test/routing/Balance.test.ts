@@ -264,7 +264,7 @@ describe("Balance failover", () => {
   it.effect("waits for a long Retry-After only when no other deployment is ready", () =>
     Effect.gen(function* () {
       const limited = rateLimited(20_000)
-      const patient = yield* Effect.flatMap(scripted(limited, "in the end"), Retry.make())
+      const patient = yield* Effect.flatMap(scripted(limited, "in the end"), Retry.middleware())
       const self = yield* Balance.make([{ llm: patient, id: "a" }, yield* broken(unavailable, "b")], {
         strategy: Balance.failover
       })
@@ -272,7 +272,7 @@ describe("Balance failover", () => {
       expect(failed).toMatchObject({ _tag: "BalanceExhaustedError" })
       yield* self.enable("a")
       yield* self.disable("b")
-      const alone = yield* Effect.flatMap(scripted(limited, "in the end"), Retry.make())
+      const alone = yield* Effect.flatMap(scripted(limited, "in the end"), Retry.middleware())
       const last = yield* Balance.make([{ llm: alone }])
       const fiber = yield* Effect.fork(last.chat("?"))
       yield* TestClock.adjust("21 seconds")
@@ -455,7 +455,7 @@ describe("Balance wait queue", () => {
     Effect.gen(function* () {
       const self = yield* Balance.make([yield* broken(rateLimited(5000), "a")])
       yield* Effect.flip(self.chat("?"))
-      const hurried = yield* Timeouts.make({ total: "2 seconds" })(self)
+      const hurried = yield* Timeouts.middleware({ total: "2 seconds" })(self)
       expect((yield* Effect.flip(hurried.chat("?")))._tag).toBe("BalanceExhaustedError")
       const covered = yield* Fallback.make([yield* scripted("behind")])(self)
       expect((yield* covered.chat("?")).text).toBe("behind")
