@@ -150,7 +150,7 @@ const policiesOf = (options: Omit<Options, "model">) => {
  * From the inside out: key failover, the time limits of each attempt (`response`, `firstEvent`, `idle`), retries, the
  * limit of the whole call (`total`), telemetry, and the cost when there is a `price`.
  *
- * @throws TypeError when an option is invalid, such as `attempts` that is not a number
+ * @throws TypeError when an option is invalid, such as `maxAttempts` that is not a number
  * @since 0.1.0
  * @category constructors
  */

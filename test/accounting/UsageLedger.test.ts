@@ -78,7 +78,7 @@ describe("recording attempts", () => {
                     : Effect.succeed(answer("at last"))
               }
             },
-            { retry: { base: 0, when: () => true } },
+            { retry: { backoff: { base: 0 }, when: () => true } },
             ["one", "two"]
           ),
           UsageLedger.middleware()

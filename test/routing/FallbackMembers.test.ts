@@ -64,7 +64,9 @@ describe("Fallback member option `on`", () => {
   it.effect("waits for a Retry-After when no other member takes rate limits", () =>
     Effect.gen(function* () {
       const larger = yield* scripted("larger")
-      const patient = yield* Retry.middleware({ attempts: 2, jitter: 0 })(yield* scripted(rateLimited(0), "first"))
+      const patient = yield* Retry.middleware({ maxAttempts: 2, backoff: { jitter: 0 } })(
+        yield* scripted(rateLimited(0), "first")
+      )
       const llm = yield* Fallback.make([{ llm: larger, on: ["context-window"] }], { patience: 0 })(patient)
       const response = yield* Effect.fork(llm.chat("?"))
 
