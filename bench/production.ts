@@ -115,8 +115,8 @@ export const production: ReadonlyArray<Group> = [
       chat("balanced over 100, sticky", balance(100, { strategy: Balance.sticky(() => "a conversation") })),
       chat("hedged", hedged),
       chat("hedged, with both requests sent", hedgedTwice),
-      chat("with a price", Effect.flatMap(plain, Pricing.make())),
-      chat("with a ledger", Effect.provide(Effect.flatMap(plain, UsageLedger.middleware), UsageLedger.layer())),
+      chat("with a price", Effect.flatMap(plain, Pricing.middleware())),
+      chat("with a ledger", Effect.provide(Effect.flatMap(plain, UsageLedger.middleware()), UsageLedger.layer())),
       chat("within a budget", budgeted(budgets.slice(0, 1))),
       chat("within two budgets", budgeted(budgets))
     ]

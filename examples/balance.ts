@@ -32,7 +32,7 @@ const program = Effect.gen(function* () {
       { llm: deployment("west", west.baseUrl), id: "west" },
       { llm: deployment("reserve", reserve.baseUrl), id: "reserve", order: 1 }
     ],
-    { breaker: { failures: 3, ratio: 0.25, rest: "500 millis" } }
+    { breaker: { failures: 3, ratio: 0.25, cooldown: { base: "500 millis" } } }
   )
   yield* Effect.gen(function* () {
     const questions = (count: number) => Effect.replicateEffect(LLM.chat("?"), count, { discard: true })

@@ -15,7 +15,7 @@ const settings = Config.all({
 
 const live = Layer.unwrapEffect(
   Effect.map(settings, ({ grace, host, port }) =>
-    Gateway.layer({ grace, observe: AccessLog.make() }).pipe(
+    Gateway.layer({ grace, observe: AccessLog.middleware() }).pipe(
       Layer.provide(GatewayServer.layer({ host, port })),
       Layer.provide(Access.layerConfig()),
       Layer.provide(Models.layerFile(process.argv[2] ?? "provider.json")),

@@ -142,7 +142,7 @@ const policiesOf = (options: Omit<Options, "model">) => {
   const { total, ...perAttempt }: Timeouts.Options =
     options.timeouts === false ? {} : { ...Timeouts.defaults, ...options.timeouts }
   return {
-    attempts: [Timeouts.make(perAttempt), ...(options.retry === false ? [] : [Retry.make(options.retry)])],
+    attempts: [Timeouts.middleware(perAttempt), ...(options.retry === false ? [] : [Retry.middleware(options.retry)])],
     embeddingConcurrency,
     call: total === undefined ? [] : [withDeadline(total)]
   }
@@ -154,7 +154,7 @@ const policiesOf = (options: Omit<Options, "model">) => {
  * From the inside out: key failover, the time limits of each attempt (`response`, `firstEvent`, `idle`), retries, the
  * limit of the whole call (`total`), telemetry, and the cost when there is a `price`.
  *
- * @throws TypeError when an option is invalid, such as `attempts` that is not a number
+ * @throws TypeError when an option is invalid, such as `maxAttempts` that is not a number
  * @since 0.1.0
  * @category constructors
  */
@@ -223,8 +223,8 @@ export const make = (options: Options): Effect.Effect<Service, never, ProviderCl
       ...policies.attempts,
       withEmbeddingBatches(client, policies.embeddingConcurrency),
       ...policies.call,
-      ...(options.telemetry === false ? [] : [Telemetry.make(options.telemetry)]),
-      ...(options.price === undefined ? [] : [Pricing.make()])
+      ...(options.telemetry === false ? [] : [Telemetry.middleware(options.telemetry)]),
+      ...(options.price === undefined ? [] : [Pricing.middleware()])
     ])
   })
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import type { Duration } from "effect"
+import type { Duration, Schedule } from "effect"
 import { Effect, Stream } from "effect"
 import * as Batch from "../src/programs/Batch.js"
 import * as Budget from "../src/accounting/Budget.js"
@@ -35,22 +35,27 @@ const noCounts: ReadonlyArray<number> = [Number.NaN, -1, 0.5, Number.NEGATIVE_IN
 const throwing: ReadonlyArray<
   readonly [place: string, values: ReadonlyArray<unknown>, make: (value: never) => unknown]
 > = [
-  ["attempts", [...noCounts, 0], (attempts: number) => Retry.make({ attempts })],
-  ["base", noLengths, (base: Duration.DurationInput) => Retry.make({ base })],
-  ["maxDelay", noLengths, (maxDelay: Duration.DurationInput) => Retry.make({ maxDelay })],
-  ["factor", [Number.NaN, 0, 0.5, -2, Infinity], (factor: number) => Retry.make({ factor })],
-  ["jitter", [Number.NaN, -0.1, 1.1], (jitter: number) => Retry.make({ jitter })],
-  ["total", [...noLengths, 0], (total: Duration.DurationInput) => Timeouts.make({ total })],
-  ["response", [...noLengths, 0], (response: Duration.DurationInput) => Timeouts.make({ response })],
-  ["firstEvent", [...noLengths, 0], (firstEvent: Duration.DurationInput) => Timeouts.make({ firstEvent })],
-  ["idle", [...noLengths, 0], (idle: Duration.DurationInput) => Timeouts.make({ idle })],
+  ["maxAttempts", [...noCounts, 0], (maxAttempts: number) => Retry.middleware({ maxAttempts })],
+  ["backoff.base", noLengths, (base: Duration.DurationInput) => Retry.middleware({ backoff: { base } })],
+  ["backoff.max", noLengths, (max: Duration.DurationInput) => Retry.middleware({ backoff: { max } })],
+  ["backoff.factor", [Number.NaN, 0, 0.5, -2, Infinity], (factor: number) => Retry.middleware({ backoff: { factor } })],
+  ["backoff.jitter", [Number.NaN, -0.1, 1.1], (jitter: number) => Retry.middleware({ backoff: { jitter } })],
+  [
+    "schedule",
+    [JSON.parse("3"), JSON.parse("null")],
+    (schedule: Schedule.Schedule<number>) => Retry.middleware({ schedule })
+  ],
+  ["total", [...noLengths, 0], (total: Duration.DurationInput) => Timeouts.middleware({ total })],
+  ["response", [...noLengths, 0], (response: Duration.DurationInput) => Timeouts.middleware({ response })],
+  ["firstEvent", [...noLengths, 0], (firstEvent: Duration.DurationInput) => Timeouts.middleware({ firstEvent })],
+  ["idle", [...noLengths, 0], (idle: Duration.DurationInput) => Timeouts.middleware({ idle })],
   ["after", noLengths, (after: Duration.DurationInput) => Hedge.make([], { after })],
   ["floor", noLengths, (floor: Duration.DurationInput) => Hedge.make([], { floor })],
   ["maxShare", [Number.NaN, -0.1, 1.1], (maxShare: number) => Hedge.make([], { maxShare })],
   ["burst", [Number.NaN, -1], (burst: number) => Hedge.make([], { burst })],
   ["patience", noLengths, (patience: Duration.DurationInput) => Fallback.make([], { patience })],
   ["fit.tolerance", [Number.NaN, 2], (tolerance: number) => Fallback.make([], { fit: { tolerance } })],
-  ["attempts", [...noCounts, 0], (attempts: number) => LLM.make({ model: "m", retry: { attempts } })],
+  ["maxAttempts", [...noCounts, 0], (maxAttempts: number) => LLM.make({ model: "m", retry: { maxAttempts } })],
   ["total", noLengths, (total: Duration.DurationInput) => LLM.layer({ model: "m", timeouts: { total } })],
   ["idle", noLengths, (idle: Duration.DurationInput) => LLM.layerConfig({ timeouts: { idle } })],
   ["contextWindow", [Number.NaN, 0, -1], (contextWindow: number) => LLM.make({ model: "m", contextWindow })],
@@ -59,9 +64,9 @@ const throwing: ReadonlyArray<
     [...noCounts, 0],
     (embeddingConcurrency: number) => LLM.make({ model: "m", embeddingConcurrency })
   ],
-  ["contextWindow", [Number.NaN, 0, -1], (contextWindow: number) => ContextWindow.check({ contextWindow })],
-  ["reserve", [Number.NaN, -1], (reserve: number) => ContextWindow.check({ reserve })],
-  ["tolerance", [Number.NaN, -0.1, 1.1], (tolerance: number) => ContextWindow.check({ tolerance })],
+  ["contextWindow", [Number.NaN, 0, -1], (contextWindow: number) => ContextWindow.middleware({ contextWindow })],
+  ["reserve", [Number.NaN, -1], (reserve: number) => ContextWindow.middleware({ reserve })],
+  ["tolerance", [Number.NaN, -0.1, 1.1], (tolerance: number) => ContextWindow.middleware({ tolerance })],
   ["ttl", noLengths, (ttl: Duration.DurationInput) => ResponseCache.make({ ttl })],
   ["storeTimeout", noLengths, (storeTimeout: Duration.DurationInput) => ResponseCache.layer({ storeTimeout })],
   ["storeCooldown", noLengths, (storeCooldown: Duration.DurationInput) => EmbeddingCache.make({ storeCooldown })],
@@ -107,8 +112,8 @@ describe("invalid options", () => {
   )
 
   it("lists all invalid options in one error", () => {
-    expect(() => Retry.make({ attempts: Number.NaN, base: -1, jitter: 7 })).toThrow(
-      "The options of Retry are not valid. attempts: must be a whole number of at least 1; base: must be a possible duration; jitter: must be a number from 0 to 1"
+    expect(() => Retry.middleware({ maxAttempts: Number.NaN, backoff: { base: -1, jitter: 7 } })).toThrow(
+      "The options of Retry are not valid. backoff.base: must be a possible duration; backoff.jitter: must be a number from 0 to 1; maxAttempts: must be a whole number of at least 1"
     )
   })
 
@@ -137,11 +142,11 @@ describe("invalid options", () => {
     Effect.gen(function* () {
       const llm = yield* scripted("yes")
       for (const middleware of [
-        Retry.make({ attempts: Infinity, base: 0, factor: 1, maxDelay: Infinity, jitter: 0 }),
-        Timeouts.make({ total: Infinity, response: "1 millis" }),
+        Retry.middleware({ maxAttempts: Infinity, backoff: { base: 0, factor: 1, max: Infinity, jitter: 0 } }),
+        Timeouts.middleware({ total: Infinity, response: "1 millis" }),
         Hedge.make([], { after: 0, maxShare: 1, burst: 0 }),
         Fallback.make([], { patience: 0 }),
-        ContextWindow.check({ reserve: 0, tolerance: 1 })
+        ContextWindow.middleware({ reserve: 0, tolerance: 1 })
       ]) {
         const over = yield* middleware(llm)
         expect((yield* over.chat("?")).text).toBe("yes")

@@ -251,7 +251,7 @@ describe("release of keys and permits", () => {
             () => Effect.flatMap(next, outcome),
             () => Stream.unwrap(Effect.map(next, streamed))
           ),
-          { retry: { attempts: 3 }, timeouts: { total: "20 seconds", idle: "2 seconds" } },
+          { retry: { maxAttempts: 3 }, timeouts: { total: "20 seconds", idle: "2 seconds" } },
           KeyPool.layer({
             providerId: "test",
             keys: [

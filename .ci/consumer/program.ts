@@ -77,8 +77,8 @@ const kept = Effect.gen(function* () {
 }).pipe(
   Effect.provide(
     TestLLM.layer([TestLLM.answer({ text: "Hello.", provider: "openai", model: "gpt-4o", attempts: [] })]).pipe(
-      LLM.withMiddleware(Pricing.make()),
-      LLM.withMiddleware(ResponseCache.middleware),
+      LLM.withMiddleware(Pricing.middleware()),
+      LLM.withMiddleware(ResponseCache.middleware()),
       Layer.provide(ResponseCache.layer({ ttl: "1 day" })),
       Layer.provide(PersistenceStore.layer("answers")),
       Layer.provide(Persistence.layerMemory),

@@ -40,7 +40,7 @@ const Ready = Layer.effectDiscard(
 const Scraped = Layer.scopedDiscard(Effect.forkScoped(Effect.repeat(Prometheus.text, Schedule.spaced("1 second"))))
 
 const Live = Layer.mergeAll(
-  Gateway.layer(operated ? { observe: AccessLog.make() } : {}),
+  Gateway.layer(operated ? { observe: AccessLog.middleware() } : {}),
   Ready,
   operated ? Scraped : Layer.empty
 ).pipe(

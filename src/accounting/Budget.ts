@@ -20,7 +20,7 @@
  * ]).pipe(Layer.provide(Prices.layer()))
  *
  * // Labels are those of `UsageLedger.label`.
- * const Limited = OpenAI.pipe(LLM.withMiddleware(Budget.middleware), Layer.provideMerge(Spending))
+ * const Limited = OpenAI.pipe(LLM.withMiddleware(Budget.middleware()), Layer.provideMerge(Spending))
  * ```
  *
  * @since 0.1.0
@@ -218,10 +218,10 @@ export const layer = (
  * so that hits are free. `LLM.layer` and what is built from it report the usage of every attempt; a custom `LLM` service is
  * charged by the usage of its answers, and of partial answers in its errors.
  *
- * @since 0.1.0
- * @category middleware
+ * @since 0.2.0
+ * @category middlewares
  */
-export const middleware: Middleware<never, Budget> = (next) =>
+export const middleware = (): Middleware<never, Budget> => (next) =>
   Effect.flatMap(Budget, (budget) => budget.middleware(next))
 
 /**

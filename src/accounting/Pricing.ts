@@ -2,7 +2,7 @@
  * Prices of models, in dollars per million tokens. An unknown price stays unknown and is never treated as zero.
  *
  * By default no price is known. `Prices.layer` of `effect-llm/prices` provides the prices of most providers, and `Pricing.layer`
- * takes precedence over them. `Pricing.make()` is the middleware that adds a `cost` to every answer.
+ * takes precedence over them. `Pricing.middleware()` is the middleware that adds a `cost` to every answer.
  *
  * @example
  * ```ts
@@ -18,7 +18,7 @@
  *   ollama: { "*": Pricing.nothing }
  * }).pipe(Layer.provide(Prices.layer()))
  *
- * const Priced = OpenAI.pipe(LLM.withMiddleware(Pricing.make()), Layer.provide(Agreed))
+ * const Priced = OpenAI.pipe(LLM.withMiddleware(Pricing.middleware()), Layer.provide(Agreed))
  * ```
  *
  * @since 0.1.0
@@ -127,10 +127,10 @@ export const layer = (table: Table): Layer.Layer<Pricing> => layerOver(fromTable
  *
  * Like `usage`, it covers the answer only: the `UsageLedger` also counts the failed attempts before it.
  *
- * @since 0.1.0
- * @category constructors
+ * @since 0.2.0
+ * @category middlewares
  */
-export const make = (): Middleware => (next) =>
+export const middleware = (): Middleware => (next) =>
   Effect.zipWith(Pricing, Effect.clock, (defaultPrices, clock) => {
     const withCost = <A extends { readonly usage: Usage; readonly cost?: Cost }>(
       callPrices: Service,

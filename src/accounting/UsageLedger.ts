@@ -12,7 +12,7 @@
  *
  * declare const OpenAI: Layer.Layer<LLM.LLM>
  *
- * const Metered = OpenAI.pipe(LLM.withMiddleware(UsageLedger.middleware), Layer.provideMerge(UsageLedger.layer()))
+ * const Metered = OpenAI.pipe(LLM.withMiddleware(UsageLedger.middleware()), Layer.provideMerge(UsageLedger.layer()))
  *
  * const program = Effect.gen(function* () {
  *   yield* UsageLedger.label(LLM.chat("Hello"), "team-a")
@@ -94,7 +94,7 @@ export interface Options {
 }
 
 /**
- * The ledger that `UsageLedger.middleware` records to.
+ * The ledger that `UsageLedger.middleware()` records to.
  *
  * @since 0.1.0
  * @category tags
@@ -219,10 +219,10 @@ export const layer = (options: Options = {}): Layer.Layer<UsageLedger> => Layer.
  *
  * Only `LLM.layer` and what is built from it report attempts. A custom `LLM` service reports none.
  *
- * @since 0.1.0
- * @category middleware
+ * @since 0.2.0
+ * @category middlewares
  */
-export const middleware: Middleware<never, UsageLedger> = (next) =>
+export const middleware = (): Middleware<never, UsageLedger> => (next) =>
   Effect.map(UsageLedger, (ledger): LLMService => {
     const listener: Listener = { owner: ledger, onUsage: ledger.record }
     return {

@@ -16,7 +16,7 @@
  * declare const Vectors: Layer.Layer<LLM.LLM>
  *
  * const Cached = Vectors.pipe(
- *   LLM.withMiddleware(EmbeddingCache.middleware),
+ *   LLM.withMiddleware(EmbeddingCache.middleware()),
  *   Layer.provide(EmbeddingCache.layer({ ttl: "30 days" })),
  *   Layer.provide(CacheStore.layerMemory({ maxEntries: 100_000 }))
  * )
@@ -281,8 +281,8 @@ export const layer = (options: Options = {}): Layer.Layer<EmbeddingCache, never,
 /**
  * The middleware of the cache in context.
  *
- * @since 0.1.0
- * @category constructors
+ * @since 0.2.0
+ * @category middlewares
  */
-export const middleware: Middleware<never, EmbeddingCache> = (next) =>
+export const middleware = (): Middleware<never, EmbeddingCache> => (next) =>
   Effect.flatMap(EmbeddingCache, (cache) => cache.middleware(next))

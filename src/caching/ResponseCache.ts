@@ -19,7 +19,7 @@
  * declare const OpenAI: Layer.Layer<LLM.LLM>
  *
  * const Cached = OpenAI.pipe(
- *   LLM.withMiddleware(ResponseCache.middleware),
+ *   LLM.withMiddleware(ResponseCache.middleware()),
  *   Layer.provideMerge(ResponseCache.layer({ ttl: "1 day" })),
  *   Layer.provide(CacheStore.layerMemory())
  * )
@@ -343,8 +343,8 @@ export const layer = (options: Options = {}): Layer.Layer<ResponseCache, never, 
 /**
  * The middleware of the cache in context.
  *
- * @since 0.1.0
- * @category constructors
+ * @since 0.2.0
+ * @category middlewares
  */
-export const middleware: Middleware<never, ResponseCache> = (next) =>
+export const middleware = (): Middleware<never, ResponseCache> => (next) =>
   Effect.flatMap(ResponseCache, (cache) => cache.middleware(next))

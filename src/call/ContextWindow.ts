@@ -13,7 +13,7 @@
  * import { GptTokenizer } from "effect-llm/tokenizer"
  *
  * const OpenAI = LLM.layer({ model: "gpt-4o", contextWindow: 128_000 }).pipe(
- *   LLM.withMiddleware(ContextWindow.check()),
+ *   LLM.withMiddleware(ContextWindow.middleware()),
  *   Layer.provide(GptTokenizer.layer())
  * )
  * ```
@@ -53,17 +53,18 @@ const contextLengthError = (
   })
 
 /**
- * Makes the middleware.
+ * The middleware that rejects requests which cannot fit.
  *
  * It counts the texts of a request, including those of its tools, and adds `maxTokens` or the `reserve`. It leaves out what only
  * the provider can count: images, audio, files, the reasoning of earlier turns and the tokens around messages. A
  * request for another model than the `LLM`'s own is not checked. The `defaults` of the `LLM` are not counted: they are added
  * further in.
  *
- * @since 0.1.0
- * @category constructors
+ * @throws TypeError when an option is invalid
+ * @since 0.2.0
+ * @category middlewares
  */
-export const check = (options: Options = {}): Middleware => {
+export const middleware = (options: Options = {}): Middleware => {
   OptionChecks.valid("ContextWindow", (checks) => {
     const { contextWindow = 1 } = options
     checks.number("contextWindow", contextWindow, contextWindow > 0, "a positive number")

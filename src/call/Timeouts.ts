@@ -9,7 +9,7 @@
  * import { LLM, Timeouts } from "effect-llm"
  *
  * const quick = LLM.layer({ model: "gpt-4o", timeouts: false }).pipe(
- *   LLM.withMiddleware(Timeouts.make({ total: "20 seconds", idle: "5 seconds" }))
+ *   LLM.withMiddleware(Timeouts.middleware({ total: "20 seconds", idle: "5 seconds" }))
  * )
  * ```
  *
@@ -66,13 +66,13 @@ const shorterLimit = <const Phase>(phase: Phase, limit: number, left: number): E
   left <= limit ? { phase: "total", millis: left } : { phase, millis: limit }
 
 /**
- * Makes the middleware. Without any limit it returns the `LLM` itself.
+ * The middleware that ends calls at their limits. Without any limit it returns the `LLM` itself.
  *
  * @throws TypeError when a limit is not a positive duration
- * @since 0.1.0
- * @category constructors
+ * @since 0.2.0
+ * @category middlewares
  */
-export const make = (options: Options): Middleware => {
+export const middleware = (options: Options): Middleware => {
   const { firstEvent, idle, response, total } = millisOf(options)
 
   if (Math.min(total, response, firstEvent, idle) === Infinity) return Effect.succeed

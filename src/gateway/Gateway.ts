@@ -47,8 +47,8 @@ import * as SimpleRoutes from "./compat/routes.js"
  */
 export interface Options<R = never> {
   /**
-   * Middleware around every model for every call, such as a `UsageLedger.middleware`, a `Budget.middleware` or a
-   * `ResponseCache.middleware`. It is applied at every call, so its state belongs in a service. @default none
+   * Middleware around every model for every call, such as a `UsageLedger.middleware()`, a `Budget.middleware()` or a
+   * `ResponseCache.middleware()`. It is applied at every call, so its state belongs in a service. @default none
    */
   readonly around?: Middleware<never, R>
   /**

@@ -21,8 +21,6 @@ export interface Checks {
   /** A duration in milliseconds. */
   readonly millis: (path: string, input: Duration.DurationInput, range: DurationRange) => number
   readonly number: (path: string, value: number, isRight: boolean, kind: string) => number
-  /** The factor of an exponential backoff. @default 2 */
-  readonly factor: (path: string, value: number | undefined) => number
 }
 
 /** Whether a number is an integer of at least `least`, or infinite. */
@@ -61,7 +59,6 @@ export const make = (): Checks => {
         faults.push(`${path}: must be a ${range.name} duration`)
       return Option.getOrElse(decoded, () => 0)
     },
-    number,
-    factor: (path, value = 2) => number(path, value, value >= 1 && value < Infinity, "a number of at least 1")
+    number
   }
 }

@@ -4,6 +4,8 @@
  */
 import { toMillis } from "effect/Duration"
 import type { ApiKey } from "../vocabulary/ApiKey.js"
+import type { Growth } from "../vocabulary/backoff.js"
+import { delayAfter } from "../vocabulary/backoff.js"
 import type { KeyState, Reason, Verdict } from "./model.js"
 import * as SlidingWindow from "../internal/slidingWindow.js"
 
@@ -66,10 +68,7 @@ export interface KeyReservation {
 }
 
 /** Lengths of cooldowns, in milliseconds. */
-export interface CooldownSettings {
-  readonly base: number
-  readonly factor: number
-  readonly max: number
+export interface CooldownSettings extends Growth {
   readonly quota: number
   readonly refused: number
   /** The time constant of the average latency. */
@@ -257,7 +256,7 @@ const applyRateLimit = (
   // Concurrent calls that meet one limit count as one rate limit.
   const isFirst = startedAfterCooldown(health, reservation)
   const consecutiveRateLimits = isFirst ? health.consecutiveRateLimits + 1 : Math.max(1, health.consecutiveRateLimits)
-  const backoff = Math.min(cooldown.max, cooldown.base * cooldown.factor ** (consecutiveRateLimits - 1))
+  const backoff = delayAfter(cooldown, consecutiveRateLimits)
   const counted = update(key, {
     health: { ...health, consecutiveRateLimits, restedAtSequence: isFirst ? sequence : health.restedAtSequence }
   })

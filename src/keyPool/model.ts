@@ -2,6 +2,7 @@
 import type { Duration, Redacted, Scope, Effect } from "effect"
 import { Context, Schema } from "effect"
 import type { ApiKey, Options as ApiKeyOptions } from "../vocabulary/ApiKey.js"
+import type { Backoff } from "../vocabulary/backoff.js"
 import type { KeyPoolExhaustedError, RateLimitError, SharedStateError } from "../vocabulary/LLMError.js"
 import type { PoolStatus } from "./status.js"
 import type { Strategy } from "./strategy.js"
@@ -129,18 +130,13 @@ export type KeyInput =
   | ({ readonly key: string | Redacted.Redacted<string> } & ApiKeyOptions)
 
 /**
- * Lengths of cooldowns.
+ * Lengths of cooldowns. `base`, `factor` and `max` are the backoff after rate limits without a Retry-After, until a call succeeds:
+ * by default 1 second, doubling up to 60 seconds. A Retry-After is honoured in full, also where it is longer than `max`.
  *
  * @since 0.1.0
  * @category constructors
  */
-export interface CooldownOptions {
-  /** The first cooldown after a rate limit without a Retry-After. @default "1 second" */
-  readonly base?: Duration.DurationInput
-  /** The factor by which each further one grows, with no success between them. @default 2 */
-  readonly factor?: number
-  /** The longest cooldown of this growth. A longer Retry-After is honoured in full. @default "60 seconds" */
-  readonly max?: Duration.DurationInput
+export interface CooldownOptions extends Omit<Backoff, "jitter"> {
   /** The cooldown of a key that is out of quota. @default "1 hour" */
   readonly quota?: Duration.DurationInput
   /** How long a refused key (401, 403) is disabled. @default "5 minutes" */

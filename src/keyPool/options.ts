@@ -2,6 +2,7 @@
 import { Predicate, Redacted } from "effect"
 import * as ApiKeys from "../vocabulary/ApiKey.js"
 import type { ApiKey } from "../vocabulary/ApiKey.js"
+import * as Backoffs from "../vocabulary/backoff.js"
 import type { KeyInput, Options } from "./model.js"
 import * as Checks from "../internal/optionChecks.js"
 import type { CooldownSettings } from "./key.js"
@@ -17,15 +18,16 @@ export interface Settings extends CooldownSettings {
   readonly maxWait: number
 }
 
+/** The backoff of cooldowns after rate limits without a Retry-After. */
+export const cooldownBackoff = { base: "1 second", max: "60 seconds" } as const
+
 export const settings = (options: Options): Checked<Settings> => {
-  const { factor: growth, faults, millis } = Checks.make()
+  const checks = Checks.make()
+  const { faults, millis } = checks
   const { cooldown = {} } = options
-  const factor = growth("cooldown.factor", cooldown.factor)
   const value = {
     maxWait: millis("maxWait", options.maxWait ?? "30 seconds", Checks.anyLength),
-    base: millis("cooldown.base", cooldown.base ?? "1 second", Checks.positive),
-    factor,
-    max: millis("cooldown.max", cooldown.max ?? "60 seconds", Checks.positive),
+    ...Backoffs.growthOf(checks, "cooldown", cooldown, cooldownBackoff, Checks.positive),
     quota: millis("cooldown.quota", cooldown.quota ?? "1 hour", Checks.positive),
     refused: millis("cooldown.refused", cooldown.refused ?? "5 minutes", Checks.positive),
     latencyDecay: millis("latencyDecay", options.latencyDecay ?? "10 seconds", Checks.finite)

@@ -205,7 +205,7 @@ export const plan = (
       model: entry.model,
       contextWindow: entry.contextWindow,
       defaults: defaultsOf(entry, environment),
-      retry: { attempts: entry.attempts, base: entry.retryDelay },
+      retry: { maxAttempts: entry.attempts, backoff: { base: entry.retryDelay } },
       timeouts: total === undefined ? {} : { total },
       ...(entry.price === undefined ? {} : { price: entry.price }),
       ...(options.telemetry === undefined ? {} : { telemetry: options.telemetry })

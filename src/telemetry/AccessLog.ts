@@ -12,7 +12,7 @@
  *
  * declare const OpenAI: Layer.Layer<LLM.LLM>
  *
- * const Logged = OpenAI.pipe(LLM.withMiddleware(AccessLog.make()), Layer.provideMerge(Logger.json))
+ * const Logged = OpenAI.pipe(LLM.withMiddleware(AccessLog.middleware()), Layer.provideMerge(Logger.json))
  *
  * const program = LLM.chat("Hello").pipe(AccessLog.withRequestId("req-7"), Effect.provide(Logged))
  * ```
@@ -168,10 +168,10 @@ const write = (format: Options["format"], level: LogLevel.LogLevel, entry: Entry
  *
  * A failing logger does not fail the call; the failure is logged as an error.
  *
- * @since 0.1.0
- * @category constructors
+ * @since 0.2.0
+ * @category middlewares
  */
-export const make =
+export const middleware =
   (options: Options = {}): Middleware =>
   (next) => {
     const { filter = () => true, format, level = levelOf } = options

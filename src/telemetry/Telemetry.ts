@@ -103,10 +103,10 @@ const setAnswerAttributes = (span: Tracer.Span, answer: Answer): void => {
  * The middleware that records spans and metrics of calls. Apply it outside everything whose time and attempts it should include.
  * Attempts are recorded by the `LLM` itself.
  *
- * @since 0.1.0
- * @category constructors
+ * @since 0.2.0
+ * @category middlewares
  */
-export const make = (options: Options = {}): Middleware => {
+export const middleware = (options: Options = {}): Middleware => {
   const { aliases = false, metrics: hasMetrics = true, spans = true } = options
   return (next) => {
     const { info } = next

@@ -32,7 +32,7 @@ export interface Entry {
   /** For a broken or interrupted stream, an estimate from what had arrived. */
   readonly usage?: Usage
   /**
-   * Cost of the answer; absent when no price is known, or when nothing inside the log adds costs to answers (`Pricing.make`).
+   * Cost of the answer; absent when no price is known, or when nothing inside the log adds costs to answers (`Pricing.middleware`).
    *
    * @since 0.2.0
    */

@@ -193,7 +193,7 @@ const finishSchema = Schema.TaggedStruct("Finish", {
   /** The provider's value for the finish reason; empty when it sends none. */
   rawReason: Schema.String,
   usage: Usage.Usage,
-  /** The cost of the response. Absent when the price is unknown or no pricing (`Pricing.make()`) is used. */
+  /** The cost of the response. Absent when the price is unknown or no pricing (`Pricing.middleware()`) is used. */
   cost: Schema.optionalWith(Cost, { exact: true }),
   /** Time from the start of the attempt to this event, in milliseconds. */
   latency: Schema.Number,

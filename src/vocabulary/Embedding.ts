@@ -128,7 +128,7 @@ const embeddingResponseSchema = Schema.Struct({
   embeddings: Schema.Array(Schema.Array(Schema.Number)),
   /** The sum of all requests that the texts were split into. */
   usage: Usage,
-  /** The cost of the vectors. Absent when the price is unknown or no pricing (`Pricing.make()`) is used. */
+  /** The cost of the vectors. Absent when the price is unknown or no pricing (`Pricing.middleware()`) is used. */
   cost: Schema.optionalWith(Cost, { exact: true }),
   /** Time from the first request to the end of the last response, in milliseconds. */
   latency: Schema.Number,

@@ -89,9 +89,9 @@ const simulate = (plans: ReadonlyArray<Plan>, budgets: ReadonlyArray<Budget.Opti
                 )
               )
           },
-          { retry: { attempts: plan.ends === "retried" ? 2 : 1, base: 0 } }
+          { retry: { maxAttempts: plan.ends === "retried" ? 2 : 1, backoff: { base: 0 } } }
         ).pipe(
-          Effect.flatMap(UsageLedger.middleware),
+          Effect.flatMap(UsageLedger.middleware()),
           Effect.provideService(UsageLedger.UsageLedger, ledger),
           Effect.flatMap(budget.middleware)
         )

@@ -36,14 +36,14 @@ describe("UsageLedger over sockets", () => {
       const budget = yield* Budget.make({ limit: { tokens: 1e9 } })
       const llm = yield* LLM.make({
         model: "simulated",
-        retry: { base: 1 },
+        retry: { backoff: { base: 1 } },
         // Only for streams that have started, because the log has no attempt that ends before it reaches the provider.
         timeouts: { idle: "150 millis" }
       }).pipe(
         Effect.provide(ChatCompletionsClient.layer({ provider: "simulated", baseUrl: provider.baseUrl })),
         Effect.provide(KeyPool.layer({ providerId: "simulated", keys: ["revoked", "good"] })),
         Effect.provide(RateLimiter.layerUnlimited),
-        Effect.flatMap(UsageLedger.middleware),
+        Effect.flatMap(UsageLedger.middleware()),
         Effect.flatMap(budget.middleware)
       )
       const outcomes = yield* Effect.forEach(
@@ -95,11 +95,11 @@ describe("UsageLedger over sockets", () => {
         answer: () => ({ text: "one two three four", usage: reportedUsage }),
         faults: (index) => (index % 4 === 1 ? SimulatedProvider.status(503) : undefined)
       })
-      const llm = yield* LLM.make({ model: "simulated", retry: { base: 1 } }).pipe(
+      const llm = yield* LLM.make({ model: "simulated", retry: { backoff: { base: 1 } } }).pipe(
         Effect.provide(ChatCompletionsClient.layer({ provider: "simulated", baseUrl: provider.baseUrl })),
         Effect.provide(KeyPool.layer({ providerId: "simulated", keys: ["good"] })),
         Effect.provide(RateLimiter.layerUnlimited),
-        Effect.flatMap(UsageLedger.middleware)
+        Effect.flatMap(UsageLedger.middleware())
       )
       yield* Effect.forEach(
         Array.from({ length: 40 }, (_, index) => index),

@@ -167,13 +167,13 @@ describe("price lookup", () => {
 })
 
 const pricedLLM = (model: string) =>
-  Effect.flatMap(scripted("hello"), Pricing.make()).pipe(
+  Effect.flatMap(scripted("hello"), Pricing.middleware()).pipe(
     Effect.provide(Pricing.layer({ test: { [model]: { input: 1, output: 10 } } }))
   )
 
 const expectedCost = Cost.make({ input: 0.000003, output: 0.00004 })
 
-describe("Pricing.make", () => {
+describe("Pricing.middleware", () => {
   it.effect("adds the same cost to whole, streamed and embedding responses", () =>
     Effect.gen(function* () {
       const llm = yield* pricedLLM("model")
@@ -199,7 +199,7 @@ describe("Pricing.make", () => {
     Effect.gen(function* () {
       const llm = yield* Effect.flatMap(
         scripted(Effect.succeed({ ...answer("hello"), model: "model-2024-01-01" })),
-        Pricing.make()
+        Pricing.middleware()
       ).pipe(Effect.provide(Pricing.layer({ test: { model: { input: 1, output: 10 } } })))
       expect((yield* llm.chat("?")).cost).toEqual(expectedCost)
     })
@@ -223,8 +223,8 @@ const meteredLLM = (options: Partial<LLM.Options> = {}) =>
       { chat: () => Effect.succeed(response), stream: () => Stream.fromIterable(ChatEvent.fromResponse(response)) },
       options
     ).pipe(
-      Effect.flatMap(Pricing.make()),
-      Effect.flatMap((llm) => Effect.provideService(UsageLedger.middleware(llm), UsageLedger.UsageLedger, ledger)),
+      Effect.flatMap(Pricing.middleware()),
+      Effect.flatMap((llm) => Effect.provideService(UsageLedger.middleware()(llm), UsageLedger.UsageLedger, ledger)),
       Effect.flatMap(budget.middleware)
     )
     /** Dollars of the ledger since the last time, and of the budget in total. */
@@ -327,7 +327,7 @@ describe("the price in a model's configuration", () => {
       expect(error).toMatchObject({ _tag: "BudgetExceededError", reason: "unknown-price", model: "another" })
       const ledger = yield* UsageLedger.make()
       const unlimited = yield* llmOver({ chat: () => Effect.succeed(answerOf("another")) }, configured).pipe(
-        Effect.flatMap((llm) => Effect.provideService(UsageLedger.middleware(llm), UsageLedger.UsageLedger, ledger))
+        Effect.flatMap((llm) => Effect.provideService(UsageLedger.middleware()(llm), UsageLedger.UsageLedger, ledger))
       )
       expect("cost" in (yield* unlimited.chat(another))).toBe(false)
       expect((yield* ledger.snapshot).total.unpriced.totalTokens).toBe(7)

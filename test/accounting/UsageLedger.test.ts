@@ -48,7 +48,7 @@ describe("recording attempts", () => {
       Effect.gen(function* () {
         const llm = yield* Effect.flatMap(
           llmOver({ chat: () => Effect.succeed(answer("hello")), stream: () => events("hello") }),
-          UsageLedger.middleware
+          UsageLedger.middleware()
         )
         yield* llm.chat("?")
         yield* ChatEvent.collect(llm.chatStream("?"))
@@ -78,10 +78,10 @@ describe("recording attempts", () => {
                     : Effect.succeed(answer("at last"))
               }
             },
-            { retry: { base: 0, when: () => true } },
+            { retry: { backoff: { base: 0 }, when: () => true } },
             ["one", "two"]
           ),
-          UsageLedger.middleware
+          UsageLedger.middleware()
         )
         const ledger = yield* UsageLedger.UsageLedger
         const recorded = yield* Effect.fork(Stream.runCollect(Stream.take(ledger.entries, 4)))
@@ -113,7 +113,7 @@ describe("recording attempts", () => {
           llmOver({
             stream: () => Stream.concat(Stream.take(events("once upon a time"), 2), Stream.never)
           }),
-          UsageLedger.middleware
+          UsageLedger.middleware()
         )
         yield* Stream.runDrain(Stream.take(llm.chatStream("Tell me a story"), 2))
         const { total } = yield* UsageLedger.snapshot
@@ -129,7 +129,7 @@ describe("recording attempts", () => {
   it.effect("records the estimated input of a whole call that is interrupted", () =>
     withLedger(
       Effect.gen(function* () {
-        const llm = yield* Effect.flatMap(llmOver({}), UsageLedger.middleware)
+        const llm = yield* Effect.flatMap(llmOver({}), UsageLedger.middleware())
         const fiber = yield* Effect.fork(llm.chat("What is the time?"))
         yield* TestClock.adjust("1 second")
         yield* Fiber.interrupt(fiber)
@@ -144,9 +144,9 @@ describe("recording attempts", () => {
   it.effect("records the attempts on every member of a fallback, once when its middleware is applied twice", () =>
     withLedger(
       Effect.gen(function* () {
-        const bad = yield* Effect.flatMap(llmOver({ chat: () => Effect.fail(down) }), UsageLedger.middleware)
+        const bad = yield* Effect.flatMap(llmOver({ chat: () => Effect.fail(down) }), UsageLedger.middleware())
         const good = yield* llmOver({ chat: () => Effect.succeed(answer("hello")) })
-        const llm = yield* Effect.flatMap(Fallback.make([good])(bad), UsageLedger.middleware)
+        const llm = yield* Effect.flatMap(Fallback.make([good])(bad), UsageLedger.middleware())
         yield* llm.chat("?")
         expect((yield* UsageLedger.snapshot).total).toMatchObject({ attempts: 2, succeeded: 1 })
       })
@@ -168,7 +168,7 @@ describe("snapshot, reset and entries", () => {
       Effect.gen(function* () {
         const llm = yield* Effect.flatMap(
           llmOver({ chat: () => Effect.succeed(answer("hello")), stream: () => events("hello") }),
-          (base) => Effect.flatMap(UsageLedger.labelled("house")(base), UsageLedger.middleware)
+          (base) => Effect.flatMap(UsageLedger.labelled("house")(base), UsageLedger.middleware())
         )
         yield* llm.chat("?")
         yield* UsageLedger.label(llm.chat("?"), "team-a")
@@ -189,7 +189,7 @@ describe("snapshot, reset and entries", () => {
         const llm = yield* Effect.flatMap(
           llmOver({ chat: () => Effect.succeed({ ...answer("hello"), model: "another" }) }, { model: "another" }),
           (base) =>
-            UsageLedger.middleware({
+            UsageLedger.middleware()({
               ...base,
               embed: () =>
                 Effect.zipRight(
@@ -211,7 +211,7 @@ describe("snapshot, reset and entries", () => {
       Effect.gen(function* () {
         const llm = yield* Effect.flatMap(
           llmOver({ chat: () => Effect.succeed(answer("hello")) }),
-          UsageLedger.middleware
+          UsageLedger.middleware()
         )
         yield* llm.chat("?")
         yield* TestClock.adjust("1 hour")

@@ -62,10 +62,10 @@ describe("ResponseCache lookup", () => {
 
   it.effect("a cached answer has no cost from pricing below the cache and zero cost from pricing above it", () =>
     Effect.gen(function* () {
-      const priced = yield* Effect.flatMap(scripted("Paris"), Pricing.make())
+      const priced = yield* Effect.flatMap(scripted("Paris"), Pricing.middleware())
       const cache = yield* cacheOver()
       const inside = yield* cache.middleware(priced)
-      const outside = yield* Pricing.make()(inside)
+      const outside = yield* Pricing.middleware()(inside)
       expect((yield* inside.chat("?")).cost?.total).toBeGreaterThan(0)
       expect((yield* inside.chat("?")).cost).toBe(undefined)
       expect((yield* outside.chat("?")).cost?.total).toBe(0)

@@ -31,7 +31,7 @@ const withWindow = (contextWindow: number, options?: ContextWindow.Options, mode
 const withCheck =
   (options?: ContextWindow.Options) =>
   <E, R>(layer: Layer.Layer<LLM.LLM | TestLLM.TestLLM, E, R>): Layer.Layer<LLM.LLM | TestLLM.TestLLM, E, R> =>
-    Layer.merge(layer, LLM.withMiddleware(ContextWindow.check(options))(layer))
+    Layer.merge(layer, LLM.withMiddleware(ContextWindow.middleware(options))(layer))
 
 const asked = Effect.map(TestLLM.calls, (calls) => calls.length)
 
@@ -59,7 +59,7 @@ describe("request over the context window", () => {
     Effect.gen(function* () {
       const small = yield* TestLLM.make(["small"], { info: { model: "exact", contextWindow: 100 } })
       const large = yield* TestLLM.make(["large"], { info: { model: "large", contextWindow: 1000 } })
-      const checked = yield* ContextWindow.check()(small.llm)
+      const checked = yield* ContextWindow.middleware()(small.llm)
       const llm = yield* Fallback.make([large.llm])(checked)
       expect((yield* llm.chat(words(200))).text).toBe("large")
       expect(yield* small.calls).toHaveLength(0)
@@ -158,7 +158,7 @@ describe("window of the check", () => {
           })
       }
       const { llm } = yield* TestLLM.make(["answer", "answer"], { info: { contextWindow: 300 } })
-      const checked = yield* Effect.provideService(ContextWindow.check()(llm), TokenCounter.TokenCounter, spy)
+      const checked = yield* Effect.provideService(ContextWindow.middleware()(llm), TokenCounter.TokenCounter, spy)
       yield* checked.chat("a".repeat(100))
       expect(counted).toEqual([])
       expect(Either.isLeft(yield* Effect.either(checked.chat("a".repeat(101))))).toBe(true)

@@ -19,7 +19,7 @@ import * as Usage from "../../src/vocabulary/Usage.js"
 import { context, scripted } from "../support/scripted.js"
 
 const served = (provider: SimulatedProvider.Service, maxBatch: number, options: Partial<LLM.Options> = {}) =>
-  LLM.make({ model: "vectors", retry: { base: 1 }, ...options }).pipe(
+  LLM.make({ model: "vectors", retry: { backoff: { base: 1 } }, ...options }).pipe(
     Effect.provide(
       ChatCompletionsClient.layer({
         provider: "simulated",
@@ -117,7 +117,7 @@ describe("embedding values of other types than float", () => {
   /** Embeds with a provider that answers with these bytes in base64. */
   const embedded = (bytes: ReadonlyArray<number>, extra: Record<string, unknown>) =>
     Effect.gen(function* () {
-      const llm = yield* LLM.make({ model: "vectors", retry: { attempts: 1 } })
+      const llm = yield* LLM.make({ model: "vectors", retry: { maxAttempts: 1 } })
       return yield* llm.embed({ input: ["text"], extra })
     }).pipe(
       Effect.provide(EmbeddingsClient.layer(EmbeddingsClient.presets.voyage)),
@@ -156,7 +156,7 @@ describe("embeddings with middleware and presets", () => {
 
   it.live("Retry retries an embedding call", () =>
     Effect.gen(function* () {
-      const llm = yield* Effect.flatMap(scripted(away, "four"), Retry.make({ base: 1 }))
+      const llm = yield* Effect.flatMap(scripted(away, "four"), Retry.middleware({ backoff: { base: 1 } }))
       expect((yield* llm.embed("text")).embeddings).toEqual([[4]])
     })
   )

@@ -171,7 +171,7 @@ describe("credentials of an endpoint that its provider echoes", () => {
         const seen: Array<readonly [what: string, text: string]> = []
         yield* Effect.gen(function* () {
           const plain = yield* llmAt(endpoint)
-          const llm = yield* AccessLog.make()(plain)
+          const llm = yield* AccessLog.middleware()(plain)
           seen.push(["info", shown(llm.info)])
           for (const [what, next] of Object.entries(answers)) {
             yield* Ref.set(answer, next)

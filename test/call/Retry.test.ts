@@ -1,12 +1,14 @@
-import { describe, expect, it } from "@effect/vitest"
-import { Effect, Exit, FastCheck, Fiber, Stream, TestClock } from "effect"
+import { describe, expect, expectTypeOf, it } from "@effect/vitest"
+import { Clock, Context, Duration, Effect, Exit, FastCheck, Fiber, Schedule, Stream, TestClock } from "effect"
 import * as ChatEvent from "../../src/vocabulary/ChatEvent.js"
 import * as LLMErrors from "../../src/vocabulary/LLMError.js"
 import * as Retry from "../../src/call/Retry.js"
 import * as Timeouts from "../../src/call/Timeouts.js"
+import type { Middleware, Service } from "../../src/call/model.js"
 import { answer, context, invalid, malformed, rateLimited, scripted, unavailable } from "../support/scripted.js"
+import { stepsOf } from "../support/steps.js"
 
-const steady: Retry.Options = { jitter: 0 }
+const steady: Retry.Backoff = { jitter: 0 }
 
 /** Runs an effect and advances the test clock by one hour. */
 const soon = <A, E>(effect: Effect.Effect<A, E>) =>
@@ -20,7 +22,7 @@ describe("errors that Retry repeats", () => {
   it.effect("retries while the provider is unavailable, and the answer lists all attempts", () =>
     Effect.gen(function* () {
       const next = yield* scripted(unavailable, unavailable, "at last")
-      const llm = yield* Retry.make()(next)
+      const llm = yield* Retry.middleware()(next)
       const response = yield* soon(llm.chat("?"))
       expect(response.text).toBe("at last")
       expect(response.attempts.map((attempt) => attempt.error)).toEqual([
@@ -31,10 +33,10 @@ describe("errors that Retry repeats", () => {
     })
   )
 
-  it.effect("stops after `attempts` calls, and the error lists all attempts", () =>
+  it.effect("stops after `maxAttempts` attempts, and the error lists all attempts", () =>
     Effect.gen(function* () {
       const next = yield* scripted(unavailable)
-      const llm = yield* Retry.make({ attempts: 3 })(next)
+      const llm = yield* Retry.middleware({ maxAttempts: 3 })(next)
       const error = yield* Effect.flip(soon(llm.chat("?")))
       expect(error._tag).toBe("ProviderUnavailableError")
       expect(error.attempts).toHaveLength(3)
@@ -45,7 +47,7 @@ describe("errors that Retry repeats", () => {
   it.effect("does not retry an error that is not retryable", () =>
     Effect.gen(function* () {
       const next = yield* scripted(invalid, "never asked")
-      const llm = yield* Retry.make()(next)
+      const llm = yield* Retry.middleware()(next)
       expect(yield* Effect.flip(llm.chat("?"))).toBe(invalid)
       expect(yield* next.asked).toHaveLength(1)
     })
@@ -54,7 +56,7 @@ describe("errors that Retry repeats", () => {
   it.effect("retries a malformed answer once", () =>
     Effect.gen(function* () {
       const next = yield* scripted(malformed)
-      const llm = yield* Retry.make()(next)
+      const llm = yield* Retry.middleware()(next)
       yield* Effect.flip(soon(llm.chat("?")))
       expect(yield* next.asked).toHaveLength(2)
     })
@@ -71,7 +73,7 @@ describe("errors that Retry repeats", () => {
       for (const [first, ...others] of scenarios) {
         const whole = yield* scripted(first, ...others)
         const streamed = yield* scripted(streamOf(first), ...others.map(streamOf))
-        const policy = Retry.make({ attempts: 20 })
+        const policy = Retry.middleware({ maxAttempts: 20 })
         const asked = yield* policy(whole)
         const opened = yield* policy(streamed)
         expect((yield* Effect.flip(soon(asked.chat("?"))))._tag).toBe("MalformedResponseError")
@@ -84,9 +86,9 @@ describe("errors that Retry repeats", () => {
   it.effect("retries an empty answer with `retryEmpty: true`, and returns it by default", () =>
     Effect.gen(function* () {
       const next = yield* scripted("", "", "", "words")
-      const strict = yield* Retry.make({ retryEmpty: true })(next)
+      const strict = yield* Retry.middleware({ retryEmpty: true })(next)
       expect((yield* soon(strict.chat("?"))).text).toBe("words")
-      const lax = yield* Retry.make()(yield* scripted(""))
+      const lax = yield* Retry.middleware()(yield* scripted(""))
       expect((yield* lax.chat("?")).text).toBe("")
     })
   )
@@ -112,7 +114,7 @@ describe("retry delay", () => {
   it.effect("waits for the Retry-After, and retries soon after it", () =>
     Effect.gen(function* () {
       const next = yield* scripted(rateLimited(7000), "on time")
-      const llm = yield* Retry.make(steady)(next)
+      const llm = yield* Retry.middleware({ backoff: steady })(next)
       const fiber = yield* Effect.fork(llm.chat("?"))
       yield* TestClock.adjust(6999)
       expect(yield* next.asked).toHaveLength(1)
@@ -124,8 +126,8 @@ describe("retry delay", () => {
   it.effect("fails at once when the wait would pass the deadline", () =>
     Effect.gen(function* () {
       const next = yield* scripted(rateLimited(60_000), "too late")
-      const retrying = yield* Retry.make()(next)
-      const llm = yield* Timeouts.make({ total: "10 seconds" })(retrying)
+      const retrying = yield* Retry.middleware()(next)
+      const llm = yield* Timeouts.middleware({ total: "10 seconds" })(retrying)
       // The test clock does not advance: the call fails without sleeping.
       const error = yield* Effect.flip(llm.chat("?"))
       expect(error._tag).toBe("RateLimitError")
@@ -138,7 +140,7 @@ describe("retry of streams", () => {
   it.effect("retries a stream that fails before its first event", () =>
     Effect.gen(function* () {
       const next = yield* scripted(unavailable, "at last")
-      const llm = yield* Retry.make()(next)
+      const llm = yield* Retry.middleware()(next)
       const response = yield* soon(ChatEvent.collect(llm.chatStream("?")))
       expect(response.text).toBe("at last")
       expect(response.attempts).toHaveLength(2)
@@ -157,7 +159,7 @@ describe("retry of streams", () => {
       const next = yield* scripted({
         stream: Stream.concat(Stream.fromIterable(events.slice(0, 2)), Stream.fail(broken))
       })
-      const llm = yield* Retry.make()(next)
+      const llm = yield* Retry.middleware()(next)
       const seen: Array<string> = []
       const exit = yield* Effect.exit(
         Stream.runForEach(llm.chatStream("?"), (event) => Effect.sync(() => seen.push(event._tag)))
@@ -171,7 +173,7 @@ describe("retry of streams", () => {
   it.effect("retries an empty stream with `retryEmpty: true`", () =>
     Effect.gen(function* () {
       const next = yield* scripted("", "words")
-      const llm = yield* Retry.make({ retryEmpty: true })(next)
+      const llm = yield* Retry.middleware({ retryEmpty: true })(next)
       expect((yield* soon(ChatEvent.collect(llm.chatStream("?")))).text).toBe("words")
     })
   )
@@ -190,9 +192,163 @@ describe("retry of streams", () => {
         { stream: Stream.flatMap(held, () => Stream.fail(unavailable)) },
         { stream: Stream.flatMap(held, () => Stream.fromIterable(ChatEvent.fromResponse(answer("ok")))) }
       )
-      const llm = yield* Retry.make()(next)
+      const llm = yield* Retry.middleware()(next)
       yield* soon(ChatEvent.collect(llm.chatStream("?")))
       expect(open).toBe(0)
+    })
+  )
+})
+
+describe("retry with a schedule", () => {
+  /** The times of the attempts of a call that fails with these errors, in milliseconds, and the exit of the call. */
+  const timesOf = (
+    options: Retry.Options,
+    ...errors: readonly [LLMErrors.LLMError, ...ReadonlyArray<LLMErrors.LLMError>]
+  ) =>
+    Effect.gen(function* () {
+      const times: Array<number> = []
+      const next = yield* scripted(...errors)
+      const start = yield* Clock.currentTimeMillis
+      const llm = yield* Retry.middleware(options)({
+        ...next,
+        chat: (request) =>
+          Effect.zipRight(
+            Effect.map(Clock.currentTimeMillis, (now) => times.push(now - start)),
+            next.chat(request)
+          )
+      })
+      return { exit: yield* Effect.exit(soon(llm.chat("?"))), times }
+    })
+
+  it.effect("lets the schedule decide about the number of attempts and the delays", () =>
+    Effect.gen(function* () {
+      const schedule = Schedule.intersect(Schedule.exponential("3 seconds"), Schedule.recurs(6))
+      const { exit, times } = yield* timesOf({ schedule }, unavailable)
+      expect(times).toEqual([0, 3000, 9000, 21_000, 45_000, 93_000, 189_000])
+      expect(Exit.isFailure(exit)).toBe(true)
+    })
+  )
+
+  it.effect("stops when the schedule is done, and the error lists all attempts", () =>
+    Effect.gen(function* () {
+      const llm = yield* Retry.middleware({ schedule: Schedule.recurs(2) })(yield* scripted(unavailable))
+      const error = yield* Effect.flip(soon(llm.chat("?")))
+      expect(error._tag).toBe("ProviderUnavailableError")
+      expect(error.attempts).toHaveLength(3)
+    })
+  )
+
+  it.effect("passes each error to the schedule", () =>
+    Effect.gen(function* () {
+      const schedule = Schedule.recurWhile<LLMErrors.LLMError>(({ _tag }) => _tag === "ProviderUnavailableError")
+      const { exit, times } = yield* timesOf({ schedule }, unavailable, unavailable, rateLimited(0), unavailable)
+      expect(times).toHaveLength(3)
+      expect(exit).toMatchObject({ cause: { error: { _tag: "RateLimitError" } } })
+    })
+  )
+
+  it.effect("asks the schedule only about errors that `when` accepts", () =>
+    Effect.gen(function* () {
+      const schedule = Schedule.recurs(3)
+      expect((yield* timesOf({ schedule }, invalid)).times).toHaveLength(1)
+      expect((yield* timesOf({ schedule, when: () => true }, invalid)).times).toHaveLength(4)
+    })
+  )
+
+  it.effect("starts the schedule anew with every call", () =>
+    Effect.gen(function* () {
+      const next = yield* scripted(unavailable, "first", unavailable, "second")
+      const llm = yield* Retry.middleware({ schedule: Schedule.recurs(1) })(next)
+      expect((yield* soon(llm.chat("?"))).text).toBe("first")
+      expect((yield* soon(llm.chat("?"))).text).toBe("second")
+    })
+  )
+
+  it.effect.prop(
+    "waits for the delay of the schedule or the Retry-After, whichever is longer",
+    { spaced: FastCheck.integer({ min: 1, max: 10_000 }), retryAfter: FastCheck.integer({ min: 0, max: 10_000 }) },
+    ({ retryAfter, spaced }) =>
+      Effect.gen(function* () {
+        const schedule = Schedule.intersect(Schedule.spaced(spaced), Schedule.recurs(2))
+        const { times } = yield* timesOf({ schedule }, rateLimited(retryAfter))
+        const wait = Math.max(spaced, retryAfter)
+        expect(times).toEqual([0, wait, 2 * wait])
+      }),
+    { fastCheck: { numRuns: 20 } }
+  )
+
+  it.effect("fails at once when the delay of the schedule would pass the deadline", () =>
+    Effect.gen(function* () {
+      const next = yield* scripted(unavailable, "too late")
+      const llm = yield* Effect.flatMap(
+        Retry.middleware({ schedule: Schedule.spaced("11 seconds") })(next),
+        Timeouts.middleware({ total: "10 seconds" })
+      )
+      // The test clock does not advance: the call fails without sleeping.
+      expect((yield* Effect.flip(llm.chat("?")))._tag).toBe("ProviderUnavailableError")
+      expect(yield* next.asked).toHaveLength(1)
+    })
+  )
+
+  it.effect("fails at once when a Retry-After that is longer than the schedule's delay would pass the deadline", () =>
+    Effect.gen(function* () {
+      const next = yield* scripted(rateLimited(60_000), "too late")
+      const llm = yield* Effect.flatMap(
+        Retry.middleware({ schedule: Schedule.spaced("1 second") })(next),
+        Timeouts.middleware({ total: "10 seconds" })
+      )
+      expect((yield* Effect.flip(llm.chat("?")))._tag).toBe("RateLimitError")
+      expect(yield* next.asked).toHaveLength(1)
+    })
+  )
+
+  it.effect("retries a stream before its first event, and an empty answer with `retryEmpty: true`", () =>
+    Effect.gen(function* () {
+      const schedule = Schedule.spaced("2 seconds")
+      const next = yield* scripted(unavailable, "", "words")
+      const llm = yield* Retry.middleware({ schedule, retryEmpty: true })(next)
+      expect((yield* soon(ChatEvent.collect(llm.chatStream("?")))).text).toBe("words")
+    })
+  )
+
+  it.effect("runs a schedule with the services that the middleware requires", () =>
+    Effect.gen(function* () {
+      class Pace extends Context.Tag("Pace")<Pace, { readonly delay: Duration.Duration }>() {}
+      const schedule = Schedule.recurs(1).pipe(Schedule.addDelayEffect(() => Effect.map(Pace, ({ delay }) => delay)))
+      const middleware = Retry.middleware({ schedule })
+      expectTypeOf(middleware).toEqualTypeOf<Middleware<never, Pace>>()
+      const next = yield* scripted(unavailable, "on time")
+      const llm = yield* Effect.provideService(middleware(next), Pace, { delay: Duration.seconds(4) })
+      const fiber = yield* Effect.fork(llm.chat("?"))
+      yield* TestClock.adjust(3999)
+      expect(yield* next.asked).toHaveLength(1)
+      yield* TestClock.adjust(1)
+      expect((yield* Fiber.join(fiber)).text).toBe("on time")
+    })
+  )
+
+  it("does not accept a schedule together with the options of the backoff", () => {
+    const schedule = Schedule.recurs(1)
+    expectTypeOf<{ schedule: typeof schedule; when: () => boolean }>().toExtend<Retry.Options>()
+    expectTypeOf<{ schedule: typeof schedule; maxAttempts: number }>().not.toExtend<Retry.Options>()
+    expectTypeOf<{ schedule: typeof schedule; backoff: Retry.Backoff }>().not.toExtend<Retry.Options>()
+    expectTypeOf(Retry.middleware()).toEqualTypeOf<Middleware>()
+    expectTypeOf(Retry.middleware({ maxAttempts: 2 })).toEqualTypeOf<Middleware>()
+    // Plain JavaScript can pass both.
+    expect(() => Reflect.apply(Retry.middleware, undefined, [{ schedule, maxAttempts: 2, backoff: {} }])).toThrow(
+      "The options of Retry are not valid. maxAttempts: must be absent when there is a schedule; backoff: must be absent when there is a schedule"
+    )
+  })
+})
+
+describe("cost of Retry", () => {
+  it.live("adds two fiber steps to a chat that succeeds, with the backoff and with a schedule", () =>
+    Effect.gen(function* () {
+      const next = yield* scripted("yes")
+      const stepsWith = (llm: Service) => Effect.zipRight(stepsOf(llm.chat("?")), stepsOf(llm.chat("?")))
+      const bare = yield* stepsWith(next)
+      expect(yield* stepsWith(yield* Retry.middleware()(next))).toBe(bare + 2)
+      expect(yield* stepsWith(yield* Retry.middleware({ schedule: Schedule.recurs(1) })(next))).toBe(bare + 2)
     })
   )
 })

@@ -244,7 +244,7 @@ describe("key pool over sockets", () => {
         const llm = yield* llmAt(
           provider.baseUrl,
           {
-            retry: { attempts: 3, base: "5 millis" },
+            retry: { maxAttempts: 3, backoff: { base: "5 millis" } },
             timeouts: { response: "60 millis", firstEvent: "60 millis", idle: "60 millis", total: "2 seconds" }
           },
           "chat-completions",

@@ -321,7 +321,7 @@ describe("time limit shorter than the usage grace", () => {
             .map((frame) => `${frame}${separator}`)
             .join("")
           const events = yield* answering(wire, () => body([encoder.encode(text)], "stay open"))
-          const llm = yield* Timeouts.make(limits)({ ...(yield* scripted("unused")), chatStream: () => events })
+          const llm = yield* Timeouts.middleware(limits)({ ...(yield* scripted("unused")), chatStream: () => events })
           const call = yield* Effect.fork(ChatEvent.collect(llm.chatStream("?")))
           const settle = Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 0)))
           for (let passed = 0; passed < 600; passed += 150) {

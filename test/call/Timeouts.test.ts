@@ -26,7 +26,7 @@ const phaseOf = <A>(exit: Exit.Exit<A, LLMError>): string => {
 describe("time limits of a whole answer", () => {
   it.effect("returns an answer that is in time unchanged", () =>
     Effect.gen(function* () {
-      const llm = yield* Timeouts.make(Timeouts.defaults)(yield* scripted("Hello"))
+      const llm = yield* Timeouts.middleware(Timeouts.defaults)(yield* scripted("Hello"))
       expect(yield* llm.chat("?")).toEqual(answer("Hello"))
     })
   )
@@ -35,7 +35,7 @@ describe("time limits of a whole answer", () => {
     Effect.gen(function* () {
       let interrupted = false
       const slow = Effect.onInterrupt(Effect.never, () => Effect.sync(() => (interrupted = true)))
-      const llm = yield* Timeouts.make({ response: "10 seconds" })(yield* scripted(slow))
+      const llm = yield* Timeouts.middleware({ response: "10 seconds" })(yield* scripted(slow))
       const fiber = yield* Effect.fork(Effect.exit(llm.chat("?")))
       yield* TestClock.adjust("10 seconds")
       expect(phaseOf(yield* Fiber.join(fiber))).toBe("response")
@@ -45,7 +45,9 @@ describe("time limits of a whole answer", () => {
 
   it.effect("names the phase `total` when that limit is the shorter one", () =>
     Effect.gen(function* () {
-      const llm = yield* Timeouts.make({ response: "10 seconds", total: "5 seconds" })(yield* scripted(Effect.never))
+      const llm = yield* Timeouts.middleware({ response: "10 seconds", total: "5 seconds" })(
+        yield* scripted(Effect.never)
+      )
       const fiber = yield* Effect.fork(Effect.exit(llm.chat("?")))
       yield* TestClock.adjust("5 seconds")
       expect(phaseOf(yield* Fiber.join(fiber))).toBe("total")
@@ -56,14 +58,16 @@ describe("time limits of a whole answer", () => {
 describe("time limits of a stream", () => {
   it.effect("returns a stream that is in time unchanged, event by event", () =>
     Effect.gen(function* () {
-      const llm = yield* Timeouts.make(Timeouts.defaults)(yield* scripted({ stream: Stream.fromIterable(events) }))
+      const llm = yield* Timeouts.middleware(Timeouts.defaults)(
+        yield* scripted({ stream: Stream.fromIterable(events) })
+      )
       expect(Chunk.toReadonlyArray(yield* Stream.runCollect(llm.chatStream("?")))).toEqual(events)
     })
   )
 
   it.effect("fails after `firstEvent` when the stream does not begin", () =>
     Effect.gen(function* () {
-      const llm = yield* Timeouts.make({ firstEvent: "3 seconds" })(yield* scripted({ stream: Stream.never }))
+      const llm = yield* Timeouts.middleware({ firstEvent: "3 seconds" })(yield* scripted({ stream: Stream.never }))
       const fiber = yield* Effect.fork(Effect.exit(Stream.runDrain(llm.chatStream("?"))))
       yield* TestClock.adjust("3 seconds")
       expect(phaseOf(yield* Fiber.join(fiber))).toBe("first-event")
@@ -73,7 +77,7 @@ describe("time limits of a stream", () => {
   it.effect("fails after `idle` with the partial answer when the stream stalls", () =>
     Effect.gen(function* () {
       const stalled = Stream.concat(Stream.fromIterable(events.slice(0, 2)), Stream.never)
-      const llm = yield* Timeouts.make({ idle: "3 seconds" })(yield* scripted({ stream: stalled }))
+      const llm = yield* Timeouts.middleware({ idle: "3 seconds" })(yield* scripted({ stream: stalled }))
       const fiber = yield* Effect.fork(Effect.flip(Stream.runDrain(llm.chatStream("?"))))
       yield* TestClock.adjust("3 seconds")
       const error = yield* Fiber.join(fiber)
@@ -83,7 +87,7 @@ describe("time limits of a stream", () => {
 
   it.effect("does not fail with `idle` a stream that is slow but sends events", () =>
     Effect.gen(function* () {
-      const llm = yield* Timeouts.make({ idle: "3 seconds" })(yield* scripted({ stream: paced(20, "2 seconds") }))
+      const llm = yield* Timeouts.middleware({ idle: "3 seconds" })(yield* scripted({ stream: paced(20, "2 seconds") }))
       const fiber = yield* Effect.fork(ChatEvent.collect(llm.chatStream("?")))
       yield* TestClock.adjust("1 minute")
       expect((yield* Fiber.join(fiber)).text).toHaveLength(20)
@@ -92,7 +96,7 @@ describe("time limits of a stream", () => {
 
   it.effect("does not count the time of the consumer as `idle`", () =>
     Effect.gen(function* () {
-      const llm = yield* Timeouts.make({ idle: "3 seconds" })(
+      const llm = yield* Timeouts.middleware({ idle: "3 seconds" })(
         yield* scripted({ stream: Stream.rechunk(Stream.fromIterable(events), 1) })
       )
       const slow = Stream.tap(llm.chatStream("?"), () => Effect.sleep("10 seconds"))
@@ -104,7 +108,7 @@ describe("time limits of a stream", () => {
 
   it.effect("fails after `total` when the stream does not end", () =>
     Effect.gen(function* () {
-      const llm = yield* Timeouts.make({ total: "10 seconds", idle: "3 seconds" })(
+      const llm = yield* Timeouts.middleware({ total: "10 seconds", idle: "3 seconds" })(
         yield* scripted({ stream: paced(1000, "1 second") })
       )
       const fiber = yield* Effect.fork(Effect.exit(Stream.runDrain(llm.chatStream("?"))))
@@ -120,7 +124,9 @@ describe("time limits of a stream", () => {
         paced(1_000_000, "1 second"),
         Effect.sync(() => (closed = true))
       )
-      const llm = yield* Timeouts.make({ idle: "1 minute", total: "1 hour" })(yield* scripted({ stream: endless }))
+      const llm = yield* Timeouts.middleware({ idle: "1 minute", total: "1 hour" })(
+        yield* scripted({ stream: endless })
+      )
       const fiber = yield* Effect.fork(Stream.runDrain(Stream.take(llm.chatStream("?"), 3)))
       yield* TestClock.adjust("5 seconds")
       yield* Fiber.join(fiber)
@@ -130,7 +136,7 @@ describe("time limits of a stream", () => {
 
   it.effect("fails with the error of the stream when it fails within the limits", () =>
     Effect.gen(function* () {
-      const llm = yield* Timeouts.make(Timeouts.defaults)(
+      const llm = yield* Timeouts.middleware(Timeouts.defaults)(
         yield* scripted({ stream: Stream.concat(Stream.fromIterable(events.slice(0, 1)), Stream.fail(unavailable)) })
       )
       expect(yield* Effect.flip(Stream.runDrain(llm.chatStream("?")))).toBe(unavailable)

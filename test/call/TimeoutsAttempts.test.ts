@@ -79,8 +79,11 @@ describe("attempts of a call that times out", () => {
 
   it.effect("lists every attempt below an outer time limit, with its duration", () =>
     Effect.gen(function* () {
-      const inner = yield* make(silent(), { timeouts: { response: "4 seconds" }, retry: { attempts: 9, jitter: 0 } })
-      const llm = yield* Timeouts.make({ response: "6 seconds" })(inner)
+      const inner = yield* make(silent(), {
+        timeouts: { response: "4 seconds" },
+        retry: { maxAttempts: 9, backoff: { jitter: 0 } }
+      })
+      const llm = yield* Timeouts.middleware({ response: "6 seconds" })(inner)
       const { attempts, error } = yield* after("6 seconds", llm.chat("?"))
       expect(attemptsOf(error)).toEqual([...both, ["two", "TimeoutError"]])
       expect(error?.attempts.map(({ duration }) => duration)).toEqual([0, 4000, 1000])

@@ -1,6 +1,6 @@
 /** The cost of time limits in fiber steps, which is the same on every machine. */
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Layer, Scheduler, Stream } from "effect"
+import { Effect, Layer, Stream } from "effect"
 import * as ChatEvent from "../../src/vocabulary/ChatEvent.js"
 import * as KeyPool from "../../src/keyPool/KeyPool.js"
 import * as LLM from "../../src/LLM.js"
@@ -8,20 +8,7 @@ import * as ProviderClient from "../../src/call/ProviderClient.js"
 import * as RateLimiter from "../../src/rateLimiter/RateLimiter.js"
 import * as Timeouts from "../../src/call/Timeouts.js"
 import { answer, scripted } from "../support/scripted.js"
-
-/** The number of fiber steps of an effect: `shouldYield` of a scheduler is called once for each step. */
-const stepsOf = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<number, E> =>
-  Effect.suspend(() => {
-    let steps = 0
-    const scheduler: Scheduler.Scheduler = {
-      shouldYield: () => {
-        steps++
-        return false
-      },
-      scheduleTask: (task, priority) => Scheduler.defaultScheduler.scheduleTask(task, priority)
-    }
-    return Effect.map(Effect.withScheduler(effect, scheduler), () => steps)
-  })
+import { stepsOf } from "../support/steps.js"
 
 const client = Layer.succeed(ProviderClient.ProviderClient, {
   provider: "test",
@@ -47,7 +34,7 @@ describe("cost of Timeouts", () => {
       yield* steps(without)
       const bare = yield* steps(without)
       // A second middleware without limits must not add steps either.
-      const layered = yield* Timeouts.make({})(without)
+      const layered = yield* Timeouts.middleware({})(without)
       expect(yield* steps(layered)).toEqual(bare)
       const limited = yield* steps(yield* llmWith({}))
       expect(limited.chat).toBeGreaterThan(bare.chat)
@@ -58,8 +45,8 @@ describe("cost of Timeouts", () => {
   it.effect("returns the LLM itself when there is no limit", () =>
     Effect.gen(function* () {
       const llm = yield* scripted("yes")
-      expect(yield* Timeouts.make({})(llm)).toBe(llm)
-      expect(yield* Timeouts.make({ idle: "1 second" })(llm)).not.toBe(llm)
+      expect(yield* Timeouts.middleware({})(llm)).toBe(llm)
+      expect(yield* Timeouts.middleware({ idle: "1 second" })(llm)).not.toBe(llm)
     })
   )
 })

@@ -83,19 +83,20 @@ const store = CacheStore.layerMemory()
 
 const middlewares: Readonly<Record<string, LLM.Middleware<unknown>>> = {
   "no middleware": Effect.succeed,
-  AccessLog: AccessLog.make(),
+  AccessLog: AccessLog.middleware(),
   Balance: (llm) => Balance.make([{ llm }, { llm }]),
   Budget: (llm) => Effect.flatMap(Budget.make({ limit: { tokens: 1_000_000 } }), ({ middleware }) => middleware(llm)),
-  ContextWindow: ContextWindow.check(),
-  EmbeddingCache: (llm) => Effect.provide(EmbeddingCache.middleware(llm), Layer.provide(EmbeddingCache.layer(), store)),
+  ContextWindow: ContextWindow.middleware(),
+  EmbeddingCache: (llm) =>
+    Effect.provide(EmbeddingCache.middleware()(llm), Layer.provide(EmbeddingCache.layer(), store)),
   Fallback: (llm) => Fallback.make([llm])(llm),
   Hedge: (llm) => Hedge.make([llm])(llm),
-  Pricing: Pricing.make(),
-  ResponseCache: (llm) => Effect.provide(ResponseCache.middleware(llm), Layer.provide(ResponseCache.layer(), store)),
-  Retry: Retry.make(),
-  Telemetry: Telemetry.make(),
-  Timeouts: Timeouts.make({ total: "1 minute", response: "1 minute", idle: "1 minute" }),
-  UsageLedger: (llm) => Effect.provide(UsageLedger.middleware(llm), UsageLedger.layer())
+  Pricing: Pricing.middleware(),
+  ResponseCache: (llm) => Effect.provide(ResponseCache.middleware()(llm), Layer.provide(ResponseCache.layer(), store)),
+  Retry: Retry.middleware(),
+  Telemetry: Telemetry.middleware(),
+  Timeouts: Timeouts.middleware({ total: "1 minute", response: "1 minute", idle: "1 minute" }),
+  UsageLedger: (llm) => Effect.provide(UsageLedger.middleware()(llm), UsageLedger.layer())
 }
 
 const messages = [Chat.user("?")]

@@ -71,7 +71,7 @@ const limits: Readonly<Record<Deployment, RateLimiter.Options>> = {
 const deploymentAt = (deployment: Deployment, baseUrl: string) =>
   LLM.make({
     model: "chaos",
-    retry: { attempts: 2, base: "20 millis" },
+    retry: { maxAttempts: 2, backoff: { base: "20 millis" } },
     timeouts: { response: "5 seconds", firstEvent: "5 seconds", idle: "5 seconds", total: "12 seconds" }
   }).pipe(
     Effect.provide(clients[deployment]({ provider: `chaos-${deployment}`, baseUrl })),
@@ -133,7 +133,7 @@ export const make = (
     const balance = yield* Balance.make(
       llms.map((llm, index) => ({ llm, weight: 1 + (index % 2) })),
       {
-        breaker: { failures: 5, window: "1 second", rest: "60 millis", maxRest: "300 millis" },
+        breaker: { failures: 5, window: "1 second", cooldown: { base: "60 millis", max: "300 millis" } },
         cooldown: { base: "40 millis", max: "200 millis" },
         // Longer than a probe that gets no response.
         maxWait: "14 seconds",
@@ -148,9 +148,9 @@ export const make = (
     const [first, ...others] = Arr.makeBy(memberCount, (position) => recordingMember(balance, position, records))
     const continuedBalance = yield* Fallback.make(others, { continueStreams: true })(first)
     const withMiddleware = (llm: LLM.Service, total: number): Effect.Effect<LLM.Service> =>
-      Retry.make({ attempts: 5, base: "60 millis" })(llm).pipe(
-        Effect.flatMap(Timeouts.make({ total })),
-        Effect.flatMap(UsageLedger.middleware),
+      Retry.middleware({ maxAttempts: 5, backoff: { base: "60 millis" } })(llm).pipe(
+        Effect.flatMap(Timeouts.middleware({ total })),
+        Effect.flatMap(UsageLedger.middleware()),
         Effect.flatMap(budget.middleware),
         Effect.provideService(UsageLedger.UsageLedger, withRecords(ledger, records))
       )

@@ -91,7 +91,7 @@ describe("a virtual key", () => {
       const { url } = yield* start({
         access: { keys: [{ key: "sk-a", label: "team-a" }, { key: "sk-b" }] },
         gateway: {
-          around: (llm) => Effect.provideService(UsageLedger.middleware(llm), UsageLedger.UsageLedger, ledger)
+          around: (llm) => Effect.provideService(UsageLedger.middleware()(llm), UsageLedger.UsageLedger, ledger)
         }
       })
       yield* ask(url, "sk-a")
@@ -217,7 +217,7 @@ describe("a key with a budget in dollars", () => {
   /** A gateway that collects the entries of its access log. */
   const logging = (entry: Readonly<Record<string, unknown>>, keys: ReadonlyArray<Access.KeyOptions>) => {
     const entries: Array<AccessLog.Entry> = []
-    const observe = AccessLog.make({
+    const observe = AccessLog.middleware({
       filter: (entry) => {
         entries.push(entry)
         return false

@@ -92,7 +92,7 @@ describe.concurrent("usage after a disconnect", () => {
       const running = yield* start({
         access: { keys: [{ key: "sk-a", label: "team-a" }] },
         gateway: {
-          around: (llm) => Effect.provideService(UsageLedger.middleware(llm), UsageLedger.UsageLedger, ledger)
+          around: (llm) => Effect.provideService(UsageLedger.middleware()(llm), UsageLedger.UsageLedger, ledger)
         },
         provider: { answer: () => "one two three four five six seven" }
       })

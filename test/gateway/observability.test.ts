@@ -103,7 +103,7 @@ describe("access log", () => {
       const { url } = yield* serve({
         file,
         access: { keys: [{ key: "sk-team", label: "team" }] },
-        gateway: { around: AccessLog.make({ format: "text", filter: ({ outcome }) => outcome === "ok" }) },
+        gateway: { around: AccessLog.middleware({ format: "text", filter: ({ outcome }) => outcome === "ok" }) },
         logger: Logger.replace(Logger.defaultLogger, logger)
       })
       const mine = { "x-request-id": "mine-7", "x-api-key": "sk-team" }

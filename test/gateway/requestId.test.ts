@@ -56,7 +56,7 @@ describe("response headers", () => {
         lines.push(String(message))
       })
       const { url } = yield* start({
-        gateway: { around: AccessLog.make({ format: "json" }) },
+        gateway: { around: AccessLog.middleware({ format: "json" }) },
         logLevel: LogLevel.Info
       }).pipe(Effect.provide(Logger.replace(Logger.defaultLogger, logger)))
       for (const stream of [false, true]) {

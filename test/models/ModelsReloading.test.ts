@@ -545,7 +545,7 @@ describe("the price of a model in the file", () => {
     Effect.gen(function* () {
       const fee = (request: number) => ({ input: 0, output: 0, request })
       const { models } = yield* reloadingModels(fileWithPrices(fee(1), fee(2), "round-robin"))
-      const both = yield* Effect.flatMap(models.get("both"), Pricing.make()).pipe(
+      const both = yield* Effect.flatMap(models.get("both"), Pricing.middleware()).pipe(
         Effect.provide(Pricing.layer({ "*": { "*": { input: 9, output: 9 } } }))
       )
       const answers = yield* Effect.all([both.chat("?"), both.chat("?")])

@@ -265,7 +265,10 @@ describe("GeminiClient streams", () => {
       const { requests, layer } = yield* respondingClient({
         candidates: [{ finishReason: "MALFORMED_FUNCTION_CALL", finishMessage: "Malformed function call: f(" }]
       })
-      const llm = yield* Effect.provide(llmAt("https://gemini.example", { retry: { attempts: 9, base: 1 } }), layer)
+      const llm = yield* Effect.provide(
+        llmAt("https://gemini.example", { retry: { maxAttempts: 9, backoff: { base: 1 } } }),
+        layer
+      )
       for (const call of [llm.chat("?"), ChatEvent.collect(llm.chatStream("?"))]) {
         const error = yield* Effect.flip(call)
         expect(error).toMatchObject({

@@ -65,7 +65,11 @@ const peer = (
   Effect.gen(function* () {
     const redis = yield* Redis.make({ url, timeout, probeInterval: "50 millis" })
     const health = yield* Effect.provideService(RedisDeploymentHealth.make(healthOptions), Redis.Redis, redis)
-    const balanceOptions: Balance.Options = { maxWait: 0, breaker: { failures: 2, rest: "100 millis" }, ...options }
+    const balanceOptions: Balance.Options = {
+      maxWait: 0,
+      breaker: { failures: 2, cooldown: { base: "100 millis" } },
+      ...options
+    }
     return yield* Effect.provideService(
       Balance.make([{ llm, id: "a" }], balanceOptions),
       Balance.DeploymentHealth,
@@ -106,7 +110,7 @@ describe.concurrent("RedisDeploymentHealth", () => {
     Effect.gen(function* () {
       const server = yield* redisServer
       const a = yield* provider
-      const one = yield* peer(server, a, { breaker: { failures: 2, rest: "1 minute" } })
+      const one = yield* peer(server, a, { breaker: { failures: 2, cooldown: { base: "1 minute" } } })
       const other = yield* peer(server, a)
       yield* a.failWith(failing)
       yield* Effect.replicateEffect(call(one), 2)
@@ -153,7 +157,7 @@ describe.concurrent("RedisDeploymentHealth", () => {
     Effect.gen(function* () {
       const server = yield* redisServer
       const a = yield* provider
-      const options: Balance.Options = { breaker: { failures: 2, rest: "100 millis", factor: 600 } }
+      const options: Balance.Options = { breaker: { failures: 2, cooldown: { base: "100 millis", factor: 600 } } }
       const one = yield* peer(server, a, options)
       const other = yield* peer(server, a, options)
       yield* a.failWith(failing)
@@ -184,7 +188,7 @@ describe.concurrent("RedisDeploymentHealth", () => {
     Effect.gen(function* () {
       const server = yield* redisServer
       const a = yield* provider
-      const options: Balance.Options = { breaker: { failures: 1, rest: "1 minute" } }
+      const options: Balance.Options = { breaker: { failures: 1, cooldown: { base: "1 minute" } } }
       const one = yield* peer(server, a, options)
       const other = yield* peer(server, a, options)
       yield* a.failWith(failing)
@@ -223,7 +227,7 @@ describe.concurrent("RedisDeploymentHealth", () => {
       const a = yield* provider
       const options: Balance.Options = {
         maxWait: "1 minute",
-        breaker: { failures: 1, rest: "5 millis", maxRest: "5 millis" }
+        breaker: { failures: 1, cooldown: { base: "5 millis", max: "5 millis" } }
       }
       const peers = yield* Effect.replicateEffect(peer(server, a, options), 3)
       for (let round = 0; round < 30 || (yield* a.calls).all <= 20; round++) {
@@ -271,7 +275,7 @@ describe.concurrent("RedisDeploymentHealth without Redis", () => {
         )
         const server = yield* redisServer
         const a = yield* provider
-        const options: Balance.Options = { breaker: { failures: 2, rest: "1 minute" } }
+        const options: Balance.Options = { breaker: { failures: 2, cooldown: { base: "1 minute" } } }
         yield* Effect.gen(function* () {
           const one = yield* peer(server, a, options)
           const other = yield* peer(server, a, options)
@@ -321,7 +325,7 @@ describe.concurrent("RedisDeploymentHealth without Redis", () => {
     Effect.gen(function* () {
       const server = yield* redisServer
       const a = yield* provider
-      const options: Balance.Options = { breaker: { failures: 2, rest: "1 minute" } }
+      const options: Balance.Options = { breaker: { failures: 2, cooldown: { base: "1 minute" } } }
       const one = yield* peer(server, a, options)
       const other = yield* peer(server, a, options)
       yield* a.failWith(failing)

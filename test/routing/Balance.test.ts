@@ -80,7 +80,7 @@ describe("Balance strategies", () => {
         )
         const self = yield* Balance.make(
           deployments.map((one) => (one.id === "vectors" ? { ...one, capabilities: { chat: false } } : one)),
-          { strategy: Balance.cost, breaker: { failures: 1, rest: "1 hour" } }
+          { strategy: Balance.cost, breaker: { failures: 1, cooldown: { base: "1 hour" } } }
         )
         expect((yield* self.deployments).map(({ cost, id }) => [id, cost])).toEqual([
           ["unpriced", undefined],
@@ -264,7 +264,7 @@ describe("Balance failover", () => {
   it.effect("waits for a long Retry-After only when no other deployment is ready", () =>
     Effect.gen(function* () {
       const limited = rateLimited(20_000)
-      const patient = yield* Effect.flatMap(scripted(limited, "in the end"), Retry.make())
+      const patient = yield* Effect.flatMap(scripted(limited, "in the end"), Retry.middleware())
       const self = yield* Balance.make([{ llm: patient, id: "a" }, yield* broken(unavailable, "b")], {
         strategy: Balance.failover
       })
@@ -272,7 +272,7 @@ describe("Balance failover", () => {
       expect(failed).toMatchObject({ _tag: "BalanceExhaustedError" })
       yield* self.enable("a")
       yield* self.disable("b")
-      const alone = yield* Effect.flatMap(scripted(limited, "in the end"), Retry.make())
+      const alone = yield* Effect.flatMap(scripted(limited, "in the end"), Retry.middleware())
       const last = yield* Balance.make([{ llm: alone }])
       const fiber = yield* Effect.fork(last.chat("?"))
       yield* TestClock.adjust("21 seconds")
@@ -455,7 +455,7 @@ describe("Balance wait queue", () => {
     Effect.gen(function* () {
       const self = yield* Balance.make([yield* broken(rateLimited(5000), "a")])
       yield* Effect.flip(self.chat("?"))
-      const hurried = yield* Timeouts.make({ total: "2 seconds" })(self)
+      const hurried = yield* Timeouts.middleware({ total: "2 seconds" })(self)
       expect((yield* Effect.flip(hurried.chat("?")))._tag).toBe("BalanceExhaustedError")
       const covered = yield* Fallback.make([yield* scripted("behind")])(self)
       expect((yield* covered.chat("?")).text).toBe("behind")
@@ -591,7 +591,7 @@ describe("Balance administration", () => {
           { ...b, id: "a", maxConcurrency: 1.5, order: Number.NaN }
         ],
         {
-          breaker: { failures: 0, ratio: 2, factor: 0.5, rest: 0 },
+          breaker: { failures: 0, ratio: 2, cooldown: { base: 0, factor: 0.5 } },
           maxWait: -1,
           strategy: Balance.sticky(() => "k", { bound: 0 })
         }
@@ -603,8 +603,8 @@ describe("Balance administration", () => {
         "deployments[1].maxConcurrency: must be a positive integer",
         "breaker.failures: must be a positive integer",
         "breaker.ratio: must be a number from 0 to 1",
-        "breaker.rest: must be a positive and finite duration",
-        "breaker.factor: must be a number of at least 1",
+        "breaker.cooldown.base: must be a positive and finite duration",
+        "breaker.cooldown.factor: must be a number of at least 1",
         "strategy.bound: must be a number of at least 1",
         "maxWait: must be a possible duration"
       ])

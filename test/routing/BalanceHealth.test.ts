@@ -102,10 +102,10 @@ describe("Balance circuit breaker", () => {
     })
   )
 
-  it.effect("doubles the cooldown after each failed probe up to `maxRest`, and resets it after a success", () =>
+  it.effect("doubles the cooldown after each failed probe up to `max`, and resets it after a success", () =>
     Effect.gen(function* () {
       const { fails, self, works } = yield* alone({
-        breaker: { failures: 1, rest: "10 seconds", maxRest: "35 seconds" }
+        breaker: { failures: 1, cooldown: { base: "10 seconds", max: "35 seconds" } }
       })
       const cooldown = Effect.gen(function* () {
         yield* call(self)

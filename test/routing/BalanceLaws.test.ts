@@ -179,7 +179,7 @@ describe("Balance under random failures and interruptions", () => {
           id: `${index}`,
           ...(maxConcurrency === undefined ? {} : { maxConcurrency })
         })),
-        { strategy, breaker: { failures: 2, rest: "3 seconds" }, maxWait: "10 seconds" }
+        { strategy, breaker: { failures: 2, cooldown: { base: "3 seconds" } }, maxWait: "10 seconds" }
       )
       yield* Ref.set(made, self)
       const fibers = yield* Effect.forEach(calls, ({ at, interruptedAfter, style }) =>

@@ -8,7 +8,12 @@ import * as Breakers from "../../src/routing/balance/breaker.js"
 import * as DeploymentSet from "../../src/routing/balance/deploymentSet.js"
 import type { KeyReservation } from "../../src/keyPool/key.js"
 
-const breaker: BreakerConfig = { failures: 3, ratio: 0.5, window: 1e12, base: 10_000, factor: 2, max: 60_000 }
+const breaker: BreakerConfig = {
+  failures: 3,
+  ratio: 0.5,
+  window: 1e12,
+  cooldown: { base: 10_000, factor: 2, max: 60_000 }
+}
 
 const positions = [0, 1, 2]
 
@@ -58,7 +63,8 @@ const resetWindow = (self: Reference): void => {
 }
 
 const open = (self: Reference, now: number, sequence: number): void => {
-  const cooldown = Math.min(breaker.max, breaker.base * breaker.factor ** self.openings)
+  const { base, factor, max } = breaker.cooldown
+  const cooldown = Math.min(max, base * factor ** self.openings)
   self.restUntil = Math.max(self.restUntil, now + cooldown)
   self.halfOpen = true
   self.openings++

@@ -11,7 +11,7 @@ import { answer, context, rateLimited, scripted } from "../support/scripted.js"
 
 const failing = new LLMErrors.ProviderUnavailableError({ ...context, status: 500, message: "boom" })
 
-const options: Balance.Options = { maxWait: 0, breaker: { failures: 1, rest: "10 seconds" } }
+const options: Balance.Options = { maxWait: 0, breaker: { failures: 1, cooldown: { base: "10 seconds" } } }
 
 const stateOf = (self: Balance.Service) => Effect.map(self.deployments, ([deployment]) => deployment?.state._tag)
 
@@ -233,7 +233,7 @@ describe("shared health under random failures, interruptions and scheduling", ()
         return Effect.provideService(
           Balance.make([{ llm, id: "a" }], {
             maxWait: "1 second",
-            breaker: { failures: 1, rest: "50 millis", maxRest: "200 millis" }
+            breaker: { failures: 1, cooldown: { base: "50 millis", max: "200 millis" } }
           }),
           Balance.DeploymentHealth,
           health
@@ -285,7 +285,7 @@ describe("shared health under random failures, interruptions and scheduling", ()
 
 describe("health notices", () => {
   const { applyHealthChange: apply, healthChange, make } = DeploymentSet
-  const breaker = { failures: 1, ratio: 0, window: 1000, base: 10, factor: 2, max: 100 }
+  const breaker = { failures: 1, ratio: 0, window: 1000, cooldown: { base: 10, factor: 2, max: 100 } }
   const cooldown = { base: 1, factor: 2, max: 60, quota: 1, refused: 1, latencyDecay: 1 }
   const configs = [{ id: "a", weight: 1, order: 0, cost: undefined, maxConcurrency: undefined }]
   const initial = make(configs, { order: Balance.failover, bound: 1, breaker }, cooldown, 1000, 7)

@@ -49,7 +49,7 @@ describe("Fallback failover", () => {
 
   it.effect("does not wait for a long Retry-After while another member can take the call", () =>
     Effect.gen(function* () {
-      const patient = yield* Retry.make()(yield* scripted(rateLimited(30_000)))
+      const patient = yield* Retry.middleware()(yield* scripted(rateLimited(30_000)))
       const llm = yield* Fallback.make([yield* scripted("second")])(patient)
       // The test clock is not advanced: a sleep would never end.
       expect((yield* llm.chat("?")).text).toBe("second")

@@ -64,7 +64,9 @@ describe("Fallback member option `on`", () => {
   it.effect("waits for a Retry-After when no other member takes rate limits", () =>
     Effect.gen(function* () {
       const larger = yield* scripted("larger")
-      const patient = yield* Retry.make({ attempts: 2, jitter: 0 })(yield* scripted(rateLimited(0), "first"))
+      const patient = yield* Retry.middleware({ maxAttempts: 2, backoff: { jitter: 0 } })(
+        yield* scripted(rateLimited(0), "first")
+      )
       const llm = yield* Fallback.make([{ llm: larger, on: ["context-window"] }], { patience: 0 })(patient)
       const response = yield* Effect.fork(llm.chat("?"))
 
@@ -318,7 +320,7 @@ describe("Fallback", () => {
 
   it.effect("does not wait for a long Retry-After while a member with a predicate can take the call", () =>
     Effect.gen(function* () {
-      const patient = yield* Retry.make()(yield* scripted(rateLimited(30_000)))
+      const patient = yield* Retry.middleware()(yield* scripted(rateLimited(30_000)))
       const llm = yield* Fallback.make([yield* scripted("second")], { on: LLMErrors.isRetryable })(patient)
       // The test clock is not advanced: a sleep would never end.
       expect((yield* llm.chat("?")).text).toBe("second")

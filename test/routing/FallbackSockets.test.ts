@@ -145,7 +145,7 @@ describe("UsageLedger around a Fallback", () => {
       const members = [yield* at(provider, "first", first[1]), yield* at(provider, "second", second[1])] as const
       const llm = yield* Effect.flatMap(
         Fallback.make([members[1]], { continueStreams: true })(members[0]),
-        UsageLedger.middleware
+        UsageLedger.middleware()
       )
       yield* provider.next(SimulatedProvider.truncate(6))
       const whole = yield* ChatEvent.collect(UsageLedger.labelStream(llm.chatStream("?"), "team"))

@@ -11,7 +11,7 @@ const [, , url = ""] = process.argv
 const program = Effect.gen(function* () {
   const failing = new LLMErrors.ProviderUnavailableError({ ...context, status: 500, message: "boom" })
   const llm = yield* scripted(failing, Effect.zipRight(Console.log("probing"), Effect.never))
-  const self = yield* Balance.make([{ llm, id: "a" }], { breaker: { failures: 1, rest: "50 millis" } })
+  const self = yield* Balance.make([{ llm, id: "a" }], { breaker: { failures: 1, cooldown: { base: "50 millis" } } })
   yield* Effect.ignore(self.chat("?"))
   yield* self.chat("?")
 }).pipe(

@@ -44,7 +44,7 @@ const captureLogs = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   })
 
 const loggedLLM = (options: AccessLog.Options, ...steps: readonly [Step, ...Array<Step>]) =>
-  Effect.flatMap(scripted(...steps), AccessLog.make(options))
+  Effect.flatMap(scripted(...steps), AccessLog.middleware(options))
 
 const only = <A>(all: ReadonlyArray<A>): A => {
   const [first, ...rest] = all
@@ -184,8 +184,8 @@ describe("the log line of a stream", () => {
 describe("options of the access log", () => {
   it.effect("logs the cost in dollars of whole and streamed answers when the price is known", () =>
     Effect.gen(function* () {
-      const priced = yield* Effect.flatMap(scripted("Hello"), Pricing.make()).pipe(
-        Effect.flatMap(AccessLog.make()),
+      const priced = yield* Effect.flatMap(scripted("Hello"), Pricing.middleware()).pipe(
+        Effect.flatMap(AccessLog.middleware()),
         Effect.provide(Pricing.layer({ test: { model: { input: 1, output: 10 } } }))
       )
       const { lines } = yield* captureLogs(Effect.zipRight(priced.chat("?"), Stream.runDrain(priced.chatStream("?"))))
@@ -262,7 +262,7 @@ describe("request ids", () => {
         Effect.succeed(answer("Hello"))
       )
       const inner = yield* loggedLLM({}, step)
-      const llm = yield* AccessLog.make()(inner)
+      const llm = yield* AccessLog.middleware()(inner)
       const { lines } = yield* captureLogs(Effect.zipRight(llm.chat("?"), llm.chat("?")))
       const ids = yield* Ref.get(recordedIds)
       expect(new Set(ids).size).toBe(2)
@@ -275,7 +275,7 @@ describe("request ids", () => {
 
   it.effect("logs the request id of `withRequestId` for an LLM that is built as a layer", () =>
     Effect.gen(function* () {
-      const layer = Layer.effect(LLM.LLM, scripted("Hello")).pipe(LLM.withMiddleware(AccessLog.make()))
+      const layer = Layer.effect(LLM.LLM, scripted("Hello")).pipe(LLM.withMiddleware(AccessLog.middleware()))
       const { exit, lines } = yield* captureLogs(Effect.provide(AccessLog.withRequestId(LLM.chat("?"), "one"), layer))
       expect(Exit.isSuccess(exit) ? exit.value.text : Cause.pretty(exit.cause)).toBe("Hello")
       expect(only(lines).fields["request_id"]).toBe("one")

@@ -123,7 +123,7 @@ describe("Prometheus.render", () => {
 
   it.effect("renders the metrics of the process as readable text", () =>
     Effect.gen(function* () {
-      const llm = yield* Effect.flatMap(scripted("Hello"), Telemetry.make())
+      const llm = yield* Effect.flatMap(scripted("Hello"), Telemetry.middleware())
       yield* llm.chat("?")
       const families = read(yield* Prometheus.text)
       expect(family(families, "llm_requests_total").type).toBe("counter")
@@ -155,7 +155,10 @@ describe("Telemetry aliases", () => {
   it.effect("counts calls under the metric names of other libraries when `aliases` is on", () =>
     Effect.gen(function* () {
       const next = yield* scripted("Hello", "Hello", malformed, "Hello")
-      const llm = yield* Telemetry.make({ aliases: true })({ ...next, info: { ...next.info, provider: "aliased" } })
+      const llm = yield* Telemetry.middleware({ aliases: true })({
+        ...next,
+        info: { ...next.info, provider: "aliased" }
+      })
       yield* llm.chat("?")
       yield* Stream.runDrain(llm.chatStream("?"))
       yield* Effect.flip(llm.chat("?"))

@@ -235,7 +235,7 @@ describe("percentiles", () => {
       const timed = (...durations: readonly [number, ...Array<number>]) =>
         Effect.gen(function* () {
           const [first, ...rest] = durations
-          const llm = yield* Effect.flatMap(scripted(after(first), ...rest.map(after)), Telemetry.make())
+          const llm = yield* Effect.flatMap(scripted(after(first), ...rest.map(after)), Telemetry.middleware())
           for (let call = 0; call < durations.length; call++) {
             const fiber = yield* Effect.fork(
               call === 0 ? Effect.asVoid(llm.chat("?")) : Stream.runDrain(llm.chatStream("?"))
@@ -266,7 +266,7 @@ describe("percentiles", () => {
           Stream.fail(refused)
         )
       })
-      const llm = yield* Telemetry.make()({ ...next, info: { ...next.info, provider: "broken" } })
+      const llm = yield* Telemetry.middleware()({ ...next, info: { ...next.info, provider: "broken" } })
       yield* Effect.flip(Stream.runDrain(llm.chatStream("?")))
       yield* Stream.runDrain(Stream.take(llm.chatStream("?"), 2))
       expect((yield* llm.status).calls?.latency.count).toBe(2)

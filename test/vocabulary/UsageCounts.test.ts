@@ -366,7 +366,7 @@ describe("usage reported by any client", () => {
         const ledger = yield* UsageLedger.make()
         const budget = yield* Budget.make({ limit: { tokens: 1_000_000 } })
         const base = yield* Effect.flatMap(llmReporting(usage), budget.middleware)
-        const llm = yield* Effect.provideService(UsageLedger.middleware(base), UsageLedger.UsageLedger, ledger)
+        const llm = yield* Effect.provideService(UsageLedger.middleware()(base), UsageLedger.UsageLedger, ledger)
         for (const reported of yield* chatAndStream(llm, "hello")) expect(reported).toSatisfy(isPossible)
         expect((yield* llm.embed(["hello", "world"])).usage).toSatisfy(isPossible)
         const { limiter } = yield* llm.status
@@ -387,7 +387,7 @@ describe("usage reported by any client", () => {
       for (const usage of impossibleUsages) {
         const budget = yield* Budget.make([{ limit: { tokens: 1000 } }, { name: "money", limit: { dollars: 1 } }])
         const base = yield* scripted(Effect.succeed({ ...answer(text), usage }))
-        const llm = yield* Effect.flatMap(budget.middleware(base), Telemetry.make())
+        const llm = yield* Effect.flatMap(budget.middleware(base), Telemetry.middleware())
         yield* chatAndStream(llm, { messages: [Chat.user("hello")], maxTokens: 10 })
         for (const { reserved, spent, unit } of yield* budget.status) {
           expect(reserved).toBe(0)

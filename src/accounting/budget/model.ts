@@ -91,7 +91,7 @@ export interface Service {
 }
 
 /**
- * The budgets that `Budget.middleware` applies.
+ * The budgets that `Budget.middleware()` applies.
  *
  * @since 0.1.0
  * @category tags

@@ -209,7 +209,7 @@ export const chooseModel = (
               '"effect-llm models --remote" lists the models.'
           )
     )
-    return yield* Effect.provide(Pricing.make()(llm), Prices.layer)
+    return yield* Effect.provide(Pricing.middleware()(llm), Prices.layer)
   })
 
 /** Loads the model that the command line selects. */

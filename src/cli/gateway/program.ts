@@ -167,8 +167,8 @@ const optionsOf = (settings: Settings): Gateway.Options => ({
           ...(settings.metricsToken === undefined ? {} : { token: settings.metricsToken })
         },
   // Adds the cost of a call to the access log.
-  around: Pricing.make(),
-  ...(settings.accessLog ? { observe: AccessLog.make() } : {}),
+  around: Pricing.middleware(),
+  ...(settings.accessLog ? { observe: AccessLog.middleware() } : {}),
   ...(settings.corsOrigins.length === 0
     ? {}
     : { cors: { allowedOrigins: settings.corsOrigins, exposedHeaders: ["x-request-id", "retry-after"] } })

@@ -2,15 +2,15 @@
  * The circuit breaker of a deployment: counts recent calls and failures, and decides when the circuit opens and for how long. The
  * cooldown of an open circuit and the probe of a half-open one are in the `health` of the deployment's load.
  */
+import type { Growth } from "../../vocabulary/backoff.js"
+import { delayAfter } from "../../vocabulary/backoff.js"
 
 /** When a circuit opens and for how long. Durations are in milliseconds. */
 export interface BreakerConfig {
   readonly failures: number
   readonly ratio: number
   readonly window: number
-  readonly base: number
-  readonly factor: number
-  readonly max: number
+  readonly cooldown: Growth
 }
 
 /** A sliding window of ten slices, so that its memory is bounded at any rate of calls, and the openings of the circuit. */
@@ -87,8 +87,8 @@ export const isTripped = (breaker: Breaker, { failures, ratio }: BreakerConfig, 
 }
 
 /** How long the circuit stays open, if it opens now. */
-export const cooldown = ({ openings }: Breaker, { base, factor, max }: BreakerConfig): number =>
-  Math.min(max, base * factor ** openings)
+export const cooldown = ({ openings }: Breaker, { cooldown }: BreakerConfig): number =>
+  delayAfter(cooldown, openings + 1)
 
 /** Opens the circuit, one more time or as often as another balance has counted. */
 export const open = ({ openings, width }: Breaker, sequence: number, count = openings + 1): Breaker =>

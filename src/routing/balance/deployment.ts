@@ -118,7 +118,7 @@ export const settle = (
       return settleFailed(deployment, reservation, verdict, context, config)
     case "Down": {
       const counted = update(deployment, deployment.load, { tally: { ...tally, failed: tally.failed + 1 } })
-      const wait = Math.min(millisOf(verdict.retryAfter), config?.max ?? 0)
+      const wait = Math.min(millisOf(verdict.retryAfter), config?.cooldown.max ?? 0)
       return config !== undefined && Breakers.startedAfterOpening(breaker, reservation.sequence)
         ? open(counted, reservation, context, wait > 0 ? wait : Breakers.cooldown(breaker, config))
         : update(counted, PooledKeys.release(counted.load, reservation))

@@ -2,7 +2,7 @@
 import type { Duration, Effect } from "effect"
 import { Context, Schema } from "effect"
 import type { Service as LLMService } from "../../call/model.js"
-import type { CooldownOptions } from "../../keyPool/model.js"
+import type { Backoff } from "../../vocabulary/backoff.js"
 import type { LLMError } from "../../vocabulary/LLMError.js"
 import type { DeploymentStatus } from "./status.js"
 import type { Sticky, Strategy } from "./strategy.js"
@@ -125,12 +125,11 @@ export interface BreakerOptions {
   readonly ratio?: number
   /** How long the result of a call is counted. @default "30 seconds" */
   readonly window?: Duration.DurationInput
-  /** The first cooldown, after which one call at a time probes the deployment. @default "10 seconds" */
-  readonly rest?: Duration.DurationInput
-  /** The factor by which each further cooldown is longer, until a call succeeds. @default 2 */
-  readonly factor?: number
-  /** The longest cooldown that the factor leads to. @default "5 minutes" */
-  readonly maxRest?: Duration.DurationInput
+  /**
+   * How long the circuit stays open before one call at a time probes the deployment; longer after each failed probe, until a call
+   * succeeds. @default 10 seconds, doubling up to 5 minutes
+   */
+  readonly cooldown?: Omit<Backoff, "jitter">
 }
 
 /**
@@ -146,8 +145,8 @@ export interface Options {
   readonly verdict?: (error: LLMError) => Verdict
   /** `false`: failures are counted but open no circuit; a Retry-After or an overload still starts a cooldown. @default `{}` */
   readonly breaker?: BreakerOptions | false
-  /** The cooldown of an overloaded deployment that sent no Retry-After. @default 1 second, doubling to 60 seconds */
-  readonly cooldown?: Pick<CooldownOptions, "base" | "factor" | "max">
+  /** The cooldown of an overloaded deployment that sent no Retry-After. @default 1 second, doubling up to 60 seconds */
+  readonly cooldown?: Omit<Backoff, "jitter">
   /** The longest that a deployment can wait (retry, key, limiter) while another one is ready. @default "1 second" */
   readonly patience?: Duration.DurationInput
   /** The longest that a call can wait for a deployment to become ready. @default "30 seconds" */

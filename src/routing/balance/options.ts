@@ -1,8 +1,9 @@
 /** Checks the options of a balance and applies their defaults: every fault names its path. */
 import { Order } from "effect"
 import type { Deployment, Options, Strategy } from "./model.js"
-import { isWeight, wrongWeight } from "../../keyPool/options.js"
+import { cooldownBackoff, isWeight, wrongWeight } from "../../keyPool/options.js"
 import * as Checks from "../../internal/optionChecks.js"
+import * as Backoffs from "../../vocabulary/backoff.js"
 import type { BreakerConfig } from "./breaker.js"
 import type { DeploymentConfig } from "./deployment.js"
 import type { Policy } from "./deploymentSet.js"
@@ -35,6 +36,9 @@ const idsOf = (deployments: ReadonlyArray<Deployment>): ReadonlyArray<string> =>
   })
 }
 
+/** The backoff of an open circuit. */
+const breakerBackoff = { base: "10 seconds", max: "5 minutes" } as const
+
 const byOrder: Strategy = Order.mapInput(Order.number, (deployment) => deployment.order)
 
 /** The options with their defaults, and all faults. */
@@ -42,7 +46,8 @@ export const checkOptions = (
   deployments: ReadonlyArray<Deployment>,
   options: Options
 ): readonly [CheckedOptions, faults: ReadonlyArray<string>] => {
-  const { factor, faults, millis, number } = Checks.make()
+  const checks = Checks.make()
+  const { faults, millis, number } = checks
   const ids = idsOf(deployments)
   const configs = deployments.map((deployment, index): DeploymentConfig => {
     const path = `deployments[${index}]`
@@ -71,9 +76,13 @@ export const checkOptions = (
     failures: number("breaker.failures", failures, Number.isInteger(failures) && failures > 0, "a positive integer"),
     ratio: number("breaker.ratio", ratio, ratio >= 0 && ratio <= 1, "a number from 0 to 1"),
     window: millis("breaker.window", breakerOptions.window ?? "30 seconds", Checks.finite),
-    base: millis("breaker.rest", breakerOptions.rest ?? "10 seconds", Checks.finite),
-    factor: factor("breaker.factor", breakerOptions.factor),
-    max: millis("breaker.maxRest", breakerOptions.maxRest ?? "5 minutes", Checks.finite)
+    cooldown: Backoffs.growthOf(
+      checks,
+      "breaker.cooldown",
+      breakerOptions.cooldown ?? {},
+      breakerBackoff,
+      Checks.finite
+    )
   }
   const sticky = typeof strategy === "function" ? undefined : strategy
   const bound = sticky?.bound ?? 1
@@ -85,11 +94,9 @@ export const checkOptions = (
       breaker: options.breaker === false ? undefined : breaker
     },
     cooldown: {
-      base: millis("cooldown.base", cooldown.base ?? "1 second", Checks.finite),
-      factor: factor("cooldown.factor", cooldown.factor),
-      max: millis("cooldown.max", cooldown.max ?? "60 seconds", Checks.finite),
-      quota: breaker.base,
-      refused: breaker.base,
+      ...Backoffs.growthOf(checks, "cooldown", cooldown, cooldownBackoff, Checks.finite),
+      quota: breaker.cooldown.base,
+      refused: breaker.cooldown.base,
       latencyDecay: millis("latencyDecay", options.latencyDecay ?? "10 seconds", Checks.finite)
     },
     window: breaker.window,

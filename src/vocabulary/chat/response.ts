@@ -72,7 +72,7 @@ const chatResponseSchema = Schema.Struct({
   /** The provider's value for the finish reason; empty when it sends none. */
   rawFinishReason: Schema.String,
   usage: Usage,
-  /** The cost of the response. Absent when the price is unknown or no pricing (`Pricing.make()`) is used. */
+  /** The cost of the response. Absent when the price is unknown or no pricing (`Pricing.middleware()`) is used. */
   cost: Schema.optionalWith(Cost, { exact: true }),
   /** Time from the start of the successful attempt to the end of the response, in milliseconds. */
   latency: Schema.Number,

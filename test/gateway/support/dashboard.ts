@@ -84,7 +84,7 @@ export const start = ({ access = { adminToken }, grace = "30 seconds", page, por
       { name: "tokens", limit: { tokens: 60_000 }, period: "hour" }
     ])
     const around: Gateway.Options<Budget.Budget | ResponseCache.ResponseCache>["around"] = (llm) =>
-      Effect.flatMap(Budget.middleware(llm), ResponseCache.middleware)
+      Effect.flatMap(Budget.middleware()(llm), ResponseCache.middleware())
     const live = Gateway.layer({ around, grace }).pipe(
       Layer.provideMerge(Dashboard.layer({ page })),
       Layer.provideMerge(Layer.merge(budgets, ResponseCache.layer())),
