@@ -54,7 +54,21 @@ interface CachedKey {
   readonly at: number
 }
 
-const encode = Schema.encode(Schema.parseJson(VirtualKey))
+/**
+ * The version of the JSON of a key. A key of another version is refused: a gateway that does not know its limits would not apply them.
+ *
+ * Raise it when gateways of the last release would misread a key, for example because of a new limit, and then let this store read
+ * both versions. Keys of 0.1.0 have no version, which counts as 1.
+ */
+const keyVersion = 1
+
+const Version = Schema.parseJson(
+  Schema.Struct({ version: Schema.optionalWith(Schema.Int, { exact: true, default: () => 1 }) })
+)
+
+const decodeVersion = Schema.decodeUnknown(Version)
+
+const encode = Schema.encode(Schema.parseJson(Schema.Struct({ ...VirtualKey.fields, version: Schema.Int })))
 
 const decode = Schema.decodeUnknown(Schema.parseJson(VirtualKey))
 
@@ -67,11 +81,20 @@ const oldestFirst: Order.Order<VirtualKey> = Order.combine(
 
 const storeError = (cause: Error): AccessStoreError => new AccessStoreError({ detail: cause.message, cause })
 
+const invalidKey = (cause: Error): AccessStoreError =>
+  new AccessStoreError({ detail: "a value stored in Redis is not a valid virtual key", cause })
+
 const decodeKey = ([text, madeAt]: StoredKey): Effect.Effect<VirtualKey, AccessStoreError> =>
-  Effect.zipWith(decode(text), decodeTime(madeAt), (key, createdAt) => ({ ...key, createdAt })).pipe(
-    Effect.mapError(
-      (cause) => new AccessStoreError({ detail: "a value stored in Redis is not a valid virtual key", cause })
-    )
+  Effect.flatMap(Effect.mapError(decodeVersion(text), invalidKey), ({ version }) =>
+    version === keyVersion
+      ? Effect.zipWith(decode(text), decodeTime(madeAt), (key, createdAt) => ({ ...key, createdAt })).pipe(
+          Effect.mapError(invalidKey)
+        )
+      : new AccessStoreError({
+          detail:
+            `a virtual key in Redis has version ${version}, and this version of effect-llm reads version ${keyVersion}. ` +
+            "Update this gateway, or revoke the key"
+        })
   )
 
 /**
@@ -115,7 +138,7 @@ export const make = (options: Options): Effect.Effect<Store, never, Redis> =>
       ),
       put: (key) =>
         Effect.gen(function* () {
-          const text = yield* encode(key)
+          const text = yield* encode({ ...key, version: keyVersion })
           const isStored = yield* scripts.put(key.hash, key.id, DateTime.formatIso(key.createdAt), text)
           yield* Ref.update(cache, HashMap.remove(key.hash))
           if (isStored === 0)

@@ -22,6 +22,7 @@
 import { Duration, Effect, Layer, Option, Schema } from "effect"
 import type { Store } from "../caching/model.js"
 import { CacheStore, CacheStoreError } from "../caching/model.js"
+import { keyOf } from "./shared/layout.js"
 import { redisTime } from "./shared/script.js"
 import type { Script, Service } from "./model.js"
 import { Redis, script } from "./model.js"
@@ -34,6 +35,9 @@ export interface Options {
   /** Stores of different names share nothing. All entries of one name are on one node of a cluster. */
   readonly name: string
 }
+
+/** The version of the layout of index and values: see `shared/layout.ts`. The values have a version of their own. */
+const layoutVersion = 1
 
 /** The first key is the index: a sorted set of entry names by expiry time. */
 const scripts = {
@@ -85,8 +89,9 @@ return redis.call("ZCARD", KEYS[1])`,
 }
 
 const makeStore = (redis: Service, { name }: Options): Store => {
-  const index = redis.key("cache", name, "index")
-  const value = (key: string): string => redis.key("cache", name, `value:${key}`)
+  const partKey = keyOf(redis, { kind: "cache", name, layoutVersion })
+  const index = partKey("index")
+  const value = (key: string): string => partKey(`value:${key}`)
   const run = <A>(
     operation: CacheStoreError["operation"],
     command: Script<A>,

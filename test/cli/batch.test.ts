@@ -219,7 +219,27 @@ describe("batch", () => {
       expect(other).toMatchObject({ code: 2 })
       expect(other.err).toContain("belongs to other requests")
       expect(yield* read(`${folder}/out.jsonl.journal`)).toBe(journal)
+      expect((yield* runCli([...words, "--temperature", "1", "--retry-failed"])).err).toContain("other requests")
+      expect(yield* read(`${folder}/out.jsonl.journal`)).toBe(journal)
       expect(yield* provider.log).toHaveLength(2)
+    })
+  )
+
+  it.scopedLive("rejects a journal of a future version and leaves it unchanged, also with --retry-failed", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make()
+      const { config, folder } = yield* fileOf(provider)
+      yield* write(`${folder}/in.jsonl`, questions(2))
+      const journal = '{"version":2}\n{"request":"a","exit":{"_tag":"Failure"}}\n'
+      yield* write(`${folder}/out.jsonl.journal`, journal)
+      for (const flags of [[], ["--retry-failed"]]) {
+        const result = yield* runCli(["batch", "-c", config, ...flags, `${folder}/in.jsonl`, `${folder}/out.jsonl`])
+        expect(result).toMatchObject({ code: 2 })
+        expect(result.err).toContain(`${folder}/out.jsonl.journal cannot be used: its format has version 2`)
+        expect(result.err).toContain("remove the file to start again")
+      }
+      expect(yield* read(`${folder}/out.jsonl.journal`)).toBe(journal)
+      expect(yield* provider.log).toHaveLength(0)
     })
   )
 })

@@ -90,28 +90,6 @@ const summaryLines = (summary: BatchOutput.Summary, output: string): string =>
     ...summary.errors.map(({ class: name, count, example }) => `${count} × ${name}: ${sanitize(example)}`)
   ].join("\n")
 
-const Failed = Schema.Struct({ exit: Schema.Struct({ _tag: Schema.Literal("Failure") }) })
-
-const isFailed = Schema.is(Failed)
-
-const parseLine = Option.liftThrowable((line: string): unknown => JSON.parse(line))
-
-/** Removes the failures from a journal, so that their requests are sent again. Keeps lines that it cannot read. */
-const removeFailures = (path: string): Effect.Effect<void, CliFailure, FileSystem.FileSystem> =>
-  Effect.gen(function* () {
-    const fileSystem = yield* FileSystem.FileSystem
-    if (!(yield* fileSystem.exists(path))) return
-    const text = yield* fileSystem.readFileString(path)
-    const remaining = text
-      .split("\n")
-      .filter((line) => !Option.exists(parseLine(line), isFailed))
-      .join("\n")
-    if (remaining === text) return
-    // Renames a draft, so that a killed process leaves a complete journal.
-    yield* fileSystem.writeFileString(`${path}.part`, remaining)
-    yield* fileSystem.rename(`${path}.part`, path)
-  }).pipe(Effect.mapError(({ message }) => usageFailure(`The journal ${path} cannot be rewritten: ${message}`)))
-
 const fileFailure = (path: string, verb: string) => (error: { readonly message: string }) =>
   usageFailure(`${path} cannot be ${verb}: ${error.message}`)
 
@@ -132,7 +110,7 @@ export const batch = Command.make("batch", options, (args) =>
     if ((yield* exists(output)) && !(yield* exists(path)) && !args.overwrite) {
       return yield* usageFailure(`${output} already exists. Name another file, or overwrite it with --overwrite.`)
     }
-    if (args.retryFailed) yield* removeFailures(path)
+
     const llm = yield* loadModel(args)
     const requestOptions = Shared.requestOf(args)
     const journal = yield* Batch.journal(path)
@@ -151,7 +129,12 @@ export const batch = Command.make("batch", options, (args) =>
     }))
     const run = Effect.scoped(
       Effect.gen(function* () {
-        const { progress, result } = yield* Batch.start(requests, { task, journal, concurrency: args.concurrency })
+        const { progress, result } = yield* Batch.start(requests, {
+          task,
+          journal,
+          concurrency: args.concurrency,
+          resume: args.retryFailed ? "failed" : "retryable"
+        })
         const progressFiber = yield* Effect.fork(showProgress(progress, dollars))
         const outcomes = yield* Effect.onInterrupt(result, () => Fiber.interrupt(progressFiber))
         yield* Fiber.await(progressFiber)

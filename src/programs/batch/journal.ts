@@ -10,6 +10,7 @@ import { Effect, Exit, Option, Schema } from "effect"
 /**
  * The error of a journal that cannot be used:
  * - `OtherBatch`: it belongs to other requests, or to another task.
+ * - `OtherVersion`: a version of the library with another format wrote it; `detail` contains both versions of the format.
  * - `Corrupt`: a finished line is not a valid journal line.
  * - `Unusable`: the file cannot be read or written, or a request cannot be identified.
  * - `Unwritable`: a result or an error does not fit its schema.
@@ -19,7 +20,7 @@ import { Effect, Exit, Option, Schema } from "effect"
  */
 export class JournalError extends Schema.TaggedError<JournalError>()("BatchJournalError", {
   path: Schema.String,
-  reason: Schema.Literal("OtherBatch", "Corrupt", "Unusable", "Unwritable"),
+  reason: Schema.Literal("OtherBatch", "OtherVersion", "Corrupt", "Unusable", "Unwritable"),
   detail: Schema.String
 }) {
   override get message(): string {
@@ -51,12 +52,23 @@ export const codec = <A, I, E, EI>(success: Schema.Schema<A, I>, failure: Schema
   return { encode: Schema.encode(schema), decode: Schema.decodeUnknown(schema) }
 }
 
-const Header = Schema.parseJson(Schema.Struct({ batch: Schema.String, version: Schema.Literal(1) }))
+/**
+ * The version of the journal format, in the first line of every journal. A journal of another version is refused.
+ *
+ * Raise it when a journal of the last release cannot be resumed any more: when the fields of a line change, their meaning, the
+ * text that identifies a request, or the schema of a response or an error. Releases: 1 since 0.1.0.
+ */
+export const version = 1
+
+const Version = Schema.parseJson(Schema.Struct({ version: Schema.Int }))
+
+const Header = Schema.parseJson(Schema.Struct({ batch: Schema.String, version: Schema.Literal(version) }))
 
 const Line = Schema.parseJson(
   Schema.Struct({ index: Schema.NonNegativeInt, request: Schema.String, exit: Schema.Unknown })
 )
 
+const decodeVersion = Schema.decodeUnknown(Version)
 const encodeHeader = Schema.encode(Header)
 const decodeHeader = Schema.decodeUnknown(Header)
 const encodeLine = Schema.encode(Line)
@@ -77,8 +89,8 @@ const finishedLines = (bytes: Uint8Array): { readonly lines: ReadonlyArray<Uint8
 }
 
 /**
- * Opens or creates the journal of the batch with the name `batch`. Fails on a corrupt journal and on that of another batch, and
- * leaves both unchanged.
+ * Opens or creates the journal of the batch with the name `batch`. Fails on a corrupt journal and on that of another batch or
+ * version, and leaves it unchanged.
  */
 export const open = <A, E>(
   fileSystem: FileSystem.FileSystem,
@@ -107,6 +119,16 @@ export const open = <A, E>(
     for (const [index, line] of lines.entries()) {
       const text = decoder.decode(line)
       if (index === 0) {
+        const stored = yield* Effect.mapError(decodeVersion(text), corrupt(1))
+        if (stored.version !== version) {
+          return yield* new JournalError({
+            path,
+            reason: "OtherVersion",
+            detail:
+              `its format has version ${stored.version}, and this version of effect-llm reads version ${version}. ` +
+              "Finish the batch with the version of effect-llm that started it, or remove the file to start again"
+          })
+        }
         const header = yield* Effect.mapError(decodeHeader(text), corrupt(1))
         if (header.batch !== batch) yield* Effect.fail(otherBatch(`it belongs to the batch ${header.batch}`))
         continue
@@ -140,7 +162,7 @@ export const open = <A, E>(
       new JournalError({ path, reason: "Unwritable", detail: error.message })
 
     if (lines.length === 0) {
-      yield* Effect.flatMap(Effect.mapError(encodeHeader({ batch, version: 1 }), unwritable), append)
+      yield* Effect.flatMap(Effect.mapError(encodeHeader({ batch, version }), unwritable), append)
     }
     return {
       recorded,

@@ -8,6 +8,13 @@ import type { Effect } from "effect"
 import { Schema } from "effect"
 import type * as Redis from "../model.js"
 import { script } from "../model.js"
+import { keyOf } from "../shared/layout.js"
+
+/**
+ * The version of the layout of the hashes and the set: see `shared/layout.ts`. A new version forgets every key and every revocation:
+ * change the scripts so that they read both layouts where that is possible. The JSON of a key has a version of its own.
+ */
+export const layoutVersion = 1
 
 const shared = `local KEYS_OF, MADE, IDS, REMOVED = unpack(KEYS)
 local function stored(hash) return { redis.call("HGET", KEYS_OF, hash) or "", redis.call("HGET", MADE, hash) or "" } end
@@ -72,7 +79,7 @@ export interface Scripts {
 }
 
 export const make = (redis: Redis.Service, name: string): Scripts => {
-  const keys = ["keys", "made", "ids", "removed"].map((part) => redis.key("access", name, part))
+  const keys = ["keys", "made", "ids", "removed"].map(keyOf(redis, { kind: "access", name, layoutVersion }))
   return {
     find: (hash) => redis.run(find, keys, [hash]),
     list: redis.run(list, keys, []),

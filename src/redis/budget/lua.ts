@@ -9,6 +9,12 @@
  */
 import { redisTime } from "../shared/script.js"
 
+/**
+ * The version of the layout of accounts: see `shared/layout.ts`. A new version forgets what was spent: change an account so that the
+ * scripts read both layouts where that is possible.
+ */
+export const layoutVersion = 1
+
 const shared = `${redisTime}local request = cjson.decode(ARGV[1])
 local ACCOUNTS, PROCESSES, SETTLED = unpack(KEYS)
 local trillion = 1000000000000

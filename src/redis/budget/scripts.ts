@@ -6,6 +6,7 @@ import type { Period } from "../../accounting/budget/period.js"
 import { sliceAt, steps as stepsOfRolling } from "../../accounting/budget/period.js"
 import type * as Redis from "../model.js"
 import { script } from "../model.js"
+import { keyOf } from "../shared/layout.js"
 import * as Lua from "./lua.js"
 
 const Amount = Schema.Tuple(Schema.Number, Schema.Number)
@@ -98,7 +99,9 @@ interface Dependencies {
 }
 
 export const make = ({ leaseTime, name, process, redis }: Dependencies): Scripts => {
-  const keys = ["accounts", "processes", `settled:${process}`].map((part) => redis.key("budget", name, part))
+  const keys = ["accounts", "processes", `settled:${process}`].map(
+    keyOf(redis, { kind: "budget", name, layoutVersion: Lua.layoutVersion })
+  )
   const run = <A>(script: Redis.Script<A>, request: object = {}): Run<A> =>
     redis.run(script, keys, [JSON.stringify({ process, leaseTime, ...request })])
   return {

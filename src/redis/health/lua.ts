@@ -6,6 +6,9 @@
  */
 import { redisTime } from "../shared/script.js"
 
+/** The version of the layout of the shared health: see `shared/layout.ts`. */
+export const layoutVersion = 1
+
 /** The time after which the state of an unused deployment expires: a week. */
 const memory = 7 * 24 * 60 * 60 * 1000
 

@@ -4,6 +4,7 @@ import { Schema } from "effect"
 import type { Notice } from "../../routing/balance/health.js"
 import type * as Redis from "../model.js"
 import { script } from "../model.js"
+import { keyOf } from "../shared/layout.js"
 import * as Lua from "./lua.js"
 
 /** A change of a deployment, and whether the call that probed it has ended. */
@@ -66,7 +67,9 @@ export interface Scripts {
 }
 
 export const make = (redis: Redis.Service, name: string, leaseTime: number): Scripts => {
-  const keys = ["notices", "probes", "revision"].map((part) => redis.key("health", name, part))
+  const keys = ["notices", "probes", "revision"].map(
+    keyOf(redis, { kind: "health", name, layoutVersion: Lua.layoutVersion })
+  )
   const run = <A>(script: Redis.Script<A>, request: object) =>
     redis.run(script, keys, [JSON.stringify({ leaseTime, ...request })])
   return {

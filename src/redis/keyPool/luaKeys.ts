@@ -7,6 +7,9 @@
  * `<lease>:<sequence>:<key>`, by lease expiry. Times are in milliseconds since the epoch.
  */
 
+/** The version of the layout of a pool's state: see `shared/layout.ts`. */
+export const layoutVersion = 1
+
 /** Reads the request, removes expired leases, and defines the functions on keys. A script ends with `save`. */
 export const keys = `
 local request = cjson.decode(ARGV[1])

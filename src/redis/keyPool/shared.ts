@@ -4,6 +4,8 @@ import type { ApiKey } from "../../vocabulary/ApiKey.js"
 import type { CooldownSettings } from "../../keyPool/key.js"
 import type * as Redis from "../model.js"
 import { RedisError } from "../model.js"
+import { keyOf } from "../shared/layout.js"
+import { layoutVersion } from "./luaKeys.js"
 import type {
   AcquireRequest,
   AcquireResult,
@@ -54,7 +56,7 @@ export const make = ({
   strategy,
   unavailableKeys
 }: Dependencies): SharedPool => {
-  const redisKeys = [redis.key("pool", providerId, "state"), redis.key("pool", providerId, "leases")]
+  const redisKeys = ["state", "leases"].map(keyOf(redis, { kind: "pool", name: providerId, layoutVersion }))
 
   const run = <R extends ScriptInput, A>(
     poolScript: PoolScript<R, A>,

@@ -11,6 +11,9 @@
  */
 import { redisTime } from "../shared/script.js"
 
+/** The version of the layout of a limiter's state: see `shared/layout.ts`. */
+export const layoutVersion = 1
+
 /** The start of every script. */
 export const begin = `${redisTime}local request = cjson.decode(ARGV[1])
 local limits = request.limits

@@ -5,7 +5,9 @@ import type { Settings } from "../../rateLimiter/options.js"
 import type * as Adaptive from "../../rateLimiter/adaptive.js"
 import type * as Redis from "../model.js"
 import { script } from "../model.js"
+import { keyOf } from "../shared/layout.js"
 import * as Lua from "./lua.js"
+import { layoutVersion } from "./luaState.js"
 
 /** The request of one call. */
 export interface AcquireRequest {
@@ -213,7 +215,7 @@ interface Dependencies {
 const keyParts = ["state", "booked", "minute", "day", "leases", "processes", "line", "seen"]
 
 export const make = ({ leaseTime, limits, name, pacing, process, redis, turnTimeout }: Dependencies): Scripts => {
-  const keys = keyParts.map((part) => redis.key("limit", name, part))
+  const keys = keyParts.map(keyOf(redis, { kind: "limit", name, layoutVersion }))
   // The fields that are the same in every request are serialised once.
   const constantFields = `${JSON.stringify({ limits, process, leaseTime, hush: recoveryTime }).slice(0, -1)},`
   const run = <A>(script: Redis.Script<A>, epoch: Epoch, request: object): Run<A> =>

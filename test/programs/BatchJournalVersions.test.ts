@@ -1,0 +1,129 @@
+/** Journals that other versions of the library wrote: resumed when the format is the same, else refused by name. */
+import { FileSystem } from "@effect/platform"
+import { NodeFileSystem } from "@effect/platform-node"
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Exit } from "effect"
+import * as LLM from "../../src/LLM.js"
+import * as BatchTask from "../../src/cli/batch/task.js"
+import * as Batch from "../../src/programs/Batch.js"
+import { scripted } from "../support/scripted.js"
+
+const usage =
+  '"usage":{"inputTokens":3,"outputTokens":4,"totalTokens":7,"cachedInputTokens":0,"cacheWriteTokens":0,"reasoningTokens":0,' +
+  '"estimated":false}'
+
+const attempt = '"provider":"test","model":"model","keyId":"key"'
+
+const invalidRequest = `{"_tag":"Failure","cause":{"_tag":"Fail","error":{"provider":"test","model":"model","message":"bad","attempts":[{${attempt},"error":"InvalidRequestError","duration":1}],"_tag":"InvalidRequestError"}}}`
+
+/** What 0.1.0 wrote for `Batch.chat`: an answer, a final failure, and a failure that can be retried. */
+const chatJournal = [
+  '{"batch":"chat-f08ebbf01a1589df8e84af6eff49c0c62586f0d0f89e2c8ccf9164ebb245795f","version":1}',
+  `{"index":0,"request":"21557b4122e9e7e227048447d2755b01d186a6e2e22d9d43c11160154dffe725","exit":{"_tag":"Success","value":{"id":"answer","provider":"test","model":"model","text":"Paris","reasoning":"hm","reasoningParts":[{"type":"reasoning","text":"hm","signature":"c2ln"}],"refusal":"","toolCalls":[{"id":"call-1","name":"look","arguments":"{\\"place\\":\\"Paris\\"}"}],"finishReason":"tool-calls","rawFinishReason":"tool_calls",${usage},"cost":{"input":0.001,"cachedInput":0,"cacheWrite":0,"output":0.002,"reasoning":0,"request":0,"total":0.003},"latency":5,"keyId":"key","attempts":[{${attempt},"duration":5}],"providerMetadata":{}}}}`,
+  `{"index":1,"request":"f849092ad4bcb11b703846447b6bdd0696a3d24fee0806778f5c57ec27fe283e","exit":${invalidRequest}}`,
+  `{"index":2,"request":"1fa5352757961e4e470fe8b04b715bf9780d653a227fabc4b96b74b70bc37d0f","exit":{"_tag":"Failure","cause":{"_tag":"Fail","error":{"provider":"test","model":"model","message":"slow down","attempts":[{${attempt},"error":"RateLimitError","duration":1}],"source":"provider","retryAfter":2000,"_tag":"RateLimitError"}}}}`
+]
+
+const chatRequests = ["Where?", { messages: [{ role: "user" as const, content: "bad" }] }, "limited"]
+
+/** What the `batch` command of 0.1.0 wrote: an answer, vectors, and a failure. */
+const commandJournal = [
+  '{"batch":"requests-0bb70730e2bcc5ba53881af8af1e02bb5891ba487b2622e409ad159ef445244d","version":1}',
+  `{"index":0,"request":"3febb1f48fe6ceefc33af6ec687f89178c240e8a4b269574fba0d9ae98858d7c","exit":{"_tag":"Success","value":{"id":"answer","provider":"test","model":"model","text":"Paris","reasoning":"","reasoningParts":[],"refusal":"","toolCalls":[],"finishReason":"stop","rawFinishReason":"stop",${usage},"latency":5,"keyId":"key","attempts":[{${attempt},"duration":5}],"providerMetadata":{}}}}`,
+  `{"index":1,"request":"27249c82d87e37daf83a75d1b414623c7306476dcd7656ea9127aae020362f7c","exit":{"_tag":"Success","value":{"provider":"test","model":"model","embeddings":[[6]],${usage},"latency":5,"attempts":[{${attempt},"duration":5}]}}}`,
+  `{"index":2,"request":"3315d4693d2cc1e82216e34d3ae0937f3f9e453a19f13c56d0a2fcabeef7775b","exit":${invalidRequest}}`
+]
+
+const commandRequests: ReadonlyArray<BatchTask.BatchRequest> = [
+  { model: "model", messages: [{ role: "user", content: "Where?" }] },
+  { model: "model", input: ["one"] },
+  { model: "model", messages: [{ role: "user", content: "bad" }] }
+]
+
+const journalOf = (lines: ReadonlyArray<string>) =>
+  Effect.gen(function* () {
+    const fileSystem = yield* FileSystem.FileSystem
+    const path = `${yield* fileSystem.makeTempDirectoryScoped()}/journal.ndjson`
+    const text = `${lines.join("\n")}\n`
+    yield* fileSystem.writeFileString(path, text)
+    return { path, text, read: fileSystem.readFileString(path), journal: yield* Batch.journal(path) }
+  })
+
+describe("the version of a batch journal", () => {
+  it.scoped("a batch of chats resumes from the journal of 0.1.0 and sends only what can be retried", () =>
+    Effect.gen(function* () {
+      const { journal } = yield* journalOf(chatJournal)
+      const llm = yield* scripted("later")
+      const { exits, progress } = yield* Effect.provideService(
+        Batch.run(chatRequests, { task: Batch.chat, journal }),
+        LLM.LLM,
+        llm
+      )
+      expect(yield* llm.asked).toEqual(["limited"])
+      expect(progress).toMatchObject({ succeeded: 2, failed: 1, resumed: 2 })
+      expect(exits[0]).toMatchObject(
+        Exit.succeed({
+          text: "Paris",
+          toolCalls: [{ id: "call-1", name: "look", arguments: '{"place":"Paris"}' }],
+          cost: { total: 0.003 }
+        })
+      )
+      expect(exits[1]).toMatchObject({
+        cause: { _tag: "Fail", error: { _tag: "InvalidRequestError", message: "bad" } }
+      })
+    }).pipe(Effect.provide(NodeFileSystem.layer))
+  )
+
+  it.scoped("the batch command's task resumes from the journal of 0.1.0 with answers and vectors", () =>
+    Effect.gen(function* () {
+      const { journal, read, text } = yield* journalOf(commandJournal)
+      const llm = yield* scripted("later")
+      const { exits } = yield* Effect.provideService(
+        Batch.run(commandRequests, { task: BatchTask.make(() => Effect.void), journal }),
+        LLM.LLM,
+        llm
+      )
+      expect(yield* llm.asked).toEqual([])
+      expect(yield* read).toBe(text)
+      expect(exits).toMatchObject([
+        Exit.succeed({ text: "Paris" }),
+        Exit.succeed({ embeddings: [[6]] }),
+        { _tag: "Failure" }
+      ])
+    }).pipe(Effect.provide(NodeFileSystem.layer))
+  )
+
+  it.scoped(
+    "refuses a journal of a future version with the file, both versions and the remedy, and leaves it unchanged",
+    () =>
+      Effect.gen(function* () {
+        for (const header of ['{"version":2}', '{"batch":{"name":"chat"},"version":2,"requests":3}']) {
+          const { journal, path, read, text } = yield* journalOf([header, "a line of that version"])
+          const llm = yield* scripted("never")
+          const error = yield* Batch.run(chatRequests, { task: Batch.chat, journal }).pipe(
+            Effect.provideService(LLM.LLM, llm),
+            Effect.flip
+          )
+          expect(error).toMatchObject({ _tag: "BatchJournalError", reason: "OtherVersion", path })
+          expect(error.message).toBe(
+            `The journal ${path} cannot be used: its format has version 2, and this version of effect-llm reads version 1. ` +
+              "Finish the batch with the version of effect-llm that started it, or remove the file to start again"
+          )
+          expect(yield* llm.asked).toEqual([])
+          expect(yield* read).toBe(text)
+        }
+      }).pipe(Effect.provide(NodeFileSystem.layer))
+  )
+
+  it.scoped("refuses a file whose first line has no version as corrupt", () =>
+    Effect.gen(function* () {
+      const { journal } = yield* journalOf(['{"batch":"chat-1"}'])
+      const error = yield* Batch.run(chatRequests, { task: Batch.chat, journal }).pipe(
+        Effect.provideService(LLM.LLM, yield* scripted("never")),
+        Effect.flip
+      )
+      expect(error).toMatchObject({ reason: "Corrupt" })
+      expect(error.message).toContain("line 1")
+    }).pipe(Effect.provide(NodeFileSystem.layer))
+  )
+})
