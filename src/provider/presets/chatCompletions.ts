@@ -1,11 +1,13 @@
 /** Endpoints of Chat Completions and their deviations from OpenAI, with the documentation as the source. */
 import type { Dialect } from "../../wire/chatCompletions/dialect.js"
 import { openai as embeddings } from "../../wire/embeddings/dialect.js"
+import { samplingFields } from "../../wire/sampling.js"
 import type { Preset } from "../client.js"
 
 /**
  * https://docs.bigmodel.cn/api-reference/模型-api/对话补全 and https://docs.z.ai/api-reference/llm/chat-completion, "Thinking Mode"
- * there; embeddings: at most 64 texts. At most one stop sequence; `extra: { do_sample: false }` disables sampling,
+ * there; embeddings: at most 64 texts. A temperature of at most 1, and no other setting of the choice of tokens but `top_p`. At most
+ * one stop sequence; `extra: { do_sample: false }` disables sampling,
  * `extra: { tool_stream: true }` streams the arguments of tools in deltas.
  */
 const glm = {
@@ -16,17 +18,28 @@ const glm = {
   toolChoices: "auto",
   userField: "user_id",
   jsonSchema: false,
+  sampling: [],
+  maxTemperature: 1,
   embeddings: { maxBatch: 64 }
 } as const satisfies Partial<Dialect>
 
 /**
- * https://help.aliyun.com/zh/model-studio/text-embedding-synchronous-api: at most 10 texts; "Context Cache" for `cacheControl`.
+ * https://help.aliyun.com/zh/model-studio/text-embedding-synchronous-api: at most 10 texts; "Context Cache" for `cacheControl`;
+ * "OpenAI Chat" for `sampling`: `repetition_penalty` in place of `frequency_penalty`, and at most five alternatives of a token.
  */
 const modelStudio = {
   reasoning: "enable_thinking",
   history: "reasoning_content",
   cacheControl: "plain",
+  sampling: ["topK", "presencePenalty", "logprobs"],
+  maxLogprobs: 5,
   embeddings: { maxBatch: 10 }
+} as const satisfies Partial<Dialect>
+
+/** https://docs.ollama.com/api/openai-compatibility: no `logit_bias`, and no limit of the temperature. */
+const ollama = {
+  sampling: ["frequencyPenalty", "presencePenalty", "logprobs"],
+  maxTemperature: Infinity
 } as const satisfies Partial<Dialect>
 
 export const presets = {
@@ -71,6 +84,7 @@ export const presets = {
       history: "reasoning_content",
       toolChoices: "unthinking",
       jsonSchema: false,
+      sampling: ["frequencyPenalty", "presencePenalty", "logprobs"],
       embeddings: false
     }
   },
@@ -78,15 +92,32 @@ export const presets = {
   openrouter: {
     provider: "openrouter",
     baseUrl: "https://openrouter.ai/api/v1",
-    dialect: { reasoning: "object", history: "reasoning_details", cacheControl: "ttl", toolImages: true }
+    dialect: {
+      reasoning: "object",
+      history: "reasoning_details",
+      cacheControl: "ttl",
+      toolImages: true,
+      sampling: samplingFields
+    }
   },
-  /** https://docs.x.ai/docs/api-reference#chat-completions, and "Reasoning" there. Reasoning models reject stop sequences. */
+  /**
+   * https://docs.x.ai/docs/api-reference#chat-completions, and "Reasoning" there. Reasoning models reject stop sequences.
+   * `logit_bias` is "unsupported".
+   */
   xai: {
     provider: "xai",
     baseUrl: "https://api.x.ai/v1",
-    dialect: { maxTokensField: "max_completion_tokens", efforts: { minimal: "low", xhigh: "high" } }
+    dialect: {
+      maxTokensField: "max_completion_tokens",
+      efforts: { minimal: "low", xhigh: "high" },
+      sampling: ["frequencyPenalty", "presencePenalty", "logprobs"],
+      maxLogprobs: 8
+    }
   },
-  /** https://console.groq.com/docs/api-reference#chat-create, and "Reasoning" there. */
+  /**
+   * https://console.groq.com/docs/api-reference#chat-create, and "Reasoning" there. "OpenAI Compatibility": `logprobs` and
+   * `logit_bias` are rejected.
+   */
   groq: {
     provider: "groq",
     baseUrl: "https://api.groq.com/openai/v1",
@@ -95,12 +126,14 @@ export const presets = {
       reasoning: "groq",
       efforts: { minimal: "low", xhigh: "high" },
       names: false,
+      sampling: ["frequencyPenalty", "presencePenalty"],
       embeddings: false
     }
   },
   /**
    * https://docs.mistral.ai/api/#tag/chat, and "Reasoning" there: the last chunk always has the usage, and reasoning is on
-   * (`high`) or off (`none`). Embeddings: at most 16,000 tokens in 256 texts.
+   * (`high`) or off (`none`). A temperature of at most 1.5, and unknown fields are rejected. Embeddings: at most 16,000 tokens in
+   * 256 texts.
    */
   mistral: {
     provider: "mistral",
@@ -115,14 +148,23 @@ export const presets = {
       seedField: "random_seed",
       names: false,
       userField: "none",
+      sampling: ["frequencyPenalty", "presencePenalty"],
+      maxTemperature: 1.5,
       embeddings: { maxBatch: 256, maxBatchTokens: 16_000, dimensionsField: "output_dimension", user: false }
     }
   },
-  /** https://docs.together.ai/docs/inference/openai-compatibility, and "Reasoning" there. */
+  /**
+   * https://docs.together.ai/docs/inference/openai-compatibility, and "Reasoning" there. `logprobs` is a number there
+   * (API reference, chat-completions): set `extra: { logprobs: 1 }`.
+   */
   together: {
     provider: "together",
     baseUrl: "https://api.together.ai/v1",
-    dialect: { reasoning: "enabled", efforts: { minimal: "low", xhigh: "high" } }
+    dialect: {
+      reasoning: "enabled",
+      efforts: { minimal: "low", xhigh: "high" },
+      sampling: ["topK", "frequencyPenalty", "presencePenalty", "logitBias"]
+    }
   },
   /**
    * https://docs.perplexity.ai/api-reference/chat-completions-post. Answers have `citations` and `search_results` in
@@ -138,6 +180,7 @@ export const presets = {
       tools: false,
       userField: "none",
       jsonObject: false,
+      sampling: ["topK", "frequencyPenalty", "presencePenalty", "logprobs"],
       embeddings: false,
       models: false
     }
@@ -160,6 +203,8 @@ export const presets = {
       efforts: { minimal: "low", medium: "high", xhigh: "max" },
       history: "reasoning_content",
       toolChoices: "unthinking",
+      sampling: ["frequencyPenalty", "presencePenalty"],
+      maxTemperature: 1,
       embeddings: false
     }
   },
@@ -176,11 +221,19 @@ export const presets = {
     dialect: modelStudio
   },
   /** https://docs.ollama.com/api/openai-compatibility; the default address of `ollama serve`. */
-  ollama: { provider: "ollama", baseUrl: "http://localhost:11434/v1" },
+  ollama: { provider: "ollama", baseUrl: "http://localhost:11434/v1", dialect: ollama },
   /** https://docs.ollama.com/cloud */
-  ollamaCloud: { provider: "ollama-cloud", baseUrl: "https://ollama.com/v1" },
+  ollamaCloud: { provider: "ollama-cloud", baseUrl: "https://ollama.com/v1", dialect: ollama },
   /** https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html; the default address of `vllm serve`. */
-  vllm: { provider: "vllm", baseUrl: "http://localhost:8000/v1" },
+  vllm: {
+    provider: "vllm",
+    baseUrl: "http://localhost:8000/v1",
+    dialect: { sampling: samplingFields, maxTemperature: Infinity }
+  },
   /** https://lmstudio.ai/docs/developer/openai-compat/chat-completions; the default address. */
-  lmStudio: { provider: "lmstudio", baseUrl: "http://localhost:1234/v1" }
+  lmStudio: {
+    provider: "lmstudio",
+    baseUrl: "http://localhost:1234/v1",
+    dialect: { sampling: ["topK", "frequencyPenalty", "presencePenalty", "logitBias"], maxTemperature: Infinity }
+  }
 } as const satisfies Record<string, Preset<Dialect>>

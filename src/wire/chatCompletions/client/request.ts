@@ -7,6 +7,7 @@ import { strictly } from "../../schema/strict.js"
 import type { Peer, WireFailure, WireRequest } from "../../Wire.js"
 import type { Dialect } from "../dialect.js"
 import { optional, unsupported } from "../../requestFields.js"
+import { encodeSampling, samplingFault } from "../../sampling.js"
 import { native } from "../native.js"
 import { encodeMessages } from "./messages.js"
 
@@ -142,6 +143,8 @@ export const encodeRequest =
   ): Either.Either<WireRequest, WireFailure> => {
     const feature = unsupportedFeature(request, dialect)
     if (feature !== undefined) return unsupported(feature)
+    const fault = samplingFault(request, dialect)
+    if (fault !== undefined) return Either.left(fault)
     const model = request.model ?? defaultModel
     const peer = { provider, model }
     const reasoning: Reasoning | undefined =
@@ -158,6 +161,7 @@ export const encodeRequest =
           ...(request.responseFormat === undefined ? {} : { response_format: encodeFormat(request.responseFormat) }),
           ...optional("temperature", request.temperature),
           ...optional("top_p", request.topP),
+          ...encodeSampling(request, dialect),
           ...optional(dialect.maxTokensField, request.maxTokens),
           ...(request.stop !== undefined && request.stop.length > 0 ? { stop: request.stop } : {}),
           ...optional(dialect.seedField, request.seed),
