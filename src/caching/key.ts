@@ -8,7 +8,7 @@
  * Stored keys are hashes of this content: a change of the field names `place` and `asked` invalidates every stored entry.
  */
 import type { ChatRequest } from "../vocabulary/Chat.js"
-import * as Chat from "../vocabulary/Chat.js"
+import { asObject } from "../call/request.js"
 import type { Embeddable, EmbeddingRequest } from "../vocabulary/Embedding.js"
 import type { ModelInfo } from "../call/model.js"
 
@@ -46,8 +46,10 @@ export const ofChat = (
   input: ChatRequest.Input,
   ignore: ReadonlySet<Ignorable>
 ): string => {
-  const { extra, messages, metadata, model, responseFormat, tools, user, ...rest } =
-    typeof input === "string" ? { ...info.defaults, messages: [Chat.user(input)] } : { ...info.defaults, ...input }
+  const { extra, messages, metadata, model, responseFormat, tools, user, ...rest } = {
+    ...info.defaults,
+    ...asObject(input)
+  }
   const fields = {
     ...rest,
     messages: withoutCacheControl(messages),

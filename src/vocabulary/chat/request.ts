@@ -115,6 +115,33 @@ export type ChatRequest = typeof ChatRequest.Type
  * @category request
  */
 export declare namespace ChatRequest {
+  /** A request with its messages. */
+  export interface Messages extends Schema.Schema.Encoded<typeof ChatRequest> {
+    readonly prompt?: never
+    readonly system?: never
+  }
+
+  /**
+   * The fields of a request beside its prompt.
+   *
+   * @since 0.2.0
+   */
+  export interface Options extends Omit<Messages, "messages" | "system"> {
+    /** The text of a system message before the prompt. */
+    readonly system?: string
+    readonly messages?: never
+  }
+
+  /**
+   * A request with one user message, instead of a list of messages.
+   *
+   * @since 0.2.0
+   */
+  export interface Prompt extends Omit<Options, "prompt"> {
+    /** The text of the user message. */
+    readonly prompt: string
+  }
+
   /** The argument of `chat`. A string is one user message. */
-  export type Input = string | typeof ChatRequest.Encoded
+  export type Input = string | Messages | Prompt
 }
