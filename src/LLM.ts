@@ -40,7 +40,7 @@ import { LLM } from "./call/model.js"
 import * as Observer from "./call/observer.js"
 import { toStream } from "./call/openStream.js"
 import type { Defaults } from "./call/request.js"
-import { normalize, normalizeEmbedding } from "./call/request.js"
+import { normalize, normalizeEmbedding, withOptions } from "./call/request.js"
 import * as OptionChecks from "./internal/optionChecks.js"
 import * as Pool from "./keyPool/KeyPool.js"
 import { KeyPool } from "./keyPool/model.js"
@@ -318,20 +318,40 @@ export const withMiddleware =
 /**
  * Sends a chat to the `LLM` in context and waits for the whole answer.
  *
- * @since 0.1.0
- * @category accessors
- */
-export const chat = (request: ChatRequest.Input): Effect.Effect<ChatResponse, LLMError, LLM> =>
-  Effect.flatMap(LLM, (llm) => llm.chat(request))
-
-/**
- * Streams the answer to a chat from the `LLM` in context.
+ * @example
+ * ```ts
+ * import { Chat, LLM } from "effect-llm"
+ *
+ * export const prompt = LLM.chat("The capital of France?", { system: "Answer in one word.", temperature: 0 })
+ *
+ * export const object = LLM.chat({ system: "Answer in one word.", prompt: "The capital of France?", temperature: 0 })
+ *
+ * export const messages = LLM.chat({
+ *   messages: [Chat.system("Answer in one word."), Chat.user("The capital of France?")],
+ *   temperature: 0
+ * })
+ * ```
  *
  * @since 0.1.0
  * @category accessors
  */
-export const chatStream = (request: ChatRequest.Input): Stream.Stream<ChatEvent, LLMError, LLM> =>
-  Stream.unwrap(Effect.map(LLM, (llm) => llm.chatStream(request)))
+export const chat: {
+  (prompt: string, options?: ChatRequest.Options): Effect.Effect<ChatResponse, LLMError, LLM>
+  (request: ChatRequest.Input): Effect.Effect<ChatResponse, LLMError, LLM>
+} = (request: ChatRequest.Input, options?: ChatRequest.Options): Effect.Effect<ChatResponse, LLMError, LLM> =>
+  Effect.flatMap(LLM, (llm) => llm.chat(withOptions(request, options)))
+
+/**
+ * Streams the answer to a chat from the `LLM` in context. The arguments are those of `chat`.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const chatStream: {
+  (prompt: string, options?: ChatRequest.Options): Stream.Stream<ChatEvent, LLMError, LLM>
+  (request: ChatRequest.Input): Stream.Stream<ChatEvent, LLMError, LLM>
+} = (request: ChatRequest.Input, options?: ChatRequest.Options): Stream.Stream<ChatEvent, LLMError, LLM> =>
+  Stream.unwrap(Effect.map(LLM, (llm) => llm.chatStream(withOptions(request, options))))
 
 /**
  * Embeds texts with the `LLM` in context.

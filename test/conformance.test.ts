@@ -28,10 +28,16 @@ interface Replay extends Exchange {
   readonly question: Chat.ChatRequest
 }
 
+/** Of several recorded answers the first is read, which a call requests without `n`. */
+const withoutN = ({ extra = {}, ...request }: Chat.ChatRequest): Chat.ChatRequest => {
+  const { n: _, ...others } = extra
+  return { ...request, extra: others }
+}
+
 /** The recorded request if the vocabulary can express it, else any question, since the answer does not depend on it. */
 const questionOf = ({ path, requestBody }: Exchange, { wire }: Protocol): Chat.ChatRequest =>
   Either.getOrElse(
-    Either.map(wire.decodeRequest(requestBody, { path, headers: {} }), ({ request }) => request),
+    Either.map(wire.decodeRequest(requestBody, { path, headers: {} }), ({ request }) => withoutN(request)),
     (): Chat.ChatRequest => ({ messages: [Chat.user("A question that was not recorded.")] })
   )
 

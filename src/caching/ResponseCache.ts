@@ -46,6 +46,7 @@ import * as Responses from "./responses.js"
 import * as Core from "./core.js"
 import type { Ignorable } from "./key.js"
 import { CallLimits } from "../call/limits.js"
+import { asObject } from "../call/request.js"
 import * as SingleFlight from "./singleFlight.js"
 import type { Open, OpenStream } from "../call/openStream.js"
 import { end, fromStream, toStream } from "../call/openStream.js"
@@ -61,7 +62,7 @@ import * as Errors from "../vocabulary/LLMError.js"
  */
 export interface Options extends CacheOptions {
   /** Which requests are looked up and stored, such as those with `temperature: 0`. @default all */
-  readonly when?: (request: Exclude<ChatRequest.Input, string>) => boolean
+  readonly when?: (request: ChatRequest.Messages) => boolean
   /** Which answers are stored. @default `isComplete` */
   readonly accept?: (response: ChatResponse) => boolean
   /**
@@ -165,8 +166,7 @@ export const isComplete = ({ finishReason, refusal, text, toolCalls }: ChatRespo
 const dependsOnDeadline = (error: LLMError): boolean => error._tag === "TimeoutError" || error._tag === "RateLimitError"
 
 const isIncluded = (options: Options, request: ChatRequest.Input): boolean =>
-  options.when === undefined ||
-  options.when(typeof request === "string" ? { messages: [{ role: "user", content: request }] } : request)
+  options.when === undefined || options.when(asObject(request))
 
 /**
  * Makes a cache over the store in context.

@@ -8,7 +8,7 @@
  * Stored keys are hashes of this content, so every change of it is a new `version` of `entry.ts`.
  */
 import type { ChatRequest } from "../vocabulary/Chat.js"
-import * as Chat from "../vocabulary/Chat.js"
+import { asObject } from "../call/request.js"
 import type { Embeddable, EmbeddingRequest } from "../vocabulary/Embedding.js"
 import type { ModelInfo } from "../call/model.js"
 import { version } from "./entry.js"
@@ -47,8 +47,10 @@ export const ofChat = (
   input: ChatRequest.Input,
   ignore: ReadonlySet<Ignorable>
 ): string => {
-  const { extra, messages, metadata, model, responseFormat, tools, user, ...rest } =
-    typeof input === "string" ? { ...info.defaults, messages: [Chat.user(input)] } : { ...info.defaults, ...input }
+  const { extra, messages, metadata, model, responseFormat, tools, user, ...rest } = {
+    ...info.defaults,
+    ...asObject(input)
+  }
   const fields = {
     ...rest,
     messages: withoutCacheControl(messages),

@@ -33,13 +33,41 @@ const validationError = (issue: ParseResult.ParseIssue): InvalidRequestError => 
   return invalid(faults[0]?.path ?? "", `The request is not valid. ${summary(faults)}`)
 }
 
-/** A request as an object. Invalid input from plain JavaScript becomes a request without messages, which is rejected when sent. */
-export const asObject = (input: ChatRequest.Input): Exclude<ChatRequest.Input, string> =>
-  typeof input === "string"
-    ? { messages: [Chat.user(input)] }
-    : typeof input === "object" && input !== null
-      ? input
-      : { messages: [] }
+/** A prompt with the options of `LLM.chat`. Options of a request that is an object, from plain JavaScript, are rejected when sent. */
+export const withOptions = (input: ChatRequest.Input, options: ChatRequest.Options | undefined): ChatRequest.Input => {
+  // `Effect.forEach(prompts, LLM.chat)` passes the index as the second argument.
+  if (typeof options !== "object" || options === null) return input
+  return typeof input === "string" ? { ...options, prompt: input } : Object.assign({}, input, { options })
+}
+
+/**
+ * A request as an object with messages. Invalid input from plain JavaScript becomes a request that is rejected when sent: one
+ * without messages, or with both a prompt and messages.
+ */
+export const asObject = (input: ChatRequest.Input): ChatRequest.Messages => {
+  if (typeof input === "string") return { messages: [Chat.user(input)] }
+  if (typeof input !== "object" || input === null) return { messages: [] }
+  if (input.messages !== undefined) return input
+  if (invalidPrompt(input) !== undefined || input.prompt === undefined) return { messages: [] }
+  const { messages: _, prompt, system, ...fields } = input
+  return { ...fields, messages: [...(system === undefined ? [] : [Chat.system(system)]), Chat.user(prompt)] }
+}
+
+/** The fault of a prompt that is not a text or has messages beside it, from plain JavaScript. */
+const invalidPrompt = (input: {
+  readonly messages?: unknown
+  readonly prompt?: unknown
+  readonly system?: unknown
+}): InvalidRequestError | undefined => {
+  const { messages, prompt, system } = input
+  const fault = (field: string, message: string) => invalid(field, `The request is not valid. ${field}: ${message}`)
+  if (prompt === undefined) {
+    return system === undefined ? undefined : fault("system", "needs a prompt; in messages, use a system message")
+  }
+  if (messages !== undefined) return fault("prompt", "must not be combined with messages")
+  if (typeof prompt !== "string") return fault("prompt", "must be a text")
+  return system === undefined || typeof system === "string" ? undefined : fault("system", "must be a text")
+}
 
 /** The error of input that is not an object, from plain JavaScript, or that is nested too deeply to be validated. */
 const unreadable = (input: unknown): InvalidRequestError | undefined => {
@@ -71,9 +99,10 @@ export const normalize = (
   input: ChatRequest.Input,
   defaults: Defaults = {}
 ): Either.Either<ChatRequest, InvalidRequestError> => {
-  const fields = typeof input === "string" ? { messages: [Chat.user(input)] } : input
-  const fault = unreadable(fields)
+  const fault = typeof input === "string" ? undefined : (unreadable(input) ?? invalidPrompt(input))
   if (fault !== undefined) return Either.left(fault)
+  const fields: Partial<ChatRequest.Messages> =
+    typeof input === "string" || input.prompt !== undefined ? asObject(input) : input
   const candidate: unknown = { ...defaults, ...fields }
   return Either.flatMap(Either.mapLeft(validate(candidate), validationError), (request) => {
     const unsendable = unknownTool(request)
@@ -99,7 +128,7 @@ const omitModel = <A extends { readonly model?: string }>({ model: _, ...rest }:
 
 /** The request without its model, for a member of a fallback or balance that uses its own. */
 export const withoutModel = (request: ChatRequest.Input): ChatRequest.Input =>
-  typeof request === "string" ? request : omitModel(request)
+  typeof request === "string" ? request : omitModel(asObject(request))
 
 export const embeddingWithoutModel = (request: EmbeddingRequest.Input): EmbeddingRequest.Input =>
   typeof request === "string" || !("input" in request) ? request : omitModel(request)

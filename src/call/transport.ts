@@ -151,7 +151,8 @@ export const decodingError = (exchange: Exchange, failure: WireFailure, partial?
         ...(partial === undefined ? {} : { partial })
       })
     case "Unsupported":
-      return unsupportedError(transport, call, failure.feature)
+    case "Invalid":
+      return encodingError(transport, call, failure)
     case "Truncated":
       return new StreamInterruptedError({
         ...context,
@@ -199,7 +200,11 @@ const encodingError = (transport: Transport, call: Call, failure: WireFailure): 
     : new InvalidRequestError({
         ...errorContext(transport, call),
         ...(failure._tag === "Malformed" ? { field: failure.path } : {}),
-        message: "The request cannot be written in the provider's protocol."
+        ...(failure._tag === "Invalid" ? { field: failure.field } : {}),
+        message:
+          failure._tag === "Invalid"
+            ? `${transport.endpoint.provider} does not accept the request. ${failure.message}.`
+            : "The request cannot be written in the provider's protocol."
       })
 
 const encodeBody = (transport: Transport, call: Call, request: WireRequest): Either.Either<string, LLMError> =>

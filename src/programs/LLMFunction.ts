@@ -20,7 +20,6 @@
  */
 import { Effect, Schema } from "effect"
 import type { ChatRequest } from "../vocabulary/Chat.js"
-import * as Chat from "../vocabulary/Chat.js"
 import * as Depth from "../internal/depth.js"
 import { faultsOf, summary } from "../internal/faults.js"
 import { LLM } from "../call/model.js"
@@ -99,12 +98,7 @@ export const make = <In, InI, InR, Out, OutI, OutR>({
         Effect.map((encoded): ChatRequest.Input =>
           typeof prompt === "function"
             ? prompt(value)
-            : {
-                messages: [
-                  Chat.system(prompt),
-                  Chat.user(typeof encoded === "string" ? encoded : JSON.stringify(encoded))
-                ]
-              }
+            : { system: prompt, prompt: typeof encoded === "string" ? encoded : JSON.stringify(encoded) }
         ),
         Effect.flatMap((request) => generate(llm, request)),
         Effect.map((result) => result.value)

@@ -88,7 +88,7 @@ export interface Result<A> {
   readonly usage: Usage.Usage
 }
 
-type Request = Exclude<ChatRequest.Input, string>
+type Request = ChatRequest.Messages
 
 // -------------------------------------------------------------------------------------
 // finding the value

@@ -51,7 +51,7 @@ export * from "./tools/loopModel.js"
 // the loop
 // -------------------------------------------------------------------------------------
 
-type Request = Exclude<Chat.ChatRequest.Input, string>
+type Request = Chat.ChatRequest.Messages
 
 /** The request and options of all rounds. */
 interface Plan extends ExecutionOptions {

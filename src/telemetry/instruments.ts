@@ -25,6 +25,11 @@ export const requestAttributes = (
   if (request === undefined || typeof request === "string") return attributes
   if (request.temperature !== undefined) attributes["gen_ai.request.temperature"] = request.temperature
   if (request.topP !== undefined) attributes["gen_ai.request.top_p"] = request.topP
+  if (request.topK !== undefined) attributes["gen_ai.request.top_k"] = request.topK
+  if (request.frequencyPenalty !== undefined) {
+    attributes["gen_ai.request.frequency_penalty"] = request.frequencyPenalty
+  }
+  if (request.presencePenalty !== undefined) attributes["gen_ai.request.presence_penalty"] = request.presencePenalty
   if (request.maxTokens !== undefined) attributes["gen_ai.request.max_tokens"] = request.maxTokens
   if (request.seed !== undefined) attributes["gen_ai.request.seed"] = request.seed
   if (request.stop !== undefined) attributes["gen_ai.request.stop_sequences"] = request.stop

@@ -15,7 +15,7 @@ import * as Usage from "../vocabulary/Usage.js"
 import type { Outcome } from "../call/observer.js"
 import type { Open, OpenStream } from "../call/openStream.js"
 import { fromStream, toStream } from "../call/openStream.js"
-import { estimateInput } from "../call/request.js"
+import { asObject, estimateInput } from "../call/request.js"
 import { deltaText } from "../call/deltaText.js"
 
 export interface ObservedCall {
@@ -68,7 +68,7 @@ export const errorOf = (exit: Exit.Exit<unknown, LLMError>): LLMError | undefine
   Exit.isFailure(exit) ? Option.getOrUndefined(Cause.failureOption(exit.cause)) : undefined
 
 const inputTokens = (request: ChatRequest.Input): number =>
-  typeof request === "string" ? Usage.estimateTokens(request) : estimateInput(request)
+  typeof request === "string" ? Usage.estimateTokens(request) : estimateInput(asObject(request))
 
 /** Replaces invalid counts, which a custom `LLM` service can return. */
 const withCheckedUsage = <A extends Answer>(answer: A): A => {

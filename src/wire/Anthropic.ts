@@ -11,9 +11,9 @@
  *   `max_tokens` and at least 1024 tokens. `effort: "none"` disables thinking, or selects the minimum for models that always
  *   think; `summary` shows reasoning that newer models hide. Thinking is disabled when a tool is required, and in a turn of tool
  *   calls that began without it.
- * - The protocol has no field for `seed`, `metadata`, the name of a user message, audio, and JSON without a schema; newer models
- *   accept neither `temperature` and `top_p` nor required tools: such a request fails with `Unsupported`. The detail of an
- *   image is dropped.
+ * - The protocol has no field for `seed`, `metadata`, penalties, `logitBias`, `logprobs`, the name of a user message, audio, and
+ *   JSON without a schema; newer models accept neither `temperature`, `top_p` and `top_k` nor required tools: such a request fails
+ *   with `Unsupported`. The detail of an image is dropped.
  * - JSON Schemas of answers and of strict tools are closed, and keywords that the API rejects are moved into descriptions.
  * - Betas are requested with `extra.betas`, as in Anthropic's own libraries; that of the Files API is added when a file id is sent.
  *   An `anthropic-beta` header of the client replaces both.

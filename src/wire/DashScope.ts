@@ -4,14 +4,16 @@
  *
  * - There is one service for text and one for multimodal models. The content of the request and the name of the model select
  *   it; `service` in the dialect selects it when the name does not.
- * - All settings are `parameters`, and so are the fields of `extra`: `enable_search`, `top_k`, `vl_high_resolution_images` …
+ * - All settings are `parameters`, and so are the fields of `extra`: `enable_search`, `repetition_penalty`,
+ *   `vl_high_resolution_images` …
  * - `reasoning` becomes `enable_thinking` and `thinking_budget`; an effort only switches thinking on or off. Reasoning of earlier
  *   turns is sent back as `reasoning_content`.
  * - Images, audio and video are sent by URL or as bytes. A video is a file with `data:video/…` bytes or a URL that ends like
  *   one (`.mp4` …). `cacheControl` marks a text or an image for the explicit cache, which keeps it for five minutes.
  * - Streams are incremental. A model that repeats the whole text in every event is read as well.
- * - The protocol has no field for a required tool (except by name), documents, the name of a user message, and custom tools: such
- *   a request fails with `Unsupported`. Hints are dropped: `user`, `metadata`, the detail of an image, `strict` of a tool.
+ * - The protocol has no field for a required tool (except by name), `frequencyPenalty`, `logitBias`, documents, the name of a user
+ *   message, and custom tools: such a request fails with `Unsupported`. Hints are dropped: `user`, `metadata`, the detail of an
+ *   image, `strict` of a tool.
  * - Responses do not name their model: it is the requested one. `providerMetadata` contains `search_info`, `logprobs`,
  *   `annotations`, `content` (parts of the answer other than text), further `choices`, and in `usage` the counts of images,
  *   audio and video.

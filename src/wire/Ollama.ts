@@ -6,9 +6,9 @@
  * - `reasoning` becomes `think`: on, off, or a level, which only some models distinguish from "on". The protocol has no token
  *   budget. Reasoning of earlier turns is sent back unchanged.
  * - Tool calls arrive whole. Older servers send no ids: these are generated from the position in the answer.
- * - The protocol has no field for a required tool, `parallelToolCalls: false`, images by URL, audio, files, the name of a user
- *   message, and custom tools: such a request fails with `Unsupported`. Hints are dropped: `user`, `metadata`, the detail of an
- *   image, `strict`, the name of a schema. `toolChoice: "none"` sends no tools.
+ * - The protocol has no field for a required tool, `parallelToolCalls: false`, `logitBias`, images by URL, audio, files, the name
+ *   of a user message, and custom tools: such a request fails with `Unsupported`. Hints are dropped: `user`, `metadata`, the
+ *   detail of an image, `strict`, the name of a schema. `toolChoice: "none"` sends no tools.
  * - Responses have no id. `providerMetadata` contains the timings (`total_duration`, `load_duration`, `prompt_eval_duration`,
  *   `eval_duration`, in nanoseconds), `logprobs`, and `remote_model` and `remote_host` of cloud models.
  *

@@ -8,8 +8,9 @@
  *   writes `null` for an omitted property: decode arguments with a schema that accepts it
  *   (`Schema.optionalWith(…, { nullable: true })`). A schema that strict mode cannot express is sent unchanged with
  *   `strict: false`. A tool with `strict: false` keeps its schema.
- * - The protocol has no field for `stop`, `seed`, the name of a user message, and audio: such a request fails with
- *   `Unsupported`. `reasoning.budgetTokens` is sent only to providers that support it, and dropped elsewhere.
+ * - The protocol has no field for `stop`, `seed`, `topK`, penalties, `logitBias`, the name of a user message, and audio: such a
+ *   request fails with `Unsupported`, unless the dialect has the field. `reasoning.budgetTokens` is sent only to providers that
+ *   support it, and dropped elsewhere. `logprobs` are requested with `include`.
  * - `providerMetadata` contains what the vocabulary does not cover: `items` (of tools that the provider ran itself, such as
  *   `web_search_call`), `annotations` (sources of the text), `logprobs`, other counts in `usage`, and every field of the
  *   response that does not repeat the request, such as `service_tier`.

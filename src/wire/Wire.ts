@@ -75,6 +75,7 @@ export interface Address {
  * - `Reported`: the other side reported an error under status 200 or inside a stream. The client classifies `body` as an error.
  * - `Truncated`: the stream ended before the answer.
  * - `Unsupported`: the protocol has no field for a part of the request.
+ * - `Invalid`: the provider does not accept the value of a field of the request.
  *
  * @since 0.1.0
  * @category model
@@ -84,6 +85,15 @@ export type WireFailure =
   | { readonly _tag: "Reported"; readonly body: unknown }
   | { readonly _tag: "Truncated" }
   | { readonly _tag: "Unsupported"; readonly feature: string }
+  | { readonly _tag: "Invalid"; readonly field: string; readonly message: string }
+
+/**
+ * A setting of the choice of tokens that not every provider has.
+ *
+ * @since 0.2.0
+ * @category model
+ */
+export type SamplingField = "topK" | "frequencyPenalty" | "presencePenalty" | "logitBias" | "logprobs"
 
 /**
  * The provider and model of a request.

@@ -20,6 +20,7 @@ import * as OllamaClient from "../../src/provider/OllamaClient.js"
 import * as ResponsesClient from "../../src/provider/ResponsesClient.js"
 import type * as ProviderClient from "../../src/call/ProviderClient.js"
 import * as RateLimiter from "../../src/rateLimiter/RateLimiter.js"
+import { asObject } from "../../src/call/request.js"
 import * as Retry from "../../src/call/Retry.js"
 import * as Timeouts from "../../src/call/Timeouts.js"
 import * as Usage from "../../src/vocabulary/Usage.js"
@@ -99,7 +100,7 @@ const withRecords = (ledger: UsageLedger.Service, records: Records): UsageLedger
 const recordingMember = (llm: LLM.Service, position: number, records: Records): LLM.Service => ({
   ...llm,
   chatStream: (request) => {
-    const { messages } = typeof request === "string" ? { messages: [{ content: request }] } : request
+    const { messages } = asObject(request)
     const [first] = messages
     records.recordMember(first === undefined ? -1 : callOf(textOf(first.content)), position)
     return llm.chatStream(request)

@@ -86,6 +86,7 @@ describe("request to a provider of the same protocol", () => {
         ]
       }
     ],
+    ["keeps top_k, which excludes thinking", "messages", "anthropic", { top_k: 5 }, { top_k: 5 }],
     [
       "drops the type of a custom Messages tool",
       "messages",
@@ -190,6 +191,47 @@ describe("request to a provider of another protocol", () => {
       expect(status).toBe(200)
       expect(headers.get("x-effect-llm-dropped")).toBe("logit_bias, odd%0D%0Aname")
       expect(JSON.stringify((yield* provider.log)[0]?.body)).not.toContain("logit_bias")
+    })
+  )
+
+  it.scopedLive(
+    "translates the settings of the choice of tokens, and drops those that the provider does not have",
+    () =>
+      Effect.gen(function* () {
+        const { provider, url } = yield* start()
+        const settings = {
+          frequency_penalty: 0.5,
+          presence_penalty: 0,
+          logit_bias: { "1": 1 },
+          logprobs: true,
+          top_logprobs: 2
+        }
+        const dropped = (model: string) =>
+          Effect.map(post(`${url}/v1/chat/completions`, question("chat completions", model, settings)), (answer) => {
+            expect(answer.status).toBe(200)
+            return answer.headers.get("x-effect-llm-dropped")
+          })
+        expect(yield* dropped("gemini/large")).toBe("logit_bias")
+        expect(yield* dropped("anthropic/large")).toBe("frequency_penalty, presence_penalty, logit_bias, logprobs")
+        expect((yield* provider.log)[0]?.body).toMatchObject({
+          generationConfig: { frequencyPenalty: 0.5, presencePenalty: 0, responseLogprobs: true, logprobs: 2 }
+        })
+        const { headers } = yield* post(`${url}/v1/messages`, question("messages", "gemini/large", { top_k: 5 }))
+        expect(headers.get("x-effect-llm-dropped")).toBeNull()
+        expect((yield* provider.log)[2]?.body).toMatchObject({ generationConfig: { topK: 5 } })
+      })
+  )
+
+  it.scopedLive("answers 400 to a value that the provider does not accept, with the field", () =>
+    Effect.gen(function* () {
+      const { provider, url } = yield* start()
+      const { json, status } = yield* post(
+        `${url}/v1/chat/completions`,
+        question("chat completions", "anthropic/large", { temperature: 1.7 })
+      )
+      expect(status).toBe(400)
+      expect(json).toMatchObject({ error: { param: "temperature" } })
+      expect(yield* provider.log).toEqual([])
     })
   )
 

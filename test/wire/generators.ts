@@ -136,6 +136,19 @@ const tool: FastCheck.Arbitrary<ToolDefinition> = FastCheck.record(
   { requiredKeys: ["name", "parameters"] }
 )
 
+/** A value of each setting of the choice of tokens, within the ranges of every provider that has the setting. */
+export const sampling = {
+  topK: FastCheck.integer({ min: 0, max: 500 }),
+  frequencyPenalty: FastCheck.double({ min: -2, max: 2, noNaN: true }).map((value) => value || 0),
+  presencePenalty: FastCheck.double({ min: -2, max: 2, noNaN: true }).map((value) => value || 0),
+  logitBias: FastCheck.dictionary(
+    FastCheck.nat(200_000).map(String),
+    FastCheck.double({ min: -100, max: 100, noNaN: true }).map((value) => value || 0),
+    { minKeys: 1, maxKeys: 3 }
+  ),
+  logprobs: FastCheck.oneof(FastCheck.boolean(), FastCheck.integer({ min: 0, max: 5 }))
+}
+
 /** Requests whose reasoning history is of this provider. */
 export const chatRequest = (provider: string): FastCheck.Arbitrary<ChatRequest> =>
   FastCheck.record(
@@ -157,6 +170,7 @@ export const chatRequest = (provider: string): FastCheck.Arbitrary<ChatRequest> 
       ),
       temperature: FastCheck.double({ min: 0, max: 2, noNaN: true }).map(Math.abs),
       topP: FastCheck.double({ min: 0, max: 1, noNaN: true }).map(Math.abs),
+      ...sampling,
       maxTokens: FastCheck.integer({ min: 1, max: 100_000 }),
       stop: FastCheck.array(nonEmptyString, { minLength: 1, maxLength: 2 }),
       seed: FastCheck.integer(),

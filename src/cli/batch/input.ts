@@ -72,6 +72,8 @@ const wireFailureMessage = (failure: WireFailure): string => {
       return `${failure.path === "" ? "the body" : failure.path} cannot be read`
     case "Unsupported":
       return `${failure.feature} is not supported`
+    case "Invalid":
+      return failure.message
     default:
       return "the body cannot be read"
   }

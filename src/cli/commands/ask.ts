@@ -89,7 +89,7 @@ export const ask = Command.make("ask", options, (args) =>
     const message = yield* PromptInput.userMessage(question, input, args.files)
     const schemaFile = yield* Effect.transposeMapOption(args.schema, loadSchema)
     const llm = yield* loadModel(args)
-    const request: Exclude<Chat.ChatRequest.Input, string> = {
+    const request: Chat.ChatRequest.Messages = {
       ...Shared.requestOf(args),
       messages: [...Option.match(args.system, { onNone: () => [], onSome: (text) => [Chat.system(text)] }), message]
     }

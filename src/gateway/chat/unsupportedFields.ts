@@ -3,10 +3,12 @@
  * unchanged to a provider of the same protocol. For any other provider, essential fields are refused, and the others are dropped
  * and listed in a response header.
  */
-import { Either } from "effect"
+import { Either, Struct } from "effect"
 import type { ChatRequest, Native } from "../../vocabulary/Chat.js"
 import type { Json } from "../../wire/json.js"
 import { record, string } from "../../wire/json.js"
+import { fieldsOf, samplingFields } from "../../wire/sampling.js"
+import type { SamplingField } from "../../wire/Wire.js"
 import type * as HttpErrors from "../http/error.js"
 import type { Protocol } from "./model.js"
 
@@ -67,6 +69,13 @@ const nestedFields = (
   return { fields, refused }
 }
 
+/** The settings of the choice of tokens that the provider's protocol does not have, by the names of the client's protocols. */
+const unsupportedSettings = (request: ChatRequest, providerWire: string): ReadonlyMap<SamplingField, string> => {
+  const supported = fieldsOf(providerWire)
+  const unsupported = samplingFields.filter((field) => request[field] !== undefined && !supported.includes(field))
+  return new Map(unsupported.map((field) => [field, field.replace(/[A-Z]/, (letter) => `_${letter.toLowerCase()}`)]))
+}
+
 export interface SupportedRequest {
   readonly request: ChatRequest
   /** The paths of the fields that were dropped. */
@@ -80,14 +89,16 @@ export const drop = (
   providerWire: string
 ): Either.Either<SupportedRequest, HttpErrors.HttpError> => {
   if (providerWire === protocol.wire.name) return Either.right({ request, dropped: [] })
-  const { extra = {}, ...supported } = request
+  const settings = unsupportedSettings(request, providerWire)
+  const { extra = {}, ...fitting } = request
+  const supported = Struct.omit(fitting, ...settings.keys())
   const fields = Object.keys(extra).filter((field) => extra[field] !== undefined)
   const nested = nestedFields(supported, protocol)
   const refused = fields.find((field) => essentialFields.has(field)) ?? nested.refused
   return refused === undefined
     ? Either.right({
         request: supported,
-        dropped: [...fields.filter((field) => !protocol.ignorable.has(field)), ...nested.fields]
+        dropped: [...settings.values(), ...fields.filter((field) => !protocol.ignorable.has(field)), ...nested.fields]
       })
     : Either.left({
         status: 400,

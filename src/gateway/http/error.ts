@@ -139,6 +139,8 @@ export const fromWireFailure = (failure: WireFailure): HttpError => {
       )
     case "Unsupported":
       return { status: 400, code: "unsupported", message: `${failure.feature} is not supported.` }
+    case "Invalid":
+      return invalid(`${failure.message}.`, failure.field)
     case "Reported":
     case "Truncated":
       return invalid("The request cannot be read.")

@@ -2,11 +2,13 @@
 import type { Dialect } from "../../wire/chatCompletions/dialect.js"
 import { gptOss, openModels, strictHistory } from "../../wire/chatCompletions/models.js"
 import { openai as embeddings } from "../../wire/embeddings/dialect.js"
+import { samplingFields } from "../../wire/sampling.js"
 import type { Preset } from "../client.js"
 
 /**
  * https://docs.bigmodel.cn/api-reference/模型-api/对话补全 and https://docs.z.ai/api-reference/llm/chat-completion, "Thinking Mode"
- * there; embeddings: at most 64 texts. At most one stop sequence; `extra: { do_sample: false }` disables sampling,
+ * there; embeddings: at most 64 texts. A temperature of at most 1, and no other setting of the choice of tokens but `top_p`. At most
+ * one stop sequence; `extra: { do_sample: false }` disables sampling,
  * `extra: { tool_stream: true }` streams the arguments of tools in deltas.
  */
 const glm = {
@@ -17,21 +19,33 @@ const glm = {
   toolChoices: "auto",
   userField: "user_id",
   jsonSchema: false,
+  sampling: [],
+  maxTemperature: 1,
   embeddings: { maxBatch: 64 }
 } as const satisfies Partial<Dialect>
 
 /**
- * https://help.aliyun.com/zh/model-studio/text-embedding-synchronous-api: at most 10 texts; "Context Cache" for `cacheControl`.
+ * https://help.aliyun.com/zh/model-studio/text-embedding-synchronous-api: at most 10 texts; "Context Cache" for `cacheControl`;
+ * "OpenAI Chat" for `sampling`: `repetition_penalty` in place of `frequency_penalty`, and at most five alternatives of a token.
  */
 const modelStudio = {
   reasoning: "enable_thinking",
   history: "reasoning_content",
   cacheControl: "plain",
+  sampling: ["topK", "presencePenalty", "logprobs"],
+  maxLogprobs: 5,
   embeddings: { maxBatch: 10 }
 } as const satisfies Partial<Dialect>
 
 /** Hosts of open models whose chat templates read the reasoning of a tool loop. */
 const openHost = { history: "reasoning", historyModels: openModels } as const satisfies Partial<Dialect>
+
+/** https://docs.ollama.com/api/openai-compatibility: no `logit_bias`, and no limit of the temperature. */
+const ollama = {
+  ...openHost,
+  sampling: ["frequencyPenalty", "presencePenalty", "logprobs"],
+  maxTemperature: Infinity
+} as const satisfies Partial<Dialect>
 
 export const presets = {
   /** https://platform.openai.com/docs/api-reference/chat */
@@ -76,6 +90,7 @@ export const presets = {
       historyModels: strictHistory,
       toolChoices: "unthinking",
       jsonSchema: false,
+      sampling: ["frequencyPenalty", "presencePenalty", "logprobs"],
       embeddings: false
     }
   },
@@ -83,12 +98,19 @@ export const presets = {
   openrouter: {
     provider: "openrouter",
     baseUrl: "https://openrouter.ai/api/v1",
-    dialect: { reasoning: "object", history: "reasoning_details", cacheControl: "ttl", toolImages: true }
+    dialect: {
+      reasoning: "object",
+      history: "reasoning_details",
+      cacheControl: "ttl",
+      toolImages: true,
+      sampling: samplingFields
+    }
   },
   /**
    * https://docs.x.ai/docs/api-reference#chat-completions, and "Reasoning" there. Reasoning models reject stop sequences.
    * Assistant messages have `reasoning_content` (schema `Message`); encrypted reasoning only fits the Responses protocol ("Best
-   * Practices Guide"). No document says which turns Grok reads, so it gets what gpt-oss gets.
+   * Practices Guide"). No document says which turns Grok reads, so it gets what gpt-oss gets. `logit_bias` is
+   * "unsupported".
    */
   xai: {
     provider: "xai",
@@ -97,12 +119,15 @@ export const presets = {
       maxTokensField: "max_completion_tokens",
       efforts: { minimal: "low", xhigh: "high" },
       history: "reasoning_content",
-      historyModels: [{ name: /grok/i, turns: "tool-loop" }]
+      historyModels: [{ name: /grok/i, turns: "tool-loop" }],
+      sampling: ["frequencyPenalty", "presencePenalty", "logprobs"],
+      maxLogprobs: 8
     }
   },
   /**
    * https://console.groq.com/docs/api-reference#chat-create, and "Reasoning" there. Assistant messages have `reasoning`, which
-   * models without reasoning reject ("reasoning is not supported with this model"; vercel/ai, pull request 8057).
+   * models without reasoning reject ("reasoning is not supported with this model"; vercel/ai, pull request 8057). "OpenAI
+   * Compatibility": `logprobs` and `logit_bias` are rejected.
    */
   groq: {
     provider: "groq",
@@ -114,12 +139,14 @@ export const presets = {
       history: "reasoning",
       historyModels: [gptOss],
       names: false,
+      sampling: ["frequencyPenalty", "presencePenalty"],
       embeddings: false
     }
   },
   /**
    * https://docs.mistral.ai/api/#tag/chat, and "Reasoning" there: the last chunk always has the usage, and reasoning is on
-   * (`high`) or off (`none`). Embeddings: at most 16,000 tokens in 256 texts.
+   * (`high`) or off (`none`). A temperature of at most 1.5, and unknown fields are rejected. Embeddings: at most 16,000 tokens in
+   * 256 texts.
    */
   mistral: {
     provider: "mistral",
@@ -134,17 +161,25 @@ export const presets = {
       seedField: "random_seed",
       names: false,
       userField: "none",
+      sampling: ["frequencyPenalty", "presencePenalty"],
+      maxTemperature: 1.5,
       embeddings: { maxBatch: 256, maxBatchTokens: 16_000, dimensionsField: "output_dimension", user: false }
     }
   },
   /**
    * https://docs.together.ai/docs/inference/openai-compatibility, and "Reasoning" there. Assistant messages have `reasoning`
-   * (`ChatCompletionAssistantMessageParam` of its SDK).
+   * (`ChatCompletionAssistantMessageParam` of its SDK). `logprobs` is a number there (API reference,
+   * chat-completions): set `extra: { logprobs: 1 }`.
    */
   together: {
     provider: "together",
     baseUrl: "https://api.together.ai/v1",
-    dialect: { ...openHost, reasoning: "enabled", efforts: { minimal: "low", xhigh: "high" } }
+    dialect: {
+      ...openHost,
+      reasoning: "enabled",
+      efforts: { minimal: "low", xhigh: "high" },
+      sampling: ["topK", "frequencyPenalty", "presencePenalty", "logitBias"]
+    }
   },
   /**
    * https://docs.perplexity.ai/api-reference/chat-completions-post. Answers have `citations` and `search_results` in
@@ -160,6 +195,7 @@ export const presets = {
       tools: false,
       userField: "none",
       jsonObject: false,
+      sampling: ["topK", "frequencyPenalty", "presencePenalty", "logprobs"],
       embeddings: false,
       models: false
     }
@@ -182,6 +218,8 @@ export const presets = {
       efforts: { minimal: "low", medium: "high", xhigh: "max" },
       history: "reasoning_content",
       toolChoices: "unthinking",
+      sampling: ["frequencyPenalty", "presencePenalty"],
+      maxTemperature: 1,
       embeddings: false
     }
   },
@@ -220,17 +258,29 @@ export const presets = {
    * https://docs.ollama.com/api/openai-compatibility; the default address of `ollama serve`. It reads `reasoning` of assistant
    * messages (`FromChatRequest` in openai/openai.go of ollama/ollama).
    */
-  ollama: { provider: "ollama", baseUrl: "http://localhost:11434/v1", dialect: openHost },
+  ollama: { provider: "ollama", baseUrl: "http://localhost:11434/v1", dialect: ollama },
   /** https://docs.ollama.com/cloud */
-  ollamaCloud: { provider: "ollama-cloud", baseUrl: "https://ollama.com/v1", dialect: openHost },
+  ollamaCloud: { provider: "ollama-cloud", baseUrl: "https://ollama.com/v1", dialect: ollama },
   /**
    * https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html; the default address of `vllm serve`. "Interleaved
    * Thinking" there sends `reasoning` back, the name since 0.11 ("Reasoning Outputs").
    */
-  vllm: { provider: "vllm", baseUrl: "http://localhost:8000/v1", dialect: openHost },
+  vllm: {
+    provider: "vllm",
+    baseUrl: "http://localhost:8000/v1",
+    dialect: { ...openHost, sampling: samplingFields, maxTemperature: Infinity }
+  },
   /**
    * https://lmstudio.ai/docs/developer/openai-compat/chat-completions; the default address. Answers have `reasoning` ("API
    * Changelog", 0.3.23). Its documents do not describe the way back, so it gets what the other hosts of these models get.
    */
-  lmStudio: { provider: "lmstudio", baseUrl: "http://localhost:1234/v1", dialect: openHost }
+  lmStudio: {
+    provider: "lmstudio",
+    baseUrl: "http://localhost:1234/v1",
+    dialect: {
+      ...openHost,
+      sampling: ["topK", "frequencyPenalty", "presencePenalty", "logitBias"],
+      maxTemperature: Infinity
+    }
+  }
 } as const satisfies Record<string, Preset<Dialect>>

@@ -3,8 +3,16 @@ import { openai as embeddings } from "../../wire/embeddings/dialect.js"
 import type { Dialect } from "../../wire/responses/dialect.js"
 import type { Preset } from "../client.js"
 
-/** The dialect of unknown servers, without the fields that only OpenAI's own servers support. */
-export const plain = { store: undefined, sealedReasoning: false, strictTools: false } as const
+/**
+ * The dialect of unknown servers, without the fields that only OpenAI's own servers support, and with the penalties of Open
+ * Responses (openresponses.org, specification, `CreateResponseBody`).
+ */
+export const plain = {
+  store: undefined,
+  sealedReasoning: false,
+  strictTools: false,
+  sampling: ["frequencyPenalty", "presencePenalty", "logprobs"]
+} as const satisfies Partial<Dialect>
 
 export const presets = {
   /** https://platform.openai.com/docs/api-reference/responses */
@@ -21,7 +29,13 @@ export const presets = {
   openrouter: {
     provider: "openrouter",
     baseUrl: "https://openrouter.ai/api/v1",
-    dialect: { strictTools: false, audio: true, messageIds: true, reasoningBudget: true }
+    dialect: {
+      strictTools: false,
+      audio: true,
+      messageIds: true,
+      reasoningBudget: true,
+      sampling: ["topK", "frequencyPenalty", "presencePenalty", "logprobs"]
+    }
   },
   /** https://docs.x.ai/docs/guides/responses-api: stores responses for thirty days unless `store` is false. */
   xai: { provider: "xai", baseUrl: "https://api.x.ai/v1", dialect: { strictTools: false } },

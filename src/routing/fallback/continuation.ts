@@ -14,7 +14,7 @@ import { end } from "../../call/openStream.js"
 import type { OwnedStream } from "../../call/ownedStream.js"
 import * as Overlap from "./overlap.js"
 import { withLastError } from "./sequence.js"
-import { estimateInput, normalize } from "../../call/request.js"
+import { asObject, estimateInput, normalize } from "../../call/request.js"
 
 // -------------------------------------------------------------------------------------
 // the request
@@ -35,7 +35,7 @@ export const requestAfter = (
 ): ChatRequest.Input => {
   const text = partial.trimEnd()
   if (text === "") return request
-  const { maxTokens, messages, ...rest } = typeof request === "string" ? { messages: [Chat.user(request)] } : request
+  const { maxTokens, messages, ...rest } = asObject(request)
   return {
     ...rest,
     messages: [...messages, Chat.assistant(text), ...(prompt === undefined ? [] : [Chat.user(prompt)])],

@@ -10,7 +10,7 @@ import { ContextLengthError, UnsupportedError } from "../../vocabulary/LLMError.
 import type * as TokenCounter from "../../tokens/counter.js"
 import * as ContextFit from "../../call/contextFit.js"
 import { isBeyondLimit } from "../../rateLimiter/errors.js"
-import { normalize } from "../../call/request.js"
+import { asObject, normalize } from "../../call/request.js"
 
 export interface Member {
   readonly llm: Service
@@ -123,7 +123,7 @@ const neededFeatures = (request: ChatRequest.Input): ReadonlySet<Feature> => {
   if (request.responseFormat !== undefined && request.responseFormat !== "text") {
     needed.add(request.responseFormat === "json" ? "json" : "json-schema")
   }
-  for (const { content } of request.messages) {
+  for (const { content } of asObject(request).messages) {
     if (typeof content === "string") continue
     for (const { type } of content) {
       const feature = partFeatures[type]
@@ -267,7 +267,7 @@ const withModelOf = <A extends { readonly model?: string }>(
 /** The request for a member: only the first member gets the named model, the others their own name for it, or none. */
 export const chatFor = (member: Member, request: ChatRequest.Input, info: ModelInfo): ChatRequest.Input => {
   if (member.isFirst) return request
-  if (typeof request !== "string") return withModelOf(request, member, info)
+  if (typeof request !== "string") return withModelOf(asObject(request), member, info)
   const model = nameFor(member, info.model)
   return model === undefined ? request : { messages: [{ role: "user", content: request }], model }
 }

@@ -65,8 +65,13 @@ const reasoningSchema = Schema.Struct({
  */
 export const Reasoning: Schema.Schema<Reasoning> = reasoningSchema
 
+const penalty = Schema.Finite.pipe(Schema.between(-2, 2))
+
 /**
  * A request to a model. Only `messages` is required; the provider's defaults hold for absent fields.
+ *
+ * The ranges are those that all providers share. A client also checks those of its provider, such as a temperature of at most 1
+ * at Anthropic, and fails with `UnsupportedError` on a field that the provider does not have.
  *
  * @since 0.1.0
  * @category request
@@ -84,6 +89,22 @@ const chatRequestSchema = Schema.Struct({
   responseFormat: Schema.optionalWith(ResponseFormat, { exact: true }),
   temperature: Schema.optionalWith(Schema.Finite.pipe(Schema.nonNegative()), { exact: true }),
   topP: Schema.optionalWith(Schema.Finite.pipe(Schema.between(0, 1)), { exact: true }),
+  /** The model chooses each token from the `topK` most likely ones. */
+  topK: Schema.optionalWith(Schema.Int.pipe(Schema.nonNegative()), { exact: true }),
+  /** Lowers the likelihood of tokens with each occurrence in the text so far. From -2 to 2; 0 has no effect. */
+  frequencyPenalty: Schema.optionalWith(penalty, { exact: true }),
+  /** Lowers the likelihood of tokens that occur in the text so far. From -2 to 2; 0 has no effect. */
+  presencePenalty: Schema.optionalWith(penalty, { exact: true }),
+  /** Added to the logits of tokens, by the token's id in the tokenizer of the model. From -100 (never) to 100 (always). */
+  logitBias: Schema.optionalWith(
+    Schema.Record({ key: Schema.String, value: Schema.Finite.pipe(Schema.between(-100, 100)) }),
+    { exact: true }
+  ),
+  /**
+   * Requests the log probabilities of the output tokens: `true` for those of the chosen tokens, a number for those of as many
+   * alternatives at each position as well (at most 20). The answer has them in `providerMetadata`, in the provider's form.
+   */
+  logprobs: Schema.optionalWith(Schema.Union(Schema.Boolean, Schema.Int.pipe(Schema.between(0, 20))), { exact: true }),
   /** The maximum number of output tokens, reasoning included. */
   maxTokens: Schema.optionalWith(Schema.Int.pipe(Schema.positive()), { exact: true }),
   /** Texts at which the model stops generating. */
@@ -113,6 +134,33 @@ export const ChatRequest: Schema.Schema<ChatRequest> = chatRequestSchema
  * @category request
  */
 export declare namespace ChatRequest {
+  /** A request with its messages. */
+  export interface Messages extends ChatRequest {
+    readonly prompt?: never
+    readonly system?: never
+  }
+
+  /**
+   * The fields of a request beside its prompt.
+   *
+   * @since 0.2.0
+   */
+  export interface Options extends Omit<Messages, "messages" | "system"> {
+    /** The text of a system message before the prompt. */
+    readonly system?: string
+    readonly messages?: never
+  }
+
+  /**
+   * A request with one user message, instead of a list of messages.
+   *
+   * @since 0.2.0
+   */
+  export interface Prompt extends Omit<Options, "prompt"> {
+    /** The text of the user message. */
+    readonly prompt: string
+  }
+
   /** The argument of `chat`. A string is one user message. */
-  export type Input = string | ChatRequest
+  export type Input = string | Messages | Prompt
 }

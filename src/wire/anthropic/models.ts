@@ -18,7 +18,7 @@ export interface Traits {
   readonly rest?: "disabled" | "between_tools"
   /** The supported values of `output_config.effort`. */
   readonly efforts: ReadonlyArray<Effort>
-  /** Whether the model accepts `temperature` and `top_p`. */
+  /** Whether the model accepts `temperature`, `top_p` and `top_k`. */
   readonly sampling: boolean
   /** Whether the model supports required tool calls. */
   readonly forcedTools: boolean

@@ -2,6 +2,8 @@ import type { Reasoning } from "../../vocabulary/Chat.js"
 import type * as OpenAIEmbeddings from "../embeddings/dialect.js"
 import type { HistoryRule } from "./models.js"
 import { allHistory } from "./models.js"
+import { protocolFields } from "../sampling.js"
+import type { SamplingField } from "../Wire.js"
 
 /**
  * Effort of reasoning in the vocabulary.
@@ -155,6 +157,24 @@ export interface Dialect {
    * request with a schema is `Unsupported` and does not lose it silently; `LLM.object` then uses another strategy. @default true
    */
   readonly jsonSchema: boolean
+  /**
+   * The settings that the provider takes, beside `temperature` and `topP`. A request with another one is `Unsupported`, unless its
+   * value has no effect.
+   *
+   * @default OpenAI's: all but `topK`
+   * @since 0.2.0
+   */
+  readonly sampling: ReadonlyArray<SamplingField>
+  /**
+   * The largest `temperature` that the provider accepts. @default 2, as OpenAI
+   * @since 0.2.0
+   */
+  readonly maxTemperature: number
+  /**
+   * The largest number of `logprobs` that the provider accepts. @default 20, as OpenAI
+   * @since 0.2.0
+   */
+  readonly maxLogprobs: number
   /** Deviations of the embeddings; `false` when there are none. @default as OpenAI's, 256 texts a request, as numbers */
   readonly embeddings?: Partial<OpenAIEmbeddings.Dialect> | false
   /** Whether the provider lists its models at `/models`. @default true */
@@ -188,5 +208,8 @@ export const common: Dialect = {
   userField: "user",
   jsonObject: true,
   jsonSchema: true,
+  sampling: protocolFields["chat-completions"],
+  maxTemperature: 2,
+  maxLogprobs: 20,
   models: true
 }

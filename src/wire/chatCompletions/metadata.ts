@@ -30,7 +30,7 @@ export const messageFields = ["annotations", "audio", "executed_tools", "images"
 
 /**
  * The known fields of a body, a choice and a message: those that are decoded or listed above, and those that have no meaning
- * beyond their chunk, such as padding (OpenAI's `obfuscation`). Unknown fields are kept as well, so that a gateway loses nothing:
+ * beyond their chunk, such as padding (OpenAI's `obfuscation`, Mistral's `p`). Unknown fields are kept as well, so that a gateway loses nothing:
  * those of the body by name, those of the choice under `choice`, those of the message under `message`.
  */
 const knownFields = {
@@ -45,6 +45,7 @@ const knownFields = {
     "error",
     "base_resp",
     "obfuscation",
+    "p",
     "padding"
   ]),
   choice: new Set([...choiceFields, "index", "delta", "message", "finish_reason", "usage", "error", "text"]),

@@ -1,4 +1,6 @@
 import type * as OpenAIEmbeddings from "../embeddings/dialect.js"
+import { protocolFields } from "../sampling.js"
+import type { SamplingField } from "../Wire.js"
 
 /**
  * How a server deviates from OpenAI.
@@ -46,6 +48,14 @@ export interface Dialect {
    * @default false
    */
   readonly reasoningBudget: boolean
+  /**
+   * The settings that the server takes, beside `temperature` and `topP`. A request with another one is `Unsupported`, unless its
+   * value has no effect.
+   *
+   * @default OpenAI's: `logprobs`
+   * @since 0.2.0
+   */
+  readonly sampling: ReadonlyArray<SamplingField>
   /** Deviations of the server's embeddings; `false` when it has none. @default OpenAI's, with 256 texts a request and numbers */
   readonly embeddings?: Partial<OpenAIEmbeddings.Dialect> | false
 }
@@ -62,5 +72,6 @@ export const openai: Dialect = {
   strictTools: true,
   audio: false,
   messageIds: false,
-  reasoningBudget: false
+  reasoningBudget: false,
+  sampling: protocolFields.responses
 }

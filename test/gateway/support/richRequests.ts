@@ -259,7 +259,6 @@ const anthropic = {
   output_config: { effort: "low", task_budget: { type: "tokens", total: 5 } },
   stop_sequences: ["END"],
   metadata: { user_id: "u_1", vendor: "x" },
-  top_k: 5,
   service_tier: "auto",
   container: { id: "c_1", skills: [{ type: "anthropic", skill_id: "pdf" }] },
   context_management: { edits: [{ type: "clear_tool_uses_20250919" }] },

@@ -5,6 +5,7 @@ import type { AssistantPart, ChatRequest, Message } from "../../../src/vocabular
 import * as Chat from "../../../src/vocabulary/Chat.js"
 import * as Anthropic from "../../../src/wire/Anthropic.js"
 import { jsonObject, name, nonBlankText, reasoningPart, toolCalls } from "./generators.js"
+import { sampling } from "../generators.js"
 import { asReadByServer, getOrThrow, jsonRoundTrip } from "../roundTrips.js"
 
 const wire = Anthropic.make({ unsignedThoughts: true })
@@ -98,10 +99,11 @@ const settings = FastCheck.oneof(
   FastCheck.record(
     {
       temperature: FastCheck.double({ min: 0, max: 1, noNaN: true }).map(Math.abs),
-      topP: FastCheck.double({ min: 0, max: 1, noNaN: true }).map(Math.abs)
+      topP: FastCheck.double({ min: 0, max: 1, noNaN: true }).map(Math.abs),
+      topK: sampling.topK
     },
     { requiredKeys: [] }
-  ).map((sampling): Partial<ChatRequest> => ({ model: "claude-sonnet-4-6", ...sampling })),
+  ).map((setting): Partial<ChatRequest> => ({ model: "claude-sonnet-4-6", ...setting })),
   oneOf<Chat.Reasoning>(
     {},
     { effort: "none" },
@@ -128,7 +130,7 @@ const requests: FastCheck.Arbitrary<ChatRequest> = FastCheck.tuple(
       maxTokens: FastCheck.integer({ min: 40_000, max: 64_000 }),
       stop: FastCheck.array(nonBlankText, { minLength: 1, maxLength: 2 }),
       user: nonBlankText,
-      extra: is({ top_k: 5, tools: [{ type: "web_search_20250305", name: "web_search" }] })
+      extra: is({ service_tier: "auto", tools: [{ type: "web_search_20250305", name: "web_search" }] })
     },
     { requiredKeys: ["messages", "maxTokens"] }
   )

@@ -51,7 +51,8 @@ describe("Anthropic server request", () => {
           maxTokens: 100,
           stop: ["END"],
           user: "u1",
-          extra: { top_k: 5, service_tier: "auto" }
+          topK: 5,
+          extra: { service_tier: "auto" }
         },
         stream: true
       })

@@ -105,13 +105,14 @@ describe("Anthropic reasoning settings", () => {
 
 describe("Anthropic limits of reasoning requests", () => {
   const lowEffort: Partial<ChatRequest> = { reasoning: { effort: "low" } }
-  it("rejects temperature and a low top_p as Unsupported when reasoning is on", () => {
+  it("rejects temperature, top_k and a low top_p as Unsupported when reasoning is on", () => {
     expect(unsupportedFeature("claude-sonnet-4-5", { ...lowEffort, temperature: 0.5 })).toBe(
       "temperature with thinking enabled"
     )
     expect(unsupportedFeature("claude-sonnet-4-5", { ...lowEffort, topP: 0.5 })).toBe(
       "top_p below 0.95 with thinking enabled"
     )
+    expect(unsupportedFeature("claude-sonnet-4-5", { ...lowEffort, topK: 5 })).toBe("topK with thinking enabled")
     expect(unsupportedFeature("claude-sonnet-4-5", { ...lowEffort, temperature: 1, topP: 0.95 })).toBeUndefined()
     expect(unsupportedFeature("claude-sonnet-4-5", { reasoning: { effort: "none" }, temperature: 0.5 })).toBeUndefined()
   })
@@ -132,9 +133,11 @@ describe("Anthropic limits of reasoning requests", () => {
 })
 
 describe("Anthropic limits of single models", () => {
-  it("rejects temperature, top_p and required tool calls as Unsupported for models without them", () => {
+  it("rejects temperature, top_p, top_k and required tool calls as Unsupported for models without them", () => {
     expect(unsupportedFeature("claude-opus-4-7", { temperature: 0 })).toBe("temperature")
     expect(unsupportedFeature("claude-sonnet-5", { topP: 0.9 })).toBe("top_p")
+    expect(unsupportedFeature("claude-sonnet-5", { topK: 5 })).toBe("topK")
+    expect(unsupportedFeature("claude-sonnet-4-5", { topK: 5 })).toBeUndefined()
     expect(unsupportedFeature("claude-opus-5-5", { toolChoice: "required" })).toBe("required tool call")
     expect(unsupportedFeature("claude-opus-5", { toolChoice: "required" })).toBeUndefined()
   })

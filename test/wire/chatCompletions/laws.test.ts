@@ -18,7 +18,12 @@ import {
   writeFrames
 } from "../roundTrips.js"
 
-const wire = ChatCompletions.make({ developerRole: "developer", history: "reasoning_details" })
+const wire = ChatCompletions.make({
+  developerRole: "developer",
+  history: "reasoning_details",
+  sampling: ["topK", "frequencyPenalty", "presencePenalty", "logitBias", "logprobs"]
+})
+
 /** A request that includes the usage and declares the custom tools of the response. */
 const requestFor = (response: ChatResponse): Record<string, unknown> => ({
   stream_options: { include_usage: true },

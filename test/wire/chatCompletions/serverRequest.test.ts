@@ -73,7 +73,7 @@ describe("Chat Completions server request", () => {
     )
   })
   it("keeps unknown fields in extra", () => {
-    expect(request({ n: 2, logit_bias: { a: 1 } }).extra).toEqual({ n: 2, logit_bias: { a: 1 } })
+    expect(request({ n: 2, prediction: { a: 1 } }).extra).toEqual({ n: 2, prediction: { a: 1 } })
   })
 })
 

@@ -438,6 +438,13 @@ describe("Chat Completions stream decoder: tool calls", () => {
 })
 
 describe("Chat Completions stream decoder: provider metadata", () => {
+  it("leaves out padding: obfuscation, padding, and Mistral's p", () => {
+    const frames = [
+      chunk({ content: "a" }, {}, { p: "abcdefghij", obfuscation: "x", padding: "…" }),
+      chunk({}, { finish_reason: "stop" }, { p: "abc" })
+    ]
+    expect(collect(frames).finish.providerMetadata).toEqual({})
+  })
   it("merges logprobs, audio, annotations and citations of all chunks as a full response has them", () => {
     const token = (token: string) => ({ logprobs: { content: [{ token }], refusal: null } })
     const frames = [

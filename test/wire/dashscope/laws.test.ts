@@ -166,7 +166,7 @@ const multimodalModels: ReadonlyArray<string> = ["asr", "audio", "ocr", "omni", 
 const requests = FastCheck.tuple(
   chatRequest("acme"),
   FastCheck.nat(29).map((at) => multimodalModels[at])
-).map(([{ toolChoice, ...request }, model]): ChatRequest => ({
+).map(([{ frequencyPenalty: _, logitBias: __, toolChoice, ...request }, model]): ChatRequest => ({
   ...request,
   ...(model === undefined ? {} : { model: model }),
   messages: request.messages.map(supportedMessage),

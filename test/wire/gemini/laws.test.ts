@@ -25,6 +25,7 @@ import {
   writeFrames
 } from "../roundTrips.js"
 import { character } from "../../support/character.js"
+import { sampling } from "../generators.js"
 
 const wire = Gemini.make({ labels: true })
 const is = FastCheck.constant
@@ -304,6 +305,10 @@ const requests: FastCheck.Arbitrary<ChatRequest> = FastCheck.record(
     }),
     temperature: FastCheck.double({ min: 0, max: 2, noNaN: true }).map(Math.abs),
     topP: FastCheck.double({ min: 0, max: 1, noNaN: true }).map(Math.abs),
+    topK: sampling.topK,
+    frequencyPenalty: sampling.frequencyPenalty,
+    presencePenalty: sampling.presencePenalty,
+    logprobs: sampling.logprobs,
     maxTokens: FastCheck.integer({ min: 1 }),
     stop: FastCheck.array(nonEmptyText, { minLength: 1, maxLength: 2 }),
     seed: FastCheck.integer(),
@@ -316,7 +321,7 @@ const requests: FastCheck.Arbitrary<ChatRequest> = FastCheck.record(
     extra: FastCheck.constantFrom(
       { safetySettings: [] },
       { tools: [{ googleSearch: {} }] },
-      { generationConfig: { topK: 3 } }
+      { generationConfig: { audioTimestamp: true } }
     )
   },
   { requiredKeys: ["messages"] }

@@ -127,7 +127,8 @@ describe("Gemini server request: settings", () => {
         generation_config: {
           max_output_tokens: 5,
           thinking_config: { thinking_level: "LOW", include_thoughts: true },
-          top_k: 3
+          top_k: 3,
+          audio_timestamp: true
         },
         safetySettings: [],
         cachedContent: null,
@@ -137,12 +138,13 @@ describe("Gemini server request: settings", () => {
     ).toEqual({
       model: "gemini-9",
       messages: [{ role: "user", content: "Hello" }],
+      topK: 3,
       maxTokens: 5,
       reasoning: { effort: "low", summary: "auto" },
       metadata: { team: "a" },
       extra: {
         safetySettings: [],
-        generationConfig: { topK: 3 },
+        generationConfig: { audioTimestamp: true },
         toolConfig: { functionCallingConfig: { mode: "ANY", allowedFunctionNames: ["a", "b"] } }
       }
     })

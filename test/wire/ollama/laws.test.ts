@@ -128,7 +128,7 @@ const supportedMessage = (message: Message, args: string): Message => {
 }
 
 const requests = FastCheck.tuple(chatRequest("acme"), jsonObject).map(([request, args]): ChatRequest => {
-  const { parallelToolCalls: _, toolChoice, ...rest } = request
+  const { logitBias: _, parallelToolCalls: __, toolChoice, ...rest } = request
   return {
     ...rest,
     messages: request.messages.map((message) => supportedMessage(message, args)),

@@ -24,6 +24,7 @@ import {
   writeFrames
 } from "../roundTrips.js"
 import { character } from "../../support/character.js"
+import { sampling } from "../generators.js"
 
 const wire = Responses.make({ store: undefined, sealedReasoning: false })
 
@@ -327,6 +328,9 @@ const requests: FastCheck.Arbitrary<ChatRequest> = FastCheck.record(
     ),
     temperature: FastCheck.double({ min: 0, max: 2, noNaN: true }).map(Math.abs),
     topP: FastCheck.double({ min: 0, max: 1, noNaN: true }).map(Math.abs),
+    ...sampling,
+    // `false` is not sent: nothing is requested.
+    logprobs: sampling.logprobs.map((requested) => requested || true),
     maxTokens: FastCheck.integer({ min: 1 }),
     reasoning: FastCheck.constantFrom<Chat.Reasoning>({ effort: "high" }, { effort: "minimal", summary: "auto" }),
     user: nonEmptyText,
@@ -337,7 +341,11 @@ const requests: FastCheck.Arbitrary<ChatRequest> = FastCheck.record(
 )
 
 /** Reasoning summaries without encrypted content are written only when the provider stores responses. */
-const storingWire = Responses.make({ store: true, sealedReasoning: false })
+const storingWire = Responses.make({
+  store: true,
+  sealedReasoning: false,
+  sampling: ["topK", "frequencyPenalty", "presencePenalty", "logitBias", "logprobs"]
+})
 
 const isInstruction = ({ role }: Message): boolean => role === "system" || role === "developer"
 

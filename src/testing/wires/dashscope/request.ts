@@ -9,6 +9,7 @@ import type { FieldNames } from "../../../wire/decodedRequest.js"
 import { validatedRequest, pathBelow } from "../../../wire/decodedRequest.js"
 import type { Address, WireFailure } from "../../../wire/Wire.js"
 import { malformed } from "../../../wire/Wire.js"
+import { decodeLogprobs, unpairedTop } from "../../../wire/sampling.js"
 
 // -------------------------------------------------------------------------------------
 // messages
@@ -115,11 +116,13 @@ const readThinking = (enabled: unknown, budget: unknown): unknown => {
 const fieldNames: FieldNames = {
   maxTokens: "max_tokens",
   parallelToolCalls: "parallel_tool_calls",
+  presencePenalty: "presence_penalty",
   reasoning: "enable_thinking",
   responseFormat: "response_format",
   toolCallId: "tool_call_id",
   toolCalls: "tool_calls",
   toolChoice: "tool_choice",
+  topK: "top_k",
   topP: "top_p"
 }
 
@@ -142,8 +145,10 @@ export const decodeRequest = (
   const {
     enable_thinking: enabled,
     incremental_output: _,
+    logprobs,
     max_tokens: maxTokens,
     parallel_tool_calls: parallelToolCalls,
+    presence_penalty: presencePenalty,
     response_format: format,
     result_format: __,
     seed,
@@ -152,6 +157,8 @@ export const decodeRequest = (
     thinking_budget: budget,
     tool_choice: toolChoice,
     tools,
+    top_k: topK,
+    top_logprobs: topLogprobs,
     top_p: topP,
     ...otherParameters
   } = record(body, "parameters") ?? {}
@@ -169,11 +176,20 @@ export const decodeRequest = (
     responseFormat: readFormat(format),
     temperature,
     topP,
+    topK,
+    presencePenalty,
+    logprobs: decodeLogprobs(logprobs, topLogprobs),
     maxTokens,
     stop: typeof stop === "string" ? [stop] : stop,
     seed,
     reasoning: readThinking(enabled, budget),
-    extra: nonEmpty(withoutNulls({ ...otherParameters, tools: others.length === 0 ? undefined : others }))
+    extra: nonEmpty(
+      withoutNulls({
+        ...otherParameters,
+        top_logprobs: unpairedTop(logprobs, topLogprobs),
+        tools: others.length === 0 ? undefined : others
+      })
+    )
   })
   return validatedRequest(candidate, wantsStream(address?.headers ?? {}), (path, message) =>
     malformed(wirePath(path), message)

@@ -5,6 +5,7 @@ import type { Json } from "../../json.js"
 import { isRecord, records } from "../../json.js"
 import type { Peer, WireFailure, WireRequest } from "../../Wire.js"
 import type { Encoded } from "./content.js"
+import { protocolFields, samplingFault } from "../../sampling.js"
 import { unsupported } from "../../requestFields.js"
 import { cacheControlField } from "./content.js"
 import { conversation } from "./conversation.js"
@@ -66,6 +67,11 @@ const isTurnWithoutReasoning = (messages: ReadonlyArray<Json>): boolean => {
   return hasResults && !(before !== undefined && isReasoningBlock(records(before, "content")[0]))
 }
 
+const sampling = protocolFields["anthropic-messages"]
+
+/** Anthropic, API reference, "Create a Message": a temperature of at most 1. Servers with other models have their own range. */
+const anthropicLimits = { sampling, maxTemperature: 1 }
+
 const filesBeta = "files-api-2025-04-14"
 
 /** Whether the messages contain the id of an uploaded file, for which the API requires a header. */
@@ -95,6 +101,8 @@ export const encodeRequest =
     Either.gen(function* () {
       const feature = unsupportedFeature(request)
       if (feature !== undefined) return yield* unsupported(feature)
+      const fault = samplingFault(request, dialect.modelLimits ? anthropicLimits : { sampling })
+      if (fault !== undefined) return yield* Either.left(fault)
       const model = request.model ?? fallback
       const traits = traitsOf(dialect, model)
       const { betas, stream: _, tools: hosted, ...extra } = request.extra ?? {}
@@ -110,7 +118,7 @@ export const encodeRequest =
       const output = { ...effort, ...(yield* formatOf(request.responseFormat, dialect)) }
       const tools = [...(request.tools ?? []).map(encodeTool), ...(Array.isArray(hosted) ? hosted : [])]
       const path = (stream ? dialect.streamPath : undefined) ?? dialect.path
-      const sampling = traits.sampling || !dialect.modelLimits
+      const takesSampling = traits.sampling || !dialect.modelLimits
       return {
         path: path.replace("{model}", encodeURIComponent(model)),
         headers: headersOf(dialect, encoded["messages"], betas) ?? {},
@@ -122,8 +130,9 @@ export const encodeRequest =
           ...(tools.length > 0 ? { tools, ...toolChoice(request) } : {}),
           ...optional("thinking", thinking),
           ...(Object.keys(output).length === 0 ? {} : { output_config: output }),
-          ...optional("temperature", sampling ? request.temperature : undefined),
-          ...optional("top_p", sampling ? request.topP : undefined),
+          ...optional("temperature", takesSampling ? request.temperature : undefined),
+          ...optional("top_p", takesSampling ? request.topP : undefined),
+          ...optional("top_k", request.topK),
           ...(request.stop !== undefined && request.stop.length > 0 ? { stop_sequences: request.stop } : {}),
           ...(request.user === undefined ? {} : { metadata: { user_id: request.user } }),
           ...extra,

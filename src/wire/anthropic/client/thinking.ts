@@ -79,6 +79,8 @@ const unsupportedFeature = (request: ChatRequest, traits: Traits, thinking: bool
   if (!traits.forcedTools && requiresTool(request)) return "required tool call"
   if (!traits.sampling && temperature !== 1) return "temperature"
   if (!traits.sampling && topP !== 1) return "top_p"
+  if (!traits.sampling && request.topK !== undefined) return "topK"
+  if (thinking && request.topK !== undefined) return "topK with thinking enabled"
   if (thinking && temperature !== 1) return "temperature with thinking enabled"
   if (thinking && topP < 0.95) return "top_p below 0.95 with thinking enabled"
   return undefined

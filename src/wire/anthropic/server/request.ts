@@ -91,6 +91,7 @@ const fieldNames: FieldNames = {
   toolCallId: "tool_use_id",
   toolCalls: "",
   toolChoice: "tool_choice",
+  topK: "top_k",
   topP: "top_p",
   url: "source",
   user: "metadata.user_id"
@@ -140,6 +141,7 @@ export const decodeRequest = (
     thinking,
     tool_choice: choice,
     tools,
+    top_k: topK,
     top_p: topP,
     ...unknown
   } = body
@@ -167,6 +169,7 @@ export const decodeRequest = (
       responseFormat: decodeFormat(format),
       temperature,
       topP,
+      topK,
       maxTokens,
       stop: Array.isArray(stop) && stop.length === 0 ? undefined : stop,
       reasoning,

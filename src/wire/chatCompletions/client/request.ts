@@ -7,6 +7,7 @@ import { strictly } from "../../schema/strict.js"
 import type { Peer, WireFailure, WireRequest } from "../../Wire.js"
 import type { Dialect } from "../dialect.js"
 import { optional, unsupported } from "../../requestFields.js"
+import { encodeSampling, samplingFault } from "../../sampling.js"
 import { native } from "../native.js"
 import { encodeMessages } from "./messages.js"
 
@@ -160,6 +161,8 @@ export const encodeRequest =
   ): Either.Either<WireRequest, WireFailure> => {
     const feature = unsupportedFeature(request, dialect)
     if (feature !== undefined) return unsupported(feature)
+    const fault = samplingFault(request, dialect)
+    if (fault !== undefined) return Either.left(fault)
     const model = request.model ?? defaultModel
     const reasoning: Reasoning | undefined =
       dialect.toolChoices === "unthinking" && requiresToolCall(request) ? { effort: "none" } : request.reasoning
@@ -176,6 +179,7 @@ export const encodeRequest =
           ...(request.responseFormat === undefined ? {} : { response_format: encodeFormat(request.responseFormat) }),
           ...optional("temperature", request.temperature),
           ...optional("top_p", request.topP),
+          ...encodeSampling(request, dialect),
           ...optional(dialect.maxTokensField, request.maxTokens),
           ...(request.stop !== undefined && request.stop.length > 0 ? { stop: request.stop } : {}),
           ...optional(dialect.seedField, request.seed),

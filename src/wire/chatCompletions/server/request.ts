@@ -8,6 +8,7 @@ import type { FieldNames } from "../../decodedRequest.js"
 import { validatedRequest, pathBelow, valueAt } from "../../decodedRequest.js"
 import type { WireFailure } from "../../Wire.js"
 import { malformed } from "../../Wire.js"
+import { decodeLogprobs, unpairedTop } from "../../sampling.js"
 import { native } from "../native.js"
 import { readMessage } from "./messages.js"
 
@@ -108,6 +109,12 @@ const vocabularyFields: ReadonlySet<string> = new Set([
   "response_format",
   "temperature",
   "top_p",
+  "top_k",
+  "frequency_penalty",
+  "presence_penalty",
+  "logit_bias",
+  "logprobs",
+  "top_logprobs",
   "max_tokens",
   "max_completion_tokens",
   "stop",
@@ -135,6 +142,10 @@ const fieldNames: FieldNames = {
   parallelToolCalls: "parallel_tool_calls",
   responseFormat: "response_format",
   topP: "top_p",
+  topK: "top_k",
+  frequencyPenalty: "frequency_penalty",
+  presencePenalty: "presence_penalty",
+  logitBias: "logit_bias",
   maxTokens: "max_tokens"
 }
 
@@ -177,6 +188,7 @@ export const decodeRequest = (
     tools: tools.extra,
     tool_choice: toolChoice.extra,
     response_format: format.extra,
+    top_logprobs: unpairedTop(body["logprobs"], body["top_logprobs"]),
     stream_options: streamOptions(body["stream_options"]),
     reasoning: reasoning.extra,
     thinking: reasoning.thinking
@@ -191,6 +203,11 @@ export const decodeRequest = (
       responseFormat: format.value,
       temperature: body["temperature"],
       topP: body["top_p"],
+      topK: body["top_k"],
+      frequencyPenalty: body["frequency_penalty"],
+      presencePenalty: body["presence_penalty"],
+      logitBias: body["logit_bias"],
+      logprobs: decodeLogprobs(body["logprobs"], body["top_logprobs"]),
       maxTokens: body["max_completion_tokens"] ?? body["max_tokens"],
       stop: typeof stop === "string" ? [stop] : stop,
       seed: body["seed"] ?? body["random_seed"],

@@ -18,6 +18,7 @@ import type { Json } from "../../json.js"
 import { isRecord } from "../../json.js"
 import { foreignPart, unsupportedPart } from "../../native.js"
 import { optional, unsupported } from "../../requestFields.js"
+import { encodeSampling, protocolFields, samplingFault } from "../../sampling.js"
 import type { Peer, WireFailure, WireRequest } from "../../Wire.js"
 import type { Dialect } from "../dialect.js"
 
@@ -155,6 +156,9 @@ const encodeReasoning = ({ budgetTokens, effort, summary }: Reasoning): Json => 
   return { enable_thinking: true, ...optional("thinking_budget", budgetTokens) }
 }
 
+/** A temperature below 2, and at most five alternatives of a token. */
+const limits = { sampling: protocolFields.dashscope, maxTemperature: 2, maxLogprobs: 5 }
+
 const encodeParameters = (request: ChatRequest, stream: boolean, dialect: Dialect): Json => {
   const { stream: _, tools: extraTools, ...extra } = request.extra ?? {}
   const requestTools = (request.tools ?? []).map(encodeTool)
@@ -168,6 +172,7 @@ const encodeParameters = (request: ChatRequest, stream: boolean, dialect: Dialec
     ...(request.responseFormat === undefined ? {} : { response_format: encodeFormat(request.responseFormat) }),
     ...optional("temperature", request.temperature),
     ...optional("top_p", request.topP),
+    ...encodeSampling(request, limits),
     ...optional("max_tokens", request.maxTokens),
     ...(request.stop === undefined || request.stop.length === 0 ? {} : { stop: request.stop }),
     ...optional("seed", request.seed),
@@ -188,6 +193,8 @@ export const encodeRequest =
     if (request.toolChoice === "required") return unsupported("tool choice required")
     const feature = unsupportedPart(request)
     if (feature !== undefined) return unsupported(feature)
+    const fault = samplingFault(request, limits)
+    if (fault !== undefined) return Either.left(fault)
     const model = request.model ?? defaultModel
     const service = serviceOf(request, model, dialect)
     return Either.map(

@@ -9,6 +9,7 @@ import { isBeforeGemini3, pathOf } from "../address.js"
 import { conversation } from "./contents.js"
 import type { Dialect } from "../dialect.js"
 import { cleanSchema } from "../../schema/gemini.js"
+import { protocolFields, samplingFault } from "../../sampling.js"
 
 const present = (fields: Record<string, unknown>): Record<string, unknown> =>
   Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined))
@@ -82,6 +83,19 @@ const mergeDeep = (encoded: Json | undefined, extra: unknown): unknown => {
   return { ...encoded, ...Object.fromEntries(merged) }
 }
 
+/** Gemini API reference, `GenerationConfig`. */
+const limits = { sampling: protocolFields.gemini, maxTemperature: 2 }
+
+/** `responseLogprobs` requests those of the chosen tokens, `logprobs` the number of alternatives. */
+const logprobsOf = (logprobs: ChatRequest["logprobs"]): Json =>
+  typeof logprobs === "number" ? { responseLogprobs: true, logprobs } : { responseLogprobs: logprobs }
+
+/** Whether `extra` requests several answers. */
+const requestsCandidates = (request: ChatRequest): boolean => {
+  const { candidateCount } = record(request.extra ?? {}, "generationConfig") ?? {}
+  return typeof candidateCount === "number" && candidateCount > 1
+}
+
 export const encodeRequest =
   (dialect: Dialect) =>
   (
@@ -94,11 +108,18 @@ export const encodeRequest =
     }
     const foreign = unsupportedPart(request)
     if (foreign !== undefined) return Either.left({ _tag: "Unsupported", feature: foreign })
+    if (requestsCandidates(request)) return Either.left({ _tag: "Unsupported", feature: "candidateCount" })
+    const fault = samplingFault(request, limits)
+    if (fault !== undefined) return Either.left(fault)
     return Either.map(conversation(request.messages, { provider, model }), ({ contents, systemInstruction }) => {
       const { generationConfig, tools: _, toolConfig, ...extra } = request.extra ?? {}
       const config = present({
         temperature: request.temperature,
         topP: request.topP,
+        topK: request.topK,
+        frequencyPenalty: request.frequencyPenalty,
+        presencePenalty: request.presencePenalty,
+        ...logprobsOf(request.logprobs),
         maxOutputTokens: request.maxTokens,
         stopSequences: request.stop === undefined || request.stop.length === 0 ? undefined : request.stop,
         seed: request.seed,

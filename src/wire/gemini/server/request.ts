@@ -9,6 +9,7 @@ import { malformed } from "../../Wire.js"
 import { targetOf } from "../address.js"
 import { camelCased } from "../names.js"
 import { fromOpenApi } from "../../schema/gemini.js"
+import { decodeLogprobs, unpairedTop } from "../../sampling.js"
 import { decodeMessages } from "./contents.js"
 
 const fieldsOf = (from: Json, field: string): Json => withoutNulls(camelCased(record(from, field) ?? {}))
@@ -82,14 +83,19 @@ const thinkingOf = ({ includeThoughts, thinkingBudget, thinkingLevel }: Json): J
 
 /** The fields of `generationConfig` that are decoded. */
 const configFields: ReadonlySet<string> = new Set([
+  "frequencyPenalty",
+  "logprobs",
   "maxOutputTokens",
+  "presencePenalty",
   "responseJsonSchema",
+  "responseLogprobs",
   "responseMimeType",
   "responseSchema",
   "seed",
   "stopSequences",
   "temperature",
   "thinkingConfig",
+  "topK",
   "topP"
 ])
 
@@ -118,7 +124,7 @@ const wirePaths: ReadonlyArray<readonly [RegExp, string]> = [
   [/^stop\b/, "generationConfig.stopSequences"],
   [/^reasoning\.effort$/, "generationConfig.thinkingConfig.thinkingLevel"],
   [/^reasoning\.budgetTokens$/, "generationConfig.thinkingConfig.thinkingBudget"],
-  [/^(?=(?:seed|temperature|topP)$)/, "generationConfig."]
+  [/^(?=(?:frequencyPenalty|logprobs|presencePenalty|seed|temperature|topK|topP)$)/, "generationConfig."]
 ]
 
 const wirePath = (path: ReadonlyArray<PropertyKey>, sources: ReadonlyArray<string>): string => {
@@ -139,7 +145,10 @@ export const decodeRequest = (
   const calling = fieldsOf(toolConfig, "functionCallingConfig")
   const { choice, otherConfig: otherCalling } = choiceOf(calling)
   const tools = toolsOf(body["tools"], calling["mode"] === "VALIDATED")
-  const otherConfig = otherFields(config, configFields)
+  const otherConfig = withoutNulls({
+    ...otherFields(config, configFields),
+    logprobs: unpairedTop(config["responseLogprobs"], config["logprobs"])
+  })
   const otherToolConfig = withoutNulls({
     ...otherFields(toolConfig, new Set(["functionCallingConfig"])),
     functionCallingConfig: otherCalling
@@ -153,6 +162,10 @@ export const decodeRequest = (
       responseFormat: formatOf(config),
       temperature: config["temperature"],
       topP: config["topP"],
+      topK: config["topK"],
+      frequencyPenalty: config["frequencyPenalty"],
+      presencePenalty: config["presencePenalty"],
+      logprobs: decodeLogprobs(config["responseLogprobs"], config["logprobs"]),
       maxTokens: config["maxOutputTokens"],
       stop: config["stopSequences"],
       seed: config["seed"],

@@ -16,6 +16,7 @@ import type { Json } from "../../json.js"
 import { isRecord, parseJson } from "../../json.js"
 import { foreignPart, unsupportedPart } from "../../native.js"
 import { optional, parseDataUrl, unsupported } from "../../requestFields.js"
+import { encodeLogprobs, protocolFields, samplingFault } from "../../sampling.js"
 import type { Peer, WireFailure, WireRequest } from "../../Wire.js"
 import type { Dialect } from "../dialect.js"
 
@@ -146,6 +147,9 @@ const encodeOptions = (request: ChatRequest, dialect: Dialect): Json => {
     ...dialect.options,
     ...optional("temperature", request.temperature),
     ...optional("top_p", request.topP),
+    ...optional("top_k", request.topK),
+    ...optional("frequency_penalty", request.frequencyPenalty),
+    ...optional("presence_penalty", request.presencePenalty),
     ...optional("num_predict", request.maxTokens),
     ...(request.stop === undefined || request.stop.length === 0 ? {} : { stop: request.stop }),
     ...optional("seed", request.seed),
@@ -153,6 +157,9 @@ const encodeOptions = (request: ChatRequest, dialect: Dialect): Json => {
   }
   return Object.keys(options).length === 0 ? {} : { options }
 }
+
+/** Without a limit of the temperature. */
+const limits = { sampling: protocolFields.ollama }
 
 export const encodeRequest =
   (dialect: Dialect) =>
@@ -162,6 +169,8 @@ export const encodeRequest =
   ): Encoded<WireRequest> => {
     const feature = unsupportedChoice(request) ?? unsupportedPart(request)
     if (feature !== undefined) return unsupported(feature)
+    const fault = samplingFault(request, limits)
+    if (fault !== undefined) return Either.left(fault)
     const names = new Map<string, string>()
     return Either.map(Either.all(request.messages.map((message) => encodeMessage(message, names))), (messages) => {
       const { options: _, stream: __, tools: extraTools, ...extra } = request.extra ?? {}
@@ -175,6 +184,7 @@ export const encodeRequest =
           messages,
           ...(tools.length === 0 ? {} : { tools }),
           ...encodeFormat(request.responseFormat),
+          ...encodeLogprobs(request.logprobs),
           ...(request.reasoning === undefined ? {} : encodeThink(request.reasoning)),
           ...optional("keep_alive", dialect.keepAlive),
           ...encodeOptions(request, dialect),

@@ -8,6 +8,7 @@ import type { FieldNames } from "../../decodedRequest.js"
 import { validatedRequest, pathBelow } from "../../decodedRequest.js"
 import type { WireFailure } from "../../Wire.js"
 import { malformed } from "../../Wire.js"
+import { decodeLogprobs, unpairedTop } from "../../sampling.js"
 
 // -------------------------------------------------------------------------------------
 // messages
@@ -122,7 +123,16 @@ const readFormat = (format: unknown): unknown => {
   return isRecord(format) ? { name: "answer", schema: format } : format
 }
 
-const coveredOptions: ReadonlySet<string> = new Set(["temperature", "top_p", "num_predict", "stop", "seed"])
+const coveredOptions: ReadonlySet<string> = new Set([
+  "temperature",
+  "top_p",
+  "top_k",
+  "frequency_penalty",
+  "presence_penalty",
+  "num_predict",
+  "stop",
+  "seed"
+])
 
 /** Whether the vocabulary does not cover an option, such as a `num_predict` of 0 or less (-1: no limit). */
 const isUncovered = (name: string, value: unknown): boolean =>
@@ -136,6 +146,9 @@ const readOptions = (options: Json): { readonly settings: Json; readonly extra: 
     settings: withoutNulls({
       temperature: covered.get("temperature"),
       topP: covered.get("top_p"),
+      topK: covered.get("top_k"),
+      frequencyPenalty: covered.get("frequency_penalty"),
+      presencePenalty: covered.get("presence_penalty"),
       maxTokens: covered.get("num_predict"),
       stop: typeof stop === "string" ? [stop] : stop,
       seed: covered.get("seed")
@@ -149,7 +162,9 @@ const readOptions = (options: Json): { readonly settings: Json; readonly extra: 
 // -------------------------------------------------------------------------------------
 
 const fieldNames: FieldNames = {
+  frequencyPenalty: "options.frequency_penalty",
   maxTokens: "options.num_predict",
+  presencePenalty: "options.presence_penalty",
   reasoning: "think",
   responseFormat: "format",
   seed: "options.seed",
@@ -157,6 +172,7 @@ const fieldNames: FieldNames = {
   temperature: "options.temperature",
   toolCallId: "tool_call_id",
   toolCalls: "tool_calls",
+  topK: "options.top_k",
   topP: "options.top_p",
   url: "images"
 }
@@ -167,7 +183,7 @@ export const decodeRequest = (
   body: unknown
 ): Either.Either<{ readonly request: ChatRequest; readonly stream: boolean }, WireFailure> => {
   if (!isRecord(body)) return Either.left(malformed("", body))
-  const { format, messages, model, options, stream, think, tools, ...otherFields } = body
+  const { format, logprobs, messages, model, options, stream, think, tools, top_logprobs: top, ...otherFields } = body
   if (tools !== undefined && tools !== null && !Array.isArray(tools)) return Either.left(malformed("tools", tools))
   const listed: ReadonlyArray<unknown> = Array.isArray(tools) ? tools : []
   const others = listed.filter((tool) => !isFunction(tool))
@@ -177,11 +193,13 @@ export const decodeRequest = (
     messages: Array.isArray(messages) ? messages.map(messagesReader()) : (messages ?? []),
     tools: others.length < listed.length ? listed.filter(isFunction).map(readTool) : undefined,
     responseFormat: readFormat(format),
+    logprobs: decodeLogprobs(logprobs, top),
     reasoning: readThink(think),
     ...settings,
     extra: nonEmpty(
       withoutNulls({
         ...otherFields,
+        top_logprobs: unpairedTop(logprobs, top),
         options: nonEmpty(extra),
         tools: others.length === 0 ? undefined : others
       })

@@ -8,6 +8,8 @@ import { parseDataUrl } from "../../requestFields.js"
 import { conversation } from "./input.js"
 import { strictly } from "../../schema/strict.js"
 import { native } from "../native.js"
+import { encodeSampling, samplingFault } from "../../sampling.js"
+import { logprobsInclude } from "../logprobs.js"
 
 /** The feature of a request that the protocol has no field for. */
 const unsupportedFeature = (request: ChatRequest, dialect: Dialect): string | undefined => {
@@ -78,26 +80,43 @@ const reasoningOf = (
 
 const encryptedContent = "reasoning.encrypted_content"
 
+/** The request for log probabilities, beside whatever else is included. OpenAI, API reference, responses/create. */
+const logprobsFields = (logprobs: ChatRequest["logprobs"], include: unknown): Json => {
+  if (logprobs === undefined || logprobs === false) return {}
+  const others: ReadonlyArray<unknown> = Array.isArray(include) ? include : []
+  return {
+    include: others.includes(logprobsInclude) ? others : [...others, logprobsInclude],
+    ...(typeof logprobs === "number" ? { top_logprobs: logprobs } : {})
+  }
+}
+
 /** OpenAI's models without reasoning, which reject the request for encrypted reasoning. */
 const nonReasoningModels = /(?:^|\/)(?:gpt-3|gpt-4|chatgpt-4)/
 
 const present = (fields: Record<string, unknown>): Record<string, unknown> =>
   Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined))
 
-export const encodeRequest =
-  (dialect: Dialect) =>
-  (
+/** OpenAI, API reference, responses/create. */
+const maxTemperature = 2
+
+export const encodeRequest = (dialect: Dialect) => {
+  const settings = { sampling: dialect.sampling.filter((field) => field !== "logprobs") }
+  const limits = { sampling: dialect.sampling, maxTemperature }
+  return (
     request: ChatRequest,
     { model: defaultModel, provider, stream }: Peer & { readonly stream: boolean }
   ): Either.Either<WireRequest, WireFailure> => {
     const feature = unsupportedFeature(request, dialect)
     if (feature !== undefined) return Either.left({ _tag: "Unsupported", feature })
+    const fault = samplingFault(request, limits)
+    if (fault !== undefined) return Either.left(fault)
     const model = request.model ?? defaultModel
     const { tools: _, stream: __, ...extra } = request.extra ?? {}
     const reasoning = request.reasoning === undefined ? {} : reasoningOf(request.reasoning, dialect)
     const includeEncrypted =
       dialect.sealedReasoning && reasoning["effort"] !== "none" && !nonReasoningModels.test(model)
     const stored = ("store" in extra ? extra["store"] : dialect.store) !== false
+    const include = includeEncrypted ? [encryptedContent] : undefined
     return Either.right({
       path: "/responses",
       body: {
@@ -112,16 +131,19 @@ export const encodeRequest =
           max_output_tokens: request.maxTokens,
           temperature: request.temperature,
           top_p: request.topP,
+          ...encodeSampling(request, settings),
           user: request.user,
           metadata: request.metadata,
           store: dialect.store,
-          include: includeEncrypted ? [encryptedContent] : undefined
+          include
         }),
         ...extra,
+        ...logprobsFields(request.logprobs, "include" in extra ? extra["include"] : include),
         stream
       }
     })
   }
+}
 
 // -------------------------------------------------------------------------------------
 // rejected fields

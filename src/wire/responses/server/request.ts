@@ -9,6 +9,8 @@ import { validatedRequest, protocolPath, valueAt } from "../../decodedRequest.js
 import type { WireFailure } from "../../Wire.js"
 import { malformed } from "../../Wire.js"
 import { native } from "../native.js"
+import { decodeLogprobs } from "../../sampling.js"
+import { logprobsInclude } from "../logprobs.js"
 import { messagesOf } from "./input.js"
 
 const isFunction = (tool: unknown): tool is Json => isRecord(tool) && tool["type"] === "function"
@@ -59,12 +61,17 @@ const efforts: ReadonlySet<unknown> = new Set(["none", "minimal", "low", "medium
 const withoutClientDefaults: Json = { store: undefined, include: undefined }
 
 const fieldNames: FieldNames = {
+  frequencyPenalty: "frequency_penalty",
+  logitBias: "logit_bias",
+  logprobs: "top_logprobs",
   maxTokens: "max_output_tokens",
   parallelToolCalls: "parallel_tool_calls",
+  presencePenalty: "presence_penalty",
   responseFormat: "text.format",
   toolCallId: "call_id",
   toolCalls: "",
   toolChoice: "tool_choice",
+  topK: "top_k",
   topP: "top_p",
   url: ""
 }
@@ -76,18 +83,24 @@ export const decodeRequest = (
 ): Either.Either<{ readonly request: ChatRequest; readonly stream: boolean }, WireFailure> => {
   if (!isRecord(body)) return Either.left(malformed("", body))
   const {
+    frequency_penalty: frequencyPenalty,
+    include,
     input,
     instructions,
+    logit_bias: logitBias,
     max_output_tokens: maxTokens,
     metadata,
     model,
     parallel_tool_calls: parallelToolCalls,
+    presence_penalty: presencePenalty,
     reasoning,
     stream,
     temperature,
     text,
     tool_choice: toolChoice,
     tools,
+    top_k: topK,
+    top_logprobs: topLogprobs,
     top_p: topP,
     user,
     ...unknown
@@ -102,6 +115,7 @@ export const decodeRequest = (
     const knownReasoning = isRecord(reasoning) ? pick(reasoning, ["effort", "summary"]) : {}
     const isKnownEffort = knownReasoning["effort"] === undefined || efforts.has(knownReasoning["effort"])
     const choice = decodeChoice(toolChoice)
+    const includesLogprobs = Array.isArray(include) && include.includes(logprobsInclude)
     const candidate = withoutNulls({
       model,
       messages: drafts.map(({ message }) => message),
@@ -111,6 +125,11 @@ export const decodeRequest = (
       responseFormat: isRecord(text) ? decodeFormat(text) : undefined,
       temperature,
       topP,
+      topK,
+      frequencyPenalty,
+      presencePenalty,
+      logitBias,
+      logprobs: includesLogprobs ? decodeLogprobs(true, topLogprobs) : undefined,
       maxTokens,
       reasoning: isKnownEffort ? nonEmpty(knownReasoning) : undefined,
       user,
@@ -119,6 +138,8 @@ export const decodeRequest = (
         ...withoutClientDefaults,
         ...withoutNulls({
           ...unknown,
+          include: includesLogprobs && include.length === 1 ? undefined : include,
+          top_logprobs: includesLogprobs ? undefined : topLogprobs,
           tools: hosted.length === 0 ? undefined : hosted,
           tool_choice: choice === undefined ? toolChoice : undefined,
           text: unknownText(text),
