@@ -35,11 +35,12 @@ import * as Timeouts from "./call/Timeouts.js"
 import * as Attempts from "./call/attempts.js"
 import * as EmbeddingBatches from "./call/embeddingBatches.js"
 import type { Middleware, ModelInfo, Service } from "./call/model.js"
-import { LLM } from "./call/model.js"
+import { InvalidLLMError, LLM } from "./call/model.js"
 import * as Observer from "./call/observer.js"
 import { toStream } from "./call/openStream.js"
 import type { Defaults } from "./call/request.js"
 import { normalize, normalizeEmbedding } from "./call/request.js"
+import { wrap } from "./call/wrap.js"
 import * as OptionChecks from "./internal/optionChecks.js"
 import * as Pool from "./keyPool/KeyPool.js"
 import { KeyPool } from "./keyPool/model.js"
@@ -49,6 +50,7 @@ import * as ToolLoop from "./programs/ToolLoop.js"
 import * as Environment from "./provider/environment.js"
 import * as NamedClient from "./provider/named.js"
 import type { Protocol } from "./provider/registry.js"
+import { hasKeysOfAnother } from "./provider/registry.js"
 import * as Limiter from "./rateLimiter/RateLimiter.js"
 import { RateLimiter } from "./rateLimiter/model.js"
 import * as Feedback from "./rateLimiter/feedback.js"
@@ -62,19 +64,27 @@ import type { LLMError } from "./vocabulary/LLMError.js"
 import * as Errors from "./vocabulary/LLMError.js"
 import type { Price } from "./vocabulary/price.js"
 import type { ListedModel } from "./wire/Wire.js"
-import type { Service as Client } from "./wire/providerClient.js"
+import type { Service as ClientService } from "./wire/providerClient.js"
 import { ProviderClient } from "./wire/providerClient.js"
 
-export type { Middleware, ModelInfo, Service, Status } from "./call/model.js"
-export { LLM } from "./call/model.js"
+export type { Middleware, ModelInfo, Overrides, Service, Status } from "./call/model.js"
+export { InvalidLLMError, LLM } from "./call/model.js"
+export { wrap } from "./call/wrap.js"
 
 /**
  * @since 0.1.0
  * @category model
  */
-export interface Options {
+export interface Options<Client = ProviderClient> {
   /** The provider's name of the model. */
   readonly model: string
+  /**
+   * The tag of the client, such as `ResponsesClient.ResponsesClient`. Set it where a context has several clients: each of their
+   * layers also provides `ProviderClient`, and only the last one merged is found under it. @default `ProviderClient`
+   *
+   * @since 0.2.0
+   */
+  readonly client?: Context.Tag<Client, ClientService>
   /** The maximum tokens of a request and its answer together. @default 200000 */
   readonly contextWindow?: number
   /** Defaults for the fields of every request, such as a temperature. Fields of a request override them. */
@@ -98,19 +108,18 @@ export interface Options {
 
 /** Splits the texts of one `embed` into requests within the client's limits. Each request is retried by itself. */
 const withEmbeddingBatches =
-  (client: Client, concurrency: number): Middleware =>
+  (client: ClientService, concurrency: number): Middleware =>
   (next) => {
     const { embeddings } = client
     return Effect.succeed(
       embeddings === undefined
         ? next
-        : {
-            ...next,
+        : wrap(next, {
             embed: (input) =>
               Effect.flatMap(withModelInfo(normalizeEmbedding(input), next.info), (request) =>
                 EmbeddingBatches.embed(request, embeddings, concurrency, next.embed)
               )
-          }
+          })
     )
   }
 
@@ -124,7 +133,7 @@ const applyAll = (service: Service, middleware: ReadonlyArray<Middleware>): Effe
   Effect.reduce(middleware, service, (next, apply) => apply(next))
 
 /** Checks the options and builds the middlewares for retries and time limits from them. */
-const policiesOf = (options: Omit<Options, "model">) => {
+const policiesOf = (options: Omit<Options, "model" | "client">) => {
   const { contextWindow = 1, embeddingConcurrency = 4 } = options
   OptionChecks.valid("LLM", ({ number }) => {
     number("contextWindow", contextWindow, contextWindow > 0, "a positive number")
@@ -144,21 +153,60 @@ const policiesOf = (options: Omit<Options, "model">) => {
   }
 }
 
+/** Fails when the pool names a provider that is not the client's: its keys would be sent to a stranger. */
+const checkKeys = (
+  { baseUrl, provider }: ClientService,
+  keys: string,
+  model: string
+): Effect.Effect<void, InvalidLLMError> =>
+  hasKeysOfAnother(provider, keys)
+    ? new InvalidLLMError({
+        provider,
+        model,
+        faults: [
+          `The key pool has keys of ${keys}, but the client calls ${provider}${baseUrl === undefined ? "" : ` at ${baseUrl}`}. ` +
+            `Provide the key pool of ${provider} or the client of ${keys}; ` +
+            `if this address accepts keys of ${keys}, give both the same provider name.`
+        ]
+      })
+    : Effect.void
+
 /**
  * Makes an `LLM` over the client, key pool and limiter in context.
  *
  * From the inside out: key failover, the time limits of each attempt (`response`, `firstEvent`, `idle`), retries, the
  * limit of the whole call (`total`), telemetry, and the cost when there is a `price`.
  *
+ * Fails with `InvalidLLMError` when the pool has the name of a provider with a preset, such as `deepseek`, and the client is of
+ * another provider. Any other name of a pool is only an id and fits every client.
+ *
+ * @example
+ * ```ts
+ * import { Layer } from "effect"
+ * import { ChatCompletionsClient, LLM, ResponsesClient } from "effect-llm"
+ *
+ * const clients = Layer.merge(ChatCompletionsClient.layer(), ResponsesClient.layer())
+ * const chat = LLM.layer({ model: "gpt-4o", client: ChatCompletionsClient.ChatCompletionsClient }).pipe(Layer.provide(clients))
+ * const reasoning = LLM.layer({ model: "gpt-5", client: ResponsesClient.ResponsesClient }).pipe(Layer.provide(clients))
+ * ```
+ *
  * @throws TypeError when an option is invalid, such as `attempts` that is not a number
  * @since 0.1.0
  * @category constructors
  */
-export const make = (options: Options): Effect.Effect<Service, never, ProviderClient | KeyPool | RateLimiter> => {
+export function make<Client = ProviderClient>(
+  options: Options<Client>
+): Effect.Effect<Service, InvalidLLMError, Client | KeyPool | RateLimiter>
+
+// The signature above is that of any tag; without one, `Client` is `ProviderClient`.
+export function make(
+  options: Options
+): Effect.Effect<Service, InvalidLLMError, ProviderClient | KeyPool | RateLimiter> {
   const policies = policiesOf(options)
   return Effect.gen(function* () {
-    const client = yield* ProviderClient
+    const client = yield* options.client ?? ProviderClient
     const pool = yield* KeyPool
+    yield* checkKeys(client, pool.providerId, options.model)
     const limiter = yield* RateLimiter
     const info: ModelInfo = {
       provider: client.provider,
@@ -213,7 +261,7 @@ export const make = (options: Options): Effect.Effect<Service, never, ProviderCl
       info,
       status: Effect.all({ keys: pool.status, limiter: limiter.status }),
       resetRateLimit: limiter.reset,
-      pool
+      keys: pool
     }
     return yield* applyAll(base, [
       ...policies.attempts,
@@ -231,14 +279,15 @@ export const make = (options: Options): Effect.Effect<Service, never, ProviderCl
  * @since 0.1.0
  * @category layers
  */
-export const layer = (options: Options): Layer.Layer<LLM, never, ProviderClient | KeyPool | RateLimiter> =>
-  Layer.effect(LLM, make(options))
+export const layer = <Client = ProviderClient>(
+  options: Options<Client>
+): Layer.Layer<LLM, InvalidLLMError, Client | KeyPool | RateLimiter> => Layer.effect(LLM, make(options))
 
 /**
  * @since 0.1.0
  * @category model
  */
-export interface ConfigOptions extends Omit<Options, "model"> {
+export interface ConfigOptions extends Omit<Options, "model" | "client"> {
   /** The provider whose keys are read, by the name of its preset. @default "openai" */
   readonly provider?: string
   /** The protocol. @default the provider's own (Anthropic, Gemini, Ollama), else "chat-completions" */
@@ -293,7 +342,9 @@ export const layerConfig = (
       }).pipe(
         Effect.provideService(ProviderClient, client),
         Effect.provideService(KeyPool, pool),
-        Effect.provide(Limiter.unlimited)
+        Effect.provide(Limiter.unlimited),
+        // Client and pool have the same provider.
+        Effect.orDie
       )
     })
   )

@@ -27,6 +27,7 @@ import { Chunk, Effect, Layer, Option } from "effect"
 import type { Middleware } from "../call/model.js"
 import type { Open } from "../call/openStream.js"
 import { fromStream, toStream } from "../call/openStream.js"
+import { wrap } from "../call/wrap.js"
 import type { ChatEvent } from "../vocabulary/ChatEvent.js"
 import type { Cost } from "../vocabulary/Cost.js"
 import type { Usage } from "../vocabulary/Usage.js"
@@ -168,8 +169,7 @@ export const make = (): Middleware => (next) =>
         return { first: withCosts(first), pull: Effect.map(pull, withCosts) }
       })
 
-    return {
-      ...next,
+    return wrap(next, {
       chat: (request) =>
         Effect.flatMap(Pricing, (callPrices) =>
           Effect.map(next.chat(request), (response) => withCost(callPrices, response, response))
@@ -182,5 +182,5 @@ export const make = (): Middleware => (next) =>
         toStream(
           Effect.flatMap(Pricing, (callPrices) => withStreamCosts(callPrices, fromStream(next.chatStream(request))))
         )
-    }
+    })
   })

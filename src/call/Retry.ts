@@ -28,6 +28,7 @@ import type { Middleware } from "./model.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
 import * as Errors from "../vocabulary/LLMError.js"
 import { MalformedResponseError } from "../vocabulary/LLMError.js"
+import { wrap } from "./wrap.js"
 
 /**
  * The number of attempts and the delays between them.
@@ -189,11 +190,12 @@ export const make = (options: Options = {}): Middleware => {
     options.retryEmpty === true ? Effect.flatMap(call, rejectEmpty) : call
   const checkStream = (open: Open) => (options.retryEmpty === true ? Effect.flatMap(open, rejectEmptyStream) : open)
   return (next) =>
-    Effect.succeed({
-      ...next,
-      chat: (request) => retryCall(policy, checkAnswer(next.chat(request)), Attempt.withEarlier),
-      embed: (request) => retryCall(policy, next.embed(request), Attempt.withEarlier),
-      chatStream: (request) =>
-        toStream(retryCall(policy, isolated(checkStream(fromStream(next.chatStream(request)))), withEarlierAttempts))
-    })
+    Effect.succeed(
+      wrap(next, {
+        chat: (request) => retryCall(policy, checkAnswer(next.chat(request)), Attempt.withEarlier),
+        embed: (request) => retryCall(policy, next.embed(request), Attempt.withEarlier),
+        chatStream: (request) =>
+          toStream(retryCall(policy, isolated(checkStream(fromStream(next.chatStream(request)))), withEarlierAttempts))
+      })
+    )
 }

@@ -47,7 +47,7 @@ const wayOf = (request: ChatRequest | undefined): Exchanges["way"] => {
 /** All exchanges with a simulated provider, which listens on its own port until the scope closes. */
 export const withProvider = (
   provider: Provider
-): Effect.Effect<Exchanges, KeyPool.InvalidPoolError, HttpClient.HttpClient | Scope.Scope> =>
+): Effect.Effect<Exchanges, KeyPool.InvalidPoolError | LLM.InvalidLLMError, HttpClient.HttpClient | Scope.Scope> =>
   Effect.gen(function* () {
     const arrived: Array<ChatRequest> = []
     const server = yield* SimulatedProvider.make({
