@@ -44,9 +44,11 @@ import { wrap } from "./call/wrap.js"
 import * as OptionChecks from "./internal/optionChecks.js"
 import * as Pool from "./keyPool/KeyPool.js"
 import { KeyPool } from "./keyPool/model.js"
-import * as StructuredOutput from "./programs/StructuredOutput.js"
+import type * as StructuredOutput from "./programs/StructuredOutput.js"
+import * as Objects from "./programs/structuredOutput/generate.js"
+import type * as ToolLoop from "./programs/ToolLoop.js"
+import * as Loop from "./programs/tools/loop.js"
 import type * as Tool from "./programs/tools/model.js"
-import * as ToolLoop from "./programs/ToolLoop.js"
 import * as Environment from "./provider/environment.js"
 import * as NamedClient from "./provider/named.js"
 import type { Protocol } from "./provider/registry.js"
@@ -426,7 +428,7 @@ export const runTools = <const Tools extends ReadonlyArray<Tool.Any>, Failing ex
   ToolLoop.Result,
   LLMError | ToolLoop.RoundsExceededError | ToolLoop.Failure<Tools, Failing>,
   LLM | Tool.Requirements<Tools[number]>
-> => Effect.flatMap(LLM, (llm) => ToolLoop.run(llm, request, options))
+> => Effect.flatMap(LLM, Loop.run(request, options))
 
 /**
  * Streams the events of `runTools` as they happen: the events of every answer, the start and end of every tool call, the end of
@@ -447,7 +449,7 @@ export const runToolsStream = <
   ToolLoop.Event,
   LLMError | ToolLoop.RoundsExceededError | ToolLoop.Failure<Tools, Failing>,
   LLM | Tool.Requirements<Tools[number]>
-> => Stream.unwrap(Effect.map(LLM, (llm) => ToolLoop.stream(llm, request, options)))
+> => Stream.unwrap(Effect.map(LLM, Loop.stream(request, options)))
 
 /**
  * Asks the `LLM` in context for a value that fits a schema.
@@ -459,8 +461,23 @@ export const runToolsStream = <
  * @since 0.1.0
  * @category structured output
  */
-export const object = <A, I, R>(
+export const generateObject = <A, I, R>(
   request: ChatRequest.Input,
   options: StructuredOutput.Options<A, I, R>
 ): Effect.Effect<StructuredOutput.Result<A>, LLMError, LLM | R> =>
-  Effect.flatMap(LLM, (llm) => StructuredOutput.generate(llm, request, options))
+  Effect.flatMap(LLM, (llm) => Objects.generate(llm, request, options))
+
+/**
+ * Streams the value that `generateObject` asks for: partial values as they arrive, not yet checked with the schema, for a preview.
+ * The last event is `Finish`, with the result of `generateObject`; the errors are the same.
+ *
+ * The request runs in the background of the stream and is interrupted when its consumer stops.
+ *
+ * @since 0.2.0
+ * @category structured output
+ */
+export const streamObject = <A, I, R>(
+  request: ChatRequest.Input,
+  options: StructuredOutput.Options<A, I, R>
+): Stream.Stream<StructuredOutput.Event<A>, LLMError, LLM | R> =>
+  Stream.unwrap(Effect.map(LLM, (llm) => Objects.stream(llm, request, options)))
