@@ -155,7 +155,7 @@ const policiesOf = (options: Omit<Options, "model" | "client">) => {
   }
 }
 
-/** Fails when the pool names a provider that is not the client's: its keys would be sent to a stranger. */
+/** Fails when the pool names a provider that is not the client's, since its keys would be sent to the wrong provider. */
 const checkKeys = (
   { baseUrl, provider }: ClientService,
   keys: string,

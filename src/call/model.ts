@@ -113,7 +113,7 @@ export class LLM extends Context.Tag("effect-llm/LLM")<LLM, Service>() {}
 export class InvalidLLMError extends Schema.TaggedError<InvalidLLMError>()("InvalidLLMError", {
   provider: Schema.String,
   model: Schema.String,
-  /** Each with the part that it concerns, such as `KeyPool: its keys are of deepseek …`. */
+  /** Each a sentence that says how to mend it, such as `The key pool has keys of deepseek, but the client calls openai …`. */
   faults: Schema.Array(Schema.String)
 }) {
   override get message(): string {
