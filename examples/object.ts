@@ -34,7 +34,7 @@ const program = Effect.gen(function* () {
     Layer.provide(NodeHttpClient.layerUndici)
   )
   yield* Effect.gen(function* () {
-    const { value } = yield* LLM.object("Invoice 7, due on 1 May 2026: a pen at 1.50.", { schema: Invoice })
+    const { value } = yield* LLM.generateObject("Invoice 7, due on 1 May 2026: a pen at 1.50.", { schema: Invoice })
     yield* Console.log(`Invoice ${value.number} is due on ${value.due.toUTCString()}.`)
     yield* Console.log(`It comes to ${yield* total(value)}, after ${(yield* provider.log).length} requests.`)
   }).pipe(Effect.provide(live))

@@ -36,20 +36,24 @@ import * as Attempts from "./call/attempts.js"
 import { withDeadline } from "./call/deadline.js"
 import * as EmbeddingBatches from "./call/embeddingBatches.js"
 import type { Middleware, ModelInfo, Service } from "./call/model.js"
-import { LLM } from "./call/model.js"
+import { InvalidLLMError, LLM } from "./call/model.js"
 import * as Observer from "./call/observer.js"
 import { toStream } from "./call/openStream.js"
 import type { Defaults } from "./call/request.js"
 import { normalize, normalizeEmbedding, withOptions } from "./call/request.js"
+import { wrap } from "./call/wrap.js"
 import * as OptionChecks from "./internal/optionChecks.js"
 import * as Pool from "./keyPool/KeyPool.js"
 import { KeyPool } from "./keyPool/model.js"
-import * as StructuredOutput from "./programs/StructuredOutput.js"
+import type * as StructuredOutput from "./programs/StructuredOutput.js"
+import * as Objects from "./programs/structuredOutput/generate.js"
+import type * as ToolLoop from "./programs/ToolLoop.js"
+import * as Loop from "./programs/tools/loop.js"
 import type * as Tool from "./programs/tools/model.js"
-import * as ToolLoop from "./programs/ToolLoop.js"
 import * as Environment from "./provider/environment.js"
 import * as NamedClient from "./provider/named.js"
 import type { Protocol } from "./provider/registry.js"
+import { hasKeysOfAnother } from "./provider/registry.js"
 import * as Limiter from "./rateLimiter/RateLimiter.js"
 import { RateLimiter } from "./rateLimiter/model.js"
 import * as Feedback from "./rateLimiter/feedback.js"
@@ -64,21 +68,29 @@ import type { LLMError } from "./vocabulary/LLMError.js"
 import * as Errors from "./vocabulary/LLMError.js"
 import type { Price } from "./vocabulary/price.js"
 import type { ListedModel } from "./wire/Wire.js"
-import type { Service as Client } from "./wire/providerClient.js"
+import type { Service as ClientService } from "./wire/providerClient.js"
 import { ProviderClient } from "./wire/providerClient.js"
 
-export type { Middleware, ModelInfo, Service, Status } from "./call/model.js"
+export type { Middleware, ModelInfo, Overrides, Service, Status } from "./call/model.js"
 export type { Defaults } from "./call/request.js"
-export { LLM } from "./call/model.js"
 export type { Protocol } from "./provider/registry.js"
+export { InvalidLLMError, LLM } from "./call/model.js"
+export { wrap } from "./call/wrap.js"
 
 /**
  * @since 0.1.0
  * @category model
  */
-export interface Options {
+export interface Options<Client = ProviderClient> {
   /** The provider's name of the model. */
   readonly model: string
+  /**
+   * The tag of the client, such as `ResponsesClient.ResponsesClient`. Set it where a context has several clients: each of their
+   * layers also provides `ProviderClient`, and only the last one merged is found under it. @default `ProviderClient`
+   *
+   * @since 0.2.0
+   */
+  readonly client?: Context.Tag<Client, ClientService>
   /** The maximum tokens of a request and its answer together. @default 200000 */
   readonly contextWindow?: number
   /** Defaults for the fields of every request, such as a temperature. Fields of a request override them. */
@@ -102,19 +114,18 @@ export interface Options {
 
 /** Splits the texts of one `embed` into requests within the client's limits. Each request is retried by itself. */
 const withEmbeddingBatches =
-  (client: Client, concurrency: number): Middleware =>
+  (client: ClientService, concurrency: number): Middleware =>
   (next) => {
     const { embeddings } = client
     return Effect.succeed(
       embeddings === undefined
         ? next
-        : {
-            ...next,
+        : wrap(next, {
             embed: (input) =>
               Effect.flatMap(withModelInfo(normalizeEmbedding(input), next.info), (request) =>
                 EmbeddingBatches.embed(request, embeddings, concurrency, next.embed)
               )
-          }
+          })
     )
   }
 
@@ -128,7 +139,7 @@ const applyAll = (service: Service, middleware: ReadonlyArray<Middleware>): Effe
   Effect.reduce(middleware, service, (next, apply) => apply(next))
 
 /** Checks the options and builds the middlewares for retries and time limits from them. */
-const policiesOf = (options: Omit<Options, "model">) => {
+const policiesOf = (options: Omit<Options, "model" | "client">) => {
   const { contextWindow = 1, embeddingConcurrency = 4 } = options
   OptionChecks.valid("LLM", ({ number }) => {
     number("contextWindow", contextWindow, contextWindow > 0, "a positive number")
@@ -148,21 +159,60 @@ const policiesOf = (options: Omit<Options, "model">) => {
   }
 }
 
+/** Fails when the pool names a provider that is not the client's, since its keys would be sent to the wrong provider. */
+const checkKeys = (
+  { baseUrl, provider }: ClientService,
+  keys: string,
+  model: string
+): Effect.Effect<void, InvalidLLMError> =>
+  hasKeysOfAnother(provider, keys)
+    ? new InvalidLLMError({
+        provider,
+        model,
+        faults: [
+          `The key pool has keys of ${keys}, but the client calls ${provider}${baseUrl === undefined ? "" : ` at ${baseUrl}`}. ` +
+            `Provide the key pool of ${provider} or the client of ${keys}; ` +
+            `if this address accepts keys of ${keys}, give both the same provider name.`
+        ]
+      })
+    : Effect.void
+
 /**
  * Makes an `LLM` over the client, key pool and limiter in context.
  *
  * From the inside out: key failover, the time limits of each attempt (`response`, `firstEvent`, `idle`), retries, the
  * limit of the whole call (`total`), telemetry, and the cost when there is a `price`.
  *
+ * Fails with `InvalidLLMError` when the pool has the name of a provider with a preset, such as `deepseek`, and the client is of
+ * another provider. Any other name of a pool is only an id and fits every client.
+ *
+ * @example
+ * ```ts
+ * import { Layer } from "effect"
+ * import { ChatCompletionsClient, LLM, ResponsesClient } from "effect-llm"
+ *
+ * const clients = Layer.merge(ChatCompletionsClient.layer(), ResponsesClient.layer())
+ * const chat = LLM.layer({ model: "gpt-4o", client: ChatCompletionsClient.ChatCompletionsClient }).pipe(Layer.provide(clients))
+ * const reasoning = LLM.layer({ model: "gpt-5", client: ResponsesClient.ResponsesClient }).pipe(Layer.provide(clients))
+ * ```
+ *
  * @throws TypeError when an option is invalid, such as `maxAttempts` that is not a number
  * @since 0.1.0
  * @category constructors
  */
-export const make = (options: Options): Effect.Effect<Service, never, ProviderClient | KeyPool | RateLimiter> => {
+export function make<Client = ProviderClient>(
+  options: Options<Client>
+): Effect.Effect<Service, InvalidLLMError, Client | KeyPool | RateLimiter>
+
+// The signature above is that of any tag; without one, `Client` is `ProviderClient`.
+export function make(
+  options: Options
+): Effect.Effect<Service, InvalidLLMError, ProviderClient | KeyPool | RateLimiter> {
   const policies = policiesOf(options)
   return Effect.gen(function* () {
-    const client = yield* ProviderClient
+    const client = yield* options.client ?? ProviderClient
     const pool = yield* KeyPool
+    yield* checkKeys(client, pool.providerId, options.model)
     const limiter = yield* RateLimiter
     const info: ModelInfo = {
       provider: client.provider,
@@ -217,7 +267,7 @@ export const make = (options: Options): Effect.Effect<Service, never, ProviderCl
       info,
       status: Effect.all({ keys: pool.status, limiter: limiter.status }),
       resetRateLimit: limiter.reset,
-      pool
+      keys: pool
     }
     return yield* applyAll(base, [
       ...policies.attempts,
@@ -235,14 +285,15 @@ export const make = (options: Options): Effect.Effect<Service, never, ProviderCl
  * @since 0.1.0
  * @category layers
  */
-export const layer = (options: Options): Layer.Layer<LLM, never, ProviderClient | KeyPool | RateLimiter> =>
-  Layer.effect(LLM, make(options))
+export const layer = <Client = ProviderClient>(
+  options: Options<Client>
+): Layer.Layer<LLM, InvalidLLMError, Client | KeyPool | RateLimiter> => Layer.effect(LLM, make(options))
 
 /**
  * @since 0.1.0
  * @category model
  */
-export interface ConfigOptions extends Omit<Options, "model"> {
+export interface ConfigOptions extends Omit<Options, "model" | "client"> {
   /** The provider whose keys are read, by the name of its preset. @default "openai" */
   readonly provider?: string
   /** The protocol. @default the provider's own (Anthropic, Gemini, Ollama), else "chat-completions" */
@@ -297,7 +348,9 @@ export const layerConfig = (
       }).pipe(
         Effect.provideService(ProviderClient, client),
         Effect.provideService(KeyPool, pool),
-        Effect.provide(Limiter.layerUnlimited)
+        Effect.provide(Limiter.layerUnlimited),
+        // Client and pool have the same provider.
+        Effect.orDie
       )
     })
   )
@@ -399,7 +452,7 @@ export const runTools = <const Tools extends ReadonlyArray<Tool.Any>, Failing ex
   ToolLoop.Result,
   LLMError | ToolLoop.RoundsExceededError | ToolLoop.Failure<Tools, Failing>,
   LLM | Tool.Requirements<Tools[number]>
-> => Effect.flatMap(LLM, (llm) => ToolLoop.run(llm, request, options))
+> => Effect.flatMap(LLM, Loop.run(request, options))
 
 /**
  * Streams the events of `runTools` as they happen: the events of every answer, the start and end of every tool call, the end of
@@ -420,7 +473,7 @@ export const runToolsStream = <
   ToolLoop.Event,
   LLMError | ToolLoop.RoundsExceededError | ToolLoop.Failure<Tools, Failing>,
   LLM | Tool.Requirements<Tools[number]>
-> => Stream.unwrap(Effect.map(LLM, (llm) => ToolLoop.stream(llm, request, options)))
+> => Stream.unwrap(Effect.map(LLM, Loop.stream(request, options)))
 
 /**
  * Asks the `LLM` in context for a value that fits a schema.
@@ -432,8 +485,23 @@ export const runToolsStream = <
  * @since 0.1.0
  * @category structured output
  */
-export const object = <A, I, R>(
+export const generateObject = <A, I, R>(
   request: ChatRequest.Input,
   options: StructuredOutput.Options<A, I, R>
 ): Effect.Effect<StructuredOutput.Result<A>, LLMError, LLM | R> =>
-  Effect.flatMap(LLM, (llm) => StructuredOutput.generate(llm, request, options))
+  Effect.flatMap(LLM, (llm) => Objects.generate(llm, request, options))
+
+/**
+ * Streams the value that `generateObject` asks for: partial values as they arrive, not yet checked with the schema, for a preview.
+ * The last event is `Finish`, with the result of `generateObject`; the errors are the same.
+ *
+ * The request runs in the background of the stream and is interrupted when its consumer stops.
+ *
+ * @since 0.2.0
+ * @category structured output
+ */
+export const streamObject = <A, I, R>(
+  request: ChatRequest.Input,
+  options: StructuredOutput.Options<A, I, R>
+): Stream.Stream<StructuredOutput.Event<A>, LLMError, LLM | R> =>
+  Stream.unwrap(Effect.map(LLM, (llm) => Objects.stream(llm, request, options)))

@@ -15,7 +15,6 @@ import * as ResponseCache from "../src/caching/ResponseCache.js"
 import * as Retry from "../src/call/Retry.js"
 import * as Telemetry from "../src/telemetry/Telemetry.js"
 import * as Timeouts from "../src/call/Timeouts.js"
-import * as ToolLoop from "../src/programs/ToolLoop.js"
 import * as UsageLedger from "../src/accounting/UsageLedger.js"
 import { scripted } from "./support/scripted.js"
 
@@ -99,17 +98,13 @@ describe("invalid options", () => {
     }
   })
 
-  it.effect("ToolLoop.run and stream throw on invalid options before the model is asked", () =>
-    Effect.gen(function* () {
-      const llm = yield* scripted("yes")
-      for (const maxRounds of [...noCounts, 0]) {
-        expect(() => ToolLoop.run(llm, "?", { tools: [], maxRounds })).toThrow("maxRounds: must be")
-        expect(() => ToolLoop.stream(llm, "?", { tools: [], maxRounds })).toThrow("maxRounds: must be")
-      }
-      expect(() => ToolLoop.run(llm, "?", { tools: [], concurrency: Number.NaN })).toThrow("concurrency: must be")
-      expect(yield* llm.asked).toEqual([])
-    })
-  )
+  it("LLM.runTools and LLM.runToolsStream throw on invalid options when they are called", () => {
+    for (const maxRounds of [...noCounts, 0]) {
+      expect(() => LLM.runTools("?", { tools: [], maxRounds })).toThrow("maxRounds: must be")
+      expect(() => LLM.runToolsStream("?", { tools: [], maxRounds })).toThrow("maxRounds: must be")
+    }
+    expect(() => LLM.runTools("?", { tools: [], concurrency: Number.NaN })).toThrow("concurrency: must be")
+  })
 
   it("lists all invalid options in one error", () => {
     expect(() => Retry.middleware({ maxAttempts: Number.NaN, backoff: { base: -1, jitter: 7 } })).toThrow(

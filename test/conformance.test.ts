@@ -72,7 +72,7 @@ const askLLM = (exchange: Replay, baseUrl: string) =>
     Effect.provide(clientLayer(exchange, baseUrl)),
     Effect.provide(KeyPool.layer({ providerId: exchange.provider, keys: ["a-key-for-the-loopback"] })),
     Effect.provide(RateLimiter.layerUnlimited),
-    Effect.catchTag("InvalidPoolError", Effect.die)
+    Effect.catchTags({ InvalidPoolError: Effect.die, InvalidLLMError: Effect.die })
   )
 
 /** Calls through the client alone, which is faster for many calls. */

@@ -40,7 +40,7 @@ const live = Effect.gen(function* () {
     LLM.withMiddleware(RetryModule.make({ attempts: 2 })),
     Layer.provide(ResponsesClient.layer({ provider: "second", baseUrl: second.baseUrl })),
     Layer.provide(KeyPool.layer({ providerId: "second", keys: [{ key: "good", weight: 2 }] })),
-    Layer.provide(RateLimiter.unlimited)
+    Layer.provide(RateLimiter.layerUnlimited)
   )
   yield* ask.pipe(Effect.provide(Fallback.layer([primary, backup])), Effect.provide(NodeHttpClient.layerUndici))
 }).pipe(Effect.scoped)
@@ -58,7 +58,7 @@ const signed = Effect.gen(function* () {
   const zhipu = LLM.layer({ model: "glm" }).pipe(
     Layer.provide(ZhipuClient.layer({ baseUrl: provider.baseUrl })),
     Layer.provide(KeyPool.layer({ providerId: "zhipu", keys: ["id.secret"] })),
-    Layer.provide(RateLimiter.unlimited)
+    Layer.provide(RateLimiter.layerUnlimited)
   )
   yield* ask.pipe(Effect.provide(zhipu), Effect.provide(NodeHttpClient.layerUndici))
 }).pipe(Effect.scoped)

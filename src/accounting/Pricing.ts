@@ -27,6 +27,7 @@ import { Chunk, Effect, Layer, Option } from "effect"
 import type { Middleware } from "../call/model.js"
 import type { Open } from "../call/openStream.js"
 import { fromStream, toStream } from "../call/openStream.js"
+import { wrap } from "../call/wrap.js"
 import type { ChatEvent } from "../vocabulary/ChatEvent.js"
 import type { Cost } from "../vocabulary/cost.js"
 import type { Usage } from "../vocabulary/Usage.js"
@@ -166,8 +167,7 @@ export const middleware = (): Middleware => (next) =>
         return { first: withCosts(first), pull: Effect.map(pull, withCosts) }
       })
 
-    return {
-      ...next,
+    return wrap(next, {
       chat: (request) =>
         Effect.flatMap(Pricing, (callPrices) =>
           Effect.map(next.chat(request), (response) => withCost(callPrices, response, response))
@@ -180,5 +180,5 @@ export const middleware = (): Middleware => (next) =>
         toStream(
           Effect.flatMap(Pricing, (callPrices) => withStreamCosts(callPrices, fromStream(next.chatStream(request))))
         )
-    }
+    })
   })

@@ -31,7 +31,7 @@ import { Label } from "../internal/label.js"
 import * as Checks from "../internal/optionChecks.js"
 import type { EndedAttempt, Listener } from "../telemetry/usageListeners.js"
 import { withUsageListener, notifyUsage } from "../telemetry/usageListeners.js"
-import { fromStream, toStream } from "../call/openStream.js"
+import { wrap } from "../call/wrap.js"
 import type { Middleware, Service as LLMService } from "../call/model.js"
 import * as Priced from "./pricing/cost.js"
 import * as Pricing from "./pricing/model.js"
@@ -225,12 +225,7 @@ export const layer = (options: Options = {}): Layer.Layer<UsageLedger> => Layer.
 export const middleware = (): Middleware<never, UsageLedger> => (next) =>
   Effect.map(UsageLedger, (ledger): LLMService => {
     const listener: Listener = { owner: ledger, onUsage: ledger.record }
-    return {
-      ...next,
-      chat: (request) => withUsageListener(next.chat(request), listener),
-      embed: (request) => withUsageListener(next.embed(request), listener),
-      chatStream: (request) => toStream(withUsageListener(fromStream(next.chatStream(request)), listener))
-    }
+    return wrap(next, { around: (call) => withUsageListener(call, listener) })
   })
 
 /**
@@ -293,12 +288,7 @@ export const labelled =
   (next) => {
     const withDefaultLabel = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
       Effect.flatMap(Label, (current) => (current === "" ? label(effect, name) : effect))
-    return Effect.succeed<LLMService>({
-      ...next,
-      chat: (request) => withDefaultLabel(next.chat(request)),
-      embed: (request) => withDefaultLabel(next.embed(request)),
-      chatStream: (request) => toStream(withDefaultLabel(fromStream(next.chatStream(request))))
-    })
+    return Effect.succeed(wrap(next, { around: withDefaultLabel }))
   }
 
 // -------------------------------------------------------------------------------------

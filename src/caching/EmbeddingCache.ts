@@ -36,6 +36,7 @@ import * as Entry from "./entry.js"
 import * as Key from "./key.js"
 import { digest } from "../internal/digest.js"
 import { normalizeEmbedding } from "../call/request.js"
+import { wrap } from "../call/wrap.js"
 import type { Middleware, ModelInfo, Service as LLMService } from "../call/model.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
 import * as Usage from "../vocabulary/Usage.js"
@@ -229,28 +230,29 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Cache
 
     return {
       middleware: (next) =>
-        Effect.succeed({
-          ...next,
-          embed: (input) =>
-            Effect.flatMap(CurrentCacheControl, (control) => {
-              const request = normalizeEmbedding(input)
-              if (control.mode === "bypass" || Either.isLeft(request)) return next.embed(input)
-              return Effect.flatMap(Effect.zip(keysOf(next.info, request.right), Effect.clock), ([keys, clock]) => {
-                if (Option.isNone(keys)) return next.embed(input)
-                const lookup: Lookup = {
-                  request: request.right,
-                  keys: keys.value,
-                  ttl: control.ttl === undefined ? core.ttl : Duration.toMillis(control.ttl),
-                  startedAt: clock.unsafeCurrentTimeMillis()
-                }
-                return control.mode === "refresh"
-                  ? complete(next, lookup, new Map())
-                  : Effect.flatMap(findCached(Arr.dedupe(keys.value), lookup.startedAt), (cached) =>
-                      complete(next, lookup, cached)
-                    )
+        Effect.succeed(
+          wrap(next, {
+            embed: (input) =>
+              Effect.flatMap(CurrentCacheControl, (control) => {
+                const request = normalizeEmbedding(input)
+                if (control.mode === "bypass" || Either.isLeft(request)) return next.embed(input)
+                return Effect.flatMap(Effect.zip(keysOf(next.info, request.right), Effect.clock), ([keys, clock]) => {
+                  if (Option.isNone(keys)) return next.embed(input)
+                  const lookup: Lookup = {
+                    request: request.right,
+                    keys: keys.value,
+                    ttl: control.ttl === undefined ? core.ttl : Duration.toMillis(control.ttl),
+                    startedAt: clock.unsafeCurrentTimeMillis()
+                  }
+                  return control.mode === "refresh"
+                    ? complete(next, lookup, new Map())
+                    : Effect.flatMap(findCached(Arr.dedupe(keys.value), lookup.startedAt), (cached) =>
+                        complete(next, lookup, cached)
+                      )
+                })
               })
-            })
-        }),
+          })
+        ),
       stats: Effect.map(core.stats, ({ bypassed: _, shared: __, ...stats }) => stats),
       clear: core.clear,
       invalidate: (llm, input) =>

@@ -50,6 +50,7 @@ import { asObject } from "../call/request.js"
 import * as SingleFlight from "./singleFlight.js"
 import type { Open, OpenStream } from "../call/openStream.js"
 import { end, fromStream, toStream } from "../call/openStream.js"
+import { wrap } from "../call/wrap.js"
 import type { Middleware, ModelInfo, Service as LLMService } from "../call/model.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
 import * as Errors from "../vocabulary/LLMError.js"
@@ -306,11 +307,12 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Cache
 
     return {
       middleware: (next) =>
-        Effect.succeed({
-          ...next,
-          chat: chat(next),
-          ...(options.streams === true ? { chatStream: chatStream(next) } : {})
-        }),
+        Effect.succeed(
+          wrap(next, {
+            chat: chat(next),
+            ...(options.streams === true ? { chatStream: chatStream(next) } : {})
+          })
+        ),
       stats: core.stats,
       clear: Effect.suspend(() => {
         flights.clear()

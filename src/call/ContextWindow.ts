@@ -31,6 +31,7 @@ import * as ContextFit from "./contextFit.js"
 import type { Middleware, ModelInfo, Service } from "./model.js"
 import { fromStream, toStream } from "./openStream.js"
 import { normalize } from "./request.js"
+import { wrap } from "./wrap.js"
 
 export type { Options } from "./contextFit.js"
 
@@ -94,10 +95,9 @@ export const middleware = (options: Options = {}): Middleware => {
           })
         )
 
-      return {
-        ...next,
+      return wrap(next, {
         chat: (request) => Effect.zipRight(checkInput(request), next.chat(request)),
         chatStream: (request) => toStream(Effect.zipRight(checkInput(request), fromStream(next.chatStream(request))))
-      }
+      })
     })
 }

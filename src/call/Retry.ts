@@ -41,6 +41,7 @@ import type { Middleware, Service } from "./model.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
 import * as Errors from "../vocabulary/LLMError.js"
 import { MalformedResponseError } from "../vocabulary/LLMError.js"
+import { wrap } from "./wrap.js"
 
 export type { Backoff } from "../vocabulary/backoff.js"
 
@@ -296,12 +297,11 @@ export const middleware = <R = never>(options: Options<R> = {}): Middleware<neve
   return (next) =>
     Effect.map(makeDecide, (decide): Service => {
       const policy: Policy = { decide, when }
-      return {
-        ...next,
+      return wrap(next, {
         chat: (request) => retryCall(policy, checkAnswer(next.chat(request)), Attempt.withEarlier),
         embed: (request) => retryCall(policy, next.embed(request), Attempt.withEarlier),
         chatStream: (request) =>
           toStream(retryCall(policy, isolated(checkStream(fromStream(next.chatStream(request)))), withEarlierAttempts))
-      }
+      })
     })
 }

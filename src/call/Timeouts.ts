@@ -27,10 +27,11 @@ import type { Open } from "./openStream.js"
 import { fromStream, toStream } from "./openStream.js"
 import { within } from "./timeout.js"
 import { withStreamLimits } from "./streamTimeout.js"
-import type { Middleware, Service } from "./model.js"
+import type { Middleware } from "./model.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
 import { TimeoutError } from "../vocabulary/LLMError.js"
 import * as Usage from "../vocabulary/Usage.js"
+import { wrap } from "./wrap.js"
 
 export type { Options } from "./deadline.js"
 
@@ -109,7 +110,7 @@ export const middleware = (options: Options): Middleware => {
     }
 
     /** Runs an effect until the limit of this middleware or the deadline of the call, with one timer for both. */
-    const limitWhole = <A>(effect: Effect.Effect<A, LLMError>): Effect.Effect<A, LLMError> =>
+    const limitWhole = <A, R>(effect: Effect.Effect<A, LLMError, R>): Effect.Effect<A, LLMError, R> =>
       Watches.withWatch((watch) =>
         Effect.flatMap(Effect.zip(CallLimits, Effect.clock), ([outer, clock]) => {
           const now = clock.unsafeCurrentTimeMillis()
@@ -147,12 +148,6 @@ export const middleware = (options: Options): Middleware => {
         })
       )
 
-    return Effect.succeed<Service>({
-      ...next,
-      chat: (request) => limitWhole(next.chat(request)),
-      embed: (request) => limitWhole(next.embed(request)),
-      listModels: limitWhole(next.listModels),
-      chatStream: (request) => toStream(limitStream(request))
-    })
+    return Effect.succeed(wrap(next, { around: limitWhole, chatStream: (request) => toStream(limitStream(request)) }))
   }
 }

@@ -1,6 +1,6 @@
-/** The types of an `LLM`: its service, model information, status and middleware. */
+/** The types of an `LLM`: its service, model information, status, middleware and errors. */
 import type { Effect, Stream } from "effect"
-import { Context } from "effect"
+import { Context, Schema } from "effect"
 import type * as Pool from "../keyPool/model.js"
 import type * as Limiter from "../rateLimiter/model.js"
 import type { ChatRequest, ChatResponse } from "../vocabulary/Chat.js"
@@ -87,8 +87,13 @@ export interface Service {
   readonly status: Effect.Effect<Status>
   /** Fills the limiter's buckets. */
   readonly resetRateLimit: Effect.Effect<void>
-  /** The key pool, for administration and not for calls. Absent when there are several pools or none. */
-  readonly pool?: Pool.Service | undefined
+  /**
+   * The administration of the keys: to disable, enable, rest, reweight, add or remove one by its id. Around several `LLM`s it is
+   * that of the first with `Fallback` and `Hedge`, and absent with `Balance`. Absent when the `LLM` has no keys of its own.
+   *
+   * @since 0.2.0
+   */
+  readonly keys?: Pool.KeyAdministration | undefined
 }
 
 /**
@@ -100,9 +105,40 @@ export interface Service {
 export class LLM extends Context.Tag("effect-llm/LLM")<LLM, Service>() {}
 
 /**
+ * The parts of an `LLM` cannot be used together. Lists all faults at once, none with a secret.
+ *
+ * @since 0.2.0
+ * @category errors
+ */
+export class InvalidLLMError extends Schema.TaggedError<InvalidLLMError>()("InvalidLLMError", {
+  provider: Schema.String,
+  model: Schema.String,
+  /** Each a sentence that says how to mend it, such as `The key pool has keys of deepseek, but the client calls openai …`. */
+  faults: Schema.Array(Schema.String)
+}) {
+  override get message(): string {
+    return `The LLM for ${this.model} of ${this.provider} is not valid. ${this.faults.join("; ")}`
+  }
+}
+
+/**
  * A function that adds a feature to an `LLM`.
  *
  * @since 0.1.0
  * @category model
  */
 export type Middleware<E = never, R = never> = (next: Service) => Effect.Effect<Service, E, R>
+
+/**
+ * What a middleware changes: members that replace those of the wrapped `LLM`, and an effect around its calls.
+ *
+ * @since 0.2.0
+ * @category model
+ */
+export interface Overrides extends Partial<Service> {
+  /**
+   * Put around every call that has no override: `chat`, `chatStream`, `embed`, `listModels`, and calls that later versions add.
+   * Around a stream it is put around its opening, which ends with the first event. @default the call alone
+   */
+  readonly around?: <A, R>(call: Effect.Effect<A, LLMError, R>) => Effect.Effect<A, LLMError, R>
+}

@@ -94,6 +94,17 @@ export interface Service {
 }
 
 /**
+ * The status of a pool's keys and the changes of them, by id. It hands out no key.
+ *
+ * @since 0.2.0
+ * @category model
+ */
+export interface KeyAdministration extends Pick<
+  Service,
+  "status" | "add" | "remove" | "reweight" | "enable" | "disable" | "rest"
+> {}
+
+/**
  * The key pool of an `LLM`.
  *
  * @since 0.1.0

@@ -212,7 +212,9 @@ export const plan = (
     }).pipe(
       Effect.provideService(ProviderClient, client),
       Effect.provideService(KeyPool.KeyPool, pool),
-      Effect.provideService(RateLimiter.RateLimiter, limiter)
+      Effect.provideService(RateLimiter.RateLimiter, limiter),
+      // The name of the pool is the id of the model, and so never that of a provider.
+      Effect.orDie
     )
     return {
       model: { entry, llm, pool, limiter, environment },

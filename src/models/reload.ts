@@ -111,8 +111,8 @@ const forwardingService = (find: () => Catalogue.Lookup, initial: LLMService): L
     get info() {
       return latest().info
     },
-    get pool() {
-      return latest().pool
+    get keys() {
+      return latest().keys
     }
   }
 }

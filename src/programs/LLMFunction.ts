@@ -25,7 +25,8 @@ import { faultsOf, summary } from "../internal/faults.js"
 import { LLM } from "../call/model.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
 import { InvalidRequestError } from "../vocabulary/LLMError.js"
-import * as StructuredOutput from "./StructuredOutput.js"
+import type * as StructuredOutput from "./structuredOutput/model.js"
+import * as Objects from "./structuredOutput/generate.js"
 
 /**
  * The schemas and the prompt of a function.
@@ -60,7 +61,7 @@ export interface LLMFunction<in In, out Out, out R = never> {
 
 /**
  * Makes a function from its schemas and its prompt. Fails with an `InvalidRequestError` when the input does not fit its schema;
- * its `field` is the first fault, and nothing is sent. See `LLM.object` for the errors of the output.
+ * its `field` is the first fault, and nothing is sent. See `LLM.generateObject` for the errors of the output.
  *
  * @throws when the output schema has no JSON Schema and no `jsonSchema` annotation.
  * @since 0.1.0
@@ -74,7 +75,7 @@ export const make = <In, InI, InR, Out, OutI, OutR>({
   ...options
 }: Options<In, InI, InR, Out, OutI, OutR>): LLMFunction<In, Out, InR | OutR> => {
   const encode = Schema.encode(input, { errors: "all" })
-  const generate = StructuredOutput.make({ ...options, schema: output, name })
+  const generate = Objects.make({ ...options, schema: output, name })
   return (value) =>
     Effect.flatMap(LLM, (llm) => {
       const invalid = (field: string, fault: string): InvalidRequestError =>

@@ -16,13 +16,14 @@
  * @since 0.1.0
  */
 import type { HttpClient } from "@effect/platform"
-import type { Effect } from "effect"
-import { Layer } from "effect"
+import type { Effect, Layer } from "effect"
+import { Context } from "effect"
 import type { Endpoint, Service } from "../wire/providerClient.js"
 import * as ProviderClient from "../call/ProviderClient.js"
 import { cohere } from "../wire/embeddings/client/cohere.js"
 import * as OpenAI from "../wire/embeddings/client/openai.js"
 import type { EmbeddingsWire } from "../wire/Wire.js"
+import { layerOf } from "./client.js"
 
 /**
  * A provider: its endpoint, and its protocol for embeddings.
@@ -33,6 +34,14 @@ import type { EmbeddingsWire } from "../wire/Wire.js"
 export interface Options extends Endpoint {
   readonly embeddings: EmbeddingsWire
 }
+
+/**
+ * The client of a provider of embeddings.
+ *
+ * @since 0.2.0
+ * @category tags
+ */
+export class EmbeddingsClient extends Context.Tag("effect-llm/EmbeddingsClient")<EmbeddingsClient, Service>() {}
 
 /**
  * Makes the wire of OpenAI's embeddings in the dialect of a provider.
@@ -69,10 +78,12 @@ export const make = ({ embeddings, ...endpoint }: Options): Effect.Effect<Servic
   ProviderClient.makeEmbeddings({ name: "embeddings", embeddings }, endpoint)
 
 /**
- * The client as the `ProviderClient` that `LLM.layer` needs.
+ * The client under its own tag, and as the `ProviderClient` that `LLM.layer` needs.
  *
  * @since 0.1.0
  * @category layers
  */
-export const layer = (options: Options): Layer.Layer<ProviderClient.ProviderClient, never, HttpClient.HttpClient> =>
-  Layer.effect(ProviderClient.ProviderClient, make(options))
+export const layer = (
+  options: Options
+): Layer.Layer<EmbeddingsClient | ProviderClient.ProviderClient, never, HttpClient.HttpClient> =>
+  layerOf(EmbeddingsClient, make(options))

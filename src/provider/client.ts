@@ -48,15 +48,11 @@ export const resolve = <Dialect>(
 }
 
 /** The layer of a client under its own tag and as the `ProviderClient`. */
-export const layerOf =
-  <Self, Options>(
-    tag: Context.Tag<Self, Service>,
-    make: (options?: Options) => Effect.Effect<Service, never, HttpClient.HttpClient>
-  ) =>
-  (options?: Options): Layer.Layer<Self | ProviderClient, never, HttpClient.HttpClient> =>
-    Layer.effectContext(
-      Effect.map(make(options), (client) => Context.make(tag, client).pipe(Context.add(ProviderClient, client)))
-    )
+export const layerOf = <Self>(
+  tag: Context.Tag<Self, Service>,
+  make: Effect.Effect<Service, never, HttpClient.HttpClient>
+): Layer.Layer<Self | ProviderClient, never, HttpClient.HttpClient> =>
+  Layer.effectContext(Effect.map(make, (client) => Context.make(tag, client).pipe(Context.add(ProviderClient, client))))
 
 /** `make` and `layer` of a client. */
 export const defineClient = <Self, Dialect>(definition: {
@@ -72,5 +68,5 @@ export const defineClient = <Self, Dialect>(definition: {
     const { dialect, endpoint } = resolve(completed, definition.presets, definition.defaults)
     return Client.make(definition.wire(dialect), endpoint)
   }
-  return { make, layer: layerOf(definition.tag, make) }
+  return { make, layer: (options?: Preset<Dialect>) => layerOf(definition.tag, make(options)) }
 }

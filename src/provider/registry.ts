@@ -74,6 +74,13 @@ export const names: ReadonlyArray<string> = [...new Set(locations.map(({ provide
 /** Whether a provider has a preset in any protocol. */
 export const isKnown = (provider: string): boolean => names.includes(provider)
 
+/**
+ * Whether a pool has keys of a provider other than the client's. Only the name of a provider with a preset says whose keys they
+ * are; other names, such as that of a team, are ids.
+ */
+export const hasKeysOfAnother = (client: string, pool: string): boolean =>
+  isKnown(providerOf(pool)) && providerOf(pool) !== providerOf(client)
+
 /** Whether a preset has the base URL of a provider. Without a protocol, a preset of its default protocols. */
 export const hasBaseUrl = (provider: string, protocol: Protocol | undefined): boolean => {
   const own = protocol ?? ownProtocol(provider)

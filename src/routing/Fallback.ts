@@ -26,6 +26,7 @@ import * as ContextFit from "../call/contextFit.js"
 import type { Middleware, Service } from "../call/model.js"
 import { LLM } from "../call/model.js"
 import { toStream } from "../call/openStream.js"
+import { wrap } from "../call/wrap.js"
 import * as Checks from "../internal/optionChecks.js"
 import { TokenCounter } from "../tokens/counter.js"
 import * as Attempt from "../vocabulary/attempt.js"
@@ -141,8 +142,7 @@ export const make = (fallbacks: ReadonlyArray<Service | Member>, options: Option
         filtered: () => undefined
       }
       const openStream = Streams.open({ info, patience, filteredAnswers, promptFor: promptOf(options.continueStreams) })
-      return {
-        ...next,
+      return wrap(next, {
         chat: (request) =>
           Effect.flatMap(select.chat(request), (members) =>
             firstAnswer(chat, members, (member) => member.llm.chat(Members.chatFor(member, request, info)))
@@ -153,7 +153,7 @@ export const make = (fallbacks: ReadonlyArray<Service | Member>, options: Option
           ),
         chatStream: (request) =>
           toStream(Effect.flatMap(select.chat(request), (members) => openStream(members, request)))
-      }
+      })
     })
 }
 

@@ -25,6 +25,7 @@ import { fromStream, toStream, withEarlierAttempts } from "../call/openStream.js
 import type { OwnedStream } from "../call/ownedStream.js"
 import { owned } from "../call/ownedStream.js"
 import * as Requests from "../call/request.js"
+import { wrap } from "../call/wrap.js"
 import * as Percentile from "./hedge/percentile.js"
 import type { Middleware, Service } from "../call/model.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
@@ -159,8 +160,7 @@ export const make = (others: ReadonlyArray<Service>, options: Options = {}): Mid
 
       const discardNothing = () => Effect.void
 
-      return {
-        ...next,
+      return wrap(next, {
         chat: (request) =>
           call(
             timings.chat,
@@ -187,6 +187,6 @@ export const make = (others: ReadonlyArray<Service>, options: Options = {}): Mid
               ({ opened }) => opened
             )
           )
-      }
+      })
     })
 }

@@ -17,6 +17,7 @@ import type { Open, OpenStream } from "../call/openStream.js"
 import { fromStream, toStream } from "../call/openStream.js"
 import { asObject, estimateInput } from "../call/request.js"
 import { deltaText } from "../call/deltaText.js"
+import { wrap } from "../call/wrap.js"
 
 export interface ObservedCall {
   /** Operation name of the OpenTelemetry conventions. */
@@ -159,8 +160,7 @@ export const instrument = (next: Service, startObserving: StartObserving): Servi
     Predicate.hasProperty(request, "model") && typeof request.model === "string" ? request.model : next.info.model
   const startChat = (request: ChatRequest.Input, streamed: boolean): Effect.Effect<CallObserver> =>
     startObserving({ operation: "chat", model: modelOf(request), request, streamed })
-  return {
-    ...next,
+  return wrap(next, {
     chat: (request) => observeWhole(startChat(request, false), next.chat(request)),
     embed: (request) =>
       observeWhole(
@@ -168,5 +168,5 @@ export const instrument = (next: Service, startObserving: StartObserving): Servi
         next.embed(request)
       ),
     chatStream: (request) => toStream(observeStream(startChat(request, true), next, request))
-  }
+  })
 }

@@ -3,8 +3,6 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, Either, Schema, Stream } from "effect"
 import * as Key from "../../src/caching/key.js"
 import * as LLM from "../../src/LLM.js"
-import * as StructuredOutput from "../../src/programs/StructuredOutput.js"
-import * as ToolLoop from "../../src/programs/ToolLoop.js"
 import * as Fallback from "../../src/routing/Fallback.js"
 import { TestLLM } from "../../src/testing/index.js"
 import type { ChatRequest } from "../../src/vocabulary/Chat.js"
@@ -64,8 +62,8 @@ describe("forms of a chat request", () => {
       const llm = yield* LLM.LLM
       const request = { ...options, prompt: "Hello" }
       const fallback = yield* Fallback.make([llm])(llm)
-      yield* ToolLoop.run(llm, request, { tools: [] })
-      yield* StructuredOutput.generate(llm, request, { schema: Schema.Struct({}), name: "empty", mode: "prompt" })
+      yield* LLM.runTools(request, { tools: [] })
+      yield* LLM.generateObject(request, { schema: Schema.Struct({}), name: "empty", mode: "prompt" })
       yield* fallback.chat(request)
       for (const { messages, temperature } of yield* requested) {
         expect(temperature).toBe(0.5)

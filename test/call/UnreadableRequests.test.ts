@@ -22,12 +22,11 @@ import type * as ProviderClient from "../../src/call/ProviderClient.js"
 import * as RateLimiter from "../../src/rateLimiter/RateLimiter.js"
 import * as ResponseCache from "../../src/caching/ResponseCache.js"
 import * as Retry from "../../src/call/Retry.js"
-import * as StructuredOutput from "../../src/programs/StructuredOutput.js"
+import * as Programs from "../support/programs.js"
 import * as Telemetry from "../../src/telemetry/Telemetry.js"
 import * as Timeouts from "../../src/call/Timeouts.js"
 import * as TokenCounter from "../../src/tokens/TokenCounter.js"
 import * as Tool from "../../src/programs/Tool.js"
-import * as ToolLoop from "../../src/programs/ToolLoop.js"
 import * as UsageLedger from "../../src/accounting/UsageLedger.js"
 
 /** The JSON of nested objects. */
@@ -172,9 +171,9 @@ describe("request that is null", () => {
         LLM.chat(request),
         Stream.runDrain(LLM.chatStream(request)),
         LLM.embed(request),
-        ToolLoop.run(llm, request, { tools: [tool] }),
-        Stream.runDrain(ToolLoop.stream(llm, request, { tools: [tool] })),
-        StructuredOutput.generate(llm, request, { schema: Schema.Number })
+        Programs.runTools(llm, request, { tools: [tool] }),
+        Stream.runDrain(Programs.runToolsStream(llm, request, { tools: [tool] })),
+        Programs.generateObject(llm, request, { schema: Schema.Number })
       ]) {
         const error = yield* Effect.flip(Effect.provideService(Effect.asVoid(call), LLM.LLM, llm))
         expect(error).toMatchObject({ _tag: "InvalidRequestError" })
@@ -200,7 +199,7 @@ describe("answer that is nested too deeply", () => {
     })
   )
 
-  it.effect("ToolLoop and StructuredOutput fail with a typed error on too deeply nested answers", () =>
+  it.effect("LLM.runTools and LLM.generateObject fail with a typed error on too deeply nested answers", () =>
     Effect.gen(function* () {
       const call = { id: "a", type: "function", function: { name: "f", arguments: deepJson(20_000) } }
       const llm = yield* answering(whole({ content: null, tool_calls: [call] }))
@@ -210,10 +209,10 @@ describe("answer that is nested too deeply", () => {
         handler: () => Effect.succeed("x")
       })
       // The arguments are in the history of the second round, which no provider could read either.
-      const error = yield* Effect.flip(ToolLoop.run(llm, "?", { tools: [tool] }))
+      const error = yield* Effect.flip(Programs.runTools(llm, "?", { tools: [tool] }))
       expect(error).toMatchObject({ _tag: "InvalidRequestError", field: "messages[1].toolCalls[0].arguments" })
       const nested = yield* answering(whole({ content: deepJson(20_000) }))
-      expect(yield* Effect.flip(StructuredOutput.generate(nested, "?", { schema: Schema.Unknown }))).toMatchObject({
+      expect(yield* Effect.flip(Programs.generateObject(nested, "?", { schema: Schema.Unknown }))).toMatchObject({
         _tag: "MalformedResponseError"
       })
     })

@@ -336,12 +336,12 @@ describe("dashboard figures", () => {
   it.scopedLive("shows the state, the reason and the end time of each key", () =>
     Effect.gen(function* () {
       const { dashboard, models } = yield* start({ page: noPage })
-      const { pool } = yield* models.get("openai/gpt-large")
-      if (pool === undefined) throw new Error("there is no pool")
-      const [first, second] = (yield* pool.status).keys.map(({ id }) => id)
+      const { keys: administration } = yield* models.get("openai/gpt-large")
+      if (administration === undefined) throw new Error("there is no administration of keys")
+      const [first, second] = (yield* administration.status).keys.map(({ id }) => id)
       const before = Date.now()
-      yield* pool.disable(first ?? "")
-      yield* pool.rest(second ?? "", "1 minute")
+      yield* administration.disable(first ?? "")
+      yield* administration.rest(second ?? "", "1 minute")
       const snapshot = yield* dashboard.snapshot
       const { hasPool, keys, levels } = modelOf(snapshot, "openai/gpt-large")
       expect(keys.map(({ reason, state }) => [state, reason])).toEqual([

@@ -97,10 +97,10 @@ const ways = {
   prompt: "by a checked prompt"
 } as const
 
-/** How `LLM.object` works without the provider's JSON Schema output. */
+/** How `LLM.generateObject` works without the provider's JSON Schema output. */
 const objectNote = (findings: ReadonlyArray<Finding>): string => {
   const found = unique(findings.flatMap(([, { way }]) => (way === undefined ? [] : [ways[way]])))
-  return ` \`LLM.object\` works all the same, ${sentence(found)}.`
+  return ` \`LLM.generateObject\` works all the same, ${sentence(found)}.`
 }
 
 const sentence = (parts: ReadonlyArray<string>): string => {

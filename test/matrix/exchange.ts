@@ -12,7 +12,7 @@ import type { LLMError, StreamInterruptedError } from "../../src/vocabulary/LLME
 import type { Service } from "../../src/call/ProviderClient.js"
 import { ProviderClient } from "../../src/call/ProviderClient.js"
 import * as RateLimiter from "../../src/rateLimiter/RateLimiter.js"
-import * as StructuredOutput from "../../src/programs/StructuredOutput.js"
+import * as Programs from "../support/programs.js"
 import { SimulatedProvider } from "../../src/testing/index.js"
 import type * as Usage from "../../src/vocabulary/Usage.js"
 import type { Provider } from "./providers.js"
@@ -29,7 +29,7 @@ export interface Exchange {
   readonly understood: ReadonlyArray<ChatRequest>
 }
 
-/** The results of all scenarios with one provider, and of `LLM.object`. */
+/** The results of all scenarios with one provider, and of `LLM.generateObject`. */
 export interface Exchanges {
   readonly client: Service
   readonly ofScenario: ReadonlyMap<string, Exchange>
@@ -47,7 +47,7 @@ const wayOf = (request: ChatRequest | undefined): Exchanges["way"] => {
 /** All exchanges with a simulated provider, which listens on its own port until the scope closes. */
 export const withProvider = (
   provider: Provider
-): Effect.Effect<Exchanges, KeyPool.InvalidPoolError, HttpClient.HttpClient | Scope.Scope> =>
+): Effect.Effect<Exchanges, KeyPool.InvalidPoolError | LLM.InvalidLLMError, HttpClient.HttpClient | Scope.Scope> =>
   Effect.gen(function* () {
     const arrived: Array<ChatRequest> = []
     const server = yield* SimulatedProvider.make({
@@ -81,7 +81,7 @@ export const withProvider = (
         return [name, exchange] as const
       })
     const ofScenario = new Map(yield* Effect.forEach(scenarios, ask))
-    const value = yield* Effect.either(StructuredOutput.generate(llm, personQuestion, { schema: Person }))
+    const value = yield* Effect.either(Programs.generateObject(llm, personQuestion, { schema: Person }))
     return { client, ofScenario, value: Either.map(value, (result) => result.value), way: wayOf(arrived.at(-1)) }
   })
 

@@ -170,7 +170,7 @@ const missingFeatures: Readonly<Record<string, Readonly<Record<string, string>>>
   "ChatCompletionsClient.presets.perplexity": noTools
 }
 
-/** The best mode of `LLM.object` that a provider supports. */
+/** The best mode of `LLM.generateObject` that a provider supports. */
 export const bestWay = (provider: Provider): "schema" | "tool" | "prompt" => {
   if (missing(provider, "schema") === undefined) return "schema"
   return dialectOf(provider).toolChoices === "auto" ? "prompt" : "tool"

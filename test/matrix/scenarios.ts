@@ -63,7 +63,7 @@ const secondWeatherCall: ToolCall = {
   arguments: '{"city":"Kyoto","unit":"fahrenheit"}'
 }
 
-/** The value of the `LLM.object` call. */
+/** The value of the `LLM.generateObject` call. */
 export const Person = Schema.Struct({ name: Schema.String, age: Schema.Int }).annotations({ identifier: "Person" })
 
 export const ada: typeof Person.Type = { name: "Ada Lovelace", age: 27 }

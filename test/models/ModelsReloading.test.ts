@@ -255,8 +255,8 @@ describe("state that a reload keeps", () => {
         interval: false
       })
       const one = yield* models.get("one")
-      yield* one.pool?.add({ key: "sk-hidden-c", id: "c" }) ?? Effect.void
-      yield* one.pool?.remove("b") ?? Effect.void
+      yield* one.keys?.add({ key: "sk-hidden-c", id: "c" }) ?? Effect.void
+      yield* one.keys?.remove("b") ?? Effect.void
       yield* write(file(model("one", [key("a"), key("b"), key("c", { weight: 2 })])))
       expect(yield* reload).toMatchObject({ changed: ["acme/one"] })
       const { keys } = (yield* one.status).keys

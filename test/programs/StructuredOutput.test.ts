@@ -45,10 +45,10 @@ const unsupported = (feature: string) =>
 
 const requests = Effect.map(TestLLM.calls, (calls) => calls.map((call) => call.request))
 
-describe("modes of LLM.object", () => {
+describe("modes of LLM.generateObject", () => {
   it.effect("sends the JSON Schema as responseFormat to a provider that supports it", () =>
     Effect.gen(function* () {
-      const { response, usage, value } = yield* LLM.object(
+      const { response, usage, value } = yield* LLM.generateObject(
         { messages: [Chat.user("One pen.")], temperature: 0 },
         { schema: Order, description: "What was ordered.", strict: true }
       )
@@ -67,7 +67,11 @@ describe("modes of LLM.object", () => {
 
   it.effect("mode `tool` sends the schema as a tool that the model must call", () =>
     Effect.gen(function* () {
-      const { value } = yield* LLM.object("One pen.", { schema: Order, mode: "tool", description: "The order." })
+      const { value } = yield* LLM.generateObject("One pen.", {
+        schema: Order,
+        mode: "tool",
+        description: "The order."
+      })
       expect(value).toEqual(order)
       expect(yield* requests).toEqual([
         {
@@ -81,8 +85,8 @@ describe("modes of LLM.object", () => {
 
   it.effect("mode `prompt` appends the instructions to the system message", () =>
     Effect.gen(function* () {
-      yield* LLM.object("One pen.", { schema: Order, mode: "prompt" })
-      yield* LLM.object(
+      yield* LLM.generateObject("One pen.", { schema: Order, mode: "prompt" })
+      yield* LLM.generateObject(
         { messages: [Chat.system("Be quick."), Chat.user("One pen.")], responseFormat: "json" },
         { schema: Order, mode: "prompt" }
       )
@@ -95,7 +99,7 @@ describe("modes of LLM.object", () => {
 
   it.effect("mode `auto` tries native, tool and prompt until one is supported", () =>
     Effect.gen(function* () {
-      expect((yield* LLM.object("One pen.", { schema: Order })).value).toEqual(order)
+      expect((yield* LLM.generateObject("One pen.", { schema: Order })).value).toEqual(order)
       const [first, second, third] = yield* requests
       expect(first?.responseFormat).toBeDefined()
       expect(second?.toolChoice).toEqual({ name: "Order" })
@@ -105,7 +109,7 @@ describe("modes of LLM.object", () => {
 
   it.effect("mode `native` fails with the UnsupportedError and tries no other mode", () =>
     Effect.gen(function* () {
-      const error = yield* Effect.flip(LLM.object("One pen.", { schema: Order, mode: "native" }))
+      const error = yield* Effect.flip(LLM.generateObject("One pen.", { schema: Order, mode: "native" }))
       expect(error._tag === "UnsupportedError" && error.feature).toBe("JSON Schema output")
       expect(yield* requests).toHaveLength(1)
     }).pipe(Effect.provide(TestLLM.layer([unsupported("JSON Schema output")])))
@@ -114,9 +118,9 @@ describe("modes of LLM.object", () => {
   it.effect("keeps the tools of the request and forbids calls of them", () =>
     Effect.gen(function* () {
       const request: ChatRequest.Input = { messages: [Chat.user("Go")], tools: [{ name: "t" }], toolChoice: "required" }
-      yield* LLM.object(request, { schema: Order, mode: "native" })
-      yield* LLM.object(request, { schema: Order, mode: "prompt" })
-      yield* LLM.object(request, { schema: Order, mode: "tool" })
+      yield* LLM.generateObject(request, { schema: Order, mode: "native" })
+      yield* LLM.generateObject(request, { schema: Order, mode: "prompt" })
+      yield* LLM.generateObject(request, { schema: Order, mode: "tool" })
       const made = yield* requests
       expect(made.map(({ toolChoice }) => toolChoice)).toEqual(["none", "none", { name: "Order" }])
       expect(made.map(({ tools }) => tools?.map(({ name }) => name))).toEqual([["t"], ["t"], ["t", "Order"]])
@@ -125,8 +129,8 @@ describe("modes of LLM.object", () => {
 
   it.effect("replaces characters of the schema name that providers reject and cuts it to 64", () =>
     Effect.gen(function* () {
-      yield* LLM.object("Go", { schema: Schema.Struct({}) })
-      yield* LLM.object("Go", { schema: Schema.Struct({}), name: `my order, ${"no. ".repeat(30)}` })
+      yield* LLM.generateObject("Go", { schema: Schema.Struct({}) })
+      yield* LLM.generateObject("Go", { schema: Schema.Struct({}), name: `my order, ${"no. ".repeat(30)}` })
       const names = (yield* requests).map(({ responseFormat }) =>
         typeof responseFormat === "object" ? responseFormat.name : ""
       )
@@ -136,7 +140,7 @@ describe("modes of LLM.object", () => {
   )
 })
 
-describe("outermost value of LLM.object", () => {
+describe("outermost value of LLM.generateObject", () => {
   /** The schema in a request, in any of the three modes. */
   const sentSchema = ({ messages, responseFormat, tools }: ChatRequest): unknown =>
     typeof responseFormat === "object"
@@ -149,10 +153,10 @@ describe("outermost value of LLM.object", () => {
         ))
 
   const outermost = <A, I>(what: string, schema: Schema.Schema<A, I>, encoded: I, expected: A, wrapped = true) =>
-    it.effect(`LLM.object decodes ${what} as the outermost value in every mode`, () =>
+    it.effect(`LLM.generateObject decodes ${what} as the outermost value in every mode`, () =>
       Effect.gen(function* () {
         for (const mode of ["native", "tool", "prompt"] as const) {
-          expect((yield* LLM.object("Go", { schema, mode })).value).toEqual(expected)
+          expect((yield* LLM.generateObject("Go", { schema, mode })).value).toEqual(expected)
         }
         for (const request of yield* requests) {
           // Every provider requires an object at the root.
@@ -186,7 +190,7 @@ describe("outermost value of LLM.object", () => {
 
   it.effect("decodes an outermost array that the model did not wrap in `value`", () =>
     Effect.gen(function* () {
-      expect((yield* LLM.object("Go", { schema: Schema.Array(Schema.Number) })).value).toEqual([1, 2])
+      expect((yield* LLM.generateObject("Go", { schema: Schema.Array(Schema.Number) })).value).toEqual([1, 2])
     }).pipe(Effect.provide(TestLLM.layer(["[1, 2]"])))
   )
 
@@ -198,7 +202,7 @@ describe("outermost value of LLM.object", () => {
       const Tree: Schema.Schema<Tree> = Schema.Struct({
         below: Schema.Array(Schema.suspend(() => Tree))
       }).annotations({ identifier: "Tree" })
-      const { value } = yield* LLM.object("Go", { schema: Schema.Array(Tree) })
+      const { value } = yield* LLM.generateObject("Go", { schema: Schema.Array(Tree) })
       expect(value).toEqual([{ below: [] }])
       const [asked] = yield* requests
       expect(asked?.responseFormat).toMatchObject({
@@ -225,7 +229,7 @@ describe("finding the JSON in an answer", () => {
   ]
   it.effect.each(places)("finds the JSON %s", ([, text]) =>
     Effect.gen(function* () {
-      expect((yield* LLM.object("Go", { schema: Order, mode: "prompt" })).value).toEqual(order)
+      expect((yield* LLM.generateObject("Go", { schema: Order, mode: "prompt" })).value).toEqual(order)
       expect(yield* requests).toHaveLength(1)
     }).pipe(Effect.provide(TestLLM.layer([text])))
   )
@@ -236,7 +240,7 @@ describe("finding the JSON in an answer", () => {
         const text = `\`\`\`${opened.repeat(300_000)}`
         const layer = TestLLM.layer([text])
         const error = yield* Effect.flip(
-          Effect.provide(LLM.object("Go", { schema: Order, mode: "prompt", repair: false }), layer)
+          Effect.provide(LLM.generateObject("Go", { schema: Order, mode: "prompt", repair: false }), layer)
         )
         expect(error._tag).toBe("MalformedResponseError")
       }
@@ -245,14 +249,14 @@ describe("finding the JSON in an answer", () => {
 
   it.effect("finds the value in the text when the model does not call the tool", () =>
     Effect.gen(function* () {
-      expect((yield* LLM.object("Go", { schema: Order, mode: "tool" })).value).toEqual(order)
+      expect((yield* LLM.generateObject("Go", { schema: Order, mode: "tool" })).value).toEqual(order)
     }).pipe(Effect.provide(TestLLM.layer([json(order)])))
   )
 
   it.effect("decodes null as absent for an optional property", () =>
     Effect.gen(function* () {
       const schema = Schema.Struct({ note: Schema.optional(Schema.String) })
-      expect((yield* LLM.object("Go", { schema })).value).toEqual({})
+      expect((yield* LLM.generateObject("Go", { schema })).value).toEqual({})
     }).pipe(Effect.provide(TestLLM.layer(['{"note":null}'])))
   )
 })
@@ -264,7 +268,7 @@ describe("answer that does not fit the schema", () => {
 
   it.effect("sends the faults of an answer to the model once, and adds the usage of both rounds", () =>
     Effect.gen(function* () {
-      const { response, usage, value } = yield* LLM.object("Three things.", { schema: Order })
+      const { response, usage, value } = yield* LLM.generateObject("Three things.", { schema: Order })
       expect(value).toEqual(order)
       expect(response.usage.inputTokens).toBe(20)
       expect(usage).toEqual(Usage.make({ inputTokens: 30, outputTokens: 2 }))
@@ -286,7 +290,7 @@ describe("answer that does not fit the schema", () => {
   it.effect("reports every fault when one field name is the beginning of another", () =>
     Effect.gen(function* () {
       const schema = Schema.Struct({ item: Schema.Number, items: Schema.Number })
-      const error = yield* Effect.flip(LLM.object("Go", { schema, repair: false }))
+      const error = yield* Effect.flip(LLM.generateObject("Go", { schema, repair: false }))
       expect(error).toMatchObject({
         path: "item",
         message: expect.stringContaining('item: Expected number, actual "a"; items: Expected number, actual "b"')
@@ -296,7 +300,7 @@ describe("answer that does not fit the schema", () => {
 
   it.effect("sends the faults as the result of the tool call in mode `tool`", () =>
     Effect.gen(function* () {
-      expect((yield* LLM.object("Go", { schema: Order, mode: "tool" })).value).toEqual(order)
+      expect((yield* LLM.generateObject("Go", { schema: Order, mode: "tool" })).value).toEqual(order)
       const [, second] = yield* requests
       expect(second?.messages.slice(1)).toMatchObject([
         { role: "assistant", toolCalls: [{ id: "1", arguments: '{"customer":' }] },
@@ -307,7 +311,7 @@ describe("answer that does not fit the schema", () => {
 
   it.effect("does not send an empty answer back, since providers reject empty messages", () =>
     Effect.gen(function* () {
-      expect((yield* LLM.object("Go", { schema: Order })).value).toEqual(order)
+      expect((yield* LLM.generateObject("Go", { schema: Order })).value).toEqual(order)
       const [, second] = yield* requests
       expect(second?.messages.map(({ role }) => role)).toEqual(["user", "user"])
     }).pipe(Effect.provide(TestLLM.layer(["", json(order)])))
@@ -315,7 +319,7 @@ describe("answer that does not fit the schema", () => {
 
   it.effect("fails after the second unfit answer with the first fault and the usage of both", () =>
     Effect.gen(function* () {
-      const error = yield* Effect.flip(LLM.object("Go", { schema: Order }))
+      const error = yield* Effect.flip(LLM.generateObject("Go", { schema: Order }))
       if (error._tag !== "MalformedResponseError") return expect.fail(error._tag)
       expect(error.path).toBe("items[2].price")
       expect(error.excerpt).toBe("two")
@@ -329,7 +333,7 @@ describe("answer that does not fit the schema", () => {
 
   it.effect("fails at the first unfit answer with `repair: false`", () =>
     Effect.gen(function* () {
-      const error = yield* Effect.flip(LLM.object("Go", { schema: Order, repair: false }))
+      const error = yield* Effect.flip(LLM.generateObject("Go", { schema: Order, repair: false }))
       expect(error).toMatchObject({ _tag: "MalformedResponseError", path: "", excerpt: "I would rather not." })
       expect(yield* requests).toHaveLength(1)
     }).pipe(Effect.provide(TestLLM.layer(["I would rather not."])))
@@ -337,7 +341,7 @@ describe("answer that does not fit the schema", () => {
 
   it.effect("fails without a repair and names maxTokens when the token limit cut the answer off", () =>
     Effect.gen(function* () {
-      const error = yield* Effect.flip(LLM.object("Go", { schema: Order }))
+      const error = yield* Effect.flip(LLM.generateObject("Go", { schema: Order }))
       expect(error).toMatchObject({ _tag: "MalformedResponseError", message: expect.stringContaining("maxTokens") })
       expect(yield* requests).toHaveLength(1)
     }).pipe(Effect.provide(TestLLM.layer([TestLLM.answer({ text: '{"customer":"A', finishReason: "length" })])))
@@ -345,7 +349,7 @@ describe("answer that does not fit the schema", () => {
 
   it.effect("fails with the error of the LLM when the repair call fails", () =>
     Effect.gen(function* () {
-      expect(yield* Effect.flip(LLM.object("Go", { schema: Order }))).toBe(unavailable)
+      expect(yield* Effect.flip(LLM.generateObject("Go", { schema: Order }))).toBe(unavailable)
     }).pipe(Effect.provide(TestLLM.layer(["{}", TestLLM.failure(unavailable)])))
   )
 })
@@ -353,28 +357,28 @@ describe("answer that does not fit the schema", () => {
 describe("declined answer", () => {
   it.effect("fails with a ContentFilterError that contains the refusal when the model declines", () =>
     Effect.gen(function* () {
-      const error = yield* Effect.flip(LLM.object("Go", { schema: Order }))
+      const error = yield* Effect.flip(LLM.generateObject("Go", { schema: Order }))
       expect(error).toMatchObject({ _tag: "ContentFilterError", message: expect.stringContaining("I cannot do that.") })
     }).pipe(Effect.provide(TestLLM.layer([TestLLM.answer({ refusal: "I cannot do that." })])))
   )
   it.effect("fails with a ContentFilterError when the finish reason is `content-filter`", () =>
     Effect.gen(function* () {
-      expect((yield* Effect.flip(LLM.object("Go", { schema: Order })))._tag).toBe("ContentFilterError")
+      expect((yield* Effect.flip(LLM.generateObject("Go", { schema: Order })))._tag).toBe("ContentFilterError")
     }).pipe(Effect.provide(TestLLM.layer([TestLLM.answer({ text: "{", finishReason: "content-filter" })])))
   )
 })
 
-describe("types of LLM.object", () => {
-  it("LLM.object has the type and the requirements of its schema", () => {
+describe("types of LLM.generateObject", () => {
+  it("LLM.generateObject has the type and the requirements of its schema", () => {
     class Clock extends Context.Tag("Clock")<Clock, Date>() {}
     const Local = Schema.transformOrFail(Schema.String, Schema.DateFromSelf, {
       decode: () => Clock,
       encode: () => Effect.succeed("")
     })
-    expectTypeOf(LLM.object("Go", { schema: Local })).toEqualTypeOf<
+    expectTypeOf(LLM.generateObject("Go", { schema: Local })).toEqualTypeOf<
       Effect.Effect<StructuredOutput.Result<Date>, LLMError, LLM.LLM | Clock>
     >()
-    expectTypeOf(LLM.object("Go", { schema: Order })).toEqualTypeOf<
+    expectTypeOf(LLM.generateObject("Go", { schema: Order })).toEqualTypeOf<
       Effect.Effect<StructuredOutput.Result<typeof Order.Type>, LLMError, LLM.LLM>
     >()
   })

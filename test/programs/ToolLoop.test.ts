@@ -7,7 +7,8 @@ import * as LLM from "../../src/LLM.js"
 import type { LLMError } from "../../src/vocabulary/LLMError.js"
 import { TestLLM } from "../../src/testing/index.js"
 import * as Tool from "../../src/programs/Tool.js"
-import * as ToolLoop from "../../src/programs/ToolLoop.js"
+import * as Programs from "../support/programs.js"
+import type * as ToolLoop from "../../src/programs/ToolLoop.js"
 import * as Usage from "../../src/vocabulary/Usage.js"
 import { unavailable } from "../support/scripted.js"
 
@@ -525,7 +526,7 @@ describe("events of runToolsStream", () => {
           )
       }
       const fiber = yield* Effect.fork(
-        Stream.runForEach(ToolLoop.stream(endless, "Go", { tools: [add] }), () => Effect.never)
+        Stream.runForEach(Programs.runToolsStream(endless, "Go", { tools: [add] }), () => Effect.never)
       )
       yield* TestClock.adjust("1 minute")
       expect(yield* Ref.get(produced)).toBeLessThan(64)

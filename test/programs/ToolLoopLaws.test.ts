@@ -5,7 +5,8 @@ import type { ChatResponse, ToolCall } from "../../src/vocabulary/Chat.js"
 import * as Chat from "../../src/vocabulary/Chat.js"
 import { TestLLM } from "../../src/testing/index.js"
 import * as Tool from "../../src/programs/Tool.js"
-import * as ToolLoop from "../../src/programs/ToolLoop.js"
+import * as Programs from "../support/programs.js"
+import type * as ToolLoop from "../../src/programs/ToolLoop.js"
 import * as Usage from "../../src/vocabulary/Usage.js"
 import { chatResponse } from "../wire/generators.js"
 
@@ -73,11 +74,12 @@ describe("ToolLoop laws", () => {
     [answers, settings],
     ([script, options]) =>
       Effect.gen(function* () {
-        const whole = yield* Effect.either(ToolLoop.run(yield* scripted(script), request, { tools, ...options }))
+        const whole = yield* Effect.either(Programs.runTools(yield* scripted(script), request, { tools, ...options }))
         const events: Array<ToolLoop.Event> = []
         const streamed = yield* Effect.either(
-          Stream.runForEachChunk(ToolLoop.stream(yield* scripted(script), request, { tools, ...options }), (chunk) =>
-            Effect.sync(() => events.push(...Chunk.toReadonlyArray(chunk)))
+          Stream.runForEachChunk(
+            Programs.runToolsStream(yield* scripted(script), request, { tools, ...options }),
+            (chunk) => Effect.sync(() => events.push(...Chunk.toReadonlyArray(chunk)))
           )
         )
         const last = events.at(-1)
@@ -99,7 +101,7 @@ describe("ToolLoop laws", () => {
     [answers, settings],
     ([script, options]) =>
       Effect.gen(function* () {
-        const { messages, pending, usage } = yield* ToolLoop.run(yield* scripted(script), request, {
+        const { messages, pending, usage } = yield* Programs.runTools(yield* scripted(script), request, {
           tools,
           ...options,
           onFailure: "report"

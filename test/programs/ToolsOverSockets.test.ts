@@ -12,10 +12,10 @@ import * as ChatCompletionsClient from "../../src/provider/ChatCompletionsClient
 import * as ResponsesClient from "../../src/provider/ResponsesClient.js"
 import type * as ProviderClient from "../../src/call/ProviderClient.js"
 import * as RateLimiter from "../../src/rateLimiter/RateLimiter.js"
-import * as StructuredOutput from "../../src/programs/StructuredOutput.js"
+import * as Programs from "../support/programs.js"
 import { SimulatedProvider } from "../../src/testing/index.js"
 import * as Tool from "../../src/programs/Tool.js"
-import * as ToolLoop from "../../src/programs/ToolLoop.js"
+import type * as ToolLoop from "../../src/programs/ToolLoop.js"
 import * as Usage from "../../src/vocabulary/Usage.js"
 import { eventually } from "../support/eventually.js"
 
@@ -77,10 +77,10 @@ describe.each([
       return { llm, provider }
     })
 
-  it.scopedLive("ToolLoop.run and ToolLoop.stream end with the same messages, usage and rounds", () =>
+  it.scopedLive("LLM.runTools and LLM.runToolsStream end with the same messages, usage and rounds", () =>
     Effect.gen(function* () {
       const { llm } = yield* setup({ answer: calculator })
-      const whole = yield* ToolLoop.run(llm, "What is 1+2+3+4?", { tools: [add] })
+      const whole = yield* Programs.runTools(llm, "What is 1+2+3+4?", { tools: [add] })
       expect(whole.response.text).toBe("It is 10.")
       expect(whole.rounds.map(({ executions }) => executions.map(({ result }) => result.content))).toEqual([
         ["3", "7"],
@@ -89,7 +89,7 @@ describe.each([
       ])
       expect(whole.usage).toEqual(Usage.make({ inputTokens: 60, outputTokens: 17 }))
 
-      const streamed = yield* last(ToolLoop.stream(llm, "What is 1+2+3+4?", { tools: [add] }))
+      const streamed = yield* last(Programs.runToolsStream(llm, "What is 1+2+3+4?", { tools: [add] }))
       expect(streamed?.messages).toEqual(whole.messages)
       expect(streamed?.usage).toEqual(whole.usage)
       expect(streamed?.rounds.map(({ response }) => response.toolCalls)).toEqual(
@@ -98,11 +98,11 @@ describe.each([
     }).pipe(Effect.provide(NodeHttpClient.layerUndici))
   )
 
-  it.scopedLive("ToolLoop.run continues from the messages of a finished loop", () =>
+  it.scopedLive("LLM.runTools continues from the messages of a finished loop", () =>
     Effect.gen(function* () {
       const { llm, provider } = yield* setup({ answer: calculator })
-      const { messages } = yield* ToolLoop.run(llm, "What is 1+2+3+4?", { tools: [add] })
-      const next = yield* ToolLoop.run(llm, { messages: [...messages, Chat.user("Sure?")] }, { tools: [add] })
+      const { messages } = yield* Programs.runTools(llm, "What is 1+2+3+4?", { tools: [add] })
+      const next = yield* Programs.runTools(llm, { messages: [...messages, Chat.user("Sure?")] }, { tools: [add] })
       expect(next.response.text).toBe("It is 10.")
       expect((yield* provider.log).map((exchange) => exchange.status)).toEqual([200, 200, 200, 200])
     }).pipe(Effect.provide(NodeHttpClient.layerUndici))
@@ -119,7 +119,7 @@ describe.each([
             Deferred.succeed(interrupted, undefined)
           )
       })
-      const fiber = yield* Effect.fork(Stream.runDrain(ToolLoop.stream(llm, "Go", { tools: [endless] })))
+      const fiber = yield* Effect.fork(Stream.runDrain(Programs.runToolsStream(llm, "Go", { tools: [endless] })))
       yield* Deferred.await(started)
       yield* Fiber.interrupt(fiber)
       yield* Deferred.await(interrupted)
@@ -128,7 +128,7 @@ describe.each([
     }).pipe(Effect.provide(NodeHttpClient.layerUndici))
   )
 
-  it.scopedLive("StructuredOutput.generate returns the value in every mode", () =>
+  it.scopedLive("LLM.generateObject returns the value in every mode", () =>
     Effect.gen(function* () {
       const { llm, provider } = yield* setup({
         answer: ({ tools }) =>
@@ -137,7 +137,7 @@ describe.each([
             : { toolCalls: [{ id: "1", name: "point", arguments: '{"x":1,"y":2}' }] }
       })
       for (const mode of ["auto", "native", "tool", "prompt"] as const) {
-        const { value } = yield* StructuredOutput.generate(llm, "Where?", { schema: Point, name: "point", mode })
+        const { value } = yield* Programs.generateObject(llm, "Where?", { schema: Point, name: "point", mode })
         expect(value).toEqual({ x: 1, y: 2 })
       }
       expect((yield* provider.log).map(({ body }) => Object.keys(Object(body)))).toMatchObject([
@@ -149,12 +149,12 @@ describe.each([
     }).pipe(Effect.provide(NodeHttpClient.layerUndici))
   )
 
-  it.scopedLive("StructuredOutput.generate repairs a value that does not fit its schema", () =>
+  it.scopedLive("LLM.generateObject repairs a value that does not fit its schema", () =>
     Effect.gen(function* () {
       const { llm } = yield* setup({
         answer: ({ messages }) => (messages.length === 1 ? '{"x":1,"y":"two"}' : '{"x":1,"y":2}')
       })
-      expect((yield* StructuredOutput.generate(llm, "Where?", { schema: Point })).value).toEqual({ x: 1, y: 2 })
+      expect((yield* Programs.generateObject(llm, "Where?", { schema: Point })).value).toEqual({ x: 1, y: 2 })
     }).pipe(Effect.provide(NodeHttpClient.layerUndici))
   )
 })
@@ -173,7 +173,7 @@ describe("provider without JSON Schema output", () => {
         ChatCompletionsClient.layer({ provider: "simulated", baseUrl, dialect: { jsonSchema: false } }),
         RateLimiter.layer({ capacity: 10, refillRate: 1, tokensPerMinute: 1000 })
       )
-      const { value } = yield* StructuredOutput.generate(llm, "Where? ".repeat(100), { schema: Point, name: "point" })
+      const { value } = yield* Programs.generateObject(llm, "Where? ".repeat(100), { schema: Point, name: "point" })
       expect(value).toEqual({ x: 1, y: 2 })
       expect(yield* provider.log).toHaveLength(1)
       const { limiter } = yield* llm.status

@@ -249,7 +249,7 @@ describe("ZhipuClient", () => {
           )
         )
       })
-      const { value } = yield* LLM.object("The capital of France?", {
+      const { value } = yield* LLM.generateObject("The capital of France?", {
         schema: Schema.Struct({ city: Schema.String })
       }).pipe(
         Effect.provide(LLM.layer({ model: "glm-4.6" })),

@@ -111,7 +111,7 @@ describe.concurrent("Models with RedisSharing", () => {
       const read = yield* file(provider.baseUrl, {})
       const [here, there] = [yield* models(url, read), yield* models(url, read)]
       const [key] = (yield* here.status).keys.keys
-      yield* here.pool?.disable(key?.id ?? "") ?? Effect.void
+      yield* here.keys?.disable(key?.id ?? "") ?? Effect.void
       expect((yield* Effect.flip(there.chat("?")))._tag).toBe("KeyPoolExhaustedError")
     })
   )

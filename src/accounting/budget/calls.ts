@@ -5,7 +5,7 @@ import type { Attempt } from "../../vocabulary/attempt.js"
 import type { ChatRequest } from "../../vocabulary/Chat.js"
 import type { ChatEvent } from "../../vocabulary/ChatEvent.js"
 import type { EmbeddingRequest } from "../../vocabulary/Embedding.js"
-import type { Middleware, ModelInfo, Service } from "../../call/model.js"
+import type { Middleware, ModelInfo } from "../../call/model.js"
 import type { LLMError } from "../../vocabulary/LLMError.js"
 import * as Pricing from "../pricing/cost.js"
 import * as Usage from "../../vocabulary/Usage.js"
@@ -16,6 +16,7 @@ import { isListening, withUsageListener } from "../../telemetry/usageListeners.j
 import type { Open, OpenStream, Pull } from "../../call/openStream.js"
 import { fromStream, toStream } from "../../call/openStream.js"
 import { normalize, normalizeEmbedding } from "../../call/request.js"
+import { wrap } from "../../call/wrap.js"
 
 interface Answer {
   readonly provider: string
@@ -134,26 +135,27 @@ export const makeMiddleware =
     const embeddingEstimate = ({ input }: Pick<EmbeddingRequest, "input">) =>
       Usage.make({ inputTokens: Usage.estimateAll(input), estimated: true })
 
-    return Effect.succeed<Service>({
-      ...next,
-      chat: (input) =>
-        Effect.suspend(() => {
-          const call = next.chat(input)
-          return chargeOnce(normalize(input), call, chatEstimate, (reserve) => chargeWhole(info, call, reserve))
-        }),
-      embed: (input) =>
-        Effect.suspend(() => {
-          const call = next.embed(input)
-          return chargeOnce(normalizeEmbedding(input), call, embeddingEstimate, (reserve) =>
-            chargeWhole(info, call, reserve)
-          )
-        }),
-      chatStream: (input) =>
-        toStream(
+    return Effect.succeed(
+      wrap(next, {
+        chat: (input) =>
           Effect.suspend(() => {
-            const call = fromStream(next.chatStream(input))
-            return chargeOnce(normalize(input), call, chatEstimate, (reserve) => chargeStream(info, call, reserve))
-          })
-        )
-    })
+            const call = next.chat(input)
+            return chargeOnce(normalize(input), call, chatEstimate, (reserve) => chargeWhole(info, call, reserve))
+          }),
+        embed: (input) =>
+          Effect.suspend(() => {
+            const call = next.embed(input)
+            return chargeOnce(normalizeEmbedding(input), call, embeddingEstimate, (reserve) =>
+              chargeWhole(info, call, reserve)
+            )
+          }),
+        chatStream: (input) =>
+          toStream(
+            Effect.suspend(() => {
+              const call = fromStream(next.chatStream(input))
+              return chargeOnce(normalize(input), call, chatEstimate, (reserve) => chargeStream(info, call, reserve))
+            })
+          )
+      })
+    )
   }

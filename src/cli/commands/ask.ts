@@ -3,7 +3,7 @@ import { Command, Options } from "@effect/cli"
 import { FileSystem } from "@effect/platform"
 import { Effect, Option, Schema } from "effect"
 import * as Chat from "../../vocabulary/Chat.js"
-import * as StructuredOutput from "../../programs/StructuredOutput.js"
+import * as LLM from "../../LLM.js"
 import { isRecord } from "../../wire/json.js"
 import type { CliFailure } from "../failure.js"
 import { callFailure, operationFailure, usageFailure } from "../failure.js"
@@ -95,7 +95,7 @@ export const ask = Command.make("ask", options, (args) =>
     }
     if (Option.isSome(schemaFile)) {
       const { response, usage, value } = yield* Effect.mapError(
-        StructuredOutput.generate(llm, request, schemaFile.value),
+        Effect.provideService(LLM.generateObject(request, schemaFile.value), LLM.LLM, llm),
         callFailure
       )
       const { cost, model, provider } = response

@@ -6,7 +6,8 @@ import type { ChatRequest } from "../../vocabulary/Chat.js"
 import type { Open, OpenStream } from "../../call/openStream.js"
 import { fromStream, toStream } from "../../call/openStream.js"
 import { estimateInput, normalize } from "../../call/request.js"
-import type { Middleware, Service as LLMService } from "../../call/model.js"
+import { wrap } from "../../call/wrap.js"
+import type { Middleware } from "../../call/model.js"
 import type { LLMError } from "../../vocabulary/LLMError.js"
 import { RateLimiterFactory } from "../../rateLimiter/factory.js"
 import type * as RateLimiter from "../../rateLimiter/RateLimiter.js"
@@ -53,13 +54,14 @@ const withStreamReservation = (limiter: RateLimiter.Service, tokens: number, ope
 const limitedBy =
   (limiter: RateLimiter.Service): Middleware =>
   (next) =>
-    Effect.succeed<LLMService>({
-      ...next,
-      chat: (request) => withReservation(limiter, estimateTokens(request), next.chat(request)),
-      embed: (request) => withReservation(limiter, 0, next.embed(request)),
-      chatStream: (request) =>
-        toStream(withStreamReservation(limiter, estimateTokens(request), fromStream(next.chatStream(request))))
-    })
+    Effect.succeed(
+      wrap(next, {
+        chat: (request) => withReservation(limiter, estimateTokens(request), next.chat(request)),
+        embed: (request) => withReservation(limiter, 0, next.embed(request)),
+        chatStream: (request) =>
+          toStream(withStreamReservation(limiter, estimateTokens(request), fromStream(next.chatStream(request))))
+      })
+    )
 
 /** The budget of a key, with the prices and the budget store in context. */
 const budgetOf = ({ budget, id }: VirtualKey): Effect.Effect<Budget.Service | undefined, Budget.InvalidBudgetError> => {
@@ -85,12 +87,7 @@ const limiterOf = ({
 const reportingErrors =
   (report: (error: LLMError) => Effect.Effect<void>): Middleware =>
   (next) =>
-    Effect.succeed<LLMService>({
-      ...next,
-      chat: (request) => Effect.tapError(next.chat(request), report),
-      embed: (request) => Effect.tapError(next.embed(request), report),
-      chatStream: (request) => toStream(Effect.tapError(fromStream(next.chatStream(request)), report))
-    })
+    Effect.succeed(wrap(next, { around: (call) => Effect.tapError(call, report) }))
 
 const passThrough: Middleware = Effect.succeed
 

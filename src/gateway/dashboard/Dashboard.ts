@@ -35,7 +35,7 @@ import type { Listener } from "../../telemetry/usageListeners.js"
 import { withUsageListener } from "../../telemetry/usageListeners.js"
 import type { StartObserving } from "../../telemetry/observe.js"
 import { instrument, outcomeOf } from "../../telemetry/observe.js"
-import { fromStream, toStream } from "../../call/openStream.js"
+import { wrap } from "../../call/wrap.js"
 import type { Middleware, Service as LLMService } from "../../call/model.js"
 import { Models } from "../../models/model.js"
 import * as Priced from "../../accounting/pricing/cost.js"
@@ -150,15 +150,7 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Model
 
     const observedService = (name: string, next: LLMService): LLMService => {
       const usageListener = usageListenerOf(name)
-      return instrument(
-        {
-          ...next,
-          chat: (request) => withUsageListener(next.chat(request), usageListener),
-          embed: (request) => withUsageListener(next.embed(request), usageListener),
-          chatStream: (request) => toStream(withUsageListener(fromStream(next.chatStream(request)), usageListener))
-        },
-        observe(name)
-      )
+      return instrument(wrap(next, { around: (call) => withUsageListener(call, usageListener) }), observe(name))
     }
 
     const snapshotSince = (start: number): Effect.Effect<Snapshot> =>

@@ -107,7 +107,7 @@ const modelOf = (
     ...totals,
     waiting: keys.waiting,
     levels: levelsOf(limiter.models?.[listed.model] ?? limiter),
-    hasPool: llm.pool !== undefined,
+    hasPool: llm.keys !== undefined,
     // The keys of a group are listed at its members.
     keys: listed.members === undefined ? keys.keys.map(keyOf) : [],
     deployments

@@ -4,7 +4,7 @@ import { DateTime, Effect, Option, ParseResult, Redacted, Schema } from "effect"
 import type { Service as Balance } from "../../routing/balance/model.js"
 import type { DeploymentStatus } from "../../routing/balance/model.js"
 import { EmbeddingCache } from "../../caching/EmbeddingCache.js"
-import type { Service as KeyPool } from "../../keyPool/model.js"
+import type { KeyAdministration } from "../../keyPool/model.js"
 import type { Status as LLMStatus } from "../../call/model.js"
 import { ResponseCache } from "../../caching/ResponseCache.js"
 import * as Body from "../http/body.js"
@@ -143,50 +143,50 @@ const KeyTarget = { model: Schema.NonEmptyString, key: Schema.NonEmptyString }
 
 const Amount = Schema.Number.pipe(Schema.finite(), Schema.positive())
 
-/** The pool of a model; fails unless it has the key. */
-const poolWith = (
+/** The administration of the keys of a model; fails unless it has the key. */
+const keysWith = (
   { models }: GatewayContext,
   { key, model }: { readonly key: string; readonly model: string }
-): Effect.Effect<KeyPool, HttpErrors.HttpError> =>
+): Effect.Effect<KeyAdministration, HttpErrors.HttpError> =>
   Effect.flatMap(
     Effect.mapError(models.get(model), () => HttpErrors.unknownModel(model)),
-    ({ pool }) =>
-      pool === undefined
+    ({ keys: administration }) =>
+      administration === undefined
         ? Effect.fail(notFound(`'${model}' has no pool of its own.`))
-        : Effect.flatMap(pool.status, ({ keys }) =>
+        : Effect.flatMap(administration.status, ({ keys }) =>
             keys.some(({ id }) => id === key)
-              ? Effect.succeed(pool)
+              ? Effect.succeed(administration)
               : Effect.fail(notFound(`'${model}' has no key '${key}'.`))
           )
   )
 
-/** A route that changes a key of a model, and responds with the new status of its pool. */
+/** A route that changes a key of a model, and responds with the new status of all its keys. */
 const onKey = <A extends { readonly model: string; readonly key: string }, I>(
   schema: Schema.Schema<A, I>,
-  act: (pool: KeyPool, input: A) => Effect.Effect<unknown, HttpErrors.HttpError>
+  act: (keys: KeyAdministration, input: A) => Effect.Effect<unknown, HttpErrors.HttpError>
 ): ((context: GatewayContext) => Handler) => {
   const body = bodyAs(schema)
   return (context) =>
     Effect.gen(function* () {
       const input = yield* body(context)
-      const pool = yield* poolWith(context, input)
-      yield* act(pool, input)
-      return json({ keys: keysOf(yield* pool.status) })
+      const keys = yield* keysWith(context, input)
+      yield* act(keys, input)
+      return json({ keys: keysOf(yield* keys.status) })
     })
 }
 
-const disable = onKey(Schema.Struct(KeyTarget), (pool, { key }) => pool.disable(key))
+const disable = onKey(Schema.Struct(KeyTarget), (keys, { key }) => keys.disable(key))
 
-const enable = onKey(Schema.Struct(KeyTarget), (pool, { key }) => pool.enable(key))
+const enable = onKey(Schema.Struct(KeyTarget), (keys, { key }) => keys.enable(key))
 
-const cool = onKey(Schema.Struct({ ...KeyTarget, seconds: Amount }), (pool, { key, seconds }) =>
-  pool.rest(key, `${seconds} seconds`)
+const cool = onKey(Schema.Struct({ ...KeyTarget, seconds: Amount }), (keys, { key, seconds }) =>
+  keys.rest(key, `${seconds} seconds`)
 )
 
 const invalidValue = ({ message }: Error): HttpErrors.HttpError => ({ status: 422, code: "invalid_request", message })
 
-const reweight = onKey(Schema.Struct({ ...KeyTarget, weight: Amount }), (pool, { key, weight }) =>
-  Effect.mapError(pool.reweight(key, weight), invalidValue)
+const reweight = onKey(Schema.Struct({ ...KeyTarget, weight: Amount }), (keys, { key, weight }) =>
+  Effect.mapError(keys.reweight(key, weight), invalidValue)
 )
 
 // -------------------------------------------------------------------------------------

@@ -102,6 +102,7 @@ export const make = ({ jwt = true, ...options }: Options = {}): Effect.Effect<
  * @since 0.1.0
  * @category layers
  */
-export const layer: (
+export const layer = (
   options?: Options
-) => Layer.Layer<ZhipuClient | ProviderClient.ProviderClient, never, HttpClient.HttpClient> = layerOf(ZhipuClient, make)
+): Layer.Layer<ZhipuClient | ProviderClient.ProviderClient, never, HttpClient.HttpClient> =>
+  layerOf(ZhipuClient, make(options))

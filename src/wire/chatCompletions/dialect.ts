@@ -154,7 +154,7 @@ export interface Dialect {
   readonly jsonObject: boolean
   /**
    * Whether the provider has output that follows a JSON Schema. If false (DeepSeek, "JSON Output": at most a JSON object), a
-   * request with a schema is `Unsupported` and does not lose it silently; `LLM.object` then uses another strategy. @default true
+   * request with a schema is `Unsupported` and does not lose it silently; `LLM.generateObject` then uses another strategy. @default true
    */
   readonly jsonSchema: boolean
   /**

@@ -1,0 +1,43 @@
+/** The constructor of middlewares. */
+import type { Overrides, Service } from "./model.js"
+import { fromStream, toStream } from "./openStream.js"
+
+/** Every member of a service, the optional ones too: a member that is added to `Service` does not compile until it is forwarded. */
+type Forwarded = { readonly [Member in keyof Required<Service>]: Service[Member] }
+
+/**
+ * Makes the `LLM` of a middleware: the overrides, and the members of `next` for the rest. Spreading `...next` instead would skip
+ * the middleware for every call that a later version adds, and would keep the `info` of a model that is reloaded.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { LLM } from "effect-llm"
+ *
+ * const logged: LLM.Middleware = (next) =>
+ *   Effect.succeed(LLM.wrap(next, { around: Effect.tapError((error) => Effect.logWarning(error.message)) }))
+ * ```
+ *
+ * @since 0.2.0
+ * @category constructors
+ */
+export const wrap = (next: Service, { around, ...overrides }: Overrides): Service => {
+  const forwarded: Forwarded = {
+    chat: overrides.chat ?? (around === undefined ? next.chat : (request) => around(next.chat(request))),
+    chatStream:
+      overrides.chatStream ??
+      (around === undefined ? next.chatStream : (request) => toStream(around(fromStream(next.chatStream(request))))),
+    embed: overrides.embed ?? (around === undefined ? next.embed : (request) => around(next.embed(request))),
+    listModels: overrides.listModels ?? (around === undefined ? next.listModels : around(next.listModels)),
+    // Read at each access, because a reloaded model changes them.
+    get info() {
+      return overrides.info ?? next.info
+    },
+    status: overrides.status ?? next.status,
+    resetRateLimit: overrides.resetRateLimit ?? next.resetRateLimit,
+    get keys() {
+      return overrides.keys ?? next.keys
+    }
+  }
+  return forwarded
+}
