@@ -2,8 +2,9 @@
  * Limits requests per second, minute and day, tokens per minute, and calls in flight.
  *
  * A bucket starts full, holds `capacity` and is refilled by `refillRate` a second, so that over any time `t` no more than
- * `capacity + refillRate × t` is ever granted. `requestsPerMinute` and `requestsPerDay` hold over every minute and every day,
- * wherever it begins. A call is granted all that it needs of every limit together, or nothing.
+ * `capacity + refillRate × t` is ever granted. With `refill`, a schedule fills it instead. `requestsPerMinute` and
+ * `requestsPerDay` hold over every minute and every day, wherever it begins. A call is granted all that it needs of every limit
+ * together, or nothing.
  *
  * Waiting calls are served in order of arrival, so every wait is known beforehand: a call fails at once when its wait would
  * exceed `maxWait`, and a waiting one fails as soon as other calls use more tokens than they reserved and its wait becomes too
@@ -23,6 +24,19 @@
  *   yield* limiter.take()
  *   return yield* limiter.status
  * }).pipe(Effect.provide(RateLimiter.layer({ capacity: 20, refillRate: 3, requestsPerDay: 10_000, maxConcurrency: 8 })))
+ * ```
+ *
+ * @example
+ * ```ts
+ * import { Effect, Schedule } from "effect"
+ * import { RateLimiter } from "effect-llm"
+ *
+ * // A daily quota that resets at midnight in Los Angeles.
+ * const program = Effect.gen(function* () {
+ *   const limiter = yield* RateLimiter.make({ capacity: 1000, refill: Schedule.cron("0 0 * * *", "America/Los_Angeles") })
+ *   yield* limiter.withPermits(2)(Effect.log("spends two requests of the quota"))
+ *   return yield* limiter.available
+ * })
  * ```
  *
  * @since 0.1.0

@@ -43,7 +43,7 @@ describe("admin routes", () => {
       const created = yield* act(gateway, "/admin/keys", {
         label: "team-b",
         models: ["fast"],
-        rateLimit: { requestsPerMinute: 100 },
+        rateLimit: { requestsPerMinute: 100, maxConcurrent: 8 },
         budget: { tokens: 1_000_000, period: "day" },
         expiresAt: "2999-01-01T00:00:00.000Z"
       })
@@ -52,6 +52,9 @@ describe("admin routes", () => {
       expect((yield* chat(gateway, key)).status).toBe(200)
       const { json, text } = yield* get(gateway, "/admin/keys")
       expect(json).toMatchObject({ keys: [{ label: "team-a" }, { id, label: "team-b", models: ["fast"] }] })
+      expect(json).toMatchObject({
+        keys: [{}, { rateLimit: { requestsPerMinute: 100, maxConcurrent: 8 }, expiresAt: "2999-01-01T00:00:00.000Z" }]
+      })
       expect(text).not.toContain(key)
       expect(text).not.toContain("hash")
       const revoked = () => send(`${gateway.url}/admin/keys/${id}`, { method: "DELETE", headers: admin })

@@ -29,7 +29,12 @@ describe("Access.readKeys", () => {
       const { keys } = yield* writeAndRead(
         JSON.stringify([
           { key: "sk-one", label: "one", models: ["openai/*"], expiresAt: "2999-01-01T00:00:00Z" },
-          { sha256, label: "two", budget: { dollars: 1, period: "day" }, rateLimit: { requestsPerMinute: 60 } }
+          {
+            sha256,
+            label: "two",
+            budget: { dollars: 1, period: "day" },
+            rateLimit: { requestsPerMinute: 60, maxConcurrent: 4 }
+          }
         ])
       )
       const access = yield* Effect.flatMap(keys, (keys) => Access.make({ keys }))
@@ -38,8 +43,9 @@ describe("Access.readKeys", () => {
       expect([one.label, one.allows(["openai/m"]), one.allows(["other/m"])]).toEqual(["one", true, false])
       expect((yield* caller("sk-two")).label).toBe("two")
       expect((yield* Effect.flip(caller(sha256)))._tag).toBe("AccessDeniedError")
-      const [first] = yield* access.list
+      const [first, second] = yield* access.list
       expect(first?.expiresAt).toEqual(DateTime.unsafeMake("2999-01-01T00:00:00Z"))
+      expect(second?.rateLimit).toEqual({ requestsPerMinute: 60, maxConcurrency: 4 })
     }).pipe(Effect.provide(NodeFileSystem.layer))
   )
 

@@ -1,6 +1,6 @@
 /** The routes under `/admin`: status, virtual keys, key pools, deployments and caches, as JSON. */
 import { HttpRouter, HttpServerResponse } from "@effect/platform"
-import { DateTime, Effect, Option, ParseResult, Redacted, Schema } from "effect"
+import { Effect, Option, ParseResult, Redacted, Schema } from "effect"
 import type { Service as Balance } from "../../routing/balance/model.js"
 import type { DeploymentStatus } from "../../routing/balance/model.js"
 import { EmbeddingCache } from "../../caching/EmbeddingCache.js"
@@ -43,14 +43,14 @@ const storeFailed = (error: Error): Effect.Effect<never, HttpErrors.HttpError> =
   )
 
 /** A key as the routes show it, without its hash. */
-const keyView = ({ hash: _, ...key }: VirtualKeys.VirtualKey) => ({
-  ...key,
-  createdAt: DateTime.formatIso(key.createdAt),
-  ...(key.expiresAt === undefined ? {} : { expiresAt: DateTime.formatIso(key.expiresAt) })
-})
+const encodeKey = Schema.encode(VirtualKeys.VirtualKey.omit("hash"))
+
+const keyView = (key: VirtualKeys.VirtualKey) => Effect.orDie(encodeKey(key))
 
 const listKeys = ({ access }: GatewayContext): Handler =>
-  Effect.map(Effect.catchAll(access.list, storeFailed), (keys) => json({ keys: keys.map(keyView) }))
+  Effect.map(Effect.flatMap(Effect.catchAll(access.list, storeFailed), Effect.forEach(keyView)), (keys) =>
+    json({ keys })
+  )
 
 const settings = bodyAs(VirtualKeys.Settings)
 
@@ -62,7 +62,9 @@ const createKey = (context: GatewayContext): Handler =>
       ),
       Effect.catchTag("AccessStoreError", storeFailed),
       // The only response that contains the secret.
-      Effect.map(({ key, secret }) => json({ ...keyView(key), key: Redacted.value(secret) }, 201))
+      Effect.flatMap(({ key, secret }) =>
+        Effect.map(keyView(key), (view) => json({ ...view, key: Redacted.value(secret) }, 201))
+      )
     )
   )
 
