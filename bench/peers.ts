@@ -106,7 +106,7 @@ const ours = (baseUrl: string): Peer => {
   const runtime = ManagedRuntime.make(
     LLM.layer({ model: "bench" }).pipe(
       Layer.provide(ChatCompletionsClient.layer({ provider: "bench", baseUrl })),
-      Layer.provide(KeyPool.layer({ providerId: "bench", keys: ["key-one", "key-two", "key-three"] })),
+      Layer.provide(KeyPool.layer({ provider: "bench", keys: ["key-one", "key-two", "key-three"] })),
       Layer.provide(RateLimiter.layer({ capacity: 1_000_000, refillRate: 1_000_000 })),
       Layer.provide(NodeHttpClient.layerUndici)
     )

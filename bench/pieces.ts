@@ -15,13 +15,13 @@ const repeat = (name: string, piece: Effect.Effect<unknown, unknown>): Contestan
 const lease = (keys: number): Contestant => {
   const pool = Effect.runSync(
     KeyPool.make({
-      providerId: "bench",
+      provider: "bench",
       keys: Array.from({ length: keys }, (_, index) => ({ key: `key-${index}`, id: `${index}` }))
     })
   )
   return repeat(
     `${keys.toLocaleString("en")} keys`,
-    Effect.flatMap(pool.acquire(), ({ settle }) => settle(KeyPool.Verdict.Served({ latency: 1 })))
+    Effect.flatMap(pool.reserve(), ({ settle }) => settle(KeyPool.Verdict.Served({ latency: 1 })))
   )
 }
 

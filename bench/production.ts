@@ -43,7 +43,7 @@ const response: ChatResponse = {
 const makeLLM = (client: Pick<ProviderClient.Service, "chat" | "chatStream">): Effect.Effect<LLM.Service> =>
   LLM.make({ model: "model", telemetry: false, timeouts: false, retry: false }).pipe(
     Effect.provide(Layer.succeed(ProviderClient.ProviderClient, { provider: "bench", wire: "bench", ...client })),
-    Effect.provide(KeyPool.layer({ providerId: "bench", keys: ["key"] })),
+    Effect.provide(KeyPool.layer({ provider: "bench", keys: ["key"] })),
     Effect.provide(RateLimiter.layerUnlimited),
     Effect.orDie
   )
@@ -79,7 +79,7 @@ const hedged = Effect.flatMap(plain, (llm) => Hedge.make([llm])(llm))
 
 /** The first LLM never answers, and the second is called at once. */
 const hedgedTwice = Effect.flatMap(Effect.zip(plain, silent), ([llm, hanging]) =>
-  Hedge.make([llm], { after: 0, maxShare: 1 })(hanging)
+  Hedge.make([llm], { delay: 0, maxExtraLoad: 1 })(hanging)
 )
 
 const benchmark =

@@ -64,7 +64,7 @@ export const withRedis = async (use: (contestants: ReadonlyArray<Contestant>) =>
   const pool = await Effect.runPromise(
     Effect.flatMap(Redis.make({ url: `redis://127.0.0.1:${port}` }), (redis) =>
       Effect.provideService(
-        RedisKeyPool.make({ providerId: "bench", keys: ["sk-one", "sk-two", "sk-three"] }),
+        RedisKeyPool.make({ provider: "bench", keys: ["sk-one", "sk-two", "sk-three"] }),
         Redis.Redis,
         redis
       )
@@ -86,7 +86,7 @@ export const withRedis = async (use: (contestants: ReadonlyArray<Contestant>) =>
     ),
     repeat(
       "lease and release of a key",
-      Effect.flatMap(pool.acquire(), ({ settle }) => settle(Verdict.Served({ latency: 5 })))
+      Effect.flatMap(pool.reserve(), ({ settle }) => settle(Verdict.Served({ latency: 5 })))
     )
   ])
   await Effect.runPromise(Scope.close(scope, Exit.void))

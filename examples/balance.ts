@@ -7,7 +7,7 @@ import { SimulatedProvider } from "../src/testing/index.js"
 const deployment = (id: string, baseUrl: string) =>
   LLM.layer({ model: "large", retry: false }).pipe(
     Layer.provide(ChatCompletionsClient.layer({ provider: id, baseUrl })),
-    Layer.provide(KeyPool.layer({ providerId: id, keys: ["key"] })),
+    Layer.provide(KeyPool.layer({ provider: id, keys: ["key"] })),
     Layer.provide(RateLimiter.layerUnlimited)
   )
 

@@ -30,7 +30,7 @@ const simulated = Layer.unwrapScoped(
       Layer.provide(ChatCompletionsClient.layer({ provider: "simulated", baseUrl: provider.baseUrl })),
       Layer.provide(
         KeyPool.layer({
-          providerId: "simulated",
+          provider: "simulated",
           keys: [
             { key: "sk-first", id: "first", weight: 3 },
             { key: "sk-second", id: "second", weight: 2 },

@@ -8,7 +8,7 @@ const llmAt = (provider: string, baseUrl: string) =>
   // The plan retries.
   LLM.layer({ model: "simulated", retry: false }).pipe(
     Layer.provide(ChatCompletionsClient.layer({ provider, baseUrl })),
-    Layer.provide(KeyPool.layer({ providerId: provider, keys: ["key"] })),
+    Layer.provide(KeyPool.layer({ provider, keys: ["key"] })),
     Layer.provide(RateLimiter.layerUnlimited),
     Layer.provide(NodeHttpClient.layerUndici)
   )

@@ -29,7 +29,7 @@ const program = Effect.gen(function* () {
   })
   const live = LLM.layer({ model: "simulated" }).pipe(
     Layer.provide(ChatCompletionsClient.layer({ provider: "simulated", baseUrl: provider.baseUrl })),
-    Layer.provide(KeyPool.layer({ providerId: "simulated", keys: ["key"] })),
+    Layer.provide(KeyPool.layer({ provider: "simulated", keys: ["key"] })),
     Layer.provide(RateLimiter.layerUnlimited),
     Layer.provide(NodeHttpClient.layerUndici)
   )

@@ -16,12 +16,12 @@ const program = Effect.gen(function* () {
 
   const first = LLM.layer({ model: "large" }).pipe(
     Layer.provide(ChatCompletionsClient.layer({ provider: "first", baseUrl: primary.baseUrl })),
-    Layer.provide(KeyPool.layer({ providerId: "first", keys: ["good", "revoked", "limited"] })),
+    Layer.provide(KeyPool.layer({ provider: "first", keys: ["good", "revoked", "limited"] })),
     Layer.provide(RateLimiter.layer({ capacity: 20, refillRate: 3 }))
   )
   const second = LLM.layer({ model: "small" }).pipe(
     Layer.provide(ResponsesClient.layer({ provider: "second", baseUrl: secondary.baseUrl })),
-    Layer.provide(KeyPool.layer({ providerId: "second", keys: ["other"] })),
+    Layer.provide(KeyPool.layer({ provider: "second", keys: ["other"] })),
     Layer.provide(RateLimiter.layerUnlimited)
   )
 

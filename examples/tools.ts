@@ -32,7 +32,7 @@ const program = Effect.gen(function* () {
   })
   const live = LLM.layer({ model: "simulated" }).pipe(
     Layer.provide(ResponsesClient.layer({ provider: "simulated", baseUrl: provider.baseUrl })),
-    Layer.provide(KeyPool.layer({ providerId: "simulated", keys: ["key"] })),
+    Layer.provide(KeyPool.layer({ provider: "simulated", keys: ["key"] })),
     Layer.provide(RateLimiter.layerUnlimited),
     Layer.provide(NodeHttpClient.layerUndici)
   )

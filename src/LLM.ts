@@ -12,7 +12,7 @@
  *
  * const OpenAI = LLM.layer({ model: "gpt-4o" }).pipe(
  *   Layer.provide(ChatCompletionsClient.layer({ baseUrl: "https://api.openai.com/v1" })),
- *   Layer.provide(KeyPool.layer({ providerId: "openai", keys: ["sk-one", "sk-two"] })),
+ *   Layer.provide(KeyPool.layer({ provider: "openai", keys: ["sk-one", "sk-two"] })),
  *   Layer.provide(RateLimiter.layer({ capacity: 20, refillRate: 3 })),
  *   Layer.provide(NodeHttpClient.layerUndici)
  * )
@@ -133,7 +133,7 @@ const withEmbeddingBatches =
 const withModelInfo = <A>(
   result: Either.Either<A, LLMError>,
   { model, provider }: ModelInfo
-): Either.Either<A, LLMError> => Either.mapLeft(result, (error) => Errors.amend(error, { provider, model }))
+): Either.Either<A, LLMError> => Either.mapLeft(result, (error) => Errors.update(error, { provider, model }))
 
 const applyAll = (service: Service, middleware: ReadonlyArray<Middleware>): Effect.Effect<Service> =>
   Effect.reduce(middleware, service, (next, apply) => apply(next))
@@ -212,7 +212,7 @@ export function make(
   return Effect.gen(function* () {
     const client = yield* options.client ?? ProviderClient
     const pool = yield* KeyPool
-    yield* checkKeys(client, pool.providerId, options.model)
+    yield* checkKeys(client, pool.provider, options.model)
     const limiter = yield* RateLimiter
     const info: ModelInfo = {
       provider: client.provider,
@@ -327,7 +327,7 @@ export const layerConfig = (
         (provider === "openai"
           ? "gpt-4o-mini"
           : yield* Effect.fail(ConfigError.MissingData(["LLM_DEFAULT_MODEL"], `Expected a model of ${provider}`)))
-      const pool = yield* Pool.make({ providerId: provider, keys: yield* Environment.apiKeys(provider) })
+      const pool = yield* Pool.make({ provider, keys: yield* Environment.apiKeys(provider) })
       const baseUrl = Option.getOrUndefined(yield* Environment.baseUrl(provider))
       const client = yield* NamedClient.make({
         provider,

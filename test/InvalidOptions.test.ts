@@ -48,11 +48,11 @@ const throwing: ReadonlyArray<
   ["response", [...noLengths, 0], (response: Duration.DurationInput) => Timeouts.middleware({ response })],
   ["firstEvent", [...noLengths, 0], (firstEvent: Duration.DurationInput) => Timeouts.middleware({ firstEvent })],
   ["idle", [...noLengths, 0], (idle: Duration.DurationInput) => Timeouts.middleware({ idle })],
-  ["after", noLengths, (after: Duration.DurationInput) => Hedge.make([], { after })],
-  ["floor", noLengths, (floor: Duration.DurationInput) => Hedge.make([], { floor })],
-  ["maxShare", [Number.NaN, -0.1, 1.1], (maxShare: number) => Hedge.make([], { maxShare })],
+  ["delay", noLengths, (after: Duration.DurationInput) => Hedge.make([], { delay: after })],
+  ["minDelay", noLengths, (floor: Duration.DurationInput) => Hedge.make([], { minDelay: floor })],
+  ["maxExtraLoad", [Number.NaN, -0.1, 1.1], (maxExtraLoad: number) => Hedge.make([], { maxExtraLoad })],
   ["burst", [Number.NaN, -1], (burst: number) => Hedge.make([], { burst })],
-  ["patience", noLengths, (patience: Duration.DurationInput) => Fallback.make([], { patience })],
+  ["failoverAfter", noLengths, (patience: Duration.DurationInput) => Fallback.make([], { failoverAfter: patience })],
   ["fit.tolerance", [Number.NaN, 2], (tolerance: number) => Fallback.make([], { fit: { tolerance } })],
   ["maxAttempts", [...noCounts, 0], (maxAttempts: number) => LLM.make({ model: "m", retry: { maxAttempts } })],
   ["total", noLengths, (total: Duration.DurationInput) => LLM.layer({ model: "m", timeouts: { total } })],
@@ -139,8 +139,8 @@ describe("invalid options", () => {
       for (const middleware of [
         Retry.middleware({ maxAttempts: Infinity, backoff: { base: 0, factor: 1, max: Infinity, jitter: 0 } }),
         Timeouts.middleware({ total: Infinity, response: "1 millis" }),
-        Hedge.make([], { after: 0, maxShare: 1, burst: 0 }),
-        Fallback.make([], { patience: 0 }),
+        Hedge.make([], { delay: 0, maxExtraLoad: 1, burst: 0 }),
+        Fallback.make([], { failoverAfter: 0 }),
         ContextWindow.middleware({ reserve: 0, tolerance: 1 })
       ]) {
         const over = yield* middleware(llm)

@@ -37,7 +37,7 @@ const limited = (retryAfter?: Duration.DurationInput) =>
 const down = new LLMErrors.ProviderUnavailableError({ ...context, status: 503, message: "down" })
 
 const keys = (...ids: ReadonlyArray<string>) =>
-  KeyPool.layer({ providerId: "test", keys: ids.map((id) => ({ key: `secret-${id}`, id })) })
+  KeyPool.layer({ provider: "test", keys: ids.map((id) => ({ key: `secret-${id}`, id })) })
 
 const bare: Omit<LLM.Options, "model"> = { retry: false, timeouts: false }
 
@@ -253,7 +253,7 @@ describe("release of keys and permits", () => {
           ),
           { retry: { maxAttempts: 3 }, timeouts: { total: "20 seconds", idle: "2 seconds" } },
           KeyPool.layer({
-            providerId: "test",
+            provider: "test",
             keys: [
               { key: "a", id: "a", maxConcurrency: 2 },
               { key: "b", id: "b", maxConcurrency: 1 }

@@ -10,7 +10,7 @@ import { names } from "../src/provider/registry.js"
 import * as ResponsesClient from "../src/provider/ResponsesClient.js"
 import * as RateLimiter from "../src/rateLimiter/RateLimiter.js"
 
-const keysOf = (provider: string) => KeyPool.layer({ providerId: provider, keys: ["secret"] })
+const keysOf = (provider: string) => KeyPool.layer({ provider, keys: ["secret"] })
 
 /** The services of an `LLM` beside its client. */
 const others = Layer.mergeAll(keysOf("team-a"), RateLimiter.layerUnlimited, FetchHttpClient.layer)

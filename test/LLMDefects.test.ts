@@ -22,7 +22,7 @@ const make = (pool: Layer.Layer<KeyPool.KeyPool, KeyPool.InvalidPoolError>) =>
     Layer.mergeAll(client, pool, limits)
   )
 
-const keys = KeyPool.layer({ providerId: "test", keys: ["one"] })
+const keys = KeyPool.layer({ provider: "test", keys: ["one"] })
 
 const inUse = ({ status }: LLM.Service) =>
   Effect.map(status, ({ keys, limiter }) => ({
@@ -58,10 +58,10 @@ describe("release after defects", () => {
     Effect.gen(function* () {
       const broken = Layer.effect(
         KeyPool.KeyPool,
-        Effect.map(KeyPool.make({ providerId: "test", keys: ["one"] }), (pool) => ({
+        Effect.map(KeyPool.make({ provider: "test", keys: ["one"] }), (pool) => ({
           ...pool,
           acquire: (options?: KeyPool.LeaseOptions) =>
-            Effect.map(pool.acquire(options), (lease) => ({
+            Effect.map(pool.reserve(options), (lease) => ({
               ...lease,
               settle: (verdict: KeyPool.Verdict) =>
                 Effect.zipRight(lease.settle(verdict), Effect.dieMessage("the pool is broken"))

@@ -42,7 +42,7 @@ const serving = (
   const limiter = "models" in options ? RateLimiter.layerPerModel(options) : RateLimiter.layer(options)
   return Effect.provide(
     LLM.make({ model: "model", retry: false, timeouts: false }),
-    Layer.mergeAll(client, limiter, KeyPool.layer({ providerId: "test", keys }))
+    Layer.mergeAll(client, limiter, KeyPool.layer({ provider: "test", keys }))
   )
 }
 
@@ -154,7 +154,7 @@ describe("tokens of a failed call", () => {
           chat: () => Effect.fail(failure),
           chatStream: () => Stream.fail(failure)
         }),
-        Effect.provide(KeyPool.layer({ providerId: "test", keys: ["one"] }))
+        Effect.provide(KeyPool.layer({ provider: "test", keys: ["one"] }))
       )
       yield* Effect.flip(ask(llm))
       return (yield* limiter.status).tokens?.available
@@ -206,7 +206,7 @@ describe("key failover with cooldowns", () => {
           Layer.merge(
             RateLimiter.layerUnlimited,
             KeyPool.layer({
-              providerId: "test",
+              provider: "test",
               keys: [
                 { id: "one", key: "sk-one" },
                 { id: "two", key: "sk-two" }
@@ -251,7 +251,7 @@ describe("request over the capacity of the limiter", () => {
         Layer.mergeAll(
           client,
           RateLimiter.layer({ tokensPerMinute: 1000 }),
-          KeyPool.layer({ providerId: "test", keys: ["one"] })
+          KeyPool.layer({ provider: "test", keys: ["one"] })
         )
       )
       return { llm, asked }

@@ -70,7 +70,7 @@ const askLLM = (exchange: Replay, baseUrl: string) =>
       exchange.streaming ? ChatEvent.collect(llm.chatStream(exchange.question)) : llm.chat(exchange.question)
     ),
     Effect.provide(clientLayer(exchange, baseUrl)),
-    Effect.provide(KeyPool.layer({ providerId: exchange.provider, keys: ["a-key-for-the-loopback"] })),
+    Effect.provide(KeyPool.layer({ provider: exchange.provider, keys: ["a-key-for-the-loopback"] })),
     Effect.provide(RateLimiter.layerUnlimited),
     Effect.catchTags({ InvalidPoolError: Effect.die, InvalidLLMError: Effect.die })
   )
@@ -211,7 +211,7 @@ describe.runIf(folder !== undefined)("recorded embedding traffic", () => {
       const client = yield* EmbeddingsClient.make({ provider: exchange.provider, baseUrl, embeddings: wire })
       const llm = yield* LLM.make({ model: "asked", retry: false, telemetry: false, timeouts: false }).pipe(
         Effect.provideService(ProviderClient.ProviderClient, client),
-        Effect.provide(KeyPool.layer({ providerId: exchange.provider, keys: ["a-key-for-the-loopback"] })),
+        Effect.provide(KeyPool.layer({ provider: exchange.provider, keys: ["a-key-for-the-loopback"] })),
         Effect.provide(RateLimiter.layerUnlimited)
       )
       const { count = 1, kind } = exchange.expected

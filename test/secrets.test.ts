@@ -30,11 +30,11 @@ describe("secrecy of keys", () => {
 
   it.effect("hides the secret in a pool, its lease, its status and its errors", () =>
     Effect.gen(function* () {
-      const pool = yield* KeyPool.make({ providerId: "test", keys: [canary, { key: "other", weight: 2 }] })
-      const lease = yield* pool.acquire()
+      const pool = yield* KeyPool.make({ provider: "test", keys: [canary, { key: "other", weight: 2 }] })
+      const lease = yield* pool.reserve()
       expectHidden(pool, lease, yield* pool.status)
       const faulty = yield* Effect.flip(
-        KeyPool.make({ providerId: "test", keys: [canary, canary, { key: canary, weight: -1 }] })
+        KeyPool.make({ provider: "test", keys: [canary, canary, { key: canary, weight: -1 }] })
       )
       expectHidden(faulty)
     })
@@ -89,7 +89,7 @@ describe("secrecy of keys", () => {
         }).pipe(
           Effect.provide(ChatCompletionsClient.layer({ provider: "simulated", baseUrl: provider.baseUrl })),
           Effect.provide(
-            KeyPool.layer({ providerId: "simulated", keys: [canary], cooldown: { base: 1, quota: 1, refused: 1 } })
+            KeyPool.layer({ provider: "simulated", keys: [canary], cooldown: { base: 1, quota: 1, refused: 1 } })
           ),
           Effect.provide(RateLimiter.layerUnlimited)
         )
@@ -121,7 +121,7 @@ describe("secrecy of keys", () => {
         expectHidden(yield* provider.log)
         const unreachable = yield* LLM.make({ model: "m", retry: false }).pipe(
           Effect.provide(ChatCompletionsClient.layer({ baseUrl: "http://127.0.0.1:1/v1" })),
-          Effect.provide(KeyPool.layer({ providerId: "nowhere", keys: [canary] })),
+          Effect.provide(KeyPool.layer({ provider: "nowhere", keys: [canary] })),
           Effect.provide(RateLimiter.layerUnlimited)
         )
         expectHidden(
@@ -158,7 +158,7 @@ describe("secrecy of keys", () => {
         const llm = yield* LLM.make({ model: "simulated", retry: false }).pipe(
           Effect.provide(ZhipuClient.layer({ provider: "zhipu", baseUrl: provider.baseUrl })),
           Effect.provide(
-            KeyPool.layer({ providerId: "zhipu", keys: [key], cooldown: { base: 1, quota: 1, refused: 1 } })
+            KeyPool.layer({ provider: "zhipu", keys: [key], cooldown: { base: 1, quota: 1, refused: 1 } })
           ),
           Effect.provide(RateLimiter.layerUnlimited)
         )

@@ -33,13 +33,13 @@ const live = Effect.gen(function* () {
   const second = yield* SimulatedProvider.make({ keys: [{ key: "good" }] })
   const primary = LLM.layer({ model: "large" }).pipe(
     Layer.provide(ChatCompletionsClient.layer({ provider: "first", baseUrl: first.baseUrl })),
-    Layer.provide(KeyPool.layer({ providerId: "first", keys: ["revoked", "unknown"] })),
+    Layer.provide(KeyPool.layer({ provider: "first", keys: ["revoked", "unknown"] })),
     Layer.provide(RateLimiter.layer({ capacity: 20, refillRate: 3 }))
   )
   const backup = LLM.layer({ model: "small", retry: false }).pipe(
     LLM.withMiddleware(RetryModule.make({ attempts: 2 })),
     Layer.provide(ResponsesClient.layer({ provider: "second", baseUrl: second.baseUrl })),
-    Layer.provide(KeyPool.layer({ providerId: "second", keys: [{ key: "good", weight: 2 }] })),
+    Layer.provide(KeyPool.layer({ provider: "second", keys: [{ key: "good", weight: 2 }] })),
     Layer.provide(RateLimiter.layerUnlimited)
   )
   yield* ask.pipe(Effect.provide(Fallback.layer([primary, backup])), Effect.provide(NodeHttpClient.layerUndici))
@@ -57,7 +57,7 @@ const signed = Effect.gen(function* () {
   const provider = yield* SimulatedProvider.make()
   const zhipu = LLM.layer({ model: "glm" }).pipe(
     Layer.provide(ZhipuClient.layer({ baseUrl: provider.baseUrl })),
-    Layer.provide(KeyPool.layer({ providerId: "zhipu", keys: ["id.secret"] })),
+    Layer.provide(KeyPool.layer({ provider: "zhipu", keys: ["id.secret"] })),
     Layer.provide(RateLimiter.layerUnlimited)
   )
   yield* ask.pipe(Effect.provide(zhipu), Effect.provide(NodeHttpClient.layerUndici))
@@ -65,7 +65,7 @@ const signed = Effect.gen(function* () {
 
 /** What many processes share; it is not built, for there need be no Redis. */
 export const shared: Layer.Layer<KeyPool.KeyPool, KeyPool.InvalidPoolError> = RedisKeyPool.layer({
-  providerId: "openai",
+  provider: "openai",
   keys: [{ key: "sk-one", maxConcurrency: 8 }]
 }).pipe(Layer.provide(Redis.layer({ url: "redis://localhost:6379" })))
 

@@ -243,15 +243,15 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Cache
               core.count(source === "store" ? "hits" : "shared"),
               Responses.replay(answer, source, startedAt, clock.unsafeCurrentTimeMillis())
             )
-          return Effect.flatMap(CallLimits, ({ deadline, patience }) =>
+          return Effect.flatMap(CallLimits, ({ deadline, maxWait }) =>
             Effect.flatMap(
               SingleFlight.share(
                 flights,
                 {
-                  key: `${key} ${control.mode} ${patience}`,
+                  key: `${key} ${control.mode} ${maxWait}`,
                   deadline,
                   dependsOnDeadline,
-                  toSharedError: (error) => Errors.amend(error, { attempts: [] })
+                  toSharedError: (error) => Errors.update(error, { attempts: [] })
                 },
                 lookUpOrCall(next, request, key, control, clock)
               ),

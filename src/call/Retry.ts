@@ -4,7 +4,7 @@
  * The `LLM` itself has already tried the other ready keys after a failure that concerns the key; a failure that reaches this
  * middleware needs time, not another key. A stream is retried only before its first event.
  *
- * No retry starts before the error's Retry-After, and no wait goes past the deadline of the call or the patience of a fallback: a
+ * No retry starts before the error's Retry-After, and no wait goes past the deadline of the call or the `failoverAfter` of a fallback: a
  * call that would have to wait longer fails at once with the error.
  *
  * @example
@@ -226,7 +226,7 @@ const retryCall = <A, R>(
       onSuccess: (result) => Effect.succeed(earlier.length === 0 ? result : withEarlier(result, earlier)),
       onFailure: (error) => {
         const attempts = Attempt.concat(earlier, error.attempts)
-        const failed = earlier.length === 0 ? error : Errors.amend(error, { attempts })
+        const failed = earlier.length === 0 ? error : Errors.update(error, { attempts })
         if (!when(error)) return Effect.fail(failed)
         return Effect.flatMap(Effect.zip(decide(error), longestSleep), ([decision, longest]) =>
           decision === undefined || decision.wait > longest

@@ -93,9 +93,9 @@ const acquire = (
     const reservation = yield* deps.limiter.reserve(tokens, { model: request.model, ...maxWaitOf(longest) })
     const permittedAt = clock.unsafeCurrentTimeMillis()
     const lease = yield* Effect.onError(
-      deps.pool.acquire({
+      deps.pool.reserve({
         exclude: tried,
-        cooling: tried.size === 0 ? "wait" : "fail",
+        onCooldown: tried.size === 0 ? "wait" : "fail",
         ...maxWaitOf(longest - (permittedAt - requestedAt))
       }),
       () => reservation.settle(0)
@@ -165,7 +165,7 @@ const maxWaitOf = (longest: number): { readonly maxWait?: Duration.Duration } =>
 const preferred = (first: LLMError, next: LLMError): LLMError => {
   if (first._tag === "RateLimitError" && next._tag === "RateLimitError") {
     return first.retryAfter !== undefined && next.retryAfter !== undefined
-      ? Errors.amend(first, { retryAfter: Duration.min(first.retryAfter, next.retryAfter) })
+      ? Errors.update(first, { retryAfter: Duration.min(first.retryAfter, next.retryAfter) })
       : first
   }
   if (next._tag === "RateLimitError") return next
@@ -181,7 +181,7 @@ const withKeyFailover = <A, R>(
 ): Effect.Effect<A, LLMError, R> => {
   const withProviderAndModel = (error: LLMError): LLMError =>
     error.provider === "" || error.model === ""
-      ? Errors.amend(error, { provider: deps.client.provider, model: request.model })
+      ? Errors.update(error, { provider: deps.client.provider, model: request.model })
       : error
 
   const attemptAfter = (
@@ -195,7 +195,7 @@ const withKeyFailover = <A, R>(
           onFailure: (error) => {
             const located = withProviderAndModel(error)
             const failure = reason === undefined ? located : preferred(reason, located)
-            return Effect.fail(earlier.length === 0 ? failure : Errors.amend(failure, { attempts: earlier }))
+            return Effect.fail(earlier.length === 0 ? failure : Errors.update(failure, { attempts: earlier }))
           },
           onSuccess: (active) =>
             Effect.map(Effect.either(use(active, restore)), (result): Effect.Effect<A, LLMError, R> => {
@@ -205,9 +205,9 @@ const withKeyFailover = <A, R>(
               const error = result.left
               const attempts = Attempt.concat(earlier, error.attempts)
               const failure = reason === undefined ? error : preferred(reason, error)
-              return Errors.keyScoped(error)
+              return Errors.isKeyScoped(error)
                 ? attemptAfter(new Set(tried).add(active.call.key.id), attempts, failure)
-                : Effect.fail(earlier.length === 0 ? error : Errors.amend(error, { attempts }))
+                : Effect.fail(earlier.length === 0 ? error : Errors.update(error, { attempts }))
             })
         })
       )
@@ -226,7 +226,7 @@ const withFailedAttempt = (deps: Dependencies, active: ActiveAttempt, now: numbe
     duration: now - active.startedAt
   }
   Watches.recordFailure(active.watch, attempt)
-  return Errors.amend(error, { attempts: [attempt] })
+  return Errors.update(error, { attempts: [attempt] })
 }
 
 /** Settles an attempt that was interrupted, by an expired time limit or by the caller. */
@@ -240,7 +240,7 @@ const endInterrupted = (active: ActiveAttempt, usage?: Usage.Usage, answeredBy?:
 
 /** Whether nothing was sent, or the provider rejected the request unprocessed. Otherwise the limiter keeps the estimated tokens. */
 const consumedNothing = (error: LLMError): boolean =>
-  Errors.keyScoped(error) ||
+  Errors.isKeyScoped(error) ||
   error._tag === "InvalidRequestError" ||
   error._tag === "ModelNotFoundError" ||
   error._tag === "UnsupportedError"
@@ -357,7 +357,7 @@ export const listModels = (
 ): Effect.Effect<ReadonlyArray<ListedModel>, LLMError> => {
   const listAfter = (tried: ReadonlySet<string>): Effect.Effect<ReadonlyArray<ListedModel>, LLMError> =>
     Effect.acquireUseRelease(
-      deps.pool.acquire({ exclude: tried, cooling: tried.size === 0 ? "wait" : "fail" }),
+      deps.pool.reserve({ exclude: tried, onCooldown: tried.size === 0 ? "wait" : "fail" }),
       ({ key }) => Effect.map(Effect.either(list({ model: "", key })), (result) => ({ result, key })),
       (lease, exit) =>
         lease.settle(
@@ -369,7 +369,7 @@ export const listModels = (
       Effect.flatMap(({ key, result }) => {
         if (Either.isRight(result)) return Effect.succeed(result.right)
         const error = result.left
-        return Errors.keyScoped(error)
+        return Errors.isKeyScoped(error)
           ? Effect.catchAll(listAfter(new Set(tried).add(key.id)), (next) => Effect.fail(preferred(error, next)))
           : Effect.fail(error)
       })

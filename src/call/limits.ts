@@ -1,6 +1,6 @@
 /**
  * The time limits of a call, set by the modules above and respected by those below: `Timeouts` sets the deadline, `Fallback`
- * the patience.
+ * the maxWait.
  */
 import type { Duration } from "effect"
 import { Context, Effect } from "effect"
@@ -10,12 +10,12 @@ export interface Limits {
   /** The deadline of the whole call, in milliseconds since the epoch. */
   readonly deadline: number
   /** The longest sleep while another member of a fallback is available, in milliseconds. */
-  readonly patience: number
+  readonly maxWait: number
   /** The longest time between two events of a stream, in milliseconds. */
   readonly idle: number
 }
 
-const unlimited: Limits = { deadline: Infinity, patience: Infinity, idle: Infinity }
+const unlimited: Limits = { deadline: Infinity, maxWait: Infinity, idle: Infinity }
 
 export class CallLimits extends Context.Reference<CallLimits>()("effect-llm/CallLimits", {
   defaultValue: (): Limits => unlimited
@@ -26,14 +26,14 @@ export const narrow = <A, E, R>(effect: Effect.Effect<A, E, R>, limits: Partial<
   Effect.flatMap(CallLimits, (outer) =>
     Effect.provideService(effect, CallLimits, {
       deadline: Math.min(outer.deadline, limits.deadline ?? Infinity),
-      patience: Math.min(outer.patience, limits.patience ?? Infinity),
+      maxWait: Math.min(outer.maxWait, limits.maxWait ?? Infinity),
       idle: Math.min(outer.idle, limits.idle ?? Infinity)
     })
   )
 
 /** The longest allowed sleep from now, in milliseconds; infinite without limits. */
 export const longestSleep = Effect.map(Effect.all([CallLimits, Effect.clock]), ([limits, clock]) =>
-  Math.max(0, Math.min(limits.patience, limits.deadline - clock.unsafeCurrentTimeMillis()))
+  Math.max(0, Math.min(limits.maxWait, limits.deadline - clock.unsafeCurrentTimeMillis()))
 )
 
 /** The shorter of an allowed wait and the longest sleep, in milliseconds. */

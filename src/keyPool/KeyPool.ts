@@ -11,7 +11,7 @@
  * import { KeyPool } from "effect-llm"
  *
  * const keys = KeyPool.layer({
- *   providerId: "openai",
+ *   provider: "openai",
  *   keys: ["sk-one", { key: "sk-two", weight: 2, maxConcurrency: 8 }],
  *   maxWait: "10 seconds"
  * })

@@ -4,7 +4,7 @@ import { Effect } from "effect"
 import type { ApiKey } from "../vocabulary/ApiKey.js"
 import * as Chat from "../vocabulary/Chat.js"
 import type { Service } from "./model.js"
-import type { LLMError, Tag } from "../vocabulary/LLMError.js"
+import type { ErrorTag, LLMError } from "../vocabulary/LLMError.js"
 import { InvalidRequestError, UnsupportedError } from "../vocabulary/LLMError.js"
 import { ProviderClient } from "../wire/providerClient.js"
 import * as MonotonicClock from "../internal/clock.js"
@@ -43,7 +43,7 @@ export interface CheckOptions {
   readonly concurrency?: Types.Concurrency
 }
 
-const conditions: Partial<Record<Tag, Condition>> = {
+const conditions: Partial<Record<ErrorTag, Condition>> = {
   AuthenticationError: "revoked",
   PermissionError: "forbidden",
   QuotaExceededError: "over-quota",

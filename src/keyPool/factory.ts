@@ -16,7 +16,7 @@ export const make = (options: Options): Effect.Effect<Service, InvalidPoolError>
   PoolService.make(options, {
     strategy: options.strategy ?? leastLoaded,
     verdictOf,
-    invalid: (faults) => new InvalidPoolError({ providerId: options.providerId, faults })
+    invalid: (faults) => new InvalidPoolError({ provider: options.provider, faults })
   })
 
 /**

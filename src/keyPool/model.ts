@@ -35,7 +35,7 @@ export interface LeaseOptions {
    * Whether to wait for a key in a cooldown, or to fail at once when no usable key is ready or busy, as after a failover
    * from another key. @default "wait"
    */
-  readonly cooling?: "wait" | "fail"
+  readonly onCooldown?: "wait" | "fail"
 }
 
 /**
@@ -55,7 +55,7 @@ export type NoKeyError = RateLimitError | KeyPoolExhaustedError | SharedStateErr
  * @category model
  */
 export interface Service {
-  readonly providerId: string
+  readonly provider: string
   /**
    * Picks the first ready key and reserves it, in one step. When none is ready, waits in a FIFO queue, or fails as soon as it is
    * certain that none will be ready in time.
@@ -64,7 +64,7 @@ export interface Service {
    * `Effect.acquireUseRelease`: only the wait is interruptible, even there, so that no key is lost. Do not make the whole effect
    * interruptible: an interruption just after the acquisition would lose the key.
    */
-  readonly acquire: (options?: LeaseOptions) => Effect.Effect<Lease, NoKeyError>
+  readonly reserve: (options?: LeaseOptions) => Effect.Effect<Lease, NoKeyError>
   /** Reserves a key until the scope closes. Settle the lease to report how the call ended. */
   readonly lease: (options?: LeaseOptions) => Effect.Effect<Lease, NoKeyError, Scope.Scope>
   /**
@@ -119,12 +119,12 @@ export class KeyPool extends Context.Tag("effect-llm/KeyPool")<KeyPool, Service>
  * @category errors
  */
 export class InvalidPoolError extends Schema.TaggedError<InvalidPoolError>()("InvalidPoolError", {
-  providerId: Schema.String,
+  provider: Schema.String,
   /** Each with its path, such as `keys[2].weight: must be a positive number`. */
   faults: Schema.Array(Schema.String)
 }) {
   override get message(): string {
-    return `The options of the key pool of ${this.providerId} are not valid. ${this.faults.join("; ")}`
+    return `The options of the key pool of ${this.provider} are not valid. ${this.faults.join("; ")}`
   }
 }
 
@@ -162,7 +162,7 @@ export interface CooldownOptions extends Omit<Backoff, "jitter"> {
  */
 export interface Options {
   /** The name of the provider in status and errors. */
-  readonly providerId: string
+  readonly provider: string
   readonly keys: ReadonlyArray<KeyInput>
   /** @default `leastLoaded` */
   readonly strategy?: Strategy

@@ -9,8 +9,8 @@ import type { Denied } from "./state.js"
 import * as SlidingWindow from "../internal/slidingWindow.js"
 
 /** `epoch` is the wall-clock time at which the time of the set was 0. */
-export const status = (providerId: string, keySet: KeySet, waiting: number, epoch: number): PoolStatus => ({
-  providerId,
+export const status = (provider: string, keySet: KeySet, waiting: number, epoch: number): PoolStatus => ({
+  provider,
   keys: KeySets.keys(keySet).map((key) => statusOf(key, keySet.now, epoch)),
   waiting
 })
@@ -59,22 +59,22 @@ const stateOf = (key: PooledKey, now: number, epoch: number): State => {
 }
 
 /** The error of a call that gets no key. */
-export const denial = (providerId: string, denied: Denied): RateLimitError | KeyPoolExhaustedError => {
+export const denial = (provider: string, denied: Denied): RateLimitError | KeyPoolExhaustedError => {
   const isFinite = denied.readyIn !== undefined && denied.readyIn < Infinity
   const retryAfter = isFinite ? { retryAfter: Duration.millis(Math.ceil(denied.readyIn)) } : {}
   const when = isFinite
     ? `The first can be ready in ${Duration.format(Duration.millis(Math.ceil(denied.readyIn)))}`
     : "It is not known when one will be ready"
-  const context = { provider: providerId, model: "", attempts: [], ...retryAfter }
+  const context = { provider, model: "", attempts: [], ...retryAfter }
   const { busy, limited } = denied
   return busy + limited > 0
     ? new RateLimitError({
         ...context,
         source: "pool",
-        message: `No key for ${providerId} is free in time: ${busy} busy, ${limited} resting after a rate limit. ${when}. Add keys, slow down, or allow a longer wait.`
+        message: `No key for ${provider} is free in time: ${busy} busy, ${limited} resting after a rate limit. ${when}. Add keys, slow down, or allow a longer wait.`
       })
     : new KeyPoolExhaustedError({
         ...context,
-        message: `No key for ${providerId} can be used: all keys that this call has not tried are disabled, refused or out of quota. ${when}. Check the keys and their credit.`
+        message: `No key for ${provider} can be used: all keys that this call has not tried are disabled, refused or out of quota. ${when}. Check the keys and their credit.`
       })
 }

@@ -29,7 +29,7 @@ export const make = (options: Options, dependencies: Dependencies): Effect.Effec
     const shared = yield* WaitQueue.make(
       Pool.make(KeySets.make(keys.value, dependencies.strategy, settings.value, seed))
     )
-    return makeService(options.providerId, settings.value.maxWait, dependencies, shared)
+    return makeService(options.provider, settings.value.maxWait, dependencies, shared)
   })
 
 const noExclusions: ReadonlySet<string> = new Set()
@@ -37,7 +37,7 @@ const noExclusions: ReadonlySet<string> = new Set()
 const neutral: Verdict = { _tag: "Neutral" }
 
 const makeService = (
-  providerId: string,
+  provider: string,
   maxWait: number,
   dependencies: Dependencies,
   { waitInQueue, ref, step, timeOf }: SharedState<PoolState>
@@ -55,11 +55,11 @@ const makeService = (
     const requestAt = (now: number): AcquireRequest => ({
       exclude: options?.exclude ?? noExclusions,
       deadline: now + maxWaitMillis,
-      waitsForCooldown: options?.cooling !== "fail"
+      waitsForCooldown: options?.onCooldown !== "fail"
     })
 
     const conclude = (answer: Granted | Denied): Effect.Effect<A, E | NoKeyError, R> =>
-      answer._tag === "Granted" ? next(answer.reservation) : Effect.fail(denial(providerId, answer))
+      answer._tag === "Granted" ? next(answer.reservation) : Effect.fail(denial(provider, answer))
 
     return step(
       (state, now) => Pool.tryAcquire(state, now, requestAt(now)),
@@ -112,8 +112,8 @@ const makeService = (
     changeKeys((keySet) => (KeySets.get(keySet, id) === undefined ? [false, keySet] : [true, f(keySet)]))
 
   return {
-    providerId,
-    acquire: (options) => Effect.uninterruptible(withReservation(options, Effect.interruptible, lease)),
+    provider,
+    reserve: (options) => Effect.uninterruptible(withReservation(options, Effect.interruptible, lease)),
     lease: (options) =>
       Effect.uninterruptibleMask((restore) =>
         Effect.tap(withReservation(options, restore, lease), ({ settle }) => Effect.addFinalizer(() => settle(neutral)))
@@ -138,7 +138,7 @@ const makeService = (
       Effect.map(Ref.get(ref), (state) => {
         const now = timeOf(clock)
         const keySet = KeySets.advance(state.keySet, now)
-        return status(providerId, keySet, Pool.waiting(state), clock.unsafeCurrentTimeMillis() - now)
+        return status(provider, keySet, Pool.waiting(state), clock.unsafeCurrentTimeMillis() - now)
       })
     ),
     keys: Effect.map(Ref.get(ref), ({ keySet }) => KeySets.keys(keySet).map(({ key }) => key)),

@@ -69,7 +69,7 @@ export interface KeyStatus {
  * @category status
  */
 export interface PoolStatus {
-  readonly providerId: string
+  readonly provider: string
   /** In list order. */
   readonly keys: ReadonlyArray<KeyStatus>
   /** Calls that wait for a key; of a shared pool, those of this process. */

@@ -125,7 +125,7 @@ const planPool = (
   isSameEndpoint: boolean
 ): Effect.Effect<PlannedPool, InvalidPoolError> => {
   // Unique, because shared state is stored under it.
-  const options = { providerId: idOf(entry), keys: entry.keys }
+  const options = { provider: idOf(entry), keys: entry.keys }
   const created = Effect.flatMap(KeyPoolFactory, (make) => make(options))
   if (previous === undefined || !isSameEndpoint) {
     return Effect.map(created, (pool) => ({ pool, commit: Effect.void }))

@@ -69,7 +69,7 @@ export interface Options<E = never, R = never> {
  * @since 0.1.0
  * @category model
  */
-export type Said = string | Chat.Message | ReadonlyArray<Chat.Message>
+export type UserInput = string | Chat.Message | ReadonlyArray<Chat.Message>
 
 /**
  * The fields of a request other than its messages: tools, a temperature, a response format.
@@ -98,12 +98,12 @@ export interface Conversation<E = never, R = never> {
    * Sends the history and the input, within the budget. Both input and answer are recorded when the answer is complete; a call that
    * fails or is interrupted leaves the history unchanged.
    */
-  readonly send: (input: Said, options?: RequestOptions) => Effect.Effect<ChatResponse, LLMError | E, LLM | R>
+  readonly send: (input: UserInput, options?: RequestOptions) => Effect.Effect<ChatResponse, LLMError | E, LLM | R>
   /**
    * The same as a stream. Input and answer are recorded when `Finish` arrives; a stream that breaks or whose consumer stops before
    * leaves the history unchanged.
    */
-  readonly stream: (input: Said, options?: RequestOptions) => Stream.Stream<ChatEvent, LLMError | E, LLM | R>
+  readonly stream: (input: UserInput, options?: RequestOptions) => Stream.Stream<ChatEvent, LLMError | E, LLM | R>
   /** Counts the tokens of the history for the model in context. */
   readonly tokens: Effect.Effect<Count, never, LLM>
   /** Applies the budget now instead of with the next request. */
@@ -194,7 +194,7 @@ interface State {
   readonly generation: number
 }
 
-const toMessages = (input: Said): ReadonlyArray<Chat.Message> =>
+const toMessages = (input: UserInput): ReadonlyArray<Chat.Message> =>
   typeof input === "string" ? [Chat.user(input)] : "role" in input ? [input] : input
 
 /** The fields of an answer that the history keeps. */
@@ -232,7 +232,7 @@ export const make = <E = never, R = never>(options: Options<E, R> = {}): Effect.
       )
 
     /** The request within the budget, and an effect that records its answer. */
-    const prepare = (input: Said, options: RequestOptions) =>
+    const prepare = (input: UserInput, options: RequestOptions) =>
       Effect.gen(function* () {
         const llm = yield* LLM
         const before = yield* Ref.get(state)

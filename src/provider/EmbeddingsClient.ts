@@ -8,7 +8,7 @@
  *
  * const Voyage = LLM.layer({ model: "voyage-3.5" }).pipe(
  *   Layer.provide(EmbeddingsClient.layer(EmbeddingsClient.presets.voyage)),
- *   Layer.provide(KeyPool.layer({ providerId: "voyage", keys: ["pa-one"] })),
+ *   Layer.provide(KeyPool.layer({ provider: "voyage", keys: ["pa-one"] })),
  *   Layer.provide(RateLimiter.layerUnlimited)
  * )
  * ```

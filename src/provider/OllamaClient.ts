@@ -14,7 +14,7 @@
  *
  * const Local = LLM.layer({ model: "qwen3:8b" }).pipe(
  *   Layer.provide(OllamaClient.layer({ dialect: { options: { num_ctx: 32768 } } })),
- *   Layer.provide(KeyPool.layer({ providerId: "ollama", keys: ["none"] })),
+ *   Layer.provide(KeyPool.layer({ provider: "ollama", keys: ["none"] })),
  *   Layer.provide(RateLimiter.layerUnlimited)
  * )
  * const Cloud = OllamaClient.layer(OllamaClient.presets.cloud)

@@ -10,7 +10,7 @@
  * import { Layer } from "effect"
  * import { Redis, RedisKeyPool } from "effect-llm/redis"
  *
- * const keys = RedisKeyPool.layer({ providerId: "openai", keys: [{ key: "sk-one", maxConcurrency: 8 }] }).pipe(
+ * const keys = RedisKeyPool.layer({ provider: "openai", keys: [{ key: "sk-one", maxConcurrency: 8 }] }).pipe(
  *   Layer.provide(Redis.layer({ url: "redis://localhost:6379" }))
  * )
  * ```

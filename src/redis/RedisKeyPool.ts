@@ -12,7 +12,7 @@
  * import { Redis, RedisKeyPool } from "effect-llm/redis"
  *
  * const keys = RedisKeyPool.layer({
- *   providerId: "openai",
+ *   provider: "openai",
  *   keys: [{ key: "sk-one", maxConcurrency: 8 }, { key: "sk-two", maxConcurrency: 8, weight: 2 }],
  *   strategy: "least-loaded",
  *   whenAway: { share: 0.25 }
@@ -33,7 +33,7 @@ import { scripts } from "./keyPool/scripts.js"
 export type { Options, Strategy, WhenAway } from "./keyPool/model.js"
 
 /**
- * Makes the pool. All pools of one `providerId` on one Redis with one prefix are one pool. Closing the scope stops the background
+ * Makes the pool. All pools of one `provider` on one Redis with one prefix are one pool. Closing the scope stops the background
  * fibers.
  *
  * @since 0.1.0

@@ -2,7 +2,7 @@
  * Hands a call that one model cannot answer on to the next: other models, other providers, other regions.
  *
  * Members are tried in order; options of each set the errors that it takes, the models that it replaces and the features that it
- * lacks. While another member can take the call, a member waits only briefly (`patience`) for a Retry-After, a key or a limiter.
+ * lacks. While another member can take the call, a member waits only briefly (`failoverAfter`) for a Retry-After, a key or a limiter.
  * A stream is handed on only before its first event, unless `continueStreams` is set.
  *
  * @example
@@ -32,7 +32,7 @@ import { TokenCounter } from "../tokens/counter.js"
 import * as Attempt from "../vocabulary/attempt.js"
 import type { ChatResponse } from "../vocabulary/Chat.js"
 import type { EmbeddingResponse } from "../vocabulary/Embedding.js"
-import type { LLMError, Tag } from "../vocabulary/LLMError.js"
+import type { ErrorTag, LLMError } from "../vocabulary/LLMError.js"
 import type { Member as Prepared } from "./fallback/members.js"
 import * as Members from "./fallback/members.js"
 import type { Kind, LayerMember, Member, Options } from "./fallback/model.js"
@@ -50,7 +50,7 @@ export * from "./fallback/model.js"
  * @since 0.1.0
  * @category decisions
  */
-export const defaultClasses: ReadonlyArray<Tag> = [
+export const defaultClasses: ReadonlyArray<ErrorTag> = [
   "RateLimitError",
   "QuotaExceededError",
   "AuthenticationError",
@@ -78,7 +78,7 @@ export const continuePrompt =
   "Your last answer was cut off. Continue it exactly where it ends, with the very next character. Do not repeat or rephrase" +
   " anything of it, and say nothing about this."
 
-const kinds: Readonly<Record<Kind, ReadonlyArray<Tag>>> = {
+const kinds: Readonly<Record<Kind, ReadonlyArray<ErrorTag>>> = {
   general: defaultClasses.filter((tag) => tag !== "ContextLengthError"),
   "context-window": ["ContextLengthError"],
   "content-filter": ["ContentFilterError"]
@@ -121,9 +121,9 @@ const promptOf = (continuing: Options["continueStreams"]): Streams.Options["prom
  * @category constructors
  */
 export const make = (fallbacks: ReadonlyArray<Service | Member>, options: Options = {}): Middleware => {
-  const patience = Checks.valid("Fallback", (checks) => {
+  const failoverAfter = Checks.valid("Fallback", (checks) => {
     if (typeof options.fit === "object") ContextFit.check(checks, options.fit, "fit.")
-    return checks.millis("patience", options.patience ?? "1 second", Checks.anyLength)
+    return checks.millis("failoverAfter", options.failoverAfter ?? "1 second", Checks.anyLength)
   })
   return (next) =>
     Effect.map(TokenCounter, (counter): Service => {
@@ -132,16 +132,21 @@ export const make = (fallbacks: ReadonlyArray<Service | Member>, options: Option
       const fit = options.fit === true ? {} : options.fit === false ? undefined : options.fit
       const select = Members.selection(prepare(next, fallbacks, options), info, counter, fit)
       const chat: Sequence.CallKind<ChatResponse> = {
-        patience,
+        failoverAfter,
         withEarlier: Attempt.withEarlier,
         filtered: (answer) => (filteredAnswers ? Sequence.filteredAnswer(answer) : undefined)
       }
       const embedding: Sequence.CallKind<EmbeddingResponse> = {
-        patience,
+        failoverAfter,
         withEarlier: Attempt.withEarlier,
         filtered: () => undefined
       }
-      const openStream = Streams.open({ info, patience, filteredAnswers, promptFor: promptOf(options.continueStreams) })
+      const openStream = Streams.open({
+        info,
+        failoverAfter,
+        filteredAnswers,
+        promptFor: promptOf(options.continueStreams)
+      })
       return wrap(next, {
         chat: (request) =>
           Effect.flatMap(select.chat(request), (members) =>
@@ -177,6 +182,6 @@ export const layer = <E, R>(
         return Effect.map(Layer.build(llm), (context): Member => ({ ...memberOptions, llm: Context.get(context, LLM) }))
       }),
       ([first, ...rest]) =>
-        make(rest, first.lacks === undefined ? options : { ...options, first: { lacks: first.lacks } })(first.llm)
+        make(rest, first.without === undefined ? options : { ...options, first: { without: first.without } })(first.llm)
     )
   )

@@ -11,7 +11,7 @@
  * import { Hedge, LLM } from "effect-llm"
  *
  * // The slowest of every twenty calls is sent again, and at most one call in ten.
- * const quick = LLM.layer({ model: "gpt-4o" }).pipe(LLM.withMiddleware(Hedge.make([], { after: "p95", maxShare: 0.1 })))
+ * const quick = LLM.layer({ model: "gpt-4o" }).pipe(LLM.withMiddleware(Hedge.make([], { delay: "p95", maxExtraLoad: 0.1 })))
  * ```
  *
  * @since 0.1.0
@@ -41,11 +41,11 @@ export interface Options {
    * The delay before the second request: a time, or the 95th percentile of the last 100 answers (of streams: first events).
    * Calls, streams and embeddings are measured separately. @default "p95"
    */
-  readonly after?: Duration.DurationInput | "p95"
+  readonly delay?: Duration.DurationInput | "p95"
   /** With "p95": the shortest delay, and the delay until 20 answers are measured. @default "2 seconds" */
-  readonly floor?: Duration.DurationInput
+  readonly minDelay?: Duration.DurationInput
   /** The most extra requests as a share of all calls so far, from 0 to 1. @default 0.1 */
-  readonly maxShare?: number
+  readonly maxExtraLoad?: number
   /** How many unused extra requests are saved up at most. @default 10 */
   readonly burst?: number
   /**
@@ -69,38 +69,38 @@ interface Timing {
 }
 
 interface CheckedOptions {
-  /** In milliseconds, as `floor`. */
-  readonly after: number | "p95"
-  readonly floor: number
-  readonly maxShare: number
+  /** In milliseconds, as `minDelay`. */
+  readonly delay: number | "p95"
+  readonly minDelay: number
+  readonly maxExtraLoad: number
   readonly burst: number
 }
 
 const checkOptions = (options: Options): CheckedOptions =>
   Checks.valid("Hedge", ({ millis, number }) => {
-    const { after = "p95", burst = 10, maxShare = 0.1 } = options
+    const { delay = "p95", burst = 10, maxExtraLoad = 0.1 } = options
     return {
-      after: after === "p95" ? after : millis("after", after, Checks.anyLength),
-      floor: millis("floor", options.floor ?? "2 seconds", Checks.anyLength),
-      maxShare: number("maxShare", maxShare, Checks.isShare(maxShare), "a number from 0 to 1"),
+      delay: delay === "p95" ? delay : millis("delay", delay, Checks.anyLength),
+      minDelay: millis("minDelay", options.minDelay ?? "2 seconds", Checks.anyLength),
+      maxExtraLoad: number("maxExtraLoad", maxExtraLoad, Checks.isShare(maxExtraLoad), "a number from 0 to 1"),
       burst: number("burst", burst, burst >= 0, "a number of at least 0")
     }
   })
 
-const makeTiming = ({ after, floor }: CheckedOptions): Effect.Effect<Timing> => {
-  if (after !== "p95") return Effect.succeed({ delay: Effect.succeed(after), recordLatency: () => Effect.void })
+const makeTiming = ({ delay, minDelay }: CheckedOptions): Effect.Effect<Timing> => {
+  if (delay !== "p95") return Effect.succeed({ delay: Effect.succeed(delay), recordLatency: () => Effect.void })
   return Effect.map(Ref.make(Percentile.empty), (samples) => ({
     delay: Effect.map(Ref.get(samples), (now) =>
-      now.recent.length < minSamples ? floor : Math.max(floor, Percentile.at(now, 0.95) ?? floor)
+      now.recent.length < minSamples ? minDelay : Math.max(minDelay, Percentile.at(now, 0.95) ?? minDelay)
     ),
     recordLatency: (millis) => Ref.update(samples, (before) => Percentile.add(before, millis, maxSamples))
   }))
 }
 
 /** Limits extra requests to a share of the calls: each call adds its share of a permit, an extra request takes a whole one. */
-const makePermits = ({ burst, maxShare }: CheckedOptions) =>
+const makePermits = ({ burst, maxExtraLoad }: CheckedOptions) =>
   Effect.map(Ref.make(0), (permits) => ({
-    addShare: Ref.update(permits, (before) => Math.min(burst, before + maxShare)),
+    addShare: Ref.update(permits, (before) => Math.min(burst, before + maxExtraLoad)),
     take: Ref.modify(permits, (before): readonly [boolean, number] =>
       before >= 1 - roundingError ? [true, Math.max(0, before - 1)] : [false, before]
     )

@@ -295,7 +295,7 @@ export const makeHandler = (
       listModels: Effect.succeed([{ id: "test", details: {} }]),
       info: { ...defaultInfo, ...info },
       status: Effect.succeed({
-        keys: { providerId: "test", keys: [], waiting: 0 },
+        keys: { provider: "test", keys: [], waiting: 0 },
         limiter: { available: Infinity, capacity: Infinity, refillRate: Infinity, waiting: 0 }
       }),
       resetRateLimit: Effect.void

@@ -6,7 +6,7 @@
  * import { ApiKey, KeyPool } from "effect-llm"
  *
  * const main = ApiKey.make("sk-one", { id: "main", weight: 2, maxConcurrency: 8 })
- * const keys = KeyPool.layer({ providerId: "openai", keys: [main, "sk-two"] })
+ * const keys = KeyPool.layer({ provider: "openai", keys: [main, "sk-two"] })
  * ```
  *
  * @since 0.1.0

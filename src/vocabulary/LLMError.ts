@@ -371,7 +371,7 @@ export type LLMError =
  * @since 0.1.0
  * @category model
  */
-export type Tag = LLMError["_tag"]
+export type ErrorTag = LLMError["_tag"]
 
 // On the prototype, so that the type id is not printed, encoded or compared.
 for (const { prototype } of LLMError.members) Object.defineProperty(prototype, TypeId, { value: TypeId })
@@ -421,7 +421,7 @@ export const isRetryable = (error: LLMError): boolean => {
  * @since 0.1.0
  * @category guards
  */
-export const keyScoped = (error: LLMError): boolean => {
+export const isKeyScoped = (error: LLMError): boolean => {
   switch (error._tag) {
     case "RateLimitError":
       return error.source === "provider"
@@ -449,7 +449,7 @@ export const retryAfter = (error: LLMError): Option.Option<Duration.Duration> =>
  * @since 0.1.0
  * @category combinators
  */
-export const amend = <E extends LLMError>(
+export const update = <E extends LLMError>(
   error: E,
   fields: Partial<Pick<LLMError, "provider" | "model" | "attempts">> & { readonly retryAfter?: Duration.Duration }
 ): E => Reflect.construct(error.constructor, [{ ...error, message: error.message, ...fields }])

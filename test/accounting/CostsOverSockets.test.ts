@@ -41,7 +41,7 @@ describe("UsageLedger over sockets", () => {
         timeouts: { idle: "150 millis" }
       }).pipe(
         Effect.provide(ChatCompletionsClient.layer({ provider: "simulated", baseUrl: provider.baseUrl })),
-        Effect.provide(KeyPool.layer({ providerId: "simulated", keys: ["revoked", "good"] })),
+        Effect.provide(KeyPool.layer({ provider: "simulated", keys: ["revoked", "good"] })),
         Effect.provide(RateLimiter.layerUnlimited),
         Effect.flatMap(UsageLedger.middleware()),
         Effect.flatMap(budget.middleware)
@@ -97,7 +97,7 @@ describe("UsageLedger over sockets", () => {
       })
       const llm = yield* LLM.make({ model: "simulated", retry: { backoff: { base: 1 } } }).pipe(
         Effect.provide(ChatCompletionsClient.layer({ provider: "simulated", baseUrl: provider.baseUrl })),
-        Effect.provide(KeyPool.layer({ providerId: "simulated", keys: ["good"] })),
+        Effect.provide(KeyPool.layer({ provider: "simulated", keys: ["good"] })),
         Effect.provide(RateLimiter.layerUnlimited),
         Effect.flatMap(UsageLedger.middleware())
       )

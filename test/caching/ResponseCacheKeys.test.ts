@@ -187,7 +187,7 @@ describe("secrets in a cache store", () => {
             headers: { "x-secret": canary }
           })
         ),
-        Effect.provide(KeyPool.layer({ providerId: "simulated", keys: [canary] })),
+        Effect.provide(KeyPool.layer({ provider: "simulated", keys: [canary] })),
         Effect.provide(RateLimiter.layerUnlimited)
       )
       expect(base.info.baseUrl).toBe(provider.baseUrl)

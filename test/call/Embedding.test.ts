@@ -27,7 +27,7 @@ const served = (provider: SimulatedProvider.Service, maxBatch: number, options: 
         dialect: { embeddings: { maxBatch, base64: true } }
       })
     ),
-    Effect.provide(KeyPool.layer({ providerId: "simulated", keys: ["key-one", "key-two"] })),
+    Effect.provide(KeyPool.layer({ provider: "simulated", keys: ["key-one", "key-two"] })),
     Effect.provide(RateLimiter.layerUnlimited)
   )
 
@@ -121,7 +121,7 @@ describe("embedding values of other types than float", () => {
       return yield* llm.embed({ input: ["text"], extra })
     }).pipe(
       Effect.provide(EmbeddingsClient.layer(EmbeddingsClient.presets.voyage)),
-      Effect.provide(KeyPool.layer({ providerId: "voyage", keys: ["key-one"] })),
+      Effect.provide(KeyPool.layer({ provider: "voyage", keys: ["key-one"] })),
       Effect.provide(RateLimiter.layerUnlimited),
       Effect.provideService(
         HttpClient.HttpClient,
@@ -201,7 +201,7 @@ describe("embeddings with middleware and presets", () => {
           chatStream: () => Effect.fail(away)
         })
       ),
-      Effect.provide(KeyPool.layer({ providerId: "bare", keys: ["key"] })),
+      Effect.provide(KeyPool.layer({ provider: "bare", keys: ["key"] })),
       Effect.provide(RateLimiter.layerUnlimited)
     )
   )

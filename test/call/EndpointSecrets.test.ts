@@ -150,7 +150,7 @@ const llmAt = (endpoint: Case["endpoint"]) =>
   LLM.make({ model: "m", retry: false }).pipe(
     Effect.provide(ChatCompletionsClient.layer(endpoint)),
     Effect.provide(
-      KeyPool.layer({ providerId: "p", keys: ["key-canary-0123"], cooldown: { base: 1, quota: 1, refused: 1 } })
+      KeyPool.layer({ provider: "p", keys: ["key-canary-0123"], cooldown: { base: 1, quota: 1, refused: 1 } })
     ),
     Effect.provide(RateLimiter.layerUnlimited)
   )

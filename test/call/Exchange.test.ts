@@ -26,7 +26,7 @@ const llmOf = (
   )
   return LLM.make({ model: "large", retry: false, ...rest }).pipe(
     Effect.provide(Layer.provide(client, Layer.succeed(HttpClient.HttpClient, http))),
-    Effect.provide(KeyPool.layer({ providerId: "acme", keys: ["key-one"] })),
+    Effect.provide(KeyPool.layer({ provider: "acme", keys: ["key-one"] })),
     Effect.provide(RateLimiter.layerUnlimited)
   )
 }

@@ -43,7 +43,7 @@ const llmAt = (
 ) =>
   LLM.make({ model: "simulated", ...options }).pipe(
     Effect.provide(clientAt(wire, baseUrl)),
-    Effect.provide(KeyPool.layer({ providerId: "simulated", keys })),
+    Effect.provide(KeyPool.layer({ provider: "simulated", keys })),
     Effect.provide(RateLimiter.layerUnlimited)
   )
 

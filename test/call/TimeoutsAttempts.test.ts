@@ -27,7 +27,7 @@ const silent = (events = 0) =>
   })
 
 const keys = KeyPool.layer({
-  providerId: "test",
+  provider: "test",
   keys: ["one", "two"].map((id) => ({ key: id, id })),
   strategy: KeyPool.failover
 })

@@ -20,7 +20,7 @@ const client = Layer.succeed(ProviderClient.ProviderClient, {
 const llmWith = (timeouts: LLM.Options["timeouts"]) =>
   Effect.provide(
     LLM.make({ model: "model", retry: false, telemetry: false, ...(timeouts === undefined ? {} : { timeouts }) }),
-    Layer.mergeAll(client, RateLimiter.layerUnlimited, KeyPool.layer({ providerId: "test", keys: ["one"] }))
+    Layer.mergeAll(client, RateLimiter.layerUnlimited, KeyPool.layer({ provider: "test", keys: ["one"] }))
   )
 
 const steps = (llm: LLM.Service) =>

@@ -72,7 +72,7 @@ const answering = (
     Effect.provide(
       Layer.mergeAll(
         Layer.provide(client, http(body)),
-        KeyPool.layer({ providerId: "acme", keys: ["sk-1"] }),
+        KeyPool.layer({ provider: "acme", keys: ["sk-1"] }),
         RateLimiter.layer({ capacity: 1000, refillRate: 1000, tokensPerMinute: 1_000_000 })
       )
     )

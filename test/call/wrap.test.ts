@@ -9,7 +9,7 @@ import { scripted, unavailable } from "../support/scripted.js"
 /** A service with every member, the optional ones too. */
 const complete = Effect.gen(function* () {
   const { asked: _, ...llm } = yield* scripted("one")
-  const service: Required<Service> = { ...llm, keys: yield* KeyPool.make({ providerId: "test", keys: ["secret"] }) }
+  const service: Required<Service> = { ...llm, keys: yield* KeyPool.make({ provider: "test", keys: ["secret"] }) }
   return service
 })
 

@@ -78,7 +78,7 @@ const deploymentAt = (deployment: Deployment, baseUrl: string) =>
     Effect.provide(clients[deployment]({ provider: `chaos-${deployment}`, baseUrl })),
     Effect.provide(
       KeyPool.layer({
-        providerId: `chaos-${deployment}`,
+        provider: `chaos-${deployment}`,
         keys: keysOf(deployment).map(({ key }, index) => (index === 1 ? { key, maxConcurrency: 8 } : key)),
         cooldown: { base: "50 millis", max: "200 millis", quota: "500 millis", refused: "400 millis" }
       })
@@ -138,7 +138,7 @@ export const make = (
         cooldown: { base: "40 millis", max: "200 millis" },
         // Longer than a probe that gets no response.
         maxWait: "14 seconds",
-        patience: "300 millis"
+        failoverAfter: "300 millis"
       }
     )
     const ledger = yield* UsageLedger.make()

@@ -7,7 +7,7 @@ import * as LLMErrors from "../../src/vocabulary/LLMError.js"
 import { Option } from "effect"
 import type { Expectation } from "./exchanges.js"
 
-const classes: Readonly<Record<string, LLMErrors.Tag>> = {
+const classes: Readonly<Record<string, LLMErrors.ErrorTag>> = {
   authentication: "AuthenticationError",
   permission: "PermissionError",
   model_not_found: "ModelNotFoundError",

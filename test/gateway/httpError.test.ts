@@ -3,7 +3,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Duration } from "effect"
 import * as HttpErrors from "../../src/gateway/http/error.js"
 import * as Protocol from "../../src/gateway/chat/protocols.js"
-import type { LLMError, Tag } from "../../src/vocabulary/LLMError.js"
+import type { ErrorTag, LLMError } from "../../src/vocabulary/LLMError.js"
 import * as Errors from "../../src/vocabulary/LLMError.js"
 import * as Usage from "../../src/vocabulary/Usage.js"
 import * as Anthropic from "../../src/wire/Anthropic.js"
@@ -19,7 +19,7 @@ const partial = { id: "", model: "", text: "", reasoning: "", toolCalls: [], usa
 const wait = { retryAfter: Duration.millis(1500) }
 
 /** One error of each class with its status, its code, whether the client sees its message, and `x-should-retry`. */
-const table: { readonly [T in Tag]: readonly [LLMError, number, string, boolean, boolean | undefined] } = {
+const table: { readonly [T in ErrorTag]: readonly [LLMError, number, string, boolean, boolean | undefined] } = {
   RateLimitError: [
     new Errors.RateLimitError({ ...about, source: "provider" }),
     429,

@@ -24,7 +24,7 @@ const simulated = SimulatedProvider.make({
   keys: [{ key: "key-good" }, { key: "key-revoked", revoked: true }, { key: "key-empty", outOfQuota: true }]
 })
 
-const pool = KeyPool.layer({ providerId: "simulated", keys })
+const pool = KeyPool.layer({ provider: "simulated", keys })
 
 const clients: Readonly<
   Record<string, (endpoint: Endpoint) => Layer.Layer<ProviderClient.ProviderClient, never, HttpClient.HttpClient>>

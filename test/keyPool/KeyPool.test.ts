@@ -20,8 +20,7 @@ const keysOf = (count: number, options: ApiKey.Options = {}) =>
 const weightedKeys = (...weights: ReadonlyArray<number>) =>
   weights.map((weight, index) => ({ key: `sk-${index}`, id: `k${index}`, weight }))
 
-const pool = (options: Partial<KeyPool.Options> = {}) =>
-  KeyPool.make({ providerId: "acme", keys: keysOf(3), ...options })
+const pool = (options: Partial<KeyPool.Options> = {}) => KeyPool.make({ provider: "acme", keys: keysOf(3), ...options })
 
 const idsOf = (self: KeyPool.Service, calls: number) =>
   Effect.replicateEffect(
@@ -56,12 +55,12 @@ describe("the leastLoaded strategy", () => {
       Effect.gen(function* () {
         const self = yield* pool({ keys: weightedKeys(3, 2) })
         const ids: Array<string> = []
-        const leases = yield* Effect.replicateEffect(self.acquire(), 50)
+        const leases = yield* Effect.replicateEffect(self.reserve(), 50)
         for (let call = 0; call < 5_000; call++) {
           const index = yield* Random.nextIntBetween(0, leases.length)
           const [ended] = leases.splice(index, 1)
           if (ended !== undefined) yield* ended.settle(KeyPool.Verdict.Served({ latency: call }))
-          const lease = yield* self.acquire()
+          const lease = yield* self.reserve()
           leases.push(lease)
           ids.push(lease.key.id)
         }
@@ -95,7 +94,7 @@ describe("the leastLoaded strategy", () => {
   it.effect("leastLoaded picks the key with the fewest calls in flight for its weight", () =>
     Effect.gen(function* () {
       const self = yield* pool({ keys: weightedKeys(1, 4, 2) })
-      const leases = yield* Effect.replicateEffect(self.acquire(), 14)
+      const leases = yield* Effect.replicateEffect(self.reserve(), 14)
       expect(yield* inFlight(self)).toEqual([2, 8, 4])
       yield* Effect.forEach(leases, (lease) => lease.settle(KeyPool.Verdict.Neutral()))
       expect(yield* inFlight(self)).toEqual([0, 0, 0])
@@ -114,8 +113,8 @@ describe("the other strategies", () => {
   it.effect("weighted spreads calls by weight while two keys have a long call in flight", () =>
     Effect.gen(function* () {
       const self = yield* pool({ keys: weightedKeys(3, 1), strategy: KeyPool.weighted })
-      yield* self.acquire()
-      yield* self.acquire()
+      yield* self.reserve()
+      yield* self.reserve()
       const { k0, k1 } = shares(yield* idsOf(self, 400))
       expect(k0).toBeCloseTo(0.75, 1)
       expect(k1).toBeCloseTo(0.25, 1)
@@ -160,7 +159,7 @@ describe("the other strategies", () => {
       const byNameBackwards: KeyPool.Strategy = Order.mapInput(Order.reverse(Order.string), (key) => key.id)
       const fewest: KeyPool.Strategy = Order.mapInput(Order.number, (key) => key.inFlight)
       const self = yield* pool({ strategy: Order.combine(fewest, byNameBackwards) })
-      const leases = yield* Effect.replicateEffect(self.acquire(), 4)
+      const leases = yield* Effect.replicateEffect(self.reserve(), 4)
       expect(leases.map((lease) => lease.key.id)).toEqual(["k2", "k1", "k0", "k2"])
     })
   )
@@ -169,7 +168,7 @@ describe("the other strategies", () => {
 describe("the latency strategy", () => {
   const timed = (self: KeyPool.Service, durations: Record<string, number>) =>
     Effect.gen(function* () {
-      const lease = yield* self.acquire()
+      const lease = yield* self.reserve()
       const millis = durations[lease.key.id] ?? 0
       yield* TestClock.adjust(millis)
       yield* lease.settle(KeyPool.Verdict.Served({ latency: millis }))
@@ -189,7 +188,7 @@ describe("the latency strategy", () => {
     Effect.gen(function* () {
       const self = yield* pool({ strategy: KeyPool.latency, keys: keysOf(2) })
       yield* timed(self, { k0: 100 })
-      const ids = (yield* Effect.replicateEffect(self.acquire(), 4)).map((lease) => lease.key.id)
+      const ids = (yield* Effect.replicateEffect(self.reserve(), 4)).map((lease) => lease.key.id)
       expect(ids).toEqual(["k1", "k0", "k0", "k0"])
     })
   )
@@ -199,7 +198,7 @@ describe("the latency strategy", () => {
       const self = yield* pool({ strategy: KeyPool.latency, keys: keysOf(1), latencyDecay: "10 seconds" })
       const sample = (latency: number) =>
         Effect.gen(function* () {
-          const lease = yield* self.acquire()
+          const lease = yield* self.reserve()
           yield* lease.settle(KeyPool.Verdict.Served({ latency }))
           return (yield* statusOf(self, "k0")).latency
         })
@@ -266,7 +265,7 @@ describe("release of a key", () => {
   it.effect("a lease counts only the first of several settle calls", () =>
     Effect.gen(function* () {
       const self = yield* pool({ keys: keysOf(1) })
-      const lease = yield* self.acquire()
+      const lease = yield* self.reserve()
       yield* lease.settle(KeyPool.Verdict.Served({}))
       yield* lease.settle(KeyPool.Verdict.Refused())
       yield* lease.settle(KeyPool.Verdict.Neutral())

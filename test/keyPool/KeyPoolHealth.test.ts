@@ -9,8 +9,7 @@ const { Neutral, OutOfQuota, RateLimited, Refused, Served } = KeyPool.Verdict
 const keysOf = (count: number, options: ApiKey.Options = {}) =>
   Array.makeBy(count, (index) => ({ key: `sk-${index}`, id: `k${index}`, ...options }))
 
-const pool = (options: Partial<KeyPool.Options> = {}) =>
-  KeyPool.make({ providerId: "acme", keys: keysOf(1), ...options })
+const pool = (options: Partial<KeyPool.Options> = {}) => KeyPool.make({ provider: "acme", keys: keysOf(1), ...options })
 
 const statusOf = (self: KeyPool.Service, id = "k0") =>
   Effect.flatMap(self.status, (status) => Array.findFirst(status.keys, (key) => key.id === id))
@@ -20,7 +19,7 @@ const restOf = (self: KeyPool.Service, id = "k0") =>
   Effect.map(statusOf(self, id), ({ state }) => ("remaining" in state ? Duration.toMillis(state.remaining) : 0))
 
 const call = (self: KeyPool.Service, verdict: KeyPool.Verdict) =>
-  Effect.flatMap(self.acquire({ maxWait: 0 }), (lease) => lease.settle(verdict))
+  Effect.flatMap(self.reserve({ maxWait: 0 }), (lease) => lease.settle(verdict))
 
 const servedOf = (self: KeyPool.Service) => Effect.map(self.status, (status) => status.keys.map((key) => key.served))
 
@@ -72,7 +71,7 @@ describe("cooldown after a rate limit", () => {
   it.effect("a success of a call that started before the rate limit does not reset the cooldown", () =>
     Effect.gen(function* () {
       const self = yield* pool()
-      const early = yield* self.acquire()
+      const early = yield* self.reserve()
       yield* call(self, RateLimited({}))
       yield* early.settle(Served({}))
       yield* TestClock.adjust("1 second")
@@ -84,7 +83,7 @@ describe("cooldown after a rate limit", () => {
   it.effect("many concurrent calls that meet one rate limit lengthen the cooldown once", () =>
     Effect.gen(function* () {
       const self = yield* pool()
-      const leases = yield* Effect.replicateEffect(self.acquire(), 50)
+      const leases = yield* Effect.replicateEffect(self.reserve(), 50)
       yield* Effect.forEach(leases, (lease) => lease.settle(RateLimited({})))
       expect(yield* restOf(self)).toBe(1_000)
       expect((yield* statusOf(self)).rateLimited).toBe(50)
@@ -94,7 +93,7 @@ describe("cooldown after a rate limit", () => {
   it.effect("a key keeps the longest of several cooldowns, in whatever order they come", () =>
     Effect.gen(function* () {
       const self = yield* pool()
-      const leases = yield* Effect.replicateEffect(self.acquire(), 5)
+      const leases = yield* Effect.replicateEffect(self.reserve(), 5)
       const verdicts = [
         RateLimited({ retryAfter: Duration.seconds(5) }),
         RateLimited({ retryAfter: Duration.seconds(90) }),
@@ -193,7 +192,7 @@ describe("a key that is out of quota", () => {
       expect((yield* statusOf(self)).state).toMatchObject({ _tag: "Cooling", reason: "out-of-quota" })
       expect(yield* restOf(self, "k0")).toBe(3_600_000)
       expect(yield* restOf(self, "k1")).toBe(300_000)
-      expect(yield* Effect.flip(self.acquire())).toMatchObject({
+      expect(yield* Effect.flip(self.reserve())).toMatchObject({
         _tag: "KeyPoolExhaustedError",
         retryAfter: Duration.minutes(5)
       })
@@ -205,12 +204,12 @@ describe("a key that is out of quota", () => {
       const self = yield* pool()
       yield* call(self, OutOfQuota({}))
       yield* TestClock.adjust("1 hour")
-      const probe = yield* self.acquire()
+      const probe = yield* self.reserve()
       expect(yield* statusOf(self)).toMatchObject({ state: { _tag: "Busy" }, halfOpen: true })
       expect((yield* Effect.flip(call(self, Neutral())))._tag).toBe("KeyPoolExhaustedError")
       yield* probe.settle(Served({}))
       expect(yield* statusOf(self)).toMatchObject({ state: { _tag: "Ready" }, halfOpen: false })
-      yield* Effect.replicateEffect(self.acquire(), 10)
+      yield* Effect.replicateEffect(self.reserve(), 10)
     })
   )
 })
@@ -222,7 +221,7 @@ describe("a refused key", () => {
       yield* call(self, Refused())
       expect((yield* statusOf(self)).state).toMatchObject({ _tag: "Disabled", reason: "refused" })
       expect(yield* restOf(self)).toBe(300_000)
-      expect(yield* Effect.flip(self.acquire())).toMatchObject({
+      expect(yield* Effect.flip(self.reserve())).toMatchObject({
         _tag: "KeyPoolExhaustedError",
         provider: "acme",
         attempts: [],
@@ -247,7 +246,7 @@ describe("a refused key", () => {
       yield* call(self, Refused())
       yield* TestClock.adjust("5 minutes")
       yield* call(self, Neutral())
-      const probe = yield* self.acquire({ maxWait: 0 })
+      const probe = yield* self.reserve({ maxWait: 0 })
       expect((yield* statusOf(self)).state).toEqual({ _tag: "Busy" })
       yield* probe.settle(Served({}))
       expect((yield* statusOf(self)).halfOpen).toBe(false)
@@ -257,7 +256,7 @@ describe("a refused key", () => {
   it.effect("a success of a call that started before the refusal does not replace the probe of a refused key", () =>
     Effect.gen(function* () {
       const self = yield* pool()
-      const early = yield* self.acquire()
+      const early = yield* self.reserve()
       yield* call(self, Refused())
       yield* TestClock.adjust("5 minutes")
       yield* early.settle(Served({}))
@@ -364,7 +363,7 @@ describe("quota groups", () => {
     Effect.gen(function* () {
       const self = yield* pool({ keys, strategy: KeyPool.roundRobin })
       const callOrg = (verdict: KeyPool.Verdict) =>
-        Effect.flatMap(self.acquire({ exclude: new Set(["k2"]) }), (lease) => lease.settle(verdict))
+        Effect.flatMap(self.reserve({ exclude: new Set(["k2"]) }), (lease) => lease.settle(verdict))
       yield* callOrg(RateLimited({}))
       yield* TestClock.adjust("1 second")
       yield* callOrg(RateLimited({}))

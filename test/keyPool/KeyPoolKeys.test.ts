@@ -12,10 +12,10 @@ const keysOf = (count: number, options: ApiKey.Options = {}) =>
 
 /** A pool of one key with one call at a time, unless the options differ. */
 const pool = (options: Partial<KeyPool.Options> = {}) =>
-  KeyPool.make({ providerId: "acme", keys: keysOf(1, { maxConcurrency: 1 }), ...options })
+  KeyPool.make({ provider: "acme", keys: keysOf(1, { maxConcurrency: 1 }), ...options })
 
 const call = (self: KeyPool.Service, verdict: KeyPool.Verdict) =>
-  Effect.flatMap(self.acquire({ maxWait: 0 }), (lease) => lease.settle(verdict))
+  Effect.flatMap(self.reserve({ maxWait: 0 }), (lease) => lease.settle(verdict))
 
 const statusOf = (self: KeyPool.Service, id = "k0") =>
   Effect.flatMap(self.status, (status) => Array.findFirst(status.keys, (key) => key.id === id))
@@ -66,7 +66,7 @@ describe("faults in the options of a pool", () => {
         "cooldown.refused: must be a positive duration",
         "latencyDecay: must be a positive and finite duration"
       ])
-      expect(error).toMatchObject({ _tag: "InvalidPoolError", providerId: "acme" })
+      expect(error).toMatchObject({ _tag: "InvalidPoolError", provider: "acme" })
       expect(error.message).toContain("acme")
       expect(error.message).toContain("keys[2].weight")
       expect(error.message + inspect(error)).not.toContain("canary")
@@ -96,7 +96,7 @@ describe("ids of keys", () => {
       expect(ApiKey.fingerprint(Redacted.make(right))).toBe(id)
       const self = yield* pool({ keys: [left, right] })
       expect((yield* self.status).keys.map((key) => key.id)).toEqual([id, `${id}-2`])
-      const leases = yield* Effect.replicateEffect(self.acquire(), 2)
+      const leases = yield* Effect.replicateEffect(self.reserve(), 2)
       expect(leases.map((lease) => [lease.key.id, Redacted.value(lease.key.value)])).toEqual([
         [id, left],
         [`${id}-2`, right]
@@ -110,7 +110,7 @@ describe("secrets", () => {
     Effect.gen(function* () {
       const secret = "sk-canary-0123456789"
       const self = yield* pool({ keys: [secret, { key: Redacted.make(`${secret}-2`), weight: 2 }] })
-      const lease = yield* self.acquire()
+      const lease = yield* self.reserve()
       const busyStatus = yield* self.status
       yield* lease.settle(KeyPool.Verdict.Refused())
       yield* self.disable((yield* self.status).keys[1]?.id ?? "")
@@ -120,7 +120,7 @@ describe("secrets", () => {
         lease.key,
         busyStatus,
         yield* self.status,
-        yield* Effect.flip(self.acquire()),
+        yield* Effect.flip(self.reserve()),
         yield* Effect.flip(self.add(secret)),
         yield* Effect.flip(self.reweight("nobody", 2))
       ]
@@ -146,9 +146,9 @@ describe("KeyPool.status", () => {
           { key: "sk-b", id: "b", maxConcurrency: 2, requestsPerSecond: 100, quotaGroup: "org" }
         ]
       })
-      yield* Effect.replicateEffect(self.acquire(), 4)
+      yield* Effect.replicateEffect(self.reserve(), 4)
       expect(yield* self.status).toEqual({
-        providerId: "acme",
+        provider: "acme",
         waiting: 0,
         keys: [
           { ...idle, id: "a", weight: 4, inFlight: 3, loadFactor: 0.75, served: 3 },
@@ -184,7 +184,7 @@ describe("KeyPool.layer", () => {
     Effect.gen(function* () {
       const self = yield* KeyPool.KeyPool
       expect(yield* self.withKey((key) => Effect.succeed(Redacted.value(key.value)))).toBe("sk-one")
-    }).pipe(Effect.provide(KeyPool.layer({ providerId: "acme", keys: ["sk-one"] })))
+    }).pipe(Effect.provide(KeyPool.layer({ provider: "acme", keys: ["sk-one"] })))
   )
 })
 
@@ -192,7 +192,7 @@ describe("changes of keys while calls are in flight", () => {
   it.effect("a lease of a removed key can be settled without effect on the pool", () =>
     Effect.gen(function* () {
       const self = yield* pool({ keys: keysOf(2, { maxConcurrency: 1 }) })
-      const lease = yield* self.acquire()
+      const lease = yield* self.reserve()
       expect(yield* self.remove("k0")).toBe(true)
       yield* lease.settle(Refused())
       expect((yield* self.status).keys.map((key) => key.id)).toEqual(["k1"])
@@ -202,10 +202,10 @@ describe("changes of keys while calls are in flight", () => {
   it.effect("the verdict on a removed key does not change a key added later with the same id", () =>
     Effect.gen(function* () {
       const self = yield* pool()
-      const lease = yield* self.acquire()
+      const lease = yield* self.reserve()
       yield* self.remove("k0")
       expect(yield* self.add({ key: "sk-0", id: "k0", maxConcurrency: 1 })).toBe("k0")
-      yield* self.acquire()
+      yield* self.reserve()
       yield* lease.settle(Refused())
       expect((yield* self.status).keys).toMatchObject([
         { id: "k0", inFlight: 1, served: 1, refused: 0, state: { _tag: "Busy" } }
@@ -216,8 +216,8 @@ describe("changes of keys while calls are in flight", () => {
   it.effect("a waiting call fails at once when the only key is removed", () =>
     Effect.gen(function* () {
       const self = yield* pool()
-      yield* self.acquire()
-      const fiber = yield* Effect.fork(Effect.flip(self.acquire()))
+      yield* self.reserve()
+      const fiber = yield* Effect.fork(Effect.flip(self.reserve()))
       yield* TestClock.adjust(0)
       yield* self.remove("k0")
       expect((yield* Fiber.join(fiber))._tag).toBe("KeyPoolExhaustedError")
@@ -243,7 +243,7 @@ describe("changes of keys while calls are in flight", () => {
     Effect.gen(function* () {
       const self = yield* pool({ keys: keysOf(2) })
       yield* self.reweight("k1", 3)
-      yield* Effect.replicateEffect(self.acquire(), 8)
+      yield* Effect.replicateEffect(self.reserve(), 8)
       expect(yield* inFlight(self)).toEqual([2, 6])
     })
   )
@@ -309,7 +309,7 @@ describe("rest, disable and enable", () => {
         reason: "rate-limited",
         remaining: Duration.infinity
       })
-      const error = yield* Effect.flip(self.acquire())
+      const error = yield* Effect.flip(self.reserve())
       expect(Option.fromNullable(error.retryAfter)).toEqual(Option.none())
       expect(error).toBeInstanceOf(RateLimitError)
     })

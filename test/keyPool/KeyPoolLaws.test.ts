@@ -75,7 +75,7 @@ const runCall = (self: KeyPool.Service, observed: InFlight, call: Call): Effect.
       return self.withKey((key) => use(key.id), options)
     case "acquire":
       return Effect.acquireUseRelease(
-        self.acquire(options),
+        self.reserve(options),
         (lease) => use(lease.key.id),
         (lease, exit) => lease.settle(verdict(exit))
       )
@@ -174,7 +174,7 @@ const keys = Array.map([...caps], ([id, maxConcurrency]) => ({ key: `sk-${id}`, 
 
 const run = (commands: ReadonlyArray<Command>, pass: (millis: number) => Effect.Effect<void>) =>
   Effect.gen(function* () {
-    const self = yield* KeyPool.make({ providerId: "acme", keys })
+    const self = yield* KeyPool.make({ provider: "acme", keys })
     const observed = yield* makeInFlight
     const fibers: Array<Fiber.RuntimeFiber<string, unknown>> = []
     const allowed = new Map(caps)
@@ -270,7 +270,7 @@ describe("interruption of a call at every step", () => {
   const styles = ["withKey", "acquire", "lease"] as const
 
   const pool = KeyPool.make({
-    providerId: "acme",
+    provider: "acme",
     keys: [{ key: "sk-0", id: "k0", maxConcurrency: 1 }],
     maxWait: Duration.infinity
   })
@@ -312,10 +312,10 @@ describe("interruption of a call at every step", () => {
         const served: Array<number> = []
         for (let step = 1; step <= 120; step++) {
           const pause = pausing()
-          const first = yield* self.acquire()
+          const first = yield* self.reserve()
           const fiber = yield* Effect.fork(Effect.withScheduler(runCall(self, observed, call(style)), pause.scheduler))
           yield* pause.reached
-          const next = yield* Effect.fork(self.acquire())
+          const next = yield* Effect.fork(self.reserve())
           yield* Effect.replicateEffect(Effect.yieldNow(), 20)
           expect((yield* self.status).waiting).toBe(2)
           pause.after(step)

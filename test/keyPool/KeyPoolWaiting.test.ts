@@ -11,7 +11,7 @@ const keysOf = (count: number, options: ApiKey.Options = {}) =>
 
 /** A pool of one key with one call at a time, unless the options differ. */
 const pool = (options: Partial<KeyPool.Options> = {}) =>
-  KeyPool.make({ providerId: "acme", keys: keysOf(1, { maxConcurrency: 1 }), ...options })
+  KeyPool.make({ provider: "acme", keys: keysOf(1, { maxConcurrency: 1 }), ...options })
 
 /** Runs everything that can run before time passes. */
 const runPending = TestClock.adjust(0)
@@ -28,7 +28,7 @@ const acquireInFiber = (
   options?: KeyPool.LeaseOptions
 ) =>
   Effect.tap(
-    Effect.fork(Effect.tap(self.acquire(options), (lease) => Ref.update(log, Array.append(`${name}:${lease.key.id}`)))),
+    Effect.fork(Effect.tap(self.reserve(options), (lease) => Ref.update(log, Array.append(`${name}:${lease.key.id}`)))),
     () => runPending
   )
 
@@ -63,7 +63,7 @@ describe("order of the queue", () => {
     Effect.gen(function* () {
       const self = yield* pool()
       const log = yield* names
-      let lease = yield* self.acquire()
+      let lease = yield* self.reserve()
       const fibers = yield* Effect.forEach(["a", "b", "c"], (name) => acquireInFiber(self, log, name))
       for (const fiber of fibers) {
         yield* lease.settle(Neutral())
@@ -77,11 +77,11 @@ describe("order of the queue", () => {
     Effect.gen(function* () {
       const self = yield* pool()
       const log = yield* names
-      const lease = yield* self.acquire()
+      const lease = yield* self.reserve()
       yield* acquireInFiber(self, log, "first")
       // From here on the key is free, but granted to the waiting call.
       yield* lease.settle(Neutral())
-      expect((yield* Effect.exit(self.acquire({ maxWait: 0 })))._tag).toBe("Failure")
+      expect((yield* Effect.exit(self.reserve({ maxWait: 0 })))._tag).toBe("Failure")
       yield* runPending
       expect(yield* Ref.get(log)).toEqual(["first:k0"])
     })
@@ -107,8 +107,8 @@ describe("order of the queue", () => {
     Effect.gen(function* () {
       const self = yield* pool({ keys: keysOf(2, { maxConcurrency: 1 }) })
       const log = yield* names
-      const first = yield* self.acquire()
-      const second = yield* self.acquire()
+      const first = yield* self.reserve()
+      const second = yield* self.reserve()
       yield* acquireInFiber(self, log, "not-k0", { exclude: new Set(["k0"]) })
       yield* acquireInFiber(self, log, "any")
       yield* first.settle(Neutral())
@@ -134,7 +134,7 @@ describe("wakeups of waiting calls", () => {
       const log = yield* names
       yield* self.disable("k1")
       yield* self.rest("k2", "1 hour")
-      yield* self.acquire()
+      yield* self.reserve()
       yield* acquireInFiber(self, log, "a")
       expect(yield* waiting(self)).toBe(1)
       yield* wake(self)
@@ -148,7 +148,7 @@ describe("wakeups of waiting calls", () => {
     Effect.gen(function* () {
       const self = yield* pool({ keys: keysOf(2, { maxConcurrency: 1 }) })
       const log = yield* names
-      const lease = yield* self.acquire()
+      const lease = yield* self.reserve()
       yield* self.rest("k1", "20 seconds")
       yield* Effect.forEach(["a", "b", "c"], (name) => acquireInFiber(self, log, name))
       yield* lease.settle(RateLimited({ retryAfter: Duration.seconds(3) }))
@@ -175,8 +175,8 @@ describe("wakeups of waiting calls", () => {
   it.effect("a thousand waiting calls have one timer for the end of a cooldown", () =>
     Effect.gen(function* () {
       const self = yield* pool({ keys: keysOf(1, { requestsPerSecond: 1 }), maxWait: "1 day" })
-      yield* self.acquire()
-      yield* Effect.fork(Effect.all(Array.replicate(self.acquire(), 1_000), { concurrency: "unbounded" }))
+      yield* self.reserve()
+      yield* Effect.fork(Effect.all(Array.replicate(self.reserve(), 1_000), { concurrency: "unbounded" }))
       yield* runPending
       const sleeps = yield* Effect.map(TestClock.sleeps(), (times) => Array.fromIterable(times))
       expect(sleeps.filter((time) => time === 1_000).length).toBe(1)
@@ -188,8 +188,8 @@ describe("maxWait", () => {
   it.effect("acquire fails after 30 seconds by default", () =>
     Effect.gen(function* () {
       const self = yield* pool()
-      yield* self.acquire()
-      const fiber = yield* Effect.fork(Effect.flip(self.acquire()))
+      yield* self.reserve()
+      const fiber = yield* Effect.fork(Effect.flip(self.reserve()))
       yield* TestClock.adjust("29999 millis")
       expect(yield* waiting(self)).toBe(1)
       yield* TestClock.adjust("1 millis")
@@ -207,9 +207,9 @@ describe("maxWait", () => {
   it.effect("acquire waits no longer than the shorter of its own maxWait and that of the pool", () =>
     Effect.gen(function* () {
       const self = yield* pool({ maxWait: "5 seconds" })
-      yield* self.acquire()
-      const impatient = yield* Effect.fork(Effect.exit(self.acquire({ maxWait: "1 second" })))
-      const patient = yield* Effect.fork(Effect.exit(self.acquire({ maxWait: "1 hour" })))
+      yield* self.reserve()
+      const impatient = yield* Effect.fork(Effect.exit(self.reserve({ maxWait: "1 second" })))
+      const patient = yield* Effect.fork(Effect.exit(self.reserve({ maxWait: "1 hour" })))
       yield* TestClock.adjust("1 second")
       expect(Exit.isFailure(yield* Fiber.join(impatient))).toBe(true)
       expect(yield* waiting(self)).toBe(1)
@@ -223,7 +223,7 @@ describe("maxWait", () => {
       const self = yield* pool({ keys: keysOf(2) })
       yield* self.rest("k0", "2 minutes")
       yield* self.rest("k1", "1 minute")
-      const error = yield* Effect.flip(self.acquire())
+      const error = yield* Effect.flip(self.reserve())
       expect(error).toMatchObject({ _tag: "RateLimitError", source: "pool", retryAfter: Duration.minutes(1) })
       expect(error.message).toContain("2 resting")
       expect(yield* Clock.currentTimeMillis).toBe(0)
@@ -233,8 +233,8 @@ describe("maxWait", () => {
   it.effect("a waiting call fails as soon as a cooldown starts that ends after its maxWait", () =>
     Effect.gen(function* () {
       const self = yield* pool()
-      const lease = yield* self.acquire()
-      const fiber = yield* Effect.fork(Effect.flip(self.acquire()))
+      const lease = yield* self.reserve()
+      const fiber = yield* Effect.fork(Effect.flip(self.reserve()))
       yield* TestClock.adjust("1 second")
       yield* lease.settle(RateLimited({ retryAfter: Duration.hours(24) }))
       expect(yield* Fiber.join(fiber)).toMatchObject({ _tag: "RateLimitError", retryAfter: Duration.hours(24) })
@@ -247,7 +247,7 @@ describe("maxWait", () => {
       const self = yield* pool({ keys: keysOf(2, { maxConcurrency: 1 }) })
       const log = yield* names
       yield* self.rest("k1", "1 hour")
-      const lease = yield* self.acquire()
+      const lease = yield* self.reserve()
       yield* acquireInFiber(self, log, "a")
       yield* TestClock.adjust("20 seconds")
       yield* lease.settle(Served({}))
@@ -272,11 +272,11 @@ describe("errors when there is no key", () => {
   it.effect("acquire fails with KeyPoolExhaustedError when all keys are refused, out of quota or disabled", () =>
     Effect.gen(function* () {
       const self = yield* pool({ keys: keysOf(3) })
-      const [first, second] = [yield* self.acquire(), yield* self.acquire()]
+      const [first, second] = [yield* self.reserve(), yield* self.reserve()]
       yield* first.settle(Refused())
       yield* second.settle(OutOfQuota({}))
       yield* self.disable("k2")
-      expect(yield* Effect.flip(self.acquire())).toMatchObject({
+      expect(yield* Effect.flip(self.reserve())).toMatchObject({
         _tag: "KeyPoolExhaustedError",
         provider: "acme",
         model: "",
@@ -290,9 +290,9 @@ describe("errors when there is no key", () => {
     Effect.gen(function* () {
       const self = yield* pool()
       yield* self.disable("k0")
-      const disabled = yield* Effect.flip(self.acquire())
+      const disabled = yield* Effect.flip(self.reserve())
       yield* self.remove("k0")
-      const removed = yield* Effect.flip(self.acquire())
+      const removed = yield* Effect.flip(self.reserve())
       for (const error of [disabled, removed]) {
         expect(error._tag).toBe("KeyPoolExhaustedError")
         expect(error.retryAfter).toBeUndefined()
@@ -303,7 +303,7 @@ describe("errors when there is no key", () => {
   it.effect("acquire fails with KeyPoolExhaustedError when it excludes every key", () =>
     Effect.gen(function* () {
       const self = yield* pool({ keys: keysOf(2) })
-      const error = yield* Effect.flip(self.acquire({ exclude: new Set(["k0", "k1", "gone"]) }))
+      const error = yield* Effect.flip(self.reserve({ exclude: new Set(["k0", "k1", "gone"]) }))
       expect(error._tag).toBe("KeyPoolExhaustedError")
     })
   )
@@ -312,10 +312,10 @@ describe("errors when there is no key", () => {
     Effect.gen(function* () {
       const self = yield* pool({ keys: keysOf(2, { maxConcurrency: 1 }) })
       yield* self.disable("k0")
-      yield* self.acquire()
-      expect((yield* Effect.flip(self.acquire({ maxWait: 0 })))._tag).toBe("RateLimitError")
+      yield* self.reserve()
+      expect((yield* Effect.flip(self.reserve({ maxWait: 0 })))._tag).toBe("RateLimitError")
       yield* self.rest("k1", "3 seconds")
-      expect(yield* Effect.flip(self.acquire({ maxWait: 0 }))).toMatchObject({
+      expect(yield* Effect.flip(self.reserve({ maxWait: 0 }))).toMatchObject({
         _tag: "RateLimitError",
         retryAfter: Duration.seconds(3)
       })
@@ -324,13 +324,13 @@ describe("errors when there is no key", () => {
 })
 
 describe("acquire with cooling: fail", () => {
-  const fromK0: KeyPool.LeaseOptions = { exclude: new Set(["k0"]), cooling: "fail" }
+  const fromK0: KeyPool.LeaseOptions = { exclude: new Set(["k0"]), onCooldown: "fail" }
 
   it.effect("acquire with cooling: fail does not wait for the end of a cooldown", () =>
     Effect.gen(function* () {
       const self = yield* pool({ keys: keysOf(2) })
       yield* self.rest("k1", "1 second")
-      expect(yield* Effect.flip(self.acquire(fromK0))).toMatchObject({
+      expect(yield* Effect.flip(self.reserve(fromK0))).toMatchObject({
         _tag: "RateLimitError",
         retryAfter: Duration.seconds(1)
       })
@@ -340,8 +340,8 @@ describe("acquire with cooling: fail", () => {
   it.effect("acquire with cooling: fail waits for a busy key and fails when that key gets a cooldown", () =>
     Effect.gen(function* () {
       const self = yield* pool({ keys: keysOf(2, { maxConcurrency: 1 }) })
-      const lease = yield* self.acquire({ exclude: new Set(["k0"]) })
-      const fiber = yield* Effect.fork(Effect.flip(self.acquire(fromK0)))
+      const lease = yield* self.reserve({ exclude: new Set(["k0"]) })
+      const fiber = yield* Effect.fork(Effect.flip(self.reserve(fromK0)))
       yield* TestClock.adjust("1 second")
       expect(yield* waiting(self)).toBe(1)
       yield* lease.settle(RateLimited({}))
@@ -364,10 +364,10 @@ describe("acquire with cooling: fail", () => {
   it.effect("acquire with cooling: fail does not wait for the probe of another call", () =>
     Effect.gen(function* () {
       const self = yield* pool({ keys: keysOf(2) })
-      yield* Effect.flatMap(self.acquire({ exclude: new Set(["k0"]) }), (lease) => lease.settle(Refused()))
+      yield* Effect.flatMap(self.reserve({ exclude: new Set(["k0"]) }), (lease) => lease.settle(Refused()))
       yield* TestClock.adjust("5 minutes")
-      yield* self.acquire({ exclude: new Set(["k0"]) })
-      expect((yield* Effect.flip(self.acquire(fromK0)))._tag).toBe("KeyPoolExhaustedError")
+      yield* self.reserve({ exclude: new Set(["k0"]) })
+      expect((yield* Effect.flip(self.reserve(fromK0)))._tag).toBe("KeyPoolExhaustedError")
     })
   )
 })
@@ -377,7 +377,7 @@ describe("interruption of a waiting call", () => {
     Effect.gen(function* () {
       const self = yield* pool()
       const log = yield* names
-      const lease = yield* self.acquire()
+      const lease = yield* self.reserve()
       const [first] = yield* Effect.forEach(["a", "b"] as const, (name) => acquireInFiber(self, log, name))
       if (first !== undefined) yield* Fiber.interrupt(first)
       yield* lease.settle(Neutral())
@@ -390,7 +390,7 @@ describe("interruption of a waiting call", () => {
     Effect.gen(function* () {
       const self = yield* pool()
       const log = yield* names
-      const lease = yield* self.acquire()
+      const lease = yield* self.reserve()
       const [first] = yield* Effect.forEach(["a", "b"] as const, (name) => acquireInFiber(self, log, name))
       // In one step: the first call has been granted the key and has not fetched it yet.
       yield* lease.settle(Neutral())
@@ -405,8 +405,8 @@ describe("interruption of a waiting call", () => {
   it.effect("the wait of acquire is interruptible in an uninterruptible region", () =>
     Effect.gen(function* () {
       const self = yield* pool()
-      yield* self.acquire()
-      const fiber = yield* Effect.fork(Effect.uninterruptible(self.acquire()))
+      yield* self.reserve()
+      const fiber = yield* Effect.fork(Effect.uninterruptible(self.reserve()))
       yield* runPending
       expect(yield* waiting(self)).toBe(1)
       yield* Fiber.interrupt(fiber)
@@ -420,7 +420,7 @@ describe("memory of a removed key", () => {
   const removedAfter = (use: (self: KeyPool.Service, lease: KeyPool.Lease) => Effect.Effect<unknown>) =>
     Effect.gen(function* () {
       const self = yield* pool()
-      const lease = yield* self.acquire()
+      const lease = yield* self.reserve()
       const key = new WeakRef(lease.key)
       yield* use(self, lease)
       yield* self.remove("k0")
@@ -432,7 +432,7 @@ describe("memory of a removed key", () => {
     Effect.gen(function* () {
       const { key, self } = yield* removedAfter((self, lease) =>
         Effect.gen(function* () {
-          const waiter = yield* Effect.fork(self.acquire())
+          const waiter = yield* Effect.fork(self.reserve())
           yield* runPending
           yield* lease.settle(Neutral())
           const next = yield* Effect.orDie(Fiber.join(waiter))
@@ -449,7 +449,7 @@ describe("memory of a removed key", () => {
     Effect.gen(function* () {
       const { key, self } = yield* removedAfter((self, lease) =>
         Effect.gen(function* () {
-          const waiter = yield* Effect.fork(self.acquire())
+          const waiter = yield* Effect.fork(self.reserve())
           yield* runPending
           yield* Effect.zipRight(lease.settle(Neutral()), Fiber.interrupt(waiter))
           expect(yield* inFlight(self)).toEqual([0])

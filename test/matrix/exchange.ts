@@ -63,7 +63,7 @@ export const withProvider = (
       Effect.provideService(ProviderClient, client),
       Effect.provideServiceEffect(
         KeyPool.KeyPool,
-        KeyPool.make({ providerId: provider.provider, keys: [{ key: "secret", id: "the-key" }] })
+        KeyPool.make({ provider: provider.provider, keys: [{ key: "secret", id: "the-key" }] })
       ),
       Effect.provide(RateLimiter.layerUnlimited)
     )

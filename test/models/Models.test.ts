@@ -123,7 +123,7 @@ describe("Models", () => {
     Effect.gen(function* () {
       const models = yield* modelsAt("http://127.0.0.1:1")
       const { keys, limiter } = yield* Effect.flatMap(models.get("large"), ({ status }) => status)
-      expect(keys.providerId).toBe("acme/large")
+      expect(keys.provider).toBe("acme/large")
       expect(keys.keys.map(({ id, weight }) => [id, weight])).toEqual([
         ["a", 3],
         ["b", 2]

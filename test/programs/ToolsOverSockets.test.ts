@@ -25,7 +25,7 @@ const llmAt = (
 ) =>
   LLM.make({ model: "simulated", retry: false }).pipe(
     Effect.provide(client),
-    Effect.provide(KeyPool.layer({ providerId: "simulated", keys: ["key"] })),
+    Effect.provide(KeyPool.layer({ provider: "simulated", keys: ["key"] })),
     Effect.provide(limiter)
   )
 

@@ -43,7 +43,7 @@ const serveProvider = Effect.gen(function* () {
   const port = typeof address === "object" && address !== null ? address.port : 0
   const llm = yield* LLM.make({ model: "ernie-4", retry: false }).pipe(
     Effect.provide(layer(`http://127.0.0.1:${port}`)),
-    Effect.provide(KeyPool.layer({ providerId: "ernie", keys: ["key"] })),
+    Effect.provide(KeyPool.layer({ provider: "ernie", keys: ["key"] })),
     Effect.provide(RateLimiter.layerUnlimited)
   )
   return { llm, received }

@@ -13,7 +13,7 @@ import { SimulatedProvider } from "../../src/testing/index.js"
 const llmAt = (baseUrl: string, dialect: NonNullable<DashScopeClient.Options["dialect"]> = {}) =>
   LLM.make({ model: "acme-1", retry: false }).pipe(
     Effect.provide(DashScopeClient.layer({ ...DashScopeClient.presets.beijing, baseUrl, dialect })),
-    Effect.provide(KeyPool.layer({ providerId: "dashscope", keys: ["good"] })),
+    Effect.provide(KeyPool.layer({ provider: "dashscope", keys: ["good"] })),
     Effect.provide(RateLimiter.layerUnlimited)
   )
 

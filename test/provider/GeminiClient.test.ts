@@ -18,7 +18,7 @@ import { SimulatedProvider } from "../../src/testing/index.js"
 const llmAt = (baseUrl: string, options: Omit<LLM.Options, "model"> = {}) =>
   LLM.make({ model: "gemini-3-flash", retry: false, ...options }).pipe(
     Effect.provide(GeminiClient.layer({ provider: "gemini", baseUrl })),
-    Effect.provide(KeyPool.layer({ providerId: "gemini", keys: ["good"] })),
+    Effect.provide(KeyPool.layer({ provider: "gemini", keys: ["good"] })),
     Effect.provide(RateLimiter.layerUnlimited)
   )
 

@@ -15,7 +15,7 @@ const llmAt = (baseUrl: string, dialect: NonNullable<OllamaClient.Options["diale
   LLM.make({ model: "acme-1", retry: false }).pipe(
     Effect.provide(OllamaClient.layer({ ...OllamaClient.presets.local, baseUrl, dialect })),
     // Ollama does not check the key.
-    Effect.provide(KeyPool.layer({ providerId: "ollama", keys: ["none"] })),
+    Effect.provide(KeyPool.layer({ provider: "ollama", keys: ["none"] })),
     Effect.provide(RateLimiter.layerUnlimited)
   )
 

@@ -152,7 +152,7 @@ describe("ZhipuClient key with id and secret", () => {
         expect(error).toBeInstanceOf(LLMError.AuthenticationError)
         expect(error).toMatchObject({ provider: "zai", model: "glm-4.6", keyId: "key-1" })
         expect(JSON.stringify(error)).not.toMatch(/hidden/)
-        expect(LLMError.keyScoped(error)).toBe(true)
+        expect(LLMError.isKeyScoped(error)).toBe(true)
       }
       expect(yield* sent).toEqual([])
     })
@@ -254,7 +254,7 @@ describe("ZhipuClient", () => {
       }).pipe(
         Effect.provide(LLM.layer({ model: "glm-4.6" })),
         Effect.provide(ZhipuClient.layer()),
-        Effect.provide(KeyPool.layer({ providerId: "zhipu", keys: [key] })),
+        Effect.provide(KeyPool.layer({ provider: "zhipu", keys: [key] })),
         Effect.provide(RateLimiter.layerUnlimited),
         Effect.provideService(HttpClient.HttpClient, answers)
       )

@@ -31,7 +31,7 @@ describe.concurrent("RedisKeyPool", () => {
       yield* settleAll(leases, Served({ latency: 5 }))
       yield* settleAll(leases, Refused())
       const status = yield* self.status
-      expect(status).toMatchObject({ providerId: "test", waiting: 0, degraded: false })
+      expect(status).toMatchObject({ provider: "test", waiting: 0, degraded: false })
       expect(status.keys.map(({ id, inFlight, refused, succeeded }) => [id, inFlight, succeeded, refused])).toEqual([
         ["a", 0, 4, 0],
         ["b", 0, 2, 0]
@@ -61,7 +61,7 @@ describe.concurrent("RedisKeyPool", () => {
       const self = yield* pool(server, [key("a", { weight: 3 }), key("b")], { strategy: "random" })
       const drawn = ids(
         yield* Effect.all(
-          Array.from({ length: 400 }, () => self.acquire()),
+          Array.from({ length: 400 }, () => self.reserve()),
           { concurrency: 50 }
         )
       )
@@ -129,7 +129,7 @@ describe.concurrent("RedisKeyPool across processes", () => {
       const [one, two] = yield* Effect.all([pool(server, keys), pool(server, keys)])
       const taken = yield* Effect.all([acquire(one, 2), acquire(two, 2)])
       expect(ids(taken.flat())).toEqual(["a", "b", "a", "a"])
-      const error = yield* Effect.flip(one.acquire(atOnce))
+      const error = yield* Effect.flip(one.reserve(atOnce))
       expect(error).toMatchObject({ _tag: "RateLimitError", source: "pool" })
       expect(error.message).toContain("2 busy")
     })
@@ -142,7 +142,7 @@ describe.concurrent("RedisKeyPool across processes", () => {
       const keys = [key("a", { requestsPerSecond: 0.01 })]
       const [one, two] = yield* Effect.all([pool(server, keys), pool(server, keys)])
       yield* acquire(one, 1)
-      const error = yield* Effect.flip(two.acquire(atOnce))
+      const error = yield* Effect.flip(two.reserve(atOnce))
       expect(error._tag).toBe("RateLimitError")
       expect(Duration.toSeconds(error.retryAfter ?? 0)).toBeGreaterThan(50)
       expect(Duration.toSeconds(error.retryAfter ?? 0)).toBeLessThanOrEqual(100)
@@ -158,11 +158,11 @@ describe.concurrent("RedisKeyPool across processes", () => {
       yield* settleAll(yield* acquire(one, 1), RateLimited({ retryAfter: Duration.minutes(1) }))
       yield* settleAll(yield* acquire(one, 1), Refused())
       expect((yield* two.status).keys.map(({ state }) => state._tag)).toEqual(["Cooling", "Cooling", "Disabled"])
-      expect((yield* Effect.flip(two.acquire({ cooling: "fail" })))._tag).toBe("RateLimitError")
+      expect((yield* Effect.flip(two.reserve({ onCooldown: "fail" })))._tag).toBe("RateLimitError")
       // The wait ends when the key is half-open, and only one call can probe it.
-      const probe = yield* two.acquire()
+      const probe = yield* two.reserve()
       expect(probe.key.id).toBe("c")
-      expect((yield* Effect.flip(one.acquire({ ...atOnce, exclude: new Set(["a", "b"]) })))._tag).toBe(
+      expect((yield* Effect.flip(one.reserve({ ...atOnce, exclude: new Set(["a", "b"]) })))._tag).toBe(
         "KeyPoolExhaustedError"
       )
       yield* probe.settle(Served({}))
@@ -186,7 +186,7 @@ describe.concurrent("RedisKeyPool in a cluster", () => {
       expect(yield* redis.status).toBe("up")
       const self = yield* Effect.provideService(
         RedisKeyPool.make({
-          providerId: "test",
+          provider: "test",
           keys: [key("a", { quotaGroup: "g", requestsPerSecond: 9 }), key("b")]
         }),
         Redis.Redis,
@@ -204,8 +204,8 @@ describe.concurrent("RedisKeyPool waiters", () => {
       const server = yield* redisServer
       const keys = [key("a", { maxConcurrency: 1 })]
       const [one, two] = yield* Effect.all([pool(server, keys), pool(server, keys)])
-      const held = yield* one.acquire()
-      const waiting = yield* Effect.fork(two.acquire())
+      const held = yield* one.reserve()
+      const waiting = yield* Effect.fork(two.reserve())
       yield* waits(two, 1)
       yield* held.settle(Neutral())
       expect((yield* Fiber.join(waiting)).key.id).toBe("a")
@@ -244,12 +244,12 @@ describe.concurrent("RedisKeyPool waiters", () => {
     Effect.gen(function* () {
       const server = yield* redisServer
       const self = yield* pool(server, [key("a", { maxConcurrency: 1 })], { maxWait: "1 minute" })
-      yield* self.acquire()
-      const [took, error] = yield* Effect.timed(Effect.flip(self.acquire({ maxWait: "80 millis" })))
+      yield* self.reserve()
+      const [took, error] = yield* Effect.timed(Effect.flip(self.reserve({ maxWait: "80 millis" })))
       expect(error._tag).toBe("RateLimitError")
       expect(Duration.toMillis(took)).toBeGreaterThanOrEqual(75)
       expect(Duration.toSeconds(took)).toBeLessThan(30)
-      const inVain = yield* Effect.fork(Effect.flip(self.acquire()))
+      const inVain = yield* Effect.fork(Effect.flip(self.reserve()))
       yield* waits(self, 1)
       yield* self.disable("a")
       expect((yield* Fiber.join(inVain))._tag).toBe("KeyPoolExhaustedError")
@@ -283,7 +283,7 @@ describe.concurrent("RedisKeyPool waiters", () => {
             random(2) === 0
               ? self.withKey(({ id }) => use(id))
               : Effect.acquireUseRelease(
-                  self.acquire(),
+                  self.reserve(),
                   ({ key }) => use(key.id),
                   ({ settle }) => settle(Neutral())
                 )
@@ -323,12 +323,12 @@ describe.concurrent("RedisKeyPool waiters", () => {
         )
       )
       const self = yield* Deferred.await(made)
-      yield* self.acquire()
-      const waiting = yield* Effect.fork(Effect.flip(self.acquire()))
+      yield* self.reserve()
+      const waiting = yield* Effect.fork(Effect.flip(self.reserve()))
       yield* waits(self, 1)
       yield* Deferred.succeed(closing, undefined)
       expect((yield* Fiber.join(waiting))._tag).toBe("SharedStateError")
-      expect((yield* Effect.flip(self.acquire()))._tag).toBe("SharedStateError")
+      expect((yield* Effect.flip(self.reserve()))._tag).toBe("SharedStateError")
     })
   )
 })

@@ -132,7 +132,7 @@ const actor = (pool: KeyPool.Service) => {
     switch (action._tag) {
       case "Acquire": {
         const cooling = action.patient ? ("wait" as const) : ("fail" as const)
-        return pool.acquire({ exclude: new Set(action.exclude), maxWait: 0, cooling }).pipe(
+        return pool.reserve({ exclude: new Set(action.exclude), maxWait: 0, onCooldown: cooling }).pipe(
           Effect.map((lease) => {
             open.push(lease)
             return lease.key.id
@@ -171,7 +171,7 @@ const expectSame = (
     yield* setClock
     // Short enough for the actions to reach the time after a cooldown.
     const cooldown = { max: "8 seconds", quota: "5 seconds", refused: "2 seconds" } as const
-    const options = { providerId: name, keys: inputs, cooldown }
+    const options = { provider: name, keys: inputs, cooldown }
     const memory = yield* KeyPool.make({ ...options, strategy: strategies[strategy] })
     const shared = yield* Effect.provideService(
       Pool.make({ ...options, strategy, leaseTime: "1000 days" }, testScripts),

@@ -53,7 +53,7 @@ describe.concurrent("RedisKeyPool after a killed process", () => {
       const child = yield* keyHolder(server, 2)
       // Longer than the lease time, in which the process renews its leases.
       yield* Effect.sleep("1700 millis")
-      expect((yield* Effect.flip(self.acquire(atOnce)))._tag).toBe("RateLimitError")
+      expect((yield* Effect.flip(self.reserve(atOnce)))._tag).toBe("RateLimitError")
       const waiting = yield* Effect.fork(acquire(self, 2))
       yield* Effect.sync(() => child.kill("SIGKILL"))
       const taken = yield* Fiber.join(waiting)
@@ -86,7 +86,7 @@ describe.concurrent("RedisKeyPool after a Redis crash", () => {
           yield* becomes(redis, "away")
           const during = yield* acquire(self, 3)
           expect(ids(during).toSorted()).toEqual(["a", "a", "b"])
-          expect((yield* Effect.flip(self.acquire(atOnce)))._tag).toBe("RateLimitError")
+          expect((yield* Effect.flip(self.reserve(atOnce)))._tag).toBe("RateLimitError")
           const degraded = yield* self.status
           expect(degraded.degraded).toBe(true)
           expect(degraded.keys.map(({ maxConcurrency, state }) => [maxConcurrency, state._tag])).toEqual([
@@ -123,13 +123,13 @@ describe.concurrent("RedisKeyPool after a Redis crash", () => {
           const { pool: self, redis } = yield* processOf(server, [key("a", { maxConcurrency: 1 })], {
             whenAway: "fail"
           })
-          const held = yield* self.acquire()
-          const waiting = yield* Effect.fork(Effect.flip(self.acquire()))
+          const held = yield* self.reserve()
+          const waiting = yield* Effect.fork(Effect.flip(self.reserve()))
           yield* waits(self, 1)
           yield* server.kill
           const error = yield* Fiber.join(waiting)
           expect(error).toMatchObject({ _tag: "SharedStateError", provider: "test", reason: "connection" })
-          const errors = yield* Effect.replicateEffect(Effect.flip(self.acquire()), 20)
+          const errors = yield* Effect.replicateEffect(Effect.flip(self.reserve()), 20)
           expect(errors.every((error) => error._tag === "SharedStateError" && error.reason === "connection")).toBe(true)
           yield* held.settle(Neutral())
           yield* server.start
@@ -174,19 +174,19 @@ describe.concurrent("RedisKeyPool with a hanging Redis", () => {
           // Redis has cached the scripts: commands that are sent while it hangs will be executed.
           yield* self.withKey(() => Effect.void)
           yield* server.freeze
-          const calls = yield* Effect.forEach([1, 2, 3], () => Effect.fork(Effect.timed(Effect.flip(self.acquire()))))
+          const calls = yield* Effect.forEach([1, 2, 3], () => Effect.fork(Effect.timed(Effect.flip(self.reserve()))))
           for (const [took, error] of yield* Effect.forEach(calls, Fiber.join)) {
             expect(error._tag).toBe("SharedStateError")
             expect(Duration.toMillis(took)).toBeLessThan(10 * timeout)
           }
           // These calls send no command.
-          for (const error of yield* Effect.replicateEffect(Effect.flip(self.acquire()), 20))
+          for (const error of yield* Effect.replicateEffect(Effect.flip(self.reserve()), 20))
             expect(error).toMatchObject({ _tag: "SharedStateError", reason: "connection" })
           yield* server.thaw
           yield* becomes(redis, "up")
           // The lease that was granted after the timeout would last for a minute if it were not withdrawn.
           yield* eventually(Effect.map(leases(server), (count) => count === 0))
-          const lease = yield* self.acquire()
+          const lease = yield* self.reserve()
           yield* server.freeze
           const [settling] = yield* Effect.timed(lease.settle(Neutral()))
           expect(Duration.toMillis(settling)).toBeLessThan(10 * timeout)
@@ -202,9 +202,9 @@ describe.concurrent("RedisKeyPool with a hanging Redis", () => {
         const server = yield* redisServer
         const self = yield* pool(server, [key("a", { maxConcurrency: 4 })], { timeout })
         yield* server.freeze
-        const [took] = yield* Effect.timed(self.acquire())
+        const [took] = yield* Effect.timed(self.reserve())
         expect(Duration.toMillis(took)).toBeLessThan(10 * timeout)
-        const [next, errors] = yield* Effect.timed(Effect.replicateEffect(Effect.flip(self.acquire(atOnce)), 20))
+        const [next, errors] = yield* Effect.timed(Effect.replicateEffect(Effect.flip(self.reserve(atOnce)), 20))
         expect(errors.every(({ _tag }) => _tag === "RateLimitError")).toBe(true)
         expect(Duration.toMillis(next)).toBeLessThan(10 * timeout)
       })
@@ -220,9 +220,9 @@ describe.concurrent("secrets of RedisKeyPool", () => {
       const self = yield* pool(server, keys)
       yield* self.add("sk-canary-added")
       yield* settleAll(yield* acquire(self, 2), KeyPool.Verdict.RateLimited({}))
-      yield* self.acquire()
+      yield* self.reserve()
       const others = new Set((yield* self.keys).map(({ id }) => id))
-      const error = yield* Effect.flip(self.acquire({ ...atOnce, exclude: others }))
+      const error = yield* Effect.flip(self.reserve({ ...atOnce, exclude: others }))
       const seen: Array<unknown> = [yield* self.status, self, error]
       const client = server.client
       for (const name of yield* Effect.promise(() => client.keys("*"))) {

@@ -308,7 +308,7 @@ describe.concurrent("RedisRateLimiter without Redis", () => {
           Effect.provide(
             Layer.merge(
               ChatCompletionsClient.layer({ provider: "simulated", baseUrl: provider.baseUrl }),
-              KeyPool.layer({ providerId: "simulated", keys: ["sk-one"] })
+              KeyPool.layer({ provider: "simulated", keys: ["sk-one"] })
             )
           ),
           Effect.provide(NodeHttpClient.layer)

@@ -44,7 +44,7 @@ const options = Schema.decodeUnknownSync(Schema.parseJson(CallerOptions))(proces
 const shared = Redis.layer({ url: options.redis, timeout: options.timeout, probeInterval: 200 })
 
 const keys = RedisKeyPool.layer({
-  providerId: "simulated",
+  provider: "simulated",
   keys: options.keys,
   maxWait: options.limits.maxWait,
   leaseTime: options.limits.leaseTime,

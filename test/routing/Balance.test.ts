@@ -451,7 +451,7 @@ describe("Balance wait queue", () => {
     })
   )
 
-  it.effect("does not wait in the queue past the call's deadline or the patience of a Fallback around it", () =>
+  it.effect("does not wait in the queue past the call's deadline or the failoverAfter of a Fallback around it", () =>
     Effect.gen(function* () {
       const self = yield* Balance.make([yield* broken(rateLimited(5000), "a")])
       yield* Effect.flip(self.chat("?"))

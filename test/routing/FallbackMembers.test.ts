@@ -11,7 +11,7 @@ import type { Scripted, Step } from "../support/scripted.js"
 import { answer, context, rateLimited, scripted, unavailable } from "../support/scripted.js"
 
 const withAttempt = (error: LLMError): LLMError =>
-  LLMErrors.amend(error, {
+  LLMErrors.update(error, {
     attempts: [{ provider: "test", model: "model", keyId: "key", error: error._tag, duration: 1 }]
   })
 const tooLong = withAttempt(new LLMErrors.ContextLengthError({ ...context, message: "too long" }))
@@ -67,7 +67,7 @@ describe("Fallback member option `on`", () => {
       const patient = yield* Retry.middleware({ maxAttempts: 2, backoff: { jitter: 0 } })(
         yield* scripted(rateLimited(0), "first")
       )
-      const llm = yield* Fallback.make([{ llm: larger, on: ["context-window"] }], { patience: 0 })(patient)
+      const llm = yield* Fallback.make([{ llm: larger, on: ["context-window"] }], { failoverAfter: 0 })(patient)
       const response = yield* Effect.fork(llm.chat("?"))
 
       yield* TestClock.adjust("1 minute")
@@ -142,7 +142,7 @@ describe("Fallback for requests that exceed a context window", () => {
   )
 })
 
-describe("Fallback member options `lacks` and `standsInFor`", () => {
+describe("Fallback member options `without` and `replaces`", () => {
   const requests: ReadonlyArray<readonly [Fallback.Feature, Partial<Chat.ChatRequest>]> = [
     ["tools", { tools: [{ name: "clock" }] }],
     ["json", { responseFormat: "json" }],
@@ -155,8 +155,8 @@ describe("Fallback member options `lacks` and `standsInFor`", () => {
   it.effect.each(requests)("skips members that lack the feature which a request needs: %s", ([lacking, request]) =>
     Effect.gen(function* () {
       const second = yield* scripted("second")
-      const llm = yield* Fallback.make([{ llm: second, lacks: [lacking] }, yield* scripted("third")], {
-        first: { lacks: [lacking] }
+      const llm = yield* Fallback.make([{ llm: second, without: [lacking] }, yield* scripted("third")], {
+        first: { without: [lacking] }
       })(yield* scripted("first"))
       const fullRequest = { messages: [Chat.user("?")], ...request }
       expect((yield* llm.chat(fullRequest)).text).toBe("third")
@@ -170,18 +170,18 @@ describe("Fallback member options `lacks` and `standsInFor`", () => {
     Effect.gen(function* () {
       const second = yield* scripted("second")
       const lacks = ["embeddings"] as const
-      const llm = yield* Fallback.make([second], { first: { lacks } })(yield* scripted("never asked"))
+      const llm = yield* Fallback.make([second], { first: { without: lacks } })(yield* scripted("never asked"))
       expect((yield* llm.embed("?")).embeddings).toEqual([["second".length]])
-      const none = yield* Fallback.make([{ llm: second, lacks }], { first: { lacks } })(second)
+      const none = yield* Fallback.make([{ llm: second, without: lacks }], { first: { without: lacks } })(second)
       expect(yield* Effect.flip(none.embed("?"))).toMatchObject({ _tag: "UnsupportedError", feature: "embeddings" })
     })
   )
 
-  it.effect("skips a member whose `standsInFor` does not have the requested model", () =>
+  it.effect("skips a member whose `replaces` does not have the requested model", () =>
     Effect.gen(function* () {
       const llm = yield* Fallback.make([
-        { llm: yield* scripted("for small"), standsInFor: ["small"] },
-        { llm: yield* scripted("for the first"), standsInFor: ["model"] }
+        { llm: yield* scripted("for small"), replaces: ["small"] },
+        { llm: yield* scripted("for the first"), replaces: ["model"] }
       ])(yield* scripted(unavailable))
       expect((yield* llm.chat({ model: "small", messages: [Chat.user("?")] })).text).toBe("for small")
       expect((yield* llm.chat("?")).text).toBe("for the first")
@@ -266,7 +266,7 @@ describe("Fallback.layer with member options", () => {
       const general = Layer.effect(LLM.LLM, scripted("general"))
       const larger = Layer.effect(LLM.LLM, scripted("larger"))
       const llm = Fallback.layer([
-        { llm: first, lacks: ["tools"] },
+        { llm: first, without: ["tools"] },
         { llm: general, on: ["general"] },
         { llm: larger, on: ["context-window"] }
       ])

@@ -35,7 +35,7 @@ const pairs = all.flatMap(([name, protocol], index) => {
 const at = (provider: SimulatedProvider.Service, name: string, { client }: Protocol) =>
   LLM.make({ model: "simulated", retry: false }).pipe(
     Effect.provide(client({ provider: name, baseUrl: provider.baseUrl })),
-    Effect.provide(KeyPool.layer({ providerId: name, keys: ["good"] })),
+    Effect.provide(KeyPool.layer({ provider: name, keys: ["good"] })),
     Effect.provide(RateLimiter.layerUnlimited)
   )
 

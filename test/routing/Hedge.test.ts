@@ -16,7 +16,7 @@ import { answer, invalid, scripted, unavailable } from "../support/scripted.js"
 
 const slow = (text: string, delay: Duration.DurationInput) => Effect.delay(Effect.succeed(answer(text)), delay)
 
-const soon = { after: "1 second", maxShare: 1 } as const
+const soon = { delay: "1 second", maxExtraLoad: 1 } as const
 
 /** The result of a call after the test clock has advanced. */
 const later = <A, E>(effect: Effect.Effect<A, E>, time: Duration.DurationInput = "1 minute") =>
@@ -191,12 +191,12 @@ describe("Hedge streams", () => {
 })
 
 describe("Hedge delay", () => {
-  it.effect("uses `floor` as the delay until 20 answers are measured, then the greater of it and the p95", () =>
+  it.effect("uses `minDelay` as the delay until 20 answers are measured, then the greater of it and the p95", () =>
     Effect.gen(function* () {
       const steps = Array.from({ length: 20 }, (_, index) => slow("first", (index + 1) * 1000))
       const first = yield* scripted(slow("first", "30 seconds"), ...steps, Effect.never)
       const second = yield* scripted("second")
-      const llm = yield* Hedge.make([second], { floor: "25 seconds", maxShare: 1 })(first)
+      const llm = yield* Hedge.make([second], { minDelay: "25 seconds", maxExtraLoad: 1 })(first)
       // The first answer takes longer than the floor, so the call is hedged.
       expect((yield* later(llm.chat("?"))).text).toBe("second")
       for (const _ of steps) expect((yield* later(llm.chat("?"))).text).toBe("first")
@@ -205,13 +205,13 @@ describe("Hedge delay", () => {
     })
   )
 
-  it.effect("raises the delay to the measured p95 when that exceeds `floor`", () =>
+  it.effect("raises the delay to the measured p95 when that exceeds `minDelay`", () =>
     Effect.gen(function* () {
       // The slow answers come before the share allows a second request.
       const long = slow("first", "3 seconds")
       const short = slow("first", "100 millis")
       const first = yield* scripted(long, long, ...Array.from({ length: 18 }, () => short), Effect.never)
-      const llm = yield* Hedge.make([yield* scripted("second")], { floor: "1 second", maxShare: 0.1 })(first)
+      const llm = yield* Hedge.make([yield* scripted("second")], { minDelay: "1 second", maxExtraLoad: 0.1 })(first)
       for (let index = 0; index < 20; index++) yield* later(llm.chat("?"))
       expect((yield* later(llm.chat("?"))).attempts[0]?.duration).toBe(3000)
     })
@@ -222,7 +222,7 @@ describe("Hedge over sockets", () => {
   const llmAt = (baseUrl: string) =>
     LLM.make({ model: "simulated", retry: false }).pipe(
       Effect.provide(ChatCompletionsClient.layer({ provider: "simulated", baseUrl })),
-      Effect.provide(KeyPool.layer({ providerId: "simulated", keys: ["one", "two"] })),
+      Effect.provide(KeyPool.layer({ provider: "simulated", keys: ["one", "two"] })),
       Effect.provide(RateLimiter.layerUnlimited)
     )
 
@@ -238,7 +238,7 @@ describe("Hedge over sockets", () => {
         const hanging = yield* SimulatedProvider.make({ faults: () => SimulatedProvider.hang() })
         const answering = yield* SimulatedProvider.make({ answer: () => "Hello." })
         const first = yield* llmAt(hanging.baseUrl)
-        const llm = yield* Hedge.make([yield* llmAt(answering.baseUrl)], { after: "50 millis", maxShare: 1 })(first)
+        const llm = yield* Hedge.make([yield* llmAt(answering.baseUrl)], { delay: "50 millis", maxExtraLoad: 1 })(first)
         expect((yield* call(llm)).text).toBe("Hello.")
         expect((yield* first.status).keys.keys.map((key) => key.inFlight)).toEqual([0, 0])
         yield* eventually(Effect.map(hanging.busyConnections, (count) => count === 0))
@@ -252,7 +252,9 @@ describe("Hedge limits", () => {
   it.effect("sends no second request when the share of extra requests is used up", () =>
     Effect.gen(function* () {
       const second = yield* scripted("second")
-      const llm = yield* Hedge.make([second], { after: 0, maxShare: 0.25 })(yield* scripted(slow("first", "1 second")))
+      const llm = yield* Hedge.make([second], { delay: 0, maxExtraLoad: 0.25 })(
+        yield* scripted(slow("first", "1 second"))
+      )
       for (let index = 0; index < 8; index++) yield* later(llm.chat("?"))
       expect(yield* second.asked).toHaveLength(2)
     })
@@ -264,8 +266,8 @@ describe("Hedge limits", () => {
       const llm = yield* Hedge.make(
         [yield* scripted(Effect.zipRight(Deferred.succeed(asked, undefined), Effect.never))],
         {
-          after: "1 second",
-          maxShare: 1
+          delay: "1 second",
+          maxExtraLoad: 1
         }
       )(yield* scripted(Effect.never))
       const fiber = yield* Effect.fork(llm.chat("?"))
@@ -281,7 +283,7 @@ describe("Hedge measurement and cleanup", () => {
   /** When the 21st call sends its second request, after twenty calls of `first` and `second`, in milliseconds. */
   const hedgedAt = (
     measured: ReadonlyArray<readonly [first: Step, second: Step]>,
-    options: Hedge.Options = { floor: "1 second", maxShare: 1 }
+    options: Hedge.Options = { minDelay: "1 second", maxExtraLoad: 1 }
   ) =>
     Effect.gen(function* () {
       const [head, ...rest] = measured

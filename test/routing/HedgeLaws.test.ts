@@ -70,10 +70,10 @@ const after = 10
 
 describe("Hedge for any two deployments and any time of interruption", () => {
   it.effect.prop(
-    "gives exactly one answer, leaves no request running and never exceeds `maxShare`",
+    "gives exactly one answer, leaves no request running and never exceeds `maxExtraLoad`",
     // Percents, because random doubles are mostly too close to zero for a second request.
     [fc.array(trial, { minLength: 1, maxLength: 12 }), fc.nat({ max: 100 }).map((percent) => percent / 100)],
-    ([trials, maxShare]) => {
+    ([trials, maxExtraLoad]) => {
       const { clock, pass } = makeClock()
       return Effect.gen(function* () {
         const first = yield* deployment(
@@ -84,7 +84,7 @@ describe("Hedge for any two deployments and any time of interruption", () => {
           "second",
           trials.map((one) => one.second)
         )
-        const llm = yield* Hedge.make([second.llm], { after, maxShare })(first.llm)
+        const llm = yield* Hedge.make([second.llm], { delay: after, maxExtraLoad })(first.llm)
         for (const [index, { first: own, interruptedAfter, streamed }] of trials.entries()) {
           const fiber = yield* Effect.fork(streamed ? ChatEvent.collect(llm.chatStream("?")) : llm.chat("?"))
           yield* pass(interruptedAfter)
@@ -92,7 +92,7 @@ describe("Hedge for any two deployments and any time of interruption", () => {
           const exit = yield* Fiber.interrupt(fiber)
           expect([yield* first.inFlight, yield* second.inFlight]).toEqual([0, 0])
           expect(yield* first.calls).toBe(index + 1)
-          expect(yield* second.calls).toBeLessThanOrEqual(Math.floor(maxShare * (index + 1) + 1e-6))
+          expect(yield* second.calls).toBeLessThanOrEqual(Math.floor(maxExtraLoad * (index + 1) + 1e-6))
           if (wasRunning) expect(Exit.isInterrupted(exit)).toBe(true)
           else if (Exit.isSuccess(exit)) {
             expect(["first", "second"]).toContain(exit.value.text)

@@ -7,11 +7,11 @@ const [url = "", times = "1"] = process.argv.slice(2)
 
 const hold = Effect.gen(function* () {
   const pool = yield* RedisKeyPool.make({
-    providerId: "test",
+    provider: "test",
     keys: [{ key: "sk-canary-a", id: "a", maxConcurrency: 2 }],
     leaseTime: "1500 millis"
   })
-  yield* Effect.forEach(Array.from({ length: Number(times) }), () => pool.acquire())
+  yield* Effect.forEach(Array.from({ length: Number(times) }), () => pool.reserve())
   yield* Effect.sync(() => process.stdout.write("holding\n"))
   return yield* Effect.never
 })

@@ -23,7 +23,7 @@ export const llmOver = (
     Effect.provide(
       Layer.mergeAll(
         Layer.succeed(Client.ProviderClient, { provider: "test", wire: "test", chat, chatStream: stream }),
-        KeyPool.layer({ providerId: "test", keys: keys.map((id) => ({ key: `secret-${id}`, id })) }),
+        KeyPool.layer({ provider: "test", keys: keys.map((id) => ({ key: `secret-${id}`, id })) }),
         RateLimiter.layerUnlimited
       )
     ),

@@ -22,7 +22,7 @@ const client = Layer.succeed(ProviderClient.ProviderClient, {
 })
 
 const keys = KeyPool.layer({
-  providerId: "scripted",
+  provider: "scripted",
   keys: [
     { key: "1", id: "bad" },
     { key: "2", id: "good" }

@@ -26,7 +26,7 @@ export const process = (
 ): Effect.Effect<Process, KeyPool.InvalidPoolError, Scope.Scope> =>
   Effect.gen(function* () {
     const redis = yield* Redis.make({ url: server.url, timeout, probeInterval: "50 millis" })
-    const all = { providerId: "test", keys, leaseTime: "1 minute", pollInterval: "10 millis", ...options } as const
+    const all = { provider: "test", keys, leaseTime: "1 minute", pollInterval: "10 millis", ...options } as const
     return { redis, pool: yield* Effect.provideService(RedisKeyPool.make(all), Redis.Redis, redis) }
   })
 
@@ -35,7 +35,7 @@ export const pool = (...args: Parameters<typeof process>) => Effect.map(process(
 export const key = (id: string, options: object = {}) => ({ key: `sk-canary-${id}`, id, ...options })
 
 export const acquire = (pool: KeyPool.Service, times: number, options?: KeyPool.LeaseOptions) =>
-  Effect.all(Array.from({ length: times }, () => pool.acquire(options)))
+  Effect.all(Array.from({ length: times }, () => pool.reserve(options)))
 
 export const settleAll = (leases: ReadonlyArray<KeyPool.Lease>, verdict: KeyPool.Verdict) =>
   Effect.forEach(leases, ({ settle }) => settle(verdict), { discard: true })

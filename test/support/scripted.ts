@@ -30,7 +30,7 @@ export const answer = (text: string): ChatResponse => ({
 
 /** Adds one failed attempt to an error, as the innermost `LLM` does. */
 const failed = (error: LLMError): LLMError =>
-  LLMErrors.amend(error, {
+  LLMErrors.update(error, {
     attempts: [{ provider: "test", model: "model", keyId: "key", error: error._tag, duration: 1 }]
   })
 
@@ -110,7 +110,7 @@ export const scripted = (...steps: readonly [Step, ...Array<Step>]): Effect.Effe
       listModels: Effect.succeed([]),
       info: { provider: "test", model: "model", wire: "test", contextWindow: 1000 },
       status: Effect.succeed({
-        keys: { providerId: "test", keys: [], waiting: 0 },
+        keys: { provider: "test", keys: [], waiting: 0 },
         limiter: { available: 1, capacity: 1, refillRate: 1, waiting: 0 }
       }),
       resetRateLimit: Effect.void,

@@ -48,7 +48,7 @@ const series = Effect.gen(function* () {
     }),
     Effect.provide(
       KeyPool.layer({
-        providerId: provider,
+        provider,
         keys: [
           { key: "1", id: "bad", maxConcurrency: 1 },
           { key: "2", id: "good", maxConcurrency: 1 }

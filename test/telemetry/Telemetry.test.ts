@@ -32,7 +32,7 @@ const service = (provider: string, options: Omit<LLM.Options, "model"> = {}) =>
     Effect.provide(client(provider)),
     Effect.provide(
       KeyPool.layer({
-        providerId: provider,
+        provider,
         keys: [
           { key: "1", id: "bad" },
           { key: "2", id: "good" }

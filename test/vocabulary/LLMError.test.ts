@@ -24,7 +24,7 @@ describe("LLMError.isLLMError", () => {
   it("isLLMError accepts every error class of the library, amended and decoded errors too", () => {
     for (const member of LLMError.LLMError.members) expect(LLMError.TypeId in member.prototype).toBe(true)
     const decoded = Schema.decodeUnknownSync(LLMError.LLMError)(Schema.encodeSync(LLMError.LLMError)(libraryError))
-    for (const error of [libraryError, decoded, LLMError.amend(libraryError, { provider: "other" })]) {
+    for (const error of [libraryError, decoded, LLMError.update(libraryError, { provider: "other" })]) {
       expect(LLMError.isLLMError(error)).toBe(true)
       expect(error).toBeInstanceOf(LLMError.PermissionError)
     }
@@ -43,7 +43,7 @@ describe("LLMError.isLLMError", () => {
 describe("KeyPool.withKey", () => {
   const statesAfter = (error: LLMError.LLMError | PermissionError) =>
     Effect.gen(function* () {
-      const pool = yield* KeyPool.make({ providerId: "acme", keys: ["sk-one", "sk-two"] })
+      const pool = yield* KeyPool.make({ provider: "acme", keys: ["sk-one", "sk-two"] })
       const exit = yield* Effect.exit(pool.withKey(() => Effect.fail(error)))
       expect(Exit.isFailure(exit) && Cause.squash(exit.cause)).toBe(error)
       const { keys } = yield* pool.status

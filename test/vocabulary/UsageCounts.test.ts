@@ -236,7 +236,7 @@ describe("usage of embeddings", () => {
 // -------------------------------------------------------------------------------------
 
 const poolAndLimiter = (limits: RateLimiter.Options) =>
-  Layer.mergeAll(KeyPool.layer({ providerId: "acme", keys: ["sk-1"] }), RateLimiter.layer(limits))
+  Layer.mergeAll(KeyPool.layer({ provider: "acme", keys: ["sk-1"] }), RateLimiter.layer(limits))
 
 /** An `LLM` over HTTP whose provider answers with `body`. */
 const llmAnswering = (body: string, contentType: string, limits: RateLimiter.Options = {}) =>

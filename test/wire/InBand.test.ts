@@ -30,7 +30,7 @@ const errorClass = (failure: WireFailure | undefined): string | undefined =>
     : failure?._tag
 
 /** Error bodies of FastAPI, Cloudflare, MiniMax, Qianfan and several gateways. */
-const errors: ReadonlyArray<readonly [unknown, LLMError.Tag]> = [
+const errors: ReadonlyArray<readonly [unknown, LLMError.ErrorTag]> = [
   [{ error: { message: "Slow.", code: "rate_limit_exceeded" } }, "RateLimitError"],
   [{ error: "the model is overloaded" }, "ProviderUnavailableError"],
   [{ error: { message: "No.", code: 401 } }, "AuthenticationError"],
@@ -144,7 +144,7 @@ describe("finish reasons that are failures", () => {
 })
 
 /** `ResponseErrorCode` of OpenAI's specification, and further codes that OpenAI sends. */
-const responseCodes: Readonly<Record<string, LLMError.Tag>> = {
+const responseCodes: Readonly<Record<string, LLMError.ErrorTag>> = {
   server_error: "ProviderUnavailableError",
   vector_store_timeout: "ProviderUnavailableError",
   rate_limit_exceeded: "RateLimitError",

@@ -183,7 +183,7 @@ describe("ranges of a target", () => {
         Effect.provide(
           Layer.mergeAll(
             Layer.provide(AnthropicClient.layer(), Layer.succeed(HttpClient.HttpClient, http)),
-            KeyPool.layer({ providerId: "anthropic", keys: ["sk-1"] }),
+            KeyPool.layer({ provider: "anthropic", keys: ["sk-1"] }),
             RateLimiter.layerUnlimited
           )
         )

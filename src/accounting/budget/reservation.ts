@@ -9,7 +9,7 @@ import type { Store } from "./store.js"
 import type { Cost } from "../../vocabulary/cost.js"
 import type { ModelInfo } from "../../call/model.js"
 import type { SharedStateError } from "../../vocabulary/LLMError.js"
-import { BudgetExceededError, amend } from "../../vocabulary/LLMError.js"
+import { BudgetExceededError, update } from "../../vocabulary/LLMError.js"
 import * as Costs from "../pricing/cost.js"
 import type { Service as Prices } from "../pricing/model.js"
 import { Pricing } from "../pricing/model.js"
@@ -196,7 +196,7 @@ export const reserve = (
     const claims = budgetClaims.map(({ claim }) => claim)
     const { info, model } = request
     const reserved = Effect.mapError(deps.store.reserve(claims), (error) =>
-      amend(error, { provider: info.provider, model })
+      update(error, { provider: info.provider, model })
     )
     return Effect.flatMap(reserved, (refusal) => {
       if (Option.isNone(refusal)) return Effect.succeed(makeReservation(deps, costOf, budgetClaims, request.estimate))

@@ -24,7 +24,7 @@ export const makeClients = ({
     Effect.gen(function* () {
       const client = yield* NamedClient.make(endpointOf(entry, {}))
       const pool = yield* Effect.mapError(
-        KeyPool.make({ providerId: entry.provider, keys: entry.keys }),
+        KeyPool.make({ provider: entry.provider, keys: entry.keys }),
         configurationFailure
       )
       return { entry, client, pool }

@@ -1,7 +1,7 @@
 /** The errors that the gateway answers with, and the table that maps the errors of calls to HTTP statuses, codes and messages. */
 import { HttpServerResponse } from "@effect/platform"
 import { Duration, Effect, Metric, Option } from "effect"
-import type { LLMError, Tag } from "../../vocabulary/LLMError.js"
+import type { ErrorTag, LLMError } from "../../vocabulary/LLMError.js"
 import * as Errors from "../../vocabulary/LLMError.js"
 import type { ServedError, ServerWire, WireFailure } from "../../wire/Wire.js"
 
@@ -30,7 +30,7 @@ interface Row {
  * A provider's 401 or 403 becomes a 502: it refused the gateway's credentials, while the client's own key is valid. A provider
  * account without credit, and a key pool in cooldown, become a 503.
  */
-const table: Readonly<Record<Tag, Row>> = {
+const table: Readonly<Record<ErrorTag, Row>> = {
   RateLimitError: {
     status: 429,
     code: "rate_limit_exceeded",

@@ -13,7 +13,7 @@
  *
  * const Zhipu = LLM.layer({ model: "glm-4.6" }).pipe(
  *   Layer.provide(ZhipuClient.layer()),
- *   Layer.provide(KeyPool.layer({ providerId: "zhipu", keys: ["0123456789abcdef.secret"] })),
+ *   Layer.provide(KeyPool.layer({ provider: "zhipu", keys: ["0123456789abcdef.secret"] })),
  *   Layer.provide(RateLimiter.layerUnlimited)
  * )
  * ```

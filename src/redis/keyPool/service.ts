@@ -39,8 +39,8 @@ export const make = (
   { faults, leaseTime, pollInterval, redis, share, scripts, strategy }: Dependencies
 ): Effect.Effect<Service, InvalidPoolError, Scope.Scope> =>
   Effect.gen(function* () {
-    const { providerId } = options
-    const invalid = (faults: ReadonlyArray<string>) => new InvalidPoolError({ providerId, faults })
+    const { provider } = options
+    const invalid = (faults: ReadonlyArray<string>) => new InvalidPoolError({ provider, faults })
     const settings = PoolOptions.settings(options)
     const checkedKeys = PoolOptions.allKeys(options.keys)
     const all = [...checkedKeys.faults, ...settings.faults, ...faults]
@@ -53,7 +53,7 @@ export const make = (
     const pool = SharedPool.make({
       redis,
       scripts,
-      providerId,
+      provider,
       strategy,
       leaseTime,
       remedies: finiteAll(remedies),
@@ -61,7 +61,7 @@ export const make = (
       unavailableKeys: localFallback.unavailableKeys
     })
     const leases = yield* Leases.make(pool)
-    const waiters = yield* Waiters.make({ redis, pool, leases, providerId, maxWait, pollInterval })
+    const waiters = yield* Waiters.make({ redis, pool, leases, provider, maxWait, pollInterval })
 
     // If this fails, the first script that misses the keys registers them.
     yield* Effect.ignore(pool.register)
@@ -124,11 +124,11 @@ export const make = (
       if (share === undefined) {
         return Effect.fail(
           new SharedStateError({
-            provider: providerId,
+            provider,
             model: "",
             attempts: [],
             reason: error.reason,
-            message: `The keys for ${providerId} are shared through Redis, which is unavailable (${error.detail}). Restore Redis, or set whenAway to a share so that the pool continues without it.`
+            message: `The keys for ${provider} are shared through Redis, which is unavailable (${error.detail}). Restore Redis, or set whenAway to a share so that the pool continues without it.`
           })
         )
       }
@@ -195,8 +195,8 @@ export const make = (
       )
 
     return {
-      providerId,
-      acquire: (options) => Effect.uninterruptible(acquireLease(options, Effect.interruptible)),
+      provider,
+      reserve: (options) => Effect.uninterruptible(acquireLease(options, Effect.interruptible)),
       lease: (options) =>
         Effect.uninterruptibleMask((restore) =>
           Effect.tap(acquireLease(options, restore), ({ settle }) =>
@@ -224,7 +224,7 @@ export const make = (
         Effect.matchEffect(pool.reports, {
           onSuccess: (reports) =>
             Effect.succeed({
-              providerId,
+              provider,
               keys: reports.map(([key, report]) => Report.statusOf(key, report)),
               waiting,
               degraded: false

@@ -34,7 +34,7 @@ export interface SharedPool {
 interface Dependencies {
   readonly redis: Redis.Service
   readonly scripts: Scripts
-  readonly providerId: string
+  readonly provider: string
   readonly strategy: string
   readonly leaseTime: number
   readonly remedies: CooldownSettings
@@ -49,14 +49,14 @@ const seeds = Random.nextIntBetween(0, 2 ** 31 - 1)
 export const make = ({
   keys,
   leaseTime,
-  providerId,
+  provider,
   redis,
   remedies,
   scripts,
   strategy,
   unavailableKeys
 }: Dependencies): SharedPool => {
-  const redisKeys = ["state", "leases"].map(keyOf(redis, { kind: "pool", name: providerId, layoutVersion }))
+  const redisKeys = ["state", "leases"].map(keyOf(redis, { kind: "pool", name: provider, layoutVersion }))
 
   const run = <R extends ScriptInput, A>(
     poolScript: PoolScript<R, A>,

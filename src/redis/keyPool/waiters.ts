@@ -34,7 +34,7 @@ interface Dependencies {
   readonly redis: Redis.Service
   readonly pool: SharedPool
   readonly leases: Leases
-  readonly providerId: string
+  readonly provider: string
   /** In milliseconds, like all durations here. */
   readonly maxWait: number
   readonly pollInterval: number
@@ -57,7 +57,7 @@ export const make = ({
   maxWait,
   pollInterval,
   pool,
-  providerId,
+  provider,
   redis
 }: Dependencies): Effect.Effect<Waiters, never, Scope.Scope> =>
   Effect.gen(function* () {
@@ -79,7 +79,7 @@ export const make = ({
       )
 
     const refuse = (waiter: Waiter, notReadyKeys: NotReady): Effect.Effect<unknown> =>
-      complete(waiter, Exit.fail(denial(providerId, Queue.toDenied(notReadyKeys))))
+      complete(waiter, Exit.fail(denial(provider, Queue.toDenied(notReadyKeys))))
 
     /** Requests keys for some waiters, and returns those without a key and why. */
     const acquireBatch = (
@@ -145,7 +145,7 @@ export const make = ({
       failAll(error).pipe(
         Effect.zipRight(error.reason === "script" ? Ref.getAndSet(isWarned, true) : Effect.succeed(true)),
         Effect.flatMap((wasWarned) =>
-          wasWarned ? Effect.void : Effect.logError(`The key pool of ${providerId} cannot give keys: ${error.message}`)
+          wasWarned ? Effect.void : Effect.logError(`The key pool of ${provider} cannot give keys: ${error.message}`)
         ),
         Effect.as(Infinity)
       )
@@ -185,7 +185,7 @@ export const make = ({
             deadline:
               MonotonicClock.now(clock) +
               Math.min(maxWait, options?.maxWait === undefined ? Infinity : Duration.toMillis(options.maxWait)),
-            waitsForCooldown: options?.cooling !== "fail",
+            waitsForCooldown: options?.onCooldown !== "fail",
             result
           }))
         )

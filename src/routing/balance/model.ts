@@ -148,7 +148,7 @@ export interface Options {
   /** The cooldown of an overloaded deployment that sent no Retry-After. @default 1 second, doubling up to 60 seconds */
   readonly cooldown?: Omit<Backoff, "jitter">
   /** The longest that a deployment can wait (retry, key, limiter) while another one is ready. @default "1 second" */
-  readonly patience?: Duration.DurationInput
+  readonly failoverAfter?: Duration.DurationInput
   /** The longest that a call can wait for a deployment to become ready. @default "30 seconds" */
   readonly maxWait?: Duration.DurationInput
   /** The time constant of the moving average of the latency. @default "10 seconds" */

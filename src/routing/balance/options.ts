@@ -19,7 +19,7 @@ export interface CheckedOptions {
   /** In milliseconds, as the next two. */
   readonly window: number
   readonly maxWait: number
-  readonly patience: number
+  readonly failoverAfter: number
   /** The hash of the key of a sticky strategy. */
   readonly affinityOf: ((request: ChatRequest) => number | undefined) | undefined
 }
@@ -101,7 +101,7 @@ export const checkOptions = (
     },
     window: breaker.window,
     maxWait: millis("maxWait", options.maxWait ?? "30 seconds", Checks.anyLength),
-    patience: millis("patience", options.patience ?? "1 second", Checks.anyLength),
+    failoverAfter: millis("failoverAfter", options.failoverAfter ?? "1 second", Checks.anyLength),
     affinityOf:
       sticky === undefined
         ? undefined

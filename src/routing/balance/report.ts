@@ -63,7 +63,7 @@ export const sumOf = (statuses: ReadonlyArray<Status>, waiting: number): Status 
     limited.reduce((total, bucket) => total + of(bucket), 0)
   return {
     keys: {
-      providerId: [...new Set(statuses.map(({ keys }) => keys.providerId))].join(", "),
+      provider: [...new Set(statuses.map(({ keys }) => keys.provider))].join(", "),
       keys: statuses.flatMap(({ keys }) => keys.keys),
       waiting: waiting + sum(({ keys }) => keys.waiting)
     },

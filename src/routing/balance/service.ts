@@ -170,7 +170,7 @@ const makeService = (dependencies: Dependencies): Service => {
       const llm = deployments[lease.position]
       if (llm === undefined) return Effect.dieMessage(`The balance has no deployment at ${lease.position}.`)
       const attempt = use(llm, lease, restore)
-      return lease.hasAlternative ? narrow(attempt, { patience: checked.patience }) : attempt
+      return lease.hasAlternative ? narrow(attempt, { maxWait: checked.failoverAfter }) : attempt
     }
 
     const handOn = (
@@ -181,7 +181,7 @@ const makeService = (dependencies: Dependencies): Service => {
       const attempts = Attempt.concat(earlier, error.attempts)
       return dependencies.handsOn(error)
         ? from({ attempts, errors: new Map(errors).set(position, error) })
-        : Effect.fail(errors.size === 0 ? error : Errors.amend(error, { attempts }))
+        : Effect.fail(errors.size === 0 ? error : Errors.update(error, { attempts }))
     }
 
     return Effect.suspend(() => from(noProgress))

@@ -189,7 +189,7 @@ export const continueStream = (begun: OwnedStream, request: ChatRequest.Input, r
     const attempts = withLastError(collected.start?.attempts ?? [], error._tag)
     const usage = Usage.combine(earlierUsage, reportedUsage(error) ?? estimatedUsage(request, part))
     const fail = (last: LLMError, all: ReadonlyArray<Attempt.Attempt>): Pull => {
-      const amended = all.length === 0 ? error : Errors.amend(error, { attempts: all })
+      const amended = all.length === 0 ? error : Errors.update(error, { attempts: all })
       failure = Effect.fail(Option.some(isContinued ? interruptedError(last, collected, usage, all) : amended))
       return failure
     }

@@ -5,7 +5,7 @@ import type { ChatRequest } from "../../vocabulary/Chat.js"
 import type { EmbeddingRequest } from "../../vocabulary/Embedding.js"
 import type { Condition, Feature, Kind, MemberOptions } from "./model.js"
 import type { ModelInfo, Service } from "../../call/model.js"
-import type { LLMError, Tag } from "../../vocabulary/LLMError.js"
+import type { ErrorTag, LLMError } from "../../vocabulary/LLMError.js"
 import { ContextLengthError, UnsupportedError } from "../../vocabulary/LLMError.js"
 import type * as TokenCounter from "../../tokens/counter.js"
 import * as ContextFit from "../../call/contextFit.js"
@@ -17,9 +17,9 @@ export interface Member {
   readonly takes: (error: LLMError) => boolean
   /** Whether it takes errors that a wait could resolve, so that earlier members need not wait. */
   readonly takesTransientErrors: boolean
-  readonly lacks: ReadonlySet<Feature>
+  readonly without: ReadonlySet<Feature>
   /** The models that it replaces; undefined: all. */
-  readonly standsInFor: ReadonlySet<string> | undefined
+  readonly replaces: ReadonlySet<string> | undefined
   /** Its names for models. */
   readonly models: Readonly<Record<string, string>>
   readonly isFirst: boolean
@@ -30,7 +30,7 @@ export interface Member {
 // -------------------------------------------------------------------------------------
 
 /** Errors that depend on the request alone, also when a provider reports them in the middle of a stream. */
-const requestErrors: ReadonlySet<string> = new Set<Tag>([
+const requestErrors: ReadonlySet<string> = new Set<ErrorTag>([
   "InvalidRequestError",
   "ContextLengthError",
   "ContentFilterError"
@@ -42,14 +42,14 @@ const tagOf = (error: LLMError): string =>
     ? error.reported
     : error._tag
 
-const transientErrors: ReadonlyArray<Tag> = ["RateLimitError", "ProviderUnavailableError", "KeyPoolExhaustedError"]
+const transientErrors: ReadonlyArray<ErrorTag> = ["RateLimitError", "ProviderUnavailableError", "KeyPoolExhaustedError"]
 
 const tagsOf = (
-  condition: ReadonlyArray<Tag | Kind>,
-  kinds: Readonly<Record<Kind, ReadonlyArray<Tag>>>
+  condition: ReadonlyArray<ErrorTag | Kind>,
+  kinds: Readonly<Record<Kind, ReadonlyArray<ErrorTag>>>
 ): ReadonlySet<string> =>
   new Set(
-    condition.flatMap((entry): ReadonlyArray<Tag> => {
+    condition.flatMap((entry): ReadonlyArray<ErrorTag> => {
       switch (entry) {
         case "general":
         case "context-window":
@@ -64,7 +64,7 @@ const tagsOf = (
 /** The errors that a condition takes. */
 export const takesOf = (
   condition: Condition,
-  kinds: Readonly<Record<Kind, ReadonlyArray<Tag>>>
+  kinds: Readonly<Record<Kind, ReadonlyArray<ErrorTag>>>
 ): Pick<Member, "takes" | "takesTransientErrors"> => {
   if (typeof condition === "function") return { takes: condition, takesTransientErrors: true }
   const tags = tagsOf(condition, kinds)
@@ -84,8 +84,8 @@ export const memberOf = (
 ): Member => ({
   llm,
   ...takes,
-  lacks: new Set(options.lacks ?? []),
-  standsInFor: options.standsInFor === undefined ? undefined : new Set(options.standsInFor),
+  without: new Set(options.without ?? []),
+  replaces: options.replaces === undefined ? undefined : new Set(options.replaces),
   models: options.models ?? {},
   isFirst
 })
@@ -154,13 +154,13 @@ const capableMembers = (
 ): Either.Either<Arr.NonEmptyReadonlyArray<Member>, LLMError> => {
   const features = [...needed]
   const selected = members.filter(
-    ({ isFirst, lacks, standsInFor }) =>
-      (isFirst || standsInFor === undefined || standsInFor.has(requested)) &&
-      !features.some((feature) => lacks.has(feature))
+    ({ isFirst, without, replaces }) =>
+      (isFirst || replaces === undefined || replaces.has(requested)) &&
+      !features.some((feature) => without.has(feature))
   )
   if (selected[0] === members[0]) return Either.right([members[0], ...selected.slice(1)])
   const { model, provider } = members[0].llm.info
-  const missing = features.filter((feature) => members[0].lacks.has(feature)).join(", ")
+  const missing = features.filter((feature) => members[0].without.has(feature)).join(", ")
   const error = new UnsupportedError({
     provider,
     model,
@@ -225,7 +225,7 @@ export const selection = (
   counter: TokenCounter.Service,
   fit: ContextFit.FitOptions | undefined
 ): Selection => {
-  const hasRestrictions = members.some(({ lacks, standsInFor }) => lacks.size > 0 || standsInFor !== undefined)
+  const hasRestrictions = members.some(({ without, replaces }) => without.size > 0 || replaces !== undefined)
   const all = Either.right(members)
   const capable = (request: ChatRequest.Input) =>
     hasRestrictions ? capableMembers(members, neededFeatures(request), modelOf(request) ?? info.model) : all

@@ -4,7 +4,7 @@ import type { Layer } from "effect"
 import type * as ContextWindow from "../../call/contextFit.js"
 import type { ModelInfo, Service } from "../../call/model.js"
 import type { LLM } from "../../call/model.js"
-import type { LLMError, Tag } from "../../vocabulary/LLMError.js"
+import type { ErrorTag, LLMError } from "../../vocabulary/LLMError.js"
 
 /**
  * The three kinds of failure that another model can often answer, as in LiteLLM:
@@ -24,7 +24,7 @@ export type Kind = "general" | "context-window" | "content-filter"
  * @since 0.1.0
  * @category model
  */
-export type Condition = ReadonlyArray<Tag | Kind> | ((error: LLMError) => boolean)
+export type Condition = ReadonlyArray<ErrorTag | Kind> | ((error: LLMError) => boolean)
 
 /**
  * A feature that a request can need. `json-schema` is a response format with a schema, `json` one without.
@@ -44,12 +44,12 @@ export interface MemberOptions {
   /** The errors of earlier members that hand a call on to this member. @default the `on` of the fallback */
   readonly on?: Condition
   /** Features that this model lacks: requests that need them are not sent to it. @default none */
-  readonly lacks?: ReadonlyArray<Feature>
+  readonly without?: ReadonlyArray<Feature>
   /**
    * The models that this member replaces, by the name in the request, or else that of the first member's model. Other requests
    * skip it. Has no effect on the first member. @default all
    */
-  readonly standsInFor?: ReadonlyArray<string>
+  readonly replaces?: ReadonlyArray<string>
   /**
    * This member's names for models, by the name in the request, or else that of the first member's model:
    * `{ "gpt-4o": "openai/gpt-4o" }`. A model without a name is replaced by the member's own. Has no effect on the first member,
@@ -91,9 +91,9 @@ export interface Options {
   /** The errors that hand the call on: their classes and kinds, or a predicate. @default `defaultClasses` */
   readonly on?: Condition
   /** The longest that a member can wait (retry, key, limiter) while another can take the call. @default "1 second" */
-  readonly patience?: Duration.DurationInput
-  /** Options of the first member, to which `on`, `models` and `standsInFor` do not apply. @default {} */
-  readonly first?: Pick<MemberOptions, "lacks">
+  readonly failoverAfter?: Duration.DurationInput
+  /** Options of the first member, to which `on`, `models` and `replaces` do not apply. @default {} */
+  readonly first?: Pick<MemberOptions, "without">
   /**
    * Counts each request with the `TokenCounter` in context and skips the members whose `contextWindow` it certainly exceeds, so
    * that a long request goes to a larger model at once. Set the `contextWindow` of every member before you turn it on. A request

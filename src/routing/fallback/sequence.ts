@@ -17,7 +17,7 @@ export interface CallKind<A> {
   /** The error of an answer that is handed on like a failure; undefined if it is not. */
   readonly filtered: (result: A) => LLMError | undefined
   /** The longest that a member can wait while another can take the call, in milliseconds. */
-  readonly patience: number
+  readonly failoverAfter: number
 }
 
 export interface SequenceResult<A> {
@@ -39,7 +39,7 @@ export const callInOrder = <A, R>(
     tooSmall: number
   ): Effect.Effect<SequenceResult<A>, LLMError, R> => {
     const called = remaining.some((other) => other.takesTransientErrors)
-      ? narrow(call(member), { patience: kind.patience })
+      ? narrow(call(member), { maxWait: kind.failoverAfter })
       : call(member)
     const handOn = (
       error: LLMError,
@@ -71,7 +71,7 @@ export const callInOrder = <A, R>(
       },
       onFailure: (error) => {
         const attempts = Attempt.concat(earlier, error.attempts)
-        return handOn(error, attempts) ?? Effect.fail(earlier.length === 0 ? error : Errors.amend(error, { attempts }))
+        return handOn(error, attempts) ?? Effect.fail(earlier.length === 0 ? error : Errors.update(error, { attempts }))
       }
     })
   }

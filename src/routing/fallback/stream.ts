@@ -17,16 +17,16 @@ import { owned } from "../../call/ownedStream.js"
 export interface Options {
   /** The `info` of the first member, whose model a request means if it names none. */
   readonly info: ModelInfo
-  readonly patience: number
+  readonly failoverAfter: number
   readonly filteredAnswers: boolean
   /** The user message after a partial answer; absent: streams are not continued. */
   readonly promptFor: ((member: ModelInfo) => string | undefined) | undefined
 }
 
 /** Opens a stream on the first of the members that succeeds. */
-export const open = ({ filteredAnswers, info, patience, promptFor }: Options) => {
+export const open = ({ filteredAnswers, info, failoverAfter, promptFor }: Options) => {
   const kind: CallKind<OwnedStream> = {
-    patience,
+    failoverAfter,
     withEarlier: ({ close, opened }, earlier) => ({ opened: withEarlierAttempts(opened, earlier), close }),
     filtered: ({ opened }) => (filteredAnswers ? filteredStream(opened.first) : undefined)
   }

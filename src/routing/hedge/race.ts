@@ -107,7 +107,7 @@ export const hedge = <A, R>(hedged: HedgedCall<A, R>): Effect.Effect<A, LLMError
 
       /** Fails with the error of the first request and the attempts of both. */
       const failBoth = (first: LLMError, second: LLMError): Effect.Effect<A, LLMError> =>
-        Effect.fail(Errors.amend(first, { attempts: Attempt.concat(first.attempts, second.attempts) }))
+        Effect.fail(Errors.update(first, { attempts: Attempt.concat(first.attempts, second.attempts) }))
 
       const race = (first: Running<A>, second: Running<A>): Effect.Effect<A, LLMError> =>
         Effect.flatMap(restore(firstToEnd(first, second)), (ended) => {

@@ -1,10 +1,10 @@
-import type { Tag } from "../../vocabulary/LLMError.js"
+import type { ErrorTag } from "../../vocabulary/LLMError.js"
 import type { ErrorReport } from "./answer.js"
 import { canonical } from "./answer.js"
 
 /** The classes of provider errors. */
 export type Verdict = Extract<
-  Tag,
+  ErrorTag,
   | "RateLimitError"
   | "QuotaExceededError"
   | "AuthenticationError"

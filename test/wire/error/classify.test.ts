@@ -7,7 +7,7 @@ import { errorAnswer, inBand, openAi, source } from "./errorAnswers.js"
 const tagOf = (answer: ErrorAnswer, provider?: string): string => classify(answer, source(provider))._tag
 
 describe("classify: status", () => {
-  it.each<readonly [number, LLMError.Tag]>([
+  it.each<readonly [number, LLMError.ErrorTag]>([
     [301, "InvalidRequestError"],
     [400, "InvalidRequestError"],
     [401, "AuthenticationError"],
@@ -44,7 +44,7 @@ describe("classify: status", () => {
 })
 
 describe("classify: codes and types", () => {
-  it.each<readonly [number, string, LLMError.Tag]>([
+  it.each<readonly [number, string, LLMError.ErrorTag]>([
     [429, "insufficient_quota", "QuotaExceededError"],
     [401, "insufficient_quota", "QuotaExceededError"],
     [429, "billing_hard_limit_reached", "QuotaExceededError"],
@@ -120,7 +120,7 @@ describe("classify: codes and types", () => {
     expect(tagOf(inBand(openAi("A field is wrong.", null, "invalid_request_error")))).toBe("InvalidRequestError")
   })
 
-  it.each<readonly [unknown, LLMError.Tag]>([
+  it.each<readonly [unknown, LLMError.ErrorTag]>([
     [{ error: { code: 401, message: "No." } }, "AuthenticationError"],
     [{ error: { code: 402, message: "No." } }, "QuotaExceededError"],
     [{ error: { code: "429", message: "No." } }, "RateLimitError"],
@@ -135,7 +135,7 @@ describe("classify: codes and types", () => {
 })
 
 describe("classify: messages", () => {
-  it.each<readonly [number, string, LLMError.Tag]>([
+  it.each<readonly [number, string, LLMError.ErrorTag]>([
     // context length
     [400, "This model's maximum context length is 100 tokens, but you sent 120.", "ContextLengthError"],
     [400, "prompt is too long: 300 tokens > 200 maximum", "ContextLengthError"],
@@ -219,7 +219,7 @@ describe("classify: messages", () => {
     expect(tagOf(errorAnswer(status, { error: message }))).toBe(tag)
   })
 
-  it.each<readonly [string, LLMError.Tag]>([
+  it.each<readonly [string, LLMError.ErrorTag]>([
     ["litellm.RateLimitError: too many requests", "RateLimitError"],
     ["The model is at capacity right now.", "ProviderUnavailableError"],
     ["Insufficient credits", "QuotaExceededError"],
@@ -288,7 +288,7 @@ describe("classify: single providers", () => {
     )
   })
 
-  it.each<readonly [string, LLMError.Tag]>([
+  it.each<readonly [string, LLMError.ErrorTag]>([
     ["1002", "AuthenticationError"],
     ["1112", "PermissionError"],
     ["1113", "QuotaExceededError"],

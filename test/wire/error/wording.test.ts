@@ -3,7 +3,7 @@ import * as LLMError from "../../../src/vocabulary/LLMError.js"
 import type { ErrorAnswer } from "../../../src/wire/error/classify.js"
 import { classify } from "../../../src/wire/error/classify.js"
 
-const tagOf = (answer: Omit<ErrorAnswer, "headers"> & Partial<ErrorAnswer>, provider = "somebody"): LLMError.Tag =>
+const tagOf = (answer: Omit<ErrorAnswer, "headers"> & Partial<ErrorAnswer>, provider = "somebody"): LLMError.ErrorTag =>
   classify(
     { headers: {}, ...answer },
     {
@@ -18,7 +18,7 @@ const tagOf = (answer: Omit<ErrorAnswer, "headers"> & Partial<ErrorAnswer>, prov
 const errorBody = (message: string, code: string | number | null = null) => ({ error: { message, code } })
 
 describe("classify: codes of single providers", () => {
-  it.each<readonly [number, string, LLMError.Tag]>([
+  it.each<readonly [number, string, LLMError.ErrorTag]>([
     // quota
     [400, "budget_exceeded", "QuotaExceededError"],
     [412, "usage_limit_exceeded", "QuotaExceededError"],
@@ -95,7 +95,7 @@ describe("classify: codes of single providers", () => {
 })
 
 describe("classify: messages of providers and gateways", () => {
-  it.each<readonly [number, string, LLMError.Tag]>([
+  it.each<readonly [number, string, LLMError.ErrorTag]>([
     // quota
     [400, "You are out of extra usage for now.", "QuotaExceededError"],
     [401, "No payment method on file.", "QuotaExceededError"],
@@ -250,7 +250,7 @@ describe("x-should-retry header", () => {
     const tooLarge = error(413, "false", errorBody("Larger than a minute's tokens.", "rate_limit_exceeded"))
     expect(tooLarge._tag).toBe("RateLimitError")
     expect(LLMError.isRetryable(tooLarge)).toBe(false)
-    expect(LLMError.keyScoped(tooLarge)).toBe(true)
+    expect(LLMError.isKeyScoped(tooLarge)).toBe(true)
     expect(LLMError.isRetryable(error(500, "False"))).toBe(false)
   })
 
@@ -267,7 +267,7 @@ describe("x-should-retry header", () => {
 })
 
 describe("classify: bodies without JSON", () => {
-  it.each<readonly [number, string, LLMError.Tag]>([
+  it.each<readonly [number, string, LLMError.ErrorTag]>([
     [
       502,
       "<html><head><title>502 Bad Gateway</title></head><body><h1>502</h1></body></html>",
