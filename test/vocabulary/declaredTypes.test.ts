@@ -82,7 +82,7 @@ export const nested = Schema.Struct({ response: Chat.ChatResponse, event: ChatEv
         chatStream: "Stream.Stream<ChatEvent.ChatEvent, LLMError.LLMError, LLM.LLM>",
         embed: "Effect.Effect<Embedding.EmbeddingResponse, LLMError.LLMError, LLM.LLM>",
         input: "Chat.ChatRequest.Input",
-        request: "Chat.ChatRequest",
+        request: "Chat.ChatRequest.Messages | Chat.ChatRequest.Prompt",
         toolCall: "Effect.Effect<Chat.ToolCall | undefined, LLMError.LLMError, LLM.LLM>",
         finish: "Stream.Stream<ChatEvent.Finish, LLMError.LLMError, LLM.LLM>",
         ofResponse:
