@@ -1,4 +1,4 @@
-/** What a stranger writes from the README alone: a pool, a fallback, a stream, and a mock. */
+/** A program that uses the package as the README shows: a pool, a fallback, a stream, and a mock. */
 import { Persistence } from "@effect/experimental"
 import { NodeHttpClient } from "@effect/platform-node"
 import { Console, Effect, Layer, Stream } from "effect"
@@ -37,7 +37,7 @@ const live = Effect.gen(function* () {
     Layer.provide(RateLimiter.layer({ capacity: 20, refillRate: 3 }))
   )
   const backup = LLM.layer({ model: "small", retry: false }).pipe(
-    LLM.withMiddleware(RetryModule.make({ attempts: 2 })),
+    LLM.withMiddleware(RetryModule.middleware({ maxAttempts: 2 })),
     Layer.provide(ResponsesClient.layer({ provider: "second", baseUrl: second.baseUrl })),
     Layer.provide(KeyPool.layer({ provider: "second", keys: [{ key: "good", weight: 2 }] })),
     Layer.provide(RateLimiter.layerUnlimited)
@@ -45,14 +45,14 @@ const live = Effect.gen(function* () {
   yield* ask.pipe(Effect.provide(Fallback.layer([primary, backup])), Effect.provide(NodeHttpClient.layerUndici))
 }).pipe(Effect.scoped)
 
-const remembered = Effect.gen(function* () {
+const shortConversation = Effect.gen(function* () {
   const conversation = yield* Conversation.make({ budget: 1_000, strategy: Conversation.keepFirst() })
   yield* conversation.send("Hello?")
   const { tokens } = yield* conversation.tokens
   yield* Console.log(`about ${tokens} tokens`)
 })
 
-/** The key signs a token, which is what the provider sees. */
+/** The key signs a token, which is sent in its place. */
 const signed = Effect.gen(function* () {
   const provider = yield* SimulatedProvider.make()
   const zhipu = LLM.layer({ model: "glm" }).pipe(
@@ -63,14 +63,14 @@ const signed = Effect.gen(function* () {
   yield* ask.pipe(Effect.provide(zhipu), Effect.provide(NodeHttpClient.layerUndici))
 }).pipe(Effect.scoped)
 
-/** What many processes share; it is not built, for there need be no Redis. */
+/** A shared pool, only type-checked, since there may be no Redis. */
 export const shared: Layer.Layer<KeyPool.KeyPool, KeyPool.InvalidPoolError> = RedisKeyPool.layer({
   provider: "openai",
   keys: [{ key: "sk-one", maxConcurrency: 8 }]
 }).pipe(Layer.provide(Redis.layer({ url: "redis://localhost:6379" })))
 
-/** Paid for once, at the prices of a package, and kept in a store of Effect's. */
-const kept = Effect.gen(function* () {
+/** A priced answer that comes from a cache over Effect's persistence the second time. */
+const cached = Effect.gen(function* () {
   const first = yield* LLM.chat("Hello?")
   const second = yield* LLM.chat("Hello?")
   yield* Console.log(`$${first.cost?.total}, then from the ${second.cached?.source}`)
@@ -87,7 +87,7 @@ const kept = Effect.gen(function* () {
   )
 )
 
-/** This optional peer is not installed here: only who asks for it hears of that. */
+/** The optional peer is not installed here, so only its use fails. */
 const withoutPeer = TokenCounter.count("Hello?", "gpt-4o").pipe(
   Effect.provide(GptTokenizer.layer()),
   Effect.catchTag("EncodingUnavailableError", (error) => Console.log(error.message))
@@ -98,8 +98,8 @@ await Effect.runPromise(
     live,
     signed,
     Effect.provide(ask, TestLLM.layer(["mocked", "and streamed"])),
-    Effect.provide(remembered, TestLLM.layer(["Hello."])),
-    kept,
+    Effect.provide(shortConversation, TestLLM.layer(["Hello."])),
+    cached,
     withoutPeer
   ])
 )
