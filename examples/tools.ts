@@ -25,8 +25,8 @@ const program = Effect.gen(function* () {
         ? "It is one in the afternoon in Paris, and nine in the evening in Tokyo."
         : {
             toolCalls: [
-              { id: "call-1", name: "clock", arguments: '{"city":"Paris"}' },
-              { id: "call-2", name: "clock", arguments: '{"city":"Tokyo"}' }
+              { type: "tool-call",  id: "call-1", name: "clock", arguments: '{"city":"Paris"}' },
+              { type: "tool-call",  id: "call-2", name: "clock", arguments: '{"city":"Tokyo"}' }
             ]
           }
   })

@@ -48,7 +48,7 @@ const ofPart = (part: UserPart | AssistantPart, text: CountText): number => {
       return MediaTokens.ofAudio(part)
     case "file":
       return MediaTokens.ofFile(part)
-    case "native":
+    case "provider":
       return ofJson(part.native, text)
   }
 }

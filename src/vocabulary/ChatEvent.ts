@@ -1,9 +1,10 @@
 /**
  * The events of a stream, and `collect`, which makes a response from a stream.
  *
- * A successful stream is one `Start`, then deltas, then exactly one `Finish`; any other end is a typed failure. For the same
- * response, `collect(chatStream(request))` equals `chat(request)` except for `latency`. `Continued` occurs between deltas only
- * with the `continueStreams` option of `Fallback`.
+ * A successful stream is one `Start`, then the content, then exactly one `Finish`; any other end is a typed failure. Each event of
+ * the content names the part that it belongs to, by the index of the part in `Chat.ChatResponse.content`. For the same response,
+ * `collect(chatStream(request))` equals `chat(request)` except for `latency`. `Continued` occurs within the content only with the
+ * `continueStreams` option of `Fallback`.
  *
  * @example
  * ```ts
@@ -22,13 +23,20 @@
 import { Effect, Schema, Stream } from "effect"
 import { Attempt } from "./attempt.js"
 import { JsonObject } from "./chat/fields.js"
-import type { ChatResponse, ReasoningPart, ToolCall } from "./Chat.js"
+import type { AssistantPart, ChatResponse } from "./Chat.js"
 import * as Chat from "./Chat.js"
 import { Cost } from "./cost.js"
 import { StreamInterruptedError } from "./LLMError.js"
 import * as Usage from "./Usage.js"
 
+/** The index of the part in `ChatResponse.content`. */
 const Index = Schema.Int.pipe(Schema.nonNegative())
+
+/** What a part keeps for its provider; see the parts of `Chat`. The last value of the part is used. */
+const providerFields = {
+  provider: Schema.optionalWith(Schema.String, { exact: true }),
+  native: Schema.optionalWith(Chat.Native, { exact: true })
+}
 
 /**
  * The response has started. The first output of the model has been received and follows immediately.
@@ -59,14 +67,14 @@ const startSchema = Schema.TaggedStruct("Start", {
 export const Start: Schema.Schema<Start> = startSchema
 
 /**
- * A piece of the response's text.
+ * A piece of a text part.
  *
  * @since 0.1.0
  * @category model
  */
 export interface TextDelta extends Schema.Schema.Type<typeof textDeltaSchema> {}
 
-const textDeltaSchema = Schema.TaggedStruct("TextDelta", { text: Schema.String })
+const textDeltaSchema = Schema.TaggedStruct("TextDelta", { index: Index, text: Schema.String, ...providerFields })
 
 /**
  * @since 0.1.0
@@ -75,8 +83,7 @@ const textDeltaSchema = Schema.TaggedStruct("TextDelta", { text: Schema.String }
 export const TextDelta: Schema.Schema<TextDelta> = textDeltaSchema
 
 /**
- * A piece of the model's reasoning. Pieces with the same `index` are one `Chat.ReasoningPart`: their texts are joined, and for
- * every other field the last value is used.
+ * A piece of a reasoning part. The texts of its pieces are joined, and for every other field the last value is used.
  *
  * @since 0.1.0
  * @category model
@@ -89,7 +96,7 @@ const reasoningDeltaSchema = Schema.TaggedStruct("ReasoningDelta", {
   signature: Schema.optionalWith(Schema.String, { exact: true }),
   id: Schema.optionalWith(Schema.String, { exact: true }),
   format: Schema.optionalWith(Schema.String, { exact: true }),
-  provider: Schema.optionalWith(Schema.String, { exact: true })
+  ...providerFields
 })
 
 /**
@@ -99,14 +106,18 @@ const reasoningDeltaSchema = Schema.TaggedStruct("ReasoningDelta", {
 export const ReasoningDelta: Schema.Schema<ReasoningDelta> = reasoningDeltaSchema
 
 /**
- * A piece of the model's refusal to answer.
+ * A piece of a refusal part.
  *
  * @since 0.1.0
  * @category model
  */
 export interface RefusalDelta extends Schema.Schema.Type<typeof refusalDeltaSchema> {}
 
-const refusalDeltaSchema = Schema.TaggedStruct("RefusalDelta", { text: Schema.String })
+const refusalDeltaSchema = Schema.TaggedStruct("RefusalDelta", {
+  index: Index,
+  text: Schema.String,
+  ...providerFields
+})
 
 /**
  * @since 0.1.0
@@ -115,7 +126,7 @@ const refusalDeltaSchema = Schema.TaggedStruct("RefusalDelta", { text: Schema.St
 export const RefusalDelta: Schema.Schema<RefusalDelta> = refusalDeltaSchema
 
 /**
- * A piece of a tool call's arguments. `index` distinguishes parallel calls; every piece has `id` and `name`.
+ * A piece of a tool call's arguments. Every piece has `id` and `name`.
  *
  * @since 0.1.0
  * @category model
@@ -150,6 +161,22 @@ const toolCallEndSchema = Schema.TaggedStruct("ToolCallEnd", { index: Index, cal
  * @category model
  */
 export const ToolCallEnd: Schema.Schema<ToolCallEnd> = toolCallEndSchema
+
+/**
+ * A part that only one protocol has, complete, such as the call or the result of a tool that the provider runs.
+ *
+ * @since 0.2.0
+ * @category model
+ */
+export interface ProviderPart extends Schema.Schema.Type<typeof providerPartSchema> {}
+
+const providerPartSchema = Schema.TaggedStruct("ProviderPart", { index: Index, part: Chat.ProviderPart })
+
+/**
+ * @since 0.2.0
+ * @category model
+ */
+export const ProviderPart: Schema.Schema<ProviderPart> = providerPartSchema
 
 /**
  * The stream failed, and another member of a `Fallback` continues it from here (`continueStreams`). Text is not repeated; the
@@ -220,6 +247,7 @@ export type ChatEvent =
   | RefusalDelta
   | ToolCallDelta
   | ToolCallEnd
+  | ProviderPart
   | Continued
   | Finish
 
@@ -234,6 +262,7 @@ export const ChatEvent: Schema.Schema<ChatEvent> = Schema.Union(
   RefusalDelta,
   ToolCallDelta,
   ToolCallEnd,
+  ProviderPart,
   Continued,
   Finish
 ).annotations({ identifier: "ChatEvent" })
@@ -251,10 +280,10 @@ export const ChatEvent: Schema.Schema<ChatEvent> = Schema.Union(
 export interface Collected {
   /** The `Start` event; after a `Continued`, one with the provider, model and key that continue. */
   readonly start: Start | undefined
-  readonly text: string
-  readonly refusal: string
-  readonly reasoningParts: ReadonlyArray<ReasoningPart>
-  readonly toolCalls: ReadonlyArray<ToolCall>
+  /** The parts so far in their order. Tool calls are those that are complete. */
+  readonly content: ReadonlyArray<AssistantPart>
+  /** The index that the events of each part of `content` have. */
+  readonly indexes: ReadonlyArray<number>
   readonly finish: Finish | undefined
 }
 
@@ -264,25 +293,40 @@ export interface Collected {
  * @since 0.1.0
  * @category collecting
  */
-export const nothing: Collected = {
-  start: undefined,
-  text: "",
-  refusal: "",
-  reasoningParts: [],
-  toolCalls: [],
-  finish: undefined
+export const nothing: Collected = { start: undefined, content: [], indexes: [], finish: undefined }
+
+/** Replaces the part of this kind at an index, or inserts it in the order of the indexes. */
+const withPart = <Type extends AssistantPart["type"]>(
+  collected: Collected,
+  index: number,
+  type: Type,
+  update: (before: Extract<AssistantPart, { readonly type: Type }> | undefined) => AssistantPart
+): Collected => {
+  const { content, indexes } = collected
+  for (let at = content.length - 1; at >= 0 && indexes[at] === index; at--) {
+    const before = content[at]
+    if (before !== undefined && isType(before, type)) return { ...collected, content: content.with(at, update(before)) }
+  }
+  const at = indexes.findLastIndex((each) => each <= index) + 1
+  return {
+    ...collected,
+    content: content.toSpliced(at, 0, update(undefined)),
+    indexes: indexes.toSpliced(at, 0, index)
+  }
 }
 
-const appendReasoning = (
-  parts: ReadonlyArray<ReasoningPart>,
-  { _tag, index, text, ...rest }: ReasoningDelta
-): ReadonlyArray<ReasoningPart> => {
-  const next = parts.slice()
-  while (next.length <= index) next.push({ type: "reasoning", text: "" })
-  const before = next[index]
-  next[index] = { type: "reasoning", ...before, ...rest, text: (before?.text ?? "") + text }
-  return next
-}
+const isType = <Type extends AssistantPart["type"]>(
+  part: AssistantPart,
+  type: Type
+): part is Extract<AssistantPart, { readonly type: Type }> => part.type === type
+
+/** Adds a piece to the part of its kind: the texts are joined, and for every other field the last value is used. */
+const withPiece = (
+  collected: Collected,
+  type: "text" | "refusal" | "reasoning",
+  { _tag, index, text, ...fields }: TextDelta | RefusalDelta | ReasoningDelta
+): Collected =>
+  withPart(collected, index, type, (before) => ({ type, ...before, ...fields, text: (before?.text ?? "") + text }))
 
 const startOf = ({ attempts, id, keyId, model, provider }: Continued): Start => ({
   _tag: "Start",
@@ -304,13 +348,15 @@ export const append = (collected: Collected, event: ChatEvent): Collected => {
     case "Start":
       return { ...collected, start: event }
     case "TextDelta":
-      return { ...collected, text: collected.text + event.text }
+      return withPiece(collected, "text", event)
     case "RefusalDelta":
-      return { ...collected, refusal: collected.refusal + event.text }
+      return withPiece(collected, "refusal", event)
     case "ReasoningDelta":
-      return { ...collected, reasoningParts: appendReasoning(collected.reasoningParts, event) }
+      return withPiece(collected, "reasoning", event)
     case "ToolCallEnd":
-      return { ...collected, toolCalls: [...collected.toolCalls, event.call] }
+      return withPart(collected, event.index, "tool-call", () => event.call)
+    case "ProviderPart":
+      return withPart(collected, event.index, "provider", () => event.part)
     case "ToolCallDelta":
       return collected
     case "Continued":
@@ -320,22 +366,56 @@ export const append = (collected: Collected, event: ChatEvent): Collected => {
   }
 }
 
-const reasoningText = (parts: ReadonlyArray<ReasoningPart>): string => parts.map((part) => part.text).join("")
-
 /**
  * Makes a partial response from the content of a failed stream. `usage` is used when there was no `Finish` event.
  *
  * @since 0.1.0
  * @category collecting
  */
-export const toPartial = (collected: Collected, usage: Usage.Usage): Chat.PartialResponse => ({
-  id: collected.start?.id ?? "",
-  model: collected.start?.model ?? "",
-  text: collected.text,
-  reasoning: reasoningText(collected.reasoningParts),
-  toolCalls: collected.toolCalls,
-  usage: collected.finish?.usage ?? usage
-})
+export const toPartial = (collected: Collected, usage: Usage.Usage): Chat.PartialResponse =>
+  Chat.withContent(
+    {
+      id: collected.start?.id ?? "",
+      model: collected.start?.model ?? "",
+      usage: collected.finish?.usage ?? usage
+    },
+    collected.content
+  )
+
+/**
+ * Returns all text that the model generated, for an estimate of its tokens: texts, refusals, reasoning and arguments of calls.
+ *
+ * @since 0.2.0
+ * @category collecting
+ */
+export const generatedText = ({ content }: Pick<Collected, "content">): string =>
+  content
+    .map((part) => (part.type === "tool-call" ? part.arguments : part.type === "provider" ? "" : part.text))
+    .join("")
+
+const eventsOfPart = (part: AssistantPart, index: number): ReadonlyArray<ChatEvent> => {
+  switch (part.type) {
+    case "text": {
+      const { cacheControl: _, type: __, ...piece } = part
+      return [{ _tag: "TextDelta", index, ...piece }]
+    }
+    case "refusal": {
+      const { type: _, ...piece } = part
+      return [{ _tag: "RefusalDelta", index, ...piece }]
+    }
+    case "reasoning": {
+      const { type: _, ...piece } = part
+      return [{ _tag: "ReasoningDelta", index, ...piece }]
+    }
+    case "tool-call":
+      return [
+        { _tag: "ToolCallDelta", index, id: part.id, name: part.name, argumentsDelta: part.arguments },
+        { _tag: "ToolCallEnd", index, call: part }
+      ]
+    case "provider":
+      return [{ _tag: "ProviderPart", index, part }]
+  }
+}
 
 /**
  * Makes the events of a stream from a complete response, with one delta for each part of its content.
@@ -353,17 +433,7 @@ export const fromResponse = (response: ChatResponse): ReadonlyArray<ChatEvent> =
     attempts: response.attempts,
     ...(response.cached === undefined ? {} : { cached: response.cached })
   },
-  ...response.reasoningParts.map(({ type, ...part }, index): ReasoningDelta => ({
-    _tag: "ReasoningDelta",
-    index,
-    ...part
-  })),
-  ...(response.text === "" ? [] : [{ _tag: "TextDelta", text: response.text } as const]),
-  ...(response.refusal === "" ? [] : [{ _tag: "RefusalDelta", text: response.refusal } as const]),
-  ...response.toolCalls.flatMap((call, index): ReadonlyArray<ChatEvent> => [
-    { _tag: "ToolCallDelta", index, id: call.id, name: call.name, argumentsDelta: call.arguments },
-    { _tag: "ToolCallEnd", index, call }
-  ]),
+  ...response.content.flatMap(eventsOfPart),
   {
     _tag: "Finish",
     reason: response.finishReason,
@@ -381,25 +451,24 @@ export const fromResponse = (response: ChatResponse): ReadonlyArray<ChatEvent> =
  * @since 0.1.0
  * @category collecting
  */
-export const toResponse = (collected: Collected, finish: Finish): ChatResponse => ({
-  id: collected.start?.id ?? "",
-  provider: collected.start?.provider ?? "",
-  model: collected.start?.model ?? "",
-  text: collected.text,
-  reasoning: reasoningText(collected.reasoningParts),
-  reasoningParts: collected.reasoningParts,
-  refusal: collected.refusal,
-  toolCalls: collected.toolCalls,
-  finishReason: finish.reason,
-  rawFinishReason: finish.rawReason,
-  usage: finish.usage,
-  ...(finish.cost === undefined ? {} : { cost: finish.cost }),
-  latency: finish.latency,
-  keyId: collected.start?.keyId ?? "",
-  attempts: collected.start?.attempts ?? [],
-  providerMetadata: finish.providerMetadata,
-  ...(collected.start?.cached === undefined ? {} : { cached: collected.start.cached })
-})
+export const toResponse = (collected: Collected, finish: Finish): ChatResponse =>
+  Chat.withContent(
+    {
+      id: collected.start?.id ?? "",
+      provider: collected.start?.provider ?? "",
+      model: collected.start?.model ?? "",
+      finishReason: finish.reason,
+      rawFinishReason: finish.rawReason,
+      usage: finish.usage,
+      ...(finish.cost === undefined ? {} : { cost: finish.cost }),
+      latency: finish.latency,
+      keyId: collected.start?.keyId ?? "",
+      attempts: collected.start?.attempts ?? [],
+      providerMetadata: finish.providerMetadata,
+      ...(collected.start?.cached === undefined ? {} : { cached: collected.start.cached })
+    },
+    collected.content
+  )
 
 /**
  * Runs a stream and returns its response. Fails with a `StreamInterruptedError`, which has the partial response, when the stream
@@ -423,7 +492,7 @@ export const collect = <E, R>(
             partial: toPartial(
               collected,
               Usage.make({
-                outputTokens: Usage.estimateTokens(collected.text + reasoningText(collected.reasoningParts)),
+                outputTokens: Usage.estimateTokens(generatedText(collected)),
                 estimated: true
               })
             )

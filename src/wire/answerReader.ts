@@ -1,4 +1,5 @@
 /** Readers of answers: one reader a protocol serves whole responses and streams. */
+import { withContent } from "../vocabulary/Chat.js"
 import type { ChatEvent } from "../vocabulary/ChatEvent.js"
 import * as Events from "../vocabulary/ChatEvent.js"
 import * as Usage from "../vocabulary/Usage.js"
@@ -21,19 +22,44 @@ export const truncated: WireFailure = { _tag: "Truncated" }
 /** A whole response from the events of its reader; `metadata` is what a stream does not contain. */
 export const wholeAnswer = (answer: AnswerReader, events: Array<WireEvent>, metadata: Json = {}): WireResponse => {
   answer.finish(events)
-  const collected = events.reduce((all, event: ChatEvent) => Events.append(all, event), Events.nothing)
+  const { content, finish } = events.reduce((all, event: ChatEvent) => Events.append(all, event), Events.nothing)
+  return withContent(
+    {
+      id: answer.id(),
+      model: answer.model(),
+      finishReason: finish?.reason ?? "other",
+      rawFinishReason: finish?.rawReason ?? "",
+      usage: finish?.usage ?? Usage.empty,
+      providerMetadata: { ...finish?.providerMetadata, ...metadata }
+    },
+    content
+  )
+}
+
+/** Assigns the indexes of an answer's parts, in the order in which the parts begin. */
+export interface PartIndexes {
+  /** The index of a new part. */
+  readonly open: () => number
+  /**
+   * The index of the part that was opened last, if it has this kind, else of a new one: for protocols whose deltas do not say where
+   * a part begins.
+   */
+  readonly continue: (kind: "text" | "refusal" | "reasoning") => number
+}
+
+export const partIndexes = (): PartIndexes => {
+  let count = 0
+  let last: string | undefined
   return {
-    id: answer.id(),
-    model: answer.model(),
-    text: collected.text,
-    reasoning: collected.reasoningParts.map((part) => part.text).join(""),
-    reasoningParts: collected.reasoningParts,
-    refusal: collected.refusal,
-    toolCalls: collected.toolCalls,
-    finishReason: collected.finish?.reason ?? "other",
-    rawFinishReason: collected.finish?.rawReason ?? "",
-    usage: collected.finish?.usage ?? Usage.empty,
-    providerMetadata: { ...collected.finish?.providerMetadata, ...metadata }
+    open: () => {
+      last = undefined
+      return count++
+    },
+    continue: (kind) => {
+      if (last !== kind) count++
+      last = kind
+      return count - 1
+    }
   }
 }
 

@@ -1,8 +1,9 @@
 /**
  * Fields and parts that only one protocol has, in messages and tools. The server's half of that protocol decodes them, its client's
- * half encodes them; every other wire drops the fields and rejects the parts.
+ * half encodes them; every other wire drops the fields and rejects the parts. Those of an answer name its provider: they are sent
+ * back to that provider alone, and left out for every other one, of the same protocol too.
  */
-import type { ChatRequest, Native, NativePart } from "../vocabulary/Chat.js"
+import type { AssistantPart, ChatRequest, Native, ProviderPart, UserPart } from "../vocabulary/Chat.js"
 import type { Json } from "./json.js"
 import { isRecord } from "./json.js"
 
@@ -10,6 +11,15 @@ import { isRecord } from "./json.js"
 export interface WithNative {
   readonly native?: Native
 }
+
+/** A part with native fields, which are of an answer when it names a provider. */
+export interface PartWithNative extends WithNative {
+  readonly provider?: string
+}
+
+/** Whether the provider can read the native fields and signatures of a part: its own, and those that no answer contained. */
+export const isReadableBy = (part: { readonly provider?: string }, provider: string): boolean =>
+  part.provider === undefined || part.provider === provider
 
 /** The fields of an object that the vocabulary covers, and for objects in it, their covered fields. */
 export type KnownFields = ReadonlyMap<string, true | ReadonlySet<string>>
@@ -65,7 +75,11 @@ export const foreignPart = "part of a message that only another protocol has"
 export const unsupportedPart = ({ messages }: ChatRequest, wire = ""): string | undefined =>
   messages.some(
     ({ content }) =>
-      typeof content !== "string" && content.some((part) => part.type === "native" && part.native[wire] === undefined)
+      typeof content !== "string" &&
+      content.some(
+        (part: AssistantPart | UserPart) =>
+          part.type === "provider" && part.provider === undefined && part.native[wire] === undefined
+      )
   )
     ? foreignPart
     : undefined
@@ -86,7 +100,17 @@ export const make = (wire: string) => {
       return { native: { [wire]: more === undefined ? unknown : { ...unknown, ...more } } }
     },
     /** A part that the vocabulary does not cover. */
-    part: (part: Json): NativePart => ({ type: "native", native: { [wire]: part } }),
+    part: (part: Json, provider?: string): ProviderPart => ({
+      type: "provider",
+      native: { [wire]: part },
+      ...(provider === undefined ? {} : { provider })
+    }),
+    /** The fields of a part of an answer, if it has any, and the provider that sent them. */
+    answered: (fields: Json | undefined, provider: string): { readonly provider?: string; readonly native?: Native } =>
+      fields === undefined ? {} : { provider, native: { [wire]: fields } },
+    /** The native fields of a part that the provider can read; undefined when it has none. */
+    readableFields: (part: PartWithNative, provider: string): Json | undefined =>
+      isReadableBy(part, provider) ? fieldsOf(part) : undefined,
     /** Encoded fields together with the native fields of the value. */
     encode: (encoded: Json, value: WithNative): Json => {
       const fields = fieldsOf(value)

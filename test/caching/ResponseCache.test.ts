@@ -49,7 +49,7 @@ describe("ResponseCache lookup", () => {
         finishReason: "tool-calls",
         reasoning: "hm",
         reasoningParts: [{ type: "reasoning", text: "hm", signature: "sealed", provider: "test" }],
-        toolCalls: [{ id: "call_1", name: "search", arguments: '{"q":"é"}' }],
+        toolCalls: [{ type: "tool-call", id: "call_1", name: "search", arguments: '{"q":"é"}' }],
         providerMetadata: { citations: [{ url: "https://example.com" }] }
       }
       const { llm } = yield* cacheAround(Effect.succeed(whole))

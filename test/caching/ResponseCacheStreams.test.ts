@@ -29,7 +29,7 @@ describe("streams of a ResponseCache", () => {
         text: "so it is",
         reasoningParts: [{ type: "reasoning", text: "hm hm", signature: "sealed", provider: "test" }],
         reasoning: "hm hm",
-        toolCalls: [{ id: "call_1", name: "search", arguments: '{"q": 1}' }],
+        toolCalls: [{ type: "tool-call", id: "call_1", name: "search", arguments: '{"q": 1}' }],
         usage: Usage.make({ inputTokens: 5, outputTokens: 7 })
       })
       const { calls, llm: next } = yield* TestLLM.make([TestLLM.answer(whole), TestLLM.answer(whole)])

@@ -78,8 +78,8 @@ describe.concurrent.each(wires)("%s over sockets", (wire) => {
         answer: () => ({
           text: "Let me see.",
           toolCalls: [
-            { id: "call-a", name: "clock", arguments: '{"zone":"UTC"}' },
-            { id: "call-b", name: "weather", arguments: "{}" }
+            { type: "tool-call", id: "call-a", name: "clock", arguments: '{"zone":"UTC"}' },
+            { type: "tool-call", id: "call-b", name: "weather", arguments: "{}" }
           ]
         })
       })

@@ -121,14 +121,18 @@ const requests: Readonly<Record<string, readonly [request: () => ChatRequest.Inp
     () => ({
       messages: [
         ...messages,
-        { role: "assistant", content: "", toolCalls: [{ id: "a", name: "f", arguments: deepJson(20_000) }] },
+        {
+          role: "assistant",
+          content: "",
+          toolCalls: [{ type: "tool-call", id: "a", name: "f", arguments: deepJson(20_000) }]
+        },
         { role: "tool", toolCallId: "a", content: "x" }
       ]
     }),
     "messages[1].toolCalls[0].arguments"
   ],
   "content of a message 20,000 deep": [
-    () => ({ messages: [{ role: "user", content: [{ type: "native", native: { any: deep(20_000) } }] }] }),
+    () => ({ messages: [{ role: "user", content: [{ type: "provider", native: { any: deep(20_000) } }] }] }),
     "messages[0].content"
   ]
 }

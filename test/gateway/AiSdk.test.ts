@@ -28,7 +28,7 @@ const withTool = (request: ChatRequest): Partial<ChatResponse> => {
   const last = request.messages.at(-1)
   return last?.role === "tool"
     ? { text: `It is ${JSON.stringify(last.content)}` }
-    : { text: "", toolCalls: [{ id: "call_1", name: "clock", arguments: '{"zone":"UTC"}' }] }
+    : { text: "", toolCalls: [{ type: "tool-call", id: "call_1", name: "clock", arguments: '{"zone":"UTC"}' }] }
 }
 
 const withModel = <A>(
@@ -112,7 +112,12 @@ describe.each(pairs)("ai by %s in front of %s", (...pair) => {
         ({ tools }) =>
           tools === undefined
             ? '{"name":"Oslo"}'
-            : { text: "", toolCalls: [{ id: "call_1", name: tools[0]?.name ?? "", arguments: '{"name":"Oslo"}' }] }
+            : {
+                text: "",
+                toolCalls: [
+                  { type: "tool-call", id: "call_1", name: tools[0]?.name ?? "", arguments: '{"name":"Oslo"}' }
+                ]
+              }
       )
       expect(object).toMatchObject(isUnsupported ? { statusCode: 400 } : { name: "Oslo" })
     })

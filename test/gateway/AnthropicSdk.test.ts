@@ -51,8 +51,8 @@ describe.each(upstreams)("anthropic in front of %s", (upstream) => {
       const answer = {
         text: "",
         toolCalls: [
-          { id: "toolu_a", name: "clock", arguments: '{"zone":"UTC"}' },
-          { id: "toolu_b", name: "weather", arguments: '{"city":"Oslo"}' }
+          { type: "tool-call", id: "toolu_a", name: "clock", arguments: '{"zone":"UTC"}' },
+          { type: "tool-call", id: "toolu_b", name: "weather", arguments: '{"city":"Oslo"}' }
         ]
       }
       const messages = yield* withClient(

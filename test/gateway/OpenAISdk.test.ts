@@ -18,8 +18,8 @@ const upstreams: ReadonlyArray<Upstream> = ["openai", "anthropic", "gemini", "re
 const hello = [{ role: "user", content: "Hello" }] as const
 
 const calls = [
-  { id: "call-a", name: "clock", arguments: '{"zone":"UTC"}' },
-  { id: "call-b", name: "weather", arguments: '{"city":"Oslo"}' }
+  { type: "tool-call", id: "call-a", name: "clock", arguments: '{"zone":"UTC"}' },
+  { type: "tool-call", id: "call-b", name: "weather", arguments: '{"city":"Oslo"}' }
 ]
 
 const tools = ["clock", "weather"].map((name) => ({

@@ -74,7 +74,7 @@ describe("POST /llm/chat", () => {
 
   it.scopedLive("answers POST /llm/chat with a null result and tool_calls when the model calls tools", () =>
     Effect.gen(function* () {
-      const toolCalls = [{ id: "call-a", name: "clock", arguments: '{"zone":"UTC"}' }]
+      const toolCalls = [{ type: "tool-call", id: "call-a", name: "clock", arguments: '{"zone":"UTC"}' }]
       const { url } = yield* serve({ file, provider: { answer: () => ({ text: "", toolCalls }) } })
       const tools = [{ type: "function", function: { name: "clock", parameters: { type: "object", properties: {} } } }]
       expect((yield* post(`${url}/llm/chat`, { messages, tools })).json).toEqual({
@@ -197,7 +197,7 @@ describe("POST /llm/chat/stream", () => {
 
   it.scopedLive("sends keep-alive comments before the first event, and tool_calls before [DONE]", () =>
     Effect.gen(function* () {
-      const toolCalls = [{ id: "call-a", name: "clock", arguments: "{}" }]
+      const toolCalls = [{ type: "tool-call", id: "call-a", name: "clock", arguments: "{}" }]
       const gate = yield* makeGate
       const { url } = yield* serve({
         file,

@@ -380,7 +380,7 @@ describe("stream encoder", () => {
         [{ data: "broken" }],
         [
           { _tag: "ToolCallDelta", ...call, argumentsDelta: "{}" },
-          { _tag: "ToolCallEnd", index: 0, call: { id: "call_1", name: "look", arguments: "{}" } },
+          { _tag: "ToolCallEnd", index: 0, call: { type: "tool-call", id: "call_1", name: "look", arguments: "{}" } },
           finish
         ]
       )

@@ -50,14 +50,16 @@ const clock: ToolDefinition = {
 }
 
 const weatherCall: ToolCall = {
+  type: "tool-call",
   id: "call00001",
   name: "weather",
   arguments: '{"city":"Santa Cruz de \\"Tenerife\\" 🌴","unit":"celsius"}'
 }
 
-const clockCall: ToolCall = { id: "call00002", name: "clock", arguments: '{"city":"São Paulo"}' }
+const clockCall: ToolCall = { type: "tool-call", id: "call00002", name: "clock", arguments: '{"city":"São Paulo"}' }
 
 const secondWeatherCall: ToolCall = {
+  type: "tool-call",
   id: "call00003",
   name: "weather",
   arguments: '{"city":"Kyoto","unit":"fahrenheit"}'
@@ -193,7 +195,7 @@ const valueFor = ({ responseFormat, toolChoice }: ChatRequest): Partial<ChatResp
   const json = JSON.stringify(ada)
   if (typeof responseFormat === "object") return { text: json }
   return typeof toolChoice === "object"
-    ? { toolCalls: [{ id: "call00001", name: toolChoice.name, arguments: json }] }
+    ? { toolCalls: [{ type: "tool-call", id: "call00001", name: toolChoice.name, arguments: json }] }
     : { text: `Here you are:\n\`\`\`json\n${json}\n\`\`\`` }
 }
 

@@ -64,7 +64,7 @@ describe("the version of a batch journal", () => {
       expect(exits[0]).toMatchObject(
         Exit.succeed({
           text: "Paris",
-          toolCalls: [{ id: "call-1", name: "look", arguments: '{"place":"Paris"}' }],
+          toolCalls: [{ type: "tool-call", id: "call-1", name: "look", arguments: '{"place":"Paris"}' }],
           cost: { total: 0.003 }
         })
       )

@@ -23,7 +23,7 @@ const characters = Effect.provide(
   TokenCounter.layer(() => ({ text: (text) => ({ tokens: text.length, estimated: false }), knownChatFormat: true }))
 )
 
-const call: Chat.ToolCall = { id: "call_1", name: "weather", arguments: "{}" }
+const call: Chat.ToolCall = { type: "tool-call", id: "call_1", name: "weather", arguments: "{}" }
 
 const requests = Effect.map(TestLLM.calls, (calls) => calls.map(({ request }) => request.messages))
 

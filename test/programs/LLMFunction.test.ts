@@ -41,7 +41,11 @@ describe("LLMFunction.make", () => {
       expect(call?.request.toolChoice).toEqual({ name: "summary" })
     }).pipe(
       Effect.provide(
-        TestLLM.layer([TestLLM.answer({ toolCalls: [{ id: "1", name: "summary", arguments: '{"value":"Short."}' }] })])
+        TestLLM.layer([
+          TestLLM.answer({
+            toolCalls: [{ type: "tool-call", id: "1", name: "summary", arguments: '{"value":"Short."}' }]
+          })
+        ])
       )
     )
   )

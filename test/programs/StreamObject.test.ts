@@ -18,7 +18,9 @@ const json = JSON.stringify
 
 const called = (value: unknown) =>
   TestLLM.answer({
-    toolCalls: [{ id: "1", name: "Order", arguments: typeof value === "string" ? value : json(value) }]
+    toolCalls: [
+      { type: "tool-call", id: "1", name: "Order", arguments: typeof value === "string" ? value : json(value) }
+    ]
   })
 
 const unsupported = TestLLM.failure(

@@ -50,13 +50,13 @@ const calculator = (request: ChatRequest) => {
     ? {
         text: "Let me see.",
         toolCalls: [
-          { id: "call-1", name: "add", arguments: '{"a":1,"b":2,"note":null}' },
-          { id: "call-2", name: "add", arguments: '{"a":3,"b":4}' }
+          { type: "tool-call", id: "call-1", name: "add", arguments: '{"a":1,"b":2,"note":null}' },
+          { type: "tool-call", id: "call-2", name: "add", arguments: '{"a":3,"b":4}' }
         ],
         usage: Usage.make({ inputTokens: 10, outputTokens: 8 })
       }
     : {
-        toolCalls: [{ id: "call-3", name: "add", arguments: `{"a":${first},"b":${second}}` }],
+        toolCalls: [{ type: "tool-call", id: "call-3", name: "add", arguments: `{"a":${first},"b":${second}}` }],
         usage: Usage.make({ inputTokens: 20, outputTokens: 4 })
       }
 }
@@ -134,7 +134,7 @@ describe.each([
         answer: ({ tools }) =>
           tools === undefined
             ? '{"x":1,"y":2}'
-            : { toolCalls: [{ id: "1", name: "point", arguments: '{"x":1,"y":2}' }] }
+            : { toolCalls: [{ type: "tool-call", id: "1", name: "point", arguments: '{"x":1,"y":2}' }] }
       })
       for (const mode of ["auto", "native", "tool", "prompt"] as const) {
         const { value } = yield* Programs.generateObject(llm, "Where?", { schema: Point, name: "point", mode })
@@ -164,7 +164,7 @@ describe("provider without JSON Schema output", () => {
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({
         answer: () => ({
-          toolCalls: [{ id: "1", name: "point", arguments: '{"x":1,"y":2}' }],
+          toolCalls: [{ type: "tool-call", id: "1", name: "point", arguments: '{"x":1,"y":2}' }],
           usage: Usage.make({ inputTokens: 400, outputTokens: 100 })
         })
       })

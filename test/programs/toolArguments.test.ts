@@ -51,7 +51,7 @@ describe("ToolArguments.complete", () => {
 
 describe("ToolArguments.parse", () => {
   it("parse returns the arguments of a call, or an error when they are not JSON", () => {
-    const call = { id: "1", name: "search", arguments: '{"q":1}' }
+    const call = { type: "tool-call", id: "1", name: "search", arguments: '{"q":1}' }
     expect(ToolArguments.parse(call)).toEqual(Either.right({ q: 1 }))
     expect(Either.isLeft(ToolArguments.parse({ ...call, arguments: '{"q":' }))).toBe(true)
   })

@@ -214,8 +214,8 @@ describe("AnthropicClient over sockets", () => {
                 reasoningParts: [{ type: "reasoning", text: "Hm.", signature: "sig", provider: "simulated" }],
                 text: "Let me see.",
                 toolCalls: [
-                  { id: "toolu_1", name: "weather", arguments: '{"city":"Rome"}' },
-                  { id: "toolu_2", name: "weather", arguments: '{"city":"Oslo"}' }
+                  { type: "tool-call", id: "toolu_1", name: "weather", arguments: '{"city":"Rome"}' },
+                  { type: "tool-call", id: "toolu_2", name: "weather", arguments: '{"city":"Oslo"}' }
                 ]
               }
       })

@@ -18,8 +18,8 @@ const llmAt = (baseUrl: string, dialect: NonNullable<DashScopeClient.Options["di
   )
 
 const calls: ReadonlyArray<Chat.ToolCall> = [
-  { id: "call-a", name: "clock", arguments: '{"zone":"UTC"}' },
-  { id: "call-b", name: "weather", arguments: "{}" }
+  { type: "tool-call", id: "call-a", name: "clock", arguments: '{"zone":"UTC"}' },
+  { type: "tool-call", id: "call-b", name: "weather", arguments: "{}" }
 ]
 
 const services = "/services/aigc"

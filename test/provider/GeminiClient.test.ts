@@ -34,8 +34,8 @@ const signed = (id: string, signature: string): ReasoningPart => ({
 })
 
 const calls = [
-  { id: "call-a", name: "clock", arguments: '{"zone":"UTC"}' },
-  { id: "call-b", name: "weather", arguments: "{}" }
+  { type: "tool-call", id: "call-a", name: "clock", arguments: '{"zone":"UTC"}' },
+  { type: "tool-call", id: "call-b", name: "weather", arguments: "{}" }
 ]
 
 /** Calls tools first, and responds with text when the request has tool results. */

@@ -84,7 +84,7 @@ describe("reasoning signatures", () => {
           { type: "reasoning", text: "Let me see.", signature: sealed, id: `rs_${sealed}`, provider: "other" },
           Chat.text("I look.")
         ],
-        toolCalls: [{ id: "call-1", name: "clock", arguments: "{}" }]
+        toolCalls: [{ type: "tool-call", id: "call-1", name: "clock", arguments: "{}" }]
       },
       Chat.toolResult("call-1", "noon"),
       Chat.user("Thanks.")

@@ -136,7 +136,7 @@ describe("Fallback option `continueStreams`", () => {
     })
   )
 
-  const call = { id: "1", name: "clock", arguments: "{}" }
+  const call = { type: "tool-call", id: "1", name: "clock", arguments: "{}" }
   const half: ChatEvent = { _tag: "ToolCallDelta", index: 0, id: "1", name: "clock", argumentsDelta: "{" }
   const partial = Events.fromResponse(answer("Hm."))
 

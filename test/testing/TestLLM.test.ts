@@ -30,7 +30,7 @@ describe("TestLLM", () => {
         TestLLM.layer([
           "first",
           "one word after another",
-          TestLLM.answer({ toolCalls: [{ id: "1", name: "search", arguments: "{}" }] }),
+          TestLLM.answer({ toolCalls: [{ type: "tool-call", id: "1", name: "search", arguments: "{}" }] }),
           TestLLM.failure(unavailable)
         ])
       )
@@ -42,8 +42,8 @@ describe("TestLLM", () => {
       reasoningParts: [{ type: "reasoning", text: "Let me think.", id: "t1", signature: "sealed" }],
       text: "Two calls.",
       toolCalls: [
-        { id: "a", name: "search", arguments: '{"for":"two words"}' },
-        { id: "b", name: "clock", arguments: "{}" }
+        { type: "tool-call", id: "a", name: "search", arguments: '{"for":"two words"}' },
+        { type: "tool-call", id: "b", name: "clock", arguments: "{}" }
       ]
     })
     const events = TestLLM.wordByWord(whole)

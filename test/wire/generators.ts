@@ -12,6 +12,7 @@ import type {
   ToolDefinition,
   UserPart
 } from "../../src/vocabulary/Chat.js"
+import * as Chat from "../../src/vocabulary/Chat.js"
 import * as Usage from "../../src/vocabulary/Usage.js"
 import { character } from "../support/character.js"
 
@@ -80,17 +81,47 @@ export const reasoningPart = (provider: string): FastCheck.Arbitrary<ReasoningPa
 }
 
 /** Tool calls with unique ids. All calls of one tool have the same type. */
-const toolCalls: FastCheck.Arbitrary<ReadonlyArray<ToolCall>> = FastCheck.uniqueArray(
+export const toolCalls: FastCheck.Arbitrary<ReadonlyArray<ToolCall>> = FastCheck.uniqueArray(
   FastCheck.record(
-    { id, name, arguments: nonEmptyString, type: is("custom" as const) },
-    { requiredKeys: ["id", "name", "arguments"] }
+    { type: is("tool-call" as const), id, name, arguments: nonEmptyString, custom: is(true as const) },
+    { requiredKeys: ["type", "id", "name", "arguments"] }
   ),
   { maxLength: 3, selector: (call) => `${call.id} ${call.name}` }
 ).filter(
   (calls) =>
     new Set(calls.map((call) => call.id)).size === calls.length &&
-    new Set(calls.map((call) => call.name)).size === new Set(calls.map((call) => `${call.name} ${call.type}`)).size
+    new Set(calls.map((call) => call.name)).size === new Set(calls.map((call) => `${call.name} ${call.custom}`)).size
 )
+
+/** The parts of several lists, each list in its order, with the lists interleaved in any way. */
+export const interleaved = <A>(lists: FastCheck.Arbitrary<ReadonlyArray<ReadonlyArray<A>>>) =>
+  FastCheck.tuple(lists, FastCheck.infiniteStream(FastCheck.nat())).map(([all, choices]): ReadonlyArray<A> => {
+    const left = all.map((list) => [...list]).filter((list) => list.length > 0)
+    const merged: Array<A> = []
+    while (left.length > 0) {
+      const at = choices.next().value % left.length
+      merged.push(...(left[at]?.splice(0, 1) ?? []))
+      if (left[at]?.length === 0) left.splice(at, 1)
+    }
+    return merged
+  })
+
+const texts = FastCheck.array(FastCheck.record({ type: is("text" as const), text: nonEmptyString }), { maxLength: 2 })
+
+/** Texts, refusals, reasoning and tool calls in any order; `others` are further parts among them. */
+export const content = (
+  provider: string,
+  others: FastCheck.Arbitrary<ReadonlyArray<AssistantPart>> = is([])
+): FastCheck.Arbitrary<ReadonlyArray<AssistantPart>> =>
+  interleaved<AssistantPart>(
+    FastCheck.tuple<ReadonlyArray<AssistantPart>[]>(
+      texts,
+      FastCheck.array(FastCheck.record({ type: is("refusal" as const), text: nonEmptyString }), { maxLength: 1 }),
+      FastCheck.array(reasoningPart(provider), { maxLength: 3 }),
+      toolCalls,
+      others
+    )
+  )
 
 // -------------------------------------------------------------------------------------
 // requests
@@ -98,22 +129,8 @@ const toolCalls: FastCheck.Arbitrary<ReadonlyArray<ToolCall>> = FastCheck.unique
 
 const systemContent = FastCheck.oneof(string, FastCheck.array(text, { maxLength: 2 }))
 
-/** Reasoning parts, then at most one text. */
-const assistantParts = (provider: string): FastCheck.Arbitrary<ReadonlyArray<AssistantPart>> =>
-  FastCheck.tuple(
-    FastCheck.array<AssistantPart>(reasoningPart(provider), { minLength: 1, maxLength: 2 }),
-    FastCheck.array(FastCheck.record({ type: is("text" as const), text: nonEmptyString }), { maxLength: 1 })
-  ).map(([reasoning, texts]) => reasoning.concat(texts))
-
 const assistant = (provider: string): FastCheck.Arbitrary<AssistantMessage> =>
-  FastCheck.record(
-    {
-      role: is("assistant" as const),
-      content: FastCheck.oneof(string, assistantParts(provider)),
-      toolCalls: toolCalls.filter((calls) => calls.length > 0)
-    },
-    { requiredKeys: ["role", "content"] }
-  )
+  FastCheck.record({ role: is("assistant" as const), content: FastCheck.oneof(string, content(provider)) })
 
 const message = (provider: string): FastCheck.Arbitrary<Message> =>
   FastCheck.oneof<FastCheck.MaybeWeightedArbitrary<Message>[]>(
@@ -228,10 +245,7 @@ const drafts = (provider: string) =>
     id,
     provider: is(provider),
     model: name,
-    text: string,
-    refusal: string,
-    reasoningParts: FastCheck.array(reasoningPart(provider), { maxLength: 3 }),
-    toolCalls,
+    content: content(provider),
     usage,
     ending: oneOf(...endings),
     latency: is(0),
@@ -251,11 +265,14 @@ const drafts = (provider: string) =>
 type Draft = ReturnType<typeof drafts> extends FastCheck.Arbitrary<infer A> ? A : never
 
 /** A response with tool calls has the finish reason tool-calls or length. */
-const responseOf = ({ ending, ...draft }: Draft): ChatResponse => ({
-  ...draft,
-  reasoning: draft.reasoningParts.map((part) => part.text).join(""),
-  ...(draft.toolCalls.length === 0 || ending.finishReason === "length" ? ending : callsEnding)
-})
+const responseOf = ({ content, ending, ...draft }: Draft): ChatResponse =>
+  Chat.withContent(
+    {
+      ...draft,
+      ...(Chat.toolCallsOf(content).length === 0 || ending.finishReason === "length" ? ending : callsEnding)
+    },
+    content
+  )
 
 /** Responses of this provider. */
 export const chatResponse = (provider: string): FastCheck.Arbitrary<ChatResponse> => drafts(provider).map(responseOf)

@@ -1,6 +1,7 @@
 /** Round trips through a wire, for laws that every wire keeps. */
 import { Either } from "effect"
-import type { ChatResponse, Message } from "../../src/vocabulary/Chat.js"
+import type { AssistantPart, ChatResponse, Message, RefusalPart, TextPart } from "../../src/vocabulary/Chat.js"
+import * as Chat from "../../src/vocabulary/Chat.js"
 import * as ChatEvent from "../../src/vocabulary/ChatEvent.js"
 import * as Usage from "../../src/vocabulary/Usage.js"
 import type { AnswerSource, Frame, Wire, WireEvent, WireFailure } from "../../src/wire/Wire.js"
@@ -80,31 +81,52 @@ export const collectStream = (
   }
   const failure = ending === "event" ? undefined : decoder.end(out)
   if (failure !== undefined) throw new Error(JSON.stringify(failure))
-  const collected = fold(out)
-  if (collected.finish === undefined || decoder.state !== "done") throw new Error("the stream has no end")
-  return {
-    ...target,
-    id: decoder.id,
-    model: decoder.model,
-    text: collected.text,
-    reasoning: collected.reasoningParts.map((part) => part.text).join(""),
-    reasoningParts: collected.reasoningParts,
-    refusal: collected.refusal,
-    toolCalls: collected.toolCalls,
-    finishReason: collected.finish.reason,
-    rawFinishReason: collected.finish.rawReason,
-    usage: collected.finish.usage,
-    providerMetadata: collected.finish.providerMetadata
-  }
+  const { content, finish } = fold(out)
+  if (finish === undefined || decoder.state !== "done") throw new Error("the stream has no end")
+  return Chat.withContent(
+    {
+      ...target,
+      id: decoder.id,
+      model: decoder.model,
+      finishReason: finish.reason,
+      rawFinishReason: finish.rawReason,
+      usage: finish.usage,
+      providerMetadata: finish.providerMetadata
+    },
+    content
+  )
 }
 
 /** The usage that a client estimates for a response without counts. */
-export const estimatedUsage = ({ reasoning, refusal, text, toolCalls }: ChatResponse): Usage.Usage =>
+export const estimatedUsage = (response: ChatResponse): Usage.Usage =>
   Usage.make({
     inputTokens: source.estimatedInputTokens,
-    outputTokens: Usage.estimateTokens(reasoning + text + refusal + toolCalls.map((call) => call.arguments).join("")),
+    outputTokens: Usage.estimateTokens(ChatEvent.generatedText(response)),
     estimated: true
   })
+
+const joinedTexts = (parts: ReadonlyArray<TextPart | RefusalPart>): string => parts.map(({ text }) => text).join("")
+
+/** The parts in a protocol with one field for each kind: reasoning, one text, one refusal, then the tool calls. */
+export const inFields = (content: ReadonlyArray<AssistantPart>): ReadonlyArray<AssistantPart> => {
+  const text = joinedTexts(content.filter((part) => part.type === "text"))
+  const refusal = joinedTexts(content.filter((part) => part.type === "refusal"))
+  return [
+    ...content.filter((part) => part.type === "reasoning"),
+    ...(text === "" ? [] : [{ type: "text" as const, text }]),
+    ...(refusal === "" ? [] : [{ type: "refusal" as const, text: refusal }]),
+    ...content.filter((part) => part.type === "tool-call")
+  ]
+}
+
+/** The parts in a protocol whose deltas do not say where a text begins: adjacent texts are one, and so are adjacent refusals. */
+export const withAdjacentJoined = (content: ReadonlyArray<AssistantPart>): ReadonlyArray<AssistantPart> =>
+  content.reduce<ReadonlyArray<AssistantPart>>((joined, part) => {
+    const last = joined.at(-1)
+    return (part.type === "text" && last?.type === "text") || (part.type === "refusal" && last?.type === "refusal")
+      ? [...joined.slice(0, -1), { ...last, text: last.text + part.text }]
+      : [...joined, part]
+  }, [])
 
 const splitText = (text: string, size: number): ReadonlyArray<string> =>
   text === ""
@@ -140,21 +162,32 @@ export const splitDeltas = (
   size: number
 ): ReadonlyArray<ChatEvent.ChatEvent> => events.flatMap((event) => splitEvent(event, size))
 
-/** The same, with the deltas of parallel tool calls interleaved. */
+const isOfCall = (event: ChatEvent.ChatEvent): boolean => event._tag === "ToolCallDelta" || event._tag === "ToolCallEnd"
+
+/** The deltas of a run of tool calls in turn, then their ends. */
+const interleaveRun = (run: ReadonlyArray<ChatEvent.ChatEvent>, size: number): ReadonlyArray<ChatEvent.ChatEvent> => {
+  const calls = run.filter((event) => event._tag === "ToolCallDelta").map((event) => splitEvent(event, size))
+  const longest = Math.max(0, ...calls.map((call) => call.length))
+  return [
+    ...Array.from({ length: longest }, (_, at) => calls.flatMap((call) => call.slice(at, at + 1))).flat(),
+    ...run.filter((event) => event._tag === "ToolCallEnd")
+  ]
+}
+
+/** The same, with the deltas of adjacent tool calls interleaved. */
 export const interleaveToolCalls = (
   events: ReadonlyArray<ChatEvent.ChatEvent>,
   size: number
 ): ReadonlyArray<ChatEvent.ChatEvent> => {
-  const isCall = (event: ChatEvent.ChatEvent) => event._tag === "ToolCallDelta"
-  const calls = events.filter(isCall).map((event) => splitEvent(event, size))
-  const longest = Math.max(0, ...calls.map((call) => call.length))
-  const interleaved = Array.from({ length: longest }, (_, at) => calls.flatMap((call) => call.slice(at, at + 1))).flat()
-  const others = splitDeltas(
-    events.filter((event) => !isCall(event)),
-    size
-  )
-  const end = others.findIndex((event) => event._tag === "ToolCallEnd" || event._tag === "Finish")
-  return [...others.slice(0, end), ...interleaved, ...others.slice(end)]
+  const start = events.findIndex(isOfCall)
+  if (start < 0) return splitDeltas(events, size)
+  const after = events.slice(start).findIndex((event) => !isOfCall(event))
+  const end = after < 0 ? events.length : start + after
+  return [
+    ...splitDeltas(events.slice(0, start), size),
+    ...interleaveRun(events.slice(start, end), size),
+    ...interleaveToolCalls(events.slice(end), size)
+  ]
 }
 
 /** A text in two halves; the second can be empty. */

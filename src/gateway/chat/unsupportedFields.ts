@@ -61,7 +61,7 @@ const nestedFields = (
     if (message.role === "assistant") for (const call of message.toolCalls ?? []) collect("messages.tool_calls", call)
     if (typeof message.content === "string") continue
     for (const part of message.content) {
-      if (part.type === "native") refused ??= partType(part.native[name] ?? {})
+      if (part.type === "provider") refused ??= partType(part.native[name] ?? {})
       else collect("messages.content", part)
     }
   }

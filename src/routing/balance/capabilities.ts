@@ -43,7 +43,7 @@ const neededBy = (request: ChatRequest): ReadonlySet<Flag> => {
   for (const { content } of request.messages) {
     if (typeof content === "string") continue
     for (const { type } of content)
-      if (type !== "text" && type !== "reasoning" && type !== "native") flags.add(media[type])
+      if (type !== "text" && type !== "reasoning" && type !== "provider") flags.add(media[type])
   }
   return flags
 }

@@ -1,8 +1,8 @@
 /** Messages of a conversation, by role. Exported by `Chat`. */
 import { Schema } from "effect"
 import { native, NonEmptyId } from "./fields.js"
-import { AssistantPart, CacheControl, FilePart, ImagePart, NativePart, TextPart, UserPart } from "./parts.js"
-import { ToolCall } from "./tools.js"
+import type { ToolCall } from "./parts.js"
+import { AssistantPart, CacheControl, FilePart, ImagePart, ProviderPart, TextPart, text, UserPart } from "./parts.js"
 
 const SystemContent = Schema.Union(Schema.String, Schema.Array(TextPart))
 
@@ -68,7 +68,7 @@ const userMessageSchema = Schema.Struct({
 export const UserMessage: Schema.Schema<UserMessage> = userMessageSchema
 
 /**
- * An earlier response of the model. `Chat.toMessage` makes one from a response.
+ * An earlier response of the model: a text, or its parts in order. `Chat.toMessage` makes one from a response.
  *
  * @since 0.1.0
  * @category messages
@@ -78,7 +78,6 @@ export interface AssistantMessage extends Schema.Schema.Type<typeof assistantMes
 const assistantMessageSchema = Schema.Struct({
   role: Schema.Literal("assistant"),
   content: Schema.Union(Schema.String, Schema.Array(AssistantPart)),
-  toolCalls: Schema.optionalWith(Schema.Array(ToolCall), { exact: true }),
   native
 }).annotations({ identifier: "AssistantMessage" })
 
@@ -99,7 +98,7 @@ export interface ToolMessage extends Schema.Schema.Type<typeof toolMessageSchema
 const toolMessageSchema = Schema.Struct({
   role: Schema.Literal("tool"),
   toolCallId: NonEmptyId,
-  content: Schema.Union(Schema.String, Schema.Array(Schema.Union(TextPart, ImagePart, FilePart, NativePart))),
+  content: Schema.Union(Schema.String, Schema.Array(Schema.Union(TextPart, ImagePart, FilePart, ProviderPart))),
   /** Whether the tool failed. Sent to providers that have a field for it; others receive only the content. */
   isError: Schema.optionalWith(Schema.Boolean, { exact: true }),
   cacheControl: Schema.optionalWith(CacheControl, { exact: true }),
@@ -153,15 +152,20 @@ export const system = (content: string): SystemMessage => ({ role: "system", con
 export const user = (content: string | ReadonlyArray<UserPart>): UserMessage => ({ role: "user", content })
 
 /**
- * Makes an assistant message from the model's text and its tool calls.
+ * Makes an assistant message from the model's text or parts, with tool calls after them.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const assistant = (content: string, toolCalls?: ReadonlyArray<ToolCall>): AssistantMessage => ({
+export const assistant = (
+  content: string | ReadonlyArray<AssistantPart>,
+  toolCalls: ReadonlyArray<ToolCall> = []
+): AssistantMessage => ({
   role: "assistant",
-  content,
-  ...(toolCalls === undefined ? {} : { toolCalls })
+  content:
+    toolCalls.length === 0
+      ? content
+      : [...(typeof content !== "string" ? content : content === "" ? [] : [text(content)]), ...toolCalls]
 })
 
 /**

@@ -26,6 +26,9 @@ export const CacheControl: Schema.Schema<CacheControl> = cacheControlSchema
 
 const cacheControl = Schema.optionalWith(CacheControl, { exact: true })
 
+/** The provider that sent the part in an answer. Signatures and native fields of the part are sent back to it alone. */
+const provider = Schema.optionalWith(Schema.String, { exact: true })
+
 /**
  * Text.
  *
@@ -38,6 +41,7 @@ const textPartSchema = Schema.Struct({
   type: Schema.Literal("text"),
   text: Schema.String,
   cacheControl,
+  provider,
   native
 }).annotations({ identifier: "TextPart" })
 
@@ -120,7 +124,8 @@ export const FilePart: Schema.Schema<FilePart> = filePartSchema
 /**
  * Reasoning of the model, with the fields that its provider requires unchanged in the next turn.
  *
- * `signature`, `id` and `format` are valid only for the provider in `provider`: a wire sends them back to that provider only.
+ * `signature`, `id` and `format` are valid only for `provider`, the provider that sent the reasoning: a wire sends them back to
+ * that provider only.
  *
  * @since 0.1.0
  * @category parts
@@ -137,8 +142,7 @@ const reasoningPartSchema = Schema.Struct({
   id: Schema.optionalWith(Schema.String, { exact: true }),
   /** The provider's name for the kind of reasoning, such as `reasoning.summary`. */
   format: Schema.optionalWith(Schema.String, { exact: true }),
-  /** The provider that sent the reasoning. */
-  provider: Schema.optionalWith(Schema.String, { exact: true }),
+  provider,
   native
 }).annotations({ identifier: "ReasoningPart" })
 
@@ -149,23 +153,79 @@ const reasoningPartSchema = Schema.Struct({
 export const ReasoningPart: Schema.Schema<ReasoningPart> = reasoningPartSchema
 
 /**
- * A part of one protocol, unchanged. With any other protocol, a request with it fails with an `UnsupportedError`.
+ * The model's refusal to answer. Providers that have no field for it receive it as text.
+ *
+ * @since 0.2.0
+ * @category parts
+ */
+export interface RefusalPart extends Schema.Schema.Type<typeof refusalPartSchema> {}
+
+const refusalPartSchema = Schema.Struct({
+  type: Schema.Literal("refusal"),
+  text: Schema.String,
+  provider,
+  native
+}).annotations({ identifier: "RefusalPart" })
+
+/**
+ * @since 0.2.0
+ * @category parts
+ */
+export const RefusalPart: Schema.Schema<RefusalPart> = refusalPartSchema
+
+/**
+ * A tool call that the model requests.
+ *
+ * `arguments` is the unchanged text of the model: JSON in nearly every case, never empty (`{}` when there are no arguments), and
+ * truncated when the response reached its token limit. Decode it with `Schema.parseJson`.
  *
  * @since 0.1.0
  * @category parts
  */
-export interface NativePart extends Schema.Schema.Type<typeof nativePartSchema> {}
+export interface ToolCall extends Schema.Schema.Type<typeof toolCallSchema> {}
 
-const nativePartSchema = Schema.Struct({
-  type: Schema.Literal("native"),
-  native: Native
-}).annotations({ identifier: "NativePart" })
+const toolCallSchema = Schema.Struct({
+  type: Schema.Literal("tool-call"),
+  id: NonEmptyId,
+  name: Schema.NonEmptyString,
+  arguments: Schema.String,
+  /** Whether `arguments` is free text, which some providers support. Absent for a function with JSON arguments. */
+  custom: Schema.optionalWith(Schema.Literal(true), { exact: true }),
+  /** The provider's signature of the reasoning before this call (Gemini), valid only for `provider`. */
+  signature: Schema.optionalWith(Schema.String, { exact: true }),
+  provider,
+  native
+}).annotations({ identifier: "ToolCall" })
 
 /**
  * @since 0.1.0
  * @category parts
  */
-export const NativePart: Schema.Schema<NativePart> = nativePartSchema
+export const ToolCall: Schema.Schema<ToolCall> = toolCallSchema
+
+/**
+ * A part that only one protocol has, unchanged, in `native`: the call or the result of a tool that the provider runs, a compacted
+ * history, a file in a provider's container.
+ *
+ * A part with `provider` is from an answer of that provider: it is sent back to it in its place, and left out for every other
+ * provider. A part without `provider` is of the caller: a request with it to another protocol fails with `UnsupportedError`.
+ *
+ * @since 0.2.0
+ * @category parts
+ */
+export interface ProviderPart extends Schema.Schema.Type<typeof providerPartSchema> {}
+
+const providerPartSchema = Schema.Struct({
+  type: Schema.Literal("provider"),
+  native: Native,
+  provider
+}).annotations({ identifier: "ProviderPart" })
+
+/**
+ * @since 0.2.0
+ * @category parts
+ */
+export const ProviderPart: Schema.Schema<ProviderPart> = providerPartSchema
 
 /**
  * A part of a user message.
@@ -173,27 +233,33 @@ export const NativePart: Schema.Schema<NativePart> = nativePartSchema
  * @since 0.1.0
  * @category parts
  */
-export type UserPart = TextPart | ImagePart | AudioPart | FilePart | NativePart
+export type UserPart = TextPart | ImagePart | AudioPart | FilePart | ProviderPart
 
 /**
  * @since 0.1.0
  * @category parts
  */
-export const UserPart: Schema.Schema<UserPart> = Schema.Union(TextPart, ImagePart, AudioPart, FilePart, NativePart)
+export const UserPart: Schema.Schema<UserPart> = Schema.Union(TextPart, ImagePart, AudioPart, FilePart, ProviderPart)
 
 /**
- * A part of an assistant message.
+ * A part of an assistant message and of a response.
  *
  * @since 0.1.0
  * @category parts
  */
-export type AssistantPart = TextPart | ReasoningPart | NativePart
+export type AssistantPart = TextPart | RefusalPart | ReasoningPart | ToolCall | ProviderPart
 
 /**
  * @since 0.1.0
  * @category parts
  */
-export const AssistantPart: Schema.Schema<AssistantPart> = Schema.Union(TextPart, ReasoningPart, NativePart)
+export const AssistantPart: Schema.Schema<AssistantPart> = Schema.Union(
+  TextPart,
+  RefusalPart,
+  ReasoningPart,
+  ToolCall,
+  ProviderPart
+)
 
 // -------------------------------------------------------------------------------------
 // constructors
@@ -263,6 +329,19 @@ export const file = (
 })
 
 /**
+ * Makes a tool call, whose arguments are a JSON text.
+ *
+ * @since 0.2.0
+ * @category constructors
+ */
+export const toolCall = (id: string, name: string, args: string): ToolCall => ({
+  type: "tool-call",
+  id,
+  name,
+  arguments: args
+})
+
+/**
  * Returns the text of a message's content: its text parts joined.
  *
  * @since 0.1.0
@@ -270,3 +349,30 @@ export const file = (
  */
 export const textOf = (content: string | ReadonlyArray<UserPart | AssistantPart>): string =>
   typeof content === "string" ? content : content.map((part) => (part.type === "text" ? part.text : "")).join("")
+
+/**
+ * Returns the tool calls of an assistant message's content, in order.
+ *
+ * @since 0.2.0
+ * @category accessors
+ */
+export const toolCallsOf = (content: string | ReadonlyArray<AssistantPart>): ReadonlyArray<ToolCall> =>
+  typeof content === "string" ? [] : content.filter((part) => part.type === "tool-call")
+
+/**
+ * Returns the reasoning of an assistant message's content: the texts of its reasoning parts joined.
+ *
+ * @since 0.2.0
+ * @category accessors
+ */
+export const reasoningOf = (content: string | ReadonlyArray<AssistantPart>): string =>
+  typeof content === "string" ? "" : content.map((part) => (part.type === "reasoning" ? part.text : "")).join("")
+
+/**
+ * Returns the refusal of an assistant message's content: its refusal parts joined.
+ *
+ * @since 0.2.0
+ * @category accessors
+ */
+export const refusalOf = (content: string | ReadonlyArray<AssistantPart>): string =>
+  typeof content === "string" ? "" : content.map((part) => (part.type === "refusal" ? part.text : "")).join("")

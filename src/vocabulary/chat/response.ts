@@ -1,20 +1,23 @@
 /** The response of a chat call. Exported by `Chat`. */
-import { Schema } from "effect"
+import type { FastCheck } from "effect"
+import { Arbitrary, Schema } from "effect"
 import { Attempt } from "../attempt.js"
 import { Cost } from "../cost.js"
 import { Usage } from "../Usage.js"
 import { JsonObject } from "./fields.js"
 import type { AssistantMessage } from "./messages.js"
-import { ReasoningPart, text } from "./parts.js"
-import { ToolCall } from "./tools.js"
+import { AssistantPart, reasoningOf, refusalOf, textOf, ToolCall, toolCallsOf } from "./parts.js"
 
 /**
  * Why the model stopped. `rawFinishReason` has the provider's own value.
  *
+ * `pause`: the provider interrupted a long answer with tools that it runs itself. It goes on when the conversation with this answer
+ * at its end is sent again; `LLM.runTools` does so.
+ *
  * @since 0.1.0
  * @category response
  */
-export const FinishReason = Schema.Literal("stop", "length", "tool-calls", "content-filter", "other")
+export const FinishReason = Schema.Literal("stop", "length", "tool-calls", "content-filter", "pause", "other")
 
 /**
  * @since 0.1.0
@@ -45,29 +48,60 @@ const cachedSchema = Schema.Struct({
  */
 export const Cached: Schema.Schema<Cached> = cachedSchema
 
+const contentFields = {
+  /** The parts in the order in which they came. Some providers require them unchanged in the next turn (see {@link toMessage}). */
+  content: Schema.Array(AssistantPart),
+  /** The texts of the text parts of `content` joined. */
+  text: Schema.String,
+  /** The texts of the reasoning parts of `content` joined. */
+  reasoning: Schema.String,
+  /** The model's text when it refuses to answer: the refusal parts of `content` joined. Empty otherwise. */
+  refusal: Schema.String,
+  /** The tool calls of `content` in their order. */
+  toolCalls: Schema.Array(ToolCall)
+}
+
 /**
- * A complete response.
+ * The content of a response, and `text`, `reasoning`, `refusal` and `toolCalls`, which are views of it (see {@link withContent}).
  *
- * @since 0.1.0
+ * @since 0.2.0
  * @category response
  */
-export interface ChatResponse extends Schema.Schema.Type<typeof chatResponseSchema> {}
+export interface Content extends Schema.Struct.Type<typeof contentFields> {}
 
-const chatResponseSchema = Schema.Struct({
+/**
+ * Returns the record, such as a response, with this content and the views of it.
+ *
+ * @since 0.2.0
+ * @category constructors
+ */
+export const withContent = <A extends object>(
+  fields: A,
+  content: ReadonlyArray<AssistantPart>
+): Omit<A, keyof Content> & Content => ({
+  ...fields,
+  content,
+  text: textOf(content),
+  reasoning: reasoningOf(content),
+  refusal: refusalOf(content),
+  toolCalls: toolCallsOf(content)
+})
+
+/** Generates values whose views agree with their content. */
+const withViews = <Fields extends Schema.Struct.Fields>(fields: Fields) => {
+  const ownFields = Arbitrary.makeLazy(Schema.typeSchema(Schema.Struct(fields)))
+  const parts = Arbitrary.makeLazy(contentFields.content)
+  return () => (fc: typeof FastCheck) =>
+    fc.tuple(ownFields(fc), parts(fc)).map(([own, content]) => withContent(own, content))
+}
+
+const responseFields = {
   /** The provider's id of the response; empty when it sends none. */
   id: Schema.String,
   /** The provider that responded. */
   provider: Schema.String,
   /** The model that the provider reports, often more specific than the requested one. */
   model: Schema.String,
-  text: Schema.String,
-  /** The model's reasoning as text: the texts of `reasoningParts` joined. */
-  reasoning: Schema.String,
-  /** The reasoning with its signatures, to be sent back in the next turn (see {@link toMessage}). */
-  reasoningParts: Schema.Array(ReasoningPart),
-  /** The model's text when it refuses to answer; empty otherwise. */
-  refusal: Schema.String,
-  toolCalls: Schema.Array(ToolCall),
   finishReason: FinishReason,
   /** The provider's value for the finish reason; empty when it sends none. */
   rawFinishReason: Schema.String,
@@ -87,7 +121,20 @@ const chatResponseSchema = Schema.Struct({
    * `latency` is the time of the lookup.
    */
   cached: Schema.optionalWith(Cached, { exact: true })
-}).annotations({ identifier: "ChatResponse" })
+}
+
+/**
+ * A complete response.
+ *
+ * @since 0.1.0
+ * @category response
+ */
+export interface ChatResponse extends Schema.Schema.Type<typeof chatResponseSchema> {}
+
+const chatResponseSchema = Schema.Struct({ ...contentFields, ...responseFields }).annotations({
+  identifier: "ChatResponse",
+  arbitrary: withViews(responseFields)
+})
 
 /**
  * @since 0.1.0
@@ -95,24 +142,25 @@ const chatResponseSchema = Schema.Struct({
  */
 export const ChatResponse: Schema.Schema<ChatResponse> = chatResponseSchema
 
+const partialFields = {
+  id: Schema.String,
+  model: Schema.String,
+  /** The usage so far; an estimate unless the provider has sent its counts. */
+  usage: Usage
+}
+
 /**
- * The part of a response that was received before its stream failed.
+ * The part of a response that was received before its stream failed. Its tool calls are those that were complete.
  *
  * @since 0.1.0
  * @category response
  */
 export interface PartialResponse extends Schema.Schema.Type<typeof partialResponseSchema> {}
 
-const partialResponseSchema = Schema.Struct({
-  id: Schema.String,
-  model: Schema.String,
-  text: Schema.String,
-  reasoning: Schema.String,
-  /** The tool calls that were complete. */
-  toolCalls: Schema.Array(ToolCall),
-  /** The usage so far; an estimate unless the provider has sent its counts. */
-  usage: Usage
-}).annotations({ identifier: "PartialResponse" })
+const partialResponseSchema = Schema.Struct({ ...contentFields, ...partialFields }).annotations({
+  identifier: "PartialResponse",
+  arbitrary: withViews(partialFields)
+})
 
 /**
  * @since 0.1.0
@@ -120,18 +168,23 @@ const partialResponseSchema = Schema.Struct({
  */
 export const PartialResponse: Schema.Schema<PartialResponse> = partialResponseSchema
 
+/** A single plain text is a string, which every provider accepts. */
+const messageContent = (content: ReadonlyArray<AssistantPart>): AssistantMessage["content"] => {
+  const [part, ...others] = content
+  if (part === undefined) return ""
+  return others.length === 0 && part.type === "text" && part.native === undefined && part.cacheControl === undefined
+    ? part.text
+    : content
+}
+
 /**
- * Makes an assistant message from a response, to append to the conversation. It includes the tool calls and the reasoning with
- * its signatures, which some providers require in the next turn.
+ * Makes an assistant message from a response, to append to the conversation. It has all parts of the response in their order: the
+ * tool calls, and the reasoning with its signatures, which some providers require in the next turn.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const toMessage = (response: Pick<ChatResponse, "text" | "reasoningParts" | "toolCalls">): AssistantMessage => ({
+export const toMessage = ({ content }: Pick<ChatResponse, "content">): AssistantMessage => ({
   role: "assistant",
-  content:
-    response.reasoningParts.length === 0
-      ? response.text
-      : [...response.reasoningParts, ...(response.text === "" ? [] : [text(response.text)])],
-  ...(response.toolCalls.length === 0 ? {} : { toolCalls: response.toolCalls })
+  content: messageContent(content)
 })

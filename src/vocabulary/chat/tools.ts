@@ -1,6 +1,6 @@
 /** Tools that the model can call. Exported by `Chat`. */
 import { Schema } from "effect"
-import { JsonObject, native, NonEmptyId } from "./fields.js"
+import { JsonObject, native } from "./fields.js"
 import { CacheControl } from "./parts.js"
 
 /**
@@ -27,32 +27,6 @@ const toolDefinitionSchema = Schema.Struct({
  * @category tools
  */
 export const ToolDefinition: Schema.Schema<ToolDefinition> = toolDefinitionSchema
-
-/**
- * A tool call that the model requests.
- *
- * `arguments` is the unchanged text of the model: JSON in nearly every case, never empty (`{}` when there are no arguments), and
- * truncated when the response reached its token limit. Decode it with `Schema.parseJson`.
- *
- * @since 0.1.0
- * @category tools
- */
-export interface ToolCall extends Schema.Schema.Type<typeof toolCallSchema> {}
-
-const toolCallSchema = Schema.Struct({
-  id: NonEmptyId,
-  name: Schema.NonEmptyString,
-  arguments: Schema.String,
-  /** `custom`: `arguments` is free text, which some providers support. Absent for a function with JSON arguments. */
-  type: Schema.optionalWith(Schema.Literal("custom"), { exact: true }),
-  native
-}).annotations({ identifier: "ToolCall" })
-
-/**
- * @since 0.1.0
- * @category tools
- */
-export const ToolCall: Schema.Schema<ToolCall> = toolCallSchema
 
 /**
  * Whether and which tool the model calls: `auto` (the model decides), `none`, `required` (at least one), or the one named.

@@ -8,7 +8,7 @@ export type Item = Json
 
 /** The item in a native part; undefined for every other part. */
 export const nativeItem = (part: AssistantPart | UserPart): Item | undefined => {
-  const item = part.type === "native" ? native.fieldsOf(part)?.["item"] : undefined
+  const item = part.type === "provider" ? native.fieldsOf(part)?.["item"] : undefined
   return isRecord(item) ? item : undefined
 }
 

@@ -33,7 +33,7 @@ const turns = (...messages: ReadonlyArray<Message>): unknown => writeMessages(..
 
 const parts = (...content: ReadonlyArray<UserPart>): unknown => body({ messages: [Chat.user(content)] })["messages"]
 
-const call = { id: "toolu_1", name: "weather", arguments: '{"city":"Rome"}' }
+const call = { type: "tool-call", id: "toolu_1", name: "weather", arguments: '{"city":"Rome"}' }
 const toolUse = { type: "tool_use", id: "toolu_1", name: "weather", input: { city: "Rome" } }
 
 describe("Anthropic request", () => {
@@ -356,6 +356,7 @@ describe("Anthropic tool calls and tool results", () => {
   })
   it("rewrites ids of other providers to the allowed characters and wraps arguments that are no object", () => {
     const foreignCall = (args: string, more: object = {}) => ({
+      type: "tool-call",
       id: "functions.f:0",
       name: "f",
       arguments: args,

@@ -99,10 +99,10 @@ describe("Anthropic response: tool calls", () => {
     })
     expect([text, finishReason]).toEqual(["Let me see.", "tool-calls"])
     expect(toolCalls).toEqual([
-      { id: "toolu_1", name: "weather", arguments: '{"city":"Rome"}' },
-      { id: "toolu_2", name: "now", arguments: "{}" },
-      { id: "call_2", name: "now", arguments: "{}" },
-      { id: "toolu_4", name: "weather", arguments: '{"city":"Oslo"}' }
+      { type: "tool-call", id: "toolu_1", name: "weather", arguments: '{"city":"Rome"}' },
+      { type: "tool-call", id: "toolu_2", name: "now", arguments: "{}" },
+      { type: "tool-call", id: "call_2", name: "now", arguments: "{}" },
+      { type: "tool-call", id: "toolu_4", name: "weather", arguments: '{"city":"Oslo"}' }
     ])
   })
   it("keeps server tool, MCP and unknown blocks in the metadata, not as tool calls", () => {

@@ -155,8 +155,8 @@ describe("Anthropic server request", () => {
           { type: "text", text: "Let me see." }
         ],
         toolCalls: [
-          { id: "toolu_1", name: "weather", arguments: '{"city":"Rome"}' },
-          { id: "toolu_2", name: "now", arguments: "{}" }
+          { type: "tool-call", id: "toolu_1", name: "weather", arguments: '{"city":"Rome"}' },
+          { type: "tool-call", id: "toolu_2", name: "now", arguments: "{}" }
         ]
       },
       { role: "tool", toolCallId: "toolu_1", content: "sunny", cacheControl: {} },
@@ -290,7 +290,7 @@ describe("Anthropic server request", () => {
     const [block] = message.content
     expect(messages(question, message)).toEqual([
       question,
-      { role: message.role, content: [{ type: "native", ...native(block) }] }
+      { role: message.role, content: [{ type: "provider", ...native(block) }] }
     ])
   })
 })

@@ -35,7 +35,7 @@ describe("Anthropic server response", () => {
           text: "Rain.",
           refusal: "But no more.",
           reasoningParts: [{ type: "reasoning", text: "Hm.", signature: "sig", provider: "acme" }],
-          toolCalls: [{ id: "functions.f:0", name: "f", arguments: "" }],
+          toolCalls: [{ type: "tool-call", id: "functions.f:0", name: "f", arguments: "" }],
           finishReason: "tool-calls",
           providerMetadata: { citations: [{ type: "page_location" }], blocks: [{ type: "server_tool_use" }] }
         })

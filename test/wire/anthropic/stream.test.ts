@@ -136,7 +136,7 @@ describe("Anthropic stream decoder", () => {
     expect(alone.failure).toBeUndefined()
     expect(fold(alone.out)).toMatchObject({
       text: "Ra",
-      toolCalls: [{ id: "t1", name: "look", arguments: '{"at":"sky"}' }],
+      toolCalls: [{ type: "tool-call", id: "t1", name: "look", arguments: '{"at":"sky"}' }],
       finish: { reason: "tool-calls", providerMetadata: { blocks: [{ tool_use_id: "s1" }] } }
     })
     expect(fold(readEvents(startWithContent, startWithContent, ...text(0, "in"), ...stopEvents()).out)).toMatchObject({
@@ -214,8 +214,12 @@ describe("Anthropic stream decoder: tool calls", () => {
     expect(stream.out.slice(1, -1)).toEqual([
       { _tag: "ToolCallDelta", index: 0, id: "toolu_1", name: "weather", argumentsDelta: '{"city":' },
       { _tag: "ToolCallDelta", index: 0, id: "toolu_1", name: "weather", argumentsDelta: '"Rome"}' },
-      { _tag: "ToolCallEnd", index: 0, call: { id: "toolu_1", name: "weather", arguments: '{"city":"Rome"}' } },
-      { _tag: "ToolCallEnd", index: 1, call: { id: "toolu_2", name: "now", arguments: "{}" } }
+      {
+        _tag: "ToolCallEnd",
+        index: 0,
+        call: { type: "tool-call", id: "toolu_1", name: "weather", arguments: '{"city":"Rome"}' }
+      },
+      { _tag: "ToolCallEnd", index: 1, call: { type: "tool-call", id: "toolu_2", name: "now", arguments: "{}" } }
     ])
   })
   it("keeps interleaved tool calls apart by their block index", () => {
@@ -232,8 +236,8 @@ describe("Anthropic stream decoder: tool calls", () => {
       ...stopEvents("tool_use")
     )
     expect(fold(stream.out).toolCalls.toSorted((one, other) => one.id.localeCompare(other.id))).toEqual([
-      { id: "a", name: "f", arguments: '{"n":1}' },
-      { id: "b", name: "f", arguments: '{"n":2}' }
+      { type: "tool-call", id: "a", name: "f", arguments: '{"n":1}' },
+      { type: "tool-call", id: "b", name: "f", arguments: '{"n":2}' }
     ])
   })
   it("reads the arguments of a tool call from the input of content_block_start", () => {
@@ -243,11 +247,11 @@ describe("Anthropic stream decoder: tool calls", () => {
       close(0),
       ...stopEvents("tool_use")
     )
-    expect(fold(stream.out).toolCalls).toEqual([{ id: "a", name: "f", arguments: '{"n":1}' }])
+    expect(fold(stream.out).toolCalls).toEqual([{ type: "tool-call", id: "a", name: "f", arguments: '{"n":1}' }])
   })
   it("keeps the partial arguments of a tool call that max_tokens cut off", () => {
     const stream = readEvents(start(), open(0, toolUse("a", "f")), ...input(0, '{"n":'), ...stopEvents("max_tokens"))
-    expect(fold(stream.out).toolCalls).toEqual([{ id: "a", name: "f", arguments: '{"n":' }])
+    expect(fold(stream.out).toolCalls).toEqual([{ type: "tool-call", id: "a", name: "f", arguments: '{"n":' }])
     expect(fold(stream.out).finish?.reason).toBe("length")
   })
   it("keeps server tool and compaction blocks in the metadata with their joined deltas, not as tool calls", () => {

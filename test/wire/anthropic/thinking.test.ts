@@ -155,7 +155,7 @@ describe("Anthropic reasoning in the history", () => {
     ...fields
   })
   const signed = reasoningPart({ signature: "sig" })
-  const call = { id: "toolu_1", name: "f", arguments: "{}" }
+  const call = { type: "tool-call", id: "toolu_1", name: "f", arguments: "{}" }
   const assistantMessage = (...parts: ReadonlyArray<ReasoningPart>): AssistantMessage => ({
     role: "assistant",
     content: [Chat.text("So."), ...parts],
@@ -227,7 +227,7 @@ describe("Anthropic withoutRefused", () => {
     })
   })
   it("drops reasoning whose signature was rejected, and the budget when the open turn needs that reasoning", () => {
-    const call = { id: "toolu_1", name: "f", arguments: "{}" }
+    const call = { type: "tool-call", id: "toolu_1", name: "f", arguments: "{}" }
     const assistant: Message = {
       role: "assistant",
       content: [{ type: "reasoning", text: "Hm.", signature: "x", provider: "acme" }, Chat.text("So.")],

@@ -184,9 +184,9 @@ describe("Chat Completions messages", () => {
   describe("attachments of tool results", () => {
     const pixel = Chat.image("data:image/png;base64,AAAA")
     const calls = [
-      { id: "call_1", name: "photo", arguments: "{}" },
-      { id: "call_2", name: "clock", arguments: "{}" },
-      { id: "call_3", name: "chart", arguments: "{}" }
+      { type: "tool-call", id: "call_1", name: "photo", arguments: "{}" },
+      { type: "tool-call", id: "call_2", name: "clock", arguments: "{}" },
+      { type: "tool-call", id: "call_3", name: "chart", arguments: "{}" }
     ]
     const pdf = Chat.file("data:application/pdf;base64,CCCC", { filename: "a.pdf" })
     const conversation: ReadonlyArray<Message> = [
@@ -230,7 +230,10 @@ describe("Chat Completions messages", () => {
     })
     it("labels attachments with the tool of the nearest earlier call when ids repeat", () => {
       const [call] = calls
-      const later = [Chat.assistant("", [{ id: "call_1", name: "scan", arguments: "{}" }]), ...conversation.slice(2, 3)]
+      const later = [
+        Chat.assistant("", [{ type: "tool-call", id: "call_1", name: "scan", arguments: "{}" }]),
+        ...conversation.slice(2, 3)
+      ]
       const written = messages([
         Chat.assistant("", call === undefined ? [] : [call]),
         ...conversation.slice(2, 3),
@@ -264,7 +267,7 @@ describe("Chat Completions messages", () => {
     })
     it("keeps native parts inside the tool result unchanged", () => {
       const nativePart = {
-        type: "native" as const,
+        type: "provider" as const,
         native: { "chat-completions": { type: "image_url", image_url: { url: "x" } } }
       }
       expect(messages([{ role: "tool", toolCallId: "x", content: [nativePart] }])).toEqual([
@@ -273,8 +276,8 @@ describe("Chat Completions messages", () => {
     })
   })
   it("writes function and custom tool calls, with null content when there is no text", () => {
-    const call = { id: "call_1", name: "f", arguments: "{}" }
-    const free = { id: "call_2", name: "g", arguments: "free text", type: "custom" as const }
+    const call = { type: "tool-call", id: "call_1", name: "f", arguments: "{}" }
+    const free = { type: "tool-call", id: "call_2", name: "g", arguments: "free text", type: "custom" as const }
     const written = [
       { id: "call_1", type: "function", function: { name: "f", arguments: "{}" } },
       { id: "call_2", type: "custom", custom: { name: "g", input: "free text" } }
@@ -351,8 +354,8 @@ describe("Chat Completions reasoning in the history", () => {
       role: "assistant",
       content: [callSignature(provider)],
       toolCalls: [
-        { id: "1", name: "look", arguments: "{}" },
-        { id: "2", name: "look", arguments: "{}" }
+        { type: "tool-call", id: "1", name: "look", arguments: "{}" },
+        { type: "tool-call", id: "2", name: "look", arguments: "{}" }
       ]
     })
     const call = (id: string) => ({ id, type: "function", function: { name: "look", arguments: "{}" } })

@@ -160,8 +160,8 @@ describe("Chat Completions response: tool calls", () => {
     const calls = [call("a", "f", '{"x":1}'), { id: "b", type: "custom", custom: { name: "g", input: "free" } }]
     expect(read({ content: null, tool_calls: calls }, {}, { finish_reason: "tool_calls" })).toMatchObject({
       toolCalls: [
-        { id: "a", name: "f", arguments: '{"x":1}' },
-        { id: "b", name: "g", arguments: "free", type: "custom" }
+        { type: "tool-call", id: "a", name: "f", arguments: '{"x":1}' },
+        { type: "tool-call", id: "b", name: "g", arguments: "free", type: "custom" }
       ],
       finishReason: "tool-calls",
       rawFinishReason: "tool_calls"
@@ -171,8 +171,8 @@ describe("Chat Completions response: tool calls", () => {
     const empty = { name: "", input: "" }
     const free = { id: "b", type: "custom", custom: { name: "g", input: "free" } }
     const toolCalls = [
-      { id: "a", name: "f", arguments: '{"x":1}' },
-      { id: "b", name: "g", arguments: "free", type: "custom" }
+      { type: "tool-call", id: "a", name: "f", arguments: '{"x":1}' },
+      { type: "tool-call", id: "b", name: "g", arguments: "free", type: "custom" }
     ]
     for (const custom of [empty, {}, { name: null, input: null }, null]) {
       for (const fn of [{ name: "", arguments: "" }, {}, null]) {
@@ -187,9 +187,9 @@ describe("Chat Completions response: tool calls", () => {
   it("creates missing ids and arguments of tool calls and writes object arguments as JSON text", () => {
     const calls = [call("", "f", ""), call(null, "g", undefined), call("c", "h", { x: 1 })]
     expect(read({ tool_calls: calls }).toolCalls).toEqual([
-      { id: "call_0", name: "f", arguments: "{}" },
-      { id: "call_1", name: "g", arguments: "{}" },
-      { id: "c", name: "h", arguments: '{"x":1}' }
+      { type: "tool-call", id: "call_0", name: "f", arguments: "{}" },
+      { type: "tool-call", id: "call_1", name: "g", arguments: "{}" },
+      { type: "tool-call", id: "c", name: "h", arguments: '{"x":1}' }
     ])
   })
   it("reads the finish reason tool-calls for a stop with tool calls, but length when tokens ran out", () => {
@@ -201,11 +201,11 @@ describe("Chat Completions response: tool calls", () => {
   it("reads the legacy function_call unless tool_calls repeats it", () => {
     const legacy = { function_call: { name: "f", arguments: "{}" } }
     expect(read(legacy, {}, { finish_reason: "function_call" })).toMatchObject({
-      toolCalls: [{ id: "call_0", name: "f", arguments: "{}" }],
+      toolCalls: [{ type: "tool-call", id: "call_0", name: "f", arguments: "{}" }],
       finishReason: "tool-calls"
     })
     expect(read({ ...legacy, tool_calls: [call("a", "f", "{}")] }).toolCalls).toEqual([
-      { id: "a", name: "f", arguments: "{}" }
+      { type: "tool-call", id: "a", name: "f", arguments: "{}" }
     ])
   })
   it("reads two tool calls with the same id as two calls", () => {
@@ -213,7 +213,7 @@ describe("Chat Completions response: tool calls", () => {
   })
   it("drops tool calls without a name", () => {
     expect(read({ tool_calls: [call("a", "", "{}"), "x", call("b", "f", "{}")] }).toolCalls).toEqual([
-      { id: "b", name: "f", arguments: "{}" }
+      { type: "tool-call", id: "b", name: "f", arguments: "{}" }
     ])
   })
 })

@@ -122,8 +122,8 @@ describe("Chat Completions server request: messages", () => {
     ]
     expect(messages({ role: "assistant", content: null, tool_calls: toolCalls })).toEqual([
       Chat.assistant("", [
-        { id: "a", name: "f", arguments: "{}" },
-        { id: "b", name: "g", arguments: "free", type: "custom" }
+        { type: "tool-call", id: "a", name: "f", arguments: "{}" },
+        { type: "tool-call", id: "b", name: "g", arguments: "free", type: "custom" }
       ])
     ])
   })
@@ -155,8 +155,8 @@ describe("Chat Completions server request: messages", () => {
       )
     ).toEqual([
       Chat.assistant("", [
-        { id: "a", name: "f", arguments: "{}" },
-        { id: "b", name: "g", arguments: "free", type: "custom" }
+        { type: "tool-call", id: "a", name: "f", arguments: "{}" },
+        { type: "tool-call", id: "b", name: "g", arguments: "free", type: "custom" }
       ]),
       { role: "assistant", content: [{ type: "reasoning", text: "Hm.", ...native({}) }, Chat.text("x")] },
       {

@@ -183,10 +183,10 @@ describe("Chat Completions server stream", () => {
     const events: ReadonlyArray<ChatEvent> = [
       { ...callDelta, argumentsDelta: "{" },
       { ...callDelta, argumentsDelta: "}" },
-      { _tag: "ToolCallEnd", index: 0, call: { id: "a", name: "f", arguments: "{}" } },
-      { _tag: "ToolCallEnd", index: 1, call: { id: "b", name: "g", arguments: "{}" } },
+      { _tag: "ToolCallEnd", index: 0, call: { type: "tool-call", id: "a", name: "f", arguments: "{}" } },
+      { _tag: "ToolCallEnd", index: 1, call: { type: "tool-call", id: "b", name: "g", arguments: "{}" } },
       { _tag: "ToolCallDelta", index: 2, id: "c", name: "h", argumentsDelta: "[" },
-      { _tag: "ToolCallEnd", index: 2, call: { id: "c", name: "h", arguments: "[]" } }
+      { _tag: "ToolCallEnd", index: 2, call: { type: "tool-call", id: "c", name: "h", arguments: "[]" } }
     ]
     const calls = (call: unknown) => chunk({ tool_calls: [call] })
     expect(writeEvents([start, ...events]).slice(1)).toEqual([

@@ -317,7 +317,7 @@ describe("Chat Completions stream decoder: tool calls", () => {
     expect(events).toMatchObject([
       { ...delta, argumentsDelta: '{"x"' },
       { ...delta, argumentsDelta: ":1}" },
-      { _tag: "ToolCallEnd", index: 0, call: { id: "a", name: "f", arguments: '{"x":1}' } },
+      { _tag: "ToolCallEnd", index: 0, call: { type: "tool-call", id: "a", name: "f", arguments: '{"x":1}' } },
       { _tag: "Finish", reason: "tool-calls", rawReason: "stop" }
     ])
   })
@@ -329,8 +329,8 @@ describe("Chat Completions stream decoder: tool calls", () => {
       callDelta({ index: 1 }, undefined, "4")
     ]
     expect(calls(...deltas)).toEqual([
-      { id: "a", name: "f", arguments: "13" },
-      { id: "b", name: "g", arguments: "24" }
+      { type: "tool-call", id: "a", name: "f", arguments: "13" },
+      { type: "tool-call", id: "b", name: "g", arguments: "24" }
     ])
     const { events } = read([...callChunks(...deltas), stop])
     expect(events.flatMap((event) => (event._tag === "ToolCallEnd" ? [event.index] : []))).toEqual([0, 1])
@@ -346,9 +346,9 @@ describe("Chat Completions stream decoder: tool calls", () => {
         callDelta({}, undefined, "6")
       )
     ).toEqual([
-      { id: "a", name: "f", arguments: "124" },
-      { id: "b", name: "g", arguments: "3" },
-      { id: "call_2", name: "h", arguments: "56" }
+      { type: "tool-call", id: "a", name: "f", arguments: "124" },
+      { type: "tool-call", id: "b", name: "g", arguments: "3" },
+      { type: "tool-call", id: "call_2", name: "h", arguments: "56" }
     ])
   })
   it("reads two tool calls of one index as two calls when their ids differ", () => {
@@ -356,22 +356,22 @@ describe("Chat Completions stream decoder: tool calls", () => {
       calls(callDelta({ index: 0, id: "a" }, "f", "{}"), callDelta({ index: 0, id: "b" }, "f", "{}"))
     ).toHaveLength(2)
     expect(calls(callDelta({ index: 0, id: "a" }, "f", "{"), callDelta({ index: 0, id: "a" }, "f", "}"))).toEqual([
-      { id: "a", name: "f", arguments: "{}" }
+      { type: "tool-call", id: "a", name: "f", arguments: "{}" }
     ])
   })
   it("keeps id and name of a tool call when later chunks send empty ones", () => {
     expect(calls(callDelta({ index: 0, id: "a" }, "f", "{"), callDelta({ index: 0, id: "" }, "", "}"))).toEqual([
-      { id: "a", name: "f", arguments: "{}" }
+      { type: "tool-call", id: "a", name: "f", arguments: "{}" }
     ])
   })
   it("gives a tool call without an id a generated one and keeps it when a late id follows", () => {
     const deltas = [callDelta({ index: 4 }, "f", "{"), callDelta({ index: 4, id: "late" }, undefined, "}")]
-    expect(calls(...deltas)).toEqual([{ id: "call_0", name: "f", arguments: "{}" }])
+    expect(calls(...deltas)).toEqual([{ type: "tool-call", id: "call_0", name: "f", arguments: "{}" }])
     expect(calls(callDelta({ index: 4 }, "f", "{"), callDelta({ index: 4, id: "late" }, "f", "}"))).toEqual([
-      { id: "call_0", name: "f", arguments: "{}" }
+      { type: "tool-call", id: "call_0", name: "f", arguments: "{}" }
     ])
     expect(calls(callDelta({}, "f", "{"), callDelta({ id: "late" }, undefined, "}"))).toEqual([
-      { id: "call_0", name: "f", arguments: "{}" }
+      { type: "tool-call", id: "call_0", name: "f", arguments: "{}" }
     ])
     expect(calls(callDelta({ index: 4 }, "f"), callDelta({ index: 4, id: "late" }, undefined, "{}"))).toMatchObject([
       { id: "late" }
@@ -387,7 +387,9 @@ describe("Chat Completions stream decoder: tool calls", () => {
   it("emits no delta for a tool call without arguments and ends it with {}", () => {
     const { events } = read([...callChunks(callDelta({ index: 0, id: "a" }, "f", "")), stop])
     expect(tags(events)).toEqual(["ToolCallEnd", "Finish"])
-    expect(calls(callDelta({ index: 0, id: "a" }, "f"))).toEqual([{ id: "a", name: "f", arguments: "{}" }])
+    expect(calls(callDelta({ index: 0, id: "a" }, "f"))).toEqual([
+      { type: "tool-call", id: "a", name: "f", arguments: "{}" }
+    ])
   })
   it("ends a tool call with its partial arguments when the finish reason is length", () => {
     const frames = [
@@ -404,7 +406,7 @@ describe("Chat Completions stream decoder: tool calls", () => {
       both({}, { arguments: '{"x"' }, empty),
       both({ type: "" }, { name: "", arguments: ":1}" }, {})
     ]
-    const expected = [{ id: "a", name: "f", arguments: '{"x":1}' }]
+    const expected = [{ type: "tool-call", id: "a", name: "f", arguments: '{"x":1}' }]
     expect(calls(...deltas)).toEqual(expected)
     expect(calls(...deltas, { index: 0, custom: empty })).toEqual(expected)
     const none = { name: "", arguments: "" }
@@ -414,24 +416,24 @@ describe("Chat Completions stream decoder: tool calls", () => {
         both({}, none, { input: "free" }),
         both({}, none, {})
       )
-    ).toEqual([{ id: "b", name: "g", arguments: "free", type: "custom" }])
+    ).toEqual([{ type: "tool-call", id: "b", name: "g", arguments: "free", type: "custom" }])
   })
   it("takes the type of a tool call from a later chunk when the first names none", () => {
     expect(calls({ index: 0, id: "b" }, { index: 0, custom: { name: "g", input: "free" } })).toEqual([
-      { id: "b", name: "g", arguments: "free", type: "custom" }
+      { type: "tool-call", id: "b", name: "g", arguments: "free", type: "custom" }
     ])
   })
   it("reads custom tool calls and the legacy function_call", () => {
     const custom = (fields: object, body: object) => ({ index: 0, ...fields, custom: body })
     expect(calls(custom({ id: "a", type: "custom" }, { name: "g", input: "fr" }), custom({}, { input: "ee" }))).toEqual(
-      [{ id: "a", name: "g", arguments: "free", type: "custom" }]
+      [{ type: "tool-call", id: "a", name: "g", arguments: "free", type: "custom" }]
     )
     const legacy = [
       chunk({ function_call: { name: "f", arguments: "" } }),
       chunk({ function_call: { arguments: "{}" } })
     ]
     expect(collect([...legacy, chunk({}, { finish_reason: "function_call" })])).toMatchObject({
-      toolCalls: [{ id: "call_0", name: "f", arguments: "{}" }],
+      toolCalls: [{ type: "tool-call", id: "call_0", name: "f", arguments: "{}" }],
       finish: { reason: "tool-calls", rawReason: "function_call" }
     })
   })

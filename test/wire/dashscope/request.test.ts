@@ -90,7 +90,7 @@ describe("DashScope service", () => {
   })
 })
 
-const clock: Chat.ToolCall = { id: "call_a", name: "clock", arguments: '{"zone":"UTC"}' }
+const clock: Chat.ToolCall = { type: "tool-call", id: "call_a", name: "clock", arguments: '{"zone":"UTC"}' }
 
 const turns: ReadonlyArray<Chat.Message> = [
   { role: "developer", content: [Chat.text("Be "), Chat.text("brief.")] },

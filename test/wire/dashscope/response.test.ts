@@ -70,9 +70,9 @@ describe("DashScope response", () => {
       finishReason: "tool-calls",
       rawFinishReason: "tool_calls",
       toolCalls: [
-        { id: "a", name: "clock", arguments: '{"zone":"UTC"}' },
-        { id: "call_1", name: "clock", arguments: "{}" },
-        { id: "c", name: "clock", arguments: '{"zone":1}' }
+        { type: "tool-call", id: "a", name: "clock", arguments: '{"zone":"UTC"}' },
+        { type: "tool-call", id: "call_1", name: "clock", arguments: "{}" },
+        { type: "tool-call", id: "c", name: "clock", arguments: '{"zone":1}' }
       ]
     })
   })

@@ -114,7 +114,7 @@ describe("DashScope server request", () => {
           { type: "reasoning", text: "Hm." },
           { type: "text", text: "Let me see." }
         ],
-        toolCalls: [{ id: "a", name: "clock", arguments: "{}" }]
+        toolCalls: [{ type: "tool-call", id: "a", name: "clock", arguments: "{}" }]
       },
       { role: "tool", toolCallId: "a", content: "12:00" }
     ])
@@ -142,7 +142,7 @@ const chatResponse = response({
   text: "Four.",
   refusal: " No.",
   reasoningParts: [{ type: "reasoning", text: "Hm." }],
-  toolCalls: [{ id: "a", name: "clock", arguments: '{"zone":"UTC"}' }],
+  toolCalls: [{ type: "tool-call", id: "a", name: "clock", arguments: '{"zone":"UTC"}' }],
   usage: Usage.make({ inputTokens: 5, outputTokens: 3 }),
   providerMetadata: { search_info: { found: 1 }, unknown: true }
 })

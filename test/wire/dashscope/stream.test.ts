@@ -80,8 +80,8 @@ describe("DashScope stream decoder: incremental", () => {
         event({ tool_calls: [callDelta(1, "{}")] }, 10, "tool_calls")
       ).calls
     ).toEqual([
-      { id: "call_a", name: "clock", arguments: '{"zone":"UTC"}' },
-      { id: "call_b", name: "weather", arguments: "{}" }
+      { type: "tool-call", id: "call_a", name: "clock", arguments: '{"zone":"UTC"}' },
+      { type: "tool-call", id: "call_b", name: "weather", arguments: "{}" }
     ])
   })
   it("reads content parts of multimodal models", () => {
@@ -172,8 +172,8 @@ describe("DashScope stream decoder: cumulative", () => {
       text: "Yes",
       reasoning: "Hm",
       calls: [
-        { id: "call_a", name: "clock", arguments: '{"zone":1}' },
-        { id: "call_b", name: "weather", arguments: "{}" }
+        { type: "tool-call", id: "call_a", name: "clock", arguments: '{"zone":1}' },
+        { type: "tool-call", id: "call_b", name: "weather", arguments: "{}" }
       ]
     })
   })

@@ -25,7 +25,7 @@ const encodeFailure = (request: Partial<ChatRequest>): unknown =>
   Either.match(encode(request), { onLeft: (failure) => failure, onRight: () => undefined })
 
 const png = "data:image/png;base64,AAAA"
-const call = { id: "c1", name: "clock", arguments: '{"zone":"UTC"}' }
+const call = { type: "tool-call", id: "c1", name: "clock", arguments: '{"zone":"UTC"}' }
 
 describe("Gemini path", () => {
   const path = (model: string) => wireRequest({ model }).path
@@ -187,9 +187,9 @@ describe("Gemini tool calls and tool results", () => {
   })
   it("wraps arguments that are no JSON object", () => {
     const message = Chat.assistant("", [
-      { id: "a", name: "cut", arguments: '{"zone":"U' },
-      { id: "b", name: "free", arguments: "{}", type: "custom" },
-      { id: "c", name: "none", arguments: "" }
+      { type: "tool-call", id: "a", name: "cut", arguments: '{"zone":"U' },
+      { type: "tool-call", id: "b", name: "free", arguments: "{}", type: "custom" },
+      { type: "tool-call", id: "c", name: "none", arguments: "" }
     ])
     expect(JSON.stringify(contents([Chat.user("?"), message]))).toBe(
       JSON.stringify([

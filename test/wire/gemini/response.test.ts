@@ -60,9 +60,9 @@ describe("Gemini response", () => {
       ])
     )
     expect(decoded.toolCalls).toEqual([
-      { id: "given", name: "clock", arguments: '{"zone":"UTC"}' },
-      { id: "call_r1_1", name: "sun", arguments: "{}" },
-      { id: "call_r1_2", name: "sun", arguments: "{}" }
+      { type: "tool-call", id: "given", name: "clock", arguments: '{"zone":"UTC"}' },
+      { type: "tool-call", id: "call_r1_1", name: "sun", arguments: "{}" },
+      { type: "tool-call", id: "call_r1_2", name: "sun", arguments: "{}" }
     ])
     expect(decoded.finishReason).toBe("tool-calls")
     const nameless = read({ candidates: [candidate([{ functionCall: { name: "sun" } }])] })

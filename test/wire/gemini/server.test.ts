@@ -116,7 +116,9 @@ describe("Gemini server request: messages", () => {
     const part = { functionCall: { id: "a", name: "clock", args: {} } }
     expect(
       messages([{ role: "model", parts: [{ ...part, thoughtSignature: "skip_thought_signature_validator" }] }])
-    ).toEqual([{ role: "assistant", content: "", toolCalls: [{ id: "a", name: "clock", arguments: "{}" }] }])
+    ).toEqual([
+      { role: "assistant", content: "", toolCalls: [{ type: "tool-call", id: "a", name: "clock", arguments: "{}" }] }
+    ])
   })
 })
 
@@ -215,7 +217,7 @@ describe("Gemini server response", () => {
     reasoning: "Hm.",
     reasoningParts: [{ type: "reasoning", text: "Hm." }],
     refusal: "",
-    toolCalls: [{ id: "a", name: "clock", arguments: "{}" }],
+    toolCalls: [{ type: "tool-call", id: "a", name: "clock", arguments: "{}" }],
     finishReason: "tool-calls",
     rawFinishReason: "tool_calls",
     usage: Usage.make({ inputTokens: 5, outputTokens: 4, reasoningTokens: 1 }),

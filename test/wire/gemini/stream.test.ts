@@ -107,7 +107,7 @@ describe("Gemini stream decoder", () => {
         provider: "acme"
       },
       { _tag: "ToolCallDelta", index: 0, id: "call_r1_0", name: "clock", argumentsDelta: "{}" },
-      { _tag: "ToolCallEnd", index: 0, call: { id: "call_r1_0", name: "clock", arguments: "{}" } },
+      { _tag: "ToolCallEnd", index: 0, call: { type: "tool-call", id: "call_r1_0", name: "clock", arguments: "{}" } },
       { _tag: "ReasoningDelta", index: 1, text: "", signature: "s2", id: "5:5", format: "text", provider: "acme" }
     ])
   })

@@ -43,7 +43,7 @@ const responses: FastCheck.Arbitrary<ChatResponse> = FastCheck.record({
   ...response,
   providerMetadata,
   toolCalls: response.toolCalls.map((call, index) =>
-    index === 0 ? call : { id: call.id, name: call.name, arguments: args[index] ?? "{}" }
+    index === 0 ? call : { type: "tool-call", id: call.id, name: call.name, arguments: args[index] ?? "{}" }
   )
 }))
 

@@ -121,8 +121,8 @@ describe("Ollama messages", () => {
     ])
   })
   it("writes tool calls with object arguments and tool results with the id and name of the tool call", () => {
-    const clock = { id: "call_0", name: "clock", arguments: '{"zone":"UTC"}' }
-    const weather = { id: "call_0", name: "weather", arguments: "" }
+    const clock = { type: "tool-call", id: "call_0", name: "clock", arguments: '{"zone":"UTC"}' }
+    const weather = { type: "tool-call", id: "call_0", name: "weather", arguments: "" }
     expect(
       messages(
         Chat.assistant("", [clock]),
@@ -214,11 +214,11 @@ describe("Ollama unsupported fields", () => {
     expect(encodeFailure({ toolChoice: "required" })).toEqual(unsupported("tool choice required"))
     expect(encodeFailure({ toolChoice: { name: "clock" } })).toEqual(unsupported("tool choice by name"))
     expect(encodeFailure({ parallelToolCalls: false })).toEqual(unsupported("parallel tool calls switched off"))
-    expect(callFailure({ id: "c", name: "write", arguments: "{", type: "custom" })).toEqual(
+    expect(callFailure({ type: "tool-call", id: "c", name: "write", arguments: "{", type: "custom" })).toEqual(
       unsupported("custom tool calls")
     )
     for (const text of ['{"city":"Par', "[1]", "7"]) {
-      expect(callFailure({ id: "c", name: "weather", arguments: text })).toEqual(
+      expect(callFailure({ type: "tool-call", id: "c", name: "weather", arguments: text })).toEqual(
         unsupported("tool calls whose arguments are not a JSON object")
       )
     }

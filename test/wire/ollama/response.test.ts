@@ -59,10 +59,10 @@ describe("Ollama response", () => {
       }
     )
     expect(toolCalls).toEqual([
-      { id: "call_abc", name: "clock", arguments: '{"zone":"UTC"}' },
-      { id: "call_1", name: "clock", arguments: '{"zone":"UTC"}' },
-      { id: "call_2", name: "plain", arguments: "{}" },
-      { id: "call_3", name: "text", arguments: '{"a":1}' }
+      { type: "tool-call", id: "call_abc", name: "clock", arguments: '{"zone":"UTC"}' },
+      { type: "tool-call", id: "call_1", name: "clock", arguments: '{"zone":"UTC"}' },
+      { type: "tool-call", id: "call_2", name: "plain", arguments: "{}" },
+      { type: "tool-call", id: "call_3", name: "text", arguments: '{"a":1}' }
     ])
     // Ollama sends "stop" for responses with tool calls as well.
     expect([finishReason, rawFinishReason]).toEqual(["tool-calls", "stop"])
@@ -139,9 +139,13 @@ describe("Ollama stream decoder", () => {
       { _tag: "TextDelta", text: "Fo" },
       { _tag: "TextDelta", text: "ur" },
       { _tag: "ToolCallDelta", index: 0, id: "call_0", name: "clock", argumentsDelta: '{"zone":"UTC"}' },
-      { _tag: "ToolCallEnd", index: 0, call: { id: "call_0", name: "clock", arguments: '{"zone":"UTC"}' } },
+      {
+        _tag: "ToolCallEnd",
+        index: 0,
+        call: { type: "tool-call", id: "call_0", name: "clock", arguments: '{"zone":"UTC"}' }
+      },
       { _tag: "ToolCallDelta", index: 1, id: "call_1", name: "clock", argumentsDelta: "{}" },
-      { _tag: "ToolCallEnd", index: 1, call: { id: "call_1", name: "clock", arguments: "{}" } },
+      { _tag: "ToolCallEnd", index: 1, call: { type: "tool-call", id: "call_1", name: "clock", arguments: "{}" } },
       {
         _tag: "Finish",
         reason: "tool-calls",

@@ -121,8 +121,8 @@ const chatResponse = response({
   text: "Four.",
   refusal: " No.",
   toolCalls: [
-    { id: "a", name: "clock", arguments: '{"zone":"UTC"}' },
-    { id: "b", name: "broken", arguments: '{"zone":' }
+    { type: "tool-call", id: "a", name: "clock", arguments: '{"zone":"UTC"}' },
+    { type: "tool-call", id: "b", name: "broken", arguments: '{"zone":' }
   ],
   providerMetadata: { total_duration: 9, images: ["AAAA"], message: "not a field", error: "nor this" }
 })

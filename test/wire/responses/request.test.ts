@@ -191,7 +191,7 @@ describe("Responses user messages", () => {
 })
 
 describe("Responses history", () => {
-  const call: Chat.ToolCall = { id: "call_1", name: "f", arguments: '{"a":1}' }
+  const call: Chat.ToolCall = { type: "tool-call", id: "call_1", name: "f", arguments: '{"a":1}' }
   it("writes an assistant message as an output_text item", () => {
     expect(input([Chat.user("Hello"), Chat.assistant("Hi.")])).toEqual([
       { type: "message", role: "user", content: "Hello" },
@@ -209,7 +209,7 @@ describe("Responses history", () => {
     expect(
       input([
         Chat.user("Hello"),
-        Chat.assistant("", [call, { id: "call_2", name: "g", arguments: "" }]),
+        Chat.assistant("", [call, { type: "tool-call", id: "call_2", name: "g", arguments: "" }]),
         Chat.toolResult(call, "one"),
         {
           role: "tool",
@@ -234,7 +234,13 @@ describe("Responses history", () => {
     ])
   })
   it("writes custom tool calls and their results as custom items", () => {
-    const custom: Chat.ToolCall = { id: "call_1", name: "sql", arguments: "SELECT 1", type: "custom" }
+    const custom: Chat.ToolCall = {
+      type: "tool-call",
+      id: "call_1",
+      name: "sql",
+      arguments: "SELECT 1",
+      type: "custom"
+    }
     expect(input([Chat.assistant("", [custom]), Chat.toolResult(custom, "1")])).toEqual([
       { type: "custom_tool_call", call_id: "call_1", name: "sql", input: "SELECT 1" },
       { type: "custom_tool_call_output", call_id: "call_1", output: "1" }
@@ -307,7 +313,7 @@ describe("Responses reasoning in the history", () => {
         {
           role: "assistant",
           content: [reasoningPart({ signature: "sealed" })],
-          toolCalls: [{ id: "c", name: "f", arguments: "{}" }]
+          toolCalls: [{ type: "tool-call", id: "c", name: "f", arguments: "{}" }]
         }
       ])
     ).toMatchObject([{ type: "reasoning" }, { type: "function_call" }])

@@ -72,10 +72,10 @@ describe("Responses response", () => {
       finishReason: "tool-calls",
       rawFinishReason: "completed",
       toolCalls: [
-        { id: "call_1", name: "f", arguments: '{"a":1}' },
-        { id: "call_2", name: "g", arguments: "{}" },
-        { id: "fc_3", name: "h", arguments: "{}" },
-        { id: "call_4", name: "sql", arguments: "SELECT 1", type: "custom" }
+        { type: "tool-call", id: "call_1", name: "f", arguments: '{"a":1}' },
+        { type: "tool-call", id: "call_2", name: "g", arguments: "{}" },
+        { type: "tool-call", id: "fc_3", name: "h", arguments: "{}" },
+        { type: "tool-call", id: "call_4", name: "sql", arguments: "SELECT 1", type: "custom" }
       ]
     })
   })

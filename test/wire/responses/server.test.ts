@@ -105,13 +105,13 @@ describe("Responses server request", () => {
           Chat.text("I call.")
         ],
         toolCalls: [
-          { id: "call_1", name: "f", arguments: "{}" },
-          { id: "call_2", name: "sql", arguments: "SELECT 1", type: "custom" }
+          { type: "tool-call", id: "call_1", name: "f", arguments: "{}" },
+          { type: "tool-call", id: "call_2", name: "sql", arguments: "SELECT 1", type: "custom" }
         ]
       },
       Chat.toolResult("call_1", "one"),
       { role: "tool", toolCallId: "call_2", content: [Chat.text("two")] },
-      Chat.assistant("", [{ id: "call_3", name: "f", arguments: "{}" }])
+      Chat.assistant("", [{ type: "tool-call", id: "call_3", name: "f", arguments: "{}" }])
     ])
   })
   it("reads every setting under its common name", () => {
@@ -183,18 +183,18 @@ describe("Responses server request: native content", () => {
     const upload = { type: "input_image", file_id: "file_1" }
     expect(item({ role: "user", status: "completed", content: [upload] })).toEqual({
       role: "user",
-      content: [{ type: "native", ...native(upload) }],
+      content: [{ type: "provider", ...native(upload) }],
       ...native({ status: "completed" })
     })
     expect(item({ type: "function_call", id: "fc_1", call_id: "c", name: "f", arguments: "{}" })).toEqual(
-      Chat.assistant("", [{ id: "c", name: "f", arguments: "{}", ...native({ id: "fc_1" }) }])
+      Chat.assistant("", [{ type: "tool-call", id: "c", name: "f", arguments: "{}", ...native({ id: "fc_1" }) }])
     )
   })
   it("keeps unknown output items in an assistant message and unknown input items in a user message", () => {
     const search = { type: "web_search_call", id: "ws_1" }
-    expect(item(search)).toEqual({ role: "assistant", content: [{ type: "native", ...native({ item: search }) }] })
+    expect(item(search)).toEqual({ role: "assistant", content: [{ type: "provider", ...native({ item: search }) }] })
     const reference = { type: "item_reference", id: "rs_1" }
-    expect(item(reference)).toEqual({ role: "user", content: [{ type: "native", ...native({ item: reference }) }] })
+    expect(item(reference)).toEqual({ role: "user", content: [{ type: "provider", ...native({ item: reference }) }] })
   })
 })
 
@@ -247,7 +247,7 @@ const response: Chat.ChatResponse = {
     { type: "reasoning", text: "Hm.", id: "rs_1", format: "reasoning.summary", provider: "acme", signature: "sealed" }
   ],
   refusal: "",
-  toolCalls: [{ id: "call_1", name: "f", arguments: '{"a":1}' }],
+  toolCalls: [{ type: "tool-call", id: "call_1", name: "f", arguments: '{"a":1}' }],
   finishReason: "tool-calls",
   rawFinishReason: "completed",
   usage: Usage.make({ inputTokens: 5, outputTokens: 3, cachedInputTokens: 2, reasoningTokens: 1 }),
@@ -346,7 +346,7 @@ describe("Responses server stream", () => {
       { _tag: "TextDelta", text: "lo" },
       { _tag: "ToolCallDelta", index: 0, id: "call_1", name: "f", argumentsDelta: '{"a"' },
       { _tag: "ToolCallDelta", index: 0, id: "call_1", name: "f", argumentsDelta: ":1}" },
-      { _tag: "ToolCallEnd", index: 0, call: { id: "call_1", name: "f", arguments: '{"a":1}' } },
+      { _tag: "ToolCallEnd", index: 0, call: { type: "tool-call", id: "call_1", name: "f", arguments: '{"a":1}' } },
       finish
     ])
     expect(frames.map(({ event }) => event)).toEqual([
@@ -438,7 +438,7 @@ describe("Responses server stream", () => {
         {
           _tag: "ToolCallEnd",
           index: 0,
-          call: { id: "call_1", name: "sql", arguments: "SELECT 1", type: "custom" }
+          call: { type: "tool-call", id: "call_1", name: "sql", arguments: "SELECT 1", type: "custom" }
         }
       ],
       requestBody

@@ -115,9 +115,9 @@ describe("Responses stream decoder", () => {
     expect(deltas.map((event) => event.index)).toEqual([0, 1, 2, 0, 1, 2])
     expect(deltas[0]).toEqual({ _tag: "ToolCallDelta", index: 0, id: "call_0", name: "f0", argumentsDelta: '{"a"' })
     expect(out.filter((event) => event._tag === "ToolCallEnd").map((event) => event.call)).toEqual([
-      { id: "call_0", name: "f0", arguments: '{"a":0}' },
-      { id: "call_1", name: "f1", arguments: '{"b":1}' },
-      { id: "call_2", name: "f2", arguments: '{"c":2}' }
+      { type: "tool-call", id: "call_0", name: "f0", arguments: '{"a":0}' },
+      { type: "tool-call", id: "call_1", name: "f1", arguments: '{"b":1}' },
+      { type: "tool-call", id: "call_2", name: "f2", arguments: '{"c":2}' }
     ])
     expect(out.at(-1)).toMatchObject({ _tag: "Finish", reason: "tool-calls", rawReason: "completed" })
   })
@@ -188,7 +188,7 @@ describe("Responses stream decoder", () => {
     )
     expect(fold(out)).toMatchObject({
       refusal: "No.",
-      toolCalls: [{ id: "call_1", name: "sql", arguments: "SELECT 1", type: "custom" }]
+      toolCalls: [{ type: "tool-call", id: "call_1", name: "sql", arguments: "SELECT 1", type: "custom" }]
     })
   })
   it("ends a tool call with its partial arguments when the response is incomplete", () => {
@@ -224,9 +224,15 @@ describe("Responses stream decoder: done events", () => {
       output_index: 0,
       arguments: "{}"
     }
-    expect(collect(added(0, call(0)), doneEvents).toolCalls).toEqual([{ id: "call_0", name: "f0", arguments: "{}" }])
-    expect(collect(done(0, call(0, '{"a":1}'))).toolCalls).toEqual([{ id: "call_0", name: "f0", arguments: '{"a":1}' }])
-    expect(collect(added(0, call(0))).toolCalls).toEqual([{ id: "call_0", name: "f0", arguments: "{}" }])
+    expect(collect(added(0, call(0)), doneEvents).toolCalls).toEqual([
+      { type: "tool-call", id: "call_0", name: "f0", arguments: "{}" }
+    ])
+    expect(collect(done(0, call(0, '{"a":1}'))).toolCalls).toEqual([
+      { type: "tool-call", id: "call_0", name: "f0", arguments: '{"a":1}' }
+    ])
+    expect(collect(added(0, call(0))).toolCalls).toEqual([
+      { type: "tool-call", id: "call_0", name: "f0", arguments: "{}" }
+    ])
   })
   it("holds back the arguments of a tool call until an event has its name", () => {
     const { out } = readEvents(
@@ -486,7 +492,7 @@ describe("Responses stream decoder: tool calls are read once", () => {
           completed({ output })
         )
         expect(failure).toBeUndefined()
-        expect(fold(out).toolCalls).toEqual([{ id: "call_0", name: "f0", arguments: '{"a":1}' }])
+        expect(fold(out).toolCalls).toEqual([{ type: "tool-call", id: "call_0", name: "f0", arguments: '{"a":1}' }])
       }
     }
   })
@@ -508,7 +514,7 @@ describe("Responses stream decoder: tool calls are read once", () => {
     const otherItem = { ...argument(5, '{"a":1}'), output_index: 5 }
     const { failure, out } = readEvents(created, added(0, call(0)), otherItem, done(0, call(0, '{"a":1}')), completed())
     expect(failure).toBeUndefined()
-    expect(fold(out).toolCalls).toEqual([{ id: "call_0", name: "f0", arguments: '{"a":1}' }])
+    expect(fold(out).toolCalls).toEqual([{ type: "tool-call", id: "call_0", name: "f0", arguments: '{"a":1}' }])
   })
 
   it("reads a tool call once when its events use its call_id or when its done item is renamed", () => {
@@ -539,15 +545,15 @@ describe("Responses stream decoder: tool calls are read once", () => {
   it("reads tool calls once when the completed event has them in another order or with other ids", () => {
     const streamed = [added(0, call(0)), added(1, call(1)), done(0, call(0, "{}")), done(1, call(1, '{"b":1}'))]
     const toolCalls = [
-      { id: "call_0", name: "f0", arguments: "{}" },
-      { id: "call_1", name: "f1", arguments: '{"b":1}' }
+      { type: "tool-call", id: "call_0", name: "f0", arguments: "{}" },
+      { type: "tool-call", id: "call_1", name: "f1", arguments: '{"b":1}' }
     ]
     const listed = (...output: ReadonlyArray<Json>) =>
       fold(readEvents(created, ...streamed, completed({ output })).out).toolCalls
     expect(listed(call(1, '{"b":1}'), call(0, "{}"))).toEqual(toolCalls)
     expect(listed(call(2, "{}"), call(1, '{"b":1}'), call(0, "{}"))).toEqual([
       ...toolCalls,
-      { id: "call_2", name: "f2", arguments: "{}" }
+      { type: "tool-call", id: "call_2", name: "f2", arguments: "{}" }
     ])
     const renamed = [
       { ...call(0, "{}"), call_id: "x" },
@@ -587,7 +593,7 @@ describe("Responses stream decoder: item lookup", () => {
       { type: "response.function_call_arguments.delta", delta: "{}" },
       completed()
     )
-    expect(fold(out).toolCalls).toEqual([{ id: "call_0", name: "f0", arguments: "{}" }])
+    expect(fold(out).toolCalls).toEqual([{ type: "tool-call", id: "call_0", name: "f0", arguments: "{}" }])
   })
 })
 

@@ -5,7 +5,7 @@ import type {
   CacheControl,
   FilePart,
   ImagePart,
-  NativePart,
+  ProviderPart,
   TextPart,
   UserPart
 } from "../../../vocabulary/Chat.js"
@@ -24,7 +24,7 @@ export const textBlock = (part: TextPart): Json =>
   native.encode({ type: "text", text: part.text, ...cacheControlField(part.cacheControl) }, part)
 
 /** A block that was decoded unchanged. */
-export const nativeBlock = (part: NativePart): Json => native.fieldsOf(part) ?? {}
+export const nativeBlock = (part: ProviderPart): Json => native.fieldsOf(part) ?? {}
 
 const imageBlock = (part: ImagePart): Encoded<Json> => {
   const inline = parseDataUrl(part.url)
@@ -97,7 +97,7 @@ export const contentBlock = (part: UserPart): Encoded<Json> => {
   switch (part.type) {
     case "text":
       return Either.right(textBlock(part))
-    case "native":
+    case "provider":
       return Either.right(nativeBlock(part))
     default:
       return Either.map(mediaBlock(part), (encoded) => native.encode(encoded, part))

@@ -106,14 +106,14 @@ const partBlocks = (part: AssistantPart, context: Context): ReadonlyArray<Json> 
       return [textBlock(part)].filter(isNotBlank)
     case "reasoning":
       return isSentBack(part, context) ? [reasoningBlock(part)] : []
-    case "native":
+    case "provider":
       return [nativeBlock(part)]
   }
 }
 
 /** Reasoning precedes the text. With blocks of server tools the order is unchanged. */
 const reasoningFirst = (parts: ReadonlyArray<AssistantPart>): ReadonlyArray<AssistantPart> =>
-  parts.some((part) => part.type === "native")
+  parts.some((part) => part.type === "provider")
     ? parts
     : [...parts.filter(({ type }) => type === "reasoning"), ...parts.filter(({ type }) => type !== "reasoning")]
 

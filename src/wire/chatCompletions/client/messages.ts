@@ -6,7 +6,7 @@ import type {
   CacheControl,
   FilePart,
   Message,
-  NativePart,
+  ProviderPart,
   ReasoningPart,
   TextPart,
   ToolCall,
@@ -65,9 +65,9 @@ const encodeText = ({ cacheControl, text }: TextPart, dialect: Dialect): Json =>
   ...cacheControlField(cacheControl, dialect)
 })
 
-const nativePart = (part: NativePart): Json => native.fieldsOf(part) ?? {}
+const nativePart = (part: ProviderPart): Json => native.fieldsOf(part) ?? {}
 
-const encodePart = (part: Exclude<UserPart, NativePart>, dialect: Dialect): Either.Either<Json, WireFailure> => {
+const encodePart = (part: Exclude<UserPart, ProviderPart>, dialect: Dialect): Either.Either<Json, WireFailure> => {
   switch (part.type) {
     case "text":
       return Either.right(encodeText(part, dialect))
@@ -91,7 +91,7 @@ const encodePart = (part: Exclude<UserPart, NativePart>, dialect: Dialect): Eith
 }
 
 const encodeUserPart = (part: UserPart, dialect: Dialect): Either.Either<Json, WireFailure> =>
-  part.type === "native"
+  part.type === "provider"
     ? Either.right(nativePart(part))
     : Either.map(encodePart(part, dialect), (encoded) => native.encode(encoded, part))
 
@@ -117,15 +117,15 @@ const withoutForeignFields = (reasoning: ReadonlyArray<ReasoningPart>, peer: Pee
 
 const isReasoning = (part: { readonly type: string }): part is ReasoningPart => part.type === "reasoning"
 
-const isContent = (part: AssistantPart): part is TextPart | NativePart => part.type !== "reasoning"
+const isContent = (part: AssistantPart): part is TextPart | ProviderPart => part.type !== "reasoning"
 
 /** Whether a part has fields beside its text. */
-const hasOtherFields = (part: TextPart | NativePart, dialect: Dialect): boolean =>
+const hasOtherFields = (part: TextPart | ProviderPart, dialect: Dialect): boolean =>
   native.fieldsOf(part) !== undefined ||
   (dialect.cacheControl !== "none" && part.type === "text" && part.cacheControl !== undefined)
 
-const encodeAssistantPart = (part: TextPart | NativePart, dialect: Dialect): Json =>
-  part.type === "native" ? nativePart(part) : native.encode(encodeText(part, dialect), part)
+const encodeAssistantPart = (part: TextPart | ProviderPart, dialect: Dialect): Json =>
+  part.type === "provider" ? nativePart(part) : native.encode(encodeText(part, dialect), part)
 
 /** The reasoning as fields of the message, by dialect. */
 const encodeReasoning = (
@@ -243,7 +243,7 @@ const resultContent = ({ cacheControl, content }: ToolMessage, dialect: Dialect)
   if (cacheControl === undefined || dialect.cacheControl === "none") return content
   const parts = typeof content === "string" ? [text(content)] : content
   return parts.map((part, index) =>
-    index === parts.length - 1 && part.type !== "native" ? { ...part, cacheControl } : part
+    index === parts.length - 1 && part.type !== "provider" ? { ...part, cacheControl } : part
   )
 }
 

@@ -71,7 +71,7 @@ const encodePart = (part: UserPart): Encoded<Json> => {
       return Either.right({ audio: part.url })
     case "file":
       return encodeFile(part)
-    case "native":
+    case "provider":
       return unsupported(foreignPart)
   }
 }

@@ -6,7 +6,7 @@ import type {
   FilePart,
   ImagePart,
   Message,
-  NativePart,
+  ProviderPart,
   ToolMessage,
   UserMessage,
   UserPart
@@ -68,8 +68,8 @@ const fileData = (fileUri: string, mimeType: string | undefined): Json => ({
   fileData: { ...(mimeType === undefined ? {} : { mimeType }), fileUri }
 })
 
-const mediaPart = (part: ImagePart | AudioPart | FilePart | NativePart): Encoded<Json> => {
-  if (part.type === "native") return unsupported(foreignPart)
+const mediaPart = (part: ImagePart | AudioPart | FilePart | ProviderPart): Encoded<Json> => {
+  if (part.type === "provider") return unsupported(foreignPart)
   const name = part.type === "file" ? part.filename : undefined
   const url = part.url ?? (part.type === "file" ? part.fileId : undefined) ?? ""
   const inline = parseDataUrl(url)

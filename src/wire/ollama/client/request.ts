@@ -39,7 +39,7 @@ const encodeImages = (content: string | ReadonlyArray<UserPart>): Encoded<Json> 
   for (const part of content) {
     if (part.type === "audio") return unsupported("audio input")
     if (part.type === "file") return unsupported("file input")
-    if (part.type === "native") return unsupported(foreignPart)
+    if (part.type === "provider") return unsupported(foreignPart)
     if (part.type === "text") continue
     const encoded = encodeImage(part.url)
     if (Either.isLeft(encoded)) return Either.left(encoded.left)

@@ -8,7 +8,7 @@ import type {
   FilePart,
   ImagePart,
   Message,
-  NativePart,
+  ProviderPart,
   ReasoningPart,
   SystemMessage,
   TextPart,
@@ -64,7 +64,7 @@ const inputAudio = (part: AudioPart): Item => {
   return { type: "input_audio", input_audio: { data, format } }
 }
 
-const knownPart = (part: Exclude<UserPart, NativePart>): Item => {
+const knownPart = (part: Exclude<UserPart, ProviderPart>): Item => {
   switch (part.type) {
     case "text":
       return { type: "input_text", text: part.text }
@@ -77,17 +77,17 @@ const knownPart = (part: Exclude<UserPart, NativePart>): Item => {
   }
 }
 
-const nativePart = (part: NativePart): Item => native.fieldsOf(part) ?? {}
+const nativePart = (part: ProviderPart): Item => native.fieldsOf(part) ?? {}
 
 const inputPart = (part: UserPart): Item =>
-  part.type === "native" ? nativePart(part) : native.encode(knownPart(part), part)
+  part.type === "provider" ? nativePart(part) : native.encode(knownPart(part), part)
 
-const outputPart = (part: TextPart | NativePart): Item =>
-  part.type === "native"
+const outputPart = (part: TextPart | ProviderPart): Item =>
+  part.type === "provider"
     ? nativePart(part)
     : native.encode({ type: "output_text", text: part.text, annotations: [] }, part)
 
-const assistantItem = (parts: ReadonlyArray<TextPart | NativePart>, dialect: Dialect, position: string): Item => ({
+const assistantItem = (parts: ReadonlyArray<TextPart | ProviderPart>, dialect: Dialect, position: string): Item => ({
   type: "message",
   role: "assistant",
   ...(dialect.messageIds ? { id: `msg_${position}`, status: "completed" } : {}),
@@ -103,7 +103,7 @@ const isReadable = (parts: ReadonlyArray<ReasoningPart>, context: Context): bool
       (part.id !== undefined && context.stored)
   )
 
-const isContent = (part: AssistantPart): part is TextPart | NativePart => part.type !== "reasoning"
+const isContent = (part: AssistantPart): part is TextPart | ProviderPart => part.type !== "reasoning"
 
 const isReasoning = (part: AssistantPart): part is ReasoningPart => part.type === "reasoning"
 
@@ -120,7 +120,7 @@ const assistantItems = (message: AssistantMessage, position: number, context: Co
   const nonEmpty = parts.filter(
     (part) => part.type !== "text" || part.text !== "" || native.fieldsOf(part) !== undefined
   )
-  const messageItem = (content: ReadonlyArray<TextPart | NativePart>, index: number): Item =>
+  const messageItem = (content: ReadonlyArray<TextPart | ProviderPart>, index: number): Item =>
     native.encode(assistantItem(content, context.dialect, `${position}_${index}`), message)
   if (!nonEmpty.some(isContent) && calls.length === 0 && native.fieldsOf(message) === undefined) {
     return [assistantItem([Chat.text("")], context.dialect, `${position}`)]
