@@ -303,15 +303,15 @@ const withPart = <Type extends AssistantPart["type"]>(
   update: (before: Extract<AssistantPart, { readonly type: Type }> | undefined) => AssistantPart
 ): Collected => {
   const { content, indexes } = collected
-  for (let at = content.length - 1; at >= 0 && indexes[at] === index; at--) {
+  const last = indexes.findLastIndex((each) => each <= index)
+  for (let at = last; at >= 0 && indexes[at] === index; at--) {
     const before = content[at]
     if (before !== undefined && isType(before, type)) return { ...collected, content: content.with(at, update(before)) }
   }
-  const at = indexes.findLastIndex((each) => each <= index) + 1
   return {
     ...collected,
-    content: content.toSpliced(at, 0, update(undefined)),
-    indexes: indexes.toSpliced(at, 0, index)
+    content: content.toSpliced(last + 1, 0, update(undefined)),
+    indexes: indexes.toSpliced(last + 1, 0, index)
   }
 }
 

@@ -71,7 +71,7 @@ export const request = argumentOf((request: Exclude<Parameters<typeof LLM.chat>[
 export const toolCall = Effect.map(LLM.chat("Hello"), (response) => response.toolCalls[0])
 export const finish = Stream.filter(LLM.chatStream("Hello"), (event) => event._tag === "Finish")
 export const ofResponse = (response: Chat.ChatResponse) =>
-  [response.usage, response.reasoningParts, response.toolCalls, response.cached] as const
+  [response.usage, response.content, response.toolCalls, response.cached] as const
 export const ofRequest = (request: Chat.ChatRequest) =>
   [request.messages, request.tools, request.responseFormat, request.reasoning] as const
 export const ofMessage = (message: Chat.UserMessage) => [message.content, message.native] as const
@@ -87,7 +87,7 @@ export const nested = Schema.Struct({ response: Chat.ChatResponse, event: ChatEv
         finish: "Stream.Stream<ChatEvent.Finish, LLMError.LLMError, LLM.LLM>",
         ofResponse:
           "(response: Chat.ChatResponse) => readonly " +
-          "[Usage.Usage, readonly Chat.ReasoningPart[], readonly Chat.ToolCall[], Chat.Cached | undefined]",
+          "[Usage.Usage, readonly Chat.AssistantPart[], readonly Chat.ToolCall[], Chat.Cached | undefined]",
         ofRequest:
           "(request: Chat.ChatRequest) => readonly [readonly Chat.Message[], readonly Chat.ToolDefinition[] | undefined, " +
           '"json" | "text" | Chat.JsonSchemaFormat | undefined, Chat.Reasoning | undefined]',
