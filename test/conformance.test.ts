@@ -88,13 +88,13 @@ const faults = <R>(exchange: Replay, answer: Effect.Effect<Chat.ChatResponse, LL
     const result = yield* Effect.either(answer)
     const isError = exchange.expected.kind === "error"
     if (Either.isRight(result)) {
-      return isError ? ["an answer instead of an error"] : compareAnswer(result.right, exchange.expected)
+      return isError ? ["an answer instead of an error"] : compareAnswer(result.right, exchange)
     }
     const { acceptable_error_class: acceptable } = exchange.expected
     return isError
-      ? compareError(result.left, exchange.expected)
+      ? compareError(result.left, exchange)
       : acceptable !== undefined
-        ? compareError(result.left, { kind: "error", error_class: acceptable })
+        ? compareError(result.left, exchange, { kind: "error", error_class: acceptable })
         : [`an error instead of an answer: ${result.left._tag}: ${result.left.message}`]
   })
 
@@ -217,7 +217,7 @@ describe.runIf(folder !== undefined)("recorded embedding traffic", () => {
       const { count = 1, kind } = exchange.expected
       const result = yield* Effect.either(llm.embed(Array.from({ length: count }, () => "A text.")))
       const faults = Either.match(result, {
-        onLeft: (error) => (kind === "error" ? compareError(error, exchange.expected) : [error.message]),
+        onLeft: (error) => (kind === "error" ? compareError(error, exchange) : [error.message]),
         onRight: (answer) => (kind === "error" ? ["no error"] : compareEmbeddings(answer, exchange.expected))
       })
       expect(faults).toEqual([])

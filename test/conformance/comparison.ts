@@ -1,11 +1,12 @@
 /** Compares decoded answers and errors with their expectations. Returns a list of differences. */
 import { Duration } from "effect"
-import type { ChatResponse, PartialResponse, ToolCall } from "../../src/vocabulary/Chat.js"
+import type { AssistantPart, ChatResponse, FinishReason, PartialResponse, ToolCall } from "../../src/vocabulary/Chat.js"
 import type { EmbeddingResponse } from "../../src/vocabulary/Embedding.js"
 import type { LLMError } from "../../src/vocabulary/LLMError.js"
 import * as LLMErrors from "../../src/vocabulary/LLMError.js"
 import { Option } from "effect"
-import type { Expectation } from "./exchanges.js"
+import type { Exchange, Expectation } from "./exchanges.js"
+import { recordedSignatures, signaturesOf } from "./signatures.js"
 
 const classes: Readonly<Record<string, LLMErrors.ErrorTag>> = {
   authentication: "AuthenticationError",
@@ -59,16 +60,66 @@ const compareCalls = (
 /** Compares the fields that whole and partial answers share. */
 const compareContent = (found: PartialResponse, wanted: Expectation): ReadonlyArray<string> => [
   ...differs("text", found.text, wanted.text ?? ""),
-  ...differs("reasoning", found.reasoning, wanted.reasoning ?? "")
+  ...differs("reasoning", found.reasoning, wanted.reasoning ?? ""),
+  ...compareCalls(found.toolCalls, wanted.tool_calls ?? [])
 ]
 
-export const compareAnswer = (found: ChatResponse, wanted: Expectation): ReadonlyArray<string> => {
+const finishReasons: Readonly<Record<FinishReason, ReadonlyArray<string>>> = {
+  stop: ["stop", "end_turn", "stop_sequence", "STOP", "completed", "eos"],
+  length: ["length", "max_tokens", "MAX_TOKENS", "max_output_tokens"],
+  "content-filter": ["content_filter", "refusal", "SAFETY"],
+  "tool-calls": ["tool_use", "tool_calls", "function_call"],
+  pause: ["pause_turn"],
+  other: []
+}
+
+/** The finish reason of the vocabulary. An answer with tool calls has that of tool calls, unless it was cut off. */
+const compareFinishReason = (found: ChatResponse, wanted: Expectation): ReadonlyArray<string> => {
+  const raw = wanted.incomplete_reason ?? wanted.finish_reason ?? ""
+  const [reason = "other"] = Object.entries(finishReasons).find(([, names]) => names.includes(raw)) ?? []
+  const hasCalls = (wanted.tool_calls ?? []).length > 0
+  return [
+    ...differs("raw finish reason", found.rawFinishReason, raw),
+    ...differs(
+      "finish reason",
+      found.finishReason,
+      hasCalls && (reason === "stop" || raw === "") ? "tool-calls" : reason
+    )
+  ]
+}
+
+/** The type of a part that only one protocol has: `type` of a block or an item, or the field of Gemini that has the data. */
+const providerPartType = (part: AssistantPart): ReadonlyArray<string> => {
+  if (part.type !== "provider")
+    return part.type === "reasoning" && part.format === "redacted_thinking" ? [part.format] : []
+  const [fields = {}] = Object.values(part.native)
+  const { item = fields } = fields
+  if (typeof item !== "object" || item === null) return []
+  return "type" in item && typeof item.type === "string"
+    ? [item.type]
+    : Object.keys(item).filter((name) => /^(?:executableCode|codeExecutionResult|toolCall|toolResponse)$/.test(name))
+}
+
+const compareProviderParts = (found: ChatResponse, wanted: Expectation): ReadonlyArray<string> =>
+  differs(
+    "parts of the provider",
+    found.content.flatMap(providerPartType),
+    wanted.other_blocks ?? wanted.other_items ?? wanted.other_parts ?? []
+  )
+
+/** The content has every signature of the recording, and no other. */
+const compareSignatures = (found: ChatResponse, exchange: Exchange): ReadonlyArray<string> =>
+  differs("signatures", signaturesOf(found.content), recordedSignatures(exchange))
+
+export const compareAnswer = (found: ChatResponse, exchange: Exchange): ReadonlyArray<string> => {
+  const wanted = exchange.expected
   const usage = wanted.usage
   return [
     ...compareContent(found, wanted),
     ...differs("refusal", found.refusal, wanted.refusal ?? ""),
-    ...compareCalls(found.toolCalls, wanted.tool_calls ?? []),
-    ...differs("finish reason", found.rawFinishReason, wanted.incomplete_reason ?? wanted.finish_reason ?? ""),
+    ...compareFinishReason(found, wanted),
+    ...compareProviderParts(found, wanted),
+    ...compareSignatures(found, exchange),
     ...(wanted.id_unstable === true ? [] : differs("id", found.id, wanted.id ?? "")),
     ...(wanted.model ? differs("model", found.model, wanted.model) : []),
     ...(usage === null || usage === undefined
@@ -107,22 +158,51 @@ const comparePartial = (found: LLMError, wanted: Expectation): ReadonlyArray<str
     ? compareContent(found.partial, wanted)
     : differs("what had arrived", "", `${wanted.text ?? ""}${wanted.reasoning ?? ""}`)
 
-export const compareError = (found: LLMError, wanted: Expectation): ReadonlyArray<string> => {
+/** A code that only repeats the HTTP status. */
+const isStatus = (code: string | number): boolean => /^[45]\d\d$/.test(String(code))
+
+/** The code of an error is the provider's code; without an informative one, its type. */
+const compareCode = (
+  found: LLMError,
+  { provider_code: code, provider_type: type }: Expectation
+): ReadonlyArray<string> => {
+  const informative = [code, type].find((name) => name !== null && name !== undefined && !isStatus(name)) ?? code
+  return differs(
+    "code",
+    found.code ?? null,
+    informative === null || informative === undefined ? null : String(informative)
+  )
+}
+
+/** Whether a recording tells when a limit is reset, by a time that has passed since: the wait is then zero. */
+const tellsReset = ({ body, headers }: Exchange): boolean =>
+  Object.keys(headers).some((name) => /reset/i.test(name)) || /reset|重置/i.test(new TextDecoder().decode(body))
+
+export const compareError = (
+  found: LLMError,
+  exchange: Exchange,
+  wanted = exchange.expected
+): ReadonlyArray<string> => {
   const allowed = [wanted.error_class ?? "", ...(wanted.error_class_acceptable ?? [])].map((name) => classes[name])
   const tag = found._tag === "StreamInterruptedError" ? found.reported : found._tag
   const wait = Option.map(LLMErrors.retryAfter(found), Duration.toSeconds)
-  const waits =
-    wanted.retry_after === null || wanted.retry_after === undefined
-      ? []
-      : [wanted.retry_after, ...(wanted.retry_after_alternatives ?? [])]
+  const waits = [
+    wanted.retry_after,
+    ...(wanted.retry_after_alternatives ?? []),
+    ...(tellsReset(exchange) ? [0] : []),
+    // Told only in words: reading it is optional.
+    ...(wanted.retry_after_in_message === undefined ? [] : [wanted.retry_after_in_message, null])
+  ]
   return [
     ...(allowed.some((name) => name === tag) ? [] : [`class: ${tag} instead of ${allowed.join(" or ")}`]),
     ...(wanted.message === null || wanted.message === undefined || found.message.includes(wanted.message.slice(0, 80))
       ? []
       : [`message: ${found.message} instead of ${wanted.message}`]),
-    ...(waits.length === 0 || waits.some((seconds) => Option.contains(wait, seconds))
+    ...(waits.some((seconds) => Option.getOrNull(wait) === (seconds ?? null))
       ? []
       : [`retry after: ${Option.getOrNull(wait)} instead of ${waits.join(" or ")}`]),
+    ...(wanted.status === undefined ? [] : differs("status", found.status, wanted.status)),
+    ...(wanted.provider_code === undefined ? [] : compareCode(found, wanted)),
     ...(wanted.partial === undefined ? [] : comparePartial(found, wanted.partial))
   ]
 }

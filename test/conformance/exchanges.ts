@@ -32,7 +32,13 @@ export interface Expectation {
     readonly total?: number | null
   } | null
   readonly usage_source?: string
+  /** The types of the blocks, items or parts that only the protocol has. */
+  readonly other_blocks?: ReadonlyArray<string>
+  readonly other_items?: ReadonlyArray<string>
+  readonly other_parts?: ReadonlyArray<string>
   readonly status?: number
+  readonly provider_code?: string | number | null
+  readonly provider_type?: string | null
   readonly error_class?: string
   readonly error_class_acceptable?: ReadonlyArray<string>
   /** An error class that is accepted, too, when the answer has no content. */
@@ -41,6 +47,7 @@ export interface Expectation {
   readonly message?: string | null
   readonly retry_after?: number | null
   readonly retry_after_alternatives?: ReadonlyArray<number>
+  readonly retry_after_in_message?: number
   readonly partial?: Expectation
   readonly count?: number
   readonly dimensions?: number

@@ -7,6 +7,7 @@ import * as DashScopeClient from "../../src/provider/DashScopeClient.js"
 import * as EmbeddingsClient from "../../src/provider/EmbeddingsClient.js"
 import * as GeminiClient from "../../src/provider/GeminiClient.js"
 import * as OllamaClient from "../../src/provider/OllamaClient.js"
+import type { Preset } from "../../src/provider/client.js"
 import * as ResponsesClient from "../../src/provider/ResponsesClient.js"
 import type { Endpoint, ProviderClient } from "../../src/call/ProviderClient.js"
 import * as Anthropic from "../../src/wire/Anthropic.js"
@@ -25,9 +26,17 @@ export interface Protocol {
   readonly client: (endpoint: Endpoint) => Layer.Layer<ProviderClient, never, HttpClient.HttpClient>
 }
 
-/** Embedding wires by folder name, and by provider where a folder has several. */
+/** The embeddings of each provider's preset; those of OpenAI for a provider without one. */
+const openaiEmbeddings = (provider: string): EmbeddingsWire => {
+  const preset = Object.values<Preset<Partial<ChatCompletions.Dialect>>>(ChatCompletionsClient.presets).find(
+    (each) => each.provider === provider
+  )
+  return ChatCompletions.client(preset?.dialect).embeddings ?? EmbeddingsClient.openai()
+}
+
+/** Embedding wires by folder name and provider. */
 export const embedders: Readonly<Record<string, (provider: string) => EmbeddingsWire>> = {
-  "embeddings-openai": () => EmbeddingsClient.openai(),
+  "embeddings-openai": openaiEmbeddings,
   "embeddings-gemini": (provider) => gemini(provider === "vertex" ? "predict" : "batchEmbedContents"),
   "embeddings-other": (provider) =>
     provider === "cohere"
