@@ -5,8 +5,9 @@
  * - All system and developer messages become the `systemInstruction`.
  * - Parts are read and written in their order, each with its thought signature: `signature` of a tool call or of reasoning,
  *   `native.gemini.thoughtSignature` of a text, which can be empty. Executed code, calls of built-in tools, generated media and
- *   parts of other kinds are provider parts, unchanged in `native.gemini`. All of them are sent back to the provider that made them,
- *   and only to it. Tool calls of another model are sent to Gemini 3 and later with the documented placeholder signature.
+ *   parts of other kinds are provider parts, unchanged in `native.gemini`. All of them but generated speech are sent back to the
+ *   provider that made them, and only to it. Tool calls of another model are sent to Gemini 3 and later with the documented
+ *   placeholder signature.
  * - Adjacent texts without signatures and other fields are one part, in a whole answer as in a stream. So are thoughts.
  * - Tools and answers use JSON Schemas (`parametersJsonSchema`, `responseJsonSchema`) without the keywords that the API does not
  *   support. `strict` on a tool selects the mode `VALIDATED`.

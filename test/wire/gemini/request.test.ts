@@ -338,6 +338,18 @@ describe("Gemini thought signatures", () => {
     expect(text).not.toContain("of-")
     expect(text).not.toContain("partMetadata")
   })
+  it("sends generated images back, but not generated speech", () => {
+    const media = (mimeType: string) =>
+      ({
+        type: "provider",
+        native: { gemini: { inlineData: { mimeType, data: "AAAA" } } },
+        provider: "gemini"
+      }) as const
+    const content = [Chat.text("Here"), media("audio/L16;codec=pcm;rate=24000"), media("image/png")]
+    expect(contents([{ role: "assistant", content }])).toEqual([
+      { role: "model", parts: [{ text: "Here" }, { inlineData: { mimeType: "image/png", data: "AAAA" } }] }
+    ])
+  })
   it("drops the signature of a tool call whose provider is unknown and whose protocol is another one", () => {
     const signed = { ...call, signature: "of-c1" }
     const written = (message: Message) => contents([Chat.user("?"), message])

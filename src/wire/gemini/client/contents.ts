@@ -2,6 +2,7 @@
 import { Either } from "effect"
 import type {
   AssistantMessage,
+  AssistantPart,
   AudioPart,
   FilePart,
   ImagePart,
@@ -13,7 +14,7 @@ import type {
 } from "../../../vocabulary/Chat.js"
 import * as Chat from "../../../vocabulary/Chat.js"
 import type { Json } from "../../json.js"
-import { record } from "../../json.js"
+import { record, string } from "../../json.js"
 
 import { parseDataUrl, unsupported } from "../../requestFields.js"
 import type { WireFailure } from "../../Wire.js"
@@ -89,8 +90,15 @@ const withSkipSignature = (parts: ReadonlyArray<Json>, model: string): ReadonlyA
   return parts.map((part, index) => (index === first ? { ...part, thoughtSignature: skipSignature } : part))
 }
 
+/** Generated speech. Models that generate it accept only text ("Speech generation", Limitations), and others not its format. */
+const isSpeech = (part: AssistantPart): boolean =>
+  part.type === "provider" &&
+  part.provider !== undefined &&
+  /^audio\//i.test(string(record(native.fieldsOf(part) ?? {}, "inlineData") ?? {}, "mimeType") ?? "")
+
+/** Parts in their order. Generated images are sent back, which image models require ("Thought signatures"); speech is not. */
 const encodeAssistant = ({ content }: AssistantMessage, { model, provider }: Context): Json => {
-  const parts = typeof content === "string" ? [Chat.text(content)] : content
+  const parts = typeof content === "string" ? [Chat.text(content)] : content.filter((part) => !isSpeech(part))
   const encoded = encodeParts(parts, { provider, callIds: !isBeforeGemini3(model) })
   return { role: "model", parts: encoded.length === 0 ? [{ text: "" }] : withSkipSignature(encoded, model) }
 }
