@@ -10,7 +10,6 @@ import { partIndexes } from "../answerReader.js"
 import type { Json } from "../json.js"
 import { isRecord, record, records, string } from "../json.js"
 import { knownFields, mergeFields, unknownFields } from "../native.js"
-
 import type { WireEvent, WireFailure } from "../Wire.js"
 import { malformed } from "../Wire.js"
 import { camelCased } from "./names.js"
