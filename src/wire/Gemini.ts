@@ -3,9 +3,12 @@
  * Vertex AI.
  *
  * - All system and developer messages become the `systemInstruction`.
- * - A thought signature is sent back with the part that it belongs to: `Chat.toMessage` keeps it in a reasoning part without text.
- *   Signatures go only to the provider that made them. Tool calls of another model are sent to Gemini 3 and later with the
- *   documented placeholder signature.
+ * - Parts are read and written in their order, each with its thought signature: `signature` of a tool call or of reasoning,
+ *   `native.gemini.thoughtSignature` of a text, which can be empty. Executed code, calls of built-in tools, generated media and
+ *   parts of other kinds are provider parts, unchanged in `native.gemini`. All of them but generated speech are sent back to the
+ *   provider that made them, and only to it. Tool calls of another model are sent to Gemini 3 and later with the documented
+ *   placeholder signature.
+ * - Adjacent texts without signatures and other fields are one part, in a whole answer as in a stream. So are thoughts.
  * - Tools and answers use JSON Schemas (`parametersJsonSchema`, `responseJsonSchema`) without the keywords that the API does not
  *   support. `strict` on a tool selects the mode `VALIDATED`.
  * - `reasoning.effort` becomes `thinkingLevel`, or `thinkingBudget` for models before Gemini 3; `reasoning.budgetTokens` always
@@ -16,8 +19,7 @@
  *   schema do not change the answer and are dropped.
  * - `extra.generationConfig` and `extra.toolConfig` are merged with the request field by field.
  * - `providerMetadata` contains what the vocabulary does not cover: `groundingMetadata`, `citationMetadata`, `safetyRatings` and
- *   so on unchanged, `parts` of other kinds (executed code, media), other counts in `usage` (such as
- *   `toolUsePromptTokenCount`), and further `candidates`.
+ *   so on unchanged, other counts in `usage` (such as `toolUsePromptTokenCount`), and further `candidates`.
  * - An answer without tool calls that ends with `MALFORMED_FUNCTION_CALL`, `UNEXPECTED_TOOL_CALL`, `TOO_MANY_TOOL_CALLS` or
  *   `MALFORMED_RESPONSE` is `Malformed`; one that ends with `MISSING_THOUGHT_SIGNATURE` is an `InvalidRequestError`.
  *

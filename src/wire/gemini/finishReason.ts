@@ -46,11 +46,13 @@ export const decodeFinishReason = (raw: string, hasCalls: boolean): FinishReason
   return hasCalls && (reason === "stop" || raw === "") ? "tool-calls" : reason
 }
 
+/** The protocol has no reason for an answer that a later request continues: it is incomplete, as with `MAX_TOKENS`. */
 const finishReasons: Readonly<Record<FinishReason, string>> = {
   stop: "STOP",
   length: "MAX_TOKENS",
   "tool-calls": "STOP",
   "content-filter": "SAFETY",
+  pause: "MAX_TOKENS",
   other: "OTHER"
 }
 

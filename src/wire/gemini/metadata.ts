@@ -16,8 +16,8 @@ const knownCandidateFields: ReadonlySet<string> = new Set(["content", "finishRea
 /** Metadata of the body; all other metadata is of the candidate. */
 const bodyMetadata: ReadonlySet<string> = new Set(["promptFeedback", "modelStatus"])
 
-/** Added by this wire: other fields of the usage, parts of other kinds, and candidates after the first. */
-const addedMetadata: ReadonlySet<string> = new Set(["usage", "parts", "candidates"])
+/** Added by this wire: other fields of the usage, and candidates after the first. */
+const addedMetadata: ReadonlySet<string> = new Set(["usage", "candidates"])
 
 /** Lists of which each chunk sends only its own entries. All other fields are sent whole. */
 const appendedLists: ReadonlySet<string> = new Set(["citations", "citationSources"])

@@ -1,11 +1,19 @@
-/** Decodes the parts of a content as events, for answers and for assistant messages of requests. */
-import type { ReasoningPart, ToolCall } from "../../vocabulary/Chat.js"
+/**
+ * Decodes the parts of a content as events, for answers and for assistant messages of requests.
+ *
+ * A text continues the text before it, in one content as in the chunks of a stream, unless one of the two has a signature or other
+ * fields: "Thought signatures" forbids to merge parts with and without a signature. Thoughts continue in the same way, and a
+ * signature ends its thought. Every other part is a part of its own.
+ */
+import type { ToolCall } from "../../vocabulary/Chat.js"
+import { partIndexes } from "../answerReader.js"
 import type { Json } from "../json.js"
 import { isRecord, record, records, string } from "../json.js"
+import { knownFields, mergeFields, unknownFields } from "../native.js"
 import type { WireEvent, WireFailure } from "../Wire.js"
 import { malformed } from "../Wire.js"
-import { callSignature, storedPart, textSignature } from "./signatures.js"
 import { camelCased } from "./names.js"
+import { native } from "./native.js"
 import type { ArgumentsWriter } from "./partialArgs.js"
 import { argumentsWriter } from "./partialArgs.js"
 
@@ -19,8 +27,6 @@ export interface PartReader {
   readonly end: (out: Array<WireEvent>) => void
   /** The number of tool calls. */
   readonly calls: () => number
-  /** Parts other than text, reasoning and tool calls, such as executed code, searches and media. */
-  readonly others: () => ReadonlyArray<Json>
   /** All output of the model, for an estimate of the usage. */
   readonly output: () => string
 }
@@ -33,52 +39,73 @@ interface OpenCall {
   readonly streamed: ArgumentsWriter
   /** Arguments that arrived in one piece. */
   whole: string | undefined
+  signature: string | undefined
+  fields: Json | undefined
 }
 
-/** Media are large and need not be sent back. */
-const isMedia = (kind: string): boolean => kind === "inlineData" || kind === "fileData"
+const textFields = knownFields(["text", "thought", "thoughtSignature"])
 
-/** The field that determines the kind of a part. */
-const kindOf = (part: Json): string | undefined =>
-  Object.keys(part).find((field) => isRecord(part[field]) && field !== "partMetadata" && field !== "videoMetadata")
+const callFields = knownFields(["thoughtSignature"], {
+  functionCall: ["args", "id", "name", "partialArgs", "willContinue"]
+})
 
-/** `idOf` generates the id of a call without one. */
+/** Fields of every kind of part (Gemini API reference, `Part`). */
+const commonFields: ReadonlySet<string> = new Set(["mediaResolution", "partMetadata", "videoMetadata"])
+
+/** Whether a part without text and call has content, such as executed code and media. */
+export const hasContent = (part: Json): boolean =>
+  Object.keys(part).some((field) => isRecord(part[field]) && !commonFields.has(field))
+
+/** `idOf` generates the id of a call without one. The provider of the parts of a request is unknown. */
 export const partReader = (provider: string | undefined, idOf: (index: number) => string): PartReader => {
-  const own = provider === undefined ? {} : { provider }
-  const others: Array<Json> = []
+  const indexes = partIndexes()
   const output: Array<string> = []
-  let reasoningParts = 0
-  /** Whether the last reasoning part can continue: nothing followed it, and it has no signature. */
-  let inReasoning = false
-  let textLength = 0
   let calls = 0
   let open: OpenCall | undefined
+  /** The index of the thought that can continue: the last part, without a signature. */
+  let thought: number | undefined
 
-  const emitReasoningPart = (part: ReasoningPart, out: Array<WireEvent>): void => {
-    const { type: _, ...delta } = part
-    out.push({ _tag: "ReasoningDelta", index: reasoningParts - 1, ...delta, ...own })
+  /** The index of a part that no other continues. */
+  const next = (): number => {
+    thought = undefined
+    return indexes.open()
   }
 
-  const emitSignature = (part: ReasoningPart, out: Array<WireEvent>): void => {
-    inReasoning = false
-    reasoningParts += 1
-    emitReasoningPart(part, out)
+  /** The origin of a part with a signature. Without a provider, native fields mark it as a part of this protocol. */
+  const origin = (fields: Json | undefined) =>
+    provider === undefined
+      ? native.wrap(fields ?? {})
+      : { provider, ...(fields === undefined ? {} : native.wrap(fields)) }
+
+  const emitThought = (
+    text: string,
+    signature: string | undefined,
+    fields: Json | undefined,
+    out: Array<WireEvent>
+  ): void => {
+    const index = (fields === undefined ? thought : undefined) ?? next()
+    out.push({
+      _tag: "ReasoningDelta",
+      index,
+      text,
+      ...(signature === undefined ? {} : { signature }),
+      ...origin(fields)
+    })
+    thought = signature === undefined && fields === undefined ? index : undefined
   }
 
-  const emitReasoning = (text: string, signature: string | undefined, out: Array<WireEvent>): void => {
-    if (!inReasoning) reasoningParts += 1
-    emitReasoningPart({ type: "reasoning", text, ...(signature === undefined ? {} : { signature }) }, out)
-    inReasoning = signature === undefined
+  const emitText = (text: string, fields: Json | undefined, out: Array<WireEvent>): void => {
+    thought = undefined
+    if (fields === undefined) out.push({ _tag: "TextDelta", index: indexes.continue("text"), text })
+    else out.push({ _tag: "TextDelta", index: next(), text, ...origin(fields) })
+  }
+
+  const readText = (part: Json, text: string, signature: string | undefined, out: Array<WireEvent>): void => {
+    const fields = unknownFields(part, textFields)
+    if (text === "" && signature === undefined && fields === undefined) return
     output.push(text)
-  }
-
-  const emitText = (text: string, signature: string | undefined, out: Array<WireEvent>): void => {
-    if (signature !== undefined) emitSignature(textSignature(textLength, textLength + text.length, signature), out)
-    inReasoning = false
-    if (text === "") return
-    textLength += text.length
-    output.push(text)
-    out.push({ _tag: "TextDelta", text })
+    if (part["thought"] === true) emitThought(text, signature, fields, out)
+    else emitText(text, signature === undefined ? fields : { ...fields, thoughtSignature: signature }, out)
   }
 
   const emitArguments = ({ id, index, name }: OpenCall, argumentsDelta: string, out: Array<WireEvent>): void => {
@@ -91,32 +118,50 @@ export const partReader = (provider: string | undefined, idOf: (index: number) =
     if (open === undefined) return
     const streamed = open.streamed.end()
     if (open.whole === undefined) emitArguments(open, streamed.remainder, out)
-    const call: ToolCall = { id: open.id, name: open.name, arguments: open.whole ?? streamed.whole }
+    const { fields, id, name, signature } = open
+    const call: ToolCall = {
+      type: "tool-call",
+      id,
+      name,
+      arguments: open.whole ?? streamed.whole,
+      ...(signature === undefined ? {} : { signature }),
+      ...(signature === undefined && fields === undefined ? {} : origin(fields))
+    }
     out.push({ _tag: "ToolCallEnd", index: open.index, call })
     open = undefined
   }
 
   const readCall = (
+    part: Json,
     from: Json,
     signature: string | undefined,
     path: string,
     out: Array<WireEvent>
   ): WireFailure | undefined => {
-    inReasoning = false
     const fields = camelCased(from)
     const name = string(fields, "name") ?? ""
     const args = record(fields, "args")
     const partialArgs = records(fields, "partialArgs")
     if (name !== "") {
       endCall(out)
-      const index = calls
+      const id = string(fields, "id") || idOf(calls)
       calls += 1
-      open = { index, id: string(fields, "id") || idOf(index), name, streamed: argumentsWriter(), whole: undefined }
+      open = {
+        index: next(),
+        id,
+        name,
+        streamed: argumentsWriter(),
+        whole: undefined,
+        signature: undefined,
+        fields: undefined
+      }
     }
     if (open === undefined) {
       return args === undefined && partialArgs.length === 0 ? undefined : malformed(`${path}.name`, from)
     }
-    if (signature !== undefined && signature !== skipSignature) emitSignature(callSignature(open.id, signature), out)
+    if (signature !== undefined && signature !== skipSignature) open.signature = signature
+    const unknown = unknownFields({ ...part, functionCall: fields }, callFields)
+    if (unknown !== undefined) open.fields = mergeFields(open.fields ?? {}, unknown)
     if (args !== undefined) {
       open.whole = JSON.stringify(args)
       emitArguments(open, open.whole, out)
@@ -130,25 +175,17 @@ export const partReader = (provider: string | undefined, idOf: (index: number) =
     return undefined
   }
 
-  const readOther = (part: Json, out: Array<WireEvent>): void => {
-    const kind = kindOf(part)
-    if (kind === undefined) return
-    others.push(part)
-    if (!isMedia(kind)) emitSignature(storedPart(textLength, kind, part), out)
-  }
-
   const readPart = (from: unknown, path: string, out: Array<WireEvent>): WireFailure | undefined => {
     if (!isRecord(from)) return malformed(path, from)
     const part = camelCased(from)
     const signature = string(part, "thoughtSignature") || undefined
     const text = string(part, "text")
     const call = record(part, "functionCall")
-    if (call !== undefined) return readCall(call, signature, `${path}.functionCall`, out)
-    if (text === undefined && kindOf(part) !== undefined) readOther(part, out)
-    else if (text !== undefined || signature !== undefined) {
-      if ((text ?? "") === "" && signature === undefined) return undefined
-      if (part["thought"] === true) emitReasoning(text ?? "", signature, out)
-      else emitText(text ?? "", signature, out)
+    if (call !== undefined) return readCall(part, call, signature, `${path}.functionCall`, out)
+    if (text === undefined && hasContent(part)) {
+      out.push({ _tag: "ProviderPart", index: next(), part: native.part(part, provider) })
+    } else if (text !== undefined || signature !== undefined) {
+      readText(part, text ?? "", signature, out)
     }
     return undefined
   }
@@ -163,7 +200,6 @@ export const partReader = (provider: string | undefined, idOf: (index: number) =
     },
     end: endCall,
     calls: () => calls,
-    others: () => others,
     output: () => output.join("")
   }
 }

@@ -1,31 +1,27 @@
 /** Round trips of Gemini requests, responses and streams. */
 import { describe, expect, it } from "@effect/vitest"
 import { FastCheck } from "effect"
-import type {
-  ChatRequest,
-  ChatResponse,
-  FinishReason,
-  Message,
-  ReasoningPart,
-  ToolCall
-} from "../../../src/vocabulary/Chat.js"
+import type { AssistantPart, ChatRequest, ChatResponse, FinishReason, Message } from "../../../src/vocabulary/Chat.js"
 import * as Chat from "../../../src/vocabulary/Chat.js"
 import * as ChatEvent from "../../../src/vocabulary/ChatEvent.js"
 import * as Usage from "../../../src/vocabulary/Usage.js"
 import * as Gemini from "../../../src/wire/Gemini.js"
+import type { Json } from "../../../src/wire/json.js"
+import { isRecord, parseJson, record, records } from "../../../src/wire/json.js"
 import type { Frame, WireEvent } from "../../../src/wire/Wire.js"
 import {
   collectStream,
   getOrThrow,
   halves,
-  asReadByServer,
+  interleaveToolCalls,
   jsonRoundTrip,
   source,
+  splitDeltas,
   responseRoundTrip,
   writeFrames
 } from "../roundTrips.js"
 import { character } from "../../support/character.js"
-import { sampling } from "../generators.js"
+import { content, sampling } from "../generators.js"
 
 const wire = Gemini.make({ labels: true })
 const is = FastCheck.constant
@@ -35,90 +31,73 @@ const name = FastCheck.stringMatching(/^[a-z]{1,8}$/)
 const base64 = FastCheck.stringMatching(/^[A-Za-z0-9+/]{4,8}$/)
 
 // -------------------------------------------------------------------------------------
-// model parts
+// content
 // -------------------------------------------------------------------------------------
 
-/** One content part of the API. */
-type ModelPart =
-  | { readonly kind: "thought"; readonly text: string; readonly signature: string }
-  | { readonly kind: "text"; readonly text: string; readonly signature: string }
-  | { readonly kind: "call"; readonly name: string; readonly args: object; readonly signature: string }
-  | { readonly kind: "code"; readonly code: string }
+const native = (fields: object) => ({ native: { gemini: { ...fields } } })
+const partMetadata = { partMetadata: { source: "a" } }
 
-const signature = FastCheck.oneof(is(""), base64)
+const text = FastCheck.oneof(
+  nonEmptyText.map((text) => ({ text })),
+  FastCheck.record({ text: FastCheck.oneof(nonEmptyText, is("")), thoughtSignature: base64 }).map(
+    ({ text, thoughtSignature }) => ({ text, provider: "acme", ...native({ thoughtSignature }) })
+  ),
+  nonEmptyText.map((text) => ({ text, provider: "acme", ...native(partMetadata) }))
+).map((part): AssistantPart => ({ type: "text", ...part }))
 
-const modelPart: FastCheck.Arbitrary<ModelPart> = FastCheck.oneof<FastCheck.MaybeWeightedArbitrary<ModelPart>[]>(
-  FastCheck.record({ kind: is("thought" as const), text: nonEmptyText, signature }),
-  FastCheck.record({ kind: is("text" as const), text: nonEmptyText, signature }),
-  FastCheck.record({ kind: is("text" as const), text: is(""), signature: base64 }),
-  FastCheck.record({
-    kind: is("call" as const),
-    name,
-    args: FastCheck.dictionary(name, FastCheck.oneof(nonEmptyText, FastCheck.integer(), FastCheck.boolean()), {
-      maxKeys: 2
-    }),
-    signature
+const reasoning = FastCheck.oneof(
+  nonEmptyText.map((text) => ({ text })),
+  FastCheck.record({ text: FastCheck.oneof(nonEmptyText, is("")), signature: base64 }),
+  nonEmptyText.map((text) => ({ text, ...native(partMetadata) }))
+).map((part): AssistantPart => ({ type: "reasoning", ...part, provider: "acme" }))
+
+const toolCall = FastCheck.record({
+  name,
+  args: FastCheck.dictionary(name, FastCheck.oneof(nonEmptyText, FastCheck.integer(), FastCheck.boolean()), {
+    maxKeys: 2
   }),
-  FastCheck.record({ kind: is("code" as const), code: nonEmptyText })
-)
+  provided: FastCheck.oneof(
+    is({}),
+    base64.map((signature) => ({ signature, provider: "acme" })),
+    base64.map((signature) => ({
+      signature,
+      provider: "acme",
+      ...native({ functionCall: { extra: 1 }, ...partMetadata })
+    }))
+  )
+}).map(({ args, name, provided }): AssistantPart => ({
+  type: "tool-call",
+  id: "",
+  name,
+  arguments: JSON.stringify(args),
+  ...provided
+}))
 
-interface DecodedParts {
-  readonly reasoningParts: ReadonlyArray<ReasoningPart>
-  readonly text: string
-  readonly toolCalls: ReadonlyArray<ToolCall>
-  /** Parts of other kinds, unchanged. */
-  readonly others: ReadonlyArray<object>
-}
+const providerPart = FastCheck.oneof(
+  nonEmptyText.map((code) => ({ executableCode: { language: "PYTHON", code }, thoughtSignature: "AAAA" })),
+  nonEmptyText.map((output) => ({ codeExecutionResult: { outcome: "OUTCOME_OK", output } })),
+  base64.map((thoughtSignature) => ({ toolCall: { toolType: "GOOGLE_SEARCH_WEB", id: "t1" }, thoughtSignature })),
+  base64.map((data) => ({ inlineData: { mimeType: "image/png", data } })),
+  nonEmptyText.map((value) => ({ laterKind: { value } }))
+).map((part): AssistantPart => ({ type: "provider", ...native(part), provider: "acme" }))
 
-/**
- * The parts in the common vocabulary. An unsigned thought continues in the next thought, so a second one is skipped until a
- * signed part separates them.
- */
-const decodeParts = (modelParts: ReadonlyArray<ModelPart>, provider: { readonly provider?: string }): DecodedParts => {
-  const reasoningParts: Array<ReasoningPart> = []
-  const toolCalls: Array<ToolCall> = []
-  const others: Array<object> = []
-  let text = ""
-  let open = false
-  const addSignature = (format: string, id: string, signature: string): void => {
-    reasoningParts.push({ type: "reasoning", text: "", signature, id, format, ...provider })
-    open = false
-  }
-  for (const part of modelParts) {
-    if (part.kind === "thought") {
-      if (open) continue
-      const { signature } = part
-      reasoningParts.push({
-        type: "reasoning",
-        text: part.text,
-        ...(signature === "" ? {} : { signature }),
-        ...provider
-      })
-      open = signature === ""
-    } else if (part.kind === "text") {
-      if (part.signature !== "")
-        addSignature("text", `${text.length}:${text.length + part.text.length}`, part.signature)
-      text += part.text
-    } else if (part.kind === "code") {
-      const codePart = { executableCode: { language: "PYTHON", code: part.code } }
-      addSignature("executableCode", String(text.length), JSON.stringify(codePart))
-      others.push(codePart)
-    } else {
-      const id = `call_${toolCalls.length}`
-      if (part.signature !== "") addSignature("functionCall", id, part.signature)
-      toolCalls.push({ id, name: part.name, arguments: JSON.stringify(part.args) })
-    }
-  }
-  return { reasoningParts, text, toolCalls, others }
-}
+/** Whether a part continues the one before it: a text without fields a text, and reasoning the reasoning that has no signature. */
+const continues = (part: AssistantPart, before: AssistantPart | undefined): boolean =>
+  before?.native === undefined &&
+  part.native === undefined &&
+  ((part.type === "text" && before?.type === "text") ||
+    (part.type === "reasoning" && before?.type === "reasoning" && before.signature === undefined))
 
-/** Whether no text follows a tool call: a response has one text, which is written before the tool calls. */
-const isOrdered = (modelParts: ReadonlyArray<ModelPart>): boolean => {
-  const firstCall = modelParts.findIndex(({ kind }) => kind === "call")
-  return firstCall === -1 || modelParts.slice(firstCall).every(({ kind }) => kind === "call")
-}
-
-const modelParts = FastCheck.array(modelPart, { maxLength: 6 }).filter(isOrdered)
+/** Parts in any order, of which none continues another. The calls have the ids `call_0`, `call_1` … */
+const contents = FastCheck.array(
+  FastCheck.oneof<FastCheck.MaybeWeightedArbitrary<AssistantPart>[]>(text, reasoning, toolCall, providerPart),
+  { maxLength: 8 }
+).map((parts) => {
+  let calls = 0
+  return parts
+    .reduce<ReadonlyArray<AssistantPart>>((kept, part) => (continues(part, kept.at(-1)) ? kept : [...kept, part]), [])
+    .map((part): AssistantPart => (part.type === "tool-call" ? { ...part, id: `call_${calls++}` } : part))
+})
 
 // -------------------------------------------------------------------------------------
 // responses
@@ -148,7 +127,7 @@ const usage = FastCheck.record({
 const responses: FastCheck.Arbitrary<ChatResponse> = FastCheck.record({
   id: name,
   model: name,
-  modelParts,
+  content: contents,
   usage,
   ending: FastCheck.constantFrom(...endings),
   metadata: FastCheck.record(
@@ -160,38 +139,68 @@ const responses: FastCheck.Arbitrary<ChatResponse> = FastCheck.record({
     },
     { requiredKeys: [] }
   )
-}).map(({ ending: [raw, reason], metadata, modelParts, ...response }) => {
-  const { others: otherParts, ...content } = decodeParts(modelParts, { provider: "acme" })
-  return {
-    ...response,
-    ...content,
-    provider: "acme",
-    reasoning: content.reasoningParts.map((codePart) => codePart.text).join(""),
-    refusal: "",
-    finishReason: content.toolCalls.length > 0 && raw === "STOP" ? "tool-calls" : reason,
-    rawFinishReason: raw,
-    latency: 0,
-    keyId: "key",
-    attempts: [],
-    providerMetadata: { ...metadata, ...(otherParts.length === 0 ? {} : { parts: otherParts }) }
-  }
-})
+}).map(({ content, ending: [raw, reason], metadata, ...response }) =>
+  Chat.withContent(
+    {
+      ...response,
+      provider: "acme",
+      finishReason: Chat.toolCallsOf(content).length > 0 && raw === "STOP" ? "tool-calls" : reason,
+      rawFinishReason: raw,
+      latency: 0,
+      keyId: "key",
+      attempts: [],
+      providerMetadata: metadata
+    },
+    content
+  )
+)
 
 const writeStream = (response: ChatResponse, events = ChatEvent.fromResponse(response)): ReadonlyArray<Frame> =>
   writeFrames(wire, events)
 
-/** The same events in halved deltas; the last delta of a reasoning part has its signature. */
-const halveDeltas = (events: ReadonlyArray<ChatEvent.ChatEvent>): ReadonlyArray<ChatEvent.ChatEvent> =>
-  events.flatMap((event): ReadonlyArray<ChatEvent.ChatEvent> => {
-    if (event._tag === "TextDelta") return halves(event.text).map((text) => ({ _tag: "TextDelta", text }))
-    if (event._tag !== "ReasoningDelta" || event.text === "") return [event]
-    const { signature, ...rest } = event
-    const [first = "", second = ""] = halves(event.text)
-    return [
-      { ...rest, text: first },
-      { ...rest, text: second, ...(signature === undefined ? {} : { signature }) }
-    ]
+const partsOf = (body: Json): ReadonlyArray<Json> =>
+  records(record(records(body, "candidates")[0] ?? {}, "content") ?? {}, "parts")
+
+/** The parts in pieces, as a stream of the API has them: a part with a signature or other fields is whole. */
+const pieces = (parts: ReadonlyArray<Json>): ReadonlyArray<Json> =>
+  parts.flatMap((part): ReadonlyArray<Json> => {
+    const { text, thought, ...fields } = part
+    if (typeof text !== "string" || Object.keys(fields).length > 0) return [part]
+    return halves(text).map((half) => ({ ...part, text: half }))
   })
+
+/**
+ * The content in parts of the protocol: a refusal is text, adjacent texts and thoughts are one, and free text as arguments is a
+ * field of an object.
+ */
+const projected = (content: ReadonlyArray<AssistantPart>): ReadonlyArray<AssistantPart> =>
+  content.reduce<ReadonlyArray<AssistantPart>>((parts, from) => {
+    const part = projectedPart(from)
+    const before = parts.at(-1)
+    if (!continues(part, before) || before === undefined || !("text" in before) || !("text" in part)) {
+      return [...parts, part]
+    }
+    return [...parts.slice(0, -1), { ...before, ...part, text: before.text + part.text }]
+  }, [])
+
+const projectedPart = (part: AssistantPart): AssistantPart => {
+  switch (part.type) {
+    case "refusal":
+      return Chat.text(part.text)
+    case "reasoning": {
+      const { format: _, id: __, ...reasoning } = part
+      return reasoning
+    }
+    case "tool-call": {
+      const args = part.custom === true ? undefined : parseJson(part.arguments)
+      return Chat.toolCall(part.id, part.name, JSON.stringify(isRecord(args) ? args : { input: part.arguments }))
+    }
+    default:
+      return part
+  }
+}
+
+const anyContent = content("acme", FastCheck.array(providerPart, { maxLength: 2 }))
 
 describe("Gemini response laws", () => {
   it.prop("every Gemini response survives writing and reading as one body", [responses], ([response]) => {
@@ -200,11 +209,42 @@ describe("Gemini response laws", () => {
   it.prop("every Gemini response survives writing and reading as a stream", [responses], ([response]) => {
     expect(collectStream(wire, writeStream(response), response)).toEqual(response)
   })
-  it.prop("every Gemini response survives a stream whose deltas are halved", [responses], ([response]) => {
-    expect(collectStream(wire, writeStream(response, halveDeltas(ChatEvent.fromResponse(response))), response)).toEqual(
-      response
-    )
-  })
+  it.prop(
+    "every Gemini response survives a stream whose deltas are cut into pieces and whose tool calls are interleaved",
+    [responses, FastCheck.integer({ min: 1, max: 4 })],
+    ([response, size]) => {
+      const events = ChatEvent.fromResponse(response)
+      expect(collectStream(wire, writeStream(response, splitDeltas(events, size)), response)).toEqual(response)
+      expect(collectStream(wire, writeStream(response, interleaveToolCalls(events, size)), response)).toEqual(response)
+    }
+  )
+  it.prop(
+    "a Gemini response in chunks with pieces of its texts collects to the whole response",
+    [responses],
+    ([response]) => {
+      const body = wire.encodeResponse(response)
+      const chunks = pieces(partsOf(body)).map((part) => ({
+        candidates: [{ content: { role: "model", parts: [part] } }]
+      }))
+      const last = {
+        ...body,
+        candidates: [{ ...records(body, "candidates")[0], content: { role: "model", parts: [] } }]
+      }
+      const frames = [...chunks, last].map((chunk) => ({ data: JSON.stringify(chunk) }))
+      expect(collectStream(wire, frames, response)).toEqual(response)
+    }
+  )
+  it.prop(
+    "content of every kind is written and read in its order, with refusals as text and free arguments as an object",
+    [responses, anyContent, FastCheck.integer({ min: 1, max: 4 })],
+    ([response, parts, size]) => {
+      const answer = Chat.withContent(response, parts)
+      const expected = projected(parts)
+      expect(responseRoundTrip(wire, answer).content).toEqual(expected)
+      const frames = writeStream(answer, interleaveToolCalls(ChatEvent.fromResponse(answer), size))
+      expect(collectStream(wire, frames, answer).content).toEqual(expected)
+    }
+  )
   it.prop("a stream read as one JSON list gives the same response", [responses], ([response]) => {
     const frames = writeStream(response).map(({ data }): unknown => JSON.parse(data))
     expect({ ...response, ...getOrThrow(wire.decodeResponse(frames, source)) }).toEqual(response)
@@ -234,7 +274,9 @@ const userMessage: FastCheck.Arbitrary<Message> = FastCheck.oneof(
       Chat.audio("https://example.com/a.mp3"),
       Chat.file("https://example.com/a.pdf"),
       Chat.file("data:application/pdf;base64,AAAA"),
-      { type: "file", fileId: "gs://bucket/a.pdf" }
+      { type: "file", fileId: "gs://bucket/a.pdf" },
+      { type: "file", url: "https://example.com/a", native: { gemini: { fileData: { mimeType: "application/pdf" } } } },
+      { type: "provider", native: { gemini: { executableCode: { language: "PYTHON", code: "1+1" } } } }
     ),
     { minLength: 2, maxLength: 3 }
   ).map(Chat.user)
@@ -248,26 +290,28 @@ const result = FastCheck.oneof(
 
 /** An assistant turn and its tool results. The ids contain the index of the turn, so that no two turns share one. */
 const turn = (index: number): FastCheck.Arbitrary<ReadonlyArray<Message>> =>
-  FastCheck.tuple(
-    modelParts.filter((parts) => parts.some(({ kind }) => kind === "text" || kind === "call")),
-    FastCheck.array(result, { minLength: 6, maxLength: 6 })
-  ).map(([modelParts, results]) => {
-    const { reasoningParts, text, toolCalls } = decodeParts(modelParts, { provider: "acme" })
-    const idOf = (id: string) => `${id}_${index}`
-    const marks = reasoningParts.map((codePart): ReasoningPart =>
-      codePart.format === "functionCall" ? { ...codePart, id: idOf(codePart.id ?? "") } : codePart
+  FastCheck.tuple(contents, FastCheck.array(result, { minLength: 8, maxLength: 8 })).map(([content, results]) => {
+    const named = content.map((part): AssistantPart =>
+      part.type === "tool-call" ? { ...part, id: `${part.id}_${index}` } : part
     )
-    const calls = toolCalls.map((call): ToolCall => ({ ...call, id: idOf(call.id) }))
-    // Gemini 3 rejects a tool call without a signature: the client writes a placeholder, which the server drops.
+    const calls = Chat.toolCallsOf(named)
     return [
-      {
-        role: "assistant",
-        content: marks.length === 0 ? text : [...marks, ...(text === "" ? [] : [Chat.text(text)])],
-        ...(calls.length === 0 ? {} : { toolCalls: calls })
-      },
+      Chat.toMessage({ content: named }),
       ...calls.map((call, at): Message => ({ role: "tool", toolCallId: call.id, content: "", ...results[at] }))
     ]
   })
+
+/** A message as the server reads it: no part has a provider, and a native field marks signatures of this protocol. */
+const asReadByServer = (message: Message): Message => {
+  if (message.role !== "assistant" || typeof message.content === "string") return message
+  const content = message.content.map((part): AssistantPart => {
+    const { provider: _, ...read } = part
+    return read.type === "reasoning" || (read.type === "tool-call" && read.signature !== undefined)
+      ? { ...read, native: read.native ?? { gemini: {} } }
+      : read
+  })
+  return { ...message, content }
+}
 
 const exchange = (index: number) =>
   FastCheck.tuple(userMessage, turn(index)).map(([question, turnMessages]): ReadonlyArray<Message> => [
@@ -334,9 +378,15 @@ describe("Gemini request laws", () => {
     ([request, stream]) => {
       const { body, path } = getOrThrow(wire.encodeRequest(request, { provider: "acme", model: "asked", stream }))
       expect(getOrThrow(wire.decodeRequest(jsonRoundTrip(body), { path, headers: {} }))).toEqual({
-        request: { model: "asked", ...request, messages: request.messages.map(asReadByServer()) },
+        request: { model: "asked", ...request, messages: request.messages.map(asReadByServer) },
         stream
       })
     }
   )
+  it.prop("a Gemini request that was read by the server is written with the same contents", [requests], ([request]) => {
+    const peer = { provider: "acme", model: "asked", stream: false }
+    const { body, path } = getOrThrow(wire.encodeRequest(request, peer))
+    const read = getOrThrow(wire.decodeRequest(jsonRoundTrip(body), { path, headers: {} }))
+    expect(getOrThrow(wire.encodeRequest(read.request, peer)).body["contents"]).toEqual(body["contents"])
+  })
 })

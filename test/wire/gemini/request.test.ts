@@ -25,7 +25,7 @@ const encodeFailure = (request: Partial<ChatRequest>): unknown =>
   Either.match(encode(request), { onLeft: (failure) => failure, onRight: () => undefined })
 
 const png = "data:image/png;base64,AAAA"
-const call = { type: "tool-call", id: "c1", name: "clock", arguments: '{"zone":"UTC"}' }
+const call = Chat.toolCall("c1", "clock", '{"zone":"UTC"}')
 
 describe("Gemini path", () => {
   const path = (model: string) => wireRequest({ model }).path
@@ -119,6 +119,46 @@ describe("Gemini messages", () => {
     })
     expect(encodeFailure({ parallelToolCalls: true })).toBe(undefined)
   })
+  it("writes provider parts and fields of Gemini in messages of the user and in tool results", () => {
+    const code = { executableCode: { language: "PYTHON", code: "1+1" } }
+    const part = (provider?: string) =>
+      ({ type: "provider", native: { gemini: code }, ...(provider === undefined ? {} : { provider }) }) as const
+    const image = { ...Chat.image(png), native: { gemini: { mediaResolution: { level: "MEDIA_RESOLUTION_LOW" } } } }
+    const result: Message = {
+      role: "tool",
+      toolCallId: "c1",
+      content: [Chat.text("x"), part()],
+      native: { gemini: { functionResponse: { scheduling: "SILENT" } } }
+    }
+    expect(
+      contents([Chat.user([Chat.text("a"), part(), image, part("other")]), Chat.assistant("", [call]), result])
+    ).toMatchObject([
+      {
+        parts: [
+          { text: "a" },
+          code,
+          { inlineData: { data: "AAAA" }, mediaResolution: { level: "MEDIA_RESOLUTION_LOW" } }
+        ]
+      },
+      {},
+      {
+        parts: [{ functionResponse: { name: "clock", response: { output: "x" }, scheduling: "SILENT", parts: [code] } }]
+      }
+    ])
+  })
+  it("rejects a provider part of another protocol as Unsupported, and leaves out one of another provider", () => {
+    const native = { "anthropic-messages": { type: "server_tool_use" } }
+    const failureFor = (part: Chat.ProviderPart) =>
+      encodeFailure({ messages: [{ role: "assistant", content: [Chat.text("a"), part] }] })
+    expect(failureFor({ type: "provider", native })).toEqual({
+      _tag: "Unsupported",
+      feature: "part of a message that only another protocol has"
+    })
+    const ofAnswer = { type: "provider", native, provider: "anthropic" } as const
+    expect(contents([{ role: "assistant", content: [Chat.text("a"), ofAnswer] }])).toEqual([
+      { role: "model", parts: [{ text: "a" }] }
+    ])
+  })
   it("rejects a tool result without a tool call as Malformed with its path", () => {
     expect(encodeFailure({ messages: [Chat.user("Hi"), Chat.toolResult("nobody", "12:00")] })).toEqual({
       _tag: "Malformed",
@@ -187,9 +227,9 @@ describe("Gemini tool calls and tool results", () => {
   })
   it("wraps arguments that are no JSON object", () => {
     const message = Chat.assistant("", [
-      { type: "tool-call", id: "a", name: "cut", arguments: '{"zone":"U' },
-      { type: "tool-call", id: "b", name: "free", arguments: "{}", type: "custom" },
-      { type: "tool-call", id: "c", name: "none", arguments: "" }
+      Chat.toolCall("a", "cut", '{"zone":"U'),
+      { ...Chat.toolCall("b", "free", "{}"), custom: true },
+      Chat.toolCall("c", "none", "")
     ])
     expect(JSON.stringify(contents([Chat.user("?"), message]))).toBe(
       JSON.stringify([
@@ -230,14 +270,17 @@ describe("Gemini tool calls and tool results", () => {
 describe("Gemini thought signatures", () => {
   const source = { provider: "gemini", model: "gemini-3-flash", estimatedInputTokens: 0 }
   const modelParts = [
-    { text: "Hm.", thought: true },
+    { text: "Hm.", thought: true, thoughtSignature: "of-hm" },
     { text: "Let me ", thoughtSignature: "of-let" },
     { text: "see." },
     { executableCode: { language: "PYTHON", code: "1+1" }, thoughtSignature: "of-code" },
     { codeExecutionResult: { outcome: "OUTCOME_OK", output: "2" } },
     { functionCall: { id: "a", name: "clock", args: {} }, thoughtSignature: "of-a" },
+    { text: "Hm again.", thought: true },
+    { text: "And now", partMetadata: { source: "a" } },
     { functionCall: { id: "b", name: "clock", args: { zone: "UTC" } } },
-    { functionCall: { id: "c", name: "clock", args: {} }, thoughtSignature: "of-c" },
+    { inlineData: { mimeType: "image/png", data: "AAAA" }, thoughtSignature: "of-image" },
+    { functionCall: { id: "c", name: "clock", args: {}, extra: 1 }, thoughtSignature: "of-c" },
     { text: "", thoughtSignature: "of-the-end" }
   ]
   const response = (): ChatResponse => ({
@@ -253,50 +296,91 @@ describe("Gemini thought signatures", () => {
     )
   })
 
-  it("writes signatures back with the parts that they came with", () => {
+  it("writes the parts of an answer back in their order, with their signatures and other fields", () => {
     const written = contents([
       Chat.user("?"),
       Chat.toMessage(response()),
       ...["a", "b", "c"].map((id) => Chat.toolResult(id, "x"))
     ])
-    expect(written).toMatchObject([{}, { role: "model", parts: modelParts }, {}])
+    expect(written).toEqual([
+      expect.anything(),
+      { role: "model", parts: modelParts },
+      {
+        role: "user",
+        parts: ["a", "b", "c"].map((id) => ({
+          functionResponse: { id, name: "clock", response: { output: "x" } }
+        }))
+      }
+    ])
   })
-  it("drops signatures and reasoning of another provider", () => {
+  it("drops signatures, reasoning, provider parts and other fields of another provider", () => {
     const otherProvider = Gemini.make().encodeRequest(
       { messages: [Chat.user("?"), Chat.toMessage(response())] },
       { ...target, provider: "vertex" }
     )
+    expect(Either.getOrThrow(otherProvider).body["contents"]).toMatchObject([
+      {},
+      {
+        parts: [
+          { text: "Let me " },
+          { text: "see." },
+          {
+            functionCall: { id: "a", name: "clock", args: {} },
+            thoughtSignature: "skip_thought_signature_validator"
+          },
+          { text: "And now" },
+          { functionCall: { id: "b", name: "clock", args: { zone: "UTC" } } },
+          { functionCall: { id: "c", name: "clock", args: {} } }
+        ]
+      }
+    ])
     const text = JSON.stringify(Either.getOrThrow(otherProvider).body)
     expect(text).not.toContain("of-")
-    expect(text).not.toContain("Hm.")
-    expect(text).toContain("skip_thought_signature_validator")
+    expect(text).not.toContain("partMetadata")
+  })
+  it("sends generated images back, but not generated speech", () => {
+    const media = (mimeType: string) =>
+      ({
+        type: "provider",
+        native: { gemini: { inlineData: { mimeType, data: "AAAA" } } },
+        provider: "gemini"
+      }) as const
+    const content = [Chat.text("Here"), media("audio/L16;codec=pcm;rate=24000"), media("image/png")]
+    expect(contents([{ role: "assistant", content }])).toEqual([
+      { role: "model", parts: [{ text: "Here" }, { inlineData: { mimeType: "image/png", data: "AAAA" } }] }
+    ])
+  })
+  it("drops the signature of a tool call whose provider is unknown and whose protocol is another one", () => {
+    const signed = { ...call, signature: "of-c1" }
+    const written = (message: Message) => contents([Chat.user("?"), message])
+    expect(written(Chat.assistant("", [signed]))).toMatchObject([
+      {},
+      { parts: [{ thoughtSignature: "skip_thought_signature_validator" }] }
+    ])
+    expect(written(Chat.assistant("", [{ ...signed, native: { gemini: {} } }]))).toMatchObject([
+      {},
+      { parts: [{ thoughtSignature: "of-c1" }] }
+    ])
   })
   it("writes signatures with their tool calls when these are reordered or removed", () => {
-    const message = Chat.toMessage(response())
-    const reversed = contents([Chat.user("?"), { ...message, toolCalls: [...(message.toolCalls ?? [])].reverse() }])
-    const [, , code, result, a, b, c, end] = modelParts.slice(1)
-    expect(reversed).toMatchObject([
-      {},
-      { parts: [modelParts[0], modelParts[1], { text: "see." }, code, result, c, b, a, end] }
+    const { content } = response()
+    const reversed = contents([Chat.user("?"), { role: "assistant", content: content.toReversed() }])
+    expect(reversed).toEqual([expect.anything(), { role: "model", parts: modelParts.toReversed() }])
+    const withoutCalls = content.filter((part) => part.type !== "tool-call")
+    expect(contents([Chat.user("?"), { role: "assistant", content: withoutCalls }])).toEqual([
+      expect.anything(),
+      { role: "model", parts: modelParts.filter((part) => !("functionCall" in part)) }
     ])
-    const { toolCalls: _, ...withoutCalls } = message
-    expect(contents([Chat.user("?"), withoutCalls])).toMatchObject([{}, { parts: [...modelParts.slice(0, 5), end] }])
   })
-  it("drops signatures of text that has changed", () => {
-    const { content } = Chat.toMessage(response())
-    const shorter = (typeof content === "string" ? [] : content).map((part) =>
-      part.type === "text" ? Chat.text("Let") : part
-    )
-    const text = JSON.stringify(contents([Chat.user("?"), { role: "assistant", content: shorter }]))
-    expect(text).toContain('{"text":"Let"}')
-    expect(text).not.toContain("of-let")
-    const mark = { type: "reasoning", text: "", signature: "s", id: "0:9", format: "text", provider: "gemini" } as const
-    const assistant = { role: "assistant", content: [mark, Chat.text("Short")], toolCalls: [call] } as const
-    expect(contents([assistant])).toMatchObject([{ parts: [{ text: "Short" }, { functionCall: { id: "c1" } }] }])
-    const signed = { ...mark, id: "c1", format: "functionCall", signature: "of-c1" }
-    expect(contents([{ ...assistant, content: [mark, signed, Chat.text("Short")] }])).toMatchObject([
-      { parts: [{ text: "Short" }, { functionCall: { id: "c1" }, thoughtSignature: "of-c1" }] }
+  it("writes a refusal as text, and an assistant message without content as an empty text", () => {
+    expect(contents([{ role: "assistant", content: [{ type: "refusal", text: "No." }] }])).toEqual([
+      { role: "model", parts: [{ text: "No." }] }
     ])
+    const foreign: Message = {
+      role: "assistant",
+      content: [Chat.text(""), { type: "reasoning", text: "Hm.", signature: "s", provider: "other" }]
+    }
+    expect(contents([foreign])).toEqual([{ role: "model", parts: [{ text: "" }] }])
   })
   it("writes the placeholder signature only for models since Gemini 3", () => {
     for (const model of ["gemini-2.5-flash", "gemini-1.5-pro", "gemini-robotics-er-1.5-preview", "gemma-3"]) {

@@ -44,7 +44,10 @@ describe("Gemini response", () => {
       model: "gemini-9",
       text: "Hello",
       reasoning: "Hm. Well.",
-      reasoningParts: [{ type: "reasoning", text: "Hm. Well.", provider: "acme" }],
+      content: [
+        { type: "reasoning", text: "Hm. Well.", provider: "acme" },
+        { type: "text", text: "Hello" }
+      ],
       toolCalls: [],
       refusal: "",
       finishReason: "stop",
@@ -68,31 +71,85 @@ describe("Gemini response", () => {
     const nameless = read({ candidates: [candidate([{ functionCall: { name: "sun" } }])] })
     expect([nameless.id, nameless.model, nameless.toolCalls[0]?.id]).toEqual(["", "asked", "call_0"])
   })
-  it("reads thought signatures with the text, the tool call or the reasoning that they sign", () => {
+  it("reads parts in their order, each with the thought signature that it came with", () => {
     expect(
       read(
         responseBody([
           { text: "Hm.", thought: true, thoughtSignature: "s1" },
+          { functionCall: { id: "a", name: "clock" }, thoughtSignature: "s2" },
+          { text: "Well.", thought: true },
           { text: "One" },
-          { text: " two", thoughtSignature: "s2" },
-          { functionCall: { name: "clock" }, thoughtSignature: "s3" },
+          { text: " two", thoughtSignature: "s3" },
+          { text: " three" },
+          { functionCall: { id: "b", name: "clock" } },
           { thoughtSignature: "s4" }
         ])
-      ).reasoningParts
+      )
+    ).toMatchObject({
+      content: [
+        { type: "reasoning", text: "Hm.", signature: "s1", provider: "acme" },
+        { type: "tool-call", id: "a", name: "clock", arguments: "{}", signature: "s2", provider: "acme" },
+        { type: "reasoning", text: "Well.", provider: "acme" },
+        { type: "text", text: "One" },
+        { type: "text", text: " two", provider: "acme", native: { gemini: { thoughtSignature: "s3" } } },
+        { type: "text", text: " three" },
+        { type: "tool-call", id: "b", name: "clock", arguments: "{}" },
+        { type: "text", text: "", provider: "acme", native: { gemini: { thoughtSignature: "s4" } } }
+      ],
+      text: "One two three",
+      reasoning: "Hm.Well."
+    })
+  })
+  it("does not join texts and thoughts with signatures or other fields with those that follow", () => {
+    const partMetadata = { source: "a" }
+    expect(
+      read(
+        responseBody([
+          { text: "A", thought: true },
+          { text: "B", thought: true, thoughtSignature: "s1" },
+          { text: "C", thought: true },
+          { text: "D", thought: true, partMetadata },
+          { text: "E", thought: true },
+          { text: "F", partMetadata },
+          { text: "G" },
+          { text: "", partMetadata },
+          { text: "H" },
+          { text: "" },
+          { text: "I", thoughtSignature: "" }
+        ])
+      ).content
     ).toEqual([
-      { type: "reasoning", text: "Hm.", signature: "s1", provider: "acme" },
-      { type: "reasoning", text: "", signature: "s2", id: "3:7", format: "text", provider: "acme" },
-      { type: "reasoning", text: "", signature: "s3", id: "call_r1_0", format: "functionCall", provider: "acme" },
-      { type: "reasoning", text: "", signature: "s4", id: "7:7", format: "text", provider: "acme" }
+      { type: "reasoning", text: "AB", signature: "s1", provider: "acme" },
+      { type: "reasoning", text: "C", provider: "acme" },
+      { type: "reasoning", text: "D", provider: "acme", native: { gemini: { partMetadata } } },
+      { type: "reasoning", text: "E", provider: "acme" },
+      { type: "text", text: "F", provider: "acme", native: { gemini: { partMetadata } } },
+      { type: "text", text: "G" },
+      { type: "text", text: "", provider: "acme", native: { gemini: { partMetadata } } },
+      { type: "text", text: "HI" }
     ])
   })
-  it("keeps code, media, grounding and ratings in the metadata and code parts as reasoning", () => {
+  it("keeps fields of a tool call that only Gemini has", () => {
+    const part = { function_call: { name: "clock", new_field: 1 }, partMetadata: { source: "a" } }
+    expect(read(responseBody([part])).content).toEqual([
+      {
+        type: "tool-call",
+        id: "call_r1_0",
+        name: "clock",
+        arguments: "{}",
+        provider: "acme",
+        native: { gemini: { functionCall: { newField: 1 }, partMetadata: { source: "a" } } }
+      }
+    ])
+  })
+  it("reads code, built-in tools and media as provider parts in their place, and the rest as metadata", () => {
     const code = { executableCode: { language: "PYTHON", code: "1+1" } }
     const result = { codeExecutionResult: { outcome: "OUTCOME_OK", output: "2" } }
-    const image = { inlineData: { mimeType: "image/png", data: "AAAA" } }
+    const search = { toolCall: { id: "t1", toolType: "GOOGLE_SEARCH_WEB" }, thoughtSignature: "s1" }
+    const image = { inlineData: { mimeType: "image/png", data: "AAAA" }, thoughtSignature: "s2" }
     const decoded = read(
       responseBody(
-        [code, result, { text: "2" }, image],
+        [{ text: "It is" }, code, result, { text: "2" }, search, image, { partMetadata: { source: "a" } }],
         {
           groundingMetadata: { groundingChunks: [{ web: { uri: "https://example.com" } }] },
           citationMetadata: { citationSources: [{ uri: "https://example.org" }] },
@@ -102,17 +159,22 @@ describe("Gemini response", () => {
         { createTime: "2026-01-01T00:00:00Z", usageMetadata: { trafficType: "ON_DEMAND" } }
       )
     )
-    expect(decoded.text).toBe("2")
+    const providerPart = (part: object) => ({ type: "provider", native: { gemini: part }, provider: "acme" })
+    expect(decoded.content).toEqual([
+      { type: "text", text: "It is" },
+      providerPart(code),
+      providerPart(result),
+      { type: "text", text: "2" },
+      providerPart(search),
+      providerPart(image)
+    ])
     expect(decoded.providerMetadata).toEqual({
-      parts: [code, result, image],
       groundingMetadata: { groundingChunks: [{ web: { uri: "https://example.com" } }] },
       citationMetadata: { citationSources: [{ uri: "https://example.org" }] },
       safetyRatings: [{ category: "HARM_CATEGORY_HARASSMENT", probability: "NEGLIGIBLE" }],
       finishMessage: "Done.",
       usage: { trafficType: "ON_DEMAND" }
     })
-    // Code and its results are sent back in the next turn; images are not.
-    expect(decoded.reasoningParts.map((part) => part.format)).toEqual(["executableCode", "codeExecutionResult"])
   })
   it("reads the candidate of index 0 and keeps the other candidates in the metadata", () => {
     const second = candidate([{ text: "B" }], { index: 1 })

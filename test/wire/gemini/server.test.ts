@@ -1,12 +1,15 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Either } from "effect"
 import type { ChatRequest, ChatResponse } from "../../../src/vocabulary/Chat.js"
+import * as Chat from "../../../src/vocabulary/Chat.js"
 import * as ChatEvent from "../../../src/vocabulary/ChatEvent.js"
 import * as LLMError from "../../../src/vocabulary/LLMError.js"
 import * as Usage from "../../../src/vocabulary/Usage.js"
 import * as Gemini from "../../../src/wire/Gemini.js"
 import { classify } from "../../../src/wire/error/classify.js"
-import type { WireFailure } from "../../../src/wire/Wire.js"
+import { record, records } from "../../../src/wire/json.js"
+import type { Frame, WireFailure } from "../../../src/wire/Wire.js"
+import { writeFrames } from "../roundTrips.js"
 
 const wire = Gemini.make()
 
@@ -19,6 +22,24 @@ const read = (body: object, path?: string) =>
 const request = (body: object): ChatRequest => read(body).request
 
 const messages = (contents: unknown, body: object = {}) => request({ contents, ...body }).messages
+
+const partsOf = ({ data }: Frame): ReadonlyArray<unknown> =>
+  records(JSON.parse(data), "candidates").flatMap((candidate) => records(record(candidate, "content") ?? {}, "parts"))
+
+/** The parts of the frames of a stream, with those that its end adds. */
+const streamedParts = (events: ReadonlyArray<ChatEvent.ChatEvent>): ReadonlyArray<unknown> =>
+  writeFrames(wire, events.some(({ _tag }) => _tag === "Finish") ? events : [...events, finish])
+    .flatMap(partsOf)
+    .filter((part) => JSON.stringify(part) !== '{"text":""}')
+
+const finish: ChatEvent.ChatEvent = {
+  _tag: "Finish",
+  reason: "stop",
+  rawReason: "STOP",
+  usage: Usage.make({}),
+  latency: 0,
+  providerMetadata: {}
+}
 
 const failure = (body: object): WireFailure | undefined =>
   Either.match(decode(body), { onLeft: (left) => left, onRight: () => undefined })
@@ -76,8 +97,86 @@ describe("Gemini server request: messages", () => {
         content: [
           { type: "image", url: "data:image/png;base64,AAAA" },
           { type: "audio", url: "data:audio/wav;base64,BBBB" },
-          { type: "file", url: "https://example.com/a" },
+          // The URL does not imply the media type.
+          {
+            type: "file",
+            url: "https://example.com/a",
+            native: { gemini: { fileData: { mimeType: "application/pdf" } } }
+          },
           { type: "file", fileId: "gs://bucket/a" }
+        ]
+      }
+    ])
+  })
+  it("keeps fields and parts of the user and of tool results that only Gemini has", () => {
+    const code = { executableCode: { language: "PYTHON", code: "1+1" } }
+    const image = { inlineData: { mimeType: "image/png", data: "AAAA", displayName: "a.png" } }
+    expect(
+      messages([
+        { role: "user", parts: [{ text: "a", partMetadata: { source: "a" } }, code, image] },
+        { role: "model", parts: [{ functionCall: { id: "a", name: "clock" } }] },
+        {
+          role: "user",
+          parts: [{ functionResponse: { id: "a", name: "clock", response: { output: "x" }, scheduling: "SILENT" } }]
+        }
+      ])
+    ).toEqual([
+      {
+        role: "user",
+        content: [
+          { type: "text", text: "a", native: { gemini: { partMetadata: { source: "a" } } } },
+          { type: "provider", native: { gemini: code } },
+          {
+            type: "image",
+            url: "data:image/png;base64,AAAA",
+            native: { gemini: { inlineData: { displayName: "a.png" } } }
+          }
+        ]
+      },
+      { role: "assistant", content: [{ type: "tool-call", id: "a", name: "clock", arguments: "{}" }] },
+      {
+        role: "tool",
+        toolCallId: "a",
+        content: "x",
+        native: { gemini: { functionResponse: { scheduling: "SILENT" } } }
+      }
+    ])
+  })
+  it("reads the parts of a model content in their order, with native fields for signatures of this protocol", () => {
+    const code = { executableCode: { language: "PYTHON", code: "1+1" }, thoughtSignature: "s3" }
+    expect(
+      messages([
+        {
+          role: "model",
+          parts: [
+            { text: "Hm.", thought: true, thoughtSignature: "s1" },
+            { functionCall: { id: "a", name: "clock" }, thoughtSignature: "s2" },
+            { text: "A" },
+            code,
+            { text: "B" },
+            { text: "", thoughtSignature: "s4" },
+            { functionCall: { id: "b", name: "clock" } }
+          ]
+        }
+      ])
+    ).toEqual([
+      {
+        role: "assistant",
+        content: [
+          { type: "reasoning", text: "Hm.", signature: "s1", native: { gemini: {} } },
+          {
+            type: "tool-call",
+            id: "a",
+            name: "clock",
+            arguments: "{}",
+            signature: "s2",
+            native: { gemini: {} }
+          },
+          { type: "text", text: "A" },
+          { type: "provider", native: { gemini: code } },
+          { type: "text", text: "B" },
+          { type: "text", text: "", native: { gemini: { thoughtSignature: "s4" } } },
+          { type: "tool-call", id: "b", name: "clock", arguments: "{}" }
         ]
       }
     ])
@@ -103,12 +202,12 @@ describe("Gemini server request: messages", () => {
       ])
     ).toMatchObject([
       {},
-      { role: "assistant", content: "", toolCalls: [{ id: "call_0" }, { id: "call_1" }, { id: "call_2" }] },
+      { role: "assistant", content: [{ id: "call_0" }, { id: "call_1" }, { id: "call_2" }] },
       { role: "tool", toolCallId: "call_0", content: "sun" },
       { role: "tool", toolCallId: "call_2", content: "closed", isError: true },
       { role: "tool", toolCallId: "call_1", content: '{"hour":12}' },
       { role: "user", content: "Go on." },
-      { toolCalls: [{ id: "call_3" }] },
+      { content: [{ id: "call_3" }] },
       { toolCallId: "call_3", content: "fog" }
     ])
   })
@@ -116,9 +215,7 @@ describe("Gemini server request: messages", () => {
     const part = { functionCall: { id: "a", name: "clock", args: {} } }
     expect(
       messages([{ role: "model", parts: [{ ...part, thoughtSignature: "skip_thought_signature_validator" }] }])
-    ).toEqual([
-      { role: "assistant", content: "", toolCalls: [{ type: "tool-call", id: "a", name: "clock", arguments: "{}" }] }
-    ])
+    ).toEqual([{ role: "assistant", content: [{ type: "tool-call", id: "a", name: "clock", arguments: "{}" }] }])
   })
 })
 
@@ -199,25 +296,20 @@ describe("Gemini server request: failures", () => {
   ])("rejects an invalid %s as Malformed", (path, body) => {
     expect(failure(body)).toMatchObject({ _tag: "Malformed", path })
   })
-  it("rejects code parts as Unsupported and a body that is no object", () => {
-    expect(failure({ contents: [{ parts: [{ executableCode: { code: "1" } }] }] })).toEqual({
-      _tag: "Unsupported",
-      feature: "part executableCode"
+  it("rejects a part without content and a body that is no object", () => {
+    expect(failure({ contents: [{ parts: [{ text: "a" }, { partMetadata: { source: "a" } }] }] })).toMatchObject({
+      _tag: "Malformed",
+      path: "contents[0].parts[1]"
     })
     expect(Either.isLeft(wire.decodeRequest("no"))).toBe(true)
   })
 })
 
 describe("Gemini server response", () => {
-  const response: ChatResponse = {
+  const fields = {
     id: "r1",
     provider: "acme",
     model: "gemini-9",
-    text: "Hello",
-    reasoning: "Hm.",
-    reasoningParts: [{ type: "reasoning", text: "Hm." }],
-    refusal: "",
-    toolCalls: [{ type: "tool-call", id: "a", name: "clock", arguments: "{}" }],
     finishReason: "tool-calls",
     rawFinishReason: "tool_calls",
     usage: Usage.make({ inputTokens: 5, outputTokens: 4, reasoningTokens: 1 }),
@@ -225,7 +317,12 @@ describe("Gemini server response", () => {
     keyId: "key",
     attempts: [],
     providerMetadata: {}
-  }
+  } as const
+  const response: ChatResponse = Chat.withContent(fields, [
+    { type: "reasoning", text: "Hm." },
+    Chat.text("Hello"),
+    Chat.toolCall("a", "clock", "{}")
+  ])
   const parts = [
     { text: "Hm.", thought: true },
     { text: "Hello" },
@@ -241,16 +338,20 @@ describe("Gemini server response", () => {
       responseId: "r1"
     })
     const reason = (finishReason: ChatResponse["finishReason"], rawFinishReason: string) =>
-      Gemini.make().encodeResponse({ ...response, toolCalls: [], finishReason, rawFinishReason })["candidates"]
+      wire.encodeResponse(Chat.withContent({ ...fields, finishReason, rawFinishReason }, []))["candidates"]
     expect(reason("length", "length")).toMatchObject([{ finishReason: "MAX_TOKENS" }])
     expect(reason("content-filter", "RECITATION")).toMatchObject([{ finishReason: "RECITATION" }])
-    expect(reason("other", "pause_turn")).toMatchObject([{ finishReason: "OTHER" }])
+    expect(reason("pause", "pause_turn")).toMatchObject([{ finishReason: "MAX_TOKENS" }])
+    expect(reason("other", "paused")).toMatchObject([{ finishReason: "OTHER" }])
     expect(reason("other", "IMAGE_OTHER")).toMatchObject([{ finishReason: "IMAGE_OTHER" }])
     expect(reason("other", "MALFORMED_FUNCTION_CALL")).toMatchObject([{ finishReason: "OTHER" }])
   })
   it("drops an estimated usage and writes a refusal as text", () => {
-    const estimated = { ...response, usage: { ...response.usage, estimated: true }, text: "", refusal: "I will not." }
-    const written = wire.encodeResponse(estimated)
+    const written = wire.encodeResponse(
+      Chat.withContent({ ...fields, usage: { ...fields.usage, estimated: true } }, [
+        { type: "refusal", text: "I will not." }
+      ])
+    )
     expect(written["usageMetadata"]).toBe(undefined)
     expect(JSON.stringify(written)).toContain('{"text":"I will not."}')
   })
@@ -270,6 +371,94 @@ describe("Gemini server response", () => {
         modelVersion: "gemini-9",
         responseId: "r1"
       }
+    ])
+  })
+  it("writes the parts of an answer in their order, without provider parts of other protocols", () => {
+    const code = { executableCode: { language: "PYTHON", code: "1+1" }, thoughtSignature: "s1" }
+    const answer = Chat.withContent(fields, [
+      Chat.text("A"),
+      { type: "provider", native: { gemini: code }, provider: "gemini" },
+      { type: "provider", native: { "anthropic-messages": { type: "server_tool_use" } }, provider: "anthropic" },
+      { ...Chat.toolCall("a", "clock", "{}"), signature: "s2", provider: "gemini" },
+      { type: "text", text: "", provider: "gemini", native: { gemini: { thoughtSignature: "s3" } } }
+    ])
+    const written = [
+      { text: "A" },
+      code,
+      { functionCall: { id: "a", name: "clock", args: {} }, thoughtSignature: "s2" },
+      { text: "", thoughtSignature: "s3" }
+    ]
+    expect(wire.encodeResponse(answer)["candidates"]).toMatchObject([{ content: { parts: written } }])
+    expect(streamedParts(ChatEvent.fromResponse(answer))).toEqual(written)
+  })
+  it("holds back what follows an open tool call in a stream, and writes texts before it at once", () => {
+    const delta = (index: number) =>
+      ({ _tag: "ToolCallDelta", index, id: `c${index}`, name: "clock", argumentsDelta: "{}" }) as const
+    const end = (index: number) =>
+      ({ _tag: "ToolCallEnd", index, call: Chat.toolCall(`c${index}`, "clock", "{}") }) as const
+    const text = (index: number, text: string) => ({ _tag: "TextDelta", index, text }) as const
+    const called = (index: number) => ({ functionCall: { id: `c${index}`, name: "clock", args: {} } })
+    const encoder = wire.encodeStream({})
+    const framed = [
+      text(0, "A"),
+      delta(1),
+      text(0, "B"),
+      delta(2),
+      text(3, "C"),
+      end(2),
+      { _tag: "ProviderPart", index: 4, part: { type: "provider", native: { gemini: { newKind: {} } } } } as const,
+      end(1),
+      text(3, "D")
+    ].map((event) => encoder.push(event).flatMap(partsOf))
+    expect(framed).toEqual([
+      [{ text: "A" }],
+      [],
+      [{ text: "B" }],
+      [],
+      [],
+      [],
+      [],
+      [called(1), called(2), { text: "C" }, { newKind: {} }],
+      [{ text: "D" }]
+    ])
+  })
+  it("does not wait for tool calls of a stream that failed, when another one continues it", () => {
+    const usage = Usage.make({})
+    const continued = {
+      _tag: "Continued",
+      id: "r2",
+      provider: "b",
+      model: "m",
+      keyId: "k",
+      attempts: [],
+      usage
+    } as const
+    expect(
+      streamedParts([
+        { _tag: "ToolCallDelta", index: 0, id: "a", name: "clock", argumentsDelta: "{" },
+        { _tag: "TextDelta", index: 1, text: "A" },
+        continued,
+        { _tag: "TextDelta", index: 2, text: "B" }
+      ])
+    ).toEqual([{ text: "A" }, { text: "B" }])
+  })
+  it("writes the last signature of a part after all its text", () => {
+    const signed = { provider: "gemini", native: { gemini: { thoughtSignature: "s1" } } }
+    expect(
+      streamedParts([
+        { _tag: "ReasoningDelta", index: 0, text: "H" },
+        { _tag: "ReasoningDelta", index: 0, text: "m", signature: "s0" },
+        { _tag: "ReasoningDelta", index: 0, text: ".", signature: "s" },
+        { _tag: "TextDelta", index: 1, text: "Hel" },
+        { _tag: "TextDelta", index: 1, text: "lo" },
+        { _tag: "TextDelta", index: 1, text: "", ...signed }
+      ])
+    ).toEqual([
+      { text: "H", thought: true },
+      { text: "m.", thought: true, thoughtSignature: "s" },
+      { text: "Hel" },
+      { text: "lo" },
+      { text: "", thoughtSignature: "s1" }
     ])
   })
   it("writes errors that a client maps back to their class", () => {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { FastCheck } from "effect"
+import * as Chat from "../../../src/vocabulary/Chat.js"
 import * as ChatEvent from "../../../src/vocabulary/ChatEvent.js"
 import * as Gemini from "../../../src/wire/Gemini.js"
 import type { WireEvent, WireFailure } from "../../../src/wire/Wire.js"
@@ -54,12 +55,12 @@ describe("Gemini stream decoder: rejected tool calls", () => {
       const empty = { candidates: [{ finishReason, index: 0 }], usageMetadata }
       expect(readChunks(empty)).toMatchObject({ out: [], failure: malformed })
       expect(readChunks(chunk([{ text: "Well." }]), empty)).toMatchObject({
-        out: [{ _tag: "TextDelta", text: "Well." }],
+        out: [{ _tag: "TextDelta", index: 0, text: "Well." }],
         failure: malformed
       })
       const called = readChunks(chunk([{ functionCall: { name: "clock", args: {} } }]), empty)
       expect(called.failure).toBeUndefined()
-      expect(collect(called)).toMatchObject({ toolCalls: [{ name: "clock" }], finish: { rawReason: finishReason } })
+      expect(collect(called)).toMatchObject({ content: [{ name: "clock" }], finish: { rawReason: finishReason } })
     }
   )
 })
@@ -77,8 +78,8 @@ describe("Gemini stream decoder", () => {
     expect(decoded.out).toEqual([
       { _tag: "ReasoningDelta", index: 0, text: "Hm. ", provider: "acme" },
       { _tag: "ReasoningDelta", index: 0, text: "Well.", provider: "acme" },
-      { _tag: "TextDelta", text: "Hel" },
-      { _tag: "TextDelta", text: "lo" },
+      { _tag: "TextDelta", index: 1, text: "Hel" },
+      { _tag: "TextDelta", index: 1, text: "lo" },
       {
         _tag: "Finish",
         reason: "stop",
@@ -89,26 +90,51 @@ describe("Gemini stream decoder", () => {
       }
     ])
   })
-  it("reads a signature before its tool call, and a late one at the end of its text", () => {
+  it("reads a signature with its tool call, and one in an empty text at the end as a part of its own", () => {
     const decoded = readChunks(
-      chunk([{ text: "Hello" }]),
+      chunk([{ text: "Hel" }]),
+      chunk([{ text: "lo" }]),
       chunk([{ functionCall: { name: "clock", args: {} }, thoughtSignature: "s1" }]),
+      chunk([{ text: "Bye" }]),
       last([{ text: "", thoughtSignature: "s2" }])
     )
     expect(decoded.out.slice(0, -1)).toEqual([
-      { _tag: "TextDelta", text: "Hello" },
+      { _tag: "TextDelta", index: 0, text: "Hel" },
+      { _tag: "TextDelta", index: 0, text: "lo" },
+      { _tag: "ToolCallDelta", index: 1, id: "call_r1_0", name: "clock", argumentsDelta: "{}" },
       {
-        _tag: "ReasoningDelta",
-        index: 0,
-        text: "",
-        signature: "s1",
-        id: "call_r1_0",
-        format: "functionCall",
-        provider: "acme"
+        _tag: "ToolCallEnd",
+        index: 1,
+        call: {
+          type: "tool-call",
+          id: "call_r1_0",
+          name: "clock",
+          arguments: "{}",
+          signature: "s1",
+          provider: "acme"
+        }
       },
-      { _tag: "ToolCallDelta", index: 0, id: "call_r1_0", name: "clock", argumentsDelta: "{}" },
-      { _tag: "ToolCallEnd", index: 0, call: { type: "tool-call", id: "call_r1_0", name: "clock", arguments: "{}" } },
-      { _tag: "ReasoningDelta", index: 1, text: "", signature: "s2", id: "5:5", format: "text", provider: "acme" }
+      { _tag: "TextDelta", index: 2, text: "Bye" },
+      { _tag: "TextDelta", index: 3, text: "", provider: "acme", native: { gemini: { thoughtSignature: "s2" } } }
+    ])
+  })
+  it("reads executed code between the texts that it came between", () => {
+    const code = { executableCode: { language: "PYTHON", code: "1+1" } }
+    const decoded = readChunks(chunk([{ text: "a" }]), chunk([code]), chunk([{ text: "b" }]), last([{ text: "c" }]))
+    expect(decoded.out.slice(0, -1)).toEqual([
+      { _tag: "TextDelta", index: 0, text: "a" },
+      { _tag: "ProviderPart", index: 1, part: { type: "provider", native: { gemini: code }, provider: "acme" } },
+      { _tag: "TextDelta", index: 2, text: "b" },
+      { _tag: "TextDelta", index: 2, text: "c" }
+    ])
+  })
+  it("continues after a finishReason that an image follows", () => {
+    const image = { inlineData: { mimeType: "image/png", data: "AAAA" } }
+    expect(readChunks(chunk([], { finishReason: "STOP" }), chunk([image]), last()).states).toEqual([
+      "finishing",
+      "open",
+      "finishing",
+      "done"
     ])
   })
   it("takes the last usage counts of a stream", () => {
@@ -142,7 +168,7 @@ describe("Gemini stream decoder", () => {
       { candidates: [other, ...chunk([{ text: "A" }]).candidates] },
       last()
     )
-    expect([collect(decoded).text, decoded.states[0]]).toEqual(["A", "open"])
+    expect([Chat.textOf(collect(decoded).content), decoded.states[0]]).toEqual(["A", "open"])
   })
   it("continues after a finishReason that more chunks follow", () => {
     const decoded = readChunks(
@@ -151,7 +177,7 @@ describe("Gemini stream decoder", () => {
       last()
     )
     expect(decoded.states).toEqual(["finishing", "open", "finishing", "done"])
-    expect(collect(decoded).text).toBe("Hello")
+    expect(Chat.textOf(collect(decoded).content)).toBe("Hello")
   })
   it("enters the state finishing after a finishReason without usage", () => {
     expect(readChunks(chunk([{ text: "Hello" }], { finishReason: "STOP" }))).toMatchObject({
@@ -206,7 +232,7 @@ const callEnd = chunk([{ functionCall: {} }])
 /** The arguments of each tool call, and whether its deltas join to the same text. */
 const argumentsOf = (decoded: DecodedStream) => {
   expect(decoded.failure).toBe(undefined)
-  return collect(decoded).toolCalls.map((call) => {
+  return Chat.toolCallsOf(collect(decoded).content).map((call) => {
     const deltas = decoded.out.map((event) =>
       event._tag === "ToolCallDelta" && event.id === call.id ? event.argumentsDelta : ""
     )
@@ -285,6 +311,20 @@ describe("Gemini stream decoder: partialArgs", () => {
       )[0]?.[0]
     expect(list(1, 0)).toBe('{"a":[0,1]}')
     expect(list(0, 0)).toBe('{"a":[0]}')
+  })
+  it("keeps the signature and the place of a tool call whose arguments are streamed", () => {
+    const decoded = readChunks(
+      chunk([{ text: "Hm.", thought: true }]),
+      chunk([{ functionCall: { name: "f", willContinue: true }, thoughtSignature: "s1" }]),
+      callChunk({ jsonPath: "$.a", numberValue: 1 }),
+      callEnd,
+      last([{ text: "Done." }])
+    )
+    expect(collect(decoded).content).toEqual([
+      { type: "reasoning", text: "Hm.", provider: "acme" },
+      { type: "tool-call", id: "call_r1_0", name: "f", arguments: '{"a":1}', signature: "s1", provider: "acme" },
+      { type: "text", text: "Done." }
+    ])
   })
   it("reads a __proto__ path as a plain field and limits the length of a list", () => {
     const decoded = readChunks(

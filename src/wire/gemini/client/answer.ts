@@ -95,7 +95,6 @@ export const answerReader = (source: AnswerSource): GeminiReader => {
     },
     finish: (out) => {
       parts.end(out)
-      const others = parts.others()
       const other = otherUsage(usageFields)
       out.push({
         _tag: "Finish",
@@ -105,7 +104,6 @@ export const answerReader = (source: AnswerSource): GeminiReader => {
         latency: 0,
         providerMetadata: {
           ...metadata,
-          ...(others.length === 0 ? {} : { parts: others }),
           ...(Object.keys(other).length === 0 ? {} : { usage: other })
         }
       })

@@ -2,6 +2,7 @@
 import { Either } from "effect"
 import type {
   AssistantMessage,
+  AssistantPart,
   AudioPart,
   FilePart,
   ImagePart,
@@ -13,14 +14,16 @@ import type {
 } from "../../../vocabulary/Chat.js"
 import * as Chat from "../../../vocabulary/Chat.js"
 import type { Json } from "../../json.js"
-import { record } from "../../json.js"
-import { foreignPart } from "../../native.js"
+import { record, string } from "../../json.js"
+
 import { parseDataUrl, unsupported } from "../../requestFields.js"
 import type { WireFailure } from "../../Wire.js"
 import { malformed } from "../../Wire.js"
 import { isBeforeGemini3, requiresSignatures } from "../address.js"
+import { mediaTypeOf } from "../mediaTypes.js"
+import { native } from "../native.js"
 import { skipSignature } from "../partReader.js"
-import { partsOf } from "../partWriter.js"
+import { encodeParts } from "../partWriter.js"
 
 /** The provider and model of a request. */
 export interface Context {
@@ -34,42 +37,11 @@ type Encoded<A> = Either.Either<A, WireFailure>
 // media
 // -------------------------------------------------------------------------------------
 
-/** The media types that Gemini supports ("Image understanding", "Audio understanding" …), by file extension. */
-const mediaTypes: Readonly<Record<string, string>> = {
-  aac: "audio/aac",
-  aiff: "audio/aiff",
-  csv: "text/csv",
-  flac: "audio/flac",
-  gif: "image/gif",
-  heic: "image/heic",
-  heif: "image/heif",
-  htm: "text/html",
-  html: "text/html",
-  jpeg: "image/jpeg",
-  jpg: "image/jpeg",
-  md: "text/markdown",
-  mov: "video/quicktime",
-  mp3: "audio/mpeg",
-  mp4: "video/mp4",
-  ogg: "audio/ogg",
-  pdf: "application/pdf",
-  png: "image/png",
-  txt: "text/plain",
-  wav: "audio/wav",
-  webm: "video/webm",
-  webp: "image/webp",
-  xml: "text/xml"
-}
-
-const mediaTypeOf = (name: string): string | undefined =>
-  mediaTypes[/\.([a-z0-9]+)$/i.exec(name.split(/[?#]/)[0] ?? "")?.[1]?.toLowerCase() ?? ""]
-
 const fileData = (fileUri: string, mimeType: string | undefined): Json => ({
   fileData: { ...(mimeType === undefined ? {} : { mimeType }), fileUri }
 })
 
-const mediaPart = (part: ImagePart | AudioPart | FilePart | ProviderPart): Encoded<Json> => {
-  if (part.type === "provider") return unsupported(foreignPart)
+const mediaPart = (part: ImagePart | AudioPart | FilePart): Encoded<Json> => {
   const name = part.type === "file" ? part.filename : undefined
   const url = part.url ?? (part.type === "file" ? part.fileId : undefined) ?? ""
   const inline = parseDataUrl(url)
@@ -80,17 +52,29 @@ const mediaPart = (part: ImagePart | AudioPart | FilePart | ProviderPart): Encod
   return Either.right(fileData(url, mediaTypeOf(name ?? "") ?? mediaTypeOf(url)))
 }
 
-const userPart = (part: UserPart): Encoded<Json> =>
-  part.type === "text" ? Either.right({ text: part.text }) : mediaPart(part)
+const userPart = (part: Exclude<UserPart, ProviderPart>): Encoded<Json> => {
+  const encoded = part.type === "text" ? Either.right({ text: part.text }) : mediaPart(part)
+  return Either.map(encoded, (fields) => native.encode(fields, part))
+}
+
+/** The parts of a user message or a result. Provider parts of other providers are left out. */
+const userParts = (parts: ReadonlyArray<UserPart>, provider: string): Encoded<ReadonlyArray<Json>> =>
+  Either.all(
+    parts.flatMap((part) => {
+      if (part.type !== "provider") return [userPart(part)]
+      const fields = native.readableFields(part, provider)
+      return fields === undefined ? [] : [Either.right(fields)]
+    })
+  )
 
 // -------------------------------------------------------------------------------------
 // turns
 // -------------------------------------------------------------------------------------
 
-const encodeUser = (message: UserMessage): Encoded<Json> => {
+const encodeUser = (message: UserMessage, { provider }: Context): Encoded<Json> => {
   if (message.name !== undefined) return unsupported("name of a user message")
   const parts = typeof message.content === "string" ? [Chat.text(message.content)] : message.content
-  return Either.map(Either.all(parts.map(userPart)), (encoded) => ({ role: "user", parts: encoded }))
+  return Either.map(userParts(parts, provider), (encoded) => ({ role: "user", parts: encoded }))
 }
 
 const isCall = (part: Json): boolean => record(part, "functionCall") !== undefined
@@ -106,14 +90,17 @@ const withSkipSignature = (parts: ReadonlyArray<Json>, model: string): ReadonlyA
   return parts.map((part, index) => (index === first ? { ...part, thoughtSignature: skipSignature } : part))
 }
 
-/** Reasoning of other providers is dropped. */
-const encodeAssistant = (message: AssistantMessage, context: Context): Json => {
-  const parts = typeof message.content === "string" ? [Chat.text(message.content)] : message.content
-  const own = parts.filter(
-    (part) => part.type === "text" || (part.type === "reasoning" && part.provider === context.provider)
-  )
-  const encoded = partsOf(own, message.toolCalls ?? [], { callIds: !isBeforeGemini3(context.model) })
-  return { role: "model", parts: encoded.length === 0 ? [{ text: "" }] : withSkipSignature(encoded, context.model) }
+/** Generated speech. Models that generate it accept only text ("Speech generation", Limitations), and others not its format. */
+const isSpeech = (part: AssistantPart): boolean =>
+  part.type === "provider" &&
+  part.provider !== undefined &&
+  /^audio\//i.test(string(record(native.fieldsOf(part) ?? {}, "inlineData") ?? {}, "mimeType") ?? "")
+
+/** Parts in their order. Generated images are sent back, which image models require ("Thought signatures"); speech is not. */
+const encodeAssistant = ({ content }: AssistantMessage, { model, provider }: Context): Json => {
+  const parts = typeof content === "string" ? [Chat.text(content)] : content.filter((part) => !isSpeech(part))
+  const encoded = encodeParts(parts, { provider, callIds: !isBeforeGemini3(model) })
+  return { role: "model", parts: encoded.length === 0 ? [{ text: "" }] : withSkipSignature(encoded, model) }
 }
 
 /**
@@ -123,9 +110,9 @@ const encodeAssistant = (message: AssistantMessage, context: Context): Json => {
 const encodeResult = (message: ToolMessage, name: string, context: Context): Encoded<ReadonlyArray<Json>> => {
   const before = isBeforeGemini3(context.model)
   const parts = typeof message.content === "string" ? [] : message.content
-  const media = parts.flatMap((part) => (part.type === "text" ? [] : [mediaPart(part)]))
+  const media = parts.filter((part) => part.type !== "text")
   const text = Chat.textOf(message.content)
-  return Either.flatMap(Either.all(media), (encoded) => {
+  return Either.flatMap(userParts(media, context.provider), (encoded) => {
     if (!before && encoded.some((part) => "fileData" in part)) return unsupported("file by URL in the result of a tool")
     const functionResponse = {
       ...(before ? {} : { id: message.toolCallId }),
@@ -133,7 +120,7 @@ const encodeResult = (message: ToolMessage, name: string, context: Context): Enc
       response: message.isError === true ? { error: text } : { output: text },
       ...(before || encoded.length === 0 ? {} : { parts: encoded })
     }
-    return Either.right([{ functionResponse }, ...(before ? encoded : [])])
+    return Either.right([native.encode({ functionResponse }, message), ...(before ? encoded : [])])
   })
 }
 
@@ -185,14 +172,16 @@ export const conversation = (
         break
       case "user": {
         flush()
-        const encoded = encodeUser(message)
+        const encoded = encodeUser(message, context)
         if (Either.isLeft(encoded)) return Either.left(encoded.left)
         contents.push(encoded.right)
         break
       }
       case "assistant":
         flush()
-        for (const [callIndex, { id, name }] of (message.toolCalls ?? []).entries()) calls.set(id, { name, callIndex })
+        for (const [callIndex, { id, name }] of Chat.toolCallsOf(message.content).entries()) {
+          calls.set(id, { name, callIndex })
+        }
         contents.push(encodeAssistant(message, context))
         break
       case "tool": {

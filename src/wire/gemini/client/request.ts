@@ -3,11 +3,12 @@ import { Either } from "effect"
 import type { ChatRequest, Reasoning, ResponseFormat, ToolChoice, ToolDefinition } from "../../../vocabulary/Chat.js"
 import type { Json } from "../../json.js"
 import { array, isRecord, nonEmpty, record, records } from "../../json.js"
-import { unsupportedPart } from "../../native.js"
+
 import type { Peer, WireFailure, WireRequest } from "../../Wire.js"
 import { isBeforeGemini3, pathOf } from "../address.js"
 import { conversation } from "./contents.js"
 import type { Dialect } from "../dialect.js"
+import { native } from "../native.js"
 import { cleanSchema } from "../../schema/gemini.js"
 import { protocolFields, samplingFault } from "../../sampling.js"
 
@@ -106,7 +107,7 @@ export const encodeRequest =
     if (request.parallelToolCalls === false) {
       return Either.left({ _tag: "Unsupported", feature: "limit to one tool call at a time" })
     }
-    const foreign = unsupportedPart(request)
+    const foreign = native.unsupported(request)
     if (foreign !== undefined) return Either.left({ _tag: "Unsupported", feature: foreign })
     if (requestsCandidates(request)) return Either.left({ _tag: "Unsupported", feature: "candidateCount" })
     const fault = samplingFault(request, limits)

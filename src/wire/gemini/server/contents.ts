@@ -1,13 +1,17 @@
 /** Decodes contents as messages. */
 import { Either } from "effect"
 import type { ChatEvent } from "../../../vocabulary/ChatEvent.js"
+import * as Chat from "../../../vocabulary/Chat.js"
 import * as Events from "../../../vocabulary/ChatEvent.js"
 import type { Json } from "../../json.js"
 import { array, isRecord, record, string } from "../../json.js"
+import { knownFields } from "../../native.js"
 import type { WireEvent, WireFailure } from "../../Wire.js"
 import { malformed } from "../../Wire.js"
+import { mediaTypeOf } from "../mediaTypes.js"
 import { camelCased } from "../names.js"
-import { partReader } from "../partReader.js"
+import { native } from "../native.js"
+import { hasContent, partReader } from "../partReader.js"
 
 /** A message before its validation, and its path in the request. */
 export interface Draft {
@@ -26,27 +30,45 @@ interface PendingCall {
 const partType = (mimeType: string): "image" | "audio" | "file" =>
   mimeType.startsWith("image/") ? "image" : mimeType.startsWith("audio/") ? "audio" : "file"
 
-const mediaOf = (part: Json, path: string): Decoded<Json> => {
-  const bytes = record(part, "inlineData")
-  if (bytes !== undefined) {
-    const { data, mimeType } = camelCased(bytes)
-    if (typeof data !== "string" || typeof mimeType !== "string")
-      return Either.left(malformed(`${path}.inlineData`, bytes))
-    return Either.right({ type: partType(mimeType), url: `data:${mimeType};base64,${data}` })
-  }
-  const file = record(part, "fileData")
-  if (file === undefined) return Either.left({ _tag: "Unsupported", feature: `part ${Object.keys(part).join(" ")}` })
-  const { fileUri, mimeType } = camelCased(file)
-  if (typeof fileUri !== "string") return Either.left(malformed(`${path}.fileData.fileUri`, fileUri))
-  return Either.right(
-    /^https?:/i.test(fileUri)
-      ? { type: typeof mimeType === "string" ? partType(mimeType) : "file", url: fileUri }
-      : { type: "file", fileId: fileUri }
-  )
+const textFields = knownFields(["text"])
+const inlineFields = knownFields([], { inlineData: ["data", "mimeType"] })
+const fileFields = knownFields([], { fileData: ["fileUri", "mimeType"] })
+/** A media type that the URL does not imply is a native field. */
+const fileFieldsWithoutType = knownFields([], { fileData: ["fileUri"] })
+
+const inlineMedia = (part: Json, inlineData: Json, path: string): Decoded<Json> => {
+  const { data, mimeType } = inlineData
+  return typeof data === "string" && typeof mimeType === "string"
+    ? Either.right({
+        type: partType(mimeType),
+        url: `data:${mimeType};base64,${data}`,
+        ...native.decode({ ...part, inlineData }, inlineFields)
+      })
+    : Either.left(malformed(`${path}.inlineData`, part["inlineData"]))
 }
 
-const userPart = (part: Json, path: string): Decoded<Json> =>
-  typeof part["text"] === "string" ? Either.right({ type: "text", text: part["text"] }) : mediaOf(part, path)
+const fileMedia = (part: Json, fileData: Json, path: string): Decoded<Json> => {
+  const { fileUri, mimeType } = fileData
+  if (typeof fileUri !== "string") return Either.left(malformed(`${path}.fileData.fileUri`, fileUri))
+  const known = mediaTypeOf(fileUri) === mimeType ? fileFields : fileFieldsWithoutType
+  return Either.right({
+    ...(/^https?:/i.test(fileUri)
+      ? { type: typeof mimeType === "string" ? partType(mimeType) : "file", url: fileUri }
+      : { type: "file", fileId: fileUri }),
+    ...native.decode({ ...part, fileData }, known)
+  })
+}
+
+/** Decodes a part of the user or of a result. A part of another kind, such as executed code, is a provider part. */
+const userPart = (part: Json, path: string): Decoded<Json> => {
+  const { text } = part
+  if (typeof text === "string") return Either.right({ type: "text", text, ...native.decode(part, textFields) })
+  const inlineData = record(part, "inlineData")
+  if (inlineData !== undefined) return inlineMedia(part, camelCased(inlineData), path)
+  const fileData = record(part, "fileData")
+  if (fileData !== undefined) return fileMedia(part, camelCased(fileData), path)
+  return hasContent(part) ? Either.right({ ...native.part(part) }) : Either.left(malformed(path, part))
+}
 
 /** A list, or its only element. */
 const listOf = (value: unknown): ReadonlyArray<unknown> =>
@@ -55,8 +77,10 @@ const listOf = (value: unknown): ReadonlyArray<unknown> =>
 const textOf = (response: Json, field: "output" | "error"): string | undefined =>
   Object.keys(response).length === 1 ? string(response, field) : undefined
 
+const resultFields = knownFields([], { functionResponse: ["id", "name", "parts", "response"] })
+
 /** Decodes a result. One without an id belongs to the first pending call of its name. */
-const decodeResult = (from: Json, path: string, pending: Array<PendingCall>): Decoded<Json> => {
+const decodeResult = (part: Json, from: Json, path: string, pending: Array<PendingCall>): Decoded<Json> => {
   const fields = camelCased(from)
   const { name } = fields
   const id = string(fields, "id") ?? ""
@@ -69,12 +93,13 @@ const decodeResult = (from: Json, path: string, pending: Array<PendingCall>): De
   const text = error ?? textOf(response, "output") ?? JSON.stringify(response)
   const parts = array(fields, "parts") ?? []
   return Either.map(
-    Either.all(parts.map((part, index) => mediaOf(isRecord(part) ? camelCased(part) : {}, `${path}.parts[${index}]`))),
+    Either.all(parts.map((each, index) => userPart(isRecord(each) ? camelCased(each) : {}, `${path}.parts[${index}]`))),
     (media) => ({
       role: "tool",
       toolCallId,
       content: media.length === 0 ? text : [...(text === "" ? [] : [{ type: "text", text }]), ...media],
-      ...(error === undefined ? {} : { isError: true })
+      ...(error === undefined ? {} : { isError: true }),
+      ...native.decode({ ...part, functionResponse: fields }, resultFields)
     })
   )
 }
@@ -93,18 +118,19 @@ const userDrafts = (
     const decoded =
       response === undefined
         ? userPart(part, partPath)
-        : decodeResult(response, `${partPath}.functionResponse`, pending)
+        : decodeResult(part, response, `${partPath}.functionResponse`, pending)
     if (Either.isLeft(decoded)) return Either.left(decoded.left)
     if (response === undefined) others.push(decoded.right)
     else results.push({ path: partPath, message: decoded.right })
   }
   const [only] = others
   if (only === undefined) return Either.right(results)
-  const content = others.length === 1 && only["type"] === "text" ? only["text"] : others
+  const isPlain = others.length === 1 && only["type"] === "text" && only["native"] === undefined
+  const content = isPlain ? only["text"] : others
   return Either.right([...results, { path, message: { role: "user", content } }])
 }
 
-/** Decodes an assistant message with the reader of answers. The provider of its reasoning is unknown. */
+/** Decodes an assistant message with the reader of answers. The provider of its parts is unknown. */
 const modelDraft = (
   parts: ReadonlyArray<Json>,
   path: string,
@@ -116,21 +142,9 @@ const modelDraft = (
   const failure = reader.read(parts, `${path}.parts`, out)
   if (failure !== undefined) return Either.left(failure)
   reader.end(out)
-  const answer = out.reduce((all, event: ChatEvent) => Events.append(all, event), Events.nothing)
-  pending.splice(0, pending.length, ...answer.toolCalls)
-  return Either.right([
-    {
-      path,
-      message: {
-        role: "assistant",
-        content:
-          answer.reasoningParts.length === 0
-            ? answer.text
-            : [...answer.reasoningParts, ...(answer.text === "" ? [] : [{ type: "text", text: answer.text }])],
-        ...(answer.toolCalls.length === 0 ? {} : { toolCalls: answer.toolCalls })
-      }
-    }
-  ])
+  const { content } = out.reduce((all, event: ChatEvent) => Events.append(all, event), Events.nothing)
+  pending.splice(0, pending.length, ...Chat.toolCallsOf(content))
+  return Either.right([{ path, message: { ...Chat.toMessage({ content }) } }])
 }
 
 const partsAt = (content: Json): ReadonlyArray<Json> =>

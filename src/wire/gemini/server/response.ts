@@ -1,18 +1,14 @@
 /** Encodes whole responses, streams and errors. Source: Gemini API reference, `GenerateContentResponse`. */
 import type { ChatResponse } from "../../../vocabulary/Chat.js"
 import type { ChatEvent, Finish } from "../../../vocabulary/ChatEvent.js"
-import * as Chat from "../../../vocabulary/Chat.js"
 import type { Json } from "../../json.js"
 import { record, records } from "../../json.js"
 import type { Frame, ServedError, StreamEncoder } from "../../Wire.js"
 import { encodeFinishReason } from "../finishReason.js"
 import { bodyFields, candidateFields } from "../metadata.js"
-import { partsOf, partWriter } from "../partWriter.js"
+import { encodeParts } from "../partWriter.js"
 import { encodeUsage } from "../usage.js"
-
-/** The media of an answer, which are not among its reasoning parts as other parts are. */
-const mediaParts = (metadata: Json): ReadonlyArray<Json> =>
-  records(metadata, "parts").filter((part) => "inlineData" in part || "fileData" in part)
+import { streamParts } from "./streamParts.js"
 
 const usageOf = ({ providerMetadata: metadata, usage }: Pick<Finish, "usage" | "providerMetadata">): Json =>
   usage.estimated ? {} : { usageMetadata: { ...encodeUsage(usage), ...record(metadata, "usage") } }
@@ -24,11 +20,10 @@ const candidate = (parts: ReadonlyArray<Json>, fields: Json = {}): Json => ({
 })
 
 export const encodeResponse = (response: ChatResponse): Record<string, unknown> => {
-  const { finishReason, providerMetadata: metadata, rawFinishReason, refusal, text, toolCalls } = response
-  const parts = partsOf([...response.reasoningParts, Chat.text(text + refusal)], toolCalls, { callIds: true })
+  const { content, finishReason, providerMetadata: metadata, rawFinishReason, toolCalls } = response
   return {
     candidates: [
-      candidate([...parts, ...mediaParts(metadata)], {
+      candidate(encodeParts(content, { callIds: true }), {
         finishReason: encodeFinishReason(finishReason, rawFinishReason, toolCalls.length > 0),
         ...candidateFields(metadata)
       }),
@@ -41,25 +36,22 @@ export const encodeResponse = (response: ChatResponse): Record<string, unknown> 
   }
 }
 
-/** Encodes events as chunks. A tool call is sent whole when it is complete. */
+/** Encodes events as chunks. */
 export const encodeStream = (): StreamEncoder => {
-  const writer = partWriter({ callIds: true })
+  const parts = streamParts()
   let head: Json = {}
-  let calls = 0
 
-  const frame = (parts: ReadonlyArray<Json>, fields: Json = {}, body: Json = {}): Frame => ({
-    data: JSON.stringify({ candidates: [candidate(parts, fields)], ...body, ...head })
+  const frame = (written: ReadonlyArray<Json>, fields: Json = {}, body: Json = {}): Frame => ({
+    data: JSON.stringify({ candidates: [candidate(written, fields)], ...body, ...head })
   })
-
-  const frames = (parts: ReadonlyArray<Json>): ReadonlyArray<Frame> => (parts.length === 0 ? [] : [frame(parts)])
 
   const finish = (event: Finish): Frame => {
     const metadata = event.providerMetadata
-    const parts = [...writer.end(), ...mediaParts(metadata)]
+    const left = parts.end()
     return frame(
-      parts.length === 0 ? [{ text: "" }] : parts,
+      left.length === 0 ? [{ text: "" }] : left,
       {
-        finishReason: encodeFinishReason(event.reason, event.rawReason, calls > 0),
+        finishReason: encodeFinishReason(event.reason, event.rawReason, parts.calls() > 0),
         ...candidateFields(metadata)
       },
       { ...bodyFields(metadata), ...usageOf(event) }
@@ -72,22 +64,12 @@ export const encodeStream = (): StreamEncoder => {
         case "Start":
           head = { modelVersion: event.model, responseId: event.id }
           return []
-        case "TextDelta":
-        case "RefusalDelta":
-          return frames(writer.text(event.text))
-        case "ReasoningDelta": {
-          const { _tag, index, ...part } = event
-          return frames(writer.reasoning({ type: "reasoning", ...part }))
-        }
-        case "ToolCallDelta":
-          return []
-        case "ToolCallEnd":
-          calls += 1
-          return frames(writer.call(event.call))
-        case "Continued":
-          return []
         case "Finish":
           return [finish(event)]
+        default: {
+          const written = parts.push(event)
+          return written.length === 0 ? [] : [frame(written)]
+        }
       }
     },
     fail: (error) => [{ data: JSON.stringify(encodeError(error)) }]
