@@ -10,7 +10,7 @@
  *   sent back signed and unchanged, only to the provider that produced it, and left out at the end of a message: the API rejects it
  *   there. A refusal is sent as a text.
  * - The `container` of an answer, in which the provider runs code, is a part of its content. The next request names the last one;
- *   `extra.container` replaces it, and gets its id when it is an object without one, such as `{ skills }`.
+ *   `extra.container` replaces it, and gets its id when it is an object without one, such as `{ skills }`; null asks for a new container.
  * - The finish reason `pause` is `pause_turn`: the turn continues when it is sent back at the end of the conversation.
  * - `max_tokens` is required by the protocol; by default it is the output limit of the model.
  * - `reasoning` becomes what the model supports: `adaptive` thinking with an effort, or a budget, which is kept below

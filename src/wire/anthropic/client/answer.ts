@@ -333,7 +333,7 @@ export const answerReader = (source: AnswerSource) => {
       return Boolean(string(delta, "stop_reason"))
     },
     finish: (out: Out): void => {
-      for (const position of [...blocks.keys()]) blockStop(position, out)
+      for (const position of blocks.keys()) blockStop(position, out)
       const { container, ...fields } = metadata
       if (isRecord(container)) {
         out.push({ _tag: "ProviderPart", index: parts.open(), part: containerPart(container, source.provider) })
