@@ -435,6 +435,24 @@ describe("Anthropic stream decoder: fields beside the text", () => {
       { type: "text", text: "Sun.", ...cited("c") }
     ])
   })
+  it("reads blocks that no content_block_stop ends, as some proxies send them", () => {
+    const citation = { type: "page_location" }
+    const stream = readEvents(
+      start(),
+      open(0, { type: "tool_use", id: "a", name: "f", input: {} }),
+      ...input(0, "{}"),
+      open(0, { type: "text", text: "" }),
+      delta(0, { type: "text_delta", text: "Rain." }),
+      delta(0, { type: "citations_delta", citation }),
+      open(1, { type: "a_block_yet_to_come" }),
+      ...stopEvents("tool_use")
+    )
+    expect(contentOf(stream)).toEqual([
+      { type: "tool-call", id: "a", name: "f", arguments: "{}" },
+      { type: "text", text: "Rain.", ...answered({ citations: [citation] }) },
+      { type: "provider", ...answered({ type: "a_block_yet_to_come" }) }
+    ])
+  })
   it("reads the container of a stream as the last part", () => {
     const container = { id: "container_1", expires_at: "2030-01-01T00:00:00Z" }
     const stream = readEvents(start(), ...text(0, "Rain."), ...stopEvents("pause_turn", {}, { container }))

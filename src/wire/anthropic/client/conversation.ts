@@ -109,20 +109,14 @@ const withNative = (block: Json, part: PartWithNative, { provider }: Context): J
 
 /** The blocks of a part of an assistant message. A container is a field of the request. */
 const partBlocks = (part: AssistantPart, context: Context): ReadonlyArray<Json> => {
-  switch (part.type) {
-    case "provider": {
-      const block = native.readableFields(part, context.provider)
-      return block === undefined || containerOf(block) !== undefined ? [] : [block]
-    }
-    case "text":
-      return [withNative({ ...partBlock(part), ...cacheControlField(part.cacheControl) }, part, context)].filter(
-        isNotBlank
-      )
-    case "reasoning":
-      return isSentBack(part, context) ? [withNative(partBlock(part), part, context)] : []
-    default:
-      return [withNative(partBlock(part), part, context)].filter(isNotBlank)
+  if (part.type === "provider") {
+    const block = native.readableFields(part, context.provider)
+    return block === undefined || containerOf(block) !== undefined ? [] : [block]
   }
+  if (part.type === "reasoning" && !isSentBack(part, context)) return []
+  const block = withNative(partBlock(part), part, context)
+  if (!isNotBlank(block)) return []
+  return [part.type === "text" ? { ...block, ...cacheControlField(part.cacheControl) } : block]
 }
 
 /** The API rejects a message whose last block is reasoning: "The final block in an assistant message cannot be `thinking`". */
