@@ -126,7 +126,8 @@ const refusalDeltaSchema = Schema.TaggedStruct("RefusalDelta", {
 export const RefusalDelta: Schema.Schema<RefusalDelta> = refusalDeltaSchema
 
 /**
- * A piece of a tool call's arguments. Every piece has `id` and `name`.
+ * A piece of a tool call's arguments. Every piece has `id` and `name`. The first has what the call keeps for its provider, if that
+ * is known when the call begins.
  *
  * @since 0.1.0
  * @category model
@@ -137,7 +138,8 @@ const toolCallDeltaSchema = Schema.TaggedStruct("ToolCallDelta", {
   index: Index,
   id: Schema.String,
   name: Schema.String,
-  argumentsDelta: Schema.String
+  argumentsDelta: Schema.String,
+  ...providerFields
 })
 
 /**
@@ -409,7 +411,15 @@ const eventsOfPart = (part: AssistantPart, index: number): ReadonlyArray<ChatEve
     }
     case "tool-call":
       return [
-        { _tag: "ToolCallDelta", index, id: part.id, name: part.name, argumentsDelta: part.arguments },
+        {
+          _tag: "ToolCallDelta",
+          index,
+          id: part.id,
+          name: part.name,
+          argumentsDelta: part.arguments,
+          ...(part.native === undefined ? {} : { native: part.native }),
+          ...(part.native === undefined || part.provider === undefined ? {} : { provider: part.provider })
+        },
         { _tag: "ToolCallEnd", index, call: part }
       ]
     case "provider":

@@ -5,7 +5,13 @@
  *   models that accept it, and is otherwise joined with those at the beginning.
  * - Adjacent messages of one role become one turn, in which tool results come first. Blank texts are dropped, and a
  *   conversation that begins with the model gets an opening user message: the API rejects both.
- * - Reasoning is sent back signed and unchanged, only to the provider that produced it.
+ * - The parts of an assistant message are sent back in their order and place, with what only this protocol has: citations of a
+ *   text, the `caller` of a tool call, and blocks that the vocabulary does not cover, such as those of server tools. Reasoning is
+ *   sent back signed and unchanged, only to the provider that produced it, and left out at the end of a message: the API rejects it
+ *   there. A refusal is sent as a text.
+ * - The `container` of an answer, in which the provider runs code, is a part of its content. The next request names the last one;
+ *   `extra.container` replaces it, and gets its id when it is an object without one, such as `{ skills }`; null asks for a new container.
+ * - The finish reason `pause` is `pause_turn`: the turn continues when it is sent back at the end of the conversation.
  * - `max_tokens` is required by the protocol; by default it is the output limit of the model.
  * - `reasoning` becomes what the model supports: `adaptive` thinking with an effort, or a budget, which is kept below
  *   `max_tokens` and at least 1024 tokens. `effort: "none"` disables thinking, or selects the minimum for models that always
@@ -17,9 +23,8 @@
  * - JSON Schemas of answers and of strict tools are closed, and keywords that the API rejects are moved into descriptions.
  * - Betas are requested with `extra.betas`, as in Anthropic's own libraries; that of the Files API is added when a file id is sent.
  *   An `anthropic-beta` header of the client replaces both.
- * - `providerMetadata` contains what the vocabulary does not cover: `blocks` (of tools that the provider ran itself, such as
- *   `server_tool_use`), `citations` (sources of the text), other counts in `usage`, `stop_sequence`, `stop_details`,
- *   `container` and the like.
+ * - `providerMetadata` contains the fields of the answer that neither the vocabulary nor its parts cover: other counts in `usage`,
+ *   `stop_sequence`, `stop_details`, `context_management` and the like.
  *
  * @example
  * ```ts

@@ -2,7 +2,7 @@
 import type { ReasoningPart } from "../../vocabulary/Chat.js"
 import type { Json } from "../json.js"
 import { isRecord, string } from "../json.js"
-import { native } from "./native.js"
+import { knownFields } from "../native.js"
 
 /** The format of reasoning of which only the encrypted form is available. */
 export const redacted = "redacted_thinking"
@@ -10,7 +10,10 @@ export const redacted = "redacted_thinking"
 export const isReasoningBlock = (block: unknown): boolean =>
   isRecord(block) && (block["type"] === "thinking" || block["type"] === redacted)
 
-type ReasoningFields = Omit<ReasoningPart, "type">
+/** The fields that a reasoning part covers. */
+export const reasoningFields = knownFields(["type", "thinking", "signature", "data"])
+
+type ReasoningFields = Pick<ReasoningPart, "text" | "signature" | "format">
 
 /** The fields of a reasoning part; undefined when the block is empty. */
 export const decodeReasoning = (block: Json): ReasoningFields | undefined => {
@@ -23,10 +26,6 @@ export const decodeReasoning = (block: Json): ReasoningFields | undefined => {
   return text === "" && signature === "" ? undefined : { text, ...(signature === "" ? {} : { signature }) }
 }
 
-export const reasoningBlock = (reasoning: ReasoningFields): Json =>
-  native.encode(
-    reasoning.format === redacted
-      ? { type: redacted, data: reasoning.signature ?? "" }
-      : { type: "thinking", thinking: reasoning.text, signature: reasoning.signature ?? "" },
-    reasoning
-  )
+/** The block without native fields. */
+export const reasoningBlock = ({ format, signature = "", text }: ReasoningFields): Json =>
+  format === redacted ? { type: redacted, data: signature } : { type: "thinking", thinking: text, signature }

@@ -7,10 +7,10 @@ const reasons: ReadonlyMap<string, FinishReason> = new Map([
   ["max_tokens", "length"],
   ["model_context_window_exceeded", "length"],
   ["tool_use", "tool-calls"],
-  ["refusal", "content-filter"]
+  ["refusal", "content-filter"],
+  ["pause_turn", "pause"]
 ])
 
-/** `pause_turn`, after which the turn continues when it is sent back, is `other`. */
 export const decodeStopReason = (raw: string, hasCalls: boolean): FinishReason => {
   const reason = reasons.get(raw) ?? "other"
   return hasCalls && (reason === "stop" || raw === "") ? "tool-calls" : reason
@@ -21,6 +21,7 @@ const stopReasons: Readonly<Record<FinishReason, string | null>> = {
   length: "max_tokens",
   "tool-calls": "tool_use",
   "content-filter": "refusal",
+  pause: "pause_turn",
   other: null
 }
 

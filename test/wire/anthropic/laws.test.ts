@@ -1,12 +1,13 @@
 /** Round trips of Anthropic responses and streams. */
 import { describe, expect, it } from "@effect/vitest"
 import { FastCheck } from "effect"
-import type { ChatResponse, FinishReason } from "../../../src/vocabulary/Chat.js"
+import type { AssistantPart, ChatResponse, FinishReason } from "../../../src/vocabulary/Chat.js"
+import * as Chat from "../../../src/vocabulary/Chat.js"
 import * as ChatEvent from "../../../src/vocabulary/ChatEvent.js"
 import * as Usage from "../../../src/vocabulary/Usage.js"
 import * as Anthropic from "../../../src/wire/Anthropic.js"
 import type { Frame } from "../../../src/wire/Wire.js"
-import { name, jsonObject, reasoningPart, toolCalls, nonBlankText } from "./generators.js"
+import { answered, content, jsonObject, name, nonBlankText } from "./generators.js"
 import { usage } from "../generators.js"
 import { collectStream, interleaveToolCalls, source, responseRoundTrip, writeFrames } from "../roundTrips.js"
 
@@ -21,7 +22,7 @@ const endings: Readonly<Record<string, FinishReason>> = {
   max_tokens: "length",
   model_context_window_exceeded: "length",
   refusal: "content-filter",
-  pause_turn: "other",
+  pause_turn: "pause",
   "": "other"
 }
 
@@ -29,48 +30,38 @@ const drafts = (args: FastCheck.Arbitrary<string>) =>
   FastCheck.record({
     id: FastCheck.stringMatching(/^msg_[0-9a-f]{4}$/),
     model: name,
-    text: FastCheck.oneof(is(""), nonBlankText),
-    reasoningParts: FastCheck.array(reasoningPart("acme"), { maxLength: 3 }),
-    toolCalls: toolCalls(args),
+    parts: content("acme", args),
+    container: FastCheck.boolean(),
     usage,
     raw: oneOf(...Object.keys(endings)),
     metadata: FastCheck.record(
       {
         stop_sequence: nonBlankText,
-        container: is({ id: "container_1" }),
-        usage: is({ service_tier: "standard", server_tool_use: { web_search_requests: 1 } }),
-        blocks: is([
-          { type: "server_tool_use", id: "srvtoolu_1", name: "web_search", input: { query: "rain" } },
-          { type: "web_search_tool_result", tool_use_id: "srvtoolu_1", content: [] }
-        ])
+        usage: is({ service_tier: "standard", server_tool_use: { web_search_requests: 1 } })
       },
       { requiredKeys: [] }
-    ),
-    cited: FastCheck.boolean()
+    )
   })
 
 type Draft = ReturnType<typeof drafts> extends FastCheck.Arbitrary<infer A> ? A : never
 
-/** Only a text without tool calls after it has citations: a stream writes them before the next block. */
-const responseOf = ({ cited, metadata, raw, ...draft }: Draft): ChatResponse => {
-  const ending = draft.toolCalls.length === 0 || endings[raw] === "length" ? raw : "tool_use"
-  return {
-    ...draft,
-    provider: "acme",
-    reasoning: draft.reasoningParts.map((part) => part.text).join(""),
-    refusal: "",
-    finishReason: endings[ending] ?? "tool-calls",
-    rawFinishReason: ending,
-    latency: 0,
-    keyId: "k",
-    attempts: [],
-    providerMetadata: {
-      ...metadata,
-      ...(cited && draft.text !== "" && draft.toolCalls.length === 0
-        ? { citations: [{ type: "char_location", cited_text: "Rain.", document_index: 0 }] }
-        : {})
-    }
-  }
+const containerPart: AssistantPart = { type: "provider", ...answered("acme", { container: { id: "container_1" } }) }
+
+const responseOf = ({ container, metadata, parts, raw, ...draft }: Draft): ChatResponse => {
+  const ending = Chat.toolCallsOf(parts).length === 0 || endings[raw] === "length" ? raw : "tool_use"
+  return Chat.withContent(
+    {
+      ...draft,
+      provider: "acme",
+      finishReason: endings[ending] ?? "tool-calls",
+      rawFinishReason: ending,
+      latency: 0,
+      keyId: "k",
+      attempts: [],
+      providerMetadata: metadata
+    },
+    container ? [...parts, containerPart] : parts
+  )
 }
 
 const responses = drafts(jsonObject).map(responseOf)

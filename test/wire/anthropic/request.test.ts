@@ -33,7 +33,7 @@ const turns = (...messages: ReadonlyArray<Message>): unknown => writeMessages(..
 
 const parts = (...content: ReadonlyArray<UserPart>): unknown => body({ messages: [Chat.user(content)] })["messages"]
 
-const call = { type: "tool-call", id: "toolu_1", name: "weather", arguments: '{"city":"Rome"}' }
+const call = Chat.toolCall("toolu_1", "weather", '{"city":"Rome"}')
 const toolUse = { type: "tool_use", id: "toolu_1", name: "weather", input: { city: "Rome" } }
 
 describe("Anthropic request", () => {
@@ -355,18 +355,12 @@ describe("Anthropic tool calls and tool results", () => {
     ])
   })
   it("rewrites ids of other providers to the allowed characters and wraps arguments that are no object", () => {
-    const foreignCall = (args: string, more: object = {}) => ({
-      type: "tool-call",
-      id: "functions.f:0",
-      name: "f",
-      arguments: args,
-      ...more
-    })
+    const foreignCall = (args: string) => Chat.toolCall("functions.f:0", "f", args)
     const inputs = [
       foreignCall(""),
       foreignCall('{"a":1'),
       foreignCall("[1]"),
-      foreignCall("SELECT 1", { type: "custom" as const })
+      { ...foreignCall("SELECT 1"), custom: true as const }
     ].map((each) => turns(Chat.user("?"), Chat.assistant("", [each]), Chat.toolResult(each, "ok")))
     const exchange = (input: object) => [
       { role: "user", content: "?" },

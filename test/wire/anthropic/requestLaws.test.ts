@@ -4,8 +4,8 @@ import { FastCheck } from "effect"
 import type { AssistantPart, ChatRequest, Message } from "../../../src/vocabulary/Chat.js"
 import * as Chat from "../../../src/vocabulary/Chat.js"
 import * as Anthropic from "../../../src/wire/Anthropic.js"
-import { jsonObject, name, nonBlankText, reasoningPart, toolCalls } from "./generators.js"
-import { sampling } from "../generators.js"
+import { content, jsonObject, name, nonBlankText, serverToolBlocks } from "./generators.js"
+import { interleaved, sampling } from "../generators.js"
 import { asReadByServer, getOrThrow, jsonRoundTrip } from "../roundTrips.js"
 
 const wire = Anthropic.make({ unsignedThoughts: true })
@@ -45,26 +45,30 @@ const result = withCacheControl(
   )
 )
 
-/** Parts of an assistant turn and its tool results. */
+/** The parts up to the last that is not reasoning: the API rejects reasoning at the end. */
+const withoutLastReasoning = (parts: ReadonlyArray<AssistantPart>): ReadonlyArray<AssistantPart> =>
+  parts.slice(0, parts.findLastIndex(({ type }) => type !== "reasoning") + 1)
+
+/** The content of an assistant turn, and tool results. */
 const turnParts = FastCheck.record({
-  reasoning: FastCheck.array(reasoningPart("acme"), { maxLength: 2 }),
-  text: nonBlankText,
-  calls: toolCalls(jsonObject),
+  content: FastCheck.oneof(
+    nonBlankText,
+    content("acme", jsonObject)
+      .map(withoutLastReasoning)
+      .filter((parts) => parts.length > 0)
+  ),
   results: FastCheck.array(result, { minLength: 3, maxLength: 3 })
 })
 
 type Turn = typeof turnParts extends FastCheck.Arbitrary<infer A> ? A : never
 
-const turnOf = ({ calls, results, text, reasoning }: Turn): ReadonlyArray<Message> => {
-  const content: string | ReadonlyArray<AssistantPart> = reasoning.length === 0 ? text : [...reasoning, Chat.text(text)]
-  return [
-    { role: "assistant", content, ...(calls.length === 0 ? {} : { toolCalls: calls }) },
-    ...calls.flatMap((call, index) => {
-      const returned = results[index]
-      return returned === undefined ? [] : [{ role: "tool" as const, toolCallId: call.id, ...returned }]
-    })
-  ]
-}
+const turnOf = ({ content, results }: Turn): ReadonlyArray<Message> => [
+  { role: "assistant", content },
+  ...Chat.toolCallsOf(content).flatMap((call, index) => {
+    const returned = results[index]
+    return returned === undefined ? [] : [{ role: "tool" as const, toolCallId: call.id, ...returned }]
+  })
+]
 
 /** No user message follows tool results: the wire would merge it into their turn. */
 const conversations = FastCheck.tuple(
@@ -162,7 +166,65 @@ const keepsReasoning = ({ messages, reasoning }: ChatRequest): boolean => {
   )
 }
 
+/** The message as a server reads it: its parts have no provider. */
+const asRead = (message: Message): Message => {
+  if (message.role !== "assistant" || typeof message.content === "string") return message
+  const content = message.content.map((part): AssistantPart => {
+    const { provider: _, ...read } = part
+    return read
+  })
+  return asReadByServer("anthropic-messages")({ ...message, content })
+}
+
+/** The blocks of a client, in any order, with fields that only Anthropic has. The last is not reasoning. */
+const blocks = FastCheck.tuple(
+  interleaved(
+    FastCheck.tuple(
+      FastCheck.array(
+        FastCheck.record(
+          { type: is("text"), text: nonBlankText, citations: is([{ type: "page_location" }]) },
+          { requiredKeys: ["type", "text"] }
+        ),
+        { maxLength: 2 }
+      ),
+      FastCheck.array(
+        FastCheck.oneof(
+          FastCheck.record({ type: is("thinking"), thinking: FastCheck.string(), signature: nonBlankText }),
+          FastCheck.record({ type: is("redacted_thinking"), data: nonBlankText })
+        ),
+        { maxLength: 3 }
+      ),
+      FastCheck.uniqueArray(
+        FastCheck.record(
+          {
+            type: is("tool_use"),
+            id: name,
+            name,
+            input: jsonObject.map((text): unknown => JSON.parse(text)),
+            caller: is({ type: "direct" }),
+            cache_control: is({ type: "ephemeral" })
+          },
+          { requiredKeys: ["type", "id", "name", "input"] }
+        ),
+        { maxLength: 2, selector: ({ id }) => id }
+      ),
+      is(serverToolBlocks)
+    ).map((lists): ReadonlyArray<ReadonlyArray<Readonly<Record<string, unknown>>>> => lists)
+  ),
+  name
+).map(([before, id]) => [...before, { type: "tool_use", id: `last_${id}`, name: id, input: {} }])
+
 describe("Anthropic request laws", () => {
+  it.prop("the blocks of an assistant message are the same after reading and writing", [blocks], ([content]) => {
+    const messages = [
+      { role: "user", content: "?" },
+      { role: "assistant", content },
+      { role: "user", content: "!" }
+    ]
+    const { request } = getOrThrow(wire.decodeRequest({ model: "claude-opus-5", max_tokens: 9, messages }))
+    const target = { provider: "acme", model: "m", stream: false }
+    expect(getOrThrow(wire.encodeRequest(request, target)).body["messages"]).toEqual(messages)
+  })
   it.prop(
     "every Anthropic request survives writing by the client and reading by the server",
     [requests, FastCheck.boolean()],
@@ -172,7 +234,7 @@ describe("Anthropic request laws", () => {
         request: {
           ...others,
           ...(reasoning === undefined || !keepsReasoning(request) ? {} : { reasoning }),
-          messages: request.messages.map(asReadByServer("anthropic-messages"))
+          messages: request.messages.map(asRead)
         },
         stream: streamed
       })

@@ -26,14 +26,17 @@ const read = (fields: Json): WireResponse =>
 const failure = (body: unknown): WireFailure | undefined =>
   Either.match(wire.decodeResponse(body, source), { onLeft: (left) => left, onRight: () => undefined })
 
+/** Fields that only Anthropic has, of an answer of the provider. */
+const answered = (fields: Json) => ({ provider: "acme", native: { "anthropic-messages": fields } })
+
 describe("Anthropic response", () => {
   it("reads every field of a response", () => {
     expect(read({})).toEqual({
       id: "msg_1",
       model: "claude-1",
+      content: [{ type: "text", text: "Rain." }],
       text: "Rain.",
       reasoning: "",
-      reasoningParts: [],
       refusal: "",
       toolCalls: [],
       finishReason: "stop",
@@ -50,9 +53,40 @@ describe("Anthropic response", () => {
       providerMetadata: {}
     })
   })
-  it("joins the text of all text blocks", () => {
-    const content = ["Rain", " and ", "sun."].map((text) => ({ type: "text", text }))
+  it("reads each text block as a part of its own, and drops empty ones", () => {
+    const content = ["Rain", "", " and ", "sun."].map((text) => ({ type: "text", text }))
     expect(read({ content }).text).toBe("Rain and sun.")
+    expect(read({ content }).content).toEqual(content.filter(({ text }) => text !== ""))
+  })
+  it("reads every block as a part in its place", () => {
+    const call = { type: "server_tool_use", id: "srvtoolu_1", name: "web_search", input: { query: "rain" } }
+    const result = { type: "web_search_tool_result", tool_use_id: "srvtoolu_1", content: [] }
+    const toolCall = { type: "tool-call", name: "now", arguments: "{}" }
+    const reasoning = { type: "reasoning", provider: "acme" }
+    expect(
+      read({
+        content: [
+          { type: "thinking", thinking: "A", signature: "a" },
+          { type: "tool_use", id: "toolu_1", name: "now", input: {} },
+          { type: "text", text: "Let me search." },
+          call,
+          { type: "thinking", thinking: "", signature: "" },
+          result,
+          { type: "thinking", thinking: "B", signature: "b" },
+          { type: "text", text: "Rain." },
+          { type: "tool_use", id: "toolu_2", name: "now", input: {} }
+        ]
+      }).content
+    ).toEqual([
+      { ...reasoning, text: "A", signature: "a" },
+      { ...toolCall, id: "toolu_1" },
+      { type: "text", text: "Let me search." },
+      { type: "provider", ...answered(call) },
+      { type: "provider", ...answered(result) },
+      { ...reasoning, text: "B", signature: "b" },
+      { type: "text", text: "Rain." },
+      { ...toolCall, id: "toolu_2" }
+    ])
   })
   it("takes the requested model when the response names none", () => {
     expect(read({ model: undefined }).model).toBe("claude-asked")
@@ -65,7 +99,7 @@ describe("Anthropic response", () => {
 
 describe("Anthropic response: reasoning", () => {
   it("reads thinking with and without text and signature, and redacted thinking", () => {
-    const { reasoning, reasoningParts } = read({
+    const { content, reasoning } = read({
       content: [
         { type: "thinking", thinking: "Hm.", signature: "sig1" },
         { type: "redacted_thinking", data: "sealed" },
@@ -76,7 +110,7 @@ describe("Anthropic response: reasoning", () => {
       ]
     })
     expect(reasoning).toBe("Hm.Unsigned.")
-    expect(reasoningParts).toEqual([
+    expect(content.slice(0, -1)).toEqual([
       { type: "reasoning", text: "Hm.", signature: "sig1", provider: "acme" },
       { type: "reasoning", text: "", signature: "sealed", format: "redacted_thinking", provider: "acme" },
       { type: "reasoning", text: "", signature: "sig2", provider: "acme" },
@@ -105,7 +139,20 @@ describe("Anthropic response: tool calls", () => {
       { type: "tool-call", id: "toolu_4", name: "weather", arguments: '{"city":"Oslo"}' }
     ])
   })
-  it("keeps server tool, MCP and unknown blocks in the metadata, not as tool calls", () => {
+  it("keeps the caller and other unknown fields of a tool call and of a thinking block with their part", () => {
+    const caller = { type: "code_execution_20250825", tool_id: "srvtoolu_1" }
+    const { content } = read({
+      content: [
+        { type: "thinking", thinking: "Hm.", signature: "sig", vendor: 1 },
+        { type: "tool_use", id: "toolu_1", name: "now", input: {}, caller, vendor: null }
+      ]
+    })
+    expect(content).toEqual([
+      { type: "reasoning", text: "Hm.", signature: "sig", ...answered({ vendor: 1 }) },
+      { type: "tool-call", id: "toolu_1", name: "now", arguments: "{}", ...answered({ caller }) }
+    ])
+  })
+  it("reads server tool, MCP and unknown blocks as provider parts, not as tool calls", () => {
     const blocks = [
       { type: "server_tool_use", id: "srvtoolu_1", name: "web_search", input: { query: "rain" } },
       { type: "web_search_tool_result", tool_use_id: "srvtoolu_1", content: [{ type: "web_search_result" }] },
@@ -115,7 +162,11 @@ describe("Anthropic response: tool calls", () => {
     ]
     const response = read({ content: [...blocks, { type: "text", text: "Rain." }] })
     expect([response.text, response.toolCalls, response.finishReason]).toEqual(["Rain.", [], "stop"])
-    expect(response.providerMetadata).toEqual({ blocks })
+    expect(response.content).toEqual([
+      ...blocks.map((block) => ({ type: "provider", ...answered(block) })),
+      { type: "text", text: "Rain." }
+    ])
+    expect(response.providerMetadata).toEqual({})
   })
   it("rejects a tool_use block of a response without a name as Malformed", () => {
     expect(failure(message({ content: [{ type: "tool_use", id: "toolu_1" }] }))).toMatchObject({
@@ -133,7 +184,7 @@ describe("Anthropic finish reason", () => {
     ["model_context_window_exceeded", "length"],
     ["tool_use", "tool-calls"],
     ["refusal", "content-filter"],
-    ["pause_turn", "other"],
+    ["pause_turn", "pause"],
     ["a_reason_yet_to_come", "other"],
     [null, "other"]
   ])("maps stop_reason %s to %s", (raw, reason) => {
@@ -188,23 +239,33 @@ describe("Anthropic response: usage", () => {
   })
 })
 
-describe("Anthropic response: provider metadata", () => {
-  it("keeps citations, container and context_management in the metadata", () => {
+describe("Anthropic response: fields beside the text", () => {
+  it("keeps the citations and unknown fields of each text with its part", () => {
     const citation = { type: "char_location", cited_text: "Rain.", document_index: 0 }
-    const response = read({
-      content: [
-        { type: "text", text: "It says ", citations: null },
-        { type: "text", text: "rain.", citations: [citation] }
-      ],
-      container: { id: "container_1" },
-      context_management: { applied_edits: [] }
-    })
-    expect(response.text).toBe("It says rain.")
-    expect(response.providerMetadata).toEqual({
-      citations: [citation],
-      container: { id: "container_1" },
-      context_management: { applied_edits: [] }
-    })
+    expect(
+      read({
+        content: [
+          { type: "text", text: "It ", citations: null },
+          { type: "text", text: "says ", citations: [] },
+          { type: "text", text: "rain.", citations: [citation] },
+          { type: "text", text: "", citations: [citation], vendor: 1 }
+        ]
+      }).content
+    ).toEqual([
+      { type: "text", text: "It " },
+      { type: "text", text: "says " },
+      { type: "text", text: "rain.", ...answered({ citations: [citation] }) },
+      { type: "text", text: "", ...answered({ citations: [citation], vendor: 1 }) }
+    ])
+  })
+  it("reads the container as the last part, and keeps context_management in the metadata", () => {
+    const container = { id: "container_1", expires_at: "2030-01-01T00:00:00Z" }
+    const response = read({ container, context_management: { applied_edits: [] } })
+    expect(response.content).toEqual([
+      { type: "text", text: "Rain." },
+      { type: "provider", ...answered({ container }) }
+    ])
+    expect(response.providerMetadata).toEqual({ context_management: { applied_edits: [] } })
   })
 })
 

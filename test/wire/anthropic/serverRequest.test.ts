@@ -152,9 +152,7 @@ describe("Anthropic server request", () => {
         content: [
           { type: "reasoning", text: "Hm.", signature: "sig", ...native({}) },
           { type: "reasoning", text: "", signature: "sealed", format: "redacted_thinking", ...native({}) },
-          { type: "text", text: "Let me see." }
-        ],
-        toolCalls: [
+          { type: "text", text: "Let me see." },
           { type: "tool-call", id: "toolu_1", name: "weather", arguments: '{"city":"Rome"}' },
           { type: "tool-call", id: "toolu_2", name: "now", arguments: "{}" }
         ]
@@ -164,6 +162,40 @@ describe("Anthropic server request", () => {
       { role: "tool", toolCallId: "toolu_3", content: "" },
       { role: "user", content: [{ type: "text", text: "Hurry!" }] },
       { role: "assistant", content: [{ type: "text", text: "It is" }] }
+    ])
+  })
+  it("reads the blocks of an assistant message as parts in their place, with the fields that only Anthropic has", () => {
+    const search = { type: "server_tool_use", id: "srvtoolu_1", name: "web_search", input: {} }
+    const citations = [{ type: "page_location" }]
+    const caller = { type: "direct" }
+    const toolUse = { type: "tool_use", name: "now", input: {} }
+    const toolCall = { type: "tool-call", name: "now", arguments: "{}" }
+    expect(
+      messages(question, {
+        role: "assistant",
+        content: [
+          { type: "thinking", thinking: "A", signature: "a" },
+          { ...toolUse, id: "toolu_1", caller },
+          { type: "thinking", thinking: "", signature: "" },
+          search,
+          { type: "text", text: "Rain.", citations },
+          { type: "thinking", thinking: "B", signature: "b" },
+          { ...toolUse, id: "toolu_2" }
+        ]
+      })
+    ).toEqual([
+      question,
+      {
+        role: "assistant",
+        content: [
+          { type: "reasoning", text: "A", signature: "a", ...native({}) },
+          { ...toolCall, id: "toolu_1", ...native({ caller }) },
+          { type: "provider", ...native(search) },
+          { type: "text", text: "Rain.", ...native({ citations }) },
+          { type: "reasoning", text: "B", signature: "b", ...native({}) },
+          { ...toolCall, id: "toolu_2" }
+        ]
+      }
     ])
   })
   it("reads the client's tools and keeps provider tools in extra", () => {
@@ -261,6 +293,19 @@ describe("Anthropic server request", () => {
     expect(path({ messages: [{ role: "user" }] })).toBe("messages[0].content")
     expect(path({ messages: [{ role: "user", content: [{}] }] })).toBe("messages[0].content[0].type")
     expect(path({ messages: [{ role: "assistant", content: [7] }] })).toBe("messages[0].content[0]")
+    expect(
+      path({
+        messages: [
+          {
+            role: "assistant",
+            content: [
+              { type: "text", text: "" },
+              { type: "tool_use", id: "" }
+            ]
+          }
+        ]
+      })
+    ).toBe("messages[0].content[1].id")
     expect(path({ messages: [{ role: "user", content: [{ type: "image" }] }] })).toBe(
       "messages[0].content[0].source.type"
     )

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
-import type { ChatResponse } from "../../../src/vocabulary/Chat.js"
+import type { AssistantPart, ChatResponse } from "../../../src/vocabulary/Chat.js"
+import * as Chat from "../../../src/vocabulary/Chat.js"
 import type { ChatEvent } from "../../../src/vocabulary/ChatEvent.js"
 import * as Usage from "../../../src/vocabulary/Usage.js"
 import * as Anthropic from "../../../src/wire/Anthropic.js"
@@ -8,37 +9,45 @@ const wire = Anthropic.make()
 
 type Json = Readonly<Record<string, unknown>>
 
-const response = (fields: Partial<ChatResponse>): ChatResponse => ({
-  id: "msg_1",
-  provider: "acme",
-  model: "claude-1",
-  text: "",
-  reasoning: "",
-  reasoningParts: [],
-  refusal: "",
-  toolCalls: [],
-  finishReason: "stop",
-  rawFinishReason: "",
-  usage: Usage.make({ inputTokens: 130, outputTokens: 7, cachedInputTokens: 100, cacheWriteTokens: 20 }),
-  latency: 5,
-  keyId: "k",
-  attempts: [],
-  providerMetadata: {},
-  ...fields
-})
+const response = (
+  fields: Partial<Omit<ChatResponse, keyof Chat.Content>>,
+  content: ReadonlyArray<AssistantPart> = []
+): ChatResponse =>
+  Chat.withContent(
+    {
+      id: "msg_1",
+      provider: "acme",
+      model: "claude-1",
+      finishReason: "stop" as const,
+      rawFinishReason: "",
+      usage: Usage.make({ inputTokens: 130, outputTokens: 7, cachedInputTokens: 100, cacheWriteTokens: 20 }),
+      latency: 5,
+      keyId: "k",
+      attempts: [],
+      providerMetadata: {},
+      ...fields
+    },
+    content
+  )
+
+/** Fields that only Anthropic has, of an answer of the provider. */
+const answered = (fields: Json) => ({ provider: "acme", native: { "anthropic-messages": fields } })
+
+const search = { type: "server_tool_use", id: "srvtoolu_1", name: "web_search", input: { query: "rain" } }
 
 describe("Anthropic server response", () => {
-  it("writes reasoning, server tool blocks, text with citations, the refusal and tool calls in this order", () => {
+  it("writes every part in its place", () => {
     expect(
       wire.encodeResponse(
-        response({
-          text: "Rain.",
-          refusal: "But no more.",
-          reasoningParts: [{ type: "reasoning", text: "Hm.", signature: "sig", provider: "acme" }],
-          toolCalls: [{ type: "tool-call", id: "functions.f:0", name: "f", arguments: "" }],
-          finishReason: "tool-calls",
-          providerMetadata: { citations: [{ type: "page_location" }], blocks: [{ type: "server_tool_use" }] }
-        })
+        response({ finishReason: "tool-calls" }, [
+          { type: "reasoning", text: "Hm.", signature: "sig", provider: "acme" },
+          { type: "provider", ...answered(search) },
+          { type: "text", text: "Rain.", ...answered({ citations: [{ type: "page_location" }] }) },
+          { type: "refusal", text: "But no more." },
+          { type: "reasoning", text: "", signature: "sealed", format: "redacted_thinking", provider: "acme" },
+          { type: "tool-call", id: "functions.f:0", name: "f", arguments: "", ...answered({ caller: "code" }) },
+          { type: "text", text: "Sun." }
+        ])
       )
     ).toEqual({
       id: "msg_1",
@@ -47,10 +56,12 @@ describe("Anthropic server response", () => {
       model: "claude-1",
       content: [
         { type: "thinking", thinking: "Hm.", signature: "sig" },
-        { type: "server_tool_use" },
+        search,
         { type: "text", text: "Rain.", citations: [{ type: "page_location" }] },
         { type: "text", text: "But no more." },
-        { type: "tool_use", id: "functions_f_0", name: "f", input: {} }
+        { type: "redacted_thinking", data: "sealed" },
+        { type: "tool_use", id: "functions_f_0", name: "f", input: {}, caller: "code" },
+        { type: "text", text: "Sun." }
       ],
       stop_reason: "tool_use",
       stop_sequence: null,
@@ -62,13 +73,27 @@ describe("Anthropic server response", () => {
       }
     })
   })
-  it.each<readonly [Partial<ChatResponse>, string | null]>([
+  it("writes the container beside the content, and leaves out empty parts and parts of other protocols", () => {
+    const container = { id: "container_1" }
+    const { content, container: written } = wire.encodeResponse(
+      response({}, [
+        { type: "text", text: "" },
+        { type: "reasoning", text: "", id: "rs_1", provider: "acme" },
+        { type: "provider", native: { "openai-responses": { type: "web_search_call" } }, provider: "acme" },
+        { type: "text", text: "Rain.", native: { "openai-chat": { annotations: [] } }, provider: "acme" },
+        { type: "provider", ...answered({ container }) }
+      ])
+    )
+    expect([content, written]).toEqual([[{ type: "text", text: "Rain." }], container])
+  })
+  it.each<readonly [Partial<Omit<ChatResponse, keyof Chat.Content>>, string | null]>([
     [{ finishReason: "stop", rawFinishReason: "stop" }, "end_turn"],
     [{ finishReason: "stop", rawFinishReason: "stop_sequence" }, "stop_sequence"],
     [{ finishReason: "length", rawFinishReason: "length" }, "max_tokens"],
     [{ finishReason: "content-filter", rawFinishReason: "SAFETY" }, "refusal"],
     [{ finishReason: "tool-calls", rawFinishReason: "tool_calls" }, "tool_use"],
-    [{ finishReason: "other", rawFinishReason: "pause_turn" }, "pause_turn"],
+    [{ finishReason: "pause", rawFinishReason: "" }, "pause_turn"],
+    [{ finishReason: "other", rawFinishReason: "held" }, "held"],
     [{ finishReason: "other", rawFinishReason: "" }, null]
   ])("writes the stop_reason of %j", (fields, reason) => {
     expect(wire.encodeResponse(response(fields))["stop_reason"]).toBe(reason)
@@ -107,7 +132,14 @@ describe("Anthropic server stream", () => {
     writeEvents(start, ...events, finish).slice(2, -2)
 
   it("writes all events of a stream from message_start to message_stop", () => {
-    expect(writeEvents(start, { _tag: "TextDelta", text: "Ra" }, { _tag: "TextDelta", text: "in." }, finish)).toEqual([
+    expect(
+      writeEvents(
+        start,
+        { _tag: "TextDelta", index: 0, text: "Ra" },
+        { _tag: "TextDelta", index: 0, text: "in." },
+        finish
+      )
+    ).toEqual([
       {
         type: "message_start",
         message: {
@@ -142,8 +174,67 @@ describe("Anthropic server stream", () => {
   it("writes each text delta at once", () => {
     const encoder = wire.encodeStream({})
     encoder.push(start)
-    expect(encoder.push({ _tag: "TextDelta", text: "Ra" })).toHaveLength(2)
-    expect(encoder.push({ _tag: "TextDelta", text: "in." })).toHaveLength(1)
+    expect(encoder.push({ _tag: "TextDelta", index: 0, text: "Ra" })).toHaveLength(2)
+    expect(encoder.push({ _tag: "TextDelta", index: 0, text: "in." })).toHaveLength(1)
+  })
+  it("writes each text part as a block of its own, with its citations before the end of the block", () => {
+    const citation = { type: "page_location" }
+    expect(
+      blocks(
+        { _tag: "TextDelta", index: 0, text: "Ra", ...answered({ vendor: 1 }) },
+        { _tag: "TextDelta", index: 0, text: "", ...answered({ citations: [citation], vendor: 1 }) },
+        { _tag: "TextDelta", index: 0, text: "in." },
+        { _tag: "TextDelta", index: 1, text: "Sun." }
+      )
+    ).toEqual([
+      { type: "content_block_start", index: 0, content_block: { type: "text", text: "", vendor: 1 } },
+      { type: "content_block_delta", index: 0, delta: { type: "text_delta", text: "Ra" } },
+      { type: "content_block_delta", index: 0, delta: { type: "text_delta", text: "in." } },
+      { type: "content_block_delta", index: 0, delta: { type: "citations_delta", citation } },
+      { type: "content_block_stop", index: 0 },
+      { type: "content_block_start", index: 1, content_block: { type: "text", text: "" } },
+      { type: "content_block_delta", index: 1, delta: { type: "text_delta", text: "Sun." } },
+      { type: "content_block_stop", index: 1 }
+    ])
+  })
+  it("writes provider parts of Anthropic as whole blocks in their place, and leaves out those of other protocols", () => {
+    expect(
+      blocks(
+        { _tag: "TextDelta", index: 0, text: "Let me search." },
+        { _tag: "ProviderPart", index: 1, part: { type: "provider", ...answered(search) } },
+        { _tag: "ProviderPart", index: 2, part: { type: "provider", native: { other: {} }, provider: "acme" } },
+        { _tag: "TextDelta", index: 3, text: "Rain." }
+      )
+        .filter(({ type }) => type === "content_block_start")
+        .map(({ content_block, index }) => [index, content_block])
+    ).toEqual([
+      [0, { type: "text", text: "" }],
+      [1, search],
+      [2, { type: "text", text: "" }]
+    ])
+  })
+  it("writes the container into message_delta", () => {
+    const container = { id: "container_1" }
+    const events = writeEvents(
+      start,
+      { _tag: "TextDelta", index: 0, text: "Rain." },
+      { _tag: "ProviderPart", index: 1, part: { type: "provider", ...answered({ container }) } },
+      finish
+    )
+    expect(events.filter(({ type }) => type === "content_block_start")).toHaveLength(1)
+    expect(events.at(-2)).toMatchObject({ type: "message_delta", delta: { stop_reason: "end_turn", container } })
+  })
+  it("writes the caller of a tool call into the start of its block", () => {
+    const caller = { caller: { type: "direct" } }
+    const call = { id: "a", name: "f" }
+    const [begun] = blocks({ _tag: "ToolCallDelta", index: 0, ...call, argumentsDelta: "{", ...answered(caller) })
+    expect(begun).toMatchObject({ content_block: { type: "tool_use", ...call, input: {}, ...caller } })
+    const [whole] = blocks({
+      _tag: "ToolCallEnd",
+      index: 0,
+      call: { type: "tool-call", ...call, arguments: "{}", ...answered(caller) }
+    })
+    expect(whole).toEqual(begun)
   })
   it("writes the signature of a reasoning block as its last delta, also when it arrived first", () => {
     const types = blocks(
@@ -151,7 +242,7 @@ describe("Anthropic server stream", () => {
       { _tag: "ReasoningDelta", index: 0, text: "." },
       { _tag: "ReasoningDelta", index: 1, text: "", signature: "sealed", format: "redacted_thinking" },
       { _tag: "ReasoningDelta", index: 2, text: "" },
-      { _tag: "TextDelta", text: "Rain." }
+      { _tag: "TextDelta", index: 3, text: "Rain." }
     ).map(({ content_block, delta, index, type }) => [index, type, content_block ?? delta])
     expect(types).toEqual([
       [0, "content_block_start", { type: "thinking", thinking: "", signature: "" }],
@@ -166,8 +257,8 @@ describe("Anthropic server stream", () => {
       [2, "content_block_stop", undefined]
     ])
   })
-  it("writes interleaved tool calls one after the other, with the arguments that no delta carried", () => {
-    const call = (id: string, args: string) => ({ id, name: "f", arguments: args })
+  it("writes interleaved parts one after the other, with the arguments that no delta carried", () => {
+    const call = (id: string, args: string) => Chat.toolCall(id, "f", args)
     const callDelta = (index: number, id: string, argumentsDelta: string): ChatEvent => ({
       _tag: "ToolCallDelta",
       index,
@@ -178,11 +269,12 @@ describe("Anthropic server stream", () => {
     const events = blocks(
       callDelta(0, "a", '{"n":'),
       callDelta(1, "b", '{"n":'),
-      { _tag: "TextDelta", text: "Wait." },
+      { _tag: "TextDelta", index: 2, text: "Wai" },
       callDelta(0, "a", "1}"),
+      { _tag: "ToolCallEnd", index: 3, call: call("c", "{}") },
       { _tag: "ToolCallEnd", index: 1, call: call("b", '{"n":2}') },
-      { _tag: "ToolCallEnd", index: 0, call: call("a", '{"n":1}') },
-      { _tag: "ToolCallEnd", index: 2, call: call("c", "{}") }
+      { _tag: "TextDelta", index: 2, text: "t." },
+      { _tag: "ToolCallEnd", index: 0, call: call("a", '{"n":1}') }
     )
     expect(
       events.filter(({ type }) => type === "content_block_start").map(({ content_block }) => content_block)
@@ -203,6 +295,10 @@ describe("Anthropic server stream", () => {
     expect(input(1)).toEqual([
       { type: "input_json_delta", partial_json: '{"n":' },
       { type: "input_json_delta", partial_json: "2}" }
+    ])
+    expect(input(2)).toEqual([
+      { type: "text_delta", text: "Wai" },
+      { type: "text_delta", text: "t." }
     ])
     expect(input(3)).toEqual([{ type: "input_json_delta", partial_json: "{}" }])
   })

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
+import * as Chat from "../../../src/vocabulary/Chat.js"
 import * as Anthropic from "../../../src/wire/Anthropic.js"
 import type { Frame, WireEvent } from "../../../src/wire/Wire.js"
 import { type DecodedStream, fold, readStream } from "../roundTrips.js"
@@ -52,13 +53,22 @@ const text = (index: number, ...deltas: ReadonlyArray<string>): ReadonlyArray<Js
 const input = (index: number, ...deltas: ReadonlyArray<string>): ReadonlyArray<Json> =>
   deltas.map((partial_json) => delta(index, { type: "input_json_delta", partial_json }))
 
+/** Fields that only Anthropic has, of an answer of the provider. */
+const answered = (fields: Json) => ({ provider: "acme", native: { "anthropic-messages": fields } })
+
+const contentOf = ({ out }: DecodedStream) => fold(out).content
+
+const textOf = (stream: DecodedStream): string => Chat.textOf(contentOf(stream))
+
+const callsOf = (stream: DecodedStream) => Chat.toolCallsOf(contentOf(stream))
+
 describe("Anthropic stream decoder", () => {
   it("reads Anthropic text deltas, then one Finish with the reason and the usage", () => {
     const stream = readEvents(start(), { type: "ping" }, ...text(0, "Ra", "in."), ...stopEvents())
     expect([stream.id, stream.model, stream.state, stream.failure]).toEqual(["msg_1", "claude-1", "done", undefined])
     expect(stream.out).toEqual([
-      { _tag: "TextDelta", text: "Ra" },
-      { _tag: "TextDelta", text: "in." },
+      { _tag: "TextDelta", index: 0, text: "Ra" },
+      { _tag: "TextDelta", index: 0, text: "in." },
       {
         _tag: "Finish",
         reason: "stop",
@@ -77,7 +87,40 @@ describe("Anthropic stream decoder", () => {
       }
     ])
   })
-  it("skips empty deltas and unknown events and deltas, and keeps unknown blocks in the metadata", () => {
+  it("numbers the parts in the order of their blocks, without the empty ones", () => {
+    const call = { type: "tool_use", name: "now", input: {} }
+    const stream = readEvents(
+      start(),
+      open(0, { type: "thinking", thinking: "", signature: "" }),
+      delta(0, { type: "signature_delta", signature: "a" }),
+      close(0),
+      open(1, { type: "thinking", thinking: "", signature: "" }),
+      close(1),
+      open(2, { ...call, id: "toolu_1" }),
+      close(2),
+      ...text(3, ""),
+      open(4, { type: "thinking", thinking: "B", signature: "b" }),
+      close(4),
+      open(5, { type: "server_tool_use", id: "srvtoolu_1", name: "web_search", input: {} }),
+      ...input(5, "{}"),
+      close(5),
+      ...text(6, "Ra", "in."),
+      open(7, { ...call, id: "toolu_2" }),
+      close(7),
+      ...stopEvents("tool_use")
+    )
+    expect(stream.out.map((event) => [event._tag, "index" in event ? event.index : undefined])).toEqual([
+      ["ReasoningDelta", 0],
+      ["ToolCallEnd", 1],
+      ["ReasoningDelta", 2],
+      ["ProviderPart", 3],
+      ["TextDelta", 4],
+      ["TextDelta", 4],
+      ["ToolCallEnd", 5],
+      ["Finish", undefined]
+    ])
+  })
+  it("skips empty deltas and unknown events and deltas, and reads unknown blocks as provider parts", () => {
     const stream = readEvents(
       start(),
       { type: "an_event_yet_to_come", text: "no" },
@@ -89,8 +132,8 @@ describe("Anthropic stream decoder", () => {
       close(1),
       ...stopEvents()
     )
-    expect(stream.out.map((event) => event._tag)).toEqual(["TextDelta", "Finish"])
-    expect(fold(stream.out).finish?.providerMetadata).toEqual({ blocks: [{ type: "a_block_yet_to_come", a: 1 }] })
+    expect(stream.out.map((event) => event._tag)).toEqual(["TextDelta", "ProviderPart", "Finish"])
+    expect(contentOf(stream)[1]).toEqual({ type: "provider", ...answered({ type: "a_block_yet_to_come", a: 1 }) })
   })
   it("ignores every frame after message_stop", () => {
     const decoder = wire.decodeStream(source)
@@ -116,7 +159,7 @@ describe("Anthropic stream decoder", () => {
       delta(0, { type: "text_delta", text: "in" }),
       ...stopEvents()
     )
-    expect(fold(stream.out).text).toBe("Rain")
+    expect(textOf(stream)).toBe("Rain")
   })
   it("reads the blocks inside message_start, once even when message_start repeats", () => {
     const { message } = { message: {}, ...start() }
@@ -134,15 +177,19 @@ describe("Anthropic stream decoder", () => {
     }
     const alone = readEvents(startWithContent, { type: "message_stop" })
     expect(alone.failure).toBeUndefined()
-    expect(fold(alone.out)).toMatchObject({
-      text: "Ra",
-      toolCalls: [{ type: "tool-call", id: "t1", name: "look", arguments: '{"at":"sky"}' }],
-      finish: { reason: "tool-calls", providerMetadata: { blocks: [{ tool_use_id: "s1" }] } }
-    })
-    expect(fold(readEvents(startWithContent, startWithContent, ...text(0, "in"), ...stopEvents()).out)).toMatchObject({
-      text: "Rain",
-      toolCalls: [{ id: "t1" }]
-    })
+    const contentOfStart = [
+      { type: "text", text: "Ra" },
+      {
+        type: "provider",
+        ...answered({ type: "code_execution_tool_result", tool_use_id: "s1", content: [] })
+      },
+      { type: "tool-call", id: "t1", name: "look", arguments: '{"at":"sky"}' }
+    ]
+    expect(fold(alone.out)).toMatchObject({ content: contentOfStart, finish: { reason: "tool-calls" } })
+    expect(contentOf(readEvents(startWithContent, startWithContent, ...text(0, "in"), ...stopEvents()))).toEqual([
+      ...contentOfStart,
+      { type: "text", text: "in" }
+    ])
     expect(readEvents({ type: "message_start", message: { content: ["Rain"] } }).failure).toMatchObject({
       _tag: "Malformed",
       path: "message.content[0]"
@@ -156,7 +203,10 @@ describe("Anthropic stream decoder", () => {
       delta(2, { type: "input_json_delta", partial_json: "{}" }),
       ...stopEvents()
     )
-    expect([fold(stream.out).text, fold(stream.out).reasoningParts.length]).toEqual(["Rain.", 1])
+    expect(contentOf(stream)).toEqual([
+      { type: "reasoning", text: "Hm.", provider: "acme" },
+      { type: "text", text: "Rain." }
+    ])
   })
 })
 
@@ -183,10 +233,11 @@ describe("Anthropic stream decoder: reasoning", () => {
     expect(stream.out.filter((event) => event._tag === "ReasoningDelta").map(({ index }) => index)).toEqual([
       0, 0, 0, 0, 1, 2
     ])
-    expect(fold(stream.out).reasoningParts).toEqual([
+    expect(contentOf(stream)).toEqual([
       { type: "reasoning", text: "Hm.", signature: "signature", provider: "acme" },
       { type: "reasoning", text: "", signature: "sealed", format: "redacted_thinking", provider: "acme" },
-      { type: "reasoning", text: "", signature: "silent", provider: "acme" }
+      { type: "reasoning", text: "", signature: "silent", provider: "acme" },
+      { type: "text", text: "Rain." }
     ])
   })
 })
@@ -212,14 +263,27 @@ describe("Anthropic stream decoder: tool calls", () => {
       ...stopEvents("tool_use")
     )
     expect(stream.out.slice(1, -1)).toEqual([
-      { _tag: "ToolCallDelta", index: 0, id: "toolu_1", name: "weather", argumentsDelta: '{"city":' },
-      { _tag: "ToolCallDelta", index: 0, id: "toolu_1", name: "weather", argumentsDelta: '"Rome"}' },
+      { _tag: "ToolCallDelta", index: 1, id: "toolu_1", name: "weather", argumentsDelta: '{"city":' },
+      { _tag: "ToolCallDelta", index: 1, id: "toolu_1", name: "weather", argumentsDelta: '"Rome"}' },
+      {
+        _tag: "ToolCallEnd",
+        index: 1,
+        call: { type: "tool-call", id: "toolu_1", name: "weather", arguments: '{"city":"Rome"}' }
+      },
+      { _tag: "ToolCallEnd", index: 2, call: { type: "tool-call", id: "toolu_2", name: "now", arguments: "{}" } }
+    ])
+  })
+  it("reads the caller of a tool call with its first delta and with its end", () => {
+    const caller = { caller: { type: "direct" } }
+    const stream = readEvents(start(), open(0, toolUse("a", "f", caller)), ...input(0, "{", "}"), close(0))
+    expect(stream.out).toEqual([
+      { _tag: "ToolCallDelta", index: 0, id: "a", name: "f", argumentsDelta: "{", ...answered(caller) },
+      { _tag: "ToolCallDelta", index: 0, id: "a", name: "f", argumentsDelta: "}" },
       {
         _tag: "ToolCallEnd",
         index: 0,
-        call: { type: "tool-call", id: "toolu_1", name: "weather", arguments: '{"city":"Rome"}' }
-      },
-      { _tag: "ToolCallEnd", index: 1, call: { type: "tool-call", id: "toolu_2", name: "now", arguments: "{}" } }
+        call: { type: "tool-call", id: "a", name: "f", arguments: "{}", ...answered(caller) }
+      }
     ])
   })
   it("keeps interleaved tool calls apart by their block index", () => {
@@ -235,7 +299,7 @@ describe("Anthropic stream decoder: tool calls", () => {
       close(0),
       ...stopEvents("tool_use")
     )
-    expect(fold(stream.out).toolCalls.toSorted((one, other) => one.id.localeCompare(other.id))).toEqual([
+    expect(callsOf(stream)).toEqual([
       { type: "tool-call", id: "a", name: "f", arguments: '{"n":1}' },
       { type: "tool-call", id: "b", name: "f", arguments: '{"n":2}' }
     ])
@@ -247,14 +311,14 @@ describe("Anthropic stream decoder: tool calls", () => {
       close(0),
       ...stopEvents("tool_use")
     )
-    expect(fold(stream.out).toolCalls).toEqual([{ type: "tool-call", id: "a", name: "f", arguments: '{"n":1}' }])
+    expect(callsOf(stream)).toEqual([{ type: "tool-call", id: "a", name: "f", arguments: '{"n":1}' }])
   })
   it("keeps the partial arguments of a tool call that max_tokens cut off", () => {
     const stream = readEvents(start(), open(0, toolUse("a", "f")), ...input(0, '{"n":'), ...stopEvents("max_tokens"))
-    expect(fold(stream.out).toolCalls).toEqual([{ type: "tool-call", id: "a", name: "f", arguments: '{"n":' }])
+    expect(callsOf(stream)).toEqual([{ type: "tool-call", id: "a", name: "f", arguments: '{"n":' }])
     expect(fold(stream.out).finish?.reason).toBe("length")
   })
-  it("keeps server tool and compaction blocks in the metadata with their joined deltas, not as tool calls", () => {
+  it("reads server tool and compaction blocks with their joined deltas as provider parts in their place", () => {
     const stream = readEvents(
       start(),
       open(0, { type: "server_tool_use", id: "srvtoolu_1", name: "web_search", input: {} }),
@@ -268,14 +332,23 @@ describe("Anthropic stream decoder: tool calls", () => {
       ...text(3, "Rain."),
       ...stopEvents()
     )
-    expect(fold(stream.out).toolCalls).toEqual([])
-    expect(fold(stream.out).finish?.providerMetadata).toEqual({
-      blocks: [
-        { type: "server_tool_use", id: "srvtoolu_1", name: "web_search", input: { query: "rain" } },
-        { type: "web_search_tool_result", tool_use_id: "srvtoolu_1", content: [] },
-        { type: "compaction", content: "We spoke of rain." }
-      ]
-    })
+    const blocks = [
+      { type: "server_tool_use", id: "srvtoolu_1", name: "web_search", input: { query: "rain" } },
+      { type: "web_search_tool_result", tool_use_id: "srvtoolu_1", content: [] },
+      { type: "compaction", content: "We spoke of rain." }
+    ]
+    expect(contentOf(stream)).toEqual([
+      ...blocks.map((block) => ({ type: "provider", ...answered(block) })),
+      { type: "text", text: "Rain." }
+    ])
+    expect(fold(stream.out).finish?.providerMetadata).toEqual({})
+  })
+  it("reads a server tool call that the token limit cut off, with its input as an object", () => {
+    const block = { type: "server_tool_use", id: "srvtoolu_1", name: "web_search", input: {} }
+    const stream = readEvents(start(), open(0, block), ...input(0, '{"query":"ra'), ...stopEvents("max_tokens"))
+    expect(contentOf(stream)).toEqual([
+      { type: "provider", ...answered({ ...block, input: { input: '{"query":"ra' } }) }
+    ])
   })
   it("rejects a tool_use block of a stream without a name as Malformed", () => {
     expect(readEvents(start(), open(0, { type: "tool_use", id: "a", input: {} })).failure).toMatchObject({
@@ -333,9 +406,63 @@ describe("Anthropic stream decoder: usage", () => {
   })
 })
 
-describe("Anthropic stream decoder: provider metadata", () => {
-  it("keeps citations, stop_details, stop_sequence and context_management of a stream in the metadata", () => {
-    const citation = { type: "web_search_result_location", url: "https://example.com", cited_text: "Rain." }
+describe("Anthropic stream decoder: fields beside the text", () => {
+  it("keeps the citations of each text with its part, delivered at the end of its block or with a later delta", () => {
+    const citation = (url: string) => ({ type: "web_search_result_location", url, cited_text: "Rain." })
+    const cited = (...urls: ReadonlyArray<string>) => answered({ citations: urls.map(citation) })
+    const cite = (index: number, url: string) => delta(index, { type: "citations_delta", citation: citation(url) })
+    const stream = readEvents(
+      start(),
+      open(0, { type: "text", text: "", citations: [] }),
+      cite(0, "a"),
+      delta(0, { type: "text_delta", text: "Rain." }),
+      cite(0, "b"),
+      close(0),
+      ...text(1, "Or not."),
+      open(2, { type: "text", text: "Sun.", citations: [citation("c")] }),
+      close(2),
+      ...stopEvents()
+    )
+    expect(stream.out.slice(0, -1)).toEqual([
+      { _tag: "TextDelta", index: 0, text: "Rain.", ...cited("a") },
+      { _tag: "TextDelta", index: 0, text: "", ...cited("a", "b") },
+      { _tag: "TextDelta", index: 1, text: "Or not." },
+      { _tag: "TextDelta", index: 2, text: "Sun.", ...cited("c") }
+    ])
+    expect(contentOf(stream)).toEqual([
+      { type: "text", text: "Rain.", ...cited("a", "b") },
+      { type: "text", text: "Or not." },
+      { type: "text", text: "Sun.", ...cited("c") }
+    ])
+  })
+  it("reads blocks that no content_block_stop ends, as some proxies send them", () => {
+    const citation = { type: "page_location" }
+    const stream = readEvents(
+      start(),
+      open(0, { type: "tool_use", id: "a", name: "f", input: {} }),
+      ...input(0, "{}"),
+      open(0, { type: "text", text: "" }),
+      delta(0, { type: "text_delta", text: "Rain." }),
+      delta(0, { type: "citations_delta", citation }),
+      open(1, { type: "a_block_yet_to_come" }),
+      ...stopEvents("tool_use")
+    )
+    expect(contentOf(stream)).toEqual([
+      { type: "tool-call", id: "a", name: "f", arguments: "{}" },
+      { type: "text", text: "Rain.", ...answered({ citations: [citation] }) },
+      { type: "provider", ...answered({ type: "a_block_yet_to_come" }) }
+    ])
+  })
+  it("reads the container of a stream as the last part", () => {
+    const container = { id: "container_1", expires_at: "2030-01-01T00:00:00Z" }
+    const stream = readEvents(start(), ...text(0, "Rain."), ...stopEvents("pause_turn", {}, { container }))
+    expect(contentOf(stream)).toEqual([
+      { type: "text", text: "Rain." },
+      { type: "provider", ...answered({ container }) }
+    ])
+    expect(fold(stream.out).finish).toMatchObject({ reason: "pause", rawReason: "pause_turn", providerMetadata: {} })
+  })
+  it("keeps stop_details, stop_sequence and context_management of a stream in the metadata", () => {
     const [stop, last] = stopEvents(
       "refusal",
       { output_tokens: 1 },
@@ -343,16 +470,12 @@ describe("Anthropic stream decoder: provider metadata", () => {
     )
     const stream = readEvents(
       start(),
-      open(0, { type: "text", text: "", citations: [] }),
-      delta(0, { type: "citations_delta", citation }),
-      delta(0, { type: "text_delta", text: "Rain." }),
-      close(0),
+      ...text(0, "Rain."),
       { ...stop, context_management: { applied_edits: [] } },
       last ?? {}
     )
     expect(fold(stream.out).finish).toMatchObject({ reason: "content-filter", rawReason: "refusal" })
     expect(fold(stream.out).finish?.providerMetadata).toEqual({
-      citations: [citation],
       stop_details: { category: "bio" },
       stop_sequence: "X",
       context_management: { applied_edits: [] }
@@ -365,7 +488,7 @@ describe("Anthropic stream decoder: failures", () => {
   it("reports an error event in the middle of a stream and keeps the text before it", () => {
     const stream = readEvents(start(), ...text(0, "Ra").slice(0, 2), error)
     expect(stream.failure).toEqual({ _tag: "Reported", body: error })
-    expect(fold(stream.out).text).toBe("Ra")
+    expect(textOf(stream)).toBe("Ra")
   })
   it("recognises an error by its event name or by its body, and also when its data is not JSON", () => {
     expect(readEventFrames([{ event: "error", data: "Overloaded" }]).failure).toEqual({

@@ -155,12 +155,9 @@ describe("Anthropic reasoning in the history", () => {
     ...fields
   })
   const signed = reasoningPart({ signature: "sig" })
-  const call = { type: "tool-call", id: "toolu_1", name: "f", arguments: "{}" }
-  const assistantMessage = (...parts: ReadonlyArray<ReasoningPart>): AssistantMessage => ({
-    role: "assistant",
-    content: [Chat.text("So."), ...parts],
-    toolCalls: [call]
-  })
+  const call = Chat.toolCall("toolu_1", "f", "{}")
+  const assistantMessage = (...parts: ReadonlyArray<ReasoningPart>): AssistantMessage =>
+    Chat.assistant([...parts, Chat.text("So."), call])
   const writtenContent = (message: Message, dialect?: Partial<Anthropic.Dialect>): unknown => {
     const { messages } = body("claude-sonnet-4-5", { messages: [Chat.user("?"), message, Chat.user("!")] }, dialect)
     return Array.isArray(messages) ? messages[1]?.content : undefined
@@ -169,7 +166,7 @@ describe("Anthropic reasoning in the history", () => {
     { type: "text", text: "So." },
     { type: "tool_use", id: "toolu_1", name: "f", input: {} }
   ]
-  it("writes signed and redacted reasoning unchanged before the text and the tool calls", () => {
+  it("writes signed and redacted reasoning unchanged and in its place", () => {
     const redacted = reasoningPart({ text: "", signature: "data", format: "redacted_thinking" })
     const textless = reasoningPart({ text: "", signature: "sig2" })
     expect(writtenContent(assistantMessage(signed, redacted, textless))).toEqual([
@@ -178,6 +175,20 @@ describe("Anthropic reasoning in the history", () => {
       { type: "thinking", thinking: "", signature: "sig2" },
       ...textAndCall
     ])
+    const second = reasoningPart({ text: "B", signature: "b" })
+    const secondCall = Chat.toolCall("toolu_2", "f", "{}")
+    expect(writtenContent(Chat.assistant([signed, call, second, redacted, secondCall, Chat.text("So.")]))).toEqual([
+      { type: "thinking", thinking: "Hm.", signature: "sig" },
+      { type: "tool_use", id: "toolu_1", name: "f", input: {} },
+      { type: "thinking", thinking: "B", signature: "b" },
+      { type: "redacted_thinking", data: "data" },
+      { type: "tool_use", id: "toolu_2", name: "f", input: {} },
+      { type: "text", text: "So." }
+    ])
+  })
+  it("drops reasoning at the end of an assistant message, which the API rejects", () => {
+    expect(writtenContent(Chat.assistant([Chat.text("So."), call, signed, signed]))).toEqual(textAndCall)
+    expect(writtenContent(Chat.assistant([signed, Chat.text("So."), signed, call, signed]))).toHaveLength(4)
   })
   it("drops reasoning of other providers and reasoning without a signature", () => {
     expect(writtenContent(assistantMessage({ ...signed, provider: "other" }, reasoningPart({})))).toEqual(textAndCall)
@@ -227,12 +238,12 @@ describe("Anthropic withoutRefused", () => {
     })
   })
   it("drops reasoning whose signature was rejected, and the budget when the open turn needs that reasoning", () => {
-    const call = { type: "tool-call", id: "toolu_1", name: "f", arguments: "{}" }
-    const assistant: Message = {
-      role: "assistant",
-      content: [{ type: "reasoning", text: "Hm.", signature: "x", provider: "acme" }, Chat.text("So.")],
-      toolCalls: [call]
-    }
+    const call = Chat.toolCall("toolu_1", "f", "{}")
+    const assistant = Chat.assistant([
+      { type: "reasoning", text: "Hm.", signature: "x", provider: "acme" },
+      Chat.text("So."),
+      call
+    ])
     const message = "messages.1.content.0: Invalid `signature` in `thinking` block"
     const reducedBody = (model: string, ...further: ReadonlyArray<Message>) => {
       const wireRequest = request(model, [Chat.user("?"), assistant, Chat.toolResult(call, "ok"), ...further], {

@@ -2,27 +2,45 @@
  * Reads an answer block by block. A whole answer is read as a stream of complete blocks. Source: Anthropic, API reference,
  * "Create a Message" and "Streaming Messages".
  */
-import type { ToolCall } from "../../../vocabulary/Chat.js"
+import type { Native } from "../../../vocabulary/Chat.js"
 import * as Usage from "../../../vocabulary/Usage.js"
+import { partIndexes } from "../../answerReader.js"
 import { hasError } from "../../inBand.js"
 import type { Json } from "../../json.js"
-import { array, isRecord, number, parseJson, record, string, withoutNulls } from "../../json.js"
+import { array, isRecord, number, record, string, withoutNulls } from "../../json.js"
+import { knownFields, unknownFields } from "../../native.js"
 import type { AnswerSource, WireEvent, WireFailure } from "../../Wire.js"
 import { estimatedUsage, malformed, usageOf } from "../../Wire.js"
+import { containerPart } from "../container.js"
+import { native } from "../native.js"
+import { decodeReasoning, reasoningFields } from "../reasoning.js"
 import { decodeStopReason } from "../stopReason.js"
-import { decodeReasoning } from "../reasoning.js"
+import { callFields, inputOf } from "../toolCalls.js"
 import { otherUsage, decodeUsage } from "../usage.js"
 
 type Out = Array<WireEvent>
 
+/** What a part keeps for its provider. */
+interface Answered {
+  readonly provider?: string
+  readonly native?: Native
+}
+
 interface TextBlock {
   readonly kind: "text"
+  /** The index of the part, once the block has content: an empty block is no part. */
+  index: number | undefined
+  /** The fields that only this protocol has, and the citations so far. */
+  fields: Json | undefined
+  /** Whether no delta has delivered the last citations. */
+  due: boolean
 }
 
 interface ReasoningBlock {
   readonly kind: "reasoning"
-  /** The index among the reasoning parts of the answer, once the block has content. */
+  /** The index of the part, once the block has content: an empty block is no part. */
   index: number | undefined
+  readonly answered: Answered
   signature: string
 }
 
@@ -33,14 +51,15 @@ interface CallBlock {
   readonly name: string
   /** The arguments at the start of the block, used when no deltas follow. */
   readonly input: unknown
+  readonly answered: Answered
   /** The arguments emitted so far. */
   emitted: string
-  ended: boolean
 }
 
 /** A block of a server tool, or of an unknown type: kept unchanged. */
 interface OtherBlock {
   readonly kind: "other"
+  readonly index: number
   block: Json
   input: string
 }
@@ -64,14 +83,21 @@ const messageFields: ReadonlySet<string> = new Set(["id", "type", "role", "model
 
 const deltaEventFields: ReadonlySet<string> = new Set(["type", "delta", "usage"])
 
-/** Some servers send the arguments as a string, as other protocols do. */
-const toolCallOf = ({ emitted, id, input, name }: CallBlock): ToolCall => {
-  const text = typeof input === "string" ? input : isAbsent(input) ? "" : JSON.stringify(input)
-  return { id, name, arguments: emitted || text || "{}" }
+const textFields = knownFields(["type", "text"])
+
+/** The fields of a text block that only this protocol has. An empty list of citations, with which a stream begins, is none. */
+const fieldsOfText = (block: Json): Json | undefined => {
+  const { citations, ...others } = block
+  return unknownFields(array(block, "citations")?.length === 0 ? others : { ...others, citations }, textFields)
 }
 
+/** The arguments at the start of a block as text. Some servers send them as a string, as other protocols do. */
+const inputText = (input: unknown): string =>
+  typeof input === "string" ? input : isAbsent(input) ? "" : JSON.stringify(input)
+
+/** The block with its streamed input, which the API accepts as an object alone, also when the answer reached its token limit. */
 const completeBlock = ({ block, input }: OtherBlock): Json =>
-  input === "" ? block : { ...block, input: parseJson(input) ?? input }
+  input === "" ? block : { ...block, input: inputOf({ arguments: input }) }
 
 /** Makes the reader of one answer. */
 export const answerReader = (source: AnswerSource) => {
@@ -81,89 +107,97 @@ export const answerReader = (source: AnswerSource) => {
   let usageFields: Json = {}
   /** Whether the final count of output tokens has arrived: that of `message_start` is provisional. */
   let outputCounted = false
-  /** Text and reasoning so far, for an estimate of the usage. */
+  /** Text, reasoning and arguments so far, for an estimate of the usage. */
   let output = ""
-  let reasoningParts = 0
   let metadata: Json = {}
+  const parts = partIndexes()
+  /** The open blocks by their position, in the order of their starts. */
   const blocks = new Map<number, Block>()
-  const calls: Array<CallBlock> = []
-  const others: Array<OtherBlock> = []
-  const citations: Array<unknown> = []
+  let calls = 0
 
-  const emitText = (text: string, out: Out): void => {
-    if (text === "") return
+  const emitText = (block: TextBlock, text: string, out: Out): void => {
     output += text
-    out.push({ _tag: "TextDelta", text })
+    const fields = block.index === undefined || block.due ? native.answered(block.fields, source.provider) : {}
+    block.due = false
+    out.push({ _tag: "TextDelta", index: (block.index ??= parts.open()), text, ...fields })
+  }
+
+  const addCitation = (block: TextBlock, citation: unknown): void => {
+    block.fields = { ...block.fields, citations: [...(array(block.fields ?? {}, "citations") ?? []), citation] }
+    block.due = true
   }
 
   const emitReasoning = (block: ReasoningBlock, delta: Json, out: Out): void => {
     const reasoning = decodeReasoning(delta)
     if (reasoning === undefined) return
     const { signature = "", ...fields } = reasoning
-    block.index ??= reasoningParts++
     block.signature += signature
     output += reasoning.text
     out.push({
       _tag: "ReasoningDelta",
-      index: block.index,
+      index: (block.index ??= parts.open()),
       ...fields,
       ...(signature === "" ? {} : { signature: block.signature }),
-      provider: source.provider
+      provider: source.provider,
+      ...block.answered
     })
   }
 
   const emitArguments = (block: CallBlock, argumentsDelta: string, out: Out): void => {
     if (argumentsDelta === "") return
+    const { answered, emitted, id, index, name } = block
     block.emitted += argumentsDelta
-    const { id, index, name } = block
-    out.push({ _tag: "ToolCallDelta", index, id, name, argumentsDelta })
+    output += argumentsDelta
+    out.push({ _tag: "ToolCallDelta", index, id, name, argumentsDelta, ...(emitted === "" ? answered : {}) })
   }
 
   const endCall = (block: CallBlock, out: Out): void => {
-    if (block.ended) return
-    block.ended = true
-    const call = toolCallOf(block)
-    if (block.emitted === "" && call.arguments !== "{}") emitArguments(block, call.arguments, out)
-    out.push({ _tag: "ToolCallEnd", index: block.index, call })
+    if (block.emitted === "") emitArguments(block, inputText(block.input), out)
+    const { answered, emitted, id, index, name } = block
+    if (emitted === "") output += "{}"
+    out.push({
+      _tag: "ToolCallEnd",
+      index,
+      call: { type: "tool-call", id, name, arguments: emitted || "{}", ...answered }
+    })
   }
 
   const openCall = (block: Json, position: number): CallBlock | WireFailure => {
     const name = string(block, "name") ?? ""
     if (name === "") return malformed(`content[${position}].name`, block["name"])
-    const index = calls.length
     const input = block["input"]
-    const call: CallBlock = {
+    const id = string(block, "id") || `call_${calls}`
+    calls += 1
+    return {
       kind: "call",
-      index,
-      id: string(block, "id") || `call_${index}`,
+      index: parts.open(),
+      id,
       name,
       input: isRecord(input) && Object.keys(input).length === 0 ? undefined : input,
-      emitted: "",
-      ended: false
+      answered: native.answered(unknownFields(block, callFields), source.provider),
+      emitted: ""
     }
-    calls.push(call)
-    return call
   }
 
   const openBlock = (block: Json, position: number, out: Out): Block | WireFailure => {
     switch (block["type"]) {
-      case "text":
-        emitText(string(block, "text") ?? "", out)
-        citations.push(...(array(block, "citations") ?? []))
-        return { kind: "text" }
+      case "text": {
+        const text: TextBlock = { kind: "text", index: undefined, fields: fieldsOfText(block), due: false }
+        const begun = string(block, "text") ?? ""
+        if (begun !== "") emitText(text, begun, out)
+        return text
+      }
       case "thinking":
       case "redacted_thinking": {
-        const reasoning: ReasoningBlock = { kind: "reasoning", index: undefined, signature: "" }
+        const answered = native.answered(unknownFields(block, reasoningFields), source.provider)
+        const reasoning: ReasoningBlock = { kind: "reasoning", index: undefined, answered, signature: "" }
         emitReasoning(reasoning, block, out)
         return reasoning
       }
       case "tool_use":
         return openCall(block, position)
-      default: {
-        const other: OtherBlock = { kind: "other", block, input: "" }
-        others.push(other)
-        return other
-      }
+      default:
+        return { kind: "other", index: parts.open(), block, input: "" }
     }
   }
 
@@ -180,11 +214,13 @@ export const answerReader = (source: AnswerSource) => {
 
   const readDelta = (block: Block, delta: Json, out: Out): void => {
     switch (delta["type"]) {
-      case "text_delta":
-        if (block.kind === "text") emitText(string(delta, "text") ?? "", out)
+      case "text_delta": {
+        const text = string(delta, "text") ?? ""
+        if (block.kind === "text" && text !== "") emitText(block, text, out)
         return
+      }
       case "citations_delta":
-        if (!isAbsent(delta["citation"])) citations.push(delta["citation"])
+        if (block.kind === "text" && !isAbsent(delta["citation"])) addCitation(block, delta["citation"])
         return
       case "thinking_delta":
       case "signature_delta":
@@ -208,9 +244,8 @@ export const answerReader = (source: AnswerSource) => {
   }
 
   const usage = (): Usage.Usage => {
-    const text = output + calls.map((call) => toolCallOf(call).arguments).join("")
-    const reported = usageOf(decodeUsage(usageFields), source, text)
-    const estimate = estimatedUsage(source, text)
+    const reported = usageOf(decodeUsage(usageFields), source, output)
+    const estimate = estimatedUsage(source, output)
     return outputCounted
       ? reported
       : Usage.make({
@@ -221,14 +256,9 @@ export const answerReader = (source: AnswerSource) => {
         })
   }
 
-  const providerMetadata = (): Json => {
+  const withOtherUsage = (fields: Json): Json => {
     const other = otherUsage(usageFields)
-    return {
-      ...metadata,
-      ...(Object.keys(other).length === 0 ? {} : { usage: other }),
-      ...(citations.length === 0 ? {} : { citations }),
-      ...(others.length === 0 ? {} : { blocks: others.map(completeBlock) })
-    }
+    return Object.keys(other).length === 0 ? fields : { ...fields, usage: other }
   }
 
   const updateUsage = (from: Json): void => {
@@ -237,16 +267,33 @@ export const answerReader = (source: AnswerSource) => {
   }
 
   const blockStart = (position: number, block: Json, out: Out): WireFailure | undefined => {
+    blockStop(position, out)
     const opened = openBlock(block, position, out)
     if ("_tag" in opened) return opened
     blocks.set(position, opened)
     return undefined
   }
 
+  const endBlock = (block: Block, out: Out): void => {
+    switch (block.kind) {
+      case "text":
+        if (block.due || (block.index === undefined && block.fields !== undefined)) emitText(block, "", out)
+        return
+      case "reasoning":
+        return
+      case "call":
+        return endCall(block, out)
+      case "other": {
+        const part = native.part(completeBlock(block), source.provider)
+        out.push({ _tag: "ProviderPart", index: block.index, part })
+      }
+    }
+  }
+
   const blockStop = (position: number, out: Out): void => {
     const block = blocks.get(position)
-    if (block?.kind === "call") endCall(block, out)
     blocks.delete(position)
+    if (block !== undefined) endBlock(block, out)
   }
 
   return {
@@ -286,14 +333,18 @@ export const answerReader = (source: AnswerSource) => {
       return Boolean(string(delta, "stop_reason"))
     },
     finish: (out: Out): void => {
-      for (const call of calls) endCall(call, out)
+      for (const position of blocks.keys()) blockStop(position, out)
+      const { container, ...fields } = metadata
+      if (isRecord(container)) {
+        out.push({ _tag: "ProviderPart", index: parts.open(), part: containerPart(container, source.provider) })
+      }
       out.push({
         _tag: "Finish",
-        reason: decodeStopReason(rawReason ?? "", calls.length > 0),
+        reason: decodeStopReason(rawReason ?? "", calls > 0),
         rawReason: rawReason ?? "",
         usage: usage(),
         latency: 0,
-        providerMetadata: providerMetadata()
+        providerMetadata: withOtherUsage(isRecord(container) ? fields : metadata)
       })
     }
   }

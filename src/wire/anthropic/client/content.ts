@@ -5,11 +5,12 @@ import type {
   CacheControl,
   FilePart,
   ImagePart,
-  ProviderPart,
   TextPart,
-  UserPart
+  ToolMessage,
+  UserMessage
 } from "../../../vocabulary/Chat.js"
 import type { Json } from "../../json.js"
+import { string } from "../../json.js"
 import type { WireFailure } from "../../Wire.js"
 import { parseDataUrl, unsupported } from "../../requestFields.js"
 import { native } from "../native.js"
@@ -23,8 +24,9 @@ export const cacheControlField = (cacheControl: CacheControl | undefined): Json 
 export const textBlock = (part: TextPart): Json =>
   native.encode({ type: "text", text: part.text, ...cacheControlField(part.cacheControl) }, part)
 
-/** A block that was decoded unchanged. */
-export const nativeBlock = (part: ProviderPart): Json => native.fieldsOf(part) ?? {}
+/** The API rejects texts that are empty or only whitespace. */
+export const isNotBlank = (block: Json): boolean =>
+  block["type"] !== "text" || (string(block, "text") ?? "").trim() !== ""
 
 const imageBlock = (part: ImagePart): Encoded<Json> => {
   const inline = parseDataUrl(part.url)
@@ -92,14 +94,21 @@ const mediaBlock = (part: ImagePart | FilePart | AudioPart): Encoded<Json> => {
   }
 }
 
-/** The block of a part of a user message or a tool result. */
-export const contentBlock = (part: UserPart): Encoded<Json> => {
+type ContentPart = Exclude<(UserMessage | ToolMessage)["content"], string>[number]
+
+const partBlocks = (part: ContentPart, provider: string): Encoded<ReadonlyArray<Json>> => {
   switch (part.type) {
     case "text":
-      return Either.right(textBlock(part))
-    case "provider":
-      return Either.right(nativeBlock(part))
+      return Either.right([textBlock(part)].filter(isNotBlank))
+    case "provider": {
+      const block = native.readableFields(part, provider)
+      return Either.right(block === undefined ? [] : [block])
+    }
     default:
-      return Either.map(mediaBlock(part), (encoded) => native.encode(encoded, part))
+      return Either.map(mediaBlock(part), (encoded) => [native.encode(encoded, part)])
   }
 }
+
+/** The blocks of a user message or a tool result, without blank texts and parts of other providers. */
+export const contentBlocks = (parts: ReadonlyArray<ContentPart>, provider: string): Encoded<ReadonlyArray<Json>> =>
+  Either.map(Either.all(parts.map((part) => partBlocks(part, provider))), (blocks) => blocks.flat())

@@ -14,12 +14,16 @@ import type {
 import { text } from "../../../vocabulary/Chat.js"
 import type { Json } from "../../json.js"
 import { string } from "../../json.js"
-import { callBlock, callId } from "../toolCalls.js"
+import type { PartWithNative } from "../../native.js"
+import { mergeFields } from "../../native.js"
+import { containerOf } from "../container.js"
+import { partBlock } from "../parts.js"
+import { callId } from "../toolCalls.js"
 import type { Encoded } from "./content.js"
 import { unsupported } from "../../requestFields.js"
-import { cacheControlField, contentBlock, nativeBlock, textBlock } from "./content.js"
+import { cacheControlField, contentBlocks, isNotBlank, textBlock } from "./content.js"
 import { native } from "../native.js"
-import { isReasoningBlock, reasoningBlock } from "../reasoning.js"
+import { isReasoningBlock } from "../reasoning.js"
 
 /** The provider of a request, and what its server accepts. */
 export interface Context {
@@ -49,32 +53,29 @@ interface Turn {
   readonly system: Array<Json>
 }
 
-/** The API rejects texts that are empty or only whitespace. */
-const isNotBlank = (block: Json): boolean => block["type"] !== "text" || (string(block, "text") ?? "").trim() !== ""
-
 const textBlocks = (content: string | ReadonlyArray<TextPart>): ReadonlyArray<Json> =>
   (typeof content === "string" ? [text(content)] : content).map(textBlock).filter(isNotBlank)
 
-const encodeUser = (message: UserMessage): Encoded<EncodedMessage> => {
+const encodeUser = (message: UserMessage, { provider }: Context): Encoded<EncodedMessage> => {
   if (message.name !== undefined) return unsupported("name of a user message")
   const { content } = message
   return typeof content === "string"
     ? Either.right({ role: "user", blocks: textBlocks(content), results: [], plain: true })
-    : Either.map(Either.all(content.map(contentBlock)), (blocks): EncodedMessage => ({
+    : Either.map(contentBlocks(content, provider), (blocks): EncodedMessage => ({
         role: "user",
-        blocks: blocks.filter(isNotBlank),
+        blocks,
         results: [],
         plain: false
       }))
 }
 
-const resultContent = (content: ToolMessage["content"]): Encoded<Json> => {
+const resultContent = (content: ToolMessage["content"], { provider }: Context): Encoded<Json> => {
   if (typeof content === "string") return Either.right(content === "" ? {} : { content })
-  return Either.map(Either.all(content.map(contentBlock)), (blocks) => ({ content: blocks.filter(isNotBlank) }))
+  return Either.map(contentBlocks(content, provider), (blocks) => ({ content: blocks }))
 }
 
-const encodeTool = (message: ToolMessage): Encoded<EncodedMessage> =>
-  Either.map(resultContent(message.content), (content): EncodedMessage => ({
+const encodeTool = (message: ToolMessage, context: Context): Encoded<EncodedMessage> =>
+  Either.map(resultContent(message.content, context), (content): EncodedMessage => ({
     role: "user",
     blocks: [],
     results: [
@@ -100,35 +101,32 @@ const isSentBack = (part: ReasoningPart, context: Context): boolean =>
   (part.provider === context.provider || (part.provider === undefined && native.fieldsOf(part) !== undefined)) &&
   (part.signature !== undefined || (context.unsignedThoughts && part.text !== ""))
 
-const partBlocks = (part: AssistantPart, context: Context): ReadonlyArray<Json> => {
-  switch (part.type) {
-    case "text":
-      return [textBlock(part)].filter(isNotBlank)
-    case "reasoning":
-      return isSentBack(part, context) ? [reasoningBlock(part)] : []
-    case "provider":
-      return [nativeBlock(part)]
-  }
+/** The block with the native fields of its part that the provider can read. */
+const withNative = (block: Json, part: PartWithNative, { provider }: Context): Json => {
+  const fields = native.readableFields(part, provider)
+  return fields === undefined ? block : mergeFields(block, fields)
 }
 
-/** Reasoning precedes the text. With blocks of server tools the order is unchanged. */
-const reasoningFirst = (parts: ReadonlyArray<AssistantPart>): ReadonlyArray<AssistantPart> =>
-  parts.some((part) => part.type === "provider")
-    ? parts
-    : [...parts.filter(({ type }) => type === "reasoning"), ...parts.filter(({ type }) => type !== "reasoning")]
-
-/** Reasoning that nothing follows is dropped. */
-const encodeAssistant = (message: AssistantMessage, context: Context): EncodedMessage => {
-  const { content } = message
-  const plain = typeof content === "string"
-  const blocks = plain ? textBlocks(content) : reasoningFirst(content).flatMap((part) => partBlocks(part, context))
-  const calls = (message.toolCalls ?? []).map(callBlock)
-  return {
-    role: "assistant",
-    blocks: blocks.every(isReasoningBlock) && calls.length === 0 ? [] : [...blocks, ...calls],
-    results: [],
-    plain: plain && calls.length === 0
+/** The blocks of a part of an assistant message. A container is a field of the request. */
+const partBlocks = (part: AssistantPart, context: Context): ReadonlyArray<Json> => {
+  if (part.type === "provider") {
+    const block = native.readableFields(part, context.provider)
+    return block === undefined || containerOf(block) !== undefined ? [] : [block]
   }
+  if (part.type === "reasoning" && !isSentBack(part, context)) return []
+  const block = withNative(partBlock(part), part, context)
+  if (!isNotBlank(block)) return []
+  return [part.type === "text" ? { ...block, ...cacheControlField(part.cacheControl) } : block]
+}
+
+/** The API rejects a message whose last block is reasoning: "The final block in an assistant message cannot be `thinking`". */
+const withoutLastReasoning = (blocks: ReadonlyArray<Json>): ReadonlyArray<Json> =>
+  blocks.slice(0, blocks.findLastIndex((block) => !isReasoningBlock(block)) + 1)
+
+const encodeAssistant = ({ content }: AssistantMessage, context: Context): EncodedMessage => {
+  const plain = typeof content === "string"
+  const blocks = plain ? textBlocks(content) : content.flatMap((part) => partBlocks(part, context))
+  return { role: "assistant", blocks: withoutLastReasoning(blocks), results: [], plain }
 }
 
 const encodeMessage = (message: Message, context: Context): Encoded<EncodedMessage> => {
@@ -137,11 +135,11 @@ const encodeMessage = (message: Message, context: Context): Encoded<EncodedMessa
     case "developer":
       return Either.right({ role: "system", blocks: textBlocks(message.content), results: [], plain: false })
     case "user":
-      return encodeUser(message)
+      return encodeUser(message, context)
     case "assistant":
       return Either.right(encodeAssistant(message, context))
     case "tool":
-      return encodeTool(message)
+      return encodeTool(message, context)
   }
 }
 

@@ -7,6 +7,7 @@ import type { Peer, WireFailure, WireRequest } from "../../Wire.js"
 import type { Encoded } from "./content.js"
 import { protocolFields, samplingFault } from "../../sampling.js"
 import { unsupported } from "../../requestFields.js"
+import { containerField } from "../container.js"
 import { cacheControlField } from "./content.js"
 import { conversation } from "./conversation.js"
 import type { Dialect } from "../dialect.js"
@@ -136,6 +137,7 @@ export const encodeRequest =
           ...(request.stop !== undefined && request.stop.length > 0 ? { stop_sequences: request.stop } : {}),
           ...(request.user === undefined ? {} : { metadata: { user_id: request.user } }),
           ...extra,
+          ...containerField(request.messages, provider, extra["container"]),
           ...(stream ? { stream: true } : {})
         }
       }

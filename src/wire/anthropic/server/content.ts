@@ -5,9 +5,9 @@ import { isRecord, withoutNulls, record, string } from "../../json.js"
 import { knownFields } from "../../native.js"
 import type { WireFailure } from "../../Wire.js"
 import { malformed } from "../../Wire.js"
-import { decodeNativeCall } from "../toolCalls.js"
 import { native } from "../native.js"
-import { decodeReasoning } from "../reasoning.js"
+import { decodeReasoning, reasoningFields } from "../reasoning.js"
+import { callFields } from "../toolCalls.js"
 
 type Decoded<A> = Either.Either<A, WireFailure>
 
@@ -181,13 +181,12 @@ const decodeUser = (content: ReadonlyArray<unknown>, path: string): Decoded<Read
   })
 
 const decodeCall = (block: Json): Json => ({
+  type: "tool-call",
   id: block["id"],
   name: block["name"],
   arguments: JSON.stringify(block["input"] ?? {}),
-  ...decodeNativeCall(block)
+  ...native.decode(block, callFields)
 })
-
-const reasoningFields = knownFields(["type", "thinking", "signature", "data"])
 
 /** Reasoning of an unknown provider. The native field lets a client of this protocol send it back. */
 const decodeReasoningPart = (block: Json): ReadonlyArray<Json> => {
@@ -197,40 +196,27 @@ const decodeReasoningPart = (block: Json): ReadonlyArray<Json> => {
     : [{ type: "reasoning", ...reasoning, ...native.wrap({}), ...native.decode(block, reasoningFields) }]
 }
 
+/** The parts of a block of an assistant message: one, or none for empty reasoning. */
+const decodeAssistantBlock = (block: unknown, path: string): Decoded<ReadonlyArray<Json>> => {
+  if (!isRecord(block)) return Either.left(malformed(path, block))
+  switch (block["type"]) {
+    case "text":
+      return Either.right([decodeText(block)])
+    case "thinking":
+    case "redacted_thinking":
+      return Either.right(decodeReasoningPart(block))
+    case "tool_use":
+      return Either.right([decodeCall(block)])
+    default:
+      return Either.map(decodeOther(block, path), (part) => [part])
+  }
+}
+
 const decodeAssistant = (content: ReadonlyArray<unknown>, path: string): Decoded<Draft> =>
-  Either.gen(function* () {
-    const parts: Array<Json> = []
-    const calls: Array<Json> = []
-    for (const [index, block] of content.entries()) {
-      const blockPath = `${path}.content[${index}]`
-      if (!isRecord(block)) return yield* Either.left(malformed(blockPath, block))
-      switch (block["type"]) {
-        case "text":
-          parts.push(decodeText(block))
-          break
-        case "thinking":
-        case "redacted_thinking":
-          parts.push(...decodeReasoningPart(block))
-          break
-        case "tool_use":
-          calls.push(decodeCall(block))
-          break
-        default:
-          parts.push(yield* decodeOther(block, blockPath))
-      }
-    }
-    const [only] = parts
-    // A string is enough: with tool calls, the client encodes it as a block.
-    const plain = calls.length > 0 && parts.length === 1 && only?.["type"] === "text" && Object.keys(only).length === 2
-    return {
-      path,
-      message: {
-        role: "assistant",
-        content: parts.length === 0 ? "" : plain ? only["text"] : parts,
-        ...(calls.length === 0 ? {} : { toolCalls: calls })
-      }
-    }
-  })
+  Either.map(
+    Either.all(content.map((block, index) => decodeAssistantBlock(block, `${path}.content[${index}]`))),
+    (parts) => ({ path, message: { role: "assistant", content: parts.flat() } })
+  )
 
 const decodeMessage = (message: unknown, path: string): Decoded<ReadonlyArray<Draft>> => {
   if (!isRecord(message)) return Either.left(malformed(path, message))

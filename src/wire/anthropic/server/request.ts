@@ -89,7 +89,6 @@ const fieldNames: FieldNames = {
   responseFormat: "output_config.format",
   stop: "stop_sequences",
   toolCallId: "tool_use_id",
-  toolCalls: "",
   toolChoice: "tool_choice",
   topK: "top_k",
   topP: "top_p",

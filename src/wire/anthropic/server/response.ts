@@ -1,47 +1,50 @@
 /** Encodes whole responses and errors. */
-import type { ChatResponse } from "../../../vocabulary/Chat.js"
+import type { AssistantPart, ChatResponse } from "../../../vocabulary/Chat.js"
 import type { Json } from "../../json.js"
-import { array, record } from "../../json.js"
-import { callBlock } from "../toolCalls.js"
+import { record } from "../../json.js"
+import { containerOf, lastContainer } from "../container.js"
+import { native } from "../native.js"
+import { partBlock } from "../parts.js"
 import { encodeStopReason } from "../stopReason.js"
-import { reasoningBlock } from "../reasoning.js"
 import type { ServedError } from "../../Wire.js"
 import { encodeUsage } from "../usage.js"
 
 /** The fields of the answer that the vocabulary does not cover. */
 export const otherFields = (metadata: Json): Json => {
-  const { blocks: _, citations: __, content: ___, error: ____, usage: _____, ...fields } = metadata
+  const { content: _, error: __, usage: ___, ...fields } = metadata
   return fields
 }
 
-/** The blocks that the vocabulary does not cover, such as those of server tools. */
-export const otherBlocks = (metadata: Json): ReadonlyArray<unknown> => array(metadata, "blocks") ?? []
-
 export const otherUsage = (metadata: Json): Json => record(metadata, "usage") ?? {}
 
-const textBlock = (text: string, citations: ReadonlyArray<unknown>): Json => ({
-  type: "text",
-  text,
-  ...(citations.length === 0 ? {} : { citations })
-})
+/** Parts without content, and blocks of other protocols, have no block. */
+const blocksOf = (part: AssistantPart): ReadonlyArray<Json> => {
+  const fields = native.fieldsOf(part)
+  switch (part.type) {
+    case "provider":
+      return fields === undefined || containerOf(fields) !== undefined ? [] : [fields]
+    case "reasoning":
+      if (part.text === "" && part.signature === undefined) return []
+      break
+    case "text":
+    case "refusal":
+      if (part.text === "" && fields === undefined) return []
+  }
+  return [native.encode(partBlock(part), part)]
+}
 
-/** The protocol reports a refusal only by the stop reason; its text is ordinary text. */
 export const encodeResponse = (response: ChatResponse): Record<string, unknown> => {
-  const { providerMetadata: metadata, refusal, text, toolCalls } = response
+  const { content, providerMetadata: metadata, toolCalls } = response
+  const container = lastContainer(content)
   return {
     stop_sequence: null,
     ...otherFields(metadata),
+    ...(container === undefined ? {} : { container }),
     id: response.id,
     type: "message",
     role: "assistant",
     model: response.model,
-    content: [
-      ...response.reasoningParts.map(reasoningBlock),
-      ...otherBlocks(metadata),
-      ...(text === "" ? [] : [textBlock(text, array(metadata, "citations") ?? [])]),
-      ...(refusal === "" ? [] : [textBlock(refusal, [])]),
-      ...toolCalls.map(callBlock)
-    ],
+    content: content.flatMap(blocksOf),
     stop_reason: encodeStopReason(response.finishReason, response.rawFinishReason, toolCalls.length > 0),
     usage: encodeUsage(response.usage, otherUsage(metadata))
   }

@@ -1,38 +1,47 @@
 /** Encodes streams: one block after the other, each with a start, its deltas and a stop. */
-import type { ToolCall } from "../../../vocabulary/Chat.js"
-import type { ChatEvent, Finish, ReasoningDelta, Start } from "../../../vocabulary/ChatEvent.js"
+import type { ProviderPart } from "../../../vocabulary/Chat.js"
+import type {
+  ChatEvent,
+  Finish,
+  ReasoningDelta,
+  RefusalDelta,
+  Start,
+  TextDelta,
+  ToolCallDelta,
+  ToolCallEnd
+} from "../../../vocabulary/ChatEvent.js"
 import type { Json } from "../../json.js"
-import { array, isRecord } from "../../json.js"
+import { array } from "../../json.js"
+import { mergeFields } from "../../native.js"
 import type { Frame, StreamEncoder } from "../../Wire.js"
+import { containerOf } from "../container.js"
+import { native } from "../native.js"
 import { callId } from "../toolCalls.js"
-import { encodeError, otherBlocks, otherFields, otherUsage } from "./response.js"
+import { encodeError, otherFields, otherUsage } from "./response.js"
 import { encodeStopReason } from "../stopReason.js"
 import { redacted, reasoningBlock } from "../reasoning.js"
 import { encodeUsage } from "../usage.js"
 
 interface Block {
-  readonly kind: "text" | "reasoning" | "call" | "other"
-  /** The index of the reasoning part or tool call. */
+  readonly kind: "text" | "reasoning" | "call" | "whole"
+  /** The index of the part. */
   readonly index: number
-  readonly start: Json
+  start: Json
   /** Deltas that were not sent yet. */
   deltas: Array<Json>
-  opened: boolean
-  closed: boolean
-}
-
-interface Call {
-  readonly block: Block
-  /** The arguments so far. */
+  /** The last deltas of the block: its signature or its citations. */
+  last: ReadonlyArray<Json>
+  /** The arguments of a tool call so far. */
   arguments: string
+  opened: boolean
+  complete: boolean
 }
 
 export const encodeStream = (): StreamEncoder => {
-  /** Blocks in the order of their starts. Only the first is sent; others wait, because tool calls can be interleaved. */
+  /** Blocks in the order in which their parts begin. Only the first is sent; others wait, because parts can be interleaved. */
   let queue: Array<Block> = []
-  const calls = new Map<number, Call>()
-  /** The signature of the current reasoning block, which is sent at its end. */
-  let signature = ""
+  let hasCalls = false
+  let container: Json | undefined
   let position = 0
   let frames: Array<Frame> = []
 
@@ -46,70 +55,85 @@ export const encodeStream = (): StreamEncoder => {
       head.opened = true
       for (const delta of head.deltas) send("content_block_delta", { index: position, delta })
       head.deltas = []
-      if (!head.closed) return
+      // Text and reasoning end when another part begins, a tool call with its `ToolCallEnd`.
+      if (!head.complete && (head.kind === "call" || queue.length === 1)) return
+      for (const delta of head.last) send("content_block_delta", { index: position, delta })
       send("content_block_stop", { index: position })
       position += 1
       queue = queue.slice(1)
     }
   }
 
-  /** Text and reasoning end when another block starts. A tool call ends with its `ToolCallEnd`. */
-  const closeLast = (): void => {
-    const last = queue.at(-1)
-    if (last === undefined || last.closed || last.kind === "call") return
-    if (last.kind === "reasoning" && signature !== "") last.deltas.push({ type: "signature_delta", signature })
-    signature = ""
-    last.closed = true
-  }
-
-  const open = (kind: Block["kind"], index: number, start: Json): Block => {
-    closeLast()
-    const block: Block = { kind, index, start, deltas: [], opened: false, closed: kind === "other" }
+  const open = (kind: Block["kind"], index: number, start: Json, fields: Json | undefined): Block => {
+    const complete = kind === "whole"
+    const block: Block = { kind, index, start, deltas: [], last: [], arguments: "", opened: false, complete }
+    addFields(block, fields)
     queue.push(block)
     return block
   }
 
-  /** The last block if it is this one and still open. */
-  const current = (kind: Block["kind"], index: number): Block | undefined => {
-    const last = queue.at(-1)
-    return last !== undefined && !last.closed && last.kind === kind && last.index === index ? last : undefined
+  /** Fields of the protocol are in the start of a block, if they are known then. Citations have a delta. */
+  const addFields = (block: Block, fields: Json | undefined): void => {
+    if (fields === undefined) return
+    if (block.kind !== "text") {
+      if (!block.opened) block.start = mergeFields(block.start, fields)
+      return
+    }
+    const { citations: _, ...others } = fields
+    if (!block.opened) block.start = mergeFields(block.start, others)
+    block.last = (array(fields, "citations") ?? []).map((citation) => ({ type: "citations_delta", citation }))
   }
 
-  const addText = (text: string): void => {
-    if (text === "") return
-    const block = current("text", 0) ?? open("text", 0, { type: "text", text: "" })
-    block.deltas.push({ type: "text_delta", text })
+  const find = (kind: Block["kind"], index: number): Block | undefined =>
+    queue.find((block) => block.index === index && block.kind === kind)
+
+  const addText = (event: TextDelta | RefusalDelta): void => {
+    const { index, text } = event
+    const fields = native.fieldsOf(event)
+    if (text === "" && fields === undefined) return
+    const existing = find("text", index)
+    if (existing !== undefined) addFields(existing, fields)
+    const block = existing ?? open("text", index, { type: "text", text: "" }, fields)
+    if (text !== "") block.deltas.push({ type: "text_delta", text })
   }
 
   const addReasoning = (event: ReasoningDelta): void => {
-    if (event.format === redacted) {
-      open("other", event.index, reasoningBlock(event))
+    const { format, index, signature, text } = event
+    if (text === "" && signature === undefined) return
+    const fields = native.fieldsOf(event)
+    if (format === redacted) {
+      open("whole", index, reasoningBlock(event), fields)
       return
     }
-    if (event.text === "" && event.signature === undefined) return
-    const block = current("reasoning", event.index) ?? open("reasoning", event.index, reasoningBlock({ text: "" }))
-    if (event.text !== "") block.deltas.push({ type: "thinking_delta", thinking: event.text })
-    signature = event.signature ?? signature
+    const block = find("reasoning", index) ?? open("reasoning", index, reasoningBlock({ text: "" }), fields)
+    if (text !== "") block.deltas.push({ type: "thinking_delta", thinking: text })
+    if (signature !== undefined) block.last = [{ type: "signature_delta", signature }]
   }
 
-  const openCall = (index: number, { id, name }: Pick<ToolCall, "id" | "name">): Call => {
-    const existing = calls.get(index)
-    if (existing !== undefined) return existing
-    const block = open("call", index, { type: "tool_use", id: callId(id), name, input: {} })
-    const call: Call = { block, arguments: "" }
-    calls.set(index, call)
-    return call
+  const callBlock = (index: number, call: Pick<ToolCallDelta, "id" | "name" | "native">): Block => {
+    hasCalls = true
+    const start = { type: "tool_use", id: callId(call.id), name: call.name, input: {} }
+    return find("call", index) ?? open("call", index, start, native.fieldsOf(call))
   }
 
-  const addArguments = (call: Call, delta: string): void => {
-    if (delta === "" || call.block.closed) return
-    call.arguments += delta
-    call.block.deltas.push({ type: "input_json_delta", partial_json: delta })
+  const addArguments = (block: Block, delta: string): void => {
+    if (delta === "" || block.complete) return
+    block.arguments += delta
+    block.deltas.push({ type: "input_json_delta", partial_json: delta })
   }
 
-  const endCall = (call: Call, whole: string): void => {
-    if (whole.startsWith(call.arguments)) addArguments(call, whole.slice(call.arguments.length))
-    call.block.closed = true
+  const endCall = ({ call, index }: ToolCallEnd): void => {
+    const block = callBlock(index, call)
+    if (call.arguments.startsWith(block.arguments)) addArguments(block, call.arguments.slice(block.arguments.length))
+    block.complete = true
+  }
+
+  const addProviderPart = (index: number, part: ProviderPart): void => {
+    const fields = native.fieldsOf(part)
+    if (fields === undefined) return
+    const own = containerOf(fields)
+    if (own === undefined) open("whole", index, fields, undefined)
+    else container = own
   }
 
   const start = ({ id, model }: Start): void => {
@@ -129,19 +153,14 @@ export const encodeStream = (): StreamEncoder => {
   }
 
   const finish = ({ providerMetadata: metadata, rawReason, reason, usage }: Finish): void => {
-    const last = current("text", 0)
-    for (const citation of last === undefined ? [] : (array(metadata, "citations") ?? [])) {
-      last?.deltas.push({ type: "citations_delta", citation })
-    }
-    closeLast()
-    for (const { block } of calls.values()) block.closed = true
-    for (const block of otherBlocks(metadata).filter(isRecord)) open("other", 0, block)
+    for (const block of queue) block.complete = true
     flush()
     send("message_delta", {
       delta: {
         stop_sequence: null,
         ...otherFields(metadata),
-        stop_reason: encodeStopReason(reason, rawReason, calls.size > 0)
+        ...(container === undefined ? {} : { container }),
+        stop_reason: encodeStopReason(reason, rawReason, hasCalls)
       },
       usage: encodeUsage(usage, otherUsage(metadata))
     })
@@ -154,13 +173,15 @@ export const encodeStream = (): StreamEncoder => {
         return start(event)
       case "TextDelta":
       case "RefusalDelta":
-        return addText(event.text)
+        return addText(event)
       case "ReasoningDelta":
         return addReasoning(event)
       case "ToolCallDelta":
-        return addArguments(openCall(event.index, event), event.argumentsDelta)
+        return addArguments(callBlock(event.index, event), event.argumentsDelta)
       case "ToolCallEnd":
-        return endCall(openCall(event.index, event.call), event.call.arguments)
+        return endCall(event)
+      case "ProviderPart":
+        return addProviderPart(event.index, event.part)
       case "Continued":
         return
       case "Finish":
