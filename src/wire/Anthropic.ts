@@ -9,8 +9,9 @@
  *   text, the `caller` of a tool call, and blocks that the vocabulary does not cover, such as those of server tools. Reasoning is
  *   sent back signed and unchanged, only to the provider that produced it, and left out at the end of a message: the API rejects it
  *   there. A refusal is sent as a text.
- * - The `container` of an answer, in which the provider runs code, is a part of its content. The next request names the last one;
- *   `extra.container` replaces it, and gets its id when it is an object without one, such as `{ skills }`; null asks for a new container.
+ * - The `container` of an answer, in which the provider runs code, is a part of its content. Requests of the same turn (after a
+ *   pause, or with tool results) name it again. A later turn uses it with `extra: { container: id }`, while it has not expired.
+ *   `extra.container` replaces it, and gets its id when it is an object without one, such as `{ skills }`; null asks for a new one.
  * - The finish reason `pause` is `pause_turn`: the turn continues when it is sent back at the end of the conversation.
  * - `max_tokens` is required by the protocol; by default it is the output limit of the model.
  * - `reasoning` becomes what the model supports: `adaptive` thinking with an effort, or a budget, which is kept below

@@ -1,7 +1,7 @@
 /**
- * The container in which the provider runs code. An answer has it beside its content; the next request names it, so that code finds
- * its files again, and must do so while client tools that the code has called are open. In the vocabulary it is a provider part
- * without a type. Source: Anthropic, "Code execution tool", "Programmatic tool calling", "Using Agent Skills with the API".
+ * The container in which the provider runs code. An answer has it beside its content, and the rest of the turn must name it again:
+ * after a pause, and while client tools that the code has called are open. In the vocabulary it is a provider part without a type.
+ * Source: Anthropic, "Code execution tool", "Programmatic tool calling", "Using Agent Skills with the API".
  */
 import type { AssistantPart, Message, ProviderPart } from "../../vocabulary/Chat.js"
 import type { Json } from "../json.js"
@@ -25,8 +25,10 @@ export const lastContainer = (parts: ReadonlyArray<AssistantPart>, provider?: st
   return undefined
 }
 
-const lastId = (messages: ReadonlyArray<Message>, provider: string): string | undefined => {
+/** The container of the open turn. That of an earlier one can have expired, which fails the request. */
+const openId = (messages: ReadonlyArray<Message>, provider: string): string | undefined => {
   for (const { content, role } of messages.toReversed()) {
+    if (role === "user") return undefined
     if (role !== "assistant" || typeof content === "string") continue
     const container = lastContainer(content, provider)
     if (container !== undefined) return string(container, "id")
@@ -36,11 +38,11 @@ const lastId = (messages: ReadonlyArray<Message>, provider: string): string | un
 
 /**
  * The field `container` of a request, `requested` is its value in `extra`. An object there, such as one with `skills`, gets the id of
- * the last container if it has none. Without skills the API accepts only a string.
+ * the container of the open turn if it has none. Without skills the API accepts only a string.
  */
 export const containerField = (messages: ReadonlyArray<Message>, provider: string, requested: unknown): Json => {
   if (requested !== undefined && !isRecord(requested)) return { container: requested }
-  const id = lastId(messages, provider)
+  const id = openId(messages, provider)
   if (id === undefined) return requested === undefined ? {} : { container: requested }
   return { container: requested === undefined ? id : { id, ...requested } }
 }

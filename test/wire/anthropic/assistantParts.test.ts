@@ -139,17 +139,21 @@ describe("Anthropic assistant messages", () => {
 describe("Anthropic container", () => {
   const inContainer = (id: string): Message =>
     Chat.toMessage(answer([{ type: "text", text: "So." }], { container: { id, expires_at: "2030-01-01T00:00:00Z" } }))
-  const conversation = [question, inContainer("first"), question, inContainer("second"), question]
+  const result: Message = { role: "tool", toolCallId: "toolu_1", content: "ok" }
+  const conversation = [question, inContainer("first"), question, inContainer("second"), result]
 
-  it("writes the id of the last container of the conversation into the request, and no block for it", () => {
+  it("writes the id of the container of the open turn into the request, and no block for it", () => {
     const { container, messages } = body(conversation)
     expect(container).toBe("second")
     expect(messages).toMatchObject([{}, { content: [{ type: "text", text: "So." }] }, {}, {}, {}])
   })
+  it("does not write the container of an earlier turn, which can have expired", () => {
+    expect(body([...conversation, question])).not.toHaveProperty("container")
+  })
   it("writes no container of another provider and none without an answer that has one", () => {
     expect(body([question])).not.toHaveProperty("container")
     const foreign = Chat.assistant([Chat.text("So."), providerPart({ container: { id: "c" } }, "other")])
-    expect(body([question, foreign, question])).not.toHaveProperty("container")
+    expect(body([question, foreign])).not.toHaveProperty("container")
   })
   it("prefers the container of extra, and adds the id to an object without one", () => {
     const written = (container: unknown) => body(conversation, { extra: { container } })["container"]
