@@ -10,7 +10,7 @@ import type {
 import type { Json } from "../json.js"
 import { mergeFields } from "../native.js"
 import type { ReadFields } from "./native.js"
-import { isSameMessage, messageFieldsOf, native, nativeItem } from "./native.js"
+import { isSameMessage, messageFieldsOf, nativeItem } from "./native.js"
 
 export type Item = Json
 
