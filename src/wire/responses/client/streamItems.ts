@@ -11,21 +11,20 @@ import { finishItem, finishPartOfResponse, itemsRepeatedBy, missingOf, partsOf, 
 import type { CallItem, ItemRef, OtherItem, Out, State } from "./streamState.js"
 import { addItem, isCall, isOther, isTextItem, matching, pairUp, register } from "./streamState.js"
 
-/** Notes what a new item has. Its status, and all of its native fields if it is a call, come when it is finished. */
-export const itemAdded = (state: State, event: Json, item: Json): void => {
+/** Notes what a new item has, but for its status, which changes. */
+export const itemAdded = (state: State, event: Json, whole: Json): void => {
+  const { status: _, ...item } = whole
   const ref = { id: string(item, "id") || undefined, position: number(event, "output_index") }
   const added = addItem(state, kindOf(item), ref)
   if (added.kind === "message") {
-    const { status: _, ...fields } = messageFields(item) ?? {}
-    added.message = Object.keys(fields).length === 0 ? undefined : fields
+    added.message = messageFields(item)
   } else if (isOther(added)) {
-    added.item = item
+    added.item = whole
   }
   if (!isCall(added)) return
   const call = callOf(item, added.number, state.source.provider)
   if (call === undefined) return
-  const { native: _, provider: __, ...fields } = call
-  added.call = { ...fields, arguments: "" }
+  added.call = { ...call, arguments: "" }
   if (!state.byId.has(call.id)) state.byId.set(call.id, added)
 }
 
