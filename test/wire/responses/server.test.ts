@@ -507,6 +507,35 @@ describe("Responses server stream", () => {
     ])
     expect(data.find(({ type }) => type === "response.output_text.delta")).toMatchObject({ item_id: "msg_1" })
   })
+  it("writes deltas and fields that come after the end of their item in their place in the completed response", () => {
+    const annotations = [{ type: "url_citation" }]
+    const data = writeEvents([
+      start,
+      { _tag: "TextDelta", index: 0, text: "One" },
+      { _tag: "ToolCallDelta", index: 1, id: "call_1", name: "f", argumentsDelta: "{}" },
+      { _tag: "TextDelta", index: 0, text: "." },
+      { _tag: "TextDelta", index: 0, text: "", ...native({ annotations }) },
+      finish
+    ]).map((frame) => JSON.parse(frame.data))
+    const deltas = data.filter(({ type }) => type === "response.output_text.delta")
+    expect(deltas.map(({ content_index, output_index }) => [output_index, content_index])).toEqual([
+      [0, 0],
+      [0, 0]
+    ])
+    expect(data.at(-1).response.output).toMatchObject([
+      { type: "message", content: [{ text: "One.", annotations }] },
+      { type: "function_call", arguments: "{}" }
+    ])
+  })
+  it("leaves out parts that have nothing of this protocol", () => {
+    const frames = writeEvents([
+      start,
+      { _tag: "TextDelta", index: 0, text: "", native: { anthropic: { citations: [] } } },
+      { _tag: "ProviderPart", index: 1, part: { type: "provider", native: { anthropic: { type: "x" } } } },
+      finish
+    ])
+    expect(frames.map(({ event }) => event)).toEqual(["response.created", "response.in_progress", "response.completed"])
+  })
   it("writes text and refusal deltas under the content_index that the finished item has", () => {
     const deltas = [
       { _tag: "RefusalDelta", index: 0, text: "No, " },

@@ -40,15 +40,26 @@ const addPart = (item: TextItem, list: List, key: string): Part => {
   return part
 }
 
-/** Emits a piece of a part, and with it the fields that it adds. A part begins with its first piece. */
-const emitPiece = (state: State, part: Part, text: string, fields: Fields, out: Out): void => {
+const tags = {
+  text: "TextDelta",
+  refusal: "RefusalDelta",
+  content: "ReasoningDelta",
+  summary: "ReasoningDelta",
+  sealed: "ReasoningDelta"
+} as const
+
+/** Emits a piece of a part, and with it the fields that it adds, if any. A part begins with its first piece. */
+const emitPiece = (state: State, part: Part, text: string, fields: Fields | undefined, out: Out): void => {
   const index = (part.index ??= state.indexes.open())
+  const _tag = tags[part.list]
   part.text += text
-  part.fields = { ...part.fields, ...fields }
   state.text += text
-  if (part.list === "text") out.push({ _tag: "TextDelta", index, text, ...fields })
-  else if (part.list === "refusal") out.push({ _tag: "RefusalDelta", index, text, ...fields })
-  else out.push({ _tag: "ReasoningDelta", index, text, ...fields })
+  if (fields === undefined) {
+    out.push({ _tag, index, text })
+    return
+  }
+  part.fields = { ...part.fields, ...fields }
+  out.push({ _tag, index, text, ...fields })
 }
 
 /** The fields that are known when a part begins. */
@@ -59,7 +70,7 @@ const firstFields = ({ source: { provider } }: State, item: TextItem, list: List
 
 const emitPart = (state: State, item: TextItem, part: Part, text: string, out: Out): void => {
   if (text === "") return
-  emitPiece(state, part, text, part.index === undefined ? firstFields(state, item, part.list) : {}, out)
+  emitPiece(state, part, text, part.index === undefined ? firstFields(state, item, part.list) : undefined, out)
 }
 
 /** Adds a delta to a part. */
