@@ -11,7 +11,7 @@ import { finishItem, finishPartOfResponse, itemsRepeatedBy, missingOf, partsOf, 
 import type { CallItem, ItemRef, OtherItem, Out, State } from "./streamState.js"
 import { addItem, isCall, isOther, isTextItem, matching, pairUp, register } from "./streamState.js"
 
-/** Notes what a new item has, but for its status, which changes. */
+/** Notes what a new item has. The status of a message or call, which changes, comes when it is finished. */
 export const itemAdded = (state: State, event: Json, whole: Json): void => {
   const { status: _, ...item } = whole
   const ref = { id: string(item, "id") || undefined, position: number(event, "output_index") }

@@ -152,7 +152,7 @@ export const encodeStream = (request: Record<string, unknown>, createdAt = 0): S
       return { item: current.item, position: current.position }
     }
     close()
-    const id = string(fields ?? {}, "id") ?? `msg_${idSuffix(answer.id)}_${items.length}`
+    const id = string(fields ?? {}, "id") || `msg_${idSuffix(answer.id)}_${items.length}`
     const added = { ...messageItem(id, [part]), status: "in_progress", content: [] }
     const entry = addItem<Message>({ kind: "message", id, parts: [], open: false }, added)
     current = entry
@@ -285,7 +285,7 @@ export const encodeStream = (request: Record<string, unknown>, createdAt = 0): S
       arguments: "",
       ...(isCustom ? { custom: true } : {})
     }
-    const id = string(native.fieldsOf(call) ?? {}, "id") ?? `fc_${idSuffix(answer.id)}_${items.length}`
+    const id = string(native.fieldsOf(call) ?? {}, "id") || `fc_${idSuffix(answer.id)}_${items.length}`
     const added = { ...callItem(id, empty), status: "in_progress" }
     const entry = addItem<Call>(
       { kind: "call", id, call: empty, ended: false },
