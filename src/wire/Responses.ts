@@ -3,7 +3,10 @@
  *
  * - System and developer messages at the beginning become `instructions`, joined by a blank line. A later one remains an input
  *   item with its role.
- * - Reasoning is sent back, encrypted or by id, only to the provider that produced it.
+ * - The parts of a response are in the order of its items, and are sent back in this order, with the ids, status and `phase` of
+ *   their items, to the provider that sent them. An item that the vocabulary does not cover, such as `web_search_call` or
+ *   `shell_call`, is a provider part `{ item }`; `annotations` and `logprobs` are native fields of their text.
+ * - Reasoning is sent back, encrypted or by id, only to the provider that produced it. Reasoning that nothing follows is dropped.
  * - Tools are strict by default: the schema is closed, every property is required, and an optional one is nullable. The model then
  *   writes `null` for an omitted property: decode arguments with a schema that accepts it
  *   (`Schema.optionalWith(…, { nullable: true })`). A schema that strict mode cannot express is sent unchanged with
@@ -11,9 +14,9 @@
  * - The protocol has no field for `stop`, `seed`, `topK`, penalties, `logitBias`, the name of a user message, and audio: such a
  *   request fails with `Unsupported`, unless the dialect has the field. `reasoning.budgetTokens` is sent only to providers that
  *   support it, and dropped elsewhere. `logprobs` are requested with `include`.
- * - `providerMetadata` contains what the vocabulary does not cover: `items` (of tools that the provider ran itself, such as
- *   `web_search_call`), `annotations` (sources of the text), `logprobs`, other counts in `usage`, and every field of the
- *   response that does not repeat the request, such as `service_tier`.
+ * - `providerMetadata` contains what the vocabulary does not cover of the whole response: other counts in `usage`, and every field
+ *   that does not repeat the request, such as `service_tier`.
+ * - The finish reason `pause` is `incomplete` with the provider's own word as the reason.
  *
  * @example
  * ```ts

@@ -36,7 +36,8 @@ export interface Dialect {
    */
   readonly audio: boolean
   /**
-   * Whether messages of the assistant are sent with a generated id and a status, which OpenRouter requires.
+   * Whether every message of the assistant is sent with an id and a status, which OpenRouter requires. An id is generated for one
+   * that has none from this provider.
    *
    * @default false
    */

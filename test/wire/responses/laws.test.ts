@@ -1,14 +1,7 @@
 /** Round trips of Responses requests, responses and streams. */
 import { describe, expect, it } from "@effect/vitest"
 import { FastCheck } from "effect"
-import type {
-  AssistantPart,
-  ChatRequest,
-  ChatResponse,
-  Message,
-  ReasoningPart,
-  ToolCall
-} from "../../../src/vocabulary/Chat.js"
+import type { AssistantPart, ChatRequest, ChatResponse, Message, ReasoningPart } from "../../../src/vocabulary/Chat.js"
 import * as Chat from "../../../src/vocabulary/Chat.js"
 import * as ChatEvent from "../../../src/vocabulary/ChatEvent.js"
 import * as Usage from "../../../src/vocabulary/Usage.js"
@@ -17,14 +10,14 @@ import type { Frame } from "../../../src/wire/Wire.js"
 import {
   collectStream,
   getOrThrow,
-  halves,
-  asReadByServer,
+  interleaveToolCalls,
   jsonRoundTrip,
   responseRoundTrip,
+  splitDeltas,
   writeFrames
 } from "../roundTrips.js"
 import { character } from "../../support/character.js"
-import { sampling } from "../generators.js"
+import { content, interleaved, sampling } from "../generators.js"
 
 const wire = Responses.make({ store: undefined, sealedReasoning: false })
 
@@ -32,41 +25,81 @@ const nonEmptyText = FastCheck.string({ minLength: 1, maxLength: 12, unit: chara
 const name = FastCheck.stringMatching(/^[a-z]{1,8}$/)
 
 // -------------------------------------------------------------------------------------
-// responses
+// items
 // -------------------------------------------------------------------------------------
 
+const answered = (fields: Record<string, unknown>) => ({ provider: "acme", native: { responses: fields } })
+
 /** The parts of one reasoning item: they share its id, and the last has the signature. */
-const reasoningItem = (id: string, provider: string | undefined): FastCheck.Arbitrary<ReadonlyArray<ReasoningPart>> =>
+const reasoningItem = (id: string): FastCheck.Arbitrary<ReadonlyArray<ReasoningPart>> =>
   FastCheck.record({
     format: FastCheck.constantFrom("reasoning.summary", "reasoning.text"),
     texts: FastCheck.array(nonEmptyText, { minLength: 1, maxLength: 3 }),
     signature: FastCheck.option(nonEmptyText),
-    visible: FastCheck.boolean()
-  }).map(({ format, visible, signature, texts }) => {
-    const common = { type: "reasoning" as const, id, ...(provider === undefined ? {} : { provider }) }
+    visible: FastCheck.boolean(),
+    fields: FastCheck.constantFrom({}, { native: { responses: { status: "completed" } } })
+  }).map(({ fields, format, visible, signature, texts }) => {
+    const common = { type: "reasoning" as const, id, provider: "acme", ...fields }
     const signed = signature === null ? {} : { signature }
     return visible
       ? texts.map((text, index) => ({ ...common, text, format, ...(index === texts.length - 1 ? signed : {}) }))
       : [{ ...common, text: "", signature: signature ?? "sealed" }]
   })
 
-const reasoningItems = (provider: string | undefined) =>
-  FastCheck.nat(3)
-    .chain((count) =>
-      FastCheck.tuple(...Array.from({ length: count }, (_, index) => reasoningItem(`rs_${index}`, provider)))
+/** The parts of one message item: they share its fields. */
+const messageItem = (id: string): FastCheck.Arbitrary<ReadonlyArray<AssistantPart>> =>
+  FastCheck.tuple(
+    FastCheck.constantFrom({}, { phase: "commentary" }, { phase: "final_answer" }),
+    FastCheck.array(
+      FastCheck.record({
+        type: FastCheck.constantFrom("text" as const, "refusal" as const),
+        text: nonEmptyText,
+        cited: FastCheck.boolean()
+      }),
+      { minLength: 1, maxLength: 3 }
     )
-    .map((parts) => parts.flat())
+  ).map(([phase, parts]) =>
+    parts.map(({ cited, text, type }) => {
+      const annotations = cited && type === "text" ? { annotations: [{ type: "url_citation", url: text }] } : {}
+      return { type, text, ...answered({ ...annotations, message: { id, status: "completed", ...phase } }) }
+    })
+  )
 
-const toolCalls: FastCheck.Arbitrary<ReadonlyArray<ToolCall>> = FastCheck.array(
-  FastCheck.record({ name, arguments: nonEmptyText, custom: FastCheck.boolean() }),
-  { maxLength: 3 }
-).map((calls) =>
-  calls.map(({ custom, ...call }, index) => ({
-    id: `call_${index}`,
-    ...call,
-    ...(custom ? { type: "custom" as const } : {})
-  }))
-)
+const callItem = (index: number): FastCheck.Arbitrary<ReadonlyArray<AssistantPart>> =>
+  FastCheck.record({ name, arguments: nonEmptyText, custom: FastCheck.boolean() }).map(({ custom, ...call }) => [
+    {
+      type: "tool-call" as const,
+      id: `call_${index}`,
+      ...call,
+      ...(custom ? { custom: true as const } : {}),
+      ...answered({ id: `fc_${index}`, status: "completed" })
+    }
+  ])
+
+const otherItem = (index: number): FastCheck.Arbitrary<ReadonlyArray<AssistantPart>> =>
+  FastCheck.constantFrom("web_search_call", "shell_call", "compaction", "from_the_future").map((type) => [
+    { type: "provider" as const, ...answered({ item: { type, id: `x_${index}`, status: "completed" } }) }
+  ])
+
+const upTo = <A>(
+  length: number,
+  item: (index: number) => FastCheck.Arbitrary<A>
+): FastCheck.Arbitrary<ReadonlyArray<A>> =>
+  FastCheck.nat(length).chain((count) => FastCheck.tuple(...Array.from({ length: count }, (_, index) => item(index))))
+
+/** The parts of an answer's items in any order. */
+const items: FastCheck.Arbitrary<ReadonlyArray<AssistantPart>> = interleaved<ReadonlyArray<AssistantPart>>(
+  FastCheck.tuple<ReadonlyArray<ReadonlyArray<AssistantPart>>[]>(
+    upTo(2, (index) => messageItem(`msg_${index}`)),
+    upTo(3, (index) => reasoningItem(`rs_${index}`)),
+    upTo(3, callItem),
+    upTo(2, otherItem)
+  )
+).map((all) => all.flat())
+
+// -------------------------------------------------------------------------------------
+// responses
+// -------------------------------------------------------------------------------------
 
 const usage = FastCheck.record({
   uncached: FastCheck.nat(1000),
@@ -83,93 +116,60 @@ const usage = FastCheck.record({
   })
 )
 
-const rawReasons = ["completed", "max_output_tokens", "content_filter", "in_progress", "pause_turn"] as const
+const rawReasons = ["completed", "max_output_tokens", "content_filter", "in_progress", "pause_turn", "novel"] as const
 
 const endings: Readonly<Record<(typeof rawReasons)[number], Chat.FinishReason | undefined>> = {
   completed: undefined,
   max_output_tokens: "length",
   content_filter: "content-filter",
   in_progress: "other",
-  pause_turn: "other"
+  pause_turn: "pause",
+  novel: "other"
 }
 
-const drafts = FastCheck.record({
-  id: FastCheck.stringMatching(/^resp_[0-9a-f]{4}$/),
-  model: name,
-  text: FastCheck.oneof(FastCheck.constant(""), nonEmptyText),
-  refusal: FastCheck.oneof(FastCheck.constant(""), nonEmptyText),
-  reasoningParts: reasoningItems("acme"),
-  toolCalls,
-  usage,
-  rawFinishReason: FastCheck.constantFrom(...rawReasons),
-  metadata: FastCheck.record(
-    {
-      service_tier: name,
-      items: FastCheck.constant([{ type: "web_search_call", id: "ws_1" }]),
-      usage: FastCheck.constant({ cost: 0.5 })
-    },
-    { requiredKeys: [] }
-  ),
-  cited: FastCheck.boolean()
-})
-
-type Draft = typeof drafts extends FastCheck.Arbitrary<infer A> ? A : never
-
-const responseOf = ({ cited, metadata, ...response }: Draft): ChatResponse => ({
-  ...response,
-  provider: "acme",
-  reasoning: response.reasoningParts.map((part) => part.text).join(""),
-  finishReason: endings[response.rawFinishReason] ?? (response.toolCalls.length > 0 ? "tool-calls" : "stop"),
-  latency: 0,
-  keyId: "k",
-  attempts: [],
-  providerMetadata: {
-    ...metadata,
-    ...(cited && response.text !== "" ? { annotations: [{ type: "url_citation", url: "https://example.com" }] } : {})
-  }
-})
-
-const responses = drafts.map(responseOf)
-
-/** The same events in halved deltas, those of parallel tool calls interleaved. */
-const halveDeltas = (events: ReadonlyArray<ChatEvent.ChatEvent>): ReadonlyArray<ChatEvent.ChatEvent> => {
-  const calls = events.filter((event) => event._tag === "ToolCallDelta")
-  const interleaved = [0, 1].flatMap((half) =>
-    calls.map(({ argumentsDelta, id, index, name }): ChatEvent.ToolCallDelta => ({
-      _tag: "ToolCallDelta",
-      index,
-      id,
-      name,
-      argumentsDelta: halves(argumentsDelta)[half] ?? ""
-    }))
+const responsesOf = (parts: FastCheck.Arbitrary<ReadonlyArray<AssistantPart>>): FastCheck.Arbitrary<ChatResponse> =>
+  FastCheck.record({
+    id: FastCheck.stringMatching(/^resp_[0-9a-f]{4}$/),
+    model: name,
+    content: parts,
+    usage,
+    rawFinishReason: FastCheck.constantFrom(...rawReasons),
+    providerMetadata: FastCheck.record(
+      { service_tier: name, usage: FastCheck.constant({ cost: 0.5 }) },
+      { requiredKeys: [] }
+    )
+  }).map(({ content, ...response }) =>
+    Chat.withContent(
+      {
+        ...response,
+        provider: "acme",
+        finishReason:
+          endings[response.rawFinishReason] ?? (Chat.toolCallsOf(content).length > 0 ? "tool-calls" : "stop"),
+        latency: 0,
+        keyId: "k",
+        attempts: []
+      },
+      content
+    )
   )
-  const callEnds = events.filter((event) => event._tag === "ToolCallEnd")
-  const others = events.flatMap((event): ReadonlyArray<ChatEvent.ChatEvent> => {
-    switch (event._tag) {
-      case "TextDelta":
-      case "RefusalDelta":
-        return halves(event.text).map((text) => ({ _tag: event._tag, text }))
-      case "ReasoningDelta": {
-        const { signature, ...rest } = event
-        const [first = "", second = ""] = halves(event.text)
-        return [
-          { ...rest, text: first },
-          {
-            _tag: "ReasoningDelta",
-            index: event.index,
-            text: second,
-            ...(signature === undefined ? {} : { signature })
-          }
-        ]
-      }
-      case "ToolCallDelta":
-      case "ToolCallEnd":
-        return []
-      default:
-        return [event]
-    }
+
+const responses = responsesOf(items)
+
+/** Responses of other protocols, whose parts have no fields of this one. */
+const foreignResponses = responsesOf(
+  content("acme").filter((parts) => {
+    const ids = parts.flatMap((part) => (part.type === "reasoning" && part.id !== undefined ? [part.id] : []))
+    return new Set(ids).size === ids.length
   })
-  return [...others.slice(0, -1), ...interleaved, ...callEnds, ...others.slice(-1)]
+)
+
+/** The fields of a part that every protocol has: the items have generated ids, and reasoning has a format. */
+const commonFields = (part: AssistantPart) => {
+  if (part.type === "provider") return part
+  const { native: _, provider: __, ...fields } = part
+  if (fields.type !== "reasoning") return fields
+  const { format: ___, id: ____, ...reasoning } = fields
+  return reasoning
 }
 
 describe("Responses response laws", () => {
@@ -182,11 +182,13 @@ describe("Responses response laws", () => {
     )
   })
   it.prop(
-    "every Responses response survives a stream whose deltas are halved and interleaved",
-    [responses],
-    ([response]) => {
-      const events = halveDeltas(ChatEvent.fromResponse(response))
-      expect(collectStream(wire, writeFrames(wire, events), response, "event")).toEqual(response)
+    "every Responses response survives a stream whose deltas are split and interleaved",
+    [responses, FastCheck.integer({ min: 1, max: 6 })],
+    ([response, size]) => {
+      for (const divide of [splitDeltas, interleaveToolCalls]) {
+        const frames = writeFrames(wire, divide(ChatEvent.fromResponse(response), size))
+        expect(collectStream(wire, frames, response, "event")).toEqual(response)
+      }
     }
   )
   it.prop(
@@ -197,6 +199,16 @@ describe("Responses response laws", () => {
       const withoutDeltas = frames.filter(({ event }) => event?.endsWith(".delta") !== true)
       expect(collectStream(wire, frames.slice(-1), response, "event")).toEqual(response)
       expect(collectStream(wire, withoutDeltas, response, "event")).toEqual(response)
+    }
+  )
+  it.prop(
+    "every response of another protocol keeps its parts in their order, as one body and as a stream",
+    [foreignResponses],
+    ([response]) => {
+      const whole = responseRoundTrip(wire, response)
+      expect(whole.content.map(commonFields)).toEqual(response.content.map(commonFields))
+      const frames = writeFrames(wire, interleaveToolCalls(ChatEvent.fromResponse(response), 3))
+      expect(collectStream(wire, frames, response, "event").content).toEqual(whole.content)
     }
   )
 })
@@ -224,7 +236,12 @@ const renumber = (frames: ReadonlyArray<Frame>, shifts: ReadonlyArray<number>): 
     }
   })
 
-const textsOf = ({ reasoning, refusal, text, toolCalls }: ChatResponse) => ({ reasoning, refusal, text, toolCalls })
+const textsOf = ({ reasoning, refusal, text, toolCalls }: ChatResponse) => ({
+  reasoning,
+  refusal,
+  text,
+  toolCalls: toolCalls.map(commonFields)
+})
 
 describe("Responses numbering laws", () => {
   const shifts = FastCheck.array(FastCheck.nat(2), { minLength: 3, maxLength: 3 })
@@ -262,23 +279,21 @@ const userMessage: FastCheck.Arbitrary<Message> = FastCheck.oneof(
   ).map(Chat.user)
 )
 
-/** Parts of an assistant turn and its tool results. */
-const turnParts = FastCheck.record({
-  parts: reasoningItems("acme"),
-  text: nonEmptyText,
-  calls: toolCalls,
-  results: FastCheck.array(nonEmptyText, { minLength: 3, maxLength: 3 })
-})
+/** The parts of an answer, without the native fields of some, with a text at the end: reasoning there is not sent back. */
+const history = FastCheck.tuple(items, FastCheck.boolean(), nonEmptyText).map(([parts, plain, last]) => [
+  ...parts.map((part): AssistantPart => {
+    if (!plain || part.type === "reasoning" || part.type === "provider") return part
+    const { native: _, provider: __, ...fields } = part
+    return fields
+  }),
+  Chat.text(last)
+])
 
-type Turn = typeof turnParts extends FastCheck.Arbitrary<infer A> ? A : never
-
-const turnOf = ({ calls, parts, results, text }: Turn): ReadonlyArray<Message> => {
-  const content: string | ReadonlyArray<AssistantPart> = parts.length === 0 ? text : [...parts, Chat.text(text)]
-  return [
-    { role: "assistant", content, ...(calls.length === 0 ? {} : { toolCalls: calls }) },
-    ...calls.map((call, index) => Chat.toolResult(call, results[index] ?? ""))
-  ]
-}
+/** An assistant message and its tool results. */
+const turns = FastCheck.tuple(history, nonEmptyText).map(([parts, result]): ReadonlyArray<Message> => [
+  Chat.assistant(parts.length === 1 ? Chat.textOf(parts) : parts),
+  ...Chat.toolCallsOf(parts).map((call) => Chat.toolResult(call, result))
+])
 
 const exchange = FastCheck.tuple(
   userMessage,
@@ -289,7 +304,7 @@ const exchange = FastCheck.tuple(
     }),
     { maxLength: 1 }
   ),
-  turnParts.map(turnOf)
+  turns
 ).map(([question, instructions, turn]): ReadonlyArray<Message> => [question].concat(instructions, turn))
 
 const conversations = FastCheck.tuple(
@@ -352,6 +367,16 @@ const isInstruction = ({ role }: Message): boolean => role === "system" || role 
 /** Mark of tools and of later instructions, which the server reads as native. */
 const native = { native: { responses: {} } }
 
+/** A message as the server reads it: no part names a provider, and reasoning is native to the wire. */
+const asRead = (message: Message): Message => {
+  if (message.role !== "assistant" || typeof message.content === "string") return message
+  const content = message.content.map((part) => {
+    const { provider: _, ...fields } = part
+    return part.type === "reasoning" ? { ...native, ...fields } : fields
+  })
+  return { ...message, content }
+}
+
 describe("Responses request laws", () => {
   it.prop(
     "every Responses request survives writing by the client and reading by the server",
@@ -362,13 +387,26 @@ describe("Responses request laws", () => {
       )
       const start = request.messages.findIndex((message) => !isInstruction(message))
       const messages = request.messages
-        .map(asReadByServer("responses"))
+        .map(asRead)
         .map((message, index) => (index > start && isInstruction(message) ? { ...message, ...native } : message))
       const tools = request.tools === undefined ? {} : { tools: request.tools.map((tool) => ({ ...tool, ...native })) }
       expect(getOrThrow(storingWire.decodeRequest(jsonRoundTrip(body)))).toEqual({
         request: { model: "m", ...request, ...tools, messages, extra: { store: true, ...request.extra } },
         stream: streamed
       })
+    }
+  )
+  it.prop(
+    "the items of every response survive reading by the server and writing by the client",
+    [responsesOf(history)],
+    ([response]) => {
+      const { output } = wire.encodeResponse(response)
+      const input = [{ type: "message", role: "user", content: "a" }, ...(Array.isArray(output) ? output : [])]
+      const { request } = getOrThrow(storingWire.decodeRequest({ model: "m", input }))
+      const encoded = storingWire.encodeRequest(request, { provider: "acme", model: "m", stream: false })
+      expect(getOrThrow(encoded).body["input"]).toEqual(
+        JSON.parse(JSON.stringify(input, (key, value) => (key === "logprobs" ? undefined : value)))
+      )
     }
   )
 })

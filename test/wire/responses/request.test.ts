@@ -209,7 +209,7 @@ describe("Responses history", () => {
     expect(
       input([
         Chat.user("Hello"),
-        Chat.assistant("", [call, { type: "tool-call", id: "call_2", name: "g", arguments: "" }]),
+        Chat.assistant([call, { type: "tool-call", id: "call_2", name: "g", arguments: "" }]),
         Chat.toolResult(call, "one"),
         {
           role: "tool",
@@ -239,9 +239,9 @@ describe("Responses history", () => {
       id: "call_1",
       name: "sql",
       arguments: "SELECT 1",
-      type: "custom"
+      custom: true
     }
-    expect(input([Chat.assistant("", [custom]), Chat.toolResult(custom, "1")])).toEqual([
+    expect(input([Chat.assistant([custom]), Chat.toolResult(custom, "1")])).toEqual([
       { type: "custom_tool_call", call_id: "call_1", name: "sql", input: "SELECT 1" },
       { type: "custom_tool_call_output", call_id: "call_1", output: "1" }
     ])
@@ -312,11 +312,122 @@ describe("Responses reasoning in the history", () => {
       input([
         {
           role: "assistant",
-          content: [reasoningPart({ signature: "sealed" })],
-          toolCalls: [{ type: "tool-call", id: "c", name: "f", arguments: "{}" }]
+          content: [
+            reasoningPart({ signature: "sealed" }),
+            { type: "tool-call", id: "c", name: "f", arguments: "{}" },
+            reasoningPart({ signature: "last" })
+          ]
         }
       ])
     ).toMatchObject([{ type: "reasoning" }, { type: "function_call" }])
+  })
+  it("sends an answer back as its items in their order, each with its own fields", () => {
+    const output = [
+      {
+        type: "message",
+        id: "msg_1",
+        role: "assistant",
+        status: "completed",
+        phase: "commentary",
+        content: [
+          { type: "output_text", text: "I ", annotations: [{ type: "url_citation", url: "https://example.com" }] },
+          { type: "output_text", text: "call.", annotations: [] }
+        ]
+      },
+      { type: "reasoning", id: "rs_1", summary: [], encrypted_content: "one" },
+      { type: "function_call", id: "fc_1", call_id: "call_1", name: "f", arguments: "{}", status: "completed" },
+      { type: "reasoning", id: "rs_2", summary: [], encrypted_content: "two" },
+      { type: "custom_tool_call", id: "ctc_1", call_id: "call_2", name: "sql", input: "SELECT 1" },
+      { type: "shell_call", id: "sh_1", call_id: "call_3", action: { commands: ["ls"] } },
+      { type: "apply_patch_call", id: "ap_1", call_id: "call_4", operation: {} },
+      { type: "computer_call", id: "cu_1", call_id: "call_5", action: {} },
+      { type: "mcp_approval_request", id: "mcpr_1", name: "f", arguments: "{}", server_label: "s" },
+      {
+        type: "message",
+        id: "msg_2",
+        role: "assistant",
+        status: "completed",
+        phase: "final_answer",
+        content: [{ type: "output_text", text: "Done.", annotations: [] }]
+      },
+      {
+        type: "message",
+        id: "msg_3",
+        role: "assistant",
+        status: "completed",
+        phase: "final_answer",
+        content: [{ type: "refusal", refusal: "No more." }]
+      }
+    ]
+    const source = { provider: "acme", model: "m", estimatedInputTokens: 1 }
+    const answer = Either.getOrThrow(Responses.make().decodeResponse({ status: "completed", output }, source))
+    expect(input([Chat.toMessage(answer)])).toEqual(output)
+    const other = Responses.make().encodeRequest(
+      { messages: [Chat.toMessage(answer)] },
+      { ...target, provider: "other" }
+    )
+    expect(Either.getOrThrow(other).body["input"]).toEqual([
+      {
+        type: "message",
+        role: "assistant",
+        content: [
+          { type: "output_text", text: "I ", annotations: [] },
+          { type: "output_text", text: "call.", annotations: [] }
+        ]
+      },
+      { type: "function_call", call_id: "call_1", name: "f", arguments: "{}" },
+      { type: "custom_tool_call", call_id: "call_2", name: "sql", input: "SELECT 1" },
+      {
+        type: "message",
+        role: "assistant",
+        content: [
+          { type: "output_text", text: "Done.", annotations: [] },
+          { type: "refusal", refusal: "No more." }
+        ]
+      }
+    ])
+  })
+  it("sends messages and calls without their ids after reasoning that the provider cannot read, and keeps their phase", () => {
+    const answered = (fields: Record<string, unknown>) => ({ provider: "acme", native: { responses: fields } })
+    const content: ReadonlyArray<Chat.AssistantPart> = [
+      reasoningPart({ id: "rs_1", format: "reasoning.summary" }),
+      { type: "text", text: "I call.", ...answered({ message: { id: "msg_1", phase: "commentary" } }) },
+      { type: "tool-call", id: "c1", name: "f", arguments: "{}", ...answered({ id: "fc_1" }) },
+      reasoningPart({ id: "rs_2", signature: "sealed" }),
+      { type: "tool-call", id: "c2", name: "f", arguments: "{}", ...answered({ id: "fc_2" }) }
+    ]
+    const written = input([{ role: "assistant", content }])
+    expect(written).toMatchObject([
+      { type: "message", phase: "commentary" },
+      { type: "function_call", call_id: "c1" },
+      { type: "reasoning", id: "rs_2" },
+      { type: "function_call", id: "fc_2" }
+    ])
+    expect(JSON.stringify(written)).not.toMatch(/msg_1|fc_1/)
+    expect(input([{ role: "assistant", content }], { store: true })).toMatchObject([
+      { id: "rs_1" },
+      { id: "msg_1", phase: "commentary" },
+      { id: "fc_1" },
+      { id: "rs_2" },
+      { id: "fc_2" }
+    ])
+    expect(input([{ role: "assistant", content }], { messageIds: true })).toMatchObject([{ id: "msg_0_1" }, {}, {}, {}])
+  })
+  it("rejects a provider part of another protocol that no answer contained", () => {
+    const part = { type: "provider" as const, native: { anthropic: { type: "x" } } }
+    expect(encodeFailure({ messages: [{ role: "assistant", content: [part] }] })).toMatchObject({ _tag: "Unsupported" })
+    expect(input([{ role: "assistant", content: [{ ...part, provider: "acme" }, Chat.text("Hi.")] }])).toMatchObject([
+      { content: [{ text: "Hi." }] }
+    ])
+  })
+  it("writes the items among the parts of a user message in their places", () => {
+    const item = { type: "mcp_approval_response", approval_request_id: "mcpr_1", approve: true }
+    const part = { type: "provider" as const, native: { responses: { item } } }
+    expect(input([Chat.user([part, Chat.text("a"), part])])).toEqual([
+      item,
+      { type: "message", role: "user", content: [{ type: "input_text", text: "a" }] },
+      item
+    ])
   })
 })
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Either } from "effect"
+import type { ReasoningPart } from "../../../src/vocabulary/Chat.js"
 import * as Usage from "../../../src/vocabulary/Usage.js"
 import * as Responses from "../../../src/wire/Responses.js"
 import type { WireResponse } from "../../../src/wire/Wire.js"
@@ -33,6 +34,8 @@ const text = (value: string, annotations: ReadonlyArray<unknown> = []) => ({
   annotations,
   logprobs: []
 })
+
+const answered = (fields: Record<string, unknown>) => ({ provider: "acme", native: { responses: fields } })
 
 const summary = (value: string) => ({ type: "summary_text", text: value })
 
@@ -72,13 +75,64 @@ describe("Responses response", () => {
       finishReason: "tool-calls",
       rawFinishReason: "completed",
       toolCalls: [
-        { type: "tool-call", id: "call_1", name: "f", arguments: '{"a":1}' },
-        { type: "tool-call", id: "call_2", name: "g", arguments: "{}" },
-        { type: "tool-call", id: "fc_3", name: "h", arguments: "{}" },
-        { type: "tool-call", id: "call_4", name: "sql", arguments: "SELECT 1", type: "custom" }
+        { type: "tool-call", id: "call_1", name: "f", arguments: '{"a":1}', ...answered({ id: "fc_1" }) },
+        { type: "tool-call", id: "call_2", name: "g", arguments: "{}", ...answered({ id: "fc_2" }) },
+        { type: "tool-call", id: "fc_3", name: "h", arguments: "{}", ...answered({ id: "fc_3" }) },
+        {
+          type: "tool-call",
+          id: "call_4",
+          name: "sql",
+          arguments: "SELECT 1",
+          custom: true,
+          ...answered({ id: "ctc_1" })
+        }
       ]
     })
   })
+  it("reads items in their order: reasoning and tool calls in turn, texts and refusals with the fields of their message", () => {
+    const { content } = read({
+      output: [
+        { ...message(text("I call.")), phase: "commentary" },
+        { type: "reasoning", id: "rs_1", summary: [], encrypted_content: "one" },
+        { type: "function_call", id: "fc_1", call_id: "call_1", name: "f", arguments: "{}", status: "completed" },
+        { type: "reasoning", id: "rs_2", summary: [], encrypted_content: "two", status: "completed" },
+        { type: "function_call", id: "fc_2", call_id: "call_2", name: "g", arguments: "{}", namespace: "n" },
+        { ...message(text("Done."), { type: "refusal", refusal: "No." }), id: "msg_2", phase: "final_answer" }
+      ]
+    })
+    const final = { id: "msg_2", status: "completed", phase: "final_answer" }
+    expect(content).toEqual([
+      {
+        type: "text",
+        text: "I call.",
+        ...answered({ message: { id: "msg_1", status: "completed", phase: "commentary" } })
+      },
+      { type: "reasoning", text: "", id: "rs_1", provider: "acme", signature: "one" },
+      {
+        type: "tool-call",
+        id: "call_1",
+        name: "f",
+        arguments: "{}",
+        ...answered({ id: "fc_1", status: "completed" })
+      },
+      { type: "reasoning", text: "", id: "rs_2", signature: "two", ...answered({ status: "completed" }) },
+      { type: "tool-call", id: "call_2", name: "g", arguments: "{}", ...answered({ id: "fc_2", namespace: "n" }) },
+      { type: "text", text: "Done.", ...answered({ message: final }) },
+      { type: "refusal", text: "No.", ...answered({ message: final }) }
+    ])
+  })
+  it.each(["shell_call", "apply_patch_call", "computer_call", "mcp_approval_request", "compaction"])(
+    "reads a %s item as a provider part in its place",
+    (type) => {
+      const item = { type, id: "x_1", status: "completed", call_id: "call_1" }
+      const { content } = read({ output: [message(text("Before.")), item, message(text("After."))] })
+      expect(content.map((part) => (part.type === "text" ? part.text : part))).toEqual([
+        "Before.",
+        { type: "provider", ...answered({ item }) },
+        "After."
+      ])
+    }
+  )
   it("reads the summaries and text of reasoning items, with encrypted_content on the last part of each item", () => {
     expect(
       read({
@@ -90,7 +144,7 @@ describe("Responses response", () => {
       })
     ).toMatchObject({
       reasoning: "One.Two.Three.",
-      reasoningParts: [
+      content: [
         { text: "One.", id: "rs_1", format: "reasoning.summary", provider: "acme" },
         { text: "Two.", id: "rs_1", format: "reasoning.summary", provider: "acme", signature: "sealed" },
         { text: "Three.", id: "rs_2", format: "reasoning.text", provider: "acme" },
@@ -100,28 +154,37 @@ describe("Responses response", () => {
   })
   it("reads the content of a reasoning item before its summary", () => {
     const both = { summary: [summary("In short.")], content: [{ type: "reasoning_text", text: "At length." }] }
-    expect(read({ output: [{ type: "reasoning", id: "rs_1", ...both }] }).reasoningParts).toMatchObject([
+    expect(read({ output: [{ type: "reasoning", id: "rs_1", ...both }] }).content).toMatchObject([
       { text: "At length.", format: "reasoning.text" },
       { text: "In short.", format: "reasoning.summary" }
-    ])
+    ] satisfies ReadonlyArray<Partial<ReasoningPart>>)
   })
-  it("keeps other items, annotations and usage fields in the metadata", () => {
+  it("keeps other items in their places, and annotations and log probabilities with their text", () => {
     const cited = { type: "url_citation", url: "https://example.com" }
+    const logprobs = [{ token: "a", logprob: -0.5 }]
     const search = { type: "web_search_call", id: "ws_1", status: "completed" }
+    const unknown = { type: "from_the_future", id: "x" }
+    const message_1 = { id: "msg_1", status: "completed" }
+    expect(read({ output: [search, message(text("a", [cited]), { ...text("b"), logprobs }), unknown] })).toMatchObject({
+      content: [
+        { type: "provider", ...answered({ item: search }) },
+        { type: "text", text: "a", ...answered({ annotations: [cited], message: message_1 }) },
+        { type: "text", text: "b", ...answered({ logprobs, message: message_1 }) },
+        { type: "provider", ...answered({ item: unknown }) }
+      ],
+      providerMetadata: {}
+    })
+  })
+  it("keeps unknown fields of the response and of its usage in the metadata", () => {
     expect(
       read({
-        output: [search, message(text("a", [cited])), { type: "from_the_future", id: "x" }],
+        output: [message(text("a"))],
         service_tier: "default",
         moderation: null,
         temperature: 1,
         usage: { input_tokens: 1, output_tokens: 1, cost: 0.5 }
       }).providerMetadata
-    ).toEqual({
-      items: [search, { type: "from_the_future", id: "x" }],
-      annotations: [cited],
-      service_tier: "default",
-      usage: { cost: 0.5 }
-    })
+    ).toEqual({ service_tier: "default", usage: { cost: 0.5 } })
   })
 })
 
@@ -144,6 +207,10 @@ describe("Responses finish reason", () => {
       "novel"
     ])
     expect(finishReasonsOf({ status: "incomplete", incomplete_details: null })).toEqual(["other", "incomplete"])
+    expect(finishReasonsOf({ status: "incomplete", incomplete_details: { reason: "pause_turn" } })).toEqual([
+      "pause",
+      "pause_turn"
+    ])
   })
   it("maps queued, in_progress and cancelled responses to other", () => {
     expect(finishReasonsOf({ status: "queued", output: undefined })).toEqual(["other", "queued"])

@@ -49,7 +49,7 @@ describe("Responses server request", () => {
       Chat.user("Hello"),
       Chat.assistant("Hi."),
       Chat.assistant("There."),
-      { role: "assistant", content: [{ ...Chat.text("No."), ...native({ type: "refusal", refusal: "No." }) }] }
+      { role: "assistant", content: [{ type: "refusal", text: "No." }] }
     ])
   })
   it("reads text, image, file and audio parts", () => {
@@ -102,11 +102,9 @@ describe("Responses server request", () => {
             signature: "sealed",
             ...native({})
           },
-          Chat.text("I call.")
-        ],
-        toolCalls: [
+          Chat.text("I call."),
           { type: "tool-call", id: "call_1", name: "f", arguments: "{}" },
-          { type: "tool-call", id: "call_2", name: "sql", arguments: "SELECT 1", type: "custom" }
+          { type: "tool-call", id: "call_2", name: "sql", arguments: "SELECT 1", custom: true }
         ]
       },
       Chat.toolResult("call_1", "one"),
@@ -193,6 +191,11 @@ describe("Responses server request: native content", () => {
   it("keeps unknown output items in an assistant message and unknown input items in a user message", () => {
     const search = { type: "web_search_call", id: "ws_1" }
     expect(item(search)).toEqual({ role: "assistant", content: [{ type: "provider", ...native({ item: search }) }] })
+    const image = { type: "output_image", image_url: "https://example.com/a.png" }
+    expect(item({ role: "assistant", id: "msg_1", content: [image] })).toEqual({
+      role: "assistant",
+      content: [{ type: "provider", ...native({ ...image, message: { id: "msg_1" } }) }]
+    })
     const reference = { type: "item_reference", id: "rs_1" }
     expect(item(reference)).toEqual({ role: "user", content: [{ type: "provider", ...native({ item: reference }) }] })
   })
@@ -233,29 +236,82 @@ describe("Responses server request: failures", () => {
       malformed("input[1].content[0]")
     )
     expect(item({ type: "function_call_output", output: "x" })).toMatchObject(malformed("input[1].call_id"))
-    expect(item({ type: "function_call", call_id: "c", arguments: "{}" })).toMatchObject({ _tag: "Malformed" })
+    expect(item({ type: "function_call", call_id: "c", arguments: "{}" })).toMatchObject(malformed("input[1].name"))
+    expect(
+      failureOf({
+        input: [
+          { role: "assistant", content: [{ type: "output_text", text: "a" }, { type: "refusal" }] },
+          { type: "function_call", call_id: "c", arguments: "{}" }
+        ]
+      })
+    ).toMatchObject(malformed("input[0].content[1].refusal"))
   })
 })
 
-const response: Chat.ChatResponse = {
-  id: "resp_1",
-  provider: "acme",
-  model: "acme-1",
-  text: "Hello",
-  reasoning: "Hm.",
-  reasoningParts: [
-    { type: "reasoning", text: "Hm.", id: "rs_1", format: "reasoning.summary", provider: "acme", signature: "sealed" }
-  ],
-  refusal: "",
-  toolCalls: [{ type: "tool-call", id: "call_1", name: "f", arguments: '{"a":1}' }],
-  finishReason: "tool-calls",
-  rawFinishReason: "completed",
-  usage: Usage.make({ inputTokens: 5, outputTokens: 3, cachedInputTokens: 2, reasoningTokens: 1 }),
-  latency: 1,
-  keyId: "k",
-  attempts: [],
-  providerMetadata: { service_tier: "flex", annotations: [{ type: "url_citation" }] }
-}
+describe("Responses requests between server and client", () => {
+  it("writes the items of a request in their order, each with its own fields", () => {
+    const input = [
+      { type: "message", role: "user", content: "Hello" },
+      { type: "reasoning", id: "rs_1", summary: [], encrypted_content: "one" },
+      { type: "function_call", id: "fc_1", call_id: "call_1", name: "f", arguments: "{}", status: "completed" },
+      { type: "reasoning", id: "rs_2", summary: [], encrypted_content: "two" },
+      {
+        type: "message",
+        id: "msg_1",
+        role: "assistant",
+        phase: "commentary",
+        content: [
+          { type: "output_text", text: "a", annotations: [{ type: "url_citation" }] },
+          { type: "refusal", refusal: "b" },
+          { type: "output_image", image_url: "https://example.com/a.png" }
+        ]
+      },
+      {
+        type: "message",
+        id: "msg_2",
+        role: "assistant",
+        phase: "final_answer",
+        content: [{ type: "output_text", text: "c", annotations: [] }]
+      },
+      { type: "shell_call", id: "sh_1", call_id: "call_2", action: { commands: ["ls"] } },
+      { type: "custom_tool_call", id: "ctc_1", call_id: "call_3", name: "sql", input: "SELECT 1" },
+      { type: "function_call_output", call_id: "call_1", output: "one" },
+      { type: "shell_call_output", call_id: "call_2", output: [] },
+      { type: "custom_tool_call_output", call_id: "call_3", output: "two" },
+      { type: "message", role: "assistant", content: [{ type: "output_text", text: "d", annotations: [] }] },
+      { type: "message", role: "assistant", content: [{ type: "output_text", text: "e", annotations: [] }] },
+      { type: "mcp_approval_request", id: "mcpr_1", name: "f", arguments: "{}", server_label: "s" },
+      { type: "mcp_approval_response", approval_request_id: "mcpr_1", approve: true },
+      { type: "compaction", id: "cmp_1", encrypted_content: "three" }
+    ]
+    const decodedRequest = decoded({ model: "m", input }).request
+    expect(decodedRequest.messages.map(({ role }) => role)).toEqual(
+      "user assistant tool user tool assistant assistant user assistant".split(" ")
+    )
+    const encoded = wire.encodeRequest(decodedRequest, { provider: "acme", model: "m", stream: false })
+    expect(Either.getOrThrow(encoded).body["input"]).toEqual(input)
+  })
+})
+
+const response: Chat.ChatResponse = Chat.withContent(
+  {
+    id: "resp_1",
+    provider: "acme",
+    model: "acme-1",
+    finishReason: "tool-calls" as const,
+    rawFinishReason: "completed",
+    usage: Usage.make({ inputTokens: 5, outputTokens: 3, cachedInputTokens: 2, reasoningTokens: 1 }),
+    latency: 1,
+    keyId: "k",
+    attempts: [],
+    providerMetadata: { service_tier: "flex" }
+  },
+  [
+    { type: "reasoning", text: "Hm.", id: "rs_1", format: "reasoning.summary", provider: "acme", signature: "sealed" },
+    { type: "text", text: "Hello", provider: "acme", ...native({ annotations: [{ type: "url_citation" }] }) },
+    { type: "tool-call", id: "call_1", name: "f", arguments: '{"a":1}' }
+  ]
+)
 
 describe("Responses server response", () => {
   it("writes reasoning, message and function_call items with the usage", () => {
@@ -291,6 +347,40 @@ describe("Responses server response", () => {
       }
     })
   })
+  it("writes items in the order of the parts, with generated ids only for those that have none", () => {
+    const search = { type: "web_search_call", id: "ws_1", status: "completed" }
+    const content: ReadonlyArray<Chat.AssistantPart> = [
+      { type: "text", text: "One.", ...native({ message: { id: "msg_1", phase: "commentary" } }) },
+      { type: "text", text: "Two.", ...native({ message: { id: "msg_2" } }) },
+      { type: "refusal", text: "No.", ...native({ message: { id: "msg_2" } }) },
+      { type: "tool-call", id: "call_1", name: "f", arguments: "{}", ...native({ id: "fc_1", status: "incomplete" }) },
+      { type: "provider", ...native({ item: search }) },
+      { type: "provider", provider: "other", native: { anthropic: { type: "x" } } },
+      { type: "reasoning", text: "Hm." },
+      { type: "tool-call", id: "call_2", name: "sql", arguments: "SELECT 1", custom: true },
+      Chat.text("Three."),
+      { type: "text", text: "Four.", provider: "other", native: { anthropic: { citations: [] } } }
+    ]
+    const output = wire.encodeResponse(Chat.withContent(response, content))["output"]
+    const text = (value: string) => ({ type: "output_text", text: value, annotations: [], logprobs: [] })
+    const item = { type: "message", role: "assistant", status: "completed" }
+    expect(output).toEqual([
+      { ...item, id: "msg_1", phase: "commentary", content: [text("One.")] },
+      { ...item, id: "msg_2", content: [text("Two."), { type: "refusal", refusal: "No." }] },
+      { type: "function_call", id: "fc_1", call_id: "call_1", name: "f", arguments: "{}", status: "incomplete" },
+      search,
+      { type: "reasoning", id: "rs_1_4", summary: [{ type: "summary_text", text: "Hm." }] },
+      {
+        type: "custom_tool_call",
+        id: "fc_1_5",
+        call_id: "call_2",
+        name: "sql",
+        input: "SELECT 1",
+        status: "completed"
+      },
+      { ...item, id: "msg_1_6", content: [text("Three."), text("Four.")] }
+    ])
+  })
   it("maps finish reasons of every provider to a status and incomplete_details", () => {
     const endOf = (finishReason: Chat.FinishReason, rawFinishReason: string) => {
       const { incomplete_details, status } = wire.encodeResponse({ ...response, finishReason, rawFinishReason })
@@ -300,7 +390,9 @@ describe("Responses server response", () => {
     expect(endOf("length", "max_tokens")).toEqual(["incomplete", { reason: "max_output_tokens" }])
     expect(endOf("content-filter", "")).toEqual(["incomplete", { reason: "content_filter" }])
     expect(endOf("other", "queued")).toEqual(["queued", null])
-    expect(endOf("other", "pause_turn")).toEqual(["incomplete", { reason: "pause_turn" }])
+    expect(endOf("pause", "pause_turn")).toEqual(["incomplete", { reason: "pause_turn" }])
+    expect(endOf("pause", "")).toEqual(["incomplete", { reason: "pause_turn" }])
+    expect(endOf("other", "novel")).toEqual(["incomplete", { reason: "novel" }])
     expect(endOf("other", "")).toEqual(["incomplete", { reason: "other" }])
   })
   it("writes an error with the type of its status unless a type is given", () => {
@@ -342,11 +434,11 @@ describe("Responses server stream", () => {
       start,
       { _tag: "ReasoningDelta", index: 0, text: "Hm", id: "rs_1", format: "reasoning.summary", provider: "acme" },
       { _tag: "ReasoningDelta", index: 0, text: ".", signature: "sealed" },
-      { _tag: "TextDelta", text: "Hel" },
-      { _tag: "TextDelta", text: "lo" },
-      { _tag: "ToolCallDelta", index: 0, id: "call_1", name: "f", argumentsDelta: '{"a"' },
-      { _tag: "ToolCallDelta", index: 0, id: "call_1", name: "f", argumentsDelta: ":1}" },
-      { _tag: "ToolCallEnd", index: 0, call: { type: "tool-call", id: "call_1", name: "f", arguments: '{"a":1}' } },
+      { _tag: "TextDelta", index: 1, text: "Hel" },
+      { _tag: "TextDelta", index: 1, text: "lo" },
+      { _tag: "ToolCallDelta", index: 2, id: "call_1", name: "f", argumentsDelta: '{"a"' },
+      { _tag: "ToolCallDelta", index: 2, id: "call_1", name: "f", argumentsDelta: ":1}" },
+      { _tag: "ToolCallEnd", index: 2, call: { type: "tool-call", id: "call_1", name: "f", arguments: '{"a":1}' } },
       finish
     ])
     expect(frames.map(({ event }) => event)).toEqual([
@@ -379,14 +471,79 @@ describe("Responses server stream", () => {
     expect(data[8].item).toMatchObject({ id: "rs_1", encrypted_content: "sealed", summary: [{ text: "Hm." }] })
     expect(data.at(-1).response.output).toEqual([data[8].item, data[15].item, data[20].item])
   })
+  it("writes items in the order of the parts, each with the id and the phase that its first delta has", () => {
+    const message = { id: "msg_1", phase: "commentary" }
+    const item = { type: "web_search_call", id: "ws_1", status: "completed" }
+    const data = writeEvents([
+      start,
+      { _tag: "TextDelta", index: 0, text: "One.", ...native({ message }) },
+      { _tag: "TextDelta", index: 0, text: "", ...native({ message: { ...message, status: "incomplete" } }) },
+      { _tag: "TextDelta", index: 1, text: "Two." },
+      { _tag: "ProviderPart", index: 2, part: { type: "provider", ...native({ item }) } },
+      { _tag: "ProviderPart", index: 3, part: { type: "provider", native: { anthropic: { type: "x" } } } },
+      { _tag: "ToolCallDelta", index: 4, id: "call_1", name: "f", argumentsDelta: "{" },
+      { _tag: "TextDelta", index: 5, text: "Three." },
+      {
+        _tag: "ToolCallEnd",
+        index: 4,
+        call: { type: "tool-call", id: "call_1", name: "f", arguments: "{}", ...native({ id: "fc_1" }) }
+      },
+      finish
+    ]).map((frame) => JSON.parse(frame.data))
+    const added = data.filter(({ type }) => type === "response.output_item.added")
+    expect(added.map(({ item }) => [item.id, item.phase ?? item.status])).toEqual([
+      ["msg_1", "commentary"],
+      ["msg_1_1", "in_progress"],
+      ["ws_1", "completed"],
+      ["fc_1_3", "in_progress"],
+      ["msg_1_4", "in_progress"]
+    ])
+    expect(data.at(-1).response.output).toMatchObject([
+      { id: "msg_1", phase: "commentary", status: "incomplete", content: [{ text: "One." }] },
+      { id: "msg_1_1", content: [{ text: "Two." }] },
+      item,
+      { id: "fc_1", arguments: "{}" },
+      { id: "msg_1_4", content: [{ text: "Three." }] }
+    ])
+    expect(data.find(({ type }) => type === "response.output_text.delta")).toMatchObject({ item_id: "msg_1" })
+  })
+  it("writes deltas and fields that come after the end of their item in their place in the completed response", () => {
+    const annotations = [{ type: "url_citation" }]
+    const data = writeEvents([
+      start,
+      { _tag: "TextDelta", index: 0, text: "One" },
+      { _tag: "ToolCallDelta", index: 1, id: "call_1", name: "f", argumentsDelta: "{}" },
+      { _tag: "TextDelta", index: 0, text: "." },
+      { _tag: "TextDelta", index: 0, text: "", ...native({ annotations }) },
+      finish
+    ]).map((frame) => JSON.parse(frame.data))
+    const deltas = data.filter(({ type }) => type === "response.output_text.delta")
+    expect(deltas.map(({ content_index, output_index }) => [output_index, content_index])).toEqual([
+      [0, 0],
+      [0, 0]
+    ])
+    expect(data.at(-1).response.output).toMatchObject([
+      { type: "message", content: [{ text: "One.", annotations }] },
+      { type: "function_call", arguments: "{}" }
+    ])
+  })
+  it("leaves out parts that have nothing of this protocol", () => {
+    const frames = writeEvents([
+      start,
+      { _tag: "TextDelta", index: 0, text: "", native: { anthropic: { citations: [] } } },
+      { _tag: "ProviderPart", index: 1, part: { type: "provider", native: { anthropic: { type: "x" } } } },
+      finish
+    ])
+    expect(frames.map(({ event }) => event)).toEqual(["response.created", "response.in_progress", "response.completed"])
+  })
   it("writes text and refusal deltas under the content_index that the finished item has", () => {
     const deltas = [
-      { _tag: "RefusalDelta", text: "No, " },
-      { _tag: "RefusalDelta", text: "but " },
-      { _tag: "TextDelta", text: "see " },
-      { _tag: "TextDelta", text: "this" },
-      { _tag: "RefusalDelta", text: " alone." },
-      { _tag: "TextDelta", text: " Bye." }
+      { _tag: "RefusalDelta", index: 0, text: "No, " },
+      { _tag: "RefusalDelta", index: 0, text: "but " },
+      { _tag: "TextDelta", index: 1, text: "see " },
+      { _tag: "TextDelta", index: 1, text: "this" },
+      { _tag: "RefusalDelta", index: 2, text: " alone." },
+      { _tag: "TextDelta", index: 3, text: " Bye." }
     ] as const
     const data = writeEvents([start, ...deltas, finish]).map((frame) => JSON.parse(frame.data))
     const streamed = new Map<number, string>()
@@ -438,7 +595,7 @@ describe("Responses server stream", () => {
         {
           _tag: "ToolCallEnd",
           index: 0,
-          call: { type: "tool-call", id: "call_1", name: "sql", arguments: "SELECT 1", type: "custom" }
+          call: { type: "tool-call", id: "call_1", name: "sql", arguments: "SELECT 1", custom: true }
         }
       ],
       requestBody

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Either } from "effect"
+import * as Chat from "../../../src/vocabulary/Chat.js"
 import * as Responses from "../../../src/wire/Responses.js"
 import { events } from "../../../src/wire/responses/client/stream.js"
 import type { Frame, WireEvent } from "../../../src/wire/Wire.js"
@@ -15,6 +16,19 @@ const frame = (event: Json): Frame => ({ data: JSON.stringify(event) })
 const readEventFrames = (frames: ReadonlyArray<Frame>): DecodedStream => readStream(wire, frames, source)
 
 const readEvents = (...stream: ReadonlyArray<Json>): DecodedStream => readEventFrames(stream.map(frame))
+
+/** The content of the events, and its views. */
+const contentOf = (out: ReadonlyArray<WireEvent>) => Chat.withContent({}, fold(out).content)
+
+const answered = (fields: Json) => ({ provider: "acme", native: { responses: fields } })
+
+const toolCall = (index: number, args: string, fields: Json = { id: `fc_${index}` }) => ({
+  type: "tool-call",
+  id: `call_${index}`,
+  name: `f${index}`,
+  arguments: args,
+  ...answered(fields)
+})
 
 const created = { type: "response.created", response: { id: "resp_1", model: "acme-1-2026", status: "in_progress" } }
 
@@ -74,8 +88,8 @@ describe("Responses stream decoder", () => {
     )
     expect([failure, state, id, model]).toEqual([undefined, "done", "resp_1", "acme-1-2026"])
     expect(out).toEqual([
-      { _tag: "TextDelta", text: "Hel" },
-      { _tag: "TextDelta", text: "lo" },
+      { _tag: "TextDelta", index: 0, text: "Hel", ...answered({ message: { id: "msg_1" } }) },
+      { _tag: "TextDelta", index: 0, text: "lo" },
       {
         _tag: "Finish",
         reason: "stop",
@@ -115,9 +129,9 @@ describe("Responses stream decoder", () => {
     expect(deltas.map((event) => event.index)).toEqual([0, 1, 2, 0, 1, 2])
     expect(deltas[0]).toEqual({ _tag: "ToolCallDelta", index: 0, id: "call_0", name: "f0", argumentsDelta: '{"a"' })
     expect(out.filter((event) => event._tag === "ToolCallEnd").map((event) => event.call)).toEqual([
-      { type: "tool-call", id: "call_0", name: "f0", arguments: '{"a":0}' },
-      { type: "tool-call", id: "call_1", name: "f1", arguments: '{"b":1}' },
-      { type: "tool-call", id: "call_2", name: "f2", arguments: '{"c":2}' }
+      toolCall(0, '{"a":0}'),
+      toolCall(1, '{"b":1}'),
+      toolCall(2, '{"c":2}')
     ])
     expect(out.at(-1)).toMatchObject({ _tag: "Finish", reason: "tool-calls", rawReason: "completed" })
   })
@@ -169,7 +183,7 @@ describe("Responses stream decoder", () => {
       { type: "response.reasoning_summary.delta", item_id: "rs_1", output_index: 0, summary_index: 0, delta: "c" },
       completed()
     )
-    expect(fold(out).reasoningParts).toMatchObject([
+    expect(contentOf(out).content).toMatchObject([
       { text: "ab", format: "reasoning.text" },
       { text: "c", format: "reasoning.summary" }
     ])
@@ -186,9 +200,9 @@ describe("Responses stream decoder", () => {
       { type: "response.refusal.done", item_id: "msg_1", output_index: 1, content_index: 0, refusal: "No." },
       completed()
     )
-    expect(fold(out)).toMatchObject({
+    expect(contentOf(out)).toMatchObject({
       refusal: "No.",
-      toolCalls: [{ type: "tool-call", id: "call_1", name: "sql", arguments: "SELECT 1", type: "custom" }]
+      toolCalls: [{ type: "tool-call", id: "call_1", name: "sql", arguments: "SELECT 1", custom: true }]
     })
   })
   it("ends a tool call with its partial arguments when the response is incomplete", () => {
@@ -205,8 +219,91 @@ describe("Responses stream decoder", () => {
   })
 })
 
+describe("Responses stream decoder: order", () => {
+  it("numbers the parts of items in the order in which they begin, and reads their fields from the finished items", () => {
+    const reasoning = (id: string) => ({ id, type: "reasoning", summary: [], encrypted_content: `sealed ${id}` })
+    const shell = { id: "sh_1", type: "shell_call", call_id: "call_9", status: "completed" }
+    const cited = { type: "url_citation", url: "https://example.com" }
+    const text = (id: string, phase: string, value: string) => ({
+      ...message(value),
+      id,
+      phase,
+      status: "completed",
+      content: [{ type: "output_text", text: value, annotations: [cited] }]
+    })
+    const output = [
+      text("msg_1", "commentary", "I call."),
+      reasoning("rs_1"),
+      call(2, "{}"),
+      reasoning("rs_2"),
+      call(4, '{"a":1}'),
+      shell,
+      text("msg_2", "final_answer", "Done."),
+      text("msg_3", "final_answer", "Bye.")
+    ]
+    const deltas: Readonly<Record<string, ReadonlyArray<Json>>> = {
+      msg_1: [
+        delta("I ", { item_id: "msg_1", output_index: 0 }),
+        delta("call.", { item_id: "msg_1", output_index: 0 })
+      ],
+      fc_4: [argument(4, '{"a"'), argument(4, ":1}")]
+    }
+    const stream = output.flatMap((item, index) => [
+      added(index, { ...item, ...("content" in item ? { content: [] } : {}), status: "in_progress" }),
+      ...(deltas[item.id] ?? []),
+      done(index, item)
+    ])
+    const whole = Either.getOrThrow(wire.decodeResponse(completed({ output }).response, source)).content
+    for (const last of [completed(), completed({ output })]) {
+      const { out } = readEvents(created, ...stream, last)
+      expect(fold(out).content).toEqual(whole)
+      expect(fold(out).indexes).toEqual([0, 1, 2, 3, 4, 5, 6, 7])
+    }
+    expect(fold(readEvents(completed({ output })).out).content).toEqual(whole)
+    const [first] = readEvents(created, ...stream).out
+    const fields = answered({ message: { id: "msg_1", phase: "commentary" } })
+    expect(first).toEqual({ _tag: "TextDelta", index: 0, text: "I ", ...fields })
+  })
+  it("keeps the places of calls and of provider parts that are finished after the items that follow them", () => {
+    const search = { id: "ws_1", type: "web_search_call", status: "completed" }
+    const { out } = readEvents(
+      created,
+      added(0, call(0)),
+      added(1, { ...search, status: "in_progress" }),
+      added(2, { id: "x_1", type: "from_the_future", status: "in_progress" }),
+      delta("Hello", { item_id: "msg_1", output_index: 3 }),
+      done(3, message("Hello")),
+      done(1, search),
+      done(1, search),
+      done(0, call(0, "{}")),
+      completed()
+    )
+    expect(fold(out).content).toEqual([
+      toolCall(0, "{}"),
+      { type: "provider", ...answered({ item: search }) },
+      { type: "provider", ...answered({ item: { id: "x_1", type: "from_the_future", status: "in_progress" } }) },
+      { type: "text", text: "Hello", ...answered({ message: { id: "msg_1" } }) }
+    ])
+  })
+  it("reads two provider items that share an output_index, and items that the completed event alone has, once each", () => {
+    const search = (id: string) => ({ id, type: "web_search_call", status: "completed" })
+    const { out } = readEvents(
+      created,
+      done(0, search("ws_1")),
+      done(0, search("ws_2")),
+      completed({ output: [search("ws_1"), search("ws_2"), { ...search("ms_1"), type: "mcp_call" }] })
+    )
+    expect(fold(out).content).toEqual(
+      [search("ws_1"), search("ws_2"), { ...search("ms_1"), type: "mcp_call" }].map((item) => ({
+        type: "provider",
+        ...answered({ item })
+      }))
+    )
+  })
+})
+
 describe("Responses stream decoder: done events", () => {
-  const collect = (...stream: ReadonlyArray<Json>) => fold(readEvents(created, ...stream, completed()).out)
+  const collect = (...stream: ReadonlyArray<Json>) => contentOf(readEvents(created, ...stream, completed()).out)
 
   it("reads the text that no delta had from done events of the text, the part or the item", () => {
     const where = { item_id: "msg_1", output_index: 0, content_index: 0 }
@@ -224,15 +321,9 @@ describe("Responses stream decoder: done events", () => {
       output_index: 0,
       arguments: "{}"
     }
-    expect(collect(added(0, call(0)), doneEvents).toolCalls).toEqual([
-      { type: "tool-call", id: "call_0", name: "f0", arguments: "{}" }
-    ])
-    expect(collect(done(0, call(0, '{"a":1}'))).toolCalls).toEqual([
-      { type: "tool-call", id: "call_0", name: "f0", arguments: '{"a":1}' }
-    ])
-    expect(collect(added(0, call(0))).toolCalls).toEqual([
-      { type: "tool-call", id: "call_0", name: "f0", arguments: "{}" }
-    ])
+    expect(collect(added(0, call(0)), doneEvents).toolCalls).toEqual([toolCall(0, "{}")])
+    expect(collect(done(0, call(0, '{"a":1}'))).toolCalls).toEqual([toolCall(0, '{"a":1}')])
+    expect(collect(added(0, call(0))).toolCalls).toEqual([toolCall(0, "{}")])
   })
   it("holds back the arguments of a tool call until an event has its name", () => {
     const { out } = readEvents(
@@ -255,18 +346,16 @@ describe("Responses stream decoder: done events", () => {
     ]
     const { out } = readEvents(completed({ output }))
     const response = Either.getOrThrow(wire.decodeResponse(completed({ output }).response, source))
-    expect(fold(out)).toMatchObject({
-      text: response.text,
-      reasoningParts: response.reasoningParts,
-      toolCalls: response.toolCalls
+    expect(contentOf(out)).toMatchObject({
+      content: response.content
     })
     expect(out.at(-1)).toMatchObject({ reason: "tool-calls", providerMetadata: response.providerMetadata })
   })
   it("reads items that the completed event omits from the events before it", () => {
     const search = { id: "ws_1", type: "web_search_call", status: "completed" }
     const { out } = readEvents(created, done(1, message("Hello")), done(0, search), completed())
-    expect(fold(out).text).toBe("Hello")
-    expect(out.at(-1)).toMatchObject({ providerMetadata: { items: [search] } })
+    expect(contentOf(out).text).toBe("Hello")
+    expect(contentOf(out).content.at(-1)).toEqual({ type: "provider", ...answered({ item: search }) })
   })
 })
 
@@ -279,7 +368,7 @@ describe("Responses stream decoder: text is read once", () => {
     part: { type: "output_text", text, annotations: [] }
   })
   const named = (id: string, ...texts: ReadonlyArray<string>) => ({ ...message(...texts), id })
-  const texts = (out: ReadonlyArray<WireEvent>) => fold(out).text
+  const texts = (out: ReadonlyArray<WireEvent>) => contentOf(out).text
 
   it.each([
     ["counts content_index over all items, as vLLM does", { content_index: 1 }, {}],
@@ -391,7 +480,7 @@ describe("Responses stream decoder: text is read once", () => {
       done(0, item),
       completed({ output: [item] })
     )
-    expect(fold(out)).toMatchObject({ text: "AB", refusal: "No." })
+    expect(contentOf(out)).toMatchObject({ text: "AB", refusal: "No." })
   })
 
   it("reads the items that only the completed event contains after the streamed ones", () => {
@@ -418,7 +507,7 @@ describe("Responses stream decoder: reasoning is read once", () => {
     summary: [],
     content: [{ type: "reasoning_text", text }]
   })
-  const parts = (out: ReadonlyArray<WireEvent>) => fold(out).reasoningParts.map((part) => part.text)
+  const parts = (out: ReadonlyArray<WireEvent>) => contentOf(out).content.map((part) => Chat.reasoningOf([part]))
 
   it("reads reasoning once from a server that counts content_index over all items and renames items", () => {
     const { out } = readEvents(
@@ -467,7 +556,7 @@ describe("Responses stream decoder: reasoning is read once", () => {
     ]
     const output = [reasoningItem("rs_1", "One."), { ...reasoningItem("rs_2", "Two."), encrypted_content: "sealed" }]
     const { out } = readEvents(created, ...streamed, completed({ output }))
-    expect(fold(out).reasoningParts).toMatchObject([
+    expect(contentOf(out).content).toMatchObject([
       { text: "Two.", id: "rs_2", signature: "sealed" },
       { text: "One.", id: "rs_1" }
     ])
@@ -492,7 +581,7 @@ describe("Responses stream decoder: tool calls are read once", () => {
           completed({ output })
         )
         expect(failure).toBeUndefined()
-        expect(fold(out).toolCalls).toEqual([{ type: "tool-call", id: "call_0", name: "f0", arguments: '{"a":1}' }])
+        expect(contentOf(out).toolCalls).toEqual([{ ...toolCall(0, '{"a":1}'), native: expect.anything() }])
       }
     }
   })
@@ -501,7 +590,7 @@ describe("Responses stream decoder: tool calls are read once", () => {
     const one = { ...call(0, '{"a":1}'), call_id: "call" }
     const two = { ...call(1, '{"b":2}'), call_id: "call" }
     const args = (...stream: ReadonlyArray<Json>) =>
-      fold(readEvents(created, ...stream).out).toolCalls.map((toolCall) => toolCall.arguments)
+      contentOf(readEvents(created, ...stream).out).toolCalls.map((toolCall) => toolCall.arguments)
     expect(args(done(0, one), done(0, two))).toEqual(['{"a":1}', '{"b":2}'])
     expect(args(done(0, one), done(0, one), done(1, two))).toEqual(['{"a":1}', '{"b":2}'])
     const unannounced = { ...argument(1, '{"b":2}'), output_index: 0 }
@@ -514,14 +603,17 @@ describe("Responses stream decoder: tool calls are read once", () => {
     const otherItem = { ...argument(5, '{"a":1}'), output_index: 5 }
     const { failure, out } = readEvents(created, added(0, call(0)), otherItem, done(0, call(0, '{"a":1}')), completed())
     expect(failure).toBeUndefined()
-    expect(fold(out).toolCalls).toEqual([{ type: "tool-call", id: "call_0", name: "f0", arguments: '{"a":1}' }])
+    expect(contentOf(out).toolCalls).toEqual([toolCall(0, '{"a":1}')])
   })
 
   it("reads a tool call once when its events use its call_id or when its done item is renamed", () => {
     const both = [added(0, call(0)), added(1, call(1))]
     const byCallId = { ...argument(0, '{"a"'), item_id: "call_0", output_index: 7 }
     const calls = (...stream: ReadonlyArray<Json>) =>
-      fold(readEvents(created, ...both, ...stream).out).toolCalls.map((toolCall) => [toolCall.name, toolCall.arguments])
+      contentOf(readEvents(created, ...both, ...stream).out).toolCalls.map((toolCall) => [
+        toolCall.name,
+        toolCall.arguments
+      ])
     expect(calls(byCallId, done(7, { ...call(0, '{"a":1}'), id: "x" }), done(1, call(1, "{}")))).toEqual([
       ["f0", '{"a":1}'],
       ["f1", "{}"]
@@ -536,7 +628,7 @@ describe("Responses stream decoder: tool calls are read once", () => {
   it("reads arguments that only the completed event has, in another order", () => {
     const output = [call(1, '{"b":1}'), call(0, '{"a":1}')]
     const { out } = readEvents(created, added(0, call(0)), added(1, call(1)), completed({ output }))
-    expect(fold(out).toolCalls.map((toolCall) => [toolCall.name, toolCall.arguments])).toEqual([
+    expect(contentOf(out).toolCalls.map((toolCall) => [toolCall.name, toolCall.arguments])).toEqual([
       ["f0", '{"a":1}'],
       ["f1", '{"b":1}']
     ])
@@ -544,17 +636,11 @@ describe("Responses stream decoder: tool calls are read once", () => {
 
   it("reads tool calls once when the completed event has them in another order or with other ids", () => {
     const streamed = [added(0, call(0)), added(1, call(1)), done(0, call(0, "{}")), done(1, call(1, '{"b":1}'))]
-    const toolCalls = [
-      { type: "tool-call", id: "call_0", name: "f0", arguments: "{}" },
-      { type: "tool-call", id: "call_1", name: "f1", arguments: '{"b":1}' }
-    ]
+    const toolCalls = [toolCall(0, "{}"), toolCall(1, '{"b":1}')]
     const listed = (...output: ReadonlyArray<Json>) =>
-      fold(readEvents(created, ...streamed, completed({ output })).out).toolCalls
+      contentOf(readEvents(created, ...streamed, completed({ output })).out).toolCalls
     expect(listed(call(1, '{"b":1}'), call(0, "{}"))).toEqual(toolCalls)
-    expect(listed(call(2, "{}"), call(1, '{"b":1}'), call(0, "{}"))).toEqual([
-      ...toolCalls,
-      { type: "tool-call", id: "call_2", name: "f2", arguments: "{}" }
-    ])
+    expect(listed(call(2, "{}"), call(1, '{"b":1}'), call(0, "{}"))).toEqual([...toolCalls, toolCall(2, "{}")])
     const renamed = [
       { ...call(0, "{}"), call_id: "x" },
       { ...call(1, '{"b":1}'), call_id: "y" }
@@ -573,7 +659,7 @@ describe("Responses stream decoder: item lookup", () => {
       done(0, { ...message("Hello"), id: "x3" }),
       completed({ output: [{ ...message("Hello"), id: "x4" }] })
     )
-    expect(fold(out).text).toBe("Hello")
+    expect(contentOf(out).text).toBe("Hello")
   })
   it("finds an item by its id when all items have one output_index", () => {
     const { out } = readEvents(
@@ -584,7 +670,7 @@ describe("Responses stream decoder: item lookup", () => {
       { ...argument(1, '{"b":1}'), output_index: 0 },
       completed()
     )
-    expect(fold(out).toolCalls.map((toolCall) => toolCall.arguments)).toEqual(['{"a":0}', '{"b":1}'])
+    expect(contentOf(out).toolCalls.map((toolCall) => toolCall.arguments)).toEqual(['{"a":0}', '{"b":1}'])
   })
   it("takes the last item of the type when an event has no id and no output_index", () => {
     const { out } = readEvents(
@@ -593,7 +679,7 @@ describe("Responses stream decoder: item lookup", () => {
       { type: "response.function_call_arguments.delta", delta: "{}" },
       completed()
     )
-    expect(fold(out).toolCalls).toEqual([{ type: "tool-call", id: "call_0", name: "f0", arguments: "{}" }])
+    expect(contentOf(out).toolCalls).toEqual([toolCall(0, "{}")])
   })
 })
 
@@ -643,7 +729,7 @@ describe("Responses stream decoder: other frames", () => {
       { event: "response.output_text.delta", data: JSON.stringify(data) },
       frame(completed())
     ])
-    expect(fold(out).text).toBe("Hello")
+    expect(contentOf(out).text).toBe("Hello")
   })
   it("ignores events without content and unknown events", () => {
     const ignored = [

@@ -11,7 +11,6 @@ import type {
   ProviderPart,
   ReasoningPart,
   SystemMessage,
-  TextPart,
   ToolMessage,
   UserMessage,
   UserPart
@@ -19,9 +18,10 @@ import type {
 import * as Chat from "../../../vocabulary/Chat.js"
 import type { Dialect } from "../dialect.js"
 import { parseDataUrl } from "../../requestFields.js"
-import type { Item } from "../items.js"
-import { callItem, groupByItem, nativeItem, reasoningItem } from "../items.js"
-import { native } from "../native.js"
+import type { Group, Item } from "../items.js"
+import { callItem, groupByItem, messageItem, reasoningItem } from "../items.js"
+import type { ReadFields } from "../native.js"
+import { native, nativeItem } from "../native.js"
 
 /** The provider that receives the items. */
 export interface Context {
@@ -77,22 +77,8 @@ const knownPart = (part: Exclude<UserPart, ProviderPart>): Item => {
   }
 }
 
-const nativePart = (part: ProviderPart): Item => native.fieldsOf(part) ?? {}
-
 const inputPart = (part: UserPart): Item =>
-  part.type === "provider" ? nativePart(part) : native.encode(knownPart(part), part)
-
-const outputPart = (part: TextPart | ProviderPart): Item =>
-  part.type === "provider"
-    ? nativePart(part)
-    : native.encode({ type: "output_text", text: part.text, annotations: [] }, part)
-
-const assistantItem = (parts: ReadonlyArray<TextPart | ProviderPart>, dialect: Dialect, position: string): Item => ({
-  type: "message",
-  role: "assistant",
-  ...(dialect.messageIds ? { id: `msg_${position}`, status: "completed" } : {}),
-  content: parts.map(outputPart)
-})
+  part.type === "provider" ? (native.fieldsOf(part) ?? {}) : native.encode(knownPart(part), part)
 
 /** Whether the provider can use a reasoning item: it is encrypted, has its text, or is stored under its id. */
 const isReadable = (parts: ReadonlyArray<ReasoningPart>, context: Context): boolean =>
@@ -103,37 +89,55 @@ const isReadable = (parts: ReadonlyArray<ReasoningPart>, context: Context): bool
       (part.id !== undefined && context.stored)
   )
 
-const isContent = (part: AssistantPart): part is TextPart | ProviderPart => part.type !== "reasoning"
-
-const isReasoning = (part: AssistantPart): part is ReasoningPart => part.type === "reasoning"
-
 /** Whether a part is sent back: not reasoning of another provider. The server's half decodes reasoning without a provider. */
-const isReturnable = (part: AssistantPart, context: Context): boolean =>
+const isReturnable = (part: AssistantPart, { provider }: Context): boolean =>
   part.type !== "reasoning" ||
-  part.provider === context.provider ||
+  part.provider === provider ||
   (part.provider === undefined && native.fieldsOf(part) !== undefined)
 
-/** Drops reasoning of other providers, and reasoning that nothing follows, which the API rejects. */
+/** The content of a text without annotations. */
+const blankText = { annotations: [] }
+
+const withoutId = ({ id: _, ...item }: Item): Item => item
+
+/**
+ * Items in the order of the parts. Drops reasoning of other providers, and reasoning that nothing follows, which the API rejects
+ * ("Item 'rs_…' of type 'reasoning' was provided without its required following item"). Where reasoning is dropped because the
+ * provider cannot read it, the messages and calls after it are sent without their ids: by its id, the API requires the reasoning
+ * before an item ("… was provided without its required 'reasoning' item").
+ */
 const assistantItems = (message: AssistantMessage, position: number, context: Context): ReadonlyArray<Item> => {
+  const read: ReadFields = (part) => native.readableFields(part, context.provider)
   const parts = typeof message.content === "string" ? [Chat.text(message.content)] : message.content
-  const calls = (message.toolCalls ?? []).map(callItem)
-  const nonEmpty = parts.filter(
-    (part) => part.type !== "text" || part.text !== "" || native.fieldsOf(part) !== undefined
-  )
-  const messageItem = (content: ReadonlyArray<TextPart | ProviderPart>, index: number): Item =>
-    native.encode(assistantItem(content, context.dialect, `${position}_${index}`), message)
-  if (!nonEmpty.some(isContent) && calls.length === 0 && native.fieldsOf(message) === undefined) {
-    return [assistantItem([Chat.text("")], context.dialect, `${position}`)]
+  const generated = (id: string): Item => (context.dialect.messageIds ? { id: `msg_${id}`, status: "completed" } : {})
+  let isPaired = true
+  const itemOf = (group: Group, index: number): Item | undefined => {
+    switch (group.kind) {
+      case "reasoning":
+        isPaired = isReadable(group.parts, context)
+        return isPaired ? reasoningItem(group.parts, read) : undefined
+      case "message": {
+        const item = messageItem(group.parts, read, native.fieldsOf(message) ?? {}, blankText)
+        return { ...generated(`${position}_${index}`), ...(isPaired ? item : withoutId(item)) }
+      }
+      case "call": {
+        const item = callItem(group.call, read)
+        return isPaired ? item : withoutId(item)
+      }
+      case "other":
+        return group.item
+    }
   }
-  const returnable = nonEmpty.filter((part) => isReturnable(part, context))
-  const items = groupByItem(returnable).flatMap((group, index): ReadonlyArray<Item> => {
-    const item = group[0] === undefined ? undefined : nativeItem(group[0])
-    if (item !== undefined) return [item]
-    const reasoning = group.filter(isReasoning)
-    if (reasoning.length === 0) return [messageItem(group.filter(isContent), index)]
-    return isReadable(reasoning, context) ? [reasoningItem(reasoning)] : []
-  })
-  return [...items, ...calls]
+  const items = groupByItem(
+    parts.filter((part) => isReturnable(part, context)),
+    read
+  )
+    .map(itemOf)
+    .filter((item) => item !== undefined)
+  const last = items.findLastIndex((item) => item["type"] !== "reasoning")
+  return last >= 0
+    ? items.slice(0, last + 1)
+    : [messageItem([Chat.text("")], read, { ...generated(`${position}`), ...native.fieldsOf(message) }, blankText)]
 }
 
 const toolItem = (message: ToolMessage, customCalls: ReadonlySet<string>): Item =>
@@ -146,13 +150,29 @@ const toolItem = (message: ToolMessage, customCalls: ReadonlySet<string>): Item 
     message
   )
 
-/** A user message, or an item that the vocabulary does not cover. */
-const userItem = (message: UserMessage): Item => {
+/** The parts of a user message, and in their places the items that the vocabulary does not cover. */
+const userItems = (message: UserMessage): ReadonlyArray<Item> => {
+  const userItem = (content: string | ReadonlyArray<Item>): Item =>
+    native.encode({ type: "message", role: "user", content }, message)
   const { content } = message
-  if (typeof content === "string") return native.encode({ type: "message", role: "user", content }, message)
-  const [only] = content
-  const item = only === undefined ? undefined : nativeItem(only)
-  return item ?? native.encode({ type: "message", role: "user", content: content.map(inputPart) }, message)
+  if (typeof content === "string" || content.length === 0) return [userItem(content)]
+  const items: Array<Item> = []
+  let parts: Array<Item> = []
+  const close = (): void => {
+    if (parts.length > 0) items.push(userItem(parts))
+    parts = []
+  }
+  for (const part of content) {
+    const item = nativeItem(part)
+    if (item === undefined) {
+      parts.push(inputPart(part))
+      continue
+    }
+    close()
+    items.push(item)
+  }
+  close()
+  return items
 }
 
 /** A system or developer message as an input item: its text, or its parts when it was decoded from this protocol. */
@@ -188,7 +208,9 @@ export const conversation = (
   const customCalls = new Set(
     messages.flatMap((message) =>
       message.role === "assistant"
-        ? (message.toolCalls ?? []).filter((call) => call.type === "custom").map((call) => call.id)
+        ? Chat.toolCallsOf(message.content)
+            .filter((call) => call.custom === true)
+            .map((call) => call.id)
         : []
     )
   )
@@ -198,7 +220,7 @@ export const conversation = (
       case "developer":
         return [instructionItem(message)]
       case "user":
-        return [userItem(message)]
+        return userItems(message)
       case "assistant":
         return assistantItems(message, position, context)
       case "tool":

@@ -1,13 +1,15 @@
 /** Decodes a whole response. */
 import { Either } from "effect"
 import type { FinishReason } from "../../../vocabulary/Chat.js"
+import * as Chat from "../../../vocabulary/Chat.js"
+import * as ChatEvent from "../../../vocabulary/ChatEvent.js"
 import * as Usage from "../../../vocabulary/Usage.js"
 import { hasError } from "../../inBand.js"
 import type { Json } from "../../json.js"
 import { isRecord, record, string, tokens } from "../../json.js"
 import type { AnswerSource, WireFailure, WireResponse } from "../../Wire.js"
 import { malformed, usageOf } from "../../Wire.js"
-import { outputMetadata, readOutput } from "../output.js"
+import { readOutput } from "../output.js"
 
 /** Why the model stopped: the reason of the vocabulary, and the provider's value. */
 export interface Stop {
@@ -15,9 +17,11 @@ export interface Stop {
   readonly raw: string
 }
 
+/** The reason of the vocabulary for `incomplete_details.reason`. `pause_turn` is Anthropic's word, which gateways send unchanged. */
 const incompleteReasons: ReadonlyMap<string, FinishReason> = new Map([
   ["max_output_tokens", "length"],
-  ["content_filter", "content-filter"]
+  ["content_filter", "content-filter"],
+  ["pause_turn", "pause"]
 ])
 
 /** The vocabulary has no reason for `queued`, `in_progress` and `cancelled`: they become `other`. */
@@ -101,16 +105,15 @@ const omittedFields: ReadonlySet<string> = new Set([
   "user"
 ])
 
-/** The remaining fields of a response, such as service tier, moderation and cost, with the metadata of its items. */
-export const metadataOf = (response: Json, items: ReadonlyArray<unknown>): Json => {
+/** The remaining fields of a response, such as service tier, moderation and cost. */
+export const metadataOf = (response: Json): Json => {
   const unknown = Object.entries(response).filter(([field, value]) => !omittedFields.has(field) && value != null)
   const usage = Object.entries(record(response, "usage") ?? {}).filter(
     ([field, value]) => !usageFields.has(field) && value != null
   )
   return {
     ...Object.fromEntries(unknown),
-    ...(usage.length === 0 ? {} : { usage: Object.fromEntries(usage) }),
-    ...outputMetadata(items)
+    ...(usage.length === 0 ? {} : { usage: Object.fromEntries(usage) })
   }
 }
 
@@ -138,28 +141,18 @@ export const decodeResponse = (body: unknown, source: AnswerSource): Either.Eith
   if (reported !== undefined) return Either.left(reported)
   const items = body["output"] ?? (pendingStatuses.has(body["status"]) ? [] : undefined)
   if (!Array.isArray(items)) return Either.left(malformed("output", body["output"]))
-  return Either.map(readOutput(items, source.provider), (output): WireResponse => {
-    const reasoning = output.reasoningParts.map((part) => part.text).join("")
-    const stop = stopOf(body, output.toolCalls.length > 0)
-    return {
-      ...output,
-      id: string(body, "id") ?? "",
-      model: string(body, "model") || source.model,
-      reasoning,
-      finishReason: stop.reason,
-      rawFinishReason: stop.raw,
-      usage: usageOf(decodeUsage(body), source, outputText(reasoning, output)),
-      providerMetadata: metadataOf(body, items)
-    }
+  return Either.map(readOutput(items, source.provider), (content): WireResponse => {
+    const stop = stopOf(body, Chat.toolCallsOf(content).length > 0)
+    return Chat.withContent(
+      {
+        id: string(body, "id") ?? "",
+        model: string(body, "model") || source.model,
+        finishReason: stop.reason,
+        rawFinishReason: stop.raw,
+        usage: usageOf(decodeUsage(body), source, ChatEvent.generatedText({ content })),
+        providerMetadata: metadataOf(body)
+      },
+      content
+    )
   })
 }
-
-/** All text of the model, from which usage is estimated when the provider sends no counts. */
-const outputText = (
-  reasoning: string,
-  output: {
-    readonly text: string
-    readonly refusal: string
-    readonly toolCalls: ReadonlyArray<{ readonly arguments: string }>
-  }
-): string => reasoning + output.text + output.refusal + output.toolCalls.map((call) => call.arguments).join("")

@@ -1,12 +1,10 @@
 /** The client reads a stream. */
-import { Either } from "effect"
 import type { AnswerReader } from "../../answerReader.js"
 import { streamDecoder, truncated } from "../../answerReader.js"
 import type { Json } from "../../json.js"
 import { array, isRecord, parseJson, record, string } from "../../json.js"
 import type { AnswerSource, StreamDecoder, WireEvent, WireFailure } from "../../Wire.js"
 import { malformed, usageOf } from "../../Wire.js"
-import { readOutput } from "../output.js"
 import { decodeUsage, metadataOf, reportedBy, stopOf } from "./response.js"
 import * as Calls from "./streamCalls.js"
 import * as Items from "./streamItems.js"
@@ -34,11 +32,7 @@ const itemsOf = (state: State, response: Json): ReadonlyArray<unknown> => {
     : [...state.finished.values()].sort((one, other) => one.position - other.position).map(({ item }) => item)
 }
 
-const outputText = (state: State): string =>
-  state.reasoning.map((part) => part.text).join("") +
-  state.text +
-  state.refusal +
-  state.calls.map((item) => item.call.arguments).join("")
+const outputText = (state: State): string => state.text + state.calls.map((item) => item.call.arguments).join("")
 
 const end =
   (status: string): Read =>
@@ -48,10 +42,7 @@ const end =
     const reported = reportedBy(response)
     if (reported !== undefined) return reported
     const items = itemsOf(state, response)
-    const output = readOutput(items, state.source.provider)
-    if (Either.isLeft(output)) return output.left
-    Items.finishResponse(state, items, output.right, out)
-    const failure = Calls.endCalls(state, out)
+    const failure = Items.finishResponse(state, items, out) ?? Calls.endCalls(state, out)
     if (failure !== undefined) return failure
     const stop = stopOf(response, state.calls.length > 0)
     state.usage = usageOf(decodeUsage(response), state.source, outputText(state))
@@ -61,7 +52,7 @@ const end =
       rawReason: stop.raw,
       usage: state.usage,
       latency: 0,
-      providerMetadata: metadataOf(response, items)
+      providerMetadata: metadataOf(response)
     }
     return undefined
   }

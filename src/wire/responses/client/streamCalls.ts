@@ -82,7 +82,7 @@ export const endCalls = (state: State, out: Out): WireFailure | undefined => {
     const { call } = item
     if (item.complete) continue
     if (call.name === "") return malformed("item.name", call.name)
-    const text = call.arguments === "" && call.type === undefined ? "{}" : call.arguments
+    const text = call.arguments === "" && call.custom !== true ? "{}" : call.arguments
     finishCall(state, item, { ...call, arguments: text }, out)
   }
   return undefined

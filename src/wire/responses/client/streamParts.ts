@@ -1,9 +1,10 @@
 /** Messages and reasoning of a stream: texts by part, emitted once however often events repeat them. */
-import type { ReasoningPart } from "../../../vocabulary/Chat.js"
 import type { Json } from "../../json.js"
 import { number } from "../../json.js"
-import { formats, keyedReasoning, messageParts } from "../output.js"
-import type { ItemRef, List, Out, Part, State, Text, TextItem } from "./streamState.js"
+import { native } from "../native.js"
+import type { ItemPart, List } from "../output.js"
+import { formats, keyOf } from "../output.js"
+import type { Fields, ItemRef, Out, Part, State, Text, TextItem } from "./streamState.js"
 import {
   addItem,
   isRepeated,
@@ -16,10 +17,13 @@ import {
   repetitions
 } from "./streamState.js"
 
+/** The lists whose texts are streamed. */
+type TextList = Exclude<List, "sealed">
+
 const kinds = { text: "message", refusal: "message", content: "reasoning", summary: "reasoning" } as const
 
-const partKey = (list: List, event: Json): string =>
-  `${list}:${number(event, list === "summary" ? "summary_index" : "content_index") ?? 0}`
+const partKey = (list: TextList, event: Json): string =>
+  keyOf(list, number(event, list === "summary" ? "summary_index" : "content_index") ?? 0)
 
 export const textOf = (parts: ReadonlyArray<Text>): string => parts.map((part) => part.text).join("")
 
@@ -28,45 +32,49 @@ export const partsOf = (items: ReadonlyArray<TextItem>): ReadonlyArray<Part> => 
   ...new Set(items.flatMap((item) => [...item.parts.values()]))
 ]
 
+const newPart = (list: List): Part => ({ list, text: "", repeated: false, fields: {} })
+
 const addPart = (item: TextItem, list: List, key: string): Part => {
-  const part: Part = { list, text: "", repeated: false }
+  const part = newPart(list)
   item.parts.set(key, part)
   return part
 }
 
-const emitReasoning = (state: State, item: TextItem, part: Part, text: string, out: Out): void => {
-  const index = part.index
-  const before = index === undefined ? undefined : state.reasoning[index]
-  if (index !== undefined && before !== undefined) {
-    state.reasoning[index] = { ...before, text: before.text + text }
-    out.push({ _tag: "ReasoningDelta", index, text: text })
+const tags = {
+  text: "TextDelta",
+  refusal: "RefusalDelta",
+  content: "ReasoningDelta",
+  summary: "ReasoningDelta",
+  sealed: "ReasoningDelta"
+} as const
+
+/** Emits a piece of a part, and with it the fields that it adds, if any. A part begins with its first piece. */
+const emitPiece = (state: State, part: Part, text: string, fields: Fields | undefined, out: Out): void => {
+  const index = (part.index ??= state.indexes.open())
+  const _tag = tags[part.list]
+  part.text += text
+  state.text += text
+  if (fields === undefined) {
+    out.push({ _tag, index, text })
     return
   }
-  const fields = {
-    ...(item.id === "" ? {} : { id: item.id }),
-    format: part.list === "content" ? formats.content : formats.summary,
-    provider: state.source.provider
-  }
-  part.index = state.reasoning.length
-  out.push({ _tag: "ReasoningDelta", index: state.reasoning.length, text: text, ...fields })
-  state.reasoning.push({ type: "reasoning", text: text, ...fields })
+  part.fields = { ...part.fields, ...fields }
+  out.push({ _tag, index, text, ...fields })
 }
 
-export const emitText = (state: State, channel: "text" | "refusal", text: string, out: Out): void => {
-  if (text === "") return
-  state[channel] += text
-  out.push(channel === "text" ? { _tag: "TextDelta", text: text } : { _tag: "RefusalDelta", text: text })
-}
+/** The fields that are known when a part begins. */
+const firstFields = ({ source: { provider } }: State, item: TextItem, list: List): Fields =>
+  list === "content" || list === "summary"
+    ? { ...(item.id === "" ? {} : { id: item.id }), format: formats[list], provider }
+    : native.answered(item.message === undefined ? undefined : { message: item.message }, provider)
 
 const emitPart = (state: State, item: TextItem, part: Part, text: string, out: Out): void => {
   if (text === "") return
-  part.text += text
-  if (part.list === "text" || part.list === "refusal") emitText(state, part.list, text, out)
-  else emitReasoning(state, item, part, text, out)
+  emitPiece(state, part, text, part.index === undefined ? firstFields(state, item, part.list) : undefined, out)
 }
 
 /** Adds a delta to a part. */
-export const addDelta = (state: State, event: Json, list: List, text: string, out: Out): void => {
+export const addDelta = (state: State, event: Json, list: TextList, text: string, out: Out): void => {
   const ref = refOf(event)
   // Nothing follows an item that was repeated whole: the delta belongs to another item with its position or id.
   const item =
@@ -82,7 +90,7 @@ export const addDelta = (state: State, event: Json, list: List, text: string, ou
  * Emits the missing text of a part that an event repeats whole. Some servers (Bedrock, vLLM) number it, or its item, differently
  * than in its deltas: then it is found by its text among the parts that no event has repeated yet.
  */
-export const finishPart = (state: State, event: Json, list: List, whole: string, out: Out): void => {
+export const finishPart = (state: State, event: Json, list: TextList, whole: string, out: Out): void => {
   const ref = refOf(event)
   const key = partKey(list, event)
   const matched = matching(state, ref, kinds[list])
@@ -131,77 +139,110 @@ export const itemsRepeatedBy = (
   return repeated === undefined ? [] : [repeated]
 }
 
-/** The text of `wholes` that was not emitted yet, however the emitted texts were numbered. */
-export const missingText = (wholes: ReadonlyArray<Text>, emitted: ReadonlyArray<Text>): string => {
-  const all = textOf(wholes)
-  const before = textOf(emitted)
-  if (all.startsWith(before)) return all.slice(before.length)
+/** What was not emitted yet of a whole part: the rest of its text, and the part that it repeats, if any. */
+interface Missing {
+  readonly part: Part | undefined
+  readonly text: string
+}
+
+/** The texts of one list, emitted as the beginning of the whole texts, however they were divided: paired by their positions. */
+const missingByPosition = (wholes: ReadonlyArray<ItemPart>, emitted: ReadonlyArray<Part>): ReadonlyArray<Missing> => {
+  let before = 0
+  const ends = emitted.map(({ text }) => (before += text.length))
+  let start = 0
+  return wholes.map(({ part: { text } }) => {
+    const from = start
+    start += text.length
+    const part = emitted.findLast((_, at) => (ends[at] ?? 0) > from && (ends[at - 1] ?? 0) < start)
+    return { part, text: text.slice(Math.max(0, before - from)) }
+  })
+}
+
+/** What was not emitted yet of the whole texts of one list, however the emitted texts were numbered. */
+const missingOfList = (wholes: ReadonlyArray<ItemPart>, emitted: ReadonlyArray<Part>): ReadonlyArray<Missing> => {
+  if (textOf(wholes.map(({ part }) => part)).startsWith(textOf(emitted))) return missingByPosition(wholes, emitted)
   const pairs = pairUp(
-    wholes.filter(({ text }) => text !== ""),
-    emitted.filter(({ text }) => text !== ""),
-    [...repetitions, () => true]
-  )
-  return wholes.map((whole) => remainder(whole.text, pairs.get(whole)?.text ?? "")).join("")
-}
-
-export const channels = ["text", "refusal"] as const
-
-export const textsOf = (whole: Json, channel: "text" | "refusal"): ReadonlyArray<Text> =>
-  messageParts(whole).map((part) => ({ text: part[channel] }))
-
-export const finishMessage = (
-  state: State,
-  items: ReadonlyArray<TextItem>,
-  item: TextItem,
-  whole: Json,
-  out: Out
-): void => {
-  for (const channel of channels) {
-    const emitted = partsOf(items).filter((part) => part.list === channel)
-    const text = missingText(textsOf(whole, channel), emitted)
-    const part = emitted.at(-1) ?? addPart(item, channel, `${channel}:0`)
-    emitPart(state, item, part, text, out)
-  }
-}
-
-/** Emits what is new of a reasoning part; `text` is its missing text. */
-export const updateReasoning = (state: State, index: number, whole: ReasoningPart, text: string, out: Out): void => {
-  const before = state.reasoning[index]
-  const { text: _, type: __, ...fields } = whole
-  const isNew =
-    before === undefined ||
-    text !== "" ||
-    fields.signature !== before.signature ||
-    fields.id !== before.id ||
-    fields.format !== before.format
-  if (!isNew) return
-  state.reasoning[index] = { ...before, ...whole, text: (before?.text ?? "") + text }
-  out.push({ _tag: "ReasoningDelta", index, text, ...fields })
-}
-
-export const finishReasoning = (
-  state: State,
-  items: ReadonlyArray<TextItem>,
-  item: TextItem,
-  whole: Json,
-  out: Out
-): void => {
-  const wholes = keyedReasoning(whole, state.source.provider).map(({ key, part }) => ({ key, part, text: part.text }))
-  const emitted = partsOf(items).filter((part) => part.index !== undefined)
-  const pairs = pairUp(
-    wholes.filter(({ key }) => key !== "encrypted"),
+    wholes,
     emitted,
     [...repetitions, () => true].map(
-      (test) => (one: (typeof wholes)[number], part: Part) => one.key.startsWith(part.list) && test(one, part)
+      (test) =>
+        ({ part }: ItemPart, other: Part) =>
+          test(part, other)
     )
   )
-  for (const one of wholes) {
-    const list = one.key.startsWith("content") ? "content" : "summary"
-    const part =
-      pairs.get(one) ?? (one.key === "encrypted" ? emitted.at(-1) : undefined) ?? addPart(item, list, one.key)
-    part.index ??= state.reasoning.length
-    const missing = remainder(one.text, part.text)
-    updateReasoning(state, part.index, one.part, missing, out)
-    part.text += missing
+  return wholes.map((whole) => {
+    const part = pairs.get(whole)
+    return { part, text: remainder(whole.part.text, part?.text ?? "") }
+  })
+}
+
+const lists = ["text", "refusal", "content", "summary"] as const
+
+/** The emitted part of reasoning that is whole without text: by its id, else the next one without text. */
+const sealedPart = (whole: ItemPart, free: ReadonlyArray<Part>): Part | undefined => {
+  const id = whole.part.type === "reasoning" ? whole.part.id : undefined
+  const ofId = free.filter((part) => part.fields.id === id)
+  return ofId.find(({ list }) => list === "sealed") ?? ofId.at(-1) ?? free.find(({ list }) => list === "sealed")
+}
+
+const isReasoningPart = ({ list }: Part): boolean => list !== "text" && list !== "refusal"
+
+/** What was not emitted yet of whole parts, given the parts that were. */
+export const missingOf = (
+  wholes: ReadonlyArray<ItemPart>,
+  emitted: ReadonlyArray<Part>
+): ReadonlyMap<ItemPart, Missing> => {
+  const missing = new Map<ItemPart, Missing>()
+  const begun = emitted.filter((part) => part.index !== undefined)
+  for (const list of lists) {
+    const ofList = wholes.filter((whole) => whole.list === list)
+    const found = missingOfList(
+      ofList,
+      begun.filter((part) => part.list === list && part.text !== "")
+    )
+    for (const [at, each] of found.entries()) {
+      const whole = ofList[at]
+      if (whole !== undefined) missing.set(whole, each)
+    }
+  }
+  const free = new Set(begun.filter(isReasoningPart))
+  for (const { part } of missing.values()) if (part !== undefined) free.delete(part)
+  for (const whole of wholes) {
+    if (whole.list !== "sealed") continue
+    const part = sealedPart(whole, [...free])
+    if (part !== undefined) free.delete(part)
+    missing.set(whole, { part, text: "" })
+  }
+  return missing
+}
+
+/** Emits what is missing of a whole part; `part` is what was emitted of it. */
+const finishWhole = (state: State, whole: ItemPart, part: Part, text: string, out: Out): void => {
+  const { text: _, type: __, ...fields } = whole.part
+  const isNew =
+    part.index === undefined ||
+    text !== "" ||
+    JSON.stringify({ ...part.fields, ...fields }) !== JSON.stringify(part.fields)
+  if (isNew) emitPiece(state, part, text, fields, out)
+}
+
+/** Emits what is missing of a finished item. Reasoning that is whole without text repeats the last part of its item. */
+export const finishItem = (
+  state: State,
+  items: ReadonlyArray<TextItem>,
+  item: TextItem,
+  wholes: ReadonlyArray<ItemPart>,
+  out: Out
+): void => {
+  const emitted = partsOf(items)
+  const missing = missingOf(wholes, emitted)
+  for (const whole of wholes) {
+    const { part, text = "" } = missing.get(whole) ?? {}
+    const last = whole.list === "sealed" ? emitted.findLast((one) => one.index !== undefined) : undefined
+    finishWhole(state, whole, part ?? last ?? addPart(item, whole.list, whole.key), text, out)
   }
 }
+
+/** Emits what is missing of a part of the whole response, of which `missing` was not emitted. */
+export const finishPartOfResponse = (state: State, whole: ItemPart, missing: Missing | undefined, out: Out): void =>
+  finishWhole(state, whole, missing?.part ?? newPart(whole.list), missing?.text ?? "", out)

@@ -7,11 +7,14 @@ import type { Usage } from "../../../vocabulary/Usage.js"
 import type { Json } from "../../json.js"
 import { number, string } from "../../json.js"
 import type { AnswerSource, WireEvent } from "../../Wire.js"
+import type { PartIndexes } from "../../answerReader.js"
+import { partIndexes } from "../../answerReader.js"
+import type { List } from "../output.js"
 
 export type Out = Array<WireEvent>
 
-/** The lists of an item that contain text. */
-export type List = "text" | "refusal" | "content" | "summary"
+/** What a part has beside its text. A text and a refusal have only `provider` and `native`. */
+export type Fields = Pick<ReasoningPart, "signature" | "id" | "format" | "provider" | "native">
 
 /** A part of a message or of a reasoning item. */
 export interface Part {
@@ -20,7 +23,9 @@ export interface Part {
   text: string
   /** Whether an event has repeated the part whole. */
   repeated: boolean
-  /** The index among the reasoning parts of the answer, once it has one. */
+  /** The fields emitted so far. */
+  fields: Fields
+  /** The index in the content of the answer, once the part has begun. */
   index?: number
 }
 
@@ -28,6 +33,8 @@ export interface Part {
 export interface TextItem {
   readonly kind: "message" | "reasoning"
   readonly id: string
+  /** The fields that the parts of a message keep, as far as they are known before the item is finished. */
+  message: Json | undefined
   /** By list and index. A part that a server numbers in two ways has two entries. */
   readonly parts: Map<string, Part>
   /** Whether an event has repeated the item whole. */
@@ -36,14 +43,25 @@ export interface TextItem {
 
 export interface CallItem {
   readonly kind: "call"
+  /** The index in the content of the answer: a call always becomes a part. */
   readonly index: number
+  /** The number of calls before it. */
+  readonly number: number
   call: ToolCall
   /** Length of the arguments emitted so far. */
   emitted: number
   complete: boolean
 }
 
-export type Item = TextItem | CallItem | { readonly kind: "other" }
+/** An item that becomes a provider part. */
+export interface OtherItem {
+  readonly kind: "other"
+  readonly index: number
+  item: Json
+  emitted: boolean
+}
+
+export type Item = TextItem | CallItem | OtherItem
 
 export interface State {
   readonly source: AnswerSource
@@ -52,9 +70,9 @@ export interface State {
   /** The last event, once the response has ended. */
   finish: Extract<WireEvent, { readonly _tag: "Finish" }> | undefined
   usage: Usage | undefined
+  readonly indexes: PartIndexes
+  /** All text emitted so far, but for the arguments of calls. */
   text: string
-  refusal: string
-  readonly reasoning: Array<ReasoningPart>
   readonly calls: Array<CallItem>
   /** Number of ended tool calls: they end in the order of a whole response. */
   ended: number
@@ -71,9 +89,8 @@ export const make = (source: AnswerSource): State => ({
   model: source.model,
   finish: undefined,
   usage: undefined,
+  indexes: partIndexes(),
   text: "",
-  refusal: "",
-  reasoning: [],
   calls: [],
   ended: 0,
   items: [],
@@ -86,12 +103,13 @@ const newItem = (state: State, kind: Item["kind"], id: string): Item => {
   switch (kind) {
     case "message":
     case "reasoning":
-      return { kind, id, parts: new Map(), done: false }
+      return { kind, id, message: id === "" ? undefined : { id }, parts: new Map(), done: false }
     case "call": {
       const call: CallItem = {
         kind,
-        index: state.calls.length,
-        call: { id: "", name: "", arguments: "" },
+        index: state.indexes.open(),
+        number: state.calls.length,
+        call: { type: "tool-call", id: "", name: "", arguments: "" },
         emitted: 0,
         complete: false
       }
@@ -99,7 +117,7 @@ const newItem = (state: State, kind: Item["kind"], id: string): Item => {
       return call
     }
     case "other":
-      return { kind }
+      return { kind, index: state.indexes.open(), item: {}, emitted: false }
   }
 }
 
@@ -132,6 +150,8 @@ export const addItem = <Kind extends Item["kind"]>(
 
 export const isTextItem = (item: Item | undefined): item is TextItem =>
   item?.kind === "message" || item?.kind === "reasoning"
+
+export const isOther = (item: Item | undefined): item is OtherItem => item?.kind === "other"
 
 export const isCall = (item: Item | undefined): item is CallItem => item?.kind === "call"
 

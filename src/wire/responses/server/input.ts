@@ -6,32 +6,29 @@ import { isRecord, pick, record, string } from "../../json.js"
 import { knownFields } from "../../native.js"
 import type { WireFailure } from "../../Wire.js"
 import { malformed } from "../../Wire.js"
-import { native } from "../native.js"
-import { keyedReasoning } from "../output.js"
+import { isSameMessage, native } from "../native.js"
+import { callFields, messageFields, reasoningParts, refusalFields, textFields } from "../output.js"
 
 /** A message before validation, and its path in the request. */
 export interface Draft {
   readonly path: string
   readonly message: Json
+  /** The paths of the parts of its content that are items. */
+  readonly partPaths?: ReadonlyArray<string>
 }
 
-/** One turn of the assistant: one message of the vocabulary, and an item for each reasoning, text and call in the protocol. */
+/** One turn of the assistant: one message of the vocabulary, whose parts are several items in the protocol. */
 interface Turn {
   readonly path: string
   readonly content: Array<Json | AssistantPart>
-  readonly calls: Array<Json>
-  hasText: boolean
-  /** The native fields of its message item. */
-  nativeFields: Json
+  readonly partPaths: Array<string>
+  /** The fields of the last item, if it is a message. */
+  lastMessage: { readonly fields: Json | undefined } | undefined
 }
 
 type Read<A> = Either.Either<A, WireFailure>
 
 const audioTypes: Readonly<Record<string, string>> = { mp3: "mpeg" }
-
-const textFields = knownFields(["type", "text", "annotations", "logprobs"])
-
-const refusalFields = knownFields(["type", "refusal"])
 
 const imageFields = knownFields(["type", "image_url", "detail"])
 
@@ -41,14 +38,12 @@ const audioFields = knownFields(["type"], { input_audio: ["data", "format"] })
 
 const details: ReadonlySet<unknown> = new Set(["low", "high", "auto"])
 
-/** Annotations and log probabilities of a text; undefined when it has neither. */
-const textExtras = ({ annotations, logprobs }: Json): Json | undefined => {
-  const hasAnnotations = Array.isArray(annotations) && annotations.length > 0
-  const hasLogprobs = Array.isArray(logprobs) && logprobs.length > 0
-  return hasAnnotations || hasLogprobs
-    ? { ...(hasAnnotations ? { annotations } : {}), ...(hasLogprobs ? { logprobs } : {}) }
-    : undefined
-}
+const wrapped = (fields: Json | undefined): Json => (fields === undefined ? {} : native.wrap(fields))
+
+const text = (value: Json, path: string, message?: Json): Read<Json> =>
+  typeof value["text"] === "string"
+    ? Either.right({ type: "text", text: value["text"], ...wrapped(textFields(value, message)) })
+    : Either.left(malformed(`${path}.text`, value["text"]))
 
 /** An image. The vocabulary has no image by file id: it is a native part. */
 const image = (value: Json, path: string): Read<Json> => {
@@ -83,14 +78,7 @@ const part = (value: unknown, path: string): Read<Json> => {
     case "input_text":
     case "output_text":
     case "text":
-      return typeof value["text"] === "string"
-        ? Either.right({ type: "text", text: value["text"], ...native.decode(value, textFields, textExtras(value)) })
-        : Either.left(malformed(`${path}.text`, value["text"]))
-    case "refusal": {
-      const { refusal } = value
-      const encoded = { type: "refusal", refusal, text: undefined, annotations: undefined }
-      return Either.right({ type: "text", text: refusal, ...native.decode(value, refusalFields, encoded) })
-    }
+      return text(value, path)
     case "input_image":
       return image(value, path)
     case "input_file":
@@ -116,43 +104,55 @@ const parts = (content: unknown, path: string): Read<string | ReadonlyArray<Json
       ? Either.all(content.map((value, index) => part(value, `${path}[${index}]`)))
       : Either.left(malformed(path, content))
 
-const roles: ReadonlySet<unknown> = new Set(["user", "system", "developer", "assistant"])
-
-/** The message of a turn; a single text without native fields becomes a string. */
-const turnMessage = ({ calls, content, nativeFields, path }: Turn): Draft => {
-  const [only] = content
-  const isPlain = content.length === 1 && only?.type === "text" && only["native"] === undefined
-  return {
-    path,
-    message: {
-      role: "assistant",
-      content: content.length === 0 ? "" : isPlain ? only["text"] : content,
-      ...(calls.length === 0 ? {} : { toolCalls: calls }),
-      ...nativeFields
-    }
+/** A part of an assistant message with the fields of its item. */
+const assistantPart = (value: unknown, path: string, message: Json | undefined): Read<Json> => {
+  if (!isRecord(value)) return Either.left(malformed(path, value))
+  switch (value["type"]) {
+    case "input_text":
+    case "output_text":
+    case "text":
+      return text(value, path, message)
+    case "refusal":
+      return typeof value["refusal"] === "string"
+        ? Either.right({ type: "refusal", text: value["refusal"], ...wrapped(refusalFields(value, message)) })
+        : Either.left(malformed(`${path}.refusal`, value["refusal"]))
+    default:
+      return typeof value["type"] === "string"
+        ? Either.right(native.part(message === undefined ? value : { ...value, message }))
+        : Either.left(malformed(`${path}.type`, value["type"]))
   }
 }
 
-const callFields = knownFields(["type", "call_id", "name", "arguments", "input"])
+/** The parts of an assistant message; one empty text when it has none, so that its item stays. */
+const assistantParts = (content: unknown, path: string, message: Json | undefined): Read<ReadonlyArray<Json>> => {
+  if (typeof content !== "string" && !Array.isArray(content)) return Either.left(malformed(path, content))
+  return typeof content === "string" || content.length === 0
+    ? Either.map(text({ text: content || "" }, path, message), (part) => [part])
+    : Either.all(content.map((value, index) => assistantPart(value, `${path}[${index}]`, message)))
+}
+
+const roles: ReadonlySet<unknown> = new Set(["user", "system", "developer", "assistant"])
+
+/** The message of a turn; a single text without native fields becomes a string. */
+const turnMessage = ({ content, partPaths, path }: Turn): Draft => {
+  const [only] = content
+  const isPlain = content.length === 1 && only?.type === "text" && only["native"] === undefined
+  return { path, partPaths, message: { role: "assistant", content: isPlain ? only["text"] : content } }
+}
 
 const call = (item: Json): Json => ({
+  type: "tool-call",
   id: item["call_id"] ?? item["id"],
   name: item["name"],
   ...(item["type"] === "custom_tool_call"
-    ? { arguments: item["input"], type: "custom" }
+    ? { arguments: item["input"], custom: true }
     : { arguments: item["arguments"] === "" ? "{}" : item["arguments"] }),
-  ...native.decode(item, callFields)
+  ...wrapped(callFields(item))
 })
 
-const reasoningFields = knownFields(["type", "id", "summary", "content", "encrypted_content"])
-
 /** Reasoning with native fields and no provider, which the request does not name: clients of this protocol send it back. */
-const reasoning = (item: Json): ReadonlyArray<AssistantPart> => {
-  const fields = { ...native.wrap({}), ...native.decode(item, reasoningFields) }
-  return keyedReasoning(item, undefined).map(({ part }) => ({ ...part, ...fields }))
-}
-
-const messageFields = knownFields(["type", "role", "content"])
+const reasoning = (item: Json): ReadonlyArray<AssistantPart> =>
+  reasoningParts(item).map(({ part }) => ({ ...native.wrap({}), ...part }))
 
 const outputFields = knownFields(["type", "call_id", "output"])
 
@@ -168,11 +168,18 @@ const decodeItems = (items: ReadonlyArray<unknown>): Read<ReadonlyArray<Draft>> 
     if (turn !== undefined) drafts.push(turnMessage(turn))
     turn = undefined
   }
-  /** The current turn, or a new one at `path`. */
-  const turnAt = (path: string, isNew: boolean): Turn => {
-    if (isNew) close()
-    return (turn ??= { path, content: [], calls: [], hasText: false, nativeFields: {} })
+  const add = (
+    parts: ReadonlyArray<Json | AssistantPart>,
+    paths: (index: number) => string,
+    path: string,
+    lastMessage?: Turn["lastMessage"]
+  ): void => {
+    turn ??= { path, content: [], partPaths: [], lastMessage: undefined }
+    turn.content.push(...parts)
+    turn.partPaths.push(...parts.map((_, index) => paths(index)))
+    turn.lastMessage = lastMessage
   }
+  const addItem = (part: Json | AssistantPart, path: string): void => add([part], () => path, path)
   for (const [index, item] of items.entries()) {
     const path = `input[${index}]`
     if (!isRecord(item)) return Either.left(malformed(path, item))
@@ -181,30 +188,29 @@ const decodeItems = (items: ReadonlyArray<unknown>): Read<ReadonlyArray<Draft>> 
       case "message": {
         const { role } = item
         if (!roles.has(role)) return Either.left(malformed(`${path}.role`, role))
+        const fields = messageFields(item)
+        if (role === "assistant") {
+          const content = assistantParts(item["content"], `${path}.content`, fields)
+          if (Either.isLeft(content)) return Either.left(content.left)
+          // Adjacent message items that nothing distinguishes are two messages, since their texts would become one item.
+          if (turn?.lastMessage !== undefined && isSameMessage(turn.lastMessage.fields, fields)) close()
+          const isText = typeof item["content"] === "string"
+          add(content.right, (at) => `${path}.content${isText ? "" : `[${at}]`}`, path, { fields })
+          break
+        }
         const content = parts(item["content"], `${path}.content`)
         if (Either.isLeft(content)) return Either.left(content.left)
-        if (role === "assistant") {
-          const current = turnAt(path, turn !== undefined && (turn.hasText || turn.calls.length > 0))
-          const texts = typeof content.right === "string" ? [{ type: "text", text: content.right }] : content.right
-          current.content.push(...texts)
-          current.hasText = true
-          current.nativeFields = native.decode(item, messageFields)
-        } else {
-          close()
-          const marker = role === "user" ? {} : native.wrap({})
-          drafts.push({
-            path,
-            message: { role, content: content.right, ...marker, ...native.decode(item, messageFields) }
-          })
-        }
+        close()
+        const marker = role === "user" ? {} : native.wrap({})
+        drafts.push({ path, message: { role, content: content.right, ...marker, ...wrapped(fields) } })
         break
       }
       case "reasoning":
-        turnAt(path, turn !== undefined && (turn.hasText || turn.calls.length > 0)).content.push(...reasoning(item))
+        add(reasoning(item), () => path, path)
         break
       case "function_call":
       case "custom_tool_call":
-        turnAt(path, false).calls.push(call(item))
+        addItem(call(item), path)
         break
       case "function_call_output":
       case "custom_tool_call_output": {
@@ -229,7 +235,7 @@ const decodeItems = (items: ReadonlyArray<unknown>): Read<ReadonlyArray<Draft>> 
           close()
           drafts.push({ path, message: { role: "user", content: [other] } })
         } else {
-          turnAt(path, turn !== undefined && turn.calls.length > 0).content.push(other)
+          addItem(other, path)
         }
       }
     }

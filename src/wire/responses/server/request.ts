@@ -5,12 +5,13 @@ import type { Json } from "../../json.js"
 import { ifUnknownFields, isRecord, pick, nonEmpty, withoutNulls, record } from "../../json.js"
 import { knownFields } from "../../native.js"
 import type { FieldNames } from "../../decodedRequest.js"
-import { validatedRequest, protocolPath, valueAt } from "../../decodedRequest.js"
+import { pathBelow, protocolPath, validatedRequest, valueAt } from "../../decodedRequest.js"
 import type { WireFailure } from "../../Wire.js"
 import { malformed } from "../../Wire.js"
 import { native } from "../native.js"
 import { decodeLogprobs } from "../../sampling.js"
 import { logprobsInclude } from "../logprobs.js"
+import type { Draft } from "./input.js"
 import { messagesOf } from "./input.js"
 
 const isFunction = (tool: unknown): tool is Json => isRecord(tool) && tool["type"] === "function"
@@ -69,14 +70,26 @@ const fieldNames: FieldNames = {
   presencePenalty: "presence_penalty",
   responseFormat: "text.format",
   toolCallId: "call_id",
-  toolCalls: "",
   toolChoice: "tool_choice",
   topK: "top_k",
   topP: "top_p",
   url: ""
 }
 
-const wirePath = protocolPath(fieldNames, "input")
+const messagePath = protocolPath(fieldNames, "input")
+
+/** A path of the vocabulary as one of the protocol: a part of an assistant message is an item, or a part of one. */
+const wirePath = (path: ReadonlyArray<PropertyKey>, drafts: ReadonlyArray<Draft>): string => {
+  const [field, message, content, part, ...steps] = path
+  const partPath =
+    field === "messages" && content === "content" ? drafts[Number(message)]?.partPaths?.[Number(part)] : undefined
+  return partPath === undefined
+    ? messagePath(
+        path,
+        drafts.map((draft) => draft.path)
+      )
+    : `${partPath}${pathBelow(steps, fieldNames)}`
+}
 
 export const decodeRequest = (
   body: unknown
@@ -147,9 +160,8 @@ export const decodeRequest = (
         })
       }
     })
-    const sources = drafts.map((draft) => draft.path)
     return validatedRequest(candidate, stream === true, (path) =>
-      malformed(wirePath(path, sources), valueAt(candidate, path) ?? null)
+      malformed(wirePath(path, drafts), valueAt(candidate, path) ?? null)
     )
   })
 }

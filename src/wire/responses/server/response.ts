@@ -4,61 +4,33 @@ import type { Usage } from "../../../vocabulary/Usage.js"
 import type { Json } from "../../json.js"
 import { isRecord } from "../../json.js"
 import type { Served, ServedError } from "../../Wire.js"
-import { callItem, groupByItem, reasoningItem } from "../items.js"
+import type { ContentPart } from "../items.js"
+import * as Items from "../items.js"
+import { native } from "../native.js"
 
 /** The response id without its prefix, which makes the ids of its items unique. */
 export const idSuffix = (id: string): string => id.replace(/^resp_/, "")
 
-/** A part of a message. */
-export interface MessagePart {
-  readonly channel: "text" | "refusal"
-  readonly text: string
-}
+const blankText = { annotations: [], logprobs: [] }
 
-/** A message item. The first text part gets the annotations and log probabilities of `metadata`. */
-export const messageItem = (
-  id: string,
-  parts: ReadonlyArray<MessagePart>,
-  metadata: Json,
-  status: "completed" | "in_progress" = "completed"
-): Json => {
-  const first = parts.find(({ channel }) => channel === "text")
-  return {
-    id,
-    type: "message",
-    role: "assistant",
-    status,
-    content: parts.map((part) =>
-      part.channel === "refusal" ? refusalPart(part.text) : textPart(part.text, part === first ? metadata : {})
-    )
-  }
-}
+/** A message item; `id` is used when its parts have none. */
+export const messageItem = (id: string, parts: ReadonlyArray<ContentPart>): Json =>
+  Items.messageItem(parts, native.fieldsOf, { id, status: "completed" }, blankText)
 
-const list = (value: unknown): ReadonlyArray<unknown> => (Array.isArray(value) ? value : [])
-
-export const textPart = (text: string, metadata: Json = {}): Json => ({
-  type: "output_text",
-  text,
-  annotations: list(metadata["annotations"]),
-  logprobs: list(metadata["logprobs"])
-})
-
-export const refusalPart = (refusal: string): Json => ({ type: "refusal", refusal })
+export const contentPart = (part: ContentPart): Json => Items.contentPart(part, native.fieldsOf, blankText)
 
 /** A reasoning item; `id` is used when the parts have none. */
-export const reasoningOutput = (id: string, parts: ReadonlyArray<ReasoningPart>): Json => ({
+export const reasoningItem = (id: string, parts: ReadonlyArray<ReasoningPart>): Json => ({
   id,
-  ...reasoningItem(parts)
+  ...Items.reasoningItem(parts, native.fieldsOf)
 })
 
-export const toolCallItem = (id: string, call: ToolCall, status: "completed" | "in_progress" = "completed"): Json => ({
+/** The item of a call; `id` is used when the call has none. */
+export const callItem = (id: string, call: ToolCall): Json => ({
   id,
-  ...callItem(call),
-  status
+  status: "completed",
+  ...Items.callItem(call, native.fieldsOf)
 })
-
-/** Items of tools that the provider ran itself, unchanged. */
-export const metadataItems = (metadata: Json): ReadonlyArray<unknown> => list(metadata["items"])
 
 export const encodeUsage = (usage: Usage, metadata: Json): Json => ({
   ...(isRecord(metadata["usage"]) ? metadata["usage"] : {}),
@@ -86,6 +58,8 @@ export const endStatus = (
       return incomplete("max_output_tokens")
     case "content-filter":
       return incomplete("content_filter")
+    case "pause":
+      return incomplete(raw === "" ? "pause_turn" : raw)
     case "other":
       return rawStatuses.has(raw) ? { status: raw, incomplete_details: null } : incomplete(raw === "" ? "other" : raw)
   }
@@ -116,13 +90,11 @@ export const responseObject = (request: Json, createdAt: number, fields: Json): 
   ...fields
 })
 
-/** The metadata that belongs to the response object and not to its items or usage. */
+/** The metadata that belongs to the response object: not its usage, nor what other protocols have for a text of theirs. */
 export const metadataFields = (metadata: Json): Json => {
-  const { annotations: _, items: __, logprobs: ___, usage: ____, ...fields } = metadata
+  const { annotations: _, logprobs: __, usage: ___, ...fields } = metadata
   return fields
 }
-
-const isReasoning = (part: { readonly type: string }): part is ReasoningPart => part.type === "reasoning"
 
 export const encodeResponse = (
   response: ChatResponse,
@@ -130,21 +102,25 @@ export const encodeResponse = (
 ): Record<string, unknown> => {
   const { id, providerMetadata: metadata } = response
   const suffix = idSuffix(id)
-  const reasoning = groupByItem(response.reasoningParts).map((group, index) =>
-    reasoningOutput(`rs_${suffix}_${index}`, group.filter(isReasoning))
-  )
-  const parts = (["text", "refusal"] as const)
-    .map((channel): MessagePart => ({ channel, text: response[channel] }))
-    .filter(({ text }) => text !== "")
-  const messages = parts.length === 0 ? [] : [messageItem(`msg_${suffix}`, parts, metadata)]
-  const calls = response.toolCalls.map((call, index) => toolCallItem(`fc_${suffix}_${index}`, call))
+  const output = Items.groupByItem(response.content, native.fieldsOf).map((group, position): Json => {
+    switch (group.kind) {
+      case "message":
+        return messageItem(`msg_${suffix}_${position}`, group.parts)
+      case "reasoning":
+        return reasoningItem(`rs_${suffix}_${position}`, group.parts)
+      case "call":
+        return callItem(`fc_${suffix}_${position}`, group.call)
+      case "other":
+        return group.item
+    }
+  })
   return {
     ...metadataFields(metadata),
     ...responseObject(request, createdAt, {
       id,
       model: response.model,
       ...endStatus(response.finishReason, response.rawFinishReason),
-      output: [...reasoning, ...messages, ...calls, ...metadataItems(metadata)],
+      output,
       usage: encodeUsage(response.usage, metadata)
     })
   }

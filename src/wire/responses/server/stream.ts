@@ -1,29 +1,36 @@
 /** Encodes a stream: each item is opened, sent in deltas, and repeated whole at its end. */
 import type { ReasoningPart, ToolCall } from "../../../vocabulary/Chat.js"
-import type { ChatEvent, Finish, ReasoningDelta, Start } from "../../../vocabulary/ChatEvent.js"
+import type {
+  ChatEvent,
+  Finish,
+  ProviderPart,
+  ReasoningDelta,
+  RefusalDelta,
+  Start,
+  TextDelta
+} from "../../../vocabulary/ChatEvent.js"
 import type { Json } from "../../json.js"
 import { isRecord, string } from "../../json.js"
 import type { Frame, StreamEncoder } from "../../Wire.js"
+import type { ContentPart } from "../items.js"
+import { continuesReasoning } from "../items.js"
+import { isSameMessage, messageFieldsOf, native, nativeItem } from "../native.js"
 import {
+  callItem,
+  contentPart,
   encodeUsage,
   endStatus,
-  metadataFields,
-  metadataItems,
-  messageItem,
-  refusalPart,
-  responseObject,
   idSuffix,
-  textPart,
-  reasoningOutput,
-  toolCallItem
+  messageItem,
+  metadataFields,
+  reasoningItem,
+  responseObject
 } from "./response.js"
-
-type Channel = "text" | "refusal"
 
 interface Message {
   readonly kind: "message"
   readonly id: string
-  readonly parts: Array<{ readonly channel: Channel; text: string }>
+  readonly parts: Array<ContentPart>
   /** Whether the last part accepts further deltas. */
   open: boolean
 }
@@ -41,13 +48,24 @@ interface Call {
   ended: boolean
 }
 
+/** An item of a provider part. */
+interface Other {
+  readonly kind: "other"
+  readonly item: Json
+}
+
+type Item = Message | ReasoningItem | Call | Other
+
 /** An item and its output index. */
 interface Positioned<A> {
   readonly item: A
   readonly position: number
 }
 
-const partOf = (channel: Channel, text: string): Json => (channel === "text" ? textPart(text) : refusalPart(text))
+/** A part of an item, and its index among the parts of the item. */
+interface Place<A> extends Positioned<A> {
+  readonly partIndex: number
+}
 
 /** The names of tools with free text as input. */
 const customTools = (request: Json): ReadonlySet<string> =>
@@ -60,9 +78,10 @@ const customTools = (request: Json): ReadonlySet<string> =>
 
 export const encodeStream = (request: Record<string, unknown>, createdAt = 0): StreamEncoder => {
   const custom = customTools(request)
-  const items: Array<Message | ReasoningItem | Call> = []
+  const items: Array<Item> = []
   const calls = new Map<number, Positioned<Call>>()
-  const reasoning = new Map<number, Positioned<ReasoningItem> & { readonly partIndex: number }>()
+  const texts = new Map<number, Place<Message>>()
+  const reasoning = new Map<number, Place<ReasoningItem>>()
   /** The open message or reasoning item: one at a time. Tool calls can be open in parallel. */
   let current: Positioned<Message | ReasoningItem> | undefined
   let answer = { id: "", model: "" }
@@ -75,24 +94,26 @@ export const encodeStream = (request: Record<string, unknown>, createdAt = 0): S
 
   const response = (fields: Json): Json => responseObject(request, createdAt, { ...answer, ...fields })
 
-  const addItem = <A extends Message | ReasoningItem | Call>(item: A, added: Json): Positioned<A> => {
+  const addItem = <A extends Item>(item: A, added: Json): Positioned<A> => {
     const position = items.push(item) - 1
     send("response.output_item.added", { output_index: position, item: added })
     return { item, position }
   }
 
-  const encodeItem = (item: Message | ReasoningItem | Call): Json => {
+  const encodeItem = (item: Item): Json => {
     switch (item.kind) {
       case "message":
-        return messageItem(item.id, item.parts, {})
+        return { ...messageItem(item.id, item.parts), id: item.id }
       case "reasoning":
-        return reasoningOutput(item.id, item.parts)
+        return reasoningItem(item.id, item.parts)
       case "call":
-        return toolCallItem(item.id, item.call)
+        return callItem(item.id, item.call)
+      case "other":
+        return item.item
     }
   }
 
-  const endItem = ({ item, position }: Positioned<Message | ReasoningItem | Call>): void =>
+  const endItem = ({ item, position }: Positioned<Item>): void =>
     send("response.output_item.done", { output_index: position, item: encodeItem(item) })
 
   const itemRef = ({ item, position }: Positioned<{ readonly id: string }>): Json => ({
@@ -109,39 +130,69 @@ export const encodeStream = (request: Record<string, unknown>, createdAt = 0): S
     const last = parts.at(-1)
     if (!open || last === undefined) return
     const partRef = { ...itemRef(entry), content_index: parts.length - 1 }
-    if (last.channel === "text") send("response.output_text.done", { ...partRef, text: last.text, logprobs: [] })
-    else send("response.refusal.done", { ...partRef, refusal: last.text })
-    send("response.content_part.done", { ...partRef, part: partOf(last.channel, last.text) })
+    const part = contentPart(last)
+    if (last.type === "text") {
+      send("response.output_text.done", { ...partRef, text: last.text, logprobs: part["logprobs"] })
+    } else if (last.type === "refusal") {
+      send("response.refusal.done", { ...partRef, refusal: last.text })
+    }
+    send("response.content_part.done", { ...partRef, part })
     entry.item.open = false
   }
 
-  const openMessage = (): Positioned<Message> => {
-    if (current?.item.kind === "message") return { item: current.item, position: current.position }
+  /** The open message if the part is of the same item, else a new one. */
+  const messageOf = (part: ContentPart): Positioned<Message> => {
+    const fields = messageFieldsOf(native.fieldsOf(part))
+    const last = current?.item.kind === "message" ? current.item.parts.at(-1) : undefined
+    if (
+      current?.item.kind === "message" &&
+      last !== undefined &&
+      isSameMessage(messageFieldsOf(native.fieldsOf(last)), fields)
+    ) {
+      return { item: current.item, position: current.position }
+    }
     close()
-    const id = `msg_${idSuffix(answer.id)}_${items.length}`
-    const item: Message = { kind: "message", id, parts: [], open: false }
-    const entry = addItem(item, messageItem(id, item.parts, {}, "in_progress"))
+    const id = string(fields ?? {}, "id") || `msg_${idSuffix(answer.id)}_${items.length}`
+    const added = { ...messageItem(id, [part]), status: "in_progress", content: [] }
+    const entry = addItem<Message>({ kind: "message", id, parts: [], open: false }, added)
     current = entry
     return entry
   }
 
-  const emitText = (channel: Channel, text: string): void => {
+  const openPart = (index: number, part: ContentPart): Place<Message> => {
+    const entry = messageOf(part)
+    endPart(entry)
+    entry.item.open = true
+    const place = { ...entry, partIndex: entry.item.parts.push(part) - 1 }
+    send("response.content_part.added", {
+      ...itemRef(entry),
+      content_index: place.partIndex,
+      part: contentPart(part.type === "provider" ? part : { type: part.type, text: "" })
+    })
+    texts.set(index, place)
+    return place
+  }
+
+  const emitText = (type: "text" | "refusal", { _tag, index, text, ...fields }: TextDelta | RefusalDelta): void => {
+    if (text === "" && !texts.has(index) && native.fieldsOf(fields) === undefined) return
+    const place = texts.get(index) ?? openPart(index, { type, text: "", ...fields })
+    const before = place.item.parts[place.partIndex]
+    if (before === undefined || before.type === "provider") return
+    place.item.parts[place.partIndex] = { ...before, ...fields, text: before.text + text }
     if (text === "") return
-    const entry = openMessage()
-    const { item } = entry
-    const before = item.parts.at(-1)
-    const continues = item.open && before?.channel === channel
-    if (!continues) endPart(entry)
-    const part = continues ? before : { channel, text: "" }
-    if (!continues) {
-      item.open = true
-      const content_index = item.parts.push(part) - 1
-      send("response.content_part.added", { ...itemRef(entry), content_index, part: partOf(channel, "") })
-    }
-    part.text += text
-    const partRef = { ...itemRef(entry), content_index: item.parts.length - 1, delta: text }
-    if (channel === "text") send("response.output_text.delta", { ...partRef, logprobs: [] })
+    const partRef = { ...itemRef(place), content_index: place.partIndex, delta: text }
+    if (type === "text") send("response.output_text.delta", { ...partRef, logprobs: [] })
     else send("response.refusal.delta", partRef)
+  }
+
+  const emitProviderPart = ({ index, part }: ProviderPart): void => {
+    const item = nativeItem(part)
+    if (item !== undefined) {
+      close()
+      endItem(addItem<Other>({ kind: "other", item }, item))
+    } else if (native.fieldsOf(part) !== undefined) {
+      openPart(index, part)
+    }
   }
 
   // ---------------------------------------------------------------------------------
@@ -149,24 +200,16 @@ export const encodeStream = (request: Record<string, unknown>, createdAt = 0): S
   // ---------------------------------------------------------------------------------
 
   /** Adds a part to the open reasoning item if it has the same id, else to a new item. */
-  const openReasoning = ({
-    _tag,
-    index,
-    text: _text,
-    ...fields
-  }: ReasoningDelta): Positioned<ReasoningItem> & { readonly partIndex: number } => {
+  const openReasoning = ({ _tag, index, text: _text, ...fields }: ReasoningDelta): Place<ReasoningItem> => {
     const open = current?.item.kind === "reasoning" ? { item: current.item, position: current.position } : undefined
     const last = open?.item.parts.at(-1)
-    const continues = last !== undefined && last.id === fields.id && last.signature === undefined
+    const continues = last !== undefined && continuesReasoning(last, fields)
     if (!continues) close()
-    const id = `rs_${idSuffix(answer.id)}_${items.length}`
+    const id = fields.id ?? `rs_${idSuffix(answer.id)}_${items.length}`
     const entry =
       continues && open !== undefined
         ? open
-        : addItem<ReasoningItem>(
-            { kind: "reasoning", id: fields.id ?? id, parts: [] },
-            { id: fields.id ?? id, type: "reasoning", summary: [] }
-          )
+        : addItem<ReasoningItem>({ kind: "reasoning", id, parts: [] }, { id, type: "reasoning", summary: [] })
     current = entry
     const opened = { ...entry, partIndex: entry.item.parts.push({ type: "reasoning", text: "", ...fields }) - 1 }
     reasoning.set(index, opened)
@@ -176,7 +219,7 @@ export const encodeStream = (request: Record<string, unknown>, createdAt = 0): S
   const isContent = (part: ReasoningPart): boolean => part.format === "reasoning.text"
 
   /** The item and the index of a part. Content and summary are two lists with separate indexes. */
-  const partRef = (entry: Positioned<ReasoningItem> & { readonly partIndex: number }, part: ReasoningPart): Json => {
+  const partRef = (entry: Place<ReasoningItem>, part: ReasoningPart): Json => {
     const before = entry.item.parts
       .slice(0, entry.partIndex)
       .filter((other) => other.text !== "" && isContent(other) === isContent(part))
@@ -234,13 +277,19 @@ export const encodeStream = (request: Record<string, unknown>, createdAt = 0): S
     const before = calls.get(index)
     if (before !== undefined) return before
     close()
-    const type = call.type === "custom" || custom.has(call.name) ? ({ type: "custom" } as const) : {}
-    const empty: ToolCall = { id: call.id, name: call.name, arguments: "", ...type }
-    const id = `fc_${idSuffix(answer.id)}_${items.length}`
-    const added = toolCallItem(id, empty, "in_progress")
+    const isCustom = call.custom === true || custom.has(call.name)
+    const empty: ToolCall = {
+      type: "tool-call",
+      id: call.id,
+      name: call.name,
+      arguments: "",
+      ...(isCustom ? { custom: true } : {})
+    }
+    const id = string(native.fieldsOf(call) ?? {}, "id") || `fc_${idSuffix(answer.id)}_${items.length}`
+    const added = { ...callItem(id, empty), status: "in_progress" }
     const entry = addItem<Call>(
       { kind: "call", id, call: empty, ended: false },
-      empty.type === "custom" ? added : { ...added, arguments: "" }
+      isCustom ? added : { ...added, arguments: "" }
     )
     calls.set(index, entry)
     return entry
@@ -250,7 +299,7 @@ export const encodeStream = (request: Record<string, unknown>, createdAt = 0): S
     if (delta === "") return
     const { item } = entry
     item.call = { ...item.call, arguments: item.call.arguments + delta }
-    const type = item.call.type === "custom" ? "custom_tool_call_input" : "function_call_arguments"
+    const type = item.call.custom === true ? "custom_tool_call_input" : "function_call_arguments"
     send(`response.${type}.delta`, { ...itemRef(entry), delta })
   }
 
@@ -259,7 +308,7 @@ export const encodeStream = (request: Record<string, unknown>, createdAt = 0): S
     if (item.ended) return
     if (call.arguments.startsWith(item.call.arguments))
       emitArguments(entry, call.arguments.slice(item.call.arguments.length))
-    if (item.call.type === "custom") {
+    if (item.call.custom === true) {
       send("response.custom_tool_call_input.done", { ...itemRef(entry), input: call.arguments })
     } else {
       send("response.function_call_arguments.done", { ...itemRef(entry), arguments: call.arguments })
@@ -283,15 +332,12 @@ export const encodeStream = (request: Record<string, unknown>, createdAt = 0): S
     close()
     for (const entry of calls.values()) endCall(entry, entry.item.call)
     const end = endStatus(reason, rawReason)
-    const output = items.map((item) =>
-      item.kind === "message" ? messageItem(item.id, item.parts, metadata) : encodeItem(item)
-    )
     send(end.status === "incomplete" ? "response.incomplete" : "response.completed", {
       response: {
         ...metadataFields(metadata),
         ...response({
           ...end,
-          output: [...output, ...metadataItems(metadata)],
+          output: items.map(encodeItem),
           usage: encodeUsage(usage, metadata)
         })
       }
@@ -303,18 +349,20 @@ export const encodeStream = (request: Record<string, unknown>, createdAt = 0): S
       case "Start":
         return start(event)
       case "TextDelta":
-        return emitText("text", event.text)
+        return emitText("text", event)
       case "RefusalDelta":
-        return emitText("refusal", event.text)
+        return emitText("refusal", event)
       case "ReasoningDelta":
         return emitReasoning(event)
       case "ToolCallDelta":
         return emitArguments(
-          openCall(event.index, { id: event.id, name: event.name, arguments: "" }),
+          openCall(event.index, { type: "tool-call", id: event.id, name: event.name, arguments: "" }),
           event.argumentsDelta
         )
       case "ToolCallEnd":
         return endCall(openCall(event.index, event.call), event.call)
+      case "ProviderPart":
+        return emitProviderPart(event)
       case "Continued":
         return
       case "Finish":
