@@ -24,7 +24,8 @@ export const presets = {
   azure: { provider: "azure", baseUrl: "", auth: { header: "api-key" }, dialect: { embeddings } },
   /**
    * https://openrouter.ai/docs/api-reference/responses/overview: stores nothing, requires an id and a status on messages of
-   * the assistant, accepts audio, and has a budget of reasoning tokens beside the effort.
+   * the assistant, accepts audio, and has a budget of reasoning tokens beside the effort. Its answers of Gemini end with encrypted
+   * reasoning.
    */
   openrouter: {
     provider: "openrouter",
@@ -33,6 +34,7 @@ export const presets = {
       strictTools: false,
       audio: true,
       messageIds: true,
+      lastReasoning: true,
       reasoningBudget: true,
       sampling: ["topK", "frequencyPenalty", "presencePenalty", "logprobs"]
     }

@@ -43,6 +43,13 @@ export interface Dialect {
    */
   readonly messageIds: boolean
   /**
+   * Whether reasoning that no other item follows is sent back, as OpenRouter does with the signatures of Gemini. OpenAI rejects it.
+   *
+   * @default false
+   * @since 0.2.0
+   */
+  readonly lastReasoning: boolean
+  /**
    * Whether `budgetTokens` is sent (as `reasoning.max_tokens`, an extension of OpenRouter). OpenAI has only an effort;
    * without the extension `budgetTokens` is dropped.
    *
@@ -73,6 +80,7 @@ export const openai: Dialect = {
   strictTools: true,
   audio: false,
   messageIds: false,
+  lastReasoning: false,
   reasoningBudget: false,
   sampling: protocolFields.responses
 }

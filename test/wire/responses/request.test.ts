@@ -304,6 +304,15 @@ describe("Responses reasoning in the history", () => {
     expect(writeHistory([reasoningPart({ signature: "sealed", provider: "other" })])).toMatchObject([assistantItem])
     expect(writeHistory([{ type: "reasoning", text: "Hm.", signature: "sealed" }])).toMatchObject([assistantItem])
   })
+  it("writes reasoning after the last text when the dialect has lastReasoning, and drops it otherwise", () => {
+    const messages = [Chat.assistant([Chat.text("Hi."), reasoningPart({ signature: "sealed" })]), Chat.user("Bye")]
+    expect(input(messages, { lastReasoning: true })).toMatchObject([
+      { type: "message" },
+      { type: "reasoning", encrypted_content: "sealed" },
+      { type: "message" }
+    ])
+    expect(input(messages)).toMatchObject([{ role: "assistant" }, { role: "user" }])
+  })
   it("drops reasoning that no message and no tool call follows", () => {
     expect(input([{ role: "assistant", content: [reasoningPart({ signature: "sealed" })] }])).toMatchObject([
       assistantItem

@@ -101,7 +101,7 @@ const blankText = { annotations: [] }
 const withoutId = ({ id: _, ...item }: Item): Item => item
 
 /**
- * Items in the order of the parts. Drops reasoning of other providers, and reasoning that nothing follows, which the API rejects
+ * Items in the order of the parts. Drops reasoning of other providers, and reasoning that nothing follows, which OpenAI rejects
  * ("Item 'rs_…' of type 'reasoning' was provided without its required following item"). Where reasoning is dropped because the
  * provider cannot read it, the messages and calls after it are sent without their ids: by its id, the API requires the reasoning
  * before an item ("… was provided without its required 'reasoning' item").
@@ -136,7 +136,7 @@ const assistantItems = (message: AssistantMessage, position: number, context: Co
     .filter((item) => item !== undefined)
   const last = items.findLastIndex((item) => item["type"] !== "reasoning")
   return last >= 0
-    ? items.slice(0, last + 1)
+    ? items.slice(0, context.dialect.lastReasoning ? items.length : last + 1)
     : [messageItem([Chat.text("")], read, { ...generated(`${position}`), ...native.fieldsOf(message) }, blankText)]
 }
 
