@@ -48,8 +48,7 @@ describe.each(upstreams)("anthropic in front of %s", (upstream) => {
 
   it.scopedLive("gives the Anthropic client tool calls, whole and streamed, and accepts their results", () =>
     Effect.gen(function* () {
-      const answer = {
-        text: "",
+      const answer: Partial<ChatResponse> = {
         toolCalls: [
           { type: "tool-call", id: "toolu_a", name: "clock", arguments: '{"zone":"UTC"}' },
           { type: "tool-call", id: "toolu_b", name: "weather", arguments: '{"city":"Oslo"}' }
