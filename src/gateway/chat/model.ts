@@ -14,7 +14,7 @@ export interface Protocol {
 
 /** How answers of a protocol are passed through. */
 export interface Passthrough {
-  /** Whether all parts of an answer arrive in the form that clients of the gateway receive; otherwise, its texts and refusals do. */
+  /** Whether reasoning and tool calls arrive in the form that clients of the gateway receive. */
   readonly isExact: boolean
   /** Whether a frame is passed to the client; `body` is the request of the client. */
   readonly keepsFrame: (frame: Frame, body: Record<string, unknown>) => boolean

@@ -27,8 +27,8 @@ const isUsageChunk = ({ data }: Frame): boolean => {
 
 /**
  * Not exact: providers send reasoning under several field names and tool calls in fragments that are often malformed, so the
- * gateway encodes answers with other parts than texts and refusals itself. OpenAI, API reference: chat/streaming
- * (`stream_options.include_usage`, `[DONE]`).
+ * gateway encodes answers with such parts itself. A provider part, such as the id of an answer in audio, has no other form than that
+ * of the provider. OpenAI, API reference: chat/streaming (`stream_options.include_usage`, `[DONE]`).
  */
 export const chatCompletions: Passthrough = {
   isExact: false,
@@ -51,14 +51,16 @@ export const anthropic: Passthrough = {
 /** The last event of Responses repeats the whole answer, so there is no end frame to add. */
 export const responses: Passthrough = { isExact: true, keepsFrame: () => true, endFrames: () => [] }
 
-const isTextOrRefusal = ({ type }: AssistantPart): boolean => type === "text" || type === "refusal"
+const isReasoningOrToolCall = ({ type }: AssistantPart): boolean => type === "reasoning" || type === "tool-call"
 
-const isOfTextOrRefusal = (event: ChatEvent): boolean =>
-  !("index" in event) || event._tag === "TextDelta" || event._tag === "RefusalDelta"
+const isOfReasoningOrToolCall = ({ _tag }: ChatEvent): boolean =>
+  _tag === "ReasoningDelta" || _tag === "ToolCallDelta" || _tag === "ToolCallEnd"
 
 /** The text of a whole answer as the provider sent it; undefined where the gateway must encode it. */
 export const textOf = ({ passthrough, wire }: Protocol, response: ChatResponse): string | undefined =>
-  passthrough.isExact || response.content.every(isTextOrRefusal) ? RawResponses.textOf(wire.name, response) : undefined
+  passthrough.isExact || !response.content.some(isReasoningOrToolCall)
+    ? RawResponses.textOf(wire.name, response)
+    : undefined
 
 /** Two deltas of one part as one; undefined for others. */
 const mergeDeltas = (before: ChatEvent | undefined, event: ChatEvent): ChatEvent | undefined => {
@@ -100,7 +102,11 @@ export const streamEncoder = (
 
   const write = (events: Chunk.Chunk<ChatEvent>): ReadonlyArray<Frame> => {
     const raw = passed === undefined ? undefined : RawResponses.relayOf(wire.name, events)
-    if (passed === undefined || raw === undefined || !(passthrough.isExact || raw.events.every(isOfTextOrRefusal))) {
+    if (
+      passed === undefined ||
+      raw === undefined ||
+      !(passthrough.isExact || !raw.events.some(isOfReasoningOrToolCall))
+    ) {
       const { push } = takeOver()
       return Chunk.toReadonlyArray(events).flatMap((event) => push(event))
     }
