@@ -216,7 +216,6 @@ export const continueStream = (begun: OwnedStream, request: ChatRequest.Input, r
               attempts: Attempt.concat(collected.start.attempts, event.attempts),
               usage: earlierUsage
             }
-
       case "Finish":
         return { ...event, usage: Usage.combine(earlierUsage, event.usage) }
       default:
