@@ -1,7 +1,8 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Encoding } from "effect"
+import { footnote } from "../../src/cli/terminal/renderAnswer.js"
 import { stripStyle } from "../../src/cli/terminal/style.js"
-import { SimulatedProvider } from "../../src/testing/index.js"
+import { SimulatedProvider, TestLLM } from "../../src/testing/index.js"
 import { canary, fileOf, runCli, write } from "./support.js"
 
 const escape = "\u001b["
@@ -64,6 +65,13 @@ describe("ask", () => {
     })
   )
 
+  it("names in the footnote an answer that the provider paused before its end", () => {
+    expect(footnote(TestLLM.response({ text: "I search", finishReason: "pause" }))).toMatch(
+      / · paused by the provider before its end$/
+    )
+    expect(footnote(TestLLM.response({ text: "Found" }))).toMatch(/ms$/)
+  })
+
   it.scopedLive("sends piped input, files, images, the system message and the request options", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make()
@@ -114,7 +122,13 @@ describe("ask", () => {
       const { config } = yield* fileOf(provider)
       const { code, out } = yield* runCli(["ask", "-c", config, "--json", "Where?"])
       expect(code).toBe(0)
-      expect(JSON.parse(out)).toMatchObject({ text: "Paris", provider: "openai", usage: { estimated: false } })
+      expect(JSON.parse(out)).toMatchObject({
+        content: [{ type: "text", text: "Paris" }],
+        text: "Paris",
+        toolCalls: [],
+        provider: "openai",
+        usage: { estimated: false }
+      })
     })
   )
 
@@ -147,9 +161,10 @@ describe("ask", () => {
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({
         answer: () => ({
-          text: "42",
-          reasoning: "6 times 7",
-          reasoningParts: [{ type: "reasoning", text: "6 times 7" }]
+          content: [
+            { type: "reasoning", text: "6 times 7" },
+            { type: "text", text: "42" }
+          ]
         })
       })
       const { config } = yield* fileOf(provider)

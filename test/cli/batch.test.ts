@@ -230,12 +230,12 @@ describe("batch", () => {
       const provider = yield* SimulatedProvider.make()
       const { config, folder } = yield* fileOf(provider)
       yield* write(`${folder}/in.jsonl`, questions(2))
-      const journal = '{"version":2}\n{"request":"a","exit":{"_tag":"Failure"}}\n'
+      const journal = '{"version":3}\n{"request":"a","exit":{"_tag":"Failure"}}\n'
       yield* write(`${folder}/out.jsonl.journal`, journal)
       for (const flags of [[], ["--retry-failed"]]) {
         const result = yield* runCli(["batch", "-c", config, ...flags, `${folder}/in.jsonl`, `${folder}/out.jsonl`])
         expect(result).toMatchObject({ code: 2 })
-        expect(result.err).toContain(`${folder}/out.jsonl.journal cannot be used: its format has version 2`)
+        expect(result.err).toContain(`${folder}/out.jsonl.journal cannot be used: its format has version 3`)
         expect(result.err).toContain("remove the file to start again")
       }
       expect(yield* read(`${folder}/out.jsonl.journal`)).toBe(journal)

@@ -28,7 +28,7 @@ const withTool = (request: ChatRequest): Partial<ChatResponse> => {
   const last = request.messages.at(-1)
   return last?.role === "tool"
     ? { text: `It is ${JSON.stringify(last.content)}` }
-    : { text: "", toolCalls: [{ type: "tool-call", id: "call_1", name: "clock", arguments: '{"zone":"UTC"}' }] }
+    : { toolCalls: [{ type: "tool-call", id: "call_1", name: "clock", arguments: '{"zone":"UTC"}' }] }
 }
 
 const withModel = <A>(
@@ -113,7 +113,6 @@ describe.each(pairs)("ai by %s in front of %s", (...pair) => {
           tools === undefined
             ? '{"name":"Oslo"}'
             : {
-                text: "",
                 toolCalls: [
                   { type: "tool-call", id: "call_1", name: tools[0]?.name ?? "", arguments: '{"name":"Oslo"}' }
                 ]

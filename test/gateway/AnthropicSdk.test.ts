@@ -3,7 +3,7 @@ import Anthropic from "@anthropic-ai/sdk"
 import { describe, expect, it } from "@effect/vitest"
 import type { Scope } from "effect"
 import { Effect } from "effect"
-import type { ChatResponse } from "../../src/vocabulary/Chat.js"
+import type { AssistantPart, ChatResponse } from "../../src/vocabulary/Chat.js"
 import { SimulatedProvider } from "../../src/testing/index.js"
 import type { Running, Upstream } from "./support/gateway.js"
 import { start } from "./support/gateway.js"
@@ -48,8 +48,7 @@ describe.each(upstreams)("anthropic in front of %s", (upstream) => {
 
   it.scopedLive("gives the Anthropic client tool calls, whole and streamed, and accepts their results", () =>
     Effect.gen(function* () {
-      const answer = {
-        text: "",
+      const answer: Partial<ChatResponse> = {
         toolCalls: [
           { type: "tool-call", id: "toolu_a", name: "clock", arguments: '{"zone":"UTC"}' },
           { type: "tool-call", id: "toolu_b", name: "weather", arguments: '{"city":"Oslo"}' }
@@ -89,6 +88,53 @@ describe.each(upstreams)("anthropic in front of %s", (upstream) => {
         })
       )
       expect(next.content[0]).toMatchObject({ type: "text" })
+    })
+  )
+
+  it.scopedLive("gives the Anthropic client the parts of an answer in their order, and sends them back in it", () =>
+    Effect.gen(function* () {
+      const content: ReadonlyArray<AssistantPart> = [
+        { type: "text", text: "I look at the clock." },
+        { type: "tool-call", id: "toolu_a", name: "clock", arguments: "{}" },
+        { type: "text", text: "And at the weather." },
+        { type: "tool-call", id: "toolu_b", name: "weather", arguments: "{}" }
+      ]
+      const { next, streamed, whole } = yield* withClient(
+        async (client, { provider }) => {
+          const whole = await client.messages.create({ ...params, tools })
+          const streamed = await client.messages.stream({ ...params, tools }).finalMessage()
+          await client.messages.create({
+            ...params,
+            tools,
+            messages: [
+              ...hello,
+              { role: "assistant", content: streamed.content },
+              {
+                role: "user",
+                content: streamed.content.flatMap((block) =>
+                  block.type === "tool_use"
+                    ? [{ type: "tool_result" as const, tool_use_id: block.id, content: "42" }]
+                    : []
+                )
+              }
+            ]
+          })
+          const log = await Effect.runPromise(provider.log)
+          return { whole, streamed, next: JSON.stringify(log.at(-1)?.body) }
+        },
+        { content }
+      )
+      const order = ["text", "tool_use", "text", "tool_use"]
+      // A whole message of Chat Completions has one text, which comes first; the deltas of a stream have an order.
+      expect(whole.content.map(({ type }) => type)).toEqual(
+        upstream === "openai" ? ["text", "tool_use", "tool_use"] : order
+      )
+      expect(streamed.content.map(({ type }) => type)).toEqual(order)
+      const positions = ["I look at the clock.", '"clock"', "And at the weather.", '"weather"'].map((text) =>
+        next.indexOf(text)
+      )
+      expect(positions.every((position) => position >= 0)).toBe(true)
+      if (upstream !== "openai") expect(positions).toEqual(positions.toSorted((one, other) => one - other))
     })
   )
 

@@ -5,7 +5,7 @@ import { Effect, Schema } from "effect"
 import OpenAI from "openai"
 import { zodResponseFormat } from "openai/helpers/zod"
 import { z } from "zod"
-import type { ChatResponse } from "../../src/vocabulary/Chat.js"
+import type { ChatResponse, ToolCall } from "../../src/vocabulary/Chat.js"
 import { SimulatedProvider } from "../../src/testing/index.js"
 import type { Running, Upstream } from "./support/gateway.js"
 import { waitUntilIdle, start } from "./support/gateway.js"
@@ -17,7 +17,7 @@ const upstreams: ReadonlyArray<Upstream> = ["openai", "anthropic", "gemini", "re
 
 const hello = [{ role: "user", content: "Hello" }] as const
 
-const calls = [
+const calls: ReadonlyArray<ToolCall> = [
   { type: "tool-call", id: "call-a", name: "clock", arguments: '{"zone":"UTC"}' },
   { type: "tool-call", id: "call-b", name: "weather", arguments: '{"city":"Oslo"}' }
 ]

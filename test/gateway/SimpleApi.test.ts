@@ -2,6 +2,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { SimulatedProvider } from "../../src/testing/index.js"
+import type { ToolCall } from "../../src/vocabulary/Chat.js"
 import { eventually, until } from "../support/eventually.js"
 import { makeGate } from "./support/gateway.js"
 import { post, reading, send } from "./support/http.js"
@@ -74,8 +75,8 @@ describe("POST /llm/chat", () => {
 
   it.scopedLive("answers POST /llm/chat with a null result and tool_calls when the model calls tools", () =>
     Effect.gen(function* () {
-      const toolCalls = [{ type: "tool-call", id: "call-a", name: "clock", arguments: '{"zone":"UTC"}' }]
-      const { url } = yield* serve({ file, provider: { answer: () => ({ text: "", toolCalls }) } })
+      const call: ToolCall = { type: "tool-call", id: "call-a", name: "clock", arguments: '{"zone":"UTC"}' }
+      const { url } = yield* serve({ file, provider: { answer: () => ({ toolCalls: [call] }) } })
       const tools = [{ type: "function", function: { name: "clock", parameters: { type: "object", properties: {} } } }]
       expect((yield* post(`${url}/llm/chat`, { messages, tools })).json).toEqual({
         result: null,
@@ -197,7 +198,7 @@ describe("POST /llm/chat/stream", () => {
 
   it.scopedLive("sends keep-alive comments before the first event, and tool_calls before [DONE]", () =>
     Effect.gen(function* () {
-      const toolCalls = [{ type: "tool-call", id: "call-a", name: "clock", arguments: "{}" }]
+      const toolCalls: ReadonlyArray<ToolCall> = [{ type: "tool-call", id: "call-a", name: "clock", arguments: "{}" }]
       const gate = yield* makeGate
       const { url } = yield* serve({
         file,

@@ -5,6 +5,7 @@ import * as HttpErrors from "../../src/gateway/http/error.js"
 import * as Protocol from "../../src/gateway/chat/protocols.js"
 import type { ErrorTag, LLMError } from "../../src/vocabulary/LLMError.js"
 import * as Errors from "../../src/vocabulary/LLMError.js"
+import { withContent } from "../../src/vocabulary/Chat.js"
 import * as Usage from "../../src/vocabulary/Usage.js"
 import * as Anthropic from "../../src/wire/Anthropic.js"
 import * as ChatCompletions from "../../src/wire/ChatCompletions.js"
@@ -14,7 +15,7 @@ const secret = "organization org-secret at internal.example"
 
 const about = { provider: "p", model: "m", attempts: [], message: secret }
 
-const partial = { id: "", model: "", text: "", reasoning: "", toolCalls: [], usage: Usage.empty }
+const partial = withContent({ id: "", model: "", usage: Usage.empty }, [])
 
 const wait = { retryAfter: Duration.millis(1500) }
 

@@ -1,12 +1,14 @@
 /** Answers of a provider that uses the client's protocol: they pass through unchanged unless a middleware changes them. */
 import { describe, expect, it } from "@effect/vitest"
 import { Chunk, Effect, FastCheck, Stream } from "effect"
+import * as Chat from "../../src/vocabulary/Chat.js"
 import type { ChatEvent } from "../../src/vocabulary/ChatEvent.js"
-import { chatCompletions } from "../../src/gateway/chat/protocols.js"
+import { anthropic, chatCompletions } from "../../src/gateway/chat/protocols.js"
 import * as Cost from "../../src/vocabulary/cost.js"
 import * as Passthrough from "../../src/gateway/chat/passthrough.js"
-import { withRawFrames, relayOf } from "../../src/call/passthrough.js"
+import { withRawFrames, withRawText, relayOf } from "../../src/call/passthrough.js"
 import type { Middleware } from "../../src/LLM.js"
+import { TestLLM } from "../../src/testing/index.js"
 import * as Usage from "../../src/vocabulary/Usage.js"
 import type { Frame } from "../../src/wire/Wire.js"
 import type { Settings, Upstream } from "./support/gateway.js"
@@ -281,7 +283,8 @@ describe("whole answer of a provider of the same protocol", () => {
       const around: Middleware = (next) =>
         Effect.succeed({
           ...next,
-          chat: (request) => Effect.map(next.chat(request), (response) => ({ ...response, text: "***" }))
+          chat: (request) =>
+            Effect.map(next.chat(request), (response) => Chat.withContent(response, [Chat.text("***")]))
         })
       const text = yield* receiveText({ around })
       expect(text).not.toContain("Hello")
@@ -303,7 +306,7 @@ describe("whole answer of a provider of the same protocol", () => {
 describe("stream encoder", () => {
   const texts = FastCheck.array(FastCheck.string({ minLength: 1 }), { minLength: 1, maxLength: 8 })
 
-  const delta = (text: string): ChatEvent => ({ _tag: "TextDelta", text })
+  const delta = (text: string, index = 0): ChatEvent => ({ _tag: "TextDelta", index, text })
 
   const frameOf = (text: string): Frame => ({ data: JSON.stringify(chunk({ content: text })) })
 
@@ -362,7 +365,7 @@ describe("stream encoder", () => {
   )
 
   it("continues passed frames with its own frames of the same id and model", () => {
-    const call = { index: 0, id: "call_1", name: "look" }
+    const call = { index: 1, id: "call_1", name: "look" }
     const { write } = Passthrough.streamEncoder(chatCompletions, {}, 0)
     const beginning = write(
       withRawFrames(
@@ -380,7 +383,7 @@ describe("stream encoder", () => {
         [{ data: "broken" }],
         [
           { _tag: "ToolCallDelta", ...call, argumentsDelta: "{}" },
-          { _tag: "ToolCallEnd", index: 0, call: { type: "tool-call", id: "call_1", name: "look", arguments: "{}" } },
+          { _tag: "ToolCallEnd", index: 1, call: { type: "tool-call", id: "call_1", name: "look", arguments: "{}" } },
           finish
         ]
       )
@@ -394,6 +397,75 @@ describe("stream encoder", () => {
       choices: [{ delta: { tool_calls: [{ id: "call_1", function: { name: "look", arguments: "{}" } }] } }]
     })
     expect(others).toHaveLength(1)
+  })
+
+  const search: Chat.ProviderPart = {
+    type: "provider",
+    provider: "p",
+    native: { "anthropic-messages": { type: "search" } }
+  }
+
+  it("passes the frame of a Chat Completions stream with a provider part through", () => {
+    const { write } = Passthrough.streamEncoder(chatCompletions, {}, 0)
+    const audio = { data: JSON.stringify(chunk({ audio: { id: "audio_1" } })) }
+    const part: ChatEvent = { _tag: "ProviderPart", index: 0, part: search }
+    expect(write(withRawFrames("chat-completions", [audio], [part]))).toBe(sse([chunk({ audio: { id: "audio_1" } })]))
+  })
+
+  it("gives the encoder the deltas of each part in order when it takes over after passed frames", () => {
+    const pushed: Array<ChatEvent> = []
+    const protocol = {
+      ...anthropic,
+      wire: {
+        ...anthropic.wire,
+        encodeStream: () => ({
+          push: (event: ChatEvent) => {
+            pushed.push(event)
+            return []
+          },
+          fail: () => []
+        })
+      }
+    }
+    const { write } = Passthrough.streamEncoder(protocol, {}, 0)
+    const passed: ReadonlyArray<ChatEvent> = [
+      { _tag: "ReasoningDelta", index: 0, text: "H" },
+      { _tag: "ReasoningDelta", index: 0, text: "m", signature: "sig" },
+      delta("One", 1),
+      delta(".", 1),
+      { _tag: "ProviderPart", index: 2, part: search },
+      delta("Two", 3),
+      { _tag: "TextDelta", index: 3, text: "", provider: "p", native: { "anthropic-messages": { citations: [] } } },
+      { _tag: "RefusalDelta", index: 4, text: "N" },
+      { _tag: "RefusalDelta", index: 4, text: "o" },
+      delta("Three", 5),
+      delta("Four", 6)
+    ]
+    expect(write(withRawFrames(anthropic.wire.name, [{ data: "passed" }], passed))).toContain("passed")
+    write(Chunk.of(delta("!", 6)))
+    expect(JSON.parse(JSON.stringify(pushed))).toEqual([
+      { _tag: "ReasoningDelta", index: 0, text: "Hm", signature: "sig" },
+      delta("One.", 1),
+      { _tag: "ProviderPart", index: 2, part: search },
+      { _tag: "TextDelta", index: 3, text: "Two", provider: "p", native: { "anthropic-messages": { citations: [] } } },
+      { _tag: "RefusalDelta", index: 4, text: "No" },
+      delta("Three", 5),
+      delta("Four", 6),
+      delta("!", 6)
+    ])
+  })
+
+  it.each<readonly [string, Chat.AssistantPart]>([
+    ["reasoning", { type: "reasoning", text: "Hm" }],
+    ["a tool call", { type: "tool-call", id: "call_1", name: "look", arguments: "{}" }]
+  ])("encodes a whole Chat Completions answer with %s, and passes one of Messages through", (_, part) => {
+    const responseOf = (...content: ReadonlyArray<Chat.AssistantPart>) => TestLLM.response({ content })
+    for (const [protocol, passes] of [[chatCompletions, false] as const, [anthropic, true] as const]) {
+      const textOf = (response: Chat.ChatResponse) =>
+        Passthrough.textOf(protocol, withRawText(protocol.wire.name, "raw", response))
+      expect(textOf(responseOf(Chat.text("Hi"), search, { type: "refusal", text: "No" }))).toBe("raw")
+      expect(textOf(responseOf(Chat.text("Hi"), part))).toBe(passes ? "raw" : undefined)
+    }
   })
 
   it("matches frames to their events despite an added cost, and to no other change", () => {

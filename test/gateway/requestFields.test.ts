@@ -132,7 +132,7 @@ describe("request to a provider of the same protocol", () => {
       { messages: [{ role: "assistant", content: "Hello, you" }] }
     ],
     [
-      "merges adjacent messages of one role, with tool results first and tool calls last",
+      "merges adjacent messages of one role, with tool results first",
       "messages",
       "anthropic",
       {
@@ -155,8 +155,8 @@ describe("request to a provider of the same protocol", () => {
           {
             role: "assistant",
             content: [
-              { type: "text", text: "I call." },
-              { type: "tool_use", id: "a", name: "f", input: {} }
+              { type: "tool_use", id: "a", name: "f", input: {} },
+              { type: "text", text: "I call." }
             ]
           },
           {
@@ -241,7 +241,13 @@ describe("request to a provider of another protocol", () => {
       const messages = [
         { role: "user", content: [{ type: "text", text: "Hello", vendor_part: 1 }], vendor_message: 1 },
         { role: "assistant", content: null, refusal: "No.", annotations: [] },
-        { role: "user", content: "Why?", vendor_message: 2 }
+        { role: "user", content: "Why?", vendor_message: 2 },
+        {
+          role: "assistant",
+          content: "I look.",
+          tool_calls: [{ id: "call_1", type: "function", function: { name: "f", arguments: "{}" }, vendor_call: 1 }]
+        },
+        { role: "tool", tool_call_id: "call_1", content: "1" }
       ]
       const tools = [{ type: "function", function: { name: "f" }, vendor_tool: 1 }]
       const { headers, status } = yield* post(
@@ -250,7 +256,7 @@ describe("request to a provider of another protocol", () => {
       )
       expect(status).toBe(200)
       expect(headers.get("x-effect-llm-dropped")).toBe(
-        "messages.vendor_message, messages.content.vendor_part, tools.vendor_tool"
+        "messages.vendor_message, messages.content.vendor_part, messages.tool_calls.vendor_call, tools.vendor_tool"
       )
       expect(JSON.stringify((yield* provider.log)[0]?.body)).not.toContain("vendor")
     })
@@ -267,6 +273,11 @@ describe("request to a provider of another protocol", () => {
         ],
         ["chat completions", { messages: [{ role: "assistant", content: "I", prefix: true }] }, "prefix"],
         ["messages", { messages: [{ role: "user", content: [{ type: "search_result" }] }] }, "search_result"],
+        [
+          "messages",
+          { messages: [{ role: "assistant", content: [{ type: "server_tool_use", id: "srvtoolu_1" }] }] },
+          "server_tool_use"
+        ],
         ["responses", { input: [{ type: "item_reference", id: "x" }] }, "item_reference"]
       ]
       for (const [protocol, fields, refused] of cases) {

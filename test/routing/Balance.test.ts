@@ -357,6 +357,22 @@ describe("Balance capabilities", () => {
     })
   )
 
+  it.effect("sends a history with parts of every kind of an answer to a deployment without tools and media", () =>
+    Effect.gen(function* () {
+      const capabilities = { tools: false, images: false, audio: false, files: false, jsonSchema: false }
+      const self = yield* Balance.make(yield* members(["plain"], { capabilities }), { strategy: Balance.failover })
+      const history = Chat.assistant([
+        { type: "reasoning", text: "Hm" },
+        Chat.text("I look."),
+        { type: "provider", provider: "test", native: { test: { type: "search" } } },
+        { type: "tool-call", id: "1", name: "look", arguments: "{}" },
+        { type: "refusal", text: "No." }
+      ])
+      const request = { messages: [Chat.user("?"), history, Chat.toolResult("1", "found")] }
+      expect((yield* self.chat(request)).text).toBe("plain")
+    })
+  )
+
   it.effect("sends a long request to a deployment whose context window fits it", () =>
     Effect.gen(function* () {
       const small = named(yield* scripted("small"), { contextWindow: 100 })

@@ -247,7 +247,7 @@ describe("Fallback option `filteredAnswers`", () => {
 
   it.effect("does not hand on a filtered stream that has produced text", () =>
     Effect.gen(function* () {
-      const filtered = ChatEvent.fromResponse({ ...stopped, text: "Well," })
+      const filtered = ChatEvent.fromResponse(Chat.withContent(stopped, [Chat.text("Well,")]))
       const second = yield* scripted("never asked")
       const llm = yield* Fallback.make(
         [{ llm: second, on: ["content-filter"] }],

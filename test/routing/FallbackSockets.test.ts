@@ -22,7 +22,7 @@ const restOf = (request: Chat.ChatRequest) => {
   const partial = request.messages.flatMap((message) =>
     message.role === "assistant" ? [Chat.textOf(message.content)] : []
   )
-  return { text: text.slice(partial.join("").length), reasoningParts: [] }
+  return text.slice(partial.join("").length)
 }
 
 const all = Object.entries(protocols)
@@ -82,9 +82,9 @@ describe("reasoning signatures", () => {
         role: "assistant",
         content: [
           { type: "reasoning", text: "Let me see.", signature: sealed, id: `rs_${sealed}`, provider: "other" },
-          Chat.text("I look.")
-        ],
-        toolCalls: [{ type: "tool-call", id: "call-1", name: "clock", arguments: "{}" }]
+          Chat.text("I look."),
+          { type: "tool-call", id: "call-1", name: "clock", arguments: "{}", signature: sealed, provider: "other" }
+        ]
       },
       Chat.toolResult("call-1", "noon"),
       Chat.user("Thanks.")
@@ -102,23 +102,23 @@ describe("reasoning signatures", () => {
 
 describe("server halves of the wires", () => {
   it.each(all)("encodes a continued stream as one stream: %s", (name, { wire }) => {
-    const whole = ChatEvent.fromResponse({
-      id: "1",
-      provider: name,
-      model: "model",
-      text: "one",
-      reasoning: "",
-      reasoningParts: [],
-      refusal: "",
-      toolCalls: [],
-      finishReason: "stop",
-      rawFinishReason: "",
-      usage: Usage.make({ inputTokens: 1, outputTokens: 2 }),
-      latency: 0,
-      keyId: "key",
-      attempts: [],
-      providerMetadata: {}
-    })
+    const whole = ChatEvent.fromResponse(
+      Chat.withContent(
+        {
+          id: "1",
+          provider: name,
+          model: "model",
+          finishReason: "stop" as const,
+          rawFinishReason: "",
+          usage: Usage.make({ inputTokens: 1, outputTokens: 2 }),
+          latency: 0,
+          keyId: "key",
+          attempts: [],
+          providerMetadata: {}
+        },
+        [Chat.text("one")]
+      )
+    )
     const continued: ChatEvent.Continued = {
       _tag: "Continued",
       id: "2",

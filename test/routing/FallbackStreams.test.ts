@@ -16,7 +16,7 @@ const interrupted = (reported?: string): LLMError =>
     ...context,
     message: "cut",
     begun: true,
-    partial: { id: "", model: "", text: "", reasoning: "", toolCalls: [], usage: Usage.empty },
+    partial: Chat.withContent({ id: "", model: "", usage: Usage.empty }, []),
     ...(reported === undefined ? {} : { reported })
   })
 
@@ -136,14 +136,16 @@ describe("Fallback option `continueStreams`", () => {
     })
   )
 
-  const call = { type: "tool-call", id: "1", name: "clock", arguments: "{}" }
-  const half: ChatEvent = { _tag: "ToolCallDelta", index: 0, id: "1", name: "clock", argumentsDelta: "{" }
+  const call: Chat.ToolCall = { type: "tool-call", id: "1", name: "clock", arguments: "{}" }
+  const half: ChatEvent = { _tag: "ToolCallDelta", index: 1, id: "1", name: "clock", argumentsDelta: "{" }
   const partial = Events.fromResponse(answer("Hm."))
+  const search: Chat.ProviderPart = { type: "provider", provider: "test", native: { test: { type: "search" } } }
 
   it.effect.each<readonly [string, ReadonlyArray<ChatEvent>, Partial<Chat.ChatRequest>, LLMError]>([
     ["half a tool call", [...partial.slice(0, 2), half], {}, interrupted()],
-    ["a whole tool call", [...partial.slice(0, 2), half, { _tag: "ToolCallEnd", index: 0, call }], {}, interrupted()],
-    ["a refusal", [...partial.slice(0, 1), { _tag: "RefusalDelta", text: "No" }], {}, interrupted()],
+    ["a whole tool call", [...partial.slice(0, 2), half, { _tag: "ToolCallEnd", index: 1, call }], {}, interrupted()],
+    ["a provider part", [...partial.slice(0, 2), { _tag: "ProviderPart", index: 1, part: search }], {}, interrupted()],
+    ["a refusal", [...partial.slice(0, 1), { _tag: "RefusalDelta", index: 0, text: "No" }], {}, interrupted()],
     ["a structured answer", partial.slice(0, 2), { responseFormat: "json" }, interrupted()],
     ["a ContentFilterError of the provider", partial.slice(0, 2), {}, interrupted("ContentFilterError")]
   ])("does not continue a broken stream with %s", ([, begun, request, error]) =>
@@ -156,25 +158,114 @@ describe("Fallback option `continueStreams`", () => {
     })
   )
 
-  it.effect("keeps the reasoning of both parts apart, and sends no reasoning to another provider", () =>
+  const reasoning = (text: string, provider: string): Chat.ReasoningPart => ({
+    type: "reasoning",
+    text,
+    signature: `sealed by ${provider}`,
+    provider
+  })
+
+  /** The events of these parts, and then a failure. */
+  const breakingAfter = (...content: ReadonlyArray<Chat.AssistantPart>) => ({
+    stream: Stream.concat(
+      Stream.fromIterable(Events.fromResponse(Chat.withContent(answer(""), content)).slice(0, -1)),
+      Stream.fail(interrupted())
+    )
+  })
+
+  /** The parts of a stream that breaks after some parts and is continued with others. */
+  const joined = (broken: ReadonlyArray<Chat.AssistantPart>, continuation: ReadonlyArray<Chat.AssistantPart>) =>
     Effect.gen(function* () {
-      const reasoning = { type: "reasoning", text: "Hm", signature: "sealed", provider: "one" } as const
-      const first = Events.fromResponse({ ...answer("One,"), reasoningParts: [reasoning] }).slice(0, 3)
-      const second = yield* TestLLM.make([
-        TestLLM.answer({ text: " two.", reasoningParts: [{ ...reasoning, text: "Well", provider: "two" }] })
+      const second = yield* TestLLM.make([TestLLM.answer({ content: continuation })])
+      const first = yield* scripted(breakingAfter(...broken))
+      const llm = yield* Fallback.make([second.llm], continuing)(first)
+      const emitted = yield* events(llm)
+      const collected = emitted.reduce(Events.append, Events.nothing)
+      return { ...collected, requests: yield* second.calls }
+    })
+
+  it.effect("continues the last text part of a broken stream with the first text part of the continuation", () =>
+    Effect.gen(function* () {
+      const broken = [reasoning("Hm", "one"), Chat.text("It is tw")]
+      const { content, indexes } = yield* joined(broken, [Chat.text("elve."), call, search, Chat.text("Noon.")])
+      expect(content).toEqual([broken[0], Chat.text("It is twelve."), call, search, Chat.text("Noon.")])
+      expect(indexes).toEqual([0, 1, 2, 3, 4])
+    })
+  )
+
+  it.effect("keeps the order of the continuation's parts when it begins with another part than text", () =>
+    Effect.gen(function* () {
+      const first = [reasoning("Hm", "one"), Chat.text("One,")]
+      const second = [reasoning("Well", "two"), Chat.text(" two.")]
+      const { content, indexes } = yield* joined(first, second)
+      expect(content).toEqual([...first, ...second])
+      expect(indexes).toEqual([0, 1, 2, 3])
+      expect(Chat.textOf(content)).toBe("One, two.")
+    })
+  )
+
+  it.effect("begins a new text part after reasoning, and after a text with native fields", () =>
+    Effect.gen(function* () {
+      const cited: Chat.TextPart = { ...Chat.text("One."), provider: "one", native: { test: { citations: [1] } } }
+      for (const broken of [reasoning("Hm", "one"), cited]) {
+        const { content, indexes } = yield* joined([broken], [Chat.text(" Two.")])
+        expect(content).toEqual([broken, Chat.text(" Two.")])
+        expect(indexes).toEqual([0, 1])
+      }
+    })
+  )
+
+  it.effect(
+    "gives the parts of a continuation indexes after every part that began, in each of several continuations",
+    () =>
+      Effect.gen(function* () {
+        const delta = (index: number, text: string): ChatEvent => ({ _tag: "TextDelta", index, text })
+        const think = (index: number): ChatEvent => ({ _tag: "ReasoningDelta", index, text: "Hm" })
+        const [start, , finish] = partial
+        if (start === undefined || finish === undefined) return expect.fail("there are three events")
+        const streamOf = (...deltas: ReadonlyArray<ChatEvent>) => Stream.fromIterable([start, ...deltas])
+        const broken = (...deltas: ReadonlyArray<ChatEvent>) => ({
+          stream: Stream.concat(streamOf(...deltas), Stream.fail(interrupted()))
+        })
+        // The part with the index 1 of the second stream is reserved: its content comes last.
+        const llm = yield* Fallback.make(
+          [
+            yield* scripted(broken(delta(0, " two"), delta(2, " three"))),
+            yield* scripted({ stream: streamOf(think(1), delta(0, " four"), finish) })
+          ],
+          continuing
+        )(yield* scripted(broken(delta(1, "one"), think(0))))
+        const indexes = (yield* events(llm)).flatMap((event) => ("index" in event ? [event.index] : []))
+        expect(indexes).toEqual([1, 0, 1, 3, 5, 4])
+      })
+  )
+
+  it.effect("removes text that the continuation repeats from its parts, and keeps their native fields", () =>
+    Effect.gen(function* () {
+      const cited: Chat.TextPart = { ...Chat.text("half past twelve."), provider: "test", native: { test: { at: 1 } } }
+      const continuation = [reasoning("Well", "two"), Chat.text("It is "), cited]
+      const { content } = yield* joined([Chat.text("It is half")], continuation)
+      expect(content).toEqual([
+        Chat.text("It is half"),
+        continuation[0],
+        Chat.text(""),
+        { ...cited, text: " past twelve." }
       ])
-      const llm = yield* Fallback.make(
-        [second.llm],
-        continuing
-      )(yield* scripted({ stream: Stream.concat(Stream.fromIterable(first), Stream.fail(interrupted())) }))
-      const whole = yield* Events.collect(llm.chatStream("?"))
-      expect(whole.text).toBe("One, two.")
-      expect(whole.reasoningParts.map(({ provider, text }) => [provider, text])).toEqual([
-        ["one", "Hm"],
-        ["two", "Well"]
-      ])
-      const [asked] = yield* second.calls
-      expect(JSON.stringify(asked?.request)).not.toContain("sealed")
+    })
+  )
+
+  it.effect("sends no reasoning of a broken stream to another provider", () =>
+    Effect.gen(function* () {
+      const { requests } = yield* joined([reasoning("Hm", "one"), Chat.text("One,")], [Chat.text(" two.")])
+      expect(JSON.stringify(requests[0]?.request)).not.toContain("sealed")
+    })
+  )
+
+  it.effect("estimates the usage of a broken stream from its text and its reasoning", () =>
+    Effect.gen(function* () {
+      const { finish } = yield* joined([reasoning("Hm, well", "one"), Chat.text("One,")], [Chat.text(" two.")])
+      const own = TestLLM.response({ content: [Chat.text(" two.")] }).usage.outputTokens
+      expect(finish?.usage.outputTokens).toBe(Usage.estimateTokens("Hm, wellOne,") + own)
     })
   )
 

@@ -53,8 +53,8 @@ interface Sample {
 
 const now = Effect.map(Clock.currentTimeNanos, (nanos) => Number(nanos) / 1e6)
 
-const isOutput = (event: ChatEvent.ChatEvent): boolean =>
-  event._tag === "TextDelta" || event._tag === "ReasoningDelta" || event._tag === "ToolCallDelta"
+/** Whether an event is of the content. */
+const isOutput = (event: ChatEvent.ChatEvent): boolean => "index" in event
 
 const sample = (llm: LLM.Service, request: ChatRequest.Input, isWhole: boolean): Effect.Effect<Sample, LLMError> =>
   Effect.gen(function* () {

@@ -22,7 +22,8 @@ export const footnote = ({ cost, finishReason, latency, model, provider, usage }
     `${usage.estimated ? "about " : ""}${usage.inputTokens} + ${usage.outputTokens} tokens`,
     ...(cost === undefined ? [] : [formatDollars(cost.total)]),
     formatDuration(latency),
-    ...(finishReason === "length" ? ["cut off at its token limit"] : [])
+    ...(finishReason === "length" ? ["cut off at its token limit"] : []),
+    ...(finishReason === "pause" ? ["paused by the provider before its end"] : [])
   ].join(" · ")
 
 /** Writes the tokens, the cost and the latency of an answer to standard error if it is a terminal. */

@@ -7,7 +7,7 @@
  */
 import { Chunk, Effect } from "effect"
 import * as RawResponses from "../../call/passthrough.js"
-import type { ChatResponse } from "../../vocabulary/Chat.js"
+import type { AssistantPart, ChatResponse } from "../../vocabulary/Chat.js"
 import type { ChatEvent } from "../../vocabulary/ChatEvent.js"
 import type { Frame } from "../../wire/Wire.js"
 import { isRecord, parseJson, record } from "../../wire/json.js"
@@ -27,7 +27,8 @@ const isUsageChunk = ({ data }: Frame): boolean => {
 
 /**
  * Not exact: providers send reasoning under several field names and tool calls in fragments that are often malformed, so the
- * gateway encodes both itself. OpenAI, API reference: chat/streaming (`stream_options.include_usage`, `[DONE]`).
+ * gateway encodes answers with such parts itself. A provider part, such as the id of an answer in audio, has no other form than that
+ * of the provider. OpenAI, API reference: chat/streaming (`stream_options.include_usage`, `[DONE]`).
  */
 export const chatCompletions: Passthrough = {
   isExact: false,
@@ -50,25 +51,28 @@ export const anthropic: Passthrough = {
 /** The last event of Responses repeats the whole answer, so there is no end frame to add. */
 export const responses: Passthrough = { isExact: true, keepsFrame: () => true, endFrames: () => [] }
 
-const isReasoningOrToolCall = ({ _tag }: ChatEvent): boolean =>
+const isReasoningOrToolCall = ({ type }: AssistantPart): boolean => type === "reasoning" || type === "tool-call"
+
+const isOfReasoningOrToolCall = ({ _tag }: ChatEvent): boolean =>
   _tag === "ReasoningDelta" || _tag === "ToolCallDelta" || _tag === "ToolCallEnd"
 
 /** The text of a whole answer as the provider sent it; undefined where the gateway must encode it. */
 export const textOf = ({ passthrough, wire }: Protocol, response: ChatResponse): string | undefined =>
-  passthrough.isExact || (response.reasoningParts.length === 0 && response.toolCalls.length === 0)
+  passthrough.isExact || !response.content.some(isReasoningOrToolCall)
     ? RawResponses.textOf(wire.name, response)
     : undefined
 
-/** Two deltas of the same text, reasoning part or tool call as one; undefined for others. */
+/** Two deltas of one part as one; undefined for others. */
 const mergeDeltas = (before: ChatEvent | undefined, event: ChatEvent): ChatEvent | undefined => {
-  if (before?._tag === "TextDelta" && event._tag === "TextDelta") return { ...before, text: before.text + event.text }
-  if (before?._tag === "RefusalDelta" && event._tag === "RefusalDelta") {
-    return { ...before, text: before.text + event.text }
-  }
-  if (before?._tag === "ReasoningDelta" && event._tag === "ReasoningDelta" && before.index === event.index) {
+  if (before === undefined || !("index" in before && "index" in event && before.index === event.index)) return undefined
+  if (
+    (before._tag === "TextDelta" && event._tag === "TextDelta") ||
+    (before._tag === "RefusalDelta" && event._tag === "RefusalDelta") ||
+    (before._tag === "ReasoningDelta" && event._tag === "ReasoningDelta")
+  ) {
     return { ...before, ...event, text: before.text + event.text }
   }
-  return before?._tag === "ToolCallDelta" && event._tag === "ToolCallDelta" && before.index === event.index
+  return before._tag === "ToolCallDelta" && event._tag === "ToolCallDelta"
     ? { ...before, argumentsDelta: before.argumentsDelta + event.argumentsDelta }
     : undefined
 }
@@ -101,7 +105,7 @@ export const streamEncoder = (
     if (
       passed === undefined ||
       raw === undefined ||
-      !(passthrough.isExact || !raw.events.some(isReasoningOrToolCall))
+      !(passthrough.isExact || !raw.events.some(isOfReasoningOrToolCall))
     ) {
       const { push } = takeOver()
       return Chunk.toReadonlyArray(events).flatMap((event) => push(event))

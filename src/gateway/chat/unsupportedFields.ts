@@ -58,11 +58,10 @@ const nestedFields = (
   }
   for (const message of messages) {
     collect("messages", message)
-    if (message.role === "assistant") for (const call of message.toolCalls ?? []) collect("messages.tool_calls", call)
     if (typeof message.content === "string") continue
     for (const part of message.content) {
       if (part.type === "provider") refused ??= partType(part.native[name] ?? {})
-      else collect("messages.content", part)
+      else collect(part.type === "tool-call" ? "messages.tool_calls" : "messages.content", part)
     }
   }
   for (const tool of tools) collect("tools", tool)

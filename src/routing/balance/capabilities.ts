@@ -33,7 +33,11 @@ const names: Record<Flag, string> = {
   jsonSchema: "answers by a JSON Schema"
 }
 
-const media = { image: "images", audio: "audio", file: "files" } as const
+const flagsOfParts: ReadonlyMap<string, Flag> = new Map([
+  ["image", "images"],
+  ["audio", "audio"],
+  ["file", "files"]
+])
 
 /** The capabilities that a request needs. */
 const neededBy = (request: ChatRequest): ReadonlySet<Flag> => {
@@ -42,8 +46,10 @@ const neededBy = (request: ChatRequest): ReadonlySet<Flag> => {
   if (typeof request.responseFormat === "object") flags.add("jsonSchema")
   for (const { content } of request.messages) {
     if (typeof content === "string") continue
-    for (const { type } of content)
-      if (type !== "text" && type !== "reasoning" && type !== "provider") flags.add(media[type])
+    for (const { type } of content) {
+      const flag = flagsOfParts.get(type)
+      if (flag !== undefined) flags.add(flag)
+    }
   }
   return flags
 }

@@ -54,16 +54,21 @@ const textOf = (events: Chunk.Chunk<ChatEvent>): string =>
 const endsText = (event: ChatEvent): boolean =>
   event._tag === "Finish" || event._tag === "ToolCallDelta" || event._tag === "RefusalDelta"
 
-/** Replaces all text deltas by one. */
-const withText = (events: Chunk.Chunk<ChatEvent>, text: string): Chunk.Chunk<ChatEvent> => {
+/** Removes the first characters of the text. Each text part becomes one delta, so that a part without new text keeps its index. */
+const withoutBeginning = (events: Chunk.Chunk<ChatEvent>, length: number): Chunk.Chunk<ChatEvent> => {
   const joined: Array<ChatEvent> = []
-  let isWritten = text === ""
+  let left = length
   for (const event of events) {
-    if (event._tag !== "TextDelta") joined.push(event)
-    else if (!isWritten) {
-      isWritten = true
-      joined.push({ _tag: "TextDelta", text })
+    if (event._tag !== "TextDelta") {
+      joined.push(event)
+      continue
     }
+    const text = event.text.slice(left)
+    left -= event.text.length - text.length
+    const at = joined.findIndex((before) => before._tag === "TextDelta" && before.index === event.index)
+    const before = joined[at]
+    if (before?._tag === "TextDelta") joined[at] = { ...before, ...event, text: before.text + text }
+    else joined.push({ ...event, text })
   }
   return Chunk.unsafeFromArray(joined)
 }
@@ -85,10 +90,14 @@ const restartError = (events: Chunk.Chunk<ChatEvent>): LLMError => {
 /** Buffers a continuation until it has new text, and removes what it repeats. Fails if it restarts the answer. */
 export const joinTo = (partial: string, opened: OpenStream): Effect.Effect<OpenStream, LLMError> => {
   const from = (events: Chunk.Chunk<ChatEvent>, isComplete: boolean): Effect.Effect<OpenStream, LLMError> => {
-    const joined = Overlap.join(partial, textOf(events), isComplete || Chunk.some(events, endsText))
+    const text = textOf(events)
+    const joined = Overlap.join(partial, text, isComplete || Chunk.some(events, endsText))
     switch (joined._tag) {
       case "New":
-        return Effect.succeed({ first: withText(events, joined.text), pull: opened.pull })
+        return Effect.succeed({
+          first: withoutBeginning(events, text.length - joined.text.length),
+          pull: opened.pull
+        })
       case "Restarted":
         return Effect.fail(restartError(events))
       case "Undecided":
@@ -111,7 +120,7 @@ export type Resume = (partial: string, error: LLMError) => Option.Option<Effect.
 const estimatedUsage = (request: ChatRequest.Input, collected: Collected): Usage.Usage =>
   Usage.make({
     inputTokens: Either.match(normalize(request), { onLeft: () => 0, onRight: estimateInput }),
-    outputTokens: Usage.estimateTokens(collected.text + collected.reasoningParts.map((part) => part.text).join("")),
+    outputTokens: Usage.estimateTokens(Events.generatedText(collected)),
     estimated: true
   })
 
@@ -140,17 +149,37 @@ const interruptedError = (
     reported: error._tag === "StreamInterruptedError" ? (error.reported ?? error._tag) : error._tag
   })
 
+/**
+ * Events after which no other member can continue the answer: a tool call, even a partial one, and a part of the provider, because
+ * the request for the rest has only the text; a refusal; and the end of the answer.
+ */
+const endsContinuation = (event: ChatEvent): boolean =>
+  event._tag === "ToolCallDelta" ||
+  event._tag === "ToolCallEnd" ||
+  event._tag === "ProviderPart" ||
+  event._tag === "Finish" ||
+  (event._tag === "RefusalDelta" && event.text !== "")
+
+/** Whether the last part of an answer is a text that can grow. Native fields describe the text as it is. */
+const endsWithOpenText = ({ content, indexes }: Collected, count: number): boolean => {
+  const last = content.at(-1)
+  return last?.type === "text" && last.native === undefined && indexes.at(-1) === count - 1
+}
+
 /** Continues a stream on another one each time it breaks, as long as `resume` returns one. */
 export const continueStream = (begun: OwnedStream, request: ChatRequest.Input, resume: Resume): OpenStream => {
   let current = begun
   /** All events that were emitted. */
   let collected = Events.nothing
-  /** The events of the current part, for its usage. */
-  let part = Events.nothing
-  /** The usage of the earlier parts. */
+  /** The events of the current stream, for its usage. */
+  let collectedFromCurrent = Events.nothing
+  /** The usage of the earlier streams. */
   let earlierUsage = Usage.empty
-  let earlierReasoningParts = 0
-  let hasToolCalls = false
+  /** The number of parts that began, of which some may have no content. */
+  let partCount = 0
+  /** What is added to the indexes of the current stream; undefined until its first part begins. */
+  let indexOffset: number | undefined = 0
+  let isFinal = false
   let isContinued = false
   /** The final error, which every later pull returns again. */
   let failure: Pull | undefined
@@ -159,13 +188,24 @@ export const continueStream = (begun: OwnedStream, request: ChatRequest.Input, r
     const emitted = isContinued ? Chunk.map(events, toContinuation) : events
     for (const event of emitted) {
       collected = Events.append(collected, event)
-      part = Events.append(part, event)
-      hasToolCalls ||= event._tag === "ToolCallDelta" || event._tag === "ToolCallEnd"
+      collectedFromCurrent = Events.append(collectedFromCurrent, event)
+      if ("index" in event) partCount = Math.max(partCount, event.index + 1)
+      isFinal ||= endsContinuation(event)
     }
     return emitted
   }
 
+  /** A continuation that begins with text continues the last text of the answer; all its other parts are new ones. */
+  const offsetFrom = (event: ChatEvent & { readonly index: number }): number =>
+    event._tag === "TextDelta" && event.index === 0 && endsWithOpenText(collected, partCount)
+      ? partCount - 1
+      : partCount
+
   const toContinuation = (event: ChatEvent): ChatEvent => {
+    if ("index" in event) {
+      indexOffset ??= offsetFrom(event)
+      return { ...event, index: event.index + indexOffset }
+    }
     switch (event._tag) {
       case "Start":
         return collected.start === undefined
@@ -176,8 +216,6 @@ export const continueStream = (begun: OwnedStream, request: ChatRequest.Input, r
               attempts: Attempt.concat(collected.start.attempts, event.attempts),
               usage: earlierUsage
             }
-      case "ReasoningDelta":
-        return { ...event, index: event.index + earlierReasoningParts }
       case "Finish":
         return { ...event, usage: Usage.combine(earlierUsage, event.usage) }
       default:
@@ -187,15 +225,13 @@ export const continueStream = (begun: OwnedStream, request: ChatRequest.Input, r
 
   const recover = (error: LLMError): Pull => {
     const attempts = withLastError(collected.start?.attempts ?? [], error._tag)
-    const usage = Usage.combine(earlierUsage, reportedUsage(error) ?? estimatedUsage(request, part))
+    const usage = Usage.combine(earlierUsage, reportedUsage(error) ?? estimatedUsage(request, collectedFromCurrent))
     const fail = (last: LLMError, all: ReadonlyArray<Attempt.Attempt>): Pull => {
       const amended = all.length === 0 ? error : Errors.update(error, { attempts: all })
       failure = Effect.fail(Option.some(isContinued ? interruptedError(last, collected, usage, all) : amended))
       return failure
     }
-    // A tool call, even a partial one, a refusal or the end of the answer cannot be continued.
-    const isFinal = hasToolCalls || collected.refusal !== "" || collected.finish !== undefined
-    return Option.match(isFinal ? Option.none() : resume(collected.text, error), {
+    return Option.match(isFinal ? Option.none() : resume(Chat.textOf(collected.content), error), {
       onNone: () => fail(error, attempts),
       onSome: (open) =>
         Effect.matchEffect(Effect.zipRight(current.close, open), {
@@ -203,8 +239,8 @@ export const continueStream = (begun: OwnedStream, request: ChatRequest.Input, r
           onSuccess: (next) => {
             current = next
             earlierUsage = usage
-            earlierReasoningParts = collected.reasoningParts.length
-            part = Events.nothing
+            indexOffset = undefined
+            collectedFromCurrent = Events.nothing
             if (collected.start !== undefined) collected = { ...collected, start: { ...collected.start, attempts } }
             isContinued = true
             return Chunk.isEmpty(next.opened.first) ? pull : Effect.succeed(emit(next.opened.first))

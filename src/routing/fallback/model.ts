@@ -108,8 +108,9 @@ export interface Options {
   readonly filteredAnswers?: boolean
   /**
    * Continues a broken stream on the next member that takes the error, from the partial answer. A `Continued` event marks the
-   * place. Text that the next member repeats is removed, and a member that restarts the answer counts as failed. Answers with
-   * tool calls, refusals and structured answers are not continued. @default false
+   * place. Text that the next member repeats is removed, and a member that restarts the answer counts as failed. A continuation
+   * that begins with text continues the last text part; its other parts are new parts. Answers with tool calls, provider parts or
+   * refusals and structured answers are not continued. @default false
    */
   readonly continueStreams?: boolean | Continuing
 }

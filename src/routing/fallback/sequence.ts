@@ -3,6 +3,7 @@ import type { Array as Arr } from "effect"
 import { Chunk, Effect } from "effect"
 import * as Attempt from "../../vocabulary/attempt.js"
 import type { ChatResponse } from "../../vocabulary/Chat.js"
+import * as Chat from "../../vocabulary/Chat.js"
 import * as Events from "../../vocabulary/ChatEvent.js"
 import type { LLMError } from "../../vocabulary/LLMError.js"
 import * as Errors from "../../vocabulary/LLMError.js"
@@ -104,12 +105,12 @@ export const filteredAnswer = (answer: ChatResponse): LLMError | undefined =>
 
 /** The error of a stream that the content filter stopped before any output. */
 export const filteredStream = (first: Chunk.Chunk<Events.ChatEvent>): LLMError | undefined => {
-  const { finish, refusal, start, text, toolCalls } = Chunk.reduce(first, Events.nothing, Events.append)
+  const { content, finish, start } = Chunk.reduce(first, Events.nothing, Events.append)
   return finish?.reason === "content-filter" &&
     start !== undefined &&
-    text === "" &&
-    refusal === "" &&
-    toolCalls.length === 0
+    Chat.textOf(content) === "" &&
+    Chat.refusalOf(content) === "" &&
+    Chat.toolCallsOf(content).length === 0
     ? filterError(start, start.attempts)
     : undefined
 }
