@@ -112,6 +112,16 @@ export interface Dialect {
    * request with one is `Unsupported`. @default true
    */
   readonly names: boolean
+  /**
+   * The fields of assistant messages that the provider knows beside OpenAI's first ones. OpenAI, API reference, chat/create.
+   *
+   * - `refusal`: without it, a refusal is sent as text.
+   * - `audio`: the id of an earlier answer in audio.
+   *
+   * @default []
+   * @since 0.2.0
+   */
+  readonly assistantFields: ReadonlyArray<"refusal" | "audio">
   /** Whether the provider has tools. If false (Perplexity), a request with tools is `Unsupported`. @default true */
   readonly tools: boolean
   /**
@@ -199,6 +209,7 @@ export const common: Dialect = {
   cacheControl: "none",
   alternate: false,
   names: true,
+  assistantFields: [],
   tools: true,
   toolChoices: "all",
   callIds: "any",

@@ -277,7 +277,7 @@ describe("Chat Completions messages", () => {
   })
   it("writes function and custom tool calls, with null content when there is no text", () => {
     const call = { type: "tool-call", id: "call_1", name: "f", arguments: "{}" }
-    const free = { type: "tool-call", id: "call_2", name: "g", arguments: "free text", type: "custom" as const }
+    const free = { type: "tool-call", id: "call_2", name: "g", arguments: "free text", custom: true as const }
     const written = [
       { id: "call_1", type: "function", function: { name: "f", arguments: "{}" } },
       { id: "call_2", type: "custom", custom: { name: "g", input: "free text" } }

@@ -161,7 +161,7 @@ describe("Chat Completions response: tool calls", () => {
     expect(read({ content: null, tool_calls: calls }, {}, { finish_reason: "tool_calls" })).toMatchObject({
       toolCalls: [
         { type: "tool-call", id: "a", name: "f", arguments: '{"x":1}' },
-        { type: "tool-call", id: "b", name: "g", arguments: "free", type: "custom" }
+        { type: "tool-call", id: "b", name: "g", arguments: "free", custom: true }
       ],
       finishReason: "tool-calls",
       rawFinishReason: "tool_calls"
@@ -172,7 +172,7 @@ describe("Chat Completions response: tool calls", () => {
     const free = { id: "b", type: "custom", custom: { name: "g", input: "free" } }
     const toolCalls = [
       { type: "tool-call", id: "a", name: "f", arguments: '{"x":1}' },
-      { type: "tool-call", id: "b", name: "g", arguments: "free", type: "custom" }
+      { type: "tool-call", id: "b", name: "g", arguments: "free", custom: true }
     ]
     for (const custom of [empty, {}, { name: null, input: null }, null]) {
       for (const fn of [{ name: "", arguments: "" }, {}, null]) {

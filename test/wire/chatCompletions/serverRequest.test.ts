@@ -123,7 +123,7 @@ describe("Chat Completions server request: messages", () => {
     expect(messages({ role: "assistant", content: null, tool_calls: toolCalls })).toEqual([
       Chat.assistant("", [
         { type: "tool-call", id: "a", name: "f", arguments: "{}" },
-        { type: "tool-call", id: "b", name: "g", arguments: "free", type: "custom" }
+        { type: "tool-call", id: "b", name: "g", arguments: "free", custom: true }
       ])
     ])
   })
@@ -156,7 +156,7 @@ describe("Chat Completions server request: messages", () => {
     ).toEqual([
       Chat.assistant("", [
         { type: "tool-call", id: "a", name: "f", arguments: "{}" },
-        { type: "tool-call", id: "b", name: "g", arguments: "free", type: "custom" }
+        { type: "tool-call", id: "b", name: "g", arguments: "free", custom: true }
       ]),
       { role: "assistant", content: [{ type: "reasoning", text: "Hm.", ...native({}) }, Chat.text("x")] },
       {

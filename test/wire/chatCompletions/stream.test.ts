@@ -416,17 +416,17 @@ describe("Chat Completions stream decoder: tool calls", () => {
         both({}, none, { input: "free" }),
         both({}, none, {})
       )
-    ).toEqual([{ type: "tool-call", id: "b", name: "g", arguments: "free", type: "custom" }])
+    ).toEqual([{ type: "tool-call", id: "b", name: "g", arguments: "free", custom: true }])
   })
   it("takes the type of a tool call from a later chunk when the first names none", () => {
     expect(calls({ index: 0, id: "b" }, { index: 0, custom: { name: "g", input: "free" } })).toEqual([
-      { type: "tool-call", id: "b", name: "g", arguments: "free", type: "custom" }
+      { type: "tool-call", id: "b", name: "g", arguments: "free", custom: true }
     ])
   })
   it("reads custom tool calls and the legacy function_call", () => {
     const custom = (fields: object, body: object) => ({ index: 0, ...fields, custom: body })
     expect(calls(custom({ id: "a", type: "custom" }, { name: "g", input: "fr" }), custom({}, { input: "ee" }))).toEqual(
-      [{ type: "tool-call", id: "a", name: "g", arguments: "free", type: "custom" }]
+      [{ type: "tool-call", id: "a", name: "g", arguments: "free", custom: true }]
     )
     const legacy = [
       chunk({ function_call: { name: "f", arguments: "" } }),
