@@ -3,7 +3,7 @@ import { Hash } from "effect"
 import type { ToolCall } from "../../vocabulary/Chat.js"
 import type { ToolCallDelta } from "../../vocabulary/ChatEvent.js"
 import type { Json } from "../json.js"
-import { isRecord, nonEmpty, number, record, string } from "../json.js"
+import { isRecord, nonEmpty, number, record, string, withoutNulls } from "../json.js"
 import { unknownFields, knownFields, mergeFields } from "../native.js"
 import type { Dialect } from "./dialect.js"
 import { accumulateFields } from "./metadata.js"
@@ -40,7 +40,7 @@ const callFields = knownFields(["id", "type", "index"], { function: ["name", "ar
 const withoutSignature = (extraContent: unknown): unknown => {
   if (!isRecord(extraContent) || !isRecord(extraContent["google"])) return extraContent
   const { thought_signature: _, ...google } = extraContent["google"]
-  return nonEmpty({ ...extraContent, google: nonEmpty(google) })
+  return nonEmpty(withoutNulls({ ...extraContent, google: nonEmpty(google) }))
 }
 
 /** The fields of a call that the vocabulary does not cover. */

@@ -158,11 +158,10 @@ const insertedNames: ReadonlyArray<readonly [RegExp, string]> = [
   [/^reasoning\.effort$/, "reasoning_effort"]
 ]
 
-/** The path of the URL in a part of a message, by type. */
-const urlPaths: Readonly<Record<string, string>> = {
-  image_url: "image_url.url",
-  input_audio: "input_audio",
-  file: "file.file_data"
+/** The path of a field in an entry of the content, by the field of its part and the type of the entry. */
+const entryPaths: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  url: { image_url: "image_url.url", input_audio: "input_audio", file: "file.file_data" },
+  text: { refusal: "refusal" }
 }
 
 /** The path with the index of an entry of a message's content in place of that of its part. */
@@ -175,10 +174,10 @@ const withEntryIndex = (path: ReadonlyArray<PropertyKey>, body: Json): ReadonlyA
 
 const wirePath = (pathOfPart: ReadonlyArray<PropertyKey>, body: Json): string => {
   const path = withEntryIndex(pathOfPart, body)
-  const last = path.at(-1)
-  const part = last === "url" ? valueAt(body, path.slice(0, -1)) : undefined
-  const url = isRecord(part) ? urlPaths[string(part, "type") ?? ""] : undefined
-  const steps = url === undefined ? path : [...path.slice(0, -1), url]
+  const byType = entryPaths[String(path.at(-1))]
+  const entry = byType === undefined ? undefined : valueAt(body, path.slice(0, -1))
+  const field = isRecord(entry) ? byType?.[string(entry, "type") ?? ""] : undefined
+  const steps = field === undefined ? path : [...path.slice(0, -1), field]
   const plain = pathBelow(steps, fieldNames).slice(1)
   return insertedNames.reduce((renamed, [pattern, replacement]) => renamed.replace(pattern, replacement), plain)
 }
