@@ -75,7 +75,8 @@ export interface Dialect {
    *   `reasoning_content`.
    * - `reasoning_details`: a list, unchanged (OpenRouter, "Preserving reasoning"; MiniMax). Reasoning of other providers is left
    *   out.
-   * - `thinking-parts`: parts of the content (Mistral, "Reasoning").
+   * - `thinking-parts`: entries of the content, in their place among the texts (Mistral, "Reasoning"; Databricks, "Query reasoning
+   *   models").
    * - `none`: not sent back.
    *
    * Of another provider's reasoning at most the text is sent: signatures, ids and encrypted reasoning are only valid at the

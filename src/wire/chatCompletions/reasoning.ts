@@ -185,10 +185,10 @@ export const encodeReasoningDetail = (part: Omit<ReasoningPart, "type" | "provid
         ? { type, summary: part.text, ...signature }
         : { type: textType, text: part.text, ...signature }
   return {
-    ...fields,
     ...content,
     index,
     ...(part.id === undefined ? {} : { id: part.id }),
-    ...(format === undefined ? {} : { format })
+    ...(format === undefined ? {} : { format }),
+    ...fields
   }
 }

@@ -316,6 +316,39 @@ describe("user names of the presets", () => {
   })
 })
 
+describe("refusals and audio of earlier answers of the presets", () => {
+  const messages = (preset: Provider): unknown =>
+    body(preset, {
+      messages: [
+        Chat.user("?"),
+        Chat.assistant([
+          { type: "refusal", text: "No." },
+          {
+            type: "provider",
+            provider: preset.provider ?? "",
+            native: { "chat-completions": { message: { audio: { id: "audio_1" } } } }
+          }
+        ])
+      ]
+    })["messages"]
+
+  it("writes both fields for the providers that document them, and a refusal as text for all others", () => {
+    for (const preset of [presets.openai, presets.azure, presets.openrouter]) {
+      expect(messages(preset)).toEqual([
+        { role: "user", content: "?" },
+        { role: "assistant", content: null, refusal: "No.", audio: { id: "audio_1" } }
+      ])
+    }
+    expect(messages(presets.azureDeployments)).toMatchObject([{}, { content: null, refusal: "No." }])
+    for (const preset of [presets.mistral, presets.groq, presets.vllm, presets.dashscope, presets.perplexity]) {
+      expect(messages(preset)).toEqual([
+        { role: "user", content: "?" },
+        { role: "assistant", content: "No." }
+      ])
+    }
+  })
+})
+
 describe("embeddings of the presets", () => {
   const wireOf = (preset: Provider) => ChatCompletions.make(preset.dialect).embeddings
   it("limits embedding batches to the size that each provider allows", () => {

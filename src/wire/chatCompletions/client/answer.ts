@@ -132,13 +132,12 @@ export const answerReader = (source: AnswerSource) => {
 
   const readMessage = (message: Json, out: Array<WireEvent>): void => {
     const content = message["content"]
-    const entries = Array.isArray(content) ? content : []
-    for (const delta of reasoning.read(message, entries.some(isThinking))) {
+    for (const delta of reasoning.read(message, Array.isArray(content) && content.some(isThinking))) {
       output += delta.text
       out.push(delta)
     }
     if (typeof content === "string") emit("TextDelta", content, undefined, false, out)
-    readEntries(entries, out)
+    else if (Array.isArray(content)) readEntries(content, out)
     emit("RefusalDelta", string(message, "refusal") ?? "", undefined, false, out)
     readCalls(message, out)
     accumulateFields(metadata, message, messageFields)

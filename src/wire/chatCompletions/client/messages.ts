@@ -121,7 +121,10 @@ const isOwn = (part: ReasoningPart | ToolCall, peer: Peer): boolean =>
 
 const isSent = ({ signature, text }: ReasoningPart): boolean => text !== "" || signature !== undefined
 
-/** A refusal as an entry of the content: in the form in which it came, or as text for a provider without refusals. */
+/**
+ * A refusal as an entry of the content: if it came as one, or as text for a provider without refusals. Undefined for one in the
+ * field of the message.
+ */
 const encodeRefusal = (part: RefusalPart, peer: Peer, dialect: Dialect): Json | undefined => {
   if (!dialect.assistantFields.includes("refusal")) return text(part.text)
   const fields = native.readableFields(part, peer.provider)
@@ -186,10 +189,11 @@ const messageFields = (parts: ReadonlyArray<AssistantPart>, peer: Peer, dialect:
   let fields: Json = {}
   let refusal: string | undefined
   for (const part of parts) {
-    if (part.type === "refusal" && encodeRefusal(part, peer, dialect) === undefined)
+    if (part.type === "refusal" && encodeRefusal(part, peer, dialect) === undefined) {
       refusal = (refusal ?? "") + part.text
-    if (part.type !== "provider") continue
-    fields = mergeFields(fields, messageFieldsOf(native.readableFields(part, peer.provider) ?? {}) ?? {})
+    } else if (part.type === "provider") {
+      fields = mergeFields(fields, messageFieldsOf(native.readableFields(part, peer.provider) ?? {}) ?? {})
+    }
   }
   return { ...optional("refusal", refusal), ...pick(fields, dialect.assistantFields) }
 }
