@@ -38,8 +38,8 @@ export const wholeAnswer = (answer: AnswerReader, events: Array<WireEvent>, meta
 
 /** Assigns the indexes of an answer's parts, in the order in which the parts begin. */
 export interface PartIndexes {
-  /** The index of a new part. */
-  readonly open: () => number
+  /** The index of a new part, which `continue` can continue if it has this kind. */
+  readonly open: (kind?: "text" | "refusal" | "reasoning") => number
   /**
    * The index of the part that was opened last, if it has this kind, else of a new one: for protocols whose deltas do not say where
    * a part begins.
@@ -51,8 +51,8 @@ export const partIndexes = (): PartIndexes => {
   let count = 0
   let last: string | undefined
   return {
-    open: () => {
-      last = undefined
+    open: (kind) => {
+      last = kind
       return count++
     },
     continue: (kind) => {

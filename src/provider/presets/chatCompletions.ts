@@ -37,6 +37,9 @@ const modelStudio = {
   embeddings: { maxBatch: 10 }
 } as const satisfies Partial<Dialect>
 
+/** The fields of assistant messages that OpenAI documents, and OpenRouter ("Chat": schema `ChatAssistantMessage`). */
+const assistantFields = ["refusal", "audio"] as const
+
 /** Hosts of open models whose chat templates read the reasoning of a tool loop. */
 const openHost = { history: "reasoning", historyModels: openModels } as const satisfies Partial<Dialect>
 
@@ -52,7 +55,7 @@ export const presets = {
   openai: {
     provider: "openai",
     baseUrl: "https://api.openai.com/v1",
-    dialect: { maxTokensField: "max_completion_tokens", developerRole: "developer", embeddings }
+    dialect: { maxTokensField: "max_completion_tokens", developerRole: "developer", assistantFields, embeddings }
   },
   /**
    * https://learn.microsoft.com/azure/ai-foundry/openai/api-version-lifecycle: the v1 API. Set the `baseUrl` of your
@@ -62,7 +65,7 @@ export const presets = {
     provider: "azure",
     baseUrl: "",
     auth: { header: "api-key" },
-    dialect: { maxTokensField: "max_completion_tokens", developerRole: "developer", embeddings }
+    dialect: { maxTokensField: "max_completion_tokens", developerRole: "developer", assistantFields, embeddings }
   },
   /**
    * https://learn.microsoft.com/azure/ai-foundry/openai/reference: the older API with a path for each deployment, whose name
@@ -77,6 +80,7 @@ export const presets = {
     dialect: {
       path: "/deployments/{model}/chat/completions",
       maxTokensField: "max_completion_tokens",
+      assistantFields: ["refusal"],
       embeddings: { ...embeddings, path: "/deployments/{model}/embeddings" }
     }
   },
@@ -101,6 +105,7 @@ export const presets = {
     dialect: {
       reasoning: "object",
       history: "reasoning_details",
+      assistantFields,
       cacheControl: "ttl",
       toolImages: true,
       sampling: samplingFields

@@ -75,7 +75,8 @@ export interface Dialect {
    *   `reasoning_content`.
    * - `reasoning_details`: a list, unchanged (OpenRouter, "Preserving reasoning"; MiniMax). Reasoning of other providers is left
    *   out.
-   * - `thinking-parts`: parts of the content (Mistral, "Reasoning").
+   * - `thinking-parts`: entries of the content, in their place among the texts (Mistral, "Reasoning"; Databricks, "Query reasoning
+   *   models").
    * - `none`: not sent back.
    *
    * Of another provider's reasoning at most the text is sent: signatures, ids and encrypted reasoning are only valid at the
@@ -112,6 +113,16 @@ export interface Dialect {
    * request with one is `Unsupported`. @default true
    */
   readonly names: boolean
+  /**
+   * The fields of assistant messages that the provider knows beside OpenAI's first ones. OpenAI, API reference, chat/create.
+   *
+   * - `refusal`: without it, a refusal is sent as text.
+   * - `audio`: the id of an earlier answer in audio.
+   *
+   * @default []
+   * @since 0.2.0
+   */
+  readonly assistantFields: ReadonlyArray<"refusal" | "audio">
   /** Whether the provider has tools. If false (Perplexity), a request with tools is `Unsupported`. @default true */
   readonly tools: boolean
   /**
@@ -199,6 +210,7 @@ export const common: Dialect = {
   cacheControl: "none",
   alternate: false,
   names: true,
+  assistantFields: [],
   tools: true,
   toolChoices: "all",
   callIds: "any",

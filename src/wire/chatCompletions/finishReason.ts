@@ -13,6 +13,7 @@ const reasons: ReadonlyMap<string, FinishReason> = new Map([
   ["end_turn", "stop"],
   ["max_tokens", "length"],
   ["tool_use", "tool-calls"],
+  ["pause_turn", "pause"],
   // Mistral.
   ["model_length", "length"],
   // Z.ai.
@@ -39,6 +40,8 @@ const protocolReasons: Readonly<Record<FinishReason, string | null>> = {
   length: "length",
   "tool-calls": "tool_calls",
   "content-filter": "content_filter",
+  // The answer is incomplete, and the protocol has no other word for that.
+  pause: "length",
   other: null
 }
 

@@ -1,7 +1,6 @@
 /** Metadata of a response: fields that the vocabulary does not cover, kept under the names of the provider. */
 import type { Json } from "../json.js"
-import { isRecord, number, record, records } from "../json.js"
-import { unknownCallFields } from "./toolCalls.js"
+import { isRecord, record } from "../json.js"
 
 /** Fields of the body. The last value counts. */
 export const bodyFields = [
@@ -128,25 +127,12 @@ export const accumulateUnknownFields = (
   }
 }
 
-/** Merges the unknown fields of a tool call, under `message.tool_calls`: the call itself can be sent to another provider. */
-export const accumulateCallFields = (into: Record<string, unknown>, call: Json, index: number): void => {
-  const fields = unknownCallFields(call)
-  if (fields === undefined) return
-  into["message"] = mergeValues(into["message"] ?? {}, { tool_calls: [{ index, ...fields }] }, "message")
-}
-
 /** The fields of these names that are present. */
 export const presentFields = (metadata: Json, fields: ReadonlyArray<string>): Json =>
   Object.fromEntries(fields.filter((field) => field in metadata).map((field) => [field, metadata[field]]))
 
-/** The metadata of the message, and that of its tool calls by index. */
-export const messageMetadata = (
-  metadata: Json
-): { readonly fields: Json; readonly calls: ReadonlyMap<number, Json> } => {
-  const { tool_calls: _, ...fields } = record(metadata, "message") ?? {}
-  const entries = records(record(metadata, "message") ?? {}, "tool_calls")
-  return {
-    fields: { ...presentFields(metadata, messageFields), ...fields },
-    calls: new Map(entries.map(({ index, ...call }) => [number({ index }, "index") ?? -1, call]))
-  }
-}
+/** The metadata of the message. */
+export const messageMetadata = (metadata: Json): Json => ({
+  ...presentFields(metadata, messageFields),
+  ...record(metadata, "message")
+})

@@ -5,39 +5,60 @@
  */
 import type { ReasoningPart } from "../../vocabulary/Chat.js"
 import type { ReasoningDelta } from "../../vocabulary/ChatEvent.js"
+import type { PartIndexes } from "../answerReader.js"
 import type { Json } from "../json.js"
 import { array, isRecord, number, records, string } from "../json.js"
+import { knownFields, unknownFields } from "../native.js"
+import { native } from "./native.js"
 
-/** The content of a message or a delta. */
-export interface Content {
+// -------------------------------------------------------------------------------------
+// reasoning in the content
+// -------------------------------------------------------------------------------------
+
+/** An entry of the content that is reasoning, or a delta of one. */
+export interface ThinkingEntry {
   readonly text: string
-  readonly reasoning: string
   readonly signature: string | undefined
+  /** The fields that the vocabulary does not cover. */
+  readonly fields: Json | undefined
 }
 
-const joinTexts = (parts: ReadonlyArray<Json>): string => parts.map((part) => string(part, "text") ?? "").join("")
+const thinkingFields = knownFields(["type", "thinking", "signature"])
 
-/** Reads content: a string, or parts of text and reasoning. */
-export const readContent = (message: Json): Content => {
-  const content = message["content"]
-  if (typeof content === "string") return { text: content, reasoning: "", signature: undefined }
-  let text = ""
-  let reasoning = ""
-  let signature: string | undefined
-  for (const part of records(message, "content")) {
-    if (part["type"] === "thinking") {
-      reasoning += string(part, "thinking") ?? joinTexts(records(part, "thinking"))
-      signature = string(part, "signature") || signature
-    } else if (part["type"] === "reasoning") {
-      const summary = records(part, "summary")
-      reasoning += joinTexts(summary)
-      signature = summary.map((entry) => string(entry, "signature")).findLast(Boolean) ?? signature
-    } else {
-      text += string(part, "text") ?? ""
+const summaryFields = knownFields(["type", "summary"])
+
+const joinTexts = (entries: ReadonlyArray<Json>): string => entries.map((entry) => string(entry, "text") ?? "").join("")
+
+/** Reads an entry of the content; undefined when it is not reasoning, or encrypted (Databricks). */
+export const readThinkingEntry = (entry: Json): ThinkingEntry | undefined => {
+  if (entry["type"] === "thinking") {
+    return {
+      text: string(entry, "thinking") ?? joinTexts(records(entry, "thinking")),
+      signature: string(entry, "signature") || undefined,
+      fields: unknownFields(entry, thinkingFields)
     }
   }
-  return { text, reasoning, signature }
+  const summary = records(entry, "summary")
+  if (entry["type"] !== "reasoning" || summary.some((each) => typeof each["text"] !== "string")) return undefined
+  return {
+    text: joinTexts(summary),
+    signature: summary.map((each) => string(each, "signature")).findLast(Boolean),
+    fields: { ...unknownFields(entry, summaryFields), type: "reasoning" }
+  }
 }
+
+/** Reasoning, whole or a delta, as an entry of the content, in the form in which it came. */
+export const encodeThinkingEntry = (part: Pick<ReasoningPart, "text" | "signature" | "native">): Json => {
+  const { type, ...fields } = native.fieldsOf(part) ?? {}
+  const signature = part.signature === undefined ? {} : { signature: part.signature }
+  return type === "reasoning"
+    ? { type, summary: [{ type: "summary_text", text: part.text, ...signature }], ...fields }
+    : { type: "thinking", thinking: [{ type: "text", text: part.text }], ...signature, ...fields }
+}
+
+// -------------------------------------------------------------------------------------
+// reasoning beside the content
+// -------------------------------------------------------------------------------------
 
 /** Some servers send the same text under several names. */
 const plainReasoning = (message: Json): string =>
@@ -54,10 +75,11 @@ const formatOf = (detail: Json): string | undefined => {
   return format ? `${type}/${format}` : type === textType ? undefined : type
 }
 
-/** The format of a part that is not reasoning but the signature of the tool call with its id, as in Gemini's own protocol. */
-export const callSignatureFormat = "functionCall"
+const detailFields = knownFields(["type", "index", "id", "format", "text", "summary", "signature", "data"])
 
 interface OpenPart {
+  /** Its index in the answer. */
+  readonly position: number
   readonly encrypted: boolean
   readonly index: number | undefined
   id: string
@@ -65,11 +87,13 @@ interface OpenPart {
 }
 
 /**
- * The reader of the reasoning of one answer. Numbers its parts in the order in which they appear. A delta continues the part with
- * its index; without an index, the last part, until that has its signature.
+ * The reader of the reasoning of one answer. A delta beside the content continues the part with its index; without an index, the
+ * last part, until that has its signature. An entry of the content continues the part before it, until that has its signature.
  */
-export const reasoningReader = (provider: string | undefined) => {
+export const reasoningReader = (provider: string | undefined, indexes: PartIndexes) => {
   const parts: Array<OpenPart> = []
+  /** Whether the last entry of the content with reasoning had a signature. */
+  let isEntrySigned = false
 
   const continues = (part: OpenPart, encrypted: boolean, index: number | undefined, id: string): boolean =>
     part.encrypted === encrypted &&
@@ -79,13 +103,30 @@ export const reasoningReader = (provider: string | undefined) => {
       : part.index === index)
 
   const assignIndex = (encrypted: boolean, index: number | undefined, id: string, signed: boolean): number => {
-    const position = parts.findLastIndex((part) => continues(part, encrypted, index, id))
-    const part = parts[position]
-    if (part === undefined) return parts.push({ encrypted, index, id, complete: signed }) - 1
+    const part = parts.findLast((each) => continues(each, encrypted, index, id))
+    if (part === undefined) {
+      const position = indexes.open()
+      parts.push({ position, encrypted, index, id, complete: signed })
+      return position
+    }
     part.id ||= id
     part.complete ||= signed
-    return position
+    return part.position
   }
+
+  const deltaOf = (
+    index: number,
+    text: string,
+    signature: string | undefined,
+    fields: Json | undefined
+  ): ReasoningDelta => ({
+    _tag: "ReasoningDelta",
+    index,
+    text,
+    ...(signature === undefined ? {} : { signature }),
+    ...(provider === undefined ? {} : { provider }),
+    ...(fields === undefined ? {} : native.wrap(fields))
+  })
 
   const readDetail = (detail: Json): ReasoningDelta | undefined => {
     const text = string(detail, "text") || string(detail, "summary") || ""
@@ -93,59 +134,48 @@ export const reasoningReader = (provider: string | undefined) => {
     if (text === "" && signature === undefined) return undefined
     const id = string(detail, "id") ?? ""
     const format = formatOf(detail)
+    const index = assignIndex(detail["type"] === encryptedType, number(detail, "index"), id, signature !== undefined)
     return {
-      _tag: "ReasoningDelta",
-      index: assignIndex(detail["type"] === encryptedType, number(detail, "index"), id, signature !== undefined),
-      text,
-      ...(signature === undefined ? {} : { signature }),
+      ...deltaOf(index, text, signature, unknownFields(detail, detailFields)),
       ...(id === "" ? {} : { id }),
-      ...(format === undefined ? {} : { format }),
-      ...(provider === undefined ? {} : { provider })
+      ...(format === undefined ? {} : { format })
     }
-  }
-
-  const readPlain = (text: string, signature: string | undefined): ReasoningDelta => ({
-    _tag: "ReasoningDelta",
-    index: assignIndex(false, undefined, "", signature !== undefined),
-    text,
-    ...(signature === undefined ? {} : { signature }),
-    ...(provider === undefined ? {} : { provider })
-  })
-
-  const read = (message: Json, content: Content): ReadonlyArray<ReasoningDelta> => {
-    const details = array(message, "reasoning_details")
-    const plain = plainReasoning(message) || content.reasoning
-    const signature = content.signature ?? (string(message, "reasoning_opaque") || undefined)
-    if (details === undefined && plain === "" && signature === undefined) return []
-    const entries = (details ?? []).filter(isRecord)
-    // Details with text replace the plain text. Some details contain only encrypted reasoning.
-    const hasText = entries.some((detail) => Boolean(string(detail, "text") || string(detail, "summary")))
-    const deltas: Array<ReasoningDelta> =
-      hasText || (plain === "" && signature === undefined) ? [] : [readPlain(plain, signature)]
-    for (const detail of entries) {
-      const delta = readDetail(detail)
-      if (delta !== undefined) deltas.push(delta)
-    }
-    return deltas
   }
 
   return {
-    read,
-    /** A delta with the signature of a tool call. */
-    callSignature: (id: string, signature: string): ReasoningDelta => ({
-      _tag: "ReasoningDelta",
-      index: parts.push({ encrypted: true, index: undefined, id, complete: true }) - 1,
-      text: "",
-      signature,
-      id,
-      format: callSignatureFormat,
-      ...(provider === undefined ? {} : { provider })
-    })
+    /** Reads the fields of a message. Their text is left out when the content has it too (`hasEntries`). */
+    read: (message: Json, hasEntries: boolean): ReadonlyArray<ReasoningDelta> => {
+      const details = array(message, "reasoning_details")
+      const plain = hasEntries ? "" : plainReasoning(message)
+      const signature = string(message, "reasoning_opaque") || undefined
+      if (details === undefined && plain === "" && signature === undefined) return []
+      const entries = (details ?? []).filter(isRecord)
+      // Details with text replace the plain text. Some details contain only encrypted reasoning.
+      const hasText = entries.some((detail) => Boolean(string(detail, "text") || string(detail, "summary")))
+      const deltas: Array<ReasoningDelta> = []
+      if (!hasText && (plain !== "" || signature !== undefined)) {
+        deltas.push(deltaOf(assignIndex(false, undefined, "", signature !== undefined), plain, signature, undefined))
+      }
+      if (hasText && hasEntries) return deltas
+      for (const detail of entries) {
+        const delta = readDetail(detail)
+        if (delta !== undefined) deltas.push(delta)
+      }
+      return deltas
+    },
+    /** Reads an entry of the content. `isNew`: it does not continue the part before it. */
+    readEntry: ({ fields, signature, text }: ThinkingEntry, isNew: boolean): ReasoningDelta | undefined => {
+      if (text === "" && signature === undefined) return undefined
+      const index = isNew || isEntrySigned ? indexes.open("reasoning") : indexes.continue("reasoning")
+      isEntrySigned = signature !== undefined
+      return deltaOf(index, text, signature, fields)
+    }
   }
 }
 
 /** Reasoning, whole or a delta, as an entry of `reasoning_details`. */
 export const encodeReasoningDetail = (part: Omit<ReasoningPart, "type" | "provider">, index: number): Json => {
+  const { type: _, ...fields } = native.fieldsOf(part) ?? {}
   const [type = "", format] = (part.format ?? textType).split("/")
   const signature = part.signature === undefined ? {} : { signature: part.signature }
   const content =
@@ -158,13 +188,7 @@ export const encodeReasoningDetail = (part: Omit<ReasoningPart, "type" | "provid
     ...content,
     index,
     ...(part.id === undefined ? {} : { id: part.id }),
-    ...(format === undefined ? {} : { format })
+    ...(format === undefined ? {} : { format }),
+    ...fields
   }
 }
-
-/** Reasoning, whole or a delta, as a part of the content. */
-export const encodeThinkingPart = (part: Pick<ReasoningPart, "text" | "signature">): Json => ({
-  type: "thinking",
-  thinking: [{ type: "text", text: part.text }],
-  ...(part.signature === undefined ? {} : { signature: part.signature })
-})

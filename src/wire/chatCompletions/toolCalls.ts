@@ -3,9 +3,10 @@ import { Hash } from "effect"
 import type { ToolCall } from "../../vocabulary/Chat.js"
 import type { ToolCallDelta } from "../../vocabulary/ChatEvent.js"
 import type { Json } from "../json.js"
-import { isRecord, number, record, string } from "../json.js"
-import { unknownFields, knownFields } from "../native.js"
+import { isRecord, nonEmpty, number, record, string, withoutNulls } from "../json.js"
+import { unknownFields, knownFields, mergeFields } from "../native.js"
 import type { Dialect } from "./dialect.js"
+import { accumulateFields } from "./metadata.js"
 import { native } from "./native.js"
 
 /**
@@ -35,12 +36,25 @@ const readDelta = (delta: Json) => {
 
 const callFields = knownFields(["id", "type", "index"], { function: ["name", "arguments"], custom: ["name", "input"] })
 
+/** The fields beside a call, without the signature of its reasoning. */
+const withoutSignature = (extraContent: unknown): unknown => {
+  if (!isRecord(extraContent) || !isRecord(extraContent["google"])) return extraContent
+  const { thought_signature: _, ...google } = extraContent["google"]
+  return nonEmpty(withoutNulls({ ...extraContent, google: nonEmpty(google) }))
+}
+
 /** The fields of a call that the vocabulary does not cover. */
-export const unknownCallFields = (call: Json): Json | undefined => unknownFields(call, callFields)
+const unknownCallFields = (call: Json): Json | undefined =>
+  unknownFields(
+    call["extra_content"] === undefined ? call : { ...call, extra_content: withoutSignature(call["extra_content"]) },
+    callFields
+  )
 
 interface OpenCall {
-  /** Its index among the calls that have a name, in the order in which they received it; -1 without a name. */
+  /** The index of its part; -1 without a name. */
   index: number
+  /** Its position among the calls that have a name, in the order in which they received it. */
+  position: number
   id: string
   /** Whether the id was generated because the provider had sent none when it was needed. */
   isGenerated: boolean
@@ -51,10 +65,24 @@ interface OpenCall {
   custom: boolean
   /** Sent back with the call (Gemini, "OpenAI compatibility": thought signatures); empty when there is none. */
   signature: string
+  /** The fields that the vocabulary does not cover. */
+  fields: Record<string, unknown> | undefined
 }
 
-/** The reader of the tool calls of one answer. A whole call is read as a single delta. */
-export const toolCallReader = () => {
+/** A complete tool call, without what only its provider can read. */
+interface CompletedCall {
+  readonly index: number
+  readonly call: ToolCall
+  /** Empty when there is none. */
+  readonly signature: string
+  readonly fields: Json | undefined
+}
+
+/**
+ * The reader of the tool calls of one answer. A whole call is read as a single delta. `openPart` returns the index of a new part;
+ * it is called when a call receives its name.
+ */
+export const toolCallReader = (openPart: () => number) => {
   /** In order of appearance. */
   const calls: Array<OpenCall> = []
   const namedCalls: Array<OpenCall> = []
@@ -88,13 +116,15 @@ export const toolCallReader = () => {
   const addCall = (custom: boolean): OpenCall => {
     const call: OpenCall = {
       index: -1,
+      position: -1,
       id: "",
       isGenerated: false,
       name: "",
       args: "",
       pending: "",
       custom,
-      signature: ""
+      signature: "",
+      fields: undefined
     }
     calls.push(call)
     return call
@@ -102,23 +132,25 @@ export const toolCallReader = () => {
 
   const ensureId = (call: OpenCall): void => {
     if (call.id !== "") return
-    call.id = `call_${call.index}`
+    call.id = `call_${call.position}`
     call.isGenerated = true
   }
 
   return {
     /** The calls of the complete answer: those that have a name. */
-    completed: (): ReadonlyArray<{ readonly index: number; readonly call: ToolCall; readonly signature: string }> =>
+    completed: (): ReadonlyArray<CompletedCall> =>
       namedCalls.map((call) => {
         ensureId(call)
         return {
           index: call.index,
           signature: call.signature,
+          fields: call.fields,
           call: {
+            type: "tool-call",
             id: call.id,
             name: call.name,
             arguments: call.args === "" && !call.custom ? "{}" : call.args,
-            ...(call.custom ? { type: "custom" as const } : {})
+            ...(call.custom ? { custom: true } : {})
           }
         }
       }),
@@ -131,9 +163,12 @@ export const toolCallReader = () => {
       call.id ||= id
       if (call.name === "") call.custom ||= custom
       call.signature ||= signature
+      const fields = unknownCallFields(delta)
+      if (fields !== undefined) accumulateFields((call.fields ??= {}), fields, Object.keys(fields))
       if (call.name === "" && name !== "") {
         call.name = name
-        call.index = namedCalls.push(call) - 1
+        call.index = openPart()
+        call.position = namedCalls.push(call) - 1
       }
       call.args += args
       call.pending += args
@@ -150,14 +185,15 @@ export const toolCallReader = () => {
 export const withIndexes = (calls: ReadonlyArray<Json>): ReadonlyArray<Json> =>
   calls.map((call, index): Json => Object.assign({}, call, { index }))
 
-/** Decodes whole calls, all of which must have names. */
+/** Decodes whole calls of a request. A signature is marked as one of this protocol, which alone can send it. */
 export const decodeToolCalls = (calls: ReadonlyArray<Json>): ReadonlyArray<ToolCall> => {
-  const reader = toolCallReader()
+  const reader = toolCallReader(() => 0)
   for (const call of withIndexes(calls)) reader.read(call)
-  return reader.completed().map(({ call, index }) => {
-    const fields = unknownCallFields(calls[index] ?? {})
-    return fields === undefined ? call : { ...call, ...native.wrap(fields) }
-  })
+  return reader.completed().map(({ call, fields, signature }) => ({
+    ...call,
+    ...(signature === "" ? {} : { signature }),
+    ...(signature === "" && fields === undefined ? {} : native.wrap(fields ?? {}))
+  }))
 }
 
 /** The id in the form that the provider accepts. The same id always has the same form. */
@@ -167,10 +203,19 @@ export const encodeCallId = (id: string, accepted: Dialect["callIds"]): string =
   return `${hash(id)}${hash(`${id}#`)}`.slice(0, 9)
 }
 
-/** A call without its native fields. */
+/** A call without its signature and its native fields. */
 export const encodePlainCall = (call: ToolCall): Json =>
-  call.type === "custom"
+  call.custom === true
     ? { id: call.id, type: "custom", custom: { name: call.name, input: call.arguments } }
     : { id: call.id, type: "function", function: { name: call.name, arguments: call.arguments } }
 
-export const encodeCall = (call: ToolCall): Json => native.encode(encodePlainCall(call), call)
+/** The native fields of a call and its signature. Gemini, "OpenAI compatibility": thought signatures. */
+export const encodeCallFields = (call: ToolCall): Json => {
+  const fields = native.fieldsOf(call) ?? {}
+  if (call.signature === undefined) return fields
+  const extraContent = record(fields, "extra_content") ?? {}
+  const google = { ...record(extraContent, "google"), thought_signature: call.signature }
+  return { ...fields, extra_content: { ...extraContent, google } }
+}
+
+export const encodeCall = (call: ToolCall): Json => mergeFields(encodePlainCall(call), encodeCallFields(call))

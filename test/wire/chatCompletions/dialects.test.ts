@@ -137,7 +137,7 @@ describe("Perplexity preset", () => {
     ])
   })
   it("merges text and parts of one role and keeps every tool call for Perplexity", () => {
-    const call = (id: string) => ({ id, name: "clock", arguments: "{}" })
+    const call = (id: string) => Chat.toolCall(id, "clock", "{}")
     expect(
       messages([
         Chat.user("See:"),
@@ -152,6 +152,27 @@ describe("Perplexity preset", () => {
       { role: "assistant", content: null, tool_calls: [{ id: "a" }, { id: "b" }] },
       { role: "tool", tool_call_id: "a" },
       { role: "tool", tool_call_id: "b" }
+    ])
+  })
+  it("merges assistant messages with their parts in order and an empty line between their texts", () => {
+    const reasoning = (text: string) => ({ type: "reasoning" as const, text, provider: "perplexity" })
+    const call = Chat.toolCall("a", "clock", "{}")
+    const turns = [Chat.assistant([reasoning("Hm."), Chat.text("A.")]), Chat.assistant("B.", [call])]
+    expect(messages(turns)).toMatchObject([{ role: "assistant", content: "A.\n\nB.", tool_calls: [{ id: "a" }] }])
+    const encoded = ChatCompletions.client({ alternate: true, history: "thinking-parts" }).encodeRequest(
+      { messages: turns.toReversed() },
+      { provider: "perplexity", model: "m", stream: false }
+    )
+    expect(Either.getOrThrow(encoded).body["messages"]).toMatchObject([
+      {
+        content: [
+          { type: "text", text: "B." },
+          { type: "text", text: "\n\n" },
+          { type: "thinking" },
+          { type: "text", text: "A." }
+        ],
+        tool_calls: [{ id: "a" }]
+      }
     ])
   })
   it("keeps the user's name when all merged messages have the same one", () => {
@@ -295,6 +316,39 @@ describe("user names of the presets", () => {
   })
 })
 
+describe("refusals and audio of earlier answers of the presets", () => {
+  const messages = (preset: Provider): unknown =>
+    body(preset, {
+      messages: [
+        Chat.user("?"),
+        Chat.assistant([
+          { type: "refusal", text: "No." },
+          {
+            type: "provider",
+            provider: preset.provider ?? "",
+            native: { "chat-completions": { message: { audio: { id: "audio_1" } } } }
+          }
+        ])
+      ]
+    })["messages"]
+
+  it("writes both fields for the providers that document them, and a refusal as text for all others", () => {
+    for (const preset of [presets.openai, presets.azure, presets.openrouter]) {
+      expect(messages(preset)).toEqual([
+        { role: "user", content: "?" },
+        { role: "assistant", content: null, refusal: "No.", audio: { id: "audio_1" } }
+      ])
+    }
+    expect(messages(presets.azureDeployments)).toMatchObject([{}, { content: null, refusal: "No." }])
+    for (const preset of [presets.mistral, presets.groq, presets.vllm, presets.dashscope, presets.perplexity]) {
+      expect(messages(preset)).toEqual([
+        { role: "user", content: "?" },
+        { role: "assistant", content: "No." }
+      ])
+    }
+  })
+})
+
 describe("embeddings of the presets", () => {
   const wireOf = (preset: Provider) => ChatCompletions.make(preset.dialect).embeddings
   it("limits embedding batches to the size that each provider allows", () => {
@@ -355,7 +409,7 @@ describe("tool call ids of the presets", () => {
   const messages: ReadonlyArray<Message> = [
     Chat.assistant(
       "",
-      ids.map((id) => ({ id, name: "clock", arguments: "{}" }))
+      ids.map((id) => Chat.toolCall(id, "clock", "{}"))
     ),
     ...ids.map((id) => Chat.toolResult(id, "noon"))
   ]

@@ -37,20 +37,20 @@ const reasoning = (text: string, provider?: string): ReasoningPart => ({
   ...(provider === undefined ? {} : { provider })
 })
 
-const clock = (id: string): Chat.ToolCall => ({ id, name: "clock", arguments: "{}" })
+const clock = (id: string): Chat.ToolCall => Chat.toolCall(id, "clock", "{}")
 
 const written = (id: string) => ({ id, type: "function", function: { name: "clock", arguments: "{}" } })
 
 /** A finished tool loop with its answer, and one that goes on; each step has its reasoning. */
 const conversation = (provider?: string): ReadonlyArray<Message> => [
   Chat.user("How late is it?"),
-  { role: "assistant", content: [reasoning("I need the clock.", provider)], toolCalls: [clock("a")] },
+  Chat.assistant([reasoning("I need the clock.", provider), clock("a")]),
   Chat.toolResult("a", "noon"),
   { role: "assistant", content: [reasoning("That is the answer.", provider), Chat.text("Noon.")] },
   Chat.user("And now?"),
-  { role: "assistant", content: [reasoning("Again.", provider), Chat.text("I look.")], toolCalls: [clock("b")] },
+  Chat.assistant([reasoning("Again.", provider), Chat.text("I look."), clock("b")]),
   Chat.toolResult("b", "one"),
-  { role: "assistant", content: [reasoning("Once more.", provider)], toolCalls: [clock("c")] },
+  Chat.assistant([reasoning("Once more.", provider), clock("c")]),
   Chat.toolResult("c", "two")
 ]
 
@@ -191,7 +191,7 @@ describe("reasoning history of hosts of open models", () => {
     const sent = body(presets.vllm, "openai/gpt-oss-20b", {
       messages: [
         Chat.user("Look."),
-        { role: "assistant", content: [reasoning("I look.", "vllm")], toolCalls: [clock("a")] },
+        Chat.assistant([reasoning("I look.", "vllm"), clock("a")]),
         { role: "tool", toolCallId: "a", content: [picture] }
       ]
     })
@@ -203,17 +203,10 @@ describe("reasoning history of hosts of open models", () => {
     ])
   })
   it("keeps the signatures of tool calls that no rule of reasoning covers", () => {
-    const signed: ReasoningPart = {
-      type: "reasoning",
-      text: "",
-      signature: "sig",
-      id: "a",
-      format: "functionCall",
-      provider: "vllm"
-    }
+    const signed: Chat.ToolCall = { ...clock("a"), signature: "sig", provider: "vllm" }
     const messages: ReadonlyArray<Message> = [
       Chat.user("?"),
-      { role: "assistant", content: [reasoning("Hm.", "vllm"), signed], toolCalls: [clock("a")] },
+      Chat.assistant([reasoning("Hm.", "vllm"), signed]),
       Chat.toolResult("a", "noon"),
       Chat.user("Thanks.")
     ]
@@ -269,7 +262,7 @@ describe("MiniMax preset", () => {
     expect(answer.reasoning).toBe(detail.text)
     const messages: ReadonlyArray<Message> = [
       Chat.user("How late is it?"),
-      { role: "assistant", content: answer.reasoningParts, toolCalls: answer.toolCalls },
+      Chat.toMessage(answer),
       Chat.toolResult("a", "noon"),
       Chat.user("Thanks.")
     ]
@@ -346,14 +339,20 @@ describe("reasoning of another provider", () => {
       id: "their-id",
       format: "reasoning.text/theirs"
     },
-    { ...reasoning("", "elsewhere"), signature: "their-secret", format: "reasoning.encrypted/theirs" },
-    { ...reasoning("", "elsewhere"), signature: "their-call", id: "a", format: "functionCall" }
+    { ...reasoning("", "elsewhere"), signature: "their-secret", format: "reasoning.encrypted/theirs" }
   ]
+
+  const call: Chat.ToolCall = {
+    ...clock("a"),
+    signature: "their-call",
+    provider: "elsewhere",
+    native: { "chat-completions": { field: "their-field" } }
+  }
 
   const request: ChatRequest = {
     messages: [
       Chat.user("How late is it?"),
-      { role: "assistant", content: [...foreign, Chat.text("I look.")], toolCalls: [clock("a")] },
+      Chat.assistant([...foreign, Chat.text("I look."), call]),
       Chat.toolResult("a", "noon")
     ]
   }
@@ -420,12 +419,15 @@ describe("reasoning of another provider", () => {
   )
 })
 
+const withoutCalls = (content: Chat.AssistantMessage["content"]) =>
+  typeof content === "string" ? content : content.filter((part) => part.type !== "tool-call")
+
 /** The request without calls and results. */
 const withoutTools = ({ messages }: ChatRequest): ChatRequest => ({
   messages: messages.flatMap((message) =>
     message.role === "tool"
       ? []
-      : [message.role === "assistant" ? { role: "assistant", content: message.content } : message]
+      : [message.role === "assistant" ? { ...message, content: withoutCalls(message.content) } : message]
   )
 })
 
@@ -468,7 +470,9 @@ describe("laws of reasoning history", () => {
           const { messages } = withoutReasoning(generated)
           const strict =
             name === "deepseek" || (preset.dialect?.history === "reasoning_content" && /deepseek-v4|kimi-k/.test(model))
-          const calls = messages.filter((each) => each.role === "assistant" && each.toolCalls !== undefined).length
+          const calls = messages.filter(
+            (each) => each.role === "assistant" && Chat.toolCallsOf(each.content).length > 0
+          ).length
           const sent = Either.match(encode(preset, model, { messages }), {
             onLeft: () => undefined,
             onRight: ({ body }) => JSON.stringify(body).split('"reasoning_content":""').length - 1

@@ -184,9 +184,9 @@ describe("Chat Completions messages", () => {
   describe("attachments of tool results", () => {
     const pixel = Chat.image("data:image/png;base64,AAAA")
     const calls = [
-      { type: "tool-call", id: "call_1", name: "photo", arguments: "{}" },
-      { type: "tool-call", id: "call_2", name: "clock", arguments: "{}" },
-      { type: "tool-call", id: "call_3", name: "chart", arguments: "{}" }
+      Chat.toolCall("call_1", "photo", "{}"),
+      Chat.toolCall("call_2", "clock", "{}"),
+      Chat.toolCall("call_3", "chart", "{}")
     ]
     const pdf = Chat.file("data:application/pdf;base64,CCCC", { filename: "a.pdf" })
     const conversation: ReadonlyArray<Message> = [
@@ -230,10 +230,7 @@ describe("Chat Completions messages", () => {
     })
     it("labels attachments with the tool of the nearest earlier call when ids repeat", () => {
       const [call] = calls
-      const later = [
-        Chat.assistant("", [{ type: "tool-call", id: "call_1", name: "scan", arguments: "{}" }]),
-        ...conversation.slice(2, 3)
-      ]
+      const later = [Chat.assistant("", [Chat.toolCall("call_1", "scan", "{}")]), ...conversation.slice(2, 3)]
       const written = messages([
         Chat.assistant("", call === undefined ? [] : [call]),
         ...conversation.slice(2, 3),
@@ -276,8 +273,8 @@ describe("Chat Completions messages", () => {
     })
   })
   it("writes function and custom tool calls, with null content when there is no text", () => {
-    const call = { type: "tool-call", id: "call_1", name: "f", arguments: "{}" }
-    const free = { type: "tool-call", id: "call_2", name: "g", arguments: "free text", type: "custom" as const }
+    const call = Chat.toolCall("call_1", "f", "{}")
+    const free = { ...Chat.toolCall("call_2", "g", "free text"), custom: true as const }
     const written = [
       { id: "call_1", type: "function", function: { name: "f", arguments: "{}" } },
       { id: "call_2", type: "custom", custom: { name: "g", input: "free text" } }
@@ -341,33 +338,26 @@ describe("Chat Completions reasoning in the history", () => {
       }
     ])
   })
-  it("writes the signature of a tool call only for the provider that signed it", () => {
-    const callSignature = (provider: string): ReasoningPart => ({
-      type: "reasoning",
-      text: "",
-      signature: "sig",
-      id: "1",
-      format: "functionCall",
-      provider
-    })
-    const message = (provider: string): Message => ({
-      role: "assistant",
-      content: [callSignature(provider)],
-      toolCalls: [
-        { type: "tool-call", id: "1", name: "look", arguments: "{}" },
-        { type: "tool-call", id: "2", name: "look", arguments: "{}" }
-      ]
-    })
-    const call = (id: string) => ({ id, type: "function", function: { name: "look", arguments: "{}" } })
+  it("writes the signature and the native fields of a tool call only for the provider that sent them", () => {
+    const own = { native: { "chat-completions": { cache: 1 } } }
+    const signed: Chat.ToolCall = { ...Chat.toolCall("1", "look", "{}"), signature: "sig", ...own }
+    const unsigned: Chat.ToolCall = { ...Chat.toolCall("2", "look", "free"), custom: true }
+    const message = (first: Chat.ToolCall): Message => Chat.assistant([first, unsigned])
+    const call = { id: "1", type: "function", function: { name: "look", arguments: "{}" } }
+    const custom = { id: "2", type: "custom", custom: { name: "look", input: "free" } }
     const assistant = { role: "assistant", content: null }
+    const extra_content = { google: { thought_signature: "sig" } }
     for (const history of ["none", "reasoning_details", "thinking-parts"] as const) {
-      expect(messages([message("acme")], { history })).toEqual([
-        {
-          ...assistant,
-          tool_calls: [{ ...call("1"), extra_content: { google: { thought_signature: "sig" } } }, call("2")]
-        }
-      ])
-      expect(messages([message("other")], { history })).toEqual([{ ...assistant, tool_calls: [call("1"), call("2")] }])
+      // Without a provider it is of a client's request in this protocol.
+      for (const readable of [signed, { ...signed, provider: "acme" }]) {
+        expect(messages([message(readable)], { history })).toEqual([
+          { ...assistant, tool_calls: [{ ...call, cache: 1, extra_content }, custom] }
+        ])
+      }
+      const { native: _, ...foreign } = signed
+      for (const unreadable of [foreign, { ...signed, provider: "other" }]) {
+        expect(messages([message(unreadable)], { history })).toEqual([{ ...assistant, tool_calls: [call, custom] }])
+      }
     }
   })
   it("writes reasoning as thinking parts, with signatures only of the same provider", () => {
@@ -382,6 +372,129 @@ describe("Chat Completions reasoning in the history", () => {
           thinking("Ah."),
           { type: "text", text: "Four." }
         ]
+      }
+    ])
+  })
+})
+
+describe("Chat Completions order of an assistant message", () => {
+  const reasoning = (text: string): ReasoningPart => ({ type: "reasoning", text, provider: "acme" })
+  const thinking = (text: string) => ({ type: "thinking", thinking: [{ type: "text", text }] })
+  const entry = (text: string) => ({ type: "text", text })
+  const own = (fields: Record<string, unknown>, provider = "acme") => ({
+    provider,
+    native: { "chat-completions": fields }
+  })
+  const call = Chat.toolCall("1", "f", "{}")
+  const written = [{ id: "1", type: "function", function: { name: "f", arguments: "{}" } }]
+
+  it("writes interleaved reasoning and texts in their order as thinking parts", () => {
+    expect(
+      messages(
+        [Chat.assistant([reasoning("a"), Chat.text("b"), call, reasoning("c"), Chat.text(""), Chat.text("d")])],
+        {
+          history: "thinking-parts"
+        }
+      )
+    ).toEqual([
+      { role: "assistant", content: [thinking("a"), entry("b"), thinking("c"), entry("d")], tool_calls: written }
+    ])
+  })
+  it("writes parts in the fields of the message with the order kept inside each field", () => {
+    expect(
+      messages([Chat.assistant([Chat.text("a"), reasoning("b"), call, Chat.text("c"), reasoning("d")])], {
+        history: "reasoning"
+      })
+    ).toEqual([{ role: "assistant", content: "ac", reasoning: "bd", tool_calls: written }])
+  })
+  it("writes native fields and provider parts of this provider in place and leaves out those of another", () => {
+    const reference = { type: "reference", reference_ids: [1] }
+    const content = (provider: string): ReadonlyArray<Chat.AssistantPart> => [
+      { ...reasoning("a"), ...own({ closed: true }, provider) },
+      { type: "provider", ...own(reference, provider) },
+      { ...Chat.text("b"), ...own({ citations: [1] }, provider) },
+      { type: "provider", provider, native: { gemini: { x: 1 } } },
+      { ...reasoning("c"), ...own({ type: "reasoning" }, provider) }
+    ]
+    const sent = (provider: string) => messages([Chat.assistant(content(provider))], { history: "thinking-parts" })
+    expect(sent("acme")).toEqual([
+      {
+        role: "assistant",
+        content: [
+          { ...thinking("a"), closed: true },
+          reference,
+          { ...entry("b"), citations: [1] },
+          { type: "reasoning", summary: [{ type: "summary_text", text: "c" }] }
+        ]
+      }
+    ])
+    expect(sent("other")).toEqual([{ role: "assistant", content: [thinking("a"), entry("b"), thinking("c")] }])
+  })
+  it("leaves provider parts of another provider out of user messages and tool results", () => {
+    const foreign: Chat.ProviderPart = { type: "provider", ...own({ type: "x" }, "other") }
+    expect(
+      messages([
+        Chat.user([Chat.text("a"), foreign]),
+        { role: "tool", toolCallId: "1", content: [foreign, Chat.text("b")] }
+      ])
+    ).toEqual([
+      { role: "user", content: [entry("a")] },
+      { role: "tool", tool_call_id: "1", content: [entry("b")] }
+    ])
+  })
+  it("writes a refusal in its field where the dialect has one, in the entry in which it came, and as text elsewhere", () => {
+    const refusal: Chat.RefusalPart = { type: "refusal", text: "No." }
+    const knows: Dialect = { assistantFields: ["refusal"] }
+    expect(messages([Chat.assistant([refusal])], knows)).toEqual([{ role: "assistant", content: null, refusal: "No." }])
+    expect(messages([Chat.assistant([Chat.text("a"), refusal, call])], knows)).toEqual([
+      { role: "assistant", content: "a", refusal: "No.", tool_calls: written }
+    ])
+    const asEntry = { ...refusal, native: { "chat-completions": {} } }
+    expect(messages([Chat.assistant([asEntry])], knows)).toEqual([
+      { role: "assistant", content: [{ type: "refusal", refusal: "No." }] }
+    ])
+    expect(messages([Chat.assistant([Chat.text("a"), asEntry, refusal, Chat.text("b")])])).toEqual([
+      { role: "assistant", content: "aNo.No.b" }
+    ])
+  })
+  it("names the audio of an earlier answer where the dialect has a field for it", () => {
+    const audio: Chat.ProviderPart = { type: "provider", ...own({ message: { audio: { id: "audio_1" }, other: 1 } }) }
+    expect(messages([Chat.assistant([audio])], { assistantFields: ["refusal", "audio"] })).toEqual([
+      { role: "assistant", content: null, audio: { id: "audio_1" } }
+    ])
+    expect(messages([Chat.assistant([Chat.text("a"), audio])], { assistantFields: ["refusal"] })).toEqual([
+      { role: "assistant", content: "a" }
+    ])
+    expect(
+      messages([Chat.assistant([Chat.text("a"), { ...audio, provider: "other" }])], { assistantFields: ["audio"] })
+    ).toEqual([{ role: "assistant", content: "a" }])
+  })
+  it("writes an answer with audio, a refusal and an unknown entry back as the provider sent it", () => {
+    const wire = ChatCompletions.make({ assistantFields: ["refusal", "audio"] })
+    const answer = Either.getOrThrow(
+      wire.decodeResponse(
+        {
+          choices: [
+            {
+              index: 0,
+              finish_reason: "stop",
+              message: {
+                content: [entry("a"), { type: "reference", reference_ids: [1] }, entry("b")],
+                refusal: "No.",
+                audio: { id: "audio_1", data: "AA" }
+              }
+            }
+          ]
+        },
+        { ...target, estimatedInputTokens: 0 }
+      )
+    )
+    expect(messages([Chat.toMessage(answer)], { assistantFields: ["refusal", "audio"] })).toEqual([
+      {
+        role: "assistant",
+        content: [entry("a"), { type: "reference", reference_ids: [1] }, entry("b")],
+        refusal: "No.",
+        audio: { id: "audio_1" }
       }
     ])
   })

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Either } from "effect"
+import type { AssistantPart } from "../../../src/vocabulary/Chat.js"
 import * as Usage from "../../../src/vocabulary/Usage.js"
 import * as ChatCompletions from "../../../src/wire/ChatCompletions.js"
 import type { WireResponse } from "../../../src/wire/Wire.js"
@@ -34,9 +35,9 @@ describe("Chat Completions response", () => {
     expect(read({ content: "Hello." })).toEqual({
       id: "chatcmpl-1",
       model: "acme-1-2026",
+      content: [{ type: "text", text: "Hello." }],
       text: "Hello.",
       reasoning: "",
-      reasoningParts: [],
       refusal: "",
       toolCalls: [],
       finishReason: "stop",
@@ -76,8 +77,56 @@ describe("Chat Completions response", () => {
     expect(read({ content })).toMatchObject({
       text: "Four.",
       reasoning: "Hm. So.",
-      reasoningParts: [{ type: "reasoning", text: "Hm. So.", signature: "sig", provider: "acme" }]
+      content: [
+        { type: "reasoning", text: "Hm.", provider: "acme" },
+        { type: "reasoning", text: " So.", signature: "sig", provider: "acme" },
+        { type: "text", text: "Fo" },
+        { type: "text", text: "ur." }
+      ]
     })
+  })
+  it("keeps interleaved thinking, text and unknown entries of the content in their order, with their unknown fields", () => {
+    const content = [
+      { type: "thinking", thinking: [{ type: "text", text: "a" }], closed: true },
+      { type: "text", text: "b" },
+      { type: "reference", reference_ids: [1] },
+      { type: "reasoning", summary: [{ type: "summary_text", text: "c", signature: "s" }] },
+      { type: "reasoning", summary: [{ type: "summary_encrypted_text", data: "enc" }] },
+      { type: "text", text: "d", citations: [{ url: "https://example.com" }] },
+      { type: "refusal", refusal: "e" }
+    ]
+    const native = (fields: object | undefined) => ({ provider: "acme", native: { "chat-completions": fields } })
+    expect(read({ content, refusal: "f", tool_calls: [{ id: "1", function: { name: "g" } }] }).content).toEqual([
+      { type: "reasoning", text: "a", ...native({ closed: true }) },
+      { type: "text", text: "b" },
+      { type: "provider", ...native(content[2]) },
+      { type: "reasoning", text: "c", signature: "s", ...native({ type: "reasoning" }) },
+      { type: "provider", ...native(content[4]) },
+      { type: "text", text: "d", ...native({ citations: [{ url: "https://example.com" }] }) },
+      { type: "refusal", text: "ef" },
+      { type: "tool-call", id: "1", name: "g", arguments: "{}" }
+    ])
+  })
+  it("orders the fields of a message: reasoning, text, refusal, tool calls", () => {
+    const message = {
+      tool_calls: [{ id: "1", function: { name: "f", arguments: "{}" } }],
+      refusal: "No.",
+      content: "Hi",
+      reasoning_content: "Hm."
+    }
+    expect(read(message).content.map(({ type }) => type)).toEqual(["reasoning", "text", "refusal", "tool-call"])
+  })
+  it("reads reasoning once when a field repeats the thinking entries of the content", () => {
+    const content = [
+      { type: "thinking", thinking: "Hm." },
+      { type: "text", text: "x" }
+    ]
+    for (const field of [
+      { reasoning_content: "Hm." },
+      { reasoning_details: [{ type: "reasoning.text", text: "Hm.", index: 0 }] }
+    ]) {
+      expect(read({ content, ...field })).toMatchObject({ reasoning: "Hm.", content: [{ text: "Hm." }, { text: "x" }] })
+    }
   })
   it("reads the choice of index 0 and keeps the other choices in the metadata", () => {
     const other = { index: 1, message: { content: "Two." }, finish_reason: "stop" }
@@ -95,6 +144,8 @@ describe("Chat Completions response", () => {
 
 describe("Chat Completions response: reasoning", () => {
   const plain = { type: "reasoning", text: "Hm.", provider: "acme" }
+  const reasoningOf = ({ content }: { readonly content: ReadonlyArray<AssistantPart> }) =>
+    content.filter((part) => part.type === "reasoning")
   it("reads reasoning under each of its field names, once when several repeat it", () => {
     for (const message of [
       { reasoning_content: "Hm." },
@@ -103,7 +154,10 @@ describe("Chat Completions response: reasoning", () => {
       { reasoning_content: "Hm.", reasoning: "Hm.", reasoning_text: "Hm." },
       { reasoning: "Hm.", reasoning_details: [{ type: "reasoning.text", text: "Hm.", signature: null }] }
     ]) {
-      expect(read({ content: "x", ...message })).toMatchObject({ reasoning: "Hm.", reasoningParts: [plain] })
+      expect(read({ content: "x", ...message })).toMatchObject({
+        reasoning: "Hm.",
+        content: [plain, { type: "text", text: "x" }]
+      })
     }
   })
   it("keeps id, format and signature of reasoning_details", () => {
@@ -114,7 +168,7 @@ describe("Chat Completions response: reasoning", () => {
     ]
     expect(read({ reasoning: "In short.Hm.", reasoning_details: details })).toMatchObject({
       reasoning: "In short.Hm.",
-      reasoningParts: [
+      content: [
         { text: "In short.", id: "rs_1", format: "reasoning.summary/openai-responses-v1", provider: "acme" },
         { text: "", signature: "enc", id: "rs_1", format: "reasoning.encrypted/openai-responses-v1" },
         { text: "Hm.", signature: "sig", format: "reasoning.text/anthropic-claude-v1" }
@@ -124,7 +178,7 @@ describe("Chat Completions response: reasoning", () => {
   it("reads a reasoning signature next to the text or inside a content part", () => {
     const signed = [{ ...plain, signature: "sig" }]
     const summary = [{ type: "summary_text", text: "Hm.", signature: "sig" }]
-    expect(read({ content: "x", reasoning_text: "Hm.", reasoning_opaque: "sig" }).reasoningParts).toEqual(signed)
+    expect(reasoningOf(read({ content: "x", reasoning_text: "Hm.", reasoning_opaque: "sig" }))).toEqual(signed)
     expect(
       read({
         content: [
@@ -133,17 +187,16 @@ describe("Chat Completions response: reasoning", () => {
         ]
       })
     ).toMatchObject({
-      text: "x",
-      reasoningParts: signed
+      content: [...signed, { type: "text", text: "x" }]
     })
-    expect(read({ content: [{ type: "reasoning", summary: [{ text: "Hm." }] }] }).reasoningParts).toEqual([plain])
+    expect(reasoningOf(read({ content: [{ type: "reasoning", summary: [{ text: "Hm." }] }] }))).toMatchObject([plain])
   })
   it("reads plain reasoning text when reasoning_details contain only encrypted entries", () => {
     const details = [
       { type: "reasoning.encrypted", data: "enc" },
       { type: "reasoning.text", text: "", signature: "" }
     ]
-    expect(read({ reasoning: "Hm.", reasoning_details: details }).reasoningParts).toEqual([
+    expect(read({ reasoning: "Hm.", reasoning_details: details }).content).toEqual([
       plain,
       { type: "reasoning", text: "", signature: "enc", format: "reasoning.encrypted", provider: "acme" }
     ])
@@ -161,7 +214,7 @@ describe("Chat Completions response: tool calls", () => {
     expect(read({ content: null, tool_calls: calls }, {}, { finish_reason: "tool_calls" })).toMatchObject({
       toolCalls: [
         { type: "tool-call", id: "a", name: "f", arguments: '{"x":1}' },
-        { type: "tool-call", id: "b", name: "g", arguments: "free", type: "custom" }
+        { type: "tool-call", id: "b", name: "g", arguments: "free", custom: true }
       ],
       finishReason: "tool-calls",
       rawFinishReason: "tool_calls"
@@ -172,7 +225,7 @@ describe("Chat Completions response: tool calls", () => {
     const free = { id: "b", type: "custom", custom: { name: "g", input: "free" } }
     const toolCalls = [
       { type: "tool-call", id: "a", name: "f", arguments: '{"x":1}' },
-      { type: "tool-call", id: "b", name: "g", arguments: "free", type: "custom" }
+      { type: "tool-call", id: "b", name: "g", arguments: "free", custom: true }
     ]
     for (const custom of [empty, {}, { name: null, input: null }, null]) {
       for (const fn of [{ name: "", arguments: "" }, {}, null]) {
@@ -219,6 +272,12 @@ describe("Chat Completions response: tool calls", () => {
 })
 
 describe("Chat Completions finish reason", () => {
+  it("reads the finish reason pause_turn of proxies as pause", () => {
+    expect(read({ content: "x" }, {}, { finish_reason: "pause_turn" })).toMatchObject({
+      finishReason: "pause",
+      rawFinishReason: "pause_turn"
+    })
+  })
   it("maps every known finish_reason, and unknown or absent ones to other", () => {
     const reason = (raw: unknown) => read({ content: "x" }, {}, { finish_reason: raw }).finishReason
     for (const raw of ["stop", "eos", "end_turn"]) expect(reason(raw)).toBe("stop")
@@ -279,6 +338,20 @@ describe("Chat Completions response: usage", () => {
 })
 
 describe("Chat Completions response: provider metadata", () => {
+  it("keeps the id of the audio in a part, since the next turn sends it back", () => {
+    const audio = { id: "audio_1", data: "AA", transcript: "x", expires_at: 1 }
+    expect(read({ content: null, audio })).toMatchObject({
+      content: [
+        {
+          type: "provider",
+          provider: "acme",
+          native: { "chat-completions": { message: { audio: { id: "audio_1" } } } }
+        }
+      ],
+      providerMetadata: { audio }
+    })
+    expect(read({ content: "x", audio: { id: "", data: "AA" } }).content).toEqual([{ type: "text", text: "x" }])
+  })
   it("keeps non-empty provider fields in the metadata", () => {
     expect(
       read(

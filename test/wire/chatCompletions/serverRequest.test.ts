@@ -123,7 +123,7 @@ describe("Chat Completions server request: messages", () => {
     expect(messages({ role: "assistant", content: null, tool_calls: toolCalls })).toEqual([
       Chat.assistant("", [
         { type: "tool-call", id: "a", name: "f", arguments: "{}" },
-        { type: "tool-call", id: "b", name: "g", arguments: "free", type: "custom" }
+        { type: "tool-call", id: "b", name: "g", arguments: "free", custom: true }
       ])
     ])
   })
@@ -156,7 +156,7 @@ describe("Chat Completions server request: messages", () => {
     ).toEqual([
       Chat.assistant("", [
         { type: "tool-call", id: "a", name: "f", arguments: "{}" },
-        { type: "tool-call", id: "b", name: "g", arguments: "free", type: "custom" }
+        { type: "tool-call", id: "b", name: "g", arguments: "free", custom: true }
       ]),
       { role: "assistant", content: [{ type: "reasoning", text: "Hm.", ...native({}) }, Chat.text("x")] },
       {
@@ -164,8 +164,86 @@ describe("Chat Completions server request: messages", () => {
         content: [{ type: "reasoning", text: "", signature: "enc", format: "reasoning.encrypted/f1", ...native({}) }]
       },
       { role: "assistant", content: [{ type: "reasoning", text: "Hm.", ...native({}) }, Chat.text("x")] },
-      { ...Chat.assistant("No."), ...native({ content: null, refusal: "No." }) },
-      { role: "assistant", content: [{ ...Chat.text("No."), ...native({ type: "refusal", refusal: "No." }) }] }
+      { role: "assistant", content: [{ type: "refusal", text: "No." }] },
+      { role: "assistant", content: [{ type: "refusal", text: "No.", ...native({}) }] }
+    ])
+  })
+})
+
+describe("Chat Completions server request: order of assistant messages", () => {
+  const call = (id: string, fields: object = {}) => ({
+    id,
+    type: "function",
+    function: { name: "f", arguments: "{}" },
+    ...fields
+  })
+  it("orders the fields of an assistant message: reasoning, text, refusal, tool calls", () => {
+    expect(
+      messages({ role: "assistant", tool_calls: [call("1")], refusal: "No.", content: "Hi", reasoning: "Hm." })
+    ).toEqual([
+      Chat.assistant([
+        { type: "reasoning", text: "Hm.", ...native({}) },
+        Chat.text("Hi"),
+        { type: "refusal", text: "No." },
+        Chat.toolCall("1", "f", "{}")
+      ])
+    ])
+  })
+  it("keeps the entries of the content in their order, each as one part", () => {
+    const reference = { type: "reference", reference_ids: [1] }
+    const content = [
+      { type: "thinking", thinking: [{ type: "text", text: "a" }], signature: "s", closed: true },
+      { type: "text", text: "b" },
+      { type: "thinking", thinking: "c" },
+      reference,
+      { type: "text", text: "d", citations: [1] },
+      { type: "reasoning", summary: [{ type: "summary_text", text: "e" }] },
+      { type: "refusal", refusal: "f", why: 1 }
+    ]
+    expect(messages({ role: "assistant", content })).toEqual([
+      Chat.assistant([
+        { type: "reasoning", text: "a", signature: "s", ...native({ closed: true }) },
+        Chat.text("b"),
+        { type: "reasoning", text: "c", ...native({}) },
+        { type: "provider", ...native(reference) },
+        { ...Chat.text("d"), ...native({ citations: [1] }) },
+        { type: "reasoning", text: "e", ...native({ type: "reasoning" }) },
+        { type: "refusal", text: "f", ...native({ why: 1 }) }
+      ])
+    ])
+  })
+  it("reads plain text entries alone as one string", () => {
+    const content = [
+      { type: "text", text: "a" },
+      { type: "text", text: "b" }
+    ]
+    expect(messages({ role: "assistant", content })).toEqual([Chat.assistant("ab")])
+    expect(messages({ role: "assistant", content: null })).toEqual([Chat.assistant("")])
+  })
+  it("reads the signature of a tool call without a provider, and keeps its unknown fields", () => {
+    const extra_content = { google: { thought_signature: "s", other: 1 } }
+    expect(
+      messages({ role: "assistant", content: null, tool_calls: [call("1", { extra_content, cache: 1 }), call("2")] })
+    ).toEqual([
+      Chat.assistant([
+        {
+          ...Chat.toolCall("1", "f", "{}"),
+          signature: "s",
+          ...native({ extra_content: { google: { other: 1 } }, cache: 1 })
+        },
+        Chat.toolCall("2", "f", "{}")
+      ])
+    ])
+    expect(
+      messages({
+        role: "assistant",
+        tool_calls: [call("1", { extra_content: { google: { thought_signature: "s" } } })]
+      })
+    ).toEqual([Chat.assistant([{ ...Chat.toolCall("1", "f", "{}"), signature: "s", ...native({}) }])])
+  })
+  it("keeps the audio of an assistant message as a field of the message", () => {
+    expect(messages({ role: "assistant", audio: { id: "audio_1" } })).toEqual([
+      { ...Chat.assistant(""), ...native({ audio: { id: "audio_1" } }) }
     ])
   })
 })
@@ -249,10 +327,19 @@ describe("Chat Completions server request: failures", () => {
     expect(user({ type: "input_audio", input_audio: { data: "AA" } })).toBe("messages[0].content[1].input_audio")
     expect(user({ type: "file", file: { file_data: "x" } })).toBe("messages[0].content[1].file.file_data")
     expect(user({ type: "text" })).toBe("messages[0].content[1].text")
+    const call = (id: string) => ({ id, type: "function", function: { name: "f", arguments: "{}" } })
     const calls = (tool_calls: unknown) => malformedPath({ messages: [{ role: "assistant", content: "", tool_calls }] })
+    const entries = (content: unknown, fields: object) =>
+      malformedPath({ messages: [{ role: "assistant", content, ...fields }] })
+    expect(entries([{ type: "text", text: "x" }, { type: "text" }], { reasoning_content: "Hm." })).toBe(
+      "messages[0].content[1].text"
+    )
+    expect(entries([{ type: "thinking", thinking: "Hm." }, { type: "refusal" }], {})).toBe(
+      "messages[0].content[1].refusal"
+    )
     expect(calls("x")).toBe("messages[0].tool_calls")
-    expect(calls([{ id: "a", type: "function", function: { name: "", arguments: "{}" } }])).toMatch(
-      /^messages\[0\]\.tool_calls\[0\]/
+    expect(calls([call("a"), { id: "b", type: "function", function: { name: "", arguments: "{}" } }])).toBe(
+      "messages[0].tool_calls[1]"
     )
   })
 })

@@ -1,28 +1,36 @@
 import { describe, expect, it } from "@effect/vitest"
-import type { ChatResponse, FinishReason } from "../../../src/vocabulary/Chat.js"
+import type { AssistantPart, ChatResponse, FinishReason } from "../../../src/vocabulary/Chat.js"
+import { text, toolCall, withContent } from "../../../src/vocabulary/Chat.js"
 import type { ChatEvent, Start } from "../../../src/vocabulary/ChatEvent.js"
 import * as Usage from "../../../src/vocabulary/Usage.js"
 import * as ChatCompletions from "../../../src/wire/ChatCompletions.js"
 
 const wire = ChatCompletions.make()
 
-const response: ChatResponse = {
-  id: "c1",
-  provider: "acme",
-  model: "acme-1",
-  text: "Hello.",
-  reasoning: "",
-  reasoningParts: [],
-  refusal: "",
-  toolCalls: [],
-  finishReason: "stop",
-  rawFinishReason: "stop",
-  usage: Usage.make({ inputTokens: 5, outputTokens: 3, cachedInputTokens: 1, cacheWriteTokens: 2, reasoningTokens: 1 }),
-  latency: 0,
-  keyId: "k",
-  attempts: [],
-  providerMetadata: {}
-}
+const answer = (content: ReadonlyArray<AssistantPart>): ChatResponse =>
+  withContent(
+    {
+      id: "c1",
+      provider: "acme",
+      model: "acme-1",
+      finishReason: "stop" as const,
+      rawFinishReason: "stop",
+      usage: Usage.make({
+        inputTokens: 5,
+        outputTokens: 3,
+        cachedInputTokens: 1,
+        cacheWriteTokens: 2,
+        reasoningTokens: 1
+      }),
+      latency: 0,
+      keyId: "k",
+      attempts: [],
+      providerMetadata: {}
+    },
+    content
+  )
+
+const response = answer([text("Hello.")])
 
 const usage = {
   prompt_tokens: 5,
@@ -51,11 +59,7 @@ describe("Chat Completions server response", () => {
     })
   })
   it("writes reasoning in the fields of each history dialect, in responses and in streams", () => {
-    const withReasoning: ChatResponse = {
-      ...response,
-      reasoning: "Hm.",
-      reasoningParts: [{ type: "reasoning", text: "Hm.", signature: "s" }]
-    }
+    const withReasoning = answer([{ type: "reasoning", text: "Hm.", signature: "s" }, text("Hello.")])
     const details = [{ type: "reasoning.text", text: "Hm.", signature: "s", index: 0 }]
     const parts = [
       { type: "thinking", thinking: [{ type: "text", text: "Hm." }], signature: "s" },
@@ -106,6 +110,8 @@ describe("Chat Completions server response", () => {
     expect(reason("content-filter", "SAFETY")).toMatchObject([{ finish_reason: "content_filter" }])
     expect(reason("other", "pause_turn")).toMatchObject([{ finish_reason: "pause_turn" }])
     expect(reason("other", "")).toMatchObject([{ finish_reason: "other" }])
+    expect(reason("pause", "pause_turn")).toMatchObject([{ finish_reason: "length" }])
+    expect(reason("pause", "")).toMatchObject([{ finish_reason: "length" }])
   })
   it("writes metadata into its original fields, except for error and id", () => {
     const metadata = {
@@ -123,6 +129,75 @@ describe("Chat Completions server response", () => {
       choices: [{ index: 0, message: { annotations: [1] }, logprobs: { content: [] } }, { index: 1 }]
     })
     expect(body).not.toHaveProperty("error")
+  })
+  describe("order of the parts", () => {
+    const own = (fields: Record<string, unknown>) => ({ native: { "chat-completions": fields } })
+    const reasoning = (value: string): AssistantPart => ({ type: "reasoning", text: value })
+    const message = (content: ReadonlyArray<AssistantPart>, dialect?: Partial<ChatCompletions.Dialect>): unknown => {
+      const choices = ChatCompletions.make(dialect).encodeResponse(answer(content))["choices"]
+      return Array.isArray(choices) ? choices[0].message : choices
+    }
+    const thinking = (value: string) => ({ type: "thinking", thinking: [{ type: "text", text: value }] })
+
+    it("writes interleaved reasoning and texts in their order as thinking parts", () => {
+      expect(
+        message([reasoning("a"), text("b"), toolCall("1", "f", "{}"), reasoning("c"), text("d")], {
+          history: "thinking-parts"
+        })
+      ).toEqual({
+        role: "assistant",
+        content: [thinking("a"), { type: "text", text: "b" }, thinking("c"), { type: "text", text: "d" }],
+        refusal: null,
+        tool_calls: [{ id: "1", type: "function", function: { name: "f", arguments: "{}" } }]
+      })
+    })
+    it("writes parts in the fields of the message with the order kept inside each field", () => {
+      expect(
+        message(
+          [
+            text("a"),
+            toolCall("1", "f", "{}"),
+            reasoning("b"),
+            { type: "refusal", text: "c" },
+            text("d"),
+            toolCall("2", "f", "{}"),
+            reasoning("e")
+          ],
+          { history: "reasoning" }
+        )
+      ).toMatchObject({ content: "ad", reasoning: "be", refusal: "c", tool_calls: [{ id: "1" }, { id: "2" }] })
+    })
+    it("writes the native fields and the provider parts of this protocol in place, and leaves out those of others", () => {
+      const reference = { type: "reference", reference_ids: [1] }
+      expect(
+        message([
+          { ...text("a"), ...own({ citations: [1] }) },
+          { type: "provider", provider: "mistral", ...own(reference) },
+          { type: "provider", provider: "anthropic", native: { "anthropic-messages": { type: "server_tool_use" } } },
+          { ...text("b"), native: { gemini: { x: 1 } } },
+          {
+            ...toolCall("1", "f", "{}"),
+            signature: "s",
+            provider: "gemini",
+            ...own({ extra_content: { google: { x: 1 } } })
+          },
+          { type: "provider", provider: "openai", ...own({ message: { audio: { id: "audio_1" } } }) }
+        ])
+      ).toEqual({
+        role: "assistant",
+        content: [{ type: "text", text: "a", citations: [1] }, reference, { type: "text", text: "b" }],
+        refusal: null,
+        audio: { id: "audio_1" },
+        tool_calls: [
+          {
+            id: "1",
+            type: "function",
+            function: { name: "f", arguments: "{}" },
+            extra_content: { google: { x: 1, thought_signature: "s" } }
+          }
+        ]
+      })
+    })
   })
   it("drops an estimated usage", () => {
     expect(wire.encodeResponse({ ...response, usage: { ...response.usage, estimated: true } })).not.toHaveProperty(
@@ -158,7 +233,12 @@ describe("Chat Completions server stream", () => {
 
   it("writes the role chunk, the deltas, the finish_reason and [DONE]", () => {
     expect(
-      writeEvents([start, { _tag: "TextDelta", text: "Hi" }, { _tag: "RefusalDelta", text: "No." }, finish])
+      writeEvents([
+        start,
+        { _tag: "TextDelta", index: 0, text: "Hi" },
+        { _tag: "RefusalDelta", index: 1, text: "No." },
+        finish
+      ])
     ).toEqual([
       chunk({ role: "assistant", content: "", refusal: null }),
       chunk({ content: "Hi" }),
@@ -195,6 +275,44 @@ describe("Chat Completions server stream", () => {
       calls({ index: 1, id: "b", type: "function", function: { name: "g", arguments: "{}" } }),
       calls({ index: 2, id: "c", type: "function", function: { name: "h", arguments: "[" } }),
       calls({ index: 2, function: { arguments: "]" } })
+    ])
+  })
+  it("writes parts in the order of the events, and numbers tool calls and reasoning without the other parts", () => {
+    const own = (fields: Record<string, unknown>) => ({ native: { "chat-completions": fields } })
+    const reference = { type: "reference", reference_ids: [1] }
+    const events: ReadonlyArray<ChatEvent> = [
+      { _tag: "TextDelta", index: 0, text: "a" },
+      { _tag: "ToolCallDelta", index: 1, id: "1", name: "f", argumentsDelta: "{}" },
+      {
+        _tag: "ToolCallEnd",
+        index: 1,
+        call: { ...toolCall("1", "f", "{}"), signature: "s", provider: "gemini", ...own({ x: 1 }) }
+      },
+      { _tag: "TextDelta", index: 2, text: "b", provider: "acme", ...own({ citations: [1] }) },
+      { _tag: "ReasoningDelta", index: 3, text: "c" },
+      { _tag: "ProviderPart", index: 4, part: { type: "provider", provider: "acme", ...own(reference) } },
+      { _tag: "ProviderPart", index: 5, part: { type: "provider", provider: "acme", native: { gemini: {} } } },
+      { _tag: "ToolCallEnd", index: 6, call: toolCall("2", "f", "{}") },
+      { _tag: "ReasoningDelta", index: 7, text: "d" },
+      {
+        _tag: "ProviderPart",
+        index: 8,
+        part: { type: "provider", provider: "acme", ...own({ message: { audio: { id: "audio_1" } } }) }
+      }
+    ]
+    const call = (fields: object) => chunk({ tool_calls: [fields] })
+    const detail = (value: string, index: number) =>
+      chunk({ reasoning_content: value, reasoning_details: [{ type: "reasoning.text", text: value, index }] })
+    expect(writeEvents([start, ...events]).slice(1)).toEqual([
+      chunk({ content: "a" }),
+      call({ index: 0, id: "1", type: "function", function: { name: "f", arguments: "{}" } }),
+      call({ index: 0, function: { arguments: "" }, x: 1, extra_content: { google: { thought_signature: "s" } } }),
+      chunk({ content: [{ type: "text", text: "b", citations: [1] }] }),
+      detail("c", 0),
+      chunk({ content: [reference] }),
+      call({ index: 1, id: "2", type: "function", function: { name: "f", arguments: "{}" } }),
+      detail("d", 1),
+      chunk({ audio: { id: "audio_1" } })
     ])
   })
   it("writes a custom tool call when the request declared a custom tool of that name", () => {

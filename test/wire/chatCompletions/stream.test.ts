@@ -1,5 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
-import type { ChatEvent, Collected, Finish } from "../../../src/vocabulary/ChatEvent.js"
+import type { AssistantPart, Content } from "../../../src/vocabulary/Chat.js"
+import { withContent } from "../../../src/vocabulary/Chat.js"
+import type { ChatEvent, Finish } from "../../../src/vocabulary/ChatEvent.js"
 import * as Events from "../../../src/vocabulary/ChatEvent.js"
 import * as Usage from "../../../src/vocabulary/Usage.js"
 import * as ChatCompletions from "../../../src/wire/ChatCompletions.js"
@@ -39,12 +41,12 @@ const read = (frames: ReadonlyArray<Frame>, open = false): DecodedStream => {
   return { decoder, events, states, failure: open ? undefined : decoder.end(events) }
 }
 
-const collect = (frames: ReadonlyArray<Frame>): Collected & { readonly finish: Finish } => {
+const collect = (frames: ReadonlyArray<Frame>): Content & { readonly finish: Finish } => {
   const { events, failure } = read(frames)
   if (failure !== undefined) throw new Error(JSON.stringify(failure))
   const all = events.reduce((collected, event: ChatEvent) => Events.append(collected, event), Events.nothing)
   if (all.finish === undefined) throw new Error("no Finish")
-  return { ...all, finish: all.finish }
+  return withContent({ finish: all.finish }, all.content)
 }
 
 const tags = (events: ReadonlyArray<WireEvent>) => events.map((event) => event._tag)
@@ -60,8 +62,8 @@ describe("Chat Completions stream decoder", () => {
       done
     ])
     expect(events).toEqual([
-      { _tag: "TextDelta", text: "Hel" },
-      { _tag: "TextDelta", text: "lo" },
+      { _tag: "TextDelta", index: 0, text: "Hel" },
+      { _tag: "TextDelta", index: 0, text: "lo" },
       { _tag: "Finish", reason: "stop", rawReason: "stop", usage, latency: 0, providerMetadata: {} }
     ])
     expect(states).toEqual(["open", "open", "open", "finishing", "done", "done"])
@@ -119,16 +121,16 @@ describe("Chat Completions stream decoder", () => {
       text("ur"),
       stop
     ]
-    expect(collect(frames)).toMatchObject({
-      text: "Four",
-      reasoningParts: [{ type: "reasoning", text: "Hm.", signature: "sig", provider: "acme" }]
-    })
+    expect(collect(frames).content).toEqual([
+      { type: "reasoning", text: "Hm.", signature: "sig", provider: "acme" },
+      { type: "text", text: "Four" }
+    ])
   })
   it("reads refusal deltas apart from the text", () => {
     const { events } = read([chunk({ refusal: "I will " }), chunk({ content: null, refusal: "not." }), stop], true)
     expect(events).toEqual([
-      { _tag: "RefusalDelta", text: "I will " },
-      { _tag: "RefusalDelta", text: "not." }
+      { _tag: "RefusalDelta", index: 0, text: "I will " },
+      { _tag: "RefusalDelta", index: 0, text: "not." }
     ])
   })
   it("reads a final message that repeats the text without emitting the text twice", () => {
@@ -220,8 +222,8 @@ describe("Chat Completions stream decoder: failures", () => {
 })
 
 describe("Chat Completions stream decoder: reasoning", () => {
-  const reasoningParts = (frames: ReadonlyArray<unknown>) =>
-    collect([...frames.map((delta) => chunk(delta)), stop]).reasoningParts
+  const parts = (frames: ReadonlyArray<unknown>) => collect([...frames.map((delta) => chunk(delta)), stop]).content
+  const reasoningParts = (frames: ReadonlyArray<unknown>) => parts(frames).filter((part) => part.type === "reasoning")
   const plain = { type: "reasoning", text: "Hm.", provider: "acme" }
   it("reads reasoning once when a chunk repeats it under two field names", () => {
     const detail = (text: string) => [{ type: "reasoning.text", text, index: 0 }]
@@ -253,20 +255,30 @@ describe("Chat Completions stream decoder: reasoning", () => {
       ])
     ).toEqual([{ ...plain, signature: "sig" }])
   })
-  it("reads the signature of a tool call from its first chunk or from a later one", () => {
-    const signed = (signature: string) => ({ extra_content: { google: { thought_signature: signature } } })
+  it("keeps the signature of a tool call on the call, from its first chunk or from a later one", () => {
+    const signed = (signature: string, google: object = {}) => ({
+      extra_content: { google: { thought_signature: signature, ...google } }
+    })
     const call = (id: string, more: object) => ({ id, function: { name: "look", arguments: "{}" }, ...more })
+    const part = (id: string): AssistantPart => ({ type: "tool-call", id, name: "look", arguments: "{}" })
     expect(
-      reasoningParts([
+      parts([
         { reasoning_content: "Hm." },
         { tool_calls: [{ index: 0, ...call("1", signed("a")) }] },
         { tool_calls: [{ index: 1, ...call("2", {}) }] },
-        { tool_calls: [{ index: 1, ...signed("b") }] }
+        { tool_calls: [{ index: 1, ...signed("b", { other: 1 }) }] },
+        { tool_calls: [{ index: 2, ...call("3", { extra_content: { google: {} }, cache: "hit" }) }] }
       ])
     ).toEqual([
       plain,
-      { ...plain, text: "", signature: "a", id: "1", format: "functionCall" },
-      { ...plain, text: "", signature: "b", id: "2", format: "functionCall" }
+      { ...part("1"), signature: "a", provider: "acme" },
+      {
+        ...part("2"),
+        signature: "b",
+        provider: "acme",
+        native: { "chat-completions": { extra_content: { google: { other: 1 } } } }
+      },
+      { ...part("3"), provider: "acme", native: { "chat-completions": { cache: "hit" } } }
     ])
   })
   it("separates reasoning parts by index, id, type and signature", () => {
@@ -292,6 +304,102 @@ describe("Chat Completions stream decoder: reasoning", () => {
     expect(reasoningParts([details(signed("a", "1"), signed("b", "2"))])).toMatchObject([
       { text: "a", signature: "1" },
       { text: "b", signature: "2" }
+    ])
+  })
+})
+
+describe("Chat Completions stream decoder: order of the parts", () => {
+  const thinking = (text: string, fields: object = {}) => ({
+    type: "thinking",
+    thinking: [{ type: "text", text }],
+    ...fields
+  })
+  const entry = (text: string, fields: object = {}) => ({ type: "text", text, ...fields })
+  const reasoned = (text: string): AssistantPart => ({ type: "reasoning", text, provider: "acme" })
+  const written = (text: string): AssistantPart => ({ type: "text", text })
+  const order = (...deltas: ReadonlyArray<unknown>) => collect([...deltas.map((delta) => chunk(delta)), stop]).content
+  const call = (fields: object) => ({ tool_calls: [{ index: 0, ...fields }] })
+
+  it("keeps thinking and text entries of the content of a stream in the order in which they came", () => {
+    expect(
+      order(
+        { content: [thinking("a")] },
+        { content: [thinking("b")] },
+        { content: [entry("c")] },
+        { content: "d" },
+        { content: [thinking("e")] },
+        { content: "f" }
+      )
+    ).toEqual([reasoned("ab"), written("cd"), reasoned("e"), written("f")])
+  })
+  it("begins a new part at each entry of one chunk, and continues the last one in the next chunk", () => {
+    expect(
+      order(
+        { content: [thinking("a"), thinking("b"), entry("c"), entry("d")] },
+        { content: "e" },
+        { content: [thinking("f"), thinking("g")] },
+        { content: [thinking("h")] }
+      )
+    ).toEqual([reasoned("a"), reasoned("b"), written("c"), written("de"), reasoned("f"), reasoned("gh")])
+  })
+  it("begins a new reasoning part after the signature of an entry", () => {
+    expect(
+      order({ content: [thinking("a")] }, { content: [thinking("", { signature: "s" })] }, { content: [thinking("b")] })
+    ).toEqual([{ ...reasoned("a"), signature: "s" }, reasoned("b")])
+  })
+  it("begins a new text part after a tool call, whose index is reserved when it gets its name", () => {
+    const { events } = read([
+      chunk({ content: "a" }),
+      chunk(call({ id: "1" })),
+      chunk({ content: "b" }),
+      chunk(call({ function: { name: "f", arguments: "{" } })),
+      chunk({ content: "c" }),
+      chunk(call({ function: { arguments: "}" } })),
+      chunk({ content: "d", refusal: "No." }),
+      stop
+    ])
+    expect(events.flatMap((event) => (event._tag === "Finish" ? [] : [[event._tag, event.index]]))).toEqual([
+      ["TextDelta", 0],
+      ["TextDelta", 0],
+      ["ToolCallDelta", 1],
+      ["TextDelta", 2],
+      ["ToolCallDelta", 1],
+      ["TextDelta", 2],
+      ["RefusalDelta", 3],
+      ["ToolCallEnd", 1]
+    ])
+  })
+  it("numbers reasoning, text and tool calls in the order in which they begin", () => {
+    const detail = (text: string) => ({ reasoning_details: [{ type: "reasoning.text", text, index: 0 }] })
+    expect(
+      order({ content: "a" }, detail("b"), call({ id: "1", function: { name: "f" } }), detail("c"), { content: "d" })
+    ).toEqual([
+      written("a"),
+      { ...reasoned("bc") },
+      { type: "tool-call", id: "1", name: "f", arguments: "{}" },
+      written("d")
+    ])
+  })
+  it("keeps the fields of an entry that the vocabulary does not cover on its part, the last value of each stream", () => {
+    const native = (fields: object) => ({ native: { "chat-completions": fields }, provider: "acme" })
+    expect(
+      order(
+        { content: [thinking("a", { closed: false })] },
+        { content: [thinking("b", { closed: true })] },
+        { content: [entry("c")] },
+        { content: [entry("", { citations: [1] })] }
+      )
+    ).toEqual([
+      { ...reasoned("ab"), ...native({ closed: true }) },
+      { ...written("c"), ...native({ citations: [1] }) }
+    ])
+  })
+  it("keeps an entry of another type as a provider part in its place", () => {
+    const reference = { type: "reference", reference_ids: [1] }
+    expect(order({ content: [entry("a")] }, { content: [reference] }, { content: [entry("b")] })).toEqual([
+      written("a"),
+      { type: "provider", provider: "acme", native: { "chat-completions": reference } },
+      written("b")
     ])
   })
 })
@@ -416,17 +524,17 @@ describe("Chat Completions stream decoder: tool calls", () => {
         both({}, none, { input: "free" }),
         both({}, none, {})
       )
-    ).toEqual([{ type: "tool-call", id: "b", name: "g", arguments: "free", type: "custom" }])
+    ).toEqual([{ type: "tool-call", id: "b", name: "g", arguments: "free", custom: true }])
   })
   it("takes the type of a tool call from a later chunk when the first names none", () => {
     expect(calls({ index: 0, id: "b" }, { index: 0, custom: { name: "g", input: "free" } })).toEqual([
-      { type: "tool-call", id: "b", name: "g", arguments: "free", type: "custom" }
+      { type: "tool-call", id: "b", name: "g", arguments: "free", custom: true }
     ])
   })
   it("reads custom tool calls and the legacy function_call", () => {
     const custom = (fields: object, body: object) => ({ index: 0, ...fields, custom: body })
     expect(calls(custom({ id: "a", type: "custom" }, { name: "g", input: "fr" }), custom({}, { input: "ee" }))).toEqual(
-      [{ type: "tool-call", id: "a", name: "g", arguments: "free", type: "custom" }]
+      [{ type: "tool-call", id: "a", name: "g", arguments: "free", custom: true }]
     )
     const legacy = [
       chunk({ function_call: { name: "f", arguments: "" } }),
@@ -441,6 +549,7 @@ describe("Chat Completions stream decoder: tool calls", () => {
 
 describe("Chat Completions stream decoder: provider metadata", () => {
   it("leaves out padding: obfuscation, padding, and Mistral's p", () => {
+    expect(collect([chunk({ content: "a" }, {}, { p: "abc" }), stop]).content).toEqual([{ type: "text", text: "a" }])
     const frames = [
       chunk({ content: "a" }, {}, { p: "abcdefghij", obfuscation: "x", padding: "…" }),
       chunk({}, { finish_reason: "stop" }, { p: "abc" })
@@ -459,7 +568,12 @@ describe("Chat Completions stream decoder: provider metadata", () => {
       chunk({ annotations: [{ type: "url_citation", n: 2 }], executed_tools: [{ index: 0, name: "search" }] }),
       chunk({ executed_tools: [{ index: 0, output: "found" }] }, { finish_reason: "stop" })
     ]
-    expect(collect(frames).finish.providerMetadata).toEqual({
+    const { content, finish } = collect(frames)
+    expect(content).toEqual([
+      { type: "text", text: "ab" },
+      { type: "provider", provider: "acme", native: { "chat-completions": { message: { audio: { id: "a1" } } } } }
+    ])
+    expect(finish.providerMetadata).toEqual({
       service_tier: "default",
       citations: ["x", "y"],
       audio: { id: "a1", data: "AABB", transcript: "ab", expires_at: 1 },

@@ -1,8 +1,10 @@
 /** The reader of an answer from its chunks; a whole answer is a single chunk. OpenAI, API reference: chat/streaming. */
 import type { Usage } from "../../../vocabulary/Usage.js"
+import { partIndexes } from "../../answerReader.js"
 import { isError, hasError } from "../../inBand.js"
 import type { Json } from "../../json.js"
 import { array, isRecord, number, record, string } from "../../json.js"
+import { knownFields, unknownFields } from "../../native.js"
 import type { AnswerSource, WireEvent } from "../../Wire.js"
 import { usageOf } from "../../Wire.js"
 import { toolCallReader } from "../toolCalls.js"
@@ -11,13 +13,14 @@ import {
   bodyFields,
   choiceFields,
   accumulateFields,
-  accumulateCallFields,
   accumulateUnknownFields,
   copyFields,
   copyUnknownFields,
   messageFields
 } from "../metadata.js"
-import { readContent, reasoningReader } from "../reasoning.js"
+import { messagePart, native } from "../native.js"
+import type { ThinkingEntry } from "../reasoning.js"
+import { readThinkingEntry, reasoningReader } from "../reasoning.js"
 import { decodeUsage, unknownCounts } from "../usage.js"
 
 /** MiniMax sends a status with every answer ("Error Codes"): 0 is success. */
@@ -40,6 +43,10 @@ export const reportedError = (body: Json): Json | undefined => {
     : undefined
 }
 
+const textFields = knownFields(["type", "text"])
+
+const isThinking = (entry: unknown): boolean => isRecord(entry) && readThinkingEntry(entry) !== undefined
+
 export const answerReader = (source: AnswerSource) => {
   let id = ""
   let model = ""
@@ -53,8 +60,9 @@ export const answerReader = (source: AnswerSource) => {
   /** All output, for an estimate when the provider sends no counts. */
   let output = ""
   const metadata: Record<string, unknown> = {}
-  const reasoning = reasoningReader(source.provider)
-  const toolCalls = toolCallReader()
+  const parts = partIndexes()
+  const reasoning = reasoningReader(source.provider, parts)
+  const toolCalls = toolCallReader(parts.open)
   let hasToolCalls = false
   /** Whether each choice after the first has its `finish_reason`, by index. */
   const otherChoices = new Map<number, boolean>()
@@ -67,31 +75,70 @@ export const answerReader = (source: AnswerSource) => {
   }
 
   const readCalls = (message: Json, out: Array<WireEvent>): void => {
-    for (const [position, call] of (array(message, "tool_calls") ?? []).entries()) {
+    for (const call of array(message, "tool_calls") ?? []) {
       if (!isRecord(call)) continue
       hasToolCalls = true
       readCallDelta(call, out)
-      accumulateCallFields(metadata, call, number(call, "index") ?? position)
     }
     const legacy = record(message, "function_call")
     if (legacy !== undefined && !hasToolCalls) readCallDelta({ index: 0, function: legacy }, out)
   }
 
+  /** Emits a delta of a text or a refusal. `isNew`: it does not continue the part before it. */
+  const emit = (
+    _tag: "TextDelta" | "RefusalDelta",
+    text: string,
+    fields: Json | undefined,
+    isNew: boolean,
+    out: Array<WireEvent>
+  ): void => {
+    if (text === "" && fields === undefined) return
+    output += text
+    const kind = _tag === "TextDelta" ? "text" : "refusal"
+    const index = isNew ? parts.open(kind) : parts.continue(kind)
+    out.push(
+      fields === undefined ? { _tag, index, text } : { _tag, index, text, ...native.answered(fields, source.provider) }
+    )
+  }
+
+  const emitThinking = (entry: ThinkingEntry, isNew: boolean, out: Array<WireEvent>): void => {
+    const delta = reasoning.readEntry(entry, isNew)
+    if (delta === undefined) return
+    output += delta.text
+    out.push(delta)
+  }
+
+  /** The entries of one message or one delta. The first one can continue a part, those after one of their own kind are new parts. */
+  const readEntries = (entries: ReadonlyArray<unknown>, out: Array<WireEvent>): void => {
+    let before: string | undefined
+    for (const entry of entries) {
+      if (!isRecord(entry)) continue
+      const thinking = readThinkingEntry(entry)
+      const refusal = entry["type"] === "refusal" ? string(entry, "refusal") : undefined
+      const text = string(entry, "text")
+      const kind =
+        thinking !== undefined ? "thinking" : refusal !== undefined ? "refusal" : text !== undefined ? "text" : "other"
+      if (thinking !== undefined) emitThinking(thinking, before === kind, out)
+      else if (refusal !== undefined) {
+        emit("RefusalDelta", refusal, undefined, before === kind, out)
+      } else if (text !== undefined) {
+        emit("TextDelta", text, unknownFields(entry, textFields), before === kind, out)
+      } else if (typeof entry["type"] === "string") {
+        out.push({ _tag: "ProviderPart", index: parts.open(), part: native.part(entry, source.provider) })
+      }
+      before = kind
+    }
+  }
+
   const readMessage = (message: Json, out: Array<WireEvent>): void => {
-    const content = readContent(message)
-    for (const delta of reasoning.read(message, content)) {
+    const content = message["content"]
+    for (const delta of reasoning.read(message, Array.isArray(content) && content.some(isThinking))) {
       output += delta.text
       out.push(delta)
     }
-    if (content.text !== "") {
-      output += content.text
-      out.push({ _tag: "TextDelta", text: content.text })
-    }
-    const refusal = string(message, "refusal") ?? ""
-    if (refusal !== "") {
-      output += refusal
-      out.push({ _tag: "RefusalDelta", text: refusal })
-    }
+    if (typeof content === "string") emit("TextDelta", content, undefined, false, out)
+    else if (Array.isArray(content)) readEntries(content, out)
+    emit("RefusalDelta", string(message, "refusal") ?? "", undefined, false, out)
     readCalls(message, out)
     accumulateFields(metadata, message, messageFields)
     accumulateUnknownFields(metadata, message, "message")
@@ -139,12 +186,22 @@ export const answerReader = (source: AnswerSource) => {
         else otherChoices.set(index, otherChoices.get(index) === true || Boolean(string(choice, "finish_reason")))
       }
     },
-    /** Emits the ends of tool calls and `Finish`. */
+    /** Emits the ends of tool calls, the part with the fields of the message, and `Finish`. */
     finish: (out: Array<WireEvent>): void => {
       const completed = toolCalls.completed()
-      for (const { call, index, signature } of completed) {
-        if (signature !== "") out.push(reasoning.callSignature(call.id, signature))
-        out.push({ _tag: "ToolCallEnd", index, call })
+      for (const { call, fields, index, signature } of completed) {
+        const answered = {
+          ...call,
+          ...(signature === "" ? {} : { signature, provider: source.provider }),
+          ...native.answered(fields, source.provider)
+        }
+        out.push({ _tag: "ToolCallEnd", index, call: answered })
+      }
+      // OpenAI, API reference, chat/create: the next turn names the audio of this answer by its id.
+      const audioId = string(record(metadata, "audio") ?? {}, "id") ?? ""
+      if (audioId !== "") {
+        const part = messagePart({ audio: { id: audioId } }, source.provider)
+        out.push({ _tag: "ProviderPart", index: parts.open(), part })
       }
       out.push({
         _tag: "Finish",

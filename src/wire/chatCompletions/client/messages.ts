@@ -1,5 +1,5 @@
 /** Encodes messages. OpenAI, API reference: chat/create. */
-import { Array as Arr, Either } from "effect"
+import { Array as Arr, Either, Option } from "effect"
 import type {
   AssistantMessage,
   AssistantPart,
@@ -8,21 +8,25 @@ import type {
   Message,
   ProviderPart,
   ReasoningPart,
+  RefusalPart,
   TextPart,
   ToolCall,
   ToolMessage,
   UserMessage,
   UserPart
 } from "../../../vocabulary/Chat.js"
-import { text, textOf } from "../../../vocabulary/Chat.js"
+import { text, toolCall, toolCallsOf } from "../../../vocabulary/Chat.js"
 import type { Json } from "../../json.js"
+import { pick } from "../../json.js"
+import { mergeFields } from "../../native.js"
 import type { Peer, WireFailure } from "../../Wire.js"
 
 import { encodeCallId, encodeCall } from "../toolCalls.js"
+import { encodeEntries } from "../content.js"
 import type { Dialect } from "../dialect.js"
 import { optional, parseDataUrl, unsupported } from "../../requestFields.js"
-import { native } from "../native.js"
-import { callSignatureFormat, encodeReasoningDetail, encodeThinkingPart } from "../reasoning.js"
+import { messageFieldsOf, native } from "../native.js"
+import { encodeReasoningDetail, encodeThinkingEntry } from "../reasoning.js"
 import { withSentReasoning } from "./history.js"
 import { alternateTurns } from "./turns.js"
 
@@ -65,8 +69,6 @@ const encodeText = ({ cacheControl, text }: TextPart, dialect: Dialect): Json =>
   ...cacheControlField(cacheControl, dialect)
 })
 
-const nativePart = (part: ProviderPart): Json => native.fieldsOf(part) ?? {}
-
 const encodePart = (part: Exclude<UserPart, ProviderPart>, dialect: Dialect): Either.Either<Json, WireFailure> => {
   switch (part.type) {
     case "text":
@@ -90,42 +92,66 @@ const encodePart = (part: Exclude<UserPart, ProviderPart>, dialect: Dialect): Ei
   }
 }
 
-const encodeUserPart = (part: UserPart, dialect: Dialect): Either.Either<Json, WireFailure> =>
+/** A part as an entry of the content; none for a part of another provider. */
+const encodeUserPart = (
+  part: UserPart,
+  peer: Peer,
+  dialect: Dialect
+): Either.Either<ReadonlyArray<Json>, WireFailure> =>
   part.type === "provider"
-    ? Either.right(nativePart(part))
-    : Either.map(encodePart(part, dialect), (encoded) => native.encode(encoded, part))
+    ? Either.right(Arr.fromNullable(native.readableFields(part, peer.provider)))
+    : Either.map(encodePart(part, dialect), (encoded) => [native.encode(encoded, part)])
 
 const encodeContent = (
   parts: string | ReadonlyArray<UserPart>,
+  peer: Peer,
   dialect: Dialect
 ): Either.Either<string | ReadonlyArray<Json>, WireFailure> =>
-  typeof parts === "string" ? Either.right(parts) : Either.all(parts.map((part) => encodeUserPart(part, dialect)))
+  typeof parts === "string"
+    ? Either.right(parts)
+    : Either.map(Either.all(parts.map((part) => encodeUserPart(part, peer, dialect))), Arr.flatten)
 
 // -------------------------------------------------------------------------------------
 // assistant messages
 // -------------------------------------------------------------------------------------
 
-/** Whether the part is of this provider, or was decoded from this protocol without a provider. */
-const isOwn = (part: ReasoningPart, peer: Peer): boolean =>
+/** Whether the signature, id and native fields of a part are valid here: of this provider, or decoded from this protocol. */
+const isOwn = (part: ReasoningPart | ToolCall, peer: Peer): boolean =>
   part.provider === peer.provider || (part.provider === undefined && native.fieldsOf(part) !== undefined)
 
-/** The reasoning to send: of other providers only the text, since their signatures and ids are not valid here. */
-const withoutForeignFields = (reasoning: ReadonlyArray<ReasoningPart>, peer: Peer): ReadonlyArray<ReasoningPart> =>
-  reasoning
-    .map((part): ReasoningPart => (isOwn(part, peer) ? part : { type: "reasoning", text: part.text }))
-    .filter((part) => part.text !== "" || part.signature !== undefined)
+const isSent = ({ signature, text }: ReasoningPart): boolean => text !== "" || signature !== undefined
 
-const isReasoning = (part: { readonly type: string }): part is ReasoningPart => part.type === "reasoning"
+/**
+ * A refusal as an entry of the content: if it came as one, or as text for a provider without refusals. Undefined for one in the
+ * field of the message.
+ */
+const encodeRefusal = (part: RefusalPart, peer: Peer, dialect: Dialect): Json | undefined => {
+  if (!dialect.assistantFields.includes("refusal")) return text(part.text)
+  const fields = native.readableFields(part, peer.provider)
+  return fields === undefined ? undefined : { type: "refusal", refusal: part.text, ...fields }
+}
 
-const isContent = (part: AssistantPart): part is TextPart | ProviderPart => part.type !== "reasoning"
-
-/** Whether a part has fields beside its text. */
-const hasOtherFields = (part: TextPart | ProviderPart, dialect: Dialect): boolean =>
-  native.fieldsOf(part) !== undefined ||
-  (dialect.cacheControl !== "none" && part.type === "text" && part.cacheControl !== undefined)
-
-const encodeAssistantPart = (part: TextPart | ProviderPart, dialect: Dialect): Json =>
-  part.type === "provider" ? nativePart(part) : native.encode(encodeText(part, dialect), part)
+/** A part as an entry of the content; undefined for a part that has no place there. */
+const encodeEntry = (part: AssistantPart, peer: Peer, dialect: Dialect): Json | undefined => {
+  switch (part.type) {
+    case "text":
+      return mergeFields(encodeText(part, dialect), native.readableFields(part, peer.provider) ?? {})
+    case "refusal":
+      return encodeRefusal(part, peer, dialect)
+    case "reasoning": {
+      if (dialect.history !== "thinking-parts") return undefined
+      // Of another provider only the text, since its signature and id are not valid here.
+      const sent: ReasoningPart = isOwn(part, peer) ? part : { type: "reasoning", text: part.text }
+      return isSent(sent) ? encodeThinkingEntry(sent) : undefined
+    }
+    case "tool-call":
+      return undefined
+    case "provider": {
+      const entry = native.readableFields(part, peer.provider)
+      return entry === undefined || messageFieldsOf(entry) !== undefined ? undefined : entry
+    }
+  }
+}
 
 /** The reasoning as fields of the message, by dialect. */
 const encodeReasoning = (
@@ -141,10 +167,7 @@ const encodeReasoning = (
       return text === "" && !needsField ? {} : { [dialect.history]: text }
     }
     case "reasoning_details": {
-      const own = withoutForeignFields(
-        parts.filter((part) => isOwn(part, peer)),
-        peer
-      )
+      const own = parts.filter((part) => isOwn(part, peer) && isSent(part))
       return own.length === 0 ? {} : { reasoning_details: own.map(encodeReasoningDetail) }
     }
     default:
@@ -152,43 +175,41 @@ const encodeReasoning = (
   }
 }
 
-/** A call with its signature. Gemini, "OpenAI compatibility": thought signatures. */
-const encodeSignedCall = (call: ToolCall, signatures: ReadonlyArray<ReasoningPart>, dialect: Dialect): Json => {
-  const signature = signatures.find(({ id }) => id === call.id)?.signature
-  return {
-    ...encodeCall({ ...call, id: encodeCallId(call.id, dialect.callIds) }),
-    ...(signature === undefined ? {} : { extra_content: { google: { thought_signature: signature } } })
+/** A call; of another provider without its signature and its native fields. */
+const encodeOwnCall = (call: ToolCall, peer: Peer, dialect: Dialect): Json => {
+  const id = encodeCallId(call.id, dialect.callIds)
+  const { arguments: args, custom, name } = call
+  return encodeCall(
+    isOwn(call, peer) ? { ...call, id } : { ...toolCall(id, name, args), ...(custom === undefined ? {} : { custom }) }
+  )
+}
+
+/** The fields of the message that its parts stand for, as far as the provider knows them. */
+const messageFields = (parts: ReadonlyArray<AssistantPart>, peer: Peer, dialect: Dialect): Json => {
+  let fields: Json = {}
+  let refusal: string | undefined
+  for (const part of parts) {
+    if (part.type === "refusal" && encodeRefusal(part, peer, dialect) === undefined) {
+      refusal = (refusal ?? "") + part.text
+    } else if (part.type === "provider") {
+      fields = mergeFields(fields, messageFieldsOf(native.readableFields(part, peer.provider) ?? {}) ?? {})
+    }
   }
+  return { ...optional("refusal", refusal), ...pick(fields, dialect.assistantFields) }
 }
 
 const encodeAssistant = (message: AssistantMessage, peer: Context, dialect: Dialect): Json => {
-  const [reasoning, signatures] = Arr.partition(
-    typeof message.content === "string" ? [] : message.content.filter(isReasoning),
-    (part) => part.format === callSignatureFormat && part.provider === peer.provider
-  )
-  const parts = typeof message.content === "string" ? [] : message.content.filter(isContent)
-  const contentText = textOf(message.content)
-  const calls = message.toolCalls ?? []
-  const thinkingParts = dialect.history === "thinking-parts" ? withoutForeignFields(reasoning, peer) : []
-  const keepsParts = parts.some((part) => hasOtherFields(part, dialect))
-  const contentParts = keepsParts ? parts : contentText === "" ? [] : [text(contentText)]
-  return native.encode(
-    {
-      role: "assistant",
-      content:
-        thinkingParts.length > 0 || keepsParts
-          ? [
-              ...thinkingParts.map(encodeThinkingPart),
-              ...contentParts.map((part) => encodeAssistantPart(part, dialect))
-            ]
-          : contentText === "" && calls.length > 0
-            ? null
-            : contentText,
-      ...encodeReasoning(reasoning, peer, dialect, peer.emptyReasoning && calls.length > 0),
-      ...(calls.length > 0 ? { tool_calls: calls.map((call) => encodeSignedCall(call, signatures, dialect)) } : {})
-    },
-    message
-  )
+  const parts = typeof message.content === "string" ? [text(message.content)] : message.content
+  const content = encodeEntries(Arr.filterMap(parts, (part) => Option.fromNullable(encodeEntry(part, peer, dialect))))
+  const reasoning = parts.filter((part) => part.type === "reasoning")
+  const calls = toolCallsOf(parts)
+  const fields = {
+    ...messageFields(parts, peer, dialect),
+    ...encodeReasoning(reasoning, peer, dialect, peer.emptyReasoning && calls.length > 0),
+    ...(calls.length > 0 ? { tool_calls: calls.map((call) => encodeOwnCall(call, peer, dialect)) } : {})
+  }
+  const isAbsent = content === "" && ["tool_calls", ...dialect.assistantFields].some((field) => field in fields)
+  return native.encode({ role: "assistant", content: isAbsent ? null : content, ...fields }, message)
 }
 
 // -------------------------------------------------------------------------------------
@@ -219,7 +240,7 @@ const separateAttachments = (messages: ReadonlyArray<Message>, dialect: Dialect)
   for (const message of messages) {
     if (message.role !== "tool") flush()
     // A result belongs to the nearest call before it: generated ids repeat from answer to answer.
-    if (message.role === "assistant") for (const { id, name } of message.toolCalls ?? []) names.set(id, name)
+    if (message.role === "assistant") for (const { id, name } of toolCallsOf(message.content)) names.set(id, name)
     const attachments =
       message.role === "tool" && typeof message.content !== "string" ? message.content.filter(isAttachment) : []
     if (message.role !== "tool" || typeof message.content === "string" || attachments.length === 0) {
@@ -255,17 +276,17 @@ const encodeMessage = (message: Message, peer: Context, dialect: Dialect): Eithe
   switch (message.role) {
     case "system":
     case "developer":
-      return Either.map(encodeContent(message.content, dialect), (content) =>
+      return Either.map(encodeContent(message.content, peer, dialect), (content) =>
         native.encode({ role: message.role === "system" ? "system" : dialect.developerRole, content }, message)
       )
     case "user":
-      return Either.map(encodeContent(message.content, dialect), (content) =>
+      return Either.map(encodeContent(message.content, peer, dialect), (content) =>
         native.encode({ role: "user", content, ...optional("name", message.name) }, message)
       )
     case "assistant":
       return Either.right(encodeAssistant(message, peer, dialect))
     case "tool":
-      return Either.map(encodeContent(resultContent(message, dialect), dialect), (content) =>
+      return Either.map(encodeContent(resultContent(message, dialect), peer, dialect), (content) =>
         native.encode(
           { role: "tool", tool_call_id: encodeCallId(message.toolCallId, dialect.callIds), content },
           message

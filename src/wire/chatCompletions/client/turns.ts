@@ -1,19 +1,26 @@
 /** Alternating turns, for providers that require them. Perplexity: "user or tool message(s) should alternate with assistant". */
-import type { AssistantMessage, AssistantPart, Message, UserMessage, UserPart } from "../../../vocabulary/Chat.js"
-import { text } from "../../../vocabulary/Chat.js"
+import type {
+  AssistantMessage,
+  AssistantPart,
+  Message,
+  TextPart,
+  UserMessage,
+  UserPart
+} from "../../../vocabulary/Chat.js"
+import { text, textOf } from "../../../vocabulary/Chat.js"
 
-const toParts = <Part>(content: string | ReadonlyArray<Part>, toPart: (value: string) => Part): ReadonlyArray<Part> =>
-  typeof content !== "string" ? content : content === "" ? [] : [toPart(content)]
+const toParts = <Part>(content: string | ReadonlyArray<Part>): ReadonlyArray<Part | TextPart> =>
+  typeof content !== "string" ? content : content === "" ? [] : [text(content)]
 
-/** Both contents; two strings with an empty line between them. */
+/** Both contents in order, with `between` between their parts; two strings with an empty line between them. */
 const joinContents = <Part>(
   first: string | ReadonlyArray<Part>,
   second: string | ReadonlyArray<Part>,
-  toPart: (value: string) => Part
-): string | ReadonlyArray<Part> =>
+  between: ReadonlyArray<TextPart> = []
+): string | ReadonlyArray<Part | TextPart> =>
   typeof first === "string" && typeof second === "string"
     ? [first, second].filter((value) => value !== "").join("\n\n")
-    : [...toParts(first, toPart), ...toParts(second, toPart)]
+    : [...toParts(first), ...between, ...toParts(second)]
 
 /** The native fields of both messages, by protocol. */
 const joinNative = (first: Message, second: Message): Pick<Message, "native"> => {
@@ -26,20 +33,21 @@ const joinNative = (first: Message, second: Message): Pick<Message, "native"> =>
 
 const joinUser = (first: UserMessage, second: UserMessage): UserMessage => ({
   role: "user",
-  content: joinContents<UserPart>(first.content, second.content, text),
+  content: joinContents<UserPart>(first.content, second.content),
   ...(first.name === undefined || first.name !== second.name ? {} : { name: first.name }),
   ...joinNative(first, second)
 })
 
-const joinAssistant = (first: AssistantMessage, second: AssistantMessage): AssistantMessage => {
-  const toolCalls = [...(first.toolCalls ?? []), ...(second.toolCalls ?? [])]
-  return {
-    role: "assistant",
-    content: joinContents<AssistantPart>(first.content, second.content, text),
-    ...(toolCalls.length === 0 ? {} : { toolCalls }),
-    ...joinNative(first, second)
-  }
-}
+/** The texts of an assistant message become one text, so an empty line separates those of the two messages. */
+const joinAssistant = (first: AssistantMessage, second: AssistantMessage): AssistantMessage => ({
+  role: "assistant",
+  content: joinContents<AssistantPart>(
+    first.content,
+    second.content,
+    textOf(first.content) === "" || textOf(second.content) === "" ? [] : [text("\n\n")]
+  ),
+  ...joinNative(first, second)
+})
 
 const joinMessages = (before: Message | undefined, message: Message): Message | undefined => {
   if (before?.role === "user" && message.role === "user") return joinUser(before, message)

@@ -1,12 +1,13 @@
 /** Decodes messages. OpenAI, API reference: chat/create. */
-import * as Chat from "../../../vocabulary/Chat.js"
 import * as Events from "../../../vocabulary/ChatEvent.js"
+import { partIndexes } from "../../answerReader.js"
 import type { Json } from "../../json.js"
-import { isRecord, nonEmpty, withoutNulls, record, records, string } from "../../json.js"
-import { knownFields } from "../../native.js"
+import { array, isRecord, nonEmpty, withoutNulls, record, records, string } from "../../json.js"
+import { knownFields, unknownFields } from "../../native.js"
+import { plainText } from "../content.js"
 import { callBody, decodeToolCalls } from "../toolCalls.js"
 import { native } from "../native.js"
-import { readContent, reasoningReader } from "../reasoning.js"
+import { readThinkingEntry, reasoningReader } from "../reasoning.js"
 
 /** Subtypes of media types by format, where they differ. */
 const audioTypes: Readonly<Record<string, string>> = { mp3: "mpeg" }
@@ -108,23 +109,25 @@ const readParts = (content: unknown): unknown => (Array.isArray(content) ? conte
 
 const refusalFields = knownFields(["type", "refusal"])
 
-/** A refusal becomes text with native fields: this protocol encodes it unchanged, others as text. */
-const readAssistantPart = (part: unknown): unknown =>
-  isRecord(part) && part["type"] === "refusal"
-    ? {
-        type: "text",
-        text: part["refusal"],
-        ...native.decode(part, refusalFields, { type: "refusal", refusal: part["refusal"], text: undefined })
+/**
+ * An entry of an assistant message; each becomes one part. Refusals and reasoning are marked as received in this form, so that they
+ * return in it.
+ */
+const readAssistantEntry = (entry: unknown): unknown => {
+  if (!isRecord(entry)) return entry
+  if (entry["type"] === "refusal") {
+    return { type: "refusal", text: entry["refusal"], ...native.wrap(unknownFields(entry, refusalFields) ?? {}) }
+  }
+  const thinking = readThinkingEntry(entry)
+  return thinking === undefined
+    ? readPart(entry)
+    : {
+        type: "reasoning",
+        text: thinking.text,
+        ...withoutNulls({ signature: thinking.signature }),
+        ...native.wrap(thinking.fields ?? {})
       }
-    : readPart(part)
-
-/** Parts with reasoning, which `readContent` reads. */
-const isReasoningPart = (part: unknown): boolean =>
-  isRecord(part) && (part["type"] === "thinking" || part["type"] === "reasoning")
-
-/** Text without other fields. Such parts become one string, since not every server accepts an assistant message in parts. */
-const isPlainText = (part: unknown): boolean =>
-  isRecord(part) && part["type"] === "text" && Object.keys(part).every((field) => field === "type" || field === "text")
+}
 
 const assistantFields = knownFields([
   "role",
@@ -138,40 +141,58 @@ const assistantFields = knownFields([
   "reasoning_opaque"
 ])
 
-const readAssistant = (message: Json): unknown => {
-  const content = message["content"] ?? ""
-  const decoded = readContent(message)
-  const refusal = string(message, "refusal") ?? ""
-  const reasoning = reasoningReader(undefined)
-    .read(message, decoded)
+/** The reasoning in the fields of a message, which comes before its content. */
+const readReasoningFields = (message: Json): ReadonlyArray<unknown> => {
+  const hasEntries = records(message, "content").some((entry) => readThinkingEntry(entry) !== undefined)
+  return reasoningReader(undefined, partIndexes())
+    .read(message, hasEntries)
     .reduce((collected, delta) => Events.append(collected, delta), Events.nothing)
-    .reasoningParts.map((part) => ({ ...part, ...native.wrap({}) }))
-  const parts = Array.isArray(content) ? content.filter((part) => !isReasoningPart(part)) : []
-  const contentParts: ReadonlyArray<unknown> = parts.every(isPlainText)
-    ? decoded.text + refusal === ""
-      ? []
-      : [Chat.text(decoded.text + refusal)]
-    : [...parts.map(readAssistantPart), ...(refusal === "" ? [] : [Chat.text(refusal)])]
-  const isContent = typeof content === "string" || Array.isArray(content)
-  const calls = message["tool_calls"] ?? []
-  return {
-    role: "assistant",
-    content: !isContent
-      ? content
-      : reasoning.length === 0 && parts.every(isPlainText)
-        ? decoded.text + refusal
-        : [...reasoning, ...contentParts],
-    ...(Array.isArray(calls)
-      ? calls.length === 0
-        ? {}
-        : { toolCalls: calls.every(isCall) ? decodeToolCalls(records(message, "tool_calls")) : calls }
-      : { toolCalls: calls }),
-    ...native.decode(message, assistantFields, refusal === "" ? undefined : { refusal, content: message["content"] })
-  }
+    .content.map((part) => ({ ...part, ...native.wrap(native.fieldsOf(part) ?? {}) }))
 }
+
+/** A message with only plain texts has a string, which every protocol can hold. */
+const readAssistantContent = (message: Json): unknown => {
+  const content = message["content"] ?? ""
+  if (typeof content !== "string" && !Array.isArray(content)) return content
+  const entries: ReadonlyArray<unknown> =
+    typeof content !== "string" ? content : content === "" ? [] : [{ type: "text", text: content }]
+  const refusal = string(message, "refusal") ?? ""
+  const reasoning = readReasoningFields(message)
+  const others = [
+    ...(refusal === "" ? [] : [{ type: "refusal", text: refusal }]),
+    ...decodeToolCalls(records(message, "tool_calls"))
+  ]
+  const texts = entries.map(plainText)
+  return reasoning.length + others.length === 0 && texts.every((text) => text !== undefined)
+    ? texts.join("")
+    : [...reasoning, ...entries.map(readAssistantEntry), ...others]
+}
+
+const readAssistant = (message: Json): unknown => ({
+  role: "assistant",
+  content: readAssistantContent(message),
+  ...native.decode(message, assistantFields)
+})
+
+/** The index of an entry of the content in the message, of which the part at `index` was read. */
+export const entryIndex = (message: unknown, index: number): number =>
+  isRecord(message) && message["role"] === "assistant" ? index - readReasoningFields(message).length : index
 
 /** Whether it is a call with a name, which every whole call must have. */
 const isCall = (call: unknown): boolean => isRecord(call) && Boolean(string(callBody(call).body, "name"))
+
+/** The path of the first invalid field `tool_calls`, or of the first invalid call in it. */
+export const invalidCalls = (messages: ReadonlyArray<unknown>): string | undefined => {
+  for (const [position, message] of messages.entries()) {
+    if (!isRecord(message) || message["role"] !== "assistant") continue
+    const calls = array(message, "tool_calls")
+    if (calls === undefined && (message["tool_calls"] ?? undefined) !== undefined)
+      return `messages[${position}].tool_calls`
+    const invalid = calls?.findIndex((call) => !isCall(call)) ?? -1
+    if (invalid >= 0) return `messages[${position}].tool_calls[${invalid}]`
+  }
+  return undefined
+}
 
 const toolFields = knownFields(["role", "tool_call_id", "content"])
 

@@ -10,7 +10,7 @@ import type { WireFailure } from "../../Wire.js"
 import { malformed } from "../../Wire.js"
 import { decodeLogprobs, unpairedTop } from "../../sampling.js"
 import { native } from "../native.js"
-import { readMessage } from "./messages.js"
+import { entryIndex, invalidCalls, readMessage } from "./messages.js"
 
 // -------------------------------------------------------------------------------------
 // settings
@@ -137,7 +137,7 @@ const vocabularyFields: ReadonlySet<string> = new Set([
 
 const fieldNames: FieldNames = {
   toolCallId: "tool_call_id",
-  toolCalls: "tool_calls",
+
   toolChoice: "tool_choice",
   parallelToolCalls: "parallel_tool_calls",
   responseFormat: "response_format",
@@ -154,22 +154,30 @@ const insertedNames: ReadonlyArray<readonly [RegExp, string]> = [
   [/^tools\[\d+\](?=\.)/, "$&.function"],
   [/^tool_choice(?=\.)/, "$&.function"],
   [/^response_format(?=\.)/, "$&.json_schema"],
-  [/^messages\[\d+\]\.tool_calls\[\d+\](?=\.(?:name|arguments)$)/, "$&.function"],
+
   [/^reasoning\.effort$/, "reasoning_effort"]
 ]
 
-/** The path of the URL in a part of a message, by type. */
-const urlPaths: Readonly<Record<string, string>> = {
-  image_url: "image_url.url",
-  input_audio: "input_audio",
-  file: "file.file_data"
+/** The path of a field in an entry of the content, by the field of its part and the type of the entry. */
+const entryPaths: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  url: { image_url: "image_url.url", input_audio: "input_audio", file: "file.file_data" },
+  text: { refusal: "refusal" }
 }
 
-const wirePath = (path: ReadonlyArray<PropertyKey>, body: Json): string => {
-  const last = path.at(-1)
-  const part = last === "url" ? valueAt(body, path.slice(0, -1)) : undefined
-  const url = isRecord(part) ? urlPaths[string(part, "type") ?? ""] : undefined
-  const steps = url === undefined ? path : [...path.slice(0, -1), url]
+/** The path with the index of an entry of a message's content in place of that of its part. */
+const withEntryIndex = (path: ReadonlyArray<PropertyKey>, body: Json): ReadonlyArray<PropertyKey> => {
+  const [messages, position, content, index] = path
+  return messages === "messages" && content === "content" && typeof index === "number"
+    ? path.with(3, entryIndex(valueAt(body, [messages, position ?? 0]), index))
+    : path
+}
+
+const wirePath = (pathOfPart: ReadonlyArray<PropertyKey>, body: Json): string => {
+  const path = withEntryIndex(pathOfPart, body)
+  const byType = entryPaths[String(path.at(-1))]
+  const entry = byType === undefined ? undefined : valueAt(body, path.slice(0, -1))
+  const field = isRecord(entry) ? byType?.[string(entry, "type") ?? ""] : undefined
+  const steps = field === undefined ? path : [...path.slice(0, -1), field]
   const plain = pathBelow(steps, fieldNames).slice(1)
   return insertedNames.reduce((renamed, [pattern, replacement]) => renamed.replace(pattern, replacement), plain)
 }
@@ -193,6 +201,8 @@ export const decodeRequest = (
     reasoning: reasoning.extra,
     thinking: reasoning.thinking
   })
+  const invalid = invalidCalls(array(body, "messages") ?? [])
+  if (invalid !== undefined) return Either.left(malformed(invalid, "expected calls of tools with a name"))
   const candidate: unknown = {
     messages: array(body, "messages")?.map(readMessage) ?? body["messages"],
     ...withoutNulls({

@@ -1,15 +1,25 @@
 /** Encodes responses, whole and as streams. OpenAI, API reference: chat/object and chat/streaming. */
-import type { ChatResponse, ReasoningPart } from "../../../vocabulary/Chat.js"
-import type { ChatEvent, Finish, ReasoningDelta, ToolCallDelta, ToolCallEnd } from "../../../vocabulary/ChatEvent.js"
+import { Array as Arr, Option } from "effect"
+import type { AssistantPart, ChatResponse, ProviderPart, ReasoningPart } from "../../../vocabulary/Chat.js"
+import type {
+  ChatEvent,
+  Finish,
+  ReasoningDelta,
+  TextDelta,
+  ToolCallDelta,
+  ToolCallEnd
+} from "../../../vocabulary/ChatEvent.js"
 import type { Json } from "../../json.js"
 import { record, records, string } from "../../json.js"
 import { mergeFields } from "../../native.js"
 import type { Frame, Served, ServedError, StreamEncoder } from "../../Wire.js"
-import { encodeCall } from "../toolCalls.js"
+import { encodeEntries } from "../content.js"
+import { encodeCall, encodeCallFields } from "../toolCalls.js"
 import type { Dialect } from "../dialect.js"
 import { encodeFinishReason } from "../finishReason.js"
 import { choiceFields, messageFields, messageMetadata, presentFields } from "../metadata.js"
-import { encodeReasoningDetail, encodeThinkingPart } from "../reasoning.js"
+import { messageFieldsOf, native } from "../native.js"
+import { encodeReasoningDetail, encodeThinkingEntry } from "../reasoning.js"
 import { encodeUsage } from "../usage.js"
 
 /** Metadata that is encoded elsewhere, would be decoded as another field, or repeats the answer in another protocol. */
@@ -50,18 +60,52 @@ const reasoningFields = (text: string, details: ReadonlyArray<Json>, { history }
   }
 }
 
-const contentOf = ({ reasoningParts, refusal, text, toolCalls }: ChatResponse, { history }: ServerDialect): unknown =>
-  history === "thinking-parts" && reasoningParts.length > 0
-    ? [...reasoningParts.map(encodeThinkingPart), ...(text === "" ? [] : [{ type: "text", text }])]
-    : text === "" && (toolCalls.length > 0 || refusal !== "")
-      ? null
-      : text
+const encodeText = ({ text }: { readonly text: string }, fields: Json | undefined): Json =>
+  mergeFields({ type: "text", text }, fields ?? {})
+
+/** A block of this protocol; undefined for one of another protocol, and for fields of the message. */
+const encodeBlock = (part: ProviderPart): Json | undefined => {
+  const block = native.fieldsOf(part)
+  return block === undefined || messageFieldsOf(block) !== undefined ? undefined : block
+}
+
+/** A part as an entry of the content; undefined for a part that is in a field of its own. */
+const encodeEntry = (part: AssistantPart, { history }: ServerDialect): Json | undefined => {
+  switch (part.type) {
+    case "text":
+      return encodeText(part, native.fieldsOf(part))
+    case "reasoning":
+      return history === "thinking-parts" ? encodeThinkingEntry(part) : undefined
+    case "provider":
+      return encodeBlock(part)
+    case "refusal":
+    case "tool-call":
+      return undefined
+  }
+}
+
+const partMessageFields = (part: AssistantPart): Json =>
+  part.type === "provider" ? (messageFieldsOf(native.fieldsOf(part) ?? {}) ?? {}) : {}
+
+const contentOf = ({ content, refusal, toolCalls }: ChatResponse, dialect: ServerDialect): unknown => {
+  const encoded = encodeEntries(Arr.filterMap(content, (part) => Option.fromNullable(encodeEntry(part, dialect))))
+  return encoded === "" && (toolCalls.length > 0 || refusal !== "") ? null : encoded
+}
 
 export const encodeResponse =
   (dialect: ServerDialect) =>
   (response: ChatResponse, { createdAt = 0 }: Served = {}): Record<string, unknown> => {
-    const { providerMetadata: metadata, refusal, toolCalls } = response
-    const ofMessage = messageMetadata(metadata)
+    const { content, providerMetadata: metadata, reasoning, refusal, toolCalls } = response
+    const details = content.filter((part) => part.type === "reasoning").map(encodeReasoningDetail)
+    const message = {
+      role: "assistant",
+      content: contentOf(response, dialect),
+      refusal: refusal === "" ? null : refusal,
+      ...reasoningFields(reasoning, details, dialect),
+      ...(dialect.history === "none" ? field("reasoning", reasoning) : {}),
+      ...(toolCalls.length === 0 ? {} : { tool_calls: toolCalls.map(encodeCall) }),
+      ...messageMetadata(metadata)
+    }
     return {
       ...bodyMetadata(metadata),
       id: response.id,
@@ -71,21 +115,7 @@ export const encodeResponse =
       choices: [
         {
           index: 0,
-          message: {
-            role: "assistant",
-            content: contentOf(response, dialect),
-            refusal: refusal === "" ? null : refusal,
-            ...reasoningFields(response.reasoning, response.reasoningParts.map(encodeReasoningDetail), dialect),
-            ...(dialect.history === "none" ? field("reasoning", response.reasoning) : {}),
-            ...(toolCalls.length === 0
-              ? {}
-              : {
-                  tool_calls: toolCalls.map((call, index) =>
-                    mergeFields(encodeCall(call), ofMessage.calls.get(index) ?? {})
-                  )
-                }),
-            ...ofMessage.fields
-          },
+          message: content.map(partMessageFields).reduce(mergeFields, message),
           logprobs: null,
           ...presentFields(metadata, choiceFields),
           ...record(metadata, "choice"),
@@ -108,16 +138,29 @@ const customTools = (request: Json): ReadonlySet<string> =>
 /** Placeholder of the text in a chunk; no id and no model contains it. */
 const placeholder = "\u0000text"
 
+/** Numbers keys in the order in which they come. */
+const numbering = () => {
+  const numbers = new Map<number, number>()
+  return (key: number): number => {
+    const number = numbers.get(key) ?? numbers.size
+    numbers.set(key, number)
+    return number
+  }
+}
+
 /** Encodes a stream. `request` contains whether to send the usage, and which tools are custom. */
 export const encodeStream =
   (dialect: ServerDialect) =>
   (request: Json, createdAt = 0): StreamEncoder => {
     const sendsUsage = !dialect.streamUsage || record(request, "stream_options")?.["include_usage"] === true
     const customNames = customTools(request)
-    /** The arguments sent so far, by index of the call. */
+    /** The arguments sent so far, by index of the call's part. */
     const sentArguments = new Map<number, string>()
     /** The fields of each reasoning part beside its text, repeated in every chunk. */
-    const partFields = new Map<number, Pick<ReasoningPart, "id" | "format">>()
+    const partFields = new Map<number, Pick<ReasoningPart, "id" | "format" | "native">>()
+    /** The protocol numbers tool calls, and reasoning, without the other parts. */
+    const callNumber = numbering()
+    const reasoningNumber = numbering()
     let textFrame: ReadonlyArray<string> | undefined
     let head: Json = { object: "chat.completion.chunk", created: createdAt }
 
@@ -137,49 +180,60 @@ export const encodeStream =
       return { data: before + JSON.stringify(text) + after }
     }
 
+    const textDelta = (event: TextDelta): Frame => {
+      const fields = native.fieldsOf(event)
+      return fields === undefined ? textChunk(event.text) : chunk({ content: [encodeText(event, fields)] })
+    }
+
+    const providerPart = (part: ProviderPart): ReadonlyArray<Frame> => {
+      const block = encodeBlock(part)
+      const delta = block === undefined ? partMessageFields(part) : { content: [block] }
+      return Object.keys(delta).length === 0 ? [] : [chunk(delta)]
+    }
+
     const reasoningChunk = (event: ReasoningDelta): Frame => {
       const { _tag, index, provider: _, signature, text, ...rest } = event
       const fields = { ...partFields.get(index), ...rest }
       partFields.set(index, fields)
-      const delta = { text, ...(signature === undefined ? {} : { signature }) }
+      const delta = { ...fields, text, ...(signature === undefined ? {} : { signature }) }
       return chunk(
         dialect.history === "thinking-parts"
-          ? { content: [encodeThinkingPart(delta)] }
-          : reasoningFields(text, [encodeReasoningDetail({ ...fields, ...delta }, index)], dialect)
+          ? { content: [encodeThinkingEntry(delta)] }
+          : reasoningFields(text, [encodeReasoningDetail(delta, reasoningNumber(index))], dialect)
       )
     }
 
     const callChunk = (
       event: Pick<ToolCallDelta, "index" | "id" | "name">,
       delta: string,
-      isCustom: boolean
+      isCustom: boolean,
+      fields: Json = {}
     ): Frame => {
       const sent = sentArguments.get(event.index)
       sentArguments.set(event.index, (sent ?? "") + delta)
       const kind = isCustom ? "custom" : "function"
       const name = sent === undefined ? { name: event.name } : {}
-      return chunk({
-        tool_calls: [
-          {
-            index: event.index,
-            ...(sent === undefined ? { id: event.id, type: kind } : {}),
-            [kind]: isCustom ? { ...name, input: delta } : { ...name, arguments: delta }
-          }
-        ]
-      })
+      const call = {
+        index: callNumber(event.index),
+        ...(sent === undefined ? { id: event.id, type: kind } : {}),
+        [kind]: isCustom ? { ...name, input: delta } : { ...name, arguments: delta }
+      }
+      return chunk({ tool_calls: [mergeFields(call, fields)] })
     }
 
-    /** The arguments that no delta contained. */
+    /** The arguments and the fields that no delta contained. */
     const callEnd = ({ call, index }: ToolCallEnd): ReadonlyArray<Frame> => {
       const sent = sentArguments.get(index)
       const remaining = call.arguments.startsWith(sent ?? "") ? call.arguments.slice((sent ?? "").length) : ""
-      return sent !== undefined && remaining === ""
+      const fields = encodeCallFields(call)
+      return sent !== undefined && remaining === "" && Object.keys(fields).length === 0
         ? []
         : [
             callChunk(
               { index, id: call.id, name: call.name },
               remaining,
-              call.type === "custom" || customNames.has(call.name)
+              call.custom === true || customNames.has(call.name),
+              fields
             )
           ]
     }
@@ -208,7 +262,7 @@ export const encodeStream =
             textFrame = undefined
             return [chunk({ role: "assistant", content: "", refusal: null })]
           case "TextDelta":
-            return [textChunk(event.text)]
+            return [textDelta(event)]
           case "ReasoningDelta":
             return [reasoningChunk(event)]
           case "RefusalDelta":
@@ -217,6 +271,8 @@ export const encodeStream =
             return [callChunk(event, event.argumentsDelta, customNames.has(event.name))]
           case "ToolCallEnd":
             return callEnd(event)
+          case "ProviderPart":
+            return providerPart(event.part)
           case "Continued":
             return []
           case "Finish":
