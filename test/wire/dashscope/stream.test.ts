@@ -73,6 +73,7 @@ describe("DashScope stream decoder: incremental", () => {
   })
   it("keeps the order of the stream when reasoning, text and tool calls alternate, also with repeated deltas", () => {
     const { events, failure } = readFrames(wire, [
+      event({ reasoning_content: "Hm." }, 1),
       event({ content: "ha" }, 1),
       event({ content: "ha" }, 2),
       event({ reasoning_content: "Hm." }, 3),
@@ -84,6 +85,7 @@ describe("DashScope stream decoder: incremental", () => {
     ])
     expect(failure).toBeUndefined()
     expect(fold(events).content).toEqual([
+      { type: "reasoning", text: "Hm.", provider: "acme" },
       { type: "text", text: "haha" },
       { type: "reasoning", text: "Hm.", provider: "acme" },
       { type: "tool-call", id: "call_a", name: "clock", arguments: '{"zone":1}' },
