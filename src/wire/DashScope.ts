@@ -10,6 +10,9 @@
  *   turns is sent back as `reasoning_content`.
  * - Images, audio and video are sent by URL or as bytes. A video is a file with `data:video/…` bytes or a URL that ends like
  *   one (`.mp4` …). `cacheControl` marks a text or an image for the explicit cache, which keeps it for five minutes.
+ * - A message has one content, one `reasoning_content` and one list of calls: requests and whole answers keep the order of the
+ *   parts within each of them, and refusals are written as text. A stream keeps its own order. Parts that only another protocol
+ *   has are left out when an answer contained them, else the request fails with `Unsupported`.
  * - Streams are incremental. A model that repeats the whole text in every event is read as well.
  * - The protocol has no field for a required tool (except by name), `frequencyPenalty`, `logitBias`, documents, the name of a user
  *   message, and custom tools: such a request fails with `Unsupported`. Hints are dropped: `user`, `metadata`, the detail of an

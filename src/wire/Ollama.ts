@@ -5,6 +5,9 @@
  *   `extra.keep_alive` and all other fields of `extra` are sent unchanged.
  * - `reasoning` becomes `think`: on, off, or a level, which only some models distinguish from "on". The protocol has no token
  *   budget. Reasoning of earlier turns is sent back unchanged.
+ * - A message has one content, one `thinking` and one list of calls: requests and whole answers keep the order of the parts
+ *   within each of them, and refusals are written as text. A stream keeps its own order. Parts that only another protocol has
+ *   are left out when an answer contained them, else the request fails with `Unsupported`.
  * - Tool calls arrive whole. Older servers send no ids: these are generated from the position in the answer.
  * - The protocol has no field for a required tool, `parallelToolCalls: false`, `logitBias`, images by URL, audio, files, the name
  *   of a user message, and custom tools: such a request fails with `Unsupported`. Hints are dropped: `user`, `metadata`, the

@@ -32,6 +32,24 @@ export const valueAt = (value: unknown, path: Path): unknown =>
     value
   )
 
+const fieldOf = (part: unknown): string => {
+  const type = valueAt(part, ["type"])
+  return type === "tool-call" ? "toolCalls" : type === "reasoning" ? "reasoning" : "content"
+}
+
+/**
+ * The path of a part of a message in a protocol that has reasoning and calls in fields of their own: the field, and the position
+ * among the parts in it.
+ */
+export const fieldPath = (candidate: unknown, path: Path): Path => {
+  const [messages, index, , position, ...steps] = path
+  const parts = messages === "messages" ? valueAt(candidate, path.slice(0, 3)) : undefined
+  if (messages === undefined || index === undefined || typeof position !== "number" || !Array.isArray(parts))
+    return path
+  const field = fieldOf(parts[position])
+  return [messages, index, field, parts.slice(0, position).filter((part) => fieldOf(part) === field).length, ...steps]
+}
+
 const validate = ParseResult.validateEither(ChatRequest)
 
 /** Of the members of a union, the one that decoded furthest is the one that was meant. */

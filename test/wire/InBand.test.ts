@@ -138,7 +138,7 @@ describe("finish reasons that are failures", () => {
       const out: Array<WireEvent> = []
       expect(decoder.push(chunk(null), out)).toBe(undefined)
       expect(errorClass(decoder.push(chunk(reason), out))).toBe("ProviderUnavailableError")
-      expect(out).toEqual([{ _tag: "TextDelta", text: "Half of" }])
+      expect(out).toEqual([{ _tag: "TextDelta", index: 0, text: "Half of" }])
     }
   )
 })

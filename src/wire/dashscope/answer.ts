@@ -1,5 +1,6 @@
 /** The reader of an answer from its events; a whole answer is a single event. */
 import type { Usage } from "../../vocabulary/Usage.js"
+import { partIndexes } from "../answerReader.js"
 import { toolCallReader } from "../chatCompletions/toolCalls.js"
 import { decodeFinishReason } from "../chatCompletions/finishReason.js"
 import { accumulateFields } from "../chatCompletions/metadata.js"
@@ -8,7 +9,7 @@ import type { Json } from "../json.js"
 import { isRecord, pick, number, record, records, string } from "../json.js"
 import type { AnswerSource, WireEvent } from "../Wire.js"
 import { usageOf } from "../Wire.js"
-import type { Evidence } from "./deltas.js"
+import type { ChannelText, Evidence } from "./deltas.js"
 import { deltaReader } from "./deltas.js"
 import { unknownCounts, decodeUsage, hasCounts } from "./usage.js"
 
@@ -38,8 +39,6 @@ const readContent = (content: unknown): { readonly text: string; readonly others
   }
 }
 
-type Emit = (text: string, out: Array<WireEvent>) => void
-
 export const answerReader = (source: AnswerSource) => {
   let id = ""
   let model = ""
@@ -51,20 +50,19 @@ export const answerReader = (source: AnswerSource) => {
   let outputText = ""
   const metadata: Record<string, unknown> = {}
   const deltas = deltaReader()
-  const toolCalls = toolCallReader()
-  /** Emits the pending text of a channel at the end. */
-  const emitters = new Map<string, Emit>()
+  const parts = partIndexes()
+  const toolCalls = toolCallReader(parts.open)
 
-  const emitReasoning: Emit = (text, out) => {
+  const emitReasoning: ChannelText["emit"] = (text, out) => {
     if (text === "") return
     outputText += text
-    out.push({ _tag: "ReasoningDelta", index: 0, text, provider: source.provider })
+    out.push({ _tag: "ReasoningDelta", index: parts.continue("reasoning"), text, provider: source.provider })
   }
 
-  const emitText: Emit = (text, out) => {
+  const emitText: ChannelText["emit"] = (text, out) => {
     if (text === "") return
     outputText += text
-    out.push({ _tag: "TextDelta", text })
+    out.push({ _tag: "TextDelta", index: parts.continue("text"), text })
   }
 
   const emitArguments = (call: Json, text: string, out: Array<WireEvent>): void => {
@@ -74,9 +72,13 @@ export const answerReader = (source: AnswerSource) => {
     out.push(delta)
   }
 
-  const emitDelta = (channel: string, text: string, evidence: Evidence, emit: Emit, out: Array<WireEvent>): void => {
-    emitters.set(channel, emit)
-    emit(deltas.read(channel, text, evidence), out)
+  const argumentsText = (call: Json, position: number): ChannelText => {
+    const args = record(call, "function")?.["arguments"]
+    return {
+      channel: `call ${number(call, "index") ?? (string(call, "id") || position)}`,
+      text: typeof args === "string" ? args : isRecord(args) ? JSON.stringify(args) : "",
+      emit: (text, out) => emitArguments(call, text, out)
+    }
   }
 
   const readMessage = (message: Json, event: Omit<Evidence, "alone">, out: Array<WireEvent>): void => {
@@ -84,19 +86,11 @@ export const answerReader = (source: AnswerSource) => {
     const reasoning = string(message, "reasoning_content") ?? ""
     const calls = records(message, "tool_calls")
     const channelCount = calls.length + (reasoning === "" ? 0 : 1) + (text === "" ? 0 : 1)
-    const evidence = { ...event, alone: channelCount < 2 }
-    emitDelta("reasoning", reasoning, evidence, emitReasoning, out)
-    emitDelta("text", text, evidence, emitText, out)
-    for (const [position, call] of calls.entries()) {
-      const args = record(call, "function")?.["arguments"]
-      emitDelta(
-        `call ${number(call, "index") ?? (string(call, "id") || position)}`,
-        typeof args === "string" ? args : isRecord(args) ? JSON.stringify(args) : "",
-        evidence,
-        (added, into) => emitArguments(call, added, into),
-        out
-      )
-    }
+    const reasoningDelta: ChannelText = { channel: "reasoning", text: reasoning, emit: emitReasoning }
+    const textDelta: ChannelText = { channel: "text", text, emit: emitText }
+    // The pending text of a channel that the event has no text for comes before what is new.
+    const channels = text === "" ? [textDelta, reasoningDelta] : [reasoningDelta, textDelta]
+    deltas.read([...channels, ...calls.map(argumentsText)], { ...event, alone: channelCount < 2 }, out)
     accumulateFields(metadata, message, messageFields)
     accumulateFields(metadata, { content: others }, ["content"])
   }
@@ -140,7 +134,7 @@ export const answerReader = (source: AnswerSource) => {
     },
     /** Emits pending text, the ends of tool calls and `Finish`. */
     finish: (out: Array<WireEvent>): void => {
-      for (const [channel, text] of deltas.flush()) emitters.get(channel)?.(text, out)
+      deltas.flush(out)
       const completed = toolCalls.completed()
       const otherCounts = unknownCounts(counts ?? {})
       for (const { call, index } of completed) out.push({ _tag: "ToolCallEnd", index, call })

@@ -3,6 +3,8 @@
  * event. No field distinguishes the two modes: in the cumulative one each text begins with the text before it.
  */
 
+import type { WireEvent } from "../Wire.js"
+
 /** Fields of an event that help to detect the mode. */
 export interface Evidence {
   /** Whether the output tokens advanced since the event before; undefined without counts. */
@@ -18,10 +20,22 @@ interface Channel {
   emitted: string
   /** A text that either continues or repeats the emitted one; the next event decides. */
   pending: string | undefined
+  /** Of the latest event. */
+  emit: ChannelText["emit"]
+}
+
+/** The text that an event has for a channel; empty when it has none. */
+export interface ChannelText {
+  readonly channel: string
+  readonly text: string
+  /** Emits what the text adds, which can be empty. */
+  readonly emit: (added: string, out: Array<WireEvent>) => void
 }
 
 /** A text that begins with this many emitted characters repeats them; a coincidence is unlikely. */
 const certainLength = 8
+
+const none: ReadonlySet<ChannelText> = new Set()
 
 export const deltaReader = () => {
   let mode: "unknown" | "incremental" | "cumulative" = "unknown"
@@ -63,22 +77,48 @@ export const deltaReader = () => {
     return true
   }
 
+  const channelOf = ({ channel: name, emit }: ChannelText): Channel => {
+    const channel = channels.get(name) ?? { emitted: "", pending: undefined, emit }
+    channels.set(name, channel)
+    return channel
+  }
+
+  const emitPending = (channel: Channel, out: Array<WireEvent>): void => {
+    const text = release(channel)
+    if (text !== "") channel.emit(text, out)
+  }
+
+  /** Looks for the mode in an event. Returns the texts that are pending or add nothing because it stays unknown. */
+  const decideMode = (texts: ReadonlyArray<ChannelText>, evidence: Evidence): ReadonlySet<ChannelText> => {
+    const undecided = new Set<ChannelText>()
+    for (const each of texts) {
+      const channel = channelOf(each)
+      if (mode === "unknown" && channel.emitted !== "" && !detectMode(channel, each.text, evidence)) undecided.add(each)
+    }
+    return undecided
+  }
+
   return {
-    /** The text that an event adds to a channel. */
-    read: (name: string, text: string, evidence: Evidence): string => {
-      const channel = channels.get(name) ?? { emitted: "", pending: undefined }
-      channels.set(name, channel)
-      if (mode === "unknown" && channel.emitted !== "" && !detectMode(channel, text, evidence)) return ""
-      const before = mode === "unknown" ? "" : release(channel)
-      const added = mode === "cumulative" ? remainder(text, channel.emitted) : text
-      channel.emitted += added
-      return before + added
+    /** Emits what an event adds to its channels: the texts that were pending, then its own. */
+    read: (texts: ReadonlyArray<ChannelText>, evidence: Evidence, out: Array<WireEvent>): void => {
+      let undecided = none
+      if (mode === "unknown") {
+        undecided = decideMode(texts, evidence)
+        if (mode !== "unknown") for (const each of texts) emitPending(channelOf(each), out)
+      }
+      for (const each of texts) {
+        const { emit, text } = each
+        const channel = channelOf(each)
+        const own = mode === "cumulative" ? remainder(text, channel.emitted) : text
+        const added = undecided.has(each) ? "" : own
+        channel.emitted += added
+        channel.emit = emit
+        emit(added, out)
+      }
     },
-    /** The text still pending at the end, by channel. */
-    flush: (): ReadonlyArray<readonly [name: string, text: string]> =>
-      [...channels].flatMap(([name, channel]) => {
-        const text = release(channel)
-        return text === "" ? [] : [[name, text] as const]
-      })
+    /** Emits the texts that are still pending at the end. */
+    flush: (out: Array<WireEvent>): void => {
+      for (const channel of channels.values()) emitPending(channel, out)
+    }
   }
 }

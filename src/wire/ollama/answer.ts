@@ -1,6 +1,8 @@
 /** The reader of an answer from its lines; a whole answer is a single line. docs.ollama.com/api/chat */
 import type { FinishReason } from "../../vocabulary/Chat.js"
+import { toolCall } from "../../vocabulary/Chat.js"
 import * as Usage from "../../vocabulary/Usage.js"
+import { partIndexes } from "../answerReader.js"
 import { hasError } from "../inBand.js"
 import type { Json } from "../json.js"
 import { array, isRecord, pick, record, string, tokens } from "../json.js"
@@ -51,6 +53,7 @@ export const answerReader = (source: AnswerSource) => {
   /** All output, for an estimate when the server sends no counts. */
   let output = ""
   let callCount = 0
+  const parts = partIndexes()
   const metadata: Record<string, unknown> = {}
 
   const append = (name: string, more: ReadonlyArray<unknown> | undefined): void => {
@@ -61,17 +64,21 @@ export const answerReader = (source: AnswerSource) => {
     else metadata[name] = more
   }
 
-  /** Calls arrive whole. Missing ids are generated from the position, so that streams and whole responses have the same ids. */
+  /**
+   * Calls arrive whole. Missing ids are generated from the position among the calls, so that streams and whole responses have the
+   * same ids.
+   */
   const readCall = (call: unknown, out: Array<WireEvent>): WireFailure | undefined => {
     const body = isRecord(call) ? (record(call, "function") ?? {}) : {}
     const name = string(body, "name") ?? ""
     if (name === "") return malformed("message.tool_calls", call)
-    const index = callCount++
-    const id = (isRecord(call) && string(call, "id")) || `call_${index}`
+    const id = (isRecord(call) && string(call, "id")) || `call_${callCount}`
+    callCount++
+    const index = parts.open()
     const text = argumentsOf(body["arguments"])
     output += text
     out.push({ _tag: "ToolCallDelta", index, id, name, argumentsDelta: text })
-    out.push({ _tag: "ToolCallEnd", index, call: { id, name, arguments: text } })
+    out.push({ _tag: "ToolCallEnd", index, call: toolCall(id, name, text) })
     return undefined
   }
 
@@ -80,16 +87,20 @@ export const answerReader = (source: AnswerSource) => {
     model: () => model || source.model,
     usage: () => usageOf(usage, source, output),
     done: () => done,
-    /** Reads a line of `/api/chat`, or of the older `/api/generate`, which has the text in `response` and no `message`. */
+    /**
+     * Reads a line of `/api/chat`, or of the older `/api/generate`, which has the text in `response` and no `message`. The parts
+     * of a stream begin with their first lines; within a line the order is reasoning, text, calls.
+     */
     read: (line: Json, out: Array<WireEvent>): WireFailure | undefined => {
       model ||= string(line, "model") ?? ""
       const message = record(line, "message") ?? {}
       const thinking = string(message, "thinking") || string(line, "thinking") || ""
       if (thinking !== "") {
-        out.push({ _tag: "ReasoningDelta", index: 0, text: thinking, provider: source.provider })
+        const index = parts.continue("reasoning")
+        out.push({ _tag: "ReasoningDelta", index, text: thinking, provider: source.provider })
       }
       const text = string(message, "content") || string(line, "response") || ""
-      if (text !== "") out.push({ _tag: "TextDelta", text })
+      if (text !== "") out.push({ _tag: "TextDelta", index: parts.continue("text"), text })
       output += thinking + text
       for (const call of array(message, "tool_calls") ?? []) {
         const failure = readCall(call, out)

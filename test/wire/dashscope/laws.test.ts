@@ -1,17 +1,26 @@
 /** Round trips of DashScope requests and responses, without the fields that the protocol lacks. */
 import { describe, expect, it } from "@effect/vitest"
 import { FastCheck } from "effect"
-import type { AssistantPart, ChatRequest, ChatResponse, Message, UserPart } from "../../../src/vocabulary/Chat.js"
-import { text, textOf } from "../../../src/vocabulary/Chat.js"
+import type {
+  AssistantMessage,
+  AssistantPart,
+  ChatRequest,
+  ChatResponse,
+  Message,
+  UserPart
+} from "../../../src/vocabulary/Chat.js"
+import { text, textOf, toolCall, withContent } from "../../../src/vocabulary/Chat.js"
 import * as ChatEvent from "../../../src/vocabulary/ChatEvent.js"
 import * as Usage from "../../../src/vocabulary/Usage.js"
 import * as DashScope from "../../support/dashscope.js"
 import { chatRequest, chatResponse } from "../generators.js"
+import { foreignParts, inOneField, inStreamOrder, plainParts } from "../plainParts.js"
 import {
   collectStream,
   splitDeltas,
   estimatedUsage,
   getOrThrow,
+  interleaveToolCalls,
   jsonRoundTrip,
   source,
   responseRoundTrip,
@@ -27,25 +36,17 @@ const incrementalRequest = { parameters: { incremental_output: true } }
 // responses
 // -------------------------------------------------------------------------------------
 
-/** Prefixes a text, because the decoder cannot tell deltas with equal beginnings from repetitions until more follows. */
-const prefixed = (mark: string, value: string): string => (value === "" ? "" : mark + value)
-
-const withDistinctTexts = (response: ChatResponse): ChatResponse => {
-  const reasoningParts = response.reasoningParts.map((part, index) => ({
-    ...part,
-    text: prefixed(`${index}`, part.text)
-  }))
-  return {
-    ...response,
-    text: prefixed("t", response.text),
-    refusal: prefixed("r", response.refusal),
-    reasoningParts,
-    reasoning: reasoningParts.map((part) => part.text).join("")
-  }
-}
+/** Prefixes texts, because the decoder cannot tell deltas with equal beginnings from repetitions until more follows. */
+const withDistinctTexts = (content: ReadonlyArray<AssistantPart>): ReadonlyArray<AssistantPart> =>
+  content.map((part, index) =>
+    part.type === "provider" || part.type === "tool-call" || part.text === ""
+      ? part
+      : { ...part, text: `${index}${part.text}` }
+  )
 
 const responses: FastCheck.Arbitrary<ChatResponse> = FastCheck.record({
   response: chatResponse("acme"),
+  withForeignParts: foreignParts,
   providerMetadata: FastCheck.record(
     {
       search_info: FastCheck.constant({ search_results: [{ index: 1, url: "https://example.com" }] }),
@@ -56,80 +57,94 @@ const responses: FastCheck.Arbitrary<ChatResponse> = FastCheck.record({
     },
     { requiredKeys: [] }
   )
-}).map(({ providerMetadata, response }) => ({ ...withDistinctTexts(response), model: source.model, providerMetadata }))
+}).map(({ providerMetadata, response, withForeignParts }) =>
+  withContent(
+    { ...response, model: source.model, providerMetadata },
+    withForeignParts(withDistinctTexts(response.content))
+  )
+)
 
-/** A response without what the protocol lacks: it has one reasoning part, the refusal as text and no custom tool calls. */
-const expressible = (response: ChatResponse): ChatResponse => ({
-  ...response,
-  rawFinishReason: response.rawFinishReason || "other",
-  text: response.text + response.refusal,
-  refusal: "",
-  reasoningParts:
-    response.reasoning === "" ? [] : [{ type: "reasoning", text: response.reasoning, provider: response.provider }],
-  toolCalls: response.toolCalls.map(({ type: _, ...call }) => call)
-})
+/** A response with what the protocol has: texts, reasoning and function calls. */
+const expressible = (response: ChatResponse, parts: typeof inOneField): ChatResponse =>
+  withContent({ ...response, rawFinishReason: response.rawFinishReason || "other" }, parts(response.content, "acme"))
 
 describe("DashScope response laws", () => {
   it.prop(
-    "every DashScope response survives writing and reading as one body, except for fields that DashScope lacks",
+    "every DashScope response survives writing and reading as one body, with the order kept within each field",
     [responses],
     ([response]) => {
-      expect(responseRoundTrip(wire, response)).toEqual(expressible(response))
+      expect(responseRoundTrip(wire, response)).toEqual(expressible(response, inOneField))
     }
   )
   it.prop(
-    "every DashScope response survives an incremental stream whose deltas are split at any size",
+    "every DashScope response survives an incremental stream whose deltas are split at any size, in the order of the stream",
     [responses, FastCheck.integer({ min: 1, max: 20 })],
     ([response, size]) => {
       const frames = writeFrames(wire, splitDeltas(ChatEvent.fromResponse(response), size), incrementalRequest)
-      expect(collectStream(wire, frames, response)).toEqual(expressible(response))
+      expect(collectStream(wire, frames, response)).toEqual(expressible(response, inStreamOrder))
     }
   )
-  it.prop("every DashScope response survives an incremental stream of whole deltas", [responses], ([response]) => {
-    expect(
-      collectStream(wire, writeFrames(wire, ChatEvent.fromResponse(response), incrementalRequest), response)
-    ).toEqual(expressible(response))
-  })
-  it.prop("every DashScope response survives a cumulative stream of whole deltas", [responses], ([response]) => {
-    expect(collectStream(wire, writeFrames(wire, ChatEvent.fromResponse(response)), response)).toEqual(
-      expressible(response)
-    )
-  })
   it.prop(
-    "every DashScope response survives a cumulative stream whose deltas are split at any size",
-    [
-      FastCheck.lorem({ maxCount: 30 }),
-      FastCheck.lorem({ maxCount: 30 }),
-      FastCheck.integer({ min: 1, max: 9 }),
-      responses
-    ],
-    ([reasoning, content, size, { toolCalls, ...response }]) => {
-      const answer: ChatResponse = {
-        ...response,
-        reasoning: reasoning,
-        reasoningParts: [{ type: "reasoning", text: reasoning, provider: "acme" }],
-        text: content,
-        refusal: "",
-        toolCalls: toolCalls.map((call) => ({ ...call, arguments: `{"words":${JSON.stringify(content)}}` }))
-      }
+    "every DashScope response survives an incremental stream whose tool calls are interleaved",
+    [responses, FastCheck.integer({ min: 1, max: 5 })],
+    ([response, size]) => {
+      const frames = writeFrames(wire, interleaveToolCalls(ChatEvent.fromResponse(response), size), incrementalRequest)
+      expect(collectStream(wire, frames, response)).toEqual(expressible(response, inStreamOrder))
+    }
+  )
+  it.prop(
+    "every DashScope response survives incremental and cumulative streams of whole deltas, in the order of the stream",
+    [responses, FastCheck.constantFrom(incrementalRequest, {})],
+    ([response, request]) => {
+      const frames = writeFrames(wire, ChatEvent.fromResponse(response), request)
+      expect(collectStream(wire, frames, response)).toEqual(expressible(response, inStreamOrder))
+    }
+  )
+  it.prop(
+    "every DashScope response survives a cumulative stream whose deltas are split at any size, in the order of the stream",
+    [FastCheck.lorem({ maxCount: 30 }), FastCheck.integer({ min: 1, max: 9 }), responses],
+    ([words, size, response]) => {
+      const content = response.content.map((part): AssistantPart => {
+        switch (part.type) {
+          case "tool-call":
+            return { ...part, arguments: JSON.stringify({ words }) }
+          case "provider":
+            return part
+          default:
+            return { ...part, text: words }
+        }
+      })
+      const answer: ChatResponse = withContent(response, content)
       const frames = writeFrames(wire, splitDeltas(ChatEvent.fromResponse(answer), size))
-      expect(collectStream(wire, frames, answer)).toEqual(expressible(answer))
+      expect(collectStream(wire, frames, answer)).toEqual(expressible(answer, inStreamOrder))
     }
   )
   it.prop(
-    "a DashScope response without counts gets the same estimated usage from the body and from the stream",
+    "a DashScope response has the same parts from the body and, put into the fields of the body, from the stream",
+    [responses],
+    ([response]) => {
+      const streamed = collectStream(
+        wire,
+        writeFrames(wire, ChatEvent.fromResponse(response), incrementalRequest),
+        response
+      )
+      expect(withContent(streamed, inOneField(streamed.content, "acme"))).toEqual(responseRoundTrip(wire, response))
+    }
+  )
+  it.prop(
+    "a DashScope response without counts gets the usage estimated from its parts, from the body and from the stream",
     [responses],
     ([counted]) => {
       const { usage: _, ...providerMetadata } = counted.providerMetadata
       const response: ChatResponse = { ...counted, providerMetadata, usage: { ...Usage.empty, estimated: true } }
-      const expected: ChatResponse = {
-        ...expressible(response),
-        usage: estimatedUsage(counted)
+      const withEstimate = (parts: typeof inOneField): ChatResponse => {
+        const expected = expressible(response, parts)
+        return { ...expected, usage: estimatedUsage(expected) }
       }
-      expect(responseRoundTrip(wire, response)).toEqual(expected)
+      expect(responseRoundTrip(wire, response)).toEqual(withEstimate(inOneField))
       expect(
         collectStream(wire, writeFrames(wire, ChatEvent.fromResponse(response), incrementalRequest), response)
-      ).toEqual(expected)
+      ).toEqual(withEstimate(inStreamOrder))
     }
   )
 })
@@ -139,7 +154,10 @@ describe("DashScope response laws", () => {
 // -------------------------------------------------------------------------------------
 
 /** A message without the parts that are `Unsupported`. */
-const supportedMessage = (message: Message): Message => {
+const supportedMessage = (
+  message: Message,
+  withForeignParts: (content: ReadonlyArray<AssistantPart>) => ReadonlyArray<AssistantPart>
+): Message => {
   switch (message.role) {
     case "user":
       return {
@@ -152,9 +170,16 @@ const supportedMessage = (message: Message): Message => {
               )
       }
     case "assistant":
-      return message.toolCalls === undefined
+      return typeof message.content === "string"
         ? message
-        : { ...message, toolCalls: message.toolCalls.map(({ type: _, ...call }) => call) }
+        : {
+            ...message,
+            content: withForeignParts(
+              message.content.map((part) =>
+                part.type === "tool-call" ? toolCall(part.id, part.name, part.arguments) : part
+              )
+            )
+          }
     default:
       return message
   }
@@ -165,11 +190,12 @@ const multimodalModels: ReadonlyArray<string> = ["asr", "audio", "ocr", "omni", 
 
 const requests = FastCheck.tuple(
   chatRequest("acme"),
-  FastCheck.nat(29).map((at) => multimodalModels[at])
-).map(([{ frequencyPenalty: _, logitBias: __, toolChoice, ...request }, model]): ChatRequest => ({
+  FastCheck.nat(29).map((at) => multimodalModels[at]),
+  foreignParts
+).map(([{ frequencyPenalty: _, logitBias: __, toolChoice, ...request }, model, withForeignParts]): ChatRequest => ({
   ...request,
   ...(model === undefined ? {} : { model: model }),
-  messages: request.messages.map(supportedMessage),
+  messages: request.messages.map((message) => supportedMessage(message, withForeignParts)),
   ...(toolChoice === undefined || toolChoice === "required" ? {} : { toolChoice })
 }))
 
@@ -187,16 +213,24 @@ const expectedContent = <Part extends UserPart>(
   return content.length === 1 && only?.type === "text" ? only.text : content.map(plainPart)
 }
 
+/** The reasoning, the texts and the calls. The multimodal service has a list of texts, the other one text. */
 const expectedAssistantContent = (
-  content: string | ReadonlyArray<AssistantPart>,
+  content: AssistantMessage["content"],
   service: Service
-): string | ReadonlyArray<AssistantPart> => {
+): AssistantMessage["content"] => {
   if (typeof content === "string") return content
-  const reasoning = content.map((part) => (part.type === "reasoning" ? part.text : "")).join("")
-  const joinedText = textOf(content)
-  const parts = joinedText === "" ? [] : [text(joinedText)]
-  if (reasoning !== "") return [{ type: "reasoning", text: reasoning }, ...parts]
-  return service === "text-generation" || joinedText !== "" ? joinedText : []
+  const joined = inOneField(content)
+  const texts = plainParts(content).filter((part) => part.type === "text")
+  if (joined.every((part) => part.type === "text") && (service === "text-generation" || texts.length < 2)) {
+    return textOf(joined)
+  }
+  return service === "text-generation"
+    ? joined
+    : [
+        ...joined.filter((part) => part.type === "reasoning"),
+        ...texts,
+        ...joined.filter((part) => part.type === "tool-call")
+      ]
 }
 
 const expectedMessage = (message: Message, service: Service): Message => {
@@ -231,7 +265,7 @@ const expectedRequest = (request: ChatRequest, service: Service): ChatRequest =>
   }
 }
 
-const isMedia = (part: { readonly type: string }): boolean => part.type !== "text" && part.type !== "reasoning"
+const isMedia = (part: { readonly type: string }): boolean => ["image", "audio", "file"].includes(part.type)
 
 const isMultimodal = (request: ChatRequest): boolean =>
   (request.model !== undefined && multimodalModels.includes(request.model)) ||
@@ -263,6 +297,16 @@ describe("DashScope request laws", () => {
       expect(getOrThrow(multimodalWire.decodeRequest(jsonRoundTrip(body), { path, headers: {} })).request).toEqual(
         expectedRequest(request, "multimodal-generation")
       )
+    }
+  )
+  it.prop(
+    "the messages of every DashScope body are the same after reading by the server and writing by the client",
+    [requests],
+    ([request]) => {
+      const target = { provider: "acme", model: "asked", stream: false }
+      const { body, path } = getOrThrow(wire.encodeRequest(request, target))
+      const { request: read } = getOrThrow(wire.decodeRequest(jsonRoundTrip(body), { path, headers: {} }))
+      expect(getOrThrow(wire.encodeRequest(read, target)).body["input"]).toEqual(body["input"])
     }
   )
 })

@@ -95,7 +95,7 @@ const clock: Chat.ToolCall = { type: "tool-call", id: "call_a", name: "clock", a
 const turns: ReadonlyArray<Chat.Message> = [
   { role: "developer", content: [Chat.text("Be "), Chat.text("brief.")] },
   Chat.user("What time is it?"),
-  { role: "assistant", content: [{ type: "reasoning", text: "Hm." }, Chat.text("Let me see.")], toolCalls: [clock] },
+  Chat.assistant([{ type: "reasoning", text: "Hm." }, Chat.text("Let me see.")], [clock]),
   Chat.toolResult(clock, "12:00")
 ]
 
@@ -119,6 +119,41 @@ describe("DashScope messages", () => {
         { role: "user", content: [{ text: "What time is it?" }] },
         { role: "assistant", content: [{ text: "Let me see." }], reasoning_content: "Hm.", tool_calls: calls },
         { role: "tool", content: [{ text: "12:00" }], tool_call_id: "call_a" }
+      ]
+    })
+  })
+  it("writes alternating parts into reasoning_content, content and tool_calls, each in its order, without parts of other providers", () => {
+    const part: Chat.ProviderPart = { type: "provider", native: { other: { type: "opaque" } }, provider: "other" }
+    const alternating = [
+      Chat.assistant([
+        Chat.text("Let me "),
+        { type: "reasoning", text: "Hm. " },
+        clock,
+        part,
+        { type: "refusal", text: "not " },
+        { type: "reasoning", text: "Ah." },
+        Chat.text("see.")
+      ]),
+      Chat.assistant("", [clock]),
+      Chat.user([Chat.text("Hi"), part])
+    ]
+    expect(input(alternating)).toEqual({
+      messages: [
+        { role: "assistant", content: "Let me not see.", reasoning_content: "Hm. Ah.", tool_calls: calls },
+        { role: "assistant", content: "", tool_calls: calls },
+        { role: "user", content: "Hi" }
+      ]
+    })
+    expect(input(alternating, { service: "multimodal-generation" })).toEqual({
+      messages: [
+        {
+          role: "assistant",
+          content: [{ text: "Let me " }, { text: "not " }, { text: "see." }],
+          reasoning_content: "Hm. Ah.",
+          tool_calls: calls
+        },
+        { role: "assistant", content: [{ text: "" }], tool_calls: calls },
+        { role: "user", content: [{ text: "Hi" }] }
       ]
     })
   })
@@ -252,9 +287,16 @@ describe("DashScope unsupported fields", () => {
       unsupported("name of a user message")
     )
   })
+  it("rejects a provider part of the caller as Unsupported", () => {
+    const part: Chat.ProviderPart = { type: "provider", native: { other: { type: "container_upload" } } }
+    expect(partFailure(part)).toEqual(unsupported("part of a message that only another protocol has"))
+    expect(encodeFailure({ messages: [Chat.assistant([part])] })).toEqual(
+      unsupported("part of a message that only another protocol has")
+    )
+  })
   it("rejects required and custom tool calls as Unsupported", () => {
     expect(encodeFailure({ toolChoice: "required" })).toEqual(unsupported("tool choice required"))
-    expect(encodeFailure({ messages: [Chat.assistant("", [{ ...clock, type: "custom" }])] })).toEqual(
+    expect(encodeFailure({ messages: [Chat.assistant("", [{ ...clock, custom: true }])] })).toEqual(
       unsupported("custom tool calls")
     )
   })

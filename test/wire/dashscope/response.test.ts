@@ -21,9 +21,12 @@ describe("DashScope response", () => {
     expect(readMessage({ content: "Four.", reasoning_content: "Two and two." })).toEqual({
       id: "r-1",
       model: "asked",
+      content: [
+        { type: "reasoning", text: "Two and two.", provider: "acme" },
+        { type: "text", text: "Four." }
+      ],
       text: "Four.",
       reasoning: "Two and two.",
-      reasoningParts: [{ type: "reasoning", text: "Two and two.", provider: "acme" }],
       refusal: "",
       toolCalls: [],
       finishReason: "stop",

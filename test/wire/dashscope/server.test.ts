@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import type { ChatRequest } from "../../../src/vocabulary/Chat.js"
+import * as Chat from "../../../src/vocabulary/Chat.js"
 import * as ChatEvent from "../../../src/vocabulary/ChatEvent.js"
 import { response } from "../../../src/testing/TestLLM.js"
 import * as Usage from "../../../src/vocabulary/Usage.js"
@@ -112,9 +113,9 @@ describe("DashScope server request", () => {
         role: "assistant",
         content: [
           { type: "reasoning", text: "Hm." },
-          { type: "text", text: "Let me see." }
-        ],
-        toolCalls: [{ type: "tool-call", id: "a", name: "clock", arguments: "{}" }]
+          { type: "text", text: "Let me see." },
+          { type: "tool-call", id: "a", name: "clock", arguments: "{}" }
+        ]
       },
       { role: "tool", toolCallId: "a", content: "12:00" }
     ])
@@ -129,6 +130,20 @@ describe("DashScope server request", () => {
     expect(
       malformedPath({ input: { messages: [{ role: "assistant", content: "", tool_calls: [{ id: "a" }] }] } })
     ).toBe("input.messages[0].tool_calls[0].name")
+    expect(
+      malformedPath({
+        input: {
+          messages: [
+            {
+              role: "assistant",
+              content: [{ text: "a" }, { image: 7 }],
+              reasoning_content: "b",
+              tool_calls: [{ id: "a" }]
+            }
+          ]
+        }
+      })
+    ).toBe("input.messages[0].content[1].type")
     expect(malformedPath({ parameters: { max_tokens: "many" } })).toBe("parameters.max_tokens")
     expect(malformedPath({ parameters: { tools: {} } })).toBe("parameters.tools")
     expect(malformedPath({ model: 7 })).toBe("model")
@@ -139,10 +154,15 @@ describe("DashScope server request", () => {
 const chatResponse = response({
   id: "r-1",
   model: "m",
-  text: "Four.",
-  refusal: " No.",
-  reasoningParts: [{ type: "reasoning", text: "Hm." }],
-  toolCalls: [{ type: "tool-call", id: "a", name: "clock", arguments: '{"zone":"UTC"}' }],
+  content: [
+    { type: "reasoning", text: "Hm." },
+    Chat.text("Four."),
+    { type: "refusal", text: " No." },
+    { type: "provider", native: { other: { type: "opaque" } }, provider: "other" },
+    Chat.toolCall("a", "clock", '{"zone":"UTC"}')
+  ],
+  finishReason: "tool-calls",
+  rawFinishReason: "tool_calls",
   usage: Usage.make({ inputTokens: 5, outputTokens: 3 }),
   providerMetadata: { search_info: { found: 1 }, unknown: true }
 })
@@ -226,6 +246,10 @@ describe("DashScope server response", () => {
       ["result", "r-1", "null", { ...full, tool_calls: [call('{"zone":"UTC"}')] }],
       ["result", "r-1", "tool_calls", { ...full, tool_calls: [call('{"zone":"UTC"}')] }]
     ])
+  })
+  it("writes the finish reason pause as length", () => {
+    const paused = response({ content: [Chat.text("So")], finishReason: "pause", rawFinishReason: "pause_turn" })
+    expect(wire.encodeResponse(paused)).toMatchObject({ output: { choices: [{ finish_reason: "length" }] } })
   })
   it("writes an error with the code of its status unless a code is given", () => {
     const code = (status: number) => wire.encodeError({ status, message: "No." })["code"]

@@ -3,7 +3,7 @@ import * as Usage from "../../../src/vocabulary/Usage.js"
 import * as DashScope from "../../support/dashscope.js"
 import * as Framing from "../../../src/wire/framing.js"
 import type { Frame, WireEvent } from "../../../src/wire/Wire.js"
-import { readFrames } from "../roundTrips.js"
+import { fold, readFrames } from "../roundTrips.js"
 
 const wire = DashScope.make()
 
@@ -59,8 +59,8 @@ describe("DashScope stream decoder: incremental", () => {
     expect(events).toEqual([
       { _tag: "ReasoningDelta", index: 0, text: "Two and", provider: "acme" },
       { _tag: "ReasoningDelta", index: 0, text: " two.", provider: "acme" },
-      { _tag: "TextDelta", text: "Fo" },
-      { _tag: "TextDelta", text: "ur." },
+      { _tag: "TextDelta", index: 1, text: "Fo" },
+      { _tag: "TextDelta", index: 1, text: "ur." },
       {
         _tag: "Finish",
         reason: "stop",
@@ -69,6 +69,28 @@ describe("DashScope stream decoder: incremental", () => {
         latency: 0,
         providerMetadata: {}
       }
+    ])
+  })
+  it("keeps the order of the stream when reasoning, text and tool calls alternate, also with repeated deltas", () => {
+    const { events, failure } = readFrames(wire, [
+      event({ reasoning_content: "Hm." }, 1),
+      event({ content: "ha" }, 1),
+      event({ content: "ha" }, 2),
+      event({ reasoning_content: "Hm." }, 3),
+      event({ tool_calls: [callDelta(0, "", { name: "clock" }, "call_a")] }, 4),
+      event({ content: "Now:" }, 5),
+      event({ tool_calls: [callDelta(0, '{"zone":1}')] }, 6),
+      event({ reasoning_content: "Hm." }, 7),
+      event({}, 7, "tool_calls")
+    ])
+    expect(failure).toBeUndefined()
+    expect(fold(events).content).toEqual([
+      { type: "reasoning", text: "Hm.", provider: "acme" },
+      { type: "text", text: "haha" },
+      { type: "reasoning", text: "Hm.", provider: "acme" },
+      { type: "tool-call", id: "call_a", name: "clock", arguments: '{"zone":1}' },
+      { type: "text", text: "Now:" },
+      { type: "reasoning", text: "Hm.", provider: "acme" }
     ])
   })
   it("joins tool call deltas by index when later ids are empty", () => {
@@ -123,9 +145,12 @@ describe("DashScope stream decoder: incremental", () => {
       expect(decoder.push(event({ content }, 1), out)).toBeUndefined()
       return out
     }
-    expect(pushed("1")).toEqual([{ _tag: "TextDelta", text: "1" }])
+    expect(pushed("1")).toEqual([{ _tag: "TextDelta", index: 0, text: "1" }])
     expect(pushed("10, ")).toEqual([])
-    expect(pushed("11")).toEqual([{ _tag: "TextDelta", text: "10, 11" }])
+    expect(pushed("11")).toEqual([
+      { _tag: "TextDelta", index: 0, text: "10, " },
+      { _tag: "TextDelta", index: 0, text: "11" }
+    ])
   })
 })
 
@@ -177,6 +202,18 @@ describe("DashScope stream decoder: cumulative", () => {
       ]
     })
   })
+  it("emits a text that may repeat the one before it ahead of the reasoning that follows it", () => {
+    const { events } = readFrames(wire, [
+      event({ content: "t" }, 1),
+      event({ content: "to" }, 2),
+      event({ content: "to", reasoning_content: "Hm." }, 3),
+      event({ content: "to", reasoning_content: "Hm." }, 3, "stop")
+    ])
+    expect(fold(events).content).toEqual([
+      { type: "text", text: "to" },
+      { type: "reasoning", text: "Hm.", provider: "acme" }
+    ])
+  })
   it("emits the text of older models once", () => {
     const older = (text: string, finish_reason: string): Frame => ({
       data: JSON.stringify({ output: { text, finish_reason }, request_id: "r-1" })
@@ -205,7 +242,7 @@ describe("DashScope stream frames", () => {
       `${sseEvent(1, event({ content: "Fo" }, 1))}id:2\nevent:error\n:HTTP_STATUS/429\ndata:${JSON.stringify(error)}\n\n`
     )
     expect(readFrames(wire, frames)).toEqual({
-      events: [{ _tag: "TextDelta", text: "Fo" }],
+      events: [{ _tag: "TextDelta", index: 0, text: "Fo" }],
       failure: { _tag: "Reported", body: error }
     })
     expect(readFrames(wire, [{ event: "error", data: "no JSON" }]).failure).toEqual({

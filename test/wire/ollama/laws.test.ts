@@ -1,17 +1,26 @@
 /** Round trips of Ollama requests and responses, without the fields that the protocol lacks. */
 import { describe, expect, it } from "@effect/vitest"
 import { FastCheck } from "effect"
-import type { AssistantPart, ChatRequest, ChatResponse, Message, UserPart } from "../../../src/vocabulary/Chat.js"
-import { text, textOf } from "../../../src/vocabulary/Chat.js"
+import type {
+  AssistantMessage,
+  AssistantPart,
+  ChatRequest,
+  ChatResponse,
+  Message,
+  UserPart
+} from "../../../src/vocabulary/Chat.js"
+import { text, textOf, toolCall, withContent } from "../../../src/vocabulary/Chat.js"
 import * as ChatEvent from "../../../src/vocabulary/ChatEvent.js"
 import * as Usage from "../../../src/vocabulary/Usage.js"
 import * as Ollama from "../../../src/wire/Ollama.js"
 import { chatRequest, chatResponse } from "../generators.js"
+import { foreignParts, inOneField, inStreamOrder, withReversedEnds } from "../plainParts.js"
 import {
   collectStream,
   splitDeltas,
   estimatedUsage,
   getOrThrow,
+  interleaveToolCalls,
   jsonRoundTrip,
   responseRoundTrip,
   writeFrames
@@ -27,9 +36,13 @@ const jsonObject = FastCheck.dictionary(FastCheck.stringMatching(/^[a-z]{1,4}$/)
 // responses
 // -------------------------------------------------------------------------------------
 
-/** Responses with Ollama's metadata, and tool calls whose arguments are JSON objects or, in the first call, any text. */
+/**
+ * Responses with Ollama's metadata, parts of other protocols, and tool calls whose arguments are JSON objects or, in the first
+ * call, any text.
+ */
 const responses: FastCheck.Arbitrary<ChatResponse> = FastCheck.record({
   response: chatResponse("acme"),
+  withForeignParts: foreignParts,
   args: FastCheck.array(jsonObject, { minLength: 3, maxLength: 3 }),
   providerMetadata: FastCheck.record(
     {
@@ -39,13 +52,13 @@ const responses: FastCheck.Arbitrary<ChatResponse> = FastCheck.record({
     },
     { requiredKeys: [] }
   )
-}).map(({ args, providerMetadata, response }) => ({
-  ...response,
-  providerMetadata,
-  toolCalls: response.toolCalls.map((call, index) =>
-    index === 0 ? call : { type: "tool-call", id: call.id, name: call.name, arguments: args[index] ?? "{}" }
+}).map(({ args, providerMetadata, response, withForeignParts }) => {
+  const [first, ...others] = response.toolCalls
+  const content = response.content.map((part) =>
+    part.type === "tool-call" && part !== first ? { ...part, arguments: args[others.indexOf(part)] ?? "{}" } : part
   )
-}))
+  return withContent({ ...response, providerMetadata }, withForeignParts(content))
+})
 
 const ending = ({ finishReason, rawFinishReason }: ChatResponse) => {
   switch (finishReason) {
@@ -59,46 +72,64 @@ const ending = ({ finishReason, rawFinishReason }: ChatResponse) => {
   }
 }
 
-/** A response without what the protocol lacks: it has one reasoning part, the refusal as text, no ids and two counts. */
-const expressible = (response: ChatResponse): ChatResponse => ({
-  ...response,
-  ...ending(response),
-  id: "",
-  text: response.text + response.refusal,
-  refusal: "",
-  reasoningParts:
-    response.reasoning === "" ? [] : [{ type: "reasoning", text: response.reasoning, provider: response.provider }],
-  toolCalls: response.toolCalls.map(({ type: _, ...call }) => call),
-  usage: Usage.make({ inputTokens: response.usage.inputTokens, outputTokens: response.usage.outputTokens })
-})
+/** A response with what the protocol has: texts, reasoning and function calls, no id and two counts. */
+const expressible = (response: ChatResponse, parts: typeof inOneField): ChatResponse =>
+  withContent(
+    {
+      ...response,
+      ...ending(response),
+      id: "",
+      usage: Usage.make({ inputTokens: response.usage.inputTokens, outputTokens: response.usage.outputTokens })
+    },
+    parts(response.content, "acme")
+  )
 
 describe("Ollama response laws", () => {
   it.prop(
-    "every Ollama response survives writing and reading as one body, except for fields that Ollama lacks",
+    "every Ollama response survives writing and reading as one body, with the order kept within each field",
     [responses],
     ([response]) => {
-      expect(responseRoundTrip(wire, response)).toEqual(expressible(response))
+      expect(responseRoundTrip(wire, response)).toEqual(expressible(response, inOneField))
     }
   )
   it.prop(
-    "every Ollama response survives a stream whose deltas are split at any size",
+    "every Ollama response survives a stream whose deltas are split at any size, in the order of the stream",
     [responses, FastCheck.integer({ min: 1, max: 20 })],
     ([response, size]) => {
       const frames = writeFrames(wire, splitDeltas(ChatEvent.fromResponse(response), size))
-      expect(collectStream(wire, frames, response)).toEqual(expressible(response))
+      expect(collectStream(wire, frames, response)).toEqual(expressible(response, inStreamOrder))
     }
   )
   it.prop(
-    "an Ollama response without counts gets the same estimated usage from the body and from the stream",
+    "every Ollama response survives a stream whose tool calls are interleaved and end in any order",
+    [responses, FastCheck.integer({ min: 1, max: 5 }), FastCheck.boolean()],
+    ([response, size, isReversed]) => {
+      const events = interleaveToolCalls(ChatEvent.fromResponse(response), size)
+      const frames = writeFrames(wire, isReversed ? withReversedEnds(events) : events)
+      expect(collectStream(wire, frames, response)).toEqual(expressible(response, inStreamOrder))
+    }
+  )
+  it.prop(
+    "an Ollama response has the same parts from the body and, put into the fields of the body, from the stream",
+    [responses],
+    ([response]) => {
+      const streamed = collectStream(wire, writeFrames(wire, ChatEvent.fromResponse(response)), response)
+      expect(withContent(streamed, inOneField(streamed.content, "acme"))).toEqual(responseRoundTrip(wire, response))
+    }
+  )
+  it.prop(
+    "an Ollama response without counts gets the usage estimated from its parts, from the body and from the stream",
     [responses],
     ([counted]) => {
       const response: ChatResponse = { ...counted, usage: { ...Usage.empty, estimated: true } }
-      const expected: ChatResponse = {
-        ...expressible(response),
-        usage: estimatedUsage(counted)
+      const withEstimate = (parts: typeof inOneField): ChatResponse => {
+        const expected = expressible(response, parts)
+        return { ...expected, usage: estimatedUsage(expected) }
       }
-      expect(responseRoundTrip(wire, response)).toEqual(expected)
-      expect(collectStream(wire, writeFrames(wire, ChatEvent.fromResponse(response)), response)).toEqual(expected)
+      expect(responseRoundTrip(wire, response)).toEqual(withEstimate(inOneField))
+      expect(collectStream(wire, writeFrames(wire, ChatEvent.fromResponse(response)), response)).toEqual(
+        withEstimate(inStreamOrder)
+      )
     }
   )
 })
@@ -111,7 +142,11 @@ const isSupportedPart = (part: UserPart): boolean =>
   part.type === "text" || (part.type === "image" && part.url.startsWith("data:"))
 
 /** A message without the parts that are `Unsupported`. */
-const supportedMessage = (message: Message, args: string): Message => {
+const supportedMessage = (
+  message: Message,
+  args: string,
+  withForeignParts: (content: ReadonlyArray<AssistantPart>) => ReadonlyArray<AssistantPart>
+): Message => {
   switch (message.role) {
     case "user":
       return {
@@ -119,32 +154,34 @@ const supportedMessage = (message: Message, args: string): Message => {
         content: typeof message.content === "string" ? message.content : message.content.filter(isSupportedPart)
       }
     case "assistant":
-      return message.toolCalls === undefined
+      return typeof message.content === "string"
         ? message
-        : { ...message, toolCalls: message.toolCalls.map(({ id, name }) => ({ id, name, arguments: args })) }
+        : {
+            ...message,
+            content: withForeignParts(
+              message.content.map((part) => (part.type === "tool-call" ? toolCall(part.id, part.name, args) : part))
+            )
+          }
     default:
       return message
   }
 }
 
-const requests = FastCheck.tuple(chatRequest("acme"), jsonObject).map(([request, args]): ChatRequest => {
-  const { logitBias: _, parallelToolCalls: __, toolChoice, ...rest } = request
-  return {
-    ...rest,
-    messages: request.messages.map((message) => supportedMessage(message, args)),
-    ...(toolChoice === "none" || toolChoice === "auto" ? { toolChoice } : {})
+const requests = FastCheck.tuple(chatRequest("acme"), jsonObject, foreignParts).map(
+  ([request, args, withForeignParts]): ChatRequest => {
+    const { logitBias: _, parallelToolCalls: __, toolChoice, ...rest } = request
+    return {
+      ...rest,
+      messages: request.messages.map((message) => supportedMessage(message, args, withForeignParts)),
+      ...(toolChoice === "none" || toolChoice === "auto" ? { toolChoice } : {})
+    }
   }
-})
+)
 
-const expectedAssistantContent = (
-  content: string | ReadonlyArray<AssistantPart>
-): string | ReadonlyArray<AssistantPart> => {
+const expectedAssistantContent = (content: AssistantMessage["content"]): AssistantMessage["content"] => {
   if (typeof content === "string") return content
-  const reasoning = content.map((part) => (part.type === "reasoning" ? part.text : "")).join("")
-  const joinedText = textOf(content)
-  return reasoning === ""
-    ? joinedText
-    : [{ type: "reasoning", text: reasoning }, ...(joinedText === "" ? [] : [text(joinedText)])]
+  const parts = inOneField(content)
+  return parts.every((part) => part.type === "text") ? textOf(parts) : parts
 }
 
 const expectedUserContent = (content: string | ReadonlyArray<UserPart>): string | ReadonlyArray<UserPart> => {
@@ -201,6 +238,16 @@ describe("Ollama request laws", () => {
         request: expectedRequest(request),
         stream
       })
+    }
+  )
+  it.prop(
+    "the messages of every Ollama body are the same after reading by the server and writing by the client",
+    [requests],
+    ([request]) => {
+      const target = { provider: "acme", model: "asked", stream: false }
+      const { body } = getOrThrow(wire.encodeRequest(request, target))
+      const { request: read } = getOrThrow(wire.decodeRequest(jsonRoundTrip(body)))
+      expect(getOrThrow(wire.encodeRequest(read, target)).body["messages"]).toEqual(body["messages"])
     }
   )
 })

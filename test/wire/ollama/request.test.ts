@@ -97,17 +97,47 @@ describe("Ollama messages", () => {
       })
     ).toEqual([{ role: "assistant", content: "Four.", thinking: "Hm. Ah." }])
   })
+  it("writes alternating parts into thinking, content and tool_calls, each in its order, without parts of other providers", () => {
+    const part = (provider: string): Chat.ProviderPart => ({
+      type: "provider",
+      native: { other: { type: "web_search_call" } },
+      provider
+    })
+    expect(
+      messages(
+        Chat.assistant([
+          Chat.text("Let me "),
+          { type: "reasoning", text: "Hm. ", provider: "acme" },
+          part("other"),
+          Chat.toolCall("a", "clock", "{}"),
+          { type: "refusal", text: "not " },
+          { type: "reasoning", text: "Ah.", provider: "acme" },
+          Chat.toolCall("b", "clock", "{}"),
+          part("acme"),
+          Chat.text("see.")
+        ]),
+        Chat.user([Chat.text("Hi"), part("other")])
+      )
+    ).toEqual([
+      {
+        role: "assistant",
+        content: "Let me not see.",
+        thinking: "Hm. Ah.",
+        tool_calls: [
+          { id: "a", function: { name: "clock", arguments: {} } },
+          { id: "b", function: { name: "clock", arguments: {} } }
+        ]
+      },
+      { role: "user", content: "Hi" }
+    ])
+  })
   it("writes the thinking of every step of a tool loop beside its tool calls, and none where there was none", () => {
-    const clock = (id: string) => ({ id, name: "clock", arguments: "{}" })
+    const clock = (id: string) => Chat.toolCall(id, "clock", "{}")
     const call = (id: string) => ({ id, function: { name: "clock", arguments: {} } })
     expect(
       messages(
         Chat.user("How late is it?"),
-        {
-          role: "assistant",
-          content: [{ type: "reasoning", text: "I need the clock.", provider: "acme" }],
-          toolCalls: [clock("a")]
-        },
+        Chat.assistant([{ type: "reasoning", text: "I need the clock.", provider: "acme" }], [clock("a")]),
         Chat.toolResult("a", "noon"),
         Chat.assistant("", [clock("b")]),
         Chat.toolResult("b", "one")
@@ -121,8 +151,8 @@ describe("Ollama messages", () => {
     ])
   })
   it("writes tool calls with object arguments and tool results with the id and name of the tool call", () => {
-    const clock = { type: "tool-call", id: "call_0", name: "clock", arguments: '{"zone":"UTC"}' }
-    const weather = { type: "tool-call", id: "call_0", name: "weather", arguments: "" }
+    const clock = Chat.toolCall("call_0", "clock", '{"zone":"UTC"}')
+    const weather = Chat.toolCall("call_0", "weather", "")
     expect(
       messages(
         Chat.assistant("", [clock]),
@@ -210,11 +240,18 @@ describe("Ollama unsupported fields", () => {
       unsupported("name of a user message")
     )
   })
+  it("rejects a provider part of the caller as Unsupported", () => {
+    const part: Chat.ProviderPart = { type: "provider", native: { other: { type: "container_upload" } } }
+    expect(partFailure(part)).toEqual(unsupported("part of a message that only another protocol has"))
+    expect(encodeFailure({ messages: [Chat.assistant([part])] })).toEqual(
+      unsupported("part of a message that only another protocol has")
+    )
+  })
   it("rejects required and custom tool calls and arguments that are no JSON object as Unsupported", () => {
     expect(encodeFailure({ toolChoice: "required" })).toEqual(unsupported("tool choice required"))
     expect(encodeFailure({ toolChoice: { name: "clock" } })).toEqual(unsupported("tool choice by name"))
     expect(encodeFailure({ parallelToolCalls: false })).toEqual(unsupported("parallel tool calls switched off"))
-    expect(callFailure({ type: "tool-call", id: "c", name: "write", arguments: "{", type: "custom" })).toEqual(
+    expect(callFailure({ type: "tool-call", id: "c", name: "write", arguments: "{", custom: true })).toEqual(
       unsupported("custom tool calls")
     )
     for (const text of ['{"city":"Par', "[1]", "7"]) {

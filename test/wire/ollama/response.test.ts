@@ -1,8 +1,9 @@
 import { describe, expect, it } from "@effect/vitest"
+import * as Chat from "../../../src/vocabulary/Chat.js"
 import * as Usage from "../../../src/vocabulary/Usage.js"
 import * as Ollama from "../../../src/wire/Ollama.js"
 import type { WireEvent, WireResponse } from "../../../src/wire/Wire.js"
-import { failureOf, getOrThrow, readFrames, source } from "../roundTrips.js"
+import { failureOf, fold, getOrThrow, readFrames, source } from "../roundTrips.js"
 
 const wire = Ollama.make()
 
@@ -35,9 +36,12 @@ describe("Ollama response", () => {
     expect(read({}, { content: "Four.", thinking: "Two and two." })).toEqual({
       id: "",
       model: "acme-1:latest",
+      content: [
+        { type: "reasoning", text: "Two and two.", provider: "acme" },
+        { type: "text", text: "Four." }
+      ],
       text: "Four.",
       reasoning: "Two and two.",
-      reasoningParts: [{ type: "reasoning", text: "Two and two.", provider: "acme" }],
       refusal: "",
       toolCalls: [],
       finishReason: "stop",
@@ -136,16 +140,16 @@ describe("Ollama stream decoder", () => {
     expect(events).toEqual([
       { _tag: "ReasoningDelta", index: 0, text: "Two ", provider: "acme" },
       { _tag: "ReasoningDelta", index: 0, text: "and two.", provider: "acme" },
-      { _tag: "TextDelta", text: "Fo" },
-      { _tag: "TextDelta", text: "ur" },
-      { _tag: "ToolCallDelta", index: 0, id: "call_0", name: "clock", argumentsDelta: '{"zone":"UTC"}' },
+      { _tag: "TextDelta", index: 1, text: "Fo" },
+      { _tag: "TextDelta", index: 1, text: "ur" },
+      { _tag: "ToolCallDelta", index: 2, id: "call_0", name: "clock", argumentsDelta: '{"zone":"UTC"}' },
       {
         _tag: "ToolCallEnd",
-        index: 0,
+        index: 2,
         call: { type: "tool-call", id: "call_0", name: "clock", arguments: '{"zone":"UTC"}' }
       },
-      { _tag: "ToolCallDelta", index: 1, id: "call_1", name: "clock", argumentsDelta: "{}" },
-      { _tag: "ToolCallEnd", index: 1, call: { type: "tool-call", id: "call_1", name: "clock", arguments: "{}" } },
+      { _tag: "ToolCallDelta", index: 3, id: "call_1", name: "clock", argumentsDelta: "{}" },
+      { _tag: "ToolCallEnd", index: 3, call: { type: "tool-call", id: "call_1", name: "clock", arguments: "{}" } },
       {
         _tag: "Finish",
         reason: "tool-calls",
@@ -156,6 +160,26 @@ describe("Ollama stream decoder", () => {
       }
     ])
   })
+  it("keeps the order of the stream when reasoning, text and tool calls alternate, with ids from the position of the call", () => {
+    const { content } = fold(
+      stream(
+        line({}, { content: "Let me see." }),
+        line({}, { thinking: "Which ", tool_calls: [call("clock", {})] }),
+        line({}, { thinking: "zone?" }),
+        line({}, { content: "And ", thinking: "Hm." }),
+        line({}, { content: "now:" }),
+        line({ ...last }, { tool_calls: [call("clock", { zone: 1 })] })
+      ).events
+    )
+    expect(content).toEqual([
+      { type: "text", text: "Let me see." },
+      { type: "reasoning", text: "Which ", provider: "acme" },
+      Chat.toolCall("call_0", "clock", "{}"),
+      { type: "reasoning", text: "zone?Hm.", provider: "acme" },
+      { type: "text", text: "And now:" },
+      Chat.toolCall("call_1", "clock", '{"zone":1}')
+    ])
+  })
   it("reads a stream of the older generate protocol", () => {
     const { events } = stream({ model: "m", response: "Fo", done: false }, { model: "m", response: "ur", ...last })
     expect(events).toMatchObject([{ text: "Fo" }, { text: "ur" }, { reason: "stop" }])
@@ -163,7 +187,7 @@ describe("Ollama stream decoder", () => {
   it("reports Truncated without a done line and an error line as Reported", () => {
     expect(stream(line({}, { content: "Fo" })).failure).toEqual({ _tag: "Truncated" })
     expect(stream(line({}, { content: "Fo" }), { error: "the runner has stopped" })).toEqual({
-      events: [{ _tag: "TextDelta", text: "Fo" }],
+      events: [{ _tag: "TextDelta", index: 0, text: "Fo" }],
       failure: { _tag: "Reported", body: { error: "the runner has stopped" } }
     })
     expect(readFrames(wire, [{ data: '{"model":' }]).failure).toMatchObject({ _tag: "Malformed", excerpt: '{"model":' })

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import type { ChatRequest } from "../../../src/vocabulary/Chat.js"
+import * as Chat from "../../../src/vocabulary/Chat.js"
 import { response } from "../../../src/testing/TestLLM.js"
 import * as ChatEvent from "../../../src/vocabulary/ChatEvent.js"
 import * as Ollama from "../../../src/wire/Ollama.js"
@@ -79,6 +80,22 @@ describe("Ollama server request", () => {
       }
     ])
   })
+  it("reads an assistant message as reasoning, text and tool calls", () => {
+    const tool_calls = [
+      { id: "a", function: { name: "clock", arguments: { zone: 1 } } },
+      { function: { name: "rain" } }
+    ]
+    const calls = [Chat.toolCall("a", "clock", '{"zone":1}'), Chat.toolCall("call_1", "rain", "{}")]
+    const read = (message: Record<string, unknown>) => messages({ role: "assistant", ...message })[0]?.content
+    expect(read({ content: "Four." })).toBe("Four.")
+    expect(read({ content: "", tool_calls: [] })).toBe("")
+    expect(read({ content: "", tool_calls })).toEqual(calls)
+    expect(read({ content: "Let me see.", thinking: "Hm.", tool_calls })).toEqual([
+      { type: "reasoning", text: "Hm." },
+      { type: "text", text: "Let me see." },
+      ...calls
+    ])
+  })
   it("matches tool results to tool calls by id, by name or by order", () => {
     const clock = { function: { name: "clock", arguments: { a: 1 } } }
     const rain = { function: { name: "rain", arguments: {} } }
@@ -108,6 +125,9 @@ describe("Ollama server request", () => {
     expect(malformedPath({ messages: [{ role: "assistant", content: "", tool_calls: [{}] }] })).toBe(
       "messages[0].tool_calls[0].name"
     )
+    const nameless = { role: "assistant", content: "a", thinking: "b", tool_calls: [{ function: { name: "c" } }, {}] }
+    expect(malformedPath({ messages: [nameless] })).toBe("messages[0].tool_calls[1].name")
+    expect(malformedPath({ messages: [{ ...nameless, content: 7 }] })).toBe("messages[0].content")
     expect(malformedPath({ options: { num_predict: "many" } })).toBe("options.num_predict")
     expect(malformedPath({ think: "a lot" })).toBe("think.effort")
     expect(malformedPath({ tools: {} })).toBe("tools")
@@ -118,11 +138,12 @@ describe("Ollama server request", () => {
 const chatResponse = response({
   id: "i",
   model: "m",
-  text: "Four.",
-  refusal: " No.",
-  toolCalls: [
-    { type: "tool-call", id: "a", name: "clock", arguments: '{"zone":"UTC"}' },
-    { type: "tool-call", id: "b", name: "broken", arguments: '{"zone":' }
+  content: [
+    Chat.text("Four."),
+    { type: "refusal", text: " No." },
+    Chat.toolCall("a", "clock", '{"zone":"UTC"}'),
+    { type: "provider", native: { other: { type: "opaque" } }, provider: "other" },
+    Chat.toolCall("b", "broken", '{"zone":')
   ],
   providerMetadata: { total_duration: 9, images: ["AAAA"], message: "not a field", error: "nor this" }
 })
@@ -171,6 +192,13 @@ describe("Ollama server response", () => {
       ],
       [{ role: "assistant", content: "", images: ["AAAA"] }, true, "stop"]
     ])
+  })
+  it("writes the finish reason pause as length", () => {
+    const paused = response({ content: [Chat.text("So")], finishReason: "pause", rawFinishReason: "pause_turn" })
+    expect(wire.encodeResponse(paused)).toMatchObject({ done: true, done_reason: "length" })
+    expect(JSON.parse(writeFrames(wire, ChatEvent.fromResponse(paused)).at(-1)?.data ?? "")).toMatchObject({
+      done_reason: "length"
+    })
   })
   it("writes an error as a text", () => {
     expect(wire.encodeError({ status: 404, message: "model 'm' not found", code: "x" })).toEqual({

@@ -6,7 +6,7 @@ import { decodeToolCalls } from "../../../wire/chatCompletions/toolCalls.js"
 import type { Json } from "../../../wire/json.js"
 import { array, isRecord, pick, nonEmpty, withoutNulls, record, records, string } from "../../../wire/json.js"
 import type { FieldNames } from "../../../wire/decodedRequest.js"
-import { validatedRequest, pathBelow } from "../../../wire/decodedRequest.js"
+import { fieldPath, pathBelow, validatedRequest } from "../../../wire/decodedRequest.js"
 import type { Address, WireFailure } from "../../../wire/Wire.js"
 import { malformed } from "../../../wire/Wire.js"
 import { decodeLogprobs, unpairedTop } from "../../../wire/sampling.js"
@@ -36,26 +36,27 @@ const readContent = (content: unknown): unknown => {
 
 const isCall = (call: unknown): boolean => isRecord(call) && Boolean(string(record(call, "function") ?? {}, "name"))
 
+/** The calls of a message. Invalid ones stay among its parts, so that the validation reports them. */
+const readCalls = (message: Json): ReadonlyArray<unknown> => {
+  const calls: unknown = message["tool_calls"] ?? []
+  if (!Array.isArray(calls)) return [{ type: "tool-call" }]
+  return calls.every(isCall)
+    ? decodeToolCalls(records(message, "tool_calls"))
+    : calls.map((call: unknown) => ({ ...(isRecord(call) ? call : {}), type: "tool-call" }))
+}
+
+/** Reads the fields of a message in the order in which the model generates them: reasoning, content, calls. */
 const readAssistant = (message: Json): unknown => {
   const thinking = string(message, "reasoning_content") ?? ""
   const content = readContent(message["content"])
-  const calls = message["tool_calls"] ?? []
-  const parts: ReadonlyArray<unknown> =
-    typeof content === "string"
-      ? content === ""
-        ? []
-        : [Chat.text(content)]
-      : Array.isArray(content)
-        ? content
-        : [content]
+  const calls = readCalls(message)
+  const parts: unknown = typeof content !== "string" ? content : content === "" ? [] : [Chat.text(content)]
   return {
     role: "assistant",
-    content: thinking === "" ? content : [{ type: "reasoning", text: thinking }, ...parts],
-    ...(Array.isArray(calls)
-      ? calls.length === 0
-        ? {}
-        : { toolCalls: calls.every(isCall) ? decodeToolCalls(records(message, "tool_calls")) : calls }
-      : { toolCalls: calls })
+    content:
+      (thinking === "" && calls.length === 0) || !Array.isArray(parts)
+        ? content
+        : [...(thinking === "" ? [] : [{ type: "reasoning", text: thinking }]), ...parts, ...calls]
   }
 }
 
@@ -192,6 +193,6 @@ export const decodeRequest = (
     )
   })
   return validatedRequest(candidate, wantsStream(address?.headers ?? {}), (path, message) =>
-    malformed(wirePath(path), message)
+    malformed(wirePath(fieldPath(candidate, path)), message)
   )
 }

@@ -1,12 +1,14 @@
 /** Encodes responses, whole and as streams. alibabacloud.com/help/en/model-studio/qwen-api-via-dashscope */
 import type { ChatResponse, ToolCall } from "../../../vocabulary/Chat.js"
+import { reasoningOf, toolCall, toolCallsOf } from "../../../vocabulary/Chat.js"
 import type { ChatEvent, Finish, ToolCallDelta, ToolCallEnd } from "../../../vocabulary/ChatEvent.js"
 import type { Usage } from "../../../vocabulary/Usage.js"
-import { encodeCall } from "../../../wire/chatCompletions/toolCalls.js"
+import { encodePlainCall } from "../../../wire/chatCompletions/toolCalls.js"
 import { encodeFinishReason } from "../../../wire/chatCompletions/finishReason.js"
 import { presentFields } from "../../../wire/chatCompletions/metadata.js"
 import type { Json } from "../../../wire/json.js"
 import { record, records } from "../../../wire/json.js"
+import { textField } from "../../../wire/textField.js"
 import type { Frame, ServedError, StreamEncoder } from "../../../wire/Wire.js"
 import { choiceFields, messageFields, outputFields } from "../../../wire/dashscope/answer.js"
 import { encodeUsage } from "../../../wire/dashscope/usage.js"
@@ -19,7 +21,7 @@ const encodeContent = (text: string, metadata: Json): unknown => {
 
 /** The protocol has no custom tools: their calls are sent as function calls. */
 const encodeFunctionCall = ({ arguments: text, id, name }: ToolCall, index: number): Json => ({
-  ...encodeCall({ id, name, arguments: text }),
+  ...encodePlainCall(toolCall(id, name, text)),
   index
 })
 
@@ -27,7 +29,9 @@ const encodeCounts = (usage: Usage, metadata: Json): Json =>
   usage.estimated ? {} : { usage: { ...record(metadata, "usage"), ...encodeUsage(usage) } }
 
 export const encodeResponse = (response: ChatResponse): Record<string, unknown> => {
-  const { providerMetadata: metadata, reasoning, refusal, text, toolCalls } = response
+  const { content, providerMetadata: metadata } = response
+  const reasoning = reasoningOf(content)
+  const toolCalls = toolCallsOf(content)
   return {
     request_id: response.id,
     output: {
@@ -37,8 +41,7 @@ export const encodeResponse = (response: ChatResponse): Record<string, unknown> 
           finish_reason: encodeFinishReason(response.finishReason, response.rawFinishReason, toolCalls.length > 0),
           message: {
             role: "assistant",
-            // The protocol has no field for a refusal.
-            content: encodeContent(text + refusal, metadata),
+            content: encodeContent(textField(content), metadata),
             ...(reasoning === "" ? {} : { reasoning_content: reasoning }),
             ...(toolCalls.length === 0 ? {} : { tool_calls: toolCalls.map(encodeFunctionCall) }),
             ...presentFields(metadata, messageFields)
@@ -54,6 +57,7 @@ export const encodeResponse = (response: ChatResponse): Record<string, unknown> 
 }
 
 interface OpenCall {
+  readonly position: number
   readonly id: string
   readonly name: string
   sentArguments: string
@@ -65,6 +69,7 @@ export const encodeStream = (request: Json): StreamEncoder => {
   let id = ""
   let fullReasoning = ""
   let fullText = ""
+  /** By the index of the part, in the order in which they begin. */
   const calls = new Map<number, OpenCall>()
 
   const frame = (
@@ -84,8 +89,8 @@ export const encodeStream = (request: Json): StreamEncoder => {
     })
   })
 
-  const encodeCallDelta = (index: number, { id: callId, name }: OpenCall, args: string, isFirst: boolean): Json => ({
-    index,
+  const encodeCallDelta = ({ id: callId, name, position }: OpenCall, args: string, isFirst: boolean): Json => ({
+    index: position,
     id: isFirst ? callId : "",
     type: "function",
     function: { ...(isFirst ? { name } : {}), arguments: args }
@@ -97,7 +102,7 @@ export const encodeStream = (request: Json): StreamEncoder => {
     ...(fullReasoning === "" ? {} : { reasoning_content: fullReasoning }),
     ...(calls.size === 0
       ? {}
-      : { tool_calls: [...calls].map(([index, call]) => encodeCallDelta(index, call, call.sentArguments, true)) })
+      : { tool_calls: [...calls.values()].map((call) => encodeCallDelta(call, call.sentArguments, true)) })
   })
 
   const messageFrame = (delta: Json): Frame => frame(incremental ? delta : fullMessage())
@@ -108,10 +113,10 @@ export const encodeStream = (request: Json): StreamEncoder => {
 
   const callDelta = (event: Pick<ToolCallDelta, "index" | "id" | "name">, args: string): Frame => {
     const existing = calls.get(event.index)
-    const call = existing ?? { id: event.id, name: event.name, sentArguments: "" }
+    const call = existing ?? { position: calls.size, id: event.id, name: event.name, sentArguments: "" }
     calls.set(event.index, call)
     call.sentArguments += args
-    return messageFrame({ tool_calls: [encodeCallDelta(event.index, call, args, existing === undefined)] })
+    return messageFrame({ tool_calls: [encodeCallDelta(call, args, existing === undefined)] })
   }
 
   /** The arguments that no delta contained. */
@@ -156,6 +161,7 @@ export const encodeStream = (request: Json): StreamEncoder => {
           return [callDelta(event, event.argumentsDelta)]
         case "ToolCallEnd":
           return callEnd(event)
+        case "ProviderPart":
         case "Continued":
           return []
         case "Finish":

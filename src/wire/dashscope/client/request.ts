@@ -6,18 +6,21 @@ import type {
   ChatRequest,
   FilePart,
   Message,
+  ProviderPart,
   Reasoning,
   ResponseFormat,
+  TextPart,
   ToolChoice,
   ToolDefinition,
   UserPart
 } from "../../../vocabulary/Chat.js"
-import { text, textOf } from "../../../vocabulary/Chat.js"
+import { reasoningOf, text, textOf, toolCallsOf } from "../../../vocabulary/Chat.js"
 import { encodePlainCall } from "../../chatCompletions/toolCalls.js"
 import type { Json } from "../../json.js"
 import { isRecord } from "../../json.js"
-import { foreignPart, unsupportedPart } from "../../native.js"
+import { unsupportedPart } from "../../native.js"
 import { optional, unsupported } from "../../requestFields.js"
+import { isWrittenAsText } from "../../textField.js"
 import { encodeSampling, protocolFields, samplingFault } from "../../sampling.js"
 import type { Peer, WireFailure, WireRequest } from "../../Wire.js"
 import type { Dialect } from "../dialect.js"
@@ -61,7 +64,7 @@ const encodeFile = (part: FilePart): Encoded<Json> => {
   return part.url !== undefined && video.test(part.url) ? Either.right({ video: part.url }) : unsupported("file input")
 }
 
-const encodePart = (part: UserPart): Encoded<Json> => {
+const encodePart = (part: Exclude<UserPart, ProviderPart>): Encoded<Json> => {
   switch (part.type) {
     case "text":
       return Either.right({ text: part.text, ...cacheControlField(part.cacheControl) })
@@ -71,36 +74,37 @@ const encodePart = (part: UserPart): Encoded<Json> => {
       return Either.right({ audio: part.url })
     case "file":
       return encodeFile(part)
-    case "provider":
-      return unsupported(foreignPart)
   }
 }
 
 const hasCacheControl = (part: UserPart): boolean => part.type === "text" && part.cacheControl !== undefined
 
 /** Parts in the multimodal service. A string in the text service, unless a part has cache control. */
-const encodeContent = (parts: string | ReadonlyArray<UserPart>, service: Service): Encoded<unknown> => {
-  if (service === "multimodal-generation") {
-    return Either.all((typeof parts === "string" ? [text(parts)] : parts).map(encodePart))
-  }
-  if (typeof parts === "string") return Either.right(parts)
-  return Either.map(Either.all(parts.map(encodePart)), (encoded) =>
-    parts.some(hasCacheControl)
+const encodeContent = (content: string | ReadonlyArray<UserPart>, service: Service): Encoded<unknown> => {
+  if (typeof content === "string" && service === "text-generation") return Either.right(content)
+  // Parts of other protocols that an answer contained are left out. The others are Unsupported (`unsupportedPart`).
+  const parts = typeof content === "string" ? [text(content)] : content.filter((part) => part.type !== "provider")
+  return Either.map(Either.all(parts.map(encodePart)), (encoded) => {
+    if (service === "multimodal-generation") return encoded
+    return parts.some(hasCacheControl)
       ? encoded.map((part) => ("text" in part ? { type: "text", ...part } : part))
       : textOf(parts)
-  )
+  })
 }
 
-const encodeAssistant = (message: AssistantMessage, service: Service): Encoded<Json> => {
-  const calls = message.toolCalls ?? []
-  if (calls.some((call) => call.type === "custom")) return unsupported("custom tool calls")
-  const reasoning =
-    typeof message.content === "string"
-      ? ""
-      : message.content.map((part) => (part.type === "reasoning" ? part.text : "")).join("")
-  const contentParts =
-    typeof message.content === "string" ? message.content : message.content.filter((part) => part.type === "text")
-  return Either.map(encodeContent(contentParts, service), (encoded) => ({
+/** The texts of a message; a refusal is written as one, since the protocol has no field for it. */
+const textsOf = (content: AssistantMessage["content"]): string | ReadonlyArray<TextPart> => {
+  if (typeof content === "string") return content
+  const texts = content.filter(isWrittenAsText).map((part) => (part.type === "text" ? part : text(part.text)))
+  return texts.length === 0 ? "" : texts
+}
+
+/** A message has one content, one reasoning and one list of calls: the order of the parts is kept within each of them. */
+const encodeAssistant = ({ content }: AssistantMessage, service: Service): Encoded<Json> => {
+  const calls = toolCallsOf(content)
+  if (calls.some((call) => call.custom === true)) return unsupported("custom tool calls")
+  const reasoning = reasoningOf(content)
+  return Either.map(encodeContent(textsOf(content), service), (encoded) => ({
     role: "assistant",
     content: encoded,
     ...(reasoning === "" ? {} : { reasoning_content: reasoning }),

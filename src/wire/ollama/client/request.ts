@@ -11,11 +11,12 @@ import type {
   ToolMessage,
   UserPart
 } from "../../../vocabulary/Chat.js"
-import { textOf } from "../../../vocabulary/Chat.js"
+import { reasoningOf, textOf, toolCallsOf } from "../../../vocabulary/Chat.js"
 import type { Json } from "../../json.js"
 import { isRecord, parseJson } from "../../json.js"
-import { foreignPart, unsupportedPart } from "../../native.js"
+import { unsupportedPart } from "../../native.js"
 import { optional, parseDataUrl, unsupported } from "../../requestFields.js"
+import { textField } from "../../textField.js"
 import { encodeLogprobs, protocolFields, samplingFault } from "../../sampling.js"
 import type { Peer, WireFailure, WireRequest } from "../../Wire.js"
 import type { Dialect } from "../dialect.js"
@@ -39,8 +40,8 @@ const encodeImages = (content: string | ReadonlyArray<UserPart>): Encoded<Json> 
   for (const part of content) {
     if (part.type === "audio") return unsupported("audio input")
     if (part.type === "file") return unsupported("file input")
-    if (part.type === "provider") return unsupported(foreignPart)
-    if (part.type === "text") continue
+    // Parts of other protocols that an answer contained are left out. The others are Unsupported (`unsupportedPart`).
+    if (part.type === "text" || part.type === "provider") continue
     const encoded = encodeImage(part.url)
     if (Either.isLeft(encoded)) return Either.left(encoded.left)
     encodedImages.push(encoded.right)
@@ -49,8 +50,8 @@ const encodeImages = (content: string | ReadonlyArray<UserPart>): Encoded<Json> 
 }
 
 /** Arguments are an object in this protocol, so a truncated call cannot be encoded. */
-const encodeCall = ({ arguments: text, id, name, type }: ToolCall): Encoded<Json> => {
-  if (type === "custom") return unsupported("custom tool calls")
+const encodeCall = ({ arguments: text, custom, id, name }: ToolCall): Encoded<Json> => {
+  if (custom === true) return unsupported("custom tool calls")
   const value = text === "" ? {} : parseJson(text)
   return isRecord(value)
     ? Either.right({ id, function: { name, arguments: value } })
@@ -58,17 +59,15 @@ const encodeCall = ({ arguments: text, id, name, type }: ToolCall): Encoded<Json
 }
 
 /**
- * The thinking of every turn is sent back, as docs.ollama.com/capabilities/tool-calling does in a loop of tools. The template of
- * the model drops what the model does not read.
+ * A message has one thinking, one text and one list of calls: the order of the parts is kept within each of them. The thinking of
+ * every turn is sent back, as docs.ollama.com/capabilities/tool-calling does in a loop of tools. The template of the model drops
+ * what the model does not read.
  */
-const encodeAssistant = (message: AssistantMessage): Encoded<Json> => {
-  const thinking =
-    typeof message.content === "string"
-      ? ""
-      : message.content.map((part) => (part.type === "reasoning" ? part.text : "")).join("")
-  return Either.map(Either.all((message.toolCalls ?? []).map(encodeCall)), (calls) => ({
+const encodeAssistant = ({ content }: AssistantMessage): Encoded<Json> => {
+  const thinking = reasoningOf(content)
+  return Either.map(Either.all(toolCallsOf(content).map(encodeCall)), (calls) => ({
     role: "assistant",
-    content: textOf(message.content),
+    content: textField(content),
     ...(thinking === "" ? {} : { thinking }),
     ...(calls.length === 0 ? {} : { tool_calls: calls })
   }))
@@ -99,7 +98,7 @@ const encodeMessage = (message: Message, names: Map<string, string>): Encoded<Js
         : unsupported("name of a user message")
     case "assistant":
       // A result belongs to the nearest call before it: generated ids repeat from answer to answer.
-      for (const { id, name } of message.toolCalls ?? []) names.set(id, name)
+      for (const { id, name } of toolCallsOf(message.content)) names.set(id, name)
       return encodeAssistant(message)
     case "tool":
       return encodeResult(message, names.get(message.toolCallId))

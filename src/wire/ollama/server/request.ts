@@ -5,7 +5,7 @@ import * as Chat from "../../../vocabulary/Chat.js"
 import type { Json } from "../../json.js"
 import { array, isRecord, pick, nonEmpty, withoutNulls, record, string } from "../../json.js"
 import type { FieldNames } from "../../decodedRequest.js"
-import { validatedRequest, pathBelow } from "../../decodedRequest.js"
+import { fieldPath, pathBelow, validatedRequest } from "../../decodedRequest.js"
 import type { WireFailure } from "../../Wire.js"
 import { malformed } from "../../Wire.js"
 import { decodeLogprobs, unpairedTop } from "../../sampling.js"
@@ -35,6 +35,7 @@ const readContent = (message: Json): unknown => {
 }
 
 interface Call {
+  readonly type: "tool-call"
   readonly id: string
   readonly name: unknown
   readonly arguments: unknown
@@ -44,22 +45,24 @@ const readCall = (call: unknown, index: number): Call => {
   const fields = isRecord(call) ? call : {}
   const { arguments: value = {}, name } = record(fields, "function") ?? {}
   return {
+    type: "tool-call",
     id: string(fields, "id") || `call_${index}`,
     name,
     arguments: isRecord(value) ? JSON.stringify(value) : value
   }
 }
 
+/** Reads the fields of a message in the order in which the model generates them: reasoning, text, calls. */
 const readAssistant = (message: Json, calls: ReadonlyArray<Call>): unknown => {
   const thinking = string(message, "thinking") ?? ""
   const content = message["content"] ?? ""
+  const texts = content === "" ? [] : typeof content === "string" ? [Chat.text(content)] : content
   return {
     role: "assistant",
     content:
-      thinking === "" || typeof content !== "string"
+      (thinking === "" && calls.length === 0) || !Array.isArray(texts)
         ? content
-        : [{ type: "reasoning", text: thinking }, ...(content === "" ? [] : [Chat.text(content)])],
-    ...(calls.length === 0 ? {} : { toolCalls: calls })
+        : [...(thinking === "" ? [] : [{ type: "reasoning", text: thinking }]), ...texts, ...calls]
   }
 }
 
@@ -205,5 +208,7 @@ export const decodeRequest = (
       })
     )
   })
-  return validatedRequest(candidate, stream !== false, (path, message) => malformed(wirePath(path), message))
+  return validatedRequest(candidate, stream !== false, (path, message) =>
+    malformed(wirePath(fieldPath(candidate, path)), message)
+  )
 }

@@ -1,9 +1,11 @@
 /** Encodes responses, whole and as streams. docs.ollama.com/api/chat and docs.ollama.com/api/streaming */
 import type { ChatResponse, FinishReason, ToolCall } from "../../../vocabulary/Chat.js"
+import { reasoningOf, toolCallsOf } from "../../../vocabulary/Chat.js"
 import type { ChatEvent, Finish } from "../../../vocabulary/ChatEvent.js"
 import type { Usage } from "../../../vocabulary/Usage.js"
 import type { Json } from "../../json.js"
 import { isRecord, parseJson } from "../../json.js"
+import { textField } from "../../textField.js"
 import type { Frame, StreamEncoder, Wire } from "../../Wire.js"
 import { decodeReason, concatenatedLists } from "../answer.js"
 
@@ -33,6 +35,8 @@ const doneReasons: Readonly<Record<FinishReason, string>> = {
   "tool-calls": "stop",
   length: "length",
   "content-filter": "content_filter",
+  // The protocol has no word for an interrupted answer. Like one that reached its limit, it is not complete.
+  pause: "length",
   other: ""
 }
 
@@ -55,15 +59,16 @@ const encodeCall = (call: ToolCall, index: number): Json => {
 }
 
 export const encodeResponse = (response: ChatResponse): Record<string, unknown> => {
-  const { providerMetadata: metadata, reasoning, refusal, text, toolCalls } = response
+  const { content, providerMetadata: metadata } = response
+  const reasoning = reasoningOf(content)
+  const toolCalls = toolCallsOf(content)
   return {
     ...lineMetadata(metadata),
     model: response.model,
     created_at,
     message: {
       role: "assistant",
-      // The protocol has no field for a refusal.
-      content: text + refusal,
+      content: textField(content),
       ...(reasoning === "" ? {} : { thinking: reasoning }),
       ...(toolCalls.length === 0 ? {} : { tool_calls: toolCalls.map(encodeCall) }),
       ...messageMetadata(metadata)
@@ -74,10 +79,12 @@ export const encodeResponse = (response: ChatResponse): Record<string, unknown> 
   }
 }
 
-/** Encodes a stream. Tool calls are sent when they are complete. */
+/** Encodes a stream. Tool calls are sent when they are complete, in the order in which they begin. */
 export const encodeStream = (): StreamEncoder => {
   let model = ""
-  let calls = 0
+  let sentCalls = 0
+  /** The calls that were not sent, by the index of the part; undefined until they are complete. */
+  const calls = new Map<number, ToolCall | undefined>()
 
   const line = (message: Json, body: Json = { done: false }): Frame => ({
     data: JSON.stringify({ model, created_at, message: { role: "assistant", content: "", ...message }, ...body })
@@ -87,11 +94,21 @@ export const encodeStream = (): StreamEncoder => {
   const textLine = (field: "content" | "thinking", text: string): ReadonlyArray<Frame> =>
     text === "" ? [] : [line({ [field]: text })]
 
+  const completedCalls = (): ReadonlyArray<Frame> => {
+    const frames: Array<Frame> = []
+    for (const [index, call] of calls) {
+      if (call === undefined) break
+      calls.delete(index)
+      frames.push(line({ tool_calls: [encodeCall(call, sentCalls++)] }))
+    }
+    return frames
+  }
+
   const finish = (event: Finish): Frame =>
     line(messageMetadata(event.providerMetadata), {
       ...lineMetadata(event.providerMetadata),
       done: true,
-      ...doneReason(event.reason, event.rawReason, calls > 0),
+      ...doneReason(event.reason, event.rawReason, sentCalls > 0),
       ...encodeUsage(event.usage)
     })
 
@@ -107,9 +124,12 @@ export const encodeStream = (): StreamEncoder => {
         case "ReasoningDelta":
           return textLine("thinking", event.text)
         case "ToolCallDelta":
+          if (!calls.has(event.index)) calls.set(event.index, undefined)
           return []
         case "ToolCallEnd":
-          return [line({ tool_calls: [encodeCall(event.call, calls++)] })]
+          calls.set(event.index, event.call)
+          return completedCalls()
+        case "ProviderPart":
         case "Continued":
           return []
         case "Finish":
