@@ -1,5 +1,6 @@
 import { describe, expect, expectTypeOf, it } from "@effect/vitest"
 import { Clock, Context, Duration, Effect, Exit, FastCheck, Fiber, Schedule, Stream, TestClock } from "effect"
+import * as Chat from "../../src/vocabulary/Chat.js"
 import * as ChatEvent from "../../src/vocabulary/ChatEvent.js"
 import * as LLMErrors from "../../src/vocabulary/LLMError.js"
 import * as Retry from "../../src/call/Retry.js"
@@ -153,7 +154,7 @@ describe("retry of streams", () => {
         ...context,
         message: "cut",
         begun: true,
-        partial: { id: "", model: "", text: "He", reasoning: "", toolCalls: [], usage: answer("").usage }
+        partial: Chat.withContent({ id: "", model: "", usage: answer("").usage }, [Chat.text("He")])
       })
       const events = ChatEvent.fromResponse(answer("Hello"))
       const next = yield* scripted({

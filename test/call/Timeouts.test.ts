@@ -12,7 +12,7 @@ const events = ChatEvent.fromResponse(answer("Hello"))
 /** The events of an answer with `pieces` text deltas, one every `every`, the first at once. */
 const paced = (pieces: number, every: Duration.DurationInput): Stream.Stream<Event, LLMError> => {
   const [start, , finish] = events
-  const texts = Array.from({ length: pieces }, (): Event => ({ _tag: "TextDelta", text: "x" }))
+  const texts = Array.from({ length: pieces }, (): Event => ({ _tag: "TextDelta", index: 0, text: "x" }))
   return start === undefined || finish === undefined
     ? Stream.empty
     : Stream.fromIterable([start, ...texts, finish]).pipe(Stream.rechunk(1), Stream.schedule(Schedule.spaced(every)))

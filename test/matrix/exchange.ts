@@ -13,7 +13,7 @@ import type { Service } from "../../src/call/ProviderClient.js"
 import { ProviderClient } from "../../src/call/ProviderClient.js"
 import * as RateLimiter from "../../src/rateLimiter/RateLimiter.js"
 import * as Programs from "../support/programs.js"
-import { SimulatedProvider } from "../../src/testing/index.js"
+import { SimulatedProvider, TestLLM } from "../../src/testing/index.js"
 import type * as Usage from "../../src/vocabulary/Usage.js"
 import type { Provider } from "./providers.js"
 import { anonymousCalls, dialectOf, missing, uncounted } from "./providers.js"
@@ -95,6 +95,7 @@ const answerFields = (response: ChatResponse) => ({
   model: response.model,
   keyId: response.keyId,
   attempts: response.attempts.map(({ error, keyId }) => ({ error, keyId })),
+  order: response.content.map(({ type }) => type),
   text: response.text,
   reasoning: response.reasoning,
   refusal: response.refusal,
@@ -110,15 +111,11 @@ const without = (usage: Usage.Usage, counts: ReadonlyArray<keyof Usage.Usage>): 
 
 /** The expected answer of a scenario. */
 const expected = (provider: Provider, { answer }: Scenario): ReturnType<typeof answerFields> => ({
+  ...answerFields(TestLLM.response(answer)),
   provider: provider.provider,
   model: provider.model,
   keyId: "the-key",
   attempts: [{ error: undefined, keyId: "the-key" }],
-  text: answer.text ?? "",
-  reasoning: (answer.reasoningParts ?? []).map((part) => part.text).join(""),
-  refusal: "",
-  toolCalls: answer.toolCalls ?? [],
-  finishReason: answer.toolCalls === undefined ? "stop" : "tool-calls",
   usage: without(answer.usage, uncounted(provider))
 })
 
@@ -147,7 +144,9 @@ const streamSummary = (events: ReadonlyArray<ChatEvent>) => {
 }
 
 const mediaOf = (content: Message["content"]): ReadonlyArray<unknown> =>
-  typeof content === "string" ? [] : content.filter(({ type }) => type !== "text" && type !== "reasoning")
+  typeof content === "string"
+    ? []
+    : content.filter(({ type }) => type !== "text" && type !== "reasoning" && type !== "tool-call")
 
 const messageOf =
   (idOf: (id: string) => string) =>
@@ -156,14 +155,16 @@ const messageOf =
     text: Chat.textOf(message.content),
     media: mediaOf(message.content),
     ...(message.role === "assistant"
-      ? { toolCalls: (message.toolCalls ?? []).map((call) => ({ ...call, id: idOf(call.id) })) }
+      ? { toolCalls: Chat.toolCallsOf(message.content).map((call) => ({ ...call, id: idOf(call.id) })) }
       : {}),
     ...(message.role === "tool" ? { toolCallId: idOf(message.toolCallId) } : {})
   })
 
 /** The fields of a request that every protocol has. A `maxTokens` that the scenario does not set is a provider's default. */
 const comparableRequest = (request: ChatRequest, provider: Provider, asked: Scenario["request"]): object => {
-  const calls = request.messages.flatMap((message) => (message.role === "assistant" ? (message.toolCalls ?? []) : []))
+  const calls = request.messages.flatMap((message) =>
+    message.role === "assistant" ? Chat.toolCallsOf(message.content) : []
+  )
   const idOf = (id: string): string =>
     anonymousCalls(provider) ? `call ${calls.findIndex((call) => call.id === id)}` : id
   return {

@@ -15,7 +15,7 @@ const interrupted = new StreamInterruptedError({
   attempts: [],
   message: "The stream broke.",
   begun: true,
-  partial: { id: "", model: "", text: "half", reasoning: "", toolCalls: [], usage: Usage.empty }
+  partial: Chat.withContent({ id: "", model: "", usage: Usage.empty }, [Chat.text("half")])
 })
 
 /** Counts one token for each character. */
@@ -24,6 +24,16 @@ const characters = Effect.provide(
 )
 
 const call: Chat.ToolCall = { type: "tool-call", id: "call_1", name: "weather", arguments: "{}" }
+
+/** Parts whose order is not that of the fields of a response. */
+const mixed: ReadonlyArray<Chat.AssistantPart> = [
+  Chat.text("Let me see."),
+  call,
+  { type: "provider", provider: "test", native: { anthropic: { type: "server_tool_use", id: "s1" } } },
+  { type: "reasoning", text: "hm", signature: "s", provider: "test" },
+  { type: "refusal", text: "I cannot." },
+  Chat.text("Sorry.")
+]
 
 const requests = Effect.map(TestLLM.calls, (calls) => calls.map(({ request }) => request.messages))
 
@@ -74,32 +84,28 @@ describe("Conversation.send", () => {
         Chat.user("How is the weather?"),
         {
           role: "assistant",
-          content: [{ type: "reasoning", text: "hm", signature: "s" }],
-          toolCalls: [call]
+          content: [{ type: "reasoning", text: "hm", signature: "s" }, call]
         },
         Chat.toolResult(call, "sunny")
       ])
     }).pipe(
       Effect.provide(
         TestLLM.layer([
-          TestLLM.answer({
-            reasoningParts: [{ type: "reasoning", text: "hm", signature: "s" }],
-            toolCalls: [call]
-          }),
+          TestLLM.answer({ content: [{ type: "reasoning", text: "hm", signature: "s" }, call] }),
           "It is sunny.",
           "Rain."
         ])
       )
     )
   )
-  it.effect("records a refusal as the text of the answer", () =>
+  it.effect("records the parts of an answer in their order, with its provider parts and its refusal", () =>
     Effect.gen(function* () {
       const conversation = yield* Conversation.make()
       yield* conversation.send("?")
       yield* Stream.runDrain(conversation.stream("?"))
-      const turn = [Chat.user("?"), Chat.assistant("I cannot.")]
+      const turn = [Chat.user("?"), Chat.assistant(mixed)]
       expect(yield* conversation.messages).toEqual([...turn, ...turn])
-    }).pipe(Effect.provide(TestLLM.layer([TestLLM.answer({ refusal: "I cannot." })], { loop: true })))
+    }).pipe(Effect.provide(TestLLM.layer([TestLLM.answer({ content: mixed })], { loop: true })))
   )
   it.effect("continues a conversation with another model when another LLM is in context", () =>
     Effect.gen(function* () {
@@ -177,7 +183,10 @@ describe("Conversation.stream", () => {
       expect((yield* conversation.send("?")).text).toBe("now")
     }).pipe(
       Effect.provide(
-        TestLLM.layer([TestLLM.stream([{ _tag: "TextDelta", text: "half" }], { failure: interrupted }), "now"])
+        TestLLM.layer([
+          TestLLM.stream([{ _tag: "TextDelta", index: 0, text: "half" }], { failure: interrupted }),
+          "now"
+        ])
       )
     )
   )
@@ -304,7 +313,7 @@ describe("Conversation.snapshot", () => {
   const messages: ReadonlyArray<Chat.Message> = [
     Chat.system("s"),
     Chat.user([Chat.text("see"), Chat.image("https://example.com/cat.png", { detail: "low" })]),
-    { role: "assistant", content: [{ type: "reasoning", text: "", signature: "x" }], toolCalls: [call] },
+    Chat.assistant(mixed),
     { role: "tool", toolCallId: call.id, content: "no", isError: true }
   ]
 

@@ -81,7 +81,7 @@ describe("dropToolOutputs", () => {
   const long = "x".repeat(100)
   const note = "[This result was removed to save space.]"
   const round = (id: string): ReadonlyArray<Chat.Message> => [
-    Chat.assistant("", [{ id, name: "read", arguments: "{}" }]),
+    Chat.assistant("", [Chat.toolCall(id, "read", "{}")]),
     Chat.toolResult(id, long)
   ]
   const dropped = (messages: ReadonlyArray<Chat.Message>, budget: number) =>

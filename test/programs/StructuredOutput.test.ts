@@ -38,7 +38,7 @@ const orderSchema = {
 const json = JSON.stringify
 
 const called = (name: string, value: unknown) =>
-  TestLLM.answer({ toolCalls: [{ id: "1", name, arguments: typeof value === "string" ? value : json(value) }] })
+  TestLLM.answer({ toolCalls: [Chat.toolCall("1", name, typeof value === "string" ? value : json(value))] })
 
 const unsupported = (feature: string) =>
   TestLLM.failure(new UnsupportedError({ provider: "test", model: "test", attempts: [], feature, message: feature }))

@@ -19,11 +19,8 @@ const add = Tool.make("add", {
   handler: ({ a, b }) => Effect.succeed(a + b)
 })
 
-const call = (id: string, name: string, args: unknown): ToolCall => ({
-  id,
-  name,
-  arguments: typeof args === "string" ? args : JSON.stringify(args)
-})
+const call = (id: string, name: string, args: unknown): ToolCall =>
+  Chat.toolCall(id, name, typeof args === "string" ? args : JSON.stringify(args))
 
 const calls = (...toolCalls: ReadonlyArray<ToolCall>) => TestLLM.answer({ toolCalls })
 
@@ -521,7 +518,7 @@ describe("events of runToolsStream", () => {
           Stream.repeatEffect(
             Effect.as(
               Ref.update(produced, (n) => n + 1),
-              { _tag: "TextDelta", text: "more" } as const
+              { _tag: "TextDelta", index: 0, text: "more" } as const
             )
           )
       }

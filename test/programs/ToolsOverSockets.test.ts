@@ -50,13 +50,13 @@ const calculator = (request: ChatRequest) => {
     ? {
         text: "Let me see.",
         toolCalls: [
-          { type: "tool-call", id: "call-1", name: "add", arguments: '{"a":1,"b":2,"note":null}' },
-          { type: "tool-call", id: "call-2", name: "add", arguments: '{"a":3,"b":4}' }
+          Chat.toolCall("call-1", "add", '{"a":1,"b":2,"note":null}'),
+          Chat.toolCall("call-2", "add", '{"a":3,"b":4}')
         ],
         usage: Usage.make({ inputTokens: 10, outputTokens: 8 })
       }
     : {
-        toolCalls: [{ type: "tool-call", id: "call-3", name: "add", arguments: `{"a":${first},"b":${second}}` }],
+        toolCalls: [Chat.toolCall("call-3", "add", `{"a":${first},"b":${second}}`)],
         usage: Usage.make({ inputTokens: 20, outputTokens: 4 })
       }
 }

@@ -120,7 +120,7 @@ describe("TokenCounter.count", () => {
   )
   it.effect("count includes tool calls and their results", () =>
     Effect.gen(function* () {
-      const call = { type: "tool-call", id: "call_1", name: "weather", arguments: '{"city":"Paris"}' }
+      const call = Chat.toolCall("call_1", "weather", '{"city":"Paris"}')
       const withCall = yield* tokens([Chat.assistant("", [call])])
       expect(withCall).toBe(4 + 3 + 1 + Usage.estimateTokens(call.arguments))
       expect(yield* tokens([Chat.toolResult(call, "sunny")])).toBe(5)
@@ -255,7 +255,7 @@ describe("TokenCounter.layer with a custom tokenizer", () => {
     Effect.gen(function* () {
       const estimated = (input: TokenCounter.Input) =>
         Effect.map(TokenCounter.count(input, "letters"), (count) => count.estimated)
-      const call = { type: "tool-call", id: "call_1", name: "a", arguments: "{}" }
+      const call = Chat.toolCall("call_1", "a", "{}")
       expect(yield* estimated([Chat.assistant("a")])).toBe(false)
       expect(yield* estimated([Chat.assistant("a", [])])).toBe(false)
       expect(yield* estimated([Chat.assistant("a", [call])])).toBe(true)

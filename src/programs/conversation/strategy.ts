@@ -135,9 +135,12 @@ const summaryQuestion = "What have we said so far?"
 const partText = (part: Chat.UserPart | Chat.AssistantPart): string => {
   switch (part.type) {
     case "text":
+    case "refusal":
       return part.text
     case "reasoning":
       return ""
+    case "tool-call":
+      return `[calls ${part.name} with ${part.arguments}]`
     case "file":
       return `[file ${part.filename ?? ""}]`
     default:
@@ -150,11 +153,7 @@ const transcriptOf = (message: Message): string => {
     typeof message.content === "string"
       ? message.content
       : message.content.map((part: Chat.UserPart | Chat.AssistantPart) => partText(part)).join("\n")
-  const calls =
-    message.role === "assistant"
-      ? (message.toolCalls ?? []).map((call) => `\n[calls ${call.name} with ${call.arguments}]`).join("")
-      : ""
-  return `${message.role}: ${text}${calls}`
+  return `${message.role}: ${text}`
 }
 
 /**
