@@ -93,6 +93,29 @@ describe("errors that Retry repeats", () => {
       expect((yield* lax.chat("?")).text).toBe("")
     })
   )
+
+  const provider: Chat.ProviderPart = { type: "provider", provider: "test", native: { test: { type: "image" } } }
+  const contents: ReadonlyArray<readonly [string, ReadonlyArray<Chat.AssistantPart>, number]> = [
+    ["a provider part", [provider], 1],
+    ["a tool call", [Chat.toolCall("1", "f", "{}")], 1],
+    ["a refusal", [{ type: "refusal", text: "no" }], 1],
+    ["only reasoning", [{ type: "reasoning", text: "hm" }], 2],
+    ["a text without characters", [{ type: "text", text: "", native: { test: { signature: "s" } } }], 2]
+  ]
+
+  it.effect.each(contents)(
+    "with `retryEmpty: true`, an answer with %s is asked for %3$i time(s), whole and streamed",
+    ([, content, times]) =>
+      Effect.gen(function* () {
+        const empty = Chat.withContent(answer(""), content)
+        for (const way of ["chat", "chatStream"] as const) {
+          const next = yield* scripted(Effect.succeed(empty), "words")
+          const llm = yield* Retry.middleware({ retryEmpty: true })(next)
+          yield* soon(way === "chat" ? llm.chat("?") : ChatEvent.collect(llm.chatStream("?")))
+          expect(yield* next.asked).toHaveLength(times)
+        }
+      })
+  )
 })
 
 describe("retry delay", () => {

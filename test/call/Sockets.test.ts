@@ -70,7 +70,7 @@ const outcome = <A>(effect: Effect.Effect<A, LLMError>) =>
   Effect.map(Effect.either(effect), (result) => (Either.isRight(result) ? "ok" : result.left._tag))
 
 describe.concurrent.each(wires)("%s over sockets", (wire) => {
-  const answer = { text: "It is twelve o'clock, more or less.", reasoningParts: [] }
+  const answer = { text: "It is twelve o'clock, more or less." }
 
   it.scopedLive("chat and collected chatStream return the same response", () =>
     Effect.gen(function* () {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Fiber, Stream, TestClock } from "effect"
+import { Effect, Fiber, Schema, Stream, TestClock } from "effect"
 import * as Chat from "../../src/vocabulary/Chat.js"
 import * as Conversation from "../../src/programs/Conversation.js"
 import { NetworkError, StreamInterruptedError } from "../../src/vocabulary/LLMError.js"
@@ -336,8 +336,70 @@ describe("Conversation.snapshot", () => {
 
   it.effect("restore fails with a ParseError when the text is not a snapshot", () =>
     Effect.gen(function* () {
-      for (const wrong of ["", "{}", '[{"role":"robot","content":"hi"}]']) {
+      for (const wrong of ["", "{}", '[{"role":"robot","content":"hi"}]', '["hi"]', '{"version":2}']) {
         expect((yield* Effect.flip(Conversation.restore(wrong)))._tag).toBe("ParseError")
+      }
+    })
+  )
+
+  it.effect("a snapshot has version 2, and one of a later version is refused by its version", () =>
+    Effect.gen(function* () {
+      const conversation = yield* Conversation.make({ messages: [Chat.user("hi"), Chat.assistant([call])] })
+      const text =
+        '{"version":2,"messages":[{"role":"user","content":"hi"},' +
+        '{"role":"assistant","content":[{"type":"tool-call","id":"call_1","name":"weather","arguments":"{}"}]}]}'
+      expect(yield* conversation.snapshot).toBe(text)
+      expect(yield* (yield* Conversation.restore(text)).messages).toEqual(yield* conversation.messages)
+      const error = yield* Effect.flip(Conversation.restore(text.replace('"version":2', '"version":3')))
+      expect(error._tag).toBe("ParseError")
+      expect(error.message).toContain(
+        "The history has version 3, and this version of effect-llm reads versions 1 and 2."
+      )
+    })
+  )
+
+  it.effect("restores a snapshot of 0.1.0 with its tool calls behind the text of their message", () =>
+    Effect.gen(function* () {
+      const snapshot =
+        '[{"role":"system","content":"s"},' +
+        '{"role":"user","content":[{"type":"text","text":"see"},{"type":"native","native":{"responses":{"type":"x"}}}]},' +
+        '{"role":"assistant","content":[{"type":"reasoning","text":"hm","signature":"s","provider":"openai"},' +
+        '{"type":"text","text":"so"}],"toolCalls":[{"id":"1","name":"weather","arguments":"{}"},' +
+        '{"id":"2","name":"sql","arguments":"SELECT 1","type":"custom","native":{"responses":{"status":"done"}}}],' +
+        '"native":{"responses":{}}},' +
+        '{"role":"assistant","content":"two","toolCalls":[{"id":"3","name":"weather","arguments":"{}"}]},' +
+        '{"role":"assistant","content":"","toolCalls":[{"id":"4","name":"weather","arguments":"{}"}]},' +
+        '{"role":"assistant","content":"three","toolCalls":[]},' +
+        '{"role":"tool","toolCallId":"1","content":"sunny","isError":true}]'
+      const weather = (id: string) => Chat.toolCall(id, "weather", "{}")
+      const messages: ReadonlyArray<Chat.Message> = [
+        Chat.system("s"),
+        Chat.user([Chat.text("see"), { type: "provider", native: { responses: { type: "x" } } }]),
+        {
+          role: "assistant",
+          content: [
+            { type: "reasoning", text: "hm", signature: "s", provider: "openai" },
+            Chat.text("so"),
+            weather("1"),
+            { ...Chat.toolCall("2", "sql", "SELECT 1"), custom: true, native: { responses: { status: "done" } } }
+          ],
+          native: { responses: {} }
+        },
+        Chat.assistant([Chat.text("two"), weather("3")]),
+        Chat.assistant([weather("4")]),
+        Chat.assistant("three"),
+        { ...Chat.toolResult("1", "sunny"), isError: true }
+      ]
+      expect(yield* (yield* Conversation.restore(snapshot)).messages).toEqual(messages)
+      expect(yield* Schema.decode(Conversation.Messages)(snapshot)).toEqual(messages)
+    })
+  )
+
+  it.effect("refuses a snapshot of 0.1.0 whose tool calls are not calls, instead of dropping them", () =>
+    Effect.gen(function* () {
+      for (const toolCalls of ['"none"', "[1]", '[{"name":"weather","arguments":"{}"}]']) {
+        const snapshot = `[{"role":"assistant","content":"","toolCalls":${toolCalls}}]`
+        expect((yield* Effect.flip(Conversation.restore(snapshot)))._tag).toBe("ParseError")
       }
     })
   )

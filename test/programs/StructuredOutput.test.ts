@@ -303,7 +303,7 @@ describe("answer that does not fit the schema", () => {
       expect((yield* LLM.generateObject("Go", { schema: Order, mode: "tool" })).value).toEqual(order)
       const [, second] = yield* requests
       expect(second?.messages.slice(1)).toMatchObject([
-        { role: "assistant", toolCalls: [{ id: "1", arguments: '{"customer":' }] },
+        { role: "assistant", content: [{ type: "tool-call", id: "1", arguments: '{"customer":' }] },
         { role: "tool", toolCallId: "1", isError: true, content: expect.stringContaining("It holds no JSON.") }
       ])
     }).pipe(Effect.provide(TestLLM.layer([called("Order", '{"customer":'), called("Order", order)])))

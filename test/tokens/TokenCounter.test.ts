@@ -126,6 +126,24 @@ describe("TokenCounter.count", () => {
       expect(yield* tokens([Chat.toolResult(call, "sunny")])).toBe(5)
     })
   )
+  it.effect(
+    "count includes every part of an assistant message, and of a provider part the texts but no ids or bytes",
+    () =>
+      Effect.gen(function* () {
+        const counts = (...content: ReadonlyArray<Chat.AssistantPart>) =>
+          Effect.map(tokens([Chat.assistant(content)]), (count) => count - 4)
+        const search: Chat.ProviderPart = {
+          type: "provider",
+          provider: "test",
+          native: {
+            test: { id: "srvtoolu_1", query: "two words", results: [{ title: "one more", data: "ABCD".repeat(99) }] }
+          }
+        }
+        expect(yield* counts(Chat.text("one two"), { type: "refusal", text: "three" }, Chat.text("four"))).toBe(4)
+        expect(yield* counts(search)).toBe(4)
+        expect(yield* counts(search, Chat.toolCall("1", "weather", "now"), Chat.text("one"))).toBe(4 + 3 + 2 + 1)
+      })
+  )
   it.effect("count includes reasoning text and not its signature", () =>
     Effect.gen(function* () {
       const reasoning = (text: string): Chat.Message => ({

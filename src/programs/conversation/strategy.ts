@@ -132,6 +132,7 @@ const defaultInstructions =
 
 const summaryQuestion = "What have we said so far?"
 
+/** The text of a part in a transcript; empty for reasoning, which is left out. */
 const partText = (part: Chat.UserPart | Chat.AssistantPart): string => {
   switch (part.type) {
     case "text":
@@ -152,7 +153,10 @@ const transcriptOf = (message: Message): string => {
   const text =
     typeof message.content === "string"
       ? message.content
-      : message.content.map((part: Chat.UserPart | Chat.AssistantPart) => partText(part)).join("\n")
+      : message.content
+          .map((part: Chat.UserPart | Chat.AssistantPart) => partText(part))
+          .filter((text) => text !== "")
+          .join("\n")
   return `${message.role}: ${text}`
 }
 
