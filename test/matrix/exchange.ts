@@ -2,7 +2,7 @@
 import type { HttpClient } from "@effect/platform"
 import type { Scope } from "effect"
 import { Chunk, Effect, Either, Stream } from "effect"
-import type { ChatRequest, ChatResponse, Message } from "../../src/vocabulary/Chat.js"
+import type { ChatRequest, ChatResponse, Message, ToolCall } from "../../src/vocabulary/Chat.js"
 import * as Chat from "../../src/vocabulary/Chat.js"
 import type { ChatEvent } from "../../src/vocabulary/ChatEvent.js"
 import * as Events from "../../src/vocabulary/ChatEvent.js"
@@ -89,6 +89,9 @@ export const withProvider = (
 // what must be equal
 // -------------------------------------------------------------------------------------
 
+/** The fields of a call that every protocol has. */
+const callFields = ({ custom, id, name, arguments: args }: ToolCall) => ({ id, name, arguments: args, custom })
+
 /** An answer without its id, latency and provider-specific fields. */
 const answerFields = (response: ChatResponse) => ({
   provider: response.provider,
@@ -99,7 +102,7 @@ const answerFields = (response: ChatResponse) => ({
   text: response.text,
   reasoning: response.reasoning,
   refusal: response.refusal,
-  toolCalls: response.toolCalls,
+  toolCalls: response.toolCalls.map(callFields),
   finishReason: response.finishReason,
   usage: response.usage
 })
@@ -138,7 +141,9 @@ const streamSummary = (events: ReadonlyArray<ChatEvent>) => {
     first: events[0]?._tag,
     last: events.at(-1)?._tag,
     ends: events.filter(({ _tag }) => _tag === "Start" || _tag === "Finish").length,
-    calls: events.flatMap((event) => (event._tag === "ToolCallEnd" ? [[event.index, event.call] as const] : [])),
+    calls: events.flatMap((event) =>
+      event._tag === "ToolCallEnd" ? [[event.index, callFields(event.call)] as const] : []
+    ),
     arguments: [...joined]
   }
 }
@@ -155,7 +160,7 @@ const messageOf =
     text: Chat.textOf(message.content),
     media: mediaOf(message.content),
     ...(message.role === "assistant"
-      ? { toolCalls: Chat.toolCallsOf(message.content).map((call) => ({ ...call, id: idOf(call.id) })) }
+      ? { toolCalls: Chat.toolCallsOf(message.content).map((call) => ({ ...callFields(call), id: idOf(call.id) })) }
       : {}),
     ...(message.role === "tool" ? { toolCallId: idOf(message.toolCallId) } : {})
   })
@@ -183,7 +188,9 @@ const errorSummary = (error: LLMError | StreamInterruptedError): object =>
 
 /** The expected summary of a stream that succeeds. */
 const wantedSummary = ({ answer }: Scenario): ReturnType<typeof streamSummary> => {
-  const calls = (answer.toolCalls ?? []).map((call, index) => [index, call] as const)
+  const calls = TestLLM.response(answer).content.flatMap((part, index) =>
+    part.type === "tool-call" ? [[index, callFields(part)] as const] : []
+  )
   return {
     first: "Start",
     last: "Finish",

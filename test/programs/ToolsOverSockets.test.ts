@@ -45,9 +45,12 @@ const contents = (request: ChatRequest) =>
 const calculator = (request: ChatRequest) => {
   const results = contents(request)
   const [first, second, third] = results
-  if (third !== undefined) return { text: `It is ${third}.`, usage: Usage.make({ inputTokens: 30, outputTokens: 5 }) }
+  if (third !== undefined) {
+    return { id: "third", text: `It is ${third}.`, usage: Usage.make({ inputTokens: 30, outputTokens: 5 }) }
+  }
   return results.length === 0
     ? {
+        id: "first",
         text: "Let me see.",
         toolCalls: [
           Chat.toolCall("call-1", "add", '{"a":1,"b":2,"note":null}'),
@@ -56,6 +59,7 @@ const calculator = (request: ChatRequest) => {
         usage: Usage.make({ inputTokens: 10, outputTokens: 8 })
       }
     : {
+        id: "second",
         toolCalls: [Chat.toolCall("call-3", "add", `{"a":${first},"b":${second}}`)],
         usage: Usage.make({ inputTokens: 20, outputTokens: 4 })
       }
