@@ -22,23 +22,21 @@ const request = {
   maxTokens: 10
 }
 
-const response: ChatResponse = {
-  id: "answer",
-  provider: "bench",
-  model: "model",
-  text: "Paris.",
-  reasoning: "",
-  reasoningParts: [],
-  refusal: "",
-  toolCalls: [],
-  finishReason: "stop",
-  rawFinishReason: "stop",
-  usage: Usage.make({ inputTokens: 10, outputTokens: 5 }),
-  latency: 1,
-  keyId: "0",
-  attempts: [{ provider: "bench", model: "model", keyId: "0", duration: 1 }],
-  providerMetadata: {}
-}
+const response: ChatResponse = Chat.withContent(
+  {
+    id: "answer",
+    provider: "bench",
+    model: "model",
+    finishReason: "stop",
+    rawFinishReason: "stop",
+    usage: Usage.make({ inputTokens: 10, outputTokens: 5 }),
+    latency: 1,
+    keyId: "0",
+    attempts: [{ provider: "bench", model: "model", keyId: "0", duration: 1 }],
+    providerMetadata: {}
+  },
+  [Chat.text("Paris.")]
+)
 
 const makeLLM = (client: Pick<ProviderClient.Service, "chat" | "chatStream">): Effect.Effect<LLM.Service> =>
   LLM.make({ model: "model", telemetry: false, timeouts: false, retry: false }).pipe(

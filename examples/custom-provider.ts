@@ -27,9 +27,9 @@ export const wire: Wire.ClientWire = {
     const reply: Reply = Object(body)
     if (reply.error_code !== undefined) return Either.left({ _tag: "Reported", body })
     if (reply.result === undefined) return Either.left(Wire.malformed("result", body))
-    const empty = { reasoning: "", reasoningParts: [], refusal: "", toolCalls: [], providerMetadata: {} }
     const finish = { finishReason: reasonOf(reply), rawFinishReason: reply.finish_reason ?? "", usage: usageOf(reply) }
-    return Either.right({ ...empty, ...finish, id: reply.id ?? "", model: source.model, text: reply.result })
+    const fields = { ...finish, id: reply.id ?? "", model: source.model, providerMetadata: {} }
+    return Either.right(Chat.withContent(fields, [Chat.text(reply.result)]))
   },
   decodeStream: ({ model }) => {
     const stream: Types.Mutable<Wire.StreamDecoder> = {
@@ -40,7 +40,7 @@ export const wire: Wire.ClientWire = {
       push: ({ data }, out) => {
         const reply: Reply = JSON.parse(data)
         if (reply.error_code !== undefined) return { _tag: "Reported", body: reply }
-        if (reply.result) out.push({ _tag: "TextDelta", text: reply.result })
+        if (reply.result) out.push({ _tag: "TextDelta", index: 0, text: reply.result })
         Object.assign(stream, { id: reply.id ?? "", usage: usageOf(reply) })
         if (reply.is_end !== true) return undefined
         stream.state = "done"

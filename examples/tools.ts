@@ -1,7 +1,7 @@
 /** Runs the tools of a model and prints each step. Runs against a simulated provider: `npx tsx examples/tools.ts`. */
 import { NodeHttpClient, NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, Layer, Schema, Stream } from "effect"
-import { KeyPool, LLM, RateLimiter, ResponsesClient, Tool } from "../src/index.js"
+import { Chat, KeyPool, LLM, RateLimiter, ResponsesClient, Tool } from "../src/index.js"
 import { SimulatedProvider } from "../src/testing/index.js"
 
 class NoSuchCity extends Schema.TaggedError<NoSuchCity>()("NoSuchCity", { city: Schema.String }) {}
@@ -25,8 +25,8 @@ const program = Effect.gen(function* () {
         ? "It is one in the afternoon in Paris, and nine in the evening in Tokyo."
         : {
             toolCalls: [
-              { type: "tool-call",  id: "call-1", name: "clock", arguments: '{"city":"Paris"}' },
-              { type: "tool-call",  id: "call-2", name: "clock", arguments: '{"city":"Tokyo"}' }
+              Chat.toolCall("call-1", "clock", '{"city":"Paris"}'),
+              Chat.toolCall("call-2", "clock", '{"city":"Tokyo"}')
             ]
           }
   })

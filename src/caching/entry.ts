@@ -5,11 +5,12 @@ import * as Chat from "../vocabulary/Chat.js"
 
 /**
  * The version of the cache format: the JSON of an entry and the content of a key (`key.ts`). Both contain it, so entries of another
- * version are misses, and processes of two versions can share a store. Version 1, of 0.1.0, was not written.
+ * version are misses, and processes of two versions can share a store. Version 1, of 0.1.0, was not written; version 2, which no
+ * release had, stored responses without `content`.
  *
  * Raise it when an entry or a key changes: their fields, the meaning of a field, or the schema of `ChatResponse`.
  */
-export const version = 2
+export const version = 3
 
 const Common = {
   version: Schema.Literal(version),
@@ -19,9 +20,18 @@ const Common = {
   until: Schema.NullOr(Schema.Number)
 }
 
-const ResponseEntry = Schema.Struct({ ...Common, response: Chat.ChatResponse })
+/** The response is stored without the views of its content. */
+const StoredResponseEntry = Schema.Struct({
+  ...Common,
+  response: Schema.Struct(
+    { content: Schema.Array(Chat.AssistantPart) },
+    Schema.Record({ key: Schema.String, value: Schema.Unknown })
+  )
+})
 
-export type ResponseEntry = Omit<typeof ResponseEntry.Type, "version">
+export interface ResponseEntry extends Omit<typeof StoredResponseEntry.Type, "version" | "response"> {
+  readonly response: ChatResponse
+}
 
 /** Whether an entry has not expired. Checked here as well because some stores, such as files, never expire values. */
 export const isFresh = (entry: { readonly until: number | null }, now: number): boolean =>
@@ -29,13 +39,20 @@ export const isFresh = (entry: { readonly until: number | null }, now: number): 
 
 export const expiryOf = (now: number, ttl: number): number | null => (Number.isFinite(ttl) ? now + ttl : null)
 
-export const decodeResponse: (text: string) => Option.Option<ResponseEntry> = Schema.decodeUnknownOption(
-  Schema.parseJson(ResponseEntry)
-)
+const decodeResponseEntry = Schema.decodeUnknownOption(Schema.parseJson(StoredResponseEntry))
+
+const validateResponse = Schema.validateOption(Chat.ChatResponse)
+
+export const decodeResponse = (text: string): Option.Option<ResponseEntry> =>
+  Option.flatMap(decodeResponseEntry(text), ({ at, response: { content, ...fields }, until }) =>
+    Option.map(validateResponse(Chat.withContent(fields, content)), (response) => ({ at, until, response }))
+  )
 
 /** None when the response cannot be written as JSON, such as a provider's metadata in a test. */
-export const encodeResponse = (entry: ResponseEntry): Option.Option<string> =>
-  Option.liftThrowable(() => JSON.stringify({ version, ...entry }))()
+export const encodeResponse = ({ response, ...entry }: ResponseEntry): Option.Option<string> => {
+  const { reasoning: _, refusal: __, text: ___, toolCalls: ____, ...stored } = response
+  return Option.liftThrowable(() => JSON.stringify({ version, ...entry, response: stored }))()
+}
 
 /** The response as it is stored: with the original usage, but without the key id, attempts, latency and cost of its call. */
 export const withoutCallData = ({ cached, cost: _, ...response }: ChatResponse): ChatResponse => ({

@@ -31,7 +31,7 @@ import { Chunk, Duration, Effect, Option, Random, Schedule, ScheduleDecision, Sc
 import * as Attempt from "../vocabulary/attempt.js"
 import type { Backoff, Growth } from "../vocabulary/backoff.js"
 import * as Backoffs from "../vocabulary/backoff.js"
-import type { ChatResponse } from "../vocabulary/Chat.js"
+import type { AssistantPart, ChatResponse } from "../vocabulary/Chat.js"
 import type { ChatEvent, Start } from "../vocabulary/ChatEvent.js"
 import { longestSleep } from "./limits.js"
 import * as OptionChecks from "../internal/optionChecks.js"
@@ -253,13 +253,26 @@ const empty = (context: Pick<ChatResponse, "provider" | "model" | "keyId" | "att
     message: `${context.provider} answered with neither text nor tool calls.`
   })
 
-const rejectEmpty = (response: ChatResponse): Effect.Effect<ChatResponse, LLMError> =>
-  response.text === "" && response.refusal === "" && response.toolCalls.length === 0
-    ? Effect.fail(empty(response))
-    : Effect.succeed(response)
+/** Whether a part is an answer: reasoning alone is none, and a text without characters neither. */
+const isAnswer = (part: AssistantPart): boolean =>
+  part.type === "tool-call" || part.type === "provider" || (part.type !== "reasoning" && part.text !== "")
 
-const isContent = (event: ChatEvent): boolean =>
-  event._tag === "TextDelta" || event._tag === "RefusalDelta" || event._tag === "ToolCallDelta"
+const rejectEmpty = (response: ChatResponse): Effect.Effect<ChatResponse, LLMError> =>
+  response.content.some(isAnswer) ? Effect.succeed(response) : Effect.fail(empty(response))
+
+const isContent = (event: ChatEvent): boolean => {
+  switch (event._tag) {
+    case "TextDelta":
+    case "RefusalDelta":
+      return event.text !== ""
+    case "ToolCallDelta":
+    case "ToolCallEnd":
+    case "ProviderPart":
+      return true
+    default:
+      return false
+  }
+}
 
 /** Holds a stream back until its first content other than reasoning, so that an empty one can still be retried. */
 const rejectEmptyStream = (opened: OpenStream): Effect.Effect<OpenStream, LLMError> => {

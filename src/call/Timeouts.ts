@@ -103,7 +103,7 @@ export const middleware = (options: Options): Middleware => {
               keyId: collected.start.keyId,
               partial: Events.toPartial(
                 collected,
-                Usage.make({ outputTokens: Usage.estimateTokens(collected.text), estimated: true })
+                Usage.make({ outputTokens: Usage.estimateTokens(Events.generatedText(collected)), estimated: true })
               )
             })
       })

@@ -332,8 +332,7 @@ export const chat = (deps: Dependencies, request: ChatRequest, model: string): E
     deps,
     chatAttempt(request, model),
     (call) => deps.client.chat(request, call),
-    (response) =>
-      plausibleUsage(deps, request, response.usage, () => Events.fromResponse(response).map(deltaText).join(""))
+    (response) => plausibleUsage(deps, request, response.usage, () => Events.generatedText(response))
   )
 
 /** Embeds the texts of one request. */

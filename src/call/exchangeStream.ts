@@ -37,9 +37,8 @@ const isFramePrefix = (framing: ClientWire["framing"], text: string): boolean =>
     : sseFields.some((field) => prefix.startsWith(field) || field.startsWith(prefix))
 }
 
-/** Whether the event is a delta of the model's output. */
-const isDelta = ({ _tag }: WireEvent): boolean =>
-  _tag === "TextDelta" || _tag === "RefusalDelta" || _tag === "ReasoningDelta" || _tag === "ToolCallDelta"
+/** Whether the event is output of the model. A `ToolCallEnd` is none: some wires emit it at the finish signal. */
+const isOutput = ({ _tag }: WireEvent): boolean => _tag !== "Finish" && _tag !== "ToolCallEnd"
 
 /** Whether the end of the stream cut the frame's JSON off. */
 const isCutOff = ({ data }: Frame): boolean => /^\s*[[{]/.test(data) && parseJson(data) === undefined
@@ -62,7 +61,7 @@ const readEvents = (
   let pulledAt = exchange.sentAt
   /** The end of the usage grace; undefined before the finish signal. */
   let finishingUntil: number | undefined
-  /** Whether deltas followed the finish signal: then it does not end the stream. */
+  /** Whether output followed the finish signal: then it does not end the stream. */
   let continuedAfterFinish = false
   let finished = false
   let sawFrame = false
@@ -96,7 +95,8 @@ const readEvents = (
   })
 
   /** The answer so far. `usageOf` checks the counts, which a custom wire can report wrongly. */
-  const partial = (): PartialResponse => Events.toPartial(collected, usageOf(decoder.usage, source, collected.text))
+  const partial = (): PartialResponse =>
+    Events.toPartial(collected, usageOf(decoder.usage, source, Events.generatedText(collected)))
 
   const fail = (wireFailure: WireFailure): LLMError =>
     decodingError(exchange, wireFailure, collected.start === undefined ? undefined : partial())
@@ -169,7 +169,7 @@ const readEvents = (
     if (!fits) wireFailure ??= malformed("", `an event of more than ${Framing.maxFrameLength} characters`)
     if (decoder.state === "finishing") {
       const now = clock.unsafeCurrentTimeMillis()
-      continuedAfterFinish ||= finishingUntil !== undefined && decoded.some(isDelta)
+      continuedAfterFinish ||= finishingUntil !== undefined && decoded.some(isOutput)
       finishingUntil ??= now + graceAt(now, usageGrace)
     } else finishingUntil = undefined
     return emit(decoded, afterFinish(wireFailure, decoded))

@@ -22,12 +22,17 @@ interface Carrier<A> {
 }
 
 /** Fields that describe the call and not the answer: no protocol has them. */
-const callMetadata: ReadonlySet<string> = new Set(["attempts", "cached", "cost", "latency"])
+const callMetadata = ["attempts", "cached", "cost", "latency"]
 
-const hasSameFields = (current: object, decoded: object): boolean => {
+const inEvents: ReadonlySet<string> = new Set(callMetadata)
+
+/** The views of `content` are not compared: only the content is written. */
+const inAnswers: ReadonlySet<string> = new Set([...callMetadata, "text", "reasoning", "refusal", "toolCalls"])
+
+const hasSameFields = (current: object, decoded: object, ignored: ReadonlySet<string>): boolean => {
   if (current === decoded) return true
   const fields: ReadonlyMap<string, unknown> = new Map(Object.entries(current))
-  return Object.entries(decoded).every(([field, value]) => callMetadata.has(field) || fields.get(field) === value)
+  return Object.entries(decoded).every(([field, value]) => ignored.has(field) || fields.get(field) === value)
 }
 
 // -------------------------------------------------------------------------------------
@@ -68,7 +73,7 @@ export const relayOf = (protocol: string, events: Chunk.Chunk<ChatEvent>): RawRe
   const isUnchanged =
     raw.protocol === protocol &&
     raw.events.length === events.length &&
-    raw.events.every((decoded, index) => hasSameFields(Chunk.unsafeGet(events, index), decoded))
+    raw.events.every((decoded, index) => hasSameFields(Chunk.unsafeGet(events, index), decoded, inEvents))
   return isUnchanged ? raw : undefined
 }
 
@@ -94,5 +99,5 @@ export const withRawText = (protocol: string, text: string, response: ChatRespon
 export const textOf = (protocol: string, response: ChatResponse): string | undefined => {
   if (!carriesText(response)) return undefined
   const raw = response[RawResponseId]
-  return raw.protocol === protocol && hasSameFields(response, raw.response) ? raw.text : undefined
+  return raw.protocol === protocol && hasSameFields(response, raw.response, inAnswers) ? raw.text : undefined
 }

@@ -84,10 +84,10 @@ const unreadable = (input: unknown): InvalidRequestError | undefined => {
 /** The error of an earlier tool call whose arguments are nested too deeply: some protocols send them as JSON, some as a text. */
 const deepArguments = ({ messages }: ChatRequest): InvalidRequestError | undefined => {
   for (const [index, message] of messages.entries()) {
-    if (message.role !== "assistant") continue
-    for (const [position, call] of (message.toolCalls ?? []).entries()) {
-      if (call.type === "custom" || !Depth.isTooDeepText(call.arguments)) continue
-      const field = `messages[${index}].toolCalls[${position}].arguments`
+    if (message.role !== "assistant" || typeof message.content === "string") continue
+    for (const [position, part] of message.content.entries()) {
+      if (part.type !== "tool-call" || part.custom === true || !Depth.isTooDeepText(part.arguments)) continue
+      const field = `messages[${index}].content[${position}].arguments`
       return invalid(field, `The request is not valid. ${field}: ${Depth.fault}`)
     }
   }

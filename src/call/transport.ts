@@ -5,6 +5,7 @@ import { HttpClient, HttpClientRequest } from "@effect/platform"
 import type { Clock, Scope } from "effect"
 import { Effect, Either, Predicate, Redacted, Ref } from "effect"
 import type { ChatRequest, PartialResponse } from "../vocabulary/Chat.js"
+import { withContent } from "../vocabulary/Chat.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
 import {
   InvalidRequestError,
@@ -157,7 +158,7 @@ export const decodingError = (exchange: Exchange, failure: WireFailure, partial?
       return new StreamInterruptedError({
         ...context,
         begun: partial !== undefined,
-        partial: partial ?? { id: "", model: call.model, text: "", reasoning: "", toolCalls: [], usage: Usage.empty },
+        partial: partial ?? withContent({ id: "", model: call.model, usage: Usage.empty }, []),
         message: `${context.provider} ended the stream before the answer was complete.`
       })
     case "Reported": {

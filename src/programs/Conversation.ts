@@ -26,6 +26,7 @@ import * as Events from "../vocabulary/ChatEvent.js"
 import type { Strategy, Turn } from "./conversation/strategy.js"
 import { keepNewest, newest, tokensOf } from "./conversation/strategy.js"
 import { isPinned, turnsOf, weave } from "./conversation/turns.js"
+import * as Format1 from "./format1.js"
 import { LLM } from "../call/model.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
 import type { Count } from "../tokens/counter.js"
@@ -197,13 +198,6 @@ interface State {
 const toMessages = (input: UserInput): ReadonlyArray<Chat.Message> =>
   typeof input === "string" ? [Chat.user(input)] : "role" in input ? [input] : input
 
-/** The fields of an answer that the history keeps. */
-type Answer = Pick<ChatResponse, "text" | "refusal" | "reasoningParts" | "toolCalls">
-
-/** A refusal without other text is recorded as the text of the answer. */
-const answerMessage = (answer: Answer): Chat.Message =>
-  Chat.toMessage({ ...answer, text: answer.text === "" ? answer.refusal : answer.text })
-
 /**
  * Makes a conversation. It needs no scope.
  *
@@ -243,7 +237,7 @@ export const make = <E = never, R = never>(options: Options<E, R> = {}): Effect.
         return {
           llm,
           request: { ...options, messages },
-          recordAnswer: (answer: Answer) => record(before, [...messages, answerMessage(answer)])
+          recordAnswer: (answer: Pick<ChatResponse, "content">) => record(before, [...messages, Chat.toMessage(answer)])
         }
       })
 
@@ -304,20 +298,44 @@ export const make = <E = never, R = never>(options: Options<E, R> = {}): Effect.
 // storing
 // -------------------------------------------------------------------------------------
 
+/** The version of a stored history. Version 1, of 0.1.0, was the list of messages alone. */
+const version = 2
+
+const History = Schema.Struct({
+  version: Schema.Literal(version).annotations({
+    message: ({ actual }) =>
+      `The history has version ${String(actual)}, and this version of effect-llm reads versions 1 and ${version}.`
+  }),
+  messages: Schema.Array(Chat.Message)
+})
+
+/** Reads a history of version 1 as one of version 2. */
+const currentVersion = Schema.transform(Schema.Unknown, Schema.Unknown, {
+  decode: (json) => (Array.isArray(json) ? { version, messages: json.map(Format1.messageOf) } : json),
+  encode: (json) => json
+})
+
 /**
- * The JSON of messages, for programs that store histories without `snapshot`.
+ * The JSON of messages, for programs that store histories without `snapshot`. It contains a version; the JSON of 0.1.0 can be read.
  *
  * @since 0.1.0
  * @category storing
  */
-export const Messages: Schema.Schema<ReadonlyArray<Chat.Message>, string> = Schema.parseJson(Schema.Array(Chat.Message))
+export const Messages: Schema.Schema<ReadonlyArray<Chat.Message>, string> = Schema.parseJson(currentVersion).pipe(
+  Schema.compose(History, { strict: false }),
+  Schema.transform(Schema.typeSchema(History.fields.messages), {
+    decode: ({ messages }) => messages,
+    encode: (messages) => ({ version, messages }) as const
+  })
+)
 
 const encodeMessages = Schema.encode(Messages)
 
 const decodeMessages = Schema.decode(Messages)
 
 /**
- * Makes a conversation from a snapshot.
+ * Makes a conversation from a snapshot, also from one of 0.1.0. Fails with `ParseError` when the text is not a snapshot, or one of
+ * a later version.
  *
  * @since 0.1.0
  * @category constructors

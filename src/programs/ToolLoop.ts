@@ -2,6 +2,9 @@
  * The tool loop: sends a request, runs the handlers of the tools that the model calls, and sends their results, until the model
  * answers without a call. `LLM.runTools` runs it, `LLM.runToolsStream` streams its events.
  *
+ * A provider that runs tools of its own can interrupt a long answer (finish reason `pause`). The loop then sends the conversation
+ * with this answer at its end, so that the model goes on.
+ *
  * Mistakes of the model are reported to the model: an unknown tool, arguments that are not JSON or do not fit the schema. Failures
  * of handlers fail the loop with their type, unless `onFailure` is `"report"`.
  *

@@ -6,7 +6,7 @@
  * ```ts
  * import { expect, it } from "@effect/vitest"
  * import { Effect } from "effect"
- * import { LLM } from "effect-llm"
+ * import { Chat, LLM } from "effect-llm"
  * import { TestLLM } from "effect-llm/testing"
  *
  * it.effect("asks twice", () =>
@@ -16,7 +16,7 @@
  *     expect(yield* TestLLM.calls).toHaveLength(2)
  *   }).pipe(
  *     Effect.provide(
- *       TestLLM.layer(["first", TestLLM.answer({ toolCalls: [{ id: "1", name: "search", arguments: "{}" }] })])
+ *       TestLLM.layer(["first", TestLLM.answer({ toolCalls: [Chat.toolCall("1", "search", "{}")] })])
  *     )
  *   )
  * )
@@ -26,6 +26,7 @@
  */
 import { Chunk, Context, Data, Duration, Effect, Layer, Option, Ref, Stream } from "effect"
 import type { ChatRequest, ChatResponse } from "../vocabulary/Chat.js"
+import * as Chat from "../vocabulary/Chat.js"
 import type { ChatEvent } from "../vocabulary/ChatEvent.js"
 import * as Events from "../vocabulary/ChatEvent.js"
 import { normalize, normalizeEmbedding } from "../call/request.js"
@@ -99,37 +100,47 @@ export interface Options {
 const letterCounts = (text: string): ReadonlyArray<number> =>
   Array.from("abcdefgh", (letter) => text.toLowerCase().split(letter).length - 1)
 
+const part = (type: "reasoning" | "text" | "refusal", text = ""): ReadonlyArray<Chat.AssistantPart> =>
+  text === "" ? [] : [{ type, text }]
+
 /**
  * A complete response, with defaults for the fields that are not given.
+ *
+ * Its content is `content`, or is made of `reasoning`, `text`, `refusal` and `toolCalls`, in this order. With `content`, these
+ * four are ignored: they are views of it.
  *
  * @since 0.1.0
  * @category constructors
  */
 export const response = (fields: Partial<ChatResponse> = {}): ChatResponse => {
-  const text = fields.text ?? ""
-  const hasCalls = (fields.toolCalls?.length ?? 0) > 0
-  return {
-    id: "test",
-    provider: "test",
-    model: "test",
-    text,
-    reasoning: (fields.reasoningParts ?? []).map((part) => part.text).join(""),
-    reasoningParts: [],
-    refusal: "",
-    toolCalls: [],
-    finishReason: hasCalls ? "tool-calls" : "stop",
-    rawFinishReason: hasCalls ? "tool_calls" : "stop",
-    usage: Usage.make({ inputTokens: 1, outputTokens: Usage.estimateTokens(text) }),
-    latency: 0,
-    keyId: "test",
-    attempts: [{ provider: "test", model: "test", keyId: "test", duration: 0 }],
-    providerMetadata: {},
-    ...fields
-  }
+  const content = fields.content ?? [
+    ...part("reasoning", fields.reasoning),
+    ...part("text", fields.text),
+    ...part("refusal", fields.refusal),
+    ...(fields.toolCalls ?? [])
+  ]
+  const hasCalls = Chat.toolCallsOf(content).length > 0
+  return Chat.withContent(
+    {
+      id: "test",
+      provider: "test",
+      model: "test",
+      finishReason: hasCalls ? "tool-calls" : "stop",
+      rawFinishReason: hasCalls ? "tool_calls" : "stop",
+      usage: Usage.make({ inputTokens: 1, outputTokens: Usage.estimateTokens(Chat.textOf(content)) }),
+      latency: 0,
+      keyId: "test",
+      attempts: [{ provider: "test", model: "test", keyId: "test", duration: 0 }],
+      providerMetadata: {},
+      ...fields
+    },
+    content
+  )
 }
 
 /**
- * Answers with more than a text: tool calls, a refusal, a usage.
+ * Answers with more than a text, by the fields of {@link response}: tool calls, reasoning, a refusal, a usage, or the parts of
+ * `content` in any order.
  *
  * @since 0.1.0
  * @category steps
@@ -146,6 +157,10 @@ export const failure = (error: LLMError): Scripted => Scripted.Failure({ error }
 
 /**
  * Streams these events, one per `every` (default: at once), and then ends or fails.
+ *
+ * `wordByWord` makes the events of an answer, with the indexes of its parts. A stream that breaks off after three of them:
+ * `TestLLM.stream(TestLLM.wordByWord(TestLLM.response({ text: "one two three" })).slice(0, 3), { failure })`. In events by hand,
+ * `index` counts the parts of the answer from 0: all deltas of one text have the same, the tool call after it has the next.
  *
  * @since 0.1.0
  * @category steps
@@ -179,16 +194,12 @@ export const never: Scripted = Scripted.Never()
 
 const words = (text: string): ReadonlyArray<string> => text.match(/\s*\S+\s*/g) ?? [text]
 
-/** Splits reasoning into words. The signature comes with the last, because it covers all of them. */
-const reasoningByWord = ({ signature, text, ...about }: Events.ReasoningDelta): ReadonlyArray<ChatEvent> =>
-  words(text).map((word, index, { length }) => ({
-    ...about,
-    text: word,
-    ...(signature === undefined || index < length - 1 ? {} : { signature })
-  }))
+/** Splits a text into words. What belongs to all of it, such as a signature, comes with the last one. */
+const byWord = (text: string, make: (word: string, isLast: boolean) => ChatEvent): ReadonlyArray<ChatEvent> =>
+  words(text).map((word, index, { length }) => make(word, index === length - 1))
 
 /**
- * The events of an answer, with its reasoning, text and tool-call arguments split into words.
+ * The events of an answer, part after part, with its reasoning, texts, refusal and tool-call arguments split into words.
  *
  * @since 0.1.0
  * @category constructors
@@ -197,9 +208,14 @@ export const wordByWord = (whole: ChatResponse): ReadonlyArray<ChatEvent> =>
   Events.fromResponse(whole).flatMap((event): ReadonlyArray<ChatEvent> => {
     switch (event._tag) {
       case "TextDelta":
-        return words(event.text).map((text) => ({ ...event, text }))
-      case "ReasoningDelta":
-        return reasoningByWord(event)
+      case "RefusalDelta": {
+        const { native: _, ...piece } = event
+        return byWord(event.text, (text, isLast) => ({ ...(isLast ? event : piece), text }))
+      }
+      case "ReasoningDelta": {
+        const { native: _, signature: __, ...piece } = event
+        return byWord(event.text, (text, isLast) => ({ ...(isLast ? event : piece), text }))
+      }
       case "ToolCallDelta":
         return words(event.argumentsDelta).map((argumentsDelta) => ({ ...event, argumentsDelta }))
       default:

@@ -132,7 +132,7 @@ const echo = (request: ChatRequest): string => {
 const answerTo = (provider: Provider, request: ChatRequest, index: number, withoutUsage: boolean): ChatResponse => {
   const answer = (provider.options.answer ?? echo)(request)
   const partial = typeof answer === "string" ? { text: answer } : answer
-  const text = partial.text ?? ""
+  const text = textOf(partial.content ?? partial.text ?? "")
   return wholeResponse({
     id: `simulated-${index}`,
     model: request.model ?? "simulated",

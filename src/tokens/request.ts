@@ -3,7 +3,7 @@
  * the only ones that a provider documents. The caller chooses how a text is counted: by a tokenizer or an estimate.
  */
 import { Predicate } from "effect"
-import type { AssistantPart, ChatRequest, Message, ToolCall, ToolDefinition, UserPart } from "../vocabulary/Chat.js"
+import type { AssistantPart, ChatRequest, Message, ToolDefinition, UserPart } from "../vocabulary/Chat.js"
 import * as Depth from "../internal/depth.js"
 import * as MediaTokens from "./media.js"
 
@@ -29,7 +29,7 @@ const sum = <A>(items: ReadonlyArray<A>, tokens: (item: A) => number): number =>
   return total
 }
 
-/** The text in a native part: a string without a space is an id, an address or bytes. */
+/** An estimate of a provider part: its strings, but those without a space, which are ids, addresses and bytes. */
 const ofJson = (value: unknown, text: CountText, depthLeft = Depth.most): number => {
   if (typeof value === "string") return value.includes(" ") ? text(value) : 0
   return typeof value === "object" && value !== null && depthLeft > 0
@@ -40,8 +40,11 @@ const ofJson = (value: unknown, text: CountText, depthLeft = Depth.most): number
 const ofPart = (part: UserPart | AssistantPart, text: CountText): number => {
   switch (part.type) {
     case "text":
+    case "refusal":
     case "reasoning":
       return text(part.text)
+    case "tool-call":
+      return perToolCall + text(part.name) + text(part.arguments)
     case "image":
       return MediaTokens.ofImage(part)
     case "audio":
@@ -53,19 +56,13 @@ const ofPart = (part: UserPart | AssistantPart, text: CountText): number => {
   }
 }
 
-const ofToolCall = (call: ToolCall, text: CountText): number => perToolCall + text(call.name) + text(call.arguments)
-
 const partsOf = ({ content }: Message): ReadonlyArray<UserPart | AssistantPart> =>
   typeof content === "string" ? [{ type: "text", text: content }] : content
 
 export const ofMessage = (message: Message, text: CountText): number => {
   const content = sum(partsOf(message), (part) => ofPart(part, text))
   const name = message.role === "user" && message.name !== undefined ? perName + text(message.name) : 0
-  const calls =
-    message.role === "assistant" && message.toolCalls !== undefined
-      ? sum(message.toolCalls, (call) => ofToolCall(call, text))
-      : 0
-  return perMessage + content + name + calls
+  return perMessage + content + name
 }
 
 export const ofMessages = (messages: ReadonlyArray<Message>, text: CountText): number =>
@@ -145,14 +142,14 @@ export const ofRequest = (request: CountedRequest, text: CountText): number =>
 
 /** Whether a message contains only text: only for that are the rules documented as exact. */
 export const isText = (message: Message): boolean =>
-  message.role !== "tool" &&
-  (message.role !== "assistant" || message.toolCalls === undefined || message.toolCalls.length === 0) &&
-  partsOf(message).every((part) => part.type === "text")
+  message.role !== "tool" && partsOf(message).every((part) => part.type === "text")
 
-/** Providers drop the reasoning of earlier turns, but not all of them and not always. */
+/**
+ * Providers drop the reasoning of earlier turns, but not all of them and not always. Parts of one provider are not sent to others.
+ */
 const withoutReasoning = (message: Message): Message =>
   message.role === "assistant" && typeof message.content !== "string"
-    ? { ...message, content: message.content.filter((part) => part.type === "text") }
+    ? { ...message, content: message.content.filter(({ type }) => type !== "reasoning" && type !== "provider") }
     : message
 
 /** The texts of a request that every provider counts. */

@@ -112,14 +112,7 @@ describe("charging a call", () => {
         ...context,
         begun: true,
         message: "cut",
-        partial: {
-          id: "",
-          model: "model",
-          text: "a",
-          reasoning: "",
-          toolCalls: [],
-          usage: Usage.make({ outputTokens: 2 })
-        }
+        partial: Chat.withContent({ id: "", model: "model", usage: Usage.make({ outputTokens: 2 }) }, [Chat.text("a")])
       })
       const llm = yield* Effect.flatMap(scripted("hello", partial, down), budget.middleware)
       yield* llm.chat(request)

@@ -7,6 +7,8 @@ import * as Key from "../../src/caching/key.js"
 import * as ResponseCache from "../../src/caching/ResponseCache.js"
 import { scripted } from "../support/scripted.js"
 
+const withVersion = (entry: string, version: number): string => `{"version":${version},${entry.slice(1)}`
+
 /** The keys under which 0.1.0 stored the answer to "?" and the vector of "one". */
 const oldKeys = {
   response: "6b5d574c12a81433dba3e03de0e9073436ab24bb02d09a391ea7e105d9c307b2",
@@ -19,9 +21,17 @@ const responseOf010 =
   '"outputTokens":4,"totalTokens":7,"cachedInputTokens":0,"cacheWriteTokens":0,"reasoningTokens":0,"estimated":false},' +
   '"latency":0,"keyId":"","attempts":[],"providerMetadata":{}}}'
 
-const vectorOf010 = '{"at":0,"until":3600000,"provider":"test","model":"model","width":32,"vector":"AABAQA=="}'
+/** What a development version before 0.2.0 stored. */
+const responseOf2 = withVersion(responseOf010, 2)
 
-const withVersion = (entry: string, version: number): string => `{"version":${version},${entry.slice(1)}`
+const responseOf3 =
+  '{"version":3,"at":0,"until":3600000,"response":{"id":"answer","provider":"test","model":"model","finishReason":"stop",' +
+  '"rawFinishReason":"stop","usage":{"inputTokens":3,"outputTokens":4,"totalTokens":7,"cachedInputTokens":0,"cacheWriteTokens":0,' +
+  '"reasoningTokens":0,"estimated":false},"latency":0,"keyId":"","attempts":[],"providerMetadata":{},' +
+  '"content":[{"type":"text","text":"ol"},{"type":"tool-call","id":"c","name":"f","arguments":"{}"},' +
+  '{"type":"reasoning","text":"hm","signature":"s","provider":"test"},{"type":"text","text":"d"}]}}'
+
+const vectorOf010 = '{"at":0,"until":3600000,"provider":"test","model":"model","width":32,"vector":"AABAQA=="}'
 
 /** Both caches over one store that records its keys. */
 const caches = Effect.gen(function* () {
@@ -49,15 +59,15 @@ const caches = Effect.gen(function* () {
 })
 
 describe("the version of cache entries", () => {
-  it("the content of keys of version 2 is this text: a change of it needs another version", () => {
+  it("the content of keys of version 3 is this text: a change of it needs another version", () => {
     const info = { provider: "test", model: "model", wire: "test", contextWindow: 1000 }
     expect(Key.ofChat("tenant", info, "?", new Set())).toBe(
       '{"request":{"messages":"[{\\"content\\":\\"?\\",\\"role\\":\\"user\\"}]"},' +
-        '"target":{"baseUrl":"","kind":"chat","model":"model","provider":"test","scope":"tenant","wire":"test"},"version":2}'
+        '"target":{"baseUrl":"","kind":"chat","model":"model","provider":"test","scope":"tenant","wire":"test"},"version":3}'
     )
     expect(Key.ofEmbedding("", info, { input: ["one"] })("one")).toBe(
       '{"request":{},' +
-        '"target":{"baseUrl":"","kind":"embedding","model":"model","provider":"test","scope":"","wire":"test"},"version":2}"one"'
+        '"target":{"baseUrl":"","kind":"embedding","model":"model","provider":"test","scope":"","wire":"test"},"version":3}"one"'
     )
   })
 
@@ -89,23 +99,64 @@ describe("the version of cache entries", () => {
     })
   )
 
-  it.effect("entries of a future version are misses, and the same entries of version 2 are hits", () =>
+  it.effect("a response is stored with its content and without the views of it", () =>
+    Effect.gen(function* () {
+      const { chat, keys, memory } = yield* caches
+      yield* chat.chat("?")
+      const [answerKey = ""] = keys
+      const stored: unknown = JSON.parse(Option.getOrThrow(yield* memory.get(answerKey)))
+      expect(stored).toMatchObject({ version: 3, response: { content: [{ type: "text", text: "new" }] } })
+      for (const view of ["text", "reasoning", "refusal", "toolCalls"])
+        expect(stored).not.toHaveProperty(`response.${view}`)
+    })
+  )
+
+  it.effect("an entry whose content is not a list of parts is a miss", () =>
+    Effect.gen(function* () {
+      const { chat, keys, memory } = yield* caches
+      yield* chat.chat("?")
+      const [answerKey = ""] = keys
+      for (const broken of [
+        responseOf3.replace('"type":"text"', '"type":"poem"'),
+        responseOf3.replace('"content"', '"parts"'),
+        responseOf3.replace('"model":"model",', "")
+      ]) {
+        yield* memory.set(answerKey, broken, Option.none())
+        expect((yield* chat.chat("?")).cached).toBeUndefined()
+      }
+    })
+  )
+
+  it.effect("entries of version 2 and of a future version are misses, and those of version 3 are hits", () =>
     Effect.gen(function* () {
       const { chat, embed, keys, memory } = yield* caches
       yield* chat.chat("?")
       yield* embed.embed(["one"])
       const [answerKey = "", vectorKey = ""] = keys.slice()
-      const put = (version: number) =>
+      const put = (response: string, version: number) =>
         Effect.zipRight(
-          memory.set(answerKey, withVersion(responseOf010, version), Option.none()),
+          memory.set(answerKey, response, Option.none()),
           memory.set(vectorKey, withVersion(vectorOf010, version), Option.none())
         )
-      yield* put(2)
-      expect(yield* chat.chat("?")).toMatchObject({ text: "old", cached: { source: "store" } })
+      yield* put(responseOf3, 3)
+      expect(yield* chat.chat("?")).toMatchObject({
+        content: [{ text: "ol" }, { type: "tool-call", id: "c" }, { type: "reasoning", signature: "s" }, { text: "d" }],
+        text: "old",
+        reasoning: "hm",
+        refusal: "",
+        toolCalls: [{ id: "c" }],
+        cached: { source: "store" }
+      })
       expect((yield* embed.embed(["one"])).cachedTexts).toBe(1)
-      yield* put(3)
-      expect(yield* chat.chat("?")).toMatchObject({ text: "new" })
-      expect((yield* embed.embed(["one"])).cachedTexts).toBeUndefined()
+      const future = responseOf3.replace('"version":3', '"version":4')
+      for (const [response, version] of [
+        [responseOf2, 2],
+        [future, 4]
+      ] as const) {
+        yield* put(response, version)
+        expect(yield* chat.chat("?")).toMatchObject({ text: "new" })
+        expect((yield* embed.embed(["one"])).cachedTexts).toBeUndefined()
+      }
     })
   )
 })

@@ -42,16 +42,24 @@ describe("ResponseCache lookup", () => {
     })
   )
 
-  it.effect("replays tool calls, signed reasoning and provider metadata of a cached answer", () =>
+  it.effect("replays all parts of a cached answer in their order, and its provider metadata", () =>
     Effect.gen(function* () {
-      const whole: Chat.ChatResponse = {
-        ...answer("so"),
-        finishReason: "tool-calls",
-        reasoning: "hm",
-        reasoningParts: [{ type: "reasoning", text: "hm", signature: "sealed", provider: "test" }],
-        toolCalls: [{ type: "tool-call", id: "call_1", name: "search", arguments: '{"q":"é"}' }],
-        providerMetadata: { citations: [{ url: "https://example.com" }] }
-      }
+      const whole: Chat.ChatResponse = Chat.withContent(
+        {
+          ...answer(""),
+          finishReason: "tool-calls",
+          providerMetadata: { citations: [{ url: "https://example.com" }] }
+        },
+        [
+          { type: "reasoning", text: "hm", signature: "sealed", provider: "test" },
+          { type: "text", text: "so", provider: "test", native: { anthropic: { citations: [{ url: "a" }] } } },
+          { ...Chat.toolCall("call_1", "search", '{"q":"é"}'), signature: "signed", provider: "test" },
+          { type: "provider", provider: "test", native: { anthropic: { type: "server_tool_use", input: { q: "é" } } } },
+          { type: "reasoning", text: " well", id: "r2", format: "summary", provider: "test" },
+          { type: "text", text: " it is" },
+          { ...Chat.toolCall("call_2", "sql", "SELECT 1"), custom: true }
+        ]
+      )
       const { llm } = yield* cacheAround(Effect.succeed(whole))
       yield* llm.chat("?")
       const { cached, ...hit } = yield* llm.chat("?")

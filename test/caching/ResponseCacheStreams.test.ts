@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Chunk, Effect, Stream } from "effect"
 import * as CacheStore from "../../src/caching/CacheStore.js"
+import * as Chat from "../../src/vocabulary/Chat.js"
 import * as ChatEvent from "../../src/vocabulary/ChatEvent.js"
 import * as ResponseCache from "../../src/caching/ResponseCache.js"
 import { TestLLM } from "../../src/testing/index.js"
@@ -26,10 +27,12 @@ describe("streams of a ResponseCache", () => {
   it.effect("replays a stored stream or answer as a stream with one Start and one Finish", () =>
     Effect.gen(function* () {
       const whole = TestLLM.response({
-        text: "so it is",
-        reasoningParts: [{ type: "reasoning", text: "hm hm", signature: "sealed", provider: "test" }],
-        reasoning: "hm hm",
-        toolCalls: [{ type: "tool-call", id: "call_1", name: "search", arguments: '{"q": 1}' }],
+        content: [
+          Chat.toolCall("call_1", "search", '{"q": 1}'),
+          { type: "reasoning", text: "hm hm", signature: "sealed", provider: "test" },
+          { type: "provider", provider: "test", native: { test: { type: "search" } } },
+          Chat.text("so it is")
+        ],
         usage: Usage.make({ inputTokens: 5, outputTokens: 7 })
       })
       const { calls, llm: next } = yield* TestLLM.make([TestLLM.answer(whole), TestLLM.answer(whole)])

@@ -119,7 +119,7 @@ describe("counting for the context window", () => {
   )
   it.effect("counts tool calls, tool results and tool definitions", () =>
     Effect.gen(function* () {
-      const call = { type: "tool-call", id: "call_1", name: "search", arguments: words(60) }
+      const call = Chat.toolCall("call_1", "search", words(60))
       const history = [Chat.user("?"), Chat.assistant("", [call]), Chat.toolResult(call, words(60))]
       expect(yield* outcome({ messages: history })).toBe("ContextLengthError")
       const tools = [{ name: "search", description: words(120) }]

@@ -1,5 +1,6 @@
 import { describe, expect, expectTypeOf, it } from "@effect/vitest"
 import { Clock, Context, Duration, Effect, Exit, FastCheck, Fiber, Schedule, Stream, TestClock } from "effect"
+import * as Chat from "../../src/vocabulary/Chat.js"
 import * as ChatEvent from "../../src/vocabulary/ChatEvent.js"
 import * as LLMErrors from "../../src/vocabulary/LLMError.js"
 import * as Retry from "../../src/call/Retry.js"
@@ -92,6 +93,29 @@ describe("errors that Retry repeats", () => {
       expect((yield* lax.chat("?")).text).toBe("")
     })
   )
+
+  const provider: Chat.ProviderPart = { type: "provider", provider: "test", native: { test: { type: "image" } } }
+  const contents: ReadonlyArray<readonly [string, ReadonlyArray<Chat.AssistantPart>, number]> = [
+    ["a provider part", [provider], 1],
+    ["a tool call", [Chat.toolCall("1", "f", "{}")], 1],
+    ["a refusal", [{ type: "refusal", text: "no" }], 1],
+    ["only reasoning", [{ type: "reasoning", text: "hm" }], 2],
+    ["a text without characters", [{ type: "text", text: "", native: { test: { signature: "s" } } }], 2]
+  ]
+
+  it.effect.each(contents)(
+    "with `retryEmpty: true`, an answer with %s is asked for %3$i time(s), whole and streamed",
+    ([, content, times]) =>
+      Effect.gen(function* () {
+        const empty = Chat.withContent(answer(""), content)
+        for (const way of ["chat", "chatStream"] as const) {
+          const next = yield* scripted(Effect.succeed(empty), "words")
+          const llm = yield* Retry.middleware({ retryEmpty: true })(next)
+          yield* soon(way === "chat" ? llm.chat("?") : ChatEvent.collect(llm.chatStream("?")))
+          expect(yield* next.asked).toHaveLength(times)
+        }
+      })
+  )
 })
 
 describe("retry delay", () => {
@@ -153,7 +177,7 @@ describe("retry of streams", () => {
         ...context,
         message: "cut",
         begun: true,
-        partial: { id: "", model: "", text: "He", reasoning: "", toolCalls: [], usage: answer("").usage }
+        partial: Chat.withContent({ id: "", model: "", usage: answer("").usage }, [Chat.text("He")])
       })
       const events = ChatEvent.fromResponse(answer("Hello"))
       const next = yield* scripted({

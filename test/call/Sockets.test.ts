@@ -4,6 +4,7 @@ import { describe, expect, it } from "@effect/vitest"
 import type { HttpClient } from "@effect/platform"
 import type { Layer } from "effect"
 import { Duration, Effect, Either, Fiber, Option, Random, Stream, Supervisor } from "effect"
+import * as Chat from "../../src/vocabulary/Chat.js"
 import * as ChatEvent from "../../src/vocabulary/ChatEvent.js"
 import * as KeyPool from "../../src/keyPool/KeyPool.js"
 import * as LLM from "../../src/LLM.js"
@@ -70,16 +71,17 @@ const outcome = <A>(effect: Effect.Effect<A, LLMError>) =>
   Effect.map(Effect.either(effect), (result) => (Either.isRight(result) ? "ok" : result.left._tag))
 
 describe.concurrent.each(wires)("%s over sockets", (wire) => {
-  const answer = { text: "It is twelve o'clock, more or less.", reasoningParts: [] }
+  const answer = { text: "It is twelve o'clock, more or less." }
 
   it.scopedLive("chat and collected chatStream return the same response", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({
         answer: () => ({
-          text: "Let me see.",
-          toolCalls: [
-            { type: "tool-call", id: "call-a", name: "clock", arguments: '{"zone":"UTC"}' },
-            { type: "tool-call", id: "call-b", name: "weather", arguments: "{}" }
+          id: "answer",
+          content: [
+            Chat.toolCall("call-a", "clock", '{"zone":"UTC"}'),
+            Chat.text("Let me see."),
+            Chat.toolCall("call-b", "weather", "{}")
           ]
         })
       })

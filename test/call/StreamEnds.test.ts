@@ -13,6 +13,7 @@ import * as DashScope from "../support/dashscope.js"
 import * as Gemini from "../../src/wire/Gemini.js"
 import * as Ollama from "../../src/wire/Ollama.js"
 import * as Responses from "../../src/wire/Responses.js"
+import * as Usage from "../../src/vocabulary/Usage.js"
 import type { ClientWire } from "../../src/wire/Wire.js"
 import { scripted } from "../support/scripted.js"
 
@@ -367,9 +368,10 @@ describe("Chat Completions stream", () => {
       expect(yield* ends(second, first, secondStops)).toBe("a")
     })
   )
-  it.effect("a Chat Completions stream that continues after a finish_reason is not cut by the usage grace", () =>
+  /** The answer of a stream that sends this chunk twice, which has the finish signal, and again three seconds later. */
+  const continued = (wire: ClientWire, text: string) =>
     Effect.gen(function* () {
-      const chunk = encoder.encode(`${chunkOf([{ index: 0, delta: { content: "a" }, finish_reason: "stop" }])}\n\n`)
+      const chunk = encoder.encode(`${text}\n\n`)
       const bytes = Stream.concat(
         Stream.make(chunk, chunk),
         Stream.fromEffect(Effect.delay(Effect.succeed(chunk), 3000))
@@ -382,7 +384,51 @@ describe("Chat Completions stream", () => {
         yield* Effect.repeatN(settle, 3)
         yield* TestClock.adjust(100)
       }
-      expect((yield* Fiber.join(call)).text).toBe("aaa")
+      return yield* Fiber.join(call)
+    })
+
+  it.effect("a Chat Completions stream that continues after a finish_reason is not cut by the usage grace", () =>
+    Effect.gen(function* () {
+      const chunk = chunkOf([{ index: 0, delta: { content: "a" }, finish_reason: "stop" }])
+      expect((yield* continued(wire, chunk)).text).toBe("aaa")
+    })
+  )
+
+  it.effect("a stream that continues with provider parts after the finish signal is not cut by the usage grace", () =>
+    Effect.gen(function* () {
+      const part: Chat.ProviderPart = { type: "provider", provider: "test", native: { custom: { type: "search" } } }
+      const custom: ClientWire = {
+        ...wire,
+        decodeStream: ({ model }) => {
+          let index = 0
+          let isDone = false
+          const finish = {
+            reason: "stop",
+            rawReason: "",
+            usage: Usage.empty,
+            latency: 0,
+            providerMetadata: {}
+          } as const
+          return {
+            id: "",
+            model,
+            usage: Usage.empty,
+            get state() {
+              return isDone ? "done" : index === 0 ? "open" : "finishing"
+            },
+            push: (_, out) => {
+              out.push({ _tag: "ProviderPart", index: index++, part })
+              return undefined
+            },
+            end: (out) => {
+              isDone = true
+              out.push({ _tag: "Finish", ...finish })
+              return undefined
+            }
+          }
+        }
+      }
+      expect((yield* continued(custom, "data: {}")).content).toEqual([part, part, part])
     })
   )
 })

@@ -1,10 +1,12 @@
 import { describe, expect, it } from "@effect/vitest"
 import type { Duration } from "effect"
 import { Cause, Chunk, Effect, Exit, Fiber, Option, Schedule, Stream, TestClock } from "effect"
+import * as Chat from "../../src/vocabulary/Chat.js"
 import * as ChatEvent from "../../src/vocabulary/ChatEvent.js"
 import type { ChatEvent as Event } from "../../src/vocabulary/ChatEvent.js"
 import type { LLMError } from "../../src/vocabulary/LLMError.js"
 import * as Timeouts from "../../src/call/Timeouts.js"
+import * as Usage from "../../src/vocabulary/Usage.js"
 import { answer, scripted, unavailable } from "../support/scripted.js"
 
 const events = ChatEvent.fromResponse(answer("Hello"))
@@ -12,7 +14,7 @@ const events = ChatEvent.fromResponse(answer("Hello"))
 /** The events of an answer with `pieces` text deltas, one every `every`, the first at once. */
 const paced = (pieces: number, every: Duration.DurationInput): Stream.Stream<Event, LLMError> => {
   const [start, , finish] = events
-  const texts = Array.from({ length: pieces }, (): Event => ({ _tag: "TextDelta", text: "x" }))
+  const texts = Array.from({ length: pieces }, (): Event => ({ _tag: "TextDelta", index: 0, text: "x" }))
   return start === undefined || finish === undefined
     ? Stream.empty
     : Stream.fromIterable([start, ...texts, finish]).pipe(Stream.rechunk(1), Stream.schedule(Schedule.spaced(every)))
@@ -82,6 +84,32 @@ describe("time limits of a stream", () => {
       yield* TestClock.adjust("3 seconds")
       const error = yield* Fiber.join(fiber)
       expect(error._tag === "TimeoutError" && [error.phase, error.partial?.text]).toEqual(["idle", "Hello"])
+    })
+  )
+
+  it.effect("estimates the usage of the partial answer from its texts, reasoning, refusal and arguments", () =>
+    Effect.gen(function* () {
+      const words = "some words of an answer "
+      const content: ReadonlyArray<Chat.AssistantPart> = [
+        { type: "reasoning", text: words, signature: "s" },
+        Chat.text(words),
+        Chat.toolCall("1", "f", words),
+        { type: "refusal", text: words }
+      ]
+      const sent = ChatEvent.fromResponse(Chat.withContent(answer(""), content)).slice(0, -1)
+      const stalled = Stream.concat(Stream.fromIterable(sent), Stream.never)
+      const llm = yield* Timeouts.middleware({ idle: "3 seconds" })(yield* scripted({ stream: stalled }))
+      const fiber = yield* Effect.fork(Effect.flip(Stream.runDrain(llm.chatStream("?"))))
+      yield* TestClock.adjust("3 seconds")
+      expect(yield* Fiber.join(fiber)).toMatchObject({
+        partial: {
+          content,
+          text: words,
+          reasoning: words,
+          refusal: words,
+          usage: { outputTokens: Usage.estimateTokens(words.repeat(4)), estimated: true }
+        }
+      })
     })
   )
 

@@ -123,13 +123,16 @@ const requests: Readonly<Record<string, readonly [request: () => ChatRequest.Inp
         ...messages,
         {
           role: "assistant",
-          content: "",
-          toolCalls: [{ type: "tool-call", id: "a", name: "f", arguments: deepJson(20_000) }]
+          content: [
+            { type: "text", text: "first" },
+            { type: "tool-call", id: "b", name: "f", arguments: deepJson(20_000), custom: true },
+            { type: "tool-call", id: "a", name: "f", arguments: deepJson(20_000) }
+          ]
         },
         { role: "tool", toolCallId: "a", content: "x" }
       ]
     }),
-    "messages[1].toolCalls[0].arguments"
+    "messages[1].content[2].arguments"
   ],
   "content of a message 20,000 deep": [
     () => ({ messages: [{ role: "user", content: [{ type: "provider", native: { any: deep(20_000) } }] }] }),
@@ -214,7 +217,7 @@ describe("answer that is nested too deeply", () => {
       })
       // The arguments are in the history of the second round, which no provider could read either.
       const error = yield* Effect.flip(Programs.runTools(llm, "?", { tools: [tool] }))
-      expect(error).toMatchObject({ _tag: "InvalidRequestError", field: "messages[1].toolCalls[0].arguments" })
+      expect(error).toMatchObject({ _tag: "InvalidRequestError", field: "messages[1].content[0].arguments" })
       const nested = yield* answering(whole({ content: deepJson(20_000) }))
       expect(yield* Effect.flip(Programs.generateObject(nested, "?", { schema: Schema.Unknown }))).toMatchObject({
         _tag: "MalformedResponseError"

@@ -2,7 +2,7 @@
 import type { HttpClient } from "@effect/platform"
 import type { Scope } from "effect"
 import { Chunk, Effect, Either, Stream } from "effect"
-import type { ChatRequest, ChatResponse, Message } from "../../src/vocabulary/Chat.js"
+import type { ChatRequest, ChatResponse, Message, ToolCall } from "../../src/vocabulary/Chat.js"
 import * as Chat from "../../src/vocabulary/Chat.js"
 import type { ChatEvent } from "../../src/vocabulary/ChatEvent.js"
 import * as Events from "../../src/vocabulary/ChatEvent.js"
@@ -13,7 +13,7 @@ import type { Service } from "../../src/call/ProviderClient.js"
 import { ProviderClient } from "../../src/call/ProviderClient.js"
 import * as RateLimiter from "../../src/rateLimiter/RateLimiter.js"
 import * as Programs from "../support/programs.js"
-import { SimulatedProvider } from "../../src/testing/index.js"
+import { SimulatedProvider, TestLLM } from "../../src/testing/index.js"
 import type * as Usage from "../../src/vocabulary/Usage.js"
 import type { Provider } from "./providers.js"
 import { anonymousCalls, dialectOf, missing, uncounted } from "./providers.js"
@@ -89,16 +89,20 @@ export const withProvider = (
 // what must be equal
 // -------------------------------------------------------------------------------------
 
+/** The fields of a call that every protocol has. */
+const callFields = ({ custom, id, name, arguments: args }: ToolCall) => ({ id, name, arguments: args, custom })
+
 /** An answer without its id, latency and provider-specific fields. */
 const answerFields = (response: ChatResponse) => ({
   provider: response.provider,
   model: response.model,
   keyId: response.keyId,
   attempts: response.attempts.map(({ error, keyId }) => ({ error, keyId })),
+  order: response.content.map(({ type }) => type),
   text: response.text,
   reasoning: response.reasoning,
   refusal: response.refusal,
-  toolCalls: response.toolCalls,
+  toolCalls: response.toolCalls.map(callFields),
   finishReason: response.finishReason,
   usage: response.usage
 })
@@ -110,15 +114,11 @@ const without = (usage: Usage.Usage, counts: ReadonlyArray<keyof Usage.Usage>): 
 
 /** The expected answer of a scenario. */
 const expected = (provider: Provider, { answer }: Scenario): ReturnType<typeof answerFields> => ({
+  ...answerFields(TestLLM.response(answer)),
   provider: provider.provider,
   model: provider.model,
   keyId: "the-key",
   attempts: [{ error: undefined, keyId: "the-key" }],
-  text: answer.text ?? "",
-  reasoning: (answer.reasoningParts ?? []).map((part) => part.text).join(""),
-  refusal: "",
-  toolCalls: answer.toolCalls ?? [],
-  finishReason: answer.toolCalls === undefined ? "stop" : "tool-calls",
   usage: without(answer.usage, uncounted(provider))
 })
 
@@ -141,13 +141,17 @@ const streamSummary = (events: ReadonlyArray<ChatEvent>) => {
     first: events[0]?._tag,
     last: events.at(-1)?._tag,
     ends: events.filter(({ _tag }) => _tag === "Start" || _tag === "Finish").length,
-    calls: events.flatMap((event) => (event._tag === "ToolCallEnd" ? [[event.index, event.call] as const] : [])),
+    calls: events.flatMap((event) =>
+      event._tag === "ToolCallEnd" ? [[event.index, callFields(event.call)] as const] : []
+    ),
     arguments: [...joined]
   }
 }
 
 const mediaOf = (content: Message["content"]): ReadonlyArray<unknown> =>
-  typeof content === "string" ? [] : content.filter(({ type }) => type !== "text" && type !== "reasoning")
+  typeof content === "string"
+    ? []
+    : content.filter(({ type }) => type !== "text" && type !== "reasoning" && type !== "tool-call")
 
 const messageOf =
   (idOf: (id: string) => string) =>
@@ -156,14 +160,16 @@ const messageOf =
     text: Chat.textOf(message.content),
     media: mediaOf(message.content),
     ...(message.role === "assistant"
-      ? { toolCalls: (message.toolCalls ?? []).map((call) => ({ ...call, id: idOf(call.id) })) }
+      ? { toolCalls: Chat.toolCallsOf(message.content).map((call) => ({ ...callFields(call), id: idOf(call.id) })) }
       : {}),
     ...(message.role === "tool" ? { toolCallId: idOf(message.toolCallId) } : {})
   })
 
 /** The fields of a request that every protocol has. A `maxTokens` that the scenario does not set is a provider's default. */
 const comparableRequest = (request: ChatRequest, provider: Provider, asked: Scenario["request"]): object => {
-  const calls = request.messages.flatMap((message) => (message.role === "assistant" ? (message.toolCalls ?? []) : []))
+  const calls = request.messages.flatMap((message) =>
+    message.role === "assistant" ? Chat.toolCallsOf(message.content) : []
+  )
   const idOf = (id: string): string =>
     anonymousCalls(provider) ? `call ${calls.findIndex((call) => call.id === id)}` : id
   return {
@@ -182,7 +188,9 @@ const errorSummary = (error: LLMError | StreamInterruptedError): object =>
 
 /** The expected summary of a stream that succeeds. */
 const wantedSummary = ({ answer }: Scenario): ReturnType<typeof streamSummary> => {
-  const calls = (answer.toolCalls ?? []).map((call, index) => [index, call] as const)
+  const calls = TestLLM.response(answer).content.flatMap((part, index) =>
+    part.type === "tool-call" ? [[index, callFields(part)] as const] : []
+  )
   return {
     first: "Start",
     last: "Finish",

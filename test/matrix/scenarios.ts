@@ -176,11 +176,12 @@ export const scenarios: ReadonlyArray<Scenario> = [
       reasoning: { effort: "high", summary: "auto" }
     },
     answer: {
-      reasoningParts: [
-        { type: "reasoning", text: "Two cities, so two calls.\nThe units differ.", signature: "c2VhbGVk" }
+      content: [
+        { type: "reasoning", text: "Two cities, so two calls.\nThe units differ.", signature: "c2VhbGVk" },
+        Chat.text("I shall compare."),
+        weatherCall,
+        secondWeatherCall
       ],
-      text: "I shall compare.",
-      toolCalls: [weatherCall, secondWeatherCall],
       usage: nestedUsage
     }
   }

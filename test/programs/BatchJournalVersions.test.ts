@@ -1,4 +1,4 @@
-/** Journals that other versions of the library wrote: resumed when the format is the same, else refused by name. */
+/** Journals that other versions of the library wrote: resumed when nothing is lost, else refused by name. */
 import { FileSystem } from "@effect/platform"
 import { NodeFileSystem } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
@@ -6,6 +6,8 @@ import { Effect, Exit } from "effect"
 import * as LLM from "../../src/LLM.js"
 import * as BatchTask from "../../src/cli/batch/task.js"
 import * as Batch from "../../src/programs/Batch.js"
+import { TestLLM } from "../../src/testing/index.js"
+import * as Chat from "../../src/vocabulary/Chat.js"
 import { scripted } from "../support/scripted.js"
 
 const usage =
@@ -44,7 +46,7 @@ const journalOf = (lines: ReadonlyArray<string>) =>
   Effect.gen(function* () {
     const fileSystem = yield* FileSystem.FileSystem
     const path = `${yield* fileSystem.makeTempDirectoryScoped()}/journal.ndjson`
-    const text = `${lines.join("\n")}\n`
+    const text = lines.map((line) => `${line}\n`).join("")
     yield* fileSystem.writeFileString(path, text)
     return { path, text, read: fileSystem.readFileString(path), journal: yield* Batch.journal(path) }
   })
@@ -61,10 +63,14 @@ describe("the version of a batch journal", () => {
       )
       expect(yield* llm.asked).toEqual(["limited"])
       expect(progress).toMatchObject({ succeeded: 2, failed: 1, resumed: 2 })
+      const call = Chat.toolCall("call-1", "look", '{"place":"Paris"}')
       expect(exits[0]).toMatchObject(
         Exit.succeed({
+          content: [{ type: "reasoning", text: "hm", signature: "c2ln" }, Chat.text("Paris"), call],
           text: "Paris",
-          toolCalls: [{ type: "tool-call", id: "call-1", name: "look", arguments: '{"place":"Paris"}' }],
+          reasoning: "hm",
+          refusal: "",
+          toolCalls: [call],
           cost: { total: 0.003 }
         })
       )
@@ -97,7 +103,7 @@ describe("the version of a batch journal", () => {
     "refuses a journal of a future version with the file, both versions and the remedy, and leaves it unchanged",
     () =>
       Effect.gen(function* () {
-        for (const header of ['{"version":2}', '{"batch":{"name":"chat"},"version":2,"requests":3}']) {
+        for (const header of ['{"version":3}', '{"batch":{"name":"chat"},"version":3,"requests":3}']) {
           const { journal, path, read, text } = yield* journalOf([header, "a line of that version"])
           const llm = yield* scripted("never")
           const error = yield* Batch.run(chatRequests, { task: Batch.chat, journal }).pipe(
@@ -106,12 +112,89 @@ describe("the version of a batch journal", () => {
           )
           expect(error).toMatchObject({ _tag: "BatchJournalError", reason: "OtherVersion", path })
           expect(error.message).toBe(
-            `The journal ${path} cannot be used: its format has version 2, and this version of effect-llm reads version 1. ` +
+            `The journal ${path} cannot be used: its format has version 3, and this version of effect-llm reads versions 1 and 2. ` +
               "Finish the batch with the version of effect-llm that started it, or remove the file to start again"
           )
           expect(yield* llm.asked).toEqual([])
           expect(yield* read).toBe(text)
         }
+      }).pipe(Effect.provide(NodeFileSystem.layer))
+  )
+
+  it.scoped(
+    "keeps all parts of an answer in version 2, and resumes a journal of version 1 that has lines of both",
+    () =>
+      Effect.gen(function* () {
+        const content: ReadonlyArray<Chat.AssistantPart> = [
+          Chat.text("First."),
+          { ...Chat.toolCall("call-1", "look", "{}"), signature: "c2ln", provider: "test" },
+          { type: "provider", provider: "test", native: { anthropic: { type: "web_search_tool_result" } } },
+          Chat.text("Last.")
+        ]
+        const recorded = TestLLM.response({ content })
+        const fresh = yield* journalOf([])
+        const old = yield* journalOf(chatJournal)
+        const answers = yield* Effect.forEach([fresh, old, fresh, old], ({ journal }) =>
+          Effect.gen(function* () {
+            const { llm } = yield* TestLLM.make([TestLLM.answer(recorded)], { loop: true })
+            const run = Batch.run(chatRequests, { task: Batch.chat, journal })
+            const { exits, progress } = yield* Effect.provideService(run, LLM.LLM, llm)
+            expect(exits[2]).toEqual(Exit.succeed(recorded))
+            return progress.resumed
+          })
+        )
+        expect(answers).toEqual([0, 2, 3, 3])
+        expect((yield* fresh.read).split("\n")[0]).toContain('"version":2')
+        expect((yield* old.read).startsWith(old.text)).toBe(true)
+      }).pipe(Effect.provide(NodeFileSystem.layer))
+  )
+
+  it.scoped("resumes the partial answer in an error of 0.1.0 with its tool calls", () =>
+    Effect.gen(function* () {
+      const partial = `{"id":"answer","model":"model","text":"Par","reasoning":"hm","toolCalls":[{"id":"call-1","name":"sql","arguments":"SELECT","type":"custom"}],${usage}}`
+      const error = `{"provider":"test","model":"model","message":"cut","attempts":[],"begun":true,"partial":${partial},"_tag":"StreamInterruptedError"}`
+      const cause = `{"_tag":"Sequential","left":{"_tag":"Fail","error":${error}},"right":{"_tag":"Empty"}}`
+      const [header = "", answered = ""] = chatJournal
+      const failed = `{"index":1,"request":"f849092ad4bcb11b703846447b6bdd0696a3d24fee0806778f5c57ec27fe283e","exit":{"_tag":"Failure","cause":${cause}}}`
+      const { journal } = yield* journalOf([header, answered, failed])
+      const { exits } = yield* Effect.provideService(
+        Batch.run(chatRequests, { task: Batch.chat, journal, resume: "unfinished" }),
+        LLM.LLM,
+        yield* scripted("later")
+      )
+      const call = { ...Chat.toolCall("call-1", "sql", "SELECT"), custom: true }
+      expect(exits[1]).toMatchObject({
+        cause: {
+          left: {
+            error: {
+              partial: {
+                content: [{ type: "reasoning", text: "hm" }, Chat.text("Par"), call],
+                text: "Par",
+                refusal: "",
+                toolCalls: [call]
+              }
+            }
+          }
+        }
+      })
+    }).pipe(Effect.provide(NodeFileSystem.layer))
+  )
+
+  it.scoped(
+    "refuses a journal of version 1 with a result that cannot be read, by both versions, and leaves it unchanged",
+    () =>
+      Effect.gen(function* () {
+        const [header = "", answered = ""] = chatJournal
+        const { journal, path, read, text } = yield* journalOf([header, answered.replace('"id":"call-1",', "")])
+        const error = yield* Batch.run(chatRequests, { task: Batch.chat, journal }).pipe(
+          Effect.provideService(LLM.LLM, yield* scripted("never")),
+          Effect.flip
+        )
+        expect(error).toMatchObject({ _tag: "BatchJournalError", reason: "OtherVersion", path })
+        expect(error.message).toContain(
+          "its format has version 1, and the result in line 2 cannot be read as version 2. Finish"
+        )
+        expect(yield* read).toBe(text)
       }).pipe(Effect.provide(NodeFileSystem.layer))
   )
 

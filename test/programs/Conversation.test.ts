@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Fiber, Stream, TestClock } from "effect"
+import { Effect, Fiber, Schema, Stream, TestClock } from "effect"
 import * as Chat from "../../src/vocabulary/Chat.js"
 import * as Conversation from "../../src/programs/Conversation.js"
 import { NetworkError, StreamInterruptedError } from "../../src/vocabulary/LLMError.js"
@@ -15,7 +15,7 @@ const interrupted = new StreamInterruptedError({
   attempts: [],
   message: "The stream broke.",
   begun: true,
-  partial: { id: "", model: "", text: "half", reasoning: "", toolCalls: [], usage: Usage.empty }
+  partial: Chat.withContent({ id: "", model: "", usage: Usage.empty }, [Chat.text("half")])
 })
 
 /** Counts one token for each character. */
@@ -24,6 +24,16 @@ const characters = Effect.provide(
 )
 
 const call: Chat.ToolCall = { type: "tool-call", id: "call_1", name: "weather", arguments: "{}" }
+
+/** Parts whose order is not that of the fields of a response. */
+const mixed: ReadonlyArray<Chat.AssistantPart> = [
+  Chat.text("Let me see."),
+  call,
+  { type: "provider", provider: "test", native: { anthropic: { type: "server_tool_use", id: "s1" } } },
+  { type: "reasoning", text: "hm", signature: "s", provider: "test" },
+  { type: "refusal", text: "I cannot." },
+  Chat.text("Sorry.")
+]
 
 const requests = Effect.map(TestLLM.calls, (calls) => calls.map(({ request }) => request.messages))
 
@@ -74,32 +84,28 @@ describe("Conversation.send", () => {
         Chat.user("How is the weather?"),
         {
           role: "assistant",
-          content: [{ type: "reasoning", text: "hm", signature: "s" }],
-          toolCalls: [call]
+          content: [{ type: "reasoning", text: "hm", signature: "s" }, call]
         },
         Chat.toolResult(call, "sunny")
       ])
     }).pipe(
       Effect.provide(
         TestLLM.layer([
-          TestLLM.answer({
-            reasoningParts: [{ type: "reasoning", text: "hm", signature: "s" }],
-            toolCalls: [call]
-          }),
+          TestLLM.answer({ content: [{ type: "reasoning", text: "hm", signature: "s" }, call] }),
           "It is sunny.",
           "Rain."
         ])
       )
     )
   )
-  it.effect("records a refusal as the text of the answer", () =>
+  it.effect("records the parts of an answer in their order, with its provider parts and its refusal", () =>
     Effect.gen(function* () {
       const conversation = yield* Conversation.make()
       yield* conversation.send("?")
       yield* Stream.runDrain(conversation.stream("?"))
-      const turn = [Chat.user("?"), Chat.assistant("I cannot.")]
+      const turn = [Chat.user("?"), Chat.assistant(mixed)]
       expect(yield* conversation.messages).toEqual([...turn, ...turn])
-    }).pipe(Effect.provide(TestLLM.layer([TestLLM.answer({ refusal: "I cannot." })], { loop: true })))
+    }).pipe(Effect.provide(TestLLM.layer([TestLLM.answer({ content: mixed })], { loop: true })))
   )
   it.effect("continues a conversation with another model when another LLM is in context", () =>
     Effect.gen(function* () {
@@ -177,7 +183,10 @@ describe("Conversation.stream", () => {
       expect((yield* conversation.send("?")).text).toBe("now")
     }).pipe(
       Effect.provide(
-        TestLLM.layer([TestLLM.stream([{ _tag: "TextDelta", text: "half" }], { failure: interrupted }), "now"])
+        TestLLM.layer([
+          TestLLM.stream([{ _tag: "TextDelta", index: 0, text: "half" }], { failure: interrupted }),
+          "now"
+        ])
       )
     )
   )
@@ -304,7 +313,7 @@ describe("Conversation.snapshot", () => {
   const messages: ReadonlyArray<Chat.Message> = [
     Chat.system("s"),
     Chat.user([Chat.text("see"), Chat.image("https://example.com/cat.png", { detail: "low" })]),
-    { role: "assistant", content: [{ type: "reasoning", text: "", signature: "x" }], toolCalls: [call] },
+    Chat.assistant(mixed),
     { role: "tool", toolCallId: call.id, content: "no", isError: true }
   ]
 
@@ -327,8 +336,70 @@ describe("Conversation.snapshot", () => {
 
   it.effect("restore fails with a ParseError when the text is not a snapshot", () =>
     Effect.gen(function* () {
-      for (const wrong of ["", "{}", '[{"role":"robot","content":"hi"}]']) {
+      for (const wrong of ["", "{}", '[{"role":"robot","content":"hi"}]', '["hi"]', '{"version":2}']) {
         expect((yield* Effect.flip(Conversation.restore(wrong)))._tag).toBe("ParseError")
+      }
+    })
+  )
+
+  it.effect("a snapshot has version 2, and one of a later version is refused by its version", () =>
+    Effect.gen(function* () {
+      const conversation = yield* Conversation.make({ messages: [Chat.user("hi"), Chat.assistant([call])] })
+      const text =
+        '{"version":2,"messages":[{"role":"user","content":"hi"},' +
+        '{"role":"assistant","content":[{"type":"tool-call","id":"call_1","name":"weather","arguments":"{}"}]}]}'
+      expect(yield* conversation.snapshot).toBe(text)
+      expect(yield* (yield* Conversation.restore(text)).messages).toEqual(yield* conversation.messages)
+      const error = yield* Effect.flip(Conversation.restore(text.replace('"version":2', '"version":3')))
+      expect(error._tag).toBe("ParseError")
+      expect(error.message).toContain(
+        "The history has version 3, and this version of effect-llm reads versions 1 and 2."
+      )
+    })
+  )
+
+  it.effect("restores a snapshot of 0.1.0 with its tool calls behind the text of their message", () =>
+    Effect.gen(function* () {
+      const snapshot =
+        '[{"role":"system","content":"s"},' +
+        '{"role":"user","content":[{"type":"text","text":"see"},{"type":"native","native":{"responses":{"type":"x"}}}]},' +
+        '{"role":"assistant","content":[{"type":"reasoning","text":"hm","signature":"s","provider":"openai"},' +
+        '{"type":"text","text":"so"}],"toolCalls":[{"id":"1","name":"weather","arguments":"{}"},' +
+        '{"id":"2","name":"sql","arguments":"SELECT 1","type":"custom","native":{"responses":{"status":"done"}}}],' +
+        '"native":{"responses":{}}},' +
+        '{"role":"assistant","content":"two","toolCalls":[{"id":"3","name":"weather","arguments":"{}"}]},' +
+        '{"role":"assistant","content":"","toolCalls":[{"id":"4","name":"weather","arguments":"{}"}]},' +
+        '{"role":"assistant","content":"three","toolCalls":[]},' +
+        '{"role":"tool","toolCallId":"1","content":"sunny","isError":true}]'
+      const weather = (id: string) => Chat.toolCall(id, "weather", "{}")
+      const messages: ReadonlyArray<Chat.Message> = [
+        Chat.system("s"),
+        Chat.user([Chat.text("see"), { type: "provider", native: { responses: { type: "x" } } }]),
+        {
+          role: "assistant",
+          content: [
+            { type: "reasoning", text: "hm", signature: "s", provider: "openai" },
+            Chat.text("so"),
+            weather("1"),
+            { ...Chat.toolCall("2", "sql", "SELECT 1"), custom: true, native: { responses: { status: "done" } } }
+          ],
+          native: { responses: {} }
+        },
+        Chat.assistant([Chat.text("two"), weather("3")]),
+        Chat.assistant([weather("4")]),
+        Chat.assistant("three"),
+        { ...Chat.toolResult("1", "sunny"), isError: true }
+      ]
+      expect(yield* (yield* Conversation.restore(snapshot)).messages).toEqual(messages)
+      expect(yield* Schema.decode(Conversation.Messages)(snapshot)).toEqual(messages)
+    })
+  )
+
+  it.effect("refuses a snapshot of 0.1.0 whose tool calls are not calls, instead of dropping them", () =>
+    Effect.gen(function* () {
+      for (const toolCalls of ['"none"', "[1]", '[{"name":"weather","arguments":"{}"}]']) {
+        const snapshot = `[{"role":"assistant","content":"","toolCalls":${toolCalls}}]`
+        expect((yield* Effect.flip(Conversation.restore(snapshot)))._tag).toBe("ParseError")
       }
     })
   )

@@ -92,7 +92,7 @@ const unpaired = (messages: ReadonlyArray<Chat.Message>): ReadonlyArray<string> 
   const faults: Array<string> = []
   for (const message of messages) {
     if (message.role === "assistant") {
-      for (const call of message.toolCalls ?? []) open.set(call.id, (open.get(call.id) ?? 0) + 1)
+      for (const call of Chat.toolCallsOf(message.content)) open.set(call.id, (open.get(call.id) ?? 0) + 1)
     }
     if (message.role === "tool") {
       const calls = open.get(message.toolCallId) ?? 0

@@ -81,7 +81,7 @@ describe("dropToolOutputs", () => {
   const long = "x".repeat(100)
   const note = "[This result was removed to save space.]"
   const round = (id: string): ReadonlyArray<Chat.Message> => [
-    Chat.assistant("", [{ id, name: "read", arguments: "{}" }]),
+    Chat.assistant("", [Chat.toolCall(id, "read", "{}")]),
     Chat.toolResult(id, long)
   ]
   const dropped = (messages: ReadonlyArray<Chat.Message>, budget: number) =>
@@ -117,7 +117,12 @@ describe("dropToolOutputs", () => {
 describe("summarize", () => {
   const history = [
     Chat.user("My name is Ada."),
-    Chat.assistant("", [call]),
+    Chat.assistant([
+      { type: "reasoning", text: "hm" },
+      Chat.text("I look."),
+      call,
+      { type: "refusal", text: "Then I say it." }
+    ]),
     { ...Chat.toolResult(call, "sunny"), isError: false },
     Chat.assistant("Hello Ada."),
     Chat.user([
@@ -143,8 +148,8 @@ describe("summarize", () => {
         [
           Chat.system("Sum up."),
           Chat.user(
-            "user: My name is Ada.\n\nassistant: \n[calls weather with {}]\n\ntool: sunny\n\nassistant: Hello Ada.\n\n" +
-              "user: See\n[image]\n[file cv.pdf]\n\nassistant: Seen."
+            "user: My name is Ada.\n\nassistant: I look.\n[calls weather with {}]\nThen I say it.\n\ntool: sunny\n\n" +
+              "assistant: Hello Ada.\n\nuser: See\n[image]\n[file cv.pdf]\n\nassistant: Seen."
           )
         ],
         [Chat.system("s"), question, Chat.assistant("The user is Ada."), Chat.user("What is my name?")]

@@ -5,10 +5,7 @@ import { turnsOf, weave } from "../../src/programs/conversation/turns.js"
 const [u1, u2, u3, u4] = [Chat.user("1"), Chat.user("2"), Chat.user("3"), Chat.user("4")]
 const [s1, s2, s3] = [Chat.system("a"), Chat.system("b"), Chat.system("c")]
 const calls = (...ids: ReadonlyArray<string>): Chat.Message =>
-  Chat.assistant(
-    "",
-    ids.map((id) => ({ id, name: "f", arguments: "{}" }))
-  )
+  Chat.assistant(ids.map((id) => Chat.toolCall(id, "f", "{}")))
 
 describe("turnsOf", () => {
   it("splits a history at user messages and leaves system messages out", () => {

@@ -155,7 +155,7 @@ describe("the reader of partial values", () => {
     const counts = [2_000, 4_000, 8_000].map((length) => {
       const read = makeReader(format)
       const text = json({ text: "a".repeat(length) })
-      return Array.from(text).flatMap((character) => read({ _tag: "TextDelta", text: character })).length
+      return Array.from(text).flatMap((character) => read({ _tag: "TextDelta", index: 0, text: character })).length
     })
     const [short = 0, middle = 0, long = 0] = counts
     // Each doubling of the text adds the same number of partial values.
@@ -172,6 +172,6 @@ describe("the reader of partial values", () => {
     expect(tool("answer", 1, " ")).toEqual([])
     expect(tool("answer", 2, "9")).toEqual([])
     expect(tool("answer", 1, "1}")).toEqual([{ a: 1 }])
-    expect(read({ _tag: "RefusalDelta", text: "{}" })).toEqual([])
+    expect(read({ _tag: "RefusalDelta", index: 3, text: "{}" })).toEqual([])
   })
 })

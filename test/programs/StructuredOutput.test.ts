@@ -38,7 +38,7 @@ const orderSchema = {
 const json = JSON.stringify
 
 const called = (name: string, value: unknown) =>
-  TestLLM.answer({ toolCalls: [{ id: "1", name, arguments: typeof value === "string" ? value : json(value) }] })
+  TestLLM.answer({ toolCalls: [Chat.toolCall("1", name, typeof value === "string" ? value : json(value))] })
 
 const unsupported = (feature: string) =>
   TestLLM.failure(new UnsupportedError({ provider: "test", model: "test", attempts: [], feature, message: feature }))
@@ -303,7 +303,7 @@ describe("answer that does not fit the schema", () => {
       expect((yield* LLM.generateObject("Go", { schema: Order, mode: "tool" })).value).toEqual(order)
       const [, second] = yield* requests
       expect(second?.messages.slice(1)).toMatchObject([
-        { role: "assistant", toolCalls: [{ id: "1", arguments: '{"customer":' }] },
+        { role: "assistant", content: [{ type: "tool-call", id: "1", arguments: '{"customer":' }] },
         { role: "tool", toolCallId: "1", isError: true, content: expect.stringContaining("It holds no JSON.") }
       ])
     }).pipe(Effect.provide(TestLLM.layer([called("Order", '{"customer":'), called("Order", order)])))

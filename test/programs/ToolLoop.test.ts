@@ -19,11 +19,8 @@ const add = Tool.make("add", {
   handler: ({ a, b }) => Effect.succeed(a + b)
 })
 
-const call = (id: string, name: string, args: unknown): ToolCall => ({
-  id,
-  name,
-  arguments: typeof args === "string" ? args : JSON.stringify(args)
-})
+const call = (id: string, name: string, args: unknown): ToolCall =>
+  Chat.toolCall(id, name, typeof args === "string" ? args : JSON.stringify(args))
 
 const calls = (...toolCalls: ReadonlyArray<ToolCall>) => TestLLM.answer({ toolCalls })
 
@@ -172,6 +169,80 @@ describe.each(["runTools", "runToolsStream"] as const)("%s", (way) => {
         "none"
       ])
     }).pipe(Effect.provide(TestLLM.layer([calls(call("1", "add", { a: 1, b: 1 })), "Done."], { loop: true })))
+  )
+
+  const search: Chat.ProviderPart = { type: "provider", provider: "test", native: { test: { type: "search" } } }
+
+  const paused = (inputTokens: number, ...content: ReadonlyArray<Chat.AssistantPart>) =>
+    counted(inputTokens, { content, finishReason: "pause", rawFinishReason: "pause_turn" })
+
+  it.effect("continues an answer with the finish reason `pause` by sending the conversation with it at the end", () =>
+    Effect.gen(function* () {
+      const messages = [Chat.user("Search.")]
+      const pieces = [
+        Chat.assistant([Chat.text("I search."), search]),
+        Chat.assistant([search]),
+        Chat.assistant("Found.")
+      ]
+      const result = yield* run({ messages, temperature: 0, toolChoice: "auto" }, { tools: [add] })
+      expect(result.messages).toEqual([...messages, ...pieces])
+      expect(result.response.text).toBe("Found.")
+      expect(result.usage).toEqual(Usage.make({ inputTokens: 60, outputTokens: 3 }))
+      expect(result.rounds.map(({ executions, response }) => [response.finishReason, executions])).toEqual([
+        ["pause", []],
+        ["pause", []],
+        ["stop", []]
+      ])
+      const made = yield* TestLLM.calls
+      expect(made.map(({ request }) => request)).toEqual(
+        [0, 1, 2].map((sent) => ({
+          messages: [...messages, ...pieces.slice(0, sent)],
+          temperature: 0,
+          toolChoice: "auto",
+          tools: [Tool.definition(add)]
+        }))
+      )
+    }).pipe(
+      Effect.provide(
+        TestLLM.layer([paused(10, Chat.text("I search."), search), paused(20, search), counted(30, { text: "Found." })])
+      )
+    )
+  )
+
+  it.effect("runs the tools of an answer with the finish reason `pause` and sends their results", () =>
+    Effect.gen(function* () {
+      const content = [search, call("1", "add", { a: 1, b: 2 })]
+      const result = yield* run("Go", { tools: [add] })
+      expect(yield* lastAsked).toEqual([Chat.user("Go"), Chat.assistant(content), Chat.toolResult("1", "3")])
+      expect(result.rounds).toHaveLength(2)
+    }).pipe(Effect.provide(TestLLM.layer([paused(1, search, call("1", "add", { a: 1, b: 2 })), "Done."])))
+  )
+
+  it.effect("returns an answer with the finish reason `pause` that calls a tool without a handler", () =>
+    Effect.gen(function* () {
+      const result = yield* run({ messages: [Chat.user("Go")], tools: [{ name: "confirm" }] }, { tools: [add] })
+      expect(result.pending).toEqual([call("1", "confirm", {})])
+      expect(yield* TestLLM.calls).toHaveLength(1)
+    }).pipe(Effect.provide(TestLLM.layer([paused(1, search, call("1", "confirm", {}))])))
+  )
+
+  it.effect("sends a tool choice that forces a call again after a pause, until the first call", () =>
+    Effect.gen(function* () {
+      yield* run({ messages: [Chat.user("Go")], toolChoice: "required" }, { tools: [add] })
+      const made = yield* TestLLM.calls
+      expect(made.map(({ request }) => request.toolChoice)).toEqual(["required", "required", undefined])
+    }).pipe(Effect.provide(TestLLM.layer([paused(1, search), calls(call("1", "add", { a: 1, b: 1 })), "Done."])))
+  )
+
+  it.effect("counts every pause as a round and fails with a RoundsExceededError after maxRounds", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(run("Go", { tools: [add], maxRounds: 3 }))
+      if (error._tag !== "RoundsExceededError") return expect.fail(error._tag)
+      expect(error.messages).toEqual([Chat.user("Go"), ...Array.from({ length: 3 }, () => Chat.assistant([search]))])
+      expect(error.usage).toEqual(Usage.make({ inputTokens: 30, outputTokens: 3 }))
+      expect(error.message).toContain("has not finished after 3 round(s)")
+      expect(yield* TestLLM.calls).toHaveLength(3)
+    }).pipe(Effect.provide(TestLLM.layer([paused(10, search)], { loop: true })))
   )
 
   it.effect("fails with a RoundsExceededError after maxRounds, whose messages continue the conversation", () =>
@@ -360,6 +431,15 @@ describe.each(["runTools", "runToolsStream"] as const)("%s", (way) => {
   describe("broken arguments", () => {
     const doubled = '{{"a":1,"b":2}'
     const layer = TestLLM.layer([calls(call("1", "add", doubled)), "Done."])
+    const brokenAmongOthers: ReadonlyArray<Chat.AssistantPart> = [
+      Chat.text("First"),
+      call("1", "add", doubled),
+      { type: "reasoning", text: "hm", signature: "s", provider: "test" },
+      { type: "provider", provider: "test", native: { test: { type: "search" } } },
+      { ...call("2", "add", doubled), signature: "s", provider: "test" },
+      { ...call("3", "add", '{"a":1,"b":2}'), provider: "test" },
+      Chat.text("last.")
+    ]
 
     it.effect("repairs broken arguments with `repair: true` and sends them repaired", () =>
       Effect.gen(function* () {
@@ -368,8 +448,29 @@ describe.each(["runTools", "runToolsStream"] as const)("%s", (way) => {
           { call: { arguments: doubled }, repaired: { a: 1, b: 2 }, result: { content: "3" } }
         ])
         expect(result.rounds[0]?.response.toolCalls[0]?.arguments).toBe(doubled)
-        expect(yield* lastAsked).toMatchObject([{}, { toolCalls: [{ arguments: '{"a":1,"b":2}' }] }, {}])
+        expect(yield* lastAsked).toEqual([
+          Chat.user("Go"),
+          Chat.assistant([call("1", "add", '{"a":1,"b":2}')]),
+          Chat.toolResult("1", "3")
+        ])
       }).pipe(Effect.provide(layer))
+    )
+
+    it.effect("repairs the arguments of each call in its place among the other parts of the answer", () =>
+      Effect.gen(function* () {
+        const { messages } = yield* run("Go", { tools: [add], repair: true })
+        expect(messages[1]).toEqual({
+          role: "assistant",
+          content: brokenAmongOthers.map((part) =>
+            part.type === "tool-call" ? { ...part, arguments: '{"a":1,"b":2}' } : part
+          )
+        })
+      }).pipe(
+        // The calls of a response that was read from JSON are other objects than those in its content.
+        Effect.provide(
+          TestLLM.layer([TestLLM.answer(structuredClone(TestLLM.response({ content: brokenAmongOthers }))), "Done."])
+        )
+      )
     )
 
     it.effect("does not repair broken arguments by default", () =>
@@ -521,7 +622,7 @@ describe("events of runToolsStream", () => {
           Stream.repeatEffect(
             Effect.as(
               Ref.update(produced, (n) => n + 1),
-              { _tag: "TextDelta", text: "more" } as const
+              { _tag: "TextDelta", index: 0, text: "more" } as const
             )
           )
       }

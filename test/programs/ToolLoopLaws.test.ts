@@ -34,10 +34,17 @@ const calls: FastCheck.Arbitrary<ReadonlyArray<ToolCall>> = FastCheck.array(
     )
   }),
   { maxLength: 3 }
-).map((calls) => calls.map((call, index) => ({ ...call, id: `call-${index}` })))
+).map((calls) => calls.map((call, index) => Chat.toolCall(`call-${index}`, call.name, call.arguments)))
 
+/** Answers with these calls before, among or after their other parts, and with some pauses. */
 const answers: FastCheck.Arbitrary<ReadonlyArray<ChatResponse>> = FastCheck.array(
-  FastCheck.tuple(chatResponse("test"), calls).map(([response, toolCalls]) => ({ ...response, toolCalls })),
+  FastCheck.tuple(chatResponse("test"), calls, FastCheck.nat(3), FastCheck.boolean()).map(
+    ([response, calls, at, pauses]) =>
+      Chat.withContent(
+        pauses ? { ...response, finishReason: "pause" as const } : response,
+        response.content.filter(({ type }) => type !== "tool-call").toSpliced(at, 0, ...calls)
+      )
+  ),
   { minLength: 1, maxLength: 4 }
 )
 
@@ -110,7 +117,9 @@ describe("ToolLoop laws", () => {
             Effect.succeed({ messages, pending: [], usage })
           )
         )
-        const asked = messages.flatMap((message) => (message.role === "assistant" ? (message.toolCalls ?? []) : []))
+        const asked = messages.flatMap((message) =>
+          message.role === "assistant" ? Chat.toolCallsOf(message.content) : []
+        )
         const answered = messages.flatMap((message) => (message.role === "tool" ? [message.toolCallId] : []))
         const isForeign = ({ name }: ToolCall) => name === "foreign"
         expect(answered).toEqual(asked.filter((call) => !isForeign(call)).map(({ id }) => id))

@@ -45,18 +45,22 @@ const contents = (request: ChatRequest) =>
 const calculator = (request: ChatRequest) => {
   const results = contents(request)
   const [first, second, third] = results
-  if (third !== undefined) return { text: `It is ${third}.`, usage: Usage.make({ inputTokens: 30, outputTokens: 5 }) }
+  if (third !== undefined) {
+    return { id: "third", text: `It is ${third}.`, usage: Usage.make({ inputTokens: 30, outputTokens: 5 }) }
+  }
   return results.length === 0
     ? {
+        id: "first",
         text: "Let me see.",
         toolCalls: [
-          { type: "tool-call", id: "call-1", name: "add", arguments: '{"a":1,"b":2,"note":null}' },
-          { type: "tool-call", id: "call-2", name: "add", arguments: '{"a":3,"b":4}' }
+          Chat.toolCall("call-1", "add", '{"a":1,"b":2,"note":null}'),
+          Chat.toolCall("call-2", "add", '{"a":3,"b":4}')
         ],
         usage: Usage.make({ inputTokens: 10, outputTokens: 8 })
       }
     : {
-        toolCalls: [{ type: "tool-call", id: "call-3", name: "add", arguments: `{"a":${first},"b":${second}}` }],
+        id: "second",
+        toolCalls: [Chat.toolCall("call-3", "add", `{"a":${first},"b":${second}}`)],
         usage: Usage.make({ inputTokens: 20, outputTokens: 4 })
       }
 }

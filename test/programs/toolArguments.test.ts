@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Either, FastCheck } from "effect"
 import * as ToolArguments from "../../src/programs/tools/arguments.js"
+import { toolCall } from "../../src/vocabulary/Chat.js"
 
 describe("ToolArguments.complete", () => {
   for (const [text, value] of [
@@ -51,7 +52,7 @@ describe("ToolArguments.complete", () => {
 
 describe("ToolArguments.parse", () => {
   it("parse returns the arguments of a call, or an error when they are not JSON", () => {
-    const call = { type: "tool-call", id: "1", name: "search", arguments: '{"q":1}' }
+    const call = toolCall("1", "search", '{"q":1}')
     expect(ToolArguments.parse(call)).toEqual(Either.right({ q: 1 }))
     expect(Either.isLeft(ToolArguments.parse({ ...call, arguments: '{"q":' }))).toBe(true)
   })

@@ -1,6 +1,7 @@
 /** An `LLM` with one scripted step for each call, which records its requests. */
 import { Duration, Effect, Ref, Stream } from "effect"
 import type { ChatRequest, ChatResponse } from "../../src/vocabulary/Chat.js"
+import * as Chat from "../../src/vocabulary/Chat.js"
 import type { ChatEvent } from "../../src/vocabulary/ChatEvent.js"
 import * as Events from "../../src/vocabulary/ChatEvent.js"
 import type { Service } from "../../src/LLM.js"
@@ -10,23 +11,22 @@ import * as Usage from "../../src/vocabulary/Usage.js"
 
 export const context = { provider: "test", model: "model", attempts: [] }
 
-export const answer = (text: string): ChatResponse => ({
-  id: "answer",
-  provider: "test",
-  model: "model",
-  text,
-  reasoning: "",
-  reasoningParts: [],
-  refusal: "",
-  toolCalls: [],
-  finishReason: "stop",
-  rawFinishReason: "stop",
-  usage: Usage.make({ inputTokens: 3, outputTokens: 4 }),
-  latency: 5,
-  keyId: "key",
-  attempts: [{ provider: "test", model: "model", keyId: "key", duration: 5 }],
-  providerMetadata: {}
-})
+export const answer = (text: string): ChatResponse =>
+  Chat.withContent(
+    {
+      id: "answer",
+      provider: "test",
+      model: "model",
+      finishReason: "stop",
+      rawFinishReason: "stop",
+      usage: Usage.make({ inputTokens: 3, outputTokens: 4 }),
+      latency: 5,
+      keyId: "key",
+      attempts: [{ provider: "test", model: "model", keyId: "key", duration: 5 }],
+      providerMetadata: {}
+    },
+    text === "" ? [] : [Chat.text(text)]
+  )
 
 /** Adds one failed attempt to an error, as the innermost `LLM` does. */
 const failed = (error: LLMError): LLMError =>

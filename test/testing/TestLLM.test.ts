@@ -30,23 +30,56 @@ describe("TestLLM", () => {
         TestLLM.layer([
           "first",
           "one word after another",
-          TestLLM.answer({ toolCalls: [{ type: "tool-call", id: "1", name: "search", arguments: "{}" }] }),
+          TestLLM.answer({ toolCalls: [Chat.toolCall("1", "search", "{}")] }),
           TestLLM.failure(unavailable)
         ])
       )
     )
   )
 
-  it("wordByWord splits reasoning, text and arguments into words, with the signature on the last word", () => {
+  it("a response has its reasoning, text, refusal and tool calls as parts in this order", () => {
+    const toolCalls = [Chat.toolCall("a", "search", "{}")]
+    expect(TestLLM.response({ refusal: "No.", toolCalls, text: "Well.", reasoning: "hm" })).toMatchObject({
+      content: [{ type: "reasoning", text: "hm" }, Chat.text("Well."), { type: "refusal", text: "No." }, ...toolCalls],
+      text: "Well.",
+      reasoning: "hm",
+      refusal: "No.",
+      toolCalls,
+      finishReason: "tool-calls"
+    })
+    expect(TestLLM.response().content).toEqual([])
+  })
+
+  it("the text, reasoning, refusal and tool calls of a response are those of its content, if it has one", () => {
+    const content = [Chat.toolCall("a", "search", "{}"), Chat.text("one"), Chat.text(" two")]
+    expect(TestLLM.response({ content, text: "other", reasoning: "hm" })).toMatchObject({
+      content,
+      text: "one two",
+      reasoning: "",
+      toolCalls: [content[0]],
+      finishReason: "tool-calls"
+    })
+  })
+
+  it("wordByWord splits reasoning, text, refusal and arguments into words, with signature and native fields on the last", () => {
+    const native = { test: { citations: ["a"] } }
     const whole = TestLLM.response({
-      reasoningParts: [{ type: "reasoning", text: "Let me think.", id: "t1", signature: "sealed" }],
-      text: "Two calls.",
-      toolCalls: [
-        { type: "tool-call", id: "a", name: "search", arguments: '{"for":"two words"}' },
-        { type: "tool-call", id: "b", name: "clock", arguments: "{}" }
+      content: [
+        { type: "reasoning", text: "Let me think.", id: "t1", signature: "sealed" },
+        { type: "text", text: "Two calls.", native },
+        Chat.toolCall("a", "search", '{"for":"two words"}'),
+        { type: "provider", native },
+        Chat.toolCall("b", "clock", "{}"),
+        { type: "refusal", text: "No more." }
       ]
     })
     const events = TestLLM.wordByWord(whole)
+    expect(events.filter(({ _tag }) => _tag === "TextDelta" || _tag === "RefusalDelta")).toEqual([
+      { _tag: "TextDelta", index: 1, text: "Two " },
+      { _tag: "TextDelta", index: 1, text: "calls.", native },
+      { _tag: "RefusalDelta", index: 5, text: "No " },
+      { _tag: "RefusalDelta", index: 5, text: "more." }
+    ])
     const delta = { _tag: "ReasoningDelta", index: 0, id: "t1" }
     expect(events.filter(({ _tag }) => _tag === "ReasoningDelta")).toEqual([
       { ...delta, text: "Let " },
@@ -58,11 +91,7 @@ describe("TestLLM", () => {
       'words"}',
       "{}"
     ])
-    expect(events.reduce(ChatEvent.append, ChatEvent.nothing)).toMatchObject({
-      text: whole.text,
-      reasoningParts: whole.reasoningParts,
-      toolCalls: whole.toolCalls
-    })
+    expect(events.reduce(ChatEvent.append, ChatEvent.nothing).content).toEqual(whole.content)
   })
 
   it.effect("TestLLM fails with the number of steps when its script has ended", () =>

@@ -120,11 +120,29 @@ describe("TokenCounter.count", () => {
   )
   it.effect("count includes tool calls and their results", () =>
     Effect.gen(function* () {
-      const call = { type: "tool-call", id: "call_1", name: "weather", arguments: '{"city":"Paris"}' }
+      const call = Chat.toolCall("call_1", "weather", '{"city":"Paris"}')
       const withCall = yield* tokens([Chat.assistant("", [call])])
       expect(withCall).toBe(4 + 3 + 1 + Usage.estimateTokens(call.arguments))
       expect(yield* tokens([Chat.toolResult(call, "sunny")])).toBe(5)
     })
+  )
+  it.effect(
+    "count includes every part of an assistant message, and of a provider part the texts but no ids or bytes",
+    () =>
+      Effect.gen(function* () {
+        const counts = (...content: ReadonlyArray<Chat.AssistantPart>) =>
+          Effect.map(tokens([Chat.assistant(content)]), (count) => count - 4)
+        const search: Chat.ProviderPart = {
+          type: "provider",
+          provider: "test",
+          native: {
+            test: { id: "srvtoolu_1", query: "two words", results: [{ title: "one more", data: "ABCD".repeat(99) }] }
+          }
+        }
+        expect(yield* counts(Chat.text("one two"), { type: "refusal", text: "three" }, Chat.text("four"))).toBe(4)
+        expect(yield* counts(search)).toBe(4)
+        expect(yield* counts(search, Chat.toolCall("1", "weather", "now"), Chat.text("one"))).toBe(4 + 3 + 2 + 1)
+      })
   )
   it.effect("count includes reasoning text and not its signature", () =>
     Effect.gen(function* () {
@@ -255,7 +273,7 @@ describe("TokenCounter.layer with a custom tokenizer", () => {
     Effect.gen(function* () {
       const estimated = (input: TokenCounter.Input) =>
         Effect.map(TokenCounter.count(input, "letters"), (count) => count.estimated)
-      const call = { type: "tool-call", id: "call_1", name: "a", arguments: "{}" }
+      const call = Chat.toolCall("call_1", "a", "{}")
       expect(yield* estimated([Chat.assistant("a")])).toBe(false)
       expect(yield* estimated([Chat.assistant("a", [])])).toBe(false)
       expect(yield* estimated([Chat.assistant("a", [call])])).toBe(true)

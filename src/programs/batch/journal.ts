@@ -6,6 +6,7 @@
 import type { Error as PlatformError, FileSystem } from "@effect/platform"
 import type { ParseResult, Scope } from "effect"
 import { Effect, Exit, Option, Schema } from "effect"
+import * as Format1 from "../format1.js"
 
 /**
  * The error of a journal that cannot be used:
@@ -53,16 +54,20 @@ export const codec = <A, I, E, EI>(success: Schema.Schema<A, I>, failure: Schema
 }
 
 /**
- * The version of the journal format, in the first line of every journal. A journal of another version is refused.
+ * The version of the journal format, in the first line of every journal.
  *
- * Raise it when a journal of the last release cannot be resumed any more: when the fields of a line change, their meaning, the
- * text that identifies a request, or the schema of a response or an error. Releases: 1 since 0.1.0.
+ * Raise it when the fields of a line change, their meaning, the text that identifies a request, or the schema of a response or an
+ * error. Releases: 1 in 0.1.0, whose responses had no `content`; 2 since 0.2.0.
+ *
+ * A journal of version 1 is resumed: its results are converted (`format1.ts`), and new lines are those of version 2 under its first
+ * line, which 0.1.0 refuses as corrupt. A journal of any other version is refused, and so is one of version 1 with a result that
+ * cannot be converted, such as a tool call in the result of a custom task.
  */
-export const version = 1
+export const version = 2
 
 const Version = Schema.parseJson(Schema.Struct({ version: Schema.Int }))
 
-const Header = Schema.parseJson(Schema.Struct({ batch: Schema.String, version: Schema.Literal(version) }))
+const Header = Schema.parseJson(Schema.Struct({ batch: Schema.String, version: Schema.Literal(1, version) }))
 
 const Line = Schema.parseJson(
   Schema.Struct({ index: Schema.NonNegativeInt, request: Schema.String, exit: Schema.Unknown })
@@ -104,6 +109,12 @@ export const open = <A, E>(
     const corrupt = (line: number) => (error: ParseResult.ParseError) =>
       new JournalError({ path, reason: "Corrupt", detail: `line ${line}: ${error.message}` })
     const otherBatch = (detail: string) => new JournalError({ path, reason: "OtherBatch", detail })
+    const otherVersion = (detail: string) =>
+      new JournalError({
+        path,
+        reason: "OtherVersion",
+        detail: `${detail}. Finish the batch with the version of effect-llm that started it, or remove the file to start again`
+      })
 
     const contents = yield* fileSystem.readFile(path).pipe(
       Effect.map(Option.some),
@@ -116,18 +127,16 @@ export const open = <A, E>(
     const { length, lines } = finishedLines(bytes)
     const decoder = new TextDecoder()
     const recorded = new Map<number, Recorded<A, E>>()
+    let isVersion1 = false
     for (const [index, line] of lines.entries()) {
       const text = decoder.decode(line)
       if (index === 0) {
         const stored = yield* Effect.mapError(decodeVersion(text), corrupt(1))
-        if (stored.version !== version) {
-          return yield* new JournalError({
-            path,
-            reason: "OtherVersion",
-            detail:
-              `its format has version ${stored.version}, and this version of effect-llm reads version ${version}. ` +
-              "Finish the batch with the version of effect-llm that started it, or remove the file to start again"
-          })
+        isVersion1 = stored.version === 1
+        if (!isVersion1 && stored.version !== version) {
+          return yield* otherVersion(
+            `its format has version ${stored.version}, and this version of effect-llm reads versions 1 and ${version}`
+          )
         }
         const header = yield* Effect.mapError(decodeHeader(text), corrupt(1))
         if (header.batch !== batch) yield* Effect.fail(otherBatch(`it belongs to the batch ${header.batch}`))
@@ -144,7 +153,13 @@ export const open = <A, E>(
           })
         )
       }
-      const exit = yield* Effect.mapError(decode(entry.exit), corrupt(index + 1))
+      const exit = yield* Effect.mapError(decode(isVersion1 ? Format1.resultOf(entry.exit) : entry.exit), (error) =>
+        isVersion1
+          ? otherVersion(
+              `its format has version 1, and the result in line ${index + 1} cannot be read as version ${version}`
+            )
+          : corrupt(index + 1)(error)
+      )
       recorded.set(entry.index, { request: entry.request, exit })
     }
     if (length < bytes.length) yield* Effect.mapError(fileSystem.truncate(path, length), unusable)

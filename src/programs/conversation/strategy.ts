@@ -132,12 +132,16 @@ const defaultInstructions =
 
 const summaryQuestion = "What have we said so far?"
 
+/** The text of a part in a transcript; empty for reasoning, which is left out. */
 const partText = (part: Chat.UserPart | Chat.AssistantPart): string => {
   switch (part.type) {
     case "text":
+    case "refusal":
       return part.text
     case "reasoning":
       return ""
+    case "tool-call":
+      return `[calls ${part.name} with ${part.arguments}]`
     case "file":
       return `[file ${part.filename ?? ""}]`
     default:
@@ -149,12 +153,11 @@ const transcriptOf = (message: Message): string => {
   const text =
     typeof message.content === "string"
       ? message.content
-      : message.content.map((part: Chat.UserPart | Chat.AssistantPart) => partText(part)).join("\n")
-  const calls =
-    message.role === "assistant"
-      ? (message.toolCalls ?? []).map((call) => `\n[calls ${call.name} with ${call.arguments}]`).join("")
-      : ""
-  return `${message.role}: ${text}${calls}`
+      : message.content
+          .map((part: Chat.UserPart | Chat.AssistantPart) => partText(part))
+          .filter((text) => text !== "")
+          .join("\n")
+  return `${message.role}: ${text}`
 }
 
 /**

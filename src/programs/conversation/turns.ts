@@ -1,6 +1,7 @@
 /** Splits a history into turns, and puts the kept turns and the system messages together again. Pure. */
 import type { Array as Arr } from "effect"
 import type { Message } from "../../vocabulary/Chat.js"
+import { toolCallsOf } from "../../vocabulary/Chat.js"
 
 /** The messages of one turn, oldest first. */
 export type TurnMessages = Arr.NonEmptyReadonlyArray<Message>
@@ -30,7 +31,7 @@ export const turnsOf = (messages: ReadonlyArray<Message>): ReadonlyArray<TurnMes
     if (current === undefined || message.role === "user") turns.push([message])
     else current.push(message)
     if (message.role === "assistant") {
-      for (const call of message.toolCalls ?? []) turnOfCall.set(call.id, turns.length - 1)
+      for (const call of toolCallsOf(message.content)) turnOfCall.set(call.id, turns.length - 1)
     }
   }
   return turns

@@ -3,6 +3,7 @@ import { Effect, Option, Stream } from "effect"
 import type { Service } from "../../call/model.js"
 import { asObject } from "../../call/request.js"
 import type { ChatRequest, ChatResponse } from "../../vocabulary/Chat.js"
+import { withContent } from "../../vocabulary/Chat.js"
 import * as Events from "../../vocabulary/ChatEvent.js"
 import type { LLMError } from "../../vocabulary/LLMError.js"
 import { ContentFilterError, MalformedResponseError } from "../../vocabulary/LLMError.js"
@@ -36,14 +37,14 @@ const malformedError = (
   usage: Usage.Usage,
   format: OutputFormat
 ): MalformedResponseError => {
-  const { id, model, reasoning, text, toolCalls } = response
+  const { content, id, model } = response
   return new MalformedResponseError({
     ...errorContext(response),
     path: fault.path,
     excerpt: fault.excerpt,
     message: `The answer is not a valid ${format.name}. ${fault.message}`,
     // An error with a `partial` is not retried: the repair was the second attempt.
-    partial: { id, model, reasoning, text, toolCalls, usage }
+    partial: withContent({ id, model, usage }, content)
   })
 }
 

@@ -1,4 +1,4 @@
-/** The tool loop: requests and tool calls in turn, until the model answers without a call. */
+/** The tool loop: requests and tool calls in turn, until the model answers without a call and without a pause. */
 import type { Types } from "effect"
 import { Array as Arr, Chunk, Effect, Stream } from "effect"
 import type { Service } from "../../call/model.js"
@@ -55,26 +55,25 @@ const planOf = (input: Chat.ChatRequest.Input, options: AnyOptions): Plan => {
   }
 }
 
-/** Whether the tool choice forces a call. It applies only to the first round, or the loop would never end. */
+/** Whether the tool choice forces a call. It applies only until the first call, or the loop would never end. */
 const isForced = ({ toolChoice }: Request): boolean => toolChoice === "required" || typeof toolChoice === "object"
 
-const nextRequest = ({ request }: Plan, messages: ReadonlyArray<Message>, round: number): Request => {
+const nextRequest = ({ request }: Plan, messages: ReadonlyArray<Message>, rounds: ReadonlyArray<Round>): Request => {
   const { toolChoice: _, ...free } = request
-  return { ...(round > 1 && isForced(request) ? free : request), messages }
+  const called = rounds.some(({ executions }) => executions.length > 0)
+  return { ...(called && isForced(request) ? free : request), messages }
 }
 
 /** The answer for the next request, with repaired arguments, since servers reject broken ones in a history. */
-const answerMessage = (response: ChatResponse, executions: ReadonlyArray<Execution>): Message => {
-  const repaired = new Map(
+const answerMessage = ({ content }: ChatResponse, executions: ReadonlyArray<Execution>): Message => {
+  const repaired = new Map<Chat.AssistantPart, string>(
     executions.flatMap(({ call, repaired }) => (repaired === undefined ? [] : [[call, JSON.stringify(repaired)]]))
   )
-  const message = Chat.toMessage(response)
-  return repaired.size === 0
-    ? message
-    : {
-        ...message,
-        toolCalls: response.toolCalls.map((call) => ({ ...call, arguments: repaired.get(call) ?? call.arguments }))
-      }
+  return Chat.toMessage({
+    content: content.map((part) =>
+      part.type === "tool-call" ? { ...part, arguments: repaired.get(part) ?? part.arguments } : part
+    )
+  })
 }
 
 /** How the loop sends requests and emits events. */
@@ -89,8 +88,9 @@ const runLoop = ({ ask, notify }: Mode, plan: Plan): Effect.Effect<Result, unkno
     let usage = Usage.empty
     const rounds: Array<Round> = []
     for (let round = 1; round <= plan.maxRounds; round++) {
-      const response = yield* ask(nextRequest(plan, messages, round), round)
-      const [handled, pending] = Arr.partition(response.toolCalls, plan.isForeign)
+      const response = yield* ask(nextRequest(plan, messages, rounds), round)
+      // The calls in `content` and not those in `toolCalls`, which are other objects when the response was read from JSON.
+      const [handled, pending] = Arr.partition(Chat.toolCallsOf(response.content), plan.isForeign)
       const executions = yield* Effect.forEach(
         handled,
         (call) =>
@@ -107,7 +107,8 @@ const runLoop = ({ ask, notify }: Mode, plan: Plan): Effect.Effect<Result, unkno
       usage = Usage.combine(usage, response.usage)
       messages = [...messages, answerMessage(response, executions), ...executions.map((execution) => execution.result)]
       yield* notify({ _tag: "RoundEnd", round, done })
-      if (handled.length === 0 || pending.length > 0) {
+      const goesOn = handled.length > 0 || response.finishReason === "pause"
+      if (!goesOn || pending.length > 0) {
         const result: Result = { response, messages, pending, usage, rounds }
         yield* notify({ _tag: "Finish", result })
         return result

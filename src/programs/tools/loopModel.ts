@@ -26,7 +26,8 @@ export interface Execution {
 }
 
 /**
- * One answer of the model and its executed calls, in the order of the answer.
+ * One answer of the model and its executed calls, in the order of the answer. The continuation of an answer that the provider
+ * interrupted (finish reason `pause`) is a round of its own.
  *
  * @since 0.1.0
  * @category model
@@ -43,7 +44,7 @@ export interface Round {
  * @category model
  */
 export interface Result {
-  /** The last answer. */
+  /** The last answer. Of an answer with pauses, it is the last piece; the earlier ones are in `rounds`. */
   readonly response: ChatResponse
   /** The whole conversation for a next request: the request's messages, every answer, every result. */
   readonly messages: ReadonlyArray<Message>
@@ -86,7 +87,10 @@ export type OnFailure = "fail" | "report"
 export interface Options<Tools extends ReadonlyArray<Tool.Any>, Failing extends OnFailure = "fail"> {
   /** The tools with handlers. They come before the tools of the request. */
   readonly tools: Tools
-  /** The maximum number of requests. @default 8 */
+  /**
+   * The maximum number of requests, including those that continue an answer after a pause: on the finish reason `pause`, the
+   * conversation is sent again with the answer at its end. @default 8
+   */
   readonly maxRounds?: number
   /** The maximum number of concurrent calls of one answer. @default "unbounded" */
   readonly concurrency?: Types.Concurrency
@@ -115,8 +119,8 @@ export type Failure<Tools extends ReadonlyArray<Tool.Any>, Failing extends OnFai
   : never
 
 /**
- * The error of a model that still calls tools after `maxRounds`. The calls of the last round were run: `messages` can be used for
- * the next request.
+ * The error of a model that still calls tools, or whose answer is still interrupted by a pause, after `maxRounds`. The calls of the
+ * last round were run: `messages` can be used for the next request.
  *
  * @since 0.1.0
  * @category errors
@@ -128,6 +132,6 @@ export class RoundsExceededError extends Schema.TaggedError<RoundsExceededError>
   usage: Usage.Usage
 }) {
   override get message(): string {
-    return `The model still calls tools after ${this.maxRounds} round(s). Raise maxRounds, or continue with the messages of this error.`
+    return `The model has not finished after ${this.maxRounds} round(s). Raise maxRounds, or continue with the messages of this error.`
   }
 }

@@ -75,7 +75,7 @@ export interface Content extends Schema.Struct.Type<typeof contentFields> {}
  * @since 0.2.0
  * @category constructors
  */
-export const withContent = <A extends object>(
+export const withContent = <const A extends object>(
   fields: A,
   content: ReadonlyArray<AssistantPart>
 ): Omit<A, keyof Content> & Content => ({
