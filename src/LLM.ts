@@ -440,7 +440,7 @@ export const text = <E, R>(stream: Stream.Stream<ChatEvent, E, R>): Stream.Strea
  * without a call.
  *
  * Fails with the errors of the handlers, and with `Tool.InvalidResultError` when a result does not fit its schema, unless
- * `onFailure` is `"report"`; and with `RoundsExceededError` when the model still calls tools after `maxRounds`. See `ToolLoop`.
+ * `onFailure` is `"report"`; and with `RoundsExceededError` when the model has not finished after `maxRounds`. See `ToolLoop`.
  *
  * @since 0.1.0
  * @category tools

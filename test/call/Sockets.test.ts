@@ -79,8 +79,8 @@ describe.concurrent.each(wires)("%s over sockets", (wire) => {
         answer: () => ({
           id: "answer",
           content: [
-            Chat.toolCall("call-a", "clock", '{"zone":"UTC"}'),
             Chat.text("Let me see."),
+            Chat.toolCall("call-a", "clock", '{"zone":"UTC"}'),
             Chat.toolCall("call-b", "weather", "{}")
           ]
         })
