@@ -34,9 +34,17 @@ const parsed = (text: string): unknown => {
 const type = (event: unknown): string =>
   typeof event === "object" && event !== null && "type" in event && typeof event.type === "string" ? event.type : ""
 
-/** Responses: the events of an item before its end have provisional encrypted content. */
-const isFinal = (event: unknown): boolean =>
-  !type(event).startsWith("response.") || /^response\.(?:output_item\.done|completed|incomplete)$/.test(type(event))
+const isRepeated = (event: unknown): boolean => /^response\.(?:completed|incomplete)$/.test(type(event))
+
+/**
+ * Responses: encrypted content differs from event to event, and the last is valid: that of the end, which repeats the items, or
+ * that of the end of an item.
+ */
+const finalEvents = (events: ReadonlyArray<unknown>): ReadonlyArray<unknown> => {
+  const others = events.filter((event) => !type(event).startsWith("response."))
+  const last = events.filter((event) => isRepeated(event) && JSON.stringify(event).includes('"output":[{'))
+  return others.concat(last.length > 0 ? last : events.filter((event) => type(event) === "response.output_item.done"))
+}
 
 /** The documents of a body: one, or the data of each event or line. */
 const documents = (body: Uint8Array): ReadonlyArray<unknown> => {
@@ -51,7 +59,7 @@ const sorted = (found: ReadonlySet<string>): ReadonlyArray<string> => [...found]
 /** The distinct signatures of a recorded response, sorted. */
 export const recordedSignatures = ({ body }: Exchange): ReadonlyArray<string> => {
   const found = new Set<string>()
-  for (const document of documents(body).filter(isFinal)) collect(document, found)
+  for (const document of finalEvents(documents(body))) collect(document, found)
   return sorted(found)
 }
 

@@ -211,11 +211,12 @@ describe("AnthropicClient over sockets", () => {
           messages.at(-1)?.role === "tool"
             ? { text: "It is sunny." }
             : {
-                reasoningParts: [{ type: "reasoning", text: "Hm.", signature: "sig", provider: "simulated" }],
-                text: "Let me see.",
-                toolCalls: [
-                  { type: "tool-call", id: "toolu_1", name: "weather", arguments: '{"city":"Rome"}' },
-                  { type: "tool-call", id: "toolu_2", name: "weather", arguments: '{"city":"Oslo"}' }
+                content: [
+                  { type: "reasoning", text: "Hm.", signature: "sig", provider: "simulated" },
+                  Chat.toolCall("toolu_1", "weather", '{"city":"Rome"}'),
+                  { type: "reasoning", text: "And?", signature: "second", provider: "simulated" },
+                  Chat.text("Let me see."),
+                  Chat.toolCall("toolu_2", "weather", '{"city":"Oslo"}')
                 ]
               }
       })
@@ -246,8 +247,9 @@ describe("AnthropicClient over sockets", () => {
             role: "assistant",
             content: [
               { type: "thinking", thinking: "Hm.", signature: "sig" },
-              { type: "text", text: "Let me see." },
               { type: "tool_use", id: "toolu_1" },
+              { type: "thinking", thinking: "And?", signature: "second" },
+              { type: "text", text: "Let me see." },
               { type: "tool_use", id: "toolu_2" }
             ]
           },

@@ -33,7 +33,7 @@ describe("DashScopeClient over sockets", () => {
           id: "r-1",
           text: "Let me see.",
           reasoning: "Hm, let me think.",
-          reasoningParts: [{ type: "reasoning", text: "Hm, let me think." }],
+          reasoning: "Hm, let me think.",
           toolCalls: calls
         })
       })

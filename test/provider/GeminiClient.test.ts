@@ -4,7 +4,7 @@ import { NodeHttpClient } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import { ConfigProvider, Deferred, Effect, Either, Fiber, Layer, Ref, Stream, TestClock } from "effect"
 import * as ApiKey from "../../src/vocabulary/ApiKey.js"
-import type { ChatRequest, ReasoningPart } from "../../src/vocabulary/Chat.js"
+import type { ChatRequest } from "../../src/vocabulary/Chat.js"
 import * as Chat from "../../src/vocabulary/Chat.js"
 import * as ChatEvent from "../../src/vocabulary/ChatEvent.js"
 import * as KeyPool from "../../src/keyPool/KeyPool.js"
@@ -25,17 +25,9 @@ const llmAt = (baseUrl: string, options: Omit<LLM.Options, "model"> = {}) =>
 const outcome = <A>(effect: Effect.Effect<A, LLMError>) =>
   Effect.map(Effect.either(effect), (result) => (Either.isRight(result) ? "ok" : result.left._tag))
 
-const signed = (id: string, signature: string): ReasoningPart => ({
-  type: "reasoning",
-  text: "",
-  id,
-  signature,
-  format: "functionCall"
-})
-
-const calls = [
-  { type: "tool-call", id: "call-a", name: "clock", arguments: '{"zone":"UTC"}' },
-  { type: "tool-call", id: "call-b", name: "weather", arguments: "{}" }
+const calls: ReadonlyArray<Chat.ToolCall> = [
+  { ...Chat.toolCall("call-a", "clock", '{"zone":"UTC"}'), signature: "c2lnbmVk", provider: "gemini" },
+  Chat.toolCall("call-b", "weather", "{}")
 ]
 
 /** Calls tools first, and responds with text when the request has tool results. */
@@ -43,9 +35,7 @@ const answerWithTools = (request: ChatRequest) =>
   request.messages.some((message) => message.role === "tool")
     ? { text: "It is noon." }
     : {
-        text: "Let me see.",
-        toolCalls: calls,
-        reasoningParts: [{ type: "reasoning" as const, text: "The time?" }, signed("call-a", "c2lnbmVk")]
+        content: [{ type: "reasoning" as const, text: "The time?" }, Chat.text("Let me see."), ...calls]
       }
 
 describe("GeminiClient over sockets", () => {

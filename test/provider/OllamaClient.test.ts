@@ -31,7 +31,7 @@ describe("OllamaClient over sockets", () => {
         answer: () => ({
           text: "Let me see.",
           reasoning: "Hm.",
-          reasoningParts: [{ type: "reasoning", text: "Hm." }],
+          reasoning: "Hm.",
           toolCalls: calls
         })
       })
