@@ -292,6 +292,19 @@ describe("whole answer of a provider of the same protocol", () => {
     })
   )
 
+  it.scopedLive("answers with an internal error, and not with the text, when a middleware changes the text alone", () =>
+    Effect.gen(function* () {
+      const around: Middleware = (next) =>
+        Effect.succeed({
+          ...next,
+          chat: (request) => Effect.map(next.chat(request), (response) => ({ ...response, text: "***" }))
+        })
+      const text = yield* receiveText({ around })
+      expect(text).not.toContain("Hello")
+      expect(JSON.parse(text)).toMatchObject({ error: { type: "server_error" } })
+    })
+  )
+
   it.scopedLive("combines the choices and the usage of whole answers when n is 2", () =>
     Effect.gen(function* () {
       const text = yield* receiveText({}, { n: 2 })

@@ -33,7 +33,6 @@ describe("DashScopeClient over sockets", () => {
           id: "r-1",
           text: "Let me see.",
           reasoning: "Hm, let me think.",
-          reasoning: "Hm, let me think.",
           toolCalls: calls
         })
       })

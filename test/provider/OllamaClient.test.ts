@@ -31,7 +31,6 @@ describe("OllamaClient over sockets", () => {
         answer: () => ({
           text: "Let me see.",
           reasoning: "Hm.",
-          reasoning: "Hm.",
           toolCalls: calls
         })
       })

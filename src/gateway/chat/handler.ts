@@ -1,7 +1,8 @@
 /** The route of a chat protocol: decodes the request, calls the model, and encodes the answer whole or as a stream. */
 import { HttpServerRequest } from "@effect/platform"
 import { Clock, Effect } from "effect"
-import type { ChatRequest } from "../../vocabulary/Chat.js"
+import type { ChatRequest, ChatResponse } from "../../vocabulary/Chat.js"
+import { withContent } from "../../vocabulary/Chat.js"
 import { fromStream } from "../../call/openStream.js"
 import { WantsRawResponse } from "../../call/passthrough.js"
 import type { Service as LLMService } from "../../call/model.js"
@@ -56,8 +57,24 @@ const withoutN = ({ extra, ...request }: ChatRequest): ChatRequest => {
   return Object.keys(others).length === 0 ? request : { ...request, extra: others }
 }
 
+/**
+ * Fails on an answer whose text is not that of its content, of which only the content is sent: a middleware that redacts `text` alone
+ * must not send what it redacts.
+ */
+const checkViews = (response: ChatResponse): Effect.Effect<void> => {
+  const { reasoning, refusal, text, toolCalls } = withContent({}, response.content)
+  return response.text === text &&
+    response.reasoning === reasoning &&
+    response.refusal === refusal &&
+    response.toolCalls.length === toolCalls.length
+    ? Effect.void
+    : Effect.dieMessage(
+        "The text of an answer is not that of its content: a middleware changed one of them alone. Change an answer with Chat.withContent."
+      )
+}
+
 const respondWhole = ({ body, context, count, createdAt, headers, llm, protocol, request }: ChatCall): Handler => {
-  const call = Effect.mapError(llm.chat(request), HttpErrors.fromLLMError)
+  const call = llm.chat(request).pipe(Effect.mapError(HttpErrors.fromLLMError), Effect.tap(checkViews))
   const calls =
     count === 1
       ? Effect.map(Effect.provideService(call, WantsRawResponse, protocol.wire.name), Array.of)
