@@ -5,7 +5,8 @@
  * @example
  * ```ts
  * import { Layer } from "effect"
- * import { ChatCompletions, LLM, ProviderClient } from "effect-llm"
+ * import { LLM, ProviderClient } from "effect-llm"
+ * import { ChatCompletions } from "effect-llm/wire"
  *
  * const Client = Layer.effect(
  *   ProviderClient.ProviderClient,

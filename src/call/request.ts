@@ -7,6 +7,7 @@ import { InvalidRequestError } from "../vocabulary/LLMError.js"
 import * as Usage from "../vocabulary/Usage.js"
 import * as Depth from "../internal/depth.js"
 import { faultsOf, summary } from "../internal/faults.js"
+import { withoutUndefined } from "../wire/json.js"
 import * as RequestTokens from "../tokens/request.js"
 
 /** Defaults for the fields of a request. */
@@ -94,16 +95,18 @@ const deepArguments = ({ messages }: ChatRequest): InvalidRequestError | undefin
   return undefined
 }
 
-/** The request with its defaults, or an error whose `field` is the first invalid one and whose message lists all. */
+/**
+ * The request with its defaults, or an error whose `field` is the first invalid one and whose message lists all. A field that is
+ * undefined counts as absent: callers write `{ temperature: options.temperature }`.
+ */
 export const normalize = (
   input: ChatRequest.Input,
   defaults: Defaults = {}
 ): Either.Either<ChatRequest, InvalidRequestError> => {
   const fault = typeof input === "string" ? undefined : (unreadable(input) ?? invalidPrompt(input))
   if (fault !== undefined) return Either.left(fault)
-  const fields: Partial<ChatRequest.Messages> =
-    typeof input === "string" || input.prompt !== undefined ? asObject(input) : input
-  const candidate: unknown = { ...defaults, ...fields }
+  const fields = typeof input === "string" || input.prompt !== undefined ? asObject(input) : input
+  const candidate: unknown = { ...defaults, ...withoutUndefined({ ...fields }) }
   return Either.flatMap(Either.mapLeft(validate(candidate), validationError), (request) => {
     const unsendable = unknownTool(request)
       ? invalid("toolChoice.name", "The request is not valid. toolChoice.name: names no tool of the request")

@@ -341,11 +341,11 @@ const send = <R>(
     const encoded = wire.encodeRequest(request, { provider: endpoint.provider, model: call.model, stream })
     if (Either.isLeft(encoded)) return Effect.fail(encodingError(transport, call, encoded.left))
     const reduced = rejectedFields.reduce(
-      (body, message) => wire.withoutRefused?.(body, message) ?? body,
+      (body, message) => wire.dropUnsupportedField?.(body, message) ?? body,
       encoded.right
     )
     return Effect.catchTag(attempt(reduced), "InvalidRequestError", (error) => {
-      const without = wire.withoutRefused?.(reduced, error.message)
+      const without = wire.dropUnsupportedField?.(reduced, error.message)
       return without === undefined
         ? Effect.fail(error)
         : Effect.tap(attempt(without), () =>

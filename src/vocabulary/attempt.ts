@@ -37,16 +37,16 @@ export const Attempt: Schema.Schema<Attempt> = attemptSchema
  * @since 0.1.0
  * @category model
  */
-export const maxKept = 64
+export const maxRecorded = 64
 
 /**
- * Concatenates two lists of attempts and keeps the last `maxKept` of them.
+ * Concatenates two lists of attempts and keeps the last `maxRecorded` of them.
  *
  * @since 0.1.0
  * @category combinators
  */
 export const concat = (first: ReadonlyArray<Attempt>, next: ReadonlyArray<Attempt>): ReadonlyArray<Attempt> =>
-  first.length === 0 ? next : next.length === 0 ? first : [...first, ...next].slice(-maxKept)
+  first.length === 0 ? next : next.length === 0 ? first : [...first, ...next].slice(-maxRecorded)
 
 /**
  * Puts earlier attempts before those of a response.

@@ -29,10 +29,10 @@
  *
  * @example
  * ```ts
- * import { Anthropic } from "effect-llm"
+ * import { Anthropic } from "effect-llm/wire"
  *
  * const wire = Anthropic.make()
- * const compatible = Anthropic.make({ jsonSchema: false, modelLimits: false, unsignedThoughts: true })
+ * const compatible = Anthropic.make({ jsonSchema: false, modelLimits: false, unsignedReasoning: true })
  * ```
  *
  * @since 0.1.0

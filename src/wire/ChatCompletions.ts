@@ -3,7 +3,7 @@
  *
  * @example
  * ```ts
- * import { ChatCompletions } from "effect-llm"
+ * import { ChatCompletions } from "effect-llm/wire"
  *
  * const wire = ChatCompletions.make({ maxTokensField: "max_completion_tokens", developerRole: "developer" })
  * ```

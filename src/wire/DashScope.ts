@@ -23,7 +23,7 @@
  *
  * @example
  * ```ts
- * import { DashScope } from "effect-llm"
+ * import { DashScope } from "effect-llm/wire"
  *
  * const wire = DashScope.make()
  * const seeing = DashScope.make({ service: "multimodal-generation" })

@@ -25,7 +25,7 @@
  *
  * @example
  * ```ts
- * import { Gemini } from "effect-llm"
+ * import { Gemini } from "effect-llm/wire"
  *
  * const wire = Gemini.make()
  * const vertex = Gemini.make({ labels: true })

@@ -17,7 +17,7 @@
  *
  * @example
  * ```ts
- * import { Ollama } from "effect-llm"
+ * import { Ollama } from "effect-llm/wire"
  *
  * const wire = Ollama.make({ options: { num_ctx: 32768 }, keepAlive: "30m" })
  * ```

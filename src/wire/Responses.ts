@@ -20,7 +20,7 @@
  *
  * @example
  * ```ts
- * import { Responses } from "effect-llm"
+ * import { Responses } from "effect-llm/wire"
  *
  * const wire = Responses.make()
  * const keeping = Responses.make({ store: true, sealedReasoning: false })

@@ -6,8 +6,7 @@
  * @example
  * ```ts
  * import { Either } from "effect"
- * import { Anthropic, ChatCompletions } from "effect-llm"
- * import type { Wire } from "effect-llm"
+ * import { Anthropic, ChatCompletions, type Wire } from "effect-llm/wire"
  *
  * const from: Wire.ServerWire = ChatCompletions.server()
  * const to: Wire.ClientWire = Anthropic.client()
@@ -322,7 +321,7 @@ export interface ClientWire {
    * The request without an optional field that the server has just rejected with `message`; undefined when the message is about
    * anything else. Absent when the protocol has no such field.
    */
-  readonly withoutRefused?: (request: WireRequest, message: string) => WireRequest | undefined
+  readonly dropUnsupportedField?: (request: WireRequest, message: string) => WireRequest | undefined
   /** Decodes a parsed response. */
   readonly decodeResponse: (body: unknown, source: AnswerSource) => Either.Either<WireResponse, WireFailure>
   /** Makes the decoder of one stream. */
@@ -359,7 +358,7 @@ export interface ServerWire {
  * @category model
  */
 export interface Wire extends ClientWire, ServerWire {
-  readonly withoutRefused: (request: WireRequest, message: string) => WireRequest | undefined
+  readonly dropUnsupportedField: (request: WireRequest, message: string) => WireRequest | undefined
 }
 
 /**

@@ -62,6 +62,12 @@ export const pick = (from: Json, fields: ReadonlyArray<string>): Record<string, 
   return picked
 }
 
+/** The fields without those that are undefined. */
+export const withoutUndefined = (fields: Json): Json =>
+  Object.values(fields).includes(undefined)
+    ? Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined))
+    : fields
+
 /** The fields without undefined and null: many clients send `null` for a default. */
 export const withoutNulls = (fields: Json): Json =>
   Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined && value !== null))

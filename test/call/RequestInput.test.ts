@@ -80,6 +80,15 @@ describe("forms of a chat request", () => {
     expect(keyOf({ ...options, prompt: "Bye" })).not.toBe(keyOf(expected))
   })
 
+  it("a field that is undefined counts as absent, and its default holds", () => {
+    const undefinedFields: object = { temperature: undefined, tools: undefined, maxTokens: undefined }
+    const request = normalize({ messages: [Chat.user("Hello")], ...undefinedFields }, { temperature: 0.5 })
+    expect(Either.getOrThrow(request)).toStrictEqual({ messages: [Chat.user("Hello")], temperature: 0.5 })
+    expect(Either.getOrThrow(normalize({ prompt: "Hello", ...undefinedFields }))).toStrictEqual({
+      messages: [Chat.user("Hello")]
+    })
+  })
+
   it.each<readonly [string, unknown, string, string]>([
     ["a prompt beside messages", { prompt: "a", messages: [] }, "prompt", "must not be combined with messages"],
     ["a prompt that is not a text", { prompt: 5 }, "prompt", "must be a text"],

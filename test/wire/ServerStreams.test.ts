@@ -1,6 +1,7 @@
 /** Tests of the server half of every wire. */
 import { describe, expect, it } from "@effect/vitest"
-import { Anthropic, Chat, ChatCompletions, Gemini, Ollama, Responses } from "../../src/index.js"
+import { Chat } from "../../src/index.js"
+import { Anthropic, ChatCompletions, Gemini, Ollama, Responses } from "../../src/wire/index.js"
 import * as DashScope from "../support/dashscope.js"
 import * as Framing from "../../src/wire/framing.js"
 import type { Frame, WireEvent } from "../../src/wire/Wire.js"

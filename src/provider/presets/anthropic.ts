@@ -4,7 +4,7 @@ import type { Traits } from "../../wire/anthropic/models.js"
 import type { Preset } from "../client.js"
 
 /** The dialect of unknown servers: Anthropic's model limits do not apply, and reasoning is sent back without a signature. */
-export const plain = { modelLimits: false, unsignedThoughts: true } as const
+export const plain = { modelLimits: false, unsignedReasoning: true } as const
 
 /** Servers that follow Anthropic with other models, without JSON Schema output. */
 const compatible = { ...plain, jsonSchema: false } as const
@@ -12,7 +12,7 @@ const compatible = { ...plain, jsonSchema: false } as const
 const budgetTraits = (maxTokens: number, efforts: Traits["efforts"]): Traits => ({
   maxTokens,
   thinking: "budget",
-  rest: "disabled",
+  thinkingOff: "disabled",
   efforts,
   sampling: true,
   forcedTools: true,

@@ -58,7 +58,7 @@ export interface Dialect {
    *
    * @default false
    */
-  readonly unsignedThoughts: boolean
+  readonly unsignedReasoning: boolean
 }
 
 /**
@@ -75,7 +75,7 @@ export const anthropic: Dialect = {
   otherModels,
   jsonSchema: true,
   modelLimits: true,
-  unsignedThoughts: false
+  unsignedReasoning: false
 }
 
 export const traitsOf = (dialect: Dialect, model: string): Traits =>

@@ -15,7 +15,7 @@ export interface Traits {
   /** How thinking is requested: not at all, with a budget (`budget_tokens`), as much as the model chooses, or either way. */
   readonly thinking: "none" | "budget" | "adaptive" | "either"
   /** The `thinking.type` that disables thinking; absent when the model always thinks. */
-  readonly rest?: "disabled" | "between_tools"
+  readonly thinkingOff?: "disabled" | "between_tools"
   /** The supported values of `output_config.effort`. */
   readonly efforts: ReadonlyArray<Effort>
   /** Whether the model accepts `temperature`, `top_p` and `top_k`. */
@@ -38,15 +38,15 @@ export interface ModelRule extends Traits {
 
 const base = { efforts: [], sampling: true, forcedTools: true, systemInTurns: false } as const
 
-const budgeted = { ...base, thinking: "budget", rest: "disabled" } as const
+const budgeted = { ...base, thinking: "budget", thinkingOff: "disabled" } as const
 
-const adaptive = { ...base, maxTokens: 128_000, thinking: "adaptive", rest: "disabled" } as const
+const adaptive = { ...base, maxTokens: 128_000, thinking: "adaptive", thinkingOff: "disabled" } as const
 
 const allEfforts: ReadonlyArray<Effort> = ["low", "medium", "high", "xhigh", "max"]
 
 const generation5 = { ...adaptive, efforts: allEfforts, sampling: false, systemInTurns: true } as const
 
-const { rest: _, ...alwaysThinking } = generation5
+const { thinkingOff: _, ...alwaysThinking } = generation5
 
 /**
  * Source: https://platform.claude.com/docs/en/models/overview and the migration guides there; "Thinking", "Effort" and
@@ -58,7 +58,7 @@ export const models: ReadonlyArray<ModelRule> = [
   { name: /claude-(?:fable|mythos)-5(?![-.]\d(?!\d))/, ...alwaysThinking },
   { name: /claude-(?:fable|mythos|opus-5[-.]5)/, ...alwaysThinking, forcedTools: false },
   { name: /claude-[a-z]+-5(?![-.]\d(?!\d))/, ...generation5 },
-  { name: /claude-[a-z]+-(?:[5-9]|[1-9]\d)(?!\d)/, ...generation5, rest: "between_tools", forcedTools: false },
+  { name: /claude-[a-z]+-(?:[5-9]|[1-9]\d)(?!\d)/, ...generation5, thinkingOff: "between_tools", forcedTools: false },
   { name: /claude-opus-4[-.]8/, ...generation5 },
   { name: /claude-opus-4[-.]7/, ...generation5, systemInTurns: false },
   {

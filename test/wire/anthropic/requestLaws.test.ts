@@ -8,7 +8,7 @@ import { content, jsonObject, name, nonBlankText, serverToolBlocks } from "./gen
 import { interleaved, sampling } from "../generators.js"
 import { asReadByServer, getOrThrow, jsonRoundTrip } from "../roundTrips.js"
 
-const wire = Anthropic.make({ unsignedThoughts: true })
+const wire = Anthropic.make({ unsignedReasoning: true })
 
 const is = FastCheck.constant
 const oneOf = FastCheck.constantFrom

@@ -193,8 +193,8 @@ describe("Anthropic reasoning in the history", () => {
   it("drops reasoning of other providers and reasoning without a signature", () => {
     expect(writtenContent(assistantMessage({ ...signed, provider: "other" }, reasoningPart({})))).toEqual(textAndCall)
   })
-  it("writes reasoning without a signature when unsignedThoughts is on", () => {
-    expect(writtenContent(assistantMessage(reasoningPart({})), { unsignedThoughts: true })).toEqual([
+  it("writes reasoning without a signature when unsignedReasoning is on", () => {
+    expect(writtenContent(assistantMessage(reasoningPart({})), { unsignedReasoning: true })).toEqual([
       { type: "thinking", thinking: "Hm.", signature: "" },
       ...textAndCall
     ])
@@ -222,13 +222,13 @@ describe("Anthropic reasoning in the history", () => {
   })
 })
 
-describe("Anthropic withoutRefused", () => {
+describe("Anthropic dropUnsupportedField", () => {
   const wire = Anthropic.make()
   const request = (model: string, messages: ReadonlyArray<Message>, more: Partial<ChatRequest> = {}) =>
     Either.getOrThrow(wire.encodeRequest({ messages, ...more }, { provider: "acme", model, stream: false }))
   it("moves system messages to the system prompt when the model rejects the role", () => {
     const wireRequest = request("claude-sonnet-5", [Chat.system("a"), Chat.user("?"), Chat.system("b")])
-    const reduced = wire.withoutRefused(wireRequest, "messages.1: role 'system' is not supported on this model")
+    const reduced = wire.dropUnsupportedField(wireRequest, "messages.1: role 'system' is not supported on this model")
     expect(reduced?.body).toMatchObject({
       system: [
         { type: "text", text: "a" },
@@ -250,7 +250,7 @@ describe("Anthropic withoutRefused", () => {
         reasoning: {}
       })
       expect(wireRequest.body).toHaveProperty("thinking")
-      return wire.withoutRefused(wireRequest, message)?.body
+      return wire.dropUnsupportedField(wireRequest, message)?.body
     }
     const openTurn = reducedBody("claude-sonnet-4-5")
     expect(openTurn).not.toHaveProperty("thinking")
@@ -260,8 +260,8 @@ describe("Anthropic withoutRefused", () => {
   })
   it("returns undefined when the request lacks the rejected field or the message names another problem", () => {
     const wireRequest = request("claude-sonnet-5", [Chat.user("?")])
-    expect(wire.withoutRefused(wireRequest, "role 'system' is not supported")).toBeUndefined()
-    expect(wire.withoutRefused(wireRequest, "Invalid `signature` in `thinking` block")).toBeUndefined()
-    expect(wire.withoutRefused(wireRequest, "max_tokens: too many")).toBeUndefined()
+    expect(wire.dropUnsupportedField(wireRequest, "role 'system' is not supported")).toBeUndefined()
+    expect(wire.dropUnsupportedField(wireRequest, "Invalid `signature` in `thinking` block")).toBeUndefined()
+    expect(wire.dropUnsupportedField(wireRequest, "max_tokens: too many")).toBeUndefined()
   })
 })

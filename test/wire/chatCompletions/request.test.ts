@@ -91,7 +91,7 @@ describe("Chat Completions request", () => {
   })
 })
 
-describe("Chat Completions streaming and withoutRefused", () => {
+describe("Chat Completions streaming and dropUnsupportedField", () => {
   it("writes stream_options.include_usage for a stream unless the dialect turns it off", () => {
     expect(streamed({})).toMatchObject({ stream: true, stream_options: { include_usage: true } })
     expect(streamed({}, { streamUsage: false })).not.toHaveProperty("stream_options")
@@ -107,28 +107,30 @@ describe("Chat Completions streaming and withoutRefused", () => {
     expect(streamed({ extra: { stream: false } })["stream"]).toBe(true)
   })
   it("drops only stream_options when the server rejects them", () => {
-    const { withoutRefused } = ChatCompletions.make()
+    const { dropUnsupportedField } = ChatCompletions.make()
     const request = wireRequest({ temperature: 0 }, {}, true)
     for (const message of ["Unrecognized request argument supplied: stream_options", "include_usage: not permitted"]) {
-      expect(withoutRefused(request, message)).toEqual({
+      expect(dropUnsupportedField(request, message)).toEqual({
         path: "/chat/completions",
         body: { ...wireRequest({ temperature: 0 }).body, stream: true }
       })
     }
-    expect(withoutRefused(request, "Unsupported parameter: temperature")).toBeUndefined()
-    expect(withoutRefused(wireRequest({}), "stream_options")).toBeUndefined()
+    expect(dropUnsupportedField(request, "Unsupported parameter: temperature")).toBeUndefined()
+    expect(dropUnsupportedField(wireRequest({}), "stream_options")).toBeUndefined()
   })
   it("turns Chat Completions enable_thinking off when the server requires it and reasoning was not requested", () => {
-    const { withoutRefused } = ChatCompletions.make()
+    const { dropUnsupportedField } = ChatCompletions.make()
     const message = "parameter.enable_thinking must be set to false for non-streaming calls"
     const request = wireRequest({ temperature: 0 })
-    expect(withoutRefused(request, message)).toEqual({
+    expect(dropUnsupportedField(request, message)).toEqual({
       ...request,
       body: { ...request.body, enable_thinking: false }
     })
-    expect(withoutRefused(wireRequest({}, {}, true), message)).toBeUndefined()
+    expect(dropUnsupportedField(wireRequest({}, {}, true), message)).toBeUndefined()
     // A request for reasoning is not changed.
-    expect(withoutRefused(wireRequest({ reasoning: {} }, { reasoning: "enable_thinking" }), message)).toBeUndefined()
+    expect(
+      dropUnsupportedField(wireRequest({ reasoning: {} }, { reasoning: "enable_thinking" }), message)
+    ).toBeUndefined()
   })
 })
 

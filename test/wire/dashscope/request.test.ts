@@ -261,19 +261,19 @@ describe("DashScope tools, formats and reasoning", () => {
     expect(writtenParameters({ summary: "auto" })).toEqual({})
   })
   it("turns DashScope enable_thinking off when the server requires it and reasoning was not requested", () => {
-    const { withoutRefused } = DashScope.make()
+    const { dropUnsupportedField } = DashScope.make()
     const rejection = "parameter.enable_thinking must be set to false for non-streaming calls"
     const request = wireRequest({ temperature: 0 })
-    expect(withoutRefused(request, rejection)).toEqual({
+    expect(dropUnsupportedField(request, rejection)).toEqual({
       ...request,
       body: {
         ...request.body,
         parameters: { result_format: "message", temperature: 0, enable_thinking: false }
       }
     })
-    expect(withoutRefused(wireRequest({ reasoning: {} }), rejection)).toBeUndefined()
-    expect(withoutRefused(wireRequest({}, {}, true), rejection)).toBeUndefined()
-    expect(withoutRefused(request, "url error")).toBeUndefined()
+    expect(dropUnsupportedField(wireRequest({ reasoning: {} }), rejection)).toBeUndefined()
+    expect(dropUnsupportedField(wireRequest({}, {}, true), rejection)).toBeUndefined()
+    expect(dropUnsupportedField(request, "url error")).toBeUndefined()
   })
 })
 

@@ -481,18 +481,18 @@ describe("Gemini extra fields", () => {
   })
 })
 
-describe("Gemini withoutRefused", () => {
+describe("Gemini dropUnsupportedField", () => {
   const request = wireRequest({ messages: [Chat.user("?"), Chat.assistant("", [call]), Chat.toolResult("c1", "x")] })
   const rejection = `Invalid JSON payload received. Unknown name "id" at 'contents[1].parts[0].function_call': Cannot find field.`
 
   it("drops the ids of tool calls when the server rejects the id field", () => {
-    const reduced = Gemini.make().withoutRefused(request, rejection)
+    const reduced = Gemini.make().dropUnsupportedField(request, rejection)
     expect(JSON.stringify(reduced?.body)).not.toContain('"id"')
     expect(JSON.stringify(reduced?.body)).toContain('"functionResponse":{"name":"clock"')
-    expect(reduced === undefined ? reduced : Gemini.make().withoutRefused(reduced, rejection)).toBe(undefined)
+    expect(reduced === undefined ? reduced : Gemini.make().dropUnsupportedField(reduced, rejection)).toBe(undefined)
   })
   it("returns undefined for other errors and for a request without ids", () => {
-    expect(Gemini.make().withoutRefused(request, 'Unknown name "exclusiveMinimum" at parameters')).toBe(undefined)
-    expect(Gemini.make().withoutRefused(wireRequest({}), rejection)).toBe(undefined)
+    expect(Gemini.make().dropUnsupportedField(request, 'Unknown name "exclusiveMinimum" at parameters')).toBe(undefined)
+    expect(Gemini.make().dropUnsupportedField(wireRequest({}), rejection)).toBe(undefined)
   })
 })

@@ -215,15 +215,15 @@ describe("Ollama reasoning settings", () => {
     expect(think({ summary: "auto" })).toBeUndefined()
   })
   it("replaces a think level by true when the server rejects levels, except for gpt-oss", () => {
-    const { withoutRefused } = Ollama.make()
+    const { dropUnsupportedField } = Ollama.make()
     const graded = wireRequest({ reasoning: { effort: "low" } })
     const rejection = 'think value "low" is not supported for this model'
-    expect(withoutRefused(graded, rejection)).toEqual({ ...graded, body: { ...graded.body, think: true } })
-    expect(withoutRefused(graded, '"asked" does not support thinking')).toBeUndefined()
-    expect(withoutRefused(wireRequest({ reasoning: {} }), rejection)).toBeUndefined()
+    expect(dropUnsupportedField(graded, rejection)).toEqual({ ...graded, body: { ...graded.body, think: true } })
+    expect(dropUnsupportedField(graded, '"asked" does not support thinking')).toBeUndefined()
+    expect(dropUnsupportedField(wireRequest({ reasoning: {} }), rejection)).toBeUndefined()
     // gpt-oss supports levels, so the message must concern another model.
     expect(
-      withoutRefused(wireRequest({ model: "gpt-oss:20b", reasoning: { effort: "low" } }), rejection)
+      dropUnsupportedField(wireRequest({ model: "gpt-oss:20b", reasoning: { effort: "low" } }), rejection)
     ).toBeUndefined()
   })
 })

@@ -506,7 +506,7 @@ describe("Responses response format", () => {
   })
 })
 
-describe("Responses withoutRefused", () => {
+describe("Responses dropUnsupportedField", () => {
   const wire = Responses.make()
   const request: WireRequest = {
     path: "/responses",
@@ -517,7 +517,7 @@ describe("Responses withoutRefused", () => {
       include: ["reasoning.encrypted_content", "web_search_call.results"]
     }
   }
-  const bodyWithout = (message: string) => wire.withoutRefused(request, message)?.body
+  const bodyWithout = (message: string) => wire.dropUnsupportedField(request, message)?.body
 
   it("drops the include of encrypted reasoning when the server rejects it", () => {
     for (const message of [
@@ -528,7 +528,7 @@ describe("Responses withoutRefused", () => {
       expect(bodyWithout(message)).toEqual({ ...request.body, include: ["web_search_call.results"] })
     }
     const alone = { ...request, body: { include: ["reasoning.encrypted_content"] } }
-    expect(wire.withoutRefused(alone, "Unknown parameter: 'include'.")?.body).toEqual({})
+    expect(wire.dropUnsupportedField(alone, "Unknown parameter: 'include'.")?.body).toEqual({})
   })
   it("drops encrypted reasoning items when the server cannot verify them", () => {
     expect(
@@ -555,7 +555,7 @@ describe("Responses withoutRefused", () => {
       "The encrypted content could not be verified.",
       "Unsupported parameter: store"
     ]) {
-      expect(wire.withoutRefused(bare, message)).toBeUndefined()
+      expect(wire.dropUnsupportedField(bare, message)).toBeUndefined()
     }
   })
 })

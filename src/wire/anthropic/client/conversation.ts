@@ -28,7 +28,7 @@ import { isReasoningBlock } from "../reasoning.js"
 /** The provider of a request, and what its server accepts. */
 export interface Context {
   readonly provider: string
-  readonly unsignedThoughts: boolean
+  readonly unsignedReasoning: boolean
   readonly systemInTurns: boolean
 }
 
@@ -99,7 +99,7 @@ const encodeTool = (message: ToolMessage, context: Context): Encoded<EncodedMess
  */
 const isSentBack = (part: ReasoningPart, context: Context): boolean =>
   (part.provider === context.provider || (part.provider === undefined && native.fieldsOf(part) !== undefined)) &&
-  (part.signature !== undefined || (context.unsignedThoughts && part.text !== ""))
+  (part.signature !== undefined || (context.unsignedReasoning && part.text !== ""))
 
 /** The block with the native fields of its part that the provider can read. */
 const withNative = (block: Json, part: PartWithNative, { provider }: Context): Json => {

@@ -109,7 +109,7 @@ export const encodeRequest =
       const { betas, stream: _, tools: hosted, ...extra } = request.extra ?? {}
       const encoded = yield* conversation(request.messages, {
         provider,
-        unsignedThoughts: dialect.unsignedThoughts,
+        unsignedReasoning: dialect.unsignedReasoning,
         systemInTurns: traits.systemInTurns
       })
       const maxTokens = request.maxTokens ?? traits.maxTokens
@@ -177,7 +177,7 @@ const withoutReasoning = (request: WireRequest): WireRequest | undefined => {
 }
 
 /** The rejected parts are later system messages, and reasoning signed by another model or account. */
-export const withoutRefused = (request: WireRequest, message: string): WireRequest | undefined => {
+export const dropUnsupportedField = (request: WireRequest, message: string): WireRequest | undefined => {
   if (/\brole\b[^.]*\bsystem\b|\bsystem\b[^.]*\brole\b/i.test(message)) return withoutSystemTurns(request)
   return /thinking`? blocks?\b/i.test(message) && /signature|invalid|bound|cannot be modified|decrypt/i.test(message)
     ? withoutReasoning(request)

@@ -57,7 +57,7 @@ export interface Thinking {
 const requestedThinking = (reasoning: Reasoning, traits: Traits, maxTokens: number): Thinking => {
   const { budgetTokens, effort: requested, summary } = reasoning
   if (requested === "none" || budgetTokens === 0) {
-    if (traits.rest !== undefined) return { thinking: { type: traits.rest } }
+    if (traits.thinkingOff !== undefined) return { thinking: { type: traits.thinkingOff } }
     return { effort: effortOf("none", traits) }
   }
   const effort = effortOf(requested, traits)

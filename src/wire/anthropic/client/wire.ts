@@ -4,7 +4,7 @@ import { native } from "../native.js"
 import type { ClientWire } from "../../Wire.js"
 import type { Dialect } from "../dialect.js"
 import { anthropic } from "../dialect.js"
-import { encodeRequest, withoutRefused } from "./request.js"
+import { encodeRequest, dropUnsupportedField } from "./request.js"
 import { decodeResponse } from "./response.js"
 import { decodeStream } from "./stream.js"
 
@@ -15,7 +15,7 @@ export const client = (dialect: Partial<Dialect> = {}) =>
     // Servers with the model in the path have no list of models.
     ...(dialect.path?.includes("{model}") === true ? {} : { models }),
     encodeRequest: encodeRequest({ ...anthropic, ...dialect }),
-    withoutRefused,
+    dropUnsupportedField,
     decodeResponse,
     decodeStream
   }) satisfies ClientWire

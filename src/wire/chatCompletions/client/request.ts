@@ -198,7 +198,7 @@ export const encodeRequest =
  * Servers older than `stream_options` reject it by name. The open Qwen3 models of Model Studio reason by default but reject that
  * without streaming ("parameter.enable_thinking must be set to false for non-streaming calls").
  */
-export const withoutRefused = (request: WireRequest, message: string): WireRequest | undefined => {
+export const dropUnsupportedField = (request: WireRequest, message: string): WireRequest | undefined => {
   if (/enable_thinking.{0,40}non-streaming/i.test(message)) {
     return request.body["stream"] === true || request.body["enable_thinking"] !== undefined
       ? undefined

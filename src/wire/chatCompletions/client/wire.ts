@@ -5,7 +5,7 @@ import type { ClientWire } from "../../Wire.js"
 import type { Dialect } from "../dialect.js"
 import { common } from "../dialect.js"
 import { native } from "../native.js"
-import { encodeRequest, withoutRefused } from "./request.js"
+import { encodeRequest, dropUnsupportedField } from "./request.js"
 import { decodeResponse } from "./response.js"
 import { decodeStream } from "./stream.js"
 
@@ -17,7 +17,7 @@ export const client = (options: Partial<Dialect> = {}) => {
     ...(dialect.embeddings === false ? {} : { embeddings: embeddings(dialect.embeddings) }),
     ...(dialect.models ? { models } : {}),
     encodeRequest: encodeRequest(dialect),
-    withoutRefused,
+    dropUnsupportedField,
     decodeResponse,
     decodeStream
   } satisfies ClientWire

@@ -215,7 +215,7 @@ export const encodeRequest =
  * The open Qwen3 models reason by default but reject that without streaming ("parameter.enable_thinking must be set to false for
  * non-streaming calls"). A request that asks for reasoning keeps its error.
  */
-export const withoutRefused = (request: WireRequest, message: string): WireRequest | undefined => {
+export const dropUnsupportedField = (request: WireRequest, message: string): WireRequest | undefined => {
   const { parameters } = request.body
   return /enable_thinking.{0,40}non-streaming/i.test(message) &&
     request.headers === undefined &&

@@ -3,7 +3,7 @@ import { dashscope as embeddings } from "../../embeddings/client/dashscope.js"
 import type { ClientWire } from "../../Wire.js"
 import type { Dialect } from "../dialect.js"
 import { standard } from "../dialect.js"
-import { encodeRequest, withoutRefused } from "./request.js"
+import { encodeRequest, dropUnsupportedField } from "./request.js"
 import { decodeResponse } from "./response.js"
 import { decodeStream } from "./stream.js"
 
@@ -13,7 +13,7 @@ export const client = (dialect: Partial<Dialect> = {}) =>
     framing: "sse",
     embeddings,
     encodeRequest: encodeRequest({ ...standard, ...dialect }),
-    withoutRefused,
+    dropUnsupportedField,
     decodeResponse,
     decodeStream
   }) satisfies ClientWire

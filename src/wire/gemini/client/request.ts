@@ -2,7 +2,7 @@
 import { Either } from "effect"
 import type { ChatRequest, Reasoning, ResponseFormat, ToolChoice, ToolDefinition } from "../../../vocabulary/Chat.js"
 import type { Json } from "../../json.js"
-import { array, isRecord, nonEmpty, record, records } from "../../json.js"
+import { array, isRecord, nonEmpty, record, records, withoutUndefined } from "../../json.js"
 
 import type { Peer, WireFailure, WireRequest } from "../../Wire.js"
 import { isBeforeGemini3, pathOf } from "../address.js"
@@ -11,9 +11,6 @@ import type { Dialect } from "../dialect.js"
 import { native } from "../native.js"
 import { cleanSchema } from "../../schema/gemini.js"
 import { protocolFields, samplingFault } from "../../sampling.js"
-
-const present = (fields: Record<string, unknown>): Record<string, unknown> =>
-  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined))
 
 /** The API requires a description of every function. */
 const declaration = ({ description = "", name, parameters }: ToolDefinition): Json => ({
@@ -67,7 +64,7 @@ const budgets = { none: 0, minimal: 1024, low: 1024, medium: 8192, high: 24576, 
 /** The API accepts a budget or a level, not both. A budget is more exact and has precedence. */
 const thinkingOf = ({ budgetTokens, effort, summary }: Reasoning, model: string): Json => {
   const budget = budgetTokens ?? (effort === undefined || !isBeforeGemini3(model) ? undefined : budgets[effort])
-  return present({
+  return withoutUndefined({
     thinkingBudget: budget,
     thinkingLevel: budget !== undefined || effort === undefined ? undefined : levels[effort],
     includeThoughts: summary === undefined ? undefined : true
@@ -114,7 +111,7 @@ export const encodeRequest =
     if (fault !== undefined) return Either.left(fault)
     return Either.map(conversation(request.messages, { provider, model }), ({ contents, systemInstruction }) => {
       const { generationConfig, tools: _, toolConfig, ...extra } = request.extra ?? {}
-      const config = present({
+      const config = withoutUndefined({
         temperature: request.temperature,
         topP: request.topP,
         topK: request.topK,
@@ -131,7 +128,7 @@ export const encodeRequest =
       return {
         path: pathOf(model, stream),
         ...(stream ? { query: { alt: "sse" } } : {}),
-        body: present({
+        body: withoutUndefined({
           systemInstruction,
           contents,
           tools: toolsOf(request),
@@ -159,7 +156,7 @@ const hasId = (part: Json): boolean =>
   (record(part, "functionCall") ?? record(part, "functionResponse") ?? {})["id"] !== undefined
 
 /** Older servers reject ids of calls and match results by name and order. */
-export const withoutRefused = (request: WireRequest, message: string): WireRequest | undefined => {
+export const dropUnsupportedField = (request: WireRequest, message: string): WireRequest | undefined => {
   if (!/unknown name \\?"id\\?"/i.test(message) || !/function_?(?:call|response)/i.test(message)) return undefined
   const contents = records(request.body, "contents")
   if (!contents.some((content) => records(content, "parts").some(hasId))) return undefined

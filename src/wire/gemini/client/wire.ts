@@ -4,7 +4,7 @@ import { gemini as models } from "../../modelList/client.js"
 import type { ClientWire } from "../../Wire.js"
 import type { Dialect } from "../dialect.js"
 import { gemini } from "../dialect.js"
-import { encodeRequest, withoutRefused } from "./request.js"
+import { encodeRequest, dropUnsupportedField } from "./request.js"
 import { decodeResponse } from "./response.js"
 import { decodeStream } from "./stream.js"
 
@@ -15,7 +15,7 @@ export const client = (dialect: Partial<Dialect> = {}) =>
     embeddings: embeddings(dialect.embeddings),
     models,
     encodeRequest: encodeRequest({ ...gemini, ...dialect }),
-    withoutRefused,
+    dropUnsupportedField,
     decodeResponse,
     decodeStream
   }) satisfies ClientWire

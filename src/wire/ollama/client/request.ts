@@ -199,7 +199,7 @@ export const encodeRequest =
  * Older servers reject a level of `think` for all models except gpt-oss, whereas newer ones take it for "on". The message does
  * not contain the model, so requests to gpt-oss, which has levels, stay unchanged.
  */
-export const withoutRefused = (request: WireRequest, message: string): WireRequest | undefined => {
+export const dropUnsupportedField = (request: WireRequest, message: string): WireRequest | undefined => {
   const { model, think } = request.body
   return typeof think === "string" && /think value|invalid think/i.test(message) && !/gpt-?oss/i.test(String(model))
     ? { ...request, body: { ...request.body, think: true } }

@@ -4,7 +4,7 @@ import { ollama as models } from "../../modelList/client.js"
 import type { ClientWire } from "../../Wire.js"
 import type { Dialect } from "../dialect.js"
 import { plain } from "../dialect.js"
-import { encodeRequest, withoutRefused } from "./request.js"
+import { encodeRequest, dropUnsupportedField } from "./request.js"
 import { decodeResponse } from "./response.js"
 import { decodeStream } from "./stream.js"
 
@@ -15,7 +15,7 @@ export const client = (dialect: Partial<Dialect> = {}) =>
     embeddings,
     models,
     encodeRequest: encodeRequest({ ...plain, ...dialect }),
-    withoutRefused,
+    dropUnsupportedField,
     decodeResponse,
     decodeStream
   }) satisfies ClientWire

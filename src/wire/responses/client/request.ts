@@ -1,7 +1,7 @@
 /** Encodes a request. */
 import { Either } from "effect"
 import type { ChatRequest, ResponseFormat, ToolChoice, ToolDefinition } from "../../../vocabulary/Chat.js"
-import type { Json } from "../../json.js"
+import { type Json, withoutUndefined } from "../../json.js"
 import type { Peer, WireFailure, WireRequest } from "../../Wire.js"
 import type { Dialect } from "../dialect.js"
 import { parseDataUrl } from "../../requestFields.js"
@@ -93,9 +93,6 @@ const logprobsFields = (logprobs: ChatRequest["logprobs"], include: unknown): Js
 /** OpenAI's models without reasoning, which reject the request for encrypted reasoning. */
 const nonReasoningModels = /(?:^|\/)(?:gpt-3|gpt-4|chatgpt-4)/
 
-const present = (fields: Record<string, unknown>): Record<string, unknown> =>
-  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined))
-
 /** OpenAI, API reference, responses/create. */
 const maxTemperature = 2
 
@@ -120,7 +117,7 @@ export const encodeRequest = (dialect: Dialect) => {
     return Either.right({
       path: "/responses",
       body: {
-        ...present({
+        ...withoutUndefined({
           model,
           ...conversation(request, { provider, dialect, stored }),
           tools: toolsOf(request, dialect),
@@ -163,7 +160,7 @@ const withoutField = (request: WireRequest, field: string): WireRequest => {
  * Drops the fields that some servers reject: reasoning that another organisation with a key in the same pool has encrypted,
  * `include` for models and servers without encrypted reasoning, and `store`, which only OpenAI's own servers support.
  */
-export const withoutRefused = (request: WireRequest, message: string): WireRequest | undefined => {
+export const dropUnsupportedField = (request: WireRequest, message: string): WireRequest | undefined => {
   const { include, input, store } = request.body
   if (!rejection.test(message)) return undefined
   if (/encrypted[ _]content/i.test(message) && /verified|decrypt/i.test(message)) {

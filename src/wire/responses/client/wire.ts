@@ -5,7 +5,7 @@ import { native } from "../native.js"
 import type { ClientWire } from "../../Wire.js"
 import type { Dialect } from "../dialect.js"
 import { openai } from "../dialect.js"
-import { encodeRequest, withoutRefused } from "./request.js"
+import { encodeRequest, dropUnsupportedField } from "./request.js"
 import { decodeResponse } from "./response.js"
 import { decodeStream } from "./stream.js"
 
@@ -16,7 +16,7 @@ export const client = (dialect: Partial<Dialect> = {}) =>
     ...(dialect.embeddings === false ? {} : { embeddings: embeddings(dialect.embeddings) }),
     models,
     encodeRequest: encodeRequest({ ...openai, ...dialect }),
-    withoutRefused,
+    dropUnsupportedField,
     decodeResponse,
     decodeStream
   }) satisfies ClientWire
