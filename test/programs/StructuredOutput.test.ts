@@ -354,6 +354,49 @@ describe("answer that does not fit the schema", () => {
   )
 })
 
+describe("answer that its provider interrupts", () => {
+  const search: Chat.ProviderPart = {
+    type: "provider",
+    native: { "anthropic-messages": { type: "server_tool_use", id: "1" } }
+  }
+  const paused = TestLLM.answer({
+    content: [search, Chat.text("Looking.")],
+    finishReason: "pause",
+    usage: Usage.make({ inputTokens: 10, outputTokens: 1 })
+  })
+  const final = (text: string) => TestLLM.answer({ text, usage: Usage.make({ inputTokens: 20, outputTokens: 1 }) })
+
+  it.effect("is continued with all of its parts, and the usage of all rounds is added", () =>
+    Effect.gen(function* () {
+      const { usage, value } = yield* LLM.generateObject("One pen.", { schema: Order })
+      expect(value).toEqual(order)
+      expect(usage).toEqual(Usage.make({ inputTokens: 40, outputTokens: 3 }))
+      const [first, second, third] = yield* requests
+      const assistant = Chat.assistant([search, Chat.text("Looking.")])
+      expect(second).toEqual({ ...first, messages: [Chat.user("One pen."), assistant] })
+      expect(third).toEqual({ ...first, messages: [Chat.user("One pen."), assistant, assistant] })
+    }).pipe(Effect.provide(TestLLM.layer([paused, paused, final(json(order))])))
+  )
+
+  it.effect("is repaired once when the whole answer does not fit", () =>
+    Effect.gen(function* () {
+      const { usage, value } = yield* LLM.generateObject("One pen.", { schema: Order })
+      expect(value).toEqual(order)
+      expect(usage.inputTokens).toBe(60)
+      expect((yield* requests).map(({ messages }) => messages.length)).toEqual([1, 2, 4, 5])
+    }).pipe(Effect.provide(TestLLM.layer([paused, final("{}"), paused, final(json(order))])))
+  )
+
+  it.effect("fails after eight requests without an end", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(LLM.generateObject("One pen.", { schema: Order }))
+      expect(error._tag).toBe("MalformedResponseError")
+      expect(error.message).toContain("Its provider has interrupted it 8 times.")
+      expect(yield* requests).toHaveLength(8)
+    }).pipe(Effect.provide(TestLLM.layer([paused], { loop: true })))
+  )
+})
+
 describe("declined answer", () => {
   it.effect("fails with a ContentFilterError that contains the refusal when the model declines", () =>
     Effect.gen(function* () {

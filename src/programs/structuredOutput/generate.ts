@@ -2,8 +2,8 @@
 import { Effect, Option, Stream } from "effect"
 import type { Service } from "../../call/model.js"
 import { asObject } from "../../call/request.js"
-import type { ChatRequest, ChatResponse } from "../../vocabulary/Chat.js"
-import { withContent } from "../../vocabulary/Chat.js"
+import type { ChatRequest, ChatResponse, Message } from "../../vocabulary/Chat.js"
+import { toMessage, withContent } from "../../vocabulary/Chat.js"
 import * as Events from "../../vocabulary/ChatEvent.js"
 import type { LLMError } from "../../vocabulary/LLMError.js"
 import { ContentFilterError, MalformedResponseError } from "../../vocabulary/LLMError.js"
@@ -31,6 +31,11 @@ const truncation: Pick<Fault, "message"> = {
   message: "It was cut off at its token limit. Raise maxTokens, or ask for less."
 }
 
+/** The maximum number of requests for an answer that its provider interrupts (finish reason `pause`), as in tool loops. */
+const maxRounds = 8
+
+const interruption: Pick<Fault, "message"> = { message: `Its provider has interrupted it ${maxRounds} times.` }
+
 const malformedError = (
   response: ChatResponse,
   fault: Fault,
@@ -48,8 +53,18 @@ const malformedError = (
   })
 }
 
-/** Sends the request of a round and returns its whole answer. Rounds count from 1; the second one is the repair. */
+/** Sends the request of a round and returns its whole answer. Rounds count from 1. */
 type Send = (request: Request, round: number) => Effect.Effect<ChatResponse, LLMError>
+
+/** What earlier rounds of a call leave for the next one. */
+interface Progress {
+  readonly round: number
+  readonly usage: Usage.Usage
+  /** Whether this round repairs an answer. */
+  readonly repairs: boolean
+}
+
+const start: Progress = { round: 1, usage: Usage.empty, repairs: false }
 
 /** Computes the JSON Schema and the decoder of the options once for all calls. */
 const prepare = <A, I, R>(options: Options<A, I, R>) => {
@@ -71,25 +86,31 @@ const prepare = <A, I, R>(options: Options<A, I, R>) => {
     const ask = (
       handler: ModeHandler,
       request: Request,
-      earlier?: Usage.Usage
+      { repairs, round, usage: earlier }: Progress = start
     ): Effect.Effect<Result<A>, LLMError, R> =>
-      Effect.flatMap(send(handler.request(request, format), earlier === undefined ? 1 : 2), (response) => {
+      Effect.flatMap(send(handler.request(request, format), round), (response) => {
         if (response.refusal !== "" || response.finishReason === "content-filter") {
           return Effect.fail(contentFilterError(response))
         }
-        const usage = earlier === undefined ? response.usage : Usage.combine(earlier, response.usage)
+        const usage = Usage.combine(earlier, response.usage)
+        const continueWith = (messages: ReadonlyArray<Message>, repairing: boolean) =>
+          ask(
+            handler,
+            { ...request, messages: [...request.messages, ...messages] },
+            { round: round + 1, usage, repairs: repairing }
+          )
+        const paused = response.finishReason === "pause" && response.toolCalls.length === 0
+        if (paused && round < maxRounds) {
+          return continueWith([toMessage(response)], repairs)
+        }
         return Effect.matchEffect(decodeAnswer(handler, response), {
           onSuccess: (value) => Effect.succeed({ value, response, usage }),
-          onFailure: (fault) =>
-            response.finishReason === "length"
-              ? Effect.fail(malformedError(response, { ...fault, ...truncation }, usage, format))
-              : repair && earlier === undefined
-                ? ask(
-                    handler,
-                    { ...request, messages: [...request.messages, ...Modes.repairMessages(response, fault)] },
-                    usage
-                  )
-                : Effect.fail(malformedError(response, fault, usage, format))
+          onFailure: (fault) => {
+            const cut = response.finishReason === "length" ? truncation : paused ? interruption : undefined
+            return cut === undefined && repair && !repairs
+              ? continueWith(Modes.repairMessages(response, fault), true)
+              : Effect.fail(malformedError(response, { ...fault, ...cut }, usage, format))
+          }
         })
       })
 

@@ -48,7 +48,7 @@ export interface Result<A> {
   readonly value: A
   /** The answer that the value was decoded from. */
   readonly response: ChatResponse
-  /** The usage of all rounds: one, or two with a repair. */
+  /** The usage of all rounds: one, and one more for a repair and for each pause. */
   readonly usage: Usage.Usage
 }
 
@@ -56,7 +56,7 @@ export interface Result<A> {
  * The events of `LLM.streamObject`: partial values while the answer streams, and at the end the result of `LLM.generateObject`.
  *
  * A partial value is JSON, not yet checked with the schema: fields can be missing and texts cut off. Rounds count from 1. The
- * partial values of round 2, a repair, start again from nothing.
+ * partial values of a further round, after a pause of the provider or for a repair, start again from nothing.
  *
  * @since 0.2.0
  * @category model

@@ -102,7 +102,8 @@ const chatRequestSchema = Schema.Struct({
   ),
   /**
    * Requests the log probabilities of the output tokens: `true` for those of the chosen tokens, a number for those of as many
-   * alternatives at each position as well (at most 20). The answer has them in `providerMetadata`, in the provider's form.
+   * alternatives at each position as well (at most 20). The answer has them in the provider's form: in
+   * `providerMetadata`, and of Responses in `native.responses` of each text part.
    */
   logprobs: Schema.optionalWith(Schema.Union(Schema.Boolean, Schema.Int.pipe(Schema.between(0, 20))), { exact: true }),
   /** The maximum number of output tokens, reasoning included. */
