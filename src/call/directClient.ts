@@ -1,0 +1,57 @@
+/** The calls of a client over a direct transport: plain functions with callbacks, for the call plan. */
+import type { Clock, Either } from "effect"
+import type { ChatRequest, ChatResponse } from "../vocabulary/Chat.js"
+import type { ChatEvent } from "../vocabulary/ChatEvent.js"
+import type { LLMError } from "../vocabulary/LLMError.js"
+import type { Call, Service } from "../wire/providerClient.js"
+import type { RateLimits } from "../wire/headers/rateLimits.js"
+
+/** The model and key of a request, and what the call plan wants to know of it. */
+export interface DirectCall extends Omit<Call, "onRateLimits"> {
+  readonly clock: Clock.Clock
+  /** Called with the rate limit headers of a successful response. */
+  readonly onRateLimits: (limits: RateLimits) => void
+  /** The wire whose raw answer the caller wants beside the decoded one. */
+  readonly rawProtocol: string | undefined
+}
+
+/** A stream in flight. */
+export interface DirectStream {
+  /** Closes the connection at once. Nothing is reported any more. */
+  readonly abort: () => void
+  /** Stops reading from the socket, until `resume`. Events of data that has been read already can still be reported. */
+  readonly pause: () => void
+  readonly resume: () => void
+}
+
+/** What a stream reports. Nothing is reported after `onEnd`, `onError` or `abort`. Callbacks do not throw. */
+export interface StreamSink {
+  /** The events of one network read; never empty. */
+  readonly onEvents: (events: ReadonlyArray<ChatEvent>) => void
+  /** The stream is complete: its last event was `Finish`. */
+  readonly onEnd: () => void
+  readonly onError: (error: LLMError) => void
+}
+
+/**
+ * The same requests as `chat` and `chatStream` of the client, with the same results and errors. Both can report before they return, and
+ * report exactly one result unless they are aborted.
+ */
+export interface DirectClient {
+  readonly chat: (
+    request: ChatRequest,
+    call: DirectCall,
+    onResult: (result: Either.Either<ChatResponse, LLMError>) => void
+  ) => { readonly abort: () => void }
+  readonly chatStream: (request: ChatRequest, call: DirectCall, sink: StreamSink) => DirectStream
+}
+
+const clients = new WeakMap<Service, DirectClient>()
+
+/** Makes the direct form of a client known. A service that wraps the client is another object and has none. */
+export const register = (client: Service, direct: DirectClient): void => {
+  clients.set(client, direct)
+}
+
+/** The direct form of this very client; undefined where its requests need an Effect. */
+export const of = (client: Service): DirectClient | undefined => clients.get(client)
