@@ -19,18 +19,19 @@ import * as Watches from "./attemptWatch.js"
 import { longestSleep } from "./limits.js"
 import type { Feedback } from "../rateLimiter/feedback.js"
 import type { ListedModel } from "../wire/Wire.js"
+import type { ModelInfo } from "./model.js"
 import type { AttemptProbe, Instruments, Outcome, Subject } from "./observer.js"
 import type { Open, OpenStream, Pull } from "./openStream.js"
 import { fromStream, isolated, withEarlierAttempts } from "./openStream.js"
+import { takeFailed } from "./origin.js"
 import { estimateInput } from "./request.js"
 import { deltaText } from "./deltaText.js"
 
 export interface Dependencies {
+  readonly info: ModelInfo
   readonly client: Client
   readonly pool: KeyPool.Service
   readonly limiter: RateLimiter.Service
-  /** The maximum tokens of a request and its answer together. */
-  readonly contextWindow: number
   readonly instruments: Instruments
   /** Whether the limiter counts tokens. Only then does a call estimate them. */
   readonly countsTokens: boolean
@@ -39,7 +40,7 @@ export interface Dependencies {
 }
 
 /** The request that all attempts of a call send. */
-interface AttemptRequest extends Subject {
+export interface AttemptRequest extends Subject {
   /** Estimates input and output tokens. Called only when tokens are limited. */
   readonly estimate: () => number
 }
@@ -61,7 +62,7 @@ interface ActiveAttempt {
 /** The estimated output tokens of an answer, unless the request's `maxTokens` is lower. */
 const defaultOutputEstimate = 500
 
-const chatAttempt = (request: ChatRequest, model: string): AttemptRequest => ({
+export const chatAttempt = (request: ChatRequest, model: string): AttemptRequest => ({
   operation: "chat",
   model,
   request,
@@ -212,7 +213,11 @@ const withKeyFailover = <A, R>(
         })
       )
     )
-  return attemptAfter(new Set(), [], undefined)
+  return Effect.flatMap(takeFailed(deps.info), (failed) => {
+    if (failed === undefined) return attemptAfter(new Set(), [], undefined)
+    const { error, keyId } = failed
+    return Errors.isKeyScoped(error) ? attemptAfter(new Set([keyId]), error.attempts, error) : Effect.fail(error)
+  })
 }
 
 /** Records a failed attempt in the watch and in its error. */
@@ -239,7 +244,7 @@ const endInterrupted = (active: ActiveAttempt, usage?: Usage.Usage, answeredBy?:
   )
 
 /** Whether nothing was sent, or the provider rejected the request unprocessed. Otherwise the limiter keeps the estimated tokens. */
-const consumedNothing = (error: LLMError): boolean =>
+export const consumedNothing = (error: LLMError): boolean =>
   Errors.isKeyScoped(error) ||
   error._tag === "InvalidRequestError" ||
   error._tag === "ModelNotFoundError" ||
@@ -285,13 +290,13 @@ const maxReadsPerCall = 16
 const longestOutput = 131_072
 
 /** The maximum plausible usage of a chat. Tokenizers differ, so twice the requested output is accepted. */
-const maxUsage = ({ contextWindow }: Dependencies, { maxTokens = Infinity }: ChatRequest) => {
+const maxUsage = ({ info: { contextWindow } }: Dependencies, { maxTokens = Infinity }: ChatRequest) => {
   const inputTokens = maxReadsPerCall * contextWindow
   return { inputTokens, outputTokens: Math.min(inputTokens, 2 * maxTokens + longestOutput) }
 }
 
 /** The reported usage of a chat, or an estimate where it is not plausible. `text` returns all output of the model. */
-const plausibleUsage = (
+export const plausibleUsage = (
   deps: Dependencies,
   request: ChatRequest,
   usage: Usage.Usage,
@@ -304,7 +309,7 @@ const plausibleUsage = (
   )
 
 /** The answer with this usage; the same object when the usage is unchanged. */
-const withUsage = <A extends WholeAnswer>(answer: A, usage: Usage.Usage): A =>
+export const withUsage = <A extends WholeAnswer>(answer: A, usage: Usage.Usage): A =>
   usage === answer.usage ? answer : { ...answer, usage }
 
 /** Makes the attempts of a call that is not streamed. */

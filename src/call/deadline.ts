@@ -4,6 +4,7 @@ import * as OptionChecks from "../internal/optionChecks.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
 import { narrow } from "./limits.js"
 import type { Middleware, Service } from "./model.js"
+import { origin } from "./origin.js"
 import { fromStream, toStream } from "./openStream.js"
 
 /**
@@ -47,7 +48,9 @@ export const withDeadline = (total: Duration.DurationInput): Middleware => {
   const { total: millis } = millisOf({ total })
   return (next) => {
     const bounded = <A, R>(effect: Effect.Effect<A, LLMError, R>): Effect.Effect<A, LLMError, R> =>
-      Effect.clockWith((clock) => narrow(effect, { deadline: clock.unsafeCurrentTimeMillis() + millis }))
+      Effect.flatMap(Effect.zip(origin(next.info), Effect.clock), ([earlier, clock]) =>
+        narrow(effect, { deadline: (earlier?.startedAt ?? clock.unsafeCurrentTimeMillis()) + millis })
+      )
     return Effect.succeed<Service>({
       ...next,
       chat: (request) => bounded(next.chat(request)),

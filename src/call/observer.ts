@@ -1,4 +1,5 @@
 /** The interface through which a call reports its attempts and waits. `Telemetry` implements it; without it reports are dropped. */
+import type { Context, MetricLabel } from "effect"
 import { Effect } from "effect"
 import type { ApiKey } from "../vocabulary/ApiKey.js"
 import type { ChatRequest } from "../vocabulary/Chat.js"
@@ -7,6 +8,9 @@ import type { Usage } from "../vocabulary/Usage.js"
 
 /** How an attempt ended: `ok`, `interrupted`, or the `_tag` of its error. */
 export type Outcome = string
+
+/** The labels that a fiber adds to every metric. */
+export type FiberLabels = ReadonlyArray<MetricLabel.MetricLabel>
 
 /** The operation and model of a request. */
 export interface Subject {
@@ -31,7 +35,38 @@ export interface AttemptProbe {
   ) => Effect.Effect<void>
 }
 
+/** The metrics of attempts as plain functions, for the call plan. */
+export interface AttemptRecorder {
+  readonly started: (key: ApiKey, labels: FiberLabels) => void
+  readonly ended: (key: ApiKey, outcome: Outcome, verdict: Verdict, labels: FiberLabels) => void
+}
+
+/** The metrics of calls as plain functions, for the call plan. */
+export interface CallRecorder {
+  /** The first events of a stream have arrived. */
+  readonly opened: (millis: number, labels: FiberLabels) => void
+  /** `now` is the time of the end, in milliseconds since the epoch. */
+  readonly ended: (outcome: Outcome, millis: number, usage: Usage | undefined, labels: FiberLabels, now: number) => void
+}
+
+/** How an attempt of the call plan ended. */
+export interface AttemptEnd {
+  readonly subject: Subject
+  readonly key: ApiKey
+  readonly outcome: Outcome
+  readonly usage: Usage | undefined
+  readonly answeredBy: string | undefined
+  /** In milliseconds since the epoch. */
+  readonly startedAt: number
+  readonly endedAt: number
+}
+
+/** What reports the usage of attempts to the listeners in a context; undefined when there are none. */
+export type UsageObserver = (context: Context.Context<never>) => ((end: AttemptEnd) => Effect.Effect<void>) | undefined
+
 export interface Instruments {
+  /** The metrics of attempts; absent when there are none. */
+  readonly recorder?: AttemptRecorder
   /** Called when a key was taken and before the request is sent with it. */
   readonly attempt: (key: ApiKey, subject: Subject) => Effect.Effect<AttemptProbe>
   /** Called when a call waited for a permit or a key, with the wait in milliseconds. */

@@ -41,19 +41,16 @@
  *
  * @since 0.1.0
  */
-import type { Scope, Tracer } from "effect"
-import { Duration, Effect, Option } from "effect"
+import type { Scope } from "effect"
+import { Duration, Effect } from "effect"
 import type { CallTimes, Middleware, Service } from "../call/model.js"
 import * as Checks from "../internal/optionChecks.js"
 import * as Sketch from "../vocabulary/quantileSketch.js"
 import * as Aliases from "./aliases.js"
+import * as Calls from "./calls.js"
 import * as CallHooks from "./hooks.js"
-import { requestAttributes, setUsageAttributes } from "./instruments.js"
 import * as Metrics from "./metrics.js"
 import type { HookOptions, Hooks, Options } from "./model.js"
-import type { Answer, StartObserving } from "./observe.js"
-import { instrument, outcomeOf } from "./observe.js"
-import * as Spans from "./spans.js"
 
 export * from "./model.js"
 
@@ -91,14 +88,6 @@ export const aliases = Aliases.metrics
 // calls
 // -------------------------------------------------------------------------------------
 
-const setAnswerAttributes = (span: Tracer.Span, answer: Answer): void => {
-  if (answer.id) span.attribute("gen_ai.response.id", answer.id)
-  span.attribute("gen_ai.response.model", answer.model)
-  if (answer.finishReason !== undefined) span.attribute("gen_ai.response.finish_reasons", [answer.finishReason])
-  setUsageAttributes(span, answer.usage)
-  span.attribute("effect_llm.attempts", answer.attempts.length)
-}
-
 /**
  * The middleware that records spans and metrics of calls. Apply it outside everything whose time and attempts it should include.
  * Attempts are recorded by the `LLM` itself.
@@ -106,58 +95,10 @@ const setAnswerAttributes = (span: Tracer.Span, answer: Answer): void => {
  * @since 0.2.0
  * @category middlewares
  */
-export const middleware = (options: Options = {}): Middleware => {
-  const { aliases = false, metrics: hasMetrics = true, spans = true } = options
-  return (next) => {
-    const { info } = next
-    const callMetrics = hasMetrics ? Metrics.ofCalls(info, aliases) : Metrics.noMetrics
-    const aliasMetrics = hasMetrics && aliases ? Aliases.ofCalls(info) : Metrics.noMetrics
-    const latency = Sketch.unsafeMake()
-    const timeToFirstEvent = Sketch.unsafeMake()
-
-    const startObserving: StartObserving = ({ model, operation, request }) =>
-      Effect.clockWith((clock) => {
-        const span = spans
-          ? Spans.make(`${operation} ${model}`, () => ({
-              attributes: requestAttributes(info, operation, model, request)
-            }))
-          : Effect.succeedNone
-        const startedAt = clock.unsafeCurrentTimeMillis()
-        const elapsed = () => clock.unsafeCurrentTimeMillis() - startedAt
-        return Effect.map(span, (span) => ({
-          around: (effect) => (Option.isNone(span) ? effect : Effect.withParentSpan(effect, span.value)),
-          opened: Effect.suspend(() => {
-            const millis = elapsed()
-            timeToFirstEvent.unsafeRecord(millis)
-            return callMetrics.firstEvent(millis / 1000)
-          }),
-          end: (exit, answer) =>
-            Effect.suspend(() => {
-              const outcome = outcomeOf(exit)
-              const millis = elapsed()
-              latency.unsafeRecord(millis)
-              if (Option.isSome(span)) {
-                if (answer !== undefined) setAnswerAttributes(span.value, answer)
-                if (outcome !== "ok") span.value.attribute("error.type", outcome)
-                span.value.end(clock.unsafeCurrentTimeNanos(), exit)
-              }
-              const counted = callMetrics.ended(outcome, millis / 1000, answer?.usage)
-              return aliases
-                ? Effect.zipRight(counted, aliasMetrics.ended(outcome, millis / 1000, answer?.usage))
-                : counted
-            })
-        }))
-      })
-
-    return Effect.succeed({
-      ...instrument(next, startObserving),
-      status: Effect.map(next.status, (status) => ({
-        ...status,
-        calls: { latency: latency.unsafeSnapshot(), timeToFirstEvent: timeToFirstEvent.unsafeSnapshot() }
-      }))
-    })
-  }
-}
+export const middleware =
+  (options: Options = {}): Middleware =>
+  (next) =>
+    Effect.succeed(Calls.observe(next, Calls.make(next.info, options)))
 
 /**
  * Percentiles of all calls of these `LLM`s together, in milliseconds, since each was built. An `LLM` without telemetry adds none.

@@ -1,8 +1,8 @@
 /** Metrics of calls under the names of other libraries, for existing dashboards. */
-import { Duration, Effect, Metric, MetricKey } from "effect"
+import { Duration, Metric, MetricKey } from "effect"
 import type { ModelInfo } from "../call/model.js"
 import type { CallMetrics, Labels } from "./metrics.js"
-import { updateMetrics, withLabels, labelsOf } from "./metrics.js"
+import { withLabels, labelsOf } from "./metrics.js"
 
 const counter = (name: string, description: string) => MetricKey.counter(name, { description, incremental: true })
 
@@ -47,24 +47,20 @@ export const ofCalls = (info: ModelInfo): CallMetrics => {
   const tokens = (type: string) => Metric.fromMetricKey(withLabels({ ...labels, type } satisfies Labels)(keys.tokens))
   const [prompt, completion, total] = [tokens("prompt"), tokens("completion"), tokens("total")]
   return {
-    firstEvent: () => Effect.void,
-    ended: (outcome, seconds, usage) =>
-      Effect.clockWith((clock) =>
-        updateMetrics((fiberLabels) => {
-          const now = clock.unsafeCurrentTimeMillis()
-          requests.unsafeUpdate(1, fiberLabels)
-          // Both counters exist from the first call on, even while one is zero.
-          succeeded.unsafeUpdate(outcome === "ok" ? 1 : 0, fiberLabels)
-          failed.unsafeUpdate(outcome === "ok" ? 0 : 1, fiberLabels)
-          const share = succeeded.unsafeValue(fiberLabels).count / requests.unsafeValue(fiberLabels).count
-          successRate.unsafeUpdate(Math.round(share * 10_000) / 10_000, fiberLabels)
-          latency.unsafeUpdate([seconds * 1000, now], fiberLabels)
-          duration.unsafeUpdate([seconds, now], fiberLabels)
-          if (usage === undefined) return
-          prompt.unsafeUpdate(usage.inputTokens, fiberLabels)
-          completion.unsafeUpdate(usage.outputTokens, fiberLabels)
-          total.unsafeUpdate(usage.totalTokens, fiberLabels)
-        })
-      )
+    firstEvent: () => {},
+    ended: (outcome, seconds, usage, fiberLabels, now) => {
+      requests.unsafeUpdate(1, fiberLabels)
+      // Both counters exist from the first call on, even while one is zero.
+      succeeded.unsafeUpdate(outcome === "ok" ? 1 : 0, fiberLabels)
+      failed.unsafeUpdate(outcome === "ok" ? 0 : 1, fiberLabels)
+      const share = succeeded.unsafeValue(fiberLabels).count / requests.unsafeValue(fiberLabels).count
+      successRate.unsafeUpdate(Math.round(share * 10_000) / 10_000, fiberLabels)
+      latency.unsafeUpdate([seconds * 1000, now], fiberLabels)
+      duration.unsafeUpdate([seconds, now], fiberLabels)
+      if (usage === undefined) return
+      prompt.unsafeUpdate(usage.inputTokens, fiberLabels)
+      completion.unsafeUpdate(usage.outputTokens, fiberLabels)
+      total.unsafeUpdate(usage.totalTokens, fiberLabels)
+    }
   }
 }

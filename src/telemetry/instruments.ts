@@ -61,7 +61,9 @@ export const make = (info: ModelInfo, options: Options): Instruments => {
   const probeOf = (key: ApiKey, clock: Clock.Clock, span: Option.Option<Tracer.Span>): AttemptProbe => ({
     around: (effect) => (Option.isNone(span) ? effect : Effect.withParentSpan(effect, span.value)),
     end: (verdict, outcome, usage) => {
-      const recordMetrics = hasMetrics ? metricsOf(key).ended(outcome, verdict) : Effect.void
+      const recordMetrics = hasMetrics
+        ? Metrics.updateMetrics((labels) => metricsOf(key).ended(outcome, verdict, labels))
+        : Effect.void
       return Option.isNone(span)
         ? recordMetrics
         : Effect.zipRight(
@@ -76,6 +78,14 @@ export const make = (info: ModelInfo, options: Options): Instruments => {
   })
 
   return {
+    ...(hasMetrics
+      ? {
+          recorder: {
+            started: (key, labels) => metricsOf(key).started(labels),
+            ended: (key, outcome, verdict, labels) => metricsOf(key).ended(outcome, verdict, labels)
+          }
+        }
+      : {}),
     attempt: (key, { model, operation, request }) =>
       Effect.clockWith((clock) => {
         const span = spans
@@ -85,7 +95,7 @@ export const make = (info: ModelInfo, options: Options): Instruments => {
             }))
           : Effect.succeedNone
         const probe = Effect.map(span, (span) => probeOf(key, clock, span))
-        return hasMetrics ? Effect.zipRight(metricsOf(key).started, probe) : probe
+        return hasMetrics ? Effect.zipRight(Metrics.updateMetrics(metricsOf(key).started), probe) : probe
       }),
     waited: (what, duration) => (hasMetrics ? waits[what](duration / 1000) : Effect.void)
   }

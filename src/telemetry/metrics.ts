@@ -7,7 +7,7 @@ import type { ApiKey } from "../vocabulary/ApiKey.js"
 import type { Verdict } from "../keyPool/model.js"
 import type { ModelInfo } from "../call/model.js"
 import type { Usage } from "../vocabulary/Usage.js"
-import type { Outcome } from "../call/observer.js"
+import type { FiberLabels, Outcome } from "../call/observer.js"
 
 /** From 5 ms to about 11 minutes. */
 const seconds = MetricBoundaries.exponential({ start: 0.005, factor: 2, count: 18 })
@@ -51,7 +51,7 @@ export const withLabels = (labels: Labels) =>
   MetricKey.taggedWithLabels(Object.entries(labels).map(([label, value]) => MetricLabel.make(label, value)))
 
 /** Updates metrics with the labels that the fiber adds to every metric. */
-type Update = (labels: ReadonlyArray<MetricLabel.MetricLabel>) => void
+type Update = (labels: FiberLabels) => void
 
 export const updateMetrics = (update: Update): Effect.Effect<void> =>
   FiberRef.getWith(FiberRef.currentMetricLabels, (labels) => Effect.sync(() => update(labels)))
@@ -70,9 +70,10 @@ const countersBy = (key: MetricKey.MetricKey.Counter<number>, labelsOf: (value: 
 
 export const labelsOf = ({ model, provider }: ModelInfo): Labels => ({ provider, model })
 
+/** The metrics of the attempts with one key. Updates of metrics are plain code; `updateMetrics` makes them an effect. */
 export interface KeyMetrics {
-  readonly started: Effect.Effect<void>
-  readonly ended: (outcome: Outcome, verdict: Verdict) => Effect.Effect<void>
+  readonly started: Update
+  readonly ended: (outcome: Outcome, verdict: Verdict, labels: FiberLabels) => void
 }
 
 export const ofKey = (info: ModelInfo, key: ApiKey): KeyMetrics => {
@@ -91,14 +92,12 @@ export const ofKey = (info: ModelInfo, key: ApiKey): KeyMetrics => {
     }
   const decrement = addInFlight(-1)
   return {
-    started: updateMetrics(addInFlight(1)),
-    ended: (outcome, verdict) =>
-      updateMetrics((fiberLabels) => {
-        decrement(fiberLabels)
-        attempts(outcome).unsafeUpdate(1, fiberLabels)
-        if (verdict._tag !== "Served" && verdict._tag !== "Neutral")
-          cooldowns(verdict._tag).unsafeUpdate(1, fiberLabels)
-      })
+    started: addInFlight(1),
+    ended: (outcome, verdict, fiberLabels) => {
+      decrement(fiberLabels)
+      attempts(outcome).unsafeUpdate(1, fiberLabels)
+      if (verdict._tag !== "Served" && verdict._tag !== "Neutral") cooldowns(verdict._tag).unsafeUpdate(1, fiberLabels)
+    }
   }
 }
 
@@ -111,10 +110,18 @@ export const ofWaits = (info: ModelInfo) => {
   }
 }
 
+/** The metrics of calls. */
 export interface CallMetrics {
-  readonly ended: (outcome: Outcome, seconds: number, usage: Usage | undefined) => Effect.Effect<void>
+  /** `now` is the time of the end, in milliseconds since the epoch. */
+  readonly ended: (
+    outcome: Outcome,
+    seconds: number,
+    usage: Usage | undefined,
+    labels: FiberLabels,
+    now: number
+  ) => void
   /** A stream's first event. */
-  readonly firstEvent: (seconds: number) => Effect.Effect<void>
+  readonly firstEvent: (seconds: number, labels: FiberLabels) => void
 }
 
 /** `withStatus`: whether requests also have the label `status` of other libraries. */
@@ -136,15 +143,14 @@ export const ofCalls = (info: ModelInfo, withStatus: boolean): CallMetrics => {
     ["reasoningTokens", tokens("reasoning")]
   ] as const
   return {
-    firstEvent: (elapsedSeconds) => Metric.update(timeToFirstEvent, elapsedSeconds),
-    ended: (outcome, elapsedSeconds, usage) =>
-      updateMetrics((fiberLabels) => {
-        requests(outcome).unsafeUpdate(1, fiberLabels)
-        duration.unsafeUpdate(elapsedSeconds, fiberLabels)
-        if (usage === undefined) return
-        for (const [field, metric] of kinds) if (usage[field] !== 0) metric.unsafeUpdate(usage[field], fiberLabels)
-      })
+    firstEvent: (elapsedSeconds, fiberLabels) => timeToFirstEvent.unsafeUpdate(elapsedSeconds, fiberLabels),
+    ended: (outcome, elapsedSeconds, usage, fiberLabels) => {
+      requests(outcome).unsafeUpdate(1, fiberLabels)
+      duration.unsafeUpdate(elapsedSeconds, fiberLabels)
+      if (usage === undefined) return
+      for (const [field, metric] of kinds) if (usage[field] !== 0) metric.unsafeUpdate(usage[field], fiberLabels)
+    }
   }
 }
 
-export const noMetrics: CallMetrics = { firstEvent: () => Effect.void, ended: () => Effect.void }
+export const noMetrics: CallMetrics = { firstEvent: () => {}, ended: () => {} }

@@ -6,7 +6,7 @@ import { Clock, Context, Effect } from "effect"
 import type { ModelInfo } from "../call/model.js"
 import type { Price } from "../vocabulary/price.js"
 import * as Usage from "../vocabulary/Usage.js"
-import type { Instruments, Outcome, Subject } from "../call/observer.js"
+import type { Instruments, Outcome, Subject, UsageObserver } from "../call/observer.js"
 import { Label } from "../internal/label.js"
 
 /** An ended attempt. */
@@ -89,41 +89,53 @@ const usageOf = (usage: Usage.Usage | undefined, outcome: Outcome, subject: Subj
     ? Usage.make({ inputTokens: subject.inputTokens(), estimated: true })
     : Usage.empty)
 
+/** Reports the attempts of the call plan to the listeners. */
+export const observerOf =
+  ({ model, price, provider }: ModelInfo): UsageObserver =>
+  (context) => {
+    const listeners = Context.get(context, UsageListeners)
+    if (listeners.length === 0) return undefined
+    const label = Context.get(context, Label)
+    return ({ answeredBy, endedAt, key, outcome, startedAt, subject, usage }) =>
+      notifyAll(listeners, {
+        operation: subject.operation,
+        provider,
+        model: subject.model,
+        answeredBy: answeredBy ?? subject.model,
+        keyId: key.id,
+        label,
+        outcome,
+        usage: usageOf(usage, outcome, subject),
+        ...(price === undefined || subject.model !== model ? {} : { price }),
+        startedAt,
+        endedAt
+      })
+  }
+
 /** Instruments that also notify the listeners of the call. */
-export const onUsage = (instruments: Instruments, { model, price, provider }: ModelInfo): Instruments => ({
-  ...instruments,
-  attempt: (key, subject) =>
-    Effect.flatMap(UsageListeners, (listeners) =>
-      listeners.length === 0
-        ? instruments.attempt(key, subject)
-        : Effect.zipWith(
-            instruments.attempt(key, subject),
-            Effect.zip(Label, Effect.clock),
-            (probe, [label, clock]) => {
+export const onUsage = (instruments: Instruments, info: ModelInfo): Instruments => {
+  const observer = observerOf(info)
+  return {
+    ...instruments,
+    attempt: (key, subject) =>
+      Effect.flatMap(Effect.context<never>(), (context) => {
+        const notify = observer(context)
+        return notify === undefined
+          ? instruments.attempt(key, subject)
+          : Effect.zipWith(instruments.attempt(key, subject), Effect.clock, (probe, clock) => {
               const startedAt = clock.unsafeCurrentTimeMillis()
               return {
                 around: probe.around,
                 end: (verdict, outcome, usage, answeredBy) =>
                   Effect.zipRight(
                     probe.end(verdict, outcome, usage, answeredBy),
-                    Effect.suspend(() =>
-                      notifyAll(listeners, {
-                        operation: subject.operation,
-                        provider,
-                        model: subject.model,
-                        answeredBy: answeredBy ?? subject.model,
-                        keyId: key.id,
-                        label,
-                        outcome,
-                        usage: usageOf(usage, outcome, subject),
-                        ...(price === undefined || subject.model !== model ? {} : { price }),
-                        startedAt,
-                        endedAt: clock.unsafeCurrentTimeMillis()
-                      })
-                    )
+                    Effect.suspend(() => {
+                      const endedAt = clock.unsafeCurrentTimeMillis()
+                      return notify({ subject, key, outcome, usage, answeredBy, startedAt, endedAt })
+                    })
                   )
               }
-            }
-          )
-    )
-})
+            })
+      })
+  }
+}
