@@ -33,7 +33,7 @@ import * as Pricing from "./accounting/Pricing.js"
 import * as Retry from "./call/Retry.js"
 import * as Timeouts from "./call/Timeouts.js"
 import * as Attempts from "./call/attempts.js"
-import { withDeadline } from "./call/deadline.js"
+import { millisOf, withDeadline } from "./call/deadline.js"
 import * as EmbeddingBatches from "./call/embeddingBatches.js"
 import type { Middleware, ModelInfo, Service } from "./call/model.js"
 import { InvalidLLMError, LLM } from "./call/model.js"
@@ -41,6 +41,7 @@ import * as Observer from "./call/observer.js"
 import { toStream } from "./call/openStream.js"
 import type { Defaults } from "./call/request.js"
 import { normalize, normalizeEmbedding, withOptions } from "./call/request.js"
+import * as Plan from "./call/planned.js"
 import { wrap } from "./call/wrap.js"
 import * as OptionChecks from "./internal/optionChecks.js"
 import * as Pool from "./keyPool/KeyPool.js"
@@ -58,9 +59,10 @@ import * as Limiter from "./rateLimiter/RateLimiter.js"
 import { RateLimiter } from "./rateLimiter/model.js"
 import * as Feedback from "./rateLimiter/feedback.js"
 import { countsTokens } from "./rateLimiter/perModel.js"
-import * as Telemetry from "./telemetry/Telemetry.js"
+import * as CallTelemetry from "./telemetry/calls.js"
 import * as Instruments from "./telemetry/instruments.js"
-import { onUsage } from "./telemetry/usageListeners.js"
+import type { Options as TelemetryOptions } from "./telemetry/model.js"
+import * as UsageListeners from "./telemetry/usageListeners.js"
 import type { ChatRequest, ChatResponse } from "./vocabulary/Chat.js"
 import type { ChatEvent } from "./vocabulary/ChatEvent.js"
 import type { EmbeddingRequest, EmbeddingResponse } from "./vocabulary/Embedding.js"
@@ -107,7 +109,7 @@ export interface Options<Client = ProviderClient> {
   /** Time limits that differ from the defaults; `false` disables all. @default `Timeouts.defaults` */
   readonly timeouts?: Timeouts.Options | false
   /** Spans and metrics; `false` disables them. @default both */
-  readonly telemetry?: Telemetry.Options | false
+  readonly telemetry?: TelemetryOptions | false
   /** The maximum concurrent requests of one `embed` whose texts need several. @default 4 */
   readonly embeddingConcurrency?: number
 }
@@ -150,9 +152,12 @@ const policiesOf = (options: Omit<Options, "model" | "client">) => {
       "a whole number of at least 1"
     )
   })
-  const { total, ...perAttempt }: Timeouts.Options =
-    options.timeouts === false ? {} : { ...Timeouts.defaults, ...options.timeouts }
+  const timeouts: Timeouts.Options = options.timeouts === false ? {} : { ...Timeouts.defaults, ...options.timeouts }
+  const { total, ...perAttempt } = timeouts
   return {
+    limits: millisOf(timeouts),
+    /** Whether an answer is never judged, as an empty one that is retried. */
+    acceptsAnyAnswer: options.retry === false || options.retry?.retryEmpty !== true,
     attempts: [Timeouts.middleware(perAttempt), ...(options.retry === false ? [] : [Retry.middleware(options.retry)])],
     embeddingConcurrency,
     call: total === undefined ? [] : [withDeadline(total)]
@@ -223,14 +228,15 @@ export function make(
       ...(options.defaults === undefined ? {} : { defaults: options.defaults }),
       ...(options.price === undefined ? {} : { price: options.price })
     }
+    const telemetry = options.telemetry === false ? undefined : CallTelemetry.make(info, options.telemetry ?? {})
     const deps: Attempts.Dependencies = {
+      info,
       client,
       pool,
       limiter,
-      contextWindow: info.contextWindow,
       countsTokens: countsTokens(yield* limiter.status),
       feedback: Feedback.make(limiter, pool),
-      instruments: onUsage(
+      instruments: UsageListeners.onUsage(
         options.telemetry === false ? Observer.none : Instruments.make(info, options.telemetry ?? {}),
         info
       )
@@ -269,13 +275,22 @@ export function make(
       resetRateLimit: limiter.reset,
       keys: pool
     }
-    return yield* applyAll(base, [
+    const effects = yield* applyAll(base, [
       ...policies.attempts,
       withEmbeddingBatches(client, policies.embeddingConcurrency),
-      ...policies.call,
-      ...(options.telemetry === false ? [] : [Telemetry.middleware(options.telemetry)]),
-      ...(options.price === undefined ? [] : [Pricing.middleware()])
+      ...policies.call
     ])
+    const observed = telemetry === undefined ? effects : CallTelemetry.observe(effects, telemetry)
+    const planned = policies.acceptsAnyAnswer
+      ? Plan.applyTo(observed, {
+          deps,
+          limits: policies.limits,
+          recorder: telemetry?.recorder,
+          hasSpans: options.telemetry !== false && options.telemetry?.spans !== false,
+          usageObserver: UsageListeners.observerOf(info)
+        })
+      : observed
+    return yield* options.price === undefined ? Effect.succeed(planned) : Pricing.middleware()(planned)
   })
 }
 

@@ -221,16 +221,21 @@ const withKeyFailover = <A, R>(
 }
 
 /** Records a failed attempt in the watch and in its error. */
-const withFailedAttempt = (deps: Dependencies, active: ActiveAttempt, now: number, error: LLMError): LLMError => {
+export const withFailedAttempt = (
+  deps: Dependencies,
+  { call, startedAt, watch }: Pick<ActiveAttempt, "call" | "startedAt" | "watch">,
+  now: number,
+  error: LLMError
+): LLMError => {
   const attempt: Attempt.Attempt = {
     provider: deps.client.provider,
-    model: active.call.model,
-    keyId: active.call.key.id,
+    model: call.model,
+    keyId: call.key.id,
     error: error._tag,
     ...(error.status === undefined ? {} : { status: error.status }),
-    duration: now - active.startedAt
+    duration: now - startedAt
   }
-  Watches.recordFailure(active.watch, attempt)
+  Watches.recordFailure(watch, attempt)
   return Errors.update(error, { attempts: [attempt] })
 }
 

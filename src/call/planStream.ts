@@ -1,0 +1,246 @@
+/**
+ * Chats on the straight way of the call plan whose answer is streamed. The events of a network read are kept until the consumer
+ * pulls; the socket is not read while several reads wait. Permit and key are given back when the last event arrives.
+ */
+import type { Cause } from "effect"
+import { Cause as Causes, Chunk, Context, Effect, Option, Scope } from "effect"
+import { longestTimer } from "../internal/clock.js"
+import { Verdict, verdictOf } from "../keyPool/model.js"
+import type { ChatRequest } from "../vocabulary/Chat.js"
+import type { ChatEvent } from "../vocabulary/ChatEvent.js"
+import * as Events from "../vocabulary/ChatEvent.js"
+import type { LLMError, TimeoutError } from "../vocabulary/LLMError.js"
+import * as Usage from "../vocabulary/Usage.js"
+import { consumedNothing, plausibleUsage } from "./attempts.js"
+import type { DirectClient, DirectStream } from "./directClient.js"
+import type { Open, OpenStream, Pull } from "./openStream.js"
+import { end, fromStream } from "./openStream.js"
+import type { Call, Plan, Restore } from "./plan.js"
+import { after, begin, continueWith, withAttempt } from "./plan.js"
+import type { EffectiveLimit } from "./timeLimits.js"
+import { expired, shorterLimit } from "./timeLimits.js"
+import { estimateInput } from "./request.js"
+
+/** The reads that are kept for a consumer that is busy, before the socket is paused. */
+const maxReads = 8
+
+type PullFailure = Option.Option<LLMError>
+
+/** A stream in flight, from its request to its end. */
+const make = (plan: Plan, call: Call, direct: DirectClient) => {
+  const { clock, limits, request, startedAt, watch } = call
+  const { info } = plan.deps
+  const deadline = Math.min(limits.deadline, startedAt + plan.limits.total)
+  const idle = Math.min(limits.idle, plan.limits.idle)
+
+  let reads: Array<ReadonlyArray<ChatEvent>> = []
+  /** How the stream ended. It is reported when the reads have been pulled. */
+  let over: Pull | undefined
+  /** Continues a pull that waits. */
+  let wake: ((next: Pull) => void) | undefined
+  /** Reports the usage to its listeners; the next pull runs it. */
+  let report: Effect.Effect<void> = Effect.void
+  let isOpen = false
+  let isPaused = false
+  let isClosed = false
+  let hasRecorded = false
+  let answeredBy: string | undefined
+  let latency = 0
+  /** The start of the current wait for the provider; undefined while the consumer is busy. */
+  let waitingSince: number | undefined
+  let timer: ReturnType<typeof setTimeout> | undefined
+  let stream: DirectStream | undefined
+
+  const collected = (): Events.Collected => stream?.collected() ?? Events.nothing
+
+  const usageSoFar = (): Usage.Usage =>
+    Usage.make({
+      inputTokens: estimateInput(request),
+      outputTokens: Usage.estimateTokens(Events.generatedText(collected())),
+      estimated: true
+    })
+
+  const record = (outcome: string, usage: Usage.Usage | undefined): void => {
+    if (hasRecorded) return
+    hasRecorded = true
+    call.record(outcome, usage)
+  }
+
+  /** What the next pull gets, if anything is there. */
+  const take = (): Pull | undefined => {
+    const events = reads.shift()
+    if (events === undefined) return over === undefined ? undefined : after(takeReport(), over)
+    if (isPaused && reads.length === 0) {
+      isPaused = false
+      stream?.resume()
+    }
+    return after(reads.length === 0 ? takeReport() : Effect.void, Effect.succeed(Chunk.unsafeFromArray(events)))
+  }
+
+  const takeReport = (): Effect.Effect<void> => {
+    const taken = report
+    report = Effect.void
+    return taken
+  }
+
+  const notify = (): void => {
+    const resume = wake
+    if (resume === undefined) return
+    const next = take()
+    if (next === undefined) return
+    wake = undefined
+    resume(next)
+  }
+
+  /** Ends the stream for its consumer. */
+  const finish = (pull: Pull): void => {
+    if (over !== undefined) return
+    over = pull
+    clearTimeout(timer)
+    notify()
+  }
+
+  const settle = (verdict: Verdict, outcome: string, usage?: Usage.Usage): void => {
+    const settled = call.settle(verdict, outcome, usage, answeredBy)
+    if (settled !== Effect.void) report = Effect.uninterruptible(after(report, settled))
+  }
+
+  /** The usage of a `Finish` is replaced where it is not plausible. */
+  const checked = (event: ChatEvent): ChatEvent => {
+    if (event._tag === "Start") answeredBy = event.model
+    if (event._tag !== "Finish") return event
+    const usage = plausibleUsage(plan.deps, request, event.usage, () => Events.generatedText(collected()))
+    settle(Verdict.Served({ latency }), "ok", usage)
+    record("ok", usage)
+    return usage === event.usage ? event : { ...event, usage }
+  }
+
+  const onEvents = (events: ReadonlyArray<ChatEvent>): void => {
+    if (!isOpen) {
+      isOpen = true
+      latency = clock.unsafeCurrentTimeMillis() - startedAt
+    }
+    waitingSince = undefined
+    let isChanged = false
+    const read = events.map((event) => {
+      const next = checked(event)
+      isChanged ||= next !== event
+      return next
+    })
+    reads.push(isChanged ? read : events)
+    notify()
+    if (reads.length >= maxReads && !isPaused) {
+      isPaused = true
+      stream?.pause()
+    }
+  }
+
+  const onError = (error: LLMError): void => {
+    const failed = isOpen ? error : withAttempt(plan, call, error)
+    if (isOpen) {
+      settle(verdictOf(error), error._tag, usageSoFar())
+      record(error._tag, usageSoFar())
+    } else settle(verdictOf(error), error._tag, consumedNothing(error) ? Usage.empty : undefined)
+    finish(Effect.fail(Option.some(failed)))
+  }
+
+  /** Ends the stream because a limit has expired. Called by a timer: an exception would end the process. */
+  const expire = (limit: EffectiveLimit<TimeoutError["phase"]>): void => {
+    stream?.abort()
+    reads = []
+    try {
+      const error = expired(info, limit, clock.unsafeCurrentTimeMillis(), watch, collected())
+      settle(Verdict.Neutral(), "TimeoutError", isOpen ? usageSoFar() : undefined)
+      if (isOpen) record("TimeoutError", usageSoFar())
+      finish(Effect.fail(Option.some(error)))
+    } catch (defect) {
+      settle(Verdict.Neutral(), "interrupted")
+      finish(Effect.die(defect))
+    }
+  }
+
+  /** Ends the stream when no event has come in time, or looks again when one is due. */
+  const checkLimits = (): void => {
+    const now = clock.unsafeCurrentTimeMillis()
+    const idleUntil = (waitingSince ?? now) + idle
+    if (now >= deadline) return expire({ phase: "total", millis: deadline - startedAt })
+    if (now >= idleUntil) return expire({ phase: "idle", millis: idle })
+    const millis = Math.min(idleUntil, deadline) - now
+    if (millis < Infinity) timer = setTimeout(checkLimits, Math.min(millis, longestTimer))
+  }
+
+  const pull: Pull = Effect.suspend(() => {
+    const next = take()
+    if (next !== undefined) return next
+    waitingSince = clock.unsafeCurrentTimeMillis()
+    return Effect.async<Chunk.Chunk<ChatEvent>, PullFailure>((resume) => {
+      const ready = take()
+      if (ready === undefined) wake = resume
+      else resume(ready)
+    })
+  })
+
+  const close: Effect.Effect<void> = Effect.suspend(() => {
+    isClosed = true
+    wake = undefined
+    stream?.abort()
+    clearTimeout(timer)
+    const usage = isOpen ? usageSoFar() : undefined
+    const settled = call.settle(Verdict.Neutral(), watch.isExpired ? "TimeoutError" : "interrupted", usage, answeredBy)
+    record("interrupted", usage)
+    over ??= end
+    return after(takeReport(), settled)
+  })
+
+  const failedOpening = (
+    cause: Cause.Cause<PullFailure>,
+    restore: Restore
+  ): Effect.Effect<OpenStream, LLMError, Scope.Scope> => {
+    const failure = Option.flatten(Causes.failureOption(cause))
+    if (Option.isNone(failure)) {
+      record(Causes.isInterrupted(cause) ? "interrupted" : "defect", undefined)
+      return after(close, Effect.failCause(Causes.flatMap(cause, () => Causes.empty)))
+    }
+    // The effects of the same call record its end.
+    hasRecorded = true
+    return restore(continueWith(plan, call, failure.value, fromStream(plan.effects.chatStream(request))))
+  }
+
+  const open = (restore: Restore): Effect.Effect<OpenStream, LLMError, Scope.Scope> => {
+    if (isClosed) return Effect.interrupt
+    try {
+      stream = direct.chatStream(request, call, { onEvents, onError, onEnd: () => finish(end) })
+    } catch (defect) {
+      finish(Effect.die(defect))
+    }
+    if (over === undefined && !isOpen) {
+      const opening = shorterLimit("first-event", plan.limits.firstEvent, deadline - startedAt)
+      if (opening.millis <= longestTimer) timer = setTimeout(() => expire(opening), opening.millis)
+    }
+    return Effect.matchCauseEffect(restore(pull), {
+      onSuccess: (first) => {
+        clearTimeout(timer)
+        call.recordOpened()
+        if (over === undefined) checkLimits()
+        return Effect.succeed({ first, pull })
+      },
+      onFailure: (cause) => failedOpening(cause, restore)
+    })
+  }
+
+  return { close, open }
+}
+
+/** Sends a chat and opens its stream. The key is in use until the stream ends or its consumer stops. */
+export const open = (plan: Plan, direct: DirectClient, request: ChatRequest, model: string): Open =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.withFiberRuntime<OpenStream, LLMError, Scope.Scope>((fiber) => {
+      const call = begin(plan, fiber, request, model)
+      if (call === undefined) return restore(fromStream(plan.effects.chatStream(request)))
+      const stream = make(plan, call, direct)
+      return Effect.zipRight(
+        Scope.addFinalizer(Context.unsafeGet(fiber.currentContext, Scope.Scope), stream.close),
+        stream.open(restore)
+      )
+    })
+  )

@@ -1,0 +1,39 @@
+/** The `LLM` of a call plan. */
+import { Either } from "effect"
+import * as DirectClient from "./directClient.js"
+import type { Service } from "./model.js"
+import { fromStream, toStream } from "./openStream.js"
+import type { Plan } from "./plan.js"
+import * as Stream from "./planStream.js"
+import * as Whole from "./planWhole.js"
+import { normalize } from "./request.js"
+import { wrap } from "./wrap.js"
+
+/** Puts the straight way in front of the same calls as effects. */
+export const applyTo = (effects: Service, options: Omit<Plan, "effects">): Service => {
+  const { info, limiter, pool, client } = options.deps
+  // A pool or a limiter of several processes, or of a user, has effects alone.
+  if (limiter.unsafeTryReserve === undefined || pool.unsafeTryReserve === undefined) return effects
+  const plan: Plan = { ...options, effects }
+  const direct = DirectClient.of(client)
+  return wrap(effects, {
+    chat: (input) => {
+      const request = normalize(input, info.defaults)
+      return Either.isLeft(request)
+        ? effects.chat(input)
+        : Whole.chat(plan, direct, request.right, request.right.model ?? info.model)
+    },
+    ...(direct === undefined
+      ? {}
+      : {
+          chatStream: (input) => {
+            const request = normalize(input, info.defaults)
+            return toStream(
+              Either.isLeft(request)
+                ? fromStream(effects.chatStream(input))
+                : Stream.open(plan, direct, request.right, request.right.model ?? info.model)
+            )
+          }
+        })
+  })
+}

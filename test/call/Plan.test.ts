@@ -1,0 +1,224 @@
+/** The straight way of a call: the same results as the way of effects, with everything given back at whatever step it ends. */
+import { describe, expect, it } from "@effect/vitest"
+import { Cause, Chunk, Deferred, Effect, Either, Exit, Fiber, FiberId, Layer, Scheduler, Stream } from "effect"
+import * as DirectClient from "../../src/call/directClient.js"
+import * as ProviderClient from "../../src/call/ProviderClient.js"
+import * as KeyPool from "../../src/keyPool/KeyPool.js"
+import * as LLM from "../../src/LLM.js"
+import * as RateLimiter from "../../src/rateLimiter/RateLimiter.js"
+import type { ChatResponse } from "../../src/vocabulary/Chat.js"
+import * as ChatEvent from "../../src/vocabulary/ChatEvent.js"
+import type { LLMError } from "../../src/vocabulary/LLMError.js"
+import { answer, rateLimited, unavailable } from "../support/scripted.js"
+import { stepsOf } from "../support/steps.js"
+
+/** How a request ends: at once, in a later turn of the event loop, or never. */
+type Script = { readonly when: "now" | "later" | "never"; readonly result: Either.Either<ChatResponse, LLMError> }
+
+const ok = (when: Script["when"]): Script => ({ when, result: Either.right(answer("yes")) })
+
+const fails = (when: Script["when"], error: LLMError): Script => ({ when, result: Either.left(error) })
+
+/** A client with a direct form, which counts its open requests. */
+const makeClient = (scripts: ReadonlyArray<Script>) => {
+  let sent = 0
+  let open = 0
+  const next = (): Script => scripts[Math.min(sent++, scripts.length - 1)] ?? ok("now")
+  const begin = (end: (script: Script) => void): { readonly abort: () => void } => {
+    const script = next()
+    let isOpen = true
+    open++
+    const close = (): boolean => {
+      if (!isOpen) return false
+      isOpen = false
+      open--
+      return true
+    }
+    if (script.when === "now") {
+      close()
+      end(script)
+    } else if (script.when === "later") {
+      setImmediate(() => {
+        if (close()) end(script)
+      })
+    }
+    return { abort: () => void close() }
+  }
+  const service: ProviderClient.Service = {
+    provider: "test",
+    wire: "test",
+    chat: () => Effect.suspend(() => next().result),
+    chatStream: () =>
+      Stream.unwrap(
+        Effect.suspend(() =>
+          Effect.map(next().result, (response) => Stream.fromIterable(ChatEvent.fromResponse(response)))
+        )
+      )
+  }
+  DirectClient.register(service, {
+    chat: (_, __, onResult) => begin(({ result }) => onResult(result)),
+    chatStream: (_, __, sink) => ({
+      ...begin(({ result }) => {
+        if (Either.isLeft(result)) return sink.onError(result.left, nothing)
+        sink.onEvents(ChatEvent.fromResponse(result.right), nothing)
+        sink.onEnd()
+      }),
+      pause: () => {},
+      resume: () => {}
+    })
+  })
+  return { service, sent: () => sent, open: () => open }
+}
+
+const nothing = { collected: () => ChatEvent.nothing, generatedText: () => "" }
+
+const layers = (service: ProviderClient.Service) =>
+  Layer.mergeAll(
+    Layer.succeed(ProviderClient.ProviderClient, service),
+    RateLimiter.layer({ capacity: 1000, refillRate: 1e-9, maxConcurrency: 5 }),
+    KeyPool.layer({ provider: "test", keys: ["one", "two"] })
+  )
+
+const makeLLM = (service: ProviderClient.Service, options: Partial<LLM.Options> = {}) =>
+  Effect.flatMap(Layer.build(layers(service)), (context) =>
+    Effect.provide(LLM.make({ model: "model", ...options }), context)
+  )
+
+/** Nothing is in use, and a permit is spent for each request that was sent. */
+const expectSettled = (llm: LLM.Service, sent: number, open: number) =>
+  Effect.gen(function* () {
+    const { keys, limiter } = yield* llm.status
+    expect(keys.keys.map(({ inFlight }) => inFlight)).toEqual([0, 0])
+    expect(limiter.concurrency?.inFlight).toBe(0)
+    expect(Math.round(limiter.available)).toBe(1000 - sent)
+    expect(open).toBe(0)
+  })
+
+/** Interrupts a fiber before one of its steps. */
+const interruptedAt = <A, E>(effect: Effect.Effect<A, E>, step: number): Effect.Effect<Exit.Exit<A, E>> =>
+  Effect.suspend(() => {
+    let steps = 0
+    const scheduler: Scheduler.Scheduler = {
+      shouldYield: (fiber) => {
+        if (++steps === step) fiber.unsafeInterruptAsFork(FiberId.none)
+        return false
+      },
+      scheduleTask: (task, priority) => Scheduler.defaultScheduler.scheduleTask(task, priority)
+    }
+    return Effect.flatMap(Effect.fork(Effect.withScheduler(effect, scheduler)), Fiber.await)
+  })
+
+const calls = {
+  "a chat": (llm: LLM.Service) => Effect.asVoid(llm.chat("?")),
+  "a stream": (llm: LLM.Service) => Stream.runDrain(llm.chatStream("?")),
+  "a stream whose consumer stops": (llm: LLM.Service) => Effect.asVoid(Stream.runHead(llm.chatStream("?")))
+}
+
+describe("the straight way of a call", () => {
+  it.scopedLive("takes at most 20 fiber steps for a chat that is answered at once", () =>
+    Effect.gen(function* () {
+      const client = makeClient([ok("now")])
+      const llm = yield* makeLLM(client.service)
+      yield* llm.chat("?")
+      expect(yield* stepsOf(llm.chat("?"))).toBeLessThanOrEqual(20)
+      yield* expectSettled(llm, 2, client.open())
+    })
+  )
+
+  it.scopedLive.each(Object.entries(calls))(
+    "gives everything back when %s is interrupted before any of its steps",
+    ([, call]) =>
+      Effect.gen(function* () {
+        for (const when of ["now", "later", "never"] as const) {
+          const client = makeClient([ok(when)])
+          const llm = yield* makeLLM(client.service)
+          // The steps of a whole call bound those at which it can be interrupted.
+          for (let step = 1; step <= 120; step++) {
+            const before = client.sent()
+            const fiber = yield* Effect.fork(interruptedAt(call(llm), step))
+            if (when === "never") {
+              yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
+              yield* Fiber.interrupt(fiber)
+            }
+            const exit = yield* Fiber.await(fiber)
+            expect(Exit.isSuccess(exit) || Cause.isInterruptedOnly(exit.cause)).toBe(true)
+            expect(client.sent() - before).toBeLessThanOrEqual(1)
+            yield* expectSettled(llm, client.sent(), client.open())
+          }
+        }
+      })
+  )
+
+  it.scopedLive.each(Object.entries(calls))("fails over to the next key and retries when %s fails", ([, call]) =>
+    Effect.gen(function* () {
+      for (const when of ["now", "later"] as const) {
+        const client = makeClient([fails(when, rateLimited(60_000)), fails(when, unavailable), ok(when)])
+        const llm = yield* makeLLM(client.service, { retry: { backoff: { base: "1 millis", max: "1 millis" } } })
+        yield* call(llm)
+        yield* expectSettled(llm, 3, client.open())
+        const { keys } = yield* llm.status
+        expect(keys.keys.map(({ state }) => state).filter((state) => state === "ready")).toHaveLength(1)
+      }
+    })
+  )
+
+  it.scopedLive("reports the attempts of a call that failed before it was answered", () =>
+    Effect.gen(function* () {
+      const client = makeClient([fails("later", rateLimited(60_000)), ok("later")])
+      const llm = yield* makeLLM(client.service)
+      const { attempts } = yield* llm.chat("?")
+      expect(attempts.map(({ error }) => error)).toEqual(["RateLimitError", undefined])
+      const failing = yield* makeLLM(makeClient([fails("later", unavailable)]).service, { retry: false })
+      const error = yield* Effect.flip(failing.chat("?"))
+      expect(error.attempts).toHaveLength(1)
+    })
+  )
+
+  it.scopedLive.each(["a chat", "a stream"] as const)(
+    "ends %s at its time limit, also where it cannot be interrupted",
+    (name) =>
+      Effect.gen(function* () {
+        const client = makeClient([ok("never")])
+        const llm = yield* makeLLM(client.service, {
+          retry: false,
+          timeouts: { response: "20 millis", firstEvent: "20 millis" }
+        })
+        const error = yield* Effect.flip(Effect.uninterruptible(calls[name](llm)))
+        expect(error).toMatchObject({ _tag: "TimeoutError", phase: name === "a chat" ? "response" : "first-event" })
+        expect(error.attempts).toMatchObject([{ error: "TimeoutError" }])
+        yield* expectSettled(llm, 1, client.open())
+      })
+  )
+
+  it.scopedLive("waits for a permit and a key like the way of effects", () =>
+    Effect.gen(function* () {
+      const client = makeClient([ok("later")])
+      const llm = yield* makeLLM(client.service)
+      const answers = yield* Effect.all(
+        Array.from({ length: 50 }, () => llm.chat("?")),
+        { concurrency: "unbounded" }
+      )
+      expect(answers).toHaveLength(50)
+      yield* expectSettled(llm, 50, client.open())
+    })
+  )
+
+  it.scopedLive("reports a defect of the client and gives everything back", () =>
+    Effect.gen(function* () {
+      const { service } = makeClient([ok("now")])
+      const throwing = { ...service }
+      const raise = (): never => {
+        throw new Error("a bug")
+      }
+      DirectClient.register(throwing, { chat: raise, chatStream: raise })
+      const llm = yield* makeLLM(throwing)
+      for (const call of Object.values(calls)) {
+        const exit = yield* Effect.exit(call(llm))
+        expect(Exit.isFailure(exit) && Chunk.size(Cause.defects(exit.cause))).toBe(1)
+      }
+      const { keys, limiter } = yield* llm.status
+      expect(keys.keys.map(({ inFlight }) => inFlight)).toEqual([0, 0])
+      expect(limiter.concurrency?.inFlight).toBe(0)
+    })
+  )
+})
