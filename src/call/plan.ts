@@ -18,6 +18,7 @@ import type { RateLimits } from "../wire/headers/rateLimits.js"
 import type { ApiKey } from "../vocabulary/ApiKey.js"
 import type { AttemptWatch } from "./attemptWatch.js"
 import * as Watches from "./attemptWatch.js"
+import { unsafeTryAcquire } from "./acquire.js"
 import type { Dependencies } from "./attempts.js"
 import { chatAttempt, withFailedAttempt } from "./attempts.js"
 import type { Limits } from "./limits.js"
@@ -68,6 +69,8 @@ export interface Call {
   readonly recordOpened: () => void
 }
 
+const none: ReadonlySet<string> = new Set()
+
 /** Takes a permit and a key, if both are there at once and the call needs no effect. */
 export const begin = (
   plan: Plan,
@@ -75,18 +78,14 @@ export const begin = (
   request: ChatRequest,
   model: string
 ): Call | undefined => {
-  const { client, countsTokens, instruments, limiter, pool } = plan.deps
+  const { client, countsTokens, feedback, instruments, limiter, pool } = plan.deps
   const clock = Context.get(fiber.currentDefaultServices, Clock.Clock)
   if (clock !== liveClock || (plan.hasSpans && fiber.currentTracer !== defaultTracer)) return undefined
   const subject = chatAttempt(request, model)
   const tokens = countsTokens ? subject.estimate() : 0
-  const reservation = limiter.unsafeTryReserve?.(clock, tokens, model)
-  if (reservation === undefined) return undefined
-  const lease = pool.unsafeTryReserve?.(clock)
-  if (lease === undefined) {
-    reservation.unsafeGiveBack(clock)
-    return undefined
-  }
+  const acquired = unsafeTryAcquire(clock, { limiter, pool }, { model, tokens, tried: none })
+  if (acquired === undefined) return undefined
+  const { lease, reservation } = acquired
   const { key } = lease
   const context = fiber.currentContext
   const labels = fiber.getFiberRef(FiberRef.currentMetricLabels)
@@ -110,8 +109,10 @@ export const begin = (
     watch,
     limits: Context.get(context, CallLimits),
     rawProtocol: Context.get(context, WantsRawResponse),
-    onRateLimits: ({ remainingRequests, resetRequests }) => {
-      if (remainingRequests === 0 && resetRequests !== undefined) lease.unsafeRest(clock, resetRequests)
+    onRateLimits: (rateLimits) => {
+      const { remainingRequests, resetRequests } = rateLimits
+      if (remainingRequests === 0 && resetRequests !== undefined) pool.unsafeRest?.(clock, key.id, resetRequests)
+      feedback?.unsafe?.headers(clock, model, rateLimits)
     },
     settle: (verdict, outcome, usage, answeredBy) => {
       if (isSettled) return Effect.void
@@ -119,6 +120,7 @@ export const begin = (
       Watches.recordEnd(watch)
       lease.unsafeSettle(clock, verdict)
       reservation.unsafeSettle(clock, usage?.totalTokens ?? tokens)
+      feedback?.unsafe?.ended(clock, model, verdict, clock.unsafeCurrentTimeMillis() - startedAt)
       instruments.recorder?.ended(key, outcome, verdict, labels)
       return notify === undefined
         ? Effect.void

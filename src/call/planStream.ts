@@ -8,10 +8,10 @@ import { longestTimer } from "../internal/clock.js"
 import { Verdict, verdictOf } from "../keyPool/model.js"
 import type { ChatRequest } from "../vocabulary/Chat.js"
 import type { ChatEvent } from "../vocabulary/ChatEvent.js"
-import * as Events from "../vocabulary/ChatEvent.js"
 import type { LLMError, TimeoutError } from "../vocabulary/LLMError.js"
 import * as Usage from "../vocabulary/Usage.js"
 import { consumedNothing, plausibleUsage } from "./attempts.js"
+import type { AnswerSoFar } from "./collector.js"
 import type { DirectClient, DirectStream } from "./directClient.js"
 import type { Open, OpenStream, Pull } from "./openStream.js"
 import { end, fromStream } from "./openStream.js"
@@ -44,6 +44,7 @@ const make = (plan: Plan, call: Call, direct: DirectClient) => {
   let isPaused = false
   let isClosed = false
   let hasRecorded = false
+  let answer: AnswerSoFar | undefined
   let answeredBy: string | undefined
   let latency = 0
   /** The start of the current wait for the provider; undefined while the consumer is busy. */
@@ -51,12 +52,12 @@ const make = (plan: Plan, call: Call, direct: DirectClient) => {
   let timer: ReturnType<typeof setTimeout> | undefined
   let stream: DirectStream | undefined
 
-  const collected = (): Events.Collected => stream?.collected() ?? Events.nothing
+  const generatedText = (): string => answer?.generatedText() ?? ""
 
   const usageSoFar = (): Usage.Usage =>
     Usage.make({
       inputTokens: estimateInput(request),
-      outputTokens: Usage.estimateTokens(Events.generatedText(collected())),
+      outputTokens: Usage.estimateTokens(generatedText()),
       estimated: true
     })
 
@@ -109,13 +110,14 @@ const make = (plan: Plan, call: Call, direct: DirectClient) => {
   const checked = (event: ChatEvent): ChatEvent => {
     if (event._tag === "Start") answeredBy = event.model
     if (event._tag !== "Finish") return event
-    const usage = plausibleUsage(plan.deps, request, event.usage, () => Events.generatedText(collected()))
+    const usage = plausibleUsage(plan.deps, request, event.usage, generatedText)
     settle(Verdict.Served({ latency }), "ok", usage)
     record("ok", usage)
     return usage === event.usage ? event : { ...event, usage }
   }
 
-  const onEvents = (events: ReadonlyArray<ChatEvent>): void => {
+  const onEvents = (events: ReadonlyArray<ChatEvent>, soFar: AnswerSoFar): void => {
+    answer = soFar
     if (!isOpen) {
       isOpen = true
       latency = clock.unsafeCurrentTimeMillis() - startedAt
@@ -149,7 +151,7 @@ const make = (plan: Plan, call: Call, direct: DirectClient) => {
     stream?.abort()
     reads = []
     try {
-      const error = expired(info, limit, clock.unsafeCurrentTimeMillis(), watch, collected())
+      const error = expired(info, limit, clock.unsafeCurrentTimeMillis(), watch, answer?.collected())
       settle(Verdict.Neutral(), "TimeoutError", isOpen ? usageSoFar() : undefined)
       if (isOpen) record("TimeoutError", usageSoFar())
       finish(Effect.fail(Option.some(error)))
@@ -209,7 +211,7 @@ const make = (plan: Plan, call: Call, direct: DirectClient) => {
   const open = (restore: Restore): Effect.Effect<OpenStream, LLMError, Scope.Scope> => {
     if (isClosed) return Effect.interrupt
     try {
-      stream = direct.chatStream(request, call, { onEvents, onError, onEnd: () => finish(end) })
+      stream = direct.chatStream(request, { ...call, limits: { deadline, idle } }, { onEvents, onError, onEnd: () => finish(end) })
     } catch (defect) {
       finish(Effect.die(defect))
     }

@@ -11,9 +11,12 @@ import { wrap } from "./wrap.js"
 
 /** Puts the straight way in front of the same calls as effects. */
 export const applyTo = (effects: Service, options: Omit<Plan, "effects">): Service => {
-  const { info, limiter, pool, client } = options.deps
+  const { client, feedback, info, limiter, pool } = options.deps
   // A pool or a limiter of several processes, or of a user, has effects alone.
-  if (limiter.unsafeTryReserve === undefined || pool.unsafeTryReserve === undefined) return effects
+  if (limiter.unsafeTryReserve === undefined || pool.unsafeTryReserve === undefined || pool.unsafeRest === undefined) {
+    return effects
+  }
+  if (feedback !== undefined && feedback.unsafe === undefined) return effects
   const plan: Plan = { ...options, effects }
   const direct = DirectClient.of(client)
   return wrap(effects, {

@@ -1,5 +1,5 @@
 /** The contract of a key pool: its service, options and errors. */
-import type { Clock, Duration, Redacted, Scope, Effect } from "effect"
+import type { Duration, Redacted, Scope, Effect } from "effect"
 import { Context, Schema } from "effect"
 import type { ApiKey, Options as ApiKeyOptions } from "../vocabulary/ApiKey.js"
 import type { Backoff } from "../vocabulary/backoff.js"
@@ -18,12 +18,6 @@ export interface Lease {
   readonly key: ApiKey
   /** Gives the key back with the verdict of the call. Only the first call has an effect. */
   readonly settle: (verdict: Verdict) => Effect.Effect<void>
-}
-
-export interface UnsafeLease {
-  readonly key: ApiKey
-  readonly unsafeSettle: (clock: Clock.Clock, verdict: Verdict) => void
-  readonly unsafeRest: (clock: Clock.Clock, duration: Duration.DurationInput) => void
 }
 
 /**
@@ -71,8 +65,6 @@ export interface Service {
    * interruptible: an interruption just after the acquisition would lose the key.
    */
   readonly reserve: (options?: LeaseOptions) => Effect.Effect<Lease, NoKeyError>
-  /** PROVISIONAL */
-  readonly unsafeTryReserve?: (clock: Clock.Clock) => UnsafeLease | undefined
   /** Reserves a key until the scope closes. Settle the lease to report how the call ended. */
   readonly lease: (options?: LeaseOptions) => Effect.Effect<Lease, NoKeyError, Scope.Scope>
   /**

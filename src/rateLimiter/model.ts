@@ -1,5 +1,5 @@
 /** The contract of a rate limiter: its service, options, status and errors. */
-import type { Clock, Duration, Option, Schedule } from "effect"
+import type { Duration, Option, Schedule } from "effect"
 import { Context, Data, Effect, Schema } from "effect"
 import { dual } from "effect/Function"
 import type { InvalidRequestError, RateLimitError, SharedStateError } from "../vocabulary/LLMError.js"
@@ -217,11 +217,6 @@ export interface Reservation {
   readonly settle: (actualTokens: number) => Effect.Effect<void>
 }
 
-export interface UnsafeReservation {
-  readonly unsafeSettle: (clock: Clock.Clock, actualTokens: number) => void
-  readonly unsafeGiveBack: (clock: Clock.Clock) => void
-}
-
 /**
  * Why a call is refused: `RateLimitError` when its wait would exceed or has exceeded `maxWait`; `InvalidRequestError` with the
  * code `limit_too_small` when it needs more than the limit ever allows at once; from a limiter shared by processes also
@@ -277,7 +272,6 @@ export interface Service {
    * `Effect.acquireUseRelease`: only the wait is interruptible, even there.
    */
   readonly reserve: (tokens: number, options?: WaitOptions) => Effect.Effect<Reservation, LimitError>
-  readonly unsafeTryReserve?: (clock: Clock.Clock, tokens: number, model?: string) => UnsafeReservation | undefined
   readonly status: Effect.Effect<LimiterStatus>
   /** Fills the buckets and empties the windows. */
   readonly reset: Effect.Effect<void>
