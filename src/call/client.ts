@@ -4,8 +4,13 @@ import { Effect, Stream } from "effect"
 import type { ClientWire, EmbeddingsWire, ModelsWire } from "../wire/Wire.js"
 import type { Endpoint, Service } from "../wire/providerClient.js"
 import { shownUrl } from "./endpointSecrets.js"
+import * as Direct from "./direct.js"
+import * as DirectClient from "./directClient.js"
+import * as DirectExchange from "./directExchange.js"
 import { chat, embed, listModels } from "./exchange.js"
 import { chatStream } from "./exchangeStream.js"
+import { unsupportedError } from "./failure.js"
+import { server } from "./message.js"
 import { toStream } from "./openStream.js"
 import * as Transport from "./transport.js"
 
@@ -16,15 +21,25 @@ import * as Transport from "./transport.js"
  * @category constructors
  */
 export const make = (wire: ClientWire, endpoint: Endpoint): Effect.Effect<Service, never, HttpClient.HttpClient> =>
-  Effect.map(transportTo(endpoint, wire.name), (transport) => ({
-    provider: endpoint.provider,
-    wire: wire.name,
-    baseUrl: shownUrl(endpoint.baseUrl),
-    chat: (request, call) => chat(transport, wire, request, call),
-    chatStream: (request, call) => toStream(chatStream(transport, wire, request, call)),
-    ...embedding(transport, wire.embeddings),
-    ...listing(transport, wire.models)
-  }))
+  Effect.map(HttpClient.HttpClient, (http) => {
+    const target = server(wire.name, endpoint)
+    const transport = Transport.make(target, http)
+    const service: Service = {
+      provider: endpoint.provider,
+      wire: wire.name,
+      baseUrl: shownUrl(endpoint.baseUrl),
+      chat: (request, call) => chat(transport, wire, request, call),
+      chatStream: (request, call) => toStream(chatStream(transport, wire, request, call)),
+      ...embedding(transport, wire.embeddings),
+      ...listing(transport, wire.models)
+    }
+    // The transport of this very `HttpClient`: a client that wraps another has none.
+    const direct = Direct.of(http)
+    if (direct !== undefined && endpoint.auth?.token === undefined) {
+      DirectClient.register(service, DirectExchange.make(direct, target, wire))
+    }
+    return service
+  })
 
 /**
  * Makes a client for a provider that has only embeddings. Its `chat` and `chatStream` fail with `UnsupportedError`.
@@ -36,18 +51,18 @@ export const makeEmbeddings = (
   wire: { readonly name: string; readonly embeddings: EmbeddingsWire; readonly models?: ModelsWire },
   endpoint: Endpoint
 ): Effect.Effect<Service, never, HttpClient.HttpClient> =>
-  Effect.map(transportTo(endpoint, wire.name), (transport) => ({
-    provider: endpoint.provider,
-    wire: wire.name,
-    baseUrl: shownUrl(endpoint.baseUrl),
-    chat: (_, call) => Effect.fail(Transport.unsupportedError(transport, call, "chat")),
-    chatStream: (_, call) => Stream.fail(Transport.unsupportedError(transport, call, "chat")),
-    ...embedding(transport, wire.embeddings),
-    ...listing(transport, wire.models)
-  }))
-
-const transportTo = (endpoint: Endpoint, protocol: string) =>
-  Effect.flatMap(HttpClient.HttpClient, (http) => Transport.make(protocol, endpoint, http))
+  Effect.map(HttpClient.HttpClient, (http) => {
+    const transport = Transport.make(server(wire.name, endpoint), http)
+    return {
+      provider: endpoint.provider,
+      wire: wire.name,
+      baseUrl: shownUrl(endpoint.baseUrl),
+      chat: (_, call) => Effect.fail(unsupportedError(transport.server, call, "chat")),
+      chatStream: (_, call) => Stream.fail(unsupportedError(transport.server, call, "chat")),
+      ...embedding(transport, wire.embeddings),
+      ...listing(transport, wire.models)
+    }
+  })
 
 const embedding = (transport: Transport.Transport, wire: EmbeddingsWire | undefined): Pick<Service, "embeddings"> =>
   wire === undefined

@@ -5,6 +5,8 @@ import type { ChatEvent, Collected } from "../vocabulary/ChatEvent.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
 import type { Call, Service } from "../wire/providerClient.js"
 import type { RateLimits } from "../wire/headers/rateLimits.js"
+import type { AnswerSoFar } from "./collector.js"
+import type { Limits } from "./limits.js"
 
 /** The model and key of a request, and what the call plan wants to know of it. */
 export interface DirectCall extends Omit<Call, "onRateLimits"> {
@@ -13,6 +15,11 @@ export interface DirectCall extends Omit<Call, "onRateLimits"> {
   readonly onRateLimits: (limits: RateLimits) => void
   /** The wire whose raw answer the caller wants beside the decoded one. */
   readonly rawProtocol: string | undefined
+  /**
+   * The time limits of the call. They shorten the graces of a stream after its finish signal, so that none of them expires in a grace
+   * and fails a complete answer. The idle time counts from the last `onEvents`, or from `resume`. @default no limits
+   */
+  readonly limits?: Pick<Limits, "deadline" | "idle">
 }
 
 /** A stream in flight. */
@@ -26,18 +33,27 @@ export interface DirectStream {
   readonly collected: () => Collected
 }
 
-/** What a stream reports. Nothing is reported after `onEnd`, `onError` or `abort`. Callbacks do not throw. */
+/**
+ * What a stream reports. Nothing is reported after `onEnd`, `onError` or `abort`. Callbacks do not throw.
+ *
+ * `answer` is the same object in every call, and has the only accumulation of the stream: its text is collected once, by the client.
+ */
 export interface StreamSink {
   /** The events of one network read; never empty. */
-  readonly onEvents: (events: ReadonlyArray<ChatEvent>) => void
-  /** The stream is complete: its last event was `Finish`. */
+  readonly onEvents: (events: ReadonlyArray<ChatEvent>, answer: AnswerSoFar) => void
+  /**
+   * The stream is complete: its last event was `Finish`. It comes when the connection has ended, at most 100 milliseconds after `Finish`.
+   */
   readonly onEnd: () => void
-  readonly onError: (error: LLMError) => void
+  readonly onError: (error: LLMError, answer: AnswerSoFar) => void
 }
 
 /**
  * The same requests as `chat` and `chatStream` of the client, with the same results and errors. Both can report before they return, and
  * report exactly one result unless they are aborted.
+ *
+ * Both throw, before anything is sent, what a custom wire throws while it encodes the request: a defect of the program. What a wire
+ * throws later is reported as an error.
  */
 export interface DirectClient {
   readonly chat: (

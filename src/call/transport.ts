@@ -1,314 +1,119 @@
-/** Sending requests over HTTP, for whole answers and streams, and the errors of requests that fail. */
-import { parseJson } from "../wire/json.js"
+/** Sending requests over an `HttpClient`, for whole answers and streams. */
 import type { HttpClientError, HttpClientResponse } from "@effect/platform"
 import { HttpClient, HttpClientRequest } from "@effect/platform"
 import type { Clock, Scope } from "effect"
-import { Effect, Either, Predicate, Redacted, Ref } from "effect"
-import type { ChatRequest, PartialResponse } from "../vocabulary/Chat.js"
-import { withContent } from "../vocabulary/Chat.js"
+import { Effect, Either, Stream } from "effect"
+import type { ChatRequest } from "../vocabulary/Chat.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
-import {
-  InvalidRequestError,
-  MalformedResponseError,
-  NetworkError,
-  StreamInterruptedError,
-  TimeoutError,
-  UnsupportedError
-} from "../vocabulary/LLMError.js"
-import type { Auth, Call, Endpoint } from "../wire/providerClient.js"
-import * as Usage from "../vocabulary/Usage.js"
-import { classify } from "../wire/error/classify.js"
 import { rateLimits } from "../wire/headers/rateLimits.js"
-import * as Secrets from "./endpointSecrets.js"
-import { estimateInput } from "./request.js"
+import type { Call } from "../wire/providerClient.js"
 import type { AnswerSource, ClientWire, WireFailure, WireRequest } from "../wire/Wire.js"
+import { isDeclaredTooLong, isSuccess } from "./answer.js"
+import type { DirectRequest } from "./direct.js"
+import type { CallWithSecrets, Received } from "./failure.js"
+import * as Failure from "./failure.js"
+import type { Server, Unsent } from "./message.js"
+import * as Message from "./message.js"
 
 export interface Transport {
-  /** The name of the wire protocol. */
-  readonly protocol: string
-  readonly endpoint: Endpoint
+  readonly server: Server
   /** Aborts the request on interruption. */
   readonly http: HttpClient.HttpClient
   /** Aborts the request when the scope closes. */
   readonly scopedHttp: HttpClient.HttpClient.With<HttpClientError.HttpClientError, Scope.Scope>
-  /** Error messages of this server that reject optional fields. Later requests leave these fields out. */
-  readonly rejectedFields: Ref.Ref<ReadonlyArray<string>>
-  /** The secrets of the endpoint, masked in messages: the credentials of its URL and the values of its headers and query. */
-  readonly secrets: ReadonlyArray<string>
 }
 
-export const make = (protocol: string, endpoint: Endpoint, client: HttpClient.HttpClient): Effect.Effect<Transport> =>
-  Effect.map(Ref.make<ReadonlyArray<string>>([]), (rejectedFields) => {
-    // An attempt has its own span, and the provider does not need our trace ids.
-    const http = HttpClient.withTracerDisabledWhen(client, () => true)
-    return {
-      protocol,
-      endpoint,
-      http,
-      scopedHttp: HttpClient.withScope(http),
-      rejectedFields,
-      secrets: Secrets.ofEndpoint(endpoint)
-    }
-  })
-
-/** A call with all its secrets. */
-export interface CallWithSecrets extends Call {
-  /** The token that the key was exchanged for. */
-  readonly token?: Redacted.Redacted<string>
+export const make = (server: Server, client: HttpClient.HttpClient): Transport => {
+  // An attempt has its own span, and the provider does not need our trace ids.
+  const http = HttpClient.withTracerDisabledWhen(client, () => true)
+  return { server, http, scopedHttp: HttpClient.withScope(http) }
 }
 
-/** A request and the head of its response, with what decoding and errors need. */
-export interface Exchange {
-  readonly transport: Transport
-  readonly call: CallWithSecrets
-  readonly source: AnswerSource
-  readonly clock: Clock.Clock
-  readonly sentAt: number
+/** A request and its response, whose body has not been read. */
+export interface Exchange extends Received {
   readonly response: HttpClientResponse.HttpClientResponse
 }
 
-const errorContext = (transport: Transport, call: Call) => ({
-  provider: transport.endpoint.provider,
-  model: call.model,
-  keyId: call.key.id,
-  attempts: []
-})
-
-/** Masks the secrets of the endpoint and of the call in a text. */
-const masked = (transport: Transport, { key, token }: CallWithSecrets, text: string): string =>
-  Secrets.masked(text, secretsOf(transport, key, token))
-
-const secretsOf = (
-  { secrets }: Transport,
-  key: Call["key"],
-  token: CallWithSecrets["token"]
-): ReadonlyArray<string> => [
-  ...secrets,
-  Redacted.value(key.value),
-  ...(token === undefined ? [] : [Redacted.value(token)])
-]
-
-/** Masks the secrets of the endpoint and of the call in JSON. */
-export const maskedJson = ({ call: { key, token }, transport }: Exchange, json: unknown): unknown =>
-  Secrets.maskedJson(json, secretsOf(transport, key, token))
-
-/** Message and code (`ECONNREFUSED`, `UND_ERR_SOCKET` …) of the innermost cause, which is the actual problem. */
-const innermost = (cause: unknown): { readonly code: string; readonly message: string } => {
-  let current = cause
-  for (let depth = 0; depth < 8 && Predicate.hasProperty(current, "cause") && current.cause instanceof Error; depth++) {
-    current = current.cause
-  }
-  return {
-    code: Predicate.hasProperty(current, "code") && typeof current.code === "string" ? current.code : "",
-    message: current instanceof Error ? current.message : String(current)
-  }
-}
-
-const connectCodes: ReadonlySet<string> = new Set(["UND_ERR_CONNECT_TIMEOUT", "ETIMEDOUT"])
+const httpRequest = ({ body, headers, method, url }: DirectRequest): HttpClientRequest.HttpClientRequest =>
+  method === "GET"
+    ? HttpClientRequest.get(url, { headers })
+    : HttpClientRequest.bodyText(HttpClientRequest.post(url, { headers }), body ?? "", "application/json")
 
 /** The error of a request without a response. It uses only the cause of the HTTP client's error, which contains the key. */
-export const connectionError = (
-  transport: Transport,
+export const clientError = (
+  target: Failure.Target,
   call: CallWithSecrets,
   error: HttpClientError.HttpClientError
-): LLMError => {
-  const context = errorContext(transport, call)
-  const baseUrl = Secrets.shownUrl(transport.endpoint.baseUrl)
-  if (error._tag === "RequestError" && error.reason === "InvalidUrl") {
-    return new InvalidRequestError({
-      ...context,
-      field: "baseUrl",
-      message: `The base URL ${JSON.stringify(baseUrl)} of ${context.provider} is not a URL.`
-    })
-  }
-  const { code, message } = innermost(error.cause)
-  const detail = masked(transport, call, code === "" || message.includes(code) ? message : `${message} (${code})`)
-  return connectCodes.has(code)
-    ? new TimeoutError({
-        ...context,
-        phase: "connect",
-        message: `No connection to ${baseUrl} in time: ${detail}.`
-      })
-    : new NetworkError({
-        ...context,
-        ...(code === "" ? {} : { code }),
-        message: `The connection to ${baseUrl} failed: ${detail}.`
-      })
-}
+): LLMError =>
+  error._tag === "RequestError" && error.reason === "InvalidUrl"
+    ? Failure.urlError(target, call)
+    : Failure.connectionError(target, call, error.cause)
 
-/** The error of an answer that cannot be decoded. `partial` is the answer so far of a stream that has begun. */
-export const decodingError = (exchange: Exchange, failure: WireFailure, partial?: PartialResponse): LLMError => {
-  const { call, clock, response, transport } = exchange
-  const context = { ...errorContext(transport, call), status: response.status }
-  switch (failure._tag) {
-    case "Malformed":
-      return new MalformedResponseError({
-        ...context,
-        path: failure.path,
-        excerpt: masked(transport, call, failure.excerpt),
-        message: `${context.provider} sent an answer that is not of the ${transport.protocol} protocol${
-          failure.path === "" ? "" : ` at ${failure.path}`
-        }: ${masked(transport, call, failure.excerpt)}`,
-        ...(partial === undefined ? {} : { partial })
-      })
-    case "Unsupported":
-    case "Invalid":
-      return encodingError(transport, call, failure)
-    case "Truncated":
-      return new StreamInterruptedError({
-        ...context,
-        begun: partial !== undefined,
-        partial: partial ?? withContent({ id: "", model: call.model, usage: Usage.empty }, []),
-        message: `${context.provider} ended the stream before the answer was complete.`
-      })
-    case "Reported": {
-      const reported = classify(
-        { status: response.status, headers: response.headers, body: failure.body, inBand: true },
-        {
-          provider: context.provider,
-          model: call.model,
-          keyId: call.key.id,
-          now: clock.unsafeCurrentTimeMillis(),
-          mask: (text) => masked(transport, call, text)
-        }
-      )
-      return partial === undefined
-        ? reported
-        : new StreamInterruptedError({
-            ...context,
-            ...(reported.code === undefined ? {} : { code: reported.code }),
-            ...(reported.requestId === undefined ? {} : { requestId: reported.requestId }),
-            begun: true,
-            partial,
-            reported: reported._tag,
-            message: `${context.provider} broke off the stream: ${reported.message}`
-          })
-    }
-  }
-}
-
-/** The error of a feature that the provider or the protocol does not have. */
-export const unsupportedError = (transport: Transport, call: Call, feature: string): LLMError =>
-  new UnsupportedError({
-    ...errorContext(transport, call),
-    feature,
-    message: `${transport.endpoint.provider} (${transport.protocol}) has no ${feature}.`
-  })
-
-const encodingError = (transport: Transport, call: Call, failure: WireFailure): LLMError =>
-  failure._tag === "Unsupported"
-    ? unsupportedError(transport, call, failure.feature)
-    : new InvalidRequestError({
-        ...errorContext(transport, call),
-        ...(failure._tag === "Malformed" ? { field: failure.path } : {}),
-        ...(failure._tag === "Invalid" ? { field: failure.field } : {}),
-        message:
-          failure._tag === "Invalid"
-            ? `${transport.endpoint.provider} does not accept the request. ${failure.message}.`
-            : "The request cannot be written in the provider's protocol."
-      })
-
-const encodeBody = (transport: Transport, call: Call, request: WireRequest): Either.Either<string, LLMError> =>
-  Either.try({
-    try: () => JSON.stringify(request.body),
-    catch: (cause) =>
-      new InvalidRequestError({
-        ...errorContext(transport, call),
-        field: "extra",
-        message: `The request cannot be written as JSON: ${innermost(cause).message}.`
-      })
-  })
-
-/** An encoded request; without a body it is a GET. */
-interface Message extends Omit<WireRequest, "body"> {
-  readonly body?: string
-}
-
-/** The URL of a request. The query of the base URL goes behind the path. */
-const urlOf = (endpoint: Endpoint, { path, query }: Message): string => {
-  const [base = "", inUrl = ""] = (endpoint.baseUrl.split("#", 1)[0] ?? "").split(/\?(.*)/s)
-  const search = new URLSearchParams({ ...query, ...endpoint.query }).toString()
-  const whole = [inUrl, search].filter((part) => part !== "").join("&")
-  return `${base.replace(/\/+$/, "")}${path}${whole === "" ? "" : `?${whole}`}`
-}
-
-const bearer: Auth = { header: "authorization", prefix: "Bearer " }
-
-const requestTo = (
-  transport: Transport,
-  call: CallWithSecrets,
-  request: Message,
-  accept: string
-): HttpClientRequest.HttpClientRequest => {
-  const { auth = bearer, headers } = transport.endpoint
-  const options = {
-    headers: {
-      accept,
-      [auth.header]: `${auth.prefix ?? ""}${Redacted.value(call.token ?? call.key.value)}`,
-      ...request.headers,
-      ...headers
-    }
-  }
-  const url = urlOf(transport.endpoint, request)
-  return request.body === undefined
-    ? HttpClientRequest.get(url, options)
-    : HttpClientRequest.bodyText(HttpClientRequest.post(url, options), request.body, "application/json")
-}
-
+/** The error of a response whose status is not a success. A body that breaks off must not hide the status. */
 const statusError = (exchange: Exchange): Effect.Effect<LLMError> =>
   Effect.map(
-    // A body that breaks off must not hide the status, which is more informative.
     Effect.orElseSucceed(exchange.response.text, () => ""),
-    (text) =>
-      classify(
-        { status: exchange.response.status, headers: exchange.response.headers, body: parseJson(text) ?? text },
-        {
-          provider: exchange.source.provider,
-          model: exchange.call.model,
-          keyId: exchange.call.key.id,
-          now: exchange.clock.unsafeCurrentTimeMillis(),
-          mask: (text) => masked(exchange.transport, exchange.call, text)
-        }
-      )
+    (text) => Failure.statusError(exchange, text.slice(0, Failure.maxErrorBytes))
   )
+
+/** The text of a whole answer. A longer one than is allowed is not read when its length is declared, else not decoded. */
+export const text = (exchange: Exchange): Effect.Effect<string, LLMError> => {
+  const tooLong = Effect.suspend(() => Effect.fail(Failure.tooLongError(exchange)))
+  if (isDeclaredTooLong(exchange)) {
+    // The end of its stream aborts the request.
+    return Effect.zipRight(Effect.ignore(Stream.runHead(exchange.response.stream)), tooLong)
+  }
+  return Effect.matchEffect(exchange.response.text, {
+    onFailure: (error) => Effect.fail(clientError(exchange.target, exchange.call, error)),
+    onSuccess: (text) => (text.length > Failure.maxAnswerBytes ? tooLong : Effect.succeed(text))
+  })
+}
 
 /** Sends a message with its key or token, and succeeds when the head of a successful response has arrived. */
 const sendMessage = <R>(
   http: HttpClient.HttpClient.With<HttpClientError.HttpClientError, R>,
-  transport: Transport,
-  message: Message,
-  call: CallWithSecrets,
+  server: Server,
+  request: Unsent,
+  call: CallWithSecrets & Pick<Call, "onRateLimits">,
   source: AnswerSource,
+  clock: Clock.Clock,
   accept: string
-): Effect.Effect<Exchange, LLMError, R> =>
-  Effect.clockWith((clock) => {
-    const sentAt = clock.unsafeCurrentTimeMillis()
-    return Effect.matchEffect(http.execute(requestTo(transport, call, message, accept)), {
-      onFailure: (error) => Effect.fail(connectionError(transport, call, error)),
-      onSuccess: (response) => {
-        const exchange: Exchange = { transport, call, source, clock, sentAt, response }
-        if (response.status < 200 || response.status >= 300) return Effect.flatMap(statusError(exchange), Effect.fail)
-        const limits = call.onRateLimits === undefined ? undefined : rateLimits(response.headers, sentAt)
-        return limits === undefined || call.onRateLimits === undefined
-          ? Effect.succeed(exchange)
-          : Effect.as(call.onRateLimits(limits), exchange)
-      }
-    })
+): Effect.Effect<Exchange, LLMError, R> => {
+  const body = Message.encodeBody(server, call, request)
+  if (Either.isLeft(body)) return Effect.fail(body.left)
+  const sentAt = clock.unsafeCurrentTimeMillis()
+  const message = Message.messageOf(server, call, request, accept, body.right)
+  return Effect.matchEffect(http.execute(httpRequest(message)), {
+    onFailure: (error) => Effect.fail(clientError(server, call, error)),
+    onSuccess: (response) => {
+      const { headers, status } = response
+      const exchange: Exchange = { target: server, call, source, clock, sentAt, status, headers, response }
+      if (!isSuccess(status)) return Effect.flatMap(statusError(exchange), Effect.fail)
+      const limits = call.onRateLimits === undefined ? undefined : rateLimits(headers, sentAt)
+      return limits === undefined || call.onRateLimits === undefined
+        ? Effect.succeed(exchange)
+        : Effect.as(call.onRateLimits(limits), exchange)
+    }
   })
+}
 
 /** Sends a message, after exchanging the key for a token when the endpoint requires one. */
 const sendWithToken = <R>(
   http: HttpClient.HttpClient.With<HttpClientError.HttpClientError, R>,
-  transport: Transport,
-  message: Message,
+  server: Server,
+  request: Unsent,
   call: Call,
   source: AnswerSource,
   accept = "application/json"
 ): Effect.Effect<Exchange, LLMError, R> => {
-  const token = transport.endpoint.auth?.token
-  return token === undefined
-    ? sendMessage(http, transport, message, call, source, accept)
-    : Effect.flatMap(token(call), (token) => sendMessage(http, transport, message, { ...call, token }, source, accept))
+  const token = server.endpoint.auth?.token
+  return Effect.clockWith((clock) =>
+    token === undefined
+      ? sendMessage(http, server, request, call, source, clock, accept)
+      : Effect.flatMap(token(call), (token) =>
+          sendMessage(http, server, request, { ...call, token }, source, clock, accept)
+        )
+  )
 }
 
 /**
@@ -317,86 +122,65 @@ const sendWithToken = <R>(
  */
 const send = <R>(
   http: HttpClient.HttpClient.With<HttpClientError.HttpClientError, R>,
-  transport: Transport,
+  server: Server,
   wire: ClientWire,
   request: ChatRequest,
   call: Call,
   stream: boolean
 ): Effect.Effect<Exchange, LLMError, R> => {
-  const { endpoint } = transport
-  const source: AnswerSource = {
-    provider: endpoint.provider,
-    model: call.model,
-    get estimatedInputTokens() {
-      return estimateInput(request)
-    }
-  }
-  const accept = stream && wire.framing === "sse" ? "text/event-stream" : "application/json"
-  const attempt = (encoded: WireRequest): Effect.Effect<Exchange, LLMError, R> =>
-    Either.match(encodeBody(transport, call, encoded), {
-      onLeft: (error) => Effect.fail(error),
-      onRight: (body) => sendWithToken(http, transport, { ...encoded, body }, call, source, accept)
-    })
-  return Effect.flatMap(Ref.get(transport.rejectedFields), (rejectedFields) => {
-    const encoded = wire.encodeRequest(request, { provider: endpoint.provider, model: call.model, stream })
-    if (Either.isLeft(encoded)) return Effect.fail(encodingError(transport, call, encoded.left))
-    const reduced = rejectedFields.reduce(
-      (body, message) => wire.dropUnsupportedField?.(body, message) ?? body,
-      encoded.right
-    )
-    return Effect.catchTag(attempt(reduced), "InvalidRequestError", (error) => {
-      const without = wire.dropUnsupportedField?.(reduced, error.message)
+  const source = Message.chatSource(server, request, call)
+  const attempt = (encoded: WireRequest) =>
+    sendWithToken(http, server, encoded, call, source, Message.acceptOf(wire, stream))
+  return Effect.suspend(() => {
+    const encoded = Message.encodeChat(server, wire, request, call, stream)
+    if (Either.isLeft(encoded)) return Effect.fail(encoded.left)
+    return Effect.catchAll(attempt(encoded.right), (error) => {
+      const without = Message.withoutRejectedField(wire, encoded.right, error)
       return without === undefined
         ? Effect.fail(error)
-        : Effect.tap(attempt(without), () =>
-            Ref.update(transport.rejectedFields, (before) => [...before, error.message])
-          )
+        : Effect.map(attempt(without), (exchange) => {
+            server.rejectedFields.add(error.message)
+            return exchange
+          })
     })
   })
 }
 
 /** Sends a chat request for a whole answer. Interrupting this or the reading of the answer aborts the request. */
 export const sendWhole = (
-  transport: Transport,
+  { http, server }: Transport,
   wire: ClientWire,
   request: ChatRequest,
   call: Call
-): Effect.Effect<Exchange, LLMError> => send(transport.http, transport, wire, request, call, false)
+): Effect.Effect<Exchange, LLMError> => send(http, server, wire, request, call, false)
 
 /** Sends a chat request for a stream. The request is aborted when the scope closes. */
 export const sendStream = (
-  transport: Transport,
+  { scopedHttp, server }: Transport,
   wire: ClientWire,
   request: ChatRequest,
   call: Call
-): Effect.Effect<Exchange, LLMError, Scope.Scope> => send(transport.scopedHttp, transport, wire, request, call, true)
+): Effect.Effect<Exchange, LLMError, Scope.Scope> => send(scopedHttp, server, wire, request, call, true)
 
 /** Sends an encoded request other than a chat. */
 export const sendEncoded = (
-  transport: Transport,
+  { http, server }: Transport,
   encoded: Either.Either<WireRequest, WireFailure>,
   call: Call,
   source: AnswerSource
 ): Effect.Effect<Exchange, LLMError> =>
-  Either.match(
-    Either.flatMap(
-      Either.mapLeft(encoded, (failure) => encodingError(transport, call, failure)),
-      (request) => Either.map(encodeBody(transport, call, request), (body) => ({ ...request, body }))
-    ),
-    {
-      onLeft: (error) => Effect.fail(error),
-      onRight: (message) => sendWithToken(transport.http, transport, message, call, source)
-    }
-  )
+  Either.isLeft(encoded)
+    ? Effect.fail(Failure.encodingError(server, call, encoded.left))
+    : sendWithToken(http, server, encoded.right, call, source)
 
 /** Sends a GET request. */
 export const fetch = (
-  transport: Transport,
-  message: Omit<Message, "body">,
+  { http, server }: Transport,
+  request: Omit<Unsent, "body">,
   call: Call
 ): Effect.Effect<Exchange, LLMError> =>
-  sendWithToken(transport.http, transport, message, call, {
-    provider: transport.endpoint.provider,
+  sendWithToken(http, server, request, call, {
+    provider: server.endpoint.provider,
     model: call.model,
     estimatedInputTokens: 0
   })

@@ -6,7 +6,7 @@
  * | `RateLimitError` | yes, if it comes from the provider | yes, after `retryAfter` |
  * | `QuotaExceededError`, `AuthenticationError`, `PermissionError` | yes | no |
  * | `ProviderUnavailableError`, `NetworkError`, `TimeoutError`, `SharedStateError` | no | yes |
- * | `MalformedResponseError` | no | yes, once |
+ * | `MalformedResponseError` | no | yes, once, unless the answer is too long |
  * | `StreamInterruptedError` | no | only if no event was emitted |
  * | `BalanceExhaustedError` | no | if one of its deployments can recover |
  * | all others | no | no |
@@ -203,6 +203,12 @@ export class MalformedResponseError extends Schema.TaggedError<MalformedResponse
   path: Schema.String,
   /** The beginning of the text that cannot be decoded. */
   excerpt: Schema.String,
+  /**
+   * The longest answer that is read, in bytes. Present when the answer was longer: then it is not retried.
+   *
+   * @since 0.2.0
+   */
+  maxBytes: optional(Schema.Number),
   /** The response so far, if a stream had started. */
   partial: optional(PartialResponse)
 }) {}
@@ -405,7 +411,7 @@ export const isRetryable = (error: LLMError): boolean => {
       // A stream that has started is not restarted, and a call whose total time is up has no time left.
       return error.partial === undefined && error.phase !== "total"
     case "MalformedResponseError":
-      return error.partial === undefined
+      return error.partial === undefined && error.maxBytes === undefined
     case "StreamInterruptedError":
       return !error.begun
     case "BalanceExhaustedError":

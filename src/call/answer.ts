@@ -1,0 +1,67 @@
+/** Whole answers: the decoding of their text, and the fields that the client adds. */
+import { Either } from "effect"
+import type { Attempt } from "../vocabulary/attempt.js"
+import type { ChatResponse } from "../vocabulary/Chat.js"
+import type { LLMError } from "../vocabulary/LLMError.js"
+import { parseJson } from "../wire/json.js"
+import type { ClientWire, WireFailure } from "../wire/Wire.js"
+import { malformed } from "../wire/Wire.js"
+import type { Received } from "./failure.js"
+import { decodingError, maxAnswerBytes } from "./failure.js"
+import { withRawText } from "./passthrough.js"
+
+/** Whether the status is a success. */
+export const isSuccess = (status: number): boolean => status >= 200 && status < 300
+
+/** Whether a request for a stream is answered with one text: a server without streams sends JSON, a proxy sends a page. */
+export const isWhole = ({ headers }: Received): boolean => /\/json|text\/html/i.test(headers["content-type"] ?? "")
+
+/** Whether the headers announce a longer body than is read. */
+export const isDeclaredTooLong = ({ headers }: Received): boolean =>
+  Number(headers["content-length"] ?? 0) > maxAnswerBytes
+
+/** Parses and decodes a text. A custom wire can throw, which counts as a malformed answer. */
+export const decode = <A>(
+  received: Received,
+  text: string,
+  read: (body: unknown) => Either.Either<A, WireFailure>
+): Either.Either<A, LLMError> => {
+  const body = parseJson(text)
+  const failed = (failure: WireFailure) => Either.left(decodingError(received, failure))
+  if (body === undefined || body === null) return failed(malformed("", text))
+  let decoded: Either.Either<A, WireFailure>
+  try {
+    decoded = read(body)
+  } catch {
+    decoded = Either.left(malformed("", text))
+  }
+  return Either.isLeft(decoded) ? failed(decoded.left) : Either.right(decoded.right)
+}
+
+/** The fields of an answer that the client adds to the decoded ones. */
+export const responseMetadata = ({ call, clock, sentAt, source, status }: Received) => {
+  const latency = clock.unsafeCurrentTimeMillis() - sentAt
+  const attempt: Attempt = {
+    provider: source.provider,
+    model: call.model,
+    keyId: call.key.id,
+    status,
+    duration: latency
+  }
+  return { provider: source.provider, latency, attempts: [attempt] }
+}
+
+/** Decodes the text of a chat answer, and keeps the text when the caller wants it in this protocol. */
+export const decodeChat = (
+  received: Received,
+  wire: ClientWire,
+  text: string,
+  rawProtocol?: string
+): Either.Either<ChatResponse, LLMError> =>
+  Either.map(
+    decode(received, text, (body) => wire.decodeResponse(body, received.source)),
+    (decoded) => {
+      const answer = { ...decoded, ...responseMetadata(received), keyId: received.call.key.id }
+      return rawProtocol === wire.name ? withRawText(wire.name, text, answer) : answer
+    }
+  )

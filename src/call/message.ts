@@ -1,0 +1,134 @@
+/** The requests that are sent: URL, headers and body, and the optional fields that a server has rejected. */
+import { Either, Redacted } from "effect"
+import type { ChatRequest } from "../vocabulary/Chat.js"
+import type { LLMError } from "../vocabulary/LLMError.js"
+import type { Auth, Call, Endpoint } from "../wire/providerClient.js"
+import type { AnswerSource, ClientWire, WireRequest } from "../wire/Wire.js"
+import type { DirectRequest } from "./direct.js"
+import * as Secrets from "./endpointSecrets.js"
+import type { CallWithSecrets, Target } from "./failure.js"
+import { encodingError, jsonError } from "./failure.js"
+import { estimateInput } from "./request.js"
+
+/** The server of a client, with what all its requests have in common. */
+export interface Server extends Target {
+  /** The base URL without its query and trailing slashes. */
+  readonly base: string
+  /** The query of the base URL. */
+  readonly baseQuery: string
+  /** The headers of the endpoint; names are in lower case. */
+  readonly headers: Readonly<Record<string, string>>
+  /** Error messages of this server that reject optional fields. Later requests leave these fields out. */
+  readonly rejectedFields: Set<string>
+}
+
+const bearer: Auth = { header: "authorization", prefix: "Bearer " }
+
+const lowerCased = (headers: Readonly<Record<string, string>>): Record<string, string> => {
+  const lower: Record<string, string> = {}
+  for (const name of Object.keys(headers)) {
+    const value = headers[name]
+    if (value !== undefined) lower[name.toLowerCase()] = value
+  }
+  return lower
+}
+
+export const server = (protocol: string, endpoint: Endpoint): Server => {
+  const [base = "", baseQuery = ""] = (endpoint.baseUrl.split("#", 1)[0] ?? "").split(/\?(.*)/s)
+  return {
+    protocol,
+    endpoint,
+    base: base.replace(/\/+$/, ""),
+    baseQuery,
+    headers: lowerCased(endpoint.headers ?? {}),
+    secrets: Secrets.ofEndpoint(endpoint),
+    rejectedFields: new Set()
+  }
+}
+
+/** A request without a body is a GET. */
+export type Unsent = Omit<WireRequest, "body"> & { readonly body?: Readonly<Record<string, unknown>> }
+
+/** The URL of a request. The query of the base URL goes behind the path. */
+const urlOf = ({ base, baseQuery, endpoint }: Server, { path, query }: Unsent): string => {
+  const search =
+    query === undefined && endpoint.query === undefined
+      ? ""
+      : new URLSearchParams({ ...query, ...endpoint.query }).toString()
+  const whole = baseQuery === "" || search === "" ? baseQuery + search : `${baseQuery}&${search}`
+  return whole === "" ? `${base}${path}` : `${base}${path}?${whole}`
+}
+
+/** The request with its key or token. */
+export const messageOf = (
+  server: Server,
+  { key, token }: CallWithSecrets,
+  request: Unsent,
+  accept: string,
+  body: string | undefined
+): DirectRequest => {
+  const { header, prefix = "" } = server.endpoint.auth ?? bearer
+  const headers: Record<string, string> = {
+    accept,
+    [header.toLowerCase()]: `${prefix}${Redacted.value(token ?? key.value)}`,
+    ...(request.headers === undefined ? {} : lowerCased(request.headers)),
+    ...server.headers
+  }
+  const url = urlOf(server, request)
+  if (body === undefined) return { method: "GET", url, headers }
+  headers["content-type"] = "application/json"
+  // The transport sends the length of the body.
+  delete headers["content-length"]
+  return { method: "POST", url, headers, body }
+}
+
+/** The body of a request as JSON; undefined for a request without one. */
+export const encodeBody = (
+  server: Server,
+  call: CallWithSecrets,
+  { body }: Unsent
+): Either.Either<string | undefined, LLMError> => {
+  try {
+    return Either.right(body === undefined ? undefined : JSON.stringify(body))
+  } catch (cause) {
+    return Either.left(jsonError(server, call, cause))
+  }
+}
+
+// -------------------------------------------------------------------------------------
+// chats
+// -------------------------------------------------------------------------------------
+
+export const chatSource = (server: Server, request: ChatRequest, { model }: Pick<Call, "model">): AnswerSource => ({
+  provider: server.endpoint.provider,
+  model,
+  get estimatedInputTokens() {
+    return estimateInput(request)
+  }
+})
+
+export const acceptOf = ({ framing }: ClientWire, stream: boolean): string =>
+  stream && framing === "sse" ? "text/event-stream" : "application/json"
+
+/** Encodes a chat request without the optional fields that the server has rejected. */
+export const encodeChat = (
+  server: Server,
+  wire: ClientWire,
+  request: ChatRequest,
+  call: CallWithSecrets,
+  stream: boolean
+): Either.Either<WireRequest, LLMError> => {
+  const encoded = wire.encodeRequest(request, { provider: server.endpoint.provider, model: call.model, stream })
+  if (Either.isLeft(encoded)) return Either.left(encodingError(server, call, encoded.left))
+  let reduced = encoded.right
+  for (const message of server.rejectedFields) reduced = wire.dropUnsupportedField?.(reduced, message) ?? reduced
+  return Either.right(reduced)
+}
+
+/** The request without the optional field that the server has rejected with this error; undefined when it rejected something else. */
+export const withoutRejectedField = (
+  wire: ClientWire,
+  request: WireRequest,
+  error: LLMError
+): WireRequest | undefined =>
+  error._tag === "InvalidRequestError" ? wire.dropUnsupportedField?.(request, error.message) : undefined

@@ -1,0 +1,322 @@
+/**
+ * Reads the events of one stream: bytes and its end go in, events come out. It neither waits nor has timers: `phase` says what the
+ * caller waits for next, and until when.
+ *
+ * Before the finish signal any end of the stream is a failure, after it every end is a success. After the signal the stream waits for
+ * the usage, and after `Finish` for the end of the connection, so that the connection can be reused.
+ */
+import { Either } from "effect"
+import type { PartialResponse } from "../vocabulary/Chat.js"
+import type { ChatEvent, Start } from "../vocabulary/ChatEvent.js"
+import * as Events from "../vocabulary/ChatEvent.js"
+import type { LLMError } from "../vocabulary/LLMError.js"
+import type * as Usage from "../vocabulary/Usage.js"
+import * as Framing from "../wire/framing.js"
+import { parseJson } from "../wire/json.js"
+import type { ClientWire, Frame, StreamDecoder, WireEvent, WireFailure } from "../wire/Wire.js"
+import { malformed, usageOf } from "../wire/Wire.js"
+import { decodeChat } from "./answer.js"
+import type { Collector } from "./collector.js"
+import type { Received } from "./failure.js"
+import { decodingError, interruptedError } from "./failure.js"
+import type { Limits } from "./limits.js"
+import { withRawFrames } from "./passthrough.js"
+
+/** How long a stream waits for the usage after the finish signal, which some providers never send, in milliseconds. */
+const usageGrace = 1000
+
+/** How long a stream waits for the end of the connection after its last event, so that it can be reused, in milliseconds. */
+const closingGrace = 100
+
+/** The beginnings of an event-stream line. https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream */
+const sseFields = ["data:", "event:", "id:", "retry:", ":"]
+
+/** Whether a text without a whole frame is the beginning of one, and not a page or a message. */
+const isFramePrefix = (framing: ClientWire["framing"], text: string): boolean => {
+  const prefix = text.replace(/^\uFEFF/, "").trimStart()
+  return framing === "ndjson"
+    ? prefix === "" || prefix.startsWith("{")
+    : sseFields.some((field) => prefix.startsWith(field) || field.startsWith(prefix))
+}
+
+/** Whether the event is output of the model. A `ToolCallEnd` is none: some wires emit it at the finish signal. */
+const isOutput = ({ _tag }: WireEvent): boolean => _tag !== "Finish" && _tag !== "ToolCallEnd"
+
+/** Whether the end of the stream cut the frame's JSON off. */
+const isCutOff = ({ data }: Frame): boolean => /^\s*[[{]/.test(data) && parseJson(data) === undefined
+
+/**
+ * What a stream waits for. Times are in milliseconds since the epoch.
+ *
+ * - `reading`: more bytes, for `read`. At `until`, if it is defined, the caller calls `end`.
+ * - `closing`: the end of the connection. The answer is complete: bytes are ignored, and the stream ends at `until`.
+ * - `ended`: nothing. The stream is over.
+ * - `failed`: nothing. The stream has failed.
+ */
+export type Phase =
+  | { readonly _tag: "reading"; readonly until: number | undefined }
+  | { readonly _tag: "closing"; readonly until: number }
+  | { readonly _tag: "ended" }
+  | { readonly _tag: "failed"; readonly error: LLMError }
+
+const ended: Phase = { _tag: "ended" }
+
+const noEvents: ReadonlyArray<ChatEvent> = []
+
+const readingOn: Phase = { _tag: "reading", until: undefined }
+
+export interface Options {
+  readonly wire: ClientWire
+  /** Collects the events. */
+  readonly collector: Collector
+  /** Whether the events carry the frames that they were decoded from. */
+  readonly keepFrames: boolean
+  /** The time limits of the call, which shorten the graces: none of them expires in a grace and fails a complete answer. */
+  readonly limits: Pick<Limits, "deadline" | "idle">
+}
+
+export interface StreamReader {
+  /** The events of the bytes of one network read; none when the bytes complete no event, or after the end. Does not throw. */
+  readonly read: (pieces: Iterable<Uint8Array>) => ReadonlyArray<ChatEvent>
+  /**
+   * The events due at the end of the bytes: the end of the body, the time of `phase`, or because the connection broke. Does not throw.
+   */
+  readonly end: (reason: "end of body" | "time" | LLMError) => ReadonlyArray<ChatEvent>
+  /** What the stream waits for, after the events that were returned. */
+  readonly phase: () => Phase
+  /** The consumer waits for the next event from now on: the idle limit counts from it. */
+  readonly waits: () => void
+  /** The consumer reads again after a pause: a grace begins anew, since nothing was read. */
+  readonly resumes: () => void
+}
+
+export const make = (received: Received, { collector, keepFrames, limits, wire }: Options): StreamReader => {
+  const { call, clock, source } = received
+  const framer = Framing.make(wire.framing)
+  const decoder = wire.decodeStream(source)
+  const now = () => clock.unsafeCurrentTimeMillis()
+  let begun = false
+  let failure: LLMError | undefined
+  /** The time since which the consumer waits. */
+  let waitingSince = received.sentAt
+  /** The end of the usage grace; undefined before the finish signal. */
+  let finishingUntil: number | undefined
+  /** The end of the closing grace; undefined before `Finish`. */
+  let closingUntil: number | undefined
+  /** Whether output followed the finish signal: then it does not end the stream. */
+  let continuedAfterFinish = false
+  let isOver = false
+  let state: StreamDecoder["state"] = "open"
+  let sawFrame = false
+  let prefix = ""
+  /** Frames that were read but not emitted with events yet; undefined when frames are not wanted. */
+  let pendingFrames: Array<Frame> | undefined = keepFrames ? [] : undefined
+  /** The characters of the pending frames. */
+  let pendingLength = 0
+  /** The answer when it is one JSON text despite its content type. */
+  let unframed: { text: string; readonly decoder: TextDecoder } | undefined
+
+  /** The end of a grace that begins now. */
+  const graceUntil = (grace: number): number => {
+    const time = now()
+    return time + Math.max(0, Math.min(grace, (waitingSince + limits.idle - time) / 2, (limits.deadline - time) / 2))
+  }
+
+  const start = (): Start => ({
+    _tag: "Start",
+    id: decoder.id,
+    provider: source.provider,
+    model: decoder.model,
+    keyId: call.key.id,
+    attempts: [
+      {
+        provider: source.provider,
+        model: call.model,
+        keyId: call.key.id,
+        status: received.status,
+        duration: now() - received.sentAt
+      }
+    ]
+  })
+
+  /** The answer so far. `usageOf` checks the counts, which a custom wire can report wrongly. */
+  const partial = (counts: Usage.Usage | undefined): PartialResponse => {
+    const collected = collector.collected()
+    return Events.toPartial(collected, usageOf(counts, source, Events.generatedText(collected)))
+  }
+
+  const fail = (wireFailure: WireFailure): LLMError =>
+    decodingError(received, wireFailure, begun ? partial(decoder.usage) : undefined)
+
+  const emitEvent = (out: Array<ChatEvent>, event: Start | WireEvent): void => {
+    collector.add(event)
+    out.push(event)
+  }
+
+  /** The decoded events, with `Start` before the first one. A failure is kept: it comes after them. */
+  const emit = (
+    decoded: ReadonlyArray<WireEvent>,
+    wireFailure: WireFailure | undefined,
+    errorOf: (wireFailure: WireFailure) => LLMError = fail
+  ): ReadonlyArray<ChatEvent> => {
+    const out: Array<ChatEvent> = []
+    if (!begun && decoded.length > 0) {
+      begun = true
+      emitEvent(out, start())
+    }
+    for (const event of decoded) {
+      emitEvent(out, event._tag === "Finish" ? { ...event, latency: now() - received.sentAt } : event)
+    }
+    state = decoder.state
+    if (wireFailure !== undefined) failure = errorOf(wireFailure)
+    if (out.length > 0 && pendingFrames !== undefined) {
+      withRawFrames(wire.name, pendingFrames, out)
+      pendingFrames = []
+      pendingLength = 0
+    }
+    return out
+  }
+
+  /** Keeps a frame for the events that it belongs to, up to a limit for frames that yield no event. */
+  const keepFrame = (frame: Frame): void => {
+    if (pendingFrames === undefined) return
+    pendingFrames.push(frame)
+    pendingLength += frame.data.length
+    if (pendingLength > Framing.maxFrameLength) pendingFrames = undefined
+  }
+
+  /** Decodes one frame. A custom wire can throw, which counts as a malformed frame. */
+  const decodeFrame = (frame: Frame, decoded: Array<WireEvent>): WireFailure | undefined => {
+    sawFrame = true
+    try {
+      const wireFailure = decoder.push(frame, decoded)
+      if (wireFailure === undefined) keepFrame(frame)
+      return wireFailure
+    } catch {
+      return malformed("", frame.data)
+    }
+  }
+
+  /** Ignores a failure after the finish signal: the answer is complete, and a missing usage is estimated. */
+  const afterFinish = (wireFailure: WireFailure | undefined, decoded: Array<WireEvent>): WireFailure | undefined =>
+    wireFailure !== undefined && decoder.state === "finishing" ? decoder.end(decoded) : wireFailure
+
+  const decode = (frames: ReadonlyArray<Frame>, fits: boolean): ReadonlyArray<ChatEvent> => {
+    const decoded: Array<WireEvent> = []
+    let wireFailure: WireFailure | undefined
+    for (const frame of frames) {
+      wireFailure = decodeFrame(frame, decoded)
+      if (wireFailure !== undefined || decoder.state === "done") break
+    }
+    if (!fits) wireFailure ??= malformed("", `an event of more than ${Framing.maxFrameLength} characters`)
+    if (decoder.state === "finishing") {
+      continuedAfterFinish ||= finishingUntil !== undefined && decoded.some(isOutput)
+      finishingUntil ??= graceUntil(usageGrace)
+    } else finishingUntil = undefined
+    return emit(decoded, afterFinish(wireFailure, decoded))
+  }
+
+  const readPieces = (pieces: Iterable<Uint8Array>): ReadonlyArray<ChatEvent> => {
+    const frames: Array<Frame> = []
+    let fits = true
+    for (const piece of pieces) {
+      if (!sawFrame && prefix.length < 200) {
+        prefix += new TextDecoder().decode(piece.subarray(0, 200))
+        if (wire.framing === "sse" && /^\s*[[{]/.test(prefix)) unframed ??= { text: "", decoder: new TextDecoder() }
+      }
+      if (unframed !== undefined && unframed.text.length <= Framing.maxFrameLength) {
+        unframed.text += unframed.decoder.decode(piece, { stream: true })
+      }
+      fits = framer.push(piece, frames) && fits
+    }
+    return frames.length === 0 && fits ? noEvents : decode(frames, fits)
+  }
+
+  const decodeUnframed = (text: string): ReadonlyArray<ChatEvent> => {
+    const answer = decodeChat(received, wire, text)
+    isOver = true
+    if (Either.isLeft(answer)) {
+      failure = answer.left
+      return noEvents
+    }
+    const events = Events.fromResponse(answer.right)
+    for (const event of events) collector.add(event)
+    return events
+  }
+
+  const decodeEnd = (error: LLMError | undefined): ReadonlyArray<ChatEvent> => {
+    if (error === undefined && unframed !== undefined && !sawFrame) {
+      return decodeUnframed(unframed.text + unframed.decoder.decode())
+    }
+    const frames: Array<Frame> = []
+    framer.end(frames)
+    const decoded: Array<WireEvent> = []
+    let wireFailure: WireFailure | undefined
+    for (const frame of frames) {
+      if (decoder.state === "done" || isCutOff(frame)) break
+      wireFailure = decodeFrame(frame, decoded)
+      if (wireFailure !== undefined) break
+    }
+    wireFailure = afterFinish(wireFailure, decoded)
+    if (wireFailure === undefined && decoder.state !== "done") {
+      wireFailure =
+        error !== undefined || sawFrame || isFramePrefix(wire.framing, prefix)
+          ? decoder.end(decoded)
+          : malformed("", prefix.slice(0, 200))
+    }
+    return emit(
+      decoded,
+      wireFailure,
+      error === undefined ? fail : () => interruptedError(received, error, begun, partial(decoder.usage))
+    )
+  }
+
+  /** The error of a custom wire that throws. Its usage, and the parts that it has made, are not trusted. */
+  const thrown = (cause: unknown): LLMError => {
+    const wireFailure = malformed("", String(cause))
+    try {
+      return decodingError(received, wireFailure, begun ? partial(undefined) : undefined)
+    } catch {
+      return decodingError(received, wireFailure)
+    }
+  }
+
+  /** Runs a step of the reading. Members of a custom wire can throw, which counts as a malformed answer. */
+  const caught = (step: () => ReadonlyArray<ChatEvent>): ReadonlyArray<ChatEvent> => {
+    try {
+      return step()
+    } catch (cause) {
+      failure = thrown(cause)
+      return noEvents
+    }
+  }
+
+  return {
+    read: (pieces) =>
+      failure !== undefined || isOver || state === "done" ? noEvents : caught(() => readPieces(pieces)),
+    end: (reason) => {
+      if (failure !== undefined || isOver) return noEvents
+      const isComplete = state === "done"
+      const events = isComplete ? noEvents : caught(() => decodeEnd(typeof reason === "string" ? undefined : reason))
+      // At the end of the usage grace the connection is still open.
+      isOver = isComplete || reason !== "time" || state !== "done"
+      return events
+    },
+    phase: () => {
+      if (failure !== undefined) return { _tag: "failed", error: failure }
+      if (isOver) return ended
+      if (state === "done") return { _tag: "closing", until: (closingUntil ??= graceUntil(closingGrace)) }
+      return finishingUntil === undefined || continuedAfterFinish
+        ? readingOn
+        : { _tag: "reading", until: finishingUntil }
+    },
+    waits: () => {
+      waitingSince = now()
+    },
+    resumes: () => {
+      waitingSince = now()
+      if (finishingUntil !== undefined) finishingUntil = graceUntil(usageGrace)
+      if (closingUntil !== undefined) closingUntil = graceUntil(closingGrace)
+    }
+  }
+}
