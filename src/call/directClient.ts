@@ -1,7 +1,7 @@
 /** The calls of a client over a direct transport: plain functions with callbacks, for the call plan. */
 import type { Clock, Either } from "effect"
 import type { ChatRequest, ChatResponse } from "../vocabulary/Chat.js"
-import type { ChatEvent, Collected } from "../vocabulary/ChatEvent.js"
+import type { ChatEvent } from "../vocabulary/ChatEvent.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
 import type { Call, Service } from "../wire/providerClient.js"
 import type { RateLimits } from "../wire/headers/rateLimits.js"
@@ -29,8 +29,6 @@ export interface DirectStream {
   /** Stops reading from the socket, until `resume`. Events of data that has been read already can still be reported. */
   readonly pause: () => void
   readonly resume: () => void
-  /** The events so far. */
-  readonly collected: () => Collected
 }
 
 /**

@@ -1,6 +1,6 @@
 /** The straight way of a call: the same results as the way of effects, with everything given back at whatever step it ends. */
 import { describe, expect, it } from "@effect/vitest"
-import { Cause, Chunk, Deferred, Effect, Either, Exit, Fiber, FiberId, Layer, Scheduler, Stream } from "effect"
+import { Cause, Chunk, Effect, Either, Exit, Fiber, FiberId, Layer, Scheduler, Stream } from "effect"
 import * as DirectClient from "../../src/call/directClient.js"
 import * as ProviderClient from "../../src/call/ProviderClient.js"
 import * as KeyPool from "../../src/keyPool/KeyPool.js"
@@ -157,7 +157,7 @@ describe("the straight way of a call", () => {
         yield* call(llm)
         yield* expectSettled(llm, 3, client.open())
         const { keys } = yield* llm.status
-        expect(keys.keys.map(({ state }) => state).filter((state) => state === "ready")).toHaveLength(1)
+        expect(keys.keys.filter(({ state }) => state._tag === "Ready")).toHaveLength(1)
       }
     })
   )
