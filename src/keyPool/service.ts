@@ -120,10 +120,7 @@ const makeService = (
 
   const unsafeRest: NonNullable<Service["unsafeRest"]> = (clock, id, duration) =>
     unsafeStep(clock, (state, now) =>
-      Pool.change(state, now, (keySet) => [
-        undefined,
-        KeySets.rest(keySet, id, Duration.toMillis(duration), "resting")
-      ])
+      Pool.change(state, now, (keySet) => [undefined, KeySets.rest(keySet, id, Duration.toMillis(duration), "resting")])
     )
 
   return {
