@@ -16,7 +16,7 @@ import type * as RateLimiter from "../rateLimiter/model.js"
 import * as Usage from "../vocabulary/Usage.js"
 import type { AttemptWatch } from "./attemptWatch.js"
 import * as Watches from "./attemptWatch.js"
-import { longestSleep } from "./limits.js"
+import * as Acquire from "./acquire.js"
 import type { Feedback } from "../rateLimiter/feedback.js"
 import type { ListedModel } from "../wire/Wire.js"
 import type { ModelInfo } from "./model.js"
@@ -77,10 +77,7 @@ const embeddingAttempt = (request: EmbeddingRequest, model: string): AttemptRequ
 
 type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 
-/**
- * Takes a permit, then a key, so that no key is idle while the call waits for a permit. Must run uninterruptibly: an interruption
- * in between would lose what was taken. The waits of limiter and pool remain interruptible.
- */
+/** Acquires permit and key and begins an attempt. Must run uninterruptibly, or what was acquired could be lost. */
 const acquire = (
   deps: Dependencies,
   request: AttemptRequest,
@@ -89,26 +86,14 @@ const acquire = (
   Effect.gen(function* () {
     const clock = yield* Effect.clock
     const tokens = deps.countsTokens ? request.estimate() : 0
-    const longest = yield* longestSleep
-    const requestedAt = clock.unsafeCurrentTimeMillis()
-    const reservation = yield* deps.limiter.reserve(tokens, { model: request.model, ...maxWaitOf(longest) })
-    const permittedAt = clock.unsafeCurrentTimeMillis()
-    const lease = yield* Effect.onError(
-      deps.pool.reserve({
-        exclude: tried,
-        onCooldown: tried.size === 0 ? "wait" : "fail",
-        ...maxWaitOf(longest - (permittedAt - requestedAt))
-      }),
-      () => reservation.settle(0)
-    )
+    const need = { model: request.model, tokens, tried }
+    const { lease, reservation, waitedForKey, waitedForPermit } =
+      Acquire.unsafeTryAcquire(clock, deps, need) ?? (yield* Acquire.acquire(deps, need))
     const startedAt = clock.unsafeCurrentTimeMillis()
     const watch = yield* Watches.CurrentWatch
     Watches.recordStart(watch, { provider: deps.client.provider, model: request.model, keyId: lease.key.id, startedAt })
     const probe = yield* Effect.onError(
-      Effect.zipRight(
-        recordWaits(deps, permittedAt - requestedAt, startedAt - permittedAt),
-        deps.instruments.attempt(lease.key, request)
-      ),
+      Effect.zipRight(recordWaits(deps, waitedForPermit, waitedForKey), deps.instruments.attempt(lease.key, request)),
       // A tracer can die: then the call dies, too, but releases key and permit.
       () => {
         Watches.recordEnd(watch)
@@ -158,9 +143,6 @@ const recordWaits = ({ instruments }: Dependencies, forPermit: number, forKey: n
     forPermit > 0 ? instruments.waited("limiter", forPermit) : Effect.void,
     forKey > 0 ? instruments.waited("pool", forKey) : Effect.void
   )
-
-const maxWaitOf = (longest: number): { readonly maxWait?: Duration.Duration } =>
-  Number.isFinite(longest) ? { maxWait: Duration.millis(Math.max(0, longest)) } : {}
 
 /** Of two errors the one that a retry can resolve, with the shorter `retryAfter`. */
 const preferred = (first: LLMError, next: LLMError): LLMError => {

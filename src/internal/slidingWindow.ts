@@ -47,15 +47,32 @@ export const expire = (window: SlidingWindow, now: number): SlidingWindow => {
   return { ...window, used: List.isNil(older) ? 0 : used, updatedAt: now, older, newer }
 }
 
+/** When an amount expires that is taken at `at`. */
+const expiryOf = ({ duration, grain }: SlidingWindow, at: number): number =>
+  grain === 0 ? at + duration : Math.ceil((at + duration) / grain) * grain
+
 export const take = (window: SlidingWindow, amount: number): SlidingWindow => {
-  const end = window.updatedAt + window.duration
-  const expiresAt = window.grain === 0 ? end : Math.ceil(end / window.grain) * window.grain
+  const expiresAt = expiryOf(window, window.updatedAt)
   const used = window.used + amount
   const { newer } = window
   if (List.isNil(window.older)) return { ...window, used, older: List.of({ amount, expiresAt }) }
   return List.isCons(newer) && newer.head.expiresAt === expiresAt
     ? { ...window, used, newer: List.prepend(newer.tail, { amount: newer.head.amount + amount, expiresAt }) }
     : { ...window, used, newer: List.prepend(newer, { amount, expiresAt }) }
+}
+
+/** Takes back what was taken at `takenAt`, unless it has expired. */
+export const giveBack = (window: SlidingWindow, takenAt: number, amount: number): SlidingWindow => {
+  const expiresAt = expiryOf(window, takenAt)
+  let returned = 0
+  const entries = [...window.older, ...List.reverse(window.newer)].flatMap((entry) => {
+    if (entry.expiresAt !== expiresAt) return [entry]
+    returned = Math.min(entry.amount, amount)
+    return entry.amount > returned ? [{ ...entry, amount: entry.amount - returned }] : []
+  })
+  return returned === 0
+    ? window
+    : { ...window, used: window.used - returned, older: List.fromIterable(entries), newer: List.nil() }
 }
 
 /** When there is room for `amount`: in the past or `-Infinity` if there is now, infinite if there never is. */

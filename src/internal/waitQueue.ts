@@ -1,9 +1,9 @@
 /**
  * A state that many calls change, and a queue in which a call waits for a change that concerns it. The queue itself is part of
- * the state: this module reads the clock, applies one transition at a time to a `Ref`, and completes the wakeups that it returns.
+ * the state: this module reads the clock, applies one transition at a time, and completes the wakeups that it returns.
  */
 import type { Clock } from "effect"
-import { Deferred, Effect, Fiber, Ref } from "effect"
+import { Deferred, Effect, Fiber, MutableRef } from "effect"
 import { longestTimer } from "./clock.js"
 
 /** Makes one waiting call look at the state again. Completing it twice has no further effect. */
@@ -18,9 +18,9 @@ export interface Transition<A> {
 export type Step<A, S> = readonly [Transition<A>, S]
 
 /** The answer to a call that was put in the queue. */
-export interface Waiting {
+export interface Waiting<Ticket = number> {
   readonly _tag: "Waiting"
-  readonly ticket: number
+  readonly ticket: Ticket
   /** When to look again if no wakeup comes before. */
   readonly until: number
 }
@@ -39,25 +39,25 @@ interface Answer {
 }
 
 /** The transitions of a queue. Times are in milliseconds. */
-export interface Queue<A extends Answer, S> {
-  readonly join: (state: S, now: number, wakeup: Wakeup) => Step<A | Waiting, S>
+export interface Queue<A extends Answer, S, Ticket> {
+  readonly join: (state: S, now: number, wakeup: Wakeup) => Step<A | Waiting<Ticket>, S>
   /** Looks again, with a new wakeup for the next time. */
-  readonly look: (state: S, now: number, ticket: number, wakeup: Wakeup) => Step<A | Waiting, S>
-  readonly giveUp: (state: S, now: number, ticket: number) => Step<void, S>
+  readonly look: (state: S, now: number, ticket: Ticket, wakeup: Wakeup) => Step<A | Waiting<Ticket>, S>
+  readonly giveUp: (state: S, now: number, ticket: Ticket) => Step<void, S>
 }
 
 export type Interruptibly = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 
-/** A state in a `Ref`, with the clock and the wakeups around it. */
+/** A state that effects and synchronous code change, with the clock and the wakeups around it. */
 export interface SharedState<S> {
   /** Milliseconds since the state was made; never runs backwards. */
   readonly timeOf: (clock: Clock.Clock) => number
   /** When the state was made, in milliseconds of the clock. */
   readonly origin: number
-  /**
-   * Applies a transition and continues with its result. Must be uninterruptible: a wakeup that is lost leaves a call waiting for
-   * ever.
-   */
+  readonly unsafeGet: () => S
+  /** Applies a transition and completes its wakeups. It does not apply the changes of other processes (`incoming`). */
+  readonly unsafeStep: <A>(clock: Clock.Clock, take: (state: S, now: number) => Step<A, S>) => A
+  /** Applies a transition and continues with its result. */
   readonly step: <A, B, E, R>(
     take: (state: S, now: number) => Step<A, S>,
     next: (value: A) => Effect.Effect<B, E, R>
@@ -66,51 +66,51 @@ export interface SharedState<S> {
    * Joins the queue, waits until there is an answer, and continues with it. Must be uninterruptible except where it waits
    * (`interruptibly`): an interrupted wait gives up its place and whatever it was granted.
    */
-  readonly waitInQueue: <A extends Answer, B, E, R>(
-    queue: Queue<A, S>,
+  readonly waitInQueue: <A extends Answer, B, E, R, Ticket = number>(
+    queue: Queue<A, S, Ticket>,
     interruptibly: Interruptibly,
     next: (answer: A) => Effect.Effect<B, E, R>
   ) => Effect.Effect<B, E, R>
-  readonly ref: Ref.Ref<S>
 }
 
-const isWaiting = (answer: Answer): answer is Waiting => answer._tag === "Waiting"
+const isWaiting = <A extends Answer, Ticket>(answer: A | Waiting<Ticket>): answer is Waiting<Ticket> =>
+  answer._tag === "Waiting"
 
 /** A transition that is applied before every other one: the changes that came from other processes since the last. */
 export type Incoming<S> = Effect.Effect<(state: S, now: number) => Step<void, S>>
 
 export const make = <S>(first: S, incoming?: (origin: number) => Incoming<S>): Effect.Effect<SharedState<S>> =>
-  Effect.zipWith(Ref.make(first), Effect.clock, (ref, clock) => {
-    const start = clock.unsafeCurrentTimeNanos()
-    const origin = Number(start) / 1e6
-    return { ...around(ref, start, incoming?.(origin)), origin }
-  })
+  Effect.clockWith((clock) =>
+    Effect.sync(() => {
+      const start = clock.unsafeCurrentTimeNanos()
+      const origin = Number(start) / 1e6
+      return { ...around(MutableRef.make(first), start, incoming?.(origin)), origin }
+    })
+  )
 
 const around = <S>(
-  ref: Ref.Ref<S>,
+  cell: MutableRef.MutableRef<S>,
   origin: bigint,
   incoming: Incoming<S> | undefined
 ): Omit<SharedState<S>, "origin"> => {
   const timeOf = (clock: Clock.Clock): number => Number(clock.unsafeCurrentTimeNanos() - origin) / 1e6
 
-  const plain: SharedState<S>["step"] = (take, next) =>
-    Effect.clockWith((clock) =>
-      Effect.flatMap(
-        Ref.modify(ref, (state) => take(state, timeOf(clock))),
-        ({ value, wakeups }) => (wakeups.length === 0 ? next(value) : Effect.zipRight(notify(wakeups), next(value)))
-      )
-    )
+  const unsafeStep: SharedState<S>["unsafeStep"] = (clock, take) => {
+    const [{ value, wakeups }, after] = take(cell.current, timeOf(clock))
+    cell.current = after
+    for (const wakeup of wakeups) Deferred.unsafeDone(wakeup, Effect.void)
+    return value
+  }
 
   const step: SharedState<S>["step"] =
     incoming === undefined
-      ? plain
+      ? (take, next) => Effect.clockWith((clock) => next(unsafeStep(clock, take)))
       : (take, next) =>
           Effect.flatMap(incoming, (prepare) =>
-            plain((state, now) => {
-              const [{ wakeups: early }, prepared] = prepare(state, now)
-              const [{ value, wakeups }, after] = take(prepared, now)
-              return [{ value, wakeups: early.length === 0 ? wakeups : [...early, ...wakeups] }, after]
-            }, next)
+            Effect.clockWith((clock) => {
+              unsafeStep(clock, prepare)
+              return next(unsafeStep(clock, take))
+            })
           )
 
   /**
@@ -128,19 +128,19 @@ const around = <S>(
           )
         })
 
-  const waitInQueue: SharedState<S>["waitInQueue"] = <A extends Answer, B, E, R>(
-    { giveUp, join, look }: Queue<A, S>,
+  const waitInQueue: SharedState<S>["waitInQueue"] = <A extends Answer, B, E, R, Ticket = number>(
+    { giveUp, join, look }: Queue<A, S, Ticket>,
     interruptibly: Interruptibly,
     next: (answer: A) => Effect.Effect<B, E, R>
   ) => {
-    const ask = (question: (state: S, now: number, wakeup: Wakeup) => Step<A | Waiting, S>) =>
+    const ask = (question: (state: S, now: number, wakeup: Wakeup) => Step<A | Waiting<Ticket>, S>) =>
       Effect.flatMap(Deferred.make<void>(), (wakeup): Effect.Effect<B, E, R> =>
         step(
           (state, now) => question(state, now, wakeup),
           (answer) => (isWaiting(answer) ? wait(answer, wakeup) : next(answer))
         )
       )
-    const wait = ({ ticket, until }: Waiting, wakeup: Wakeup): Effect.Effect<B, E, R> =>
+    const wait = ({ ticket, until }: Waiting<Ticket>, wakeup: Wakeup): Effect.Effect<B, E, R> =>
       Effect.zipRight(
         Effect.onError(awaitWakeup(wakeup, until, interruptibly), () =>
           step((state, now) => giveUp(state, now, ticket), Effect.succeed)
@@ -150,8 +150,5 @@ const around = <S>(
     return ask(join)
   }
 
-  return { timeOf, step, waitInQueue, ref }
+  return { timeOf, unsafeGet: () => cell.current, unsafeStep, step, waitInQueue }
 }
-
-const notify = (wakeups: ReadonlyArray<Wakeup>): Effect.Effect<void> =>
-  Effect.forEach(wakeups, (wakeup) => Deferred.succeed(wakeup, undefined), { discard: true })

@@ -222,9 +222,13 @@ export const release = (key: PooledKey, reservation: KeyReservation): PooledKey 
     health: key.health.probe === reservation.sequence ? { ...key.health, probe: undefined } : undefined
   })
 
-/** Ends the reservation of a call that was never made. */
+/** Ends the reservation of a call that was never made: the key has neither served it nor started it. */
 export const withdraw = (key: PooledKey, reservation: KeyReservation): PooledKey =>
-  update(release(key, reservation), { calls: key.calls - 1 })
+  update(release(key, reservation), {
+    calls: key.calls - 1,
+    served: key.served - 1,
+    starts: key.starts === undefined ? undefined : SlidingWindow.giveBack(key.starts, reservation.startedAt, 1)
+  })
 
 /** Starts a cooldown. It never shortens an earlier one. */
 export const rest = (key: PooledKey, until: number, reason: Reason): PooledKey =>

@@ -29,6 +29,8 @@ export interface KeySet extends SettleContext {
   readonly slots: HashMap.HashMap<string, number>
   /** The slots of each quota group. */
   readonly groups: HashMap.HashMap<string, ReadonlyArray<number>>
+  /** The number of keys without a quota group. */
+  readonly ungrouped: number
   /** Slots of keys that were removed. */
   readonly vacant: ReadonlyArray<number>
   /** Keys ever added. */
@@ -87,6 +89,7 @@ const update = (keySet: KeySet, modify: Partial<KeySet>): KeySet => ({
   heap: modify.heap ?? keySet.heap,
   slots: modify.slots ?? keySet.slots,
   groups: modify.groups ?? keySet.groups,
+  ungrouped: modify.ungrouped ?? keySet.ungrouped,
   vacant: modify.vacant ?? keySet.vacant,
   positions: modify.positions ?? keySet.positions
 })
@@ -101,6 +104,7 @@ export const make = (keys: Iterable<ApiKey>, strategy: Strategy, cooldown: Coold
     heap: Tournament.empty({ enter, play: play(strategy) }),
     slots: HashMap.empty(),
     groups: HashMap.empty(),
+    ungrouped: 0,
     vacant: [],
     positions: 0
   }
@@ -205,6 +209,9 @@ export const get = (keySet: KeySet, id: string): PooledKey | undefined => {
   return slot === undefined ? undefined : Tournament.get(keySet.heap, slot)
 }
 
+/** The number of accounts: quota groups, and keys without one. */
+export const accounts = (keySet: KeySet): number => HashMap.size(keySet.groups) + keySet.ungrouped
+
 /** The keys in the order in which they were added. */
 export const keys = (keySet: KeySet): ReadonlyArray<PooledKey> =>
   Array.sort(Tournament.entries(keySet.heap), byPosition)
@@ -222,6 +229,7 @@ export const add = (keySet: KeySet, key: ApiKey): KeySet => {
     heap: Tournament.set(keySet.heap, slot, PooledKeys.refresh(added, keySet.now)),
     slots: HashMap.set(keySet.slots, key.id, slot),
     groups: withGroupSlots(keySet, key.quotaGroup, (slots) => [...slots, slot]),
+    ungrouped: keySet.ungrouped + (key.quotaGroup === undefined ? 1 : 0),
     vacant: keySet.vacant.slice(1),
     positions: position + 1
   })
@@ -234,6 +242,7 @@ export const remove = (keySet: KeySet, id: string): KeySet => {
     heap: Tournament.remove(keySet.heap, key.slot),
     slots: HashMap.remove(keySet.slots, id),
     groups: withGroupSlots(keySet, key.key.quotaGroup, (slots) => slots.filter((slot) => slot !== key.slot)),
+    ungrouped: keySet.ungrouped - (key.key.quotaGroup === undefined ? 1 : 0),
     vacant: [key.slot, ...keySet.vacant]
   })
 }

@@ -1,5 +1,5 @@
 /** The contract of a key pool: its service, options and errors. */
-import type { Duration, Redacted, Scope, Effect } from "effect"
+import type { Clock, Duration, Redacted, Scope, Effect } from "effect"
 import { Context, Schema } from "effect"
 import type { ApiKey, Options as ApiKeyOptions } from "../vocabulary/ApiKey.js"
 import type { Backoff } from "../vocabulary/backoff.js"
@@ -16,9 +16,36 @@ import type { Verdict } from "./verdict.js"
  */
 export interface Lease {
   readonly key: ApiKey
-  /** Gives the key back with the verdict of the call. Only the first call has an effect. */
+  /** Gives the key back with the verdict of the call. Only the first call of any member has an effect. */
   readonly settle: (verdict: Verdict) => Effect.Effect<void>
+  /**
+   * Gives the key back after no call was made with it: it counts neither as served nor as started. Without it such a key is
+   * settled as `Neutral`, and its start counts towards `requestsPerSecond`.
+   *
+   * @since 0.2.0
+   */
+  readonly giveBack?: Effect.Effect<void>
+  /**
+   * Does what `settle` does, at once. See `Service.unsafeTryReserve`.
+   *
+   * @since 0.2.0
+   */
+  readonly unsafeSettle?: (clock: Clock.Clock, verdict: Verdict) => void
+  /**
+   * Does what `giveBack` does, at once. See `Service.unsafeTryReserve`.
+   *
+   * @since 0.2.0
+   */
+  readonly unsafeGiveBack?: (clock: Clock.Clock) => void
 }
+
+/**
+ * A key reserved for a call that is given back without an effect.
+ *
+ * @since 0.2.0
+ * @category model
+ */
+export interface UnsafeLease extends Required<Lease> {}
 
 /**
  * Options of one acquisition.
@@ -36,6 +63,19 @@ export interface LeaseOptions {
    * from another key. @default "wait"
    */
   readonly onCooldown?: "wait" | "fail"
+  /**
+   * How long ago the caller arrived, when it waits again: it waits before callers that arrived later. @default zero
+   *
+   * @since 0.2.0
+   */
+  readonly arrivedAgo?: Duration.DurationInput
+  /**
+   * How long the caller has waited in this pool before. It is subtracted from the pool's `maxWait`, not from that of these
+   * options. @default zero
+   *
+   * @since 0.2.0
+   */
+  readonly waited?: Duration.DurationInput
 }
 
 /**
@@ -91,6 +131,31 @@ export interface Service {
   readonly disable: (id: string) => Effect.Effect<boolean>
   /** Puts a key into a cooldown, for instance because its rate limit headers report nothing left. Never shortens a longer one. */
   readonly rest: (id: string, duration: Duration.DurationInput) => Effect.Effect<void>
+  /**
+   * Does what `reserve` does, at once, if a key is ready that is not excluded; otherwise returns undefined and changes nothing.
+   * It never waits, and does not say why there is no key: `reserve` waits or fails.
+   *
+   * The members whose names start with `unsafe` run outside of Effect, with the clock of the caller's fiber, so that a call pays no
+   * fiber steps for them. They are absent where a change needs an effect, such as a message to other processes. They throw only
+   * what the strategy throws.
+   *
+   * The caller must settle the lease or give it back exactly once.
+   *
+   * @since 0.2.0
+   */
+  readonly unsafeTryReserve?: (clock: Clock.Clock, exclude?: ReadonlySet<string>) => UnsafeLease | undefined
+  /**
+   * Does what `rest` does, at once. See `unsafeTryReserve`.
+   *
+   * @since 0.2.0
+   */
+  readonly unsafeRest?: (clock: Clock.Clock, id: string, duration: Duration.DurationInput) => void
+  /**
+   * The number of accounts to which the keys belong: quota groups, and keys without one. See `unsafeTryReserve`.
+   *
+   * @since 0.2.0
+   */
+  readonly unsafeAccounts?: () => number
 }
 
 /**

@@ -1,6 +1,7 @@
 /** A pool of keys as a service: transitions of its state, and leases that are settled exactly once. */
-import { Cause, Duration, Effect, Either, Option, Random, Ref } from "effect"
-import type { InvalidPoolError, KeyInput, Lease, LeaseOptions, NoKeyError, Options, Service } from "./model.js"
+import type { Clock } from "effect"
+import { Cause, Duration, Effect, Either, Option, Random } from "effect"
+import type { InvalidPoolError, KeyInput, LeaseOptions, NoKeyError, Options, Service, UnsafeLease } from "./model.js"
 import type { Strategy, Verdict } from "./model.js"
 import * as PoolOptions from "./options.js"
 import type { KeySet } from "./keySet.js"
@@ -40,7 +41,7 @@ const makeService = (
   provider: string,
   maxWait: number,
   dependencies: Dependencies,
-  { waitInQueue, ref, step, timeOf }: SharedState<PoolState>
+  { step, timeOf, unsafeGet, unsafeStep, waitInQueue }: SharedState<PoolState>
 ): Service => {
   /** Reserves a key, waiting if necessary, and continues with it. */
   const withReservation = <A, E, R>(
@@ -48,10 +49,8 @@ const makeService = (
     interruptibly: Interruptibly,
     next: (reservation: KeyReservation) => Effect.Effect<A, E, R>
   ): Effect.Effect<A, E | NoKeyError, R> => {
-    const maxWaitMillis = Math.min(
-      maxWait,
-      options?.maxWait === undefined ? Infinity : Duration.toMillis(options.maxWait)
-    )
+    const maxWaitMillis = Math.min(maxWait - millisOf(options?.waited, 0), millisOf(options?.maxWait, Infinity))
+    const arrivedAgo = millisOf(options?.arrivedAgo, 0)
     const requestAt = (now: number): AcquireRequest => ({
       exclude: options?.exclude ?? noExclusions,
       deadline: now + maxWaitMillis,
@@ -65,9 +64,9 @@ const makeService = (
       (state, now) => Pool.tryAcquire(state, now, requestAt(now)),
       (answer) =>
         answer._tag === "NotQueued"
-          ? waitInQueue<Granted | Denied, A, E | NoKeyError, R>(
+          ? waitInQueue<Granted | Denied, A, E | NoKeyError, R, Pool.Place>(
               {
-                join: (state, now, wakeup) => Pool.enqueue(state, now, requestAt(now), wakeup),
+                join: (state, now, wakeup) => Pool.enqueue(state, now, requestAt(now), wakeup, now - arrivedAgo),
                 look: Pool.look,
                 giveUp: Pool.giveUp
               },
@@ -88,21 +87,29 @@ const makeService = (
       () => next
     )
 
-  const lease = (reservation: KeyReservation): Effect.Effect<Lease> =>
-    Effect.sync(() => {
-      let isSettled = false
-      return {
-        key: reservation.key,
-        settle: (verdict) =>
-          Effect.uninterruptible(
-            Effect.suspend(() => {
-              if (isSettled) return Effect.void
-              isSettled = true
-              return settle(reservation, () => verdict, Effect.void)
-            })
-          )
-      }
-    })
+  const makeLease = (reservation: KeyReservation): UnsafeLease => {
+    let isSettled = false
+    const end = (clock: Clock.Clock, take: (state: PoolState, now: number) => Pool.Step<void>): void => {
+      if (isSettled) return
+      isSettled = true
+      unsafeStep(clock, take)
+    }
+    const unsafeSettle: UnsafeLease["unsafeSettle"] = (clock, verdict) =>
+      end(clock, (state, now) => Pool.settle(state, now, reservation, () => verdict))
+    const unsafeGiveBack: UnsafeLease["unsafeGiveBack"] = (clock) =>
+      end(clock, (state, now) => Pool.withdraw(state, now, reservation))
+    return {
+      key: reservation.key,
+      settle: (verdict) => synchronously((clock) => unsafeSettle(clock, verdict)),
+      get giveBack() {
+        return synchronously(unsafeGiveBack)
+      },
+      unsafeSettle,
+      unsafeGiveBack
+    }
+  }
+
+  const lease = (reservation: KeyReservation): Effect.Effect<UnsafeLease> => Effect.succeed(makeLease(reservation))
 
   const changeKeys = <A>(f: (keySet: KeySet) => readonly [A, KeySet]): Effect.Effect<A> =>
     Effect.uninterruptible(step((state, now) => Pool.change(state, now, f), Effect.succeed))
@@ -110,6 +117,11 @@ const makeService = (
   /** Changes a key and returns whether the pool has it. */
   const changeKey = (id: string, f: (keySet: KeySet) => KeySet): Effect.Effect<boolean> =>
     changeKeys((keySet) => (KeySets.get(keySet, id) === undefined ? [false, keySet] : [true, f(keySet)]))
+
+  const unsafeRest: NonNullable<Service["unsafeRest"]> = (clock, id, duration) =>
+    unsafeStep(clock, (state, now) =>
+      Pool.change(state, now, (keySet) => [undefined, KeySets.rest(keySet, id, Duration.toMillis(duration), "resting")])
+    )
 
   return {
     provider,
@@ -135,13 +147,14 @@ const makeService = (
         )
       ),
     status: Effect.clockWith((clock) =>
-      Effect.map(Ref.get(ref), (state) => {
+      Effect.sync(() => {
+        const state = unsafeGet()
         const now = timeOf(clock)
         const keySet = KeySets.advance(state.keySet, now)
         return status(provider, keySet, Pool.waiting(state), clock.unsafeCurrentTimeMillis() - now)
       })
     ),
-    keys: Effect.map(Ref.get(ref), ({ keySet }) => KeySets.keys(keySet).map(({ key }) => key)),
+    keys: Effect.sync(() => KeySets.keys(unsafeGet().keySet).map(({ key }) => key)),
     add: (input) =>
       Effect.flatMap(
         changeKeys((keySet) => addKey(keySet, input)),
@@ -157,10 +170,29 @@ const makeService = (
         : Effect.suspend(() => Effect.fail(dependencies.invalid([PoolOptions.wrongWeight]))),
     enable: (id) => changeKey(id, (keySet) => KeySets.enable(keySet, id)),
     disable: (id) => changeKey(id, (keySet) => KeySets.disable(keySet, id)),
-    rest: (id, duration) =>
-      Effect.asVoid(changeKey(id, (keySet) => KeySets.rest(keySet, id, Duration.toMillis(duration), "resting")))
+    rest: (id, duration) => synchronously((clock) => unsafeRest(clock, id, duration)),
+    unsafeTryReserve: (clock, exclude = noExclusions) => {
+      const answer = unsafeStep(clock, (state, now) => Pool.tryAcquire(state, now, immediate(exclude)))
+      return answer._tag === "Granted" ? makeLease(answer.reservation) : undefined
+    },
+    unsafeRest,
+    unsafeAccounts: () => KeySets.accounts(unsafeGet().keySet)
   }
 }
+
+const millisOf = (duration: Duration.DurationInput | undefined, otherwise: number): number =>
+  duration === undefined ? otherwise : Duration.toMillis(duration)
+
+/** A request of a call that does not wait. */
+const immediate = (exclude: ReadonlySet<string>): AcquireRequest => ({
+  exclude,
+  deadline: -Infinity,
+  waitsForCooldown: false
+})
+
+/** Runs a synchronous change, whole or not at all. */
+const synchronously = (change: (clock: Clock.Clock) => void): Effect.Effect<void> =>
+  Effect.uninterruptible(Effect.clockWith((clock) => Effect.sync(() => change(clock))))
 
 const addKey = (keySet: KeySet, input: KeyInput): readonly [Either.Either<string, ReadonlyArray<string>>, KeySet] => {
   const present = KeySets.keys(keySet).map((pooled) => pooled.key)

@@ -37,8 +37,19 @@ export interface Denied {
   readonly readyIn: number | undefined
 }
 
-interface Waiter extends AcquireRequest {
+/** The place of a waiting call in the queue: by the time of its arrival, then by its ticket, of which each is given out once. */
+export interface Place {
+  readonly arrivedAt: number
   readonly ticket: number
+}
+
+const byArrival: Order.Order<Place> = Order.combine(
+  Order.mapInput(Order.number, (place: Place) => place.arrivedAt),
+  Order.mapInput(Order.number, (place: Place) => place.ticket)
+)
+
+interface Waiter extends AcquireRequest {
+  readonly place: Place
   readonly deadlineKey: DeadlineKey
   readonly wakeup: Wakeup
 }
@@ -49,25 +60,25 @@ type DeadlineKey = readonly [deadline: number, ticket: number]
 export interface PoolState {
   readonly keySet: KeySet
   /** Waiting calls in order of arrival. */
-  readonly queue: SortedMap.SortedMap<number, Waiter>
+  readonly queue: SortedMap.SortedMap<Place, Waiter>
   /** Waiting calls that do not take every key, so that they can be refused while others still wait. */
-  readonly restricted: SortedMap.SortedMap<number, Waiter>
+  readonly restricted: SortedMap.SortedMap<Place, Waiter>
   /** Waiting calls with a finite deadline, the earliest first. */
   readonly deadlines: SortedMap.SortedMap<DeadlineKey, Waiter>
-  /** Results of waiting calls that have not been fetched yet. */
+  /** Results of waiting calls that have not been fetched yet, by ticket. */
   readonly answers: HashMap.HashMap<number, Granted | Denied>
   /** Calls that have ever waited. */
   readonly tickets: number
   /** The waiting call that looks again for the whole queue when time alone changes something, and when. */
-  readonly timer: { readonly ticket: number; readonly at: number } | undefined
+  readonly timer: { readonly place: Place; readonly at: number } | undefined
 }
 
 export type Step<A> = StepOf<A, PoolState>
 
 export const make = (keySet: KeySet): PoolState => ({
   keySet,
-  queue: SortedMap.empty(Order.number),
-  restricted: SortedMap.empty(Order.number),
+  queue: SortedMap.empty(byArrival),
+  restricted: SortedMap.empty(byArrival),
   deadlines: SortedMap.empty(Order.tuple(Order.number, Order.number)),
   answers: HashMap.empty(),
   tickets: 0,
@@ -91,19 +102,20 @@ export const tryAcquire = (
     : [{ value: notQueued, wakeups }, state]
 }
 
-/** Reserves a key, or joins the queue where none is ready. */
+/** Reserves a key, or joins the queue where none is ready: behind the calls that arrived earlier or at the same time. */
 export const enqueue = (
   before: PoolState,
   now: number,
   request: AcquireRequest,
-  wakeup: Wakeup
-): Step<Granted | Denied | Waiting> => {
+  wakeup: Wakeup,
+  arrivedAt = now
+): Step<Granted | Denied | Waiting<Place>> => {
   const [{ wakeups, value }, state] = tryAcquire(before, now, request)
   if (value._tag !== "NotQueued") return [{ value, wakeups }, state]
   const ticket = state.tickets
   return wait(
     { ...state, tickets: ticket + 1 },
-    { ...request, ticket, deadlineKey: Data.tuple(request.deadline, ticket), wakeup },
+    { ...request, place: { arrivedAt, ticket }, deadlineKey: Data.tuple(request.deadline, ticket), wakeup },
     wakeups
   )
 }
@@ -112,36 +124,37 @@ export const enqueue = (
 export const look = (
   before: PoolState,
   now: number,
-  ticket: number,
+  place: Place,
   wakeup: Wakeup
-): Step<Granted | Denied | Waiting> => {
+): Step<Granted | Denied | Waiting<Place>> => {
   const [wakeups, state] = serveWaiters(before, KeySets.advance(before.keySet, now))
-  const answer = Option.getOrUndefined(HashMap.get(state.answers, ticket))
+  const answer = Option.getOrUndefined(HashMap.get(state.answers, place.ticket))
   if (answer !== undefined) {
     return [
       { value: answer, wakeups },
-      { ...state, answers: HashMap.remove(state.answers, ticket) }
+      { ...state, answers: HashMap.remove(state.answers, place.ticket) }
     ]
   }
-  return wait(state, { ...Option.getOrThrow(SortedMap.get(state.queue, ticket)), wakeup }, wakeups)
+  return wait(state, { ...Option.getOrThrow(SortedMap.get(state.queue, place)), wakeup }, wakeups)
 }
 
-const wait = (state: PoolState, waiter: Waiter, wakeups: ReadonlyArray<Wakeup>): Step<Waiting> => {
-  const [woken, scheduled] = scheduleTimer(addWaiter(state, waiter), waiter.ticket)
-  const until = scheduled.timer?.ticket === waiter.ticket ? scheduled.timer.at : Infinity
-  return [{ value: { _tag: "Waiting", ticket: waiter.ticket, until }, wakeups: [...wakeups, ...woken] }, scheduled]
+const wait = (state: PoolState, waiter: Waiter, wakeups: ReadonlyArray<Wakeup>): Step<Waiting<Place>> => {
+  const { place } = waiter
+  const [woken, scheduled] = scheduleTimer(addWaiter(state, waiter), place)
+  const until = scheduled.timer?.place === place ? scheduled.timer.at : Infinity
+  return [{ value: { _tag: "Waiting", ticket: place, until }, wakeups: [...wakeups, ...woken] }, scheduled]
 }
 
 /** Removes a waiting call. A key that it has been granted already goes to the next in the queue. */
-export const giveUp = (before: PoolState, now: number, ticket: number): Step<void> => {
-  const answer = Option.getOrUndefined(HashMap.get(before.answers, ticket))
+export const giveUp = (before: PoolState, now: number, place: Place): Step<void> => {
+  const answer = Option.getOrUndefined(HashMap.get(before.answers, place.ticket))
   const advanced = KeySets.advance(before.keySet, now)
   if (answer === undefined) {
     return withoutValue(
-      serveWaiters(removeWaiter(before, Option.getOrThrow(SortedMap.get(before.queue, ticket))), advanced)
+      serveWaiters(removeWaiter(before, Option.getOrThrow(SortedMap.get(before.queue, place))), advanced)
     )
   }
-  const state = { ...before, answers: HashMap.remove(before.answers, ticket) }
+  const state = { ...before, answers: HashMap.remove(before.answers, place.ticket) }
   return withoutValue(
     serveWaiters(state, answer._tag === "Granted" ? KeySets.withdraw(advanced, answer.reservation) : advanced)
   )
@@ -159,6 +172,10 @@ export const settle = (
     serveWaiters(before, KeySets.settle(advanced, reservation, verdictAfter(advanced.now - reservation.startedAt)))
   )
 }
+
+/** Ends the reservation of a call that was not made, as if it had never been reserved. */
+export const withdraw = (before: PoolState, now: number, reservation: KeyReservation): Step<void> =>
+  withoutValue(serveWaiters(before, KeySets.withdraw(KeySets.advance(before.keySet, now), reservation)))
 
 /** Changes the keys from outside. */
 export const change = <A>(before: PoolState, now: number, f: (keySet: KeySet) => readonly [A, KeySet]): Step<A> => {
@@ -245,32 +262,32 @@ const refuse = (before: PoolState, earlier: Summary): StateUpdate => {
 
 const resolve = (state: PoolState, waiter: Waiter, value: Granted | Denied): PoolState => ({
   ...removeWaiter(state, waiter),
-  answers: HashMap.set(state.answers, waiter.ticket, value)
+  answers: HashMap.set(state.answers, waiter.place.ticket, value)
 })
 
 const addWaiter = (state: PoolState, waiter: Waiter): PoolState => {
   const isRestricted = waiter.exclude.size > 0 || !waiter.waitsForCooldown
   return {
     ...state,
-    queue: SortedMap.set(state.queue, waiter.ticket, waiter),
-    restricted: isRestricted ? SortedMap.set(state.restricted, waiter.ticket, waiter) : state.restricted,
+    queue: SortedMap.set(state.queue, waiter.place, waiter),
+    restricted: isRestricted ? SortedMap.set(state.restricted, waiter.place, waiter) : state.restricted,
     deadlines: waiter.deadline < Infinity ? SortedMap.set(state.deadlines, waiter.deadlineKey, waiter) : state.deadlines
   }
 }
 
 const removeWaiter = (state: PoolState, waiter: Waiter): PoolState => ({
   ...state,
-  queue: SortedMap.remove(state.queue, waiter.ticket),
-  restricted: SortedMap.remove(state.restricted, waiter.ticket),
+  queue: SortedMap.remove(state.queue, waiter.place),
+  restricted: SortedMap.remove(state.restricted, waiter.place),
   deadlines: SortedMap.remove(state.deadlines, waiter.deadlineKey)
 })
 
 /**
  * Gives the timer to one waiting call, so that a pool has at most one timer and a key that becomes ready by time alone wakes one
  * call, not the whole queue. A new timer goes to the last call of the queue, which is likely to wait longest. `awake` is the
- * ticket of the call that is looking now and needs no wakeup.
+ * place of the call that is looking now and needs no wakeup.
  */
-const scheduleTimer = (state: PoolState, awake?: number): StateUpdate => {
+const scheduleTimer = (state: PoolState, awake?: Place): StateUpdate => {
   const firstDeadline = Option.match(SortedMap.headOption(state.deadlines), {
     onNone: () => Infinity,
     onSome: ([[deadline]]) => deadline
@@ -281,12 +298,12 @@ const scheduleTimer = (state: PoolState, awake?: number): StateUpdate => {
     return [noWakeup, state.timer === undefined ? state : { ...state, timer: undefined }]
   }
   const { timer } = state
-  const owner = timer === undefined ? undefined : Option.getOrUndefined(SortedMap.get(state.queue, timer.ticket))
-  const { wakeup, ticket } = owner ?? last[1]
-  const isAwake = ticket === awake
+  const owner = timer === undefined ? undefined : Option.getOrUndefined(SortedMap.get(state.queue, timer.place))
+  const { place, wakeup } = owner ?? last[1]
+  const isAwake = place === awake
   // A timer that is too early looks again by itself; one that is too late must be replaced.
   if (timer !== undefined && owner !== undefined && timer.at <= at && !isAwake) return [noWakeup, state]
-  return [isAwake ? noWakeup : [wakeup], { ...state, timer: { ticket, at } }]
+  return [isAwake ? noWakeup : [wakeup], { ...state, timer: { place, at } }]
 }
 
 /** Whether it is certain that no key will be ready in time. */

@@ -43,7 +43,7 @@
  */
 import { Effect, Layer } from "effect"
 import { make, makeLimiter } from "./factory.js"
-import type { Options, PerModelOptions, Reservation, Service } from "./model.js"
+import type { Options, PerModelOptions, Service, UnsafeReservation } from "./model.js"
 import { InvalidLimitError, RateLimiter } from "./model.js"
 import * as Read from "./options.js"
 import * as PerModel from "./perModel.js"
@@ -99,7 +99,12 @@ export const layer = (options: Options = {}): Layer.Layer<RateLimiter, InvalidLi
 export const layerPerModel = (options: PerModelOptions): Layer.Layer<RateLimiter, InvalidLimitError> =>
   Layer.effect(RateLimiter, makePerModel(options))
 
-const noReservation: Reservation = { settle: () => Effect.void }
+const noReservation: UnsafeReservation = {
+  settle: () => Effect.void,
+  giveBack: Effect.void,
+  unsafeSettle: () => {},
+  unsafeGiveBack: () => {}
+}
 
 const unlimitedService: Service = {
   take: () => Effect.void,
@@ -108,6 +113,7 @@ const unlimitedService: Service = {
   withPermitsIfAvailable: () => Effect.asSome,
   available: Effect.succeed(Infinity),
   reserve: () => Effect.succeed(noReservation),
+  unsafeTryReserve: () => noReservation,
   status: Effect.succeed({ available: Infinity, capacity: Infinity, refillRate: Infinity, waiting: 0 }),
   reset: Effect.void,
   lower: () => Effect.void

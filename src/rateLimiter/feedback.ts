@@ -1,4 +1,5 @@
 /** Reports the provider's headers and the results of attempts to an adaptive limiter. */
+import type { Clock } from "effect"
 import { Duration, Effect } from "effect"
 import type { Service as Pool } from "../keyPool/model.js"
 import type { Verdict } from "../keyPool/model.js"
@@ -10,30 +11,49 @@ export interface Feedback {
   readonly headers: (model: string, limits: RateLimits) => Effect.Effect<void>
   /** `elapsed` is the duration of the attempt, in milliseconds. */
   readonly ended: (model: string, verdict: Verdict, elapsed: number) => Effect.Effect<void>
+  /** The same reports, made at once. Undefined if the limiter or the pool cannot. */
+  readonly unsafe: UnsafeFeedback | undefined
+}
+
+export interface UnsafeFeedback {
+  readonly headers: (clock: Clock.Clock, model: string, limits: RateLimits) => void
+  readonly ended: (clock: Clock.Clock, model: string, verdict: Verdict, elapsed: number) => void
 }
 
 /** Undefined if the limiter does not adapt. */
-export const make = ({ observe }: Limiter, pool: Pool): Feedback | undefined => {
+export const make = (limiter: Limiter, pool: Pool): Feedback | undefined => {
+  const { observe } = limiter
   if (observe === undefined) return undefined
-  // A provider limits accounts, so its report concerns one of the accounts whose keys share the limiter.
-  const share = Effect.map(
-    pool.keys,
-    (keys) => 1 / Math.max(1, new Set(keys.map(({ id, quotaGroup }) => quotaGroup ?? id)).size)
-  )
+  const accounts = Effect.map(pool.keys, (keys) => new Set(keys.map(({ id, quotaGroup }) => quotaGroup ?? id)).size)
   return {
     headers: (model, limits) =>
-      Effect.flatMap(share, (part) => observe(Signal.Headers({ limits, share: part }), model)),
-    ended: (model, verdict, elapsed) => {
-      switch (verdict._tag) {
-        case "Served":
-          return observe(Signal.Served(), model)
-        case "RateLimited":
-          return Effect.flatMap(share, (part) =>
-            observe(Signal.Refused({ elapsed: Duration.millis(elapsed), share: part }), model)
-          )
-        default:
-          return Effect.void
-      }
-    }
+      Effect.flatMap(accounts, (count) => observe(Signal.Headers({ limits, share: shareOf(count) }), model)),
+    ended: (model, verdict, elapsed) =>
+      verdict._tag === "RateLimited"
+        ? Effect.flatMap(accounts, (count) => observe(refused(elapsed, count), model))
+        : verdict._tag === "Served"
+          ? observe(served, model)
+          : Effect.void,
+    unsafe: makeUnsafe(limiter, pool)
   }
 }
+
+const makeUnsafe = ({ unsafeObserve }: Limiter, { unsafeAccounts }: Pool): UnsafeFeedback | undefined =>
+  unsafeObserve === undefined || unsafeAccounts === undefined
+    ? undefined
+    : {
+        headers: (clock, model, limits) =>
+          unsafeObserve(clock, Signal.Headers({ limits, share: shareOf(unsafeAccounts()) }), model),
+        ended: (clock, model, verdict, elapsed) => {
+          if (verdict._tag === "RateLimited") unsafeObserve(clock, refused(elapsed, unsafeAccounts()), model)
+          else if (verdict._tag === "Served") unsafeObserve(clock, served, model)
+        }
+      }
+
+/** A provider limits accounts, so its report concerns one of the accounts whose keys share the limiter. */
+const shareOf = (accounts: number): number => 1 / Math.max(1, accounts)
+
+const served = Signal.Served()
+
+const refused = (elapsed: number, accounts: number) =>
+  Signal.Refused({ elapsed: Duration.millis(elapsed), share: shareOf(accounts) })

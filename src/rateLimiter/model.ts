@@ -1,5 +1,5 @@
 /** The contract of a rate limiter: its service, options, status and errors. */
-import type { Duration, Option, Schedule } from "effect"
+import type { Clock, Duration, Option, Schedule } from "effect"
 import { Context, Data, Effect, Schema } from "effect"
 import { dual } from "effect/Function"
 import type { InvalidRequestError, RateLimitError, SharedStateError } from "../vocabulary/LLMError.js"
@@ -133,6 +133,31 @@ export interface WaitOptions {
   readonly maxWait?: Duration.DurationInput
   /** The model of the call. Only used by a limiter of `makePerModel`. */
   readonly model?: string
+  /**
+   * How long ago the caller arrived, when it waits again: it is served before callers that arrived later. A limiter in Redis serves
+   * it as a new caller. @default zero
+   *
+   * @since 0.2.0
+   */
+  readonly arrivedAgo?: Duration.DurationInput
+  /**
+   * How long the caller has waited in this limiter before. It is subtracted from the limiter's `maxWait`, not from that of these
+   * options. @default zero
+   *
+   * @since 0.2.0
+   */
+  readonly waited?: Duration.DurationInput
+}
+
+/**
+ * Options of a reservation that does not wait.
+ *
+ * @since 0.2.0
+ * @category model
+ */
+export interface TryReserveOptions extends Pick<WaitOptions, "model" | "arrivedAgo"> {
+  /** The priority of the caller. @default "interactive" */
+  readonly priority?: Priority
 }
 
 /**
@@ -212,10 +237,38 @@ export interface LimiterStatus extends BucketStatus {
 export interface Reservation {
   /**
    * Ends the call and replaces the estimate by the actual usage, once: unused tokens are given back, and later callers wait for
-   * the refill of those used beyond the estimate. An invalid number keeps the estimate. The request itself stays spent.
+   * the refill of those used beyond the estimate. An invalid number keeps the estimate. The request itself stays spent. Only the
+   * first call of any member has an effect.
    */
   readonly settle: (actualTokens: number) => Effect.Effect<void>
+  /**
+   * Gives everything back, the request included, because nothing was sent. A limiter without it keeps the request of a call that
+   * finds no key: its bound holds, but it lets fewer calls through than it could.
+   *
+   * @since 0.2.0
+   */
+  readonly giveBack?: Effect.Effect<void>
+  /**
+   * Does what `settle` does, at once. See `Service.unsafeTryReserve`.
+   *
+   * @since 0.2.0
+   */
+  readonly unsafeSettle?: (clock: Clock.Clock, actualTokens: number) => void
+  /**
+   * Does what `giveBack` does, at once. See `Service.unsafeTryReserve`.
+   *
+   * @since 0.2.0
+   */
+  readonly unsafeGiveBack?: (clock: Clock.Clock) => void
 }
+
+/**
+ * A reservation that is settled or given back without an effect.
+ *
+ * @since 0.2.0
+ * @category model
+ */
+export interface UnsafeReservation extends Required<Reservation> {}
 
 /**
  * Why a call is refused: `RateLimitError` when its wait would exceed or has exceeded `maxWait`; `InvalidRequestError` with the
@@ -279,6 +332,28 @@ export interface Service {
   readonly lower: (remaining: { readonly requests?: number; readonly tokens?: number }) => Effect.Effect<void>
   /** Applies a signal from the provider. Absent if the limiter does not adapt. */
   readonly observe?: (signal: Signal, model?: string) => Effect.Effect<void>
+  /**
+   * Does what `reserve` does, at once, if everything is available and no caller waits that is served before; otherwise returns
+   * undefined and changes nothing. It never waits, and does not say why it returns undefined: `reserve` waits or fails.
+   *
+   * The members whose names start with `unsafe` run outside of Effect, with the clock of the caller's fiber, so that a call pays no
+   * fiber steps for them. They never throw. They are absent where a change needs an effect, such as a message to other processes.
+   *
+   * The caller must settle the reservation or give it back exactly once.
+   *
+   * @since 0.2.0
+   */
+  readonly unsafeTryReserve?: (
+    clock: Clock.Clock,
+    tokens: number,
+    options?: TryReserveOptions
+  ) => UnsafeReservation | undefined
+  /**
+   * Does what `observe` does, at once. Absent if the limiter does not adapt. See `unsafeTryReserve`.
+   *
+   * @since 0.2.0
+   */
+  readonly unsafeObserve?: (clock: Clock.Clock, signal: Signal, model?: string) => void
 }
 
 /**

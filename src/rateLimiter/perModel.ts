@@ -1,6 +1,7 @@
 /** Many limiters as one: each call goes to the limiter of its model. */
+import type { Clock } from "effect"
 import { Effect } from "effect"
-import type { LimiterStatus, Service, Signal } from "./model.js"
+import type { LimiterStatus, Service, Signal, TryReserveOptions } from "./model.js"
 
 export const make = (models: ReadonlyMap<string, Service>, others: Service): Service => {
   const of = (model: string | undefined): Service => (model === undefined ? undefined : models.get(model)) ?? others
@@ -27,6 +28,19 @@ export const make = (models: ReadonlyMap<string, Service>, others: Service): Ser
     ),
     reset: Effect.forEach(all, (limiter) => limiter.reset, { discard: true }),
     lower: (remaining) => others.lower(remaining),
+    ...(all.every(({ unsafeTryReserve }) => unsafeTryReserve !== undefined)
+      ? {
+          unsafeTryReserve: (clock: Clock.Clock, tokens: number, options?: TryReserveOptions) =>
+            of(options?.model).unsafeTryReserve?.(clock, tokens, options)
+        }
+      : {}),
+    ...(all.every(({ observe, unsafeObserve }) => (observe === undefined) === (unsafeObserve === undefined)) &&
+    all.some(({ unsafeObserve }) => unsafeObserve !== undefined)
+      ? {
+          unsafeObserve: (clock: Clock.Clock, signal: Signal, model?: string) =>
+            of(model).unsafeObserve?.(clock, signal, model)
+        }
+      : {}),
     ...(all.some(({ observe }) => observe !== undefined)
       ? { observe: (signal: Signal, model?: string) => of(model).observe?.(signal) ?? Effect.void }
       : {})

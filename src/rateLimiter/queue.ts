@@ -156,6 +156,32 @@ export const grant = <S extends State>(state: S, request: AcquireRequest): S => 
   reserved: state.tokens === undefined ? 0 : state.reserved + request.tokens
 })
 
+/** Ends a call: its slot is free, and its tokens are the actual ones instead of the estimate. */
+export const release = <S extends State>(state: S, request: AcquireRequest, actualTokens: number): S => ({
+  ...state,
+  inFlight: state.inFlight - request.slots,
+  ...(state.tokens === undefined
+    ? {}
+    : {
+        tokens: Bucket.take(state.tokens, actualTokens - request.tokens),
+        reserved: state.reserved - request.tokens,
+        projected: actualTokens === request.tokens ? state.projected : undefined
+      })
+})
+
+/** Undoes the grant of a request at `grantedAt`, of which nothing was used. */
+export const giveBack = <S extends State>(state: S, request: AcquireRequest, grantedAt: number): S => ({
+  ...release(state, request, 0),
+  requests: Bucket.take(state.requests, -request.requests),
+  windows: eachWindow(state.windows, (window) => SlidingWindow.giveBack(window, grantedAt, request.requests)),
+  projected: undefined
+})
+
+/** Whether no waiter is before this position. */
+export const isNext = ({ queue }: State, position: Position): boolean =>
+  SortedMap.size(queue) === 0 ||
+  Option.match(SortedMap.headOption(queue), { onNone: () => true, onSome: ([head]) => before(position, head) })
+
 /** Tolerance for sums of fractions, in milliseconds; shorter than any wait that matters. */
 export const roundingTolerance = 1
 

@@ -1,9 +1,9 @@
-/** A limiter as a service: reads the clock, applies one transition at a time to a `Ref`, and wakes the waiters concerned. */
-import { Clock, Duration, Effect, Fiber, Option, Ref, SortedMap } from "effect"
+/** A limiter as a service: reads the clock, applies one transition at a time to its state, and wakes the waiters concerned. */
+import { Clock, Duration, Effect, Fiber, MutableRef, Option, SortedMap } from "effect"
 import * as Permits from "./permits.js"
 import * as Refill from "./refill.js"
 import type { RateLimitError } from "../vocabulary/LLMError.js"
-import type { BucketStatus, LimiterStatus, Priority, Reservation, Service, Signal, WaitOptions } from "./model.js"
+import type { BucketStatus, LimiterStatus, Priority, Service, Signal, UnsafeReservation, WaitOptions } from "./model.js"
 import type { Settings } from "./options.js"
 import { isAmount, isUsed } from "./options.js"
 import * as Refusals from "./errors.js"
@@ -53,73 +53,96 @@ export const make = (settings: Settings, priority: Effect.Effect<Priority>): Eff
     // A schedule such as cron follows the wall clock.
     const timeOf = refill === undefined ? nowOf : (clock: Clock.Clock): number => clock.unsafeCurrentTimeMillis()
     const start = yield* Effect.clockWith((clock) => Effect.sync(() => timeOf(clock)))
-    const state = yield* Ref.make(initialState(settings, start))
+    const state = MutableRef.make(initialState(settings, start))
 
     /** Computes further recurrences of the refill schedule: as many as are known already, so that repetition is linear. */
     const computeRecurrences: Effect.Effect<void> =
       refill === undefined
         ? Effect.void
-        : Clock.clockWith((clock) =>
-            Effect.flatMap(Ref.get(state), ({ cursor, requests: { recurrences } }) =>
-              cursor === undefined || recurrences === undefined
-                ? Effect.void
-                : Effect.flatMap(
-                    Refill.compute(refill, cursor, timeOf(clock), Math.max(1, recurrences.times.length)),
-                    (computed) => Ref.update(state, (current) => withRecurrences(current, cursor, computed))
-                  )
-            )
-          )
+        : Clock.clockWith((clock) => {
+            const { cursor, requests } = state.current
+            const { recurrences } = requests
+            return cursor === undefined || recurrences === undefined
+              ? Effect.void
+              : Effect.map(
+                  Refill.compute(refill, cursor, timeOf(clock), Math.max(1, recurrences.times.length)),
+                  (computed) => {
+                    state.current = withRecurrences(state.current, cursor, computed)
+                  }
+                )
+          })
 
     yield* computeRecurrences
 
     /**
-     * Applies a transition to the state of now. A transition that depends on a recurrence that is not known yet returns undefined or
-     * an unknown state, and is applied again when that recurrence is known.
+     * Applies a transition to the state of now. Returns undefined and changes nothing where the transition depends on a recurrence
+     * that is not known yet: it returns undefined or an unknown state then.
      */
-    const transition = <A, E>(
-      f: (current: State, now: number) => readonly [Effect.Effect<A, E>, State] | undefined
-    ): Effect.Effect<A, E> =>
-      Clock.clockWith((clock) =>
-        Effect.flatten(
-          Ref.modify(state, (before): readonly [Effect.Effect<A, E>, State] => {
-            const now = timeOf(clock)
-            const result = f(Queue.refill(before, now), now)
-            return result !== undefined && (!isExtensible(before) || Queue.isKnown(result[1]))
-              ? result
-              : [Effect.zipRight(computeRecurrences, transition(f)), before]
-          })
-        )
-      )
+    const unsafeApply = <A>(clock: Clock.Clock, f: Transition<A>): Step<A> | undefined => {
+      const before = state.current
+      const now = timeOf(clock)
+      const step = f(Queue.refill(before, now), now)
+      if (step === undefined || (isExtensible(before) && !Queue.isKnown(step[1]))) return undefined
+      state.current = step[1]
+      return step
+    }
 
-    const wakeFirst = (current: State): Effect.Effect<void> =>
-      Option.match(SortedMap.headOption(current.queue), {
-        onNone: () => Effect.void,
-        onSome: ([, waiter]) => Effect.asVoid(waiter.wakeup.open)
-      })
+    /** Applies a transition, again when a recurrence on which it depends is known, and continues with its value. */
+    const transition = <A, E>(f: Transition<Effect.Effect<A, E>>): Effect.Effect<A, E> =>
+      Clock.clockWith((clock) => unsafeApply(clock, f)?.[0] ?? Effect.zipRight(computeRecurrences, transition(f)))
 
-    const wakeAll = (waiters: ReadonlyArray<Queue.Waiter>): Effect.Effect<void> =>
-      waiters.length === 0 ? Effect.void : Effect.forEach(waiters, (waiter) => waiter.wakeup.open, { discard: true })
+    // A waiter runs later, when the state has changed, and one that is woken in vain waits again.
+    const wakeFirst = ({ queue }: State): void => {
+      const head = SortedMap.headOption(queue)
+      if (head._tag === "Some") head.value[1].wakeup.unsafeOpen()
+    }
 
-    /** `isLoss`: whether a wait can become longer by this. The waits of all waiters are recalculated then. */
-    const update = (f: (current: State, now: number) => State, isLoss: boolean): Effect.Effect<void> =>
-      transition((current, now) => {
+    /** Waiters that were removed from the queue find out so. */
+    const wakeAll = (waiters: ReadonlyArray<Queue.Waiter>): void => {
+      for (const { wakeup } of waiters) wakeup.unsafeOpen()
+    }
+
+    /**
+     * Changes the state and wakes the waiters concerned. `isLoss`: whether a wait can become longer by this. The waits of all waiters
+     * are recalculated then. Before a recurrence that is not known yet it changes the state as it was: the first waiter computes it.
+     */
+    const unsafeUpdate = (clock: Clock.Clock, f: (current: State, now: number) => State, isLoss: boolean): void => {
+      const change: Transition<ReadonlyArray<Queue.Waiter>> = (current, now) => {
         const changed = f(current, now)
-        const [after, evictedWaiters] = isLoss ? Queue.evict(changed) : [changed, []]
-        return [Effect.zipRight(wakeAll(evictedWaiters), wakeFirst(after)), after]
-      })
+        if (!isLoss || SortedMap.size(changed.queue) === 0) return [noWaiters, changed]
+        const [after, evictedWaiters] = Queue.evict(changed)
+        return [evictedWaiters, after]
+      }
+      const step = unsafeApply(clock, change)
+      if (step === undefined) state.current = f(state.current, timeOf(clock))
+      else wakeAll(step[0])
+      wakeFirst(state.current)
+    }
+
+    const update = (f: (current: State, now: number) => State, isLoss: boolean): Effect.Effect<void> =>
+      synchronously((clock) => unsafeUpdate(clock, f, isLoss))
 
     const giveUp = (position: Queue.Position): Effect.Effect<void> =>
-      Effect.flatMap(
-        Ref.updateAndGet(state, (current) => Queue.dequeue(current, position)),
-        wakeFirst
-      )
+      Effect.sync(() => {
+        state.current = Queue.dequeue(state.current, position)
+        wakeFirst(state.current)
+      })
 
-    /** Waits for its turn and for what it needs, then takes it. Only the wait is interruptible. */
+    /** Grants a request that does not wait. Waiters that it passes and whose waits become too long leave the queue. */
+    const grantNow = (current: State, request: Queue.AcquireRequest): State => {
+      const granted = Queue.grant(current, request)
+      if (SortedMap.size(granted.queue) === 0) return granted
+      const [after, evictedWaiters] = Queue.evict(granted)
+      wakeAll(evictedWaiters)
+      return after
+    }
+
+    /** Waits for its turn and for what it needs, then takes it and returns when. Only the wait is interruptible. */
     const waitForTurn = (
       position: Queue.Position,
       waiter: Queue.Waiter,
       allowed: number
-    ): Effect.Effect<void, RateLimitError> => {
+    ): Effect.Effect<number, RateLimitError> => {
       /**
        * Waits for a wakeup, which a timer opens after `wait`. A race would need two fibers for one, and a fiber that is
        * interrupted between forking them and starting them never ends.
@@ -134,7 +157,7 @@ export const make = (settings: Settings, priority: Effect.Effect<Priority>): Eff
         )
       }
 
-      const turn: Effect.Effect<void, RateLimitError> = transition((current, now) => {
+      const turn: Effect.Effect<number, RateLimitError> = transition((current, now) => {
         if (!SortedMap.has(current.queue, position)) {
           const wait = Queue.waitAt(current, position, waiter)
           return needsRecurrence(current, wait) ? undefined : [Effect.fail(refusals.tooLong(wait, allowed)), current]
@@ -145,18 +168,20 @@ export const make = (settings: Settings, priority: Effect.Effect<Priority>): Eff
         if (needsRecurrence(current, wait)) return undefined
         if (wait === 0 && !Queue.exceedsConcurrency(current, waiter)) {
           const next = { ...Queue.dequeue(Queue.grant(current, waiter), position), projected: current.projected }
-          return [wakeFirst(next), next]
+          wakeFirst(next)
+          return [Effect.succeed(current.requests.updatedAt), next]
         }
         if (maxConcurrency === undefined) return [again(awaitWakeup(wait)), current]
         // How long calls in flight take is not known, so a wait can exceed the calculated one.
         const remaining = waiter.deadline - now
         if (remaining <= 0) {
           const next: State = Queue.dequeue(current, position)
-          return [Effect.zipRight(wakeFirst(next), Effect.fail(refusals.waitedEnough(allowed))), next]
+          wakeFirst(next)
+          return [Effect.fail(refusals.waitedEnough(allowed)), next]
         }
         return [again(awaitWakeup(wait === 0 ? remaining : Math.min(wait, remaining))), current]
       })
-      const again = (wait: Effect.Effect<void>): Effect.Effect<void, RateLimitError> =>
+      const again = (wait: Effect.Effect<void>): Effect.Effect<number, RateLimitError> =>
         Effect.zipRight(
           Effect.onInterrupt(wait, () => giveUp(position)),
           Effect.zipRight(waiter.wakeup.close, turn)
@@ -164,90 +189,127 @@ export const make = (settings: Settings, priority: Effect.Effect<Priority>): Eff
       return turn
     }
 
-    const acquire = (request: Queue.AcquireRequest, wait: WaitOptions = {}): Effect.Effect<void, RateLimitError> =>
+    const positionOf = (current: State, now: number, rank: Priority, arrivedAgo: number): Queue.Position => ({
+      at: (rank === "batch" ? now + settings.aging : now) - arrivedAgo,
+      ticket: current.arrivals
+    })
+
+    const canTake = (current: State, position: Queue.Position, request: Queue.AcquireRequest): boolean =>
+      Queue.isNext(current, position) &&
+      !Queue.exceedsConcurrency(current, request) &&
+      Queue.waitFor(current, request) === 0
+
+    /** Waits in the queue and takes what is requested. Returns when it was taken. */
+    const acquire = (request: Queue.AcquireRequest, wait: WaitOptions = {}): Effect.Effect<number, RateLimitError> =>
       Effect.uninterruptible(
         Effect.flatMap(priority, (rank) => {
-          const wakeup = Effect.unsafeMakeLatch(false)
-          const maxWait = rank === "batch" ? settings.batchMaxWait : settings.maxWait
-          const allowed = Math.min(maxWait, wait.maxWait === undefined ? Infinity : Duration.toMillis(wait.maxWait))
-          return transition<void, RateLimitError>((current, now) => {
-            if (isFree(current, request)) return [Effect.void, Queue.grant(current, request)]
-            const position = {
-              at: rank === "batch" ? now + settings.aging : now,
-              ticket: current.arrivals
-            }
+          const maxWait = (rank === "batch" ? settings.batchMaxWait : settings.maxWait) - millisOf(wait.waited, 0)
+          const allowed = Math.max(0, Math.min(maxWait, millisOf(wait.maxWait, Infinity)))
+          return transition<number, RateLimitError>((current, now) => {
+            const position = positionOf(current, now, rank, millisOf(wait.arrivedAgo, 0))
+            if (canTake(current, position, request))
+              return [Effect.succeed(current.requests.updatedAt), grantNow(current, request)]
             const needed = Queue.waitAt(current, position, request)
             if (needsRecurrence(current, needed)) return undefined
             if (needed > allowed || needed === Infinity) {
               return [Effect.fail(refusals.tooLong(needed, allowed)), current]
             }
+            if (allowed === 0 && Queue.exceedsConcurrency(current, request)) {
+              return [Effect.fail(refusals.waitedEnough(allowed)), current]
+            }
+            const wakeup = Effect.unsafeMakeLatch(false)
             const waiter: Queue.Waiter = { ...request, deadline: now + allowed, wakeup }
             const [after, evictedWaiters] = Queue.enqueue(
               { ...current, arrivals: current.arrivals + 1 },
               position,
               waiter
             )
-            return [Effect.zipRight(wakeAll(evictedWaiters), waitForTurn(position, waiter, allowed)), after]
+            wakeAll(evictedWaiters)
+            return [waitForTurn(position, waiter, allowed), after]
           })
         })
       )
 
     const permits = (n: number): Queue.AcquireRequest => ({ requests: n, tokens: 0, slots: 0 })
 
-    const tryAcquire = (request: Queue.AcquireRequest): Effect.Effect<boolean> =>
+    /** Takes what is requested if it does not have to wait, and returns when; otherwise undefined. */
+    const takeIfFree = (
+      current: State,
+      now: number,
+      request: Queue.AcquireRequest,
+      rank: Priority,
+      arrivedAgo: number
+    ): Step<number | undefined> =>
+      canTake(current, positionOf(current, now, rank, arrivedAgo), request)
+        ? [current.requests.updatedAt, grantNow(current, request)]
+        : [undefined, current]
+
+    const tryAcquire = (request: Queue.AcquireRequest): Effect.Effect<number | undefined> =>
       refusals.ofPermits(request.requests) === undefined
-        ? transition((current) =>
-            isFree(current, request)
-              ? [Effect.succeed(true), Queue.grant(current, request)]
-              : [Effect.succeed(false), current]
-          )
-        : Effect.succeed(false)
+        ? transition((current, now) => {
+            if (SortedMap.size(current.queue) > 0) return [Effect.succeed(undefined), current]
+            const [grantedAt, after] = takeIfFree(current, now, request, "interactive", 0)
+            return [Effect.succeed(grantedAt), after]
+          })
+        : Effect.succeed(undefined)
 
     const take: Service["take"] = (n = 1, wait) => {
       const refusal = refusals.ofPermits(n)
-      return refusal === undefined ? acquire(permits(n), wait) : Effect.fail(refusal)
+      return refusal === undefined ? Effect.asVoid(acquire(permits(n), wait)) : Effect.fail(refusal)
     }
 
-    const release =
-      (request: Queue.AcquireRequest, actual: number) =>
-      (current: State): State => ({
-        ...current,
-        inFlight: current.inFlight - request.slots,
-        ...(current.tokens === undefined
-          ? {}
-          : {
-              tokens: Bucket.take(current.tokens, actual - request.tokens),
-              reserved: current.reserved - request.tokens,
-              projected: actual === request.tokens ? current.projected : undefined
-            })
-      })
+    /** Whether the end of a call changes anything. */
+    const isHeld = tokensPerMinute !== undefined || maxConcurrency !== undefined
 
-    const reservation = (request: Queue.AcquireRequest): Reservation => {
-      let isOpen = tokensPerMinute !== undefined || maxConcurrency !== undefined
+    const reservation = (request: Queue.AcquireRequest, grantedAt: number): UnsafeReservation => {
+      let isOpen = true
+      const unsafeSettle: UnsafeReservation["unsafeSettle"] = (clock, actual) => {
+        if (!isOpen) return
+        isOpen = false
+        if (!isHeld) return
+        const spent = isUsed(actual) ? actual : request.tokens
+        const isLoss = tokensPerMinute !== undefined && spent > request.tokens
+        unsafeUpdate(clock, (current) => Queue.release(current, request, spent), isLoss)
+      }
+      const unsafeGiveBack: UnsafeReservation["unsafeGiveBack"] = (clock) => {
+        if (!isOpen) return
+        isOpen = false
+        unsafeUpdate(clock, (current) => Queue.giveBack(current, request, grantedAt), false)
+      }
       return {
-        settle: (actual) =>
-          Effect.uninterruptible(
-            Effect.suspend(() => {
-              if (!isOpen) return Effect.void
-              isOpen = false
-              const spent = isUsed(actual) ? actual : request.tokens
-              return update(release(request, spent), tokensPerMinute !== undefined && spent > request.tokens)
-            })
-          )
+        settle: (actual) => synchronously((clock) => unsafeSettle(clock, actual)),
+        get giveBack() {
+          return synchronously(unsafeGiveBack)
+        },
+        unsafeSettle,
+        unsafeGiveBack
       }
     }
 
     const slots = maxConcurrency === undefined ? 0 : 1
 
     const acquireReservation = (request: Queue.AcquireRequest, wait: WaitOptions | undefined) =>
-      Effect.map(acquire(request, wait), () => reservation(request))
+      Effect.map(acquire(request, wait), (grantedAt) => reservation(request, grantedAt))
+
+    /** One call with an estimate of its tokens. */
+    const callOf = (tokens: number): Queue.AcquireRequest => ({
+      requests: 1,
+      tokens: tokensPerMinute === undefined || !isAmount(tokens) ? 0 : tokens,
+      slots
+    })
 
     const reserve: Service["reserve"] = (tokens, wait) => {
-      const estimate = tokensPerMinute === undefined || !isAmount(tokens) ? 0 : tokens
-      const refusal = refusals.ofTokens(estimate)
-      return refusal === undefined
-        ? acquireReservation({ requests: 1, tokens: estimate, slots }, wait)
-        : Effect.fail(refusal)
+      const request = callOf(tokens)
+      const refusal = refusals.ofTokens(request.tokens)
+      return refusal === undefined ? acquireReservation(request, wait) : Effect.fail(refusal)
+    }
+
+    const unsafeTryReserve: NonNullable<Service["unsafeTryReserve"]> = (clock, tokens, options) => {
+      const request = callOf(tokens)
+      const rank = options?.priority ?? "interactive"
+      const arrivedAgo = millisOf(options?.arrivedAgo, 0)
+      const step = unsafeApply(clock, (current, now) => takeIfFree(current, now, request, rank, arrivedAgo))
+      return step?.[0] === undefined ? undefined : reservation(request, step[0])
     }
 
     const permitReservations: Permits.PermitReservations = {
@@ -259,8 +321,8 @@ export const make = (settings: Settings, priority: Effect.Effect<Priority>): Eff
       },
       tryReservePermits: (n) => {
         const request: Queue.AcquireRequest = { requests: n, tokens: 0, slots }
-        return Effect.map(tryAcquire(request), (isGranted) =>
-          isGranted ? Option.some(reservation(request)) : Option.none()
+        return Effect.map(tryAcquire(request), (grantedAt) =>
+          grantedAt === undefined ? Option.none() : Option.some(reservation(request, grantedAt))
         )
       }
     }
@@ -295,10 +357,21 @@ export const make = (settings: Settings, priority: Effect.Effect<Priority>): Eff
             }
           : withPace(current, Adaptive.applySignal(current.pace, pacing, now, signal))
 
+    const unsafeObserve: Service["unsafeObserve"] =
+      adaptive === undefined
+        ? undefined
+        : (clock, signal) => {
+            const isWithoutEffect =
+              (signal._tag === "Served" && state.current.pace.share === 1) ||
+              (signal._tag === "Headers" && signal.share < 1)
+            if (!isWithoutEffect) unsafeUpdate(clock, applySignal(signal, adaptive), true)
+          }
+
     return {
       take,
-      tryTake: (n = 1) => tryAcquire(permits(n)),
+      tryTake: (n = 1) => Effect.map(tryAcquire(permits(n)), (grantedAt) => grantedAt !== undefined),
       reserve,
+      unsafeTryReserve,
       ...permitReservations,
       ...Permits.make(permitReservations),
       available: transition((current) => [Effect.succeed(Queue.available(current)), current]),
@@ -322,18 +395,25 @@ export const make = (settings: Settings, priority: Effect.Effect<Priority>): Eff
           }),
           true
         ),
-      ...(adaptive === undefined
+      ...(unsafeObserve === undefined
         ? {}
-        : {
-            observe: (signal: Signal) =>
-              Effect.flatMap(Ref.get(state), ({ pace }) =>
-                (signal._tag === "Served" && pace.share === 1) || (signal._tag === "Headers" && signal.share < 1)
-                  ? Effect.void
-                  : Effect.uninterruptible(update(applySignal(signal, adaptive), true))
-              )
-          })
+        : { unsafeObserve, observe: (signal: Signal) => synchronously((clock) => unsafeObserve(clock, signal)) })
     }
   })
+
+/** The result of a transition and the state after it. */
+type Step<A> = readonly [A, State]
+
+type Transition<A> = (current: State, now: number) => Step<A> | undefined
+
+const noWaiters: ReadonlyArray<Queue.Waiter> = []
+
+const millisOf = (duration: Duration.DurationInput | undefined, otherwise: number): number =>
+  duration === undefined ? otherwise : Duration.toMillis(duration)
+
+/** Runs a synchronous change, whole or not at all. */
+const synchronously = (change: (clock: Clock.Clock) => void): Effect.Effect<void> =>
+  Effect.uninterruptible(Clock.clockWith((clock) => Effect.sync(() => change(clock))))
 
 /** Whether further recurrences of the refill schedule can be computed. */
 const isExtensible = ({ requests: { recurrences } }: State): boolean =>
@@ -358,9 +438,6 @@ const withRecurrences = (state: State, cursor: Refill.Cursor, computed: Refill.C
           }
         }
       }
-
-const isFree = (state: State, request: Queue.AcquireRequest): boolean =>
-  SortedMap.size(state.queue) === 0 && !Queue.exceedsConcurrency(state, request) && Queue.waitFor(state, request) === 0
 
 const bucketStatus = (bucket: Bucket.Bucket): BucketStatus => ({
   available: bucket.available,

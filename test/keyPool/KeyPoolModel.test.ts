@@ -107,7 +107,7 @@ const judge = (
 
 /** A waiting call. `until` is when it looks again without a wakeup. */
 interface Waiter {
-  readonly ticket: number
+  readonly ticket: Pool.Place
   readonly request: Pool.AcquireRequest
   wakeup: Wakeup
   until: number
@@ -158,7 +158,7 @@ const makeComparison = (options: ReadonlyArray<ApiKey.Options>, strategy: KeyPoo
 
   /** Lets every waiter with a wakeup or a timer look again, and compares the results with the model. */
   const settle = () => {
-    const answers = new Map<number, Pool.Granted | Pool.Denied>()
+    const answers = new Map<Pool.Place, Pool.Granted | Pool.Denied>()
     for (;;) {
       const next = queue.find(
         (waiter) => !answers.has(waiter.ticket) && (completed.has(waiter.wakeup) || waiter.until <= now)

@@ -1,5 +1,5 @@
 /** Leases of deployments, each released exactly once, over the state of a balance. */
-import { Duration, Effect, Option, Ref } from "effect"
+import { Duration, Effect, Option } from "effect"
 import type { Verdict } from "./model.js"
 import type { Notice } from "./health.js"
 import type { HealthStore } from "./health.js"
@@ -61,7 +61,7 @@ const applyPeerNotices =
     Effect.map(health.notices, (notices) => (state, now) => State.applyNotices(state, now, notices, instanceId, origin))
 
 const makeLeases = (
-  { origin, ref, step, timeOf, waitInQueue }: WaitQueue.SharedState<BalanceState>,
+  { origin, step, timeOf, unsafeGet, waitInQueue }: WaitQueue.SharedState<BalanceState>,
   ids: ReadonlyArray<string>,
   peers: Peers | undefined
 ): DeploymentLeases => {
@@ -186,7 +186,7 @@ const makeLeases = (
       ),
     change,
     snapshot: Effect.clockWith((clock) =>
-      Effect.zipWith(Ref.get(ref), peers?.health.notices ?? noNotices, (before, notices) => {
+      Effect.zipWith(Effect.sync(unsafeGet), peers?.health.notices ?? noNotices, (before, notices) => {
         const now = timeOf(clock)
         const state =
           peers === undefined ? before : State.applyNotices(before, now, notices, peers.instanceId, origin)[1]

@@ -1,0 +1,149 @@
+/**
+ * What a call needs to be sent: a permit of the limiter and a key of the pool, both in one step at the moment of sending. A permit
+ * that was held while the call waits for a key would be spent later than the limiter thinks, and more requests would be sent than
+ * it allows.
+ */
+import type { Clock } from "effect"
+import { Effect } from "effect"
+import * as MonotonicClock from "../internal/clock.js"
+import type * as KeyPool from "../keyPool/model.js"
+import { Verdict } from "../keyPool/verdict.js"
+import type { LLMError } from "../vocabulary/LLMError.js"
+import type { Reservation, Service as Limiter } from "../rateLimiter/model.js"
+import { CurrentPriority } from "../rateLimiter/model.js"
+import { longestSleep } from "./limits.js"
+
+/** Where permit and key come from. */
+export interface Sources {
+  readonly limiter: Limiter
+  readonly pool: KeyPool.Service
+}
+
+/** What a call asks for. */
+export interface Need {
+  readonly model: string
+  /** The estimated tokens of request and answer; 0 where tokens are not limited. */
+  readonly tokens: number
+  /** Ids of keys that the call has tried. It waits for the end of cooldowns only before its first try. */
+  readonly tried: ReadonlySet<string>
+}
+
+/** A permit and a key. The holder settles each exactly once. */
+export interface Acquired {
+  readonly reservation: Reservation
+  readonly lease: KeyPool.Lease
+  /** How long the call waited for each, in whole milliseconds. */
+  readonly waitedForPermit: number
+  readonly waitedForKey: number
+}
+
+/**
+ * Takes permit and key at once if both are ready and no call waits before; otherwise takes nothing and returns undefined, also
+ * where the limiter or the pool has no synchronous members. `acquire` finds out whether to wait or to fail.
+ */
+export const unsafeTryAcquire = (
+  clock: Clock.Clock,
+  { limiter, pool }: Sources,
+  { model, tokens, tried }: Need
+): Acquired | undefined => {
+  if (pool.unsafeTryReserve === undefined) return undefined
+  const reservation = limiter.unsafeTryReserve?.(clock, tokens, { model })
+  if (reservation === undefined) return undefined
+  const lease = pool.unsafeTryReserve(clock, tried)
+  if (lease !== undefined) return { reservation, lease, waitedForPermit: 0, waitedForKey: 0 }
+  reservation.unsafeGiveBack(clock)
+  return undefined
+}
+
+const giveBackPermit = (clock: Clock.Clock, reservation: Reservation): Effect.Effect<void> =>
+  reservation.unsafeGiveBack === undefined
+    ? (reservation.giveBack ?? reservation.settle(0))
+    : Effect.sync(() => reservation.unsafeGiveBack?.(clock))
+
+const giveBackKey = (clock: Clock.Clock, lease: KeyPool.Lease): Effect.Effect<void> =>
+  lease.unsafeGiveBack === undefined
+    ? (lease.giveBack ?? lease.settle(Verdict.Neutral()))
+    : Effect.sync(() => lease.unsafeGiveBack?.(clock))
+
+/**
+ * Acquires permit and key, waiting where necessary:
+ *
+ * 1. The call waits in the limiter's queue without taking.
+ * 2. At its head it takes the permit and tries to take a key.
+ * 3. Without a key the permit goes back unspent and the call waits in the pool's queue. With the key that it gets there it tries to
+ *    take a permit; without one the key goes back unused, and the call starts again at 1, with the place of its first arrival.
+ *
+ * Each round begins with a wait that another call or the time ends, so no round repeats by itself. The waits in the limiter's queue
+ * together are bounded by its `maxWait`, those in the pool's queue by that of the pool, and all by the limits of the call.
+ *
+ * Must run in an uninterruptible region: only its waits are interruptible. Services without synchronous members are asked with a
+ * `maxWait` of zero instead.
+ */
+export const acquire = (
+  { limiter, pool }: Sources,
+  { model, tokens, tried }: Need
+): Effect.Effect<Acquired, LLMError> =>
+  Effect.gen(function* () {
+    const clock = yield* Effect.clock
+    const longest = yield* longestSleep
+    const priority = yield* CurrentPriority
+    const arrivedAt = MonotonicClock.now(clock)
+    let forPermit = 0
+    let forKey = 0
+
+    const waitOptions = (waited: number) => {
+      const ago = MonotonicClock.now(clock) - arrivedAt
+      return {
+        ...(Number.isFinite(longest) ? { maxWait: Math.max(0, longest - ago) } : {}),
+        ...(ago > 0 ? { arrivedAgo: ago, waited } : {})
+      }
+    }
+    const keyOptions: KeyPool.LeaseOptions = { exclude: tried, onCooldown: tried.size === 0 ? "wait" : "fail" }
+
+    /** A key that is ready now; without one the permit goes back. */
+    const keyFor = (reservation: Reservation): Effect.Effect<KeyPool.Lease | undefined> => {
+      const giveBack = giveBackPermit(clock, reservation)
+      if (pool.unsafeTryReserve !== undefined) {
+        const lease = pool.unsafeTryReserve(clock, tried)
+        return lease === undefined ? Effect.as(giveBack, undefined) : Effect.succeed(lease)
+      }
+      return Effect.catchAll(
+        Effect.tapErrorCause(pool.reserve({ ...keyOptions, maxWait: 0 }), () => giveBack),
+        () => Effect.succeed(undefined)
+      )
+    }
+
+    /** A permit that is available now; without one the key goes back. */
+    const permitFor = (lease: KeyPool.Lease): Effect.Effect<Reservation | undefined> => {
+      const giveBack = giveBackKey(clock, lease)
+      const options = { model, priority, arrivedAgo: MonotonicClock.now(clock) - arrivedAt }
+      if (limiter.unsafeTryReserve !== undefined) {
+        const reservation = limiter.unsafeTryReserve(clock, tokens, options)
+        return reservation === undefined ? Effect.as(giveBack, undefined) : Effect.succeed(reservation)
+      }
+      return Effect.catchAll(
+        Effect.tapErrorCause(limiter.reserve(tokens, { ...options, maxWait: 0 }), () => giveBack),
+        () => Effect.succeed(undefined)
+      )
+    }
+
+    const acquired = (reservation: Reservation, lease: KeyPool.Lease): Acquired => ({
+      reservation,
+      lease,
+      waitedForPermit: Math.floor(forPermit),
+      waitedForKey: Math.floor(forKey)
+    })
+
+    for (;;) {
+      const queuedAt = MonotonicClock.now(clock)
+      const reservation = yield* limiter.reserve(tokens, { model, ...waitOptions(forPermit) })
+      forPermit += MonotonicClock.now(clock) - queuedAt
+      const ready = yield* keyFor(reservation)
+      if (ready !== undefined) return acquired(reservation, ready)
+      const requestedAt = MonotonicClock.now(clock)
+      const lease = yield* pool.reserve({ ...keyOptions, ...waitOptions(forKey) })
+      forKey += MonotonicClock.now(clock) - requestedAt
+      const permit = yield* permitFor(lease)
+      if (permit !== undefined) return acquired(permit, lease)
+    }
+  })
