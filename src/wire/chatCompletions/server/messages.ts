@@ -1,5 +1,5 @@
 /** Decodes messages. OpenAI, API reference: chat/create. */
-import * as Events from "../../../vocabulary/ChatEvent.js"
+import { collectAll } from "../../../vocabulary/chatEvent/collected.js"
 import { partIndexes } from "../../answerReader.js"
 import type { Json } from "../../json.js"
 import { array, isRecord, nonEmpty, withoutNulls, record, records, string } from "../../json.js"
@@ -144,10 +144,8 @@ const assistantFields = knownFields([
 /** The reasoning in the fields of a message, which comes before its content. */
 const readReasoningFields = (message: Json): ReadonlyArray<unknown> => {
   const hasEntries = records(message, "content").some((entry) => readThinkingEntry(entry) !== undefined)
-  return reasoningReader(undefined, partIndexes())
-    .read(message, hasEntries)
-    .reduce((collected, delta) => Events.append(collected, delta), Events.nothing)
-    .content.map((part) => ({ ...part, ...native.wrap(native.fieldsOf(part) ?? {}) }))
+  const { content } = collectAll(reasoningReader(undefined, partIndexes()).read(message, hasEntries))
+  return content.map((part) => ({ ...part, ...native.wrap(native.fieldsOf(part) ?? {}) }))
 }
 
 /** A message with only plain texts has a string, which every protocol can hold. */
