@@ -181,7 +181,7 @@ const encodeOwnCall = (call: ToolCall, peer: Peer, dialect: Dialect): Json => {
   )
 }
 
-/** The fields of the message that its parts stand for, as far as the provider knows them. */
+/** The fields of the message that its parts stand for, as far as the provider accepts them. */
 const messageFields = (parts: ReadonlyArray<AssistantPart>, peer: Peer, dialect: Dialect): Json => {
   let fields: Json = {}
   let refusal: string | undefined
