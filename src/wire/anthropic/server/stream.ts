@@ -39,7 +39,7 @@ interface Block {
 
 export const encodeStream = (): StreamEncoder => {
   /** Blocks in the order in which their parts begin. Only the first is sent; others wait, because parts can be interleaved. */
-  let queue: Array<Block> = []
+  const queue: Array<Block> = []
   let hasCalls = false
   let container: Json | undefined
   let position = 0
@@ -60,7 +60,7 @@ export const encodeStream = (): StreamEncoder => {
       for (const delta of head.last) send("content_block_delta", { index: position, delta })
       send("content_block_stop", { index: position })
       position += 1
-      queue = queue.slice(1)
+      queue.shift()
     }
   }
 
