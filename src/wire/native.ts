@@ -71,7 +71,7 @@ export const mergeFields = (encoded: Json, fields: Json): Json => {
 /** The feature that an `Unsupported` failure names for a part of another protocol. */
 export const foreignPart = "part of a message that only another protocol has"
 
-/** The feature of a request that a wire cannot encode. A wire without native parts passes no name. */
+/** The feature of a request that a wire cannot encode. A wire without parts of its own passes no name. */
 export const unsupportedPart = ({ messages }: ChatRequest, wire = ""): string | undefined =>
   messages.some(
     ({ content }) =>

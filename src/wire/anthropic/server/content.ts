@@ -20,7 +20,7 @@ export interface Draft {
 
 const imageFields = knownFields(["type", "cache_control"], { source: ["type", "url", "media_type", "data"] })
 
-/** Decodes an image. That of an uploaded file is a native part. */
+/** Decodes an image. That of an uploaded file is a provider part. */
 const decodeImage = (block: Json, path: string): Decoded<Json> => {
   const source = record(block, "source") ?? {}
   const image = (url: unknown): Decoded<Json> =>

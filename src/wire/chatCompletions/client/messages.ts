@@ -215,7 +215,7 @@ const encodeAssistant = (message: AssistantMessage, peer: Context, dialect: Dial
 
 type ToolPart = Exclude<ToolMessage["content"], string>[number]
 
-/** An image or a file. Native parts stay in the result. */
+/** An image or a file. Provider parts stay in the result. */
 const isAttachment = (part: ToolPart): boolean => part.type === "image" || part.type === "file"
 
 const attachmentNotice = text("The attachments of this result are in the next user message.")
