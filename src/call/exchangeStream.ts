@@ -3,6 +3,7 @@ import { Chunk, Effect, Either, Option, Stream } from "effect"
 import type { ChatRequest, PartialResponse } from "../vocabulary/Chat.js"
 import type { ChatEvent } from "../vocabulary/ChatEvent.js"
 import * as Events from "../vocabulary/ChatEvent.js"
+import { addTo, collector } from "../vocabulary/chatEvent/collected.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
 import { StreamInterruptedError } from "../vocabulary/LLMError.js"
 import type { Call } from "../wire/providerClient.js"
@@ -55,7 +56,7 @@ const readEvents = (
   const framer = Framing.make(wire.framing)
   const decoder = wire.decodeStream(source)
   const elapsed = () => clock.unsafeCurrentTimeMillis() - exchange.sentAt
-  let collected = Events.nothing
+  const collected = collector()
   let failure: LLMError | undefined
   /** The time of the current pull. */
   let pulledAt = exchange.sentAt
@@ -123,7 +124,7 @@ const readEvents = (
   ): Pull => {
     const out: Array<ChatEvent> = collected.start === undefined && decoded.length > 0 ? [start()] : []
     for (const event of decoded) out.push(event._tag === "Finish" ? { ...event, latency: elapsed() } : event)
-    for (const event of out) collected = Events.append(collected, event)
+    for (const event of out) addTo(collected, event)
     if (wireFailure !== undefined) failure = errorOf(wireFailure)
     if (out.length > 0) {
       if (pendingFrames === undefined) return Effect.succeed(Chunk.unsafeFromArray(out))

@@ -1,7 +1,6 @@
 /** Readers of answers: one reader a protocol serves whole responses and streams. */
 import { withContent } from "../vocabulary/Chat.js"
-import type { ChatEvent } from "../vocabulary/ChatEvent.js"
-import * as Events from "../vocabulary/ChatEvent.js"
+import { collectAll } from "../vocabulary/chatEvent/collected.js"
 import * as Usage from "../vocabulary/Usage.js"
 import type { Json } from "./json.js"
 import type { Frame, StreamDecoder, WireEvent, WireFailure, WireResponse } from "./Wire.js"
@@ -22,7 +21,7 @@ export const truncated: WireFailure = { _tag: "Truncated" }
 /** A whole response from the events of its reader; `metadata` is what a stream does not contain. */
 export const wholeAnswer = (answer: AnswerReader, events: Array<WireEvent>, metadata: Json = {}): WireResponse => {
   answer.finish(events)
-  const { content, finish } = events.reduce((all, event: ChatEvent) => Events.append(all, event), Events.nothing)
+  const { content, finish } = collectAll(events)
   return withContent(
     {
       id: answer.id(),
