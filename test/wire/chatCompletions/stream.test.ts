@@ -499,6 +499,28 @@ describe("Chat Completions stream decoder: tool calls", () => {
       { type: "tool-call", id: "a", name: "f", arguments: "{}" }
     ])
   })
+  it("emits an empty delta for a tool call without arguments before the parts that come after it", () => {
+    const { events } = read([
+      ...callChunks(
+        callDelta({ index: 0, id: "a" }, "f", ""),
+        callDelta({ index: 1, id: "b" }, "g", "{"),
+        callDelta({ index: 2, id: "c" }, "h", "")
+      ),
+      chunk({ content: "Wait." }),
+      ...callChunks(callDelta({ index: 1 }, undefined, "}")),
+      stop
+    ])
+    expect(events.slice(0, -1)).toMatchObject([
+      { _tag: "ToolCallDelta", index: 0, id: "a", name: "f", argumentsDelta: "" },
+      { _tag: "ToolCallDelta", index: 1, id: "b", name: "g", argumentsDelta: "{" },
+      { _tag: "ToolCallDelta", index: 2, id: "c", name: "h", argumentsDelta: "" },
+      { _tag: "TextDelta", index: 3, text: "Wait." },
+      { _tag: "ToolCallDelta", index: 1, argumentsDelta: "}" },
+      { _tag: "ToolCallEnd", index: 0, call: { arguments: "{}" } },
+      { _tag: "ToolCallEnd", index: 1, call: { arguments: "{}" } },
+      { _tag: "ToolCallEnd", index: 2, call: { arguments: "{}" } }
+    ])
+  })
   it("ends a tool call with its partial arguments when the finish reason is length", () => {
     const frames = [
       ...callChunks(callDelta({ index: 0, id: "a" }, "f", '{"x":')),
