@@ -380,6 +380,31 @@ describe("Chat Completions stream decoder: order of the parts", () => {
       written("d")
     ])
   })
+  it("begins a new reasoning part after a text or a tool call, and gives a later signature to the last one", () => {
+    for (const field of ["reasoning_content", "reasoning", "reasoning_text"]) {
+      expect(
+        order(
+          { [field]: "a" },
+          { [field]: "b" },
+          { content: "c" },
+          { [field]: "d" },
+          { content: "e" },
+          call({ id: "1", function: { name: "f", arguments: "{}" } }),
+          { [field]: "g" },
+          { content: "h" },
+          { reasoning_opaque: "s" }
+        )
+      ).toEqual([
+        reasoned("ab"),
+        written("c"),
+        reasoned("d"),
+        written("e"),
+        { type: "tool-call", id: "1", name: "f", arguments: "{}" },
+        { ...reasoned("g"), signature: "s" },
+        written("h")
+      ])
+    }
+  })
   it("keeps the fields of an entry that the vocabulary does not cover on its part, the last value of each stream", () => {
     const native = (fields: object) => ({ native: { "chat-completions": fields }, provider: "acme" })
     expect(
