@@ -208,13 +208,27 @@ const encodingError = (transport: Transport, call: Call, failure: WireFailure): 
             : "The request cannot be written in the provider's protocol."
       })
 
-const encodeBody = (transport: Transport, call: Call, request: WireRequest): Either.Either<string, LLMError> =>
+const isWritable = (value: unknown): boolean => Either.isRight(Either.try(() => JSON.stringify(value)))
+
+/** The field that cannot be written as JSON: values of `extra` and native fields can be of any type, such as a bigint. */
+const unwritableField = (request: Partial<ChatRequest>): string => {
+  const [field = "extra"] = Object.entries(request).find(([, value]) => !isWritable(value)) ?? []
+  const index = field === "messages" ? (request.messages ?? []).findIndex((message) => !isWritable(message)) : -1
+  return index === -1 ? field : `${field}[${index}]`
+}
+
+const encodeBody = (
+  transport: Transport,
+  call: Call,
+  encoded: WireRequest,
+  request: Partial<ChatRequest> = {}
+): Either.Either<string, LLMError> =>
   Either.try({
-    try: () => JSON.stringify(request.body),
+    try: () => JSON.stringify(encoded.body),
     catch: (cause) =>
       new InvalidRequestError({
         ...errorContext(transport, call),
-        field: "extra",
+        field: unwritableField(request),
         message: `The request cannot be written as JSON: ${innermost(cause).message}.`
       })
   })
@@ -333,7 +347,7 @@ const send = <R>(
   }
   const accept = stream && wire.framing === "sse" ? "text/event-stream" : "application/json"
   const attempt = (encoded: WireRequest): Effect.Effect<Exchange, LLMError, R> =>
-    Either.match(encodeBody(transport, call, encoded), {
+    Either.match(encodeBody(transport, call, encoded, request), {
       onLeft: (error) => Effect.fail(error),
       onRight: (body) => sendWithToken(http, transport, { ...encoded, body }, call, source, accept)
     })

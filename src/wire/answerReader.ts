@@ -44,6 +44,8 @@ export interface PartIndexes {
    * a part begins.
    */
   readonly continue: (kind: "text" | "refusal" | "reasoning") => number
+  /** The index of the part that was opened last; -1 before the first. */
+  readonly last: () => number
 }
 
 export const partIndexes = (): PartIndexes => {
@@ -58,7 +60,8 @@ export const partIndexes = (): PartIndexes => {
       if (last !== kind) count++
       last = kind
       return count - 1
-    }
+    },
+    last: () => count - 1
   }
 }
 
