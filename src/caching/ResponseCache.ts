@@ -42,6 +42,7 @@ import type { CacheOptions, CacheService, CacheStats, CacheControl } from "./opt
 import { CurrentCacheControl } from "./options.js"
 import type { Cached, ChatRequest, ChatResponse } from "../vocabulary/Chat.js"
 import * as Events from "../vocabulary/ChatEvent.js"
+import { addTo, collector } from "../vocabulary/chatEvent/collected.js"
 import * as Responses from "./responses.js"
 import * as Core from "./core.js"
 import type { Ignorable } from "./key.js"
@@ -269,10 +270,10 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Cache
         ),
         (pending) =>
           Effect.flatMap(open, (opened) => {
-            let collected = Events.nothing
+            const collected = collector()
             const record = (events: Chunk.Chunk<Events.ChatEvent>): Effect.Effect<Chunk.Chunk<Events.ChatEvent>> => {
               for (const event of events) {
-                collected = Events.append(collected, event)
+                addTo(collected, event)
                 if (event._tag === "Finish") {
                   const response = Events.toResponse(collected, event)
                   const at = clock.unsafeCurrentTimeMillis() - (response.cached?.age ?? 0)

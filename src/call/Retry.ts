@@ -54,7 +54,7 @@ export type { Backoff } from "../vocabulary/backoff.js"
 export interface Conditions {
   /** Whether an error is retried. @default `LLMError.isRetryable` */
   readonly when?: (error: LLMError) => boolean
-  /** Whether an answer without text, refusal or tool calls is a failure that is retried. @default false */
+  /** Whether an answer without text, refusal, tool calls and provider parts is a failure that is retried. @default false */
   readonly retryEmpty?: boolean
 }
 
@@ -274,11 +274,14 @@ const isContent = (event: ChatEvent): boolean => {
   }
 }
 
-/** Holds a stream back until its first content other than reasoning, so that an empty one can still be retried. */
-const rejectEmptyStream = (opened: OpenStream): Effect.Effect<OpenStream, LLMError> => {
-  if (Chunk.some(opened.first, isContent)) return Effect.succeed(opened)
+/**
+ * Holds a stream back until its first content other than reasoning, so that an empty one can still be retried. `latest` are the
+ * events that were not checked yet.
+ */
+const rejectEmptyStream = (opened: OpenStream, latest = opened.first): Effect.Effect<OpenStream, LLMError> => {
+  if (Chunk.some(latest, isContent)) return Effect.succeed(opened)
   return Effect.matchEffect(opened.pull, {
-    onSuccess: (more) => rejectEmptyStream({ first: Chunk.appendAll(opened.first, more), pull: opened.pull }),
+    onSuccess: (more) => rejectEmptyStream({ first: Chunk.appendAll(opened.first, more), pull: opened.pull }, more),
     onFailure: Option.match({
       onSome: (error) => Effect.fail(error),
       onNone: () =>
@@ -306,7 +309,7 @@ export const middleware = <R = never>(options: Options<R> = {}): Middleware<neve
   const makeDecide = decideBy(options)
   const checkAnswer = (call: Effect.Effect<ChatResponse, LLMError>) =>
     retryEmpty ? Effect.flatMap(call, rejectEmpty) : call
-  const checkStream = (open: Open) => (retryEmpty ? Effect.flatMap(open, rejectEmptyStream) : open)
+  const checkStream = (open: Open) => (retryEmpty ? Effect.flatMap(open, (opened) => rejectEmptyStream(opened)) : open)
   return (next) =>
     Effect.map(makeDecide, (decide): Service => {
       const policy: Policy = { decide, when }

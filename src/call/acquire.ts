@@ -9,7 +9,7 @@ import * as MonotonicClock from "../internal/clock.js"
 import type * as KeyPool from "../keyPool/model.js"
 import { Verdict } from "../keyPool/verdict.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
-import type { Reservation, Service as Limiter } from "../rateLimiter/model.js"
+import type { Reservation, Service as Limiter, UnsafeReservation } from "../rateLimiter/model.js"
 import { CurrentPriority } from "../rateLimiter/model.js"
 import { longestSleep } from "./limits.js"
 
@@ -37,6 +37,12 @@ export interface Acquired {
   readonly waitedForKey: number
 }
 
+/** A permit and a key that were there at once, and are settled without an effect. */
+export interface UnsafeAcquired extends Acquired {
+  readonly reservation: UnsafeReservation
+  readonly lease: KeyPool.UnsafeLease
+}
+
 /**
  * Takes permit and key at once if both are ready and no call waits before; otherwise takes nothing and returns undefined, also
  * where the limiter or the pool has no synchronous members. `acquire` finds out whether to wait or to fail.
@@ -45,7 +51,7 @@ export const unsafeTryAcquire = (
   clock: Clock.Clock,
   { limiter, pool }: Sources,
   { model, tokens, tried }: Need
-): Acquired | undefined => {
+): UnsafeAcquired | undefined => {
   if (pool.unsafeTryReserve === undefined) return undefined
   const reservation = limiter.unsafeTryReserve?.(clock, tokens, { model })
   if (reservation === undefined) return undefined

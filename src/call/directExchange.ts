@@ -127,7 +127,7 @@ const send = (
 
   /** `rejection` is the error of the request before, whose field this one leaves out. */
   const attempt = (encoded: WireRequest, rejection?: LLMError): void => {
-    const body = Message.encodeBody(server, call, encoded)
+    const body = Message.encodeBody(server, call, encoded, request)
     if (Either.isLeft(body)) return fail(body.left)
     const sentAt = clock.unsafeCurrentTimeMillis()
     const message = Message.messageOf(server, call, encoded, accept, body.right)

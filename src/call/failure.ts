@@ -223,9 +223,9 @@ export const encodingError = (target: Target, call: CallWithSecrets, failure: Wi
       })
 
 /** The error of a body that cannot be written as JSON. */
-export const jsonError = (target: Target, call: CallWithSecrets, cause: unknown): LLMError =>
+export const jsonError = (target: Target, call: CallWithSecrets, cause: unknown, field: string): LLMError =>
   new InvalidRequestError({
     ...errorContext(target, call),
-    field: "extra",
+    field,
     message: `The request cannot be written as JSON: ${innermost(cause).message}.`
   })

@@ -86,13 +86,23 @@ export const messageOf = (
 export const encodeBody = (
   server: Server,
   call: CallWithSecrets,
-  { body }: Unsent
+  { body }: Unsent,
+  chat: Partial<ChatRequest> = {}
 ): Either.Either<string | undefined, LLMError> => {
   try {
     return Either.right(body === undefined ? undefined : JSON.stringify(body))
   } catch (cause) {
-    return Either.left(jsonError(server, call, cause))
+    return Either.left(jsonError(server, call, cause, unwritableField(chat)))
   }
+}
+
+const isWritable = (value: unknown): boolean => Either.isRight(Either.try(() => JSON.stringify(value)))
+
+/** The field that cannot be written as JSON: values of `extra` and native fields can be of any type, such as a bigint. */
+const unwritableField = (request: Partial<ChatRequest>): string => {
+  const [field = "extra"] = Object.entries(request).find(([, value]) => !isWritable(value)) ?? []
+  const index = field === "messages" ? (request.messages ?? []).findIndex((message) => !isWritable(message)) : -1
+  return index === -1 ? field : `${field}[${index}]`
 }
 
 // -------------------------------------------------------------------------------------

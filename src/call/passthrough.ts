@@ -24,10 +24,10 @@ interface Carrier<A> {
 /** Fields that describe the call and not the answer: no protocol has them. */
 const callMetadata = ["attempts", "cached", "cost", "latency"]
 
-const inEvents: ReadonlySet<string> = new Set(callMetadata)
+const ignoredInEvents: ReadonlySet<string> = new Set(callMetadata)
 
 /** The views of `content` are not compared: only the content is written. */
-const inAnswers: ReadonlySet<string> = new Set([...callMetadata, "text", "reasoning", "refusal", "toolCalls"])
+const ignoredInAnswers: ReadonlySet<string> = new Set([...callMetadata, "text", "reasoning", "refusal", "toolCalls"])
 
 const hasSameFields = (current: object, decoded: object, ignored: ReadonlySet<string>): boolean => {
   if (current === decoded) return true
@@ -73,7 +73,7 @@ export const relayOf = (protocol: string, events: Chunk.Chunk<ChatEvent>): RawRe
   const isUnchanged =
     raw.protocol === protocol &&
     raw.events.length === events.length &&
-    raw.events.every((decoded, index) => hasSameFields(Chunk.unsafeGet(events, index), decoded, inEvents))
+    raw.events.every((decoded, index) => hasSameFields(Chunk.unsafeGet(events, index), decoded, ignoredInEvents))
   return isUnchanged ? raw : undefined
 }
 
@@ -99,5 +99,5 @@ export const withRawText = (protocol: string, text: string, response: ChatRespon
 export const textOf = (protocol: string, response: ChatResponse): string | undefined => {
   if (!carriesText(response)) return undefined
   const raw = response[RawResponseId]
-  return raw.protocol === protocol && hasSameFields(response, raw.response, inAnswers) ? raw.text : undefined
+  return raw.protocol === protocol && hasSameFields(response, raw.response, ignoredInAnswers) ? raw.text : undefined
 }

@@ -151,7 +151,7 @@ const make = (plan: Plan, call: Call, direct: DirectClient) => {
     stream?.abort()
     reads = []
     try {
-      const error = expired(info, limit, clock.unsafeCurrentTimeMillis(), watch, answer?.collected())
+      const error = expired(info, limit, clock.unsafeCurrentTimeMillis(), watch, answer?.collected)
       settle(Verdict.Neutral(), "TimeoutError", isOpen ? usageSoFar() : undefined)
       if (isOpen) record("TimeoutError", usageSoFar())
       finish(Effect.fail(Option.some(error)))
@@ -211,7 +211,11 @@ const make = (plan: Plan, call: Call, direct: DirectClient) => {
   const open = (restore: Restore): Effect.Effect<OpenStream, LLMError, Scope.Scope> => {
     if (isClosed) return Effect.interrupt
     try {
-      stream = direct.chatStream(request, { ...call, limits: { deadline, idle } }, { onEvents, onError, onEnd: () => finish(end) })
+      stream = direct.chatStream(
+        request,
+        { ...call, limits: { deadline, idle } },
+        { onEvents, onError, onEnd: () => finish(end) }
+      )
     } catch (defect) {
       finish(Effect.die(defect))
     }

@@ -141,7 +141,7 @@ export const make = (received: Received, { collector, keepFrames, limits, wire }
 
   /** The answer so far. `usageOf` checks the counts, which a custom wire can report wrongly. */
   const partial = (counts: Usage.Usage | undefined): PartialResponse => {
-    const collected = collector.collected()
+    const { collected } = collector
     return Events.toPartial(collected, usageOf(counts, source, Events.generatedText(collected)))
   }
 

@@ -2,8 +2,9 @@
  * Time limits of a stream. One fiber opens and pulls, and one timer checks the limits, for any number of events: racing every
  * pull against a timer costs ten times as much as the pull itself.
  */
-import { Cause, Chunk, Effect, Exit, Option, Scope } from "effect"
-import * as Events from "../vocabulary/ChatEvent.js"
+import { Cause, Effect, Exit, Option, Scope } from "effect"
+import type { Collected } from "../vocabulary/ChatEvent.js"
+import { addTo, collector } from "../vocabulary/chatEvent/collected.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
 import * as Background from "./backgroundStream.js"
 import type { Open } from "./openStream.js"
@@ -17,14 +18,14 @@ export interface StreamLimits {
   /** The time at which the stream fails in any case, in milliseconds since the epoch. */
   readonly deadline: number
   /** Makes the error. Called before the stream is interrupted. */
-  readonly expired: (phase: "opening" | "idle" | "total", collected: Events.Collected) => LLMError
+  readonly expired: (phase: "opening" | "idle" | "total", collected: Collected) => LLMError
 }
 
 /** Reads a stream at most one chunk ahead of its consumer and fails it when a limit expires. */
 export const withStreamLimits = (open: Open, limits: StreamLimits): Open =>
   Effect.uninterruptibleMask((restore) =>
     Effect.flatMap(Effect.zip(Effect.scope, Effect.clock), ([scope, clock]) => {
-      let collected = Events.nothing
+      const collected = collector()
       /** The start of the current wait for the provider; undefined while the consumer is busy. */
       let waitingSince: number | undefined
 
@@ -34,7 +35,7 @@ export const withStreamLimits = (open: Open, limits: StreamLimits): Open =>
         },
         onEvents: (events) => {
           waitingSince = undefined
-          collected = Chunk.reduce(events, collected, Events.append)
+          for (const event of events) addTo(collected, event)
         }
       })
 

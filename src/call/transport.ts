@@ -77,9 +77,10 @@ const sendMessage = <R>(
   call: CallWithSecrets & Pick<Call, "onRateLimits">,
   source: AnswerSource,
   clock: Clock.Clock,
-  accept: string
+  accept: string,
+  chat: ChatRequest | undefined
 ): Effect.Effect<Exchange, LLMError, R> => {
-  const body = Message.encodeBody(server, call, request)
+  const body = Message.encodeBody(server, call, request, chat)
   if (Either.isLeft(body)) return Effect.fail(body.left)
   const sentAt = clock.unsafeCurrentTimeMillis()
   const message = Message.messageOf(server, call, request, accept, body.right)
@@ -104,14 +105,15 @@ const sendWithToken = <R>(
   request: Unsent,
   call: Call,
   source: AnswerSource,
-  accept = "application/json"
+  accept = "application/json",
+  chat?: ChatRequest
 ): Effect.Effect<Exchange, LLMError, R> => {
   const token = server.endpoint.auth?.token
   return Effect.clockWith((clock) =>
     token === undefined
-      ? sendMessage(http, server, request, call, source, clock, accept)
+      ? sendMessage(http, server, request, call, source, clock, accept, chat)
       : Effect.flatMap(token(call), (token) =>
-          sendMessage(http, server, request, { ...call, token }, source, clock, accept)
+          sendMessage(http, server, request, { ...call, token }, source, clock, accept, chat)
         )
   )
 }
@@ -130,7 +132,7 @@ const send = <R>(
 ): Effect.Effect<Exchange, LLMError, R> => {
   const source = Message.chatSource(server, request, call)
   const attempt = (encoded: WireRequest) =>
-    sendWithToken(http, server, encoded, call, source, Message.acceptOf(wire, stream))
+    sendWithToken(http, server, encoded, call, source, Message.acceptOf(wire, stream), request)
   return Effect.suspend(() => {
     const encoded = Message.encodeChat(server, wire, request, call, stream)
     if (Either.isLeft(encoded)) return Effect.fail(encoded.left)

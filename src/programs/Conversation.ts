@@ -22,7 +22,7 @@ import * as OptionChecks from "../internal/optionChecks.js"
 import type { ChatRequest, ChatResponse } from "../vocabulary/Chat.js"
 import * as Chat from "../vocabulary/Chat.js"
 import type { ChatEvent } from "../vocabulary/ChatEvent.js"
-import * as Events from "../vocabulary/ChatEvent.js"
+import { addTo, collector } from "../vocabulary/chatEvent/collected.js"
 import type { Strategy, Turn } from "./conversation/strategy.js"
 import { keepNewest, newest, tokensOf } from "./conversation/strategy.js"
 import { isPinned, turnsOf, weave } from "./conversation/turns.js"
@@ -261,10 +261,10 @@ export const make = <E = never, R = never>(options: Options<E, R> = {}): Effect.
               )
             )
             const { recordAnswer, llm, request } = yield* prepare(input, options)
-            let collected = Events.nothing
+            const collected = collector()
             return Stream.mapChunksEffect(llm.chatStream(request), (events) => {
               const finished = collected.finish !== undefined
-              for (const event of events) collected = Events.append(collected, event)
+              for (const event of events) addTo(collected, event)
               const recorded = finished || collected.finish === undefined ? Effect.void : recordAnswer(collected)
               return Effect.as(recorded, events)
             })

@@ -37,9 +37,9 @@ export const messageOf = (message: unknown): unknown => {
 const responseOf = (response: Json): Json => {
   const { reasoning, reasoningParts, refusal = "", text, toolCalls } = response
   const calls = ofList(toolCalls).map(toCall)
-  const thoughts = ofList(reasoningParts)
+  const parts = ofList(reasoningParts)
   const content = [
-    ...(thoughts.length === 0 ? ofText("reasoning", reasoning) : thoughts),
+    ...(parts.length === 0 ? ofText("reasoning", reasoning) : parts),
     ...ofText("text", text),
     ...ofText("refusal", refusal),
     ...calls

@@ -129,6 +129,9 @@ export type WireResponse = Omit<ChatResponse, "provider" | "latency" | "keyId" |
 /**
  * The events of a stream without `Start`, which the client adds, and `Continued`, which joins two streams.
  *
+ * A decoder numbers the parts of an answer from 0 in the order in which they begin, and emits content for every index before
+ * `Finish`, so that the indexes are those of the content. Deltas of several parts can be interleaved.
+ *
  * @since 0.1.0
  * @category model
  */
@@ -166,7 +169,7 @@ export interface StreamDecoder {
  * @category model
  */
 export interface StreamEncoder {
-  /** The frames of an event; none when the protocol has no frame for it. */
+  /** The frames of an event; none when the protocol has no frame for it, or when the event waits for the end of an earlier part. */
   readonly push: (event: ChatEvent) => ReadonlyArray<Frame>
   /** The frames that end the stream with an error. */
   readonly fail: (error: ServedError) => ReadonlyArray<Frame>

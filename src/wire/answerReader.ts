@@ -1,7 +1,6 @@
 /** Readers of answers: one reader a protocol serves whole responses and streams. */
 import { withContent } from "../vocabulary/Chat.js"
-import type { ChatEvent } from "../vocabulary/ChatEvent.js"
-import * as Events from "../vocabulary/ChatEvent.js"
+import { collectAll } from "../vocabulary/chatEvent/collected.js"
 import * as Usage from "../vocabulary/Usage.js"
 import type { Json } from "./json.js"
 import type { Frame, StreamDecoder, WireEvent, WireFailure, WireResponse } from "./Wire.js"
@@ -22,7 +21,7 @@ export const truncated: WireFailure = { _tag: "Truncated" }
 /** A whole response from the events of its reader; `metadata` is what a stream does not contain. */
 export const wholeAnswer = (answer: AnswerReader, events: Array<WireEvent>, metadata: Json = {}): WireResponse => {
   answer.finish(events)
-  const { content, finish } = events.reduce((all, event: ChatEvent) => Events.append(all, event), Events.nothing)
+  const { content, finish } = collectAll(events)
   return withContent(
     {
       id: answer.id(),
@@ -45,6 +44,8 @@ export interface PartIndexes {
    * a part begins.
    */
   readonly continue: (kind: "text" | "refusal" | "reasoning") => number
+  /** The index of the part that was opened last; -1 before the first. */
+  readonly last: () => number
 }
 
 export const partIndexes = (): PartIndexes => {
@@ -59,7 +60,8 @@ export const partIndexes = (): PartIndexes => {
       if (last !== kind) count++
       last = kind
       return count - 1
-    }
+    },
+    last: () => count - 1
   }
 }
 

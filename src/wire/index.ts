@@ -2,7 +2,7 @@
  * The protocols, for a client of your own: each wire with its client's half, its server's half and its dialects, and the contract that
  * they implement.
  *
- * @since 1.0.0
+ * @since 0.2.0
  */
 export * as Anthropic from "./Anthropic.js"
 export * as ChatCompletions from "./ChatCompletions.js"

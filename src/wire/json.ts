@@ -1,5 +1,4 @@
 /** Checked access to untrusted JSON. Nothing here throws. */
-
 import { isTooDeep } from "../internal/depth.js"
 import * as Usage from "../vocabulary/Usage.js"
 

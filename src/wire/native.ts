@@ -71,7 +71,7 @@ export const mergeFields = (encoded: Json, fields: Json): Json => {
 /** The feature that an `Unsupported` failure names for a part of another protocol. */
 export const foreignPart = "part of a message that only another protocol has"
 
-/** The feature of a request that a wire cannot encode. A wire without native parts passes no name. */
+/** The feature of a request that a wire cannot encode. A wire without parts of its own passes no name. */
 export const unsupportedPart = ({ messages }: ChatRequest, wire = ""): string | undefined =>
   messages.some(
     ({ content }) =>
@@ -106,8 +106,14 @@ export const make = (wire: string) => {
       ...(provider === undefined ? {} : { provider })
     }),
     /** The fields of a part of an answer, if it has any, and the provider that sent them. */
-    answered: (fields: Json | undefined, provider: string): { readonly provider?: string; readonly native?: Native } =>
+    answered: (fields: Json | undefined, provider: string): PartWithNative =>
       fields === undefined ? {} : { provider, native: { [wire]: fields } },
+    /**
+     * Whether the provider made a part or, when no provider is known, the part was decoded from this protocol: only then its
+     * signature and id are valid there.
+     */
+    isOwn: (part: PartWithNative, provider: string): boolean =>
+      part.provider === provider || (part.provider === undefined && fieldsOf(part) !== undefined),
     /** The native fields of a part that the provider can read; undefined when it has none. */
     readableFields: (part: PartWithNative, provider: string): Json | undefined =>
       isReadableBy(part, provider) ? fieldsOf(part) : undefined,

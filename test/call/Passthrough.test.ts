@@ -10,14 +10,14 @@ const content: ReadonlyArray<AssistantPart> = [Chat.text("one"), Chat.toolCall("
 const decoded = withRawText("wire", "{}", TestLLM.response({ content }))
 
 describe("raw text of an answer", () => {
-  it("is that of an answer whose content is the same, also when its views were made anew", () => {
+  it("the raw text of an answer is kept when its content is the same, also when its views were made anew", () => {
     expect(textOf("wire", decoded)).toBe("{}")
     expect(textOf("wire", { ...decoded, latency: 9, attempts: [] })).toBe("{}")
     expect(textOf("wire", Chat.withContent(decoded, decoded.content))).toBe("{}")
     expect(textOf("other", decoded)).toBeUndefined()
   })
 
-  it("is undefined for an answer with another content, also when all views are equal", () => {
+  it("the raw text of an answer is undefined when its content is another, also when all views are equal", () => {
     expect(textOf("wire", Chat.withContent(decoded, content.toReversed()))).toBeUndefined()
     expect(textOf("wire", { ...decoded, content: [Chat.text("one"), Chat.text("two"), ...content.slice(1, 2)] })).toBe(
       undefined

@@ -137,6 +137,16 @@ const requests: Readonly<Record<string, readonly [request: () => ChatRequest.Inp
   "content of a message 20,000 deep": [
     () => ({ messages: [{ role: "user", content: [{ type: "provider", native: { any: deep(20_000) } }] }] }),
     "messages[0].content"
+  ],
+  "an extra field that is a bigint": [() => ({ messages, extra: { seed: 1n } }), "extra"],
+  "a native field that is a bigint": [
+    () => ({
+      messages: [
+        ...messages,
+        { role: "user", content: [{ type: "text", text: "!", native: { "chat-completions": { seed: 1n } } }] }
+      ]
+    }),
+    "messages[1]"
   ]
 }
 

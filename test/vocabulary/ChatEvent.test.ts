@@ -2,6 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Arbitrary, Effect, FastCheck, Stream } from "effect"
 import * as Chat from "../../src/vocabulary/Chat.js"
 import * as ChatEvent from "../../src/vocabulary/ChatEvent.js"
+import { collectAll } from "../../src/vocabulary/chatEvent/collected.js"
 
 const contentOf = (events: ReadonlyArray<ChatEvent.ChatEvent>) =>
   events.reduce(ChatEvent.append, ChatEvent.nothing).content
@@ -76,6 +77,14 @@ describe("collecting events", () => {
     expect(contentOf([text(0, "one"), delta])).toEqual([Chat.text("one")])
   })
 
+  it("appending an event leaves the earlier content as it is", () => {
+    const before = ChatEvent.append(ChatEvent.nothing, text(0, "one"))
+    expect(contentOf([])).toEqual([])
+    ChatEvent.append(before, text(0, " two"))
+    ChatEvent.append(before, end(1))
+    expect(before).toMatchObject({ content: [Chat.text("one")], indexes: [0] })
+  })
+
   it("events in any interleaving of their parts collect to the same content", () => {
     FastCheck.assert(
       FastCheck.property(
@@ -91,6 +100,7 @@ describe("collecting events", () => {
             if (left[at]?.length === 0) left.splice(at, 1)
           }
           expect(contentOf(events)).toEqual(texts.filter((whole) => whole !== "").map(Chat.text))
+          expect(collectAll(events)).toEqual(events.reduce(ChatEvent.append, ChatEvent.nothing))
         }
       )
     )

@@ -5,6 +5,7 @@ import type { ChatRequest } from "../../vocabulary/Chat.js"
 import * as Chat from "../../vocabulary/Chat.js"
 import type { ChatEvent, Collected } from "../../vocabulary/ChatEvent.js"
 import * as Events from "../../vocabulary/ChatEvent.js"
+import { addTo, collectAll, collector } from "../../vocabulary/chatEvent/collected.js"
 import type { LLMError } from "../../vocabulary/LLMError.js"
 import * as Errors from "../../vocabulary/LLMError.js"
 import { MalformedResponseError, StreamInterruptedError } from "../../vocabulary/LLMError.js"
@@ -74,7 +75,7 @@ const withoutBeginning = (events: Chunk.Chunk<ChatEvent>, length: number): Chunk
 }
 
 const restartError = (events: Chunk.Chunk<ChatEvent>): LLMError => {
-  const { start } = Chunk.reduce(events, Events.nothing, Events.append)
+  const { start } = collectAll(events)
   const attempts = withLastError(start?.attempts ?? [], "MalformedResponseError")
   return new MalformedResponseError({
     provider: start?.provider ?? "",
@@ -170,9 +171,9 @@ const endsWithOpenText = ({ content, indexes }: Collected, count: number): boole
 export const continueStream = (begun: OwnedStream, request: ChatRequest.Input, resume: Resume): OpenStream => {
   let current = begun
   /** All events that were emitted. */
-  let collected = Events.nothing
+  const collected = collector()
   /** The events of the current stream, for its usage. */
-  let collectedFromCurrent = Events.nothing
+  let collectedFromCurrent = collector()
   /** The usage of the earlier streams. */
   let earlierUsage = Usage.empty
   /** The number of parts that began, of which some may have no content. */
@@ -187,8 +188,8 @@ export const continueStream = (begun: OwnedStream, request: ChatRequest.Input, r
   const emit = (events: Chunk.Chunk<ChatEvent>): Chunk.Chunk<ChatEvent> => {
     const emitted = isContinued ? Chunk.map(events, toContinuation) : events
     for (const event of emitted) {
-      collected = Events.append(collected, event)
-      collectedFromCurrent = Events.append(collectedFromCurrent, event)
+      addTo(collected, event)
+      addTo(collectedFromCurrent, event)
       if ("index" in event) partCount = Math.max(partCount, event.index + 1)
       isFinal ||= endsContinuation(event)
     }
@@ -240,8 +241,8 @@ export const continueStream = (begun: OwnedStream, request: ChatRequest.Input, r
             current = next
             earlierUsage = usage
             indexOffset = undefined
-            collectedFromCurrent = Events.nothing
-            if (collected.start !== undefined) collected = { ...collected, start: { ...collected.start, attempts } }
+            collectedFromCurrent = collector()
+            if (collected.start !== undefined) collected.start = { ...collected.start, attempts }
             isContinued = true
             return Chunk.isEmpty(next.opened.first) ? pull : Effect.succeed(emit(next.opened.first))
           }

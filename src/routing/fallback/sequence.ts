@@ -1,10 +1,11 @@
 /** Calls the members one after the other, until one answers or none of the remaining ones takes the error. */
-import type { Array as Arr } from "effect"
-import { Chunk, Effect } from "effect"
+import type { Array as Arr, Chunk } from "effect"
+import { Effect } from "effect"
 import * as Attempt from "../../vocabulary/attempt.js"
 import type { ChatResponse } from "../../vocabulary/Chat.js"
 import * as Chat from "../../vocabulary/Chat.js"
-import * as Events from "../../vocabulary/ChatEvent.js"
+import type { ChatEvent } from "../../vocabulary/ChatEvent.js"
+import { collectAll } from "../../vocabulary/chatEvent/collected.js"
 import type { LLMError } from "../../vocabulary/LLMError.js"
 import * as Errors from "../../vocabulary/LLMError.js"
 import { ContentFilterError } from "../../vocabulary/LLMError.js"
@@ -104,8 +105,8 @@ export const filteredAnswer = (answer: ChatResponse): LLMError | undefined =>
   answer.finishReason === "content-filter" ? filterError(answer, answer.attempts) : undefined
 
 /** The error of a stream that the content filter stopped before any output. */
-export const filteredStream = (first: Chunk.Chunk<Events.ChatEvent>): LLMError | undefined => {
-  const { content, finish, start } = Chunk.reduce(first, Events.nothing, Events.append)
+export const filteredStream = (first: Chunk.Chunk<ChatEvent>): LLMError | undefined => {
+  const { content, finish, start } = collectAll(first)
   return finish?.reason === "content-filter" &&
     start !== undefined &&
     Chat.textOf(content) === "" &&

@@ -27,6 +27,14 @@ export const StringRecord = Schema.Record({ key: Schema.String, value: Schema.St
   arbitrary: () => (fc) => smallRecord(fc, fc.string())
 })
 
+/** Numbers from -100 to 100 by name. */
+export const LogitBias = Schema.Record({
+  key: Schema.String,
+  value: Schema.Finite.pipe(Schema.between(-100, 100))
+}).annotations({
+  arbitrary: () => (fc) => smallRecord(fc, fc.double({ min: -100, max: 100, noNaN: true }))
+})
+
 /**
  * Fields of one protocol that the vocabulary has no field for, by the name of the wire, such as
  * `{ "chat-completions": { prefix: true } }`. That wire writes them, and they override the vocabulary's fields; other wires

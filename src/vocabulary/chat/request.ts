@@ -1,6 +1,6 @@
 /** The request of a chat call. Exported by `Chat`. */
 import { Schema } from "effect"
-import { JsonObject, StringRecord } from "./fields.js"
+import { JsonObject, LogitBias, StringRecord } from "./fields.js"
 import { Message } from "./messages.js"
 import { ToolChoice, ToolDefinition } from "./tools.js"
 
@@ -96,10 +96,7 @@ const chatRequestSchema = Schema.Struct({
   /** Lowers the likelihood of tokens that occur in the text so far. From -2 to 2; 0 has no effect. */
   presencePenalty: Schema.optionalWith(penalty, { exact: true }),
   /** Added to the logits of tokens, by the token's id in the tokenizer of the model. From -100 (never) to 100 (always). */
-  logitBias: Schema.optionalWith(
-    Schema.Record({ key: Schema.String, value: Schema.Finite.pipe(Schema.between(-100, 100)) }),
-    { exact: true }
-  ),
+  logitBias: Schema.optionalWith(LogitBias, { exact: true }),
   /**
    * Requests the log probabilities of the output tokens: `true` for those of the chosen tokens, a number for those of as many
    * alternatives at each position as well (at most 20). The answer has them in the provider's form: in

@@ -114,7 +114,7 @@ export interface Dialect {
    */
   readonly names: boolean
   /**
-   * The fields of assistant messages that the provider knows beside OpenAI's first ones. OpenAI, API reference, chat/create.
+   * The fields of assistant messages that the provider accepts beside OpenAI's first ones. OpenAI, API reference, chat/create.
    *
    * - `refusal`: without it, a refusal is sent as text.
    * - `audio`: the id of an earlier answer in audio.

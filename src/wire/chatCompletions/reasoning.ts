@@ -88,7 +88,8 @@ interface OpenPart {
 
 /**
  * The reader of the reasoning of one answer. A delta beside the content continues the part with its index; without an index, the
- * last part, until that has its signature. An entry of the content continues the part before it, until that has its signature.
+ * last part, until that has its signature. A plain text after a part of another kind begins a new part, since models reason between
+ * texts and calls. An entry of the content continues the part before it, until that has its signature.
  */
 export const reasoningReader = (provider: string | undefined, indexes: PartIndexes) => {
   const parts: Array<OpenPart> = []
@@ -154,6 +155,8 @@ export const reasoningReader = (provider: string | undefined, indexes: PartIndex
       const hasText = entries.some((detail) => Boolean(string(detail, "text") || string(detail, "summary")))
       const deltas: Array<ReasoningDelta> = []
       if (!hasText && (plain !== "" || signature !== undefined)) {
+        const last = parts.at(-1)
+        if (plain !== "" && last !== undefined && last.position !== indexes.last()) last.complete = true
         deltas.push(deltaOf(assignIndex(false, undefined, "", signature !== undefined), plain, signature, undefined))
       }
       if (hasText && hasEntries) return deltas

@@ -5,6 +5,7 @@ import type { ToolCallDelta } from "../../vocabulary/ChatEvent.js"
 import type { Json } from "../json.js"
 import { isRecord, nonEmpty, number, record, string, withoutNulls } from "../json.js"
 import { unknownFields, knownFields, mergeFields } from "../native.js"
+import type { WireEvent } from "../Wire.js"
 import type { Dialect } from "./dialect.js"
 import { accumulateFields } from "./metadata.js"
 import { native } from "./native.js"
@@ -62,6 +63,8 @@ interface OpenCall {
   args: string
   /** The arguments that were not emitted yet. */
   pending: string
+  /** Whether a delta was emitted. */
+  begun: boolean
   custom: boolean
   /** Sent back with the call (Gemini, "OpenAI compatibility": thought signatures); empty when there is none. */
   signature: string
@@ -122,6 +125,7 @@ export const toolCallReader = (openPart: () => number) => {
       name: "",
       args: "",
       pending: "",
+      begun: false,
       custom,
       signature: "",
       fields: undefined
@@ -134,6 +138,15 @@ export const toolCallReader = (openPart: () => number) => {
     if (call.id !== "") return
     call.id = `call_${call.position}`
     call.isGenerated = true
+  }
+
+  /** The delta with the arguments that were not emitted yet. */
+  const nextDelta = (call: OpenCall): ToolCallDelta => {
+    ensureId(call)
+    const argumentsDelta = call.pending
+    call.pending = ""
+    call.begun = true
+    return { _tag: "ToolCallDelta", index: call.index, id: call.id, name: call.name, argumentsDelta }
   }
 
   return {
@@ -172,11 +185,15 @@ export const toolCallReader = (openPart: () => number) => {
       }
       call.args += args
       call.pending += args
-      if (call.name === "" || call.pending === "") return undefined
-      ensureId(call)
-      const argumentsDelta = call.pending
-      call.pending = ""
-      return { _tag: "ToolCallDelta", index: call.index, id: call.id, name: call.name, argumentsDelta }
+      return call.name === "" || call.pending === "" ? undefined : nextDelta(call)
+    },
+    /**
+     * Appends an event of a part after the calls that begin before it: a call without arguments so far gets an empty delta, because
+     * the encoders of streams find the order of the parts in that of the events.
+     */
+    append: (event: WireEvent & { readonly index: number }, out: Array<WireEvent>): void => {
+      for (const call of namedCalls) if (!call.begun && call.index < event.index) out.push(nextDelta(call))
+      out.push(event)
     }
   }
 }

@@ -56,20 +56,21 @@ export const answerReader = (source: AnswerSource) => {
   const emitReasoning: ChannelText["emit"] = (text, out) => {
     if (text === "") return
     outputText += text
-    out.push({ _tag: "ReasoningDelta", index: parts.continue("reasoning"), text, provider: source.provider })
+    const index = parts.continue("reasoning")
+    toolCalls.append({ _tag: "ReasoningDelta", index, text, provider: source.provider }, out)
   }
 
   const emitText: ChannelText["emit"] = (text, out) => {
     if (text === "") return
     outputText += text
-    out.push({ _tag: "TextDelta", index: parts.continue("text"), text })
+    toolCalls.append({ _tag: "TextDelta", index: parts.continue("text"), text }, out)
   }
 
   const emitArguments = (call: Json, text: string, out: Array<WireEvent>): void => {
     const delta = toolCalls.read({ ...call, function: { ...record(call, "function"), arguments: text } })
     if (delta === undefined) return
     outputText += delta.argumentsDelta
-    out.push(delta)
+    toolCalls.append(delta, out)
   }
 
   const argumentsText = (call: Json, position: number): ChannelText => {

@@ -2,7 +2,6 @@
  * The text that each event of a stream adds. Servers that ignore `incremental_output` repeat the whole text so far in every
  * event. No field distinguishes the two modes: in the cumulative one each text begins with the text before it.
  */
-
 import type { WireEvent } from "../Wire.js"
 
 /** Fields of an event that help to detect the mode. */

@@ -17,15 +17,6 @@ const argsOf = ({ arguments: text, custom }: ToolCall): Json => {
   return isRecord(args) ? args : { input: text }
 }
 
-/**
- * Whether signatures and native fields of a part are sent: to the provider that made them or, when the provider is unknown, if the
- * part was decoded from this protocol.
- */
-const isReadable = (part: AssistantPart, { provider }: PartOptions): boolean =>
-  provider === undefined ||
-  part.provider === provider ||
-  (part.provider === undefined && native.fieldsOf(part) !== undefined)
-
 const withSignature = (part: Json, signature: string | undefined): Json =>
   signature === undefined ? part : { ...part, thoughtSignature: signature }
 
@@ -34,7 +25,7 @@ const withFields = (part: Json, fields: Json | undefined): Json =>
 
 /** Undefined for a part that is not sent: reasoning and provider parts of other providers, and parts without content. */
 export const encodePart = (part: AssistantPart, options: PartOptions): Json | undefined => {
-  const readable = isReadable(part, options)
+  const readable = options.provider === undefined || native.isOwn(part, options.provider)
   const fields = readable ? native.fieldsOf(part) : undefined
   switch (part.type) {
     case "text":

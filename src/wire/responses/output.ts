@@ -11,14 +11,14 @@ import { native } from "./native.js"
 /** `other`: items of tools that the provider runs itself and of unknown types, which are kept unchanged. */
 export type Kind = "message" | "reasoning" | "call" | "other"
 
-const kinds: Readonly<Record<string, Kind>> = {
-  message: "message",
-  reasoning: "reasoning",
-  function_call: "call",
-  custom_tool_call: "call"
-}
+const kinds: ReadonlyMap<unknown, Kind> = new Map([
+  ["message", "message"],
+  ["reasoning", "reasoning"],
+  ["function_call", "call"],
+  ["custom_tool_call", "call"]
+])
 
-export const kindOf = (item: Json): Kind => kinds[string(item, "type") ?? ""] ?? "other"
+export const kindOf = (item: Json): Kind => kinds.get(item["type"]) ?? "other"
 
 // -------------------------------------------------------------------------------------
 // messages and reasoning

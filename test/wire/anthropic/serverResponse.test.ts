@@ -236,6 +236,24 @@ describe("Anthropic server stream", () => {
     })
     expect(whole).toEqual(begun)
   })
+  it("writes the fields of a waiting call and of waiting reasoning that a later event has into the start of their blocks", () => {
+    const caller = { type: "direct" }
+    const first: ChatEvent = { _tag: "ToolCallDelta", index: 0, id: "a", name: "f", argumentsDelta: "{" }
+    const call = { type: "tool-call" as const, id: "b", name: "g", arguments: "{}", ...answered({ caller }) }
+    const starts = blocks(
+      first,
+      { _tag: "ToolCallDelta", index: 1, id: "b", name: "g", argumentsDelta: "{" },
+      { _tag: "ReasoningDelta", index: 2, text: "H" },
+      { _tag: "ReasoningDelta", index: 2, text: "m.", ...answered({ shown: true }) },
+      { _tag: "ToolCallEnd", index: 1, call },
+      { _tag: "ToolCallEnd", index: 0, call: Chat.toolCall("a", "f", "{}") }
+    ).filter(({ type }) => type === "content_block_start")
+    expect(starts.map(({ content_block }) => content_block)).toMatchObject([
+      { id: "a" },
+      { id: "b", caller },
+      { type: "thinking", shown: true }
+    ])
+  })
   it("writes the signature of a reasoning block as its last delta, also when it arrived first", () => {
     const types = blocks(
       { _tag: "ReasoningDelta", index: 0, text: "Hm", signature: "early" },

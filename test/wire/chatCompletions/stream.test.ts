@@ -380,6 +380,31 @@ describe("Chat Completions stream decoder: order of the parts", () => {
       written("d")
     ])
   })
+  it("begins a new reasoning part after a text or a tool call, and gives a later signature to the last one", () => {
+    for (const field of ["reasoning_content", "reasoning", "reasoning_text"]) {
+      expect(
+        order(
+          { [field]: "a" },
+          { [field]: "b" },
+          { content: "c" },
+          { [field]: "d" },
+          { content: "e" },
+          call({ id: "1", function: { name: "f", arguments: "{}" } }),
+          { [field]: "g" },
+          { content: "h" },
+          { reasoning_opaque: "s" }
+        )
+      ).toEqual([
+        reasoned("ab"),
+        written("c"),
+        reasoned("d"),
+        written("e"),
+        { type: "tool-call", id: "1", name: "f", arguments: "{}" },
+        { ...reasoned("g"), signature: "s" },
+        written("h")
+      ])
+    }
+  })
   it("keeps the fields of an entry that the vocabulary does not cover on its part, the last value of each stream", () => {
     const native = (fields: object) => ({ native: { "chat-completions": fields }, provider: "acme" })
     expect(
@@ -497,6 +522,28 @@ describe("Chat Completions stream decoder: tool calls", () => {
     expect(tags(events)).toEqual(["ToolCallEnd", "Finish"])
     expect(calls(callDelta({ index: 0, id: "a" }, "f"))).toEqual([
       { type: "tool-call", id: "a", name: "f", arguments: "{}" }
+    ])
+  })
+  it("emits an empty delta for a tool call without arguments before the parts that come after it", () => {
+    const { events } = read([
+      ...callChunks(
+        callDelta({ index: 0, id: "a" }, "f", ""),
+        callDelta({ index: 1, id: "b" }, "g", "{"),
+        callDelta({ index: 2, id: "c" }, "h", "")
+      ),
+      chunk({ content: "Wait." }),
+      ...callChunks(callDelta({ index: 1 }, undefined, "}")),
+      stop
+    ])
+    expect(events.slice(0, -1)).toMatchObject([
+      { _tag: "ToolCallDelta", index: 0, id: "a", name: "f", argumentsDelta: "" },
+      { _tag: "ToolCallDelta", index: 1, id: "b", name: "g", argumentsDelta: "{" },
+      { _tag: "ToolCallDelta", index: 2, id: "c", name: "h", argumentsDelta: "" },
+      { _tag: "TextDelta", index: 3, text: "Wait." },
+      { _tag: "ToolCallDelta", index: 1, argumentsDelta: "}" },
+      { _tag: "ToolCallEnd", index: 0, call: { arguments: "{}" } },
+      { _tag: "ToolCallEnd", index: 1, call: { arguments: "{}" } },
+      { _tag: "ToolCallEnd", index: 2, call: { arguments: "{}" } }
     ])
   })
   it("ends a tool call with its partial arguments when the finish reason is length", () => {

@@ -106,6 +106,21 @@ describe("DashScope stream decoder: incremental", () => {
       { type: "tool-call", id: "call_b", name: "weather", arguments: "{}" }
     ])
   })
+  it("emits an empty delta for a tool call without arguments before the parts that come after it", () => {
+    const { events } = readFrames(wire, [
+      event({ tool_calls: [callDelta(0, "", { name: "f" }, "a")] }, 2),
+      event({ tool_calls: [callDelta(1, "{}", { name: "g" }, "b")] }, 4),
+      event({ content: "Wait." }, 6),
+      event({}, 6, "tool_calls")
+    ])
+    expect(events.slice(0, -1)).toMatchObject([
+      { _tag: "ToolCallDelta", index: 0, id: "a", name: "f", argumentsDelta: "" },
+      { _tag: "ToolCallDelta", index: 1, id: "b", name: "g", argumentsDelta: "{}" },
+      { _tag: "TextDelta", index: 2, text: "Wait." },
+      { _tag: "ToolCallEnd", index: 0, call: { name: "f", arguments: "{}" } },
+      { _tag: "ToolCallEnd", index: 1, call: { name: "g", arguments: "{}" } }
+    ])
+  })
   it("reads content parts of multimodal models", () => {
     expect(
       collect(

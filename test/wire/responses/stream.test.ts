@@ -748,6 +748,12 @@ describe("Responses stream decoder: other frames", () => {
     expect(failure).toBeUndefined()
     expect(out).toHaveLength(1)
   })
+  it("reads an item whose type is the name of a property of every object as a provider part", () => {
+    const item = { id: "item_1", type: "constructor" }
+    const { out, failure } = readEvents(created, added(0, item), done(0, item), completed({ output: [item] }))
+    expect(failure).toBeUndefined()
+    expect(contentOf(out).content).toEqual([{ type: "provider", ...answered({ item }) }])
+  })
   it("does not throw on any known event with missing or invalid fields", () => {
     for (const type of events.keys()) {
       expect(() =>

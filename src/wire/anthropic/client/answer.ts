@@ -2,12 +2,12 @@
  * Reads an answer block by block. A whole answer is read as a stream of complete blocks. Source: Anthropic, API reference,
  * "Create a Message" and "Streaming Messages".
  */
-import type { Native } from "../../../vocabulary/Chat.js"
 import * as Usage from "../../../vocabulary/Usage.js"
 import { partIndexes } from "../../answerReader.js"
 import { hasError } from "../../inBand.js"
 import type { Json } from "../../json.js"
 import { array, isRecord, number, record, string, withoutNulls } from "../../json.js"
+import type { PartWithNative } from "../../native.js"
 import { knownFields, unknownFields } from "../../native.js"
 import type { AnswerSource, WireEvent, WireFailure } from "../../Wire.js"
 import { estimatedUsage, malformed, usageOf } from "../../Wire.js"
@@ -19,12 +19,6 @@ import { callFields, inputOf } from "../toolCalls.js"
 import { otherUsage, decodeUsage } from "../usage.js"
 
 type Out = Array<WireEvent>
-
-/** What a part keeps for its provider. */
-interface Answered {
-  readonly provider?: string
-  readonly native?: Native
-}
 
 interface TextBlock {
   readonly kind: "text"
@@ -40,7 +34,7 @@ interface ReasoningBlock {
   readonly kind: "reasoning"
   /** The index of the part, once the block has content: an empty block is no part. */
   index: number | undefined
-  readonly answered: Answered
+  readonly answered: PartWithNative
   signature: string
 }
 
@@ -51,7 +45,7 @@ interface CallBlock {
   readonly name: string
   /** The arguments at the start of the block, used when no deltas follow. */
   readonly input: unknown
-  readonly answered: Answered
+  readonly answered: PartWithNative
   /** The arguments emitted so far. */
   emitted: string
 }

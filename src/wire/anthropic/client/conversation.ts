@@ -93,12 +93,9 @@ const encodeTool = (message: ToolMessage, context: Context): Encoded<EncodedMess
     plain: false
   }))
 
-/**
- * Whether a reasoning part is sent back: only to the provider that produced it, or, when the provider is unknown, if the part was
- * decoded from this protocol. Anthropic rejects unsigned reasoning.
- */
+/** Whether a reasoning part is sent back: only to the provider that made it. Anthropic rejects unsigned reasoning. */
 const isSentBack = (part: ReasoningPart, context: Context): boolean =>
-  (part.provider === context.provider || (part.provider === undefined && native.fieldsOf(part) !== undefined)) &&
+  native.isOwn(part, context.provider) &&
   (part.signature !== undefined || (context.unsignedReasoning && part.text !== ""))
 
 /** The block with the native fields of its part that the provider can read. */

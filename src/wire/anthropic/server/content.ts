@@ -1,5 +1,6 @@
 /** Decodes messages. */
 import { Either, Encoding } from "effect"
+import { decodeCacheControl, unknownCacheControl } from "../../cacheControl.js"
 import type { Json } from "../../json.js"
 import { isRecord, withoutNulls, record, string } from "../../json.js"
 import { knownFields } from "../../native.js"
@@ -17,30 +18,9 @@ export interface Draft {
   readonly message: Json
 }
 
-const ttls: ReadonlySet<unknown> = new Set(["5m", "1h"])
-
-/** The `cacheControl` of a part, tool or message. */
-export const decodeCacheControl = (from: Json): Json => {
-  const control = record(from, "cache_control")
-  if (control === undefined) return {}
-  const ttl = control["ttl"]
-  return { cacheControl: ttls.has(ttl) ? { ttl } : {} }
-}
-
-/** The field `cache_control` when the vocabulary does not cover its value. */
-export const nativeCacheControl = (from: Json): Json | undefined => {
-  const control = record(from, "cache_control")
-  const isKnown =
-    control === undefined ||
-    Object.entries(withoutNulls(control)).every(
-      ([field, value]) => (field === "type" && value === "ephemeral") || (field === "ttl" && ttls.has(value))
-    )
-  return isKnown ? undefined : { cache_control: control }
-}
-
 const imageFields = knownFields(["type", "cache_control"], { source: ["type", "url", "media_type", "data"] })
 
-/** Decodes an image. That of an uploaded file is a native part. */
+/** Decodes an image. That of an uploaded file is a provider part. */
 const decodeImage = (block: Json, path: string): Decoded<Json> => {
   const source = record(block, "source") ?? {}
   const image = (url: unknown): Decoded<Json> =>
@@ -48,7 +28,7 @@ const decodeImage = (block: Json, path: string): Decoded<Json> => {
       type: "image",
       url,
       ...decodeCacheControl(block),
-      ...native.decode(block, imageFields, nativeCacheControl(block))
+      ...native.decode(block, imageFields, unknownCacheControl(block))
     })
   switch (source["type"]) {
     case "url":
@@ -87,19 +67,19 @@ const documentFields = knownFields(["type", "title", "cache_control"], {
 })
 
 /** Whether a document has a context or requests citations, for which a file part has no fields. */
-const needsNativePart = (block: Json): boolean =>
+const needsProviderPart = (block: Json): boolean =>
   record(block, "citations")?.["enabled"] === true || Boolean(string(block, "context"))
 
 const decodeDocument = (block: Json, path: string): Decoded<Json> =>
   Either.map(decodeSource(record(block, "source") ?? {}, path), (source) =>
-    source === undefined || needsNativePart(block)
+    source === undefined || needsProviderPart(block)
       ? native.part(block)
       : {
           type: "file",
           ...source,
           ...withoutNulls({ filename: block["title"] }),
           ...decodeCacheControl(block),
-          ...native.decode(block, documentFields, nativeCacheControl(block))
+          ...native.decode(block, documentFields, unknownCacheControl(block))
         }
   )
 
@@ -109,7 +89,7 @@ const decodeText = (block: Json): Json => ({
   type: "text",
   text: block["text"],
   ...decodeCacheControl(block),
-  ...native.decode(block, textFields, nativeCacheControl(block))
+  ...native.decode(block, textFields, unknownCacheControl(block))
 })
 
 /** Decodes a block that the vocabulary does not cover, such as one of a server tool. */
@@ -149,7 +129,7 @@ const decodeResult = (block: Json, path: string): Decoded<Draft> =>
       content,
       ...(typeof block["is_error"] === "boolean" ? { isError: block["is_error"] } : {}),
       ...decodeCacheControl(block),
-      ...native.decode(block, resultFields, nativeCacheControl(block))
+      ...native.decode(block, resultFields, unknownCacheControl(block))
     }
   }))
 

@@ -9,7 +9,8 @@ import { validatedRequest, protocolPath, valueAt } from "../../decodedRequest.js
 import type { Address, WireFailure } from "../../Wire.js"
 import { malformed } from "../../Wire.js"
 import { native } from "../native.js"
-import { decodeCacheControl, nativeCacheControl, decodeMessages } from "./content.js"
+import { decodeCacheControl, unknownCacheControl } from "../../cacheControl.js"
+import { decodeMessages } from "./content.js"
 
 // -------------------------------------------------------------------------------------
 // settings
@@ -25,7 +26,7 @@ const decodeTool = (tool: Json): Json => ({
   ...pick(tool, ["name", "description", "strict"]),
   ...withoutNulls({ parameters: tool["input_schema"] }),
   ...decodeCacheControl(tool),
-  ...native.decode(tool, toolFields, nativeCacheControl(tool))
+  ...native.decode(tool, toolFields, unknownCacheControl(tool))
 })
 
 const choices: ReadonlyMap<unknown, string> = new Map([

@@ -39,7 +39,7 @@ interface Block {
 
 export const encodeStream = (): StreamEncoder => {
   /** Blocks in the order in which their parts begin. Only the first is sent; others wait, because parts can be interleaved. */
-  let queue: Array<Block> = []
+  const queue: Array<Block> = []
   let hasCalls = false
   let container: Json | undefined
   let position = 0
@@ -60,7 +60,7 @@ export const encodeStream = (): StreamEncoder => {
       for (const delta of head.last) send("content_block_delta", { index: position, delta })
       send("content_block_stop", { index: position })
       position += 1
-      queue = queue.slice(1)
+      queue.shift()
     }
   }
 
@@ -84,16 +84,19 @@ export const encodeStream = (): StreamEncoder => {
     block.last = (array(fields, "citations") ?? []).map((citation) => ({ type: "citations_delta", citation }))
   }
 
-  const find = (kind: Block["kind"], index: number): Block | undefined =>
-    queue.find((block) => block.index === index && block.kind === kind)
+  /** The block of a part, with these fields: the one in the queue, or a new one. */
+  const blockOf = (kind: "text" | "reasoning" | "call", index: number, start: () => Json, fields?: Json): Block => {
+    const existing = queue.find((block) => block.index === index && block.kind === kind)
+    if (existing === undefined) return open(kind, index, start(), fields)
+    addFields(existing, fields)
+    return existing
+  }
 
   const addText = (event: TextDelta | RefusalDelta): void => {
     const { index, text } = event
     const fields = native.fieldsOf(event)
     if (text === "" && fields === undefined) return
-    const existing = find("text", index)
-    if (existing !== undefined) addFields(existing, fields)
-    const block = existing ?? open("text", index, { type: "text", text: "" }, fields)
+    const block = blockOf("text", index, () => ({ type: "text", text: "" }), fields)
     if (text !== "") block.deltas.push({ type: "text_delta", text })
   }
 
@@ -105,15 +108,15 @@ export const encodeStream = (): StreamEncoder => {
       open("whole", index, reasoningBlock(event), fields)
       return
     }
-    const block = find("reasoning", index) ?? open("reasoning", index, reasoningBlock({ text: "" }), fields)
+    const block = blockOf("reasoning", index, () => reasoningBlock({ text: "" }), fields)
     if (text !== "") block.deltas.push({ type: "thinking_delta", thinking: text })
     if (signature !== undefined) block.last = [{ type: "signature_delta", signature }]
   }
 
   const callBlock = (index: number, call: Pick<ToolCallDelta, "id" | "name" | "native">): Block => {
     hasCalls = true
-    const start = { type: "tool_use", id: callId(call.id), name: call.name, input: {} }
-    return find("call", index) ?? open("call", index, start, native.fieldsOf(call))
+    const start = (): Json => ({ type: "tool_use", id: callId(call.id), name: call.name, input: {} })
+    return blockOf("call", index, start, native.fieldsOf(call))
   }
 
   const addArguments = (block: Block, delta: string): void => {

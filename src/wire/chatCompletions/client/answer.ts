@@ -71,7 +71,7 @@ export const answerReader = (source: AnswerSource) => {
     const delta = toolCalls.read(call)
     if (delta === undefined) return
     output += delta.argumentsDelta
-    out.push(delta)
+    toolCalls.append(delta, out)
   }
 
   const readCalls = (message: Json, out: Array<WireEvent>): void => {
@@ -96,8 +96,9 @@ export const answerReader = (source: AnswerSource) => {
     output += text
     const kind = _tag === "TextDelta" ? "text" : "refusal"
     const index = isNew ? parts.open(kind) : parts.continue(kind)
-    out.push(
-      fields === undefined ? { _tag, index, text } : { _tag, index, text, ...native.answered(fields, source.provider) }
+    toolCalls.append(
+      fields === undefined ? { _tag, index, text } : { _tag, index, text, ...native.answered(fields, source.provider) },
+      out
     )
   }
 
@@ -105,7 +106,7 @@ export const answerReader = (source: AnswerSource) => {
     const delta = reasoning.readEntry(entry, isNew)
     if (delta === undefined) return
     output += delta.text
-    out.push(delta)
+    toolCalls.append(delta, out)
   }
 
   /** The entries of one message or one delta. The first one can continue a part, those after one of their own kind are new parts. */
@@ -124,7 +125,7 @@ export const answerReader = (source: AnswerSource) => {
       } else if (text !== undefined) {
         emit("TextDelta", text, unknownFields(entry, textFields), before === kind, out)
       } else if (typeof entry["type"] === "string") {
-        out.push({ _tag: "ProviderPart", index: parts.open(), part: native.part(entry, source.provider) })
+        toolCalls.append({ _tag: "ProviderPart", index: parts.open(), part: native.part(entry, source.provider) }, out)
       }
       before = kind
     }
@@ -134,7 +135,7 @@ export const answerReader = (source: AnswerSource) => {
     const content = message["content"]
     for (const delta of reasoning.read(message, Array.isArray(content) && content.some(isThinking))) {
       output += delta.text
-      out.push(delta)
+      toolCalls.append(delta, out)
     }
     if (typeof content === "string") emit("TextDelta", content, undefined, false, out)
     else if (Array.isArray(content)) readEntries(content, out)

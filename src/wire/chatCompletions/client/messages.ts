@@ -20,7 +20,6 @@ import type { Json } from "../../json.js"
 import { pick } from "../../json.js"
 import { mergeFields } from "../../native.js"
 import type { Peer, WireFailure } from "../../Wire.js"
-
 import { encodeCallId, encodeCall } from "../toolCalls.js"
 import { encodeEntries } from "../content.js"
 import type { Dialect } from "../dialect.js"
@@ -115,10 +114,6 @@ const encodeContent = (
 // assistant messages
 // -------------------------------------------------------------------------------------
 
-/** Whether the signature, id and native fields of a part are valid here: of this provider, or decoded from this protocol. */
-const isOwn = (part: ReasoningPart | ToolCall, peer: Peer): boolean =>
-  part.provider === peer.provider || (part.provider === undefined && native.fieldsOf(part) !== undefined)
-
 const isSent = ({ signature, text }: ReasoningPart): boolean => text !== "" || signature !== undefined
 
 /**
@@ -141,7 +136,7 @@ const encodeEntry = (part: AssistantPart, peer: Peer, dialect: Dialect): Json | 
     case "reasoning": {
       if (dialect.history !== "thinking-parts") return undefined
       // Of another provider only the text, since its signature and id are not valid here.
-      const sent: ReasoningPart = isOwn(part, peer) ? part : { type: "reasoning", text: part.text }
+      const sent: ReasoningPart = native.isOwn(part, peer.provider) ? part : { type: "reasoning", text: part.text }
       return isSent(sent) ? encodeThinkingEntry(sent) : undefined
     }
     case "tool-call":
@@ -167,7 +162,7 @@ const encodeReasoning = (
       return text === "" && !needsField ? {} : { [dialect.history]: text }
     }
     case "reasoning_details": {
-      const own = parts.filter((part) => isOwn(part, peer) && isSent(part))
+      const own = parts.filter((part) => native.isOwn(part, peer.provider) && isSent(part))
       return own.length === 0 ? {} : { reasoning_details: own.map(encodeReasoningDetail) }
     }
     default:
@@ -180,11 +175,13 @@ const encodeOwnCall = (call: ToolCall, peer: Peer, dialect: Dialect): Json => {
   const id = encodeCallId(call.id, dialect.callIds)
   const { arguments: args, custom, name } = call
   return encodeCall(
-    isOwn(call, peer) ? { ...call, id } : { ...toolCall(id, name, args), ...(custom === undefined ? {} : { custom }) }
+    native.isOwn(call, peer.provider)
+      ? { ...call, id }
+      : { ...toolCall(id, name, args), ...(custom === undefined ? {} : { custom }) }
   )
 }
 
-/** The fields of the message that its parts stand for, as far as the provider knows them. */
+/** The fields of the message that its parts stand for, as far as the provider accepts them. */
 const messageFields = (parts: ReadonlyArray<AssistantPart>, peer: Peer, dialect: Dialect): Json => {
   let fields: Json = {}
   let refusal: string | undefined
@@ -218,7 +215,7 @@ const encodeAssistant = (message: AssistantMessage, peer: Context, dialect: Dial
 
 type ToolPart = Exclude<ToolMessage["content"], string>[number]
 
-/** An image or a file. Native parts stay in the result. */
+/** An image or a file. Provider parts stay in the result. */
 const isAttachment = (part: ToolPart): boolean => part.type === "image" || part.type === "file"
 
 const attachmentNotice = text("The attachments of this result are in the next user message.")

@@ -1,6 +1,7 @@
 /** Decodes messages. OpenAI, API reference: chat/create. */
-import * as Events from "../../../vocabulary/ChatEvent.js"
+import { collectAll } from "../../../vocabulary/chatEvent/collected.js"
 import { partIndexes } from "../../answerReader.js"
+import { decodeCacheControl, unknownCacheControl } from "../../cacheControl.js"
 import type { Json } from "../../json.js"
 import { array, isRecord, nonEmpty, withoutNulls, record, records, string } from "../../json.js"
 import { knownFields, unknownFields } from "../../native.js"
@@ -20,27 +21,6 @@ const readAudio = (audio: Json): unknown => {
     : `data:audio/${audioTypes[format] ?? format};base64,${data}`
 }
 
-const ttls: ReadonlySet<unknown> = new Set(["5m", "1h"])
-
-/** The cache control of a part, without a `ttl` that the vocabulary does not have. */
-const readCacheControl = (part: Json): Json => {
-  const cacheControl = record(part, "cache_control")
-  if (cacheControl === undefined) return {}
-  const ttl = cacheControl["ttl"]
-  return { cacheControl: ttls.has(ttl) ? { ttl } : {} }
-}
-
-/** A cache control that the vocabulary does not cover, unchanged. */
-const unknownCacheControl = (part: Json): Json | undefined => {
-  const cacheControl = record(part, "cache_control")
-  const isKnown =
-    cacheControl === undefined ||
-    Object.entries(withoutNulls(cacheControl)).every(
-      ([field, value]) => (field === "type" && value === "ephemeral") || (field === "ttl" && ttls.has(value))
-    )
-  return isKnown ? undefined : { cache_control: cacheControl }
-}
-
 const textFields = knownFields(["type", "text", "cache_control"])
 
 const imageFields = knownFields(["type", "cache_control"], { image_url: ["url", "detail"] })
@@ -54,7 +34,7 @@ const imageDetails: ReadonlySet<unknown> = new Set(["low", "high", "auto"])
 const readText = (part: Json): Json => ({
   type: "text",
   text: part["text"],
-  ...readCacheControl(part),
+  ...decodeCacheControl(part),
   ...native.decode(part, textFields, unknownCacheControl(part))
 })
 
@@ -70,7 +50,7 @@ const readImage = (part: Json): Json => {
     type: "image",
     url: image["url"],
     ...withoutNulls({ detail: "image_url" in nativeFields ? undefined : detail }),
-    ...readCacheControl(part),
+    ...decodeCacheControl(part),
     ...native.decode(part, imageFields, nonEmpty(nativeFields))
   }
 }
@@ -80,7 +60,7 @@ const readFile = (part: Json): Json => {
   return {
     type: "file",
     ...withoutNulls({ url: file["file_data"], fileId: file["file_id"], filename: file["filename"] }),
-    ...readCacheControl(part),
+    ...decodeCacheControl(part),
     ...native.decode(part, fileFields, unknownCacheControl(part))
   }
 }
@@ -144,10 +124,8 @@ const assistantFields = knownFields([
 /** The reasoning in the fields of a message, which comes before its content. */
 const readReasoningFields = (message: Json): ReadonlyArray<unknown> => {
   const hasEntries = records(message, "content").some((entry) => readThinkingEntry(entry) !== undefined)
-  return reasoningReader(undefined, partIndexes())
-    .read(message, hasEntries)
-    .reduce((collected, delta) => Events.append(collected, delta), Events.nothing)
-    .content.map((part) => ({ ...part, ...native.wrap(native.fieldsOf(part) ?? {}) }))
+  const { content } = collectAll(reasoningReader(undefined, partIndexes()).read(message, hasEntries))
+  return content.map((part) => ({ ...part, ...native.wrap(native.fieldsOf(part) ?? {}) }))
 }
 
 /** A message with only plain texts has a string, which every protocol can hold. */

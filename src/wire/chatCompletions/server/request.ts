@@ -137,7 +137,6 @@ const vocabularyFields: ReadonlySet<string> = new Set([
 
 const fieldNames: FieldNames = {
   toolCallId: "tool_call_id",
-
   toolChoice: "tool_choice",
   parallelToolCalls: "parallel_tool_calls",
   responseFormat: "response_format",
@@ -154,7 +153,6 @@ const insertedNames: ReadonlyArray<readonly [RegExp, string]> = [
   [/^tools\[\d+\](?=\.)/, "$&.function"],
   [/^tool_choice(?=\.)/, "$&.function"],
   [/^response_format(?=\.)/, "$&.json_schema"],
-
   [/^reasoning\.effort$/, "reasoning_effort"]
 ]
 

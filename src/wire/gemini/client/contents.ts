@@ -15,7 +15,6 @@ import type {
 import * as Chat from "../../../vocabulary/Chat.js"
 import type { Json } from "../../json.js"
 import { record, string } from "../../json.js"
-
 import { parseDataUrl, unsupported } from "../../requestFields.js"
 import type { WireFailure } from "../../Wire.js"
 import { malformed } from "../../Wire.js"

@@ -3,7 +3,6 @@ import { Either } from "effect"
 import type { ChatRequest, Reasoning, ResponseFormat, ToolChoice, ToolDefinition } from "../../../vocabulary/Chat.js"
 import type { Json } from "../../json.js"
 import { array, isRecord, nonEmpty, record, records, withoutUndefined } from "../../json.js"
-
 import type { Peer, WireFailure, WireRequest } from "../../Wire.js"
 import { isBeforeGemini3, pathOf } from "../address.js"
 import { conversation } from "./contents.js"

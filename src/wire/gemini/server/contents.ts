@@ -1,8 +1,7 @@
 /** Decodes contents as messages. */
 import { Either } from "effect"
-import type { ChatEvent } from "../../../vocabulary/ChatEvent.js"
 import * as Chat from "../../../vocabulary/Chat.js"
-import * as Events from "../../../vocabulary/ChatEvent.js"
+import { collectAll } from "../../../vocabulary/chatEvent/collected.js"
 import type { Json } from "../../json.js"
 import { array, isRecord, record, string } from "../../json.js"
 import { knownFields } from "../../native.js"
@@ -142,7 +141,7 @@ const modelDraft = (
   const failure = reader.read(parts, `${path}.parts`, out)
   if (failure !== undefined) return Either.left(failure)
   reader.end(out)
-  const { content } = out.reduce((all, event: ChatEvent) => Events.append(all, event), Events.nothing)
+  const { content } = collectAll(out)
   pending.splice(0, pending.length, ...Chat.toolCallsOf(content))
   return Either.right([{ path, message: { ...Chat.toMessage({ content }) } }])
 }

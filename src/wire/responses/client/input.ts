@@ -89,11 +89,9 @@ const isReadable = (parts: ReadonlyArray<ReasoningPart>, context: Context): bool
       (part.id !== undefined && context.stored)
   )
 
-/** Whether a part is sent back: not reasoning of another provider. The server's half decodes reasoning without a provider. */
+/** Whether a part is sent back: not reasoning of another provider. */
 const isReturnable = (part: AssistantPart, { provider }: Context): boolean =>
-  part.type !== "reasoning" ||
-  part.provider === provider ||
-  (part.provider === undefined && native.fieldsOf(part) !== undefined)
+  part.type !== "reasoning" || native.isOwn(part, provider)
 
 /** The content of a text without annotations. */
 const blankText = { annotations: [] }

@@ -45,7 +45,7 @@ const text = (value: Json, path: string, message?: Json): Read<Json> =>
     ? Either.right({ type: "text", text: value["text"], ...wrapped(textFields(value, message)) })
     : Either.left(malformed(`${path}.text`, value["text"]))
 
-/** An image. The vocabulary has no image by file id: it is a native part. */
+/** An image. The vocabulary has no image by file id: it is a provider part. */
 const image = (value: Json, path: string): Read<Json> => {
   const { detail, file_id: fileId, image_url: url } = value
   if (typeof url === "string") {
