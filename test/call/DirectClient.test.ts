@@ -301,9 +301,17 @@ describe.each(wires.map((wire) => [wire.name, wire] as const))("direct client of
                 ...endpoint,
                 baseUrl: "http://user:secret@acme.test/base/?in=url#hash",
                 query: { "api-version": "1 2" },
-                headers: { "X-Title": "Ours", "User-Agent": "test" }
+                headers: { "X-Title": "Ours", "User-Agent": "test", "Content-Length": "1" }
               }
-              const { direct, effect } = yield* clientsOf(wire, server, at)
+              const custom: ClientWire = {
+                ...wire,
+                encodeRequest: (...args) =>
+                  Either.map(wire.encodeRequest(...args), (encoded) => ({
+                    ...encoded,
+                    headers: { ...encoded.headers, "X-Protocol": "acme", Accept: "application/vnd.acme" }
+                  }))
+              }
+              const { direct, effect } = yield* clientsOf(custom, server, at)
               for (const ask of [
                 [Server.chat(effect, request), Server.directChat(direct, request)],
                 [Server.chatStream(effect, request), Server.directStream(direct, request)]
@@ -335,7 +343,7 @@ const counts = `data: ${JSON.stringify({ id: "a", choices: [], usage: { prompt_t
 const done = "data: [DONE]\n\n"
 
 /** A stream that the test drives by hand, and what it has reported. */
-const driven = (options: Partial<DirectClient.DirectCall> = {}) =>
+const driven = (options: Partial<DirectClient.DirectCall> = {}, abortAt?: ChatEvent.ChatEvent["_tag"]) =>
   Effect.gen(function* () {
     const log: Array<string> = []
     let sink: Direct.Sink | undefined
@@ -354,10 +362,15 @@ const driven = (options: Partial<DirectClient.DirectCall> = {}) =>
     const { direct } = yield* clientsOf(wire, server)
     const call = yield* Server.directCall(options)
     const soFar: Array<AnswerSoFar> = []
-    const stream = direct.chatStream(question, call, {
+    /** The log right after the events with `Finish` have been handled. */
+    const afterFinish: Array<ReadonlyArray<string>> = []
+    const stream: DirectClient.DirectStream = direct.chatStream(question, call, {
       onEvents: (events, answer) => {
         soFar.push(answer)
-        log.push(events.map(({ _tag }) => _tag).join(" "))
+        const tags = events.map(({ _tag }) => _tag)
+        log.push(tags.join(" "))
+        if (tags.includes("Finish")) queueMicrotask(() => afterFinish.push([...log]))
+        if (abortAt !== undefined && tags.includes(abortAt)) stream.abort()
       },
       onEnd: () => void log.push("end"),
       onError: (error) => void log.push(error._tag)
@@ -367,6 +380,7 @@ const driven = (options: Partial<DirectClient.DirectCall> = {}) =>
     return {
       log,
       soFar,
+      afterFinish,
       stream,
       head: () => onHead(200, { "content-type": "text/event-stream" }),
       data: (text: string) => Server.bytes(text).forEach(onData),
@@ -374,6 +388,12 @@ const driven = (options: Partial<DirectClient.DirectCall> = {}) =>
       break: () => onError(new Error("reset"))
     }
   })
+
+/** The milliseconds of the timers of graces that are running. */
+const graceTimers = Effect.map(
+  timers,
+  (alive) => () => alive().flatMap((timer) => (timer.includes("directExchange") ? [Number.parseFloat(timer)] : []))
+)
 
 type Driven = Effect.Effect.Success<ReturnType<typeof driven>>
 
@@ -649,13 +669,13 @@ describe("stream of the direct form", () => {
 
   it.scopedLive("closes a connection that stays open after the last event, and leaves no timer", () =>
     Effect.gen(function* () {
-      const alive = yield* timers
+      const graces = yield* graceTimers
       const stream = yield* driven()
       stream.head()
       stream.data(`${chunk({ content: "a" })}${stop}${counts}${done}`)
       yield* eventually(Effect.sync(() => stream.log.includes("end")))
       expect(stream.log).toEqual(["Start TextDelta Finish", "abort", "end"])
-      expect(alive().filter((timer) => timer.includes("directExchange"))).toEqual([])
+      expect(graces()).toEqual([])
     })
   )
 
@@ -678,21 +698,25 @@ describe("stream of the direct form", () => {
       })
   )
 
-  it.live("does not let a grace pass while the consumer has paused the stream", () =>
+  it.scopedLive("begins a grace anew when the consumer continues after a pause", () =>
     Effect.gen(function* () {
-      const stream = yield* driven({ limits: { deadline: Infinity, idle: 60 } })
+      const graces = yield* graceTimers
+      const stream = yield* driven({ limits: { deadline: Infinity, idle: 200 } })
       stream.head()
       stream.data(chunk({ content: "a" }))
       stream.stream.pause()
       stream.stream.pause()
       stream.data(stop)
+      expect(graces()).toEqual([])
       yield* Effect.sleep("150 millis")
       expect(stream.log).toEqual(["Start TextDelta", "pause"])
       stream.stream.resume()
+      expect(Math.min(...graces())).toBeGreaterThan(50)
       stream.data(`${counts}${done}`)
       stream.end()
       expect(stream.log).toEqual(["Start TextDelta", "pause", "resume", "Finish", "abort", "end"])
       expect(stream.soFar[0]?.collected().finish?.usage.estimated).toBe(false)
+      expect(graces()).toEqual([])
     })
   )
 
@@ -720,7 +744,7 @@ describe("stream of the direct form", () => {
 
   it.scopedLive("reports nothing after abort at any point, and aborts the request once", () =>
     Effect.gen(function* () {
-      const alive = yield* timers
+      const graces = yield* graceTimers
       const steps = [
         (stream: Driven) => stream.head(),
         (stream: Driven) => stream.data(chunk({ content: "a" })),
@@ -738,12 +762,22 @@ describe("stream of the direct form", () => {
         stream.break()
         expect(stream.log).toEqual([...before, "abort"])
       }
-      expect(alive().filter((timer) => timer.includes("directExchange"))).toEqual([])
+      expect(graces()).toEqual([])
     })
   )
 
-  it.live("reports nothing more when its sink aborts it within an event", () =>
+  it.scopedLive("reports nothing more when its sink aborts it within an event", () =>
     Effect.gen(function* () {
+      const graces = yield* graceTimers
+      for (const tag of ["Start", "Finish"] as const) {
+        const driving = yield* driven({}, tag)
+        driving.head()
+        driving.data(`${chunk({ content: "a" })}${stop}`)
+        driving.data(`${counts}${done}`)
+        driving.end()
+        expect(driving.log.at(-1)).toBe("abort")
+        expect(graces()).toEqual([])
+      }
       const pieces = [chunk({ content: "a" }), chunk({ content: "b" }), stop, done].flatMap(Server.bytes)
       const server = Server.make(() => ({ ...streamScript(wire, ""), pieces }))
       const whole = Server.make(() => wholeScript(wire, answer))
@@ -762,6 +796,24 @@ describe("stream of the direct form", () => {
         yield* Effect.sleep("20 millis")
         expect(log).toEqual(["events"])
       }
+    })
+  )
+
+  it.live("reports a StreamInterruptedError when a custom wire ends a stream without any event", () =>
+    Effect.gen(function* () {
+      const silent: ClientWire = {
+        ...wire,
+        decodeStream: ({ model }) => ({
+          id: "",
+          model,
+          state: "open",
+          usage: Usage.empty,
+          push: () => undefined,
+          end: () => undefined
+        })
+      }
+      const { end } = yield* sameStream(silent, streamScript(wire, chunk({ content: "a" })), "asynchronous")
+      expect(end).toMatchObject({ _tag: "StreamInterruptedError", begun: false })
     })
   )
 
