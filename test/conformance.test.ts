@@ -4,7 +4,7 @@
 import { HttpClient, HttpClientResponse } from "@effect/platform"
 import { NodeHttpClient } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Either, Layer } from "effect"
+import { Effect, Either, Layer, Stream } from "effect"
 import { createServer } from "node:http"
 import * as ApiKey from "../src/vocabulary/ApiKey.js"
 import * as ChatEvent from "../src/vocabulary/ChatEvent.js"
@@ -13,6 +13,7 @@ import * as KeyPool from "../src/keyPool/KeyPool.js"
 import * as EmbeddingsClient from "../src/provider/EmbeddingsClient.js"
 import * as LLM from "../src/LLM.js"
 import type { LLMError } from "../src/vocabulary/LLMError.js"
+import * as DirectClient from "../src/call/directClient.js"
 import * as ProviderClient from "../src/call/ProviderClient.js"
 import * as RateLimiter from "../src/rateLimiter/RateLimiter.js"
 import { compareAnswer, compareEmbeddings, compareError } from "./conformance/comparison.js"
@@ -20,6 +21,7 @@ import type { Exchange } from "./conformance/exchanges.js"
 import { load } from "./conformance/exchanges.js"
 import type { Protocol } from "./conformance/protocols.js"
 import { embedders, protocols } from "./conformance/protocols.js"
+import * as Server from "./support/scriptedServer.js"
 
 const folder = process.env["LLM_FIXTURES"]
 
@@ -135,6 +137,32 @@ const dribbled = (body: Uint8Array): ReadonlyArray<Uint8Array> => {
   )
 }
 
+/** Calls through the direct form of the client. */
+const askDirect = (exchange: Replay, client: ProviderClient.Service): Effect.Effect<Chat.ChatResponse, LLMError> => {
+  const direct = DirectClient.of(client)
+  if (direct === undefined) return Effect.dieMessage("The client has no direct form.")
+  const { question } = exchange
+  const options = { model: modelOf(exchange), key: ApiKey.make("a-key-for-the-loopback") }
+  return exchange.streaming
+    ? Effect.flatMap(Server.directStream(direct, question, options), ({ error, reads }) =>
+        ChatEvent.collect(
+          Stream.concat(Stream.fromIterable(reads.flat()), error === undefined ? Stream.empty : Stream.fail(error))
+        )
+      )
+    : Effect.flatten(Server.directChat(direct, question, options))
+}
+
+/** A client over a server in memory that answers with the recorded response, in the pieces that `pieces` returns. */
+const directly = (exchange: Replay, pieces: () => ReadonlyArray<Uint8Array>) => {
+  const { headers, status } = exchange
+  const lowerCased = Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]))
+  const { http } = Server.make(() => ({ status, headers: lowerCased, pieces: pieces() }))
+  return Effect.provide(
+    ProviderClient.ProviderClient,
+    Layer.provide(clientLayer(exchange, nowhere), Layer.succeed(HttpClient.HttpClient, http))
+  )
+}
+
 /** An HTTP client that answers with the recorded response, in the chunks that `pieces` returns at the time of the request. */
 const inMemory = (exchange: Exchange, pieces: () => ReadonlyArray<Uint8Array>): Layer.Layer<HttpClient.HttpClient> =>
   Layer.succeed(
@@ -179,6 +207,17 @@ describe.runIf(folder !== undefined)("recorded chat traffic", () => {
         Effect.gen(function* () {
           expect(yield* faults(exchange, askLLM(exchange, nowhere))).toEqual([])
         }).pipe(Effect.provide(inMemory(exchange, () => dribbled(exchange.body))))
+      )
+      it.live("is read as recorded by the direct form of the client, in 256 pieces and in two", () =>
+        Effect.gen(function* () {
+          const inPieces = yield* directly(exchange, () => dribbled(exchange.body))
+          expect(yield* faults(exchange, askDirect(exchange, inPieces))).toEqual([])
+          let cut = 0
+          const inTwo = yield* directly(exchange, () => [exchange.body.subarray(0, cut), exchange.body.subarray(cut)])
+          for (cut of cuts(exchange)) {
+            expect(yield* faults(exchange, askDirect(exchange, inTwo)), `cut at byte ${cut}`).toEqual([])
+          }
+        })
       )
       it.live("is read as recorded when it arrives in two pieces", () =>
         Effect.gen(function* () {
