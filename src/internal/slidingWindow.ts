@@ -64,15 +64,16 @@ export const take = (window: SlidingWindow, amount: number): SlidingWindow => {
 /** Takes back what was taken at `takenAt`, unless it has expired. */
 export const giveBack = (window: SlidingWindow, takenAt: number, amount: number): SlidingWindow => {
   const expiresAt = expiryOf(window, takenAt)
-  let returned = 0
+  let left = amount
   const entries = [...window.older, ...List.reverse(window.newer)].flatMap((entry) => {
-    if (entry.expiresAt !== expiresAt) return [entry]
-    returned = Math.min(entry.amount, amount)
+    if (entry.expiresAt !== expiresAt || left === 0) return [entry]
+    const returned = Math.min(entry.amount, left)
+    left -= returned
     return entry.amount > returned ? [{ ...entry, amount: entry.amount - returned }] : []
   })
-  return returned === 0
+  return left === amount
     ? window
-    : { ...window, used: window.used - returned, older: List.fromIterable(entries), newer: List.nil() }
+    : { ...window, used: window.used - (amount - left), older: List.fromIterable(entries), newer: List.nil() }
 }
 
 /** When there is room for `amount`: in the past or `-Infinity` if there is now, infinite if there never is. */
