@@ -32,6 +32,23 @@ export const make = (limit: number, duration: number, now: number, maxEntries = 
   newer: List.nil()
 })
 
+/** A literal instead of a spread: every call takes this path, and a spread is many times as slow in V8. */
+const withEntries = (
+  window: SlidingWindow,
+  used: number,
+  updatedAt: number,
+  older: List.List<Entry>,
+  newer: List.List<Entry>
+): SlidingWindow => ({
+  limit: window.limit,
+  duration: window.duration,
+  grain: window.grain,
+  used,
+  updatedAt,
+  older,
+  newer
+})
+
 /** The window at `now`, without expired entries. */
 export const expire = (window: SlidingWindow, now: number): SlidingWindow => {
   if (now <= window.updatedAt) return window
@@ -44,7 +61,7 @@ export const expire = (window: SlidingWindow, now: number): SlidingWindow => {
       newer = List.nil()
     }
   }
-  return { ...window, used: List.isNil(older) ? 0 : used, updatedAt: now, older, newer }
+  return withEntries(window, List.isNil(older) ? 0 : used, now, older, newer)
 }
 
 /** When an amount expires that is taken at `at`. */
@@ -54,25 +71,34 @@ const expiryOf = ({ duration, grain }: SlidingWindow, at: number): number =>
 export const take = (window: SlidingWindow, amount: number): SlidingWindow => {
   const expiresAt = expiryOf(window, window.updatedAt)
   const used = window.used + amount
-  const { newer } = window
-  if (List.isNil(window.older)) return { ...window, used, older: List.of({ amount, expiresAt }) }
-  return List.isCons(newer) && newer.head.expiresAt === expiresAt
-    ? { ...window, used, newer: List.prepend(newer.tail, { amount: newer.head.amount + amount, expiresAt }) }
-    : { ...window, used, newer: List.prepend(newer, { amount, expiresAt }) }
+  const { newer, older, updatedAt } = window
+  if (List.isNil(older)) return withEntries(window, used, updatedAt, List.of({ amount, expiresAt }), newer)
+  const isSameEntry = List.isCons(newer) && newer.head.expiresAt === expiresAt
+  const entries = isSameEntry
+    ? List.prepend(newer.tail, { amount: newer.head.amount + amount, expiresAt })
+    : List.prepend(newer, { amount, expiresAt })
+  return withEntries(window, used, updatedAt, older, entries)
 }
 
 /** Takes back what was taken at `takenAt`, unless it has expired. */
 export const giveBack = (window: SlidingWindow, takenAt: number, amount: number): SlidingWindow => {
   const expiresAt = expiryOf(window, takenAt)
-  let returned = 0
-  const entries = [...window.older, ...List.reverse(window.newer)].flatMap((entry) => {
-    if (entry.expiresAt !== expiresAt) return [entry]
-    returned = Math.min(entry.amount, amount)
+  const { newer, older } = window
+  if (List.isCons(newer) && newer.head.expiresAt === expiresAt && newer.head.amount >= amount) {
+    const rest = newer.head.amount - amount
+    const entries = rest === 0 ? newer.tail : List.prepend(newer.tail, { amount: rest, expiresAt })
+    return withEntries(window, window.used - amount, window.updatedAt, older, entries)
+  }
+  let left = amount
+  const entries = [...older, ...List.reverse(newer)].flatMap((entry) => {
+    if (entry.expiresAt !== expiresAt || left === 0) return [entry]
+    const returned = Math.min(entry.amount, left)
+    left -= returned
     return entry.amount > returned ? [{ ...entry, amount: entry.amount - returned }] : []
   })
-  return returned === 0
+  return left === amount
     ? window
-    : { ...window, used: window.used - returned, older: List.fromIterable(entries), newer: List.nil() }
+    : { ...window, used: window.used - (amount - left), older: List.fromIterable(entries), newer: List.nil() }
 }
 
 /** When there is room for `amount`: in the past or `-Infinity` if there is now, infinite if there never is. */

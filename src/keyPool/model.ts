@@ -64,7 +64,8 @@ export interface LeaseOptions {
    */
   readonly onCooldown?: "wait" | "fail"
   /**
-   * How long ago the caller arrived, when it waits again: it waits before callers that arrived later. @default zero
+   * How long ago the caller arrived, when it waits again: it waits before callers that arrived later. A pool in Redis queues it as
+   * a new caller. @default zero
    *
    * @since 0.2.0
    */

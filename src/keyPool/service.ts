@@ -101,9 +101,7 @@ const makeService = (
     return {
       key: reservation.key,
       settle: (verdict) => synchronously((clock) => unsafeSettle(clock, verdict)),
-      get giveBack() {
-        return synchronously(unsafeGiveBack)
-      },
+      giveBack: synchronously(unsafeGiveBack),
       unsafeSettle,
       unsafeGiveBack
     }

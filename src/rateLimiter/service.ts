@@ -13,11 +13,7 @@ import * as SlidingWindow from "../internal/slidingWindow.js"
 import * as Bucket from "./tokenBucket.js"
 import * as Queue from "./queue.js"
 
-interface State extends Queue.State {
-  readonly pace: Adaptive.Pace
-  /** The last known recurrence of the refill schedule. */
-  readonly cursor: Refill.Cursor | undefined
-}
+type State = Queue.State
 
 /** A limiter in memory, with the members from which a shared limiter makes its own while its store is away. */
 export interface LocalLimiter extends Service, Permits.PermitReservations {}
@@ -278,9 +274,7 @@ export const make = (settings: Settings, priority: Effect.Effect<Priority>): Eff
       }
       return {
         settle: (actual) => synchronously((clock) => unsafeSettle(clock, actual)),
-        get giveBack() {
-          return synchronously(unsafeGiveBack)
-        },
+        giveBack: synchronously(unsafeGiveBack),
         unsafeSettle,
         unsafeGiveBack
       }

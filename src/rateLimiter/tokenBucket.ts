@@ -37,6 +37,16 @@ export const make = (capacity: number, perSecond: number, now: number): Bucket =
   updatedAt: now
 })
 
+/** A literal instead of a spread: every call takes this path, and a spread is many times as slow in V8. */
+const withAvailable = (bucket: Bucket, available: number, updatedAt: number): Bucket => ({
+  capacity: bucket.capacity,
+  rate: bucket.rate,
+  slowdown: bucket.slowdown,
+  recurrences: bucket.recurrences,
+  available: Math.min(bucket.capacity, available),
+  updatedAt
+})
+
 /** A bucket without limit has an infinite rate, and `0 * Infinity` is NaN. */
 const refillOver = (time: number, rate: number): number => (time > 0 ? time * rate : 0)
 
@@ -61,17 +71,11 @@ export const refill = (bucket: Bucket, now: number): Bucket =>
     ? bucket
     : bucket.recurrences !== undefined
       ? fillByRecurrences(bucket, bucket.recurrences, now)
-      : {
-          ...bucket,
-          available: Math.min(bucket.capacity, bucket.available + refillUntil(bucket, now)),
-          updatedAt: now
-        }
+      : withAvailable(bucket, bucket.available + refillUntil(bucket, now), now)
 
 /** Takes `amount` from the bucket, or gives it back if negative, up to the capacity. */
-export const take = (bucket: Bucket, amount: number): Bucket => ({
-  ...bucket,
-  available: Math.min(bucket.capacity, bucket.available - amount)
-})
+export const take = (bucket: Bucket, amount: number): Bucket =>
+  withAvailable(bucket, bucket.available - amount, bucket.updatedAt)
 
 /** Lowers the bucket to `left`, if that is a number. Never makes a debt, and keeps an existing one. */
 export const lower = (bucket: Bucket, left: number | undefined): Bucket =>

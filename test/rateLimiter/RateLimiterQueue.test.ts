@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, SortedMap } from "effect"
+import { fullPace } from "../../src/rateLimiter/adaptive.js"
 import * as Bucket from "../../src/rateLimiter/tokenBucket.js"
 import * as Queue from "../../src/rateLimiter/queue.js"
 
@@ -20,7 +21,9 @@ const initialState: Queue.State = {
   inFlight: 0,
   queue: SortedMap.empty((self, that) => (self === that ? 0 : Queue.before(self, that) ? -1 : 1)),
   arrivals: 0,
-  projected: undefined
+  projected: undefined,
+  pace: fullPace,
+  cursor: undefined
 }
 
 const request: Queue.AcquireRequest = { requests: 1, tokens: 10, slots: 1 }

@@ -8,19 +8,25 @@ import * as LLM from "../../src/LLM.js"
 import * as RateLimiter from "../../src/rateLimiter/RateLimiter.js"
 import type { Call, Service as Client } from "../../src/wire/providerClient.js"
 import { ProviderClient } from "../../src/wire/providerClient.js"
+import * as Usage from "../../src/vocabulary/Usage.js"
 import { answer, context } from "./scripted.js"
 
 /** One request, with times in milliseconds. */
 export interface Sent {
   readonly at: number
   readonly keyId: string
+  readonly model: string
   readonly inFlight: number
+  /** Whether the provider answers it, and does not refuse it. */
+  readonly isServed: boolean
 }
 
 /** How the provider answers a request: after `millis`, with an answer or with a 429 and a Retry-After. */
 export interface Reply {
   readonly millis: number
   readonly retryAfter?: Duration.DurationInput
+  /** Input and output tokens of the answer together. @default 7 */
+  readonly tokens?: number
 }
 
 export interface CountingProvider {
@@ -36,16 +42,23 @@ export const countingProvider = (reply: (index: number, call: Call) => Reply): C
     Effect.acquireUseRelease(
       Effect.clockWith((clock) =>
         Effect.sync(() => {
+          const answer = reply(sent.length, call)
           inFlight++
-          sent.push({ at: Number(clock.unsafeCurrentTimeNanos()) / 1e6, keyId: call.key.id, inFlight })
-          return reply(sent.length - 1, call)
+          sent.push({
+            at: Number(clock.unsafeCurrentTimeNanos()) / 1e6,
+            keyId: call.key.id,
+            model: call.model,
+            inFlight,
+            isServed: answer.retryAfter === undefined
+          })
+          return answer
         })
       ),
-      ({ millis, retryAfter }): Effect.Effect<ReturnType<typeof answer>, LLMError> =>
+      ({ millis, retryAfter, tokens = 7 }): Effect.Effect<ReturnType<typeof answer>, LLMError> =>
         Effect.zipRight(
           Effect.sleep(millis),
           retryAfter === undefined
-            ? Effect.succeed(answer("yes"))
+            ? Effect.succeed({ ...answer("yes"), usage: Usage.make({ inputTokens: 1, outputTokens: tokens - 1 }) })
             : Effect.fail(
                 new RateLimitError({
                   ...context,

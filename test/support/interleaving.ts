@@ -4,9 +4,10 @@ import * as RandomDraw from "../../src/internal/random.js"
 
 /**
  * A clock that advances only with `pass`. TestClock is not usable here: a fiber that is interrupted in its `sleep` keeps the lock of
- * the TestClock. Timers fire after whole milliseconds, at least one, as Node's do.
+ * the TestClock. Timers fire after whole milliseconds, at least one, as Node's do. Fibers run for `turns` turns of the scheduler
+ * before time goes on.
  */
-export const makeClock = () => {
+export const makeClock = (turns = 20) => {
   let now = 0
   const timers = new Map<() => void, number>()
   const clock: Clock.Clock = {
@@ -26,7 +27,7 @@ export const makeClock = () => {
     Effect.gen(function* () {
       const end = now + millis
       for (;;) {
-        yield* Effect.replicateEffect(Effect.yieldNow(), 20)
+        yield* Effect.replicateEffect(Effect.yieldNow(), turns)
         const [wake, at] = [...timers].reduce(
           (first, next) => (next[1] < first[1] ? next : first),
           [() => {}, Infinity]

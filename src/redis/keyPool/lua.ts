@@ -89,6 +89,7 @@ local function reserve(id, key)
     local slots = "starts:" .. id .. ":"
     redis.call("HSET", KEYS[1], slots .. key.starts % limit, string.format("%.17g", now))
     key.starts = key.starts + 1
+    key.startedBy = pool.sequence
     key.oldest = key.starts >= limit and tonumber(redis.call("HGET", KEYS[1], slots .. key.starts % limit)) or nil
   end
   put(id, key)
@@ -167,7 +168,7 @@ for _, settlement in ipairs(request.endings) do
     if key then
       local affectsGroup = key.group and (settlement.verdict == "RateLimited" or settlement.verdict == "OutOfQuota"
         or (settlement.verdict == "Served" and isUnhealthy(key)))
-      settle(key, settlement)
+      settle(id, key, settlement)
       put(id, key)
       local members = affectsGroup and redis.call("HGET", KEYS[1], "group:" .. key.group)
       if members then

@@ -192,7 +192,7 @@ end
 
 local function increment(key, name) key[name] = key[name] + 1 end
 
-local function settle(key, settlement)
+local function settle(id, key, settlement)
   local verdict, sequence = settlement.verdict, settlement.sequence
   if verdict == "Served" then
     key.inFlight = math.max(0, key.inFlight - 1)
@@ -213,6 +213,13 @@ local function settle(key, settlement)
     breakKey(key, "refused", durations.refused)
   elseif verdict == "Withdrawn" then
     key.calls = key.calls - 1
+    key.served = math.max(0, key.served - 1)
+    -- A start with later ones after it stays counted.
+    if key.rate and key.startedBy == sequence then
+      key.starts = key.starts - 1
+      key.oldest = nil
+      redis.call("HDEL", KEYS[1], "starts:" .. id .. ":" .. key.starts % math.max(1, math.floor(key.rate)))
+    end
   end
 end
 

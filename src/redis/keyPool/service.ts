@@ -80,16 +80,18 @@ export const make = (
 
     const leaseOf = (grant: Grant, key: ApiKey): Lease => {
       let isSettled = false
+      const end = (effect: Effect.Effect<void>): Effect.Effect<void> =>
+        Effect.uninterruptible(
+          Effect.suspend(() => {
+            if (isSettled) return Effect.void
+            isSettled = true
+            return Effect.zipRight(effect, waiters.notify)
+          })
+        )
       return {
         key,
-        settle: (verdict) =>
-          Effect.uninterruptible(
-            Effect.suspend(() => {
-              if (isSettled) return Effect.void
-              isSettled = true
-              return Effect.zipRight(leases.settle(grant, verdict), waiters.notify)
-            })
-          )
+        settle: (verdict) => end(leases.settle(grant, verdict)),
+        giveBack: end(leases.withdraw(grant))
       }
     }
 

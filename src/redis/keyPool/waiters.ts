@@ -184,7 +184,10 @@ export const make = ({
             exclude: Array.fromIterable(options?.exclude ?? []),
             deadline:
               MonotonicClock.now(clock) +
-              Math.min(maxWait, options?.maxWait === undefined ? Infinity : Duration.toMillis(options.maxWait)),
+              Math.min(
+                maxWait - (options?.waited === undefined ? 0 : Duration.toMillis(options.waited)),
+                options?.maxWait === undefined ? Infinity : Duration.toMillis(options.maxWait)
+              ),
             waitsForCooldown: options?.onCooldown !== "fail",
             result
           }))

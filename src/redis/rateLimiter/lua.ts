@@ -55,7 +55,7 @@ for i, call in ipairs(request.wishes) do
     end
     break
   else
-    results[i] = { tag = "granted", wait = wait }
+    results[i] = { tag = "granted", wait = wait, at = string.format("%.17g", at) }
     if limits.minute then windowTake(MINUTE, "minute", limits.minute, call.requests, at) end
     if limits.day then windowTake(DAY, "day", limits.day, call.requests, at) end
     if wait > 0 then
@@ -110,6 +110,28 @@ for _, call in ipairs(request.wishes) do
   local wasInFlight = redis.call("ZREM", LEASES, string.format("%s:%.17g", call.id, call.tokens)) == 1
   -- The request counts as spent, its tokens do not.
   if wasInFlight and at <= now and limits.tokens then state.t = math.min(limits.tokens, state.t + call.tokens) end
+end
+replayBookings()
+save()
+return 1
+`
+
+/**
+ * Undoes grants of which nothing was used, the requests included. A grant of a state that was lost since is not in the buckets of
+ * this one.
+ */
+export const giveBack = `${begin}
+for _, call in ipairs(request.wishes) do
+  local at = tonumber(call.at)
+  redis.call("ZREM", LEASES, string.format("%s:%.17g", call.id, call.tokens))
+  if at >= state.epoch then
+    if limits.minute then windowReturn(MINUTE, "minute", limits.minute, call.requests, at) end
+    if limits.day then windowReturn(DAY, "day", limits.day, call.requests, at) end
+    if redis.call("ZREM", BOOKED, string.format("%s:%.17g:%.17g", call.id, call.requests, call.tokens)) == 0 then
+      if limits.capacity then state.r = math.min(limits.capacity, state.r + call.requests) end
+      if limits.tokens then state.t = math.min(limits.tokens, state.t + call.tokens) end
+    end
+  end
 end
 replayBookings()
 save()

@@ -37,9 +37,20 @@ export interface TimedRequest extends AcquireRequest {
  * - `busy`: not booked, because it must yield; the wait would be `wait`.
  * - `crowded`: waits for a permit.
  */
-const AcquireResult = Schema.Struct({ tag: Schema.Literal("granted", "late", "busy", "crowded"), wait: Schema.Number })
+const AcquireResult = Schema.Struct({
+  tag: Schema.Literal("granted", "late", "busy", "crowded"),
+  wait: Schema.Number,
+  /** When a granted call starts, by Redis's clock: a number that JSON in Redis would round. */
+  at: Schema.optionalWith(Schema.String, { exact: true })
+})
 
 export type AcquireResult = typeof AcquireResult.Type
+
+/** A granted request, to give it back. */
+export interface Granted extends AcquireRequest {
+  /** `at` of the result. */
+  readonly at: string
+}
 
 const stateFields = { epoch: Schema.String, pace: Schema.Number }
 
@@ -166,6 +177,7 @@ export const limitsOf = (settings: Settings): Limits => {
 const acquire = script({ name: "rate limiter: acquire", lua: Lua.acquire, reply: Acquired })
 const settle = script({ name: "rate limiter: settle", lua: Lua.settle, reply: Schema.Number })
 const withdraw = script({ name: "rate limiter: withdraw", lua: Lua.withdraw, reply: Schema.Number })
+const giveBack = script({ name: "rate limiter: give back", lua: Lua.giveBack, reply: Schema.Number })
 const renew = script({ name: "rate limiter: renew", lua: Lua.renew, reply: Renewed })
 const leave = script({ name: "rate limiter: leave", lua: Lua.leave, reply: Schema.Number })
 const status = script({ name: "rate limiter: status", lua: Lua.status, reply: Status })
@@ -188,6 +200,7 @@ export interface Scripts {
   ) => Run<typeof Acquired.Type>
   readonly settle: (epoch: Epoch, settlements: ReadonlyArray<Settlement>) => Run<number>
   readonly withdraw: (epoch: Epoch, requests: ReadonlyArray<AcquireRequest>) => Run<number>
+  readonly giveBack: (epoch: Epoch, granted: Granted) => Run<number>
   readonly renew: (
     epoch: Epoch,
     leases: ReadonlyArray<LeaseRef>,
@@ -225,6 +238,7 @@ export const make = ({ leaseTime, limits, name, pacing, process, redis, turnTime
       run(acquire, epoch, { wishes: requests, fresh: turnTimeout, mayWait: isComplete }),
     settle: (epoch, settlements) => run(settle, epoch, { endings: settlements }),
     withdraw: (epoch, requests) => run(withdraw, epoch, { wishes: requests }),
+    giveBack: (epoch, granted) => run(giveBack, epoch, { wishes: [granted] }),
     renew: (epoch, leases, missed, recent, reportedEpoch) =>
       run(renew, epoch, {
         held: leases,

@@ -15,7 +15,7 @@ import * as Waiters from "./waiters.js"
 import * as Sync from "./sync.js"
 import * as Adaptive from "./adaptive.js"
 import * as LocalFallback from "./localFallback.js"
-import type { AcquireRequest, Status } from "./scripts.js"
+import type { AcquireRequest, AcquireResult, Status } from "./scripts.js"
 import * as Scripts from "./scripts.js"
 
 export interface Dependencies {
@@ -122,7 +122,7 @@ export const make = (dependencies: Dependencies): Effect.Effect<Service, never, 
     const acquire = <A>(
       request: AcquireRequest,
       options: WaitOptions | undefined,
-      granted: A,
+      granted: (result: AcquireResult) => A,
       local: (fallback: LocalFallback.LocalFallback, options: WaitOptions) => Effect.Effect<A, LimitError>
     ): Effect.Effect<A, LimitError> =>
       Effect.uninterruptible(
@@ -130,7 +130,7 @@ export const make = (dependencies: Dependencies): Effect.Effect<Service, never, 
           const startedAt = MonotonicClock.now(clock)
           const defaultMaxWait = callPriority === "batch" ? settings.batchMaxWait : settings.maxWait
           const maxWait = Math.min(
-            defaultMaxWait,
+            defaultMaxWait - (options?.waited === undefined ? 0 : Duration.toMillis(options.waited)),
             options?.maxWait === undefined ? Infinity : Duration.toMillis(options.maxWait)
           )
           const remainingWait = () => Math.max(0, maxWait - (MonotonicClock.now(clock) - startedAt))
@@ -159,10 +159,13 @@ export const make = (dependencies: Dependencies): Effect.Effect<Service, never, 
           const acquireShared: Effect.Effect<A, LimitError> = Effect.suspend(() =>
             Effect.matchEffect(waiters.take({ ...caller, maxWait: remainingWait() }), {
               onFailure: (error) => (isLimitError(error) ? Effect.fail(error) : acquireLocally(error)),
-              onSuccess: ({ wait }) =>
+              onSuccess: (result) =>
                 Effect.as(
-                  Effect.zipRight(request.settles ? sync.addLease(request) : Effect.void, sleepUntilDue(request, wait)),
-                  granted
+                  Effect.zipRight(
+                    request.settles ? sync.addLease(request) : Effect.void,
+                    sleepUntilDue(request, result.wait)
+                  ),
+                  granted(result)
                 )
             })
           )
@@ -178,34 +181,71 @@ export const make = (dependencies: Dependencies): Effect.Effect<Service, never, 
       )
     )
 
-    /** `onSettled` receives the tokens used. */
+    /** `onSettled` receives the tokens used; `undo` returns the request and its tokens. */
     const reservationOf = (
       request: AcquireRequest,
-      onSettled: (tokens: number) => Effect.Effect<void>
+      onSettled: (tokens: number) => Effect.Effect<void>,
+      undo: Effect.Effect<void>
     ): Reservation => {
-      let isOpen = request.settles
+      let isOpen = true
+      const end = (effect: Effect.Effect<void>): Effect.Effect<void> =>
+        Effect.uninterruptible(
+          Effect.suspend(() => {
+            if (!isOpen) return Effect.void
+            isOpen = false
+            return Effect.zipRight(sync.removeLease(request.id), effect)
+          })
+        )
       return {
         settle: (tokens) =>
-          Effect.uninterruptible(
-            Effect.suspend(() => {
-              if (!isOpen) return Effect.void
-              isOpen = false
-              const actual = isUsed(tokens) ? tokens : request.tokens
-              const sent = sync.send((epoch) =>
-                scripts.settle(epoch, [{ id: request.id, tokens: request.tokens, actual }])
+          request.settles
+            ? end(
+                Effect.suspend(() => {
+                  const actual = isUsed(tokens) ? tokens : request.tokens
+                  const sent = sync.send((epoch) =>
+                    scripts.settle(epoch, [{ id: request.id, tokens: request.tokens, actual }])
+                  )
+                  return Effect.zipRight(sent, onSettled(actual))
+                })
               )
-              return Effect.zipRight(sync.removeLease(request.id), Effect.zipRight(sent, onSettled(actual)))
-            })
-          )
+            : end(Effect.void),
+        giveBack: end(undo)
       }
     }
+
+    /** A reservation that Redis granted. */
+    const sharedReservation = (request: AcquireRequest, { at = "0" }: AcquireResult): Reservation =>
+      reservationOf(
+        request,
+        () => onCallEnd,
+        Effect.zipRight(
+          sync.send((epoch) => scripts.giveBack(epoch, { ...request, at })),
+          onCallEnd
+        )
+      )
+
+    /** A reservation of the local fallback. Its lease is sent when Redis is back. */
+    const localReservation = (request: AcquireRequest, local: Reservation): Effect.Effect<Reservation> =>
+      Effect.as(
+        addLease(request),
+        reservationOf(
+          request,
+          local.settle,
+          Effect.zipRight(local.giveBack ?? local.settle(0), sync.removeMissed(request))
+        )
+      )
 
     const take: Service["take"] = (n = 1, options) =>
       Effect.suspend(() => {
         const refusal = refusals.ofPermits(n)
         return refusal === undefined
           ? Effect.flatMap(makeRequest({ requests: n, tokens: 0, places: 0, settles: false }), (request) =>
-              acquire<void>(request, options, undefined, ({ limiter }, options) => limiter.take(n, options))
+              acquire<void>(
+                request,
+                options,
+                () => {},
+                ({ limiter }, options) => limiter.take(n, options)
+              )
             )
           : Effect.fail(refusal)
       })
@@ -225,12 +265,9 @@ export const make = (dependencies: Dependencies): Effect.Effect<Service, never, 
         acquire(
           request,
           options,
-          reservationOf(request, () => onCallEnd),
+          (result) => sharedReservation(request, result),
           ({ limiter }, options) =>
-            // The lease is sent when Redis is back.
-            Effect.flatMap(local(limiter, options), ({ settle }) =>
-              Effect.as(addLease(request), reservationOf(request, settle))
-            )
+            Effect.flatMap(local(limiter, options), (reservation) => localReservation(request, reservation))
         )
       )
 
@@ -256,9 +293,9 @@ export const make = (dependencies: Dependencies): Effect.Effect<Service, never, 
         : Effect.flatMap(makeRequest({ ...fields, tokens: 0 }), (request) =>
             Effect.uninterruptible(
               Effect.matchEffect(waiters.tryTake(request), {
-                onSuccess: (isGranted) =>
-                  isGranted
-                    ? Effect.as(addLease(request), Option.some(reservationOf(request, () => onCallEnd)))
+                onSuccess: (result) =>
+                  result.tag === "granted"
+                    ? Effect.as(addLease(request), Option.some(sharedReservation(request, result)))
                     : Effect.succeedNone,
                 onFailure: (error) =>
                   Effect.catchAll(
@@ -267,10 +304,10 @@ export const make = (dependencies: Dependencies): Effect.Effect<Service, never, 
                         local(limiter),
                         Option.match({
                           onNone: () => Effect.succeedNone,
-                          onSome: ({ settle }) =>
-                            Effect.as(
-                              Effect.zipRight(sync.recordMissed(request), addLease(request)),
-                              Option.some(reservationOf(request, settle))
+                          onSome: (reservation) =>
+                            Effect.zipRight(
+                              sync.recordMissed(request),
+                              Effect.asSome(localReservation(request, reservation))
                             )
                         })
                       )

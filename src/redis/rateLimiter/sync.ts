@@ -35,6 +35,8 @@ export interface Sync {
   readonly enqueue: (message: Message) => Effect.Effect<void>
   /** Records a call that was granted without Redis. */
   readonly recordMissed: (amount: Amount) => Effect.Effect<void>
+  /** Removes such a record of a call that was not sent, unless Redis has counted it already. */
+  readonly removeMissed: (amount: Amount) => Effect.Effect<void>
 }
 
 export type Message = (epoch: Epoch) => Effect.Effect<unknown, Redis.RedisError>
@@ -178,6 +180,11 @@ export const make = (
         Effect.zipRight(
           recordGrant(amount.requests, 0),
           Ref.update(missed, (previous) => plus(previous, amount))
-        )
+        ),
+      removeMissed: (amount) =>
+        Ref.update(missed, (previous) => ({
+          requests: Math.max(0, previous.requests - amount.requests),
+          tokens: Math.max(0, previous.tokens - amount.tokens)
+        }))
     }
   })

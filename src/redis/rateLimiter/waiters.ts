@@ -18,8 +18,8 @@ import type { AcquireRequest, AcquireResult, Scripts, TimedRequest } from "./scr
 export interface Waiters {
   /** Sends a request at once when no waiter is ahead, else waits in the queue. Interruptible only while it waits. */
   readonly take: (caller: Caller) => Effect.Effect<AcquireResult, RateLimitError | RedisError>
-  /** Sends a request once, and does not wait. */
-  readonly tryTake: (request: AcquireRequest) => Effect.Effect<boolean, RedisError>
+  /** Sends a request once, and does not wait. Without a grant nothing was taken. */
+  readonly tryTake: (request: AcquireRequest) => Effect.Effect<AcquireResult, RedisError>
   /** Starts a round, because a call of this process has ended. */
   readonly notify: Effect.Effect<void>
   readonly waiting: Effect.Effect<number>
@@ -53,6 +53,8 @@ export const turnTimeout = 250
 
 /** The longest pause between two requests of a batch call that yields, in milliseconds. */
 const longestPause = 1000
+
+const notTaken: AcquireResult = { tag: "busy", wait: 0 }
 
 export const make = ({ refusals, scripts, sync }: Dependencies): Effect.Effect<Waiters, never, Scope.Scope> =>
   Effect.gen(function* () {
@@ -215,10 +217,10 @@ export const make = ({ refusals, scripts, sync }: Dependencies): Effect.Effect<W
       tryTake: (request) =>
         Effect.flatMap(Ref.get(queue), (queue) =>
           Queue.size(queue) > 0
-            ? Effect.succeed(false)
+            ? Effect.succeed(notTaken)
             : Effect.map(
                 acquireBatch([{ ...request, allowed: 0, waited: 0, books: false }], false),
-                ([first]) => first?.tag === "granted"
+                ([first]) => first ?? notTaken
               )
         ),
       notify: Effect.flatMap(Ref.get(queue), (queue) => (Queue.size(queue) === 0 ? Effect.void : wakeup.open)),
