@@ -16,7 +16,7 @@
  *
  * @since 0.1.0
  */
-import { KeyValueStore } from "@effect/platform"
+import * as KeyValueStore from "@effect/platform/KeyValueStore"
 import type { Clock } from "effect"
 import { Effect, Layer, Option } from "effect"
 import * as Checks from "../internal/optionChecks.js"

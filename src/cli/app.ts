@@ -1,47 +1,129 @@
 /** The command `effect-llm` with all its subcommands, as an effect that succeeds with the exit code. */
-import { CliConfig, Command, ValidationError } from "@effect/cli"
 import type { CliApp } from "@effect/cli"
+import * as CliConfig from "@effect/cli/CliConfig"
+import * as Command from "@effect/cli/Command"
+import * as ValidationError from "@effect/cli/ValidationError"
 import type { HttpClient } from "@effect/platform"
 import type { QuitException } from "@effect/platform/Terminal"
 import { Effect, FiberSet, Layer, Logger } from "effect"
 import packageJson from "../../package.json" with { type: "json" }
-import * as Ask from "./commands/ask.js"
-import * as Batch from "./commands/batch.js"
-import * as Bench from "./commands/bench.js"
-import * as Chat from "./commands/chat.js"
-import * as ConfigCheck from "./commands/configCheck.js"
-import * as Embed from "./commands/embed.js"
+import * as Ask from "./definitions/ask.js"
+import * as Batch from "./definitions/batch.js"
+import * as Bench from "./definitions/bench.js"
+import * as Chat from "./definitions/chat.js"
+import * as ConfigCheck from "./definitions/configCheck.js"
+import * as Embed from "./definitions/embed.js"
+import * as KeysCheck from "./definitions/keysCheck.js"
+import * as Models from "./definitions/models.js"
+import * as Serve from "./definitions/serve.js"
+import * as Simulate from "./definitions/simulate.js"
 import { CliFailure, exitCodes, usageFailure } from "./failure.js"
 import * as Help from "./help.js"
-import * as KeysCheck from "./commands/keysCheck.js"
-import * as Models from "./commands/models.js"
 import type { Service } from "./terminal/terminal.js"
 import { Terminal } from "./terminal/terminal.js"
-import * as Serve from "./commands/serve.js"
-import * as Simulate from "./commands/simulate.js"
 import { sanitize, errorStyle, stripStyle } from "./terminal/style.js"
 import type { Stdin } from "./terminal/stdin.js"
 
+interface Definition<Name extends string, Arguments> {
+  readonly command: Command.Command<Name, never, never, Arguments>
+  readonly summary: string
+  readonly examples: ReadonlyArray<string>
+}
+
+interface Handler<Arguments, E, R> {
+  readonly run: (args: Arguments) => Effect.Effect<void, E, R>
+}
+
+/**
+ * A command with its handler, and the page of its help. The handler is loaded when the command runs, so that the help and the other
+ * commands start without it.
+ */
+const define = <Name extends string, Arguments, E, R>(
+  path: ReadonlyArray<string>,
+  { command, examples, summary }: Definition<Name, Arguments>,
+  load: () => Promise<Handler<Arguments, E, R>>
+) => ({
+  command: command.pipe(
+    Command.withHandler((args) => Effect.flatMap(Effect.promise(load), ({ run }) => run(args))),
+    Command.withDescription(summary)
+  ),
+  page: Help.page(path, summary, command, examples)
+})
+
+/** Loads the HTTP client together with a handler that sends requests. */
+const withHttp =
+  <Arguments, E, R>(load: () => Promise<Handler<Arguments, E, R>>) =>
+  async (): Promise<Handler<Arguments, E, Exclude<R, HttpClient.HttpClient>>> => {
+    const [{ run }, { layerUndici }] = await Promise.all([load(), import("@effect/platform-node/NodeHttpClient")])
+    return { run: (args) => Effect.provide(run(args), layerUndici) }
+  }
+
+const ask = define(
+  ["ask"],
+  Ask,
+  withHttp(() => import("./commands/ask.js"))
+)
+const chat = define(
+  ["chat"],
+  Chat,
+  withHttp(() => import("./commands/chat.js"))
+)
+const batch = define(
+  ["batch"],
+  Batch,
+  withHttp(() => import("./commands/batch.js"))
+)
+const embed = define(
+  ["embed"],
+  Embed,
+  withHttp(() => import("./commands/embed.js"))
+)
+const models = define(
+  ["models"],
+  Models,
+  withHttp(() => import("./commands/models.js"))
+)
+const keysCheck = define(
+  ["keys", "check"],
+  KeysCheck,
+  withHttp(() => import("./commands/keysCheck.js"))
+)
+const configCheck = define(["config", "check"], ConfigCheck, () => import("./commands/configCheck.js"))
+const bench = define(
+  ["bench"],
+  Bench,
+  withHttp(() => import("./commands/bench.js"))
+)
+const serve = define(
+  ["serve"],
+  Serve,
+  withHttp(() => import("./commands/serve.js"))
+)
+const simulate = define(["simulate"], Simulate, () => import("./commands/simulate.js"))
+
 const root = Command.make("effect-llm").pipe(
   Command.withSubcommands([
-    Ask.ask,
-    Chat.chat,
-    Batch.batch,
-    Embed.embed,
-    Models.models,
-    KeysCheck.keys,
-    ConfigCheck.config,
-    Bench.bench,
-    Serve.serve,
-    Simulate.simulate
+    ask.command,
+    chat.command,
+    batch.command,
+    embed.command,
+    models.command,
+    Command.make("keys").pipe(Command.withDescription("Checks keys."), Command.withSubcommands([keysCheck.command])),
+    Command.make("config").pipe(
+      Command.withDescription("Checks configuration files."),
+      Command.withSubcommands([configCheck.command])
+    ),
+    bench.command,
+    serve.command,
+    simulate.command
   ])
 )
 
-const pages = [Ask, Chat, Batch, Embed, Models, KeysCheck, ConfigCheck, Bench, Serve, Simulate].map(({ page }) => page)
+const pages = [ask, chat, batch, embed, models, keysCheck, configCheck, bench, serve, simulate].map(({ page }) => page)
 
 const cli = Command.run(root, { name: "effect-llm", version: packageJson.version, executable: "effect-llm" })
 
-export type Environment = Terminal | Stdin | HttpClient.HttpClient | CliApp.CliApp.Environment
+export type Environment = Terminal | Stdin | CliApp.CliApp.Environment
 
 const writeFailure = (terminal: Service, message: string): Effect.Effect<void> =>
   message === ""
@@ -91,9 +173,10 @@ const requestedHelp = (words: ReadonlyArray<string>): Effect.Effect<void, never,
 const unknownOption = (words: ReadonlyArray<string>): CliFailure | undefined => {
   const page = pages.find(({ path }) => startsWith(words, path))
   if (page === undefined) return undefined
+  const known = page.optionNames()
   for (const word of words) {
     const [name = ""] = word.split("=")
-    if (!/^-(?:-.+|[a-z])$/i.test(name) || page.names.has(name) || globalOptions.has(name)) continue
+    if (!/^-(?:-.+|[a-z])$/i.test(name) || known.has(name) || globalOptions.has(name)) continue
     const command = ["effect-llm", ...page.path].join(" ")
     return usageFailure(
       `${command} has no option ${name}. "${command} --help" lists the options. Put a text that begins with a dash after "--".`

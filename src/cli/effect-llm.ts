@@ -1,7 +1,6 @@
 #!/usr/bin/env node
 /** The entry point of the program: runs the command line of this process and exits with its exit code. */
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
-import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as NodePath from "@effect/platform-node/NodePath"
 import * as NodeTerminal from "@effect/platform-node/NodeTerminal"
 import { makeRunMain } from "@effect/platform/Runtime"
@@ -15,8 +14,7 @@ const services = Layer.mergeAll(
   ProcessTerminal.layerStdin,
   NodeFileSystem.layer,
   NodePath.layer,
-  NodeTerminal.layer,
-  NodeHttpClient.layerUndici
+  NodeTerminal.layer
 )
 
 /**

@@ -1,5 +1,7 @@
 /** The output of `--help`: the summary of a command, its usage, its examples and its options. */
-import { CliConfig, Command, HelpDoc } from "@effect/cli"
+import * as CliConfig from "@effect/cli/CliConfig"
+import * as Command from "@effect/cli/Command"
+import * as HelpDoc from "@effect/cli/HelpDoc"
 import type { Usage } from "@effect/cli"
 import { Effect } from "effect"
 import { Terminal } from "./terminal/terminal.js"
@@ -11,10 +13,10 @@ export interface Page {
   readonly path: ReadonlyArray<string>
   readonly summary: string
   readonly examples: ReadonlyArray<string>
-  readonly arguments: ReadonlyArray<Entry>
-  readonly options: ReadonlyArray<Entry>
+  /** The arguments and options. Made on demand, since it takes milliseconds for each command. */
+  readonly lists: () => { readonly arguments: ReadonlyArray<Entry>; readonly options: ReadonlyArray<Entry> }
   /** The names of the options, with their dashes. */
-  readonly names: ReadonlySet<string>
+  readonly optionNames: () => ReadonlySet<string>
 }
 
 interface Entry {
@@ -93,17 +95,16 @@ export const page = <Name extends string, R, E, A>(
   summary: string,
   command: Command.Command<Name, R, E, A>,
   examples: ReadonlyArray<string>
-): Page => {
-  const lists = listsOf(Command.getHelp(command, CliConfig.make({ showBuiltIns: false })))
-  return {
-    path,
-    summary,
-    examples,
-    arguments: lists.get("ARGUMENTS") ?? [],
-    options: lists.get("OPTIONS") ?? [],
-    names: new Set(namesOf(Command.getUsage(command)).filter((name) => name.startsWith("-")))
-  }
-}
+): Page => ({
+  path,
+  summary,
+  examples,
+  lists: () => {
+    const lists = listsOf(Command.getHelp(command, CliConfig.make({ showBuiltIns: false })))
+    return { arguments: lists.get("ARGUMENTS") ?? [], options: lists.get("OPTIONS") ?? [] }
+  },
+  optionNames: () => new Set(namesOf(Command.getUsage(command)).filter((name) => name.startsWith("-")))
+})
 
 // -------------------------------------------------------------------------------------
 // printing
@@ -138,7 +139,11 @@ const entries = (all: ReadonlyArray<Entry>, columns: number, style: Style): stri
 const section = (title: string, body: string, style: Style): string =>
   body === "" ? "" : `\n${style(title, "bold")}\n${body}`
 
-const usageOf = ({ arguments: positionals, options, path }: Page): string =>
+const usageOf = (
+  path: ReadonlyArray<string>,
+  positionals: ReadonlyArray<Entry>,
+  options: ReadonlyArray<Entry>
+): string =>
   ["effect-llm", ...path, ...(options.length > 0 ? ["[options]"] : []), ...positionals.map(({ name }) => name)].join(
     " "
   )
@@ -153,17 +158,18 @@ const exitCodeEntries = [
 ]
 
 /** Prints the page of a command. */
-export const show = (page: Page): Effect.Effect<void, never, Terminal> =>
+export const show = ({ examples, lists, path, summary }: Page): Effect.Effect<void, never, Terminal> =>
   Effect.gen(function* () {
+    const { arguments: positionals, options } = lists()
     const terminal = yield* Terminal
     const style = outputStyle(terminal)
     const columns = Math.min(maxWidth, yield* terminal.columns)
     yield* terminal.write(
-      `${wrap(page.summary, columns).join("\n")}\n` +
-        section("Usage", `  ${usageOf(page)}\n`, style) +
-        section("Examples", examplesOf(page.examples), style) +
-        section("Arguments", page.arguments.length === 0 ? "" : entries(page.arguments, columns, style), style) +
-        section("Options", page.options.length === 0 ? "" : entries(page.options, columns, style), style)
+      `${wrap(summary, columns).join("\n")}\n` +
+        section("Usage", `  ${usageOf(path, positionals, options)}\n`, style) +
+        section("Examples", examplesOf(examples), style) +
+        section("Arguments", positionals.length === 0 ? "" : entries(positionals, columns, style), style) +
+        section("Options", options.length === 0 ? "" : entries(options, columns, style), style)
     )
   })
 

@@ -1,5 +1,6 @@
 /** Options that several commands share. */
-import { Args, Options } from "@effect/cli"
+import * as Args from "@effect/cli/Args"
+import * as Options from "@effect/cli/Options"
 import { Option } from "effect"
 import type { RequestOptions } from "../programs/Conversation.js"
 import type { ModelSelection } from "./config/loadModels.js"

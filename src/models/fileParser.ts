@@ -1,5 +1,5 @@
 /** Reads and parses a `provider.json`. */
-import { FileSystem } from "@effect/platform"
+import * as FileSystem from "@effect/platform/FileSystem"
 import { Config, Effect, Option } from "effect"
 import type { Fault } from "./fileFields.js"
 import type { ProviderFile } from "./fileModel.js"

@@ -20,7 +20,7 @@
  *
  * @since 0.1.0
  */
-import { FileSystem } from "@effect/platform"
+import * as FileSystem from "@effect/platform/FileSystem"
 import type { Scope, Stream } from "effect"
 import { Effect, Option } from "effect"
 import { LLM } from "../call/model.js"

@@ -64,10 +64,9 @@ const scripts: ReadonlyArray<readonly [end: number, cost: number]> = [
 ]
 
 /** `scripts` indexed by the first twelve bits of a unit, for speed. */
-const costByBlock = Float64Array.from(
-  { length: 0x1000 },
-  (_, block) => scripts.find(([end]) => block << 4 < end)?.[1] ?? 1
-)
+const costByBlock = new Float64Array(0x1000)
+// Backwards, so that each script overwrites what the scripts after it have filled before their own first unit.
+for (const [end, cost] of scripts.toReversed()) costByBlock.fill(cost, 0, end >> 4)
 
 const isUpper = (unit: number): boolean => unit >= 0x41 && unit <= 0x5a
 

@@ -1,5 +1,5 @@
 /** Runs command lines in this process with a recorded `Terminal`, a scripted `Stdin` and only the given environment. */
-import { NodeFileSystem, NodeHttpClient, NodePath, NodeTerminal } from "@effect/platform-node"
+import { NodeFileSystem, NodePath, NodeTerminal } from "@effect/platform-node"
 import { FileSystem } from "@effect/platform"
 import { ConfigProvider, Effect, Layer, Queue, Ref, Stream } from "effect"
 import { run } from "../../src/cli/app.js"
@@ -58,8 +58,7 @@ export const prepareCli = (words: ReadonlyArray<string>, options: Options = {}):
       Layer.succeed(Stdin, Effect.succeed({ line: () => Queue.take(lines), interruption })),
       NodeFileSystem.layer,
       NodePath.layer,
-      NodeTerminal.layer,
-      NodeHttpClient.layerUndici
+      NodeTerminal.layer
     )
     const result = Effect.gen(function* () {
       const code = yield* run(["node", "effect-llm", ...words])

@@ -1,5 +1,8 @@
-/** The cost of an effect in fiber steps, which is the same on every machine. */
+/** The cost of an effect in fiber steps, which is the same on every machine with one version of Effect. */
 import { Effect, Scheduler } from "effect"
+
+/** The steps that the count itself takes after it has begun. */
+const stepsOfCount = 2
 
 /** The number of fiber steps of an effect: `shouldYield` of a scheduler is called once for each step. */
 export const stepsOf = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<number, E> =>
@@ -12,5 +15,13 @@ export const stepsOf = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<number
       },
       scheduleTask: (task, priority) => Scheduler.defaultScheduler.scheduleTask(task, priority)
     }
-    return Effect.map(Effect.withScheduler(effect, scheduler), () => steps)
+    const counted = Effect.suspend(() => {
+      steps = -stepsOfCount
+      return Effect.map(effect, () => steps)
+    })
+    return Effect.withScheduler(counted, scheduler)
   })
+
+/** The number of fiber steps of an effect that has run before: the first runs create values that are made once. */
+export const settledStepsOf = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<number, E> =>
+  Effect.zipRight(Effect.repeatN(effect, 2), stepsOf(effect))

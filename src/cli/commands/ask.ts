@@ -1,5 +1,4 @@
 /** `effect-llm ask`: sends one question and prints the answer. */
-import { Command, Options } from "@effect/cli"
 import { FileSystem } from "@effect/platform"
 import { Effect, Option, Schema } from "effect"
 import * as Chat from "../../vocabulary/Chat.js"
@@ -8,29 +7,11 @@ import { isRecord } from "../../wire/json.js"
 import type { CliFailure } from "../failure.js"
 import { callFailure, operationFailure, usageFailure } from "../failure.js"
 import * as PromptInput from "../config/promptInput.js"
-import * as Help from "../help.js"
 import * as Shared from "../options.js"
 import { printJson } from "../output.js"
 import { loadModel } from "../config/loadModels.js"
 import { renderResponse, renderStream, writeFootnote } from "../terminal/renderAnswer.js"
-
-const schema = Options.text("schema").pipe(
-  Options.withPseudoName("file"),
-  Options.withDescription("A file with a JSON Schema. The answer is then JSON that is validated against it."),
-  Options.optional
-)
-
-const options = {
-  question: Shared.words("question", "The question. Piped input is appended to it."),
-  ...Shared.source,
-  ...Shared.request,
-  system: Shared.system,
-  files: Shared.files,
-  schema,
-  json: Shared.json,
-  showReasoning: Shared.showReasoning,
-  noStream: Shared.noStream
-}
+import type { Arguments } from "../definitions/ask.js"
 
 /** Loaded only when a schema is used. */
 const zod = Effect.promise(() => import("zod"))
@@ -77,9 +58,7 @@ const loadSchema = (path: string): Effect.Effect<SchemaFile, CliFailure, FileSys
 
 const encodeResponse = Schema.encode(Chat.ChatResponse)
 
-const summary = "Sends one question and prints the answer."
-
-export const ask = Command.make("ask", options, (args) =>
+export const run = (args: Arguments) =>
   Effect.gen(function* () {
     const input = yield* PromptInput.pipedInput
     const question = args.question.join(" ")
@@ -114,11 +93,3 @@ export const ask = Command.make("ask", options, (args) =>
       : yield* Effect.mapError(renderStream(llm.chatStream(request), args), callFailure)
     yield* writeFootnote(response)
   })
-).pipe(Command.withDescription(summary))
-
-export const page = Help.page(["ask"], summary, ask, [
-  'effect-llm ask "What is the capital of France?"',
-  "git diff | effect-llm ask Write a commit message for this change",
-  "effect-llm ask --file report.pdf --file chart.png What changed since last year",
-  'effect-llm ask --schema invoice.schema.json --file invoice.txt "Read this invoice" | jq .total'
-])

@@ -1,7 +1,6 @@
 /** `effect-llm batch`: reads requests from a file and writes the answers to another. */
-import { Args, Command, Options } from "@effect/cli"
 import { FileSystem } from "@effect/platform"
-import { Duration, Effect, Fiber, Option, Ref, Schedule, Schema, Stream } from "effect"
+import { Duration, Effect, Fiber, Option, Ref, Schedule, Stream } from "effect"
 import * as Batch from "../../programs/Batch.js"
 import { addDollars } from "../../vocabulary/cost.js"
 import * as LLM from "../../call/model.js"
@@ -9,7 +8,6 @@ import * as BatchInput from "../batch/input.js"
 import * as BatchOutput from "../batch/output.js"
 import * as BatchTask from "../batch/task.js"
 import { CliFailure, exitCodes, usageFailure } from "../failure.js"
-import * as Help from "../help.js"
 import * as Shared from "../options.js"
 import { printJson } from "../output.js"
 import * as ProgressBar from "../terminal/progressBar.js"
@@ -17,38 +15,7 @@ import { Terminal } from "../terminal/terminal.js"
 import { loadModel } from "../config/loadModels.js"
 import { formatDollars } from "../terminal/renderAnswer.js"
 import { sanitize, errorStyle } from "../terminal/style.js"
-
-const options = {
-  input: Args.text({ name: "in.jsonl" }).pipe(
-    Args.withDescription(
-      'One request per line: a string, {"prompt", "system"?}, {"messages"} with the other fields of a request, or a line ' +
-        "of OpenAI's Batch API."
-    )
-  ),
-  output: Args.text({ name: "out.jsonl" }).pipe(
-    Args.withDescription("One result per line, in the order of the requests.")
-  ),
-  ...Shared.source,
-  ...Shared.request,
-  concurrency: Options.integer("concurrency").pipe(
-    Options.withAlias("n"),
-    Options.withDescription("The maximum number of concurrent requests."),
-    Options.withSchema(Schema.Number.pipe(Schema.positive({ message: () => "--concurrency must be at least 1" }))),
-    Options.withDefault(8)
-  ),
-  journal: Options.text("journal").pipe(
-    Options.withPseudoName("file"),
-    Options.withDescription("Where results are kept until all requests are answered. Default: out.jsonl.journal."),
-    Options.optional
-  ),
-  retryFailed: Options.boolean("retry-failed").pipe(
-    Options.withDescription("Send the requests again that failed according to the journal.")
-  ),
-  overwrite: Options.boolean("overwrite").pipe(
-    Options.withDescription("Overwrite an output file that exists without a journal.")
-  ),
-  json: Shared.json
-}
+import type { Arguments } from "../definitions/batch.js"
 
 /** How often the bar is drawn on a terminal. */
 const drawInterval = Duration.millis(100)
@@ -93,10 +60,7 @@ const summaryLines = (summary: BatchOutput.Summary, output: string): string =>
 const fileFailure = (path: string, verb: string) => (error: { readonly message: string }) =>
   usageFailure(`${path} cannot be ${verb}: ${error.message}`)
 
-const summary =
-  "Sends every line of a file as a request and writes an answer, vectors or an error for each, in their order. The same command resumes a batch that was stopped or killed."
-
-export const batch = Command.make("batch", options, (args) =>
+export const run = (args: Arguments) =>
   Effect.gen(function* () {
     const terminal = yield* Terminal
     const fileSystem = yield* FileSystem.FileSystem
@@ -171,9 +135,3 @@ export const batch = Command.make("batch", options, (args) =>
     }
     yield* Effect.mapError(fileSystem.remove(path), fileFailure(path, "removed"))
   })
-).pipe(Command.withDescription(summary))
-
-export const page = Help.page(["batch"], summary, batch, [
-  "effect-llm batch questions.jsonl answers.jsonl --concurrency 16",
-  "effect-llm batch questions.jsonl answers.jsonl --retry-failed"
-])

@@ -1,5 +1,4 @@
 /** `effect-llm bench`: measures the latency and the throughput of a model. */
-import { Command, Options } from "@effect/cli"
 import { Clock, Effect, Either, Stream } from "effect"
 import type { ChatRequest, ChatResponse } from "../../vocabulary/Chat.js"
 import * as ChatEvent from "../../vocabulary/ChatEvent.js"
@@ -9,7 +8,6 @@ import type * as LLM from "../../call/model.js"
 import type { LLMError } from "../../vocabulary/LLMError.js"
 import * as Usage from "../../vocabulary/Usage.js"
 import { CliFailure, exitCodes, usageFailure } from "../failure.js"
-import * as Help from "../help.js"
 import * as Shared from "../options.js"
 import { printJson, printTable } from "../output.js"
 import { Terminal } from "../terminal/terminal.js"
@@ -18,31 +16,7 @@ import { formatDollars, formatDuration } from "../terminal/renderAnswer.js"
 import { sanitize, errorStyle } from "../terminal/style.js"
 import type { ErrorCount } from "../batch/countErrors.js"
 import { countErrors } from "../batch/countErrors.js"
-
-const options = {
-  ...Shared.source,
-  ...Shared.request,
-  requests: Options.integer("requests").pipe(
-    Options.withAlias("n"),
-    Options.withDescription("The number of requests."),
-    Options.withDefault(20)
-  ),
-  concurrency: Options.integer("concurrency").pipe(
-    Options.withDescription("The maximum number of concurrent requests."),
-    Options.withDefault(4)
-  ),
-  prompt: Options.text("prompt").pipe(
-    Options.withDescription("The question to send."),
-    Options.withDefault("Count from 1 to 20, in words.")
-  ),
-  noStream: Options.boolean("no-stream").pipe(
-    Options.withDescription("Request whole answers; the time to the first token is then not measured.")
-  ),
-  unlimited: Options.boolean("unlimited").pipe(
-    Options.withDescription("Ignore the limits of the file, to measure the provider alone.")
-  ),
-  json: Shared.json
-}
+import type { Arguments } from "../definitions/bench.js"
 
 interface Sample {
   /** In milliseconds. */
@@ -193,10 +167,7 @@ const withoutLimits = (source: Source): Source => ({
   }
 })
 
-const summary =
-  "Measures a model: requests per second of wall-clock time, percentiles of the time to the whole answer and to the first token, tokens per second, and errors by class. The requests are charged as usual."
-
-export const bench = Command.make("bench", options, (args) =>
+export const run = (args: Arguments) =>
   Effect.gen(function* () {
     const { concurrency, json, noStream, prompt, requests, unlimited } = args
     if (requests < 1 || concurrency < 1) return yield* usageFailure("--requests and --concurrency must be at least 1.")
@@ -218,9 +189,3 @@ export const bench = Command.make("bench", options, (args) =>
     yield* json ? printJson(report) : printReport(report)
     if (report.failed > 0) return yield* new CliFailure({ exitCode: exitCodes.failed, message: "" })
   })
-).pipe(Command.withDescription(summary))
-
-export const page = Help.page(["bench"], summary, bench, [
-  "effect-llm bench --model openai/gpt-4o-mini --requests 50 --concurrency 8",
-  "effect-llm bench --unlimited --json > before.json"
-])

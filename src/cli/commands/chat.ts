@@ -1,7 +1,6 @@
 /** `effect-llm chat`: an interactive conversation. */
 import { FileSystem } from "@effect/platform"
 import type { HttpClient } from "@effect/platform"
-import { Command, Options } from "@effect/cli"
 import { Effect, Either, Option, Ref } from "effect"
 import * as Conversation from "../../programs/Conversation.js"
 import type { Message } from "../../vocabulary/Chat.js"
@@ -9,28 +8,13 @@ import { textOf } from "../../vocabulary/Chat.js"
 import * as LLM from "../../call/model.js"
 import type { CliFailure } from "../failure.js"
 import { callFailure, usageFailure } from "../failure.js"
-import * as Help from "../help.js"
 import * as Shared from "../options.js"
 import { Terminal } from "../terminal/terminal.js"
 import { chooseModel, loadModel, loadSource, makeModels } from "../config/loadModels.js"
 import { renderResponse, renderStream, writeFootnote } from "../terminal/renderAnswer.js"
 import { sanitize, errorStyle, outputStyle } from "../terminal/style.js"
 import { Stdin } from "../terminal/stdin.js"
-
-const load = Options.text("load").pipe(
-  Options.withPseudoName("file"),
-  Options.withDescription("Continue a conversation that was saved with /save."),
-  Options.optional
-)
-
-const options = {
-  ...Shared.source,
-  ...Shared.request,
-  system: Shared.system,
-  load,
-  showReasoning: Shared.showReasoning,
-  noStream: Shared.noStream
-}
+import type { Arguments } from "../definitions/chat.js"
 
 const help = `/model [name]   switch to another model; without a name, list the models
 /system <text>  set the system message and start a new conversation
@@ -80,9 +64,7 @@ const parseCommand = (text: string): Option.Option<readonly [name: string, rest:
 
 type Environment = Terminal | FileSystem.FileSystem
 
-const summary = "Starts an interactive conversation with a model. /help lists its commands."
-
-export const chat = Command.make("chat", options, (args) =>
+export const run = (args: Arguments) =>
   Effect.gen(function* () {
     const terminal = yield* Terminal
     const stdin = yield* Effect.flatten(Stdin)
@@ -218,10 +200,3 @@ export const chat = Command.make("chat", options, (args) =>
       body: (previousLines) => readTurn(Option.getOrElse(previousLines, () => ""))
     })
   }).pipe(Effect.scoped)
-).pipe(Command.withDescription(summary))
-
-export const page = Help.page(["chat"], summary, chat, [
-  "effect-llm chat",
-  "effect-llm chat --model anthropic/claude-sonnet-4-5 --system 'Answer in one sentence.'",
-  "effect-llm chat --load yesterday.json"
-])

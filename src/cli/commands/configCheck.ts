@@ -1,25 +1,14 @@
 /** `effect-llm config check`: prints all faults of a configuration file with their lines and columns. */
-import { Args, Command } from "@effect/cli"
 import { Effect, Option } from "effect"
 import * as Configuration from "../config/configuration.js"
 import { CliFailure, exitCodes, usageFailure } from "../failure.js"
-import * as Help from "../help.js"
-import * as Shared from "../options.js"
 import { printJson } from "../output.js"
 import { Terminal } from "../terminal/terminal.js"
 import { findFile } from "../config/loadModels.js"
 import { sanitize, outputStyle } from "../terminal/style.js"
+import type { Arguments } from "../definitions/configCheck.js"
 
-const options = {
-  path: Args.text({ name: "file" }).pipe(Args.withDescription("The file, in JSON or YAML."), Args.optional),
-  ...Shared.configFile,
-  json: Shared.json
-}
-
-const summary =
-  "Checks a configuration file and prints all its errors, each with its line and column and without secrets."
-
-const check = Command.make("check", options, ({ config, json, path }) =>
+export const run = ({ config, json, path }: Arguments) =>
   Effect.gen(function* () {
     const terminal = yield* Terminal
     const style = outputStyle(terminal)
@@ -42,14 +31,3 @@ const check = Command.make("check", options, ({ config, json, path }) =>
     }
     if (faults.length > 0) return yield* new CliFailure({ exitCode: exitCodes.usage, message: "" })
   })
-).pipe(Command.withDescription(summary))
-
-export const page = Help.page(["config", "check"], summary, check, [
-  "effect-llm config check",
-  "effect-llm config check provider.yaml --json"
-])
-
-export const config = Command.make("config").pipe(
-  Command.withDescription("Checks configuration files."),
-  Command.withSubcommands([check])
-)

@@ -1,37 +1,19 @@
 /** `effect-llm embed`: converts texts to vectors. */
-import { Command, Options } from "@effect/cli"
 import { Effect, Option } from "effect"
 import type { EmbeddingRequest } from "../../vocabulary/Embedding.js"
 import { callFailure, usageFailure } from "../failure.js"
 import * as PromptInput from "../config/promptInput.js"
-import * as Help from "../help.js"
-import * as Shared from "../options.js"
 import { printTable } from "../output.js"
 import { Terminal } from "../terminal/terminal.js"
 import { loadModel } from "../config/loadModels.js"
 import { formatDollars, formatDuration } from "../terminal/renderAnswer.js"
 import { errorStyle } from "../terminal/style.js"
-
-const options = {
-  texts: Shared.words("text", "The texts, each in quotes. Default: the lines of the piped input."),
-  ...Shared.source,
-  dimensions: Options.integer("dimensions").pipe(
-    Options.withDescription("The length of the vectors, for models that can shorten them."),
-    Options.optional
-  ),
-  purpose: Options.choice("purpose", ["query", "document", "similarity", "classification", "clustering"] as const).pipe(
-    Options.withDescription("The purpose of the vectors, for models that distinguish purposes."),
-    Options.optional
-  ),
-  json: Shared.json
-}
+import type { Arguments } from "../definitions/embed.js"
 
 /** The numbers of a vector that are printed on a terminal. */
 const maxShownNumbers = 5
 
-const summary = "Converts texts to vectors. Into a pipe, or with --json, it prints one JSON object with all numbers."
-
-export const embed = Command.make("embed", options, (args) =>
+export const run = (args: Arguments) =>
   Effect.gen(function* () {
     const terminal = yield* Terminal
     const input =
@@ -76,9 +58,3 @@ export const embed = Command.make("embed", options, (args) =>
     ]
     yield* terminal.writeError(`${errorStyle(terminal)(facts.join(" · "), "dim")}\n`)
   })
-).pipe(Command.withDescription(summary))
-
-export const page = Help.page(["embed"], summary, embed, [
-  'effect-llm embed --model openai/text-embedding-3-small "A text" "Another text"',
-  "cut -f2 titles.tsv | effect-llm embed -m openai/text-embedding-3-small > vectors.json"
-])

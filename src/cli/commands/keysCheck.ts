@@ -1,26 +1,14 @@
 /** `effect-llm keys check`: checks which keys work. */
-import { Command, Options } from "@effect/cli"
 import { Effect, Option } from "effect"
 import * as KeyPool from "../../keyPool/KeyPool.js"
 import { ProviderClient } from "../../wire/providerClient.js"
 import * as Clients from "../config/clients.js"
 import { CliFailure, exitCodes, callFailure } from "../failure.js"
-import * as Help from "../help.js"
-import * as Shared from "../options.js"
 import { printJson, printTable } from "../output.js"
 import { loadSource } from "../config/loadModels.js"
 import { formatDuration } from "../terminal/renderAnswer.js"
 import type { Attribute } from "../terminal/style.js"
-
-const options = {
-  ...Shared.configFile,
-  ask: Options.boolean("ask").pipe(
-    Options.withDescription(
-      "Request a few tokens from each model with each key: only this check detects missing credit."
-    )
-  ),
-  json: Shared.json
-}
+import type { Arguments } from "../definitions/keysCheck.js"
 
 const conditionColours: Readonly<Record<KeyPool.Condition, Attribute>> = {
   works: "green",
@@ -35,9 +23,7 @@ const conditionColours: Readonly<Record<KeyPool.Condition, Attribute>> = {
 /** A rate limit is temporary, so the key counts as working. */
 const isUsable = (condition: KeyPool.Condition): boolean => condition === "works" || condition === "rate-limited"
 
-const summary = "Checks every key and prints ids and states, never keys. The exit code is 1 if a key does not work."
-
-const check = Command.make("check", options, ({ ask, config, json }) =>
+export const run = ({ ask, config, json }: Arguments) =>
   Effect.gen(function* () {
     const source = yield* loadSource({ config, model: Option.none() })
     const clients = yield* Clients.makeClients(source)
@@ -87,11 +73,3 @@ const check = Command.make("check", options, ({ ask, config, json }) =>
       return yield* new CliFailure({ exitCode: exitCodes.failed, message: "" })
     }
   })
-).pipe(Command.withDescription(summary))
-
-export const page = Help.page(["keys", "check"], summary, check, [
-  "effect-llm keys check",
-  "effect-llm keys check --ask --json"
-])
-
-export const keys = Command.make("keys").pipe(Command.withDescription("Checks keys."), Command.withSubcommands([check]))

@@ -1,26 +1,14 @@
 /** `effect-llm models`: lists the configured models, or the models that providers offer. */
-import { Command, Options } from "@effect/cli"
 import { Effect, Option } from "effect"
 import type { ListedModel } from "../../wire/Wire.js"
 import * as Clients from "../config/clients.js"
 import { CliFailure, exitCodes, callFailure } from "../failure.js"
-import * as Help from "../help.js"
-import * as Shared from "../options.js"
 import { printJson, printTable } from "../output.js"
 import { Terminal } from "../terminal/terminal.js"
 import type { Source } from "../config/loadModels.js"
 import { loadSource } from "../config/loadModels.js"
 import { sanitize, errorStyle } from "../terminal/style.js"
-
-const options = {
-  ...Shared.configFile,
-  remote: Options.boolean("remote").pipe(
-    Options.withDescription(
-      "List the models that the providers offer, with one request to each, instead of the configured models."
-    )
-  ),
-  json: Shared.json
-}
+import type { Arguments } from "../definitions/models.js"
 
 interface Names {
   readonly name: string
@@ -153,13 +141,8 @@ const printRemote = (source: Source, json: boolean) =>
     if (failures.length > 0) return yield* new CliFailure({ exitCode: exitCodes.failed, message: "" })
   })
 
-const summary = "Lists the configured models with their aliases, or the models that the providers offer."
-
-export const models = Command.make("models", options, ({ config, json, remote }) =>
+export const run = ({ config, json, remote }: Arguments) =>
   Effect.gen(function* () {
     const source = yield* loadSource({ config, model: Option.none() })
     yield* remote ? printRemote(source, json) : printConfigured(source, json)
   })
-).pipe(Command.withDescription(summary))
-
-export const page = Help.page(["models"], summary, models, ["effect-llm models", "effect-llm models --remote --json"])

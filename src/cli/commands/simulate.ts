@@ -1,5 +1,4 @@
 /** `effect-llm simulate`: runs a simulated provider on this machine. */
-import { Command, Options } from "@effect/cli"
 import { Effect, Either, Option } from "effect"
 import * as SimulatedProvider from "../../testing/SimulatedProvider.js"
 import type { CliFailure } from "../failure.js"
@@ -7,47 +6,7 @@ import { usageFailure } from "../failure.js"
 import { printJson } from "../output.js"
 import { Terminal } from "../terminal/terminal.js"
 import { errorStyle } from "../terminal/style.js"
-import * as Help from "../help.js"
-import * as Shared from "../options.js"
-
-const options = {
-  port: Options.integer("port").pipe(
-    Options.withAlias("p"),
-    Options.withDescription("The port on the loopback interface; 0 for any free port."),
-    Options.withDefault(0)
-  ),
-  key: Options.text("key").pipe(
-    Options.withDescription(
-      "A valid key; any other gets a 401. Without this option every key is valid. May be repeated."
-    ),
-    Options.repeated
-  ),
-  latency: Options.text("latency").pipe(
-    Options.withPseudoName("ms"),
-    Options.withDescription("Milliseconds before the first byte: 200, or 100-400 for a random value in this range."),
-    Options.withDefault("0")
-  ),
-  pace: Options.text("pace").pipe(
-    Options.withPseudoName("ms"),
-    Options.withDescription(
-      "Milliseconds between the words of a stream: 20, or 10-40 for a random value in this range."
-    ),
-    Options.withDefault("0")
-  ),
-  fault: Options.text("fault").pipe(
-    Options.withPseudoName("what@share"),
-    Options.withDescription(
-      "A fault and its share of the requests: a status such as 429@0.1, or reset, truncate, garbage, hang or drip such " +
-        "as reset@0.05. May be repeated."
-    ),
-    Options.repeated
-  ),
-  answer: Options.text("answer").pipe(
-    Options.withDescription("The answer to every question. Default: an echo of the question."),
-    Options.optional
-  ),
-  json: Shared.json
-}
+import type { Arguments } from "../definitions/simulate.js"
 
 const faults: Readonly<Record<string, SimulatedProvider.Fault>> = {
   reset: SimulatedProvider.reset(2),
@@ -103,10 +62,7 @@ const configurationFor = (baseUrl: string, keys: ReadonlyArray<string>) => ({
   ]
 })
 
-const summary =
-  "Starts a simulated provider on this machine that supports every protocol, costs nothing and fails on demand. The first line of the output is its base URL."
-
-export const simulate = Command.make("simulate", options, (args) =>
+export const run = (args: Arguments) =>
   Effect.gen(function* () {
     const terminal = yield* Terminal
     const latency = yield* parseDelay("latency", args.latency)
@@ -136,9 +92,3 @@ export const simulate = Command.make("simulate", options, (args) =>
     }
     return yield* Effect.never
   }).pipe(Effect.scoped)
-).pipe(Command.withDescription(summary))
-
-export const page = Help.page(["simulate"], summary, simulate, [
-  "effect-llm simulate --port 8080 --latency 100-400 --pace 20",
-  "effect-llm simulate --key good --fault 429@0.1 --fault reset@0.02"
-])

@@ -1,5 +1,5 @@
 /** The `Terminal` and the `Stdin` of this process. */
-import { Error as PlatformError } from "@effect/platform"
+import * as PlatformError from "@effect/platform/Error"
 import * as NodeStream from "@effect/platform-node/NodeStream"
 import { Effect, Layer, Option, Queue, Stream } from "effect"
 import { fstatSync } from "node:fs"

@@ -88,12 +88,14 @@ export const withContent = <const A extends object>(
 })
 
 /** Generates values whose views agree with their content. */
-const withViews = <Fields extends Schema.Struct.Fields>(fields: Fields) => {
-  const ownFields = Arbitrary.makeLazy(Schema.typeSchema(Schema.Struct(fields)))
-  const parts = Arbitrary.makeLazy(contentFields.content)
-  return () => (fc: typeof FastCheck) =>
-    fc.tuple(ownFields(fc), parts(fc)).map(([own, content]) => withContent(own, content))
-}
+const withViews =
+  <Fields extends Schema.Struct.Fields>(fields: Fields) =>
+  () => {
+    const ownFields = Arbitrary.makeLazy(Schema.typeSchema(Schema.Struct(fields)))
+    const parts = Arbitrary.makeLazy(contentFields.content)
+    return (fc: typeof FastCheck) =>
+      fc.tuple(ownFields(fc), parts(fc)).map(([own, content]) => withContent(own, content))
+  }
 
 const responseFields = {
   /** The provider's id of the response; empty when it sends none. */

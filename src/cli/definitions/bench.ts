@@ -1,0 +1,41 @@
+/** What `effect-llm bench` accepts, and its help. */
+import * as Command from "@effect/cli/Command"
+import * as Options from "@effect/cli/Options"
+import * as Shared from "../options.js"
+
+const options = {
+  ...Shared.source,
+  ...Shared.request,
+  requests: Options.integer("requests").pipe(
+    Options.withAlias("n"),
+    Options.withDescription("The number of requests."),
+    Options.withDefault(20)
+  ),
+  concurrency: Options.integer("concurrency").pipe(
+    Options.withDescription("The maximum number of concurrent requests."),
+    Options.withDefault(4)
+  ),
+  prompt: Options.text("prompt").pipe(
+    Options.withDescription("The question to send."),
+    Options.withDefault("Count from 1 to 20, in words.")
+  ),
+  noStream: Options.boolean("no-stream").pipe(
+    Options.withDescription("Request whole answers; the time to the first token is then not measured.")
+  ),
+  unlimited: Options.boolean("unlimited").pipe(
+    Options.withDescription("Ignore the limits of the file, to measure the provider alone.")
+  ),
+  json: Shared.json
+}
+
+export const command = Command.make("bench", options)
+
+export type Arguments = Command.Command.ParseConfig<typeof options>
+
+export const summary =
+  "Measures a model: requests per second of wall-clock time, percentiles of the time to the whole answer and to the first token, tokens per second, and errors by class. The requests are charged as usual."
+
+export const examples = [
+  "effect-llm bench --model openai/gpt-4o-mini --requests 50 --concurrency 8",
+  "effect-llm bench --unlimited --json > before.json"
+]

@@ -1,0 +1,46 @@
+/** What `effect-llm serve` accepts, and its help. */
+import * as Command from "@effect/cli/Command"
+import * as Options from "@effect/cli/Options"
+
+const options = {
+  config: Options.text("config").pipe(
+    Options.withAlias("c"),
+    Options.withPseudoName("file"),
+    Options.withDescription(
+      "The model file, in JSON or YAML; it is reloaded when it changes. Default: EFFECT_LLM_CONFIG, " +
+        "provider.json or provider.yaml."
+    ),
+    Options.optional
+  ),
+  keys: Options.text("keys").pipe(
+    Options.withPseudoName("file"),
+    Options.withDescription(
+      "The file of the clients' keys, in JSON, with the models, limits and expiry of each; it is reloaded when it changes. " +
+        "Default: EFFECT_LLM_KEYS_FILE."
+    ),
+    Options.optional
+  ),
+  host: Options.text("host").pipe(
+    Options.withDescription("The address to listen on. Default: EFFECT_LLM_HOST, or 127.0.0.1."),
+    Options.optional
+  ),
+  port: Options.integer("port").pipe(
+    Options.withAlias("p"),
+    Options.withDescription("The port; 0 for any free port. Default: EFFECT_LLM_PORT, or 8080."),
+    Options.optional
+  )
+}
+
+export const command = Command.make("serve", options)
+
+export type Arguments = Command.Command.ParseConfig<typeof options>
+
+export const summary =
+  "Serves the models over HTTP with the APIs of OpenAI and Anthropic. EFFECT_LLM_GATEWAY_KEYS sets the clients' keys and " +
+  "EFFECT_LLM_MASTER_KEY the admin token; without any key it answers only this machine."
+
+export const examples = [
+  "effect-llm serve --config provider.json --port 8080",
+  "EFFECT_LLM_GATEWAY_KEYS=team-a=sk-a,team-b=sk-b effect-llm serve --host 0.0.0.0",
+  "kill -HUP <pid>   # reads the files again"
+]

@@ -1,0 +1,110 @@
+/**
+ * Upper bounds of the costs of calls in fiber steps. The numbers are exact within one version of Effect: a change that makes a call
+ * cheaper lowers them, and one that makes it dearer must say why.
+ */
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Stream } from "effect"
+import type { Service } from "../../src/LLM.js"
+import type { Provider } from "../support/inMemoryCalls.js"
+import {
+  bareRequest,
+  configured,
+  direct,
+  features,
+  plain,
+  portable,
+  readyStream,
+  request
+} from "../support/inMemoryCalls.js"
+import { settledStepsOf, stepsOf } from "../support/steps.js"
+
+const consume = <A, E>(stream: Stream.Stream<A, E>): Effect.Effect<void, E> =>
+  Stream.runForEachChunk(stream, () => Effect.void)
+
+/** A call whose wait for a key or permit took a measurable time updates one more metric, in three steps. */
+const waitMetric = 3
+
+/** The steps of one more chunk: those of a hundred more, divided. */
+const stepsPerChunk = <E>(streamOf: (chunks: number) => Effect.Effect<Stream.Stream<unknown, E>>) =>
+  Effect.gen(function* () {
+    const short = yield* settledStepsOf(consume(yield* streamOf(10)))
+    const long = yield* settledStepsOf(consume(yield* streamOf(110)))
+    return Math.round((long - short) / 100)
+  })
+
+const chunksOf = (provider: Provider) =>
+  stepsPerChunk((deltas) => Effect.map(configured(provider, { deltas }), (llm) => llm.chatStream("?")))
+
+describe("fiber steps", () => {
+  it.live("are counted once for each operation of an effect", () =>
+    Effect.gen(function* () {
+      expect(yield* stepsOf(Effect.void)).toBe(1)
+      expect(yield* stepsOf(Effect.flatMap(Effect.void, () => Effect.void))).toBe(3)
+      expect(yield* stepsOf(Effect.async<void>((resume) => resume(Effect.void)))).toBe(3)
+    })
+  )
+
+  it.live("of a chat with a key pool, a limiter, metrics and time limits are at most 398 over a direct transport", () =>
+    Effect.gen(function* () {
+      const llm = yield* configured(direct)
+      expect(yield* settledStepsOf(llm.chat("?"))).toBeLessThanOrEqual(398 + waitMetric)
+    })
+  )
+
+  it.live("of the same chat over an HttpClient are at most 280 more than those of its request alone", () =>
+    Effect.gen(function* () {
+      const llm = yield* configured(portable)
+      const added = (yield* settledStepsOf(llm.chat("?"))) - (yield* settledStepsOf(bareRequest(portable)))
+      expect(added).toBeLessThanOrEqual(280 + waitMetric)
+    })
+  )
+
+  it.live("of a streamed chunk are at most 53 more than those of a chunk that is ready", () =>
+    Effect.gen(function* () {
+      const ready = yield* stepsPerChunk((count) => Effect.succeed(readyStream(count)))
+      expect((yield* chunksOf(direct)) - ready).toBeLessThanOrEqual(53)
+      expect((yield* chunksOf(portable)) - ready).toBeLessThanOrEqual(53)
+    })
+  )
+
+  it.live("of a chat without optional features, whose client answers at once, are at most 109", () =>
+    Effect.gen(function* () {
+      expect(yield* settledStepsOf((yield* plain).chat(request))).toBeLessThanOrEqual(109 + waitMetric)
+    })
+  )
+
+  it.live("of a chat that is in the cache are at most 56", () =>
+    Effect.gen(function* () {
+      const llm = yield* features["cache hit"]
+      expect(yield* settledStepsOf(llm.chat(request))).toBeLessThanOrEqual(56)
+    })
+  )
+
+  const bounds = [
+    { feature: "retry", chat: 2, stream: 59 },
+    { feature: "time limits", chat: 111, stream: 221 },
+    { feature: "telemetry", chat: 36, stream: 65 },
+    { feature: "ledger", chat: 65, stream: 65 },
+    { feature: "budget", chat: 120, stream: 149 },
+    { feature: "hedge", chat: 49, stream: 103 },
+    { feature: "balance over 100", chat: 86, stream: 175 },
+    { feature: "fallback of 3", chat: 37, stream: 89 }
+  ] as const
+
+  const costs = (llm: Service) =>
+    Effect.all({
+      chat: settledStepsOf(llm.chat(request)),
+      stream: settledStepsOf(consume(llm.chatStream(request)))
+    })
+
+  for (const { chat, feature, stream } of bounds) {
+    it.live(`that ${feature} adds to a call are at most ${chat} for a chat and ${stream} for a stream`, () =>
+      Effect.gen(function* () {
+        const without = yield* costs(yield* plain)
+        const withFeature = yield* costs(yield* features[feature])
+        expect(withFeature.chat - without.chat).toBeLessThanOrEqual(chat + waitMetric)
+        expect(withFeature.stream - without.stream).toBeLessThanOrEqual(stream + waitMetric)
+      })
+    )
+  }
+})
