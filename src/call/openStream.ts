@@ -17,6 +17,8 @@ export interface OpenStream {
   /** The first events; empty when the stream ended without any. */
   readonly first: Chunk.Chunk<ChatEvent>
   readonly pull: Pull
+  /** Puts the first events back and returns a pull of all events, for a consumer that does not look at the first ones. */
+  readonly restart?: () => Pull
 }
 
 /** Opens a stream whose resources are released when the scope closes. */
@@ -36,6 +38,7 @@ export const toStream = (open: Open): Stream.Stream<ChatEvent, LLMError> => {
   const pull = Effect.match(open, {
     onFailure: (error): Pull => Effect.fail(Option.some(error)),
     onSuccess: (opened): Pull => {
+      if (opened.restart !== undefined) return opened.restart()
       let first: Chunk.Chunk<ChatEvent> | undefined = opened.first
       return Effect.suspend(() => {
         if (first === undefined || Chunk.isEmpty(first)) return opened.pull

@@ -171,15 +171,11 @@ const make = (plan: Plan, call: Call, direct: DirectClient) => {
     if (millis < Infinity) timer = setTimeout(checkLimits, Math.min(millis, longestTimer))
   }
 
-  const pull: Pull = Effect.suspend(() => {
-    const next = take()
-    if (next !== undefined) return next
+  const pull: Pull = Effect.async<Chunk.Chunk<ChatEvent>, PullFailure>((resume) => {
+    const ready = take()
+    if (ready !== undefined) return resume(ready)
     waitingSince = clock.unsafeCurrentTimeMillis()
-    return Effect.async<Chunk.Chunk<ChatEvent>, PullFailure>((resume) => {
-      const ready = take()
-      if (ready === undefined) wake = resume
-      else resume(ready)
-    })
+    wake = resume
   })
 
   const close: Effect.Effect<void> = Effect.suspend(() => {
@@ -228,7 +224,11 @@ const make = (plan: Plan, call: Call, direct: DirectClient) => {
         clearTimeout(timer)
         call.recordOpened()
         if (over === undefined) checkLimits()
-        return Effect.succeed({ first, pull })
+        const restart = (): Pull => {
+          reads.unshift(Chunk.toReadonlyArray(first))
+          return pull
+        }
+        return Effect.succeed({ first, pull, restart })
       },
       onFailure: (cause) => failedOpening(cause, restore)
     })

@@ -646,7 +646,7 @@ describe("stream of the direct form", () => {
       stream.data(chunk({ content: "Hel" }) + chunk({ content: "lo" }))
       stream.data(chunk({ tool_calls: [{ index: 0, id: "c", function: { name: "f", arguments: '{"a":' } }] }))
       expect(stream.soFar[1]).toBe(stream.soFar[0])
-      expect(stream.soFar[0]?.collected().content).toEqual([Chat.text("Hello")])
+      expect(stream.soFar[0]?.collected.content).toEqual([Chat.text("Hello")])
       expect(stream.soFar[0]?.generatedText()).toBe('Hello{"a":')
       stream.data(`${chunk({}, { finish_reason: "tool_calls" })}${counts}${done}`)
       expect(stream.soFar[0]?.generatedText()).toBe('Hello{"a":')
@@ -694,7 +694,7 @@ describe("stream of the direct form", () => {
         expect(Math.max(...graces())).toBeLessThanOrEqual(50)
         yield* eventually(Effect.sync(() => stream.log.includes("end")))
         expect(stream.log).toEqual(["Start TextDelta", "Finish", "abort", "end"])
-        expect(stream.soFar[0]?.collected().finish?.usage.estimated).toBe(true)
+        expect(stream.soFar[0]?.collected.finish?.usage.estimated).toBe(true)
       })
   )
 
@@ -715,7 +715,7 @@ describe("stream of the direct form", () => {
       stream.data(`${counts}${done}`)
       stream.end()
       expect(stream.log).toEqual(["Start TextDelta", "pause", "resume", "Finish", "abort", "end"])
-      expect(stream.soFar[0]?.collected().finish?.usage.estimated).toBe(false)
+      expect(stream.soFar[0]?.collected.finish?.usage.estimated).toBe(false)
       expect(graces()).toEqual([])
     })
   )
@@ -871,7 +871,7 @@ describe("accumulation of a stream", () => {
     ([all]) => {
       const collector = Collector.make()
       for (const event of all) collector.add(event)
-      expect(collector.collected()).toEqual(all.reduce(ChatEvent.append, ChatEvent.nothing))
+      expect(collector.collected).toEqual(all.reduce(ChatEvent.append, ChatEvent.nothing))
     }
   )
 })

@@ -230,7 +230,7 @@ export const directStream = (
           Effect.succeed({
             reads,
             error,
-            collected: answer?.collected(),
+            collected: answer?.collected,
             generatedText: answer?.generatedText() ?? ""
           })
         )
