@@ -27,7 +27,8 @@ export class CurrentWatch extends Context.Reference<CurrentWatch>()("effect-llm/
 
 /** Runs an effect with a watch of its attempts. */
 export const withWatch = <A, E, R>(use: (watch: AttemptWatch) => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  Effect.flatMap(CurrentWatch, (outer) => {
+  Effect.withFiberRuntime((fiber) => {
+    const outer = Context.get(fiber.currentContext, CurrentWatch)
     const watch: AttemptWatch = { outer, isExpired: false, failed: [], running: undefined }
     return Effect.provideService(use(watch), CurrentWatch, watch)
   })

@@ -195,7 +195,8 @@ const withKeyFailover = <A, R>(
         })
       )
     )
-  return Effect.flatMap(takeFailed(deps.info), (failed) => {
+  return Effect.withFiberRuntime((fiber) => {
+    const failed = takeFailed(fiber.currentContext, deps.info)
     if (failed === undefined) return attemptAfter(new Set(), [], undefined)
     const { error, keyId } = failed
     return Errors.isKeyScoped(error) ? attemptAfter(new Set([keyId]), error.attempts, error) : Effect.fail(error)

@@ -1,10 +1,11 @@
 /** The time limits of a call, and the middleware that only sets its deadline. */
 import { type Duration, Effect } from "effect"
+import { clockOf } from "../internal/clock.js"
 import * as OptionChecks from "../internal/optionChecks.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
 import { narrow } from "./limits.js"
 import type { Middleware, Service } from "./model.js"
-import { origin } from "./origin.js"
+import { startOf } from "./origin.js"
 import { fromStream, toStream } from "./openStream.js"
 
 /**
@@ -48,9 +49,10 @@ export const withDeadline = (total: Duration.DurationInput): Middleware => {
   const { total: millis } = millisOf({ total })
   return (next) => {
     const bounded = <A, R>(effect: Effect.Effect<A, LLMError, R>): Effect.Effect<A, LLMError, R> =>
-      Effect.flatMap(Effect.zip(origin(next.info), Effect.clock), ([earlier, clock]) =>
-        narrow(effect, { deadline: (earlier?.startedAt ?? clock.unsafeCurrentTimeMillis()) + millis })
-      )
+      Effect.withFiberRuntime((fiber) => {
+        const startedAt = startOf(fiber.currentContext, next.info, clockOf(fiber).unsafeCurrentTimeMillis())
+        return narrow(effect, { deadline: startedAt + millis })
+      })
     return Effect.succeed<Service>({
       ...next,
       chat: (request) => bounded(next.chat(request)),

@@ -2,7 +2,7 @@
  * The beginning of a call that the call plan has sent and that did not succeed. The effects of the same `LLM` take over from there:
  * time limits and telemetry count from its start, and its failed attempt is the first one of failover and retries.
  */
-import { Context, Effect } from "effect"
+import { Context } from "effect"
 import type { LLMError } from "../vocabulary/LLMError.js"
 import type { ModelInfo } from "./model.js"
 
@@ -26,15 +26,17 @@ export class CallOrigin extends Context.Reference<CallOrigin>()("effect-llm/Call
   defaultValue: (): Origin | undefined => undefined
 }) {}
 
-/** The origin of a call of this `LLM`, while its first failure is not taken yet. */
-export const origin = (info: ModelInfo): Effect.Effect<Origin | undefined> =>
-  Effect.map(CallOrigin, (current) => (current?.info === info && current.failed !== undefined ? current : undefined))
+/** The start of a call of this `LLM` whose first failure is not taken yet, else now. In milliseconds since the epoch. */
+export const startOf = (context: Context.Context<never>, info: ModelInfo, now: number): number => {
+  const origin = Context.get(context, CallOrigin)
+  return origin?.info === info && origin.failed !== undefined ? origin.startedAt : now
+}
 
 /** Takes the first failure of a call of this `LLM`. */
-export const takeFailed = (info: ModelInfo): Effect.Effect<Failed | undefined> =>
-  Effect.map(CallOrigin, (current) => {
-    if (current?.info !== info) return undefined
-    const { failed } = current
-    current.failed = undefined
-    return failed
-  })
+export const takeFailed = (context: Context.Context<never>, info: ModelInfo): Failed | undefined => {
+  const origin = Context.get(context, CallOrigin)
+  if (origin?.info !== info) return undefined
+  const { failed } = origin
+  origin.failed = undefined
+  return failed
+}

@@ -8,8 +8,9 @@
  * What is taken is given back exactly once. From the permit to the wait for the answer a call cannot be interrupted, and whatever
  * ends the wait ends in the same place: the answer, an error, a time limit or an interruption.
  */
-import type { Fiber } from "effect"
-import { Clock, Context, DefaultServices, Effect, FiberRef, Tracer } from "effect"
+import type { Clock, Fiber } from "effect"
+import { Context, DefaultServices, Effect, FiberRef, Tracer } from "effect"
+import { clockOf, liveClock } from "../internal/clock.js"
 import type { Verdict } from "../keyPool/model.js"
 import type { ChatRequest } from "../vocabulary/Chat.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
@@ -28,8 +29,6 @@ import type { CallRecorder, Outcome, UsageObserver } from "./observer.js"
 import { CallOrigin } from "./origin.js"
 import { WantsRawResponse } from "./passthrough.js"
 import type { Millis } from "./timeLimits.js"
-
-const liveClock = Context.get(DefaultServices.liveServices, Clock.Clock)
 
 /** Effect's default tracer, which exports nothing. */
 const defaultTracer = Context.get(DefaultServices.liveServices, Tracer.Tracer)
@@ -79,7 +78,7 @@ export const begin = (
   model: string
 ): Call | undefined => {
   const { client, countsTokens, feedback, instruments, limiter, pool } = plan.deps
-  const clock = Context.get(fiber.currentDefaultServices, Clock.Clock)
+  const clock = clockOf(fiber)
   if (clock !== liveClock || (plan.hasSpans && fiber.currentTracer !== defaultTracer)) return undefined
   const subject = chatAttempt(request, model)
   const tokens = countsTokens ? subject.estimate() : 0

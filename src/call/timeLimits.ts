@@ -1,5 +1,6 @@
 /** The time limits of a call, for effects: for the whole call, for an answer, to the first event of a stream, and between events. */
-import { Duration, Effect } from "effect"
+import { Context, Duration, Effect } from "effect"
+import { clockOf } from "../internal/clock.js"
 import * as Events from "../vocabulary/ChatEvent.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
 import { TimeoutError } from "../vocabulary/LLMError.js"
@@ -9,7 +10,7 @@ import * as Watches from "./attemptWatch.js"
 import { CallLimits, narrow } from "./limits.js"
 import type { ModelInfo } from "./model.js"
 import type { Open } from "./openStream.js"
-import { origin } from "./origin.js"
+import { startOf } from "./origin.js"
 import { within } from "./timeout.js"
 import { withStreamLimits } from "./streamTimeout.js"
 
@@ -75,9 +76,11 @@ export const make = (info: ModelInfo, { firstEvent, idle, response, total }: Mil
   /** Runs an effect until its limit or the deadline of the call, with one timer for both. */
   const limitWhole = <A, R>(effect: Effect.Effect<A, LLMError, R>): Effect.Effect<A, LLMError, R> =>
     Watches.withWatch((watch) =>
-      Effect.flatMap(Effect.all([CallLimits, Effect.clock, origin(info)]), ([outer, clock, earlier]) => {
+      Effect.withFiberRuntime((fiber) => {
+        const clock = clockOf(fiber)
+        const outer = Context.get(fiber.currentContext, CallLimits)
         const now = clock.unsafeCurrentTimeMillis()
-        const startedAt = earlier?.startedAt ?? now
+        const startedAt = startOf(fiber.currentContext, info, now)
         const limit = shorterLimit("response", response, Math.min(outer.deadline - startedAt, total))
         if (limit.millis === Infinity) return effect
         return within(
@@ -91,9 +94,11 @@ export const make = (info: ModelInfo, { firstEvent, idle, response, total }: Mil
   /** Opens and reads a stream until a limit expires. */
   const limitStream = (stream: Open): Open =>
     Watches.withWatch((watch) =>
-      Effect.flatMap(Effect.all([CallLimits, Effect.clock, origin(info)]), ([outer, clock, earlier]) => {
+      Effect.withFiberRuntime((fiber) => {
+        const clock = clockOf(fiber)
+        const outer = Context.get(fiber.currentContext, CallLimits)
         const now = clock.unsafeCurrentTimeMillis()
-        const startedAt = earlier?.startedAt ?? now
+        const startedAt = startOf(fiber.currentContext, info, now)
         const deadline = Math.min(outer.deadline, startedAt + total)
         const opening = shorterLimit("first-event", firstEvent, deadline - startedAt)
         const open =

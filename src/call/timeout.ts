@@ -1,9 +1,7 @@
 /** Time limits of effects, with timers instead of sleeping fibers. A limit longer than the longest timer has no effect. */
 import type { Exit } from "effect"
-import { Clock, Context, DefaultServices, Effect, Fiber } from "effect"
-import { longestTimer } from "../internal/clock.js"
-
-const realClock = Context.get(DefaultServices.liveServices, Clock.Clock)
+import { Effect, Fiber } from "effect"
+import { liveClock, longestTimer } from "../internal/clock.js"
 
 /** A value that comes once. A listener gets it when it comes, or at once when it is there; the result removes the listener. */
 export type Signal<A> = (listener: (value: A) => void) => () => void
@@ -34,7 +32,7 @@ export const awaitSignalWithin = <A>(signal: Signal<A>, millis: number): Effect.
   Effect.clockWith((clock) =>
     millis > longestTimer
       ? awaitSignal(signal)
-      : clock === realClock
+      : clock === liveClock
         ? awaitSignalOrTimer(signal, millis)
         : Effect.timeoutTo(awaitSignal(signal), {
             duration: millis,
@@ -59,7 +57,7 @@ export const endedWithin = <A, E>(
  */
 export const checkRepeatedly = (check: () => number | undefined): Effect.Effect<Effect.Effect<void>> =>
   Effect.clockWith((clock) => {
-    if (clock !== realClock) {
+    if (clock !== liveClock) {
       const checking: Effect.Effect<void> = Effect.suspend(() => {
         const millis = check()
         return millis === undefined ? Effect.void : Effect.zipRight(Effect.sleep(millis), checking)

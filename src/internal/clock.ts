@@ -1,5 +1,13 @@
 /** Monotonic time, which does not change with the wall clock, and the longest delay of a timer. */
-import type { Clock } from "effect"
+import type { Fiber } from "effect"
+import { Clock, Context, DefaultServices } from "effect"
+
+/** The clock of the machine, as opposed to that of a test. */
+export const liveClock = Context.get(DefaultServices.liveServices, Clock.Clock)
+
+/** The clock of a fiber. */
+export const clockOf = (fiber: Fiber.RuntimeFiber<unknown, unknown>): Clock.Clock =>
+  Context.get(fiber.currentDefaultServices, Clock.Clock)
 
 /** Milliseconds since a fixed moment. */
 export const now = (clock: Clock.Clock): number => Number(clock.unsafeCurrentTimeNanos()) / 1e6

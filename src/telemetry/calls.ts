@@ -3,7 +3,8 @@ import type { Tracer } from "effect"
 import { Effect, Option } from "effect"
 import type { CallTimes, ModelInfo, Service } from "../call/model.js"
 import type { CallRecorder } from "../call/observer.js"
-import { origin } from "../call/origin.js"
+import { startOf } from "../call/origin.js"
+import { clockOf } from "../internal/clock.js"
 import * as Sketch from "../vocabulary/quantileSketch.js"
 import * as Aliases from "./aliases.js"
 import { requestAttributes, setUsageAttributes } from "./instruments.js"
@@ -56,8 +57,9 @@ export const make = (info: ModelInfo, options: Options): CallTelemetry => {
   const recorder = recorderOf(info, options, latency, timeToFirstEvent)
 
   const startObserving: StartObserving = ({ model, operation, request }) =>
-    Effect.flatMap(Effect.zip(origin(info), Effect.clock), ([earlier, clock]) => {
-      const startedAt = earlier?.startedAt ?? clock.unsafeCurrentTimeMillis()
+    Effect.withFiberRuntime((fiber) => {
+      const clock = clockOf(fiber)
+      const startedAt = startOf(fiber.currentContext, info, clock.unsafeCurrentTimeMillis())
       const elapsed = () => clock.unsafeCurrentTimeMillis() - startedAt
       const span =
         options.spans === false

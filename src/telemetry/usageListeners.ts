@@ -7,6 +7,7 @@ import type { ModelInfo } from "../call/model.js"
 import type { Price } from "../vocabulary/price.js"
 import * as Usage from "../vocabulary/Usage.js"
 import type { Instruments, Outcome, Subject, UsageObserver } from "../call/observer.js"
+import { clockOf } from "../internal/clock.js"
 import { Label } from "../internal/label.js"
 
 /** An ended attempt. */
@@ -118,11 +119,12 @@ export const onUsage = (instruments: Instruments, info: ModelInfo): Instruments 
   return {
     ...instruments,
     attempt: (key, subject) =>
-      Effect.flatMap(Effect.context<never>(), (context) => {
-        const notify = observer(context)
+      Effect.withFiberRuntime((fiber) => {
+        const notify = observer(fiber.currentContext)
+        const clock = clockOf(fiber)
         return notify === undefined
           ? instruments.attempt(key, subject)
-          : Effect.zipWith(instruments.attempt(key, subject), Effect.clock, (probe, clock) => {
+          : Effect.map(instruments.attempt(key, subject), (probe) => {
               const startedAt = clock.unsafeCurrentTimeMillis()
               return {
                 around: probe.around,
