@@ -1,12 +1,12 @@
 /**
- * HTTP over undici for Node, with connections of its own. The clients of this library send their calls over it directly, without an
- * Effect for each step of a request, which is several times cheaper than any other `HttpClient`.
+ * HTTP over undici for Node, with connections of its own. Provides an `HttpClient` for every use, over which the clients of this library
+ * send their calls without an Effect for each step of a request.
  *
- * It is an `HttpClient` like every other. A client that is made from it, such as by `HttpClient.mapRequest`, works as well, but at the
- * price of a portable one: only the `HttpClient` itself is known to need no Effect.
+ * An `HttpClient` that is made from it, such as by `HttpClient.mapRequest`, works as well, as any other `HttpClient` does: what it adds is
+ * never bypassed.
  *
- * Responses may take any time, since the time limits of calls end them. Closing the layer closes all connections at once; requests that
- * are running then fail.
+ * Responses may take any time: the time limits of calls end them. Proxies of the environment are used only with the option `proxy`. Closing
+ * the layer closes its connections at once, and fails the requests that are running.
  *
  * @example
  * ```ts
@@ -77,7 +77,8 @@ export const layerUndici: Layer.Layer<HttpClient.HttpClient> = Layer.scoped(
  * // HTTP_PROXY, HTTPS_PROXY and NO_PROXY
  * const Proxied = NodeTransport.layerUndiciOptions({ proxy: "environment" })
  *
- * const Cached = NodeTransport.layerUndiciOptions({
+ * // A dispatcher of your own, which looks up each host once in ten seconds.
+ * const Resolved = NodeTransport.layerUndiciOptions({
  *   dispatcher: new Undici.Agent().compose(Undici.interceptors.dns())
  * })
  * ```
