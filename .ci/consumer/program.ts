@@ -15,6 +15,7 @@ import {
   TokenCounter
 } from "effect-llm"
 import * as RetryModule from "effect-llm/Retry"
+import { NodeTransport } from "effect-llm/node"
 import { PersistenceStore } from "effect-llm/persistence"
 import { Prices } from "effect-llm/prices"
 import { Redis, RedisKeyPool } from "effect-llm/redis"
@@ -60,7 +61,7 @@ const signed = Effect.gen(function* () {
     Layer.provide(KeyPool.layer({ provider: "zhipu", keys: ["id.secret"] })),
     Layer.provide(RateLimiter.layerUnlimited)
   )
-  yield* ask.pipe(Effect.provide(zhipu), Effect.provide(NodeHttpClient.layerUndici))
+  yield* ask.pipe(Effect.provide(zhipu), Effect.provide(NodeTransport.layerUndici))
 }).pipe(Effect.scoped)
 
 /** A shared pool, only type-checked, since there may be no Redis. */

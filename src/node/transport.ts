@@ -1,0 +1,173 @@
+/** The direct transport over undici: one handler a request, without a stream or a promise where the body has no content encoding. */
+import type { Dispatcher } from "@effect/platform-node/Undici"
+import type { Transform } from "node:stream"
+import { createBrotliDecompress, createGunzip, createInflate, createInflateRaw } from "node:zlib"
+import type { DirectTransport } from "../call/direct.js"
+
+type ResponseHeaders = Parameters<NonNullable<Dispatcher.DispatchHandler["onResponseStart"]>>[2]
+
+const hasSingleValues = (headers: ResponseHeaders): headers is Record<string, string> => {
+  for (const name in headers) if (typeof headers[name] !== "string") return false
+  return true
+}
+
+/** Joins repeated headers, as the `HttpClient` does; most responses have none, and need no copy. */
+const joined = (headers: ResponseHeaders): Readonly<Record<string, string>> =>
+  hasSingleValues(headers)
+    ? headers
+    : Object.fromEntries(
+        Object.entries(headers).map(([name, value = ""]) => [
+          name,
+          typeof value === "string" ? value : value.join(", ")
+        ])
+      )
+
+/** "deflate" is meant to have a header of zlib, whose first byte ends with 8, but some servers leave the header out. */
+const inflate = (first: Uint8Array): Transform =>
+  ((first[0] ?? 0) & 0x0f) === 8 ? createInflate() : createInflateRaw()
+
+const decoders: ReadonlyMap<string, (first: Uint8Array) => Transform> = new Map<
+  string,
+  (first: Uint8Array) => Transform
+>([
+  ["gzip", () => createGunzip()],
+  ["x-gzip", () => createGunzip()],
+  ["br", () => createBrotliDecompress()],
+  ["deflate", inflate]
+])
+
+/** The number of bytes before decoding at which reading stops until they are decoded. At each stop undici copies what it has read. */
+const maxUndecoded = 256 * 1024
+
+const aborted = new Error("The request was aborted by its caller.")
+
+export const make = (dispatcher: Dispatcher): DirectTransport => ({
+  send: (request, sink) => {
+    let controller: Dispatcher.DispatchController | undefined
+    let encoding = ""
+    let decoder: Transform | undefined
+    let isPaused = false
+    let isOver = false
+
+    const abort = (): void => {
+      isOver = true
+      decoder?.destroy()
+      controller?.abort(aborted)
+    }
+
+    const fail = (cause: unknown): void => {
+      if (isOver) return
+      isOver = true
+      decoder?.destroy()
+      sink.onError(cause)
+    }
+
+    const failDecoding = (cause: Error): void => {
+      if (isOver) return
+      abort()
+      sink.onError(cause)
+    }
+
+    /** The rest of a response, after the end of what it encodes, is not read. */
+    const endDecoding = (): void => {
+      if (isOver) return
+      abort()
+      sink.onEnd()
+    }
+
+    const flow = (): void => {
+      if (isPaused || isOver) return
+      decoder?.resume()
+      if (decoder === undefined || decoder.writableLength < maxUndecoded) controller?.resume()
+    }
+
+    const decode = (chunk: Uint8Array): void => {
+      if (decoder === undefined) {
+        const open = decoders.get(encoding)
+        if (open === undefined) {
+          return failDecoding(
+            new Error(
+              `The response has the content encoding ${JSON.stringify(encoding)}, which was not asked for and cannot be decoded`
+            )
+          )
+        }
+        decoder = open(chunk)
+          .on("data", (bytes: Uint8Array) => {
+            if (!isOver) sink.onData(bytes)
+          })
+          .on("drain", flow)
+          .on("end", endDecoding)
+          .on("error", failDecoding)
+        if (isPaused) decoder.pause()
+      }
+      decoder.write(chunk)
+      if (decoder.writableLength >= maxUndecoded) controller?.pause()
+    }
+
+    try {
+      const { origin, pathname, search } = new URL(request.url)
+      dispatcher.dispatch(
+        {
+          origin,
+          path: pathname + search,
+          method: request.method,
+          // A copy, because undici's proxies add the host to it.
+          headers: { ...request.headers },
+          body: request.body ?? null,
+          // The time limits of a call belong to its caller; undici's would end slow models.
+          headersTimeout: 0,
+          bodyTimeout: 0
+        },
+        {
+          onRequestStart: (started) => {
+            controller = started
+            if (isOver) started.abort(aborted)
+            else if (isPaused) started.pause()
+          },
+          onResponseStart: (_controller, status, headers) => {
+            if (isOver || status < 200) return
+            const single = joined(headers)
+            encoding = single["content-encoding"]?.toLowerCase().trim() ?? ""
+            if (encoding === "identity") encoding = ""
+            sink.onHead(status, single)
+          },
+          onResponseData: (_controller, chunk) => {
+            // undici reports an empty chunk when a paused response is resumed.
+            if (isOver || chunk.length === 0) return
+            if (encoding === "") sink.onData(chunk)
+            else decode(chunk)
+          },
+          onResponseEnd: () => {
+            controller = undefined
+            if (decoder !== undefined) decoder.end()
+            else if (!isOver) {
+              isOver = true
+              sink.onEnd()
+            }
+          },
+          onResponseError: (_controller, error) => fail(error)
+        }
+      )
+    } catch (cause) {
+      fail(cause)
+    }
+
+    return {
+      abort: () => {
+        if (!isOver) abort()
+      },
+      pause: () => {
+        if (isPaused || isOver) return
+        isPaused = true
+        controller?.pause()
+        decoder?.pause()
+      },
+      resume: () => {
+        if (!isPaused) return
+        isPaused = false
+        // Not at once: this can run in a callback of another response, while undici's shared parser is busy.
+        queueMicrotask(flow)
+      }
+    }
+  }
+})
