@@ -83,16 +83,17 @@ const openFirst = (pull: Pull, exchange: Exchange): Effect.Effect<OpenStream, LL
 export const chatStream = (transport: Transport, wire: ClientWire, request: ChatRequest, call: Call): Open =>
   Effect.flatMap(sendStream(transport, wire, request, call), (exchange) => {
     if (isWhole(exchange)) return openWhole(exchange, wire)
-    return Effect.flatMap(
-      Effect.all([Stream.toPull(exchange.response.stream), WantsRawResponse, CallLimits]),
-      ([bytes, rawProtocol, limits]) => {
+    return Effect.flatMap(WantsRawResponse, (rawProtocol) =>
+      Effect.flatMap(CallLimits, (limits) => {
         const reader = StreamReader.make(exchange, {
           wire,
           collector: Collector.make(),
           keepFrames: rawProtocol === wire.name,
           limits
         })
-        return openFirst(readEvents(exchange, reader, bytes), exchange)
-      }
+        return Effect.flatMap(Stream.toPull(exchange.response.stream), (bytes) =>
+          openFirst(readEvents(exchange, reader, bytes), exchange)
+        )
+      })
     )
   })

@@ -192,7 +192,8 @@ export class TimeoutError extends Schema.TaggedError<TimeoutError>()("TimeoutErr
 }) {}
 
 /**
- * The response cannot be decoded: HTML with status 200, invalid JSON, or a structure that the protocol does not have.
+ * The response cannot be decoded: HTML with status 200, invalid JSON, a structure that the protocol does not have, or a whole answer
+ * of more than 64 MiB.
  *
  * @since 0.1.0
  * @category errors
