@@ -66,10 +66,9 @@ const giveBackPermit = (clock: Clock.Clock, reservation: Reservation): Effect.Ef
     ? (reservation.giveBack ?? reservation.settle(0))
     : Effect.sync(() => reservation.unsafeGiveBack?.(clock))
 
-const giveBackKey = (clock: Clock.Clock, lease: KeyPool.Lease): Effect.Effect<void> =>
-  lease.unsafeGiveBack === undefined
-    ? (lease.giveBack ?? lease.settle(Verdict.Neutral()))
-    : Effect.sync(() => lease.unsafeGiveBack?.(clock))
+/** Undefined where a key cannot be given back unused. */
+const giveBackKey = (clock: Clock.Clock, lease: KeyPool.Lease): Effect.Effect<void> | undefined =>
+  lease.unsafeGiveBack === undefined ? lease.giveBack : Effect.sync(() => lease.unsafeGiveBack?.(clock))
 
 /**
  * Acquires permit and key, waiting where necessary:
@@ -83,7 +82,8 @@ const giveBackKey = (clock: Clock.Clock, lease: KeyPool.Lease): Effect.Effect<vo
  * together are bounded by its `maxWait`, those in the pool's queue by that of the pool, and all by the limits of the call.
  *
  * Must run in an uninterruptible region: only its waits are interruptible. Services without synchronous members are asked with a
- * `maxWait` of zero instead.
+ * `maxWait` of zero instead. A permit that cannot be given back stays spent; a key that cannot be given back is held while the call
+ * waits for a permit, since calls that spend both in vain could go on so for ever.
  */
 export const acquire = (
   { limiter, pool }: Sources,
@@ -106,6 +106,15 @@ export const acquire = (
     }
     const keyOptions: KeyPool.LeaseOptions = { exclude: tried, onCooldown: tried.size === 0 ? "wait" : "fail" }
 
+    /** Waits in the limiter's queue. */
+    const waitForPermit = Effect.suspend(() => {
+      const queuedAt = MonotonicClock.now(clock)
+      return Effect.map(limiter.reserve(tokens, { model, ...waitOptions(forPermit) }), (reservation) => {
+        forPermit += MonotonicClock.now(clock) - queuedAt
+        return reservation
+      })
+    })
+
     /** A key that is ready now; without one the permit goes back. */
     const keyFor = (reservation: Reservation): Effect.Effect<KeyPool.Lease | undefined> => {
       const giveBack = giveBackPermit(clock, reservation)
@@ -120,8 +129,11 @@ export const acquire = (
     }
 
     /** A permit that is available now; without one the key goes back. */
-    const permitFor = (lease: KeyPool.Lease): Effect.Effect<Reservation | undefined> => {
+    const permitFor = (lease: KeyPool.Lease): Effect.Effect<Reservation | undefined, LLMError> => {
       const giveBack = giveBackKey(clock, lease)
+      if (giveBack === undefined) {
+        return Effect.onError(waitForPermit, () => lease.settle(Verdict.Neutral()))
+      }
       const options = { model, priority, arrivedAgo: MonotonicClock.now(clock) - arrivedAt }
       if (limiter.unsafeTryReserve !== undefined) {
         const reservation = limiter.unsafeTryReserve(clock, tokens, options)
@@ -141,9 +153,7 @@ export const acquire = (
     })
 
     for (;;) {
-      const queuedAt = MonotonicClock.now(clock)
-      const reservation = yield* limiter.reserve(tokens, { model, ...waitOptions(forPermit) })
-      forPermit += MonotonicClock.now(clock) - queuedAt
+      const reservation = yield* waitForPermit
       const ready = yield* keyFor(reservation)
       if (ready !== undefined) return acquired(reservation, ready)
       const requestedAt = MonotonicClock.now(clock)

@@ -19,8 +19,8 @@ export interface Lease {
   /** Gives the key back with the verdict of the call. Only the first call of any member has an effect. */
   readonly settle: (verdict: Verdict) => Effect.Effect<void>
   /**
-   * Gives the key back after no call was made with it: it counts neither as served nor as started. Without it such a key is
-   * settled as `Neutral`, and its start counts towards `requestsPerSecond`.
+   * Gives the key back after no call was made with it: it counts neither as served nor as started. Without it a call that has
+   * waited for a key holds it while it waits for a permit of the limiter.
    *
    * @since 0.2.0
    */
