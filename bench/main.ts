@@ -1,56 +1,76 @@
 /**
- * Measures costs in one run: `npm run bench`. Compare the ratios; the absolute values depend on the machine.
+ * Measures costs in one run: `npm run bench`. Compare the ratios; the absolute values depend on the machine, and the scaled ones are
+ * those of a machine where `JSON.parse` of a fixed body takes its reference time.
+ *
+ * `--json figures.json` writes all figures to a file. `--only socket,redis` measures only the parts whose names contain one of the
+ * texts.
  *
  * Everything is compiled before, like a program that uses the package. The provider runs in its own process, so that only the
  * client's work is counted.
  */
 import { fork } from "node:child_process"
+import { writeFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
-import { importTimes } from "./imports.js"
-import { compare, print, printAdded } from "./measure.js"
-import { all, chats, streams } from "./peers.js"
-import { limiterTakes, poolLeases } from "./pieces.js"
-import { production } from "./production.js"
-import { withRedis } from "./redis.js"
+import { parseArgs } from "node:util"
+import { importTimes, startTimes } from "./imports.js"
+import { overSockets } from "./peers.js"
+import { permits, poolLeases } from "./pieces.js"
+import { addedToChats, addedToStreams, chatsInMemory, chunksInMemory } from "./production.js"
+import { sharedThroughRedis } from "./redis.js"
+import type { Group } from "./report.js"
+import { describeVerdict, reportOf, tableOf, verdictsOf } from "./report.js"
 import { bundleSizes } from "./size.js"
 import { wireCosts } from "./wires.js"
 
-const server = fork(fileURLToPath(new URL("server.js", import.meta.url)), { execArgv: [] })
-const port = await new Promise<number>((resolve) => {
-  server.once("message", (message) => resolve(Number(message)))
-})
-const peers = all(`http://127.0.0.1:${port}/v1`)
+const { values } = parseArgs({ options: { json: { type: "string" }, only: { type: "string", default: "" } } })
 
-console.log(`Node ${process.version}, ${process.platform} ${process.arch}`)
-print("A chat", await compare(peers.map(chats), { rounds: 6, times: 1000 }), ["undici", "openai"])
-print("A streamed chunk", await compare(peers.map(streams), { rounds: 6, times: 8 }), ["undici", "openai"])
-for (const peer of peers) await peer.close()
-server.kill()
-
-print("Lease and release of a key", await compare(poolLeases, { rounds: 5, times: 20_000 }), ["3 keys"])
-print("Permit taken", await compare(limiterTakes, { rounds: 5, times: 20_000 }), [])
-
-await printAdded("What production adds to a call, in memory", production, { rounds: 5, times: 2000 })
-
-await withRedis(async (contestants) =>
-  print("Operations shared through Redis", await compare(contestants, { rounds: 5, times: 2000 }), ["plain round trip"])
-)
-
-console.log("\nA frame of a stream decoded, in memory")
-console.log(
-  ["", "CPU µs", "JSON.parse µs", "ratio"]
-    .map((cell, column) => (column === 0 ? cell.padEnd(44) : cell.padStart(18)))
-    .join("")
-)
-for (const { decode, name, parse } of await wireCosts()) {
-  const cells = [decode.toFixed(2), parse.toFixed(2), (decode / parse).toFixed(2)]
-  console.log(name.padEnd(44) + cells.map((cell) => cell.padStart(18)).join(""))
+const sockets = async (): Promise<ReadonlyArray<Group>> => {
+  const server = fork(fileURLToPath(new URL("server.js", import.meta.url)), { execArgv: [] })
+  try {
+    const port = await new Promise<number>((resolve, reject) => {
+      server.once("message", (message) => resolve(Number(message)))
+      server.once("exit", (code) => reject(new Error(`the provider of the benchmark ended with ${code}`)))
+    })
+    return await overSockets(`http://127.0.0.1:${port}/v1`)
+  } finally {
+    server.kill()
+  }
 }
 
-console.log("\nBundled for a browser, minified and gzipped")
-for (const { bytes, name } of await bundleSizes())
-  console.log(`${name.padEnd(44)}${(bytes / 1024).toFixed(1).padStart(12)} kB`)
+const parts: Readonly<Record<string, () => Promise<Group | ReadonlyArray<Group>>>> = {
+  sockets,
+  "chats in memory": chatsInMemory,
+  "chunks in memory": chunksInMemory,
+  leases: poolLeases,
+  permits,
+  "features of chats": addedToChats,
+  "features of streams": addedToStreams,
+  redis: sharedThroughRedis,
+  wires: wireCosts,
+  bundles: bundleSizes,
+  starts: startTimes,
+  imports: importTimes
+}
 
-console.log("\nCold import, the best of five")
-for (const { milliseconds, name } of importTimes())
-  console.log(`${name.padEnd(44)}${milliseconds.toFixed(0).padStart(12)} ms`)
+const selected = values.only.split(",").map((text) => text.trim())
+
+console.log(`Node ${process.version}, ${process.platform} ${process.arch}`)
+const groups: Array<Group> = []
+for (const [name, measure] of Object.entries(parts)) {
+  if (!selected.some((text) => name.includes(text))) continue
+  // A part that cannot be measured is a row of the report, and the others are measured.
+  const measured = await measure().catch((cause: unknown): Group => ({
+    title: name,
+    rows: [{ name, values: {}, error: cause instanceof Error ? cause.message : String(cause) }]
+  }))
+  for (const group of [measured].flat()) {
+    console.log(tableOf(group))
+    groups.push(group)
+  }
+}
+
+const verdicts = groups.flatMap(verdictsOf)
+if (verdicts.length > 0) console.log("\nAims")
+for (const verdict of verdicts) console.log(`  ${verdict.group}. ${describeVerdict(verdict)}`)
+
+if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(reportOf(groups), undefined, 2)}\n`)

@@ -14,6 +14,9 @@ import * as KeyPool from "../src/keyPool/KeyPool.js"
 import * as LLM from "../src/LLM.js"
 import * as RateLimiter from "../src/rateLimiter/RateLimiter.js"
 import type { Contestant } from "./measure.js"
+import { compare } from "./measure.js"
+import type { Aim, Group } from "./report.js"
+import { compared } from "./report.js"
 
 const question = "What is the capital of France?"
 const messages = [{ role: "user" as const, content: question }]
@@ -102,17 +105,27 @@ const platformAlone = (baseUrl: string): Peer => {
   }
 }
 
-const ours = (baseUrl: string): Peer => {
+interface Transport {
+  readonly name: string
+  readonly layer: Layer.Layer<HttpClient.HttpClient>
+}
+
+/** The transports that calls of effect-llm are measured over. */
+const transports: ReadonlyArray<Transport> = [{ name: "NodeHttpClient", layer: NodeHttpClient.layerUndici }]
+
+const nameOver = (transport: string): string => `effect-llm, ${transport}`
+
+const ours = (baseUrl: string, transport: Transport): Peer => {
   const runtime = ManagedRuntime.make(
     LLM.layer({ model: "bench" }).pipe(
       Layer.provide(ChatCompletionsClient.layer({ provider: "bench", baseUrl })),
       Layer.provide(KeyPool.layer({ provider: "bench", keys: ["key-one", "key-two", "key-three"] })),
       Layer.provide(RateLimiter.layer({ capacity: 1_000_000, refillRate: 1_000_000 })),
-      Layer.provide(NodeHttpClient.layerUndici)
+      Layer.provide(transport.layer)
     )
   )
   return {
-    name: "effect-llm",
+    name: nameOver(transport.name),
     chat: () => runtime.runPromise(Effect.map(LLM.chat(question), (answer) => answer.text)),
     stream: () =>
       runtime.runPromise(
@@ -182,16 +195,16 @@ const effectAi = (baseUrl: string): Peer => {
   }
 }
 
-export const all = (baseUrl: string): ReadonlyArray<Peer> => [
+const all = (baseUrl: string): ReadonlyArray<Peer> => [
   undiciAlone(baseUrl),
   platformAlone(baseUrl),
-  ours(baseUrl),
+  ...transports.map((transport) => ours(baseUrl, transport)),
   openai(baseUrl),
   aiSdk(baseUrl),
   effectAi(baseUrl)
 ]
 
-export const chats = (peer: Peer): Contestant => ({
+const chats = (peer: Peer): Contestant => ({
   name: peer.name,
   run: async (times) => {
     for (let index = 0; index < times; index++) {
@@ -202,7 +215,7 @@ export const chats = (peer: Peer): Contestant => ({
   }
 })
 
-export const streams = (peer: Peer): Contestant => ({
+const streams = (peer: Peer): Contestant => ({
   name: peer.name,
   run: async (times) => {
     let pieces = 0
@@ -211,3 +224,38 @@ export const streams = (peer: Peer): Contestant => ({
     return pieces
   }
 })
+
+const limits: ReadonlyArray<readonly [transport: string, limit: number]> = [
+  ["NodeTransport", 0.25],
+  ["NodeHttpClient", 0.55]
+]
+
+/** Chats and streams of every library, with a provider in another process. */
+export const overSockets = async (baseUrl: string): Promise<ReadonlyArray<Group>> => {
+  const peers = all(baseUrl)
+  const baselines = ["undici", "openai"]
+  const groups: ReadonlyArray<Group> = [
+    {
+      title: "A chat over a socket",
+      ...compared(await compare(peers.map(chats), { rounds: 6, times: 1000 })),
+      baselines,
+      aims: limits.map(([transport, limit]) => ({
+        row: nameOver(transport),
+        unit: "CPU µs",
+        limit,
+        beside: { dividedBy: "openai" }
+      }))
+    },
+    {
+      title: "A streamed chunk over a socket",
+      ...compared(await compare(peers.map(streams), { rounds: 6, times: 8 })),
+      baselines,
+      aims: limits.flatMap(([transport]): ReadonlyArray<Aim> => [
+        { row: nameOver(transport), unit: "CPU µs", limit: 0.8, beside: { dividedBy: "openai" } },
+        { row: nameOver(transport), unit: "CPU µs", limit: 1, beside: { dividedBy: "undici" } }
+      ])
+    }
+  ]
+  for (const peer of peers) await peer.close()
+  return groups
+}

@@ -1,126 +1,134 @@
-/** Measures what each production feature adds to a call of an `LLM` whose provider answers at once from memory. */
-import { Effect, Layer, Stream } from "effect"
-import * as Balance from "../src/routing/Balance.js"
-import * as Budget from "../src/accounting/Budget.js"
-import * as CacheStore from "../src/caching/CacheStore.js"
-import type { ChatResponse } from "../src/vocabulary/Chat.js"
-import * as Chat from "../src/vocabulary/Chat.js"
-import * as ChatEvent from "../src/vocabulary/ChatEvent.js"
-import * as Hedge from "../src/routing/Hedge.js"
-import * as KeyPool from "../src/keyPool/KeyPool.js"
-import * as LLM from "../src/LLM.js"
-import * as Pricing from "../src/accounting/Pricing.js"
-import * as ProviderClient from "../src/call/ProviderClient.js"
-import * as RateLimiter from "../src/rateLimiter/RateLimiter.js"
-import * as ResponseCache from "../src/caching/ResponseCache.js"
-import * as Usage from "../src/vocabulary/Usage.js"
-import * as UsageLedger from "../src/accounting/UsageLedger.js"
-import type { Contestant, Group } from "./measure.js"
+/** Measures calls without a network: the call itself, a streamed chunk, and what each feature adds to a call. */
+import { Effect, Stream } from "effect"
+import type * as LLM from "../src/LLM.js"
+import type { Provider } from "../test/support/inMemoryCalls.js"
+import {
+  bareRequest,
+  configured,
+  direct,
+  features,
+  plain,
+  portable,
+  readyStream,
+  request
+} from "../test/support/inMemoryCalls.js"
+import { settledStepsOf } from "../test/support/steps.js"
+import type { Contestant } from "./measure.js"
+import { compare } from "./measure.js"
+import type { Aim, Group } from "./report.js"
+import { compared } from "./report.js"
 
-const request = {
-  messages: [Chat.system("A few hundred words of instructions. ".repeat(60)), Chat.user("The capital of France?")],
-  maxTokens: 10
+const providers: ReadonlyArray<Provider> = [direct, portable]
+
+interface Subject {
+  readonly name: string
+  readonly call: Effect.Effect<unknown, unknown>
+  /** @default 1 */
+  readonly unitsPerCall?: number
 }
 
-const response: ChatResponse = Chat.withContent(
-  {
-    id: "answer",
-    provider: "bench",
-    model: "model",
-    finishReason: "stop",
-    rawFinishReason: "stop",
-    usage: Usage.make({ inputTokens: 10, outputTokens: 5 }),
-    latency: 1,
-    keyId: "0",
-    attempts: [{ provider: "bench", model: "model", keyId: "0", duration: 1 }],
-    providerMetadata: {}
-  },
-  [Chat.text("Paris.")]
-)
-
-const makeLLM = (client: Pick<ProviderClient.Service, "chat" | "chatStream">): Effect.Effect<LLM.Service> =>
-  LLM.make({ model: "model", telemetry: false, timeouts: false, retry: false }).pipe(
-    Effect.provide(Layer.succeed(ProviderClient.ProviderClient, { provider: "bench", wire: "bench", ...client })),
-    Effect.provide(KeyPool.layer({ provider: "bench", keys: ["key"] })),
-    Effect.provide(RateLimiter.layerUnlimited),
-    Effect.orDie
-  )
-
-const plain = makeLLM({
-  chat: () => Effect.succeed(response),
-  chatStream: () => Stream.fromIterable(ChatEvent.fromResponse(response))
+const contestantOf = ({ call, name, unitsPerCall = 1 }: Subject): Contestant => ({
+  name,
+  run: async (times) => {
+    await Effect.runPromise(Effect.repeatN(call, times - 1))
+    return times * unitsPerCall
+  }
 })
 
-const silent = makeLLM({ chat: () => Effect.never, chatStream: () => Stream.never })
-
-const balance = (count: number, options: Balance.Options = {}) =>
-  Effect.flatMap(plain, (llm) =>
-    Balance.make(
-      Array.from({ length: count }, (_, index) => ({ llm, id: `${index}` })),
-      options
-    )
-  )
-
-const budgets: ReadonlyArray<Budget.Options> = [
-  { name: "all", limit: { dollars: 1e6 }, period: "day" },
-  { name: "team", limit: { tokens: 1e12 }, period: { rolling: "1 hour" }, scope: "each-label" }
-]
-
-const budgeted = (rules: ReadonlyArray<Budget.Options>) =>
-  Effect.flatMap(Effect.zip(plain, Budget.make(rules)), ([llm, budget]) => budget.middleware(llm))
-
-const cached = Effect.flatMap(Effect.zip(plain, ResponseCache.make()), ([llm, cache]) => cache.middleware(llm)).pipe(
-  Effect.provide(CacheStore.layerMemory())
-)
-
-const hedged = Effect.flatMap(plain, (llm) => Hedge.make([llm])(llm))
-
-/** The first LLM never answers, and the second is called at once. */
-const hedgedTwice = Effect.flatMap(Effect.zip(plain, silent), ([llm, hanging]) =>
-  Hedge.make([llm], { delay: 0, maxExtraLoad: 1 })(hanging)
-)
-
-const benchmark =
-  (call: (llm: LLM.Service) => Effect.Effect<unknown, unknown>) =>
-  (name: string, made: Effect.Effect<LLM.Service, unknown>): Contestant => {
-    const llm = Effect.runSync(
-      Effect.provide(made, Pricing.layer({ bench: { model: { input: 1, cachedInput: 0.1, output: 4 } } }))
-    )
-    return {
-      name,
-      run: async (times) => {
-        await Effect.runPromise(Effect.repeatN(call(llm), times - 1))
-        return times
-      }
-    }
+/** Measures the time and the steps of calls. */
+const measured = async (
+  subjects: ReadonlyArray<Subject>,
+  options: { readonly rounds: number; readonly times: number }
+) => {
+  const comparison = await compare(subjects.map(contestantOf), options)
+  const steps: Record<string, { readonly steps: number }> = {}
+  for (const [index, { call, name, unitsPerCall = 1 }] of subjects.entries()) {
+    const result = comparison.results[index]
+    if (result === undefined || "error" in result) continue
+    steps[name] = { steps: (await Effect.runPromise(settledStepsOf(call))) / unitsPerCall }
   }
+  return compared(comparison, steps)
+}
 
-const chat = benchmark((llm) => llm.chat(request))
+const chatOver = (provider: Provider): Subject => ({
+  name: `effect-llm, ${provider.name}`,
+  call: Effect.runSync(configured(provider)).chat("What is the capital of France?")
+})
 
-const stream = benchmark((llm) => Stream.runDrain(llm.chatStream(request)))
-
-export const production: ReadonlyArray<Group> = [
-  {
-    plain: chat("call", plain),
-    others: [
-      chat("cache hit", cached),
-      chat(
-        "cache miss",
-        Effect.map(cached, (llm) => ({ ...llm, chat: (input) => ResponseCache.bypass(llm.chat(input)) }))
-      ),
-      chat("balanced over 3", balance(3)),
-      chat("balanced over 100", balance(100)),
-      chat("balanced over 100, sticky", balance(100, { strategy: Balance.sticky(() => "a conversation") })),
-      chat("hedged", hedged),
-      chat("hedged, with both requests sent", hedgedTwice),
-      chat("with a price", Effect.flatMap(plain, Pricing.middleware())),
-      chat("with a ledger", Effect.provide(Effect.flatMap(plain, UsageLedger.middleware()), UsageLedger.layer())),
-      chat("within a budget", budgeted(budgets.slice(0, 1))),
-      chat("within two budgets", budgeted(budgets))
+/** A chat with pool, limiter, metrics and time limits, over a provider in memory. */
+export const chatsInMemory = async (): Promise<Group> => {
+  const bare = "HttpClient in memory alone"
+  return {
+    title: "A chat in memory",
+    ...(await measured([{ name: bare, call: bareRequest(portable) }, ...providers.map(chatOver)], {
+      rounds: 6,
+      times: 2000
+    })),
+    plain: bare,
+    aims: [
+      { row: `effect-llm, ${direct.name}`, unit: "steps", limit: 20 },
+      { row: `effect-llm, ${direct.name}`, unit: "CPU µs", limit: 20 },
+      { row: `effect-llm, ${portable.name}`, unit: "steps", limit: 20, beside: { less: bare } }
     ]
-  },
-  {
-    plain: stream("stream", plain),
-    others: [stream("balanced over 100", balance(100)), stream("hedged", hedged)]
   }
-]
+}
+
+const chunks = 1000
+
+const consume = <A, E>(stream: Stream.Stream<A, E>) => Stream.runForEachChunk(stream, () => Effect.void)
+
+/** A chunk of a stream with one event a read. */
+export const chunksInMemory = async (): Promise<Group> => {
+  const ready = "Stream.repeatEffectChunkOption of ready chunks"
+  return {
+    title: "A streamed chunk in memory",
+    ...(await measured(
+      [
+        { name: ready, call: consume(readyStream(chunks)), unitsPerCall: chunks },
+        ...providers.map((provider) => ({
+          name: `effect-llm, ${provider.name}`,
+          call: consume(Effect.runSync(configured(provider, { deltas: chunks })).chatStream("?")),
+          unitsPerCall: chunks
+        }))
+      ],
+      { rounds: 6, times: 4 }
+    )),
+    plain: ready,
+    aims: [{ row: `effect-llm, ${direct.name}`, unit: "steps", limit: 3, beside: { less: ready } }]
+  }
+}
+
+const plainName = "without features"
+
+const added = (row: string, limit: number): Aim => ({ row, unit: "CPU µs", limit, beside: { less: plainName } })
+
+const subjects = (call: (llm: LLM.Service) => Effect.Effect<unknown, unknown>): ReadonlyArray<Subject> =>
+  [[plainName, plain] as const, ...Object.entries(features)].map(([name, made]) => ({
+    name,
+    call: call(Effect.runSync(made))
+  }))
+
+export const addedToChats = async (): Promise<Group> => ({
+  title: "What each feature adds to a chat in memory",
+  ...(await measured(
+    subjects((llm) => llm.chat(request)),
+    { rounds: 5, times: 2000 }
+  )),
+  plain: plainName,
+  aims: [
+    added("balance over 100", 10),
+    added("hedge", 8),
+    added("ledger", 5),
+    added("budget", 10),
+    { row: "cache hit", unit: "CPU µs", limit: 20 }
+  ]
+})
+
+export const addedToStreams = async (): Promise<Group> => ({
+  title: "What each feature adds to a stream in memory",
+  ...(await measured(
+    subjects((llm) => consume(llm.chatStream(request))),
+    { rounds: 3, times: 500 }
+  )),
+  plain: plainName
+})

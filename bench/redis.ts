@@ -10,6 +10,9 @@ import * as Redis from "../src/redis/Redis.js"
 import * as RedisKeyPool from "../src/redis/RedisKeyPool.js"
 import * as RedisRateLimiter from "../src/redis/RedisRateLimiter.js"
 import type { Contestant } from "./measure.js"
+import { compare } from "./measure.js"
+import type { Group } from "./report.js"
+import { compared } from "./report.js"
 
 const freePort = async (): Promise<number> => {
   const server = createServer().listen(0, "127.0.0.1")
@@ -29,8 +32,8 @@ const repeat = (name: string, once: Effect.Effect<unknown, unknown>): Contestant
 
 const unlimited = 1e9
 
-/** Runs `use` with the contestants while a Redis server runs; does nothing without `redis-server`. */
-export const withRedis = async (use: (contestants: ReadonlyArray<Contestant>) => Promise<void>): Promise<void> => {
+/** Measures with a Redis server of its own; nothing without `redis-server`. */
+export const sharedThroughRedis = async (): Promise<ReadonlyArray<Group>> => {
   const port = await freePort()
   const server = spawn("redis-server", ["--port", String(port), "--bind", "127.0.0.1", "--save", ""], {
     stdio: "ignore"
@@ -41,7 +44,7 @@ export const withRedis = async (use: (contestants: ReadonlyArray<Contestant>) =>
   ]).catch(() => false)
   if (!isInstalled) {
     console.log("\nredis-server is not installed: the Redis benchmarks are skipped")
-    return
+    return []
   }
   const client = new Client({ port, host: "127.0.0.1", retryStrategy: () => 20, maxRetriesPerRequest: null })
   client.on("error", () => undefined)
@@ -70,7 +73,7 @@ export const withRedis = async (use: (contestants: ReadonlyArray<Contestant>) =>
       )
     ).pipe(Scope.extend(scope))
   )
-  await use([
+  const contestants = [
     repeat(
       "plain round trip",
       Effect.promise(() => client.get("key"))
@@ -88,8 +91,10 @@ export const withRedis = async (use: (contestants: ReadonlyArray<Contestant>) =>
       "lease and release of a key",
       Effect.flatMap(pool.reserve(), ({ settle }) => settle(Verdict.Served({ latency: 5 })))
     )
-  ])
+  ]
+  const comparison = await compare(contestants, { rounds: 5, times: 2000 })
   await Effect.runPromise(Scope.close(scope, Exit.void))
   client.disconnect()
   server.kill("SIGKILL")
+  return [{ title: "Operations shared through Redis", ...compared(comparison), baselines: ["plain round trip"] }]
 }

@@ -142,6 +142,9 @@ const server = createServer((request, response) => {
   })
 })
 
+// A connection that is idle while others are measured is kept: a client that meets its end at that moment would fail.
+server.keepAliveTimeout = 0
+
 server.listen(0, "127.0.0.1", () => {
   const address = server.address()
   process.send?.(typeof address === "object" && address !== null ? address.port : 0)

@@ -9,6 +9,8 @@ import * as Responses from "../src/wire/Responses.js"
 import type { Frame, Wire, WireEvent } from "../src/wire/Wire.js"
 import type { Contestant } from "./measure.js"
 import { compare } from "./measure.js"
+import type { Group } from "./report.js"
+import { compared } from "./report.js"
 
 const wires: ReadonlyArray<Wire> = [
   ChatCompletions.make(),
@@ -34,8 +36,8 @@ const framesOf = (wire: Wire): ReadonlyArray<Frame> => {
   return events.flatMap((event) => encoder.push(event))
 }
 
-const parseContestant = (wire: Wire, frames: ReadonlyArray<Frame>): Contestant => ({
-  name: `${wire.name} (JSON.parse)`,
+const parseContestant = (frames: ReadonlyArray<Frame>): Contestant => ({
+  name: "JSON.parse",
   run: async (times) => {
     let fields = 0
     for (let time = 0; time < times; time++) {
@@ -47,7 +49,7 @@ const parseContestant = (wire: Wire, frames: ReadonlyArray<Frame>): Contestant =
 })
 
 const decodeContestant = (wire: Wire, frames: ReadonlyArray<Frame>): Contestant => ({
-  name: wire.name,
+  name: "decoded",
   run: async (times) => {
     for (let time = 0; time < times; time++) {
       const decoder = wire.decodeStream(source)
@@ -60,15 +62,17 @@ const decodeContestant = (wire: Wire, frames: ReadonlyArray<Frame>): Contestant 
   }
 })
 
-export const wireCosts = async () => {
-  const rows: Array<{ readonly name: string; readonly decode: number; readonly parse: number }> = []
+export const wireCosts = async (): Promise<ReadonlyArray<Group>> => {
+  const groups: Array<Group> = []
   for (const wire of wires) {
     const frames = framesOf(wire)
-    const [parse, decode] = await compare([parseContestant(wire, frames), decodeContestant(wire, frames)], {
-      rounds: 6,
-      times: 100
+    const parsing = parseContestant(frames)
+    const comparison = await compare([parsing, decodeContestant(wire, frames)], { rounds: 6, times: 100 })
+    groups.push({
+      title: `A frame of a stream decoded, in memory: ${wire.name}`,
+      ...compared(comparison),
+      baselines: [parsing.name]
     })
-    rows.push({ name: wire.name, decode: decode?.cpu ?? Number.NaN, parse: parse?.cpu ?? Number.NaN })
   }
-  return rows
+  return groups
 }
