@@ -13,6 +13,7 @@ import * as ChatCompletionsClient from "../src/provider/ChatCompletionsClient.js
 import * as KeyPool from "../src/keyPool/KeyPool.js"
 import * as LLM from "../src/LLM.js"
 import * as RateLimiter from "../src/rateLimiter/RateLimiter.js"
+import { NodeTransport } from "../src/node/index.js"
 import type { Contestant } from "./measure.js"
 import { compare } from "./measure.js"
 import type { Aim, Group } from "./report.js"
@@ -111,7 +112,10 @@ interface Transport {
 }
 
 /** The transports that calls of effect-llm are measured over. */
-const transports: ReadonlyArray<Transport> = [{ name: "NodeHttpClient", layer: NodeHttpClient.layerUndici }]
+const transports: ReadonlyArray<Transport> = [
+  { name: "NodeTransport", layer: NodeTransport.layerUndici },
+  { name: "NodeHttpClient", layer: NodeHttpClient.layerUndici }
+]
 
 const nameOver = (transport: string): string => `effect-llm, ${transport}`
 

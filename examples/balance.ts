@@ -1,8 +1,9 @@
 /** Balances calls over three deployments, one of which fails and recovers. Runs against simulated providers. */
-import { NodeHttpClient, NodeRuntime } from "@effect/platform-node"
+import { NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, Layer } from "effect"
 import { Balance, ChatCompletionsClient, KeyPool, LLM, RateLimiter } from "../src/index.js"
 import { SimulatedProvider } from "../src/testing/index.js"
+import { NodeTransport } from "../src/node/index.js"
 
 const deployment = (id: string, baseUrl: string) =>
   LLM.layer({ model: "large", retry: false }).pipe(
@@ -47,7 +48,7 @@ const program = Effect.gen(function* () {
     yield* questions(6)
     yield* Console.log("After the cooldown, one probe succeeds and it gets calls again:")
     yield* report
-  }).pipe(Effect.provide(balanced), Effect.provide(NodeHttpClient.layerUndici))
+  }).pipe(Effect.provide(balanced), Effect.provide(NodeTransport.layerUndici))
 }).pipe(Effect.scoped)
 
 NodeRuntime.runMain(program)

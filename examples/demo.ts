@@ -4,12 +4,13 @@
  * Without a key in the environment it starts a simulated provider on loopback, with one rate-limited and one revoked key. With
  * `OPENAI_API_KEY`, or with `--config provider.json`, it calls a real provider.
  */
-import { NodeContext, NodeHttpClient, NodeRuntime } from "@effect/platform-node"
+import { NodeContext, NodeRuntime } from "@effect/platform-node"
 import type { HttpClient } from "@effect/platform"
 import { Array as Arr, Config, Console, Duration, Effect, Layer, Option, Ref, Stream } from "effect"
 import type { Chat, ChatEvent } from "../src/index.js"
 import { ChatCompletionsClient, KeyPool, LLM, Models, RateLimiter, Usage } from "../src/index.js"
 import { SimulatedProvider } from "../src/testing/index.js"
+import { NodeTransport } from "../src/node/index.js"
 
 const burst = 24
 
@@ -133,5 +134,5 @@ const program = Effect.gen(function* () {
 }).pipe(Effect.timeout(Duration.minutes(5)))
 
 NodeRuntime.runMain(
-  program.pipe(Effect.provide(live), Effect.provide(NodeHttpClient.layerUndici), Effect.provide(NodeContext.layer))
+  program.pipe(Effect.provide(live), Effect.provide(NodeTransport.layerUndici), Effect.provide(NodeContext.layer))
 )

@@ -1,8 +1,9 @@
 /** Uses Effect's `ExecutionPlan` with two LLMs, the first of which is down. Runs against simulated providers. */
-import { NodeHttpClient, NodeRuntime } from "@effect/platform-node"
+import { NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, ExecutionPlan, Layer, Schedule } from "effect"
 import { ChatCompletionsClient, KeyPool, LLM, RateLimiter } from "../src/index.js"
 import { SimulatedProvider } from "../src/testing/index.js"
+import { NodeTransport } from "../src/node/index.js"
 
 const llmAt = (provider: string, baseUrl: string) =>
   // The plan retries.
@@ -10,7 +11,7 @@ const llmAt = (provider: string, baseUrl: string) =>
     Layer.provide(ChatCompletionsClient.layer({ provider, baseUrl })),
     Layer.provide(KeyPool.layer({ provider, keys: ["key"] })),
     Layer.provide(RateLimiter.layerUnlimited),
-    Layer.provide(NodeHttpClient.layerUndici)
+    Layer.provide(NodeTransport.layerUndici)
   )
 
 const program = Effect.gen(function* () {

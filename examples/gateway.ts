@@ -2,10 +2,11 @@
  * A gateway for the models of a file: `EFFECT_LLM_MASTER_KEY=… npx tsx examples/gateway.ts provider.json`. Ctrl-C or SIGTERM stops
  * it after its running requests.
  */
-import { NodeContext, NodeHttpClient, NodeRuntime } from "@effect/platform-node"
+import { NodeContext, NodeRuntime } from "@effect/platform-node"
 import { Config, Effect, Layer } from "effect"
 import { AccessLog, Models } from "../src/index.js"
 import { Access, Gateway, GatewayServer } from "../src/gateway/index.js"
+import { NodeTransport } from "../src/node/index.js"
 
 const settings = Config.all({
   host: Config.withDefault(Config.string("HOST"), "127.0.0.1"),
@@ -19,7 +20,7 @@ const live = Layer.unwrapEffect(
       Layer.provide(GatewayServer.layer({ host, port })),
       Layer.provide(Access.layerConfig()),
       Layer.provide(Models.layerFile(process.argv[2] ?? "provider.json")),
-      Layer.provide(Layer.merge(NodeContext.layer, NodeHttpClient.layerUndici))
+      Layer.provide(Layer.merge(NodeContext.layer, NodeTransport.layerUndici))
     )
   )
 )

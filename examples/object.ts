@@ -1,8 +1,9 @@
 /** Requests typed objects. Runs against a simulated provider: `npx tsx examples/object.ts`. */
-import { NodeHttpClient, NodeRuntime } from "@effect/platform-node"
+import { NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, Layer, Schema } from "effect"
 import { ChatCompletionsClient, KeyPool, LLM, LLMFunction, RateLimiter } from "../src/index.js"
 import { SimulatedProvider } from "../src/testing/index.js"
+import { NodeTransport } from "../src/node/index.js"
 
 const Invoice = Schema.Struct({
   number: Schema.Int,
@@ -31,7 +32,7 @@ const program = Effect.gen(function* () {
     Layer.provide(ChatCompletionsClient.layer({ provider: "simulated", baseUrl: provider.baseUrl })),
     Layer.provide(KeyPool.layer({ provider: "simulated", keys: ["key"] })),
     Layer.provide(RateLimiter.layerUnlimited),
-    Layer.provide(NodeHttpClient.layerUndici)
+    Layer.provide(NodeTransport.layerUndici)
   )
   yield* Effect.gen(function* () {
     const { value } = yield* LLM.generateObject("Invoice 7, due on 1 May 2026: a pen at 1.50.", { schema: Invoice })

@@ -1,7 +1,8 @@
 /** Sends one question and prints the answer. Needs `OPENAI_API_KEY`; run with `npx tsx examples/one-call.ts`. */
-import { NodeHttpClient, NodeRuntime } from "@effect/platform-node"
+import { NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, Layer } from "effect"
 import { LLM } from "../src/index.js"
+import { NodeTransport } from "../src/node/index.js"
 
 const program = Effect.gen(function* () {
   const answer = yield* LLM.chat("What is the capital of France?")
@@ -9,6 +10,6 @@ const program = Effect.gen(function* () {
   yield* Console.log(`${answer.usage.totalTokens} tokens, ${answer.attempts.length} attempt(s)`)
 })
 
-const live = LLM.layerConfig().pipe(Layer.provide(NodeHttpClient.layerUndici))
+const live = LLM.layerConfig().pipe(Layer.provide(NodeTransport.layerUndici))
 
 NodeRuntime.runMain(Effect.provide(program, live))

@@ -1,8 +1,9 @@
 /** Uses three keys, one of them revoked, and a second provider as the fallback. Runs against simulated providers. */
-import { NodeHttpClient, NodeRuntime } from "@effect/platform-node"
+import { NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, Layer } from "effect"
 import { ChatCompletionsClient, Fallback, KeyPool, LLM, RateLimiter, ResponsesClient } from "../src/index.js"
 import { SimulatedProvider } from "../src/testing/index.js"
+import { NodeTransport } from "../src/node/index.js"
 
 const program = Effect.gen(function* () {
   const primary = yield* SimulatedProvider.make({
@@ -34,7 +35,7 @@ const program = Effect.gen(function* () {
     yield* primary.next(...Array.from({ length: 5 }, () => SimulatedProvider.status(503)))
     const rescued = yield* LLM.chat("And when the first is down?")
     yield* Console.log(`${rescued.provider}: ${rescued.text}`)
-  }).pipe(Effect.provide(Fallback.layer([first, second])), Effect.provide(NodeHttpClient.layerUndici))
+  }).pipe(Effect.provide(Fallback.layer([first, second])), Effect.provide(NodeTransport.layerUndici))
 }).pipe(Effect.scoped)
 
 NodeRuntime.runMain(program)

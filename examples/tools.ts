@@ -1,8 +1,9 @@
 /** Runs the tools of a model and prints each step. Runs against a simulated provider: `npx tsx examples/tools.ts`. */
-import { NodeHttpClient, NodeRuntime } from "@effect/platform-node"
+import { NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, Layer, Schema, Stream } from "effect"
 import { Chat, KeyPool, LLM, RateLimiter, ResponsesClient, Tool } from "../src/index.js"
 import { SimulatedProvider } from "../src/testing/index.js"
+import { NodeTransport } from "../src/node/index.js"
 
 class NoSuchCity extends Schema.TaggedError<NoSuchCity>()("NoSuchCity", { city: Schema.String }) {}
 
@@ -34,7 +35,7 @@ const program = Effect.gen(function* () {
     Layer.provide(ResponsesClient.layer({ provider: "simulated", baseUrl: provider.baseUrl })),
     Layer.provide(KeyPool.layer({ provider: "simulated", keys: ["key"] })),
     Layer.provide(RateLimiter.layerUnlimited),
-    Layer.provide(NodeHttpClient.layerUndici)
+    Layer.provide(NodeTransport.layerUndici)
   )
   yield* LLM.runToolsStream("What time is it in Paris and in Tokyo?", { tools: [clock] }).pipe(
     Stream.runForEach((event) => {

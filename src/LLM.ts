@@ -6,15 +6,15 @@
  *
  * @example
  * ```ts
- * import { NodeHttpClient } from "@effect/platform-node"
  * import { Effect, Layer } from "effect"
  * import { ChatCompletionsClient, KeyPool, LLM, RateLimiter } from "effect-llm"
+ * import { NodeTransport } from "effect-llm/node"
  *
  * const OpenAI = LLM.layer({ model: "gpt-4o" }).pipe(
  *   Layer.provide(ChatCompletionsClient.layer({ baseUrl: "https://api.openai.com/v1" })),
  *   Layer.provide(KeyPool.layer({ provider: "openai", keys: ["sk-one", "sk-two"] })),
  *   Layer.provide(RateLimiter.layer({ capacity: 20, refillRate: 3 })),
- *   Layer.provide(NodeHttpClient.layerUndici)
+ *   Layer.provide(NodeTransport.layerUndici)
  * )
  *
  * const program = Effect.gen(function* () {

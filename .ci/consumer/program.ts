@@ -1,6 +1,5 @@
 /** A program that uses the package as the README shows: a pool, a fallback, a stream, and a mock. */
 import { Persistence } from "@effect/experimental"
-import { NodeHttpClient } from "@effect/platform-node"
 import { Console, Effect, Layer, Stream } from "effect"
 import {
   ChatCompletionsClient,
@@ -15,13 +14,13 @@ import {
   TokenCounter
 } from "effect-llm"
 import * as RetryModule from "effect-llm/Retry"
-import { NodeTransport } from "effect-llm/node"
 import { PersistenceStore } from "effect-llm/persistence"
 import { Prices } from "effect-llm/prices"
 import { Redis, RedisKeyPool } from "effect-llm/redis"
 import { SimulatedProvider, TestLLM } from "effect-llm/testing"
 import { GptTokenizer } from "effect-llm/tokenizer"
 import { ZhipuClient } from "effect-llm/zhipu"
+import { NodeTransport } from "effect-llm/node"
 
 const ask = Effect.gen(function* () {
   const answer = yield* LLM.chat("Hello?")
@@ -43,7 +42,7 @@ const live = Effect.gen(function* () {
     Layer.provide(KeyPool.layer({ provider: "second", keys: [{ key: "good", weight: 2 }] })),
     Layer.provide(RateLimiter.layerUnlimited)
   )
-  yield* ask.pipe(Effect.provide(Fallback.layer([primary, backup])), Effect.provide(NodeHttpClient.layerUndici))
+  yield* ask.pipe(Effect.provide(Fallback.layer([primary, backup])), Effect.provide(NodeTransport.layerUndici))
 }).pipe(Effect.scoped)
 
 const shortConversation = Effect.gen(function* () {

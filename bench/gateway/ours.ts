@@ -3,13 +3,14 @@
  * telemetry. With `operated` it also writes an access log and renders its metrics every second.
  */
 import { HttpServer } from "@effect/platform"
-import { NodeHttpClient, NodeRuntime } from "@effect/platform-node"
+import { NodeRuntime } from "@effect/platform-node"
 import { Effect, Layer, Logger, Schedule } from "effect"
 import * as AccessLog from "../../src/telemetry/AccessLog.js"
 import { Access, Gateway, GatewayServer } from "../../src/gateway/index.js"
 import * as Models from "../../src/models/Models.js"
 import * as Prometheus from "../../src/telemetry/Prometheus.js"
 import { secret } from "./scenario.js"
+import { NodeTransport } from "../../src/node/index.js"
 
 const [, , upstream = "", mode] = process.argv
 const operated = mode === "operated"
@@ -58,7 +59,7 @@ const Live = Layer.mergeAll(
     })
   ),
   Layer.provide(Layer.unwrapEffect(Effect.map(file, (file) => Models.layer(file)))),
-  Layer.provide(NodeHttpClient.layerUndici),
+  Layer.provide(NodeTransport.layerUndici),
   Layer.provide(Logger.json)
 )
 

@@ -54,7 +54,7 @@ const define = <Name extends string, Arguments, E, R>(
 const withHttp =
   <Arguments, E, R>(load: () => Promise<Handler<Arguments, E, R>>) =>
   async (): Promise<Handler<Arguments, E, Exclude<R, HttpClient.HttpClient>>> => {
-    const [{ run }, { layerUndici }] = await Promise.all([load(), import("@effect/platform-node/NodeHttpClient")])
+    const [{ run }, { layerUndici }] = await Promise.all([load(), import("../node/NodeTransport.js")])
     return { run: (args) => Effect.provide(run(args), layerUndici) }
   }
 

@@ -24,9 +24,10 @@
  *
  * @example
  * ```ts
- * import { NodeContext, NodeHttpClient } from "@effect/platform-node"
+ * import { NodeContext } from "@effect/platform-node"
  * import { Effect, Layer } from "effect"
  * import { Models } from "effect-llm"
+ * import { NodeTransport } from "effect-llm/node"
  *
  * const program = Effect.gen(function* () {
  *   const models = yield* Models.Models
@@ -34,7 +35,7 @@
  *   return yield* llm.chat("Hello")
  * }).pipe(
  *   Effect.provide(Models.layerFile("provider.json")),
- *   Effect.provide(Layer.merge(NodeContext.layer, NodeHttpClient.layerUndici))
+ *   Effect.provide(Layer.merge(NodeContext.layer, NodeTransport.layerUndici))
  * )
  * ```
  *

@@ -4,15 +4,16 @@
  *
  * @example
  * ```ts
- * import { NodeContext, NodeHttpClient } from "@effect/platform-node"
+ * import { NodeContext } from "@effect/platform-node"
  * import { Layer } from "effect"
  * import { Models } from "effect-llm"
  * import { Redis, RedisSharing } from "effect-llm/redis"
+ * import { NodeTransport } from "effect-llm/node"
  *
  * const Shared = Models.layerFile("provider.json").pipe(
  *   Layer.provide(RedisSharing.layer()),
  *   Layer.provide(Redis.layerConfig()),
- *   Layer.provide(Layer.merge(NodeContext.layer, NodeHttpClient.layerUndici))
+ *   Layer.provide(Layer.merge(NodeContext.layer, NodeTransport.layerUndici))
  * )
  * ```
  *

@@ -10,17 +10,18 @@
  *
  * @example
  * ```ts
- * import { NodeContext, NodeHttpClient, NodeRuntime } from "@effect/platform-node"
+ * import { NodeContext, NodeRuntime } from "@effect/platform-node"
  * import { Layer } from "effect"
  * import { Models } from "effect-llm"
  * import { Access, Dashboard, Gateway, GatewayServer } from "effect-llm/gateway"
+ * import { NodeTransport } from "effect-llm/node"
  *
  * const Live = Gateway.layer().pipe(
  *   Layer.provide(Dashboard.layer()),
  *   Layer.provide(GatewayServer.layer({ port: 8080 })),
  *   Layer.provide(Access.layerConfig()),
  *   Layer.provide(Models.layerFile("provider.json")),
- *   Layer.provide(Layer.merge(NodeContext.layer, NodeHttpClient.layerUndici))
+ *   Layer.provide(Layer.merge(NodeContext.layer, NodeTransport.layerUndici))
  * )
  *
  * NodeRuntime.runMain(Layer.launch(Live))
