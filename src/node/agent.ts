@@ -1,8 +1,8 @@
 /** Agents of undici that belong to one layer. */
-import { Agent, Dispatcher, EnvHttpProxyAgent, Pool, ProxyAgent } from "@effect/platform-node/Undici"
+import { Agent, Dispatcher, EnvHttpProxyAgent, Pool, ProxyAgent, buildConnector } from "@effect/platform-node/Undici"
 import type { Scope } from "effect"
 import { Effect, Either, Predicate, Redacted } from "effect"
-import { setMaxListeners } from "node:events"
+import { Socket } from "node:net"
 import * as OptionChecks from "../internal/optionChecks.js"
 import type { UndiciOptions } from "./model.js"
 import { InvalidTransportError } from "./model.js"
@@ -112,17 +112,30 @@ const endWhilePaused = (client: Dispatcher): void => {
   }
 }
 
-const poolOf = (origin: string | URL, options: Pool.Options): Dispatcher =>
-  new Pool(origin, options).on("connect", (_origin, targets) => {
-    const client = targets.at(-1)
-    if (client !== undefined) endWhilePaused(client)
-  })
-
-const dispatcherOf = ({ connectTimeout, proxy, ...settings }: Settings, signal: AbortSignal): Dispatcher => {
-  const connect = { timeout: connectTimeout, signal }
-  const options = { ...settings, factory: poolOf }
-  if (proxy === undefined) return new Agent({ ...options, connect })
-  const proxied = { ...options, connect, proxyTls: connect, requestTls: connect }
+/** Makes the dispatcher, whose open sockets are kept in the set, those included that are still connecting. */
+const dispatcherOf = ({ connectTimeout, proxy, ...settings }: Settings, sockets: Set<Socket>): Dispatcher => {
+  const tracked =
+    (connect: buildConnector.connector): buildConnector.connector =>
+    (options, callback) => {
+      // undici's types do not say that it returns the socket.
+      const socket: unknown = connect(options, callback)
+      if (!(socket instanceof Socket)) return
+      sockets.add(socket)
+      socket.once("close", () => sockets.delete(socket))
+    }
+  const poolOf = (origin: string | URL, options: Pool.Options): Pool =>
+    new Pool(origin, options).on("connect", (_origin, targets) => {
+      const client = targets.at(-1)
+      if (client !== undefined) endWhilePaused(client)
+    })
+  const connect = tracked(buildConnector({ timeout: connectTimeout }))
+  const options = { ...settings, factory: poolOf, connect }
+  if (proxy === undefined) return new Agent(options)
+  const proxied = {
+    ...options,
+    requestTls: { timeout: connectTimeout },
+    clientFactory: (origin: URL) => new Pool(origin, { connect })
+  }
   return proxy === environment ? new EnvHttpProxyAgent(proxied) : new ProxyAgent({ ...proxied, uri: proxy })
 }
 
@@ -131,20 +144,16 @@ export const make = (settings: Settings): Effect.Effect<Dispatcher, never, Scope
   Effect.map(
     Effect.acquireRelease(
       Effect.sync(() => {
-        // Closes the sockets that undici's `destroy` leaves: those that are still connecting, until their connect timeout.
-        const sockets = new AbortController()
-        setMaxListeners(0, sockets.signal)
-        const dispatcher = dispatcherOf(settings, sockets.signal)
-        return {
-          dispatcher,
-          destroy: () => {
-            const destroyed = dispatcher.destroy()
-            sockets.abort()
-            return destroyed
-          }
-        }
+        const sockets = new Set<Socket>()
+        return { dispatcher: dispatcherOf(settings, sockets), sockets }
       }),
-      ({ destroy }) => Effect.promise(destroy)
+      ({ dispatcher, sockets }) =>
+        Effect.promise(() => {
+          const destroyed = dispatcher.destroy()
+          // undici leaves those that are connecting, until their timeout, and those of pools that it closes because of an error.
+          for (const socket of sockets) socket.destroy(new Error("The HTTP transport was closed."))
+          return destroyed
+        })
     ),
     ({ dispatcher }) => dispatcher
   )

@@ -2,7 +2,8 @@
 import { HttpClient, HttpClientRequest } from "@effect/platform"
 import { Agent, interceptors } from "@effect/platform-node/Undici"
 import { describe, expect, it } from "@effect/vitest"
-import { Context, Effect, Layer, Option, Redacted } from "effect"
+import { Context, Effect, Layer, Option, Predicate, Redacted } from "effect"
+import { subscribe, unsubscribe } from "node:diagnostics_channel"
 import { createRequire } from "node:module"
 import type { RequestListener } from "node:http"
 import type { Socket } from "node:net"
@@ -10,6 +11,7 @@ import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from "node:
 import * as Direct from "../../src/call/direct.js"
 import { NodeTransport } from "../../src/node/index.js"
 import { eventually } from "../support/eventually.js"
+import { collectGarbage } from "../support/garbage.js"
 import { timers } from "../support/timers.js"
 import type { Exchanged } from "./servers.js"
 import { codeOf, send, serve, serveProxy, serveRaw, text } from "./servers.js"
@@ -854,6 +856,46 @@ describe("connections", () => {
       const transport = yield* makeTransport({ keepAliveMaxTimeout: "20 millis" })
       yield* send(transport, { url: server.url }).over
       yield* eventually(Effect.sync(() => server.sockets.size === 0))
+    })
+  )
+})
+
+describe("the memory of a transport", () => {
+  it.scopedLive("does not grow with the requests that have ended or were aborted, nor with their connections", () =>
+    Effect.gen(function* () {
+      const server = yield* serve((request, response) => {
+        if (request.url === "/end") response.setHeader("connection", "close")
+        response.write("begun")
+        if (request.url === "/end") response.end()
+      })
+      const connected: Array<WeakRef<object>> = []
+      const note = (message: unknown): void => {
+        if (Predicate.hasProperty(message, "socket") && Predicate.isObject(message.socket))
+          connected.push(new WeakRef(message.socket))
+      }
+      yield* Effect.acquireRelease(
+        Effect.sync(() => subscribe("undici:client:connected", note)),
+        () => Effect.sync(() => unsubscribe("undici:client:connected", note))
+      )
+      const transport = yield* makeTransport()
+      const requests = yield* Effect.forEach(Array.from({ length: 20 }), () =>
+        Effect.gen(function* () {
+          const ended = send(transport, { url: `${server.url}/end` })
+          yield* ended.over
+          const aborted = send(transport, { url: server.url })
+          yield* eventually(Effect.sync(() => aborted.received.bytes > 0))
+          aborted.exchange.abort()
+          return [ended.received, aborted.received].map((received) => new WeakRef(received))
+        })
+      )
+      expect(connected.length).toBeGreaterThanOrEqual(40)
+      yield* eventually(
+        Effect.map(collectGarbage, () => requests.flat().every((request) => request.deref() === undefined))
+      )
+      // The connections that are kept for the next requests.
+      yield* eventually(
+        Effect.map(collectGarbage, () => connected.filter((socket) => socket.deref() !== undefined).length < 10)
+      )
     })
   )
 })
