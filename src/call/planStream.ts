@@ -21,8 +21,8 @@ import type { EffectiveLimit } from "./timeLimits.js"
 import { expired, shorterLimit } from "./timeLimits.js"
 import { estimateInput } from "./request.js"
 
-/** The reads that are kept for a consumer that is busy, before the socket is paused. */
-const maxReads = 8
+/** The reads that are kept for a consumer that is busy, before the socket is paused: a socket reads at most 64 kB at once. */
+const maxReads = 64
 
 type PullFailure = Option.Option<LLMError>
 
@@ -67,9 +67,17 @@ const make = (plan: Plan, call: Call, direct: DirectClient) => {
     call.record(outcome, usage)
   }
 
+  /** The events of all reads; of the first one where each belongs to the frames of its read. */
+  const takeEvents = (): ReadonlyArray<ChatEvent> | undefined => {
+    if (reads.length < 2 || call.rawProtocol !== undefined) return reads.shift()
+    const events = reads.flat()
+    reads = []
+    return events
+  }
+
   /** What the next pull gets, if anything is there. */
   const take = (): Pull | undefined => {
-    const events = reads.shift()
+    const events = takeEvents()
     if (events === undefined) return over === undefined ? undefined : after(takeReport(), over)
     if (isPaused && reads.length === 0) {
       isPaused = false
@@ -84,13 +92,11 @@ const make = (plan: Plan, call: Call, direct: DirectClient) => {
     return taken
   }
 
+  /** Continues a pull that waits. It takes what is there when its fiber runs: one turn of the event loop can bring several reads. */
   const notify = (): void => {
     const resume = wake
-    if (resume === undefined) return
-    const next = take()
-    if (next === undefined) return
     wake = undefined
-    resume(next)
+    resume?.(taken)
   }
 
   /** Ends the stream for its consumer. */
@@ -170,6 +176,8 @@ const make = (plan: Plan, call: Call, direct: DirectClient) => {
     const millis = Math.min(idleUntil, deadline) - now
     if (millis < Infinity) timer = setTimeout(checkLimits, Math.min(millis, longestTimer))
   }
+
+  const taken: Pull = Effect.suspend(() => take() ?? pull)
 
   const pull: Pull = Effect.async<Chunk.Chunk<ChatEvent>, PullFailure>((resume) => {
     const ready = take()
