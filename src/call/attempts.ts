@@ -2,7 +2,7 @@
  * The attempts of one call: a permit from the limiter, a key from the pool, the request, and the next key at once when the
  * failure concerns the key. Permit and key are settled exactly once, however the attempt ends.
  */
-import { Cause, Chunk, Duration, Effect, Either, Exit, Option, Scope } from "effect"
+import { Cause, Chunk, Context, Duration, Effect, Either, Exit, Option, Scope } from "effect"
 import * as Attempt from "../vocabulary/attempt.js"
 import type { ChatRequest, ChatResponse } from "../vocabulary/Chat.js"
 import type { ChatEvent } from "../vocabulary/ChatEvent.js"
@@ -16,15 +16,17 @@ import type * as RateLimiter from "../rateLimiter/model.js"
 import * as Usage from "../vocabulary/Usage.js"
 import type { AttemptWatch } from "./attemptWatch.js"
 import * as Watches from "./attemptWatch.js"
-import { longestSleep } from "./limits.js"
+import { CallLimits, longestSleep, narrow } from "./limits.js"
 import type { Feedback } from "../rateLimiter/feedback.js"
 import type { ListedModel } from "../wire/Wire.js"
 import type { ModelInfo } from "./model.js"
 import type { AttemptProbe, Instruments, Outcome, Subject } from "./observer.js"
 import type { Open, OpenStream, Pull } from "./openStream.js"
 import { fromStream, isolated, withEarlierAttempts } from "./openStream.js"
-import { takeFailed } from "./origin.js"
+import { unsafeTakeFailed } from "./origin.js"
 import { estimateInput } from "./request.js"
+import { limitFor } from "./requestLimit.js"
+import type { KeyRetries } from "./retry/state.js"
 import { deltaText } from "./deltaText.js"
 
 export interface Dependencies {
@@ -37,6 +39,8 @@ export interface Dependencies {
   readonly countsTokens: boolean
   /** Passes rate limit headers and outcomes to the limiter; absent when the limiter does not observe them. */
   readonly feedback: Feedback | undefined
+  /** Absent when calls are not retried. */
+  readonly retries: KeyRetries | undefined
 }
 
 /** The request that all attempts of a call send. */
@@ -77,6 +81,21 @@ const embeddingAttempt = (request: EmbeddingRequest, model: string): AttemptRequ
 
 type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 
+const noKeys: ReadonlySet<string> = new Set()
+
+/** Reserves a key that is ready and not to be avoided; without one, any key. */
+const reserveAvoiding = (
+  pool: KeyPool.Service,
+  avoid: ReadonlySet<string>,
+  options: KeyPool.LeaseOptions & { readonly exclude: ReadonlySet<string> }
+): Effect.Effect<KeyPool.Lease, KeyPool.NoKeyError> =>
+  avoid.size === 0
+    ? pool.reserve(options)
+    : Effect.catchAll(
+        pool.reserve({ exclude: new Set([...options.exclude, ...avoid]), onCooldown: "fail", maxWait: 0 }),
+        () => pool.reserve(options)
+      )
+
 /**
  * Takes a permit, then a key, so that no key is idle while the call waits for a permit. Must run uninterruptibly: an interruption
  * in between would lose what was taken. The waits of limiter and pool remain interruptible.
@@ -84,7 +103,8 @@ type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, 
 const acquire = (
   deps: Dependencies,
   request: AttemptRequest,
-  tried: ReadonlySet<string>
+  tried: ReadonlySet<string>,
+  avoid: ReadonlySet<string> = noKeys
 ): Effect.Effect<ActiveAttempt, LLMError> =>
   Effect.gen(function* () {
     const clock = yield* Effect.clock
@@ -94,7 +114,7 @@ const acquire = (
     const reservation = yield* deps.limiter.reserve(tokens, { model: request.model, ...maxWaitOf(longest) })
     const permittedAt = clock.unsafeCurrentTimeMillis()
     const lease = yield* Effect.onError(
-      deps.pool.reserve({
+      reserveAvoiding(deps.pool, avoid, {
         exclude: tried,
         onCooldown: tried.size === 0 ? "wait" : "fail",
         ...maxWaitOf(longest - (permittedAt - requestedAt))
@@ -164,6 +184,8 @@ const maxWaitOf = (longest: number): { readonly maxWait?: Duration.Duration } =>
 
 /** Of two errors the one that a retry can resolve, with the shorter `retryAfter`. */
 const preferred = (first: LLMError, next: LLMError): LLMError => {
+  // There was no other key for a failure that might have concerned its key.
+  if (!Errors.isKeyScoped(first)) return first
   if (first._tag === "RateLimitError" && next._tag === "RateLimitError") {
     return first.retryAfter !== undefined && next.retryAfter !== undefined
       ? Errors.update(first, { retryAfter: Duration.min(first.retryAfter, next.retryAfter) })
@@ -173,51 +195,126 @@ const preferred = (first: LLMError, next: LLMError): LLMError => {
   return first._tag === "RateLimitError" || next._tag === "KeyPoolExhaustedError" ? first : next
 }
 
-/** Makes attempts, each with another key, until one succeeds or fails with an error that does not concern the key. */
+/** How a call begins: its first failure, if it was sent before, and the keys that earlier calls for the same answer have tried. */
+const begin = (deps: Dependencies, model: string) =>
+  Effect.contextWith((context: Context.Context<never>) => {
+    const limit = limitFor(Context.get(context, CallLimits).requests, deps.info)
+    const earlier = (limit?.earlier ?? []).filter(
+      (attempt) => attempt.provider === deps.client.provider && attempt.model === model && attempt.keyId !== ""
+    )
+    return {
+      failed: unsafeTakeFailed(context, deps.info),
+      tried: new Set(earlier.map(({ keyId }) => keyId)),
+      requestsLeft: limit?.left ?? Infinity
+    }
+  })
+
+/**
+ * Makes attempts, each with another key, until one succeeds or fails with an error that does not concern the key. A failure of the
+ * provider may concern the key, too: a call that is made for the first time then tries one other key that is ready and not failing.
+ */
 const withKeyFailover = <A, R>(
   deps: Dependencies,
   request: AttemptRequest,
   use: (active: ActiveAttempt, restore: Restore) => Effect.Effect<A, LLMError, R>,
   withEarlier: (result: A, earlier: ReadonlyArray<Attempt.Attempt>) => A
 ): Effect.Effect<A, LLMError, R> => {
+  const { retries } = deps
   const withProviderAndModel = (error: LLMError): LLMError =>
     error.provider === "" || error.model === ""
       ? Errors.update(error, { provider: deps.client.provider, model: request.model })
       : error
 
-  const attemptAfter = (
-    tried: ReadonlySet<string>,
-    earlier: ReadonlyArray<Attempt.Attempt>,
-    reason: LLMError | undefined
-  ): Effect.Effect<A, LLMError, R> =>
-    Effect.flatten(
+  interface Before {
+    readonly tried: ReadonlySet<string>
+    readonly attempts: ReadonlyArray<Attempt.Attempt>
+    readonly reason: LLMError | undefined
+    /** Keys that are taken only when no other is ready. */
+    readonly avoid: ReadonlySet<string>
+    /** Whether a failure of the provider is followed by a try with another key. */
+    readonly mayFailOver: boolean
+    /** Whether this is that try. */
+    readonly failsOver: boolean
+  }
+
+  const attemptAfter = (before: Before): Effect.Effect<A, LLMError, R> => {
+    const { attempts: earlier, avoid, reason, tried } = before
+    const acquired = acquire(deps, request, tried, avoid)
+    return Effect.flatten(
       Effect.uninterruptibleMask((restore) =>
-        Effect.matchEffect(acquire(deps, request, tried), {
+        Effect.matchEffect(before.failsOver ? narrow(acquired, { maxWait: 0 }) : acquired, {
           onFailure: (error) => {
             const located = withProviderAndModel(error)
             const failure = reason === undefined ? located : preferred(reason, located)
             return Effect.fail(earlier.length === 0 ? failure : Errors.update(failure, { attempts: earlier }))
           },
-          onSuccess: (active) =>
-            Effect.map(Effect.either(use(active, restore)), (result): Effect.Effect<A, LLMError, R> => {
+          onSuccess: (active) => {
+            if (before.failsOver) retries?.keys.tried(active.call.key.id, active.startedAt)
+            return Effect.map(Effect.either(use(active, restore)), (result): Effect.Effect<A, LLMError, R> => {
+              const keyId = active.call.key.id
               if (result._tag === "Right") {
+                retries?.keys.succeeded(keyId)
                 return Effect.succeed(earlier.length === 0 ? result.right : withEarlier(result.right, earlier))
               }
               const error = result.left
-              const attempts = Attempt.concat(earlier, error.attempts)
-              const failure = reason === undefined ? error : preferred(reason, error)
-              return Errors.isKeyScoped(error)
-                ? attemptAfter(new Set(tried).add(active.call.key.id), attempts, failure)
-                : Effect.fail(earlier.length === 0 ? error : Errors.update(error, { attempts }))
+              return afterFailure(before, keyId, active.startedAt, error)
             })
+          }
         })
       )
     )
-  return Effect.flatMap(takeFailed(deps.info), (failed) => {
-    if (failed === undefined) return attemptAfter(new Set(), [], undefined)
-    const { error, keyId } = failed
-    return Errors.isKeyScoped(error) ? attemptAfter(new Set([keyId]), error.attempts, error) : Effect.fail(error)
+  }
+
+  /** The next attempt after one that failed with a key, or its error. */
+  const afterFailure = (
+    before: Before,
+    keyId: string,
+    startedAt: number,
+    error: LLMError
+  ): Effect.Effect<A, LLMError, R> => {
+    const attempts = Attempt.concat(before.attempts, error.attempts)
+    if (Errors.isKeyScoped(error)) {
+      const reason = before.reason === undefined ? error : preferred(before.reason, error)
+      return attemptAfter({ ...before, attempts, reason, tried: new Set(before.tried).add(keyId), failsOver: false })
+    }
+    const failing = retries === undefined ? undefined : failingAfter(retries, keyId, startedAt, error)
+    return before.mayFailOver && failing !== undefined
+      ? attemptAfter({
+          tried: new Set([...before.tried, ...failing, keyId]),
+          attempts,
+          reason: error,
+          avoid: noKeys,
+          mayFailOver: false,
+          failsOver: true
+        })
+      : Effect.fail(before.attempts.length === 0 ? error : Errors.update(error, { attempts }))
+  }
+
+  return Effect.flatMap(begin(deps, request.model), ({ failed, requestsLeft, tried }) => {
+    const isFirst = tried.size === 0
+    const before: Before = {
+      tried: noKeys,
+      attempts: [],
+      reason: undefined,
+      avoid: isFirst ? noKeys : new Set([...tried, ...(retries?.keys.failing(-Infinity) ?? noKeys)]),
+      mayFailOver: isFirst && requestsLeft > 1,
+      failsOver: false
+    }
+    if (failed === undefined) return attemptAfter(before)
+    return afterFailure(before, failed.keyId, failed.startedAt, failed.error)
   })
+}
+
+/** Records an error of the provider with a key, and returns the failing keys when another key may do better at once. */
+const failingAfter = (
+  { failsOver, keys, when }: KeyRetries,
+  keyId: string,
+  startedAt: number,
+  error: LLMError
+): ReadonlySet<string> | undefined => {
+  if (error._tag !== "ProviderUnavailableError") return undefined
+  keys.failed(keyId, startedAt)
+  return failsOver && error.retryAfter === undefined && when(error) ? keys.failing(startedAt) : undefined
 }
 
 /** Records a failed attempt in the watch and in its error. */

@@ -11,6 +11,8 @@ export interface Failed {
   readonly error: LLMError
   /** The key of the attempt. */
   readonly keyId: string
+  /** In milliseconds since the epoch. */
+  readonly startedAt: number
 }
 
 export interface Origin {
@@ -31,10 +33,10 @@ export const origin = (info: ModelInfo): Effect.Effect<Origin | undefined> =>
   Effect.map(CallOrigin, (current) => (current?.info === info && current.failed !== undefined ? current : undefined))
 
 /** Takes the first failure of a call of this `LLM`. */
-export const takeFailed = (info: ModelInfo): Effect.Effect<Failed | undefined> =>
-  Effect.map(CallOrigin, (current) => {
-    if (current?.info !== info) return undefined
-    const { failed } = current
-    current.failed = undefined
-    return failed
-  })
+export const unsafeTakeFailed = (context: Context.Context<never>, info: ModelInfo): Failed | undefined => {
+  const current = Context.get(context, CallOrigin)
+  if (current?.info !== info) return undefined
+  const { failed } = current
+  current.failed = undefined
+  return failed
+}

@@ -26,6 +26,7 @@ import type { Service } from "./model.js"
 import type { CallRecorder, Outcome, UsageObserver } from "./observer.js"
 import { CallOrigin } from "./origin.js"
 import { WantsRawResponse } from "./passthrough.js"
+import { succeededAtOnce } from "./retry/state.js"
 import type { Millis } from "./timeLimits.js"
 
 const liveClock = Context.get(DefaultServices.liveServices, Clock.Clock)
@@ -126,6 +127,8 @@ export const begin = (
     },
     record: (outcome, usage) => {
       const now = clock.unsafeCurrentTimeMillis()
+      const { retries } = plan.deps
+      if (outcome === "ok" && retries !== undefined) succeededAtOnce(retries, clock, key.id)
       plan.recorder?.ended(outcome, now - startedAt, usage, labels, now)
     },
     recordOpened: () => plan.recorder?.opened(clock.unsafeCurrentTimeMillis() - startedAt, labels)
@@ -153,7 +156,7 @@ export const continueWith = <A, R>(
   Effect.provideService(effect, CallOrigin, {
     info: plan.deps.info,
     startedAt,
-    failed: { error, keyId: key.id }
+    failed: { error, keyId: key.id, startedAt }
   })
 
 /** Runs an effect after another one, which costs nothing when there is nothing to run. */
