@@ -13,7 +13,7 @@ import type { ModelInfo } from "./model.js"
  * The most requests that one call sends through nested policies (`Retry`, `Fallback`, `Balance`, `Hedge`), whatever fails. Another
  * key after a failure that concerns the key is not counted, and neither are the requests that continue a broken stream. Members
  * of a `Fallback` and deployments of a `Balance` that have not been tried keep one request each, as far as the limit goes. An
- * `LLM` alone is limited by its `maxAttempts` or `schedule`, not by this.
+ * `LLM` alone is limited by its `maxAttempts` or `schedule`, not by this, and so is a `Retry` with one of them around single requests.
  *
  * At least 2; with 1 a call is still sent again once. @default 15
  *

@@ -31,6 +31,8 @@ export interface Settings<R> {
   readonly budget: Budgets.Settings | undefined
   /** Whether a failure can be followed by a try with another key, which counts as an attempt. */
   readonly failsOver: boolean
+  /** Whether the options say how many attempts there are. */
+  readonly countsAttempts: boolean
 }
 
 /** @throws TypeError when an option is invalid */
@@ -41,7 +43,8 @@ export const settingsOf = <R>(options: Options<R>): Settings<R> => {
     when,
     retryEmpty,
     budget: budget === false ? undefined : OptionChecks.valid("Retry", (checks) => Budgets.settingsOf(checks, budget)),
-    failsOver: options.schedule === undefined && options.maxAttempts !== 1
+    failsOver: options.schedule === undefined && options.maxAttempts !== 1,
+    countsAttempts: options.schedule !== undefined || options.maxAttempts !== undefined
   }
 }
 
@@ -56,6 +59,7 @@ export interface Shared {
 interface Policy extends Shared {
   readonly decide: Decide
   readonly when: (error: LLMError) => boolean
+  readonly countsAttempts: boolean
   readonly info: () => ModelInfo
 }
 
@@ -75,7 +79,7 @@ interface Progress {
 }
 
 const retryCall = <A, R>(
-  { budget, decide, info, ownsKeys, retried, when }: Policy,
+  { budget, countsAttempts, decide, info, ownsKeys, retried, when }: Policy,
   call: Effect.Effect<A, LLMError, R>,
   withEarlier: (result: A, earlier: ReadonlyArray<Attempt.Attempt>) => A
 ): Effect.Effect<A, LLMError, R> => {
@@ -108,10 +112,10 @@ const retryCall = <A, R>(
       if (wait > longestSleepBy(limits, clock)) return Effect.fail(failed)
       const own = limitFor(limits.requests, info())
       const left = requestsLeft(fiber.currentContext, own) - made.requests
-      // A retry around single requests multiplies nothing.
-      const isNested = own !== undefined || (!ownsKeys && made.requests > made.rounds)
-      if (isNested && left < 1) {
-        return Effect.fail(notRetried(failed, "it has sent the most requests that nested policies may send"))
+      // Rounds of one request each multiply nothing.
+      const isAlone = own === undefined && (ownsKeys || (countsAttempts && made.requests <= made.rounds))
+      if (!isAlone && left < 1) {
+        return Effect.fail(notRetried(failed, "it has sent all requests that `Retry.MaxRequests` allows"))
       }
       if (budget !== undefined && !budget.take(clock)) {
         return Effect.zipRight(retried("denied"), Effect.fail(notRetried(failed, "the retry budget is spent")))
@@ -184,13 +188,13 @@ const isStart = (event: ChatEvent): event is Start => event._tag === "Start"
 
 /** Retries the calls of an `LLM`. */
 export const apply =
-  <R>({ decide, retryEmpty, when }: Settings<R>, shared: Shared): Middleware<never, R> =>
+  <R>({ countsAttempts, decide, retryEmpty, when }: Settings<R>, shared: Shared): Middleware<never, R> =>
   (next) => {
     const checkAnswer = (call: Effect.Effect<ChatResponse, LLMError>) =>
       retryEmpty ? Effect.flatMap(call, rejectEmpty) : call
     const checkStream = (open: Open) => (retryEmpty ? Effect.flatMap(open, rejectEmptyStream) : open)
     return Effect.map(decide, (decide): Service => {
-      const policy: Policy = { ...shared, decide, when, info: () => next.info }
+      const policy: Policy = { ...shared, countsAttempts, decide, when, info: () => next.info }
       return wrap(next, {
         chat: (request) => retryCall(policy, checkAnswer(next.chat(request)), Attempt.withEarlier),
         embed: (request) => retryCall(policy, next.embed(request), Attempt.withEarlier),
