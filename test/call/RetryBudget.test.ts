@@ -1,27 +1,18 @@
 import { describe, expect, it } from "@effect/vitest"
-import type { Duration } from "effect"
-import { Effect, Either, FastCheck, Fiber, Schedule, Stream, TestClock } from "effect"
+import { Effect, Either, FastCheck, Schedule, Stream } from "effect"
 import * as OptionChecks from "../../src/internal/optionChecks.js"
 import * as Budgets from "../../src/call/retry/budget.js"
 import * as Retry from "../../src/call/Retry.js"
 import type { Service } from "../../src/LLM.js"
 import { failingProvider, llmWith } from "../support/failingProvider.js"
 import { scripted, unavailable } from "../support/scripted.js"
-
-/** Runs an effect while the test clock goes on in steps of 10 milliseconds. */
-const during = <A, E, R>(time: Duration.DurationInput, effect: Effect.Effect<A, E, R>) =>
-  Effect.gen(function* () {
-    const fiber = yield* Effect.fork(Effect.exit(effect))
-    yield* TestClock.adjust(time)
-    return yield* Effect.flatten(Fiber.join(fiber))
-  })
+import { whileTimePasses } from "../support/whileTimePasses.js"
 
 const call = (llm: Service) => Effect.either(llm.chat("?"))
 
 /** Makes calls at the same time and returns the number of those that were answered. */
 const callTogether = (llm: Service, calls: number) =>
-  during(
-    "5 minutes",
+  whileTimePasses(
     Effect.map(
       Effect.all(
         Array.from({ length: calls }, () => call(llm)),
@@ -33,8 +24,7 @@ const callTogether = (llm: Service, calls: number) =>
 
 /** Makes calls one after the other, a second apart, and returns the number of those that were answered. */
 const callInTurn = (llm: Service, calls: number) =>
-  during(
-    "5 minutes",
+  whileTimePasses(
     Effect.map(
       Effect.all(Array.from({ length: calls }, () => Effect.zipLeft(call(llm), Effect.sleep("1 second")))),
       (results) => results.filter(Either.isRight).length
@@ -83,24 +73,24 @@ describe("the retry budget", () => {
       let isDown = true
       const provider = failingProvider(() => (isDown ? 500 : 200))
       const llm = yield* llmWith(provider.client, 1, { retry: { budget: { floor: 0 }, maxAttempts: 2 } })
-      expect(yield* during("1 minute", call(llm))).toMatchObject({ _tag: "Left" })
+      expect(yield* whileTimePasses(call(llm))).toMatchObject({ _tag: "Left" })
       expect(provider.sent).toHaveLength(1)
       isDown = false
-      yield* during(
-        "10 millis",
+      yield* whileTimePasses(
         Effect.all(
           Array.from({ length: 20 }, () => call(llm)),
           { concurrency: "unbounded" }
-        )
+        ),
+        "10 millis"
       )
       isDown = true
       provider.sent.length = 0
-      yield* during(
-        "1 minute",
+      yield* whileTimePasses(
         Effect.all(
           Array.from({ length: 20 }, () => call(llm)),
           { concurrency: "unbounded" }
-        )
+        ),
+        "10 millis"
       )
       expect(provider.sent).toHaveLength(20 + 3)
     })
@@ -112,7 +102,7 @@ describe("the retry budget", () => {
       const inner = yield* llmWith(provider.client, 1)
       const outer = yield* Retry.middleware({ budget: { floor: 1 } })(inner)
       const available = (llm: Service) => Effect.map(llm.status, ({ retries }) => retries?.available)
-      yield* during("10 millis", Stream.runDrain(outer.chatStream("?")))
+      yield* whileTimePasses(Stream.runDrain(outer.chatStream("?")), "10 millis")
       expect(yield* available(inner)).toBeCloseTo(10.2)
       expect(yield* available(outer)).toBeCloseTo(1.2)
     })
@@ -122,7 +112,7 @@ describe("the retry budget", () => {
     Effect.gen(function* () {
       const provider = failingProvider(() => 500)
       const llm = yield* llmWith(provider.client, 1, { retry: { budget: { floor: 1 } } })
-      const error = yield* Effect.flip(during("1 minute", llm.chat("?")))
+      const error = yield* Effect.flip(whileTimePasses(llm.chat("?")))
       expect(error._tag).toBe("ProviderUnavailableError")
       expect(error.message).toBe("Status 500. The call is not retried, because the retry budget is spent.")
       expect(error.attempts).toHaveLength(2)
@@ -134,7 +124,7 @@ describe("the retry budget", () => {
     Effect.gen(function* () {
       const next = yield* scripted(unavailable)
       const llm = yield* Retry.middleware({ schedule: Schedule.recurs(50), budget: { floor: 3 } })(next)
-      yield* Effect.flip(during("1 minute", llm.chat("?")))
+      yield* Effect.flip(whileTimePasses(llm.chat("?")))
       expect(yield* next.asked).toHaveLength(4)
     })
   )
@@ -143,7 +133,7 @@ describe("the retry budget", () => {
     Effect.gen(function* () {
       const next = yield* scripted(unavailable)
       const llm = yield* Retry.middleware({ schedule: Schedule.recurs(50), budget: false })(next)
-      yield* Effect.flip(during("1 minute", llm.chat("?")))
+      yield* Effect.flip(whileTimePasses(llm.chat("?")))
       expect(yield* next.asked).toHaveLength(51)
       expect((yield* llm.status).retries).toBeUndefined()
     })
@@ -154,8 +144,8 @@ describe("the retry budget", () => {
       const policy = Retry.middleware({ maxAttempts: 2, budget: { floor: 1 } })
       const [one, other] = [yield* scripted(unavailable), yield* scripted(unavailable)]
       const [first, second] = [yield* policy(one), yield* policy(other)]
-      yield* Effect.flip(during("1 minute", first.chat("?")))
-      yield* Effect.flip(during("1 minute", second.chat("?")))
+      yield* Effect.flip(whileTimePasses(first.chat("?")))
+      yield* Effect.flip(whileTimePasses(second.chat("?")))
       expect([(yield* one.asked).length, (yield* other.asked).length]).toEqual([2, 2])
     })
   )
@@ -243,7 +233,7 @@ describe("retries with other keys", () => {
     Effect.gen(function* () {
       const provider = failingProvider((_, index) => (index === 0 ? 500 : 200))
       const llm = yield* llmWith(provider.client, 2, { retry: { budget: { floor: 0 } } })
-      const response = yield* during("20 millis", llm.chat("?"))
+      const response = yield* whileTimePasses(llm.chat("?"))
       expect(response.attempts.map(({ error }) => error)).toEqual(["ProviderUnavailableError", undefined])
       expect(new Set(provider.sent).size).toBe(2)
     })
@@ -254,7 +244,7 @@ describe("retries with other keys", () => {
       for (const maxAttempts of [1, 2, 3]) {
         const provider = failingProvider(() => 500)
         const llm = yield* llmWith(provider.client, 5, { retry: { maxAttempts } })
-        yield* Effect.flip(during("1 minute", llm.chat("?")))
+        yield* Effect.flip(whileTimePasses(llm.chat("?")))
         expect(provider.sent).toHaveLength(maxAttempts)
       }
     })
@@ -264,7 +254,7 @@ describe("retries with other keys", () => {
     Effect.gen(function* () {
       const provider = failingProvider(() => 500)
       const llm = yield* llmWith(provider.client, 4, { retry: { maxAttempts: 5 } })
-      yield* Effect.flip(during("1 minute", llm.chat("?")))
+      yield* Effect.flip(whileTimePasses(llm.chat("?")))
       expect(new Set(provider.sent.slice(0, 4)).size).toBe(4)
       expect(provider.sent).toHaveLength(5)
     })
@@ -274,7 +264,7 @@ describe("retries with other keys", () => {
     Effect.gen(function* () {
       const provider = failingProvider((_, index) => (index < 20 ? 401 : 200))
       const llm = yield* llmWith(provider.client, 21, { retry: { budget: { floor: 0 } } })
-      expect((yield* during("1 minute", llm.chat("?"))).attempts).toHaveLength(21)
+      expect((yield* whileTimePasses(llm.chat("?"))).attempts).toHaveLength(21)
     })
   )
 
@@ -282,7 +272,7 @@ describe("retries with other keys", () => {
     Effect.gen(function* () {
       const provider = failingProvider(() => 500)
       const llm = yield* llmWith(provider.client, 5, { retry: false })
-      yield* Effect.flip(during("1 minute", llm.chat("?")))
+      yield* Effect.flip(whileTimePasses(llm.chat("?")))
       expect(provider.sent).toHaveLength(1)
     })
   )
