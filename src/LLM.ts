@@ -30,7 +30,7 @@ import type { HttpClient } from "@effect/platform"
 import type { Scope } from "effect"
 import { ConfigError, Context, Effect, Either, Layer, Option, Stream } from "effect"
 import * as Pricing from "./accounting/Pricing.js"
-import * as Retry from "./call/Retry.js"
+import type * as Retry from "./call/Retry.js"
 import * as Timeouts from "./call/Timeouts.js"
 import * as Attempts from "./call/attempts.js"
 import { millisOf, withDeadline } from "./call/deadline.js"
@@ -42,6 +42,8 @@ import { toStream } from "./call/openStream.js"
 import type { Defaults } from "./call/request.js"
 import { normalize, normalizeEmbedding, withOptions } from "./call/request.js"
 import * as Plan from "./call/planned.js"
+import * as Retries from "./call/retry/calls.js"
+import * as RetryState from "./call/retry/state.js"
 import { wrap } from "./call/wrap.js"
 import * as OptionChecks from "./internal/optionChecks.js"
 import * as Pool from "./keyPool/KeyPool.js"
@@ -158,7 +160,8 @@ const policiesOf = (options: Omit<Options, "model" | "client">) => {
     limits: millisOf(timeouts),
     /** Whether an answer is never judged, as an empty one that is retried. */
     acceptsAnyAnswer: options.retry === false || options.retry?.retryEmpty !== true,
-    attempts: [Timeouts.middleware(perAttempt), ...(options.retry === false ? [] : [Retry.middleware(options.retry)])],
+    perAttempt: Timeouts.middleware(perAttempt),
+    retry: options.retry === false ? undefined : Retries.settingsOf<never>(options.retry ?? {}),
     embeddingConcurrency,
     call: total === undefined ? [] : [withDeadline(total)]
   }
@@ -229,6 +232,12 @@ export function make(
       ...(options.price === undefined ? {} : { price: options.price })
     }
     const telemetry = options.telemetry === false ? undefined : CallTelemetry.make(info, options.telemetry ?? {})
+    const instruments = UsageListeners.onUsage(
+      options.telemetry === false ? Observer.none : Instruments.make(info, options.telemetry ?? {}),
+      info
+    )
+    const { retry } = policies
+    const retries = retry === undefined ? undefined : RetryState.make(retry)
     const deps: Attempts.Dependencies = {
       info,
       client,
@@ -236,10 +245,8 @@ export function make(
       limiter,
       countsTokens: countsTokens(yield* limiter.status),
       feedback: Feedback.make(limiter, pool),
-      instruments: UsageListeners.onUsage(
-        options.telemetry === false ? Observer.none : Instruments.make(info, options.telemetry ?? {}),
-        info
-      )
+      instruments,
+      retries
     }
     const unsupported = (feature: string) =>
       Effect.fail(
@@ -276,7 +283,10 @@ export function make(
       keys: pool
     }
     const effects = yield* applyAll(base, [
-      ...policies.attempts,
+      policies.perAttempt,
+      ...(retry === undefined || retries === undefined
+        ? []
+        : [Retries.apply(retry, { budget: retries.budget, ownsKeys: true, retried: instruments.retried })]),
       withEmbeddingBatches(client, policies.embeddingConcurrency),
       ...policies.call
     ])

@@ -26,6 +26,8 @@ export interface Need {
   readonly tokens: number
   /** Ids of keys that the call has tried. It waits for the end of cooldowns only before its first try. */
   readonly tried: ReadonlySet<string>
+  /** Ids of keys that it takes only where no other key is ready, such as those that have just failed. */
+  readonly avoid: ReadonlySet<string>
 }
 
 /** A permit and a key. The holder settles each exactly once. */
@@ -50,16 +52,27 @@ export interface UnsafeAcquired extends Acquired {
 export const unsafeTryAcquire = (
   clock: Clock.Clock,
   { limiter, pool }: Sources,
-  { model, tokens, tried }: Need
+  { avoid, model, tokens, tried }: Need
 ): UnsafeAcquired | undefined => {
   if (pool.unsafeTryReserve === undefined) return undefined
   const reservation = limiter.unsafeTryReserve?.(clock, tokens, { model })
   if (reservation === undefined) return undefined
-  const lease = pool.unsafeTryReserve(clock, tried)
+  const lease = unsafeReadyKey(clock, pool.unsafeTryReserve, tried, avoid)
   if (lease !== undefined) return { reservation, lease, waitedForPermit: 0, waitedForKey: 0 }
   reservation.unsafeGiveBack(clock)
   return undefined
 }
+
+const union = (first: ReadonlySet<string>, second: ReadonlySet<string>): ReadonlySet<string> =>
+  new Set([...first, ...second])
+
+const unsafeReadyKey = (
+  clock: Clock.Clock,
+  tryReserve: NonNullable<KeyPool.Service["unsafeTryReserve"]>,
+  tried: ReadonlySet<string>,
+  avoid: ReadonlySet<string>
+): KeyPool.UnsafeLease | undefined =>
+  (avoid.size === 0 ? undefined : tryReserve(clock, union(tried, avoid))) ?? tryReserve(clock, tried)
 
 const giveBackPermit = (clock: Clock.Clock, reservation: Reservation): Effect.Effect<void> =>
   reservation.unsafeGiveBack === undefined
@@ -87,7 +100,7 @@ const giveBackKey = (clock: Clock.Clock, lease: KeyPool.Lease): Effect.Effect<vo
  */
 export const acquire = (
   { limiter, pool }: Sources,
-  { model, tokens, tried }: Need
+  { avoid, model, tokens, tried }: Need
 ): Effect.Effect<Acquired, LLMError> =>
   Effect.gen(function* () {
     const clock = yield* Effect.clock
@@ -119,11 +132,16 @@ export const acquire = (
     const keyFor = (reservation: Reservation): Effect.Effect<KeyPool.Lease | undefined> => {
       const giveBack = giveBackPermit(clock, reservation)
       if (pool.unsafeTryReserve !== undefined) {
-        const lease = pool.unsafeTryReserve(clock, tried)
+        const lease = unsafeReadyKey(clock, pool.unsafeTryReserve, tried, avoid)
         return lease === undefined ? Effect.as(giveBack, undefined) : Effect.succeed(lease)
       }
+      const ready = pool.reserve({ ...keyOptions, maxWait: 0 })
+      const best =
+        avoid.size === 0
+          ? ready
+          : Effect.orElse(pool.reserve({ exclude: union(tried, avoid), onCooldown: "fail", maxWait: 0 }), () => ready)
       return Effect.catchAll(
-        Effect.tapErrorCause(pool.reserve({ ...keyOptions, maxWait: 0 }), () => giveBack),
+        Effect.tapErrorCause(best, () => giveBack),
         () => Effect.succeed(undefined)
       )
     }

@@ -2,7 +2,7 @@
  * The attempts of one call: a permit from the limiter, a key from the pool, the request, and the next key at once when the
  * failure concerns the key. Permit and key are settled exactly once, however the attempt ends.
  */
-import { Cause, Chunk, Duration, Effect, Either, Exit, Option, Scope } from "effect"
+import { Cause, Chunk, Context, Duration, Effect, Either, Exit, Option, Scope } from "effect"
 import * as Attempt from "../vocabulary/attempt.js"
 import type { ChatRequest, ChatResponse } from "../vocabulary/Chat.js"
 import type { ChatEvent } from "../vocabulary/ChatEvent.js"
@@ -17,6 +17,7 @@ import * as Usage from "../vocabulary/Usage.js"
 import type { AttemptWatch } from "./attemptWatch.js"
 import * as Watches from "./attemptWatch.js"
 import * as Acquire from "./acquire.js"
+import { CallLimits, narrow } from "./limits.js"
 import type { Feedback } from "../rateLimiter/feedback.js"
 import type { ListedModel } from "../wire/Wire.js"
 import type { ModelInfo } from "./model.js"
@@ -25,6 +26,8 @@ import type { Open, OpenStream, Pull } from "./openStream.js"
 import { fromStream, isolated, withEarlierAttempts } from "./openStream.js"
 import { takeFailed } from "./origin.js"
 import { estimateInput } from "./request.js"
+import { limitFor } from "./requestLimit.js"
+import type { KeyRetries } from "./retry/state.js"
 import { deltaText } from "./deltaText.js"
 
 export interface Dependencies {
@@ -37,6 +40,8 @@ export interface Dependencies {
   readonly countsTokens: boolean
   /** Passes rate limit headers and outcomes to the limiter; absent when the limiter does not observe them. */
   readonly feedback: Feedback | undefined
+  /** Absent when calls are not retried. */
+  readonly retries: KeyRetries | undefined
 }
 
 /** The request that all attempts of a call send. */
@@ -77,16 +82,19 @@ const embeddingAttempt = (request: EmbeddingRequest, model: string): AttemptRequ
 
 type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 
+const noKeys: ReadonlySet<string> = new Set()
+
 /** Acquires permit and key and begins an attempt. Must run uninterruptibly, or what was acquired could be lost. */
 const acquire = (
   deps: Dependencies,
   request: AttemptRequest,
-  tried: ReadonlySet<string>
+  tried: ReadonlySet<string>,
+  avoid: ReadonlySet<string> = noKeys
 ): Effect.Effect<ActiveAttempt, LLMError> =>
   Effect.gen(function* () {
     const clock = yield* Effect.clock
     const tokens = deps.countsTokens ? request.estimate() : 0
-    const need = { model: request.model, tokens, tried }
+    const need = { model: request.model, tokens, tried, avoid }
     const { lease, reservation, waitedForKey, waitedForPermit } =
       Acquire.unsafeTryAcquire(clock, deps, need) ?? (yield* Acquire.acquire(deps, need))
     const startedAt = clock.unsafeCurrentTimeMillis()
@@ -146,6 +154,8 @@ const recordWaits = ({ instruments }: Dependencies, forPermit: number, forKey: n
 
 /** Of two errors the one that a retry can resolve, with the shorter `retryAfter`. */
 const preferred = (first: LLMError, next: LLMError): LLMError => {
+  // There was no other key for a failure that might have concerned its key.
+  if (!Errors.isKeyScoped(first)) return first
   if (first._tag === "RateLimitError" && next._tag === "RateLimitError") {
     return first.retryAfter !== undefined && next.retryAfter !== undefined
       ? Errors.update(first, { retryAfter: Duration.min(first.retryAfter, next.retryAfter) })
@@ -155,52 +165,126 @@ const preferred = (first: LLMError, next: LLMError): LLMError => {
   return first._tag === "RateLimitError" || next._tag === "KeyPoolExhaustedError" ? first : next
 }
 
-/** Makes attempts, each with another key, until one succeeds or fails with an error that does not concern the key. */
+/** How a call begins: its first failure, if it was sent before, and the keys that earlier calls for the same answer have tried. */
+const begin = (deps: Dependencies, model: string) =>
+  Effect.contextWith((context: Context.Context<never>) => {
+    const limit = limitFor(Context.get(context, CallLimits).requests, deps.info)
+    const earlier = (limit?.earlier ?? []).filter(
+      (attempt) => attempt.provider === deps.client.provider && attempt.model === model && attempt.keyId !== ""
+    )
+    return {
+      failed: takeFailed(context, deps.info),
+      tried: new Set(earlier.map(({ keyId }) => keyId)),
+      requestsLeft: limit?.left ?? Infinity
+    }
+  })
+
+/**
+ * Makes attempts, each with another key, until one succeeds or fails with an error that does not concern the key. A failure of the
+ * provider may concern the key, too: a call that is made for the first time then tries one other key that is ready and not failing.
+ */
 const withKeyFailover = <A, R>(
   deps: Dependencies,
   request: AttemptRequest,
   use: (active: ActiveAttempt, restore: Restore) => Effect.Effect<A, LLMError, R>,
   withEarlier: (result: A, earlier: ReadonlyArray<Attempt.Attempt>) => A
 ): Effect.Effect<A, LLMError, R> => {
+  const { retries } = deps
   const withProviderAndModel = (error: LLMError): LLMError =>
     error.provider === "" || error.model === ""
       ? Errors.update(error, { provider: deps.client.provider, model: request.model })
       : error
 
-  const attemptAfter = (
-    tried: ReadonlySet<string>,
-    earlier: ReadonlyArray<Attempt.Attempt>,
-    reason: LLMError | undefined
-  ): Effect.Effect<A, LLMError, R> =>
-    Effect.flatten(
+  interface Before {
+    readonly tried: ReadonlySet<string>
+    readonly attempts: ReadonlyArray<Attempt.Attempt>
+    readonly reason: LLMError | undefined
+    /** Keys that are taken only when no other is ready. */
+    readonly avoid: ReadonlySet<string>
+    /** Whether a failure of the provider is followed by a try with another key. */
+    readonly mayFailOver: boolean
+    /** Whether this is that try. */
+    readonly failsOver: boolean
+  }
+
+  const attemptAfter = (before: Before): Effect.Effect<A, LLMError, R> => {
+    const { attempts: earlier, avoid, reason, tried } = before
+    const acquired = acquire(deps, request, tried, avoid)
+    return Effect.flatten(
       Effect.uninterruptibleMask((restore) =>
-        Effect.matchEffect(acquire(deps, request, tried), {
+        Effect.matchEffect(before.failsOver ? narrow(acquired, { maxWait: 0 }) : acquired, {
           onFailure: (error) => {
             const located = withProviderAndModel(error)
             const failure = reason === undefined ? located : preferred(reason, located)
             return Effect.fail(earlier.length === 0 ? failure : Errors.update(failure, { attempts: earlier }))
           },
-          onSuccess: (active) =>
-            Effect.map(Effect.either(use(active, restore)), (result): Effect.Effect<A, LLMError, R> => {
+          onSuccess: (active) => {
+            if (before.failsOver) retries?.keys.tried(active.call.key.id, active.startedAt)
+            return Effect.map(Effect.either(use(active, restore)), (result): Effect.Effect<A, LLMError, R> => {
+              const keyId = active.call.key.id
               if (result._tag === "Right") {
+                retries?.keys.succeeded(keyId)
                 return Effect.succeed(earlier.length === 0 ? result.right : withEarlier(result.right, earlier))
               }
               const error = result.left
-              const attempts = Attempt.concat(earlier, error.attempts)
-              const failure = reason === undefined ? error : preferred(reason, error)
-              return Errors.isKeyScoped(error)
-                ? attemptAfter(new Set(tried).add(active.call.key.id), attempts, failure)
-                : Effect.fail(earlier.length === 0 ? error : Errors.update(error, { attempts }))
+              return afterFailure(before, keyId, active.startedAt, error)
             })
+          }
         })
       )
     )
-  return Effect.withFiberRuntime((fiber) => {
-    const failed = takeFailed(fiber.currentContext, deps.info)
-    if (failed === undefined) return attemptAfter(new Set(), [], undefined)
-    const { error, keyId } = failed
-    return Errors.isKeyScoped(error) ? attemptAfter(new Set([keyId]), error.attempts, error) : Effect.fail(error)
+  }
+
+  /** The next attempt after one that failed with a key, or its error. */
+  const afterFailure = (
+    before: Before,
+    keyId: string,
+    startedAt: number,
+    error: LLMError
+  ): Effect.Effect<A, LLMError, R> => {
+    const attempts = Attempt.concat(before.attempts, error.attempts)
+    if (Errors.isKeyScoped(error)) {
+      const reason = before.reason === undefined ? error : preferred(before.reason, error)
+      return attemptAfter({ ...before, attempts, reason, tried: new Set(before.tried).add(keyId), failsOver: false })
+    }
+    const failing = retries === undefined ? undefined : failingAfter(retries, keyId, startedAt, error)
+    return before.mayFailOver && failing !== undefined
+      ? attemptAfter({
+          tried: new Set([...before.tried, ...failing, keyId]),
+          attempts,
+          reason: error,
+          avoid: noKeys,
+          mayFailOver: false,
+          failsOver: true
+        })
+      : Effect.fail(before.attempts.length === 0 ? error : Errors.update(error, { attempts }))
+  }
+
+  return Effect.flatMap(begin(deps, request.model), ({ failed, requestsLeft, tried }) => {
+    const isFirst = tried.size === 0
+    const before: Before = {
+      tried: noKeys,
+      attempts: [],
+      reason: undefined,
+      avoid: isFirst ? noKeys : new Set([...tried, ...(retries?.keys.failing(-Infinity) ?? noKeys)]),
+      mayFailOver: isFirst && requestsLeft > 1,
+      failsOver: false
+    }
+    if (failed === undefined) return attemptAfter(before)
+    return afterFailure(before, failed.keyId, failed.startedAt, failed.error)
   })
+}
+
+/** Records an error of the provider with a key, and returns the failing keys when another key may do better at once. */
+const failingAfter = (
+  { failsOver, keys, when }: KeyRetries,
+  keyId: string,
+  startedAt: number,
+  error: LLMError
+): ReadonlySet<string> | undefined => {
+  if (error._tag !== "ProviderUnavailableError") return undefined
+  keys.failed(keyId, startedAt)
+  return failsOver && error.retryAfter === undefined && when(error) ? keys.failing(startedAt) : undefined
 }
 
 /** Records a failed attempt in the watch and in its error. */

@@ -1,10 +1,11 @@
 /**
- * The time limits of a call, set by the modules above and respected by those below: `Timeouts` sets the deadline, `Fallback`
- * the maxWait.
+ * The limits of a call, set by the modules above and respected by those below: `Timeouts` sets the deadline, `Fallback` the maxWait,
+ * and policies that send a call again the number of requests.
  */
-import type { Duration } from "effect"
+import type { Clock, Duration } from "effect"
 import { Context, Effect } from "effect"
 import { toMillis } from "effect/Duration"
+import type { RequestLimit } from "./requestLimit.js"
 
 export interface Limits {
   /** The deadline of the whole call, in milliseconds since the epoch. */
@@ -13,6 +14,8 @@ export interface Limits {
   readonly maxWait: number
   /** The longest time between two events of a stream, in milliseconds. */
   readonly idle: number
+  /** Absent when no policy around the call limits its requests. */
+  readonly requests?: RequestLimit | undefined
 }
 
 const unlimited: Limits = { deadline: Infinity, maxWait: Infinity, idle: Infinity }
@@ -21,19 +24,23 @@ export class CallLimits extends Context.Reference<CallLimits>()("effect-llm/Call
   defaultValue: (): Limits => unlimited
 }) {}
 
-/** Narrows the limits for an effect. A wider limit than the current one has no effect. */
+/** Narrows the limits for an effect. A longer time than the current one has no effect. */
 export const narrow = <A, E, R>(effect: Effect.Effect<A, E, R>, limits: Partial<Limits>): Effect.Effect<A, E, R> =>
   Effect.flatMap(CallLimits, (outer) =>
     Effect.provideService(effect, CallLimits, {
       deadline: Math.min(outer.deadline, limits.deadline ?? Infinity),
       maxWait: Math.min(outer.maxWait, limits.maxWait ?? Infinity),
-      idle: Math.min(outer.idle, limits.idle ?? Infinity)
+      idle: Math.min(outer.idle, limits.idle ?? Infinity),
+      requests: limits.requests ?? outer.requests
     })
   )
 
 /** The longest allowed sleep from now, in milliseconds; infinite without limits. */
+export const longestSleepBy = ({ deadline, maxWait }: Limits, clock: Clock.Clock): number =>
+  Math.max(0, Math.min(maxWait, deadline - clock.unsafeCurrentTimeMillis()))
+
 export const longestSleep = Effect.map(Effect.all([CallLimits, Effect.clock]), ([limits, clock]) =>
-  Math.max(0, Math.min(limits.maxWait, limits.deadline - clock.unsafeCurrentTimeMillis()))
+  longestSleepBy(limits, clock)
 )
 
 /** The shorter of an allowed wait and the longest sleep, in milliseconds. */

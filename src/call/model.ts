@@ -52,6 +52,21 @@ export interface ModelInfo {
 }
 
 /**
+ * The retry budget of an `LLM`, and how often it was asked for since the `LLM` was built.
+ *
+ * @since 0.2.0
+ * @category model
+ */
+export interface RetryStatus {
+  /** The retries that are available now. */
+  readonly available: number
+  /** Retries that were made. */
+  readonly granted: number
+  /** Calls that failed because the budget was spent. */
+  readonly denied: number
+}
+
+/**
  * The state of an `LLM`'s keys, limiter and calls. It contains key ids, never secrets.
  *
  * @since 0.1.0
@@ -62,6 +77,12 @@ export interface Status {
   readonly limiter: Limiter.LimiterStatus
   /** The durations of calls; absent when telemetry is off. */
   readonly calls?: CallTimes
+  /**
+   * The retry budget of the outermost `Retry`; absent without one, and around several `LLM`s with `Balance`.
+   *
+   * @since 0.2.0
+   */
+  readonly retries?: RetryStatus
 }
 
 /**

@@ -71,8 +71,10 @@ export interface Instruments {
   readonly attempt: (key: ApiKey, subject: Subject) => Effect.Effect<AttemptProbe>
   /** Called when a call waited for a permit or a key, with the wait in milliseconds. */
   readonly waited: (what: "limiter" | "pool", duration: number) => Effect.Effect<void>
+  /** Called when a call is retried, or fails because the retry budget is spent. */
+  readonly retried: (outcome: "granted" | "denied") => Effect.Effect<void>
 }
 
 const noProbe = Effect.succeed<AttemptProbe>({ around: (effect) => effect, end: () => Effect.void })
 
-export const none: Instruments = { attempt: () => noProbe, waited: () => Effect.void }
+export const none: Instruments = { attempt: () => noProbe, waited: () => Effect.void, retried: () => Effect.void }

@@ -11,6 +11,8 @@ export interface Failed {
   readonly error: LLMError
   /** The key of the attempt. */
   readonly keyId: string
+  /** In milliseconds since the epoch. */
+  readonly startedAt: number
 }
 
 export interface Origin {

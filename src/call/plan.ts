@@ -28,6 +28,7 @@ import type { Service } from "./model.js"
 import type { CallRecorder, Outcome, UsageObserver } from "./observer.js"
 import { CallOrigin } from "./origin.js"
 import { WantsRawResponse } from "./passthrough.js"
+import { succeededAtOnce } from "./retry/state.js"
 import type { Millis } from "./timeLimits.js"
 
 /** Effect's default tracer, which exports nothing. */
@@ -82,7 +83,7 @@ export const begin = (
   if (clock !== liveClock || (plan.hasSpans && fiber.currentTracer !== defaultTracer)) return undefined
   const subject = chatAttempt(request, model)
   const tokens = countsTokens ? subject.estimate() : 0
-  const acquired = unsafeTryAcquire(clock, { limiter, pool }, { model, tokens, tried: none })
+  const acquired = unsafeTryAcquire(clock, { limiter, pool }, { model, tokens, tried: none, avoid: none })
   if (acquired === undefined) return undefined
   const { lease, reservation } = acquired
   const { key } = lease
@@ -127,6 +128,8 @@ export const begin = (
     },
     record: (outcome, usage) => {
       const now = clock.unsafeCurrentTimeMillis()
+      const { retries } = plan.deps
+      if (outcome === "ok" && retries !== undefined) succeededAtOnce(retries, clock, key.id)
       plan.recorder?.ended(outcome, now - startedAt, usage, labels, now)
     },
     recordOpened: () => plan.recorder?.opened(clock.unsafeCurrentTimeMillis() - startedAt, labels)
@@ -154,7 +157,7 @@ export const continueWith = <A, R>(
   Effect.provideService(effect, CallOrigin, {
     info: plan.deps.info,
     startedAt,
-    failed: { error, keyId: key.id }
+    failed: { error, keyId: key.id, startedAt }
   })
 
 /** Runs an effect after another one, which costs nothing when there is nothing to run. */

@@ -128,21 +128,25 @@ export const make = (fallbacks: ReadonlyArray<Service | Member>, options: Option
   return (next) =>
     Effect.map(TokenCounter, (counter): Service => {
       const { info } = next
+      const currentInfo = () => next.info
       const filteredAnswers = options.filteredAnswers ?? false
       const fit = options.fit === true ? {} : options.fit === false ? undefined : options.fit
       const select = Members.selection(prepare(next, fallbacks, options), info, counter, fit)
       const chat: Sequence.CallKind<ChatResponse> = {
         failoverAfter,
+        info: currentInfo,
         withEarlier: Attempt.withEarlier,
         filtered: (answer) => (filteredAnswers ? Sequence.filteredAnswer(answer) : undefined)
       }
       const embedding: Sequence.CallKind<EmbeddingResponse> = {
         failoverAfter,
+        info: currentInfo,
         withEarlier: Attempt.withEarlier,
         filtered: () => undefined
       }
       const openStream = Streams.open({
         info,
+        currentInfo,
         failoverAfter,
         filteredAnswers,
         promptFor: promptOf(options.continueStreams)

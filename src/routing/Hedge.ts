@@ -16,15 +16,17 @@
  *
  * @since 0.1.0
  */
-import { Effect, Ref } from "effect"
+import { Context, Effect, Ref } from "effect"
 import type { Duration, Scope } from "effect"
 import * as Attempt from "../vocabulary/attempt.js"
 import * as Checks from "../internal/optionChecks.js"
 import { hedge } from "./hedge/race.js"
+import { CallLimits, narrow } from "../call/limits.js"
 import { fromStream, toStream, withEarlierAttempts } from "../call/openStream.js"
 import type { OwnedStream } from "../call/ownedStream.js"
 import { owned } from "../call/ownedStream.js"
 import * as Requests from "../call/request.js"
+import { limitFor } from "../call/requestLimit.js"
 import { wrap } from "../call/wrap.js"
 import * as Percentile from "./hedge/percentile.js"
 import type { Middleware, Service } from "../call/model.js"
@@ -143,17 +145,31 @@ export const make = (others: ReadonlyArray<Service>, options: Options = {}): Mid
         withEarlier: (result: A, earlier: ReadonlyArray<Attempt.Attempt>) => A,
         discard: (result: A) => Effect.Effect<void>
       ): Effect.Effect<A, LLMError, R> => {
-        const requestTo = (llm: Service) => ({ info: llm.info, call: send(llm) })
+        const firstWith = (left: number | undefined) => ({
+          info: next.info,
+          call:
+            left === undefined
+              ? send(next)
+              : narrow(send(next), { requests: { info: next.info, left: left - 1, earlier: [] } })
+        })
+        const requestTo = (llm: Service) => ({
+          info: llm.info,
+          call: narrow(send(llm), { requests: { info: llm.info, left: 1, earlier: [] } })
+        })
         return Effect.flatMap(Effect.zipRight(permits.addShare, timing.delay), (delay) =>
-          hedge({
-            first: requestTo(next),
-            second: Effect.map(nextOther, requestTo),
-            delay,
-            takePermit: permits.take,
-            onFailure,
-            recordLatency: timing.recordLatency,
-            withEarlier,
-            discard
+          Effect.withFiberRuntime((fiber) => {
+            const left = limitFor(Context.get(fiber.currentContext, CallLimits).requests, next.info)?.left
+            if (left !== undefined && left < 2) return send(next)
+            return hedge({
+              first: firstWith(left),
+              second: Effect.map(nextOther, requestTo),
+              delay,
+              takePermit: permits.take,
+              onFailure,
+              recordLatency: timing.recordLatency,
+              withEarlier,
+              discard
+            })
           })
         )
       }

@@ -13,6 +13,7 @@
  * | `llm_time_to_first_event_seconds` (streams) | provider, model |
  * | `llm_tokens_total` | provider, model, kind (`input`, `output`, `cached_input`, `cache_write`, `reasoning`) |
  * | `llm_attempts_total` | provider, model, key_id, outcome |
+ * | `llm_retries_total` | provider, model, outcome (`granted`, `denied` when the retry budget is spent) |
  * | `llm_in_flight`, `llm_load_factor` | provider, model, key_id |
  * | `llm_cooldowns_total` | provider, model, key_id, reason (`RateLimited`, `OutOfQuota`, `Refused`) |
  * | `llm_wait_seconds` | provider, model, for (`limiter`, `pool`) |

@@ -57,6 +57,7 @@ export const make = (info: ModelInfo, options: Options): Instruments => {
     return created
   }
   const waits = Metrics.ofWaits(info)
+  const retries = Metrics.ofRetries(info)
 
   const probeOf = (key: ApiKey, clock: Clock.Clock, span: Option.Option<Tracer.Span>): AttemptProbe => ({
     around: (effect) => (Option.isNone(span) ? effect : Effect.withParentSpan(effect, span.value)),
@@ -97,6 +98,7 @@ export const make = (info: ModelInfo, options: Options): Instruments => {
         const probe = Effect.map(span, (span) => probeOf(key, clock, span))
         return hasMetrics ? Effect.zipRight(Metrics.updateMetrics(metricsOf(key).started), probe) : probe
       }),
-    waited: (what, duration) => (hasMetrics ? waits[what](duration / 1000) : Effect.void)
+    waited: (what, duration) => (hasMetrics ? waits[what](duration / 1000) : Effect.void),
+    retried: (outcome) => (hasMetrics ? retries[outcome] : Effect.void)
   }
 }

@@ -24,6 +24,7 @@ const keys = {
   ),
   tokens: counter("llm_tokens_total", "Tokens consumed, by kind"),
   attempts: counter("llm_attempts_total", "Requests sent, by key and outcome"),
+  retries: counter("llm_retries_total", "Retries, and calls that failed because the retry budget was spent"),
   inFlight: MetricKey.gauge("llm_in_flight", { description: "Requests in flight on a key" }),
   loadFactor: MetricKey.gauge("llm_load_factor", {
     description: "Requests in flight on a key, divided by its maxConcurrency, or by its weight when it has none"
@@ -38,6 +39,7 @@ export const metrics = {
   timeToFirstEvent: Metric.fromMetricKey(keys.timeToFirstEvent),
   tokens: Metric.fromMetricKey(keys.tokens),
   attempts: Metric.fromMetricKey(keys.attempts),
+  retries: Metric.fromMetricKey(keys.retries),
   inFlight: Metric.fromMetricKey(keys.inFlight),
   loadFactor: Metric.fromMetricKey(keys.loadFactor),
   cooldowns: Metric.fromMetricKey(keys.cooldowns),
@@ -108,6 +110,12 @@ export const ofWaits = (info: ModelInfo) => {
     limiter: (waited: number) => Metric.update(limiter, waited),
     pool: (waited: number) => Metric.update(pool, waited)
   }
+}
+
+export const ofRetries = (info: ModelInfo) => {
+  const granted = Metric.fromMetricKey(withLabels({ ...labelsOf(info), outcome: "granted" })(keys.retries))
+  const denied = Metric.fromMetricKey(withLabels({ ...labelsOf(info), outcome: "denied" })(keys.retries))
+  return { granted: Metric.increment(granted), denied: Metric.increment(denied) }
 }
 
 /** The metrics of calls. */

@@ -458,5 +458,7 @@ export const retryAfter = (error: LLMError): Option.Option<Duration.Duration> =>
  */
 export const update = <E extends LLMError>(
   error: E,
-  fields: Partial<Pick<LLMError, "provider" | "model" | "attempts">> & { readonly retryAfter?: Duration.Duration }
+  fields: Partial<Pick<LLMError, "provider" | "model" | "message" | "attempts">> & {
+    readonly retryAfter?: Duration.Duration
+  }
 ): E => Reflect.construct(error.constructor, [{ ...error, message: error.message, ...fields }])

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Chunk, Effect, Metric, Schema, Stream } from "effect"
+import { Effect, Metric, Schema, Stream } from "effect"
 import { readFileSync } from "node:fs"
 import * as Prometheus from "../../src/telemetry/Prometheus.js"
 import * as KeyPool from "../../src/keyPool/KeyPool.js"
@@ -10,7 +10,7 @@ import * as ProviderClient from "../../src/call/ProviderClient.js"
 import * as RateLimiter from "../../src/rateLimiter/RateLimiter.js"
 import * as Telemetry from "../../src/telemetry/Telemetry.js"
 import { read } from "../support/exposition.js"
-import { answer, context } from "../support/scripted.js"
+import { answer, context, unavailable } from "../support/scripted.js"
 
 const Panel = Schema.Struct({
   id: Schema.Int,
@@ -38,13 +38,19 @@ const refused = new LLMErrors.AuthenticationError({ ...context, status: 401, mes
 /** The series of a program that has recorded every metric, by name with their labels. */
 const series = Effect.gen(function* () {
   const provider = "charted"
-  const llm = yield* LLM.make({ model: "model" }).pipe(
+  let isDown = true
+  const llm = yield* LLM.make({ model: "model", retry: { backoff: { base: 0 } } }).pipe(
     Effect.provideService(ProviderClient.ProviderClient, {
       provider,
       wire: "test",
       chat: (_, { key }) =>
         key.id === "bad" ? Effect.fail(refused) : Effect.delay(Effect.succeed(answer("Hello")), "20 millis"),
-      chatStream: () => Stream.fromChunk(Chunk.fromIterable(ChatEvent.fromResponse(answer("Hello"))))
+      chatStream: () =>
+        Stream.suspend(() => {
+          if (!isDown) return Stream.fromIterable(ChatEvent.fromResponse(answer("Hello")))
+          isDown = false
+          return Stream.fail(unavailable)
+        })
     }),
     Effect.provide(
       KeyPool.layer({

@@ -2,7 +2,7 @@
  * Routes each call to a deployment that can serve it, and to the next one when that fails. Each lease is released exactly once,
  * whatever happens.
  */
-import { Cause, Chunk, Clock, Effect, Either, Exit, Option, Random, Scope } from "effect"
+import { Cause, Chunk, Clock, Context, Effect, Either, Exit, Option, Random, Scope } from "effect"
 import * as Attempt from "../../vocabulary/attempt.js"
 import type { Deployment, Options, Service, Verdict } from "./model.js"
 import { InvalidBalanceError } from "./model.js"
@@ -26,7 +26,8 @@ import * as Leases from "./leases.js"
 import * as State from "./state.js"
 import * as Report from "./report.js"
 import { handsOn, verdictOf } from "./verdict.js"
-import { longestSleep, narrow } from "../../call/limits.js"
+import { CallLimits, longestSleepBy, narrow } from "../../call/limits.js"
+import { limitFor, requestsLeft, requestsOf } from "../../call/requestLimit.js"
 import type { DeploymentSet } from "./deploymentSet.js"
 import * as DeploymentSets from "./deploymentSet.js"
 import type { Open, OpenStream, Pull } from "../../call/openStream.js"
@@ -118,13 +119,26 @@ interface Progress {
   readonly attempts: ReadonlyArray<Attempt.Attempt>
   /** By position. */
   readonly errors: ReadonlyMap<number, LLMError>
+  /** The number of requests. */
+  readonly requests: number
+}
+
+/** The requests that a call may send from now on. */
+interface Requests {
+  readonly left: number
+  /** Whether a policy around the balance limits them. */
+  readonly isLimited: boolean
+  /** Those of earlier rounds of the call. */
+  readonly earlier: ReadonlyArray<Attempt.Attempt>
+  /** The number of deployments that have not been tried, without the one that is called. */
+  readonly untried: number
 }
 
 const neutral: Verdict = { _tag: "Neutral" }
 
 const noRequirements: Requirements = { missing: new Map(), affinity: undefined, namesModel: false }
 
-const noProgress: Progress = { attempts: [], errors: new Map() }
+const noProgress: Progress = { attempts: [], errors: new Map(), requests: 0 }
 
 const makeService = (dependencies: Dependencies): Service => {
   const { capabilities, checked, deployments, info, leases } = dependencies
@@ -148,39 +162,59 @@ const makeService = (dependencies: Dependencies): Service => {
       const exclude = new Set([...missing.keys(), ...progress.errors.keys()])
       return Effect.flatten(
         Effect.uninterruptibleMask((restore) =>
-          longestSleep.pipe(
-            Effect.flatMap((longest) => leases.acquire({ exclude, affinity }, Math.min(longest, checked.maxWait))),
-            Effect.matchEffect({
+          Effect.withFiberRuntime((fiber) => {
+            const limits = Context.get(fiber.currentContext, CallLimits)
+            const longest = longestSleepBy(limits, Context.get(fiber.currentDefaultServices, Clock.Clock))
+            const own = limitFor(limits.requests, info)
+            const requests: Requests = {
+              left: requestsLeft(fiber.currentContext, own) - progress.requests,
+              isLimited: own !== undefined,
+              earlier: own?.earlier ?? [],
+              untried: deployments.length - exclude.size - 1
+            }
+            return Effect.matchEffect(leases.acquire({ exclude, affinity }, Math.min(longest, checked.maxWait)), {
               onFailure: () => Effect.succeed(giveUp(progress)),
               onSuccess: (lease) =>
-                Effect.map(Effect.either(call(lease, restore)), (result) =>
+                Effect.map(Effect.either(call(progress, requests, lease, restore)), (result) =>
                   Either.match(result, {
                     onRight: (answer) =>
                       Effect.succeed(progress.errors.size === 0 ? answer : withEarlier(answer, progress.attempts)),
-                    onLeft: (error) => handOn(progress, lease, error)
+                    onLeft: (error) => handOn(progress, requests, lease, error)
                   })
                 )
             })
-          )
+          })
         )
       )
     }
 
-    const call = (lease: Lease, restore: Restore): Effect.Effect<A, LLMError, R> => {
+    const call = (
+      { errors }: Progress,
+      { earlier, isLimited, left, untried }: Requests,
+      lease: Lease,
+      restore: Restore
+    ): Effect.Effect<A, LLMError, R> => {
       const llm = deployments[lease.position]
       if (llm === undefined) return Effect.dieMessage(`The balance has no deployment at ${lease.position}.`)
       const attempt = use(llm, lease, restore)
-      return lease.hasAlternative ? narrow(attempt, { maxWait: checked.failoverAfter }) : attempt
+      return lease.hasAlternative || isLimited || errors.size > 0
+        ? narrow(attempt, {
+            ...(lease.hasAlternative ? { maxWait: checked.failoverAfter } : {}),
+            requests: { info: llm.info, left: Math.max(1, left - untried), earlier }
+          })
+        : attempt
     }
 
     const handOn = (
-      { attempts: earlier, errors }: Progress,
+      { attempts: earlier, errors, requests }: Progress,
+      { left }: Requests,
       { position }: Lease,
       error: LLMError
     ): Effect.Effect<A, LLMError, R> => {
       const attempts = Attempt.concat(earlier, error.attempts)
-      return dependencies.handsOn(error)
-        ? from({ attempts, errors: new Map(errors).set(position, error) })
+      const made = requestsOf(error.attempts)
+      return dependencies.handsOn(error) && left > made
+        ? from({ attempts, errors: new Map(errors).set(position, error), requests: requests + made })
         : Effect.fail(errors.size === 0 ? error : Errors.update(error, { attempts }))
     }
 

@@ -1,6 +1,6 @@
 /** Calls the members one after the other, until one answers or none of the remaining ones takes the error. */
-import type { Array as Arr, Chunk } from "effect"
-import { Effect } from "effect"
+import type { Array as Arr } from "effect"
+import { Chunk, Context, Effect } from "effect"
 import * as Attempt from "../../vocabulary/attempt.js"
 import type { ChatResponse } from "../../vocabulary/Chat.js"
 import * as Chat from "../../vocabulary/Chat.js"
@@ -9,7 +9,9 @@ import { collectAll } from "../../vocabulary/chatEvent/collected.js"
 import type { LLMError } from "../../vocabulary/LLMError.js"
 import * as Errors from "../../vocabulary/LLMError.js"
 import { ContentFilterError } from "../../vocabulary/LLMError.js"
-import { narrow } from "../../call/limits.js"
+import { CallLimits, narrow } from "../../call/limits.js"
+import type { ModelInfo } from "../../call/model.js"
+import { limitFor, requestsLeft, requestsOf } from "../../call/requestLimit.js"
 import type { Member } from "./members.js"
 import { membersTaking, tooSmallWindow } from "./members.js"
 
@@ -20,6 +22,8 @@ export interface CallKind<A> {
   readonly filtered: (result: A) => LLMError | undefined
   /** The longest that a member can wait while another can take the call, in milliseconds. */
   readonly failoverAfter: number
+  /** The `info` of the fallback. */
+  readonly info: () => ModelInfo
 }
 
 export interface SequenceResult<A> {
@@ -33,52 +37,83 @@ export const callInOrder = <A, R>(
   kind: CallKind<A>,
   members: Arr.NonEmptyReadonlyArray<Member>,
   call: (member: Member) => Effect.Effect<A, LLMError, R>
+): Effect.Effect<SequenceResult<A>, LLMError, R> =>
+  Effect.withFiberRuntime((fiber) => {
+    const own = limitFor(Context.get(fiber.currentContext, CallLimits).requests, kind.info())
+    const left = requestsLeft(fiber.currentContext, own)
+    const [first, ...rest] = members
+    return callFrom(kind, call, first, rest, { attempts: [], tooSmall: -1, left, earlier: own?.earlier })
+  })
+
+interface Progress {
+  readonly attempts: ReadonlyArray<Attempt.Attempt>
+  /** The largest context window that was too small, in tokens; -1 if none was. */
+  readonly tooSmall: number
+  /** The most requests that the members may send from now on. */
+  readonly left: number
+  /** The requests of earlier rounds of the call; undefined where no policy around the fallback limits requests. */
+  readonly earlier: ReadonlyArray<Attempt.Attempt> | undefined
+}
+
+const callFrom = <A, R>(
+  kind: CallKind<A>,
+  call: (member: Member) => Effect.Effect<A, LLMError, R>,
+  member: Member,
+  remaining: ReadonlyArray<Member>,
+  progress: Progress
 ): Effect.Effect<SequenceResult<A>, LLMError, R> => {
-  const from = (
-    member: Member,
-    remaining: ReadonlyArray<Member>,
-    earlier: ReadonlyArray<Attempt.Attempt>,
-    tooSmall: number
-  ): Effect.Effect<SequenceResult<A>, LLMError, R> => {
-    const called = remaining.some((other) => other.takesTransientErrors)
-      ? narrow(call(member), { maxWait: kind.failoverAfter })
-      : call(member)
-    const handOn = (
-      error: LLMError,
-      attempts: ReadonlyArray<Attempt.Attempt>
-    ): Effect.Effect<SequenceResult<A>, LLMError, R> | undefined => {
-      const window = Math.max(tooSmall, tooSmallWindow(error, member))
-      const [next] = membersTaking(remaining, error, window)
-      if (next === undefined) return undefined
-      return from(
-        next,
-        remaining.filter((other) => other !== next),
-        attempts,
-        window
-      )
-    }
-    return Effect.matchEffect(called, {
-      onSuccess: (result) => {
-        const answered = { result: earlier.length === 0 ? result : kind.withEarlier(result, earlier), remaining }
-        const filtered = kind.filtered(result)
-        if (filtered === undefined) return Effect.succeed(answered)
-        const attempts = Attempt.concat(earlier, filtered.attempts)
-        const next = handOn(filtered, attempts)
-        if (next === undefined) return Effect.succeed(answered)
-        // No other member answers: the filtered answer is the result, after the failed attempts of the others.
-        return Effect.catchAll(next, (error) => {
-          const failed = Attempt.concat(earlier, error.attempts.slice(attempts.length))
-          return Effect.succeed({ result: kind.withEarlier(result, failed), remaining: [] })
+  const { attempts: earlier, left } = progress
+  const isTaken = remaining.some((other) => other.takesTransientErrors)
+  const called =
+    isTaken || earlier.length > 0 || progress.earlier !== undefined
+      ? narrow(call(member), {
+          ...(isTaken ? { maxWait: kind.failoverAfter } : {}),
+          requests: {
+            info: member.llm.info,
+            left: Math.max(1, left - remaining.length),
+            earlier: progress.earlier ?? []
+          }
         })
-      },
-      onFailure: (error) => {
-        const attempts = Attempt.concat(earlier, error.attempts)
-        return handOn(error, attempts) ?? Effect.fail(earlier.length === 0 ? error : Errors.update(error, { attempts }))
-      }
-    })
+      : call(member)
+  const handOn = (
+    error: LLMError,
+    attempts: ReadonlyArray<Attempt.Attempt>
+  ): Effect.Effect<SequenceResult<A>, LLMError, R> | undefined => {
+    const after: Progress = {
+      attempts,
+      tooSmall: Math.max(progress.tooSmall, tooSmallWindow(error, member)),
+      left: left - requestsOf(error.attempts),
+      earlier: progress.earlier
+    }
+    const [next] = membersTaking(remaining, error, after.tooSmall)
+    if (next === undefined || after.left < 1) return undefined
+    return callFrom(
+      kind,
+      call,
+      next,
+      remaining.filter((other) => other !== next),
+      after
+    )
   }
-  const [first, ...rest] = members
-  return Effect.suspend(() => from(first, rest, [], -1))
+  return Effect.matchEffect(called, {
+    onSuccess: (result) => {
+      const answered = { result: earlier.length === 0 ? result : kind.withEarlier(result, earlier), remaining }
+      const filtered = kind.filtered(result)
+      if (filtered === undefined) return Effect.succeed(answered)
+      const attempts = Attempt.concat(earlier, filtered.attempts)
+      const next = handOn(filtered, attempts)
+      if (next === undefined) return Effect.succeed(answered)
+      // No other member answers: the filtered answer is the result, after the failed attempts of the others.
+      return Effect.catchAll(next, (error) => {
+        const failed = Attempt.concat(earlier, error.attempts.slice(attempts.length))
+        return Effect.succeed({ result: kind.withEarlier(result, failed), remaining: [] })
+      })
+    },
+    onFailure: (error) => {
+      const attempts = Attempt.concat(earlier, error.attempts)
+      return handOn(error, attempts) ?? Effect.fail(earlier.length === 0 ? error : Errors.update(error, { attempts }))
+    }
+  })
 }
 
 /** Marks the last attempt as failed after all. */

@@ -17,6 +17,8 @@ import { owned } from "../../call/ownedStream.js"
 export interface Options {
   /** The `info` of the first member, whose model a request means if it names none. */
   readonly info: ModelInfo
+  /** The same, as it is after the model was reloaded. */
+  readonly currentInfo: () => ModelInfo
   readonly failoverAfter: number
   readonly filteredAnswers: boolean
   /** The user message after a partial answer; absent: streams are not continued. */
@@ -24,9 +26,10 @@ export interface Options {
 }
 
 /** Opens a stream on the first of the members that succeeds. */
-export const open = ({ filteredAnswers, info, failoverAfter, promptFor }: Options) => {
+export const open = ({ currentInfo, filteredAnswers, info, failoverAfter, promptFor }: Options) => {
   const kind: CallKind<OwnedStream> = {
     failoverAfter,
+    info: currentInfo,
     withEarlier: ({ close, opened }, earlier) => ({ opened: withEarlierAttempts(opened, earlier), close }),
     filtered: ({ opened }) => (filteredAnswers ? filteredStream(opened.first) : undefined)
   }

@@ -1,0 +1,210 @@
+/** Calls that are retried, within the budget of their `LLM` and the limit of requests of a call. */
+import { Chunk, Clock, Context, Effect, Fiber, Option } from "effect"
+import * as OptionChecks from "../../internal/optionChecks.js"
+import * as Attempt from "../../vocabulary/attempt.js"
+import type { AssistantPart, ChatResponse } from "../../vocabulary/Chat.js"
+import type { ChatEvent, Start } from "../../vocabulary/ChatEvent.js"
+import type { LLMError } from "../../vocabulary/LLMError.js"
+import * as Errors from "../../vocabulary/LLMError.js"
+import { MalformedResponseError } from "../../vocabulary/LLMError.js"
+import { CallLimits, longestSleepBy, narrow } from "../limits.js"
+import type { Middleware, ModelInfo, Service } from "../model.js"
+import type { Instruments } from "../observer.js"
+import type { Open, OpenStream } from "../openStream.js"
+import { fromStream, isolated, toStream, withEarlierAttempts } from "../openStream.js"
+import { limitFor, requestsLeft, requestsOf } from "../requestLimit.js"
+import { wrap } from "../wrap.js"
+import * as Budgets from "./budget.js"
+import type { Decide } from "./decisions.js"
+import { decideBy, emptyAnswer } from "./decisions.js"
+import type { Options } from "./model.js"
+import type { RetryBudget } from "./state.js"
+import * as States from "./state.js"
+
+/** Checked options. */
+export interface Settings<R> {
+  /** Decides about the first failure of a call. */
+  readonly decide: Effect.Effect<Decide, never, R>
+  readonly when: (error: LLMError) => boolean
+  readonly retryEmpty: boolean
+  /** Absent when retries are unlimited. */
+  readonly budget: Budgets.Settings | undefined
+  /** Whether a failure can be followed by a try with another key, which counts as an attempt. */
+  readonly failsOver: boolean
+  /** Whether the options say how many attempts there are. */
+  readonly countsAttempts: boolean
+}
+
+/** @throws TypeError when an option is invalid */
+export const settingsOf = <R>(options: Options<R>): Settings<R> => {
+  const { budget = {}, retryEmpty = false, when = Errors.isRetryable } = options
+  return {
+    decide: decideBy(options),
+    when,
+    retryEmpty,
+    budget: budget === false ? undefined : OptionChecks.valid("Retry", (checks) => Budgets.settingsOf(checks, budget)),
+    failsOver: options.schedule === undefined && options.maxAttempts !== 1,
+    countsAttempts: options.schedule !== undefined || options.maxAttempts !== undefined
+  }
+}
+
+/** What the retries of one `LLM` share. */
+export interface Shared {
+  readonly budget: RetryBudget | undefined
+  /** Whether the retried calls are those of keys, and so one request each but for another key. */
+  readonly ownsKeys: boolean
+  readonly retried: Instruments["retried"]
+}
+
+interface Policy extends Shared {
+  readonly decide: Decide
+  readonly when: (error: LLMError) => boolean
+  readonly countsAttempts: boolean
+  readonly info: () => ModelInfo
+}
+
+const countSuccess = (budget: RetryBudget): void => {
+  const fiber = Option.getOrUndefined(Fiber.getCurrentFiber())
+  if (fiber !== undefined) budget.succeeded(Context.get(fiber.currentDefaultServices, Clock.Clock))
+}
+
+const notRetried = (error: LLMError, reason: string): LLMError =>
+  Errors.update(error, { message: `${error.message} The call is not retried, because ${reason}.` })
+
+/** The failed rounds of a call so far. */
+interface Progress {
+  readonly attempts: ReadonlyArray<Attempt.Attempt>
+  readonly rounds: number
+  readonly requests: number
+}
+
+const retryCall = <A, R>(
+  { budget, countsAttempts, decide, info, ownsKeys, retried, when }: Policy,
+  call: Effect.Effect<A, LLMError, R>,
+  withEarlier: (result: A, earlier: ReadonlyArray<Attempt.Attempt>) => A
+): Effect.Effect<A, LLMError, R> => {
+  const round = (
+    decide: Decide,
+    before: Progress,
+    limited: Effect.Effect<A, LLMError, R>
+  ): Effect.Effect<A, LLMError, R> =>
+    Effect.matchEffect(limited, {
+      onSuccess: (result) => {
+        if (budget !== undefined) countSuccess(budget)
+        return Effect.succeed(before.rounds === 0 ? result : withEarlier(result, before.attempts))
+      },
+      onFailure: (error) => {
+        const attempts = Attempt.concat(before.attempts, error.attempts)
+        const failed = before.rounds === 0 ? error : Errors.update(error, { attempts })
+        if (!when(error)) return Effect.fail(failed)
+        const requests = requestsOf(error.attempts)
+        const made: Progress = { attempts, rounds: before.rounds + 1, requests: before.requests + requests }
+        return Effect.flatMap(decide(error, ownsKeys ? requests : 1), (decision) =>
+          decision === undefined ? Effect.fail(failed) : retry(decision.wait, decision.next, made, failed)
+        )
+      }
+    })
+
+  const retry = (wait: number, decide: Decide, made: Progress, failed: LLMError): Effect.Effect<A, LLMError, R> =>
+    Effect.withFiberRuntime((fiber) => {
+      const clock = Context.get(fiber.currentDefaultServices, Clock.Clock)
+      const limits = Context.get(fiber.currentContext, CallLimits)
+      if (wait > longestSleepBy(limits, clock)) return Effect.fail(failed)
+      const own = limitFor(limits.requests, info())
+      const left = requestsLeft(fiber.currentContext, own) - made.requests
+      // Rounds of one request each multiply nothing.
+      const isAlone = own === undefined && (ownsKeys || (countsAttempts && made.requests <= made.rounds))
+      if (!isAlone && left < 1) {
+        return Effect.fail(notRetried(failed, "it has sent all requests that `Retry.MaxRequests` allows"))
+      }
+      if (budget !== undefined && !budget.take(clock)) {
+        return Effect.zipRight(retried("denied"), Effect.fail(notRetried(failed, "the retry budget is spent")))
+      }
+      const requests = {
+        info: info(),
+        left: Math.max(1, left),
+        earlier: Attempt.concat(own?.earlier ?? [], made.attempts)
+      }
+      return Effect.zipRight(
+        Effect.zipRight(retried("granted"), Effect.sleep(wait)),
+        Effect.suspend(() => round(decide, made, narrow(call, { requests })))
+      )
+    })
+
+  return round(decide, { attempts: [], rounds: 0, requests: 0 }, call)
+}
+
+const empty = (context: Pick<ChatResponse, "provider" | "model" | "keyId" | "attempts">): LLMError =>
+  new MalformedResponseError({
+    provider: context.provider,
+    model: context.model,
+    keyId: context.keyId,
+    attempts: context.attempts,
+    code: emptyAnswer,
+    path: "",
+    excerpt: "",
+    message: `${context.provider} answered with neither text nor tool calls.`
+  })
+
+/** Whether a part is an answer: reasoning alone is none, and a text without characters neither. */
+const isAnswer = (part: AssistantPart): boolean =>
+  part.type === "tool-call" || part.type === "provider" || (part.type !== "reasoning" && part.text !== "")
+
+const rejectEmpty = (response: ChatResponse): Effect.Effect<ChatResponse, LLMError> =>
+  response.content.some(isAnswer) ? Effect.succeed(response) : Effect.fail(empty(response))
+
+const isContent = (event: ChatEvent): boolean => {
+  switch (event._tag) {
+    case "TextDelta":
+    case "RefusalDelta":
+      return event.text !== ""
+    case "ToolCallDelta":
+    case "ToolCallEnd":
+    case "ProviderPart":
+      return true
+    default:
+      return false
+  }
+}
+
+/**
+ * Holds a stream back until its first content other than reasoning, so that an empty one can still be retried. `latest` are the
+ * events that were not checked yet.
+ */
+const rejectEmptyStream = (opened: OpenStream, latest = opened.first): Effect.Effect<OpenStream, LLMError> => {
+  if (Chunk.some(latest, isContent)) return Effect.succeed(opened)
+  return Effect.matchEffect(opened.pull, {
+    onSuccess: (more) => rejectEmptyStream({ first: Chunk.appendAll(opened.first, more), pull: opened.pull }, more),
+    onFailure: Option.match({
+      onSome: (error) => Effect.fail(error),
+      onNone: () =>
+        Effect.fail(
+          empty(Option.getOrElse(Chunk.findFirst(opened.first, isStart), () => ({ ...nowhere, attempts: [] })))
+        )
+    })
+  })
+}
+
+const nowhere = { provider: "", model: "", keyId: "" }
+
+const isStart = (event: ChatEvent): event is Start => event._tag === "Start"
+
+/** Retries the calls of an `LLM`. */
+export const apply =
+  <R>({ countsAttempts, decide, retryEmpty, when }: Settings<R>, shared: Shared): Middleware<never, R> =>
+  (next) => {
+    const checkAnswer = (call: Effect.Effect<ChatResponse, LLMError>) =>
+      retryEmpty ? Effect.flatMap(call, rejectEmpty) : call
+    const checkStream = (open: Open) =>
+      retryEmpty ? Effect.flatMap(open, (opened) => rejectEmptyStream(opened)) : open
+    return Effect.map(decide, (decide): Service => {
+      const policy: Policy = { ...shared, countsAttempts, decide, when, info: () => next.info }
+      return wrap(next, {
+        chat: (request) => retryCall(policy, checkAnswer(next.chat(request)), Attempt.withEarlier),
+        embed: (request) => retryCall(policy, next.embed(request), Attempt.withEarlier),
+        chatStream: (request) =>
+          toStream(retryCall(policy, isolated(checkStream(fromStream(next.chatStream(request)))), withEarlierAttempts)),
+        status: States.withStatus(next.status, shared.budget)
+      })
+    })
+  }
