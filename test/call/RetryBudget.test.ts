@@ -1,9 +1,10 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Either, FastCheck, Schedule, Stream } from "effect"
+import { Effect, Either, FastCheck, Metric, Schedule, Stream } from "effect"
 import * as OptionChecks from "../../src/internal/optionChecks.js"
 import * as Budgets from "../../src/call/retry/budget.js"
 import * as Retry from "../../src/call/Retry.js"
 import type { Service } from "../../src/LLM.js"
+import * as Telemetry from "../../src/telemetry/Telemetry.js"
 import { failingProvider, llmWith } from "../support/failingProvider.js"
 import { scripted, unavailable } from "../support/scripted.js"
 import { whileTimePasses } from "../support/whileTimePasses.js"
@@ -117,6 +118,23 @@ describe("the retry budget", () => {
       expect(error.message).toBe("Status 500. The call is not retried, because the retry budget is spent.")
       expect(error.attempts).toHaveLength(2)
       expect((yield* llm.status).retries).toMatchObject({ granted: 1, denied: 1 })
+    })
+  )
+
+  it.effect("is counted by the metric `llm_retries_total`, by provider, model and outcome", () =>
+    Effect.gen(function* () {
+      const provider = failingProvider(() => 500, "counted")
+      const llm = yield* llmWith(provider.client, 1, { retry: { budget: { floor: 2 }, backoff: { max: "1 second" } } })
+      yield* Effect.flip(whileTimePasses(llm.chat("?"), "10 millis"))
+      const count = (outcome: string) =>
+        Metric.value(
+          Telemetry.metrics.retries.pipe(
+            Metric.tagged("provider", "counted"),
+            Metric.tagged("model", "model"),
+            Metric.tagged("outcome", outcome)
+          )
+        )
+      expect([(yield* count("granted")).count, (yield* count("denied")).count]).toEqual([2, 1])
     })
   )
 
