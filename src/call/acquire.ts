@@ -84,12 +84,20 @@ const giveBackKey = (clock: Clock.Clock, lease: KeyPool.Lease): Effect.Effect<vo
   lease.unsafeGiveBack === undefined ? lease.giveBack : Effect.sync(() => lease.unsafeGiveBack?.(clock))
 
 /**
+ * The longest time for which a call with a key waits for its permit before the key goes back, in milliseconds. Without it every
+ * waiting call would be offered the key in turn and move from one queue to the other, while the permit that one of them needs comes
+ * soon.
+ */
+const longestHold = 100
+
+/**
  * Acquires permit and key, waiting where necessary:
  *
  * 1. The call waits in the limiter's queue without taking.
  * 2. At its head it takes the permit and tries to take a key.
- * 3. Without a key the permit goes back unspent and the call waits in the pool's queue. With the key that it gets there it tries to
- *    take a permit; without one the key goes back unused, and the call starts again at 1, with the place of its first arrival.
+ * 3. Without a key the permit goes back unspent and the call waits in the pool's queue. With the key that it gets there it takes a
+ *    permit, which it awaits for `longestHold` at most; without one the key goes back unused, and the call starts again at 1, with
+ *    the place of its first arrival.
  *
  * Each round begins with a wait that another call or the time ends, so no round repeats by itself. The waits in the limiter's queue
  * together are bounded by its `maxWait`, those in the pool's queue by that of the pool, and all by the limits of the call.
@@ -120,13 +128,12 @@ export const acquire = (
     const keyOptions: KeyPool.LeaseOptions = { exclude: tried, onCooldown: tried.size === 0 ? "wait" : "fail" }
 
     /** Waits in the limiter's queue. */
-    const waitForPermit = Effect.suspend(() => {
-      const queuedAt = MonotonicClock.now(clock)
-      return Effect.map(limiter.reserve(tokens, { model, ...waitOptions(forPermit) }), (reservation) => {
-        forPermit += MonotonicClock.now(clock) - queuedAt
-        return reservation
+    const waitForPermit = (longest: number) =>
+      Effect.suspend(() => {
+        const { maxWait = Infinity, ...options } = waitOptions(forPermit)
+        const allowed = Math.min(maxWait, longest)
+        return limiter.reserve(tokens, { model, ...options, ...(allowed < Infinity ? { maxWait: allowed } : {}) })
       })
-    })
 
     /** A key that is ready now; without one the permit goes back. */
     const keyFor = (reservation: Reservation): Effect.Effect<KeyPool.Lease | undefined> => {
@@ -146,21 +153,20 @@ export const acquire = (
       )
     }
 
-    /** A permit that is available now; without one the key goes back. */
+    /** A permit that is available now or very soon; without one the key goes back. */
     const permitFor = (lease: KeyPool.Lease): Effect.Effect<Reservation | undefined, LLMError> => {
       const giveBack = giveBackKey(clock, lease)
       if (giveBack === undefined) {
-        return Effect.onError(waitForPermit, () => lease.settle(Verdict.Neutral()))
+        return Effect.onError(waitForPermit(Infinity), () => lease.settle(Verdict.Neutral()))
       }
-      const options = { model, priority, arrivedAgo: MonotonicClock.now(clock) - arrivedAt }
-      if (limiter.unsafeTryReserve !== undefined) {
-        const reservation = limiter.unsafeTryReserve(clock, tokens, options)
-        return reservation === undefined ? Effect.as(giveBack, undefined) : Effect.succeed(reservation)
-      }
-      return Effect.catchAll(
-        Effect.tapErrorCause(limiter.reserve(tokens, { ...options, maxWait: 0 }), () => giveBack),
-        () => Effect.succeed(undefined)
-      )
+      const arrivedAgo = MonotonicClock.now(clock) - arrivedAt
+      const reservation = limiter.unsafeTryReserve?.(clock, tokens, { model, priority, arrivedAgo })
+      return reservation === undefined
+        ? Effect.catchAll(
+            Effect.onError(waitForPermit(longestHold), () => giveBack),
+            () => Effect.succeed(undefined)
+          )
+        : Effect.succeed(reservation)
     }
 
     const acquired = (reservation: Reservation, lease: KeyPool.Lease): Acquired => ({
@@ -171,13 +177,17 @@ export const acquire = (
     })
 
     for (;;) {
-      const reservation = yield* waitForPermit
+      const queuedAt = MonotonicClock.now(clock)
+      const reservation = yield* waitForPermit(Infinity)
+      forPermit += MonotonicClock.now(clock) - queuedAt
       const ready = yield* keyFor(reservation)
       if (ready !== undefined) return acquired(reservation, ready)
       const requestedAt = MonotonicClock.now(clock)
       const lease = yield* pool.reserve({ ...keyOptions, ...waitOptions(forKey) })
-      forKey += MonotonicClock.now(clock) - requestedAt
+      const leasedAt = MonotonicClock.now(clock)
+      forKey += leasedAt - requestedAt
       const permit = yield* permitFor(lease)
+      forPermit += MonotonicClock.now(clock) - leasedAt
       if (permit !== undefined) return acquired(permit, lease)
     }
   })

@@ -8,6 +8,7 @@ import * as KeyPool from "../../src/keyPool/KeyPool.js"
 import * as RateLimiter from "../../src/rateLimiter/RateLimiter.js"
 import type { Reply, Sent } from "../support/countingProvider.js"
 import { countingProvider, excess, llmOf, mostWithin } from "../support/countingProvider.js"
+import { makeClock } from "../support/interleaving.js"
 
 /** Sums of fractions are inexact. */
 const rounding = 1e-6
@@ -72,4 +73,33 @@ describe("the requests sent stay within the limits", () => {
       expect(excess(sent, 2, 2)).toBeLessThanOrEqual(rounding)
     })
   )
+})
+
+describe("a crowd that waits for permits and keys which are about equally scarce", () => {
+  it.effect("does not move between the queues with every request", () => {
+    const { clock, pass } = makeClock()
+    return Effect.withClock(
+      Effect.gen(function* () {
+        const { client, sent } = countingProvider((index) => ({ millis: (index * 7) % 13 }))
+        const limiter = yield* RateLimiter.make({ capacity: 1, refillRate: 300, maxWait: "10 minutes" })
+        let waits = 0
+        const counted: RateLimiter.Service = {
+          ...limiter,
+          reserve: (tokens, options) => {
+            waits++
+            return limiter.reserve(tokens, options)
+          }
+        }
+        const keys = [{ key: "one", maxConcurrency: 2 }]
+        const pool = yield* KeyPool.make({ provider: "test", keys, maxWait: "10 minutes" })
+        const llm = yield* llmOf(client, pool, counted)
+        const calls = yield* Effect.replicateEffect(Effect.fork(llm.chat("?")), 200)
+        yield* pass(60_000)
+        yield* Fiber.joinAll(calls)
+        expect(sent.length).toBe(200)
+        expect(waits).toBeLessThan(3 * 200)
+      }),
+      clock
+    )
+  })
 })

@@ -14,7 +14,7 @@ const rounding = 1e-6
 const tokensPerCall = 508
 
 /** So many that a call that has its permit is sent before time goes on. */
-const turns = 200
+const turns = 300
 
 interface Limit {
   readonly options: RateLimiter.Options
