@@ -73,10 +73,11 @@ describe("fiber steps", () => {
     })
   )
 
-  it.live("of a chat that is in the cache are at most 56", () =>
+  it.live("of a chat that is in the cache are at most 56, and of a stream 737", () =>
     Effect.gen(function* () {
       const llm = yield* features["cache hit"]
       expect(yield* settledStepsOf(llm.chat(request))).toBeLessThanOrEqual(56)
+      expect(yield* settledStepsOf(consume(llm.chatStream(request)))).toBeLessThanOrEqual(737)
     })
   )
 
