@@ -5,6 +5,7 @@
 import { build } from "esbuild"
 import { readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { importsByPath } from "./imports.mjs"
 
 const folder = process.argv[2] ?? "dist/cli"
 
@@ -24,6 +25,7 @@ const { metafile } = await build({
   legalComments: "none",
   metafile: true,
   logLevel: "warning",
+  plugins: [importsByPath],
   // CommonJS packages load Node's modules by `require`.
   banner: {
     js: 'import{createRequire as $createRequire}from"node:module";const require=$createRequire(import.meta.url);'

@@ -63,7 +63,7 @@ const modulesOfEffect = async (): Promise<ReadonlyArray<string>> => {
 }
 
 export const importTimes = async (): Promise<Group> => {
-  const needed = "the modules of effect and @effect/platform that the index imports"
+  const needed = "what effect-llm imports of them"
   const whole = "effect and @effect/platform"
   const ours = "effect-llm"
   return {

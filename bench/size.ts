@@ -33,7 +33,7 @@ const effect = `
 `
 
 const programs = {
-  "effect with Schema, Stream and the HttpClient of @effect/platform": `
+  "effect, with Schema, Stream and HttpClient": `
     ${effect}
     import { Schema, Stream } from "effect"
     import { HttpClient } from "@effect/platform"

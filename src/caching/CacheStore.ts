@@ -16,7 +16,7 @@
  *
  * @since 0.1.0
  */
-import * as KeyValueStore from "@effect/platform/KeyValueStore"
+import { KeyValueStore } from "@effect/platform"
 import type { Clock } from "effect"
 import { Effect, Layer, Option } from "effect"
 import * as Checks from "../internal/optionChecks.js"

@@ -1,5 +1,5 @@
 /** Reads and parses a `provider.json`. */
-import * as FileSystem from "@effect/platform/FileSystem"
+import { FileSystem } from "@effect/platform"
 import { Config, Effect, Option } from "effect"
 import type { Fault } from "./fileFields.js"
 import type { ProviderFile } from "./fileModel.js"

@@ -20,7 +20,7 @@
  *
  * @since 0.1.0
  */
-import * as FileSystem from "@effect/platform/FileSystem"
+import { FileSystem } from "@effect/platform"
 import type { Scope, Stream } from "effect"
 import { Effect, Option } from "effect"
 import { LLM } from "../call/model.js"

@@ -1,6 +1,7 @@
 /** What the program loads before it knows its command. */
 import { describe, expect, it } from "@effect/vitest"
 import { build } from "esbuild"
+import { importsByPath } from "../../.ci/imports.mjs"
 
 /** The files that are loaded at once, without those that are imported on demand. */
 const filesLoadedAtOnce = async (entry: string): Promise<ReadonlyArray<string>> => {
@@ -13,7 +14,8 @@ const filesLoadedAtOnce = async (entry: string): Promise<ReadonlyArray<string>> 
     platform: "node",
     metafile: true,
     write: false,
-    logLevel: "silent"
+    logLevel: "silent",
+    plugins: [importsByPath]
   })
   const { outputs } = metafile
   const files = new Set<string>()

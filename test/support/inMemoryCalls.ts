@@ -238,9 +238,9 @@ const budgets: ReadonlyArray<Budget.Options> = [
 const budgeted = (rules: ReadonlyArray<Budget.Options>) =>
   Effect.flatMap(Effect.zip(plain, Budget.make(rules)), ([llm, budget]) => budget.middleware(llm))
 
-const cached = Effect.flatMap(Effect.zip(plain, ResponseCache.make()), ([llm, cache]) => cache.middleware(llm)).pipe(
-  Effect.provide(CacheStore.layerMemory())
-)
+const cached = Effect.flatMap(Effect.zip(plain, ResponseCache.make({ streams: true })), ([llm, cache]) =>
+  cache.middleware(llm)
+).pipe(Effect.provide(CacheStore.layerMemory()))
 
 const withPrices = <A, E>(made: Effect.Effect<A, E>): Effect.Effect<A> =>
   Effect.orDie(Effect.provide(made, Pricing.layer({ test: { model: { input: 1, cachedInput: 0.1, output: 4 } } })))
@@ -248,8 +248,13 @@ const withPrices = <A, E>(made: Effect.Effect<A, E>): Effect.Effect<A> =>
 /** `plain` with one feature each. */
 export const features = {
   "cache hit": withPrices(cached),
-  "cache miss": withPrices(
-    Effect.map(cached, (llm): LLM.Service => ({ ...llm, chat: (input) => ResponseCache.bypass(llm.chat(input)) }))
+  "cache bypassed": withPrices(
+    Effect.map(cached, (llm): LLM.Service => ({
+      ...llm,
+      chat: (input) => ResponseCache.bypass(llm.chat(input)),
+      chatStream: (input) =>
+        Stream.provideService(llm.chatStream(input), ResponseCache.CurrentCacheControl, { mode: "bypass" })
+    }))
   ),
   retry: withPrices(answering({ retry: {} })),
   "time limits": withPrices(answering({ timeouts: {} })),

@@ -1,6 +1,5 @@
 /** The response of a chat call. Exported by `Chat`. */
-import type { FastCheck } from "effect"
-import { Arbitrary, Schema } from "effect"
+import { Schema } from "effect"
 import { Attempt } from "../attempt.js"
 import { Cost } from "../cost.js"
 import { Usage } from "../Usage.js"
@@ -87,15 +86,16 @@ export const withContent = <const A extends object>(
   toolCalls: toolCallsOf(content)
 })
 
-/** Generates values whose views agree with their content. */
-const withViews =
-  <Fields extends Schema.Struct.Fields>(fields: Fields) =>
-  () => {
-    const ownFields = Arbitrary.makeLazy(Schema.typeSchema(Schema.Struct(fields)))
-    const parts = Arbitrary.makeLazy(contentFields.content)
-    return (fc: typeof FastCheck) =>
-      fc.tuple(ownFields(fc), parts(fc)).map(([own, content]) => withContent(own, content))
-  }
+/**
+ * A schema whose generated values have views that agree with their content. It is a filter that accepts everything, because only the
+ * generator of a filter gets that of the fields; one that makes it from the schema would add all of fast-check to a bundle.
+ */
+const withViews = <A extends Content, I>(fields: Schema.Schema<A, I>): Schema.Schema<A, I> =>
+  fields.pipe(
+    Schema.filter(() => true, {
+      arbitrary: (generated) => (fc) => generated(fc).map((own) => ({ ...own, ...withContent({}, own.content) }))
+    })
+  )
 
 const responseFields = {
   /** The provider's id of the response; empty when it sends none. */
@@ -134,15 +134,14 @@ const responseFields = {
 export interface ChatResponse extends Schema.Schema.Type<typeof chatResponseSchema> {}
 
 const chatResponseSchema = Schema.Struct({ ...contentFields, ...responseFields }).annotations({
-  identifier: "ChatResponse",
-  arbitrary: withViews(responseFields)
+  identifier: "ChatResponse"
 })
 
 /**
  * @since 0.1.0
  * @category response
  */
-export const ChatResponse: Schema.Schema<ChatResponse> = chatResponseSchema
+export const ChatResponse: Schema.Schema<ChatResponse> = withViews(chatResponseSchema)
 
 const partialFields = {
   id: Schema.String,
@@ -160,15 +159,14 @@ const partialFields = {
 export interface PartialResponse extends Schema.Schema.Type<typeof partialResponseSchema> {}
 
 const partialResponseSchema = Schema.Struct({ ...contentFields, ...partialFields }).annotations({
-  identifier: "PartialResponse",
-  arbitrary: withViews(partialFields)
+  identifier: "PartialResponse"
 })
 
 /**
  * @since 0.1.0
  * @category response
  */
-export const PartialResponse: Schema.Schema<PartialResponse> = partialResponseSchema
+export const PartialResponse: Schema.Schema<PartialResponse> = withViews(partialResponseSchema)
 
 /** A single plain text is a string, which every provider accepts. */
 const messageContent = (content: ReadonlyArray<AssistantPart>): AssistantMessage["content"] => {
