@@ -1,6 +1,5 @@
 /** Calls the members one after the other, until one answers or none of the remaining ones takes the error. */
-import type { Array as Arr } from "effect"
-import type { Chunk } from "effect"
+import type { Array as Arr, Chunk } from "effect"
 import { Context, Effect } from "effect"
 import * as Attempt from "../../vocabulary/attempt.js"
 import type { ChatResponse } from "../../vocabulary/Chat.js"
