@@ -117,12 +117,13 @@ export const acquire = (
     const arrivedAt = MonotonicClock.now(clock)
     let forPermit = 0
     let forKey = 0
+    let isNew = true
 
     const waitOptions = (waited: number) => {
       const ago = MonotonicClock.now(clock) - arrivedAt
       return {
         ...(Number.isFinite(longest) ? { maxWait: Math.max(0, longest - ago) } : {}),
-        ...(ago > 0 ? { arrivedAgo: ago, waited } : {})
+        ...(isNew ? {} : { arrivedAgo: ago, waited })
       }
     }
     const keyOptions: KeyPool.LeaseOptions = { exclude: tried, onCooldown: tried.size === 0 ? "wait" : "fail" }
@@ -180,6 +181,7 @@ export const acquire = (
       const queuedAt = MonotonicClock.now(clock)
       const reservation = yield* waitForPermit(Infinity)
       forPermit += MonotonicClock.now(clock) - queuedAt
+      isNew = false
       const ready = yield* keyFor(reservation)
       if (ready !== undefined) return acquired(reservation, ready)
       const requestedAt = MonotonicClock.now(clock)

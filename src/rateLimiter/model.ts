@@ -134,8 +134,8 @@ export interface WaitOptions {
   /** The model of the call. Only used by a limiter of `makePerModel`. */
   readonly model?: string
   /**
-   * How long ago the caller arrived, when it waits again: it is served before callers that arrived later. A limiter in Redis serves
-   * it as a new caller. @default zero
+   * How long ago the caller arrived, when it waits again: it is served before callers that arrived later or at the same time. A
+   * limiter in Redis serves it as a new caller. @default a new caller
    *
    * @since 0.2.0
    */

@@ -185,9 +185,15 @@ export const make = (settings: Settings, priority: Effect.Effect<Priority>): Eff
       return turn
     }
 
-    const positionOf = (current: State, now: number, rank: Priority, arrivedAgo: number): Queue.Position => ({
-      at: (rank === "batch" ? now + settings.aging : now) - arrivedAgo,
-      ticket: current.arrivals
+    /** A caller that waits again is before those that arrived at the same time: it could not get ahead of them otherwise. */
+    const positionOf = (
+      current: State,
+      now: number,
+      rank: Priority,
+      arrivedAgo: Duration.DurationInput | undefined
+    ): Queue.Position => ({
+      at: (rank === "batch" ? now + settings.aging : now) - millisOf(arrivedAgo, 0),
+      ticket: arrivedAgo === undefined ? current.arrivals : -1 - current.arrivals
     })
 
     const canTake = (current: State, position: Queue.Position, request: Queue.AcquireRequest): boolean =>
@@ -202,7 +208,7 @@ export const make = (settings: Settings, priority: Effect.Effect<Priority>): Eff
           const maxWait = (rank === "batch" ? settings.batchMaxWait : settings.maxWait) - millisOf(wait.waited, 0)
           const allowed = Math.max(0, Math.min(maxWait, millisOf(wait.maxWait, Infinity)))
           return transition<number, RateLimitError>((current, now) => {
-            const position = positionOf(current, now, rank, millisOf(wait.arrivedAgo, 0))
+            const position = positionOf(current, now, rank, wait.arrivedAgo)
             if (canTake(current, position, request))
               return [Effect.succeed(current.requests.updatedAt), grantNow(current, request)]
             const needed = Queue.waitAt(current, position, request)
@@ -234,7 +240,7 @@ export const make = (settings: Settings, priority: Effect.Effect<Priority>): Eff
       now: number,
       request: Queue.AcquireRequest,
       rank: Priority,
-      arrivedAgo: number
+      arrivedAgo: Duration.DurationInput | undefined
     ): Step<number | undefined> =>
       canTake(current, positionOf(current, now, rank, arrivedAgo), request)
         ? [current.requests.updatedAt, grantNow(current, request)]
@@ -244,7 +250,7 @@ export const make = (settings: Settings, priority: Effect.Effect<Priority>): Eff
       refusals.ofPermits(request.requests) === undefined
         ? transition((current, now) => {
             if (SortedMap.size(current.queue) > 0) return [Effect.succeed(undefined), current]
-            const [grantedAt, after] = takeIfFree(current, now, request, "interactive", 0)
+            const [grantedAt, after] = takeIfFree(current, now, request, "interactive", undefined)
             return [Effect.succeed(grantedAt), after]
           })
         : Effect.succeed(undefined)
@@ -301,8 +307,7 @@ export const make = (settings: Settings, priority: Effect.Effect<Priority>): Eff
     const unsafeTryReserve: NonNullable<Service["unsafeTryReserve"]> = (clock, tokens, options) => {
       const request = callOf(tokens)
       const rank = options?.priority ?? "interactive"
-      const arrivedAgo = millisOf(options?.arrivedAgo, 0)
-      const step = unsafeApply(clock, (current, now) => takeIfFree(current, now, request, rank, arrivedAgo))
+      const step = unsafeApply(clock, (current, now) => takeIfFree(current, now, request, rank, options?.arrivedAgo))
       return step?.[0] === undefined ? undefined : reservation(request, step[0])
     }
 
