@@ -84,7 +84,7 @@ describe("fiber steps", () => {
     { feature: "telemetry", chat: 36, stream: 65 },
     { feature: "ledger", chat: 65, stream: 65 },
     { feature: "budget", chat: 120, stream: 149 },
-    { feature: "hedge", chat: 49, stream: 103 },
+    { feature: "hedge", chat: 50, stream: 104 },
     { feature: "balance over 100", chat: 86, stream: 175 },
     { feature: "fallback of 3", chat: 37, stream: 89 }
   ] as const
