@@ -28,6 +28,7 @@ import type { Service } from "./model.js"
 import type { CallRecorder, Outcome, UsageObserver } from "./observer.js"
 import { CallOrigin } from "./origin.js"
 import { WantsRawResponse } from "./passthrough.js"
+import { limitFor } from "./requestLimit.js"
 import { succeededAtOnce } from "./retry/state.js"
 import type { Millis } from "./timeLimits.js"
 
@@ -78,19 +79,23 @@ export const begin = (
   request: ChatRequest,
   model: string
 ): Call | undefined => {
-  const { client, countsTokens, feedback, instruments, limiter, pool } = plan.deps
+  const { client, countsTokens, feedback, info, instruments, limiter, pool } = plan.deps
   const clock = clockOf(fiber)
   if (clock !== liveClock || (plan.hasSpans && fiber.currentTracer !== defaultTracer)) return undefined
+  const context = fiber.currentContext
+  const limits = Context.get(context, CallLimits)
+  // A call that is sent again by a policy around it takes another key than before.
+  const isRepeated = (limitFor(limits.requests, info)?.earlier.length ?? 0) > 0
+  if (isRepeated) return undefined
+  const labels = fiber.getFiberRef(FiberRef.currentMetricLabels)
+  const notify = plan.usageObserver(context)
   const subject = chatAttempt(request, model)
   const tokens = countsTokens ? subject.estimate() : 0
   const acquired = unsafeTryAcquire(clock, { limiter, pool }, { model, tokens, tried: none, avoid: none })
   if (acquired === undefined) return undefined
   const { lease, reservation } = acquired
   const { key } = lease
-  const context = fiber.currentContext
-  const labels = fiber.getFiberRef(FiberRef.currentMetricLabels)
   const startedAt = clock.unsafeCurrentTimeMillis()
-  const notify = plan.usageObserver(context)
   const watch: AttemptWatch = {
     outer: Context.get(context, Watches.CurrentWatch),
     isExpired: false,
@@ -107,7 +112,7 @@ export const begin = (
     request,
     startedAt,
     watch,
-    limits: Context.get(context, CallLimits),
+    limits,
     rawProtocol: Context.get(context, WantsRawResponse),
     onRateLimits: (rateLimits) => {
       const { remainingRequests, resetRequests } = rateLimits
@@ -163,3 +168,9 @@ export const continueWith = <A, R>(
 /** Runs an effect after another one, which costs nothing when there is nothing to run. */
 export const after = <A, E, R>(first: Effect.Effect<void>, next: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   first === Effect.void ? next : Effect.zipRight(first, next)
+
+/** Continues after an effect, at once when there is nothing to run. */
+export const continueAfter = <A, E, R>(
+  first: Effect.Effect<void>,
+  next: () => Effect.Effect<A, E, R>
+): Effect.Effect<A, E, R> => (first === Effect.void ? next() : Effect.flatMap(first, next))

@@ -9,7 +9,7 @@ import * as Usage from "../vocabulary/Usage.js"
 import { consumedNothing, plausibleUsage, withUsage } from "./attempts.js"
 import type { DirectClient } from "./directClient.js"
 import type { Call, Plan, Restore } from "./plan.js"
-import { after, begin, continueWith, withAttempt } from "./plan.js"
+import { after, begin, continueWith, continueAfter, withAttempt } from "./plan.js"
 import { expired, shorterLimit } from "./timeLimits.js"
 
 type Answer = Exit.Exit<ChatResponse, LLMError>
@@ -21,8 +21,8 @@ interface InFlight {
   /** Continues the fiber of the call. */
   wake: (() => void) | undefined
   timer: ReturnType<typeof setTimeout> | undefined
-  /** Ends the request. */
-  abort: Effect.Effect<void>
+  /** Ends the request. What is left of that is in the result. */
+  abort: () => Effect.Effect<void>
 }
 
 const finish = (inFlight: InFlight, answer: Answer): void => {
@@ -83,13 +83,14 @@ const conclude = (
   }
   const failure = Option.getOrUndefined(Cause.failureOption(answer.cause))
   if (failure === undefined) {
-    const settled = settle(call, answer)
-    call.record(Cause.isInterrupted(answer.cause) ? "interrupted" : "defect", undefined)
-    return after(inFlight.abort, after(settled, answer))
+    return continueAfter(inFlight.abort(), () => {
+      const settled = settle(call, answer)
+      call.record(Cause.isInterrupted(answer.cause) ? "interrupted" : "defect", undefined)
+      return after(settled, answer)
+    })
   }
   const error = withAttempt(plan, call, failure)
-  return after(
-    call.watch.isExpired ? inFlight.abort : Effect.void,
+  return continueAfter(call.watch.isExpired ? inFlight.abort() : Effect.void, () =>
     after(settle(call, Exit.fail(error)), restore(continueWith(plan, call, error, plan.effects.chat(call.request))))
   )
 }
@@ -112,18 +113,20 @@ const wait = (plan: Plan, call: Call, restore: Restore, inFlight: InFlight): Eff
       onFailure: (cause) => {
         const { answer } = inFlight
         finish(inFlight, Exit.failCause(cause))
-        const settled = settle(
-          call,
-          answer === undefined ? Exit.failCause(cause) : Exit.map(answer, (response) => checked(plan, call, response))
-        )
-        call.record("interrupted", undefined)
-        return after(answer === undefined ? inFlight.abort : Effect.void, after(settled, Effect.failCause(cause)))
+        return continueAfter(answer === undefined ? inFlight.abort() : Effect.void, () => {
+          const settled = settle(
+            call,
+            answer === undefined ? Exit.failCause(cause) : Exit.map(answer, (response) => checked(plan, call, response))
+          )
+          call.record("interrupted", undefined)
+          return after(settled, Effect.failCause(cause))
+        })
       }
     }
   )
 }
 
-const newInFlight = (): InFlight => ({ answer: undefined, wake: undefined, timer: undefined, abort: Effect.void })
+const newInFlight = (): InFlight => ({ answer: undefined, wake: undefined, timer: undefined, abort: () => Effect.void })
 
 /** Sends the request by the client's plain functions. */
 const sendDirectly = (
@@ -137,7 +140,10 @@ const sendDirectly = (
     const { abort } = direct.chat(call.request, call, (result) =>
       finish(inFlight, result._tag === "Right" ? Exit.succeed(result.right) : Exit.fail(result.left))
     )
-    inFlight.abort = Effect.sync(abort)
+    inFlight.abort = () => {
+      abort()
+      return Effect.void
+    }
   } catch (defect) {
     finish(inFlight, Exit.die(defect))
   }
@@ -153,7 +159,7 @@ const sendInFiber = (plan: Plan, call: Call, restore: Restore): Effect.Effect<Ch
   )
   return Effect.flatMap(Effect.forkDaemon(Effect.interruptible(attempt)), (fiber) => {
     const inFlight = newInFlight()
-    inFlight.abort = Effect.asVoid(Fiber.interrupt(fiber))
+    inFlight.abort = () => Effect.asVoid(Fiber.interrupt(fiber))
     fiber.addObserver((exit) => finish(inFlight, exit))
     return wait(plan, call, restore, inFlight)
   })
