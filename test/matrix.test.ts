@@ -3,7 +3,7 @@
  * The tables of providers in the documents contain the results; `UPDATE_MATRIX=1` writes them.
  */
 import { FileSystem } from "@effect/platform"
-import { NodeFileSystem, NodeHttpClient } from "@effect/platform-node"
+import { NodeFileSystem } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import { Config, ConfigProvider, Effect, Either, Layer } from "effect"
 import { keyVariable } from "../src/provider/environment.js"
@@ -12,10 +12,11 @@ import { listing, matrix, section, withSection } from "./matrix/documents.js"
 import { compare, withProvider } from "./matrix/exchange.js"
 import { bestWay, nameOf, providers } from "./matrix/providers.js"
 import { ada, scenarios } from "./matrix/scenarios.js"
+import * as Transports from "./support/transports.js"
 
 /** The exchanges with each provider, made once by the first test that needs them. */
 const findings = providers.map((provider) => {
-  const exchanges = withProvider(provider).pipe(Effect.scoped, Effect.provide(NodeHttpClient.layerUndici))
+  const exchanges = withProvider(provider).pipe(Effect.scoped, Effect.provide(Transports.direct))
   return { provider, exchanges: Effect.runSync(Effect.cached(exchanges)) }
 })
 
@@ -46,7 +47,7 @@ for (const { exchanges, provider } of findings) {
           Effect.provide(
             LLM.layerConfig({ provider: provider.provider, wire: provider.protocol, model: provider.model })
           ),
-          Effect.provide(NodeHttpClient.layerUndici),
+          Effect.provide(Transports.direct),
           Effect.provide(Layer.setConfigProvider(ConfigProvider.fromMap(environment)))
         )
         expect([info.provider, info.wire]).toEqual([provider.provider, provider.protocol])
@@ -54,6 +55,27 @@ for (const { exchanges, provider } of findings) {
     )
   })
 }
+
+describe("calls over the portable transport", () => {
+  // One provider of each protocol; the decoding of an answer does not depend on the transport.
+  const firsts = providers.filter(({ protocol }, index) => {
+    return providers.findIndex((other) => other.protocol === protocol) === index
+  })
+
+  for (const provider of firsts) {
+    it.scopedLive(`all scenarios of ${nameOf(provider)} have the same results as over the direct transport`, () =>
+      Effect.gen(function* () {
+        const { ofScenario, value } = yield* withProvider(provider)
+        for (const scenario of scenarios) {
+          const exchange = yield* Effect.fromNullable(ofScenario.get(scenario.name))
+          const { found, wanted } = compare(provider, scenario, exchange)
+          expect(found, scenario.name).toStrictEqual(wanted)
+        }
+        expect(value).toEqual(Either.right(ada))
+      }).pipe(Effect.provide(Transports.portable))
+    )
+  }
+})
 
 describe("provider tables in the documents", () => {
   it.live.each([

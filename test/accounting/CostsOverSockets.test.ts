@@ -1,5 +1,4 @@
 /** Compares the ledger and the budget with the provider's own log. */
-import { NodeHttpClient } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Either, Layer, Stream } from "effect"
 import * as Budget from "../../src/accounting/Budget.js"
@@ -12,12 +11,13 @@ import { SimulatedProvider } from "../../src/testing/index.js"
 import * as Usage from "../../src/vocabulary/Usage.js"
 import * as UsageLedger from "../../src/accounting/UsageLedger.js"
 import { eventually } from "../support/eventually.js"
+import { transports } from "../support/transports.js"
 
 const reportedUsage = Usage.make({ inputTokens: 10, cachedInputTokens: 4, outputTokens: 5, reasoningTokens: 2 })
 
 const isComplete = ({ outcome, status }: SimulatedProvider.Exchange) => outcome === "complete" && status === 200
 
-describe("UsageLedger over sockets", () => {
+describe.each(transports)("UsageLedger over %s", (_, transport) => {
   it.scopedLive("records one attempt per request in the provider's log, under refusals, failures and early stops", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({
@@ -82,7 +82,7 @@ describe("UsageLedger over sockets", () => {
     }).pipe(
       Effect.provide(
         Layer.mergeAll(
-          NodeHttpClient.layerUndici,
+          transport,
           Layer.provide(UsageLedger.layer(), Pricing.layer({ simulated: { "*": { input: 1, output: 2 } } }))
         )
       )
@@ -111,6 +111,6 @@ describe("UsageLedger over sockets", () => {
       expect(total).toMatchObject({ attempts: (yield* provider.log).length, succeeded: 40 })
       expect(complete).toBe(40)
       expect(total.usage).toEqual(Usage.combineAll(Array.from({ length: 40 }, () => reportedUsage)))
-    }).pipe(Effect.provide(Layer.mergeAll(NodeHttpClient.layerUndici, UsageLedger.layer())))
+    }).pipe(Effect.provide(Layer.mergeAll(transport, UsageLedger.layer())))
   )
 })

@@ -1,5 +1,4 @@
 /** Calls over real sockets to a provider with faults. */
-import { NodeHttpClient } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import type { HttpClient } from "@effect/platform"
 import type { Layer } from "effect"
@@ -16,6 +15,7 @@ import type * as ProviderClient from "../../src/call/ProviderClient.js"
 import * as RateLimiter from "../../src/rateLimiter/RateLimiter.js"
 import { SimulatedProvider } from "../../src/testing/index.js"
 import { eventually } from "../support/eventually.js"
+import { transports } from "../support/transports.js"
 
 const wires = ["chat-completions", "responses", "anthropic-messages"] as const
 
@@ -70,7 +70,9 @@ const isRunning = (fiber: Fiber.RuntimeFiber<unknown, unknown>) => Effect.map(Fi
 const outcome = <A>(effect: Effect.Effect<A, LLMError>) =>
   Effect.map(Effect.either(effect), (result) => (Either.isRight(result) ? "ok" : result.left._tag))
 
-describe.concurrent.each(wires)("%s over sockets", (wire) => {
+const everyWay = transports.flatMap(([name, transport]) => wires.map((wire) => [wire, name, transport] as const))
+
+describe.concurrent.each(everyWay)("%s over %s", (wire, _, transport) => {
   const answer = { text: "It is twelve o'clock, more or less." }
 
   it.scopedLive("chat and collected chatStream return the same response", () =>
@@ -93,7 +95,7 @@ describe.concurrent.each(wires)("%s over sockets", (wire) => {
       expect(whole.toolCalls).toHaveLength(2)
       expect(whole.finishReason).toBe("tool-calls")
       yield* expectReleased(llm, provider)
-    }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+    }).pipe(Effect.provide(transport))
   )
 
   const S = SimulatedProvider
@@ -128,7 +130,7 @@ describe.concurrent.each(wires)("%s over sockets", (wire) => {
         yield* provider.next(fault)
         expect(yield* outcome(ChatEvent.collect(again.chatStream("?")))).toBe(streamed)
         yield* expectReleased(again, provider)
-      }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+      }).pipe(Effect.provide(transport))
     )
   }
 
@@ -143,7 +145,7 @@ describe.concurrent.each(wires)("%s over sockets", (wire) => {
         expect(partial).not.toBe("")
         expect(answer.text.startsWith(partial ?? "nothing")).toBe(true)
       }
-    }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+    }).pipe(Effect.provide(transport))
   )
 
   it.scopedLive("closes the connection and releases the key when the consumer stops or the call is interrupted", () =>
@@ -162,7 +164,7 @@ describe.concurrent.each(wires)("%s over sockets", (wire) => {
       yield* Fiber.interrupt(hanging)
       yield* expectReleased(llm, provider)
       expect((yield* provider.log).map((exchange) => exchange.outcome)).toEqual(["aborted", "aborted"])
-    }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+    }).pipe(Effect.provide(transport))
   )
 
   it.scopedLive("ends a stream at its finish signal when the server never closes it", () =>
@@ -172,11 +174,11 @@ describe.concurrent.each(wires)("%s over sockets", (wire) => {
       yield* provider.next(S.neverClose)
       expect((yield* ChatEvent.collect(llm.chatStream("?"))).text).toBe(answer.text)
       yield* expectReleased(llm, provider)
-    }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+    }).pipe(Effect.provide(transport))
   )
 })
 
-describe("chat-completions over sockets", () => {
+describe.each(transports)("chat-completions over %s", (_, transport) => {
   it.scopedLive("sends requests without stream_options after the server has rejected them once", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({ faults: () => SimulatedProvider.refuseStreamOptions })
@@ -186,7 +188,7 @@ describe("chat-completions over sockets", () => {
         expect((yield* ChatEvent.collect(llm.chatStream("?"))).usage.estimated).toBe(true)
       }
       expect((yield* provider.log).map((exchange) => exchange.status)).toEqual([400, 200, 200, 200])
-    }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+    }).pipe(Effect.provide(transport))
   )
 
   it.scopedLive("waits one second for the usage after the finish reason, then estimates it", () =>
@@ -200,11 +202,11 @@ describe("chat-completions over sockets", () => {
       expect(Duration.toMillis(took)).toBeGreaterThan(900)
       expect(Duration.toMillis(took)).toBeLessThan(20_000)
       yield* expectReleased(llm, provider)
-    }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+    }).pipe(Effect.provide(transport))
   )
 })
 
-describe("key pool over sockets", () => {
+describe.each(transports)("key pool over %s", (_, transport) => {
   it.scopedLive("answers every call although keys are revoked, rate limited or out of quota", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({
@@ -221,7 +223,7 @@ describe("key pool over sockets", () => {
       const statuses = (yield* provider.log).map((exchange) => exchange.status)
       expect(statuses.filter((status) => status === 401)).toHaveLength(1)
       expect(statuses.filter((status) => status === 429)).toHaveLength(2)
-    }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+    }).pipe(Effect.provide(transport))
   )
 
   it.scopedLive(
@@ -275,6 +277,6 @@ describe("key pool over sockets", () => {
         yield* eventually(Effect.map(provider.inFlight, (count) => count === 0))
         const running = Effect.flatMap(supervisor.value, Effect.filter(isRunning))
         yield* eventually(Effect.map(running, (fibers) => fibers.length === 0))
-      }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+      }).pipe(Effect.provide(transport))
   )
 })

@@ -1,13 +1,13 @@
 /** Metrics, traces and the access log of a gateway, over sockets. */
 import { describe, expect, it } from "@effect/vitest"
 import * as Otlp from "@effect/opentelemetry/Otlp"
-import { NodeHttpClient } from "@effect/platform-node"
 import { Effect, Layer, Logger } from "effect"
 import * as AccessLog from "../../src/telemetry/AccessLog.js"
 import * as Collector from "../support/collector.js"
 import { read } from "../support/exposition.js"
 import { post, send } from "./support/http.js"
 import { serve } from "./support/serving.js"
+import * as Transports from "../support/transports.js"
 
 const file = (baseUrl: string) => ({
   watched: [{ model_name: "m", base_url: baseUrl, api_keys: ["canary-watched-55d1"], rate_limit_capacity: 100 }]
@@ -76,7 +76,7 @@ describe("traces", () => {
           })
         ),
         Otlp.layerJson({ baseUrl: collector.url, resource: { serviceName: "gateway" } }).pipe(
-          Layer.provide(NodeHttpClient.layerUndici)
+          Layer.provide(Transports.direct)
         )
       )
       const spans = (yield* collector.spans).filter((span) => span.traceId === traceId)

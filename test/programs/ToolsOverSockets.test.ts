@@ -1,6 +1,5 @@
 /** Tool loops and structured output, whole and streamed, over two protocols and a real HTTP server. */
 import type { HttpClient } from "@effect/platform"
-import { NodeHttpClient } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import type { Layer } from "effect"
 import { Deferred, Effect, Fiber, Option, Schema, Stream } from "effect"
@@ -18,6 +17,7 @@ import * as Tool from "../../src/programs/Tool.js"
 import type * as ToolLoop from "../../src/programs/ToolLoop.js"
 import * as Usage from "../../src/vocabulary/Usage.js"
 import { eventually } from "../support/eventually.js"
+import { transports } from "../support/transports.js"
 
 const llmAt = (
   client: Layer.Layer<ProviderClient.ProviderClient, never, HttpClient.HttpClient>,
@@ -70,10 +70,16 @@ const last = <E, R>(events: Stream.Stream<ToolLoop.Event, E, R>) =>
     Option.isSome(event) && event.value._tag === "Finish" ? event.value.result : undefined
   )
 
-describe.each([
+const clients = [
   ["chat-completions", ChatCompletionsClient.layer],
   ["responses", ResponsesClient.layer]
-] as const)("%s over sockets", (_, clientLayer) => {
+] as const
+
+const everyWay = transports.flatMap(([name, transport]) =>
+  clients.map(([wire, client]) => [wire, name, client, transport] as const)
+)
+
+describe.each(everyWay)("%s over %s", (_, __, clientLayer, transport) => {
   const setup = (options: SimulatedProvider.Options) =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make(options)
@@ -99,7 +105,7 @@ describe.each([
       expect(streamed?.rounds.map(({ response }) => response.toolCalls)).toEqual(
         whole.rounds.map(({ response }) => response.toolCalls)
       )
-    }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+    }).pipe(Effect.provide(transport))
   )
 
   it.scopedLive("LLM.runTools continues from the messages of a finished loop", () =>
@@ -109,7 +115,7 @@ describe.each([
       const next = yield* Programs.runTools(llm, { messages: [...messages, Chat.user("Sure?")] }, { tools: [add] })
       expect(next.response.text).toBe("It is 10.")
       expect((yield* provider.log).map((exchange) => exchange.status)).toEqual([200, 200, 200, 200])
-    }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+    }).pipe(Effect.provide(transport))
   )
 
   it.scopedLive("interrupting a loop while a handler runs releases the key and the connection", () =>
@@ -129,7 +135,7 @@ describe.each([
       yield* Deferred.await(interrupted)
       yield* eventually(Effect.map(provider.busyConnections, (count) => count === 0))
       expect((yield* llm.status).keys.keys.map((key) => key.inFlight)).toEqual([0])
-    }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+    }).pipe(Effect.provide(transport))
   )
 
   it.scopedLive("LLM.generateObject returns the value in every mode", () =>
@@ -150,7 +156,7 @@ describe.each([
         expect.arrayContaining(["tools", "tool_choice"]),
         expect.not.arrayContaining(["tools"])
       ])
-    }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+    }).pipe(Effect.provide(transport))
   )
 
   it.scopedLive("LLM.generateObject repairs a value that does not fit its schema", () =>
@@ -159,11 +165,11 @@ describe.each([
         answer: ({ messages }) => (messages.length === 1 ? '{"x":1,"y":"two"}' : '{"x":1,"y":2}')
       })
       expect((yield* Programs.generateObject(llm, "Where?", { schema: Point })).value).toEqual({ x: 1, y: 2 })
-    }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+    }).pipe(Effect.provide(transport))
   )
 })
 
-describe("provider without JSON Schema output", () => {
+describe.each(transports)("provider without JSON Schema output over %s", (_, transport) => {
   it.scopedLive("mode `auto` falls back to a tool without sending a request or spending tokens first", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({
@@ -182,6 +188,6 @@ describe("provider without JSON Schema output", () => {
       expect(yield* provider.log).toHaveLength(1)
       const { limiter } = yield* llm.status
       expect(limiter.tokens?.available).toBeGreaterThanOrEqual(500)
-    }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+    }).pipe(Effect.provide(transport))
   )
 })

@@ -1,6 +1,5 @@
 import { HttpClient, HttpClientResponse } from "@effect/platform"
 import type { HttpClientRequest } from "@effect/platform"
-import { NodeHttpClient } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer, Ref, Stream } from "effect"
 import * as ApiKey from "../../src/vocabulary/ApiKey.js"
@@ -11,6 +10,7 @@ import { ProviderClient } from "../../src/call/ProviderClient.js"
 import * as AnthropicClient from "../../src/provider/AnthropicClient.js"
 import * as Named from "../../src/provider/named.js"
 import { SimulatedProvider } from "../../src/testing/index.js"
+import * as Transports from "../support/transports.js"
 
 const call = { model: "claude-sonnet-4-5", key: ApiKey.make("a-secret") }
 
@@ -122,7 +122,7 @@ describe("AnthropicClient requests", () => {
       const { anthropic, vertex } = AnthropicClient.presets
       const clients = yield* Effect.forEach([anthropic, vertex], AnthropicClient.make)
       expect(clients.map(({ listModels }) => listModels !== undefined)).toEqual([true, false])
-    }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+    }).pipe(Effect.provide(Transports.direct))
   )
   it.effect(
     "uses the Anthropic wire for the provider and the preset named anthropic unless another wire is given",
@@ -262,6 +262,6 @@ describe("AnthropicClient over sockets", () => {
           }
         ]
       })
-    }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+    }).pipe(Effect.provide(Transports.direct))
   )
 })

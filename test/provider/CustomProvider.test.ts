@@ -1,4 +1,3 @@
-import { NodeHttpClient } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { readFileSync } from "node:fs"
@@ -8,6 +7,7 @@ import * as ChatEvent from "../../src/vocabulary/ChatEvent.js"
 import * as KeyPool from "../../src/keyPool/KeyPool.js"
 import * as LLM from "../../src/LLM.js"
 import * as RateLimiter from "../../src/rateLimiter/RateLimiter.js"
+import * as Transports from "../support/transports.js"
 
 const source = readFileSync(new URL("../../examples/custom-provider.ts", import.meta.url), "utf8")
 
@@ -69,7 +69,7 @@ describe("custom provider example", () => {
         ["/wenxinworkshop/chat/ernie-4", "Be brief.", [{ role: "user", content: "Hi" }], false],
         ["/wenxinworkshop/chat/ernie-4", "Be brief.", [{ role: "user", content: "Hi" }], true]
       ])
-    }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+    }).pipe(Effect.provide(Transports.direct))
   )
 
   it.scopedLive(
@@ -88,14 +88,14 @@ describe("custom provider example", () => {
           expect(yield* Effect.flip(unsupported)).toMatchObject({ _tag: "UnsupportedError", feature: "tools" })
           expect(received).toHaveLength(1)
         }
-      }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+      }).pipe(Effect.provide(Transports.direct))
   )
 
   it.scopedLive("reads a JSON body without a content type as the stream of a custom provider", () =>
     Effect.gen(function* () {
       const { llm } = yield* serveProvider
       expect(yield* ChatEvent.collect(llm.chatStream("whole please"))).toMatchObject({ id: "as-1", text: "two words" })
-    }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+    }).pipe(Effect.provide(Transports.direct))
   )
 
   it("is printed in the documentation in full, in under 60 lines", () => {

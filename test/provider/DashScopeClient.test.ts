@@ -1,4 +1,3 @@
-import { NodeHttpClient } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as Chat from "../../src/vocabulary/Chat.js"
@@ -9,6 +8,7 @@ import * as DashScopeClient from "../../src/provider/DashScopeClient.js"
 import * as NamedClient from "../../src/provider/named.js"
 import * as RateLimiter from "../../src/rateLimiter/RateLimiter.js"
 import { SimulatedProvider } from "../../src/testing/index.js"
+import * as Transports from "../support/transports.js"
 
 const llmAt = (baseUrl: string, dialect: NonNullable<DashScopeClient.Options["dialect"]> = {}) =>
   LLM.make({ model: "acme-1", retry: false }).pipe(
@@ -53,7 +53,7 @@ describe("DashScopeClient over sockets", () => {
         expect({ ...streamed, latency: 0, attempts: [] }).toEqual({ ...response, latency: 0, attempts: [] })
       }
       expect((yield* provider.log).map(({ stream }) => stream)).toEqual([false, true, true])
-    }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+    }).pipe(Effect.provide(Transports.direct))
   )
 
   it.scopedLive("sends tool results back and chooses the service by the content of each request", () =>
@@ -76,7 +76,7 @@ describe("DashScopeClient over sockets", () => {
         "/multimodal-generation/generation",
         "/text-generation/generation"
       ])
-    }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+    }).pipe(Effect.provide(Transports.direct))
   )
 
   it.scopedLive("maps error codes to error classes, before a stream and in its middle", () =>
@@ -113,7 +113,7 @@ describe("DashScopeClient over sockets", () => {
         ["StreamInterruptedError", "ContentFilterError"],
         ["StreamInterruptedError", undefined]
       ])
-    }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+    }).pipe(Effect.provide(Transports.direct))
   )
 })
 
@@ -127,6 +127,6 @@ describe("DashScope by provider name", () => {
           wireOf({ provider: "dashscope-intl", wire: "dashscope" })
         ])
       ).toEqual(["chat-completions", "dashscope"])
-    }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+    }).pipe(Effect.provide(Transports.direct))
   )
 })

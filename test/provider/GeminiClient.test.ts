@@ -1,6 +1,5 @@
 /** GeminiClient over real sockets, and its choice by provider name. */
 import { HttpClient, HttpClientResponse } from "@effect/platform"
-import { NodeHttpClient } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import { ConfigProvider, Deferred, Effect, Either, Fiber, Layer, Ref, Stream, TestClock } from "effect"
 import * as ApiKey from "../../src/vocabulary/ApiKey.js"
@@ -14,6 +13,7 @@ import * as Models from "../../src/models/Models.js"
 import * as GeminiClient from "../../src/provider/GeminiClient.js"
 import * as RateLimiter from "../../src/rateLimiter/RateLimiter.js"
 import { SimulatedProvider } from "../../src/testing/index.js"
+import * as Transports from "../support/transports.js"
 
 const llmAt = (baseUrl: string, options: Omit<LLM.Options, "model"> = {}) =>
   LLM.make({ model: "gemini-3-flash", retry: false, ...options }).pipe(
@@ -60,7 +60,7 @@ describe("GeminiClient over sockets", () => {
         ["/gemini-3-flash:generateContent", 200, false],
         ["/gemini-3-flash:streamGenerateContent", 200, true]
       ])
-    }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+    }).pipe(Effect.provide(Transports.direct))
   )
 
   for (const stream of [false, true]) {
@@ -101,7 +101,7 @@ describe("GeminiClient over sockets", () => {
               }
             ]
           })
-        }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+        }).pipe(Effect.provide(Transports.direct))
     )
   }
 
@@ -130,7 +130,7 @@ describe("GeminiClient over sockets", () => {
         expect(yield* outcome(llm.chat("?"))).toBe(inChat)
         yield* provider.next(fault)
         expect(yield* outcome(ChatEvent.collect(other.chatStream("?")))).toBe(inStream)
-      }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+      }).pipe(Effect.provide(Transports.direct))
     )
   }
 
@@ -140,7 +140,7 @@ describe("GeminiClient over sockets", () => {
       const llm = yield* llmAt(provider.baseUrl)
       yield* provider.next(S.neverClose)
       expect((yield* ChatEvent.collect(llm.chatStream("?"))).text).toBe("Hello")
-    }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+    }).pipe(Effect.provide(Transports.direct))
   )
 })
 

@@ -1,4 +1,3 @@
-import { NodeHttpClient } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import { ConfigProvider, Effect, Layer } from "effect"
 import * as Chat from "../../src/vocabulary/Chat.js"
@@ -10,6 +9,7 @@ import * as NamedClient from "../../src/provider/named.js"
 import * as OllamaClient from "../../src/provider/OllamaClient.js"
 import * as RateLimiter from "../../src/rateLimiter/RateLimiter.js"
 import { SimulatedProvider } from "../../src/testing/index.js"
+import * as Transports from "../support/transports.js"
 
 const llmAt = (baseUrl: string, dialect: NonNullable<OllamaClient.Options["dialect"]> = {}) =>
   LLM.make({ model: "acme-1", retry: false }).pipe(
@@ -50,7 +50,7 @@ describe("OllamaClient over sockets", () => {
       const [first, second] = yield* provider.log
       expect([first?.path.endsWith("/api/chat"), first?.stream, second?.stream]).toEqual([true, false, true])
       expect(second?.body).toMatchObject({ keep_alive: "1h", options: { num_ctx: 8192 }, stream: true })
-    }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+    }).pipe(Effect.provide(Transports.direct))
   )
 
   it.scopedLive("sends tool results back and reads the final response", () =>
@@ -67,7 +67,7 @@ describe("OllamaClient over sockets", () => {
       const results = answer.toolCalls.map((call) => Chat.toolResult(call, "12:00"))
       const { text } = yield* llm.chat({ messages: [question, Chat.toMessage(answer), ...results] })
       expect(text).toBe("It is 12:00.")
-    }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+    }).pipe(Effect.provide(Transports.direct))
   )
 
   it.scopedLive("maps errors to error classes, before a stream and in its middle", () =>
@@ -96,7 +96,7 @@ describe("OllamaClient over sockets", () => {
         "StreamInterruptedError",
         "StreamInterruptedError"
       ])
-    }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+    }).pipe(Effect.provide(Transports.direct))
   )
 })
 
@@ -112,7 +112,7 @@ describe("Ollama by provider name", () => {
         wireOf({ provider: "ollama", wire: "chat-completions" })
       ])
       expect(wires).toEqual(["ollama", "ollama", "ollama", "chat-completions", "chat-completions"])
-    }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+    }).pipe(Effect.provide(Transports.direct))
   )
   it.scopedLive("reads base URL, key and model of ollama from the environment", () =>
     Effect.gen(function* () {
@@ -131,6 +131,6 @@ describe("Ollama by provider name", () => {
       )
       expect((yield* llm.chat("Hi")).text).toBe("Hello.")
       expect((yield* provider.log).map(({ path }) => path)).toEqual(["/api/chat"])
-    }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+    }).pipe(Effect.provide(Transports.direct))
   )
 })

@@ -1,5 +1,4 @@
 /** Streams that are continued on another provider, over real sockets and in every protocol. */
-import { NodeHttpClient } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Either, Stream } from "effect"
 import * as Chat from "../../src/vocabulary/Chat.js"
@@ -14,6 +13,7 @@ import * as UsageLedger from "../../src/accounting/UsageLedger.js"
 import type { Protocol } from "../conformance/protocols.js"
 import { protocols } from "../conformance/protocols.js"
 import { eventually } from "../support/eventually.js"
+import { transports } from "../support/transports.js"
 
 const text = "It is twelve o'clock, more or less, and all is well."
 
@@ -39,7 +39,7 @@ const at = (provider: SimulatedProvider.Service, name: string, { client }: Proto
     Effect.provide(RateLimiter.layerUnlimited)
   )
 
-describe("Fallback streams over sockets", () => {
+describe.each(transports)("Fallback streams over %s", (_, transport) => {
   it.scopedLive.each(pairs)(
     "continues a broken stream of the protocol %s in the protocol %s",
     ([broken, next, brokenProtocol, nextProtocol]) =>
@@ -69,7 +69,7 @@ describe("Fallback streams over sockets", () => {
           expect((yield* status).keys.keys.map((key) => key.inFlight)).toEqual([0])
         }
         yield* eventually(Effect.map(provider.busyConnections, (count) => count === 0))
-      }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+      }).pipe(Effect.provide(transport))
   )
 })
 
@@ -136,7 +136,7 @@ describe("server halves of the wires", () => {
   })
 })
 
-describe("UsageLedger around a Fallback", () => {
+describe.each(transports)("UsageLedger around a Fallback over %s", (_, transport) => {
   it.scopedLive("records both parts of a continued stream in the UsageLedger under the label of the call", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({ answer: restOf })
@@ -157,6 +157,6 @@ describe("UsageLedger around a Fallback", () => {
           ["second", "team", 1, 1]
         ]
       )
-    }).pipe(Effect.provide(UsageLedger.layer()), Effect.provide(NodeHttpClient.layerUndici))
+    }).pipe(Effect.provide(UsageLedger.layer()), Effect.provide(transport))
   )
 })

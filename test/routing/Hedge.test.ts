@@ -1,4 +1,3 @@
-import { NodeHttpClient } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import type { Duration } from "effect"
 import { Array as Arr, Cause, Deferred, Effect, Exit, Fiber, FiberRef, Ref, Stream, TestClock } from "effect"
@@ -13,6 +12,7 @@ import { SimulatedProvider } from "../../src/testing/index.js"
 import type { Step } from "../support/scripted.js"
 import { eventually } from "../support/eventually.js"
 import { answer, invalid, scripted, unavailable } from "../support/scripted.js"
+import { transports } from "../support/transports.js"
 
 const slow = (text: string, delay: Duration.DurationInput) => Effect.delay(Effect.succeed(answer(text)), delay)
 
@@ -218,7 +218,7 @@ describe("Hedge delay", () => {
   )
 })
 
-describe("Hedge over sockets", () => {
+describe.each(transports)("Hedge over %s", (_, transport) => {
   const llmAt = (baseUrl: string) =>
     LLM.make({ model: "simulated", retry: false }).pipe(
       Effect.provide(ChatCompletionsClient.layer({ provider: "simulated", baseUrl })),
@@ -244,7 +244,7 @@ describe("Hedge over sockets", () => {
         yield* eventually(Effect.map(hanging.busyConnections, (count) => count === 0))
         yield* eventually(Effect.map(hanging.inFlight, (count) => count === 0))
         expect((yield* hanging.log).map(({ outcome }) => outcome)).toEqual(["aborted"])
-      }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+      }).pipe(Effect.provide(transport))
   )
 })
 

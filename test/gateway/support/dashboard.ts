@@ -1,6 +1,5 @@
 /** A gateway with a dashboard, and with everything that a dashboard can show. */
 import { HttpServer } from "@effect/platform"
-import { NodeHttpClient } from "@effect/platform-node"
 import type { Duration } from "effect"
 import { Context, Effect, Layer, Logger, LogLevel } from "effect"
 import { execFile } from "node:child_process"
@@ -15,6 +14,7 @@ import * as Models from "../../../src/models/Models.js"
 import * as Pricing from "../../../src/accounting/Pricing.js"
 import * as ResponseCache from "../../../src/caching/ResponseCache.js"
 import { SimulatedProvider } from "../../../src/testing/index.js"
+import * as Transports from "../../support/transports.js"
 
 export const adminToken = "the-token-of-the-administration"
 
@@ -93,7 +93,7 @@ export const start = ({ access = { adminToken }, grace = "30 seconds", page, por
       Layer.provideMerge(Access.layer(access)),
       Layer.provideMerge(Models.layer(file, { telemetry: false })),
       Layer.provide(Pricing.layer({ openai: { "gpt-large": { input: 250, output: 1000 } } })),
-      Layer.provide(NodeHttpClient.layerUndici)
+      Layer.provide(Transports.direct)
     )
     const context = yield* Logger.withMinimumLogLevel(Layer.build(live), LogLevel.None)
     const { address } = Context.get(context, HttpServer.HttpServer)

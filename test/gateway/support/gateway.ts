@@ -1,12 +1,12 @@
 /** A gateway on a free port of the loopback interface, in front of simulated providers. */
 import { HttpServer } from "@effect/platform"
-import { NodeHttpClient } from "@effect/platform-node"
 import { Context, Effect, Layer, Logger, LogLevel, Stream } from "effect"
 import { Access, Gateway, GatewayServer } from "../../../src/gateway/index.js"
 import type { Middleware } from "../../../src/LLM.js"
 import * as Models from "../../../src/models/Models.js"
 import { SimulatedProvider } from "../../../src/testing/index.js"
 import { eventually } from "../../support/eventually.js"
+import * as Transports from "../../support/transports.js"
 
 /** The protocols of the simulated provider behind the gateway, by section of the provider file. */
 export const upstreams = {
@@ -78,7 +78,7 @@ export const start = (settings: Settings = {}) =>
       Layer.provideMerge(GatewayServer.layer({ port: 0, ...settings.server })),
       Layer.provideMerge(Access.layer(settings.access ?? {})),
       Layer.provideMerge(Models.layer(file, { telemetry: false })),
-      Layer.provide(NodeHttpClient.layerUndici)
+      Layer.provide(Transports.direct)
     )
     const context = yield* Logger.withMinimumLogLevel(Layer.build(live), settings.logLevel ?? LogLevel.None)
     const { address } = Context.get(context, HttpServer.HttpServer)

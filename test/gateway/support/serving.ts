@@ -1,10 +1,10 @@
 /** A gateway on a free port of the loopback interface, with the models of a provider file of the test. */
 import { HttpServer } from "@effect/platform"
-import { NodeHttpClient } from "@effect/platform-node"
 import { Context, Effect, Layer, Logger, LogLevel } from "effect"
 import { Access, Gateway, GatewayServer } from "../../../src/gateway/index.js"
 import * as Models from "../../../src/models/Models.js"
 import { SimulatedProvider } from "../../../src/testing/index.js"
+import * as Transports from "../../support/transports.js"
 
 export interface Settings {
   readonly file: (baseUrl: string) => unknown
@@ -27,7 +27,7 @@ export const serve = (settings: Settings) =>
       Layer.provideMerge(GatewayServer.layer({ port: 0 })),
       Layer.provideMerge(Access.layer(access)),
       Layer.provideMerge(Models.layer(read, models)),
-      Layer.provide(NodeHttpClient.layerUndici)
+      Layer.provide(Transports.direct)
     )
     const context = yield* Layer.build(Layer.provide(live, logger))
     const { address } = Context.get(context, HttpServer.HttpServer)
