@@ -2,9 +2,11 @@
  * The time limits of a call, set by the modules above and respected by those below: `Timeouts` sets the deadline, `Fallback`
  * the maxWait.
  */
-import type { Duration } from "effect"
+import type { Clock, Duration } from "effect"
 import { Context, Effect } from "effect"
 import { toMillis } from "effect/Duration"
+import { clockOf } from "../internal/clock.js"
+import { changed } from "../internal/context.js"
 
 export interface Limits {
   /** The deadline of the whole call, in milliseconds since the epoch. */
@@ -21,19 +23,31 @@ export class CallLimits extends Context.Reference<CallLimits>()("effect-llm/Call
   defaultValue: (): Limits => unlimited
 }) {}
 
-/** Narrows the limits for an effect. A wider limit than the current one has no effect. */
-export const narrow = <A, E, R>(effect: Effect.Effect<A, E, R>, limits: Partial<Limits>): Effect.Effect<A, E, R> =>
-  Effect.flatMap(CallLimits, (outer) =>
-    Effect.provideService(effect, CallLimits, {
+/** The context with narrower limits. A wider limit than the current one has no effect. */
+export const narrowed =
+  (limits: Partial<Limits>) =>
+  <R>(context: Context.Context<R>): Context.Context<R> => {
+    const outer = Context.get(context, CallLimits)
+    return Context.add(context, CallLimits, {
       deadline: Math.min(outer.deadline, limits.deadline ?? Infinity),
       maxWait: Math.min(outer.maxWait, limits.maxWait ?? Infinity),
       idle: Math.min(outer.idle, limits.idle ?? Infinity)
     })
-  )
+  }
+
+/** Narrows the limits for an effect. */
+export const narrow = <A, E, R>(effect: Effect.Effect<A, E, R>, limits: Partial<Limits>): Effect.Effect<A, E, R> =>
+  changed(effect, narrowed(limits))
 
 /** The longest allowed sleep from now, in milliseconds; infinite without limits. */
-export const longestSleep = Effect.map(Effect.all([CallLimits, Effect.clock]), ([limits, clock]) =>
-  Math.max(0, Math.min(limits.maxWait, limits.deadline - clock.unsafeCurrentTimeMillis()))
+export const longestSleepOf = (context: Context.Context<never>, clock: Clock.Clock): number => {
+  const { deadline, maxWait } = Context.get(context, CallLimits)
+  return Math.max(0, Math.min(maxWait, deadline - clock.unsafeCurrentTimeMillis()))
+}
+
+/** The longest allowed sleep from now, in milliseconds; infinite without limits. */
+export const longestSleep: Effect.Effect<number> = Effect.withFiberRuntime((fiber) =>
+  Effect.succeed(longestSleepOf(fiber.currentContext, clockOf(fiber)))
 )
 
 /** The shorter of an allowed wait and the longest sleep, in milliseconds. */

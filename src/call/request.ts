@@ -95,6 +95,9 @@ const deepArguments = ({ messages }: ChatRequest): InvalidRequestError | undefin
   return undefined
 }
 
+/** The requests that `normalize` returned: a module that passes one on saves the next one its validation. */
+const normalized = new WeakSet<object>()
+
 /**
  * The request with its defaults, or an error whose `field` is the first invalid one and whose message lists all. A field that is
  * undefined counts as absent: callers write `{ temperature: options.temperature }`.
@@ -103,6 +106,7 @@ export const normalize = (
   input: ChatRequest.Input,
   defaults: Defaults = {}
 ): Either.Either<ChatRequest, InvalidRequestError> => {
+  if (isNormalized(input) && Object.keys(defaults).length === 0) return Either.right(input)
   const fault = typeof input === "string" ? undefined : (unreadable(input) ?? invalidPrompt(input))
   if (fault !== undefined) return Either.left(fault)
   const fields = typeof input === "string" || input.prompt !== undefined ? asObject(input) : input
@@ -111,9 +115,14 @@ export const normalize = (
     const unsendable = unknownTool(request)
       ? invalid("toolChoice.name", "The request is not valid. toolChoice.name: names no tool of the request")
       : deepArguments(request)
-    return unsendable === undefined ? Either.right(request) : Either.left(unsendable)
+    if (unsendable !== undefined) return Either.left(unsendable)
+    normalized.add(request)
+    return Either.right(request)
   })
 }
+
+const isNormalized = (input: ChatRequest.Input): input is ChatRequest.Messages =>
+  typeof input === "object" && normalized.has(input)
 
 /** The same for embedding requests. */
 export const normalizeEmbedding = (
