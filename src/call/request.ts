@@ -121,6 +121,10 @@ export const normalize = (
   })
 }
 
+/** The request to pass on to the next module: in the form in which it came, and without a second validation if it has messages. */
+export const passedOn = (input: ChatRequest.Input, normalized: ChatRequest): ChatRequest.Input =>
+  typeof input === "object" && input.messages !== undefined ? normalized : input
+
 const isNormalized = (input: ChatRequest.Input): input is ChatRequest.Messages =>
   typeof input === "object" && normalized.has(input)
 

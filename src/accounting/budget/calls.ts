@@ -16,7 +16,7 @@ import { Label } from "../../internal/label.js"
 import { isListening, withListener } from "../../telemetry/usageListeners.js"
 import type { Open, OpenStream, Pull } from "../../call/openStream.js"
 import { fromStream, toStream } from "../../call/openStream.js"
-import { normalize, normalizeEmbedding } from "../../call/request.js"
+import { normalize, normalizeEmbedding, passedOn } from "../../call/request.js"
 import { wrap } from "../../call/wrap.js"
 
 interface Answer {
@@ -111,10 +111,10 @@ export const makeMiddleware =
     const { info } = next
 
     /** Charges a call once under nested middlewares of one budget. An invalid request is passed on for its error. */
-    const charging = <Input, Request extends Input & { readonly model?: string }, A, R>(
+    const charging = <Input, Request extends { readonly model?: string }, A, R>(
       normalize: (input: Input) => Either.Either<Request, LLMError>,
       estimate: (request: Request) => Usage.Usage,
-      send: (input: Input) => Effect.Effect<A, LLMError, R>,
+      send: (input: Input, request?: Request) => Effect.Effect<A, LLMError, R>,
       charge: (
         call: Effect.Effect<A, LLMError, R>,
         reservation: BudgetReservation,
@@ -133,7 +133,7 @@ export const makeMiddleware =
               label: Context.get(context, Label),
               estimate: estimate(normalized)
             }
-            const call = send(normalized)
+            const call = send(input, normalized)
             const now = clockOf(fiber).unsafeCurrentTimeMillis()
             return Effect.flatMap(Reservations.reserve(deps, request, context, now), (reservation) =>
               charge(call, reservation, restore)
@@ -144,20 +144,28 @@ export const makeMiddleware =
 
     const chatEstimate = (request: ChatRequest) => estimate(request, info)
 
+    const forward = (input: ChatRequest.Input, request: ChatRequest | undefined): ChatRequest.Input =>
+      request === undefined ? input : passedOn(input, request)
+
     const openStream = charging(
       (input: ChatRequest.Input) => normalize(input),
       chatEstimate,
-      (input) => fromStream(next.chatStream(input)),
+      (input, request) => fromStream(next.chatStream(forward(input, request))),
       chargeStream(info)
     )
 
     return Effect.succeed(
       wrap(next, {
-        chat: charging((input: ChatRequest.Input) => normalize(input), chatEstimate, next.chat, chargeWhole(info)),
+        chat: charging(
+          (input: ChatRequest.Input) => normalize(input),
+          chatEstimate,
+          (input, request) => next.chat(forward(input, request)),
+          chargeWhole(info)
+        ),
         embed: charging(
           normalizeEmbedding,
           ({ input }) => Usage.make({ inputTokens: Usage.estimateAll(input), estimated: true }),
-          next.embed,
+          (input) => next.embed(input),
           chargeWhole(info)
         ),
         chatStream: (input) => toStream(openStream(input))

@@ -1,4 +1,5 @@
 /** Leases of deployments, each released exactly once, over the state of a balance. */
+import type { Clock } from "effect"
 import { Duration, Effect, Option } from "effect"
 import type { Verdict } from "./model.js"
 import type { Notice } from "./health.js"
@@ -10,7 +11,7 @@ import type { Criteria, DeploymentSet } from "./deploymentSet.js"
 import * as DeploymentSets from "./deploymentSet.js"
 import * as WaitQueue from "../../internal/waitQueue.js"
 
-/** A deployment that a call has reserved. */
+/** A deployment that a call has reserved. Its effects must run uninterruptible. */
 export interface Lease {
   readonly position: number
   /** Whether another deployment that the call could use was ready too. */
@@ -28,7 +29,7 @@ export interface DeploymentLeases {
    * Picks and reserves a deployment in one step, or waits in the queue for `maxWait` milliseconds at most. Must run
    * uninterruptible, or a lease could be lost: the wait alone is interruptible even there.
    */
-  readonly acquire: (criteria: Criteria, maxWait: number) => Effect.Effect<Lease, Denied>
+  readonly acquire: (criteria: Criteria, clock: Clock.Clock, maxWait: number) => Effect.Effect<Lease, Denied>
   /** Changes one deployment. */
   readonly change: (position: number, f: (deploymentSet: DeploymentSet) => DeploymentSet) => Effect.Effect<void>
   /** The current state, and the wall-clock time at which its time was 0. */
@@ -71,20 +72,21 @@ const makeLeases = (
     f: (deploymentSet: DeploymentSet) => DeploymentSet,
     next: (notice: Notice | undefined, peers: Peers) => Effect.Effect<void>
   ): Effect.Effect<void> =>
-    Effect.uninterruptible(
-      peers === undefined
-        ? step((state, now) => State.change(state, now, f), Effect.succeed)
-        : step(
-            (state, now) => State.changeDeployment(state, now, position, f),
-            (healthChange) =>
-              next(
-                healthChange === undefined
-                  ? undefined
-                  : { ...healthChange, until: origin + healthChange.until, author: peers.instanceId },
-                peers
-              )
-          )
-    )
+    peers === undefined
+      ? step(
+          (state, now) => State.change(state, now, f),
+          () => Effect.void
+        )
+      : step(
+          (state, now) => State.changeDeployment(state, now, position, f),
+          (healthChange) =>
+            next(
+              healthChange === undefined
+                ? undefined
+                : { ...healthChange, until: origin + healthChange.until, author: peers.instanceId },
+              peers
+            )
+        )
 
   const idOf = (position: number): string => ids[position] ?? ""
 
@@ -93,50 +95,49 @@ const makeLeases = (
       notice === undefined ? Effect.void : health.tell(idOf(position), notice)
     )
 
-  const makeLease = ({ hasAlternative, isProbe, reservation }: Granted): Effect.Effect<Lease, Denied> =>
-    Effect.sync(() => {
-      const { position } = reservation
-      let isSettled = false
-      let holdsProbe = isProbe
-      /** A probe ends when it has changed the health of its deployment, and with its call at the latest. */
-      const apply = (f: (deploymentSet: DeploymentSet) => DeploymentSet, isLast: boolean): Effect.Effect<void> =>
-        Effect.suspend(() =>
-          holdsProbe
-            ? changeThen(position, f, (notice, { health, instanceId }) => {
-                if (notice === undefined && !isLast) return Effect.void
-                holdsProbe = false
-                return health.proved(idOf(position), instanceId, notice)
-              })
-            : change(position, f)
-        )
-      const settleOnce = (f: (deploymentSet: DeploymentSet) => DeploymentSet): Effect.Effect<void> =>
-        Effect.suspend(() => {
-          if (isSettled) return Effect.void
-          isSettled = true
-          return apply(f, true)
-        })
-      const elapsed = (deploymentSet: DeploymentSet): number => deploymentSet.now - reservation.startedAt
-      return {
-        position,
-        hasAlternative,
-        markAnswered: apply(
+  const makeLease = ({ hasAlternative, isProbe, reservation }: Granted): Lease => {
+    const { position } = reservation
+    let isSettled = false
+    let holdsProbe = isProbe
+    /** A probe ends when it has changed the health of its deployment, and with its call at the latest. */
+    const apply = (f: (deploymentSet: DeploymentSet) => DeploymentSet, isLast: boolean): Effect.Effect<void> =>
+      holdsProbe
+        ? changeThen(position, f, (notice, { health, instanceId }) => {
+            if (notice === undefined && !isLast) return Effect.void
+            holdsProbe = false
+            return health.proved(idOf(position), instanceId, notice)
+          })
+        : change(position, f)
+    const settleOnce = (f: (deploymentSet: DeploymentSet) => DeploymentSet): Effect.Effect<void> =>
+      Effect.suspend(() => {
+        if (isSettled) return Effect.void
+        isSettled = true
+        return apply(f, true)
+      })
+    const elapsed = (deploymentSet: DeploymentSet): number => deploymentSet.now - reservation.startedAt
+    return {
+      position,
+      hasAlternative,
+      markAnswered: Effect.suspend(() =>
+        apply(
           (deploymentSet) => DeploymentSets.markAnswered(deploymentSet, reservation, elapsed(deploymentSet)),
           false
-        ),
-        settle: (verdict) => settleOnce((deploymentSet) => DeploymentSets.settle(deploymentSet, reservation, verdict)),
-        settleServed: settleOnce((deploymentSet) =>
-          DeploymentSets.settle(deploymentSet, reservation, { _tag: "Served", latency: elapsed(deploymentSet) })
         )
-      }
-    })
+      ),
+      settle: (verdict) => settleOnce((deploymentSet) => DeploymentSets.settle(deploymentSet, reservation, verdict)),
+      settleServed: settleOnce((deploymentSet) =>
+        DeploymentSets.settle(deploymentSet, reservation, { _tag: "Served", latency: elapsed(deploymentSet) })
+      )
+    }
+  }
 
   /** Only one call of all balances probes a deployment: a call that is refused the probe acquires again. */
   const confirm = (granted: Granted, acquireAgain: Effect.Effect<Lease, Denied>): Effect.Effect<Lease, Denied> => {
-    if (peers === undefined || !granted.isProbe) return makeLease(granted)
+    if (peers === undefined || !granted.isProbe) return Effect.succeed(makeLease(granted))
     const { position } = granted.reservation
     return Effect.flatMap(peers.health.probe(idOf(position), peers.instanceId), (permission) =>
       permission._tag === "Granted"
-        ? makeLease(granted)
+        ? Effect.succeed(makeLease(granted))
         : Effect.zipRight(
             changeThen(
               position,
@@ -180,11 +181,9 @@ const makeLeases = (
   }
 
   return {
-    acquire: ({ affinity, exclude }, maxWait) =>
-      Effect.uninterruptible(
-        Effect.clockWith((clock) => acquire({ exclude, affinity, deadline: timeOf(clock) + maxWait }))
-      ),
-    change,
+    acquire: ({ affinity, exclude }, clock, maxWait) =>
+      acquire({ exclude, affinity, deadline: timeOf(clock) + maxWait }),
+    change: (position, f) => Effect.uninterruptible(change(position, f)),
     snapshot: Effect.clockWith((clock) =>
       Effect.zipWith(Effect.sync(unsafeGet), peers?.health.notices ?? noNotices, (before, notices) => {
         const now = timeOf(clock)
