@@ -95,8 +95,8 @@ const deepArguments = ({ messages }: ChatRequest): InvalidRequestError | undefin
   return undefined
 }
 
-/** The requests that `normalize` returned: a module that passes one on saves the next one its validation. */
-const normalized = new WeakSet<object>()
+/** The latest request that a module has validated and passed on: the next module need not validate it again. */
+let validated: ChatRequest | undefined
 
 /**
  * The request with its defaults, or an error whose `field` is the first invalid one and whose message lists all. A field that is
@@ -106,7 +106,8 @@ export const normalize = (
   input: ChatRequest.Input,
   defaults: Defaults = {}
 ): Either.Either<ChatRequest, InvalidRequestError> => {
-  if (isNormalized(input) && Object.keys(defaults).length === 0) return Either.right(input)
+  if (validated !== undefined && input === validated && Object.keys(defaults).length === 0)
+    return Either.right(validated)
   const fault = typeof input === "string" ? undefined : (unreadable(input) ?? invalidPrompt(input))
   if (fault !== undefined) return Either.left(fault)
   const fields = typeof input === "string" || input.prompt !== undefined ? asObject(input) : input
@@ -115,18 +116,16 @@ export const normalize = (
     const unsendable = unknownTool(request)
       ? invalid("toolChoice.name", "The request is not valid. toolChoice.name: names no tool of the request")
       : deepArguments(request)
-    if (unsendable !== undefined) return Either.left(unsendable)
-    normalized.add(request)
-    return Either.right(request)
+    return unsendable === undefined ? Either.right(request) : Either.left(unsendable)
   })
 }
 
-/** The request to pass on to the next module: in the form in which it came, and without a second validation if it has messages. */
-export const passedOn = (input: ChatRequest.Input, normalized: ChatRequest): ChatRequest.Input =>
-  typeof input === "object" && input.messages !== undefined ? normalized : input
-
-const isNormalized = (input: ChatRequest.Input): input is ChatRequest.Messages =>
-  typeof input === "object" && normalized.has(input)
+/** The request for the next module, in the form in which it came. */
+export const passedOn = (input: ChatRequest.Input, request: ChatRequest): ChatRequest.Input => {
+  if (typeof input === "string" || input.messages === undefined) return input
+  validated = request
+  return request
+}
 
 /** The same for embedding requests. */
 export const normalizeEmbedding = (

@@ -16,7 +16,7 @@
  *
  * @since 0.1.0
  */
-import { Effect, Ref } from "effect"
+import { Effect } from "effect"
 import type { Duration, Scope } from "effect"
 import * as Attempt from "../vocabulary/attempt.js"
 import * as Checks from "../internal/optionChecks.js"
@@ -64,8 +64,8 @@ const maxSamples = 100
 const roundingError = 1e-9
 
 interface Timing {
-  readonly delay: Effect.Effect<number>
-  readonly recordLatency: (millis: number) => Effect.Effect<void>
+  readonly delay: () => number
+  readonly recordLatency: (millis: number) => void
 }
 
 interface CheckedOptions {
@@ -87,24 +87,32 @@ const checkOptions = (options: Options): CheckedOptions =>
     }
   })
 
-const makeTiming = ({ delay, minDelay }: CheckedOptions): Effect.Effect<Timing> => {
-  if (delay !== "p95") return Effect.succeed({ delay: Effect.succeed(delay), recordLatency: () => Effect.void })
-  return Effect.map(Ref.make(Percentile.empty), (samples) => ({
-    delay: Effect.map(Ref.get(samples), (now) =>
-      now.recent.length < minSamples ? minDelay : Math.max(minDelay, Percentile.at(now, 0.95) ?? minDelay)
-    ),
-    recordLatency: (millis) => Ref.update(samples, (before) => Percentile.add(before, millis, maxSamples))
-  }))
+const makeTiming = ({ delay, minDelay }: CheckedOptions): Timing => {
+  if (delay !== "p95") return { delay: () => delay, recordLatency: () => {} }
+  let samples = Percentile.empty
+  return {
+    delay: () =>
+      samples.recent.length < minSamples ? minDelay : Math.max(minDelay, Percentile.at(samples, 0.95) ?? minDelay),
+    recordLatency: (millis) => {
+      samples = Percentile.add(samples, millis, maxSamples)
+    }
+  }
 }
 
 /** Limits extra requests to a share of the calls: each call adds its share of a permit, an extra request takes a whole one. */
-const makePermits = ({ burst, maxExtraLoad }: CheckedOptions) =>
-  Effect.map(Ref.make(0), (permits) => ({
-    addShare: Ref.update(permits, (before) => Math.min(burst, before + maxExtraLoad)),
-    take: Ref.modify(permits, (before): readonly [boolean, number] =>
-      before >= 1 - roundingError ? [true, Math.max(0, before - 1)] : [false, before]
-    )
-  }))
+const makePermits = ({ burst, maxExtraLoad }: CheckedOptions) => {
+  let permits = 0
+  return {
+    addShare: (): void => {
+      permits = Math.min(burst, permits + maxExtraLoad)
+    },
+    take: (): boolean => {
+      if (permits < 1 - roundingError) return false
+      permits = Math.max(0, permits - 1)
+      return true
+    }
+  }
+}
 
 /**
  * Makes a middleware: first requests go to the `LLM` that it is applied to, second requests to the others in turn, or to the same
@@ -123,18 +131,15 @@ const makePermits = ({ burst, maxExtraLoad }: CheckedOptions) =>
 export const make = (others: ReadonlyArray<Service>, options: Options = {}): Middleware => {
   const checked = checkOptions(options)
   return (next) =>
-    Effect.gen(function* () {
-      const timings = yield* Effect.all({
-        chat: makeTiming(checked),
-        stream: makeTiming(checked),
-        embed: makeTiming(checked)
-      })
-      const permits = yield* makePermits(checked)
-      const nextIndex = yield* Ref.make(0)
-      const nextOther = Effect.map(
-        Ref.getAndUpdate(nextIndex, (before) => (others.length === 0 ? 0 : (before + 1) % others.length)),
-        (index) => others[index] ?? next
-      )
+    Effect.sync(() => {
+      const timings = { chat: makeTiming(checked), stream: makeTiming(checked), embed: makeTiming(checked) }
+      const permits = makePermits(checked)
+      let nextIndex = 0
+      const nextOther = (): Service => {
+        const other = others[nextIndex] ?? next
+        nextIndex = others.length === 0 ? 0 : (nextIndex + 1) % others.length
+        return other
+      }
       const onFailure = options.onFailure ?? false
 
       const call = <A, R>(
@@ -144,18 +149,19 @@ export const make = (others: ReadonlyArray<Service>, options: Options = {}): Mid
         discard: (result: A) => Effect.Effect<void>
       ): Effect.Effect<A, LLMError, R> => {
         const requestTo = (llm: Service) => ({ info: llm.info, call: send(llm) })
-        return Effect.flatMap(Effect.zipRight(permits.addShare, timing.delay), (delay) =>
-          hedge({
+        return hedge(() => {
+          permits.addShare()
+          return {
             first: requestTo(next),
-            second: Effect.map(nextOther, requestTo),
-            delay,
+            second: () => requestTo(nextOther()),
+            delay: timing.delay(),
             takePermit: permits.take,
             onFailure,
             recordLatency: timing.recordLatency,
             withEarlier,
             discard
-          })
-        )
+          }
+        })
       }
 
       const discardNothing = () => Effect.void

@@ -48,10 +48,7 @@ const chargeWhole =
   ): Effect.Effect<A, LLMError> =>
     Effect.matchCauseEffect(whileChanged(restore(call), withListener(reservation.listener)), {
       onSuccess: (answer) =>
-        Effect.as(
-          reservation.settle(answer.usage, Pricing.withOwnPrice(info, Pricing.answererOf(answer))),
-          answer
-        ),
+        Effect.as(reservation.settle(answer.usage, Pricing.withOwnPrice(info, Pricing.answererOf(answer))), answer),
       onFailure: (cause) => Effect.zipRight(settleFailure(reservation, info, cause), Effect.failCause(cause))
     })
 

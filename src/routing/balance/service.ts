@@ -154,17 +154,21 @@ const makeService = (dependencies: Dependencies): Service => {
       Effect.uninterruptibleMask((restore) =>
         Effect.withFiberRuntime<A, LLMError, R>((fiber) => {
           const clock = clockOf(fiber)
-          const maxWait = Math.min(longestSleepOf(fiber.currentContext, clock), checked.maxWait)
           const exclude =
             missing.size + progress.errors.size === 0 ? none : new Set([...missing.keys(), ...progress.errors.keys()])
-          return Effect.matchEffect(leases.acquire({ exclude, affinity }, clock, maxWait), {
+          const criteria = { exclude, affinity }
+          const callOn = (lease: Lease): Effect.Effect<A, LLMError, R> =>
+            Effect.matchEffect(call(lease, restore), {
+              onSuccess: (answer) =>
+                Effect.succeed(progress.errors.size === 0 ? answer : withEarlier(answer, progress.attempts)),
+              onFailure: (error) => restore(handOn(progress, lease, error))
+            })
+          const ready = leases.unsafeTryAcquire?.(criteria, clock)
+          if (ready !== undefined) return callOn(ready)
+          const maxWait = Math.min(longestSleepOf(fiber.currentContext, clock), checked.maxWait)
+          return Effect.matchEffect(leases.acquire(criteria, clock, maxWait), {
             onFailure: () => restore(giveUp(progress)),
-            onSuccess: (lease) =>
-              Effect.matchEffect(call(lease, restore), {
-                onSuccess: (answer) =>
-                  Effect.succeed(progress.errors.size === 0 ? answer : withEarlier(answer, progress.attempts)),
-                onFailure: (error) => restore(handOn(progress, lease, error))
-              })
+            onSuccess: callOn
           })
         })
       )
@@ -213,8 +217,8 @@ const makeService = (dependencies: Dependencies): Service => {
       requirements,
       (llm, lease, restore) =>
         Effect.matchCauseEffect(restore(Effect.suspend(() => call(llm))), {
-          onSuccess: (answer) => Effect.as(lease.settleServed, answer),
-          onFailure: (cause) => Effect.zipRight(settleCause(requirements, lease, cause), Effect.failCause(cause))
+          onSuccess: (answer) => after(lease.settleServed(), Effect.succeed(answer)),
+          onFailure: (cause) => after(settleCause(requirements, lease, cause), Effect.failCause(cause))
         }),
       withEarlier
     )
@@ -223,22 +227,24 @@ const makeService = (dependencies: Dependencies): Service => {
   const settlingAtEnd = (requirements: Requirements, lease: Lease, opened: OpenStream): Effect.Effect<OpenStream> => {
     const pass = (events: OpenStream["first"]): Effect.Effect<OpenStream["first"]> =>
       Option.exists(Chunk.last(events), (event) => event._tag === "Finish")
-        ? Effect.as(Effect.uninterruptible(lease.settle(neutral)), events)
+        ? Effect.as(Effect.uninterruptible(Effect.suspend(() => lease.settle(neutral))), events)
         : Effect.succeed(events)
     const pull: Pull = Effect.matchEffect(opened.pull, {
       onSuccess: pass,
       onFailure: (end) =>
         Effect.zipRight(
           Effect.uninterruptible(
-            lease.settle(
-              Option.match(end, { onNone: () => neutral, onSome: (error) => verdictFor(requirements, error) })
+            Effect.suspend(() =>
+              lease.settle(
+                Option.match(end, { onNone: () => neutral, onSome: (error) => verdictFor(requirements, error) })
+              )
             )
           ),
           Effect.fail(end)
         )
     })
-    return Effect.zipRight(
-      lease.markAnswered,
+    return after(
+      lease.markAnswered(),
       Effect.map(pass(opened.first), (first): OpenStream => ({ first, pull }))
     )
   }
@@ -250,10 +256,13 @@ const makeService = (dependencies: Dependencies): Service => {
         Effect.flatMap(Effect.scope, (scope) =>
           // Added before the stream's own finalizers, so that it runs after them: the lease ends when the stream is closed.
           Effect.zipRight(
-            Scope.addFinalizer(scope, lease.settle(neutral)),
+            Scope.addFinalizer(
+              scope,
+              Effect.suspend(() => lease.settle(neutral))
+            ),
             Effect.matchCauseEffect(restore(isolated(Effect.suspend(() => fromStream(llm.chatStream(request))))), {
               onSuccess: (opened) => settlingAtEnd(requirements, lease, opened),
-              onFailure: (cause) => Effect.zipRight(settleCause(requirements, lease, cause), Effect.failCause(cause))
+              onFailure: (cause) => after(settleCause(requirements, lease, cause), Effect.failCause(cause))
             })
           )
         ),
