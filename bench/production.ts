@@ -22,7 +22,8 @@ const providers: ReadonlyArray<Provider> = [direct, portable]
 
 interface Subject {
   readonly name: string
-  readonly call: Effect.Effect<unknown, unknown>
+  /** Makes the call, which is part of what is measured: some of them validate their request here. */
+  readonly call: () => Effect.Effect<unknown, unknown>
   /** @default 1 */
   readonly unitsPerCall?: number
 }
@@ -30,7 +31,7 @@ interface Subject {
 const contestantOf = ({ call, name, unitsPerCall = 1 }: Subject): Contestant => ({
   name,
   run: async (times) => {
-    await Effect.runPromise(Effect.repeatN(call, times - 1))
+    await Effect.runPromise(Effect.repeatN(Effect.suspend(call), times - 1))
     return times * unitsPerCall
   }
 })
@@ -45,22 +46,22 @@ const measured = async (
   for (const [index, { call, name, unitsPerCall = 1 }] of subjects.entries()) {
     const result = comparison.results[index]
     if (result === undefined || "error" in result) continue
-    steps[name] = { steps: (await Effect.runPromise(settledStepsOf(call))) / unitsPerCall }
+    steps[name] = { steps: (await Effect.runPromise(settledStepsOf(call()))) / unitsPerCall }
   }
   return compared(comparison, steps)
 }
 
-const chatOver = (provider: Provider): Subject => ({
-  name: `effect-llm, ${provider.name}`,
-  call: Effect.runSync(configured(provider)).chat("What is the capital of France?")
-})
+const chatOver = (provider: Provider): Subject => {
+  const llm = Effect.runSync(configured(provider))
+  return { name: `effect-llm, ${provider.name}`, call: () => llm.chat("What is the capital of France?") }
+}
 
 /** A chat with pool, limiter, metrics and time limits, over a provider in memory. */
 export const chatsInMemory = async (): Promise<Group> => {
   const bare = "HttpClient in memory alone"
   return {
     title: "A chat in memory",
-    ...(await measured([{ name: bare, call: bareRequest(portable) }, ...providers.map(chatOver)], {
+    ...(await measured([{ name: bare, call: () => bareRequest(portable) }, ...providers.map(chatOver)], {
       rounds: 6,
       times: 2000
     })),
@@ -84,12 +85,15 @@ export const chunksInMemory = async (): Promise<Group> => {
     title: "A streamed chunk in memory",
     ...(await measured(
       [
-        { name: ready, call: consume(readyStream(chunks)), unitsPerCall: chunks },
-        ...providers.map((provider) => ({
-          name: `effect-llm, ${provider.name}`,
-          call: consume(Effect.runSync(configured(provider, { deltas: chunks })).chatStream("?")),
-          unitsPerCall: chunks
-        }))
+        { name: ready, call: () => consume(readyStream(chunks)), unitsPerCall: chunks },
+        ...providers.map((provider) => {
+          const llm = Effect.runSync(configured(provider, { deltas: chunks }))
+          return {
+            name: `effect-llm, ${provider.name}`,
+            call: () => consume(llm.chatStream("?")),
+            unitsPerCall: chunks
+          }
+        })
       ],
       { rounds: 6, times: 4 }
     )),
@@ -103,10 +107,10 @@ const plainName = "without features"
 const added = (row: string, limit: number): Aim => ({ row, unit: "CPU µs", limit, beside: { less: plainName } })
 
 const subjects = (call: (llm: LLM.Service) => Effect.Effect<unknown, unknown>): ReadonlyArray<Subject> =>
-  [[plainName, plain] as const, ...Object.entries(features)].map(([name, made]) => ({
-    name,
-    call: call(Effect.runSync(made))
-  }))
+  [[plainName, plain] as const, ...Object.entries(features)].map(([name, made]) => {
+    const llm = Effect.runSync(made)
+    return { name, call: () => call(llm) }
+  })
 
 export const addedToChats = async (): Promise<Group> => ({
   title: "What each feature adds to a chat in memory",

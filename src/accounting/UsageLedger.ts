@@ -23,7 +23,7 @@
  *
  * @since 0.1.0
  */
-import { Clock, Context, Effect, HashMap, Layer, Option, PubSub, Ref, Stream } from "effect"
+import { Clock, Context, Effect, HashMap, Layer, Option, PubSub, Stream } from "effect"
 import { dual } from "effect/Function"
 import type { Cost } from "../vocabulary/cost.js"
 import * as Costs from "../vocabulary/cost.js"
@@ -161,31 +161,26 @@ export const make = ({ capacity = 1024, maxGroups = 10_000 }: Options = {}): Eff
   return Effect.gen(function* () {
     const defaultPrices = yield* Pricing.Pricing
     const published = yield* PubSub.sliding<Entry>(Math.max(1, capacity))
-    const state = yield* Effect.flatMap(Clock.currentTimeMillis, (since) =>
-      Ref.make<State>({ since, entryCount: 0, groups: HashMap.empty() })
-    )
+    let state: State = { since: yield* Clock.currentTimeMillis, entryCount: 0, groups: HashMap.empty() }
     return {
       record: (ended) =>
-        Effect.uninterruptible(
-          Effect.flatMap(Pricing.Pricing, (callPrices) => {
-            // One count that is not a number would corrupt the totals until the next reset.
-            const attempt = { ...ended, usage: Usage.checked(ended.usage, () => Usage.empty) }
-            const cost = costOf(callPrices, defaultPrices, attempt)
-            return Effect.flatMap(
-              Ref.modify(state, (before): readonly [Entry, State] => {
-                const entry = { ...attempt, number: before.entryCount + 1, ...cost }
-                return [entry, addEntry(before, entry, maxGroups)]
-              }),
-              (entry) => PubSub.publish(published, entry)
-            )
-          })
-        ),
-      snapshot: Effect.map(Ref.get(state), snapshotOf),
-      reset: Effect.flatMap(Clock.currentTimeMillis, (since) =>
-        Effect.map(
-          Ref.getAndUpdate(state, ({ entryCount }) => ({ since, entryCount, groups: HashMap.empty() })),
-          snapshotOf
-        )
+        Effect.withFiberRuntime((fiber) => {
+          // One count that is not a number would corrupt the totals until the next reset.
+          const attempt = { ...ended, usage: Usage.checked(ended.usage, () => Usage.empty) }
+          const cost = costOf(Context.get(fiber.currentContext, Pricing.Pricing), defaultPrices, attempt)
+          const entry = { ...attempt, number: state.entryCount + 1, ...cost }
+          state = addEntry(state, entry, maxGroups)
+          return published.unsafeOffer(entry)
+            ? Effect.void
+            : Effect.uninterruptible(Effect.asVoid(PubSub.publish(published, entry)))
+        }),
+      snapshot: Effect.sync(() => snapshotOf(state)),
+      reset: Effect.clockWith((clock) =>
+        Effect.sync(() => {
+          const last = snapshotOf(state)
+          state = { since: clock.unsafeCurrentTimeMillis(), entryCount: state.entryCount, groups: HashMap.empty() }
+          return last
+        })
       ),
       entries: Stream.fromPubSub(published)
     }

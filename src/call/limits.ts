@@ -5,6 +5,8 @@
 import type { Clock, Duration } from "effect"
 import { Context, Effect } from "effect"
 import { toMillis } from "effect/Duration"
+import { clockOf } from "../internal/clock.js"
+import { changed } from "../internal/context.js"
 import type { RequestLimit } from "./requestLimit.js"
 
 export interface Limits {
@@ -24,23 +26,32 @@ export class CallLimits extends Context.Reference<CallLimits>()("effect-llm/Call
   defaultValue: (): Limits => unlimited
 }) {}
 
-/** Narrows the limits for an effect. A longer time than the current one has no effect. */
-export const narrow = <A, E, R>(effect: Effect.Effect<A, E, R>, limits: Partial<Limits>): Effect.Effect<A, E, R> =>
-  Effect.flatMap(CallLimits, (outer) =>
-    Effect.provideService(effect, CallLimits, {
+/** The context with narrower limits. A longer time than the current one has no effect. */
+export const narrowed =
+  (limits: Partial<Limits>) =>
+  <R>(context: Context.Context<R>): Context.Context<R> => {
+    const outer = Context.get(context, CallLimits)
+    return Context.add(context, CallLimits, {
       deadline: Math.min(outer.deadline, limits.deadline ?? Infinity),
       maxWait: Math.min(outer.maxWait, limits.maxWait ?? Infinity),
       idle: Math.min(outer.idle, limits.idle ?? Infinity),
       requests: limits.requests ?? outer.requests
     })
-  )
+  }
+
+/** Narrows the limits for an effect. */
+export const narrow = <A, E, R>(effect: Effect.Effect<A, E, R>, limits: Partial<Limits>): Effect.Effect<A, E, R> =>
+  changed(effect, narrowed(limits))
 
 /** The longest allowed sleep from now, in milliseconds; infinite without limits. */
-export const longestSleepBy = ({ deadline, maxWait }: Limits, clock: Clock.Clock): number =>
-  Math.max(0, Math.min(maxWait, deadline - clock.unsafeCurrentTimeMillis()))
+export const longestSleepOf = (context: Context.Context<never>, clock: Clock.Clock): number => {
+  const { deadline, maxWait } = Context.get(context, CallLimits)
+  return Math.max(0, Math.min(maxWait, deadline - clock.unsafeCurrentTimeMillis()))
+}
 
-export const longestSleep = Effect.map(Effect.all([CallLimits, Effect.clock]), ([limits, clock]) =>
-  longestSleepBy(limits, clock)
+/** The longest allowed sleep from now, in milliseconds; infinite without limits. */
+export const longestSleep: Effect.Effect<number> = Effect.withFiberRuntime((fiber) =>
+  Effect.succeed(longestSleepOf(fiber.currentContext, clockOf(fiber)))
 )
 
 /** The shorter of an allowed wait and the longest sleep, in milliseconds. */

@@ -95,6 +95,9 @@ const deepArguments = ({ messages }: ChatRequest): InvalidRequestError | undefin
   return undefined
 }
 
+/** The latest request that a module has validated and passed on: the next module need not validate it again. */
+let validated: ChatRequest | undefined
+
 /**
  * The request with its defaults, or an error whose `field` is the first invalid one and whose message lists all. A field that is
  * undefined counts as absent: callers write `{ temperature: options.temperature }`.
@@ -103,6 +106,8 @@ export const normalize = (
   input: ChatRequest.Input,
   defaults: Defaults = {}
 ): Either.Either<ChatRequest, InvalidRequestError> => {
+  if (validated !== undefined && input === validated && Object.keys(defaults).length === 0)
+    return Either.right(validated)
   const fault = typeof input === "string" ? undefined : (unreadable(input) ?? invalidPrompt(input))
   if (fault !== undefined) return Either.left(fault)
   const fields = typeof input === "string" || input.prompt !== undefined ? asObject(input) : input
@@ -113,6 +118,13 @@ export const normalize = (
       : deepArguments(request)
     return unsendable === undefined ? Either.right(request) : Either.left(unsendable)
   })
+}
+
+/** The request for the next module, in the form in which it came. */
+export const passedOn = (input: ChatRequest.Input, request: ChatRequest): ChatRequest.Input => {
+  if (typeof input === "string" || input.messages === undefined) return input
+  validated = request
+  return request
 }
 
 /** The same for embedding requests. */

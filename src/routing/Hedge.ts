@@ -16,7 +16,7 @@
  *
  * @since 0.1.0
  */
-import { Context, Effect, Ref } from "effect"
+import { Context, Effect } from "effect"
 import type { Duration, Scope } from "effect"
 import * as Attempt from "../vocabulary/attempt.js"
 import * as Checks from "../internal/optionChecks.js"
@@ -66,8 +66,8 @@ const maxSamples = 100
 const roundingError = 1e-9
 
 interface Timing {
-  readonly delay: Effect.Effect<number>
-  readonly recordLatency: (millis: number) => Effect.Effect<void>
+  readonly delay: () => number
+  readonly recordLatency: (millis: number) => void
 }
 
 interface CheckedOptions {
@@ -89,24 +89,32 @@ const checkOptions = (options: Options): CheckedOptions =>
     }
   })
 
-const makeTiming = ({ delay, minDelay }: CheckedOptions): Effect.Effect<Timing> => {
-  if (delay !== "p95") return Effect.succeed({ delay: Effect.succeed(delay), recordLatency: () => Effect.void })
-  return Effect.map(Ref.make(Percentile.empty), (samples) => ({
-    delay: Effect.map(Ref.get(samples), (now) =>
-      now.recent.length < minSamples ? minDelay : Math.max(minDelay, Percentile.at(now, 0.95) ?? minDelay)
-    ),
-    recordLatency: (millis) => Ref.update(samples, (before) => Percentile.add(before, millis, maxSamples))
-  }))
+const makeTiming = ({ delay, minDelay }: CheckedOptions): Timing => {
+  if (delay !== "p95") return { delay: () => delay, recordLatency: () => {} }
+  let samples = Percentile.empty
+  return {
+    delay: () =>
+      samples.recent.length < minSamples ? minDelay : Math.max(minDelay, Percentile.at(samples, 0.95) ?? minDelay),
+    recordLatency: (millis) => {
+      samples = Percentile.add(samples, millis, maxSamples)
+    }
+  }
 }
 
 /** Limits extra requests to a share of the calls: each call adds its share of a permit, an extra request takes a whole one. */
-const makePermits = ({ burst, maxExtraLoad }: CheckedOptions) =>
-  Effect.map(Ref.make(0), (permits) => ({
-    addShare: Ref.update(permits, (before) => Math.min(burst, before + maxExtraLoad)),
-    take: Ref.modify(permits, (before): readonly [boolean, number] =>
-      before >= 1 - roundingError ? [true, Math.max(0, before - 1)] : [false, before]
-    )
-  }))
+const makePermits = ({ burst, maxExtraLoad }: CheckedOptions) => {
+  let permits = 0
+  return {
+    addShare: (): void => {
+      permits = Math.min(burst, permits + maxExtraLoad)
+    },
+    take: (): boolean => {
+      if (permits < 1 - roundingError) return false
+      permits = Math.max(0, permits - 1)
+      return true
+    }
+  }
+}
 
 /**
  * Makes a middleware: first requests go to the `LLM` that it is applied to, second requests to the others in turn, or to the same
@@ -125,18 +133,15 @@ const makePermits = ({ burst, maxExtraLoad }: CheckedOptions) =>
 export const make = (others: ReadonlyArray<Service>, options: Options = {}): Middleware => {
   const checked = checkOptions(options)
   return (next) =>
-    Effect.gen(function* () {
-      const timings = yield* Effect.all({
-        chat: makeTiming(checked),
-        stream: makeTiming(checked),
-        embed: makeTiming(checked)
-      })
-      const permits = yield* makePermits(checked)
-      const nextIndex = yield* Ref.make(0)
-      const nextOther = Effect.map(
-        Ref.getAndUpdate(nextIndex, (before) => (others.length === 0 ? 0 : (before + 1) % others.length)),
-        (index) => others[index] ?? next
-      )
+    Effect.sync(() => {
+      const timings = { chat: makeTiming(checked), stream: makeTiming(checked), embed: makeTiming(checked) }
+      const permits = makePermits(checked)
+      let nextIndex = 0
+      const nextOther = (): Service => {
+        const other = others[nextIndex] ?? next
+        nextIndex = others.length === 0 ? 0 : (nextIndex + 1) % others.length
+        return other
+      }
       const onFailure = options.onFailure ?? false
 
       const call = <A, R>(
@@ -156,22 +161,26 @@ export const make = (others: ReadonlyArray<Service>, options: Options = {}): Mid
           info: llm.info,
           call: narrow(send(llm), { requests: { info: llm.info, left: 1, earlier: [] } })
         })
-        return Effect.flatMap(Effect.zipRight(permits.addShare, timing.delay), (delay) =>
-          Effect.withFiberRuntime((fiber) => {
-            const left = limitFor(Context.get(fiber.currentContext, CallLimits).requests, next.info)?.left
-            if (left !== undefined && left < 2) return send(next)
-            return hedge({
+        return Effect.withFiberRuntime((fiber) => {
+          const left = limitFor(Context.get(fiber.currentContext, CallLimits).requests, next.info)?.left
+          if (left !== undefined && left < 2) {
+            permits.addShare()
+            return send(next)
+          }
+          return hedge(() => {
+            permits.addShare()
+            return {
               first: firstWith(left),
-              second: Effect.map(nextOther, requestTo),
-              delay,
+              second: () => requestTo(nextOther()),
+              delay: timing.delay(),
               takePermit: permits.take,
               onFailure,
               recordLatency: timing.recordLatency,
               withEarlier,
               discard
-            })
+            }
           })
-        )
+        })
       }
 
       const discardNothing = () => Effect.void

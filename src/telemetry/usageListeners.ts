@@ -8,6 +8,7 @@ import type { Price } from "../vocabulary/price.js"
 import * as Usage from "../vocabulary/Usage.js"
 import type { Instruments, Outcome, Subject, UsageObserver } from "../call/observer.js"
 import { clockOf } from "../internal/clock.js"
+import { changed } from "../internal/context.js"
 import { Label } from "../internal/label.js"
 
 /** An ended attempt. */
@@ -42,19 +43,22 @@ export class UsageListeners extends Context.Reference<UsageListeners>()("effect-
   defaultValue: (): ReadonlyArray<Listener> => none
 }) {}
 
-export const isListening = (owner: object): Effect.Effect<boolean> =>
-  Effect.map(UsageListeners, (listeners) => listeners.some((listener) => listener.owner === owner))
+export const isListening = (context: Context.Context<never>, owner: object): boolean =>
+  Context.get(context, UsageListeners).some((listener) => listener.owner === owner)
+
+/** The context with one more listener, unless its owner listens already. */
+export const withListener =
+  (listener: Listener) =>
+  <R>(context: Context.Context<R>): Context.Context<R> =>
+    isListening(context, listener.owner)
+      ? context
+      : Context.add(context, UsageListeners, [...Context.get(context, UsageListeners), listener])
 
 /** Notifies a listener of the attempts of an effect. */
 export const withUsageListener = <A, E, R>(
   effect: Effect.Effect<A, E, R>,
   listener: Listener
-): Effect.Effect<A, E, R> =>
-  Effect.flatMap(UsageListeners, (listeners) =>
-    listeners.some(({ owner }) => owner === listener.owner)
-      ? effect
-      : Effect.provideService(effect, UsageListeners, [...listeners, listener])
-  )
+): Effect.Effect<A, E, R> => changed(effect, withListener(listener))
 
 const notifyAll = (listeners: ReadonlyArray<Listener>, attempt: EndedAttempt): Effect.Effect<void> => {
   const [first, ...others] = listeners

@@ -2,12 +2,14 @@
  * The reservation of one call in all budgets that apply, and the consumption of its attempts. It is settled exactly once; an
  * attempt that ends later is charged separately.
  */
-import { Clock, Duration, Effect, Option } from "effect"
+import { Context, Duration, Effect, Option } from "effect"
 import type { Status } from "./model.js"
 import type { Period } from "./period.js"
 import type { Store } from "./store.js"
 import type { Cost } from "../../vocabulary/cost.js"
 import type { ModelInfo } from "../../call/model.js"
+import { after } from "../../call/plan.js"
+import { clockOf } from "../../internal/clock.js"
 import type { SharedStateError } from "../../vocabulary/LLMError.js"
 import { BudgetExceededError, update } from "../../vocabulary/LLMError.js"
 import * as Costs from "../pricing/cost.js"
@@ -33,19 +35,6 @@ export interface BudgetRule {
 /** Trillionths of a dollar: see `Cost`. */
 export const dollar = 1e12
 
-/** A budget with all defaults filled in, its limit in whole amounts. */
-export interface BudgetRule {
-  readonly name: string
-  readonly unit: "dollars" | "tokens"
-  readonly limit: number
-  readonly period: Period
-  readonly scope: "all" | "each-label" | { readonly label: string }
-  /** The amount at which `onWarn` runs; infinite when it never does. */
-  readonly warnAt: number
-  readonly onWarn: (status: Status) => Effect.Effect<void>
-  readonly mustBePriced: boolean
-}
-
 export interface Dependencies {
   readonly owner: object
   readonly rules: ReadonlyArray<BudgetRule>
@@ -63,7 +52,7 @@ export interface ReservationRequest {
 
 export interface BudgetReservation {
   readonly listener: Listener
-  /** Settles at the end of the call. `usage` is that of the answer; it is charged when no attempt has reported its usage. */
+  /** Settles at the end of the call, once. Must run uninterruptible. `usage` is that of the answer; it is charged when no attempt has reported its usage. */
   readonly settle: (usage: Usage.Usage | undefined, by: Costs.Answerer) => Effect.Effect<void>
 }
 
@@ -187,25 +176,26 @@ const claimsFor = (
 /** Reserves the estimate in all budgets that apply, atomically, or fails with `BudgetExceededError`. */
 export const reserve = (
   deps: Dependencies,
-  request: ReservationRequest
-): Effect.Effect<BudgetReservation, BudgetExceededError | SharedStateError> =>
-  Effect.flatMap(Effect.zip(Clock.currentTimeMillis, Pricing), ([now, callPrices]) => {
-    const costOf: CostOf = (usage, by, at) => Costs.costWithin(callPrices, deps.pricing, usage, by, at)
-    const budgetClaims = claimsFor(deps, costOf, request, now)
-    if ("message" in budgetClaims) return Effect.fail(budgetClaims)
-    const claims = budgetClaims.map(({ claim }) => claim)
-    const { info, model } = request
-    const reserved = Effect.mapError(deps.store.reserve(claims), (error) =>
-      update(error, { provider: info.provider, model })
-    )
-    return Effect.flatMap(reserved, (refusal) => {
+  request: ReservationRequest,
+  context: Context.Context<never>,
+  now: number
+): Effect.Effect<BudgetReservation, BudgetExceededError | SharedStateError> => {
+  const callPrices = Context.get(context, Pricing)
+  const costOf: CostOf = (usage, by, at) => Costs.costWithin(callPrices, deps.pricing, usage, by, at)
+  const budgetClaims = claimsFor(deps, costOf, request, now)
+  if ("message" in budgetClaims) return Effect.fail(budgetClaims)
+  const { info, model } = request
+  return Effect.matchEffect(deps.store.reserve(budgetClaims.map(({ claim }) => claim)), {
+    onFailure: (error) => Effect.fail(update(error, { provider: info.provider, model })),
+    onSuccess: (refusal) => {
       if (Option.isNone(refusal)) return Effect.succeed(makeReservation(deps, costOf, budgetClaims, request.estimate))
       const refused = budgetClaims.find(({ claim }) => claim.account === refusal.value.account)
       return refused === undefined
         ? Effect.dieMessage(`The store refused a claim on "${refusal.value.account}", which the call did not make.`)
         : Effect.fail(budgetExceeded(request, refused, refusal.value, now))
-    })
+    }
   })
+}
 
 const makeReservation = (
   deps: Dependencies,
@@ -220,15 +210,14 @@ const makeReservation = (
   const charge = (budgetClaims: ReadonlyArray<BudgetClaim>, consumed: Consumption): Effect.Effect<void> =>
     Effect.flatMap(
       deps.store.settle(budgetClaims.map((budgetClaim) => settlementOf(budgetClaim, consumed))),
-      (changes) =>
-        Effect.forEach(
-          budgetClaims,
-          ({ rule }, index) => {
-            const change = changes[index]
-            return change === undefined ? Effect.void : deps.onChange(rule, change)
-          },
-          { discard: true }
-        )
+      (changes) => {
+        let warnings: Effect.Effect<void> = Effect.void
+        for (const [index, change] of changes.entries()) {
+          const rule = budgetClaims[index]?.rule
+          if (rule !== undefined) warnings = after(warnings, deps.onChange(rule, change))
+        }
+        return warnings
+      }
     )
 
   return {
@@ -244,16 +233,15 @@ const makeReservation = (
         })
     },
     settle: (usage, by) =>
-      Effect.uninterruptible(
-        Effect.flatMap(Clock.currentTimeMillis, (now) => {
-          if (isSettled) return Effect.void
-          isSettled = true
-          if (hasUsageReports || usage === undefined) return charge(budgetClaims, consumed)
-          // A custom `LLM` service can return invalid counts, and spending is never corrected.
-          const checked = Usage.checked(usage, () => estimate)
-          return charge(budgetClaims, add(consumed, consumedBy(costOf, checked, by, now)))
-        })
-      )
+      Effect.withFiberRuntime((fiber) => {
+        if (isSettled) return Effect.void
+        isSettled = true
+        if (hasUsageReports || usage === undefined) return charge(budgetClaims, consumed)
+        // A custom `LLM` service can return invalid counts, and spending is never corrected.
+        const checked = Usage.checked(usage, () => estimate)
+        const now = clockOf(fiber).unsafeCurrentTimeMillis()
+        return charge(budgetClaims, add(consumed, consumedBy(costOf, checked, by, now)))
+      })
   }
 }
 

@@ -1,6 +1,7 @@
 /** The store of the accounts of budgets: its contract, and the one in memory. */
 import type { Option } from "effect"
-import { Context, Effect, Ref } from "effect"
+import { Context, Effect } from "effect"
+import { clockOf } from "../../internal/clock.js"
 import type { SharedStateError } from "../../vocabulary/LLMError.js"
 import type { AccountStatus, Change, Claim, Settlement } from "./accounts.js"
 import * as Accounts from "./accounts.js"
@@ -37,13 +38,18 @@ export interface Store {
 export class BudgetStore extends Context.Tag("effect-llm/Budget/Store")<BudgetStore, Store>() {}
 
 /** Makes a store in the memory of one process. */
-export const makeMemory: Effect.Effect<Store> = Effect.map(Ref.make(Accounts.empty), (state): Store => {
+export const makeMemory: Effect.Effect<Store> = Effect.sync((): Store => {
+  let state = Accounts.empty
   const modify = <A>(change: (state: Accounts.State, now: number) => readonly [A, Accounts.State]): Effect.Effect<A> =>
-    Effect.clockWith((clock) => Ref.modify(state, (state) => change(state, clock.unsafeCurrentTimeMillis())))
+    Effect.withFiberRuntime((fiber) => {
+      const [value, after] = change(state, clockOf(fiber).unsafeCurrentTimeMillis())
+      state = after
+      return Effect.succeed(value)
+    })
   return {
     reserve: (claims) => modify((state, now) => Accounts.reserve(state, claims, now)),
     settle: (settlements) => modify((state, now) => Accounts.settle(state, settlements, now)),
     accountStatus: (account) => modify((state, now) => [Accounts.accountStatus(state, account, now), state]),
-    accounts: Effect.map(Ref.get(state), Accounts.accountNames)
+    accounts: Effect.sync(() => Accounts.accountNames(state))
   }
 })

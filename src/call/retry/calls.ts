@@ -7,7 +7,7 @@ import type { ChatEvent, Start } from "../../vocabulary/ChatEvent.js"
 import type { LLMError } from "../../vocabulary/LLMError.js"
 import * as Errors from "../../vocabulary/LLMError.js"
 import { MalformedResponseError } from "../../vocabulary/LLMError.js"
-import { CallLimits, longestSleepBy, narrow } from "../limits.js"
+import { CallLimits, longestSleepOf, narrow } from "../limits.js"
 import type { Middleware, ModelInfo, Service } from "../model.js"
 import type { Instruments } from "../observer.js"
 import type { Open, OpenStream } from "../openStream.js"
@@ -109,7 +109,7 @@ const retryCall = <A, R>(
     Effect.withFiberRuntime((fiber) => {
       const clock = Context.get(fiber.currentDefaultServices, Clock.Clock)
       const limits = Context.get(fiber.currentContext, CallLimits)
-      if (wait > longestSleepBy(limits, clock)) return Effect.fail(failed)
+      if (wait > longestSleepOf(fiber.currentContext, clock)) return Effect.fail(failed)
       const own = limitFor(limits.requests, info())
       const left = requestsLeft(fiber.currentContext, own) - made.requests
       // Rounds of one request each multiply nothing.

@@ -54,6 +54,8 @@ const neededBy = (request: ChatRequest): ReadonlySet<Flag> => {
   return flags
 }
 
+const noFlags: ReadonlySet<Flag> = new Set()
+
 const noneMissing: MissingCapabilities = new Map()
 
 /** A request that names a model goes to the deployments of that model, if there are any: the others may not have it. */
@@ -83,21 +85,23 @@ export const make = (deployments: ReadonlyArray<DeploymentCapabilities>, counter
     Order.mapInput(Order.number, (position: number) => deployments[position]?.order ?? 0)
   )
 
-  const missingForChat = (request: ChatRequest): Effect.Effect<MissingCapabilities> =>
-    Effect.suspend(() => {
-      const needed = isDeclared ? neededBy(request) : new Set<Flag>()
-      const isShort = ContextFit.bound(request, 0) <= smallest
-      if (request.model === undefined && !isDeclared && isShort) return Effect.succeed(noneMissing)
-      const missing = missingModel(deployments, request.model)
-      for (const [position, { capabilities }] of deployments.entries()) {
-        for (const flag of needed) {
-          if (capabilities[flag] === false && !missing.has(position)) {
-            missing.set(position, { name: names[flag], isLength: false })
-          }
+  /** `counting` adds the deployments whose windows are too small; it is `Effect.void` for a request that fits all of them. */
+  const missingForChat = (
+    request: ChatRequest
+  ): { readonly missing: MissingCapabilities; readonly counting: Effect.Effect<void> } => {
+    const needed = isDeclared ? neededBy(request) : noFlags
+    const isShort = ContextFit.bound(request, 0) <= smallest
+    if (request.model === undefined && !isDeclared && isShort) return { missing: noneMissing, counting: Effect.void }
+    const missing = missingModel(deployments, request.model)
+    for (const [position, { capabilities }] of deployments.entries()) {
+      for (const flag of needed) {
+        if (capabilities[flag] === false && !missing.has(position)) {
+          missing.set(position, { name: names[flag], isLength: false })
         }
       }
-      return isShort ? Effect.succeed(missing) : Effect.as(addTooSmallWindows(request, missing), missing)
-    })
+    }
+    return { missing, counting: isShort ? Effect.void : addTooSmallWindows(request, missing) }
+  }
 
   const addTooSmallWindows = (request: ChatRequest, missing: Map<number, MissingCapability>): Effect.Effect<void> =>
     Effect.forEach(

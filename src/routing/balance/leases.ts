@@ -1,4 +1,5 @@
 /** Leases of deployments, each released exactly once, over the state of a balance. */
+import type { Clock } from "effect"
 import { Duration, Effect, Option } from "effect"
 import type { Verdict } from "./model.js"
 import type { Notice } from "./health.js"
@@ -10,17 +11,20 @@ import type { Criteria, DeploymentSet } from "./deploymentSet.js"
 import * as DeploymentSets from "./deploymentSet.js"
 import * as WaitQueue from "../../internal/waitQueue.js"
 
-/** A deployment that a call has reserved. */
+/**
+ * A deployment that a call has reserved. Its functions change the balance at once, or return the effect that does so where balances
+ * share their health. They must be called, and their effects run, uninterruptible.
+ */
 export interface Lease {
   readonly position: number
   /** Whether another deployment that the call could use was ready too. */
   readonly hasAlternative: boolean
   /** Applies a success, and keeps the deployment. */
-  readonly markAnswered: Effect.Effect<void>
+  readonly markAnswered: () => Effect.Effect<void>
   /** Releases the deployment and applies the verdict. Only the first release has an effect. */
   readonly settle: (verdict: Verdict) => Effect.Effect<void>
   /** Settles with `Served` and the time since the lease was granted. */
-  readonly settleServed: Effect.Effect<void>
+  readonly settleServed: () => Effect.Effect<void>
 }
 
 export interface DeploymentLeases {
@@ -28,7 +32,9 @@ export interface DeploymentLeases {
    * Picks and reserves a deployment in one step, or waits in the queue for `maxWait` milliseconds at most. Must run
    * uninterruptible, or a lease could be lost: the wait alone is interruptible even there.
    */
-  readonly acquire: (criteria: Criteria, maxWait: number) => Effect.Effect<Lease, Denied>
+  readonly acquire: (criteria: Criteria, clock: Clock.Clock, maxWait: number) => Effect.Effect<Lease, Denied>
+  /** Picks and reserves a deployment at once, if one is ready. Absent where balances share their health. */
+  readonly unsafeTryAcquire?: (criteria: Criteria, clock: Clock.Clock) => Lease | undefined
   /** Changes one deployment. */
   readonly change: (position: number, f: (deploymentSet: DeploymentSet) => DeploymentSet) => Effect.Effect<void>
   /** The current state, and the wall-clock time at which its time was 0. */
@@ -61,84 +67,93 @@ const applyPeerNotices =
     Effect.map(health.notices, (notices) => (state, now) => State.applyNotices(state, now, notices, instanceId, origin))
 
 const makeLeases = (
-  { origin, step, timeOf, unsafeGet, waitInQueue }: WaitQueue.SharedState<BalanceState>,
+  { origin, step, timeOf, unsafeGet, unsafeStep, waitInQueue }: WaitQueue.SharedState<BalanceState>,
   ids: ReadonlyArray<string>,
   peers: Peers | undefined
 ): DeploymentLeases => {
-  /** Changes a deployment, and continues with the notice for the other balances if its health has changed. */
+  /** Changes a deployment at once, or else continues with the notice for the other balances if its health has changed. */
   const changeThen = (
+    clock: Clock.Clock,
     position: number,
     f: (deploymentSet: DeploymentSet) => DeploymentSet,
     next: (notice: Notice | undefined, peers: Peers) => Effect.Effect<void>
-  ): Effect.Effect<void> =>
-    Effect.uninterruptible(
-      peers === undefined
-        ? step((state, now) => State.change(state, now, f), Effect.succeed)
-        : step(
-            (state, now) => State.changeDeployment(state, now, position, f),
-            (healthChange) =>
-              next(
-                healthChange === undefined
-                  ? undefined
-                  : { ...healthChange, until: origin + healthChange.until, author: peers.instanceId },
-                peers
-              )
-          )
+  ): Effect.Effect<void> => {
+    if (peers === undefined) {
+      unsafeStep(clock, (state, now) => State.change(state, now, f))
+      return Effect.void
+    }
+    return step(
+      (state, now) => State.changeDeployment(state, now, position, f),
+      (healthChange) =>
+        next(
+          healthChange === undefined
+            ? undefined
+            : { ...healthChange, until: origin + healthChange.until, author: peers.instanceId },
+          peers
+        )
     )
+  }
 
   const idOf = (position: number): string => ids[position] ?? ""
 
-  const change: DeploymentLeases["change"] = (position, f) =>
-    changeThen(position, f, (notice, { health }) =>
+  const change = (
+    clock: Clock.Clock,
+    position: number,
+    f: (deploymentSet: DeploymentSet) => DeploymentSet
+  ): Effect.Effect<void> =>
+    changeThen(clock, position, f, (notice, { health }) =>
       notice === undefined ? Effect.void : health.tell(idOf(position), notice)
     )
 
-  const makeLease = ({ hasAlternative, isProbe, reservation }: Granted): Effect.Effect<Lease, Denied> =>
-    Effect.sync(() => {
-      const { position } = reservation
-      let isSettled = false
-      let holdsProbe = isProbe
-      /** A probe ends when it has changed the health of its deployment, and with its call at the latest. */
-      const apply = (f: (deploymentSet: DeploymentSet) => DeploymentSet, isLast: boolean): Effect.Effect<void> =>
-        Effect.suspend(() =>
-          holdsProbe
-            ? changeThen(position, f, (notice, { health, instanceId }) => {
-                if (notice === undefined && !isLast) return Effect.void
-                holdsProbe = false
-                return health.proved(idOf(position), instanceId, notice)
-              })
-            : change(position, f)
-        )
-      const settleOnce = (f: (deploymentSet: DeploymentSet) => DeploymentSet): Effect.Effect<void> =>
-        Effect.suspend(() => {
-          if (isSettled) return Effect.void
-          isSettled = true
-          return apply(f, true)
-        })
-      const elapsed = (deploymentSet: DeploymentSet): number => deploymentSet.now - reservation.startedAt
-      return {
-        position,
-        hasAlternative,
-        markAnswered: apply(
+  const makeLease = (clock: Clock.Clock, { hasAlternative, isProbe, reservation }: Granted): Lease => {
+    const { position } = reservation
+    let isSettled = false
+    let holdsProbe = isProbe
+    /** A probe ends when it has changed the health of its deployment, and with its call at the latest. */
+    const apply = (f: (deploymentSet: DeploymentSet) => DeploymentSet, isLast: boolean): Effect.Effect<void> =>
+      holdsProbe
+        ? changeThen(clock, position, f, (notice, { health, instanceId }) => {
+            if (notice === undefined && !isLast) return Effect.void
+            holdsProbe = false
+            return health.proved(idOf(position), instanceId, notice)
+          })
+        : change(clock, position, f)
+    const settleOnce = (f: (deploymentSet: DeploymentSet) => DeploymentSet): Effect.Effect<void> => {
+      if (isSettled) return Effect.void
+      isSettled = true
+      return apply(f, true)
+    }
+    const elapsed = (deploymentSet: DeploymentSet): number => deploymentSet.now - reservation.startedAt
+    return {
+      position,
+      hasAlternative,
+      markAnswered: () =>
+        apply(
           (deploymentSet) => DeploymentSets.markAnswered(deploymentSet, reservation, elapsed(deploymentSet)),
           false
         ),
-        settle: (verdict) => settleOnce((deploymentSet) => DeploymentSets.settle(deploymentSet, reservation, verdict)),
-        settleServed: settleOnce((deploymentSet) =>
+      settle: (verdict) => settleOnce((deploymentSet) => DeploymentSets.settle(deploymentSet, reservation, verdict)),
+      settleServed: () =>
+        settleOnce((deploymentSet) =>
           DeploymentSets.settle(deploymentSet, reservation, { _tag: "Served", latency: elapsed(deploymentSet) })
         )
-      }
-    })
+    }
+  }
 
   /** Only one call of all balances probes a deployment: a call that is refused the probe acquires again. */
-  const confirm = (granted: Granted, acquireAgain: Effect.Effect<Lease, Denied>): Effect.Effect<Lease, Denied> => {
-    if (peers === undefined || !granted.isProbe) return makeLease(granted)
+  const confirm = (
+    clock: Clock.Clock,
+    granted: Granted,
+    acquireAgain: Effect.Effect<Lease, Denied>
+  ): Effect.Effect<Lease, Denied> => {
+    if (peers === undefined || !granted.isProbe) return Effect.succeed(makeLease(clock, granted))
     const { position } = granted.reservation
     return Effect.flatMap(peers.health.probe(idOf(position), peers.instanceId), (permission) =>
       permission._tag === "Granted"
-        ? makeLease(granted)
+        ? Effect.succeed(makeLease(clock, granted))
         : Effect.zipRight(
             changeThen(
+              clock,
               position,
               (deploymentSet) =>
                 DeploymentSets.postpone(
@@ -154,12 +169,13 @@ const makeLeases = (
     )
   }
 
-  const acquire = (request: AcquireRequest): Effect.Effect<Lease, Denied> => {
+  const acquire = (clock: Clock.Clock, request: AcquireRequest): Effect.Effect<Lease, Denied> => {
     const conclude = (answer: Granted | Denied): Effect.Effect<Lease, Denied> =>
       answer._tag === "Granted"
         ? confirm(
+            clock,
             answer,
-            Effect.suspend(() => acquire(request))
+            Effect.suspend(() => acquire(clock, request))
           )
         : Effect.fail(answer)
     return step(
@@ -180,11 +196,18 @@ const makeLeases = (
   }
 
   return {
-    acquire: ({ affinity, exclude }, maxWait) =>
-      Effect.uninterruptible(
-        Effect.clockWith((clock) => acquire({ exclude, affinity, deadline: timeOf(clock) + maxWait }))
-      ),
-    change,
+    acquire: ({ affinity, exclude }, clock, maxWait) =>
+      acquire(clock, { exclude, affinity, deadline: timeOf(clock) + maxWait }),
+    ...(peers === undefined
+      ? {
+          unsafeTryAcquire: ({ affinity, exclude }, clock) => {
+            const request = { exclude, affinity, deadline: -Infinity }
+            const answer = unsafeStep(clock, (state, now) => State.tryAcquire(state, now, request))
+            return answer._tag === "Granted" ? makeLease(clock, answer) : undefined
+          }
+        }
+      : {}),
+    change: (position, f) => Effect.uninterruptible(Effect.clockWith((clock) => change(clock, position, f))),
     snapshot: Effect.clockWith((clock) =>
       Effect.zipWith(Effect.sync(unsafeGet), peers?.health.notices ?? noNotices, (before, notices) => {
         const now = timeOf(clock)

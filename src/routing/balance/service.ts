@@ -2,7 +2,7 @@
  * Routes each call to a deployment that can serve it, and to the next one when that fails. Each lease is released exactly once,
  * whatever happens.
  */
-import { Cause, Chunk, Clock, Context, Effect, Either, Exit, Option, Random, Scope } from "effect"
+import { Cause, Chunk, Clock, Context, Effect, Either, Option, Random, Scope } from "effect"
 import * as Attempt from "../../vocabulary/attempt.js"
 import type { Deployment, Options, Service, Verdict } from "./model.js"
 import { InvalidBalanceError } from "./model.js"
@@ -26,13 +26,16 @@ import * as Leases from "./leases.js"
 import * as State from "./state.js"
 import * as Report from "./report.js"
 import { handsOn, verdictOf } from "./verdict.js"
-import { CallLimits, longestSleepBy, narrow } from "../../call/limits.js"
+import { CallLimits, longestSleepOf, narrowed } from "../../call/limits.js"
+import { after } from "../../call/plan.js"
 import { limitFor, requestsLeft, requestsOf } from "../../call/requestLimit.js"
+import { clockOf } from "../../internal/clock.js"
+import { whileChanged } from "../../internal/context.js"
 import type { DeploymentSet } from "./deploymentSet.js"
 import * as DeploymentSets from "./deploymentSet.js"
 import type { Open, OpenStream, Pull } from "../../call/openStream.js"
 import { fromStream, isolated, toStream, withEarlierAttempts } from "../../call/openStream.js"
-import { normalize, normalizeEmbedding } from "../../call/request.js"
+import { normalize, normalizeEmbedding, passedOn } from "../../call/request.js"
 
 export const make = (
   deployments: ReadonlyArray<Deployment>,
@@ -136,6 +139,8 @@ interface Requests {
 
 const neutral: Verdict = { _tag: "Neutral" }
 
+const none: ReadonlySet<number> = new Set()
+
 const noRequirements: Requirements = { missing: new Map(), affinity: undefined, namesModel: false }
 
 const noProgress: Progress = { attempts: [], errors: new Map(), requests: 0 }
@@ -158,35 +163,35 @@ const makeService = (dependencies: Dependencies): Service => {
         )
       )
 
-    const from = (progress: Progress): Effect.Effect<A, LLMError, R> => {
-      const exclude = new Set([...missing.keys(), ...progress.errors.keys()])
-      return Effect.flatten(
-        Effect.uninterruptibleMask((restore) =>
-          Effect.withFiberRuntime((fiber) => {
-            const limits = Context.get(fiber.currentContext, CallLimits)
-            const longest = longestSleepBy(limits, Context.get(fiber.currentDefaultServices, Clock.Clock))
-            const own = limitFor(limits.requests, info)
-            const requests: Requests = {
-              left: requestsLeft(fiber.currentContext, own) - progress.requests,
-              isLimited: own !== undefined,
-              earlier: own?.earlier ?? [],
-              untried: deployments.length - exclude.size - 1
-            }
-            return Effect.matchEffect(leases.acquire({ exclude, affinity }, Math.min(longest, checked.maxWait)), {
-              onFailure: () => Effect.succeed(giveUp(progress)),
-              onSuccess: (lease) =>
-                Effect.map(Effect.either(call(progress, requests, lease, restore)), (result) =>
-                  Either.match(result, {
-                    onRight: (answer) =>
-                      Effect.succeed(progress.errors.size === 0 ? answer : withEarlier(answer, progress.attempts)),
-                    onLeft: (error) => handOn(progress, requests, lease, error)
-                  })
-                )
+    const from = (progress: Progress): Effect.Effect<A, LLMError, R> =>
+      Effect.uninterruptibleMask((restore) =>
+        Effect.withFiberRuntime<A, LLMError, R>((fiber) => {
+          const clock = clockOf(fiber)
+          const exclude =
+            missing.size + progress.errors.size === 0 ? none : new Set([...missing.keys(), ...progress.errors.keys()])
+          const own = limitFor(Context.get(fiber.currentContext, CallLimits).requests, info)
+          const requests: Requests = {
+            left: requestsLeft(fiber.currentContext, own) - progress.requests,
+            isLimited: own !== undefined,
+            earlier: own?.earlier ?? [],
+            untried: deployments.length - exclude.size - 1
+          }
+          const criteria = { exclude, affinity }
+          const callOn = (lease: Lease): Effect.Effect<A, LLMError, R> =>
+            Effect.matchEffect(call(progress, requests, lease, restore), {
+              onSuccess: (answer) =>
+                Effect.succeed(progress.errors.size === 0 ? answer : withEarlier(answer, progress.attempts)),
+              onFailure: (error) => restore(handOn(progress, requests, lease, error))
             })
+          const ready = leases.unsafeTryAcquire?.(criteria, clock)
+          if (ready !== undefined) return callOn(ready)
+          const maxWait = Math.min(longestSleepOf(fiber.currentContext, clock), checked.maxWait)
+          return Effect.matchEffect(leases.acquire(criteria, clock, maxWait), {
+            onFailure: () => restore(giveUp(progress)),
+            onSuccess: callOn
           })
-        )
+        })
       )
-    }
 
     const call = (
       { errors }: Progress,
@@ -196,13 +201,17 @@ const makeService = (dependencies: Dependencies): Service => {
     ): Effect.Effect<A, LLMError, R> => {
       const llm = deployments[lease.position]
       if (llm === undefined) return Effect.dieMessage(`The balance has no deployment at ${lease.position}.`)
-      const attempt = use(llm, lease, restore)
-      return lease.hasAlternative || isLimited || errors.size > 0
-        ? narrow(attempt, {
-            ...(lease.hasAlternative ? { maxWait: checked.failoverAfter } : {}),
-            requests: { info: llm.info, left: Math.max(1, left - untried), earlier }
-          })
-        : attempt
+      return use(llm, lease, (effect) =>
+        lease.hasAlternative || isLimited || errors.size > 0
+          ? whileChanged(
+              restore(effect),
+              narrowed({
+                ...(lease.hasAlternative ? { maxWait: checked.failoverAfter } : {}),
+                requests: { info: llm.info, left: Math.max(1, left - untried), earlier }
+              })
+            )
+          : restore(effect)
+      )
     }
 
     const handOn = (
@@ -218,7 +227,7 @@ const makeService = (dependencies: Dependencies): Service => {
         : Effect.fail(errors.size === 0 ? error : Errors.update(error, { attempts }))
     }
 
-    return Effect.suspend(() => from(noProgress))
+    return from(noProgress)
   }
 
   /** A missing model that the request itself names is no fault of the deployment. */
@@ -242,13 +251,10 @@ const makeService = (dependencies: Dependencies): Service => {
     withFailover(
       requirements,
       (llm, lease, restore) =>
-        Effect.onExit(
-          restore(call(llm)),
-          Exit.match({
-            onSuccess: () => lease.settleServed,
-            onFailure: (cause) => settleCause(requirements, lease, cause)
-          })
-        ),
+        Effect.matchCauseEffect(restore(Effect.suspend(() => call(llm))), {
+          onSuccess: (answer) => after(lease.settleServed(), Effect.succeed(answer)),
+          onFailure: (cause) => after(settleCause(requirements, lease, cause), Effect.failCause(cause))
+        }),
       withEarlier
     )
 
@@ -256,20 +262,24 @@ const makeService = (dependencies: Dependencies): Service => {
   const settlingAtEnd = (requirements: Requirements, lease: Lease, opened: OpenStream): Effect.Effect<OpenStream> => {
     const pass = (events: OpenStream["first"]): Effect.Effect<OpenStream["first"]> =>
       Option.exists(Chunk.last(events), (event) => event._tag === "Finish")
-        ? Effect.as(lease.settle(neutral), events)
+        ? Effect.as(Effect.uninterruptible(Effect.suspend(() => lease.settle(neutral))), events)
         : Effect.succeed(events)
     const pull: Pull = Effect.matchEffect(opened.pull, {
       onSuccess: pass,
       onFailure: (end) =>
         Effect.zipRight(
-          lease.settle(
-            Option.match(end, { onNone: () => neutral, onSome: (error) => verdictFor(requirements, error) })
+          Effect.uninterruptible(
+            Effect.suspend(() =>
+              lease.settle(
+                Option.match(end, { onNone: () => neutral, onSome: (error) => verdictFor(requirements, error) })
+              )
+            )
           ),
           Effect.fail(end)
         )
     })
-    return Effect.zipRight(
-      lease.markAnswered,
+    return after(
+      lease.markAnswered(),
       Effect.map(pass(opened.first), (first): OpenStream => ({ first, pull }))
     )
   }
@@ -281,28 +291,35 @@ const makeService = (dependencies: Dependencies): Service => {
         Effect.flatMap(Effect.scope, (scope) =>
           // Added before the stream's own finalizers, so that it runs after them: the lease ends when the stream is closed.
           Effect.zipRight(
-            Scope.addFinalizer(scope, lease.settle(neutral)),
-            Effect.flatMap(
-              Effect.onError(restore(isolated(fromStream(llm.chatStream(request)))), (cause) =>
-                settleCause(requirements, lease, cause)
-              ),
-              (opened) => settlingAtEnd(requirements, lease, opened)
-            )
+            Scope.addFinalizer(
+              scope,
+              Effect.suspend(() => lease.settle(neutral))
+            ),
+            Effect.matchCauseEffect(restore(isolated(Effect.suspend(() => fromStream(llm.chatStream(request))))), {
+              onSuccess: (opened) => settlingAtEnd(requirements, lease, opened),
+              onFailure: (cause) => after(settleCause(requirements, lease, cause), Effect.failCause(cause))
+            })
           )
         ),
       withEarlierAttempts
     )
 
-  const chatRequirements = (input: ChatRequest.Input) =>
-    Either.match(normalize(input), {
-      // The deployment that is called rejects an invalid request.
-      onLeft: (): Effect.Effect<Requirements> => Effect.succeed(noRequirements),
-      onRight: (request) =>
-        Effect.map(capabilities.missingForChat(request), (missing) => ({
-          missing,
-          affinity: checked.affinityOf?.(request),
-          namesModel: request.model !== undefined
-        }))
+  /** Makes a call with the requirements of its request. The deployment that is called rejects an invalid request. */
+  const withRequirements = <A, R>(
+    input: ChatRequest.Input,
+    call: (requirements: Requirements, request: ChatRequest.Input) => Effect.Effect<A, LLMError, R>
+  ): Effect.Effect<A, LLMError, R> =>
+    Effect.suspend(() => {
+      const normalized = normalize(input)
+      if (Either.isLeft(normalized)) return call(noRequirements, input)
+      const request = normalized.right
+      const { counting, missing } = capabilities.missingForChat(request)
+      const requirements = {
+        missing,
+        affinity: checked.affinityOf?.(request),
+        namesModel: request.model !== undefined
+      }
+      return after(counting, call(requirements, passedOn(input, request)))
     })
 
   const embeddingRequirements = (input: EmbeddingRequest.Input): Requirements => {
@@ -327,18 +344,11 @@ const makeService = (dependencies: Dependencies): Service => {
   const invalid = (fault: string): InvalidBalanceError => new InvalidBalanceError({ faults: [fault] })
 
   return {
-    chat: (request) =>
-      Effect.flatMap(
-        Effect.suspend(() => chatRequirements(request)),
-        (requirements) => unary(requirements, (llm) => llm.chat(request), Attempt.withEarlier)
+    chat: (input) =>
+      withRequirements(input, (requirements, request) =>
+        unary(requirements, (llm) => llm.chat(request), Attempt.withEarlier)
       ),
-    chatStream: (request) =>
-      toStream(
-        Effect.flatMap(
-          Effect.suspend(() => chatRequirements(request)),
-          (requirements) => openStream(requirements, request)
-        )
-      ),
+    chatStream: (input) => toStream(withRequirements(input, openStream)),
     embed: (request) =>
       Effect.suspend(() => unary(embeddingRequirements(request), (llm) => llm.embed(request), Attempt.withEarlier)),
     listModels: unary(

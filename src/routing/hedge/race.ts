@@ -5,6 +5,7 @@ import type { LLMError } from "../../vocabulary/LLMError.js"
 import * as Errors from "../../vocabulary/LLMError.js"
 import type { ModelInfo } from "../../call/model.js"
 import * as MonotonicClock from "../../internal/clock.js"
+import { clockOf } from "../../internal/clock.js"
 import { endedWithin } from "../../call/timeout.js"
 
 export interface Request<A, R> {
@@ -15,15 +16,15 @@ export interface Request<A, R> {
 export interface HedgedCall<A, R> {
   readonly first: Request<A, R>
   /** Chosen when the second request is sent. */
-  readonly second: Effect.Effect<Request<A, R>>
+  readonly second: () => Request<A, R>
   /** The time before the second request is sent, in milliseconds. */
   readonly delay: number
   /** Takes a permit for the second request; run once at most. False: the first request goes on alone. */
-  readonly takePermit: Effect.Effect<boolean>
+  readonly takePermit: () => boolean
   /** Whether the second request is also sent when the first fails before the delay. */
   readonly onFailure: boolean
   /** Records the latency of the first request, or the time until the second one won, in milliseconds. */
-  readonly recordLatency: (millis: number) => Effect.Effect<void>
+  readonly recordLatency: (millis: number) => void
   readonly withEarlier: (result: A, earlier: ReadonlyArray<Attempt.Attempt>) => A
   /** Releases a result that came too late. */
   readonly discard: (result: A) => Effect.Effect<void>
@@ -61,9 +62,12 @@ const firstToEnd = <A>(one: Running<A>, other: Running<A>): Effect.Effect<Ended<
 const errorOf = <A>(exit: Exit.Exit<A, LLMError>): LLMError | undefined =>
   Exit.isSuccess(exit) ? undefined : Option.getOrUndefined(Cause.failureOption(exit.cause))
 
-export const hedge = <A, R>(hedged: HedgedCall<A, R>): Effect.Effect<A, LLMError, R> =>
+/** Makes a hedged call. `makeCall` runs at each run of the effect. */
+export const hedge = <A, R>(makeCall: () => HedgedCall<A, R>): Effect.Effect<A, LLMError, R> =>
   Effect.uninterruptibleMask((restore) =>
-    Effect.clockWith((clock) => {
+    Effect.withFiberRuntime<A, LLMError, R>((caller) => {
+      const hedged = makeCall()
+      const clock = clockOf(caller)
       const running: Array<Running<A>> = []
 
       const start = ({ call, info }: Request<A, R>): Effect.Effect<Running<A>, never, R> =>
@@ -82,6 +86,20 @@ export const hedge = <A, R>(hedged: HedgedCall<A, R>): Effect.Effect<A, LLMError
           Exit.isSuccess(exit) ? hedged.discard(exit.value) : Effect.void
         )
 
+      /** Waits for the requests. An interruption cancels them. */
+      const awaiting = <B, C, R2>(
+        wait: Effect.Effect<B>,
+        next: (result: B) => Effect.Effect<C, LLMError, R2>
+      ): Effect.Effect<C, LLMError, R2> =>
+        Effect.matchCauseEffect(restore(wait), {
+          onSuccess: next,
+          onFailure: (cause) =>
+            Effect.zipRight(
+              Effect.forEach(running, cancel, { discard: true, concurrency: "unbounded" }),
+              Effect.failCause(cause)
+            )
+        })
+
       const cancelledAttempt = (loser: Running<A>): Attempt.Attempt => ({
         provider: loser.info.provider,
         model: loser.info.model,
@@ -90,78 +108,68 @@ export const hedge = <A, R>(hedged: HedgedCall<A, R>): Effect.Effect<A, LLMError
         duration: elapsed(loser)
       })
 
-      const resultOf = (ended: Ended<A>, earlier: ReadonlyArray<Attempt.Attempt>): Effect.Effect<A, LLMError> =>
+      const resultOf = (
+        { exit, request }: Ended<A>,
+        earlier: ReadonlyArray<Attempt.Attempt>
+      ): Effect.Effect<A, LLMError> =>
         Effect.zipRight(
-          ended.request.fiber.inheritAll,
-          Exit.match(ended.exit, {
-            onSuccess: (result) => Effect.succeed(earlier.length === 0 ? result : hedged.withEarlier(result, earlier)),
-            onFailure: Effect.failCause
-          })
+          request.fiber.inheritAll,
+          Exit.isFailure(exit) || earlier.length === 0
+            ? exit
+            : Effect.sync(() => hedged.withEarlier(exit.value, earlier))
         )
 
-      const finishAlone = (only: Running<A>, exit: Exit.Exit<A, LLMError>): Effect.Effect<A, LLMError> =>
-        Effect.zipRight(
-          Exit.isSuccess(exit) ? hedged.recordLatency(elapsed(only)) : Effect.void,
-          resultOf({ request: only, exit }, [])
-        )
+      const finishAlone = (only: Running<A>, exit: Exit.Exit<A, LLMError>): Effect.Effect<A, LLMError> => {
+        if (Exit.isSuccess(exit)) hedged.recordLatency(elapsed(only))
+        return resultOf({ request: only, exit }, [])
+      }
 
       /** Fails with the error of the first request and the attempts of both. */
       const failBoth = (first: LLMError, second: LLMError): Effect.Effect<A, LLMError> =>
         Effect.fail(Errors.update(first, { attempts: Attempt.concat(first.attempts, second.attempts) }))
 
       const race = (first: Running<A>, second: Running<A>): Effect.Effect<A, LLMError> =>
-        Effect.flatMap(restore(firstToEnd(first, second)), (ended) => {
+        awaiting(firstToEnd(first, second), (ended) => {
           const other = ended.request === first ? second : first
           const error = errorOf(ended.exit)
           if (error === undefined) {
-            return Effect.suspend(() => {
-              const loser = cancelledAttempt(other)
-              return Effect.zipRight(
-                Effect.zipRight(hedged.recordLatency(elapsed(first)), cancel(other)),
-                resultOf(ended, Exit.isSuccess(ended.exit) ? [loser] : [])
-              )
-            })
+            const loser = cancelledAttempt(other)
+            hedged.recordLatency(elapsed(first))
+            return Effect.zipRight(cancel(other), resultOf(ended, Exit.isSuccess(ended.exit) ? [loser] : []))
           }
-          return Effect.flatMap(restore(Fiber.await(other.fiber)), (exit) => {
+          return awaiting(Fiber.await(other.fiber), (exit) => {
             const otherError = errorOf(exit)
             if (otherError !== undefined) {
               return ended.request === first ? failBoth(error, otherError) : failBoth(otherError, error)
             }
-            return Effect.zipRight(
-              other === first ? hedged.recordLatency(elapsed(first)) : Effect.void,
-              resultOf({ request: other, exit }, error.attempts)
-            )
+            if (other === first) hedged.recordLatency(elapsed(first))
+            return resultOf({ request: other, exit }, error.attempts)
           })
         })
 
+      const startSecond = Effect.suspend(() => start(hedged.second()))
+
       const afterFailure = (first: Running<A>, exit: Exit.Exit<A, LLMError>): Effect.Effect<A, LLMError, R> => {
         const error = errorOf(exit)
-        if (error === undefined || !hedged.onFailure) return finishAlone(first, exit)
-        return Effect.flatMap(hedged.takePermit, (isPermitted) =>
-          isPermitted
-            ? Effect.flatMap(Effect.flatMap(hedged.second, start), (second) =>
-                Effect.flatMap(restore(Fiber.await(second.fiber)), (secondExit) => {
-                  const secondError = errorOf(secondExit)
-                  return secondError === undefined
-                    ? resultOf({ request: second, exit: secondExit }, error.attempts)
-                    : failBoth(error, secondError)
-                })
-              )
-            : finishAlone(first, exit)
-        )
+        return error === undefined || !hedged.onFailure || !hedged.takePermit()
+          ? finishAlone(first, exit)
+          : Effect.flatMap(startSecond, (second) =>
+              awaiting(Fiber.await(second.fiber), (secondExit) => {
+                const secondError = errorOf(secondExit)
+                return secondError === undefined
+                  ? resultOf({ request: second, exit: secondExit }, error.attempts)
+                  : failBoth(error, secondError)
+              })
+            )
       }
 
-      const run = Effect.flatMap(start(hedged.first), (first) =>
-        Effect.flatMap(restore(endedWithin(first.fiber, hedged.delay)), (exit) => {
+      return Effect.flatMap(start(hedged.first), (first) =>
+        awaiting(endedWithin(first.fiber, hedged.delay), (exit): Effect.Effect<A, LLMError, R> => {
           if (exit !== undefined) return afterFailure(first, exit)
-          return Effect.flatMap(hedged.takePermit, (isPermitted) =>
-            isPermitted
-              ? Effect.flatMap(Effect.flatMap(hedged.second, start), (second) => race(first, second))
-              : Effect.flatMap(restore(Fiber.await(first.fiber)), (late) => finishAlone(first, late))
-          )
+          return hedged.takePermit()
+            ? Effect.flatMap(startSecond, (second) => race(first, second))
+            : awaiting(Fiber.await(first.fiber), (late) => finishAlone(first, late))
         })
       )
-
-      return Effect.onInterrupt(run, () => Effect.forEach(running, cancel, { discard: true, concurrency: "unbounded" }))
     })
   )
