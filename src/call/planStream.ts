@@ -11,6 +11,7 @@ import type { ChatEvent } from "../vocabulary/ChatEvent.js"
 import type { LLMError, TimeoutError } from "../vocabulary/LLMError.js"
 import * as Usage from "../vocabulary/Usage.js"
 import { consumedNothing, plausibleUsage } from "./attempts.js"
+import * as Watches from "./attemptWatch.js"
 import type { AnswerSoFar } from "./collector.js"
 import type { DirectClient, DirectStream } from "./directClient.js"
 import type { Open, OpenStream, Pull } from "./openStream.js"
@@ -38,7 +39,7 @@ const make = (plan: Plan, call: Call, direct: DirectClient) => {
   let over: Pull | undefined
   /** Continues a pull that waits. */
   let wake: ((next: Pull) => void) | undefined
-  /** Reports the usage to its listeners; the next pull runs it. */
+  /** Reports the usage to its listeners; the next pull runs it, or the end of the stream. */
   let report: Effect.Effect<void> = Effect.void
   let isOpen = false
   let isPaused = false
@@ -78,12 +79,13 @@ const make = (plan: Plan, call: Call, direct: DirectClient) => {
   /** What the next pull gets, if anything is there. */
   const take = (): Pull | undefined => {
     const events = takeEvents()
-    if (events === undefined) return over === undefined ? undefined : after(takeReport(), over)
+    if (events === undefined) return over === undefined ? undefined : withReport(over)
     if (isPaused && reads.length === 0) {
       isPaused = false
       stream?.resume()
     }
-    return after(reads.length === 0 ? takeReport() : Effect.void, Effect.succeed(Chunk.unsafeFromArray(events)))
+    const next = Effect.succeed(Chunk.unsafeFromArray(events))
+    return reads.length === 0 ? withReport(next) : next
   }
 
   const takeReport = (): Effect.Effect<void> => {
@@ -91,6 +93,11 @@ const make = (plan: Plan, call: Call, direct: DirectClient) => {
     report = Effect.void
     return taken
   }
+
+  /** Taken where it runs: a pull that is interrupted before leaves the report to the end of the stream. */
+  const runReport = Effect.uninterruptible(Effect.suspend(takeReport))
+
+  const withReport = (next: Pull): Pull => (report === Effect.void ? next : Effect.zipRight(runReport, next))
 
   /** Continues a pull that waits. It takes what is there when its fiber runs: one turn of the event loop can bring several reads. */
   const notify = (): void => {
@@ -109,7 +116,7 @@ const make = (plan: Plan, call: Call, direct: DirectClient) => {
 
   const settle = (verdict: Verdict, outcome: string, usage?: Usage.Usage): void => {
     const settled = call.settle(verdict, outcome, usage, answeredBy)
-    if (settled !== Effect.void) report = Effect.uninterruptible(after(report, settled))
+    if (settled !== Effect.void) report = after(report, settled)
   }
 
   /** The usage of a `Finish` is replaced where it is not plausible. */
@@ -192,7 +199,12 @@ const make = (plan: Plan, call: Call, direct: DirectClient) => {
     stream?.abort()
     clearTimeout(timer)
     const usage = isOpen ? usageSoFar() : undefined
-    const settled = call.settle(Verdict.Neutral(), watch.isExpired ? "TimeoutError" : "interrupted", usage, answeredBy)
+    const settled = call.settle(
+      Verdict.Neutral(),
+      Watches.isExpired(watch) ? "TimeoutError" : "interrupted",
+      usage,
+      answeredBy
+    )
     record("interrupted", usage)
     over ??= end
     return after(takeReport(), settled)

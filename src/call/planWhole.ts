@@ -7,6 +7,7 @@ import * as Events from "../vocabulary/ChatEvent.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
 import * as Usage from "../vocabulary/Usage.js"
 import { consumedNothing, plausibleUsage, withUsage } from "./attempts.js"
+import * as Watches from "./attemptWatch.js"
 import type { DirectClient } from "./directClient.js"
 import type { Call, Plan, Restore } from "./plan.js"
 import { after, begin, continueWith, continueAfter, withAttempt } from "./plan.js"
@@ -62,7 +63,7 @@ const settle = (call: Call, answer: Answer): Effect.Effect<void> => {
   }
   const error = Option.getOrUndefined(Cause.failureOption(answer.cause))
   if (error === undefined || call.watch.isExpired) {
-    return call.settle(Verdict.Neutral(), call.watch.isExpired ? "TimeoutError" : "interrupted")
+    return call.settle(Verdict.Neutral(), Watches.isExpired(call.watch) ? "TimeoutError" : "interrupted")
   }
   return call.settle(verdictOf(error), error._tag, consumedNothing(error) ? Usage.empty : undefined)
 }

@@ -1,16 +1,21 @@
 /**
- * Makes twenty thousand calls under random faults: `npm run chaos`, or `npm run chaos -- <seed> <calls> <concurrency>`. The
- * providers run in a separate process, so that the measured heap is that of the library.
+ * Makes twenty thousand calls under random faults: `npm run chaos`, or `npm run chaos -- <seed> <calls> <concurrency> <transport>`,
+ * where the transport is "direct" (the default) or "portable". The slope of the heap is measured best with 50,000 calls. The providers
+ * run in a separate process, so that the measured heap is that of the library.
  */
 import { NodeRuntime } from "@effect/platform-node"
 import { Effect } from "effect"
 import { fileURLToPath } from "node:url"
+import * as Cancel from "./cancel.js"
 import * as Provider from "./provider.js"
 import type { Heap, Report } from "./run.js"
 import { run } from "./run.js"
+import * as Transports from "../support/transports.js"
 
-const [seed = `${Date.now() % 1_000_000}`, calls = "20000", concurrency = "48"] = process.argv.slice(2)
+const [seed = `${Date.now() % 1_000_000}`, calls = "20000", concurrency = "48", transport = "direct"] =
+  process.argv.slice(2)
 const plan = { seed: Number(seed), calls: Number(calls) }
+const layer = transport === "portable" ? Transports.portable : Transports.direct
 
 /**
  * The greatest growth of the heap per call, from the first thousand calls to the last. Nothing is kept of a call; code that V8
@@ -38,9 +43,14 @@ const counts = (all: ReadonlyMap<string, number>): string =>
     .map(([label, count]) => `${count} ${label}`)
     .join(", ")
 
+/** The growth of the heap between two measurements, in bytes a call. */
+const slope = (first: Heap, last: Heap): number => (last.bytes - first.bytes) / (last.calls - first.calls)
+
 const print = (report: Report): void => {
   const { attempts, gaps, heap, longest, millis, outcomes, requests } = report
-  console.log(`${plan.calls} calls with seed ${plan.seed}: ${(millis / 1000).toFixed(1)} s, the longest ${longest} ms`)
+  console.log(
+    `${plan.calls} calls over the ${transport} transport with seed ${plan.seed}: ${(millis / 1000).toFixed(1)} s, the longest ${longest} ms`
+  )
   for (const [phase, ended] of outcomes) console.log(`  ${phase}: ${counts(ended)}`)
   console.log(`  attempts: ${counts(attempts)}`)
   console.log(
@@ -49,17 +59,33 @@ const print = (report: Report): void => {
   for (const { bytes, calls, objects } of heap) {
     console.log(`  heap after ${calls} calls: ${(bytes / 2 ** 20).toFixed(1)} MiB, ${objects} objects`)
   }
+  const [first, last] = [heap[0], heap.at(-1)]
+  if (first !== undefined && last !== undefined && first !== last)
+    console.log(`  slope of the heap: ${slope(first, last).toFixed(0)} bytes a call`)
 }
+
+/** The longest time from the interruption of a call to the end of its connection, for 99 of 100 calls, in milliseconds. */
+const maxCancel = 20
 
 const program = Effect.gen(function* () {
   const report = yield* run({
     plan,
     concurrency: Number(concurrency),
+    transport: layer,
     providers: Provider.forked(fileURLToPath(new URL("providerProcess.js", import.meta.url)), plan),
     ...(globalThis.gc === undefined ? {} : { gc: globalThis.gc })
   })
   yield* Effect.sync(() => print(report))
-  const broken = [...report.broken, ...growth(report.heap)]
+  const times = yield* Cancel.measure(500, layer)
+  const [median, slowest] = [Cancel.quantile(times, 0.5), Cancel.quantile(times, 0.99)]
+  yield* Effect.sync(() =>
+    console.log(`  from cancel to closed upstream socket: p50 ${median.toFixed(2)} ms, p99 ${slowest.toFixed(2)} ms`)
+  )
+  const broken = [
+    ...report.broken,
+    ...growth(report.heap),
+    ...(slowest > maxCancel ? [`the p99 from cancel to closed upstream socket is ${slowest.toFixed(1)} ms`] : [])
+  ]
   if (broken.length > 0) {
     yield* Effect.sync(() => {
       for (const violation of broken.slice(0, 40)) console.error(`violated: ${violation}`)

@@ -1,5 +1,4 @@
 /** A chaos run, and the check that nothing is left behind at its end. */
-import { NodeHttpClient } from "@effect/platform-node"
 import type { Scope } from "effect"
 import { Array as Arr, Effect, Fiber, Logger, Metric, MetricState, Option, Schedule, Supervisor } from "effect"
 import { inspect } from "node:util"
@@ -11,12 +10,14 @@ import type { Providers } from "./provider.js"
 import * as Records from "./records.js"
 import type { Plan } from "./scenario.js"
 import { secretMark } from "./scenario.js"
+import type { Transport } from "../support/transports.js"
 
 export interface Options {
   readonly plan: Plan
   readonly providers: Effect.Effect<Providers, never, Scope.Scope>
   /** The number of calls in flight. */
   readonly concurrency: number
+  readonly transport: Transport
   /** Collects garbage; absent when the heap is not measured. */
   readonly gc?: () => void
 }
@@ -120,11 +121,18 @@ const secretDetector = (records: Records.Records) =>
     })
   )
 
-export const run = ({ concurrency, gc, plan, providers: startProviders }: Options): Effect.Effect<Report> =>
+/** The timers that keep the process alive, and the listeners of the process. */
+const processResources = Effect.sync(() => ({
+  timers: process.getActiveResourcesInfo().filter((resource) => resource === "Timeout").length,
+  listeners: process.eventNames().reduce((sum, event) => sum + process.listenerCount(event), 0)
+}))
+
+export const run = ({ concurrency, gc, plan, providers: startProviders, transport }: Options): Effect.Effect<Report> =>
   Effect.gen(function* () {
     const providers = yield* startProviders
     const records = Records.make(plan.calls)
     const supervisor = yield* Supervisor.track
+    const before = yield* processResources
     const rootsBefore = new Set((yield* Fiber.roots).map((fiber) => fiber.id().id))
 
     const calls = Effect.gen(function* () {
@@ -149,18 +157,29 @@ export const run = ({ concurrency, gc, plan, providers: startProviders }: Option
       }
     })
     const { heap, leaks, millis } = yield* Effect.supervised(Effect.scoped(calls), supervisor).pipe(
-      Effect.provide(NodeHttpClient.layerUndici),
+      Effect.provide(transport),
       Effect.provide(secretDetector(records))
     )
     const { open } = yield* eventually(providers.count, (count) => count.open === 0)
     const roots = (yield* Fiber.roots).filter((fiber) => !rootsBefore.has(fiber.id().id))
     const fibers = (yield* running(yield* supervisor.value)) + (yield* running(roots))
 
+    const after = yield* eventually(processResources, ({ timers }) => timers <= before.timers)
+
     const requests = yield* providers.requests
     const findings = Invariants.check(plan, records, requests)
     return {
       ...findings,
-      broken: [...findings.broken, ...leaks, ...nonZero({ "open sockets": open, fibers })],
+      broken: [
+        ...findings.broken,
+        ...leaks,
+        ...nonZero({
+          "open sockets": open,
+          fibers,
+          timers: Math.max(0, after.timers - before.timers),
+          listeners: after.listeners - before.listeners
+        })
+      ],
       millis,
       heap,
       requests: requests.length

@@ -1,0 +1,190 @@
+/** A provider of Chat Completions in memory whose responses take real time, over a direct transport and over an `HttpClient`. */
+import { HttpClient, HttpClientError, HttpClientResponse } from "@effect/platform"
+import { Effect } from "effect"
+import * as Direct from "../../src/call/direct.js"
+
+/** The response to one request. */
+export interface Reply {
+  /** Milliseconds before the head and before each piece of the body; at 0 each is a task, at "now" all come before `send` returns. */
+  readonly pace: number | "now"
+  /** The status; "refused" when there is no connection, "silent" when there is no response. @default 200 */
+  readonly status?: number | "refused" | "silent"
+  readonly headers?: Readonly<Record<string, string>>
+  /** The body in place of the answer. */
+  readonly body?: string
+  /** The number of pieces before the end; fewer than the answer has cut it off. @default all */
+  readonly pieces?: number
+  /** What follows the pieces. @default "close" */
+  readonly end?: "close" | "reset" | "stay open"
+}
+
+const answer = JSON.stringify({
+  id: "answer",
+  object: "chat.completion",
+  created: 1,
+  model: "answering",
+  choices: [{ index: 0, message: { role: "assistant", content: "one two three" }, finish_reason: "stop" }],
+  usage: { prompt_tokens: 12, completion_tokens: 7, total_tokens: 19 }
+})
+
+const frame = (data: object): string =>
+  `data: ${JSON.stringify({ id: "answer", object: "chat.completion.chunk", created: 1, model: "answering", ...data })}\n\n`
+
+/** The same answer, an event in each piece. */
+const events: ReadonlyArray<string> = [
+  ...["one", " two", " three"].map((content) =>
+    frame({ choices: [{ index: 0, delta: { content }, finish_reason: null }] })
+  ),
+  frame({ choices: [{ index: 0, delta: {}, finish_reason: "stop" }] }),
+  frame({ choices: [], usage: { prompt_tokens: 12, completion_tokens: 7, total_tokens: 19 } }),
+  "data: [DONE]\n\n"
+]
+
+const halves = (text: string): ReadonlyArray<string> => [text.slice(0, text.length / 2), text.slice(text.length / 2)]
+
+const reset = (): Error => Object.assign(new Error("other side closed"), { code: "ECONNRESET" })
+
+const refused = (): Error => Object.assign(new Error("connect"), { code: "ECONNREFUSED" })
+
+const encoder = new TextEncoder()
+
+const stepsOf = (
+  { body, end = "close", headers, pieces = Infinity, status = 200 }: Reply,
+  isStream: boolean,
+  sink: Direct.Sink
+): ReadonlyArray<() => void> => {
+  if (status === "silent") return []
+  if (status === "refused") return [() => sink.onError(refused())]
+  const streamed = isStream && body === undefined
+  const type = { "content-type": streamed ? "text/event-stream" : "application/json", ...headers }
+  const whole = streamed ? events : halves(body ?? answer)
+  return [
+    () => sink.onHead(status, type),
+    ...whole.slice(0, pieces).map((piece) => () => sink.onData(encoder.encode(piece))),
+    ...(end === "stay open" ? [] : [end === "close" ? sink.onEnd : () => sink.onError(reset())])
+  ]
+}
+
+export interface TimedProvider {
+  readonly http: HttpClient.HttpClient
+  readonly sent: () => number
+  /** The requests that have neither ended nor been aborted. */
+  readonly open: () => number
+  /** Waits until a response stays open, or has done so before. */
+  readonly hung: Effect.Effect<void>
+}
+
+/** A provider with a response for each request by its number, from 0. */
+export const make = (replyTo: (index: number) => Reply): TimedProvider => {
+  let sent = 0
+  let open = 0
+  let hasHung = false
+  let onHung = (): void => {}
+  const hang = (): void => {
+    hasHung = true
+    onHung()
+  }
+
+  const transport: Direct.DirectTransport = {
+    send: ({ body = "" }, sink) => {
+      const reply = replyTo(sent++)
+      const { end, pace, status } = reply
+      const steps = stepsOf(reply, body.includes('"stream":true'), sink)
+      const neverEnds = end === "stay open" || status === "silent"
+      let next = 0
+      let isPaused = false
+      let isOver = false
+      let timer: ReturnType<typeof setTimeout> | undefined
+      let task: NodeJS.Immediate | undefined
+      open++
+
+      const stop = (): void => {
+        clearTimeout(timer)
+        clearImmediate(task)
+        timer = undefined
+        task = undefined
+      }
+      const over = (): void => {
+        if (isOver) return
+        isOver = true
+        open--
+        stop()
+      }
+      const run = (): void => {
+        stop()
+        const step = steps[next++]
+        if (step === undefined) return hang()
+        if (next === steps.length && !neverEnds) over()
+        step()
+        schedule()
+      }
+      const schedule = (): void => {
+        if (isOver || isPaused || timer !== undefined || task !== undefined || next > steps.length) return
+        if (pace === "now") run()
+        else if (pace === 0) task = setImmediate(run)
+        else timer = setTimeout(run, pace)
+      }
+      schedule()
+      return {
+        abort: over,
+        pause: () => {
+          isPaused = true
+          stop()
+        },
+        resume: () => {
+          isPaused = false
+          schedule()
+        }
+      }
+    }
+  }
+
+  const http = HttpClient.make((request, url, signal) =>
+    Effect.async<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError>((resume) => {
+      let exchange: Direct.Exchange | undefined
+      let body: ReadableStreamDefaultController<Uint8Array> | undefined
+      const abort = (): void => exchange?.abort()
+      const sending = transport.send(
+        {
+          method: "POST",
+          url: url.href,
+          headers: request.headers,
+          body: request.body._tag === "Uint8Array" ? new TextDecoder().decode(request.body.body) : ""
+        },
+        {
+          onHead: (status, headers) => {
+            const stream = new ReadableStream<Uint8Array>({
+              start: (controller) => {
+                body = controller
+              },
+              cancel: abort
+            })
+            const response = new Response(stream, { status, headers: { ...headers } })
+            resume(Effect.succeed(HttpClientResponse.fromWeb(request, response)))
+          },
+          onData: (bytes) => body?.enqueue(bytes),
+          onEnd: () => body?.close(),
+          onError: (cause) => {
+            if (body === undefined)
+              resume(Effect.fail(new HttpClientError.RequestError({ request, reason: "Transport", cause })))
+            else body.error(cause)
+          }
+        }
+      )
+      exchange = sending
+      signal.addEventListener("abort", abort, { once: true })
+      return Effect.sync(abort)
+    })
+  )
+  Direct.register(http, transport)
+
+  return {
+    http,
+    sent: () => sent,
+    open: () => open,
+    hung: Effect.async((resume) => {
+      onHung = () => resume(Effect.void)
+      if (hasHung) onHung()
+    })
+  }
+}
