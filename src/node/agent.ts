@@ -1,5 +1,5 @@
 /** Agents of undici that belong to one layer. */
-import { Agent, Dispatcher, EnvHttpProxyAgent, Pool, ProxyAgent } from "@effect/platform-node/Undici"
+import { Agent, buildConnector, Dispatcher, EnvHttpProxyAgent, Pool, ProxyAgent } from "@effect/platform-node/Undici"
 import type { Scope } from "effect"
 import { Effect, Either, Predicate, Redacted } from "effect"
 import { setMaxListeners } from "node:events"
@@ -118,10 +118,26 @@ const poolOf = (origin: string | URL, options: Pool.Options): Dispatcher =>
     if (client !== undefined) endWhilePaused(client)
   })
 
+/**
+ * Connects with a signal for each connection: Node 20 never removes a socket's listener from its signal, so one signal for all would
+ * keep every socket.
+ */
+const connectorOf =
+  (timeout: number, signal: AbortSignal): buildConnector.connector =>
+  (options, callback) => {
+    const connecting = new AbortController()
+    const abort = (): void => connecting.abort()
+    signal.addEventListener("abort", abort, { once: true })
+    buildConnector({ timeout, signal: connecting.signal })(options, (...result) => {
+      signal.removeEventListener("abort", abort)
+      callback(...result)
+    })
+  }
+
 const dispatcherOf = ({ connectTimeout, proxy, ...settings }: Settings, signal: AbortSignal): Dispatcher => {
   const connect = { timeout: connectTimeout, signal }
   const options = { ...settings, factory: poolOf }
-  if (proxy === undefined) return new Agent({ ...options, connect })
+  if (proxy === undefined) return new Agent({ ...options, connect: connectorOf(connectTimeout, signal) })
   const proxied = { ...options, connect, proxyTls: connect, requestTls: connect }
   return proxy === environment ? new EnvHttpProxyAgent(proxied) : new ProxyAgent({ ...proxied, uri: proxy })
 }
