@@ -34,7 +34,7 @@ export const awaitSignalWithin = <A>(signal: Signal<A>, millis: number): Effect.
       ? awaitSignal(signal)
       : clock === liveClock
         ? awaitSignalOrTimer(signal, millis)
-        : Effect.timeoutTo(awaitSignal(signal), {
+        : Effect.timeoutTo(Effect.interruptible(awaitSignal(signal)), {
             duration: millis,
             onSuccess: (value) => value,
             onTimeout: () => undefined
@@ -89,7 +89,7 @@ export const withinOr = <A, E, R, B, E2, R2>(
   millis > longestTimer
     ? effect
     : Effect.uninterruptibleMask((restore) =>
-        Effect.flatMap(Effect.forkDaemon(restore(effect)), (fiber) =>
+        Effect.flatMap(Effect.forkDaemon(Effect.interruptible(effect)), (fiber) =>
           Effect.flatMap(
             Effect.onInterrupt(restore(endedWithin(fiber, millis)), () => Fiber.interrupt(fiber)),
             (exit): Effect.Effect<A | B, E | E2, R | R2> =>

@@ -1,10 +1,11 @@
 /** Laws of the call plan under the live clock: each attempt is reported once, and no event of a stream is lost. */
 import { HttpClient } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
-import { Cause, Effect, Exit, Fiber, FiberId, Option, Scheduler, Stream } from "effect"
+import { Cause, Clock, Effect, Exit, Fiber, FiberId, Option, Scheduler, Stream } from "effect"
 import * as UsageLedger from "../../src/accounting/UsageLedger.js"
 import * as OpenStream from "../../src/call/openStream.js"
 import * as Timeouts from "../../src/call/Timeouts.js"
+import { liveClock } from "../../src/internal/clock.js"
 import * as KeyPool from "../../src/keyPool/KeyPool.js"
 import * as LLM from "../../src/LLM.js"
 import * as ChatCompletionsClient from "../../src/provider/ChatCompletionsClient.js"
@@ -119,6 +120,34 @@ describe("the usage listeners of a call", () => {
       const limited = yield* Timeouts.middleware({ total: "30 millis" })(llm)
       for (const [, call] of calls.slice(0, 2)) expect((yield* Effect.flip(call(limited)))._tag).toBe("TimeoutError")
       expect(attempts.map(({ outcome }) => outcome)).toEqual(["TimeoutError", "TimeoutError"])
+    })
+  )
+})
+
+/** The live clock as another object, with which calls are made of effects. */
+const otherClock: Clock.Clock = {
+  [Clock.ClockTypeId]: Clock.ClockTypeId,
+  unsafeCurrentTimeMillis: () => liveClock.unsafeCurrentTimeMillis(),
+  unsafeCurrentTimeNanos: () => liveClock.unsafeCurrentTimeNanos(),
+  currentTimeMillis: liveClock.currentTimeMillis,
+  currentTimeNanos: liveClock.currentTimeNanos,
+  sleep: (duration) => liveClock.sleep(duration)
+}
+
+describe("the time limits of a call", () => {
+  it.scopedLive.each(calls.slice(0, 2))("end %s that cannot be interrupted, also on the way of effects", ([, call]) =>
+    Effect.gen(function* () {
+      for (const clock of [liveClock, otherClock]) {
+        const server = Provider.make(() => ({ pace: 0, status: "silent" }))
+        const { llm } = yield* setup(server, {
+          provider: `uninterruptible-${runs++}`,
+          keys: ["key"],
+          llm: { retry: false, timeouts: { response: "20 millis", firstEvent: "20 millis" } }
+        })
+        const error = yield* Effect.flip(Effect.uninterruptible(call(llm))).pipe(Effect.withClock(clock))
+        expect(error._tag).toBe("TimeoutError")
+        expect(server.open()).toBe(0)
+      }
     })
   )
 })
