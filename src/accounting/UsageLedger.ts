@@ -169,7 +169,12 @@ export const make = ({ capacity = 1024, maxGroups = 10_000 }: Options = {}): Eff
           const usage = Usage.checked(ended.usage, () => Usage.empty)
           const callPrices = Context.get(fiber.currentContext, Pricing.Pricing)
           const cost = costOf(callPrices, defaultPrices, ended, usage)
-          const entry: Entry = { ...ended, usage, number: state.entryCount + 1, ...(cost === undefined ? {} : { cost }) }
+          const entry: Entry = {
+            ...ended,
+            usage,
+            number: state.entryCount + 1,
+            ...(cost === undefined ? {} : { cost })
+          }
           state = addEntry(state, entry, maxGroups)
           return published.unsafeOffer(entry)
             ? Effect.void

@@ -283,7 +283,9 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Cache
               )
             // A store that answers at once is looked up before a flight: a hit then needs none.
             return core.isImmediate && control.mode === "use"
-              ? Effect.flatMap(find(key, clock), (hit) => (hit === undefined ? lookUpOrShare(stored) : toHit(hit, "store")))
+              ? Effect.flatMap(find(key, clock), (hit) =>
+                  hit === undefined ? lookUpOrShare(stored) : toHit(hit, "store")
+                )
               : lookUpOrShare()
           }
         )
