@@ -166,9 +166,15 @@ export const make = ({ capacity = 1024, maxGroups = 10_000 }: Options = {}): Eff
       record: (ended) =>
         Effect.withFiberRuntime((fiber) => {
           // One count that is not a number would corrupt the totals until the next reset.
-          const attempt = { ...ended, usage: Usage.checked(ended.usage, () => Usage.empty) }
-          const cost = costOf(Context.get(fiber.currentContext, Pricing.Pricing), defaultPrices, attempt)
-          const entry = { ...attempt, number: state.entryCount + 1, ...cost }
+          const usage = Usage.checked(ended.usage, () => Usage.empty)
+          const callPrices = Context.get(fiber.currentContext, Pricing.Pricing)
+          const cost = costOf(callPrices, defaultPrices, ended, usage)
+          const entry: Entry = {
+            ...ended,
+            usage,
+            number: state.entryCount + 1,
+            ...(cost === undefined ? {} : { cost })
+          }
           state = addEntry(state, entry, maxGroups)
           return published.unsafeOffer(entry)
             ? Effect.void
@@ -191,13 +197,13 @@ export const make = ({ capacity = 1024, maxGroups = 10_000 }: Options = {}): Eff
 const costOf = (
   callPrices: Pricing.Service,
   defaultPrices: Pricing.Service,
-  attempt: Attempt
-): { readonly cost?: Cost } =>
-  attempt.usage.totalTokens === 0
-    ? { cost: Costs.free }
-    : Option.match(
-        Priced.costWithin(callPrices, defaultPrices, attempt.usage, Priced.answererOfAttempt(attempt), attempt.endedAt),
-        { onNone: () => ({}), onSome: (cost) => ({ cost }) }
+  attempt: Attempt,
+  usage: Usage.Usage
+): Cost | undefined =>
+  usage.totalTokens === 0
+    ? Costs.free
+    : Option.getOrUndefined(
+        Priced.costWithin(callPrices, defaultPrices, usage, Priced.answererOfAttempt(attempt), attempt.endedAt)
       )
 
 /**

@@ -47,6 +47,7 @@ import * as Responses from "./responses.js"
 import * as Core from "./core.js"
 import type { Ignorable } from "./key.js"
 import { CallLimits } from "../call/limits.js"
+import { clockOf } from "../internal/clock.js"
 import { asObject } from "../call/request.js"
 import * as SingleFlight from "./singleFlight.js"
 import type { Open, OpenStream } from "../call/openStream.js"
@@ -199,23 +200,31 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Cache
       uncached: Effect.Effect<A, LLMError, R>,
       use: (key: string, control: CacheControl, clock: Clock.Clock) => Effect.Effect<A, LLMError, R>
     ): Effect.Effect<A, LLMError, R> =>
-      Effect.flatMap(CurrentCacheControl, (control) =>
-        control.mode === "bypass" || !isIncluded(options, request)
-          ? Effect.zipRight(core.count("bypassed"), uncached)
-          : Effect.flatMap(
-              keyOf(info, request),
-              Option.match({
-                onNone: () => Effect.zipRight(core.count("bypassed"), uncached),
-                onSome: (key) => Effect.clockWith((clock) => use(key, control, clock))
-              })
-            )
-      )
+      Effect.withFiberRuntime((fiber) => {
+        const control = Context.get(fiber.currentContext, CurrentCacheControl)
+        const bypass = Effect.zipRight(core.count("bypassed"), uncached)
+        if (control.mode === "bypass" || !isIncluded(options, request)) return bypass
+        return Effect.flatMap(keyOf(info, request), (key) =>
+          Option.isNone(key) ? bypass : use(key.value, control, clockOf(fiber))
+        )
+      })
+
+    /** The number of answers that calls have stored. */
+    let stored = 0
 
     /** Looks the answer up; on a miss, calls the provider, publishes the answer to waiting requests and stores it. */
     const lookUpOrCall =
-      (next: LLMService, request: ChatRequest.Input, key: string, control: CacheControl, clock: Clock.Clock) =>
+      (
+        next: LLMService,
+        request: ChatRequest.Input,
+        key: string,
+        control: CacheControl,
+        clock: Clock.Clock,
+        /** The value of `stored` at which the answer was missing. */
+        missedAt?: number
+      ) =>
       (publish: (value: Responses.SourcedResponse) => void): Effect.Effect<Responses.SourcedResponse, LLMError> =>
-        Effect.flatMap(lookUp(key, control, clock), (hit) =>
+        Effect.flatMap(missedAt === stored ? Effect.succeed(undefined) : lookUp(key, control, clock), (hit) =>
           hit !== undefined
             ? Effect.succeed(hit)
             : Effect.acquireUseRelease(
@@ -228,7 +237,10 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Cache
                       stored: false
                     }
                     publish(answer)
-                    return Effect.as(save(pending, key, answer, ttlOf(control)), answer)
+                    return Effect.map(save(pending, key, answer, ttlOf(control)), () => {
+                      stored++
+                      return answer
+                    })
                   }),
                 (pending) => Effect.sync(() => core.endWrite(pending))
               )
@@ -237,30 +249,46 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Cache
     const chat =
       (next: LLMService): LLMService["chat"] =>
       (request) =>
-        withKey(next.info, request, next.chat(request), (key, control, clock) => {
-          const startedAt = clock.unsafeCurrentTimeMillis()
-          const toHit = (answer: Responses.SourcedResponse, source: Cached["source"]) =>
-            Effect.as(
-              core.count(source === "store" ? "hits" : "shared"),
-              Responses.replay(answer, source, startedAt, clock.unsafeCurrentTimeMillis())
-            )
-          return Effect.flatMap(CallLimits, ({ deadline, maxWait }) =>
-            Effect.flatMap(
-              SingleFlight.share(
-                flights,
-                {
-                  key: `${key} ${control.mode} ${maxWait}`,
-                  deadline,
-                  dependsOnDeadline,
-                  toSharedError: (error) => Errors.update(error, { attempts: [] })
-                },
-                lookUpOrCall(next, request, key, control, clock)
-              ),
-              ({ shared, value }) =>
-                value.stored ? toHit(value, "store") : shared ? toHit(value, "flight") : Effect.succeed(value.response)
-            )
-          )
-        })
+        withKey(
+          next.info,
+          request,
+          Effect.suspend(() => next.chat(request)),
+          (key, control, clock) => {
+            const startedAt = clock.unsafeCurrentTimeMillis()
+            const toHit = (answer: Responses.SourcedResponse, source: Cached["source"]) =>
+              Effect.as(
+                core.count(source === "store" ? "hits" : "shared"),
+                Responses.replay(answer, source, startedAt, clock.unsafeCurrentTimeMillis())
+              )
+            const lookUpOrShare = (missedAt?: number) =>
+              Effect.flatMap(CallLimits, ({ deadline, maxWait }) =>
+                Effect.flatMap(
+                  SingleFlight.share(
+                    flights,
+                    {
+                      key: `${key} ${control.mode} ${maxWait}`,
+                      deadline,
+                      dependsOnDeadline,
+                      toSharedError: (error) => Errors.update(error, { attempts: [] })
+                    },
+                    lookUpOrCall(next, request, key, control, clock, missedAt)
+                  ),
+                  ({ shared, value }) =>
+                    value.stored
+                      ? toHit(value, "store")
+                      : shared
+                        ? toHit(value, "flight")
+                        : Effect.succeed(value.response)
+                )
+              )
+            // A store that answers at once is looked up before a flight: a hit then needs none.
+            return core.isImmediate && control.mode === "use"
+              ? Effect.flatMap(find(key, clock), (hit) =>
+                  hit === undefined ? lookUpOrShare(stored) : toHit(hit, "store")
+                )
+              : lookUpOrShare()
+          }
+        )
 
     /** The stream; its answer is stored at the `Finish` event. */
     const recordStream = (open: Open, key: string, control: CacheControl, clock: Clock.Clock): Open =>

@@ -1,5 +1,5 @@
 /** What both caches share: the store behind its circuit breaker, statistics, and writes that `clear` and `invalidate` revoke. */
-import { Duration, Effect, Option, Ref } from "effect"
+import { Duration, Effect, Option } from "effect"
 import type { CacheStoreError, Store } from "./model.js"
 import type { CacheOptions, CacheStats } from "./options.js"
 import * as Checks from "../internal/optionChecks.js"
@@ -21,6 +21,8 @@ export interface PendingWrite {
 export interface Core {
   /** In milliseconds. */
   readonly ttl: number
+  /** Whether the store answers at once. */
+  readonly isImmediate: boolean
   readonly count: (counter: keyof Counts, times?: number) => Effect.Effect<void>
   /** The value of each key; none when it is missing or the store cannot be used. */
   readonly read: (keys: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<Option.Option<string>>>
@@ -61,7 +63,7 @@ export const make = (userStore: Store, name: string, options: CacheOptions): Eff
       timeout: Duration.toMillis(options.storeTimeout ?? "500 millis"),
       cooldown: Duration.toMillis(options.storeCooldown ?? "10 seconds")
     })
-    const counts = yield* Ref.make(zero)
+    let counts = zero
     const pendingWrites = new Set<PendingWrite>()
     const revoke = (predicate: (pending: PendingWrite) => boolean) =>
       Effect.sync(() => {
@@ -70,8 +72,11 @@ export const make = (userStore: Store, name: string, options: CacheOptions): Eff
 
     return {
       ttl: Duration.toMillis(options.ttl ?? "1 hour"),
+      isImmediate: store.immediate === true,
       count: (counter, times = 1) =>
-        Ref.update(counts, (before) => ({ ...before, [counter]: before[counter] + times })),
+        Effect.sync(() => {
+          counts = { ...counts, [counter]: counts[counter] + times }
+        }),
       read: (keys) => {
         const [key] = keys
         const misses: ReadonlyArray<Option.Option<string>> = keys.map(() => Option.none())
@@ -107,7 +112,7 @@ export const make = (userStore: Store, name: string, options: CacheOptions): Eff
         pendingWrites.delete(pending)
       },
       stats: Effect.gen(function* () {
-        const { bypassed, hits, misses, shared } = yield* Ref.get(counts)
+        const { bypassed, hits, misses, shared } = counts
         const lookups = hits + shared + misses
         const size =
           store.size === undefined
@@ -125,7 +130,9 @@ export const make = (userStore: Store, name: string, options: CacheOptions): Eff
       }),
       clear: Effect.zipRight(
         revoke(() => true),
-        Effect.zipRight(store.clear, Ref.set(counts, zero))
+        Effect.map(store.clear, () => {
+          counts = zero
+        })
       ),
       invalidate: (key) =>
         Effect.zipRight(

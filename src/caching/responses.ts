@@ -7,6 +7,7 @@ import * as Usage from "../vocabulary/Usage.js"
 import type { Core, PendingWrite } from "./core.js"
 import * as Entry from "./entry.js"
 import * as Key from "./key.js"
+import * as Recent from "./recent.js"
 import { digest } from "../internal/digest.js"
 
 /** A response of the store or of the provider. */
@@ -48,31 +49,50 @@ export interface ResponseStore {
   readonly save: (pending: PendingWrite, key: string, sourced: SourcedResponse, ttl: number) => Effect.Effect<void>
 }
 
-export const make = (core: Core, { accept, ignore, scope }: ResponseStoreOptions): ResponseStore => ({
-  keyOf: (info, request) =>
-    Effect.suspend(() =>
-      Option.match(Option.liftThrowable(Key.ofChat)(scope, info, request, ignore), {
-        onNone: () => Effect.succeedNone,
-        onSome: digest
+export const make = (core: Core, { accept, ignore, scope }: ResponseStoreOptions): ResponseStore => {
+  const digests = Recent.make<Option.Option<string>>()
+  const entries = Recent.make<Entry.ResponseEntry>()
+
+  const keyOf: ResponseStore["keyOf"] = (info, request) => {
+    const content = Option.liftThrowable(Key.ofChat)(scope, info, request, ignore)
+    if (Option.isNone(content)) return Effect.succeedNone
+    const recent = digests.get(content.value)
+    return recent !== undefined
+      ? Effect.succeed(recent)
+      : Effect.map(digest(content.value), (key) => {
+          if (Option.isSome(key)) digests.set(content.value, key)
+          return key
+        })
+  }
+
+  const decode = (text: string): Entry.ResponseEntry | undefined => {
+    const recent = entries.get(text)
+    if (recent !== undefined) return recent
+    const entry = Option.getOrUndefined(Entry.decodeResponse(text))
+    if (entry !== undefined) entries.set(text, entry)
+    return entry
+  }
+
+  return {
+    keyOf: (info, request) => Effect.suspend(() => keyOf(info, request)),
+    find: (key, clock) =>
+      Effect.flatMap(core.read([key]), ([text]) => {
+        if (text === undefined || Option.isNone(text)) return Effect.succeed(undefined)
+        const entry = decode(text.value)
+        return entry !== undefined && Entry.isFresh(entry, clock.unsafeCurrentTimeMillis())
+          ? Effect.succeed<SourcedResponse>({ response: entry.response, at: entry.at, stored: true })
+          : Effect.as(core.removeUnusable(key), undefined)
+      }),
+    save: (pending, key, { at, response }, ttl) =>
+      Effect.suspend(() => {
+        if (!accept(response)) return Effect.void
+        return Option.match(
+          Entry.encodeResponse({ at, until: Entry.expiryOf(at, ttl), response: Entry.withoutCallData(response) }),
+          {
+            onNone: () => Effect.void,
+            onSome: (text) => core.write(pending, [[key, text]], ttl)
+          }
+        )
       })
-    ),
-  find: (key, clock) =>
-    Effect.flatMap(core.read([key]), ([text]) => {
-      if (text === undefined || Option.isNone(text)) return Effect.succeed(undefined)
-      const entry = Entry.decodeResponse(text.value)
-      return Option.isSome(entry) && Entry.isFresh(entry.value, clock.unsafeCurrentTimeMillis())
-        ? Effect.succeed<SourcedResponse>({ response: entry.value.response, at: entry.value.at, stored: true })
-        : Effect.as(core.removeUnusable(key), undefined)
-    }),
-  save: (pending, key, { at, response }, ttl) =>
-    Effect.suspend(() => {
-      if (!accept(response)) return Effect.void
-      return Option.match(
-        Entry.encodeResponse({ at, until: Entry.expiryOf(at, ttl), response: Entry.withoutCallData(response) }),
-        {
-          onNone: () => Effect.void,
-          onSome: (text) => core.write(pending, [[key, text]], ttl)
-        }
-      )
-    })
-})
+  }
+}

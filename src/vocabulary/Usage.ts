@@ -80,20 +80,21 @@ export const empty: Usage = {
 export const make = (counts: Partial<Usage>): Usage => {
   const inputTokens = counts.inputTokens ?? 0
   const outputTokens = counts.outputTokens ?? 0
-  return {
+  const usage = {
     inputTokens,
     outputTokens,
     totalTokens: counts.totalTokens ?? inputTokens + outputTokens,
     cachedInputTokens: counts.cachedInputTokens ?? 0,
     cacheWriteTokens: counts.cacheWriteTokens ?? 0,
     reasoningTokens: counts.reasoningTokens ?? 0,
-    estimated: counts.estimated ?? false,
-    ...longCacheWrites(counts.cacheWrite1hTokens ?? 0)
+    estimated: counts.estimated ?? false
   }
+  return withLongCacheWrites(usage, counts.cacheWrite1hTokens ?? 0)
 }
 
-const longCacheWrites = (tokens: number): Pick<Usage, "cacheWrite1hTokens"> =>
-  tokens === 0 ? {} : { cacheWrite1hTokens: tokens }
+/** Without a spread for the many that have none: it takes several times as long as the sums. */
+const withLongCacheWrites = (usage: Usage, tokens: number): Usage =>
+  tokens === 0 ? usage : { ...usage, cacheWrite1hTokens: tokens }
 
 /**
  * Adds two usages field by field. The sum is estimated if one of them is.
@@ -101,16 +102,19 @@ const longCacheWrites = (tokens: number): Pick<Usage, "cacheWrite1hTokens"> =>
  * @since 0.1.0
  * @category monoid
  */
-export const combine = (self: Usage, that: Usage): Usage => ({
-  inputTokens: self.inputTokens + that.inputTokens,
-  outputTokens: self.outputTokens + that.outputTokens,
-  totalTokens: self.totalTokens + that.totalTokens,
-  cachedInputTokens: self.cachedInputTokens + that.cachedInputTokens,
-  cacheWriteTokens: self.cacheWriteTokens + that.cacheWriteTokens,
-  reasoningTokens: self.reasoningTokens + that.reasoningTokens,
-  estimated: self.estimated || that.estimated,
-  ...longCacheWrites((self.cacheWrite1hTokens ?? 0) + (that.cacheWrite1hTokens ?? 0))
-})
+export const combine = (self: Usage, that: Usage): Usage =>
+  withLongCacheWrites(
+    {
+      inputTokens: self.inputTokens + that.inputTokens,
+      outputTokens: self.outputTokens + that.outputTokens,
+      totalTokens: self.totalTokens + that.totalTokens,
+      cachedInputTokens: self.cachedInputTokens + that.cachedInputTokens,
+      cacheWriteTokens: self.cacheWriteTokens + that.cacheWriteTokens,
+      reasoningTokens: self.reasoningTokens + that.reasoningTokens,
+      estimated: self.estimated || that.estimated
+    },
+    (self.cacheWrite1hTokens ?? 0) + (that.cacheWrite1hTokens ?? 0)
+  )
 
 /**
  * Adds up any number of usages.
@@ -180,16 +184,18 @@ export const checked = (
     cacheWrite1hTokens === (usage.cacheWrite1hTokens ?? 0) &&
     reasoningTokens === usage.reasoningTokens
     ? usage
-    : {
-        inputTokens,
-        outputTokens,
-        totalTokens: hasTotal ? usage.totalTokens : inputTokens + outputTokens,
-        cachedInputTokens,
-        cacheWriteTokens,
-        reasoningTokens,
-        estimated: usage.estimated || !hasInput || !hasOutput,
-        ...longCacheWrites(cacheWrite1hTokens)
-      }
+    : withLongCacheWrites(
+        {
+          inputTokens,
+          outputTokens,
+          totalTokens: hasTotal ? usage.totalTokens : inputTokens + outputTokens,
+          cachedInputTokens,
+          cacheWriteTokens,
+          reasoningTokens,
+          estimated: usage.estimated || !hasInput || !hasOutput
+        },
+        cacheWrite1hTokens
+      )
 }
 
 /**

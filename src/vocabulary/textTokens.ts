@@ -70,6 +70,8 @@ for (const [end, cost] of scripts.toReversed()) costByBlock.fill(cost, 0, end >>
 
 const isUpper = (unit: number): boolean => unit >= 0x41 && unit <= 0x5a
 
+const isSmall = (unit: number): boolean => unit >= 0x61 && unit <= 0x7a
+
 const newline = 0x0a
 
 /** What one more unit adds to the size of its run. */
@@ -89,6 +91,20 @@ export const estimate = (text: string): number => {
   let repeats = 0
   for (let index = 0; index < text.length; index++) {
     const unit = text.charCodeAt(index)
+    // Most of a text is runs of small letters, for which the rules below come down to their number.
+    if (isSmall(unit)) {
+      let end = index + 1
+      while (end < text.length && isSmall(text.charCodeAt(end))) end++
+      if (kind === letter) size += end - index
+      else {
+        tokens += costOf(kind, size)
+        kind = letter
+        size = end - index
+      }
+      index = end - 1
+      previous = text.charCodeAt(index)
+      continue
+    }
     const next = unit < 0x80 ? (kindOfAscii[unit] ?? other) : other
     repeats = unit === previous ? repeats + 1 : 0
     // A capital after a lower-case letter starts a word, as in camelCase.
