@@ -95,8 +95,11 @@ const deepArguments = ({ messages }: ChatRequest): InvalidRequestError | undefin
   return undefined
 }
 
-/** The latest request that a module has validated and passed on: the next module need not validate it again. */
-let validated: ChatRequest | undefined
+/** Requests that a middleware has validated and passed on: the next module does not validate them again. */
+const validated = new WeakSet<object>()
+
+const isValidated = (input: ChatRequest.Input): input is ChatRequest.Messages =>
+  typeof input === "object" && input !== null && validated.has(input)
 
 /**
  * The request with its defaults, or an error whose `field` is the first invalid one and whose message lists all. A field that is
@@ -106,8 +109,7 @@ export const normalize = (
   input: ChatRequest.Input,
   defaults: Defaults = {}
 ): Either.Either<ChatRequest, InvalidRequestError> => {
-  if (validated !== undefined && input === validated && Object.keys(defaults).length === 0)
-    return Either.right(validated)
+  if (isValidated(input) && Object.keys(defaults).length === 0) return Either.right(input)
   const fault = typeof input === "string" ? undefined : (unreadable(input) ?? invalidPrompt(input))
   if (fault !== undefined) return Either.left(fault)
   const fields = typeof input === "string" || input.prompt !== undefined ? asObject(input) : input
@@ -123,7 +125,7 @@ export const normalize = (
 /** The request for the next module, in the form in which it came. */
 export const passedOn = (input: ChatRequest.Input, request: ChatRequest): ChatRequest.Input => {
   if (typeof input === "string" || input.messages === undefined) return input
-  validated = request
+  validated.add(request)
   return request
 }
 
