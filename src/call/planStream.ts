@@ -76,15 +76,19 @@ const make = (plan: Plan, call: Call, direct: DirectClient) => {
     return events
   }
 
-  /** What the next pull gets, if anything is there. */
-  const take = (): Pull | undefined => {
-    const events = takeEvents()
-    if (events === undefined) return over === undefined ? undefined : withReport(over)
+  const takeChunk = (): Chunk.Chunk<ChatEvent> => {
+    const events = takeEvents() ?? []
     if (isPaused && reads.length === 0) {
       isPaused = false
       stream?.resume()
     }
-    const next = Effect.succeed(Chunk.unsafeFromArray(events))
+    return Chunk.unsafeFromArray(events)
+  }
+
+  /** What the next pull gets, if anything is there. */
+  const take = (): Pull | undefined => {
+    if (reads.length === 0) return over === undefined ? undefined : withReport(over)
+    const next = Effect.succeed(takeChunk())
     return reads.length === 0 ? withReport(next) : next
   }
 
@@ -103,7 +107,7 @@ const make = (plan: Plan, call: Call, direct: DirectClient) => {
   const notify = (): void => {
     const resume = wake
     wake = undefined
-    resume?.(taken)
+    resume?.(reads.length > 0 && report === Effect.void ? takenChunk : taken)
   }
 
   /** Ends the stream for its consumer. */
@@ -162,7 +166,6 @@ const make = (plan: Plan, call: Call, direct: DirectClient) => {
   /** Ends the stream because a limit has expired. Called by a timer: an exception would end the process. */
   const expire = (limit: EffectiveLimit<TimeoutError["phase"]>): void => {
     stream?.abort()
-    reads = []
     try {
       const error = expired(info, limit, clock.unsafeCurrentTimeMillis(), watch, answer?.collected)
       settle(Verdict.Neutral(), "TimeoutError", isOpen ? usageSoFar() : undefined)
@@ -185,6 +188,8 @@ const make = (plan: Plan, call: Call, direct: DirectClient) => {
   }
 
   const taken: Pull = Effect.suspend(() => take() ?? pull)
+
+  const takenChunk: Pull = Effect.sync(takeChunk)
 
   const pull: Pull = Effect.async<Chunk.Chunk<ChatEvent>, PullFailure>((resume) => {
     const ready = take()

@@ -89,7 +89,7 @@ describe("fiber steps", () => {
     { feature: "price", chat: 5, stream: 6 },
     { feature: "ledger", chat: 14, stream: 17 },
     { feature: "budget", chat: 28, stream: 61 },
-    { feature: "hedge", chat: 32, stream: 86 },
+    { feature: "hedge", chat: 33, stream: 87 },
     { feature: "balance over 100", chat: 18, stream: 102 },
     { feature: "fallback of 3", chat: 20, stream: 72 }
   ] as const
