@@ -189,7 +189,13 @@ const make = (plan: Plan, call: Call, direct: DirectClient) => {
 
   const taken: Pull = Effect.suspend(() => take() ?? pull)
 
-  const takenChunk: Pull = Effect.sync(takeChunk)
+  /** Leaves a `Finish` that has come since the wake-up to the next pull: its usage is reported before the consumer sees it. */
+  const takenChunk: Pull = Effect.sync(() => {
+    const last = report === Effect.void || reads.length < 2 ? undefined : reads.pop()
+    const chunk = takeChunk()
+    if (last !== undefined) reads.push(last)
+    return chunk
+  })
 
   const pull: Pull = Effect.async<Chunk.Chunk<ChatEvent>, PullFailure>((resume) => {
     const ready = take()
