@@ -507,23 +507,44 @@ describe("Responses server stream", () => {
     ])
     expect(data.find(({ type }) => type === "response.output_text.delta")).toMatchObject({ item_id: "msg_1" })
   })
-  it("writes deltas and fields that come after the end of their item in their place in the completed response", () => {
+  it("writes a text or reasoning that goes on after the end of its item as a new item", () => {
+    const data = writeEvents([
+      start,
+      { _tag: "ReasoningDelta", index: 0, text: "Hm" },
+      { _tag: "TextDelta", index: 1, text: "One" },
+      { _tag: "ReasoningDelta", index: 0, text: "." },
+      { _tag: "TextDelta", index: 1, text: " two" },
+      { _tag: "ToolCallDelta", index: 2, id: "call_1", name: "f", argumentsDelta: "{}" },
+      { _tag: "TextDelta", index: 1, text: "." },
+      finish
+    ]).map((frame) => JSON.parse(frame.data))
+    const ended = new Set<number>()
+    for (const { output_index, type } of data) {
+      if (type === "response.output_item.done") ended.add(output_index)
+      else if (String(type).endsWith(".delta")) expect(ended).not.toContain(output_index)
+    }
+    const items: ReadonlyArray<{ id: string; content?: ReadonlyArray<{ text: string }> }> = data.at(-1).response.output
+    expect(new Set(items.map(({ id }) => id)).size).toBe(items.length)
+    expect(items).toMatchObject([
+      { type: "reasoning", summary: [{ text: "Hm" }] },
+      { type: "message", content: [{ text: "One" }] },
+      { type: "reasoning", summary: [{ text: "." }] },
+      { type: "message", content: [{ text: " two" }] },
+      { type: "function_call", arguments: "{}" },
+      { type: "message", content: [{ text: "." }] }
+    ])
+  })
+  it("adds fields that come after the end of their item to it in the completed response", () => {
     const annotations = [{ type: "url_citation" }]
     const data = writeEvents([
       start,
       { _tag: "TextDelta", index: 0, text: "One" },
       { _tag: "ToolCallDelta", index: 1, id: "call_1", name: "f", argumentsDelta: "{}" },
-      { _tag: "TextDelta", index: 0, text: "." },
       { _tag: "TextDelta", index: 0, text: "", ...native({ annotations }) },
       finish
     ]).map((frame) => JSON.parse(frame.data))
-    const deltas = data.filter(({ type }) => type === "response.output_text.delta")
-    expect(deltas.map(({ content_index, output_index }) => [output_index, content_index])).toEqual([
-      [0, 0],
-      [0, 0]
-    ])
     expect(data.at(-1).response.output).toMatchObject([
-      { type: "message", content: [{ text: "One.", annotations }] },
+      { type: "message", content: [{ text: "One", annotations }] },
       { type: "function_call", arguments: "{}" }
     ])
   })

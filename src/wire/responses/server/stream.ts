@@ -175,7 +175,11 @@ export const encodeStream = (request: Record<string, unknown>, createdAt = 0): S
 
   const emitText = (type: "text" | "refusal", { _tag, index, text, ...fields }: TextDelta | RefusalDelta): void => {
     if (text === "" && !texts.has(index) && native.fieldsOf(fields) === undefined) return
-    const place = texts.get(index) ?? openPart(index, { type, text: "", ...fields })
+    const known = texts.get(index)
+    // A text that goes on after the end of its item is a new item. Fields alone are added to the item in the completed response.
+    const isEnded = known !== undefined && (!known.item.open || known.partIndex !== known.item.parts.length - 1)
+    const place =
+      known === undefined || (isEnded && text !== "") ? openPart(index, { type, text: "", ...fields }) : known
     const before = place.item.parts[place.partIndex]
     if (before === undefined || before.type === "provider") return
     place.item.parts[place.partIndex] = { ...before, ...fields, text: before.text + text }
@@ -227,7 +231,9 @@ export const encodeStream = (request: Record<string, unknown>, createdAt = 0): S
   }
 
   const emitReasoning = (event: ReasoningDelta): void => {
-    const entry = reasoning.get(event.index) ?? openReasoning(event)
+    const known = reasoning.get(event.index)
+    const isEnded = known !== undefined && current?.item !== known.item
+    const entry = known === undefined || (isEnded && event.text !== "") ? openReasoning(event) : known
     const { _tag, index: _index, text, ...fields } = event
     const before = entry.item.parts[entry.partIndex]
     if (before === undefined) return
