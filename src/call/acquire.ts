@@ -57,7 +57,14 @@ export const unsafeTryAcquire = (
   if (pool.unsafeTryReserve === undefined) return undefined
   const reservation = limiter.unsafeTryReserve?.(clock, tokens, { model })
   if (reservation === undefined) return undefined
-  const lease = unsafeReadyKey(clock, pool.unsafeTryReserve, tried, avoid)
+  let lease: KeyPool.UnsafeLease | undefined
+  try {
+    lease = unsafeReadyKey(clock, pool.unsafeTryReserve, tried, avoid)
+  } catch (defect) {
+    // A strategy of the program can throw: the permit is given back.
+    reservation.unsafeGiveBack(clock)
+    throw defect
+  }
   if (lease !== undefined) return { reservation, lease, waitedForPermit: 0, waitedForKey: 0 }
   reservation.unsafeGiveBack(clock)
   return undefined
@@ -139,9 +146,13 @@ export const acquire = (
     /** A key that is ready now; without one the permit goes back. */
     const keyFor = (reservation: Reservation): Effect.Effect<KeyPool.Lease | undefined> => {
       const giveBack = giveBackPermit(clock, reservation)
-      if (pool.unsafeTryReserve !== undefined) {
-        const lease = unsafeReadyKey(clock, pool.unsafeTryReserve, tried, avoid)
-        return lease === undefined ? Effect.as(giveBack, undefined) : Effect.succeed(lease)
+      const { unsafeTryReserve } = pool
+      if (unsafeTryReserve !== undefined) {
+        const ready = Effect.sync(() => unsafeReadyKey(clock, unsafeTryReserve, tried, avoid))
+        return Effect.flatMap(
+          Effect.onError(ready, () => giveBack),
+          (lease) => (lease === undefined ? Effect.as(giveBack, undefined) : Effect.succeed(lease))
+        )
       }
       const ready = pool.reserve({ ...keyOptions, maxWait: 0 })
       const best =

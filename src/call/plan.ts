@@ -123,13 +123,19 @@ export const begin = (
       if (isSettled) return Effect.void
       isSettled = true
       Watches.recordEnd(watch)
-      lease.unsafeSettle(clock, verdict)
-      reservation.unsafeSettle(clock, usage?.totalTokens ?? tokens)
-      feedback?.unsafe?.ended(clock, model, verdict, clock.unsafeCurrentTimeMillis() - startedAt)
       instruments.recorder?.ended(key, outcome, verdict, labels)
-      return notify === undefined
-        ? Effect.void
-        : notify({ subject, key, outcome, usage, answeredBy, startedAt, endedAt: clock.unsafeCurrentTimeMillis() })
+      const endedAt = clock.unsafeCurrentTimeMillis()
+      // A strategy or a listener of the program can throw. A stream settles in a callback, where that would end the process.
+      try {
+        reservation.unsafeSettle(clock, usage?.totalTokens ?? tokens)
+        feedback?.unsafe?.ended(clock, model, verdict, endedAt - startedAt)
+        lease.unsafeSettle(clock, verdict)
+        return notify === undefined
+          ? Effect.void
+          : notify({ subject, key, outcome, usage, answeredBy, startedAt, endedAt })
+      } catch (defect) {
+        return Effect.die(defect)
+      }
     },
     record: (outcome, usage) => {
       const now = clock.unsafeCurrentTimeMillis()

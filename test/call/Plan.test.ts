@@ -1,6 +1,7 @@
 /** The straight way of a call: the same results as the way of effects, with everything given back at whatever step it ends. */
 import { describe, expect, it } from "@effect/vitest"
 import { Cause, Chunk, Effect, Either, Exit, Fiber, FiberId, Layer, Option, Scheduler, Stream } from "effect"
+import * as UsageLedger from "../../src/accounting/UsageLedger.js"
 import * as DirectClient from "../../src/call/directClient.js"
 import * as ProviderClient from "../../src/call/ProviderClient.js"
 import * as KeyPool from "../../src/keyPool/KeyPool.js"
@@ -211,6 +212,25 @@ describe("the straight way of a call", () => {
       )
       expect(answers).toHaveLength(50)
       yield* expectSettled(llm, 50, client.open())
+    })
+  )
+
+  it.scopedLive.each(Object.entries(calls))("gives everything back when a usage listener of %s throws", ([, call]) =>
+    Effect.gen(function* () {
+      const client = makeClient([ok("later")])
+      const ledger = yield* UsageLedger.make()
+      const llm = yield* makeLLM(client.service)
+      const recorded = yield* UsageLedger.middleware()(llm).pipe(
+        Effect.provideService(UsageLedger.UsageLedger, {
+          ...ledger,
+          record: () => {
+            throw new Error("a bug")
+          }
+        })
+      )
+      const exit = yield* Effect.exit(call(recorded))
+      expect(Exit.isFailure(exit) && Chunk.size(Cause.defects(exit.cause))).toBe(1)
+      yield* expectSettled(llm, 1, client.open())
     })
   )
 
