@@ -4,7 +4,7 @@ import type { Attempt } from "../vocabulary/attempt.js"
 import type { ChatResponse } from "../vocabulary/Chat.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
 import { parseJson } from "../wire/json.js"
-import type { ClientWire, WireFailure } from "../wire/Wire.js"
+import type { ClientWire, WireFailure, WireResponse } from "../wire/Wire.js"
 import { malformed } from "../wire/Wire.js"
 import type { Received } from "./failure.js"
 import { decodingError, maxAnswerBytes } from "./failure.js"
@@ -38,7 +38,7 @@ export const decode = <A>(
   return Either.isLeft(decoded) ? failed(decoded.left) : Either.right(decoded.right)
 }
 
-/** The fields of an answer that the client adds to the decoded ones. */
+/** The fields of an answer that the client adds to the decoded ones, without the key. */
 export const responseMetadata = ({ call, clock, sentAt, source, status }: Received) => {
   const latency = clock.unsafeCurrentTimeMillis() - sentAt
   const attempt: Attempt = {
@@ -51,6 +51,29 @@ export const responseMetadata = ({ call, clock, sentAt, source, status }: Receiv
   return { provider: source.provider, latency, attempts: [attempt] }
 }
 
+/** A whole answer. Not by a spread of the decoded one, which takes as long as the rest of the decoding. */
+const toResponse = (received: Received, decoded: WireResponse): ChatResponse => {
+  const { attempts, latency, provider } = responseMetadata(received)
+  const response = {
+    id: decoded.id,
+    provider,
+    model: decoded.model,
+    content: decoded.content,
+    text: decoded.text,
+    reasoning: decoded.reasoning,
+    refusal: decoded.refusal,
+    toolCalls: decoded.toolCalls,
+    finishReason: decoded.finishReason,
+    rawFinishReason: decoded.rawFinishReason,
+    usage: decoded.usage,
+    latency,
+    keyId: received.call.key.id,
+    attempts,
+    providerMetadata: decoded.providerMetadata
+  }
+  return decoded.cost === undefined ? response : { ...response, cost: decoded.cost }
+}
+
 /** Decodes the text of a chat answer, and keeps the text when the caller wants it in this protocol. */
 export const decodeChat = (
   received: Received,
@@ -61,7 +84,7 @@ export const decodeChat = (
   Either.map(
     decode(received, text, (body) => wire.decodeResponse(body, received.source)),
     (decoded) => {
-      const answer = { ...decoded, ...responseMetadata(received), keyId: received.call.key.id }
+      const answer = toResponse(received, decoded)
       return rawProtocol === wire.name ? withRawText(wire.name, text, answer) : answer
     }
   )

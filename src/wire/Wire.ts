@@ -124,7 +124,7 @@ export interface AnswerSource extends Peer {
  * @since 0.1.0
  * @category model
  */
-export type WireResponse = Omit<ChatResponse, "provider" | "latency" | "keyId" | "attempts">
+export type WireResponse = Omit<ChatResponse, "provider" | "latency" | "keyId" | "attempts" | "cached">
 
 /**
  * The events of a stream without `Start`, which the client adds, and `Continued`, which joins two streams.

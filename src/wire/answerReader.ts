@@ -1,5 +1,5 @@
 /** Readers of answers: one reader a protocol serves whole responses and streams. */
-import { withContent } from "../vocabulary/Chat.js"
+import { reasoningOf, refusalOf, textOf, toolCallsOf } from "../vocabulary/Chat.js"
 import { collectAll } from "../vocabulary/chatEvent/collected.js"
 import * as Usage from "../vocabulary/Usage.js"
 import type { Json } from "./json.js"
@@ -19,20 +19,24 @@ export interface AnswerReader {
 export const truncated: WireFailure = { _tag: "Truncated" }
 
 /** A whole response from the events of its reader; `metadata` is what a stream does not contain. */
-export const wholeAnswer = (answer: AnswerReader, events: Array<WireEvent>, metadata: Json = {}): WireResponse => {
+export const wholeAnswer = (answer: AnswerReader, events: Array<WireEvent>, metadata?: Json): WireResponse => {
   answer.finish(events)
   const { content, finish } = collectAll(events)
-  return withContent(
-    {
-      id: answer.id(),
-      model: answer.model(),
-      finishReason: finish?.reason ?? "other",
-      rawFinishReason: finish?.rawReason ?? "",
-      usage: finish?.usage ?? Usage.empty,
-      providerMetadata: { ...finish?.providerMetadata, ...metadata }
-    },
-    content
-  )
+  const providerMetadata = finish?.providerMetadata ?? {}
+  // Not by `Chat.withContent`: a spread takes as long as the rest of the decoding.
+  return {
+    id: answer.id(),
+    model: answer.model(),
+    finishReason: finish?.reason ?? "other",
+    rawFinishReason: finish?.rawReason ?? "",
+    usage: finish?.usage ?? Usage.empty,
+    providerMetadata: metadata === undefined ? providerMetadata : { ...providerMetadata, ...metadata },
+    content,
+    text: textOf(content),
+    reasoning: reasoningOf(content),
+    refusal: refusalOf(content),
+    toolCalls: toolCallsOf(content)
+  }
 }
 
 /** Assigns the indexes of an answer's parts, in the order in which the parts begin. */

@@ -2,65 +2,52 @@
 import type { Json } from "../json.js"
 import { isRecord, record } from "../json.js"
 
-/** Fields of the body. The last value counts. */
-export const bodyFields = [
-  "service_tier",
-  "system_fingerprint",
-  // Perplexity; xAI has citations too.
-  "citations",
-  "images",
-  "related_questions",
-  "search_results",
-  "videos",
-  // Zhipu: search results and the verdict of the content filter.
-  "web_search",
-  "content_filter",
-  // OpenRouter: the provider that served the request.
-  "provider",
-  // Azure OpenAI.
-  "prompt_filter_results"
-]
-
 /** Fields of the choice. Values of several chunks are merged. */
 export const choiceFields = ["logprobs", "content_filter_results", "native_finish_reason"]
 
 /** Fields of the message. Values of several chunks are merged. */
 export const messageFields = ["annotations", "audio", "executed_tools", "images"]
 
-/**
- * The known fields of a body, a choice and a message: those that are decoded or listed above, and those that have no meaning
- * beyond their chunk, such as padding (OpenAI's `obfuscation`, Mistral's `p`). Unknown fields are kept as well, so that a gateway loses nothing:
- * those of the body by name, those of the choice under `choice`, those of the message under `message`.
- */
-const knownFields = {
-  body: new Set([
-    ...bodyFields,
-    "id",
-    "object",
-    "created",
-    "model",
-    "choices",
-    "usage",
-    "error",
-    "base_resp",
-    "obfuscation",
-    "p",
-    "padding"
-  ]),
-  choice: new Set([...choiceFields, "index", "delta", "message", "finish_reason", "usage", "error", "text"]),
-  message: new Set([
-    ...messageFields,
-    "role",
-    "content",
-    "refusal",
-    "tool_calls",
-    "function_call",
-    "reasoning",
-    "reasoning_content",
-    "reasoning_text",
-    "reasoning_details",
-    "reasoning_opaque"
+/** The fields of a body that are decoded, and those that have no meaning beyond their chunk, such as padding. */
+const decodedBodyFields: ReadonlySet<string> = new Set([
+  "id",
+  "object",
+  "created",
+  "model",
+  "choices",
+  "usage",
+  "error",
+  "base_resp",
+  // OpenAI's padding, Mistral's, and that of others.
+  "obfuscation",
+  "p",
+  "padding"
+])
+
+/** The fields of a choice and a message that are decoded (`decoded`), and those that are kept by their names (`kept`). */
+const ownedFields = (decoded: ReadonlyArray<string>, kept: ReadonlyArray<string>) =>
+  new Map<string, "decoded" | "kept">([
+    ...decoded.map((field): readonly [string, "decoded"] => [field, "decoded"]),
+    ...kept.map((field): readonly [string, "kept"] => [field, "kept"])
   ])
+
+const knownFields = {
+  choice: ownedFields(["index", "delta", "message", "finish_reason", "usage", "error", "text"], choiceFields),
+  message: ownedFields(
+    [
+      "role",
+      "content",
+      "refusal",
+      "tool_calls",
+      "function_call",
+      "reasoning",
+      "reasoning_content",
+      "reasoning_text",
+      "reasoning_details",
+      "reasoning_opaque"
+    ],
+    messageFields
+  )
 }
 
 /** Fields whose strings are concatenated over chunks (OpenAI, "Audio and speech"). */
@@ -100,30 +87,29 @@ const mergeValues = (before: unknown, after: unknown, field: string): unknown =>
     : (after ?? before)
 }
 
-/** Copies the fields that are not empty, over earlier values. */
-export const copyFields = (into: Record<string, unknown>, from: Json, fields: ReadonlyArray<string>): void => {
-  for (const field of fields) if (!isEmpty(from[field])) into[field] = from[field]
-}
-
 /** Merges the fields that are not empty with earlier values. */
 export const accumulateFields = (into: Record<string, unknown>, from: Json, fields: ReadonlyArray<string>): void => {
   for (const field of fields) if (!isEmpty(from[field])) into[field] = mergeValues(into[field], from[field], field)
 }
 
-/** Copies the unknown fields of the body, over earlier values. */
-export const copyUnknownFields = (into: Record<string, unknown>, body: Json): void => {
-  for (const field in body) if (!knownFields.body.has(field) && !isEmpty(body[field])) into[field] = body[field]
+/**
+ * Copies the fields of a body that are not decoded, over earlier values: service tier, citations (Perplexity, xAI), search results and
+ * the verdict of the content filter (Zhipu), the provider that served the request (OpenRouter), filter results (Azure OpenAI) …
+ */
+export const copyBodyFields = (into: Record<string, unknown>, body: Json): void => {
+  for (const field in body) if (!decodedBodyFields.has(field) && !isEmpty(body[field])) into[field] = body[field]
 }
 
-/** Merges the unknown fields of a choice or a message, under `choice` or `message`. */
-export const accumulateUnknownFields = (
-  into: Record<string, unknown>,
-  from: Json,
-  owner: "choice" | "message"
-): void => {
+/**
+ * Merges the fields of a choice or a message that are not decoded with earlier values: those listed above by their names, and the unknown
+ * ones under `choice` or `message`, so that a gateway loses nothing.
+ */
+export const mergeOwnerFields = (into: Record<string, unknown>, from: Json, owner: "choice" | "message"): void => {
   for (const field in from) {
-    if (knownFields[owner].has(field) || isEmpty(from[field])) continue
-    into[owner] = mergeValues(into[owner] ?? {}, { [field]: from[field] }, owner)
+    const known = knownFields[owner].get(field)
+    if (known === "decoded" || isEmpty(from[field])) continue
+    if (known === "kept") into[field] = mergeValues(into[field], from[field], field)
+    else into[owner] = mergeValues(into[owner] ?? {}, { [field]: from[field] }, owner)
   }
 }
 

@@ -1,23 +1,15 @@
-/** The reader of an answer from its chunks; a whole answer is a single chunk. OpenAI, API reference: chat/streaming. */
+/** The reader of an answer, whole or in chunks. OpenAI, API reference: chat/object, chat/streaming. */
 import type { Usage } from "../../../vocabulary/Usage.js"
 import { partIndexes } from "../../answerReader.js"
 import { isError, hasError } from "../../inBand.js"
 import type { Json } from "../../json.js"
-import { array, isRecord, number, record, string } from "../../json.js"
+import { array, isRecord, number, record, records, string } from "../../json.js"
 import { knownFields, unknownFields } from "../../native.js"
 import type { AnswerSource, WireEvent } from "../../Wire.js"
 import { usageOf } from "../../Wire.js"
-import { toolCallReader } from "../toolCalls.js"
+import { toolCallReader, withIndexes } from "../toolCalls.js"
 import { decodeFinishReason, isFailure } from "../finishReason.js"
-import {
-  bodyFields,
-  choiceFields,
-  accumulateFields,
-  accumulateUnknownFields,
-  copyFields,
-  copyUnknownFields,
-  messageFields
-} from "../metadata.js"
+import { copyBodyFields, mergeOwnerFields } from "../metadata.js"
 import { messagePart, native } from "../native.js"
 import type { ThinkingEntry } from "../reasoning.js"
 import { readThinkingEntry, reasoningReader } from "../reasoning.js"
@@ -42,6 +34,12 @@ export const reportedError = (body: Json): Json | undefined => {
     ? { error: { code: reason, message: `The provider ended the answer with finish_reason ${reason}.` } }
     : undefined
 }
+
+/** A whole message, whose calls stay separate although some have equal ids. */
+const withCallIndexes = (message: Json): Json =>
+  array(message, "tool_calls") === undefined
+    ? message
+    : { ...message, tool_calls: withIndexes(records(message, "tool_calls")) }
 
 const textFields = knownFields(["type", "text"])
 
@@ -141,17 +139,29 @@ export const answerReader = (source: AnswerSource) => {
     else if (Array.isArray(content)) readEntries(content, out)
     emit("RefusalDelta", string(message, "refusal") ?? "", undefined, false, out)
     readCalls(message, out)
-    accumulateFields(metadata, message, messageFields)
-    accumulateUnknownFields(metadata, message, "message")
+    mergeOwnerFields(metadata, message, "message")
   }
 
-  const readChoice = (choice: Json, out: Array<WireEvent>): void => {
-    // Some servers repeat the whole message after its deltas.
-    const message = record(choice, "delta") ?? (output === "" ? record(choice, "message") : undefined)
+  /** Some servers repeat the whole message after its deltas. */
+  const messageOf = (choice: Json): Json | undefined =>
+    record(choice, "delta") ?? (output === "" ? record(choice, "message") : undefined)
+
+  const readChoice = (choice: Json, message: Json | undefined, out: Array<WireEvent>): void => {
     if (message !== undefined) readMessage(message, out)
-    accumulateFields(metadata, choice, choiceFields)
-    accumulateUnknownFields(metadata, choice, "choice")
+    mergeOwnerFields(metadata, choice, "choice")
     rawReason = string(choice, "finish_reason") || rawReason
+  }
+
+  const readBody = (body: Json): void => {
+    id ||= string(body, "id") ?? ""
+    model ||= string(body, "model") ?? ""
+    // Running totals: the last one counts.
+    const counts = decodeUsage(body)
+    lastChunkCounts = counts !== undefined
+    if (lastChunkCounts) countedChunks++
+    usage = counts ?? usage
+    copyBodyFields(metadata, body)
+    otherCounts = unknownCounts(body) ?? otherCounts
   }
 
   return {
@@ -170,22 +180,19 @@ export const answerReader = (source: AnswerSource) => {
     endedWithUsage: () => lastChunkCounts && countedChunks === 1,
     /** Reads a chunk. Of choices after the first only the `finish_reason` is read. */
     read: (chunk: Json, out: Array<WireEvent>): void => {
-      id ||= string(chunk, "id") ?? ""
-      model ||= string(chunk, "model") ?? ""
-      // Running totals: the last one counts.
-      const counts = decodeUsage(chunk)
-      lastChunkCounts = counts !== undefined
-      if (lastChunkCounts) countedChunks++
-      usage = counts ?? usage
-      copyFields(metadata, chunk, bodyFields)
-      copyUnknownFields(metadata, chunk)
-      otherCounts = unknownCounts(chunk) ?? otherCounts
+      readBody(chunk)
       for (const choice of array(chunk, "choices") ?? []) {
         if (!isRecord(choice)) continue
         const index = number(choice, "index") ?? 0
-        if (index === 0) readChoice(choice, out)
+        if (index === 0) readChoice(choice, messageOf(choice), out)
         else otherChoices.set(index, otherChoices.get(index) === true || Boolean(string(choice, "finish_reason")))
       }
+    },
+    /** Reads a whole answer, of which this is the choice. */
+    readWhole: (body: Json, choice: Json, out: Array<WireEvent>): void => {
+      readBody(body)
+      const message = record(choice, "message")
+      readChoice(choice, message && withCallIndexes(message), out)
     },
     /** Emits the ends of tool calls, the part with the fields of the message, and `Finish`. */
     finish: (out: Array<WireEvent>): void => {

@@ -1,11 +1,10 @@
-/** Decodes whole responses, each as a stream of one chunk. OpenAI, API reference: chat/object. */
+/** Decodes whole responses. OpenAI, API reference: chat/object. */
 import { Either } from "effect"
-import { isRecord, record, records } from "../../json.js"
+import { isRecord } from "../../json.js"
 import { wholeAnswer } from "../../answerReader.js"
 import type { AnswerSource, WireEvent, WireFailure, WireResponse } from "../../Wire.js"
 import { malformed } from "../../Wire.js"
 import { answerReader, reportedError } from "./answer.js"
-import { withIndexes } from "../toolCalls.js"
 
 const isFirst = (choice: unknown): boolean => isRecord(choice) && (choice["index"] ?? 0) === 0
 
@@ -19,9 +18,7 @@ export const decodeResponse = (body: unknown, source: AnswerSource): Either.Eith
   if (!isRecord(choice)) return Either.left(malformed("choices[0]", body))
   const answer = answerReader(source)
   const events: Array<WireEvent> = []
-  const message = record(choice, "message") ?? {}
-  const delta = { ...message, tool_calls: withIndexes(records(message, "tool_calls")) }
-  answer.read({ ...body, choices: [{ ...choice, index: 0, delta }] }, events)
-  const others = choices.filter((other) => other !== choice)
-  return Either.right(wholeAnswer(answer, events, others.length === 0 ? {} : { choices: others }))
+  answer.readWhole(body, choice, events)
+  const others = choices.length === 1 ? undefined : { choices: choices.filter((other) => other !== choice) }
+  return Either.right(wholeAnswer(answer, events, others))
 }

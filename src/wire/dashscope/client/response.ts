@@ -29,5 +29,5 @@ export const decodeResponse = (body: unknown, source: AnswerSource): Either.Eith
     events
   )
   const others = choices.filter((other) => other !== choice)
-  return Either.right(wholeAnswer(answer, events, others.length === 0 ? {} : { choices: others }))
+  return Either.right(wholeAnswer(answer, events, others.length === 0 ? undefined : { choices: others }))
 }

@@ -34,5 +34,5 @@ export const decodeResponse = (body: unknown, source: AnswerSource): Either.Eith
   }
   if (candidates === 0) return Either.left(malformed("candidates", body))
   if (Array.isArray(body) && !answer.stopped()) return Either.left({ _tag: "Truncated" })
-  return Either.right(wholeAnswer(answer, events, others.length === 0 ? {} : { candidates: others }))
+  return Either.right(wholeAnswer(answer, events, others.length === 0 ? undefined : { candidates: others }))
 }
