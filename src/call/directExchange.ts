@@ -265,11 +265,11 @@ const streamReader = (
     )
   }
 
-  const proceed = (events: ReadonlyArray<ChatEvent>): void => {
+  const proceed = (events: ReadonlyArray<ChatEvent>, size = 0): void => {
     if (events.length > 0) {
       hasBegun = true
       reader.waits()
-      sink.onEvents(events, collector)
+      sink.onEvents(events, collector, size)
       if (isClosed()) return
     }
     const phase = reader.phase()
@@ -287,7 +287,7 @@ const streamReader = (
   }
 
   return {
-    onData: (bytes) => proceed(reader.read([bytes])),
+    onData: (bytes) => proceed(reader.read([bytes]), bytes.length),
     onEnd: () => proceed(reader.end("end of body")),
     onError: (cause) => proceed(reader.end(Failure.connectionError(received.target, received.call, cause))),
     onPause: stopTimer,
@@ -315,7 +315,7 @@ export const make = (transport: DirectTransport, server: Server, wire: ClientWir
     const onWhole = ({ finish }: Running, result: Either.Either<ReadonlyArray<ChatEvent>, LLMError>): void => {
       if (Either.isLeft(result)) return finish(() => sink.onError(result.left, collector))
       for (const event of result.right) collector.add(event)
-      sink.onEvents(result.right, collector)
+      sink.onEvents(result.right, collector, 0)
       finish(() => sink.onEnd())
     }
     return send(transport, server, wire, request, call, true, {

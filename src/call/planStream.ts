@@ -22,8 +22,12 @@ import type { EffectiveLimit } from "./timeLimits.js"
 import { expired, shorterLimit } from "./timeLimits.js"
 import { estimateInput } from "./request.js"
 
-/** The reads that are kept for a consumer that is busy, before the socket is paused: a socket reads at most 64 kB at once. */
-const maxReads = 64
+/** The bytes whose events are kept for a consumer that is busy, before the socket is paused: as many as one read of a socket has. */
+const maxUnread = 64 * 1024
+
+/** A `Start` is the first event of a read, a `Finish` the last one. */
+const hasStartOrFinish = (events: ReadonlyArray<ChatEvent>): boolean =>
+  events[0]?._tag === "Start" || events.at(-1)?._tag === "Finish"
 
 type PullFailure = Option.Option<LLMError>
 
@@ -35,6 +39,8 @@ const make = (plan: Plan, call: Call, direct: DirectClient) => {
   const idle = Math.min(limits.idle, plan.limits.idle)
 
   let reads: Array<ReadonlyArray<ChatEvent>> = []
+  /** The bytes of the reads since all had been taken. */
+  let unread = 0
   /** How the stream ended. It is reported when the reads have been pulled. */
   let over: Pull | undefined
   /** Continues a pull that waits. */
@@ -78,9 +84,12 @@ const make = (plan: Plan, call: Call, direct: DirectClient) => {
 
   const takeChunk = (): Chunk.Chunk<ChatEvent> => {
     const events = takeEvents() ?? []
-    if (isPaused && reads.length === 0) {
-      isPaused = false
-      stream?.resume()
+    if (reads.length === 0) {
+      unread = 0
+      if (isPaused) {
+        isPaused = false
+        stream?.resume()
+      }
     }
     return Chunk.unsafeFromArray(events)
   }
@@ -133,22 +142,17 @@ const make = (plan: Plan, call: Call, direct: DirectClient) => {
     return usage === event.usage ? event : { ...event, usage }
   }
 
-  const onEvents = (events: ReadonlyArray<ChatEvent>, soFar: AnswerSoFar): void => {
+  const onEvents = (events: ReadonlyArray<ChatEvent>, soFar: AnswerSoFar, size: number): void => {
     answer = soFar
     if (!isOpen) {
       isOpen = true
       latency = clock.unsafeCurrentTimeMillis() - startedAt
     }
     waitingSince = undefined
-    let isChanged = false
-    const read = events.map((event) => {
-      const next = checked(event)
-      isChanged ||= next !== event
-      return next
-    })
-    reads.push(isChanged ? read : events)
+    reads.push(hasStartOrFinish(events) ? events.map(checked) : events)
+    unread += size
     notify()
-    if (reads.length >= maxReads && !isPaused) {
+    if (unread >= maxUnread && !isPaused) {
       isPaused = true
       stream?.pause()
     }

@@ -7,7 +7,7 @@
  */
 import { Either } from "effect"
 import type { PartialResponse } from "../vocabulary/Chat.js"
-import type { ChatEvent, Start } from "../vocabulary/ChatEvent.js"
+import type { ChatEvent, Finish, Start } from "../vocabulary/ChatEvent.js"
 import * as Events from "../vocabulary/ChatEvent.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
 import type * as Usage from "../vocabulary/Usage.js"
@@ -41,6 +41,8 @@ const isFramePrefix = (framing: ClientWire["framing"], text: string): boolean =>
 
 /** Whether the event is output of the model. A `ToolCallEnd` is none: some wires emit it at the finish signal. */
 const isOutput = ({ _tag }: WireEvent): boolean => _tag !== "Finish" && _tag !== "ToolCallEnd"
+
+const isFinish = (event: WireEvent): event is Finish => event._tag === "Finish"
 
 /** Whether the end of the stream cut the frame's JSON off. */
 const isCutOff = ({ data }: Frame): boolean => /^\s*[[{]/.test(data) && parseJson(data) === undefined
@@ -148,9 +150,11 @@ export const make = (received: Received, { collector, keepFrames, limits, wire }
   const fail = (wireFailure: WireFailure): LLMError =>
     decodingError(received, wireFailure, begun ? partial(decoder.usage) : undefined)
 
-  const emitEvent = (out: Array<ChatEvent>, event: Start | WireEvent): void => {
-    collector.add(event)
-    out.push(event)
+  const withStartAndLatency = (decoded: ReadonlyArray<WireEvent>): ReadonlyArray<ChatEvent> => {
+    const events = decoded.map((event) => (isFinish(event) ? { ...event, latency: now() - received.sentAt } : event))
+    if (begun || events.length === 0) return events
+    begun = true
+    return [start(), ...events]
   }
 
   /** The decoded events, with `Start` before the first one. A failure is kept: it comes after them. */
@@ -159,14 +163,8 @@ export const make = (received: Received, { collector, keepFrames, limits, wire }
     wireFailure: WireFailure | undefined,
     errorOf: (wireFailure: WireFailure) => LLMError = fail
   ): ReadonlyArray<ChatEvent> => {
-    const out: Array<ChatEvent> = []
-    if (!begun && decoded.length > 0) {
-      begun = true
-      emitEvent(out, start())
-    }
-    for (const event of decoded) {
-      emitEvent(out, event._tag === "Finish" ? { ...event, latency: now() - received.sentAt } : event)
-    }
+    const out = begun && !decoded.some(isFinish) ? decoded : withStartAndLatency(decoded)
+    for (const event of out) collector.add(event)
     state = decoder.state
     if (wireFailure !== undefined) failure = errorOf(wireFailure)
     if (out.length > 0 && pendingFrames !== undefined) {
