@@ -109,7 +109,11 @@ export const normalize = (
   input: ChatRequest.Input,
   defaults: Defaults = {}
 ): Either.Either<ChatRequest, InvalidRequestError> => {
-  if (isValidated(input) && Object.keys(defaults).length === 0) return Either.right(input)
+  if (Object.keys(defaults).length === 0) {
+    if (isValidated(input)) return Either.right(input)
+    // Every text is valid.
+    if (typeof input === "string") return Either.right({ messages: [Chat.user(input)] })
+  }
   const fault = typeof input === "string" ? undefined : (unreadable(input) ?? invalidPrompt(input))
   if (fault !== undefined) return Either.left(fault)
   const fields = typeof input === "string" || input.prompt !== undefined ? asObject(input) : input
