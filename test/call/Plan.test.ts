@@ -12,6 +12,8 @@ import * as ChatEvent from "../../src/vocabulary/ChatEvent.js"
 import type { LLMError } from "../../src/vocabulary/LLMError.js"
 import { answer, rateLimited, unavailable } from "../support/scripted.js"
 import { interruptedAt, stepsOf } from "../support/steps.js"
+import * as Provider from "../support/timedProvider.js"
+import { runInVirtualTime } from "../support/virtualTime.js"
 
 /** How a request ends: at once, in a later turn of the event loop, or never. */
 type Script = { readonly when: "now" | "later" | "never"; readonly result: Either.Either<ChatResponse, LLMError> }
@@ -178,6 +180,23 @@ describe("the straight way of a call", () => {
         expect(error.attempts).toMatchObject([{ error: "TimeoutError" }])
         yield* expectSettled(llm, 1, client.open())
       })
+  )
+
+  it.each(["a chat", "a stream"] as const)(
+    "names all attempts when a time limit ends %s after a failover to another key",
+    (name) =>
+      runInVirtualTime(
+        Effect.gen(function* () {
+          const server = Provider.make((index) => ({ pace: 0, status: index === 0 ? 429 : "silent" }))
+          const { llm } = yield* Provider.setup(server, {
+            provider: "failing over",
+            keys: ["one", "two"],
+            llm: { retry: false, timeouts: { response: "1 second", firstEvent: "1 second" } }
+          })
+          const error = yield* Effect.flip(calls[name](llm))
+          expect(error.attempts.map((attempt) => attempt.error)).toEqual(["RateLimitError", "TimeoutError"])
+        }).pipe(Effect.scoped)
+      )
   )
 
   it.scopedLive("waits for a permit and a key like the way of effects", () =>
