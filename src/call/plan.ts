@@ -64,6 +64,8 @@ export interface Call {
   readonly onRateLimits: (limits: RateLimits) => void
   /** Gives permit and key back and records the attempt. Only the first call has an effect; the result reports the usage. */
   readonly settle: (verdict: Verdict, outcome: Outcome, usage?: Usage, answeredBy?: string) => Effect.Effect<void>
+  /** Counts a success for the retries: an answer, or the first events of a stream. */
+  readonly recordSuccess: () => void
   /** Records the end of the call. */
   readonly record: (outcome: Outcome, usage: Usage | undefined) => void
   /** Records the first events of a stream. */
@@ -137,10 +139,12 @@ export const begin = (
         return Effect.die(defect)
       }
     },
+    recordSuccess: () => {
+      const { retries } = plan.deps
+      if (retries !== undefined) succeededAtOnce(retries, clock, key.id)
+    },
     record: (outcome, usage) => {
       const now = clock.unsafeCurrentTimeMillis()
-      const { retries } = plan.deps
-      if (outcome === "ok" && retries !== undefined) succeededAtOnce(retries, clock, key.id)
       plan.recorder?.ended(outcome, now - startedAt, usage, labels, now)
     },
     recordOpened: () => plan.recorder?.opened(clock.unsafeCurrentTimeMillis() - startedAt, labels)

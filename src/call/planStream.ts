@@ -253,6 +253,7 @@ const make = (plan: Plan, call: Call, direct: DirectClient) => {
     return Effect.matchCauseEffect(restore(pull), {
       onSuccess: (first) => {
         clearTimeout(timer)
+        call.recordSuccess()
         call.recordOpened()
         if (over === undefined) checkLimits()
         const restart = (): Pull => {

@@ -79,6 +79,7 @@ const conclude = (
   if (Exit.isSuccess(answer)) {
     const response = checked(plan, call, answer.value)
     const settled = settle(call, Exit.succeed(response))
+    call.recordSuccess()
     call.record("ok", response.usage)
     return after(settled, Effect.succeed(response))
   }

@@ -199,6 +199,27 @@ describe("the straight way of a call", () => {
       )
   )
 
+  it.scopedLive.each(Object.entries(calls))("adds a share of a retry to the budget when %s succeeds", ([, call]) =>
+    Effect.gen(function* () {
+      const llm = yield* makeLLM(makeClient([ok("later")]).service, { retry: { budget: { floor: 3, share: 0.5 } } })
+      yield* call(llm)
+      expect((yield* llm.status).retries?.available).toBeCloseTo(3.5, 2)
+    })
+  )
+
+  it.scopedLive("adds the share of a stream when it opens, also when it fails later", () =>
+    Effect.gen(function* () {
+      const server = Provider.make(() => ({ pace: 0, pieces: 2, end: "reset" }))
+      const { llm } = yield* Provider.setup(server, {
+        provider: "opened",
+        keys: ["key"],
+        llm: { retry: { budget: { floor: 3, share: 0.5 } } }
+      })
+      expect((yield* Effect.flip(Stream.runDrain(llm.chatStream("?"))))._tag).toBe("StreamInterruptedError")
+      expect((yield* llm.status).retries?.available).toBeCloseTo(3.5, 2)
+    })
+  )
+
   it.scopedLive("waits for a permit and a key like the way of effects", () =>
     Effect.gen(function* () {
       const client = makeClient([ok("later")])
