@@ -38,6 +38,8 @@ const defaultTracer = Context.get(DefaultServices.liveServices, Tracer.Tracer)
 export interface Plan {
   readonly deps: Dependencies
   readonly limits: Millis
+  /** Whether the calls have a time limit of their own. Without one the deadline of a middleware is left to that middleware. */
+  readonly hasLimits: boolean
   /** The metrics of calls; absent when telemetry is off. */
   readonly recorder: CallRecorder | undefined
   /** Whether calls have spans where a tracer is installed. */

@@ -36,6 +36,7 @@ const finish = (inFlight: InFlight, answer: Answer): void => {
 /** Starts the timer of the limit that comes first. */
 const startTimer = (plan: Plan, call: Call, inFlight: InFlight): void => {
   const { clock, limits, startedAt, watch } = call
+  if (!plan.hasLimits) return
   const limit = shorterLimit("response", plan.limits.response, Math.min(limits.deadline - startedAt, plan.limits.total))
   if (limit.millis > longestTimer) return
   inFlight.timer = setTimeout(() => {
@@ -115,7 +116,8 @@ const wait = (plan: Plan, call: Call, restore: Restore, inFlight: InFlight): Eff
       onFailure: (cause) => {
         const { answer } = inFlight
         finish(inFlight, Exit.failCause(cause))
-        return continueAfter(answer === undefined ? inFlight.abort() : Effect.void, () => {
+        // The answer can be that of a time limit, whose request is still open.
+        return continueAfter(inFlight.abort(), () => {
           const settled = settle(
             call,
             answer === undefined ? Exit.failCause(cause) : Exit.map(answer, (response) => checked(plan, call, response))

@@ -1,4 +1,5 @@
 /** Laws of the call plan under the live clock: each attempt is reported once, and no event of a stream is lost. */
+import { HttpClient } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { Cause, Clock, Effect, Exit, Option, Stream } from "effect"
 import * as OpenStream from "../../src/call/openStream.js"
@@ -9,8 +10,9 @@ import * as ChatEvents from "../../src/vocabulary/ChatEvent.js"
 import type { LLMError } from "../../src/vocabulary/LLMError.js"
 import { eventually } from "../support/eventually.js"
 import { interruptedAt } from "../support/steps.js"
-import type { Reply } from "../support/timedProvider.js"
+import type { Reply, TimedProvider } from "../support/timedProvider.js"
 import * as Provider from "../support/timedProvider.js"
+import { runInVirtualTime } from "../support/virtualTime.js"
 
 let runs = 0
 
@@ -92,6 +94,33 @@ describe("the time limits of a call", () => {
         expect(server.open()).toBe(0)
       }
     })
+  )
+})
+
+describe("the time limits of a middleware around a call", () => {
+  const clients: ReadonlyArray<readonly [string, (server: TimedProvider) => HttpClient.HttpClient]> = [
+    ["over a direct transport", ({ http }) => http],
+    ["over an HttpClient", ({ http }) => HttpClient.mapRequest(http, (request) => request)]
+  ]
+
+  it.each(clients)("close its request and name it once when they expire together with its own, %s", (_, clientOf) =>
+    runInVirtualTime(
+      Effect.gen(function* () {
+        const server = Provider.make(() => ({ pace: 0, pieces: 0, end: "stay open" }))
+        const { attempts, llm } = yield* Provider.setup(
+          { ...server, http: clientOf(server) },
+          { provider: `together-${runs++}`, keys: ["key"], llm: { retry: false, timeouts: { total: "2 seconds" } } }
+        )
+        const limited = yield* Timeouts.middleware({ total: "2 seconds" })(llm)
+        for (const [, call] of calls.slice(0, 2)) {
+          const error = yield* Effect.flip(call(limited))
+          expect(error.attempts.map((attempt) => attempt.error)).toEqual(["TimeoutError"])
+          expect(error.keyId).toBe(error.attempts[0]?.keyId)
+          expect(server.open()).toBe(0)
+        }
+        expect(attempts.map(({ outcome }) => outcome)).toEqual(["TimeoutError", "TimeoutError"])
+      }).pipe(Effect.scoped)
+    )
   )
 })
 
