@@ -124,6 +124,32 @@ describe("the time limits of a middleware around a call", () => {
   )
 })
 
+describe("the grace for the usage of a stream", () => {
+  /** An answer without content. The finish signal comes with the first events, and no usage follows. */
+  const empty = {
+    whole: "",
+    pieces: ['data: {"id":"a","choices":[{"index":0,"delta":{"content":""},"finish_reason":"stop"}]}\n\n']
+  }
+
+  it.each([
+    ["over a direct transport", liveClock],
+    ["on the way of effects", otherClock]
+  ] as const)("begins with the finish signal when that comes after the time of the idle limit, %s", (_, clock) =>
+    runInVirtualTime(
+      Effect.gen(function* () {
+        const server = Provider.make(() => ({ pace: 400, answer: empty, end: "stay open" }))
+        const { llm } = yield* Provider.setup(server, {
+          provider: `grace-${runs++}`,
+          keys: ["key"],
+          llm: { retry: false, timeouts: { idle: "600 millis" } }
+        })
+        const { latency } = yield* ChatEvents.collect(llm.chatStream("?"))
+        expect(latency).toBe(800 + 600 / 2)
+      }).pipe(Effect.scoped, Effect.withClock(clock))
+    )
+  )
+})
+
 describe("an open stream", () => {
   it.scopedLive("loses no events when a pull is interrupted and another one follows", () =>
     Effect.gen(function* () {
