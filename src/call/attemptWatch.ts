@@ -9,6 +9,8 @@ import * as Attempts from "../vocabulary/attempt.js"
 /** An attempt in flight. */
 interface RunningAttempt extends Omit<Attempt, "duration" | "error" | "status"> {
   readonly startedAt: number
+  /** Whether a limit has recorded it as a timeout, which an outer one does not do again. */
+  isTimedOut?: boolean
 }
 
 export interface AttemptWatch {
@@ -18,6 +20,7 @@ export interface AttemptWatch {
   isExpired: boolean
   /** The attempts that failed. */
   failed: ReadonlyArray<Attempt>
+  /** The attempt in flight, or the last one when it has timed out. */
   running: RunningAttempt | undefined
 }
 
@@ -45,16 +48,21 @@ export const recordFailure = (watch: AttemptWatch | undefined, attempt: Attempt)
   for (let each = watch; each !== undefined; each = each.outer) each.failed = Attempts.concat(each.failed, [attempt])
 }
 
+/** An attempt that has timed out stays, for the error of an outer limit that expires at the same time. */
 export const recordEnd = (watch: AttemptWatch | undefined): void => {
-  for (let each = watch; each !== undefined; each = each.outer) each.running = undefined
+  for (let each = watch; each !== undefined; each = each.outer) {
+    if (each.running?.isTimedOut !== true) each.running = undefined
+  }
 }
 
 /** Marks the limit as expired. Returns all attempts so far, including the one in flight as a timeout. */
 export const expire = (watch: AttemptWatch, now: number): ReadonlyArray<Attempt> => {
   watch.isExpired = true
-  if (watch.running !== undefined) {
-    const { startedAt, ...attempt } = watch.running
-    recordFailure(watch, { ...attempt, error: "TimeoutError", duration: now - startedAt })
+  const { running } = watch
+  if (running !== undefined && running.isTimedOut !== true) {
+    running.isTimedOut = true
+    const { keyId, model, provider, startedAt } = running
+    recordFailure(watch, { provider, model, keyId, error: "TimeoutError", duration: now - startedAt })
   }
   return watch.failed
 }

@@ -3,6 +3,7 @@
  * time limits and telemetry count from its start, and its failed attempt is the first one of failover and retries.
  */
 import { Context } from "effect"
+import type { Attempt } from "../vocabulary/attempt.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
 import type { ModelInfo } from "./model.js"
 
@@ -28,11 +29,19 @@ export class CallOrigin extends Context.Reference<CallOrigin>()("effect-llm/Call
   defaultValue: (): Origin | undefined => undefined
 }) {}
 
-/** The start of a call of this `LLM` whose first failure is not taken yet, else now. In milliseconds since the epoch. */
-export const startOf = (context: Context.Context<never>, info: ModelInfo, now: number): number => {
+/** The origin of a call of this `LLM` whose first failure is not taken yet. */
+const untaken = (context: Context.Context<never>, info: ModelInfo): Origin | undefined => {
   const origin = Context.get(context, CallOrigin)
-  return origin?.info === info && origin.failed !== undefined ? origin.startedAt : now
+  return origin?.info === info && origin.failed !== undefined ? origin : undefined
 }
+
+/** The start of a call of this `LLM` whose first failure is not taken yet, else now. In milliseconds since the epoch. */
+export const startOf = (context: Context.Context<never>, info: ModelInfo, now: number): number =>
+  untaken(context, info)?.startedAt ?? now
+
+/** The failed attempt of a call of this `LLM` whose first failure is not taken yet. */
+export const attemptsOf = (context: Context.Context<never>, info: ModelInfo): ReadonlyArray<Attempt> =>
+  untaken(context, info)?.failed?.error.attempts ?? []
 
 /** Takes the first failure of a call of this `LLM`. */
 export const takeFailed = (context: Context.Context<never>, info: ModelInfo): Failed | undefined => {

@@ -38,6 +38,8 @@ const defaultTracer = Context.get(DefaultServices.liveServices, Tracer.Tracer)
 export interface Plan {
   readonly deps: Dependencies
   readonly limits: Millis
+  /** Whether the calls have a time limit of their own. Without one the deadline of a middleware is left to that middleware. */
+  readonly hasLimits: boolean
   /** The metrics of calls; absent when telemetry is off. */
   readonly recorder: CallRecorder | undefined
   /** Whether calls have spans where a tracer is installed. */
@@ -64,6 +66,8 @@ export interface Call {
   readonly onRateLimits: (limits: RateLimits) => void
   /** Gives permit and key back and records the attempt. Only the first call has an effect; the result reports the usage. */
   readonly settle: (verdict: Verdict, outcome: Outcome, usage?: Usage, answeredBy?: string) => Effect.Effect<void>
+  /** Counts a success for the retries: an answer, or the first events of a stream. */
+  readonly recordSuccess: () => void
   /** Records the end of the call. */
   readonly record: (outcome: Outcome, usage: Usage | undefined) => void
   /** Records the first events of a stream. */
@@ -137,10 +141,12 @@ export const begin = (
         return Effect.die(defect)
       }
     },
+    recordSuccess: () => {
+      const { retries } = plan.deps
+      if (retries !== undefined) succeededAtOnce(retries, clock, key.id)
+    },
     record: (outcome, usage) => {
       const now = clock.unsafeCurrentTimeMillis()
-      const { retries } = plan.deps
-      if (outcome === "ok" && retries !== undefined) succeededAtOnce(retries, clock, key.id)
       plan.recorder?.ended(outcome, now - startedAt, usage, labels, now)
     },
     recordOpened: () => plan.recorder?.opened(clock.unsafeCurrentTimeMillis() - startedAt, labels)

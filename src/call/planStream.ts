@@ -34,9 +34,10 @@ type PullFailure = Option.Option<LLMError>
 /** A stream in flight, from its request to its end. */
 const make = (plan: Plan, call: Call, direct: DirectClient) => {
   const { clock, limits, request, startedAt, watch } = call
+  const { hasLimits } = plan
   const { info } = plan.deps
-  const deadline = Math.min(limits.deadline, startedAt + plan.limits.total)
-  const idle = Math.min(limits.idle, plan.limits.idle)
+  const { firstEvent, idle, total } = plan.limits
+  const deadline = Math.min(limits.deadline, startedAt + total)
 
   let reads: Array<ReadonlyArray<ChatEvent>> = []
   /** The bytes of the reads since all had been taken. */
@@ -244,21 +245,22 @@ const make = (plan: Plan, call: Call, direct: DirectClient) => {
     try {
       stream = direct.chatStream(
         request,
-        { ...call, limits: { deadline, idle } },
+        { ...call, limits: { deadline, idle: Math.min(limits.idle, idle) } },
         { onEvents, onError, onEnd: () => finish(end) }
       )
     } catch (defect) {
       finish(Effect.die(defect))
     }
-    if (over === undefined && !isOpen) {
-      const opening = shorterLimit("first-event", plan.limits.firstEvent, deadline - startedAt)
+    if (hasLimits && over === undefined && !isOpen) {
+      const opening = shorterLimit("first-event", firstEvent, deadline - startedAt)
       if (opening.millis <= longestTimer) timer = setTimeout(() => expire(opening), opening.millis)
     }
     return Effect.matchCauseEffect(restore(pull), {
       onSuccess: (first) => {
         clearTimeout(timer)
+        call.recordSuccess()
         call.recordOpened()
-        if (over === undefined) checkLimits()
+        if (hasLimits && over === undefined) checkLimits()
         const restart = (): Pull => {
           reads.unshift(Chunk.toReadonlyArray(first))
           return pull

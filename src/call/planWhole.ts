@@ -36,6 +36,7 @@ const finish = (inFlight: InFlight, answer: Answer): void => {
 /** Starts the timer of the limit that comes first. */
 const startTimer = (plan: Plan, call: Call, inFlight: InFlight): void => {
   const { clock, limits, startedAt, watch } = call
+  if (!plan.hasLimits) return
   const limit = shorterLimit("response", plan.limits.response, Math.min(limits.deadline - startedAt, plan.limits.total))
   if (limit.millis > longestTimer) return
   inFlight.timer = setTimeout(() => {
@@ -79,6 +80,7 @@ const conclude = (
   if (Exit.isSuccess(answer)) {
     const response = checked(plan, call, answer.value)
     const settled = settle(call, Exit.succeed(response))
+    call.recordSuccess()
     call.record("ok", response.usage)
     return after(settled, Effect.succeed(response))
   }
@@ -114,7 +116,8 @@ const wait = (plan: Plan, call: Call, restore: Restore, inFlight: InFlight): Eff
       onFailure: (cause) => {
         const { answer } = inFlight
         finish(inFlight, Exit.failCause(cause))
-        return continueAfter(answer === undefined ? inFlight.abort() : Effect.void, () => {
+        // The answer can be that of a time limit, whose request is still open.
+        return continueAfter(inFlight.abort(), () => {
           const settled = settle(
             call,
             answer === undefined ? Exit.failCause(cause) : Exit.map(answer, (response) => checked(plan, call, response))

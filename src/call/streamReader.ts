@@ -118,10 +118,11 @@ export const make = (received: Received, { collector, keepFrames, limits, wire }
   /** The answer when it is one JSON text despite its content type. */
   let unframed: { text: string; readonly decoder: TextDecoder } | undefined
 
-  /** The end of a grace that begins now. */
+  /** The end of a grace that begins now. The idle time counts from the first event on. */
   const graceUntil = (grace: number): number => {
     const time = now()
-    return time + Math.max(0, Math.min(grace, (waitingSince + limits.idle - time) / 2, (limits.deadline - time) / 2))
+    const idleUntil = (begun ? waitingSince : time) + limits.idle
+    return time + Math.max(0, Math.min(grace, (idleUntil - time) / 2, (limits.deadline - time) / 2))
   }
 
   const start = (): Start => ({

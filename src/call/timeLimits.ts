@@ -10,7 +10,7 @@ import * as Watches from "./attemptWatch.js"
 import { CallLimits, narrow } from "./limits.js"
 import type { ModelInfo } from "./model.js"
 import type { Open } from "./openStream.js"
-import { startOf } from "./origin.js"
+import { attemptsOf, startOf } from "./origin.js"
 import { within } from "./timeout.js"
 import { withStreamLimits } from "./streamTimeout.js"
 
@@ -81,6 +81,7 @@ export const make = (info: ModelInfo, { firstEvent, idle, response, total }: Mil
         const outer = Context.get(fiber.currentContext, CallLimits)
         const now = clock.unsafeCurrentTimeMillis()
         const startedAt = startOf(fiber.currentContext, info, now)
+        watch.failed = attemptsOf(fiber.currentContext, info)
         const limit = shorterLimit("response", response, Math.min(outer.deadline - startedAt, total))
         if (limit.millis === Infinity) return effect
         return within(
@@ -99,6 +100,7 @@ export const make = (info: ModelInfo, { firstEvent, idle, response, total }: Mil
         const outer = Context.get(fiber.currentContext, CallLimits)
         const now = clock.unsafeCurrentTimeMillis()
         const startedAt = startOf(fiber.currentContext, info, now)
+        watch.failed = attemptsOf(fiber.currentContext, info)
         const deadline = Math.min(outer.deadline, startedAt + total)
         const opening = shorterLimit("first-event", firstEvent, deadline - startedAt)
         const open =

@@ -26,6 +26,30 @@ const awaitSignalOrTimer = <A>(signal: Signal<A>, millis: number): Effect.Effect
   })
 
 /**
+ * The same for any clock. The sleeping fiber is a daemon: the interruption of a fiber interrupts its children at once, also while the
+ * fiber cannot be interrupted itself.
+ */
+const awaitSignalOrSleep = <A>(signal: Signal<A>, millis: number): Effect.Effect<A | undefined> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.flatMap(Effect.forkDaemon(Effect.interruptible(Effect.sleep(millis))), (sleeper) =>
+      Effect.ensuring(
+        restore(
+          Effect.async<A | undefined>((resume) => {
+            const onSlept = (): void => resume(Effect.succeed(undefined))
+            sleeper.addObserver(onSlept)
+            const stop = signal((value) => resume(Effect.succeed(value)))
+            return Effect.sync(() => {
+              sleeper.removeObserver(onSlept)
+              stop()
+            })
+          })
+        ),
+        Fiber.interruptFork(sleeper)
+      )
+    )
+  )
+
+/**
  * Waits for a signal; undefined after `millis`. Uses a timer instead of a sleeping fiber with the real clock.
  */
 export const awaitSignalWithin = <A>(signal: Signal<A>, millis: number): Effect.Effect<A | undefined> =>
@@ -34,11 +58,7 @@ export const awaitSignalWithin = <A>(signal: Signal<A>, millis: number): Effect.
       ? awaitSignal(signal)
       : clock === liveClock
         ? awaitSignalOrTimer(signal, millis)
-        : Effect.timeoutTo(Effect.interruptible(awaitSignal(signal)), {
-            duration: millis,
-            onSuccess: (value) => value,
-            onTimeout: () => undefined
-          })
+        : awaitSignalOrSleep(signal, millis)
   )
 
 /** Waits for the exit of a fiber; undefined after `millis`. The fiber continues. */

@@ -68,9 +68,6 @@ export const outcomeOf = (exit: Exit.Exit<unknown, LLMError>): Outcome =>
 export const errorOf = (exit: Exit.Exit<unknown, LLMError>): LLMError | undefined =>
   Exit.isFailure(exit) ? Option.getOrUndefined(Cause.failureOption(exit.cause)) : undefined
 
-const inputTokens = (request: ChatRequest.Input): number =>
-  typeof request === "string" ? Usage.estimateTokens(request) : estimateInput(asObject(request))
-
 /** Replaces invalid counts, which a custom `LLM` service can return. */
 const withCheckedUsage = <A extends Answer>(answer: A): A => {
   const usage = Usage.checked(answer.usage, () => Usage.empty)
@@ -103,7 +100,7 @@ const trackStream = (request: ChatRequest.Input, end: CallObserver["end"]) => {
     start && {
       ...start,
       usage: Usage.make({
-        inputTokens: inputTokens(request),
+        inputTokens: estimateInput(asObject(request)),
         outputTokens: Usage.estimateTokens(text),
         estimated: true
       })

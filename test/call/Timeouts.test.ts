@@ -45,6 +45,21 @@ describe("time limits of a whole answer", () => {
     })
   )
 
+  it.effect("does not end an uninterruptible call whose fiber is interrupted", () =>
+    Effect.gen(function* () {
+      const slow = Effect.delay(Effect.succeed(answer("Hello")), "5 seconds")
+      const llm = yield* Timeouts.middleware({ response: "10 seconds" })(yield* scripted(slow))
+      let hasAnswered = false
+      const call = Effect.tap(llm.chat("?"), () => Effect.sync(() => (hasAnswered = true)))
+      const fiber = yield* Effect.fork(Effect.uninterruptible(call))
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.interruptFork(fiber)
+      yield* TestClock.adjust("4 seconds")
+      yield* Fiber.await(fiber)
+      expect(hasAnswered).toBe(true)
+    })
+  )
+
   it.effect("names the phase `total` when that limit is the shorter one", () =>
     Effect.gen(function* () {
       const llm = yield* Timeouts.middleware({ response: "10 seconds", total: "5 seconds" })(

@@ -73,7 +73,7 @@ const traced = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
 describe("metrics", () => {
   it.effect("counts calls, attempts, tokens and cooldowns, and returns in-flight gauges to zero", () =>
     Effect.gen(function* () {
-      const provider = "counted"
+      const provider = "counted-calls"
       const llm = yield* service(provider)
       yield* llm.chat("?")
       yield* llm.chat("?")
@@ -273,6 +273,22 @@ describe("percentiles", () => {
       expect(yield* valueOf("llm_requests_total", { provider: "broken", outcome: "interrupted" })).toEqual([1])
       expect(yield* valueOf("llm_requests_total", { provider: "broken", outcome: "AuthenticationError" })).toEqual([1])
       expect(yield* valueOf("llm_tokens_total", { provider: "broken", kind: "output" })).toEqual([2])
+    })
+  )
+
+  it.effect("estimates as much input for a text as for a request with that text, when a stream is stopped", () =>
+    Effect.gen(function* () {
+      const inputOf = (provider: string, request: Chat.ChatRequest.Input) =>
+        Effect.gen(function* () {
+          const next = yield* scripted({
+            stream: Stream.rechunk(Stream.fromIterable(ChatEvent.fromResponse(answer("Hello"))), 1)
+          })
+          const llm = yield* Telemetry.middleware()({ ...next, info: { ...next.info, provider } })
+          yield* Stream.runHead(llm.chatStream(request))
+          return yield* valueOf("llm_tokens_total", { provider, kind: "input" })
+        })
+      const expected = yield* inputOf("asked-messages", { messages: [Chat.user("How are you?")] })
+      expect(yield* inputOf("asked-text", "How are you?")).toEqual(expected)
     })
   )
 })
