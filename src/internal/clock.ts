@@ -1,6 +1,6 @@
 /** Monotonic time, which does not change with the wall clock, and the longest delay of a timer. */
 import type { Fiber } from "effect"
-import { Clock, Context, DefaultServices } from "effect"
+import { Clock, Context, DefaultServices, Effect } from "effect"
 
 /** The clock of the machine, as opposed to that of a test. */
 export const liveClock = Context.get(DefaultServices.liveServices, Clock.Clock)
@@ -8,6 +8,13 @@ export const liveClock = Context.get(DefaultServices.liveServices, Clock.Clock)
 /** The clock of a fiber. */
 export const clockOf = (fiber: Fiber.RuntimeFiber<unknown, unknown>): Clock.Clock =>
   Context.get(fiber.currentDefaultServices, Clock.Clock)
+
+/** Runs a synchronous change with the clock of the fiber: one step, which is run whole or not at all. */
+export const synchronously = (change: (clock: Clock.Clock) => void): Effect.Effect<void> =>
+  Effect.withFiberRuntime((fiber) => {
+    change(clockOf(fiber))
+    return Effect.void
+  })
 
 /** Milliseconds since a fixed moment. */
 export const now = (clock: Clock.Clock): number => Number(clock.unsafeCurrentTimeNanos()) / 1e6

@@ -4,7 +4,7 @@
  */
 import type { Clock } from "effect"
 import { Deferred, Effect, Fiber, MutableRef } from "effect"
-import { longestTimer } from "./clock.js"
+import { clockOf, longestTimer } from "./clock.js"
 
 /** Makes one waiting call look at the state again. Completing it twice has no further effect. */
 export type Wakeup = Deferred.Deferred<void>
@@ -104,7 +104,7 @@ const around = <S>(
 
   const step: SharedState<S>["step"] =
     incoming === undefined
-      ? (take, next) => Effect.clockWith((clock) => next(unsafeStep(clock, take)))
+      ? (take, next) => Effect.withFiberRuntime((fiber) => next(unsafeStep(clockOf(fiber), take)))
       : (take, next) =>
           Effect.flatMap(incoming, (prepare) =>
             Effect.clockWith((clock) => {

@@ -2,15 +2,13 @@
 import { Array, HashMap, Option, Order } from "effect"
 import type { ApiKey } from "../vocabulary/ApiKey.js"
 import type { Reason, Strategy, Verdict } from "./model.js"
-import type { KeyReservation, SettleContext, PooledKey, CooldownSettings } from "./key.js"
+import type { Availability, CooldownSettings, KeyReservation, PooledKey, SettleContext } from "./key.js"
 import * as PooledKeys from "./key.js"
 import * as RandomDraw from "../internal/random.js"
 import * as Tournament from "./tournament.js"
 
-/** What a set of keys has to offer. */
+/** What a set of keys has to offer to a call that finds none ready. */
 export interface Summary {
-  /** The first of the ready keys, by the strategy. */
-  readonly winner: PooledKey | undefined
   /** The first key that becomes ready by time alone. */
   readonly soonest: PooledKey | undefined
   /** Keys that the end of a call in flight can make ready. */
@@ -21,11 +19,11 @@ export interface Summary {
   readonly limited: number
 }
 
-/** `now` is the latest time seen, so it never runs backwards. */
-export interface KeySet extends SettleContext {
-  readonly virtualTime: PooledKeys.VirtualTime
-  readonly seed: number
-  readonly heap: Tournament.Tournament<PooledKey, Summary>
+/** The number of keys by their availability, but for those that are ready. */
+type Counts = Readonly<Record<Exclude<Availability, "ready">, number>>
+
+/** Which keys there are, and where. Changes only when keys are added or removed. */
+interface Directory {
   readonly slots: HashMap.HashMap<string, number>
   /** The slots of each quota group. */
   readonly groups: HashMap.HashMap<string, ReadonlyArray<number>>
@@ -37,47 +35,29 @@ export interface KeySet extends SettleContext {
   readonly positions: number
 }
 
-const emptySummary: Summary = { winner: undefined, soonest: undefined, awaited: 0, busy: 0, limited: 0 }
-
-const enter = (key: PooledKey): Summary => ({
-  winner: key.availability === "ready" ? key : undefined,
-  soonest: key.wakeAt < Infinity ? key : undefined,
-  awaited: key.availability === "capped" || key.availability === "probing" ? 1 : 0,
-  busy: key.availability === "capped" || key.availability === "paced" ? 1 : 0,
-  limited: key.availability === "limited" ? 1 : 0
-})
-
-const preferred = (strategy: Strategy, left: PooledKey, right: PooledKey): PooledKey => {
-  const order = strategy(left, right)
-  return order < 0 || (order === 0 && left.position < right.position) ? left : right
+/** `now` is the latest time seen, so it never runs backwards. */
+export interface KeySet extends SettleContext {
+  readonly virtualTime: PooledKeys.VirtualTime
+  readonly seed: number
+  /** All keys. The winner is the first of the ready ones, by the strategy. */
+  readonly heap: Tournament.Tournament<PooledKey>
+  /** The keys that become ready by time alone. The winner is the first of them. */
+  readonly resting: Tournament.Tournament<PooledKey>
+  readonly counts: Counts
+  readonly directory: Directory
 }
 
-const earlier = (left: PooledKey | undefined, right: PooledKey | undefined): PooledKey | undefined =>
-  left === undefined || (right !== undefined && right.wakeAt < left.wakeAt) ? right : left
-
-/** Whether a summary has at most a winner. */
-const hasWinnerOnly = (summary: Summary): boolean =>
-  summary.soonest === undefined && summary.awaited === 0 && summary.busy === 0 && summary.limited === 0
-
-const play =
+const preferred =
   (strategy: Strategy) =>
-  (left: Summary, right: Summary): Summary => {
-    const winner =
-      left.winner === undefined
-        ? right.winner
-        : right.winner === undefined
-          ? left.winner
-          : preferred(strategy, left.winner, right.winner)
-    if (winner === left.winner && hasWinnerOnly(right)) return left
-    if (winner === right.winner && hasWinnerOnly(left)) return right
-    return {
-      winner,
-      soonest: earlier(left.soonest, right.soonest),
-      awaited: left.awaited + right.awaited,
-      busy: left.busy + right.busy,
-      limited: left.limited + right.limited
-    }
+  (left: PooledKey, right: PooledKey): PooledKey => {
+    const order = strategy(left, right)
+    return order < 0 || (order === 0 && left.position < right.position) ? left : right
   }
+
+const byWakeup: Tournament.Rules<PooledKey> = {
+  plays: () => true,
+  winner: (left, right) => (right.wakeAt < left.wakeAt ? right : left)
+}
 
 /** A literal instead of a spread: every call takes this path, and a spread is forty times as slow in V8. */
 const update = (keySet: KeySet, modify: Partial<KeySet>): KeySet => ({
@@ -87,11 +67,9 @@ const update = (keySet: KeySet, modify: Partial<KeySet>): KeySet => ({
   virtualTime: modify.virtualTime ?? keySet.virtualTime,
   seed: modify.seed ?? keySet.seed,
   heap: modify.heap ?? keySet.heap,
-  slots: modify.slots ?? keySet.slots,
-  groups: modify.groups ?? keySet.groups,
-  ungrouped: modify.ungrouped ?? keySet.ungrouped,
-  vacant: modify.vacant ?? keySet.vacant,
-  positions: modify.positions ?? keySet.positions
+  resting: modify.resting ?? keySet.resting,
+  counts: modify.counts ?? keySet.counts,
+  directory: modify.directory ?? keySet.directory
 })
 
 export const make = (keys: Iterable<ApiKey>, strategy: Strategy, cooldown: CooldownSettings, seed: number): KeySet => {
@@ -101,33 +79,61 @@ export const make = (keys: Iterable<ApiKey>, strategy: Strategy, cooldown: Coold
     sequence: 0,
     virtualTime: { served: 0, ticket: 0 },
     seed,
-    heap: Tournament.empty({ enter, play: play(strategy) }),
-    slots: HashMap.empty(),
-    groups: HashMap.empty(),
-    ungrouped: 0,
-    vacant: [],
-    positions: 0
+    heap: Tournament.empty({ plays: ({ availability }) => availability === "ready", winner: preferred(strategy) }),
+    resting: Tournament.empty(byWakeup),
+    counts: { capped: 0, paced: 0, probing: 0, limited: 0, broken: 0, disabled: 0 },
+    directory: {
+      slots: HashMap.empty(),
+      groups: HashMap.empty(),
+      ungrouped: 0,
+      vacant: [],
+      positions: 0
+    }
   }
   for (const key of keys) keySet = add(keySet, key)
   return keySet
 }
 
+const slotsIn = (keySet: KeySet, ids: ReadonlySet<string>): ReadonlyArray<number> =>
+  Array.filterMap(ids, (id) => HashMap.get(keySet.directory.slots, id))
+
+/** The first of the ready keys, by the strategy, except the excluded ones. Only this can throw what a strategy throws. */
+export const winner = (keySet: KeySet, exclude: ReadonlySet<string>): PooledKey | undefined =>
+  exclude.size === 0 ? Tournament.winner(keySet.heap) : Tournament.winnerWithout(keySet.heap, slotsIn(keySet, exclude))
+
 /** What all keys except the excluded ones have to offer. */
 export const summarize = (keySet: KeySet, exclude: ReadonlySet<string>): Summary => {
-  if (exclude.size === 0) return Tournament.outcome(keySet.heap) ?? emptySummary
-  let heap = keySet.heap
-  for (const id of exclude) {
-    const slot = slotOf(keySet, id)
-    if (slot !== undefined) heap = Tournament.remove(heap, slot)
+  const slots = exclude.size === 0 ? [] : slotsIn(keySet, exclude)
+  let { counts } = keySet
+  for (const slot of slots) counts = recount(counts, Tournament.get(keySet.heap, slot), undefined)
+  return {
+    soonest: Tournament.winnerWithout(keySet.resting, slots),
+    awaited: counts.capped + counts.probing,
+    busy: counts.capped + counts.paced,
+    limited: counts.limited
   }
-  return Tournament.outcome(heap) ?? emptySummary
+}
+
+/** The counts after a key has been replaced, added or removed. */
+const recount = (counts: Counts, before: PooledKey | undefined, after: PooledKey | undefined): Counts => {
+  if (before?.availability === after?.availability) return counts
+  const recounted = { ...counts }
+  if (before !== undefined && before.availability !== "ready") recounted[before.availability]--
+  if (after !== undefined && after.availability !== "ready") recounted[after.availability]++
+  return recounted
+}
+
+/** The resting keys after a key has been replaced or added. */
+const restingWith = ({ resting }: KeySet, before: PooledKey | undefined, after: PooledKey): KeySet["resting"] => {
+  if (after.wakeAt < Infinity) return Tournament.set(resting, after.slot, after)
+  return before === undefined || before.wakeAt === Infinity ? resting : Tournament.remove(resting, before.slot)
 }
 
 /** Advances the time, and the availability of keys with it. */
 export const advance = (before: KeySet, now: number): KeySet => {
   let keySet = now > before.now ? update(before, { now }) : before
   for (;;) {
-    const due = Tournament.outcome(keySet.heap)?.soonest
+    const due = Tournament.winner(keySet.resting)
     if (due === undefined || due.wakeAt > keySet.now) return keySet
     keySet = put(keySet, due)
   }
@@ -138,14 +144,19 @@ export const reserve = (keySet: KeySet, key: PooledKey): readonly [KeyReservatio
   const { served, ticket, weight } = key
   const sequence = keySet.sequence + 1
   const seed = RandomDraw.next(keySet.seed)
-  const reserved = PooledKeys.reserve(key, sequence, keySet.now, RandomDraw.exponential(seed))
+  const reserved = PooledKeys.refresh(
+    PooledKeys.reserve(key, sequence, keySet.now, RandomDraw.exponential(seed)),
+    keySet.now
+  )
   return [
     { key: key.key, slot: key.slot, position: key.position, sequence, startedAt: keySet.now },
     update(keySet, {
       sequence,
       seed,
       virtualTime: { served: served / weight, ticket },
-      heap: Tournament.set(keySet.heap, key.slot, PooledKeys.refresh(reserved, keySet.now))
+      heap: Tournament.set(keySet.heap, key.slot, reserved),
+      resting: restingWith(keySet, key, reserved),
+      counts: recount(keySet.counts, key, reserved)
     })
   ]
 }
@@ -188,21 +199,28 @@ const settleGroup = (
   return keySet
 }
 
-/** Stores a key with its current availability; one that was unavailable catches up with the virtual time. */
+/**
+ * Stores a changed key, which still has the availability that it had before the change, with that of now. One that was unavailable
+ * catches up with the virtual time.
+ */
 const put = (keySet: KeySet, key: PooledKey): KeySet => {
   const refreshed = PooledKeys.refresh(key, keySet.now)
-  if (!PooledKeys.isUnavailable(key) || PooledKeys.isUnavailable(refreshed)) {
-    return update(keySet, { heap: Tournament.set(keySet.heap, key.slot, refreshed) })
-  }
-  const seed = RandomDraw.next(keySet.seed)
-  const current = PooledKeys.catchUp(refreshed, keySet.virtualTime, RandomDraw.exponential(seed))
-  return update(keySet, { seed, heap: Tournament.set(keySet.heap, key.slot, current) })
+  const returns = PooledKeys.isUnavailable(key) && !PooledKeys.isUnavailable(refreshed)
+  const seed = returns ? RandomDraw.next(keySet.seed) : keySet.seed
+  const current = returns ? PooledKeys.catchUp(refreshed, keySet.virtualTime, RandomDraw.exponential(seed)) : refreshed
+  return update(keySet, {
+    seed,
+    heap: Tournament.set(keySet.heap, key.slot, current),
+    resting: restingWith(keySet, key, current),
+    counts: recount(keySet.counts, key, current)
+  })
 }
 
-const slotOf = (keySet: KeySet, id: string): number | undefined => Option.getOrUndefined(HashMap.get(keySet.slots, id))
+const slotOf = (keySet: KeySet, id: string): number | undefined =>
+  Option.getOrUndefined(HashMap.get(keySet.directory.slots, id))
 
 const slotsOf = (keySet: KeySet, group: string): ReadonlyArray<number> =>
-  Option.getOrElse(HashMap.get(keySet.groups, group), () => [])
+  Option.getOrElse(HashMap.get(keySet.directory.groups, group), () => [])
 
 export const get = (keySet: KeySet, id: string): PooledKey | undefined => {
   const slot = slotOf(keySet, id)
@@ -210,7 +228,7 @@ export const get = (keySet: KeySet, id: string): PooledKey | undefined => {
 }
 
 /** The number of accounts: quota groups, and keys without one. */
-export const accounts = (keySet: KeySet): number => HashMap.size(keySet.groups) + keySet.ungrouped
+export const accounts = (keySet: KeySet): number => HashMap.size(keySet.directory.groups) + keySet.directory.ungrouped
 
 /** The keys in the order in which they were added. */
 export const keys = (keySet: KeySet): ReadonlyArray<PooledKey> =>
@@ -220,41 +238,52 @@ const byPosition = Order.mapInput(Order.number, (key: PooledKey) => key.position
 
 /** Adds a key whose id is not in the set yet. */
 export const add = (keySet: KeySet, key: ApiKey): KeySet => {
-  const position = keySet.positions
-  const slot = keySet.vacant[0] ?? HashMap.size(keySet.slots)
+  const { groups, positions, slots, ungrouped, vacant } = keySet.directory
+  const slot = vacant[0] ?? HashMap.size(slots)
   const seed = RandomDraw.next(keySet.seed)
-  const added = PooledKeys.make(key, slot, position, keySet.virtualTime, RandomDraw.exponential(seed))
+  const made = PooledKeys.make(key, slot, positions, keySet.virtualTime, RandomDraw.exponential(seed))
+  const added = PooledKeys.refresh(made, keySet.now)
   return update(keySet, {
     seed,
-    heap: Tournament.set(keySet.heap, slot, PooledKeys.refresh(added, keySet.now)),
-    slots: HashMap.set(keySet.slots, key.id, slot),
-    groups: withGroupSlots(keySet, key.quotaGroup, (slots) => [...slots, slot]),
-    ungrouped: keySet.ungrouped + (key.quotaGroup === undefined ? 1 : 0),
-    vacant: keySet.vacant.slice(1),
-    positions: position + 1
+    heap: Tournament.set(keySet.heap, slot, added),
+    resting: restingWith(keySet, undefined, added),
+    counts: recount(keySet.counts, undefined, added),
+    directory: {
+      slots: HashMap.set(slots, key.id, slot),
+      groups: withGroupSlots(groups, key.quotaGroup, (slots) => [...slots, slot]),
+      ungrouped: ungrouped + (key.quotaGroup === undefined ? 1 : 0),
+      vacant: vacant.slice(1),
+      positions: positions + 1
+    }
   })
 }
 
 export const remove = (keySet: KeySet, id: string): KeySet => {
   const key = get(keySet, id)
   if (key === undefined) return keySet
+  const { groups, positions, slots, ungrouped, vacant } = keySet.directory
   return update(keySet, {
     heap: Tournament.remove(keySet.heap, key.slot),
-    slots: HashMap.remove(keySet.slots, id),
-    groups: withGroupSlots(keySet, key.key.quotaGroup, (slots) => slots.filter((slot) => slot !== key.slot)),
-    ungrouped: keySet.ungrouped - (key.key.quotaGroup === undefined ? 1 : 0),
-    vacant: [key.slot, ...keySet.vacant]
+    resting: Tournament.remove(keySet.resting, key.slot),
+    counts: recount(keySet.counts, key, undefined),
+    directory: {
+      slots: HashMap.remove(slots, id),
+      groups: withGroupSlots(groups, key.key.quotaGroup, (slots) => slots.filter((slot) => slot !== key.slot)),
+      ungrouped: ungrouped - (key.key.quotaGroup === undefined ? 1 : 0),
+      vacant: [key.slot, ...vacant],
+      positions
+    }
   })
 }
 
 const withGroupSlots = (
-  keySet: KeySet,
+  groups: Directory["groups"],
   group: string | undefined,
   f: (slots: ReadonlyArray<number>) => ReadonlyArray<number>
-): KeySet["groups"] => {
-  if (group === undefined) return keySet.groups
-  const slots = f(slotsOf(keySet, group))
-  return slots.length === 0 ? HashMap.remove(keySet.groups, group) : HashMap.set(keySet.groups, group, slots)
+): Directory["groups"] => {
+  if (group === undefined) return groups
+  const slots = f(Option.getOrElse(HashMap.get(groups, group), () => []))
+  return slots.length === 0 ? HashMap.remove(groups, group) : HashMap.set(groups, group, slots)
 }
 
 const modify = (keySet: KeySet, id: string, f: (key: PooledKey) => PooledKey): KeySet => {

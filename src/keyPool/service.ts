@@ -10,6 +10,7 @@ import type { KeyReservation } from "./key.js"
 import type { Denied, Granted, PoolState, AcquireRequest } from "./state.js"
 import * as Pool from "./state.js"
 import { denial, status } from "./report.js"
+import { synchronously } from "../internal/clock.js"
 import type { Interruptibly, SharedState } from "../internal/waitQueue.js"
 import * as WaitQueue from "../internal/waitQueue.js"
 
@@ -43,7 +44,7 @@ const makeService = (
   dependencies: Dependencies,
   { step, timeOf, unsafeGet, unsafeStep, waitInQueue }: SharedState<PoolState>
 ): Service => {
-  /** Reserves a key, waiting if necessary, and continues with it. */
+  /** Reserves a key, waiting if necessary, and continues with it: in one step where a key is ready. */
   const withReservation = <A, E, R>(
     options: LeaseOptions | undefined,
     interruptibly: Interruptibly,
@@ -64,14 +65,16 @@ const makeService = (
       (state, now) => Pool.tryAcquire(state, now, requestAt(now)),
       (answer) =>
         answer._tag === "NotQueued"
-          ? waitInQueue<Granted | Denied, A, E | NoKeyError, R, Pool.Place>(
-              {
-                join: (state, now, wakeup) => Pool.enqueue(state, now, requestAt(now), wakeup, now - arrivedAgo),
-                look: Pool.look,
-                giveUp: Pool.giveUp
-              },
-              interruptibly,
-              conclude
+          ? Effect.uninterruptible(
+              waitInQueue<Granted | Denied, A, E | NoKeyError, R, Pool.Place>(
+                {
+                  join: (state, now, wakeup) => Pool.enqueue(state, now, requestAt(now), wakeup, now - arrivedAgo),
+                  look: Pool.look,
+                  giveUp: Pool.giveUp
+                },
+                interruptibly,
+                conclude
+              )
             )
           : conclude(answer)
     )
@@ -123,7 +126,7 @@ const makeService = (
 
   return {
     provider,
-    reserve: (options) => Effect.uninterruptible(withReservation(options, Effect.interruptible, lease)),
+    reserve: (options) => withReservation(options, Effect.interruptible, lease),
     lease: (options) =>
       Effect.uninterruptibleMask((restore) =>
         Effect.tap(withReservation(options, restore, lease), ({ settle }) => Effect.addFinalizer(() => settle(neutral)))
@@ -187,10 +190,6 @@ const immediate = (exclude: ReadonlySet<string>): AcquireRequest => ({
   deadline: -Infinity,
   waitsForCooldown: false
 })
-
-/** Runs a synchronous change, whole or not at all. */
-const synchronously = (change: (clock: Clock.Clock) => void): Effect.Effect<void> =>
-  Effect.uninterruptible(Effect.clockWith((clock) => Effect.sync(() => change(clock))))
 
 const addKey = (keySet: KeySet, input: KeyInput): readonly [Either.Either<string, ReadonlyArray<string>>, KeySet] => {
   const present = KeySets.keys(keySet).map((pooled) => pooled.key)

@@ -92,11 +92,12 @@ export const tryAcquire = (
   request: AcquireRequest
 ): Step<Granted | Denied | NotQueued> => {
   const [wakeups, state] = serveWaiters(before, KeySets.advance(before.keySet, now))
-  const summary = KeySets.summarize(state.keySet, request.exclude)
-  if (summary.winner !== undefined) {
-    const [reservation, keySet] = KeySets.reserve(state.keySet, summary.winner)
+  const winner = KeySets.winner(state.keySet, request.exclude)
+  if (winner !== undefined) {
+    const [reservation, keySet] = KeySets.reserve(state.keySet, winner)
     return [{ value: { _tag: "Granted", reservation }, wakeups }, withKeySet(state, keySet)]
   }
+  const summary = KeySets.summarize(state.keySet, request.exclude)
   return cannotSucceed(summary, request, state.keySet.now)
     ? [{ value: denied(summary, state.keySet.now), wakeups }, state]
     : [{ value: notQueued, wakeups }, state]
@@ -221,8 +222,8 @@ const grant = (before: PoolState): StateUpdate => {
   const wakeups: Array<Wakeup> = []
   let state = before
   for (const waiter of SortedMap.values(before.queue)) {
-    if (KeySets.summarize(state.keySet, noExclusions).winner === undefined) break
-    const { winner } = KeySets.summarize(state.keySet, waiter.exclude)
+    if (KeySets.winner(state.keySet, noExclusions) === undefined) break
+    const winner = KeySets.winner(state.keySet, waiter.exclude)
     if (winner !== undefined) {
       const [reservation, keySet] = KeySets.reserve(state.keySet, winner)
       state = resolve(withKeySet(state, keySet), waiter, { _tag: "Granted", reservation })

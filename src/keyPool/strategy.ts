@@ -36,7 +36,13 @@ export interface KeyState {
  */
 export type Strategy = Order.Order<KeyState>
 
-const by = (score: (key: KeyState) => number): Strategy => Order.mapInput(Order.number, score)
+/** Lowest score first. A plain comparison costs a fifth of `Order.mapInput`, and a lease of many keys makes dozens of them. */
+const by =
+  (score: (key: KeyState) => number): Strategy =>
+  (left, right) => {
+    const [one, other] = [score(left), score(right)]
+    return one < other ? -1 : one > other ? 1 : 0
+  }
 
 /**
  * Uses the keys in list order: the first for as long as it is ready, then the second.

@@ -1,13 +1,13 @@
 /** Makes rate limiters, in memory or where the context keeps them. */
 import { Context, Effect } from "effect"
 import type { Options, Service } from "./model.js"
-import { CurrentPriority, InvalidLimitError } from "./model.js"
+import { InvalidLimitError } from "./model.js"
 import * as Read from "./options.js"
 import * as LimiterService from "./service.js"
 
 /** An invalid cron expression is a defect of the first step of its schedule. */
 export const makeLimiter = (settings: Read.Settings, path: string): Effect.Effect<Service, InvalidLimitError> =>
-  Effect.catchAllDefect(LimiterService.make(settings, CurrentPriority), (defect) =>
+  Effect.catchAllDefect(LimiterService.make(settings), (defect) =>
     Effect.fail(new InvalidLimitError({ faults: [`${path}refill: the schedule failed with ${String(defect)}`] }))
   )
 

@@ -1,13 +1,14 @@
 /** A limiter as a service: reads the clock, applies one transition at a time to its state, and wakes the waiters concerned. */
-import { Clock, Duration, Effect, Fiber, MutableRef, Option, SortedMap } from "effect"
+import { Clock, Context, Duration, Effect, Fiber, MutableRef, Option, SortedMap } from "effect"
 import * as Permits from "./permits.js"
 import * as Refill from "./refill.js"
 import type { RateLimitError } from "../vocabulary/LLMError.js"
 import type { BucketStatus, LimiterStatus, Priority, Service, Signal, UnsafeReservation, WaitOptions } from "./model.js"
+import { CurrentPriority } from "./model.js"
 import type { Settings } from "./options.js"
 import { isAmount, isUsed } from "./options.js"
 import * as Refusals from "./errors.js"
-import { longestTimer, now as nowOf } from "../internal/clock.js"
+import { clockOf, longestTimer, now as nowOf, synchronously } from "../internal/clock.js"
 import * as Adaptive from "./adaptive.js"
 import * as SlidingWindow from "../internal/slidingWindow.js"
 import * as Bucket from "./tokenBucket.js"
@@ -42,7 +43,7 @@ const initialState = (settings: Settings, now: number): State => {
   }
 }
 
-export const make = (settings: Settings, priority: Effect.Effect<Priority>): Effect.Effect<LocalLimiter> =>
+export const make = (settings: Settings): Effect.Effect<LocalLimiter> =>
   Effect.gen(function* () {
     const { adaptive, maxConcurrency, refill, tokensPerMinute } = settings
     const refusals = Refusals.make(settings)
@@ -201,39 +202,6 @@ export const make = (settings: Settings, priority: Effect.Effect<Priority>): Eff
       !Queue.exceedsConcurrency(current, request) &&
       Queue.waitFor(current, request) === 0
 
-    /** Waits in the queue and takes what is requested. Returns when it was taken. */
-    const acquire = (request: Queue.AcquireRequest, wait: WaitOptions = {}): Effect.Effect<number, RateLimitError> =>
-      Effect.uninterruptible(
-        Effect.flatMap(priority, (rank) => {
-          const maxWait = (rank === "batch" ? settings.batchMaxWait : settings.maxWait) - millisOf(wait.waited, 0)
-          const allowed = Math.max(0, Math.min(maxWait, millisOf(wait.maxWait, Infinity)))
-          return transition<number, RateLimitError>((current, now) => {
-            const position = positionOf(current, now, rank, wait.arrivedAgo)
-            if (canTake(current, position, request))
-              return [Effect.succeed(current.requests.updatedAt), grantNow(current, request)]
-            const needed = Queue.waitAt(current, position, request)
-            if (needsRecurrence(current, needed)) return undefined
-            if (needed > allowed || needed === Infinity) {
-              return [Effect.fail(refusals.tooLong(needed, allowed)), current]
-            }
-            if (allowed === 0 && Queue.exceedsConcurrency(current, request)) {
-              return [Effect.fail(refusals.waitedEnough(allowed)), current]
-            }
-            const wakeup = Effect.unsafeMakeLatch(false)
-            const waiter: Queue.Waiter = { ...request, deadline: now + allowed, wakeup }
-            const [after, evictedWaiters] = Queue.enqueue(
-              { ...current, arrivals: current.arrivals + 1 },
-              position,
-              waiter
-            )
-            wakeAll(evictedWaiters)
-            return [waitForTurn(position, waiter, allowed), after]
-          })
-        })
-      )
-
-    const permits = (n: number): Queue.AcquireRequest => ({ requests: n, tokens: 0, slots: 0 })
-
     /** Takes what is requested if it does not have to wait, and returns when; otherwise undefined. */
     const takeIfFree = (
       current: State,
@@ -246,6 +214,58 @@ export const make = (settings: Settings, priority: Effect.Effect<Priority>): Eff
         ? [current.requests.updatedAt, grantNow(current, request)]
         : [undefined, current]
 
+    const unsafeTake = (
+      clock: Clock.Clock,
+      request: Queue.AcquireRequest,
+      rank: Priority,
+      arrivedAgo: Duration.DurationInput | undefined
+    ): number | undefined =>
+      unsafeApply(clock, (current, now) => takeIfFree(current, now, request, rank, arrivedAgo))?.[0]
+
+    /** Waits in the queue and takes what is requested. Returns when it was taken. */
+    const waitAndTake = (
+      request: Queue.AcquireRequest,
+      wait: WaitOptions,
+      rank: Priority
+    ): Effect.Effect<number, RateLimitError> => {
+      const maxWait = (rank === "batch" ? settings.batchMaxWait : settings.maxWait) - millisOf(wait.waited, 0)
+      const allowed = Math.max(0, Math.min(maxWait, millisOf(wait.maxWait, Infinity)))
+      return transition<number, RateLimitError>((current, now) => {
+        const [grantedAt, granted] = takeIfFree(current, now, request, rank, wait.arrivedAgo)
+        if (grantedAt !== undefined) return [Effect.succeed(grantedAt), granted]
+        const position = positionOf(current, now, rank, wait.arrivedAgo)
+        const needed = Queue.waitAt(current, position, request)
+        if (needsRecurrence(current, needed)) return undefined
+        if (needed > allowed || needed === Infinity) {
+          return [Effect.fail(refusals.tooLong(needed, allowed)), current]
+        }
+        if (allowed === 0 && Queue.exceedsConcurrency(current, request)) {
+          return [Effect.fail(refusals.waitedEnough(allowed)), current]
+        }
+        const wakeup = Effect.unsafeMakeLatch(false)
+        const waiter: Queue.Waiter = { ...request, deadline: now + allowed, wakeup }
+        const [after, evictedWaiters] = Queue.enqueue({ ...current, arrivals: current.arrivals + 1 }, position, waiter)
+        wakeAll(evictedWaiters)
+        return [waitForTurn(position, waiter, allowed), after]
+      })
+    }
+
+    /** Takes what is requested, in one step where it does not have to wait, and continues with the time at which it was taken. */
+    const acquire = <A>(
+      request: Queue.AcquireRequest,
+      wait: WaitOptions | undefined,
+      next: (grantedAt: number) => A
+    ): Effect.Effect<A, RateLimitError> =>
+      Effect.withFiberRuntime((fiber) => {
+        const rank = Context.get(fiber.currentContext, CurrentPriority)
+        const grantedAt = unsafeTake(clockOf(fiber), request, rank, wait?.arrivedAgo)
+        return grantedAt === undefined
+          ? Effect.uninterruptible(Effect.map(waitAndTake(request, wait ?? {}, rank), next))
+          : Effect.succeed(next(grantedAt))
+      })
+
+    const permits = (n: number): Queue.AcquireRequest => ({ requests: n, tokens: 0, slots: 0 })
+
     const tryAcquire = (request: Queue.AcquireRequest): Effect.Effect<number | undefined> =>
       refusals.ofPermits(request.requests) === undefined
         ? transition((current, now) => {
@@ -257,7 +277,7 @@ export const make = (settings: Settings, priority: Effect.Effect<Priority>): Eff
 
     const take: Service["take"] = (n = 1, wait) => {
       const refusal = refusals.ofPermits(n)
-      return refusal === undefined ? Effect.asVoid(acquire(permits(n), wait)) : Effect.fail(refusal)
+      return refusal === undefined ? acquire(permits(n), wait, () => undefined) : Effect.fail(refusal)
     }
 
     /** Whether the end of a call changes anything. */
@@ -289,7 +309,7 @@ export const make = (settings: Settings, priority: Effect.Effect<Priority>): Eff
     const slots = maxConcurrency === undefined ? 0 : 1
 
     const acquireReservation = (request: Queue.AcquireRequest, wait: WaitOptions | undefined) =>
-      Effect.map(acquire(request, wait), (grantedAt) => reservation(request, grantedAt))
+      acquire(request, wait, (grantedAt) => reservation(request, grantedAt))
 
     /** One call with an estimate of its tokens. */
     const callOf = (tokens: number): Queue.AcquireRequest => ({
@@ -306,9 +326,8 @@ export const make = (settings: Settings, priority: Effect.Effect<Priority>): Eff
 
     const unsafeTryReserve: NonNullable<Service["unsafeTryReserve"]> = (clock, tokens, options) => {
       const request = callOf(tokens)
-      const rank = options?.priority ?? "interactive"
-      const step = unsafeApply(clock, (current, now) => takeIfFree(current, now, request, rank, options?.arrivedAgo))
-      return step?.[0] === undefined ? undefined : reservation(request, step[0])
+      const grantedAt = unsafeTake(clock, request, options?.priority ?? "interactive", options?.arrivedAgo)
+      return grantedAt === undefined ? undefined : reservation(request, grantedAt)
     }
 
     const permitReservations: Permits.PermitReservations = {
@@ -409,10 +428,6 @@ const noWaiters: ReadonlyArray<Queue.Waiter> = []
 
 const millisOf = (duration: Duration.DurationInput | undefined, otherwise: number): number =>
   duration === undefined ? otherwise : Duration.toMillis(duration)
-
-/** Runs a synchronous change, whole or not at all. */
-const synchronously = (change: (clock: Clock.Clock) => void): Effect.Effect<void> =>
-  Effect.uninterruptible(Clock.clockWith((clock) => Effect.sync(() => change(clock))))
 
 /** Whether further recurrences of the refill schedule can be computed. */
 const isExtensible = ({ requests: { recurrences } }: State): boolean =>

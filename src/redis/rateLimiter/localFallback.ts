@@ -2,7 +2,7 @@
 import { Effect, Exit, Fiber, Option, Ref } from "effect"
 import type { Settings } from "../../rateLimiter/options.js"
 import * as LimiterService from "../../rateLimiter/service.js"
-import type { Priority, Reservation } from "../../rateLimiter/model.js"
+import type { Reservation } from "../../rateLimiter/model.js"
 
 export interface LocalFallback {
   readonly limiter: LimiterService.LocalLimiter
@@ -31,15 +31,10 @@ export const scaled = (settings: Settings, share: number): Settings => ({
 /**
  * Starts with empty buckets, because their contents may have been granted already, and with the calls of this process in flight.
  */
-export const make = (
-  settings: Settings,
-  share: number,
-  priority: Effect.Effect<Priority>,
-  inFlight: number
-): Effect.Effect<LocalFallback> =>
+export const make = (settings: Settings, share: number, inFlight: number): Effect.Effect<LocalFallback> =>
   Effect.gen(function* () {
     const scaledSettings = scaled(settings, share)
-    const limiter = yield* LimiterService.make(scaledSettings, priority)
+    const limiter = yield* LimiterService.make(scaledSettings)
     const effect: Array<Reservation> = []
     for (let call = 0; call < Math.min(inFlight, scaledSettings.maxConcurrency ?? 0); call++) {
       yield* Effect.matchEffect(limiter.reserve(0, { maxWait: 0 }), {

@@ -78,7 +78,7 @@ export const make = (dependencies: Dependencies): Effect.Effect<Service, never, 
       const { processes } = yield* sync.state
       const share =
         dependencies.share === "even" ? (processes === undefined ? defaultShare : 1 / processes) : dependencies.share
-      const created = yield* LocalFallback.make(settings, share, priority, yield* sync.leaseCount)
+      const created = yield* LocalFallback.make(settings, share, yield* sync.leaseCount)
       // Another call can have made one in the meantime.
       return yield* Ref.modify(localFallback, (now) =>
         Option.isSome(now) ? [now, now] : [Option.some(created), Option.some(created)]
