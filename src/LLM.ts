@@ -64,7 +64,7 @@ import { countsTokens } from "./rateLimiter/perModel.js"
 import * as CallTelemetry from "./telemetry/calls.js"
 import * as Instruments from "./telemetry/instruments.js"
 import type { Options as TelemetryOptions } from "./telemetry/model.js"
-import * as UsageListeners from "./telemetry/usageListeners.js"
+import * as UsageObserver from "./telemetry/usageObserver.js"
 import type { ChatRequest, ChatResponse } from "./vocabulary/Chat.js"
 import type { ChatEvent } from "./vocabulary/ChatEvent.js"
 import type { EmbeddingRequest, EmbeddingResponse } from "./vocabulary/Embedding.js"
@@ -232,7 +232,7 @@ export function make(
       ...(options.price === undefined ? {} : { price: options.price })
     }
     const telemetry = options.telemetry === false ? undefined : CallTelemetry.make(info, options.telemetry ?? {})
-    const instruments = UsageListeners.onUsage(
+    const instruments = UsageObserver.onUsage(
       options.telemetry === false ? Observer.none : Instruments.make(info, options.telemetry ?? {}),
       info
     )
@@ -297,7 +297,7 @@ export function make(
           limits: policies.limits,
           recorder: telemetry?.recorder,
           hasSpans: options.telemetry !== false && options.telemetry?.spans !== false,
-          usageObserver: UsageListeners.observerOf(info)
+          usageObserver: UsageObserver.observerOf(info)
         })
       : observed
     return yield* options.price === undefined ? Effect.succeed(planned) : Pricing.middleware()(planned)

@@ -27,12 +27,11 @@
  */
 import { Effect, Layer, Option } from "effect"
 import type { Middleware } from "../call/model.js"
-import { estimateInput } from "../call/request.js"
 import * as Checks from "../internal/optionChecks.js"
-import type { ChatRequest } from "../vocabulary/Chat.js"
 import * as Usage from "../vocabulary/Usage.js"
 import * as Pricing from "./pricing/model.js"
 import type * as Accounts from "./budget/accounts.js"
+import type { Estimate } from "./budget/calls.js"
 import { makeMiddleware } from "./budget/calls.js"
 import type { MakeOptions, Options, Service, Status } from "./budget/model.js"
 import { Budget, InvalidBudgetError } from "./budget/model.js"
@@ -119,9 +118,9 @@ const faultsOf = (budgets: ReadonlyArray<Options>, rules: ReadonlyArray<BudgetRu
 
 const defaultOutputTokens = 1000
 
-const defaultEstimate = (request: ChatRequest): Usage.Usage =>
+const defaultEstimate: Estimate = (request, _, inputTokens) =>
   Usage.make({
-    inputTokens: estimateInput(request),
+    inputTokens: inputTokens(),
     outputTokens: request.maxTokens ?? defaultOutputTokens,
     estimated: true
   })

@@ -23,7 +23,8 @@
  *
  * @since 0.1.0
  */
-import { Chunk, Effect, Layer, Option } from "effect"
+import { Chunk, Context, Effect, Layer, Option } from "effect"
+import * as InnerChat from "../call/innerChat.js"
 import type { Middleware } from "../call/model.js"
 import type { Open } from "../call/openStream.js"
 import { fromStream, toStream } from "../call/openStream.js"
@@ -168,10 +169,12 @@ export const middleware = (): Middleware => (next) =>
       })
 
     return wrap(next, {
-      chat: (request) =>
-        Effect.flatMap(Pricing, (callPrices) =>
-          Effect.map(next.chat(request), (response) => withCost(callPrices, response, response))
-        ),
+      chat: InnerChat.toChat((input, added) =>
+        Effect.withFiberRuntime((fiber) => {
+          const callPrices = Context.get(fiber.currentContext, Pricing)
+          return Effect.map(InnerChat.call(next, input, added), (response) => withCost(callPrices, response, response))
+        })
+      ),
       embed: (request) =>
         Effect.flatMap(Pricing, (callPrices) =>
           Effect.map(next.embed(request), (response) => withCost(callPrices, response, response))

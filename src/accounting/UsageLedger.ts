@@ -23,14 +23,16 @@
  *
  * @since 0.1.0
  */
-import { Clock, Context, Effect, HashMap, Layer, Option, PubSub, Stream } from "effect"
+import { Clock, Context, Effect, Layer, Option, PubSub, Stream } from "effect"
 import { dual } from "effect/Function"
 import type { Cost } from "../vocabulary/cost.js"
 import * as Costs from "../vocabulary/cost.js"
 import { Label } from "../internal/label.js"
 import * as Checks from "../internal/optionChecks.js"
-import type { EndedAttempt, Listener } from "../telemetry/usageListeners.js"
-import { withUsageListener, notifyUsage } from "../telemetry/usageListeners.js"
+import type { EndedAttempt, Listener } from "../call/usageListeners.js"
+import { notifying } from "../call/usageListeners.js"
+import { notifyUsage } from "../telemetry/usageObserver.js"
+import * as InnerChat from "../call/innerChat.js"
 import { wrap } from "../call/wrap.js"
 import type { Middleware, Service as LLMService } from "../call/model.js"
 import * as Priced from "./pricing/cost.js"
@@ -39,7 +41,7 @@ import * as Usage from "../vocabulary/Usage.js"
 import type { Attempt, Entry } from "./ledger/entries.js"
 import { cacheHitOutcome } from "./ledger/entries.js"
 import type { Group, Totals } from "./ledger/totals.js"
-import { combine, combineAll, ofEntry } from "./ledger/totals.js"
+import { combineAll, ofEntry } from "./ledger/totals.js"
 
 export type { Attempt, Entry } from "./ledger/entries.js"
 export * from "./ledger/totals.js"
@@ -105,45 +107,44 @@ export class UsageLedger extends Context.Tag("effect-llm/UsageLedger")<UsageLedg
 // the ledger
 // -------------------------------------------------------------------------------------
 
-interface State {
-  readonly since: number
-  readonly entryCount: number
-  readonly groups: HashMap.HashMap<string, Group>
-}
+type Groups = Map<string, Group>
 
 const otherName = "(other)"
 
 const nameOf = ({ keyId, label, model, provider }: Omit<Group, "totals">): string =>
-  [provider, model, keyId, label].join("\u0000")
+  `${provider}\u0000${model}\u0000${keyId}\u0000${label}`
 
-const groupOf = (state: State, entry: Entry, maxGroups: number): readonly [string, Omit<Group, "totals">] => {
-  const name = nameOf(entry)
-  if (HashMap.has(state.groups, name) || HashMap.size(state.groups) < maxGroups) return [name, entry]
-  const otherGroup = { provider: entry.provider, model: otherName, keyId: otherName, label: otherName }
-  return [nameOf(otherGroup), otherGroup]
-}
-
-const addEntry = (state: State, entry: Entry, maxGroups: number): State => {
-  const [name, { keyId, label, model, provider }] = groupOf(state, entry, maxGroups)
-  const totals = ofEntry(entry)
+/** The totals with one more entry. */
+const totalsWith = (group: Group | undefined, entry: Entry): Totals => {
+  if (group === undefined) return ofEntry(entry)
+  const { attempts, cacheHits, cost, succeeded, unpriced, usage } = group.totals
+  const isCacheHit = entry.outcome === cacheHitOutcome
   return {
-    since: state.since,
-    entryCount: entry.number,
-    groups: HashMap.modifyAt(state.groups, name, (before) =>
-      Option.some({
-        provider,
-        model,
-        keyId,
-        label,
-        totals: Option.isNone(before) ? totals : combine(before.value.totals, totals)
-      })
-    )
+    attempts: isCacheHit ? attempts : attempts + 1,
+    succeeded: entry.outcome === "ok" ? succeeded + 1 : succeeded,
+    cacheHits: isCacheHit ? cacheHits + 1 : cacheHits,
+    usage: Usage.combine(usage, entry.usage),
+    cost: entry.cost === undefined ? cost : Costs.combine(cost, entry.cost),
+    unpriced: entry.cost === undefined ? Usage.combine(unpriced, entry.usage) : unpriced
   }
 }
 
-const snapshotOf = (state: State): Snapshot => {
-  const groups = Array.from(HashMap.values(state.groups))
-  return { since: state.since, groups, total: combineAll(groups.map(({ totals }) => totals)) }
+const addEntry = (groups: Groups, entry: Entry, maxGroups: number): void => {
+  const { keyId, label, model, provider } = entry
+  const name = nameOf(entry)
+  const group = groups.get(name)
+  if (group !== undefined || groups.size < maxGroups) {
+    groups.set(name, { provider, model, keyId, label, totals: totalsWith(group, entry) })
+    return
+  }
+  const others = { provider, model: otherName, keyId: otherName, label: otherName }
+  const othersName = nameOf(others)
+  groups.set(othersName, { ...others, totals: totalsWith(groups.get(othersName), entry) })
+}
+
+const snapshotOf = (since: number, groupsByName: Groups): Snapshot => {
+  const groups = Array.from(groupsByName.values())
+  return { since, groups, total: combineAll(groups.map(({ totals }) => totals)) }
 }
 
 /**
@@ -161,7 +162,9 @@ export const make = ({ capacity = 1024, maxGroups = 10_000 }: Options = {}): Eff
   return Effect.gen(function* () {
     const defaultPrices = yield* Pricing.Pricing
     const published = yield* PubSub.sliding<Entry>(Math.max(1, capacity))
-    let state: State = { since: yield* Clock.currentTimeMillis, entryCount: 0, groups: HashMap.empty() }
+    const groups: Groups = new Map()
+    let since = yield* Clock.currentTimeMillis
+    let entryCount = 0
     return {
       record: (ended) =>
         Effect.withFiberRuntime((fiber) => {
@@ -169,22 +172,19 @@ export const make = ({ capacity = 1024, maxGroups = 10_000 }: Options = {}): Eff
           const usage = Usage.checked(ended.usage, () => Usage.empty)
           const callPrices = Context.get(fiber.currentContext, Pricing.Pricing)
           const cost = costOf(callPrices, defaultPrices, ended, usage)
-          const entry: Entry = {
-            ...ended,
-            usage,
-            number: state.entryCount + 1,
-            ...(cost === undefined ? {} : { cost })
-          }
-          state = addEntry(state, entry, maxGroups)
+          const number = ++entryCount
+          const entry: Entry = cost === undefined ? { ...ended, usage, number } : { ...ended, usage, number, cost }
+          addEntry(groups, entry, maxGroups)
           return published.unsafeOffer(entry)
             ? Effect.void
             : Effect.uninterruptible(Effect.asVoid(PubSub.publish(published, entry)))
         }),
-      snapshot: Effect.sync(() => snapshotOf(state)),
+      snapshot: Effect.sync(() => snapshotOf(since, groups)),
       reset: Effect.clockWith((clock) =>
         Effect.sync(() => {
-          const last = snapshotOf(state)
-          state = { since: clock.unsafeCurrentTimeMillis(), entryCount: state.entryCount, groups: HashMap.empty() }
+          const last = snapshotOf(since, groups)
+          since = clock.unsafeCurrentTimeMillis()
+          groups.clear()
           return last
         })
       ),
@@ -226,7 +226,11 @@ export const layer = (options: Options = {}): Layer.Layer<UsageLedger> => Layer.
 export const middleware = (): Middleware<never, UsageLedger> => (next) =>
   Effect.map(UsageLedger, (ledger): LLMService => {
     const listener: Listener = { owner: ledger, onUsage: ledger.record }
-    return wrap(next, { around: (call) => withUsageListener(call, listener) })
+    const listeners = [listener]
+    return wrap(next, {
+      chat: InnerChat.toChat((input, added) => InnerChat.call(next, input, InnerChat.withListener(added, listener))),
+      around: (call) => notifying(call, listeners)
+    })
   })
 
 /**

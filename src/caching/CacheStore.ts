@@ -23,6 +23,7 @@ import * as Checks from "../internal/optionChecks.js"
 import * as LruMap from "./lru.js"
 import type { MemoryOptions, Store } from "./model.js"
 import { CacheStore, CacheStoreError } from "./model.js"
+import * as UnsafeGet from "./unsafeGet.js"
 
 export * from "./model.js"
 
@@ -43,8 +44,9 @@ export const makeMemory = (options: MemoryOptions = {}): Effect.Effect<Store> =>
     const values = LruMap.make(maxEntries, maxBytes)
     const at = <A>(use: (now: number) => A): Effect.Effect<A> =>
       Effect.map(Effect.clock, (clock: Clock.Clock) => use(clock.unsafeCurrentTimeMillis()))
+    const unsafeGet: UnsafeGet.UnsafeGet = (key, now) => Option.fromNullable(LruMap.get(values, key, now))
     return {
-      get: (key) => at((now) => Option.fromNullable(LruMap.get(values, key, now))),
+      get: UnsafeGet.add((key) => at((now) => unsafeGet(key, now)), unsafeGet),
       set: (key, value, ttl) => at((now) => LruMap.set(values, key, value, LruMap.expiry(now, ttl), now)),
       remove: (key) => Effect.sync(() => LruMap.remove(values, key)),
       clear: Effect.sync(() => LruMap.clear(values)),

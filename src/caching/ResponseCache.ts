@@ -48,10 +48,12 @@ import * as Core from "./core.js"
 import type { Ignorable } from "./key.js"
 import { CallLimits } from "../call/limits.js"
 import { clockOf } from "../internal/clock.js"
+import { changed } from "../internal/context.js"
 import { asObject } from "../call/request.js"
 import * as SingleFlight from "./singleFlight.js"
 import type { Open, OpenStream } from "../call/openStream.js"
 import { end, fromStream, toStream } from "../call/openStream.js"
+import * as InnerChat from "../call/innerChat.js"
 import { wrap } from "../call/wrap.js"
 import type { Middleware, ModelInfo, Service as LLMService } from "../call/model.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
@@ -114,7 +116,9 @@ export { CurrentCacheControl, type CacheControl } from "./options.js"
 const withCacheControl =
   (change: (control: CacheControl) => CacheControl) =>
   <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-    Effect.flatMap(CurrentCacheControl, (control) => Effect.provideService(self, CurrentCacheControl, change(control)))
+    changed(self, (context) =>
+      Context.add(context, CurrentCacheControl, change(Context.get(context, CurrentCacheControl)))
+    )
 
 /**
  * Runs the calls within without caches: no lookup and no storing.
@@ -183,7 +187,7 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Cache
   return Effect.gen(function* () {
     const core = yield* Core.make(yield* CacheStore, "ResponseCache", options)
     const flights: SingleFlight.SingleFlight<Responses.SourcedResponse, LLMError> = new Map()
-    const { find, keyOf, save } = Responses.make(core, {
+    const { find, keyOf, recentKey, save, unsafeFind } = Responses.make(core, {
       scope: options.scope ?? "",
       ignore: new Set(options.ignore ?? []),
       accept: options.accept ?? isComplete
@@ -197,16 +201,22 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Cache
     const withKey = <A, R>(
       info: ModelInfo,
       request: ChatRequest.Input,
-      uncached: Effect.Effect<A, LLMError, R>,
+      uncached: () => Effect.Effect<A, LLMError, R>,
       use: (key: string, control: CacheControl, clock: Clock.Clock) => Effect.Effect<A, LLMError, R>
     ): Effect.Effect<A, LLMError, R> =>
       Effect.withFiberRuntime((fiber) => {
         const control = Context.get(fiber.currentContext, CurrentCacheControl)
-        const bypass = Effect.zipRight(core.count("bypassed"), uncached)
-        if (control.mode === "bypass" || !isIncluded(options, request)) return bypass
-        return Effect.flatMap(keyOf(info, request), (key) =>
-          Option.isNone(key) ? bypass : use(key.value, control, clockOf(fiber))
-        )
+        const bypass = () => {
+          core.unsafeCount("bypassed")
+          return uncached()
+        }
+        if (control.mode === "bypass" || !isIncluded(options, request)) return bypass()
+        const recent = recentKey(info, request)
+        return recent === undefined
+          ? Effect.flatMap(keyOf(info, request), (key) =>
+              Option.isNone(key) ? bypass() : use(key.value, control, clockOf(fiber))
+            )
+          : use(recent, control, clockOf(fiber))
       })
 
     /** The number of answers that calls have stored. */
@@ -215,8 +225,7 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Cache
     /** Looks the answer up; on a miss, calls the provider, publishes the answer to waiting requests and stores it. */
     const lookUpOrCall =
       (
-        next: LLMService,
-        request: ChatRequest.Input,
+        send: () => Effect.Effect<ChatResponse, LLMError>,
         key: string,
         control: CacheControl,
         clock: Clock.Clock,
@@ -230,7 +239,7 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Cache
             : Effect.acquireUseRelease(
                 Effect.as(core.count("misses"), core.beginWrite([key])),
                 (pending) =>
-                  Effect.flatMap(next.chat(request), (response) => {
+                  Effect.flatMap(send(), (response) => {
                     const answer = {
                       response,
                       at: clock.unsafeCurrentTimeMillis() - (response.cached?.age ?? 0),
@@ -247,48 +256,48 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Cache
         )
 
     const chat =
-      (next: LLMService): LLMService["chat"] =>
-      (request) =>
-        withKey(
-          next.info,
-          request,
-          Effect.suspend(() => next.chat(request)),
-          (key, control, clock) => {
-            const startedAt = clock.unsafeCurrentTimeMillis()
-            const toHit = (answer: Responses.SourcedResponse, source: Cached["source"]) =>
-              Effect.as(
-                core.count(source === "store" ? "hits" : "shared"),
-                Responses.replay(answer, source, startedAt, clock.unsafeCurrentTimeMillis())
-              )
-            const lookUpOrShare = (missedAt?: number) =>
-              Effect.flatMap(CallLimits, ({ deadline, maxWait }) =>
-                Effect.flatMap(
-                  SingleFlight.share(
-                    flights,
-                    {
-                      key: `${key} ${control.mode} ${maxWait}`,
-                      deadline,
-                      dependsOnDeadline,
-                      toSharedError: (error) => Errors.update(error, { attempts: [] })
-                    },
-                    lookUpOrCall(next, request, key, control, clock, missedAt)
-                  ),
-                  ({ shared, value }) =>
-                    value.stored
-                      ? toHit(value, "store")
-                      : shared
-                        ? toHit(value, "flight")
-                        : Effect.succeed(value.response)
-                )
-              )
-            // A store that answers at once is looked up before a flight: a hit then needs none.
-            return core.isImmediate && control.mode === "use"
-              ? Effect.flatMap(find(key, clock), (hit) =>
-                  hit === undefined ? lookUpOrShare(stored) : toHit(hit, "store")
-                )
-              : lookUpOrShare()
+      (next: LLMService): InnerChat.InnerChat =>
+      (input, added) => {
+        const send = () => InnerChat.call(next, input, added)
+        return withKey(next.info, added.request ?? input, send, (key, control, clock) => {
+          const startedAt = clock.unsafeCurrentTimeMillis()
+          const toHit = (answer: Responses.SourcedResponse, source: Cached["source"]) => {
+            core.unsafeCount(source === "store" ? "hits" : "shared")
+            return Effect.succeed(Responses.replay(answer, source, startedAt, clock.unsafeCurrentTimeMillis()))
           }
-        )
+          if (core.isImmediate && control.mode === "use") {
+            const hit = unsafeFind(key, startedAt)
+            if (hit !== undefined) return toHit(hit, "store")
+          }
+          const lookUpOrShare = (missedAt?: number) =>
+            Effect.flatMap(CallLimits, ({ deadline, maxWait }) =>
+              Effect.flatMap(
+                SingleFlight.share(
+                  flights,
+                  {
+                    key: `${key} ${control.mode} ${maxWait}`,
+                    deadline,
+                    dependsOnDeadline,
+                    toSharedError: (error) => Errors.update(error, { attempts: [] })
+                  },
+                  lookUpOrCall(send, key, control, clock, missedAt)
+                ),
+                ({ shared, value }) =>
+                  value.stored
+                    ? toHit(value, "store")
+                    : shared
+                      ? toHit(value, "flight")
+                      : Effect.succeed(value.response)
+              )
+            )
+          // A store that answers at once is looked up before a flight: a hit then needs none.
+          return core.isImmediate && control.mode === "use"
+            ? Effect.flatMap(find(key, clock), (hit) =>
+                hit === undefined ? lookUpOrShare(stored) : toHit(hit, "store")
+              )
+            : lookUpOrShare()
+        })
+      }
 
     /** The stream; its answer is stored at the `Finish` event. */
     const recordStream = (open: Open, key: string, control: CacheControl, clock: Clock.Clock): Open =>
@@ -321,24 +330,29 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Cache
       (next: LLMService): LLMService["chatStream"] =>
       (request) =>
         toStream(
-          withKey(next.info, request, fromStream(next.chatStream(request)), (key, control, clock) => {
-            const startedAt = clock.unsafeCurrentTimeMillis()
-            return Effect.flatMap(lookUp(key, control, clock), (hit) =>
-              hit === undefined
-                ? recordStream(fromStream(next.chatStream(request)), key, control, clock)
-                : Effect.map(core.count("hits"), (): OpenStream => {
-                    const response = Responses.replay(hit, "store", startedAt, clock.unsafeCurrentTimeMillis())
-                    return { first: Chunk.unsafeFromArray(Events.fromResponse(response)), pull: end }
-                  })
-            )
-          })
+          withKey(
+            next.info,
+            request,
+            () => fromStream(next.chatStream(request)),
+            (key, control, clock) => {
+              const startedAt = clock.unsafeCurrentTimeMillis()
+              return Effect.flatMap(lookUp(key, control, clock), (hit) =>
+                hit === undefined
+                  ? recordStream(fromStream(next.chatStream(request)), key, control, clock)
+                  : Effect.map(core.count("hits"), (): OpenStream => {
+                      const response = Responses.replay(hit, "store", startedAt, clock.unsafeCurrentTimeMillis())
+                      return { first: Chunk.unsafeFromArray(Events.fromResponse(response)), pull: end }
+                    })
+              )
+            }
+          )
         )
 
     return {
       middleware: (next) =>
         Effect.succeed(
           wrap(next, {
-            chat: chat(next),
+            chat: InnerChat.toChat(chat(next)),
             ...(options.streams === true ? { chatStream: chatStream(next) } : {})
           })
         ),

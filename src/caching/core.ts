@@ -4,6 +4,7 @@ import type { CacheStoreError, Store } from "./model.js"
 import type { CacheOptions, CacheStats } from "./options.js"
 import * as Checks from "../internal/optionChecks.js"
 import * as GuardedStore from "./guardedStore.js"
+import * as UnsafeGet from "./unsafeGet.js"
 
 export interface Counts {
   readonly hits: number
@@ -24,6 +25,10 @@ export interface Core {
   /** Whether the store answers at once. */
   readonly isImmediate: boolean
   readonly count: (counter: keyof Counts, times?: number) => Effect.Effect<void>
+  /** Does what `count` does, outside of Effect. */
+  readonly unsafeCount: (counter: keyof Counts) => void
+  /** Reads the value of a key outside of Effect, from a store in memory that works; none as well with any other store. */
+  readonly unsafeRead: (key: string, now: number) => Option.Option<string>
   /** The value of each key; none when it is missing or the store cannot be used. */
   readonly read: (keys: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<Option.Option<string>>>
   /** Writes the entries unless the write was revoked. `ttl` in milliseconds. */
@@ -41,7 +46,7 @@ export interface Core {
   readonly invalidate: (key: string) => Effect.Effect<void, CacheStoreError>
 }
 
-const zero: Counts = { hits: 0, shared: 0, misses: 0, bypassed: 0 }
+const zero = (): Record<keyof Counts, number> => ({ hits: 0, shared: 0, misses: 0, bypassed: 0 })
 
 /** Concurrent store operations of one call. */
 const concurrency = 32
@@ -63,7 +68,8 @@ export const make = (userStore: Store, name: string, options: CacheOptions): Eff
       timeout: Duration.toMillis(options.storeTimeout ?? "500 millis"),
       cooldown: Duration.toMillis(options.storeCooldown ?? "10 seconds")
     })
-    let counts = zero
+    const unsafeGet = UnsafeGet.of(userStore)
+    let counts = zero()
     const pendingWrites = new Set<PendingWrite>()
     const revoke = (predicate: (pending: PendingWrite) => boolean) =>
       Effect.sync(() => {
@@ -75,8 +81,12 @@ export const make = (userStore: Store, name: string, options: CacheOptions): Eff
       isImmediate: store.immediate === true,
       count: (counter, times = 1) =>
         Effect.sync(() => {
-          counts = { ...counts, [counter]: counts[counter] + times }
+          counts[counter] += times
         }),
+      unsafeCount: (counter) => {
+        counts[counter]++
+      },
+      unsafeRead: (key, now) => (unsafeGet === undefined || !breaker.isClosed() ? Option.none() : unsafeGet(key, now)),
       read: (keys) => {
         const [key] = keys
         const misses: ReadonlyArray<Option.Option<string>> = keys.map(() => Option.none())
@@ -131,7 +141,7 @@ export const make = (userStore: Store, name: string, options: CacheOptions): Eff
       clear: Effect.zipRight(
         revoke(() => true),
         Effect.map(store.clear, () => {
-          counts = zero
+          counts = zero()
         })
       ),
       invalidate: (key) =>

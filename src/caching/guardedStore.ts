@@ -67,6 +67,8 @@ export interface BreakerOptions {
 export interface CircuitBreaker {
   /** Runs the operation; returns `fallback` when it fails, exceeds the time limit, or the circuit is open. */
   readonly run: <A>(operation: Operation, effect: Effect.Effect<A, CacheStoreError>, fallback: A) => Effect.Effect<A>
+  /** Whether every operation runs, and none has to close the circuit. */
+  readonly isClosed: () => boolean
   /** How often the store failed or was too slow. */
   readonly failures: Effect.Effect<number>
 }
@@ -166,6 +168,7 @@ export const make = (store: Store, { cooldown, name, timeout }: BreakerOptions):
 
     return {
       run: store.immediate === true ? immediate : guarded,
+      isClosed: () => state.openUntil === undefined,
       failures: Effect.sync(() => state.failures)
     }
   })

@@ -1,4 +1,4 @@
-/** The results for the latest texts: a cache hit repeats the digest of a request and the decoding of an entry that was hit before. */
+/** The results for the latest texts: a cache hit repeats the decoding of an entry that was hit before. */
 
 /** Longer texts are not kept. In UTF-16 units. */
 const maxLength = 16_384

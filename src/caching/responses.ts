@@ -8,6 +8,7 @@ import type { Core, PendingWrite } from "./core.js"
 import * as Entry from "./entry.js"
 import * as Key from "./key.js"
 import * as Recent from "./recent.js"
+import * as RecentRequests from "./recentRequests.js"
 import { digest } from "../internal/digest.js"
 
 /** A response of the store or of the provider. */
@@ -26,14 +27,20 @@ export const replay = (
   startedAt: number,
   now: number
 ): ChatResponse => {
-  const stored = Entry.withoutCallData(response)
+  const original = source === "store" ? response : Entry.withoutCallData(response)
   return {
-    ...stored,
+    ...original,
     usage: Usage.empty,
     latency: now - startedAt,
-    cached: { source, age: Math.max(0, now - at), usage: stored.usage }
+    cached: { source, age: Math.max(0, now - at), usage: original.usage }
   }
 }
+
+/** What the key of a request depends on. */
+const withTarget = (
+  { baseUrl, defaults, model, provider, wire }: ModelInfo,
+  request: ChatRequest.Input
+): ReadonlyArray<unknown> => [provider, baseUrl, wire, model, defaults, request]
 
 export interface ResponseStoreOptions {
   readonly scope: string
@@ -42,46 +49,70 @@ export interface ResponseStoreOptions {
 }
 
 export interface ResponseStore {
+  /** The key of a request that was called lately. */
+  readonly recentKey: (info: ModelInfo, request: ChatRequest.Input) => string | undefined
   /** None when the request cannot be written as JSON; the call then reports why. */
   readonly keyOf: (info: ModelInfo, request: ChatRequest.Input) => Effect.Effect<Option.Option<string>>
+  /** Does what `find` does, outside of Effect, in a store in memory; otherwise returns undefined. */
+  readonly unsafeFind: (key: string, now: number) => SourcedResponse | undefined
   readonly find: (key: string, clock: Clock.Clock) => Effect.Effect<SourcedResponse | undefined>
   /** Stores the response if `accept` allows it. `ttl` in milliseconds. */
   readonly save: (pending: PendingWrite, key: string, sourced: SourcedResponse, ttl: number) => Effect.Effect<void>
 }
 
 export const make = (core: Core, { accept, ignore, scope }: ResponseStoreOptions): ResponseStore => {
-  const digests = Recent.make<Option.Option<string>>()
+  const keys = RecentRequests.make<string>()
   const entries = Recent.make<Entry.ResponseEntry>()
 
   const keyOf: ResponseStore["keyOf"] = (info, request) => {
     const content = Option.liftThrowable(Key.ofChat)(scope, info, request, ignore)
     if (Option.isNone(content)) return Effect.succeedNone
-    const recent = digests.get(content.value)
-    return recent !== undefined
-      ? Effect.succeed(recent)
-      : Effect.map(digest(content.value), (key) => {
-          if (Option.isSome(key)) digests.set(content.value, key)
-          return key
-        })
+    const remember = keys.prepare(withTarget(info, request))
+    return Effect.map(digest(content.value), (key) => {
+      if (Option.isSome(key)) remember(key.value)
+      return key
+    })
   }
 
   const decode = (text: string): Entry.ResponseEntry | undefined => {
     const recent = entries.get(text)
     if (recent !== undefined) return recent
-    const entry = Option.getOrUndefined(Entry.decodeResponse(text))
-    if (entry !== undefined) entries.set(text, entry)
+    const decoded = Option.getOrUndefined(Entry.decodeResponse(text))
+    if (decoded === undefined) return undefined
+    const entry = { ...decoded, response: Entry.withoutCallData(decoded.response) }
+    entries.set(text, entry)
     return entry
   }
 
+  const recentKey: ResponseStore["recentKey"] = (info, request) => {
+    try {
+      return keys.get(withTarget(info, request))
+    } catch {
+      // A request that cannot be read. `keyOf` has no key for it, and the call reports why.
+      return undefined
+    }
+  }
+
+  /** The response of an entry, unless it has expired or cannot be decoded. */
+  const usable = (text: string, now: number): SourcedResponse | undefined => {
+    const entry = decode(text)
+    return entry !== undefined && Entry.isFresh(entry, now)
+      ? { response: entry.response, at: entry.at, stored: true }
+      : undefined
+  }
+
   return {
+    recentKey,
     keyOf: (info, request) => Effect.suspend(() => keyOf(info, request)),
+    unsafeFind: (key, now) => {
+      const text = core.unsafeRead(key, now)
+      return Option.isNone(text) ? undefined : usable(text.value, now)
+    },
     find: (key, clock) =>
       Effect.flatMap(core.read([key]), ([text]) => {
         if (text === undefined || Option.isNone(text)) return Effect.succeed(undefined)
-        const entry = decode(text.value)
-        return entry !== undefined && Entry.isFresh(entry, clock.unsafeCurrentTimeMillis())
-          ? Effect.succeed<SourcedResponse>({ response: entry.response, at: entry.at, stored: true })
-          : Effect.as(core.removeUnusable(key), undefined)
+        const found = usable(text.value, clock.unsafeCurrentTimeMillis())
+        return found === undefined ? Effect.as(core.removeUnusable(key), found) : Effect.succeed(found)
       }),
     save: (pending, key, { at, response }, ttl) =>
       Effect.suspend(() => {

@@ -25,7 +25,7 @@ import type { AttemptProbe, Instruments, Outcome, Subject } from "./observer.js"
 import type { Open, OpenStream, Pull } from "./openStream.js"
 import { fromStream, isolated, withEarlierAttempts } from "./openStream.js"
 import { takeFailed } from "./origin.js"
-import { estimateInput } from "./request.js"
+import { estimateInput, inputTokensOf } from "./request.js"
 import { limitFor } from "./requestLimit.js"
 import type { KeyRetries } from "./retry/state.js"
 import { deltaText } from "./deltaText.js"
@@ -67,12 +67,16 @@ interface ActiveAttempt {
 /** The estimated output tokens of an answer, unless the request's `maxTokens` is lower. */
 const defaultOutputEstimate = 500
 
-export const chatAttempt = (request: ChatRequest, model: string): AttemptRequest => ({
+export const chatAttempt = (
+  request: ChatRequest,
+  model: string,
+  inputTokens = inputTokensOf(request)
+): AttemptRequest => ({
   operation: "chat",
   model,
   request,
-  inputTokens: () => estimateInput(request),
-  estimate: () => estimateInput(request) + Math.min(request.maxTokens ?? defaultOutputEstimate, defaultOutputEstimate)
+  inputTokens,
+  estimate: () => inputTokens() + Math.min(request.maxTokens ?? defaultOutputEstimate, defaultOutputEstimate)
 })
 
 const embeddingAttempt = (request: EmbeddingRequest, model: string): AttemptRequest => {

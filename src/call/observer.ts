@@ -1,5 +1,5 @@
 /** The interface through which a call reports its attempts and waits. `Telemetry` implements it; without it reports are dropped. */
-import type { Context, MetricLabel } from "effect"
+import type { MetricLabel } from "effect"
 import { Effect } from "effect"
 import type { ApiKey } from "../vocabulary/ApiKey.js"
 import type { ChatRequest } from "../vocabulary/Chat.js"
@@ -60,9 +60,6 @@ export interface AttemptEnd {
   readonly startedAt: number
   readonly endedAt: number
 }
-
-/** What reports the usage of attempts to the listeners in a context; undefined when there are none. */
-export type UsageObserver = (context: Context.Context<never>) => ((end: AttemptEnd) => Effect.Effect<void>) | undefined
 
 export interface Instruments {
   /** The metrics of attempts; absent when there are none. */

@@ -25,11 +25,13 @@ import { chatAttempt, withFailedAttempt } from "./attempts.js"
 import type { Limits } from "./limits.js"
 import { CallLimits } from "./limits.js"
 import type { Service } from "./model.js"
-import type { CallRecorder, Outcome, UsageObserver } from "./observer.js"
+import type { CallRecorder, Outcome } from "./observer.js"
 import { CallOrigin } from "./origin.js"
 import { WantsRawResponse } from "./passthrough.js"
 import { limitFor } from "./requestLimit.js"
+import type { Added } from "./innerChat.js"
 import { succeededAtOnce } from "./retry/state.js"
+import type { Listeners, UsageObserver } from "./usageListeners.js"
 import type { Millis } from "./timeLimits.js"
 
 /** Effect's default tracer, which exports nothing. */
@@ -62,6 +64,8 @@ export interface Call {
   readonly limits: Limits
   /** The wire whose raw answer the caller wants beside the decoded one. */
   readonly rawProtocol: string | undefined
+  /** The listeners that were added to the call. */
+  readonly listeners: Listeners
   readonly watch: AttemptWatch
   readonly onRateLimits: (limits: RateLimits) => void
   /** Gives permit and key back and records the attempt. Only the first call has an effect; the result reports the usage. */
@@ -81,7 +85,8 @@ export const begin = (
   plan: Plan,
   fiber: Fiber.RuntimeFiber<unknown, unknown>,
   request: ChatRequest,
-  model: string
+  model: string,
+  added: Added
 ): Call | undefined => {
   const { client, countsTokens, feedback, info, instruments, limiter, pool } = plan.deps
   const clock = clockOf(fiber)
@@ -92,8 +97,8 @@ export const begin = (
   const isRepeated = (limitFor(limits.requests, info)?.earlier.length ?? 0) > 0
   if (isRepeated) return undefined
   const labels = fiber.getFiberRef(FiberRef.currentMetricLabels)
-  const notify = plan.usageObserver(context)
-  const subject = chatAttempt(request, model)
+  const notify = plan.usageObserver(context, added.listeners)
+  const subject = chatAttempt(request, model, request === added.request ? added.inputTokens : undefined)
   const tokens = countsTokens ? subject.estimate() : 0
   const acquired = unsafeTryAcquire(clock, { limiter, pool }, { model, tokens, tried: none, avoid: none })
   if (acquired === undefined) return undefined
@@ -118,6 +123,7 @@ export const begin = (
     watch,
     limits,
     rawProtocol: Context.get(context, WantsRawResponse),
+    listeners: added.listeners,
     onRateLimits: (rateLimits) => {
       const { remainingRequests, resetRequests } = rateLimits
       if (remainingRequests === 0 && resetRequests !== undefined) pool.unsafeRest?.(clock, key.id, resetRequests)

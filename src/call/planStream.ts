@@ -20,6 +20,7 @@ import type { Call, Plan, Restore } from "./plan.js"
 import { after, begin, continueWith, withAttempt } from "./plan.js"
 import type { EffectiveLimit } from "./timeLimits.js"
 import { expired, shorterLimit } from "./timeLimits.js"
+import { nothing } from "./innerChat.js"
 import { estimateInput } from "./request.js"
 
 /** The bytes whose events are kept for a consumer that is busy, before the socket is paused: as many as one read of a socket has. */
@@ -278,7 +279,7 @@ const make = (plan: Plan, call: Call, direct: DirectClient) => {
 export const open = (plan: Plan, direct: DirectClient, request: ChatRequest, model: string): Open =>
   Effect.uninterruptibleMask((restore) =>
     Effect.withFiberRuntime<OpenStream, LLMError, Scope.Scope>((fiber) => {
-      const call = begin(plan, fiber, request, model)
+      const call = begin(plan, fiber, request, model, nothing)
       if (call === undefined) return restore(fromStream(plan.effects.chatStream(request)))
       const stream = make(plan, call, direct)
       return Effect.zipRight(

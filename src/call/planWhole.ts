@@ -11,7 +11,9 @@ import * as Watches from "./attemptWatch.js"
 import type { DirectClient } from "./directClient.js"
 import type { Call, Plan, Restore } from "./plan.js"
 import { after, begin, continueWith, continueAfter, withAttempt } from "./plan.js"
+import type { Added } from "./innerChat.js"
 import { expired, shorterLimit } from "./timeLimits.js"
+import { notifying } from "./usageListeners.js"
 
 type Answer = Exit.Exit<ChatResponse, LLMError>
 
@@ -94,7 +96,10 @@ const conclude = (
   }
   const error = withAttempt(plan, call, failure)
   return continueAfter(call.watch.isExpired ? inFlight.abort() : Effect.void, () =>
-    after(settle(call, Exit.fail(error)), restore(continueWith(plan, call, error, plan.effects.chat(call.request))))
+    after(
+      settle(call, Exit.fail(error)),
+      restore(continueWith(plan, call, error, notifying(plan.effects.chat(call.request), call.listeners)))
+    )
   )
 }
 
@@ -174,12 +179,13 @@ export const chat = (
   plan: Plan,
   direct: DirectClient | undefined,
   request: ChatRequest,
-  model: string
+  model: string,
+  added: Added
 ): Effect.Effect<ChatResponse, LLMError> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.withFiberRuntime((fiber) => {
-      const call = begin(plan, fiber, request, model)
-      if (call === undefined) return restore(plan.effects.chat(request))
+      const call = begin(plan, fiber, request, model, added)
+      if (call === undefined) return restore(notifying(plan.effects.chat(request), added.listeners))
       return direct === undefined ? sendInFiber(plan, call, restore) : sendDirectly(plan, call, direct, restore)
     })
   )

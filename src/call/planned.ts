@@ -1,6 +1,7 @@
 /** The `LLM` of a call plan. */
 import { Either } from "effect"
 import * as DirectClient from "./directClient.js"
+import { toChat } from "./innerChat.js"
 import type { Service } from "./model.js"
 import { fromStream, toStream } from "./openStream.js"
 import type { Plan } from "./plan.js"
@@ -20,13 +21,17 @@ export const applyTo = (effects: Service, options: Omit<Plan, "effects" | "hasLi
   if (feedback !== undefined && feedback.unsafe === undefined) return effects
   const plan: Plan = { ...options, effects, hasLimits: !isUnlimited(options.limits) }
   const direct = DirectClient.of(client)
+  const hasDefaults = Object.keys(info.defaults ?? {}).length > 0
   return wrap(effects, {
-    chat: (input) => {
-      const request = normalize(input, info.defaults)
-      return Either.isLeft(request)
+    chat: toChat((input, added) => {
+      const request =
+        added.request !== undefined && !hasDefaults
+          ? added.request
+          : Either.getOrUndefined(normalize(added.request ?? input, info.defaults))
+      return request === undefined
         ? effects.chat(input)
-        : Whole.chat(plan, direct, request.right, request.right.model ?? info.model)
-    },
+        : Whole.chat(plan, direct, request, request.model ?? info.model, added)
+    }),
     ...(direct === undefined
       ? {}
       : {

@@ -145,6 +145,12 @@ export const normalizeEmbedding = (
 /** Estimates the input tokens of a request. */
 export const estimateInput = (request: ChatRequest): number => RequestTokens.ofRequest(request, Usage.estimateTokens)
 
+/** Estimates the input tokens of a request when it is first called. */
+export const inputTokensOf = (request: ChatRequest): (() => number) => {
+  let tokens: number | undefined
+  return () => (tokens ??= estimateInput(request))
+}
+
 const omitModel = <A extends { readonly model?: string }>({ model: _, ...rest }: A): Omit<A, "model"> => rest
 
 /** The request without its model, for a member of a fallback or balance that uses its own. */

@@ -82,9 +82,10 @@ export const free: Cost = {
  * @category constructors
  */
 export const make = (parts: Partial<Omit<Cost, "total">>): Cost => {
-  const amounts = { ...free, ...parts }
-  const { cacheWrite, cachedInput, input, output, reasoning, request } = amounts
-  return { ...amounts, total: [input, cachedInput, cacheWrite, output, reasoning, request].reduce(addDollars, 0) }
+  const { cacheWrite = 0, cachedInput = 0, input = 0, output = 0, reasoning = 0, request = 0 } = parts
+  const inputTotal = addDollars(addDollars(addDollars(0, input), cachedInput), cacheWrite)
+  const total = addDollars(addDollars(addDollars(inputTotal, output), reasoning), request)
+  return { input, cachedInput, cacheWrite, output, reasoning, request, total }
 }
 
 /**

@@ -8,9 +8,10 @@ import * as LLMErrors from "../../src/vocabulary/LLMError.js"
 import * as ResponseCache from "../../src/caching/ResponseCache.js"
 import * as Usage from "../../src/vocabulary/Usage.js"
 import { answer, context, scripted, unavailable } from "../support/scripted.js"
+import { eventually } from "../support/eventually.js"
 import { settled } from "../support/settled.js"
 
-/** A cache around an `LLM` whose calls end only with `end`, and the number of calls that have started. */
+/** A cache around an `LLM` whose calls end only with `end`, the number of calls that have started, and a wait for a number of them. */
 const controlledCalls = Effect.gen(function* () {
   const started = yield* Ref.make(0)
   const ends: Array<Deferred.Deferred<ChatResponse, LLMError>> = []
@@ -29,14 +30,16 @@ const controlledCalls = Effect.gen(function* () {
       const call = ends[index]
       return call === undefined ? Effect.dieMessage(`no call ${index}`) : Deferred.complete(call, exit)
     })
-  return { llm, cache, end, started: Ref.get(started) }
+  const hasStarted = (calls: number) => eventually(Effect.map(Ref.get(started), (count) => count >= calls))
+  return { llm, cache, end, started: Ref.get(started), hasStarted }
 })
 
 describe("equal requests in flight", () => {
   it.effect("sends 20 equal concurrent requests as one call and counts its usage once", () =>
     Effect.gen(function* () {
-      const { started, cache, end, llm } = yield* controlledCalls
+      const { started, hasStarted, cache, end, llm } = yield* controlledCalls
       const fibers = yield* Effect.forEach(Array.from({ length: 20 }), () => Effect.fork(llm.chat("?")))
+      yield* hasStarted(1)
       yield* settled
       expect(yield* started).toBe(1)
       yield* end(0, Effect.succeed(answer("once")))
@@ -51,30 +54,31 @@ describe("equal requests in flight", () => {
 
   it.effect("a waiting request calls the provider when the first of the equal requests is interrupted", () =>
     Effect.gen(function* () {
-      const { started, end, llm } = yield* controlledCalls
+      const { started, hasStarted, end, llm } = yield* controlledCalls
       const first = yield* Effect.fork(llm.chat("?"))
-      yield* settled
+      yield* hasStarted(1)
       const others = yield* Effect.forEach(Array.from({ length: 5 }), () => Effect.fork(llm.chat("?")))
       yield* settled
       yield* Fiber.interrupt(first)
-      yield* settled
-      expect(yield* started).toBe(2)
+      yield* hasStarted(2)
       yield* end(1, Effect.succeed(answer("yes")))
       const answers = yield* Effect.forEach(others, Fiber.join)
       expect(answers.map(({ text }) => text)).toEqual(["yes", "yes", "yes", "yes", "yes"])
       expect(answers.filter(({ cached }) => cached === undefined)).toHaveLength(1)
       expect((yield* llm.chat("?")).cached?.source).toBe("store")
+      expect(yield* started).toBe(2)
     })
   )
 
   it.effect("the other equal requests still get the answer when one waiting request is interrupted", () =>
     Effect.gen(function* () {
-      const { started, end, llm } = yield* controlledCalls
+      const { started, hasStarted, end, llm } = yield* controlledCalls
       const [first, second, third] = yield* Effect.all([
         Effect.fork(llm.chat("?")),
         Effect.fork(llm.chat("?")),
         Effect.fork(llm.chat("?"))
       ])
+      yield* hasStarted(1)
       yield* settled
       yield* Fiber.interrupt(second)
       yield* end(0, Effect.succeed(answer("yes")))
@@ -86,8 +90,9 @@ describe("equal requests in flight", () => {
 
   it.effect("shares a failure between equal requests and reports its attempts on one of the errors only", () =>
     Effect.gen(function* () {
-      const { started, end, llm } = yield* controlledCalls
+      const { started, hasStarted, end, llm } = yield* controlledCalls
       const fibers = yield* Effect.forEach(Array.from({ length: 3 }), () => Effect.fork(Effect.flip(llm.chat("?"))))
+      yield* hasStarted(1)
       yield* settled
       yield* end(0, Effect.fail(unavailable))
       const errors = yield* Effect.forEach(fibers, Fiber.join)
@@ -95,7 +100,7 @@ describe("equal requests in flight", () => {
       expect(errors.flatMap(({ attempts }) => attempts)).toHaveLength(1)
       expect(yield* started).toBe(1)
       const again = yield* Effect.fork(llm.chat("?"))
-      yield* settled
+      yield* hasStarted(2)
       expect(yield* started).toBe(2)
       yield* Fiber.interrupt(again)
     })
@@ -103,10 +108,11 @@ describe("equal requests in flight", () => {
 
   it.effect("shares a defect between equal requests", () =>
     Effect.gen(function* () {
-      const { end, llm } = yield* controlledCalls
+      const { end, hasStarted, llm } = yield* controlledCalls
       const fibers = yield* Effect.forEach([1, 2], () =>
         Effect.fork(Effect.catchAllDefect(llm.chat("?"), Effect.succeed))
       )
+      yield* hasStarted(1)
       yield* settled
       yield* end(0, Effect.die("broken"))
       expect(yield* Effect.forEach(fibers, Fiber.join)).toEqual(["broken", "broken"])
@@ -115,15 +121,15 @@ describe("equal requests in flight", () => {
 
   it.effect("a request with a later deadline retries when the shared call fails with a TimeoutError", () =>
     Effect.gen(function* () {
-      const { started, end, llm } = yield* controlledCalls
+      const { started, hasStarted, end, llm } = yield* controlledCalls
       const late = new LLMErrors.TimeoutError({ ...context, phase: "total", message: "late" })
       const first = yield* Effect.fork(Effect.flip(narrow(llm.chat("?"), { deadline: 10 })))
-      yield* settled
+      yield* hasStarted(1)
       const sameDeadline = yield* Effect.fork(Effect.flip(narrow(llm.chat("?"), { deadline: 10 })))
       const laterDeadline = yield* Effect.fork(llm.chat("?"))
       yield* settled
       yield* end(0, Effect.fail(late))
-      yield* settled
+      yield* hasStarted(2)
       expect((yield* Fiber.join(first))._tag).toBe("TimeoutError")
       expect((yield* Fiber.join(sameDeadline))._tag).toBe("TimeoutError")
       expect(yield* started).toBe(2)
@@ -134,11 +140,11 @@ describe("equal requests in flight", () => {
 
   it.effect("sends two different concurrent requests as two calls", () =>
     Effect.gen(function* () {
-      const { started, end, llm } = yield* controlledCalls
+      const { started, hasStarted, end, llm } = yield* controlledCalls
       const one = yield* Effect.fork(llm.chat("one"))
-      yield* settled
+      yield* hasStarted(1)
       const two = yield* Effect.fork(llm.chat("two"))
-      yield* settled
+      yield* hasStarted(2)
       expect(yield* started).toBe(2)
       yield* end(0, Effect.succeed(answer("1")))
       yield* end(1, Effect.succeed(answer("2")))

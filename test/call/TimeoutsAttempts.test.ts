@@ -9,7 +9,7 @@ import * as LLMErrors from "../../src/vocabulary/LLMError.js"
 import * as ProviderClient from "../../src/call/ProviderClient.js"
 import * as RateLimiter from "../../src/rateLimiter/RateLimiter.js"
 import * as Timeouts from "../../src/call/Timeouts.js"
-import { withUsageListener } from "../../src/telemetry/usageListeners.js"
+import { notifying } from "../../src/call/usageListeners.js"
 import { answer, context } from "../support/scripted.js"
 
 const refused = new LLMErrors.AuthenticationError({ ...context, status: 401, message: "wrong key" })
@@ -41,10 +41,9 @@ const make = (provider: ReturnType<typeof silent>, options: Omit<LLM.Options, "m
 const after = <A, R>(duration: Duration.DurationInput, effect: Effect.Effect<A, LLMErrors.LLMError, R>) =>
   Effect.gen(function* () {
     const attempts: Array<readonly [keyId: string, outcome: string]> = []
-    const onUsage = withUsageListener(effect, {
-      owner: attempts,
-      onUsage: ({ keyId, outcome }) => Effect.sync(() => void attempts.push([keyId, outcome]))
-    })
+    const onUsage = notifying(effect, [
+      { owner: attempts, onUsage: ({ keyId, outcome }) => Effect.sync(() => void attempts.push([keyId, outcome])) }
+    ])
     const fiber = yield* Effect.fork(Effect.flip(onUsage))
     yield* TestClock.adjust(duration)
     const exit = yield* Fiber.interrupt(fiber)

@@ -13,10 +13,13 @@ import * as Reservations from "./reservation.js"
 import { clockOf } from "../../internal/clock.js"
 import { whileChanged } from "../../internal/context.js"
 import { Label } from "../../internal/label.js"
-import { isListening, withListener } from "../../telemetry/usageListeners.js"
+import { isListening, withListeners } from "../../call/usageListeners.js"
 import type { Open, OpenStream, Pull } from "../../call/openStream.js"
 import { fromStream, toStream } from "../../call/openStream.js"
-import { normalize, normalizeEmbedding, passedOn } from "../../call/request.js"
+import { inputTokensOf, normalize, normalizeEmbedding, passedOn } from "../../call/request.js"
+import type { Added } from "../../call/innerChat.js"
+import * as InnerChat from "../../call/innerChat.js"
+import type { EmbeddingRequest } from "../../vocabulary/Embedding.js"
 import { wrap } from "../../call/wrap.js"
 
 interface Answer {
@@ -41,12 +44,8 @@ const settleFailure = (
 
 const chargeWhole =
   (info: ModelInfo) =>
-  <A extends Answer>(
-    call: Effect.Effect<A, LLMError>,
-    reservation: BudgetReservation,
-    restore: Restore
-  ): Effect.Effect<A, LLMError> =>
-    Effect.matchCauseEffect(whileChanged(restore(call), withListener(reservation.listener)), {
+  <A extends Answer>(sent: Effect.Effect<A, LLMError>, reservation: BudgetReservation): Effect.Effect<A, LLMError> =>
+    Effect.matchCauseEffect(sent, {
       onSuccess: (answer) =>
         Effect.as(reservation.settle(answer.usage, Pricing.withOwnPrice(info, Pricing.answererOf(answer))), answer),
       onFailure: (cause) => Effect.zipRight(settleFailure(reservation, info, cause), Effect.failCause(cause))
@@ -86,12 +85,12 @@ const settleAtFinish = (
 
 const chargeStream =
   (info: ModelInfo) =>
-  (call: Open, reservation: BudgetReservation, restore: Restore): Open => {
+  (sent: Open, reservation: BudgetReservation): Open => {
     const streamEnd: StreamEnd = { by: info, partial: undefined }
     // Added before the stream's finalizers so that it runs after them: they report what was consumed.
     return Effect.zipRight(
       Effect.addFinalizer(() => reservation.settle(streamEnd.partial, streamEnd.by)),
-      Effect.matchEffect(whileChanged(restore(call), withListener(reservation.listener)), {
+      Effect.matchEffect(sent, {
         onSuccess: (opened) => settleAtFinish(info, opened, reservation, streamEnd),
         onFailure: (error) => {
           streamEnd.partial = partialUsage(error)
@@ -101,71 +100,103 @@ const chargeStream =
     )
   }
 
+/** A valid call. */
+interface ValidCall {
+  readonly model: string | undefined
+  readonly estimate: Usage.Usage
+  readonly added: Added
+}
+
+/** The estimated usage of a chat. It asks for the input tokens if it needs them. */
+export type Estimate = (request: ChatRequest, info: ModelInfo, inputTokens: () => number) => Usage.Usage
+
 /** The middleware over rules that have been checked. */
 export const makeMiddleware =
-  (deps: Dependencies, estimate: (request: ChatRequest, info: ModelInfo) => Usage.Usage): Middleware =>
+  (deps: Dependencies, estimate: Estimate): Middleware =>
   (next) => {
     const { info } = next
 
     /** Charges a call once under nested middlewares of one budget. An invalid request is passed on for its error. */
-    const charging = <Input, Request extends { readonly model?: string }, A, R>(
-      normalize: (input: Input) => Either.Either<Request, LLMError>,
-      estimate: (request: Request) => Usage.Usage,
-      send: (input: Input, request?: Request) => Effect.Effect<A, LLMError, R>,
-      charge: (
-        call: Effect.Effect<A, LLMError, R>,
-        reservation: BudgetReservation,
-        restore: Restore
-      ) => Effect.Effect<A, LLMError, R>
-    ) => {
-      return (input: Input): Effect.Effect<A, LLMError, R> =>
+    const charging =
+      <Input, A, R>(
+        validate: (input: Input, added: Added) => ValidCall | undefined,
+        /** Sends the call, which alone is restored. */
+        send: (input: Input, added: Added, restore: Restore) => Effect.Effect<A, LLMError, R>,
+        charge: (sent: Effect.Effect<A, LLMError, R>, reservation: BudgetReservation) => Effect.Effect<A, LLMError, R>
+      ) =>
+      (input: Input, added: Added): Effect.Effect<A, LLMError, R> =>
         Effect.uninterruptibleMask((restore) =>
           Effect.withFiberRuntime((fiber) => {
             const context = fiber.currentContext
-            const normalized = isListening(context, deps.owner) ? undefined : Either.getOrUndefined(normalize(input))
-            if (normalized === undefined) return restore(send(input))
+            const call = isListening(context, added.listeners, deps.owner) ? undefined : validate(input, added)
+            if (call === undefined) return send(input, added, restore)
             const request = {
               info,
-              model: normalized.model ?? info.model,
+              model: call.model ?? info.model,
               label: Context.get(context, Label),
-              estimate: estimate(normalized)
+              estimate: call.estimate
             }
-            const call = send(input, normalized)
             const now = clockOf(fiber).unsafeCurrentTimeMillis()
             return Effect.flatMap(Reservations.reserve(deps, request, context, now), (reservation) =>
-              charge(call, reservation, restore)
+              charge(send(input, InnerChat.withListener(call.added, reservation.listener), restore), reservation)
             )
           })
         )
+
+    const validateChat = (input: ChatRequest.Input, added: Added): ValidCall | undefined => {
+      const request = added.request ?? Either.getOrUndefined(normalize(input))
+      if (request === undefined) return undefined
+      const inputTokens = added.inputTokens ?? inputTokensOf(request)
+      return {
+        model: request.model,
+        estimate: estimate(request, info, inputTokens),
+        added: { listeners: added.listeners, request, inputTokens }
+      }
     }
 
-    const chatEstimate = (request: ChatRequest) => estimate(request, info)
+    const notifying = <A, R>(sent: Effect.Effect<A, LLMError, R>, { listeners }: Added) =>
+      listeners.length === 0 ? sent : whileChanged(sent, withListeners(listeners))
 
-    const forward = (input: ChatRequest.Input, request: ChatRequest | undefined): ChatRequest.Input =>
-      request === undefined ? input : passedOn(input, request)
+    const chargeChat = charging(
+      validateChat,
+      (input: ChatRequest.Input, added, restore) => restore(Effect.suspend(() => InnerChat.call(next, input, added))),
+      chargeWhole(info)
+    )
 
-    const openStream = charging(
-      (input: ChatRequest.Input) => normalize(input),
-      chatEstimate,
-      (input, request) => fromStream(next.chatStream(forward(input, request))),
+    const chargeEmbedding = charging(
+      (input: EmbeddingRequest.Input) => {
+        const request = Either.getOrUndefined(normalizeEmbedding(input))
+        return request === undefined
+          ? undefined
+          : {
+              model: request.model,
+              estimate: Usage.make({ inputTokens: Usage.estimateAll(request.input), estimated: true }),
+              added: InnerChat.nothing
+            }
+      },
+      (input, added, restore) => notifying(restore(Effect.suspend(() => next.embed(input))), added),
+      chargeWhole(info)
+    )
+
+    const chargeOpening = charging(
+      validateChat,
+      (input: ChatRequest.Input, added, restore) =>
+        notifying(
+          restore(
+            Effect.suspend(() =>
+              fromStream(next.chatStream(added.request === undefined ? input : passedOn(input, added.request)))
+            )
+          ),
+          added
+        ),
       chargeStream(info)
     )
 
     return Effect.succeed(
       wrap(next, {
-        chat: charging(
-          (input: ChatRequest.Input) => normalize(input),
-          chatEstimate,
-          (input, request) => next.chat(forward(input, request)),
-          chargeWhole(info)
-        ),
-        embed: charging(
-          normalizeEmbedding,
-          ({ input }) => Usage.make({ inputTokens: Usage.estimateAll(input), estimated: true }),
-          (input) => next.embed(input),
-          chargeWhole(info)
-        ),
-        chatStream: (input) => toStream(openStream(input))
+        chat: InnerChat.toChat(chargeChat),
+        embed: (input) => chargeEmbedding(input, InnerChat.nothing),
+        chatStream: (input) => toStream(chargeOpening(input, InnerChat.nothing))
       })
     )
   }

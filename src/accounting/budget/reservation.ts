@@ -17,7 +17,7 @@ import type { Service as Prices } from "../pricing/model.js"
 import { Pricing } from "../pricing/model.js"
 import * as Usage from "../../vocabulary/Usage.js"
 import type { Change, Claim, AccountStatus } from "./accounts.js"
-import type { Listener } from "../../telemetry/usageListeners.js"
+import type { Listener } from "../../call/usageListeners.js"
 
 /** A budget with all defaults filled in, its limit in whole amounts. */
 export interface BudgetRule {

@@ -1,7 +1,7 @@
 /** Costs of answers and attempts at the prices in use. */
 import { Effect, Option } from "effect"
 import type { ModelInfo } from "../../call/model.js"
-import type { EndedAttempt } from "../../telemetry/usageListeners.js"
+import type { EndedAttempt } from "../../call/usageListeners.js"
 import type { Attempt } from "../../vocabulary/attempt.js"
 import type { Cost } from "../../vocabulary/cost.js"
 import * as Costs from "../../vocabulary/cost.js"

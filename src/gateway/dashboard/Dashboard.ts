@@ -32,8 +32,8 @@
 import { Clock, Context, Effect, Layer, Option, Stream } from "effect"
 import * as Budgets from "../../accounting/budget/model.js"
 import * as EmbeddingCache from "../../caching/EmbeddingCache.js"
-import type { Listener } from "../../telemetry/usageListeners.js"
-import { withUsageListener } from "../../telemetry/usageListeners.js"
+import type { Listener } from "../../call/usageListeners.js"
+import { notifying } from "../../call/usageListeners.js"
 import type { StartObserving } from "../../telemetry/observe.js"
 import { instrument, outcomeOf } from "../../telemetry/observe.js"
 import { wrap } from "../../call/wrap.js"
@@ -150,8 +150,8 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Model
         })
 
     const observedService = (name: string, next: LLMService): LLMService => {
-      const usageListener = usageListenerOf(name)
-      return instrument(wrap(next, { around: (call) => withUsageListener(call, usageListener) }), observe(name))
+      const usageListeners = [usageListenerOf(name)]
+      return instrument(wrap(next, { around: (call) => notifying(call, usageListeners) }), observe(name))
     }
 
     const snapshotSince = (start: number): Effect.Effect<Snapshot> =>

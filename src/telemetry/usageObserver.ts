@@ -1,66 +1,14 @@
-/**
- * Listeners for the usage of attempts. Middlewares add a listener to the context of a call; every attempt of the call, on any
- * model, notifies each listener exactly once when it ends: answered, failed or interrupted.
- */
+/** Notifies the listeners of the usage of attempts. */
 import { Clock, Context, Effect } from "effect"
 import type { ModelInfo } from "../call/model.js"
-import type { Price } from "../vocabulary/price.js"
-import * as Usage from "../vocabulary/Usage.js"
-import type { Instruments, Outcome, Subject, UsageObserver } from "../call/observer.js"
+import type { Instruments, Outcome, Subject } from "../call/observer.js"
+import type { EndedAttempt, Listeners, UsageObserver } from "../call/usageListeners.js"
+import { listenersOf, noListeners, UsageListeners } from "../call/usageListeners.js"
 import { clockOf } from "../internal/clock.js"
-import { changed } from "../internal/context.js"
 import { Label } from "../internal/label.js"
+import * as Usage from "../vocabulary/Usage.js"
 
-/** An ended attempt. */
-export interface EndedAttempt {
-  readonly operation: Subject["operation"]
-  readonly provider: string
-  /** The requested model. */
-  readonly model: string
-  /** The model that answered; the requested one when the provider names none. */
-  readonly answeredBy: string
-  readonly keyId: string
-  readonly label: string
-  readonly outcome: Outcome
-  /** Usage as the provider reported it, else estimated. */
-  readonly usage: Usage.Usage
-  /** Price in the configuration of the requested model. */
-  readonly price?: Price
-  /** In milliseconds since the epoch. */
-  readonly startedAt: number
-  readonly endedAt: number
-}
-
-export interface Listener {
-  /** Identity of the listener's owner, which is notified of an attempt only once. */
-  readonly owner: object
-  readonly onUsage: (attempt: EndedAttempt) => Effect.Effect<void>
-}
-
-const none: ReadonlyArray<Listener> = []
-
-export class UsageListeners extends Context.Reference<UsageListeners>()("effect-llm/UsageListeners", {
-  defaultValue: (): ReadonlyArray<Listener> => none
-}) {}
-
-export const isListening = (context: Context.Context<never>, owner: object): boolean =>
-  Context.get(context, UsageListeners).some((listener) => listener.owner === owner)
-
-/** The context with one more listener, unless its owner listens already. */
-export const withListener =
-  (listener: Listener) =>
-  <R>(context: Context.Context<R>): Context.Context<R> =>
-    isListening(context, listener.owner)
-      ? context
-      : Context.add(context, UsageListeners, [...Context.get(context, UsageListeners), listener])
-
-/** Notifies a listener of the attempts of an effect. */
-export const withUsageListener = <A, E, R>(
-  effect: Effect.Effect<A, E, R>,
-  listener: Listener
-): Effect.Effect<A, E, R> => changed(effect, withListener(listener))
-
-const notifyAll = (listeners: ReadonlyArray<Listener>, attempt: EndedAttempt): Effect.Effect<void> => {
+const notifyAll = (listeners: Listeners, attempt: EndedAttempt): Effect.Effect<void> => {
   const [first, ...others] = listeners
   return first !== undefined && others.length === 0
     ? first.onUsage(attempt)
@@ -97,12 +45,12 @@ const usageOf = (usage: Usage.Usage | undefined, outcome: Outcome, subject: Subj
 /** Reports the attempts of the call plan to the listeners. */
 export const observerOf =
   ({ model, price, provider }: ModelInfo): UsageObserver =>
-  (context) => {
-    const listeners = Context.get(context, UsageListeners)
+  (context, added) => {
+    const listeners = listenersOf(context, added)
     if (listeners.length === 0) return undefined
     const label = Context.get(context, Label)
-    return ({ answeredBy, endedAt, key, outcome, startedAt, subject, usage }) =>
-      notifyAll(listeners, {
+    return ({ answeredBy, endedAt, key, outcome, startedAt, subject, usage }) => {
+      const attempt: EndedAttempt = {
         operation: subject.operation,
         provider,
         model: subject.model,
@@ -111,10 +59,11 @@ export const observerOf =
         label,
         outcome,
         usage: usageOf(usage, outcome, subject),
-        ...(price === undefined || subject.model !== model ? {} : { price }),
         startedAt,
         endedAt
-      })
+      }
+      return notifyAll(listeners, price === undefined || subject.model !== model ? attempt : { ...attempt, price })
+    }
   }
 
 /** Instruments that also notify the listeners of the call. */
@@ -124,7 +73,7 @@ export const onUsage = (instruments: Instruments, info: ModelInfo): Instruments 
     ...instruments,
     attempt: (key, subject) =>
       Effect.withFiberRuntime((fiber) => {
-        const notify = observer(fiber.currentContext)
+        const notify = observer(fiber.currentContext, noListeners)
         const clock = clockOf(fiber)
         return notify === undefined
           ? instruments.attempt(key, subject)
