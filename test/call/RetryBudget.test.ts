@@ -123,13 +123,13 @@ describe("the retry budget", () => {
 
   it.effect("is counted by the metric `llm_retries_total`, by provider, model and outcome", () =>
     Effect.gen(function* () {
-      const provider = failingProvider(() => 500, "counted")
+      const provider = failingProvider(() => 500, "counted-retries")
       const llm = yield* llmWith(provider.client, 1, { retry: { budget: { floor: 2 }, backoff: { max: "1 second" } } })
       yield* Effect.flip(whileTimePasses(llm.chat("?"), "10 millis"))
       const count = (outcome: string) =>
         Metric.value(
           Telemetry.metrics.retries.pipe(
-            Metric.tagged("provider", "counted"),
+            Metric.tagged("provider", "counted-retries"),
             Metric.tagged("model", "model"),
             Metric.tagged("outcome", outcome)
           )

@@ -73,7 +73,7 @@ const traced = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
 describe("metrics", () => {
   it.effect("counts calls, attempts, tokens and cooldowns, and returns in-flight gauges to zero", () =>
     Effect.gen(function* () {
-      const provider = "counted"
+      const provider = "counted-calls"
       const llm = yield* service(provider)
       yield* llm.chat("?")
       yield* llm.chat("?")
