@@ -1,6 +1,6 @@
 /** Middlewares give back what they took when a call is interrupted before any of its steps. */
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, FiberId, Layer, Option, Scheduler, Stream } from "effect"
+import { Effect, Exit, Layer, Option, Stream } from "effect"
 import * as Budget from "../../src/accounting/Budget.js"
 import * as ProviderClient from "../../src/call/ProviderClient.js"
 import * as KeyPool from "../../src/keyPool/KeyPool.js"
@@ -11,6 +11,7 @@ import * as Fallback from "../../src/routing/Fallback.js"
 import * as Hedge from "../../src/routing/Hedge.js"
 import * as ChatEvent from "../../src/vocabulary/ChatEvent.js"
 import { answer } from "../support/scripted.js"
+import { interruptedAt } from "../support/steps.js"
 
 /** An `LLM` whose client answers in a later turn of the event loop, and counts its open requests. */
 const makeLLM = () => {
@@ -40,22 +41,6 @@ const makeLLM = () => {
     (llm) => ({ llm, open: () => open })
   )
 }
-
-/** Runs a call in a fiber that is interrupted before one of its steps; true if the call ended without an interruption. */
-const interruptedAt = <A, E>(call: Effect.Effect<A, E>, step: number): Effect.Effect<boolean> =>
-  Effect.suspend(() => {
-    let steps = 0
-    const scheduler: Scheduler.Scheduler = {
-      shouldYield: (fiber) => {
-        if (++steps === step) fiber.unsafeInterruptAsFork(FiberId.none)
-        return false
-      },
-      scheduleTask: (task, priority) => Scheduler.defaultScheduler.scheduleTask(task, priority)
-    }
-    return Effect.flatMap(Effect.fork(Effect.withScheduler(call, scheduler)), (fiber) =>
-      Effect.map(Effect.timeoutOption(Fiber.await(fiber), "1 second"), (exit) => Option.exists(exit, Exit.isSuccess))
-    )
-  })
 
 type Made = Effect.Effect<{ readonly llm: LLM.Service; readonly settled: Effect.Effect<unknown> }, unknown>
 
@@ -90,7 +75,7 @@ describe("a middleware", () => {
         let isOver = false
         for (let step = 1; !isOver; step++) {
           expect(step).toBeLessThan(500)
-          isOver = yield* interruptedAt(llm.chat("?"), step)
+          isOver = Option.exists(yield* interruptedAt(llm.chat("?"), step, "1 second"), Exit.isSuccess)
           expect(yield* settled).toEqual([0, 0])
           expect(base.open()).toBe(0)
           const { keys, limiter } = yield* base.llm.status

@@ -1,6 +1,6 @@
 /** The straight way of a call: the same results as the way of effects, with everything given back at whatever step it ends. */
 import { describe, expect, it } from "@effect/vitest"
-import { Cause, Chunk, Effect, Either, Exit, Fiber, FiberId, Layer, Option, Scheduler, Stream } from "effect"
+import { Cause, Chunk, Effect, Either, Exit, Fiber, Layer, Option, Stream } from "effect"
 import * as UsageLedger from "../../src/accounting/UsageLedger.js"
 import * as DirectClient from "../../src/call/directClient.js"
 import * as ProviderClient from "../../src/call/ProviderClient.js"
@@ -11,7 +11,7 @@ import type { ChatResponse } from "../../src/vocabulary/Chat.js"
 import * as ChatEvent from "../../src/vocabulary/ChatEvent.js"
 import type { LLMError } from "../../src/vocabulary/LLMError.js"
 import { answer, rateLimited, unavailable } from "../support/scripted.js"
-import { stepsOf } from "../support/steps.js"
+import { interruptedAt, stepsOf } from "../support/steps.js"
 
 /** How a request ends: at once, in a later turn of the event loop, or never. */
 type Script = { readonly when: "now" | "later" | "never"; readonly result: Either.Either<ChatResponse, LLMError> }
@@ -95,28 +95,6 @@ const expectSettled = (llm: LLM.Service, sent: number, open: number) =>
     expect(open).toBe(0)
   })
 
-/**
- * Interrupts a fiber before one of its steps, and waits for its exit. A `Stream` of Effect 3.22 that is interrupted in its last steps,
- * whatever it is made of, never ends: none then.
- */
-const interruptedAt = <A, E>(
-  effect: Effect.Effect<A, E>,
-  step: number
-): Effect.Effect<Option.Option<Exit.Exit<A, E>>> =>
-  Effect.suspend(() => {
-    let steps = 0
-    const scheduler: Scheduler.Scheduler = {
-      shouldYield: (fiber) => {
-        if (++steps === step) fiber.unsafeInterruptAsFork(FiberId.none)
-        return false
-      },
-      scheduleTask: (task, priority) => Scheduler.defaultScheduler.scheduleTask(task, priority)
-    }
-    return Effect.flatMap(Effect.fork(Effect.withScheduler(effect, scheduler)), (fiber) =>
-      Effect.timeoutOption(Fiber.await(fiber), "100 millis")
-    )
-  })
-
 const calls = {
   "a chat": (llm: LLM.Service) => Effect.asVoid(llm.chat("?")),
   "a stream": (llm: LLM.Service) => Stream.runDrain(llm.chatStream("?")),
@@ -144,7 +122,7 @@ describe("the straight way of a call", () => {
           // The steps of a whole call bound those at which it can be interrupted.
           for (let step = 1; step <= 120; step++) {
             const before = client.sent()
-            const fiber = yield* Effect.fork(interruptedAt(call(llm), step))
+            const fiber = yield* Effect.fork(interruptedAt(call(llm), step, "100 millis"))
             if (when === "never") {
               yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
               yield* Fiber.interrupt(fiber)

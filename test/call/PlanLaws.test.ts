@@ -1,75 +1,18 @@
 /** Laws of the call plan under the live clock: each attempt is reported once, and no event of a stream is lost. */
-import { HttpClient } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
-import { Cause, Clock, Effect, Exit, Fiber, FiberId, Option, Scheduler, Stream } from "effect"
-import * as UsageLedger from "../../src/accounting/UsageLedger.js"
+import { Cause, Clock, Effect, Exit, Option, Stream } from "effect"
 import * as OpenStream from "../../src/call/openStream.js"
 import * as Timeouts from "../../src/call/Timeouts.js"
 import { liveClock } from "../../src/internal/clock.js"
-import * as KeyPool from "../../src/keyPool/KeyPool.js"
-import * as LLM from "../../src/LLM.js"
-import * as ChatCompletionsClient from "../../src/provider/ChatCompletionsClient.js"
-import * as RateLimiter from "../../src/rateLimiter/RateLimiter.js"
+import type * as LLM from "../../src/LLM.js"
 import * as ChatEvents from "../../src/vocabulary/ChatEvent.js"
 import type { LLMError } from "../../src/vocabulary/LLMError.js"
 import { eventually } from "../support/eventually.js"
-import type { Reply, TimedProvider } from "../support/timedProvider.js"
+import { interruptedAt } from "../support/steps.js"
+import type { Reply } from "../support/timedProvider.js"
 import * as Provider from "../support/timedProvider.js"
 
-const capacity = 10_000
-
-interface Settings {
-  readonly provider: string
-  readonly keys: KeyPool.Options["keys"]
-  readonly pool?: Omit<KeyPool.Options, "provider" | "keys">
-  readonly limiter?: Partial<RateLimiter.Options>
-  readonly llm?: Omit<LLM.Options, "model">
-}
-
-interface Setup {
-  readonly llm: LLM.Service
-  /** The attempts that were reported, in the order of their ends. */
-  readonly attempts: ReadonlyArray<UsageLedger.Attempt>
-}
-
-const setup = (server: TimedProvider, { keys, limiter, llm, pool, provider }: Settings) =>
-  Effect.gen(function* () {
-    const attempts: Array<UsageLedger.Attempt> = []
-    const ledger = yield* UsageLedger.make()
-    const made = yield* LLM.make({ model: "asked", ...llm }).pipe(
-      Effect.provide(ChatCompletionsClient.layer({ provider, baseUrl: "http://provider.test/v1" })),
-      Effect.provide(KeyPool.layer({ provider, keys, ...pool })),
-      Effect.provide(RateLimiter.layer({ capacity, refillRate: 1e-9, tokensPerMinute: 1e9, ...limiter })),
-      Effect.provideService(HttpClient.HttpClient, server.http),
-      Effect.flatMap(UsageLedger.middleware()),
-      Effect.provideService(UsageLedger.UsageLedger, {
-        ...ledger,
-        record: (attempt) => Effect.sync(() => void attempts.push(attempt))
-      })
-    )
-    return { llm: made, attempts } satisfies Setup
-  })
-
 let runs = 0
-
-/**
- * Interrupts an effect before one of its steps; none when it does not end soon. A `Stream` of Effect 3.22 that is interrupted in its
- * last steps, whatever it is made of, never ends.
- */
-const interruptedAt = <A, E>(effect: Effect.Effect<A, E>, step: number) =>
-  Effect.suspend(() => {
-    let steps = 0
-    const scheduler: Scheduler.Scheduler = {
-      shouldYield: (fiber) => {
-        if (++steps === step) fiber.unsafeInterruptAsFork(FiberId.none)
-        return false
-      },
-      scheduleTask: (task, priority) => Scheduler.defaultScheduler.scheduleTask(task, priority)
-    }
-    return Effect.flatMap(Effect.fork(Effect.withScheduler(effect, scheduler)), (fiber) =>
-      Effect.timeoutOption(Fiber.await(fiber), "20 millis")
-    )
-  })
 
 const endedByItself = <A, E>(exit: Exit.Exit<A, E>): boolean => Exit.isSuccess(exit) || !Cause.isInterrupted(exit.cause)
 
@@ -94,13 +37,13 @@ describe("the usage listeners of a call", () => {
       Effect.gen(function* () {
         for (const reply of endings) {
           const server = Provider.make(() => reply)
-          const { attempts, llm } = yield* setup(server, {
+          const { attempts, llm } = yield* Provider.setup(server, {
             provider: `steps-${runs++}`,
             keys: ["key"],
             llm: { retry: false }
           })
           for (let step = 1, isOver = false; !isOver; step++) {
-            const exit = yield* interruptedAt(call(llm), step)
+            const exit = yield* interruptedAt(call(llm), step, "20 millis")
             if (Option.isNone(exit)) yield* eventually(Effect.sync(() => attempts.length === server.sent()))
             isOver = Option.exists(exit, endedByItself)
             expect(attempts.length, `step ${step} of ${JSON.stringify(reply)}`).toBe(server.sent())
@@ -112,7 +55,7 @@ describe("the usage listeners of a call", () => {
   it.scopedLive("get a timeout for an attempt that the time limit of a middleware ends", () =>
     Effect.gen(function* () {
       const server = Provider.make(() => ({ pace: 0, pieces: 1, end: "stay open" }))
-      const { attempts, llm } = yield* setup(server, {
+      const { attempts, llm } = yield* Provider.setup(server, {
         provider: `limits-${runs++}`,
         keys: ["key"],
         llm: { retry: false, timeouts: false }
@@ -139,7 +82,7 @@ describe("the time limits of a call", () => {
     Effect.gen(function* () {
       for (const clock of [liveClock, otherClock]) {
         const server = Provider.make(() => ({ pace: 0, status: "silent" }))
-        const { llm } = yield* setup(server, {
+        const { llm } = yield* Provider.setup(server, {
           provider: `uninterruptible-${runs++}`,
           keys: ["key"],
           llm: { retry: false, timeouts: { response: "20 millis", firstEvent: "20 millis" } }
@@ -156,7 +99,7 @@ describe("an open stream", () => {
   it.scopedLive("loses no events when a pull is interrupted and another one follows", () =>
     Effect.gen(function* () {
       const server = Provider.make(() => ({ pace: 20 }))
-      const { llm } = yield* setup(server, { provider: `pulls-${runs++}`, keys: ["key"] })
+      const { llm } = yield* Provider.setup(server, { provider: `pulls-${runs++}`, keys: ["key"] })
       const { first, pull } = yield* OpenStream.fromStream(llm.chatStream("?"))
       const events = [...first]
       for (;;) {

@@ -1,51 +1,12 @@
 /** Under the live clock, whatever happens to calls: everything that they took is given back, and each attempt is reported once. */
-import { HttpClient } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { Cause, Effect, Exit, FastCheck as fc, Fiber, Metric, MetricState, Option, Stream } from "effect"
-import * as UsageLedger from "../../src/accounting/UsageLedger.js"
-import * as KeyPool from "../../src/keyPool/KeyPool.js"
-import * as LLM from "../../src/LLM.js"
-import * as ChatCompletionsClient from "../../src/provider/ChatCompletionsClient.js"
-import * as RateLimiter from "../../src/rateLimiter/RateLimiter.js"
+import type * as LLM from "../../src/LLM.js"
 import { eventually } from "../support/eventually.js"
 import { restless } from "../support/interleaving.js"
-import type { Reply, TimedProvider } from "../support/timedProvider.js"
+import type { Reply } from "../support/timedProvider.js"
 import * as Provider from "../support/timedProvider.js"
 import { timers } from "../support/timers.js"
-
-const capacity = 10_000
-
-interface Settings {
-  readonly provider: string
-  readonly keys: KeyPool.Options["keys"]
-  readonly pool?: Omit<KeyPool.Options, "provider" | "keys">
-  readonly limiter?: Partial<RateLimiter.Options>
-  readonly llm?: Omit<LLM.Options, "model">
-}
-
-interface Setup {
-  readonly llm: LLM.Service
-  /** The attempts that were reported, in the order of their ends. */
-  readonly attempts: ReadonlyArray<UsageLedger.Attempt>
-}
-
-const setup = (server: TimedProvider, { keys, limiter, llm, pool, provider }: Settings) =>
-  Effect.gen(function* () {
-    const attempts: Array<UsageLedger.Attempt> = []
-    const ledger = yield* UsageLedger.make()
-    const made = yield* LLM.make({ model: "asked", ...llm }).pipe(
-      Effect.provide(ChatCompletionsClient.layer({ provider, baseUrl: "http://provider.test/v1" })),
-      Effect.provide(KeyPool.layer({ provider, keys, ...pool })),
-      Effect.provide(RateLimiter.layer({ capacity, refillRate: 1e-9, tokensPerMinute: 1e9, ...limiter })),
-      Effect.provideService(HttpClient.HttpClient, server.http),
-      Effect.flatMap(UsageLedger.middleware()),
-      Effect.provideService(UsageLedger.UsageLedger, {
-        ...ledger,
-        record: (attempt) => Effect.sync(() => void attempts.push(attempt))
-      })
-    )
-    return { llm: made, attempts } satisfies Setup
-  })
 
 /** The gauges of a provider, which count calls in flight. */
 const gauges = (provider: string) =>
@@ -187,7 +148,7 @@ const weather = ({ callers, caps, concurrency, replies, retries, seed }: Storm) 
     const provider = `storm-${runs++}`
     const alive = yield* timers
     const server = Provider.make((index) => replies[index % replies.length] ?? { pace: 0 })
-    const { attempts, llm } = yield* setup(server, {
+    const { attempts, llm } = yield* Provider.setup(server, {
       provider,
       keys: caps.map((maxConcurrency, index) => ({ key: `key-${index}`, maxConcurrency })),
       pool: {
@@ -216,7 +177,7 @@ const weather = ({ callers, caps, concurrency, replies, retries, seed }: Storm) 
       waiting: keys.waiting + limiter.waiting,
       concurrency: limiter.concurrency?.inFlight,
       reserved: limiter.tokens?.reserved,
-      permits: Math.round(capacity - limiter.available),
+      permits: Math.round(Provider.capacity - limiter.available),
       open: server.open(),
       gauges: (yield* gauges(provider)).filter((gauge) => gauge !== 0)
     }).toEqual({

@@ -1,25 +1,31 @@
-/** The cost of an effect in fiber steps, which is the same on every machine with one version of Effect. */
-import { Effect, Scheduler } from "effect"
+/** The cost of an effect in fiber steps, which is the same on every machine with one version of Effect, and interruption at a step. */
+import type { Duration, Exit, Option } from "effect"
+import { Effect, Fiber, FiberId, Scheduler } from "effect"
 
 /** The steps that the count itself takes after it has begun. */
 const stepsOfCount = 2
+
+/** A scheduler that never yields. `onStep` is called before each step of a fiber. */
+const scheduler = (onStep: (fiber: Fiber.RuntimeFiber<unknown, unknown>) => void): Scheduler.Scheduler => ({
+  shouldYield: (fiber) => {
+    onStep(fiber)
+    return false
+  },
+  scheduleTask: (task, priority) => Scheduler.defaultScheduler.scheduleTask(task, priority)
+})
 
 /** The number of fiber steps of an effect: `shouldYield` of a scheduler is called once for each step. */
 export const stepsOf = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<number, E> =>
   Effect.suspend(() => {
     let steps = 0
-    const scheduler: Scheduler.Scheduler = {
-      shouldYield: () => {
-        steps++
-        return false
-      },
-      scheduleTask: (task, priority) => Scheduler.defaultScheduler.scheduleTask(task, priority)
-    }
     const counted = Effect.suspend(() => {
       steps = -stepsOfCount
       return Effect.map(effect, () => steps)
     })
-    return Effect.withScheduler(counted, scheduler)
+    return Effect.withScheduler(
+      counted,
+      scheduler(() => steps++)
+    )
   })
 
 /**
@@ -28,3 +34,22 @@ export const stepsOf = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<number
  */
 export const settledStepsOf = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<number, E> =>
   Effect.map(Effect.replicateEffect(stepsOf(effect), 10), (runs) => Math.min(...runs))
+
+/**
+ * The exit of an effect that is interrupted before one of its steps; none when it does not end within `patience`. A `Stream` of Effect
+ * 3.22 that is interrupted in its last steps, whatever it is made of, never ends.
+ */
+export const interruptedAt = <A, E>(
+  effect: Effect.Effect<A, E>,
+  step: number,
+  patience: Duration.DurationInput
+): Effect.Effect<Option.Option<Exit.Exit<A, E>>> =>
+  Effect.suspend(() => {
+    let steps = 0
+    const interrupting = scheduler((fiber) => {
+      if (++steps === step) fiber.unsafeInterruptAsFork(FiberId.none)
+    })
+    return Effect.flatMap(Effect.fork(Effect.withScheduler(effect, interrupting)), (fiber) =>
+      Effect.timeoutOption(Fiber.await(fiber), patience)
+    )
+  })

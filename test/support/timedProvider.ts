@@ -1,7 +1,12 @@
 /** A provider of Chat Completions in memory whose responses take real time, over a direct transport and over an `HttpClient`. */
 import { HttpClient, HttpClientError, HttpClientResponse } from "@effect/platform"
 import { Effect } from "effect"
+import * as UsageLedger from "../../src/accounting/UsageLedger.js"
 import * as Direct from "../../src/call/direct.js"
+import * as KeyPool from "../../src/keyPool/KeyPool.js"
+import * as LLM from "../../src/LLM.js"
+import * as ChatCompletionsClient from "../../src/provider/ChatCompletionsClient.js"
+import * as RateLimiter from "../../src/rateLimiter/RateLimiter.js"
 
 /** The response to one request. */
 export interface Reply {
@@ -188,3 +193,39 @@ export const make = (replyTo: (index: number) => Reply): TimedProvider => {
     })
   }
 }
+
+/** The permits of the limiter, which has as good as no refill. */
+export const capacity = 10_000
+
+export interface Settings {
+  readonly provider: string
+  readonly keys: KeyPool.Options["keys"]
+  readonly pool?: Omit<KeyPool.Options, "provider" | "keys">
+  readonly limiter?: Partial<RateLimiter.Options>
+  readonly llm?: Omit<LLM.Options, "model">
+}
+
+export interface Setup {
+  readonly llm: LLM.Service
+  /** The attempts that were reported, in the order of their ends. */
+  readonly attempts: ReadonlyArray<UsageLedger.Attempt>
+}
+
+/** An `LLM` of a provider, with a limiter of requests and tokens, and a listener of usage. */
+export const setup = (server: TimedProvider, { keys, limiter, llm, pool, provider }: Settings) =>
+  Effect.gen(function* () {
+    const attempts: Array<UsageLedger.Attempt> = []
+    const ledger = yield* UsageLedger.make()
+    const made = yield* LLM.make({ model: "asked", ...llm }).pipe(
+      Effect.provide(ChatCompletionsClient.layer({ provider, baseUrl: "http://provider.test/v1" })),
+      Effect.provide(KeyPool.layer({ provider, keys, ...pool })),
+      Effect.provide(RateLimiter.layer({ capacity, refillRate: 1e-9, tokensPerMinute: 1e9, ...limiter })),
+      Effect.provideService(HttpClient.HttpClient, server.http),
+      Effect.flatMap(UsageLedger.middleware()),
+      Effect.provideService(UsageLedger.UsageLedger, {
+        ...ledger,
+        record: (attempt) => Effect.sync(() => void attempts.push(attempt))
+      })
+    )
+    return { llm: made, attempts } satisfies Setup
+  })
