@@ -10,7 +10,8 @@ import {
   plain,
   portable,
   readyStream,
-  request
+  request,
+  tracer
 } from "../test/support/inMemoryCalls.js"
 import { settledStepsOf } from "../test/support/steps.js"
 import type { Contestant } from "./measure.js"
@@ -56,15 +57,24 @@ const chatOver = (provider: Provider): Subject => {
   return { name: `effect-llm, ${provider.name}`, call: () => llm.chat("What is the capital of France?") }
 }
 
+const traced = ({ call, name, ...subject }: Subject): Subject => ({
+  ...subject,
+  name: `${name}, with a tracer`,
+  call: () => Effect.withTracer(call(), tracer)
+})
+
 /** A chat with pool, limiter, metrics and time limits, over a provider in memory. */
 export const chatsInMemory = async (): Promise<Group> => {
   const bare = "HttpClient in memory alone"
   return {
     title: "A chat in memory",
-    ...(await measured([{ name: bare, call: () => bareRequest(portable) }, ...providers.map(chatOver)], {
-      rounds: 6,
-      times: 2000
-    })),
+    ...(await measured(
+      [
+        { name: bare, call: () => bareRequest(portable) },
+        ...providers.map(chatOver).flatMap((chat) => [chat, traced(chat)])
+      ],
+      { rounds: 6, times: 2000 }
+    )),
     plain: bare,
     aims: [
       { row: `effect-llm, ${direct.name}`, unit: "steps", limit: 20 },

@@ -64,6 +64,7 @@ import { countsTokens } from "./rateLimiter/perModel.js"
 import * as CallTelemetry from "./telemetry/calls.js"
 import * as Instruments from "./telemetry/instruments.js"
 import type { Options as TelemetryOptions } from "./telemetry/model.js"
+import * as Spans from "./telemetry/spans.js"
 import * as UsageObserver from "./telemetry/usageObserver.js"
 import type { ChatRequest, ChatResponse } from "./vocabulary/Chat.js"
 import type { ChatEvent } from "./vocabulary/ChatEvent.js"
@@ -231,9 +232,11 @@ export function make(
       ...(options.defaults === undefined ? {} : { defaults: options.defaults }),
       ...(options.price === undefined ? {} : { price: options.price })
     }
-    const telemetry = options.telemetry === false ? undefined : CallTelemetry.make(info, options.telemetry ?? {})
+    const telemetryOptions = options.telemetry === false ? undefined : (options.telemetry ?? {})
+    const spans = telemetryOptions && Spans.of(info, telemetryOptions)
+    const telemetry = telemetryOptions && CallTelemetry.make(info, telemetryOptions, spans)
     const instruments = UsageObserver.onUsage(
-      options.telemetry === false ? Observer.none : Instruments.make(info, options.telemetry ?? {}),
+      telemetryOptions === undefined ? Observer.none : Instruments.make(info, telemetryOptions, spans),
       info
     )
     const { retry } = policies
@@ -296,7 +299,7 @@ export function make(
           deps,
           limits: policies.limits,
           recorder: telemetry?.recorder,
-          hasSpans: options.telemetry !== false && options.telemetry?.spans !== false,
+          spans,
           usageObserver: UsageObserver.observerOf(info)
         })
       : observed

@@ -1,13 +1,25 @@
 /** The interface through which a call reports its attempts and waits. `Telemetry` implements it; without it reports are dropped. */
-import type { MetricLabel } from "effect"
-import { Effect } from "effect"
+import type { Clock, Fiber, MetricLabel, Tracer } from "effect"
+import { Cause, Effect, Exit, Option } from "effect"
 import type { ApiKey } from "../vocabulary/ApiKey.js"
+import type { Attempt } from "../vocabulary/attempt.js"
 import type { ChatRequest } from "../vocabulary/Chat.js"
+import type { LLMError } from "../vocabulary/LLMError.js"
 import type { Verdict } from "../keyPool/model.js"
 import type { Usage } from "../vocabulary/Usage.js"
 
-/** How an attempt ended: `ok`, `interrupted`, or the `_tag` of its error. */
+/** How an attempt or a call ended: `ok`, `interrupted`, `defect`, or the `_tag` of its error. */
 export type Outcome = string
+
+export const outcomeOf = (exit: Exit.Exit<unknown, LLMError>): Outcome =>
+  Exit.match(exit, {
+    onSuccess: () => "ok",
+    onFailure: (cause) =>
+      Option.match(Cause.failureOption(cause), {
+        onSome: (error) => error._tag,
+        onNone: () => (Cause.isInterrupted(cause) ? "interrupted" : "defect")
+      })
+  })
 
 /** The labels that a fiber adds to every metric. */
 export type FiberLabels = ReadonlyArray<MetricLabel.MetricLabel>
@@ -47,6 +59,41 @@ export interface CallRecorder {
   readonly opened: (millis: number, labels: FiberLabels) => void
   /** `now` is the time of the end, in milliseconds since the epoch. */
   readonly ended: (outcome: Outcome, millis: number, usage: Usage | undefined, labels: FiberLabels, now: number) => void
+}
+
+/** What the span of a call contains of an answer, or of the part of it that arrived. */
+export interface SpanAnswer {
+  readonly id?: string
+  /** The model that answered. */
+  readonly model: string
+  readonly finishReason?: string
+  readonly usage: Usage
+  readonly attempts: ReadonlyArray<Attempt>
+}
+
+/**
+ * The spans of calls and attempts as plain functions. Spans are made only where a tracer is installed and tracing is enabled. Each
+ * function throws what the tracer throws.
+ */
+export interface Spans {
+  readonly startCall: (
+    fiber: Fiber.RuntimeFiber<unknown, unknown>,
+    call: { readonly operation: Subject["operation"]; readonly model: string; readonly request?: ChatRequest.Input }
+  ) => Tracer.Span | undefined
+  /** The parent is the span of the fiber unless another is given. */
+  readonly startAttempt: (
+    fiber: Fiber.RuntimeFiber<unknown, unknown>,
+    key: ApiKey,
+    subject: Subject,
+    parent?: Tracer.Span
+  ) => Tracer.Span | undefined
+  readonly endAttempt: (span: Tracer.Span, clock: Clock.Clock, outcome: Outcome, usage: Usage | undefined) => void
+  readonly endCall: (
+    span: Tracer.Span,
+    clock: Clock.Clock,
+    exit: Exit.Exit<unknown, LLMError>,
+    answer: SpanAnswer | undefined
+  ) => void
 }
 
 /** How an attempt of the call plan ended. */

@@ -2,6 +2,7 @@
  * The beginning of a call that the call plan has sent and that did not succeed. The effects of the same `LLM` take over from there:
  * time limits and telemetry count from its start, and its failed attempt is the first one of failover and retries.
  */
+import type { Tracer } from "effect"
 import { Context } from "effect"
 import type { Attempt } from "../vocabulary/attempt.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
@@ -21,8 +22,12 @@ export interface Origin {
   readonly info: ModelInfo
   /** In milliseconds since the epoch. */
   readonly startedAt: number
+  /** Absent when the call is not traced. */
+  readonly span: Tracer.Span | undefined
   /** The failure of the first attempt, until it is taken. */
   failed: Failed | undefined
+  /** Whether the telemetry of the effects has taken the call over, and records its end. */
+  isTakenOver: boolean
 }
 
 export class CallOrigin extends Context.Reference<CallOrigin>()("effect-llm/CallOrigin", {
@@ -33,6 +38,14 @@ export class CallOrigin extends Context.Reference<CallOrigin>()("effect-llm/Call
 const untaken = (context: Context.Context<never>, info: ModelInfo): Origin | undefined => {
   const origin = Context.get(context, CallOrigin)
   return origin?.info === info && origin.failed !== undefined ? origin : undefined
+}
+
+/** Takes over the telemetry of a call of this `LLM`: from now on the caller records its end. */
+export const takeOver = (context: Context.Context<never>, info: ModelInfo): Origin | undefined => {
+  const origin = untaken(context, info)
+  if (origin?.isTakenOver !== false) return undefined
+  origin.isTakenOver = true
+  return origin
 }
 
 /** The start of a call of this `LLM` whose first failure is not taken yet, else now. In milliseconds since the epoch. */

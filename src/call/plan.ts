@@ -1,16 +1,18 @@
 /**
  * The call plan: the straight way of a chat as plain code, without an effect for each of its steps.
  *
- * A call takes it when its permit and its key are there at once, no tracer is installed and the clock is the live one. Everything
- * else is the way of effects (`effects`): a call that must wait, a tracer, a test clock, and, after a failure, failover and retries.
- * A failed call goes on there with its `Origin`: the start of the call, and its first attempt.
+ * A call takes it when its permit and its key are there at once and the clock is the live one. Everything else is the way of effects
+ * (`effects`): a call that must wait, a test clock, and, after a failure, failover and retries. A failed call goes on there with its
+ * `Origin`: the start and the span of the call, and its first attempt.
  *
  * What is taken is given back exactly once. From the permit to the wait for the answer a call cannot be interrupted, and whatever
- * ends the wait ends in the same place: the answer, an error, a time limit or an interruption.
+ * ends the wait ends in the same place: the answer, an error, a time limit or an interruption. What a tracer, a strategy or a listener
+ * of the program throws becomes a defect of the call, after everything has been given back.
  */
 import type { Clock, Fiber } from "effect"
-import { Context, DefaultServices, Effect, FiberRef, Tracer } from "effect"
+import { Context, Effect, Exit, FiberRef, Tracer } from "effect"
 import { clockOf, liveClock } from "../internal/clock.js"
+import { whileChanged } from "../internal/context.js"
 import type { Verdict } from "../keyPool/model.js"
 import type { ChatRequest } from "../vocabulary/Chat.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
@@ -25,7 +27,9 @@ import { chatAttempt, withFailedAttempt } from "./attempts.js"
 import type { Limits } from "./limits.js"
 import { CallLimits } from "./limits.js"
 import type { Service } from "./model.js"
-import type { CallRecorder, Outcome } from "./observer.js"
+import type { CallRecorder, Outcome, SpanAnswer, Spans, Subject } from "./observer.js"
+import { outcomeOf } from "./observer.js"
+import type { Origin } from "./origin.js"
 import { CallOrigin } from "./origin.js"
 import { WantsRawResponse } from "./passthrough.js"
 import { limitFor } from "./requestLimit.js"
@@ -34,9 +38,6 @@ import { succeededAtOnce } from "./retry/state.js"
 import type { Listeners, UsageObserver } from "./usageListeners.js"
 import type { Millis } from "./timeLimits.js"
 
-/** Effect's default tracer, which exports nothing. */
-const defaultTracer = Context.get(DefaultServices.liveServices, Tracer.Tracer)
-
 export interface Plan {
   readonly deps: Dependencies
   readonly limits: Millis
@@ -44,14 +45,19 @@ export interface Plan {
   readonly hasLimits: boolean
   /** The metrics of calls; absent when telemetry is off. */
   readonly recorder: CallRecorder | undefined
-  /** Whether calls have spans where a tracer is installed. */
-  readonly hasSpans: boolean
+  /** The spans of calls and attempts; absent when they are off. */
+  readonly spans: Spans | undefined
   readonly usageObserver: UsageObserver
   /** The same calls as effects. */
   readonly effects: Pick<Service, "chat" | "chatStream">
 }
 
 export type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+
+interface CallSpans {
+  readonly call: Tracer.Span
+  readonly attempt: Tracer.Span
+}
 
 /** A call with its permit and key. */
 export interface Call {
@@ -67,18 +73,55 @@ export interface Call {
   /** The listeners that were added to the call. */
   readonly listeners: Listeners
   readonly watch: AttemptWatch
+  /** Absent when the call is not traced. */
+  readonly spans: CallSpans | undefined
   readonly onRateLimits: (limits: RateLimits) => void
-  /** Gives permit and key back and records the attempt. Only the first call has an effect; the result reports the usage. */
+  /**
+   * Gives permit and key back and records the attempt. Only the first call has an effect; the result reports the usage, and dies of what
+   * code of the program has thrown.
+   */
   readonly settle: (verdict: Verdict, outcome: Outcome, usage?: Usage, answeredBy?: string) => Effect.Effect<void>
   /** Counts a success for the retries: an answer, or the first events of a stream. */
   readonly recordSuccess: () => void
-  /** Records the end of the call. */
-  readonly record: (outcome: Outcome, usage: Usage | undefined) => void
+  /** Records the end of the call. The result dies of what the tracer has thrown. */
+  readonly record: (
+    exit: Exit.Exit<unknown, LLMError>,
+    usage: Usage | undefined,
+    answer?: SpanAnswer
+  ) => Effect.Effect<void>
   /** Records the first events of a stream. */
   readonly recordOpened: () => void
 }
 
 const none: ReadonlySet<string> = new Set()
+
+/** Runs code of the program. What it throws becomes a defect: a callback that throws would end the process. */
+const caught = (run: () => Effect.Effect<void> | void): Effect.Effect<void> => {
+  try {
+    return run() ?? Effect.void
+  } catch (defect) {
+    return Effect.die(defect)
+  }
+}
+
+/** Starts the spans of a call and its attempt. `onThrow` gets the span of the call when that of the attempt cannot be made. */
+const startSpans = (
+  { startAttempt, startCall }: Spans,
+  fiber: Fiber.RuntimeFiber<unknown, unknown>,
+  subject: Subject,
+  key: ApiKey,
+  onThrow: (call: Tracer.Span, defect: unknown) => void
+): CallSpans | undefined => {
+  const call = startCall(fiber, subject)
+  if (call === undefined) return undefined
+  try {
+    const attempt = startAttempt(fiber, key, subject, call)
+    return attempt && { call, attempt }
+  } catch (defect) {
+    onThrow(call, defect)
+    throw defect
+  }
+}
 
 /** Takes a permit and a key, if both are there at once and the call needs no effect. */
 export const begin = (
@@ -88,9 +131,9 @@ export const begin = (
   model: string,
   added: Added
 ): Call | undefined => {
-  const { client, countsTokens, feedback, info, instruments, limiter, pool } = plan.deps
+  const { client, countsTokens, feedback, info, instruments, limiter, pool, retries } = plan.deps
   const clock = clockOf(fiber)
-  if (clock !== liveClock || (plan.hasSpans && fiber.currentTracer !== defaultTracer)) return undefined
+  if (clock !== liveClock) return undefined
   const context = fiber.currentContext
   const limits = Context.get(context, CallLimits)
   // A call that is sent again by a policy around it takes another key than before.
@@ -105,6 +148,30 @@ export const begin = (
   const { lease, reservation } = acquired
   const { key } = lease
   const startedAt = clock.unsafeCurrentTimeMillis()
+
+  const recordEnd = (
+    span: Tracer.Span | undefined,
+    exit: Exit.Exit<unknown, LLMError>,
+    usage: Usage | undefined,
+    answer: SpanAnswer | undefined
+  ): Effect.Effect<void> => {
+    const now = clock.unsafeCurrentTimeMillis()
+    plan.recorder?.ended(outcomeOf(exit), now - startedAt, usage, labels, now)
+    return span === undefined ? Effect.void : caught(() => plan.spans?.endCall(span, clock, exit, answer))
+  }
+
+  let spans: CallSpans | undefined
+  try {
+    spans =
+      plan.spans &&
+      startSpans(plan.spans, fiber, subject, key, (call, defect) =>
+        recordEnd(call, Exit.die(defect), undefined, undefined)
+      )
+  } catch (defect) {
+    lease.unsafeGiveBack(clock)
+    reservation.unsafeGiveBack(clock)
+    throw defect
+  }
   const watch: AttemptWatch = {
     outer: Context.get(context, Watches.CurrentWatch),
     isExpired: false,
@@ -122,6 +189,7 @@ export const begin = (
     startedAt,
     watch,
     limits,
+    spans,
     rawProtocol: Context.get(context, WantsRawResponse),
     listeners: added.listeners,
     onRateLimits: (rateLimits) => {
@@ -135,29 +203,28 @@ export const begin = (
       Watches.recordEnd(watch)
       instruments.recorder?.ended(key, outcome, verdict, labels)
       const endedAt = clock.unsafeCurrentTimeMillis()
-      // A strategy or a listener of the program can throw. A stream settles in a callback, where that would end the process.
-      try {
+      const settled = caught(() => {
         reservation.unsafeSettle(clock, usage?.totalTokens ?? tokens)
         feedback?.unsafe?.ended(clock, model, verdict, endedAt - startedAt)
         lease.unsafeSettle(clock, verdict)
-        return notify === undefined
-          ? Effect.void
-          : notify({ subject, key, outcome, usage, answeredBy, startedAt, endedAt })
-      } catch (defect) {
-        return Effect.die(defect)
-      }
+        return notify?.({ subject, key, outcome, usage, answeredBy, startedAt, endedAt })
+      })
+      const span = spans?.attempt
+      if (span === undefined) return settled
+      const ended = caught(() => plan.spans?.endAttempt(span, clock, outcome, usage))
+      return ended === Effect.void ? settled : Effect.ensuring(settled, ended)
     },
     recordSuccess: () => {
-      const { retries } = plan.deps
       if (retries !== undefined) succeededAtOnce(retries, clock, key.id)
     },
-    record: (outcome, usage) => {
-      const now = clock.unsafeCurrentTimeMillis()
-      plan.recorder?.ended(outcome, now - startedAt, usage, labels, now)
-    },
+    record: (exit, usage, answer) => recordEnd(spans?.call, exit, usage, answer),
     recordOpened: () => plan.recorder?.opened(clock.unsafeCurrentTimeMillis() - startedAt, labels)
   }
 }
+
+/** Runs an effect within the span of the attempt, where `tracer.context` finds it. Must run uninterruptibly. */
+export const inAttempt = <A, E, R>({ spans }: Call, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  spans === undefined ? effect : whileChanged(effect, Context.add(Tracer.ParentSpan, spans.attempt))
 
 /** The error of a call with its failed attempt. That of a time limit has it already. */
 export const withAttempt = ({ deps }: Plan, call: Call, error: LLMError): LLMError =>
@@ -170,18 +237,28 @@ export const withAttempt = ({ deps }: Plan, call: Call, error: LLMError): LLMErr
         error
       )
 
-/** Continues a failed call with effects. */
+/** Continues a failed call with effects, which record its end unless they are interrupted before they have taken it over. */
 export const continueWith = <A, R>(
   plan: Plan,
-  { key, startedAt }: Call,
+  call: Call,
   error: LLMError,
+  restore: Restore,
   effect: Effect.Effect<A, LLMError, R>
-): Effect.Effect<A, LLMError, R> =>
-  Effect.provideService(effect, CallOrigin, {
+): Effect.Effect<A, LLMError, R> => {
+  const { key, spans, startedAt } = call
+  const origin: Origin = {
     info: plan.deps.info,
     startedAt,
-    failed: { error, keyId: key.id, startedAt }
+    span: spans?.call,
+    failed: { error, keyId: key.id, startedAt },
+    isTakenOver: false
+  }
+  return Effect.matchCauseEffect(restore(Effect.provideService(effect, CallOrigin, origin)), {
+    onSuccess: Effect.succeed,
+    onFailure: (cause) =>
+      after(origin.isTakenOver ? Effect.void : call.record(Exit.failCause(cause), undefined), Effect.failCause(cause))
   })
+}
 
 /** Runs an effect after another one, which costs nothing when there is nothing to run. */
 export const after = <A, E, R>(first: Effect.Effect<void>, next: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
@@ -192,3 +269,19 @@ export const continueAfter = <A, E, R>(
   first: Effect.Effect<void>,
   next: () => Effect.Effect<A, E, R>
 ): Effect.Effect<A, E, R> => (first === Effect.void ? next() : Effect.flatMap(first, next))
+
+/**
+ * Ends a call whose attempt has been settled, or goes on with it. When the settlement dies of a listener or the tracer, the call does,
+ * too.
+ */
+export const continueSettled = <A, E extends LLMError, R>(
+  call: Call,
+  settled: Effect.Effect<void>,
+  next: () => Effect.Effect<A, E, R>
+): Effect.Effect<A, E, R> =>
+  settled === Effect.void
+    ? next()
+    : Effect.matchCauseEffect(settled, {
+        onSuccess: next,
+        onFailure: (cause) => after(call.record(Exit.failCause(cause), undefined), Effect.failCause(cause))
+      })

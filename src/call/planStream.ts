@@ -3,11 +3,11 @@
  * pulls; the socket is not read while several reads wait. Permit and key are given back when the last event arrives.
  */
 import type { Cause } from "effect"
-import { Cause as Causes, Chunk, Context, Effect, Option, Scope } from "effect"
+import { Cause as Causes, Chunk, Context, Effect, Exit, FiberId, Option, Scope } from "effect"
 import { longestTimer } from "../internal/clock.js"
 import { Verdict, verdictOf } from "../keyPool/model.js"
-import type { ChatRequest } from "../vocabulary/Chat.js"
-import type { ChatEvent } from "../vocabulary/ChatEvent.js"
+import type { ChatRequest, FinishReason } from "../vocabulary/Chat.js"
+import type { ChatEvent, Start } from "../vocabulary/ChatEvent.js"
 import type { LLMError, TimeoutError } from "../vocabulary/LLMError.js"
 import * as Usage from "../vocabulary/Usage.js"
 import { consumedNothing, plausibleUsage } from "./attempts.js"
@@ -17,7 +17,7 @@ import type { DirectClient, DirectStream } from "./directClient.js"
 import type { Open, OpenStream, Pull } from "./openStream.js"
 import { end, fromStream } from "./openStream.js"
 import type { Call, Plan, Restore } from "./plan.js"
-import { after, begin, continueWith, withAttempt } from "./plan.js"
+import { after, begin, continueWith, inAttempt, withAttempt } from "./plan.js"
 import type { EffectiveLimit } from "./timeLimits.js"
 import { expired, shorterLimit } from "./timeLimits.js"
 import { nothing } from "./innerChat.js"
@@ -47,14 +47,16 @@ const make = (plan: Plan, call: Call, direct: DirectClient) => {
   let over: Pull | undefined
   /** Continues a pull that waits. */
   let wake: ((next: Pull) => void) | undefined
-  /** Reports the usage to its listeners; the next pull runs it, or the end of the stream. */
+  /** Reports the usage to its listeners, or the defects of code of the program; the next pull runs it, or the end of the stream. */
   let report: Effect.Effect<void> = Effect.void
   let isOpen = false
+  /** Whether the consumer has got the first events. */
+  let isDelivered = false
   let isPaused = false
   let isClosed = false
   let hasRecorded = false
   let answer: AnswerSoFar | undefined
-  let answeredBy: string | undefined
+  let start: Start | undefined
   let latency = 0
   /** The start of the current wait for the provider; undefined while the consumer is busy. */
   let waitingSince: number | undefined
@@ -70,10 +72,21 @@ const make = (plan: Plan, call: Call, direct: DirectClient) => {
       estimated: true
     })
 
-  const record = (outcome: string, usage: Usage.Usage | undefined): void => {
+  const reportLater = (reported: Effect.Effect<void>): void => {
+    if (reported !== Effect.void) report = after(report, reported)
+  }
+
+  const record = (
+    exit: Exit.Exit<unknown, LLMError>,
+    usage: Usage.Usage | undefined,
+    finishReason?: FinishReason
+  ): void => {
     if (hasRecorded) return
     hasRecorded = true
-    call.record(outcome, usage)
+    const answered = call.spans &&
+      start &&
+      usage && { id: start.id, model: start.model, attempts: start.attempts, usage }
+    reportLater(call.record(exit, usage, answered && (finishReason ? { ...answered, finishReason } : answered)))
   }
 
   /** The events of all reads; of the first one where each belongs to the frames of its read. */
@@ -129,18 +142,16 @@ const make = (plan: Plan, call: Call, direct: DirectClient) => {
     notify()
   }
 
-  const settle = (verdict: Verdict, outcome: string, usage?: Usage.Usage): void => {
-    const settled = call.settle(verdict, outcome, usage, answeredBy)
-    if (settled !== Effect.void) report = after(report, settled)
-  }
+  const settle = (verdict: Verdict, outcome: string, usage?: Usage.Usage): void =>
+    reportLater(call.settle(verdict, outcome, usage, start?.model))
 
   /** The usage of a `Finish` is replaced where it is not plausible. */
   const checked = (event: ChatEvent): ChatEvent => {
-    if (event._tag === "Start") answeredBy = event.model
+    if (event._tag === "Start") start = event
     if (event._tag !== "Finish") return event
     const usage = plausibleUsage(plan.deps, request, event.usage, generatedText)
     settle(Verdict.Served({ latency }), "ok", usage)
-    record("ok", usage)
+    record(Exit.void, usage, event.reason)
     return usage === event.usage ? event : { ...event, usage }
   }
 
@@ -164,7 +175,7 @@ const make = (plan: Plan, call: Call, direct: DirectClient) => {
     const failed = isOpen ? error : withAttempt(plan, call, error)
     if (isOpen) {
       settle(verdictOf(error), error._tag, usageSoFar())
-      record(error._tag, usageSoFar())
+      record(Exit.fail(error), usageSoFar())
     } else settle(verdictOf(error), error._tag, consumedNothing(error) ? Usage.empty : undefined)
     finish(Effect.fail(Option.some(failed)))
   }
@@ -175,7 +186,7 @@ const make = (plan: Plan, call: Call, direct: DirectClient) => {
     try {
       const error = expired(info, limit, clock.unsafeCurrentTimeMillis(), watch, answer?.collected)
       settle(Verdict.Neutral(), "TimeoutError", isOpen ? usageSoFar() : undefined)
-      if (isOpen) record("TimeoutError", usageSoFar())
+      if (isOpen) record(Exit.fail(error), usageSoFar())
       finish(Effect.fail(Option.some(error)))
     } catch (defect) {
       settle(Verdict.Neutral(), "interrupted")
@@ -210,22 +221,20 @@ const make = (plan: Plan, call: Call, direct: DirectClient) => {
     wake = resume
   })
 
-  const close: Effect.Effect<void> = Effect.suspend(() => {
-    isClosed = true
-    wake = undefined
-    stream?.abort()
-    clearTimeout(timer)
-    const usage = isOpen ? usageSoFar() : undefined
-    const settled = call.settle(
-      Verdict.Neutral(),
-      Watches.isExpired(watch) ? "TimeoutError" : "interrupted",
-      usage,
-      answeredBy
-    )
-    record("interrupted", usage)
-    over ??= end
-    return after(takeReport(), settled)
-  })
+  const closeWith = (exit: Exit.Exit<never, LLMError>): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      isClosed = true
+      wake = undefined
+      stream?.abort()
+      clearTimeout(timer)
+      if (!hasRecorded) {
+        const usage = isOpen ? usageSoFar() : undefined
+        settle(Verdict.Neutral(), Watches.isExpired(watch) ? "TimeoutError" : "interrupted", usage)
+        record(exit, isDelivered ? usage : undefined)
+      }
+      over ??= end
+      return takeReport()
+    })
 
   const failedOpening = (
     cause: Cause.Cause<PullFailure>,
@@ -233,16 +242,15 @@ const make = (plan: Plan, call: Call, direct: DirectClient) => {
   ): Effect.Effect<OpenStream, LLMError, Scope.Scope> => {
     const failure = Option.flatten(Causes.failureOption(cause))
     if (Option.isNone(failure)) {
-      record(Causes.isInterrupted(cause) ? "interrupted" : "defect", undefined)
-      return after(close, Effect.failCause(Causes.flatMap(cause, () => Causes.empty)))
+      const exit = Exit.failCause(Causes.flatMap(cause, () => Causes.empty))
+      return Effect.zipRight(closeWith(exit), exit)
     }
     // The effects of the same call record its end.
     hasRecorded = true
-    return restore(continueWith(plan, call, failure.value, fromStream(plan.effects.chatStream(request))))
+    return continueWith(plan, call, failure.value, restore, fromStream(plan.effects.chatStream(request)))
   }
 
-  const open = (restore: Restore): Effect.Effect<OpenStream, LLMError, Scope.Scope> => {
-    if (isClosed) return Effect.interrupt
+  const send = (): void => {
     try {
       stream = direct.chatStream(
         request,
@@ -252,6 +260,9 @@ const make = (plan: Plan, call: Call, direct: DirectClient) => {
     } catch (defect) {
       finish(Effect.die(defect))
     }
+  }
+
+  const opened = (restore: Restore): Effect.Effect<OpenStream, LLMError, Scope.Scope> => {
     if (hasLimits && over === undefined && !isOpen) {
       const opening = shorterLimit("first-event", firstEvent, deadline - startedAt)
       if (opening.millis <= longestTimer) timer = setTimeout(() => expire(opening), opening.millis)
@@ -260,6 +271,7 @@ const make = (plan: Plan, call: Call, direct: DirectClient) => {
       onSuccess: (first) => {
         clearTimeout(timer)
         call.recordSuccess()
+        isDelivered = true
         call.recordOpened()
         if (hasLimits && over === undefined) checkLimits()
         const restart = (): Pull => {
@@ -272,7 +284,16 @@ const make = (plan: Plan, call: Call, direct: DirectClient) => {
     })
   }
 
-  return { close, open }
+  const open = (restore: Restore): Effect.Effect<OpenStream, LLMError, Scope.Scope> => {
+    if (isClosed) return Effect.interrupt
+    if (call.spans !== undefined) {
+      return Effect.flatMap(inAttempt(call, Effect.sync(send)), () => (isClosed ? Effect.interrupt : opened(restore)))
+    }
+    send()
+    return opened(restore)
+  }
+
+  return { close: closeWith(Exit.interrupt(FiberId.none)), open }
 }
 
 /** Sends a chat and opens its stream. The key is in use until the stream ends or its consumer stops. */
@@ -282,9 +303,9 @@ export const open = (plan: Plan, direct: DirectClient, request: ChatRequest, mod
       const call = begin(plan, fiber, request, model, nothing)
       if (call === undefined) return restore(fromStream(plan.effects.chatStream(request)))
       const stream = make(plan, call, direct)
-      return Effect.zipRight(
+      return Effect.flatMap(
         Scope.addFinalizer(Context.unsafeGet(fiber.currentContext, Scope.Scope), stream.close),
-        stream.open(restore)
+        () => stream.open(restore)
       )
     })
   )

@@ -10,7 +10,7 @@ import { consumedNothing, plausibleUsage, withUsage } from "./attempts.js"
 import * as Watches from "./attemptWatch.js"
 import type { DirectClient } from "./directClient.js"
 import type { Call, Plan, Restore } from "./plan.js"
-import { after, begin, continueWith, continueAfter, withAttempt } from "./plan.js"
+import { after, begin, continueAfter, continueSettled, continueWith, inAttempt, withAttempt } from "./plan.js"
 import type { Added } from "./innerChat.js"
 import { expired, shorterLimit } from "./timeLimits.js"
 import { notifying } from "./usageListeners.js"
@@ -58,8 +58,13 @@ const checked = ({ deps }: Plan, { request }: Call, response: ChatResponse): Cha
     plausibleUsage(deps, request, response.usage, () => Events.generatedText(response))
   )
 
-/** Settles permit and key by the answer. */
+/** Settles permit and key by the answer. Listeners of the usage run within the span of the call. */
 const settle = (call: Call, answer: Answer): Effect.Effect<void> => {
+  const settled = settleBy(call, answer)
+  return settled === Effect.void || call.spans === undefined ? settled : Effect.withParentSpan(settled, call.spans.call)
+}
+
+const settleBy = (call: Call, answer: Answer): Effect.Effect<void> => {
   if (Exit.isSuccess(answer)) {
     const { latency, model, usage } = answer.value
     return call.settle(Verdict.Served({ latency }), "ok", usage, model)
@@ -81,24 +86,20 @@ const conclude = (
 ): Effect.Effect<ChatResponse, LLMError> => {
   if (Exit.isSuccess(answer)) {
     const response = checked(plan, call, answer.value)
-    const settled = settle(call, Exit.succeed(response))
+    const exit = Exit.succeed(response)
     call.recordSuccess()
-    call.record("ok", response.usage)
-    return after(settled, Effect.succeed(response))
+    return continueSettled(call, settle(call, exit), () => after(call.record(exit, response.usage, response), exit))
   }
   const failure = Option.getOrUndefined(Cause.failureOption(answer.cause))
   if (failure === undefined) {
-    return continueAfter(inFlight.abort(), () => {
-      const settled = settle(call, answer)
-      call.record(Cause.isInterrupted(answer.cause) ? "interrupted" : "defect", undefined)
-      return after(settled, answer)
-    })
+    return continueAfter(inFlight.abort(), () =>
+      continueSettled(call, settle(call, answer), () => after(call.record(answer, undefined), answer))
+    )
   }
   const error = withAttempt(plan, call, failure)
   return continueAfter(call.watch.isExpired ? inFlight.abort() : Effect.void, () =>
-    after(
-      settle(call, Exit.fail(error)),
-      restore(continueWith(plan, call, error, notifying(plan.effects.chat(call.request), call.listeners)))
+    continueSettled(call, settle(call, Exit.fail(error)), () =>
+      continueWith(plan, call, error, restore, notifying(plan.effects.chat(call.request), call.listeners))
     )
   )
 }
@@ -120,15 +121,15 @@ const wait = (plan: Plan, call: Call, restore: Restore, inFlight: InFlight): Eff
       onSuccess: (answer) => conclude(plan, call, restore, inFlight, answer),
       onFailure: (cause) => {
         const { answer } = inFlight
-        finish(inFlight, Exit.failCause(cause))
+        const interrupted = Exit.failCause(cause)
+        finish(inFlight, interrupted)
         // The answer can be that of a time limit, whose request is still open.
         return continueAfter(inFlight.abort(), () => {
           const settled = settle(
             call,
-            answer === undefined ? Exit.failCause(cause) : Exit.map(answer, (response) => checked(plan, call, response))
+            answer === undefined ? interrupted : Exit.map(answer, (response) => checked(plan, call, response))
           )
-          call.record("interrupted", undefined)
-          return after(settled, Effect.failCause(cause))
+          return continueSettled(call, settled, () => after(call.record(interrupted, undefined), interrupted))
         })
       }
     }
@@ -145,17 +146,23 @@ const sendDirectly = (
   restore: Restore
 ): Effect.Effect<ChatResponse, LLMError> => {
   const inFlight = newInFlight()
-  try {
-    const { abort } = direct.chat(call.request, call, (result) =>
-      finish(inFlight, result._tag === "Right" ? Exit.succeed(result.right) : Exit.fail(result.left))
-    )
-    inFlight.abort = () => {
-      abort()
-      return Effect.void
+  const send = (): void => {
+    try {
+      const { abort } = direct.chat(call.request, call, (result) =>
+        finish(inFlight, result._tag === "Right" ? Exit.succeed(result.right) : Exit.fail(result.left))
+      )
+      inFlight.abort = () => {
+        abort()
+        return Effect.void
+      }
+    } catch (defect) {
+      finish(inFlight, Exit.die(defect))
     }
-  } catch (defect) {
-    finish(inFlight, Exit.die(defect))
   }
+  if (call.spans !== undefined) {
+    return Effect.flatMap(inAttempt(call, Effect.sync(send)), () => wait(plan, call, restore, inFlight))
+  }
+  send()
   return wait(plan, call, restore, inFlight)
 }
 
@@ -166,7 +173,7 @@ const sendInFiber = (plan: Plan, call: Call, restore: Restore): Effect.Effect<Ch
   const attempt = Effect.suspend(() =>
     client.chat(request, { model, key, onRateLimits: (limits) => Effect.sync(() => onRateLimits(limits)) })
   )
-  return Effect.flatMap(Effect.forkDaemon(Effect.interruptible(attempt)), (fiber) => {
+  return Effect.flatMap(inAttempt(call, Effect.forkDaemon(Effect.interruptible(attempt))), (fiber) => {
     const inFlight = newInFlight()
     inFlight.abort = () => Effect.asVoid(Fiber.interrupt(fiber))
     fiber.addObserver((exit) => finish(inFlight, exit))

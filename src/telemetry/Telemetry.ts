@@ -52,6 +52,7 @@ import * as Calls from "./calls.js"
 import * as CallHooks from "./hooks.js"
 import * as Metrics from "./metrics.js"
 import type { HookOptions, Hooks, Options } from "./model.js"
+import * as Spans from "./spans.js"
 
 export * from "./model.js"
 
@@ -99,7 +100,7 @@ export const aliases = Aliases.metrics
 export const middleware =
   (options: Options = {}): Middleware =>
   (next) =>
-    Effect.succeed(Calls.observe(next, Calls.make(next.info, options)))
+    Effect.succeed(Calls.observe(next, Calls.make(next.info, options, Spans.of(next.info, options))))
 
 /**
  * Percentiles of all calls of these `LLM`s together, in milliseconds, since each was built. An `LLM` without telemetry adds none.

@@ -3,11 +3,12 @@ import type { Exit } from "effect"
 import { Context, Effect, Option, Random } from "effect"
 import type { Entry } from "./entry.js"
 import type { ModelInfo } from "../call/model.js"
+import { outcomeOf } from "../call/observer.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
 import type { CallStarted } from "./model.js"
 import { Label } from "../internal/label.js"
 import type { Answer, ObservedCall } from "./observe.js"
-import { errorOf, outcomeOf } from "./observe.js"
+import { errorOf } from "./observe.js"
 
 /** The request id of a call; empty when none is set. */
 export class RequestId extends Context.Reference<RequestId>()("effect-llm/RequestId", {

@@ -1,32 +1,22 @@
 /** Spans and metrics of calls: as the observer of an effect, and as the recorder of the call plan. */
-import type { Tracer } from "effect"
-import { Effect, Option } from "effect"
+import { Effect } from "effect"
 import type { CallTimes, ModelInfo, Service } from "../call/model.js"
-import type { CallRecorder } from "../call/observer.js"
-import { startOf } from "../call/origin.js"
+import type { CallRecorder, Spans } from "../call/observer.js"
+import { outcomeOf } from "../call/observer.js"
+import { takeOver } from "../call/origin.js"
 import { clockOf } from "../internal/clock.js"
 import * as Sketch from "../vocabulary/quantileSketch.js"
 import * as Aliases from "./aliases.js"
-import { requestAttributes, setUsageAttributes } from "./instruments.js"
 import * as Metrics from "./metrics.js"
 import type { Options } from "./model.js"
-import type { Answer, StartObserving } from "./observe.js"
-import { instrument, outcomeOf } from "./observe.js"
-import * as Spans from "./spans.js"
+import type { CallObserver, StartObserving } from "./observe.js"
+import { instrument } from "./observe.js"
 
 export interface CallTelemetry {
   readonly startObserving: StartObserving
   readonly recorder: CallRecorder
   /** The durations of the calls so far. */
   readonly times: () => CallTimes
-}
-
-const setAnswerAttributes = (span: Tracer.Span, answer: Answer): void => {
-  if (answer.id) span.attribute("gen_ai.response.id", answer.id)
-  span.attribute("gen_ai.response.model", answer.model)
-  if (answer.finishReason !== undefined) span.attribute("gen_ai.response.finish_reasons", [answer.finishReason])
-  setUsageAttributes(span, answer.usage)
-  span.attribute("effect_llm.attempts", answer.attempts.length)
 }
 
 const recorderOf = (
@@ -51,36 +41,27 @@ const recorderOf = (
 }
 
 /** The telemetry of the calls of an `LLM`. */
-export const make = (info: ModelInfo, options: Options): CallTelemetry => {
+export const make = (info: ModelInfo, options: Options, spans: Spans | undefined): CallTelemetry => {
   const latency = Sketch.unsafeMake()
   const timeToFirstEvent = Sketch.unsafeMake()
   const recorder = recorderOf(info, options, latency, timeToFirstEvent)
 
-  const startObserving: StartObserving = ({ model, operation, request }) =>
+  const startObserving: StartObserving = (call) =>
     Effect.withFiberRuntime((fiber) => {
       const clock = clockOf(fiber)
-      const startedAt = startOf(fiber.currentContext, info, clock.unsafeCurrentTimeMillis())
+      const origin = takeOver(fiber.currentContext, info)
+      const startedAt = origin?.startedAt ?? clock.unsafeCurrentTimeMillis()
       const elapsed = () => clock.unsafeCurrentTimeMillis() - startedAt
-      const span =
-        options.spans === false
-          ? Effect.succeedNone
-          : Spans.make(`${operation} ${model}`, () => ({
-              attributes: requestAttributes(info, operation, model, request)
-            }))
-      return Effect.map(span, (span) => ({
-        around: (effect) => (Option.isNone(span) ? effect : Effect.withParentSpan(effect, span.value)),
+      const span = origin === undefined ? spans?.startCall(fiber, call) : origin.span
+      return Effect.succeed<CallObserver>({
+        around: (effect) => (span === undefined ? effect : Effect.withParentSpan(effect, span)),
         opened: Metrics.updateMetrics((labels) => recorder.opened(elapsed(), labels)),
         end: (exit, answer) =>
           Metrics.updateMetrics((labels) => {
-            const outcome = outcomeOf(exit)
-            if (Option.isSome(span)) {
-              if (answer !== undefined) setAnswerAttributes(span.value, answer)
-              if (outcome !== "ok") span.value.attribute("error.type", outcome)
-              span.value.end(clock.unsafeCurrentTimeNanos(), exit)
-            }
-            recorder.ended(outcome, elapsed(), answer?.usage, labels, clock.unsafeCurrentTimeMillis())
+            recorder.ended(outcomeOf(exit), elapsed(), answer?.usage, labels, clock.unsafeCurrentTimeMillis())
+            if (span !== undefined) spans?.endCall(span, clock, exit, answer)
           })
-      }))
+      })
     })
 
   return {

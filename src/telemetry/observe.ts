@@ -12,7 +12,6 @@ import type { EmbeddingRequest } from "../vocabulary/Embedding.js"
 import type { Service } from "../call/model.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
 import * as Usage from "../vocabulary/Usage.js"
-import type { Outcome } from "../call/observer.js"
 import type { Open, OpenStream } from "../call/openStream.js"
 import { fromStream, toStream } from "../call/openStream.js"
 import { asObject, estimateInput } from "../call/request.js"
@@ -52,17 +51,6 @@ export interface CallObserver {
 }
 
 export type StartObserving = (call: ObservedCall) => Effect.Effect<CallObserver>
-
-/** The outcome of a call: `ok`, `interrupted`, `defect`, or the `_tag` of its error. */
-export const outcomeOf = (exit: Exit.Exit<unknown, LLMError>): Outcome =>
-  Exit.match(exit, {
-    onSuccess: () => "ok",
-    onFailure: (cause) =>
-      Option.match(Cause.failureOption(cause), {
-        onSome: (error) => error._tag,
-        onNone: () => (Cause.isInterrupted(cause) ? "interrupted" : "defect")
-      })
-  })
 
 /** The typed error of a failed call. */
 export const errorOf = (exit: Exit.Exit<unknown, LLMError>): LLMError | undefined =>

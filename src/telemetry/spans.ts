@@ -1,5 +1,13 @@
 /** Spans that are made only when a tracer is installed. */
-import { Context, DefaultServices, Effect, Option, Tracer } from "effect"
+import type { Fiber } from "effect"
+import { Chunk, Context, DefaultServices, Effect, Exit, FiberId, FiberRef, HashMap, Option, Tracer } from "effect"
+import type { ModelInfo } from "../call/model.js"
+import type { Outcome, SpanAnswer, Spans, Subject } from "../call/observer.js"
+import { outcomeOf } from "../call/observer.js"
+import { clockOf } from "../internal/clock.js"
+import type { ChatRequest } from "../vocabulary/Chat.js"
+import type { Usage } from "../vocabulary/Usage.js"
+import type { Options } from "./model.js"
 
 /** Effect's default tracer, which exports nothing. */
 const defaultTracer = Context.get(DefaultServices.liveServices, Tracer.Tracer)
@@ -7,13 +15,112 @@ const defaultTracer = Context.get(DefaultServices.liveServices, Tracer.Tracer)
 /** Whether no tracer has been installed. */
 export const isSilent: Effect.Effect<boolean> = Effect.tracerWith((tracer) => Effect.succeed(tracer === defaultTracer))
 
-/** Makes a span when a tracer is installed. A span of the default tracer would cost as much as the rest of a call in memory. */
-export const make = (
+/**
+ * Whether a fiber's calls have spans: not without a tracer, since a span of the default one would cost as much as the rest of a call
+ * in memory, and not where tracing is disabled.
+ */
+const isTraced = (fiber: Fiber.RuntimeFiber<unknown, unknown>): boolean =>
+  fiber.currentTracer !== defaultTracer && fiber.getFiberRef(FiberRef.currentTracerEnabled)
+
+/** The span of a fiber, or the nearest one around it whose trace continues. */
+const parentOf = (span: Tracer.AnySpan | undefined): Option.Option<Tracer.AnySpan> => {
+  if (span === undefined) return Option.none()
+  if (!Context.get(span.context, Tracer.DisablePropagation)) return Option.some(span)
+  return span._tag === "Span" ? parentOf(Option.getOrUndefined(span.parent)) : Option.none()
+}
+
+/** Does what `Effect.makeSpan` does, at once. */
+const unsafeMake = (
+  fiber: Fiber.RuntimeFiber<unknown, unknown>,
   name: string,
-  options: () => Omit<Tracer.SpanOptions, "captureStackTrace">
-): Effect.Effect<Option.Option<Tracer.Span>> =>
-  Effect.tracerWith((tracer) =>
-    tracer === defaultTracer
-      ? Effect.succeedNone
-      : Effect.map(Effect.makeSpan(name, { ...options(), captureStackTrace: false }), Option.some)
-  )
+  kind: Tracer.SpanKind,
+  attributes: Record<string, unknown>,
+  parent: Option.Option<Tracer.AnySpan>
+): Tracer.Span => {
+  const links = Chunk.toReadonlyArray(fiber.getFiberRef(FiberRef.currentTracerSpanLinks))
+  const startTime = fiber.getFiberRef(FiberRef.currentTracerTimingEnabled)
+    ? clockOf(fiber).unsafeCurrentTimeNanos()
+    : 0n
+  const options = { kind, attributes, captureStackTrace: false }
+  const span = fiber.currentTracer.span(name, parent, Context.empty(), links, startTime, kind, options)
+  HashMap.forEach(fiber.getFiberRef(FiberRef.currentTracerSpanAnnotations), (value, key) => span.attribute(key, value))
+  for (const [key, value] of Object.entries(attributes)) span.attribute(key, value)
+  return span
+}
+
+/** Source: OpenTelemetry semantic conventions for generative AI, client spans. */
+const requestAttributes = (
+  info: ModelInfo,
+  operation: Subject["operation"],
+  model: string,
+  request: ChatRequest.Input | undefined
+): Record<string, unknown> => {
+  const attributes: Record<string, unknown> = {
+    "gen_ai.operation.name": operation,
+    "gen_ai.provider.name": info.provider,
+    "gen_ai.request.model": model
+  }
+  if (request === undefined || typeof request === "string") return attributes
+  if (request.temperature !== undefined) attributes["gen_ai.request.temperature"] = request.temperature
+  if (request.topP !== undefined) attributes["gen_ai.request.top_p"] = request.topP
+  if (request.topK !== undefined) attributes["gen_ai.request.top_k"] = request.topK
+  if (request.frequencyPenalty !== undefined) {
+    attributes["gen_ai.request.frequency_penalty"] = request.frequencyPenalty
+  }
+  if (request.presencePenalty !== undefined) attributes["gen_ai.request.presence_penalty"] = request.presencePenalty
+  if (request.maxTokens !== undefined) attributes["gen_ai.request.max_tokens"] = request.maxTokens
+  if (request.seed !== undefined) attributes["gen_ai.request.seed"] = request.seed
+  if (request.stop !== undefined) attributes["gen_ai.request.stop_sequences"] = request.stop
+  return attributes
+}
+
+const setUsageAttributes = (span: Tracer.Span, usage: Usage): void => {
+  span.attribute("gen_ai.usage.input_tokens", usage.inputTokens)
+  span.attribute("gen_ai.usage.output_tokens", usage.outputTokens)
+}
+
+const setAnswerAttributes = (span: Tracer.Span, answer: SpanAnswer): void => {
+  if (answer.id) span.attribute("gen_ai.response.id", answer.id)
+  span.attribute("gen_ai.response.model", answer.model)
+  if (answer.finishReason !== undefined) span.attribute("gen_ai.response.finish_reasons", [answer.finishReason])
+  setUsageAttributes(span, answer.usage)
+  span.attribute("effect_llm.attempts", answer.attempts.length)
+}
+
+/** The exit of an attempt's span; a failure contains only its outcome. */
+const exitOf = (outcome: Outcome): Exit.Exit<void, Outcome> =>
+  outcome === "ok" ? Exit.void : outcome === "interrupted" ? Exit.interrupt(FiberId.none) : Exit.fail(outcome)
+
+/** The spans of the calls and attempts of an `LLM`. */
+const make = (info: ModelInfo): Spans => ({
+  startCall: (fiber, { model, operation, request }) =>
+    isTraced(fiber)
+      ? unsafeMake(
+          fiber,
+          `${operation} ${model}`,
+          "internal",
+          requestAttributes(info, operation, model, request),
+          parentOf(fiber.currentSpan)
+        )
+      : undefined,
+  startAttempt: (fiber, key, { model, operation, request }, parent) => {
+    if (!isTraced(fiber)) return undefined
+    const attributes = requestAttributes(info, operation, model, request)
+    attributes["effect_llm.key.id"] = key.id
+    return unsafeMake(fiber, `attempt ${model}`, "client", attributes, parentOf(parent ?? fiber.currentSpan))
+  },
+  endAttempt: (span, clock, outcome, usage) => {
+    if (outcome !== "ok") span.attribute("error.type", outcome)
+    if (usage !== undefined) setUsageAttributes(span, usage)
+    span.end(clock.unsafeCurrentTimeNanos(), exitOf(outcome))
+  },
+  endCall: (span, clock, exit, answer) => {
+    const outcome = outcomeOf(exit)
+    if (answer !== undefined) setAnswerAttributes(span, answer)
+    if (outcome !== "ok") span.attribute("error.type", outcome)
+    span.end(clock.unsafeCurrentTimeNanos(), exit)
+  }
+})
+
+/** The spans of an `LLM`; undefined when they are off. */
+export const of = (info: ModelInfo, { spans = true }: Options): Spans | undefined => (spans ? make(info) : undefined)

@@ -1,6 +1,6 @@
 /** Calls without a network, for their costs: a provider of Chat Completions in memory, and an `LLM` with each of the features. */
 import { HttpClient, HttpClientRequest, HttpClientResponse } from "@effect/platform"
-import { Chunk, Effect, Layer, Option, Stream } from "effect"
+import { Chunk, Context, DefaultServices, Effect, Layer, Option, Stream, Tracer } from "effect"
 import * as Budget from "../../src/accounting/Budget.js"
 import * as Pricing from "../../src/accounting/Pricing.js"
 import * as UsageLedger from "../../src/accounting/UsageLedger.js"
@@ -149,6 +149,14 @@ export const bareRequest = (provider: Provider): Effect.Effect<string> => {
   const request = HttpClientRequest.post(`${url}/chat/completions`).pipe(HttpClientRequest.bodyUnsafeJson({}))
   return Effect.orDie(Effect.flatMap(http.execute(request), (response) => response.text))
 }
+
+const defaultTracer = Context.get(DefaultServices.liveServices, Tracer.Tracer)
+
+/** A tracer that exports nothing: calls make their spans only for a tracer that is not Effect's default one. */
+export const tracer: Tracer.Tracer = Tracer.make({
+  span: (...args) => defaultTracer.span(...args),
+  context: (run) => run()
+})
 
 /** An `LLM` with the defaults, a pool of three keys and a rate limiter, over a provider. */
 export const configured = (
