@@ -17,7 +17,7 @@ import { Label } from "../../internal/label.js"
 import { isListening, withListeners } from "../../call/usageListeners.js"
 import type { Open, OpenStream, Pull } from "../../call/openStream.js"
 import { fromStream, toStream } from "../../call/openStream.js"
-import { inputTokensOf, normalize, normalizeEmbedding, passedOn } from "../../call/request.js"
+import { rememberingEstimate, inputTokensOf, normalize, normalizeEmbedding, passedOn } from "../../call/request.js"
 import type { Added } from "../../call/innerChat.js"
 import * as InnerChat from "../../call/innerChat.js"
 import type { EmbeddingRequest } from "../../vocabulary/Embedding.js"
@@ -120,6 +120,7 @@ export const makeMiddleware =
   (deps: Dependencies, estimate: Estimate): Middleware =>
   (next) => {
     const { info } = next
+    const estimateText = rememberingEstimate()
 
     /** Charges a call once under nested middlewares of one budget. An invalid request is passed on for its error. */
     const charging =
@@ -150,7 +151,7 @@ export const makeMiddleware =
     const validateChat = (input: ChatRequest.Input, added: Added): ValidCall | undefined => {
       const request = added.request ?? Either.getOrUndefined(normalize(input))
       if (request === undefined) return undefined
-      const inputTokens = added.inputTokens ?? inputTokensOf(request)
+      const inputTokens = added.inputTokens ?? inputTokensOf(request, estimateText)
       return {
         model: request.model,
         estimate: estimate(request, info, inputTokens),
