@@ -174,7 +174,7 @@ export const make = (
     )
     return {
       middleware: makeMiddleware(
-        { owner: rules, rules, store, pricing, onChange: warnOnCrossing },
+        { owner: rules, rules, store, unsafeStore: Store.unsafeStoreOf(store), pricing, onChange: warnOnCrossing },
         options.estimate ?? defaultEstimate
       ),
       status: Effect.flatMap(rules.some(isForEachLabel) ? store.accounts : Effect.succeed([]), (used) =>

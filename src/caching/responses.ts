@@ -8,8 +8,8 @@ import type { Core, PendingWrite } from "./core.js"
 import * as Entry from "./entry.js"
 import * as Key from "./key.js"
 import * as Recent from "./recent.js"
-import * as RecentRequests from "./recentRequests.js"
 import { digest } from "../internal/digest.js"
+import * as RecentValues from "../internal/recentValues.js"
 
 /** A response of the store or of the provider. */
 export interface SourcedResponse {
@@ -61,7 +61,7 @@ export interface ResponseStore {
 }
 
 export const make = (core: Core, { accept, ignore, scope }: ResponseStoreOptions): ResponseStore => {
-  const keys = RecentRequests.make<string>()
+  const keys = RecentValues.make<string>()
   const entries = Recent.make<Entry.ResponseEntry>()
 
   const keyOf: ResponseStore["keyOf"] = (info, request) => {

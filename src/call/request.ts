@@ -5,9 +5,11 @@ import * as Chat from "../vocabulary/Chat.js"
 import { EmbeddingRequest } from "../vocabulary/Embedding.js"
 import { InvalidRequestError } from "../vocabulary/LLMError.js"
 import * as Usage from "../vocabulary/Usage.js"
+import * as RecentValues from "../internal/recentValues.js"
 import * as Depth from "../internal/depth.js"
 import { faultsOf, summary } from "../internal/faults.js"
 import { withoutUndefined } from "../wire/json.js"
+import type { CountText } from "../tokens/request.js"
 import * as RequestTokens from "../tokens/request.js"
 
 /** Defaults for the fields of a request. */
@@ -143,12 +145,29 @@ export const normalizeEmbedding = (
 }
 
 /** Estimates the input tokens of a request. */
-export const estimateInput = (request: ChatRequest): number => RequestTokens.ofRequest(request, Usage.estimateTokens)
+export const estimateInput = (request: ChatRequest, estimateText: CountText = Usage.estimateTokens): number =>
+  RequestTokens.ofRequest(request, estimateText)
+
+/** From this length on, in UTF-16 units, an estimate takes longer than a search among the recent texts. */
+const longText = 200
+
+/** Makes an estimate that remembers long texts: system prompts and earlier turns of a conversation come again and again. */
+export const rememberingEstimate = (): CountText => {
+  const recent = RecentValues.make<number>()
+  return (text) => {
+    if (text.length < longText) return Usage.estimateTokens(text)
+    const known = recent.get(text)
+    if (known !== undefined) return known
+    const tokens = Usage.estimateTokens(text)
+    recent.prepare(text)(tokens)
+    return tokens
+  }
+}
 
 /** Estimates the input tokens of a request when it is first called. */
-export const inputTokensOf = (request: ChatRequest): (() => number) => {
+export const inputTokensOf = (request: ChatRequest, estimateText?: CountText): (() => number) => {
   let tokens: number | undefined
-  return () => (tokens ??= estimateInput(request))
+  return () => (tokens ??= estimateInput(request, estimateText))
 }
 
 const omitModel = <A extends { readonly model?: string }>({ model: _, ...rest }: A): Omit<A, "model"> => rest

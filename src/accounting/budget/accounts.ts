@@ -55,27 +55,30 @@ export const empty: State = { accounts: HashMap.empty(), sweepAt: minSweepSize }
 
 const emptyAccount: Account = { reserved: 0, slices: [] }
 
-const accountOf = (state: State, name: string): Account =>
-  Option.getOrElse(HashMap.get(state.accounts, name), () => emptyAccount)
+const accountOf = (accounts: State["accounts"], name: string): Account => {
+  const account = HashMap.get(accounts, name)
+  return Option.isSome(account) ? account.value : emptyAccount
+}
 
-const sum = (slices: ReadonlyArray<SpendingSlice>, field: "spent" | "unpriced", now: number): number =>
-  slices.reduce((total, slice) => (slice.until > now ? total + slice[field] : total), 0)
-
-export const accountStatus = (
-  state: State,
+const statusOf = (
+  { reserved, slices }: Account,
   { account, limit }: Pick<Claim, "account" | "limit">,
   now: number
 ): AccountStatus => {
-  const { reserved, slices } = accountOf(state, account)
-  return {
-    account,
-    limit,
-    reserved,
-    spent: sum(slices, "spent", now),
-    unpriced: sum(slices, "unpriced", now),
-    resetsAt: slices.find((slice) => slice.until > now)?.until ?? Infinity
+  let spent = 0
+  let unpriced = 0
+  let resetsAt: number | undefined
+  for (const slice of slices) {
+    if (slice.until <= now) continue
+    spent += slice.spent
+    unpriced += slice.unpriced
+    resetsAt ??= slice.until
   }
+  return { account, limit, reserved, spent, unpriced, resetsAt: resetsAt ?? Infinity }
 }
+
+export const accountStatus = (state: State, claim: Pick<Claim, "account" | "limit">, now: number): AccountStatus =>
+  statusOf(accountOf(state.accounts, claim.account), claim, now)
 
 /** Removes accounts without reservations and live spending, once there are twice as many as after the last removal. */
 const withoutIdleAccounts = (state: State, now: number): State => {
@@ -102,11 +105,12 @@ export const reserve = (
     if (!fits(status, claim.amount)) return [Option.some(status), state]
   }
   const before = withoutIdleAccounts(state, now)
-  const accounts = claims.reduce((accounts, claim) => {
-    const account = accountOf({ ...before, accounts }, claim.account)
-    return HashMap.set(accounts, claim.account, { ...account, reserved: account.reserved + claim.amount })
-  }, before.accounts)
-  return [Option.none(), { ...before, accounts }]
+  let { accounts } = before
+  for (const claim of claims) {
+    const { reserved, slices } = accountOf(accounts, claim.account)
+    accounts = HashMap.set(accounts, claim.account, { reserved: reserved + claim.amount, slices })
+  }
+  return [Option.none(), { accounts, sweepAt: before.sweepAt }]
 }
 
 const addSpending = (
@@ -117,10 +121,15 @@ const addSpending = (
   const { spent, unpriced } = settlement
   if (spent === 0 && unpriced === 0) return slices
   const live = slices.filter((slice) => slice.until > now)
-  const last = live[live.length - 1]
-  return last !== undefined && now < last.end
-    ? [...live.slice(0, -1), { ...last, spent: last.spent + spent, unpriced: last.unpriced + unpriced }]
-    : [...live, { ...sliceAt(settlement.claim.period, now), spent, unpriced }]
+  const last = live.at(-1)
+  if (last !== undefined && now < last.end) {
+    const { end, start, until } = last
+    live[live.length - 1] = { start, end, until, spent: last.spent + spent, unpriced: last.unpriced + unpriced }
+  } else {
+    const { end, start, until } = sliceAt(settlement.claim.period, now)
+    live.push({ start, end, until, spent, unpriced })
+  }
+  return live
 }
 
 export interface Change {
@@ -134,25 +143,19 @@ export const settle = (
   settlements: ReadonlyArray<Settlement>,
   now: number
 ): readonly [ReadonlyArray<Change>, State] => {
-  const before = settlements.map(({ claim }) => accountStatus(state, claim, now))
-  const after = settlements.reduce<State>((state, settlement) => {
-    const { account, amount } = settlement.claim
-    const { reserved, slices } = accountOf(state, account)
-    return {
-      ...state,
-      accounts: HashMap.set(state.accounts, account, {
-        reserved: reserved - amount,
-        slices: addSpending(slices, settlement, now)
-      })
+  const changes: Array<Change> = []
+  let { accounts } = state
+  for (const settlement of settlements) {
+    const { claim } = settlement
+    const before = accountOf(accounts, claim.account)
+    const after: Account = {
+      reserved: before.reserved - claim.amount,
+      slices: addSpending(before.slices, settlement, now)
     }
-  }, state)
-  return [
-    settlements.flatMap(({ claim }, index) => {
-      const previous = before[index]
-      return previous === undefined ? [] : [{ before: previous, after: accountStatus(after, claim, now) }]
-    }),
-    after
-  ]
+    accounts = HashMap.set(accounts, claim.account, after)
+    changes.push({ before: statusOf(before, claim, now), after: statusOf(after, claim, now) })
+  }
+  return [changes, { accounts, sweepAt: state.sweepAt }]
 }
 
 /** Names of all accounts. */

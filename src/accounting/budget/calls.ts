@@ -10,13 +10,14 @@ import * as Pricing from "../pricing/cost.js"
 import * as Usage from "../../vocabulary/Usage.js"
 import type { Dependencies, BudgetReservation } from "./reservation.js"
 import * as Reservations from "./reservation.js"
+import { after } from "../../call/plan.js"
 import { clockOf } from "../../internal/clock.js"
 import { whileChanged } from "../../internal/context.js"
 import { Label } from "../../internal/label.js"
 import { isListening, withListeners } from "../../call/usageListeners.js"
 import type { Open, OpenStream, Pull } from "../../call/openStream.js"
 import { fromStream, toStream } from "../../call/openStream.js"
-import { inputTokensOf, normalize, normalizeEmbedding, passedOn } from "../../call/request.js"
+import { rememberingEstimate, inputTokensOf, normalize, normalizeEmbedding, passedOn } from "../../call/request.js"
 import type { Added } from "../../call/innerChat.js"
 import * as InnerChat from "../../call/innerChat.js"
 import type { EmbeddingRequest } from "../../vocabulary/Embedding.js"
@@ -47,8 +48,11 @@ const chargeWhole =
   <A extends Answer>(sent: Effect.Effect<A, LLMError>, reservation: BudgetReservation): Effect.Effect<A, LLMError> =>
     Effect.matchCauseEffect(sent, {
       onSuccess: (answer) =>
-        Effect.as(reservation.settle(answer.usage, Pricing.withOwnPrice(info, Pricing.answererOf(answer))), answer),
-      onFailure: (cause) => Effect.zipRight(settleFailure(reservation, info, cause), Effect.failCause(cause))
+        after(
+          reservation.settle(answer.usage, Pricing.withOwnPrice(info, Pricing.answererOf(answer))),
+          Effect.succeed(answer)
+        ),
+      onFailure: (cause) => after(settleFailure(reservation, info, cause), Effect.failCause(cause))
     })
 
 /** The settlement of a stream that ends without a `Finish`. */
@@ -68,7 +72,8 @@ const settleAtFinish = (
     for (const event of events) {
       if (event._tag === "Start") streamEnd.by = Pricing.withOwnPrice(info, Pricing.answererOf(event))
       else if (event._tag === "Finish") {
-        return Effect.as(Effect.uninterruptible(reservation.settle(event.usage, streamEnd.by)), events)
+        const settle = Effect.suspend(() => reservation.settle(event.usage, streamEnd.by))
+        return Effect.as(Effect.uninterruptible(settle), events)
       }
     }
     return Effect.succeed(events)
@@ -115,6 +120,7 @@ export const makeMiddleware =
   (deps: Dependencies, estimate: Estimate): Middleware =>
   (next) => {
     const { info } = next
+    const estimateText = rememberingEstimate()
 
     /** Charges a call once under nested middlewares of one budget. An invalid request is passed on for its error. */
     const charging =
@@ -136,8 +142,7 @@ export const makeMiddleware =
               label: Context.get(context, Label),
               estimate: call.estimate
             }
-            const now = clockOf(fiber).unsafeCurrentTimeMillis()
-            return Effect.flatMap(Reservations.reserve(deps, request, context, now), (reservation) =>
+            return Reservations.reserve(deps, request, context, clockOf(fiber), (reservation) =>
               charge(send(input, InnerChat.withListener(call.added, reservation.listener), restore), reservation)
             )
           })
@@ -146,7 +151,7 @@ export const makeMiddleware =
     const validateChat = (input: ChatRequest.Input, added: Added): ValidCall | undefined => {
       const request = added.request ?? Either.getOrUndefined(normalize(input))
       if (request === undefined) return undefined
-      const inputTokens = added.inputTokens ?? inputTokensOf(request)
+      const inputTokens = added.inputTokens ?? inputTokensOf(request, estimateText)
       return {
         model: request.model,
         estimate: estimate(request, info, inputTokens),

@@ -2,15 +2,15 @@
  * The reservation of one call in all budgets that apply, and the consumption of its attempts. It is settled exactly once; an
  * attempt that ends later is charged separately.
  */
+import type { Clock } from "effect"
 import { Context, Duration, Effect, Option } from "effect"
 import type { Status } from "./model.js"
 import type { Period } from "./period.js"
-import type { Store } from "./store.js"
+import type { Store, UnsafeStore } from "./store.js"
 import type { Cost } from "../../vocabulary/cost.js"
 import type { ModelInfo } from "../../call/model.js"
 import { after } from "../../call/plan.js"
-import { clockOf } from "../../internal/clock.js"
-import type { SharedStateError } from "../../vocabulary/LLMError.js"
+import type { LLMError } from "../../vocabulary/LLMError.js"
 import { BudgetExceededError, update } from "../../vocabulary/LLMError.js"
 import * as Costs from "../pricing/cost.js"
 import type { Service as Prices } from "../pricing/model.js"
@@ -39,6 +39,8 @@ export interface Dependencies {
   readonly owner: object
   readonly rules: ReadonlyArray<BudgetRule>
   readonly store: Store
+  /** The store outside of Effect, if it can be used so. */
+  readonly unsafeStore: UnsafeStore | undefined
   readonly pricing: Prices
   readonly onChange: (rule: BudgetRule, change: Change) => Effect.Effect<void>
 }
@@ -52,7 +54,10 @@ export interface ReservationRequest {
 
 export interface BudgetReservation {
   readonly listener: Listener
-  /** Settles at the end of the call, once. Must run uninterruptible. `usage` is that of the answer; it is charged when no attempt has reported its usage. */
+  /**
+   * Settles at the end of the call, once, and returns what is left of that. Must be called and run within one uninterruptible region.
+   * `usage` is that of the answer; it is charged when no attempt has reported its usage.
+   */
   readonly settle: (usage: Usage.Usage | undefined, by: Costs.Answerer) => Effect.Effect<void>
 }
 
@@ -173,75 +178,81 @@ const claimsFor = (
   return budgetClaims
 }
 
-/** Reserves the estimate in all budgets that apply, atomically, or fails with `BudgetExceededError`. */
-export const reserve = (
+/** Reserves the estimate in all budgets that apply, atomically, and uses the reservation, or fails with `BudgetExceededError`. */
+export const reserve = <A, R>(
   deps: Dependencies,
   request: ReservationRequest,
   context: Context.Context<never>,
-  now: number
-): Effect.Effect<BudgetReservation, BudgetExceededError | SharedStateError> => {
+  clock: Clock.Clock,
+  use: (reservation: BudgetReservation) => Effect.Effect<A, LLMError, R>
+): Effect.Effect<A, LLMError, R> => {
+  const now = clock.unsafeCurrentTimeMillis()
   const callPrices = Context.get(context, Pricing)
   const costOf: CostOf = (usage, by, at) => Costs.costWithin(callPrices, deps.pricing, usage, by, at)
   const budgetClaims = claimsFor(deps, costOf, request, now)
   if ("message" in budgetClaims) return Effect.fail(budgetClaims)
   const { info, model } = request
-  return Effect.matchEffect(deps.store.reserve(budgetClaims.map(({ claim }) => claim)), {
-    onFailure: (error) => Effect.fail(update(error, { provider: info.provider, model })),
-    onSuccess: (refusal) => {
-      if (Option.isNone(refusal)) return Effect.succeed(makeReservation(deps, costOf, budgetClaims, request.estimate))
-      const refused = budgetClaims.find(({ claim }) => claim.account === refusal.value.account)
-      return refused === undefined
-        ? Effect.dieMessage(`The store refused a claim on "${refusal.value.account}", which the call did not make.`)
-        : Effect.fail(budgetExceeded(request, refused, refusal.value, now))
-    }
-  })
+  const claims = budgetClaims.map(({ claim }) => claim)
+  const conclude = (refusal: Option.Option<AccountStatus>): Effect.Effect<A, LLMError, R> => {
+    if (Option.isNone(refusal)) return use(makeReservation(deps, costOf, budgetClaims, request.estimate, clock))
+    const refused = budgetClaims.find(({ claim }) => claim.account === refusal.value.account)
+    return refused === undefined
+      ? Effect.dieMessage(`The store refused a claim on "${refusal.value.account}", which the call did not make.`)
+      : Effect.fail(budgetExceeded(request, refused, refusal.value, now))
+  }
+  return deps.unsafeStore === undefined
+    ? Effect.matchEffect(deps.store.reserve(claims), {
+        onFailure: (error) => Effect.fail(update(error, { provider: info.provider, model })),
+        onSuccess: conclude
+      })
+    : conclude(deps.unsafeStore.reserve(claims, now))
 }
 
 const makeReservation = (
   deps: Dependencies,
   costOf: CostOf,
   budgetClaims: ReadonlyArray<BudgetClaim>,
-  estimate: Usage.Usage
+  estimate: Usage.Usage,
+  clock: Clock.Clock
 ): BudgetReservation => {
   let consumed = noConsumption
   let hasUsageReports = false
   let isSettled = false
 
-  const charge = (budgetClaims: ReadonlyArray<BudgetClaim>, consumed: Consumption): Effect.Effect<void> =>
-    Effect.flatMap(
-      deps.store.settle(budgetClaims.map((budgetClaim) => settlementOf(budgetClaim, consumed))),
-      (changes) => {
-        let warnings: Effect.Effect<void> = Effect.void
-        for (const [index, change] of changes.entries()) {
-          const rule = budgetClaims[index]?.rule
-          if (rule !== undefined) warnings = after(warnings, deps.onChange(rule, change))
-        }
-        return warnings
+  const charge = (budgetClaims: ReadonlyArray<BudgetClaim>, consumed: Consumption): Effect.Effect<void> => {
+    const settlements = budgetClaims.map((budgetClaim) => settlementOf(budgetClaim, consumed))
+    const warn = (changes: ReadonlyArray<Change>): Effect.Effect<void> => {
+      let warnings: Effect.Effect<void> = Effect.void
+      for (const [index, change] of changes.entries()) {
+        const rule = budgetClaims[index]?.rule
+        if (rule !== undefined) warnings = after(warnings, deps.onChange(rule, change))
       }
-    )
+      return warnings
+    }
+    return deps.unsafeStore === undefined
+      ? Effect.flatMap(deps.store.settle(settlements), warn)
+      : warn(deps.unsafeStore.settle(settlements, clock.unsafeCurrentTimeMillis()))
+  }
 
   return {
     listener: {
       owner: deps.owner,
-      onUsage: (attempt) =>
-        Effect.suspend(() => {
-          hasUsageReports = true
-          const more = consumedBy(costOf, attempt.usage, Costs.answererOfAttempt(attempt), attempt.endedAt)
-          if (isSettled) return charge(budgetClaims.map(withoutAmount), more)
-          consumed = add(consumed, more)
-          return Effect.void
-        })
+      onUsage: (attempt) => {
+        hasUsageReports = true
+        const more = consumedBy(costOf, attempt.usage, Costs.answererOfAttempt(attempt), attempt.endedAt)
+        if (isSettled) return charge(budgetClaims.map(withoutAmount), more)
+        consumed = add(consumed, more)
+        return Effect.void
+      }
     },
-    settle: (usage, by) =>
-      Effect.withFiberRuntime((fiber) => {
-        if (isSettled) return Effect.void
-        isSettled = true
-        if (hasUsageReports || usage === undefined) return charge(budgetClaims, consumed)
-        // A custom `LLM` service can return invalid counts, and spending is never corrected.
-        const checked = Usage.checked(usage, () => estimate)
-        const now = clockOf(fiber).unsafeCurrentTimeMillis()
-        return charge(budgetClaims, add(consumed, consumedBy(costOf, checked, by, now)))
-      })
+    settle: (usage, by) => {
+      if (isSettled) return Effect.void
+      isSettled = true
+      if (hasUsageReports || usage === undefined) return charge(budgetClaims, consumed)
+      // A custom `LLM` service can return invalid counts, and spending is never corrected.
+      const checked = Usage.checked(usage, () => estimate)
+      return charge(budgetClaims, add(consumed, consumedBy(costOf, checked, by, clock.unsafeCurrentTimeMillis())))
+    }
   }
 }
 

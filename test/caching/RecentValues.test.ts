@@ -2,7 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, FastCheck } from "effect"
 import * as CacheStore from "../../src/caching/CacheStore.js"
 import * as Key from "../../src/caching/key.js"
-import * as RecentRequests from "../../src/caching/recentRequests.js"
+import * as RecentValues from "../../src/internal/recentValues.js"
 import * as ResponseCache from "../../src/caching/ResponseCache.js"
 import * as Chat from "../../src/vocabulary/Chat.js"
 import { scripted } from "../support/scripted.js"
@@ -23,11 +23,11 @@ const info = { provider: "test", model: "model", wire: "test", contextWindow: 10
 
 const keyOf = (request: Chat.ChatRequest.Input) => Key.ofChat("", info, request, new Set())
 
-describe("the results of recent requests", () => {
-  it("are found by equal requests, and by no request with another key", () => {
+describe("the results for recent values", () => {
+  it("are found for equal requests, and for no request with another cache key", () => {
     FastCheck.assert(
       FastCheck.property(FastCheck.array(similar, { minLength: 2, maxLength: 12 }), (values) => {
-        const recent = RecentRequests.make<string>()
+        const recent = RecentValues.make<string>()
         for (const value of values) {
           const request = requestWith(value)
           const found = recent.get(request)
@@ -40,8 +40,8 @@ describe("the results of recent requests", () => {
     )
   })
 
-  it("belong to the request as it was when it was prepared, however it is changed afterwards", () => {
-    const recent = RecentRequests.make<string>()
+  it("belong to the value as it was when it was prepared, however it is changed afterwards", () => {
+    const recent = RecentValues.make<string>()
     const messages = [{ role: "user", content: "one" }]
     const remember = recent.prepare({ messages })
     messages.push({ role: "user", content: "two" })
@@ -54,14 +54,14 @@ describe("the results of recent requests", () => {
     const cycle: Record<string, unknown> = {}
     cycle.self = cycle
     for (const request of [{ a: () => 1 }, { a: 1n }, { a: Symbol() }, { a: new Date(0) }, cycle, "x".repeat(1e6)]) {
-      const recent = RecentRequests.make<string>()
+      const recent = RecentValues.make<string>()
       recent.prepare(request)("a")
       expect(recent.get(request)).toBeUndefined()
     }
   })
 
-  it("are those of the latest 128 requests, and of no more than 2 million units of text", () => {
-    const recent = RecentRequests.make<number>()
+  it("are those of the latest 128 values, and of no more than 2 million units of text", () => {
+    const recent = RecentValues.make<number>()
     for (let index = 0; index < 200; index++) recent.prepare({ index })(index)
     const found = Array.from({ length: 200 }, (_, index) => recent.get({ index })).filter(
       (result) => result !== undefined

@@ -1,9 +1,7 @@
 /**
- * The results for the latest requests, found by their values. The JSON of a request and its digest, which are the key of a store, take
- * longer than everything else that a cache hit does.
+ * The results for the latest values, found by what they contain: for results that take longer to make than a comparison with a copy.
  *
- * Only requests of plain objects, arrays and primitive values are kept. They are copied, because a caller can change its request
- * between two calls.
+ * Only plain objects, arrays and primitive values are kept. They are copied, because a caller can change its objects afterwards.
  */
 
 const capacity = 128
@@ -11,23 +9,23 @@ const capacity = 128
 /** The most text that is kept, in UTF-16 units. */
 const maxUnits = 2_097_152
 
-/** The most text of one request. */
-const maxUnitsOfRequest = maxUnits / 8
+/** The most text of one value. */
+const maxUnitsOfValue = maxUnits / 8
 
 /** The most levels of nested objects and arrays. */
 const maxDepth = 20
 
 interface Known<A> {
-  readonly request: unknown
+  readonly copy: unknown
   readonly units: number
   readonly result: A
 }
 
-export interface RecentRequests<A> {
-  /** The result for an equal request. */
-  readonly get: (request: unknown) => A | undefined
-  /** Copies the request, for its result. */
-  readonly prepare: (request: unknown) => (result: A) => void
+export interface RecentValues<A> {
+  /** The result for an equal value. */
+  readonly get: (value: unknown) => A | undefined
+  /** Copies the value, for its result. */
+  readonly prepare: (value: unknown) => (result: A) => void
 }
 
 const isPlain = (value: object): value is Readonly<Record<string, unknown>> => {
@@ -92,10 +90,10 @@ const addValue = (summary: Summary, value: unknown, depthLeft: number): boolean 
   return true
 }
 
-/** Undefined when the request is not kept. */
-const summaryOf = (request: unknown): Summary | undefined => {
+/** Undefined when the value is not kept. */
+const summaryOf = (value: unknown): Summary | undefined => {
   const summary: Summary = { fingerprint: 0, units: 0 }
-  return addValue(summary, request, maxDepth) && summary.units <= maxUnitsOfRequest ? summary : undefined
+  return addValue(summary, value, maxDepth) && summary.units <= maxUnitsOfValue ? summary : undefined
 }
 
 /** Whether a copy has the same values, with the fields in the same order. */
@@ -123,30 +121,30 @@ const copyOf = (value: unknown): unknown => {
   return Object.fromEntries(Object.entries(value).map(([name, field]: [string, unknown]) => [name, copyOf(field)]))
 }
 
-export const make = <A>(): RecentRequests<A> => {
-  // A `Map` keeps the order of insertion: its first entry is the oldest. Of requests with one fingerprint, the latest is kept.
-  const values = new Map<number, Known<A>>()
+export const make = <A>(): RecentValues<A> => {
+  // A `Map` keeps the order of insertion: its first entry is the oldest. Of values with one fingerprint, the latest is kept.
+  const known = new Map<number, Known<A>>()
   let units = 0
   const remove = (fingerprint: number): void => {
-    units -= values.get(fingerprint)?.units ?? 0
-    values.delete(fingerprint)
+    units -= known.get(fingerprint)?.units ?? 0
+    known.delete(fingerprint)
   }
   return {
-    get: (request) => {
-      const summary = summaryOf(request)
-      const known = summary === undefined ? undefined : values.get(summary.fingerprint)
-      return known !== undefined && equals(known.request, request) ? known.result : undefined
+    get: (value) => {
+      const summary = summaryOf(value)
+      const found = summary === undefined ? undefined : known.get(summary.fingerprint)
+      return found !== undefined && equals(found.copy, value) ? found.result : undefined
     },
-    prepare: (request) => {
-      const summary = summaryOf(request)
+    prepare: (value) => {
+      const summary = summaryOf(value)
       if (summary === undefined) return () => {}
-      const copy = copyOf(request)
+      const copy = copyOf(value)
       return (result) => {
         remove(summary.fingerprint)
-        values.set(summary.fingerprint, { request: copy, units: summary.units, result })
+        known.set(summary.fingerprint, { copy, units: summary.units, result })
         units += summary.units
-        for (const oldest of values.keys()) {
-          if (values.size <= capacity && units <= maxUnits) return
+        for (const oldest of known.keys()) {
+          if (known.size <= capacity && units <= maxUnits) return
           remove(oldest)
         }
       }
