@@ -97,6 +97,11 @@ export const make = (keys: Iterable<ApiKey>, strategy: Strategy, cooldown: Coold
 const slotsIn = (keySet: KeySet, ids: ReadonlySet<string>): ReadonlyArray<number> =>
   Array.filterMap(ids, (id) => HashMap.get(keySet.directory.slots, id))
 
+/** Whether any key is ready. */
+export const hasReady = ({ counts, directory }: KeySet): boolean =>
+  counts.capped + counts.paced + counts.probing + counts.limited + counts.broken + counts.disabled <
+  HashMap.size(directory.slots)
+
 /** The first of the ready keys, by the strategy, except the excluded ones. Only this can throw what a strategy throws. */
 export const winner = (keySet: KeySet, exclude: ReadonlySet<string>): PooledKey | undefined =>
   exclude.size === 0 ? Tournament.winner(keySet.heap) : Tournament.winnerWithout(keySet.heap, slotsIn(keySet, exclude))

@@ -7,7 +7,7 @@ import * as PoolOptions from "./options.js"
 import type { KeySet } from "./keySet.js"
 import * as KeySets from "./keySet.js"
 import type { KeyReservation } from "./key.js"
-import type { Denied, Granted, PoolState, AcquireRequest } from "./state.js"
+import type { AcquireRequest, PoolState } from "./state.js"
 import * as Pool from "./state.js"
 import { denial, status } from "./report.js"
 import { synchronously } from "../internal/clock.js"
@@ -58,15 +58,17 @@ const makeService = (
       waitsForCooldown: options?.onCooldown !== "fail"
     })
 
-    const conclude = (answer: Granted | Denied): Effect.Effect<A, E | NoKeyError, R> =>
-      answer._tag === "Granted" ? next(answer.reservation) : Effect.fail(denial(provider, answer))
+    const conclude = (answer: Pool.Answer): Effect.Effect<A, E | NoKeyError, R> => {
+      if (answer._tag === "Granted") return next(answer.reservation)
+      return answer._tag === "Denied" ? Effect.fail(denial(provider, answer)) : Effect.die(answer.defect)
+    }
 
     return step(
       (state, now) => Pool.tryAcquire(state, now, requestAt(now)),
       (answer) =>
         answer._tag === "NotQueued"
           ? Effect.uninterruptible(
-              waitInQueue<Granted | Denied, A, E | NoKeyError, R, Pool.Place>(
+              waitInQueue<Pool.Answer, A, E | NoKeyError, R, Pool.Place>(
                 {
                   join: (state, now, wakeup) => Pool.enqueue(state, now, requestAt(now), wakeup, now - arrivedAgo),
                   look: Pool.look,

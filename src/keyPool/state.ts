@@ -8,7 +8,7 @@ import { Data, HashMap, Option, Order, SortedMap } from "effect"
 import type { Verdict } from "./model.js"
 import type { KeySet, Summary } from "./keySet.js"
 import * as KeySets from "./keySet.js"
-import type { KeyReservation } from "./key.js"
+import type { KeyReservation, PooledKey } from "./key.js"
 import type { Wakeup, Step as StepOf, NotQueued, Waiting } from "../internal/waitQueue.js"
 import { noWakeup, notQueued } from "../internal/waitQueue.js"
 
@@ -36,6 +36,15 @@ export interface Denied {
   /** How long until a key becomes ready by time alone; undefined if none will. */
   readonly readyIn: number | undefined
 }
+
+/** What the strategy threw when a key was picked for a waiting call. The call that made the key ready goes on. */
+export interface Broken {
+  readonly _tag: "Broken"
+  readonly defect: unknown
+}
+
+/** What a call gets that asks for a key. */
+export type Answer = Granted | Denied | Broken
 
 /** The place of a waiting call in the queue: by the time of its arrival, then by its ticket, of which each is given out once. */
 export interface Place {
@@ -66,7 +75,7 @@ export interface PoolState {
   /** Waiting calls with a finite deadline, the earliest first. */
   readonly deadlines: SortedMap.SortedMap<DeadlineKey, Waiter>
   /** Results of waiting calls that have not been fetched yet, by ticket. */
-  readonly answers: HashMap.HashMap<number, Granted | Denied>
+  readonly answers: HashMap.HashMap<number, Answer>
   /** Calls that have ever waited. */
   readonly tickets: number
   /** The waiting call that looks again for the whole queue when time alone changes something, and when. */
@@ -110,7 +119,7 @@ export const enqueue = (
   request: AcquireRequest,
   wakeup: Wakeup,
   arrivedAt = now
-): Step<Granted | Denied | Waiting<Place>> => {
+): Step<Answer | Waiting<Place>> => {
   const [{ wakeups, value }, state] = tryAcquire(before, now, request)
   if (value._tag !== "NotQueued") return [{ value, wakeups }, state]
   const ticket = state.tickets
@@ -122,12 +131,7 @@ export const enqueue = (
 }
 
 /** Looks for the result of a waiting call, or waits again with a new wakeup. */
-export const look = (
-  before: PoolState,
-  now: number,
-  place: Place,
-  wakeup: Wakeup
-): Step<Granted | Denied | Waiting<Place>> => {
+export const look = (before: PoolState, now: number, place: Place, wakeup: Wakeup): Step<Answer | Waiting<Place>> => {
   const [wakeups, state] = serveWaiters(before, KeySets.advance(before.keySet, now))
   const answer = Option.getOrUndefined(HashMap.get(state.answers, place.ticket))
   if (answer !== undefined) {
@@ -222,15 +226,26 @@ const grant = (before: PoolState): StateUpdate => {
   const wakeups: Array<Wakeup> = []
   let state = before
   for (const waiter of SortedMap.values(before.queue)) {
-    if (KeySets.winner(state.keySet, noExclusions) === undefined) break
-    const winner = KeySets.winner(state.keySet, waiter.exclude)
-    if (winner !== undefined) {
-      const [reservation, keySet] = KeySets.reserve(state.keySet, winner)
-      state = resolve(withKeySet(state, keySet), waiter, { _tag: "Granted", reservation })
-      wakeups.push(waiter.wakeup)
-    }
+    if (!KeySets.hasReady(state.keySet)) break
+    const answered = grantTo(state, waiter)
+    if (answered === undefined) continue
+    state = answered
+    wakeups.push(waiter.wakeup)
   }
   return [wakeups, state]
+}
+
+/** Grants a key to a waiting call; undefined where none is ready that it uses. */
+const grantTo = (state: PoolState, waiter: Waiter): PoolState | undefined => {
+  let winner: PooledKey | undefined
+  try {
+    winner = KeySets.winner(state.keySet, waiter.exclude)
+  } catch (defect) {
+    return resolve(state, waiter, { _tag: "Broken", defect })
+  }
+  if (winner === undefined) return undefined
+  const [reservation, keySet] = KeySets.reserve(state.keySet, winner)
+  return resolve(withKeySet(state, keySet), waiter, { _tag: "Granted", reservation })
 }
 
 /** Refuses the waiting calls whose deadline has passed. */
@@ -261,7 +276,7 @@ const refuse = (before: PoolState, earlier: Summary): StateUpdate => {
   return [wakeups, state]
 }
 
-const resolve = (state: PoolState, waiter: Waiter, value: Granted | Denied): PoolState => ({
+const resolve = (state: PoolState, waiter: Waiter, value: Answer): PoolState => ({
   ...removeWaiter(state, waiter),
   answers: HashMap.set(state.answers, waiter.place.ticket, value)
 })

@@ -75,17 +75,25 @@ const makeClient = (scripts: ReadonlyArray<Script>) => {
 
 const nothing = { collected: ChatEvent.nothing, generatedText: () => "" }
 
-const layers = (service: ProviderClient.Service) =>
-  Layer.mergeAll(
-    Layer.succeed(ProviderClient.ProviderClient, service),
-    RateLimiter.layer({ capacity: 1000, refillRate: 1e-9, maxConcurrency: 5 }),
-    KeyPool.layer({ provider: "test", keys: ["one", "two"] })
+const makePool = (strategy: KeyPool.Strategy = KeyPool.leastLoaded) =>
+  KeyPool.make({ provider: "test", keys: ["one", "two"], strategy })
+
+const makeLLM = (service: ProviderClient.Service, options: Partial<LLM.Options> = {}, pool = makePool()) =>
+  Effect.flatMap(
+    Layer.build(
+      Layer.mergeAll(
+        Layer.succeed(ProviderClient.ProviderClient, service),
+        RateLimiter.layer({ capacity: 1000, refillRate: 1e-9, maxConcurrency: 5 }),
+        Layer.effect(KeyPool.KeyPool, pool)
+      )
+    ),
+    (context) => Effect.provide(LLM.make({ model: "model", ...options }), context)
   )
 
-const makeLLM = (service: ProviderClient.Service, options: Partial<LLM.Options> = {}) =>
-  Effect.flatMap(Layer.build(layers(service)), (context) =>
-    Effect.provide(LLM.make({ model: "model", ...options }), context)
-  )
+const bug = new Error("a bug")
+
+const defectsOf = <A, E>(exit: Exit.Exit<A, E>): ReadonlyArray<unknown> =>
+  Exit.isFailure(exit) ? Chunk.toReadonlyArray(Cause.defects(exit.cause)) : []
 
 /** Nothing is in use, and a permit is spent for each request that was sent. */
 const expectSettled = (llm: LLM.Service, sent: number, open: number) =>
@@ -242,14 +250,63 @@ describe("the straight way of a call", () => {
         Effect.provideService(UsageLedger.UsageLedger, {
           ...ledger,
           record: () => {
-            throw new Error("a bug")
+            throw bug
           }
         })
       )
-      const exit = yield* Effect.exit(call(recorded))
-      expect(Exit.isFailure(exit) && Chunk.size(Cause.defects(exit.cause))).toBe(1)
+      expect(defectsOf(yield* Effect.exit(call(recorded)))).toEqual([bug])
       yield* expectSettled(llm, 1, client.open())
     })
+  )
+
+  it.scopedLive.each(Object.entries(calls))(
+    "ends %s with a defect and gives its permit back when the strategy of the pool throws, and the next call succeeds",
+    ([, call]) =>
+      Effect.gen(function* () {
+        let isBroken = true
+        const client = makeClient([ok("later")])
+        const pool = makePool((left, right) => {
+          if (isBroken) throw bug
+          return KeyPool.leastLoaded(left, right)
+        })
+        const llm = yield* makeLLM(client.service, {}, pool)
+        expect(defectsOf(yield* Effect.exit(call(llm)))).toEqual([bug])
+        yield* expectSettled(llm, 0, client.open())
+        isBroken = false
+        yield* call(llm)
+        yield* expectSettled(llm, 1, client.open())
+      })
+  )
+
+  it.scopedLive.each(Object.entries(calls))(
+    "ends %s with a defect and gives its permit and its key back once when the pool throws as it takes the key back",
+    ([, call]) =>
+      Effect.gen(function* () {
+        for (const script of [ok("now"), ok("later"), fails("later", unavailable)]) {
+          const client = makeClient([script])
+          let settled = 0
+          const pool = Effect.map(makePool(), (pool): KeyPool.Service => ({
+            ...pool,
+            unsafeTryReserve: (clock, exclude) => {
+              const lease = pool.unsafeTryReserve?.(clock, exclude)
+              return lease === undefined
+                ? undefined
+                : {
+                    ...lease,
+                    unsafeSettle: (clock, verdict) => {
+                      settled++
+                      lease.unsafeSettle(clock, verdict)
+                      throw bug
+                    }
+                  }
+            }
+          }))
+          const llm = yield* makeLLM(client.service, { retry: false }, pool)
+          expect(defectsOf(yield* Effect.exit(call(llm)))).toEqual([bug])
+          expect(settled).toBe(1)
+          yield* expectSettled(llm, 1, client.open())
+        }
+      })
   )
 
   it.scopedLive("reports a defect of the client and gives everything back", () =>
@@ -257,13 +314,12 @@ describe("the straight way of a call", () => {
       const { service } = makeClient([ok("now")])
       const throwing = { ...service }
       const raise = (): never => {
-        throw new Error("a bug")
+        throw bug
       }
       DirectClient.register(throwing, { chat: raise, chatStream: raise })
       const llm = yield* makeLLM(throwing)
       for (const call of Object.values(calls)) {
-        const exit = yield* Effect.exit(call(llm))
-        expect(Exit.isFailure(exit) && Chunk.size(Cause.defects(exit.cause))).toBe(1)
+        expect(defectsOf(yield* Effect.exit(call(llm)))).toEqual([bug])
       }
       const { keys, limiter } = yield* llm.status
       expect(keys.keys.map(({ inFlight }) => inFlight)).toEqual([0, 0])

@@ -158,7 +158,7 @@ const makeComparison = (options: ReadonlyArray<ApiKey.Options>, strategy: KeyPoo
 
   /** Lets every waiter with a wakeup or a timer look again, and compares the results with the model. */
   const settle = () => {
-    const answers = new Map<Pool.Place, Pool.Granted | Pool.Denied>()
+    const answers = new Map<Pool.Place, Pool.Answer>()
     for (;;) {
       const next = queue.find(
         (waiter) => !answers.has(waiter.ticket) && (completed.has(waiter.wakeup) || waiter.until <= now)

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Fiber, TestClock } from "effect"
+import type { Clock } from "effect"
+import { Cause, Chunk, Effect, Exit, Fiber, TestClock } from "effect"
 import * as KeyPool from "../../src/keyPool/KeyPool.js"
 
 const { Verdict } = KeyPool
@@ -134,6 +135,65 @@ describe("a call that waits for a key again", () => {
       expect(yield* Fiber.poll(call)).toMatchObject({ _tag: "None" })
       yield* TestClock.adjust(1)
       expect(yield* Fiber.join(call)).toMatchObject({ _tag: "RateLimitError", source: "pool" })
+    })
+  )
+})
+
+describe("a strategy that throws", () => {
+  const makeBroken = (keys: ReadonlyArray<KeyPool.KeyInput>) => {
+    const bug = new Error("a bug")
+    const strategy = { isBroken: false }
+    return Effect.map(
+      make(keys, {
+        strategy: (left, right) => {
+          if (strategy.isBroken) throw bug
+          return KeyPool.failover(left, right)
+        }
+      }),
+      (pool) => ({ ...pool, bug, strategy })
+    )
+  }
+
+  it.effect("ends a call that asks for a key with a defect, and takes no key", () =>
+    Effect.gen(function* () {
+      const { bug, pool, strategy, tryReserve } = yield* makeBroken(two)
+      strategy.isBroken = true
+      expect(() => tryReserve()).toThrow(bug)
+      const exit = yield* Effect.exit(pool.reserve())
+      expect(Exit.isFailure(exit) && Chunk.toReadonlyArray(Cause.defects(exit.cause))).toEqual([bug])
+      expect(yield* inFlight(pool)).toBe(0)
+      strategy.isBroken = false
+      expect(tryReserve()?.key.id).toBe("a")
+    })
+  )
+
+  it.effect("ends the calls that wait for a key with a defect, and not the call whose end offers them one", () =>
+    Effect.gen(function* () {
+      const { bug, pool, rest, strategy, tryReserve } = yield* makeBroken([...two, { key: "sk-c", id: "c" }])
+      const clock = yield* Effect.clock
+      const later: Clock.Clock = {
+        ...clock,
+        unsafeCurrentTimeNanos: () => clock.unsafeCurrentTimeNanos() + 1_000_000_000n
+      }
+      for (const end of [
+        (lease: KeyPool.UnsafeLease | undefined) => lease?.unsafeSettle(later, Verdict.Neutral()),
+        (lease: KeyPool.UnsafeLease | undefined) => lease?.unsafeGiveBack(later)
+      ]) {
+        const lease = tryReserve(["a", "b"])
+        rest("a", 1000)
+        rest("b", 1000)
+        const waiting = yield* Effect.fork(pool.reserve({ exclude: new Set(["c"]) }))
+        yield* TestClock.adjust(0)
+        strategy.isBroken = true
+        // Two keys that become ready at once must be compared.
+        end(lease)
+        const exit = yield* Fiber.await(waiting)
+        expect(Exit.isFailure(exit) && Chunk.toReadonlyArray(Cause.defects(exit.cause))).toEqual([bug])
+        strategy.isBroken = false
+        expect(yield* inFlight(pool)).toBe(0)
+        expect((yield* pool.status).waiting).toBe(0)
+        yield* TestClock.adjust("1 second")
+      }
     })
   )
 })
