@@ -90,6 +90,10 @@ const giveBackPermit = (clock: Clock.Clock, reservation: Reservation): Effect.Ef
 const giveBackKey = (clock: Clock.Clock, lease: KeyPool.Lease): Effect.Effect<void> | undefined =>
   lease.unsafeGiveBack === undefined ? lease.giveBack : Effect.sync(() => lease.unsafeGiveBack?.(clock))
 
+/** Gives both back unused, because nothing was sent. */
+export const giveBack = (clock: Clock.Clock, { lease, reservation }: Acquired): Effect.Effect<void> =>
+  Effect.ensuring(giveBackKey(clock, lease) ?? lease.settle(Verdict.Neutral()), giveBackPermit(clock, reservation))
+
 /**
  * The longest time for which a call with a key waits for its permit before the key goes back, in milliseconds. Without it every
  * waiting call would be offered the key in turn and move from one queue to the other, while the permit that one of them needs comes

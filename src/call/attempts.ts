@@ -99,8 +99,8 @@ const acquire = (
     const clock = yield* Effect.clock
     const tokens = deps.countsTokens ? request.estimate() : 0
     const need = { model: request.model, tokens, tried, avoid }
-    const { lease, reservation, waitedForKey, waitedForPermit } =
-      Acquire.unsafeTryAcquire(clock, deps, need) ?? (yield* Acquire.acquire(deps, need))
+    const acquired = Acquire.unsafeTryAcquire(clock, deps, need) ?? (yield* Acquire.acquire(deps, need))
+    const { lease, reservation, waitedForKey, waitedForPermit } = acquired
     const startedAt = clock.unsafeCurrentTimeMillis()
     const watch = yield* Watches.CurrentWatch
     Watches.recordStart(watch, { provider: deps.client.provider, model: request.model, keyId: lease.key.id, startedAt })
@@ -109,7 +109,7 @@ const acquire = (
       // A tracer can die: then the call dies, too, but releases key and permit.
       () => {
         Watches.recordEnd(watch)
-        return Effect.ensuring(lease.settle(KeyPool.Verdict.Neutral()), reservation.settle(0))
+        return Acquire.giveBack(clock, acquired)
       }
     )
     const { feedback } = deps

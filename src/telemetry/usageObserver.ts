@@ -82,7 +82,8 @@ export const onUsage = (instruments: Instruments, info: ModelInfo): Instruments 
               return {
                 around: probe.around,
                 end: (verdict, outcome, usage, answeredBy) =>
-                  Effect.zipRight(
+                  // A tracer can die: the usage is reported all the same.
+                  Effect.ensuring(
                     probe.end(verdict, outcome, usage, answeredBy),
                     Effect.suspend(() => {
                       const endedAt = clock.unsafeCurrentTimeMillis()

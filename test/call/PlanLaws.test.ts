@@ -1,7 +1,7 @@
 /** Laws of the call plan under the live clock: each attempt is reported once, and no event of a stream is lost. */
 import { HttpClient } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
-import { Cause, Clock, Effect, Exit, Option, Stream } from "effect"
+import { Cause, Effect, Exit, Option, Stream } from "effect"
 import * as OpenStream from "../../src/call/openStream.js"
 import * as Timeouts from "../../src/call/Timeouts.js"
 import { liveClock } from "../../src/internal/clock.js"
@@ -9,6 +9,7 @@ import type * as LLM from "../../src/LLM.js"
 import * as ChatEvents from "../../src/vocabulary/ChatEvent.js"
 import type { LLMError } from "../../src/vocabulary/LLMError.js"
 import { eventually } from "../support/eventually.js"
+import { otherClock } from "../support/otherClock.js"
 import { interruptedAt } from "../support/steps.js"
 import type { Reply, TimedProvider } from "../support/timedProvider.js"
 import * as Provider from "../support/timedProvider.js"
@@ -68,16 +69,6 @@ describe("the usage listeners of a call", () => {
     })
   )
 })
-
-/** The live clock as another object, with which calls are made of effects. */
-const otherClock: Clock.Clock = {
-  [Clock.ClockTypeId]: Clock.ClockTypeId,
-  unsafeCurrentTimeMillis: () => liveClock.unsafeCurrentTimeMillis(),
-  unsafeCurrentTimeNanos: () => liveClock.unsafeCurrentTimeNanos(),
-  currentTimeMillis: liveClock.currentTimeMillis,
-  currentTimeNanos: liveClock.currentTimeNanos,
-  sleep: (duration) => liveClock.sleep(duration)
-}
 
 describe("the time limits of a call", () => {
   it.scopedLive.each(calls.slice(0, 2))("end %s that cannot be interrupted, also on the way of effects", ([, call]) =>

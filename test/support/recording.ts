@@ -15,15 +15,15 @@ export const printed = (value: unknown): string =>
 /** A tracer with a list of the spans that it has made. */
 export const recordingTracer = Effect.map(Effect.tracer, (tracer) => {
   const spans: Array<Tracer.Span> = []
-  const layer = Layer.setTracer({
+  const recording: Tracer.Tracer = {
     ...tracer,
     span: (...args) => {
       const span = tracer.span(...args)
       spans.push(span)
       return span
     }
-  })
-  return { spans, layer }
+  }
+  return { spans, tracer: recording, layer: Layer.setTracer(recording) }
 })
 
 /** A logger with a list of what it was given: message, cause and annotations of each entry. */

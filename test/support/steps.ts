@@ -46,8 +46,11 @@ export const interruptedAt = <A, E>(
 ): Effect.Effect<Option.Option<Exit.Exit<A, E>>> =>
   Effect.suspend(() => {
     let steps = 0
+    let caller: Fiber.RuntimeFiber<unknown, unknown> | undefined
+    // Only the caller is interrupted, also at a step of a fiber that it has forked: nobody else can interrupt those.
     const interrupting = scheduler((fiber) => {
-      if (++steps === step) fiber.unsafeInterruptAsFork(FiberId.none)
+      caller ??= fiber
+      if (++steps === step) caller.unsafeInterruptAsFork(FiberId.none)
     })
     return Effect.flatMap(Effect.fork(Effect.withScheduler(effect, interrupting)), (fiber) =>
       Effect.timeoutOption(Fiber.await(fiber), patience)
