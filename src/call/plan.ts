@@ -23,7 +23,6 @@ import { unsafeTryAcquire } from "./acquire.js"
 import type { Dependencies } from "./attempts.js"
 import { chatAttempt, withFailedAttempt } from "./attempts.js"
 import type { Limits } from "./limits.js"
-import { CallLimits } from "./limits.js"
 import type { Service } from "./model.js"
 import type { CallRecorder, Outcome, UsageObserver } from "./observer.js"
 import { CallOrigin } from "./origin.js"
@@ -77,13 +76,13 @@ export const begin = (
   plan: Plan,
   fiber: Fiber.RuntimeFiber<unknown, unknown>,
   request: ChatRequest,
-  model: string
+  model: string,
+  limits: Limits
 ): Call | undefined => {
   const { client, countsTokens, feedback, info, instruments, limiter, pool } = plan.deps
   const clock = clockOf(fiber)
   if (clock !== liveClock || (plan.hasSpans && fiber.currentTracer !== defaultTracer)) return undefined
   const context = fiber.currentContext
-  const limits = Context.get(context, CallLimits)
   // A call that is sent again by a policy around it takes another key than before.
   const isRepeated = (limitFor(limits.requests, info)?.earlier.length ?? 0) > 0
   if (isRepeated) return undefined

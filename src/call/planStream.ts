@@ -14,6 +14,7 @@ import { consumedNothing, plausibleUsage } from "./attempts.js"
 import * as Watches from "./attemptWatch.js"
 import type { AnswerSoFar } from "./collector.js"
 import type { DirectClient, DirectStream } from "./directClient.js"
+import { CallLimits } from "./limits.js"
 import type { Open, OpenStream, Pull } from "./openStream.js"
 import { end, fromStream } from "./openStream.js"
 import type { Call, Plan, Restore } from "./plan.js"
@@ -272,7 +273,7 @@ const make = (plan: Plan, call: Call, direct: DirectClient) => {
 export const open = (plan: Plan, direct: DirectClient, request: ChatRequest, model: string): Open =>
   Effect.uninterruptibleMask((restore) =>
     Effect.withFiberRuntime<OpenStream, LLMError, Scope.Scope>((fiber) => {
-      const call = begin(plan, fiber, request, model)
+      const call = begin(plan, fiber, request, model, Context.get(fiber.currentContext, CallLimits))
       if (call === undefined) return restore(fromStream(plan.effects.chatStream(request)))
       const stream = make(plan, call, direct)
       return Effect.zipRight(

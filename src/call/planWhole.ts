@@ -11,6 +11,8 @@ import * as Watches from "./attemptWatch.js"
 import type { DirectClient } from "./directClient.js"
 import type { Call, Plan, Restore } from "./plan.js"
 import { after, begin, continueWith, continueAfter, withAttempt } from "./plan.js"
+import type { Send, Sending, Sent } from "./sending.js"
+import { fromEffect, withinLimits } from "./sending.js"
 import { expired, shorterLimit } from "./timeLimits.js"
 
 type Answer = Exit.Exit<ChatResponse, LLMError>
@@ -80,7 +82,7 @@ const conclude = (
     const response = checked(plan, call, answer.value)
     const settled = settle(call, Exit.succeed(response))
     call.record("ok", response.usage)
-    return after(settled, Effect.succeed(response))
+    return after(settled, Exit.succeed(response))
   }
   const failure = Option.getOrUndefined(Cause.failureOption(answer.cause))
   if (failure === undefined) {
@@ -92,50 +94,44 @@ const conclude = (
   }
   const error = withAttempt(plan, call, failure)
   return continueAfter(call.watch.isExpired ? inFlight.abort() : Effect.void, () =>
-    after(settle(call, Exit.fail(error)), restore(continueWith(plan, call, error, plan.effects.chat(call.request))))
+    after(
+      settle(call, Exit.fail(error)),
+      withinLimits(continueWith(plan, call, error, plan.effects.chat(call.request)), call.limits, restore)
+    )
   )
 }
 
-/** Waits for the answer. */
-const wait = (plan: Plan, call: Call, restore: Restore, inFlight: InFlight): Effect.Effect<ChatResponse, LLMError> => {
-  if (inFlight.answer !== undefined) return conclude(plan, call, restore, inFlight, inFlight.answer)
-  startTimer(plan, call, inFlight)
-  return Effect.matchCauseEffect(
-    restore(
-      Effect.async<Answer>((resume) => {
-        if (inFlight.answer !== undefined) return resume(Effect.succeed(inFlight.answer))
-        inFlight.wake = () => {
-          if (inFlight.answer !== undefined) resume(Effect.succeed(inFlight.answer))
-        }
+/** The request in flight as a call that was sent. */
+const sentOf = (plan: Plan, call: Call, inFlight: InFlight): Sent<ChatResponse> => {
+  if (inFlight.answer === undefined) startTimer(plan, call, inFlight)
+  return {
+    isReady: () => inFlight.answer !== undefined,
+    listen: (listener) => {
+      inFlight.wake = listener
+    },
+    conclude: (restore) =>
+      inFlight.answer === undefined
+        ? Effect.dieMessage("A chat is concluded before its answer is there.")
+        : conclude(plan, call, restore, inFlight, inFlight.answer),
+    cancel: (cause) => {
+      const { answer } = inFlight
+      finish(inFlight, Exit.failCause(cause))
+      return continueAfter(answer === undefined ? inFlight.abort() : Effect.void, () => {
+        const settled = settle(
+          call,
+          answer === undefined ? Exit.failCause(cause) : Exit.map(answer, (response) => checked(plan, call, response))
+        )
+        call.record("interrupted", undefined)
+        return settled
       })
-    ),
-    {
-      onSuccess: (answer) => conclude(plan, call, restore, inFlight, answer),
-      onFailure: (cause) => {
-        const { answer } = inFlight
-        finish(inFlight, Exit.failCause(cause))
-        return continueAfter(answer === undefined ? inFlight.abort() : Effect.void, () => {
-          const settled = settle(
-            call,
-            answer === undefined ? Exit.failCause(cause) : Exit.map(answer, (response) => checked(plan, call, response))
-          )
-          call.record("interrupted", undefined)
-          return after(settled, Effect.failCause(cause))
-        })
-      }
     }
-  )
+  }
 }
 
 const newInFlight = (): InFlight => ({ answer: undefined, wake: undefined, timer: undefined, abort: () => Effect.void })
 
 /** Sends the request by the client's plain functions. */
-const sendDirectly = (
-  plan: Plan,
-  call: Call,
-  direct: DirectClient,
-  restore: Restore
-): Effect.Effect<ChatResponse, LLMError> => {
+const sendDirectly = (plan: Plan, call: Call, direct: DirectClient): Sending<ChatResponse> => {
   const inFlight = newInFlight()
   try {
     const { abort } = direct.chat(call.request, call, (result) =>
@@ -148,35 +144,32 @@ const sendDirectly = (
   } catch (defect) {
     finish(inFlight, Exit.die(defect))
   }
-  return wait(plan, call, restore, inFlight)
+  return sentOf(plan, call, inFlight)
 }
 
 /** Sends the request by the client's effect, in a fiber of its own so that a time limit can end it. */
-const sendInFiber = (plan: Plan, call: Call, restore: Restore): Effect.Effect<ChatResponse, LLMError> => {
+const sendInFiber = (plan: Plan, call: Call): Sending<ChatResponse> => {
   const { client } = plan.deps
   const { key, model, onRateLimits, request } = call
   const attempt = Effect.suspend(() =>
     client.chat(request, { model, key, onRateLimits: (limits) => Effect.sync(() => onRateLimits(limits)) })
   )
-  return Effect.flatMap(Effect.forkDaemon(Effect.interruptible(attempt)), (fiber) => {
-    const inFlight = newInFlight()
-    inFlight.abort = () => Effect.asVoid(Fiber.interrupt(fiber))
-    fiber.addObserver((exit) => finish(inFlight, exit))
-    return wait(plan, call, restore, inFlight)
-  })
+  return {
+    onceSent: (use) =>
+      Effect.flatMap(Effect.forkDaemon(Effect.interruptible(attempt)), (fiber) => {
+        const inFlight = newInFlight()
+        inFlight.abort = () => Effect.asVoid(Fiber.interrupt(fiber))
+        fiber.addObserver((exit) => finish(inFlight, exit))
+        return use(sentOf(plan, call, inFlight))
+      })
+  }
 }
 
-/** Sends a chat and waits for the whole answer. */
-export const chat = (
-  plan: Plan,
-  direct: DirectClient | undefined,
-  request: ChatRequest,
-  model: string
-): Effect.Effect<ChatResponse, LLMError> =>
-  Effect.uninterruptibleMask((restore) =>
-    Effect.withFiberRuntime((fiber) => {
-      const call = begin(plan, fiber, request, model)
-      if (call === undefined) return restore(plan.effects.chat(request))
-      return direct === undefined ? sendInFiber(plan, call, restore) : sendDirectly(plan, call, direct, restore)
-    })
-  )
+/** Sends a chat whose answer comes whole. */
+export const send =
+  (plan: Plan, direct: DirectClient | undefined, request: ChatRequest, model: string): Send<ChatResponse> =>
+  (fiber, limits) => {
+    const call = begin(plan, fiber, request, model, limits)
+    if (call === undefined) return fromEffect(plan.effects.chat(request))(fiber, limits)
+    return direct === undefined ? sendInFiber(plan, call) : sendDirectly(plan, call, direct)
+  }

@@ -6,7 +6,8 @@ import { fromStream, toStream } from "./openStream.js"
 import type { Plan } from "./plan.js"
 import * as Stream from "./planStream.js"
 import * as Whole from "./planWhole.js"
-import { normalize } from "./request.js"
+import { normalize, withDefaults } from "./request.js"
+import { fromEffect, toChat } from "./sending.js"
 import { wrap } from "./wrap.js"
 
 /** Puts the straight way in front of the same calls as effects. */
@@ -20,12 +21,12 @@ export const applyTo = (effects: Service, options: Omit<Plan, "effects">): Servi
   const plan: Plan = { ...options, effects }
   const direct = DirectClient.of(client)
   return wrap(effects, {
-    chat: (input) => {
-      const request = normalize(input, info.defaults)
+    chat: toChat((input, valid) => {
+      const request = valid === undefined ? normalize(input, info.defaults) : withDefaults(valid, info.defaults)
       return Either.isLeft(request)
-        ? effects.chat(input)
-        : Whole.chat(plan, direct, request.right, request.right.model ?? info.model)
-    },
+        ? fromEffect(effects.chat(input))
+        : Whole.send(plan, direct, request.right, request.right.model ?? info.model)
+    }),
     ...(direct === undefined
       ? {}
       : {

@@ -122,6 +122,13 @@ export const normalize = (
   })
 }
 
+/** A valid request with defaults. */
+export const withDefaults = (
+  request: ChatRequest,
+  defaults: Defaults = {}
+): Either.Either<ChatRequest, InvalidRequestError> =>
+  Object.keys(defaults).length === 0 ? Either.right(request) : normalize(request, defaults)
+
 /** The request for the next module, in the form in which it came. */
 export const passedOn = (input: ChatRequest.Input, request: ChatRequest): ChatRequest.Input => {
   if (typeof input === "string" || input.messages === undefined) return input
