@@ -148,7 +148,7 @@ export const normalizeEmbedding = (
 /** Estimates the input tokens of a request. */
 export const estimateInput = (request: ChatRequest): number => RequestTokens.ofRequest(request, Usage.estimateTokens)
 
-const omitModel = <A extends { readonly model?: string }>({ model: _, ...rest }: A): Omit<A, "model"> => rest
+export const omitModel = <A extends { readonly model?: string }>({ model: _, ...rest }: A): Omit<A, "model"> => rest
 
 /** The request without its model, for a member of a fallback or balance that uses its own. */
 export const withoutModel = (request: ChatRequest.Input): ChatRequest.Input =>
