@@ -139,6 +139,26 @@ export const run = <A, R>(send: Send<A, R>, limits?: Limits): Effect.Effect<A, L
     )
   )
 
+/** Changes how a call that was sent is concluded. */
+export const mapConclusion = <A, R, B, R2>(
+  sending: Sending<A, R>,
+  change: (answer: Effect.Effect<A, LLMError, R>, restore: Restore) => Effect.Effect<B, LLMError, R2>
+): Sending<B, R2> =>
+  mapSent(sending, (sent) => ({
+    isReady: sent.isReady,
+    listen: sent.listen,
+    conclude: (restore) => change(conclude(sent, restore), restore),
+    cancel: sent.cancel
+  }))
+
+/** Changes the answer of a call. */
+export const mapAnswer =
+  <A, R, B>(send: Send<A, R>, change: (answer: A) => B): Send<B, R> =>
+  (fiber, limits) =>
+    mapConclusion(send(fiber, limits), (answer) =>
+      isExit(answer) ? Exit.map(answer, change) : Effect.map(answer, change)
+    )
+
 // -------------------------------------------------------------------------------------
 // chats
 // -------------------------------------------------------------------------------------
