@@ -24,10 +24,10 @@
  * @since 0.1.0
  */
 import { Chunk, Context, Effect, Layer, Option } from "effect"
-import * as InnerChat from "../call/innerChat.js"
 import type { Middleware } from "../call/model.js"
 import type { Open } from "../call/openStream.js"
 import { fromStream, toStream } from "../call/openStream.js"
+import { mapAnswer, sendChat, toChat } from "../call/sending.js"
 import { wrap } from "../call/wrap.js"
 import type { ChatEvent } from "../vocabulary/ChatEvent.js"
 import type { Cost } from "../vocabulary/cost.js"
@@ -169,12 +169,11 @@ export const middleware = (): Middleware => (next) =>
       })
 
     return wrap(next, {
-      chat: InnerChat.toChat((input, added) =>
-        Effect.withFiberRuntime((fiber) => {
-          const callPrices = Context.get(fiber.currentContext, Pricing)
-          return Effect.map(InnerChat.call(next, input, added), (response) => withCost(callPrices, response, response))
-        })
-      ),
+      chat: toChat((input, added) => (fiber, limits) => {
+        const callPrices = Context.get(fiber.currentContext, Pricing)
+        const priced = mapAnswer(sendChat(next, input, added), (response) => withCost(callPrices, response, response))
+        return priced(fiber, limits)
+      }),
       embed: (request) =>
         Effect.flatMap(Pricing, (callPrices) =>
           Effect.map(next.embed(request), (response) => withCost(callPrices, response, response))

@@ -32,7 +32,8 @@ import * as Checks from "../internal/optionChecks.js"
 import type { EndedAttempt, Listener } from "../call/usageListeners.js"
 import { notifying } from "../call/usageListeners.js"
 import { notifyUsage } from "../telemetry/usageObserver.js"
-import * as InnerChat from "../call/innerChat.js"
+import { withListener } from "../call/added.js"
+import { sendChat, toChat } from "../call/sending.js"
 import { wrap } from "../call/wrap.js"
 import type { Middleware, Service as LLMService } from "../call/model.js"
 import * as Priced from "./pricing/cost.js"
@@ -228,7 +229,7 @@ export const middleware = (): Middleware<never, UsageLedger> => (next) =>
     const listener: Listener = { owner: ledger, onUsage: ledger.record }
     const listeners = [listener]
     return wrap(next, {
-      chat: InnerChat.toChat((input, added) => InnerChat.call(next, input, InnerChat.withListener(added, listener))),
+      chat: toChat((input, added) => sendChat(next, input, withListener(added, listener))),
       around: (call) => notifying(call, listeners)
     })
   })

@@ -53,7 +53,8 @@ import { asObject } from "../call/request.js"
 import * as SingleFlight from "./singleFlight.js"
 import type { Open, OpenStream } from "../call/openStream.js"
 import { end, fromStream, toStream } from "../call/openStream.js"
-import * as InnerChat from "../call/innerChat.js"
+import type { RunChat } from "../call/sending.js"
+import { runChat, toChatOf } from "../call/sending.js"
 import { wrap } from "../call/wrap.js"
 import type { Middleware, ModelInfo, Service as LLMService } from "../call/model.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
@@ -256,9 +257,9 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Cache
         )
 
     const chat =
-      (next: LLMService): InnerChat.InnerChat =>
+      (next: LLMService): RunChat =>
       (input, added) => {
-        const send = () => InnerChat.call(next, input, added)
+        const send = () => runChat(next, input, added)
         return withKey(next.info, added.request ?? input, send, (key, control, clock) => {
           const startedAt = clock.unsafeCurrentTimeMillis()
           const toHit = (answer: Responses.SourcedResponse, source: Cached["source"]) => {
@@ -352,7 +353,7 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Cache
       middleware: (next) =>
         Effect.succeed(
           wrap(next, {
-            chat: InnerChat.toChat(chat(next)),
+            chat: toChatOf(chat(next)),
             ...(options.streams === true ? { chatStream: chatStream(next) } : {})
           })
         ),

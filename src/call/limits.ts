@@ -26,32 +26,25 @@ export class CallLimits extends Context.Reference<CallLimits>()("effect-llm/Call
   defaultValue: (): Limits => unlimited
 }) {}
 
-/** The context with narrower limits. A longer time than the current one has no effect. */
-export const narrowed =
-  (limits: Partial<Limits>) =>
-  <R>(context: Context.Context<R>): Context.Context<R> => {
-    const outer = Context.get(context, CallLimits)
-    return Context.add(context, CallLimits, {
-      deadline: Math.min(outer.deadline, limits.deadline ?? Infinity),
-      maxWait: Math.min(outer.maxWait, limits.maxWait ?? Infinity),
-      idle: Math.min(outer.idle, limits.idle ?? Infinity),
-      requests: limits.requests ?? outer.requests
-    })
-  }
+/** Narrower limits. A longer time than the outer one has no effect. */
+export const narrowed = (outer: Limits, limits: Partial<Limits>): Limits => ({
+  deadline: Math.min(outer.deadline, limits.deadline ?? Infinity),
+  maxWait: Math.min(outer.maxWait, limits.maxWait ?? Infinity),
+  idle: Math.min(outer.idle, limits.idle ?? Infinity),
+  requests: limits.requests ?? outer.requests
+})
 
 /** Narrows the limits for an effect. */
 export const narrow = <A, E, R>(effect: Effect.Effect<A, E, R>, limits: Partial<Limits>): Effect.Effect<A, E, R> =>
-  changed(effect, narrowed(limits))
+  changed(effect, (context) => Context.add(context, CallLimits, narrowed(Context.get(context, CallLimits), limits)))
 
 /** The longest allowed sleep from now, in milliseconds; infinite without limits. */
-export const longestSleepOf = (context: Context.Context<never>, clock: Clock.Clock): number => {
-  const { deadline, maxWait } = Context.get(context, CallLimits)
-  return Math.max(0, Math.min(maxWait, deadline - clock.unsafeCurrentTimeMillis()))
-}
+export const longestSleepOf = ({ deadline, maxWait }: Limits, clock: Clock.Clock): number =>
+  Math.max(0, Math.min(maxWait, deadline - clock.unsafeCurrentTimeMillis()))
 
 /** The longest allowed sleep from now, in milliseconds; infinite without limits. */
 export const longestSleep: Effect.Effect<number> = Effect.withFiberRuntime((fiber) =>
-  Effect.succeed(longestSleepOf(fiber.currentContext, clockOf(fiber)))
+  Effect.succeed(longestSleepOf(Context.get(fiber.currentContext, CallLimits), clockOf(fiber)))
 )
 
 /** The shorter of an allowed wait and the longest sleep, in milliseconds. */

@@ -25,7 +25,6 @@ import { unsafeTryAcquire } from "./acquire.js"
 import type { Dependencies } from "./attempts.js"
 import { chatAttempt, withFailedAttempt } from "./attempts.js"
 import type { Limits } from "./limits.js"
-import { CallLimits } from "./limits.js"
 import type { Service } from "./model.js"
 import type { CallRecorder, Outcome, SpanAnswer, Spans, Subject } from "./observer.js"
 import { outcomeOf } from "./observer.js"
@@ -33,7 +32,7 @@ import type { Origin } from "./origin.js"
 import { CallOrigin } from "./origin.js"
 import { WantsRawResponse } from "./passthrough.js"
 import { limitFor } from "./requestLimit.js"
-import type { Added } from "./innerChat.js"
+import type { Added } from "./added.js"
 import { succeededAtOnce } from "./retry/state.js"
 import type { Listeners, UsageObserver } from "./usageListeners.js"
 import type { Millis } from "./timeLimits.js"
@@ -129,13 +128,13 @@ export const begin = (
   fiber: Fiber.RuntimeFiber<unknown, unknown>,
   request: ChatRequest,
   model: string,
+  limits: Limits,
   added: Added
 ): Call | undefined => {
   const { client, countsTokens, feedback, info, instruments, limiter, pool, retries } = plan.deps
   const clock = clockOf(fiber)
   if (clock !== liveClock) return undefined
   const context = fiber.currentContext
-  const limits = Context.get(context, CallLimits)
   // A call that is sent again by a policy around it takes another key than before.
   const isRepeated = (limitFor(limits.requests, info)?.earlier.length ?? 0) > 0
   if (isRepeated) return undefined

@@ -14,13 +14,14 @@ import { consumedNothing, plausibleUsage } from "./attempts.js"
 import * as Watches from "./attemptWatch.js"
 import type { AnswerSoFar } from "./collector.js"
 import type { DirectClient, DirectStream } from "./directClient.js"
+import { CallLimits } from "./limits.js"
 import type { Open, OpenStream, Pull } from "./openStream.js"
 import { end, fromStream } from "./openStream.js"
 import type { Call, Plan, Restore } from "./plan.js"
 import { after, begin, continueWith, inAttempt, withAttempt } from "./plan.js"
 import type { EffectiveLimit } from "./timeLimits.js"
 import { expired, shorterLimit } from "./timeLimits.js"
-import { nothing } from "./innerChat.js"
+import { nothing } from "./added.js"
 import { estimateInput } from "./request.js"
 
 /** The bytes whose events are kept for a consumer that is busy, before the socket is paused: as many as one read of a socket has. */
@@ -300,7 +301,7 @@ const make = (plan: Plan, call: Call, direct: DirectClient) => {
 export const open = (plan: Plan, direct: DirectClient, request: ChatRequest, model: string): Open =>
   Effect.uninterruptibleMask((restore) =>
     Effect.withFiberRuntime<OpenStream, LLMError, Scope.Scope>((fiber) => {
-      const call = begin(plan, fiber, request, model, nothing)
+      const call = begin(plan, fiber, request, model, Context.get(fiber.currentContext, CallLimits), nothing)
       if (call === undefined) return restore(fromStream(plan.effects.chatStream(request)))
       const stream = make(plan, call, direct)
       return Effect.flatMap(

@@ -10,8 +10,10 @@ import { consumedNothing, plausibleUsage, withUsage } from "./attempts.js"
 import * as Watches from "./attemptWatch.js"
 import type { DirectClient } from "./directClient.js"
 import type { Call, Plan, Restore } from "./plan.js"
+import type { Added } from "./added.js"
 import { after, begin, continueAfter, continueSettled, continueWith, inAttempt, withAttempt } from "./plan.js"
-import type { Added } from "./innerChat.js"
+import type { Send, Sending, Sent } from "./sending.js"
+import { fromEffect, withinLimits } from "./sending.js"
 import { expired, shorterLimit } from "./timeLimits.js"
 import { notifying } from "./usageListeners.js"
 
@@ -99,52 +101,49 @@ const conclude = (
   const error = withAttempt(plan, call, failure)
   return continueAfter(call.watch.isExpired ? inFlight.abort() : Effect.void, () =>
     continueSettled(call, settle(call, Exit.fail(error)), () =>
-      continueWith(plan, call, error, restore, notifying(plan.effects.chat(call.request), call.listeners))
+      continueWith(
+        plan,
+        call,
+        error,
+        (effect) => withinLimits(effect, call.limits, restore),
+        notifying(plan.effects.chat(call.request), call.listeners)
+      )
     )
   )
 }
 
-/** Waits for the answer. */
-const wait = (plan: Plan, call: Call, restore: Restore, inFlight: InFlight): Effect.Effect<ChatResponse, LLMError> => {
-  if (inFlight.answer !== undefined) return conclude(plan, call, restore, inFlight, inFlight.answer)
-  startTimer(plan, call, inFlight)
-  return Effect.matchCauseEffect(
-    restore(
-      Effect.async<Answer>((resume) => {
-        if (inFlight.answer !== undefined) return resume(Effect.succeed(inFlight.answer))
-        inFlight.wake = () => {
-          if (inFlight.answer !== undefined) resume(Effect.succeed(inFlight.answer))
-        }
+/** The request in flight as a call that was sent. */
+const sentOf = (plan: Plan, call: Call, inFlight: InFlight): Sent<ChatResponse> => {
+  if (inFlight.answer === undefined) startTimer(plan, call, inFlight)
+  return {
+    isReady: () => inFlight.answer !== undefined,
+    listen: (listener) => {
+      inFlight.wake = listener
+    },
+    conclude: (restore) =>
+      inFlight.answer === undefined
+        ? Effect.dieMessage("A chat is concluded before its answer is there.")
+        : conclude(plan, call, restore, inFlight, inFlight.answer),
+    cancel: (cause) => {
+      const { answer } = inFlight
+      const interrupted = Exit.failCause(cause)
+      finish(inFlight, interrupted)
+      // The answer can be that of a time limit, whose request is still open.
+      return continueAfter(inFlight.abort(), () => {
+        const settled = settle(
+          call,
+          answer === undefined ? interrupted : Exit.map(answer, (response) => checked(plan, call, response))
+        )
+        return continueSettled(call, settled, () => call.record(interrupted, undefined))
       })
-    ),
-    {
-      onSuccess: (answer) => conclude(plan, call, restore, inFlight, answer),
-      onFailure: (cause) => {
-        const { answer } = inFlight
-        const interrupted = Exit.failCause(cause)
-        finish(inFlight, interrupted)
-        // The answer can be that of a time limit, whose request is still open.
-        return continueAfter(inFlight.abort(), () => {
-          const settled = settle(
-            call,
-            answer === undefined ? interrupted : Exit.map(answer, (response) => checked(plan, call, response))
-          )
-          return continueSettled(call, settled, () => after(call.record(interrupted, undefined), interrupted))
-        })
-      }
     }
-  )
+  }
 }
 
 const newInFlight = (): InFlight => ({ answer: undefined, wake: undefined, timer: undefined, abort: () => Effect.void })
 
 /** Sends the request by the client's plain functions. */
-const sendDirectly = (
-  plan: Plan,
-  call: Call,
-  direct: DirectClient,
-  restore: Restore
-): Effect.Effect<ChatResponse, LLMError> => {
+const sendDirectly = (plan: Plan, call: Call, direct: DirectClient): Sending<ChatResponse> => {
   const inFlight = newInFlight()
   const send = (): void => {
     try {
@@ -160,39 +159,43 @@ const sendDirectly = (
     }
   }
   if (call.spans !== undefined) {
-    return Effect.flatMap(inAttempt(call, Effect.sync(send)), () => wait(plan, call, restore, inFlight))
+    return {
+      onceSent: (use) => Effect.flatMap(inAttempt(call, Effect.sync(send)), () => use(sentOf(plan, call, inFlight)))
+    }
   }
   send()
-  return wait(plan, call, restore, inFlight)
+  return sentOf(plan, call, inFlight)
 }
 
 /** Sends the request by the client's effect, in a fiber of its own so that a time limit can end it. */
-const sendInFiber = (plan: Plan, call: Call, restore: Restore): Effect.Effect<ChatResponse, LLMError> => {
+const sendInFiber = (plan: Plan, call: Call): Sending<ChatResponse> => {
   const { client } = plan.deps
   const { key, model, onRateLimits, request } = call
   const attempt = Effect.suspend(() =>
     client.chat(request, { model, key, onRateLimits: (limits) => Effect.sync(() => onRateLimits(limits)) })
   )
-  return Effect.flatMap(inAttempt(call, Effect.forkDaemon(Effect.interruptible(attempt))), (fiber) => {
-    const inFlight = newInFlight()
-    inFlight.abort = () => Effect.asVoid(Fiber.interrupt(fiber))
-    fiber.addObserver((exit) => finish(inFlight, exit))
-    return wait(plan, call, restore, inFlight)
-  })
+  return {
+    onceSent: (use) =>
+      Effect.flatMap(inAttempt(call, Effect.forkDaemon(Effect.interruptible(attempt))), (fiber) => {
+        const inFlight = newInFlight()
+        inFlight.abort = () => Effect.asVoid(Fiber.interrupt(fiber))
+        fiber.addObserver((exit) => finish(inFlight, exit))
+        return use(sentOf(plan, call, inFlight))
+      })
+  }
 }
 
-/** Sends a chat and waits for the whole answer. */
-export const chat = (
-  plan: Plan,
-  direct: DirectClient | undefined,
-  request: ChatRequest,
-  model: string,
-  added: Added
-): Effect.Effect<ChatResponse, LLMError> =>
-  Effect.uninterruptibleMask((restore) =>
-    Effect.withFiberRuntime((fiber) => {
-      const call = begin(plan, fiber, request, model, added)
-      if (call === undefined) return restore(notifying(plan.effects.chat(request), added.listeners))
-      return direct === undefined ? sendInFiber(plan, call, restore) : sendDirectly(plan, call, direct, restore)
-    })
-  )
+/** Sends a chat whose answer comes whole. */
+export const send =
+  (
+    plan: Plan,
+    direct: DirectClient | undefined,
+    request: ChatRequest,
+    model: string,
+    added: Added
+  ): Send<ChatResponse> =>
+  (fiber, limits) => {
+    const call = begin(plan, fiber, request, model, limits, added)
+    if (call === undefined) return fromEffect(notifying(plan.effects.chat(request), added.listeners))(fiber, limits)
+    return direct === undefined ? sendInFiber(plan, call) : sendDirectly(plan, call, direct)
+  }

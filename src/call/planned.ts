@@ -1,13 +1,13 @@
 /** The `LLM` of a call plan. */
 import { Either } from "effect"
 import * as DirectClient from "./directClient.js"
-import { toChat } from "./innerChat.js"
 import type { Service } from "./model.js"
 import { fromStream, toStream } from "./openStream.js"
 import type { Plan } from "./plan.js"
 import * as Stream from "./planStream.js"
 import * as Whole from "./planWhole.js"
-import { normalize } from "./request.js"
+import { normalize, withDefaults } from "./request.js"
+import { fromEffect, toChat } from "./sending.js"
 import { isUnlimited } from "./timeLimits.js"
 import { wrap } from "./wrap.js"
 
@@ -21,16 +21,13 @@ export const applyTo = (effects: Service, options: Omit<Plan, "effects" | "hasLi
   if (feedback !== undefined && feedback.unsafe === undefined) return effects
   const plan: Plan = { ...options, effects, hasLimits: !isUnlimited(options.limits) }
   const direct = DirectClient.of(client)
-  const hasDefaults = Object.keys(info.defaults ?? {}).length > 0
   return wrap(effects, {
     chat: toChat((input, added) => {
       const request =
-        added.request !== undefined && !hasDefaults
-          ? added.request
-          : Either.getOrUndefined(normalize(added.request ?? input, info.defaults))
-      return request === undefined
-        ? effects.chat(input)
-        : Whole.chat(plan, direct, request, request.model ?? info.model, added)
+        added.request === undefined ? normalize(input, info.defaults) : withDefaults(added.request, info.defaults)
+      return Either.isLeft(request)
+        ? fromEffect(effects.chat(input))
+        : Whole.send(plan, direct, request.right, request.right.model ?? info.model, added)
     }),
     ...(direct === undefined
       ? {}

@@ -128,6 +128,13 @@ export const normalize = (
   })
 }
 
+/** A valid request with defaults. */
+export const withDefaults = (
+  request: ChatRequest,
+  defaults: Defaults = {}
+): Either.Either<ChatRequest, InvalidRequestError> =>
+  Object.keys(defaults).length === 0 ? Either.right(request) : normalize(request, defaults)
+
 /** The request for the next module, in the form in which it came. */
 export const passedOn = (input: ChatRequest.Input, request: ChatRequest): ChatRequest.Input => {
   if (typeof input === "string" || input.messages === undefined) return input
@@ -170,7 +177,7 @@ export const inputTokensOf = (request: ChatRequest, estimateText?: CountText): (
   return () => (tokens ??= estimateInput(request, estimateText))
 }
 
-const omitModel = <A extends { readonly model?: string }>({ model: _, ...rest }: A): Omit<A, "model"> => rest
+export const omitModel = <A extends { readonly model?: string }>({ model: _, ...rest }: A): Omit<A, "model"> => rest
 
 /** The request without its model, for a member of a fallback or balance that uses its own. */
 export const withoutModel = (request: ChatRequest.Input): ChatRequest.Input =>

@@ -49,7 +49,7 @@ const has = (listeners: Listeners, owner: object): boolean => listeners.some((li
 export const add = (listeners: Listeners, listener: Listener): Listeners =>
   has(listeners, listener.owner) ? listeners : [...listeners, listener]
 
-/** The listeners of a call: those in its context, and those that were added to it (`Added` in `innerChat.ts`). */
+/** The listeners of a call: those in its context, and those that were added to it (`Added` in `added.ts`). */
 export const listenersOf = (context: Context.Context<never>, added: Listeners): Listeners => {
   const outer = Context.get(context, UsageListeners)
   return added.length === 0 ? outer : outer.length === 0 ? added : added.reduce(add, outer)

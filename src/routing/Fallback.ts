@@ -21,11 +21,14 @@
  * @since 0.1.0
  */
 import type { Array as Arr } from "effect"
-import { Context, Effect, Layer } from "effect"
+import { Context, Effect, Either, Layer } from "effect"
 import * as ContextFit from "../call/contextFit.js"
 import type { Middleware, Service } from "../call/model.js"
 import { LLM } from "../call/model.js"
 import { toStream } from "../call/openStream.js"
+import type { Send } from "../call/sending.js"
+import { forRequest } from "../call/added.js"
+import { fromEffect, mapAnswer, run, sendChat, toChat, unsent } from "../call/sending.js"
 import { wrap } from "../call/wrap.js"
 import * as Checks from "../internal/optionChecks.js"
 import { TokenCounter } from "../tokens/counter.js"
@@ -102,11 +105,23 @@ const prepare = (
   ]
 }
 
+type Selected = Arr.NonEmptyReadonlyArray<Prepared>
+
+/** A selection that counts no tokens is there at once. */
+const isSelected = (selection: Effect.Effect<Selected, LLMError>): selection is Either.Right<LLMError, Selected> =>
+  Either.isEither(selection) && Either.isRight(selection)
+
 const firstAnswer = <A>(
   kind: Sequence.CallKind<A>,
-  members: Arr.NonEmptyReadonlyArray<Prepared>,
-  call: (member: Prepared) => Effect.Effect<A, LLMError>
-): Effect.Effect<A, LLMError> => Effect.map(Sequence.callInOrder(kind, members, call), ({ result }) => result)
+  selection: Effect.Effect<Selected, LLMError>,
+  call: (member: Prepared) => Send<A>
+): Send<A> => {
+  const callIn = (members: Selected): Send<A> =>
+    mapAnswer(Sequence.callInOrder(kind, members, call), ({ result }) => result)
+  if (isSelected(selection)) return callIn(selection.right)
+  return (_, limits) =>
+    unsent((restore) => Effect.flatMap(restore(selection), (members) => restore(run(callIn(members), limits))))
+}
 
 const promptOf = (continuing: Options["continueStreams"]): Streams.Options["promptFor"] => {
   if (continuing === undefined || continuing === false) return undefined
@@ -152,16 +167,27 @@ export const make = (fallbacks: ReadonlyArray<Service | Member>, options: Option
         promptFor: promptOf(options.continueStreams)
       })
       return wrap(next, {
-        chat: (request) =>
-          Effect.flatMap(select.chat(request), (members) =>
-            firstAnswer(chat, members, (member) => member.llm.chat(Members.chatFor(member, request, info)))
-          ),
+        chat: toChat(
+          (input, added) => (fiber, limits) =>
+            firstAnswer(chat, select.chat(input), (member) =>
+              member.isFirst
+                ? sendChat(member.llm, input, added)
+                : sendChat(member.llm, Members.chatFor(member, input, info), forRequest(added, undefined))
+            )(fiber, limits)
+        ),
         embed: (request) =>
-          Effect.flatMap(select.embed(request), (members) =>
-            firstAnswer(embedding, members, (member) => member.llm.embed(Members.embeddingFor(member, request, info)))
+          run((fiber, limits) =>
+            firstAnswer(embedding, select.embed(request), (member) =>
+              fromEffect(Effect.suspend(() => member.llm.embed(Members.embeddingFor(member, request, info))))
+            )(fiber, limits)
           ),
         chatStream: (request) =>
-          toStream(Effect.flatMap(select.chat(request), (members) => openStream(members, request)))
+          toStream(
+            Effect.flatMap(
+              Effect.suspend(() => select.chat(request)),
+              (members) => openStream(members, request)
+            )
+          )
       })
     })
 }

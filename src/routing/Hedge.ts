@@ -16,21 +16,23 @@
  *
  * @since 0.1.0
  */
-import { Context, Effect } from "effect"
+import { Effect } from "effect"
 import type { Duration, Scope } from "effect"
 import * as Attempt from "../vocabulary/attempt.js"
 import * as Checks from "../internal/optionChecks.js"
 import { hedge } from "./hedge/race.js"
-import { CallLimits, narrow } from "../call/limits.js"
+import type { Limits } from "../call/limits.js"
 import { fromStream, toStream, withEarlierAttempts } from "../call/openStream.js"
 import type { OwnedStream } from "../call/ownedStream.js"
 import { owned } from "../call/ownedStream.js"
 import * as Requests from "../call/request.js"
 import { limitFor } from "../call/requestLimit.js"
+import type { Send } from "../call/sending.js"
+import { forRequest } from "../call/added.js"
+import { fromEffect, run, sendChat, toChat } from "../call/sending.js"
 import { wrap } from "../call/wrap.js"
 import * as Percentile from "./hedge/percentile.js"
 import type { Middleware, Service } from "../call/model.js"
-import type { LLMError } from "../vocabulary/LLMError.js"
 
 /**
  * When a second request is sent, and how many of them.
@@ -146,68 +148,84 @@ export const make = (others: ReadonlyArray<Service>, options: Options = {}): Mid
 
       const call = <A, R>(
         timing: Timing,
-        send: (llm: Service) => Effect.Effect<A, LLMError, R>,
+        send: (llm: Service) => Send<A, R>,
         withEarlier: (result: A, earlier: ReadonlyArray<Attempt.Attempt>) => A,
         discard: (result: A) => Effect.Effect<void>
-      ): Effect.Effect<A, LLMError, R> => {
-        const firstWith = (left: number | undefined) => ({
-          info: next.info,
-          call:
-            left === undefined
-              ? send(next)
-              : narrow(send(next), { requests: { info: next.info, left: left - 1, earlier: [] } })
-        })
-        const requestTo = (llm: Service) => ({
+      ): Send<A, R> => {
+        const requestTo = (llm: Service, outer: Limits, left: number | undefined) => ({
           info: llm.info,
-          call: narrow(send(llm), { requests: { info: llm.info, left: 1, earlier: [] } })
+          send: send(llm),
+          limits: left === undefined ? outer : { ...outer, requests: { info: llm.info, left, earlier: [] } }
         })
-        return Effect.withFiberRuntime((fiber) => {
-          const left = limitFor(Context.get(fiber.currentContext, CallLimits).requests, next.info)?.left
-          if (left !== undefined && left < 2) {
-            permits.addShare()
-            return send(next)
+        const hedged = hedge((limits) => {
+          const left = limitFor(limits.requests, next.info)?.left
+          permits.addShare()
+          return {
+            first: requestTo(next, limits, left === undefined ? undefined : left - 1),
+            second: () => requestTo(nextOther(), limits, 1),
+            delay: timing.delay(),
+            takePermit: permits.take,
+            onFailure,
+            recordLatency: timing.recordLatency,
+            withEarlier,
+            discard
           }
-          return hedge(() => {
-            permits.addShare()
-            return {
-              first: firstWith(left),
-              second: () => requestTo(nextOther()),
-              delay: timing.delay(),
-              takePermit: permits.take,
-              onFailure,
-              recordLatency: timing.recordLatency,
-              withEarlier,
-              discard
-            }
-          })
         })
+        return (fiber, limits) => {
+          const left = limitFor(limits.requests, next.info)?.left
+          if (left === undefined || left >= 2) return hedged(fiber, limits)
+          permits.addShare()
+          return send(next)(fiber, limits)
+        }
       }
 
       const discardNothing = () => Effect.void
 
       return wrap(next, {
-        chat: (request) =>
+        chat: toChat((input, added) =>
           call(
             timings.chat,
-            (llm) => llm.chat(llm === next ? request : Requests.withoutModel(request)),
+            (llm) =>
+              llm === next
+                ? sendChat(llm, input, added)
+                : sendChat(
+                    llm,
+                    Requests.withoutModel(input),
+                    forRequest(added, added.request && Requests.omitModel(added.request))
+                  ),
             Attempt.withEarlier,
             discardNothing
-          ),
+          )
+        ),
         embed: (request) =>
-          call(
-            timings.embed,
-            (llm) => llm.embed(llm === next ? request : Requests.embeddingWithoutModel(request)),
-            Attempt.withEarlier,
-            discardNothing
+          run(
+            call(
+              timings.embed,
+              (llm) =>
+                fromEffect(
+                  Effect.suspend(() => llm.embed(llm === next ? request : Requests.embeddingWithoutModel(request)))
+                ),
+              Attempt.withEarlier,
+              discardNothing
+            )
           ),
         chatStream: (request) =>
           toStream(
             Effect.map(
-              call<OwnedStream, Scope.Scope>(
-                timings.stream,
-                (llm) => owned(fromStream(llm.chatStream(llm === next ? request : Requests.withoutModel(request)))),
-                ({ close, opened }, earlier) => ({ opened: withEarlierAttempts(opened, earlier), close }),
-                ({ close }) => close
+              run(
+                call<OwnedStream, Scope.Scope>(
+                  timings.stream,
+                  (llm) =>
+                    fromEffect(
+                      owned(
+                        Effect.suspend(() =>
+                          fromStream(llm.chatStream(llm === next ? request : Requests.withoutModel(request)))
+                        )
+                      )
+                    ),
+                  ({ close, opened }, earlier) => ({ opened: withEarlierAttempts(opened, earlier), close }),
+                  ({ close }) => close
+                )
               ),
               ({ opened }) => opened
             )

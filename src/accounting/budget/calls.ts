@@ -18,8 +18,9 @@ import { isListening, withListeners } from "../../call/usageListeners.js"
 import type { Open, OpenStream, Pull } from "../../call/openStream.js"
 import { fromStream, toStream } from "../../call/openStream.js"
 import { rememberingEstimate, inputTokensOf, normalize, normalizeEmbedding, passedOn } from "../../call/request.js"
-import type { Added } from "../../call/innerChat.js"
-import * as InnerChat from "../../call/innerChat.js"
+import type { Added } from "../../call/added.js"
+import { nothing, withListener } from "../../call/added.js"
+import { runChat, toChatOf } from "../../call/sending.js"
 import type { EmbeddingRequest } from "../../vocabulary/Embedding.js"
 import { wrap } from "../../call/wrap.js"
 
@@ -143,7 +144,7 @@ export const makeMiddleware =
               estimate: call.estimate
             }
             return Reservations.reserve(deps, request, context, clockOf(fiber), (reservation) =>
-              charge(send(input, InnerChat.withListener(call.added, reservation.listener), restore), reservation)
+              charge(send(input, withListener(call.added, reservation.listener), restore), reservation)
             )
           })
         )
@@ -164,7 +165,7 @@ export const makeMiddleware =
 
     const chargeChat = charging(
       validateChat,
-      (input: ChatRequest.Input, added, restore) => restore(Effect.suspend(() => InnerChat.call(next, input, added))),
+      (input: ChatRequest.Input, added, restore) => restore(Effect.suspend(() => runChat(next, input, added))),
       chargeWhole(info)
     )
 
@@ -176,7 +177,7 @@ export const makeMiddleware =
           : {
               model: request.model,
               estimate: Usage.make({ inputTokens: Usage.estimateAll(request.input), estimated: true }),
-              added: InnerChat.nothing
+              added: nothing
             }
       },
       (input, added, restore) => notifying(restore(Effect.suspend(() => next.embed(input))), added),
@@ -199,9 +200,9 @@ export const makeMiddleware =
 
     return Effect.succeed(
       wrap(next, {
-        chat: InnerChat.toChat(chargeChat),
-        embed: (input) => chargeEmbedding(input, InnerChat.nothing),
-        chatStream: (input) => toStream(chargeOpening(input, InnerChat.nothing))
+        chat: toChatOf(chargeChat),
+        embed: (input) => chargeEmbedding(input, nothing),
+        chatStream: (input) => toStream(chargeOpening(input, nothing))
       })
     )
   }

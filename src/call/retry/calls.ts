@@ -109,7 +109,7 @@ const retryCall = <A, R>(
     Effect.withFiberRuntime((fiber) => {
       const clock = Context.get(fiber.currentDefaultServices, Clock.Clock)
       const limits = Context.get(fiber.currentContext, CallLimits)
-      if (wait > longestSleepOf(fiber.currentContext, clock)) return Effect.fail(failed)
+      if (wait > longestSleepOf(limits, clock)) return Effect.fail(failed)
       const own = limitFor(limits.requests, info())
       const left = requestsLeft(fiber.currentContext, own) - made.requests
       // Rounds of one request each multiply nothing.

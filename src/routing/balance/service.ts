@@ -2,7 +2,8 @@
  * Routes each call to a deployment that can serve it, and to the next one when that fails. Each lease is released exactly once,
  * whatever happens.
  */
-import { Cause, Chunk, Clock, Context, Effect, Either, Option, Random, Scope } from "effect"
+import type { Fiber } from "effect"
+import { Cause, Chunk, Clock, Effect, Either, Exit, Option, Random, Scope } from "effect"
 import * as Attempt from "../../vocabulary/attempt.js"
 import type { Deployment, Options, Service, Verdict } from "./model.js"
 import { InvalidBalanceError } from "./model.js"
@@ -26,14 +27,31 @@ import * as Leases from "./leases.js"
 import * as State from "./state.js"
 import * as Report from "./report.js"
 import { handsOn, verdictOf } from "./verdict.js"
-import { CallLimits, longestSleepOf, narrowed } from "../../call/limits.js"
-import { after } from "../../call/plan.js"
+import type { Limits } from "../../call/limits.js"
+import { longestSleepOf } from "../../call/limits.js"
+import type { Restore } from "../../call/plan.js"
+import { after, continueAfter } from "../../call/plan.js"
+import { forRequest } from "../../call/added.js"
+import type { Send, Sending } from "../../call/sending.js"
+import {
+  attempt,
+  awaitAnswer,
+  conclude,
+  fromEffect,
+  isExit,
+  mapSent,
+  onceSent,
+  run,
+  sendChat,
+  toChat,
+  unsent,
+  withinLimits
+} from "../../call/sending.js"
 import { limitFor, requestsLeft, requestsOf } from "../../call/requestLimit.js"
 import { clockOf } from "../../internal/clock.js"
-import { whileChanged } from "../../internal/context.js"
 import type { DeploymentSet } from "./deploymentSet.js"
 import * as DeploymentSets from "./deploymentSet.js"
-import type { Open, OpenStream, Pull } from "../../call/openStream.js"
+import type { OpenStream, Pull } from "../../call/openStream.js"
 import { fromStream, isolated, toStream, withEarlierAttempts } from "../../call/openStream.js"
 import { normalize, normalizeEmbedding, passedOn } from "../../call/request.js"
 
@@ -115,8 +133,6 @@ interface Requirements {
   readonly namesModel: boolean
 }
 
-type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
-
 /** The failed attempts of a call so far. */
 interface Progress {
   readonly attempts: ReadonlyArray<Attempt.Attempt>
@@ -124,17 +140,6 @@ interface Progress {
   readonly errors: ReadonlyMap<number, LLMError>
   /** The number of requests. */
   readonly requests: number
-}
-
-/** The requests that a call may send from now on. */
-interface Requests {
-  readonly left: number
-  /** Whether a policy around the balance limits them. */
-  readonly isLimited: boolean
-  /** Those of earlier rounds of the call. */
-  readonly earlier: ReadonlyArray<Attempt.Attempt>
-  /** The number of deployments that have not been tried, without the one that is called. */
-  readonly untried: number
 }
 
 const neutral: Verdict = { _tag: "Neutral" }
@@ -145,90 +150,16 @@ const noRequirements: Requirements = { missing: new Map(), affinity: undefined, 
 
 const noProgress: Progress = { attempts: [], errors: new Map(), requests: 0 }
 
+/** How one kind of call uses a deployment. */
+interface Use<A, R> {
+  readonly send: (llm: LLMService, lease: Lease) => Send<A, R>
+  /** Applies an answer to the lease. An `Exit` when no effect has to run. */
+  readonly onAnswer: (lease: Lease, answer: A) => Effect.Effect<A>
+  readonly withEarlier: (answer: A, earlier: ReadonlyArray<Attempt.Attempt>) => A
+}
+
 const makeService = (dependencies: Dependencies): Service => {
   const { capabilities, checked, deployments, info, leases } = dependencies
-
-  /** Calls one deployment after the other, each once at most. */
-  const withFailover = <A, R>(
-    { affinity, missing }: Requirements,
-    use: (llm: LLMService, lease: Lease, restore: Restore) => Effect.Effect<A, LLMError, R>,
-    withEarlier: (result: A, earlier: ReadonlyArray<Attempt.Attempt>) => A
-  ): Effect.Effect<A, LLMError, R> => {
-    const giveUp = ({ attempts, errors }: Progress): Effect.Effect<never, LLMError> =>
-      Effect.flatMap(leases.snapshot, ({ state: { deploymentSet } }) =>
-        Effect.fail(
-          missing.size === deployments.length
-            ? Report.unsupported(deploymentSet, info, missing)
-            : Report.exhausted({ deploymentSet, info, missing, errors, attempts })
-        )
-      )
-
-    const from = (progress: Progress): Effect.Effect<A, LLMError, R> =>
-      Effect.uninterruptibleMask((restore) =>
-        Effect.withFiberRuntime<A, LLMError, R>((fiber) => {
-          const clock = clockOf(fiber)
-          const exclude =
-            missing.size + progress.errors.size === 0 ? none : new Set([...missing.keys(), ...progress.errors.keys()])
-          const own = limitFor(Context.get(fiber.currentContext, CallLimits).requests, info)
-          const requests: Requests = {
-            left: requestsLeft(fiber.currentContext, own) - progress.requests,
-            isLimited: own !== undefined,
-            earlier: own?.earlier ?? [],
-            untried: deployments.length - exclude.size - 1
-          }
-          const criteria = { exclude, affinity }
-          const callOn = (lease: Lease): Effect.Effect<A, LLMError, R> =>
-            Effect.matchEffect(call(progress, requests, lease, restore), {
-              onSuccess: (answer) =>
-                Effect.succeed(progress.errors.size === 0 ? answer : withEarlier(answer, progress.attempts)),
-              onFailure: (error) => restore(handOn(progress, requests, lease, error))
-            })
-          const ready = leases.unsafeTryAcquire?.(criteria, clock)
-          if (ready !== undefined) return callOn(ready)
-          const maxWait = Math.min(longestSleepOf(fiber.currentContext, clock), checked.maxWait)
-          return Effect.matchEffect(leases.acquire(criteria, clock, maxWait), {
-            onFailure: () => restore(giveUp(progress)),
-            onSuccess: callOn
-          })
-        })
-      )
-
-    const call = (
-      { errors }: Progress,
-      { earlier, isLimited, left, untried }: Requests,
-      lease: Lease,
-      restore: Restore
-    ): Effect.Effect<A, LLMError, R> => {
-      const llm = deployments[lease.position]
-      if (llm === undefined) return Effect.dieMessage(`The balance has no deployment at ${lease.position}.`)
-      return use(llm, lease, (effect) =>
-        lease.hasAlternative || isLimited || errors.size > 0
-          ? whileChanged(
-              restore(effect),
-              narrowed({
-                ...(lease.hasAlternative ? { maxWait: checked.failoverAfter } : {}),
-                requests: { info: llm.info, left: Math.max(1, left - untried), earlier }
-              })
-            )
-          : restore(effect)
-      )
-    }
-
-    const handOn = (
-      { attempts: earlier, errors, requests }: Progress,
-      { left }: Requests,
-      { position }: Lease,
-      error: LLMError
-    ): Effect.Effect<A, LLMError, R> => {
-      const attempts = Attempt.concat(earlier, error.attempts)
-      const made = requestsOf(error.attempts)
-      return dependencies.handsOn(error) && left > made
-        ? from({ attempts, errors: new Map(errors).set(position, error), requests: requests + made })
-        : Effect.fail(errors.size === 0 ? error : Errors.update(error, { attempts }))
-    }
-
-    return from(noProgress)
-  }
 
   /** A missing model that the request itself names is no fault of the deployment. */
   const verdictFor = ({ namesModel }: Requirements, error: LLMError): Verdict =>
@@ -242,21 +173,110 @@ const makeService = (dependencies: Dependencies): Service => {
       })
     )
 
+  /** Calls one deployment after the other, each once at most. */
+  const withFailover = <A, R>(requirements: Requirements, use: Use<A, R>): Send<A, R> => {
+    const { affinity, missing } = requirements
+
+    const giveUp = ({ attempts, errors }: Progress): Effect.Effect<never, LLMError> =>
+      Effect.flatMap(leases.snapshot, ({ state: { deploymentSet } }) =>
+        Effect.fail(
+          missing.size === deployments.length
+            ? Report.unsupported(deploymentSet, info, missing)
+            : Report.exhausted({ deploymentSet, info, missing, errors, attempts })
+        )
+      )
+
+    const from =
+      (progress: Progress): Send<A, R> =>
+      (fiber, limits) => {
+        const clock = clockOf(fiber)
+        const exclude =
+          missing.size + progress.errors.size === 0 ? none : new Set([...missing.keys(), ...progress.errors.keys()])
+        const criteria = { exclude, affinity }
+        const untried = deployments.length - exclude.size - 1
+        const ready = leases.unsafeTryAcquire?.(criteria, clock)
+        if (ready !== undefined) return sendTo(ready, progress, untried, fiber, limits)
+        const maxWait = Math.min(longestSleepOf(limits, clock), checked.maxWait)
+        return unsent((restore) =>
+          Effect.matchEffect(leases.acquire(criteria, clock, maxWait), {
+            onFailure: () => restore(giveUp(progress)),
+            onSuccess: (lease) =>
+              onceSent(sendTo(lease, progress, untried, fiber, limits), (sent) => awaitAnswer(sent, restore))
+          })
+        )
+      }
+
+    /** `untried` is the number of deployments that have not been tried, without the one of the lease. */
+    const sendTo = (
+      lease: Lease,
+      { attempts: earlier, errors, requests }: Progress,
+      untried: number,
+      fiber: Fiber.RuntimeFiber<unknown, unknown>,
+      limits: Limits
+    ): Sending<A, R> => {
+      const llm = deployments[lease.position]
+      if (llm === undefined) throw new Error(`The balance has no deployment at ${lease.position}.`)
+      const own = limitFor(limits.requests, info)
+      const left = requestsLeft(fiber.currentContext, own) - requests
+
+      const handOn = (error: LLMError, restore: Restore): Effect.Effect<A, LLMError, R> => {
+        const attempts = Attempt.concat(earlier, error.attempts)
+        const made = requestsOf(error.attempts)
+        if (!dependencies.handsOn(error) || left <= made) {
+          return Exit.fail(errors.size === 0 ? error : Errors.update(error, { attempts }))
+        }
+        const next = { attempts, errors: new Map(errors).set(lease.position, error), requests: requests + made }
+        return restore(run(from(next), limits))
+      }
+
+      const answered = (answer: A): Effect.Effect<A> =>
+        use.onAnswer(lease, errors.size === 0 ? answer : use.withEarlier(answer, earlier))
+
+      const inner: Limits =
+        lease.hasAlternative || own !== undefined || errors.size > 0
+          ? {
+              deadline: limits.deadline,
+              maxWait: lease.hasAlternative ? Math.min(limits.maxWait, checked.failoverAfter) : limits.maxWait,
+              idle: limits.idle,
+              requests: { info: llm.info, left: Math.max(1, left - untried), earlier: own?.earlier ?? [] }
+            }
+          : limits
+
+      return mapSent(attempt(use.send(llm, lease), fiber, inner), (sent) => ({
+        isReady: sent.isReady,
+        listen: sent.listen,
+        cancel: (cause) => continueAfter(sent.cancel(cause), () => lease.settle(neutral)),
+        conclude: (restore) => {
+          const answer = conclude(sent, restore)
+          if (isExit(answer) && Exit.isSuccess(answer)) return answered(answer.value)
+          return Effect.matchCauseEffect(answer, {
+            onSuccess: answered,
+            onFailure: (cause) =>
+              continueAfter(settleCause(requirements, lease, cause), () =>
+                Either.match(Cause.failureOrCause(cause), {
+                  onLeft: (error) => handOn(error, restore),
+                  onRight: Exit.failCause
+                })
+              )
+          })
+        }
+      }))
+    }
+
+    return from(noProgress)
+  }
+
   /** A call with a whole answer. */
   const unary = <A>(
     requirements: Requirements,
-    call: (llm: LLMService) => Effect.Effect<A, LLMError>,
+    send: (llm: LLMService) => Send<A>,
     withEarlier: (answer: A, earlier: ReadonlyArray<Attempt.Attempt>) => A
-  ): Effect.Effect<A, LLMError> =>
-    withFailover(
-      requirements,
-      (llm, lease, restore) =>
-        Effect.matchCauseEffect(restore(Effect.suspend(() => call(llm))), {
-          onSuccess: (answer) => after(lease.settleServed(), Effect.succeed(answer)),
-          onFailure: (cause) => after(settleCause(requirements, lease, cause), Effect.failCause(cause))
-        }),
+  ): Send<A> =>
+    withFailover(requirements, {
+      send,
+      onAnswer: (lease, answer) => after(lease.settleServed(), Exit.succeed(answer)),
       withEarlier
-    )
+    })
 
   /** Settles the lease when the stream ends, with its last event or an error. */
   const settlingAtEnd = (requirements: Requirements, lease: Lease, opened: OpenStream): Effect.Effect<OpenStream> => {
@@ -284,43 +304,43 @@ const makeService = (dependencies: Dependencies): Service => {
     )
   }
 
-  const openStream = (requirements: Requirements, request: ChatRequest.Input): Open =>
-    withFailover(
-      requirements,
-      (llm, lease, restore) =>
-        Effect.flatMap(Effect.scope, (scope) =>
-          // Added before the stream's own finalizers, so that it runs after them: the lease ends when the stream is closed.
-          Effect.zipRight(
-            Scope.addFinalizer(
-              scope,
-              Effect.suspend(() => lease.settle(neutral))
-            ),
-            Effect.matchCauseEffect(restore(isolated(Effect.suspend(() => fromStream(llm.chatStream(request))))), {
-              onSuccess: (opened) => settlingAtEnd(requirements, lease, opened),
-              onFailure: (cause) => after(settleCause(requirements, lease, cause), Effect.failCause(cause))
-            })
+  const openStream = (requirements: Requirements, request: ChatRequest.Input): Send<OpenStream, Scope.Scope> =>
+    withFailover(requirements, {
+      send: (llm, lease) => (_, limits) =>
+        unsent((restore) =>
+          Effect.flatMap(Effect.scope, (scope) =>
+            // Added before the stream's own finalizers, so that it runs after them: the lease ends when the stream is closed.
+            Effect.zipRight(
+              Scope.addFinalizer(
+                scope,
+                Effect.suspend(() => lease.settle(neutral))
+              ),
+              withinLimits(isolated(Effect.suspend(() => fromStream(llm.chatStream(request)))), limits, restore)
+            )
           )
         ),
-      withEarlierAttempts
-    )
+      onAnswer: (lease, opened) => settlingAtEnd(requirements, lease, opened),
+      withEarlier: withEarlierAttempts
+    })
 
-  /** Makes a call with the requirements of its request. The deployment that is called rejects an invalid request. */
-  const withRequirements = <A, R>(
-    input: ChatRequest.Input,
-    call: (requirements: Requirements, request: ChatRequest.Input) => Effect.Effect<A, LLMError, R>
-  ): Effect.Effect<A, LLMError, R> =>
-    Effect.suspend(() => {
-      const normalized = normalize(input)
-      if (Either.isLeft(normalized)) return call(noRequirements, input)
+  /** Sends a call with the requirements of its request. The deployment that is called rejects an invalid request. */
+  const withRequirements =
+    <A, R>(
+      input: ChatRequest.Input,
+      valid: ChatRequest | undefined,
+      call: (requirements: Requirements, request: ChatRequest | undefined) => Send<A, R>
+    ): Send<A, R> =>
+    (fiber, limits) => {
+      const normalized = valid === undefined ? normalize(input) : Either.right(valid)
+      if (Either.isLeft(normalized)) return call(noRequirements, undefined)(fiber, limits)
       const request = normalized.right
       const { counting, missing } = capabilities.missingForChat(request)
-      const requirements = {
-        missing,
-        affinity: checked.affinityOf?.(request),
-        namesModel: request.model !== undefined
-      }
-      return after(counting, call(requirements, passedOn(input, request)))
-    })
+      const affinity = checked.affinityOf?.(request)
+      const send = call({ missing, affinity, namesModel: request.model !== undefined }, request)
+      return counting === Effect.void
+        ? send(fiber, limits)
+        : unsent((restore) => Effect.zipRight(restore(counting), restore(run(send, limits))))
+    }
 
   const embeddingRequirements = (input: EmbeddingRequest.Input): Requirements => {
     const model = Option.getOrUndefined(Either.getRight(normalizeEmbedding(input)))?.model
@@ -344,17 +364,37 @@ const makeService = (dependencies: Dependencies): Service => {
   const invalid = (fault: string): InvalidBalanceError => new InvalidBalanceError({ faults: [fault] })
 
   return {
-    chat: (input) =>
-      withRequirements(input, (requirements, request) =>
-        unary(requirements, (llm) => llm.chat(request), Attempt.withEarlier)
+    chat: toChat((input, added) =>
+      withRequirements(input, added.request, (requirements, request) =>
+        unary(
+          requirements,
+          (llm) => sendChat(llm, input, request === added.request ? added : forRequest(added, request)),
+          Attempt.withEarlier
+        )
+      )
+    ),
+    chatStream: (input) =>
+      toStream(
+        run(
+          withRequirements(input, undefined, (requirements, request) =>
+            openStream(requirements, request === undefined ? input : passedOn(input, request))
+          )
+        )
       ),
-    chatStream: (input) => toStream(withRequirements(input, openStream)),
     embed: (request) =>
-      Effect.suspend(() => unary(embeddingRequirements(request), (llm) => llm.embed(request), Attempt.withEarlier)),
-    listModels: unary(
-      noRequirements,
-      (llm) => llm.listModels,
-      (models) => models
+      run((fiber, limits) =>
+        unary(
+          embeddingRequirements(request),
+          (llm) => fromEffect(Effect.suspend(() => llm.embed(request))),
+          Attempt.withEarlier
+        )(fiber, limits)
+      ),
+    listModels: run(
+      unary(
+        noRequirements,
+        (llm) => fromEffect(llm.listModels),
+        (models) => models
+      )
     ),
     info,
     status: Effect.zipWith(

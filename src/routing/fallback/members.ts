@@ -213,6 +213,7 @@ const fitting = (
       )
   })
 
+/** Selects when it is called; a selection that counts no tokens is an `Either`. */
 export interface Selection {
   readonly chat: (request: ChatRequest.Input) => Effect.Effect<Arr.NonEmptyReadonlyArray<Member>, LLMError>
   readonly embed: (request: EmbeddingRequest.Input) => Effect.Effect<Arr.NonEmptyReadonlyArray<Member>, LLMError>
@@ -232,15 +233,10 @@ export const selection = (
   return {
     chat: (request) =>
       fit === undefined
-        ? Effect.suspend(() => capable(request))
-        : Effect.flatMap(
-            Effect.suspend(() => capable(request)),
-            (selected) => fitting(selected, request, counter, fit)
-          ),
+        ? capable(request)
+        : Effect.flatMap(capable(request), (selected) => fitting(selected, request, counter, fit)),
     embed: (request) =>
-      Effect.suspend(() =>
-        hasRestrictions ? capableMembers(members, ["embeddings"], embeddingModelOf(request) ?? info.model) : all
-      )
+      hasRestrictions ? capableMembers(members, ["embeddings"], embeddingModelOf(request) ?? info.model) : all
   }
 }
 

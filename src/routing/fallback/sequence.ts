@@ -1,6 +1,6 @@
 /** Calls the members one after the other, until one answers or none of the remaining ones takes the error. */
 import type { Array as Arr, Chunk } from "effect"
-import { Context, Effect } from "effect"
+import { Effect, Exit } from "effect"
 import * as Attempt from "../../vocabulary/attempt.js"
 import type { ChatResponse } from "../../vocabulary/Chat.js"
 import * as Chat from "../../vocabulary/Chat.js"
@@ -9,9 +9,12 @@ import { collectAll } from "../../vocabulary/chatEvent/collected.js"
 import type { LLMError } from "../../vocabulary/LLMError.js"
 import * as Errors from "../../vocabulary/LLMError.js"
 import { ContentFilterError } from "../../vocabulary/LLMError.js"
-import { CallLimits, narrow } from "../../call/limits.js"
+import type { Limits } from "../../call/limits.js"
 import type { ModelInfo } from "../../call/model.js"
+import type { Restore } from "../../call/plan.js"
 import { limitFor, requestsLeft, requestsOf } from "../../call/requestLimit.js"
+import type { Send } from "../../call/sending.js"
+import { attempt, isExit, mapConclusion, run } from "../../call/sending.js"
 import type { Member } from "./members.js"
 import { membersTaking, tooSmallWindow } from "./members.js"
 
@@ -33,17 +36,18 @@ export interface SequenceResult<A> {
 }
 
 /** Fails with the error of the last member that was called, and the attempts of all. */
-export const callInOrder = <A, R>(
-  kind: CallKind<A>,
-  members: Arr.NonEmptyReadonlyArray<Member>,
-  call: (member: Member) => Effect.Effect<A, LLMError, R>
-): Effect.Effect<SequenceResult<A>, LLMError, R> =>
-  Effect.withFiberRuntime((fiber) => {
-    const own = limitFor(Context.get(fiber.currentContext, CallLimits).requests, kind.info())
+export const callInOrder =
+  <A, R>(
+    kind: CallKind<A>,
+    members: Arr.NonEmptyReadonlyArray<Member>,
+    call: (member: Member) => Send<A, R>
+  ): Send<SequenceResult<A>, R> =>
+  (fiber, limits) => {
+    const own = limitFor(limits.requests, kind.info())
     const left = requestsLeft(fiber.currentContext, own)
     const [first, ...rest] = members
-    return callFrom(kind, call, first, rest, { attempts: [], tooSmall: -1, left, earlier: own?.earlier })
-  })
+    return callFrom(kind, call, first, rest, { attempts: [], tooSmall: -1, left, earlier: own?.earlier })(fiber, limits)
+  }
 
 interface Progress {
   readonly attempts: ReadonlyArray<Attempt.Attempt>
@@ -55,66 +59,78 @@ interface Progress {
   readonly earlier: ReadonlyArray<Attempt.Attempt> | undefined
 }
 
-const callFrom = <A, R>(
-  kind: CallKind<A>,
-  call: (member: Member) => Effect.Effect<A, LLMError, R>,
-  member: Member,
-  remaining: ReadonlyArray<Member>,
-  progress: Progress
-): Effect.Effect<SequenceResult<A>, LLMError, R> => {
-  const { attempts: earlier, left } = progress
-  const isTaken = remaining.some((other) => other.takesTransientErrors)
-  const called =
-    isTaken || earlier.length > 0 || progress.earlier !== undefined
-      ? narrow(call(member), {
-          ...(isTaken ? { maxWait: kind.failoverAfter } : {}),
-          requests: {
-            info: member.llm.info,
-            left: Math.max(1, left - remaining.length),
-            earlier: progress.earlier ?? []
+const callFrom =
+  <A, R>(
+    kind: CallKind<A>,
+    call: (member: Member) => Send<A, R>,
+    member: Member,
+    remaining: ReadonlyArray<Member>,
+    progress: Progress
+  ): Send<SequenceResult<A>, R> =>
+  (fiber, limits) => {
+    const { attempts: earlier, left } = progress
+    const isTaken = remaining.some((other) => other.takesTransientErrors)
+    const inner: Limits =
+      isTaken || earlier.length > 0 || progress.earlier !== undefined
+        ? {
+            deadline: limits.deadline,
+            maxWait: isTaken ? Math.min(limits.maxWait, kind.failoverAfter) : limits.maxWait,
+            idle: limits.idle,
+            requests: {
+              info: member.llm.info,
+              left: Math.max(1, left - remaining.length),
+              earlier: progress.earlier ?? []
+            }
           }
-        })
-      : call(member)
-  const handOn = (
-    error: LLMError,
-    attempts: ReadonlyArray<Attempt.Attempt>
-  ): Effect.Effect<SequenceResult<A>, LLMError, R> | undefined => {
-    const after: Progress = {
-      attempts,
-      tooSmall: Math.max(progress.tooSmall, tooSmallWindow(error, member)),
-      left: left - requestsOf(error.attempts),
-      earlier: progress.earlier
+        : limits
+
+    const handOn = (
+      error: LLMError,
+      attempts: ReadonlyArray<Attempt.Attempt>
+    ): Effect.Effect<SequenceResult<A>, LLMError, R> | undefined => {
+      const after: Progress = {
+        attempts,
+        tooSmall: Math.max(progress.tooSmall, tooSmallWindow(error, member)),
+        left: left - requestsOf(error.attempts),
+        earlier: progress.earlier
+      }
+      const [next] = membersTaking(remaining, error, after.tooSmall)
+      if (next === undefined || after.left < 1) return undefined
+      const others = remaining.filter((other) => other !== next)
+      return run(callFrom(kind, call, next, others, after), limits)
     }
-    const [next] = membersTaking(remaining, error, after.tooSmall)
-    if (next === undefined || after.left < 1) return undefined
-    return callFrom(
-      kind,
-      call,
-      next,
-      remaining.filter((other) => other !== next),
-      after
-    )
-  }
-  return Effect.matchEffect(called, {
-    onSuccess: (result) => {
+
+    const onSuccess = (result: A, restore: Restore): Effect.Effect<SequenceResult<A>, LLMError, R> => {
       const answered = { result: earlier.length === 0 ? result : kind.withEarlier(result, earlier), remaining }
       const filtered = kind.filtered(result)
-      if (filtered === undefined) return Effect.succeed(answered)
+      if (filtered === undefined) return Exit.succeed(answered)
       const attempts = Attempt.concat(earlier, filtered.attempts)
       const next = handOn(filtered, attempts)
-      if (next === undefined) return Effect.succeed(answered)
+      if (next === undefined) return Exit.succeed(answered)
       // No other member answers: the filtered answer is the result, after the failed attempts of the others.
-      return Effect.catchAll(next, (error) => {
+      return Effect.catchAll(restore(next), (error) => {
         const failed = Attempt.concat(earlier, error.attempts.slice(attempts.length))
         return Effect.succeed({ result: kind.withEarlier(result, failed), remaining: [] })
       })
-    },
-    onFailure: (error) => {
-      const attempts = Attempt.concat(earlier, error.attempts)
-      return handOn(error, attempts) ?? Effect.fail(earlier.length === 0 ? error : Errors.update(error, { attempts }))
     }
-  })
-}
+
+    const onFailure = (error: LLMError, restore: Restore): Effect.Effect<SequenceResult<A>, LLMError, R> => {
+      const attempts = Attempt.concat(earlier, error.attempts)
+      const next = handOn(error, attempts)
+      return next === undefined
+        ? Exit.fail(earlier.length === 0 ? error : Errors.update(error, { attempts }))
+        : restore(next)
+    }
+
+    return mapConclusion(attempt(call(member), fiber, inner), (answer, restore) =>
+      isExit(answer) && Exit.isSuccess(answer)
+        ? onSuccess(answer.value, restore)
+        : Effect.matchEffect(answer, {
+            onSuccess: (result) => onSuccess(result, restore),
+            onFailure: (error) => onFailure(error, restore)
+          })
+    )
+  }
 
 /** Marks the last attempt as failed after all. */
 export const withLastError = (

@@ -13,6 +13,7 @@ import type { Open } from "../../call/openStream.js"
 import { fromStream, withEarlierAttempts } from "../../call/openStream.js"
 import type { OwnedStream } from "../../call/ownedStream.js"
 import { owned } from "../../call/ownedStream.js"
+import { fromEffect, run } from "../../call/sending.js"
 
 export interface Options {
   /** The `info` of the first member, whose model a request means if it names none. */
@@ -38,7 +39,9 @@ export const open = ({ currentInfo, filteredAnswers, info, failoverAfter, prompt
     fromStream(member.llm.chatStream(chatFor(member, request, info)))
 
   return (members: Arr.NonEmptyReadonlyArray<Member>, request: ChatRequest.Input): Open => {
-    const opening = callInOrder(kind, members, (member) => owned(openOn(member, request)))
+    const opening = run(
+      callInOrder(kind, members, (member) => fromEffect(owned(Effect.suspend(() => openOn(member, request)))))
+    )
     if (promptFor === undefined || !Continuation.canContinue(request)) {
       return Effect.map(opening, ({ result }) => result.opened)
     }
@@ -55,10 +58,16 @@ export const open = ({ currentInfo, filteredAnswers, info, failoverAfter, prompt
           return owned(Effect.flatMap(openOn(member, continuation), (opened) => Continuation.joinTo(text, opened)))
         }
         return Option.some(
-          Effect.map(Effect.provide(callInOrder(kind, [next, ...others], continueOn), context), (continued) => {
-            remaining = continued.remaining
-            return continued.result
-          })
+          Effect.map(
+            Effect.provide(
+              run(callInOrder(kind, [next, ...others], (member) => fromEffect(continueOn(member)))),
+              context
+            ),
+            (continued) => {
+              remaining = continued.remaining
+              return continued.result
+            }
+          )
         )
       }
       return Effect.succeed(Continuation.continueStream(begun.result, request, resume))

@@ -3,14 +3,19 @@ import { Cause, Effect, Exit, Fiber, Option } from "effect"
 import * as Attempt from "../../vocabulary/attempt.js"
 import type { LLMError } from "../../vocabulary/LLMError.js"
 import * as Errors from "../../vocabulary/LLMError.js"
+import type { Limits } from "../../call/limits.js"
 import type { ModelInfo } from "../../call/model.js"
+import type { Restore } from "../../call/plan.js"
+import type { Send, Sent } from "../../call/sending.js"
+import { attempt, awaitAnswer, conclude, isExit, mapSent, run } from "../../call/sending.js"
 import * as MonotonicClock from "../../internal/clock.js"
 import { clockOf } from "../../internal/clock.js"
 import { endedWithin } from "../../call/timeout.js"
 
 export interface Request<A, R> {
   readonly info: ModelInfo
-  readonly call: Effect.Effect<A, LLMError, R>
+  readonly send: Send<A, R>
+  readonly limits: Limits
 }
 
 export interface HedgedCall<A, R> {
@@ -62,32 +67,68 @@ const firstToEnd = <A>(one: Running<A>, other: Running<A>): Effect.Effect<Ended<
 const errorOf = <A>(exit: Exit.Exit<A, LLMError>): LLMError | undefined =>
   Exit.isSuccess(exit) ? undefined : Option.getOrUndefined(Cause.failureOption(exit.cause))
 
-/** Makes a hedged call. `makeCall` runs at each run of the effect. */
-export const hedge = <A, R>(makeCall: () => HedgedCall<A, R>): Effect.Effect<A, LLMError, R> =>
-  Effect.uninterruptibleMask((restore) =>
-    Effect.withFiberRuntime<A, LLMError, R>((caller) => {
-      const hedged = makeCall()
-      const clock = clockOf(caller)
-      const running: Array<Running<A>> = []
+/**
+ * Makes a hedged call. `makeCall` runs each time that it is sent.
+ *
+ * The first request is sent in the fiber of the caller, and gets a fiber of its own when there is something to race with: a second
+ * request, or the delay while it does more than to wait for its answer.
+ */
+export const hedge =
+  <A, R>(makeCall: (limits: Limits) => HedgedCall<A, R>): Send<A, R> =>
+  (caller, limits) => {
+    const hedged = makeCall(limits)
+    const clock = clockOf(caller)
+    const startedAt = MonotonicClock.now(clock)
 
-      const start = ({ call, info }: Request<A, R>): Effect.Effect<Running<A>, never, R> =>
-        // The loser must be interruptible, even if the caller is not.
-        Effect.map(Effect.forkDaemon(Effect.interruptible(call)), (fiber) => {
-          const started = { info, fiber, startedAt: MonotonicClock.now(clock) }
-          running.push(started)
-          return started
-        })
+    const elapsed = (since: number): number => MonotonicClock.now(clock) - since
 
-      const elapsed = ({ startedAt }: Running<A>): number => MonotonicClock.now(clock) - startedAt
+    const start = (
+      info: ModelInfo,
+      startedAt: number,
+      call: Effect.Effect<A, LLMError, R>
+    ): Effect.Effect<Running<A>, never, R> =>
+      Effect.map(Effect.forkDaemon(call), (fiber) => ({ info, fiber, startedAt }))
 
-      /** Interrupts, waits for the finalizers, and discards a result that came too late. */
-      const cancel = ({ fiber }: Running<A>): Effect.Effect<void> =>
-        Effect.flatMap(Fiber.interrupt(fiber), (exit) =>
-          Exit.isSuccess(exit) ? hedged.discard(exit.value) : Effect.void
-        )
+    const startSecond = Effect.suspend(() => {
+      const { info, limits, send } = hedged.second()
+      // The loser must be interruptible, even if the caller is not.
+      return start(info, MonotonicClock.now(clock), Effect.interruptible(run(send, limits)))
+    })
 
+    /** Interrupts, waits for the finalizers, and discards a result that came too late. */
+    const cancel = ({ fiber }: Running<A>): Effect.Effect<void> =>
+      Effect.flatMap(Fiber.interrupt(fiber), (exit) =>
+        Exit.isSuccess(exit) ? hedged.discard(exit.value) : Effect.void
+      )
+
+    const cancelledAttempt = (loser: Running<A>): Attempt.Attempt => ({
+      provider: loser.info.provider,
+      model: loser.info.model,
+      keyId: "",
+      error: "Interrupted",
+      duration: elapsed(loser.startedAt)
+    })
+
+    const resultOf = (
+      { exit, request }: Ended<A>,
+      earlier: ReadonlyArray<Attempt.Attempt>
+    ): Effect.Effect<A, LLMError> =>
+      Effect.zipRight(
+        request.fiber.inheritAll,
+        Exit.isFailure(exit) || earlier.length === 0 ? exit : Effect.sync(() => hedged.withEarlier(exit.value, earlier))
+      )
+
+    const recordFirst = (): void => hedged.recordLatency(elapsed(startedAt))
+
+    /** Fails with the error of the first request and the attempts of both. */
+    const failBoth = (first: LLMError, second: LLMError): Effect.Effect<A, LLMError> =>
+      Effect.fail(Errors.update(first, { attempts: Attempt.concat(first.attempts, second.attempts) }))
+
+    /** Continues with requests in fibers, whose waits are interruptible by `restore`. */
+    const inFibers = (restore: Restore) => {
       /** Waits for the requests. An interruption cancels them. */
       const awaiting = <B, C, R2>(
+        running: ReadonlyArray<Running<A>>,
         wait: Effect.Effect<B>,
         next: (result: B) => Effect.Effect<C, LLMError, R2>
       ): Effect.Effect<C, LLMError, R2> =>
@@ -100,61 +141,39 @@ export const hedge = <A, R>(makeCall: () => HedgedCall<A, R>): Effect.Effect<A, 
             )
         })
 
-      const cancelledAttempt = (loser: Running<A>): Attempt.Attempt => ({
-        provider: loser.info.provider,
-        model: loser.info.model,
-        keyId: "",
-        error: "Interrupted",
-        duration: elapsed(loser)
-      })
-
-      const resultOf = (
-        { exit, request }: Ended<A>,
-        earlier: ReadonlyArray<Attempt.Attempt>
-      ): Effect.Effect<A, LLMError> =>
-        Effect.zipRight(
-          request.fiber.inheritAll,
-          Exit.isFailure(exit) || earlier.length === 0
-            ? exit
-            : Effect.sync(() => hedged.withEarlier(exit.value, earlier))
-        )
-
-      const finishAlone = (only: Running<A>, exit: Exit.Exit<A, LLMError>): Effect.Effect<A, LLMError> => {
-        if (Exit.isSuccess(exit)) hedged.recordLatency(elapsed(only))
-        return resultOf({ request: only, exit }, [])
-      }
-
-      /** Fails with the error of the first request and the attempts of both. */
-      const failBoth = (first: LLMError, second: LLMError): Effect.Effect<A, LLMError> =>
-        Effect.fail(Errors.update(first, { attempts: Attempt.concat(first.attempts, second.attempts) }))
-
       const race = (first: Running<A>, second: Running<A>): Effect.Effect<A, LLMError> =>
-        awaiting(firstToEnd(first, second), (ended) => {
+        awaiting([first, second], firstToEnd(first, second), (ended) => {
           const other = ended.request === first ? second : first
           const error = errorOf(ended.exit)
           if (error === undefined) {
             const loser = cancelledAttempt(other)
-            hedged.recordLatency(elapsed(first))
+            recordFirst()
             return Effect.zipRight(cancel(other), resultOf(ended, Exit.isSuccess(ended.exit) ? [loser] : []))
           }
-          return awaiting(Fiber.await(other.fiber), (exit) => {
+          return awaiting([other], Fiber.await(other.fiber), (exit) => {
             const otherError = errorOf(exit)
             if (otherError !== undefined) {
               return ended.request === first ? failBoth(error, otherError) : failBoth(otherError, error)
             }
-            if (other === first) hedged.recordLatency(elapsed(first))
+            if (other === first) recordFirst()
             return resultOf({ request: other, exit }, error.attempts)
           })
         })
 
-      const startSecond = Effect.suspend(() => start(hedged.second()))
-
-      const afterFailure = (first: Running<A>, exit: Exit.Exit<A, LLMError>): Effect.Effect<A, LLMError, R> => {
+      /** Ends with the exit of the first request, or sends the second one after its failure. `end` is the effect of that exit. */
+      const afterFirst = (
+        exit: Exit.Exit<A, LLMError>,
+        end: Effect.Effect<A, LLMError>
+      ): Effect.Effect<A, LLMError, R> => {
+        if (Exit.isSuccess(exit)) {
+          recordFirst()
+          return end
+        }
         const error = errorOf(exit)
         return error === undefined || !hedged.onFailure || !hedged.takePermit()
-          ? finishAlone(first, exit)
+          ? end
           : Effect.flatMap(startSecond, (second) =>
-              awaiting(Fiber.await(second.fiber), (secondExit) => {
+              awaiting([second], Fiber.await(second.fiber), (secondExit) => {
                 const secondError = errorOf(secondExit)
                 return secondError === undefined
                   ? resultOf({ request: second, exit: secondExit }, error.attempts)
@@ -163,13 +182,72 @@ export const hedge = <A, R>(makeCall: () => HedgedCall<A, R>): Effect.Effect<A, 
             )
       }
 
-      return Effect.flatMap(start(hedged.first), (first) =>
-        awaiting(endedWithin(first.fiber, hedged.delay), (exit): Effect.Effect<A, LLMError, R> => {
-          if (exit !== undefined) return afterFailure(first, exit)
-          return hedged.takePermit()
-            ? Effect.flatMap(startSecond, (second) => race(first, second))
-            : awaiting(Fiber.await(first.fiber), (late) => finishAlone(first, late))
-        })
-      )
+      const alone = (first: Running<A>, exit: Exit.Exit<A, LLMError>): Effect.Effect<A, LLMError> => {
+        if (Exit.isSuccess(exit)) recordFirst()
+        return resultOf({ request: first, exit }, [])
+      }
+
+      /** The first request as an effect, with the rest of the delay. */
+      const continued = (call: Effect.Effect<A, LLMError, R>): Effect.Effect<A, LLMError, R> =>
+        Effect.flatMap(start(hedged.first.info, startedAt, call), (first) =>
+          awaiting(
+            [first],
+            endedWithin(first.fiber, Math.max(0, hedged.delay - elapsed(startedAt))),
+            (exit): Effect.Effect<A, LLMError, R> => {
+              if (exit !== undefined) return afterFirst(exit, resultOf({ request: first, exit }, []))
+              return hedged.takePermit()
+                ? Effect.flatMap(startSecond, (second) => race(first, second))
+                : awaiting([first], Fiber.await(first.fiber), (late) => alone(first, late))
+            }
+          )
+        )
+
+      /** The first request when its delay is over. */
+      const late = (sent: Sent<A, R>): Effect.Effect<A, LLMError, R> =>
+        hedged.takePermit()
+          ? Effect.flatMap(start(hedged.first.info, startedAt, awaitAnswer(sent, Effect.interruptible)), (first) =>
+              Effect.flatMap(startSecond, (second) => race(first, second))
+            )
+          : Effect.map(awaitAnswer(sent, restore), (answer) => {
+              recordFirst()
+              return answer
+            })
+
+      return { afterFirst, continued, late }
+    }
+
+    return mapSent(attempt(hedged.first.send, caller, hedged.first.limits), (first) => {
+      let isLate = false
+      let wake: (() => void) | undefined
+      let timer: ReturnType<typeof setTimeout> | undefined
+      if (!first.isReady()) {
+        first.listen(() => wake?.())
+        // Only calls with the live clock wait for an answer here.
+        if (hedged.delay <= MonotonicClock.longestTimer) {
+          timer = setTimeout(() => {
+            isLate = true
+            wake?.()
+          }, hedged.delay)
+        }
+      }
+      return {
+        isReady: () => isLate || first.isReady(),
+        listen: (listener) => {
+          wake = listener
+        },
+        cancel: (cause) => {
+          clearTimeout(timer)
+          return first.cancel(cause)
+        },
+        conclude: (restore) => {
+          clearTimeout(timer)
+          if (!first.isReady()) return inFibers(restore).late(first)
+          const answer = conclude(first, Effect.interruptible)
+          if (!isExit(answer)) return inFibers(restore).continued(answer)
+          if (Exit.isFailure(answer)) return inFibers(restore).afterFirst(answer, answer)
+          recordFirst()
+          return answer
+        }
+      }
     })
-  )
+  }
