@@ -23,7 +23,7 @@
  *
  * @since 0.1.0
  */
-import { Clock, Context, Effect, Layer, Option, PubSub, Stream } from "effect"
+import { Clock, Context, Effect, Layer, Option, Predicate, PubSub, Stream } from "effect"
 import { dual } from "effect/Function"
 import type { Cost } from "../vocabulary/cost.js"
 import * as Costs from "../vocabulary/cost.js"
@@ -108,12 +108,38 @@ export class UsageLedger extends Context.Tag("effect-llm/UsageLedger")<UsageLedg
 // the ledger
 // -------------------------------------------------------------------------------------
 
+/** Records an attempt at the prices in a context, and returns what is left of that: nothing, unless a reader of entries is behind. */
+type UnsafeRecord = (attempt: Attempt, context: Context.Context<never>) => Effect.Effect<void>
+
+const UnsafeRecordId: unique symbol = Symbol("effect-llm/UsageLedger/UnsafeRecord")
+
+interface WithUnsafeRecord {
+  readonly [UnsafeRecordId]: UnsafeRecord
+}
+
+/** The `record` of a ledger that is changed (`{ ...ledger, record }`) has no other form. */
+const hasUnsafeRecord = (record: object): record is WithUnsafeRecord => Predicate.hasProperty(record, UnsafeRecordId)
+
+const onUsageOf = ({ record }: Service): Listener["onUsage"] =>
+  hasUnsafeRecord(record) ? record[UnsafeRecordId] : record
+
 type Groups = Map<string, Group>
 
 const otherName = "(other)"
 
 const nameOf = ({ keyId, label, model, provider }: Omit<Group, "totals">): string =>
   `${provider}\u0000${model}\u0000${keyId}\u0000${label}`
+
+/** Without spreads, which take several times as long as the sums. */
+const entryOf = (
+  { answeredBy, endedAt, keyId, label, model, operation, outcome, provider, startedAt }: Attempt,
+  usage: Usage.Usage,
+  number: number,
+  cost: Cost | undefined
+): Entry =>
+  cost === undefined
+    ? { operation, provider, model, answeredBy, keyId, label, outcome, usage, startedAt, endedAt, number }
+    : { operation, provider, model, answeredBy, keyId, label, outcome, usage, startedAt, endedAt, number, cost }
 
 /** The totals with one more entry. */
 const totalsWith = (group: Group | undefined, entry: Entry): Totals => {
@@ -166,20 +192,22 @@ export const make = ({ capacity = 1024, maxGroups = 10_000 }: Options = {}): Eff
     const groups: Groups = new Map()
     let since = yield* Clock.currentTimeMillis
     let entryCount = 0
+    const unsafeRecord: UnsafeRecord = (attempt, context) => {
+      // One count that is not a number would corrupt the totals until the next reset.
+      const usage = Usage.checked(attempt.usage, () => Usage.empty)
+      const cost = costOf(Context.get(context, Pricing.Pricing), defaultPrices, attempt, usage)
+      const entry = entryOf(attempt, usage, ++entryCount, cost)
+      addEntry(groups, entry, maxGroups)
+      return published.unsafeOffer(entry)
+        ? Effect.void
+        : Effect.uninterruptible(Effect.asVoid(PubSub.publish(published, entry)))
+    }
+    const annotation: WithUnsafeRecord = { [UnsafeRecordId]: unsafeRecord }
     return {
-      record: (ended) =>
-        Effect.withFiberRuntime((fiber) => {
-          // One count that is not a number would corrupt the totals until the next reset.
-          const usage = Usage.checked(ended.usage, () => Usage.empty)
-          const callPrices = Context.get(fiber.currentContext, Pricing.Pricing)
-          const cost = costOf(callPrices, defaultPrices, ended, usage)
-          const number = ++entryCount
-          const entry: Entry = cost === undefined ? { ...ended, usage, number } : { ...ended, usage, number, cost }
-          addEntry(groups, entry, maxGroups)
-          return published.unsafeOffer(entry)
-            ? Effect.void
-            : Effect.uninterruptible(Effect.asVoid(PubSub.publish(published, entry)))
-        }),
+      record: Object.assign(
+        (attempt: Attempt) => Effect.withFiberRuntime<void>((fiber) => unsafeRecord(attempt, fiber.currentContext)),
+        annotation
+      ),
       snapshot: Effect.sync(() => snapshotOf(since, groups)),
       reset: Effect.clockWith((clock) =>
         Effect.sync(() => {
@@ -226,7 +254,7 @@ export const layer = (options: Options = {}): Layer.Layer<UsageLedger> => Layer.
  */
 export const middleware = (): Middleware<never, UsageLedger> => (next) =>
   Effect.map(UsageLedger, (ledger): LLMService => {
-    const listener: Listener = { owner: ledger, onUsage: ledger.record }
+    const listener: Listener = { owner: ledger, onUsage: onUsageOf(ledger) }
     const listeners = [listener]
     return wrap(next, {
       chat: toChat((input, added) => sendChat(next, input, withListener(added, listener))),

@@ -32,7 +32,8 @@ export interface EndedAttempt {
 export interface Listener {
   /** Identity of the listener's owner, which is notified of an attempt only once. */
   readonly owner: object
-  readonly onUsage: (attempt: EndedAttempt) => Effect.Effect<void>
+  /** Called within an uninterruptible region, which runs the result. The context is that of the call. */
+  readonly onUsage: (attempt: EndedAttempt, context: Context.Context<never>) => Effect.Effect<void>
 }
 
 export type Listeners = ReadonlyArray<Listener>

@@ -1,29 +1,34 @@
 /** Notifies the listeners of the usage of attempts. */
-import { Clock, Context, Effect } from "effect"
+import { Context, Effect } from "effect"
 import type { ModelInfo } from "../call/model.js"
 import type { Instruments, Outcome, Subject } from "../call/observer.js"
+import { after } from "../call/plan.js"
 import type { EndedAttempt, Listeners, UsageObserver } from "../call/usageListeners.js"
-import { listenersOf, noListeners, UsageListeners } from "../call/usageListeners.js"
+import { listenersOf, noListeners } from "../call/usageListeners.js"
 import { clockOf } from "../internal/clock.js"
 import { Label } from "../internal/label.js"
 import * as Usage from "../vocabulary/Usage.js"
 
-const notifyAll = (listeners: Listeners, attempt: EndedAttempt): Effect.Effect<void> => {
-  const [first, ...others] = listeners
-  return first !== undefined && others.length === 0
-    ? first.onUsage(attempt)
-    : Effect.forEach(listeners, (listener) => listener.onUsage(attempt), { discard: true })
+const notifyAll = (
+  listeners: Listeners,
+  attempt: EndedAttempt,
+  context: Context.Context<never>
+): Effect.Effect<void> => {
+  let left: Effect.Effect<void> = Effect.void
+  for (const { onUsage } of listeners) left = after(left, onUsage(attempt, context))
+  return left
 }
 
 /** Notifies the listeners of usage without an attempt, such as a cache hit. */
 export const notifyUsage = (attempt: Omit<EndedAttempt, "label" | "startedAt" | "endedAt">): Effect.Effect<void> =>
-  Effect.flatMap(UsageListeners, (listeners) =>
-    listeners.length === 0
-      ? Effect.void
-      : Effect.flatMap(Effect.zip(Label, Clock.currentTimeMillis), ([label, now]) =>
-          notifyAll(listeners, { ...attempt, label, startedAt: now, endedAt: now })
-        )
-  )
+  Effect.withFiberRuntime((fiber) => {
+    const context = fiber.currentContext
+    const listeners = listenersOf(context, noListeners)
+    if (listeners.length === 0) return Effect.void
+    const now = clockOf(fiber).unsafeCurrentTimeMillis()
+    const label = Context.get(context, Label)
+    return Effect.uninterruptible(notifyAll(listeners, { ...attempt, label, startedAt: now, endedAt: now }, context))
+  })
 
 /**
  * Outcomes without reported usage after which a provider can still charge for the input. It does not for refused requests,
@@ -62,7 +67,11 @@ export const observerOf =
         startedAt,
         endedAt
       }
-      return notifyAll(listeners, price === undefined || subject.model !== model ? attempt : { ...attempt, price })
+      return notifyAll(
+        listeners,
+        price === undefined || subject.model !== model ? attempt : { ...attempt, price },
+        context
+      )
     }
   }
 
