@@ -1,7 +1,7 @@
 /** Laws of the call plan under the live clock: each attempt is reported once, and no event of a stream is lost. */
 import { HttpClient } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
-import { Cause, Clock, Effect, Exit, Option, Stream } from "effect"
+import { Cause, Effect, Exit, Option, Stream } from "effect"
 import * as OpenStream from "../../src/call/openStream.js"
 import * as Timeouts from "../../src/call/Timeouts.js"
 import { liveClock } from "../../src/internal/clock.js"
@@ -69,20 +69,10 @@ describe("the usage listeners of a call", () => {
   )
 })
 
-/** The live clock as another object, with which calls are made of effects. */
-const otherClock: Clock.Clock = {
-  [Clock.ClockTypeId]: Clock.ClockTypeId,
-  unsafeCurrentTimeMillis: () => liveClock.unsafeCurrentTimeMillis(),
-  unsafeCurrentTimeNanos: () => liveClock.unsafeCurrentTimeNanos(),
-  currentTimeMillis: liveClock.currentTimeMillis,
-  currentTimeNanos: liveClock.currentTimeNanos,
-  sleep: (duration) => liveClock.sleep(duration)
-}
-
 describe("the time limits of a call", () => {
   it.scopedLive.each(calls.slice(0, 2))("end %s that cannot be interrupted, also on the way of effects", ([, call]) =>
     Effect.gen(function* () {
-      for (const clock of [liveClock, otherClock]) {
+      for (const clock of [liveClock, Provider.otherClock]) {
         const server = Provider.make(() => ({ pace: 0, status: "silent" }))
         const { llm } = yield* Provider.setup(server, {
           provider: `uninterruptible-${runs++}`,
@@ -133,7 +123,7 @@ describe("the grace for the usage of a stream", () => {
 
   it.each([
     ["over a direct transport", liveClock],
-    ["on the way of effects", otherClock]
+    ["on the way of effects", Provider.otherClock]
   ] as const)("begins with the finish signal when that comes after the time of the idle limit, %s", (_, clock) =>
     runInVirtualTime(
       Effect.gen(function* () {
