@@ -93,13 +93,10 @@ const checkOptions = (options: Options): CheckedOptions =>
 
 const makeTiming = ({ delay, minDelay }: CheckedOptions): Timing => {
   if (delay !== "p95") return { delay: () => delay, recordLatency: () => {} }
-  let samples = Percentile.empty
+  const samples = Percentile.make(maxSamples)
   return {
-    delay: () =>
-      samples.recent.length < minSamples ? minDelay : Math.max(minDelay, Percentile.at(samples, 0.95) ?? minDelay),
-    recordLatency: (millis) => {
-      samples = Percentile.add(samples, millis, maxSamples)
-    }
+    delay: () => (samples.size() < minSamples ? minDelay : Math.max(minDelay, samples.at(0.95) ?? minDelay)),
+    recordLatency: samples.add
   }
 }
 

@@ -279,9 +279,9 @@ const run = (commands: ReadonlyArray<Command>): Counted => {
         state = State.change(state, now, (deploymentSet) => DeploymentSet.disable(deploymentSet, one.position))[1]
         break
     }
-    const counts = state.deploymentSet.deployments.map(({ breaker }) => Breakers.counts(breaker, now))
+    const counts = DeploymentSet.all(state.deploymentSet).map(({ breaker }) => Breakers.counts(breaker, now))
     expect(counts).toEqual(references.map(({ calls, failures }) => ({ calls, failures })))
-    expect(state.deploymentSet.deployments.map(({ load }) => load.inFlight)).toEqual(
+    expect(DeploymentSet.all(state.deploymentSet).map(({ load }) => load.inFlight)).toEqual(
       references.map(({ inFlight }) => inFlight)
     )
   }

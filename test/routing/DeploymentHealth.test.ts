@@ -307,7 +307,7 @@ describe("health notices", () => {
   it("continues the backoff of its own circuit from the openings that other balances reported", () => {
     const opened = apply(initial, 0, { state: "Open", until: 5, openings: 2 })
     const later = DeploymentSet.advance(opened, 10)
-    const winner = later.deployments[0]
+    const winner = DeploymentSet.all(later)[0]
     if (winner === undefined) throw new Error("no deployment")
     const [reservation, reserved] = DeploymentSet.reserve(later, winner)
     expect(DeploymentSet.isProbe(reserved, reservation)).toBe(true)

@@ -114,11 +114,13 @@ describe("Percentile", () => {
       fc.double({ min: 0, max: 1, noNaN: true })
     ],
     ([values, capacity, share]) => {
-      const samples = values.reduce((before, value) => Percentile.add(before, value, capacity), Percentile.empty)
+      const samples = Percentile.make(capacity)
+      for (const each of values) samples.add(each)
       const last = values.slice(-capacity)
       const sorted = last.toSorted((a, b) => a - b)
-      expect(samples).toEqual({ recent: last, sorted })
-      const value = Percentile.at(samples, share)
+      expect(samples.size()).toBe(last.length)
+      expect(sorted.map((_, index) => samples.at((index + 0.5) / sorted.length))).toEqual(sorted)
+      const value = samples.at(share)
       expect(value).toBe(sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)])
       expect(sorted.filter((sample) => sample <= (value ?? -1)).length).toBeGreaterThanOrEqual(share * sorted.length)
     }

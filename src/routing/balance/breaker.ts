@@ -62,18 +62,19 @@ const withResult = ({ slices, width }: Breaker, now: number, failed: boolean): R
   const failures = failed ? 1 : 0
   const last = slices.at(-1)
   return last?.number === number
-    ? [...slices.slice(0, -1), { number, calls: last.calls + 1, failures: last.failures + failures }]
-    : [...recent(slices, number), { number, calls: 1, failures }]
+    ? slices.with(slices.length - 1, { number, calls: last.calls + 1, failures: last.failures + failures })
+    : [...slices.filter((slice) => isRecent(slice, number)), { number, calls: 1, failures }]
 }
 
-const recent = (slices: ReadonlyArray<Slice>, number: number): ReadonlyArray<Slice> =>
-  slices.filter((slice) => slice.number > number - slicesInWindow)
+const isRecent = (slice: Slice, number: number): boolean => slice.number > number - slicesInWindow
 
 /** Calls and failures within the window that ends now. */
 export const counts = ({ slices, width }: Pick<Breaker, "slices" | "width">, now: number) => {
+  const number = Math.floor(now / width)
   let calls = 0
   let failures = 0
-  for (const slice of recent(slices, Math.floor(now / width))) {
+  for (const slice of slices) {
+    if (!isRecent(slice, number)) continue
     calls += slice.calls
     failures += slice.failures
   }

@@ -155,7 +155,8 @@ const settleServed = (
   const load = PooledKeys.settle(deployment.load, reservation, verdict, context)
   const { breaker } = deployment
   const { sequence } = reservation
-  const tally = { ...deployment.tally, answered: deployment.tally.answered + 1 }
+  const { answered, failed, limited } = deployment.tally
+  const tally = { answered: answered + 1, failed, limited }
   if (!Breakers.startedAfterOpening(breaker, sequence)) return update(deployment, load, { tally })
   if (!isOpen(deployment)) {
     return update(deployment, load, { tally, breaker: Breakers.record(breaker, sequence, context.now, false) })

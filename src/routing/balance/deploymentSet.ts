@@ -1,6 +1,6 @@
 /**
- * The deployments of a balance and the choice among them. Requests differ in the deployments that they exclude, so each choice
- * scans the list: there are never enough of them for a heap to be faster.
+ * The deployments of a balance and the choice among them. A call that excludes none and sticks to none takes the first one of the
+ * heap; every other choice scans the list.
  */
 import type { Order } from "effect"
 import type { DeploymentState, Verdict } from "./model.js"
@@ -8,14 +8,19 @@ import type { BreakerConfig } from "./breaker.js"
 import type { Deployment } from "./deployment.js"
 import * as Deployments from "./deployment.js"
 import type { KeyReservation, SettleContext, VirtualTime, CooldownSettings } from "../../keyPool/key.js"
+import * as Tournament from "../../keyPool/tournament.js"
 import * as RandomDraw from "../../internal/random.js"
 import * as Rendezvous from "./rendezvous.js"
 
 /** `now` is the latest time seen: it never runs backwards. */
 export interface DeploymentSet extends SettleContext {
   readonly policy: Policy
-  /** By position. */
-  readonly deployments: ReadonlyArray<Deployment>
+  /** The deployments by position, and the first of those that are ready. */
+  readonly heap: Heap
+  /** How many are ready. */
+  readonly ready: number
+  /** How many can become ready at the end of a call in flight. */
+  readonly awaited: number
   readonly virtualTime: VirtualTime
   readonly seed: number
   /** When time alone first changes the availability of a deployment. */
@@ -23,6 +28,8 @@ export interface DeploymentSet extends SettleContext {
   /** Counts the changes of availability and of the time when it changes next. */
   readonly changes: number
 }
+
+type Heap = Tournament.Tournament<Deployment, Deployment | undefined>
 
 export interface Policy {
   /** Which deployment is first, priority groups included. */
@@ -57,14 +64,39 @@ export const make = (
   window: number,
   seed: number
 ): DeploymentSet => {
+  const { order } = policy
   let drawn = seed
-  const deployments = configs.map((config, position) => {
-    drawn = RandomDraw.next(drawn)
-    return Deployments.make(config, position, window, RandomDraw.exponential(drawn))
+  let heap: Heap = Tournament.empty({
+    enter: (deployment) => (isReady(deployment) ? deployment : undefined),
+    play: (left, right) =>
+      left === undefined || (right !== undefined && order(right.state, left.state) < 0) ? right : left
   })
+  for (const [position, config] of configs.entries()) {
+    drawn = RandomDraw.next(drawn)
+    heap = Tournament.set(heap, position, Deployments.make(config, position, window, RandomDraw.exponential(drawn)))
+  }
   const virtualTime = { served: 0, ticket: 0 }
-  return { policy, cooldown, now: 0, sequence: 0, deployments, virtualTime, seed: drawn, wakeAt: Infinity, changes: 0 }
+  return {
+    policy,
+    cooldown,
+    now: 0,
+    sequence: 0,
+    heap,
+    ready: configs.length,
+    awaited: 0,
+    virtualTime,
+    seed: drawn,
+    wakeAt: Infinity,
+    changes: 0
+  }
 }
+
+/** The deployments by position. */
+export const all = ({ heap }: DeploymentSet): ReadonlyArray<Deployment> => Tournament.entries(heap)
+
+const isReady = ({ load }: Deployment): boolean => load.availability === "ready"
+
+const isAwaited = ({ load }: Deployment): boolean => load.availability === "capped" || load.availability === "probing"
 
 /** Runs at every call: a literal, because V8 takes forty times as long over a spread. */
 const update = (deploymentSet: DeploymentSet, change: Partial<DeploymentSet>): DeploymentSet => ({
@@ -72,7 +104,9 @@ const update = (deploymentSet: DeploymentSet, change: Partial<DeploymentSet>): D
   cooldown: deploymentSet.cooldown,
   now: change.now ?? deploymentSet.now,
   sequence: change.sequence ?? deploymentSet.sequence,
-  deployments: change.deployments ?? deploymentSet.deployments,
+  heap: change.heap ?? deploymentSet.heap,
+  ready: change.ready ?? deploymentSet.ready,
+  awaited: change.awaited ?? deploymentSet.awaited,
   virtualTime: change.virtualTime ?? deploymentSet.virtualTime,
   seed: change.seed ?? deploymentSet.seed,
   wakeAt: change.wakeAt ?? deploymentSet.wakeAt,
@@ -80,29 +114,39 @@ const update = (deploymentSet: DeploymentSet, change: Partial<DeploymentSet>): D
 })
 
 export const summarize = (deploymentSet: DeploymentSet, criteria: Criteria): Summary => {
+  if (criteria.exclude.size > 0) return summarizeList(deploymentSet, criteria)
+  const { awaited, heap, ready, wakeAt } = deploymentSet
+  const first = Tournament.outcome(heap)
+  return { winner: chosen(deploymentSet, criteria, first, ready), ready, awaited, wakeAt }
+}
+
+const summarizeList = (deploymentSet: DeploymentSet, criteria: Criteria): Summary => {
   const { order } = deploymentSet.policy
-  let winner: Deployment | undefined
+  let first: Deployment | undefined
   let ready = 0
   let awaited = 0
   let wakeAt = Infinity
-  for (const deployment of deploymentSet.deployments) {
+  for (const deployment of all(deploymentSet)) {
     const { load, state } = deployment
     if (criteria.exclude.has(load.position)) continue
-    if (load.availability === "ready") {
+    if (isReady(deployment)) {
       ready++
-      if (winner === undefined || order(state, winner.state) < 0) winner = deployment
+      if (first === undefined || order(state, first.state) < 0) first = deployment
     } else {
-      if (load.availability === "capped" || load.availability === "probing") awaited++
+      if (isAwaited(deployment)) awaited++
       if (load.wakeAt < wakeAt) wakeAt = load.wakeAt
     }
   }
-  return {
-    winner: ready > 1 ? (stickyChoice(deploymentSet, criteria, winner) ?? winner) : winner,
-    ready,
-    awaited,
-    wakeAt
-  }
+  return { winner: chosen(deploymentSet, criteria, first, ready), ready, awaited, wakeAt }
 }
+
+/** The deployment that the affinity picks, or else the first of those that are ready. */
+const chosen = (
+  deploymentSet: DeploymentSet,
+  criteria: Criteria,
+  first: Deployment | undefined,
+  ready: number
+): Deployment | undefined => (ready > 1 ? (stickyChoice(deploymentSet, criteria, first) ?? first) : first)
 
 const nodeOf = ({ hash, load }: Deployment): Rendezvous.Node => ({ hash, weight: load.weight, load: load.inFlight })
 
@@ -113,9 +157,11 @@ const stickyChoice = (
   first: Deployment | undefined
 ): Deployment | undefined => {
   if (criteria.affinity === undefined || first === undefined) return undefined
-  const candidates = deploymentSet.deployments.filter(
-    ({ load, state }) =>
-      load.availability === "ready" && state.order === first.state.order && !criteria.exclude.has(load.position)
+  const candidates = all(deploymentSet).filter(
+    (deployment) =>
+      isReady(deployment) &&
+      deployment.state.order === first.state.order &&
+      !criteria.exclude.has(deployment.load.position)
   )
   return Rendezvous.choose(criteria.affinity, candidates, nodeOf, deploymentSet.policy.bound)
 }
@@ -124,7 +170,7 @@ const stickyChoice = (
 export const advance = (before: DeploymentSet, now: number): DeploymentSet => {
   const deploymentSet = now > before.now ? update(before, { now }) : before
   if (deploymentSet.wakeAt > deploymentSet.now) return deploymentSet
-  return deploymentSet.deployments.reduce(
+  return all(deploymentSet).reduce(
     (later, deployment) => (deployment.load.wakeAt <= later.now ? put(later, deployment) : later),
     deploymentSet
   )
@@ -187,13 +233,13 @@ export const healthChange = (
   after: DeploymentSet,
   position: number
 ): Deployments.HealthChange | undefined => {
-  const [was, is] = [before.deployments[position], after.deployments[position]]
+  const [was, is] = [Tournament.get(before.heap, position), Tournament.get(after.heap, position)]
   return was === undefined || is === undefined || was === is ? undefined : Deployments.healthChange(was, is)
 }
 
 /** Whether a call is the probe of its deployment. */
 export const isProbe = (deploymentSet: DeploymentSet, { position, sequence }: KeyReservation): boolean =>
-  deploymentSet.deployments[position]?.load.health.probe === sequence
+  Tournament.get(deploymentSet.heap, position)?.load.health.probe === sequence
 
 export const enable = (deploymentSet: DeploymentSet, position: number): DeploymentSet =>
   change(deploymentSet, position, (deployment) => Deployments.enable(deployment, deploymentSet.sequence))
@@ -213,22 +259,32 @@ const change = (
   position: number,
   f: (deployment: Deployment) => Deployment
 ): DeploymentSet => {
-  const deployment = deploymentSet.deployments[position]
+  const deployment = Tournament.get(deploymentSet.heap, position)
   return deployment === undefined ? deploymentSet : put(deploymentSet, f(deployment))
 }
 
 /** Replaces a deployment, with its availability at the current time. */
 const put = (deploymentSet: DeploymentSet, deployment: Deployment): DeploymentSet => {
-  const { now, virtualTime } = deploymentSet
+  const { awaited, changes, now, ready, virtualTime } = deploymentSet
   const { position } = deployment.load
-  const before = deploymentSet.deployments[position]?.load
+  const before = Tournament.get(deploymentSet.heap, position)
   const seed = RandomDraw.next(deploymentSet.seed)
-  const refreshed = Deployments.refresh(deployment, now, virtualTime, RandomDraw.exponential(seed))
-  const deployments = deploymentSet.deployments.with(position, refreshed)
-  const { load } = refreshed
-  return before?.availability === load.availability && before.wakeAt === load.wakeAt
-    ? update(deploymentSet, { seed, deployments })
-    : update(deploymentSet, { seed, deployments, wakeAt: earliest(deployments), changes: deploymentSet.changes + 1 })
+  const after = Deployments.refresh(deployment, now, virtualTime, RandomDraw.exponential(seed))
+  const heap = Tournament.set(deploymentSet.heap, position, after)
+  if (
+    before === undefined ||
+    (before.load.availability === after.load.availability && before.load.wakeAt === after.load.wakeAt)
+  ) {
+    return update(deploymentSet, { seed, heap })
+  }
+  return update(deploymentSet, {
+    seed,
+    heap,
+    ready: ready + Number(isReady(after)) - Number(isReady(before)),
+    awaited: awaited + Number(isAwaited(after)) - Number(isAwaited(before)),
+    wakeAt: earliest(Tournament.entries(heap)),
+    changes: changes + 1
+  })
 }
 
 const earliest = (deployments: ReadonlyArray<Deployment>): number => {

@@ -49,7 +49,7 @@ interface Peers {
 }
 
 export const make = (deploymentSet: DeploymentSet): Effect.Effect<DeploymentLeases> => {
-  const ids = deploymentSet.deployments.map(({ load }) => load.id)
+  const ids = DeploymentSets.all(deploymentSet).map(({ load }) => load.id)
   return Effect.flatMap(Effect.serviceOption(DeploymentHealth), (health) => {
     if (Option.isNone(health))
       return Effect.map(WaitQueue.make(State.make(deploymentSet)), (shared) => makeLeases(shared, ids, undefined))

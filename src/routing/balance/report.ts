@@ -142,7 +142,7 @@ const canAnswerLater = (deployment: Deployment, error: LLMError | undefined): bo
 /** The error of a call that no deployment answered, with the error of each or why it was not called. */
 export const exhausted = (call: FailedCall): Errors.BalanceExhaustedError => {
   const { attempts, deploymentSet, errors, info, missing } = call
-  const answers = deploymentSet.deployments.map((deployment, position) => {
+  const answers = DeploymentSets.all(deploymentSet).map((deployment, position) => {
     const error = errors.get(position)
     const capability = missing.get(position)
     return {
@@ -161,7 +161,7 @@ export const exhausted = (call: FailedCall): Errors.BalanceExhaustedError => {
     model: info.model,
     attempts,
     answers,
-    retryable: deploymentSet.deployments.some(
+    retryable: DeploymentSets.all(deploymentSet).some(
       (deployment, position) => !missing.has(position) && canAnswerLater(deployment, errors.get(position))
     ),
     ...(wait === undefined ? {} : { retryAfter: Duration.millis(wait) }),
@@ -178,7 +178,7 @@ export const exhausted = (call: FailedCall): Errors.BalanceExhaustedError => {
 /** The error of a request that needs a capability which every deployment lacks. */
 export const unsupported = (deploymentSet: DeploymentSet, info: ModelInfo, missing: MissingCapabilities): LLMError => {
   const context = { provider: info.provider, model: info.model, attempts: [] }
-  const reasons = deploymentSet.deployments.map(
+  const reasons = DeploymentSets.all(deploymentSet).map(
     ({ load }) => `${load.id}: it lacks ${missing.get(load.position)?.name ?? ""}`
   )
   const message = `No deployment can serve the request. ${join(reasons)}`

@@ -404,7 +404,7 @@ const makeService = (dependencies: Dependencies): Service => {
     ),
     resetRateLimit: Effect.forEach(deployments, ({ resetRateLimit }) => resetRateLimit, { discard: true }),
     deployments: Effect.map(leases.snapshot, ({ epoch, state: { deploymentSet } }) =>
-      deploymentSet.deployments.flatMap((deployment, position) => {
+      DeploymentSets.all(deploymentSet).flatMap((deployment, position) => {
         const llm = deployments[position]
         return llm === undefined ? [] : [Report.statusOf(deployment, llm.info, deploymentSet.now, epoch)]
       })

@@ -187,7 +187,7 @@ export const applyNotices = (
 ): Step<void> => {
   if (notices === before.notices) return [unchanged, before]
   const [transition, state] = change(before, now, (deploymentSet) =>
-    deploymentSet.deployments.reduce((later, { load: { id, position } }) => {
+    DeploymentSets.all(deploymentSet).reduce((later, { load: { id, position } }) => {
       const notice = notices.get(id)
       if (notice === undefined || notice === before.notices.get(id) || notice.author === instanceId) return later
       return DeploymentSets.applyHealthChange(later, position, { ...notice, until: notice.until - origin })

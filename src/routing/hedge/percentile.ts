@@ -1,17 +1,17 @@
-/** A percentile of the latest samples, in bounded memory. */
+/** A percentile of the latest samples, in bounded memory. Every call adds a sample, so they change in place. */
 
 export interface Samples {
-  /** The oldest first. */
-  readonly recent: ReadonlyArray<number>
-  readonly sorted: ReadonlyArray<number>
+  /** Adds a sample, and removes the oldest if there are more than the capacity. */
+  readonly add: (value: number) => void
+  /** The smallest sample that at least `share` of all do not exceed; undefined if there is none. */
+  readonly at: (share: number) => number | undefined
+  readonly size: () => number
 }
 
-export const empty: Samples = { recent: [], sorted: [] }
-
-/** The index of the first element that is not smaller than a value, in a sorted list. */
-const lowerBound = (sorted: ReadonlyArray<number>, value: number): number => {
+/** The index of the first element that is not smaller than a value, among the first `size` of a sorted list. */
+const lowerBound = (sorted: Float64Array, size: number, value: number): number => {
   let low = 0
-  let high = sorted.length
+  let high = size
   while (low < high) {
     const middle = (low + high) >>> 1
     if ((sorted[middle] ?? Infinity) < value) low = middle + 1
@@ -20,15 +20,27 @@ const lowerBound = (sorted: ReadonlyArray<number>, value: number): number => {
   return low
 }
 
-/** Adds a sample, and removes the oldest if there are more than `capacity`. */
-export const add = ({ recent, sorted }: Samples, value: number, capacity: number): Samples => {
-  const [oldest] = recent
-  const next = sorted.slice()
-  if (recent.length >= capacity && oldest !== undefined) next.splice(lowerBound(next, oldest), 1)
-  next.splice(lowerBound(next, value), 0, value)
-  return { recent: [...(recent.length >= capacity ? recent.slice(1) : recent), value], sorted: next }
+export const make = (capacity: number): Samples => {
+  /** By time, from `oldest` on when it is full. */
+  const recent = new Float64Array(capacity)
+  const sorted = new Float64Array(capacity)
+  let size = 0
+  let oldest = 0
+  return {
+    add: (value) => {
+      if (size === capacity) {
+        const removed = lowerBound(sorted, size, recent[oldest] ?? 0)
+        sorted.copyWithin(removed, removed + 1, size)
+        size--
+      }
+      const index = lowerBound(sorted, size, value)
+      sorted.copyWithin(index + 1, index, size)
+      sorted[index] = value
+      size++
+      recent[oldest] = value
+      oldest = (oldest + 1) % capacity
+    },
+    at: (share) => (size === 0 ? undefined : sorted[Math.max(0, Math.ceil(share * size) - 1)]),
+    size: () => size
+  }
 }
-
-/** The smallest sample that at least `share` of all do not exceed; undefined if there is none. */
-export const at = ({ sorted }: Samples, share: number): number | undefined =>
-  sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)]
