@@ -30,6 +30,7 @@ import * as ChatEvent from "../../src/vocabulary/ChatEvent.js"
 import type { LLMError } from "../../src/vocabulary/LLMError.js"
 import * as ChatCompletions from "../../src/wire/ChatCompletions.js"
 import * as Framing from "../../src/wire/framing.js"
+import { otherClock } from "../support/otherClock.js"
 import { plainError } from "../support/scriptedServer.js"
 import type { Answer, Reply } from "../support/timedProvider.js"
 import * as Provider from "../support/timedProvider.js"
@@ -365,7 +366,7 @@ const ways = {
   "over an HttpClient": { clock: liveClock, isDirect: false }
 } satisfies Record<string, Way>
 
-const effects: Way = { clock: Provider.otherClock, isDirect: true }
+const effects: Way = { clock: otherClock, isDirect: true }
 
 const run = (
   { callers, countsTokens, keys, limiter, limits = {}, llm, overlap, replies, reportsUsage }: Script,

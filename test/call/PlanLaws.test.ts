@@ -73,7 +73,7 @@ describe("the usage listeners of a call", () => {
 describe("the time limits of a call", () => {
   it.scopedLive.each(calls.slice(0, 2))("end %s that cannot be interrupted, also on the way of effects", ([, call]) =>
     Effect.gen(function* () {
-      for (const clock of [liveClock, Provider.otherClock]) {
+      for (const clock of [liveClock, otherClock]) {
         const server = Provider.make(() => ({ pace: 0, status: "silent" }))
         const { llm } = yield* Provider.setup(server, {
           provider: `uninterruptible-${runs++}`,
@@ -124,7 +124,7 @@ describe("the grace for the usage of a stream", () => {
 
   it.each([
     ["over a direct transport", liveClock],
-    ["on the way of effects", Provider.otherClock]
+    ["on the way of effects", otherClock]
   ] as const)("begins with the finish signal when that comes after the time of the idle limit, %s", (_, clock) =>
     runInVirtualTime(
       Effect.gen(function* () {

@@ -1,9 +1,8 @@
 /** A provider of Chat Completions in memory whose responses take real time, over a direct transport and over an `HttpClient`. */
 import { HttpClient, HttpClientError, HttpClientResponse } from "@effect/platform"
-import { Clock, Effect } from "effect"
+import { Effect } from "effect"
 import * as UsageLedger from "../../src/accounting/UsageLedger.js"
 import * as Direct from "../../src/call/direct.js"
-import { liveClock } from "../../src/internal/clock.js"
 import * as KeyPool from "../../src/keyPool/KeyPool.js"
 import * as LLM from "../../src/LLM.js"
 import * as ChatCompletionsClient from "../../src/provider/ChatCompletionsClient.js"
@@ -271,13 +270,3 @@ export const setup = (
     )
     return { llm: made, attempts } satisfies Setup
   })
-
-/** The live clock as another object, with which calls are made of effects. */
-export const otherClock: Clock.Clock = {
-  [Clock.ClockTypeId]: Clock.ClockTypeId,
-  unsafeCurrentTimeMillis: () => liveClock.unsafeCurrentTimeMillis(),
-  unsafeCurrentTimeNanos: () => liveClock.unsafeCurrentTimeNanos(),
-  currentTimeMillis: liveClock.currentTimeMillis,
-  currentTimeNanos: liveClock.currentTimeNanos,
-  sleep: (duration) => liveClock.sleep(duration)
-}

@@ -29,7 +29,7 @@ export interface DeploymentSet extends SettleContext {
   readonly changes: number
 }
 
-type Heap = Tournament.Tournament<Deployment, Deployment | undefined>
+type Heap = Tournament.Tournament<Deployment>
 
 export interface Policy {
   /** Which deployment is first, priority groups included. */
@@ -67,9 +67,8 @@ export const make = (
   const { order } = policy
   let drawn = seed
   let heap: Heap = Tournament.empty({
-    enter: (deployment) => (isReady(deployment) ? deployment : undefined),
-    play: (left, right) =>
-      left === undefined || (right !== undefined && order(right.state, left.state) < 0) ? right : left
+    plays: isReady,
+    winner: (left, right) => (order(right.state, left.state) < 0 ? right : left)
   })
   for (const [position, config] of configs.entries()) {
     drawn = RandomDraw.next(drawn)
@@ -116,7 +115,7 @@ const update = (deploymentSet: DeploymentSet, change: Partial<DeploymentSet>): D
 export const summarize = (deploymentSet: DeploymentSet, criteria: Criteria): Summary => {
   if (criteria.exclude.size > 0) return summarizeList(deploymentSet, criteria)
   const { awaited, heap, ready, wakeAt } = deploymentSet
-  const first = Tournament.outcome(heap)
+  const first = Tournament.winner(heap)
   return { winner: chosen(deploymentSet, criteria, first, ready), ready, awaited, wakeAt }
 }
 
