@@ -1,10 +1,14 @@
 /** Ledgers, budgets and prices in any order, around each other and around middlewares of a program. */
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, FastCheck, Stream } from "effect"
+import { Effect, FastCheck, Option, Stream } from "effect"
 import * as Budget from "../../src/accounting/Budget.js"
 import * as Pricing from "../../src/accounting/Pricing.js"
 import * as UsageLedger from "../../src/accounting/UsageLedger.js"
 import * as LLM from "../../src/LLM.js"
+import { eventually } from "../support/eventually.js"
+import { endedByItself, interruptedAt } from "../support/interruptedAt.js"
+import type { Reply } from "../support/timedProvider.js"
+import * as Provider from "../support/timedProvider.js"
 import { configured, direct, portable } from "../support/inMemoryCalls.js"
 
 const tokensOfAnswer = 19
@@ -61,6 +65,38 @@ describe("nested middlewares of accounting", () => {
   it.live("record and charge a chat once, in any order and number", () => check(false))
 
   it.live("record and charge a stream once, in any order and number", () => check(true))
+
+  it.scopedLive.each([
+    ["a budget around a ledger", ["ledger", "budget"]],
+    ["a ledger around prices around a budget", ["budget", "price", "ledger"]],
+    ["a budget around a middleware of a program around a ledger", ["ledger", "program", "budget"]]
+  ] as const)(
+    "record each request of a chat under %s once, and keep no reservation, when it is interrupted before any of its steps",
+    ([, stack]) =>
+      Effect.gen(function* () {
+        const replies: ReadonlyArray<Reply> = [{ pace: "now" }, { pace: 0 }, { pace: 0, status: 500 }]
+        for (const reply of replies) {
+          const server = Provider.make(() => reply)
+          const { budget, ledger, middlewares } = yield* made
+          let llm = yield* configured({ name: "timed", http: () => server.http }, { retry: false })
+          for (const name of stack) llm = yield* middlewares[name](llm)
+          const observed = Effect.zipWith(ledger.snapshot, budget.status, ({ total }, [status]) => ({
+            recorded: total.attempts,
+            reserved: status?.reserved,
+            uncharged: total.usage.totalTokens - (status?.spent ?? 0)
+          }))
+          for (let step = 1, isOver = false; !isOver; step++) {
+            const exit = yield* interruptedAt(llm.chat("?"), step)
+            const expected = { recorded: server.sent(), reserved: 0, uncharged: 0 }
+            if (Option.isNone(exit)) {
+              yield* eventually(Effect.map(observed, ({ recorded }) => recorded === expected.recorded))
+            }
+            isOver = Option.exists(exit, endedByItself)
+            expect({ step, ...(yield* observed) }).toEqual({ step, ...expected })
+          }
+        }
+      })
+  )
 
   it.live("call the chat of an LLM that was changed", () =>
     Effect.gen(function* () {

@@ -1,7 +1,7 @@
 /** Laws of the call plan under the live clock: each attempt is reported once, and no event of a stream is lost. */
 import { HttpClient } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
-import { Cause, Clock, Effect, Exit, Fiber, FiberId, Option, Scheduler, Stream } from "effect"
+import { Clock, Effect, Exit, Option, Stream } from "effect"
 import * as UsageLedger from "../../src/accounting/UsageLedger.js"
 import * as OpenStream from "../../src/call/openStream.js"
 import * as Timeouts from "../../src/call/Timeouts.js"
@@ -12,6 +12,7 @@ import * as ChatCompletionsClient from "../../src/provider/ChatCompletionsClient
 import * as RateLimiter from "../../src/rateLimiter/RateLimiter.js"
 import * as ChatEvents from "../../src/vocabulary/ChatEvent.js"
 import type { LLMError } from "../../src/vocabulary/LLMError.js"
+import { endedByItself, interruptedAt } from "../support/interruptedAt.js"
 import { eventually } from "../support/eventually.js"
 import type { Reply, TimedProvider } from "../support/timedProvider.js"
 import * as Provider from "../support/timedProvider.js"
@@ -51,27 +52,6 @@ const setup = (server: TimedProvider, { keys, limiter, llm, pool, provider }: Se
   })
 
 let runs = 0
-
-/**
- * Interrupts an effect before one of its steps; none when it does not end soon. A `Stream` of Effect 3.22 that is interrupted in its
- * last steps, whatever it is made of, never ends.
- */
-const interruptedAt = <A, E>(effect: Effect.Effect<A, E>, step: number) =>
-  Effect.suspend(() => {
-    let steps = 0
-    const scheduler: Scheduler.Scheduler = {
-      shouldYield: (fiber) => {
-        if (++steps === step) fiber.unsafeInterruptAsFork(FiberId.none)
-        return false
-      },
-      scheduleTask: (task, priority) => Scheduler.defaultScheduler.scheduleTask(task, priority)
-    }
-    return Effect.flatMap(Effect.fork(Effect.withScheduler(effect, scheduler)), (fiber) =>
-      Effect.timeoutOption(Fiber.await(fiber), "20 millis")
-    )
-  })
-
-const endedByItself = <A, E>(exit: Exit.Exit<A, E>): boolean => Exit.isSuccess(exit) || !Cause.isInterrupted(exit.cause)
 
 const calls: ReadonlyArray<readonly [string, (llm: LLM.Service) => Effect.Effect<void, LLMError>]> = [
   ["a chat", (llm) => Effect.asVoid(llm.chat("?"))],
