@@ -1,7 +1,7 @@
 /** Laws of the call plan under the live clock: each attempt is reported once, and no event of a stream is lost. */
 import { HttpClient } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
-import { Cause, Effect, Exit, Option, Stream } from "effect"
+import { Effect, Exit, Option, Stream } from "effect"
 import * as OpenStream from "../../src/call/openStream.js"
 import * as Timeouts from "../../src/call/Timeouts.js"
 import { liveClock } from "../../src/internal/clock.js"
@@ -10,14 +10,12 @@ import * as ChatEvents from "../../src/vocabulary/ChatEvent.js"
 import type { LLMError } from "../../src/vocabulary/LLMError.js"
 import { eventually } from "../support/eventually.js"
 import { otherClock } from "../support/otherClock.js"
-import { interruptedAt } from "../support/steps.js"
+import { endedByItself, interruptedAt } from "../support/steps.js"
 import type { Reply, TimedProvider } from "../support/timedProvider.js"
 import * as Provider from "../support/timedProvider.js"
 import { runInVirtualTime } from "../support/virtualTime.js"
 
 let runs = 0
-
-const endedByItself = <A, E>(exit: Exit.Exit<A, E>): boolean => Exit.isSuccess(exit) || !Cause.isInterrupted(exit.cause)
 
 const calls: ReadonlyArray<readonly [string, (llm: LLM.Service) => Effect.Effect<void, LLMError>]> = [
   ["a chat", (llm) => Effect.asVoid(llm.chat("?"))],

@@ -75,10 +75,10 @@ describe("fiber steps", () => {
     })
   )
 
-  it.live("of a chat that is in the cache are at most 24", () =>
+  it.live("of a chat that is in a cache in memory are at most 2", () =>
     Effect.gen(function* () {
       const llm = yield* features["cache hit"]
-      expect(yield* settledStepsOf(llm.chat(request))).toBeLessThanOrEqual(24)
+      expect(yield* settledStepsOf(llm.chat(request))).toBeLessThanOrEqual(2)
     })
   )
 
@@ -86,9 +86,10 @@ describe("fiber steps", () => {
     { feature: "retry", chat: 0, stream: 59 },
     { feature: "time limits", chat: 0, stream: 170 },
     { feature: "telemetry", chat: 0, stream: 63 },
-    { feature: "price", chat: 5, stream: 6 },
-    { feature: "ledger", chat: 14, stream: 17 },
-    { feature: "budget", chat: 28, stream: 61 },
+    { feature: "price", chat: 3, stream: 6 },
+    { feature: "ledger", chat: 0, stream: 16 },
+    { feature: "budget", chat: 9, stream: 52 },
+    { feature: "two budgets", chat: 9, stream: 52 },
     { feature: "hedge", chat: 33, stream: 87 },
     { feature: "balance over 100", chat: 18, stream: 102 },
     { feature: "fallback of 3", chat: 20, stream: 72 }

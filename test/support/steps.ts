@@ -1,6 +1,6 @@
 /** The cost of an effect in fiber steps, which is the same on every machine with one version of Effect, and interruption at a step. */
-import type { Duration, Exit, Option } from "effect"
-import { Effect, Fiber, FiberId, Scheduler } from "effect"
+import type { Duration, Option } from "effect"
+import { Cause, Effect, Exit, Fiber, FiberId, Scheduler } from "effect"
 
 /** The steps that the count itself takes after it has begun. */
 const stepsOfCount = 2
@@ -56,3 +56,7 @@ export const interruptedAt = <A, E>(
       Effect.timeoutOption(Fiber.await(fiber), patience)
     )
   })
+
+/** Whether an effect has ended before it was interrupted. */
+export const endedByItself = <A, E>(exit: Exit.Exit<A, E>): boolean =>
+  Exit.isSuccess(exit) || !Cause.isInterrupted(exit.cause)

@@ -208,6 +208,34 @@ export const reserve = <A, R>(
     : conclude(deps.unsafeStore.reserve(claims, now))
 }
 
+/** Runs the warnings of the budgets whose accounts have changed. */
+const warn = (
+  { onChange }: Dependencies,
+  budgetClaims: ReadonlyArray<BudgetClaim>,
+  changes: ReadonlyArray<Change>
+): Effect.Effect<void> => {
+  let warnings: Effect.Effect<void> = Effect.void
+  for (let index = 0; index < changes.length; index++) {
+    const rule = budgetClaims[index]?.rule
+    const change = changes[index]
+    if (rule !== undefined && change !== undefined) warnings = after(warnings, onChange(rule, change))
+  }
+  return warnings
+}
+
+/** Replaces the claims by what was consumed. */
+const charge = (
+  deps: Dependencies,
+  budgetClaims: ReadonlyArray<BudgetClaim>,
+  consumed: Consumption,
+  now: number
+): Effect.Effect<void> => {
+  const settlements = budgetClaims.map((budgetClaim) => settlementOf(budgetClaim, consumed))
+  return deps.unsafeStore === undefined
+    ? Effect.flatMap(deps.store.settle(settlements), (changes) => warn(deps, budgetClaims, changes))
+    : warn(deps, budgetClaims, deps.unsafeStore.settle(settlements, now))
+}
+
 const makeReservation = (
   deps: Dependencies,
   costOf: CostOf,
@@ -219,28 +247,13 @@ const makeReservation = (
   let hasUsageReports = false
   let isSettled = false
 
-  const charge = (budgetClaims: ReadonlyArray<BudgetClaim>, consumed: Consumption): Effect.Effect<void> => {
-    const settlements = budgetClaims.map((budgetClaim) => settlementOf(budgetClaim, consumed))
-    const warn = (changes: ReadonlyArray<Change>): Effect.Effect<void> => {
-      let warnings: Effect.Effect<void> = Effect.void
-      for (const [index, change] of changes.entries()) {
-        const rule = budgetClaims[index]?.rule
-        if (rule !== undefined) warnings = after(warnings, deps.onChange(rule, change))
-      }
-      return warnings
-    }
-    return deps.unsafeStore === undefined
-      ? Effect.flatMap(deps.store.settle(settlements), warn)
-      : warn(deps.unsafeStore.settle(settlements, clock.unsafeCurrentTimeMillis()))
-  }
-
   return {
     listener: {
       owner: deps.owner,
       onUsage: (attempt) => {
         hasUsageReports = true
         const more = consumedBy(costOf, attempt.usage, Costs.answererOfAttempt(attempt), attempt.endedAt)
-        if (isSettled) return charge(budgetClaims.map(withoutAmount), more)
+        if (isSettled) return charge(deps, budgetClaims.map(withoutAmount), more, clock.unsafeCurrentTimeMillis())
         consumed = add(consumed, more)
         return Effect.void
       }
@@ -248,10 +261,11 @@ const makeReservation = (
     settle: (usage, by) => {
       if (isSettled) return Effect.void
       isSettled = true
-      if (hasUsageReports || usage === undefined) return charge(budgetClaims, consumed)
+      const now = clock.unsafeCurrentTimeMillis()
+      if (hasUsageReports || usage === undefined) return charge(deps, budgetClaims, consumed, now)
       // A custom `LLM` service can return invalid counts, and spending is never corrected.
       const checked = Usage.checked(usage, () => estimate)
-      return charge(budgetClaims, add(consumed, consumedBy(costOf, checked, by, clock.unsafeCurrentTimeMillis())))
+      return charge(deps, budgetClaims, add(consumed, consumedBy(costOf, checked, by, now)), now)
     }
   }
 }

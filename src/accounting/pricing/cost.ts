@@ -95,37 +95,40 @@ export const costWithin = (
   usage: Usage,
   by: Answerer,
   at: number
-): Option.Option<Cost> => Option.flatMap(priceWithin(callPrices, defaultPrices, by, at), (price) => cost(price, usage))
-
-const priceWithin = (callPrices: Service, defaultPrices: Service, by: Answerer, at: number): Option.Option<Price> => {
-  const { asked, model, provider } = by
-  const names = asked === undefined || asked === model ? [model] : [model, asked]
-  const configured =
-    by.price === undefined
-      ? firstSome(names, (model) => defaultPrices.priceOf({ provider, model, at }))
-      : Option.some(by.price)
-  if (callPrices === defaultPrices || callPrices === unknown) return configured
-  const configuredPrice = Option.getOrUndefined(configured)
-  const overriding = firstSome(names, (model) =>
-    Option.filter(
-      callPrices.priceOf({
-        provider,
-        model,
-        at,
-        ...(configuredPrice === undefined ? {} : { configured: configuredPrice })
-      }),
-      (price) => price !== configuredPrice
-    )
-  )
-  return Option.orElse(overriding, () => configured)
+): Option.Option<Cost> => {
+  const price = priceWithin(callPrices, defaultPrices, by, at)
+  return Option.isSome(price) ? cost(price.value, usage) : Option.none()
 }
 
-const firstSome = <A>(names: ReadonlyArray<string>, find: (name: string) => Option.Option<A>): Option.Option<A> => {
-  for (const name of names) {
-    const found = find(name)
-    if (Option.isSome(found)) return found
-  }
-  return Option.none()
+/** The price of the model that answered, else of the one that was requested. */
+const priceOf = (
+  prices: Service,
+  { asked, model, provider }: Answerer,
+  at: number,
+  accept: (price: Option.Option<Price>) => boolean,
+  configured?: Price
+): Option.Option<Price> => {
+  const ofModel = (model: string) =>
+    prices.priceOf(configured === undefined ? { provider, model, at } : { provider, model, at, configured })
+  const price = ofModel(model)
+  if (accept(price)) return price
+  if (asked === undefined || asked === model) return Option.none()
+  const priceOfAsked = ofModel(asked)
+  return accept(priceOfAsked) ? priceOfAsked : Option.none()
+}
+
+const priceWithin = (callPrices: Service, defaultPrices: Service, by: Answerer, at: number): Option.Option<Price> => {
+  const configured = by.price === undefined ? priceOf(defaultPrices, by, at, Option.isSome) : Option.some(by.price)
+  if (callPrices === defaultPrices || callPrices === unknown) return configured
+  const configuredPrice = Option.getOrUndefined(configured)
+  const overriding = priceOf(
+    callPrices,
+    by,
+    at,
+    (price) => Option.isSome(price) && price.value !== configuredPrice,
+    configuredPrice
+  )
+  return Option.isSome(overriding) ? overriding : configured
 }
 
 /**
