@@ -5,8 +5,8 @@
  * else is the way of effects (`effects`): a call that must wait, a tracer, a test clock, and, after a failure, failover and retries.
  * A failed call goes on there with its `Origin`: the start of the call, and its first attempt.
  *
- * What is taken is given back exactly once. From the permit to the wait for the answer a call cannot be interrupted, and whatever
- * ends the wait ends in the same place: the answer, an error, a time limit or an interruption.
+ * Permit and key are settled exactly once. A call is interruptible only while it waits for the answer, and every end of this wait (an
+ * answer, an error, a time limit, an interruption) is handled in one place.
  */
 import type { Clock, Fiber } from "effect"
 import { Context, DefaultServices, Effect, FiberRef, Tracer } from "effect"
@@ -60,7 +60,7 @@ export interface Call {
   /** In milliseconds since the epoch. */
   readonly startedAt: number
   readonly limits: Limits
-  /** The wire whose raw answer the caller wants beside the decoded one. */
+  /** The wire whose raw answer is returned beside the decoded one. */
   readonly rawProtocol: string | undefined
   readonly watch: AttemptWatch
   readonly onRateLimits: (limits: RateLimits) => void

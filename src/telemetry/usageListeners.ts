@@ -46,7 +46,7 @@ export class UsageListeners extends Context.Reference<UsageListeners>()("effect-
 export const isListening = (context: Context.Context<never>, owner: object): boolean =>
   Context.get(context, UsageListeners).some((listener) => listener.owner === owner)
 
-/** The context with one more listener, unless its owner listens already. */
+/** The context with one more listener, unless there is one of the same owner. */
 export const withListener =
   (listener: Listener) =>
   <R>(context: Context.Context<R>): Context.Context<R> =>
