@@ -131,8 +131,9 @@ export const begin = (
       const endedAt = clock.unsafeCurrentTimeMillis()
       // A strategy or a listener of the program can throw. A stream settles in a callback, where that would end the process.
       try {
-        reservation.unsafeSettle(clock, usage?.totalTokens ?? tokens)
+        // The pace of an adaptive limiter changes before tokens are given back at it.
         feedback?.unsafe?.ended(clock, model, verdict, endedAt - startedAt)
+        reservation.unsafeSettle(clock, usage?.totalTokens ?? tokens)
         lease.unsafeSettle(clock, verdict)
         return notify === undefined
           ? Effect.void

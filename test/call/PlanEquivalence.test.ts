@@ -255,7 +255,9 @@ const anyScript: fc.Arbitrary<Script> = fc.record({
   limiter: fc.constantFrom<Partial<RateLimiter.Options>[]>(
     {},
     { maxConcurrency: 1 },
-    { capacity: 2, refillRate: 1.3, maxWait: "5 seconds" }
+    { capacity: 2, refillRate: 1.3, maxWait: "5 seconds" },
+    { capacity: 3, refillRate: 2.3, adaptive: { every: 307 } },
+    { tokensPerMinute: 3000 }
   )
 })
 
