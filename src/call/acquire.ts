@@ -1,7 +1,6 @@
 /**
- * What a call needs to be sent: a permit of the limiter and a key of the pool, both in one step at the moment of sending. A permit
- * that was held while the call waits for a key would be spent later than the limiter thinks, and more requests would be sent than
- * it allows.
+ * Acquires a permit of the limiter and a key of the pool in one step at the moment of sending. A permit that is held while the call
+ * waits for a key would be spent later than the limiter counts it, and more requests would be sent in a window than it allows.
  */
 import type { Clock } from "effect"
 import { Effect } from "effect"
@@ -13,13 +12,13 @@ import type { Reservation, Service as Limiter, UnsafeReservation } from "../rate
 import { CurrentPriority } from "../rateLimiter/model.js"
 import { longestSleep } from "./limits.js"
 
-/** Where permit and key come from. */
+/** The sources of permits and keys. */
 export interface Sources {
   readonly limiter: Limiter
   readonly pool: KeyPool.Service
 }
 
-/** What a call asks for. */
+/** The requirements of a call. */
 export interface Need {
   readonly model: string
   /** The estimated tokens of request and answer; 0 where tokens are not limited. */
@@ -47,7 +46,7 @@ export interface UnsafeAcquired extends Acquired {
 
 /**
  * Takes permit and key at once if both are ready and no call waits before; otherwise takes nothing and returns undefined, also
- * where the limiter or the pool has no synchronous members. `acquire` finds out whether to wait or to fail.
+ * where the limiter or the pool has no synchronous members. `acquire` decides whether to wait or to fail.
  */
 export const unsafeTryAcquire = (
   clock: Clock.Clock,
@@ -115,7 +114,7 @@ const longestHold = 100
  *
  * Must run in an uninterruptible region: only its waits are interruptible. Services without synchronous members are asked with a
  * `maxWait` of zero instead. A permit that cannot be given back stays spent; a key that cannot be given back is held while the call
- * waits for a permit, since calls that spend both in vain could go on so for ever.
+ * waits for a permit, since calls that give up both unused could otherwise repeat that without end.
  */
 export const acquire = (
   { limiter, pool }: Sources,

@@ -33,7 +33,7 @@ export const make = (wire: ClientWire, endpoint: Endpoint): Effect.Effect<Servic
       ...embedding(transport, wire.embeddings),
       ...listing(transport, wire.models)
     }
-    // The transport of this very `HttpClient`: a client that wraps another has none.
+    // Registered for this `HttpClient` object alone: one that wraps it has none.
     const direct = Direct.of(http)
     if (direct !== undefined && endpoint.auth?.token === undefined) {
       DirectClient.register(service, DirectExchange.make(direct, target, wire))

@@ -1,7 +1,7 @@
 /**
  * Direct transports: requests whose events are reported by callbacks, without a fiber and without an Effect for each of them.
  *
- * A transport is known by the `HttpClient` that it was made with. A client that wraps or replaces that `HttpClient` is another object
+ * A transport is registered for the `HttpClient` that it was made with. One that wraps or replaces that `HttpClient` is another object
  * and has no direct transport, so that a request mapping or a mock of a user is never bypassed.
  */
 import type { HttpClient } from "@effect/platform"
@@ -43,10 +43,10 @@ export interface DirectTransport {
 
 const transports = new WeakMap<HttpClient.HttpClient, DirectTransport>()
 
-/** Makes a transport known as that of an `HttpClient`. */
+/** Registers the direct transport of an `HttpClient`. */
 export const register = (client: HttpClient.HttpClient, transport: DirectTransport): void => {
   transports.set(client, transport)
 }
 
-/** The direct transport of this very `HttpClient`. */
+/** The direct transport that is registered for this `HttpClient` object. */
 export const of = (client: HttpClient.HttpClient): DirectTransport | undefined => transports.get(client)

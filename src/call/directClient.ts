@@ -8,12 +8,12 @@ import type { RateLimits } from "../wire/headers/rateLimits.js"
 import type { AnswerSoFar } from "./collector.js"
 import type { Limits } from "./limits.js"
 
-/** The model and key of a request, and what the call plan wants to know of it. */
+/** The model and key of a request, and the callbacks and limits of the call plan. */
 export interface DirectCall extends Omit<Call, "onRateLimits"> {
   readonly clock: Clock.Clock
   /** Called with the rate limit headers of a successful response. */
   readonly onRateLimits: (limits: RateLimits) => void
-  /** The wire whose raw answer the caller wants beside the decoded one. */
+  /** The wire whose raw answer is returned beside the decoded one. */
   readonly rawProtocol: string | undefined
   /**
    * The time limits of the call. They shorten the graces of a stream after its finish signal, so that none of them expires in a grace
@@ -64,10 +64,10 @@ export interface DirectClient {
 
 const clients = new WeakMap<Service, DirectClient>()
 
-/** Makes the direct form of a client known. A service that wraps the client is another object and has none. */
+/** Registers the direct form of a client. A service that wraps the client is another object and has none. */
 export const register = (client: Service, direct: DirectClient): void => {
   clients.set(client, direct)
 }
 
-/** The direct form of this very client; undefined where its requests need an Effect. */
+/** The direct form that is registered for this client object; undefined where its requests need an Effect. */
 export const of = (client: Service): DirectClient | undefined => clients.get(client)

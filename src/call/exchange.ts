@@ -18,7 +18,7 @@ const read = <A>(
   decode: (body: unknown) => Either.Either<A, WireFailure>
 ): Effect.Effect<A, LLMError> => Effect.flatMap(text(exchange), (text) => Answer.decode(exchange, text, decode))
 
-/** Reads and decodes a chat answer, with its raw text when the caller wants it in this protocol. */
+/** Reads and decodes a chat answer, with its raw text when the caller requests it in this protocol. */
 export const readWhole = (exchange: Exchange, wire: ClientWire): Effect.Effect<ChatResponse, LLMError> =>
   Effect.flatMap(text(exchange), (text) =>
     Effect.flatMap(WantsRawResponse, (rawProtocol) => Answer.decodeChat(exchange, wire, text, rawProtocol))

@@ -52,7 +52,7 @@ export interface ModelInfo {
 }
 
 /**
- * The retry budget of an `LLM`, and how often it was asked for since the `LLM` was built.
+ * The retry budget of an `LLM`, and the retries that were granted and denied since the `LLM` was built.
  *
  * @since 0.2.0
  * @category model
@@ -134,7 +134,7 @@ export class LLM extends Context.Tag("effect-llm/LLM")<LLM, Service>() {}
 export class InvalidLLMError extends Schema.TaggedError<InvalidLLMError>()("InvalidLLMError", {
   provider: Schema.String,
   model: Schema.String,
-  /** Each a sentence that says how to mend it, such as `The key pool has keys of deepseek, but the client calls openai …`. */
+  /** Each is a sentence with its remedy, such as `The key pool has keys of deepseek, but the client calls openai …`. */
   faults: Schema.Array(Schema.String)
 }) {
   override get message(): string {

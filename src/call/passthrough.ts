@@ -10,7 +10,7 @@ import type { ChatResponse } from "../vocabulary/Chat.js"
 import type { ChatEvent } from "../vocabulary/ChatEvent.js"
 import type { Frame } from "../wire/Wire.js"
 
-/** The name of the wire protocol whose raw response the caller wants. */
+/** The name of the wire protocol whose raw response the caller requests. */
 export class WantsRawResponse extends Context.Reference<WantsRawResponse>()("effect-llm/WantsRawResponse", {
   defaultValue: (): string | undefined => undefined
 }) {}

@@ -5,9 +5,9 @@
  * (`effects`): a call that must wait, a test clock, and, after a failure, failover and retries. A failed call goes on there with its
  * `Origin`: the start and the span of the call, and its first attempt.
  *
- * What is taken is given back exactly once. From the permit to the wait for the answer a call cannot be interrupted, and whatever
- * ends the wait ends in the same place: the answer, an error, a time limit or an interruption. What a tracer, a strategy or a listener
- * of the program throws becomes a defect of the call, after everything has been given back.
+ * Permit and key are settled exactly once. A call is interruptible only while it waits for the answer, and every end of this wait (an
+ * answer, an error, a time limit, an interruption) is handled in one place. What a tracer, a strategy or a listener of the program
+ * throws becomes a defect of the call, after everything has been given back.
  */
 import type { Clock, Fiber } from "effect"
 import { Context, Effect, Exit, FiberRef, Tracer } from "effect"
@@ -67,7 +67,7 @@ export interface Call {
   /** In milliseconds since the epoch. */
   readonly startedAt: number
   readonly limits: Limits
-  /** The wire whose raw answer the caller wants beside the decoded one. */
+  /** The wire whose raw answer is returned beside the decoded one. */
   readonly rawProtocol: string | undefined
   /** The listeners that were added to the call. */
   readonly listeners: Listeners
@@ -203,8 +203,9 @@ export const begin = (
       instruments.recorder?.ended(key, outcome, verdict, labels)
       const endedAt = clock.unsafeCurrentTimeMillis()
       const settled = caught(() => {
-        reservation.unsafeSettle(clock, usage?.totalTokens ?? tokens)
+        // The pace of an adaptive limiter changes before tokens are given back at it.
         feedback?.unsafe?.ended(clock, model, verdict, endedAt - startedAt)
+        reservation.unsafeSettle(clock, usage?.totalTokens ?? tokens)
         lease.unsafeSettle(clock, verdict)
         return notify?.({ subject, key, outcome, usage, answeredBy, startedAt, endedAt })
       })

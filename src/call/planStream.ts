@@ -110,7 +110,7 @@ const make = (plan: Plan, call: Call, direct: DirectClient) => {
     return Chunk.unsafeFromArray(events)
   }
 
-  /** What the next pull gets, if anything is there. */
+  /** The result of the next pull, if there is one already. */
   const take = (): Pull | undefined => {
     if (reads.length === 0) return over === undefined ? undefined : withReport(over)
     const next = Effect.succeed(takeChunk())
@@ -123,12 +123,12 @@ const make = (plan: Plan, call: Call, direct: DirectClient) => {
     return taken
   }
 
-  /** Taken where it runs: a pull that is interrupted before leaves the report to the end of the stream. */
+  /** Takes the report when it runs. If the pull is interrupted before, the end of the stream runs the report. */
   const runReport = Effect.uninterruptible(Effect.suspend(takeReport))
 
   const withReport = (next: Pull): Pull => (report === Effect.void ? next : Effect.zipRight(runReport, next))
 
-  /** Continues a pull that waits. It takes what is there when its fiber runs: one turn of the event loop can bring several reads. */
+  /** Continues a pull that waits. It takes all reads that have arrived when its fiber runs: one turn of the event loop can bring several. */
   const notify = (): void => {
     const resume = wake
     wake = undefined

@@ -26,7 +26,7 @@ interface InFlight {
   /** Continues the fiber of the call. */
   wake: (() => void) | undefined
   timer: ReturnType<typeof setTimeout> | undefined
-  /** Ends the request. What is left of that is in the result. */
+  /** Aborts the request. The resulting effect waits until it has ended. */
   abort: () => Effect.Effect<void>
 }
 

@@ -1,9 +1,9 @@
 /**
- * The most requests of one call through nested policies, such as a `Retry` around a `Fallback` of `Hedge`s: every layer may repeat
- * what the layer below it repeats, so without a limit of the whole the requests multiply.
+ * Limits the requests of one call through nested policies, such as a `Retry` around a `Fallback` of `Hedge`s. Each policy can repeat
+ * the requests of the policies below it, so without a common limit their numbers multiply.
  *
- * A policy knows from the `attempts` of a failure how many requests it has cost, and hands what is left to its next one. Nothing is
- * counted while calls succeed.
+ * A policy counts the requests of a failed call by the `attempts` of its error, and passes the rest of the limit to its next call.
+ * Nothing is counted while calls succeed.
  */
 import { Context } from "effect"
 import type { Attempt } from "../vocabulary/attempt.js"
@@ -32,7 +32,7 @@ export class MaxRequests extends Context.Reference<MaxRequests>()("effect-llm/Ma
   defaultValue: (): number => 15
 }) {}
 
-/** What a policy hands to the `LLM` that it calls. */
+/** The limit that a policy passes to the `LLM` that it calls. */
 export interface RequestLimit {
   /** The `LLM` that is called: calls of others within it, such as one that shortens a conversation, have limits of their own. */
   readonly info: ModelInfo
@@ -46,7 +46,7 @@ export interface RequestLimit {
 export const limitFor = (limit: RequestLimit | undefined, info: ModelInfo): RequestLimit | undefined =>
   limit?.info === info ? limit : undefined
 
-/** The most requests below a policy. The outermost one keeps a request for a hedge, whose second request nobody else knows of. */
+/** The most requests below a policy. The outermost one reserves one for the second request of a hedge, which no other policy counts. */
 export const requestsLeft = (context: Context.Context<never>, limit: RequestLimit | undefined): number =>
   limit?.left ?? Math.max(1, Context.get(context, MaxRequests) - 1)
 
@@ -57,7 +57,7 @@ const keyErrors: ReadonlySet<string | undefined> = new Set([
   "PermissionError"
 ])
 
-/** The number of requests; a series of keys that are tried one after the other because each is refused counts as one. */
+/** The number of requests. Requests with one key after the other, each of which is refused, count as one. */
 export const requestsOf = (attempts: ReadonlyArray<Attempt>): number => {
   let count = 0
   let tried = new Set<string>()

@@ -1,9 +1,9 @@
 /**
- * Reads the events of one stream: bytes and its end go in, events come out. It neither waits nor has timers: `phase` says what the
- * caller waits for next, and until when.
+ * Decodes one stream: takes the bytes of network reads and the end of the body, and returns events. It is a synchronous state machine
+ * without timers. `phase` is the next input that the caller waits for, with its deadline.
  *
- * Before the finish signal any end of the stream is a failure, after it every end is a success. After the signal the stream waits for
- * the usage, and after `Finish` for the end of the connection, so that the connection can be reused.
+ * The end of the body is an error before the finish signal, and the regular end after it. After the signal the stream stays open for a
+ * grace period until the usage arrives, and after `Finish` until the connection ends, so that the connection can be reused.
  */
 import { Either } from "effect"
 import type { PartialResponse } from "../vocabulary/Chat.js"
@@ -86,9 +86,9 @@ export interface StreamReader {
   readonly end: (reason: "end of body" | "time" | LLMError) => ReadonlyArray<ChatEvent>
   /** What the stream waits for, after the events that were returned. */
   readonly phase: () => Phase
-  /** The consumer waits for the next event from now on: the idle limit counts from it. */
+  /** Called when the consumer begins to wait for the next event: the idle time counts from then on. */
   readonly waits: () => void
-  /** The consumer reads again after a pause: a grace begins anew, since nothing was read. */
+  /** Called when the consumer reads again after a pause: a grace period starts again, since nothing was read in between. */
   readonly resumes: () => void
 }
 
@@ -111,7 +111,7 @@ export const make = (received: Received, { collector, keepFrames, limits, wire }
   let state: StreamDecoder["state"] = "open"
   let sawFrame = false
   let prefix = ""
-  /** Frames that were read but not emitted with events yet; undefined when frames are not wanted. */
+  /** Frames that were read but not emitted with events yet; undefined when frames are not kept. */
   let pendingFrames: Array<Frame> | undefined = keepFrames ? [] : undefined
   /** The characters of the pending frames. */
   let pendingLength = 0

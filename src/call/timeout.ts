@@ -3,7 +3,7 @@ import type { Exit } from "effect"
 import { Effect, Fiber } from "effect"
 import { liveClock, longestTimer } from "../internal/clock.js"
 
-/** A value that comes once. A listener gets it when it comes, or at once when it is there; the result removes the listener. */
+/** A value that is set once. A listener is called when it is set, or at once when it is set already. The result removes the listener. */
 export type Signal<A> = (listener: (value: A) => void) => () => void
 
 const awaitSignal = <A>(signal: Signal<A>): Effect.Effect<A> =>
@@ -72,7 +72,7 @@ export const endedWithin = <A, E>(
   }, millis)
 
 /**
- * Runs a check now and again after the milliseconds that it returns, until it returns undefined. The resulting effect stops it. Uses
+ * Runs a check, and again after the milliseconds that it returns, until it returns undefined. The resulting effect stops it. Uses
  * a timer instead of a sleeping fiber with the real clock.
  */
 export const checkRepeatedly = (check: () => number | undefined): Effect.Effect<Effect.Effect<void>> =>

@@ -33,7 +33,7 @@ export interface UndiciOptions {
   /**
    * A dispatcher of your own, instead of all other options, for example with interceptors. It is not closed with the layer. Make it
    * with the `Undici` that `@effect/platform-node` exports: a dispatcher of another copy of undici can be of another major version,
-   * whose handlers are different, so it is refused. @default an agent that no one else uses
+   * whose handlers are different, so it is refused. @default an agent of the layer's own
    */
   readonly dispatcher?: Dispatcher
 }

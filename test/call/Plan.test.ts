@@ -1,9 +1,11 @@
 /** The straight way of a call: the same results as the way of effects, with everything given back at whatever step it ends. */
 import { describe, expect, it } from "@effect/vitest"
+import type { Clock } from "effect"
 import { Cause, Chunk, Effect, Either, Exit, Fiber, Layer, Option, Stream } from "effect"
 import * as UsageLedger from "../../src/accounting/UsageLedger.js"
 import * as DirectClient from "../../src/call/directClient.js"
 import * as ProviderClient from "../../src/call/ProviderClient.js"
+import { liveClock } from "../../src/internal/clock.js"
 import * as KeyPool from "../../src/keyPool/KeyPool.js"
 import * as LLM from "../../src/LLM.js"
 import * as RateLimiter from "../../src/rateLimiter/RateLimiter.js"
@@ -11,6 +13,7 @@ import type { ChatResponse } from "../../src/vocabulary/Chat.js"
 import * as ChatEvent from "../../src/vocabulary/ChatEvent.js"
 import type { LLMError } from "../../src/vocabulary/LLMError.js"
 import { answer, rateLimited, unavailable } from "../support/scripted.js"
+import { otherClock } from "../support/otherClock.js"
 import { interruptedAt, stepsOf } from "../support/steps.js"
 import * as Provider from "../support/timedProvider.js"
 import { runInVirtualTime } from "../support/virtualTime.js"
@@ -227,6 +230,21 @@ describe("the straight way of a call", () => {
       expect((yield* llm.status).retries?.available).toBeCloseTo(3.5, 2)
     })
   )
+
+  it("slows an adaptive limiter down before it gives the tokens of a refused call back", async () => {
+    const tokensAfter = (clock: Clock.Clock) =>
+      runInVirtualTime(
+        Effect.gen(function* () {
+          const { llm } = yield* Provider.setup(
+            Provider.make(() => ({ pace: 0, status: 429 })),
+            { provider: "adapting", keys: ["key"], limiter: { adaptive: true }, llm: { retry: false } }
+          )
+          yield* Effect.flip(llm.chat("?"))
+          return (yield* llm.status).limiter.tokens?.available
+        }).pipe(Effect.scoped, Effect.withClock(clock))
+      )
+    expect(await tokensAfter(liveClock)).toBe(await tokensAfter(otherClock))
+  })
 
   it.scopedLive("waits for a permit and a key like the way of effects", () =>
     Effect.gen(function* () {

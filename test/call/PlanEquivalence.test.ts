@@ -202,7 +202,7 @@ interface Script {
   readonly keys: KeyPool.Options["keys"]
   readonly llm: Omit<LLM.Options, "model">
   /** The time limits of a middleware around the `LLM`. */
-  readonly limits: Timeouts.Options | undefined
+  readonly limits: Timeouts.Options
   readonly reportsUsage: boolean
   readonly countsTokens: boolean
   readonly limiter: Partial<RateLimiter.Options>
@@ -250,31 +250,35 @@ const anyScript: fc.Arbitrary<Script> = fc.record({
     },
     { requiredKeys: ["retry", "timeouts", "telemetry"] }
   ),
-  limits: fc.option(
-    fc.constantFrom<Timeouts.Options[]>({ total: 2903 }, { response: 1499, firstEvent: 1493, idle: 601 }),
-    { nil: undefined }
-  ),
+  limits: fc.constantFrom<Timeouts.Options[]>({}, { total: 2903 }, { response: 1499, firstEvent: 1493, idle: 601 }),
   reportsUsage: fc.boolean(),
   countsTokens: fc.boolean(),
   limiter: fc.constantFrom<Partial<RateLimiter.Options>[]>(
     {},
     { maxConcurrency: 1 },
-    { capacity: 2, refillRate: 1.3, maxWait: "5 seconds" }
+    { capacity: 2, refillRate: 1.3, maxWait: "5 seconds" },
+    { capacity: 3, refillRate: 2.3, adaptive: { every: 307 } },
+    { tokensPerMinute: 3000 }
   )
 })
 
 /**
- * The straight way reads a stream before its consumer asks for more. A consumer that stops early gets slow responses, so that on both
- * ways no events have arrived but those that it takes.
+ * Scripts whose results are determined. The straight way reads a stream before its consumer asks for more, so a consumer that stops
+ * early gets slow responses, of which no events have arrived but those that it takes. The deadline of a middleware is also one of the
+ * calls below it that have time limits, and either can end them, so a middleware has a deadline only around calls without limits.
  */
-const script = anyScript.map((each): Script =>
-  each.callers.every(({ takes }) => takes === Infinity)
-    ? each
-    : {
-        ...each,
-        replies: each.replies.map((reply) => ({ ...reply, pace: typeof reply.pace === "number" ? reply.pace + 1 : 41 }))
-      }
-)
+const script = anyScript.map((each): Script => {
+  const isSlow = each.callers.some(({ takes }) => takes < Infinity)
+  const replies = each.replies.map((reply) => ({
+    ...reply,
+    pace: typeof reply.pace === "number" ? reply.pace + 1 : 41
+  }))
+  return {
+    ...each,
+    replies: isSlow ? replies : each.replies,
+    limits: each.limits.total !== undefined && each.llm.timeouts !== false ? {} : each.limits
+  }
+})
 
 // -------------------------------------------------------------------------------------
 // what is compared
@@ -369,7 +373,7 @@ const ways = {
 const effects: Way = { clock: otherClock, isDirect: true }
 
 const run = (
-  { callers, countsTokens, keys, limiter, limits = {}, llm, overlap, replies, reportsUsage }: Script,
+  { callers, countsTokens, keys, limiter, limits, llm, overlap, replies, reportsUsage }: Script,
   { clock, isDirect }: Way
 ) =>
   Effect.gen(function* () {

@@ -1,6 +1,7 @@
 /**
- * A retry budget: successes add to it, retries take from it, and time brings it back to its floor. So retries stay a share of
- * the calls that succeed, and neither old successes nor an old outage count for long. Times are in milliseconds.
+ * A token bucket for retries: each success adds a share of a token, each retry takes a token, and the balance decays exponentially to
+ * its floor. So retries are limited to a share of the successful calls, and the effect of an earlier outage, or of earlier successes,
+ * decays. Times are in milliseconds.
  */
 import type { Checks } from "../../internal/optionChecks.js"
 import * as OptionChecks from "../../internal/optionChecks.js"
@@ -12,16 +13,16 @@ export interface Settings {
   readonly max: number
 }
 
-/** A value of the budget and its time. */
+/** The balance at a point in time. */
 export interface Budget {
   readonly balance: number
   readonly at: number
 }
 
-/** The time in which half of the distance from the floor is gone. */
+/** The half-life of the difference between the balance and the floor. */
 export const halfLife = 10_000
 
-/** The rounding error of a share that is added many times. */
+/** The largest accumulated rounding error of shares that are added. */
 const roundingError = 1e-9
 
 export const settingsOf = ({ number }: Checks, options: BudgetOptions): Settings => {

@@ -51,7 +51,7 @@ export const settingsOf = <R>(options: Options<R>): Settings<R> => {
 /** What the retries of one `LLM` share. */
 export interface Shared {
   readonly budget: RetryBudget | undefined
-  /** Whether the retried calls are those of keys, and so one request each but for another key. */
+  /** Whether the retried calls go to the keys of the `LLM`: each is one request, and one more for each failover to another key. */
   readonly ownsKeys: boolean
   readonly retried: Instruments["retried"]
 }
@@ -112,7 +112,7 @@ const retryCall = <A, R>(
       if (wait > longestSleepOf(limits, clock)) return Effect.fail(failed)
       const own = limitFor(limits.requests, info())
       const left = requestsLeft(fiber.currentContext, own) - made.requests
-      // Rounds of one request each multiply nothing.
+      // Rounds of one request each do not multiply requests.
       const isAlone = own === undefined && (ownsKeys || (countsAttempts && made.requests <= made.rounds))
       if (!isAlone && left < 1) {
         return Effect.fail(notRetried(failed, "it has sent all requests that `Retry.MaxRequests` allows"))
@@ -143,10 +143,10 @@ const empty = (context: Pick<ChatResponse, "provider" | "model" | "keyId" | "att
     code: emptyAnswer,
     path: "",
     excerpt: "",
-    message: `${context.provider} answered with neither text nor tool calls.`
+    message: `${context.provider} sent an empty answer: no text, refusal, tool call or provider part.`
   })
 
-/** Whether a part is an answer: reasoning alone is none, and a text without characters neither. */
+/** Whether a part is content: reasoning and empty texts are not. */
 const isAnswer = (part: AssistantPart): boolean =>
   part.type === "tool-call" || part.type === "provider" || (part.type !== "reasoning" && part.text !== "")
 

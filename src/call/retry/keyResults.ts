@@ -7,15 +7,15 @@ export interface KeyResults {
   readonly succeeded: (keyId: string) => void
   readonly failed: (keyId: string, now: number) => void
   /**
-   * Notes that a key is tried in place of a failing one. Until that answers, a key that has not answered since the trouble began
-   * counts as failing, so that a provider that fails with all keys gets one such request a key.
+   * Records that a key is tried in place of a failing one. It counts as failing until it succeeds, unless it has succeeded since the
+   * first of the current failures. So a provider that fails with all keys gets one such request for each key.
    */
   readonly tried: (keyId: string, now: number) => void
   /** The keys that are failing; undefined when they are so many that the provider is at fault and not the keys. */
   readonly failing: (now: number) => ReadonlySet<string> | undefined
 }
 
-/** How long a failure is remembered. */
+/** How long a failure counts. */
 const memory = 600_000
 
 /** The most failing keys that calls avoid. */

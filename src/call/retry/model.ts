@@ -4,9 +4,9 @@ import type { Backoff } from "../../vocabulary/backoff.js"
 import type { LLMError } from "../../vocabulary/LLMError.js"
 
 /**
- * How many retries all calls of an `LLM` together may make. Each successful call adds `share` of a retry, and each retry takes one;
- * half of what is above or below the floor is gone after 10 seconds. So an outage does not multiply the requests, and a call in
- * an idle program is retried all the same.
+ * How many retries all calls of an `LLM` together may make. Each successful call adds `share` of a retry, each retry takes one, and
+ * the difference to the floor halves every 10 seconds. So an outage does not multiply the requests, and a call in an idle program is
+ * still retried.
  *
  * @since 0.2.0
  * @category model

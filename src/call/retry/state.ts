@@ -1,4 +1,4 @@
-/** What an `LLM` knows for its retries: its budget, and which of its keys fail. */
+/** The state of the retries of an `LLM`: its budget, and which of its keys fail. */
 import type { Clock } from "effect"
 import { Effect } from "effect"
 import * as MonotonicClock from "../../internal/clock.js"

@@ -11,7 +11,7 @@ import { script } from "../model.js"
 import { keyOf } from "../shared/layout.js"
 
 /**
- * The version of the layout of the hashes and the set: see `shared/layout.ts`. A new version forgets every key and every revocation:
+ * The version of the layout of the hashes and the set: see `shared/layout.ts`. A new version discards all keys and revocations:
  * change the scripts so that they read both layouts where that is possible. The JSON of a key has a version of its own.
  */
 export const layoutVersion = 1

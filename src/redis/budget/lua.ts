@@ -10,7 +10,7 @@
 import { redisTime } from "../shared/script.js"
 
 /**
- * The version of the layout of accounts: see `shared/layout.ts`. A new version forgets what was spent: change an account so that the
+ * The version of the layout of accounts: see `shared/layout.ts`. A new version discards the recorded spending: change an account so that the
  * scripts read both layouts where that is possible.
  */
 export const layoutVersion = 1
@@ -45,7 +45,7 @@ local function put(name, account)
   end
 end
 
--- Removes expired slices, and the reservations of processes that are gone.
+-- Removes expired slices, and the reservations of processes whose registration has expired.
 local function withoutExpired(account)
   local slices = {}
   for _, slice in ipairs(account.slices) do

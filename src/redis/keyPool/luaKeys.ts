@@ -82,7 +82,7 @@ local function parseMember(member)
   return tonumber(sequence), id
 end
 
--- Processes that did not renew these leases are gone.
+-- Processes that did not renew these leases have ended.
 local expired = redis.call("ZRANGEBYSCORE", KEYS[2], "-inf", string.format("%.0f", now))
 for _, member in ipairs(expired) do
   local sequence, id = parseMember(member)

@@ -165,7 +165,7 @@ const withReplyLimit = (client: Client, limit: number, evaluate: Connection["eva
 }
 
 /**
- * Remembers a refused login until one is accepted. `ioredis` emits the refusal as an event, and fails commands with consequences
+ * Keeps the refusal of a login until one is accepted. `ioredis` emits the refusal as an event, and fails commands with consequences
  * of it. Its other error events also fail a command or close the connection; the listener keeps `ioredis` from printing them.
  */
 const refusalOf = (client: Client): Connection["refusal"] => {

@@ -9,7 +9,7 @@ export interface Outbox {
   readonly send: (message: Message) => Effect.Effect<void>
   /** Enqueues a message for the next flush. */
   readonly enqueue: (message: Message) => Effect.Effect<void>
-  /** Sends the pending messages until one fails for want of a connection. */
+  /** Sends the pending messages until one fails because there is no connection. */
   readonly flush: Effect.Effect<void, RedisError>
 }
 
