@@ -9,24 +9,25 @@ import type { AcquireRequest, BalanceState, Denied, Granted } from "./state.js"
 import * as State from "./state.js"
 import type { Criteria, DeploymentSet } from "./deploymentSet.js"
 import * as DeploymentSets from "./deploymentSet.js"
+import type { KeyReservation } from "../../keyPool/key.js"
 import * as WaitQueue from "../../internal/waitQueue.js"
 
-/**
- * A deployment that a call has reserved. Its functions change the balance at once, or return the effect that does so where balances
- * share their health. They must be called, and their effects run, uninterruptible.
- */
+/** A deployment that a call has reserved. */
 export interface Lease {
   readonly position: number
   /** Whether another deployment that the call could use was ready too. */
   readonly hasAlternative: boolean
-  /** Applies a success, and keeps the deployment. */
-  readonly markAnswered: () => Effect.Effect<void>
-  /** Releases the deployment and applies the verdict. Only the first release has an effect. */
-  readonly settle: (verdict: Verdict) => Effect.Effect<void>
-  /** Settles with `Served` and the time since the lease was granted. */
-  readonly settleServed: () => Effect.Effect<void>
+  readonly reservation: KeyReservation
+  readonly clock: Clock.Clock
+  isSettled: boolean
+  /** Whether the call is the probe of its deployment, and has not ended as such. */
+  holdsProbe: boolean
 }
 
+/**
+ * Leases of deployments. What settles a lease changes the balance at once, or returns the effect that does so where balances share
+ * their health. It must be called, and its effect run, uninterruptible.
+ */
 export interface DeploymentLeases {
   /**
    * Picks and reserves a deployment in one step, or waits in the queue for `maxWait` milliseconds at most. Must run
@@ -35,6 +36,12 @@ export interface DeploymentLeases {
   readonly acquire: (criteria: Criteria, clock: Clock.Clock, maxWait: number) => Effect.Effect<Lease, Denied>
   /** Picks and reserves a deployment at once, if one is ready. Absent where balances share their health. */
   readonly unsafeTryAcquire?: (criteria: Criteria, clock: Clock.Clock) => Lease | undefined
+  /** Applies a success, and keeps the deployment. */
+  readonly markAnswered: (lease: Lease) => Effect.Effect<void>
+  /** Releases the deployment and applies the verdict. Only the first release has an effect. */
+  readonly settle: (lease: Lease, verdict: Verdict) => Effect.Effect<void>
+  /** Settles with `Served` and the time since the lease was granted. */
+  readonly settleServed: (lease: Lease) => Effect.Effect<void>
   /** Changes one deployment. */
   readonly change: (position: number, f: (deploymentSet: DeploymentSet) => DeploymentSet) => Effect.Effect<void>
   /** The current state, and the wall-clock time at which its time was 0. */
@@ -105,40 +112,50 @@ const makeLeases = (
       notice === undefined ? Effect.void : health.tell(idOf(position), notice)
     )
 
-  const makeLease = (clock: Clock.Clock, { hasAlternative, isProbe, reservation }: Granted): Lease => {
-    const { position } = reservation
-    let isSettled = false
-    let holdsProbe = isProbe
-    /** A probe ends when it has changed the health of its deployment, and with its call at the latest. */
-    const apply = (f: (deploymentSet: DeploymentSet) => DeploymentSet, isLast: boolean): Effect.Effect<void> =>
-      holdsProbe
-        ? changeThen(clock, position, f, (notice, { health, instanceId }) => {
-            if (notice === undefined && !isLast) return Effect.void
-            holdsProbe = false
-            return health.proved(idOf(position), instanceId, notice)
-          })
-        : change(clock, position, f)
-    const settleOnce = (f: (deploymentSet: DeploymentSet) => DeploymentSet): Effect.Effect<void> => {
-      if (isSettled) return Effect.void
-      isSettled = true
-      return apply(f, true)
-    }
-    const elapsed = (deploymentSet: DeploymentSet): number => deploymentSet.now - reservation.startedAt
-    return {
-      position,
-      hasAlternative,
-      markAnswered: () =>
-        apply(
-          (deploymentSet) => DeploymentSets.markAnswered(deploymentSet, reservation, elapsed(deploymentSet)),
-          false
-        ),
-      settle: (verdict) => settleOnce((deploymentSet) => DeploymentSets.settle(deploymentSet, reservation, verdict)),
-      settleServed: () =>
-        settleOnce((deploymentSet) =>
-          DeploymentSets.settle(deploymentSet, reservation, { _tag: "Served", latency: elapsed(deploymentSet) })
-        )
-    }
+  const makeLease = (clock: Clock.Clock, { hasAlternative, isProbe, reservation }: Granted): Lease => ({
+    position: reservation.position,
+    hasAlternative,
+    reservation,
+    clock,
+    isSettled: false,
+    holdsProbe: isProbe
+  })
+
+  /** A probe ends when it has changed the health of its deployment, and with its call at the latest. */
+  const apply = (lease: Lease, f: (deploymentSet: DeploymentSet) => DeploymentSet): Effect.Effect<void> => {
+    const { clock, holdsProbe, isSettled, position } = lease
+    return holdsProbe
+      ? changeThen(clock, position, f, (notice, { health, instanceId }) => {
+          if (notice === undefined && !isSettled) return Effect.void
+          lease.holdsProbe = false
+          return health.proved(idOf(position), instanceId, notice)
+        })
+      : change(clock, position, f)
   }
+
+  const settleOnce = (lease: Lease, f: (deploymentSet: DeploymentSet) => DeploymentSet): Effect.Effect<void> => {
+    if (lease.isSettled) return Effect.void
+    lease.isSettled = true
+    return apply(lease, f)
+  }
+
+  const elapsed = (deploymentSet: DeploymentSet, { startedAt }: KeyReservation): number => deploymentSet.now - startedAt
+
+  const markAnswered: DeploymentLeases["markAnswered"] = (lease) =>
+    apply(lease, (deploymentSet) =>
+      DeploymentSets.markAnswered(deploymentSet, lease.reservation, elapsed(deploymentSet, lease.reservation))
+    )
+
+  const settle: DeploymentLeases["settle"] = (lease, verdict) =>
+    settleOnce(lease, (deploymentSet) => DeploymentSets.settle(deploymentSet, lease.reservation, verdict))
+
+  const settleServed: DeploymentLeases["settleServed"] = (lease) =>
+    settleOnce(lease, (deploymentSet) =>
+      DeploymentSets.settle(deploymentSet, lease.reservation, {
+        _tag: "Served",
+        latency: elapsed(deploymentSet, lease.reservation)
+      })
+    )
 
   /** Only one call of all balances probes a deployment: a call that is refused the probe acquires again. */
   const confirm = (
@@ -207,6 +224,9 @@ const makeLeases = (
           }
         }
       : {}),
+    markAnswered,
+    settle,
+    settleServed,
     change: (position, f) => Effect.uninterruptible(Effect.clockWith((clock) => change(clock, position, f))),
     snapshot: Effect.clockWith((clock) =>
       Effect.zipWith(Effect.sync(unsafeGet), peers?.health.notices ?? noNotices, (before, notices) => {

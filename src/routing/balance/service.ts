@@ -158,6 +158,15 @@ interface Use<A, R> {
   readonly withEarlier: (answer: A, earlier: ReadonlyArray<Attempt.Attempt>) => A
 }
 
+/** A call on its way to a deployment. */
+interface Route<A, R> {
+  readonly requirements: Requirements
+  readonly use: Use<A, R>
+  readonly progress: Progress
+  /** The number of deployments that have not been tried, without the one that is called. */
+  readonly untried: number
+}
+
 const makeService = (dependencies: Dependencies): Service => {
   const { capabilities, checked, deployments, info, leases } = dependencies
 
@@ -166,104 +175,106 @@ const makeService = (dependencies: Dependencies): Service => {
     namesModel && error._tag === "ModelNotFoundError" ? neutral : dependencies.verdictOf(error)
 
   const settleCause = (requirements: Requirements, lease: Lease, cause: Cause.Cause<LLMError>): Effect.Effect<void> =>
-    lease.settle(
+    leases.settle(
+      lease,
       Option.match(Cause.failureOption(cause), {
         onNone: () => neutral,
         onSome: (error) => verdictFor(requirements, error)
       })
     )
 
-  /** Calls one deployment after the other, each once at most. */
-  const withFailover = <A, R>(requirements: Requirements, use: Use<A, R>): Send<A, R> => {
-    const { affinity, missing } = requirements
-
-    const giveUp = ({ attempts, errors }: Progress): Effect.Effect<never, LLMError> =>
-      Effect.flatMap(leases.snapshot, ({ state: { deploymentSet } }) =>
-        Effect.fail(
-          missing.size === deployments.length
-            ? Report.unsupported(deploymentSet, info, missing)
-            : Report.exhausted({ deploymentSet, info, missing, errors, attempts })
-        )
+  const giveUp = ({ missing }: Requirements, { attempts, errors }: Progress): Effect.Effect<never, LLMError> =>
+    Effect.flatMap(leases.snapshot, ({ state: { deploymentSet } }) =>
+      Effect.fail(
+        missing.size === deployments.length
+          ? Report.unsupported(deploymentSet, info, missing)
+          : Report.exhausted({ deploymentSet, info, missing, errors, attempts })
       )
+    )
 
-    const from =
-      (progress: Progress): Send<A, R> =>
-      (fiber, limits) => {
-        const clock = clockOf(fiber)
-        const exclude =
-          missing.size + progress.errors.size === 0 ? none : new Set([...missing.keys(), ...progress.errors.keys()])
-        const criteria = { exclude, affinity }
-        const untried = deployments.length - exclude.size - 1
-        const ready = leases.unsafeTryAcquire?.(criteria, clock)
-        if (ready !== undefined) return sendTo(ready, progress, untried, fiber, limits)
-        const maxWait = Math.min(longestSleepOf(limits, clock), checked.maxWait)
-        return unsent((restore) =>
-          Effect.matchEffect(leases.acquire(criteria, clock, maxWait), {
-            onFailure: () => restore(giveUp(progress)),
-            onSuccess: (lease) =>
-              onceSent(sendTo(lease, progress, untried, fiber, limits), (sent) => awaitAnswer(sent, restore))
-          })
-        )
-      }
-
-    /** `untried` is the number of deployments that have not been tried, without the one of the lease. */
-    const sendTo = (
-      lease: Lease,
-      { attempts: earlier, errors, requests }: Progress,
-      untried: number,
-      fiber: Fiber.RuntimeFiber<unknown, unknown>,
-      limits: Limits
-    ): Sending<A, R> => {
-      const llm = deployments[lease.position]
-      if (llm === undefined) throw new Error(`The balance has no deployment at ${lease.position}.`)
-      const own = limitFor(limits.requests, info)
-      const left = requestsLeft(fiber.currentContext, own) - requests
-
-      const handOn = (error: LLMError, restore: Restore): Effect.Effect<A, LLMError, R> => {
-        const attempts = Attempt.concat(earlier, error.attempts)
-        const made = requestsOf(error.attempts)
-        if (!dependencies.handsOn(error) || left <= made) {
-          return Exit.fail(errors.size === 0 ? error : Errors.update(error, { attempts }))
-        }
-        const next = { attempts, errors: new Map(errors).set(lease.position, error), requests: requests + made }
-        return restore(run(from(next), limits))
-      }
-
-      const answered = (answer: A): Effect.Effect<A> =>
-        use.onAnswer(lease, errors.size === 0 ? answer : use.withEarlier(answer, earlier))
-
-      const inner: Limits =
-        lease.hasAlternative || own !== undefined || errors.size > 0
-          ? {
-              deadline: limits.deadline,
-              maxWait: lease.hasAlternative ? Math.min(limits.maxWait, checked.failoverAfter) : limits.maxWait,
-              idle: limits.idle,
-              requests: { info: llm.info, left: Math.max(1, left - untried), earlier: own?.earlier ?? [] }
-            }
-          : limits
-
-      return mapSent(attempt(use.send(llm, lease), fiber, inner), (sent) => ({
-        isReady: sent.isReady,
-        listen: sent.listen,
-        cancel: (cause) => continueAfter(sent.cancel(cause), () => lease.settle(neutral)),
-        conclude: (restore) => {
-          const answer = conclude(sent, restore)
-          if (isExit(answer) && Exit.isSuccess(answer)) return answered(answer.value)
-          return Effect.matchCauseEffect(answer, {
-            onSuccess: answered,
-            onFailure: (cause) =>
-              continueAfter(settleCause(requirements, lease, cause), () =>
-                Either.match(Cause.failureOrCause(cause), {
-                  onLeft: (error) => handOn(error, restore),
-                  onRight: Exit.failCause
-                })
-              )
-          })
-        }
-      }))
+  /** Calls one deployment after the other, each once at most. */
+  const withFailover =
+    <A, R>(requirements: Requirements, use: Use<A, R>, progress: Progress = noProgress): Send<A, R> =>
+    (fiber, limits) => {
+      const { affinity, missing } = requirements
+      const clock = clockOf(fiber)
+      const exclude =
+        missing.size + progress.errors.size === 0 ? none : new Set([...missing.keys(), ...progress.errors.keys()])
+      const criteria = { exclude, affinity }
+      const route: Route<A, R> = { requirements, use, progress, untried: deployments.length - exclude.size - 1 }
+      const ready = leases.unsafeTryAcquire?.(criteria, clock)
+      if (ready !== undefined) return sendTo(ready, route, fiber, limits)
+      const maxWait = Math.min(longestSleepOf(limits, clock), checked.maxWait)
+      return unsent((restore) =>
+        Effect.matchEffect(leases.acquire(criteria, clock, maxWait), {
+          onFailure: () => restore(giveUp(requirements, progress)),
+          onSuccess: (lease) => onceSent(sendTo(lease, route, fiber, limits), (sent) => awaitAnswer(sent, restore))
+        })
+      )
     }
 
-    return from(noProgress)
+  const sendTo = <A, R>(
+    lease: Lease,
+    route: Route<A, R>,
+    fiber: Fiber.RuntimeFiber<unknown, unknown>,
+    limits: Limits
+  ): Sending<A, R> => {
+    const llm = deployments[lease.position]
+    if (llm === undefined) throw new Error(`The balance has no deployment at ${lease.position}.`)
+    const { progress, untried, use } = route
+    const own = limitFor(limits.requests, info)
+    const left = requestsLeft(fiber.currentContext, own) - progress.requests
+    const inner: Limits =
+      lease.hasAlternative || own !== undefined || progress.errors.size > 0
+        ? {
+            deadline: limits.deadline,
+            maxWait: lease.hasAlternative ? Math.min(limits.maxWait, checked.failoverAfter) : limits.maxWait,
+            idle: limits.idle,
+            requests: { info: llm.info, left: Math.max(1, left - untried), earlier: own?.earlier ?? [] }
+          }
+        : limits
+    return mapSent(attempt(use.send(llm, lease), fiber, inner), (sent) => ({
+      isReady: sent.isReady,
+      listen: sent.listen,
+      cancel: (cause) => continueAfter(sent.cancel(cause), () => leases.settle(lease, neutral)),
+      conclude: (restore) => {
+        const answer = conclude(sent, restore)
+        return isExit(answer) && Exit.isSuccess(answer)
+          ? answered(lease, route, answer.value)
+          : Effect.matchCauseEffect(answer, {
+              onSuccess: (value) => answered(lease, route, value),
+              onFailure: (cause) =>
+                continueAfter(settleCause(route.requirements, lease, cause), () =>
+                  Either.match(Cause.failureOrCause(cause), {
+                    onLeft: (error) => handOn(lease, route, limits, left, error, restore),
+                    onRight: Exit.failCause
+                  })
+                )
+            })
+      }
+    }))
+  }
+
+  const answered = <A, R>(lease: Lease, { progress, use }: Route<A, R>, answer: A): Effect.Effect<A> =>
+    use.onAnswer(lease, progress.errors.size === 0 ? answer : use.withEarlier(answer, progress.attempts))
+
+  /** Calls the next deployment after an error, or fails with it. `left` is the number of requests that the call could send. */
+  const handOn = <A, R>(
+    { position }: Lease,
+    { progress, requirements, use }: Route<A, R>,
+    limits: Limits,
+    left: number,
+    error: LLMError,
+    restore: Restore
+  ): Effect.Effect<A, LLMError, R> => {
+    const { errors, requests } = progress
+    const attempts = Attempt.concat(progress.attempts, error.attempts)
+    const made = requestsOf(error.attempts)
+    if (!dependencies.handsOn(error) || left <= made) {
+      return Exit.fail(errors.size === 0 ? error : Errors.update(error, { attempts }))
+    }
+    const next = { attempts, errors: new Map(errors).set(position, error), requests: requests + made }
+    return restore(run(withFailover(requirements, use, next), limits))
   }
 
   /** A call with a whole answer. */
@@ -274,7 +285,7 @@ const makeService = (dependencies: Dependencies): Service => {
   ): Send<A> =>
     withFailover(requirements, {
       send,
-      onAnswer: (lease, answer) => after(lease.settleServed(), Exit.succeed(answer)),
+      onAnswer: (lease, answer) => after(leases.settleServed(lease), Exit.succeed(answer)),
       withEarlier
     })
 
@@ -282,7 +293,7 @@ const makeService = (dependencies: Dependencies): Service => {
   const settlingAtEnd = (requirements: Requirements, lease: Lease, opened: OpenStream): Effect.Effect<OpenStream> => {
     const pass = (events: OpenStream["first"]): Effect.Effect<OpenStream["first"]> =>
       Option.exists(Chunk.last(events), (event) => event._tag === "Finish")
-        ? Effect.as(Effect.uninterruptible(Effect.suspend(() => lease.settle(neutral))), events)
+        ? Effect.as(Effect.uninterruptible(Effect.suspend(() => leases.settle(lease, neutral))), events)
         : Effect.succeed(events)
     const pull: Pull = Effect.matchEffect(opened.pull, {
       onSuccess: pass,
@@ -290,7 +301,8 @@ const makeService = (dependencies: Dependencies): Service => {
         Effect.zipRight(
           Effect.uninterruptible(
             Effect.suspend(() =>
-              lease.settle(
+              leases.settle(
+                lease,
                 Option.match(end, { onNone: () => neutral, onSome: (error) => verdictFor(requirements, error) })
               )
             )
@@ -299,7 +311,7 @@ const makeService = (dependencies: Dependencies): Service => {
         )
     })
     return after(
-      lease.markAnswered(),
+      leases.markAnswered(lease),
       Effect.map(pass(opened.first), (first): OpenStream => ({ first, pull }))
     )
   }
@@ -313,7 +325,7 @@ const makeService = (dependencies: Dependencies): Service => {
             Effect.zipRight(
               Scope.addFinalizer(
                 scope,
-                Effect.suspend(() => lease.settle(neutral))
+                Effect.suspend(() => leases.settle(lease, neutral))
               ),
               withinLimits(isolated(Effect.suspend(() => fromStream(llm.chatStream(request)))), limits, restore)
             )
