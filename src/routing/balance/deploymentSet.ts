@@ -93,7 +93,7 @@ export const summarize = (deploymentSet: DeploymentSet, criteria: Criteria): Sum
       if (winner === undefined || order(state, winner.state) < 0) winner = deployment
     } else {
       if (load.availability === "capped" || load.availability === "probing") awaited++
-      if (load.wakeAt < wakeAt) wakeAt = load.wakeAt
+      wakeAt = Math.min(wakeAt, wakeAtOf(deployment))
     }
   }
   return {
@@ -103,6 +103,9 @@ export const summarize = (deploymentSet: DeploymentSet, criteria: Criteria): Sum
     wakeAt
   }
 }
+
+/** When time alone makes a deployment ready; infinite where it does not. */
+const wakeAtOf = ({ load }: Deployment): number => load.wakeAt ?? Infinity
 
 const nodeOf = ({ hash, load }: Deployment): Rendezvous.Node => ({ hash, weight: load.weight, load: load.inFlight })
 
@@ -125,7 +128,7 @@ export const advance = (before: DeploymentSet, now: number): DeploymentSet => {
   const deploymentSet = now > before.now ? update(before, { now }) : before
   if (deploymentSet.wakeAt > deploymentSet.now) return deploymentSet
   return deploymentSet.deployments.reduce(
-    (later, deployment) => (deployment.load.wakeAt <= later.now ? put(later, deployment) : later),
+    (later, deployment) => (wakeAtOf(deployment) <= later.now ? put(later, deployment) : later),
     deploymentSet
   )
 }
@@ -233,6 +236,6 @@ const put = (deploymentSet: DeploymentSet, deployment: Deployment): DeploymentSe
 
 const earliest = (deployments: ReadonlyArray<Deployment>): number => {
   let wakeAt = Infinity
-  for (const { load } of deployments) if (load.wakeAt < wakeAt) wakeAt = load.wakeAt
+  for (const deployment of deployments) wakeAt = Math.min(wakeAt, wakeAtOf(deployment))
   return wakeAt
 }
