@@ -10,10 +10,12 @@ import { compare } from "./measure.js"
 import type { Aim, Group } from "./report.js"
 import { compared } from "./report.js"
 
+/** A loop that takes a tenth of a microsecond a round; `Effect.repeatN` takes half of one. */
 const asEffect = (name: string, piece: Effect.Effect<unknown, unknown>): Contestant => ({
   name: `${name}, as Effects`,
   run: async (times) => {
-    await Effect.runPromise(Effect.repeatN(piece, times - 1))
+    let done = 0
+    await Effect.runPromise(Effect.whileLoop({ while: () => done < times, body: () => piece, step: () => void done++ }))
     return times
   }
 })

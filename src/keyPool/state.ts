@@ -265,7 +265,7 @@ const refuse = (before: PoolState, earlier: Summary): StateUpdate => {
   const wakeups: Array<Wakeup> = []
   let state = before
   const { awaited, soonest } = KeySets.summarize(before.keySet, noExclusions)
-  const isWorse = earlier.awaited > 0 || (earlier.soonest?.wakeAt ?? Infinity) < (soonest?.wakeAt ?? Infinity)
+  const isWorse = earlier.awaited > 0 || KeySets.wakeAtOf(earlier.soonest) < KeySets.wakeAtOf(soonest)
   for (const waiter of SortedMap.values(awaited === 0 && isWorse ? before.queue : before.restricted)) {
     const summary = KeySets.summarize(state.keySet, waiter.exclude)
     if (cannotSucceed(summary, waiter, state.keySet.now)) {
@@ -308,7 +308,7 @@ const scheduleTimer = (state: PoolState, awake?: Place): StateUpdate => {
     onNone: () => Infinity,
     onSome: ([[deadline]]) => deadline
   })
-  const at = Math.min(KeySets.summarize(state.keySet, noExclusions).soonest?.wakeAt ?? Infinity, firstDeadline)
+  const at = Math.min(KeySets.wakeAtOf(KeySets.summarize(state.keySet, noExclusions).soonest), firstDeadline)
   const last = Option.getOrUndefined(SortedMap.lastOption(state.queue))
   if (last === undefined || at === Infinity) {
     return [noWakeup, state.timer === undefined ? state : { ...state, timer: undefined }]
@@ -325,12 +325,12 @@ const scheduleTimer = (state: PoolState, awake?: Place): StateUpdate => {
 /** Whether it is certain that no key will be ready in time. */
 const cannotSucceed = (summary: Summary, request: AcquireRequest, now: number): boolean => {
   if (request.deadline <= now || (!request.waitsForCooldown && summary.busy === 0)) return true
-  return summary.awaited === 0 && (summary.soonest?.wakeAt ?? Infinity) > request.deadline
+  return summary.awaited === 0 && KeySets.wakeAtOf(summary.soonest) > request.deadline
 }
 
 const denied = (summary: Summary, now: number): Denied => ({
   _tag: "Denied",
   busy: summary.busy,
   limited: summary.limited,
-  readyIn: summary.soonest === undefined ? undefined : Math.max(0, summary.soonest.wakeAt - now)
+  readyIn: summary.soonest === undefined ? undefined : Math.max(0, KeySets.wakeAtOf(summary.soonest) - now)
 })

@@ -40,7 +40,8 @@ export type Strategy = Order.Order<KeyState>
 const by =
   (score: (key: KeyState) => number): Strategy =>
   (left, right) => {
-    const [one, other] = [score(left), score(right)]
+    const one = score(left)
+    const other = score(right)
     return one < other ? -1 : one > other ? 1 : 0
   }
 

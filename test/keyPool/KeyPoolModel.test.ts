@@ -190,7 +190,7 @@ const makeComparison = (options: ReadonlyArray<ApiKey.Options>, strategy: KeyPoo
         id: key.id,
         inFlight: key.inFlight,
         availability: key.availability,
-        wakeAt: key.wakeAt
+        wakeAt: KeySets.wakeAtOf(key)
       }))
     ).toEqual(
       [...models.values()].map((model) => ({

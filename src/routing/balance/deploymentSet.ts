@@ -133,11 +133,14 @@ const summarizeList = (deploymentSet: DeploymentSet, criteria: Criteria): Summar
       if (first === undefined || order(state, first.state) < 0) first = deployment
     } else {
       if (isAwaited(deployment)) awaited++
-      if (load.wakeAt < wakeAt) wakeAt = load.wakeAt
+      wakeAt = Math.min(wakeAt, wakeAtOf(deployment))
     }
   }
   return { winner: chosen(deploymentSet, criteria, first, ready), ready, awaited, wakeAt }
 }
+
+/** When time alone makes a deployment ready; infinite where it does not. */
+const wakeAtOf = ({ load }: Deployment): number => load.wakeAt ?? Infinity
 
 /** The deployment that the affinity picks, or else the first of those that are ready. */
 const chosen = (
@@ -170,7 +173,7 @@ export const advance = (before: DeploymentSet, now: number): DeploymentSet => {
   const deploymentSet = now > before.now ? update(before, { now }) : before
   if (deploymentSet.wakeAt > deploymentSet.now) return deploymentSet
   return all(deploymentSet).reduce(
-    (later, deployment) => (deployment.load.wakeAt <= later.now ? put(later, deployment) : later),
+    (later, deployment) => (wakeAtOf(deployment) <= later.now ? put(later, deployment) : later),
     deploymentSet
   )
 }
@@ -288,6 +291,6 @@ const put = (deploymentSet: DeploymentSet, deployment: Deployment): DeploymentSe
 
 const earliest = (deployments: ReadonlyArray<Deployment>): number => {
   let wakeAt = Infinity
-  for (const { load } of deployments) if (load.wakeAt < wakeAt) wakeAt = load.wakeAt
+  for (const deployment of deployments) wakeAt = Math.min(wakeAt, wakeAtOf(deployment))
   return wakeAt
 }
