@@ -137,8 +137,8 @@ export interface Service {
    * It never waits, and does not say why there is no key: `reserve` waits or fails.
    *
    * The members whose names start with `unsafe` run outside of Effect, with the clock of the caller's fiber, so that a call pays no
-   * fiber steps for them. They are absent where a change needs an effect, such as a message to other processes. They throw only
-   * what the strategy throws.
+   * fiber steps for them. They are absent where a change needs an effect, such as a message to other processes. Only this one can
+   * throw: what the strategy throws.
    *
    * The caller must settle the lease or give it back exactly once.
    *

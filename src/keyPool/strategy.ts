@@ -36,7 +36,7 @@ export interface KeyState {
  */
 export type Strategy = Order.Order<KeyState>
 
-/** Lowest score first. A plain comparison costs a fifth of `Order.mapInput`, and a lease of many keys makes dozens of them. */
+/** Lowest score first. A plain comparison instead of `Order.mapInput`, because a lease of one of many keys makes dozens of them. */
 const by =
   (score: (key: KeyState) => number): Strategy =>
   (left, right) => {
