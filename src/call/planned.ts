@@ -26,17 +26,13 @@ export const applyTo = (effects: Service, options: Omit<Plan, "effects">): Servi
         ? effects.chat(input)
         : Whole.chat(plan, direct, request.right, request.right.model ?? info.model)
     },
-    ...(direct === undefined
-      ? {}
-      : {
-          chatStream: (input) => {
-            const request = normalize(input, info.defaults)
-            return toStream(
-              Either.isLeft(request)
-                ? fromStream(effects.chatStream(input))
-                : Stream.open(plan, direct, request.right, request.right.model ?? info.model)
-            )
-          }
-        })
+    chatStream: (input) => {
+      const request = normalize(input, info.defaults)
+      return toStream(
+        Either.isLeft(request)
+          ? fromStream(effects.chatStream(input))
+          : Stream.open(plan, direct, request.right, request.right.model ?? info.model)
+      )
+    }
   })
 }
