@@ -72,11 +72,15 @@ const readEvents = ({ call, clock, target }: Exchange, reader: StreamReader.Stre
 const openWhole = (exchange: Exchange, wire: ClientWire): Effect.Effect<OpenStream, LLMError> =>
   Effect.map(readWhole(exchange, wire), (response) => ({ first: chunkOf(Events.fromResponse(response)), pull: end }))
 
-const openFirst = (pull: Pull, exchange: Exchange): Effect.Effect<OpenStream, LLMError> =>
+const openFirst = (
+  pull: Pull,
+  exchange: Exchange,
+  answer: Collector.AnswerSoFar
+): Effect.Effect<OpenStream, LLMError> =>
   Effect.matchEffect(pull, {
     onFailure: (failure) =>
       Effect.fail(Option.getOrElse(failure, () => decodingError(exchange, { _tag: "Truncated" }))),
-    onSuccess: (first) => Effect.succeed({ first, pull })
+    onSuccess: (first) => Effect.succeed({ first, pull, answer })
   })
 
 /** Opens a stream and waits for its first events, so that all earlier problems are failures of the opening. */
@@ -85,14 +89,15 @@ export const chatStream = (transport: Transport, wire: ClientWire, request: Chat
     if (isWhole(exchange)) return openWhole(exchange, wire)
     return Effect.flatMap(WantsRawResponse, (rawProtocol) =>
       Effect.flatMap(CallLimits, (limits) => {
+        const collector = Collector.make()
         const reader = StreamReader.make(exchange, {
           wire,
-          collector: Collector.make(),
+          collector,
           keepFrames: rawProtocol === wire.name,
           limits
         })
         return Effect.flatMap(Stream.toPull(exchange.response.stream), (bytes) =>
-          openFirst(readEvents(exchange, reader, bytes), exchange)
+          openFirst(readEvents(exchange, reader, bytes), exchange, collector)
         )
       })
     )

@@ -9,6 +9,7 @@ import { Chunk, Effect, Exit, Option, Predicate, Scope, Stream } from "effect"
 import * as Attempt from "../vocabulary/attempt.js"
 import type { ChatEvent } from "../vocabulary/ChatEvent.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
+import type { AnswerSoFar } from "./collector.js"
 
 /** The next events; fails with `None` at the end. Never an empty chunk. */
 export type Pull = Effect.Effect<Chunk.Chunk<ChatEvent>, Option.Option<LLMError>>
@@ -17,6 +18,8 @@ export interface OpenStream {
   /** The first events; empty when the stream ended without any. */
   readonly first: Chunk.Chunk<ChatEvent>
   readonly pull: Pull
+  /** The answer so far, where the client collects it. */
+  readonly answer?: AnswerSoFar
   /** Puts the first events back and returns a pull of all events, for a consumer that does not look at the first ones. */
   readonly restart?: () => Pull
 }

@@ -5,6 +5,7 @@
 import type { Cause } from "effect"
 import { Cause as Causes, Chunk, Context, Effect, Exit, FiberId, Option, Scope } from "effect"
 import { longestTimer } from "../internal/clock.js"
+import { whileChanged } from "../internal/context.js"
 import { Verdict, verdictOf } from "../keyPool/model.js"
 import type { ChatRequest, FinishReason } from "../vocabulary/Chat.js"
 import type { ChatEvent, Start } from "../vocabulary/ChatEvent.js"
@@ -14,35 +15,38 @@ import { consumedNothing, plausibleUsage } from "./attempts.js"
 import * as Watches from "./attemptWatch.js"
 import type { AnswerSoFar } from "./collector.js"
 import type { DirectClient, DirectStream } from "./directClient.js"
-import { CallLimits } from "./limits.js"
+import { CallLimits, narrowed } from "./limits.js"
 import type { Open, OpenStream, Pull } from "./openStream.js"
 import { end, fromStream } from "./openStream.js"
 import type { Call, Plan, Restore } from "./plan.js"
-import { after, begin, continueWith, inAttempt, withAttempt } from "./plan.js"
+import { after, begin, continueAfter, continueSettled, continueWith, inAttempt, withAttempt } from "./plan.js"
+import * as StreamFiber from "./streamFiber.js"
 import type { EffectiveLimit } from "./timeLimits.js"
 import { expired, shorterLimit } from "./timeLimits.js"
 import { nothing } from "./added.js"
 import { estimateInput } from "./request.js"
 
 /** The bytes whose events are kept for a consumer that is busy, before the socket is paused: as many as one read of a socket has. */
-const maxUnread = 64 * 1024
+const maxBytes = 64 * 1024
 
-/** A `Start` is the first event of a read, a `Finish` the last one. */
-const hasStartOrFinish = (events: ReadonlyArray<ChatEvent>): boolean =>
-  events[0]?._tag === "Start" || events.at(-1)?._tag === "Finish"
+/** The same in pulls of a client's stream, whose elements can be of any size. */
+const maxPulls = 2
+
+const isStartOrFinish = ({ _tag }: ChatEvent): boolean => _tag === "Start" || _tag === "Finish"
 
 type PullFailure = Option.Option<LLMError>
 
 /** A stream in flight, from its request to its end. */
-const make = (plan: Plan, call: Call, direct: DirectClient) => {
+const make = (plan: Plan, call: Call, direct: DirectClient | undefined) => {
   const { clock, limits, request, startedAt, watch } = call
   const { hasLimits } = plan
-  const { info } = plan.deps
+  const { client, info } = plan.deps
+  const maxUnread = direct === undefined ? maxPulls : maxBytes
   const { firstEvent, idle, total } = plan.limits
   const deadline = Math.min(limits.deadline, startedAt + total)
 
   let reads: Array<ReadonlyArray<ChatEvent>> = []
-  /** The bytes of the reads since all had been taken. */
+  /** The size of the reads since all had been taken, in the unit of `maxUnread`. */
   let unread = 0
   /** How the stream ended. It is reported when the reads have been pulled. */
   let over: Pull | undefined
@@ -55,6 +59,7 @@ const make = (plan: Plan, call: Call, direct: DirectClient) => {
   let isDelivered = false
   let isPaused = false
   let isClosed = false
+  let isSettled = false
   let hasRecorded = false
   let answer: AnswerSoFar | undefined
   let start: Start | undefined
@@ -63,6 +68,8 @@ const make = (plan: Plan, call: Call, direct: DirectClient) => {
   let waitingSince: number | undefined
   let timer: ReturnType<typeof setTimeout> | undefined
   let stream: DirectStream | undefined
+  /** Waits until an aborted stream has released everything: until then its key is in use. */
+  let closed: Effect.Effect<void> = Effect.void
 
   const generatedText = (): string => answer?.generatedText() ?? ""
 
@@ -143,8 +150,10 @@ const make = (plan: Plan, call: Call, direct: DirectClient) => {
     notify()
   }
 
-  const settle = (verdict: Verdict, outcome: string, usage?: Usage.Usage): void =>
+  const settle = (verdict: Verdict, outcome: string, usage?: Usage.Usage): void => {
+    isSettled = true
     reportLater(call.settle(verdict, outcome, usage, start?.model))
+  }
 
   /** The usage of a `Finish` is replaced where it is not plausible. */
   const checked = (event: ChatEvent): ChatEvent => {
@@ -163,7 +172,7 @@ const make = (plan: Plan, call: Call, direct: DirectClient) => {
       latency = clock.unsafeCurrentTimeMillis() - startedAt
     }
     waitingSince = undefined
-    reads.push(hasStartOrFinish(events) ? events.map(checked) : events)
+    reads.push(events.some(isStartOrFinish) ? events.map(checked) : events)
     unread += size
     notify()
     if (unread >= maxUnread && !isPaused) {
@@ -186,7 +195,7 @@ const make = (plan: Plan, call: Call, direct: DirectClient) => {
     stream?.abort()
     try {
       const error = expired(info, limit, clock.unsafeCurrentTimeMillis(), watch, answer?.collected)
-      settle(Verdict.Neutral(), "TimeoutError", isOpen ? usageSoFar() : undefined)
+      if (closed === Effect.void) settle(Verdict.Neutral(), "TimeoutError", isOpen ? usageSoFar() : undefined)
       if (isOpen) record(Exit.fail(error), usageSoFar())
       finish(Effect.fail(Option.some(error)))
     } catch (defect) {
@@ -222,36 +231,51 @@ const make = (plan: Plan, call: Call, direct: DirectClient) => {
     wake = resume
   })
 
+  /** Settles what has no end of its own: a stream that was interrupted, abandoned, or ended by a limit. */
+  const settleAborted = (): void =>
+    settle(
+      Verdict.Neutral(),
+      Watches.isExpired(watch) ? "TimeoutError" : "interrupted",
+      isOpen ? usageSoFar() : undefined
+    )
+
   const closeWith = (exit: Exit.Exit<never, LLMError>): Effect.Effect<void> =>
     Effect.suspend(() => {
       isClosed = true
       wake = undefined
       stream?.abort()
       clearTimeout(timer)
-      if (!hasRecorded) {
-        const usage = isOpen ? usageSoFar() : undefined
-        settle(Verdict.Neutral(), Watches.isExpired(watch) ? "TimeoutError" : "interrupted", usage)
-        record(exit, isDelivered ? usage : undefined)
-      }
-      over ??= end
-      return takeReport()
+      return continueAfter(closed, () => {
+        if (!isSettled) settleAborted()
+        if (!hasRecorded) record(exit, isDelivered ? usageSoFar() : undefined)
+        over ??= end
+        return takeReport()
+      })
     })
 
   const failedOpening = (
     cause: Cause.Cause<PullFailure>,
     restore: Restore
   ): Effect.Effect<OpenStream, LLMError, Scope.Scope> => {
-    const failure = Option.flatten(Causes.failureOption(cause))
+    const failure = Causes.failureOption(cause)
     if (Option.isNone(failure)) {
       const exit = Exit.failCause(Causes.flatMap(cause, () => Causes.empty))
       return Effect.zipRight(closeWith(exit), exit)
     }
+    const error = Option.getOrUndefined(failure.value)
+    if (error === undefined) return Effect.succeed({ first: Chunk.empty(), pull: end })
     // The effects of the same call record its end.
     hasRecorded = true
-    return continueWith(plan, call, failure.value, restore, fromStream(plan.effects.chatStream(request)))
+    return continueAfter(closed, () => {
+      if (!isSettled) settleAborted()
+      return continueSettled(call, takeReport(), () =>
+        continueWith(plan, call, error, restore, fromStream(plan.effects.chatStream(request)))
+      )
+    })
   }
 
-  const send = (): void => {
+  /** Sends the request by the client's plain functions. */
+  const sendDirectly = (direct: DirectClient): void => {
     try {
       stream = direct.chatStream(
         request,
@@ -262,6 +286,38 @@ const make = (plan: Plan, call: Call, direct: DirectClient) => {
       finish(Effect.die(defect))
     }
   }
+
+  const onExit = (exit: Exit.Exit<void, LLMError>): void => {
+    closed = Effect.void
+    if (Exit.isSuccess(exit)) return finish(end)
+    const error = Option.getOrUndefined(Causes.failureOption(exit.cause))
+    if (error !== undefined) return onError(error)
+    finish(Effect.failCause(Causes.flatMap(exit.cause, () => Causes.empty)))
+  }
+
+  /** Sends the request by the client's effects. */
+  const sendInFiber = Effect.suspend(() => {
+    const { key, model, onRateLimits } = call
+    const open = Effect.suspend(() =>
+      fromStream(
+        client.chatStream(request, {
+          model,
+          key,
+          onRateLimits: (rateLimits) => Effect.sync(() => onRateLimits(rateLimits))
+        })
+      )
+    )
+    return Effect.map(
+      whileChanged(
+        StreamFiber.start(open, { onEvents: (events, soFar) => onEvents(events, soFar, 1), onExit }),
+        Context.add(CallLimits, narrowed(limits, { deadline, idle }))
+      ),
+      (started) => {
+        stream = started
+        closed = started.closed
+      }
+    )
+  })
 
   const opened = (restore: Restore): Effect.Effect<OpenStream, LLMError, Scope.Scope> => {
     if (hasLimits && over === undefined && !isOpen) {
@@ -287,18 +343,19 @@ const make = (plan: Plan, call: Call, direct: DirectClient) => {
 
   const open = (restore: Restore): Effect.Effect<OpenStream, LLMError, Scope.Scope> => {
     if (isClosed) return Effect.interrupt
-    if (call.spans !== undefined) {
-      return Effect.flatMap(inAttempt(call, Effect.sync(send)), () => (isClosed ? Effect.interrupt : opened(restore)))
+    if (direct !== undefined && call.spans === undefined) {
+      sendDirectly(direct)
+      return opened(restore)
     }
-    send()
-    return opened(restore)
+    const sent = direct === undefined ? sendInFiber : Effect.sync(() => sendDirectly(direct))
+    return Effect.flatMap(inAttempt(call, sent), () => (isClosed ? Effect.interrupt : opened(restore)))
   }
 
   return { close: closeWith(Exit.interrupt(FiberId.none)), open }
 }
 
 /** Sends a chat and opens its stream. The key is in use until the stream ends or its consumer stops. */
-export const open = (plan: Plan, direct: DirectClient, request: ChatRequest, model: string): Open =>
+export const open = (plan: Plan, direct: DirectClient | undefined, request: ChatRequest, model: string): Open =>
   Effect.uninterruptibleMask((restore) =>
     Effect.withFiberRuntime<OpenStream, LLMError, Scope.Scope>((fiber) => {
       const call = begin(plan, fiber, request, model, Context.get(fiber.currentContext, CallLimits), nothing)

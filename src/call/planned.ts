@@ -29,17 +29,13 @@ export const applyTo = (effects: Service, options: Omit<Plan, "effects" | "hasLi
         ? fromEffect(effects.chat(input))
         : Whole.send(plan, direct, request.right, request.right.model ?? info.model, added)
     }),
-    ...(direct === undefined
-      ? {}
-      : {
-          chatStream: (input) => {
-            const request = normalize(input, info.defaults)
-            return toStream(
-              Either.isLeft(request)
-                ? fromStream(effects.chatStream(input))
-                : Stream.open(plan, direct, request.right, request.right.model ?? info.model)
-            )
-          }
-        })
+    chatStream: (input) => {
+      const request = normalize(input, info.defaults)
+      return toStream(
+        Either.isLeft(request)
+          ? fromStream(effects.chatStream(input))
+          : Stream.open(plan, direct, request.right, request.right.model ?? info.model)
+      )
+    }
   })
 }

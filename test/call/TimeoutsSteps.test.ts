@@ -27,16 +27,17 @@ const steps = (llm: LLM.Service) =>
   Effect.all({ chat: settledStepsOf(llm.chat("?")), stream: settledStepsOf(Stream.runDrain(llm.chatStream("?"))) })
 
 describe("cost of Timeouts", () => {
-  it.live("adds no fiber step to a chat or a stream when `timeouts` is false or empty", () =>
+  it.live("adds no fiber step to a chat or a stream, with or without `timeouts`", () =>
     Effect.gen(function* () {
       const without = yield* llmWith(false)
       const bare = yield* steps(without)
       // A second middleware without limits must not add steps either.
       const layered = yield* Timeouts.middleware({})(without)
       expect(yield* steps(layered)).toEqual(bare)
-      const limited = yield* steps(yield* llmWith({}))
-      // The time limits of a chat are a timer, which is no step.
-      expect(limited.chat).toBe(bare.chat)
+      // The time limits of an `LLM` are timers, which are no steps; those of a middleware are effects.
+      expect(yield* steps(yield* llmWith({}))).toEqual(bare)
+      const limited = yield* steps(yield* Timeouts.middleware({ total: "1 minute" })(without))
+      expect(limited.chat).toBeGreaterThan(bare.chat)
       expect(limited.stream).toBeGreaterThan(bare.stream)
     })
   )
