@@ -108,7 +108,9 @@ const conclude = (
   return continueAfter(call.watch.isExpired ? inFlight.abort() : Effect.void, () =>
     after(
       settle(call, Exit.fail(error)),
-      withinLimits(continueWith(plan, call, error, plan.effects.chat(call.request)), call.limits, restore)
+      Effect.withFiberRuntime((fiber) =>
+        withinLimits(fiber, call.limits, restore(continueWith(plan, call, error, plan.effects.chat(call.request))))
+      )
     )
   )
 }
