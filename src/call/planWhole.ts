@@ -117,7 +117,7 @@ const conclude = (
         plan,
         call,
         error,
-        (effect) => withinLimits(effect, call.limits, restore),
+        (effect) => Effect.withFiberRuntime((fiber) => withinLimits(fiber, call.limits, restore(effect))),
         notifying(plan.effects.chat(call.request), call.listeners)
       )
     )

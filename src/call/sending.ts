@@ -96,23 +96,21 @@ export const conclude = <A, R>(sent: Sent<A, R>, restore: Restore): Effect.Effec
   }
 }
 
-/** Runs an effect with limits, in an uninterruptible region. */
+/** Runs an effect with limits, in an uninterruptible region of the fiber or of one with the same context. */
 export const withinLimits = <A, E, R>(
-  effect: Effect.Effect<A, E, R>,
+  fiber: Fiber.RuntimeFiber<unknown, unknown>,
   limits: Limits,
-  restore: Restore
+  effect: Effect.Effect<A, E, R>
 ): Effect.Effect<A, E, R> =>
-  Effect.withFiberRuntime((fiber) =>
-    Context.get(fiber.currentContext, CallLimits) === limits
-      ? restore(effect)
-      : whileChanged(restore(effect), Context.add(CallLimits, limits))
-  )
+  Context.get(fiber.currentContext, CallLimits) === limits
+    ? effect
+    : whileChanged(effect, Context.add(CallLimits, limits))
 
 /** Sends a call that is an effect. */
 export const fromEffect =
   <A, R>(effect: Effect.Effect<A, LLMError, R>): Send<A, R> =>
-  (_, limits) =>
-    unsent((restore) => withinLimits(effect, limits, restore))
+  (fiber, limits) =>
+    unsent((restore) => withinLimits(fiber, limits, restore(effect)))
 
 /** Waits for the answer of a call that was sent, in an uninterruptible region. */
 export const awaitAnswer = <A, R>(sent: Sent<A, R>, restore: Restore): Effect.Effect<A, LLMError, R> =>

@@ -318,7 +318,7 @@ const makeService = (dependencies: Dependencies): Service => {
 
   const openStream = (requirements: Requirements, request: ChatRequest.Input): Send<OpenStream, Scope.Scope> =>
     withFailover(requirements, {
-      send: (llm, lease) => (_, limits) =>
+      send: (llm, lease) => (fiber, limits) =>
         unsent((restore) =>
           Effect.flatMap(Effect.scope, (scope) =>
             // Added before the stream's own finalizers, so that it runs after them: the lease ends when the stream is closed.
@@ -327,7 +327,7 @@ const makeService = (dependencies: Dependencies): Service => {
                 scope,
                 Effect.suspend(() => leases.settle(lease, neutral))
               ),
-              withinLimits(isolated(Effect.suspend(() => fromStream(llm.chatStream(request)))), limits, restore)
+              withinLimits(fiber, limits, restore(isolated(Effect.suspend(() => fromStream(llm.chatStream(request))))))
             )
           )
         ),
