@@ -28,6 +28,8 @@ import type { Service } from "./model.js"
 import type { CallRecorder, Outcome } from "./observer.js"
 import { CallOrigin } from "./origin.js"
 import { WantsRawResponse } from "./passthrough.js"
+import { inputTokensOf } from "./request.js"
+import type { CountText } from "../tokens/request.js"
 import { limitFor } from "./requestLimit.js"
 import type { Added } from "./innerChat.js"
 import { succeededAtOnce } from "./retry/state.js"
@@ -45,6 +47,7 @@ export interface Plan {
   /** Whether calls have spans where a tracer is installed. */
   readonly hasSpans: boolean
   readonly usageObserver: UsageObserver
+  readonly estimateText: CountText
   /** The same calls as effects. */
   readonly effects: Pick<Service, "chat" | "chatStream">
 }
@@ -94,7 +97,11 @@ export const begin = (
   if (isRepeated) return undefined
   const labels = fiber.getFiberRef(FiberRef.currentMetricLabels)
   const notify = plan.usageObserver(context, added.listeners)
-  const subject = chatAttempt(request, model, request === added.request ? added.inputTokens : undefined)
+  const subject = chatAttempt(
+    request,
+    model,
+    (request === added.request ? added.inputTokens : undefined) ?? inputTokensOf(request, plan.estimateText)
+  )
   const tokens = countsTokens ? subject.estimate() : 0
   const acquired = unsafeTryAcquire(clock, { limiter, pool }, { model, tokens, tried: none, avoid: none })
   if (acquired === undefined) return undefined

@@ -7,18 +7,18 @@ import { fromStream, toStream } from "./openStream.js"
 import type { Plan } from "./plan.js"
 import * as Stream from "./planStream.js"
 import * as Whole from "./planWhole.js"
-import { normalize } from "./request.js"
+import { normalize, rememberingEstimate } from "./request.js"
 import { wrap } from "./wrap.js"
 
 /** Puts the straight way in front of the same calls as effects. */
-export const applyTo = (effects: Service, options: Omit<Plan, "effects">): Service => {
+export const applyTo = (effects: Service, options: Omit<Plan, "effects" | "estimateText">): Service => {
   const { client, feedback, info, limiter, pool } = options.deps
   // A pool or a limiter of several processes, or of a user, has effects alone.
   if (limiter.unsafeTryReserve === undefined || pool.unsafeTryReserve === undefined || pool.unsafeRest === undefined) {
     return effects
   }
   if (feedback !== undefined && feedback.unsafe === undefined) return effects
-  const plan: Plan = { ...options, effects }
+  const plan: Plan = { ...options, effects, estimateText: rememberingEstimate() }
   const direct = DirectClient.of(client)
   const hasDefaults = Object.keys(info.defaults ?? {}).length > 0
   return wrap(effects, {
