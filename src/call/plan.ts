@@ -31,6 +31,8 @@ import { outcomeOf } from "./observer.js"
 import type { Origin } from "./origin.js"
 import { CallOrigin } from "./origin.js"
 import { WantsRawResponse } from "./passthrough.js"
+import { inputTokensOf } from "./request.js"
+import type { CountText } from "../tokens/request.js"
 import { limitFor } from "./requestLimit.js"
 import type { Added } from "./added.js"
 import { succeededAtOnce } from "./retry/state.js"
@@ -47,6 +49,7 @@ export interface Plan {
   /** The spans of calls and attempts; absent when they are off. */
   readonly spans: Spans | undefined
   readonly usageObserver: UsageObserver
+  readonly estimateText: CountText
   /** The same calls as effects. */
   readonly effects: Pick<Service, "chat" | "chatStream">
 }
@@ -140,7 +143,11 @@ export const begin = (
   if (isRepeated) return undefined
   const labels = fiber.getFiberRef(FiberRef.currentMetricLabels)
   const notify = plan.usageObserver(context, added.listeners)
-  const subject = chatAttempt(request, model, request === added.request ? added.inputTokens : undefined)
+  const subject = chatAttempt(
+    request,
+    model,
+    (request === added.request ? added.inputTokens : undefined) ?? inputTokensOf(request, plan.estimateText)
+  )
   const tokens = countsTokens ? subject.estimate() : 0
   const acquired = unsafeTryAcquire(clock, { limiter, pool }, { model, tokens, tried: none, avoid: none })
   if (acquired === undefined) return undefined

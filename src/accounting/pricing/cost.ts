@@ -100,34 +100,33 @@ export const costWithin = (
   return Option.isSome(price) ? cost(price.value, usage) : Option.none()
 }
 
-/** The price of the model that answered, else of the one that was requested. */
+const priceOfModel = (
+  prices: Service,
+  provider: string,
+  model: string,
+  at: number,
+  configured: Price | undefined
+): Option.Option<Price> =>
+  prices.priceOf(configured === undefined ? { provider, model, at } : { provider, model, at, configured })
+
+/** The price of the model that answered, else of the one that was requested; none when it is the `configured` one. */
 const priceOf = (
   prices: Service,
   { asked, model, provider }: Answerer,
   at: number,
-  accept: (price: Option.Option<Price>) => boolean,
   configured?: Price
 ): Option.Option<Price> => {
-  const ofModel = (model: string) =>
-    prices.priceOf(configured === undefined ? { provider, model, at } : { provider, model, at, configured })
-  const price = ofModel(model)
-  if (accept(price)) return price
+  const price = priceOfModel(prices, provider, model, at, configured)
+  if (Option.isSome(price) && price.value !== configured) return price
   if (asked === undefined || asked === model) return Option.none()
-  const priceOfAsked = ofModel(asked)
-  return accept(priceOfAsked) ? priceOfAsked : Option.none()
+  const priceOfAsked = priceOfModel(prices, provider, asked, at, configured)
+  return Option.isSome(priceOfAsked) && priceOfAsked.value !== configured ? priceOfAsked : Option.none()
 }
 
 const priceWithin = (callPrices: Service, defaultPrices: Service, by: Answerer, at: number): Option.Option<Price> => {
-  const configured = by.price === undefined ? priceOf(defaultPrices, by, at, Option.isSome) : Option.some(by.price)
+  const configured = by.price === undefined ? priceOf(defaultPrices, by, at) : Option.some(by.price)
   if (callPrices === defaultPrices || callPrices === unknown) return configured
-  const configuredPrice = Option.getOrUndefined(configured)
-  const overriding = priceOf(
-    callPrices,
-    by,
-    at,
-    (price) => Option.isSome(price) && price.value !== configuredPrice,
-    configuredPrice
-  )
+  const overriding = priceOf(callPrices, by, at, Option.getOrUndefined(configured))
   return Option.isSome(overriding) ? overriding : configured
 }
 
