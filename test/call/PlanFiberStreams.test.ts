@@ -1,5 +1,4 @@
 /** Streams of a client's effects on the straight way of the call plan, which a fiber of their own reads. */
-import type { HttpClient } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { Cause, Chunk, Deferred, Effect, Exit, Fiber, Layer, Option, Stream } from "effect"
 import * as ProviderClient from "../../src/call/ProviderClient.js"
@@ -10,6 +9,7 @@ import type { ChatEvent } from "../../src/vocabulary/ChatEvent.js"
 import * as ChatEvents from "../../src/vocabulary/ChatEvent.js"
 import type { LLMError } from "../../src/vocabulary/LLMError.js"
 import { eventually } from "../support/eventually.js"
+import { portable } from "../support/portable.js"
 import { answer } from "../support/scripted.js"
 import { interruptedAt } from "../support/steps.js"
 import type { Reply } from "../support/timedProvider.js"
@@ -61,9 +61,8 @@ describe("a stream of a client's effects", () => {
       Effect.gen(function* () {
         for (const [offset, reply] of endings.entries()) {
           const server = Provider.make(() => reply)
-          const http: HttpClient.HttpClient = Object.assign(Object.create(server.http), server.http)
           const { attempts, llm } = yield* Provider.setup(
-            { ...server, http },
+            { ...server, http: portable(server.http) },
             { provider: `fibers-${runs++}`, keys: ["one"], llm: { retry: false } }
           )
           // A stream has hundreds of steps: each reply has another part of them.

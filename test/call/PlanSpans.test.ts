@@ -1,5 +1,4 @@
 /** The spans of calls on the straight way of the call plan: those of the effects, whatever happens to the call or the tracer. */
-import type { HttpClient } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { Cause, Chunk, Effect, Exit, Fiber, FiberRef, Option, Stream, Tracer } from "effect"
 import { liveClock } from "../../src/internal/clock.js"
@@ -9,6 +8,7 @@ import * as Chat from "../../src/vocabulary/Chat.js"
 import { eventually } from "../support/eventually.js"
 import * as InMemory from "../support/inMemoryCalls.js"
 import { otherClock } from "../support/otherClock.js"
+import { portable } from "../support/portable.js"
 import { recordingTracer } from "../support/recording.js"
 import { interruptedAt, settledStepsOf } from "../support/steps.js"
 import type { Reply, Settings } from "../support/timedProvider.js"
@@ -54,9 +54,6 @@ const spansOf = <R>(call: Effect.Effect<unknown, unknown, R>): Effect.Effect<Rea
       return spans
     })
   )
-
-/** The same provider without its direct transport. */
-const portable = (http: HttpClient.HttpClient): HttpClient.HttpClient => Object.assign(Object.create(http), http)
 
 const quick: Settings["llm"] = {
   retry: { maxAttempts: 2, backoff: { base: "1 millis", max: "1 millis" } },

@@ -6,6 +6,8 @@ import { eventually } from "../support/eventually.js"
 import { restless } from "../support/interleaving.js"
 import type { Reply } from "../support/timedProvider.js"
 import * as Provider from "../support/timedProvider.js"
+import { portable } from "../support/portable.js"
+import { recordingTracer } from "../support/recording.js"
 import { timers } from "../support/timers.js"
 
 /** The gauges of a provider, which count calls in flight. */
@@ -113,6 +115,8 @@ interface Storm {
   /** The calls at a time of the limiter. */
   readonly concurrency: number
   readonly retries: boolean
+  /** Whether the provider has a direct transport. */
+  readonly isDirect: boolean
   /** The seed of the scheduler. */
   readonly seed: number
 }
@@ -123,6 +127,7 @@ const storm: fc.Arbitrary<Storm> = fc.record({
   caps: fc.array(fc.integer({ min: 1, max: 3 }), { minLength: 1, maxLength: 3 }),
   concurrency: fc.integer({ min: 1, max: 6 }),
   retries: fc.boolean(),
+  isDirect: fc.boolean(),
   seed: fc.nat()
 })
 
@@ -143,11 +148,13 @@ const runCaller = (llm: LLM.Service, caller: Caller) =>
     return yield* ended(fiber)
   })
 
-const weather = ({ callers, caps, concurrency, replies, retries, seed }: Storm) =>
+const weather = ({ callers, caps, concurrency, isDirect, replies, retries, seed }: Storm) =>
   Effect.gen(function* () {
     const provider = `storm-${runs++}`
     const alive = yield* timers
-    const server = Provider.make((index) => replies[index % replies.length] ?? { pace: 0 })
+    const provided = Provider.make((index) => replies[index % replies.length] ?? { pace: 0 })
+    const server = { ...provided, http: isDirect ? provided.http : portable(provided.http) }
+    const { spans, tracer } = yield* recordingTracer
     const { attempts, llm } = yield* Provider.setup(server, {
       provider,
       keys: caps.map((maxConcurrency, index) => ({ key: `key-${index}`, maxConcurrency })),
@@ -161,9 +168,9 @@ const weather = ({ callers, caps, concurrency, replies, retries, seed }: Storm) 
         retry: retries ? { maxAttempts: 3, backoff: { base: "1 millis", max: "2 millis" } } : false
       }
     })
-    const exits = yield* Effect.withScheduler(
-      Effect.forEach(callers, (each) => runCaller(llm, each), { concurrency: "unbounded" }),
-      restless(seed)
+    const exits = yield* Effect.forEach(callers, (each) => runCaller(llm, each), { concurrency: "unbounded" }).pipe(
+      Effect.withScheduler(restless(seed)),
+      Effect.withTracer(tracer)
     )
     for (const exit of exits) {
       if (Option.isSome(exit) && Exit.isFailure(exit.value)) {
@@ -171,6 +178,9 @@ const weather = ({ callers, caps, concurrency, replies, retries, seed }: Storm) 
       }
     }
     yield* eventually(Effect.sync(() => alive().length === 0))
+    expect(spans.filter(({ status }) => status._tag !== "Ended").map(({ name }) => name)).toEqual([])
+    const counted = (kind: string) => spans.filter(({ name }) => name.startsWith(kind)).length
+    expect([counted("chat"), counted("attempt")]).toEqual([callers.length, attempts.length])
     const { keys, limiter } = yield* llm.status
     expect({
       keys: keys.keys.map(({ inFlight }) => inFlight),
