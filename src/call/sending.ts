@@ -1,9 +1,10 @@
 /**
- * The internal form of a call with one answer: plain code sends it and gets back what is left to do when its answer is there.
+ * The internal form of a call with one answer: plain code sends it and returns what is left to do when its answer is there.
  *
- * A policy over several `LLM`s calls them in this form. It adds to what is left to do, and the outermost one waits for the answer, in
- * the fiber of the caller: so a call through nested policies has one uninterruptible region and one wait, and nobody writes limits
- * into the context. An `LLM` without this form is an effect that is run when its answer would be there.
+ * A policy over several `LLM`s calls them in this form and adds to what is left to do. The outermost policy waits for the answer in the
+ * fiber of the caller: a call through nested policies has one uninterruptible region and one wait, and its limits are handed down as a
+ * value instead of a change of the context. A call of an `LLM` without this form, or one that plain code cannot send, is an effect:
+ * nothing of it is sent, and its conclusion is the whole call.
  */
 import type { Cause, Fiber } from "effect"
 import { Context, Effect, Exit, Predicate } from "effect"
