@@ -1,5 +1,5 @@
 /** Chats on the straight way of the call plan whose answer is not streamed. */
-import { Cause, Effect, Exit, Fiber, Option } from "effect"
+import { Cause, Context, Effect, Exit, Fiber, FiberRef, Option } from "effect"
 import { longestTimer } from "../internal/clock.js"
 import { Verdict, verdictOf } from "../keyPool/model.js"
 import type { ChatRequest, ChatResponse } from "../vocabulary/Chat.js"
@@ -8,6 +8,7 @@ import type { LLMError } from "../vocabulary/LLMError.js"
 import * as Usage from "../vocabulary/Usage.js"
 import { consumedNothing, plausibleUsage, withUsage } from "./attempts.js"
 import * as Watches from "./attemptWatch.js"
+import { CallLimits } from "./limits.js"
 import type { DirectClient } from "./directClient.js"
 import type { Call, Plan, Restore } from "./plan.js"
 import type { Added } from "./added.js"
@@ -15,7 +16,7 @@ import { after, begin, continueAfter, continueSettled, continueWith, inAttempt, 
 import type { Send, Sending, Sent } from "./sending.js"
 import { fromEffect, withinLimits } from "./sending.js"
 import { expired, shorterLimit } from "./timeLimits.js"
-import { notifying } from "./usageListeners.js"
+import { notifying, withListeners } from "./usageListeners.js"
 
 type Answer = Exit.Exit<ChatResponse, LLMError>
 
@@ -182,13 +183,25 @@ const sendDirectly = (plan: Plan, call: Call, direct: DirectClient): Sending<Cha
 const interrupting = (fiber: Fiber.RuntimeFiber<unknown, unknown>) => (): Effect.Effect<void> =>
   Effect.asVoid(Fiber.interrupt(fiber))
 
+/** Whether the context of the caller has what was handed down to the call. */
+const isInContext = ({ limits, listeners }: Call, { currentContext }: Fiber.RuntimeFiber<unknown, unknown>): boolean =>
+  listeners.length === 0 && Context.get(currentContext, CallLimits) === limits
+
+/** The context with what was handed down to the call, for another `LLM` that a client calls. */
+const handedDownTo =
+  ({ limits, listeners }: Call) =>
+  (context: Context.Context<never>): Context.Context<never> =>
+    withListeners(listeners)(Context.add(context, CallLimits, limits))
+
 /** Sends the request by the client's effect, in a fiber of its own so that a time limit can end it. */
-const sendInFiber = (plan: Plan, call: Call): Sending<ChatResponse> => {
+const sendInFiber = (plan: Plan, call: Call, caller: Fiber.RuntimeFiber<unknown, unknown>): Sending<ChatResponse> => {
   const { client } = plan.deps
   const { key, model, onRateLimits, request } = call
-  const attempt = Effect.suspend(() =>
+  const sent = () =>
     client.chat(request, { model, key, onRateLimits: (limits) => Effect.sync(() => onRateLimits(limits)) })
-  )
+  const attempt = isInContext(call, caller)
+    ? Effect.suspend(sent)
+    : Effect.flatMap(FiberRef.update(FiberRef.currentContext, handedDownTo(call)), sent)
   return {
     onceSent: (use) =>
       Effect.flatMap(inAttempt(call, Effect.forkDaemon(Effect.interruptible(attempt))), (fiber) => {
@@ -212,5 +225,5 @@ export const send =
   (fiber, limits) => {
     const call = begin(plan, fiber, request, model, limits, added)
     if (call === undefined) return fromEffect(notifying(plan.effects.chat(request), added.listeners))(fiber, limits)
-    return direct === undefined ? sendInFiber(plan, call) : sendDirectly(plan, call, direct)
+    return direct === undefined ? sendInFiber(plan, call, fiber) : sendDirectly(plan, call, direct)
   }

@@ -4,8 +4,13 @@ import { Effect, FastCheck, Option, Stream } from "effect"
 import * as Budget from "../../src/accounting/Budget.js"
 import * as Pricing from "../../src/accounting/Pricing.js"
 import * as UsageLedger from "../../src/accounting/UsageLedger.js"
+import * as ProviderClient from "../../src/call/ProviderClient.js"
+import { liveClock } from "../../src/internal/clock.js"
+import * as KeyPool from "../../src/keyPool/KeyPool.js"
 import * as LLM from "../../src/LLM.js"
+import * as RateLimiter from "../../src/rateLimiter/RateLimiter.js"
 import { eventually } from "../support/eventually.js"
+import { otherClock } from "../support/otherClock.js"
 import { endedByItself, interruptedAt } from "../support/steps.js"
 import type { Reply } from "../support/timedProvider.js"
 import * as Provider from "../support/timedProvider.js"
@@ -113,6 +118,31 @@ describe("nested middlewares of accounting", () => {
       yield* (yield* middlewares.ledger(yield* middlewares.budget(yield* middlewares.price(changed)))).chat("?")
       expect(calls).toBe(1)
       expect((yield* ledger.snapshot).total.attempts).toBe(1)
+    })
+  )
+
+  it.live("record an LLM that a client calls within a call, on both ways of a call", () =>
+    Effect.gen(function* () {
+      const inner = yield* configured(direct)
+      const { ledger, middlewares } = yield* made
+      const client: ProviderClient.Service = {
+        provider: "relay",
+        wire: "test",
+        chat: (request) => inner.chat(request),
+        chatStream: (request) => inner.chatStream(request)
+      }
+      const outer = yield* LLM.make({ model: "model" }).pipe(
+        Effect.provideService(ProviderClient.ProviderClient, client),
+        Effect.provide(KeyPool.layer({ provider: "relay", keys: ["key"] })),
+        Effect.provide(RateLimiter.layerUnlimited)
+      )
+      const llm = yield* middlewares.ledger(outer)
+      for (const clock of [liveClock, otherClock]) {
+        const { total: before } = yield* ledger.snapshot
+        yield* Effect.withClock(llm.chat("?"), clock)
+        yield* Effect.withClock(Stream.runDrain(llm.chatStream("?")), clock)
+        expect((yield* ledger.snapshot).total.attempts - before.attempts).toBe(4)
+      }
     })
   )
 })
