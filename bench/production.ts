@@ -27,6 +27,8 @@ interface Subject {
   readonly call: () => Effect.Effect<unknown, unknown>
   /** @default 1 */
   readonly unitsPerCall?: number
+  /** The same call without a unit, whose steps are not those of the units. */
+  readonly withoutUnits?: () => Effect.Effect<unknown, unknown>
 }
 
 const contestantOf = ({ call, name, unitsPerCall = 1 }: Subject): Contestant => ({
@@ -44,10 +46,12 @@ const measured = async (
 ) => {
   const comparison = await compare(subjects.map(contestantOf), options)
   const steps: Record<string, { readonly steps: number }> = {}
-  for (const [index, { call, name, unitsPerCall = 1 }] of subjects.entries()) {
+  for (const [index, { call, name, unitsPerCall = 1, withoutUnits }] of subjects.entries()) {
     const result = comparison.results[index]
     if (result === undefined || "error" in result) continue
-    steps[name] = { steps: (await Effect.runPromise(settledStepsOf(call()))) / unitsPerCall }
+    const all = await Effect.runPromise(settledStepsOf(call()))
+    const fixed = withoutUnits === undefined ? 0 : await Effect.runPromise(settledStepsOf(withoutUnits()))
+    steps[name] = { steps: (all - fixed) / unitsPerCall }
   }
   return compared(comparison, steps)
 }
@@ -95,13 +99,20 @@ export const chunksInMemory = async (): Promise<Group> => {
     title: "A streamed chunk in memory",
     ...(await measured(
       [
-        { name: ready, call: () => consume(readyStream(chunks)), unitsPerCall: chunks },
+        {
+          name: ready,
+          call: () => consume(readyStream(chunks)),
+          unitsPerCall: chunks,
+          withoutUnits: () => consume(readyStream(0))
+        },
         ...providers.map((provider) => {
           const llm = Effect.runSync(configured(provider, { deltas: chunks }))
+          const empty = Effect.runSync(configured(provider, { deltas: 0 }))
           return {
             name: `effect-llm, ${provider.name}`,
             call: () => consume(llm.chatStream("?")),
-            unitsPerCall: chunks
+            unitsPerCall: chunks,
+            withoutUnits: () => consume(empty.chatStream("?"))
           }
         })
       ],
