@@ -121,6 +121,16 @@ describe("the retry budget", () => {
     })
   )
 
+  it.effect("says once that the call is not retried when nested policies do not", () =>
+    Effect.gen(function* () {
+      const next = yield* scripted(unavailable)
+      const retry = Retry.middleware({ maxAttempts: 3, budget: { floor: 1 } })
+      const llm = yield* Effect.flatMap(retry(next), retry)
+      const { message } = yield* Effect.flip(whileTimePasses(llm.chat("?")))
+      expect(message.split("The call is not retried").length - 1).toBe(1)
+    })
+  )
+
   it.effect("is counted by the metric `llm_retries_total`, by provider, model and outcome", () =>
     Effect.gen(function* () {
       const provider = failingProvider(() => 500, "counted-retries")

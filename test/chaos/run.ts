@@ -3,6 +3,7 @@ import type { Scope } from "effect"
 import { Array as Arr, Effect, Fiber, Logger, Metric, MetricState, Option, Schedule, Supervisor } from "effect"
 import { inspect } from "node:util"
 import { queryObjects } from "node:v8"
+import * as Retry from "../../src/call/Retry.js"
 import * as Callers from "./callers.js"
 import type { Findings } from "./invariants.js"
 import * as Invariants from "./invariants.js"
@@ -94,6 +95,9 @@ const unreleased = ({ balance, budget, ledger, llms }: Callers.Callers, records:
     })
   })
 
+/** More than the default, which a call in a storm can use up while the keys of the one healthy deployment are in a cooldown. */
+const maxRequests = 60
+
 /** When the heap is measured: after the first thousand calls, after the last, and several times between. */
 const checkpoints = ({ calls }: Plan, measured: boolean): ReadonlyArray<number> => {
   const between = measured ? [1000, 5000, 10_000, 15_000] : []
@@ -158,7 +162,8 @@ export const run = ({ concurrency, gc, plan, providers: startProviders, transpor
     })
     const { heap, leaks, millis } = yield* Effect.supervised(Effect.scoped(calls), supervisor).pipe(
       Effect.provide(transport),
-      Effect.provide(secretDetector(records))
+      Effect.provide(secretDetector(records)),
+      Effect.provideService(Retry.MaxRequests, maxRequests)
     )
     const { open } = yield* eventually(providers.count, (count) => count.open === 0)
     const roots = (yield* Fiber.roots).filter((fiber) => !rootsBefore.has(fiber.id().id))

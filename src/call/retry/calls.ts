@@ -68,8 +68,13 @@ const countSuccess = (budget: RetryBudget): void => {
   if (fiber !== undefined) budget.succeeded(Context.get(fiber.currentDefaultServices, Clock.Clock))
 }
 
+const notRetriedBecause = "The call is not retried, because"
+
+/** The error with the reason, unless a policy below has added one. */
 const notRetried = (error: LLMError, reason: string): LLMError =>
-  Errors.update(error, { message: `${error.message} The call is not retried, because ${reason}.` })
+  error.message.includes(notRetriedBecause)
+    ? error
+    : Errors.update(error, { message: `${error.message} ${notRetriedBecause} ${reason}.` })
 
 /** The failed rounds of a call so far. */
 interface Progress {
