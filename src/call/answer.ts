@@ -74,7 +74,7 @@ const toResponse = (received: Received, decoded: WireResponse): ChatResponse => 
   return decoded.cost === undefined ? response : { ...response, cost: decoded.cost }
 }
 
-/** Decodes the text of a chat answer, and keeps the text when the caller wants it in this protocol. */
+/** Decodes the text of a chat answer, and keeps the text when the caller requests it in this protocol. */
 export const decodeChat = (
   received: Received,
   wire: ClientWire,

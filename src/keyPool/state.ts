@@ -2,7 +2,7 @@
  * The keys of a pool and the queue of waiting calls, as one immutable value. Each transition grants or refuses keys and returns
  * the wakeups of the waiting calls that must look again. All times are in milliseconds since the pool was made.
  *
- * After a transition no key is ready that a waiting call could use, so a new call that finds a ready key overtakes none.
+ * After a transition no key is ready that a waiting call could use, so a new call never passes a queued one.
  */
 import { Data, HashMap, Option, Order, SortedMap } from "effect"
 import type { Verdict } from "./model.js"
@@ -12,7 +12,7 @@ import type { KeyReservation, PooledKey } from "./key.js"
 import type { Wakeup, Step as StepOf, NotQueued, Waiting } from "../internal/waitQueue.js"
 import { noWakeup, notQueued } from "../internal/waitQueue.js"
 
-/** What a call asks for. */
+/** The requirements of a call. */
 export interface AcquireRequest {
   /** Ids of keys that the call does not use. */
   readonly exclude: ReadonlySet<string>

@@ -6,7 +6,7 @@
  * `requestsPerDay` hold over every minute and every day, wherever it begins. A call is granted all that it needs of every limit
  * together, or nothing.
  *
- * Waiting calls are served in order of arrival, so every wait is known beforehand: a call fails at once when its wait would
+ * Waiting calls are served in order of arrival, so every wait is computed in advance: a call fails at once when its wait would
  * exceed `maxWait`, and a waiting one fails as soon as other calls use more tokens than they reserved and its wait becomes too
  * long. Only the wait of a call of low priority (`withPriority`), which others can pass, and of one that waits for calls in
  * flight (`maxConcurrency`) is not known: it fails as soon as it is too long.

@@ -6,7 +6,7 @@ import type { Pace } from "./adaptive.js"
 import type { Cursor } from "./refill.js"
 import * as Bucket from "./tokenBucket.js"
 
-/** What a caller asks for. */
+/** The requirements of a call. */
 export interface AcquireRequest {
   readonly requests: number
   readonly tokens: number

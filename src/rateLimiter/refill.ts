@@ -1,6 +1,6 @@
 /**
  * The recurrences of a refill schedule. They are computed one after another when a call depends on them, so that a limiter needs no
- * fiber and no scope, and each call knows its wait. Times are in milliseconds since the epoch.
+ * fiber and no scope, and each wait is computed in advance. Times are in milliseconds since the epoch.
  */
 import { Effect, type Schedule, ScheduleDecision, ScheduleIntervals } from "effect"
 

@@ -88,7 +88,7 @@ export const make = (settings: Settings): Effect.Effect<LocalLimiter> =>
     const transition = <A, E>(f: Transition<Effect.Effect<A, E>>): Effect.Effect<A, E> =>
       Clock.clockWith((clock) => unsafeApply(clock, f)?.[0] ?? Effect.zipRight(computeRecurrences, transition(f)))
 
-    // A waiter runs later, when the state has changed, and one that is woken in vain waits again.
+    // A waiter runs later, when the state can have changed: one that still finds too little waits again.
     const wakeFirst = ({ queue }: State): void => {
       const head = SortedMap.headOption(queue)
       if (head._tag === "Some") head.value[1].wakeup.unsafeOpen()

@@ -2,7 +2,7 @@
  * The deployments of a balance and its wait queue, as one immutable value. Every function is one transition. All times are in
  * milliseconds since the balance was made.
  *
- * After each transition no deployment is ready that any queued call could use, so a new call that finds one overtakes none.
+ * After each transition no deployment is ready that any queued call could use, so a new call never passes a queued one.
  */
 import { HashMap, Option, Order, SortedMap } from "effect"
 import type { Notice } from "./health.js"

@@ -25,7 +25,7 @@ export interface HedgedCall<A, R> {
   readonly second: () => Request<A, R>
   /** The time before the second request is sent, in milliseconds. */
   readonly delay: number
-  /** Takes a permit for the second request; run once at most. False: the first request goes on alone. */
+  /** Takes a permit for the second request; run once at most. False: only the first request runs. */
   readonly takePermit: () => boolean
   /** Whether the second request is also sent when the first fails before the delay. */
   readonly onFailure: boolean
