@@ -73,12 +73,14 @@ const make = (plan: Plan, call: Call, direct: DirectClient | undefined) => {
 
   const generatedText = (): string => answer?.generatedText() ?? ""
 
+  /** The usage of a stream that ends without a `Finish`: asked for at its end, by several, and estimated once. */
+  let estimated: Usage.Usage | undefined
   const usageSoFar = (): Usage.Usage =>
-    Usage.make({
+    (estimated ??= Usage.make({
       inputTokens: estimateInput(request),
       outputTokens: Usage.estimateTokens(generatedText()),
       estimated: true
-    })
+    }))
 
   const reportLater = (reported: Effect.Effect<void>): void => {
     if (reported !== Effect.void) report = after(report, reported)

@@ -1,5 +1,5 @@
 /**
- * Estimates the tokens of a text for any model, without a tokenizer, in one pass over its UTF-16 units.
+ * Estimates the tokens of a text for any model, without a tokenizer, in at most one pass over its UTF-16 units.
  *
  * Byte-pair tokenizers first split a text into runs of letters, of digits (by threes), of signs and of white space, and then
  * split the rarer runs further. The estimate counts the runs and adds tokens for the length of long ones. Outside of ASCII each
@@ -114,8 +114,26 @@ const read = (text: string): void => {
 
 const unitAt = (index: number): number => units[index] ?? 0
 
-/** The estimated tokens of a text; a whole number. */
+/** The number of windows that stand for a longer text. */
+const maxWindows = 64
+
+/**
+ * The estimated tokens of a text; a whole number. A text of more than 262,144 units is estimated by windows at equal distances, so that the
+ * time is bounded: streams of any length can end at the same moment.
+ */
 export const estimate = (text: string): number => {
+  const most = maxWindows * windowSize
+  if (text.length <= most) return Math.ceil(count(text))
+  const distance = (text.length - windowSize) / (maxWindows - 1)
+  let tokens = 0
+  for (let window = 0; window < maxWindows; window++) {
+    const start = Math.floor(window * distance)
+    tokens += count(text.slice(start, start + windowSize))
+  }
+  return Math.ceil((tokens * text.length) / most)
+}
+
+const count = (text: string): number => {
   let tokens = 0
   let kind = other
   let size = 0
@@ -163,5 +181,5 @@ export const estimate = (text: string): number => {
       index++
     }
   }
-  return Math.ceil(tokens + costOf(kind, size))
+  return tokens + costOf(kind, size)
 }

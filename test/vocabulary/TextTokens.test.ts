@@ -87,4 +87,20 @@ describe("the estimated tokens of a text", () => {
       }
     }
   })
+
+  it("are within two percent of those of its rules in a text that is estimated by windows", () => {
+    const prose = "The capital of France is Paris, and 12 other cities are larger than 300,000. "
+    for (const repeated of [prose, '{"a":[1,2,3],"camelCase":"测试"}\n', "的", "word "]) {
+      const text = repeated.repeat(Math.ceil(600_000 / repeated.length))
+      expect(Math.abs(estimate(text) / reference(text) - 1)).toBeLessThan(0.02)
+    }
+    const mixed = prose.repeat(4000) + "的".repeat(200_000) + "=".repeat(100_000)
+    expect(Math.abs(estimate(mixed) / reference(mixed) - 1)).toBeLessThan(0.02)
+  })
+
+  it("are exact for a text of 262,144 units, and do not jump with one unit more", () => {
+    const text = "word ".repeat(60_000).slice(0, 262_144)
+    expect(estimate(text)).toBe(reference(text))
+    expect(Math.abs(estimate(`${text}a`) / estimate(text) - 1)).toBeLessThan(0.02)
+  })
 })
