@@ -147,7 +147,7 @@ describe("an open stream", () => {
       const { first, pull } = yield* OpenStream.fromStream(llm.chatStream("?"))
       const events = [...first]
       for (;;) {
-        // The next event comes while nobody pulls.
+        // The next event comes before the next pull.
         const early = yield* Effect.exit(Effect.timeoutOption(pull, "1 millis"))
         if (Exit.isSuccess(early) && Option.isSome(early.value)) events.push(...early.value.value)
         yield* Effect.sleep("50 millis")

@@ -28,7 +28,7 @@ export interface ScriptedServer {
   readonly transport: Direct.DirectTransport
   /** The requests so far, of both forms. */
   readonly requests: Array<Direct.DirectRequest>
-  /** The requests of the direct form that have neither ended nor been aborted. */
+  /** The requests of the direct form in flight. */
   readonly open: () => number
   /** The calls of `pause` and `resume` so far. */
   readonly flow: Array<"pause" | "resume">

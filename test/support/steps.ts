@@ -47,7 +47,7 @@ export const interruptedAt = <A, E>(
   Effect.suspend(() => {
     let steps = 0
     let caller: Fiber.RuntimeFiber<unknown, unknown> | undefined
-    // Only the caller is interrupted, also at a step of a fiber that it has forked: nobody else can interrupt those.
+    // Only the caller is interrupted, also at a step of a fiber that it has forked: a program has no reference to such a fiber.
     const interrupting = scheduler((fiber) => {
       caller ??= fiber
       if (++steps === step) caller.unsafeInterruptAsFork(FiberId.none)

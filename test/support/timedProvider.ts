@@ -110,7 +110,7 @@ const makeBody = (cancel: () => void) => {
 export interface TimedProvider {
   readonly http: HttpClient.HttpClient
   readonly sent: () => number
-  /** The requests that have neither ended nor been aborted. */
+  /** The requests in flight. */
   readonly open: () => number
   /** Waits until a response stays open, or has done so before. */
   readonly hung: Effect.Effect<void>

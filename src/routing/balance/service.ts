@@ -233,7 +233,8 @@ const makeService = (dependencies: Dependencies): Service => {
             requests: { info: llm.info, left: Math.max(1, left - untried), earlier: own?.earlier ?? [] }
           }
         : limits
-    return mapSent(attempt(use.send(llm, lease), fiber, inner), (sent) => ({
+    const send: Send<A, R> = (fiber, limits) => use.send(llm, lease)(fiber, limits)
+    return mapSent(attempt(send, fiber, inner), (sent) => ({
       isReady: sent.isReady,
       listen: sent.listen,
       cancel: (cause) => continueAfter(sent.cancel(cause), () => leases.settle(lease, neutral)),
