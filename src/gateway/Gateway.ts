@@ -40,6 +40,9 @@ import * as ActiveRequests from "./http/shutdown.js"
 import type { GatewayContext } from "./http/context.js"
 import * as Tracing from "./http/tracing.js"
 import { InsecureAddressError } from "./GatewayServer.js"
+import type { HotRoute } from "./http/hotRoute.js"
+import * as NodeListener from "./http/nodeListener.js"
+import * as NodeServer from "./http/nodeServer.js"
 import * as SimpleRoutes from "./compat/routes.js"
 
 /**
@@ -130,13 +133,16 @@ export interface Status {
 
 const mebibyte = 1024 * 1024
 
-/**
- * Makes a gateway to serve in your own way. It serves the `Dashboard` in context, if there is one.
- *
- * @since 0.1.0
- * @category constructors
- */
-export const make = <R = never>(options: Options<R> = {}): Effect.Effect<Gateway, never, Models | Access | R> =>
+const noRoutes: Routes.OptionalRoutes = { hot: [], others: [] }
+
+/** A gateway with the routes that Node's server serves without the platform. */
+interface Parts {
+  readonly gateway: Gateway
+  readonly context: GatewayContext
+  readonly hot: ReadonlyArray<HotRoute>
+}
+
+const makeParts = <R>(options: Options<R>): Effect.Effect<Parts, never, Models | Access | R> =>
   Effect.gen(function* () {
     const context = yield* Effect.context<R>()
     const withServices = (middleware: Middleware<never, R> | undefined): Middleware =>
@@ -160,21 +166,35 @@ export const make = <R = never>(options: Options<R> = {}): Effect.Effect<Gateway
       keepAlive: Duration.decode(options.keepAlive ?? "15 seconds"),
       maxChoices: options.maxChoices ?? 128
     }
-    const optionalRoutes = [
-      ...(options.simple === false ? [] : yield* SimpleRoutes.make(gatewayContext, options.simple ?? {})),
-      ...(options.documents === false ? [] : yield* Routes.documents),
-      ...(options.metrics === false ? [] : [Routes.metrics(gatewayContext, options.metrics ?? {})])
-    ]
-    const app = Routes.make(gatewayContext, optionalRoutes, [
-      ...Option.toArray(dashboard).map(({ router }) => router),
-      ...(options.routers ?? [])
-    ])
-    return {
+    const simple = options.simple === false ? noRoutes : yield* SimpleRoutes.make(gatewayContext, options.simple ?? {})
+    const { app, hot } = Routes.make(
+      gatewayContext,
+      {
+        hot: simple.hot,
+        others: [
+          ...simple.others,
+          ...(options.documents === false ? [] : yield* Routes.documents),
+          ...(options.metrics === false ? [] : [Routes.metrics(gatewayContext, options.metrics ?? {})])
+        ]
+      },
+      [...Option.toArray(dashboard).map(({ router }) => router), ...(options.routers ?? [])]
+    )
+    const gateway: Gateway = {
       app: RequestId.withCors(options.cors)(RequestId.withRequestId(app)),
       status: requests.status,
       drain: requests.drain(options.grace ?? "30 seconds")
     }
+    return { gateway, context: gatewayContext, hot }
   })
+
+/**
+ * Makes a gateway to serve in your own way. It serves the `Dashboard` in context, if there is one.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = <R = never>(options: Options<R> = {}): Effect.Effect<Gateway, never, Models | Access | R> =>
+  Effect.map(makeParts(options), ({ gateway }) => gateway)
 
 /**
  * The gateway as an app, to mount in a server of your own.
@@ -211,8 +231,12 @@ export const layer = <R = never>(
           `No key is configured: every client that can reach ${address} can use the gateway, so it serves this machine only.`
         )
       }
-      const gateway = yield* make(options)
+      const { context, gateway, hot } = yield* makeParts(options)
       yield* Tracing.withRequestSpans(server.serve(gateway.app))
+      const nodeServer = NodeServer.of(server)
+      if (nodeServer !== undefined) {
+        yield* NodeServer.intercept(nodeServer, yield* NodeListener.make(context, hot, options.cors !== undefined))
+      }
       // Runs before the finalizer of the server, so that requests in flight can end.
       yield* Effect.addFinalizer(() => gateway.drain)
       yield* Effect.logInfo(`The gateway answers at ${address}`)

@@ -19,10 +19,9 @@ import { HttpServer as PlatformServer } from "@effect/platform"
 import type { HttpServerError } from "@effect/platform"
 import { NodeHttpServer } from "@effect/platform-node"
 import { Duration, Effect, Layer, Schema } from "effect"
-import type { Server } from "node:http"
-import { createServer } from "node:http"
 import { Access } from "./auth/model.js"
 import * as Loopback from "./auth/loopback.js"
+import * as NodeServer from "./http/nodeServer.js"
 
 /**
  * @since 0.1.0
@@ -64,8 +63,8 @@ export class InsecureAddressError extends Schema.TaggedError<InsecureAddressErro
 
 const millis = (duration: Duration.DurationInput): number => Duration.toMillis(duration)
 
-const serverOf = (options: Options): Server => {
-  const server = createServer({
+const serverOf = (options: Options): NodeServer.InterceptedServer => {
+  const server = new NodeServer.InterceptedServer({
     headersTimeout: millis(options.headersTimeout ?? "10 seconds"),
     requestTimeout: millis(options.requestTimeout ?? "2 minutes"),
     keepAliveTimeout: millis(options.keepAliveTimeout ?? "65 seconds"),
@@ -78,7 +77,7 @@ const serverOf = (options: Options): Server => {
 }
 
 /** Closes all connections: after the gateway has drained, they are idle or have their last response. */
-const closeServer = (server: Server): Effect.Effect<void> =>
+const closeServer = (server: NodeServer.InterceptedServer): Effect.Effect<void> =>
   Effect.async((resume) => {
     server.close(() => resume(Effect.void))
     server.closeAllConnections()
@@ -101,6 +100,7 @@ export const layer = (
       if (isOpen && !Loopback.isLoopback(host)) return yield* new InsecureAddressError({ address: host })
       const server = serverOf(options)
       const httpServer = yield* NodeHttpServer.make(() => server, { host, port })
+      NodeServer.register(httpServer, server)
       yield* Effect.addFinalizer(() => closeServer(server))
       return httpServer
     })

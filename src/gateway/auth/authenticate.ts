@@ -7,13 +7,13 @@ import type { AccessStoreError } from "../AccessStore.js"
 import * as Loopback from "./loopback.js"
 import * as HttpErrors from "../http/error.js"
 import type { Handler, GatewayContext } from "../http/context.js"
-
-type Headers = Readonly<Record<string, string | undefined>>
+import type { RequestHeaders } from "../http/exchange.js"
+import { header } from "../http/exchange.js"
 
 /** The secret of a request: `Authorization: Bearer` from OpenAI's clients, `x-api-key` from Anthropic's. */
-export const secretOf = (headers: Headers): Option.Option<Redacted.Redacted<string>> => {
-  const bearer = /^Bearer +(\S+)$/i.exec(headers["authorization"] ?? "")?.[1]
-  const secret = bearer ?? headers["x-api-key"] ?? ""
+export const secretOf = (headers: RequestHeaders): Option.Option<Redacted.Redacted<string>> => {
+  const bearer = /^Bearer +(\S+)$/i.exec(header(headers, "authorization") ?? "")?.[1]
+  const secret = bearer ?? header(headers, "x-api-key") ?? ""
   return secret === "" ? Option.none() : Option.some(Redacted.make(secret))
 }
 
@@ -30,13 +30,21 @@ const mapErrors = <A, R>(
 ): Effect.Effect<A, HttpErrors.HttpError, R> =>
   Effect.catchAll(effect, (error) => Effect.flatMap(errorOf(error), Effect.fail))
 
+/** The caller with the secret in these headers. */
+export const callerOf = (
+  { access }: Pick<GatewayContext, "access">,
+  headers: RequestHeaders
+): Effect.Effect<Caller, HttpErrors.HttpError> =>
+  access.isOpen && !Loopback.isOwnPage(headers)
+    ? Effect.fail(foreignOrigin)
+    : mapErrors(access.caller(secretOf(headers)))
+
 /** Runs a route for the caller of the request, counted as in flight, under the caller's label. */
-export const authenticated = ({ access, requests }: GatewayContext, route: (caller: Caller) => Handler): Handler =>
+export const authenticated = (context: GatewayContext, route: (caller: Caller) => Handler): Handler =>
   Effect.gen(function* () {
-    yield* requests.admit
+    yield* context.requests.admit
     const { headers } = yield* HttpServerRequest.HttpServerRequest
-    if (access.isOpen && !Loopback.isOwnPage(headers)) return yield* Effect.fail(foreignOrigin)
-    const caller = yield* mapErrors(access.caller(secretOf(headers)))
+    const caller = yield* callerOf(context, headers)
     return yield* Effect.provideService(route(caller), Label, caller.label)
   })
 

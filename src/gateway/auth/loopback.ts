@@ -1,5 +1,8 @@
 /** Recognizes loopback addresses, and requests of web pages from other origins. */
 
+import type { RequestHeaders } from "../http/exchange.js"
+import { header } from "../http/exchange.js"
+
 const loopbackNames =
   /^(?:localhost|(?:.+\.)?localhost|127(?:\.\d{1,3}){3}|\[?::1\]?|\[?::ffff:127(?:\.\d{1,3}){3}\]?)$/i
 
@@ -13,7 +16,8 @@ const hostOf = (authority: string): string => authority.replace(/^[a-z][a-z0-9+.
  * Whether a request comes from a program or a local web page. Browsers send requests of other pages to the loopback interface
  * too: `Origin` contains the origin of the page, and after DNS rebinding `Host` contains a foreign name.
  */
-export const isOwnPage = (headers: Readonly<Record<string, string | undefined>>): boolean => {
-  const { host, origin } = headers
+export const isOwnPage = (headers: RequestHeaders): boolean => {
+  const host = header(headers, "host")
+  const origin = header(headers, "origin")
   return (host === undefined || isLoopback(hostOf(host))) && (origin === undefined || isLoopback(hostOf(origin)))
 }

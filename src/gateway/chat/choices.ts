@@ -1,15 +1,16 @@
 /** Several choices for one request (`n`), each by a call of its own. OpenAI, API reference: chat/create. */
-import { Chunk, Effect, Exit, Option, Scope, Stream } from "effect"
+import type { Scope } from "effect"
+import { Chunk, Effect, Stream } from "effect"
 import type { ChatResponse } from "../../vocabulary/Chat.js"
 import type { ChatEvent } from "../../vocabulary/ChatEvent.js"
 import * as Usage from "../../vocabulary/Usage.js"
 import { encodeUsage } from "../../wire/chatCompletions/usage.js"
 import { isRecord, parseJson, record, records, string } from "../../wire/json.js"
 import type { Frame, Served, ServerWire } from "../../wire/Wire.js"
-import type { OpenStream } from "../../call/openStream.js"
-import type { BackgroundStream } from "../../call/backgroundStream.js"
+import type { Open } from "../../call/openStream.js"
+import type { LLMError } from "../../vocabulary/LLMError.js"
 import * as HttpErrors from "../http/error.js"
-import type { Source, StreamEncoder } from "./sse.js"
+import type { Opened, StreamEncoder } from "./sse.js"
 import { renderFrames, sse } from "./sse.js"
 
 /** The body of a whole response: every choice by its index, and the usage of all calls. */
@@ -38,44 +39,23 @@ const ofChoice =
   (index: number) =>
   (event: ChatEvent): ChoiceEvent => ({ index, event })
 
-/** Merges the streams of all choices in the order of arrival. It is open once all of them are. */
-export const mergeStreams = (
-  streams: ReadonlyArray<BackgroundStream>,
-  isAborted: () => boolean
-): Effect.Effect<Source<ChoiceEvent>, never, Scope.Scope> =>
-  Effect.map(Effect.scope, (scope) => {
-    let pull: Source<ChoiceEvent>["pull"] = Effect.fail(Option.none())
-    /** Buffers one chunk at most, so that a slow client slows the providers down. */
-    const merge = (opened: ReadonlyArray<OpenStream>) =>
-      Effect.map(
-        Stream.toPull(
-          Stream.mergeAll(
-            opened.map(({ pull }, index) =>
-              Stream.repeatEffectChunkOption(Effect.map(pull, Chunk.map(ofChoice(index))))
-            ),
-            { concurrency: opened.length, bufferSize: 1 }
-          )
-        ),
-        (merged): Chunk.Chunk<ChoiceEvent> => {
-          pull = merged
-          return Chunk.flatten(Chunk.fromIterable(opened.map(({ first }, index) => Chunk.map(first, ofChoice(index)))))
-        }
-      )
-    return {
-      awaitFirst: (millis) =>
-        Effect.flatMap(
-          Effect.forEach(streams, (stream) => stream.begun(millis), { concurrency: "unbounded" }),
-          (exits) => {
-            const finished = exits.filter((exit) => exit !== undefined)
-            return finished.length < exits.length && finished.every(Exit.isSuccess)
-              ? Effect.succeed(undefined)
-              : Effect.exit(Effect.flatMap(Effect.all(finished), merge))
-          }
-        ).pipe(Effect.provideService(Scope.Scope, scope)),
-      pull: Effect.suspend(() => pull),
-      isAborted
-    }
-  })
+/** Opens the streams of all choices, and merges them in the order of arrival. */
+export const openAll = (opens: ReadonlyArray<Open>): Effect.Effect<Opened<ChoiceEvent>, LLMError, Scope.Scope> =>
+  Effect.flatMap(Effect.all(opens, { concurrency: "unbounded" }), (opened) =>
+    Effect.map(
+      Stream.toPull(
+        Stream.mergeAll(
+          opened.map(({ pull }, index) => Stream.repeatEffectChunkOption(Effect.map(pull, Chunk.map(ofChoice(index))))),
+          // One buffered chunk at most, so that a slow client slows the providers down.
+          { concurrency: opened.length, bufferSize: 1 }
+        )
+      ),
+      (pull) => ({
+        first: Chunk.flatten(Chunk.fromIterable(opened.map(({ first }, index) => Chunk.map(first, ofChoice(index))))),
+        pull
+      })
+    )
+  )
 
 /** Encodes all choices as one stream: the id of the first chunk, every choice by its index, and the usage of all at the end. */
 export const streamEncoder = (
@@ -121,6 +101,6 @@ export const streamEncoder = (
   return {
     ...sse,
     write: (events) => renderFrames(Array.from(events).flatMap(framesOf)),
-    fail: (error) => Effect.sync(() => renderFrames(encoders[0]?.fail(HttpErrors.servedError(error)) ?? []))
+    fail: (error) => renderFrames(encoders[0]?.fail(HttpErrors.servedError(error)) ?? [])
   }
 }

@@ -1,27 +1,26 @@
 /** The route of a chat protocol: decodes the request, calls the model, and encodes the answer whole or as a stream. */
-import { HttpServerRequest } from "@effect/platform"
 import { Clock, Effect } from "effect"
 import type { ChatRequest, ChatResponse } from "../../vocabulary/Chat.js"
 import { withContent } from "../../vocabulary/Chat.js"
 import { fromStream } from "../../call/openStream.js"
-import { WantsRawResponse } from "../../call/passthrough.js"
 import type { Service as LLMService } from "../../call/model.js"
 import { number } from "../../wire/json.js"
-import * as JsonResponse from "../http/response.js"
 import * as Body from "../http/body.js"
 import * as Choices from "./choices.js"
-import * as Authentication from "../auth/authenticate.js"
+import type { LLMError } from "../../vocabulary/LLMError.js"
 import * as HttpErrors from "../http/error.js"
+import type { HotCall, HotRoute } from "../http/hotRoute.js"
 import type { Protocol } from "./model.js"
 import * as Passthrough from "./passthrough.js"
 import * as Streaming from "./sse.js"
-import type { Handler, GatewayContext } from "../http/context.js"
+import type { GatewayContext } from "../http/context.js"
 import { resolveModel } from "../http/context.js"
 import * as UnsupportedFields from "./unsupportedFields.js"
 
 /** A decoded request with the model that it names. */
 interface ChatCall {
   readonly context: GatewayContext
+  readonly hot: HotCall
   readonly protocol: Protocol
   readonly llm: LLMService
   readonly request: ChatRequest
@@ -57,96 +56,92 @@ const withoutN = ({ extra, ...request }: ChatRequest): ChatRequest => {
   return Object.keys(others).length === 0 ? request : { ...request, extra: others }
 }
 
-/**
- * Fails on an answer whose text is not that of its content, of which only the content is sent: a middleware that redacts `text` alone
- * must not send what it redacts.
- */
-const checkViews = (response: ChatResponse): Effect.Effect<void> => {
+/** Whether the text of an answer is that of its content. Only the content is sent. */
+const hasOwnViews = (response: ChatResponse): boolean => {
   const { reasoning, refusal, text, toolCalls } = withContent({}, response.content)
-  return response.text === text &&
+  return (
+    response.text === text &&
     response.reasoning === reasoning &&
     response.refusal === refusal &&
     response.toolCalls.length === toolCalls.length
-    ? Effect.void
-    : Effect.dieMessage(
-        "The text of an answer is not that of its content: a middleware changed one of them alone. Change an answer with Chat.withContent."
-      )
-}
-
-const respondWhole = ({ body, context, count, createdAt, headers, llm, protocol, request }: ChatCall): Handler => {
-  const call = llm.chat(request).pipe(Effect.mapError(HttpErrors.fromLLMError), Effect.tap(checkViews))
-  const calls =
-    count === 1
-      ? Effect.map(Effect.provideService(call, WantsRawResponse, protocol.wire.name), Array.of)
-      : Effect.replicateEffect(call, count, { concurrency: "unbounded" })
-  return Effect.map(context.requests.withinDeadline(calls), (responses) => {
-    const [only] = responses
-    const text = only === undefined ? undefined : Passthrough.textOf(protocol, only)
-    return text === undefined
-      ? JsonResponse.json(Choices.encode(protocol.wire, responses, { request: body, createdAt }), { headers })
-      : JsonResponse.text(text, { headers })
-  })
-}
-
-/** Opens a stream for each choice, and closes them all at the shutdown deadline. */
-const openStreams = ({ context, count, llm, protocol, request }: ChatCall) =>
-  Effect.gen(function* () {
-    let aborted = false
-    const open = fromStream(llm.chatStream(request))
-    // Several choices are merged into one stream, for which raw frames are of no use.
-    const openRaw = count === 1 ? Effect.provideService(open, WantsRawResponse, protocol.wire.name) : open
-    const streams = yield* Effect.replicateEffect(Streaming.openInBackground(openRaw), count)
-    yield* context.requests.onDeadline(
-      Effect.suspend(() => {
-        aborted = true
-        return Effect.forEach(streams, ({ close }) => close, { discard: true, concurrency: "unbounded" })
-      })
-    )
-    return { streams, isAborted: () => aborted }
-  })
-
-const respondStreaming = (call: ChatCall): Handler =>
-  Effect.gen(function* () {
-    const { body, context, count, createdAt, headers, protocol } = call
-    const { isAborted, streams } = yield* openStreams(call)
-    const [first, ...others] = streams
-    if (first !== undefined && others.length === 0) {
-      const encoder = Passthrough.streamEncoder(protocol, body, createdAt)
-      return yield* Streaming.respond(Streaming.sourceOf(first, isAborted), encoder, context.keepAlive, headers)
-    }
-    const source = yield* Choices.mergeStreams(streams, isAborted)
-    const encoder = Choices.streamEncoder(protocol.wire, body, count, createdAt)
-    return yield* Streaming.respond(source, encoder, context.keepAlive, headers)
-  })
-
-export const handler = (context: GatewayContext, protocol: Protocol): Handler =>
-  Authentication.authenticated(context, (caller) =>
-    Effect.gen(function* () {
-      const body = yield* Body.read(context.maxBodySize)
-      const { headers } = yield* HttpServerRequest.HttpServerRequest
-      const decoded = yield* Effect.mapError(
-        protocol.wire.decodeRequest(body, { path: protocol.path, headers }),
-        HttpErrors.fromWireFailure
-      )
-      const { model, ...chatRequest } = decoded.request
-      const llm = yield* resolveModel(context, caller, model)
-      const isChatCompletions = protocol.wire.name === "chat-completions"
-      const count = isChatCompletions ? yield* choiceCount(body, context.maxChoices) : 1
-      const { dropped, request } = yield* UnsupportedFields.drop(
-        isChatCompletions ? withoutN(chatRequest) : chatRequest,
-        protocol,
-        llm.info.wire
-      )
-      const call: ChatCall = {
-        context,
-        protocol,
-        llm,
-        request,
-        body,
-        count,
-        createdAt: yield* seconds,
-        headers: UnsupportedFields.droppedHeader(dropped)
-      }
-      return yield* decoded.stream ? respondStreaming(call) : respondWhole(call)
-    })
   )
+}
+
+/** A middleware that redacts `text` alone must not send what it redacts. */
+const changedViews = Effect.dieMessage(
+  "The text of an answer is not that of its content: a middleware changed one of them alone. Change an answer with Chat.withContent."
+)
+
+/** Answers of as many calls as there are choices. */
+const callAll = ({ count, llm, request }: ChatCall): Effect.Effect<ReadonlyArray<ChatResponse>, LLMError> =>
+  count === 1
+    ? Effect.map(llm.chat(request), Array.of)
+    : Effect.replicateEffect(llm.chat(request), count, { concurrency: "unbounded" })
+
+const respondWhole = (call: ChatCall): Effect.Effect<void, HttpErrors.HttpError> => {
+  const { body, createdAt, headers, hot, protocol } = call
+  const send = (responses: ReadonlyArray<ChatResponse>): void => {
+    const [only, ...others] = responses
+    const text = only === undefined || others.length > 0 ? undefined : Passthrough.textOf(protocol, only)
+    const served = { request: body, createdAt }
+    hot.response.send(200, headers, text ?? JSON.stringify(Choices.encode(protocol.wire, responses, served)))
+  }
+  return Effect.matchEffect(callAll(call), {
+    onFailure: (error) => Effect.fail(HttpErrors.fromLLMError(error)),
+    onSuccess: (responses) => (responses.every(hasOwnViews) ? Effect.sync(() => send(responses)) : changedViews)
+  })
+}
+
+const respondStreaming = ({
+  body,
+  context,
+  count,
+  createdAt,
+  headers,
+  hot,
+  llm,
+  protocol,
+  request
+}: ChatCall): Effect.Effect<void, HttpErrors.HttpError> => {
+  const open = fromStream(llm.chatStream(request))
+  return count === 1
+    ? Streaming.respond(hot, open, Passthrough.streamEncoder(protocol, body, createdAt), context.keepAlive, headers)
+    : Streaming.respond(
+        hot,
+        Choices.openAll(Array.from({ length: count }, () => open)),
+        Choices.streamEncoder(protocol.wire, body, count, createdAt),
+        context.keepAlive,
+        headers
+      )
+}
+
+/** The route of a chat protocol. */
+export const route = (context: GatewayContext, protocol: Protocol): HotRoute => {
+  const { path, wire } = protocol
+  const isChatCompletions = wire.name === "chat-completions"
+  return {
+    path,
+    rawProtocol: wire.name,
+    encodeError: wire.encodeError,
+    answer: (hot) =>
+      Effect.gen(function* () {
+        const body = yield* Body.read(hot.request, context.maxBodySize)
+        const decoded = yield* Effect.mapError(
+          wire.decodeRequest(body, { path, headers: hot.request.headers }),
+          HttpErrors.fromWireFailure
+        )
+        const { model, ...chatRequest } = decoded.request
+        const llm = yield* resolveModel(context, hot.caller, model)
+        const count = isChatCompletions ? yield* choiceCount(body, context.maxChoices) : 1
+        const { dropped, request } = yield* UnsupportedFields.drop(
+          isChatCompletions ? withoutN(chatRequest) : chatRequest,
+          protocol,
+          llm.info.wire
+        )
+        const createdAt = yield* seconds
+        const headers = UnsupportedFields.droppedHeader(dropped)
+        const call: ChatCall = { context, hot, protocol, llm, request, body, count, createdAt, headers }
+        return yield* decoded.stream ? respondStreaming(call) : respondWhole(call)
+      })
+  }
+}

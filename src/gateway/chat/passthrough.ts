@@ -5,7 +5,7 @@
  * The gateway encodes the answer itself where the provider uses another protocol or a middleware changed the answer, and a stream
  * from the first event on that is changed or comes from another provider.
  */
-import { Chunk, Effect } from "effect"
+import { Chunk } from "effect"
 import * as RawResponses from "../../call/passthrough.js"
 import type { AssistantPart, ChatResponse } from "../../vocabulary/Chat.js"
 import type { ChatEvent } from "../../vocabulary/ChatEvent.js"
@@ -118,6 +118,6 @@ export const streamEncoder = (
   return {
     ...sse,
     write: (events) => renderFrames(write(events)),
-    fail: (error) => Effect.sync(() => renderFrames(takeOver().fail(HttpErrors.servedError(error))))
+    fail: (error) => renderFrames(takeOver().fail(HttpErrors.servedError(error)))
   }
 }

@@ -9,6 +9,7 @@ import * as Body from "../http/body.js"
 import * as HttpErrors from "../http/error.js"
 import * as Protocol from "../chat/protocols.js"
 import type { GatewayContext } from "../http/context.js"
+import type { HotCall } from "../http/hotRoute.js"
 import { resolveModel, withoutGroups, wrapModel } from "../http/context.js"
 import * as UnsupportedFields from "../chat/unsupportedFields.js"
 
@@ -90,9 +91,9 @@ const missing = HttpErrors.invalid("Missing required field 'messages'", "message
 /** The route decides whether the answer is streamed, and there is always one choice. */
 const withoutFixedFields = ({ n: _, stream: __, ...body }: Record<string, unknown>): Record<string, unknown> => body
 
-export const read = (context: GatewayContext, caller: Caller, defaultModel: DefaultModel) =>
+export const read = (context: GatewayContext, { caller, request: received }: HotCall, defaultModel: DefaultModel) =>
   Effect.gen(function* () {
-    const body = withoutFixedFields(yield* Body.read(context.maxBodySize))
+    const body = withoutFixedFields(yield* Body.read(received, context.maxBodySize))
     if (body["messages"] === undefined || body["messages"] === null) return yield* Effect.fail(missing)
     const decoded = yield* Effect.mapError(
       Protocol.chatCompletions.wire.decodeRequest(body),

@@ -1,8 +1,5 @@
 /** Responses of the simple API: `{"result"}`, plain text, or server-sent events. */
-import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
-import { NodeHttpServerRequest } from "@effect/platform-node"
 import { Effect } from "effect"
-import { IncomingMessage } from "node:http"
 import type { ChatResponse, ToolCall } from "../../vocabulary/Chat.js"
 import type { ChatEvent } from "../../vocabulary/ChatEvent.js"
 import { fromStream } from "../../call/openStream.js"
@@ -10,7 +7,9 @@ import { encodeCall } from "../../wire/chatCompletions/toolCalls.js"
 import * as Framing from "../../wire/framing.js"
 import * as HttpErrors from "../http/error.js"
 import * as Streaming from "../chat/sse.js"
-import type { Handler, GatewayContext } from "../http/context.js"
+import type { GatewayContext } from "../http/context.js"
+import { header } from "../http/exchange.js"
+import type { HotCall } from "../http/hotRoute.js"
 import type { SimpleRequest } from "./request.js"
 
 export const encodeError = ({ message }: { readonly message: string }): Record<string, unknown> => ({ error: message })
@@ -25,28 +24,18 @@ const bodyOf = ({ refusal, text, toolCalls }: ChatResponse) => ({
   ...toolCallField(toolCalls)
 })
 
-export const respondWhole = ({ requests }: GatewayContext, { headers, llm, request }: SimpleRequest): Handler =>
-  Effect.map(requests.withinDeadline(Effect.mapError(llm.chat(request), HttpErrors.fromLLMError)), (response) =>
-    HttpServerResponse.unsafeJson(bodyOf(response), { headers })
-  )
+export const respondWhole = (
+  { response }: HotCall,
+  { headers, llm, request }: SimpleRequest
+): Effect.Effect<void, HttpErrors.HttpError> =>
+  Effect.mapBoth(llm.chat(request), {
+    onFailure: HttpErrors.fromLLMError,
+    onSuccess: (answer) => response.send(200, headers, JSON.stringify(bodyOf(answer)))
+  })
 
 // -------------------------------------------------------------------------------------
 // streams
 // -------------------------------------------------------------------------------------
-
-/** Opens a stream in the background, and closes it at the shutdown deadline. */
-const openStream = ({ requests }: GatewayContext, { llm, request }: SimpleRequest) =>
-  Effect.gen(function* () {
-    let aborted = false
-    const opening = yield* Streaming.openInBackground(fromStream(llm.chatStream(request)))
-    yield* requests.onDeadline(
-      Effect.suspend(() => {
-        aborted = true
-        return opening.close
-      })
-    )
-    return Streaming.sourceOf(opening, () => aborted)
-  })
 
 type StreamEncoder = Streaming.StreamEncoder<ChatEvent>
 
@@ -54,19 +43,15 @@ const textOf = (event: ChatEvent): string =>
   event._tag === "TextDelta" || event._tag === "RefusalDelta" ? event.text : ""
 
 /** Plain text cannot contain an error and must not end as if it were complete, so a failure closes the connection. */
-const plainText = (request: HttpServerRequest.HttpServerRequest): StreamEncoder => ({
+const plainText: StreamEncoder = {
   contentType: "text/plain; charset=utf-8",
   write: (events) => {
     let text = ""
     for (const event of events) text += textOf(event)
     return text
   },
-  fail: () =>
-    Effect.sync(() => {
-      if (request.source instanceof IncomingMessage) NodeHttpServerRequest.toServerResponse(request).destroy()
-      return ""
-    })
-})
+  fail: () => undefined
+}
 
 /** `{"result"}` for each piece of text, `{"tool_calls"}` at the end if there are any, then `[DONE]`; `{"error"}` on a failure. */
 const serverSentEvents = (): StreamEncoder => {
@@ -87,17 +72,15 @@ const serverSentEvents = (): StreamEncoder => {
       for (const event of events) text += encode(event)
       return text
     },
-    fail: ({ message }) =>
-      Effect.succeed(Framing.render("sse", { event: "error", data: JSON.stringify({ error: message }) }))
+    fail: ({ message }) => Framing.render("sse", { event: "error", data: JSON.stringify({ error: message }) })
   }
 }
 
 /** Server-sent events for clients that accept them, plain text for others. */
-export const respondStreaming = (context: GatewayContext, simpleRequest: SimpleRequest): Handler =>
-  Effect.gen(function* () {
-    const request = yield* HttpServerRequest.HttpServerRequest
-    const source = yield* openStream(context, simpleRequest)
-    const acceptsEvents = (request.headers["accept"] ?? "").includes("text/event-stream")
-    const encoder = acceptsEvents ? serverSentEvents() : plainText(request)
-    return yield* Streaming.respond(source, encoder, context.keepAlive, simpleRequest.headers)
-  })
+export const respondStreaming =
+  ({ keepAlive }: GatewayContext) =>
+  (call: HotCall, { headers, llm, request }: SimpleRequest): Effect.Effect<void, HttpErrors.HttpError> => {
+    const acceptsEvents = (header(call.request.headers, "accept") ?? "").includes("text/event-stream")
+    const encoder = acceptsEvents ? serverSentEvents() : plainText
+    return Streaming.respond(call, fromStream(llm.chatStream(request)), encoder, keepAlive, headers)
+  }

@@ -7,6 +7,7 @@ import * as Authentication from "../auth/authenticate.js"
 import type * as HttpErrors from "../http/error.js"
 import type { Route } from "../http/context.js"
 import type { Handler, GatewayContext } from "../http/context.js"
+import type { HotRoute } from "../http/hotRoute.js"
 import { accessNames, withoutGroups } from "../http/context.js"
 import * as Load from "./load.js"
 import * as Requests from "./request.js"
@@ -38,7 +39,6 @@ const noModel = (name: string): HttpErrors.HttpError => notFound(`Model ${name.s
 const loads = ({ models }: GatewayContext, caller: Caller) =>
   Effect.forEach(withoutGroups(models.list), ({ aliases, model, name, weight }) => {
     if (!caller.allows([name, model, ...aliases])) return Effect.succeed([])
-    /** A model that was just removed has no load. */
     // A model that was just removed has no load.
     return Effect.map(Effect.option(Effect.flatMap(models.get(name), ({ status }) => status)), (status) =>
       Option.toArray(Option.map(status, (status) => [name, Load.ofModel(status, weight ?? 1)] as const))
@@ -134,30 +134,35 @@ export const ready = ({ models, requests }: GatewayContext): Handler =>
 // routes
 // -------------------------------------------------------------------------------------
 
-type Respond = (context: GatewayContext, request: Requests.SimpleRequest) => Handler
+export interface SimpleRoutes {
+  readonly hot: ReadonlyArray<HotRoute>
+  readonly others: ReadonlyArray<Route>
+}
 
-export const make = (context: GatewayContext, options: Options): Effect.Effect<ReadonlyArray<Route>> =>
+export const make = (context: GatewayContext, options: Options): Effect.Effect<SimpleRoutes> =>
   Effect.map(Requests.makeDefaultModel(context, options.model), (defaultModel) => {
-    const chat = (respond: Respond): Handler =>
-      Authentication.authenticated(context, (caller) =>
-        Effect.flatMap(Requests.read(context, caller, defaultModel), (request) => respond(context, request))
-      )
+    const chat = (path: `/${string}`, respond: typeof Responses.respondWhole): HotRoute => ({
+      path,
+      encodeError,
+      answer: (call) => Effect.flatMap(Requests.read(context, call, defaultModel), (request) => respond(call, request))
+    })
     const get = (path: `/${string}`, handler: Handler): Route => ({ method: "GET", path, handler, encodeError })
-    return [
-      { method: "POST", path: "/llm/chat", handler: chat(Responses.respondWhole), encodeError },
-      { method: "POST", path: "/llm/chat/stream", handler: chat(Responses.respondStreaming), encodeError },
-      get("/llm/system-load", systemLoad(context)),
-      get("/llm/system-capacity", systemCapacity(context)),
-      get("/llm/key-load/*", keyLoad(context)),
-      get("/llm/health", health),
-      get("/health", health),
-      get("/ready", ready(context)),
-      ...(options.details === true
-        ? [
-            get("/llm/models", models(context)),
-            get("/llm/model-load/*", modelRoute(context, Load.ofModel)),
-            get("/llm/keys/*", modelRoute(context, keys))
-          ]
-        : [])
-    ]
+    return {
+      hot: [chat("/llm/chat", Responses.respondWhole), chat("/llm/chat/stream", Responses.respondStreaming(context))],
+      others: [
+        get("/llm/system-load", systemLoad(context)),
+        get("/llm/system-capacity", systemCapacity(context)),
+        get("/llm/key-load/*", keyLoad(context)),
+        get("/llm/health", health),
+        get("/health", health),
+        get("/ready", ready(context)),
+        ...(options.details === true
+          ? [
+              get("/llm/models", models(context)),
+              get("/llm/model-load/*", modelRoute(context, Load.ofModel)),
+              get("/llm/keys/*", modelRoute(context, keys))
+            ]
+          : [])
+      ]
+    }
   })

@@ -1,10 +1,11 @@
 /** Reads the body of a request: of bounded size, UTF-8, a JSON object. */
-import { HttpServerRequest } from "@effect/platform"
 import { Chunk, Effect, Either, Stream } from "effect"
 import { IncomingMessage } from "node:http"
 import * as Depth from "../../internal/depth.js"
 import { isRecord } from "../../wire/json.js"
 import * as HttpErrors from "./error.js"
+import type { Request } from "./exchange.js"
+import { header } from "./exchange.js"
 
 const incomplete = HttpErrors.invalid("The connection closed before the body was complete.")
 
@@ -43,10 +44,10 @@ const fromNode = (source: IncomingMessage, limit: number): Effect.Effect<Uint8Ar
 
 /** Reads the request of any other server. */
 const fromStream = (
-  request: HttpServerRequest.HttpServerRequest,
+  body: Stream.Stream<Uint8Array, unknown>,
   limit: number
 ): Effect.Effect<Uint8Array, HttpErrors.HttpError> =>
-  request.stream.pipe(
+  body.pipe(
     Stream.mapError(() => incomplete),
     Stream.runFoldEffect({ pieces: Chunk.empty<Uint8Array>(), size: 0 }, ({ pieces, size }, piece) =>
       size + piece.length > limit
@@ -75,20 +76,13 @@ const parse = (bytes: Uint8Array): Either.Either<Record<string, unknown>, HttpEr
   )
 }
 
-const contentLength = (request: HttpServerRequest.HttpServerRequest): number =>
-  Number(request.headers["content-length"] ?? 0)
-
 /** The body as a JSON object. */
 export const read = (
+  { body, headers }: Request,
   limit: number
-): Effect.Effect<Record<string, unknown>, HttpErrors.HttpError, HttpServerRequest.HttpServerRequest> =>
-  Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
-    const encoding = request.headers["content-encoding"] ?? "identity"
-    if (encoding !== "identity") return Effect.fail(HttpErrors.unsupportedEncoding(encoding))
-    if (contentLength(request) > limit) return Effect.fail(HttpErrors.tooLarge(limit))
-    const { source } = request
-    return Effect.flatMap(
-      source instanceof IncomingMessage ? fromNode(source, limit) : fromStream(request, limit),
-      parse
-    )
-  })
+): Effect.Effect<Record<string, unknown>, HttpErrors.HttpError> => {
+  const encoding = header(headers, "content-encoding") ?? "identity"
+  if (encoding !== "identity") return Effect.fail(HttpErrors.unsupportedEncoding(encoding))
+  if (Number(header(headers, "content-length") ?? 0) > limit) return Effect.fail(HttpErrors.tooLarge(limit))
+  return Effect.flatMap(body instanceof IncomingMessage ? fromNode(body, limit) : fromStream(body, limit), parse)
+}

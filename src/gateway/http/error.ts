@@ -257,7 +257,7 @@ export const record = (error: HttpError): Effect.Effect<void> => {
       )
 }
 
-const headersOf = ({ headers, retryAfter, shouldRetry }: HttpError): Readonly<Record<string, string>> => ({
+export const headersOf = ({ headers, retryAfter, shouldRetry }: HttpError): Readonly<Record<string, string>> => ({
   ...(retryAfter === undefined
     ? {}
     : {

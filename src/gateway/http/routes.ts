@@ -15,6 +15,8 @@ import * as CountTokens from "../routes/countTokens.js"
 import * as Documents from "../routes/openapi/documents.js"
 import * as Metrics from "../routes/metrics.js"
 import * as HttpErrors from "./error.js"
+import * as HotApp from "./hotApp.js"
+import type { HotRoute } from "./hotRoute.js"
 
 /** Encodes the errors of a route by its protocol. A defect is logged, and answered with an internal error. */
 const appOf = ({ encodeError, handler }: Route): HttpApp.Default<never, HttpRouter.RouteContext | Scope.Scope> =>
@@ -31,31 +33,20 @@ const appOf = ({ encodeError, handler }: Route): HttpApp.Default<never, HttpRout
 const routerOf = (routes: ReadonlyArray<Route>): Router =>
   HttpRouter.fromIterable(routes.map((route) => HttpRouter.makeRoute(route.method, route.path, appOf(route))))
 
-const chatRoute = (context: GatewayContext, protocol: Protocol.Protocol): Route => ({
-  method: "POST",
-  path: protocol.path,
-  handler: Chat.handler(context, protocol),
-  encodeError: protocol.wire.encodeError
-})
-
 const openaiError = Protocol.chatCompletions.wire.encodeError
 
-const openai = (context: GatewayContext): ReadonlyArray<Route> => [
-  chatRoute(context, Protocol.chatCompletions),
-  chatRoute(context, Protocol.responses),
-  { method: "POST", path: "/v1/embeddings", handler: Embeddings.handler(context), encodeError: openaiError },
-  { method: "GET", path: "/v1/models", handler: Models.list(context), encodeError: openaiError },
-  { method: "GET", path: "/v1/models/*", handler: Models.get(context), encodeError: openaiError }
+/** The hot routes of the protocols. */
+const protocolRoutes = (context: GatewayContext): ReadonlyArray<HotRoute> => [
+  Chat.route(context, Protocol.chatCompletions),
+  Chat.route(context, Protocol.responses),
+  Chat.route(context, Protocol.anthropic),
+  Embeddings.route(context),
+  CountTokens.route(context)
 ]
 
-const anthropic = (context: GatewayContext): ReadonlyArray<Route> => [
-  chatRoute(context, Protocol.anthropic),
-  {
-    method: "POST",
-    path: "/v1/messages/count_tokens",
-    handler: CountTokens.handler(context),
-    encodeError: Protocol.anthropic.wire.encodeError
-  }
+const models = (context: GatewayContext): ReadonlyArray<Route> => [
+  { method: "GET", path: "/v1/models", handler: Models.list(context), encodeError: openaiError },
+  { method: "GET", path: "/v1/models/*", handler: Models.get(context), encodeError: openaiError }
 ]
 
 const admin = (context: GatewayContext): ReadonlyArray<Route> =>
@@ -106,8 +97,6 @@ const methodNotAllowed = (routers: ReadonlyArray<Router>): Router =>
     )
   )
 
-const routeLists = [openai, anthropic, admin]
-
 /** The error format of the protocol that a path belongs to. */
 const encoderAt = (path: string): ServerWire["encodeError"] => {
   if (path.startsWith("/llm/")) return encodeSimpleError
@@ -119,24 +108,36 @@ const notFound = Effect.map(HttpServerRequest.HttpServerRequest, ({ method, url 
   return HttpErrors.response(encoderAt(path), HttpErrors.notFound(method, path))
 })
 
-/** The routes whose method and path no extra router has, such as `/ready` or `/docs`. */
-const withoutOverridden = (routes: ReadonlyArray<Route>, extraRouters: ReadonlyArray<Router>): ReadonlyArray<Route> => {
-  const taken = new Set(
-    extraRouters.flatMap(({ routes }) => Array.from(routes, ({ method, path }) => `${method} ${path}`))
-  )
-  return routes.filter(({ method, path }) => !taken.has(`${method} ${path}`) && !taken.has(`* ${path}`))
+/** Whether one of the routers has a route for a method and path, such as `/ready` or `/docs`. */
+const takenBy = (routers: ReadonlyArray<Router>) => {
+  const taken = new Set(routers.flatMap(({ routes }) => Array.from(routes, ({ method, path }) => `${method} ${path}`)))
+  return (method: string, path: string): boolean => taken.has(`${method} ${path}`) || taken.has(`* ${path}`)
+}
+
+export interface OptionalRoutes {
+  readonly hot: ReadonlyArray<HotRoute>
+  readonly others: ReadonlyArray<Route>
+}
+
+export interface Routes {
+  readonly app: HttpApp.Default<never, Scope.Scope>
+  /** The routes of `app` that a server can serve by itself. */
+  readonly hot: ReadonlyArray<HotRoute>
 }
 
 /** A route of `extraRouters` replaces the one of the same method and path in `optionalRoutes`. */
 export const make = (
   context: GatewayContext,
-  optionalRoutes: ReadonlyArray<Route>,
+  optionalRoutes: OptionalRoutes,
   extraRouters: ReadonlyArray<Router>
-): HttpApp.Default<never, Scope.Scope> => {
-  const own = routerOf([
-    ...routeLists.flatMap((list) => list(context)),
-    ...withoutOverridden(optionalRoutes, extraRouters)
-  ])
+): Routes => {
+  const isTaken = takenBy(extraRouters)
+  const hot = [...protocolRoutes(context), ...optionalRoutes.hot.filter(({ path }) => !isTaken("POST", path))]
+  const others = optionalRoutes.others.filter(({ method, path }) => !isTaken(method, path))
+  const own = HttpRouter.concat(
+    HttpRouter.fromIterable(hot.map((route) => HttpRouter.makeRoute("POST", route.path, HotApp.make(context, route)))),
+    routerOf([...models(context), ...admin(context), ...others])
+  )
   const refused = Effect.catchTag(methodNotAllowed([own, ...extraRouters]), "RouteNotFound", () => notFound)
-  return Effect.catchTag(HttpRouter.concatAll(own, ...extraRouters), "RouteNotFound", () => refused)
+  return { hot, app: Effect.catchTag(HttpRouter.concatAll(own, ...extraRouters), "RouteNotFound", () => refused) }
 }

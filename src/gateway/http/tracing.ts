@@ -1,20 +1,68 @@
 /** Spans of requests: they continue the client's `traceparent`, and are parents of the spans of calls. */
-import { HttpMiddleware, HttpTraceContext } from "@effect/platform"
+import { Headers, HttpMiddleware, HttpTraceContext } from "@effect/platform"
 import { Effect, Option } from "effect"
 import * as Spans from "../../telemetry/spans.js"
 
 /** Paths that are polled every few seconds. */
 const untracedPaths: ReadonlySet<string> = new Set(["/health", "/ready", "/llm/health", "/metrics"])
 
-/**
- * The server makes a span for each request, which costs a tenth of a request. Without a tracer it makes one only for requests
- * with a trace of the client, whose calls belong to that trace.
- */
+/** Without a tracer, only requests with a trace of the client have a span: their calls belong to that trace. */
+const isUntraced = (isSilent: boolean, headers: Headers.Headers): boolean =>
+  isSilent && Option.isNone(HttpTraceContext.fromHeaders(headers))
+
+/** The server makes a span for each request, which costs a tenth of a request. */
 export const withRequestSpans = <A, E, R>(serve: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.flatMap(Spans.isSilent, (isSilent) =>
     HttpMiddleware.withTracerDisabledWhenEffect(
       serve,
-      ({ headers, url }) =>
-        untracedPaths.has(url.split("?")[0] ?? "") || (isSilent && Option.isNone(HttpTraceContext.fromHeaders(headers)))
+      ({ headers, url }) => untracedPaths.has(url.split("?")[0] ?? "") || isUntraced(isSilent, headers)
     )
   )
+
+/** What the span of a request says. */
+export interface TracedRequest {
+  readonly method: string
+  /** With the query. */
+  readonly url: string
+  readonly headers: Readonly<Record<string, string | ReadonlyArray<string> | undefined>>
+  readonly remoteAddress: string | undefined
+  /** The status of the response, once it has been sent. */
+  readonly status: () => number
+}
+
+/** Runs the handler of a hot route in the span that the platform makes for any other request. */
+export const inRequestSpan = (
+  isSilent: boolean,
+  { headers: sent, method, remoteAddress, status, url }: TracedRequest,
+  handler: Effect.Effect<void>
+): Effect.Effect<void> => {
+  const headers = Headers.fromInput(sent)
+  if (isUntraced(isSilent, headers)) return handler
+  const parent = Option.getOrUndefined(HttpTraceContext.fromHeaders(headers))
+  return Effect.useSpan(
+    `http.server ${method}`,
+    { ...(parent === undefined ? {} : { parent }), kind: "server", captureStackTrace: false },
+    (span) => {
+      const [path = "", query = ""] = url.split(/\?(.*)/s)
+      span.attribute("http.request.method", method)
+      span.attribute("url.full", `http://${headers["host"] ?? "localhost"}${url}`)
+      span.attribute("url.path", path)
+      if (query !== "") span.attribute("url.query", query)
+      span.attribute("url.scheme", "http")
+      if (headers["user-agent"] !== undefined) span.attribute("user_agent.original", headers["user-agent"])
+      if (remoteAddress !== undefined) span.attribute("client.address", remoteAddress)
+      return Effect.flatMap(
+        Effect.map(Headers.currentRedactedNames, (names) => Headers.redact(headers, names)),
+        (shown) => {
+          for (const [name, value] of Object.entries(shown)) {
+            span.attribute(`http.request.header.${name}`, String(value))
+          }
+          return Effect.ensuring(
+            Effect.withParentSpan(handler, span),
+            Effect.sync(() => span.attribute("http.response.status_code", status()))
+          )
+        }
+      )
+    }
+  )
+}

@@ -1,5 +1,5 @@
 /** The routes under `/admin`: status, virtual keys, key pools, deployments and caches, as JSON. */
-import { HttpRouter, HttpServerResponse } from "@effect/platform"
+import { HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { Effect, Option, ParseResult, Redacted, Schema } from "effect"
 import type { Service as Balance } from "../../routing/balance/model.js"
 import type { DeploymentStatus } from "../../routing/balance/model.js"
@@ -10,6 +10,7 @@ import { ResponseCache } from "../../caching/ResponseCache.js"
 import * as Body from "../http/body.js"
 import * as Authentication from "../auth/authenticate.js"
 import * as HttpErrors from "../http/error.js"
+import { requestOf } from "../http/hotApp.js"
 import type { Handler, GatewayContext } from "../http/context.js"
 import { withoutGroups } from "../http/context.js"
 import * as VirtualKeys from "../VirtualKey.js"
@@ -18,15 +19,18 @@ import * as VirtualKeys from "../VirtualKey.js"
 const bodyAs = <A, I>(schema: Schema.Schema<A, I>) => {
   const decode = Schema.decodeUnknown(schema, { onExcessProperty: "error", errors: "all" })
   return (context: GatewayContext) =>
-    Effect.flatMap(Body.read(context.maxBodySize), (body) =>
-      Effect.mapError(decode(body), (error): HttpErrors.HttpError => {
-        const faults = ParseResult.ArrayFormatter.formatErrorSync(error)
-        return {
-          status: 422,
-          code: "invalid_request",
-          message: faults.map(({ message, path }) => `${path.join(".") || "body"}: ${message}`).join("; ")
-        }
-      })
+    HttpServerRequest.HttpServerRequest.pipe(
+      Effect.flatMap((request) => Body.read(requestOf(request), context.maxBodySize)),
+      Effect.flatMap((body) =>
+        Effect.mapError(decode(body), (error): HttpErrors.HttpError => {
+          const faults = ParseResult.ArrayFormatter.formatErrorSync(error)
+          return {
+            status: 422,
+            code: "invalid_request",
+            message: faults.map(({ message, path }) => `${path.join(".") || "body"}: ${message}`).join("; ")
+          }
+        })
+      )
     )
 }
 

@@ -1,25 +1,23 @@
 /** The number of tokens of a request. Anthropic, API reference: messages/count_tokens. */
 import { Effect } from "effect"
 import * as TokenCounter from "../../tokens/TokenCounter.js"
-import * as JsonResponse from "../http/response.js"
 import * as Body from "../http/body.js"
-import * as Authentication from "../auth/authenticate.js"
 import * as HttpErrors from "../http/error.js"
-import * as Protocol from "../chat/protocols.js"
-import type { Handler, GatewayContext } from "../http/context.js"
+import { anthropic } from "../chat/protocols.js"
+import type { GatewayContext } from "../http/context.js"
+import type { HotRoute } from "../http/hotRoute.js"
 import { resolveModel } from "../http/context.js"
 
 /** Uses the `TokenCounter` in context, without a request to the provider. */
-export const handler = (context: GatewayContext): Handler =>
-  Authentication.authenticated(context, (caller) =>
+export const route = (context: GatewayContext): HotRoute => ({
+  path: "/v1/messages/count_tokens",
+  encodeError: anthropic.wire.encodeError,
+  answer: ({ caller, request, response }) =>
     Effect.gen(function* () {
-      const body = yield* Body.read(context.maxBodySize)
-      const { request } = yield* Effect.mapError(
-        Protocol.anthropic.wire.decodeRequest(body),
-        HttpErrors.fromWireFailure
-      )
-      const { info } = yield* resolveModel(context, caller, request.model)
-      const { tokens } = yield* TokenCounter.count(request, info.model)
-      return JsonResponse.json({ input_tokens: tokens })
+      const body = yield* Body.read(request, context.maxBodySize)
+      const decoded = yield* Effect.mapError(anthropic.wire.decodeRequest(body), HttpErrors.fromWireFailure)
+      const { info } = yield* resolveModel(context, caller, decoded.request.model)
+      const { tokens } = yield* TokenCounter.count(decoded.request, info.model)
+      response.send(200, {}, JSON.stringify({ input_tokens: tokens }))
     })
-  )
+})

@@ -1,29 +1,29 @@
 /** Embeddings. OpenAI, API reference: embeddings/create. */
 import { Effect } from "effect"
 import { openai as wire } from "../../wire/embeddings/server/openai.js"
-import * as JsonResponse from "../http/response.js"
 import * as Body from "../http/body.js"
-import * as Authentication from "../auth/authenticate.js"
+import { chatCompletions } from "../chat/protocols.js"
 import * as HttpErrors from "../http/error.js"
-import type { Handler, GatewayContext } from "../http/context.js"
+import type { GatewayContext } from "../http/context.js"
+import type { HotRoute } from "../http/hotRoute.js"
 import { resolveModel } from "../http/context.js"
 import * as UnsupportedFields from "../chat/unsupportedFields.js"
 
 /** The wires with embeddings in OpenAI's format, to which extra fields are sent unchanged. */
 const openaiWires: ReadonlySet<string> = new Set(["chat-completions", "responses"])
 
-export const handler = (context: GatewayContext): Handler =>
-  Authentication.authenticated(context, (caller) =>
+export const route = (context: GatewayContext): HotRoute => ({
+  path: "/v1/embeddings",
+  encodeError: chatCompletions.wire.encodeError,
+  answer: ({ caller, request, response }) =>
     Effect.gen(function* () {
-      const body = yield* Body.read(context.maxBodySize)
-      const { model, ...request } = yield* Effect.mapError(wire.decodeRequest(body), HttpErrors.fromWireFailure)
+      const body = yield* Body.read(request, context.maxBodySize)
+      const { model, ...input } = yield* Effect.mapError(wire.decodeRequest(body), HttpErrors.fromWireFailure)
       const llm = yield* resolveModel(context, caller, model)
-      const { extra = {}, ...supported } = request
+      const { extra = {}, ...supported } = input
       const passesThrough = openaiWires.has(llm.info.wire)
-      const call = Effect.mapError(llm.embed(passesThrough ? request : supported), HttpErrors.fromLLMError)
-      const response = yield* context.requests.withinDeadline(call)
-      return JsonResponse.json(wire.encodeResponse(response, body), {
-        headers: UnsupportedFields.droppedHeader(passesThrough ? [] : Object.keys(extra))
-      })
+      const answer = yield* Effect.mapError(llm.embed(passesThrough ? input : supported), HttpErrors.fromLLMError)
+      const headers = UnsupportedFields.droppedHeader(passesThrough ? [] : Object.keys(extra))
+      response.send(200, headers, JSON.stringify(wire.encodeResponse(answer, body)))
     })
-  )
+})

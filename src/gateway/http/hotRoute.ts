@@ -1,0 +1,90 @@
+/**
+ * The hot routes: those that call models. Each request is one fiber over an `Exchange`, without the platform's router, responses and
+ * streams. Every server runs the same handlers: `nodeListener.ts` for Node's own, `hotApp.ts` for any other.
+ */
+import { Cause, Context, Effect, FiberId, Option } from "effect"
+import { WantsRawResponse } from "../../call/passthrough.js"
+import { whileChanged } from "../../internal/context.js"
+import { Label } from "../../internal/label.js"
+import type { ServerWire } from "../../wire/Wire.js"
+import { callerOf } from "../auth/authenticate.js"
+import type { Caller } from "../auth/model.js"
+import type { GatewayContext } from "./context.js"
+import * as HttpErrors from "./error.js"
+import type { Exchange } from "./exchange.js"
+
+/** An admitted request of an authenticated caller. */
+export interface HotCall extends Exchange {
+  readonly caller: Caller
+  /** Whether the request was interrupted because the gateway shuts down. */
+  readonly isExpired: () => boolean
+}
+
+export interface HotRoute {
+  readonly path: `/${string}`
+  /** The wire whose raw answers are returned beside the decoded ones. */
+  readonly rawProtocol?: string
+  /** Sends the response. A failure must come before it begins. */
+  readonly answer: (call: HotCall) => Effect.Effect<void, HttpErrors.HttpError>
+  /** Encodes the failures of `answer`. */
+  readonly encodeError: ServerWire["encodeError"]
+}
+
+/** The error that the client gets; undefined when it has left. */
+const errorOf = (cause: Cause.Cause<HttpErrors.HttpError>, isExpired: boolean): HttpErrors.HttpError | undefined => {
+  const failure = Cause.failureOption(cause)
+  if (Option.isSome(failure)) return failure.value
+  if (isExpired) return HttpErrors.shuttingDown
+  return Cause.isInterruptedOnly(cause) ? undefined : HttpErrors.internal
+}
+
+/** Logs what is not a typed error. */
+export const logDefect = (message: string, cause: Cause.Cause<unknown>): Effect.Effect<void> =>
+  Option.match(Cause.dieOption(cause), {
+    onNone: () => Effect.void,
+    onSome: (defect) => Effect.logError(message, defect)
+  })
+
+/** Handles a request from its admission to the end of its response. */
+export const serve = (
+  context: GatewayContext,
+  { answer, encodeError, rawProtocol }: HotRoute,
+  exchange: Exchange
+): Effect.Effect<void> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.withFiberRuntime<void>((fiber) => {
+      const { request, response } = exchange
+      let expired = false
+      const isExpired = (): boolean => expired
+
+      const fail = (error: HttpErrors.HttpError): Effect.Effect<void> =>
+        Effect.map(HttpErrors.record(error), () => {
+          const body = JSON.stringify(encodeError(HttpErrors.servedError(error)))
+          response.send(error.status, HttpErrors.headersOf(error), body)
+        })
+
+      const leave = context.requests.enter(() => {
+        expired = true
+        fiber.unsafeInterruptAsFork(FiberId.none)
+      })
+      if (leave === undefined) return fail(HttpErrors.shuttingDown)
+
+      const answered = Effect.flatMap(restore(callerOf(context, request.headers)), (caller) =>
+        whileChanged(restore(answer({ request, response, caller, isExpired })), (outer) => {
+          const labelled = Context.add(outer, Label, caller.label)
+          return rawProtocol === undefined ? labelled : Context.add(labelled, WantsRawResponse, rawProtocol)
+        })
+      )
+      return Effect.matchCauseEffect(answered, {
+        onSuccess: () => Effect.sync(leave),
+        onFailure: (cause) => {
+          const error = errorOf(cause, expired)
+          const failed = error === undefined ? Effect.void : fail(error)
+          return Effect.ensuring(
+            Effect.zipRight(logDefect("unexpected error while handling a request", cause), failed),
+            Effect.sync(leave)
+          )
+        }
+      })
+    })
+  )

@@ -1,0 +1,84 @@
+/** Serves the hot routes from the requests and responses of Node's server, each in one fiber. */
+import { Context, Effect, FiberId, FiberRef, FiberRefs, HashMap, Runtime } from "effect"
+import type { ServerResponse } from "node:http"
+import * as CallRecord from "../../telemetry/callRecord.js"
+import * as Spans from "../../telemetry/spans.js"
+import type { GatewayContext } from "./context.js"
+import type { Request, Responder } from "./exchange.js"
+import type { HotRoute } from "./hotRoute.js"
+import { serve } from "./hotRoute.js"
+import type { Listener } from "./nodeServer.js"
+import * as RequestId from "./requestId.js"
+import * as Tracing from "./tracing.js"
+
+const makeResponder = (response: ServerResponse, id: string): Responder => ({
+  send: (status, headers, body) => {
+    if (response.destroyed) return
+    response.writeHead(status, {
+      "content-type": "application/json",
+      ...RequestId.headersWith(id, headers),
+      "content-length": Buffer.byteLength(body)
+    })
+    response.end(body)
+  },
+  begin: (headers) => {
+    if (!response.destroyed) response.writeHead(200, { ...RequestId.headersWith(id, headers) })
+  },
+  write: (piece) => response.write(piece),
+  drained: Effect.async<void>((resume) => {
+    if (!response.writableNeedDrain) return resume(Effect.void)
+    const onDrain = (): void => resume(Effect.void)
+    response.once("drain", onDrain)
+    return Effect.sync(() => response.off("drain", onDrain))
+  }),
+  end: () => void response.end(),
+  destroy: () => void response.destroy()
+})
+
+/** The fiber of a request begins with the request's id in its context and its log annotations, which saves changing them later. */
+const runtimeOf = (runtime: Runtime.Runtime<never>, id: string): Runtime.Runtime<never> =>
+  Runtime.make({
+    runtimeFlags: runtime.runtimeFlags,
+    context: Context.add(runtime.context, CallRecord.RequestId, id),
+    fiberRefs: FiberRefs.updateAs(runtime.fiberRefs, {
+      fiberId: FiberId.none,
+      fiberRef: FiberRef.currentLogAnnotations,
+      value: HashMap.set(
+        FiberRefs.getOrDefault(runtime.fiberRefs, FiberRef.currentLogAnnotations),
+        RequestId.annotation,
+        id
+      )
+    })
+  })
+
+/** `hasCors`: requests of web pages of other origins are left to the platform, which knows which of them are allowed. */
+export const make = (
+  context: GatewayContext,
+  routes: ReadonlyArray<HotRoute>,
+  hasCors: boolean
+): Effect.Effect<Listener> =>
+  Effect.map(Effect.all([Effect.runtime<never>(), Spans.isSilent]), ([runtime, isSilent]) => {
+    const byPath: ReadonlyMap<string, HotRoute> = new Map(routes.map((route) => [route.path, route]))
+    return (request, response) => {
+      const { headers, method = "", url = "" } = request
+      if (method !== "POST" || (hasCors && headers.origin !== undefined)) return false
+      const queryAt = url.indexOf("?")
+      const path = queryAt === -1 ? url : url.slice(0, queryAt)
+      const route = byPath.get(path)
+      if (route === undefined) return false
+      const received: Request = { method, path, headers, body: request }
+      const id = RequestId.idOf(headers)
+      const handler = serve(context, route, { request: received, response: makeResponder(response, id) })
+      const remoteAddress = request.socket.remoteAddress
+      const traced = { method, url, headers, remoteAddress, status: () => response.statusCode }
+      const fiber = Runtime.runFork(runtimeOf(runtime, id))(Tracing.inRequestSpan(isSilent, traced, handler))
+      response.on("close", () => {
+        if (!response.writableEnded) fiber.unsafeInterruptAsFork(FiberId.none)
+      })
+      // A handler that dies without a response must not leave its client waiting.
+      fiber.addObserver(() => {
+        if (!response.writableEnded) response.destroy()
+      })
+      return true
+    }
+  })

@@ -1,0 +1,44 @@
+/** Node's server behind a server of the platform, whose requests the gateway can handle without the platform. */
+import type { HttpServer } from "@effect/platform"
+import type { Scope } from "effect"
+import { Effect } from "effect"
+import { IncomingMessage, Server, ServerResponse } from "node:http"
+
+/** Handles a request; false leaves it to the platform. */
+export type Listener = (request: IncomingMessage, response: ServerResponse) => boolean
+
+/** A server that offers its requests to a listener first. */
+export class InterceptedServer extends Server {
+  listener: Listener | undefined
+
+  override emit(event: string, ...values: ReadonlyArray<unknown>): boolean {
+    const [request, response] = values
+    const isHandled =
+      event === "request" &&
+      request instanceof IncomingMessage &&
+      response instanceof ServerResponse &&
+      this.listener?.(request, response) === true
+    return isHandled || super.emit(event, ...values)
+  }
+}
+
+const servers = new WeakMap<HttpServer.HttpServer, InterceptedServer>()
+
+export const register = (server: HttpServer.HttpServer, nodeServer: InterceptedServer): void => {
+  servers.set(server, nodeServer)
+}
+
+/** Node's server, if the platform's was made by `GatewayServer`. */
+export const of = (server: HttpServer.HttpServer): InterceptedServer | undefined => servers.get(server)
+
+/** Offers requests to the listener while the scope is open. */
+export const intercept = (server: InterceptedServer, listener: Listener): Effect.Effect<void, never, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      server.listener = listener
+    }),
+    () =>
+      Effect.sync(() => {
+        server.listener = undefined
+      })
+  )
