@@ -3,8 +3,8 @@
  * client slows its provider down and nothing is buffered here.
  */
 import { HttpServerResponse } from "@effect/platform"
-import type { Stream } from "effect"
-import { Cause, Chunk, Duration, Effect, Exit, Option, Scope } from "effect"
+import type { Chunk, Stream } from "effect"
+import { Cause, Duration, Effect, Exit, Option, Scope } from "effect"
 import type { LLMError } from "../../vocabulary/LLMError.js"
 import * as Framing from "../../wire/framing.js"
 import type { Frame } from "../../wire/Wire.js"

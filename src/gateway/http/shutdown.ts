@@ -66,7 +66,7 @@ export const make: Effect.Effect<ActiveRequests> = Effect.map(Deferred.make<void
       }).pipe(
         Effect.flatMap((idle) => {
           if (idle._tag === "Some") return Effect.void
-          for (const { expire } of [...expirations]) expire()
+          expirations.forEach(({ expire }) => expire())
           return Effect.asVoid(wait(closingTimeout))
         })
       )
