@@ -120,13 +120,23 @@ export const normalize = (
   if (fault !== undefined) return Either.left(fault)
   const fields = typeof input === "string" || input.prompt !== undefined ? asObject(input) : input
   const candidate: unknown = { ...defaults, ...withoutUndefined({ ...fields }) }
-  return Either.flatMap(Either.mapLeft(validate(candidate), validationError), (request) => {
-    const unsendable = unknownTool(request)
-      ? invalid("toolChoice.name", "The request is not valid. toolChoice.name: names no tool of the request")
-      : deepArguments(request)
-    return unsendable === undefined ? Either.right(request) : Either.left(unsendable)
-  })
+  return Either.flatMap(Either.mapLeft(validate(candidate), validationError), sendable)
 }
+
+/** Checks what the schema of requests does not. */
+const sendable = (request: ChatRequest): Either.Either<ChatRequest, InvalidRequestError> => {
+  const unsendable = unknownTool(request)
+    ? invalid("toolChoice.name", "The request is not valid. toolChoice.name: names no tool of the request")
+    : deepArguments(request)
+  return unsendable === undefined ? Either.right(request) : Either.left(unsendable)
+}
+
+/** A request that follows the schema, such as one that the wire of a server has decoded. It is not validated again when it is sent. */
+export const ofSchema = (request: ChatRequest): Either.Either<ChatRequest, InvalidRequestError> =>
+  Either.map(sendable(request), (request) => {
+    validated.add(request)
+    return request
+  })
 
 /** A valid request with defaults. */
 export const withDefaults = (

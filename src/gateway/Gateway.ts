@@ -35,6 +35,7 @@ import * as RequestId from "./http/requestId.js"
 import * as Loopback from "./auth/loopback.js"
 import type * as Metrics from "./routes/metrics.js"
 import type { Router } from "./http/context.js"
+import { makeResolveModel } from "./http/context.js"
 import * as Routes from "./http/routes.js"
 import * as ActiveRequests from "./http/shutdown.js"
 import type { GatewayContext } from "./http/context.js"
@@ -52,12 +53,13 @@ import * as SimpleRoutes from "./compat/routes.js"
 export interface Options<R = never> {
   /**
    * Middleware around every model for every call, such as a `UsageLedger.middleware()`, a `Budget.middleware()` or a
-   * `ResponseCache.middleware()`. It is applied at every call, so its state belongs in a service. @default none
+   * `ResponseCache.middleware()`. It is applied once to each model for each client key, and again after the models have been reloaded,
+   * so state for all calls belongs in a service. @default none
    */
   readonly around?: Middleware<never, R>
   /**
    * Middleware that sees every call as the client does, such as an `AccessLog`: it is outside of the limits and the budget of the
-   * client's key, so it also sees the calls that these refuse. It is applied at every call. @default none
+   * client's key, so it also sees the calls that these refuse. It is applied as `around` is. @default none
    *
    * @since 0.2.0
    */
@@ -150,10 +152,8 @@ const makeParts = <R>(options: Options<R>): Effect.Effect<Parts, never, Models |
     const observe = withServices(options.observe)
     const dashboard = yield* Effect.serviceOption(Dashboard)
     const requests = yield* ActiveRequests.make
-    const gatewayContext: GatewayContext = {
+    const modelContext = {
       models: yield* Models,
-      access: yield* Access,
-      requests,
       around: withServices(options.around),
       observe: Option.match(dashboard, {
         onNone: () => observe,
@@ -161,7 +161,13 @@ const makeParts = <R>(options: Options<R>): Effect.Effect<Parts, never, Models |
           ({ watch }) =>
           (llm: LLMService, name: string) =>
             Effect.flatMap(observe(llm), watch(name))
-      }),
+      })
+    }
+    const gatewayContext: GatewayContext = {
+      ...modelContext,
+      resolveModel: makeResolveModel(modelContext),
+      access: yield* Access,
+      requests,
       maxBodySize: Number(FileSystem.Size(options.maxBodySize ?? 32 * mebibyte)),
       keepAlive: Duration.decode(options.keepAlive ?? "15 seconds"),
       maxChoices: options.maxChoices ?? 128

@@ -12,6 +12,7 @@ import * as Catalogue from "./catalogue.js"
 import * as Environment from "../provider/environment.js"
 import * as FileReload from "./fileReload.js"
 import { fromStream, toStream } from "../call/openStream.js"
+import { fromEffect, sendChat, toChat } from "../call/sending.js"
 import * as LiveModel from "./liveModel.js"
 import * as LiveGroup from "./liveGroup.js"
 
@@ -121,7 +122,10 @@ const forwardingService = (find: () => Catalogue.Lookup, initial: LLMService): L
 const forwardedCalls = (find: () => Catalogue.Lookup, latest: () => LLMService): Omit<LLMService, "info"> => {
   const current = Effect.suspend(find)
   return {
-    chat: (request) => Effect.flatMap(current, (llm) => llm.chat(request)),
+    chat: toChat((input, added) => {
+      const found = find()
+      return Either.isLeft(found) ? fromEffect(Effect.fail(found.left)) : sendChat(found.right, input, added)
+    }),
     chatStream: (request) => toStream(Effect.flatMap(current, (llm) => fromStream(llm.chatStream(request)))),
     embed: (request) => Effect.flatMap(current, (llm) => llm.embed(request)),
     listModels: Effect.flatMap(current, (llm) => llm.listModels),
@@ -193,11 +197,20 @@ export const make = (
     })
 
     const catalogue = (): Catalogue.Catalogue => MutableRef.get(state).catalogue
-    const forward = (find: () => Catalogue.Lookup) =>
-      Effect.map(Effect.suspend(find), (found) => forwardingService(find, found))
+    /** The services that were handed out, by name: callers add middlewares to each of them once. */
+    const forwarding = new Map<string, LLMService>()
+    const forward = (name: string, find: () => Catalogue.Lookup) =>
+      Effect.map(Effect.suspend(find), (found) => {
+        const service = forwarding.get(name) ?? forwardingService(find, found)
+        forwarding.set(name, service)
+        return service
+      })
     return {
       models: {
-        get: (name, model) => forward(() => catalogue().find(Catalogue.nameOf(name, model))),
+        get: (nameOrProvider, model) => {
+          const name = Catalogue.nameOf(nameOrProvider, model)
+          return forward(name, () => catalogue().find(name))
+        },
         group: (name) => {
           const find = () => catalogue().findGroup(name)
           return Effect.map(Effect.suspend(find), (found) => forwardingGroup(find, found))
@@ -205,7 +218,7 @@ export const make = (
         get list() {
           return catalogue().list
         },
-        default: forward(() => catalogue().findDefault())
+        default: forward("", () => catalogue().findDefault())
       },
       reloader: {
         reload,

@@ -36,6 +36,8 @@ const unrestrictedCaller = (id: string): Caller => ({ id, label: id, allows: () 
 
 const adminCaller = unrestrictedCaller("admin")
 
+const anonymousCaller = unrestrictedCaller("")
+
 /** Logs each model without a price that a budget in dollars needs, once. */
 const priceReporter = (): ((error: LLMError) => Effect.Effect<void>) => {
   const reported = new Set<string>()
@@ -126,7 +128,7 @@ export const makeConfigurable = (
     const activeKeyOf = (key: VirtualKey): Effect.Effect<ActiveKey, InvalidAccessError> =>
       Effect.flatMap(Ref.get(activeKeys), (all) => {
         const active = all.get(key.id)
-        if (active !== undefined && sameSettings(active.key, key)) return Effect.succeed(active)
+        if (active !== undefined && (active.key === key || sameSettings(active.key, key))) return Effect.succeed(active)
         return Effect.flatMap(activate(key), (made) =>
           // Another request may have added the key: each key has one limiter.
           Ref.modify(activeKeys, (all): readonly [ActiveKey, ReadonlyMap<string, ActiveKey>] => {
@@ -202,13 +204,15 @@ export const makeConfigurable = (
 
     /** The settings of a configured key come from the configuration; the store decides whether it was revoked. */
     const findKey = (hash: string) =>
-      Effect.gen(function* () {
-        const { keys, unstored } = yield* Ref.get(configured)
+      Effect.flatMap(Ref.get(configured), ({ keys, unstored }) => {
         const own = keys.get(hash)
-        if (own !== undefined && unstored.has(hash)) yield* storeConfigured(own)
-        const stored = Option.getOrUndefined(yield* store.find(hash))
-        if (stored === undefined || !Secrets.equalDigests(stored.hash, hash)) return yield* denied("unknown")
-        return own ?? (stored.configured === true ? yield* denied("unknown") : stored)
+        const found = Effect.flatMap(store.find(hash), (option) => {
+          const stored = Option.getOrUndefined(option)
+          if (stored === undefined || !Secrets.equalDigests(stored.hash, hash)) return denied("unknown")
+          if (own !== undefined) return Effect.succeed(own)
+          return stored.configured === true ? denied("unknown") : Effect.succeed(stored)
+        })
+        return own !== undefined && unstored.has(hash) ? Effect.zipRight(storeConfigured(own), found) : found
       })
 
     /** The stored keys, without those that only other gateways have configured or that are no longer configured. */
@@ -249,7 +253,7 @@ export const makeConfigurable = (
         Effect.map((all) => all.flat())
       ),
       caller: (secret) => {
-        if (isOpen) return Effect.succeed(unrestrictedCaller(""))
+        if (isOpen) return Effect.succeed(anonymousCaller)
         if (Option.isNone(secret)) return denied("missing")
         const hash = Secrets.digest(secret.value)
         return isAdminSecret(hash)

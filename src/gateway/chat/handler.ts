@@ -3,6 +3,7 @@ import { Clock, Effect } from "effect"
 import type { ChatRequest, ChatResponse } from "../../vocabulary/Chat.js"
 import { withContent } from "../../vocabulary/Chat.js"
 import { fromStream } from "../../call/openStream.js"
+import * as Requests from "../../call/request.js"
 import type { Service as LLMService } from "../../call/model.js"
 import { number } from "../../wire/json.js"
 import * as Body from "../http/body.js"
@@ -14,7 +15,6 @@ import type { Protocol } from "./model.js"
 import * as Passthrough from "./passthrough.js"
 import * as Streaming from "./sse.js"
 import type { GatewayContext } from "../http/context.js"
-import { resolveModel } from "../http/context.js"
 import * as UnsupportedFields from "./unsupportedFields.js"
 
 /** A decoded request with the model that it names. */
@@ -131,13 +131,14 @@ export const route = (context: GatewayContext, protocol: Protocol): HotRoute => 
           HttpErrors.fromWireFailure
         )
         const { model, ...chatRequest } = decoded.request
-        const llm = yield* resolveModel(context, hot.caller, model)
+        const llm = yield* context.resolveModel(hot.caller, model)
         const count = isChatCompletions ? yield* choiceCount(body, context.maxChoices) : 1
-        const { dropped, request } = yield* UnsupportedFields.drop(
+        const { dropped, request: supported } = yield* UnsupportedFields.drop(
           isChatCompletions ? withoutN(chatRequest) : chatRequest,
           protocol,
           llm.info.wire
         )
+        const request = yield* Effect.mapError(Requests.ofSchema(supported), HttpErrors.fromLLMError)
         const createdAt = yield* seconds
         const headers = UnsupportedFields.droppedHeader(dropped)
         const call: ChatCall = { context, hot, protocol, llm, request, body, count, createdAt, headers }

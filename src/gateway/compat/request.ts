@@ -10,7 +10,7 @@ import * as HttpErrors from "../http/error.js"
 import * as Protocol from "../chat/protocols.js"
 import type { GatewayContext } from "../http/context.js"
 import type { HotCall } from "../http/hotRoute.js"
-import { resolveModel, withoutGroups, wrapModel } from "../http/context.js"
+import { withoutGroups, wrapModel } from "../http/context.js"
 import * as UnsupportedFields from "../chat/unsupportedFields.js"
 
 export interface SimpleRequest {
@@ -75,10 +75,10 @@ export const makeDefaultModel = (
 
     return (caller) =>
       configured !== undefined
-        ? resolveModel(context, caller, configured)
+        ? context.resolveModel(caller, configured)
         : Effect.flatMap(Effect.option(models.default), (fileDefault) =>
             Option.isSome(fileDefault)
-              ? resolveModel(context, caller, undefined)
+              ? context.resolveModel(caller, undefined)
               : Effect.flatMap(balanceFor(caller), (llm) => wrapModel(context, caller, llm, balanceName))
           )
   })
@@ -100,7 +100,7 @@ export const read = (context: GatewayContext, { caller, request: received }: Hot
       HttpErrors.fromWireFailure
     )
     const { model, ...chatRequest } = decoded.request
-    const llm = yield* model === undefined ? defaultModel(caller) : resolveModel(context, caller, model)
+    const llm = yield* model === undefined ? defaultModel(caller) : context.resolveModel(caller, model)
     const { dropped, request } = yield* UnsupportedFields.drop(chatRequest, Protocol.chatCompletions, llm.info.wire)
     return { llm, request, headers: UnsupportedFields.droppedHeader(dropped) } satisfies SimpleRequest
   })

@@ -20,7 +20,11 @@ export interface GatewayContext {
   readonly maxBodySize: number
   readonly keepAlive: Duration.Duration
   readonly maxChoices: number
+  readonly resolveModel: ResolveModel
 }
+
+/** What the calls to a model go through. */
+type ModelContext = Pick<GatewayContext, "models" | "around" | "observe">
 
 /** A route before its errors are encoded. */
 export type Handler = Effect.Effect<
@@ -60,7 +64,7 @@ const listedName = (models: ModelsService, name: string | undefined, info: LLMSe
 
 /** Adds the gateway's middleware, the limits of the caller and the observer to a model; `name` is its full name. */
 export const wrapModel = (
-  { around, observe }: GatewayContext,
+  { around, observe }: Pick<ModelContext, "around" | "observe">,
   caller: Caller,
   llm: LLMService,
   name: string
@@ -70,21 +74,69 @@ export const wrapModel = (
     Effect.flatMap((limited) => observe(limited, name))
   )
 
-/** The model of this name for the caller; the default where the request names none. */
-export const resolveModel = (
-  context: GatewayContext,
-  caller: Caller,
-  name: string | undefined
-): Effect.Effect<LLMService, HttpErrors.HttpError> => {
+/** A model that a caller can use. */
+interface Resolved {
+  /** The model and the list in which it was found. */
+  readonly found: LLMService
+  readonly list: ModelsService["list"]
+  /** The model with its middlewares. */
+  readonly llm: LLMService
+}
+
+/** The models that each caller has used, by the names in its requests; the default is under an empty name. */
+const makeResolvedModels = () => {
+  const byCaller = new WeakMap<Caller, Map<string, Resolved>>()
+  return {
+    get: (caller: Caller, name: string): Resolved | undefined => byCaller.get(caller)?.get(name),
+    set: (caller: Caller, name: string, resolved: Resolved): void => {
+      const models = byCaller.get(caller) ?? new Map<string, Resolved>()
+      byCaller.set(caller, models.set(name, resolved))
+    }
+  }
+}
+
+/** Finds the model of a name for a caller; the default where the name is undefined. */
+export type ResolveModel = (caller: Caller, name: string | undefined) => Effect.Effect<LLMService, HttpErrors.HttpError>
+
+/**
+ * The middlewares are applied once to each model, caller and name, as long as the list of models stays the same: applying them takes
+ * longer than most calls through them.
+ */
+export const makeResolveModel = (context: ModelContext): ResolveModel => {
   const { models } = context
-  const found = Effect.mapError(name === undefined ? models.default : models.get(name), () =>
-    name === undefined ? HttpErrors.invalid("You must provide a model.", "model") : HttpErrors.unknownModel(name)
-  )
-  return Effect.flatMap(found, (llm) =>
-    caller.allows(accessNames(models, name, llm.info))
-      ? wrapModel(context, caller, llm, listedName(models, name, llm.info))
-      : Effect.fail(HttpErrors.unknownModel(name ?? llm.info.model))
-  )
+  const resolved = makeResolvedModels()
+
+  const add = (
+    caller: Caller,
+    name: string | undefined,
+    found: LLMService
+  ): Effect.Effect<LLMService, HttpErrors.HttpError> => {
+    const { list } = models
+    if (!caller.allows(accessNames(models, name, found.info))) {
+      return Effect.fail(HttpErrors.unknownModel(name ?? found.info.model))
+    }
+    return Effect.map(wrapModel(context, caller, found, listedName(models, name, found.info)), (llm) => {
+      // Another request may have applied the middlewares meanwhile, whose state is kept.
+      const other = resolved.get(caller, name ?? "")
+      if (other?.found === found && other.list === list) return other.llm
+      resolved.set(caller, name ?? "", { found, list, llm })
+      return llm
+    })
+  }
+
+  return (caller, name) =>
+    Effect.matchEffect(name === undefined ? models.default : models.get(name), {
+      onFailure: () =>
+        Effect.fail(
+          name === undefined ? HttpErrors.invalid("You must provide a model.", "model") : HttpErrors.unknownModel(name)
+        ),
+      onSuccess: (found) => {
+        const known = resolved.get(caller, name ?? "")
+        return known?.found === found && known.list === models.list
+          ? Effect.succeed(known.llm)
+          : add(caller, name, found)
+      }
+    })
 }
 
 export type Router = HttpRouter.HttpRouter<never, Scope.Scope>

@@ -6,7 +6,6 @@ import * as HttpErrors from "../http/error.js"
 import { anthropic } from "../chat/protocols.js"
 import type { GatewayContext } from "../http/context.js"
 import type { HotRoute } from "../http/hotRoute.js"
-import { resolveModel } from "../http/context.js"
 
 /** Uses the `TokenCounter` in context, without a request to the provider. */
 export const route = (context: GatewayContext): HotRoute => ({
@@ -16,7 +15,7 @@ export const route = (context: GatewayContext): HotRoute => ({
     Effect.gen(function* () {
       const body = yield* Body.read(request, context.maxBodySize)
       const decoded = yield* Effect.mapError(anthropic.wire.decodeRequest(body), HttpErrors.fromWireFailure)
-      const { info } = yield* resolveModel(context, caller, decoded.request.model)
+      const { info } = yield* context.resolveModel(caller, decoded.request.model)
       const { tokens } = yield* TokenCounter.count(decoded.request, info.model)
       response.send(200, {}, JSON.stringify({ input_tokens: tokens }))
     })

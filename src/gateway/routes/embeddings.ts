@@ -6,7 +6,6 @@ import { chatCompletions } from "../chat/protocols.js"
 import * as HttpErrors from "../http/error.js"
 import type { GatewayContext } from "../http/context.js"
 import type { HotRoute } from "../http/hotRoute.js"
-import { resolveModel } from "../http/context.js"
 import * as UnsupportedFields from "../chat/unsupportedFields.js"
 
 /** The wires with embeddings in OpenAI's format, to which extra fields are sent unchanged. */
@@ -19,7 +18,7 @@ export const route = (context: GatewayContext): HotRoute => ({
     Effect.gen(function* () {
       const body = yield* Body.read(request, context.maxBodySize)
       const { model, ...input } = yield* Effect.mapError(wire.decodeRequest(body), HttpErrors.fromWireFailure)
-      const llm = yield* resolveModel(context, caller, model)
+      const llm = yield* context.resolveModel(caller, model)
       const { extra = {}, ...supported } = input
       const passesThrough = openaiWires.has(llm.info.wire)
       const answer = yield* Effect.mapError(llm.embed(passesThrough ? input : supported), HttpErrors.fromLLMError)
