@@ -26,7 +26,7 @@
 import { Chunk, Context, Effect, Layer, Option } from "effect"
 import type { Middleware } from "../call/model.js"
 import type { Open } from "../call/openStream.js"
-import { fromStream, toStream } from "../call/openStream.js"
+import { fromStream, mapEvents, toStream } from "../call/openStream.js"
 import { mapAnswer, sendChat, toChat } from "../call/sending.js"
 import { wrap } from "../call/wrap.js"
 import type { ChatEvent } from "../vocabulary/ChatEvent.js"
@@ -153,7 +153,7 @@ export const middleware = (): Middleware => (next) =>
           )
 
     const withStreamCosts = (callPrices: Service, open: Open): Open =>
-      Effect.map(open, ({ first, pull }) => {
+      Effect.map(open, (opened) => {
         let start: ResponseOrigin = { ...next.info, attempts: [] }
         const withCosts = (events: Chunk.Chunk<ChatEvent>): Chunk.Chunk<ChatEvent> => {
           let finished = false
@@ -165,7 +165,7 @@ export const middleware = (): Middleware => (next) =>
             ? Chunk.map(events, (event) => (event._tag === "Finish" ? withCost(callPrices, event, start) : event))
             : events
         }
-        return { first: withCosts(first), pull: Effect.map(pull, withCosts) }
+        return mapEvents(opened, withCosts)
       })
 
     return wrap(next, {

@@ -14,10 +14,20 @@ import type { AnswerSoFar } from "./collector.js"
 /** The next events; fails with `None` at the end. Never an empty chunk. */
 export type Pull = Effect.Effect<Chunk.Chunk<ChatEvent>, Option.Option<LLMError>>
 
+/**
+ * Passes the events to `accept` as they arrive, in plain code where nothing else has to run. Succeeds when `accept` has returned false:
+ * the provider is not read any more until it is run again. Fails as `pull` does.
+ */
+export type Forward = (
+  accept: (events: Chunk.Chunk<ChatEvent>) => boolean
+) => Effect.Effect<void, Option.Option<LLMError>>
+
 export interface OpenStream {
   /** The first events; empty when the stream ended without any. */
   readonly first: Chunk.Chunk<ChatEvent>
   readonly pull: Pull
+  /** The same events without an effect for each chunk, where the stream can be read so. */
+  readonly forward?: Forward
   /** The answer so far, where the client collects it. */
   readonly answer?: AnswerSoFar
   /** Puts the first events back and returns a pull of all events, for a consumer that does not look at the first ones. */
@@ -81,6 +91,67 @@ export const isolated = (open: Open): Open =>
       )
     )
   )
+
+/** Changes or looks at the events of a stream, in plain code. */
+export const mapEvents = (
+  { first, forward, pull }: OpenStream,
+  change: (events: Chunk.Chunk<ChatEvent>) => Chunk.Chunk<ChatEvent>
+): OpenStream => ({
+  first: change(first),
+  pull: Effect.map(pull, change),
+  ...(forward === undefined ? {} : { forward: (accept) => forward((events) => accept(change(events))) })
+})
+
+/** What a policy does with the events of a stream, and with its end. */
+interface Watcher {
+  /** Called with the events before the consumer gets them. An effect is run first. */
+  readonly onEvents: (events: Chunk.Chunk<ChatEvent>) => Effect.Effect<void> | undefined
+  /** The same for the end; `None` where nothing has failed. */
+  readonly onEnd: (end: Option.Option<LLMError>) => Effect.Effect<void> | undefined
+}
+
+const watchedForward =
+  (forward: Forward, onEvents: Watcher["onEvents"], failWith: (end: Option.Option<LLMError>) => Pull): Forward =>
+  (accept) => {
+    let pending: { readonly effect: Effect.Effect<void>; readonly events: Chunk.Chunk<ChatEvent> } | undefined
+    const watchedAccept = (events: Chunk.Chunk<ChatEvent>): boolean => {
+      const effect = onEvents(events)
+      if (effect === undefined) return accept(events)
+      // Stops for the effect, which runs in the fiber.
+      pending = { effect, events }
+      return false
+    }
+    const next: Effect.Effect<void, Option.Option<LLMError>> = Effect.matchEffect(forward(watchedAccept), {
+      onFailure: failWith,
+      onSuccess: () => {
+        if (pending === undefined) return Effect.void
+        const { effect, events } = pending
+        pending = undefined
+        return Effect.flatMap(effect, () => (accept(events) ? next : Effect.void))
+      }
+    })
+    return next
+  }
+
+/** Watches the events and the end of a stream. */
+export const watched = (
+  { first, forward, pull }: OpenStream,
+  { onEnd, onEvents }: Watcher
+): Effect.Effect<OpenStream> => {
+  const failWith = (end: Option.Option<LLMError>): Pull => {
+    const effect = onEnd(end)
+    return effect === undefined ? Effect.fail(end) : Effect.zipRight(effect, Effect.fail(end))
+  }
+  const pass = (events: Chunk.Chunk<ChatEvent>): Effect.Effect<Chunk.Chunk<ChatEvent>> => {
+    const effect = onEvents(events)
+    return effect === undefined ? Effect.succeed(events) : Effect.as(effect, events)
+  }
+  return Effect.map(pass(first), (first) => ({
+    first,
+    pull: Effect.matchEffect(pull, { onSuccess: pass, onFailure: failWith }),
+    ...(forward === undefined ? {} : { forward: watchedForward(forward, onEvents, failWith) })
+  }))
+}
 
 /** Adds earlier attempts to the `Start` event. */
 export const withEarlierAttempts = (opened: OpenStream, earlier: ReadonlyArray<Attempt.Attempt>): OpenStream => ({

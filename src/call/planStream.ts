@@ -16,7 +16,7 @@ import * as Watches from "./attemptWatch.js"
 import type { AnswerSoFar } from "./collector.js"
 import type { DirectClient, DirectStream } from "./directClient.js"
 import { CallLimits, narrowed } from "./limits.js"
-import type { Open, OpenStream, Pull } from "./openStream.js"
+import type { Forward, Open, OpenStream, Pull } from "./openStream.js"
 import { end, fromStream } from "./openStream.js"
 import type { Call, Plan, Restore } from "./plan.js"
 import { after, begin, continueAfter, continueSettled, continueWith, inAttempt, withAttempt } from "./plan.js"
@@ -50,8 +50,10 @@ const make = (plan: Plan, call: Call, direct: DirectClient | undefined) => {
   let unread = 0
   /** How the stream ended. It is reported when the reads have been pulled. */
   let over: Pull | undefined
-  /** Continues a pull that waits. */
-  let wake: ((next: Pull) => void) | undefined
+  /** Continues the fiber that waits for events. */
+  let wake: (() => void) | undefined
+  /** Gets the events while the fiber waits, instead of waking it. False: no more for now. */
+  let accept: ((events: Chunk.Chunk<ChatEvent>) => boolean) | undefined
   /** Reports the usage to its listeners, or the defects of code of the program; the next pull runs it, or the end of the stream. */
   let report: Effect.Effect<void> = Effect.void
   let isOpen = false
@@ -141,7 +143,8 @@ const make = (plan: Plan, call: Call, direct: DirectClient | undefined) => {
   const notify = (): void => {
     const resume = wake
     wake = undefined
-    resume?.(reads.length > 0 && report === Effect.void ? takenChunk : taken)
+    accept = undefined
+    resume?.()
   }
 
   /** Ends the stream for its consumer. */
@@ -167,14 +170,33 @@ const make = (plan: Plan, call: Call, direct: DirectClient | undefined) => {
     return usage === event.usage ? event : { ...event, usage }
   }
 
+  /** Passes events on while the fiber waits. */
+  const passOn = (accepts: NonNullable<typeof accept>, events: ReadonlyArray<ChatEvent>): void => {
+    try {
+      if (accepts(Chunk.unsafeFromArray(events))) {
+        waitingSince = clock.unsafeCurrentTimeMillis()
+        return
+      }
+      waitingSince = undefined
+      isPaused = true
+      stream?.pause()
+      notify()
+    } catch (defect) {
+      settle(Verdict.Neutral(), "interrupted")
+      finish(Effect.die(defect))
+    }
+  }
+
   const onEvents = (events: ReadonlyArray<ChatEvent>, soFar: AnswerSoFar, size: number): void => {
     answer = soFar
     if (!isOpen) {
       isOpen = true
       latency = clock.unsafeCurrentTimeMillis() - startedAt
     }
+    const isPlain = !events.some(isStartOrFinish)
+    if (isPlain && accept !== undefined) return passOn(accept, events)
     waitingSince = undefined
-    reads.push(events.some(isStartOrFinish) ? events.map(checked) : events)
+    reads.push(isPlain ? events : events.map(checked))
     unread += size
     notify()
     if (unread >= maxUnread && !isPaused) {
@@ -230,8 +252,25 @@ const make = (plan: Plan, call: Call, direct: DirectClient | undefined) => {
     const ready = take()
     if (ready !== undefined) return resume(ready)
     waitingSince = clock.unsafeCurrentTimeMillis()
-    wake = resume
+    wake = () => resume(reads.length > 0 && report === Effect.void ? takenChunk : taken)
   })
+
+  const forward: Forward = (accepts) => {
+    const waiting = Effect.async<void, PullFailure>((resume) => {
+      waitingSince = clock.unsafeCurrentTimeMillis()
+      accept = accepts
+      wake = () => resume(reads.length === 0 && over === undefined ? Effect.void : proceed)
+      if (isPaused) {
+        isPaused = false
+        stream?.resume()
+      }
+    })
+    const proceed: Effect.Effect<void, PullFailure> = Effect.suspend(() => {
+      const next = take()
+      return next === undefined ? waiting : Effect.flatMap(next, (events) => (accepts(events) ? proceed : Effect.void))
+    })
+    return proceed
+  }
 
   /** Settles what has no end of its own: a stream that was interrupted, abandoned, or ended by a limit. */
   const settleAborted = (): void =>
@@ -245,6 +284,7 @@ const make = (plan: Plan, call: Call, direct: DirectClient | undefined) => {
     Effect.suspend(() => {
       isClosed = true
       wake = undefined
+      accept = undefined
       stream?.abort()
       clearTimeout(timer)
       return continueAfter(closed, () => {
@@ -337,7 +377,7 @@ const make = (plan: Plan, call: Call, direct: DirectClient | undefined) => {
           reads.unshift(Chunk.toReadonlyArray(first))
           return pull
         }
-        return Effect.succeed({ first, pull, restart })
+        return Effect.succeed({ first, pull, forward, restart })
       },
       onFailure: (cause) => failedOpening(cause, restore)
     })

@@ -1,9 +1,7 @@
 /** The middleware of budgets: makes a reservation before each call and settles it when the call ends, however it ends. */
 import { Cause, Context, Effect, Either, Option } from "effect"
-import type { Chunk } from "effect"
 import type { Attempt } from "../../vocabulary/attempt.js"
 import type { ChatRequest } from "../../vocabulary/Chat.js"
-import type { ChatEvent } from "../../vocabulary/ChatEvent.js"
 import type { Middleware, ModelInfo } from "../../call/model.js"
 import type { LLMError } from "../../vocabulary/LLMError.js"
 import * as Pricing from "../pricing/cost.js"
@@ -15,8 +13,8 @@ import { clockOf } from "../../internal/clock.js"
 import { whileChanged } from "../../internal/context.js"
 import { Label } from "../../internal/label.js"
 import { isListening, withListeners } from "../../call/usageListeners.js"
-import type { Open, OpenStream, Pull } from "../../call/openStream.js"
-import { fromStream, toStream } from "../../call/openStream.js"
+import type { Open, OpenStream } from "../../call/openStream.js"
+import { fromStream, toStream, watched } from "../../call/openStream.js"
 import { rememberingEstimate, inputTokensOf, normalize, normalizeEmbedding, passedOn } from "../../call/request.js"
 import type { Added } from "../../call/added.js"
 import { nothing, withListener } from "../../call/added.js"
@@ -69,24 +67,21 @@ const settleAtFinish = (
   reservation: BudgetReservation,
   streamEnd: StreamEnd
 ): Effect.Effect<OpenStream> => {
-  const settleOnFinish = (events: Chunk.Chunk<ChatEvent>): Effect.Effect<Chunk.Chunk<ChatEvent>> => {
-    for (const event of events) {
-      if (event._tag === "Start") streamEnd.by = Pricing.withOwnPrice(info, Pricing.answererOf(event))
-      else if (event._tag === "Finish") {
-        const settle = Effect.suspend(() => reservation.settle(event.usage, streamEnd.by))
-        return Effect.as(Effect.uninterruptible(settle), events)
+  return watched(opened, {
+    onEvents: (events) => {
+      for (const event of events) {
+        if (event._tag === "Start") streamEnd.by = Pricing.withOwnPrice(info, Pricing.answererOf(event))
+        else if (event._tag === "Finish") {
+          return Effect.uninterruptible(Effect.suspend(() => reservation.settle(event.usage, streamEnd.by)))
+        }
       }
-    }
-    return Effect.succeed(events)
-  }
-  const pull: Pull = Effect.matchEffect(opened.pull, {
-    onSuccess: settleOnFinish,
-    onFailure: (end) => {
+      return undefined
+    },
+    onEnd: (end) => {
       streamEnd.partial = Option.getOrUndefined(Option.flatMapNullable(end, partialUsage))
-      return Effect.fail(end)
+      return undefined
     }
   })
-  return Effect.map(settleOnFinish(opened.first), (first) => ({ first, pull }))
 }
 
 const chargeStream =

@@ -4,7 +4,7 @@ import { acquireRelease } from "../../internal/scopedRelease.js"
 import * as Budget from "../../accounting/Budget.js"
 import type { ChatRequest } from "../../vocabulary/Chat.js"
 import type { Open, OpenStream } from "../../call/openStream.js"
-import { fromStream, toStream } from "../../call/openStream.js"
+import { fromStream, mapEvents, toStream } from "../../call/openStream.js"
 import { estimateInput, normalize } from "../../call/request.js"
 import { wrap } from "../../call/wrap.js"
 import type { Middleware } from "../../call/model.js"
@@ -47,7 +47,7 @@ const withStreamReservation = (limiter: RateLimiter.Service, tokens: number, ope
     }
     return Effect.zipRight(
       acquireRelease(limiter.reserve(tokens), (reservation) => Effect.suspend(() => reservation.settle(used))),
-      Effect.map(open, ({ first, pull }) => ({ first: recordUsage(first), pull: Effect.map(pull, recordUsage) }))
+      Effect.map(open, (opened) => mapEvents(opened, recordUsage))
     )
   })
 

@@ -18,6 +18,8 @@ export interface Opened<A> {
   readonly first: Chunk.Chunk<A>
   /** The next events. Fails with `None` at the end. */
   readonly pull: Effect.Effect<Chunk.Chunk<A>, Option.Option<LLMError>>
+  /** The same without an effect for each chunk: see `Forward` of `call/openStream.ts`. */
+  readonly forward?: (accept: (events: Chunk.Chunk<A>) => boolean) => Effect.Effect<void, Option.Option<LLMError>>
 }
 
 /** Encodes one stream. It keeps the state of that stream, so there is one for each. */
@@ -74,26 +76,38 @@ export const respond = <A>(
     response.begin({ "content-type": contentType, ...unbuffered, ...headers })
   }
 
-  const send = (events: Chunk.Chunk<A>, next: Effect.Effect<void, LLMError>): Effect.Effect<void, LLMError> => {
+  /** Sends events. False when the next ones should wait until the client has taken these. */
+  const send = (events: Chunk.Chunk<A>): boolean => {
     const piece = write(events)
-    return piece.length === 0 || response.write(piece) ? next : Effect.zipRight(response.drained, next)
+    return piece.length === 0 || response.write(piece)
   }
 
-  const readFrom = (pull: Opened<A>["pull"]): Effect.Effect<void, LLMError> => {
+  const endWith = (cause: Cause.Cause<Option.Option<LLMError>>): Effect.Effect<void, LLMError> => {
+    const failure = Cause.failureOption(cause)
+    return Option.isSome(failure) && Option.isNone(failure.value) ? Effect.void : Effect.failCause(causeOf(cause))
+  }
+
+  const pulledFrom = (pull: Opened<A>["pull"]): Effect.Effect<void, LLMError> => {
     const next: Effect.Effect<void, LLMError> = Effect.matchCauseEffect(pull, {
-      onSuccess: (events) => send(events, next),
-      onFailure: (cause) => {
-        const failure = Cause.failureOption(cause)
-        return Option.isSome(failure) && Option.isNone(failure.value) ? Effect.void : Effect.failCause(causeOf(cause))
-      }
+      onSuccess: (events) => (send(events) ? next : Effect.zipRight(response.drained, next)),
+      onFailure: endWith
     })
     return next
   }
 
-  const streamed = Effect.flatMap(open, ({ first, pull }) => {
+  const forwardedFrom = (forward: NonNullable<Opened<A>["forward"]>): Effect.Effect<void, LLMError> => {
+    const next: Effect.Effect<void, LLMError> = Effect.matchCauseEffect(forward(send), {
+      onSuccess: () => Effect.zipRight(response.drained, next),
+      onFailure: endWith
+    })
+    return next
+  }
+
+  const streamed = Effect.flatMap(open, ({ first, forward, pull }) => {
     clearInterval(timer)
     begin()
-    return send(first, readFrom(pull))
+    const rest = forward === undefined ? pulledFrom(pull) : forwardedFrom(forward)
+    return send(first) ? rest : Effect.zipRight(response.drained, rest)
   })
 
   /** Ends the stream with an error, which the client reads in the stream: its status was sent long ago. */

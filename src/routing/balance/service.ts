@@ -51,8 +51,8 @@ import { limitFor, requestsLeft, requestsOf } from "../../call/requestLimit.js"
 import { clockOf } from "../../internal/clock.js"
 import type { DeploymentSet } from "./deploymentSet.js"
 import * as DeploymentSets from "./deploymentSet.js"
-import type { OpenStream, Pull } from "../../call/openStream.js"
-import { fromStream, isolated, toStream, withEarlierAttempts } from "../../call/openStream.js"
+import type { OpenStream } from "../../call/openStream.js"
+import { fromStream, isolated, toStream, watched, withEarlierAttempts } from "../../call/openStream.js"
 import { normalize, normalizeEmbedding, passedOn } from "../../call/request.js"
 
 export const make = (
@@ -292,28 +292,16 @@ const makeService = (dependencies: Dependencies): Service => {
 
   /** Settles the lease when the stream ends, with its last event or an error. */
   const settlingAtEnd = (requirements: Requirements, lease: Lease, opened: OpenStream): Effect.Effect<OpenStream> => {
-    const pass = (events: OpenStream["first"]): Effect.Effect<OpenStream["first"]> =>
-      Option.exists(Chunk.last(events), (event) => event._tag === "Finish")
-        ? Effect.as(Effect.uninterruptible(Effect.suspend(() => leases.settle(lease, neutral))), events)
-        : Effect.succeed(events)
-    const pull: Pull = Effect.matchEffect(opened.pull, {
-      onSuccess: pass,
-      onFailure: (end) =>
-        Effect.zipRight(
-          Effect.uninterruptible(
-            Effect.suspend(() =>
-              leases.settle(
-                lease,
-                Option.match(end, { onNone: () => neutral, onSome: (error) => verdictFor(requirements, error) })
-              )
-            )
-          ),
-          Effect.fail(end)
-        )
-    })
+    const settled = (verdict: Verdict): Effect.Effect<void> =>
+      Effect.uninterruptible(Effect.suspend(() => leases.settle(lease, verdict)))
     return after(
       leases.markAnswered(lease),
-      Effect.map(pass(opened.first), (first): OpenStream => ({ first, pull }))
+      watched(opened, {
+        onEvents: (events) =>
+          Option.exists(Chunk.last(events), (event) => event._tag === "Finish") ? settled(neutral) : undefined,
+        onEnd: (end) =>
+          settled(Option.match(end, { onNone: () => neutral, onSome: (error) => verdictFor(requirements, error) }))
+      })
     )
   }
 
