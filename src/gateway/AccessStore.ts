@@ -12,7 +12,7 @@
  *
  * @since 0.1.0
  */
-import { Context, Effect, Layer, Option, Ref, Schema } from "effect"
+import { Context, Effect, Layer, MutableRef, Option, Schema } from "effect"
 import type { VirtualKey } from "./VirtualKey.js"
 
 /**
@@ -22,6 +22,12 @@ import type { VirtualKey } from "./VirtualKey.js"
 export interface Store {
   /** The key whose secret has this SHA-256. */
   readonly find: (hash: string) => Effect.Effect<Option.Option<VirtualKey>, AccessStoreError>
+  /**
+   * The same in plain code, for a store in memory. Every request uses it. @default `find`
+   *
+   * @since 0.2.0
+   */
+  readonly unsafeFind?: (hash: string) => VirtualKey | undefined
   /** All keys, oldest first. */
   readonly list: Effect.Effect<ReadonlyArray<VirtualKey>, AccessStoreError>
   /** Adds a key, or replaces the one with its hash. A store that records removed keys does not add those again. */
@@ -64,28 +70,30 @@ interface Memory {
  * @since 0.2.0
  * @category constructors
  */
-export const makeMemory: Effect.Effect<Store> = Effect.map(
-  Ref.make<Memory>({ keys: new Map(), removed: new Set() }),
-  (state): Store => ({
-    find: (hash) => Effect.map(Ref.get(state), ({ keys }) => Option.fromNullable(keys.get(hash))),
-    list: Effect.map(Ref.get(state), ({ keys }) => [...keys.values()]),
+export const makeMemory: Effect.Effect<Store> = Effect.sync((): Store => {
+  const state = MutableRef.make<Memory>({ keys: new Map(), removed: new Set() })
+  const unsafeFind = (hash: string): VirtualKey | undefined => MutableRef.get(state).keys.get(hash)
+  return {
+    find: (hash) => Effect.sync(() => Option.fromNullable(unsafeFind(hash))),
+    unsafeFind,
+    list: Effect.sync(() => [...MutableRef.get(state).keys.values()]),
     put: (key) =>
-      Ref.update(state, ({ keys, removed }) =>
-        removed.has(key.hash) ? { keys, removed } : { keys: new Map(keys).set(key.hash, key), removed }
-      ),
+      Effect.sync(() => {
+        const { keys, removed } = MutableRef.get(state)
+        if (!removed.has(key.hash)) MutableRef.set(state, { keys: new Map(keys).set(key.hash, key), removed })
+      }),
     remove: (id) =>
-      Ref.modify(state, ({ keys, removed }): readonly [boolean, Memory] => {
+      Effect.sync(() => {
+        const { keys, removed } = MutableRef.get(state)
         const hashes = [...keys.values()].filter((key) => key.id === id).map(({ hash }) => hash)
-        return [
-          hashes.length > 0,
-          {
-            keys: new Map([...keys].filter(([, key]) => key.id !== id)),
-            removed: new Set([...removed, ...hashes])
-          }
-        ]
+        MutableRef.set(state, {
+          keys: new Map([...keys].filter(([, key]) => key.id !== id)),
+          removed: new Set([...removed, ...hashes])
+        })
+        return hashes.length > 0
       })
-  })
-)
+  }
+})
 
 /**
  * @since 0.1.0

@@ -28,7 +28,10 @@ const errorOf = (error: AccessDeniedError | AccessStoreError): Effect.Effect<Htt
 const mapErrors = <A, R>(
   effect: Effect.Effect<A, AccessDeniedError | AccessStoreError, R>
 ): Effect.Effect<A, HttpErrors.HttpError, R> =>
-  Effect.catchAll(effect, (error) => Effect.flatMap(errorOf(error), Effect.fail))
+  Effect.matchEffect(effect, {
+    onFailure: (error) => Effect.flatMap(errorOf(error), Effect.fail),
+    onSuccess: Effect.succeed
+  })
 
 /** The caller with the secret in these headers. */
 export const callerOf = (

@@ -1,6 +1,6 @@
 /** Secrets of virtual keys: how they are made, digested, compared and checked. */
 import { Redacted } from "effect"
-import { createHash, randomBytes, timingSafeEqual } from "node:crypto"
+import { hash, randomBytes, timingSafeEqual } from "node:crypto"
 
 /** A configured secret, or its SHA-256 in hexadecimal digits. */
 export type Secret = string | Redacted.Redacted<string> | { readonly sha256: string }
@@ -9,8 +9,7 @@ export type Secret = string | Redacted.Redacted<string> | { readonly sha256: str
  * The SHA-256 of a secret in hexadecimal digits. A fast hash without salt is safe for keys of 256 random bits, which cannot be
  * enumerated; a slow one, as for passwords, would only delay every request. Keys that people choose should be as long.
  */
-export const digest = (secret: Redacted.Redacted<string>): string =>
-  createHash("sha256").update(Redacted.value(secret)).digest("hex")
+export const digest = (secret: Redacted.Redacted<string>): string => hash("sha256", Redacted.value(secret), "hex")
 
 /** Compares two digests in constant time. */
 export const equalDigests = (self: string, that: string): boolean => {

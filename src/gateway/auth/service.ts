@@ -1,5 +1,5 @@
 /** Checks the keys of clients against the configured and the stored ones. */
-import { DateTime, Effect, Option, Ref, Schema } from "effect"
+import { DateTime, Effect, MutableRef, Option, Schema } from "effect"
 import type { Status as BudgetStatus } from "../../accounting/budget/model.js"
 import { sameValue } from "../../models/equal.js"
 import type { LLMError } from "../../vocabulary/LLMError.js"
@@ -102,8 +102,8 @@ export const makeConfigurable = (
     const shared = yield* Effect.serviceOption(Stores.AccessStore)
     const store = Option.isSome(shared) ? shared.value : yield* Stores.makeMemory
     const admin = adminToken === undefined ? undefined : Secrets.digestOf(adminToken)
-    const configured = yield* Ref.make<Configured>({ keys: new Map(), unstored: new Set() })
-    const activeKeys = yield* Ref.make<ReadonlyMap<string, ActiveKey>>(new Map())
+    const configured = MutableRef.make<Configured>({ keys: new Map(), unstored: new Set() })
+    const activeKeys = MutableRef.make<ReadonlyMap<string, ActiveKey>>(new Map())
     const reportPrice = priceReporter()
 
     const activate = (key: VirtualKey): Effect.Effect<ActiveKey, InvalidAccessError> =>
@@ -126,18 +126,16 @@ export const makeConfigurable = (
 
     /** A key keeps its limiter and its budget while its settings stay the same. */
     const activeKeyOf = (key: VirtualKey): Effect.Effect<ActiveKey, InvalidAccessError> =>
-      Effect.flatMap(Ref.get(activeKeys), (all) => {
-        const active = all.get(key.id)
+      Effect.suspend(() => {
+        const active = MutableRef.get(activeKeys).get(key.id)
         if (active !== undefined && (active.key === key || sameSettings(active.key, key))) return Effect.succeed(active)
-        return Effect.flatMap(activate(key), (made) =>
+        return Effect.map(activate(key), (made) => {
           // Another request may have added the key: each key has one limiter.
-          Ref.modify(activeKeys, (all): readonly [ActiveKey, ReadonlyMap<string, ActiveKey>] => {
-            const other = all.get(key.id)
-            return other !== undefined && sameSettings(other.key, key)
-              ? [other, all]
-              : [made, new Map(all).set(key.id, made)]
-          })
-        )
+          const other = MutableRef.get(activeKeys).get(key.id)
+          if (other !== undefined && sameSettings(other.key, key)) return other
+          MutableRef.update(activeKeys, (all) => new Map(all).set(key.id, made))
+          return made
+        })
       })
 
     const callerOf = (key: VirtualKey) => Effect.map(activeKeyOf(key), ({ caller }) => caller)
@@ -145,25 +143,28 @@ export const makeConfigurable = (
     const storeConfigured = (key: VirtualKey): Effect.Effect<void, AccessStoreError> =>
       Effect.zipRight(
         store.put(key),
-        Ref.update(configured, ({ keys, unstored }) => ({
-          keys,
-          unstored: new Set([...unstored].filter((hash) => hash !== key.hash))
-        }))
+        Effect.sync(() => {
+          MutableRef.update(configured, ({ keys, unstored }) => ({
+            keys,
+            unstored: new Set([...unstored].filter((hash) => hash !== key.hash))
+          }))
+        })
       )
 
     /** Stores the keys that were configured while the store was unavailable. */
-    const storePending = Effect.flatMap(Ref.get(configured), ({ keys, unstored }) =>
-      Effect.forEach(
+    const storePending = Effect.suspend(() => {
+      const { keys, unstored } = MutableRef.get(configured)
+      return Effect.forEach(
         [...keys.values()].filter(({ hash }) => unstored.has(hash)),
         storeConfigured,
         { discard: true }
       )
-    )
+    })
 
     const configure = (options: ReadonlyArray<KeyOptions>): Effect.Effect<Reloaded, InvalidAccessError> =>
       Effect.gen(function* () {
         const now = yield* DateTime.now
-        const { keys: before } = yield* Ref.get(configured)
+        const { keys: before } = MutableRef.get(configured)
         const keys = options.map((keyOptions): VirtualKey => {
           const key = { ...keyOf(keyOptions, now), configured: true }
           const old = before.get(key.hash)
@@ -175,11 +176,11 @@ export const makeConfigurable = (
         const made = yield* Effect.forEach(changed, activate)
         const after = new Map(keys.map((key) => [key.hash, key]))
         const changes = changesOf(before, after)
-        yield* Ref.update(configured, ({ unstored }) => ({
+        MutableRef.update(configured, ({ unstored }) => ({
           keys: after,
           unstored: new Set([...unstored, ...changed.map(({ hash }) => hash)].filter((hash) => after.has(hash)))
         }))
-        yield* Ref.update(activeKeys, (all) => {
+        MutableRef.update(activeKeys, (all) => {
           const others = [...all].filter(([id]) => !changes.removed.includes(id))
           return new Map([...others, ...made.map((active) => [active.key.id, active] as const)])
         })
@@ -204,7 +205,8 @@ export const makeConfigurable = (
 
     /** The settings of a configured key come from the configuration; the store decides whether it was revoked. */
     const findKey = (hash: string) =>
-      Effect.flatMap(Ref.get(configured), ({ keys, unstored }) => {
+      Effect.suspend(() => {
+        const { keys, unstored } = MutableRef.get(configured)
         const own = keys.get(hash)
         const found = Effect.flatMap(store.find(hash), (option) => {
           const stored = Option.getOrUndefined(option)
@@ -215,14 +217,26 @@ export const makeConfigurable = (
         return own !== undefined && unstored.has(hash) ? Effect.zipRight(storeConfigured(own), found) : found
       })
 
+    /** The caller of a key in memory that has been used before; undefined where an effect must find it. */
+    const unsafeCaller = (hash: string): Caller | undefined => {
+      const { keys, unstored } = MutableRef.get(configured)
+      const stored = store.unsafeFind?.(hash)
+      const key = keys.get(hash) ?? (stored?.configured === true ? undefined : stored)
+      if (stored === undefined || key === undefined || key.expiresAt !== undefined || unstored.has(hash))
+        return undefined
+      const active = MutableRef.get(activeKeys).get(key.id)
+      return active?.key === key ? active.caller : undefined
+    }
+
     /** The stored keys, without those that only other gateways have configured or that are no longer configured. */
-    const list = Effect.zipWith(store.list, Ref.get(configured), (all, { keys }) =>
-      all.flatMap((key): ReadonlyArray<VirtualKey> => {
+    const list = Effect.map(store.list, (all) => {
+      const { keys } = MutableRef.get(configured)
+      return all.flatMap((key): ReadonlyArray<VirtualKey> => {
         const own = keys.get(key.hash)
         if (own !== undefined) return [{ ...own, createdAt: key.createdAt }]
         return key.configured === true ? [] : [key]
       })
-    )
+    })
 
     const requireUnexpired = (key: VirtualKey) =>
       key.expiresAt === undefined
@@ -241,7 +255,7 @@ export const makeConfigurable = (
     const access: Service = {
       isOpen,
       budgets: Effect.orElse(list, () =>
-        Effect.map(Ref.get(activeKeys), (all) => Array.from(all.values(), ({ key }) => key))
+        Effect.sync(() => Array.from(MutableRef.get(activeKeys).values(), ({ key }) => key))
       ).pipe(
         Effect.flatMap((keys) =>
           Effect.forEach(
@@ -256,8 +270,9 @@ export const makeConfigurable = (
         if (isOpen) return Effect.succeed(anonymousCaller)
         if (Option.isNone(secret)) return denied("missing")
         const hash = Secrets.digest(secret.value)
-        return isAdminSecret(hash)
-          ? Effect.succeed(adminCaller)
+        const known = isAdminSecret(hash) ? adminCaller : unsafeCaller(hash)
+        return known !== undefined
+          ? Effect.succeed(known)
           : findKey(hash).pipe(
               Effect.flatMap(requireUnexpired),
               // `create` checked the key, but another version may have stored it.
@@ -281,7 +296,9 @@ export const makeConfigurable = (
         }),
       revoke: (id) =>
         Effect.zipRight(
-          Ref.update(activeKeys, (all) => new Map([...all].filter(([keyId]) => keyId !== id))),
+          Effect.sync(() => {
+            MutableRef.update(activeKeys, (all) => new Map([...all].filter(([keyId]) => keyId !== id)))
+          }),
           Effect.zipRight(storePending, store.remove(id))
         )
     }

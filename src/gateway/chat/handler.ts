@@ -1,5 +1,5 @@
 /** The route of a chat protocol: decodes the request, calls the model, and encodes the answer whole or as a stream. */
-import { Clock, Effect } from "effect"
+import { Effect, Either } from "effect"
 import type { ChatRequest, ChatResponse } from "../../vocabulary/Chat.js"
 import { withContent } from "../../vocabulary/Chat.js"
 import { fromStream } from "../../call/openStream.js"
@@ -34,19 +34,17 @@ interface ChatCall {
   readonly headers: Readonly<Record<string, string>>
 }
 
-const seconds = Effect.map(Clock.currentTimeMillis, (now) => Math.floor(now / 1000))
-
 /** The number of choices in a Chat Completions request. */
 const choiceCount = (
   body: Record<string, unknown>,
   maxChoices: number
-): Effect.Effect<number, HttpErrors.HttpError> => {
+): Either.Either<number, HttpErrors.HttpError> => {
   const n = body["n"]
-  if (n === undefined || n === null) return Effect.succeed(1)
+  if (n === undefined || n === null) return Either.right(1)
   const count = number(body, "n") ?? 0
   return Number.isInteger(count) && count >= 1 && count <= maxChoices
-    ? Effect.succeed(count)
-    : Effect.fail(HttpErrors.invalid(`Invalid value for 'n': expected a whole number from 1 to ${maxChoices}.`, "n"))
+    ? Either.right(count)
+    : Either.left(HttpErrors.invalid(`Invalid value for 'n': expected a whole number from 1 to ${maxChoices}.`, "n"))
 }
 
 /** Removes `n`: the gateway makes one call for each choice. */
@@ -119,30 +117,55 @@ const respondStreaming = ({
 export const route = (context: GatewayContext, protocol: Protocol): HotRoute => {
   const { path, wire } = protocol
   const isChatCompletions = wire.name === "chat-completions"
+
+  /** Checks a decoded request against the model that it names, and calls it. */
+  const respond = (
+    hot: HotCall,
+    body: Record<string, unknown>,
+    isStream: boolean,
+    chatRequest: ChatRequest,
+    llm: LLMService
+  ): Effect.Effect<void, HttpErrors.HttpError> => {
+    const count = isChatCompletions ? choiceCount(body, context.maxChoices) : Either.right(1)
+    if (Either.isLeft(count)) return Effect.fail(count.left)
+    const supported = UnsupportedFields.drop(
+      isChatCompletions ? withoutN(chatRequest) : chatRequest,
+      protocol,
+      llm.info.wire
+    )
+    if (Either.isLeft(supported)) return Effect.fail(supported.left)
+    const request = Requests.ofSchema(supported.right.request)
+    if (Either.isLeft(request)) return Effect.fail(HttpErrors.fromLLMError(request.left))
+    const headers = UnsupportedFields.droppedHeader(supported.right.dropped)
+    return Effect.clockWith((clock) => {
+      const createdAt = Math.floor(clock.unsafeCurrentTimeMillis() / 1000)
+      const call: ChatCall = {
+        context,
+        hot,
+        protocol,
+        llm,
+        request: request.right,
+        body,
+        count: count.right,
+        createdAt,
+        headers
+      }
+      return isStream ? respondStreaming(call) : respondWhole(call)
+    })
+  }
+
   return {
     path,
     rawProtocol: wire.name,
     encodeError: wire.encodeError,
     answer: (hot) =>
-      Effect.gen(function* () {
-        const body = yield* Body.read(hot.request, context.maxBodySize)
-        const decoded = yield* Effect.mapError(
-          wire.decodeRequest(body, { path, headers: hot.request.headers }),
-          HttpErrors.fromWireFailure
+      Effect.flatMap(Body.read(hot.request, context.maxBodySize), (body) => {
+        const decoded = wire.decodeRequest(body, { path, headers: hot.request.headers })
+        if (Either.isLeft(decoded)) return Effect.fail(HttpErrors.fromWireFailure(decoded.left))
+        const { model, ...chatRequest } = decoded.right.request
+        return Effect.flatMap(context.resolveModel(hot.caller, model), (llm) =>
+          respond(hot, body, decoded.right.stream, chatRequest, llm)
         )
-        const { model, ...chatRequest } = decoded.request
-        const llm = yield* context.resolveModel(hot.caller, model)
-        const count = isChatCompletions ? yield* choiceCount(body, context.maxChoices) : 1
-        const { dropped, request: supported } = yield* UnsupportedFields.drop(
-          isChatCompletions ? withoutN(chatRequest) : chatRequest,
-          protocol,
-          llm.info.wire
-        )
-        const request = yield* Effect.mapError(Requests.ofSchema(supported), HttpErrors.fromLLMError)
-        const createdAt = yield* seconds
-        const headers = UnsupportedFields.droppedHeader(dropped)
-        const call: ChatCall = { context, hot, protocol, llm, request, body, count, createdAt, headers }
-        return yield* decoded.stream ? respondStreaming(call) : respondWhole(call)
       })
   }
 }
