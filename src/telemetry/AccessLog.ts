@@ -19,7 +19,7 @@
  *
  * @since 0.1.0
  */
-import { Effect, LogLevel } from "effect"
+import { Effect, FiberRef, HashMap, LogLevel, Option } from "effect"
 import { dual } from "effect/Function"
 import type { Middleware } from "../call/model.js"
 import * as CallRecord from "./callRecord.js"
@@ -152,6 +152,9 @@ const levelOf = ({ outcome }: Entry): LogLevel.LogLevel =>
 
 const message = "llm call"
 
+/** The log annotation with the request id of a call. */
+const annotation = "request_id"
+
 const write = (format: Options["format"], level: LogLevel.LogLevel, entry: Entry): Effect.Effect<void> => {
   switch (format) {
     case "json":
@@ -176,23 +179,28 @@ export const middleware =
   (next) => {
     const { filter = () => true, format, level = levelOf } = options
     return Effect.succeed(
-      instrument(next, (call) =>
-        Effect.map(
-          CallRecord.makeRecorder(next.info, call),
-          ({ entryOf, opened, started: { requestId }, withRequestId }) => ({
-            around: (effect) => Effect.annotateLogs(withRequestId(effect), "request_id", requestId),
-            opened,
-            end: (exit, answer) =>
-              Effect.suspend(() => {
-                const entry = entryOf(exit, answer)
-                return filter(entry) ? write(format, level(entry), entry) : Effect.void
-              }).pipe(
-                Effect.catchAllCause((cause) => Effect.logError("the access log could not be written", cause)),
-                // The logger itself can be what fails.
-                Effect.catchAllCause(() => Effect.void)
-              )
-          })
-        )
-      )
+      instrument(next, (call, fiber) => {
+        const { entryOf, opened, started, withRequestId } = CallRecord.makeRecorder(next.info, call, fiber)
+        const { requestId } = started
+        const annotations = fiber.getFiberRef(FiberRef.currentLogAnnotations)
+        const isAnnotated = Option.contains(HashMap.get(annotations, annotation), requestId)
+        return {
+          ...(isAnnotated && withRequestId === undefined
+            ? {}
+            : {
+                around: (effect) => Effect.annotateLogs(withRequestId?.(effect) ?? effect, annotation, requestId)
+              }),
+          opened,
+          end: (exit, answer) =>
+            Effect.suspend(() => {
+              const entry = entryOf(exit, answer)
+              return filter(entry) ? write(format, level(entry), entry) : Effect.void
+            }).pipe(
+              Effect.catchAllCause((cause) => Effect.logError("the access log could not be written", cause)),
+              // The logger itself can be what fails.
+              Effect.catchAllCause(() => Effect.void)
+            )
+        }
+      })
     )
   }

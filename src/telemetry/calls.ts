@@ -1,5 +1,5 @@
 /** Spans and metrics of calls: as the observer of an effect, and as the recorder of the call plan. */
-import { Effect } from "effect"
+import { Effect, FiberRef } from "effect"
 import type { CallTimes, ModelInfo, Service } from "../call/model.js"
 import type { CallRecorder, Spans } from "../call/observer.js"
 import { outcomeOf } from "../call/observer.js"
@@ -9,7 +9,7 @@ import * as Sketch from "../vocabulary/quantileSketch.js"
 import * as Aliases from "./aliases.js"
 import * as Metrics from "./metrics.js"
 import type { Options } from "./model.js"
-import type { CallObserver, StartObserving } from "./observe.js"
+import type { StartObserving } from "./observe.js"
 import { instrument } from "./observe.js"
 
 export interface CallTelemetry {
@@ -46,23 +46,23 @@ export const make = (info: ModelInfo, options: Options, spans: Spans | undefined
   const timeToFirstEvent = Sketch.unsafeMake()
   const recorder = recorderOf(info, options, latency, timeToFirstEvent)
 
-  const startObserving: StartObserving = (call) =>
-    Effect.withFiberRuntime((fiber) => {
-      const clock = clockOf(fiber)
-      const origin = takeOver(fiber.currentContext, info)
-      const startedAt = origin?.startedAt ?? clock.unsafeCurrentTimeMillis()
-      const elapsed = () => clock.unsafeCurrentTimeMillis() - startedAt
-      const span = origin === undefined ? spans?.startCall(fiber, call) : origin.span
-      return Effect.succeed<CallObserver>({
-        around: (effect) => (span === undefined ? effect : Effect.withParentSpan(effect, span)),
-        opened: Metrics.updateMetrics((labels) => recorder.opened(elapsed(), labels)),
-        end: (exit, answer) =>
-          Metrics.updateMetrics((labels) => {
-            recorder.ended(outcomeOf(exit), elapsed(), answer?.usage, labels, clock.unsafeCurrentTimeMillis())
-            if (span !== undefined) spans?.endCall(span, clock, exit, answer)
-          })
-      })
-    })
+  const startObserving: StartObserving = (call, fiber) => {
+    const clock = clockOf(fiber)
+    const origin = takeOver(fiber.currentContext, info)
+    const startedAt = origin?.startedAt ?? clock.unsafeCurrentTimeMillis()
+    const elapsed = () => clock.unsafeCurrentTimeMillis() - startedAt
+    const span = origin === undefined ? spans?.startCall(fiber, call) : origin.span
+    const labels = fiber.getFiberRef(FiberRef.currentMetricLabels)
+    return {
+      ...(span === undefined ? {} : { around: (effect) => Effect.withParentSpan(effect, span) }),
+      opened: () => recorder.opened(elapsed(), labels),
+      end: (exit, answer) => {
+        recorder.ended(outcomeOf(exit), elapsed(), answer?.usage, labels, clock.unsafeCurrentTimeMillis())
+        if (span !== undefined) spans?.endCall(span, clock, exit, answer)
+        return Effect.void
+      }
+    }
+  }
 
   return {
     startObserving,

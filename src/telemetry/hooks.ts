@@ -63,19 +63,18 @@ export const withHooks = (next: Service, hooks: Hooks, config: Config): Effect.E
       if (callback !== undefined && !queue.unsafeOffer(Effect.suspend(() => callback(...about)))) dropped += 1
     }
 
-    return instrument(next, (call) =>
-      Effect.map(CallRecord.makeRecorder(next.info, call), (recorder) => {
-        enqueue(hooks.onStart, recorder.started)
-        return {
-          around: recorder.withRequestId,
-          opened: recorder.opened,
-          end: (exit, answer) =>
-            Effect.sync(() => {
-              const ended = recorder.entryOf(exit, answer)
-              for (const attempt of ended.attempts) enqueue(hooks.onAttempt, attempt, recorder.started)
-              enqueue(hooks.onEnd, ended)
-            })
+    return instrument(next, (call, fiber) => {
+      const { entryOf, opened, started, withRequestId } = CallRecord.makeRecorder(next.info, call, fiber)
+      enqueue(hooks.onStart, started)
+      return {
+        ...(withRequestId === undefined ? {} : { around: withRequestId }),
+        opened,
+        end: (exit, answer) => {
+          const ended = entryOf(exit, answer)
+          for (const attempt of ended.attempts) enqueue(hooks.onAttempt, attempt, started)
+          enqueue(hooks.onEnd, ended)
+          return Effect.void
         }
-      })
-    )
+      }
+    })
   })

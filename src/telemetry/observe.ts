@@ -2,8 +2,8 @@
  * Observation of calls by telemetry, the access log and callbacks: each call starts, opens when it is a stream, and ends exactly
  * once, whole or streamed, answered, failed or interrupted.
  */
-import type { Chunk } from "effect"
-import { Cause, Effect, Exit, FiberId, Option, Predicate } from "effect"
+import type { Chunk, Fiber } from "effect"
+import { Cause, Context, Effect, Exit, FiberId, Option, Predicate, Scope } from "effect"
 import type { Attempt } from "../vocabulary/attempt.js"
 import type { ChatRequest } from "../vocabulary/Chat.js"
 import type { ChatEvent, Start } from "../vocabulary/ChatEvent.js"
@@ -13,7 +13,10 @@ import type { Service } from "../call/model.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
 import * as Usage from "../vocabulary/Usage.js"
 import type { Open, OpenStream } from "../call/openStream.js"
-import { fromStream, toStream } from "../call/openStream.js"
+import { fromStream, toStream, watched } from "../call/openStream.js"
+import { after, continueAfter } from "../call/plan.js"
+import type { Send } from "../call/sending.js"
+import { attempt, conclude, fromEffect, isExit, mapSent, run, sendChat, toChat, unsent } from "../call/sending.js"
 import { asObject, estimateInput } from "../call/request.js"
 import { deltaText } from "../call/deltaText.js"
 import { wrap } from "../call/wrap.js"
@@ -42,15 +45,19 @@ export interface Answer {
 }
 
 export interface CallObserver {
-  /** Runs the call in its context, such as its span; a stream, until its first events. */
-  readonly around: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
-  /** Runs when the first events of a stream have arrived. */
-  readonly opened: Effect.Effect<void>
-  /** Runs when the call has ended. For a broken or interrupted stream, `answer` is what had arrived, with estimated usage. */
+  /** Runs the call in its context, such as its span; a stream, until its first events. Absent for a call that needs none. */
+  readonly around?: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  /** Records that the first events of a stream have arrived. */
+  readonly opened: () => void
+  /**
+   * Records the end of the call, and returns what is left to run, such as the writing of a log line. For a broken or interrupted stream,
+   * `answer` is what had arrived, with estimated usage.
+   */
   readonly end: (exit: Exit.Exit<unknown, LLMError>, answer: Answer | undefined) => Effect.Effect<void>
 }
 
-export type StartObserving = (call: ObservedCall) => Effect.Effect<CallObserver>
+/** Observes a call from its start, in the fiber of its caller. */
+export type StartObserving = (call: ObservedCall, fiber: Fiber.RuntimeFiber<unknown, unknown>) => CallObserver
 
 /** The typed error of a failed call. */
 export const errorOf = (exit: Exit.Exit<unknown, LLMError>): LLMError | undefined =>
@@ -62,17 +69,33 @@ const withCheckedUsage = <A extends Answer>(answer: A): A => {
   return usage === answer.usage ? answer : { ...answer, usage }
 }
 
-const observeWhole = <A extends Answer>(
-  start: Effect.Effect<CallObserver>,
-  call: Effect.Effect<A, LLMError>
-): Effect.Effect<A, LLMError> =>
-  Effect.uninterruptibleMask((restore) =>
-    Effect.flatMap(start, ({ around, end }) =>
-      Effect.onExit(restore(around(call)), (exit) =>
-        end(exit, Exit.isSuccess(exit) ? withCheckedUsage(exit.value) : undefined)
-      )
-    )
-  )
+/** The rest of a call whose exit has been observed. */
+const ended = <A extends Answer>(observer: CallObserver, exit: Exit.Exit<A, LLMError>): Effect.Effect<A, LLMError> =>
+  after(observer.end(exit, Exit.isSuccess(exit) ? withCheckedUsage(exit.value) : undefined), exit)
+
+/** Observes a call that is an effect. */
+const observedEffect = <A extends Answer, R>(
+  observer: CallObserver,
+  call: Effect.Effect<A, LLMError, R>
+): Effect.Effect<A, LLMError, R> =>
+  isExit(call) ? ended(observer, call) : Effect.flatMap(Effect.exit(call), (exit) => ended(observer, exit))
+
+/** Observes a call with one answer in its internal form. */
+const observeWhole =
+  <A extends Answer>(start: (fiber: Fiber.RuntimeFiber<unknown, unknown>) => CallObserver, send: Send<A>): Send<A> =>
+  (fiber, limits) => {
+    const observer = start(fiber)
+    if (observer.around !== undefined) {
+      const { around } = observer
+      return unsent((restore) => observedEffect(observer, restore(around(run(send, limits)))))
+    }
+    return mapSent(attempt(send, fiber, limits), (sent) => ({
+      isReady: sent.isReady,
+      listen: sent.listen,
+      conclude: (restore) => observedEffect(observer, conclude(sent, restore)),
+      cancel: (cause) => continueAfter(sent.cancel(cause), () => observer.end(Exit.failCause(cause), undefined))
+    }))
+  }
 
 /** Collects the metadata of a stream from its events and ends its observation once. */
 const trackStream = (request: ChatRequest.Input, end: CallObserver["end"]) => {
@@ -94,7 +117,7 @@ const trackStream = (request: ChatRequest.Input, end: CallObserver["end"]) => {
       })
     }
   return {
-    onEvents: (events: Chunk.Chunk<ChatEvent>): Effect.Effect<void> => {
+    onEvents: (events: Chunk.Chunk<ChatEvent>): Effect.Effect<void> | undefined => {
       for (const event of events) {
         if (event._tag === "Start") start = event
         else if (event._tag === "Finish") {
@@ -105,34 +128,37 @@ const trackStream = (request: ChatRequest.Input, end: CallObserver["end"]) => {
           )
         } else text += deltaText(event)
       }
-      return Effect.void
+      return undefined
     },
     onEnd: (exit: Exit.Exit<unknown, LLMError>): Effect.Effect<void> =>
-      Effect.suspend(() => endOnce(exit, partialAnswer()))
+      hasEnded ? Effect.void : endOnce(exit, partialAnswer())
   }
 }
 
-const observeStream = (start: Effect.Effect<CallObserver>, next: Service, request: ChatRequest.Input): Open =>
+const observeStream = (
+  start: (fiber: Fiber.RuntimeFiber<unknown, unknown>) => CallObserver,
+  next: Service,
+  request: ChatRequest.Input
+): Open =>
   Effect.uninterruptibleMask((restore) =>
-    Effect.flatMap(start, (observer) => {
+    Effect.withFiberRuntime<OpenStream, LLMError, Scope.Scope>((fiber) => {
+      const observer = start(fiber)
       const { onEnd, onEvents } = trackStream(request, observer.end)
+      const open = fromStream(next.chatStream(request))
+      const scope = Context.unsafeGet(fiber.currentContext, Scope.Scope)
       return Effect.zipRight(
-        Effect.addFinalizer(() => onEnd(Exit.interrupt(FiberId.none))),
-        Effect.matchCauseEffect(restore(observer.around(fromStream(next.chatStream(request)))), {
-          onFailure: (cause) => Effect.zipRight(onEnd(Exit.failCause(cause)), Effect.failCause(cause)),
+        Scope.addFinalizer(
+          scope,
+          Effect.suspend(() => onEnd(Exit.interrupt(FiberId.none)))
+        ),
+        Effect.matchCauseEffect(restore(observer.around === undefined ? open : observer.around(open)), {
+          onFailure: (cause) => after(onEnd(Exit.failCause(cause)), Effect.failCause(cause)),
           onSuccess: (opened) => {
-            const instrumented: OpenStream = {
-              first: opened.first,
-              pull: Effect.matchEffect(opened.pull, {
-                onSuccess: (events) => Effect.as(onEvents(events), events),
-                onFailure: (end) =>
-                  Effect.zipRight(
-                    Option.match(end, { onNone: () => Effect.void, onSome: (error) => onEnd(Exit.fail(error)) }),
-                    Effect.fail(end)
-                  )
-              })
-            }
-            return Effect.as(Effect.zipRight(observer.opened, onEvents(opened.first)), instrumented)
+            observer.opened()
+            return watched(opened, {
+              onEvents,
+              onEnd: (end) => (Option.isSome(end) ? onEnd(Exit.fail(end.value)) : undefined)
+            })
           }
         })
       )
@@ -143,14 +169,18 @@ const observeStream = (start: Effect.Effect<CallObserver>, next: Service, reques
 export const instrument = (next: Service, startObserving: StartObserving): Service => {
   const modelOf = (request: ChatRequest.Input | EmbeddingRequest.Input): string =>
     Predicate.hasProperty(request, "model") && typeof request.model === "string" ? request.model : next.info.model
-  const startChat = (request: ChatRequest.Input, streamed: boolean): Effect.Effect<CallObserver> =>
-    startObserving({ operation: "chat", model: modelOf(request), request, streamed })
+  const startChat =
+    (request: ChatRequest.Input, streamed: boolean) =>
+    (fiber: Fiber.RuntimeFiber<unknown, unknown>): CallObserver =>
+      startObserving({ operation: "chat", model: modelOf(request), request, streamed }, fiber)
   return wrap(next, {
-    chat: (request) => observeWhole(startChat(request, false), next.chat(request)),
+    chat: toChat((input, added) => observeWhole(startChat(input, false), sendChat(next, input, added))),
     embed: (request) =>
-      observeWhole(
-        startObserving({ operation: "embeddings", model: modelOf(request), streamed: false }),
-        next.embed(request)
+      run(
+        observeWhole(
+          (fiber) => startObserving({ operation: "embeddings", model: modelOf(request), streamed: false }, fiber),
+          fromEffect(next.embed(request))
+        )
       ),
     chatStream: (request) => toStream(observeStream(startChat(request, true), next, request))
   })

@@ -34,6 +34,8 @@ import * as Budgets from "../../accounting/budget/model.js"
 import * as EmbeddingCache from "../../caching/EmbeddingCache.js"
 import type { Listener } from "../../call/usageListeners.js"
 import { notifying } from "../../call/usageListeners.js"
+import { withListener } from "../../call/added.js"
+import { sendChat, toChat } from "../../call/sending.js"
 import type { StartObserving } from "../../telemetry/observe.js"
 import { instrument } from "../../telemetry/observe.js"
 import { outcomeOf } from "../../call/observer.js"
@@ -129,30 +131,32 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Model
 
     const observe =
       (model: string): StartObserving =>
-      () =>
-        Effect.sync(() => {
-          const callStartedAt = clock.unsafeCurrentTimeMillis()
-          let timeToFirstEvent: number | undefined
-          series.unsafeRecordStart(model)
-          return {
-            around: (effect) => effect,
-            opened: Effect.sync(() => {
-              timeToFirstEvent = clock.unsafeCurrentTimeMillis() - callStartedAt
-            }),
-            end: (exit) =>
-              Effect.sync(() => {
-                const now = clock.unsafeCurrentTimeMillis()
-                series.unsafeRecordEnd(
-                  { model, outcome: outcomeOf(exit), latency: now - callStartedAt, timeToFirstEvent },
-                  now
-                )
-              })
+      () => {
+        const callStartedAt = clock.unsafeCurrentTimeMillis()
+        let timeToFirstEvent: number | undefined
+        series.unsafeRecordStart(model)
+        return {
+          opened: () => {
+            timeToFirstEvent = clock.unsafeCurrentTimeMillis() - callStartedAt
+          },
+          end: (exit) => {
+            const now = clock.unsafeCurrentTimeMillis()
+            series.unsafeRecordEnd(
+              { model, outcome: outcomeOf(exit), latency: now - callStartedAt, timeToFirstEvent },
+              now
+            )
+            return Effect.void
           }
-        })
+        }
+      }
 
     const observedService = (name: string, next: LLMService): LLMService => {
-      const usageListeners = [usageListenerOf(name)]
-      return instrument(wrap(next, { around: (call) => notifying(call, usageListeners) }), observe(name))
+      const listener = usageListenerOf(name)
+      const listening = wrap(next, {
+        chat: toChat((input, added) => sendChat(next, input, withListener(added, listener))),
+        around: (call) => notifying(call, [listener])
+      })
+      return instrument(listening, observe(name))
     }
 
     const snapshotSince = (start: number): Effect.Effect<Snapshot> =>
