@@ -6,7 +6,7 @@
  * Every contestant is a separate process. Rounds are interleaved and the best of each counts, because other load only adds time.
  * Portkey's gateway runs with an override (`versions.ts`): as it is installed it answers every stream with 500.
  *
- * `--json figures.json` writes all figures to a file, with the machine and the versions. `--only json,memory` measures only the parts
+ * `--json figures.json` writes all figures to a file, with the machine, the versions and the options. `--only json,memory` measures only the parts
  * whose names contain one of the texts, and `--contestants effect-llm,Portkey` only the contestants.
  *
  * `--requests 1500`: JSON requests per contestant and round, and a quarter as many streams. `--rounds 3`.
@@ -78,4 +78,7 @@ if (verdicts.length > 0) console.log("\nAims")
 for (const verdict of verdicts) console.log(`  ${verdict.group}. ${describeVerdict(verdict)}`)
 
 if (values.json !== undefined)
-  writeFileSync(values.json, `${JSON.stringify({ ...reportOf(groups), versions, overrides }, undefined, 2)}\n`)
+  writeFileSync(
+    values.json,
+    `${JSON.stringify({ ...reportOf(groups), versions, overrides, options: values }, undefined, 2)}\n`
+  )

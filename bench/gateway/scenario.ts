@@ -40,22 +40,25 @@ export interface Question {
   /** In addition to those of the contestant. */
   readonly headers: Readonly<Record<string, string>>
   readonly body: string
-  /** The last bytes of a streamed answer. Absent for a whole answer. */
-  readonly ending?: Buffer
+  readonly streamed: boolean
+  /** What the answer contains in the client's protocol: a whole answer anywhere, a streamed one in its last bytes. */
+  readonly marker: string
 }
 
 const chat = (body: object, headers: Readonly<Record<string, string>> = {}): Question => ({
   path: "/v1/chat/completions",
   headers,
   body: JSON.stringify({ ...chatBody, ...body }),
-  ...("stream" in body ? { ending: Buffer.from("data: [DONE]\n\n") } : {})
+  streamed: "stream" in body,
+  marker: "stream" in body ? "data: [DONE]\n\n" : '"object":"chat.completion"'
 })
 
 const messages = (body: object): Question => ({
   path: "/v1/messages",
   headers: { "anthropic-version": "2023-06-01" },
   body: JSON.stringify({ ...messagesBody, ...body }),
-  ...("stream" in body ? { ending: Buffer.from('"type":"message_stop"}\n\n') } : {})
+  streamed: "stream" in body,
+  marker: "stream" in body ? '"type":"message_stop"}\n\n' : '"type":"message"'
 })
 
 /** A whole and a streamed answer of each pair of protocols. */

@@ -19,7 +19,6 @@ const besidePortkey = (name: string): string => {
 }
 
 export const versions = {
-  node: process.version,
   undici: versionIn(createRequire(import.meta.url).resolve("undici/package.json")),
   "@portkey-ai/gateway": versionIn(portkeyManifest),
   "@hono/node-server": besidePortkey("@hono/node-server")
