@@ -19,6 +19,7 @@ import { writeFileSync } from "node:fs"
 import { parseArgs } from "node:util"
 import type { Group } from "../report.js"
 import { describeVerdict, reportOf, tableOf, verdictsOf } from "../report.js"
+import { failed } from "./measure.js"
 import { parts } from "./parts.js"
 import { overrides, versions } from "./versions.js"
 
@@ -65,7 +66,7 @@ for (const [name, measure] of Object.entries(parts)) {
   if (!isPart(name)) continue
   // A part that cannot be measured is a row of the report, and the others are measured.
   const measured = await measure(options).catch((cause: unknown): ReadonlyArray<Group> => [
-    { title: name, rows: [{ name, values: {}, error: cause instanceof Error ? cause.message : String(cause) }] }
+    { title: name, rows: [failed(name)(cause)] }
   ])
   for (const group of measured) {
     console.log(tableOf(group))

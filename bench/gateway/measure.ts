@@ -87,6 +87,11 @@ const best = (one: Values, other: Values): Values => {
   return values
 }
 
+/** The row of what could not be measured. */
+export const failed =
+  (name: string) =>
+  (cause: unknown): Row => ({ name, values: {}, error: cause instanceof Error ? cause.message : String(cause) })
+
 /** Measures the entries in turn. An entry that failed once is not measured again. */
 export const measureInTurn = async (
   entries: ReadonlyArray<Entry>,
@@ -97,10 +102,7 @@ export const measureInTurn = async (
   const attempt = async (name: string, task: () => Promise<Values>): Promise<void> => {
     const row = rows.get(name) ?? { name, values: {} }
     if (row.error !== undefined) return
-    const measured = await task().then(
-      (values): Row => ({ name, values: best(row.values, values) }),
-      (cause: unknown): Row => ({ name, values: {}, error: cause instanceof Error ? cause.message : String(cause) })
-    )
+    const measured = await task().then((values): Row => ({ name, values: best(row.values, values) }), failed(name))
     rows.set(name, measured)
   }
   for (const entry of entries)

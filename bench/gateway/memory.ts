@@ -16,7 +16,7 @@ export interface MemoryOptions {
   readonly idle: number
 }
 
-interface Sample {
+export interface Sample {
   readonly requests: number
   readonly bytes: number
 }
@@ -32,7 +32,7 @@ const median = (values: ReadonlyArray<number>): number =>
 const mean = (values: ReadonlyArray<number>): number => values.reduce((sum, value) => sum + value, 0) / values.length
 
 /** Kilobytes a request, by a least-squares fit. */
-const slopeOf = (samples: ReadonlyArray<Sample>): number => {
+export const slopeOf = (samples: ReadonlyArray<Sample>): number => {
   const meanRequests = mean(samples.map(({ requests }) => requests))
   const meanBytes = mean(samples.map(({ bytes }) => bytes))
   let covariance = 0

@@ -2,7 +2,7 @@
 import type { Aim, Group, Row, Unit } from "../report.js"
 import type { Name } from "./contestants.js"
 import { compete } from "./contestants.js"
-import { measureInTurn } from "./measure.js"
+import { failed, measureInTurn } from "./measure.js"
 import type { Entry } from "./measure.js"
 import type { MemoryOptions } from "./memory.js"
 import { memoryOf } from "./memory.js"
@@ -209,12 +209,7 @@ const memory: Part = async ({ isSelected, memory: options }) => {
   const names: ReadonlyArray<Name> = ["Portkey", ours, "effect-llm, log and metrics"]
   const rows: Array<Row> = []
   for (const name of names.filter(isSelected)) {
-    rows.push(
-      await memoryOf(name, options).then(
-        (values): Row => ({ name, values }),
-        (cause: unknown): Row => ({ name, values: {}, error: cause instanceof Error ? cause.message : String(cause) })
-      )
-    )
+    rows.push(await memoryOf(name, options).then((values): Row => ({ name, values }), failed(name)))
   }
   return [
     {
