@@ -3,8 +3,27 @@ import { cpus } from "node:os"
 import { reference } from "./calibration.js"
 import type { Comparison } from "./measure.js"
 
-/** `CPU µs` and `wall µs` are microseconds per unit of work. */
-export type Unit = "CPU µs" | "wall µs" | "steps" | "ms" | "kB"
+/** In the order of the columns. `CPU µs`, `wall µs` and `load µs` are microseconds per unit of work. */
+export const allUnits = [
+  "CPU µs",
+  "wall µs",
+  "steps",
+  "ms",
+  "kB",
+  "requests/s",
+  "p50 ms",
+  "p99 ms",
+  "first byte ms",
+  "gap p99 ms",
+  "RSS MiB",
+  "heap MiB",
+  "RSS kB/request",
+  "heap kB/request",
+  // The CPU of the load generator and the provider.
+  "load µs"
+] as const
+
+export type Unit = (typeof allUnits)[number]
 
 export interface Row {
   readonly name: string
@@ -13,11 +32,13 @@ export interface Row {
   readonly error?: string
 }
 
-/** A limit that a figure of a group should not exceed. */
+/** A limit that a figure of a group should not exceed, or that it should reach. */
 export interface Aim {
   readonly row: string
   readonly unit: Unit
   readonly limit: number
+  /** `"at most"` by default. */
+  readonly bound?: "at most" | "at least"
   /** The row that the figure is compared with: divided by it, or less it. Without one, the figure itself, and of `CPU µs` the scaled one. */
   readonly beside?: { readonly dividedBy: string } | { readonly less: string }
 }
@@ -27,6 +48,8 @@ export interface Group {
   readonly rows: ReadonlyArray<Row>
   /** The rows by which each row is divided, in the first unit. */
   readonly baselines?: ReadonlyArray<string>
+  /** The units in which rows are divided by the baselines, instead of the first. */
+  readonly divided?: ReadonlyArray<Unit>
   /** The row that is subtracted from each row. The table shows the difference in the first unit. */
   readonly plain?: string
   /** Microseconds of CPU of the calibration, measured in the same rounds. */
@@ -77,10 +100,10 @@ export const compared = (
   ...("error" in comparison.calibration ? {} : { calibration: comparison.calibration.cpu })
 })
 
-const unitsOf = ({ rows }: Group): ReadonlyArray<Unit> => {
-  const order: ReadonlyArray<Unit> = ["CPU µs", "wall µs", "steps", "ms", "kB"]
-  return order.filter((unit) => rows.some(({ values }) => values[unit] !== undefined))
-}
+const unitsOf = ({ rows }: Group): ReadonlyArray<Unit> =>
+  allUnits.filter((unit) => rows.some(({ values }) => values[unit] !== undefined))
+
+const dividedUnitsOf = (group: Group): ReadonlyArray<Unit> => group.divided ?? unitsOf(group).slice(0, 1)
 
 const valueOf = ({ rows }: Group, name: string, unit: Unit): number | undefined =>
   rows.find((row) => row.name === name)?.values[unit]
@@ -89,14 +112,14 @@ const scale = ({ calibration }: Group, unit: Unit, value: number): number | unde
   unit === "CPU µs" && calibration !== undefined ? (value * reference) / calibration : undefined
 
 export const figuresOf = (group: Group): ReadonlyArray<Figure> => {
-  const [first] = unitsOf(group)
+  const divided = dividedUnitsOf(group)
   return group.rows.flatMap(({ error, name, values }): ReadonlyArray<Figure> => {
     if (error !== undefined) return [{ group: group.title, name, error }]
     return unitsOf(group).flatMap((unit) => {
       const value = values[unit]
       if (value === undefined) return []
       const scaled = scale(group, unit, value)
-      const ratios = (unit === first ? (group.baselines ?? []) : []).flatMap((to) => {
+      const ratios = (divided.includes(unit) ? (group.baselines ?? []) : []).flatMap((to) => {
         const baseline = valueOf(group, to, unit)
         return baseline === undefined ? [] : [{ to, value: value / baseline }]
       })
@@ -127,12 +150,12 @@ const measured = (group: Group, { beside, row, unit }: Aim): number | undefined 
   return "less" in beside ? (scale(group, unit, value - other) ?? value - other) : value / other
 }
 
-const textOf = (group: Group, { beside, limit, row, unit }: Aim): string => {
+const textOf = (group: Group, { beside, bound = "at most", limit, row, unit }: Aim): string => {
   const shown = unit === "CPU µs" && group.calibration !== undefined ? "CPU µs, scaled" : unit
-  if (beside === undefined) return `${row}: at most ${limit} ${shown}`
+  if (beside === undefined) return `${row}: ${bound} ${limit} ${shown}`
   return "less" in beside
-    ? `${row} less ${beside.less}: at most ${limit} ${shown}`
-    : `${row} ÷ ${beside.dividedBy}: at most ${limit} in ${unit}`
+    ? `${row} less ${beside.less}: ${bound} ${limit} ${shown}`
+    : `${row} ÷ ${beside.dividedBy}: ${bound} ${limit} in ${unit}`
 }
 
 export const verdictsOf = (group: Group): ReadonlyArray<Verdict> =>
@@ -143,7 +166,7 @@ export const verdictsOf = (group: Group): ReadonlyArray<Verdict> =>
       aim: textOf(group, aim),
       limit: aim.limit,
       ...(value === undefined ? {} : { value }),
-      met: value !== undefined && value <= aim.limit
+      met: value !== undefined && (aim.bound === "at least" ? value >= aim.limit : value <= aim.limit)
     }
   })
 
@@ -169,12 +192,13 @@ export const tableOf = (group: Group): string => {
   const [first] = units
   const isScaled = group.calibration !== undefined && units.includes("CPU µs")
   const baselines = group.baselines ?? []
+  const divided = dividedUnitsOf(group)
   const titles = [
     "",
     ...units,
     ...(isScaled ? ["scaled"] : []),
     ...(group.plain === undefined ? [] : [`${first ?? ""} added`]),
-    ...baselines.map((name) => `÷ ${name}`)
+    ...divided.flatMap((unit) => baselines.map((name) => (unit === first ? `÷ ${name}` : `${unit} ÷ ${name}`)))
   ]
   const width = (column: number) => Math.max(14, (titles[column] ?? "").length + 2)
   const figures = figuresOf(group)
@@ -186,10 +210,12 @@ export const tableOf = (group: Group): string => {
       ...units.map((unit) => (values[unit] === undefined ? "" : digits(values[unit]))),
       ...(isScaled ? [main?.scaled === undefined ? "" : digits(main.scaled)] : []),
       ...(group.plain === undefined ? [] : [main?.added === undefined ? "" : digits(main.added.value)]),
-      ...baselines.map((to) => {
-        const ratio = main?.ratios?.find((ratio) => ratio.to === to)
-        return ratio === undefined ? "–" : ratio.value.toFixed(2)
-      })
+      ...divided.flatMap((unit) =>
+        baselines.map((to) => {
+          const ratio = own.find((figure) => figure.unit === unit)?.ratios?.find((ratio) => ratio.to === to)
+          return ratio === undefined ? "–" : ratio.value.toFixed(2)
+        })
+      )
     ]
     return name.padEnd(52) + cells.map((cell, index) => cell.padStart(width(index + 1))).join("")
   })

@@ -2,59 +2,92 @@
 import type { ChildProcess } from "node:child_process"
 import { fork } from "node:child_process"
 import { createServer } from "node:net"
-import { createRequire } from "node:module"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import type { Target } from "./load.js"
 import { secret } from "./scenario.js"
+import { portkeyManifest } from "./versions.js"
 
 export interface ResourceUsage {
   /** Microseconds of CPU since the start. */
   readonly cpu: number
-  /** In bytes. */
+  /** In bytes, before garbage was collected for `heap`. */
   readonly rss: number
+  /** Bytes of the heap in use after garbage was collected. Absent unless asked for. */
+  readonly heap?: number
 }
 
+/** Reads the usage of a process. `collect` also collects its garbage and reports the heap in use. */
+export type ReadUsage = (question?: "usage" | "collect") => Promise<ResourceUsage>
+
 export interface Contestant extends Target {
-  readonly name: string
+  readonly name: Name
   /** Absent for direct calls to the provider. */
-  readonly resourceUsage?: () => Promise<ResourceUsage>
+  readonly usage?: ReadUsage
+}
+
+export interface Competition {
+  readonly contestants: ReadonlyArray<Contestant>
+  readonly provider: ReadUsage
+}
+
+interface Process {
+  readonly origin: string
+  readonly usage: ReadUsage
 }
 
 const pathOf = (file: string): string => fileURLToPath(new URL(file, import.meta.url))
 
-const json = { "content-type": "application/json" }
-
 const isResourceUsage = (message: unknown): message is ResourceUsage =>
   typeof message === "object" && message !== null && "cpu" in message && "rss" in message
 
-const resourceUsageOf = (child: ChildProcess) => (): Promise<ResourceUsage> =>
-  new Promise((resolve) => {
-    const onMessage = (message: unknown): void => {
-      if (!isResourceUsage(message)) return
-      child.off("message", onMessage)
-      resolve(message)
-    }
-    child.on("message", onMessage)
-    child.send("usage")
-  })
+const usageOf =
+  (child: ChildProcess): ReadUsage =>
+  (question = "usage") =>
+    new Promise((resolve, reject) => {
+      const settle = (): void => {
+        child.off("message", onMessage)
+        child.off("exit", onExit)
+      }
+      const onMessage = (message: unknown): void => {
+        if (!isResourceUsage(message)) return
+        settle()
+        resolve(message)
+      }
+      const onExit = (code: number | null): void => {
+        settle()
+        reject(new Error(`the process ended with ${code}`))
+      }
+      child.on("message", onMessage)
+      child.once("exit", onExit)
+      child.send(question, (error) => {
+        if (error === null) return
+        settle()
+        reject(error)
+      })
+    })
 
-const register = (children: Array<ChildProcess>, child: ChildProcess): ChildProcess => {
+/** Starts a file with what the benchmark loads before it. */
+const startFile = (
+  children: Array<ChildProcess>,
+  file: string,
+  args: ReadonlyArray<string>,
+  preloaded: ReadonlyArray<string> = []
+): ChildProcess => {
+  const child = fork(file, [...args], {
+    execArgv: ["--expose-gc", ...["reporting.js", ...preloaded].flatMap((name) => ["--import", pathOf(name)])],
+    env: { ...process.env, NODE_ENV: "production" },
+    stdio: ["ignore", "ignore", "inherit", "ipc"]
+  })
   children.push(child)
   return child
 }
 
-/** Starts a process, which sends its port when it is ready. */
-const startProcess = (children: Array<ChildProcess>, file: string, args: ReadonlyArray<string>) =>
-  new Promise<{ readonly child: ChildProcess; readonly origin: string }>((resolve, reject) => {
-    const child = register(
-      children,
-      fork(pathOf(file), [...args], {
-        execArgv: [...process.execArgv, "--import", pathOf("reporting.js")],
-        stdio: ["ignore", "ignore", "inherit", "ipc"]
-      })
-    )
-    child.once("message", (port) => resolve({ child, origin: `http://127.0.0.1:${Number(port)}` }))
+/** Starts a process of this folder, which sends its port when it is ready. */
+const startProcess = (children: Array<ChildProcess>, file: string, ...args: ReadonlyArray<string>) =>
+  new Promise<Process>((resolve, reject) => {
+    const child = startFile(children, pathOf(file), args)
+    child.once("message", (port) => resolve({ origin: `http://127.0.0.1:${Number(port)}`, usage: usageOf(child) }))
     child.once("exit", (code) => reject(new Error(`${file} ended with ${code}`)))
   })
 
@@ -80,62 +113,58 @@ const untilAnswering = async (origin: string): Promise<void> => {
 }
 
 /** Starts Portkey by its command. Without `--headless` it also serves a console, which stores the requests. */
-const portkey = async (children: Array<ChildProcess>, provider: string): Promise<Contestant> => {
-  const manifest = createRequire(import.meta.url).resolve("@portkey-ai/gateway/package.json")
+const startPortkey = async (children: Array<ChildProcess>): Promise<Process> => {
   const port = await freePort()
-  const child = register(
-    children,
-    fork(join(dirname(manifest), "build/start-server.js"), ["--headless", `--port=${port}`], {
-      execArgv: ["--import", pathOf("reporting.js"), "--import", pathOf("portkeyRepair.js")],
-      env: { ...process.env, NODE_ENV: "production" },
-      stdio: ["ignore", "ignore", "inherit", "ipc"]
-    })
-  )
+  const command = join(dirname(portkeyManifest), "build/start-server.js")
+  const child = startFile(children, command, ["--headless", `--port=${port}`], ["portkeyRepair.js"])
   const origin = `http://127.0.0.1:${port}`
   await untilAnswering(origin)
-  return {
-    name: "Portkey",
-    origin,
-    headers: {
-      ...json,
-      authorization: "Bearer key-one",
-      "x-portkey-provider": "openai",
-      "x-portkey-custom-host": provider
-    },
-    resourceUsage: resourceUsageOf(child)
-  }
+  return { origin, usage: usageOf(child) }
 }
 
-const headers = { ...json, authorization: `Bearer ${secret}` }
+const headers = { "content-type": "application/json", authorization: `Bearer ${secret}` }
 
-export interface Started {
-  readonly contestants: ReadonlyArray<Contestant>
-  readonly stop: () => void
-}
+const portkeyHeaders = (provider: string) => ({
+  "content-type": "application/json",
+  authorization: "Bearer key-one",
+  "x-portkey-provider": "openai",
+  "x-portkey-custom-host": provider
+})
 
-/** Starts all contestants. The first is the provider itself. */
-export const start = async (): Promise<Started> => {
+type Start = (children: Array<ChildProcess>, provider: string) => Promise<Omit<Contestant, "name">>
+
+const starts = {
+  direct: async (_children, provider) => ({ origin: new URL(provider).origin, headers }),
+  "bare node:http": async (children, provider) => ({
+    ...(await startProcess(children, "bareNode.js", provider)),
+    headers
+  }),
+  "bare @effect/platform": async (children, provider) => ({
+    ...(await startProcess(children, "barePlatform.js", provider)),
+    headers
+  }),
+  Portkey: async (children, provider) => ({ ...(await startPortkey(children)), headers: portkeyHeaders(provider) }),
+  "effect-llm": async (children, provider) => ({ ...(await startProcess(children, "ours.js", provider)), headers }),
+  "effect-llm, log and metrics": async (children, provider) => ({
+    ...(await startProcess(children, "ours.js", provider, "operated")),
+    headers
+  })
+} satisfies Readonly<Record<string, Start>>
+
+export type Name = keyof typeof starts
+
+/** Starts the provider and the contestants, runs the task, and ends them all. */
+export const compete = async <A>(
+  names: ReadonlyArray<Name>,
+  task: (competition: Competition) => Promise<A>
+): Promise<A> => {
   const children: Array<ChildProcess> = []
-  const upstream = await startProcess(children, "upstream.js", [])
-  const provider = `${upstream.origin}/v1`
-  const bare = await startProcess(children, "bare.js", [provider])
-  const ourGateway = await startProcess(children, "ours.js", [provider])
-  const withTelemetry = await startProcess(children, "ours.js", [provider, "operated"])
-  return {
-    contestants: [
-      { name: "direct", origin: upstream.origin, headers },
-      { name: "bare @effect/platform", origin: bare.origin, headers, resourceUsage: resourceUsageOf(bare.child) },
-      await portkey(children, provider),
-      { name: "effect-llm", origin: ourGateway.origin, headers, resourceUsage: resourceUsageOf(ourGateway.child) },
-      {
-        name: "  with log and metrics",
-        origin: withTelemetry.origin,
-        headers,
-        resourceUsage: resourceUsageOf(withTelemetry.child)
-      }
-    ],
-    stop: () => {
-      for (const child of children) child.kill("SIGKILL")
-    }
+  try {
+    const provider = await startProcess(children, "upstream.js")
+    const contestants: Array<Contestant> = []
+    for (const name of names) contestants.push({ name, ...(await starts[name](children, `${provider.origin}/v1`)) })
+    return await task({ contestants, provider: provider.usage })
+  } finally {
+    for (const child of children) child.kill("SIGKILL")
   }
 }

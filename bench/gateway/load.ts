@@ -8,6 +8,10 @@ export interface LoadResult {
   readonly wall: number
   /** In milliseconds, sorted. */
   readonly latencies: ReadonlyArray<number>
+  /** Milliseconds to the first byte of the body, sorted. */
+  readonly firstBytes: ReadonlyArray<number>
+  /** Milliseconds between two pieces of the body of one answer, sorted. Empty unless asked for. */
+  readonly gaps: ReadonlyArray<number>
 }
 
 export interface Target {
@@ -15,54 +19,93 @@ export interface Target {
   readonly headers: Readonly<Record<string, string>>
 }
 
-const endOfStream = Buffer.from("data: [DONE]\n\n")
+export interface AskOptions {
+  readonly requests: number
+  /** Whether the time between the pieces of an answer is measured, at the expense of the load generator's CPU. */
+  readonly gaps?: boolean
+}
+
+export interface Load {
+  readonly ask: (options: AskOptions) => Promise<LoadResult>
+  readonly close: () => Promise<void>
+}
+
+interface Times {
+  readonly latencies: Array<number>
+  readonly firstBytes: Array<number>
+  /** Absent when gaps are not measured. */
+  readonly gaps?: Array<number>
+}
 
 /** Sends one request, reads the answer to its end and checks it. */
-const sendRequest = (pool: Pool, { headers }: Target, question: Question): Promise<void> =>
+const sendRequest = (
+  pool: Pool,
+  request: Dispatcher.DispatchOptions,
+  { marker, streamed }: Question,
+  times: Times
+): Promise<void> =>
   new Promise((resolve, reject) => {
+    const startedAt = performance.now()
     let status = 0
     let size = 0
+    // The last piece of a streamed answer, and all of a whole one.
     let last: Buffer = Buffer.alloc(0)
+    let lastAt = 0
     const handler: Dispatcher.DispatchHandler = {
       onRequestStart: () => {},
       onResponseStart: (_controller, code) => {
         status = code
       },
       onResponseData: (_controller, data) => {
+        if (size === 0) {
+          lastAt = performance.now()
+          times.firstBytes.push(lastAt - startedAt)
+        } else if (times.gaps !== undefined) {
+          const now = performance.now()
+          times.gaps.push(now - lastAt)
+          lastAt = now
+        }
+        last = streamed || size === 0 ? data : Buffer.concat([last, data])
         size += data.length
-        last = data
       },
       onResponseEnd: () => {
-        const isWhole = question.streamed ? last.subarray(-endOfStream.length).equals(endOfStream) : size > 300
-        if (status === 200 && isWhole) resolve()
-        else reject(new Error(`answered ${status}, ${size} bytes: ${last.toString().slice(0, 500)}`))
+        if (status !== 200 || !last.includes(marker))
+          return reject(new Error(`answered ${status}, ${size} bytes: ${last.toString().slice(0, 500)}`))
+        times.latencies.push(performance.now() - startedAt)
+        resolve()
       },
       onResponseError: (_controller, error) => reject(error)
     }
-    pool.dispatch(
-      { path: "/v1/chat/completions", method: "POST", headers: { ...headers }, body: question.body },
-      handler
-    )
+    pool.dispatch(request, handler)
   })
 
-export const ask = async (
-  target: Target,
-  question: Question,
-  { connections, requests }: { readonly connections: number; readonly requests: number }
-): Promise<LoadResult> => {
+const sorted = (values: ReadonlyArray<number>): ReadonlyArray<number> => values.toSorted((one, other) => one - other)
+
+/** Opens connections to a target, which are kept until `close`. */
+export const connect = (target: Target, question: Question, connections: number): Load => {
   const pool = new Pool(target.origin, { connections, pipelining: 1 })
-  const latencies: Array<number> = []
-  let remaining = requests
-  const worker = async (): Promise<void> => {
-    while (remaining-- > 0) {
-      const startedAt = performance.now()
-      await sendRequest(pool, target, question)
-      latencies.push(performance.now() - startedAt)
-    }
+  const request: Dispatcher.DispatchOptions = {
+    path: question.path,
+    method: "POST",
+    headers: { ...target.headers, ...question.headers },
+    body: question.body
   }
-  const startedAt = performance.now()
-  await Promise.all(Array.from({ length: connections }, worker))
-  const wall = (performance.now() - startedAt) / 1000
-  await pool.close()
-  return { wall, latencies: latencies.toSorted((one, other) => one - other) }
+  return {
+    ask: async ({ gaps = false, requests }) => {
+      const times: Times = { latencies: [], firstBytes: [], ...(gaps ? { gaps: [] } : {}) }
+      let remaining = requests
+      const worker = async (): Promise<void> => {
+        while (remaining-- > 0) await sendRequest(pool, request, question, times)
+      }
+      const startedAt = performance.now()
+      await Promise.all(Array.from({ length: connections }, worker))
+      return {
+        wall: (performance.now() - startedAt) / 1000,
+        latencies: sorted(times.latencies),
+        firstBytes: sorted(times.firstBytes),
+        gaps: sorted(times.gaps ?? [])
+      }
+    },
+    close: () => pool.close()
+  }
 }

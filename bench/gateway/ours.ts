@@ -1,6 +1,6 @@
 /**
- * The gateway in a usual configuration: a client key with limits, a model with three keys and a limiter, and the default
- * telemetry. With `operated` it also writes an access log and renders its metrics every second.
+ * The gateway in a usual configuration: a client key with limits, a model with three keys and a limiter at each of two providers, and
+ * the default telemetry. With `operated` it also writes an access log and renders its metrics every second.
  */
 import { HttpServer } from "@effect/platform"
 import { NodeRuntime } from "@effect/platform-node"
@@ -9,7 +9,7 @@ import * as AccessLog from "../../src/telemetry/AccessLog.js"
 import { Access, Gateway, GatewayServer } from "../../src/gateway/index.js"
 import * as Models from "../../src/models/Models.js"
 import * as Prometheus from "../../src/telemetry/Prometheus.js"
-import { secret } from "./scenario.js"
+import { models, secret } from "./scenario.js"
 import { NodeTransport } from "../../src/node/index.js"
 
 const [, , upstream = "", mode] = process.argv
@@ -18,18 +18,16 @@ const operated = mode === "operated"
 /** High enough to reject nothing. */
 const unlimited = 1_000_000_000
 
+const served = (model: string) => ({
+  model_name: model,
+  api_keys: ["key-one", "key-two", "key-three"],
+  base_url: upstream,
+  rate_limit_capacity: unlimited,
+  rate_limit_refill_rate: unlimited
+})
+
 const file = Models.parseFile(
-  JSON.stringify({
-    openai: [
-      {
-        model_name: "bench",
-        api_keys: ["key-one", "key-two", "key-three"],
-        base_url: upstream,
-        rate_limit_capacity: unlimited,
-        rate_limit_refill_rate: unlimited
-      }
-    ]
-  })
+  JSON.stringify({ openai: [served(models.openai)], anthropic: [served(models.anthropic)] })
 )
 
 const Ready = Layer.effectDiscard(
@@ -52,7 +50,7 @@ const Live = Layer.mergeAll(
         {
           key: secret,
           label: "team",
-          models: ["bench"],
+          models: [models.openai, models.anthropic],
           rateLimit: { requestsPerMinute: unlimited, maxConcurrency: 10_000 }
         }
       ]

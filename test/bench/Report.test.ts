@@ -71,4 +71,33 @@ describe("the report of the benchmark", () => {
     expect(report.figures).toEqual(figuresOf(group))
     expect(JSON.parse(JSON.stringify(report.aims))).toHaveLength(5)
   })
+
+  it("divides the units that a group names, and says of an aim to reach something whether it is reached", () => {
+    const gateways: Group = {
+      title: "JSON",
+      rows: [
+        { name: "peer", values: { "CPU µs": 400, "requests/s": 100, "p50 ms": 8 } },
+        { name: "ours", values: { "CPU µs": 100, "requests/s": 400, "p50 ms": 2 } }
+      ],
+      baselines: ["peer"],
+      divided: ["CPU µs", "requests/s"],
+      aims: [
+        { row: "ours", unit: "requests/s", bound: "at least", limit: 4, beside: { dividedBy: "peer" } },
+        { row: "ours", unit: "requests/s", bound: "at least", limit: 500 }
+      ]
+    }
+    const ratios = figuresOf(gateways).filter(({ name }) => name === "ours")
+    expect(ratios.map(({ ratios, unit }) => ({ unit, ratio: ratios?.[0]?.value }))).toEqual([
+      { unit: "CPU µs", ratio: 0.25 },
+      { unit: "requests/s", ratio: 4 },
+      { unit: "p50 ms", ratio: undefined }
+    ])
+    expect(verdictsOf(gateways).map(({ met, value }) => ({ met, value }))).toEqual([
+      { met: true, value: 4 },
+      { met: false, value: 400 }
+    ])
+    const table = tableOf(gateways)
+    expect(table).toContain("requests/s ÷ peer")
+    expect(table).toContain("MISSED  ours: at least 500 requests/s (400)")
+  })
 })
