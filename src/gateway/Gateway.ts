@@ -31,6 +31,7 @@ import type { Middleware, Service as LLMService } from "../call/model.js"
 import { Models } from "../models/model.js"
 import { Access } from "./auth/model.js"
 import { Dashboard } from "./dashboard/Dashboard.js"
+import * as BodyAccounts from "./http/bodyAccount.js"
 import * as RequestId from "./http/requestId.js"
 import * as Loopback from "./auth/loopback.js"
 import type * as Metrics from "./routes/metrics.js"
@@ -66,6 +67,29 @@ export interface Options<R = never> {
   readonly observe?: Middleware<never, R>
   /** The largest request body; a larger one is answered with 413. @default "32 MiB" */
   readonly maxBodySize?: FileSystem.SizeInput
+  /**
+   * The most bytes of request bodies that the gateway holds at one time, in sum. A body beyond it is answered with 503 and
+   * `Retry-After`. Bytes count from their arrival until the response of a whole answer, or the first event of a stream. The process
+   * needs several times as much memory for the bodies that it is decoding. @default "256 MiB"
+   *
+   * @since 0.2.0
+   */
+  readonly maxBufferedBodies?: FileSystem.SizeInput
+  /**
+   * The part of `maxBufferedBodies` that the requests of one client key can hold. A body beyond it is answered with 429 and
+   * `Retry-After`; a body that is larger than this, with 413. It does not apply to a gateway without keys.
+   * @default a quarter of `maxBufferedBodies`
+   *
+   * @since 0.2.0
+   */
+  readonly maxBufferedBodiesPerKey?: FileSystem.SizeInput
+  /**
+   * How long a request body can take to arrive after its headers; a slower one is answered with 408. On Node, the connection also closes
+   * at the `requestTimeout` of the server. @default "2 minutes"
+   *
+   * @since 0.2.0
+   */
+  readonly bodyTimeout?: Duration.DurationInput
   /**
    * How long a stream waits for its first event before its headers are sent, and the interval of the comments that are sent from
    * then on until that event. A failure before the headers has its own status, and a later one is sent as an event.
@@ -137,6 +161,24 @@ const mebibyte = 1024 * 1024
 
 const noRoutes: Routes.OptionalRoutes = { hot: [], others: [] }
 
+const bytes = (size: FileSystem.SizeInput): number => Number(FileSystem.Size(size))
+
+type BodyOptions = Pick<Options, "maxBodySize" | "maxBufferedBodies" | "maxBufferedBodiesPerKey" | "bodyTimeout">
+
+const bodyBounds = (options: BodyOptions): Pick<GatewayContext, "bodies" | "bodyLimits"> => {
+  const maxSize = bytes(options.maxBodySize ?? 32 * mebibyte)
+  const total = bytes(options.maxBufferedBodies ?? 256 * mebibyte)
+  const perKey = bytes(options.maxBufferedBodiesPerKey ?? Math.floor(total / 4))
+  return {
+    bodies: BodyAccounts.make({ total, perKey }),
+    // A body that never fits is too large, whatever else is in flight.
+    bodyLimits: {
+      maxSize: Math.min(maxSize, total, perKey),
+      timeout: Duration.decode(options.bodyTimeout ?? "2 minutes")
+    }
+  }
+}
+
 /** A gateway with the routes that Node's server serves without the platform. */
 interface Parts {
   readonly gateway: Gateway
@@ -168,7 +210,7 @@ const makeParts = <R>(options: Options<R>): Effect.Effect<Parts, never, Models |
       resolveModel: makeResolveModel(modelContext),
       access: yield* Access,
       requests,
-      maxBodySize: Number(FileSystem.Size(options.maxBodySize ?? 32 * mebibyte)),
+      ...bodyBounds(options),
       keepAlive: Duration.decode(options.keepAlive ?? "15 seconds"),
       maxChoices: options.maxChoices ?? 128
     }

@@ -34,7 +34,10 @@ export interface Options {
   readonly port?: number
   /** How long a client can take to send its headers. @default "10 seconds" */
   readonly headersTimeout?: Duration.DurationInput
-  /** How long a client can take to send its whole request. @default "2 minutes" */
+  /**
+   * How long a client can take to send its whole request, before its connection is closed with a bare 408. The gateway itself answers a
+   * slow body with an error after its own `bodyTimeout`, if that is shorter. @default "150 seconds"
+   */
   readonly requestTimeout?: Duration.DurationInput
   /** How long a connection can stay open between two requests. @default "65 seconds" */
   readonly keepAliveTimeout?: Duration.DurationInput
@@ -66,7 +69,7 @@ const millis = (duration: Duration.DurationInput): number => Duration.toMillis(d
 const serverOf = (options: Options): NodeServer.InterceptedServer => {
   const server = new NodeServer.InterceptedServer({
     headersTimeout: millis(options.headersTimeout ?? "10 seconds"),
-    requestTimeout: millis(options.requestTimeout ?? "2 minutes"),
+    requestTimeout: millis(options.requestTimeout ?? "150 seconds"),
     keepAliveTimeout: millis(options.keepAliveTimeout ?? "65 seconds"),
     maxHeaderSize: options.maxHeaderSize ?? 16 * 1024,
     // How often the timeouts above are checked.

@@ -159,7 +159,7 @@ export const route = (context: GatewayContext, protocol: Protocol): HotRoute => 
     rawProtocol: wire.name,
     encodeError: wire.encodeError,
     answer: (hot) =>
-      Effect.flatMap(Body.read(hot.request, context.maxBodySize), (body) => {
+      Effect.flatMap(Body.read(hot.request, context.bodyLimits, hot.account), ({ json: body }) => {
         const decoded = wire.decodeRequest(body, { path, headers: hot.request.headers })
         if (Either.isLeft(decoded)) return Effect.fail(HttpErrors.fromWireFailure(decoded.left))
         const { model, ...chatRequest } = decoded.right.request

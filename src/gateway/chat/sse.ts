@@ -60,7 +60,7 @@ const causeOf = (cause: Cause.Cause<Option.Option<LLMError>>): Cause.Cause<LLMEr
  * follow until the first event, and a failure ends the stream.
  */
 export const respond = <A>(
-  { isExpired, response }: HotCall,
+  { account, isExpired, response }: HotCall,
   open: Effect.Effect<Opened<A>, LLMError, Scope.Scope>,
   encoder: StreamEncoder<A>,
   keepAlive: Duration.Duration,
@@ -105,6 +105,7 @@ export const respond = <A>(
 
   const streamed = Effect.flatMap(open, ({ first, forward, pull }) => {
     clearInterval(timer)
+    account.release()
     begin()
     const rest = forward === undefined ? pulledFrom(pull) : forwardedFrom(forward)
     return send(first) ? rest : Effect.zipRight(response.drained, rest)

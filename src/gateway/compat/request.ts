@@ -91,9 +91,14 @@ const missing = HttpErrors.invalid("Missing required field 'messages'", "message
 /** The route decides whether the answer is streamed, and there is always one choice. */
 const withoutFixedFields = ({ n: _, stream: __, ...body }: Record<string, unknown>): Record<string, unknown> => body
 
-export const read = (context: GatewayContext, { caller, request: received }: HotCall, defaultModel: DefaultModel) =>
+export const read = (
+  context: GatewayContext,
+  { account, caller, request: received }: HotCall,
+  defaultModel: DefaultModel
+) =>
   Effect.gen(function* () {
-    const body = withoutFixedFields(yield* Body.read(received, context.maxBodySize))
+    const { json } = yield* Body.read(received, context.bodyLimits, account)
+    const body = withoutFixedFields(json)
     if (body["messages"] === undefined || body["messages"] === null) return yield* Effect.fail(missing)
     const decoded = yield* Effect.mapError(
       Protocol.chatCompletions.wire.decodeRequest(body),

@@ -1,88 +1,142 @@
 /** Reads the body of a request: of bounded size, UTF-8, a JSON object. */
-import { Chunk, Effect, Either, Stream } from "effect"
+import { Duration, Effect, Either, Stream } from "effect"
 import { IncomingMessage } from "node:http"
 import * as Depth from "../../internal/depth.js"
 import { isRecord } from "../../wire/json.js"
+import type { BodyAccount } from "./bodyAccount.js"
 import * as HttpErrors from "./error.js"
 import type { Request } from "./exchange.js"
 import { header } from "./exchange.js"
 
+/** A body that was read. The bytes of its account stay counted until they are released. */
+export interface Body {
+  /** The body as the client sent it. */
+  readonly text: string
+  readonly json: Record<string, unknown>
+}
+
+export interface Limits {
+  /** The largest body, in bytes. */
+  readonly maxSize: number
+  /** How long a body can take to arrive. */
+  readonly timeout: Duration.Duration
+}
+
 const incomplete = HttpErrors.invalid("The connection closed before the body was complete.")
 
+/** Collects the pieces of one body, and counts them in its account. */
+const makeCollector = (maxSize: number, account: BodyAccount) => {
+  const pieces: Array<Uint8Array> = []
+  let size = 0
+  return {
+    /** Returns the error of a body that is too large; it then keeps nothing. */
+    add: (piece: Uint8Array): HttpErrors.HttpError | undefined => {
+      size += piece.length
+      const error = size > maxSize ? HttpErrors.tooLarge(maxSize) : account.add(piece.length)
+      if (error === undefined) pieces.push(piece)
+      else pieces.length = 0
+      return error
+    },
+    bytes: (): Uint8Array => (pieces.length === 1 && pieces[0] !== undefined ? pieces[0] : Buffer.concat(pieces, size))
+  }
+}
+
 /**
- * Reads the request of Node's server. Above the limit it leaves the stream open and discards the rest: closing the stream would
+ * Reads the request of Node's server. When it refuses a body, it leaves the stream open and discards the rest: closing the stream would
  * close the connection before the client has the response.
  */
-const fromNode = (source: IncomingMessage, limit: number): Effect.Effect<Uint8Array, HttpErrors.HttpError> =>
+const fromNode = (
+  source: IncomingMessage,
+  { maxSize, timeout }: Limits,
+  account: BodyAccount
+): Effect.Effect<Uint8Array, HttpErrors.HttpError> =>
   Effect.async((resume) => {
-    const pieces: Array<Uint8Array> = []
-    let size = 0
+    const collector = makeCollector(maxSize, account)
     const unsubscribe = (): void => {
+      clearTimeout(timer)
       source.off("data", onData)
       source.off("end", onEnd)
-      source.off("error", onError)
+      source.off("error", onClose)
+      source.off("close", onClose)
     }
-    const onData = (piece: Uint8Array): void => {
-      size += piece.length
-      pieces.push(piece)
-      if (size <= limit) return
+    const refuse = (error: HttpErrors.HttpError): void => {
       unsubscribe()
       source.resume()
-      resume(Effect.fail(HttpErrors.tooLarge(limit)))
+      resume(Effect.fail(error))
+    }
+    const onData = (piece: Uint8Array): void => {
+      const error = collector.add(piece)
+      if (error !== undefined) refuse(error)
     }
     const onEnd = (): void => {
       unsubscribe()
-      resume(Effect.succeed(pieces.length === 1 && pieces[0] !== undefined ? pieces[0] : Buffer.concat(pieces)))
+      resume(Effect.succeed(collector.bytes()))
     }
-    const onError = (): void => {
+    const onClose = (): void => {
       unsubscribe()
       resume(Effect.fail(incomplete))
     }
-    source.on("data", onData).on("end", onEnd).on("error", onError)
+    const timer = setTimeout(() => refuse(HttpErrors.bodyTimeout(timeout)), Duration.toMillis(timeout))
+    source.on("data", onData).on("end", onEnd).on("error", onClose).on("close", onClose)
     return Effect.sync(unsubscribe)
   })
 
 /** Reads the request of any other server. */
 const fromStream = (
   body: Stream.Stream<Uint8Array, unknown>,
-  limit: number
+  { maxSize, timeout }: Limits,
+  account: BodyAccount
 ): Effect.Effect<Uint8Array, HttpErrors.HttpError> =>
-  body.pipe(
-    Stream.mapError(() => incomplete),
-    Stream.runFoldEffect({ pieces: Chunk.empty<Uint8Array>(), size: 0 }, ({ pieces, size }, piece) =>
-      size + piece.length > limit
-        ? Effect.fail(HttpErrors.tooLarge(limit))
-        : Effect.succeed({ pieces: Chunk.append(pieces, piece), size: size + piece.length })
-    ),
-    Effect.map(({ pieces }) => Buffer.concat(Chunk.toReadonlyArray(pieces)))
-  )
+  Effect.suspend(() => {
+    const collector = makeCollector(maxSize, account)
+    return body.pipe(
+      Stream.mapError(() => incomplete),
+      Stream.runForEach((piece) => {
+        const error = collector.add(piece)
+        return error === undefined ? Effect.void : Effect.fail(error)
+      }),
+      Effect.map(() => collector.bytes()),
+      Effect.timeoutFail({ duration: timeout, onTimeout: () => HttpErrors.bodyTimeout(timeout) })
+    )
+  })
 
-const parse = (bytes: Uint8Array): Either.Either<Record<string, unknown>, HttpErrors.HttpError> => {
+const utf8 = new TextDecoder("utf-8", { fatal: true })
+
+const parse = (bytes: Uint8Array): Either.Either<Body, HttpErrors.HttpError> => {
   if (bytes.length === 0) return Either.left(HttpErrors.invalid("The request has no body."))
-  return Either.flatMap(
-    Either.try({
-      try: (): unknown => JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes)),
-      catch: () => HttpErrors.invalid("The body is not JSON in UTF-8.")
-    }),
-    (body) => {
-      if (!isRecord(body)) return Either.left(HttpErrors.invalid("The body is not a JSON object."))
-      const path = Depth.tooDeep(body)
-      return path === undefined
-        ? Either.right({ ...body })
-        : Either.left(
-            HttpErrors.invalid(`Invalid value for '${Depth.fieldOf(path)}': ${Depth.fault}.`, Depth.fieldOf(path))
-          )
-    }
-  )
+  let text: string
+  let json: unknown
+  try {
+    text = utf8.decode(bytes)
+    json = JSON.parse(text)
+  } catch {
+    return Either.left(HttpErrors.invalid("The body is not JSON in UTF-8."))
+  }
+  if (!isRecord(json)) return Either.left(HttpErrors.invalid("The body is not a JSON object."))
+  const path = Depth.tooDeep(json)
+  return path === undefined
+    ? Either.right({ text, json })
+    : Either.left(
+        HttpErrors.invalid(`Invalid value for '${Depth.fieldOf(path)}': ${Depth.fault}.`, Depth.fieldOf(path))
+      )
 }
 
-/** The body as a JSON object. */
+/**
+ * Reads the body as a JSON object. Its bytes are counted in the account from their arrival on; the caller releases the account when
+ * nothing holds the body any more, however the request ends.
+ */
 export const read = (
   { body, headers }: Request,
-  limit: number
-): Effect.Effect<Record<string, unknown>, HttpErrors.HttpError> => {
+  limits: Limits,
+  account: BodyAccount
+): Effect.Effect<Body, HttpErrors.HttpError> => {
   const encoding = header(headers, "content-encoding") ?? "identity"
   if (encoding !== "identity") return Effect.fail(HttpErrors.unsupportedEncoding(encoding))
-  if (Number(header(headers, "content-length") ?? 0) > limit) return Effect.fail(HttpErrors.tooLarge(limit))
-  return Effect.flatMap(body instanceof IncomingMessage ? fromNode(body, limit) : fromStream(body, limit), parse)
+  const length = Number(header(headers, "content-length") ?? 0)
+  const refusal = length > limits.maxSize ? HttpErrors.tooLarge(limits.maxSize) : account.refusal(length)
+  if (refusal !== undefined) return Effect.fail(refusal)
+  return Effect.flatMap(
+    body instanceof IncomingMessage ? fromNode(body, limits, account) : fromStream(body, limits, account),
+    parse
+  )
 }

@@ -6,6 +6,8 @@ import type { Middleware, Service as LLMService } from "../../call/model.js"
 import type { Service as ModelsService } from "../../models/model.js"
 import type { ServerWire } from "../../wire/Wire.js"
 import type { Caller, Service as AccessService } from "../auth/model.js"
+import type { Limits as BodyLimits } from "./body.js"
+import type { BodyAccounts } from "./bodyAccount.js"
 import * as HttpErrors from "./error.js"
 import type { ActiveRequests } from "./shutdown.js"
 
@@ -17,7 +19,8 @@ export interface GatewayContext {
   readonly around: Middleware
   /** Observes the calls to every model outside of the limits of the caller's key, as the client sees them. */
   readonly observe: (llm: LLMService, name: string) => Effect.Effect<LLMService>
-  readonly maxBodySize: number
+  readonly bodies: BodyAccounts
+  readonly bodyLimits: BodyLimits
   readonly keepAlive: Duration.Duration
   readonly maxChoices: number
   readonly resolveModel: ResolveModel

@@ -169,6 +169,30 @@ export const tooLarge = (limit: number): HttpError => ({
   headers: { connection: "close" }
 })
 
+/** The bound is in bytes. */
+export const keyBodiesFull = (bound: number): HttpError => ({
+  status: 429,
+  code: "too_many_request_bytes",
+  message: `The requests of this API key that are in flight exceed its limit of ${bound} bytes in sum. Try again when some have been answered.`,
+  retryAfter: Duration.seconds(1),
+  headers: { connection: "close" }
+})
+
+export const bodiesFull: HttpError = {
+  status: 503,
+  code: "request_memory_full",
+  message: "The gateway holds as many request bytes as it can. Try again in a moment.",
+  retryAfter: Duration.seconds(1),
+  headers: { connection: "close" }
+}
+
+export const bodyTimeout = (timeout: Duration.Duration): HttpError => ({
+  status: 408,
+  code: "request_timeout",
+  message: `The request body did not arrive within ${Duration.format(timeout)}.`,
+  headers: { connection: "close" }
+})
+
 export const unauthenticated = (message: string): HttpError => ({
   status: 401,
   code: "invalid_api_key",

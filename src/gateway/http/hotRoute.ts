@@ -9,6 +9,7 @@ import { Label } from "../../internal/label.js"
 import type { ServerWire } from "../../wire/Wire.js"
 import { callerOf } from "../auth/authenticate.js"
 import type { Caller } from "../auth/model.js"
+import type { BodyAccount } from "./bodyAccount.js"
 import type { GatewayContext } from "./context.js"
 import * as HttpErrors from "./error.js"
 import type { Exchange } from "./exchange.js"
@@ -16,6 +17,8 @@ import type { Exchange } from "./exchange.js"
 /** An admitted request of an authenticated caller. */
 export interface HotCall extends Exchange {
   readonly caller: Caller
+  /** Counts the bytes of the body. Released at the latest at the end of the response. */
+  readonly account: BodyAccount
   /** Whether the request was interrupted because the gateway shuts down. */
   readonly isExpired: () => boolean
 }
@@ -63,18 +66,24 @@ export const serve = (
           response.send(error.status, HttpErrors.headersOf(error), body)
         })
 
-      const leave = context.requests.enter(() => {
+      const exit = context.requests.enter(() => {
         expired = true
         fiber.unsafeInterruptAsFork(FiberId.none)
       })
-      if (leave === undefined) return fail(HttpErrors.shuttingDown)
+      if (exit === undefined) return fail(HttpErrors.shuttingDown)
+      let account: BodyAccount | undefined
+      const leave = (): void => {
+        account?.release()
+        exit()
+      }
 
-      const answered = Effect.flatMap(restore(callerOf(context, request.headers)), (caller) =>
-        whileChanged(restore(answer({ request, response, caller, isExpired })), (outer) => {
+      const answered = Effect.flatMap(restore(callerOf(context, request.headers)), (caller) => {
+        account = context.bodies.make(caller.id)
+        return whileChanged(restore(answer({ request, response, caller, account, isExpired })), (outer) => {
           const labelled = Context.add(outer, Label, caller.label)
           return rawProtocol === undefined ? labelled : Context.add(labelled, WantsRawResponse, rawProtocol)
         })
-      )
+      })
       return Effect.matchCauseEffect(answered, {
         onSuccess: () => Effect.sync(leave),
         onFailure: (cause) => {

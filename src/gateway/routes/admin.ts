@@ -18,11 +18,14 @@ import * as VirtualKeys from "../VirtualKey.js"
 /** Decodes the body. JSON that does not match the schema is a 422. */
 const bodyAs = <A, I>(schema: Schema.Schema<A, I>) => {
   const decode = Schema.decodeUnknown(schema, { onExcessProperty: "error", errors: "all" })
-  return (context: GatewayContext) =>
+  return ({ bodies, bodyLimits }: GatewayContext) =>
     HttpServerRequest.HttpServerRequest.pipe(
-      Effect.flatMap((request) => Body.read(requestOf(request), context.maxBodySize)),
-      Effect.flatMap((body) =>
-        Effect.mapError(decode(body), (error): HttpErrors.HttpError => {
+      Effect.flatMap((request) => {
+        const account = bodies.make("admin")
+        return Effect.ensuring(Body.read(requestOf(request), bodyLimits, account), Effect.sync(account.release))
+      }),
+      Effect.flatMap(({ json }) =>
+        Effect.mapError(decode(json), (error): HttpErrors.HttpError => {
           const faults = ParseResult.ArrayFormatter.formatErrorSync(error)
           return {
             status: 422,

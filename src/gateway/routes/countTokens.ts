@@ -11,9 +11,9 @@ import type { HotRoute } from "../http/hotRoute.js"
 export const route = (context: GatewayContext): HotRoute => ({
   path: "/v1/messages/count_tokens",
   encodeError: anthropic.wire.encodeError,
-  answer: ({ caller, request, response }) =>
+  answer: ({ account, caller, request, response }) =>
     Effect.gen(function* () {
-      const body = yield* Body.read(request, context.maxBodySize)
+      const { json: body } = yield* Body.read(request, context.bodyLimits, account)
       const decoded = yield* Effect.mapError(anthropic.wire.decodeRequest(body), HttpErrors.fromWireFailure)
       const { info } = yield* context.resolveModel(caller, decoded.request.model)
       const { tokens } = yield* TokenCounter.count(decoded.request, info.model)

@@ -14,9 +14,9 @@ const openaiWires: ReadonlySet<string> = new Set(["chat-completions", "responses
 export const route = (context: GatewayContext): HotRoute => ({
   path: "/v1/embeddings",
   encodeError: chatCompletions.wire.encodeError,
-  answer: ({ caller, request, response }) =>
+  answer: ({ account, caller, request, response }) =>
     Effect.gen(function* () {
-      const body = yield* Body.read(request, context.maxBodySize)
+      const { json: body } = yield* Body.read(request, context.bodyLimits, account)
       const { model, ...input } = yield* Effect.mapError(wire.decodeRequest(body), HttpErrors.fromWireFailure)
       const llm = yield* context.resolveModel(caller, model)
       const { extra = {}, ...supported } = input
