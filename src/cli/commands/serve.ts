@@ -9,9 +9,9 @@ import type { Arguments } from "../definitions/serve.js"
 
 const serveFailure = (error: ServeError): CliFailure => {
   switch (error._tag) {
-    case "ServeError":
+    case "ListenError":
       return usageFailure(
-        `The gateway cannot listen: ${error.message}. If the port is in use, choose another with --port.`
+        error.reason === "in-use" ? `${error.message} --port or EFFECT_LLM_PORT sets the port.` : error.message
       )
     case "InsecureAddressError":
     case "InvalidAccessError":

@@ -9,7 +9,7 @@
  */
 import * as OtlpSerialization from "@effect/opentelemetry/OtlpSerialization"
 import * as OtlpTracer from "@effect/opentelemetry/OtlpTracer"
-import type { FileSystem, HttpClient, HttpServerError } from "@effect/platform"
+import type { FileSystem, HttpClient } from "@effect/platform"
 import type { ConfigError, Duration, Scope } from "effect"
 import { Clock, Config, Effect, Fiber, FiberRef, HashSet, Layer, Logger, Option, Queue, Redacted } from "effect"
 import * as AccessLog from "../../telemetry/AccessLog.js"
@@ -25,7 +25,7 @@ import * as Access from "../../gateway/Access.js"
 import type { AccessStoreError } from "../../gateway/AccessStore.js"
 import * as Dashboard from "../../gateway/dashboard/Dashboard.js"
 import * as Gateway from "../../gateway/Gateway.js"
-import type { InsecureAddressError } from "../../gateway/GatewayServer.js"
+import type { InsecureAddressError, ListenError } from "../../gateway/GatewayServer.js"
 import * as GatewayServer from "../../gateway/GatewayServer.js"
 import * as Pricing from "../../accounting/Pricing.js"
 import { parseFile } from "../config/configuration.js"
@@ -46,7 +46,7 @@ export type ServeError =
   | SharingError
   | AccessStoreError
   | InsecureAddressError
-  | HttpServerError.ServeError
+  | ListenError
 
 // -------------------------------------------------------------------------------------
 // signals
