@@ -41,6 +41,8 @@ import type { GatewayContext } from "./http/context.js"
 import * as Tracing from "./http/tracing.js"
 import { InsecureAddressError } from "./GatewayServer.js"
 import * as SimpleRoutes from "./compat/routes.js"
+import * as Admin from "./routes/admin.js"
+import { Peers } from "./workers/peers.js"
 
 /**
  * @since 0.1.0
@@ -159,6 +161,10 @@ export const make = <R = never>(options: Options<R> = {}): Effect.Effect<Gateway
       maxBodySize: Number(FileSystem.Size(options.maxBodySize ?? 32 * mebibyte)),
       keepAlive: Duration.decode(options.keepAlive ?? "15 seconds"),
       maxChoices: options.maxChoices ?? 128
+    }
+    const peers = yield* Peers
+    if (peers !== undefined) {
+      yield* peers.onPerform((path, body) => Effect.provide(Admin.perform(gatewayContext, path, body), context))
     }
     const optionalRoutes = [
       ...(options.simple === false ? [] : yield* SimpleRoutes.make(gatewayContext, options.simple ?? {})),

@@ -23,6 +23,7 @@ import type { Server } from "node:http"
 import { createServer } from "node:http"
 import { Access } from "./auth/model.js"
 import * as Loopback from "./auth/loopback.js"
+import { Peers } from "./workers/peers.js"
 
 /**
  * @since 0.1.0
@@ -129,6 +130,13 @@ const closeServer = (server: Server): Effect.Effect<void> =>
     server.closeAllConnections()
   })
 
+/** Accepts no more connections, and closes each one as soon as it has no request, so that clients connect to another worker. */
+const stopAccepting = (server: Server): Effect.Effect<void> =>
+  Effect.sync(() => {
+    server.keepAliveTimeout = 1
+    server.close()
+  })
+
 /**
  * A server that listens. Fails where no key is configured and the address is not a loopback address, and where the port is taken.
  *
@@ -150,6 +158,8 @@ export const layer = (
         listenError(host, port)
       )
       yield* Effect.addFinalizer(() => closeServer(server))
+      const peers = yield* Peers
+      if (peers !== undefined) yield* Effect.forkScoped(Effect.zipRight(peers.leaving, stopAccepting(server)))
       return httpServer
     })
   )
