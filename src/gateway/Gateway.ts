@@ -46,6 +46,8 @@ import type { HotRoute } from "./http/hotRoute.js"
 import * as NodeListener from "./http/nodeListener.js"
 import * as NodeServer from "./http/nodeServer.js"
 import * as SimpleRoutes from "./compat/routes.js"
+import * as Admin from "./routes/admin.js"
+import { Peers } from "./workers/peers.js"
 
 /**
  * @since 0.1.0
@@ -213,6 +215,10 @@ const makeParts = <R>(options: Options<R>): Effect.Effect<Parts, never, Models |
       ...bodyBounds(options),
       keepAlive: Duration.decode(options.keepAlive ?? "15 seconds"),
       maxChoices: options.maxChoices ?? 128
+    }
+    const peers = yield* Peers
+    if (peers !== undefined) {
+      yield* peers.onPerform((path, body) => Effect.provide(Admin.perform(gatewayContext, path, body), context))
     }
     const simple = options.simple === false ? noRoutes : yield* SimpleRoutes.make(gatewayContext, options.simple ?? {})
     const { app, hot } = Routes.make(

@@ -18,10 +18,11 @@ import type { HttpServer } from "@effect/platform"
 import { HttpServer as PlatformServer } from "@effect/platform"
 import type { HttpServerError } from "@effect/platform"
 import { NodeHttpServer } from "@effect/platform-node"
-import { Duration, Effect, Layer, Schema } from "effect"
+import { Duration, Effect, Layer, Predicate, Schema } from "effect"
 import { Access } from "./auth/model.js"
 import * as Loopback from "./auth/loopback.js"
 import * as NodeServer from "./http/nodeServer.js"
+import { Peers } from "./workers/peers.js"
 
 /**
  * @since 0.1.0
@@ -64,6 +65,51 @@ export class InsecureAddressError extends Schema.TaggedError<InsecureAddressErro
   }
 }
 
+/**
+ * The server cannot listen. `in-use`: another process listens on the port; `not-permitted`: this process must not use it;
+ * `unknown-host`: no interface of this machine has the address, or the name of the host is not known.
+ *
+ * @since 0.2.0
+ * @category errors
+ */
+export class ListenError extends Schema.TaggedError<ListenError>()("ListenError", {
+  host: Schema.String,
+  port: Schema.Int,
+  reason: Schema.Literal("in-use", "not-permitted", "unknown-host", "other"),
+  cause: Schema.Defect
+}) {
+  override get message(): string {
+    const { host, port } = this
+    const address = `${host.includes(":") ? `[${host}]` : host}:${port}`
+    switch (this.reason) {
+      case "in-use":
+        return `The gateway cannot listen at ${address}: another process already listens on port ${port}. Stop that process, or choose another port.`
+      case "not-permitted":
+        return `The gateway cannot listen at ${address}: this process may not use port ${port}. Choose a port above 1023, or permit it.`
+      case "unknown-host":
+        return `The gateway cannot listen at ${address}: no interface of this machine has the address ${host}. Choose another host.`
+      case "other":
+        return `The gateway cannot listen at ${address}: ${this.cause instanceof Error ? this.cause.message : String(this.cause)}`
+    }
+  }
+}
+
+/** The reasons of Node's error codes. */
+const reasons: ReadonlyMap<unknown, ListenError["reason"]> = new Map([
+  ["EADDRINUSE", "in-use"],
+  ["EACCES", "not-permitted"],
+  ["EADDRNOTAVAIL", "unknown-host"],
+  ["ENOTFOUND", "unknown-host"],
+  ["EAI_AGAIN", "unknown-host"]
+])
+
+const listenError =
+  (host: string, port: number) =>
+  ({ cause }: HttpServerError.ServeError): ListenError => {
+    const code = Predicate.hasProperty(cause, "code") ? cause.code : undefined
+    return new ListenError({ host, port, reason: reasons.get(code) ?? "other", cause })
+  }
+
 const millis = (duration: Duration.DurationInput): number => Duration.toMillis(duration)
 
 const serverOf = (options: Options): NodeServer.InterceptedServer => {
@@ -86,15 +132,22 @@ const closeServer = (server: NodeServer.InterceptedServer): Effect.Effect<void> 
     server.closeAllConnections()
   })
 
+/** Accepts no more connections, and closes each one as soon as it has no request, so that clients connect to another worker. */
+const stopAccepting = (server: NodeServer.InterceptedServer): Effect.Effect<void> =>
+  Effect.sync(() => {
+    server.keepAliveTimeout = 1
+    server.close()
+  })
+
 /**
- * A server that listens. Fails where no key is configured and the address is not a loopback address.
+ * A server that listens. Fails where no key is configured and the address is not a loopback address, and where the port is taken.
  *
  * @since 0.1.0
  * @category layers
  */
 export const layer = (
   options: Options = {}
-): Layer.Layer<HttpServer.HttpServer, HttpServerError.ServeError | InsecureAddressError, Access> =>
+): Layer.Layer<HttpServer.HttpServer, ListenError | InsecureAddressError, Access> =>
   Layer.scoped(
     PlatformServer.HttpServer,
     Effect.gen(function* () {
@@ -102,9 +155,14 @@ export const layer = (
       const { isOpen } = yield* Access
       if (isOpen && !Loopback.isLoopback(host)) return yield* new InsecureAddressError({ address: host })
       const server = serverOf(options)
-      const httpServer = yield* NodeHttpServer.make(() => server, { host, port })
+      const httpServer = yield* Effect.mapError(
+        NodeHttpServer.make(() => server, { host, port }),
+        listenError(host, port)
+      )
       NodeServer.register(httpServer, server)
       yield* Effect.addFinalizer(() => closeServer(server))
+      const peers = yield* Peers
+      if (peers !== undefined) yield* Effect.forkScoped(Effect.zipRight(peers.leaving, stopAccepting(server)))
       return httpServer
     })
   )

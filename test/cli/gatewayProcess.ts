@@ -26,6 +26,7 @@ export const startGateway = (program: string) => (environment: Readonly<Record<s
     const log = yield* until(output, (text) => address.test(text) || running.exitCode !== null)
     return {
       url: address.exec(log)?.[1] ?? "",
+      pid: running.pid ?? 0,
       output,
       kill: (signal: "SIGTERM" | "SIGHUP" | "SIGKILL" | "SIGINT") => Effect.sync(() => running.kill(signal)),
       exited: Deferred.await(exited)

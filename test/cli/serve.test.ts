@@ -247,6 +247,14 @@ describe("serve", () => {
       const open = yield* started({ EFFECT_LLM_CONFIG: config, EFFECT_LLM_HOST: "0.0.0.0" })
       expect(yield* open.exited).toBe(2)
       expect(yield* open.output).toContain("Configure a key")
+      const first = yield* started({ EFFECT_LLM_CONFIG: config })
+      const { host, port } = new URL(first.url)
+      const second = yield* started({ EFFECT_LLM_CONFIG: config, EFFECT_LLM_PORT: port })
+      expect(yield* second.exited).toBe(2)
+      expect(yield* second.output).toContain(
+        `cannot listen at ${host}: another process already listens on port ${port}`
+      )
+      expect(yield* second.output).toContain("--port")
     }).pipe(Effect.provide(NodeFileSystem.layer))
   )
 })

@@ -73,6 +73,39 @@ describe.concurrent("effect-llm serve with a shared Redis", () => {
   )
 })
 
+describe.concurrent("effect-llm serve --workers with Redis", () => {
+  it.scopedLive("shares the caps of keys and the client keys between the workers, which divide nothing", () =>
+    Effect.gen(function* () {
+      const { url } = yield* redisServer
+      const provider = yield* recordingProvider("100 millis")
+      const gateway = yield* started({
+        EFFECT_LLM_CONFIG: yield* fileFor(provider.baseUrl),
+        EFFECT_LLM_WORKERS: "2",
+        EFFECT_LLM_MASTER_KEY: "master",
+        REDIS_URL: url
+      })
+      yield* until(gateway.output, (log) => log.includes("Worker 2 of 2 serves"))
+      const headers = { authorization: "Bearer master", connection: "close" }
+      const { json } = yield* post(`${gateway.url}/admin/keys`, { rateLimit: { requestsPerMinute: 12 } }, headers)
+      const { id, key } = json as { readonly id: string; readonly key: string }
+      const call = Effect.map(
+        post(`${gateway.url}/v1/chat/completions`, question, { ...headers, authorization: `Bearer ${key}` }),
+        ({ status }) => status
+      )
+      const statuses = yield* Effect.all(
+        Array.from({ length: 12 }, () => call),
+        { concurrency: "unbounded" }
+      )
+      expect(new Set(statuses)).toEqual(new Set([200]))
+      expect(provider.maxInFlight()).toBe(2)
+      expect(new Set(yield* Effect.all(Array.from({ length: 6 }, () => call)))).toEqual(new Set([429]))
+      yield* send(`${gateway.url}/admin/keys/${id}`, { method: "DELETE", headers })
+      const refusals = Effect.all(Array.from({ length: 6 }, () => call))
+      yield* until(refusals, (all) => all.every((status) => status === 401))
+    }).pipe(Effect.provide(NodeFileSystem.layer))
+  )
+})
+
 /** A gateway after two reloads: one changed a limit and removed a model, the other added the model again. */
 const reloaded = (baseUrl: string, redis: string) =>
   Effect.gen(function* () {

@@ -1,17 +1,18 @@
-/** `effect-llm serve`: runs the gateway until a signal stops it. */
+/** `effect-llm serve`: runs the gateway until a signal stops it, in this process or in several workers. */
 import { Effect, Option } from "effect"
 import type { ServeError } from "../gateway/program.js"
-import * as Gateway from "../gateway/program.js"
 import type { CliFailure } from "../failure.js"
 import { configurationFailure, usageFailure } from "../failure.js"
 import { findFile } from "../config/loadModels.js"
 import type { Arguments } from "../definitions/serve.js"
+import type { Options } from "../gateway/settings.js"
+import * as GatewaySettings from "../gateway/settings.js"
 
 const serveFailure = (error: ServeError): CliFailure => {
   switch (error._tag) {
-    case "ServeError":
+    case "ListenError":
       return usageFailure(
-        `The gateway cannot listen: ${error.message}. If the port is in use, choose another with --port.`
+        error.reason === "in-use" ? `${error.message} --port or EFFECT_LLM_PORT sets the port.` : error.message
       )
     case "InsecureAddressError":
     case "InvalidAccessError":
@@ -24,7 +25,22 @@ const serveFailure = (error: ServeError): CliFailure => {
   }
 }
 
-export const run = ({ config, host, keys, port }: Arguments) =>
+/** The gateway is loaded by the processes that serve: the primary process of several workers does not need it. */
+const loadGateway = Effect.promise(() => import("../gateway/program.js"))
+
+const serveAlone = (options: Options) =>
+  Effect.flatMap(loadGateway, (Gateway) => Effect.mapError(Gateway.run(options), serveFailure))
+
+const serveInWorkers = (options: Options, settings: GatewaySettings.Settings) =>
+  Effect.gen(function* () {
+    const Workers = yield* Effect.promise(() => import("../gateway/cluster/workers.js"))
+    const role = yield* Workers.role(settings)
+    if (role._tag === "Primary") return yield* Workers.runPrimary(settings)
+    const Worker = yield* Effect.promise(() => import("../gateway/cluster/worker.js"))
+    yield* Worker.run({ options, share: role.share, divided: role.divided, failureOf: serveFailure })
+  })
+
+export const run = ({ config, host, keys, port, splitLimits, workers }: Arguments) =>
   Effect.gen(function* () {
     const path = yield* findFile(config)
     if (Option.isNone(path)) {
@@ -32,13 +48,17 @@ export const run = ({ config, host, keys, port }: Arguments) =>
         "There is no provider.json or provider.yaml here. Name a file with --config, or in EFFECT_LLM_CONFIG."
       )
     }
-    yield* Effect.mapError(
-      Gateway.run({
-        config: path.value,
-        ...(Option.isSome(keys) ? { keys: keys.value } : {}),
-        ...(Option.isSome(host) ? { host: host.value } : {}),
-        ...(Option.isSome(port) ? { port: port.value } : {})
-      }),
-      serveFailure
+    const options: Options = {
+      config: path.value,
+      ...(Option.isSome(keys) ? { keys: keys.value } : {}),
+      ...(Option.isSome(host) ? { host: host.value } : {}),
+      ...(Option.isSome(port) ? { port: port.value } : {}),
+      ...(Option.isSome(workers) ? { workers: workers.value } : {}),
+      ...(splitLimits ? { splitLimits } : {})
+    }
+    const settings = yield* Effect.mapError(
+      GatewaySettings.read(options, process.stdout.isTTY === true),
+      configurationFailure
     )
+    yield* settings.workers === 1 ? serveAlone(options) : serveInWorkers(options, settings)
   })

@@ -1,6 +1,14 @@
 /** What `effect-llm serve` accepts, and its help. */
 import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
+import { Schema } from "effect"
+
+const workersMessage = () => "--workers must be a number of at least 1, or auto"
+
+const Workers = Schema.Union(
+  Schema.Literal("auto"),
+  Schema.NumberFromString.pipe(Schema.int(), Schema.positive())
+).annotations({ message: () => ({ message: workersMessage(), override: true }) })
 
 const options = {
   config: Options.text("config").pipe(
@@ -28,6 +36,20 @@ const options = {
     Options.withAlias("p"),
     Options.withDescription("The port; 0 for any free port. Default: EFFECT_LLM_PORT, or 8080."),
     Options.optional
+  ),
+  workers: Options.text("workers").pipe(
+    Options.withPseudoName("number"),
+    Options.withSchema(Workers),
+    Options.withDescription(
+      "How many processes serve the port; auto for one for each processor. They share keys, limits and budgets through REDIS_URL. " +
+        "Default: EFFECT_LLM_WORKERS, or 1."
+    ),
+    Options.optional
+  ),
+  splitLimits: Options.boolean("split-limits").pipe(
+    Options.withDescription(
+      "Without REDIS_URL, each worker applies its part of every limit and budget. Default: EFFECT_LLM_SPLIT_LIMITS, or false."
+    )
   )
 }
 
@@ -42,5 +64,6 @@ export const summary =
 export const examples = [
   "effect-llm serve --config provider.json --port 8080",
   "EFFECT_LLM_GATEWAY_KEYS=team-a=sk-a,team-b=sk-b effect-llm serve --host 0.0.0.0",
+  "REDIS_URL=redis://127.0.0.1:6379 effect-llm serve --workers auto",
   "kill -HUP <pid>   # reads the files again"
 ]

@@ -4,14 +4,14 @@
  *
  * | signal | effect |
  * | --- | --- |
- * | SIGTERM, SIGINT | Rejects new requests. Running requests complete, or end with an error at the end of the grace period. The program exits with 0 within two seconds after it. |
+ * | SIGTERM, SIGINT | Rejects new requests. Running requests complete, or end with an error at the end of the grace period. The program exits with 0 within two seconds after it. A second signal, at least a second after the first, ends it at once. |
  * | SIGHUP | Reloads the model file and the key file. An invalid file changes nothing and is logged. |
  */
 import * as OtlpSerialization from "@effect/opentelemetry/OtlpSerialization"
 import * as OtlpTracer from "@effect/opentelemetry/OtlpTracer"
-import type { FileSystem, HttpClient, HttpServerError } from "@effect/platform"
+import type { FileSystem, HttpClient } from "@effect/platform"
 import type { ConfigError, Duration, Scope } from "effect"
-import { Clock, Config, Effect, Fiber, FiberRef, HashSet, Layer, Logger, Option, Queue, Redacted } from "effect"
+import { Clock, Config, Effect, Fiber, Layer, Option, Queue, Redacted } from "effect"
 import * as AccessLog from "../../telemetry/AccessLog.js"
 import type { ModelEntry, ProviderFile } from "../../models/fileModel.js"
 import { ProviderFileError } from "../../models/fileModel.js"
@@ -25,15 +25,20 @@ import * as Access from "../../gateway/Access.js"
 import type { AccessStoreError } from "../../gateway/AccessStore.js"
 import * as Dashboard from "../../gateway/dashboard/Dashboard.js"
 import * as Gateway from "../../gateway/Gateway.js"
-import type { InsecureAddressError } from "../../gateway/GatewayServer.js"
+import type { InsecureAddressError, ListenError } from "../../gateway/GatewayServer.js"
 import * as GatewayServer from "../../gateway/GatewayServer.js"
 import * as Pricing from "../../accounting/Pricing.js"
 import { parseFile } from "../config/configuration.js"
 import * as Prices from "../config/prices.js"
 import { exitCodes } from "../failure.js"
 import * as ForcedExit from "./forcedExit.js"
+import type { Host, Parse } from "./host.js"
+import * as Hosts from "./host.js"
+import * as GatewayLog from "./log.js"
+import * as ModelPaths from "./modelPaths.js"
 import type { Options, Settings, Traces } from "./settings.js"
 import * as GatewaySettings from "./settings.js"
+import * as Signals from "./signals.js"
 
 export type { Options } from "./settings.js"
 
@@ -46,33 +51,17 @@ export type ServeError =
   | SharingError
   | AccessStoreError
   | InsecureAddressError
-  | HttpServerError.ServeError
+  | ListenError
 
 // -------------------------------------------------------------------------------------
 // signals
 // -------------------------------------------------------------------------------------
 
-type Signal = "SIGTERM" | "SIGINT" | "SIGHUP"
-
-/** A queue of the process's signals with these names. The listeners are added before it succeeds and removed with the scope. */
-const signals = (...names: ReadonlyArray<Signal>): Effect.Effect<Queue.Dequeue<Signal>, never, Scope.Scope> =>
-  Effect.flatMap(Queue.unbounded<Signal>(), (queue) => {
-    const onSignal = (name: Signal): void => {
-      queue.unsafeOffer(name)
-    }
-    return Effect.as(
-      Effect.acquireRelease(
-        Effect.sync(() => names.forEach((name) => process.on(name, onSignal))),
-        () => Effect.sync(() => names.forEach((name) => process.off(name, onSignal)))
-      ),
-      queue
-    )
-  })
-
-/**
- * Waits for the first stop signal. Further ones are ignored: wrappers send them twice, and the grace period is limited.
- */
-const waitForStopSignal = (grace: Duration.Duration): Effect.Effect<Fiber.Fiber<void>, never, Scope.Scope> =>
+/** Waits for the first stop signal, or until the host stops the program. */
+const waitForStop = (
+  grace: Duration.Duration,
+  { onStopSignal, stopSignals, stopped }: Host
+): Effect.Effect<Fiber.Fiber<void>, never, Scope.Scope> =>
   Effect.gen(function* () {
     const first = yield* Effect.makeLatch()
     const startForcedExit = yield* ForcedExit.make(
@@ -80,25 +69,28 @@ const waitForStopSignal = (grace: Duration.Duration): Effect.Effect<Fiber.Fiber<
       Effect.sync(() => process.exit(exitCodes.ok))
     )
     yield* Effect.fork(Effect.zipRight(first.await, startForcedExit))
-    const received = yield* signals("SIGTERM", "SIGINT")
-    yield* Queue.take(received).pipe(
-      Effect.flatMap((name) => Effect.zipRight(Effect.logInfo(`${name}: shutting down`), first.open)),
-      Effect.forever,
+    yield* Signals.onStop(stopSignals, (name) =>
+      Effect.logInfo(`${name}: shutting down`).pipe(Effect.zipRight(onStopSignal), Effect.zipRight(first.open))
+    )
+    yield* stopped.pipe(
+      Effect.flatMap((reason) => Effect.zipRight(Effect.logInfo(`${reason}: shutting down`), first.open)),
       Effect.forkScoped
     )
     return yield* Effect.fork(first.await)
   })
 
-const reloadOnSignal: Effect.Effect<void, never, Models.Reloading | Scope.Scope> = Effect.gen(function* () {
-  const keys = yield* Effect.serviceOption(Access.Reloading)
-  // The outcome has already been logged.
-  const reload = Effect.zipRight(
-    Effect.ignore(Models.reload),
-    Option.match(keys, { onNone: () => Effect.void, onSome: ({ reload }) => Effect.ignore(reload) })
-  )
-  const received = yield* signals("SIGHUP")
-  yield* Effect.forkScoped(Effect.forever(Effect.zipRight(Queue.take(received), reload)))
-})
+const reloadOnSignal = ({ reloadRequested }: Host): Effect.Effect<void, never, Models.Reloading | Scope.Scope> =>
+  Effect.gen(function* () {
+    const keys = yield* Effect.serviceOption(Access.Reloading)
+    // The outcome has already been logged.
+    const reload = Effect.zipRight(
+      Effect.ignore(Models.reload),
+      Option.match(keys, { onNone: () => Effect.void, onSome: ({ reload }) => Effect.ignore(reload) })
+    )
+    const received = yield* Signals.queue("SIGHUP")
+    yield* Effect.forkScoped(Effect.forever(Effect.zipRight(Queue.take(received), reload)))
+    yield* Effect.forkScoped(Effect.forever(Effect.zipRight(reloadRequested, reload)))
+  })
 
 // -------------------------------------------------------------------------------------
 // required prices
@@ -108,16 +100,6 @@ const missingPrice =
   'is missing, and the price of this model is not known: set it in dollars per million tokens, such as { "input": 2.5, "output": 10 }, ' +
   "or set EFFECT_LLM_REQUIRE_PRICES to false"
 
-/** Pairs each model with the path of its price, such as `openai[0].price`. */
-const pathsOf = (models: ReadonlyArray<ModelEntry>): ReadonlyArray<readonly [string, ModelEntry]> => {
-  const counts = new Map<string, number>()
-  return models.map((entry) => {
-    const index = counts.get(entry.provider) ?? 0
-    counts.set(entry.provider, index + 1)
-    return [`${entry.provider}[${index}].price`, entry]
-  })
-}
-
 /** Parses like `parseFile`, and fails if a model has no price in the file and none in the `Pricing` of the context. */
 const parsePriced = (text: string, path: string): Effect.Effect<ProviderFile, ProviderFileError> =>
   Effect.flatMap(
@@ -125,8 +107,8 @@ const parsePriced = (text: string, path: string): Effect.Effect<ProviderFile, Pr
     ([file, prices, at]) => {
       const isPriced = ({ model, price, provider }: ModelEntry): boolean =>
         price !== undefined || Option.isSome(prices.priceOf({ provider, model, at }))
-      const faults = pathsOf(file.models).flatMap(([path, entry]) =>
-        isPriced(entry) ? [] : [{ path, message: missingPrice }]
+      const faults = ModelPaths.of(file.models).flatMap(([path, entry]) =>
+        isPriced(entry) ? [] : [{ path: `${path}.price`, message: missingPrice }]
       )
       return faults.length === 0
         ? Effect.succeed(file)
@@ -146,12 +128,6 @@ const exporter = ({ headers, serviceName, url }: Traces): Layer.Layer<never, nev
     // A collector that does not answer must not delay the exit.
     shutdownTimeout: "1 second"
   }).pipe(Layer.provide(OtlpSerialization.layerJson))
-
-const loggers = {
-  json: Logger.withConsoleLog(Logger.jsonLogger),
-  text: Logger.withConsoleLog(Logger.logfmtLogger),
-  pretty: Logger.prettyLogger()
-} as const
 
 const optionsOf = (settings: Settings): Gateway.Options => ({
   grace: settings.grace,
@@ -191,7 +167,7 @@ const sharedLayer = (url: Redacted.Redacted<string>): Layer.Layer<never, Sharing
   )
 
 /** The parser of the model file, which rejects models without a price if prices are required. */
-const parseOf = ({ requirePrices }: Settings): typeof parseFile => (requirePrices ? parsePriced : parseFile)
+const parseOf = ({ requirePrices }: Settings): Parse => (requirePrices ? parsePriced : parseFile)
 
 /** The keys of the file and of the environment. */
 const accessOf = ({ keys, reloadInterval }: Settings) =>
@@ -200,16 +176,17 @@ const accessOf = ({ keys, reloadInterval }: Settings) =>
 /** Where the build puts the page, relative to `dist/cli/parts`. */
 const page = new URL("../../gateway/dashboard/page/", import.meta.url)
 
-const gatewayLayer = (settings: Settings) => {
-  const { config, host, port, redis, reloadInterval, traces } = settings
+const gatewayLayer = (settings: Settings, host: Host) => {
+  const { config, port, redis, reloadInterval, traces } = settings
   return Gateway.layer(optionsOf(settings)).pipe(
     // Listens for SIGHUP before the gateway serves, because an unhandled SIGHUP ends the process.
-    Layer.provide(Layer.scopedDiscard(reloadOnSignal)),
+    Layer.provide(Layer.scopedDiscard(reloadOnSignal(host))),
     Layer.provide(Dashboard.layer({ page })),
-    Layer.provide(GatewayServer.layer({ host, port })),
+    Layer.provide(GatewayServer.layer({ host: settings.host, port })),
     Layer.provide(accessOf(settings)),
-    Layer.provide(Models.layerReloading(config, { interval: reloadInterval, parse: parseOf(settings) })),
+    Layer.provide(Models.layerReloading(config, { interval: reloadInterval, parse: host.parse(parseOf(settings)) })),
     Layer.provide(redis === undefined ? Layer.empty : sharedLayer(redis)),
+    Layer.provide(host.layer),
     Layer.provide(Prices.layer),
     Layer.provide(traces === undefined ? Layer.empty : exporter(traces))
   )
@@ -217,17 +194,18 @@ const gatewayLayer = (settings: Settings) => {
 
 /** Serves until a stop signal, and succeeds when the shutdown is complete. */
 export const run = (
-  options: Options = {}
+  options: Options = {},
+  host: Host = Hosts.alone
 ): Effect.Effect<void, ServeError, HttpClient.HttpClient | FileSystem.FileSystem> =>
   Effect.flatMap(GatewaySettings.read(options, process.stdout.isTTY === true), (settings) =>
     Effect.scoped(
       Effect.gen(function* () {
-        const stopped = yield* waitForStopSignal(settings.grace)
-        yield* Effect.raceFirst(Effect.zipRight(Layer.build(gatewayLayer(settings)), Effect.never), Fiber.join(stopped))
+        const stopped = yield* waitForStop(settings.grace, host)
+        const serve = Layer.build(gatewayLayer(settings, host)).pipe(
+          Effect.zipRight(host.onServing),
+          Effect.zipRight(Effect.never)
+        )
+        yield* Effect.raceFirst(serve, Fiber.join(stopped))
       })
-    ).pipe(
-      // The output of a server is its log.
-      Effect.locally(FiberRef.currentLoggers, HashSet.make(loggers[settings.logFormat])),
-      Effect.provide(Logger.minimumLogLevel(settings.logLevel))
-    )
+    ).pipe(GatewayLog.withLog(settings))
   )

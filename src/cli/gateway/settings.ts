@@ -1,6 +1,7 @@
 /** The settings of the gateway program, from the command line, else from the environment, else the defaults. */
 import type { ConfigError } from "effect"
 import { Config, Duration, Effect, LogLevel, Option, Redacted } from "effect"
+import { availableParallelism } from "node:os"
 
 /** Options in code or on the command line, which override the environment. */
 export interface Options {
@@ -38,6 +39,13 @@ export interface Options {
    * Otherwise a call to an unpriced model fails for keys with a budget in dollars. `EFFECT_LLM_REQUIRE_PRICES` @default false
    */
   readonly requirePrices?: boolean
+  /** How many processes serve; `"auto"`: one for each processor that this process may use. `EFFECT_LLM_WORKERS` @default 1 */
+  readonly workers?: number | "auto"
+  /**
+   * Whether several workers without Redis divide the limits. Otherwise they do not start. `EFFECT_LLM_SPLIT_LIMITS`
+   * @default false
+   */
+  readonly splitLimits?: boolean
 }
 
 /** Where traces are sent, by the environment variables of OpenTelemetry ("OpenTelemetry Protocol Exporter"). */
@@ -66,6 +74,8 @@ export interface Settings {
   readonly traces: Traces | undefined
   /** The Redis that several gateways share. `REDIS_URL` @default none */
   readonly redis: Redacted.Redacted<string> | undefined
+  readonly workers: number
+  readonly splitLimits: boolean
 }
 
 const list = (name: string): Config.Config<ReadonlyArray<string>> =>
@@ -85,6 +95,17 @@ const port = (name: string): Config.Config<number> =>
     message: "Expected a port, from 0 to 65535",
     validation: (number) => number >= 0 && number <= 65_535
   })
+
+const workersOrAuto = (name: string): Config.Config<number | "auto"> =>
+  Config.literal("auto")(name).pipe(
+    Config.map((): number | "auto" => "auto"),
+    Config.orElse(() =>
+      Config.validate(Config.integer(name), {
+        message: 'Expected the number of workers, at least 1, or "auto"',
+        validation: (number) => number >= 1
+      })
+    )
+  )
 
 const intervalOrNever = (name: string): Config.Config<Duration.Duration | false> =>
   Config.literal("never")(name).pipe(
@@ -134,6 +155,8 @@ const environment = Config.all({
   simpleModel: optional(Config.nonEmptyString("EFFECT_LLM_SIMPLE_MODEL")),
   requirePrices: Config.withDefault(Config.boolean("EFFECT_LLM_REQUIRE_PRICES"), false),
   redis: optional(Config.redacted(Config.nonEmptyString("REDIS_URL"))),
+  workers: Config.withDefault(workersOrAuto("EFFECT_LLM_WORKERS"), 1),
+  splitLimits: Config.withDefault(Config.boolean("EFFECT_LLM_SPLIT_LIMITS"), false),
   traces
 })
 
@@ -141,6 +164,7 @@ const environment = Config.all({
 export const read = (options: Options, isTerminal: boolean): Effect.Effect<Settings, ConfigError.ConfigError> =>
   Effect.map(environment, (env): Settings => {
     const interval = options.reloadInterval ?? env.reloadInterval
+    const workers = options.workers ?? env.workers
     return {
       config: options.config ?? env.config,
       keys: options.keys ?? env.keys,
@@ -158,6 +182,8 @@ export const read = (options: Options, isTerminal: boolean): Effect.Effect<Setti
       simpleModel: options.simpleModel ?? env.simpleModel,
       requirePrices: options.requirePrices ?? env.requirePrices,
       traces: env.traces,
-      redis: env.redis
+      redis: env.redis,
+      workers: workers === "auto" ? availableParallelism() : workers,
+      splitLimits: options.splitLimits ?? env.splitLimits
     }
   })

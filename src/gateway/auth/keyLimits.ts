@@ -10,9 +10,12 @@ import { wrap } from "../../call/wrap.js"
 import type { Middleware } from "../../call/model.js"
 import type { LLMError } from "../../vocabulary/LLMError.js"
 import { RateLimiterFactory } from "../../rateLimiter/factory.js"
+import { InvalidLimitError } from "../../rateLimiter/model.js"
 import type * as RateLimiter from "../../rateLimiter/RateLimiter.js"
 import type { Usage } from "../../vocabulary/Usage.js"
 import type { VirtualKey } from "../VirtualKey.js"
+import { CurrentShare } from "../workers/share.js"
+import * as KeyShare from "./keyShare.js"
 
 /** For limiters of tokens or concurrency only. */
 const unlimitedRequests = { capacity: 1e9, refillRate: 1e9 } as const
@@ -98,8 +101,20 @@ export interface KeyLimits {
   readonly budgets: Effect.Effect<ReadonlyArray<Budget.Status>>
 }
 
+/** The part of the key's limits that this process applies. */
+const ownPart = (key: VirtualKey): Effect.Effect<VirtualKey, RateLimiter.InvalidLimitError> =>
+  Effect.flatMap(CurrentShare, (share) =>
+    Either.mapLeft(KeyShare.divide(key, share), (faults) => new InvalidLimitError({ faults }))
+  )
+
 /** `report` receives the errors of calls with a budget in dollars. */
 export const make = (
+  key: VirtualKey,
+  report: (error: LLMError) => Effect.Effect<void>
+): Effect.Effect<KeyLimits, Budget.InvalidBudgetError | RateLimiter.InvalidLimitError> =>
+  Effect.flatMap(ownPart(key), (part) => makeLimits(part, report))
+
+const makeLimits = (
   key: VirtualKey,
   report: (error: LLMError) => Effect.Effect<void>
 ): Effect.Effect<KeyLimits, Budget.InvalidBudgetError | RateLimiter.InvalidLimitError> =>

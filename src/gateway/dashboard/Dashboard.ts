@@ -47,7 +47,10 @@ import * as Pricing from "../../accounting/pricing/model.js"
 import * as ResponseCache from "../../caching/ResponseCache.js"
 import { Access } from "../auth/model.js"
 import type { Router } from "../http/context.js"
+import { Peers } from "../workers/peers.js"
 import * as Assets from "./assets.js"
+import type { Report } from "./report.js"
+import { merge as mergeReports } from "./report.js"
 import * as Routes from "./routes.js"
 import * as Series from "./series.js"
 import { Snapshot } from "./snapshot.js"
@@ -94,6 +97,9 @@ export interface Options {
 /** The time windows of the page, in minutes. */
 const windows = [5, 15, 60]
 
+/** How long the buckets of several workers are sent again, in milliseconds. */
+const repeatedTime = 30_000
+
 /**
  * @since 0.1.0
  * @category constructors
@@ -106,6 +112,7 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Model
     const budget = yield* Effect.serviceOption(Budgets.Budget)
     const responses = yield* Effect.serviceOption(ResponseCache.ResponseCache)
     const embeddings = yield* Effect.serviceOption(EmbeddingCache.EmbeddingCache)
+    const peers = yield* Peers
     const clock = yield* Effect.clock
     const startedAt = yield* Clock.currentTimeMillis
     const series = Series.unsafeMake()
@@ -176,15 +183,36 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Model
         }
       })
 
+    const reportSince = (start: number): Effect.Effect<Report> =>
+      Effect.map(snapshotSince(start), (snapshot) => ({
+        snapshot,
+        distributions: series.unsafeDistributions(start, windows, snapshot.at)
+      }))
+
+    /** The snapshot of all workers. */
+    const wholeSince = (start: number): Effect.Effect<Snapshot> => {
+      if (peers === undefined) return snapshotSince(start)
+      // Buckets are sent again for a while, because a busy worker can miss a report.
+      const since = Math.max(0, start - repeatedTime)
+      return Effect.zipWith(
+        reportSince(since),
+        peers.reports(since),
+        (own, others) => mergeReports(own, others, peers.divided),
+        { concurrent: true }
+      )
+    }
+
     const snapshots = Stream.unfoldEffect<number | undefined, Snapshot, never, never>(undefined, (last) =>
-      Effect.map(last === undefined ? snapshotSince(0) : Effect.delay(snapshotSince(last), "1 second"), (snapshot) =>
+      Effect.map(last === undefined ? wholeSince(0) : Effect.delay(wholeSince(last), "1 second"), (snapshot) =>
         Option.some([snapshot, snapshot.at])
       )
     )
 
+    if (peers !== undefined) yield* peers.onReport(reportSince)
+
     return {
       watch: (name) => (next) => Effect.succeed(observedService(name, next)),
-      snapshot: snapshotSince(0),
+      snapshot: Effect.suspend(() => wholeSince(0)),
       snapshots,
       router: yield* Routes.make(access, snapshots, options.page ?? Assets.builtFiles)
     }

@@ -46,6 +46,21 @@ export interface Series {
   readonly unsafeTotals: (model: string, now: number) => Totals
   /** The percentiles of the last `minutes`. */
   readonly unsafeTimes: (minutes: number, now: number) => Times
+  /** What the percentiles are made of, to merge them with those of other processes. */
+  readonly unsafeDistributions: (since: number, windows: ReadonlyArray<number>, now: number) => Distributions
+}
+
+/** The distributions of a set of calls, in milliseconds. */
+export interface Distribution {
+  readonly latency: Sketch.QuantileSketch
+  readonly firstEvent: Sketch.QuantileSketch
+}
+
+/** By the starts of buckets, the lengths of windows in minutes, and the ids of models. */
+export interface Distributions {
+  readonly buckets: ReadonlyArray<readonly [number, Distribution]>
+  readonly windows: ReadonlyArray<readonly [number, Distribution]>
+  readonly models: ReadonlyArray<readonly [string, Distribution]>
 }
 
 /** The length of a bucket, in milliseconds. */
@@ -97,18 +112,25 @@ const ring = <A>(step: number, length: number, make: () => A) => {
   }
 }
 
-const percentiles = (all: ReadonlyArray<Sketch.Recorder>): Percentiles | undefined => {
-  const merged = Sketch.mergeAll(all.map((recorder) => recorder.unsafeSnapshot()))
-  if (merged.count === 0) return undefined
-  const { p50, p95, p99 } = Sketch.summary(merged)
+const percentiles = (sketch: Sketch.QuantileSketch): Percentiles | undefined => {
+  if (sketch.count === 0) return undefined
+  const { p50, p95, p99 } = Sketch.summary(sketch)
   return { p50, p95, p99 }
 }
 
-const timesOf = (all: ReadonlyArray<Recorders>): Times => {
-  const latency = percentiles(all.map((each) => each.latency))
-  const firstEvent = percentiles(all.map((each) => each.firstEvent))
+/** The percentiles of distributions together. */
+export const timesOfDistributions = (all: ReadonlyArray<Distribution>): Times => {
+  const latency = percentiles(Sketch.mergeAll(all.map((each) => each.latency)))
+  const firstEvent = percentiles(Sketch.mergeAll(all.map((each) => each.firstEvent)))
   return { ...(latency === undefined ? {} : { latency }), ...(firstEvent === undefined ? {} : { firstEvent }) }
 }
+
+const distributionOf = (all: ReadonlyArray<Recorders>): Distribution => ({
+  latency: Sketch.mergeAll(all.map((each) => each.latency.unsafeSnapshot())),
+  firstEvent: Sketch.mergeAll(all.map((each) => each.firstEvent.unsafeSnapshot()))
+})
+
+const timesOf = (all: ReadonlyArray<Recorders>): Times => timesOfDistributions([distributionOf(all)])
 
 const add = (to: Counts, { cost, inputTokens, outputTokens }: Consumption): void => {
   to.inputTokens += inputTokens
@@ -142,6 +164,10 @@ export const unsafeMake = (): Series => {
     models.set(id, created)
     return created
   }
+
+  /** The recorders of the last `length` minutes. */
+  const within = (length: number, now: number): ReadonlyArray<Recorders> =>
+    minutes.since(now - length * minute + 1, now).map(([, times]) => times)
 
   return {
     unsafeRecordStart: (model) => {
@@ -202,6 +228,11 @@ export const unsafeMake = (): Series => {
         ...timesOf((model?.times.since(0, now) ?? []).map(([, times]) => times))
       }
     },
-    unsafeTimes: (length, now) => timesOf(minutes.since(now - length * minute + 1, now).map(([, times]) => times))
+    unsafeTimes: (length, now) => timesOf(within(length, now)),
+    unsafeDistributions: (since, windows, now) => ({
+      buckets: all.since(since, now).map(([at, bucket]) => [at, distributionOf([bucket])]),
+      windows: windows.map((length) => [length, distributionOf(within(length, now))]),
+      models: Array.from(models, ([id, { times }]) => [id, distributionOf(times.since(0, now).map(([, each]) => each))])
+    })
   }
 }

@@ -14,28 +14,35 @@ import { requestOf } from "../http/hotApp.js"
 import type { Handler, GatewayContext } from "../http/context.js"
 import { withoutGroups } from "../http/context.js"
 import * as VirtualKeys from "../VirtualKey.js"
+import { Peers } from "../workers/peers.js"
 
-/** Decodes the body. JSON that does not match the schema is a 422. */
-const bodyAs = <A, I>(schema: Schema.Schema<A, I>) => {
-  const decode = Schema.decodeUnknown(schema, { onExcessProperty: "error", errors: "all" })
-  return ({ bodies, bodyLimits }: GatewayContext) =>
-    HttpServerRequest.HttpServerRequest.pipe(
-      Effect.flatMap((request) => {
-        const account = bodies.make("admin")
-        return Effect.ensuring(Body.read(requestOf(request), bodyLimits, account), Effect.sync(account.release))
-      }),
-      Effect.flatMap(({ json }) =>
-        Effect.mapError(decode(json), (error): HttpErrors.HttpError => {
-          const faults = ParseResult.ArrayFormatter.formatErrorSync(error)
-          return {
-            status: 422,
-            code: "invalid_request",
-            message: faults.map(({ message, path }) => `${path.join(".") || "body"}: ${message}`).join("; ")
-          }
-        })
-      )
+/** Reads the body of a request. */
+const readBody = ({ bodies, bodyLimits }: GatewayContext) =>
+  Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
+    const account = bodies.make("admin")
+    const read = Body.read(requestOf(request), bodyLimits, account)
+    return Effect.ensuring(
+      Effect.map(read, ({ json }) => json),
+      Effect.sync(account.release)
     )
+  })
+
+/** Decodes a body. JSON that does not match the schema is a 422. */
+const decoderOf = <A, I>(schema: Schema.Schema<A, I>) => {
+  const decode = Schema.decodeUnknown(schema, { onExcessProperty: "error", errors: "all" })
+  return (body: unknown): Effect.Effect<A, HttpErrors.HttpError> =>
+    Effect.mapError(decode(body), (error): HttpErrors.HttpError => {
+      const faults = ParseResult.ArrayFormatter.formatErrorSync(error)
+      return {
+        status: 422,
+        code: "invalid_request",
+        message: faults.map(({ message, path }) => `${path.join(".") || "body"}: ${message}`).join("; ")
+      }
+    })
 }
+
+/** An action that each worker of a gateway performs: it changes the state of a process, and succeeds with the response. */
+type Action = (context: GatewayContext, body: unknown) => Effect.Effect<unknown, HttpErrors.HttpError>
 
 const json = (body: unknown, status = 200) => HttpServerResponse.unsafeJson(body, { status })
 
@@ -59,10 +66,10 @@ const listKeys = ({ access }: GatewayContext): Handler =>
     json({ keys })
   )
 
-const settings = bodyAs(VirtualKeys.Settings)
+const settings = decoderOf(VirtualKeys.Settings)
 
 const createKey = (context: GatewayContext): Handler =>
-  Effect.flatMap(settings(context), (input) =>
+  Effect.flatMap(Effect.flatMap(readBody(context), settings), (input) =>
     context.access.create(input).pipe(
       Effect.catchTag("InvalidAccessError", ({ message }) =>
         Effect.fail<HttpErrors.HttpError>({ status: 422, code: "invalid_request", message })
@@ -169,18 +176,18 @@ const keysWith = (
           )
   )
 
-/** A route that changes a key of a model, and responds with the new status of all its keys. */
+/** Changes a key of a model, and responds with the new status of all its keys. */
 const onKey = <A extends { readonly model: string; readonly key: string }, I>(
   schema: Schema.Schema<A, I>,
   act: (keys: KeyAdministration, input: A) => Effect.Effect<unknown, HttpErrors.HttpError>
-): ((context: GatewayContext) => Handler) => {
-  const body = bodyAs(schema)
-  return (context) =>
+): Action => {
+  const decode = decoderOf(schema)
+  return (context, body) =>
     Effect.gen(function* () {
-      const input = yield* body(context)
+      const input = yield* decode(body)
       const keys = yield* keysWith(context, input)
       yield* act(keys, input)
-      return json({ keys: keysOf(yield* keys.status) })
+      return { keys: keysOf(yield* keys.status) }
     })
 }
 
@@ -215,18 +222,18 @@ const balanceWith = (
     return exists ? balance : yield* Effect.fail(notFound(`'${model}' has no deployment '${deployment}'.`))
   })
 
-/** A route that changes a deployment of a group, and responds with the new status of all of them. */
+/** Changes a deployment of a group, and responds with the new status of all of them. */
 const onDeployment = <A extends { readonly model: string; readonly deployment: string }, I>(
   schema: Schema.Schema<A, I>,
   act: (balance: Balance, input: A) => Effect.Effect<unknown, HttpErrors.HttpError>
-): ((context: GatewayContext) => Handler) => {
-  const body = bodyAs(schema)
-  return (context) =>
+): Action => {
+  const decode = decoderOf(schema)
+  return (context, body) =>
     Effect.gen(function* () {
-      const input = yield* body(context)
+      const input = yield* decode(body)
       const balance = yield* balanceWith(context, input)
       yield* act(balance, input)
-      return json({ deployments: deploymentsOf(yield* balance.deployments) })
+      return { deployments: deploymentsOf(yield* balance.deployments) }
     })
 }
 
@@ -248,21 +255,66 @@ const reweightDeployment = onDeployment(
 // -------------------------------------------------------------------------------------
 
 /** Clears the caches in context, and responds with their names. */
-const clearCaches: Handler = Effect.gen(function* () {
-  const responseCache = yield* Effect.serviceOption(ResponseCache)
-  const embeddingCache = yield* Effect.serviceOption(EmbeddingCache)
-  const clearing = [
-    ...Option.toArray(Option.map(responseCache, ({ clear }) => ["responses", clear] as const)),
-    ...Option.toArray(Option.map(embeddingCache, ({ clear }) => ["embeddings", clear] as const))
-  ]
-  if (clearing.length === 0) return yield* Effect.fail(notFound("No cache is configured."))
-  yield* Effect.catchAll(
-    Effect.forEach(clearing, ([, clear]) => clear, { discard: true }),
-    (error) =>
-      Effect.zipRight(Effect.logError("a cache could not be cleared", error), Effect.fail(HttpErrors.cacheUnavailable))
-  )
-  return json({ cleared: clearing.map(([name]) => name) })
-})
+const clearCaches: Action = () =>
+  Effect.gen(function* () {
+    const responseCache = yield* Effect.serviceOption(ResponseCache)
+    const embeddingCache = yield* Effect.serviceOption(EmbeddingCache)
+    const clearing = [
+      ...Option.toArray(Option.map(responseCache, ({ clear }) => ["responses", clear] as const)),
+      ...Option.toArray(Option.map(embeddingCache, ({ clear }) => ["embeddings", clear] as const))
+    ]
+    if (clearing.length === 0) return yield* Effect.fail(notFound("No cache is configured."))
+    yield* Effect.catchAll(
+      Effect.forEach(clearing, ([, clear]) => clear, { discard: true }),
+      (error) =>
+        Effect.zipRight(
+          Effect.logError("a cache could not be cleared", error),
+          Effect.fail(HttpErrors.cacheUnavailable)
+        )
+    )
+    return { cleared: clearing.map(([name]) => name) }
+  })
+
+// -------------------------------------------------------------------------------------
+// actions
+// -------------------------------------------------------------------------------------
+
+const actions: ReadonlyMap<AdminRoute["path"], Action> = new Map<AdminRoute["path"], Action>([
+  ["/admin/pools/disable", disable],
+  ["/admin/pools/enable", enable],
+  ["/admin/pools/cool", cool],
+  ["/admin/pools/reweight", reweight],
+  ["/admin/deployments/disable", disableDeployment],
+  ["/admin/deployments/enable", enableDeployment],
+  ["/admin/deployments/reweight", reweightDeployment],
+  ["/admin/caches/clear", clearCaches]
+])
+
+/** Repeats an action of another worker. It can fail where this worker has just reloaded its files and that one has not. */
+export const perform = (context: GatewayContext, path: AdminRoute["path"], body: unknown): Effect.Effect<void> => {
+  const action = actions.get(path)
+  return action === undefined
+    ? Effect.logWarning(`Another worker performed ${path}, which this worker does not know: restart the command.`)
+    : Effect.catchAll(action(context, body), ({ message }) =>
+        Effect.logWarning(`${path} has no effect in this worker: ${message}`)
+      )
+}
+
+/** Performs an action here, and then in the other workers. */
+const actionRoute =
+  (context: GatewayContext) =>
+  ([path, action]: readonly [AdminRoute["path"], Action]): AdminRoute => ({
+    method: "POST",
+    path,
+    handler: Effect.gen(function* () {
+      // Clearing the caches takes no body.
+      const body = action === clearCaches ? {} : yield* readBody(context)
+      const response = yield* action(context, body)
+      const peers = yield* Peers
+      if (peers !== undefined) yield* peers.perform(path, body)
+      return json(response)
+    })
+  })
 
 // -------------------------------------------------------------------------------------
 // routes
@@ -282,13 +334,6 @@ export const routes = (context: GatewayContext): ReadonlyArray<AdminRoute> =>
       { method: "POST", path: "/admin/keys", handler: createKey(context) },
       { method: "DELETE", path: "/admin/keys/:id", handler: revokeKey(context) },
       { method: "GET", path: "/admin/pools", handler: pools(context) },
-      { method: "POST", path: "/admin/pools/disable", handler: disable(context) },
-      { method: "POST", path: "/admin/pools/enable", handler: enable(context) },
-      { method: "POST", path: "/admin/pools/cool", handler: cool(context) },
-      { method: "POST", path: "/admin/pools/reweight", handler: reweight(context) },
-      { method: "POST", path: "/admin/deployments/disable", handler: disableDeployment(context) },
-      { method: "POST", path: "/admin/deployments/enable", handler: enableDeployment(context) },
-      { method: "POST", path: "/admin/deployments/reweight", handler: reweightDeployment(context) },
-      { method: "POST", path: "/admin/caches/clear", handler: clearCaches }
+      ...Array.from(actions, actionRoute(context))
     ] satisfies ReadonlyArray<AdminRoute>
   ).map((route) => ({ ...route, handler: Authentication.requireAdmin(context, route.handler) }))

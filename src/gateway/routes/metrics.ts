@@ -6,6 +6,8 @@ import * as Authentication from "../auth/authenticate.js"
 import * as Secrets from "../auth/secrets.js"
 import * as Loopback from "../auth/loopback.js"
 import type { Handler, GatewayContext } from "../http/context.js"
+import { Peers } from "../workers/peers.js"
+import * as Series from "../workers/series.js"
 
 export interface Options {
   /**
@@ -25,7 +27,14 @@ const isLocal = ({ headers, remoteAddress }: HttpServerRequest.HttpServerRequest
   Loopback.isOwnPage(headers) &&
   proxyHeaders.every((name) => headers[name] === undefined)
 
-const respond: Handler = Effect.map(Prometheus.text, (text) =>
+/** The metrics of this process, or of all workers. */
+const text: Effect.Effect<string> = Effect.flatMap(Peers, (peers) =>
+  peers === undefined
+    ? Prometheus.text
+    : Effect.map(peers.metrics, (series) => Prometheus.render(series.map(Series.toPair)))
+)
+
+const respond: Handler = Effect.map(text, (text) =>
   HttpServerResponse.text(text, { contentType: Prometheus.contentType })
 )
 

@@ -1,0 +1,67 @@
+/** What the primary process keeps beyond the life of a worker: what workers have counted, and changes made at run time. */
+import { Effect, Ref, Schema } from "effect"
+import type { Series } from "../../../gateway/workers/series.js"
+import * as AllSeries from "../../../gateway/workers/series.js"
+import { isRecord } from "../../../wire/json.js"
+import type { KeyChange, Question } from "./protocol.js"
+import { KeyChanges } from "./protocol.js"
+
+type Perform = Extract<Question, { readonly _tag: "Perform" }>
+
+interface State {
+  readonly totals: ReadonlyArray<Series>
+  /** By the hashes of keys. */
+  readonly keyChanges: ReadonlyMap<string, KeyChange>
+  /** The last action on each state or weight. */
+  readonly actions: ReadonlyMap<string, Perform>
+}
+
+export interface Records {
+  /** What the workers that have exited have counted. */
+  readonly totals: Effect.Effect<ReadonlyArray<Series>>
+  /** Adds what a worker that has exited has counted. */
+  readonly retire: (series: ReadonlyArray<Series>) => Effect.Effect<void>
+  /** Keeps what a worker that starts later has to know. */
+  readonly record: (question: Question) => Effect.Effect<void>
+  /** The client keys that were made or revoked, as plain data. */
+  readonly keyChanges: Effect.Effect<unknown>
+  /** The actions of the administration that are in effect. */
+  readonly actions: Effect.Effect<ReadonlyArray<Perform>>
+}
+
+const encodeKeyChanges = Schema.encode(KeyChanges)
+
+/** What a lasting action sets; undefined for one that ends by itself, such as a cooldown. */
+const targetOf = ({ body, path }: Perform): string | undefined => {
+  const [, scope, verb] = /^\/admin\/(pools|deployments)\/(disable|enable|reweight)$/.exec(path) ?? []
+  if (scope === undefined || !isRecord(body)) return undefined
+  return JSON.stringify([
+    scope,
+    verb === "reweight" ? "weight" : "state",
+    body["model"],
+    body["key"] ?? body["deployment"]
+  ])
+}
+
+export const make: Effect.Effect<Records> = Effect.map(
+  Ref.make<State>({ totals: [], keyChanges: new Map(), actions: new Map() }),
+  (state): Records => ({
+    totals: Effect.map(Ref.get(state), ({ totals }) => totals),
+    retire: (series) =>
+      Ref.update(state, (all) => ({ ...all, totals: AllSeries.mergeAll([all.totals, AllSeries.totalsOf(series)]) })),
+    record: (question) =>
+      Ref.update(state, (all): State => {
+        if (question._tag === "ChangeKey") {
+          return { ...all, keyChanges: new Map(all.keyChanges).set(question.change.key.hash, question.change) }
+        }
+        const target = question._tag === "Perform" ? targetOf(question) : undefined
+        return target === undefined || question._tag !== "Perform"
+          ? all
+          : { ...all, actions: new Map(all.actions).set(target, question) }
+      }),
+    keyChanges: Effect.flatMap(Ref.get(state), ({ keyChanges }) =>
+      Effect.orDie(encodeKeyChanges([...keyChanges.values()]))
+    ),
+    actions: Effect.map(Ref.get(state), ({ actions }) => [...actions.values()])
+  })
+)

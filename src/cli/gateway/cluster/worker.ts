@@ -1,0 +1,149 @@
+/** One of several workers: the gateway program, connected to the primary process. */
+import type { FileSystem, HttpClient } from "@effect/platform"
+import { Config, Effect, Either, Layer, Option, Ref, Schedule, Schema } from "effect"
+import { AccessStore } from "../../../gateway/AccessStore.js"
+import { Report } from "../../../gateway/dashboard/report.js"
+import type { AdminPath, Service as PeersService } from "../../../gateway/workers/peers.js"
+import { Peers } from "../../../gateway/workers/peers.js"
+import * as Series from "../../../gateway/workers/series.js"
+import type { Share } from "../../../gateway/workers/share.js"
+import { CurrentShare } from "../../../gateway/workers/share.js"
+import { CliFailure } from "../../failure.js"
+import type { Host } from "../host.js"
+import * as Signals from "../signals.js"
+import * as Gateway from "../program.js"
+import type { Options } from "../settings.js"
+import * as Division from "./division.js"
+import * as KeyStore from "./keyStore.js"
+import type { Link } from "./link.js"
+import * as WorkerLink from "./link.js"
+import type { Question } from "./protocol.js"
+import { Answers, Measurements } from "./protocol.js"
+
+const decodeMeasurements = Schema.decodeUnknown(Measurements)
+const decodeAnswers = Schema.decodeUnknown(Answers)
+const decodeReport = Schema.decodeUnknownOption(Report)
+
+/** How this worker answers the others; set when the parts of the gateway that can answer have been made. */
+interface Responders {
+  readonly report: (since: number) => Effect.Effect<unknown>
+  readonly perform: (path: AdminPath, body: unknown) => Effect.Effect<void>
+}
+
+const makePeers = (link: Link, responders: Ref.Ref<Responders>, divided: boolean, leaving: Effect.Effect<void>) => {
+  const askOthers = (question: Question): Effect.Effect<ReadonlyArray<unknown>> =>
+    link
+      .ask((id) => ({ _tag: "AskOthers", id, question }))
+      .pipe(
+        Effect.flatMap(Option.match({ onNone: () => Effect.succeed([]), onSome: decodeAnswers })),
+        Effect.orElseSucceed(() => [])
+      )
+  const peers: PeersService = {
+    metrics: link
+      .ask((id) => ({ _tag: "AskMetrics", id }))
+      .pipe(
+        Effect.flatMap(Effect.flatMap(decodeMeasurements)),
+        // Without the primary, this worker is the only one that it knows.
+        Effect.orElse(() => Series.snapshot)
+      ),
+    reports: (since) =>
+      Effect.map(askOthers({ _tag: "Report", since }), (answers) =>
+        answers.flatMap((answer) => Option.toArray(decodeReport(answer)))
+      ),
+    onReport: (report) => Ref.update(responders, (all) => ({ ...all, report })),
+    perform: (path, body) => Effect.asVoid(askOthers({ _tag: "Perform", path, body })),
+    onPerform: (perform) => Ref.update(responders, (all) => ({ ...all, perform })),
+    divided,
+    leaving
+  }
+  return peers
+}
+
+/** How often the metrics are sent, so that what this worker has counted remains when it is killed. */
+const measuringInterval = "5 seconds"
+
+export interface WorkerOptions {
+  readonly options: Options
+  readonly share: Share
+  /** Whether the limits are divided, rather than shared. */
+  readonly divided: boolean
+  readonly failureOf: (error: Gateway.ServeError) => CliFailure
+}
+
+/** Serves until the primary stops this worker or a signal does. A failure is reported to the primary, which prints it. */
+export const run = ({
+  divided,
+  failureOf,
+  options,
+  share
+}: WorkerOptions): Effect.Effect<void, CliFailure, HttpClient.HttpClient | FileSystem.FileSystem> =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const keys = yield* KeyStore.make
+      const leaving = yield* Effect.makeLatch()
+      const responders = yield* Ref.make<Responders>({
+        // Left out of the figures until the dashboard has been made.
+        report: () => Effect.succeed(null),
+        perform: () => Effect.void
+      })
+      const answer = (question: Question): Effect.Effect<unknown> => {
+        switch (question._tag) {
+          case "Measure":
+            return Series.snapshot
+          case "Report":
+            return Effect.flatMap(Ref.get(responders), ({ report }) => report(question.since))
+          case "Perform":
+            return Effect.flatMap(Ref.get(responders), ({ perform }) =>
+              Effect.as(perform(question.path, question.body), null)
+            )
+          case "ChangeKey":
+            return keys.apply(question.change).pipe(
+              Effect.catchAll((error) => Effect.logError("A change of the client keys was not applied", error)),
+              Effect.as(null)
+            )
+        }
+      }
+      const link = yield* WorkerLink.make(answer)
+      const measure = Effect.flatMap(Series.snapshot, (series) => link.send({ _tag: "Measured", series }))
+      // The last one follows the last request.
+      yield* Effect.addFinalizer(() => measure)
+      yield* Effect.forkScoped(Effect.schedule(measure, Schedule.spaced(measuringInterval)))
+      // Accepts no connections that its primary does not know, so that the command can be started again at once.
+      yield* Effect.forkScoped(Effect.zipRight(link.orphaned, leaving.open))
+      // Ctrl-C in a terminal reaches every process; the primary decides.
+      yield* Signals.queue("SIGINT")
+
+      const hasAdmin = Effect.map(Config.option(Config.redacted("EFFECT_LLM_MASTER_KEY")), Option.isSome)
+      const host: Host = {
+        stopSignals: ["SIGTERM"],
+        onStopSignal: Effect.zipRight(link.send({ _tag: "Leaving" }), leaving.open),
+        stopped: link.stopped,
+        reloadRequested: link.reloadRequested,
+        parse: (parse) => (text, path) =>
+          Effect.flatMap(parse(text, path), (file) => Division.divide(file, path, share, divided)),
+        layer: Layer.mergeAll(
+          Layer.succeed(CurrentShare, divided ? share : { index: 0, of: 1 }),
+          Layer.succeed(Peers, makePeers(link, responders, divided, leaving.await)),
+          // A gateway of one process has no store of keys in its context either unless keys can be made.
+          Layer.unwrapEffect(
+            Effect.map(Effect.either(hasAdmin), (admin) =>
+              divided && Either.getOrElse(admin, () => false)
+                ? Layer.effect(AccessStore, keys.connect(link))
+                : Layer.empty
+            )
+          )
+        ),
+        onServing: link.send({ _tag: "Serving" })
+      }
+      yield* Gateway.run(options, host).pipe(
+        Effect.mapError(failureOf),
+        Effect.catchAll(({ exitCode, message }) =>
+          // The primary prints the message.
+          Effect.zipRight(
+            link.send({ _tag: "Failed", exitCode, message }),
+            Effect.fail(new CliFailure({ exitCode, message: "" }))
+          )
+        )
+      )
+    })
+  ).pipe(Effect.annotateLogs("worker", share.index + 1))
