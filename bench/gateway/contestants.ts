@@ -67,15 +67,10 @@ const usageOf =
       })
     })
 
-/** Starts a file with what the benchmark loads before it. */
-const startFile = (
-  children: Array<ChildProcess>,
-  file: string,
-  args: ReadonlyArray<string>,
-  preloaded: ReadonlyArray<string> = []
-): ChildProcess => {
+/** Starts a file, which reports its usage to the benchmark. */
+const startFile = (children: Array<ChildProcess>, file: string, args: ReadonlyArray<string>): ChildProcess => {
   const child = fork(file, [...args], {
-    execArgv: ["--expose-gc", ...["reporting.js", ...preloaded].flatMap((name) => ["--import", pathOf(name)])],
+    execArgv: ["--expose-gc", "--import", pathOf("reporting.js")],
     env: { ...process.env, NODE_ENV: "production" },
     stdio: ["ignore", "ignore", "inherit", "ipc"]
   })
@@ -116,7 +111,7 @@ const untilAnswering = async (origin: string): Promise<void> => {
 const startPortkey = async (children: Array<ChildProcess>): Promise<Process> => {
   const port = await freePort()
   const command = join(dirname(portkeyManifest), "build/start-server.js")
-  const child = startFile(children, command, ["--headless", `--port=${port}`], ["portkeyRepair.js"])
+  const child = startFile(children, command, ["--headless", `--port=${port}`])
   const origin = `http://127.0.0.1:${port}`
   await untilAnswering(origin)
   return { origin, usage: usageOf(child) }

@@ -24,8 +24,7 @@ export const versions = {
   "@hono/node-server": besidePortkey("@hono/node-server")
 }
 
-/** What differs from the packages as they are installed. */
+/** What differs from the packages as they are installed: see `overrides` in `package.json`. */
 export const overrides = {
-  "@hono/node-server":
-    "copies the headers of a response like 1.13.5; with 1.14 and later Portkey answers every stream with 500"
+  "@hono/node-server": "1.13.5 by an override; with 1.14 and later Portkey answers every stream with 500"
 }
