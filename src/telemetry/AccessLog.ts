@@ -155,6 +155,28 @@ const message = "llm call"
 /** The log annotation with the request id of a call. */
 const annotation = "request_id"
 
+type Annotations = HashMap.HashMap<string, unknown>
+
+const setAnnotations = (annotations: Annotations): Effect.Effect<void> =>
+  FiberRef.set(FiberRef.currentLogAnnotations, annotations)
+
+/** `Effect.annotateLogs` in a quarter of its steps: a gateway does it for every request. */
+const annotated = (log: Effect.Effect<void>, values: Readonly<Record<string, unknown>>): Effect.Effect<void> =>
+  Effect.uninterruptible(
+    Effect.flatMap(FiberRef.get(FiberRef.currentLogAnnotations), (before) => {
+      const after = HashMap.mutate(before, (annotations: Annotations) => {
+        for (const name of Object.keys(values)) HashMap.set(annotations, name, values[name])
+      })
+      return Effect.zipRight(
+        setAnnotations(after),
+        Effect.matchCauseEffect(log, {
+          onSuccess: () => setAnnotations(before),
+          onFailure: (cause) => Effect.zipRight(setAnnotations(before), Effect.failCause(cause))
+        })
+      )
+    })
+  )
+
 const write = (format: Options["format"], level: LogLevel.LogLevel, entry: Entry): Effect.Effect<void> => {
   switch (format) {
     case "json":
@@ -162,7 +184,7 @@ const write = (format: Options["format"], level: LogLevel.LogLevel, entry: Entry
     case "text":
       return Effect.logWithLevel(level, text(entry))
     default:
-      return Effect.annotateLogs(Effect.logWithLevel(level, message), fields(entry))
+      return annotated(Effect.logWithLevel(level, message), fields(entry))
   }
 }
 
