@@ -1,11 +1,13 @@
 /** The measured processes, each in front of the same provider. */
 import type { ChildProcess } from "node:child_process"
 import { fork } from "node:child_process"
+import { mkdtempSync, writeFileSync } from "node:fs"
 import { createServer } from "node:net"
+import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import type { Target } from "./load.js"
-import { secret } from "./scenario.js"
+import { models, secret } from "./scenario.js"
 import { portkeyManifest } from "./versions.js"
 
 export interface ResourceUsage {
@@ -68,10 +70,15 @@ const usageOf =
     })
 
 /** Starts a file, which reports its usage to the benchmark. */
-const startFile = (children: Array<ChildProcess>, file: string, args: ReadonlyArray<string>): ChildProcess => {
+const startFile = (
+  children: Array<ChildProcess>,
+  file: string,
+  args: ReadonlyArray<string>,
+  environment: Readonly<Record<string, string>> = {}
+): ChildProcess => {
   const child = fork(file, [...args], {
     execArgv: ["--expose-gc", "--import", pathOf("reporting.js")],
-    env: { ...process.env, NODE_ENV: "production" },
+    env: { ...process.env, NODE_ENV: "production", ...environment },
     stdio: ["ignore", "ignore", "inherit", "ipc"]
   })
   children.push(child)
@@ -117,6 +124,61 @@ const startPortkey = async (children: Array<ChildProcess>): Promise<Process> => 
   return { origin, usage: usageOf(child) }
 }
 
+/** High enough to reject nothing. */
+const unlimited = 1_000_000_000
+
+const providerFile = (provider: string) => {
+  const served = (model: string) => ({
+    model_name: model,
+    api_keys: ["key-one", "key-two", "key-three"],
+    base_url: provider,
+    rate_limit_capacity: unlimited,
+    rate_limit_refill_rate: unlimited
+  })
+  return { openai: [served(models.openai)], anthropic: [served(models.anthropic)] }
+}
+
+const keyFile = [
+  {
+    key: secret,
+    label: "team",
+    models: Object.values(models),
+    rateLimit: { requestsPerMinute: unlimited, maxConcurrent: 10_000 }
+  }
+]
+
+/**
+ * Starts our gateway by its command, in a usual configuration: a client key with limits, a model with three keys and a limiter at each
+ * of two providers. With `isOperated` it also writes its access log, and its metrics are read every second.
+ */
+const startOurs = async (children: Array<ChildProcess>, provider: string, isOperated: boolean): Promise<Process> => {
+  const port = await freePort()
+  const folder = mkdtempSync(join(tmpdir(), "bench-gateway-"))
+  const write = (name: string, content: unknown): string => {
+    const file = join(folder, name)
+    writeFileSync(file, JSON.stringify(content))
+    return file
+  }
+  const child = startFile(
+    children,
+    pathOf("../cli/effect-llm.js"),
+    [
+      "serve",
+      `--config=${write("provider.json", providerFile(provider))}`,
+      `--keys=${write("keys.json", keyFile)}`,
+      `--port=${port}`
+    ],
+    { EFFECT_LLM_ACCESS_LOG: String(isOperated) }
+  )
+  const origin = `http://127.0.0.1:${port}`
+  await untilAnswering(origin)
+  if (isOperated) {
+    const timer = setInterval(() => void fetch(`${origin}/metrics`).then((response) => response.text()), 1000)
+    child.once("exit", () => clearInterval(timer))
+  }
+  return { origin, usage: usageOf(child) }
+}
+
 const headers = { "content-type": "application/json", authorization: `Bearer ${secret}` }
 
 const portkeyHeaders = (provider: string) => ({
@@ -139,9 +201,9 @@ const starts = {
     headers
   }),
   Portkey: async (children, provider) => ({ ...(await startPortkey(children)), headers: portkeyHeaders(provider) }),
-  "effect-llm": async (children, provider) => ({ ...(await startProcess(children, "ours.js", provider)), headers }),
+  "effect-llm": async (children, provider) => ({ ...(await startOurs(children, provider, false)), headers }),
   "effect-llm, log and metrics": async (children, provider) => ({
-    ...(await startProcess(children, "ours.js", provider, "operated")),
+    ...(await startOurs(children, provider, true)),
     headers
   })
 } satisfies Readonly<Record<string, Start>>

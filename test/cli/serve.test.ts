@@ -368,7 +368,9 @@ describe("prices in serve", () => {
         expect((yield* ask("sk-tokens", "tested/custom")).status).toBe(200)
         expect((yield* ask("sk-dollars", "tested/other")).json).toMatchObject({ error: { code: "price_unknown" } })
         for (const model of ["tested/custom", "tested/other"]) {
-          expect((yield* gateway.output).split(`The price of ${model} is not known`)).toHaveLength(2)
+          const line = `The price of ${model} is not known`
+          yield* until(gateway.output, (log) => log.includes(line))
+          expect((yield* gateway.output).split(line)).toHaveLength(2)
         }
         const { budgets, buckets, models } = yield* figures(gateway.url)
         expect(budgets.find(({ budget }) => budget === "team-a")?.spent).toBe(0)
