@@ -158,6 +158,7 @@ const blockSize = 8192
 /** Estimates a text while it grows. */
 export interface GrowingEstimate {
   readonly add: (piece: string) => void
+  readonly isEmpty: () => boolean
   /** The estimated tokens so far. */
   readonly tokens: () => number
 }
@@ -169,15 +170,18 @@ export interface GrowingEstimate {
 export const growing = (): GrowingEstimate => {
   const progress = begin()
   let pending = ""
+  let isEmpty = true
   const countPending = (): void => {
     advance(progress, pending)
     pending = ""
   }
   return {
     add: (piece) => {
+      if (piece !== "") isEmpty = false
       pending += piece
       if (pending.length >= blockSize) countPending()
     },
+    isEmpty: () => isEmpty,
     tokens: () => {
       if (pending !== "") countPending()
       return Math.ceil(total(progress))
