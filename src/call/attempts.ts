@@ -13,6 +13,7 @@ import * as Errors from "../vocabulary/LLMError.js"
 import type { EmbeddingRequest, EmbeddingResponse } from "../vocabulary/Embedding.js"
 import type { Call, Embeddings, Service as Client } from "../wire/providerClient.js"
 import type * as RateLimiter from "../rateLimiter/model.js"
+import * as TextTokens from "../vocabulary/textTokens.js"
 import * as Usage from "../vocabulary/Usage.js"
 import type { AttemptWatch } from "./attemptWatch.js"
 import * as Watches from "./attemptWatch.js"
@@ -371,16 +372,16 @@ const maxUsage = ({ info: { contextWindow } }: Dependencies, { maxTokens = Infin
   return { inputTokens, outputTokens: Math.min(inputTokens, 2 * maxTokens + longestOutput) }
 }
 
-/** The reported usage of a chat, or an estimate where it is not plausible. `text` returns all output of the model. */
+/** The reported usage of a chat, or an estimate where it is not plausible. `outputTokens` estimates all output of the model. */
 export const plausibleUsage = (
   deps: Dependencies,
   request: ChatRequest,
   usage: Usage.Usage,
-  text: () => string
+  outputTokens: () => number
 ): Usage.Usage =>
   Usage.checked(
     usage,
-    () => ({ inputTokens: estimateInput(request), outputTokens: Usage.estimateTokens(text()) }),
+    () => ({ inputTokens: estimateInput(request), outputTokens: outputTokens() }),
     maxUsage(deps, request)
   )
 
@@ -413,7 +414,8 @@ export const chat = (deps: Dependencies, request: ChatRequest, model: string): E
     deps,
     chatAttempt(request, model),
     (call) => deps.client.chat(request, call),
-    (response) => plausibleUsage(deps, request, response.usage, () => Events.generatedText(response))
+    (response) =>
+      plausibleUsage(deps, request, response.usage, () => Usage.estimateTokens(Events.generatedText(response)))
   )
 
 /** Embeds the texts of one request. */
@@ -465,12 +467,12 @@ const trackStream = (
   opened: OpenStream,
   latency: number
 ) => {
-  let text = ""
+  const output = TextTokens.growing()
   let answeredBy: string | undefined
   const usageSoFar = (): Usage.Usage =>
     Usage.make({
       inputTokens: estimateInput(request),
-      outputTokens: Usage.estimateTokens(text),
+      outputTokens: output.tokens(),
       estimated: true
     })
 
@@ -478,12 +480,12 @@ const trackStream = (
     for (const event of events) {
       if (event._tag === "Start") answeredBy = event.model
       else if (event._tag === "Finish") {
-        const usage = plausibleUsage(deps, request, event.usage, () => text)
+        const usage = plausibleUsage(deps, request, event.usage, output.tokens)
         const corrected =
           usage === event.usage ? events : Chunk.map(events, (other) => (other === event ? { ...event, usage } : other))
         return Effect.as(active.end(KeyPool.Verdict.Served({ latency }), "ok", usage, answeredBy), corrected)
       }
-      text += deltaText(event)
+      output.add(deltaText(event))
     }
     return Effect.succeed(events)
   }

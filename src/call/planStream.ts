@@ -73,14 +73,14 @@ const make = (plan: Plan, call: Call, direct: DirectClient | undefined) => {
   /** Waits until an aborted stream has released everything: until then its key is in use. */
   let closed: Effect.Effect<void> = Effect.void
 
-  const generatedText = (): string => answer?.generatedText() ?? ""
+  const generatedTokens = (): number => answer?.generatedTokens() ?? 0
 
   /** The usage of a stream that ends without a `Finish`: asked for at its end, by several, and estimated once. */
   let estimated: Usage.Usage | undefined
   const usageSoFar = (): Usage.Usage =>
     (estimated ??= Usage.make({
       inputTokens: estimateInput(request),
-      outputTokens: Usage.estimateTokens(generatedText()),
+      outputTokens: generatedTokens(),
       estimated: true
     }))
 
@@ -164,7 +164,7 @@ const make = (plan: Plan, call: Call, direct: DirectClient | undefined) => {
   const checked = (event: ChatEvent): ChatEvent => {
     if (event._tag === "Start") start = event
     if (event._tag !== "Finish") return event
-    const usage = plausibleUsage(plan.deps, request, event.usage, generatedText)
+    const usage = plausibleUsage(plan.deps, request, event.usage, generatedTokens)
     settle(Verdict.Served({ latency }), "ok", usage)
     record(Exit.void, usage, event.reason)
     return usage === event.usage ? event : { ...event, usage }
@@ -218,7 +218,7 @@ const make = (plan: Plan, call: Call, direct: DirectClient | undefined) => {
   const expire = (limit: EffectiveLimit<TimeoutError["phase"]>): void => {
     stream?.abort()
     try {
-      const error = expired(info, limit, clock.unsafeCurrentTimeMillis(), watch, answer?.collected)
+      const error = expired(info, limit, clock.unsafeCurrentTimeMillis(), watch, answer)
       if (closed === Effect.void) settle(Verdict.Neutral(), "TimeoutError", isOpen ? usageSoFar() : undefined)
       if (isOpen) record(Exit.fail(error), usageSoFar())
       finish(Effect.fail(Option.some(error)))

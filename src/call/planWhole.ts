@@ -70,7 +70,7 @@ const startTimer = (plan: Plan, call: Call, inFlight: InFlight): void => {
 const checked = ({ deps }: Plan, { request }: Call, response: ChatResponse): ChatResponse =>
   withUsage(
     response,
-    plausibleUsage(deps, request, response.usage, () => Events.generatedText(response))
+    plausibleUsage(deps, request, response.usage, () => Usage.estimateTokens(Events.generatedText(response)))
   )
 
 /** Settles permit and key by the answer. Listeners of the usage run within the span of the call. */

@@ -161,9 +161,17 @@ export const normalizeEmbedding = (
   return fault === undefined ? Either.mapLeft(validateEmbedding(candidate), validationError) : Either.left(fault)
 }
 
+/** The estimates of validated requests, which are not changed any more: several parts of a call need the same one. */
+const estimates = new WeakMap<ChatRequest, number>()
+
 /** Estimates the input tokens of a request. */
-export const estimateInput = (request: ChatRequest, estimateText: CountText = Usage.estimateTokens): number =>
-  RequestTokens.ofRequest(request, estimateText)
+export const estimateInput = (request: ChatRequest, estimateText: CountText = Usage.estimateTokens): number => {
+  const known = estimates.get(request)
+  if (known !== undefined) return known
+  const tokens = RequestTokens.ofRequest(request, RequestTokens.bounded(estimateText))
+  if (validated.has(request)) estimates.set(request, tokens)
+  return tokens
+}
 
 /** From this length on, in UTF-16 units, an estimate takes longer than a search among the recent texts. */
 const longText = 200

@@ -10,11 +10,11 @@ import type { PartialResponse } from "../vocabulary/Chat.js"
 import type { ChatEvent, Finish, Start } from "../vocabulary/ChatEvent.js"
 import * as Events from "../vocabulary/ChatEvent.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
-import type * as Usage from "../vocabulary/Usage.js"
+import * as Usage from "../vocabulary/Usage.js"
 import * as Framing from "../wire/framing.js"
 import { parseJson } from "../wire/json.js"
 import type { ClientWire, Frame, StreamDecoder, WireEvent, WireFailure } from "../wire/Wire.js"
-import { malformed, usageOf } from "../wire/Wire.js"
+import { malformed } from "../wire/Wire.js"
 import { decodeChat } from "./answer.js"
 import type { Collector } from "./collector.js"
 import type { Received } from "./failure.js"
@@ -142,11 +142,19 @@ export const make = (received: Received, { collector, keepFrames, limits, wire }
     ]
   })
 
-  /** The answer so far. `usageOf` checks the counts, which a custom wire can report wrongly. */
-  const partial = (counts: Usage.Usage | undefined): PartialResponse => {
-    const { collected } = collector
-    return Events.toPartial(collected, usageOf(counts, source, Events.generatedText(collected)))
-  }
+  const estimatedUsage = (): Usage.Usage =>
+    Usage.make({
+      inputTokens: source.estimatedInputTokens,
+      outputTokens: collector.generatedTokens(),
+      estimated: true
+    })
+
+  /** The answer so far, with checked counts: a custom wire can report wrong ones. */
+  const partial = (counts: Usage.Usage | undefined): PartialResponse =>
+    Events.toPartial(
+      collector.collected,
+      counts === undefined ? estimatedUsage() : Usage.checked(counts, estimatedUsage)
+    )
 
   const fail = (wireFailure: WireFailure): LLMError =>
     decodingError(received, wireFailure, begun ? partial(decoder.usage) : undefined)

@@ -3,10 +3,10 @@
  * pull against a timer costs ten times as much as the pull itself.
  */
 import { Cause, Effect, Exit, Option, Scope } from "effect"
-import type { Collected } from "../vocabulary/ChatEvent.js"
-import { addTo, collector } from "../vocabulary/chatEvent/collected.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
 import * as Background from "./backgroundStream.js"
+import type { AnswerSoFar } from "./collector.js"
+import * as Collector from "./collector.js"
 import type { Open } from "./openStream.js"
 import { checkRepeatedly } from "./timeout.js"
 
@@ -18,14 +18,14 @@ export interface StreamLimits {
   /** The time at which the stream fails in any case, in milliseconds since the epoch. */
   readonly deadline: number
   /** Makes the error. Called before the stream is interrupted. */
-  readonly expired: (phase: "opening" | "idle" | "total", collected: Collected) => LLMError
+  readonly expired: (phase: "opening" | "idle" | "total", answer: AnswerSoFar) => LLMError
 }
 
 /** Reads a stream at most one chunk ahead of its consumer and fails it when a limit expires. */
 export const withStreamLimits = (open: Open, limits: StreamLimits): Open =>
   Effect.uninterruptibleMask((restore) =>
     Effect.flatMap(Effect.zip(Effect.scope, Effect.clock), ([scope, clock]) => {
-      const collected = collector()
+      const collector = Collector.make()
       /** The start of the current wait for the provider; undefined while the consumer is busy. */
       let waitingSince: number | undefined
 
@@ -35,7 +35,7 @@ export const withStreamLimits = (open: Open, limits: StreamLimits): Open =>
         },
         onEvents: (events) => {
           waitingSince = undefined
-          for (const event of events) addTo(collected, event)
+          for (const event of events) collector.add(event)
         }
       })
 
@@ -48,7 +48,7 @@ export const withStreamLimits = (open: Open, limits: StreamLimits): Open =>
           const idleUntil = (waitingSince ?? now) + limits.idle
           if (now < limits.deadline && now < idleUntil) return Math.min(idleUntil, limits.deadline) - now
           try {
-            end(Cause.fail(Option.some(limits.expired(now >= limits.deadline ? "total" : "idle", collected))))
+            end(Cause.fail(Option.some(limits.expired(now >= limits.deadline ? "total" : "idle", collector))))
           } catch (defect) {
             // A timer calls this outside of any fiber: an exception would end the process.
             end(Cause.die(defect))
@@ -62,7 +62,7 @@ export const withStreamLimits = (open: Open, limits: StreamLimits): Open =>
           (exit) => {
             if (exit === undefined) {
               return Effect.flatMap(
-                Effect.sync(() => limits.expired("opening", collected)),
+                Effect.sync(() => limits.expired("opening", collector)),
                 (error) => Effect.ensuring(Effect.fail(error), stream.close)
               )
             }

@@ -7,6 +7,7 @@ import { TimeoutError } from "../vocabulary/LLMError.js"
 import * as Usage from "../vocabulary/Usage.js"
 import type { AttemptWatch } from "./attemptWatch.js"
 import * as Watches from "./attemptWatch.js"
+import type { AnswerSoFar } from "./collector.js"
 import { CallLimits, narrow } from "./limits.js"
 import type { ModelInfo } from "./model.js"
 import type { Open } from "./openStream.js"
@@ -49,7 +50,7 @@ export const expired = (
   limit: EffectiveLimit<TimeoutError["phase"]>,
   now: number,
   watch: AttemptWatch,
-  collected?: Events.Collected
+  answer?: AnswerSoFar
 ): LLMError => {
   const { running } = watch
   const attempts = Watches.expire(watch, now)
@@ -60,13 +61,13 @@ export const expired = (
     phase: limit.phase,
     message: `${phaseMessages[limit.phase]} within ${Duration.format(Duration.millis(Math.ceil(limit.millis)))}.`,
     ...(running === undefined ? {} : { keyId: running.keyId }),
-    ...(collected?.start === undefined
+    ...(answer?.collected.start === undefined
       ? {}
       : {
-          keyId: collected.start.keyId,
+          keyId: answer.collected.start.keyId,
           partial: Events.toPartial(
-            collected,
-            Usage.make({ outputTokens: Usage.estimateTokens(Events.generatedText(collected)), estimated: true })
+            answer.collected,
+            Usage.make({ outputTokens: answer.generatedTokens(), estimated: true })
           )
         })
   })
@@ -116,8 +117,7 @@ export const make = (info: ModelInfo, { firstEvent, idle, response, total }: Mil
               opening: Math.max(0, startedAt + opening.millis - now),
               idle,
               deadline,
-              expired: (limit, collected) =>
-                expired(info, limits[limit], clock.unsafeCurrentTimeMillis(), watch, collected)
+              expired: (limit, answer) => expired(info, limits[limit], clock.unsafeCurrentTimeMillis(), watch, answer)
             })
       })
     )

@@ -11,6 +11,7 @@ import type { Cost } from "../vocabulary/cost.js"
 import type { EmbeddingRequest } from "../vocabulary/Embedding.js"
 import type { Service } from "../call/model.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
+import * as TextTokens from "../vocabulary/textTokens.js"
 import * as Usage from "../vocabulary/Usage.js"
 import type { Open, OpenStream } from "../call/openStream.js"
 import { fromStream, toStream, watched } from "../call/openStream.js"
@@ -100,7 +101,7 @@ const observeWhole =
 /** Collects the metadata of a stream from its events and ends its observation once. */
 const trackStream = (request: ChatRequest.Input, end: CallObserver["end"]) => {
   let start: Start | undefined
-  let text = ""
+  const output = TextTokens.growing()
   let hasEnded = false
   const endOnce = (exit: Exit.Exit<unknown, LLMError>, answer: Answer | undefined): Effect.Effect<void> => {
     if (hasEnded) return Effect.void
@@ -112,7 +113,7 @@ const trackStream = (request: ChatRequest.Input, end: CallObserver["end"]) => {
       ...start,
       usage: Usage.make({
         inputTokens: estimateInput(asObject(request)),
-        outputTokens: Usage.estimateTokens(text),
+        outputTokens: output.tokens(),
         estimated: true
       })
     }
@@ -126,7 +127,7 @@ const trackStream = (request: ChatRequest.Input, end: CallObserver["end"]) => {
             Exit.void,
             start && { ...start, usage, finishReason: reason, ...(cost === undefined ? {} : { cost }) }
           )
-        } else text += deltaText(event)
+        } else output.add(deltaText(event))
       }
       return undefined
     },

@@ -129,6 +129,25 @@ const ofResponseFormat = (format: ChatRequest["responseFormat"], text: CountText
     ? perTool + text(`${format.name}:${withoutPeriod(format.description)}`) + ofSchema(format.schema, text)
     : 0
 
+/** The UTF-16 units of a request whose tokens are estimated from the texts. */
+const maxEstimated = 262_144
+
+/**
+ * An estimate for the texts of one request: those after the first 262,144 units are estimated by their length, with the mean of the texts
+ * before, so that the time for one request is bounded.
+ */
+export const bounded = (estimate: CountText): CountText => {
+  let units = 0
+  let tokens = 0
+  return (text) => {
+    if (units >= maxEstimated) return Math.ceil((text.length * tokens) / units)
+    const estimated = estimate(text)
+    units += text.length
+    tokens += estimated
+    return estimated
+  }
+}
+
 /** The input tokens of a whole request. */
 export const ofRequest = (request: CountedRequest, text: CountText): number =>
   perAnswer +

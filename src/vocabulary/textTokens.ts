@@ -133,12 +133,65 @@ export const estimate = (text: string): number => {
   return Math.ceil((tokens * text.length) / most)
 }
 
+/** The run at the end of what was counted, and the tokens before it. */
+interface Progress {
+  tokens: number
+  kind: number
+  size: number
+  previous: number
+  repeats: number
+}
+
+const begin = (): Progress => ({ tokens: 0, kind: other, size: 0, previous: 0, repeats: 0 })
+
+const total = ({ kind, size, tokens }: Progress): number => tokens + costOf(kind, size)
+
 const count = (text: string): number => {
-  let tokens = 0
-  let kind = other
-  let size = 0
-  let previous = 0
-  let repeats = 0
+  const progress = begin()
+  advance(progress, text)
+  return total(progress)
+}
+
+/** The length, in UTF-16 units, up to which the pieces of a growing text are kept before they are counted. */
+const blockSize = 8192
+
+/** Estimates a text while it grows. */
+export interface GrowingEstimate {
+  readonly add: (piece: string) => void
+  readonly isEmpty: () => boolean
+  /** The estimated tokens so far. */
+  readonly tokens: () => number
+}
+
+/**
+ * Estimates a text that comes in pieces. The pieces are counted in blocks as they come, so that an estimate takes no longer for a long
+ * text than for a short one; a text shorter than one block is not counted unless its tokens are asked for.
+ */
+export const growing = (): GrowingEstimate => {
+  const progress = begin()
+  let pending = ""
+  let isEmpty = true
+  const countPending = (): void => {
+    advance(progress, pending)
+    pending = ""
+  }
+  return {
+    add: (piece) => {
+      if (piece !== "") isEmpty = false
+      pending += piece
+      if (pending.length >= blockSize) countPending()
+    },
+    isEmpty: () => isEmpty,
+    tokens: () => {
+      if (pending !== "") countPending()
+      return Math.ceil(total(progress))
+    }
+  }
+}
+
+/** Counts more of a text. */
+const advance = (progress: Progress, text: string): void => {
+  let { kind, previous, repeats, size, tokens } = progress
   for (let start = 0; start < text.length; start += windowSize) {
     const part = text.slice(start, start + windowSize)
     read(part)
@@ -181,5 +234,9 @@ const count = (text: string): number => {
       index++
     }
   }
-  return tokens + costOf(kind, size)
+  progress.tokens = tokens
+  progress.kind = kind
+  progress.size = size
+  progress.previous = previous
+  progress.repeats = repeats
 }

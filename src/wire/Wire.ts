@@ -377,12 +377,17 @@ export const malformed = (path: string, found: unknown): WireFailure => ({
 })
 
 /**
- * The counts of a provider, checked by `Usage.checked`; an estimate when it sent none. `output` is all text of the model.
+ * The counts of a provider, checked by `Usage.checked`; an estimate when it sent none. `output` is all text of the model, or returns its
+ * estimated tokens.
  *
  * @since 0.2.0
  * @category constructors
  */
-export const usageOf = (counts: Usage.Usage | undefined, source: AnswerSource, output: string): Usage.Usage =>
+export const usageOf = (
+  counts: Usage.Usage | undefined,
+  source: AnswerSource,
+  output: string | (() => number)
+): Usage.Usage =>
   counts === undefined ? estimatedUsage(source, output) : Usage.checked(counts, () => estimatedUsage(source, output))
 
 /**
@@ -391,9 +396,9 @@ export const usageOf = (counts: Usage.Usage | undefined, source: AnswerSource, o
  * @since 0.1.0
  * @category constructors
  */
-export const estimatedUsage = (source: AnswerSource, output: string): Usage.Usage =>
+export const estimatedUsage = (source: AnswerSource, output: string | (() => number)): Usage.Usage =>
   Usage.make({
     inputTokens: source.estimatedInputTokens,
-    outputTokens: Usage.estimateTokens(output),
+    outputTokens: typeof output === "string" ? Usage.estimateTokens(output) : output(),
     estimated: true
   })

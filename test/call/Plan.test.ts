@@ -76,7 +76,7 @@ const makeClient = (scripts: ReadonlyArray<Script>) => {
   return { service, sent: () => sent, open: () => open }
 }
 
-const nothing = { collected: ChatEvent.nothing, generatedText: () => "" }
+const nothing = { collected: ChatEvent.nothing, generatedTokens: () => 0 }
 
 const makePool = (strategy: KeyPool.Strategy = KeyPool.leastLoaded) =>
   KeyPool.make({ provider: "test", keys: ["one", "two"], strategy })

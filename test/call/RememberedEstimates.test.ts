@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
-import { FastCheck } from "effect"
-import { inputTokensOf, rememberingEstimate } from "../../src/call/request.js"
+import { Either, FastCheck } from "effect"
+import { estimateInput, inputTokensOf, ofSchema, rememberingEstimate } from "../../src/call/request.js"
 import * as Chat from "../../src/vocabulary/Chat.js"
 import * as Usage from "../../src/vocabulary/Usage.js"
 
@@ -27,5 +27,34 @@ describe("an estimate that remembers long texts", () => {
     expect(texts).toEqual([])
     expect(inputTokens()).toBe(inputTokens())
     expect(texts).toEqual(["one", "two"])
+  })
+})
+
+describe("the estimate of a request", () => {
+  it("reads no more than 262,144 units and one text of it, and is that of its whole text within two percent", () => {
+    const texts = Array.from({ length: 2000 }, (_, index) =>
+      `${index} Some words, and a number: 12,345! 的确如此。`.repeat(10)
+    )
+    const messages = texts.map((text) => Chat.user(text))
+    let units = 0
+    const bounded = estimateInput({ messages }, (text) => {
+      units += text.length
+      return Usage.estimateTokens(text)
+    })
+    expect(units).toBeGreaterThanOrEqual(262_144)
+    expect(units).toBeLessThan(262_144 + 1000)
+    const whole = texts.reduce((sum, text) => sum + 4 + Usage.estimateTokens(text), 3)
+    expect(Math.abs(bounded / whole - 1)).toBeLessThan(0.02)
+  })
+
+  it("is made once for a validated request", () => {
+    const request = Either.getOrThrow(ofSchema({ messages: [Chat.user("one"), Chat.user("two")] }))
+    let texts = 0
+    const estimate = (text: string) => {
+      texts++
+      return text.length
+    }
+    expect(estimateInput(request, estimate)).toBe(estimateInput(request, estimate))
+    expect(texts).toBe(2)
   })
 })

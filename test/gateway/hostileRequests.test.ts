@@ -331,3 +331,18 @@ describe.concurrent("secrets in provider errors", () => {
     })
   )
 })
+
+describe.concurrent("many messages", () => {
+  it.scopedLive("counts the tokens of 150,000 messages", () =>
+    Effect.gen(function* () {
+      const { url } = yield* start()
+      const messages = Array.from({ length: 150_000 }, (_, index) => ({
+        role: index % 2 === 0 ? "user" : "assistant",
+        content: "a"
+      }))
+      const { json, status } = yield* post(`${url}/v1/messages/count_tokens`, { model: "openai/large", messages })
+      expect(status).toBe(200)
+      expect(json).toEqual({ input_tokens: 5 * 150_000 + 3 })
+    })
+  )
+})

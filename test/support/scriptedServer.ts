@@ -213,7 +213,7 @@ export interface DirectlyStreamed {
   readonly reads: ReadonlyArray<ReadonlyArray<ChatEvent>>
   readonly error: LLMError | undefined
   readonly collected: Collected | undefined
-  readonly generatedText: string
+  readonly generatedTokens: number
 }
 
 export const directStream = (
@@ -231,7 +231,7 @@ export const directStream = (
             reads,
             error,
             collected: answer?.collected,
-            generatedText: answer?.generatedText() ?? ""
+            generatedTokens: answer?.generatedTokens() ?? 0
           })
         )
       const { abort } = client.chatStream(request, call, {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, FastCheck } from "effect"
+import { countTokens } from "gpt-tokenizer/encoding/o200k_base"
 import * as Chat from "../../src/vocabulary/Chat.js"
 import * as TokenCounter from "../../src/tokens/TokenCounter.js"
 import { GptTokenizer } from "../../src/tokens/tokenizer/index.js"
@@ -109,6 +110,55 @@ describe("token counts of OpenAI's models", () => {
       expect(Math.abs(tokens - 37_500)).toBeLessThan(600)
       const prose = yield* TokenCounter.count("A few words of it. ".repeat(10_000), "gpt-4o")
       expect(prose).toEqual({ tokens: 60_001, estimated: false })
+    }).pipe(Effect.provide(both))
+  )
+})
+
+describe("long texts", () => {
+  /** The turns of the event loop while an effect runs. */
+  const turnsOf = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+    Effect.suspend(() => {
+      let turns = 0
+      let isOver = false
+      const next = (): void => {
+        turns++
+        if (!isOver) setImmediate(next)
+      }
+      setImmediate(next)
+      return Effect.map(
+        Effect.ensuring(
+          effect,
+          Effect.sync(() => {
+            isOver = true
+          })
+        ),
+        (value) => ({ value, turns })
+      )
+    })
+
+  it.effect("GptTokenizer lets the event loop turn while it counts, and counts the same as without pauses", () =>
+    Effect.gen(function* () {
+      const words = "Some words, and a number: 12,345! camelCase (and more)\n的确如此。\n\n  indented "
+      const text = words.repeat(Math.ceil(400_000 / words.length))
+      const { turns, value } = yield* turnsOf(TokenCounter.count(text, "gpt-4o"))
+      expect(turns).toBeGreaterThanOrEqual(6)
+      expect(value).toEqual({ tokens: countTokens(text), estimated: false })
+      const messages = Array.from({ length: 40 }, () => Chat.user(text.slice(0, 10_000)))
+      const whole = yield* turnsOf(TokenCounter.count(messages, "gpt-4o"))
+      expect(whole.turns).toBeGreaterThanOrEqual(6)
+      expect(whole.value.tokens).toBe(40 * (4 + countTokens(text.slice(0, 10_000))))
+    }).pipe(Effect.provide(both))
+  )
+
+  it.effect("GptTokenizer marks the count of a text without a place to cut it as an estimate", () =>
+    Effect.gen(function* () {
+      const text = "测试，".repeat(50_000)
+      const { estimated, tokens } = yield* TokenCounter.count(text, "gpt-4o")
+      expect(estimated).toBe(true)
+      expect(Math.abs(tokens / countTokens(text) - 1)).toBeLessThan(0.01)
+      const emoji = "😀".repeat(70_000)
+      const cut = yield* TokenCounter.count(emoji, "gpt-4o")
+      expect(Math.abs(cut.tokens / (countTokens("😀".repeat(7000)) * 10) - 1)).toBeLessThan(0.02)
     }).pipe(Effect.provide(both))
   )
 })

@@ -1,7 +1,7 @@
 /** The estimate of tokens reads a text in windows and skips runs of small letters: here it is compared with its rules, unit by unit. */
 import { describe, expect, it } from "@effect/vitest"
 import { FastCheck } from "effect"
-import { estimate } from "../../src/vocabulary/textTokens.js"
+import { estimate, growing } from "../../src/vocabulary/textTokens.js"
 
 const kinds = [
   { kind: "letter", pattern: /^[a-z]$/i, cost: (size: number) => (size <= 7 ? 1 : 1 + (size - 7) / 5) },
@@ -102,5 +102,22 @@ describe("the estimated tokens of a text", () => {
     const text = "word ".repeat(60_000).slice(0, 262_144)
     expect(estimate(text)).toBe(reference(text))
     expect(Math.abs(estimate(`${text}a`) / estimate(text) - 1)).toBeLessThan(0.02)
+  })
+
+  it("are the same for a text that comes in pieces of any length", () => {
+    const piece = FastCheck.oneof(
+      FastCheck.string({ maxLength: 40, unit: "grapheme" }),
+      FastCheck.constantFrom("word ", "camelCase", "的确", "====", "  \n", "12,345", "x".repeat(5000), "a b ".repeat(4000))
+    )
+    FastCheck.assert(
+      FastCheck.property(FastCheck.array(piece, { maxLength: 12 }), FastCheck.nat(12), (pieces, asked) => {
+        const text = growing()
+        pieces.forEach((each, index) => {
+          text.add(each)
+          if (index === asked) expect(text.tokens()).toBe(estimate(pieces.slice(0, index + 1).join("")))
+        })
+        expect(text.tokens()).toBe(estimate(pieces.join("")))
+      })
+    )
   })
 })

@@ -1,13 +1,18 @@
 /** The limits and the budget of a key, as middleware around every model that it calls. */
-import { Effect, Either, Exit } from "effect"
-import { acquireRelease } from "../../internal/scopedRelease.js"
+import type { Clock } from "effect"
+import { Effect, Either, Scope } from "effect"
 import * as Budget from "../../accounting/Budget.js"
+import type { Added } from "../../call/added.js"
+import { nothing } from "../../call/added.js"
 import type { ChatRequest } from "../../vocabulary/Chat.js"
 import type { Open, OpenStream } from "../../call/openStream.js"
 import { fromStream, mapEvents, toStream } from "../../call/openStream.js"
-import { estimateInput, normalize } from "../../call/request.js"
+import { after } from "../../call/plan.js"
+import { inputTokensOf, normalize, passedOn, rememberingEstimate } from "../../call/request.js"
+import { runChat, toChatOf } from "../../call/sending.js"
 import { wrap } from "../../call/wrap.js"
 import type { Middleware } from "../../call/model.js"
+import { clockOf } from "../../internal/clock.js"
 import type { LLMError } from "../../vocabulary/LLMError.js"
 import { RateLimiterFactory } from "../../rateLimiter/factory.js"
 import { InvalidLimitError } from "../../rateLimiter/model.js"
@@ -22,49 +27,111 @@ const unlimitedRequests = { capacity: 1e9, refillRate: 1e9 } as const
 
 const defaultOutputTokens = 1000
 
-/** The estimated tokens of a call; 0 for an invalid request, which fails later. */
-const estimateTokens = (input: ChatRequest.Input): number =>
-  Either.match(normalize(input), {
-    onLeft: () => 0,
-    onRight: (request) => estimateInput(request) + (request.maxTokens ?? defaultOutputTokens)
-  })
+/** A chat with its estimated tokens, which are 0 for an invalid one: it is passed on for its error. */
+interface Estimated {
+  readonly tokens: number
+  readonly added: Added
+}
 
-/** Makes a call with a reservation, which is settled with the usage of the call, or with the estimate when the call fails. */
-const withReservation = <A extends { readonly usage: Usage }, E>(
+/** A reservation that is settled once, with the tokens that the call has used. */
+type Settle = (tokens: number) => Effect.Effect<void>
+
+/** Reserves in plain code where the limiter has room for the call. Continues in the uninterruptible region of its caller. */
+const reserving = <A, E, R>(
   limiter: RateLimiter.Service,
+  clock: Clock.Clock,
   tokens: number,
-  call: Effect.Effect<A, E>
-): Effect.Effect<A, E | RateLimiter.LimitError> =>
-  Effect.acquireUseRelease(
-    limiter.reserve(tokens),
-    () => call,
-    (reservation, exit) => reservation.settle(Exit.isSuccess(exit) ? exit.value.usage.totalTokens : tokens)
-  )
+  use: (settle: Settle) => Effect.Effect<A, E, R>
+): Effect.Effect<A, E | RateLimiter.LimitError, R> => {
+  const reservation = limiter.unsafeTryReserve?.(clock, tokens)
+  return reservation === undefined
+    ? Effect.flatMap(limiter.reserve(tokens), ({ settle }) => use(settle))
+    : use((used) => {
+        reservation.unsafeSettle(clock, used)
+        return Effect.void
+      })
+}
 
-const withStreamReservation = (limiter: RateLimiter.Service, tokens: number, open: Open): Open =>
-  Effect.suspend(() => {
-    let used = tokens
-    const recordUsage = (events: OpenStream["first"]): OpenStream["first"] => {
-      for (const event of events) if (event._tag === "Finish") used = event.usage.totalTokens
-      return events
-    }
-    return Effect.zipRight(
-      acquireRelease(limiter.reserve(tokens), (reservation) => Effect.suspend(() => reservation.settle(used))),
-      Effect.map(open, (opened) => mapEvents(opened, recordUsage))
-    )
+/** Settles with the usage of an answer, or with the estimate when the call fails. */
+const settling = <A extends { readonly usage: Usage }, E, R>(
+  call: Effect.Effect<A, E, R>,
+  tokens: number,
+  settle: Settle
+): Effect.Effect<A, E, R> =>
+  Effect.matchCauseEffect(call, {
+    onSuccess: (answer) => after(settle(answer.usage.totalTokens), Effect.succeed(answer)),
+    onFailure: (cause) => after(settle(tokens), Effect.failCause(cause))
   })
 
+const settlingStream = (open: Open, tokens: number, settle: Settle): Open => {
+  let used = tokens
+  const recordUsage = (events: OpenStream["first"]): OpenStream["first"] => {
+    for (const event of events) if (event._tag === "Finish") used = event.usage.totalTokens
+    return events
+  }
+  return Effect.zipRight(
+    // Added before the stream's finalizers so that it runs after them.
+    Effect.flatMap(Effect.scope, (scope) =>
+      Scope.addFinalizer(
+        scope,
+        Effect.suspend(() => settle(used))
+      )
+    ),
+    Effect.map(open, (opened) => mapEvents(opened, recordUsage))
+  )
+}
+
+/** `countsTokens`: whether one of the limits is on tokens. */
 const limitedBy =
-  (limiter: RateLimiter.Service): Middleware =>
-  (next) =>
-    Effect.succeed(
+  (limiter: RateLimiter.Service, countsTokens: boolean): Middleware =>
+  (next) => {
+    const estimateText = rememberingEstimate()
+
+    const estimated = (input: ChatRequest.Input, added: Added): Estimated => {
+      if (!countsTokens) return { tokens: 0, added }
+      const request = added.request ?? Either.getOrUndefined(normalize(input))
+      if (request === undefined) return { tokens: 0, added }
+      const inputTokens = added.inputTokens ?? inputTokensOf(request, estimateText)
+      return {
+        tokens: inputTokens() + (request.maxTokens ?? defaultOutputTokens),
+        added: { listeners: added.listeners, request, inputTokens }
+      }
+    }
+
+    return Effect.succeed(
       wrap(next, {
-        chat: (request) => withReservation(limiter, estimateTokens(request), next.chat(request)),
-        embed: (request) => withReservation(limiter, 0, next.embed(request)),
-        chatStream: (request) =>
-          toStream(withStreamReservation(limiter, estimateTokens(request), fromStream(next.chatStream(request))))
+        chat: toChatOf((input, outer) =>
+          Effect.uninterruptibleMask((restore) =>
+            Effect.withFiberRuntime((fiber) => {
+              const { added, tokens } = estimated(input, outer)
+              return reserving(limiter, clockOf(fiber), tokens, (settle) =>
+                settling(restore(Effect.suspend(() => runChat(next, input, added))), tokens, settle)
+              )
+            })
+          )
+        ),
+        embed: (request) =>
+          Effect.uninterruptibleMask((restore) =>
+            Effect.withFiberRuntime((fiber) =>
+              reserving(limiter, clockOf(fiber), 0, (settle) =>
+                settling(restore(Effect.suspend(() => next.embed(request))), 0, settle)
+              )
+            )
+          ),
+        chatStream: (input) =>
+          toStream(
+            Effect.uninterruptibleMask((restore) =>
+              Effect.withFiberRuntime((fiber) => {
+                const { added, tokens } = estimated(input, nothing)
+                const request = added.request === undefined ? input : passedOn(input, added.request)
+                const open = restore(Effect.suspend(() => fromStream(next.chatStream(request))))
+                return reserving(limiter, clockOf(fiber), tokens, (settle) => settlingStream(open, tokens, settle))
+              })
+            )
+          )
       })
     )
+  }
 
 /** The budget of a key, with the prices and the budget store in context. */
 const budgetOf = ({ budget, id }: VirtualKey): Effect.Effect<Budget.Service | undefined, Budget.InvalidBudgetError> => {
@@ -82,7 +149,7 @@ const limiterOf = ({
   const limits = { ...(limitsRequests ? {} : unlimitedRequests), ...rateLimit, maxWait: 0 }
   return Effect.map(
     Effect.flatMap(RateLimiterFactory, (make) => make(id, limits)),
-    limitedBy
+    (limiter) => limitedBy(limiter, rateLimit.tokensPerMinute !== undefined)
   )
 }
 

@@ -1,5 +1,6 @@
 /** The reader of an answer from its events; a whole answer is a single event. */
 import type { Usage } from "../../vocabulary/Usage.js"
+import * as TextTokens from "../../vocabulary/textTokens.js"
 import { partIndexes } from "../answerReader.js"
 import { toolCallReader } from "../chatCompletions/toolCalls.js"
 import { decodeFinishReason } from "../chatCompletions/finishReason.js"
@@ -47,7 +48,7 @@ export const answerReader = (source: AnswerSource) => {
   let counts: Json | undefined
   let outputTokens: number | undefined
   /** All output, for an estimate when the provider sends no counts. */
-  let outputText = ""
+  const outputText = TextTokens.growing()
   const metadata: Record<string, unknown> = {}
   const deltas = deltaReader()
   const parts = partIndexes()
@@ -55,21 +56,21 @@ export const answerReader = (source: AnswerSource) => {
 
   const emitReasoning: ChannelText["emit"] = (text, out) => {
     if (text === "") return
-    outputText += text
+    outputText.add(text)
     const index = parts.continue("reasoning")
     toolCalls.append({ _tag: "ReasoningDelta", index, text, provider: source.provider }, out)
   }
 
   const emitText: ChannelText["emit"] = (text, out) => {
     if (text === "") return
-    outputText += text
+    outputText.add(text)
     toolCalls.append({ _tag: "TextDelta", index: parts.continue("text"), text }, out)
   }
 
   const emitArguments = (call: Json, text: string, out: Array<WireEvent>): void => {
     const delta = toolCalls.read({ ...call, function: { ...record(call, "function"), arguments: text } })
     if (delta === undefined) return
-    outputText += delta.argumentsDelta
+    outputText.add(delta.argumentsDelta)
     toolCalls.append(delta, out)
   }
 
@@ -105,7 +106,7 @@ export const answerReader = (source: AnswerSource) => {
     return before === undefined || outputTokens === undefined ? undefined : outputTokens > before
   }
 
-  const usage = (): Usage => usageOf(counts && decodeUsage(counts), source, outputText)
+  const usage = (): Usage => usageOf(counts && decodeUsage(counts), source, outputText.tokens)
 
   return {
     id: () => id,

@@ -2,6 +2,7 @@
 import type { FinishReason } from "../../vocabulary/Chat.js"
 import { toolCall } from "../../vocabulary/Chat.js"
 import * as Usage from "../../vocabulary/Usage.js"
+import * as TextTokens from "../../vocabulary/textTokens.js"
 import { partIndexes } from "../answerReader.js"
 import { hasError } from "../inBand.js"
 import type { Json } from "../json.js"
@@ -51,7 +52,7 @@ export const answerReader = (source: AnswerSource) => {
   let done = false
   let usage: Usage.Usage | undefined
   /** All output, for an estimate when the server sends no counts. */
-  let output = ""
+  const output = TextTokens.growing()
   let callCount = 0
   const parts = partIndexes()
   const metadata: Record<string, unknown> = {}
@@ -76,7 +77,7 @@ export const answerReader = (source: AnswerSource) => {
     callCount++
     const index = parts.open()
     const text = argumentsOf(body["arguments"])
-    output += text
+    output.add(text)
     out.push({ _tag: "ToolCallDelta", index, id, name, argumentsDelta: text })
     out.push({ _tag: "ToolCallEnd", index, call: toolCall(id, name, text) })
     return undefined
@@ -85,7 +86,7 @@ export const answerReader = (source: AnswerSource) => {
   return {
     id: () => "",
     model: () => model || source.model,
-    usage: () => usageOf(usage, source, output),
+    usage: () => usageOf(usage, source, output.tokens),
     done: () => done,
     /**
      * Reads a line of `/api/chat`, or of the older `/api/generate`, which has the text in `response` and no `message`. The parts
@@ -101,7 +102,7 @@ export const answerReader = (source: AnswerSource) => {
       }
       const text = string(message, "content") || string(line, "response") || ""
       if (text !== "") out.push({ _tag: "TextDelta", index: parts.continue("text"), text })
-      output += thinking + text
+      output.add(thinking + text)
       for (const call of array(message, "tool_calls") ?? []) {
         const failure = readCall(call, out)
         if (failure !== undefined) return failure
@@ -120,7 +121,7 @@ export const answerReader = (source: AnswerSource) => {
         _tag: "Finish",
         reason: decodeReason(rawReason, done, callCount > 0),
         rawReason,
-        usage: usageOf(usage, source, output),
+        usage: usageOf(usage, source, output.tokens),
         latency: 0,
         providerMetadata: metadata
       })

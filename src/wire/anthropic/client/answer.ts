@@ -3,6 +3,7 @@
  * "Create a Message" and "Streaming Messages".
  */
 import * as Usage from "../../../vocabulary/Usage.js"
+import * as TextTokens from "../../../vocabulary/textTokens.js"
 import { partIndexes } from "../../answerReader.js"
 import { hasError } from "../../inBand.js"
 import type { Json } from "../../json.js"
@@ -102,7 +103,7 @@ export const answerReader = (source: AnswerSource) => {
   /** Whether the final count of output tokens has arrived: that of `message_start` is provisional. */
   let outputCounted = false
   /** Text, reasoning and arguments so far, for an estimate of the usage. */
-  let output = ""
+  const output = TextTokens.growing()
   let metadata: Json = {}
   const parts = partIndexes()
   /** The open blocks by their position, in the order of their starts. */
@@ -110,7 +111,7 @@ export const answerReader = (source: AnswerSource) => {
   let calls = 0
 
   const emitText = (block: TextBlock, text: string, out: Out): void => {
-    output += text
+    output.add(text)
     const fields = block.index === undefined || block.due ? native.answered(block.fields, source.provider) : {}
     block.due = false
     out.push({ _tag: "TextDelta", index: (block.index ??= parts.open()), text, ...fields })
@@ -126,7 +127,7 @@ export const answerReader = (source: AnswerSource) => {
     if (reasoning === undefined) return
     const { signature = "", ...fields } = reasoning
     block.signature += signature
-    output += reasoning.text
+    output.add(reasoning.text)
     out.push({
       _tag: "ReasoningDelta",
       index: (block.index ??= parts.open()),
@@ -141,14 +142,14 @@ export const answerReader = (source: AnswerSource) => {
     if (argumentsDelta === "") return
     const { answered, emitted, id, index, name } = block
     block.emitted += argumentsDelta
-    output += argumentsDelta
+    output.add(argumentsDelta)
     out.push({ _tag: "ToolCallDelta", index, id, name, argumentsDelta, ...(emitted === "" ? answered : {}) })
   }
 
   const endCall = (block: CallBlock, out: Out): void => {
     if (block.emitted === "") emitArguments(block, inputText(block.input), out)
     const { answered, emitted, id, index, name } = block
-    if (emitted === "") output += "{}"
+    if (emitted === "") output.add("{}")
     out.push({
       _tag: "ToolCallEnd",
       index,
@@ -238,8 +239,8 @@ export const answerReader = (source: AnswerSource) => {
   }
 
   const usage = (): Usage.Usage => {
-    const reported = usageOf(decodeUsage(usageFields), source, output)
-    const estimate = estimatedUsage(source, output)
+    const reported = usageOf(decodeUsage(usageFields), source, output.tokens)
+    const estimate = estimatedUsage(source, output.tokens)
     return outputCounted
       ? reported
       : Usage.make({

@@ -225,5 +225,6 @@ export const decodeMessages = (system: unknown, messages: unknown): Decoded<Read
     const absent = system === undefined || system === null || system === ""
     const content = absent ? [] : yield* decodeParts(system, "system")
     const first: ReadonlyArray<Draft> = absent ? [] : [{ path: "system", message: { role: "system", content } }]
-    return first.concat(...drafts)
+    // Without a spread: a call has room for some 100,000 arguments.
+    return first.concat(drafts.flat())
   })

@@ -1,5 +1,6 @@
 /** The reader of an answer, whole or in chunks. OpenAI, API reference: chat/object, chat/streaming. */
 import type { Usage } from "../../../vocabulary/Usage.js"
+import * as TextTokens from "../../../vocabulary/textTokens.js"
 import { partIndexes } from "../../answerReader.js"
 import { isError, hasError } from "../../inBand.js"
 import type { Json } from "../../json.js"
@@ -56,7 +57,7 @@ export const answerReader = (source: AnswerSource) => {
   /** Counts that `Usage` does not cover. */
   let otherCounts: Json | undefined
   /** All output, for an estimate when the provider sends no counts. */
-  let output = ""
+  const output = TextTokens.growing()
   const metadata: Record<string, unknown> = {}
   const parts = partIndexes()
   const reasoning = reasoningReader(source.provider, parts)
@@ -68,7 +69,7 @@ export const answerReader = (source: AnswerSource) => {
   const readCallDelta = (call: Json, out: Array<WireEvent>): void => {
     const delta = toolCalls.read(call)
     if (delta === undefined) return
-    output += delta.argumentsDelta
+    output.add(delta.argumentsDelta)
     toolCalls.append(delta, out)
   }
 
@@ -91,7 +92,7 @@ export const answerReader = (source: AnswerSource) => {
     out: Array<WireEvent>
   ): void => {
     if (text === "" && fields === undefined) return
-    output += text
+    output.add(text)
     const kind = _tag === "TextDelta" ? "text" : "refusal"
     const index = isNew ? parts.open(kind) : parts.continue(kind)
     toolCalls.append(
@@ -103,7 +104,7 @@ export const answerReader = (source: AnswerSource) => {
   const emitThinking = (entry: ThinkingEntry, isNew: boolean, out: Array<WireEvent>): void => {
     const delta = reasoning.readEntry(entry, isNew)
     if (delta === undefined) return
-    output += delta.text
+    output.add(delta.text)
     toolCalls.append(delta, out)
   }
 
@@ -132,7 +133,7 @@ export const answerReader = (source: AnswerSource) => {
   const readMessage = (message: Json, out: Array<WireEvent>): void => {
     const content = message["content"]
     for (const delta of reasoning.read(message, Array.isArray(content) && content.some(isThinking))) {
-      output += delta.text
+      output.add(delta.text)
       toolCalls.append(delta, out)
     }
     if (typeof content === "string") emit("TextDelta", content, undefined, false, out)
@@ -144,7 +145,7 @@ export const answerReader = (source: AnswerSource) => {
 
   /** Some servers repeat the whole message after its deltas. */
   const messageOf = (choice: Json): Json | undefined =>
-    record(choice, "delta") ?? (output === "" ? record(choice, "message") : undefined)
+    record(choice, "delta") ?? (output.isEmpty() ? record(choice, "message") : undefined)
 
   const readChoice = (choice: Json, message: Json | undefined, out: Array<WireEvent>): void => {
     if (message !== undefined) readMessage(message, out)
@@ -168,7 +169,7 @@ export const answerReader = (source: AnswerSource) => {
     /** The first id that is not empty; the same for the model. */
     id: () => id,
     model: () => model || source.model,
-    usage: () => usageOf(usage, source, output),
+    usage: () => usageOf(usage, source, output.tokens),
     /** Whether the provider has sent its counts. */
     hasUsage: () => usage !== undefined,
     /** Whether every choice has its `finish_reason`. */
@@ -215,7 +216,7 @@ export const answerReader = (source: AnswerSource) => {
         _tag: "Finish",
         reason: decodeFinishReason(rawReason ?? "", completed.length > 0),
         rawReason: rawReason ?? "",
-        usage: usageOf(usage, source, output),
+        usage: usageOf(usage, source, output.tokens),
         latency: 0,
         providerMetadata: otherCounts === undefined ? metadata : { ...metadata, usage: otherCounts }
       })
