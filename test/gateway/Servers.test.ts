@@ -1,7 +1,7 @@
 /** Access, limits, budgets, CORS and request ids of the hot routes, on every server. */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Logger, LogLevel } from "effect"
-import { AccessLog, LLM } from "../../src/index.js"
+import { AccessLog } from "../../src/index.js"
 import { SimulatedProvider } from "../../src/testing/index.js"
 import { eventually } from "../support/eventually.js"
 import { canary, makeGate, waitUntilIdle } from "./support/gateway.js"
