@@ -3,12 +3,13 @@ import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { NodeHttpServerRequest } from "@effect/platform-node"
 import type { HttpApp } from "@effect/platform"
 import type { Scope } from "effect"
-import { Chunk, Deferred, Effect, Option, Stream } from "effect"
+import { Chunk, Deferred, Effect, FiberId, Option, Stream } from "effect"
 import { IncomingMessage } from "node:http"
 import type { GatewayContext } from "./context.js"
 import type { Exchange, Request, Responder } from "./exchange.js"
 import type { HotRoute } from "./hotRoute.js"
 import { serve } from "./hotRoute.js"
+import { whenQueuedCloses } from "./nodeServer.js"
 
 /** A request of the platform. */
 export const requestOf = (request: HttpServerRequest.HttpServerRequest): Request => ({
@@ -133,6 +134,12 @@ export const make = (context: GatewayContext, route: HotRoute): HttpApp.Default<
       const exchange: Exchange = { request: requestOf(request), response }
       return Effect.flatMap(Effect.forkScoped(serve(context, route, exchange)), (fiber) => {
         fiber.addObserver(response.abandon)
+        if (request.source instanceof IncomingMessage) {
+          const { source } = request
+          const interrupt = (): void => fiber.unsafeInterruptAsFork(FiberId.none)
+          const forget = whenQueuedCloses(source, NodeHttpServerRequest.toServerResponse(request), interrupt)
+          if (forget !== undefined) fiber.addObserver(forget)
+        }
         return Deferred.await(answered)
       })
     })
