@@ -11,7 +11,7 @@ import type { Frame } from "../../wire/Wire.js"
 import * as HttpErrors from "../http/error.js"
 import type { ResponseHeaders } from "../http/exchange.js"
 import type { HotCall } from "../http/hotRoute.js"
-import { logDefect } from "../http/hotRoute.js"
+import { isInterrupted, logDefect } from "../http/hotRoute.js"
 
 /** A stream with its first events. */
 export interface Opened<A> {
@@ -112,18 +112,19 @@ export const respond = <A>(
   })
 
   /** Ends the stream with an error, which the client reads in the stream: its status was sent long ago. */
-  const failWith = (cause: Cause.Cause<LLMError>): Effect.Effect<void> => {
+  const failWith = (cause: Cause.Cause<LLMError>, hasLeft: boolean): Effect.Effect<void> => {
     // The client disconnected, so there is no reader for an error.
-    if (Cause.isInterruptedOnly(cause) && !isExpired()) return Effect.void
+    if (hasLeft && Cause.isInterruptedOnly(cause) && !isExpired()) return Effect.void
     const error = isExpired() ? HttpErrors.shuttingDown : errorOf(cause)
-    return Effect.map(
+    // A logger of the program that throws must not keep the client from the error.
+    return Effect.ensuring(
       Effect.zipRight(logDefect("unexpected error in a stream", cause), HttpErrors.record(error)),
-      () => {
+      Effect.sync(() => {
         const text = fail(error)
         if (text === undefined) return response.destroy()
         if (text !== "") response.write(text)
         response.end()
-      }
+      })
     )
   }
 
@@ -144,7 +145,10 @@ export const respond = <A>(
           clearInterval(timer)
           const closed = Scope.close(scope, Exit.failCause(cause))
           return hasBegun
-            ? Effect.zipRight(failWith(cause), closed)
+            ? Effect.ensuring(
+                Effect.withFiberRuntime<void>((fiber) => failWith(cause, isInterrupted(fiber))),
+                closed
+              )
             : Effect.zipRight(closed, Effect.failCause(Cause.map(cause, HttpErrors.fromLLMError)))
         }
       })

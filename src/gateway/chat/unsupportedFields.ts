@@ -113,7 +113,8 @@ export const droppedHeader = (dropped: ReadonlyArray<string>): Readonly<Record<s
     ? {}
     : {
         "x-effect-llm-dropped": dropped
-          .map((field) => encodeURIComponent(field))
+          // A lone surrogate, which a name can contain in JSON, has no encoding.
+          .map((field) => encodeURIComponent(field.replace(/\p{Surrogate}/gu, "\ufffd")))
           .join(", ")
           .slice(0, 1000)
       }

@@ -3,20 +3,28 @@ import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { NodeHttpServerRequest } from "@effect/platform-node"
 import type { HttpApp } from "@effect/platform"
 import type { Scope } from "effect"
-import { Chunk, Deferred, Effect, Option, Stream } from "effect"
+import { Chunk, Deferred, Effect, FiberId, Option, Stream } from "effect"
 import { IncomingMessage } from "node:http"
 import type { GatewayContext } from "./context.js"
 import type { Exchange, Request, Responder } from "./exchange.js"
 import type { HotRoute } from "./hotRoute.js"
 import { serve } from "./hotRoute.js"
+import { whenQueuedCloses } from "./nodeServer.js"
 
 /** A request of the platform. */
 export const requestOf = (request: HttpServerRequest.HttpServerRequest): Request => ({
   method: request.method,
   path: request.url.split("?")[0] ?? "",
   headers: request.headers,
-  body: request.source instanceof IncomingMessage ? request.source : request.stream
+  body: bodyOf(request)
 })
+
+/** The platform fails where a web request has no body. */
+const bodyOf = (request: HttpServerRequest.HttpServerRequest): Request["body"] => {
+  const { source } = request
+  if (source instanceof IncomingMessage) return source
+  return source instanceof globalThis.Request && source.body === null ? Stream.empty : request.stream
+}
 
 const encoder = new TextEncoder()
 
@@ -24,6 +32,7 @@ const encoder = new TextEncoder()
 const makeBody = () => {
   let pieces: Array<Uint8Array> = []
   let hasEnded = false
+  let isCutOff = false
   let wakeReader: (() => void) | undefined
   let wakeWriter: (() => void) | undefined
 
@@ -34,6 +43,7 @@ const makeBody = () => {
   }
 
   const take = (): Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<never>> => {
+    if (isCutOff) return Effect.dieMessage("The response was cut off.")
     if (pieces.length === 0) return Effect.fail(Option.none())
     const taken = Chunk.unsafeFromArray(pieces)
     pieces = []
@@ -68,24 +78,48 @@ const makeBody = () => {
     end: (): void => {
       hasEnded = true
       notify()
+    },
+    hasEnded: (): boolean => hasEnded,
+    /** Makes the stream fail, unless it has ended. */
+    cutOff: (): void => {
+      if (hasEnded) return
+      hasEnded = true
+      isCutOff = true
+      notify()
     }
   }
 }
 
+interface PlatformResponder extends Responder {
+  /** Ends the response where its handler has not: its client must not wait for ever, and the response must not look complete. */
+  readonly abandon: () => void
+}
+
+/** `respond` uses the first response that it receives. */
 const makeResponder = (
   request: HttpServerRequest.HttpServerRequest,
   respond: (response: HttpServerResponse.HttpServerResponse) => void
-): Responder => {
-  const { drained, end, stream, write } = makeBody()
+): PlatformResponder => {
+  const { cutOff, drained, end, hasEnded, stream, write } = makeBody()
+  let hasBegun = false
+  const destroy = (): void => {
+    // The platform ends a response of Node whose stream fails as if it were complete.
+    if (request.source instanceof IncomingMessage) NodeHttpServerRequest.toServerResponse(request).destroy()
+    cutOff()
+  }
   return {
     send: (status, headers, body) => respond(HttpServerResponse.raw(body, { status, headers, ...whole(body) })),
-    begin: (headers) => respond(HttpServerResponse.stream(stream, { headers })),
+    begin: (headers) => {
+      hasBegun = true
+      respond(HttpServerResponse.stream(stream, { headers }))
+    },
     write,
     drained,
     end,
-    destroy: () => {
-      if (request.source instanceof IncomingMessage) NodeHttpServerRequest.toServerResponse(request).destroy()
-      end()
+    destroy,
+    abandon: () => {
+      if (!hasBegun) respond(HttpServerResponse.empty({ status: 500 }))
+      else if (!hasEnded()) destroy()
     }
   }
 }
@@ -96,10 +130,17 @@ const whole = (body: string) => ({ contentType: "application/json", contentLengt
 export const make = (context: GatewayContext, route: HotRoute): HttpApp.Default<never, Scope.Scope> =>
   Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
     Effect.flatMap(Deferred.make<HttpServerResponse.HttpServerResponse>(), (answered) => {
-      const exchange: Exchange = {
-        request: requestOf(request),
-        response: makeResponder(request, (response) => Deferred.unsafeDone(answered, Effect.succeed(response)))
-      }
-      return Effect.zipRight(Effect.forkScoped(serve(context, route, exchange)), Deferred.await(answered))
+      const response = makeResponder(request, (response) => Deferred.unsafeDone(answered, Effect.succeed(response)))
+      const exchange: Exchange = { request: requestOf(request), response }
+      return Effect.flatMap(Effect.forkScoped(serve(context, route, exchange)), (fiber) => {
+        fiber.addObserver(response.abandon)
+        if (request.source instanceof IncomingMessage) {
+          const { source } = request
+          const interrupt = (): void => fiber.unsafeInterruptAsFork(FiberId.none)
+          const forget = whenQueuedCloses(source, NodeHttpServerRequest.toServerResponse(request), interrupt)
+          if (forget !== undefined) fiber.addObserver(forget)
+        }
+        return Deferred.await(answered)
+      })
     })
   )

@@ -2,7 +2,8 @@
  * The hot routes: those that call models. Each request is one fiber over an `Exchange`, without the platform's router, responses and
  * streams. Every server runs the same handlers: `nodeListener.ts` for Node's own, `hotApp.ts` for any other.
  */
-import { Cause, Context, Effect, FiberId, Option } from "effect"
+import type { Fiber } from "effect"
+import { Cause, Context, Effect, FiberId, FiberRef, Option } from "effect"
 import { WantsRawResponse } from "../../call/passthrough.js"
 import { whileChanged } from "../../internal/context.js"
 import { Label } from "../../internal/label.js"
@@ -33,12 +34,20 @@ export interface HotRoute {
   readonly encodeError: ServerWire["encodeError"]
 }
 
-/** The error that the client gets; undefined when it has left. */
-const errorOf = (cause: Cause.Cause<HttpErrors.HttpError>, isExpired: boolean): HttpErrors.HttpError | undefined => {
+/** Whether a fiber was interrupted from outside, rather than by its own effect. */
+export const isInterrupted = (fiber: Fiber.RuntimeFiber<unknown, unknown>): boolean =>
+  !Cause.isEmptyType(fiber.getFiberRef(FiberRef.interruptedCause))
+
+/** The error that the client gets; undefined when it has left, which interrupts the fiber of its request. */
+const errorOf = (
+  cause: Cause.Cause<HttpErrors.HttpError>,
+  isExpired: boolean,
+  hasLeft: boolean
+): HttpErrors.HttpError | undefined => {
   const failure = Cause.failureOption(cause)
   if (Option.isSome(failure)) return failure.value
   if (isExpired) return HttpErrors.shuttingDown
-  return Cause.isInterruptedOnly(cause) ? undefined : HttpErrors.internal
+  return hasLeft && Cause.isInterruptedOnly(cause) ? undefined : HttpErrors.internal
 }
 
 /** Logs what is not a typed error. */
@@ -61,10 +70,14 @@ export const serve = (
       const isExpired = (): boolean => expired
 
       const fail = (error: HttpErrors.HttpError): Effect.Effect<void> =>
-        Effect.map(HttpErrors.record(error), () => {
-          const body = JSON.stringify(encodeError(HttpErrors.servedError(error)))
-          response.send(error.status, HttpErrors.headersOf(error), body)
-        })
+        // A logger of the program that throws must not keep the client from its answer.
+        Effect.ensuring(
+          HttpErrors.record(error),
+          Effect.sync(() => {
+            const body = JSON.stringify(encodeError(HttpErrors.servedError(error)))
+            response.send(error.status, HttpErrors.headersOf(error), body)
+          })
+        )
 
       const exit = context.requests.enter(() => {
         expired = true
@@ -87,10 +100,10 @@ export const serve = (
       return Effect.matchCauseEffect(answered, {
         onSuccess: () => Effect.sync(leave),
         onFailure: (cause) => {
-          const error = errorOf(cause, expired)
+          const error = errorOf(cause, expired, isInterrupted(fiber))
           const failed = error === undefined ? Effect.void : fail(error)
           return Effect.ensuring(
-            Effect.zipRight(logDefect("unexpected error while handling a request", cause), failed),
+            Effect.ensuring(logDefect("unexpected error while handling a request", cause), failed),
             Effect.sync(leave)
           )
         }

@@ -8,6 +8,7 @@ import type { Request, Responder } from "./exchange.js"
 import type { HotRoute } from "./hotRoute.js"
 import { serve } from "./hotRoute.js"
 import type { Listener } from "./nodeServer.js"
+import { whenQueuedCloses } from "./nodeServer.js"
 import * as RequestId from "./requestId.js"
 import * as Tracing from "./tracing.js"
 
@@ -72,9 +73,12 @@ export const make = (
       const remoteAddress = request.socket.remoteAddress
       const traced = { method, url, headers, remoteAddress, status: () => response.statusCode }
       const fiber = Runtime.runFork(runtimeOf(runtime, id))(Tracing.inRequestSpan(isSilent, traced, handler))
+      const interrupt = (): void => fiber.unsafeInterruptAsFork(FiberId.none)
       response.on("close", () => {
-        if (!response.writableEnded) fiber.unsafeInterruptAsFork(FiberId.none)
+        if (!response.writableEnded) interrupt()
       })
+      const forget = whenQueuedCloses(request, response, interrupt)
+      if (forget !== undefined) fiber.addObserver(forget)
       // A handler that dies without a response must not leave its client waiting.
       fiber.addObserver(() => {
         if (!response.writableEnded) response.destroy()

@@ -3,6 +3,7 @@ import type { HttpServer } from "@effect/platform"
 import type { Scope } from "effect"
 import { Effect } from "effect"
 import { IncomingMessage, Server, ServerResponse } from "node:http"
+import type { Socket } from "node:net"
 
 /** Handles a request; false leaves it to the platform. */
 export type Listener = (request: IncomingMessage, response: ServerResponse) => boolean
@@ -42,3 +43,25 @@ export const intercept = (server: InterceptedServer, listener: Listener): Effect
         server.listener = undefined
       })
   )
+
+/** What ends the requests that wait behind others on their connections. */
+const queued = new WeakMap<Socket, Set<() => void>>()
+
+/**
+ * Calls `end` when the connection closes, until the resulting function is called. Node reports a closed connection to the response that
+ * is being sent, and not to those of pipelined requests behind it.
+ */
+export const whenQueuedCloses = (
+  { socket }: IncomingMessage,
+  response: ServerResponse,
+  end: () => void
+): (() => void) | undefined => {
+  if (response.socket !== null) return undefined
+  const ends = queued.get(socket) ?? new Set()
+  if (!queued.has(socket)) {
+    queued.set(socket, ends)
+    socket.once("close", () => ends.forEach((end) => end()))
+  }
+  ends.add(end)
+  return () => void ends.delete(end)
+}

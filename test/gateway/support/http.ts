@@ -33,9 +33,12 @@ const parsed = (text: string): unknown => {
   }
 }
 
-export const send = (url: string, init: RequestInit = {}): Effect.Effect<Answer> =>
+/** Sends a request; `fetch` of Node, or a handler of web requests. */
+export type Fetch = (url: string, init: RequestInit) => Promise<Response>
+
+export const send = (url: string, init: RequestInit = {}, by: Fetch = fetch): Effect.Effect<Answer> =>
   Effect.promise(async () => {
-    const response = await fetch(url, init)
+    const response = await by(url, init)
     const text = await response.text()
     return { status: response.status, headers: response.headers, text, json: parsed(text) }
   })
@@ -43,13 +46,14 @@ export const send = (url: string, init: RequestInit = {}): Effect.Effect<Answer>
 export const post = (
   url: string,
   body: unknown,
-  headers: Readonly<Record<string, string>> = {}
+  headers: Readonly<Record<string, string>> = {},
+  by: Fetch = fetch
 ): Effect.Effect<Answer> =>
-  send(url, {
-    method: "POST",
-    headers: { "content-type": "application/json", ...headers },
-    body: JSON.stringify(body)
-  })
+  send(
+    url,
+    { method: "POST", headers: { "content-type": "application/json", ...headers }, body: JSON.stringify(body) },
+    by
+  )
 
 /** A response at its end, complete or not. */
 export interface EndedResponse {
@@ -74,17 +78,19 @@ export interface Reading {
 export const reading = (
   url: string,
   body: unknown,
-  sent: Readonly<Record<string, string>> = {}
+  sent: Readonly<Record<string, string>> = {},
+  by: Fetch = fetch
 ): Effect.Effect<Reading, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.sync(() => {
       const controller = new AbortController()
+      let reader: ReadableStreamDefaultReader<Uint8Array> | undefined
       let text = ""
       let isOver = false
       const read = async (): Promise<EndedResponse> => {
         let [status, headers] = [0, new Headers()]
         try {
-          const response = await fetch(url, {
+          const response = await by(url, {
             method: "POST",
             headers: { "content-type": "application/json", ...sent },
             body: JSON.stringify(body),
@@ -92,8 +98,13 @@ export const reading = (
           })
           ;({ headers, status } = response)
           const decoder = new TextDecoder()
-          for await (const piece of response.body ?? []) text += decoder.decode(piece as Uint8Array, { stream: true })
-          return { status, headers, text, isWhole: true }
+          reader = response.body?.getReader()
+          for (;;) {
+            const piece = await reader?.read()
+            if (piece?.value === undefined) break
+            text += decoder.decode(piece.value, { stream: true })
+          }
+          return { status, headers, text, isWhole: !controller.signal.aborted }
         } catch {
           // The server or this client closed the connection.
           return { status, headers, text, isWhole: false }
@@ -104,7 +115,11 @@ export const reading = (
       const ended = read()
       return {
         text: Effect.sync(() => text),
-        disconnect: Effect.sync(() => controller.abort()),
+        disconnect: Effect.promise(async () => {
+          controller.abort()
+          // The body of a web handler does not follow the signal of the request.
+          await reader?.cancel().catch(() => {})
+        }),
         isOver: Effect.sync(() => isOver),
         ended: Effect.promise(() => ended)
       }
