@@ -162,6 +162,7 @@ export const make = <R = never>(options: Options<R> = {}): Effect.Effect<Gateway
       keepAlive: Duration.decode(options.keepAlive ?? "15 seconds"),
       maxChoices: options.maxChoices ?? 128
     }
+    const grace = Duration.decode(options.grace ?? "30 seconds")
     const peers = yield* Peers
     if (peers !== undefined) {
       yield* peers.onPerform((path, body) => Effect.provide(Admin.perform(gatewayContext, path, body), context))
@@ -178,7 +179,7 @@ export const make = <R = never>(options: Options<R> = {}): Effect.Effect<Gateway
     return {
       app: RequestId.withCors(options.cors)(RequestId.withRequestId(app)),
       status: requests.status,
-      drain: requests.drain(options.grace ?? "30 seconds")
+      drain: peers === undefined ? requests.drain(grace) : Effect.flatMap(peers.graceLeft(grace), requests.drain)
     }
   })
 
