@@ -216,6 +216,7 @@ const makeParts = <R>(options: Options<R>): Effect.Effect<Parts, never, Models |
       keepAlive: Duration.decode(options.keepAlive ?? "15 seconds"),
       maxChoices: options.maxChoices ?? 128
     }
+    const grace = Duration.decode(options.grace ?? "30 seconds")
     const peers = yield* Peers
     if (peers !== undefined) {
       yield* peers.onPerform((path, body) => Effect.provide(Admin.perform(gatewayContext, path, body), context))
@@ -236,7 +237,7 @@ const makeParts = <R>(options: Options<R>): Effect.Effect<Parts, never, Models |
     const gateway: Gateway = {
       app: RequestId.withCors(options.cors)(RequestId.withRequestId(app)),
       status: requests.status,
-      drain: requests.drain(options.grace ?? "30 seconds")
+      drain: peers === undefined ? requests.drain(grace) : Effect.flatMap(peers.graceLeft(grace), requests.drain)
     }
     return { gateway, context: gatewayContext, hot }
   })

@@ -18,7 +18,8 @@ import type { HttpServer } from "@effect/platform"
 import { HttpServer as PlatformServer } from "@effect/platform"
 import type { HttpServerError } from "@effect/platform"
 import { NodeHttpServer } from "@effect/platform-node"
-import { Duration, Effect, Layer, Predicate, Schema } from "effect"
+import { Duration, Effect, Layer, Predicate, Schedule, Schema } from "effect"
+import { Server as NetServer } from "node:net"
 import { Access } from "./auth/model.js"
 import * as Loopback from "./auth/loopback.js"
 import * as NodeServer from "./http/nodeServer.js"
@@ -132,12 +133,31 @@ const closeServer = (server: NodeServer.InterceptedServer): Effect.Effect<void> 
     server.closeAllConnections()
   })
 
-/** Accepts no more connections, and closes each one as soon as it has no request, so that clients connect to another worker. */
-const stopAccepting = (server: NodeServer.InterceptedServer): Effect.Effect<void> =>
-  Effect.sync(() => {
-    server.keepAliveTimeout = 1
-    server.close()
-  })
+/** How long a connection without a request stays open while a worker leaves, because its next request can be on the way. */
+const lingerTime = Duration.seconds(2)
+
+/**
+ * Accepts no more connections, so that clients connect to other workers, and closes those that are open after one more request.
+ * Succeeds when none is open.
+ */
+const leave = (server: NodeServer.InterceptedServer): Effect.Effect<void> =>
+  Effect.zipRight(
+    Effect.sync(() => {
+      server.maxRequestsPerSocket = 1
+      server.keepAliveTimeout = Duration.toMillis(lingerTime)
+    }),
+    Effect.raceFirst(
+      // `close` of an HTTP server would close connections without a request at once.
+      Effect.async<void>((resume) => {
+        NetServer.prototype.close.call(server, () => resume(Effect.void))
+      }),
+      Effect.sync(() => server.closeIdleConnections()).pipe(
+        Effect.repeat({ schedule: Schedule.spaced(lingerTime) }),
+        Effect.delay(lingerTime),
+        Effect.zipRight(Effect.never)
+      )
+    )
+  )
 
 /**
  * A server that listens. Fails where no key is configured and the address is not a loopback address, and where the port is taken.
@@ -162,7 +182,9 @@ export const layer = (
       NodeServer.register(httpServer, server)
       yield* Effect.addFinalizer(() => closeServer(server))
       const peers = yield* Peers
-      if (peers !== undefined) yield* Effect.forkScoped(Effect.zipRight(peers.leaving, stopAccepting(server)))
+      if (peers !== undefined) {
+        yield* peers.leaving.pipe(Effect.zipRight(leave(server)), Effect.zipRight(peers.left), Effect.forkScoped)
+      }
       return httpServer
     })
   )

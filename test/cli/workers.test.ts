@@ -174,10 +174,10 @@ describe("serve --workers", () => {
         200, 200, 200
       ])
       expect(yield* whileFrozen(one)(Effect.all([statusOf(url), statusOf(url)]))).toEqual([200, 200])
-      const all = yield* metrics(url)
+      // A worker on a busy machine can answer too late for one report.
+      const all = yield* until(metrics(url), (text) => metric(text, "llm_gateway_workers_reporting") === 2)
       expect(metric(all, "llm_requests_total")).toBe(5)
       expect(metric(all, "llm_request_duration_seconds_count")).toBe(5)
-      expect(metric(all, "llm_gateway_workers_reporting")).toBe(2)
       process.kill(one, "SIGKILL")
       yield* pidOf(1, 2)
       const after = yield* metrics(url)
@@ -365,20 +365,19 @@ describe("serve --workers", () => {
       const [kept, revoked] = [yield* make, yield* make]
       yield* send(`${url}/admin/keys/${revoked.id}`, { method: "DELETE", headers: { ...admin, ...fresh } })
       const statuses = Effect.forEach([kept, revoked], ({ key }) => statusOf(url, { authorization: `Bearer ${key}` }))
-      expect([yield* whileFrozen(one)(statuses), yield* whileFrozen(two)(statuses)]).toEqual([
-        [200, 401],
-        [200, 401]
-      ])
+      const isKnown = Effect.map(statuses, ([first, second]) => first === 200 && second === 401)
+      yield* whileFrozen(one)(eventually(isKnown))
+      yield* whileFrozen(two)(eventually(isKnown))
       const disabled = yield* post(`${url}/admin/pools/disable`, { model: "m", key: "one" }, { ...admin, ...fresh })
       expect(disabled.status).toBe(200)
-      expect([yield* whileFrozen(one)(statusOf(url, admin)), yield* whileFrozen(two)(statusOf(url, admin))]).toEqual([
-        503, 503
-      ])
+      const isDisabled = Effect.map(statusOf(url, admin), (status) => status === 503)
+      yield* whileFrozen(one)(eventually(isDisabled))
+      yield* whileFrozen(two)(eventually(isDisabled))
       process.kill(one, "SIGKILL")
       yield* pidOf(1, 2)
       yield* whileFrozen(two)(
         Effect.gen(function* () {
-          yield* eventually(Effect.map(statusOf(url, admin), (status) => status === 503))
+          yield* eventually(isDisabled)
           expect(yield* statuses).toEqual([503, 401])
         })
       )
@@ -392,15 +391,22 @@ describe("serve --workers", () => {
       const [one, two] = [yield* pidOf(1), yield* pidOf(2)]
       yield* whileFrozen(one)(Effect.all([statusOf(url), statusOf(url), statusOf(url)]))
       yield* whileFrozen(two)(Effect.all([statusOf(url), statusOf(url)]))
+      // The first snapshot with the calls of both: a worker on a busy machine can answer too late for one.
       const snapshot = yield* Effect.promise(async () => {
         const response = await fetch(`${url}/dashboard/events`)
         let text = ""
         for await (const piece of response.body ?? []) {
           text += new TextDecoder().decode(piece)
-          const data = /^data: (.*)\n\n/m.exec(text)?.[1]
-          if (data !== undefined) return Schema.decodeUnknownSync(Schema.parseJson(Dashboard.Snapshot))(data)
+          const events = text.split("\n\n")
+          text = events.pop() ?? ""
+          for (const event of events) {
+            const data = /^data: (.*)$/m.exec(event)?.[1]
+            if (data === undefined) continue
+            const read = Schema.decodeUnknownSync(Schema.parseJson(Dashboard.Snapshot))(data)
+            if (read.models[0]?.levels[0]?.limit === 1000) return read
+          }
         }
-        throw new Error("The dashboard sent no figures.")
+        throw new Error("The dashboard sent no figures of both workers.")
       })
       const [model] = snapshot.models
       expect(model).toMatchObject({ requests: 5, failed: 0, levels: [{ name: "requests", limit: 1000 }] })

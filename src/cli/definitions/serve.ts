@@ -38,7 +38,7 @@ const options = {
     Options.optional
   ),
   workers: Options.text("workers").pipe(
-    Options.withPseudoName("number"),
+    Options.withPseudoName("number|auto"),
     Options.withSchema(Workers),
     Options.withDescription(
       "How many processes serve the port; auto for one for each processor. They share keys, limits and budgets through REDIS_URL. " +

@@ -1,4 +1,5 @@
 /** What the process that runs the gateway program adds to it: nothing where it is alone, or what makes it one of several workers. */
+import type { Duration } from "effect"
 import { Effect, Layer } from "effect"
 import type { AccessStore } from "../../gateway/AccessStore.js"
 import type { ProviderFile, ProviderFileError } from "../../models/fileModel.js"
@@ -9,8 +10,8 @@ export type Parse = (text: string, path: string) => Effect.Effect<ProviderFile, 
 export interface Host {
   /** The signals that stop the program. */
   readonly stopSignals: ReadonlyArray<Signal>
-  /** Runs at the first of them, before requests are refused. */
-  readonly onStopSignal: Effect.Effect<void>
+  /** Runs at the first of them, before requests are refused, for at most the grace period. */
+  readonly onStopSignal: (grace: Duration.Duration) => Effect.Effect<void>
   /** Succeeds when the program is to stop without a signal, with the reason. */
   readonly stopped: Effect.Effect<string>
   /** Succeeds at each request to reload the files without a signal. */
@@ -26,7 +27,7 @@ export interface Host {
 /** A process of its own. */
 export const alone: Host = {
   stopSignals: ["SIGTERM", "SIGINT"],
-  onStopSignal: Effect.void,
+  onStopSignal: () => Effect.void,
   stopped: Effect.never,
   reloadRequested: Effect.never,
   parse: (parse) => parse,

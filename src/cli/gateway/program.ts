@@ -70,7 +70,7 @@ const waitForStop = (
     )
     yield* Effect.fork(Effect.zipRight(first.await, startForcedExit))
     yield* Signals.onStop(stopSignals, (name) =>
-      Effect.logInfo(`${name}: shutting down`).pipe(Effect.zipRight(onStopSignal), Effect.zipRight(first.open))
+      Effect.logInfo(`${name}: shutting down`).pipe(Effect.zipRight(onStopSignal(grace)), Effect.zipRight(first.open))
     )
     yield* stopped.pipe(
       Effect.flatMap((reason) => Effect.zipRight(Effect.logInfo(`${reason}: shutting down`), first.open)),

@@ -37,8 +37,9 @@ export const onStop = (
     const received = yield* queue(...names)
     yield* Effect.forkScoped(
       Effect.gen(function* () {
-        yield* first(yield* Queue.take(received))
+        const name = yield* Queue.take(received)
         const at = yield* Clock.currentTimeMillis
+        yield* Effect.forkScoped(first(name))
         const later = Effect.flatMap(Queue.take(received), (name) =>
           Effect.map(Clock.currentTimeMillis, (now) => (now - at > copyTime ? name : undefined))
         )

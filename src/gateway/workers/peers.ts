@@ -1,5 +1,5 @@
 /** The other processes of a gateway that serves with several workers: what a worker asks them, and what it answers to them. */
-import type { Effect } from "effect"
+import type { Duration, Effect } from "effect"
 import { Context } from "effect"
 import type { Report } from "../dashboard/report.js"
 import type { Series } from "./series.js"
@@ -21,6 +21,10 @@ export interface Service {
   readonly divided: boolean
   /** Succeeds when this worker alone is about to end, so that its server accepts no more connections. */
   readonly leaving: Effect.Effect<void>
+  /** Called when no connection is open any more. */
+  readonly left: Effect.Effect<void>
+  /** What remains of the grace period: a worker that has left alone has used a part of it. */
+  readonly graceLeft: (grace: Duration.Duration) => Effect.Effect<Duration.Duration>
 }
 
 /** The other workers; undefined in a gateway of one process. */

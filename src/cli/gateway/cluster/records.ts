@@ -1,7 +1,5 @@
-/** What the primary process keeps beyond the life of a worker: what workers have counted, and changes made at run time. */
+/** The changes at run time that the primary process keeps for workers that start later. */
 import { Effect, Ref, Schema } from "effect"
-import type { Series } from "../../../gateway/workers/series.js"
-import * as AllSeries from "../../../gateway/workers/series.js"
 import { isRecord } from "../../../wire/json.js"
 import type { KeyChange, Question } from "./protocol.js"
 import { KeyChanges } from "./protocol.js"
@@ -9,7 +7,6 @@ import { KeyChanges } from "./protocol.js"
 type Perform = Extract<Question, { readonly _tag: "Perform" }>
 
 interface State {
-  readonly totals: ReadonlyArray<Series>
   /** By the hashes of keys. */
   readonly keyChanges: ReadonlyMap<string, KeyChange>
   /** The last action on each state or weight. */
@@ -17,10 +14,6 @@ interface State {
 }
 
 export interface Records {
-  /** What the workers that have exited have counted. */
-  readonly totals: Effect.Effect<ReadonlyArray<Series>>
-  /** Adds what a worker that has exited has counted. */
-  readonly retire: (series: ReadonlyArray<Series>) => Effect.Effect<void>
   /** Keeps what a worker that starts later has to know. */
   readonly record: (question: Question) => Effect.Effect<void>
   /** The client keys that were made or revoked, as plain data. */
@@ -44,11 +37,8 @@ const targetOf = ({ body, path }: Perform): string | undefined => {
 }
 
 export const make: Effect.Effect<Records> = Effect.map(
-  Ref.make<State>({ totals: [], keyChanges: new Map(), actions: new Map() }),
+  Ref.make<State>({ keyChanges: new Map(), actions: new Map() }),
   (state): Records => ({
-    totals: Effect.map(Ref.get(state), ({ totals }) => totals),
-    retire: (series) =>
-      Ref.update(state, (all) => ({ ...all, totals: AllSeries.mergeAll([all.totals, AllSeries.totalsOf(series)]) })),
     record: (question) =>
       Ref.update(state, (all): State => {
         if (question._tag === "ChangeKey") {

@@ -1,6 +1,6 @@
 /** One of several workers: the gateway program, connected to the primary process. */
 import type { FileSystem, HttpClient } from "@effect/platform"
-import { Config, Effect, Either, Layer, Option, Ref, Schedule, Schema } from "effect"
+import { Clock, Config, Duration, Effect, Either, Layer, Option, Ref, Schedule, Schema } from "effect"
 import { AccessStore } from "../../../gateway/AccessStore.js"
 import { Report } from "../../../gateway/dashboard/report.js"
 import type { AdminPath, Service as PeersService } from "../../../gateway/workers/peers.js"
@@ -30,7 +30,26 @@ interface Responders {
   readonly perform: (path: AdminPath, body: unknown) => Effect.Effect<void>
 }
 
-const makePeers = (link: Link, responders: Ref.Ref<Responders>, divided: boolean, leaving: Effect.Effect<void>) => {
+/** The departure of this worker alone, in which it still serves the connections that are open. */
+interface Departure {
+  readonly leaving: Effect.Latch
+  readonly left: Effect.Latch
+  /** When it began, in milliseconds since the epoch. */
+  readonly beganAt: Ref.Ref<number | undefined>
+}
+
+const makeDeparture: Effect.Effect<Departure> = Effect.all({
+  leaving: Effect.makeLatch(),
+  left: Effect.makeLatch(),
+  beganAt: Ref.make<number | undefined>(undefined)
+})
+
+const makePeers = (
+  link: Link,
+  responders: Ref.Ref<Responders>,
+  { beganAt, leaving, left }: Departure,
+  divided: boolean
+): PeersService => {
   const askOthers = (question: Question): Effect.Effect<ReadonlyArray<unknown>> =>
     link
       .ask((id) => ({ _tag: "AskOthers", id, question }))
@@ -38,7 +57,7 @@ const makePeers = (link: Link, responders: Ref.Ref<Responders>, divided: boolean
         Effect.flatMap(Option.match({ onNone: () => Effect.succeed([]), onSome: decodeAnswers })),
         Effect.orElseSucceed(() => [])
       )
-  const peers: PeersService = {
+  return {
     metrics: link
       .ask((id) => ({ _tag: "AskMetrics", id }))
       .pipe(
@@ -54,9 +73,13 @@ const makePeers = (link: Link, responders: Ref.Ref<Responders>, divided: boolean
     perform: (path, body) => Effect.asVoid(askOthers({ _tag: "Perform", path, body })),
     onPerform: (perform) => Ref.update(responders, (all) => ({ ...all, perform })),
     divided,
-    leaving
+    leaving: leaving.await,
+    left: Effect.asVoid(left.open),
+    graceLeft: (grace) =>
+      Effect.zipWith(Ref.get(beganAt), Clock.currentTimeMillis, (began, now) =>
+        began === undefined ? grace : Duration.subtract(grace, Duration.millis(Math.max(0, now - began)))
+      )
   }
-  return peers
 }
 
 /** How often the metrics are sent, so that what this worker has counted remains when it is killed. */
@@ -80,7 +103,7 @@ export const run = ({
   Effect.scoped(
     Effect.gen(function* () {
       const keys = yield* KeyStore.make
-      const leaving = yield* Effect.makeLatch()
+      const departure = yield* makeDeparture
       const responders = yield* Ref.make<Responders>({
         // Left out of the figures until the dashboard has been made.
         report: () => Effect.succeed(null),
@@ -109,21 +132,27 @@ export const run = ({
       yield* Effect.addFinalizer(() => measure)
       yield* Effect.forkScoped(Effect.schedule(measure, Schedule.spaced(measuringInterval)))
       // Accepts no connections that its primary does not know, so that the command can be started again at once.
-      yield* Effect.forkScoped(Effect.zipRight(link.orphaned, leaving.open))
+      yield* Effect.forkScoped(Effect.zipRight(link.orphaned, departure.leaving.open))
       // Ctrl-C in a terminal reaches every process; the primary decides.
       yield* Signals.queue("SIGINT")
 
       const hasAdmin = Effect.map(Config.option(Config.redacted("EFFECT_LLM_MASTER_KEY")), Option.isSome)
       const host: Host = {
         stopSignals: ["SIGTERM"],
-        onStopSignal: Effect.zipRight(link.send({ _tag: "Leaving" }), leaving.open),
+        onStopSignal: (grace) =>
+          Effect.gen(function* () {
+            yield* Ref.set(departure.beganAt, yield* Clock.currentTimeMillis)
+            yield* link.send({ _tag: "Leaving" })
+            yield* departure.leaving.open
+            yield* Effect.timeoutOption(departure.left.await, grace)
+          }),
         stopped: link.stopped,
         reloadRequested: link.reloadRequested,
         parse: (parse) => (text, path) =>
           Effect.flatMap(parse(text, path), (file) => Division.divide(file, path, share, divided)),
         layer: Layer.mergeAll(
           Layer.succeed(CurrentShare, divided ? share : { index: 0, of: 1 }),
-          Layer.succeed(Peers, makePeers(link, responders, divided, leaving.await)),
+          Layer.succeed(Peers, makePeers(link, responders, departure, divided)),
           // A gateway of one process has no store of keys in its context either unless keys can be made.
           Layer.unwrapEffect(
             Effect.map(Effect.either(hasAdmin), (admin) =>

@@ -27,7 +27,9 @@ export interface WorkerProcess {
   readonly ended: Effect.Effect<End>
   /** Succeeds when the process has exited. */
   readonly exited: Effect.Effect<void>
-  readonly isServing: Effect.Effect<boolean>
+  /** Whether the process serves, or completes its requests. */
+  readonly isAnswering: Effect.Effect<boolean>
+  readonly hasEnded: Effect.Effect<boolean>
   readonly send: (message: FromPrimary) => Effect.Effect<void>
   /** None if the worker does not answer in time, or ends. */
   readonly ask: (question: Question) => Effect.Effect<Option.Option<unknown>>
@@ -88,6 +90,7 @@ export const fork = (
     const started = yield* Deferred.make<void, CliFailure>()
     const ended = yield* Deferred.make<End>()
     const exited = yield* Deferred.make<void>()
+    const isServing = yield* Ref.make(false)
     const measured = yield* Ref.make<ReadonlyArray<Series>>([])
     const questions = yield* Questions.make
     const answering = yield* FiberSet.make<void>()
@@ -113,11 +116,12 @@ export const fork = (
       started: Deferred.await(started),
       ended: Deferred.await(ended),
       exited: Deferred.await(exited),
-      isServing: Effect.zipWith(
-        Deferred.poll(started),
-        Deferred.isDone(ended),
-        (isStarted, hasEnded) => Option.isSome(isStarted) && !hasEnded
+      isAnswering: Effect.zipWith(
+        Ref.get(isServing),
+        Deferred.isDone(exited),
+        (isServing, hasExited) => isServing && !hasExited
       ),
+      hasEnded: Deferred.isDone(ended),
       send,
       ask: (question) =>
         Effect.raceFirst(
@@ -132,7 +136,7 @@ export const fork = (
     const handle = (message: FromWorker): Effect.Effect<unknown> => {
       switch (message._tag) {
         case "Serving":
-          return Deferred.succeed(started, undefined)
+          return Effect.zipRight(Ref.set(isServing, true), Deferred.succeed(started, undefined))
         case "Failed":
           return Deferred.fail(started, new CliFailure({ exitCode: message.exitCode, message: message.message }))
         case "Leaving":
@@ -151,18 +155,16 @@ export const fork = (
       }
     }
 
-    yield* Effect.forkScoped(
-      Effect.forever(
-        Effect.flatMap(Queue.take(events), (event) =>
-          event._tag === "Message"
-            ? handle(event.message)
-            : Effect.all([
-                Deferred.fail(started, operationFailure(`A worker exited ${event.how} before it served.`)),
-                Deferred.succeed(ended, End.Exited({ how: event.how })),
-                Deferred.succeed(exited, undefined)
-              ])
-        )
-      )
+    const handleNext = Effect.flatMap(Queue.take(events), (event) =>
+      event._tag === "Message"
+        ? handle(event.message)
+        : Effect.all([
+            Deferred.fail(started, operationFailure(`A worker exited ${event.how} before it served.`)),
+            Deferred.succeed(ended, End.Exited({ how: event.how })),
+            Deferred.succeed(exited, undefined)
+          ])
     )
+    // A fiber inherits whether it can be interrupted, and the time limits of questions need that.
+    yield* Effect.forkScoped(Effect.interruptible(Effect.forever(handleNext)))
     return self
   })

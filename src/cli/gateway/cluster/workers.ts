@@ -74,7 +74,6 @@ const checkLimits = (settings: Settings): Effect.Effect<void, CliFailure, FileSy
 
 /** Starts the workers, and serves until a signal. */
 export const runPrimary = (settings: Settings): Effect.Effect<void, CliFailure, FileSystem.FileSystem> =>
-  Effect.zipRight(
-    checkLimits(settings),
-    Primary.run({ settings, workers: settings.workers, divided: isDivided(settings) })
-  ).pipe(GatewayLog.withLog(settings))
+  Effect.zipRight(checkLimits(settings), Primary.run(settings, { divided: isDivided(settings) })).pipe(
+    GatewayLog.withLog(settings)
+  )
