@@ -177,22 +177,19 @@ export const middleware =
     const { filter = () => true, format, level = levelOf } = options
     return Effect.succeed(
       instrument(next, (call) =>
-        Effect.map(
-          CallRecord.makeRecorder(next.info, call),
-          ({ entryOf, opened, started: { requestId }, withRequestId }) => ({
-            around: (effect) => Effect.annotateLogs(withRequestId(effect), "request_id", requestId),
-            opened,
-            end: (exit, answer) =>
-              Effect.suspend(() => {
-                const entry = entryOf(exit, answer)
-                return filter(entry) ? write(format, level(entry), entry) : Effect.void
-              }).pipe(
-                Effect.catchAllCause((cause) => Effect.logError("the access log could not be written", cause)),
-                // The logger itself can be what fails.
-                Effect.catchAllCause(() => Effect.void)
-              )
-          })
-        )
+        Effect.map(CallRecord.makeRecorder(next.info, call), ({ around, entryOf, opened, started: { requestId } }) => ({
+          around: (effect) => Effect.annotateLogs(around(effect), "request_id", requestId),
+          opened,
+          end: (exit, answer) =>
+            Effect.suspend(() => {
+              const entry = entryOf(exit, answer)
+              return filter(entry) ? write(format, level(entry), entry) : Effect.void
+            }).pipe(
+              Effect.catchAllCause((cause) => Effect.logError("the access log could not be written", cause)),
+              // The logger itself can be what fails.
+              Effect.catchAllCause(() => Effect.void)
+            )
+        }))
       )
     )
   }

@@ -67,7 +67,7 @@ export const withHooks = (next: Service, hooks: Hooks, config: Config): Effect.E
       Effect.map(CallRecord.makeRecorder(next.info, call), (recorder) => {
         enqueue(hooks.onStart, recorder.started)
         return {
-          around: recorder.withRequestId,
+          around: recorder.around,
           opened: recorder.opened,
           end: (exit, answer) =>
             Effect.sync(() => {
