@@ -37,7 +37,11 @@ export const authenticated = ({ access, requests }: GatewayContext, route: (call
     const { headers } = yield* HttpServerRequest.HttpServerRequest
     if (access.isOpen && !Loopback.isOwnPage(headers)) return yield* Effect.fail(foreignOrigin)
     const caller = yield* mapErrors(access.caller(secretOf(headers)))
-    return yield* Effect.provideService(route(caller), Label, caller.label)
+    return yield* Effect.provideService(
+      Effect.mapError(route(caller), (error) => ({ ...error, label: caller.label })),
+      Label,
+      caller.label
+    )
   })
 
 /** Runs a route if the request has the admin token. */

@@ -13,6 +13,7 @@ import { RateLimiterFactory } from "../../rateLimiter/factory.js"
 import type * as RateLimiter from "../../rateLimiter/RateLimiter.js"
 import type { Usage } from "../../vocabulary/Usage.js"
 import type { VirtualKey } from "../VirtualKey.js"
+import * as KeyRefusals from "./keyRefusals.js"
 
 /** For limiters of tokens or concurrency only. */
 const unlimitedRequests = { capacity: 1e9, refillRate: 1e9 } as const
@@ -79,7 +80,7 @@ const limiterOf = ({
   const limits = { ...(limitsRequests ? {} : unlimitedRequests), ...rateLimit, maxWait: 0 }
   return Effect.map(
     Effect.flatMap(RateLimiterFactory, (make) => make(id, limits)),
-    limitedBy
+    (limiter) => limitedBy(KeyRefusals.named(limiter, rateLimit))
   )
 }
 

@@ -11,6 +11,7 @@ import * as JsonResponse from "../http/response.js"
 import * as Body from "../http/body.js"
 import * as Choices from "./choices.js"
 import * as Authentication from "../auth/authenticate.js"
+import type { Caller } from "../auth/model.js"
 import * as HttpErrors from "../http/error.js"
 import type { Protocol } from "./model.js"
 import * as Passthrough from "./passthrough.js"
@@ -121,32 +122,36 @@ const respondStreaming = (call: ChatCall): Handler =>
 
 export const handler = (context: GatewayContext, protocol: Protocol): Handler =>
   Authentication.authenticated(context, (caller) =>
-    Effect.gen(function* () {
-      const body = yield* Body.read(context.maxBodySize)
-      const { headers } = yield* HttpServerRequest.HttpServerRequest
-      const decoded = yield* Effect.mapError(
-        protocol.wire.decodeRequest(body, { path: protocol.path, headers }),
-        HttpErrors.fromWireFailure
-      )
-      const { model, ...chatRequest } = decoded.request
-      const llm = yield* resolveModel(context, caller, model)
-      const isChatCompletions = protocol.wire.name === "chat-completions"
-      const count = isChatCompletions ? yield* choiceCount(body, context.maxChoices) : 1
-      const { dropped, request } = yield* UnsupportedFields.drop(
-        isChatCompletions ? withoutN(chatRequest) : chatRequest,
-        protocol,
-        llm.info.wire
-      )
-      const call: ChatCall = {
-        context,
-        protocol,
-        llm,
-        request,
-        body,
-        count,
-        createdAt: yield* seconds,
-        headers: UnsupportedFields.droppedHeader(dropped)
-      }
-      return yield* decoded.stream ? respondStreaming(call) : respondWhole(call)
-    })
+    Effect.flatMap(Body.read(context.maxBodySize), (body) =>
+      Effect.mapError(respond(context, protocol, caller, body), HttpErrors.withRequested(body))
+    )
   )
+
+const respond = (context: GatewayContext, protocol: Protocol, caller: Caller, body: Record<string, unknown>): Handler =>
+  Effect.gen(function* () {
+    const { headers } = yield* HttpServerRequest.HttpServerRequest
+    const decoded = yield* Effect.mapError(
+      protocol.wire.decodeRequest(body, { path: protocol.path, headers }),
+      HttpErrors.fromWireFailure
+    )
+    const { model, ...chatRequest } = decoded.request
+    const llm = yield* resolveModel(context, caller, model)
+    const isChatCompletions = protocol.wire.name === "chat-completions"
+    const count = isChatCompletions ? yield* choiceCount(body, context.maxChoices) : 1
+    const { dropped, request } = yield* UnsupportedFields.drop(
+      isChatCompletions ? withoutN(chatRequest) : chatRequest,
+      protocol,
+      llm.info.wire
+    )
+    const call: ChatCall = {
+      context,
+      protocol,
+      llm,
+      request,
+      body,
+      count,
+      createdAt: yield* seconds,
+      headers: UnsupportedFields.droppedHeader(dropped)
+    }
+    return yield* decoded.stream ? respondStreaming(call) : respondWhole(call)
+  })

@@ -90,9 +90,16 @@ const missing = HttpErrors.invalid("Missing required field 'messages'", "message
 /** The route decides whether the answer is streamed, and there is always one choice. */
 const withoutFixedFields = ({ n: _, stream: __, ...body }: Record<string, unknown>): Record<string, unknown> => body
 
-export const read = (context: GatewayContext, caller: Caller, defaultModel: DefaultModel) =>
+export const read = (context: GatewayContext, caller: Caller, defaultModel: DefaultModel, streamed: boolean) =>
+  Effect.flatMap(Body.read(context.maxBodySize), (body) =>
+    Effect.mapError(
+      decode(context, caller, defaultModel, withoutFixedFields(body)),
+      HttpErrors.withRequested({ ...body, stream: streamed })
+    )
+  )
+
+const decode = (context: GatewayContext, caller: Caller, defaultModel: DefaultModel, body: Record<string, unknown>) =>
   Effect.gen(function* () {
-    const body = withoutFixedFields(yield* Body.read(context.maxBodySize))
     if (body["messages"] === undefined || body["messages"] === null) return yield* Effect.fail(missing)
     const decoded = yield* Effect.mapError(
       Protocol.chatCompletions.wire.decodeRequest(body),

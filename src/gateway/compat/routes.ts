@@ -138,14 +138,26 @@ type Respond = (context: GatewayContext, request: Requests.SimpleRequest) => Han
 
 export const make = (context: GatewayContext, options: Options): Effect.Effect<ReadonlyArray<Route>> =>
   Effect.map(Requests.makeDefaultModel(context, options.model), (defaultModel) => {
-    const chat = (respond: Respond): Handler =>
+    const chat = (respond: Respond, streamed: boolean): Handler =>
       Authentication.authenticated(context, (caller) =>
-        Effect.flatMap(Requests.read(context, caller, defaultModel), (request) => respond(context, request))
+        Effect.flatMap(Requests.read(context, caller, defaultModel, streamed), (request) => respond(context, request))
       )
     const get = (path: `/${string}`, handler: Handler): Route => ({ method: "GET", path, handler, encodeError })
     return [
-      { method: "POST", path: "/llm/chat", handler: chat(Responses.respondWhole), encodeError },
-      { method: "POST", path: "/llm/chat/stream", handler: chat(Responses.respondStreaming), encodeError },
+      {
+        method: "POST",
+        path: "/llm/chat",
+        handler: chat(Responses.respondWhole, false),
+        encodeError,
+        operation: "chat"
+      },
+      {
+        method: "POST",
+        path: "/llm/chat/stream",
+        handler: chat(Responses.respondStreaming, true),
+        encodeError,
+        operation: "chat"
+      },
       get("/llm/system-load", systemLoad(context)),
       get("/llm/system-capacity", systemCapacity(context)),
       get("/llm/key-load/*", keyLoad(context)),

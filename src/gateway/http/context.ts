@@ -7,6 +7,7 @@ import type { Service as ModelsService } from "../../models/model.js"
 import type { ServerWire } from "../../wire/Wire.js"
 import type { Caller, Service as AccessService } from "../auth/model.js"
 import * as HttpErrors from "./error.js"
+import type { Operation } from "./model.js"
 import type { ActiveRequests } from "./shutdown.js"
 
 export interface GatewayContext {
@@ -95,4 +96,8 @@ export interface Route {
   readonly handler: Handler
   /** Encodes the errors of the handler. */
   readonly encodeError: ServerWire["encodeError"]
+  /** The status of an overload, where the protocol has one. @default 503 */
+  readonly overloadedStatus?: number
+  /** What the requests call, whose refusals observers see as failed calls. Absent where they call nothing. */
+  readonly operation?: Operation
 }

@@ -14,28 +14,47 @@ import * as Admin from "../routes/admin.js"
 import * as CountTokens from "../routes/countTokens.js"
 import * as Documents from "../routes/openapi/documents.js"
 import * as Metrics from "../routes/metrics.js"
+import * as AccessLog from "../../telemetry/AccessLog.js"
+import { anthropicOverloadedStatus } from "./callErrors.js"
 import * as HttpErrors from "./error.js"
+import * as Refusals from "./refusals.js"
 
 /** Encodes the errors of a route by its protocol. A defect is logged, and answered with an internal error. */
-const appOf = ({ encodeError, handler }: Route): HttpApp.Default<never, HttpRouter.RouteContext | Scope.Scope> =>
-  handler.pipe(
-    Effect.catchAll((error) => Effect.as(HttpErrors.record(error), HttpErrors.response(encodeError, error))),
+const appOf = (
+  context: GatewayContext,
+  { encodeError, handler, operation, overloadedStatus }: Route
+): HttpApp.Default<never, HttpRouter.RouteContext | Scope.Scope> => {
+  const responseOf = (error: HttpErrors.HttpError) =>
+    Effect.map(AccessLog.requestId, (requestId) =>
+      HttpErrors.response(encodeError, error, {
+        requestId,
+        ...(overloadedStatus === undefined ? {} : { overloadedStatus })
+      })
+    )
+  const record = (error: HttpErrors.HttpError): Effect.Effect<void> =>
+    operation === undefined
+      ? HttpErrors.record(error)
+      : Effect.zipRight(HttpErrors.record(error), Refusals.record(context, operation, error))
+  return handler.pipe(
+    Effect.catchAll((error) => Effect.zipRight(record(error), responseOf(error))),
     Effect.catchAllDefect((defect) =>
-      Effect.as(
+      Effect.zipRight(
         Effect.logError("unexpected error while handling a request", defect),
-        HttpErrors.response(encodeError, HttpErrors.internal)
+        responseOf(HttpErrors.internal)
       )
     )
   )
+}
 
-const routerOf = (routes: ReadonlyArray<Route>): Router =>
-  HttpRouter.fromIterable(routes.map((route) => HttpRouter.makeRoute(route.method, route.path, appOf(route))))
+const routerOf = (context: GatewayContext, routes: ReadonlyArray<Route>): Router =>
+  HttpRouter.fromIterable(routes.map((route) => HttpRouter.makeRoute(route.method, route.path, appOf(context, route))))
 
 const chatRoute = (context: GatewayContext, protocol: Protocol.Protocol): Route => ({
   method: "POST",
   path: protocol.path,
   handler: Chat.handler(context, protocol),
-  encodeError: protocol.wire.encodeError
+  encodeError: protocol.wire.encodeError,
+  operation: "chat"
 })
 
 const openaiError = Protocol.chatCompletions.wire.encodeError
@@ -43,13 +62,19 @@ const openaiError = Protocol.chatCompletions.wire.encodeError
 const openai = (context: GatewayContext): ReadonlyArray<Route> => [
   chatRoute(context, Protocol.chatCompletions),
   chatRoute(context, Protocol.responses),
-  { method: "POST", path: "/v1/embeddings", handler: Embeddings.handler(context), encodeError: openaiError },
+  {
+    method: "POST",
+    path: "/v1/embeddings",
+    handler: Embeddings.handler(context),
+    encodeError: openaiError,
+    operation: "embeddings"
+  },
   { method: "GET", path: "/v1/models", handler: Models.list(context), encodeError: openaiError },
   { method: "GET", path: "/v1/models/*", handler: Models.get(context), encodeError: openaiError }
 ]
 
 const anthropic = (context: GatewayContext): ReadonlyArray<Route> => [
-  chatRoute(context, Protocol.anthropic),
+  { ...chatRoute(context, Protocol.anthropic), overloadedStatus: anthropicOverloadedStatus },
   {
     method: "POST",
     path: "/v1/messages/count_tokens",
@@ -133,7 +158,7 @@ export const make = (
   optionalRoutes: ReadonlyArray<Route>,
   extraRouters: ReadonlyArray<Router>
 ): HttpApp.Default<never, Scope.Scope> => {
-  const own = routerOf([
+  const own = routerOf(context, [
     ...routeLists.flatMap((list) => list(context)),
     ...withoutOverridden(optionalRoutes, extraRouters)
   ])
