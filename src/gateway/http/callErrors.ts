@@ -79,6 +79,11 @@ const table: Readonly<Record<ErrorTag, Row>> = {
 /** Rounded up, because a retry before the time fails again. */
 export const inSeconds = (wait: Duration.Duration): number => Math.ceil(Duration.toSeconds(wait))
 
+const secondsText = (wait: Duration.Duration): string => {
+  const seconds = inSeconds(wait)
+  return `${seconds} second${seconds === 1 ? "" : "s"}`
+}
+
 /** Whether the official clients retry this status by default. */
 const isRetriedByClients = (status: number): boolean =>
   status >= 500 || status === 429 || status === 408 || status === 409
@@ -186,7 +191,7 @@ export const fromLLMError = (error: LLMError): HttpError => {
     error,
     message: Option.match(wait, {
       onNone: () => message,
-      onSome: (wait) => `${message} Try again in ${inSeconds(wait)} seconds.`
+      onSome: (wait) => `${message} Try again in ${secondsText(wait)}.`
     }),
     ...("field" in error && error.field !== undefined && error.field !== "" ? { param: error.field } : {}),
     ...(Option.isSome(wait) ? { retryAfter: wait.value } : {}),

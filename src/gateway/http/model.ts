@@ -6,6 +6,9 @@ import type { ServedError } from "../../wire/Wire.js"
 /** What the requests of a route call. */
 export type Operation = "chat" | "embeddings"
 
+/** The name under which observers see calls that are refused before their model is known. */
+export const refusedModel = ""
+
 /** A refusal or a failure, before a protocol encodes it. */
 export interface HttpError extends ServedError {
   readonly retryAfter?: Duration.Duration

@@ -8,6 +8,7 @@ import * as Errors from "../../vocabulary/LLMError.js"
 import type { GatewayContext } from "./context.js"
 import type { HttpError, Operation } from "./model.js"
 import { keyStoreUnavailable } from "./error.js"
+import { refusedModel } from "./model.js"
 
 /** The longest name of a model that is logged: a client sends it. */
 const longestName = 200
@@ -55,9 +56,6 @@ const refusing = (error: LLMError): LLMService => {
   }
 }
 
-/** The name under which the observers see refused calls. */
-export const unknownModel = ""
-
 /**
  * Whether an error is a refusal before the call. Observers have seen the call of an error with a cause, and of one at the shutdown
  * deadline; of the other failures of the gateway itself, only that of its key store refuses the client's key.
@@ -75,7 +73,7 @@ export const record = (context: GatewayContext, operation: Operation, error: Htt
     const request = { prompt: "", ...(model === "" ? {} : { model }) }
     return error.requested?.streamed === true ? Stream.runDrain(llm.chatStream(request)) : llm.chat(request)
   }
-  return context.observe(refusing(failure), unknownModel).pipe(
+  return context.observe(refusing(failure), refusedModel).pipe(
     Effect.flatMap(call),
     Effect.provideService(Label, error.label ?? ""),
     Effect.provideService(ResponseStatus, () => error.status),

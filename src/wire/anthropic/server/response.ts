@@ -64,7 +64,7 @@ const types: Readonly<Record<number, string>> = {
 
 /** An overload within a stream, or one that is reported with another status, has the type of 529 too. */
 const typeOf = ({ code, status }: ServedError): string =>
-  code === "overloaded"
+  code === "overloaded" || code === "overloaded_error"
     ? "overloaded_error"
     : (types[status] ?? (status >= 500 ? "api_error" : "invalid_request_error"))
 
