@@ -22,7 +22,17 @@ export interface AttemptWatch {
   failed: ReadonlyArray<Attempt>
   /** The attempt in flight, or the last one when it has timed out. */
   running: RunningAttempt | undefined
+  /** The attempt that began last, unless it failed. */
+  last: RunningAttempt | undefined
 }
+
+export const make = (outer: AttemptWatch | undefined): AttemptWatch => ({
+  outer,
+  isExpired: false,
+  failed: [],
+  running: undefined,
+  last: undefined
+})
 
 export class CurrentWatch extends Context.Reference<CurrentWatch>()("effect-llm/AttemptWatch", {
   defaultValue: (): AttemptWatch | undefined => undefined
@@ -31,8 +41,7 @@ export class CurrentWatch extends Context.Reference<CurrentWatch>()("effect-llm/
 /** Runs an effect with a watch of its attempts. */
 export const withWatch = <A, E, R>(use: (watch: AttemptWatch) => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.withFiberRuntime((fiber) => {
-    const outer = Context.get(fiber.currentContext, CurrentWatch)
-    const watch: AttemptWatch = { outer, isExpired: false, failed: [], running: undefined }
+    const watch = make(Context.get(fiber.currentContext, CurrentWatch))
     return Effect.provideService(use(watch), CurrentWatch, watch)
   })
 
@@ -41,11 +50,24 @@ export const isExpired = (watch: AttemptWatch | undefined): boolean =>
   watch !== undefined && (watch.isExpired || isExpired(watch.outer))
 
 export const recordStart = (watch: AttemptWatch | undefined, running: RunningAttempt): void => {
-  for (let each = watch; each !== undefined; each = each.outer) each.running = running
+  for (let each = watch; each !== undefined; each = each.outer) {
+    each.running = running
+    each.last = running
+  }
 }
 
 export const recordFailure = (watch: AttemptWatch | undefined, attempt: Attempt): void => {
-  for (let each = watch; each !== undefined; each = each.outer) each.failed = Attempts.concat(each.failed, [attempt])
+  for (let each = watch; each !== undefined; each = each.outer) {
+    each.failed = Attempts.concat(each.failed, [attempt])
+    each.last = undefined
+  }
+}
+
+/** The attempts of a call that ended without an answer or an error: those that failed, and the one that ended with the call. */
+export const attemptsUntil = ({ failed, last }: AttemptWatch, now: number, outcome: string): ReadonlyArray<Attempt> => {
+  if (last === undefined) return failed
+  const { keyId, model, provider, startedAt } = last
+  return Attempts.concat(failed, [{ provider, model, keyId, error: outcome, duration: now - startedAt }])
 }
 
 /** An attempt that has timed out stays, for the error of an outer limit that expires at the same time. */

@@ -57,8 +57,20 @@ export interface AttemptRecorder {
 export interface CallRecorder {
   /** The first events of a stream have arrived. */
   readonly opened: (millis: number, labels: FiberLabels) => void
-  /** `now` is the time of the end, in milliseconds since the epoch. */
-  readonly ended: (outcome: Outcome, millis: number, usage: Usage | undefined, labels: FiberLabels, now: number) => void
+  readonly ended: (call: EndedCall) => void
+}
+
+/** How a call ended. */
+export interface EndedCall {
+  readonly outcome: Outcome
+  /** The duration of the call, in milliseconds. */
+  readonly millis: number
+  readonly usage: Usage | undefined
+  /** The label of the caller; empty when there is none. */
+  readonly caller: string
+  readonly labels: FiberLabels
+  /** The time of the end, in milliseconds since the epoch. */
+  readonly now: number
 }
 
 /** What the span of a call contains of an answer, or of the part of it that arrived. */

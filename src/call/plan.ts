@@ -13,6 +13,7 @@ import type { Clock, Fiber } from "effect"
 import { Context, Effect, Exit, FiberRef, Tracer } from "effect"
 import { clockOf, liveClock } from "../internal/clock.js"
 import { whileChanged } from "../internal/context.js"
+import { Label } from "../internal/label.js"
 import type { Verdict } from "../keyPool/model.js"
 import type { ChatRequest } from "../vocabulary/Chat.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
@@ -142,6 +143,7 @@ export const begin = (
   const isRepeated = (limitFor(limits.requests, info)?.earlier.length ?? 0) > 0
   if (isRepeated) return undefined
   const labels = fiber.getFiberRef(FiberRef.currentMetricLabels)
+  const caller = Context.get(context, Label)
   const notify = plan.usageObserver(context, added.listeners)
   const subject = chatAttempt(
     request,
@@ -162,7 +164,7 @@ export const begin = (
     answer: SpanAnswer | undefined
   ): Effect.Effect<void> => {
     const now = clock.unsafeCurrentTimeMillis()
-    plan.recorder?.ended(outcomeOf(exit), now - startedAt, usage, labels, now)
+    plan.recorder?.ended({ outcome: outcomeOf(exit), millis: now - startedAt, usage, caller, labels, now })
     return span === undefined ? Effect.void : caught(() => plan.spans?.endCall(span, clock, exit, answer))
   }
 
@@ -178,12 +180,7 @@ export const begin = (
     reservation.unsafeGiveBack(clock)
     throw defect
   }
-  const watch: AttemptWatch = {
-    outer: Context.get(context, Watches.CurrentWatch),
-    isExpired: false,
-    failed: [],
-    running: undefined
-  }
+  const watch = Watches.make(Context.get(context, Watches.CurrentWatch))
   Watches.recordStart(watch, { provider: client.provider, model, keyId: key.id, startedAt })
   instruments.recorder?.started(key, labels)
   let isSettled = false

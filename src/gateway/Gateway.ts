@@ -28,6 +28,8 @@ import { FileSystem, HttpServer } from "@effect/platform"
 import type { Scope } from "effect"
 import { Duration, Effect, Layer, Option } from "effect"
 import type { Middleware, Service as LLMService } from "../call/model.js"
+import * as CostMetric from "../accounting/costMetric.js"
+import { Pricing } from "../accounting/pricing/model.js"
 import { Models } from "../models/model.js"
 import { Access } from "./auth/model.js"
 import { Dashboard } from "./dashboard/Dashboard.js"
@@ -193,12 +195,15 @@ const makeParts = <R>(options: Options<R>): Effect.Effect<Parts, never, Models |
     const context = yield* Effect.context<R>()
     const withServices = (middleware: Middleware<never, R> | undefined): Middleware =>
       middleware === undefined ? Effect.succeed : (llm) => Effect.provide(middleware(llm), context)
+    const around = withServices(options.around)
     const observe = withServices(options.observe)
+    const countCosts = CostMetric.make(yield* Pricing)
     const dashboard = yield* Effect.serviceOption(Dashboard)
     const requests = yield* ActiveRequests.make
     const modelContext = {
       models: yield* Models,
-      around: withServices(options.around),
+      // Inside of the user's middleware: a cached answer costs nothing.
+      around: (llm: LLMService) => Effect.flatMap(countCosts(llm), around),
       observe: Option.match(dashboard, {
         onNone: () => observe,
         onSome:

@@ -202,16 +202,14 @@ export const middleware =
     const { filter = () => true, format, level = levelOf } = options
     return Effect.succeed(
       instrument(next, (call, fiber) => {
-        const { entryOf, opened, started, withRequestId } = CallRecord.makeRecorder(next.info, call, fiber)
+        const { around, entryOf, opened, started } = CallRecord.makeRecorder(next.info, call, fiber)
         const { requestId } = started
         const annotations = fiber.getFiberRef(FiberRef.currentLogAnnotations)
         const isAnnotated = Option.contains(HashMap.get(annotations, annotation), requestId)
         return {
-          ...(isAnnotated && withRequestId === undefined
+          ...(isAnnotated && around === undefined
             ? {}
-            : {
-                around: (effect) => Effect.annotateLogs(withRequestId?.(effect) ?? effect, annotation, requestId)
-              }),
+            : { around: (effect) => Effect.annotateLogs(around?.(effect) ?? effect, annotation, requestId) }),
           opened,
           end: (exit, answer) =>
             Effect.suspend(() => {

@@ -2,16 +2,17 @@
  * Spans and Effect metrics of calls: one span per call and one per attempt, with names and attributes of the OpenTelemetry
  * semantic conventions for generative AI.
  *
- * Labels are bounded: provider, model, key id, outcome, kind. Spans and metrics contain no prompts, answers or secrets. They are
+ * Labels are bounded: provider, model, key id, outcome, kind, and the label of the call (`UsageLedger.label`), of which 1,000 are
+ * distinguished and all others are `other`. Spans and metrics contain no prompts, answers or secrets. They are
  * on by default in an `LLM` layer; `telemetry: false` removes them and their cost. Spans are made only when a tracer is
  * installed.
  *
  * | metric | labels |
  * | --- | --- |
- * | `llm_requests_total` | provider, model, outcome (`ok`, `interrupted`, `defect`, or the error's `_tag`) |
+ * | `llm_requests_total` | provider, model, outcome (`ok`, `interrupted`, `defect`, or the error's `_tag`), label |
  * | `llm_request_duration_seconds` | provider, model |
  * | `llm_time_to_first_event_seconds` (streams) | provider, model |
- * | `llm_tokens_total` | provider, model, kind (`input`, `output`, `cached_input`, `cache_write`, `reasoning`) |
+ * | `llm_tokens_total` | provider, model, kind (`input`, `output`, `cached_input`, `cache_write`, `reasoning`), label |
  * | `llm_attempts_total` | provider, model, key_id, outcome |
  * | `llm_retries_total` | provider, model, outcome (`granted`, `denied` when the retry budget is spent) |
  * | `llm_in_flight`, `llm_load_factor` | provider, model, key_id |

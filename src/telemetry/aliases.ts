@@ -48,15 +48,15 @@ export const ofCalls = (info: ModelInfo): CallMetrics => {
   const [prompt, completion, total] = [tokens("prompt"), tokens("completion"), tokens("total")]
   return {
     firstEvent: () => {},
-    ended: (outcome, seconds, usage, fiberLabels, now) => {
+    ended: ({ labels: fiberLabels, millis, now, outcome, usage }) => {
       requests.unsafeUpdate(1, fiberLabels)
       // Both counters exist from the first call on, even while one is zero.
       succeeded.unsafeUpdate(outcome === "ok" ? 1 : 0, fiberLabels)
       failed.unsafeUpdate(outcome === "ok" ? 0 : 1, fiberLabels)
       const share = succeeded.unsafeValue(fiberLabels).count / requests.unsafeValue(fiberLabels).count
       successRate.unsafeUpdate(Math.round(share * 10_000) / 10_000, fiberLabels)
-      latency.unsafeUpdate([seconds * 1000, now], fiberLabels)
-      duration.unsafeUpdate([seconds, now], fiberLabels)
+      latency.unsafeUpdate([millis, now], fiberLabels)
+      duration.unsafeUpdate([millis / 1000, now], fiberLabels)
       if (usage === undefined) return
       prompt.unsafeUpdate(usage.inputTokens, fiberLabels)
       completion.unsafeUpdate(usage.outputTokens, fiberLabels)

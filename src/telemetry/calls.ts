@@ -1,10 +1,11 @@
 /** Spans and metrics of calls: as the observer of an effect, and as the recorder of the call plan. */
-import { Effect, FiberRef } from "effect"
+import { Context, Effect, FiberRef } from "effect"
 import type { CallTimes, ModelInfo, Service } from "../call/model.js"
 import type { CallRecorder, Spans } from "../call/observer.js"
 import { outcomeOf } from "../call/observer.js"
 import { takeOver } from "../call/origin.js"
 import { clockOf } from "../internal/clock.js"
+import { Label } from "../internal/label.js"
 import * as Sketch from "../vocabulary/quantileSketch.js"
 import * as Aliases from "./aliases.js"
 import * as Metrics from "./metrics.js"
@@ -32,10 +33,10 @@ const recorderOf = (
       timeToFirstEvent.unsafeRecord(millis)
       callMetrics.firstEvent(millis / 1000, labels)
     },
-    ended: (outcome, millis, usage, labels, now) => {
-      latency.unsafeRecord(millis)
-      callMetrics.ended(outcome, millis / 1000, usage, labels, now)
-      aliasMetrics.ended(outcome, millis / 1000, usage, labels, now)
+    ended: (call) => {
+      latency.unsafeRecord(call.millis)
+      callMetrics.ended(call)
+      aliasMetrics.ended(call)
     }
   }
 }
@@ -51,13 +52,16 @@ export const make = (info: ModelInfo, options: Options, spans: Spans | undefined
     const origin = takeOver(fiber.currentContext, info)
     const startedAt = origin?.startedAt ?? clock.unsafeCurrentTimeMillis()
     const elapsed = () => clock.unsafeCurrentTimeMillis() - startedAt
+    const caller = Context.get(fiber.currentContext, Label)
     const span = origin === undefined ? spans?.startCall(fiber, call) : origin.span
     const labels = fiber.getFiberRef(FiberRef.currentMetricLabels)
     return {
       ...(span === undefined ? {} : { around: (effect) => Effect.withParentSpan(effect, span) }),
       opened: () => recorder.opened(elapsed(), labels),
       end: (exit, answer) => {
-        recorder.ended(outcomeOf(exit), elapsed(), answer?.usage, labels, clock.unsafeCurrentTimeMillis())
+        const now = clock.unsafeCurrentTimeMillis()
+        const millis = now - startedAt
+        recorder.ended({ outcome: outcomeOf(exit), millis, usage: answer?.usage, caller, labels, now })
         if (span !== undefined) spans?.endCall(span, clock, exit, answer)
         return Effect.void
       }

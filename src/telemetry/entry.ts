@@ -23,10 +23,14 @@ export interface Entry {
   readonly answeredBy: string
   /** The id (never the secret) of the key that was used last; empty when there is none. */
   readonly keyId: string
+  /** The last one of an interrupted call has the error `interrupted`. */
   readonly attempts: ReadonlyArray<Attempt>
   /** `ok`, `interrupted`, `defect`, or the `_tag` of the error. */
   readonly outcome: string
-  /** The HTTP status of the error, else of the last attempt; absent without a response. */
+  /**
+   * The HTTP status: at a gateway that of its response to the client, else that of the error or of the last attempt. Absent without a
+   * response, as for a client that disconnected before one.
+   */
   readonly status?: number
   readonly finishReason?: string
   /** For a broken or interrupted stream, an estimate from what had arrived. */

@@ -64,10 +64,10 @@ export const withHooks = (next: Service, hooks: Hooks, config: Config): Effect.E
     }
 
     return instrument(next, (call, fiber) => {
-      const { entryOf, opened, started, withRequestId } = CallRecord.makeRecorder(next.info, call, fiber)
+      const { around, entryOf, opened, started } = CallRecord.makeRecorder(next.info, call, fiber)
       enqueue(hooks.onStart, started)
       return {
-        ...(withRequestId === undefined ? {} : { around: withRequestId }),
+        ...(around === undefined ? {} : { around }),
         opened,
         end: (exit, answer) => {
           const ended = entryOf(exit, answer)

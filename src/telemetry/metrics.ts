@@ -6,8 +6,8 @@ import { Effect, FiberRef, Metric, MetricBoundaries, MetricKey, MetricLabel } fr
 import type { ApiKey } from "../vocabulary/ApiKey.js"
 import type { Verdict } from "../keyPool/model.js"
 import type { ModelInfo } from "../call/model.js"
-import type { Usage } from "../vocabulary/Usage.js"
-import type { FiberLabels, Outcome } from "../call/observer.js"
+import type { CallRecorder, FiberLabels, Outcome } from "../call/observer.js"
+import { metricLabel } from "./callerLabel.js"
 
 /** From 5 ms to about 11 minutes. */
 const seconds = MetricBoundaries.exponential({ start: 0.005, factor: 2, count: 18 })
@@ -58,17 +58,21 @@ type Update = (labels: FiberLabels) => void
 export const updateMetrics = (update: Update): Effect.Effect<void> =>
   FiberRef.getWith(FiberRef.currentMetricLabels, (labels) => Effect.sync(() => update(labels)))
 
-/** Counters for the values of a label, of which there are few, made at their first use. */
-const countersBy = (key: MetricKey.MetricKey.Counter<number>, labelsOf: (value: string) => Labels) => {
-  const counters = new Map<string, Metric.Metric.Counter<number>>()
-  return (value: string): Metric.Metric.Counter<number> => {
-    const existing = counters.get(value)
+/** What is made for the values of a label, of which there are few, at their first use. */
+export const memoized = <A>(make: (value: string) => A): ((value: string) => A) => {
+  const all = new Map<string, A>()
+  return (value) => {
+    const existing = all.get(value)
     if (existing !== undefined) return existing
-    const created = Metric.fromMetricKey(withLabels(labelsOf(value))(key))
-    counters.set(value, created)
+    const created = make(value)
+    all.set(value, created)
     return created
   }
 }
+
+/** Counters for the values of a label. */
+const countersBy = (key: MetricKey.MetricKey.Counter<number>, labelsOf: (value: string) => Labels) =>
+  memoized((value) => Metric.fromMetricKey(withLabels(labelsOf(value))(key)))
 
 export const labelsOf = ({ model, provider }: ModelInfo): Labels => ({ provider, model })
 
@@ -120,43 +124,57 @@ export const ofRetries = (info: ModelInfo) => {
 
 /** The metrics of calls. */
 export interface CallMetrics {
-  /** `now` is the time of the end, in milliseconds since the epoch. */
-  readonly ended: (
-    outcome: Outcome,
-    seconds: number,
-    usage: Usage | undefined,
-    labels: FiberLabels,
-    now: number
-  ) => void
+  readonly ended: CallRecorder["ended"]
   /** A stream's first event. */
   readonly firstEvent: (seconds: number, labels: FiberLabels) => void
 }
 
+/** The metrics of the calls of one caller. */
+interface CallerMetrics {
+  readonly requests: (outcome: Outcome) => Metric.Metric.Counter<number>
+  readonly tokens: ReadonlyArray<readonly [field: TokenField, metric: Metric.Metric.Counter<number>]>
+}
+
+/** The fields of a usage, and their kinds in the metrics. */
+const kinds = [
+  ["inputTokens", "input"],
+  ["outputTokens", "output"],
+  ["cachedInputTokens", "cached_input"],
+  ["cacheWriteTokens", "cache_write"],
+  ["reasoningTokens", "reasoning"]
+] as const
+
+type TokenField = (typeof kinds)[number][0]
+
 /** `withStatus`: whether requests also have the label `status` of other libraries. */
+const ofCaller = (info: ModelInfo, withStatus: boolean, caller: string): CallerMetrics => {
+  const labels = { ...labelsOf(info), ...(caller === "" ? {} : { label: caller }) }
+  return {
+    requests: countersBy(keys.requests, (outcome) => ({
+      ...labels,
+      outcome,
+      ...(withStatus ? { status: outcome === "ok" ? "success" : "error" } : {})
+    })),
+    tokens: kinds.map(([field, kind]): CallerMetrics["tokens"][number] => [
+      field,
+      Metric.fromMetricKey(withLabels({ ...labels, kind })(keys.tokens))
+    ])
+  }
+}
+
 export const ofCalls = (info: ModelInfo, withStatus: boolean): CallMetrics => {
   const labels = labelsOf(info)
-  const requests = countersBy(keys.requests, (outcome) => ({
-    ...labels,
-    outcome,
-    ...(withStatus ? { status: outcome === "ok" ? "success" : "error" } : {})
-  }))
   const duration = Metric.fromMetricKey(withLabels(labels)(keys.duration))
   const timeToFirstEvent = Metric.fromMetricKey(withLabels(labels)(keys.timeToFirstEvent))
-  const tokens = (kind: string) => Metric.fromMetricKey(withLabels({ ...labels, kind })(keys.tokens))
-  const kinds = [
-    ["inputTokens", tokens("input")],
-    ["outputTokens", tokens("output")],
-    ["cachedInputTokens", tokens("cached_input")],
-    ["cacheWriteTokens", tokens("cache_write")],
-    ["reasoningTokens", tokens("reasoning")]
-  ] as const
+  const callers = memoized((caller) => ofCaller(info, withStatus, caller))
   return {
     firstEvent: (elapsedSeconds, fiberLabels) => timeToFirstEvent.unsafeUpdate(elapsedSeconds, fiberLabels),
-    ended: (outcome, elapsedSeconds, usage, fiberLabels) => {
+    ended: ({ caller, labels: fiberLabels, millis, outcome, usage }) => {
+      const { requests, tokens } = callers(metricLabel(caller))
       requests(outcome).unsafeUpdate(1, fiberLabels)
-      duration.unsafeUpdate(elapsedSeconds, fiberLabels)
+      duration.unsafeUpdate(millis / 1000, fiberLabels)
       if (usage === undefined) return
-      for (const [field, metric] of kinds) if (usage[field] !== 0) metric.unsafeUpdate(usage[field], fiberLabels)
+      for (const [field, metric] of tokens) if (usage[field] !== 0) metric.unsafeUpdate(usage[field], fiberLabels)
     }
   }
 }

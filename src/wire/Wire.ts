@@ -188,6 +188,12 @@ export interface ServedError {
   readonly type?: string
   /** The invalid field of the request, for protocols that name it. */
   readonly param?: string
+  /**
+   * The id of the request, for protocols whose errors contain it.
+   *
+   * @since 0.2.0
+   */
+  readonly requestId?: string
 }
 
 /**

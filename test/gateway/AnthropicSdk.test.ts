@@ -166,7 +166,8 @@ describe("the Anthropic client", () => {
     [429, Anthropic.RateLimitError, "rate_limit_error"],
     [401, Anthropic.InternalServerError, "api_error"],
     [400, Anthropic.BadRequestError, "invalid_request_error"],
-    [500, Anthropic.InternalServerError, "api_error"]
+    [500, Anthropic.InternalServerError, "api_error"],
+    [529, Anthropic.OverloadedError, "overloaded_error"]
   ] as const
 
   for (const [status, Class, type] of cases) {
@@ -180,7 +181,10 @@ describe("the Anthropic client", () => {
             .catch((error: unknown) => error)
         )
         expect(error).toBeInstanceOf(Class)
-        expect(error).toMatchObject({ error: { type: "error", error: { type } } })
+        expect(error).toMatchObject({ error: { type: "error", error: { type } }, type })
+        // The id of the request is in a header, and in the body.
+        expect(error).toMatchObject({ requestID: expect.stringMatching(/^req_/) as string })
+        if (error instanceof Anthropic.APIError) expect(error.error).toHaveProperty("request_id", error.requestID)
       })
     )
   }
@@ -201,6 +205,92 @@ describe("the Anthropic client", () => {
       expect(text).toMatch(/^one/)
       expect(error).toBeInstanceOf(Anthropic.APIError)
       expect(error).toMatchObject({ error: { error: { type: "api_error" } } })
+    })
+  )
+
+  it.scopedLive("gives the Anthropic client the request id of an answer", () =>
+    Effect.gen(function* () {
+      const id = yield* withClient(async (client) => {
+        const { request_id } = await client.messages
+          .create({ model: "openai/large", max_tokens: 10, messages: hello }, { headers: { "x-request-id": "mine-7" } })
+          .withResponse()
+        return request_id
+      })
+      expect(id).toBe("mine-7")
+    })
+  )
+
+  it.scopedLive(
+    "makes the Anthropic client throw an overload and its reason when the provider is overloaded midway",
+    () =>
+      Effect.gen(function* () {
+        const gateway = yield* start({ provider: { answer: () => "one two three four five six" } })
+        for (const model of ["anthropic/large", "openai/large"]) {
+          yield* gateway.provider.next(
+            SimulatedProvider.errorEvent(4, { code: "overloaded_error", message: "We are overloaded" })
+          )
+          const error = yield* Effect.promise(() =>
+            clientOf(gateway)
+              .messages.stream({ model, max_tokens: 10, messages: hello })
+              .finalMessage()
+              .catch((error: unknown) => error)
+          )
+          expect(error).toBeInstanceOf(Anthropic.APIError)
+          expect(error).toMatchObject({ type: "overloaded_error" })
+          expect(String(error)).toContain("We are overloaded")
+        }
+      })
+  )
+
+  it.scopedLive("makes the Anthropic client throw its classes for the limits and the budget of its key", () =>
+    Effect.gen(function* () {
+      const gateway = yield* start({
+        access: {
+          keys: [
+            { key: "sk-poor", budget: { tokens: 1 } },
+            { key: "sk-slow", rateLimit: { requestsPerMinute: 1 } }
+          ]
+        }
+      })
+      const ask = (apiKey: string) =>
+        Effect.promise(() =>
+          new Anthropic({ apiKey, baseURL: gateway.url, maxRetries: 0 }).messages
+            .create({ model: "openai/large", max_tokens: 10, messages: hello })
+            .catch((error: unknown) => error)
+        )
+      const poor = yield* ask("sk-poor")
+      expect(poor).toBeInstanceOf(Anthropic.PaymentRequiredError)
+      expect(poor).toMatchObject({ type: "billing_error" })
+      yield* ask("sk-slow")
+      const slow = yield* ask("sk-slow")
+      expect(slow).toBeInstanceOf(Anthropic.RateLimitError)
+      expect(slow).toMatchObject({ type: "rate_limit_error" })
+      expect(String(slow)).toContain("The limit of your key is reached: 1 request per minute.")
+    })
+  )
+
+  it.scopedLive("pages through the models for the Anthropic client in both directions", () =>
+    Effect.gen(function* () {
+      const pages = yield* withClient(async (client) => {
+        const all = []
+        for await (const { id } of client.models.list({ limit: 2 })) all.push(id)
+        const first = await client.models.list({ limit: 2 })
+        const second = await first.getNextPage()
+        const before = await client.models.list({ limit: 1, before_id: second.data[0]?.id ?? "" })
+        const wrong = await Promise.all(
+          [{ limit: 0 }, { limit: 1001 }, { after_id: "nowhere" }].map((query) =>
+            client.models.list(query).catch((error: unknown) => error)
+          )
+        )
+        return { all, first, second, before, wrong }
+      })
+      expect(pages.all).toHaveLength(5)
+      expect(new Set(pages.all).size).toBe(5)
+      expect(pages.first).toMatchObject({ has_more: true, first_id: pages.all[0], last_id: pages.all[1] })
+      expect(pages.second.data.map(({ id }) => id)).toEqual(pages.all.slice(2, 4))
+      expect(pages.before.data.map(({ id }) => id)).toEqual(pages.all.slice(1, 2))
+      expect(pages.before.has_more).toBe(true)
+      for (const error of pages.wrong) expect(error).toBeInstanceOf(Anthropic.BadRequestError)
     })
   )
 })

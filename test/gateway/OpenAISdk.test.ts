@@ -340,4 +340,35 @@ describe("error classes of the OpenAI client", () => {
       )
     }
   }
+
+  it.scopedLive("throws a RateLimitError with its type for the limit of the key, and names a spent budget", () =>
+    Effect.gen(function* () {
+      const gateway = yield* start({
+        access: {
+          keys: [
+            { key: "sk-poor", budget: { tokens: 1 } },
+            { key: "sk-slow", rateLimit: { requestsPerMinute: 1 } }
+          ]
+        }
+      })
+      const ask = (apiKey: string) =>
+        Effect.promise(() =>
+          new OpenAI({ apiKey, baseURL: `${gateway.url}/v1`, maxRetries: 0 }).chat.completions
+            .create({ model: "openai/large", messages: [...hello] })
+            .catch((error: unknown) => error)
+        )
+      yield* ask("sk-slow")
+      const slow = yield* ask("sk-slow")
+      expect(slow).toBeInstanceOf(OpenAI.RateLimitError)
+      expect(slow).toMatchObject({ type: "rate_limit_error", code: "rate_limit_exceeded" })
+      expect(yield* ask("sk-poor")).toMatchObject({ status: 402, type: "insufficient_quota", code: "budget_exceeded" })
+    })
+  )
+
+  it.scopedLive("lists all models whatever limit is sent, because OpenAI's list has none", () =>
+    Effect.gen(function* () {
+      const { data } = yield* withClient((client) => client.models.list({ query: { limit: 1 } }))
+      expect(data).toHaveLength(5)
+    })
+  )
 })

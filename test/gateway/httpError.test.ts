@@ -110,6 +110,91 @@ describe("HttpError", () => {
     expect(error.message).not.toContain(secret)
   })
 
+  const reported = (tag: ErrorTag, message: string, code?: string) =>
+    HttpErrors.fromLLMError(
+      new Errors.StreamInterruptedError({
+        ...about,
+        begun: true,
+        partial,
+        reported: tag,
+        message,
+        ...(code === undefined ? {} : { code })
+      })
+    )
+
+  it("keeps the class and the reason of an error that the provider reports within a stream", () => {
+    const filtered = "p broke off the stream: p: The answer was filtered. Change the prompt, or use another model."
+    expect(reported("ContentFilterError", filtered)).toMatchObject({
+      status: 400,
+      code: "content_filter",
+      message: filtered
+    })
+    const down = "p broke off the stream: p: The server had an error. Try again later, or use another provider."
+    expect(reported("ProviderUnavailableError", down)).toMatchObject({ code: "provider_unavailable", message: down })
+    expect(reported("ProviderUnavailableError", down, "overloaded_error")).toMatchObject({
+      status: 503,
+      code: "overloaded"
+    })
+    expect(reported("RateLimitError", "Slow down.")).toMatchObject({ status: 429, code: "rate_limit_exceeded" })
+  })
+
+  it("hides the reason of an error within a stream that can name an account, a host or a person", () => {
+    const told = [secret, "ask ops@example", "see https://internal/", "10.0.0.7 refused", "acme_prod1 is full"]
+    for (const reason of told) {
+      const { message } = reported("ProviderUnavailableError", reason)
+      expect(message).toBe("The provider broke off its answer. The provider is not available.")
+    }
+    expect(reported("QuotaExceededError", "No credit is left for Jane Doe.").message).not.toContain("Jane")
+    expect(reported("RateLimitError", "Jane Doe sends too much.").message).not.toContain("Jane")
+  })
+
+  it("names whose rate limit was reached", () => {
+    const messageOf = (source: Errors.RateLimitError["source"]) =>
+      HttpErrors.fromLLMError(new Errors.RateLimitError({ ...about, source })).message
+    expect(messageOf("provider")).toContain("The provider limits")
+    expect(messageOf("limiter")).toContain("The gateway's limit for this model")
+    expect(messageOf("pool")).toContain("the gateway's keys for this model")
+  })
+
+  it("tells when to retry after every limit of the gateway, and after a provider's only where it says so", () => {
+    const waitOf = (source: Errors.RateLimitError["source"]) =>
+      HttpErrors.fromLLMError(new Errors.RateLimitError({ ...about, source })).retryAfter
+    expect(waitOf("provider")).toBeUndefined()
+    expect(waitOf("limiter")).toEqual(Duration.seconds(1))
+    expect(waitOf("pool")).toEqual(Duration.seconds(1))
+  })
+
+  it("answers an overload with the status that the protocol has for it", () => {
+    const overloads = [
+      new Errors.ProviderUnavailableError({ ...about, status: 529 }),
+      new Errors.ProviderUnavailableError({ ...about, status: 200, code: "overloaded_error" }),
+      new Errors.BalanceExhaustedError({
+        ...about,
+        answers: [],
+        retryable: true,
+        attempts: [
+          { provider: "p", model: "m", keyId: "k", error: "ProviderUnavailableError", status: 529, duration: 1 }
+        ]
+      })
+    ]
+    for (const overload of overloads) {
+      const error = HttpErrors.fromLLMError(overload)
+      const { encodeError } = Protocol.anthropic.wire
+      expect(HttpErrors.response(encodeError, error, { overloadedStatus: 529 }).status).toBe(529)
+      expect(encodeError(HttpErrors.servedError(error))).toMatchObject({ error: { type: "overloaded_error" } })
+      expect(HttpErrors.response(Protocol.chatCompletions.wire.encodeError, error).status).toBe(503)
+      expect(error.message).not.toContain(secret)
+    }
+  })
+
+  it("encodes 402 and 429 with the types of OpenAI's protocols", () => {
+    const budget = HttpErrors.fromLLMError(table.BudgetExceededError[0])
+    for (const { wire } of [Protocol.chatCompletions, Protocol.responses]) {
+      expect(wire.encodeError(HttpErrors.servedError(budget))).toMatchObject({ error: { type: "insufficient_quota" } })
+      expect(wire.encodeError(HttpErrors.servedError(limited))).toMatchObject({ error: { type: "rate_limit_error" } })
+    }
+  })
+
   const limited = HttpErrors.fromLLMError(new Errors.RateLimitError({ ...about, source: "limiter", ...wait }))
 
   it("rounds retry-after up to seconds and sends retry-after-ms", () => {

@@ -107,7 +107,16 @@ describe("the estimated tokens of a text", () => {
   it("are the same for a text that comes in pieces of any length", () => {
     const piece = FastCheck.oneof(
       FastCheck.string({ maxLength: 40, unit: "grapheme" }),
-      FastCheck.constantFrom("word ", "camelCase", "的确", "====", "  \n", "12,345", "x".repeat(5000), "a b ".repeat(4000))
+      FastCheck.constantFrom(
+        "word ",
+        "camelCase",
+        "的确",
+        "====",
+        "  \n",
+        "12,345",
+        "x".repeat(5000),
+        "a b ".repeat(4000)
+      )
     )
     FastCheck.assert(
       FastCheck.property(FastCheck.array(piece, { maxLength: 12 }), FastCheck.nat(12), (pieces, asked) => {

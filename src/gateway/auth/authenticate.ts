@@ -48,7 +48,11 @@ export const authenticated = (context: GatewayContext, route: (caller: Caller) =
     yield* context.requests.admit
     const { headers } = yield* HttpServerRequest.HttpServerRequest
     const caller = yield* callerOf(context, headers)
-    return yield* Effect.provideService(route(caller), Label, caller.label)
+    return yield* Effect.provideService(
+      Effect.mapError(route(caller), (error) => ({ ...error, label: caller.label })),
+      Label,
+      caller.label
+    )
   })
 
 /** Runs a route if the request has the admin token. */

@@ -21,6 +21,7 @@ import type { Usage } from "../../vocabulary/Usage.js"
 import type { VirtualKey } from "../VirtualKey.js"
 import { CurrentShare } from "../workers/share.js"
 import * as KeyShare from "./keyShare.js"
+import * as KeyRefusals from "./keyRefusals.js"
 
 /** For limiters of tokens or concurrency only. */
 const unlimitedRequests = { capacity: 1e9, refillRate: 1e9 } as const
@@ -149,7 +150,7 @@ const limiterOf = ({
   const limits = { ...(limitsRequests ? {} : unlimitedRequests), ...rateLimit, maxWait: 0 }
   return Effect.map(
     Effect.flatMap(RateLimiterFactory, (make) => make(id, limits)),
-    (limiter) => limitedBy(limiter, rateLimit.tokensPerMinute !== undefined)
+    (limiter) => limitedBy(KeyRefusals.named(limiter, rateLimit), rateLimit.tokensPerMinute !== undefined)
   )
 }
 

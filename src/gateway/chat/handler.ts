@@ -156,10 +156,13 @@ export const route = (context: GatewayContext, protocol: Protocol): HotRoute => 
 
   return {
     path,
+    operation: "chat",
+    ...(protocol.overloadedStatus === undefined ? {} : { overloadedStatus: protocol.overloadedStatus }),
     rawProtocol: wire.name,
     encodeError: wire.encodeError,
     answer: (hot) =>
       Effect.flatMap(Body.read(hot.request, context.bodyLimits, hot.account), ({ json: body }) => {
+        hot.setRequested(body)
         const decoded = wire.decodeRequest(body, { path, headers: hot.request.headers })
         if (Either.isLeft(decoded)) return Effect.fail(HttpErrors.fromWireFailure(decoded.left))
         const { model, ...chatRequest } = decoded.right.request

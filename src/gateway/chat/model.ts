@@ -4,6 +4,8 @@ import type { Frame, ServerWire } from "../../wire/Wire.js"
 export interface Protocol {
   readonly path: `/${string}`
   readonly wire: ServerWire
+  /** The status of an overload, where the protocol has one. @default 503 */
+  readonly overloadedStatus?: number
   /** Fields of a request that are dropped without a report when the provider uses another protocol. */
   readonly ignorable: ReadonlySet<string>
   /** The same for fields inside messages and tools: bookkeeping, and fields that the vocabulary expresses otherwise. */

@@ -2,6 +2,7 @@
 import * as Anthropic from "../../wire/anthropic/server/wire.js"
 import * as ChatCompletions from "../../wire/chatCompletions/server/wire.js"
 import * as Responses from "../../wire/responses/server/wire.js"
+import { anthropicOverloadedStatus } from "../http/callErrors.js"
 import type { Protocol } from "./model.js"
 import * as Passthrough from "./passthrough.js"
 
@@ -25,6 +26,7 @@ export const responses: Protocol = {
 
 export const anthropic: Protocol = {
   path: "/v1/messages",
+  overloadedStatus: anthropicOverloadedStatus,
   wire: Anthropic.server(),
   ignorable: new Set(["betas"]),
   ignorableNested: new Set(),

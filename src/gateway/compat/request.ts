@@ -93,11 +93,13 @@ const withoutFixedFields = ({ n: _, stream: __, ...body }: Record<string, unknow
 
 export const read = (
   context: GatewayContext,
-  { account, caller, request: received }: HotCall,
-  defaultModel: DefaultModel
+  { account, caller, request: received, setRequested }: HotCall,
+  defaultModel: DefaultModel,
+  streamed: boolean
 ) =>
   Effect.gen(function* () {
     const { json } = yield* Body.read(received, context.bodyLimits, account)
+    setRequested({ ...json, stream: streamed })
     const body = withoutFixedFields(json)
     if (body["messages"] === undefined || body["messages"] === null) return yield* Effect.fail(missing)
     const decoded = yield* Effect.mapError(

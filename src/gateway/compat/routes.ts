@@ -141,14 +141,19 @@ export interface SimpleRoutes {
 
 export const make = (context: GatewayContext, options: Options): Effect.Effect<SimpleRoutes> =>
   Effect.map(Requests.makeDefaultModel(context, options.model), (defaultModel) => {
-    const chat = (path: `/${string}`, respond: typeof Responses.respondWhole): HotRoute => ({
+    const chat = (path: `/${string}`, respond: typeof Responses.respondWhole, streamed: boolean): HotRoute => ({
       path,
+      operation: "chat",
       encodeError,
-      answer: (call) => Effect.flatMap(Requests.read(context, call, defaultModel), (request) => respond(call, request))
+      answer: (call) =>
+        Effect.flatMap(Requests.read(context, call, defaultModel, streamed), (request) => respond(call, request))
     })
     const get = (path: `/${string}`, handler: Handler): Route => ({ method: "GET", path, handler, encodeError })
     return {
-      hot: [chat("/llm/chat", Responses.respondWhole), chat("/llm/chat/stream", Responses.respondStreaming(context))],
+      hot: [
+        chat("/llm/chat", Responses.respondWhole, false),
+        chat("/llm/chat/stream", Responses.respondStreaming(context), true)
+      ],
       others: [
         get("/llm/system-load", systemLoad(context)),
         get("/llm/system-capacity", systemCapacity(context)),

@@ -4,6 +4,7 @@
  */
 import * as Costs from "../../vocabulary/cost.js"
 import * as Sketch from "../../vocabulary/quantileSketch.js"
+import { refusedModel } from "../http/model.js"
 import type { Bucket, Percentiles, Times } from "./snapshot.js"
 
 /** A finished call. Times are in milliseconds. */
@@ -184,8 +185,8 @@ export const unsafeMake = (): Series => {
       const inMinute = model.minutes.at(now)
       inMinute.requests += 1
       if (!notFailures.has(outcome)) inMinute.failed += 1
-      // The time until a client disconnected is not a latency of the model.
-      if (outcome === "interrupted") return
+      // The time until a client disconnected, or until a refusal, is not a latency of the model.
+      if (outcome === "interrupted" || call.model === refusedModel) return
       measure(times, call)
       measure(minutes.at(now), call)
       measure(model.times.at(now), call)

@@ -1,131 +1,21 @@
-/** The errors that the gateway answers with, and the table that maps the errors of calls to HTTP statuses, codes and messages. */
+/** The errors that the gateway answers with. Those of calls are in `callErrors.ts`. */
 import { HttpServerResponse } from "@effect/platform"
-import { Duration, Effect, Metric, Option } from "effect"
-import type { ErrorTag, LLMError } from "../../vocabulary/LLMError.js"
-import * as Errors from "../../vocabulary/LLMError.js"
+import { Duration, Effect, Metric } from "effect"
+import { Label } from "../../internal/label.js"
+import { metricLabel } from "../../telemetry/callerLabel.js"
 import type { ServedError, ServerWire, WireFailure } from "../../wire/Wire.js"
+import { inSeconds, overloadCode } from "./callErrors.js"
 
-/** A refusal or a failure, before a protocol encodes it. */
-export interface HttpError extends ServedError {
-  readonly retryAfter?: Duration.Duration
-  /** Sent as `x-should-retry`, which the official clients follow: false where a retry cannot succeed. */
-  readonly shouldRetry?: boolean
-  readonly headers?: Readonly<Record<string, string>>
-  /** The cause, which only the log shows, under the id of the request. */
-  readonly error?: LLMError
-}
+import type { HttpError, Requested } from "./model.js"
 
-/** One row of the table. */
-interface Row {
-  readonly status: number
-  readonly code: string
-  /**
-   * What the client reads; absent: the message of the error itself, where that is about the request. Every other message can
-   * name accounts, hosts or the spending of other clients, and is only logged.
-   */
-  readonly message?: string
-}
+export { fromLLMError } from "./callErrors.js"
+export type { HttpError } from "./model.js"
 
-/**
- * A provider's 401 or 403 becomes a 502: it refused the gateway's credentials, while the client's own key is valid. A provider
- * account without credit, and a key pool in cooldown, become a 503.
- */
-const table: Readonly<Record<ErrorTag, Row>> = {
-  RateLimitError: {
-    status: 429,
-    code: "rate_limit_exceeded",
-    message: "Too many requests for this model at the moment."
-  },
-  QuotaExceededError: {
-    status: 503,
-    code: "upstream_quota_exceeded",
-    message: "The gateway's account with the provider has no quota left."
-  },
-  AuthenticationError: {
-    status: 502,
-    code: "upstream_authentication_failed",
-    message: "The provider refused the gateway's credentials."
-  },
-  PermissionError: {
-    status: 502,
-    code: "upstream_permission_denied",
-    message: "The gateway's account with the provider has no permission for this request."
-  },
-  ModelNotFoundError: { status: 404, code: "model_not_found", message: "The provider does not have this model." },
-  ContextLengthError: { status: 400, code: "context_length_exceeded" },
-  ContentFilterError: { status: 400, code: "content_filter" },
-  InvalidRequestError: { status: 400, code: "invalid_request" },
-  ProviderUnavailableError: { status: 503, code: "provider_unavailable", message: "The provider is not available." },
-  NetworkError: { status: 502, code: "provider_unreachable", message: "The provider could not be reached." },
-  TimeoutError: { status: 504, code: "timeout", message: "The provider took too long to answer." },
-  MalformedResponseError: {
-    status: 502,
-    code: "malformed_response",
-    message: "The provider's answer could not be read."
-  },
-  StreamInterruptedError: {
-    status: 502,
-    code: "stream_interrupted",
-    message: "The provider's answer ended before it was complete."
-  },
-  UnsupportedError: { status: 400, code: "unsupported" },
-  KeyPoolExhaustedError: {
-    status: 503,
-    code: "no_key_available",
-    message: "None of the gateway's keys for this model can be used at the moment."
-  },
-  BalanceExhaustedError: {
-    status: 503,
-    code: "no_deployment_available",
-    message: "No deployment of this model is available."
-  },
-  SharedStateError: {
-    status: 503,
-    code: "shared_state_unavailable",
-    message: "The gateway cannot reach the state that it shares with other instances."
-  },
-  BudgetExceededError: { status: 402, code: "budget_exceeded", message: "The budget for this call is spent." }
-}
-
-const inSeconds = (wait: Duration.Duration): number => Math.ceil(Duration.toSeconds(wait))
-
-/** Whether the official clients retry this status by default. */
-const isRetriedByClients = (status: number): boolean =>
-  status >= 500 || status === 429 || status === 408 || status === 409
-
-/** The message can name the model without a price, because the client sent that name. */
-const unknownPrice = ({ model, provider }: LLMError): Row => ({
-  status: 402,
-  code: "price_unknown",
-  message:
-    `The budget for this call is in dollars and the price of '${provider}/${model}' is not known, so the call was not sent.` +
-    ` The operator of the gateway can set the "price" of this model in provider.json.`
+/** What the body of a request asks for. */
+export const requestedBy = ({ model, stream }: Readonly<Record<string, unknown>>): Requested => ({
+  streamed: stream === true,
+  ...(typeof model === "string" ? { model } : {})
 })
-
-const rowOf = (error: LLMError): Row =>
-  error._tag === "BudgetExceededError" && error.reason === "unknown-price" ? unknownPrice(error) : table[error._tag]
-
-/** The error of a call as the client sees it. */
-export const fromLLMError = (error: LLMError): HttpError => {
-  const { code, message = error.message, status } = rowOf(error)
-  const wait = Option.filter(Errors.retryAfter(error), Duration.isFinite)
-  return {
-    status,
-    code,
-    error,
-    message: Option.match(wait, {
-      onNone: () => message,
-      onSome: (wait) => `${message} Try again in ${inSeconds(wait)} seconds.`
-    }),
-    ...("field" in error && error.field !== undefined && error.field !== "" ? { param: error.field } : {}),
-    ...(Option.isSome(wait) ? { retryAfter: wait.value } : {}),
-    ...(isRetriedByClients(status) && !isWorthRetrying(error) ? { shouldRetry: false } : {})
-  }
-}
-
-/** True for retryable errors, and for errors with a finite time to wait. */
-const isWorthRetrying = (error: LLMError): boolean =>
-  Errors.isRetryable(error) || Option.isSome(Option.filter(Errors.retryAfter(error), Duration.isFinite))
 
 /** The error for a request that the wire cannot decode. */
 export const fromWireFailure = (failure: WireFailure): HttpError => {
@@ -266,17 +156,23 @@ const errors = Metric.counter("llm_gateway_errors_total", {
   incremental: true
 })
 
-/** Codes come from this module, so the number of label values is bounded. */
-const count = ({ code = "", status }: HttpError): Effect.Effect<void> =>
-  errors.pipe(Metric.tagged("status", String(status)), Metric.tagged("code", code), Metric.update(1))
+/** Codes come from this module, and labels are bounded, so the number of series is. */
+const count = ({ code = "", status }: HttpError, label: string): Effect.Effect<void> =>
+  errors.pipe(
+    Metric.tagged("status", String(status)),
+    Metric.tagged("code", code),
+    Metric.tagged("label", metricLabel(label)),
+    Metric.update(1)
+  )
 
-/** Counts the error, and logs the cause of a 5xx, which the client does not see. */
+/** Counts the error under the label of the client's key, and logs the cause of a 5xx, which the client does not see. */
 export const record = (error: HttpError): Effect.Effect<void> => {
-  const { code = "", error: cause, status } = error
+  const { code = "", error: cause, label, status } = error
+  const counted = Effect.flatMap(Label, (current) => count(error, label ?? current))
   return cause === undefined || status < 500
-    ? count(error)
+    ? counted
     : Effect.zipRight(
-        count(error),
+        counted,
         Effect.annotateLogs(Effect.logWarning(`${cause._tag}: ${cause.message}`), { status, code })
       )
 }
@@ -292,12 +188,36 @@ export const headersOf = ({ headers, retryAfter, shouldRetry }: HttpError): Read
   ...headers
 })
 
-/** The response, encoded by the protocol of the client. */
+/** How a response to a client is made. */
+export interface ResponseOptions {
+  /** The id of the request, which Anthropic's errors contain. */
+  readonly requestId?: string
+  /** The status of an overload, where the protocol has one. @default 503 */
+  readonly overloadedStatus?: number
+}
+
+/** The status and the body of a response, encoded by the protocol of the client. */
+export const encoded = (
+  encodeError: ServerWire["encodeError"],
+  error: HttpError,
+  { overloadedStatus = error.status, requestId }: ResponseOptions = {}
+): { readonly status: number; readonly body: Record<string, unknown> } => {
+  const served = servedError(error)
+  return {
+    status: error.code === overloadCode ? overloadedStatus : error.status,
+    body: encodeError(requestId === undefined ? served : { ...served, requestId })
+  }
+}
+
+/** A response of the platform. */
 export const response = (
   encodeError: ServerWire["encodeError"],
-  error: HttpError
-): HttpServerResponse.HttpServerResponse =>
-  HttpServerResponse.unsafeJson(encodeError(servedError(error)), { status: error.status, headers: headersOf(error) })
+  error: HttpError,
+  options?: ResponseOptions
+): HttpServerResponse.HttpServerResponse => {
+  const { body, status } = encoded(encodeError, error, options)
+  return HttpServerResponse.unsafeJson(body, { status, headers: headersOf(error) })
+}
 
 /** The fields that the response body contains. */
 export const servedError = ({ code, message, param, status, type }: HttpError): ServedError => ({

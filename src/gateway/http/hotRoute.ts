@@ -8,24 +8,33 @@ import { WantsRawResponse } from "../../call/passthrough.js"
 import { whileChanged } from "../../internal/context.js"
 import { Label } from "../../internal/label.js"
 import type { ServerWire } from "../../wire/Wire.js"
+import { RequestId, watchedContext } from "../../telemetry/callRecord.js"
 import { callerOf } from "../auth/authenticate.js"
 import type { Caller } from "../auth/model.js"
 import type { BodyAccount } from "./bodyAccount.js"
 import type { GatewayContext } from "./context.js"
 import * as HttpErrors from "./error.js"
 import type { Exchange } from "./exchange.js"
+import type { Operation } from "./model.js"
+import * as Refusals from "./refusals.js"
 
 /** An admitted request of an authenticated caller. */
 export interface HotCall extends Exchange {
   readonly caller: Caller
   /** Counts the bytes of the body. Released at the latest at the end of the response. */
   readonly account: BodyAccount
+  /** Tells what the body asks for, for the record of a refusal. */
+  readonly setRequested: (body: Readonly<Record<string, unknown>>) => void
   /** Whether the request was interrupted because the gateway shuts down. */
   readonly isExpired: () => boolean
 }
 
 export interface HotRoute {
   readonly path: `/${string}`
+  /** What the requests call. Refusals of a route without one are not shown to the observers of calls. */
+  readonly operation?: Operation
+  /** The status of an overload, where the protocol has one. @default 503 */
+  readonly overloadedStatus?: number
   /** The wire whose raw answers are returned beside the decoded ones. */
   readonly rawProtocol?: string
   /** Sends the response. A failure must come before it begins. */
@@ -60,7 +69,7 @@ export const logDefect = (message: string, cause: Cause.Cause<unknown>): Effect.
 /** Handles a request from its admission to the end of its response. */
 export const serve = (
   context: GatewayContext,
-  { answer, encodeError, rawProtocol }: HotRoute,
+  { answer, encodeError, operation, overloadedStatus, rawProtocol }: HotRoute,
   exchange: Exchange
 ): Effect.Effect<void> =>
   Effect.uninterruptibleMask((restore) =>
@@ -69,15 +78,38 @@ export const serve = (
       let expired = false
       const isExpired = (): boolean => expired
 
+      let caller: Caller | undefined
+      let requested: HttpErrors.HttpError["requested"]
+
+      const record = (error: HttpErrors.HttpError): Effect.Effect<void> => {
+        const described: HttpErrors.HttpError = {
+          ...error,
+          ...(caller === undefined ? {} : { label: caller.label }),
+          ...(requested === undefined ? {} : { requested })
+        }
+        const counted = HttpErrors.record(described)
+        return operation === undefined
+          ? counted
+          : Effect.zipRight(counted, Refusals.record(context, operation, described))
+      }
+
+      const requestId = Context.get(fiber.currentContext, RequestId)
       const fail = (error: HttpErrors.HttpError): Effect.Effect<void> =>
         // A logger of the program that throws must not keep the client from its answer.
         Effect.ensuring(
-          HttpErrors.record(error),
+          record(error),
           Effect.sync(() => {
-            const body = JSON.stringify(encodeError(HttpErrors.servedError(error)))
-            response.send(error.status, HttpErrors.headersOf(error), body)
+            const { body, status } = HttpErrors.encoded(encodeError, error, {
+              requestId,
+              ...(overloadedStatus === undefined ? {} : { overloadedStatus })
+            })
+            response.send(status, HttpErrors.headersOf(error), JSON.stringify(body))
           })
         )
+
+      const setRequested = (body: Readonly<Record<string, unknown>>): void => {
+        requested = HttpErrors.requestedBy(body)
+      }
 
       const exit = context.requests.enter(() => {
         expired = true
@@ -90,12 +122,12 @@ export const serve = (
         exit()
       }
 
-      const answered = Effect.flatMap(restore(callerOf(context, request.headers)), (caller) => {
-        account = context.bodies.make(caller.id)
-        return whileChanged(restore(answer({ request, response, caller, account, isExpired })), (outer) => {
-          const labelled = Context.add(outer, Label, caller.label)
-          return rawProtocol === undefined ? labelled : Context.add(labelled, WantsRawResponse, rawProtocol)
-        })
+      const answered = Effect.flatMap(restore(callerOf(context, request.headers)), (found) => {
+        caller = found
+        account = context.bodies.make(found.id)
+        const call: HotCall = { request, response, caller: found, account, setRequested, isExpired }
+        const added = watchedContext().pipe(Context.add(Label, found.label), Context.add(WantsRawResponse, rawProtocol))
+        return whileChanged(restore(answer(call)), (outer) => Context.merge(outer, added))
       })
       return Effect.matchCauseEffect(answered, {
         onSuccess: () => Effect.sync(leave),

@@ -1,7 +1,6 @@
 /** Serves the hot routes from the requests and responses of Node's server, each in one fiber. */
 import { Context, Effect, FiberId, FiberRef, FiberRefs, HashMap, Runtime } from "effect"
 import type { ServerResponse } from "node:http"
-import * as CallRecord from "../../telemetry/callRecord.js"
 import * as Spans from "../../telemetry/spans.js"
 import type { GatewayContext } from "./context.js"
 import type { Request, Responder } from "./exchange.js"
@@ -12,18 +11,18 @@ import { whenQueuedCloses } from "./nodeServer.js"
 import * as RequestId from "./requestId.js"
 import * as Tracing from "./tracing.js"
 
-const makeResponder = (response: ServerResponse, id: string): Responder => ({
+const makeResponder = (response: ServerResponse, id: string, isAnthropic: boolean): Responder => ({
   send: (status, headers, body) => {
     if (response.destroyed) return
     response.writeHead(status, {
       "content-type": "application/json",
-      ...RequestId.headersWith(id, headers),
+      ...RequestId.headersWith(id, isAnthropic, headers),
       "content-length": Buffer.byteLength(body)
     })
     response.end(body)
   },
   begin: (headers) => {
-    if (!response.destroyed) response.writeHead(200, { ...RequestId.headersWith(id, headers) })
+    if (!response.destroyed) response.writeHead(200, { ...RequestId.headersWith(id, isAnthropic, headers) })
   },
   write: (piece) => response.write(piece),
   drained: Effect.async<void>((resume) => {
@@ -37,10 +36,10 @@ const makeResponder = (response: ServerResponse, id: string): Responder => ({
 })
 
 /** The fiber of a request begins with the request's id in its context and its log annotations, which saves changing them later. */
-const runtimeOf = (runtime: Runtime.Runtime<never>, id: string): Runtime.Runtime<never> =>
+const runtimeOf = (runtime: Runtime.Runtime<never>, id: string, isAnthropic: boolean): Runtime.Runtime<never> =>
   Runtime.make({
     runtimeFlags: runtime.runtimeFlags,
-    context: Context.add(runtime.context, CallRecord.RequestId, id),
+    context: Context.merge(runtime.context, RequestId.contextOf(id, isAnthropic)),
     fiberRefs: FiberRefs.updateAs(runtime.fiberRefs, {
       fiberId: FiberId.none,
       fiberRef: FiberRef.currentLogAnnotations,
@@ -69,10 +68,13 @@ export const make = (
       if (route === undefined) return false
       const received: Request = { method, path, headers, body: request }
       const id = RequestId.idOf(headers)
-      const handler = serve(context, route, { request: received, response: makeResponder(response, id) })
+      const isAnthropic = RequestId.isAnthropicRequest(path, headers)
+      const handler = serve(context, route, { request: received, response: makeResponder(response, id, isAnthropic) })
       const remoteAddress = request.socket.remoteAddress
       const traced = { method, url, headers, remoteAddress, status: () => response.statusCode }
-      const fiber = Runtime.runFork(runtimeOf(runtime, id))(Tracing.inRequestSpan(isSilent, traced, handler))
+      const fiber = Runtime.runFork(runtimeOf(runtime, id, isAnthropic))(
+        Tracing.inRequestSpan(isSilent, traced, handler)
+      )
       const interrupt = (): void => fiber.unsafeInterruptAsFork(FiberId.none)
       response.on("close", () => {
         if (!response.writableEnded) interrupt()

@@ -1,9 +1,13 @@
 /** What every response has: the id of its request, security headers, and CORS headers where they are configured. */
 import type { HttpApp } from "@effect/platform"
 import { Headers, HttpMiddleware, HttpServerRequest, HttpServerResponse } from "@effect/platform"
-import { Effect } from "effect"
+import { Context, Effect } from "effect"
 import { randomUUID } from "node:crypto"
-import * as AccessLog from "../../telemetry/AccessLog.js"
+import { changed } from "../../internal/context.js"
+import type { StatusOf } from "../../telemetry/callRecord.js"
+import { RequestId, ResponseStatus } from "../../telemetry/callRecord.js"
+import type { LLMError } from "../../vocabulary/LLMError.js"
+import { anthropicOverloadedStatus, statusOf } from "./callErrors.js"
 import type { RequestHeaders, ResponseHeaders } from "./exchange.js"
 import { header } from "./exchange.js"
 
@@ -28,19 +32,38 @@ export const idOf = (headers: RequestHeaders): string => {
 /** The log annotation with the id of a request. */
 export const annotation = "request_id"
 
+/** Whether a request is for a route of Anthropic's protocol. Both protocols list models; only Anthropic's clients send a version. */
+export const isAnthropicRequest = (url: string, headers: RequestHeaders): boolean =>
+  url.startsWith("/v1/messages") || (headers["anthropic-version"] !== undefined && url.startsWith("/v1/models"))
+
 /** The headers of a response with the id of its request, and the security headers that it does not set itself. */
-export const headersWith = (id: string, headers: ResponseHeaders): ResponseHeaders => ({
-  ...securityHeaders,
-  ...headers,
-  "x-request-id": id
-})
+export const headersWith = (id: string, isAnthropic: boolean, headers: ResponseHeaders): ResponseHeaders =>
+  isAnthropic
+    ? // Anthropic's clients read `request-id`.
+      { ...securityHeaders, ...headers, "x-request-id": id, "request-id": id }
+    : { ...securityHeaders, ...headers, "x-request-id": id }
+
+const responseStatus =
+  (overloadedStatus?: number): StatusOf =>
+  (error: LLMError | undefined) =>
+    error === undefined ? 200 : statusOf(error, overloadedStatus)
+
+const openaiStatus = responseStatus()
+const anthropicStatus = responseStatus(anthropicOverloadedStatus)
+
+/** The context of a request: its id, and the statuses of its protocol. */
+export const contextOf = (id: string, isAnthropic: boolean): Context.Context<RequestId | ResponseStatus> =>
+  Context.make(RequestId, id).pipe(Context.add(ResponseStatus, isAnthropic ? anthropicStatus : openaiStatus))
 
 /** Adds the request id to the response, the logs and the access log, and the security headers. */
 export const withRequestId = <E, R>(app: HttpApp.Default<E, R>): HttpApp.Default<E, R> =>
-  Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ headers }) => {
+  Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ headers, url }) => {
     const id = idOf(headers)
-    return Effect.map(Effect.annotateLogs(AccessLog.withRequestId(app, id), annotation, id), (response) =>
-      HttpServerResponse.setHeaders(response, Headers.unsafeFromRecord(headersWith(id, response.headers)))
+    const isAnthropic = isAnthropicRequest(url, headers)
+    const added = contextOf(id, isAnthropic)
+    const identified = changed(app, (context) => Context.merge(context, added))
+    return Effect.map(Effect.annotateLogs(identified, annotation, id), (response) =>
+      HttpServerResponse.setHeaders(response, Headers.unsafeFromRecord(headersWith(id, isAnthropic, response.headers)))
     )
   })
 

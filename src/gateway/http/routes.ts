@@ -14,21 +14,25 @@ import * as Admin from "../routes/admin.js"
 import * as CountTokens from "../routes/countTokens.js"
 import * as Documents from "../routes/openapi/documents.js"
 import * as Metrics from "../routes/metrics.js"
+import * as AccessLog from "../../telemetry/AccessLog.js"
 import * as HttpErrors from "./error.js"
 import * as HotApp from "./hotApp.js"
 import type { HotRoute } from "./hotRoute.js"
 
 /** Encodes the errors of a route by its protocol. A defect is logged, and answered with an internal error. */
-const appOf = ({ encodeError, handler }: Route): HttpApp.Default<never, HttpRouter.RouteContext | Scope.Scope> =>
-  handler.pipe(
-    Effect.catchAll((error) => Effect.as(HttpErrors.record(error), HttpErrors.response(encodeError, error))),
+const appOf = ({ encodeError, handler }: Route): HttpApp.Default<never, HttpRouter.RouteContext | Scope.Scope> => {
+  const responseOf = (error: HttpErrors.HttpError) =>
+    Effect.map(AccessLog.requestId, (requestId) => HttpErrors.response(encodeError, error, { requestId }))
+  return handler.pipe(
+    Effect.catchAll((error) => Effect.zipRight(HttpErrors.record(error), responseOf(error))),
     Effect.catchAllDefect((defect) =>
-      Effect.as(
+      Effect.zipRight(
         Effect.logError("unexpected error while handling a request", defect),
-        HttpErrors.response(encodeError, HttpErrors.internal)
+        responseOf(HttpErrors.internal)
       )
     )
   )
+}
 
 const routerOf = (routes: ReadonlyArray<Route>): Router =>
   HttpRouter.fromIterable(routes.map((route) => HttpRouter.makeRoute(route.method, route.path, appOf(route))))

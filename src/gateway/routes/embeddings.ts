@@ -13,10 +13,12 @@ const openaiWires: ReadonlySet<string> = new Set(["chat-completions", "responses
 
 export const route = (context: GatewayContext): HotRoute => ({
   path: "/v1/embeddings",
+  operation: "embeddings",
   encodeError: chatCompletions.wire.encodeError,
-  answer: ({ account, caller, request, response }) =>
+  answer: ({ account, caller, request, response, setRequested }) =>
     Effect.gen(function* () {
       const { json: body } = yield* Body.read(request, context.bodyLimits, account)
+      setRequested(body)
       const { model, ...input } = yield* Effect.mapError(wire.decodeRequest(body), HttpErrors.fromWireFailure)
       const llm = yield* context.resolveModel(caller, model)
       const { extra = {}, ...supported } = input

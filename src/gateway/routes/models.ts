@@ -1,6 +1,6 @@
 /** The models that a client can use, in the formats of OpenAI and Anthropic. */
 import { HttpRouter, HttpServerRequest } from "@effect/platform"
-import { Effect } from "effect"
+import { Effect, Either } from "effect"
 import type { Listed } from "../../models/model.js"
 import * as JsonResponse from "../http/response.js"
 import type { Caller } from "../auth/model.js"
@@ -40,6 +40,39 @@ const anthropic = ({ id }: Entry) => ({
   created_at: "1970-01-01T00:00:00Z"
 })
 
+const defaultLimit = 20
+const maxLimit = 1000
+
+interface Page {
+  readonly entries: ReadonlyArray<Entry>
+  readonly hasMore: boolean
+}
+
+const invalidParam = (name: string, expected: string): Either.Either<never, HttpErrors.HttpError> =>
+  Either.left(HttpErrors.invalid(`Invalid value for '${name}': expected ${expected}.`, name))
+
+/**
+ * The page after `after_id`, or the one before `before_id`; the first without them. `has_more` is about the direction of the page.
+ * Anthropic, API reference: models/list.
+ */
+const pageOf = (entries: ReadonlyArray<Entry>, params: URLSearchParams): Either.Either<Page, HttpErrors.HttpError> => {
+  const [sent, after, before] = [params.get("limit"), params.get("after_id"), params.get("before_id")]
+  const limit = sent === null ? defaultLimit : /^\d+$/.test(sent) ? Number(sent) : 0
+  if (limit < 1 || limit > maxLimit) return invalidParam("limit", `a whole number from 1 to ${maxLimit}`)
+  if (after !== null && before !== null) return invalidParam("before_id", "no cursor beside 'after_id'")
+  const cursor = after ?? before
+  const position = cursor === null ? -1 : entries.findIndex(({ id }) => id === cursor)
+  if (cursor !== null && position === -1) {
+    return invalidParam(after === null ? "before_id" : "after_id", "the id of a model in the list")
+  }
+  const start = before === null ? position + 1 : Math.max(0, position - limit)
+  const end = before === null ? start + limit : position
+  return Either.right({
+    entries: entries.slice(start, end),
+    hasMore: before === null ? end < entries.length : start > 0
+  })
+}
+
 /** Both protocols list models at the same path; only Anthropic's clients send their version. */
 const isAnthropicClient = Effect.map(
   HttpServerRequest.HttpServerRequest,
@@ -48,18 +81,17 @@ const isAnthropicClient = Effect.map(
 
 export const list = (context: GatewayContext): Handler =>
   Authentication.authenticated(context, (caller) =>
-    Effect.map(isAnthropicClient, (isAnthropic) => {
+    Effect.gen(function* () {
       const entries = entriesFor(context.models.list, caller)
-      return JsonResponse.json(
-        isAnthropic
-          ? {
-              data: entries.map(anthropic),
-              has_more: false,
-              first_id: entries[0]?.id ?? null,
-              last_id: entries.at(-1)?.id ?? null
-            }
-          : { object: "list", data: entries.map(openai) }
-      )
+      if (!(yield* isAnthropicClient)) return JsonResponse.json({ object: "list", data: entries.map(openai) })
+      const { url } = yield* HttpServerRequest.HttpServerRequest
+      const page = yield* pageOf(entries, new URL(url, "http://localhost").searchParams)
+      return JsonResponse.json({
+        data: page.entries.map(anthropic),
+        has_more: page.hasMore,
+        first_id: page.entries[0]?.id ?? null,
+        last_id: page.entries.at(-1)?.id ?? null
+      })
     })
   )
 

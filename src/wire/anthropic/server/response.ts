@@ -62,10 +62,17 @@ const types: Readonly<Record<number, string>> = {
   529: "overloaded_error"
 }
 
+/** An overload within a stream, or one that is reported with another status, has the type of 529 too. */
+const typeOf = ({ code, status }: ServedError): string =>
+  code === "overloaded" || code === "overloaded_error"
+    ? "overloaded_error"
+    : (types[status] ?? (status >= 500 ? "api_error" : "invalid_request_error"))
+
 export const encodeError = (error: ServedError): Record<string, unknown> => ({
   type: "error",
   error: {
-    type: error.type ?? types[error.status] ?? (error.status >= 500 ? "api_error" : "invalid_request_error"),
+    type: error.type ?? typeOf(error),
     message: error.message
-  }
+  },
+  ...(error.requestId === undefined ? {} : { request_id: error.requestId })
 })

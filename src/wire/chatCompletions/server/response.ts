@@ -11,6 +11,7 @@ import type {
 } from "../../../vocabulary/ChatEvent.js"
 import type { Json } from "../../json.js"
 import { record, records, string } from "../../json.js"
+import { openaiType } from "../../error/openaiType.js"
 import { mergeFields } from "../../native.js"
 import type { Frame, Served, ServedError, StreamEncoder } from "../../Wire.js"
 import { encodeEntries } from "../content.js"
@@ -287,7 +288,7 @@ export const encodeStream =
 export const encodeError = (error: ServedError): Record<string, unknown> => ({
   error: {
     message: error.message,
-    type: error.type ?? (error.status >= 500 ? "server_error" : "invalid_request_error"),
+    type: error.type ?? openaiType(error.status),
     param: error.param ?? null,
     code: error.code ?? null
   }

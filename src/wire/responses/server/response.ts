@@ -2,6 +2,7 @@
 import type { ChatResponse, FinishReason, ReasoningPart, ToolCall } from "../../../vocabulary/Chat.js"
 import type { Usage } from "../../../vocabulary/Usage.js"
 import type { Json } from "../../json.js"
+import { openaiType } from "../../error/openaiType.js"
 import { isRecord } from "../../json.js"
 import type { Served, ServedError } from "../../Wire.js"
 import type { ContentPart } from "../items.js"
@@ -126,13 +127,10 @@ export const encodeResponse = (
   }
 }
 
-const typeOf = (status: number): string =>
-  status === 429 ? "rate_limit_exceeded" : status >= 500 ? "server_error" : "invalid_request_error"
-
 export const encodeError = (error: ServedError): Record<string, unknown> => ({
   error: {
     message: error.message,
-    type: error.type ?? typeOf(error.status),
+    type: error.type ?? openaiType(error.status),
     param: error.param ?? null,
     code: error.code ?? null
   }

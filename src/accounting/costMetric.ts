@@ -1,0 +1,51 @@
+/** The metric of costs: what the attempts of calls cost, by the label of the caller. */
+import { Context, Effect, Metric, MetricKey, Option } from "effect"
+import { withListener } from "../call/added.js"
+import type { Middleware } from "../call/model.js"
+import { sendChat, toChat } from "../call/sending.js"
+import type { Listener } from "../call/usageListeners.js"
+import { notifying } from "../call/usageListeners.js"
+import { wrap } from "../call/wrap.js"
+import { metricLabel } from "../telemetry/callerLabel.js"
+import { memoized, withLabels } from "../telemetry/metrics.js"
+import * as Priced from "./pricing/cost.js"
+import * as Pricing from "./pricing/model.js"
+
+const key = MetricKey.counter("llm_cost_dollars_total", {
+  description: "Costs in dollars of calls with a known price",
+  incremental: true
+})
+
+/** The counters of all models and callers. Labelling costs ten times as much as counting, so each is labelled once. */
+const counters = memoized((provider) =>
+  memoized((model) =>
+    memoized((label) => Metric.fromMetricKey(withLabels({ provider, model, ...(label === "" ? {} : { label }) })(key)))
+  )
+)
+
+/**
+ * Makes the middleware that counts the cost of every attempt at the prices in context of the call, else at the price of the model,
+ * else at `pricing`. An attempt without a known price counts nothing.
+ */
+export const make = (pricing: Pricing.Service): Middleware => {
+  const listener: Listener = {
+    owner: counters,
+    onUsage: (attempt, context) =>
+      Effect.sync(() => {
+        const { endedAt, label, model, provider, usage } = attempt
+        if (usage.totalTokens === 0) return
+        const callPricing = Context.get(context, Pricing.Pricing)
+        const cost = Priced.costWithin(callPricing, pricing, usage, Priced.answererOfAttempt(attempt), endedAt)
+        if (Option.isNone(cost)) return
+        counters(provider)(model)(metricLabel(label)).unsafeUpdate(cost.value.total, [])
+      })
+  }
+  const listeners = [listener]
+  return (next) =>
+    Effect.succeed(
+      wrap(next, {
+        chat: toChat((input, added) => sendChat(next, input, withListener(added, listener))),
+        around: (call) => notifying(call, listeners)
+      })
+    )
+}
