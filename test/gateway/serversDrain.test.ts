@@ -1,6 +1,7 @@
 /** Shutdown with requests of the hot routes in flight, on every server. */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
+import { connect } from "node:net"
 import { SimulatedProvider } from "../../src/testing/index.js"
 import { eventually } from "../support/eventually.js"
 import { waitUntilIdle } from "./support/gateway.js"
@@ -74,5 +75,35 @@ describe.each(Servers.all)("shutdown of a gateway on %s", (name) => {
         yield* Fiber.join(closing)
         yield* waitUntilIdle(served)
       })
+  )
+})
+
+// On other servers their own shutdown decides what becomes of a response that is not sent yet.
+describe("shutdown of a gateway on GatewayServer with a client that reads slowly", () => {
+  it.scopedLive("sends the whole of a large answer", () =>
+    Effect.gen(function* () {
+      const words = 4_000_000
+      const served = yield* Servers.start("GatewayServer", { provider: { answer: () => "word ".repeat(words) } })
+      const body = JSON.stringify(chat())
+      let [size, isClosed] = [0, false]
+      const socket = connect(Number(new URL(served.url).port), "127.0.0.1")
+      socket.on("close", () => {
+        isClosed = true
+      })
+      socket.on("data", (piece) => {
+        if (size === 0) socket.pause()
+        size += piece.length
+      })
+      socket.write(
+        `POST ${path} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\ncontent-length: ${body.length}\r\n\r\n${body}`
+      )
+      yield* eventually(Effect.sync(() => size > 0))
+      const closing = yield* Effect.fork(served.close)
+      yield* Effect.sleep("100 millis")
+      socket.resume()
+      yield* eventually(Effect.sync(() => isClosed))
+      expect(size).toBeGreaterThan(words * 5)
+      yield* Fiber.join(closing)
+    })
   )
 })

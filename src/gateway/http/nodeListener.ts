@@ -17,11 +17,19 @@ interface NodeResponder extends Responder {
   readonly sent: () => Tracing.SentHead | undefined
 }
 
-const makeResponder = (response: ServerResponse, id: string): NodeResponder => {
+const makeResponder = ({ requests }: GatewayContext, response: ServerResponse, id: string): NodeResponder => {
   let sent: Tracing.SentHead | undefined
   const writeHead = (status: number, headers: Record<string, string>): void => {
     response.writeHead(status, headers)
     sent = { status, headers }
+  }
+  /** Keeps the request in flight while its client has yet to take the end of the response: a shutdown would cut that off. */
+  const holdUntilSent = (): void => {
+    if (response.writableLength === 0 || response.destroyed || response.socket === null) return
+    response.once(
+      "close",
+      requests.hold(() => response.destroy())
+    )
   }
   return {
     sent: () => sent,
@@ -33,6 +41,7 @@ const makeResponder = (response: ServerResponse, id: string): NodeResponder => {
         "content-length": String(Buffer.byteLength(body))
       })
       response.end(body)
+      holdUntilSent()
     },
     begin: (headers) => {
       if (!response.destroyed) writeHead(200, { ...RequestId.headersWith(id, headers) })
@@ -44,7 +53,10 @@ const makeResponder = (response: ServerResponse, id: string): NodeResponder => {
       response.once("drain", onDrain)
       return Effect.sync(() => response.off("drain", onDrain))
     }),
-    end: () => void response.end(),
+    end: () => {
+      response.end()
+      holdUntilSent()
+    },
     destroy: () => void response.destroy()
   }
 }
@@ -82,7 +94,7 @@ export const make = (
       if (route === undefined) return false
       const received: Request = { method, path, headers, body: request }
       const id = RequestId.idOf(headers)
-      const responder = makeResponder(response, id)
+      const responder = makeResponder(context, response, id)
       const handler = serve(context, route, { request: received, response: responder })
       const remoteAddress = request.socket.remoteAddress
       const traced = { method, url, headers, remoteAddress, sent: responder.sent }
