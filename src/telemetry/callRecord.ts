@@ -1,6 +1,6 @@
 /** Records of calls for the access log and callbacks: all metadata of a call, and none of its content. */
-import type { Fiber } from "effect"
-import { Cause, Context, Effect, Exit, Option, Tracer } from "effect"
+import type { Effect, Fiber } from "effect"
+import { Cause, Context, Exit, Option, Tracer } from "effect"
 import * as Watches from "../call/attemptWatch.js"
 import type { Entry } from "./entry.js"
 import type { ModelInfo } from "../call/model.js"

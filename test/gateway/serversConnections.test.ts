@@ -78,7 +78,7 @@ describe.each(Servers.all)("methods and paths of hot routes on %s", (name) => {
     })
   )
 
-  it.scopedLive("answers a path with a query or a trailing slash, and 404 where another path comes of it", () =>
+  it.scopedLive("answers a path with a query, a slash too many or capital letters, and 404 for other paths", () =>
     Effect.gen(function* () {
       const served = yield* Servers.start(name)
       const statusOf = (path: string) => Effect.map(ask(served, path, chat()), ({ status }) => status)
@@ -89,7 +89,7 @@ describe.each(Servers.all)("methods and paths of hot routes on %s", (name) => {
       expect(statuses).toEqual([200, 200, 200, 200, 200, 404, 404, 404, 200, 404, 200])
       expect(
         yield* Effect.forEach(["/v1/chat%2Fcompletions", "/V1/CHAT/COMPLETIONS", "//v1/chat/completions"], statusOf)
-      ).toEqual([404, 404, 404])
+      ).toEqual([404, 200, 200])
     })
   )
 })

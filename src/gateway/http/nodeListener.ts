@@ -11,29 +11,59 @@ import { whenQueuedCloses } from "./nodeServer.js"
 import * as RequestId from "./requestId.js"
 import * as Tracing from "./tracing.js"
 
-const makeResponder = (response: ServerResponse, id: string, isAnthropic: boolean): Responder => ({
-  send: (status, headers, body) => {
-    if (response.destroyed) return
-    response.writeHead(status, {
-      "content-type": "application/json",
-      ...RequestId.headersWith(id, isAnthropic, headers),
-      "content-length": Buffer.byteLength(body)
-    })
-    response.end(body)
-  },
-  begin: (headers) => {
-    if (!response.destroyed) response.writeHead(200, { ...RequestId.headersWith(id, isAnthropic, headers) })
-  },
-  write: (piece) => response.write(piece),
-  drained: Effect.async<void>((resume) => {
-    if (!response.writableNeedDrain) return resume(Effect.void)
-    const onDrain = (): void => resume(Effect.void)
-    response.once("drain", onDrain)
-    return Effect.sync(() => response.off("drain", onDrain))
-  }),
-  end: () => void response.end(),
-  destroy: () => void response.destroy()
-})
+interface NodeResponder extends Responder {
+  /** What was sent, which Node does not keep. */
+  readonly sent: () => Tracing.SentHead | undefined
+}
+
+const makeResponder = (
+  { requests }: GatewayContext,
+  response: ServerResponse,
+  id: string,
+  isAnthropic: boolean
+): NodeResponder => {
+  let sent: Tracing.SentHead | undefined
+  const writeHead = (status: number, headers: Record<string, string>): void => {
+    response.writeHead(status, headers)
+    sent = { status, headers }
+  }
+  /** Keeps the request in flight while its client has yet to take the end of the response: a shutdown would cut that off. */
+  const holdUntilSent = (): void => {
+    if (response.writableLength === 0 || response.destroyed || response.socket === null) return
+    response.once(
+      "close",
+      requests.hold(() => response.destroy())
+    )
+  }
+  return {
+    sent: () => sent,
+    send: (status, headers, body) => {
+      if (response.destroyed) return
+      writeHead(status, {
+        "content-type": "application/json",
+        ...RequestId.headersWith(id, isAnthropic, headers),
+        "content-length": String(Buffer.byteLength(body))
+      })
+      response.end(body)
+      holdUntilSent()
+    },
+    begin: (headers) => {
+      if (!response.destroyed) writeHead(200, { ...RequestId.headersWith(id, isAnthropic, headers) })
+    },
+    write: (piece) => response.write(piece),
+    drained: Effect.async<void>((resume) => {
+      if (!response.writableNeedDrain) return resume(Effect.void)
+      const onDrain = (): void => resume(Effect.void)
+      response.once("drain", onDrain)
+      return Effect.sync(() => response.off("drain", onDrain))
+    }),
+    end: () => {
+      response.end()
+      holdUntilSent()
+    },
+    destroy: () => void response.destroy()
+  }
+}
 
 /** The fiber of a request begins with the request's id in its context and its log annotations, which saves changing them later. */
 const runtimeOf = (runtime: Runtime.Runtime<never>, id: string, isAnthropic: boolean): Runtime.Runtime<never> =>
@@ -69,9 +99,10 @@ export const make = (
       const received: Request = { method, path, headers, body: request }
       const id = RequestId.idOf(headers)
       const isAnthropic = RequestId.isAnthropicRequest(path, headers)
-      const handler = serve(context, route, { request: received, response: makeResponder(response, id, isAnthropic) })
+      const responder = makeResponder(context, response, id, isAnthropic)
+      const handler = serve(context, route, { request: received, response: responder })
       const remoteAddress = request.socket.remoteAddress
-      const traced = { method, url, headers, remoteAddress, status: () => response.statusCode }
+      const traced = { method, url, headers, remoteAddress, sent: responder.sent }
       const fiber = Runtime.runFork(runtimeOf(runtime, id, isAnthropic))(
         Tracing.inRequestSpan(isSilent, traced, handler)
       )

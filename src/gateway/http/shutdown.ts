@@ -10,6 +10,8 @@ export interface ActiveRequests {
    * left by then. Undefined while the gateway is shutting down.
    */
   readonly enter: (expire: () => void) => (() => void) | undefined
+  /** The same for what remains of a request that was counted, also while the gateway is shutting down. */
+  readonly hold: (expire: () => void) => () => void
   /** Counts the request while its scope is open. Fails while the gateway is shutting down. */
   readonly admit: Effect.Effect<void, HttpErrors.HttpError, Scope.Scope>
   readonly status: Effect.Effect<{ readonly inFlight: number; readonly shuttingDown: boolean }>
@@ -34,8 +36,7 @@ export const make: Effect.Effect<ActiveRequests> = Effect.map(Deferred.make<void
     if (shuttingDown && expirations.size === 0) Deferred.unsafeDone(idle, Effect.void)
   }
 
-  const enter: ActiveRequests["enter"] = (expire) => {
-    if (shuttingDown) return undefined
+  const hold: ActiveRequests["hold"] = (expire) => {
     const request = { expire }
     expirations.add(request)
     return () => {
@@ -44,12 +45,15 @@ export const make: Effect.Effect<ActiveRequests> = Effect.map(Deferred.make<void
     }
   }
 
+  const enter: ActiveRequests["enter"] = (expire) => (shuttingDown ? undefined : hold(expire))
+
   /** Interruptible, because finalizers run uninterruptible, where a timeout has no effect. */
   const wait = (timeout: Duration.DurationInput) =>
     Effect.timeoutOption(Effect.interruptible(Deferred.await(idle)), timeout)
 
   return {
     enter,
+    hold,
     admit: acquireRelease(
       Effect.suspend(() => {
         const leave = enter(ignore)

@@ -1,6 +1,7 @@
 /** Spans of requests: they continue the client's `traceparent`, and are parents of the spans of calls. */
 import { Headers, HttpMiddleware, HttpTraceContext } from "@effect/platform"
 import { Effect, Option } from "effect"
+import type { ResponseHeaders } from "./exchange.js"
 import * as Spans from "../../telemetry/spans.js"
 
 /** Paths that are polled every few seconds. */
@@ -26,17 +27,26 @@ export interface TracedRequest {
   readonly url: string
   readonly headers: Readonly<Record<string, string | ReadonlyArray<string> | undefined>>
   readonly remoteAddress: string | undefined
-  /** The status of the response, once it has been sent. */
-  readonly status: () => number
+  /** The response, once its headers have been sent. */
+  readonly sent: () => SentHead | undefined
 }
+
+/** The status and the headers of a response. */
+export interface SentHead {
+  readonly status: number
+  readonly headers: ResponseHeaders
+}
+
+/** The status in the span of a request whose client leaves before its response, as in the platform's spans. */
+const clientLeft: SentHead = { status: 499, headers: {} }
 
 /** Runs the handler of a hot route in the span that the platform makes for any other request. */
 export const inRequestSpan = (
   isSilent: boolean,
-  { headers: sent, method, remoteAddress, status, url }: TracedRequest,
+  { headers: received, method, remoteAddress, sent, url }: TracedRequest,
   handler: Effect.Effect<void>
 ): Effect.Effect<void> => {
-  const headers = Headers.fromInput(sent)
+  const headers = Headers.fromInput(received)
   if (isUntraced(isSilent, headers)) return handler
   const parent = Option.getOrUndefined(HttpTraceContext.fromHeaders(headers))
   return Effect.useSpan(
@@ -47,22 +57,28 @@ export const inRequestSpan = (
       span.attribute("http.request.method", method)
       span.attribute("url.full", `http://${headers["host"] ?? "localhost"}${url}`)
       span.attribute("url.path", path)
+      // The paths of hot routes have no parameters.
+      span.attribute("http.route", path)
       if (query !== "") span.attribute("url.query", query)
       span.attribute("url.scheme", "http")
       if (headers["user-agent"] !== undefined) span.attribute("user_agent.original", headers["user-agent"])
       if (remoteAddress !== undefined) span.attribute("client.address", remoteAddress)
-      return Effect.flatMap(
-        Effect.map(Headers.currentRedactedNames, (names) => Headers.redact(headers, names)),
-        (shown) => {
-          for (const [name, value] of Object.entries(shown)) {
-            span.attribute(`http.request.header.${name}`, String(value))
+      return Effect.flatMap(Headers.currentRedactedNames, (redactedNames) => {
+        const addHeaders = (of: "request" | "response", headers: Headers.Headers): void => {
+          for (const [name, value] of Object.entries(Headers.redact(headers, redactedNames))) {
+            span.attribute(`http.${of}.header.${name}`, String(value))
           }
-          return Effect.ensuring(
-            Effect.withParentSpan(handler, span),
-            Effect.sync(() => span.attribute("http.response.status_code", status()))
-          )
         }
-      )
+        addHeaders("request", headers)
+        return Effect.ensuring(
+          Effect.withParentSpan(handler, span),
+          Effect.sync(() => {
+            const { headers, status } = sent() ?? clientLeft
+            span.attribute("http.response.status_code", status)
+            addHeaders("response", Headers.fromInput(headers))
+          })
+        )
+      })
     }
   )
 }
