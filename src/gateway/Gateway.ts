@@ -64,7 +64,8 @@ export interface Options<R = never> {
   readonly around?: Middleware<never, R>
   /**
    * Middleware that sees every call as the client does, such as an `AccessLog`: it is outside of the limits and the budget of the
-   * client's key, so it also sees the calls that these refuse. It is applied as `around` is. @default none
+   * client's key, so it also sees the calls that these refuse. A request that is refused before its model is known, for example with
+   * 401, 404 or 413, is a failed call to a model with empty `info`. It is applied as `around` is. @default none
    *
    * @since 0.2.0
    */

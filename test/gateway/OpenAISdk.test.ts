@@ -371,4 +371,31 @@ describe("error classes of the OpenAI client", () => {
       expect(data).toHaveLength(5)
     })
   )
+
+  it.scopedLive("throws the class and the reason of an error that the provider reports within a stream", () =>
+    Effect.gen(function* () {
+      const gateway = yield* start({ provider: { answer: () => "one two three four five six" } })
+      for (const model of ["openai/large", "anthropic/large"]) {
+        yield* gateway.provider.next(
+          SimulatedProvider.errorEvent(4, { code: "overloaded_error", message: "We are overloaded" })
+        )
+        const error = yield* Effect.promise(async () => {
+          try {
+            const stream = await clientOf(gateway).chat.completions.create({
+              model,
+              messages: [...hello],
+              stream: true
+            })
+            for await (const _ of stream);
+            return undefined
+          } catch (error) {
+            return error
+          }
+        })
+        expect(error).toBeInstanceOf(OpenAI.APIError)
+        expect(error).toMatchObject({ code: "overloaded", type: "server_error" })
+        expect(String(error)).toContain("We are overloaded")
+      }
+    })
+  )
 })

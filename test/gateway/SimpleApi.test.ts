@@ -141,7 +141,7 @@ describe("POST /llm/chat", () => {
       yield* provider.next(SimulatedProvider.status(429, { retryAfter: "7 seconds" }))
       const limited = yield* post(`${url}/llm/chat`, { messages })
       expect([limited.status, limited.headers.get("retry-after")]).toEqual([429, "7"])
-      expect(limited.json).toEqual({ error: expect.stringContaining("Too many requests") })
+      expect(limited.json).toEqual({ error: expect.stringContaining("The provider limits the rate of requests") })
       yield* provider.next(SimulatedProvider.status(500))
       const failed = yield* post(`${url}/llm/chat/stream`, { messages, model: "lite" })
       expect([failed.status, failed.json]).toEqual([503, { error: "The provider is not available." }])

@@ -69,7 +69,10 @@ export { Snapshot }
  * @category model
  */
 export interface Service {
-  /** Records the calls of the model that is listed under this name. A gateway adds it to each model. */
+  /**
+   * Records the calls of the model that is listed under this name; an empty name records requests that are refused before their model
+   * is known. A gateway adds it to each model.
+   */
   readonly watch: (name: string) => Middleware
   /** The current state, with all figures of the last hour. */
   readonly snapshot: Effect.Effect<Snapshot>

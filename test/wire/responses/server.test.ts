@@ -400,7 +400,7 @@ describe("Responses server response", () => {
       error: { message: "No.", type: "invalid_request_error", param: null, code: "invalid_api_key" }
     })
     expect(wire.encodeError({ status: 429, message: "Slow." })).toMatchObject({
-      error: { type: "rate_limit_exceeded", code: null }
+      error: { type: "rate_limit_error", code: null }
     })
     expect(wire.encodeError({ status: 500, message: "Oh.", type: "oops" })).toMatchObject({ error: { type: "oops" } })
     expect(wire.encodeError({ status: 503, message: "Oh." })).toMatchObject({ error: { type: "server_error" } })
