@@ -265,6 +265,19 @@ describe("serve --workers", () => {
     }).pipe(Effect.provide(NodeFileSystem.layer))
   )
 
+  it.scopedLive("ends without waiting for the grace period when a signal arrives while a worker starts", () =>
+    Effect.gen(function* () {
+      const { gateway, pidOf } = yield* served({ environment: { EFFECT_LLM_GRACE: "10 minutes" } })
+      const [one] = [yield* pidOf(1), yield* pidOf(2)]
+      process.kill(one, "SIGKILL")
+      yield* until(gateway.output, (log) => log.includes("exited by SIGKILL"))
+      // The wait before the replacement, and a part of its start.
+      yield* Effect.sleep("400 millis")
+      yield* gateway.kill("SIGTERM")
+      expect(yield* gateway.exited).toBe(0)
+    }).pipe(Effect.provide(NodeFileSystem.layer))
+  )
+
   it.scopedLive("ends at once at a second signal", () =>
     Effect.gen(function* () {
       const { origin } = yield* holding(yield* Effect.makeLatch())

@@ -13,6 +13,8 @@ export interface Link {
   readonly ask: (question: (id: number) => FromWorker) => Effect.Effect<Option.Option<unknown>>
   /** Succeeds when the primary stops the gateway, or has ended, with the reason. */
   readonly stopped: Effect.Effect<string>
+  /** Succeeds when another worker has replaced this one. */
+  readonly replaced: Effect.Effect<void>
   /** Succeeds when the primary has ended. */
   readonly orphaned: Effect.Effect<void>
   /** Succeeds at each request to reload. */
@@ -34,6 +36,7 @@ export const make = (answer: (question: Question) => Effect.Effect<unknown>): Ef
   Effect.gen(function* () {
     const messages = yield* Queue.unbounded<FromPrimary>()
     const stopped = yield* Deferred.make<string>()
+    const replaced = yield* Deferred.make<void>()
     const orphaned = yield* Deferred.make<void>()
     const reloads = yield* Queue.unbounded<void>()
     const questions = yield* Questions.make
@@ -43,6 +46,8 @@ export const make = (answer: (question: Question) => Effect.Effect<unknown>): Ef
       switch (message._tag) {
         case "Stop":
           return Effect.asVoid(Deferred.succeed(stopped, "The primary process stops the gateway"))
+        case "Leave":
+          return Effect.asVoid(Deferred.succeed(replaced, undefined))
         case "Reload":
           return Effect.asVoid(Queue.offer(reloads, undefined))
         case "Answer":
@@ -80,11 +85,13 @@ export const make = (answer: (question: Question) => Effect.Effect<unknown>): Ef
         })
     )
     yield* Effect.forkScoped(Effect.forever(Effect.flatMap(Queue.take(messages), handle)))
+    yield* send({ _tag: "Connected" })
 
     return {
       send,
       ask: (question) => questions.ask((id) => send(question(id)), timeout),
       stopped: Deferred.await(stopped),
+      replaced: Deferred.await(replaced),
       orphaned: Deferred.await(orphaned),
       reloadRequested: Queue.take(reloads)
     }

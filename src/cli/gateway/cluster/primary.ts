@@ -69,9 +69,11 @@ const supervised = (set: WorkerSet, workers: number): Effect.Effect<never, CliFa
         if (isStable || end._tag === "Leaving") failures = 0
         const name = `Worker ${process.index + 1} (pid ${process.pid})`
         yield* end._tag === "Leaving"
-          ? Effect.logInfo(`${name} completes its requests and ends; another one replaces it`)
+          ? Effect.logInfo(`${name} ends when another one has replaced it and its requests are complete`)
           : Effect.logError(`${name} exited ${end.how}; another one replaces it in ${secondsOf(delayAfter(failures))}`)
-        process = yield* replace(process.index, failures)
+        const next = yield* replace(process.index, failures)
+        yield* process.send({ _tag: "Leave" })
+        process = next
         failures += 1
       }
     })
@@ -95,14 +97,11 @@ const killTime = Duration.millis(1900)
 
 /** Lets all workers complete their requests. */
 const stop = (set: WorkerSet, grace: Duration.Duration): Effect.Effect<void> =>
-  Effect.zipRight(
-    set.sendAll({ _tag: "Stop" }),
-    Effect.raceFirst(
-      set.allExited,
-      Effect.delay(
-        Effect.zipRight(Effect.logWarning("A worker did not end in time, so it is killed."), set.killAll),
-        Duration.sum(grace, killTime)
-      )
+  Effect.raceFirst(
+    Effect.zipRight(set.sendAll({ _tag: "Stop" }), set.allExited),
+    Effect.delay(
+      Effect.zipRight(Effect.logWarning("A worker did not end in time, so it is killed."), set.killAll),
+      Duration.sum(grace, killTime)
     )
   )
 

@@ -39,11 +39,13 @@ export const KeyChanges = Schema.Array(KeyChange)
 export const Answers = Schema.Array(Schema.Unknown)
 
 export const FromWorker = Schema.Union(
+  /** The worker reads messages. Node discards those that are sent before. */
+  Schema.TaggedStruct("Connected", {}),
   /** The worker serves. */
   Schema.TaggedStruct("Serving", {}),
   /** The worker cannot start, and exits. */
   Schema.TaggedStruct("Failed", { exitCode: Schema.Literal(1, 2), message: Schema.String }),
-  /** The worker was told to end by a signal of its own: it accepts no more connections. */
+  /** The worker was told to end by a signal of its own: it is to be replaced. */
   Schema.TaggedStruct("Leaving", {}),
   /** The metrics of the worker, every few seconds and at its end, which outlive it. */
   Schema.TaggedStruct("Measured", { series: Measurements }),
@@ -60,6 +62,8 @@ export type FromWorker = typeof FromWorker.Type
 export const FromPrimary = Schema.Union(
   /** The whole gateway ends. */
   Schema.TaggedStruct("Stop", {}),
+  /** Another worker has replaced one that is leaving, which can end now. */
+  Schema.TaggedStruct("Leave", {}),
   /** Reload the files, as at SIGHUP. */
   Schema.TaggedStruct("Reload", {}),
   Schema.TaggedStruct("Ask", { id: Id, question: Question }),

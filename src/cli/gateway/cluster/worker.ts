@@ -141,8 +141,10 @@ export const run = ({
         stopSignals: ["SIGTERM"],
         onStopSignal: (grace) =>
           Effect.gen(function* () {
-            yield* Ref.set(departure.beganAt, yield* Clock.currentTimeMillis)
             yield* link.send({ _tag: "Leaving" })
+            // Serves until another worker does. One that cannot start does not keep this one forever.
+            yield* Effect.timeoutOption(link.replaced, grace)
+            yield* Ref.set(departure.beganAt, yield* Clock.currentTimeMillis)
             yield* departure.leaving.open
             yield* Effect.timeoutOption(departure.left.await, grace)
           }),

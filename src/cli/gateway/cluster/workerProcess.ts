@@ -30,6 +30,7 @@ export interface WorkerProcess {
   /** Whether the process serves, or completes its requests. */
   readonly isAnswering: Effect.Effect<boolean>
   readonly hasEnded: Effect.Effect<boolean>
+  /** Waits until the worker reads messages, or has exited. */
   readonly send: (message: FromPrimary) => Effect.Effect<void>
   /** None if the worker does not answer in time, or ends. */
   readonly ask: (question: Question) => Effect.Effect<Option.Option<unknown>>
@@ -68,8 +69,13 @@ const watch = (worker: Worker, offer: (event: Event) => void): void => {
     isDisconnected = true
     end()
   })
-  // A process that cannot be started or signalled exits, which is handled above.
-  worker.on("error", () => {})
+  worker.process.on("error", (error) => {
+    // A process that was never there does not exit.
+    if (worker.process.pid !== undefined) return
+    how = `(${error.message})`
+    isDisconnected = true
+    end()
+  })
 }
 
 const environmentName = "EFFECT_LLM_WORKER"
@@ -80,13 +86,17 @@ export const ownIndex = (): number | undefined => {
   return cluster.isWorker && index !== undefined ? Number(index) : undefined
 }
 
+const startFailure = (cause: unknown): CliFailure =>
+  operationFailure(`A worker process cannot be started: ${cause instanceof Error ? cause.message : String(cause)}`)
+
 /** Starts a worker, which is killed when the scope closes. `answer` answers its questions, with plain data. */
 export const fork = (
   index: number,
   answer: (asked: WorkerProcess, request: Request) => Effect.Effect<unknown>
-): Effect.Effect<WorkerProcess, never, Scope.Scope> =>
+): Effect.Effect<WorkerProcess, CliFailure, Scope.Scope> =>
   Effect.gen(function* () {
     const events = yield* Queue.unbounded<Event>()
+    const connected = yield* Deferred.make<void>()
     const started = yield* Deferred.make<void, CliFailure>()
     const ended = yield* Deferred.make<End>()
     const exited = yield* Deferred.make<void>()
@@ -95,20 +105,26 @@ export const fork = (
     const questions = yield* Questions.make
     const answering = yield* FiberSet.make<void>()
     const worker = yield* Effect.acquireRelease(
-      Effect.sync(() => {
-        const worker = cluster.fork({ [environmentName]: String(index) })
-        watch(worker, (event) => events.unsafeOffer(event))
-        return worker
+      Effect.try({
+        try: () => {
+          const worker = cluster.fork({ [environmentName]: String(index) })
+          watch(worker, (event) => events.unsafeOffer(event))
+          return worker
+        },
+        catch: startFailure
       }),
       (worker) => Effect.sync(() => worker.process.kill("SIGKILL"))
     )
 
     const send = (message: FromPrimary): Effect.Effect<void> =>
-      Effect.async((resume) => {
-        if (!worker.isConnected()) return resume(Effect.void)
-        // An error means that the worker has just ended, which its exit reports.
-        worker.process.send(Protocol.toWorker(message), undefined, undefined, () => resume(Effect.void))
-      })
+      Effect.zipRight(
+        Deferred.await(connected),
+        Effect.async((resume) => {
+          if (!worker.isConnected()) return resume(Effect.void)
+          // An error means that the worker has just ended, which its exit reports.
+          worker.process.send(Protocol.toWorker(message), undefined, undefined, () => resume(Effect.void))
+        })
+      )
 
     const self: WorkerProcess = {
       index,
@@ -135,6 +151,8 @@ export const fork = (
 
     const handle = (message: FromWorker): Effect.Effect<unknown> => {
       switch (message._tag) {
+        case "Connected":
+          return Deferred.succeed(connected, undefined)
         case "Serving":
           return Effect.zipRight(Ref.set(isServing, true), Deferred.succeed(started, undefined))
         case "Failed":
@@ -159,6 +177,7 @@ export const fork = (
       event._tag === "Message"
         ? handle(event.message)
         : Effect.all([
+            Deferred.succeed(connected, undefined),
             Deferred.fail(started, operationFailure(`A worker exited ${event.how} before it served.`)),
             Deferred.succeed(ended, End.Exited({ how: event.how })),
             Deferred.succeed(exited, undefined)

@@ -3,6 +3,7 @@ import type { Scope } from "effect"
 import { Effect, ExecutionStrategy, Exit, Option, Ref, Schema, Scope as Scopes } from "effect"
 import type { Series } from "../../../gateway/workers/series.js"
 import * as AllSeries from "../../../gateway/workers/series.js"
+import type { CliFailure } from "../../failure.js"
 import type { FromPrimary, Question } from "./protocol.js"
 import { Measurements } from "./protocol.js"
 import * as Records from "./records.js"
@@ -11,7 +12,7 @@ import * as WorkerProcesses from "./workerProcess.js"
 
 export interface WorkerSet {
   /** Starts a process. It is killed with the scope of the set. */
-  readonly fork: (index: number) => Effect.Effect<WorkerProcess>
+  readonly fork: (index: number) => Effect.Effect<WorkerProcess, CliFailure>
   /** Tells a worker that has replaced another one what that one knew, and counts it. */
   readonly replaced: (process: WorkerProcess) => Effect.Effect<void>
   readonly sendAll: (message: FromPrimary) => Effect.Effect<void>
@@ -101,9 +102,11 @@ export const make = ({ divided, workers }: SetOptions): Effect.Effect<WorkerSet,
         if (question._tag === "ChangeKey") {
           // A worker that starts can have read the keys before this change. It is not waited for, because it serves nobody yet.
           const starting = (yield* live).filter((process) => process !== asker && !asked.includes(process))
-          yield* Effect.forEach(starting, (process) => process.send({ _tag: "Ask", id: 0, question }), {
-            discard: true
-          })
+          yield* Effect.forEach(
+            starting,
+            (process) => Effect.forkIn(process.send({ _tag: "Ask", id: 0, question }), scope),
+            { discard: true }
+          )
         }
         const answers = yield* Effect.forEach(asked, (process) => process.ask(question), { concurrency: "unbounded" })
         return answers.flatMap(Option.toArray)
