@@ -122,7 +122,7 @@ const respondStreaming = (call: ChatCall): Handler =>
 export const handler = (context: GatewayContext, protocol: Protocol): Handler =>
   Authentication.authenticated(context, (caller) =>
     Effect.gen(function* () {
-      const body = yield* Body.read(context.maxBodySize)
+      const { body, text } = yield* Body.readText(context.maxBodySize)
       const { headers } = yield* HttpServerRequest.HttpServerRequest
       const decoded = yield* Effect.mapError(
         protocol.wire.decodeRequest(body, { path: protocol.path, headers }),
@@ -141,7 +141,7 @@ export const handler = (context: GatewayContext, protocol: Protocol): Handler =>
         context,
         protocol,
         llm,
-        request,
+        request: count === 1 ? Passthrough.withBody(protocol, { text, body, headers }, request) : request,
         body,
         count,
         createdAt: yield* seconds,

@@ -8,6 +8,11 @@ export interface Protocol {
   readonly ignorable: ReadonlySet<string>
   /** The same for fields inside messages and tools: bookkeeping, and fields that the vocabulary expresses otherwise. */
   readonly ignorableNested: ReadonlySet<string>
+  /**
+   * The headers of a client that a provider of the same protocol gets; names are in lower case. None of them names an account or
+   * contains a secret.
+   */
+  readonly passedHeaders: ReadonlyArray<string>
   /** How answers are passed through when the provider uses the same protocol. */
   readonly passthrough: Passthrough
 }

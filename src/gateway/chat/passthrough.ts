@@ -7,7 +7,8 @@
  */
 import { Chunk, Effect } from "effect"
 import * as RawResponses from "../../call/passthrough.js"
-import type { AssistantPart, ChatResponse } from "../../vocabulary/Chat.js"
+import * as RawRequests from "../../call/rawRequest.js"
+import type { AssistantPart, ChatRequest, ChatResponse } from "../../vocabulary/Chat.js"
 import type { ChatEvent } from "../../vocabulary/ChatEvent.js"
 import type { Frame } from "../../wire/Wire.js"
 import { isRecord, parseJson, record } from "../../wire/json.js"
@@ -50,6 +51,27 @@ export const anthropic: Passthrough = {
 
 /** The last event of Responses repeats the whole answer, so there is no end frame to add. */
 export const responses: Passthrough = { isExact: true, keepsFrame: () => true, endFrames: () => [] }
+
+/** A request of a client as it came. */
+interface ClientRequest {
+  readonly text: string
+  readonly body: Record<string, unknown>
+  readonly headers: Readonly<Record<string, string | undefined>>
+}
+
+/** The decoded request with the body of the client, which a faithful provider of the same protocol gets unchanged. */
+export const withBody = (
+  { passedHeaders, wire }: Protocol,
+  { body, headers, text }: ClientRequest,
+  request: ChatRequest
+): ChatRequest => {
+  const passed: Record<string, string> = {}
+  for (const name of passedHeaders) {
+    const value = headers[name]
+    if (value !== undefined) passed[name] = value
+  }
+  return RawRequests.attach({ protocol: wire.name, text, body, headers: passed }, request)
+}
 
 const isReasoningOrToolCall = ({ type }: AssistantPart): boolean => type === "reasoning" || type === "tool-call"
 

@@ -56,18 +56,27 @@ const fromStream = (
     Effect.map(({ pieces }) => Buffer.concat(Chunk.toReadonlyArray(pieces)))
   )
 
-const parse = (bytes: Uint8Array): Either.Either<Record<string, unknown>, HttpErrors.HttpError> => {
+/** A body with its text. */
+export interface JsonBody {
+  readonly text: string
+  readonly body: Record<string, unknown>
+}
+
+const parse = (bytes: Uint8Array): Either.Either<JsonBody, HttpErrors.HttpError> => {
   if (bytes.length === 0) return Either.left(HttpErrors.invalid("The request has no body."))
   return Either.flatMap(
     Either.try({
-      try: (): unknown => JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes)),
+      try: (): { readonly text: string; readonly body: unknown } => {
+        const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes)
+        return { text, body: JSON.parse(text) }
+      },
       catch: () => HttpErrors.invalid("The body is not JSON in UTF-8.")
     }),
-    (body) => {
+    ({ body, text }) => {
       if (!isRecord(body)) return Either.left(HttpErrors.invalid("The body is not a JSON object."))
       const path = Depth.tooDeep(body)
       return path === undefined
-        ? Either.right({ ...body })
+        ? Either.right({ text, body: { ...body } })
         : Either.left(
             HttpErrors.invalid(`Invalid value for '${Depth.fieldOf(path)}': ${Depth.fault}.`, Depth.fieldOf(path))
           )
@@ -78,10 +87,10 @@ const parse = (bytes: Uint8Array): Either.Either<Record<string, unknown>, HttpEr
 const contentLength = (request: HttpServerRequest.HttpServerRequest): number =>
   Number(request.headers["content-length"] ?? 0)
 
-/** The body as a JSON object. */
-export const read = (
+/** The body as a JSON object, with its text. */
+export const readText = (
   limit: number
-): Effect.Effect<Record<string, unknown>, HttpErrors.HttpError, HttpServerRequest.HttpServerRequest> =>
+): Effect.Effect<JsonBody, HttpErrors.HttpError, HttpServerRequest.HttpServerRequest> =>
   Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
     const encoding = request.headers["content-encoding"] ?? "identity"
     if (encoding !== "identity") return Effect.fail(HttpErrors.unsupportedEncoding(encoding))
@@ -92,3 +101,9 @@ export const read = (
       parse
     )
   })
+
+/** The body as a JSON object. */
+export const read = (
+  limit: number
+): Effect.Effect<Record<string, unknown>, HttpErrors.HttpError, HttpServerRequest.HttpServerRequest> =>
+  Effect.map(readText(limit), ({ body }) => body)

@@ -40,16 +40,19 @@ export const send = (url: string, init: RequestInit = {}): Effect.Effect<Answer>
     return { status: response.status, headers: response.headers, text, json: parsed(text) }
   })
 
+/** Posts a body as it is. */
+export const postText = (
+  url: string,
+  body: string,
+  headers: Readonly<Record<string, string>> = {}
+): Effect.Effect<Answer> =>
+  send(url, { method: "POST", headers: { "content-type": "application/json", ...headers }, body })
+
 export const post = (
   url: string,
   body: unknown,
   headers: Readonly<Record<string, string>> = {}
-): Effect.Effect<Answer> =>
-  send(url, {
-    method: "POST",
-    headers: { "content-type": "application/json", ...headers },
-    body: JSON.stringify(body)
-  })
+): Effect.Effect<Answer> => postText(url, JSON.stringify(body), headers)
 
 /** A response at its end, complete or not. */
 export interface EndedResponse {

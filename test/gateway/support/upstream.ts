@@ -7,6 +7,8 @@ import { createServer } from "node:http"
 export interface Upstream {
   readonly origin: string
   readonly bodies: ReadonlyArray<unknown>
+  /** The same as they came. */
+  readonly texts: ReadonlyArray<string>
   readonly headers: ReadonlyArray<IncomingHttpHeaders>
 }
 
@@ -17,13 +19,16 @@ const listen = (respond: Respond): Effect.Effect<Upstream, never, Scope.Scope> =
   Effect.acquireRelease(
     Effect.async<Upstream & { readonly close: () => void }>((resume) => {
       const bodies: Array<unknown> = []
+      const texts: Array<string> = []
       const headers: Array<IncomingHttpHeaders> = []
       const server = createServer((request, response) => {
-        let text = ""
+        const pieces: Array<Buffer> = []
         request.on("data", (piece: Buffer) => {
-          text += piece.toString()
+          pieces.push(piece)
         })
         request.on("end", () => {
+          const text = Buffer.concat(pieces).toString()
+          texts.push(text)
           const body: unknown = JSON.parse(text)
           bodies.push(body)
           headers.push(request.headers)
@@ -37,7 +42,7 @@ const listen = (respond: Respond): Effect.Effect<Upstream, never, Scope.Scope> =
       server.listen(0, "127.0.0.1", () => {
         const address = server.address()
         const port = typeof address === "object" && address !== null ? address.port : 0
-        resume(Effect.succeed({ origin: `http://127.0.0.1:${port}`, bodies, headers, close }))
+        resume(Effect.succeed({ origin: `http://127.0.0.1:${port}`, bodies, texts, headers, close }))
       })
     }),
     ({ close }) => Effect.sync(close)
