@@ -330,7 +330,7 @@ export const make = (transport: DirectTransport, server: Server, wire: ClientWir
               streamReader(
                 received,
                 running,
-                { wire, collector, keepFrames: call.rawProtocol === wire.name, limits: call.limits ?? unlimited },
+                { wire, collector, keepBytes: call.rawProtocol === wire.name, limits: call.limits ?? unlimited },
                 sink
               )
             ),

@@ -84,10 +84,12 @@ type Options = Peer & { readonly stream: boolean }
 
 type Encode = (request: ChatRequest, options: Options) => Either.Either<WireRequest, WireFailure>
 
+const choicesOf = ({ extra }: ChatRequest): unknown => extra?.["n"]
+
 /** The request for the encoder, which refuses several choices: the text has them. */
 const encodable = (request: ChatRequest): ChatRequest => {
   const { model: _, ...fields } = detached(request)
-  if (fields.extra?.["n"] === undefined) return fields
+  if (fields.extra === undefined || choicesOf(fields) === undefined) return fields
   const { n: __, ...extra } = fields.extra
   return { ...fields, extra }
 }
@@ -146,6 +148,7 @@ export const verbatim = (
     // What was decoded cannot be encoded, so there is nothing to compare with.
     if (Either.isLeft(before)) return after
     for (const [field, change] of changesBetween(before.right, after.right, wire.verbatim)) changes.set(field, change)
+    if (choicesOf(raw.request) !== undefined && choicesOf(request) === undefined) changes.set("n", JsonText.remove)
     headers = { ...headers, ...changedHeaders(before.right, after.right) }
   }
   for (const [field, value] of Object.entries(fields)) changes.set(field, changeOf(value, false))

@@ -29,6 +29,8 @@ interface ChatCall {
   readonly body: Record<string, unknown>
   /** The number of choices (`n`). */
   readonly count: number
+  /** Whether the provider makes all choices in one call. */
+  readonly passesChoices: boolean
   /** In seconds since the epoch. */
   readonly createdAt: number
   /** Headers of the response. */
@@ -50,7 +52,7 @@ const choiceCount = (
     : Effect.fail(HttpErrors.invalid(`Invalid value for 'n': expected a whole number from 1 to ${maxChoices}.`, "n"))
 }
 
-/** Removes `n`: the gateway makes one call for each choice. */
+/** Removes `n` of Chat Completions: the gateway makes one call for each choice. */
 const withoutN = ({ extra, ...request }: ChatRequest): ChatRequest => {
   if (extra === undefined) return request
   const { n: _, ...others } = extra
@@ -73,15 +75,25 @@ const checkViews = (response: ChatResponse): Effect.Effect<void> => {
       )
 }
 
-const respondWhole = ({ body, context, count, createdAt, headers, llm, protocol, request }: ChatCall): Handler => {
-  const call = llm.chat(request).pipe(Effect.mapError(HttpErrors.fromLLMError), Effect.tap(checkViews))
+const respondWhole = (chatCall: ChatCall): Handler => {
+  const { body, context, count, createdAt, headers, llm, passesChoices, protocol, request } = chatCall
+  const send = (input: ChatRequest) =>
+    llm.chat(input).pipe(Effect.mapError(HttpErrors.fromLLMError), Effect.tap(checkViews))
+  const sendRaw = Effect.provideService(send(request), WantsRawResponse, protocol.wire.name)
+  const repeated = (times: number) =>
+    Effect.replicateEffect(send(withoutN(request)), times, { concurrency: "unbounded" })
   const calls =
-    count === 1
-      ? Effect.map(Effect.provideService(call, WantsRawResponse, protocol.wire.name), Array.of)
-      : Effect.replicateEffect(call, count, { concurrency: "unbounded" })
+    count > 1 && !passesChoices
+      ? repeated(count)
+      : Effect.flatMap(sendRaw, (answer) =>
+          // A middleware changes one choice, and a cache has one: the others come from calls of their own.
+          count === 1 || Passthrough.textOf(protocol, answer) !== undefined
+            ? Effect.succeed([answer])
+            : Effect.map(repeated(count - 1), (others) => [answer, ...others])
+        )
   return Effect.map(context.requests.withinDeadline(calls), (responses) => {
     const [only] = responses
-    const text = only === undefined ? undefined : Passthrough.textOf(protocol, only)
+    const text = only === undefined || responses.length > 1 ? undefined : Passthrough.textOf(protocol, only)
     return text === undefined
       ? JsonResponse.json(Choices.encode(protocol.wire, responses, { request: body, createdAt }), { headers })
       : JsonResponse.text(text, { headers })
@@ -132,18 +144,21 @@ export const handler = (context: GatewayContext, protocol: Protocol): Handler =>
       const llm = yield* resolveModel(context, caller, model)
       const isChatCompletions = protocol.wire.name === "chat-completions"
       const count = isChatCompletions ? yield* choiceCount(body, context.maxChoices) : 1
+      const passesChoices = count > 1 && !decoded.stream && llm.info.faithful === true
       const { dropped, request } = yield* UnsupportedFields.drop(
-        isChatCompletions ? withoutN(chatRequest) : chatRequest,
+        count === 1 ? withoutN(chatRequest) : chatRequest,
         protocol,
         llm.info.wire
       )
+      const withBody = Passthrough.withBody(protocol, { text, body, headers }, request)
       const call: ChatCall = {
         context,
         protocol,
         llm,
-        request: count === 1 ? Passthrough.withBody(protocol, { text, body, headers }, request) : request,
+        request: count === 1 || passesChoices ? withBody : withoutN(withBody),
         body,
         count,
+        passesChoices,
         createdAt: yield* seconds,
         headers: UnsupportedFields.droppedHeader(dropped)
       }

@@ -26,10 +26,10 @@ export interface Source<A> {
   readonly isAborted: () => boolean
 }
 
-/** Encodes one stream as text. It keeps the state of that stream, so there is one for each. */
+/** Encodes one stream as text, or as the bytes of the provider. It keeps the state of that stream, so there is one for each. */
 export interface StreamEncoder<A> {
   readonly contentType: string
-  readonly write: (events: Chunk.Chunk<A>) => string
+  readonly write: (events: Chunk.Chunk<A>) => string | Uint8Array
   /** The last text of a stream that fails. */
   readonly fail: (error: HttpErrors.HttpError) => Effect.Effect<string>
   /** Text that keeps the connection alive before the first event; absent where the format has none, and headers wait. */
@@ -83,8 +83,8 @@ const recordFailure = (error: HttpErrors.HttpError, cause: Cause.Cause<LLMError>
 
 const textEncoder = new TextEncoder()
 
-const bytesOf = (text: string): Chunk.Chunk<Uint8Array> =>
-  text === "" ? Chunk.empty() : Chunk.of(textEncoder.encode(text))
+const bytesOf = (written: string | Uint8Array): Chunk.Chunk<Uint8Array> =>
+  written.length === 0 ? Chunk.empty() : Chunk.of(typeof written === "string" ? textEncoder.encode(written) : written)
 
 type Bytes = Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<never>>
 
@@ -107,15 +107,15 @@ const encodedBody = <A>(
   }
 
   const encode = (events: Chunk.Chunk<A>): Bytes => {
-    let text: string
+    let written: string | Uint8Array
     try {
-      text = write(events)
+      written = write(events)
     } catch (defect) {
       // A defect of the encoder ends the stream with an error, as any other failure does.
       return failWith(Cause.die(defect))
     }
     next = pullNext
-    return text === "" ? pullNext : Effect.succeed(bytesOf(text))
+    return written.length === 0 ? pullNext : Effect.succeed(bytesOf(written))
   }
 
   const pullNext: Bytes = Effect.suspend(() =>

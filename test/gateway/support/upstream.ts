@@ -48,6 +48,41 @@ const listen = (respond: Respond): Effect.Effect<Upstream, never, Scope.Scope> =
     ({ close }) => Effect.sync(close)
   )
 
+/** Sends the pieces of an answer one by one, each in a read of its own where the network allows it. */
+export const sendingPieces = () =>
+  Effect.suspend(() => {
+    let next: { readonly contentType: string; readonly pieces: ReadonlyArray<Uint8Array> } = {
+      contentType: "",
+      pieces: []
+    }
+    const respond = (_: unknown, response: ServerResponse): void => {
+      const { contentType, pieces } = next
+      response.writeHead(200, { "content-type": contentType })
+      const send = (index: number): void => {
+        const piece = pieces[index]
+        if (piece === undefined) response.end()
+        else response.write(piece, () => setImmediate(send, index + 1))
+      }
+      send(0)
+    }
+    return Effect.map(listen(respond), (upstream) => ({
+      ...upstream,
+      /** The answer to the requests from now on. */
+      answer: (contentType: string, pieces: ReadonlyArray<Uint8Array>): void => {
+        next = { contentType, pieces }
+      }
+    }))
+  })
+
+/** Answers by the fields of the request. */
+export const answering = (
+  answer: (body: Readonly<Record<string, unknown>>) => { readonly contentType: string; readonly text: string }
+) =>
+  listen((body, response) => {
+    const { contentType, text } = answer(typeof body === "object" && body !== null ? { ...body } : {})
+    response.writeHead(200, { "content-type": contentType }).end(text)
+  })
+
 export const respondWith = (contentType: string, answer: string) =>
   listen((_, response) => {
     response.writeHead(200, { "content-type": contentType }).end(answer)

@@ -152,7 +152,8 @@ const numbering = () => {
 export const encodeStream =
   (dialect: ServerDialect) =>
   (request: Json, createdAt = 0): StreamEncoder => {
-    const sendsUsage = !dialect.streamUsage || record(request, "stream_options")?.["include_usage"] === true
+    const asksForUsage = record(request, "stream_options")?.["include_usage"] === true
+    const sendsUsage = !dialect.streamUsage || asksForUsage
     const customNames = customTools(request)
     /** The arguments sent so far, by index of the call's part. */
     const sentArguments = new Map<number, string>()
@@ -247,7 +248,7 @@ export const encodeStream =
           { ...presentFields(metadata, choiceFields), ...record(metadata, "choice"), finish_reason: reason },
           { ...bodyMetadata(metadata), ...head }
         ),
-        ...(sendsUsage && !usage.estimated
+        ...(asksForUsage || (sendsUsage && !usage.estimated)
           ? [frame({ choices: [], usage: encodeUsage(usage, record(metadata, "usage")) })]
           : []),
         { data: "[DONE]" }
