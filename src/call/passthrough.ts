@@ -8,6 +8,7 @@
 import { Chunk, Context, Predicate } from "effect"
 import type { ChatResponse } from "../vocabulary/Chat.js"
 import type { ChatEvent } from "../vocabulary/ChatEvent.js"
+import type { LLMError } from "../vocabulary/LLMError.js"
 import type { ClientWire } from "../wire/Wire.js"
 
 /** The name of the wire protocol whose raw response the caller requests. */
@@ -86,6 +87,28 @@ export const relayOf = (protocol: string, events: Chunk.Chunk<ChatEvent>): RawRe
     raw.events.length === events.length &&
     raw.events.every((decoded, index) => hasSameFields(Chunk.unsafeGet(events, index), decoded, ignoredInEvents))
   return isUnchanged ? raw : undefined
+}
+
+// -------------------------------------------------------------------------------------
+// errors within streams
+// -------------------------------------------------------------------------------------
+
+/** A frame with which a provider ended its stream. */
+export interface RawError extends RawProtocol {
+  readonly bytes: Uint8Array
+}
+
+const rawErrors = new WeakMap<LLMError, RawError>()
+
+/** Keeps the frame in which the provider reported this error. */
+export const keepRawError = (raw: RawError, error: LLMError): void => {
+  rawErrors.set(error, raw)
+}
+
+/** The frame of this error; undefined when it came in none of this protocol. */
+export const rawErrorOf = (protocol: string, error: LLMError): RawError | undefined => {
+  const raw = rawErrors.get(error)
+  return raw?.protocol === protocol ? raw : undefined
 }
 
 // -------------------------------------------------------------------------------------

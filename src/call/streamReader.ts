@@ -5,7 +5,7 @@
  * The end of the body is an error before the finish signal, and the regular end after it. After the signal the stream stays open for a
  * grace period until the usage arrives, and after `Finish` until the connection ends, so that the connection can be reused.
  */
-import { Either } from "effect"
+import { Either, Redacted } from "effect"
 import type { PartialResponse } from "../vocabulary/Chat.js"
 import type { ChatEvent, Finish, Start } from "../vocabulary/ChatEvent.js"
 import * as Events from "../vocabulary/ChatEvent.js"
@@ -21,7 +21,7 @@ import type { Collector } from "./collector.js"
 import type { Received } from "./failure.js"
 import { decodingError, interruptedError } from "./failure.js"
 import type { Limits } from "./limits.js"
-import { rawProtocolOf, withRawBytes } from "./passthrough.js"
+import { keepRawError, rawProtocolOf, withRawBytes } from "./passthrough.js"
 
 /** How long a stream waits for the usage after the finish signal, which some providers never send, in milliseconds. */
 const usageGrace = 1000
@@ -42,6 +42,12 @@ const isFramePrefix = (framing: ClientWire["framing"], text: string): boolean =>
 
 /** Whether the event is output of the model. A `ToolCallEnd` is none: some wires emit it at the finish signal. */
 const isOutput = ({ _tag }: WireEvent): boolean => _tag !== "Finish" && _tag !== "ToolCallEnd"
+
+const utf8 = new TextDecoder()
+
+/** Whether a text repeats the key or the token that was sent. */
+const containsSecret = ({ key, token }: Received["call"], text: string): boolean =>
+  text.includes(Redacted.value(key.value)) || (token !== undefined && text.includes(Redacted.value(token)))
 
 const isFinish = (event: WireEvent): event is Finish => event._tag === "Finish"
 
@@ -173,6 +179,14 @@ export const make = (received: Received, { collector, keepBytes, limits, wire }:
     return hasFailed ? kept.takeFrames(frames) : isReadToEnd ? kept.takeAll() : kept.take()
   }
 
+  /** Keeps the frame that reports an error, unless it repeats the key. */
+  const keepErrorFrame = (kept: RawFrames.RawFrames, error: LLMError): void => {
+    takeRaw(kept, true)
+    const block = RawFrames.split(kept.take()).find(({ frames }) => frames.length > 0)
+    if (block === undefined || containsSecret(call, utf8.decode(block.bytes))) return
+    keepRawError({ ...rawProtocolOf(wire), bytes: block.bytes }, error)
+  }
+
   /** The decoded events, with `Start` before the first one. A failure is kept: it comes after them. */
   const emit = (
     decoded: ReadonlyArray<WireEvent>,
@@ -186,6 +200,7 @@ export const make = (received: Received, { collector, keepBytes, limits, wire }:
     if (out.length > 0 && raw !== undefined) {
       withRawBytes(rawProtocolOf(wire), takeRaw(raw, wireFailure !== undefined), out)
     }
+    if (raw !== undefined && failure !== undefined && wireFailure?._tag === "Reported") keepErrorFrame(raw, failure)
     return out
   }
 

@@ -94,7 +94,7 @@ export const make = (): RawFrames => {
     const rest = whole.subarray(count)
     pieces = rest.length === 0 ? [] : [rest]
     size = rest.length
-    complete = 0
+    complete = Math.max(0, complete - count)
     return count === whole.length ? whole : whole.subarray(0, count)
   }
 

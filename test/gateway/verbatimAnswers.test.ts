@@ -256,16 +256,23 @@ describe("answer of a faithful provider of the client's protocol", () => {
     })
   )
 
-  it.scopedLive("keeps the class and the reason of an error that the provider sends in a stream", () =>
+  it.scopedLive.each([
+    [
+      "messages",
+      'event: error\r\ndata: {"type":"error", "error":{"type":"overloaded_error","message":"Too busy."}}\r\n\r\n'
+    ],
+    ["chat completions", ': x\ndata: {"error" : {"message":"Too busy.","type":"server_error","code":null}}\n\n']
+  ] as const)("ends with the error that a provider of %s sends in a stream, as it came", ([protocol, error]) =>
     Effect.gen(function* () {
-      const messages = yield* relaying("messages")
-      const frames = streams.messages.slice(0, 4).map(({ data, name }) => `event: ${name}\ndata: ${data}\n\n`)
-      const error = '{"type":"error","error":{"type":"overloaded_error","message":"Too busy."}}'
-      const ended = yield* messages(eventStream, [utf8.encode(`${frames.join("")}event: error\ndata: ${error}\n\n`)], {
-        stream: true
-      })
-      expect(ended.text.startsWith(frames.join(""))).toBe(true)
-      expect(ended.text.slice(frames.join("").length)).toContain("Too busy.")
+      const ask = yield* relaying(protocol)
+      const frames = streams[protocol]
+        .slice(0, 4)
+        .map(({ data, name }) => `${name === undefined ? "" : `event: ${name}\n`}data: ${data}\n\n`)
+        .join("")
+      for (const places of [[], [300], [900], [999]]) {
+        const { text } = yield* ask(eventStream, cut(frames + error, places), { stream: true })
+        expect(text).toBe(frames + error)
+      }
     })
   )
 })

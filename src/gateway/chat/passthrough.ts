@@ -10,6 +10,7 @@ import * as RawResponses from "../../call/passthrough.js"
 import * as RawRequests from "../../call/rawRequest.js"
 import type { AssistantPart, ChatRequest, ChatResponse } from "../../vocabulary/Chat.js"
 import type { ChatEvent } from "../../vocabulary/ChatEvent.js"
+import type { LLMError } from "../../vocabulary/LLMError.js"
 import type { Frame } from "../../wire/Wire.js"
 import { isRecord, parseJson, record } from "../../wire/json.js"
 import * as RawFrames from "../../wire/rawFrames.js"
@@ -172,6 +173,12 @@ export const streamEncoder = (
     return events.flatMap((event) => push(event)).filter(isUsageChunk)
   }
 
+  /** The frame of a provider's error, while its frames are passed through. */
+  const rawErrorOf = (error: LLMError): Uint8Array | undefined => {
+    const raw = RawResponses.rawErrorOf(wire.name, error)
+    return raw?.isFaithful === true ? raw.bytes : undefined
+  }
+
   const encode = (events: Chunk.Chunk<ChatEvent>): string => {
     const { push } = takeOver()
     return renderFrames(Chunk.toReadonlyArray(events).flatMap((event) => push(event)))
@@ -195,6 +202,10 @@ export const streamEncoder = (
   return {
     ...sse,
     write,
-    fail: (error) => Effect.sync(() => renderFrames(takeOver().fail(HttpErrors.servedError(error))))
+    fail: (error) =>
+      Effect.sync(() => {
+        const raw = passed === undefined || error.error === undefined ? undefined : rawErrorOf(error.error)
+        return raw ?? renderFrames(takeOver().fail(HttpErrors.servedError(error)))
+      })
   }
 }

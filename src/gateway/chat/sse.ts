@@ -30,8 +30,8 @@ export interface Source<A> {
 export interface StreamEncoder<A> {
   readonly contentType: string
   readonly write: (events: Chunk.Chunk<A>) => string | Uint8Array
-  /** The last text of a stream that fails. */
-  readonly fail: (error: HttpErrors.HttpError) => Effect.Effect<string>
+  /** The end of a stream that fails. */
+  readonly fail: (error: HttpErrors.HttpError) => Effect.Effect<string | Uint8Array>
   /** Text that keeps the connection alive before the first event; absent where the format has none, and headers wait. */
   readonly comment?: string
 }
