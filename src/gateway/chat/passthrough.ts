@@ -170,7 +170,12 @@ export const streamEncoder = (
   /** The frames with the usage, of an encoder that writes the whole answer. */
   const usageFrames = (events: ReadonlyArray<ChatEvent>): ReadonlyArray<Frame> => {
     const { push } = wire.encodeStream(body, createdAt)
-    return events.flatMap((event) => push(event)).filter(isUsageChunk)
+    return events
+      .flatMap((event) =>
+        // The encoder writes no estimates.
+        push(event._tag === "Finish" ? { ...event, usage: { ...event.usage, estimated: false } } : event)
+      )
+      .filter(isUsageChunk)
   }
 
   /** The frame of a provider's error, while its frames are passed through. */

@@ -152,8 +152,7 @@ const numbering = () => {
 export const encodeStream =
   (dialect: ServerDialect) =>
   (request: Json, createdAt = 0): StreamEncoder => {
-    const asksForUsage = record(request, "stream_options")?.["include_usage"] === true
-    const sendsUsage = !dialect.streamUsage || asksForUsage
+    const sendsUsage = !dialect.streamUsage || record(request, "stream_options")?.["include_usage"] === true
     const customNames = customTools(request)
     /** The arguments sent so far, by index of the call's part. */
     const sentArguments = new Map<number, string>()
@@ -248,7 +247,7 @@ export const encodeStream =
           { ...presentFields(metadata, choiceFields), ...record(metadata, "choice"), finish_reason: reason },
           { ...bodyMetadata(metadata), ...head }
         ),
-        ...(asksForUsage || (sendsUsage && !usage.estimated)
+        ...(sendsUsage && !usage.estimated
           ? [frame({ choices: [], usage: encodeUsage(usage, record(metadata, "usage")) })]
           : []),
         { data: "[DONE]" }
