@@ -227,6 +227,7 @@ export function make(
       provider: client.provider,
       model: options.model,
       wire: client.wire,
+      ...(client.faithful === true ? { faithful: true } : {}),
       contextWindow: options.contextWindow ?? 200_000,
       ...(client.baseUrl === undefined ? {} : { baseUrl: client.baseUrl }),
       ...(options.defaults === undefined ? {} : { defaults: options.defaults }),

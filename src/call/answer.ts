@@ -8,7 +8,7 @@ import type { ClientWire, WireFailure, WireResponse } from "../wire/Wire.js"
 import { malformed } from "../wire/Wire.js"
 import type { Received } from "./failure.js"
 import { decodingError, maxAnswerBytes } from "./failure.js"
-import { withRawText } from "./passthrough.js"
+import { rawProtocolOf, withRawText } from "./passthrough.js"
 
 /** Whether the status is a success. */
 export const isSuccess = (status: number): boolean => status >= 200 && status < 300
@@ -85,6 +85,6 @@ export const decodeChat = (
     decode(received, text, (body) => wire.decodeResponse(body, received.source)),
     (decoded) => {
       const answer = toResponse(received, decoded)
-      return rawProtocol === wire.name ? withRawText(wire.name, text, answer) : answer
+      return rawProtocol === wire.name ? withRawText(rawProtocolOf(wire), text, answer) : answer
     }
   )

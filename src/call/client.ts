@@ -27,6 +27,7 @@ export const make = (wire: ClientWire, endpoint: Endpoint): Effect.Effect<Servic
     const service: Service = {
       provider: endpoint.provider,
       wire: wire.name,
+      ...(wire.verbatim === undefined ? {} : { faithful: true }),
       baseUrl: shownUrl(endpoint.baseUrl),
       chat: (request, call) => chat(transport, wire, request, call),
       chatStream: (request, call) => toStream(chatStream(transport, wire, request, call)),

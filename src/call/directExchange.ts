@@ -5,7 +5,7 @@ import type { ChatEvent } from "../vocabulary/ChatEvent.js"
 import * as Events from "../vocabulary/ChatEvent.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
 import { rateLimits } from "../wire/headers/rateLimits.js"
-import type { ClientWire, WireRequest } from "../wire/Wire.js"
+import type { ClientWire } from "../wire/Wire.js"
 import { malformed } from "../wire/Wire.js"
 import * as Answer from "./answer.js"
 import * as Collector from "./collector.js"
@@ -126,7 +126,7 @@ const send = (
   const fail = (error: LLMError): void => running.finish(() => handler.onFailure(error))
 
   /** `rejection` is the error of the request before, whose field this one leaves out. */
-  const attempt = (encoded: WireRequest, rejection?: LLMError): void => {
+  const attempt = (encoded: Message.Encoded, rejection?: LLMError): void => {
     const body = Message.encodeBody(server, call, encoded, request)
     if (Either.isLeft(body)) return fail(body.left)
     const sentAt = clock.unsafeCurrentTimeMillis()
@@ -330,7 +330,7 @@ export const make = (transport: DirectTransport, server: Server, wire: ClientWir
               streamReader(
                 received,
                 running,
-                { wire, collector, keepFrames: call.rawProtocol === wire.name, limits: call.limits ?? unlimited },
+                { wire, collector, keepBytes: call.rawProtocol === wire.name, limits: call.limits ?? unlimited },
                 sink
               )
             ),

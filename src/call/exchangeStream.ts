@@ -93,7 +93,7 @@ export const chatStream = (transport: Transport, wire: ClientWire, request: Chat
         const reader = StreamReader.make(exchange, {
           wire,
           collector,
-          keepFrames: rawProtocol === wire.name,
+          keepBytes: rawProtocol === wire.name,
           limits
         })
         return Effect.flatMap(Stream.toPull(exchange.response.stream), (bytes) =>

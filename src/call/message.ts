@@ -8,6 +8,7 @@ import type { DirectRequest } from "./direct.js"
 import * as Secrets from "./endpointSecrets.js"
 import type { CallWithSecrets, Target } from "./failure.js"
 import { encodingError, jsonError } from "./failure.js"
+import * as RawRequests from "./rawRequest.js"
 import { estimateInput } from "./request.js"
 
 /** The server of a client, with what all its requests have in common. */
@@ -46,8 +47,15 @@ export const server = (protocol: string, endpoint: Endpoint): Server => {
   }
 }
 
+/** A chat request: with fields to write, or with the text of a gateway's client. */
+export type Encoded = WireRequest | RawRequests.VerbatimRequest
+
 /** A request without a body is a GET. */
-export type Unsent = Omit<WireRequest, "body"> & { readonly body?: Readonly<Record<string, unknown>> }
+export type Unsent = Omit<WireRequest, "body"> & {
+  readonly body?: Readonly<Record<string, unknown>>
+  /** The body when it is written already. */
+  readonly text?: string
+}
 
 /** The URL of a request. The query of the base URL goes behind the path. */
 const urlOf = ({ base, baseQuery, endpoint }: Server, { path, query }: Unsent): string => {
@@ -86,9 +94,10 @@ export const messageOf = (
 export const encodeBody = (
   server: Server,
   call: CallWithSecrets,
-  { body }: Unsent,
+  { body, text }: Unsent,
   chat: Partial<ChatRequest> = {}
 ): Either.Either<string | undefined, LLMError> => {
+  if (text !== undefined) return Either.right(text)
   try {
     return Either.right(body === undefined ? undefined : JSON.stringify(body))
   } catch (cause) {
@@ -130,25 +139,31 @@ export const chatSource = (server: Server, request: ChatRequest, { model }: Pick
 export const acceptOf = ({ framing }: ClientWire, stream: boolean): string =>
   stream && framing === "sse" ? "text/event-stream" : "application/json"
 
-/** Encodes a chat request without the optional fields that the server has rejected. */
+/**
+ * Encodes a chat request without the optional fields that the server has rejected. A body that a gateway's client wrote in the
+ * protocol of a faithful server stays as it is.
+ */
 export const encodeChat = (
   server: Server,
   wire: ClientWire,
   request: ChatRequest,
   call: CallWithSecrets,
   stream: boolean
-): Either.Either<WireRequest, LLMError> => {
-  const encoded = wire.encodeRequest(request, { provider: server.endpoint.provider, model: call.model, stream })
+): Either.Either<Encoded, LLMError> => {
+  const options = { provider: server.endpoint.provider, model: call.model, stream }
+  const encoded = RawRequests.verbatim(wire, request, options) ?? wire.encodeRequest(request, options)
   if (Either.isLeft(encoded)) return Either.left(encodingError(server, call, encoded.left))
+  if (RawRequests.isVerbatim(encoded.right)) return Either.right(encoded.right)
   let reduced = encoded.right
   for (const message of server.rejectedFields) reduced = wire.dropUnsupportedField?.(reduced, message) ?? reduced
   return Either.right(reduced)
 }
 
-/** The request without the optional field that the server has rejected with this error; undefined when it rejected something else. */
-export const withoutRejectedField = (
-  wire: ClientWire,
-  request: WireRequest,
-  error: LLMError
-): WireRequest | undefined =>
-  error._tag === "InvalidRequestError" ? wire.dropUnsupportedField?.(request, error.message) : undefined
+/**
+ * The request without the optional field that the server has rejected with this error; undefined when it rejected something else, or
+ * what a gateway's client wrote.
+ */
+export const withoutRejectedField = (wire: ClientWire, request: Encoded, error: LLMError): WireRequest | undefined =>
+  error._tag === "InvalidRequestError" && !RawRequests.isVerbatim(request)
+    ? wire.dropUnsupportedField?.(request, error.message)
+    : undefined

@@ -36,6 +36,13 @@ export interface ModelInfo {
   readonly model: string
   /** The name of the wire protocol, such as `chat-completions`. */
   readonly wire: string
+  /**
+   * Whether bodies that a gateway's client wrote in this protocol reach the provider unchanged, and its answers that client. Around
+   * several `LLM`s with `Balance`, whether that holds for each. @default false
+   *
+   * @since 0.2.0
+   */
+  readonly faithful?: boolean
   /** The maximum tokens of a request and its answer together. @default 200000 */
   readonly contextWindow: number
   /** The provider's URL without credentials. Absent when the client has none. */

@@ -8,7 +8,8 @@
 import { Chunk, Context, Predicate } from "effect"
 import type { ChatResponse } from "../vocabulary/Chat.js"
 import type { ChatEvent } from "../vocabulary/ChatEvent.js"
-import type { Frame } from "../wire/Wire.js"
+import type { LLMError } from "../vocabulary/LLMError.js"
+import type { ClientWire } from "../wire/Wire.js"
 
 /** The name of the wire protocol whose raw response the caller requests. */
 export class WantsRawResponse extends Context.Reference<WantsRawResponse>()("effect-llm/WantsRawResponse", {
@@ -35,28 +36,39 @@ const hasSameFields = (current: object, decoded: object, ignored: ReadonlySet<st
   return Object.entries(decoded).every(([field, value]) => ignored.has(field) || fields.get(field) === value)
 }
 
+/** The wire of a raw response. */
+export interface RawProtocol {
+  readonly protocol: string
+  /** Whether the provider sends what the protocol's clients expect, so that nothing has to be repaired. */
+  readonly isFaithful: boolean
+}
+
+export const rawProtocolOf = ({ name, verbatim }: Pick<ClientWire, "name" | "verbatim">): RawProtocol => ({
+  protocol: name,
+  isFaithful: verbatim !== undefined
+})
+
 // -------------------------------------------------------------------------------------
 // streams
 // -------------------------------------------------------------------------------------
 
-export interface RawResponse {
-  /** The name of the wire. */
-  readonly protocol: string
-  readonly frames: ReadonlyArray<Frame>
+export interface RawResponse extends RawProtocol {
+  /** Whole frames as they came. Those of the events that end a stream are all that were left, the last one can lack its end. */
+  readonly bytes: Uint8Array
   /** The events that the frames were decoded to. */
   readonly events: ReadonlyArray<ChatEvent>
 }
 
-/** Attaches to new events the frames that they were decoded from; none for events that the end of the stream made. */
-export const withRawFrames = (
-  protocol: string,
-  frames: ReadonlyArray<Frame>,
+/** Attaches to new events the bytes that they were decoded from; none for events that the end of the stream made. */
+export const withRawBytes = (
+  { isFaithful, protocol }: RawProtocol,
+  bytes: Uint8Array,
   events: ReadonlyArray<ChatEvent>
 ): Chunk.Chunk<ChatEvent> => {
   const [first] = events
   if (first !== undefined) {
     // Changes the event instead of copying it, so that most comparisons end at identical objects.
-    Object.assign(first, { [RawResponseId]: { protocol, frames, events } } satisfies Carrier<RawResponse>)
+    Object.assign(first, { [RawResponseId]: { protocol, isFaithful, bytes, events } } satisfies Carrier<RawResponse>)
   }
   return Chunk.unsafeFromArray(events)
 }
@@ -64,7 +76,7 @@ export const withRawFrames = (
 const isCarrier = (event: ChatEvent): event is ChatEvent & Carrier<RawResponse> =>
   Predicate.hasProperty(event, RawResponseId)
 
-/** The frames of these events; undefined when there are none of this protocol or the events were changed. */
+/** The bytes of these events; undefined when there are none of this protocol or the events were changed. */
 export const relayOf = (protocol: string, events: Chunk.Chunk<ChatEvent>): RawResponse | undefined => {
   if (Chunk.isEmpty(events)) return undefined
   const first = Chunk.unsafeHead(events)
@@ -78,11 +90,32 @@ export const relayOf = (protocol: string, events: Chunk.Chunk<ChatEvent>): RawRe
 }
 
 // -------------------------------------------------------------------------------------
+// errors within streams
+// -------------------------------------------------------------------------------------
+
+/** A frame with which a provider ended its stream. */
+export interface RawError extends RawProtocol {
+  readonly bytes: Uint8Array
+}
+
+const rawErrors = new WeakMap<LLMError, RawError>()
+
+/** Keeps the frame in which the provider reported this error. */
+export const keepRawError = (raw: RawError, error: LLMError): void => {
+  rawErrors.set(error, raw)
+}
+
+/** The frame of this error; undefined when it came in none of this protocol. */
+export const rawErrorOf = (protocol: string, error: LLMError): RawError | undefined => {
+  const raw = rawErrors.get(error)
+  return raw?.protocol === protocol ? raw : undefined
+}
+
+// -------------------------------------------------------------------------------------
 // whole answers
 // -------------------------------------------------------------------------------------
 
-interface RawText {
-  readonly protocol: string
+export interface RawText extends RawProtocol {
   readonly text: string
   /** The answer that the text was decoded to. */
   readonly response: ChatResponse
@@ -92,12 +125,16 @@ const carriesText = (response: ChatResponse): response is ChatResponse & Carrier
   Predicate.hasProperty(response, RawResponseId)
 
 /** Attaches to a new answer the text that it was decoded from. */
-export const withRawText = (protocol: string, text: string, response: ChatResponse): ChatResponse =>
-  Object.assign(response, { [RawResponseId]: { protocol, text, response } } satisfies Carrier<RawText>)
+export const withRawText = (
+  { isFaithful, protocol }: RawProtocol,
+  text: string,
+  response: ChatResponse
+): ChatResponse =>
+  Object.assign(response, { [RawResponseId]: { protocol, isFaithful, text, response } } satisfies Carrier<RawText>)
 
 /** The text of this answer; undefined when there is none of this protocol or the answer was changed. */
-export const textOf = (protocol: string, response: ChatResponse): string | undefined => {
+export const textOf = (protocol: string, response: ChatResponse): RawText | undefined => {
   if (!carriesText(response)) return undefined
   const raw = response[RawResponseId]
-  return raw.protocol === protocol && hasSameFields(response, raw.response, ignoredInAnswers) ? raw.text : undefined
+  return raw.protocol === protocol && hasSameFields(response, raw.response, ignoredInAnswers) ? raw : undefined
 }

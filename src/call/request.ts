@@ -9,6 +9,7 @@ import * as RecentValues from "../internal/recentValues.js"
 import * as Depth from "../internal/depth.js"
 import { faultsOf, summary } from "../internal/faults.js"
 import { withoutUndefined } from "../wire/json.js"
+import * as RawRequests from "./rawRequest.js"
 import type { CountText } from "../tokens/request.js"
 import * as RequestTokens from "../tokens/request.js"
 
@@ -119,8 +120,10 @@ export const normalize = (
   const fault = typeof input === "string" ? undefined : (unreadable(input) ?? invalidPrompt(input))
   if (fault !== undefined) return Either.left(fault)
   const fields = typeof input === "string" || input.prompt !== undefined ? asObject(input) : input
-  const candidate: unknown = { ...defaults, ...withoutUndefined({ ...fields }) }
-  return Either.flatMap(Either.mapLeft(validate(candidate), validationError), sendable)
+  const candidate: unknown = { ...defaults, ...withoutUndefined({ ...RawRequests.detached(fields) }) }
+  return Either.map(Either.flatMap(Either.mapLeft(validate(candidate), validationError), sendable), (request) =>
+    RawRequests.carry(fields, request)
+  )
 }
 
 /** Checks what the schema of requests does not. */

@@ -5,7 +5,7 @@
  * The end of the body is an error before the finish signal, and the regular end after it. After the signal the stream stays open for a
  * grace period until the usage arrives, and after `Finish` until the connection ends, so that the connection can be reused.
  */
-import { Either } from "effect"
+import { Either, Redacted } from "effect"
 import type { PartialResponse } from "../vocabulary/Chat.js"
 import type { ChatEvent, Finish, Start } from "../vocabulary/ChatEvent.js"
 import * as Events from "../vocabulary/ChatEvent.js"
@@ -13,6 +13,7 @@ import type { LLMError } from "../vocabulary/LLMError.js"
 import * as Usage from "../vocabulary/Usage.js"
 import * as Framing from "../wire/framing.js"
 import { parseJson } from "../wire/json.js"
+import * as RawFrames from "../wire/rawFrames.js"
 import type { ClientWire, Frame, StreamDecoder, WireEvent, WireFailure } from "../wire/Wire.js"
 import { malformed } from "../wire/Wire.js"
 import { decodeChat } from "./answer.js"
@@ -20,7 +21,7 @@ import type { Collector } from "./collector.js"
 import type { Received } from "./failure.js"
 import { decodingError, interruptedError } from "./failure.js"
 import type { Limits } from "./limits.js"
-import { withRawFrames } from "./passthrough.js"
+import { keepRawError, rawProtocolOf, withRawBytes } from "./passthrough.js"
 
 /** How long a stream waits for the usage after the finish signal, which some providers never send, in milliseconds. */
 const usageGrace = 1000
@@ -41,6 +42,12 @@ const isFramePrefix = (framing: ClientWire["framing"], text: string): boolean =>
 
 /** Whether the event is output of the model. A `ToolCallEnd` is none: some wires emit it at the finish signal. */
 const isOutput = ({ _tag }: WireEvent): boolean => _tag !== "Finish" && _tag !== "ToolCallEnd"
+
+const utf8 = new TextDecoder()
+
+/** Whether a text repeats the key or the token that was sent. */
+const containsSecret = ({ key, token }: Received["call"], text: string): boolean =>
+  text.includes(Redacted.value(key.value)) || (token !== undefined && text.includes(Redacted.value(token)))
 
 const isFinish = (event: WireEvent): event is Finish => event._tag === "Finish"
 
@@ -71,8 +78,11 @@ export interface Options {
   readonly wire: ClientWire
   /** Collects the events. */
   readonly collector: Collector
-  /** Whether the events carry the frames that they were decoded from. */
-  readonly keepFrames: boolean
+  /**
+   * Whether the events carry the bytes that they were decoded from. The events of the last read wait for the end of the body, so that
+   * they carry what follows them.
+   */
+  readonly keepBytes: boolean
   /** The time limits of the call, which shorten the graces: none of them expires in a grace and fails a complete answer. */
   readonly limits: Pick<Limits, "deadline" | "idle">
 }
@@ -92,7 +102,7 @@ export interface StreamReader {
   readonly resumes: () => void
 }
 
-export const make = (received: Received, { collector, keepFrames, limits, wire }: Options): StreamReader => {
+export const make = (received: Received, { collector, keepBytes, limits, wire }: Options): StreamReader => {
   const { call, clock, source } = received
   const framer = Framing.make(wire.framing)
   const decoder = wire.decodeStream(source)
@@ -111,10 +121,14 @@ export const make = (received: Received, { collector, keepFrames, limits, wire }
   let state: StreamDecoder["state"] = "open"
   let sawFrame = false
   let prefix = ""
-  /** Frames that were read but not emitted with events yet; undefined when frames are not kept. */
-  let pendingFrames: Array<Frame> | undefined = keepFrames ? [] : undefined
-  /** The characters of the pending frames. */
-  let pendingLength = 0
+  /** Bytes that were read but not emitted with events yet; undefined when they are not kept. */
+  let raw: RawFrames.RawFrames | undefined = keepBytes && wire.framing === "sse" ? RawFrames.make() : undefined
+  /** The decoded frames in these bytes. */
+  let rawFrames = 0
+  /** The events of the last read, which wait for the end of the body. */
+  let held: ReadonlyArray<WireEvent> | undefined
+  /** Whether the body is read to its end, and no frame of it is left out. */
+  let isReadToEnd = false
   /** The answer when it is one JSON text despite its content type. */
   let unframed: { text: string; readonly decoder: TextDecoder } | undefined
 
@@ -166,6 +180,21 @@ export const make = (received: Received, { collector, keepFrames, limits, wire }
     return [start(), ...events]
   }
 
+  /** The bytes of the events that are emitted now: whole frames, without one that failed. */
+  const takeRaw = (kept: RawFrames.RawFrames, hasFailed: boolean): Uint8Array => {
+    const frames = rawFrames
+    rawFrames = 0
+    return hasFailed ? kept.takeFrames(frames) : isReadToEnd ? kept.takeAll() : kept.take()
+  }
+
+  /** Keeps the frame that reports an error, unless it repeats the key. */
+  const keepErrorFrame = (kept: RawFrames.RawFrames, error: LLMError): void => {
+    takeRaw(kept, true)
+    const block = RawFrames.split(kept.take()).find(({ frames }) => frames.length > 0)
+    if (block === undefined || containsSecret(call, utf8.decode(block.bytes))) return
+    keepRawError({ ...rawProtocolOf(wire), bytes: block.bytes }, error)
+  }
+
   /** The decoded events, with `Start` before the first one. A failure is kept: it comes after them. */
   const emit = (
     decoded: ReadonlyArray<WireEvent>,
@@ -176,20 +205,18 @@ export const make = (received: Received, { collector, keepFrames, limits, wire }
     for (const event of out) collector.add(event)
     state = decoder.state
     if (wireFailure !== undefined) failure = errorOf(wireFailure)
-    if (out.length > 0 && pendingFrames !== undefined) {
-      withRawFrames(wire.name, pendingFrames, out)
-      pendingFrames = []
-      pendingLength = 0
+    if (out.length > 0 && raw !== undefined) {
+      withRawBytes(rawProtocolOf(wire), takeRaw(raw, wireFailure !== undefined), out)
     }
+    if (raw !== undefined && failure !== undefined && wireFailure?._tag === "Reported") keepErrorFrame(raw, failure)
     return out
   }
 
-  /** Keeps a frame for the events that it belongs to, up to a limit for frames that yield no event. */
-  const keepFrame = (frame: Frame): void => {
-    if (pendingFrames === undefined) return
-    pendingFrames.push(frame)
-    pendingLength += frame.data.length
-    if (pendingLength > Framing.maxFrameLength) pendingFrames = undefined
+  /** Keeps bytes for the events that they belong to, up to a limit for frames that yield no event. */
+  const keepRaw = (piece: Uint8Array): void => {
+    if (raw === undefined) return
+    raw.push(piece)
+    if (raw.size() > Framing.maxFrameLength) raw = undefined
   }
 
   /** Decodes one frame. A custom wire can throw, which counts as a malformed frame. */
@@ -197,7 +224,7 @@ export const make = (received: Received, { collector, keepFrames, limits, wire }
     sawFrame = true
     try {
       const wireFailure = decoder.push(frame, decoded)
-      if (wireFailure === undefined) keepFrame(frame)
+      if (wireFailure === undefined) rawFrames++
       return wireFailure
     } catch {
       return malformed("", frame.data)
@@ -220,7 +247,11 @@ export const make = (received: Received, { collector, keepFrames, limits, wire }
       continuedAfterFinish ||= finishingUntil !== undefined && decoded.some(isOutput)
       finishingUntil ??= graceUntil(usageGrace)
     } else finishingUntil = undefined
-    return emit(decoded, afterFinish(wireFailure, decoded))
+    const failed = afterFinish(wireFailure, decoded)
+    if (raw === undefined || failed !== undefined || !decoded.some(isFinish)) return emit(decoded, failed)
+    held = decoded
+    state = decoder.state
+    return noEvents
   }
 
   const readPieces = (pieces: Iterable<Uint8Array>): ReadonlyArray<ChatEvent> => {
@@ -234,6 +265,7 @@ export const make = (received: Received, { collector, keepFrames, limits, wire }
       if (unframed !== undefined && unframed.text.length <= Framing.maxFrameLength) {
         unframed.text += unframed.decoder.decode(piece, { stream: true })
       }
+      keepRaw(piece)
       fits = framer.push(piece, frames) && fits
     }
     return frames.length === 0 && fits ? noEvents : decode(frames, fits)
@@ -257,10 +289,15 @@ export const make = (received: Received, { collector, keepFrames, limits, wire }
     }
     const frames: Array<Frame> = []
     framer.end(frames)
+    isReadToEnd = error === undefined
     const decoded: Array<WireEvent> = []
     let wireFailure: WireFailure | undefined
     for (const frame of frames) {
-      if (decoder.state === "done" || isCutOff(frame)) break
+      if (decoder.state === "done") break
+      if (isCutOff(frame)) {
+        isReadToEnd = false
+        break
+      }
       wireFailure = decodeFrame(frame, decoded)
       if (wireFailure !== undefined) break
     }
@@ -298,13 +335,31 @@ export const make = (received: Received, { collector, keepFrames, limits, wire }
     }
   }
 
+  /** Keeps the bytes behind the last event. */
+  const readRest = (pieces: Iterable<Uint8Array>): ReadonlyArray<ChatEvent> => {
+    if (held !== undefined) for (const piece of pieces) keepRaw(piece)
+    return noEvents
+  }
+
+  /** The events that waited for the end of the body. */
+  const release = (isWhole: boolean): ReadonlyArray<ChatEvent> => {
+    const waiting = held
+    held = undefined
+    isReadToEnd = isWhole
+    return waiting === undefined ? noEvents : caught(() => emit(waiting, undefined))
+  }
+
   return {
-    read: (pieces) =>
-      failure !== undefined || isOver || state === "done" ? noEvents : caught(() => readPieces(pieces)),
+    read: (pieces) => {
+      if (failure !== undefined || isOver) return noEvents
+      return state === "done" ? readRest(pieces) : caught(() => readPieces(pieces))
+    },
     end: (reason) => {
       if (failure !== undefined || isOver) return noEvents
       const isComplete = state === "done"
-      const events = isComplete ? noEvents : caught(() => decodeEnd(typeof reason === "string" ? undefined : reason))
+      const events = isComplete
+        ? release(reason === "end of body")
+        : caught(() => decodeEnd(typeof reason === "string" ? undefined : reason))
       // At the end of the usage grace the connection is still open.
       isOver = isComplete || reason !== "time" || state !== "done"
       return events
@@ -312,7 +367,10 @@ export const make = (received: Received, { collector, keepFrames, limits, wire }
     phase: () => {
       if (failure !== undefined) return { _tag: "failed", error: failure }
       if (isOver) return ended
-      if (state === "done") return { _tag: "closing", until: (closingUntil ??= graceUntil(closingGrace)) }
+      if (state === "done") {
+        closingUntil ??= graceUntil(closingGrace)
+        return { _tag: held === undefined ? "closing" : "reading", until: closingUntil }
+      }
       return finishingUntil === undefined || continuedAfterFinish
         ? readingOn
         : { _tag: "reading", until: finishingUntil }

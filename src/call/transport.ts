@@ -131,7 +131,7 @@ const send = <R>(
   stream: boolean
 ): Effect.Effect<Exchange, LLMError, R> => {
   const source = Message.chatSource(server, request, call)
-  const attempt = (encoded: WireRequest) =>
+  const attempt = (encoded: Message.Encoded) =>
     sendWithToken(http, server, encoded, call, source, Message.acceptOf(wire, stream), request)
   return Effect.suspend(() => {
     const encoded = Message.encodeChat(server, wire, request, call, stream)

@@ -308,6 +308,35 @@ export interface ServedModelsWire {
 }
 
 /**
+ * Where a body goes that is sent as its client wrote it, and what has to be set in it.
+ *
+ * @since 0.2.0
+ * @category model
+ */
+export interface VerbatimAddress extends Omit<WireRequest, "body"> {
+  /** Fields of the body that are set. One that is undefined is removed. */
+  readonly fields: Readonly<Record<string, unknown>>
+  /** Fields that are set in objects of the body; other members of these objects stay. */
+  readonly merged?: Readonly<Record<string, Readonly<Record<string, unknown>>>>
+}
+
+/**
+ * How a server of a protocol gets bodies that a gateway's client wrote in the same protocol.
+ *
+ * @since 0.2.0
+ * @category model
+ */
+export interface Verbatim {
+  /** The address for a parsed body. `headers` are those of the client that are passed on; names are in lower case. */
+  readonly address: (
+    body: Readonly<Record<string, unknown>>,
+    options: Peer & { readonly stream: boolean; readonly headers: Readonly<Record<string, string>> }
+  ) => VerbatimAddress
+  /** Fields of a body that have the same meaning: where one of them is changed, the others are removed. */
+  readonly aliases: ReadonlyArray<ReadonlyArray<string>>
+}
+
+/**
  * The client's half of a protocol: all that is needed to call a provider.
  *
  * @since 0.1.0
@@ -331,6 +360,13 @@ export interface ClientWire {
    * anything else. Absent when the protocol has no such field.
    */
   readonly dropUnsupportedField?: (request: WireRequest, message: string) => WireRequest | undefined
+  /**
+   * How the server gets bodies that a gateway's client wrote in this protocol. Its answers go to that client as they came. Absent
+   * when the server deviates from the protocol: then requests are encoded, and the forms of reasoning and tool calls repaired.
+   *
+   * @since 0.2.0
+   */
+  readonly verbatim?: Verbatim
   /** Decodes a parsed response. */
   readonly decodeResponse: (body: unknown, source: AnswerSource) => Either.Either<WireResponse, WireFailure>
   /** Makes the decoder of one stream. */

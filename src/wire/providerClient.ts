@@ -81,6 +81,13 @@ export interface Service {
   readonly wire: string
   /** The base URL without user info and values of its query. It distinguishes equal models at different addresses. */
   readonly baseUrl?: string
+  /**
+   * Whether the provider gets bodies that a gateway's client wrote in its protocol, and sends answers in the form that these clients
+   * expect. @default false
+   *
+   * @since 0.2.0
+   */
+  readonly faithful?: boolean
   /** Returns the whole answer. Interruption aborts the request. */
   readonly chat: (request: ChatRequest, call: Call) => Effect.Effect<ChatResponse, LLMError>
   /** Streams the answer. The connection is closed when the stream ends or its consumer stops. */

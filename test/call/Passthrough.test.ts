@@ -7,13 +7,13 @@ import * as TestLLM from "../../src/testing/TestLLM.js"
 
 const content: ReadonlyArray<AssistantPart> = [Chat.text("one"), Chat.toolCall("1", "f", "{}"), Chat.text("two")]
 
-const decoded = withRawText("wire", "{}", TestLLM.response({ content }))
+const decoded = withRawText({ protocol: "wire", isFaithful: true }, "{}", TestLLM.response({ content }))
 
 describe("raw text of an answer", () => {
   it("the raw text of an answer is kept when its content is the same, also when its views were made anew", () => {
-    expect(textOf("wire", decoded)).toBe("{}")
-    expect(textOf("wire", { ...decoded, latency: 9, attempts: [] })).toBe("{}")
-    expect(textOf("wire", Chat.withContent(decoded, decoded.content))).toBe("{}")
+    expect(textOf("wire", decoded)?.text).toBe("{}")
+    expect(textOf("wire", { ...decoded, latency: 9, attempts: [] })?.text).toBe("{}")
+    expect(textOf("wire", Chat.withContent(decoded, decoded.content))?.text).toBe("{}")
     expect(textOf("other", decoded)).toBeUndefined()
   })
 

@@ -302,14 +302,14 @@ const consume = (
 ) =>
   Effect.gen(function* () {
     const events: Array<ChatEvent.ChatEvent> = []
-    const frames: Array<unknown> = []
+    const bytes: Array<number> = []
     const stream = llm.chatStream(request)
     const call: Effect.Effect<unknown, LLMError> =
       kind === "chat"
         ? Effect.map(llm.chat(request), (response) => ({ response, text: textOf(wire.name, response) }))
         : Stream.runForEachChunk(takes === Infinity ? stream : Stream.take(stream, takes), (chunk) =>
             Effect.sync(() => {
-              frames.push(...(relayOf(wire.name, chunk)?.frames ?? []))
+              bytes.push(...(relayOf(wire.name, chunk)?.bytes ?? []))
               events.push(...chunk)
             })
           )
@@ -318,7 +318,7 @@ const consume = (
     yield* Effect.raceFirst(Effect.sleep(leavesAfter), Fiber.await(fiber))
     yield* Fiber.interruptFork(fiber)
     const exit = yield* Fiber.await(fiber)
-    return { exit: plainExit(exit), events, ...(takes === Infinity ? { frames } : {}) }
+    return { exit: plainExit(exit), events, ...(takes === Infinity ? { bytes } : {}) }
   })
 
 const numbers = (state: MetricState.MetricState.Untyped): ReadonlyArray<number> =>

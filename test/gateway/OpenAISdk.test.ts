@@ -30,10 +30,11 @@ const tools = ["clock", "weather"].map((name) => ({
 /** Runs one case with a client of a gateway whose provider gives this answer. */
 const withClient = <A>(
   use: (client: OpenAI, gateway: Running) => Promise<A>,
-  answer?: Partial<ChatResponse>
+  answer?: Partial<ChatResponse>,
+  entry: Readonly<Record<string, unknown>> = {}
 ): Effect.Effect<A, unknown, Scope.Scope> =>
   Effect.gen(function* () {
-    const gateway = yield* start(answer === undefined ? {} : { provider: { answer: () => answer } })
+    const gateway = yield* start({ entry, ...(answer === undefined ? {} : { provider: { answer: () => answer } }) })
     return yield* Effect.promise(() => use(clientOf(gateway), gateway))
   })
 
@@ -139,19 +140,24 @@ describe.each(upstreams)("openai in front of %s", (upstream) => {
 
   it.scopedLive("answers n choices with n provider calls, whole and streamed", () =>
     Effect.gen(function* () {
-      const { requests, chunks, whole } = yield* withClient(async (client, { provider }) => {
-        const whole = await client.chat.completions.create({ model, messages: [...hello], n: 3 })
-        const stream = await client.chat.completions.create({
-          model,
-          messages: [...hello],
-          n: 2,
-          stream: true,
-          stream_options: { include_usage: true }
-        })
-        const chunks = []
-        for await (const chunk of stream) chunks.push(chunk)
-        return { whole, chunks, requests: await Effect.runPromise(provider.log) }
-      })
+      const { requests, chunks, whole } = yield* withClient(
+        async (client, { provider }) => {
+          const whole = await client.chat.completions.create({ model, messages: [...hello], n: 3 })
+          const stream = await client.chat.completions.create({
+            model,
+            messages: [...hello],
+            n: 2,
+            stream: true,
+            stream_options: { include_usage: true }
+          })
+          const chunks = []
+          for await (const chunk of stream) chunks.push(chunk)
+          return { whole, chunks, requests: await Effect.runPromise(provider.log) }
+          // A server that need not have `n`.
+        },
+        undefined,
+        { preset: "openrouter" }
+      )
       expect(requests).toHaveLength(5)
       expect(requests.every(({ body }) => !JSON.stringify(body).includes('"n":'))).toBe(true)
       expect(whole.choices.map(({ index, message }) => [index, message.content])).toEqual(

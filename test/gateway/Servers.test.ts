@@ -56,8 +56,9 @@ describe.each(Servers.all)("access on %s", (name) => {
     Effect.gen(function* () {
       const served = yield* Servers.start(name, { access })
       for (const { body, path } of routes) {
-        const foreign = yield* ask(served, path, { ...body, model: "anthropic/large" }, bearer("sk-a"))
-        const unknown = yield* ask(served, path, { ...body, model: "anthropic/other" }, bearer("sk-a"))
+        const headers = { ...bearer("sk-a"), "x-request-id": "same" }
+        const foreign = yield* ask(served, path, { ...body, model: "anthropic/large" }, headers)
+        const unknown = yield* ask(served, path, { ...body, model: "anthropic/other" }, headers)
         expect([path, foreign.status, unknown.status]).toEqual([path, 404, 404])
         expect(foreign.text.replace("anthropic/large", "")).toBe(unknown.text.replace("anthropic/other", ""))
       }

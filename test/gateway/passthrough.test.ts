@@ -6,11 +6,12 @@ import type { ChatEvent } from "../../src/vocabulary/ChatEvent.js"
 import { anthropic, chatCompletions } from "../../src/gateway/chat/protocols.js"
 import * as Cost from "../../src/vocabulary/cost.js"
 import * as Passthrough from "../../src/gateway/chat/passthrough.js"
-import { withRawFrames, withRawText, relayOf } from "../../src/call/passthrough.js"
+import { withRawBytes, withRawText, relayOf } from "../../src/call/passthrough.js"
 import type { Middleware } from "../../src/LLM.js"
 import { TestLLM } from "../../src/testing/index.js"
 import * as Usage from "../../src/vocabulary/Usage.js"
 import type { Frame } from "../../src/wire/Wire.js"
+import { renderFrames } from "../../src/gateway/chat/sse.js"
 import type { Settings, Upstream } from "./support/gateway.js"
 import { start } from "./support/gateway.js"
 import type { Protocol } from "./support/http.js"
@@ -42,14 +43,18 @@ const receiveStream = (
   upstream: Upstream,
   answer: string,
   fields: object = {},
-  gateway: Settings["gateway"] = {}
+  gateway: Settings["gateway"] = {},
+  entry: Settings["entry"] = {}
 ) =>
   Effect.gen(function* () {
     const { origin } = yield* respondWith("text/event-stream", answer)
-    const { url } = yield* start({ entry: { base_url: `${origin}/v1` }, gateway })
+    const { url } = yield* start({ entry: { base_url: `${origin}/v1`, ...entry }, gateway })
     const requestFields = { stream: true, ...fields }
     return (yield* post(url + paths[protocol], question(protocol, `${upstream}/large`, requestFields))).text
   })
+
+const shown = (written: string | Uint8Array): string =>
+  typeof written === "string" ? written : new TextDecoder().decode(written)
 
 const withUsage = { stream_options: { include_usage: true } }
 
@@ -204,7 +209,10 @@ describe("stream of a provider of the same protocol", () => {
           chunk({ tool_calls: [{ index: 0, function: { name: "look", arguments: '{"at":1}' } }] }),
           chunk({}, { finish_reason: "tool_calls" }),
           "[DONE]"
-        ])
+        ]),
+        {},
+        {},
+        { preset: "openrouter" }
       )
       const chunks = chunksOf(text)
       expect(JSON.stringify(chunks).match(/"name":"look"/g)).toHaveLength(1)
@@ -264,10 +272,10 @@ describe("whole answer of a provider of the same protocol", () => {
   /** Indented, so that re-encoding would change it. */
   const sent = JSON.stringify(answer, null, 2)
 
-  const receiveText = (gateway: Settings["gateway"] = {}, fields: object = {}) =>
+  const receiveText = (gateway: Settings["gateway"] = {}, fields: object = {}, entry: Settings["entry"] = {}) =>
     Effect.gen(function* () {
       const { origin } = yield* respondWith("application/json", sent)
-      const { url } = yield* start({ entry: { base_url: `${origin}/v1` }, gateway })
+      const { url } = yield* start({ entry: { base_url: `${origin}/v1`, ...entry }, gateway })
       return (yield* post(url + paths["chat completions"], question("chat completions", "openai/large", { ...fields })))
         .text
     })
@@ -305,18 +313,29 @@ describe("whole answer of a provider of the same protocol", () => {
     })
   )
 
-  it.scopedLive("combines the choices and the usage of whole answers when n is 2", () =>
-    Effect.gen(function* () {
-      const text = yield* receiveText({}, { n: 2 })
-      expect(JSON.parse(text)).toMatchObject({
-        choices: [{ index: 0 }, { index: 1 }],
-        usage: { prompt_tokens: 10, completion_tokens: 4 }
+  it.scopedLive(
+    "combines the choices and the usage of whole answers when n is 2 and the provider is not faithful",
+    () =>
+      Effect.gen(function* () {
+        const text = yield* receiveText({}, { n: 2 }, { preset: "openrouter" })
+        expect(JSON.parse(text)).toMatchObject({
+          choices: [{ index: 0 }, { index: 1 }],
+          usage: { prompt_tokens: 10, completion_tokens: 4 }
+        })
       })
-    })
   )
 })
 
 describe("stream encoder", () => {
+  /** Events with the bytes of these frames, of a provider that is not faithful. */
+  const withRawFrames = (protocol: string, frames: ReadonlyArray<Frame>, events: ReadonlyArray<ChatEvent>) =>
+    withRawBytes({ protocol, isFaithful: false }, new TextEncoder().encode(renderFrames(frames)), events)
+
+  const encoderOf = (protocol: typeof anthropic) => {
+    const { write } = Passthrough.streamEncoder(protocol, {}, 0)
+    return (events: Chunk.Chunk<ChatEvent>): string => shown(write(events))
+  }
+
   const texts = FastCheck.array(FastCheck.string({ minLength: 1 }), { minLength: 1, maxLength: 8 })
 
   const delta = (text: string, index = 0): ChatEvent => ({ _tag: "TextDelta", index, text })
@@ -364,7 +383,7 @@ describe("stream encoder", () => {
             return [event]
         }
       })
-      const { write } = Passthrough.streamEncoder(chatCompletions, {}, 0)
+      const write = encoderOf(chatCompletions)
       let text = ""
       const all = [...changed, finish]
       for (let at = 0, turn = 0; at < all.length; turn++) {
@@ -379,7 +398,7 @@ describe("stream encoder", () => {
 
   it("continues passed frames with its own frames of the same id and model", () => {
     const call = { index: 1, id: "call_1", name: "look" }
-    const { write } = Passthrough.streamEncoder(chatCompletions, {}, 0)
+    const write = encoderOf(chatCompletions)
     const beginning = write(
       withRawFrames(
         "chat-completions",
@@ -419,7 +438,7 @@ describe("stream encoder", () => {
   }
 
   it("passes the frame of a Chat Completions stream with a provider part through", () => {
-    const { write } = Passthrough.streamEncoder(chatCompletions, {}, 0)
+    const write = encoderOf(chatCompletions)
     const audio = { data: JSON.stringify(chunk({ audio: { id: "audio_1" } })) }
     const part: ChatEvent = { _tag: "ProviderPart", index: 0, part: search }
     expect(write(withRawFrames("chat-completions", [audio], [part]))).toBe(sse([chunk({ audio: { id: "audio_1" } })]))
@@ -440,7 +459,7 @@ describe("stream encoder", () => {
         })
       }
     }
-    const { write } = Passthrough.streamEncoder(protocol, {}, 0)
+    const write = encoderOf(protocol)
     const passed: ReadonlyArray<ChatEvent> = [
       { _tag: "ReasoningDelta", index: 0, text: "H" },
       { _tag: "ReasoningDelta", index: 0, text: "m", signature: "sig" },
@@ -475,7 +494,7 @@ describe("stream encoder", () => {
     const responseOf = (...content: ReadonlyArray<Chat.AssistantPart>) => TestLLM.response({ content })
     for (const [protocol, passes] of [[chatCompletions, false] as const, [anthropic, true] as const]) {
       const textOf = (response: Chat.ChatResponse) =>
-        Passthrough.textOf(protocol, withRawText(protocol.wire.name, "raw", response))
+        Passthrough.textOf(protocol, withRawText({ protocol: protocol.wire.name, isFaithful: false }, "raw", response))
       expect(textOf(responseOf(Chat.text("Hi"), search, { type: "refusal", text: "No" }))).toBe("raw")
       expect(textOf(responseOf(Chat.text("Hi"), part))).toBe(passes ? "raw" : undefined)
     }
@@ -485,8 +504,12 @@ describe("stream encoder", () => {
     const [first, last] = withRawFrames("chat-completions", [frameOf("Hi")], [delta("Hi"), finish])
     if (first === undefined || last?._tag !== "Finish") throw new Error("there are two")
     const priced: ChatEvent = { ...last, cost: Cost.make({ input: 0.002 }) }
-    expect(relayOf("chat-completions", Chunk.make(first, priced))?.frames).toEqual([frameOf("Hi")])
-    expect(relayOf("chat-completions", Chunk.make({ ...first }, last))?.frames).toEqual([frameOf("Hi")])
+    expect(shown(relayOf("chat-completions", Chunk.make(first, priced))?.bytes ?? "")).toBe(
+      renderFrames([frameOf("Hi")])
+    )
+    expect(shown(relayOf("chat-completions", Chunk.make({ ...first }, last))?.bytes ?? "")).toBe(
+      renderFrames([frameOf("Hi")])
+    )
     expect(relayOf("responses", Chunk.make(first, last))).toBeUndefined()
     expect(relayOf("chat-completions", Chunk.make(first))).toBeUndefined()
     expect(

@@ -14,11 +14,17 @@ const answers = {
   responses: { object: "response", status: "completed", output: [] }
 }
 
+const types = {
+  "chat completions": "chat-completions",
+  messages: "anthropic-messages",
+  responses: "responses"
+}
+
 /** The body that the provider receives when a client sends this body for a model of the section. */
 const forwardedBody = (protocol: Protocol, section: string, body: Readonly<Record<string, unknown>>) =>
   Effect.gen(function* () {
     const upstream = yield* respondWith("application/json", JSON.stringify(answers[protocol]))
-    const entry = { model_name: "large", api_keys: ["k"], base_url: `${upstream.origin}/v1` }
+    const entry = { model_name: "large", type: types[protocol], api_keys: ["k"], base_url: `${upstream.origin}/v1` }
     const { url } = yield* start({
       entry: { base_url: `${upstream.origin}/v1` },
       sections: section in upstreams ? {} : { [section]: [entry] }
@@ -50,29 +56,29 @@ describe("request to a provider of the same protocol", () => {
         post(`${url}${paths.messages}`, question("messages", model), { "anthropic-beta": "files-api-2025-04-14, next" })
       const { status } = yield* ask("anthropic/large")
       expect(status).toBe(200)
-      expect(upstream.headers[0]?.["anthropic-beta"]).toBe("files-api-2025-04-14,next")
+      expect(upstream.headers[0]?.["anthropic-beta"]).toBe("files-api-2025-04-14, next")
       expect(upstream.bodies[0]).not.toHaveProperty("betas")
       yield* ask("openai/large")
       expect(upstream.headers[1]).not.toHaveProperty("anthropic-beta")
     })
   )
 
-  /** Requests with several equivalent forms, and the one form that the gateway sends. */
+  /** Requests with several equivalent forms, and the one form that a provider gets whose dialect is not faithful. */
   const normalized: ReadonlyArray<readonly [string, Protocol, string, object, object]> = [
-    ["drops null fields", "chat completions", "openai", { stop: null, vendor: null, n: null }, {}],
-    ["drops stream false", "chat completions", "openai", { stream: false }, {}],
-    ["wraps a single stop in a list", "chat completions", "openai", { stop: "END" }, { stop: ["END"] }],
+    ["drops null fields", "chat completions", "xai", { stop: null, vendor: null, n: null }, {}],
+    ["drops stream false", "chat completions", "xai", { stream: false }, {}],
+    ["wraps a single stop in a list", "chat completions", "xai", { stop: "END" }, { stop: ["END"] }],
     [
       "renames max_tokens to the provider's field",
       "chat completions",
-      "openai",
+      "xai",
       { max_tokens: 9 },
       { max_completion_tokens: 9 }
     ],
     [
       "orders functions before other tools",
       "chat completions",
-      "openai",
+      "xai",
       {
         tools: [
           { type: "custom", custom: { name: "a" } },
@@ -86,11 +92,11 @@ describe("request to a provider of the same protocol", () => {
         ]
       }
     ],
-    ["keeps top_k, which excludes thinking", "messages", "anthropic", { top_k: 5 }, { top_k: 5 }],
+    ["keeps top_k, which excludes thinking", "messages", "moonshot", { top_k: 5 }, { top_k: 5 }],
     [
       "drops the type of a custom Messages tool",
       "messages",
-      "anthropic",
+      "moonshot",
       { tools: [{ type: "custom", name: "a", input_schema: { type: "object" } }] },
       { tools: [{ name: "a", input_schema: { type: "object" } }] }
     ],
@@ -110,14 +116,14 @@ describe("request to a provider of the same protocol", () => {
     [
       "always requests the usage of a stream",
       "chat completions",
-      "openai",
+      "xai",
       { stream: true, stream_options: { include_usage: false, include_obfuscation: false } },
       { stream: true, stream_options: { include_usage: true, include_obfuscation: false } }
     ],
     [
       "joins plain text parts of the assistant",
       "chat completions",
-      "openai",
+      "xai",
       {
         messages: [
           {
@@ -134,7 +140,7 @@ describe("request to a provider of the same protocol", () => {
     [
       "merges adjacent messages of one role, with tool results first",
       "messages",
-      "anthropic",
+      "moonshot",
       {
         messages: [
           { role: "user", content: "Hello" },
@@ -170,13 +176,15 @@ describe("request to a provider of the same protocol", () => {
       }
     ]
   ]
-  it.scopedLive.each(normalized)("normalizes a request: %s", ([, protocol, section, fields, expected]) =>
-    Effect.gen(function* () {
-      const plain = question(protocol, "large")
-      const body = yield* forwardedBody(protocol, section, question(protocol, `${section}/large`, { ...fields }))
-      const input = [{ type: "message", role: "user", content: "Hello" }]
-      expect(body).toStrictEqual({ ...plain, ...(protocol === "responses" ? { input } : {}), ...expected })
-    })
+  it.scopedLive.each(normalized)(
+    "normalizes a request to a provider that deviates from the protocol: %s",
+    ([, protocol, section, fields, expected]) =>
+      Effect.gen(function* () {
+        const plain = question(protocol, "large")
+        const body = yield* forwardedBody(protocol, section, question(protocol, `${section}/large`, { ...fields }))
+        const input = [{ type: "message", role: "user", content: "Hello" }]
+        expect(body).toStrictEqual({ ...plain, ...(protocol === "responses" ? { input } : {}), ...expected })
+      })
   )
 })
 

@@ -12,29 +12,33 @@ const receive = (
   protocol: Protocol,
   section: string,
   answer: unknown,
-  fields: Readonly<Record<string, unknown>> = {}
+  fields: Readonly<Record<string, unknown>> = {},
+  entry: Readonly<Record<string, unknown>> = {}
 ) =>
   Effect.gen(function* () {
     const upstream = yield* respondWith("application/json", JSON.stringify(answer))
-    const { url } = yield* start({ entry: { base_url: `${upstream.origin}/v1` } })
+    const { url } = yield* start({ entry: { base_url: `${upstream.origin}/v1`, ...entry } })
     const { json } = yield* post(`${url}${paths[protocol]}`, question(protocol, `${section}/large`, fields))
     return json
   })
 
+const unfaithful = { preset: "openrouter" }
+
 describe("whole answer of a provider of the same protocol", () => {
   it.scopedLive(
-    "passes a Chat Completions answer through, and re-encodes one with tool calls with only a new created time",
+    "passes a Chat Completions answer through, and re-encodes one with tool calls of a provider that is not faithful with only a new created time",
     () =>
       Effect.gen(function* () {
         const { openai } = richAnswers
-        const withToolCalls = yield* receive("chat completions", "openai", openai)
+        expect(yield* receive("chat completions", "openai", openai)).toStrictEqual(openai)
+        const withToolCalls = yield* receive("chat completions", "openai", openai, {}, unfaithful)
         expect(withToolCalls).toStrictEqual({ ...openai, created: expect.any(Number) })
         const choices = openai.choices.map(({ message: { tool_calls: _, ...message }, ...choice }) => ({
           ...choice,
           message
         }))
         const textAnswer = { ...openai, created: 7, choices, nothing: null, none: [] }
-        expect(yield* receive("chat completions", "openai", textAnswer)).toStrictEqual(textAnswer)
+        expect(yield* receive("chat completions", "openai", textAnswer, {}, unfaithful)).toStrictEqual(textAnswer)
       })
   )
 
@@ -46,7 +50,7 @@ describe("whole answer of a provider of the same protocol", () => {
       ]
       const message = { role: "assistant", content: "Hi", reasoning: "Hm.", reasoning_details: details }
       const answer = { id: "gen-1", choices: [{ index: 0, message, finish_reason: "stop" }] }
-      expect(yield* receive("chat completions", "openai", answer)).toMatchObject({
+      expect(yield* receive("chat completions", "openai", answer, {}, unfaithful)).toMatchObject({
         choices: [{ message: { ...message, reasoning_content: "Hm." } }]
       })
     })

@@ -28,6 +28,8 @@ interface ChatCall {
   readonly body: Record<string, unknown>
   /** The number of choices (`n`). */
   readonly count: number
+  /** Whether the provider makes all choices in one call. */
+  readonly passesChoices: boolean
   /** In seconds since the epoch. */
   readonly createdAt: number
   /** Headers of the response. */
@@ -47,7 +49,7 @@ const choiceCount = (
     : Either.left(HttpErrors.invalid(`Invalid value for 'n': expected a whole number from 1 to ${maxChoices}.`, "n"))
 }
 
-/** Removes `n`: the gateway makes one call for each choice. */
+/** Removes `n` of Chat Completions: the gateway makes one call for each choice. */
 const withoutN = ({ extra, ...request }: ChatRequest): ChatRequest => {
   if (extra === undefined) return request
   const { n: _, ...others } = extra
@@ -70,11 +72,25 @@ const changedViews = Effect.dieMessage(
   "The text of an answer is not that of its content: a middleware changed one of them alone. Change an answer with Chat.withContent."
 )
 
-/** Answers of as many calls as there are choices. */
-const callAll = ({ count, llm, request }: ChatCall): Effect.Effect<ReadonlyArray<ChatResponse>, LLMError> =>
-  count === 1
-    ? Effect.map(llm.chat(request), Array.of)
-    : Effect.replicateEffect(llm.chat(request), count, { concurrency: "unbounded" })
+/** The answers with all choices. */
+const callAll = ({
+  count,
+  llm,
+  passesChoices,
+  protocol,
+  request
+}: ChatCall): Effect.Effect<ReadonlyArray<ChatResponse>, LLMError> => {
+  const repeated = (times: number) =>
+    Effect.replicateEffect(llm.chat(withoutN(request)), times, { concurrency: "unbounded" })
+  if (count === 1) return Effect.map(llm.chat(request), Array.of)
+  if (!passesChoices) return repeated(count)
+  return Effect.flatMap(llm.chat(request), (answer) =>
+    // A middleware changes one choice, and a cache has one: the others come from calls of their own.
+    Passthrough.textOf(protocol, answer) !== undefined
+      ? Effect.succeed([answer])
+      : Effect.map(repeated(count - 1), (others) => [answer, ...others])
+  )
+}
 
 const respondWhole = (call: ChatCall): Effect.Effect<void, HttpErrors.HttpError> => {
   const { body, createdAt, headers, hot, protocol } = call
@@ -121,20 +137,23 @@ export const route = (context: GatewayContext, protocol: Protocol): HotRoute => 
   /** Checks a decoded request against the model that it names, and calls it. */
   const respond = (
     hot: HotCall,
-    body: Record<string, unknown>,
+    { json: body, text }: Body.Body,
     isStream: boolean,
     chatRequest: ChatRequest,
     llm: LLMService
   ): Effect.Effect<void, HttpErrors.HttpError> => {
     const count = isChatCompletions ? choiceCount(body, context.maxChoices) : Either.right(1)
     if (Either.isLeft(count)) return Effect.fail(count.left)
+    const passesChoices = count.right > 1 && !isStream && llm.info.faithful === true
     const supported = UnsupportedFields.drop(
-      isChatCompletions ? withoutN(chatRequest) : chatRequest,
+      isChatCompletions && count.right === 1 ? withoutN(chatRequest) : chatRequest,
       protocol,
       llm.info.wire
     )
     if (Either.isLeft(supported)) return Effect.fail(supported.left)
-    const request = Requests.ofSchema(supported.right.request)
+    const source = { text, body, headers: hot.request.headers }
+    const withBody = Passthrough.withBody(protocol, source, supported.right.request)
+    const request = Requests.ofSchema(count.right === 1 || passesChoices ? withBody : withoutN(withBody))
     if (Either.isLeft(request)) return Effect.fail(HttpErrors.fromLLMError(request.left))
     const headers = UnsupportedFields.droppedHeader(supported.right.dropped)
     return Effect.clockWith((clock) => {
@@ -147,6 +166,7 @@ export const route = (context: GatewayContext, protocol: Protocol): HotRoute => 
         request: request.right,
         body,
         count: count.right,
+        passesChoices,
         createdAt,
         headers
       }
@@ -161,9 +181,9 @@ export const route = (context: GatewayContext, protocol: Protocol): HotRoute => 
     rawProtocol: wire.name,
     encodeError: wire.encodeError,
     answer: (hot) =>
-      Effect.flatMap(Body.read(hot.request, context.bodyLimits, hot.account), ({ json: body }) => {
-        hot.setRequested(body)
-        const decoded = wire.decodeRequest(body, { path, headers: hot.request.headers })
+      Effect.flatMap(Body.read(hot.request, context.bodyLimits, hot.account), (body) => {
+        hot.setRequested(body.json)
+        const decoded = wire.decodeRequest(body.json, { path, headers: hot.request.headers })
         if (Either.isLeft(decoded)) return Effect.fail(HttpErrors.fromWireFailure(decoded.left))
         const { model, ...chatRequest } = decoded.right.request
         return Effect.flatMap(context.resolveModel(hot.caller, model), (llm) =>

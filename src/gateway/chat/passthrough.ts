@@ -1,5 +1,5 @@
 /**
- * Passes an answer of a provider that uses the client's protocol through unchanged, a stream frame by frame, so that fields
+ * Passes an answer of a provider that uses the client's protocol through unchanged, a stream by its bytes, so that fields
  * without an equivalent in the vocabulary survive. The answer is decoded all the same, for usage, limits and errors.
  *
  * The gateway encodes the answer itself where the provider uses another protocol or a middleware changed the answer, and a stream
@@ -7,49 +7,116 @@
  */
 import { Chunk } from "effect"
 import * as RawResponses from "../../call/passthrough.js"
-import type { AssistantPart, ChatResponse } from "../../vocabulary/Chat.js"
+import * as RawRequests from "../../call/rawRequest.js"
+import type { AssistantPart, ChatRequest, ChatResponse } from "../../vocabulary/Chat.js"
 import type { ChatEvent } from "../../vocabulary/ChatEvent.js"
+import type { LLMError } from "../../vocabulary/LLMError.js"
 import type { Frame } from "../../wire/Wire.js"
 import { isRecord, parseJson, record } from "../../wire/json.js"
+import * as RawFrames from "../../wire/rawFrames.js"
 import * as HttpErrors from "../http/error.js"
+import type { RequestHeaders } from "../http/exchange.js"
+import { header } from "../http/exchange.js"
 import type { Passthrough, Protocol } from "./model.js"
 import type { StreamEncoder } from "./sse.js"
 import { renderFrames, sse } from "./sse.js"
 
 const doneData = "[DONE]"
 
+const utf8 = new TextEncoder()
+
+const bytesOf = (frames: ReadonlyArray<Frame>): Uint8Array => utf8.encode(renderFrames(frames))
+
+const latin1 = (bytes: Uint8Array): string =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1")
+
+/** The last bytes of a stream, with a blank line behind a last frame that lacks it. */
+const withFrameEnd = (bytes: Uint8Array): ReadonlyArray<Uint8Array> =>
+  bytes.length === 0 || /(?:\r\n|\r|\n)(?:\r\n|\r|\n)$/.test(latin1(bytes.subarray(-4)))
+    ? [bytes]
+    : [bytes, utf8.encode("\n\n")]
+
+const emptyChoices = /"choices"\s*:\s*\[\s*\]/
+
 /** Whether a frame is the chunk with the usage, which the gateway always requests and only some clients want. */
 const isUsageChunk = ({ data }: Frame): boolean => {
-  if (!/"choices":\s*\[\s*\]/.test(data)) return false
+  if (!emptyChoices.test(data)) return false
   const chunk = parseJson(data)
   return isRecord(chunk) && record(chunk, "usage") !== undefined
 }
 
+const wantsUsage = (body: Record<string, unknown>): boolean =>
+  record(body, "stream_options")?.["include_usage"] === true
+
+const isDone = ({ data }: Frame): boolean => data.startsWith(doneData)
+
 /**
  * Not exact: providers send reasoning under several field names and tool calls in fragments that are often malformed, so the
- * gateway encodes answers with such parts itself. A provider part, such as the id of an answer in audio, has no other form than that
- * of the provider. OpenAI, API reference: chat/streaming (`stream_options.include_usage`, `[DONE]`).
+ * gateway encodes answers with such parts itself where the provider is not faithful. A provider part, such as the id of an answer in
+ * audio, has no other form than that of the provider. OpenAI, API reference: chat/streaming (`stream_options.include_usage`, `[DONE]`).
  */
 export const chatCompletions: Passthrough = {
   isExact: false,
-  keepsFrame: (frame, body) => record(body, "stream_options")?.["include_usage"] === true || !isUsageChunk(frame),
-  endFrames: (last) => (last?.data.startsWith(doneData) === true ? [] : [{ data: doneData }])
+  edit: (bytes, body) =>
+    wantsUsage(body) || !emptyChoices.test(latin1(bytes))
+      ? bytes
+      : RawFrames.concat(
+          RawFrames.split(bytes)
+            .filter(({ frames }) => !frames.some(isUsageChunk))
+            .map((block) => block.bytes)
+        ),
+  complete: (bytes, { body, estimatedUsage }) => {
+    const blocks = RawFrames.split(bytes)
+    const done = blocks.findIndex(({ frames }) => frames.some(isDone))
+    const missing = wantsUsage(body) && !blocks.some(({ frames }) => frames.some(isUsageChunk)) ? estimatedUsage() : []
+    if (done !== -1 && missing.length === 0) return bytes
+    const parts = blocks.map((block) => block.bytes)
+    return done === -1
+      ? RawFrames.concat([...withFrameEnd(bytes), bytesOf([...missing, { data: doneData }])])
+      : RawFrames.concat([...parts.slice(0, done), bytesOf(missing), ...parts.slice(done)])
+  }
 }
+
+const isMessageStop = ({ data }: Frame): boolean => {
+  const event = parseJson(data)
+  return isRecord(event) && event["type"] === "message_stop"
+}
+
+const messageStop: Frame = { event: "message_stop", data: JSON.stringify({ type: "message_stop" }) }
 
 /** Anthropic, "Streaming Messages": `message_stop` is the last event. */
 export const anthropic: Passthrough = {
   isExact: true,
-  keepsFrame: () => true,
-  endFrames: (last) => {
-    const event = last === undefined ? undefined : parseJson(last.data)
-    return isRecord(event) && event["type"] === "message_stop"
-      ? []
-      : [{ event: "message_stop", data: JSON.stringify({ type: "message_stop" }) }]
-  }
+  edit: (bytes) => bytes,
+  complete: (bytes) =>
+    RawFrames.split(bytes).some(({ frames }) => frames.some(isMessageStop))
+      ? bytes
+      : RawFrames.concat([...withFrameEnd(bytes), bytesOf([messageStop])])
 }
 
 /** The last event of Responses repeats the whole answer, so there is no end frame to add. */
-export const responses: Passthrough = { isExact: true, keepsFrame: () => true, endFrames: () => [] }
+export const responses: Passthrough = { isExact: true, edit: (bytes) => bytes, complete: (bytes) => bytes }
+
+/** A request of a client as it came. */
+interface ClientRequest {
+  readonly text: string
+  readonly body: Record<string, unknown>
+  readonly headers: RequestHeaders
+}
+
+/** The decoded request with the body of the client, which a faithful provider of the same protocol gets unchanged. */
+export const withBody = (
+  { passedHeaders, wire }: Protocol,
+  { body, headers, text }: ClientRequest,
+  request: ChatRequest
+): ChatRequest => {
+  const passed: Record<string, string> = {}
+  for (const name of passedHeaders) {
+    const value = header(headers, name)
+    if (value !== undefined) passed[name] = value
+  }
+  return RawRequests.attach({ protocol: wire.name, text, body, headers: passed }, request)
+}
 
 const isReasoningOrToolCall = ({ type }: AssistantPart): boolean => type === "reasoning" || type === "tool-call"
 
@@ -57,10 +124,12 @@ const isOfReasoningOrToolCall = ({ _tag }: ChatEvent): boolean =>
   _tag === "ReasoningDelta" || _tag === "ToolCallDelta" || _tag === "ToolCallEnd"
 
 /** The text of a whole answer as the provider sent it; undefined where the gateway must encode it. */
-export const textOf = ({ passthrough, wire }: Protocol, response: ChatResponse): string | undefined =>
-  passthrough.isExact || !response.content.some(isReasoningOrToolCall)
-    ? RawResponses.textOf(wire.name, response)
+export const textOf = ({ passthrough, wire }: Protocol, response: ChatResponse): string | undefined => {
+  const raw = RawResponses.textOf(wire.name, response)
+  return raw !== undefined && (raw.isFaithful || passthrough.isExact || !response.content.some(isReasoningOrToolCall))
+    ? raw.text
     : undefined
+}
 
 /** Two deltas of one part as one; undefined for others. */
 const mergeDeltas = (before: ChatEvent | undefined, event: ChatEvent): ChatEvent | undefined => {
@@ -100,24 +169,49 @@ export const streamEncoder = (
     return encoder
   }
 
-  const write = (events: Chunk.Chunk<ChatEvent>): ReadonlyArray<Frame> => {
+  /** The frames with the usage, of an encoder that writes the whole answer. */
+  const usageFrames = (events: ReadonlyArray<ChatEvent>): ReadonlyArray<Frame> => {
+    const { push } = wire.encodeStream(body, createdAt)
+    return events
+      .flatMap((event) =>
+        // The encoder writes no estimates.
+        push(event._tag === "Finish" ? { ...event, usage: { ...event.usage, estimated: false } } : event)
+      )
+      .filter(isUsageChunk)
+  }
+
+  /** The frame of a provider's error, while its frames are passed through. */
+  const rawErrorOf = (error: LLMError): Uint8Array | undefined => {
+    const raw = RawResponses.rawErrorOf(wire.name, error)
+    return raw?.isFaithful === true ? raw.bytes : undefined
+  }
+
+  const encode = (events: Chunk.Chunk<ChatEvent>): string => {
+    const { push } = takeOver()
+    return renderFrames(Chunk.toReadonlyArray(events).flatMap((event) => push(event)))
+  }
+
+  const write = (events: Chunk.Chunk<ChatEvent>): string | Uint8Array => {
     const raw = passed === undefined ? undefined : RawResponses.relayOf(wire.name, events)
-    if (
-      passed === undefined ||
-      raw === undefined ||
-      !(passthrough.isExact || !raw.events.some(isOfReasoningOrToolCall))
-    ) {
-      const { push } = takeOver()
-      return Chunk.toReadonlyArray(events).flatMap((event) => push(event))
-    }
+    if (passed === undefined || raw === undefined) return encode(events)
+    if (!raw.isFaithful && !passthrough.isExact && raw.events.some(isOfReasoningOrToolCall)) return encode(events)
     for (const event of events) addEvent(passed, event)
-    const frames = raw.frames.filter((frame) => passthrough.keepsFrame(frame, body))
-    return Chunk.unsafeLast(events)._tag === "Finish" ? [...frames, ...passthrough.endFrames(frames.at(-1))] : frames
+    const bytes = passthrough.edit(raw.bytes, body)
+    const last = Chunk.unsafeLast(events)
+    if (last._tag !== "Finish") return bytes
+    const written = passed
+    return passthrough.complete(bytes, {
+      body,
+      estimatedUsage: () => (last.usage.estimated ? usageFrames(written) : [])
+    })
   }
 
   return {
     ...sse,
-    write: (events) => renderFrames(write(events)),
-    fail: (error) => renderFrames(takeOver().fail(HttpErrors.servedError(error)))
+    write,
+    fail: (error) => {
+      const raw = passed === undefined || error.error === undefined ? undefined : rawErrorOf(error.error)
+      return raw ?? renderFrames(takeOver().fail(HttpErrors.servedError(error)))
+    }
   }
 }

@@ -13,6 +13,7 @@ export const chatCompletions: Protocol = {
   wire: ChatCompletions.server({ streamUsage: true }),
   ignorable: new Set(["n", "stream_options"]),
   ignorableNested: new Set(["type", "text", "content", "refusal"]),
+  passedHeaders: ["openai-beta"],
   passthrough: Passthrough.chatCompletions
 }
 
@@ -21,6 +22,7 @@ export const responses: Protocol = {
   wire: Responses.server(),
   ignorable: new Set(["store", "include", "truncation", "stream_options"]),
   ignorableNested: new Set(["type", "text", "refusal", "id", "status"]),
+  passedHeaders: ["openai-beta"],
   passthrough: Passthrough.responses
 }
 
@@ -30,5 +32,6 @@ export const anthropic: Protocol = {
   wire: Anthropic.server(),
   ignorable: new Set(["betas"]),
   ignorableNested: new Set(),
+  passedHeaders: ["anthropic-beta", "anthropic-version"],
   passthrough: Passthrough.anthropic
 }

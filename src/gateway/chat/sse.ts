@@ -22,12 +22,12 @@ export interface Opened<A> {
   readonly forward?: (accept: (events: Chunk.Chunk<A>) => boolean) => Effect.Effect<void, Option.Option<LLMError>>
 }
 
-/** Encodes one stream. It keeps the state of that stream, so there is one for each. */
+/** Encodes one stream as text, or as the bytes of the provider. It keeps the state of that stream, so there is one for each. */
 export interface StreamEncoder<A> {
   readonly contentType: string
-  readonly write: (events: Chunk.Chunk<A>) => string
-  /** The last text of a stream that fails; undefined where the format has none, and the connection is closed instead. */
-  readonly fail: (error: HttpErrors.HttpError) => string | undefined
+  readonly write: (events: Chunk.Chunk<A>) => string | Uint8Array
+  /** The end of a stream that fails; undefined where the format has none, and the connection is closed instead. */
+  readonly fail: (error: HttpErrors.HttpError) => string | Uint8Array | undefined
   /** Text that keeps the connection alive before the first event; absent where the format has none, and headers wait. */
   readonly comment?: string
 }

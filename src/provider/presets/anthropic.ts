@@ -4,7 +4,7 @@ import type { Traits } from "../../wire/anthropic/models.js"
 import type { Preset } from "../client.js"
 
 /** The dialect of unknown servers: Anthropic's model limits do not apply, and reasoning is sent back without a signature. */
-export const plain = { modelLimits: false, unsignedReasoning: true } as const
+export const plain = { modelLimits: false, unsignedReasoning: true, faithful: false } as const
 
 /** Servers that follow Anthropic with other models, without JSON Schema output. */
 const compatible = { ...plain, jsonSchema: false } as const

@@ -40,6 +40,9 @@ const modelStudio = {
 /** The fields of assistant messages that OpenAI documents, and OpenRouter ("Chat": schema `ChatAssistantMessage`). */
 const assistantFields = ["refusal", "audio"] as const
 
+/** OpenAI's own servers, and those of Azure. */
+const openai = { maxTokensField: "max_completion_tokens", faithful: true } as const satisfies Partial<Dialect>
+
 /** Hosts of open models whose chat templates read the reasoning of a tool loop. */
 const openHost = { history: "reasoning", historyModels: openModels } as const satisfies Partial<Dialect>
 
@@ -55,7 +58,7 @@ export const presets = {
   openai: {
     provider: "openai",
     baseUrl: "https://api.openai.com/v1",
-    dialect: { maxTokensField: "max_completion_tokens", developerRole: "developer", assistantFields, embeddings }
+    dialect: { ...openai, developerRole: "developer", assistantFields, embeddings }
   },
   /**
    * https://learn.microsoft.com/azure/ai-foundry/openai/api-version-lifecycle: the v1 API. Set the `baseUrl` of your
@@ -65,7 +68,7 @@ export const presets = {
     provider: "azure",
     baseUrl: "",
     auth: { header: "api-key" },
-    dialect: { maxTokensField: "max_completion_tokens", developerRole: "developer", assistantFields, embeddings }
+    dialect: { ...openai, developerRole: "developer", assistantFields, embeddings }
   },
   /**
    * https://learn.microsoft.com/azure/ai-foundry/openai/reference: the older API with a path for each deployment, whose name
@@ -78,8 +81,8 @@ export const presets = {
     auth: { header: "api-key" },
     query: { "api-version": "2024-10-21" },
     dialect: {
+      ...openai,
       path: "/deployments/{model}/chat/completions",
-      maxTokensField: "max_completion_tokens",
       assistantFields: ["refusal"],
       embeddings: { ...embeddings, path: "/deployments/{model}/embeddings" }
     }

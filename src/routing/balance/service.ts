@@ -74,7 +74,11 @@ export const make = (
     const leases = yield* Leases.make(DeploymentSets.make(checked.deployments, policy, cooldown, window, seed))
     return makeService({
       deployments: deployments.map(({ llm }) => llm),
-      info: { ...first.llm.info, contextWindow: Math.max(...declared.map((one) => one.contextWindow)) },
+      info: {
+        ...first.llm.info,
+        ...(deployments.every(({ llm }) => llm.info.faithful === true) ? {} : { faithful: false }),
+        contextWindow: Math.max(...declared.map((one) => one.contextWindow))
+      },
       checked,
       leases,
       capabilities: Capabilities.make(declared, yield* TokenCounter),

@@ -59,6 +59,13 @@ export interface Dialect {
    * @default false
    */
   readonly unsignedReasoning: boolean
+  /**
+   * Whether the server takes requests as Anthropic's clients write them, so that a gateway passes bodies of its own clients unchanged.
+   *
+   * @default true
+   * @since 0.2.0
+   */
+  readonly faithful: boolean
 }
 
 /**
@@ -75,7 +82,8 @@ export const anthropic: Dialect = {
   otherModels,
   jsonSchema: true,
   modelLimits: true,
-  unsignedReasoning: false
+  unsignedReasoning: false,
+  faithful: true
 }
 
 export const traitsOf = (dialect: Dialect, model: string): Traits =>

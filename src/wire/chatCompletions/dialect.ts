@@ -190,6 +190,14 @@ export interface Dialect {
   readonly embeddings?: Partial<OpenAIEmbeddings.Dialect> | false
   /** Whether the provider lists its models at `/models`. @default true */
   readonly models: boolean
+  /**
+   * Whether the provider's requests and answers are in the form that OpenAI documents, so that a gateway passes those of its own
+   * clients unchanged. If false, the gateway writes requests for the provider and repairs the forms of reasoning and tool calls.
+   *
+   * @default false
+   * @since 0.2.0
+   */
+  readonly faithful: boolean
 }
 
 /**
@@ -223,5 +231,6 @@ export const common: Dialect = {
   sampling: protocolFields["chat-completions"],
   maxTemperature: 2,
   maxLogprobs: 20,
-  models: true
+  models: true,
+  faithful: false
 }

@@ -64,6 +64,13 @@ export interface Dialect {
    * @since 0.2.0
    */
   readonly sampling: ReadonlyArray<SamplingField>
+  /**
+   * Whether the server takes requests as OpenAI's clients write them, so that a gateway passes bodies of its own clients unchanged.
+   *
+   * @default true
+   * @since 0.2.0
+   */
+  readonly faithful: boolean
   /** Deviations of the server's embeddings; `false` when it has none. @default OpenAI's, with 256 texts a request and numbers */
   readonly embeddings?: Partial<OpenAIEmbeddings.Dialect> | false
 }
@@ -82,5 +89,6 @@ export const openai: Dialect = {
   messageIds: false,
   lastReasoning: false,
   reasoningBudget: false,
-  sampling: protocolFields.responses
+  sampling: protocolFields.responses,
+  faithful: true
 }

@@ -43,17 +43,21 @@ export const send = (url: string, init: RequestInit = {}, by: Fetch = fetch): Ef
     return { status: response.status, headers: response.headers, text, json: parsed(text) }
   })
 
+/** Posts a body as it is. */
+export const postText = (
+  url: string,
+  body: string,
+  headers: Readonly<Record<string, string>> = {},
+  by: Fetch = fetch
+): Effect.Effect<Answer> =>
+  send(url, { method: "POST", headers: { "content-type": "application/json", ...headers }, body }, by)
+
 export const post = (
   url: string,
   body: unknown,
   headers: Readonly<Record<string, string>> = {},
   by: Fetch = fetch
-): Effect.Effect<Answer> =>
-  send(
-    url,
-    { method: "POST", headers: { "content-type": "application/json", ...headers }, body: JSON.stringify(body) },
-    by
-  )
+): Effect.Effect<Answer> => postText(url, JSON.stringify(body), headers, by)
 
 /** A response at its end, complete or not. */
 export interface EndedResponse {

@@ -7,6 +7,8 @@ import { createServer } from "node:http"
 export interface Upstream {
   readonly origin: string
   readonly bodies: ReadonlyArray<unknown>
+  /** The same as they came. */
+  readonly texts: ReadonlyArray<string>
   readonly headers: ReadonlyArray<IncomingHttpHeaders>
 }
 
@@ -17,13 +19,16 @@ const listen = (respond: Respond): Effect.Effect<Upstream, never, Scope.Scope> =
   Effect.acquireRelease(
     Effect.async<Upstream & { readonly close: () => void }>((resume) => {
       const bodies: Array<unknown> = []
+      const texts: Array<string> = []
       const headers: Array<IncomingHttpHeaders> = []
       const server = createServer((request, response) => {
-        let text = ""
+        const pieces: Array<Buffer> = []
         request.on("data", (piece: Buffer) => {
-          text += piece.toString()
+          pieces.push(piece)
         })
         request.on("end", () => {
+          const text = Buffer.concat(pieces).toString()
+          texts.push(text)
           const body: unknown = JSON.parse(text)
           bodies.push(body)
           headers.push(request.headers)
@@ -37,11 +42,46 @@ const listen = (respond: Respond): Effect.Effect<Upstream, never, Scope.Scope> =
       server.listen(0, "127.0.0.1", () => {
         const address = server.address()
         const port = typeof address === "object" && address !== null ? address.port : 0
-        resume(Effect.succeed({ origin: `http://127.0.0.1:${port}`, bodies, headers, close }))
+        resume(Effect.succeed({ origin: `http://127.0.0.1:${port}`, bodies, texts, headers, close }))
       })
     }),
     ({ close }) => Effect.sync(close)
   )
+
+/** Sends the pieces of an answer one by one, each in a read of its own where the network allows it. */
+export const sendingPieces = () =>
+  Effect.suspend(() => {
+    let next: { readonly contentType: string; readonly pieces: ReadonlyArray<Uint8Array> } = {
+      contentType: "",
+      pieces: []
+    }
+    const respond = (_: unknown, response: ServerResponse): void => {
+      const { contentType, pieces } = next
+      response.writeHead(200, { "content-type": contentType })
+      const send = (index: number): void => {
+        const piece = pieces[index]
+        if (piece === undefined) response.end()
+        else response.write(piece, () => setImmediate(send, index + 1))
+      }
+      send(0)
+    }
+    return Effect.map(listen(respond), (upstream) => ({
+      ...upstream,
+      /** The answer to the requests from now on. */
+      answer: (contentType: string, pieces: ReadonlyArray<Uint8Array>): void => {
+        next = { contentType, pieces }
+      }
+    }))
+  })
+
+/** Answers by the fields of the request. */
+export const answering = (
+  answer: (body: Readonly<Record<string, unknown>>) => { readonly contentType: string; readonly text: string }
+) =>
+  listen((body, response) => {
+    const { contentType, text } = answer(typeof body === "object" && body !== null ? { ...body } : {})
+    response.writeHead(200, { "content-type": contentType }).end(text)
+  })
 
 export const respondWith = (contentType: string, answer: string) =>
   listen((_, response) => {

@@ -7,15 +7,19 @@ import { anthropic } from "../dialect.js"
 import { encodeRequest, dropUnsupportedField } from "./request.js"
 import { decodeResponse } from "./response.js"
 import { decodeStream } from "./stream.js"
+import { verbatim } from "./verbatim.js"
 
-export const client = (dialect: Partial<Dialect> = {}) =>
-  ({
+export const client = (options: Partial<Dialect> = {}) => {
+  const dialect: Dialect = { ...anthropic, ...options }
+  return {
     name: native.wire,
     framing: "sse",
     // Servers with the model in the path have no list of models.
-    ...(dialect.path?.includes("{model}") === true ? {} : { models }),
-    encodeRequest: encodeRequest({ ...anthropic, ...dialect }),
+    ...(dialect.path.includes("{model}") ? {} : { models }),
+    encodeRequest: encodeRequest(dialect),
+    ...(dialect.faithful ? { verbatim: verbatim(dialect) } : {}),
     dropUnsupportedField,
     decodeResponse,
     decodeStream
-  }) satisfies ClientWire
+  } satisfies ClientWire
+}

@@ -8,6 +8,7 @@ import { native } from "../native.js"
 import { encodeRequest, dropUnsupportedField } from "./request.js"
 import { decodeResponse } from "./response.js"
 import { decodeStream } from "./stream.js"
+import { verbatim } from "./verbatim.js"
 
 export const client = (options: Partial<Dialect> = {}) => {
   const dialect: Dialect = { ...common, ...options }
@@ -17,6 +18,7 @@ export const client = (options: Partial<Dialect> = {}) => {
     ...(dialect.embeddings === false ? {} : { embeddings: embeddings(dialect.embeddings) }),
     ...(dialect.models ? { models } : {}),
     encodeRequest: encodeRequest(dialect),
+    ...(dialect.faithful ? { verbatim: verbatim(dialect) } : {}),
     dropUnsupportedField,
     decodeResponse,
     decodeStream

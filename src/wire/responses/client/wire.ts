@@ -8,6 +8,7 @@ import { openai } from "../dialect.js"
 import { encodeRequest, dropUnsupportedField } from "./request.js"
 import { decodeResponse } from "./response.js"
 import { decodeStream } from "./stream.js"
+import { verbatim } from "./verbatim.js"
 
 export const client = (dialect: Partial<Dialect> = {}) =>
   ({
@@ -16,6 +17,7 @@ export const client = (dialect: Partial<Dialect> = {}) =>
     ...(dialect.embeddings === false ? {} : { embeddings: embeddings(dialect.embeddings) }),
     models,
     encodeRequest: encodeRequest({ ...openai, ...dialect }),
+    ...((dialect.faithful ?? openai.faithful) ? { verbatim } : {}),
     dropUnsupportedField,
     decodeResponse,
     decodeStream

@@ -1,0 +1,162 @@
+/**
+ * Carries the body of a gateway's client beside the request that it was decoded to, so that a provider of the same protocol gets it
+ * unchanged.
+ *
+ * The body is attached under a symbol: it survives a middleware's `{ ...request }`, and it is in no JSON and no cache key. What
+ * defaults or a middleware changed is found by comparing the fields with those that were decoded.
+ */
+import { Either, Predicate } from "effect"
+import type { ChatRequest } from "../vocabulary/Chat.js"
+import type { Json } from "../wire/json.js"
+import { isRecord } from "../wire/json.js"
+import * as JsonText from "../wire/jsonText.js"
+import type { Peer, Verbatim, WireFailure, WireRequest } from "../wire/Wire.js"
+
+/** The body of a client. */
+export interface RawBody {
+  /** The name of its wire. */
+  readonly protocol: string
+  readonly text: string
+  /** The text as parsed. */
+  readonly body: Json
+  /** The headers of the client that are passed on; names are in lower case. */
+  readonly headers: Readonly<Record<string, string>>
+}
+
+interface Attached extends RawBody {
+  /** The request that the body was decoded to. */
+  readonly request: ChatRequest
+  /** The values of its fields in the present request where nothing has changed them. */
+  readonly fields: Json
+}
+
+const RawRequestId: unique symbol = Symbol.for("effect-llm/RawRequest")
+
+interface Carrier {
+  readonly [RawRequestId]: Attached
+}
+
+const isCarrier = <A extends object>(request: A): request is A & Carrier => Predicate.hasProperty(request, RawRequestId)
+
+/** The decoded request with the body that it was decoded from. */
+export const attach = (raw: RawBody, request: ChatRequest): ChatRequest => {
+  const carrier: ChatRequest & Carrier = { ...request, [RawRequestId]: { ...raw, request, fields: { ...request } } }
+  return carrier
+}
+
+/** The request without its body. */
+export const detached = (request: ChatRequest): ChatRequest => {
+  if (!isCarrier(request)) return request
+  const { [RawRequestId]: _, ...others } = request
+  return others
+}
+
+/** Carries the body over to a copy of the request with equal fields, to which others can have been added. */
+export const carry = (from: object, to: ChatRequest): ChatRequest => {
+  if (!isCarrier(from)) return to
+  const raw = from[RawRequestId]
+  const before: Json = { ...from }
+  const after: Json = { ...to }
+  const fields: Record<string, unknown> = {}
+  for (const name of Object.keys(raw.fields)) {
+    fields[name] = before[name] === raw.fields[name] ? after[name] : raw.fields[name]
+  }
+  const carrier: ChatRequest & Carrier = { ...to, [RawRequestId]: { ...raw, fields } }
+  return carrier
+}
+
+/** Whether all fields are those that were decoded. The model is that of the call. */
+const isUnchanged = (request: ChatRequest, { fields }: Attached): boolean => {
+  const current: Json = { ...request }
+  for (const name in current) if (name !== "model" && current[name] !== fields[name]) return false
+  for (const name in fields) if (name !== "model" && current[name] !== fields[name]) return false
+  return true
+}
+
+/** A request whose body is sent as it is. */
+export interface VerbatimRequest extends Omit<WireRequest, "body"> {
+  readonly text: string
+}
+
+export const isVerbatim = (request: object): request is VerbatimRequest => "text" in request
+
+type Options = Peer & { readonly stream: boolean }
+
+type Encode = (request: ChatRequest, options: Options) => Either.Either<WireRequest, WireFailure>
+
+const choicesOf = ({ extra }: ChatRequest): unknown => extra?.["n"]
+
+/** The request for the encoder, which refuses several choices: the text has them. */
+const encodable = (request: ChatRequest): ChatRequest => {
+  const { model: _, ...fields } = detached(request)
+  if (fields.extra === undefined || choicesOf(fields) === undefined) return fields
+  const { n: __, ...extra } = fields.extra
+  return { ...fields, extra }
+}
+
+const sameJson = (one: unknown, other: unknown): boolean =>
+  one === other || JSON.stringify(one) === JSON.stringify(other)
+
+/** What has to change in the text for a request that defaults or a middleware changed: the fields that are encoded differently. */
+const changesBetween = (
+  before: WireRequest,
+  after: WireRequest,
+  { aliases }: Verbatim
+): Map<string, JsonText.Change> => {
+  const changes = new Map<string, JsonText.Change>()
+  for (const field of new Set([...Object.keys(before.body), ...Object.keys(after.body)])) {
+    if (field === "model" || sameJson(before.body[field], after.body[field])) continue
+    const others = aliases.find((names) => names.includes(field)) ?? []
+    for (const other of others)
+      if (other !== field && after.body[other] === undefined) changes.set(other, JsonText.remove)
+    changes.set(field, after.body[field] === undefined ? JsonText.remove : JsonText.set(after.body[field]))
+  }
+  return changes
+}
+
+const changedHeaders = (before: WireRequest, after: WireRequest): Readonly<Record<string, string>> =>
+  Object.fromEntries(Object.entries(after.headers ?? {}).filter(([name, value]) => before.headers?.[name] !== value))
+
+/** A change of a field: its value, or the changes of its members. Undefined removes the field. */
+const changeOf = (value: unknown, isNested: boolean): JsonText.Change =>
+  value === undefined
+    ? JsonText.remove
+    : isNested && isRecord(value)
+      ? JsonText.inside(new Map(Object.entries(value).map(([name, inner]) => [name, JsonText.set(inner)])))
+      : JsonText.set(value)
+
+/**
+ * The request with the text of the client's body, when it has one of this protocol. Only the fields that the provider's address needs
+ * and those that defaults or a middleware changed are edited.
+ */
+export const verbatim = (
+  wire: { readonly name: string; readonly encodeRequest: Encode; readonly verbatim?: Verbatim },
+  request: ChatRequest,
+  options: Options
+): Either.Either<VerbatimRequest | WireRequest, WireFailure> | undefined => {
+  if (wire.verbatim === undefined || !isCarrier(request)) return undefined
+  const raw = request[RawRequestId]
+  if (raw.protocol !== wire.name) return undefined
+  const target = { ...options, model: request.model ?? options.model }
+  const { merged = {}, fields, ...address } = wire.verbatim.address(raw.body, { ...target, headers: raw.headers })
+  const changes = new Map<string, JsonText.Change>()
+  let headers = address.headers
+  if (!isUnchanged(request, raw)) {
+    const after = wire.encodeRequest(encodable(request), target)
+    if (Either.isLeft(after)) return after
+    const before = wire.encodeRequest(encodable(raw.request), target)
+    // What was decoded cannot be encoded, so there is nothing to compare with.
+    if (Either.isLeft(before)) return after
+    for (const [field, change] of changesBetween(before.right, after.right, wire.verbatim)) changes.set(field, change)
+    if (choicesOf(raw.request) !== undefined && choicesOf(request) === undefined) changes.set("n", JsonText.remove)
+    headers = { ...headers, ...changedHeaders(before.right, after.right) }
+  }
+  for (const [field, value] of Object.entries(fields)) changes.set(field, changeOf(value, false))
+  for (const [field, value] of Object.entries(merged)) {
+    const change = changes.get(field)
+    const inner = changeOf(value, true)
+    changes.set(field, change === undefined ? inner : (before) => inner(change(before)))
+  }
+  const text = JsonText.edit(raw.text, changes)
+  return Either.right(headers === undefined ? { ...address, text } : { ...address, headers, text })
+}

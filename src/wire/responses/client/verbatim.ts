@@ -1,0 +1,12 @@
+/** Sends bodies as a client of a gateway wrote them. */
+import { withModel, withStream } from "../../verbatim.js"
+import type { Verbatim } from "../../Wire.js"
+
+export const verbatim: Verbatim = {
+  aliases: [],
+  address: (body, { headers, model, stream }) => ({
+    path: "/responses",
+    headers,
+    fields: { ...withModel(body, model), ...withStream(body, stream) }
+  })
+}

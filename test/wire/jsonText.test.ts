@@ -1,0 +1,71 @@
+/** Changes of members in the text of a JSON object, compared with the values that `JSON.parse` reads. */
+import { describe, expect, it } from "@effect/vitest"
+import { FastCheck } from "effect"
+import * as JsonText from "../../src/wire/jsonText.js"
+import { objectTexts, renderObject } from "./jsonTexts.js"
+
+const change = (text: string, name: string, by: JsonText.Change): string => JsonText.edit(text, new Map([[name, by]]))
+
+/** A name of a member, or another one. */
+const named = FastCheck.tuple(objectTexts, FastCheck.nat(20)).map(([object, index]) => ({
+  ...object,
+  name: object.members[index]?.name ?? "absent"
+}))
+
+describe("JsonText.edit", () => {
+  it.prop("leaves a text without changes as it is", [objectTexts], ([object]) => {
+    expect(JsonText.edit(renderObject(object), new Map())).toBe(renderObject(object))
+  })
+
+  it.prop(
+    "replaces the last value of a name and no other character",
+    [named, FastCheck.jsonValue()],
+    ([object, value]) => {
+      const json = JSON.stringify(value)
+      const last = object.members.findLastIndex(({ name }) => name === object.name)
+      const edited = change(renderObject(object), object.name, JsonText.set(value))
+      if (last === -1)
+        expect(JSON.parse(edited)).toEqual({ ...JSON.parse(renderObject(object)), absent: JSON.parse(json) })
+      else expect(edited).toBe(renderObject(object, (index, text) => (index === last ? json : text)))
+    }
+  )
+
+  it.prop("removes all members of a name", [named], ([object]) => {
+    const { [object.name]: _, ...others } = JSON.parse(renderObject(object)) as Record<string, unknown>
+    const edited = change(renderObject(object), object.name, JsonText.remove)
+    expect(JSON.parse(edited)).toEqual(others)
+    const kept = object.members.filter(({ name }) => name !== object.name)
+    for (const { quoted, value } of kept) expect(edited).toContain(`${quoted}${object.space}:${object.space}${value}`)
+  })
+
+  it.prop("makes several changes at once", [named, FastCheck.jsonValue()], ([object, value]) => {
+    const text = renderObject(object)
+    const names = object.members.map(({ name }) => name)
+    const changes = new Map<string, JsonText.Change>([
+      ...names.map((name): [string, JsonText.Change] => [name, JsonText.remove]),
+      [object.name, JsonText.set(value)],
+      ["new one", JsonText.set(1)]
+    ])
+    const expected = JSON.parse(JSON.stringify({ [object.name]: value, "new one": 1 })) as unknown
+    expect(JSON.parse(JsonText.edit(text, changes))).toEqual(expected)
+  })
+
+  it("changes a member of an object in a member, and replaces what is not an object", () => {
+    const inner = JsonText.inside(new Map([["b", JsonText.set(true)]]))
+    expect(change('{"a": {"b" :false, "c":1.0} }', "a", inner)).toBe('{"a": {"b" :true, "c":1.0} }')
+    expect(change('{"a": { }}', "a", inner)).toBe('{"a": {"b":true }}')
+    expect(change('{"a":null}', "a", inner)).toBe('{"a":{"b":true}}')
+    expect(change("{}", "a", inner)).toBe('{"a":{"b":true}}')
+  })
+
+  it("finds a name with escapes and strings that end with a backslash", () => {
+    expect(change('{"x":"\\\\","mod\\u0065l":"a\\\\\\"b"}', "model", JsonText.set("m"))).toBe(
+      '{"x":"\\\\","mod\\u0065l":"m"}'
+    )
+  })
+
+  it("takes time that is linear in the size of the text", () => {
+    const text = `{"a":${"[".repeat(200_000)}${"]".repeat(200_000)},"b":"${"\\\\".repeat(500_000)}","model":1}`
+    expect(change(text, "model", JsonText.set(2))).toBe(text.replace('"model":1', '"model":2'))
+  })
+})
