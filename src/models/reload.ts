@@ -200,10 +200,12 @@ export const make = (
     /** The services that were handed out, by name: callers add middlewares to each of them once. */
     const forwarding = new Map<string, LLMService>()
     const forward = (name: string, find: () => Catalogue.Lookup) =>
-      Effect.map(Effect.suspend(find), (found) => {
-        const service = forwarding.get(name) ?? forwardingService(find, found)
+      Effect.suspend(() => {
+        const found = find()
+        if (Either.isLeft(found)) return Effect.fail(found.left)
+        const service = forwarding.get(name) ?? forwardingService(find, found.right)
         forwarding.set(name, service)
-        return service
+        return Effect.succeed(service)
       })
     return {
       models: {

@@ -1,6 +1,7 @@
 /** Authenticates requests, and runs their routes as the caller. */
 import { HttpServerRequest } from "@effect/platform"
-import { Effect, Option, Redacted } from "effect"
+import { Effect, Exit, Option, Redacted } from "effect"
+import { isExit } from "../../call/sending.js"
 import { Label } from "../../internal/label.js"
 import type { AccessDeniedError, Caller } from "./model.js"
 import type { AccessStoreError } from "../AccessStore.js"
@@ -28,10 +29,12 @@ const errorOf = (error: AccessDeniedError | AccessStoreError): Effect.Effect<Htt
 const mapErrors = <A, R>(
   effect: Effect.Effect<A, AccessDeniedError | AccessStoreError, R>
 ): Effect.Effect<A, HttpErrors.HttpError, R> =>
-  Effect.matchEffect(effect, {
-    onFailure: (error) => Effect.flatMap(errorOf(error), Effect.fail),
-    onSuccess: Effect.succeed
-  })
+  isExit(effect) && Exit.isSuccess(effect)
+    ? Effect.succeed(effect.value)
+    : Effect.matchEffect(effect, {
+        onFailure: (error) => Effect.flatMap(errorOf(error), Effect.fail),
+        onSuccess: Effect.succeed
+      })
 
 /** The caller with the secret in these headers. */
 export const callerOf = (

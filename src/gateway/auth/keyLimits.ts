@@ -1,15 +1,15 @@
 /** The limits and the budget of a key, as middleware around every model that it calls. */
 import type { Clock } from "effect"
-import { Effect, Either, Scope } from "effect"
+import { Effect, Either, Exit, Scope } from "effect"
 import * as Budget from "../../accounting/Budget.js"
 import type { Added } from "../../call/added.js"
 import { nothing } from "../../call/added.js"
 import type { ChatRequest } from "../../vocabulary/Chat.js"
 import type { Open, OpenStream } from "../../call/openStream.js"
 import { fromStream, mapEvents, toStream } from "../../call/openStream.js"
-import { after } from "../../call/plan.js"
+import { after, continueAfter } from "../../call/plan.js"
 import { inputTokensOf, normalize, passedOn, rememberingEstimate } from "../../call/request.js"
-import { runChat, toChatOf } from "../../call/sending.js"
+import { attempt, conclude, isExit, mapSent, run, sendChat, toChat, unsent } from "../../call/sending.js"
 import { wrap } from "../../call/wrap.js"
 import type { Middleware } from "../../call/model.js"
 import { clockOf } from "../../internal/clock.js"
@@ -37,6 +37,13 @@ interface Estimated {
 /** A reservation that is settled once, with the tokens that the call has used. */
 type Settle = (tokens: number) => Effect.Effect<void>
 
+const settleAtOnce =
+  (reservation: RateLimiter.UnsafeReservation, clock: Clock.Clock): Settle =>
+  (used) => {
+    reservation.unsafeSettle(clock, used)
+    return Effect.void
+  }
+
 /** Reserves in plain code where the limiter has room for the call. Continues in the uninterruptible region of its caller. */
 const reserving = <A, E, R>(
   limiter: RateLimiter.Service,
@@ -47,10 +54,7 @@ const reserving = <A, E, R>(
   const reservation = limiter.unsafeTryReserve?.(clock, tokens)
   return reservation === undefined
     ? Effect.flatMap(limiter.reserve(tokens), ({ settle }) => use(settle))
-    : use((used) => {
-        reservation.unsafeSettle(clock, used)
-        return Effect.void
-      })
+    : use(settleAtOnce(reservation, clock))
 }
 
 /** Settles with the usage of an answer, or with the estimate when the call fails. */
@@ -59,10 +63,12 @@ const settling = <A extends { readonly usage: Usage }, E, R>(
   tokens: number,
   settle: Settle
 ): Effect.Effect<A, E, R> =>
-  Effect.matchCauseEffect(call, {
-    onSuccess: (answer) => after(settle(answer.usage.totalTokens), Effect.succeed(answer)),
-    onFailure: (cause) => after(settle(tokens), Effect.failCause(cause))
-  })
+  isExit(call)
+    ? after(settle(Exit.isSuccess(call) ? call.value.usage.totalTokens : tokens), call)
+    : Effect.matchCauseEffect(call, {
+        onSuccess: (answer) => after(settle(answer.usage.totalTokens), Effect.succeed(answer)),
+        onFailure: (cause) => after(settle(tokens), Effect.failCause(cause))
+      })
 
 const settlingStream = (open: Open, tokens: number, settle: Settle): Open => {
   let used = tokens
@@ -101,16 +107,25 @@ const limitedBy =
 
     return Effect.succeed(
       wrap(next, {
-        chat: toChatOf((input, outer) =>
-          Effect.uninterruptibleMask((restore) =>
-            Effect.withFiberRuntime((fiber) => {
-              const { added, tokens } = estimated(input, outer)
-              return reserving(limiter, clockOf(fiber), tokens, (settle) =>
-                settling(restore(Effect.suspend(() => runChat(next, input, added))), tokens, settle)
+        chat: toChat((input, outer) => (fiber, limits) => {
+          const { added, tokens } = estimated(input, outer)
+          const clock = clockOf(fiber)
+          const reservation = limiter.unsafeTryReserve?.(clock, tokens)
+          if (reservation === undefined) {
+            return unsent((restore) =>
+              Effect.flatMap(limiter.reserve(tokens), ({ settle }) =>
+                settling(restore(run(sendChat(next, input, added), limits)), tokens, settle)
               )
-            })
-          )
-        ),
+            )
+          }
+          const settle = settleAtOnce(reservation, clock)
+          return mapSent(attempt(sendChat(next, input, added), fiber, limits), (sent) => ({
+            isReady: sent.isReady,
+            listen: sent.listen,
+            conclude: (restore) => settling(conclude(sent, restore), tokens, settle),
+            cancel: (cause) => continueAfter(sent.cancel(cause), () => settle(tokens))
+          }))
+        }),
         embed: (request) =>
           Effect.uninterruptibleMask((restore) =>
             Effect.withFiberRuntime((fiber) =>

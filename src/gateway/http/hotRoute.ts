@@ -3,18 +3,21 @@
  * streams. Every server runs the same handlers: `nodeListener.ts` for Node's own, `hotApp.ts` for any other.
  */
 import type { Fiber } from "effect"
-import { Cause, Context, Effect, FiberId, FiberRef, Option } from "effect"
+import { Cause, Context, Effect, Exit, FiberId, FiberRef, Option } from "effect"
 import { WantsRawResponse } from "../../call/passthrough.js"
+import { isExit } from "../../call/sending.js"
 import { whileChanged } from "../../internal/context.js"
 import { Label } from "../../internal/label.js"
 import type { ServerWire } from "../../wire/Wire.js"
+import type { CurrentWatch } from "../../call/attemptWatch.js"
+import type { RequestWatch } from "../../telemetry/callRecord.js"
 import { RequestId, watchedContext } from "../../telemetry/callRecord.js"
 import { callerOf } from "../auth/authenticate.js"
 import type { Caller } from "../auth/model.js"
 import type { BodyAccount } from "./bodyAccount.js"
 import type { GatewayContext } from "./context.js"
 import * as HttpErrors from "./error.js"
-import type { Exchange } from "./exchange.js"
+import type { Exchange, Request } from "./exchange.js"
 import type { Operation } from "./model.js"
 import * as Refusals from "./refusals.js"
 
@@ -66,14 +69,32 @@ export const logDefect = (message: string, cause: Cause.Cause<unknown>): Effect.
     onSome: (defect) => Effect.logError(message, defect)
   })
 
-/** Handles a request from its admission to the end of its response. */
+/** The context in which the handler of a route answers a caller. */
+export const contextOf = (
+  { rawProtocol }: HotRoute,
+  caller: Caller
+): Context.Context<Label | WantsRawResponse | RequestWatch | CurrentWatch> =>
+  watchedContext().pipe(Context.add(Label, caller.label), Context.add(WantsRawResponse, rawProtocol))
+
+/** The caller of a request, where no effect is needed to find it. */
+export const knownCaller = (context: GatewayContext, request: Request): Caller | undefined => {
+  const found = callerOf(context, request.headers)
+  return isExit(found) && Exit.isSuccess(found) ? found.value : undefined
+}
+
+/**
+ * Handles a request from its admission to the end of its response. `known` is the caller in whose context the fiber has begun, if that was
+ * known: a context that is changed later costs more than to begin with it.
+ */
 export const serve = (
   context: GatewayContext,
-  { answer, encodeError, operation, overloadedStatus, rawProtocol }: HotRoute,
-  exchange: Exchange
+  route: HotRoute,
+  exchange: Exchange,
+  known?: Caller
 ): Effect.Effect<void> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.withFiberRuntime<void>((fiber) => {
+      const { encodeError, operation, overloadedStatus } = route
       const { request, response } = exchange
       let expired = false
       const isExpired = (): boolean => expired
@@ -122,13 +143,17 @@ export const serve = (
         exit()
       }
 
-      const answered = Effect.flatMap(restore(callerOf(context, request.headers)), (found) => {
+      const answerTo = (found: Caller): Effect.Effect<void, HttpErrors.HttpError> => {
         caller = found
         account = context.bodies.make(found.id)
-        const call: HotCall = { request, response, caller: found, account, setRequested, isExpired }
-        const added = watchedContext().pipe(Context.add(Label, found.label), Context.add(WantsRawResponse, rawProtocol))
-        return whileChanged(restore(answer(call)), (outer) => Context.merge(outer, added))
-      })
+        return restore(route.answer({ request, response, caller: found, account, setRequested, isExpired }))
+      }
+      const answered =
+        known === undefined
+          ? Effect.flatMap(restore(callerOf(context, request.headers)), (found) =>
+              whileChanged(answerTo(found), (outer) => Context.merge(outer, contextOf(route, found)))
+            )
+          : Effect.suspend(() => answerTo(known))
       return Effect.matchCauseEffect(answered, {
         onSuccess: () => Effect.sync(leave),
         onFailure: (cause) => {

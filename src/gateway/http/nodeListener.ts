@@ -5,7 +5,7 @@ import * as Spans from "../../telemetry/spans.js"
 import type { GatewayContext } from "./context.js"
 import type { Request, Responder } from "./exchange.js"
 import type { HotRoute } from "./hotRoute.js"
-import { serve } from "./hotRoute.js"
+import { contextOf, knownCaller, serve } from "./hotRoute.js"
 import type { Listener } from "./nodeServer.js"
 import { whenQueuedCloses } from "./nodeServer.js"
 import * as RequestId from "./requestId.js"
@@ -65,11 +65,15 @@ const makeResponder = (
   }
 }
 
-/** The fiber of a request begins with the request's id in its context and its log annotations, which saves changing them later. */
-const runtimeOf = (runtime: Runtime.Runtime<never>, id: string, isAnthropic: boolean): Runtime.Runtime<never> =>
+/** The fiber of a request begins with the request's id and its caller in its context and its log annotations. */
+const runtimeOf = (
+  runtime: Runtime.Runtime<never>,
+  id: string,
+  context: Context.Context<never>
+): Runtime.Runtime<never> =>
   Runtime.make({
     runtimeFlags: runtime.runtimeFlags,
-    context: Context.merge(runtime.context, RequestId.contextOf(id, isAnthropic)),
+    context: Context.merge(runtime.context, context),
     fiberRefs: FiberRefs.updateAs(runtime.fiberRefs, {
       fiberId: FiberId.none,
       fiberRef: FiberRef.currentLogAnnotations,
@@ -100,12 +104,13 @@ export const make = (
       const id = RequestId.idOf(headers)
       const isAnthropic = RequestId.isAnthropicRequest(path, headers)
       const responder = makeResponder(context, response, id, isAnthropic)
-      const handler = serve(context, route, { request: received, response: responder })
+      const identified = RequestId.contextOf(id, isAnthropic)
+      const caller = knownCaller(context, received)
+      const handler = serve(context, route, { request: received, response: responder }, caller)
+      const inContext = caller === undefined ? identified : Context.merge(identified, contextOf(route, caller))
       const remoteAddress = request.socket.remoteAddress
       const traced = { method, url, headers, remoteAddress, sent: responder.sent }
-      const fiber = Runtime.runFork(runtimeOf(runtime, id, isAnthropic))(
-        Tracing.inRequestSpan(isSilent, traced, handler)
-      )
+      const fiber = Runtime.runFork(runtimeOf(runtime, id, inContext))(Tracing.inRequestSpan(isSilent, traced, handler))
       const interrupt = (): void => fiber.unsafeInterruptAsFork(FiberId.none)
       response.on("close", () => {
         if (!response.writableEnded) interrupt()
