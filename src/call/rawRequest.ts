@@ -26,8 +26,8 @@ export interface RawBody {
 interface Attached extends RawBody {
   /** The request that the body was decoded to. */
   readonly request: ChatRequest
-  /** The values of its fields in the present request where nothing has changed them. */
-  readonly fields: Json
+  /** The values of its fields in the present request where nothing has changed them. @default those of `request` */
+  readonly fields?: Json
 }
 
 const RawRequestId: unique symbol = Symbol.for("effect-llm/RawRequest")
@@ -38,11 +38,16 @@ interface Carrier {
 
 const isCarrier = <A extends object>(request: A): request is A & Carrier => Predicate.hasProperty(request, RawRequestId)
 
-/** The decoded request with the body that it was decoded from. */
-export const attach = (raw: RawBody, request: ChatRequest): ChatRequest => {
-  const carrier: ChatRequest & Carrier = { ...request, [RawRequestId]: { ...raw, request, fields: { ...request } } }
-  return carrier
+/**
+ * The decoded request with the body that it was decoded from. Changes a request that was just decoded instead of copying it, so that
+ * most comparisons end at identical objects.
+ */
+export const attach = ({ body, headers, protocol, text }: RawBody, request: ChatRequest): ChatRequest => {
+  const carrier: Carrier = { [RawRequestId]: { protocol, text, body, headers, request } }
+  return Object.assign(request, carrier)
 }
+
+const fieldsOf = ({ fields, request }: Attached): Json => fields ?? { ...request }
 
 /** The request without its body. */
 export const detached = (request: ChatRequest): ChatRequest => {
@@ -57,16 +62,19 @@ export const carry = (from: object, to: ChatRequest): ChatRequest => {
   const raw = from[RawRequestId]
   const before: Json = { ...from }
   const after: Json = { ...to }
+  const decoded = fieldsOf(raw)
   const fields: Record<string, unknown> = {}
-  for (const name of Object.keys(raw.fields)) {
-    fields[name] = before[name] === raw.fields[name] ? after[name] : raw.fields[name]
+  for (const name of Object.keys(decoded)) {
+    fields[name] = before[name] === decoded[name] ? after[name] : decoded[name]
   }
   const carrier: ChatRequest & Carrier = { ...to, [RawRequestId]: { ...raw, fields } }
   return carrier
 }
 
 /** Whether all fields are those that were decoded. The model is that of the call. */
-const isUnchanged = (request: ChatRequest, { fields }: Attached): boolean => {
+const isUnchanged = (request: ChatRequest, raw: Attached): boolean => {
+  if (request === raw.request) return true
+  const fields = fieldsOf(raw)
   const current: Json = { ...request }
   for (const name in current) if (name !== "model" && current[name] !== fields[name]) return false
   for (const name in fields) if (name !== "model" && current[name] !== fields[name]) return false

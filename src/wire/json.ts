@@ -68,8 +68,17 @@ export const withoutUndefined = (fields: Json): Json =>
     : fields
 
 /** The fields without undefined and null: many clients send `null` for a default. */
-export const withoutNulls = (fields: Json): Json =>
-  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined && value !== null))
+export const withoutNulls = (fields: Json): Json => {
+  const present: Record<string, unknown> = {}
+  for (const name of Object.keys(fields)) {
+    const value = fields[name]
+    if (value === undefined || value === null) continue
+    // An assignment of this name would set the prototype.
+    if (name === "__proto__") Object.defineProperty(present, name, { value, enumerable: true, configurable: true })
+    else present[name] = value
+  }
+  return present
+}
 
 /** The fields; undefined when there are none. */
 export const nonEmpty = (fields: Json): Json | undefined => (Object.keys(fields).length === 0 ? undefined : fields)

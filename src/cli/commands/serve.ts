@@ -46,6 +46,7 @@ const serveInWorkers = (options: Options, settings: GatewaySettings.Settings) =>
     const Workers = yield* Effect.promise(() => import("../gateway/cluster/workers.js"))
     const role = yield* Workers.role(settings)
     if (role._tag === "Primary") return yield* Workers.runPrimary(settings)
+    yield* keepRequestsYoung
     const Worker = yield* Effect.promise(() => import("../gateway/cluster/worker.js"))
     yield* Worker.run({ options, share: role.share, divided: role.divided, failureOf: serveFailure })
   })
