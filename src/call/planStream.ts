@@ -266,6 +266,10 @@ const make = (plan: Plan, call: Call, direct: DirectClient | undefined) => {
       }
     })
     const proceed: Effect.Effect<void, PullFailure> = Effect.suspend(() => {
+      // One turn of the event loop can bring many reads. A report belongs to the last one.
+      while (reads.length > 1 || (reads.length === 1 && report === Effect.void)) {
+        if (!accepts(takeChunk())) return Effect.void
+      }
       const next = take()
       return next === undefined ? waiting : Effect.flatMap(next, (events) => (accepts(events) ? proceed : Effect.void))
     })

@@ -11,6 +11,11 @@ import { whenQueuedCloses } from "./nodeServer.js"
 import * as RequestId from "./requestId.js"
 import * as Tracing from "./tracing.js"
 
+const joined = (pieces: ReadonlyArray<string | Uint8Array>): string | Uint8Array =>
+  pieces.every((piece) => typeof piece === "string")
+    ? pieces.join("")
+    : Buffer.concat(pieces.map((piece) => (typeof piece === "string" ? Buffer.from(piece) : piece)))
+
 interface NodeResponder extends Responder {
   /** What was sent, which Node does not keep. */
   readonly sent: () => Tracing.SentHead | undefined
@@ -35,6 +40,18 @@ const makeResponder = (
       requests.hold(() => response.destroy())
     )
   }
+  /** Pieces of this turn of the event loop, which become one chunk of the response. */
+  let pending: Array<string | Uint8Array> = []
+  let pendingSize = 0
+  const flush = (): void => {
+    if (pending.length === 0) return
+    const [first, ...others] = pending
+    const piece = first === undefined || others.length > 0 ? joined(pending) : first
+    pending = []
+    pendingSize = 0
+    if (!response.destroyed) response.write(piece)
+  }
+
   return {
     sent: () => sent,
     send: (status, headers, body) => {
@@ -50,14 +67,21 @@ const makeResponder = (
     begin: (headers) => {
       if (!response.destroyed) writeHead(200, { ...RequestId.headersWith(id, isAnthropic, headers) })
     },
-    write: (piece) => response.write(piece),
+    write: (piece) => {
+      if (pending.length === 0) process.nextTick(flush)
+      pending.push(piece)
+      pendingSize += piece.length
+      return response.writableLength + pendingSize < response.writableHighWaterMark
+    },
     drained: Effect.async<void>((resume) => {
+      flush()
       if (!response.writableNeedDrain) return resume(Effect.void)
       const onDrain = (): void => resume(Effect.void)
       response.once("drain", onDrain)
       return Effect.sync(() => response.off("drain", onDrain))
     }),
     end: () => {
+      flush()
       response.end()
       holdUntilSent()
     },
