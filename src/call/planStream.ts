@@ -264,6 +264,11 @@ const make = (plan: Plan, call: Call, direct: DirectClient | undefined) => {
         isPaused = false
         stream?.resume()
       }
+      // Nothing is passed on to a consumer that was interrupted.
+      return Effect.sync(() => {
+        accept = undefined
+        wake = undefined
+      })
     })
     const proceed: Effect.Effect<void, PullFailure> = Effect.suspend(() => {
       // One turn of the event loop can bring many reads. A report belongs to the last one.

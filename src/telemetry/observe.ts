@@ -103,10 +103,21 @@ const trackStream = (request: ChatRequest.Input, end: CallObserver["end"]) => {
   let start: Start | undefined
   const output = TextTokens.growing()
   let hasEnded = false
+  /** What is left to run of the end. The finalizer of the stream runs it when the consumer was interrupted before. */
+  let left: Effect.Effect<void> = Effect.void
+  const runLeft = Effect.uninterruptible(
+    Effect.suspend(() => {
+      const taken = left
+      left = Effect.void
+      return taken
+    })
+  )
   const endOnce = (exit: Exit.Exit<unknown, LLMError>, answer: Answer | undefined): Effect.Effect<void> => {
-    if (hasEnded) return Effect.void
-    hasEnded = true
-    return end(exit, answer && withCheckedUsage(answer))
+    if (!hasEnded) {
+      hasEnded = true
+      left = end(exit, answer && withCheckedUsage(answer))
+    }
+    return left === Effect.void ? Effect.void : runLeft
   }
   const partialAnswer = (): Answer | undefined =>
     start && {
@@ -132,7 +143,7 @@ const trackStream = (request: ChatRequest.Input, end: CallObserver["end"]) => {
       return undefined
     },
     onEnd: (exit: Exit.Exit<unknown, LLMError>): Effect.Effect<void> =>
-      hasEnded ? Effect.void : endOnce(exit, partialAnswer())
+      endOnce(exit, hasEnded ? undefined : partialAnswer())
   }
 }
 

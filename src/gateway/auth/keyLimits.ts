@@ -4,11 +4,12 @@ import { Effect, Either, Exit, Scope } from "effect"
 import * as Budget from "../../accounting/Budget.js"
 import type { Added } from "../../call/added.js"
 import { nothing } from "../../call/added.js"
-import type { ChatRequest } from "../../vocabulary/Chat.js"
+import type { ChatRequest, ChatResponse } from "../../vocabulary/Chat.js"
 import type { Open, OpenStream } from "../../call/openStream.js"
 import { fromStream, mapEvents, toStream } from "../../call/openStream.js"
 import { after, continueAfter } from "../../call/plan.js"
 import { inputTokensOf, normalize, passedOn, rememberingEstimate } from "../../call/request.js"
+import type { Send } from "../../call/sending.js"
 import { attempt, conclude, isExit, mapSent, run, sendChat, toChat, unsent } from "../../call/sending.js"
 import { wrap } from "../../call/wrap.js"
 import type { Middleware } from "../../call/model.js"
@@ -114,12 +115,13 @@ const limitedBy =
           if (reservation === undefined) {
             return unsent((restore) =>
               Effect.flatMap(limiter.reserve(tokens), ({ settle }) =>
-                settling(restore(run(sendChat(next, input, added), limits)), tokens, settle)
+                settling(restore(Effect.suspend(() => run(sendChat(next, input, added), limits))), tokens, settle)
               )
             )
           }
           const settle = settleAtOnce(reservation, clock)
-          return mapSent(attempt(sendChat(next, input, added), fiber, limits), (sent) => ({
+          const send: Send<ChatResponse> = (fiber, limits) => sendChat(next, input, added)(fiber, limits)
+          return mapSent(attempt(send, fiber, limits), (sent) => ({
             isReady: sent.isReady,
             listen: sent.listen,
             conclude: (restore) => settling(conclude(sent, restore), tokens, settle),

@@ -5,6 +5,7 @@
 import { HttpServerResponse } from "@effect/platform"
 import type { Chunk, Stream } from "effect"
 import { Cause, Duration, Effect, Exit, Option, Scope } from "effect"
+import { longestTimer } from "../../internal/clock.js"
 import type { LLMError } from "../../vocabulary/LLMError.js"
 import * as Framing from "../../wire/framing.js"
 import type { Frame } from "../../wire/Wire.js"
@@ -130,7 +131,7 @@ export const respond = <A>(
 
   return Effect.uninterruptibleMask((restore) =>
     Effect.flatMap(Scope.make(), (scope) => {
-      if (comment !== undefined) {
+      if (comment !== undefined && Duration.toMillis(keepAlive) <= longestTimer) {
         timer = setInterval(() => {
           begin()
           response.write(comment)

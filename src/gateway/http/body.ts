@@ -1,6 +1,7 @@
 /** Reads the body of a request: of bounded size, UTF-8, a JSON object. */
 import { Duration, Effect, Either, Stream } from "effect"
 import { IncomingMessage } from "node:http"
+import { longestTimer } from "../../internal/clock.js"
 import * as Depth from "../../internal/depth.js"
 import { isRecord } from "../../wire/json.js"
 import type { BodyAccount } from "./bodyAccount.js"
@@ -76,7 +77,8 @@ const fromNode = (
       unsubscribe()
       resume(Effect.fail(incomplete))
     }
-    const timer = setTimeout(() => refuse(HttpErrors.bodyTimeout(timeout)), Duration.toMillis(timeout))
+    const millis = Duration.toMillis(timeout)
+    const timer = millis > longestTimer ? undefined : setTimeout(() => refuse(HttpErrors.bodyTimeout(timeout)), millis)
     source.on("data", onData).on("end", onEnd).on("error", onClose).on("close", onClose)
     return Effect.sync(unsubscribe)
   })

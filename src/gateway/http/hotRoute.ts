@@ -78,8 +78,13 @@ export const contextOf = (
 
 /** The caller of a request, where no effect is needed to find it. */
 export const knownCaller = (context: GatewayContext, request: Request): Caller | undefined => {
-  const found = callerOf(context, request.headers)
-  return isExit(found) && Exit.isSuccess(found) ? found.value : undefined
+  try {
+    const found = callerOf(context, request.headers)
+    return isExit(found) && Exit.isSuccess(found) ? found.value : undefined
+  } catch {
+    // A custom `Access` that throws does so again in the fiber of the request, which answers with an internal error.
+    return undefined
+  }
 }
 
 /**
@@ -94,7 +99,7 @@ export const serve = (
 ): Effect.Effect<void> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.withFiberRuntime<void>((fiber) => {
-      const { encodeError, operation, overloadedStatus } = route
+      const { operation } = route
       const { request, response } = exchange
       let expired = false
       const isExpired = (): boolean => expired
@@ -115,18 +120,16 @@ export const serve = (
       }
 
       const requestId = Context.get(fiber.currentContext, RequestId)
+      /** Answers first: neither an observer that hangs nor a logger that throws keeps the client from its answer. */
       const fail = (error: HttpErrors.HttpError): Effect.Effect<void> =>
-        // A logger of the program that throws must not keep the client from its answer.
-        Effect.ensuring(
-          record(error),
-          Effect.sync(() => {
-            const { body, status } = HttpErrors.encoded(encodeError, error, {
-              requestId,
-              ...(overloadedStatus === undefined ? {} : { overloadedStatus })
-            })
-            response.send(status, HttpErrors.headersOf(error), JSON.stringify(body))
+        Effect.suspend(() => {
+          const { body, status } = HttpErrors.encoded(route.encodeError, error, {
+            requestId,
+            ...(route.overloadedStatus === undefined ? {} : { overloadedStatus: route.overloadedStatus })
           })
-        )
+          response.send(status, HttpErrors.headersOf(error), JSON.stringify(body))
+          return record(error)
+        })
 
       const setRequested = (body: Readonly<Record<string, unknown>>): void => {
         requested = HttpErrors.requestedBy(body)

@@ -68,6 +68,7 @@ const makeResponder = (
       if (!response.destroyed) writeHead(200, { ...RequestId.headersWith(id, isAnthropic, headers) })
     },
     write: (piece) => {
+      if (response.writableEnded || response.destroyed) return true
       if (pending.length === 0) process.nextTick(flush)
       pending.push(piece)
       pendingSize += piece.length
