@@ -74,7 +74,7 @@ const estimateInput = (input: Input): Count => ({
   estimated: true
 })
 
-/** The UTF-16 units that a tokenizer counts in one turn of the event loop: some 20 ms at the slowest. */
+/** The UTF-16 units that a tokenizer counts in one turn of the event loop. */
 const unitsPerTurn = 65_536
 
 /** Lets the event loop handle other events. */
