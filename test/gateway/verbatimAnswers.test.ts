@@ -275,4 +275,20 @@ describe("answer of a faithful provider of the client's protocol", () => {
       }
     })
   )
+
+  it.scopedLive("ends with an error of the gateway where the message of the provider names an account", () =>
+    Effect.gen(function* () {
+      const ask = yield* relaying("chat completions")
+      const frames = streams["chat completions"]
+        .slice(0, 4)
+        .map(({ data }) => `data: ${data}\n\n`)
+        .join("")
+      const message = "The server had an error for organization org-4711"
+      const error = `data: ${JSON.stringify({ error: { message, type: "server_error", code: null } })}\n\n`
+      const { text } = yield* ask(eventStream, cut(frames + error, []), { stream: true })
+      expect(text.startsWith(frames)).toBe(true)
+      expect(text).toContain('"error"')
+      expect(text).not.toContain("org-4711")
+    })
+  )
 })

@@ -210,8 +210,10 @@ export const streamEncoder = (
     ...sse,
     write,
     fail: (error) => {
-      const raw = passed === undefined || error.error === undefined ? undefined : rawErrorOf(error.error)
-      return raw ?? renderFrames(takeOver().fail(HttpErrors.servedError(error)))
+      const cause = error.error
+      // The provider's frame holds its message, which is not always for clients.
+      const isTold = passed !== undefined && cause !== undefined && error.message.includes(cause.message)
+      return (isTold ? rawErrorOf(cause) : undefined) ?? renderFrames(takeOver().fail(HttpErrors.servedError(error)))
     }
   }
 }
