@@ -1,7 +1,6 @@
 /** Counts the requests in flight, and ends them when the gateway shuts down. */
 import type { Duration, Scope } from "effect"
 import { Deferred, Effect } from "effect"
-import { acquireRelease } from "../../internal/scopedRelease.js"
 import * as HttpErrors from "./error.js"
 
 export interface ActiveRequests {
@@ -54,7 +53,7 @@ export const make: Effect.Effect<ActiveRequests> = Effect.map(Deferred.make<void
   return {
     enter,
     hold,
-    admit: acquireRelease(
+    admit: Effect.acquireRelease(
       Effect.suspend(() => {
         const leave = enter(ignore)
         return leave === undefined ? Effect.fail(HttpErrors.shuttingDown) : Effect.succeed(leave)
