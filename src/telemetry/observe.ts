@@ -156,7 +156,8 @@ const observeStream = (
     Effect.withFiberRuntime<OpenStream, LLMError, Scope.Scope>((fiber) => {
       const observer = start(fiber)
       const { onEnd, onEvents } = trackStream(request, observer.end)
-      const open = fromStream(next.chatStream(request))
+      // A stream of an `LLM` that throws ends its observation, too.
+      const open = Effect.suspend(() => fromStream(next.chatStream(request)))
       const scope = Context.unsafeGet(fiber.currentContext, Scope.Scope)
       return Effect.zipRight(
         Scope.addFinalizer(

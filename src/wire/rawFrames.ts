@@ -55,7 +55,7 @@ export const split = (bytes: Uint8Array): ReadonlyArray<Block> => {
   return blocks
 }
 
-/** The bytes of one stream that were not taken yet. Bytes are neither copied nor searched again while they wait. */
+/** A buffer of the bytes of one stream. Bytes in it are not copied or searched again until they are taken. */
 export interface RawFrames {
   readonly push: (piece: Uint8Array) => void
   /** The number of bytes that wait. */

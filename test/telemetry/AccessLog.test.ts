@@ -106,6 +106,21 @@ describe("the log line of a call", () => {
     })
   )
 
+  it.effect("logs a stream as `defect` whose `LLM` throws before it returns one", () =>
+    Effect.gen(function* () {
+      const next = yield* scripted(Effect.succeed(answer("Hello")))
+      const broken = LLM.wrap(next, {
+        chatStream: () => {
+          throw new Error("bug")
+        }
+      })
+      const llm = yield* AccessLog.middleware()(broken)
+      const { exit, lines } = yield* captureLogs(Stream.runDrain(llm.chatStream("?")))
+      expect(Exit.isFailure(exit) && Cause.isDie(exit.cause)).toBe(true)
+      expect(only(lines).fields["outcome"]).toBe("defect")
+    })
+  )
+
   it.effect("logs an interrupted call as `interrupted` and one that dies as `defect`", () =>
     Effect.gen(function* () {
       const llm = yield* loggedLLM({}, Effect.never, Effect.dieMessage("bug"))

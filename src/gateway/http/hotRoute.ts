@@ -120,7 +120,7 @@ export const serve = (
       }
 
       const requestId = Context.get(fiber.currentContext, RequestId)
-      /** Answers first: neither an observer that hangs nor a logger that throws keeps the client from its answer. */
+      /** Sends the response before the record is written, which observers and loggers of the program can delay or fail. */
       const fail = (error: HttpErrors.HttpError): Effect.Effect<void> =>
         Effect.suspend(() => {
           const { body, status } = HttpErrors.encoded(route.encodeError, error, {

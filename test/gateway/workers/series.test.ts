@@ -85,7 +85,7 @@ describe("Series.mergeAll", () => {
     )
   })
 
-  it("adds gauges, and takes the mean of those that it is told", () => {
+  it("adds gauges, and takes the mean of the gauges that are named as loads", () => {
     const of = (name: string, value: number): Series.Series => ({ name, labels: [], state: { _tag: "Gauge", value } })
     const all = [[of("flights", 1), of("load", 0.5)], [of("flights", 2), of("load", 0.25)], [of("flights", 0)]]
     expect(Series.mergeAll(all, new Set(["load"])).map(({ state }) => state)).toEqual([

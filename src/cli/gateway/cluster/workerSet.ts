@@ -100,7 +100,7 @@ export const make = ({ divided, workers }: SetOptions): Effect.Effect<WorkerSet,
         yield* records.record(question)
         const asked = (yield* answering).filter((process) => process !== asker)
         if (question._tag === "ChangeKey") {
-          // A worker that starts can have read the keys before this change. It is not waited for, because it serves nobody yet.
+          // A starting worker may have read the keys before this change. The change does not wait for its answer: it has no requests yet.
           const starting = (yield* live).filter((process) => process !== asker && !asked.includes(process))
           yield* Effect.forEach(
             starting,
