@@ -3,6 +3,8 @@ import { reasoningOf, refusalOf, textOf, toolCallsOf } from "../vocabulary/Chat.
 import { collectAll } from "../vocabulary/chatEvent/collected.js"
 import * as Usage from "../vocabulary/Usage.js"
 import type { Json } from "./json.js"
+import type { TextRun } from "./textRun.js"
+import * as TextRuns from "./textRun.js"
 import type { Frame, StreamDecoder, WireEvent, WireFailure, WireResponse } from "./Wire.js"
 
 /** The state of one answer while it is read. */
@@ -69,6 +71,17 @@ export const partIndexes = (): PartIndexes => {
   }
 }
 
+/** Adds a text to the part that the last frame has added to. */
+export type AddText = (text: string, out: Array<WireEvent>) => void
+
+/** How a wire reads frames that differ in their text alone. */
+interface Runs {
+  /** Recognises them: see `TextRuns.make`. */
+  readonly begin: ReturnType<typeof TextRuns.make>
+  /** Undefined when the last frame did more than to add a text. */
+  readonly addText: () => AddText | undefined
+}
+
 /**
  * The decoder of one stream. `read` reads a frame and returns the state after it, or undefined when the state stays. A stream that
  * ends in the state `finishing` is complete.
@@ -79,9 +92,13 @@ export const streamDecoder = (
     frame: Frame,
     out: Array<WireEvent>,
     state: StreamDecoder["state"]
-  ) => StreamDecoder["state"] | WireFailure | undefined
+  ) => StreamDecoder["state"] | WireFailure | undefined,
+  runs?: Runs
 ): StreamDecoder => {
   let state: StreamDecoder["state"] = "open"
+  /** The run that the last frame belongs to. */
+  let run: TextRun | undefined
+  let addText: AddText | undefined
   const finish = (out: Array<WireEvent>): undefined => {
     state = "done"
     answer.finish(out)
@@ -101,7 +118,16 @@ export const streamDecoder = (
     },
     push: (frame, out) => {
       if (state === "done") return undefined
+      const text = run?.(frame)
+      if (text !== undefined && addText !== undefined) {
+        addText(text, out)
+        return undefined
+      }
+      const size = out.length
       const next = read(frame, out, state)
+      const event = out.length === size + 1 && state === "open" && typeof next !== "object" ? out[size] : undefined
+      addText = event?._tag === "TextDelta" && (next ?? "open") === "open" ? runs?.addText() : undefined
+      run = event?._tag === "TextDelta" && addText !== undefined ? runs?.begin(frame, event.text) : undefined
       if (next === undefined) return undefined
       if (typeof next === "object") return next
       if (next === "done") return finish(out)

@@ -8,6 +8,9 @@ export const choiceFields = ["logprobs", "content_filter_results", "native_finis
 /** Fields of the message. Values of several chunks are merged. */
 export const messageFields = ["annotations", "audio", "executed_tools", "images"]
 
+/** The padding of chunks: OpenAI's, Mistral's, and that of others. */
+export const padding = ["obfuscation", "p", "padding"]
+
 /** The fields of a body that are decoded, and those that have no meaning beyond their chunk, such as padding. */
 const decodedBodyFields: ReadonlySet<string> = new Set([
   "id",
@@ -18,10 +21,7 @@ const decodedBodyFields: ReadonlySet<string> = new Set([
   "usage",
   "error",
   "base_resp",
-  // OpenAI's padding, Mistral's, and that of others.
-  "obfuscation",
-  "p",
-  "padding"
+  ...padding
 ])
 
 /** The fields of a choice and a message that are decoded (`decoded`), and those that are kept by their names (`kept`). */
@@ -112,6 +112,17 @@ export const mergeOwnerFields = (into: Record<string, unknown>, from: Json, owne
     else into[owner] = mergeValues(into[owner] ?? {}, { [field]: from[field] }, owner)
   }
 }
+
+const hasOnly = (value: unknown, fields: ReadonlyArray<string>): value is Json =>
+  isRecord(value) && Object.keys(value).every((field) => fields.includes(field) || isEmpty(value[field]))
+
+/** Whether a chunk has nothing to merge: only a piece of text, and fields of the body. */
+export const isTextAlone = ({ choices, usage }: Json): boolean =>
+  isEmpty(usage) &&
+  Array.isArray(choices) &&
+  choices.length === 1 &&
+  hasOnly(choices[0], ["index", "delta"]) &&
+  hasOnly(choices[0]["delta"], ["role", "content"])
 
 /** The fields of these names that are present. */
 export const presentFields = (metadata: Json, fields: ReadonlyArray<string>): Json =>

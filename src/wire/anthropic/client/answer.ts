@@ -4,6 +4,7 @@
  */
 import * as Usage from "../../../vocabulary/Usage.js"
 import * as TextTokens from "../../../vocabulary/textTokens.js"
+import type { AddText } from "../../answerReader.js"
 import { partIndexes } from "../../answerReader.js"
 import { hasError } from "../../inBand.js"
 import type { Json } from "../../json.js"
@@ -109,6 +110,8 @@ export const answerReader = (source: AnswerSource) => {
   /** The open blocks by their position, in the order of their starts. */
   const blocks = new Map<number, Block>()
   let calls = 0
+  /** The block of the last delta, if it is a text. */
+  let lastText: TextBlock | undefined
 
   const emitText = (block: TextBlock, text: string, out: Out): void => {
     output.add(text)
@@ -211,8 +214,9 @@ export const answerReader = (source: AnswerSource) => {
     switch (delta["type"]) {
       case "text_delta": {
         const text = string(delta, "text") ?? ""
-        if (block.kind === "text" && text !== "") emitText(block, text, out)
-        return
+        if (block.kind !== "text" || text === "") return
+        lastText = block
+        return emitText(block, text, out)
       }
       case "citations_delta":
         if (block.kind === "text" && !isAbsent(delta["citation"])) addCitation(block, delta["citation"])
@@ -262,6 +266,7 @@ export const answerReader = (source: AnswerSource) => {
   }
 
   const blockStart = (position: number, block: Json, out: Out): WireFailure | undefined => {
+    lastText = undefined
     blockStop(position, out)
     const opened = openBlock(block, position, out)
     if ("_tag" in opened) return opened
@@ -295,6 +300,11 @@ export const answerReader = (source: AnswerSource) => {
     id: () => id,
     model: () => model || source.model,
     usage,
+    /** Continues the text of the last delta. */
+    addText: (): AddText | undefined => {
+      const block = lastText
+      return block && ((text, out) => emitText(block, text, out))
+    },
     /** Reads the fields of the answer, but not its content. */
     begin: (message: Json): void => {
       id ||= string(message, "id") ?? ""

@@ -2,9 +2,12 @@
 import { streamDecoder, truncated } from "../../answerReader.js"
 import type { Json } from "../../json.js"
 import { array, isRecord, number, parseJson, record, string } from "../../json.js"
+import * as TextRuns from "../../textRun.js"
 import type { AnswerSource, StreamDecoder, WireEvent, WireFailure } from "../../Wire.js"
 import { malformed } from "../../Wire.js"
 import { answerReader, reportedError } from "./answer.js"
+
+const runs = TextRuns.make({ text: "text", ignored: [] })
 
 export const decodeStream = (source: AnswerSource): StreamDecoder => {
   const answer = answerReader(source)
@@ -45,13 +48,17 @@ export const decodeStream = (source: AnswerSource): StreamDecoder => {
     }
   }
 
-  return streamDecoder(answer, ({ data, event: name }, out, state) => {
-    const text = data.trim()
-    if (text === "") return undefined
-    // Some proxies add the end marker of another protocol.
-    if (text === "[DONE]") return state === "finishing" ? "done" : truncated
-    const event = parseJson(data)
-    if (name === "error") return { _tag: "Reported", body: event ?? data }
-    return isRecord(event) ? read(string(event, "type") ?? name ?? "", event, out) : malformed("", data)
-  })
+  return streamDecoder(
+    answer,
+    ({ data, event: name }, out, state) => {
+      const text = data.trim()
+      if (text === "") return undefined
+      // Some proxies add the end marker of another protocol.
+      if (text === "[DONE]") return state === "finishing" ? "done" : truncated
+      const event = parseJson(data)
+      if (name === "error") return { _tag: "Reported", body: event ?? data }
+      return isRecord(event) ? read(string(event, "type") ?? name ?? "", event, out) : malformed("", data)
+    },
+    { begin: runs, addText: answer.addText }
+  )
 }

@@ -189,6 +189,8 @@ export const answerReader = (source: AnswerSource) => {
         else otherChoices.set(index, otherChoices.get(index) === true || Boolean(string(choice, "finish_reason")))
       }
     },
+    /** Continues the text of the last chunk. */
+    addText: (text: string, out: Array<WireEvent>): void => emit("TextDelta", text, undefined, false, out),
     /** Reads a whole answer, of which this is the choice. */
     readWhole: (body: Json, choice: Json, out: Array<WireEvent>): void => {
       readBody(body)

@@ -3,6 +3,7 @@ import type { AnswerReader } from "../../answerReader.js"
 import { streamDecoder, truncated } from "../../answerReader.js"
 import type { Json } from "../../json.js"
 import { array, isRecord, parseJson, record, string } from "../../json.js"
+import * as TextRuns from "../../textRun.js"
 import type { AnswerSource, StreamDecoder, WireEvent, WireFailure } from "../../Wire.js"
 import { malformed, usageOf } from "../../Wire.js"
 import { decodeUsage, metadataOf, reportedBy, stopOf } from "./response.js"
@@ -166,6 +167,8 @@ export const events: ReadonlyMap<string, Read> = new Map<string, Read>([
   ["keepalive", ignore]
 ])
 
+const runs = TextRuns.make({ text: "delta", ignored: ["obfuscation", "sequence_number"] })
+
 export const decodeStream = (source: AnswerSource): StreamDecoder => {
   const state = Stream.make(source)
   const answer: AnswerReader = {
@@ -176,15 +179,19 @@ export const decodeStream = (source: AnswerSource): StreamDecoder => {
       if (state.finish !== undefined) out.push(state.finish)
     }
   }
-  return streamDecoder(answer, ({ data, event: name }, out) => {
-    const text = data.trim()
-    if (text === "") return undefined
-    // Some servers add the end mark of another protocol; before the end of the answer it means that the answer is cut off.
-    if (text === "[DONE]") return truncated
-    const event = parseJson(data)
-    if (!isRecord(event)) return malformed("", data)
-    const read = events.get(string(event, "type") ?? name ?? "")
-    const failure = read === undefined ? reportedBy(event) : read(state, event, out)
-    return failure ?? (state.finish === undefined ? undefined : "done")
-  })
+  return streamDecoder(
+    answer,
+    ({ data, event: name }, out) => {
+      const text = data.trim()
+      if (text === "") return undefined
+      // Some servers add the end mark of another protocol; before the end of the answer it means that the answer is cut off.
+      if (text === "[DONE]") return truncated
+      const event = parseJson(data)
+      if (!isRecord(event)) return malformed("", data)
+      const read = events.get(string(event, "type") ?? name ?? "")
+      const failure = read === undefined ? reportedBy(event) : read(state, event, out)
+      return failure ?? (state.finish === undefined ? undefined : "done")
+    },
+    { begin: runs, addText: () => Parts.addText(state) }
+  )
 }

@@ -1,4 +1,5 @@
 /** Messages and reasoning of a stream: texts by part, emitted once however often events repeat them. */
+import type { AddText } from "../../answerReader.js"
 import type { Json } from "../../json.js"
 import { number } from "../../json.js"
 import { native } from "../native.js"
@@ -54,6 +55,7 @@ const emitPiece = (state: State, part: Part, text: string, fields: Fields | unde
   const _tag = tags[part.list]
   part.text += text
   state.text += text
+  state.lastPart = part
   if (fields === undefined) {
     out.push({ _tag, index, text })
     return
@@ -71,6 +73,12 @@ const firstFields = ({ source: { provider } }: State, item: TextItem, list: List
 const emitPart = (state: State, item: TextItem, part: Part, text: string, out: Out): void => {
   if (text === "") return
   emitPiece(state, part, text, part.index === undefined ? firstFields(state, item, part.list) : undefined, out)
+}
+
+/** Continues the text that was emitted last. */
+export const addText = (state: State): AddText | undefined => {
+  const part = state.lastPart
+  return part && ((text, out) => emitPiece(state, part, text, undefined, out))
 }
 
 /** Adds a delta to a part. */

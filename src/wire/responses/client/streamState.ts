@@ -73,6 +73,8 @@ export interface State {
   readonly indexes: PartIndexes
   /** All text emitted so far, but for the arguments of calls. */
   text: string
+  /** The part of the text that was emitted last. */
+  lastPart: Part | undefined
   readonly calls: Array<CallItem>
   /** Number of ended tool calls: they end in the order of a whole response. */
   ended: number
@@ -91,6 +93,7 @@ export const make = (source: AnswerSource): State => ({
   usage: undefined,
   indexes: partIndexes(),
   text: "",
+  lastPart: undefined,
   calls: [],
   ended: 0,
   items: [],

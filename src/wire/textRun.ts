@@ -1,0 +1,93 @@
+/**
+ * Reads the text of frames that differ from an earlier frame in nothing else, which most frames of a stream are. To parse the JSON of each
+ * of them takes most of the time of decoding a stream.
+ */
+import { parseJson } from "./json.js"
+import type { Frame } from "./Wire.js"
+
+/** The inside of a JSON string. RFC 8259, section 7. */
+const stringAt = /(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*/y
+
+const digitsAt = /(?:0|[1-9]\d*)(?![\d.eE])/y
+
+/** The names of the fields whose values differ between the frames of a run. */
+export interface RunFields {
+  /** The field with the text. */
+  readonly text: string
+  /** Fields without a meaning, such as padding and numbers of events. */
+  readonly ignored: ReadonlyArray<string>
+}
+
+/** A piece of a frame that is equal in each frame of the run, and the kind of value behind it. */
+interface Piece {
+  readonly literal: string
+  readonly value: "text" | "string" | "digits"
+}
+
+/** A run of frames. Returns the text of a frame that belongs to it; undefined for another frame, and for one without text. */
+export type TextRun = (frame: Frame) => string | undefined
+
+/** Finds the end of a value; -1 where there is none. */
+const endOf = (value: Piece["value"], data: string, start: number): number => {
+  const pattern = value === "digits" ? digitsAt : stringAt
+  pattern.lastIndex = start
+  return pattern.test(data) ? pattern.lastIndex : -1
+}
+
+const textBetween = (data: string, start: number, end: number): string | undefined => {
+  const inside = data.slice(start, end)
+  if (!inside.includes("\\")) return inside
+  const parsed = parseJson(`"${inside}"`)
+  return typeof parsed === "string" ? parsed : undefined
+}
+
+const withoutBlanks = (json: string): string => json.replaceAll(" ", "")
+
+/**
+ * Makes runs of a wire. Returns undefined for a frame that cannot begin one: it must have one text field, with this text.
+ *
+ * The end of a frame can have spaces, with which Anthropic pads its frames.
+ */
+export const make = ({ ignored, text: textField }: RunFields) => {
+  const fieldAt = new RegExp(`"(${[textField, ...ignored].join("|")})"\\s*:\\s*("?)`, "g")
+
+  return (frame: Frame, text: string): TextRun | undefined => {
+    const { data, event } = frame
+    const pieces: Array<Piece> = []
+    let texts = 0
+    let from = 0
+    fieldAt.lastIndex = 0
+    for (let found = fieldAt.exec(data); found !== null; found = fieldAt.exec(data)) {
+      const [, field, quote] = found
+      const start = fieldAt.lastIndex
+      const isText = field === textField
+      const value = isText ? "text" : quote === "" ? "digits" : "string"
+      const end = isText && quote === "" ? -1 : endOf(value, data, start)
+      // A value of another kind has to be equal in each frame.
+      if (end === -1) continue
+      if (isText && (++texts > 1 || textBetween(data, start, end) !== text)) return undefined
+      pieces.push({ literal: data.slice(from, start), value })
+      from = end
+      fieldAt.lastIndex = end
+    }
+    if (texts !== 1) return undefined
+    const tail = data.slice(from)
+    const bareTail = tail.startsWith('"') && !tail.includes('"', 1) ? withoutBlanks(tail) : undefined
+
+    return ({ data, event: name }) => {
+      if (name !== event) return undefined
+      let text: string | undefined
+      let at = 0
+      for (const { literal, value } of pieces) {
+        if (!data.startsWith(literal, at)) return undefined
+        const start = at + literal.length
+        at = endOf(value, data, start)
+        if (at === -1) return undefined
+        if (value === "text") text = textBetween(data, start, at)
+      }
+      const hasSameTail =
+        data.length - at === tail.length ? data.endsWith(tail) : bareTail === withoutBlanks(data.slice(at))
+      return hasSameTail && text !== "" ? text : undefined
+    }
+  }
+}
