@@ -68,7 +68,8 @@ export const withRawBytes = (
   const [first] = events
   if (first !== undefined) {
     // Changes the event instead of copying it, so that most comparisons end at identical objects.
-    Object.assign(first, { [RawResponseId]: { protocol, isFaithful, bytes, events } } satisfies Carrier<RawResponse>)
+    const carrier: ChatEvent & { [RawResponseId]?: RawResponse } = first
+    carrier[RawResponseId] = { protocol, isFaithful, bytes, events }
   }
   return Chunk.unsafeFromArray(events)
 }

@@ -74,28 +74,32 @@ export const make = (): RawFrames => {
   /** The bytes up to the end of the last complete frame. */
   let complete = 0
   /** The last bytes before the newest piece: a blank line can be divided between pieces. */
-  let before: ReadonlyArray<number> = []
+  let before: Uint8Array = new Uint8Array(0)
+
+  /** The bytes up to the end of the last frame that ends in a piece; undefined where none does. */
+  const endIn = (piece: Uint8Array): number | undefined => {
+    const { length } = piece
+    // Most reads end with a frame.
+    if (piece[length - 1] === lineFeed && piece[length - 2] === lineFeed) return length
+    const byteAt = (index: number) => (index < 0 ? before.at(index) : piece[index])
+    for (let end = length; end >= 0; end--) if (isLineEnd(byteAt(end - 1)) && endsFrame(byteAt, end)) return end
+    return undefined
+  }
 
   const push = (piece: Uint8Array): void => {
-    const byteAt = (index: number) => (index < 0 ? before.at(index) : piece[index])
-    for (let end = piece.length; end >= 0; end--) {
-      if (isLineEnd(byteAt(end - 1)) && endsFrame(byteAt, end)) {
-        complete = size + end
-        break
-      }
-    }
-    before = piece.length >= 3 ? [...piece.subarray(-3)] : [...before, ...piece].slice(-3)
+    const end = endIn(piece)
+    if (end !== undefined) complete = size + end
+    before = piece.length >= 3 ? piece : concat([before.subarray(-3), piece])
     pieces.push(piece)
     size += piece.length
   }
 
   const takeBytes = (count: number): Uint8Array => {
     const whole = concat(pieces)
-    const rest = whole.subarray(count)
-    pieces = rest.length === 0 ? [] : [rest]
-    size = rest.length
+    size -= count
+    pieces = size === 0 ? [] : [whole.subarray(count)]
     complete = Math.max(0, complete - count)
-    return count === whole.length ? whole : whole.subarray(0, count)
+    return size === 0 ? whole : whole.subarray(0, count)
   }
 
   return {

@@ -79,15 +79,16 @@ export const make = ({ ignored, text: textField }: RunFields) => {
       let text: string | undefined
       let at = 0
       for (const { literal, value } of pieces) {
-        if (!data.startsWith(literal, at)) return undefined
         const start = at + literal.length
+        if (data.slice(at, start) !== literal) return undefined
         at = endOf(value, data, start)
         if (at === -1) return undefined
         if (value === "text") text = textBetween(data, start, at)
       }
-      const hasSameTail =
-        data.length - at === tail.length ? data.endsWith(tail) : bareTail === withoutBlanks(data.slice(at))
-      return hasSameTail && text !== "" ? text : undefined
+      const rest = data.slice(at)
+      return text !== "" && (rest === tail || (bareTail !== undefined && withoutBlanks(rest) === bareTail))
+        ? text
+        : undefined
     }
   }
 }

@@ -50,6 +50,9 @@ const wantsUsage = (body: Record<string, unknown>): boolean =>
 
 const isDone = ({ data }: Frame): boolean => data.startsWith(doneData)
 
+/** The same, for bytes that need no repair: to split them into frames takes longer than all else at the end of a stream. */
+const doneLine = /(?:^|[\r\n])data: ?\[DONE\]/
+
 /**
  * Not exact: providers send reasoning under several field names and tool calls in fragments that are often malformed, so the
  * gateway encodes answers with such parts itself where the provider is not faithful. A provider part, such as the id of an answer in
@@ -66,9 +69,11 @@ export const chatCompletions: Passthrough = {
             .map((block) => block.bytes)
         ),
   complete: (bytes, { body, estimatedUsage }) => {
+    const estimated = wantsUsage(body) ? estimatedUsage() : []
+    if (estimated.length === 0 && doneLine.test(latin1(bytes))) return bytes
     const blocks = RawFrames.split(bytes)
     const done = blocks.findIndex(({ frames }) => frames.some(isDone))
-    const missing = wantsUsage(body) && !blocks.some(({ frames }) => frames.some(isUsageChunk)) ? estimatedUsage() : []
+    const missing = blocks.some(({ frames }) => frames.some(isUsageChunk)) ? [] : estimated
     if (done !== -1 && missing.length === 0) return bytes
     const parts = blocks.map((block) => block.bytes)
     return done === -1
@@ -82,6 +87,8 @@ const isMessageStop = ({ data }: Frame): boolean => {
   return isRecord(event) && event["type"] === "message_stop"
 }
 
+const messageStopLine = /(?:^|[\r\n])data: ?\{\s*"type"\s*:\s*"message_stop"\s*\}/
+
 const messageStop: Frame = { event: "message_stop", data: JSON.stringify({ type: "message_stop" }) }
 
 /** Anthropic, "Streaming Messages": `message_stop` is the last event. */
@@ -89,7 +96,7 @@ export const anthropic: Passthrough = {
   isExact: true,
   edit: (bytes) => bytes,
   complete: (bytes) =>
-    RawFrames.split(bytes).some(({ frames }) => frames.some(isMessageStop))
+    messageStopLine.test(latin1(bytes)) || RawFrames.split(bytes).some(({ frames }) => frames.some(isMessageStop))
       ? bytes
       : RawFrames.concat([...withFrameEnd(bytes), bytesOf([messageStop])])
 }
@@ -146,26 +153,57 @@ const mergeDeltas = (before: ChatEvent | undefined, event: ChatEvent): ChatEvent
     : undefined
 }
 
+/** Keeps the events of frames that are passed through, those of one part as one. */
+const passedEvents = () => {
+  const events: Array<ChatEvent> = []
+  /** Text that continues the last event: to join it each time takes longer than all else that is done with an event. */
+  let text = ""
+
+  const join = (): void => {
+    const last = events.at(-1)
+    if (text !== "" && last?._tag === "TextDelta") events[events.length - 1] = { ...last, text: last.text + text }
+    text = ""
+  }
+
+  return {
+    add: (event: ChatEvent): void => {
+      const last = events.at(-1)
+      if (
+        event._tag === "TextDelta" &&
+        last?._tag === "TextDelta" &&
+        last.index === event.index &&
+        event.native === undefined
+      ) {
+        text += event.text
+        return
+      }
+      join()
+      const merged = mergeDeltas(events.at(-1), event)
+      if (merged === undefined) events.push(event)
+      else events[events.length - 1] = merged
+    },
+    all: (): ReadonlyArray<ChatEvent> => {
+      join()
+      return events
+    }
+  }
+}
+
 /** Encodes a stream for a client of this protocol. */
 export const streamEncoder = (
   { passthrough, wire }: Protocol,
   body: Record<string, unknown>,
   createdAt: number
 ): StreamEncoder<ChatEvent> => {
-  const encoder = wire.encodeStream(body, createdAt)
-  /** The events of the frames that were passed through; undefined once the encoder writes. */
-  let passed: Array<ChatEvent> | undefined = []
-
-  const addEvent = (events: Array<ChatEvent>, event: ChatEvent): void => {
-    const merged = mergeDeltas(events.at(-1), event)
-    if (merged === undefined) events.push(event)
-    else events[events.length - 1] = merged
-  }
+  /** Undefined while frames are passed through. */
+  let encoder: ReturnType<typeof wire.encodeStream> | undefined
+  const passed = passedEvents()
 
   /** The encoder, in the state in which it would be had it written the frames that were passed through. */
   const takeOver = () => {
-    for (const event of passed ?? []) encoder.push(event)
-    passed = undefined
+    if (encoder !== undefined) return encoder
+    encoder = wire.encodeStream(body, createdAt)
+    for (const event of passed.all()) encoder.push(event)
     return encoder
   }
 
@@ -192,17 +230,16 @@ export const streamEncoder = (
   }
 
   const write = (events: Chunk.Chunk<ChatEvent>): string | Uint8Array => {
-    const raw = passed === undefined ? undefined : RawResponses.relayOf(wire.name, events)
-    if (passed === undefined || raw === undefined) return encode(events)
+    const raw = encoder === undefined ? RawResponses.relayOf(wire.name, events) : undefined
+    if (raw === undefined) return encode(events)
     if (!raw.isFaithful && !passthrough.isExact && raw.events.some(isOfReasoningOrToolCall)) return encode(events)
-    for (const event of events) addEvent(passed, event)
+    for (const event of events) passed.add(event)
     const bytes = passthrough.edit(raw.bytes, body)
     const last = Chunk.unsafeLast(events)
     if (last._tag !== "Finish") return bytes
-    const written = passed
     return passthrough.complete(bytes, {
       body,
-      estimatedUsage: () => (last.usage.estimated ? usageFrames(written) : [])
+      estimatedUsage: () => (last.usage.estimated ? usageFrames(passed.all()) : [])
     })
   }
 
@@ -212,7 +249,7 @@ export const streamEncoder = (
     fail: (error) => {
       const cause = error.error
       // The provider's frame holds its message, which is not always for clients.
-      const isTold = passed !== undefined && cause !== undefined && error.message.includes(cause.message)
+      const isTold = encoder === undefined && cause !== undefined && error.message.includes(cause.message)
       return (isTold ? rawErrorOf(cause) : undefined) ?? renderFrames(takeOver().fail(HttpErrors.servedError(error)))
     }
   }
