@@ -26,7 +26,7 @@
 import { Chunk, Context, Effect, Layer, Option } from "effect"
 import type { Middleware } from "../call/model.js"
 import type { Open } from "../call/openStream.js"
-import { fromStream, mapEvents, toStream } from "../call/openStream.js"
+import { mapEvents, openChat, toChatStream } from "../call/openStream.js"
 import { mapAnswer, sendChat, toChat } from "../call/sending.js"
 import { wrap } from "../call/wrap.js"
 import type { ChatEvent } from "../vocabulary/ChatEvent.js"
@@ -157,7 +157,7 @@ export const middleware = (): Middleware => (next) =>
         let start: ResponseOrigin = { ...next.info, attempts: [] }
         const withCosts = (events: Chunk.Chunk<ChatEvent>): Chunk.Chunk<ChatEvent> => {
           let finished = false
-          for (const event of events) {
+          for (const event of Chunk.toReadonlyArray(events)) {
             if (event._tag === "Start") start = event
             else if (event._tag === "Finish") finished = true
           }
@@ -178,9 +178,8 @@ export const middleware = (): Middleware => (next) =>
         Effect.flatMap(Pricing, (callPrices) =>
           Effect.map(next.embed(request), (response) => withCost(callPrices, response, response))
         ),
-      chatStream: (request) =>
-        toStream(
-          Effect.flatMap(Pricing, (callPrices) => withStreamCosts(callPrices, fromStream(next.chatStream(request))))
-        )
+      chatStream: toChatStream((request) =>
+        Effect.flatMap(Pricing, (callPrices) => withStreamCosts(callPrices, openChat(next, request)))
+      )
     })
   })

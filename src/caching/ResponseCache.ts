@@ -52,7 +52,7 @@ import { changed } from "../internal/context.js"
 import { asObject } from "../call/request.js"
 import * as SingleFlight from "./singleFlight.js"
 import type { Open, OpenStream } from "../call/openStream.js"
-import { end, fromStream, toStream } from "../call/openStream.js"
+import { end, openChat, toStream } from "../call/openStream.js"
 import type { RunChat } from "../call/sending.js"
 import { runChat, toChatOf } from "../call/sending.js"
 import { wrap } from "../call/wrap.js"
@@ -334,12 +334,12 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Cache
           withKey(
             next.info,
             request,
-            () => fromStream(next.chatStream(request)),
+            () => openChat(next, request),
             (key, control, clock) => {
               const startedAt = clock.unsafeCurrentTimeMillis()
               return Effect.flatMap(lookUp(key, control, clock), (hit) =>
                 hit === undefined
-                  ? recordStream(fromStream(next.chatStream(request)), key, control, clock)
+                  ? recordStream(openChat(next, request), key, control, clock)
                   : Effect.map(core.count("hits"), (): OpenStream => {
                       const response = Responses.replay(hit, "store", startedAt, clock.unsafeCurrentTimeMillis())
                       return { first: Chunk.unsafeFromArray(Events.fromResponse(response)), pull: end }

@@ -29,7 +29,7 @@ import { ContextLengthError } from "../vocabulary/LLMError.js"
 import type { Options } from "./contextFit.js"
 import * as ContextFit from "./contextFit.js"
 import type { Middleware, ModelInfo, Service } from "./model.js"
-import { fromStream, toStream } from "./openStream.js"
+import { openChat, toChatStream } from "./openStream.js"
 import { normalize } from "./request.js"
 import { wrap } from "./wrap.js"
 
@@ -97,7 +97,7 @@ export const middleware = (options: Options = {}): Middleware => {
 
       return wrap(next, {
         chat: (request) => Effect.zipRight(checkInput(request), next.chat(request)),
-        chatStream: (request) => toStream(Effect.zipRight(checkInput(request), fromStream(next.chatStream(request))))
+        chatStream: toChatStream((request) => Effect.zipRight(checkInput(request), openChat(next, request)))
       })
     })
 }

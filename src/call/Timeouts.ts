@@ -19,7 +19,7 @@ import { Effect } from "effect"
 import type { Options } from "./deadline.js"
 import { millisOf } from "./deadline.js"
 import type { Middleware } from "./model.js"
-import { fromStream, toStream } from "./openStream.js"
+import { openChat, toChatStream } from "./openStream.js"
 import * as TimeLimits from "./timeLimits.js"
 import { wrap } from "./wrap.js"
 
@@ -54,7 +54,7 @@ export const middleware = (options: Options): Middleware => {
     return Effect.succeed(
       wrap(next, {
         around: limitWhole,
-        chatStream: (request) => toStream(limitStream(fromStream(next.chatStream(request))))
+        chatStream: toChatStream((request) => limitStream(openChat(next, request)))
       })
     )
   }

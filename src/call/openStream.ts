@@ -9,7 +9,9 @@ import { Chunk, Effect, Exit, Option, Predicate, Scope, Stream } from "effect"
 import * as Attempt from "../vocabulary/attempt.js"
 import type { ChatEvent } from "../vocabulary/ChatEvent.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
+import type { ChatRequest } from "../vocabulary/Chat.js"
 import type { AnswerSoFar } from "./collector.js"
+import type { Service } from "./model.js"
 
 /** The next events; fails with `None` at the end. Never an empty chunk. */
 export type Pull = Effect.Effect<Chunk.Chunk<ChatEvent>, Option.Option<LLMError>>
@@ -64,6 +66,28 @@ export const toStream = (open: Open): Stream.Stream<ChatEvent, LLMError> => {
   const annotation: WithOpen = { [OpenId]: open }
   return Object.assign(Stream.fromPull(pull), annotation)
 }
+
+/** Opens the stream of a request. */
+type OpenChat = (request: ChatRequest.Input) => Open
+
+const OpenChatId: unique symbol = Symbol.for("effect-llm/OpenChat")
+
+interface WithOpenChat {
+  readonly [OpenChatId]: OpenChat
+}
+
+/** The `chatStream` of an `LLM` whose streams can be opened without a `Stream`. */
+export const toChatStream = (open: OpenChat): Service["chatStream"] => {
+  const annotation: WithOpenChat = { [OpenChatId]: open }
+  return Object.assign((request: ChatRequest.Input) => toStream(open(request)), annotation)
+}
+
+const opensChats = (chatStream: Service["chatStream"]): chatStream is Service["chatStream"] & WithOpenChat =>
+  Predicate.hasProperty(chatStream, OpenChatId)
+
+/** The stream of an `LLM`, without a `Stream` where the `LLM` can open it so. */
+export const openChat = ({ chatStream }: Pick<Service, "chatStream">, request: ChatRequest.Input): Open =>
+  opensChats(chatStream) ? chatStream[OpenChatId](request) : fromStream(chatStream(request))
 
 const hasOpen = (stream: object): stream is WithOpen => Predicate.hasProperty(stream, OpenId)
 

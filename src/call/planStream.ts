@@ -17,7 +17,7 @@ import type { AnswerSoFar } from "./collector.js"
 import type { DirectClient, DirectStream } from "./directClient.js"
 import { CallLimits, narrowed } from "./limits.js"
 import type { Forward, Open, OpenStream, Pull } from "./openStream.js"
-import { end, fromStream } from "./openStream.js"
+import { end, fromStream, openChat } from "./openStream.js"
 import type { Call, Plan, Restore } from "./plan.js"
 import { after, begin, continueAfter, continueSettled, continueWith, inAttempt, withAttempt } from "./plan.js"
 import * as StreamFiber from "./streamFiber.js"
@@ -320,7 +320,7 @@ const make = (plan: Plan, call: Call, direct: DirectClient | undefined) => {
     return continueAfter(closed, () => {
       if (!isSettled) settleAborted()
       return continueSettled(call, takeReport(), () =>
-        continueWith(plan, call, error, restore, fromStream(plan.effects.chatStream(request)))
+        continueWith(plan, call, error, restore, openChat(plan.effects, request))
       )
     })
   }
@@ -410,7 +410,7 @@ export const open = (plan: Plan, direct: DirectClient | undefined, request: Chat
   Effect.uninterruptibleMask((restore) =>
     Effect.withFiberRuntime<OpenStream, LLMError, Scope.Scope>((fiber) => {
       const call = begin(plan, fiber, request, model, Context.get(fiber.currentContext, CallLimits), nothing)
-      if (call === undefined) return restore(fromStream(plan.effects.chatStream(request)))
+      if (call === undefined) return restore(openChat(plan.effects, request))
       const stream = make(plan, call, direct)
       return Effect.flatMap(
         Scope.addFinalizer(Context.unsafeGet(fiber.currentContext, Scope.Scope), stream.close),

@@ -2,7 +2,7 @@
 import { Either } from "effect"
 import * as DirectClient from "./directClient.js"
 import type { Service } from "./model.js"
-import { fromStream, toStream } from "./openStream.js"
+import { openChat, toChatStream } from "./openStream.js"
 import type { Plan } from "./plan.js"
 import * as Stream from "./planStream.js"
 import * as Whole from "./planWhole.js"
@@ -34,13 +34,11 @@ export const applyTo = (effects: Service, options: Omit<Plan, "effects" | "hasLi
         ? fromEffect(effects.chat(input))
         : Whole.send(plan, direct, request.right, request.right.model ?? info.model, added)
     }),
-    chatStream: (input) => {
+    chatStream: toChatStream((input) => {
       const request = normalize(input, info.defaults)
-      return toStream(
-        Either.isLeft(request)
-          ? fromStream(effects.chatStream(input))
-          : Stream.open(plan, direct, request.right, request.right.model ?? info.model)
-      )
-    }
+      return Either.isLeft(request)
+        ? openChat(effects, input)
+        : Stream.open(plan, direct, request.right, request.right.model ?? info.model)
+    })
   })
 }

@@ -1,6 +1,6 @@
 /** The constructor of middlewares. */
 import type { Overrides, Service } from "./model.js"
-import { fromStream, toStream } from "./openStream.js"
+import { openChat, toChatStream } from "./openStream.js"
 
 /** Every member of a service, the optional ones too: a member that is added to `Service` does not compile until it is forwarded. */
 type Forwarded = { readonly [Member in keyof Required<Service>]: Service[Member] }
@@ -26,7 +26,7 @@ export const wrap = (next: Service, { around, ...overrides }: Overrides): Servic
     chat: overrides.chat ?? (around === undefined ? next.chat : (request) => around(next.chat(request))),
     chatStream:
       overrides.chatStream ??
-      (around === undefined ? next.chatStream : (request) => toStream(around(fromStream(next.chatStream(request))))),
+      (around === undefined ? next.chatStream : toChatStream((request) => around(openChat(next, request)))),
     embed: overrides.embed ?? (around === undefined ? next.embed : (request) => around(next.embed(request))),
     listModels: overrides.listModels ?? (around === undefined ? next.listModels : around(next.listModels)),
     // Read at each access, because a reloaded model changes them.

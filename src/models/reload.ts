@@ -11,7 +11,7 @@ import * as FileParser from "./fileParser.js"
 import * as Catalogue from "./catalogue.js"
 import * as Environment from "../provider/environment.js"
 import * as FileReload from "./fileReload.js"
-import { fromStream, toStream } from "../call/openStream.js"
+import { openChat, toChatStream } from "../call/openStream.js"
 import { fromEffect, sendChat, toChat } from "../call/sending.js"
 import * as LiveModel from "./liveModel.js"
 import * as LiveGroup from "./liveGroup.js"
@@ -126,7 +126,7 @@ const forwardedCalls = (find: () => Catalogue.Lookup, latest: () => LLMService):
       const found = find()
       return Either.isLeft(found) ? fromEffect(Effect.fail(found.left)) : sendChat(found.right, input, added)
     }),
-    chatStream: (request) => toStream(Effect.flatMap(current, (llm) => fromStream(llm.chatStream(request)))),
+    chatStream: toChatStream((request) => Effect.flatMap(current, (llm) => openChat(llm, request))),
     embed: (request) => Effect.flatMap(current, (llm) => llm.embed(request)),
     listModels: Effect.flatMap(current, (llm) => llm.listModels),
     status: Effect.suspend(() => latest().status),

@@ -2,8 +2,8 @@
  * Observation of calls by telemetry, the access log and callbacks: each call starts, opens when it is a stream, and ends exactly
  * once, whole or streamed, answered, failed or interrupted.
  */
-import type { Chunk, Fiber } from "effect"
-import { Cause, Context, Effect, Exit, FiberId, Option, Predicate, Scope } from "effect"
+import type { Fiber } from "effect"
+import { Cause, Chunk, Context, Effect, Exit, FiberId, Option, Predicate, Scope } from "effect"
 import type { Attempt } from "../vocabulary/attempt.js"
 import type { ChatRequest } from "../vocabulary/Chat.js"
 import type { ChatEvent, Start } from "../vocabulary/ChatEvent.js"
@@ -14,7 +14,7 @@ import type { LLMError } from "../vocabulary/LLMError.js"
 import * as TextTokens from "../vocabulary/textTokens.js"
 import * as Usage from "../vocabulary/Usage.js"
 import type { Open, OpenStream } from "../call/openStream.js"
-import { fromStream, toStream, watched } from "../call/openStream.js"
+import { openChat, toChatStream, watched } from "../call/openStream.js"
 import { after, continueAfter } from "../call/plan.js"
 import type { Send } from "../call/sending.js"
 import { attempt, conclude, fromEffect, isExit, mapSent, run, sendChat, toChat, unsent } from "../call/sending.js"
@@ -130,7 +130,7 @@ const trackStream = (request: ChatRequest.Input, end: CallObserver["end"]) => {
     }
   return {
     onEvents: (events: Chunk.Chunk<ChatEvent>): Effect.Effect<void> | undefined => {
-      for (const event of events) {
+      for (const event of Chunk.toReadonlyArray(events)) {
         if (event._tag === "Start") start = event
         else if (event._tag === "Finish") {
           const { cost, reason, usage } = event
@@ -157,7 +157,7 @@ const observeStream = (
       const observer = start(fiber)
       const { onEnd, onEvents } = trackStream(request, observer.end)
       // A stream of an `LLM` that throws ends its observation, too.
-      const open = Effect.suspend(() => fromStream(next.chatStream(request)))
+      const open = Effect.suspend(() => openChat(next, request))
       const scope = Context.unsafeGet(fiber.currentContext, Scope.Scope)
       return Effect.zipRight(
         Scope.addFinalizer(
@@ -195,6 +195,6 @@ export const instrument = (next: Service, startObserving: StartObserving): Servi
           fromEffect(next.embed(request))
         )
       ),
-    chatStream: (request) => toStream(observeStream(startChat(request, true), next, request))
+    chatStream: toChatStream((request) => observeStream(startChat(request, true), next, request))
   })
 }

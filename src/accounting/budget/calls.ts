@@ -14,7 +14,7 @@ import { whileChanged } from "../../internal/context.js"
 import { Label } from "../../internal/label.js"
 import { isListening, withListeners } from "../../call/usageListeners.js"
 import type { Open, OpenStream } from "../../call/openStream.js"
-import { fromStream, toStream, watched } from "../../call/openStream.js"
+import { openChat, toChatStream, watched } from "../../call/openStream.js"
 import { rememberingEstimate, inputTokensOf, normalize, normalizeEmbedding, passedOn } from "../../call/request.js"
 import type { Added } from "../../call/added.js"
 import { nothing, withListener } from "../../call/added.js"
@@ -184,9 +184,7 @@ export const makeMiddleware =
       (input: ChatRequest.Input, added, restore) =>
         notifying(
           restore(
-            Effect.suspend(() =>
-              fromStream(next.chatStream(added.request === undefined ? input : passedOn(input, added.request)))
-            )
+            Effect.suspend(() => openChat(next, added.request === undefined ? input : passedOn(input, added.request)))
           ),
           added
         ),
@@ -197,7 +195,7 @@ export const makeMiddleware =
       wrap(next, {
         chat: toChatOf(chargeChat),
         embed: (input) => chargeEmbedding(input, nothing),
-        chatStream: (input) => toStream(chargeOpening(input, nothing))
+        chatStream: toChatStream((input) => chargeOpening(input, nothing))
       })
     )
   }

@@ -6,7 +6,7 @@ import type { Added } from "../../call/added.js"
 import { nothing } from "../../call/added.js"
 import type { ChatRequest, ChatResponse } from "../../vocabulary/Chat.js"
 import type { Open, OpenStream } from "../../call/openStream.js"
-import { fromStream, mapEvents, toStream } from "../../call/openStream.js"
+import { mapEvents, openChat, toChatStream } from "../../call/openStream.js"
 import { after, continueAfter } from "../../call/plan.js"
 import { inputTokensOf, normalize, passedOn, rememberingEstimate } from "../../call/request.js"
 import type { Send } from "../../call/sending.js"
@@ -136,17 +136,16 @@ const limitedBy =
               )
             )
           ),
-        chatStream: (input) =>
-          toStream(
-            Effect.uninterruptibleMask((restore) =>
-              Effect.withFiberRuntime((fiber) => {
-                const { added, tokens } = estimated(input, nothing)
-                const request = added.request === undefined ? input : passedOn(input, added.request)
-                const open = restore(Effect.suspend(() => fromStream(next.chatStream(request))))
-                return reserving(limiter, clockOf(fiber), tokens, (settle) => settlingStream(open, tokens, settle))
-              })
-            )
+        chatStream: toChatStream((input) =>
+          Effect.uninterruptibleMask((restore) =>
+            Effect.withFiberRuntime((fiber) => {
+              const { added, tokens } = estimated(input, nothing)
+              const request = added.request === undefined ? input : passedOn(input, added.request)
+              const open = restore(Effect.suspend(() => openChat(next, request)))
+              return reserving(limiter, clockOf(fiber), tokens, (settle) => settlingStream(open, tokens, settle))
+            })
           )
+        )
       })
     )
   }

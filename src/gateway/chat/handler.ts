@@ -2,7 +2,7 @@
 import { Effect, Either } from "effect"
 import type { ChatRequest, ChatResponse } from "../../vocabulary/Chat.js"
 import { withContent } from "../../vocabulary/Chat.js"
-import { fromStream } from "../../call/openStream.js"
+import { openChat } from "../../call/openStream.js"
 import * as Requests from "../../call/request.js"
 import type { Service as LLMService } from "../../call/model.js"
 import { number } from "../../wire/json.js"
@@ -117,7 +117,7 @@ const respondStreaming = ({
   protocol,
   request
 }: ChatCall): Effect.Effect<void, HttpErrors.HttpError> => {
-  const open = fromStream(llm.chatStream(request))
+  const open = openChat(llm, request)
   return count === 1
     ? Streaming.respond(hot, open, Passthrough.streamEncoder(protocol, body, createdAt), context.keepAlive, headers)
     : Streaming.respond(

@@ -233,7 +233,7 @@ export const streamEncoder = (
     const raw = encoder === undefined ? RawResponses.relayOf(wire.name, events) : undefined
     if (raw === undefined) return encode(events)
     if (!raw.isFaithful && !passthrough.isExact && raw.events.some(isOfReasoningOrToolCall)) return encode(events)
-    for (const event of events) passed.add(event)
+    for (const event of Chunk.toReadonlyArray(events)) passed.add(event)
     const bytes = passthrough.edit(raw.bytes, body)
     const last = Chunk.unsafeLast(events)
     if (last._tag !== "Finish") return bytes

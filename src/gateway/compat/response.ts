@@ -2,7 +2,7 @@
 import { Effect } from "effect"
 import type { ChatResponse, ToolCall } from "../../vocabulary/Chat.js"
 import type { ChatEvent } from "../../vocabulary/ChatEvent.js"
-import { fromStream } from "../../call/openStream.js"
+import { openChat } from "../../call/openStream.js"
 import { encodeCall } from "../../wire/chatCompletions/toolCalls.js"
 import * as Framing from "../../wire/framing.js"
 import * as HttpErrors from "../http/error.js"
@@ -82,5 +82,5 @@ export const respondStreaming =
   (call: HotCall, { headers, llm, request }: SimpleRequest): Effect.Effect<void, HttpErrors.HttpError> => {
     const acceptsEvents = (header(call.request.headers, "accept") ?? "").includes("text/event-stream")
     const encoder = acceptsEvents ? serverSentEvents() : plainText
-    return Streaming.respond(call, fromStream(llm.chatStream(request)), encoder, keepAlive, headers)
+    return Streaming.respond(call, openChat(llm, request), encoder, keepAlive, headers)
   }

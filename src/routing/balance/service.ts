@@ -52,7 +52,7 @@ import { clockOf } from "../../internal/clock.js"
 import type { DeploymentSet } from "./deploymentSet.js"
 import * as DeploymentSets from "./deploymentSet.js"
 import type { OpenStream } from "../../call/openStream.js"
-import { fromStream, isolated, toStream, watched, withEarlierAttempts } from "../../call/openStream.js"
+import { isolated, openChat, toChatStream, watched, withEarlierAttempts } from "../../call/openStream.js"
 import { normalize, normalizeEmbedding, passedOn } from "../../call/request.js"
 
 export const make = (
@@ -320,7 +320,7 @@ const makeService = (dependencies: Dependencies): Service => {
                 scope,
                 Effect.suspend(() => leases.settle(lease, neutral))
               ),
-              withinLimits(fiber, limits, restore(isolated(Effect.suspend(() => fromStream(llm.chatStream(request))))))
+              withinLimits(fiber, limits, restore(isolated(Effect.suspend(() => openChat(llm, request)))))
             )
           )
         ),
@@ -378,14 +378,13 @@ const makeService = (dependencies: Dependencies): Service => {
         )
       )
     ),
-    chatStream: (input) =>
-      toStream(
-        run(
-          withRequirements(input, undefined, (requirements, request) =>
-            openStream(requirements, request === undefined ? input : passedOn(input, request))
-          )
+    chatStream: toChatStream((input) =>
+      run(
+        withRequirements(input, undefined, (requirements, request) =>
+          openStream(requirements, request === undefined ? input : passedOn(input, request))
         )
-      ),
+      )
+    ),
     embed: (request) =>
       run((fiber, limits) =>
         unary(

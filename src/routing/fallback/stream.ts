@@ -10,7 +10,7 @@ import { chatFor, membersTaking } from "./members.js"
 import type { CallKind } from "./sequence.js"
 import { callInOrder, filteredStream } from "./sequence.js"
 import type { Open } from "../../call/openStream.js"
-import { fromStream, withEarlierAttempts } from "../../call/openStream.js"
+import { openChat, withEarlierAttempts } from "../../call/openStream.js"
 import type { OwnedStream } from "../../call/ownedStream.js"
 import { owned } from "../../call/ownedStream.js"
 import { fromEffect, run } from "../../call/sending.js"
@@ -36,7 +36,7 @@ export const open = ({ currentInfo, filteredAnswers, info, failoverAfter, prompt
   }
 
   const openOn = (member: Member, request: ChatRequest.Input): Open =>
-    fromStream(member.llm.chatStream(chatFor(member, request, info)))
+    openChat(member.llm, chatFor(member, request, info))
 
   return (members: Arr.NonEmptyReadonlyArray<Member>, request: ChatRequest.Input): Open => {
     const opening = run(
