@@ -60,3 +60,20 @@ export const interruptedAt = <A, E>(
 /** Whether an effect has ended before it was interrupted. */
 export const endedByItself = <A, E>(exit: Exit.Exit<A, E>): boolean =>
   Exit.isSuccess(exit) || !Cause.isInterrupted(exit.cause)
+
+/** Counts the steps of the fibers that an effect starts, and of those that these start, where `isCounted` holds for them. */
+export const counting = (isCounted: (fiber: Fiber.RuntimeFiber<unknown, unknown>) => boolean) => {
+  let steps = 0
+  const counts = scheduler((fiber) => {
+    if (isCounted(fiber)) steps++
+  })
+  return {
+    within: Effect.withScheduler(counts),
+    /** The steps since the last call. */
+    take: Effect.sync(() => {
+      const taken = steps
+      steps = 0
+      return taken
+    })
+  }
+}

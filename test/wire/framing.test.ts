@@ -44,6 +44,13 @@ describe("Framing.sse", () => {
     expect(sse("\ufeffdata: one\n\n")).toEqual([{ data: "one" }])
   })
 
+  it("keeps a byte order mark that is not at the beginning, however the bytes are split", () => {
+    const bytes = encoder.encode("\ufeffdata: \ufeffé\ufeff\n\ndata: \ufeff\n\n")
+    for (let size = 1; size <= bytes.length; size++) {
+      expect(readAll(Framing.sse(), chunksOf(bytes, size))).toEqual([{ data: "\ufeffé\ufeff" }, { data: "\ufeff" }])
+    }
+  })
+
   it.prop(
     "reads the same events however the bytes are split",
     {
