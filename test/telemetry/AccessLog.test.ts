@@ -11,6 +11,7 @@ import {
   Layer,
   Logger,
   LogLevel,
+  Redacted,
   Ref,
   Stream,
   TestClock
@@ -274,7 +275,7 @@ describe("the loggers of the access log", () => {
     Effect.gen(function* () {
       const llm = yield* loggedLLM({}, slowAnswer)
       const call = Effect.zipRight(Effect.log("before", { a: 1 }), llm.chat("?")).pipe(
-        Effect.annotateLogs({ tenant: "acme", request_id: "of the caller" }),
+        Effect.annotateLogs({ tenant: "acme", request_id: "of the caller", quota: 7n, key: Redacted.make("secret") }),
         Effect.withLogSpan("request"),
         AccessLog.withRequestId("req-7")
       )
@@ -298,7 +299,15 @@ describe("the loggers of the access log", () => {
           message: "llm call",
           logLevel: "INFO",
           timestamp: "1970-01-01T00:00:00.120Z",
-          annotations: { tenant: "acme", request_id: "req-7", operation: "chat", outcome: "ok", latency_ms: 120 },
+          annotations: {
+            tenant: "acme",
+            quota: "7",
+            key: "<redacted>",
+            request_id: "req-7",
+            operation: "chat",
+            outcome: "ok",
+            latency_ms: 120
+          },
           spans: { request: 120 }
         }
       ])
