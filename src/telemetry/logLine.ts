@@ -37,7 +37,7 @@ const structuredAnnotations = (inherited: Annotations, fields: Fields): Record<s
   return others.length === 0 ? fields : { ...Object.fromEntries(others), ...fields }
 }
 
-/** What `Logger.structuredLogger` makes of a line, which costs a gateway 4 % of the CPU of a request more. */
+/** Does what `Logger.structuredLogger` does, whose sets and maps cost a gateway 4 % of the CPU of a request. */
 const structured = ({ annotations, date, fiberId, logLevel, message, spans }: Line, fields: Fields): Structured => {
   const durations: Record<string, number> = {}
   for (const { label, startTime } of spans) durations[label] = date.getTime() - startTime
