@@ -19,11 +19,12 @@
  *
  * @since 0.1.0
  */
-import { Effect, FiberRef, HashMap, LogLevel, Option } from "effect"
+import { Cause, Effect, FiberRef, HashMap, LogLevel, Option } from "effect"
 import { dual } from "effect/Function"
 import type { Middleware } from "../call/model.js"
 import * as CallRecord from "./callRecord.js"
 import type { Entry } from "./entry.js"
+import * as LogLine from "./logLine.js"
 import { instrument } from "./observe.js"
 
 export * from "./entry.js"
@@ -113,7 +114,10 @@ export const fields = (entry: Entry): Readonly<Record<string, string | number | 
     trace_id: entry.traceId
   }
   const written: Record<string, string | number | boolean> = {}
-  for (const [name, value] of Object.entries(all)) if (value !== undefined && value !== "") written[name] = value
+  for (const name of Object.keys(all)) {
+    const value = all[name]
+    if (value !== undefined && value !== "") written[name] = value
+  }
   return written
 }
 
@@ -152,39 +156,20 @@ const levelOf = ({ outcome }: Entry): LogLevel.LogLevel =>
 
 const message = "llm call"
 
+const unwritten = "the access log could not be written"
+
 /** The log annotation with the request id of a call. */
 const annotation = "request_id"
 
-type Annotations = HashMap.HashMap<string, unknown>
-
-const setAnnotations = (annotations: Annotations): Effect.Effect<void> =>
-  FiberRef.set(FiberRef.currentLogAnnotations, annotations)
-
-/** `Effect.annotateLogs` in a quarter of its steps: a gateway does it for every request. */
-const annotated = (log: Effect.Effect<void>, values: Readonly<Record<string, unknown>>): Effect.Effect<void> =>
-  Effect.uninterruptible(
-    Effect.flatMap(FiberRef.get(FiberRef.currentLogAnnotations), (before) => {
-      const after = HashMap.mutate(before, (annotations: Annotations) => {
-        for (const name of Object.keys(values)) HashMap.set(annotations, name, values[name])
-      })
-      return Effect.zipRight(
-        setAnnotations(after),
-        Effect.matchCauseEffect(log, {
-          onSuccess: () => setAnnotations(before),
-          onFailure: (cause) => Effect.zipRight(setAnnotations(before), Effect.failCause(cause))
-        })
-      )
-    })
-  )
-
-const write = (format: Options["format"], level: LogLevel.LogLevel, entry: Entry): Effect.Effect<void> => {
+/** The line of an entry: its message and annotations. */
+const lineOf = (format: Options["format"], entry: Entry): readonly [message: string, annotations: LogLine.Fields] => {
   switch (format) {
     case "json":
-      return Effect.logWithLevel(level, json(entry))
+      return [json(entry), {}]
     case "text":
-      return Effect.logWithLevel(level, text(entry))
+      return [text(entry), {}]
     default:
-      return annotated(Effect.logWithLevel(level, message), fields(entry))
+      return [message, fields(entry)]
   }
 }
 
@@ -211,15 +196,16 @@ export const middleware =
             ? {}
             : { around: (effect) => Effect.annotateLogs(around?.(effect) ?? effect, annotation, requestId) }),
           opened,
-          end: (exit, answer) =>
-            Effect.suspend(() => {
+          end: (exit, answer) => {
+            try {
               const entry = entryOf(exit, answer)
-              return filter(entry) ? write(format, level(entry), entry) : Effect.void
-            }).pipe(
-              Effect.catchAllCause((cause) => Effect.logError("the access log could not be written", cause)),
+              if (filter(entry)) LogLine.unsafeWrite(fiber, level(entry), ...lineOf(format, entry))
+              return Effect.void
+            } catch (defect) {
               // The logger itself can be what fails.
-              Effect.catchAllCause(() => Effect.void)
-            )
+              return Effect.catchAllCause(Effect.logError(unwritten, Cause.die(defect)), () => Effect.void)
+            }
+          }
         }
       })
     )

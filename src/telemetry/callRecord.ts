@@ -108,11 +108,12 @@ export const makeRecorder = (
     return Cause.isInterrupted(exit.cause) ? undefined : 500
   }
 
-  const inCall = Context.make(RequestId, requestId).pipe(Context.add(Watches.CurrentWatch, watch))
+  const inCall = (): Context.Context<RequestId | Watches.CurrentWatch> =>
+    Context.make(RequestId, requestId).pipe(Context.add(Watches.CurrentWatch, watch))
 
   return {
     started,
-    ...(taken === undefined ? { around: (effect) => changed(effect, (outer) => Context.merge(outer, inCall)) } : {}),
+    ...(taken === undefined ? { around: (effect) => changed(effect, (outer) => Context.merge(outer, inCall())) } : {}),
     opened: () => {
       timeToFirstEvent = elapsed()
     },

@@ -79,7 +79,12 @@ const observedEffect = <A extends Answer, R>(
   observer: CallObserver,
   call: Effect.Effect<A, LLMError, R>
 ): Effect.Effect<A, LLMError, R> =>
-  isExit(call) ? ended(observer, call) : Effect.flatMap(Effect.exit(call), (exit) => ended(observer, exit))
+  isExit(call)
+    ? ended(observer, call)
+    : Effect.matchCauseEffect(call, {
+        onFailure: (cause) => ended(observer, Exit.failCause(cause)),
+        onSuccess: (answer) => ended(observer, Exit.succeed(answer))
+      })
 
 /** Observes a call with one answer in its internal form. */
 const observeWhole =

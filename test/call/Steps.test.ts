@@ -3,11 +3,14 @@
  * cheaper lowers them, and one that makes it dearer must say why.
  */
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Stream } from "effect"
+import { Context, Effect, FiberRef, HashSet, Stream } from "effect"
 import type { Service } from "../../src/LLM.js"
 import * as Balance from "../../src/routing/Balance.js"
 import * as Fallback from "../../src/routing/Fallback.js"
 import * as Hedge from "../../src/routing/Hedge.js"
+import * as AccessLog from "../../src/telemetry/AccessLog.js"
+import { RequestId, watchedContext } from "../../src/telemetry/callRecord.js"
+import * as LogLine from "../../src/telemetry/logLine.js"
 import type { Provider } from "../support/inMemoryCalls.js"
 import {
   bareRequest,
@@ -106,6 +109,25 @@ describe("fiber steps", () => {
           expect(added).toBeLessThanOrEqual(more)
         }
       })
+  )
+
+  it.live("that the access log adds to a chat in a request of a server are none", () =>
+    Effect.gen(function* () {
+      const llm = yield* configured(direct)
+      const logged = yield* AccessLog.middleware()(llm)
+      const lines: Array<unknown> = []
+      const stepsOfRequest = ({ chat }: Service) =>
+        settledStepsOf(
+          Effect.suspend(() => Effect.provide(chat("?"), Context.add(watchedContext(), RequestId, "one"))).pipe(
+            Effect.annotateLogs("request_id", "one"),
+            Effect.locally(FiberRef.currentLoggers, HashSet.make(LogLine.structuredLogger((line) => lines.push(line))))
+          )
+        )
+      const without = yield* stepsOfRequest(llm)
+      expect(lines).toEqual([])
+      expect((yield* stepsOfRequest(logged)) - without).toBe(0)
+      expect(lines).not.toEqual([])
+    })
   )
 
   const bounds = [

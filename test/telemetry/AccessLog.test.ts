@@ -5,15 +5,19 @@ import {
   Effect,
   Exit,
   Fiber,
+  FiberRef,
   HashMap,
+  HashSet,
   Layer,
   Logger,
   LogLevel,
+  Redacted,
   Ref,
   Stream,
   TestClock
 } from "effect"
 import * as AccessLog from "../../src/telemetry/AccessLog.js"
+import * as LogLine from "../../src/telemetry/logLine.js"
 import * as Chat from "../../src/vocabulary/Chat.js"
 import * as ChatEvent from "../../src/vocabulary/ChatEvent.js"
 import { Label } from "../../src/internal/label.js"
@@ -261,6 +265,61 @@ describe("options of the access log", () => {
       const { exit, lines } = yield* captureLogs(throwing.chat("?"))
       expect(Exit.isSuccess(exit)).toBe(true)
       expect(only(lines).level).toBe("ERROR")
+    })
+  )
+})
+
+describe("the loggers of the access log", () => {
+  /** Runs a call with loggers instead of the default one. */
+  const callWith = (...loggers: ReadonlyArray<Logger.Logger<unknown, void>>) =>
+    Effect.gen(function* () {
+      const llm = yield* loggedLLM({}, slowAnswer)
+      const call = Effect.zipRight(Effect.log("before", { a: 1 }), llm.chat("?")).pipe(
+        Effect.annotateLogs({ tenant: "acme", request_id: "of the caller", quota: 7n, key: Redacted.make("secret") }),
+        Effect.withLogSpan("request"),
+        AccessLog.withRequestId("req-7")
+      )
+      const fiber = yield* Effect.fork(Effect.locally(call, FiberRef.currentLoggers, HashSet.fromIterable(loggers)))
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(fiber)
+    })
+
+  it.effect("get the annotations and log spans of the caller, and those that `LogLine` makes get the same line", () =>
+    Effect.gen(function* () {
+      const own: Array<unknown> = []
+      const effects: Array<unknown> = []
+      yield* callWith(
+        LogLine.structuredLogger((line) => own.push(line)),
+        Logger.map(Logger.structuredLogger, (line) => void effects.push(line))
+      )
+      expect(own).toEqual(effects)
+      expect(own).toMatchObject([
+        { message: ["before", { a: 1 }], annotations: { tenant: "acme", request_id: "of the caller" } },
+        {
+          message: "llm call",
+          logLevel: "INFO",
+          timestamp: "1970-01-01T00:00:00.120Z",
+          annotations: {
+            tenant: "acme",
+            quota: "7",
+            key: "<redacted>",
+            request_id: "req-7",
+            operation: "chat",
+            outcome: "ok",
+            latency_ms: 120
+          },
+          spans: { request: 120 }
+        }
+      ])
+    })
+  )
+
+  it.effect("get no line below the minimum log level", () =>
+    Effect.gen(function* () {
+      const llm = yield* loggedLLM({}, "Hello", malformed)
+      const calls = Effect.zipRight(llm.chat("?"), Effect.exit(llm.chat("?")))
+      const { lines } = yield* captureLogs(Logger.withMinimumLogLevel(calls, LogLevel.Warning))
+      expect(only(lines).fields["outcome"]).toBe("MalformedResponseError")
     })
   )
 })

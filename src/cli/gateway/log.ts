@@ -1,6 +1,7 @@
 /** The log of the gateway. */
 import { Effect, FiberRef, HashSet, Inspectable, Logger } from "effect"
 import { writeSync } from "node:fs"
+import * as LogLine from "../../telemetry/logLine.js"
 import type { Settings } from "./settings.js"
 
 /** Lines of this turn of the event loop. One write for all of them costs a busy gateway less than one for each request. */
@@ -35,7 +36,7 @@ const jsonLine = (entry: unknown): string => {
 }
 
 const loggers = {
-  json: Logger.map(Logger.structuredLogger, (entry) => writeLine(jsonLine(entry))),
+  json: LogLine.structuredLogger((line) => writeLine(jsonLine(line))),
   text: Logger.map(Logger.logfmtLogger, writeLine),
   pretty: Logger.prettyLogger()
 } as const
