@@ -3,8 +3,7 @@ import { reasoningOf, refusalOf, textOf, toolCallsOf } from "../vocabulary/Chat.
 import { collectAll } from "../vocabulary/chatEvent/collected.js"
 import * as Usage from "../vocabulary/Usage.js"
 import type { Json } from "./json.js"
-import type { TextRun } from "./textRun.js"
-import * as TextRuns from "./textRun.js"
+import type { BeginRun, TextRun } from "./textRun.js"
 import type { Frame, StreamDecoder, WireEvent, WireFailure, WireResponse } from "./Wire.js"
 
 /** The state of one answer while it is read. */
@@ -77,7 +76,7 @@ export type AddText = (text: string, out: Array<WireEvent>) => void
 /** How a wire reads frames that differ in their text alone. */
 interface Runs {
   /** Recognises them: see `TextRuns.make`. */
-  readonly begin: ReturnType<typeof TextRuns.make>
+  readonly begin: BeginRun
   /** Undefined when the last frame did more than to add a text. */
   readonly addText: () => AddText | undefined
 }

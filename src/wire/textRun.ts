@@ -6,7 +6,7 @@ import { parseJson } from "./json.js"
 import type { Frame } from "./Wire.js"
 
 /** The inside of a JSON string. RFC 8259, section 7. */
-const stringAt = /(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*/y
+const stringAt = /(?:[ !#-[\]-\uffff]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*/y
 
 const digitsAt = /(?:0|[1-9]\d*)(?![\d.eE])/y
 
@@ -27,6 +27,9 @@ interface Piece {
 /** A run of frames. Returns the text of a frame that belongs to it; undefined for another frame, and for one without text. */
 export type TextRun = (frame: Frame) => string | undefined
 
+/** Begins a run with a frame and the text that was read from it; undefined where the frame cannot begin one. */
+export type BeginRun = (frame: Frame, text: string) => TextRun | undefined
+
 /** Finds the end of a value; -1 where there is none. */
 const endOf = (value: Piece["value"], data: string, start: number): number => {
   const pattern = value === "digits" ? digitsAt : stringAt
@@ -44,14 +47,13 @@ const textBetween = (data: string, start: number, end: number): string | undefin
 const withoutBlanks = (json: string): string => json.replaceAll(" ", "")
 
 /**
- * Makes runs of a wire. Returns undefined for a frame that cannot begin one: it must have one text field, with this text.
- *
- * The end of a frame can have spaces, with which Anthropic pads its frames.
+ * Begins the runs of a wire, with frames that have one text field. The end of a frame can have spaces, with which Anthropic pads its
+ * frames.
  */
-export const make = ({ ignored, text: textField }: RunFields) => {
+export const make = ({ ignored, text: textField }: RunFields): BeginRun => {
   const fieldAt = new RegExp(`"(${[textField, ...ignored].join("|")})"\\s*:\\s*("?)`, "g")
 
-  return (frame: Frame, text: string): TextRun | undefined => {
+  return (frame, text) => {
     const { data, event } = frame
     const pieces: Array<Piece> = []
     let texts = 0
