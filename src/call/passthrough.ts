@@ -132,9 +132,15 @@ export const withRawText = (
 ): ChatResponse =>
   Object.assign(response, { [RawResponseId]: { protocol, isFaithful, text, response } } satisfies Carrier<RawText>)
 
-/** The text of this answer; undefined when there is none of this protocol or the answer was changed. */
-export const textOf = (protocol: string, response: ChatResponse): RawText | undefined => {
+/** The text of this answer; undefined when there is none or the answer was changed. */
+export const unchangedText = (response: ChatResponse): RawText | undefined => {
   if (!carriesText(response)) return undefined
   const raw = response[RawResponseId]
-  return raw.protocol === protocol && hasSameFields(response, raw.response, ignoredInAnswers) ? raw : undefined
+  return hasSameFields(response, raw.response, ignoredInAnswers) ? raw : undefined
+}
+
+/** The text of this answer in this protocol; undefined when there is none or the answer was changed. */
+export const textOf = (protocol: string, response: ChatResponse): RawText | undefined => {
+  const raw = unchangedText(response)
+  return raw?.protocol === protocol ? raw : undefined
 }
