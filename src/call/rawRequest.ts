@@ -32,8 +32,9 @@ interface Attached extends RawBody {
 
 const RawRequestId: unique symbol = Symbol.for("effect-llm/RawRequest")
 
+/** The body is behind a function, so that a request that is printed does not show it. */
 interface Carrier {
-  readonly [RawRequestId]: Attached
+  readonly [RawRequestId]: () => Attached
 }
 
 const isCarrier = <A extends object>(request: A): request is A & Carrier => Predicate.hasProperty(request, RawRequestId)
@@ -43,7 +44,8 @@ const isCarrier = <A extends object>(request: A): request is A & Carrier => Pred
  * most comparisons end at identical objects.
  */
 export const attach = ({ body, headers, protocol, text }: RawBody, request: ChatRequest): ChatRequest => {
-  const carrier: Carrier = { [RawRequestId]: { protocol, text, body, headers, request } }
+  const attached: Attached = { protocol, text, body, headers, request }
+  const carrier: Carrier = { [RawRequestId]: () => attached }
   return Object.assign(request, carrier)
 }
 
@@ -59,7 +61,7 @@ export const detached = (request: ChatRequest): ChatRequest => {
 /** Carries the body over to a copy of the request with equal fields, to which others can have been added. */
 export const carry = (from: object, to: ChatRequest): ChatRequest => {
   if (!isCarrier(from)) return to
-  const raw = from[RawRequestId]
+  const raw = from[RawRequestId]()
   const before: Json = { ...from }
   const after: Json = { ...to }
   const decoded = fieldsOf(raw)
@@ -67,7 +69,8 @@ export const carry = (from: object, to: ChatRequest): ChatRequest => {
   for (const name of Object.keys(decoded)) {
     fields[name] = before[name] === decoded[name] ? after[name] : decoded[name]
   }
-  const carrier: ChatRequest & Carrier = { ...to, [RawRequestId]: { ...raw, fields } }
+  const attached: Attached = { ...raw, fields }
+  const carrier: ChatRequest & Carrier = { ...to, [RawRequestId]: () => attached }
   return carrier
 }
 
@@ -143,7 +146,7 @@ export const verbatim = (
   options: Options
 ): Either.Either<VerbatimRequest | WireRequest, WireFailure> | undefined => {
   if (wire.verbatim === undefined || !isCarrier(request)) return undefined
-  const raw = request[RawRequestId]
+  const raw = request[RawRequestId]()
   if (raw.protocol !== wire.name) return undefined
   const target = { ...options, model: request.model ?? options.model }
   const { merged = {}, fields, ...address } = wire.verbatim.address(raw.body, { ...target, headers: raw.headers })
