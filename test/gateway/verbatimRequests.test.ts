@@ -18,8 +18,8 @@ const models = { "chat completions": "openai/large", responses: "oai/large", mes
 
 const limits = { rate_limit_capacity: 1000, rate_limit_refill_rate: 1000 }
 
-/** A gateway in front of a provider that records bodies. */
-const recording = (protocol: Protocol, settings: Settings = {}) =>
+/** A gateway in front of a provider that records bodies. `only`: a model with a name of its own. */
+const recording = (protocol: Protocol, settings: Settings = {}, only = "unnamed") =>
   Effect.gen(function* () {
     const upstream = yield* answering((body) =>
       body["stream"] === true
@@ -42,6 +42,7 @@ const recording = (protocol: Protocol, settings: Settings = {}) =>
             ...settings.entry
           }
         ],
+        azure: [{ model_name: only, type: "chat-completions", api_keys: ["k"], base_url, ...limits }],
         ...settings.sections
       }
     })
@@ -168,6 +169,14 @@ describe("body of a client for a faithful provider of the same protocol", () => 
           expect(yield* send(request("anthropic/large"))).toBe(request("large"))
         }
       })
+  )
+
+  it.scopedLive("reaches the provider with one model, also where the client wrote the provider's name last", () =>
+    Effect.gen(function* () {
+      const { send } = yield* recording("chat completions", {}, "only")
+      const request = (models: string) => `{${models}"messages":[{"role":"user","content":"x"}]}`
+      expect(yield* send(request('"model":"other/forbidden","model":"only",'))).toBe(request('"model":"only",'))
+    })
   )
 
   it.scopedLive("passes n to the provider, in one call", () =>
