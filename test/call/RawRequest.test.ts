@@ -23,7 +23,8 @@ const textOf = (request: Chat.ChatRequest): string | undefined => {
 
 describe("the body of a client beside its request", () => {
   it("is not shown where the request or a copy of it is printed, and is sent for each of them", () => {
-    const request = RawRequests.attach(source, { messages: [Chat.user("Hello")] })
+    const decoded: Chat.ChatRequest = { messages: [Chat.user("Hello")] }
+    const request = RawRequests.attach(source, decoded)
     for (const each of [request, { ...request }, RawRequests.carry(request, { ...request, user: "u" })]) {
       expect(inspect(each, { depth: 10 })).toContain("Hello")
       expect(inspect(each, { depth: 10, showHidden: true })).not.toContain("canary")
