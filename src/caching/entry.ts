@@ -8,7 +8,8 @@ import * as Chat from "../vocabulary/Chat.js"
  * version are misses, and processes of two versions can share a store. Version 1, of 0.1.0, was not written; version 2, which no
  * release had, stored responses without `content`.
  *
- * Raise it when an entry or a key changes: their fields, the meaning of a field, or the schema of `ChatResponse`.
+ * Raise it when an entry or a key changes: their fields, the meaning of a field, or the schema of `ChatResponse`. `raw` is in entries of
+ * version 3 with and without it: a reader that does not know the field leaves it out.
  */
 export const version = 3
 
@@ -26,7 +27,9 @@ const StoredResponseEntry = Schema.Struct({
   response: Schema.Struct(
     { content: Schema.Array(Chat.AssistantPart) },
     Schema.Record({ key: Schema.String, value: Schema.Unknown })
-  )
+  ),
+  /** What a faithful provider sent, for a gateway's clients of its protocol. */
+  raw: Schema.optionalWith(Schema.Struct({ protocol: Schema.String, text: Schema.String }), { exact: true })
 })
 
 export interface ResponseEntry extends Omit<typeof StoredResponseEntry.Type, "version" | "response"> {
@@ -44,8 +47,8 @@ const decodeResponseEntry = Schema.decodeUnknownOption(Schema.parseJson(StoredRe
 const validateResponse = Schema.validateOption(Chat.ChatResponse)
 
 export const decodeResponse = (text: string): Option.Option<ResponseEntry> =>
-  Option.flatMap(decodeResponseEntry(text), ({ at, response: { content, ...fields }, until }) =>
-    Option.map(validateResponse(Chat.withContent(fields, content)), (response) => ({ at, until, response }))
+  Option.flatMap(decodeResponseEntry(text), ({ response: { content, ...fields }, version: _, ...entry }) =>
+    Option.map(validateResponse(Chat.withContent(fields, content)), (response) => ({ ...entry, response }))
   )
 
 /** None when the response cannot be written as JSON, such as a provider's metadata in a test. */

@@ -3,6 +3,7 @@ import type { Clock } from "effect"
 import { Effect, Option } from "effect"
 import type { Cached, ChatRequest, ChatResponse } from "../vocabulary/Chat.js"
 import type { ModelInfo } from "../call/model.js"
+import { unchangedText, withRawText } from "../call/passthrough.js"
 import * as Usage from "../vocabulary/Usage.js"
 import type { Core, PendingWrite } from "./core.js"
 import * as Entry from "./entry.js"
@@ -28,12 +29,15 @@ export const replay = (
   now: number
 ): ChatResponse => {
   const original = source === "store" ? response : Entry.withoutCallData(response)
-  return {
+  const replayed: ChatResponse = {
     ...original,
     usage: Usage.empty,
     latency: now - startedAt,
     cached: { source, age: Math.max(0, now - at), usage: original.usage }
   }
+  // The usage in the text is that of the call which made the answer.
+  const raw = unchangedText(response)
+  return raw === undefined ? replayed : withRawText(raw, raw.text, replayed)
 }
 
 /** What the key of a request depends on. */
@@ -79,7 +83,13 @@ export const make = (core: Core, { accept, ignore, scope }: ResponseStoreOptions
     if (recent !== undefined) return recent
     const decoded = Option.getOrUndefined(Entry.decodeResponse(text))
     if (decoded === undefined) return undefined
-    const entry = { ...decoded, response: Entry.withoutCallData(decoded.response) }
+    const { raw } = decoded
+    const response = Entry.withoutCallData(decoded.response)
+    const entry = {
+      ...decoded,
+      response:
+        raw === undefined ? response : withRawText({ protocol: raw.protocol, isFaithful: true }, raw.text, response)
+    }
     entries.set(text, entry)
     return entry
   }
@@ -117,8 +127,14 @@ export const make = (core: Core, { accept, ignore, scope }: ResponseStoreOptions
     save: (pending, key, { at, response }, ttl) =>
       Effect.suspend(() => {
         if (!accept(response)) return Effect.void
+        const raw = unchangedText(response)
         return Option.match(
-          Entry.encodeResponse({ at, until: Entry.expiryOf(at, ttl), response: Entry.withoutCallData(response) }),
+          Entry.encodeResponse({
+            at,
+            until: Entry.expiryOf(at, ttl),
+            response: Entry.withoutCallData(response),
+            ...(raw?.isFaithful === true ? { raw: { protocol: raw.protocol, text: raw.text } } : {})
+          }),
           {
             onNone: () => Effect.void,
             onSome: (text) => core.write(pending, [[key, text]], ttl)

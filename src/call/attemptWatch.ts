@@ -24,6 +24,8 @@ export interface AttemptWatch {
   running: RunningAttempt | undefined
   /** The attempt that began last, unless it failed. */
   last: RunningAttempt | undefined
+  /** Called when this limit or one within it expires. */
+  onExpire?: () => void
 }
 
 export const make = (outer: AttemptWatch | undefined): AttemptWatch => ({
@@ -80,6 +82,7 @@ export const recordEnd = (watch: AttemptWatch | undefined): void => {
 /** Marks the limit as expired. Returns all attempts so far, including the one in flight as a timeout. */
 export const expire = (watch: AttemptWatch, now: number): ReadonlyArray<Attempt> => {
   watch.isExpired = true
+  for (let each: AttemptWatch | undefined = watch; each !== undefined; each = each.outer) each.onExpire?.()
   const { running } = watch
   if (running !== undefined && running.isTimedOut !== true) {
     running.isTimedOut = true

@@ -8,7 +8,9 @@ import * as Usage from "../vocabulary/Usage.js"
 import type { EmbeddingsWire, ListedModel, ModelsWire, ClientWire, WireFailure } from "../wire/Wire.js"
 import * as Answer from "./answer.js"
 import { maskedJson } from "./failure.js"
-import { WantsRawResponse } from "./passthrough.js"
+import type { Encoded } from "./message.js"
+import { WantsRawResponse, withRawText } from "./passthrough.js"
+import * as RawRequests from "./rawRequest.js"
 import type { Exchange, Transport } from "./transport.js"
 import { fetch, sendEncoded, sendWhole, text } from "./transport.js"
 
@@ -17,6 +19,25 @@ const read = <A>(
   exchange: Exchange,
   decode: (body: unknown) => Either.Either<A, WireFailure>
 ): Effect.Effect<A, LLMError> => Effect.flatMap(text(exchange), (text) => Answer.decode(exchange, text, decode))
+
+/** Reads and decodes the vectors of an answer, with its raw text when the caller requests it in this protocol. */
+const readEmbeddings = (
+  exchange: Exchange,
+  wire: EmbeddingsWire,
+  source: Parameters<EmbeddingsWire["decodeResponse"]>[1]
+): Effect.Effect<EmbeddingResponse, LLMError> =>
+  Effect.zipWith(text(exchange), WantsRawResponse, (text, rawProtocol) =>
+    Either.map(
+      Answer.decode(exchange, text, (body) => wire.decodeResponse(body, source)),
+      (decoded): EmbeddingResponse => {
+        const answer = { ...decoded, ...Answer.responseMetadata(exchange) }
+        const protocol = wire.verbatim?.protocol
+        return protocol === undefined || protocol !== rawProtocol
+          ? answer
+          : withRawText({ protocol, isFaithful: true }, text, answer)
+      }
+    )
+  ).pipe(Effect.flatten)
 
 /** Reads and decodes a chat answer, with its raw text when the caller requests it in this protocol. */
 export const readWhole = (exchange: Exchange, wire: ClientWire): Effect.Effect<ChatResponse, LLMError> =>
@@ -40,21 +61,21 @@ export const embed = (
   call: Call
 ): Effect.Effect<EmbeddingResponse, LLMError> => {
   const target = { provider: transport.server.endpoint.provider, model: call.model }
-  const encoded = wire.encodeRequest(request, target)
+  const raw = RawRequests.verbatimEmbedding(wire, request, target)
+  const encoded: Either.Either<Encoded, WireFailure> =
+    raw === undefined ? wire.encodeRequest(request, target) : Either.right(raw.sent)
   const source = {
     ...target,
     count: request.input.length,
     dimensions: request.dimensions,
-    request: Either.getOrUndefined(encoded)?.body,
+    request:
+      raw?.body ?? (Either.isRight(encoded) && !RawRequests.isVerbatim(encoded.right) ? encoded.right.body : undefined),
     get estimatedInputTokens() {
       return Usage.estimateAll(request.input)
     }
   }
   return Effect.flatMap(sendEncoded(transport, encoded, call, source), (exchange) =>
-    Effect.map(
-      read(exchange, (body) => wire.decodeResponse(body, source)),
-      (answer) => ({ ...answer, ...Answer.responseMetadata(exchange) })
-    )
+    readEmbeddings(exchange, wire, source)
   )
 }
 

@@ -38,7 +38,7 @@ export interface ModelInfo {
   readonly wire: string
   /**
    * Whether bodies that a gateway's client wrote in this protocol reach the provider unchanged, and its answers that client. Around
-   * several `LLM`s with `Balance`, whether that holds for each. @default false
+   * several `LLM`s with `Balance`, `Fallback` or `Hedge`, whether that holds for each. @default false
    *
    * @since 0.2.0
    */

@@ -8,6 +8,7 @@
 import { Chunk, Context, Predicate } from "effect"
 import type { ChatResponse } from "../vocabulary/Chat.js"
 import type { ChatEvent } from "../vocabulary/ChatEvent.js"
+import type { EmbeddingResponse } from "../vocabulary/Embedding.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
 import type { ClientWire } from "../wire/Wire.js"
 
@@ -116,26 +117,34 @@ export const rawErrorOf = (protocol: string, error: LLMError): RawError | undefi
 // whole answers
 // -------------------------------------------------------------------------------------
 
-export interface RawText extends RawProtocol {
+type WholeAnswer = ChatResponse | EmbeddingResponse
+
+export interface RawText<A = ChatResponse> extends RawProtocol {
   readonly text: string
   /** The answer that the text was decoded to. */
-  readonly response: ChatResponse
+  readonly response: A
 }
 
-const carriesText = (response: ChatResponse): response is ChatResponse & Carrier<RawText> =>
+const carriesText = <A extends WholeAnswer>(response: A): response is A & Carrier<RawText<A>> =>
   Predicate.hasProperty(response, RawResponseId)
 
 /** Attaches to a new answer the text that it was decoded from. */
-export const withRawText = (
+export const withRawText = <A extends WholeAnswer>(
   { isFaithful, protocol }: RawProtocol,
   text: string,
-  response: ChatResponse
-): ChatResponse =>
-  Object.assign(response, { [RawResponseId]: { protocol, isFaithful, text, response } } satisfies Carrier<RawText>)
+  response: A
+): A =>
+  Object.assign(response, { [RawResponseId]: { protocol, isFaithful, text, response } } satisfies Carrier<RawText<A>>)
 
-/** The text of this answer; undefined when there is none of this protocol or the answer was changed. */
-export const textOf = (protocol: string, response: ChatResponse): RawText | undefined => {
+/** The text of this answer; undefined when there is none or the answer was changed. */
+export const unchangedText = <A extends WholeAnswer>(response: A): RawText<A> | undefined => {
   if (!carriesText(response)) return undefined
   const raw = response[RawResponseId]
-  return raw.protocol === protocol && hasSameFields(response, raw.response, ignoredInAnswers) ? raw : undefined
+  return hasSameFields(response, raw.response, ignoredInAnswers) ? raw : undefined
+}
+
+/** The text of this answer in this protocol; undefined when there is none or the answer was changed. */
+export const textOf = <A extends WholeAnswer>(protocol: string, response: A): RawText<A> | undefined => {
+  const raw = unchangedText(response)
+  return raw?.protocol === protocol ? raw : undefined
 }

@@ -7,10 +7,11 @@
  */
 import { Either, Predicate } from "effect"
 import type { ChatRequest } from "../vocabulary/Chat.js"
+import type { EmbeddingRequest } from "../vocabulary/Embedding.js"
 import type { Json } from "../wire/json.js"
 import { isRecord } from "../wire/json.js"
 import * as JsonText from "../wire/jsonText.js"
-import type { Peer, Verbatim, WireFailure, WireRequest } from "../wire/Wire.js"
+import type { EmbeddingsWire, Peer, Verbatim, WireFailure, WireRequest } from "../wire/Wire.js"
 
 /** The body of a client. */
 export interface RawBody {
@@ -23,56 +24,62 @@ export interface RawBody {
   readonly headers: Readonly<Record<string, string>>
 }
 
-interface Attached extends RawBody {
+interface Attached<A> extends RawBody {
   /** The request that the body was decoded to. */
-  readonly request: ChatRequest
+  readonly request: A
   /** The values of its fields in the present request where nothing has changed them. @default those of `request` */
   readonly fields?: Json
 }
 
 const RawRequestId: unique symbol = Symbol.for("effect-llm/RawRequest")
 
-interface Carrier {
-  readonly [RawRequestId]: Attached
+type Request = ChatRequest | EmbeddingRequest
+
+/** The body is behind a function, so that a request that is printed does not show it. */
+interface Carrier<A> {
+  readonly [RawRequestId]: () => Attached<A>
 }
 
-const isCarrier = <A extends object>(request: A): request is A & Carrier => Predicate.hasProperty(request, RawRequestId)
+const isCarrier = <A extends Request>(request: A): request is A & Carrier<A> =>
+  Predicate.hasProperty(request, RawRequestId)
 
 /**
  * The decoded request with the body that it was decoded from. Changes a request that was just decoded instead of copying it, so that
  * most comparisons end at identical objects.
  */
-export const attach = ({ body, headers, protocol, text }: RawBody, request: ChatRequest): ChatRequest => {
-  const carrier: Carrier = { [RawRequestId]: { protocol, text, body, headers, request } }
+export const attach = <A extends Request>({ body, headers, protocol, text }: RawBody, request: A): A => {
+  const attached: Attached<A> = { protocol, text, body, headers, request }
+  const carrier: Carrier<A> = { [RawRequestId]: () => attached }
   return Object.assign(request, carrier)
 }
 
-const fieldsOf = ({ fields, request }: Attached): Json => fields ?? { ...request }
+const fieldsOf = ({ fields, request }: Attached<Request>): Json => fields ?? { ...request }
 
 /** The request without its body. */
-export const detached = (request: ChatRequest): ChatRequest => {
+export const detached = <A extends Request>(request: A) => {
   if (!isCarrier(request)) return request
   const { [RawRequestId]: _, ...others } = request
   return others
 }
 
 /** Carries the body over to a copy of the request with equal fields, to which others can have been added. */
-export const carry = (from: object, to: ChatRequest): ChatRequest => {
+export const carry = <A extends Request>(from: A, to: A): A => {
   if (!isCarrier(from)) return to
-  const raw = from[RawRequestId]
-  const before: Json = { ...from }
+  const raw = from[RawRequestId]()
+  const before: Json = Object.fromEntries(Object.entries(from))
   const after: Json = { ...to }
   const decoded = fieldsOf(raw)
   const fields: Record<string, unknown> = {}
   for (const name of Object.keys(decoded)) {
     fields[name] = before[name] === decoded[name] ? after[name] : decoded[name]
   }
-  const carrier: ChatRequest & Carrier = { ...to, [RawRequestId]: { ...raw, fields } }
-  return carrier
+  const attached: Attached<A> = { ...raw, fields }
+  const carrier: Carrier<A> = { [RawRequestId]: () => attached }
+  return { ...to, ...carrier }
 }
 
 /** Whether all fields are those that were decoded. The model is that of the call. */
-const isUnchanged = (request: ChatRequest, raw: Attached): boolean => {
+const isUnchanged = <A extends Request>(request: A, raw: Attached<A>): boolean => {
   if (request === raw.request) return true
   const fields = fieldsOf(raw)
   const current: Json = { ...request }
@@ -143,7 +150,7 @@ export const verbatim = (
   options: Options
 ): Either.Either<VerbatimRequest | WireRequest, WireFailure> | undefined => {
   if (wire.verbatim === undefined || !isCarrier(request)) return undefined
-  const raw = request[RawRequestId]
+  const raw = request[RawRequestId]()
   if (raw.protocol !== wire.name) return undefined
   const target = { ...options, model: request.model ?? options.model }
   const { merged = {}, fields, ...address } = wire.verbatim.address(raw.body, { ...target, headers: raw.headers })
@@ -167,4 +174,21 @@ export const verbatim = (
   }
   const text = JsonText.edit(raw.text, changes)
   return Either.right(headers === undefined ? { ...address, text } : { ...address, headers, text })
+}
+
+/**
+ * The same for embeddings. The encoder writes the request where defaults or a middleware changed it, such as a cache that knows some of the
+ * vectors.
+ */
+export const verbatimEmbedding = (
+  { verbatim }: Pick<EmbeddingsWire, "verbatim">,
+  request: EmbeddingRequest,
+  peer: Peer
+): { readonly sent: VerbatimRequest; readonly body: Json } | undefined => {
+  if (verbatim === undefined || !isCarrier(request)) return undefined
+  const raw = request[RawRequestId]()
+  if (raw.protocol !== verbatim.protocol || !isUnchanged(request, raw)) return undefined
+  const model = request.model ?? peer.model
+  const text = JsonText.edit(raw.text, new Map([["model", JsonText.set(model)]]))
+  return { sent: { path: verbatim.path(model), text }, body: raw.body }
 }

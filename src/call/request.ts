@@ -155,13 +155,18 @@ export const passedOn = (input: ChatRequest.Input, request: ChatRequest): ChatRe
   return request
 }
 
+const isList = (input: EmbeddingRequest.Input): input is ReadonlyArray<string> => Array.isArray(input)
+
 /** The same for embedding requests. */
 export const normalizeEmbedding = (
   input: EmbeddingRequest.Input
 ): Either.Either<EmbeddingRequest, InvalidRequestError> => {
-  const candidate: unknown = typeof input === "string" ? { input: [input] } : Array.isArray(input) ? { input } : input
-  const fault = unreadable(candidate)
-  return fault === undefined ? Either.mapLeft(validateEmbedding(candidate), validationError) : Either.left(fault)
+  const fields = typeof input === "string" ? { input: [input] } : isList(input) ? { input } : input
+  const fault = unreadable(fields)
+  if (fault !== undefined) return Either.left(fault)
+  return Either.map(Either.mapLeft(validateEmbedding(RawRequests.detached(fields)), validationError), (request) =>
+    RawRequests.carry(fields, request)
+  )
 }
 
 /** The estimates of validated requests, which are not changed any more: several parts of a call need the same one. */

@@ -7,7 +7,7 @@ import type { ChatRequest } from "../vocabulary/Chat.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
 import { rateLimits } from "../wire/headers/rateLimits.js"
 import type { Call } from "../wire/providerClient.js"
-import type { AnswerSource, ClientWire, WireFailure, WireRequest } from "../wire/Wire.js"
+import type { AnswerSource, ClientWire, WireFailure } from "../wire/Wire.js"
 import { isDeclaredTooLong, isSuccess } from "./answer.js"
 import type { DirectRequest } from "./direct.js"
 import type { CallWithSecrets, Received } from "./failure.js"
@@ -167,7 +167,7 @@ export const sendStream = (
 /** Sends an encoded request other than a chat. */
 export const sendEncoded = (
   { http, server }: Transport,
-  encoded: Either.Either<WireRequest, WireFailure>,
+  encoded: Either.Either<Message.Encoded, WireFailure>,
   call: Call,
   source: AnswerSource
 ): Effect.Effect<Exchange, LLMError> =>

@@ -1,5 +1,5 @@
-/** The constructor of middlewares. */
-import type { Overrides, Service } from "./model.js"
+/** The constructor of middlewares, and the `info` of those over several `LLM`s. */
+import type { ModelInfo, Overrides, Service } from "./model.js"
 import { openChat, toChatStream } from "./openStream.js"
 
 /** Every member of a service, the optional ones too: a member that is added to `Service` does not compile until it is forwarded. */
@@ -21,7 +21,8 @@ type Forwarded = { readonly [Member in keyof Required<Service>]: Service[Member]
  * @since 0.2.0
  * @category constructors
  */
-export const wrap = (next: Service, { around, ...overrides }: Overrides): Service => {
+export const wrap = (next: Service, overrides: Overrides): Service => {
+  const { around } = overrides
   const forwarded: Forwarded = {
     chat: overrides.chat ?? (around === undefined ? next.chat : (request) => around(next.chat(request))),
     chatStream:
@@ -40,4 +41,19 @@ export const wrap = (next: Service, { around, ...overrides }: Overrides): Servic
     }
   }
   return forwarded
+}
+
+/**
+ * Reads the `info` of the first `LLM` as that of all. It is faithful only where bodies of its protocol reach every one unchanged. The
+ * object stays the same while the models do: calls are recognised by it.
+ */
+export const sharedInfo = (first: Service, others: ReadonlyArray<Service>): (() => ModelInfo) => {
+  let changed: { readonly from: ModelInfo; readonly info: ModelInfo } | undefined
+  return () => {
+    const from = first.info
+    if (from.faithful !== true || others.every(({ info }) => info.faithful === true && info.wire === from.wire))
+      return from
+    if (changed?.from !== from) changed = { from, info: { ...from, faithful: false } }
+    return changed.info
+  }
 }

@@ -11,17 +11,28 @@ export const makeLimiter = (settings: Read.Settings, path: string): Effect.Effec
     Effect.fail(new InvalidLimitError({ faults: [`${path}refill: the schedule failed with ${String(defect)}`] }))
   )
 
+const fromOptions = (
+  options: Options,
+  start: Pick<Read.Settings, "emptySince">
+): Effect.Effect<Service, InvalidLimitError> =>
+  Effect.suspend(() => {
+    const [settings, faults] = Read.read(options)
+    return faults.length > 0
+      ? Effect.fail(new InvalidLimitError({ faults }))
+      : makeLimiter({ ...settings, ...start }, "")
+  })
+
 /**
  * Makes a limiter in memory, for one process.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const make = (options: Options = {}): Effect.Effect<Service, InvalidLimitError> =>
-  Effect.suspend(() => {
-    const [settings, faults] = Read.read(options)
-    return faults.length > 0 ? Effect.fail(new InvalidLimitError({ faults })) : makeLimiter(settings, "")
-  })
+export const make = (options: Options = {}): Effect.Effect<Service, InvalidLimitError> => fromOptions(options, {})
+
+/** Makes a limiter in memory that has what has been refilled since this monotonic time, at which it was empty. */
+export const makeEmptySince = (options: Options, emptySince: number): Effect.Effect<Service, InvalidLimitError> =>
+  fromOptions(options, { emptySince })
 
 /**
  * Makes the limiters of a configuration (`Models`, the keys of a gateway), each under a name: in memory, unless the context has

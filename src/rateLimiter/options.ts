@@ -18,6 +18,11 @@ export interface Settings {
   readonly batchMaxWait: number
   readonly aging: number
   readonly adaptive: Adaptive.Settings | undefined
+  /**
+   * The monotonic time at which the limiter was empty, for one that goes on with the limits of another. A refill by a schedule and the
+   * requests of a day begin anew.
+   */
+  readonly emptySince?: number
 }
 
 const secondsADay = 24 * 60 * 60

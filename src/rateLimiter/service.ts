@@ -22,15 +22,25 @@ export interface LocalLimiter extends Service, Permits.PermitReservations {}
 const minute = 60_000
 const day = 24 * 60 * minute
 
-const initialState = (settings: Settings, now: number): State => {
-  const { refill, requestsPerDay, requestsPerMinute, tokensPerMinute } = settings
-  const requests = Bucket.make(settings.capacity, settings.refillRate, now)
+const initialState = (settings: Settings, startedAt: number): State => {
+  const { emptySince, refill, requestsPerDay, requestsPerMinute, tokensPerMinute } = settings
+  const isEmpty = emptySince !== undefined && refill === undefined
+  const now = isEmpty ? emptySince : startedAt
+  const bucket = (capacity: number, perSecond: number): Bucket.Bucket => {
+    const full = Bucket.make(capacity, perSecond, now)
+    return isEmpty && Number.isFinite(capacity) ? Bucket.take(full, capacity) : full
+  }
+  const ofMinute = (limit: number): SlidingWindow.SlidingWindow => {
+    const unused = SlidingWindow.make(limit, minute, now)
+    return isEmpty ? SlidingWindow.take(unused, limit) : unused
+  }
+  const requests = bucket(settings.capacity, settings.refillRate)
   return {
     requests: refill === undefined ? requests : { ...requests, recurrences: { times: [], isComplete: false } },
     cursor: refill === undefined ? undefined : Refill.start(refill, now),
-    tokens: tokensPerMinute === undefined ? undefined : Bucket.make(tokensPerMinute, tokensPerMinute / 60, now),
+    tokens: tokensPerMinute === undefined ? undefined : bucket(tokensPerMinute, tokensPerMinute / 60),
     windows: [
-      ...(requestsPerMinute === undefined ? [] : [SlidingWindow.make(requestsPerMinute, minute, now)]),
+      ...(requestsPerMinute === undefined ? [] : [ofMinute(requestsPerMinute)]),
       ...(requestsPerDay === undefined ? [] : [SlidingWindow.make(requestsPerDay, day, now)])
     ],
     reserved: 0,

@@ -29,7 +29,7 @@ import { toStream } from "../call/openStream.js"
 import type { Send } from "../call/sending.js"
 import { forRequest } from "../call/added.js"
 import { fromEffect, mapAnswer, run, sendChat, toChat, unsent } from "../call/sending.js"
-import { wrap } from "../call/wrap.js"
+import { sharedInfo, wrap } from "../call/wrap.js"
 import * as Checks from "../internal/optionChecks.js"
 import { TokenCounter } from "../tokens/counter.js"
 import * as Attempt from "../vocabulary/attempt.js"
@@ -143,7 +143,10 @@ export const make = (fallbacks: ReadonlyArray<Service | Member>, options: Option
   return (next) =>
     Effect.map(TokenCounter, (counter): Service => {
       const { info } = next
-      const currentInfo = () => next.info
+      const currentInfo = sharedInfo(
+        next,
+        fallbacks.map((fallback) => (isMember(fallback) ? fallback.llm : fallback))
+      )
       const filteredAnswers = options.filteredAnswers ?? false
       const fit = options.fit === true ? {} : options.fit === false ? undefined : options.fit
       const select = Members.selection(prepare(next, fallbacks, options), info, counter, fit)
@@ -167,6 +170,9 @@ export const make = (fallbacks: ReadonlyArray<Service | Member>, options: Option
         promptFor: promptOf(options.continueStreams)
       })
       return wrap(next, {
+        get info() {
+          return currentInfo()
+        },
         chat: toChat(
           (input, added) => (fiber, limits) =>
             firstAnswer(chat, select.chat(input), (member) =>

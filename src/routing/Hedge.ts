@@ -30,7 +30,7 @@ import { limitFor } from "../call/requestLimit.js"
 import type { Send } from "../call/sending.js"
 import { forRequest } from "../call/added.js"
 import { fromEffect, run, sendChat, toChat } from "../call/sending.js"
-import { wrap } from "../call/wrap.js"
+import { sharedInfo, wrap } from "../call/wrap.js"
 import * as Percentile from "./hedge/percentile.js"
 import type { Middleware, Service } from "../call/model.js"
 
@@ -142,6 +142,7 @@ export const make = (others: ReadonlyArray<Service>, options: Options = {}): Mid
         return other
       }
       const onFailure = options.onFailure ?? false
+      const currentInfo = sharedInfo(next, others)
 
       const call = <A, R>(
         timing: Timing,
@@ -155,7 +156,7 @@ export const make = (others: ReadonlyArray<Service>, options: Options = {}): Mid
           limits: left === undefined ? outer : { ...outer, requests: { info: llm.info, left, earlier: [] } }
         })
         const hedged = hedge((limits) => {
-          const left = limitFor(limits.requests, next.info)?.left
+          const left = limitFor(limits.requests, currentInfo())?.left
           permits.addShare()
           return {
             first: requestTo(next, limits, left === undefined ? undefined : left - 1),
@@ -169,7 +170,7 @@ export const make = (others: ReadonlyArray<Service>, options: Options = {}): Mid
           }
         })
         return (fiber, limits) => {
-          const left = limitFor(limits.requests, next.info)?.left
+          const left = limitFor(limits.requests, currentInfo())?.left
           if (left === undefined || left >= 2) return hedged(fiber, limits)
           permits.addShare()
           return send(next)(fiber, limits)
@@ -179,6 +180,9 @@ export const make = (others: ReadonlyArray<Service>, options: Options = {}): Mid
       const discardNothing = () => Effect.void
 
       return wrap(next, {
+        get info() {
+          return currentInfo()
+        },
         chat: toChat((input, added) =>
           call(
             timings.chat,

@@ -233,6 +233,13 @@ export interface EmbeddingsWire {
   readonly maxBatch: number
   /** The largest number of tokens in one request, over all its texts. @default not limited */
   readonly maxBatchTokens?: number
+  /**
+   * The protocol of bodies that reach the server as a gateway's client wrote them, but for the model, and the path for a model. Absent
+   * where the gateway writes them anew.
+   *
+   * @since 0.2.0
+   */
+  readonly verbatim?: { readonly protocol: string; readonly path: (model: string) => string }
   /** Encodes a request. */
   readonly encodeRequest: (request: EmbeddingRequest, peer: Peer) => Either.Either<WireRequest, WireFailure>
   /**

@@ -1,6 +1,6 @@
 /**
- * Changes members of a JSON object in its text. All other bytes stay: the order of members, duplicates, white space, and the notation of
- * numbers and strings. The text must be that of an object that `JSON.parse` accepts. Linear in the size of the text.
+ * Changes members of a JSON object in its text. All other bytes stay: the order of members, their duplicates, white space, and the
+ * notation of numbers and strings. The text must be that of an object that `JSON.parse` accepts. Linear in the size of the text.
  */
 
 const quote = 34
@@ -120,11 +120,11 @@ interface Replacement {
   readonly by: string
 }
 
-/** The removal of all members of a name, each with one comma. */
-const removals = (members: ReadonlyArray<Member>, names: ReadonlySet<string>): ReadonlyArray<Replacement> => {
+/** The removal of members, each with one comma. */
+const removals = (members: ReadonlyArray<Member>, removed: ReadonlySet<Member>): ReadonlyArray<Replacement> => {
   let kept: Member | undefined
   return members.flatMap((member, index) => {
-    if (!names.has(member.name)) {
+    if (!removed.has(member)) {
       kept = member
       return []
     }
@@ -146,16 +146,20 @@ const apply = (text: string, replacements: ReadonlyArray<Replacement>): string =
 }
 
 /**
- * Changes members by their names. Of members with the same name the last one is changed, which is the one that counts; a removal
- * removes them all. A new member is added at the end.
+ * Changes members by their names. Of members with the same name the last one is changed, and the others are removed: readers differ in
+ * which of them counts. A new member is added at the end.
  */
 export const edit = (text: string, changes: ReadonlyMap<string, Change>): string => {
   if (changes.size === 0) return text
   const { members, start } = scan(text)
   const last = new Map<string, Member>()
-  for (const member of members) last.set(member.name, member)
+  const removed = new Set<Member>()
+  for (const member of members) {
+    const earlier = last.get(member.name)
+    if (earlier !== undefined && changes.has(member.name)) removed.add(earlier)
+    last.set(member.name, member)
+  }
   const replaced: Array<Replacement> = []
-  const removed = new Set<string>()
   let added = ""
   for (const [name, change] of changes) {
     const member = last.get(name)
@@ -163,11 +167,11 @@ export const edit = (text: string, changes: ReadonlyMap<string, Change>): string
     const after = change(before)
     if (member === undefined) {
       if (after !== undefined) added += `,${JSON.stringify(name)}:${after}`
-    } else if (after === undefined) removed.add(name)
+    } else if (after === undefined) removed.add(member)
     else if (after !== before) replaced.push({ from: member.valueStart, to: member.end, by: after })
   }
   const cuts = removed.size === 0 ? [] : removals(members, removed)
-  const isEmpty = members.every(({ name }) => removed.has(name))
+  const isEmpty = removed.size === members.length
   const end = members.at(-1)?.end ?? start
   const addition = added === "" ? [] : [{ from: end, to: end, by: isEmpty ? added.slice(1) : added }]
   return apply(text, [...[...replaced, ...cuts].sort((one, other) => one.from - other.from), ...addition])

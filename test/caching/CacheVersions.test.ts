@@ -5,6 +5,7 @@ import * as CacheStore from "../../src/caching/CacheStore.js"
 import * as EmbeddingCache from "../../src/caching/EmbeddingCache.js"
 import * as Key from "../../src/caching/key.js"
 import * as ResponseCache from "../../src/caching/ResponseCache.js"
+import { textOf } from "../../src/call/passthrough.js"
 import { scripted } from "../support/scripted.js"
 
 const withVersion = (entry: string, version: number): string => `{"version":${version},${entry.slice(1)}`
@@ -147,6 +148,11 @@ describe("the version of cache entries", () => {
         toolCalls: [{ id: "c" }],
         cached: { source: "store" }
       })
+      const withText = responseOf3.replace(/\}$/, ',"raw":{"protocol":"test","text":"{}"}}')
+      yield* put(withText, 3)
+      const hit = yield* chat.chat("?")
+      expect(hit).toMatchObject({ text: "old", cached: { source: "store" } })
+      expect(textOf("test", hit)?.text).toBe("{}")
       expect((yield* embed.embed(["one"])).cachedTexts).toBe(1)
       const future = responseOf3.replace('"version":3', '"version":4')
       for (const [response, version] of [

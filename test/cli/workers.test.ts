@@ -361,6 +361,12 @@ describe("serve --workers", () => {
       const ofModel = [...(yield* whileFrozen(one)(six(admin))), ...(yield* whileFrozen(two)(six(admin)))]
       expect(ofModel.filter((status) => status === 200)).toHaveLength(5)
       expect(ofModel.filter((status) => status === 429)).toHaveLength(7)
+      // One that replaces a worker has what has been refilled since it started.
+      process.kill(one, "SIGKILL")
+      yield* pidOf(1, 2)
+      const refused = Array.from({ length: 6 }, () => 429)
+      expect(yield* whileFrozen(two)(six(withKey))).toEqual(refused)
+      expect(yield* whileFrozen(two)(six(admin))).toEqual(refused)
     }).pipe(Effect.provide(NodeFileSystem.layer))
   )
 

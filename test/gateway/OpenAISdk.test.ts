@@ -246,7 +246,7 @@ describe("openai embeddings", () => {
       expect(several.data[0]?.embedding).toEqual(one.data[0]?.embedding)
       expect(several.usage.prompt_tokens).toBe(3)
       expect((yield* gateway.provider.log).map(({ body }) => body)).toMatchObject([
-        { input: [[9906, 1917]] },
+        { input: [9906, 1917] },
         { input: [[9906, 1917], [15339]] }
       ])
     })

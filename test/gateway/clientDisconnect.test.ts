@@ -1,8 +1,6 @@
 /** Clients that disconnect, clients that do not read, and clients that wait. */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { createServer } from "node:http"
-import type { AddressInfo } from "node:net"
 import { connect } from "node:net"
 import * as UsageLedger from "../../src/accounting/UsageLedger.js"
 import { SimulatedProvider } from "../../src/testing/index.js"
@@ -11,6 +9,7 @@ import type { Gate, Running } from "./support/gateway.js"
 import { makeGate, waitUntilIdle, start } from "./support/gateway.js"
 import type { Protocol } from "./support/http.js"
 import { paths, post, question, reading } from "./support/http.js"
+import { flood } from "./support/upstream.js"
 
 const protocols = Object.keys(paths) as ReadonlyArray<Protocol>
 
@@ -185,47 +184,6 @@ describe.concurrent("keep-alive comments", () => {
     }
   }
 })
-
-/** An upstream that sends as fast as the connection accepts, and counts the bytes. */
-const flood = (total: number) =>
-  Effect.acquireRelease(
-    Effect.async<{ readonly url: string; readonly sent: () => number; readonly close: () => void }>((resume) => {
-      let sent = 0
-      const chunk = (text: string) =>
-        `data: ${JSON.stringify({ id: "x", object: "chat.completion.chunk", created: 1, model: "m", choices: [{ index: 0, delta: { content: text }, finish_reason: null }] })}\n\n`
-      const piece = chunk("x".repeat(16_000))
-      const server = createServer((request, response) => {
-        request.resume()
-        response.writeHead(200, { "content-type": "text/event-stream" })
-        const more = (): void => {
-          while (sent < total) {
-            sent += piece.length
-            if (!response.write(piece)) {
-              response.once("drain", more)
-              return
-            }
-          }
-          response.end(
-            `data: ${JSON.stringify({ id: "x", object: "chat.completion.chunk", created: 1, model: "m", choices: [{ index: 0, delta: {}, finish_reason: "stop" }] })}\n\ndata: [DONE]\n\n`
-          )
-        }
-        more()
-      })
-      server.listen(0, "127.0.0.1", () =>
-        resume(
-          Effect.succeed({
-            url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`,
-            sent: () => sent,
-            close: () => {
-              server.closeAllConnections()
-              server.close()
-            }
-          })
-        )
-      )
-    }),
-    ({ close }) => Effect.sync(close)
-  )
 
 /** The count, once it has not changed for half a second. */
 const settledCount = (count: () => number): Effect.Effect<number> =>

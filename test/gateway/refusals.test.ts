@@ -64,9 +64,12 @@ describe("a refused request", () => {
         yield* post(chat, { ...ask, user: "x".repeat(3000) }, bearer("sk-team")),
         yield* post(`${url}/v1/embeddings`, { model: "nowhere", input: "a" }, bearer("sk-team")),
         yield* post(`${url}/llm/chat/stream`, { model: "nowhere", messages: ask }, bearer("sk-team")),
+        yield* post(`${url}/v1/messages/count_tokens`, question("messages", "gemini/large"), bearer("sk-limited")),
+        yield* post(`${url}/v1/messages/count_tokens`, question("messages", "openai/large"), bearer("sk-wrong")),
+        yield* post(`${url}/v1/messages/count_tokens`, question("messages", "openai/large"), bearer("sk-team")),
         yield* post(chat, ask, bearer("sk-team"))
       ].map(({ status }) => status)
-      expect(statuses).toEqual([401, 400, 400, 400, 404, 404, 413, 404, 400, 200])
+      expect(statuses).toEqual([401, 400, 400, 400, 404, 404, 413, 404, 400, 404, 401, 200, 200])
       expect(entries.map(summaryOf)).toEqual([
         [401, "AuthenticationError", "", "", "chat", false],
         [400, "InvalidRequestError", "team", "", "chat", false],
@@ -77,6 +80,8 @@ describe("a refused request", () => {
         [413, "InvalidRequestError", "team", "", "chat", false],
         [404, "ModelNotFoundError", "team", "nowhere", "embeddings", false],
         [400, "InvalidRequestError", "team", "nowhere", "chat", true],
+        [404, "ModelNotFoundError", "limited", "gemini/large", "chat", false],
+        [401, "AuthenticationError", "", "", "chat", false],
         [200, "ok", "team", "large", "chat", false]
       ])
       expect(entries.every(({ requestId }) => requestId.startsWith("req_"))).toBe(true)

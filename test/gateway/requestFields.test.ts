@@ -327,7 +327,7 @@ describe("embedding request", () => {
         const same = yield* ask("openai/large")
         expect(same.status).toBe(200)
         expect(same.headers.get("x-effect-llm-dropped")).toBeNull()
-        expect((yield* provider.log).map(({ body }) => body)).toMatchObject([{ input: ["a cat"], input_type: "query" }])
+        expect((yield* provider.log).map(({ body }) => body)).toMatchObject([{ input: "a cat", input_type: "query" }])
         const other = yield* ask("gemini/large")
         expect(other.status).toBe(200)
         expect(other.headers.get("x-effect-llm-dropped")).toBe("input_type")

@@ -10,6 +10,7 @@ import { waitUntilIdle } from "./support/gateway.js"
 import { question } from "./support/http.js"
 import type { Served } from "./support/servers.js"
 import * as Servers from "./support/servers.js"
+import { flood } from "./support/upstream.js"
 
 const { ask, read, request, routes } = Servers
 
@@ -156,6 +157,26 @@ describe.each(Servers.onSockets)("requests on one connection to %s", (name) => {
       const chunks = `POST ${chatPath} HTTP/1.1\r\nhost: 127.0.0.1\r\ntransfer-encoding: chunked\r\n\r\n5\r\n{"mod\r\nZZ\r\n`
       expect(yield* raw(served, chunks)).toMatch(/^HTTP\/1\.1 400 /)
       expect(yield* served.provider.log).toEqual([])
+    })
+  )
+})
+
+describe.each(Servers.all)("a client of %s that does not read its stream", (name) => {
+  it.scopedLive("loses it when the call's time limit expires, which ends the request", () =>
+    Effect.gen(function* () {
+      const { url } = yield* flood(64 * 1024 * 1024)
+      const entry = { model_name: "large", type: "chat-completions", api_keys: ["k"], base_url: url, timeout: 1 }
+      const served = yield* Servers.start(name, {
+        sections: { flood: [entry] },
+        access: { keys: [{ key: "sk-one", rateLimit: { maxConcurrency: 1 } }] }
+      })
+      const headers = { authorization: "Bearer sk-one" }
+      const body = JSON.stringify(question("chat completions", "flood/large", { stream: true }))
+      const unread = yield* Effect.promise(() => served.fetch(served.url + chatPath, { method: "POST", headers, body }))
+      expect(unread.status).toBe(200)
+      expect((yield* ask(served, chatPath, chat(), headers)).status).toBe(429)
+      yield* eventually(Effect.map(ask(served, chatPath, chat(), headers), ({ status }) => status === 200))
+      expect(yield* Effect.isFailure(Effect.tryPromise(() => unread.text()))).toBe(true)
     })
   )
 })

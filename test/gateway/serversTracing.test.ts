@@ -1,4 +1,6 @@
 /** The spans of requests of the hot routes, on every server. */
+import type { HttpServerRequest } from "@effect/platform"
+import { HttpMiddleware } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Option, Tracer } from "effect"
 import { SimulatedProvider } from "../../src/testing/index.js"
@@ -83,6 +85,24 @@ describe("spans of requests", () => {
       expect(own.map(({ attributes }) => attributes["http.response.status_code"])).toEqual([200, 200, 401])
       expect(own[1]?.attributes["url.query"]).toBe("a=b&c=%20d?e")
       for (const { attributes } of own) expect(JSON.stringify(attributes)).not.toMatch(/sk-[abc]|a=b;/)
+    })
+  )
+})
+
+describe.each(Servers.onSockets)("names of request spans on %s", (name) => {
+  it.scopedLive("come from the SpanNameGenerator of the program", () =>
+    Effect.gen(function* () {
+      const { recording, spans } = yield* recordSpans
+      const nameOf = ({ headers, method, remoteAddress, url }: HttpServerRequest.HttpServerRequest): string =>
+        `named ${method} ${url} ${headers["user-agent"]} ${Option.isSome(remoteAddress)}`
+      const served = yield* Servers.start(name).pipe(
+        Effect.provideService(HttpMiddleware.SpanNameGenerator, nameOf),
+        Effect.withTracer(recording)
+      )
+      yield* Servers.ask(served, `${path}?a=b`, chat(), sent)
+      const named = () => spans.filter(({ name }) => name.startsWith("named")).map(({ name }) => name)
+      yield* eventually(Effect.sync(() => named().length > 0))
+      expect(named()).toEqual([`named POST ${path}?a=b suite/1 true`])
     })
   )
 })

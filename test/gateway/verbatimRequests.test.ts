@@ -18,8 +18,8 @@ const models = { "chat completions": "openai/large", responses: "oai/large", mes
 
 const limits = { rate_limit_capacity: 1000, rate_limit_refill_rate: 1000 }
 
-/** A gateway in front of a provider that records bodies. */
-const recording = (protocol: Protocol, settings: Settings = {}) =>
+/** A gateway in front of a provider that records bodies. `only`: a model with a name of its own. */
+const recording = (protocol: Protocol, settings: Settings = {}, only = "unnamed") =>
   Effect.gen(function* () {
     const upstream = yield* answering((body) =>
       body["stream"] === true
@@ -42,6 +42,7 @@ const recording = (protocol: Protocol, settings: Settings = {}) =>
             ...settings.entry
           }
         ],
+        azure: [{ model_name: only, type: "chat-completions", api_keys: ["k"], base_url, ...limits }],
         ...settings.sections
       }
     })
@@ -69,7 +70,13 @@ const required = (protocol: Protocol): FastCheck.Arbitrary<ReadonlyArray<MemberT
 const shuffled = (members: ReadonlyArray<MemberText>): FastCheck.Arbitrary<ReadonlyArray<MemberText>> =>
   FastCheck.shuffledSubarray([...members], { minLength: members.length })
 
-/** Bodies with the model at any place, once or several times. */
+/** The members with this model in the last `model`, which is the one that `JSON.parse` reads. */
+const withLastModel = (members: ReadonlyArray<MemberText>, model: string): ReadonlyArray<MemberText> => {
+  const last = members.findLastIndex(({ name }) => name === "model")
+  return members.map((each, index) => (index === last ? member("model", JSON.stringify(model)) : each))
+}
+
+/** Bodies with the model at any place, also behind others that the client's key was not checked for. */
 const bodies = (protocol: Protocol, more: ReadonlyArray<MemberText> = []): FastCheck.Arbitrary<ObjectText> =>
   FastCheck.tuple(required(protocol), unknownMembers, FastCheck.boolean(), spaces).chain(
     ([fields, unknown, isTwice, space]) =>
@@ -78,15 +85,18 @@ const bodies = (protocol: Protocol, more: ReadonlyArray<MemberText> = []): FastC
         ...unknown,
         ...more,
         member("model", JSON.stringify(models[protocol])),
-        ...(isTwice ? [member("model", JSON.stringify(models[protocol]))] : [])
-      ]).map((members) => ({ members, space }))
+        ...(isTwice ? [member("model", '"other/forbidden"'), member("model", '{"a":1}')] : [])
+      ]).map((members) => ({ members: withLastModel(members, models[protocol]), space }))
   )
 
-/** The body with the provider's name in the last `model`, and with what is added behind the last member. */
+/** The body with the provider's name in the last `model`, without the others, and with what is added behind the last member. */
 const edited = (body: ObjectText, addition = ""): string => {
-  const model = body.members.findLastIndex(({ name }) => name === "model")
-  const last = body.members.length - 1
-  return renderObject(body, (index, value) => (index === model ? '"large"' : value) + (index === last ? addition : ""))
+  const model = body.members.findLast(({ name }) => name === "model")
+  const members = body.members.filter((each) => each === model || each.name !== "model")
+  return renderObject(
+    { ...body, members },
+    (index, value) => (members[index] === model ? '"large"' : value) + (index === members.length - 1 ? addition : "")
+  )
 }
 
 const samples = <A>(arbitrary: FastCheck.Arbitrary<A>): ReadonlyArray<A> =>
@@ -159,6 +169,14 @@ describe("body of a client for a faithful provider of the same protocol", () => 
           expect(yield* send(request("anthropic/large"))).toBe(request("large"))
         }
       })
+  )
+
+  it.scopedLive("reaches the provider with one model, also where the client wrote the provider's name last", () =>
+    Effect.gen(function* () {
+      const { send } = yield* recording("chat completions", {}, "only")
+      const request = (models: string) => `{${models}"messages":[{"role":"user","content":"x"}]}`
+      expect(yield* send(request('"model":"other/forbidden","model":"only",'))).toBe(request('"model":"only",'))
+    })
   )
 
   it.scopedLive("passes n to the provider, in one call", () =>

@@ -18,15 +18,19 @@ describe("JsonText.edit", () => {
   })
 
   it.prop(
-    "replaces the last value of a name and no other character",
+    "replaces the last value of a name, removes its other members, and changes no other character",
     [named, FastCheck.jsonValue()],
     ([object, value]) => {
       const json = JSON.stringify(value)
-      const last = object.members.findLastIndex(({ name }) => name === object.name)
       const edited = change(renderObject(object), object.name, JsonText.set(value))
-      if (last === -1)
+      const last = object.members.findLast(({ name }) => name === object.name)
+      const members = object.members.filter((member) => member === last || member.name !== object.name)
+      if (last === undefined)
         expect(JSON.parse(edited)).toEqual({ ...JSON.parse(renderObject(object)), absent: JSON.parse(json) })
-      else expect(edited).toBe(renderObject(object, (index, text) => (index === last ? json : text)))
+      else
+        expect(edited).toBe(
+          renderObject({ ...object, members }, (index, text) => (members[index] === last ? json : text))
+        )
     }
   )
 
@@ -56,6 +60,19 @@ describe("JsonText.edit", () => {
     expect(change('{"a": { }}', "a", inner)).toBe('{"a": {"b":true }}')
     expect(change('{"a":null}', "a", inner)).toBe('{"a":{"b":true}}')
     expect(change("{}", "a", inner)).toBe('{"a":{"b":true}}')
+  })
+
+  it("leaves one member of a name, also where its value stays as it is", () => {
+    const text = '{"model":"b","mod\\u0065l" : {"model":1}, "a":{"model":2,"model":3},"model":"a"}'
+    expect(change(text, "model", JsonText.set("a"))).toBe('{"a":{"model":2,"model":3},"model":"a"}')
+    expect(change('{"a":1,"a":{"c":2.0}}', "a", JsonText.inside(new Map([["b", JsonText.set(1)]])))).toBe(
+      '{"a":{"c":2.0,"b":1}}'
+    )
+  })
+
+  it("makes no text longer by its duplicates", () => {
+    const text = `{${'"a":0,'.repeat(100_000)}"a":{"b":"${"x".repeat(100_000)}"}}`
+    expect(change(text, "a", JsonText.inside(new Map([["c", JsonText.set(1)]]))).length).toBeLessThan(text.length)
   })
 
   it("finds a name with escapes and strings that end with a backslash", () => {

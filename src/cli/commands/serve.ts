@@ -48,7 +48,13 @@ const serveInWorkers = (options: Options, settings: GatewaySettings.Settings) =>
     if (role._tag === "Primary") return yield* Workers.runPrimary(settings)
     yield* keepRequestsYoung
     const Worker = yield* Effect.promise(() => import("../gateway/cluster/worker.js"))
-    yield* Worker.run({ options, share: role.share, divided: role.divided, failureOf: serveFailure })
+    yield* Worker.run({
+      options,
+      share: role.share,
+      divided: role.divided,
+      replaces: role.replaces,
+      failureOf: serveFailure
+    })
   })
 
 export const run = ({ config, host, keys, port, splitLimits, workers }: Arguments) =>

@@ -144,7 +144,7 @@ export const route = (context: GatewayContext, protocol: Protocol): HotRoute => 
   ): Effect.Effect<void, HttpErrors.HttpError> => {
     const count = isChatCompletions ? choiceCount(body, context.maxChoices) : Either.right(1)
     if (Either.isLeft(count)) return Effect.fail(count.left)
-    const passesChoices = count.right > 1 && !isStream && llm.info.faithful === true
+    const passesChoices = count.right > 1 && !isStream && llm.info.faithful === true && llm.info.wire === wire.name
     const supported = UnsupportedFields.drop(
       isChatCompletions && count.right === 1 ? withoutN(chatRequest) : chatRequest,
       protocol,

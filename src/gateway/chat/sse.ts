@@ -4,7 +4,8 @@
  */
 import { HttpServerResponse } from "@effect/platform"
 import type { Chunk, Stream } from "effect"
-import { Cause, Duration, Effect, Exit, Option, Scope } from "effect"
+import { Cause, Context, Duration, Effect, Exit, Option, Scope } from "effect"
+import { CurrentWatch } from "../../call/attemptWatch.js"
 import { longestTimer } from "../../internal/clock.js"
 import type { LLMError } from "../../vocabulary/LLMError.js"
 import * as Framing from "../../wire/framing.js"
@@ -70,6 +71,8 @@ export const respond = <A>(
   const { comment, contentType, fail, write } = encoder
   let timer: ReturnType<typeof setInterval> | undefined
   let hasBegun = false
+  /** Whether a limit of the call has expired while the client did not read: the connection is closed at the end of the call. */
+  let hasStalled = false
 
   const begin = (): void => {
     if (hasBegun) return
@@ -79,9 +82,21 @@ export const respond = <A>(
 
   /** Sends events. False when the next ones should wait until the client has taken these. */
   const send = (events: Chunk.Chunk<A>): boolean => {
+    if (hasStalled) return true
     const piece = write(events)
     return piece.length === 0 || response.write(piece)
   }
+
+  /** Waits until the client has taken what was sent, or a limit of the call has expired: the next events are its error. */
+  const drained = Effect.withFiberRuntime<void>((fiber) => {
+    const watch = Context.get(fiber.currentContext, CurrentWatch)
+    if (watch !== undefined) {
+      watch.onExpire = () => {
+        hasStalled ||= response.stopWaiting()
+      }
+    }
+    return response.drained
+  })
 
   const endWith = (cause: Cause.Cause<Option.Option<LLMError>>): Effect.Effect<void, LLMError> => {
     const failure = Cause.failureOption(cause)
@@ -90,7 +105,7 @@ export const respond = <A>(
 
   const pulledFrom = (pull: Opened<A>["pull"]): Effect.Effect<void, LLMError> => {
     const next: Effect.Effect<void, LLMError> = Effect.matchCauseEffect(pull, {
-      onSuccess: (events) => (send(events) ? next : Effect.zipRight(response.drained, next)),
+      onSuccess: (events) => (send(events) ? next : Effect.zipRight(drained, next)),
       onFailure: endWith
     })
     return next
@@ -98,7 +113,7 @@ export const respond = <A>(
 
   const forwardedFrom = (forward: NonNullable<Opened<A>["forward"]>): Effect.Effect<void, LLMError> => {
     const next: Effect.Effect<void, LLMError> = Effect.matchCauseEffect(forward(send), {
-      onSuccess: () => Effect.zipRight(response.drained, next),
+      onSuccess: () => Effect.zipRight(drained, next),
       onFailure: endWith
     })
     return next
@@ -109,7 +124,7 @@ export const respond = <A>(
     account.release()
     begin()
     const rest = forward === undefined ? pulledFrom(pull) : forwardedFrom(forward)
-    return send(first) ? rest : Effect.zipRight(response.drained, rest)
+    return send(first) ? rest : Effect.zipRight(drained, rest)
   })
 
   /** Ends the stream with an error, which the client reads in the stream: its status was sent long ago. */
@@ -121,7 +136,7 @@ export const respond = <A>(
     return Effect.ensuring(
       Effect.zipRight(logDefect("unexpected error in a stream", cause), HttpErrors.record(error)),
       Effect.sync(() => {
-        const text = fail(error)
+        const text = hasStalled ? undefined : fail(error)
         if (text === undefined) return response.destroy()
         if (text !== "") response.write(text)
         response.end()
@@ -139,7 +154,8 @@ export const respond = <A>(
       }
       return Effect.matchCauseEffect(Scope.extend(restore(streamed), scope), {
         onSuccess: () => {
-          response.end()
+          if (hasStalled) response.destroy()
+          else response.end()
           return Scope.close(scope, Exit.void)
         },
         onFailure: (cause) => {

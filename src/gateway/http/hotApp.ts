@@ -42,14 +42,19 @@ const makeBody = () => {
     wake?.()
   }
 
+  const stopWaiting = (): boolean => {
+    const wake = wakeWriter
+    wakeWriter = undefined
+    wake?.()
+    return wake !== undefined
+  }
+
   const take = (): Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<never>> => {
     if (isCutOff) return Effect.dieMessage("The response was cut off.")
     if (pieces.length === 0) return Effect.fail(Option.none())
     const taken = Chunk.unsafeFromArray(pieces)
     pieces = []
-    const wake = wakeWriter
-    wakeWriter = undefined
-    wake?.()
+    stopWaiting()
     return Effect.succeed(taken)
   }
 
@@ -75,6 +80,7 @@ const makeBody = () => {
         wakeWriter = undefined
       })
     }),
+    stopWaiting,
     end: (): void => {
       hasEnded = true
       notify()
@@ -100,7 +106,7 @@ const makeResponder = (
   request: HttpServerRequest.HttpServerRequest,
   respond: (response: HttpServerResponse.HttpServerResponse) => void
 ): PlatformResponder => {
-  const { cutOff, drained, end, hasEnded, stream, write } = makeBody()
+  const { cutOff, drained, end, hasEnded, stopWaiting, stream, write } = makeBody()
   let hasBegun = false
   const destroy = (): void => {
     // The platform ends a response of Node whose stream fails as if it were complete.
@@ -115,6 +121,7 @@ const makeResponder = (
     },
     write,
     drained,
+    stopWaiting,
     end,
     destroy,
     abandon: () => {

@@ -43,6 +43,7 @@ const makeResponder = (
   /** Pieces of this turn of the event loop, which become one chunk of the response. */
   let pending: Array<string | Uint8Array> = []
   let pendingSize = 0
+  let wakeWriter: (() => void) | undefined
   const flush = (): void => {
     if (pending.length === 0) return
     const [first, ...others] = pending
@@ -77,10 +78,19 @@ const makeResponder = (
     drained: Effect.async<void>((resume) => {
       flush()
       if (!response.writableNeedDrain) return resume(Effect.void)
-      const onDrain = (): void => resume(Effect.void)
+      const onDrain = (): void => {
+        wakeWriter = undefined
+        resume(Effect.void)
+      }
+      wakeWriter = onDrain
       response.once("drain", onDrain)
       return Effect.sync(() => response.off("drain", onDrain))
     }),
+    stopWaiting: () => {
+      const wake = wakeWriter
+      wake?.()
+      return wake !== undefined
+    },
     end: () => {
       flush()
       response.end()

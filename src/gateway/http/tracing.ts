@@ -1,6 +1,6 @@
 /** Spans of requests: they continue the client's `traceparent`, and are parents of the spans of calls. */
-import { Headers, HttpMiddleware, HttpTraceContext } from "@effect/platform"
-import { Effect, Option } from "effect"
+import { Headers, HttpMiddleware, HttpServerRequest, HttpTraceContext } from "@effect/platform"
+import { Context, Effect, Option } from "effect"
 import type { ResponseHeaders } from "./exchange.js"
 import * as Spans from "../../telemetry/spans.js"
 
@@ -40,45 +40,66 @@ export interface SentHead {
 /** The status in the span of a request whose client leaves before its response, as in the platform's spans. */
 const clientLeft: SentHead = { status: 499, headers: {} }
 
+const defaultName = Context.get(Context.empty(), HttpMiddleware.SpanNameGenerator)
+
+/** The name of a span, by the `SpanNameGenerator` of the program, which takes a request of the platform. */
+const nameOf = (
+  generator: typeof defaultName,
+  { method, remoteAddress, url }: TracedRequest,
+  headers: Headers.Headers
+): string =>
+  generator === defaultName
+    ? `http.server ${method}`
+    : generator(
+        HttpServerRequest.fromWeb(new Request("http://localhost", { method })).modify({
+          url,
+          headers,
+          ...(remoteAddress === undefined ? {} : { remoteAddress })
+        })
+      )
+
 /** Runs the handler of a hot route in the span that the platform makes for any other request. */
 export const inRequestSpan = (
   isSilent: boolean,
-  { headers: received, method, remoteAddress, sent, url }: TracedRequest,
+  request: TracedRequest,
   handler: Effect.Effect<void>
 ): Effect.Effect<void> => {
+  const { headers: received, method, remoteAddress, sent, url } = request
   const headers = Headers.fromInput(received)
   if (isUntraced(isSilent, headers)) return handler
   const parent = Option.getOrUndefined(HttpTraceContext.fromHeaders(headers))
-  return Effect.useSpan(
-    `http.server ${method}`,
-    { ...(parent === undefined ? {} : { parent }), kind: "server", captureStackTrace: false },
-    (span) => {
-      const [path = "", query = ""] = url.split(/\?(.*)/s)
-      span.attribute("http.request.method", method)
-      span.attribute("url.full", `http://${headers["host"] ?? "localhost"}${url}`)
-      span.attribute("url.path", path)
-      // The paths of hot routes have no parameters.
-      span.attribute("http.route", path)
-      if (query !== "") span.attribute("url.query", query)
-      span.attribute("url.scheme", "http")
-      if (headers["user-agent"] !== undefined) span.attribute("user_agent.original", headers["user-agent"])
-      if (remoteAddress !== undefined) span.attribute("client.address", remoteAddress)
-      return Effect.flatMap(Headers.currentRedactedNames, (redactedNames) => {
-        const addHeaders = (of: "request" | "response", headers: Headers.Headers): void => {
-          for (const [name, value] of Object.entries(Headers.redact(headers, redactedNames))) {
-            span.attribute(`http.${of}.header.${name}`, String(value))
+  return Effect.flatMap(HttpMiddleware.SpanNameGenerator, (generator) =>
+    Effect.useSpan(
+      nameOf(generator, request, headers),
+      { ...(parent === undefined ? {} : { parent }), kind: "server", captureStackTrace: false },
+      (span) => {
+        const [path = "", query = ""] = url.split(/\?(.*)/s)
+        span.attribute("http.request.method", method)
+        span.attribute("url.full", `http://${headers["host"] ?? "localhost"}${url}`)
+        span.attribute("url.path", path)
+        // The paths of hot routes have no parameters.
+        span.attribute("http.route", path)
+        if (query !== "") span.attribute("url.query", query)
+        span.attribute("url.scheme", "http")
+        if (headers["user-agent"] !== undefined) span.attribute("user_agent.original", headers["user-agent"])
+        if (remoteAddress !== undefined) span.attribute("client.address", remoteAddress)
+        return Effect.flatMap(Headers.currentRedactedNames, (redactedNames) => {
+          const addHeaders = (of: "request" | "response", headers: Headers.Headers): void => {
+            for (const [name, value] of Object.entries(Headers.redact(headers, redactedNames))) {
+              span.attribute(`http.${of}.header.${name}`, String(value))
+            }
           }
-        }
-        addHeaders("request", headers)
-        return Effect.ensuring(
-          Effect.withParentSpan(handler, span),
-          Effect.sync(() => {
-            const { headers, status } = sent() ?? clientLeft
-            span.attribute("http.response.status_code", status)
-            addHeaders("response", Headers.fromInput(headers))
-          })
-        )
-      })
-    }
+          addHeaders("request", headers)
+          return Effect.ensuring(
+            Effect.withParentSpan(handler, span),
+            Effect.sync(() => {
+              const { headers, status } = sent() ?? clientLeft
+              span.attribute("http.response.status_code", status)
+              addHeaders("response", Headers.fromInput(headers))
+            })
+          )
+        })
+      }
+    )
   )
 }

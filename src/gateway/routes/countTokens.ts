@@ -7,13 +7,15 @@ import { anthropic } from "../chat/protocols.js"
 import type { GatewayContext } from "../http/context.js"
 import type { HotRoute } from "../http/hotRoute.js"
 
-/** Uses the `TokenCounter` in context, without a request to the provider. */
+/** Uses the `TokenCounter` in context, without a request to the provider. Its refusals are shown as those of the chat that it counts. */
 export const route = (context: GatewayContext): HotRoute => ({
   path: "/v1/messages/count_tokens",
+  operation: "chat",
   encodeError: anthropic.wire.encodeError,
-  answer: ({ account, caller, request, response }) =>
+  answer: ({ account, caller, request, response, setRequested }) =>
     Effect.gen(function* () {
       const { json: body } = yield* Body.read(request, context.bodyLimits, account)
+      setRequested(body)
       const decoded = yield* Effect.mapError(anthropic.wire.decodeRequest(body), HttpErrors.fromWireFailure)
       const { info } = yield* context.resolveModel(caller, decoded.request.model)
       const { tokens } = yield* TokenCounter.count(decoded.request, info.model)

@@ -1,5 +1,8 @@
 /** Embeddings. OpenAI, API reference: embeddings/create. */
 import { Effect } from "effect"
+import * as RawResponses from "../../call/passthrough.js"
+import * as RawRequests from "../../call/rawRequest.js"
+import { protocol } from "../../wire/embeddings/dialect.js"
 import { openai as wire } from "../../wire/embeddings/server/openai.js"
 import * as Body from "../http/body.js"
 import { chatCompletions } from "../chat/protocols.js"
@@ -14,17 +17,23 @@ const openaiWires: ReadonlySet<string> = new Set(["chat-completions", "responses
 export const route = (context: GatewayContext): HotRoute => ({
   path: "/v1/embeddings",
   operation: "embeddings",
+  rawProtocol: protocol,
   encodeError: chatCompletions.wire.encodeError,
   answer: ({ account, caller, request, response, setRequested }) =>
     Effect.gen(function* () {
-      const { json: body } = yield* Body.read(request, context.bodyLimits, account)
+      const { json: body, text } = yield* Body.read(request, context.bodyLimits, account)
       setRequested(body)
       const { model, ...input } = yield* Effect.mapError(wire.decodeRequest(body), HttpErrors.fromWireFailure)
       const llm = yield* context.resolveModel(caller, model)
       const { extra = {}, ...supported } = input
       const passesThrough = openaiWires.has(llm.info.wire)
-      const answer = yield* Effect.mapError(llm.embed(passesThrough ? input : supported), HttpErrors.fromLLMError)
+      const source = { protocol, text, body, headers: {} }
+      const answer = yield* Effect.mapError(
+        llm.embed(passesThrough ? RawRequests.attach(source, input) : supported),
+        HttpErrors.fromLLMError
+      )
       const headers = UnsupportedFields.droppedHeader(passesThrough ? [] : Object.keys(extra))
-      response.send(200, headers, JSON.stringify(wire.encodeResponse(answer, body)))
+      const raw = RawResponses.textOf(protocol, answer)
+      response.send(200, headers, raw?.text ?? JSON.stringify(wire.encodeResponse(answer, body)))
     })
 })

@@ -54,6 +54,7 @@ import * as DeploymentSets from "./deploymentSet.js"
 import type { OpenStream } from "../../call/openStream.js"
 import { isolated, openChat, toChatStream, watched, withEarlierAttempts } from "../../call/openStream.js"
 import { normalize, normalizeEmbedding, passedOn } from "../../call/request.js"
+import { sharedInfo } from "../../call/wrap.js"
 
 export const make = (
   deployments: ReadonlyArray<Deployment>,
@@ -61,7 +62,7 @@ export const make = (
 ): Effect.Effect<Service, InvalidBalanceError> =>
   Effect.gen(function* () {
     const [checked, faults] = checkOptions(yield* withPrices(deployments), options)
-    const [first] = deployments
+    const [first, ...others] = deployments
     if (faults.length > 0 || first === undefined) return yield* Effect.fail(new InvalidBalanceError({ faults }))
     const declared = deployments.map(({ capabilities = {}, llm, order = 0 }) => ({
       model: llm.info.model,
@@ -75,8 +76,10 @@ export const make = (
     return makeService({
       deployments: deployments.map(({ llm }) => llm),
       info: {
-        ...first.llm.info,
-        ...(deployments.every(({ llm }) => llm.info.faithful === true) ? {} : { faithful: false }),
+        ...sharedInfo(
+          first.llm,
+          others.map(({ llm }) => llm)
+        )(),
         contextWindow: Math.max(...declared.map((one) => one.contextWindow))
       },
       checked,

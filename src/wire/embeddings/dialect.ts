@@ -14,7 +14,16 @@ export interface Dialect {
   readonly inputType: boolean
   /** Whether the name of the end user is sent. Mistral rejects it. @default true */
   readonly user: boolean
+  /**
+   * Whether a gateway passes the bodies of its clients and the answers on unchanged. @default false
+   *
+   * @since 0.2.0
+   */
+  readonly faithful: boolean
 }
+
+/** The name of OpenAI's protocol. */
+export const protocol = "embeddings"
 
 export const common: Dialect = {
   path: "/embeddings",
@@ -22,8 +31,14 @@ export const common: Dialect = {
   base64: false,
   dimensionsField: "dimensions",
   inputType: false,
-  user: true
+  user: true,
+  faithful: false
 }
 
 /** OpenAI's own limits (API reference, embeddings/create). */
-export const openai = { maxBatch: 2048, maxBatchTokens: 300_000, base64: true } as const satisfies Partial<Dialect>
+export const openai = {
+  maxBatch: 2048,
+  maxBatchTokens: 300_000,
+  base64: true,
+  faithful: true
+} as const satisfies Partial<Dialect>

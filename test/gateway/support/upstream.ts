@@ -3,6 +3,7 @@ import type { Scope } from "effect"
 import { Effect } from "effect"
 import type { IncomingHttpHeaders, ServerResponse } from "node:http"
 import { createServer } from "node:http"
+import type { AddressInfo } from "node:net"
 
 export interface Upstream {
   readonly origin: string
@@ -111,6 +112,47 @@ export const holding = (latch: Effect.Latch) =>
     )
     Effect.runFork(Effect.zipRight(latch.await, end))
   })
+
+/** A provider that sends as fast as the connection accepts, and counts the bytes. */
+export const flood = (total: number) =>
+  Effect.acquireRelease(
+    Effect.async<{ readonly url: string; readonly sent: () => number; readonly close: () => void }>((resume) => {
+      let sent = 0
+      const chunk = (text: string) =>
+        `data: ${JSON.stringify({ id: "x", object: "chat.completion.chunk", created: 1, model: "m", choices: [{ index: 0, delta: { content: text }, finish_reason: null }] })}\n\n`
+      const piece = chunk("x".repeat(16_000))
+      const server = createServer((request, response) => {
+        request.resume()
+        response.writeHead(200, { "content-type": "text/event-stream" })
+        const more = (): void => {
+          while (sent < total) {
+            sent += piece.length
+            if (!response.write(piece)) {
+              response.once("drain", more)
+              return
+            }
+          }
+          response.end(
+            `data: ${JSON.stringify({ id: "x", object: "chat.completion.chunk", created: 1, model: "m", choices: [{ index: 0, delta: {}, finish_reason: "stop" }] })}\n\ndata: [DONE]\n\n`
+          )
+        }
+        more()
+      })
+      server.listen(0, "127.0.0.1", () =>
+        resume(
+          Effect.succeed({
+            url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`,
+            sent: () => sent,
+            close: () => {
+              server.closeAllConnections()
+              server.close()
+            }
+          })
+        )
+      )
+    }),
+    ({ close }) => Effect.sync(close)
+  )
 
 export const sse = (events: ReadonlyArray<unknown>): string =>
   events.map((event) => `data: ${typeof event === "string" ? event : JSON.stringify(event)}\n\n`).join("")

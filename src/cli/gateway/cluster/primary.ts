@@ -34,9 +34,9 @@ const secondsOf = (millis: number): string => `${millis / 1000} s`
 
 /** Starts the workers, and replaces those that end. Fails if one cannot start at first. */
 const supervised = (set: WorkerSet, workers: number): Effect.Effect<never, CliFailure> => {
-  const start = (index: number): Effect.Effect<WorkerProcess, CliFailure> =>
+  const start = (index: number, replaces: boolean): Effect.Effect<WorkerProcess, CliFailure> =>
     Effect.gen(function* () {
-      const process = yield* set.fork(index)
+      const process = yield* set.fork(index, replaces)
       yield* process.started
       yield* Effect.logInfo(`Worker ${index + 1} of ${workers} serves (pid ${process.pid})`)
       return process
@@ -47,7 +47,7 @@ const supervised = (set: WorkerSet, workers: number): Effect.Effect<never, CliFa
     Effect.gen(function* () {
       for (let failed = failures; ; failed++) {
         yield* Effect.sleep(delayAfter(failed))
-        const started = yield* Effect.either(start(index))
+        const started = yield* Effect.either(start(index, true))
         if (Either.isRight(started)) {
           yield* set.replaced(started.right)
           return started.right
@@ -80,9 +80,11 @@ const supervised = (set: WorkerSet, workers: number): Effect.Effect<never, CliFa
 
   return Effect.gen(function* () {
     // The first one alone, so that a configuration that cannot be used is reported once.
-    const first = yield* start(0)
+    const first = yield* start(0, false)
     const otherIndexes = Array.from({ length: workers - 1 }, (_, index) => index + 1)
-    const others = yield* Effect.forEach(otherIndexes, start, { concurrency: "unbounded" })
+    const others = yield* Effect.forEach(otherIndexes, (index) => start(index, false), {
+      concurrency: "unbounded"
+    })
     yield* Effect.forEach([first, ...others], supervise, { concurrency: "unbounded", discard: true })
     return yield* Effect.never
   })

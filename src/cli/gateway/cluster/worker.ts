@@ -8,6 +8,9 @@ import { Peers } from "../../../gateway/workers/peers.js"
 import * as Series from "../../../gateway/workers/series.js"
 import type { Share } from "../../../gateway/workers/share.js"
 import { CurrentShare } from "../../../gateway/workers/share.js"
+import { now as monotonicNow } from "../../../internal/clock.js"
+import { RateLimiterFactory, makeEmptySince } from "../../../rateLimiter/factory.js"
+import type { Options as RateLimiterOptions } from "../../../rateLimiter/model.js"
 import { CliFailure } from "../../failure.js"
 import type { Host } from "../host.js"
 import * as Signals from "../signals.js"
@@ -82,6 +85,17 @@ const makePeers = (
   }
 }
 
+/** Limiters that have what has been refilled since now: what another process has left of them is not known. */
+const limitersSinceNow = Layer.effect(
+  RateLimiterFactory,
+  Effect.clockWith((clock) =>
+    Effect.sync(() => {
+      const start = monotonicNow(clock)
+      return (_: string, options: RateLimiterOptions) => makeEmptySince(options, start)
+    })
+  )
+)
+
 /** How often the metrics are sent, so that what this worker has counted remains when it is killed. */
 const measuringInterval = "5 seconds"
 
@@ -90,6 +104,8 @@ export interface WorkerOptions {
   readonly share: Share
   /** Whether the limits are divided, rather than shared. */
   readonly divided: boolean
+  /** Whether it replaces another worker, whose part of the limits can be used up. */
+  readonly replaces: boolean
   readonly failureOf: (error: Gateway.ServeError) => CliFailure
 }
 
@@ -98,6 +114,7 @@ export const run = ({
   divided,
   failureOf,
   options,
+  replaces,
   share
 }: WorkerOptions): Effect.Effect<void, CliFailure, HttpClient.HttpClient | FileSystem.FileSystem> =>
   Effect.scoped(
@@ -154,6 +171,7 @@ export const run = ({
           Effect.flatMap(parse(text, path), (file) => Division.divide(file, path, share, divided)),
         layer: Layer.mergeAll(
           Layer.succeed(CurrentShare, divided ? share : { index: 0, of: 1 }),
+          divided && replaces ? limitersSinceNow : Layer.empty,
           Layer.succeed(Peers, makePeers(link, responders, departure, divided)),
           // A gateway of one process has no store of keys in its context either unless keys can be made.
           Layer.unwrapEffect(

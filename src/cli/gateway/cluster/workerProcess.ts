@@ -80,6 +80,11 @@ const watch = (worker: Worker, offer: (event: Event) => void): void => {
 
 const environmentName = "EFFECT_LLM_WORKER"
 
+const replacementName = "EFFECT_LLM_WORKER_REPLACES"
+
+/** Whether this process replaces another worker, rather than being one of the first. */
+export const isReplacement = (): boolean => process.env[replacementName] === "true"
+
 /** The index of this process, if it is a worker of this command. */
 export const ownIndex = (): number | undefined => {
   const index = process.env[environmentName]
@@ -89,9 +94,13 @@ export const ownIndex = (): number | undefined => {
 const startFailure = (cause: unknown): CliFailure =>
   operationFailure(`A worker process cannot be started: ${cause instanceof Error ? cause.message : String(cause)}`)
 
-/** Starts a worker, which is killed when the scope closes. `answer` answers its questions, with plain data. */
+/**
+ * Starts a worker, which is killed when the scope closes. `replaces`: whether in the place of another one. `answer` answers its questions,
+ * with plain data.
+ */
 export const fork = (
   index: number,
+  replaces: boolean,
   answer: (asked: WorkerProcess, request: Request) => Effect.Effect<unknown>
 ): Effect.Effect<WorkerProcess, CliFailure, Scope.Scope> =>
   Effect.gen(function* () {
@@ -107,7 +116,7 @@ export const fork = (
     const worker = yield* Effect.acquireRelease(
       Effect.try({
         try: () => {
-          const worker = cluster.fork({ [environmentName]: String(index) })
+          const worker = cluster.fork({ [environmentName]: String(index), [replacementName]: String(replaces) })
           watch(worker, (event) => events.unsafeOffer(event))
           return worker
         },

@@ -11,8 +11,8 @@ import type { Request, WorkerProcess } from "./workerProcess.js"
 import * as WorkerProcesses from "./workerProcess.js"
 
 export interface WorkerSet {
-  /** Starts a process. It is killed with the scope of the set. */
-  readonly fork: (index: number) => Effect.Effect<WorkerProcess, CliFailure>
+  /** Starts a process. It is killed with the scope of the set. `replaces`: whether it does so to another one. */
+  readonly fork: (index: number, replaces: boolean) => Effect.Effect<WorkerProcess, CliFailure>
   /** Tells a worker that has replaced another one what that one knew, and counts it. */
   readonly replaced: (process: WorkerProcess) => Effect.Effect<void>
   readonly sendAll: (message: FromPrimary) => Effect.Effect<void>
@@ -136,11 +136,11 @@ export const make = ({ divided, workers }: SetOptions): Effect.Effect<WorkerSet,
 
     return {
       // A process has a scope of its own, which is closed when it has exited.
-      fork: (index) =>
+      fork: (index, replaces) =>
         Effect.uninterruptible(
           Effect.gen(function* () {
             const own = yield* Scopes.fork(scope, ExecutionStrategy.sequential)
-            const process = yield* Scopes.extend(WorkerProcesses.fork(index, answer), own)
+            const process = yield* Scopes.extend(WorkerProcesses.fork(index, replaces, answer), own)
             yield* Ref.update(state, (all) => ({ ...all, live: new Set([...all.live, process]) }))
             const ends = Effect.zipRight(retire(process), Scopes.close(own, Exit.void))
             yield* Effect.forkIn(Effect.interruptible(ends), scope)

@@ -14,11 +14,11 @@ import type { Settings } from "../settings.js"
 import * as Division from "./division.js"
 import * as Limits from "./limits.js"
 import * as Primary from "./primary.js"
-import { ownIndex } from "./workerProcess.js"
+import { isReplacement, ownIndex } from "./workerProcess.js"
 
 export type Role = Data.TaggedEnum<{
   Primary: {}
-  Worker: { readonly share: Share; readonly divided: boolean }
+  Worker: { readonly share: Share; readonly divided: boolean; readonly replaces: boolean }
 }>
 export const Role = Data.taggedEnum<Role>()
 
@@ -30,7 +30,11 @@ export const role = (settings: Settings): Effect.Effect<Role, CliFailure> =>
   Effect.gen(function* () {
     const index = ownIndex()
     if (index !== undefined) {
-      return Role.Worker({ share: { index, of: settings.workers }, divided: isDivided(settings) })
+      return Role.Worker({
+        share: { index, of: settings.workers },
+        divided: isDivided(settings),
+        replaces: isReplacement()
+      })
     }
     if (cluster.isPrimary) return Role.Primary()
     return yield* usageFailure(

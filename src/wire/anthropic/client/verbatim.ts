@@ -1,5 +1,5 @@
 /** Sends bodies as a client of a gateway wrote them. */
-import { withModel, withStream } from "../../verbatim.js"
+import { withStream } from "../../verbatim.js"
 import type { Verbatim } from "../../Wire.js"
 import type { Dialect } from "../dialect.js"
 
@@ -12,7 +12,7 @@ export const verbatim = (dialect: Dialect): Verbatim => ({
     const { version } = dialect
     const path = (stream ? dialect.streamPath : undefined) ?? dialect.path
     const isInPath = path.includes("{model}")
-    const named = isInPath ? ("model" in body ? { model: undefined } : {}) : withModel(body, model)
+    const named = isInPath ? ("model" in body ? { model: undefined } : {}) : { model }
     const versioned =
       version.in === "body" && body["anthropic_version"] === undefined ? { anthropic_version: version.value } : {}
     return {

@@ -1,6 +1,6 @@
 /** Sends bodies as a client of a gateway wrote them. */
 import { record } from "../../json.js"
-import { withModel, withStream } from "../../verbatim.js"
+import { withStream } from "../../verbatim.js"
 import type { Verbatim } from "../../Wire.js"
 import type { Dialect } from "../dialect.js"
 
@@ -17,7 +17,7 @@ export const verbatim = (dialect: Dialect): Verbatim => ({
     return {
       path: dialect.path.replace("{model}", encodeURIComponent(model)),
       headers,
-      fields: { ...withModel(body, model), ...withStream(body, stream) },
+      fields: { model, ...withStream(body, stream) },
       ...(hasUsage ? {} : { merged: includesUsage })
     }
   }

@@ -6,15 +6,17 @@ import type { Json } from "../../json.js"
 import type { EmbeddingsWire } from "../../Wire.js"
 import { malformed } from "../../Wire.js"
 import type { Dialect } from "../dialect.js"
-import { common } from "../dialect.js"
+import { common, protocol } from "../dialect.js"
 import { read, reported } from "./answer.js"
+
+const pathOf = ({ path }: Dialect, model: string): string => path.replace("{model}", encodeURIComponent(model))
 
 const encodeRequest =
   (dialect: Dialect): EmbeddingsWire["encodeRequest"] =>
   (request, { model }) => {
     const encoding = request.encoding ?? (dialect.base64 ? "base64" : undefined)
     return Either.right({
-      path: dialect.path.replace("{model}", encodeURIComponent(request.model ?? model)),
+      path: pathOf(dialect, request.model ?? model),
       body: {
         model: request.model ?? model,
         input: request.input,
@@ -59,6 +61,7 @@ export const make = (dialect: Partial<Dialect> = {}): EmbeddingsWire => {
   return {
     maxBatch: complete.maxBatch,
     ...(complete.maxBatchTokens === undefined ? {} : { maxBatchTokens: complete.maxBatchTokens }),
+    ...(complete.faithful ? { verbatim: { protocol, path: (model: string) => pathOf(complete, model) } } : {}),
     encodeRequest: encodeRequest(complete),
     decodeResponse
   }

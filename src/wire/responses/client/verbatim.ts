@@ -1,5 +1,5 @@
 /** Sends bodies as a client of a gateway wrote them. */
-import { withModel, withStream } from "../../verbatim.js"
+import { withStream } from "../../verbatim.js"
 import type { Verbatim } from "../../Wire.js"
 
 export const verbatim: Verbatim = {
@@ -7,6 +7,6 @@ export const verbatim: Verbatim = {
   address: (body, { headers, model, stream }) => ({
     path: "/responses",
     headers,
-    fields: { ...withModel(body, model), ...withStream(body, stream) }
+    fields: { model, ...withStream(body, stream) }
   })
 }
