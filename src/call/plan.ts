@@ -11,7 +11,7 @@
  */
 import type { Clock, Fiber } from "effect"
 import { Context, Effect, Exit, FiberRef, Tracer } from "effect"
-import { clockOf, liveClock } from "../internal/clock.js"
+import { clockOf, liveClock, wholeNow } from "../internal/clock.js"
 import { whileChanged } from "../internal/context.js"
 import { Label } from "../internal/label.js"
 import type { Verdict } from "../keyPool/model.js"
@@ -70,6 +70,8 @@ export interface Call {
   readonly request: ChatRequest
   /** In milliseconds since the epoch. */
   readonly startedAt: number
+  /** The same time in milliseconds of the monotonic clock, from which time limits count. */
+  readonly beganAt: number
   readonly limits: Limits
   /** The wire whose raw answer is returned beside the decoded one. */
   readonly rawProtocol: string | undefined
@@ -156,6 +158,7 @@ export const begin = (
   const { lease, reservation } = acquired
   const { key } = lease
   const startedAt = clock.unsafeCurrentTimeMillis()
+  const beganAt = wholeNow(clock)
 
   const recordEnd = (
     span: Tracer.Span | undefined,
@@ -190,6 +193,7 @@ export const begin = (
     model,
     request,
     startedAt,
+    beganAt,
     watch,
     limits,
     spans,
@@ -249,10 +253,11 @@ export const continueWith = <A, R>(
   restore: Restore,
   effect: Effect.Effect<A, LLMError, R>
 ): Effect.Effect<A, LLMError, R> => {
-  const { key, spans, startedAt } = call
+  const { beganAt, key, spans, startedAt } = call
   const origin: Origin = {
     info: plan.deps.info,
     startedAt,
+    beganAt,
     span: spans?.call,
     failed: { error, keyId: key.id, startedAt },
     isTakenOver: false

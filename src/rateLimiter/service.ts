@@ -8,7 +8,7 @@ import { CurrentPriority } from "./model.js"
 import type { Settings } from "./options.js"
 import { isAmount, isUsed } from "./options.js"
 import * as Refusals from "./errors.js"
-import { clockOf, longestTimer, now as nowOf, synchronously } from "../internal/clock.js"
+import { clockOf, now as timeOf, synchronously, timerDelay } from "../internal/clock.js"
 import * as Adaptive from "./adaptive.js"
 import * as SlidingWindow from "../internal/slidingWindow.js"
 import * as Bucket from "./tokenBucket.js"
@@ -22,12 +22,12 @@ export interface LocalLimiter extends Service, Permits.PermitReservations {}
 const minute = 60_000
 const day = 24 * 60 * minute
 
-const initialState = (settings: Settings, now: number): State => {
+const initialState = (settings: Settings, now: number, wall: number): State => {
   const { refill, requestsPerDay, requestsPerMinute, tokensPerMinute } = settings
   const requests = Bucket.make(settings.capacity, settings.refillRate, now)
   return {
     requests: refill === undefined ? requests : { ...requests, recurrences: { times: [], isComplete: false } },
-    cursor: refill === undefined ? undefined : Refill.start(refill, now),
+    cursor: refill === undefined ? undefined : Refill.start(refill, wall),
     tokens: tokensPerMinute === undefined ? undefined : Bucket.make(tokensPerMinute, tokensPerMinute / 60, now),
     windows: [
       ...(requestsPerMinute === undefined ? [] : [SlidingWindow.make(requestsPerMinute, minute, now)]),
@@ -47,12 +47,15 @@ export const make = (settings: Settings): Effect.Effect<LocalLimiter> =>
   Effect.gen(function* () {
     const { adaptive, maxConcurrency, refill, tokensPerMinute } = settings
     const refusals = Refusals.make(settings)
-    // A schedule such as cron follows the wall clock.
-    const timeOf = refill === undefined ? nowOf : (clock: Clock.Clock): number => clock.unsafeCurrentTimeMillis()
-    const start = yield* Effect.clockWith((clock) => Effect.sync(() => timeOf(clock)))
-    const state = MutableRef.make(initialState(settings, start))
+    const [start, wallStart] = yield* Effect.clockWith((clock) =>
+      Effect.sync(() => [timeOf(clock), clock.unsafeCurrentTimeMillis()] as const)
+    )
+    const state = MutableRef.make(initialState(settings, start, wallStart))
 
-    /** Computes further recurrences of the refill schedule: as many as are known already, so that repetition is linear. */
+    /**
+     * Computes further recurrences of the refill schedule: as many as are known already, so that repetition is linear. A schedule
+     * such as cron follows the wall clock: each recurrence comes after the time that the wall clock now lacks until it.
+     */
     const computeRecurrences: Effect.Effect<void> =
       refill === undefined
         ? Effect.void
@@ -61,12 +64,17 @@ export const make = (settings: Settings): Effect.Effect<LocalLimiter> =>
             const { recurrences } = requests
             return cursor === undefined || recurrences === undefined
               ? Effect.void
-              : Effect.map(
-                  Refill.compute(refill, cursor, timeOf(clock), Math.max(1, recurrences.times.length)),
-                  (computed) => {
-                    state.current = withRecurrences(state.current, cursor, computed)
-                  }
-                )
+              : Effect.suspend(() => {
+                  const now = timeOf(clock)
+                  const wall = clock.unsafeCurrentTimeMillis()
+                  const isPast = recurrences.times.every((time) => time <= now)
+                  const from = isPast ? Refill.resume(cursor, wall) : cursor
+                  const count = Math.max(1, recurrences.times.length)
+                  return Effect.map(Refill.compute(refill, from, wall, count), (computed) => {
+                    const times = computed.times.map((time) => time - wall + now)
+                    state.current = withRecurrences(state.current, cursor, { ...computed, times })
+                  })
+                })
           })
 
     yield* computeRecurrences
@@ -147,8 +155,7 @@ export const make = (settings: Settings): Effect.Effect<LocalLimiter> =>
       const awaitWakeup = (wait: number): Effect.Effect<void> => {
         const woken = Effect.interruptible(waiter.wakeup.await)
         if (wait === Infinity) return woken
-        // Timers have whole milliseconds: an early wakeup would only sleep again.
-        const sleep = Effect.sleep(Math.min(Math.ceil(wait), longestTimer))
+        const sleep = Effect.sleep(timerDelay(wait))
         return Effect.flatMap(Effect.fork(Effect.interruptible(Effect.zipRight(sleep, waiter.wakeup.open))), (timer) =>
           Effect.ensuring(woken, Fiber.interrupt(timer))
         )
