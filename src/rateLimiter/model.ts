@@ -45,6 +45,13 @@ export interface Options {
   readonly maxConcurrency?: number
   /** The longest wait of a caller. @default "30 seconds" */
   readonly maxWait?: Duration.DurationInput
+  /**
+   * The most callers that wait at the same time, each of which costs memory: the next one fails at once. A call that has a place and
+   * waits again, because it found no key, keeps it. @default 10,000
+   *
+   * @since 0.2.0
+   */
+  readonly maxQueueLength?: number
   /** Options for callers of the priority "batch". */
   readonly batch?: BatchOptions
   /**
@@ -271,7 +278,7 @@ export interface Reservation {
 export interface UnsafeReservation extends Required<Reservation> {}
 
 /**
- * Why a call is refused: `RateLimitError` when its wait would exceed or has exceeded `maxWait`; `InvalidRequestError` with the
+ * Why a call is refused: `RateLimitError` when its wait would exceed or has exceeded `maxWait`, or the queue is full; `InvalidRequestError` with the
  * code `limit_too_small` when it needs more than the limit ever allows at once; from a limiter shared by processes also
  * `SharedStateError`, when the shared state is unreachable.
  *

@@ -15,6 +15,7 @@ export interface Settings {
   readonly tokensPerMinute: number | undefined
   readonly maxConcurrency: number | undefined
   readonly maxWait: number
+  readonly maxQueueLength: number
   readonly batchMaxWait: number
   readonly aging: number
   readonly adaptive: Adaptive.Settings | undefined
@@ -64,7 +65,7 @@ export const read = (options: Options): readonly [Settings, ReadonlyArray<string
   }
   const [adaptive, adaptiveFaults] =
     options.adaptive === undefined || options.adaptive === false ? [undefined, []] : Adaptive.settings(options.adaptive)
-  const { faults: durationFaults, millis } = Checks.make()
+  const { faults: checkedFaults, millis, number } = Checks.make()
   const settings = {
     ...rates(options),
     refill: options.refill,
@@ -73,6 +74,7 @@ export const read = (options: Options): readonly [Settings, ReadonlyArray<string
     tokensPerMinute,
     maxConcurrency,
     maxWait: millis("maxWait", options.maxWait ?? "30 seconds", Checks.anyLength),
+    maxQueueLength: Checks.queueLength(number, options.maxQueueLength),
     batchMaxWait: millis("batch.maxWait", options.batch?.maxWait ?? "10 minutes", Checks.anyLength),
     aging: millis("batch.aging", options.batch?.aging ?? "30 seconds", Checks.anyLength),
     adaptive
@@ -90,7 +92,7 @@ export const read = (options: Options): readonly [Settings, ReadonlyArray<string
       ...faults,
       ...exclusive.map((name) => `refill: cannot be combined with ${name}`),
       ...(isFraction ? [`maxConcurrency: expected a whole number, actual ${maxConcurrency}`] : []),
-      ...durationFaults,
+      ...checkedFaults,
       ...(settings.aging < Infinity ? [] : ["batch.aging: expected a finite duration"]),
       ...adaptiveFaults
     ]

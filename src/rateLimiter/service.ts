@@ -249,6 +249,9 @@ export const make = (settings: Settings): Effect.Effect<LocalLimiter> =>
         if (allowed === 0 && Queue.exceedsConcurrency(current, request)) {
           return [Effect.fail(refusals.waitedEnough(allowed)), current]
         }
+        // A call that waits again has a place.
+        const full = wait.arrivedAgo === undefined ? refusals.ofQueue(SortedMap.size(current.queue), needed) : undefined
+        if (full !== undefined) return [Effect.fail(full), current]
         const wakeup = Effect.unsafeMakeLatch(false)
         const waiter: Queue.Waiter = { ...request, deadline: now + allowed, wakeup }
         const [after, evictedWaiters] = Queue.enqueue({ ...current, arrivals: current.arrivals + 1 }, position, waiter)
