@@ -24,7 +24,7 @@ import type { AttemptWatch } from "./attemptWatch.js"
 import * as Watches from "./attemptWatch.js"
 import { unsafeTryAcquire } from "./acquire.js"
 import type { Dependencies } from "./attempts.js"
-import { chatAttempt, withFailedAttempt } from "./attempts.js"
+import { chatAttempt, reservedTokens, usedTokens, withFailedAttempt } from "./attempts.js"
 import type { Limits } from "./limits.js"
 import type { Service } from "./model.js"
 import type { CallRecorder, Outcome, SpanAnswer, Spans, Subject } from "./observer.js"
@@ -137,7 +137,7 @@ export const begin = (
   limits: Limits,
   added: Added
 ): Call | undefined => {
-  const { client, countsTokens, feedback, info, instruments, limiter, pool, retries } = plan.deps
+  const { client, feedback, info, instruments, limiter, pool, retries } = plan.deps
   const clock = clockOf(fiber)
   if (clock !== liveClock) return undefined
   const context = fiber.currentContext
@@ -152,7 +152,7 @@ export const begin = (
     model,
     (request === added.request ? added.inputTokens : undefined) ?? inputTokensOf(request, plan.estimateText)
   )
-  const tokens = countsTokens ? subject.estimate() : 0
+  const tokens = reservedTokens(plan.deps, subject)
   const acquired = unsafeTryAcquire(clock, { limiter, pool }, { model, tokens, tried: none, avoid: none })
   if (acquired === undefined) return undefined
   const { lease, reservation } = acquired
@@ -213,7 +213,7 @@ export const begin = (
       const settled = caught(() => {
         // The pace of an adaptive limiter changes before tokens are given back at it.
         feedback?.unsafe?.ended(clock, model, verdict, endedAt - startedAt)
-        reservation.unsafeSettle(clock, usage?.totalTokens ?? tokens)
+        reservation.unsafeSettle(clock, usedTokens(plan.deps, subject, tokens, outcome, usage, labels))
         lease.unsafeSettle(clock, verdict)
         return notify?.({ subject, key, outcome, usage, answeredBy, startedAt, endedAt })
       })

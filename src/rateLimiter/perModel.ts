@@ -46,7 +46,3 @@ export const make = (models: ReadonlyMap<string, Service>, others: Service): Ser
       : {})
   }
 }
-
-/** Whether the limiter or one of its models limits tokens. */
-export const countsTokens = ({ models = {}, tokens }: LimiterStatus): boolean =>
-  tokens !== undefined || Object.values(models).some(countsTokens)
