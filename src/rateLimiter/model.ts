@@ -55,8 +55,12 @@ export interface Options {
   /** Options for callers of the priority "batch". */
   readonly batch?: BatchOptions
   /**
-   * Adapts to the provider's signals, which every `LLM` passes to `observe`: slower at once after a refusal, faster step by step
-   * while calls are served, and never faster than what the headers report as remaining lasts. @default false
+   * Adapts to the provider's signals, which every `LLM` passes to `observe`. The configured limits are never exceeded.
+   *
+   * By default calls are never faster than what the headers of answers report as remaining lasts, so that the provider refuses none;
+   * headers have no effect for longer than a minute, and none where calls of several models or accounts share the limiter. `true` or
+   * options also make it slower at once after a refusal, and faster step by step while calls are served. `false` turns all of it
+   * off. With `refill` it is off, and in Redis unless it is set. @default the headers alone
    */
   readonly adaptive?: boolean | AdaptiveOptions
 }

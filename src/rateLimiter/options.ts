@@ -19,6 +19,8 @@ export interface Settings {
   readonly batchMaxWait: number
   readonly aging: number
   readonly adaptive: Adaptive.Settings | undefined
+  /** Whether the headers of a provider slow the limiter down. */
+  readonly followsHeaders: boolean
 }
 
 const secondsADay = 24 * 60 * 60
@@ -77,7 +79,8 @@ export const read = (options: Options): readonly [Settings, ReadonlyArray<string
     maxQueueLength: Checks.queueLength(number, options.maxQueueLength),
     batchMaxWait: millis("batch.maxWait", options.batch?.maxWait ?? "10 minutes", Checks.anyLength),
     aging: millis("batch.aging", options.batch?.aging ?? "30 seconds", Checks.anyLength),
-    adaptive
+    adaptive,
+    followsHeaders: options.adaptive !== false && options.refill === undefined
   }
   const faults = Object.entries(positive).flatMap(([name, value]) =>
     value === undefined || isAmount(value) ? [] : [`${name}: expected a positive number, actual ${value}`]

@@ -3,6 +3,7 @@ import { Clock, Context, Duration, Effect, Fiber, MutableRef, Option, SortedMap 
 import * as Permits from "./permits.js"
 import * as Refill from "./refill.js"
 import type { RateLimitError } from "../vocabulary/LLMError.js"
+import type { RateLimits } from "../wire/headers/rateLimits.js"
 import type { BucketStatus, LimiterStatus, Priority, Service, Signal, UnsafeReservation, WaitOptions } from "./model.js"
 import { CurrentPriority } from "./model.js"
 import type { Settings } from "./options.js"
@@ -45,7 +46,7 @@ const initialState = (settings: Settings, now: number, wall: number): State => {
 
 export const make = (settings: Settings): Effect.Effect<LocalLimiter> =>
   Effect.gen(function* () {
-    const { adaptive, maxConcurrency, refill, tokensPerMinute } = settings
+    const { adaptive, followsHeaders, maxConcurrency, refill, tokensPerMinute } = settings
     const refusals = Refusals.make(settings)
     const [start, wallStart] = yield* Effect.clockWith((clock) =>
       Effect.sync(() => [timeOf(clock), clock.unsafeCurrentTimeMillis()] as const)
@@ -373,27 +374,40 @@ export const make = (settings: Settings): Effect.Effect<LocalLimiter> =>
       }
     }
 
-    const applySignal =
-      (signal: Signal, pacing: Adaptive.Settings) =>
-      (current: State, now: number): State =>
-        signal._tag === "Headers"
-          ? {
-              ...current,
-              requests: Adaptive.limitRequests(current.requests, pacing, signal.limits),
-              tokens:
-                current.tokens === undefined ? undefined : Adaptive.limitTokens(current.tokens, pacing, signal.limits)
-            }
-          : withPace(current, Adaptive.applySignal(current.pace, pacing, now, signal))
+    const limitsOf = (current: State, limits: RateLimits) => {
+      const minimum = adaptive?.minimum ?? Adaptive.minimumByHeaders
+      const tokens = current.tokens && Adaptive.limitTokens(current.tokens, minimum, limits)
+      return { requests: Adaptive.limitRequests(current.requests, minimum, limits), tokens }
+    }
 
-    const unsafeObserve: Service["unsafeObserve"] =
-      adaptive === undefined
-        ? undefined
-        : (clock, signal) => {
-            const isWithoutEffect =
-              (signal._tag === "Served" && state.current.pace.share === 1) ||
-              (signal._tag === "Headers" && signal.share < 1)
-            if (!isWithoutEffect) unsafeUpdate(clock, applySignal(signal, adaptive), true)
+    /** Headers change the state seldom, and a change recalculates the waits of all waiters. */
+    const followHeaders = (clock: Clock.Clock, limits: RateLimits): void => {
+      const current = Queue.refill(state.current, timeOf(clock))
+      const { requests, tokens } = limitsOf(current, limits)
+      if (requests === current.requests && tokens === current.tokens) return
+      unsafeUpdate(clock, (current) => ({ ...current, ...limitsOf(current, limits) }), true)
+    }
+
+    /** A provider limits each model by itself: the headers of one say nothing about a limiter that several share. */
+    let model: string | undefined
+    let isShared = false
+
+    const unsafeObserve: Service["unsafeObserve"] = !followsHeaders
+      ? undefined
+      : (clock, signal, calledModel) => {
+          isShared ||= model !== undefined && calledModel !== undefined && calledModel !== model
+          model ??= calledModel
+          if (signal._tag === "Headers") {
+            if (signal.share === 1 && (adaptive !== undefined || !isShared)) followHeaders(clock, signal.limits)
+            return
           }
+          if (adaptive === undefined || (signal._tag === "Served" && state.current.pace.share === 1)) return
+          unsafeUpdate(
+            clock,
+            (current, now) => withPace(current, Adaptive.applySignal(current.pace, adaptive, now, signal)),
+            true
+          )
+        }
 
     return {
       take,
@@ -425,7 +439,10 @@ export const make = (settings: Settings): Effect.Effect<LocalLimiter> =>
         ),
       ...(unsafeObserve === undefined
         ? {}
-        : { unsafeObserve, observe: (signal: Signal) => synchronously((clock) => unsafeObserve(clock, signal)) })
+        : {
+            unsafeObserve,
+            observe: (signal: Signal, model?: string) => synchronously((clock) => unsafeObserve(clock, signal, model))
+          })
     }
   })
 
