@@ -60,7 +60,7 @@ import { hasKeysOfAnother } from "./provider/registry.js"
 import * as Limiter from "./rateLimiter/RateLimiter.js"
 import { RateLimiter } from "./rateLimiter/model.js"
 import * as Feedback from "./rateLimiter/feedback.js"
-import { countsTokens } from "./rateLimiter/perModel.js"
+import * as TokenEstimates from "./rateLimiter/tokenEstimates.js"
 import * as CallTelemetry from "./telemetry/calls.js"
 import * as Instruments from "./telemetry/instruments.js"
 import type { Options as TelemetryOptions } from "./telemetry/model.js"
@@ -247,7 +247,7 @@ export function make(
       client,
       pool,
       limiter,
-      countsTokens: countsTokens(yield* limiter.status),
+      tokenEstimates: TokenEstimates.make(yield* limiter.status),
       feedback: Feedback.make(limiter, pool),
       instruments,
       retries

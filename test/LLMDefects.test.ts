@@ -14,7 +14,7 @@ const client = Layer.succeed(ProviderClient.ProviderClient, {
   chatStream: () => Stream.fromIterable(ChatEvent.fromResponse(answer("Hello")))
 })
 
-const limits = RateLimiter.layer({ maxConcurrency: 4, tokensPerMinute: 1000 })
+const limits = RateLimiter.layer({ maxConcurrency: 4, tokensPerMinute: 100_000 })
 
 const make = (pool: Layer.Layer<KeyPool.KeyPool, KeyPool.InvalidPoolError>) =>
   Effect.provide(

@@ -2,7 +2,7 @@
  * The attempts of one call: a permit from the limiter, a key from the pool, the request, and the next key at once when the
  * failure concerns the key. Permit and key are settled exactly once, however the attempt ends.
  */
-import { Cause, Chunk, Context, Duration, Effect, Either, Exit, Option, Scope } from "effect"
+import { Cause, Chunk, Context, Duration, Effect, Either, Exit, FiberRef, Option, Scope } from "effect"
 import * as Attempt from "../vocabulary/attempt.js"
 import type { ChatRequest, ChatResponse } from "../vocabulary/Chat.js"
 import type { ChatEvent } from "../vocabulary/ChatEvent.js"
@@ -13,6 +13,7 @@ import * as Errors from "../vocabulary/LLMError.js"
 import type { EmbeddingRequest, EmbeddingResponse } from "../vocabulary/Embedding.js"
 import type { Call, Embeddings, Service as Client } from "../wire/providerClient.js"
 import type * as RateLimiter from "../rateLimiter/model.js"
+import type { TokenEstimates } from "../rateLimiter/tokenEstimates.js"
 import * as TextTokens from "../vocabulary/textTokens.js"
 import * as Usage from "../vocabulary/Usage.js"
 import type { AttemptWatch } from "./attemptWatch.js"
@@ -22,7 +23,7 @@ import { CallLimits, narrow } from "./limits.js"
 import type { Feedback } from "../rateLimiter/feedback.js"
 import type { ListedModel } from "../wire/Wire.js"
 import type { ModelInfo } from "./model.js"
-import type { AttemptProbe, Instruments, Outcome, Subject } from "./observer.js"
+import type { AttemptProbe, FiberLabels, Instruments, Outcome, Subject } from "./observer.js"
 import type { Open, OpenStream, Pull } from "./openStream.js"
 import { fromStream, isolated, withEarlierAttempts } from "./openStream.js"
 import { takeFailed } from "./origin.js"
@@ -37,8 +38,8 @@ export interface Dependencies {
   readonly pool: KeyPool.Service
   readonly limiter: RateLimiter.Service
   readonly instruments: Instruments
-  /** Whether the limiter counts tokens. Only then does a call estimate them. */
-  readonly countsTokens: boolean
+  /** Absent when the limiter counts no tokens: then a call estimates none. */
+  readonly tokenEstimates: TokenEstimates | undefined
   /** Passes rate limit headers and outcomes to the limiter; absent when the limiter does not observe them. */
   readonly feedback: Feedback | undefined
   /** Absent when calls are not retried. */
@@ -47,8 +48,8 @@ export interface Dependencies {
 
 /** The request that all attempts of a call send. */
 export interface AttemptRequest extends Subject {
-  /** Estimates input and output tokens. Called only when tokens are limited. */
-  readonly estimate: () => number
+  /** Estimates input and output tokens. */
+  readonly estimate: (estimates: TokenEstimates) => number
 }
 
 /** An attempt in flight with its permit and key. `end` settles both; only its first call has an effect. */
@@ -65,9 +66,6 @@ interface ActiveAttempt {
   ) => Effect.Effect<void>
 }
 
-/** The estimated output tokens of an answer, unless the request's `maxTokens` is lower. */
-const defaultOutputEstimate = 500
-
 export const chatAttempt = (
   request: ChatRequest,
   model: string,
@@ -77,7 +75,7 @@ export const chatAttempt = (
   model,
   request,
   inputTokens,
-  estimate: () => inputTokens() + Math.min(request.maxTokens ?? defaultOutputEstimate, defaultOutputEstimate)
+  estimate: (estimates) => estimates.of(model, inputTokens(), request.maxTokens)
 })
 
 const embeddingAttempt = (request: EmbeddingRequest, model: string): AttemptRequest => {
@@ -89,6 +87,33 @@ type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, 
 
 const noKeys: ReadonlySet<string> = new Set()
 
+/** The tokens to reserve; 0 where they are not limited. */
+export const reservedTokens = ({ tokenEstimates }: Dependencies, request: AttemptRequest): number =>
+  tokenEstimates === undefined ? 0 : request.estimate(tokenEstimates)
+
+/**
+ * The tokens that an attempt has used. Of an attempt without usage it is the reserved estimate, or its input where the provider had no
+ * answer. The usage of an answer is learned.
+ */
+export const usedTokens = (
+  { instruments, tokenEstimates }: Dependencies,
+  request: AttemptRequest,
+  reserved: number,
+  outcome: Outcome,
+  usage: Usage.Usage | undefined,
+  labels: FiberLabels
+): number => {
+  if (tokenEstimates === undefined) return 0
+  if (usage === undefined) {
+    return outcome === "ProviderUnavailableError" ? Math.min(reserved, request.inputTokens()) : reserved
+  }
+  if (outcome === "ok") {
+    if (request.operation === "chat") tokenEstimates.record(request.model, usage.outputTokens)
+    instruments.recorder?.estimated(usage.totalTokens - reserved, labels)
+  }
+  return usage.totalTokens
+}
+
 /** Acquires permit and key and begins an attempt. Must run uninterruptibly, or what was acquired could be lost. */
 const acquire = (
   deps: Dependencies,
@@ -98,7 +123,7 @@ const acquire = (
 ): Effect.Effect<ActiveAttempt, LLMError> =>
   Effect.gen(function* () {
     const clock = yield* Effect.clock
-    const tokens = deps.countsTokens ? request.estimate() : 0
+    const tokens = reservedTokens(deps, request)
     const need = { model: request.model, tokens, tried, avoid }
     const acquired = Acquire.unsafeTryAcquire(clock, deps, need) ?? (yield* Acquire.acquire(deps, need))
     const { lease, reservation, waitedForKey, waitedForPermit } = acquired
@@ -131,12 +156,14 @@ const acquire = (
       startedAt,
       watch,
       end: (verdict, outcome, usage, answeredBy) =>
-        Effect.suspend(() => {
+        Effect.withFiberRuntime((fiber) => {
           if (isEnded) return Effect.void
           isEnded = true
           Watches.recordEnd(watch)
+          const labels = fiber.getFiberRef(FiberRef.currentMetricLabels)
+          const used = usedTokens(deps, request, tokens, outcome, usage, labels)
           // When one of these effects dies, the others run all the same.
-          const settle = Effect.ensuring(lease.settle(verdict), reservation.settle(usage?.totalTokens ?? tokens))
+          const settle = Effect.ensuring(lease.settle(verdict), reservation.settle(used))
           return Effect.ensuring(
             feedback === undefined
               ? settle

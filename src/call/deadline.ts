@@ -1,6 +1,6 @@
 /** The time limits of a call, and the middleware that only sets its deadline. */
 import { type Duration, Effect } from "effect"
-import { clockOf } from "../internal/clock.js"
+import { clockOf, wholeNow } from "../internal/clock.js"
 import * as OptionChecks from "../internal/optionChecks.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
 import { narrow } from "./limits.js"
@@ -50,8 +50,8 @@ export const withDeadline = (total: Duration.DurationInput): Middleware => {
   return (next) => {
     const bounded = <A, R>(effect: Effect.Effect<A, LLMError, R>): Effect.Effect<A, LLMError, R> =>
       Effect.withFiberRuntime((fiber) => {
-        const startedAt = startOf(fiber.currentContext, next.info, clockOf(fiber).unsafeCurrentTimeMillis())
-        return narrow(effect, { deadline: startedAt + millis })
+        const beganAt = startOf(fiber.currentContext, next.info, wholeNow(clockOf(fiber)))
+        return narrow(effect, { deadline: beganAt + millis })
       })
     return Effect.succeed<Service>({
       ...next,

@@ -1,5 +1,6 @@
 /** The direct form of a client: chats over a direct transport, with callbacks, timers and without a fiber. */
 import { Either } from "effect"
+import * as MonotonicClock from "../internal/clock.js"
 import type { ChatRequest } from "../vocabulary/Chat.js"
 import type { ChatEvent } from "../vocabulary/ChatEvent.js"
 import * as Events from "../vocabulary/ChatEvent.js"
@@ -261,7 +262,7 @@ const streamReader = (
         timerUntil = undefined
         proceed(reader.end("time"))
       },
-      Math.max(0, until - clock.unsafeCurrentTimeMillis())
+      Math.max(0, until - MonotonicClock.wholeNow(clock))
     )
   }
 

@@ -1,6 +1,7 @@
 /** Chat requests whose answer is streamed. */
 import type { HttpClientError } from "@effect/platform"
 import { Chunk, Effect, Option, Stream } from "effect"
+import * as MonotonicClock from "../internal/clock.js"
 import type { ChatRequest } from "../vocabulary/Chat.js"
 import type { ChatEvent } from "../vocabulary/ChatEvent.js"
 import * as Events from "../vocabulary/ChatEvent.js"
@@ -37,7 +38,7 @@ const readEvents = ({ call, clock, target }: Exchange, reader: StreamReader.Stre
   const read = Effect.matchEffect(bytes, { onFailure: onEnd, onSuccess: onChunk })
 
   const wait = <A, E>(reading: Effect.Effect<A, E>, until: number): Effect.Effect<Option.Option<A>, E> =>
-    withinOr(Effect.asSome(reading), Math.max(0, until - clock.unsafeCurrentTimeMillis()), () => Effect.succeedNone)
+    withinOr(Effect.asSome(reading), Math.max(0, until - MonotonicClock.wholeNow(clock)), () => Effect.succeedNone)
 
   /** Times only the reading. Decoding happens outside of the limit, so that no chunk is decoded twice. */
   const readUntil = (until: number): Pull =>

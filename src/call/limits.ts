@@ -5,12 +5,12 @@
 import type { Clock, Duration } from "effect"
 import { Context, Effect } from "effect"
 import { toMillis } from "effect/Duration"
-import { clockOf } from "../internal/clock.js"
+import { clockOf, wholeNow } from "../internal/clock.js"
 import { changed } from "../internal/context.js"
 import type { RequestLimit } from "./requestLimit.js"
 
 export interface Limits {
-  /** The deadline of the whole call, in milliseconds since the epoch. */
+  /** The deadline of the whole call, in milliseconds of the monotonic clock. */
   readonly deadline: number
   /** The longest sleep while another member of a fallback is available, in milliseconds. */
   readonly maxWait: number
@@ -40,7 +40,7 @@ export const narrow = <A, E, R>(effect: Effect.Effect<A, E, R>, limits: Partial<
 
 /** The longest allowed sleep from now, in milliseconds; infinite without limits. */
 export const longestSleepOf = ({ deadline, maxWait }: Limits, clock: Clock.Clock): number =>
-  Math.max(0, Math.min(maxWait, deadline - clock.unsafeCurrentTimeMillis()))
+  Math.max(0, Math.min(maxWait, deadline - wholeNow(clock)))
 
 /** The longest allowed sleep from now, in milliseconds; infinite without limits. */
 export const longestSleep: Effect.Effect<number> = Effect.withFiberRuntime((fiber) =>

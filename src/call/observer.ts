@@ -51,6 +51,8 @@ export interface AttemptProbe {
 export interface AttemptRecorder {
   readonly started: (key: ApiKey, labels: FiberLabels) => void
   readonly ended: (key: ApiKey, outcome: Outcome, verdict: Verdict, labels: FiberLabels) => void
+  /** The tokens that an answer used beyond those reserved for it; below zero if it used less. */
+  readonly estimated: (error: number, labels: FiberLabels) => void
 }
 
 /** The metrics of calls as plain functions, for the call plan. */

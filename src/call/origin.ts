@@ -22,6 +22,8 @@ export interface Origin {
   readonly info: ModelInfo
   /** In milliseconds since the epoch. */
   readonly startedAt: number
+  /** The same time in milliseconds of the monotonic clock. */
+  readonly beganAt: number
   /** Absent when the call is not traced. */
   readonly span: Tracer.Span | undefined
   /** The failure of the first attempt, until it is taken. */
@@ -48,9 +50,9 @@ export const takeOver = (context: Context.Context<never>, info: ModelInfo): Orig
   return origin
 }
 
-/** The start of a call of this `LLM` whose first failure is not taken yet, else now. In milliseconds since the epoch. */
+/** The start of a call of this `LLM` whose first failure is not taken yet, else now. In milliseconds of the monotonic clock. */
 export const startOf = (context: Context.Context<never>, info: ModelInfo, now: number): number =>
-  untaken(context, info)?.startedAt ?? now
+  untaken(context, info)?.beganAt ?? now
 
 /** The failed attempt of a call of this `LLM` whose first failure is not taken yet. */
 export const attemptsOf = (context: Context.Context<never>, info: ModelInfo): ReadonlyArray<Attempt> =>

@@ -11,7 +11,7 @@
  */
 import type { Clock, Fiber } from "effect"
 import { Context, Effect, Exit, FiberRef, Tracer } from "effect"
-import { clockOf, liveClock } from "../internal/clock.js"
+import { clockOf, liveClock, wholeNow } from "../internal/clock.js"
 import { whileChanged } from "../internal/context.js"
 import { Label } from "../internal/label.js"
 import type { Verdict } from "../keyPool/model.js"
@@ -24,7 +24,7 @@ import type { AttemptWatch } from "./attemptWatch.js"
 import * as Watches from "./attemptWatch.js"
 import { unsafeTryAcquire } from "./acquire.js"
 import type { Dependencies } from "./attempts.js"
-import { chatAttempt, withFailedAttempt } from "./attempts.js"
+import { chatAttempt, reservedTokens, usedTokens, withFailedAttempt } from "./attempts.js"
 import type { Limits } from "./limits.js"
 import type { Service } from "./model.js"
 import type { CallRecorder, Outcome, SpanAnswer, Spans, Subject } from "./observer.js"
@@ -70,6 +70,8 @@ export interface Call {
   readonly request: ChatRequest
   /** In milliseconds since the epoch. */
   readonly startedAt: number
+  /** The same time in milliseconds of the monotonic clock, from which time limits count. */
+  readonly beganAt: number
   readonly limits: Limits
   /** The wire whose raw answer is returned beside the decoded one. */
   readonly rawProtocol: string | undefined
@@ -135,7 +137,7 @@ export const begin = (
   limits: Limits,
   added: Added
 ): Call | undefined => {
-  const { client, countsTokens, feedback, info, instruments, limiter, pool, retries } = plan.deps
+  const { client, feedback, info, instruments, limiter, pool, retries } = plan.deps
   const clock = clockOf(fiber)
   if (clock !== liveClock) return undefined
   const context = fiber.currentContext
@@ -150,12 +152,13 @@ export const begin = (
     model,
     (request === added.request ? added.inputTokens : undefined) ?? inputTokensOf(request, plan.estimateText)
   )
-  const tokens = countsTokens ? subject.estimate() : 0
+  const tokens = reservedTokens(plan.deps, subject)
   const acquired = unsafeTryAcquire(clock, { limiter, pool }, { model, tokens, tried: none, avoid: none })
   if (acquired === undefined) return undefined
   const { lease, reservation } = acquired
   const { key } = lease
   const startedAt = clock.unsafeCurrentTimeMillis()
+  const beganAt = wholeNow(clock)
 
   const recordEnd = (
     span: Tracer.Span | undefined,
@@ -190,6 +193,7 @@ export const begin = (
     model,
     request,
     startedAt,
+    beganAt,
     watch,
     limits,
     spans,
@@ -209,7 +213,7 @@ export const begin = (
       const settled = caught(() => {
         // The pace of an adaptive limiter changes before tokens are given back at it.
         feedback?.unsafe?.ended(clock, model, verdict, endedAt - startedAt)
-        reservation.unsafeSettle(clock, usage?.totalTokens ?? tokens)
+        reservation.unsafeSettle(clock, usedTokens(plan.deps, subject, tokens, outcome, usage, labels))
         lease.unsafeSettle(clock, verdict)
         return notify?.({ subject, key, outcome, usage, answeredBy, startedAt, endedAt })
       })
@@ -249,10 +253,11 @@ export const continueWith = <A, R>(
   restore: Restore,
   effect: Effect.Effect<A, LLMError, R>
 ): Effect.Effect<A, LLMError, R> => {
-  const { key, spans, startedAt } = call
+  const { beganAt, key, spans, startedAt } = call
   const origin: Origin = {
     info: plan.deps.info,
     startedAt,
+    beganAt,
     span: spans?.call,
     failed: { error, keyId: key.id, startedAt },
     isTakenOver: false

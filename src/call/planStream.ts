@@ -4,7 +4,7 @@
  */
 import type { Cause } from "effect"
 import { Cause as Causes, Chunk, Context, Effect, Exit, FiberId, Option, Scope } from "effect"
-import { longestTimer } from "../internal/clock.js"
+import { longestTimer, wholeNow, timerDelay } from "../internal/clock.js"
 import { whileChanged } from "../internal/context.js"
 import { Verdict, verdictOf } from "../keyPool/model.js"
 import type { ChatRequest, FinishReason } from "../vocabulary/Chat.js"
@@ -38,12 +38,12 @@ type PullFailure = Option.Option<LLMError>
 
 /** A stream in flight, from its request to its end. */
 const make = (plan: Plan, call: Call, direct: DirectClient | undefined) => {
-  const { clock, limits, request, startedAt, watch } = call
+  const { beganAt, clock, limits, request, startedAt, watch } = call
   const { hasLimits } = plan
   const { client, info } = plan.deps
   const maxUnread = direct === undefined ? maxPulls : maxBytes
   const { firstEvent, idle, total } = plan.limits
-  const deadline = Math.min(limits.deadline, startedAt + total)
+  const deadline = Math.min(limits.deadline, beganAt + total)
 
   let reads: Array<ReadonlyArray<ChatEvent>> = []
   /** The size of the reads since all had been taken, in the unit of `maxUnread`. */
@@ -174,7 +174,7 @@ const make = (plan: Plan, call: Call, direct: DirectClient | undefined) => {
   const passOn = (accepts: NonNullable<typeof accept>, events: ReadonlyArray<ChatEvent>): void => {
     try {
       if (accepts(Chunk.unsafeFromArray(events))) {
-        waitingSince = clock.unsafeCurrentTimeMillis()
+        waitingSince = wholeNow(clock)
         return
       }
       waitingSince = undefined
@@ -230,12 +230,12 @@ const make = (plan: Plan, call: Call, direct: DirectClient | undefined) => {
 
   /** Ends the stream when no event has come in time, or looks again when one is due. */
   const checkLimits = (): void => {
-    const now = clock.unsafeCurrentTimeMillis()
+    const now = wholeNow(clock)
     const idleUntil = (waitingSince ?? now) + idle
-    if (now >= deadline) return expire({ phase: "total", millis: deadline - startedAt })
+    if (now >= deadline) return expire({ phase: "total", millis: deadline - beganAt })
     if (now >= idleUntil) return expire({ phase: "idle", millis: idle })
     const millis = Math.min(idleUntil, deadline) - now
-    if (millis < Infinity) timer = setTimeout(checkLimits, Math.min(millis, longestTimer))
+    if (millis < Infinity) timer = setTimeout(checkLimits, timerDelay(millis))
   }
 
   const taken: Pull = Effect.suspend(() => take() ?? pull)
@@ -251,13 +251,13 @@ const make = (plan: Plan, call: Call, direct: DirectClient | undefined) => {
   const pull: Pull = Effect.async<Chunk.Chunk<ChatEvent>, PullFailure>((resume) => {
     const ready = take()
     if (ready !== undefined) return resume(ready)
-    waitingSince = clock.unsafeCurrentTimeMillis()
+    waitingSince = wholeNow(clock)
     wake = () => resume(reads.length > 0 && report === Effect.void ? takenChunk : taken)
   })
 
   const forward: Forward = (accepts) => {
     const waiting = Effect.async<void, PullFailure>((resume) => {
-      waitingSince = clock.unsafeCurrentTimeMillis()
+      waitingSince = wholeNow(clock)
       accept = accepts
       wake = () => resume(reads.length === 0 && over === undefined ? Effect.void : proceed)
       if (isPaused) {
@@ -372,7 +372,7 @@ const make = (plan: Plan, call: Call, direct: DirectClient | undefined) => {
 
   const opened = (restore: Restore): Effect.Effect<OpenStream, LLMError, Scope.Scope> => {
     if (hasLimits && over === undefined && !isOpen) {
-      const opening = shorterLimit("first-event", firstEvent, deadline - startedAt)
+      const opening = shorterLimit("first-event", firstEvent, deadline - beganAt)
       if (opening.millis <= longestTimer) timer = setTimeout(() => expire(opening), opening.millis)
     }
     return Effect.matchCauseEffect(restore(pull), {

@@ -52,9 +52,9 @@ const finishWith =
 
 /** Starts the timer of the limit that comes first. */
 const startTimer = (plan: Plan, call: Call, inFlight: InFlight): void => {
-  const { clock, limits, startedAt, watch } = call
+  const { beganAt, clock, limits, watch } = call
   if (!plan.hasLimits) return
-  const limit = shorterLimit("response", plan.limits.response, Math.min(limits.deadline - startedAt, plan.limits.total))
+  const limit = shorterLimit("response", plan.limits.response, Math.min(limits.deadline - beganAt, plan.limits.total))
   if (limit.millis > longestTimer) return
   inFlight.timer = setTimeout(() => {
     // A timer runs outside of any fiber: an exception would end the process.

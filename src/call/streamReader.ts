@@ -6,6 +6,7 @@
  * grace period until the usage arrives, and after `Finish` until the connection ends, so that the connection can be reused.
  */
 import { Either, Redacted } from "effect"
+import * as MonotonicClock from "../internal/clock.js"
 import type { PartialResponse } from "../vocabulary/Chat.js"
 import type { ChatEvent, Finish, Start } from "../vocabulary/ChatEvent.js"
 import * as Events from "../vocabulary/ChatEvent.js"
@@ -106,11 +107,12 @@ export const make = (received: Received, { collector, keepBytes, limits, wire }:
   const { call, clock, source } = received
   const framer = Framing.make(wire.framing)
   const decoder = wire.decodeStream(source)
-  const now = () => clock.unsafeCurrentTimeMillis()
+  const now = () => MonotonicClock.wholeNow(clock)
+  const elapsed = () => clock.unsafeCurrentTimeMillis() - received.sentAt
   let begun = false
   let failure: LLMError | undefined
   /** The time since which the consumer waits. */
-  let waitingSince = received.sentAt
+  let waitingSince = now()
   /** The end of the usage grace; undefined before the finish signal. */
   let finishingUntil: number | undefined
   /** The end of the closing grace; undefined before `Finish`. */
@@ -151,7 +153,7 @@ export const make = (received: Received, { collector, keepBytes, limits, wire }:
         model: call.model,
         keyId: call.key.id,
         status: received.status,
-        duration: now() - received.sentAt
+        duration: elapsed()
       }
     ]
   })
@@ -174,7 +176,7 @@ export const make = (received: Received, { collector, keepBytes, limits, wire }:
     decodingError(received, wireFailure, begun ? partial(decoder.usage) : undefined)
 
   const withStartAndLatency = (decoded: ReadonlyArray<WireEvent>): ReadonlyArray<ChatEvent> => {
-    const events = decoded.map((event) => (isFinish(event) ? { ...event, latency: now() - received.sentAt } : event))
+    const events = decoded.map((event) => (isFinish(event) ? { ...event, latency: elapsed() } : event))
     if (begun || events.length === 0) return events
     begun = true
     return [start(), ...events]

@@ -3,6 +3,7 @@
  * pull against a timer costs ten times as much as the pull itself.
  */
 import { Cause, Effect, Exit, Option, Scope } from "effect"
+import { wholeNow } from "../internal/clock.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
 import * as Background from "./backgroundStream.js"
 import type { AnswerSoFar } from "./collector.js"
@@ -15,7 +16,7 @@ export interface StreamLimits {
   readonly opening: number
   /** The longest wait for the next event, in milliseconds. The time of the consumer does not count. */
   readonly idle: number
-  /** The time at which the stream fails in any case, in milliseconds since the epoch. */
+  /** The time at which the stream fails in any case, in milliseconds of the monotonic clock. */
   readonly deadline: number
   /** Makes the error. Called before the stream is interrupted. */
   readonly expired: (phase: "opening" | "idle" | "total", answer: AnswerSoFar) => LLMError
@@ -31,7 +32,7 @@ export const withStreamLimits = (open: Open, limits: StreamLimits): Open =>
 
       const begin = Background.begin(open, {
         onPull: () => {
-          waitingSince = clock.unsafeCurrentTimeMillis()
+          waitingSince = wholeNow(clock)
         },
         onEvents: (events) => {
           waitingSince = undefined
@@ -44,7 +45,7 @@ export const withStreamLimits = (open: Open, limits: StreamLimits): Open =>
         ({ end, isOver }: Background.BackgroundStream) =>
         (): number | undefined => {
           if (isOver()) return undefined
-          const now = clock.unsafeCurrentTimeMillis()
+          const now = wholeNow(clock)
           const idleUntil = (waitingSince ?? now) + limits.idle
           if (now < limits.deadline && now < idleUntil) return Math.min(idleUntil, limits.deadline) - now
           try {

@@ -1,6 +1,6 @@
 /** The time limits of a call, for effects: for the whole call, for an answer, to the first event of a stream, and between events. */
 import { Context, Duration, Effect } from "effect"
-import { clockOf } from "../internal/clock.js"
+import { clockOf, wholeNow } from "../internal/clock.js"
 import * as Events from "../vocabulary/ChatEvent.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
 import { TimeoutError } from "../vocabulary/LLMError.js"
@@ -80,14 +80,14 @@ export const make = (info: ModelInfo, { firstEvent, idle, response, total }: Mil
       Effect.withFiberRuntime((fiber) => {
         const clock = clockOf(fiber)
         const outer = Context.get(fiber.currentContext, CallLimits)
-        const now = clock.unsafeCurrentTimeMillis()
-        const startedAt = startOf(fiber.currentContext, info, now)
+        const now = wholeNow(clock)
+        const beganAt = startOf(fiber.currentContext, info, now)
         watch.failed = attemptsOf(fiber.currentContext, info)
-        const limit = shorterLimit("response", response, Math.min(outer.deadline - startedAt, total))
+        const limit = shorterLimit("response", response, Math.min(outer.deadline - beganAt, total))
         if (limit.millis === Infinity) return effect
         return within(
-          total === Infinity ? effect : narrow(effect, { deadline: startedAt + total }),
-          Math.max(0, startedAt + limit.millis - now),
+          total === Infinity ? effect : narrow(effect, { deadline: beganAt + total }),
+          Math.max(0, beganAt + limit.millis - now),
           () => expired(info, limit, clock.unsafeCurrentTimeMillis(), watch)
         )
       })
@@ -99,22 +99,22 @@ export const make = (info: ModelInfo, { firstEvent, idle, response, total }: Mil
       Effect.withFiberRuntime((fiber) => {
         const clock = clockOf(fiber)
         const outer = Context.get(fiber.currentContext, CallLimits)
-        const now = clock.unsafeCurrentTimeMillis()
-        const startedAt = startOf(fiber.currentContext, info, now)
+        const now = wholeNow(clock)
+        const beganAt = startOf(fiber.currentContext, info, now)
         watch.failed = attemptsOf(fiber.currentContext, info)
-        const deadline = Math.min(outer.deadline, startedAt + total)
-        const opening = shorterLimit("first-event", firstEvent, deadline - startedAt)
+        const deadline = Math.min(outer.deadline, beganAt + total)
+        const opening = shorterLimit("first-event", firstEvent, deadline - beganAt)
         const open =
-          total === Infinity && idle === Infinity ? stream : narrow(stream, { deadline: startedAt + total, idle })
+          total === Infinity && idle === Infinity ? stream : narrow(stream, { deadline: beganAt + total, idle })
         const limits = {
           opening,
           idle: { phase: "idle", millis: idle },
-          total: { phase: "total", millis: deadline - startedAt }
+          total: { phase: "total", millis: deadline - beganAt }
         } as const
         return opening.millis === Infinity && idle === Infinity
           ? open
           : withStreamLimits(open, {
-              opening: Math.max(0, startedAt + opening.millis - now),
+              opening: Math.max(0, beganAt + opening.millis - now),
               idle,
               deadline,
               expired: (limit, answer) => expired(info, limits[limit], clock.unsafeCurrentTimeMillis(), watch, answer)

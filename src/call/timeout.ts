@@ -1,7 +1,7 @@
 /** Time limits of effects, with timers instead of sleeping fibers. A limit longer than the longest timer has no effect. */
 import type { Exit } from "effect"
 import { Effect, Fiber } from "effect"
-import { liveClock, longestTimer } from "../internal/clock.js"
+import { liveClock, longestTimer, timerDelay } from "../internal/clock.js"
 
 /** A value that is set once. A listener is called when it is set, or at once when it is set already. The result removes the listener. */
 export type Signal<A> = (listener: (value: A) => void) => () => void
@@ -90,7 +90,7 @@ export const checkRepeatedly = (check: () => number | undefined): Effect.Effect<
       let timer: ReturnType<typeof setTimeout> | undefined
       const run = (): void => {
         const millis = check()
-        timer = millis === undefined ? undefined : setTimeout(run, Math.min(millis, longestTimer))
+        timer = millis === undefined ? undefined : setTimeout(run, timerDelay(millis))
       }
       run()
       return Effect.sync(() => clearTimeout(timer))

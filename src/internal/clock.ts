@@ -19,5 +19,11 @@ export const synchronously = (change: (clock: Clock.Clock) => void): Effect.Effe
 /** Milliseconds since a fixed moment. */
 export const now = (clock: Clock.Clock): number => Number(clock.unsafeCurrentTimeNanos()) / 1e6
 
+/** Whole milliseconds since the same moment: differences of deadlines are exact, and timers take no fractions. */
+export const wholeNow = (clock: Clock.Clock): number => Number(clock.unsafeCurrentTimeNanos() / 1_000_000n)
+
 /** The longest delay of a JavaScript timer, in milliseconds: a longer one fires at once. */
 export const longestTimer = 2 ** 31 - 1
+
+/** The delay of a timer for a wait. Timers have whole milliseconds: one that fires early would only start again. */
+export const timerDelay = (millis: number): number => Math.min(Math.ceil(millis), longestTimer)

@@ -30,6 +30,10 @@ export const isWhole = (value: number, least: number): boolean =>
 /** Whether a number is from 0 to 1. */
 export const isShare = (value: number): boolean => value >= 0 && value <= 1
 
+/** The most waiting calls of a queue. @default 10,000 */
+export const queueLength = (number: Checks["number"], value = 10_000): number =>
+  number("maxQueueLength", value, isWhole(value, 1), "a whole number of at least 1")
+
 /**
  * Reads the options of a constructor without an error channel.
  *

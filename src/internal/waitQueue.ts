@@ -4,7 +4,7 @@
  */
 import type { Clock } from "effect"
 import { Deferred, Effect, Fiber, MutableRef } from "effect"
-import { clockOf, longestTimer } from "./clock.js"
+import { clockOf, timerDelay } from "./clock.js"
 
 /** Makes one waiting call look at the state again. Completing it twice has no further effect. */
 export type Wakeup = Deferred.Deferred<void>
@@ -121,8 +121,8 @@ const around = <S>(
     until === Infinity
       ? interruptibly(Deferred.await(wakeup))
       : Effect.clockWith((clock) => {
-          const millis = Math.min(Math.ceil(until - timeOf(clock)), longestTimer)
-          const timeout = Effect.zipRight(Effect.sleep(millis), Deferred.succeed(wakeup, undefined))
+          const delay = timerDelay(until - timeOf(clock))
+          const timeout = Effect.zipRight(Effect.sleep(delay), Deferred.succeed(wakeup, undefined))
           return Effect.flatMap(Effect.fork(Effect.interruptible(timeout)), (timer) =>
             Effect.ensuring(interruptibly(Deferred.await(wakeup)), Fiber.interrupt(timer))
           )

@@ -234,6 +234,12 @@ export interface Options {
   readonly strategy?: Strategy
   /** The longest wait of a call for a key. @default "30 seconds" */
   readonly maxWait?: Duration.DurationInput
+  /**
+   * The most calls that wait for a key at the same time, each of which costs memory: the next one fails at once. @default 10,000
+   *
+   * @since 0.2.0
+   */
+  readonly maxQueueLength?: number
   /** Lengths of cooldowns. @default see `CooldownOptions` */
   readonly cooldown?: CooldownOptions
   /** The time constant of the average latency: how fast old measurements lose their weight. @default "10 seconds" */

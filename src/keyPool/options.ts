@@ -16,6 +16,7 @@ export interface Checked<A> {
 /** The durations of a pool, in milliseconds. */
 export interface Settings extends CooldownSettings {
   readonly maxWait: number
+  readonly maxQueueLength: number
 }
 
 /** The backoff of cooldowns after rate limits without a Retry-After. */
@@ -27,6 +28,7 @@ export const settings = (options: Options): Checked<Settings> => {
   const { cooldown = {} } = options
   const value = {
     maxWait: millis("maxWait", options.maxWait ?? "30 seconds", Checks.anyLength),
+    maxQueueLength: Checks.queueLength(checks.number, options.maxQueueLength),
     ...Backoffs.growthOf(checks, "cooldown", cooldown, cooldownBackoff, Checks.positive),
     quota: millis("cooldown.quota", cooldown.quota ?? "1 hour", Checks.positive),
     refused: millis("cooldown.refused", cooldown.refused ?? "5 minutes", Checks.positive),

@@ -58,6 +58,16 @@ const stateOf = (key: PooledKey, now: number, epoch: number): State => {
   }
 }
 
+/** The error of a call that finds the queue full. */
+export const queueFull = (provider: string, waiting: number): RateLimitError =>
+  new RateLimitError({
+    provider,
+    model: "",
+    attempts: [],
+    source: "pool",
+    message: `The queue for the keys of ${provider} is full: ${waiting} calls wait already. Send fewer calls at the same time, add keys, or raise maxQueueLength.`
+  })
+
 /** The error of a call that gets no key. */
 export const denial = (provider: string, denied: Denied): RateLimitError | KeyPoolExhaustedError => {
   const isFinite = denied.readyIn !== undefined && denied.readyIn < Infinity

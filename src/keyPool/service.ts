@@ -9,7 +9,7 @@ import * as KeySets from "./keySet.js"
 import type { KeyReservation } from "./key.js"
 import type { AcquireRequest, PoolState } from "./state.js"
 import * as Pool from "./state.js"
-import { denial, status } from "./report.js"
+import { denial, queueFull, status } from "./report.js"
 import { synchronously } from "../internal/clock.js"
 import type { Interruptibly, SharedState } from "../internal/waitQueue.js"
 import * as WaitQueue from "../internal/waitQueue.js"
@@ -31,7 +31,7 @@ export const make = (options: Options, dependencies: Dependencies): Effect.Effec
     const shared = yield* WaitQueue.make(
       Pool.make(KeySets.make(keys.value, dependencies.strategy, settings.value, seed))
     )
-    return makeService(options.provider, settings.value.maxWait, dependencies, shared)
+    return makeService(options.provider, settings.value, dependencies, shared)
   })
 
 const noExclusions: ReadonlySet<string> = new Set()
@@ -40,7 +40,7 @@ const neutral: Verdict = { _tag: "Neutral" }
 
 const makeService = (
   provider: string,
-  maxWait: number,
+  { maxQueueLength, maxWait }: PoolOptions.Settings,
   dependencies: Dependencies,
   { step, timeOf, unsafeGet, unsafeStep, waitInQueue }: SharedState<PoolState>
 ): Service => {
@@ -66,19 +66,21 @@ const makeService = (
     return step(
       (state, now) => Pool.tryAcquire(state, now, requestAt(now)),
       (answer) =>
-        answer._tag === "NotQueued"
-          ? Effect.uninterruptible(
-              waitInQueue<Pool.Answer, A, E | NoKeyError, R, Pool.Place>(
-                {
-                  join: (state, now, wakeup) => Pool.enqueue(state, now, requestAt(now), wakeup, now - arrivedAgo),
-                  look: Pool.look,
-                  giveUp: Pool.giveUp
-                },
-                interruptibly,
-                conclude
+        answer._tag !== "NotQueued"
+          ? conclude(answer)
+          : Pool.waiting(unsafeGet()) >= maxQueueLength
+            ? Effect.fail(queueFull(provider, maxQueueLength))
+            : Effect.uninterruptible(
+                waitInQueue<Pool.Answer, A, E | NoKeyError, R, Pool.Place>(
+                  {
+                    join: (state, now, wakeup) => Pool.enqueue(state, now, requestAt(now), wakeup, now - arrivedAgo),
+                    look: Pool.look,
+                    giveUp: Pool.giveUp
+                  },
+                  interruptibly,
+                  conclude
+                )
               )
-            )
-          : conclude(answer)
     )
   }
 

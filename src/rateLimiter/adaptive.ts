@@ -73,28 +73,33 @@ export const applySignal = (pace: Pace, settings: Settings, now: number, signal:
   }
 }
 
+/** Headers can be wrong: they have no effect for longer than this, in milliseconds. */
+const longestEffect = 60_000
+
+/** The slowest rate by headers, as a share of the configured one. */
+export const minimumByHeaders = 0.05
+
 /**
- * Lowers a bucket to what the provider reports as remaining, and refills it until the provider's reset no faster than that lasts.
- * If the provider has a token bucket, this settles at its true rate with half of it in reserve; if it counts from reset to reset,
- * the rest is spread over the time.
+ * Withholds from a bucket what the provider does not report as remaining, and refills it until the provider's reset no faster than
+ * that lasts. If the provider has a token bucket, this settles at its true rate with half of it in reserve; if it counts from reset to
+ * reset, the rest is spread over the time. A reset that has passed says nothing. Returns the same bucket if this changes nothing.
  */
 const limitTo = (
   bucket: Bucket.Bucket,
-  settings: Settings,
+  minimum: number,
   remaining: number | undefined,
   reset: Duration.Duration | undefined
 ): Bucket.Bucket => {
-  if (remaining === undefined) return bucket
-  const lowered = Bucket.lower(bucket, remaining)
-  const time = reset === undefined ? 0 : Duration.toMillis(reset)
-  if (!(time > 0 && time < Infinity)) return { ...lowered, slowdown: undefined }
-  const slowest = bucket.rate === Infinity ? 0 : bucket.rate * settings.minimum
-  const rate = Math.max(slowest, remaining / time)
-  return { ...lowered, slowdown: rate < bucket.rate && rate > 0 ? { until: bucket.updatedAt + time, rate } : undefined }
+  if (remaining === undefined || !(remaining >= 0)) return bucket
+  const time = reset === undefined ? longestEffect : Math.min(Duration.toMillis(reset), longestEffect)
+  if (!(time > 0)) return bucket
+  const slowest = bucket.rate === Infinity ? 0 : bucket.rate * minimum
+  const rate = reset === undefined ? bucket.rate : Math.max(slowest, remaining / time)
+  return Bucket.slowDown(bucket, remaining, bucket.updatedAt + time, rate)
 }
 
-export const limitRequests = (bucket: Bucket.Bucket, settings: Settings, limits: RateLimits): Bucket.Bucket =>
-  limitTo(bucket, settings, limits.remainingRequests, limits.resetRequests)
+export const limitRequests = (bucket: Bucket.Bucket, minimum: number, limits: RateLimits): Bucket.Bucket =>
+  limitTo(bucket, minimum, limits.remainingRequests, limits.resetRequests)
 
-export const limitTokens = (bucket: Bucket.Bucket, settings: Settings, limits: RateLimits): Bucket.Bucket =>
-  limitTo(bucket, settings, limits.remainingTokens, limits.resetTokens)
+export const limitTokens = (bucket: Bucket.Bucket, minimum: number, limits: RateLimits): Bucket.Bucket =>
+  limitTo(bucket, minimum, limits.remainingTokens, limits.resetTokens)

@@ -49,6 +49,8 @@ export interface Refusals {
   /** The wait is infinite after the end of a refill schedule. */
   readonly tooLong: (wait: number, allowed: number) => RateLimitError
   readonly waitedEnough: (allowed: number) => RateLimitError
+  /** Undefined if another call can join the `waiting` ones; `wait` is how long it would wait, if that is known. */
+  readonly ofQueue: (waiting: number, wait?: number) => RateLimitError | undefined
   /** Undefined if the limiter can grant them. */
   readonly ofPermits: (n: number) => InvalidRequestError | undefined
   readonly ofTokens: (estimate: number) => InvalidRequestError | undefined
@@ -73,6 +75,13 @@ export const make = (settings: Settings): Refusals => {
       rateLimitError(
         `The limit of ${limit} made this call wait longer than the ${format(allowed)} allowed, and calls in flight have not ended. Try again later, or raise the limit or maxWait.`
       ),
+    ofQueue: (waiting, wait) =>
+      waiting < settings.maxQueueLength
+        ? undefined
+        : rateLimitError(
+            `The queue for the limit of ${limit} is full: ${waiting} calls wait already. Send fewer calls at the same time, try again later, or raise the limit or maxQueueLength.`,
+            wait
+          ),
     ofPermits: (n) =>
       !isAmount(n)
         ? limitTooSmall(`The number of permits must be a positive number, not ${n}.`)

@@ -45,11 +45,22 @@ export interface Options {
   readonly maxConcurrency?: number
   /** The longest wait of a caller. @default "30 seconds" */
   readonly maxWait?: Duration.DurationInput
+  /**
+   * The most callers that wait at the same time, each of which costs memory: the next one fails at once. A call that has a place and
+   * waits again, because it found no key, keeps it. @default 10,000
+   *
+   * @since 0.2.0
+   */
+  readonly maxQueueLength?: number
   /** Options for callers of the priority "batch". */
   readonly batch?: BatchOptions
   /**
-   * Adapts to the provider's signals, which every `LLM` passes to `observe`: slower at once after a refusal, faster step by step
-   * while calls are served, and never faster than what the headers report as remaining lasts. @default false
+   * Adapts to the provider's signals, which every `LLM` passes to `observe`. The configured limits are never exceeded.
+   *
+   * By default calls are never faster than what the headers of answers report as remaining lasts, so that the provider refuses none;
+   * headers have no effect for longer than a minute, and none where calls of several models or accounts share the limiter. `true` or
+   * options also make it slower at once after a refusal, and faster step by step while calls are served. `false` turns all of it
+   * off. With `refill` it is off, and in Redis unless it is set. @default the headers alone
    */
   readonly adaptive?: boolean | AdaptiveOptions
 }
@@ -271,7 +282,7 @@ export interface Reservation {
 export interface UnsafeReservation extends Required<Reservation> {}
 
 /**
- * Why a call is refused: `RateLimitError` when its wait would exceed or has exceeded `maxWait`; `InvalidRequestError` with the
+ * Why a call is refused: `RateLimitError` when its wait would exceed or has exceeded `maxWait`, or the queue is full; `InvalidRequestError` with the
  * code `limit_too_small` when it needs more than the limit ever allows at once; from a limiter shared by processes also
  * `SharedStateError`, when the shared state is unreachable.
  *

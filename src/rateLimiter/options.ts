@@ -15,9 +15,12 @@ export interface Settings {
   readonly tokensPerMinute: number | undefined
   readonly maxConcurrency: number | undefined
   readonly maxWait: number
+  readonly maxQueueLength: number
   readonly batchMaxWait: number
   readonly aging: number
   readonly adaptive: Adaptive.Settings | undefined
+  /** Whether the headers of a provider slow the limiter down. */
+  readonly followsHeaders: boolean
   /**
    * The monotonic time at which the limiter was empty, for one that goes on with the limits of another. A refill by a schedule and the
    * requests of a day begin anew.
@@ -69,7 +72,7 @@ export const read = (options: Options): readonly [Settings, ReadonlyArray<string
   }
   const [adaptive, adaptiveFaults] =
     options.adaptive === undefined || options.adaptive === false ? [undefined, []] : Adaptive.settings(options.adaptive)
-  const { faults: durationFaults, millis } = Checks.make()
+  const { faults: checkedFaults, millis, number } = Checks.make()
   const settings = {
     ...rates(options),
     refill: options.refill,
@@ -78,9 +81,11 @@ export const read = (options: Options): readonly [Settings, ReadonlyArray<string
     tokensPerMinute,
     maxConcurrency,
     maxWait: millis("maxWait", options.maxWait ?? "30 seconds", Checks.anyLength),
+    maxQueueLength: Checks.queueLength(number, options.maxQueueLength),
     batchMaxWait: millis("batch.maxWait", options.batch?.maxWait ?? "10 minutes", Checks.anyLength),
     aging: millis("batch.aging", options.batch?.aging ?? "30 seconds", Checks.anyLength),
-    adaptive
+    adaptive,
+    followsHeaders: options.adaptive !== false && options.refill === undefined
   }
   const faults = Object.entries(positive).flatMap(([name, value]) =>
     value === undefined || isAmount(value) ? [] : [`${name}: expected a positive number, actual ${value}`]
@@ -95,7 +100,7 @@ export const read = (options: Options): readonly [Settings, ReadonlyArray<string
       ...faults,
       ...exclusive.map((name) => `refill: cannot be combined with ${name}`),
       ...(isFraction ? [`maxConcurrency: expected a whole number, actual ${maxConcurrency}`] : []),
-      ...durationFaults,
+      ...checkedFaults,
       ...(settings.aging < Infinity ? [] : ["batch.aging: expected a finite duration"]),
       ...adaptiveFaults
     ]

@@ -42,11 +42,7 @@ export const make = (models: ReadonlyMap<string, Service>, others: Service): Ser
         }
       : {}),
     ...(all.some(({ observe }) => observe !== undefined)
-      ? { observe: (signal: Signal, model?: string) => of(model).observe?.(signal) ?? Effect.void }
+      ? { observe: (signal: Signal, model?: string) => of(model).observe?.(signal, model) ?? Effect.void }
       : {})
   }
 }
-
-/** Whether the limiter or one of its models limits tokens. */
-export const countsTokens = ({ models = {}, tokens }: LimiterStatus): boolean =>
-  tokens !== undefined || Object.values(models).some(countsTokens)

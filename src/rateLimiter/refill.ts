@@ -1,6 +1,6 @@
 /**
  * The recurrences of a refill schedule. They are computed one after another when a call depends on them, so that a limiter needs no
- * fiber and no scope, and each wait is computed in advance. Times are in milliseconds since the epoch.
+ * fiber and no scope, and each wait is computed in advance. Times are in milliseconds since the epoch, by the wall clock.
  */
 import { Effect, type Schedule, ScheduleDecision, ScheduleIntervals } from "effect"
 
@@ -27,6 +27,13 @@ export const start = (schedule: Schedule.Schedule<unknown, void>, now: number): 
   at: now,
   state: schedule.initial
 })
+
+/** A wall clock that lags behind by more than this has been set back; by less, it is slewed or its milliseconds are cut off. */
+const setBack = 1000
+
+/** The cursor after its recurrence has come: at the present if the wall clock has been set back since it was computed. */
+export const resume = (cursor: Cursor, now: number): Cursor =>
+  cursor.at > now + setBack ? { ...cursor, at: now } : cursor
 
 /** Steps the schedule as its driver would, which resumes exactly at the last recurrence. Undefined after its end. */
 const step = (schedule: Schedule.Schedule<unknown, void>, { at, state }: Cursor): Effect.Effect<Cursor | undefined> =>

@@ -3,12 +3,13 @@ import { Clock, Context, Duration, Effect, Fiber, MutableRef, Option, SortedMap 
 import * as Permits from "./permits.js"
 import * as Refill from "./refill.js"
 import type { RateLimitError } from "../vocabulary/LLMError.js"
+import type { RateLimits } from "../wire/headers/rateLimits.js"
 import type { BucketStatus, LimiterStatus, Priority, Service, Signal, UnsafeReservation, WaitOptions } from "./model.js"
 import { CurrentPriority } from "./model.js"
 import type { Settings } from "./options.js"
 import { isAmount, isUsed } from "./options.js"
 import * as Refusals from "./errors.js"
-import { clockOf, longestTimer, now as nowOf, synchronously } from "../internal/clock.js"
+import { clockOf, now as timeOf, synchronously, timerDelay } from "../internal/clock.js"
 import * as Adaptive from "./adaptive.js"
 import * as SlidingWindow from "../internal/slidingWindow.js"
 import * as Bucket from "./tokenBucket.js"
@@ -22,7 +23,7 @@ export interface LocalLimiter extends Service, Permits.PermitReservations {}
 const minute = 60_000
 const day = 24 * 60 * minute
 
-const initialState = (settings: Settings, startedAt: number): State => {
+const initialState = (settings: Settings, startedAt: number, wall: number): State => {
   const { emptySince, refill, requestsPerDay, requestsPerMinute, tokensPerMinute } = settings
   const isEmpty = emptySince !== undefined && refill === undefined
   const now = isEmpty ? emptySince : startedAt
@@ -37,7 +38,7 @@ const initialState = (settings: Settings, startedAt: number): State => {
   const requests = bucket(settings.capacity, settings.refillRate)
   return {
     requests: refill === undefined ? requests : { ...requests, recurrences: { times: [], isComplete: false } },
-    cursor: refill === undefined ? undefined : Refill.start(refill, now),
+    cursor: refill === undefined ? undefined : Refill.start(refill, wall),
     tokens: tokensPerMinute === undefined ? undefined : bucket(tokensPerMinute, tokensPerMinute / 60),
     windows: [
       ...(requestsPerMinute === undefined ? [] : [ofMinute(requestsPerMinute)]),
@@ -55,14 +56,17 @@ const initialState = (settings: Settings, startedAt: number): State => {
 
 export const make = (settings: Settings): Effect.Effect<LocalLimiter> =>
   Effect.gen(function* () {
-    const { adaptive, maxConcurrency, refill, tokensPerMinute } = settings
+    const { adaptive, followsHeaders, maxConcurrency, refill, tokensPerMinute } = settings
     const refusals = Refusals.make(settings)
-    // A schedule such as cron follows the wall clock.
-    const timeOf = refill === undefined ? nowOf : (clock: Clock.Clock): number => clock.unsafeCurrentTimeMillis()
-    const start = yield* Effect.clockWith((clock) => Effect.sync(() => timeOf(clock)))
-    const state = MutableRef.make(initialState(settings, start))
+    const [start, wallStart] = yield* Effect.clockWith((clock) =>
+      Effect.sync(() => [timeOf(clock), clock.unsafeCurrentTimeMillis()] as const)
+    )
+    const state = MutableRef.make(initialState(settings, start, wallStart))
 
-    /** Computes further recurrences of the refill schedule: as many as are known already, so that repetition is linear. */
+    /**
+     * Computes further recurrences of the refill schedule: as many as are known already, so that repetition is linear. A schedule
+     * such as cron follows the wall clock: each recurrence comes after the time that the wall clock now lacks until it.
+     */
     const computeRecurrences: Effect.Effect<void> =
       refill === undefined
         ? Effect.void
@@ -71,12 +75,17 @@ export const make = (settings: Settings): Effect.Effect<LocalLimiter> =>
             const { recurrences } = requests
             return cursor === undefined || recurrences === undefined
               ? Effect.void
-              : Effect.map(
-                  Refill.compute(refill, cursor, timeOf(clock), Math.max(1, recurrences.times.length)),
-                  (computed) => {
-                    state.current = withRecurrences(state.current, cursor, computed)
-                  }
-                )
+              : Effect.suspend(() => {
+                  const now = timeOf(clock)
+                  const wall = clock.unsafeCurrentTimeMillis()
+                  const isPast = recurrences.times.every((time) => time <= now)
+                  const from = isPast ? Refill.resume(cursor, wall) : cursor
+                  const count = Math.max(1, recurrences.times.length)
+                  return Effect.map(Refill.compute(refill, from, wall, count), (computed) => {
+                    const times = computed.times.map((time) => time - wall + now)
+                    state.current = withRecurrences(state.current, cursor, { ...computed, times })
+                  })
+                })
           })
 
     yield* computeRecurrences
@@ -157,8 +166,7 @@ export const make = (settings: Settings): Effect.Effect<LocalLimiter> =>
       const awaitWakeup = (wait: number): Effect.Effect<void> => {
         const woken = Effect.interruptible(waiter.wakeup.await)
         if (wait === Infinity) return woken
-        // Timers have whole milliseconds: an early wakeup would only sleep again.
-        const sleep = Effect.sleep(Math.min(Math.ceil(wait), longestTimer))
+        const sleep = Effect.sleep(timerDelay(wait))
         return Effect.flatMap(Effect.fork(Effect.interruptible(Effect.zipRight(sleep, waiter.wakeup.open))), (timer) =>
           Effect.ensuring(woken, Fiber.interrupt(timer))
         )
@@ -252,6 +260,9 @@ export const make = (settings: Settings): Effect.Effect<LocalLimiter> =>
         if (allowed === 0 && Queue.exceedsConcurrency(current, request)) {
           return [Effect.fail(refusals.waitedEnough(allowed)), current]
         }
+        // A call that waits again has a place.
+        const full = wait.arrivedAgo === undefined ? refusals.ofQueue(SortedMap.size(current.queue), needed) : undefined
+        if (full !== undefined) return [Effect.fail(full), current]
         const wakeup = Effect.unsafeMakeLatch(false)
         const waiter: Queue.Waiter = { ...request, deadline: now + allowed, wakeup }
         const [after, evictedWaiters] = Queue.enqueue({ ...current, arrivals: current.arrivals + 1 }, position, waiter)
@@ -373,27 +384,40 @@ export const make = (settings: Settings): Effect.Effect<LocalLimiter> =>
       }
     }
 
-    const applySignal =
-      (signal: Signal, pacing: Adaptive.Settings) =>
-      (current: State, now: number): State =>
-        signal._tag === "Headers"
-          ? {
-              ...current,
-              requests: Adaptive.limitRequests(current.requests, pacing, signal.limits),
-              tokens:
-                current.tokens === undefined ? undefined : Adaptive.limitTokens(current.tokens, pacing, signal.limits)
-            }
-          : withPace(current, Adaptive.applySignal(current.pace, pacing, now, signal))
+    const limitsOf = (current: State, limits: RateLimits) => {
+      const minimum = adaptive?.minimum ?? Adaptive.minimumByHeaders
+      const tokens = current.tokens && Adaptive.limitTokens(current.tokens, minimum, limits)
+      return { requests: Adaptive.limitRequests(current.requests, minimum, limits), tokens }
+    }
 
-    const unsafeObserve: Service["unsafeObserve"] =
-      adaptive === undefined
-        ? undefined
-        : (clock, signal) => {
-            const isWithoutEffect =
-              (signal._tag === "Served" && state.current.pace.share === 1) ||
-              (signal._tag === "Headers" && signal.share < 1)
-            if (!isWithoutEffect) unsafeUpdate(clock, applySignal(signal, adaptive), true)
+    /** Headers change the state seldom, and a change recalculates the waits of all waiters. */
+    const followHeaders = (clock: Clock.Clock, limits: RateLimits): void => {
+      const current = Queue.refill(state.current, timeOf(clock))
+      const { requests, tokens } = limitsOf(current, limits)
+      if (requests === current.requests && tokens === current.tokens) return
+      unsafeUpdate(clock, (current) => ({ ...current, ...limitsOf(current, limits) }), true)
+    }
+
+    /** A provider limits each model by itself: the headers of one say nothing about a limiter that several share. */
+    let model: string | undefined
+    let isShared = false
+
+    const unsafeObserve: Service["unsafeObserve"] = !followsHeaders
+      ? undefined
+      : (clock, signal, calledModel) => {
+          isShared ||= model !== undefined && calledModel !== undefined && calledModel !== model
+          model ??= calledModel
+          if (signal._tag === "Headers") {
+            if (signal.share === 1 && (adaptive !== undefined || !isShared)) followHeaders(clock, signal.limits)
+            return
           }
+          if (adaptive === undefined || (signal._tag === "Served" && state.current.pace.share === 1)) return
+          unsafeUpdate(
+            clock,
+            (current, now) => withPace(current, Adaptive.applySignal(current.pace, adaptive, now, signal)),
+            true
+          )
+        }
 
     return {
       take,
@@ -425,7 +449,10 @@ export const make = (settings: Settings): Effect.Effect<LocalLimiter> =>
         ),
       ...(unsafeObserve === undefined
         ? {}
-        : { unsafeObserve, observe: (signal: Signal) => synchronously((clock) => unsafeObserve(clock, signal)) })
+        : {
+            unsafeObserve,
+            observe: (signal: Signal, model?: string) => synchronously((clock) => unsafeObserve(clock, signal, model))
+          })
     }
   })
 

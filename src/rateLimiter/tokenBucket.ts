@@ -5,6 +5,8 @@ export interface Slowdown {
   readonly until: number
   /** Tokens per millisecond. */
   readonly rate: number
+  /** What was withheld from the bucket when this began, and is there again when it ends. */
+  readonly withheld: number
 }
 
 /** The moments at which a schedule fills a bucket. */
@@ -53,7 +55,8 @@ const refillOver = (time: number, rate: number): number => (time > 0 ? time * ra
 const refillUntil = ({ slowdown, rate, updatedAt }: Bucket, now: number): number => {
   if (slowdown === undefined || updatedAt >= slowdown.until) return refillOver(now - updatedAt, rate)
   const turn = Math.min(now, slowdown.until)
-  return refillOver(turn - updatedAt, Math.min(rate, slowdown.rate)) + refillOver(now - turn, rate)
+  const slowly = refillOver(turn - updatedAt, Math.min(rate, slowdown.rate))
+  return now < slowdown.until ? slowly : slowly + slowdown.withheld + refillOver(now - turn, rate)
 }
 
 const fillByRecurrences = (bucket: Bucket, { isComplete, times }: Recurrences, now: number): Bucket => {
@@ -83,6 +86,26 @@ export const lower = (bucket: Bucket, left: number | undefined): Bucket =>
     ? bucket
     : { ...bucket, available: Math.min(bucket.available, Math.max(0, left)) }
 
+/**
+ * Withholds what is above `left`, and refills until `until` no faster than at `rate`. Then the bucket is as if this had not been, but
+ * for what was taken. Replaces what was withheld before, and returns the same bucket if this changes nothing.
+ */
+export const slowDown = (bucket: Bucket, left: number, until: number, rate: number): Bucket => {
+  const { available, slowdown, updatedAt } = bucket
+  const before = slowdown !== undefined && updatedAt < slowdown.until ? slowdown.withheld : 0
+  const whole = Math.min(bucket.capacity, available + before)
+  const isSlower = rate < bucket.rate
+  if (whole <= left && !isSlower) {
+    return slowdown === undefined ? bucket : { ...bucket, available: whole, slowdown: undefined }
+  }
+  const rest = Math.min(whole, left)
+  return {
+    ...bucket,
+    available: rest,
+    slowdown: { until, rate: Math.min(bucket.rate, rate), withheld: whole > rest ? whole - rest : 0 }
+  }
+}
+
 const waitForRecurrence = ({ isComplete, times: [next] }: Recurrences, now: number): number =>
   next === undefined ? (isComplete ? Infinity : Number.NaN) : next - now
 
@@ -99,7 +122,8 @@ export const waitFor = (bucket: Bucket, amount: number): number => {
   if (slowdown === undefined || updatedAt >= slowdown.until) return missing / rate
   const length = slowdown.until - updatedAt
   const slow = Math.min(rate, slowdown.rate)
-  return length * slow >= missing ? missing / slow : length + (missing - length * slow) / rate
+  if (refillOver(length, slow) >= missing) return missing / slow
+  return length + Math.max(0, missing - length * slow - slowdown.withheld) / rate
 }
 
 /** The current rate in tokens per millisecond. */

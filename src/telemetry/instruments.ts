@@ -24,6 +24,7 @@ export const make = (
   }
   const waits = Metrics.ofWaits(info)
   const retries = Metrics.ofRetries(info)
+  const estimated = Metrics.ofEstimates(info)
 
   const probeOf = (key: ApiKey, clock: Clock.Clock, span: Tracer.Span | undefined): AttemptProbe => ({
     around: (effect) => (span === undefined ? effect : Effect.withParentSpan(effect, span)),
@@ -45,7 +46,8 @@ export const make = (
       ? {
           recorder: {
             started: (key, labels) => metricsOf(key).started(labels),
-            ended: (key, outcome, verdict, labels) => metricsOf(key).ended(outcome, verdict, labels)
+            ended: (key, outcome, verdict, labels) => metricsOf(key).ended(outcome, verdict, labels),
+            estimated
           }
         }
       : {}),

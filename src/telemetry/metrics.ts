@@ -12,6 +12,9 @@ import { metricLabel } from "./callerLabel.js"
 /** From 5 ms to about 11 minutes. */
 const seconds = MetricBoundaries.exponential({ start: 0.005, factor: 2, count: 18 })
 
+/** Tokens by which an estimate can differ. */
+const errors = [10, 100, 300, 1000, 3000, 10_000, 30_000, 100_000]
+
 const counter = (name: string, description: string) => MetricKey.counter(name, { description, incremental: true })
 
 const keys = {
@@ -30,7 +33,12 @@ const keys = {
     description: "Requests in flight on a key, divided by its maxConcurrency, or by its weight when it has none"
   }),
   cooldowns: counter("llm_cooldowns_total", "Cooldowns of a key, by reason"),
-  wait: MetricKey.histogram("llm_wait_seconds", seconds, "Time that calls waited for a permit or a key")
+  wait: MetricKey.histogram("llm_wait_seconds", seconds, "Time that calls waited for a permit or a key"),
+  estimateError: MetricKey.histogram(
+    "llm_token_estimate_error_tokens",
+    MetricBoundaries.fromIterable([...errors.map((tokens) => -tokens).reverse(), 0, ...errors]),
+    "Tokens of an answer beyond those reserved of a limit per minute; below zero if it used less"
+  )
 }
 
 export const metrics = {
@@ -43,7 +51,8 @@ export const metrics = {
   inFlight: Metric.fromMetricKey(keys.inFlight),
   loadFactor: Metric.fromMetricKey(keys.loadFactor),
   cooldowns: Metric.fromMetricKey(keys.cooldowns),
-  wait: Metric.fromMetricKey(keys.wait)
+  wait: Metric.fromMetricKey(keys.wait),
+  estimateError: Metric.fromMetricKey(keys.estimateError)
 } as const
 
 export type Labels = Readonly<Record<string, string>>
@@ -114,6 +123,11 @@ export const ofWaits = (info: ModelInfo) => {
     limiter: (waited: number) => Metric.update(limiter, waited),
     pool: (waited: number) => Metric.update(pool, waited)
   }
+}
+
+export const ofEstimates = (info: ModelInfo): ((error: number, labels: FiberLabels) => void) => {
+  const errors = Metric.fromMetricKey(withLabels(labelsOf(info))(keys.estimateError))
+  return (error, labels) => errors.unsafeUpdate(error, labels)
 }
 
 export const ofRetries = (info: ModelInfo) => {

@@ -1,11 +1,12 @@
 /** What calls send through a limiter or a pool in Redis stays within the limits, and what they do not use is given back. */
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Fiber, Ref } from "effect"
+import { Effect, Fiber } from "effect"
 import * as KeyPool from "../../src/keyPool/KeyPool.js"
 import * as RateLimiter from "../../src/rateLimiter/RateLimiter.js"
 import * as Redis from "../../src/redis/Redis.js"
 import * as RedisRateLimiter from "../../src/redis/RedisRateLimiter.js"
 import { countingProvider, excess, llmOf } from "../support/countingProvider.js"
+import { measureDelay } from "../support/delay.js"
 import { eventually } from "../support/eventually.js"
 import { pool as redisPool } from "../support/redisPool.js"
 import { redisServer } from "../support/redisServer.js"
@@ -14,19 +15,6 @@ const redisLimiter = (url: string, options: RateLimiter.Options) =>
   Effect.flatMap(Redis.make({ url, timeout: "1 minute", probeInterval: "50 millis" }), (redis) =>
     Effect.provideService(RedisRateLimiter.make({ name: "shared", ...options }), Redis.Redis, redis)
   )
-
-/** The longest time, in milliseconds, by which this process wakes a fiber too late. A request can be sent so much later. */
-const measureDelay = Effect.gen(function* () {
-  const longest = yield* Ref.make(0)
-  const measure = Effect.gen(function* () {
-    const before = performance.now()
-    yield* Effect.sleep(5)
-    const delay = performance.now() - before - 5
-    yield* Ref.update(longest, (most) => Math.max(most, delay))
-  })
-  yield* Effect.forkScoped(Effect.forever(measure))
-  return Ref.get(longest)
-})
 
 const limits = { capacity: 2, refillRate: 4, maxConcurrency: 8 }
 

@@ -61,7 +61,7 @@ const series = Effect.gen(function* () {
         ]
       })
     ),
-    Effect.provide(RateLimiter.layerUnlimited)
+    Effect.provide(RateLimiter.layer({ capacity: 100, refillRate: 100, tokensPerMinute: 1_000_000 }))
   )
   yield* Effect.all([llm.chat("?"), llm.chat("?")], { concurrency: "unbounded" })
   yield* Stream.runDrain(llm.chatStream("?"))

@@ -27,7 +27,7 @@ export type WhenAway = "fail" | { readonly share: number }
  * @since 0.1.0
  * @category model
  */
-export interface Options extends Omit<PoolOptions, "strategy"> {
+export interface Options extends Omit<PoolOptions, "maxQueueLength" | "strategy"> {
   /** @default "least-loaded" */
   readonly strategy?: Strategy
   /** The longest time until the keys of a lost process are free again. @default "30 seconds" */

@@ -203,6 +203,8 @@ export const make = ({ refusals, scripts, sync }: Dependencies): Effect.Effect<W
       Effect.gen(function* () {
         const clock = yield* Effect.clock
         const arrivedAt = MonotonicClock.now(clock)
+        const full = refusals.ofQueue(Queue.size(yield* Ref.get(queue)))
+        if (full !== undefined) return yield* full
         const ticket = yield* Ref.modify(queue, Queue.nextArrival)
         const result = yield* Deferred.make<AcquireResult, RateLimitError | RedisError>()
         const waiter: Waiter = { request, position: { at: arrivedAt + aging, ticket }, arrivedAt, maxWait, result }

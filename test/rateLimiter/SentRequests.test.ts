@@ -1,0 +1,202 @@
+/**
+ * The limits of a limiter hold for the requests that a provider receives over sockets. The server's own log is the witness; what a
+ * limiter reports as granted plays no part.
+ */
+import { describe, expect, it } from "@effect/vitest"
+import type { HttpClient } from "@effect/platform"
+import type { Scope } from "effect"
+import { Array, Duration, Effect, Fiber, Schedule, Stream } from "effect"
+import { createServer } from "node:http"
+import * as KeyPool from "../../src/keyPool/KeyPool.js"
+import * as LLM from "../../src/LLM.js"
+import * as ChatCompletionsClient from "../../src/provider/ChatCompletionsClient.js"
+import * as RateLimiter from "../../src/rateLimiter/RateLimiter.js"
+import type { Sent } from "../support/countingProvider.js"
+import { excess, mostWithin } from "../support/countingProvider.js"
+import { measureDelay } from "../support/delay.js"
+import { transports } from "../support/transports.js"
+
+/** The tokens of a call as it estimates them and as the server counts them. */
+const tokensPerCall = 108
+
+/** A server whose answers have a usage, and what it was sent. The first request is refused with this Retry-After. */
+const witness = (retryAfter: number, millis: number) =>
+  Effect.gen(function* () {
+    const sent: Array<Sent> = []
+    const inFlight = new Map<string, number>()
+    const server = createServer((request, response) => {
+      let text = ""
+      request.on("data", (piece: Buffer) => (text += piece.toString()))
+      request.on("end", () => {
+        const isServed = sent.length > 0 || retryAfter === 0
+        const body: unknown = JSON.parse(text)
+        const { model, stream } = Object.assign({ model: "", stream: false }, body)
+        const current = (inFlight.get(model) ?? 0) + 1
+        inFlight.set(model, current)
+        const keyId = String(request.headers.authorization)
+        sent.push({ at: performance.now(), keyId, model, inFlight: current, isServed })
+        response.on("close", () => inFlight.set(model, (inFlight.get(model) ?? 0) - 1))
+        if (!isServed) {
+          response.writeHead(429, { "retry-after": String(retryAfter) })
+          response.end("{}")
+          return
+        }
+        const usage = { prompt_tokens: 8, completion_tokens: tokensPerCall - 8, total_tokens: tokensPerCall }
+        const common = { id: "answer", created: 1, model: "model", usage }
+        const reply = { role: "assistant", content: "yes" }
+        setTimeout(() => {
+          if (stream === true) {
+            const choices = [{ index: 0, delta: reply, finish_reason: "stop" }]
+            response.writeHead(200, { "content-type": "text/event-stream" })
+            response.end(`data: ${JSON.stringify({ ...common, choices })}\n\ndata: [DONE]\n\n`)
+          } else {
+            const choices = [{ index: 0, message: reply, finish_reason: "stop" }]
+            response.writeHead(200, { "content-type": "application/json" })
+            response.end(JSON.stringify({ ...common, choices }))
+          }
+        }, millis)
+      })
+    })
+    yield* Effect.acquireRelease(
+      Effect.async<void>((resume) => void server.listen(0, "127.0.0.1", () => resume(Effect.void))),
+      () => Effect.async<void>((resume) => (server.closeAllConnections(), void server.close(() => resume(Effect.void))))
+    )
+    const address = server.address()
+    const port = typeof address === "object" && address !== null ? address.port : 0
+    return { baseUrl: `http://127.0.0.1:${port}/v1`, sent }
+  })
+
+const llmAt = (baseUrl: string, model: string, pool: KeyPool.Service, limiter: RateLimiter.Service) =>
+  LLM.make({ model, retry: false, defaults: { maxTokens: tokensPerCall - 8 } }).pipe(
+    Effect.provide(ChatCompletionsClient.layer({ provider: "witness", baseUrl })),
+    Effect.provideService(KeyPool.KeyPool, pool),
+    Effect.provideService(RateLimiter.RateLimiter, limiter)
+  )
+
+const makePool = (key: Partial<{ readonly maxConcurrency: number }> = {}, name = "one") =>
+  KeyPool.make({ provider: "witness", keys: [{ key: name, ...key }], maxWait: "10 minutes" })
+
+const makeLimiter = (limits: RateLimiter.Options) => RateLimiter.make({ maxWait: "10 minutes", ...limits })
+
+/** Sends one call, and 24 more 200 ms later, every other one as a stream, and stops those that wait after `seconds`. */
+const crowd = (llms: ReadonlyArray<LLM.Service>, seconds: number) =>
+  Effect.gen(function* () {
+    const call = (index: number) => {
+      const llm = llms[index % llms.length]
+      const answer = index % 4 < 2 ? llm?.chat("?") : Stream.runDrain(llm?.chatStream("?") ?? Stream.empty)
+      return Effect.fork(Effect.exit(answer ?? Effect.void))
+    }
+    const first = yield* call(0)
+    yield* Effect.sleep("200 millis")
+    const others = yield* Effect.forEach(Array.range(1, 24), call)
+    yield* Effect.sleep(Duration.seconds(seconds))
+    yield* Fiber.interruptAll([first, ...others])
+  })
+
+interface Kind {
+  readonly limits: RateLimiter.Options
+  /**
+   * `late` is the time, in milliseconds, by which the server can receive a request later than it was sent: a permit is spent when its
+   * request is sent.
+   */
+  readonly holds: (sent: ReadonlyArray<Sent>, late: number) => void
+}
+
+const bucket = { capacity: 2, refillRate: 2 }
+
+const withinBucket: Kind["holds"] = (sent, late) =>
+  expect(excess(sent, bucket.capacity, bucket.refillRate)).toBeLessThanOrEqual((bucket.refillRate * late) / 1000)
+
+const kinds: Readonly<Record<string, Kind>> = {
+  bucket: { limits: bucket, holds: withinBucket },
+  schedule: {
+    limits: { capacity: 3, refill: Schedule.fixed("2 seconds") },
+    // Two periods meet within a shorter time.
+    holds: (sent, late) => expect(mostWithin(sent, 2000 - late)).toBeLessThanOrEqual(6)
+  },
+  minute: {
+    limits: { requestsPerMinute: 10 },
+    holds: (sent) => expect(sent.length).toBeLessThanOrEqual(10)
+  },
+  day: { limits: { requestsPerDay: 10 }, holds: (sent) => expect(sent.length).toBeLessThanOrEqual(10) },
+  tokens: {
+    limits: { capacity: 1000, refillRate: 1000, tokensPerMinute: 6 * tokensPerCall },
+    // The tokens of the refused request are given back; a tenth of a call is refilled in a second.
+    holds: (sent) => expect(sent.filter(({ isServed }) => isServed).length).toBeLessThanOrEqual(7)
+  },
+  concurrency: {
+    limits: { maxConcurrency: 2 },
+    // The server can see the end of a response after the next request on another connection.
+    holds: (sent) => expect(Math.max(...sent.map(({ inFlight }) => inFlight))).toBeLessThanOrEqual(3)
+  },
+  adaptive: { limits: { ...bucket, adaptive: true }, holds: withinBucket }
+}
+
+/** Runs calls against a server of its own. Returns what it received through each limiter. */
+type Scenario = (
+  kind: Kind
+) => Effect.Effect<ReadonlyArray<ReadonlyArray<Sent>>, unknown, HttpClient.HttpClient | Scope.Scope>
+
+const cooldown: Scenario = ({ limits }) =>
+  Effect.gen(function* () {
+    const { baseUrl, sent } = yield* witness(2, 20)
+    yield* crowd([yield* llmAt(baseUrl, "one", yield* makePool(), yield* makeLimiter(limits))], 5)
+    // A limiter that stands still would be within every limit.
+    expect(sent.length).toBeGreaterThanOrEqual(3)
+    return [sent]
+  })
+
+const busyKey: Scenario = ({ limits }) =>
+  Effect.gen(function* () {
+    const { baseUrl, sent } = yield* witness(0, 1500)
+    const pool = yield* makePool({ maxConcurrency: 3 })
+    yield* crowd([yield* llmAt(baseUrl, "one", pool, yield* makeLimiter(limits))], 5)
+    return [sent]
+  })
+
+const onePool: Scenario = ({ limits }) =>
+  Effect.gen(function* () {
+    const { baseUrl, sent } = yield* witness(2, 20)
+    const pool = yield* makePool()
+    const models = ["one", "two"]
+    const llms = yield* Effect.forEach(models, (model) =>
+      Effect.flatMap(makeLimiter(limits), (limiter) => llmAt(baseUrl, model, pool, limiter))
+    )
+    yield* crowd(llms, 5)
+    return models.map((each) => sent.filter(({ model }) => model === each))
+  })
+
+const oneLimiter: Scenario = ({ limits }) =>
+  Effect.gen(function* () {
+    const { baseUrl, sent } = yield* witness(2, 20)
+    const limiter = yield* makeLimiter(limits)
+    const llms = yield* Effect.forEach(["one", "two"], (name) =>
+      Effect.flatMap(makePool({}, name), (pool) => llmAt(baseUrl, "one", pool, limiter))
+    )
+    yield* crowd(llms, 5)
+    return [sent]
+  })
+
+const scenarios = [
+  ["while calls wait for the end of a key's Retry-After", cooldown],
+  ["while calls wait for a key at its maxConcurrency", busyKey],
+  ["for one pool under two limiters, each by itself", onePool],
+  ["for two pools under one limiter, both together", oneLimiter]
+] as const
+
+describe.concurrent.each(transports)(
+  "the requests that a server receives over %s stay within the limits",
+  (_, http) => {
+    for (const [title, scenario] of scenarios) {
+      it.scopedLive(title, () =>
+        Effect.gen(function* () {
+          const delay = yield* measureDelay
+          const all = Object.values(kinds)
+          const received = yield* Effect.forEach(all, scenario, { concurrency: "unbounded" })
+          const late = 2 * (yield* delay) + 20
+          for (const [index, { holds }] of all.entries()) for (const sent of received[index] ?? []) holds(sent, late)
+        }).pipe(Effect.provide(http))
+      )
+    }
+  }
+)
