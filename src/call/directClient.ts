@@ -37,8 +37,8 @@ export interface DirectStream {
  * `answer` is the same object in every call, and has the only accumulation of the stream: its text is collected once, by the client.
  */
 export interface StreamSink {
-  /** The events of one network read; never empty. `size`: the bytes of the read. */
-  readonly onEvents: (events: ReadonlyArray<ChatEvent>, answer: AnswerSoFar, size: number) => void
+  /** The events of one network read; never empty. `size`: the bytes of the read. `at`: the present time of the monotonic clock. */
+  readonly onEvents: (events: ReadonlyArray<ChatEvent>, answer: AnswerSoFar, size: number, at: number) => void
   /**
    * The stream is complete: its last event was `Finish`. It comes when the connection has ended, at most 100 milliseconds after `Finish`.
    */

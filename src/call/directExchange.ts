@@ -269,8 +269,9 @@ const streamReader = (
   const proceed = (events: ReadonlyArray<ChatEvent>, size = 0): void => {
     if (events.length > 0) {
       hasBegun = true
-      reader.waits()
-      sink.onEvents(events, collector, size)
+      const at = MonotonicClock.wholeNow(clock)
+      reader.waits(at)
+      sink.onEvents(events, collector, size, at)
       if (isClosed()) return
     }
     const phase = reader.phase()
@@ -316,7 +317,7 @@ export const make = (transport: DirectTransport, server: Server, wire: ClientWir
     const onWhole = ({ finish }: Running, result: Either.Either<ReadonlyArray<ChatEvent>, LLMError>): void => {
       if (Either.isLeft(result)) return finish(() => sink.onError(result.left, collector))
       for (const event of result.right) collector.add(event)
-      sink.onEvents(result.right, collector, 0)
+      sink.onEvents(result.right, collector, 0, MonotonicClock.wholeNow(call.clock))
       finish(() => sink.onEnd())
     }
     return send(transport, server, wire, request, call, true, {

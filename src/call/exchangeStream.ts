@@ -65,7 +65,7 @@ const readEvents = ({ call, clock, target }: Exchange, reader: StreamReader.Stre
     }
   }
   return Effect.suspend(() => {
-    reader.waits()
+    reader.waits(MonotonicClock.wholeNow(clock))
     return next()
   })
 }

@@ -171,10 +171,10 @@ const make = (plan: Plan, call: Call, direct: DirectClient | undefined) => {
   }
 
   /** Passes events on while the fiber waits. */
-  const passOn = (accepts: NonNullable<typeof accept>, events: ReadonlyArray<ChatEvent>): void => {
+  const passOn = (accepts: NonNullable<typeof accept>, events: ReadonlyArray<ChatEvent>, at: number): void => {
     try {
       if (accepts(Chunk.unsafeFromArray(events))) {
-        waitingSince = wholeNow(clock)
+        waitingSince = at
         return
       }
       waitingSince = undefined
@@ -187,14 +187,14 @@ const make = (plan: Plan, call: Call, direct: DirectClient | undefined) => {
     }
   }
 
-  const onEvents = (events: ReadonlyArray<ChatEvent>, soFar: AnswerSoFar, size: number): void => {
+  const onEvents = (events: ReadonlyArray<ChatEvent>, soFar: AnswerSoFar, size: number, at: number): void => {
     answer = soFar
     if (!isOpen) {
       isOpen = true
       latency = clock.unsafeCurrentTimeMillis() - startedAt
     }
     const isPlain = !events.some(isStartOrFinish)
-    if (isPlain && accept !== undefined) return passOn(accept, events)
+    if (isPlain && accept !== undefined) return passOn(accept, events, at)
     waitingSince = undefined
     reads.push(isPlain ? events : events.map(checked))
     unread += size
@@ -360,7 +360,7 @@ const make = (plan: Plan, call: Call, direct: DirectClient | undefined) => {
     )
     return Effect.map(
       whileChanged(
-        StreamFiber.start(open, { onEvents: (events, soFar) => onEvents(events, soFar, 1), onExit }),
+        StreamFiber.start(open, { onEvents: (events, soFar) => onEvents(events, soFar, 1, wholeNow(clock)), onExit }),
         Context.add(CallLimits, narrowed(limits, { deadline, idle }))
       ),
       (started) => {

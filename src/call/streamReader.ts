@@ -98,7 +98,7 @@ export interface StreamReader {
   /** What the stream waits for, after the events that were returned. */
   readonly phase: () => Phase
   /** Called when the consumer begins to wait for the next event: the idle time counts from then on. */
-  readonly waits: () => void
+  readonly waits: (at: number) => void
   /** Called when the consumer reads again after a pause: a grace period starts again, since nothing was read in between. */
   readonly resumes: () => void
 }
@@ -377,8 +377,8 @@ export const make = (received: Received, { collector, keepBytes, limits, wire }:
         ? readingOn
         : { _tag: "reading", until: finishingUntil }
     },
-    waits: () => {
-      waitingSince = now()
+    waits: (at) => {
+      waitingSince = at
     },
     resumes: () => {
       waitingSince = now()

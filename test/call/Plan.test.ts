@@ -66,7 +66,7 @@ const makeClient = (scripts: ReadonlyArray<Script>) => {
     chatStream: (_, __, sink) => ({
       ...begin(({ result }) => {
         if (Either.isLeft(result)) return sink.onError(result.left, nothing)
-        sink.onEvents(ChatEvent.fromResponse(result.right), nothing, 0)
+        sink.onEvents(ChatEvent.fromResponse(result.right), nothing, 0, 0)
         sink.onEnd()
       }),
       pause: () => {},
