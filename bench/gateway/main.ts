@@ -10,7 +10,7 @@
  * whose names contain one of the texts, and `--contestants effect-llm,Portkey` only the contestants.
  *
  * `--requests 1500`: JSON requests per contestant and round, and a quarter as many streams. `--rounds 3`.
- * `--warmup 2000`: as many before the first round, so that the code is compiled. `--connections 32,256`, where JSON and streams are
+ * `--warmup 20000`: as many before the first round: V8 goes on compiling the code of a gateway for thousands of requests. `--connections 32,256`, where JSON and streams are
  * measured under load. `--slow 500`: slow streams at once.
  * `--memory 100000`: requests before the memory is read, in each of `--runs 3` processes, after `--idle 10` seconds without any. This
  * part takes most of the time.
@@ -29,7 +29,7 @@ const { values } = parseArgs({
     only: { type: "string", default: "" },
     contestants: { type: "string", default: "" },
     requests: { type: "string", default: "1500" },
-    warmup: { type: "string", default: "2000" },
+    warmup: { type: "string", default: "20000" },
     rounds: { type: "string", default: "3" },
     connections: { type: "string", default: "32,256" },
     slow: { type: "string", default: "500" },
