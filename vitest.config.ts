@@ -7,6 +7,7 @@ const programs = [
   { program: "redis-server", tests: "test/redis/**", install: "apt-get install redis-server" },
   { program: "curl", tests: "test/gateway/Curl.test.ts", install: "apt-get install curl" },
   { program: "tmux", tests: "test/cli/terminal.test.ts", install: "apt-get install tmux" },
+  { program: "promtool", tests: "test/telemetry/PromtoolAlerts.test.ts", install: "apt-get install prometheus" },
   { program: "chromium", tests: "test/gateway/DashboardPage.test.ts", install: "apt-get install chromium" }
 ]
 

@@ -235,7 +235,7 @@ const makeParts = <R>(options: Options<R>): Effect.Effect<Parts, never, Models |
         others: [
           ...simple.others,
           ...(options.documents === false ? [] : yield* Routes.documents),
-          ...(options.metrics === false ? [] : [Routes.metrics(gatewayContext, options.metrics ?? {})])
+          ...(options.metrics === false ? [] : [yield* Routes.metrics(gatewayContext, options.metrics ?? {})])
         ]
       },
       [...Option.toArray(dashboard).map(({ router }) => router), ...(options.routers ?? [])]

@@ -431,8 +431,8 @@ export const make = (settings: Settings): Effect.Effect<LocalLimiter> =>
       reset: update(
         (current) => ({
           ...current,
-          requests: { ...current.requests, available: current.requests.capacity },
-          tokens: current.tokens === undefined ? undefined : { ...current.tokens, available: current.tokens.capacity },
+          requests: Bucket.fill(current.requests),
+          tokens: current.tokens && Bucket.fill(current.tokens),
           windows: current.windows.map(SlidingWindow.clear),
           projected: undefined
         }),

@@ -76,6 +76,9 @@ export const refill = (bucket: Bucket, now: number): Bucket =>
       ? fillByRecurrences(bucket, bucket.recurrences, now)
       : withAvailable(bucket, bucket.available + refillUntil(bucket, now), now)
 
+/** The full bucket, at its own rate. */
+export const fill = (bucket: Bucket): Bucket => ({ ...bucket, available: bucket.capacity, slowdown: undefined })
+
 /** Takes `amount` from the bucket, or gives it back if negative, up to the capacity. */
 export const take = (bucket: Bucket, amount: number): Bucket =>
   withAvailable(bucket, bucket.available - amount, bucket.updatedAt)

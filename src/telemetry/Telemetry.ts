@@ -51,6 +51,7 @@ import * as Sketch from "../vocabulary/quantileSketch.js"
 import * as Aliases from "./aliases.js"
 import * as Calls from "./calls.js"
 import * as CallHooks from "./hooks.js"
+import * as Levels from "./levels.js"
 import * as Metrics from "./metrics.js"
 import type { HookOptions, Hooks, Options } from "./model.js"
 import * as Spans from "./spans.js"
@@ -123,6 +124,27 @@ export const percentiles = (
       }
     }
   )
+
+// -------------------------------------------------------------------------------------
+// levels
+// -------------------------------------------------------------------------------------
+
+/**
+ * The gauges that `recordLevels` sets, without labels.
+ *
+ * @since 0.2.0
+ * @category metrics
+ */
+export const levels = Levels.levels
+
+/**
+ * Sets the gauges of keys, waiting calls and limits from the status of these `LLM`s. Run it before metrics are collected, as the
+ * gateway does for `/metrics`: calls do not pay for it.
+ *
+ * @since 0.2.0
+ * @category metrics
+ */
+export const recordLevels: (llms: Iterable<Pick<Service, "info" | "status">>) => Effect.Effect<void> = Levels.record
 
 // -------------------------------------------------------------------------------------
 // callbacks

@@ -32,6 +32,15 @@ describe("a limiter that follows headers by default", () => {
     })
   )
 
+  it.effect("has its own limits again after a reset of the limiter", () =>
+    Effect.gen(function* () {
+      const limiter = yield* following()
+      yield* limiter.observe(slow)
+      yield* limiter.reset
+      expect(yield* limiter.status).toMatchObject({ available: 10, refillRate: 10 })
+    })
+  )
+
   it.effect("keeps its limits with adaptive: false", () =>
     Effect.gen(function* () {
       const limiter = yield* following({ adaptive: false })

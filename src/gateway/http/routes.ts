@@ -13,6 +13,7 @@ import type { Route, Router, GatewayContext } from "./context.js"
 import * as Admin from "../routes/admin.js"
 import * as CountTokens from "../routes/countTokens.js"
 import * as Documents from "../routes/openapi/documents.js"
+import * as Levels from "../routes/levels.js"
 import * as Metrics from "../routes/metrics.js"
 import * as AccessLog from "../../telemetry/AccessLog.js"
 import * as HttpErrors from "./error.js"
@@ -56,12 +57,13 @@ const models = (context: GatewayContext): ReadonlyArray<Route> => [
 const admin = (context: GatewayContext): ReadonlyArray<Route> =>
   Admin.routes(context).map((route) => ({ ...route, encodeError: openaiError }))
 
-export const metrics = (context: GatewayContext, options: Metrics.Options): Route => ({
-  method: "GET",
-  path: "/metrics",
-  handler: Metrics.handler(context, options),
-  encodeError: openaiError
-})
+export const metrics = (context: GatewayContext, options: Metrics.Options): Effect.Effect<Route> =>
+  Effect.map(Levels.make(context), (recordLevels) => ({
+    method: "GET",
+    path: "/metrics",
+    handler: Metrics.handler(context, options, recordLevels),
+    encodeError: openaiError
+  }))
 
 export const documents: Effect.Effect<ReadonlyArray<Route>> = Effect.map(Documents.make, (routes) =>
   routes.map((route) => ({ ...route, encodeError: openaiError }))

@@ -27,18 +27,23 @@ const isLocal = ({ headers, remoteAddress }: HttpServerRequest.HttpServerRequest
   Loopback.isOwnPage(headers) &&
   proxyHeaders.every((name) => headers[name] === undefined)
 
-/** The metrics of this process, or of all workers. */
-const text: Effect.Effect<string> = Effect.flatMap(Peers, (peers) =>
-  peers === undefined
-    ? Prometheus.text
-    : Effect.map(peers.metrics, (series) => Prometheus.render(series.map(Series.toPair)))
-)
+/** The metrics of this process with its levels, or those of all workers, of whose levels the sums would mean nothing. */
+const textWith = (recordLevels: Effect.Effect<void>): Effect.Effect<string> =>
+  Effect.flatMap(Peers, (peers) =>
+    peers === undefined
+      ? Effect.zipRight(recordLevels, Prometheus.text)
+      : Effect.map(peers.metrics, (series) => Prometheus.render(series.map(Series.toPair)))
+  )
 
-const respond: Handler = Effect.map(text, (text) =>
-  HttpServerResponse.text(text, { contentType: Prometheus.contentType })
-)
-
-export const handler = (context: GatewayContext, { readers = "loopback", token }: Options): Handler => {
+/** `recordLevels` sets the gauges of levels. */
+export const handler = (
+  context: GatewayContext,
+  { readers = "loopback", token }: Options,
+  recordLevels: Effect.Effect<void>
+): Handler => {
+  const respond: Handler = Effect.map(textWith(recordLevels), (text) =>
+    HttpServerResponse.text(text, { contentType: Prometheus.contentType })
+  )
   const digest =
     token === undefined ? undefined : Secrets.digest(Redacted.isRedacted(token) ? token : Redacted.make(token))
   const adminOnly = Authentication.requireAdmin(context, respond)
