@@ -5,8 +5,11 @@
 import { parseJson } from "./json.js"
 import type { Frame } from "./Wire.js"
 
-/** The inside of a JSON string. RFC 8259, section 7. */
-const stringAt = /(?:[ !#-[\]-\uffff]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*/y
+/** What can be in a JSON string: characters, and escapes. RFC 8259, section 7. */
+const charactersAt = /[ !#-[\]-\uffff]*/y
+const escapeAt = /\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/y
+
+const backslash = 0x5c
 
 const digitsAt = /(?:0|[1-9]\d*)(?![\d.eE])/y
 
@@ -30,11 +33,25 @@ export type TextRun = (frame: Frame) => string | undefined
 /** Begins a run with a frame and the text that was read from it; undefined where the frame cannot begin one. */
 export type BeginRun = (frame: Frame, text: string) => TextRun | undefined
 
+/** Finds the end of what can be in a string. A single expression for both would need memory for each escape of a text. */
+const endOfString = (data: string, start: number): number => {
+  let end = start
+  for (;;) {
+    charactersAt.lastIndex = end
+    charactersAt.test(data)
+    end = charactersAt.lastIndex
+    if (data.charCodeAt(end) !== backslash) return end
+    escapeAt.lastIndex = end
+    if (!escapeAt.test(data)) return end
+    end = escapeAt.lastIndex
+  }
+}
+
 /** Finds the end of a value; -1 where there is none. */
 const endOf = (value: Piece["value"], data: string, start: number): number => {
-  const pattern = value === "digits" ? digitsAt : stringAt
-  pattern.lastIndex = start
-  return pattern.test(data) ? pattern.lastIndex : -1
+  if (value !== "digits") return endOfString(data, start)
+  digitsAt.lastIndex = start
+  return digitsAt.test(data) ? digitsAt.lastIndex : -1
 }
 
 const textBetween = (data: string, start: number, end: number): string | undefined => {

@@ -164,6 +164,13 @@ describe("TextRuns.make", () => {
   it("reads the text of a frame with other spaces at its end", () => {
     expect(runOf('{"a":{"content":"a"} }', "a")?.({ data: '{"a":{"content":"b"}   }' })).toBe("b")
   })
+  it("reads texts of millions of characters, escaped or not", () => {
+    const run = runOf('{"content":"a"}', "a")
+    for (const json of ["x", "\\n", "é\\u00e9"]) {
+      const inside = json.repeat(4_000_000)
+      expect(run?.({ data: `{"content":"${inside}"}` }) === JSON.parse(`"${inside}"`)).toBe(true)
+    }
+  })
   it("reads no frame that differs in anything else", () => {
     const run = runOf('{"content":"a","end":null}', "a")
     for (const data of [
