@@ -5,7 +5,9 @@ import type { LimiterStatus } from "../rateLimiter/model.js"
 import type { Labels } from "./metrics.js"
 import { labelsOf, withLabels } from "./metrics.js"
 
-const gauge = (name: string, description: string) => MetricKey.gauge(name, { description })
+/** A gauge by its name. */
+export const gauge = (name: string, description: string): MetricKey.MetricKey.Gauge<number> =>
+  MetricKey.gauge(name, { description })
 
 const keys = {
   keys: gauge("llm_keys", "Keys of a model, by state"),
@@ -70,6 +72,20 @@ const recordOf = ({ info }: Pick<Service, "info">, status: Status): Effect.Effec
   )
 }
 
-/** Sets the gauges of these `LLM`s. */
+/**
+ * Sets the gauges of these `LLM`s. All are asked at once: while Redis is away each waits for its command timeout. One that dies is logged,
+ * and the others are set.
+ */
 export const record = (llms: Iterable<Pick<Service, "info" | "status">>): Effect.Effect<void> =>
-  Effect.forEach(llms, (llm) => Effect.flatMap(llm.status, (status) => recordOf(llm, status)), { discard: true })
+  Effect.forEach(
+    llms,
+    (llm) =>
+      Effect.catchAllCause(
+        Effect.flatMap(
+          Effect.suspend(() => llm.status),
+          (status) => recordOf(llm, status)
+        ),
+        (cause) => Effect.logWarning(`the levels of ${llm.info.provider}/${llm.info.model} could not be read`, cause)
+      ),
+    { concurrency: "unbounded", discard: true }
+  )

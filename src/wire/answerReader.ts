@@ -96,8 +96,16 @@ export const streamDecoder = (
 ): StreamDecoder => {
   let state: StreamDecoder["state"] = "open"
   /** The run that the last frame belongs to. */
-  let run: TextRun | undefined
-  let addText: AddText | undefined
+  let run: { readonly textOf: TextRun; readonly addText: AddText } | undefined
+
+  /** The run that a frame begins, which was read as this event alone. */
+  const runOf = (frame: Frame, event: WireEvent | undefined): typeof run => {
+    if (runs === undefined || event?._tag !== "TextDelta") return undefined
+    const addText = runs.addText()
+    const textOf = addText && runs.begin(frame, event.text)
+    return addText && textOf && { textOf, addText }
+  }
+
   const finish = (out: Array<WireEvent>): undefined => {
     state = "done"
     answer.finish(out)
@@ -117,16 +125,15 @@ export const streamDecoder = (
     },
     push: (frame, out) => {
       if (state === "done") return undefined
-      const text = run?.(frame)
-      if (text !== undefined && addText !== undefined) {
-        addText(text, out)
+      const text = run?.textOf(frame)
+      if (run !== undefined && text !== undefined) {
+        run.addText(text, out)
         return undefined
       }
       const size = out.length
       const next = read(frame, out, state)
-      const event = out.length === size + 1 && state === "open" && typeof next !== "object" ? out[size] : undefined
-      addText = event?._tag === "TextDelta" && (next ?? "open") === "open" ? runs?.addText() : undefined
-      run = event?._tag === "TextDelta" && addText !== undefined ? runs?.begin(frame, event.text) : undefined
+      const isOpen = state === "open" && (next ?? "open") === "open"
+      run = isOpen && out.length === size + 1 ? runOf(frame, out[size]) : undefined
       if (next === undefined) return undefined
       if (typeof next === "object") return next
       if (next === "done") return finish(out)

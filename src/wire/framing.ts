@@ -43,12 +43,13 @@ const textDecoder = () => {
       const last = bytes.at(-1)
       if (last === undefined) return ""
       const isWhole = !isDivided && last < 0x80
-      isDivided = last >= 0x80
       // A byte order mark is one only at the beginning.
-      const decoder = hasBegun ? utf8WithMark : utf8
-      withState ??= isWhole ? undefined : new TextDecoder("utf-8", { ignoreBOM: hasBegun })
+      const isLater = hasBegun
+      isDivided = last >= 0x80
       hasBegun = true
-      return isWhole || withState === undefined ? decoder.decode(bytes) : withState.decode(bytes, { stream: true })
+      if (isWhole) return (isLater ? utf8WithMark : utf8).decode(bytes)
+      withState ??= new TextDecoder("utf-8", { ignoreBOM: isLater })
+      return withState.decode(bytes, { stream: true })
     },
     end: (): string => (isDivided && withState !== undefined ? withState.decode() : "")
   }

@@ -1,6 +1,6 @@
 /** The levels of keys, queues, limits, budgets and caches as gauges, and the alert rules over them. */
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Fiber, Metric, Schema, TestClock } from "effect"
+import { Effect, Fiber, Logger, LogLevel, Metric, Schema, TestClock } from "effect"
 import { readFileSync } from "node:fs"
 import { parse } from "yaml"
 import * as KeyPool from "../../src/keyPool/KeyPool.js"
@@ -83,6 +83,18 @@ describe("Telemetry.recordLevels", () => {
         yield* recordShared(degraded)
         expect(valueOf(yield* families, "llm_shared_state_away", { provider: "shared" })).toBe(expected)
       }
+    })
+  )
+
+  it.effect("sets the gauges of the others when the status of one dies", () =>
+    Effect.gen(function* () {
+      const limiter = yield* RateLimiter.make({ maxConcurrency: 1 })
+      const pool = yield* KeyPool.make({ provider: "alive", keys: ["one"] })
+      const { client } = countingProvider(() => ({ millis: 1 }))
+      const alive = yield* llmOf({ ...client, provider: "alive" }, pool, limiter)
+      const dead = { info: alive.info, status: Effect.dieMessage("no status") }
+      yield* Telemetry.recordLevels([dead, alive]).pipe(Logger.withMinimumLogLevel(LogLevel.None))
+      expect(valueOf(yield* families, "llm_keys", { provider: "alive", state: "ready" })).toBe(1)
     })
   )
 })

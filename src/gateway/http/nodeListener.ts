@@ -78,13 +78,17 @@ const makeResponder = (
     drained: Effect.async<void>((resume) => {
       flush()
       if (!response.writableNeedDrain) return resume(Effect.void)
-      const onDrain = (): void => {
+      const stop = (): void => {
         wakeWriter = undefined
+        response.off("drain", wake)
+      }
+      const wake = (): void => {
+        stop()
         resume(Effect.void)
       }
-      wakeWriter = onDrain
-      response.once("drain", onDrain)
-      return Effect.sync(() => response.off("drain", onDrain))
+      wakeWriter = wake
+      response.once("drain", wake)
+      return Effect.sync(stop)
     }),
     stopWaiting: () => {
       const wake = wakeWriter

@@ -1,14 +1,13 @@
 /** The levels of a gateway as gauges: of its models, budgets and caches. */
-import { Effect, MetricKey, Option } from "effect"
+import { Effect, Option } from "effect"
 import * as Budgets from "../../accounting/budget/model.js"
 import * as EmbeddingCache from "../../caching/EmbeddingCache.js"
 import * as ResponseCache from "../../caching/ResponseCache.js"
 import * as Levels from "../../telemetry/levels.js"
+import { gauge } from "../../telemetry/levels.js"
 import * as LiveStatus from "../dashboard/liveStatus.js"
 import type { GatewayContext } from "../http/context.js"
 import { withoutGroups } from "../http/context.js"
-
-const gauge = (name: string, description: string) => MetricKey.gauge(name, { description })
 
 const keys = {
   spent: gauge("llm_budget_spent_ratio", "The part of a budget that is spent or reserved"),
