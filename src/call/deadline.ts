@@ -50,8 +50,8 @@ export const withDeadline = (total: Duration.DurationInput): Middleware => {
   return (next) => {
     const bounded = <A, R>(effect: Effect.Effect<A, LLMError, R>): Effect.Effect<A, LLMError, R> =>
       Effect.withFiberRuntime((fiber) => {
-        const beganAt = startOf(fiber.currentContext, next.info, wholeNow(clockOf(fiber)))
-        return narrow(effect, { deadline: beganAt + millis })
+        const monotonicStart = startOf(fiber.currentContext, next.info, wholeNow(clockOf(fiber)))
+        return narrow(effect, { deadline: monotonicStart + millis })
       })
     return Effect.succeed<Service>({
       ...next,

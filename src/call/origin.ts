@@ -23,7 +23,7 @@ export interface Origin {
   /** In milliseconds since the epoch. */
   readonly startedAt: number
   /** The same time in milliseconds of the monotonic clock. */
-  readonly beganAt: number
+  readonly monotonicStart: number
   /** Absent when the call is not traced. */
   readonly span: Tracer.Span | undefined
   /** The failure of the first attempt, until it is taken. */
@@ -52,7 +52,7 @@ export const takeOver = (context: Context.Context<never>, info: ModelInfo): Orig
 
 /** The start of a call of this `LLM` whose first failure is not taken yet, else now. In milliseconds of the monotonic clock. */
 export const startOf = (context: Context.Context<never>, info: ModelInfo, now: number): number =>
-  untaken(context, info)?.beganAt ?? now
+  untaken(context, info)?.monotonicStart ?? now
 
 /** The failed attempt of a call of this `LLM` whose first failure is not taken yet. */
 export const attemptsOf = (context: Context.Context<never>, info: ModelInfo): ReadonlyArray<Attempt> =>

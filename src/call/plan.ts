@@ -71,7 +71,7 @@ export interface Call {
   /** In milliseconds since the epoch. */
   readonly startedAt: number
   /** The same time in milliseconds of the monotonic clock, from which time limits count. */
-  readonly beganAt: number
+  readonly monotonicStart: number
   readonly limits: Limits
   /** The wire whose raw answer is returned beside the decoded one. */
   readonly rawProtocol: string | undefined
@@ -158,7 +158,7 @@ export const begin = (
   const { lease, reservation } = acquired
   const { key } = lease
   const startedAt = clock.unsafeCurrentTimeMillis()
-  const beganAt = wholeNow(clock)
+  const monotonicStart = wholeNow(clock)
 
   const recordEnd = (
     span: Tracer.Span | undefined,
@@ -193,7 +193,7 @@ export const begin = (
     model,
     request,
     startedAt,
-    beganAt,
+    monotonicStart,
     watch,
     limits,
     spans,
@@ -253,11 +253,11 @@ export const continueWith = <A, R>(
   restore: Restore,
   effect: Effect.Effect<A, LLMError, R>
 ): Effect.Effect<A, LLMError, R> => {
-  const { beganAt, key, spans, startedAt } = call
+  const { monotonicStart, key, spans, startedAt } = call
   const origin: Origin = {
     info: plan.deps.info,
     startedAt,
-    beganAt,
+    monotonicStart,
     span: spans?.call,
     failed: { error, keyId: key.id, startedAt },
     isTakenOver: false

@@ -38,12 +38,12 @@ type PullFailure = Option.Option<LLMError>
 
 /** A stream in flight, from its request to its end. */
 const make = (plan: Plan, call: Call, direct: DirectClient | undefined) => {
-  const { beganAt, clock, limits, request, startedAt, watch } = call
+  const { monotonicStart, clock, limits, request, startedAt, watch } = call
   const { hasLimits } = plan
   const { client, info } = plan.deps
   const maxUnread = direct === undefined ? maxPulls : maxBytes
   const { firstEvent, idle, total } = plan.limits
-  const deadline = Math.min(limits.deadline, beganAt + total)
+  const deadline = Math.min(limits.deadline, monotonicStart + total)
 
   let reads: Array<ReadonlyArray<ChatEvent>> = []
   /** The size of the reads since all had been taken, in the unit of `maxUnread`. */
@@ -232,7 +232,7 @@ const make = (plan: Plan, call: Call, direct: DirectClient | undefined) => {
   const checkLimits = (): void => {
     const now = wholeNow(clock)
     const idleUntil = (waitingSince ?? now) + idle
-    if (now >= deadline) return expire({ phase: "total", millis: deadline - beganAt })
+    if (now >= deadline) return expire({ phase: "total", millis: deadline - monotonicStart })
     if (now >= idleUntil) return expire({ phase: "idle", millis: idle })
     const millis = Math.min(idleUntil, deadline) - now
     if (millis < Infinity) timer = setTimeout(checkLimits, timerDelay(millis))
@@ -372,7 +372,7 @@ const make = (plan: Plan, call: Call, direct: DirectClient | undefined) => {
 
   const opened = (restore: Restore): Effect.Effect<OpenStream, LLMError, Scope.Scope> => {
     if (hasLimits && over === undefined && !isOpen) {
-      const opening = shorterLimit("first-event", firstEvent, deadline - beganAt)
+      const opening = shorterLimit("first-event", firstEvent, deadline - monotonicStart)
       if (opening.millis <= longestTimer) timer = setTimeout(() => expire(opening), opening.millis)
     }
     return Effect.matchCauseEffect(restore(pull), {

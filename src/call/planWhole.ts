@@ -52,9 +52,13 @@ const finishWith =
 
 /** Starts the timer of the limit that comes first. */
 const startTimer = (plan: Plan, call: Call, inFlight: InFlight): void => {
-  const { beganAt, clock, limits, watch } = call
+  const { monotonicStart, clock, limits, watch } = call
   if (!plan.hasLimits) return
-  const limit = shorterLimit("response", plan.limits.response, Math.min(limits.deadline - beganAt, plan.limits.total))
+  const limit = shorterLimit(
+    "response",
+    plan.limits.response,
+    Math.min(limits.deadline - monotonicStart, plan.limits.total)
+  )
   if (limit.millis > longestTimer) return
   inFlight.timer = setTimeout(() => {
     // A timer runs outside of any fiber: an exception would end the process.

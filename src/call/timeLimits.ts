@@ -81,13 +81,13 @@ export const make = (info: ModelInfo, { firstEvent, idle, response, total }: Mil
         const clock = clockOf(fiber)
         const outer = Context.get(fiber.currentContext, CallLimits)
         const now = wholeNow(clock)
-        const beganAt = startOf(fiber.currentContext, info, now)
+        const monotonicStart = startOf(fiber.currentContext, info, now)
         watch.failed = attemptsOf(fiber.currentContext, info)
-        const limit = shorterLimit("response", response, Math.min(outer.deadline - beganAt, total))
+        const limit = shorterLimit("response", response, Math.min(outer.deadline - monotonicStart, total))
         if (limit.millis === Infinity) return effect
         return within(
-          total === Infinity ? effect : narrow(effect, { deadline: beganAt + total }),
-          Math.max(0, beganAt + limit.millis - now),
+          total === Infinity ? effect : narrow(effect, { deadline: monotonicStart + total }),
+          Math.max(0, monotonicStart + limit.millis - now),
           () => expired(info, limit, clock.unsafeCurrentTimeMillis(), watch)
         )
       })
@@ -100,21 +100,21 @@ export const make = (info: ModelInfo, { firstEvent, idle, response, total }: Mil
         const clock = clockOf(fiber)
         const outer = Context.get(fiber.currentContext, CallLimits)
         const now = wholeNow(clock)
-        const beganAt = startOf(fiber.currentContext, info, now)
+        const monotonicStart = startOf(fiber.currentContext, info, now)
         watch.failed = attemptsOf(fiber.currentContext, info)
-        const deadline = Math.min(outer.deadline, beganAt + total)
-        const opening = shorterLimit("first-event", firstEvent, deadline - beganAt)
+        const deadline = Math.min(outer.deadline, monotonicStart + total)
+        const opening = shorterLimit("first-event", firstEvent, deadline - monotonicStart)
         const open =
-          total === Infinity && idle === Infinity ? stream : narrow(stream, { deadline: beganAt + total, idle })
+          total === Infinity && idle === Infinity ? stream : narrow(stream, { deadline: monotonicStart + total, idle })
         const limits = {
           opening,
           idle: { phase: "idle", millis: idle },
-          total: { phase: "total", millis: deadline - beganAt }
+          total: { phase: "total", millis: deadline - monotonicStart }
         } as const
         return opening.millis === Infinity && idle === Infinity
           ? open
           : withStreamLimits(open, {
-              opening: Math.max(0, beganAt + opening.millis - now),
+              opening: Math.max(0, monotonicStart + opening.millis - now),
               idle,
               deadline,
               expired: (limit, answer) => expired(info, limits[limit], clock.unsafeCurrentTimeMillis(), watch, answer)

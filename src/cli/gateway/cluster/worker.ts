@@ -38,19 +38,19 @@ interface Departure {
   readonly leaving: Effect.Latch
   readonly left: Effect.Latch
   /** When it began, in milliseconds since the epoch. */
-  readonly beganAt: Ref.Ref<number | undefined>
+  readonly monotonicStart: Ref.Ref<number | undefined>
 }
 
 const makeDeparture: Effect.Effect<Departure> = Effect.all({
   leaving: Effect.makeLatch(),
   left: Effect.makeLatch(),
-  beganAt: Ref.make<number | undefined>(undefined)
+  monotonicStart: Ref.make<number | undefined>(undefined)
 })
 
 const makePeers = (
   link: Link,
   responders: Ref.Ref<Responders>,
-  { beganAt, leaving, left }: Departure,
+  { monotonicStart, leaving, left }: Departure,
   divided: boolean
 ): PeersService => {
   const askOthers = (question: Question): Effect.Effect<ReadonlyArray<unknown>> =>
@@ -79,7 +79,7 @@ const makePeers = (
     leaving: leaving.await,
     left: Effect.asVoid(left.open),
     graceLeft: (grace) =>
-      Effect.zipWith(Ref.get(beganAt), Clock.currentTimeMillis, (began, now) =>
+      Effect.zipWith(Ref.get(monotonicStart), Clock.currentTimeMillis, (began, now) =>
         began === undefined ? grace : Duration.subtract(grace, Duration.millis(Math.max(0, now - began)))
       )
   }
@@ -161,7 +161,7 @@ export const run = ({
             yield* link.send({ _tag: "Leaving" })
             // Serves until another worker does. One that cannot start does not keep this one forever.
             yield* Effect.timeoutOption(link.replaced, grace)
-            yield* Ref.set(departure.beganAt, yield* Clock.currentTimeMillis)
+            yield* Ref.set(departure.monotonicStart, yield* Clock.currentTimeMillis)
             yield* departure.leaving.open
             yield* Effect.timeoutOption(departure.left.await, grace)
           }),
