@@ -25,8 +25,12 @@ export interface Need {
   readonly tokens: number
   /** Ids of keys that the call has tried. It waits for the end of cooldowns only before its first try. */
   readonly tried: ReadonlySet<string>
-  /** Ids of keys that it takes only where no other key is ready, such as those that have just failed. */
+  /** Ids of keys that it takes only where no other key is ready: those that it has tried. */
   readonly avoid: ReadonlySet<string>
+  /** Whether another key is tried after a failure of the provider. See `LeaseOptions.failover` of the pool. */
+  readonly failover: boolean
+  /** Whether the call was sent before: it waits before those that were not, as it did then. */
+  readonly isRepeated: boolean
 }
 
 /** A permit and a key. The holder settles each exactly once. */
@@ -51,14 +55,14 @@ export interface UnsafeAcquired extends Acquired {
 export const unsafeTryAcquire = (
   clock: Clock.Clock,
   { limiter, pool }: Sources,
-  { avoid, model, tokens, tried }: Need
+  { avoid, failover, model, tokens, tried }: Need
 ): UnsafeAcquired | undefined => {
   if (pool.unsafeTryReserve === undefined) return undefined
   const reservation = limiter.unsafeTryReserve?.(clock, tokens, { model })
   if (reservation === undefined) return undefined
   let lease: KeyPool.UnsafeLease | undefined
   try {
-    lease = unsafeReadyKey(clock, pool.unsafeTryReserve, tried, avoid)
+    lease = unsafeReadyKey(clock, pool.unsafeTryReserve, tried, avoid, failover)
   } catch (defect) {
     // A strategy of the program can throw: the permit is given back.
     reservation.unsafeGiveBack(clock)
@@ -76,9 +80,11 @@ const unsafeReadyKey = (
   clock: Clock.Clock,
   tryReserve: NonNullable<KeyPool.Service["unsafeTryReserve"]>,
   tried: ReadonlySet<string>,
-  avoid: ReadonlySet<string>
+  avoid: ReadonlySet<string>,
+  failover: boolean
 ): KeyPool.UnsafeLease | undefined =>
-  (avoid.size === 0 ? undefined : tryReserve(clock, union(tried, avoid))) ?? tryReserve(clock, tried)
+  (avoid.size === 0 ? undefined : tryReserve(clock, union(tried, avoid), failover)) ??
+  tryReserve(clock, tried, failover)
 
 const giveBackPermit = (clock: Clock.Clock, reservation: Reservation): Effect.Effect<void> =>
   reservation.unsafeGiveBack === undefined
@@ -118,25 +124,30 @@ const longestHold = 100
  */
 export const acquire = (
   { limiter, pool }: Sources,
-  { avoid, model, tokens, tried }: Need
+  { avoid, failover, isRepeated, model, tokens, tried }: Need
 ): Effect.Effect<Acquired, LLMError> =>
   Effect.gen(function* () {
     const clock = yield* Effect.clock
     const longest = yield* longestSleep
     const priority = yield* CurrentPriority
-    const arrivedAt = MonotonicClock.now(clock)
+    const startedAt = MonotonicClock.now(clock)
+    const arrivedAt = isRepeated ? 0 : startedAt
     let forPermit = 0
     let forKey = 0
-    let isNew = true
+    let isNew = !isRepeated
 
     const waitOptions = (waited: number) => {
-      const ago = MonotonicClock.now(clock) - arrivedAt
+      const now = MonotonicClock.now(clock)
       return {
-        ...(Number.isFinite(longest) ? { maxWait: Math.max(0, longest - ago) } : {}),
-        ...(isNew ? {} : { arrivedAgo: ago, waited })
+        ...(Number.isFinite(longest) ? { maxWait: Math.max(0, longest - (now - startedAt)) } : {}),
+        ...(isNew ? {} : { arrivedAgo: now - arrivedAt, waited })
       }
     }
-    const keyOptions: KeyPool.LeaseOptions = { exclude: tried, onCooldown: tried.size === 0 ? "wait" : "fail" }
+    const keyOptions: KeyPool.LeaseOptions = {
+      exclude: tried,
+      onCooldown: tried.size === 0 ? "wait" : "fail",
+      ...(failover ? { failover } : {})
+    }
 
     /** Waits in the limiter's queue. */
     const waitForPermit = (longest: number) =>
@@ -151,7 +162,7 @@ export const acquire = (
       const giveBack = giveBackPermit(clock, reservation)
       const { unsafeTryReserve } = pool
       if (unsafeTryReserve !== undefined) {
-        const ready = Effect.sync(() => unsafeReadyKey(clock, unsafeTryReserve, tried, avoid))
+        const ready = Effect.sync(() => unsafeReadyKey(clock, unsafeTryReserve, tried, avoid, failover))
         return Effect.flatMap(
           Effect.onError(ready, () => giveBack),
           (lease) => (lease === undefined ? Effect.as(giveBack, undefined) : Effect.succeed(lease))

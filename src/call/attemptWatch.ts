@@ -3,6 +3,7 @@
  * attempt is interrupted, so that the attempt is recorded as a timeout and not as an interruption by the caller.
  */
 import { Context, Effect } from "effect"
+import { Verdict } from "../keyPool/verdict.js"
 import type { Attempt } from "../vocabulary/attempt.js"
 import * as Attempts from "../vocabulary/attempt.js"
 
@@ -50,6 +51,12 @@ export const withWatch = <A, E, R>(use: (watch: AttemptWatch) => Effect.Effect<A
 /** Whether this or an outer time limit has expired. */
 export const isExpired = (watch: AttemptWatch | undefined): boolean =>
   watch !== undefined && (watch.isExpired || isExpired(watch.outer))
+
+/** The verdict on the key of an attempt that was interrupted, and its outcome: a time limit has expired, or the caller has left. */
+export const verdictOfInterruption = (
+  watch: AttemptWatch | undefined
+): readonly [verdict: Verdict, outcome: "TimeoutError" | "interrupted"] =>
+  isExpired(watch) ? [Verdict.Failed(), "TimeoutError"] : [Verdict.Neutral(), "interrupted"]
 
 export const recordStart = (watch: AttemptWatch | undefined, running: RunningAttempt): void => {
   for (let each = watch; each !== undefined; each = each.outer) {

@@ -58,6 +58,8 @@ interface ActiveAttempt {
   readonly probe: AttemptProbe
   readonly startedAt: number
   readonly watch: AttemptWatch | undefined
+  /** Reports that the provider has accepted the call, whose answer has begun. */
+  readonly accept: Effect.Effect<void>
   readonly end: (
     verdict: KeyPool.Verdict,
     outcome: Outcome,
@@ -118,13 +120,12 @@ export const usedTokens = (
 const acquire = (
   deps: Dependencies,
   request: AttemptRequest,
-  tried: ReadonlySet<string>,
-  avoid: ReadonlySet<string> = noKeys
+  { avoid, failsOver, isRepeated, tried }: Pick<Before, "avoid" | "failsOver" | "isRepeated" | "tried">
 ): Effect.Effect<ActiveAttempt, LLMError> =>
   Effect.gen(function* () {
     const clock = yield* Effect.clock
     const tokens = reservedTokens(deps, request)
-    const need = { model: request.model, tokens, tried, avoid }
+    const need = { model: request.model, tokens, tried, avoid, failover: failsOver, isRepeated }
     const acquired = Acquire.unsafeTryAcquire(clock, deps, need) ?? (yield* Acquire.acquire(deps, need))
     const { lease, reservation, waitedForKey, waitedForPermit } = acquired
     const startedAt = clock.unsafeCurrentTimeMillis()
@@ -155,6 +156,7 @@ const acquire = (
       probe,
       startedAt,
       watch,
+      accept: lease.accept ?? Effect.void,
       end: (verdict, outcome, usage, answeredBy) =>
         Effect.withFiberRuntime((fiber) => {
           if (isEnded) return Effect.void
@@ -211,6 +213,21 @@ const begin = (deps: Dependencies, model: string) =>
     }
   })
 
+/** The attempts of a call so far. */
+interface Before {
+  readonly tried: ReadonlySet<string>
+  readonly attempts: ReadonlyArray<Attempt.Attempt>
+  readonly reason: LLMError | undefined
+  /** Keys that are taken only when no other is ready. */
+  readonly avoid: ReadonlySet<string>
+  /** Whether a failure of the provider is followed by a try with another key. */
+  readonly mayFailOver: boolean
+  /** Whether this is that try. */
+  readonly failsOver: boolean
+  /** Whether the call was sent before, by a policy around its `LLM`. */
+  readonly isRepeated: boolean
+}
+
 /**
  * Makes attempts, each with another key, until one succeeds or fails with an error that does not concern the key. A failure of the
  * provider may concern the key, too: a call that is made for the first time then tries one other key that is ready and not failing.
@@ -227,21 +244,9 @@ const withKeyFailover = <A, R>(
       ? Errors.update(error, { provider: deps.client.provider, model: request.model })
       : error
 
-  interface Before {
-    readonly tried: ReadonlySet<string>
-    readonly attempts: ReadonlyArray<Attempt.Attempt>
-    readonly reason: LLMError | undefined
-    /** Keys that are taken only when no other is ready. */
-    readonly avoid: ReadonlySet<string>
-    /** Whether a failure of the provider is followed by a try with another key. */
-    readonly mayFailOver: boolean
-    /** Whether this is that try. */
-    readonly failsOver: boolean
-  }
-
   const attemptAfter = (before: Before): Effect.Effect<A, LLMError, R> => {
-    const { attempts: earlier, avoid, reason, tried } = before
-    const acquired = acquire(deps, request, tried, avoid)
+    const { attempts: earlier, reason } = before
+    const acquired = acquire(deps, request, before)
     return Effect.flatten(
       Effect.uninterruptibleMask((restore) =>
         Effect.matchEffect(before.failsOver ? narrow(acquired, { maxWait: 0 }) : acquired, {
@@ -250,39 +255,28 @@ const withKeyFailover = <A, R>(
             const failure = reason === undefined ? located : preferred(reason, located)
             return Effect.fail(earlier.length === 0 ? failure : Errors.update(failure, { attempts: earlier }))
           },
-          onSuccess: (active) => {
-            if (before.failsOver) retries?.keys.tried(active.call.key.id, active.startedAt)
-            return Effect.map(Effect.either(use(active, restore)), (result): Effect.Effect<A, LLMError, R> => {
-              const keyId = active.call.key.id
-              if (result._tag === "Right") {
-                retries?.keys.succeeded(keyId)
-                return Effect.succeed(earlier.length === 0 ? result.right : withEarlier(result.right, earlier))
-              }
-              const error = result.left
-              return afterFailure(before, keyId, active.startedAt, error)
-            })
-          }
+          onSuccess: (active) =>
+            Effect.map(Effect.either(use(active, restore)), (result): Effect.Effect<A, LLMError, R> =>
+              result._tag === "Right"
+                ? Effect.succeed(earlier.length === 0 ? result.right : withEarlier(result.right, earlier))
+                : afterFailure(before, active.call.key.id, result.left)
+            )
         })
       )
     )
   }
 
   /** The next attempt after one that failed with a key, or its error. */
-  const afterFailure = (
-    before: Before,
-    keyId: string,
-    startedAt: number,
-    error: LLMError
-  ): Effect.Effect<A, LLMError, R> => {
+  const afterFailure = (before: Before, keyId: string, error: LLMError): Effect.Effect<A, LLMError, R> => {
     const attempts = Attempt.concat(before.attempts, error.attempts)
     if (Errors.isKeyScoped(error)) {
       const reason = before.reason === undefined ? error : preferred(before.reason, error)
       return attemptAfter({ ...before, attempts, reason, tried: new Set(before.tried).add(keyId), failsOver: false })
     }
-    const failing = retries === undefined ? undefined : failingAfter(retries, keyId, startedAt, error)
-    return before.mayFailOver && failing !== undefined
+    return before.mayFailOver && retries !== undefined && mayConcernKey(retries, error)
       ? attemptAfter({
-          tried: new Set([...before.tried, ...failing, keyId]),
+          ...before,
+          tried: new Set(before.tried).add(keyId),
           attempts,
           reason: error,
           avoid: noKeys,
@@ -298,26 +292,19 @@ const withKeyFailover = <A, R>(
       tried: noKeys,
       attempts: [],
       reason: undefined,
-      avoid: isFirst ? noKeys : new Set([...tried, ...(retries?.keys.failing(-Infinity) ?? noKeys)]),
-      mayFailOver: isFirst && requestsLeft > 1,
+      avoid: tried,
+      isRepeated: !isFirst,
+      // A pool without synchronous members does not know its failing keys.
+      mayFailOver: isFirst && requestsLeft > 1 && deps.pool.unsafeTryReserve !== undefined,
       failsOver: false
     }
-    if (failed === undefined) return attemptAfter(before)
-    return afterFailure(before, failed.keyId, failed.startedAt, failed.error)
+    return failed === undefined ? attemptAfter(before) : afterFailure(before, failed.keyId, failed.error)
   })
 }
 
-/** Records an error of the provider with a key, and returns the failing keys when another key may do better at once. */
-const failingAfter = (
-  { failsOver, keys, when }: KeyRetries,
-  keyId: string,
-  startedAt: number,
-  error: LLMError
-): ReadonlySet<string> | undefined => {
-  if (error._tag !== "ProviderUnavailableError") return undefined
-  keys.failed(keyId, startedAt)
-  return failsOver && error.retryAfter === undefined && when(error) ? keys.failing(startedAt) : undefined
-}
+/** Whether another key may do better at once after an error of the provider. */
+const mayConcernKey = ({ failsOver, when }: KeyRetries, error: LLMError): boolean =>
+  failsOver && error._tag === "ProviderUnavailableError" && error.retryAfter === undefined && when(error)
 
 /** Records a failed attempt in the watch and in its error. */
 export const withFailedAttempt = (
@@ -339,13 +326,10 @@ export const withFailedAttempt = (
 }
 
 /** Settles an attempt that was interrupted, by an expired time limit or by the caller. */
-const endInterrupted = (active: ActiveAttempt, usage?: Usage.Usage, answeredBy?: string): Effect.Effect<void> =>
-  active.end(
-    KeyPool.Verdict.Neutral(),
-    Watches.isExpired(active.watch) ? "TimeoutError" : "interrupted",
-    usage,
-    answeredBy
-  )
+const endInterrupted = (active: ActiveAttempt, usage?: Usage.Usage, answeredBy?: string): Effect.Effect<void> => {
+  const [verdict, outcome] = Watches.verdictOfInterruption(active.watch)
+  return active.end(verdict, outcome, usage, answeredBy)
+}
 
 /** Whether nothing was sent, or the provider rejected the request unprocessed. Otherwise the limiter keeps the estimated tokens. */
 export const consumedNothing = (error: LLMError): boolean =>
@@ -559,7 +543,7 @@ export const chatStream = (deps: Dependencies, request: ChatRequest, model: stri
                 const latency = clock.unsafeCurrentTimeMillis() - active.startedAt
                 const stream = trackStream(deps, active, request, opened, latency)
                 abandoned = stream.abandoned
-                return stream.opened
+                return Effect.zipRight(active.accept, stream.opened)
               })
           )
         )

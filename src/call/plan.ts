@@ -36,7 +36,6 @@ import { inputTokensOf } from "./request.js"
 import type { CountText } from "../tokens/request.js"
 import { limitFor } from "./requestLimit.js"
 import type { Added } from "./added.js"
-import { succeededAtOnce } from "./retry/state.js"
 import type { Listeners, UsageObserver } from "./usageListeners.js"
 import type { Millis } from "./timeLimits.js"
 
@@ -86,6 +85,8 @@ export interface Call {
    * code of the program has thrown.
    */
   readonly settle: (verdict: Verdict, outcome: Outcome, usage?: Usage, answeredBy?: string) => Effect.Effect<void>
+  /** Reports to the pool that the provider has accepted the call: the first events of a stream have come. */
+  readonly accept: () => void
   /** Counts a success for the retries: an answer, or the first events of a stream. */
   readonly recordSuccess: () => void
   /** Records the end of the call. The result dies of what the tracer has thrown. */
@@ -153,7 +154,11 @@ export const begin = (
     (request === added.request ? added.inputTokens : undefined) ?? inputTokensOf(request, plan.estimateText)
   )
   const tokens = reservedTokens(plan.deps, subject)
-  const acquired = unsafeTryAcquire(clock, { limiter, pool }, { model, tokens, tried: none, avoid: none })
+  const acquired = unsafeTryAcquire(
+    clock,
+    { limiter, pool },
+    { model, tokens, tried: none, avoid: none, failover: false, isRepeated: false }
+  )
   if (acquired === undefined) return undefined
   const { lease, reservation } = acquired
   const { key } = lease
@@ -222,9 +227,8 @@ export const begin = (
       const ended = caught(() => plan.spans?.endAttempt(span, clock, outcome, usage))
       return ended === Effect.void ? settled : Effect.ensuring(settled, ended)
     },
-    recordSuccess: () => {
-      if (retries !== undefined) succeededAtOnce(retries, clock, key.id)
-    },
+    accept: () => lease.unsafeAccept(clock),
+    recordSuccess: () => retries?.budget?.succeeded(clock),
     record: (exit, usage, answer) => recordEnd(spans?.call, exit, usage, answer),
     recordOpened: () => plan.recorder?.opened(clock.unsafeCurrentTimeMillis() - startedAt, labels)
   }

@@ -192,6 +192,7 @@ const make = (plan: Plan, call: Call, direct: DirectClient | undefined) => {
     if (!isOpen) {
       isOpen = true
       latency = clock.unsafeCurrentTimeMillis() - startedAt
+      call.accept()
     }
     const isPlain = !events.some(isStartOrFinish)
     if (isPlain && accept !== undefined) return passOn(accept, events, at)
@@ -219,7 +220,7 @@ const make = (plan: Plan, call: Call, direct: DirectClient | undefined) => {
     stream?.abort()
     try {
       const error = expired(info, limit, clock.unsafeCurrentTimeMillis(), watch, answer)
-      if (closed === Effect.void) settle(Verdict.Neutral(), "TimeoutError", isOpen ? usageSoFar() : undefined)
+      if (closed === Effect.void) settle(Verdict.Failed(), "TimeoutError", isOpen ? usageSoFar() : undefined)
       if (isOpen) record(Exit.fail(error), usageSoFar())
       finish(Effect.fail(Option.some(error)))
     } catch (defect) {
@@ -282,12 +283,7 @@ const make = (plan: Plan, call: Call, direct: DirectClient | undefined) => {
   }
 
   /** Settles what has no end of its own: a stream that was interrupted, abandoned, or ended by a limit. */
-  const settleAborted = (): void =>
-    settle(
-      Verdict.Neutral(),
-      Watches.isExpired(watch) ? "TimeoutError" : "interrupted",
-      isOpen ? usageSoFar() : undefined
-    )
+  const settleAborted = (): void => settle(...Watches.verdictOfInterruption(watch), isOpen ? usageSoFar() : undefined)
 
   const closeWith = (exit: Exit.Exit<never, LLMError>): Effect.Effect<void> =>
     Effect.suspend(() => {

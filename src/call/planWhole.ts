@@ -90,7 +90,7 @@ const settleBy = (call: Call, answer: Answer): Effect.Effect<void> => {
   }
   const error = Option.getOrUndefined(Cause.failureOption(answer.cause))
   if (error === undefined || call.watch.isExpired) {
-    return call.settle(Verdict.Neutral(), Watches.isExpired(call.watch) ? "TimeoutError" : "interrupted")
+    return call.settle(...Watches.verdictOfInterruption(call.watch))
   }
   return call.settle(verdictOf(error), error._tag, consumedNothing(error) ? Usage.empty : undefined)
 }

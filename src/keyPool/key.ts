@@ -19,20 +19,25 @@ export interface PooledKey extends KeyState {
   readonly succeeded: number
   readonly failures: Failures
   readonly availability: Availability
-  /** When the key becomes ready by time alone; undefined if time alone does not make it ready. */
+  /** When time alone makes the key ready, or lets more calls start with it, or ends its demotion; undefined if time changes nothing. */
   readonly wakeAt: number | undefined
+  /** Whether its latest calls have failed, so that calls use it only where no other key is ready. */
+  readonly isFailing: boolean
+  /** `sequence` of the latest call when a call with the key last succeeded. */
+  readonly provenAt: number
 }
 
 /**
  * Whether a call may start with a key:
  * - `capped`: `maxConcurrency` calls are in flight
  * - `paced`: `requestsPerSecond` is used up
- * - `probing`: the single call that probes the key after a cooldown has not ended
- * - `limited`: in a cooldown after a rate limit, or put to rest by hand
+ * - `probing`: the single call that probes the key after it was out of quota or refused has not ended
+ * - `admitting`: as many calls are in flight as it takes so soon after a rate limit or failures
+ * - `limited`: in a cooldown after a rate limit or failures, or put to rest by hand
  * - `broken`: in a cooldown after it was out of quota or refused
  * - `disabled`: by hand
  */
-export type Availability = "ready" | "capped" | "paced" | "probing" | "limited" | "broken" | "disabled"
+export type Availability = "ready" | "capped" | "paced" | "probing" | "admitting" | "limited" | "broken" | "disabled"
 
 /** The results of earlier calls that still affect the key. */
 export interface Health {
@@ -44,13 +49,38 @@ export interface Health {
   /** Rate limits without a success between them. */
   readonly consecutiveRateLimits: number
   /** Why calls go to the key one at a time after its cooldown, until one succeeds. */
-  readonly halfOpen: "out-of-quota" | "refused" | undefined
-  /** `sequence` of the call that probes the key. */
-  readonly probe: number | undefined
+  readonly halfOpen: HalfOpenReason | undefined
+  /** How many calls the key takes at a time after its cooldown; undefined when that is over. */
+  readonly admission: Admission | undefined
+  /** The failures since the last success; undefined when there are none. */
+  readonly trouble: Trouble | undefined
+}
+
+export type HalfOpenReason = "rate-limited" | "out-of-quota" | "refused" | "failing"
+
+/** The calls of a key after its cooldown: one at first, then two for each one that succeeds. */
+export interface Admission {
+  readonly limit: number
+  /** The calls in flight that began after the cooldown did, without those that the provider has accepted. */
+  readonly inFlight: number
+  /** When the latest of them began. */
+  readonly startedAt: number
+}
+
+/** Consecutive failures of the provider with one key: 5xx, resets, timeouts. */
+export interface Trouble {
+  readonly failures: number
+  /** How often the key was demoted or cooled. Calls in flight together count once. */
+  readonly rounds: number
+  /** `sequence` of the latest call when the latest round began. */
+  readonly sequence: number
+  /** Until then calls use the key only where no other one is ready; then one of them tries it. */
+  readonly until: number
 }
 
 /** Failed calls by the reasons that concern the key. */
 export interface Failures {
+  readonly failed: number
   readonly rateLimited: number
   readonly outOfQuota: number
   readonly refused: number
@@ -65,10 +95,22 @@ export interface KeyReservation {
   /** Number of the call, counted over the pool. */
   readonly sequence: number
   readonly startedAt: number
+  /** Whether the provider has accepted the call while it is in flight. */
+  readonly isAccepted?: boolean
+}
+
+/** How a key is tested after a cooldown, and cooled after failures. */
+export interface KeyHealthSettings {
+  /** The longest cooldown that a provider can ask for, in milliseconds. */
+  readonly maxCooldown: number
+  /** The consecutive failures after which a key is cooled. */
+  readonly maxFailures: number
 }
 
 /** Lengths of cooldowns, in milliseconds. */
 export interface CooldownSettings extends Growth {
+  /** Absent for the deployments of a balance, which have a circuit breaker instead. */
+  readonly keyHealth?: KeyHealthSettings
   readonly quota: number
   readonly refused: number
   /** The time constant of the average latency. */
@@ -97,8 +139,21 @@ const healthy: Health = {
   restedAtSequence: -1,
   consecutiveRateLimits: 0,
   halfOpen: undefined,
-  probe: undefined
+  admission: undefined,
+  trouble: undefined
 }
+
+/** The admission of a key at the end of its cooldown. */
+const oneProbe: Admission = { limit: 1, inFlight: 0, startedAt: -Infinity }
+
+/** The calls in flight from which on a key is no longer tested. */
+const maxAdmission = 1024
+
+/**
+ * A rate limit is said at once, an answer can take a minute: where no call was refused for so long, the key takes twice as many calls.
+ * In milliseconds.
+ */
+const refusalTime = 1_000
 
 /** A rate below one a second lengthens the window; a fraction above it, such as 2.5, shortens it. Starts are never grouped. */
 const startWindow = (requestsPerSecond: number): SlidingWindow.SlidingWindow => {
@@ -130,9 +185,11 @@ export const make = (
   starts: key.requestsPerSecond === undefined ? undefined : startWindow(key.requestsPerSecond),
   calls: 0,
   succeeded: 0,
-  failures: { rateLimited: 0, outOfQuota: 0, refused: 0 },
+  failures: { rateLimited: 0, outOfQuota: 0, refused: 0, failed: 0 },
   availability: "ready",
-  wakeAt: undefined
+  wakeAt: undefined,
+  isFailing: false,
+  provenAt: -1
 })
 
 /**
@@ -161,21 +218,39 @@ const update = (
   succeeded: change.succeeded ?? key.succeeded,
   failures: change.failures ?? key.failures,
   availability: change.availability ?? key.availability,
-  wakeAt: change.availability === undefined ? key.wakeAt : change.wakeAt
+  wakeAt: change.availability === undefined ? key.wakeAt : change.wakeAt,
+  isFailing: change.isFailing ?? key.isFailing,
+  provenAt: change.provenAt ?? key.provenAt
 })
 
 const availabilityOf = ({ health, inFlight, maxConcurrency, starts }: PooledKey, now: number): Availability => {
   if (health.disabled) return "disabled"
   if (health.restUntil > now) {
-    return health.reason === "rate-limited" || health.reason === "resting" ? "limited" : "broken"
+    return health.reason === "out-of-quota" || health.reason === "refused" ? "broken" : "limited"
   }
-  if (health.halfOpen !== undefined && health.probe !== undefined) return "probing"
+  if (health.admission !== undefined && health.admission.inFlight >= admitted(health, health.admission, now)) {
+    return health.halfOpen === "out-of-quota" || health.halfOpen === "refused" ? "probing" : "admitting"
+  }
   if (maxConcurrency !== undefined && inFlight >= maxConcurrency) return "capped"
   return starts !== undefined && SlidingWindow.opensAt(starts, 1) > now ? "paced" : "ready"
 }
 
-const wakeAt = ({ health, starts }: PooledKey, availability: Availability): number | undefined => {
+/** Whether a call that was not refused at once has passed the test, before its answer. */
+const passesByTime = ({ halfOpen }: Health): boolean => halfOpen === undefined || halfOpen === "rate-limited"
+
+const admitted = (health: Health, { inFlight, limit, startedAt }: Admission, now: number): number =>
+  inFlight >= limit && passesByTime(health) && now >= startedAt + refusalTime ? 2 * limit : limit
+
+const isFailing = ({ trouble }: Health, now: number): boolean => trouble !== undefined && trouble.until > now
+
+const wakeAt = ({ health, starts }: PooledKey, availability: Availability, now: number): number | undefined => {
   switch (availability) {
+    case "ready":
+      return isFailing(health, now) ? health.trouble?.until : undefined
+    case "admitting":
+      return health.admission === undefined || !passesByTime(health)
+        ? undefined
+        : health.admission.startedAt + refusalTime
     case "limited":
     case "broken":
       return health.restUntil
@@ -189,13 +264,19 @@ const wakeAt = ({ health, starts }: PooledKey, availability: Availability): numb
 /** The key with its availability at `now`. */
 export const refresh = (key: PooledKey, now: number): PooledKey => {
   const availability = availabilityOf(key, now)
-  const wakes = wakeAt(key, availability)
-  return availability === key.availability && wakes === key.wakeAt ? key : update(key, { availability, wakeAt: wakes })
+  const wakes = wakeAt(key, availability, now)
+  const failing = isFailing(key.health, now)
+  return availability === key.availability && wakes === key.wakeAt && failing === key.isFailing
+    ? key
+    : update(key, { availability, wakeAt: wakes, isFailing: failing })
 }
 
 /** Whether the key is in a cooldown or disabled, not only busy. */
 export const isUnavailable = ({ availability }: PooledKey): boolean =>
   availability === "limited" || availability === "broken" || availability === "disabled"
+
+/** Whether calls pass the key by: it is unavailable, or they prefer the others. */
+export const isPassedBy = (key: PooledKey): boolean => key.isFailing || isUnavailable(key)
 
 /** Advances a key that was unavailable to the virtual time, so that it does not receive all calls until it has caught up. */
 export const catchUp = (key: PooledKey, virtualTime: VirtualTime, interval: number): PooledKey =>
@@ -205,7 +286,13 @@ export const catchUp = (key: PooledKey, virtualTime: VirtualTime, interval: numb
   })
 
 /** Reserves the key for a call. `interval` is drawn from the exponential distribution of rate 1. */
-export const reserve = (key: PooledKey, sequence: number, now: number, interval: number): PooledKey => {
+export const reserve = (
+  key: PooledKey,
+  sequence: number,
+  now: number,
+  interval: number,
+  cooldown?: CooldownSettings
+): PooledKey => {
   const { health, starts } = key
   return update(key, {
     inFlight: key.inFlight + 1,
@@ -214,16 +301,49 @@ export const reserve = (key: PooledKey, sequence: number, now: number, interval:
     ticket: key.ticket + interval / key.weight,
     calls: key.calls + 1,
     starts: starts === undefined ? undefined : SlidingWindow.take(SlidingWindow.expire(starts, now), 1),
-    health: health.halfOpen === undefined ? undefined : { ...health, probe: sequence }
+    health: health.admission === undefined && health.trouble === undefined ? undefined : started(health, now, cooldown)
   })
 }
+
+/** The health of a key with which a call starts. A failing key is tried by one call; the others go on preferring other keys. */
+const started = (health: Health, now: number, cooldown: CooldownSettings | undefined): Health => {
+  const { admission, trouble } = health
+  return {
+    ...health,
+    admission: admission && {
+      limit: admitted(health, admission, now),
+      inFlight: admission.inFlight + 1,
+      startedAt: now
+    },
+    trouble:
+      trouble === undefined || cooldown === undefined || trouble.until > now
+        ? trouble
+        : { ...trouble, until: now + delayAfter(cooldown, trouble.rounds) }
+  }
+}
+
+/** Demotes a key that is tried in place of a failing one, until it succeeds. */
+export const demote = (key: PooledKey, sequence: number, now: number, cooldown: CooldownSettings): PooledKey =>
+  update(key, {
+    health: {
+      ...key.health,
+      trouble: key.health.trouble ?? { failures: 0, rounds: 1, sequence, until: now + delayAfter(cooldown, 1) }
+    }
+  })
 
 /** Ends a reservation. */
 export const release = (key: PooledKey, reservation: KeyReservation): PooledKey =>
   update(key, {
     inFlight: key.inFlight - 1,
-    health: key.health.probe === reservation.sequence ? { ...key.health, probe: undefined } : undefined
+    health: isAdmitted(key.health, reservation) ? { ...key.health, admission: withoutOne(key.health) } : undefined
   })
+
+/** Whether the call counts among those that the key takes at a time. */
+export const isAdmitted = (health: Health, reservation: KeyReservation): boolean =>
+  health.admission !== undefined && reservation.isAccepted !== true && startedAfterCooldown(health, reservation)
+
+const withoutOne = ({ admission }: Health): Admission | undefined =>
+  admission && { ...admission, inFlight: Math.max(0, admission.inFlight - 1) }
 
 /** Ends the reservation of a call that was never made: the key has neither served it nor started it. */
 export const withdraw = (key: PooledKey, reservation: KeyReservation): PooledKey =>
@@ -245,7 +365,12 @@ export const applySharedCooldown = (
   sequence: number
 ): PooledKey => {
   const halfOpen = key.health.halfOpen ?? (reason === "rate-limited" ? undefined : reason)
-  return rest(update(key, { health: { ...key.health, halfOpen, restedAtSequence: sequence } }), until, reason)
+  const admission = halfOpen === undefined ? key.health.admission : oneProbe
+  return rest(
+    update(key, { health: { ...key.health, halfOpen, admission, restedAtSequence: sequence } }),
+    until,
+    reason
+  )
 }
 
 /** Whether the call began after the latest cooldown did, so that its result is new information. */
@@ -264,19 +389,67 @@ const applyRateLimit = (
   const isFirst = startedAfterCooldown(health, reservation)
   const consecutiveRateLimits = isFirst ? health.consecutiveRateLimits + 1 : Math.max(1, health.consecutiveRateLimits)
   const backoff = delayAfter(cooldown, consecutiveRateLimits)
+  const isTested = isFirst && cooldown.keyHealth !== undefined
   const counted = update(key, {
-    health: { ...health, consecutiveRateLimits, restedAtSequence: isFirst ? sequence : health.restedAtSequence }
+    health: {
+      ...health,
+      consecutiveRateLimits,
+      restedAtSequence: isFirst ? sequence : health.restedAtSequence,
+      halfOpen: isTested ? (health.halfOpen ?? "rate-limited") : health.halfOpen,
+      admission: isTested || (isFirst && health.admission !== undefined) ? oneProbe : health.admission
+    }
   })
-  return rest(counted, now + (retryAfter ?? backoff), "rate-limited")
+  return rest(counted, now + boundedBy(cooldown, retryAfter ?? backoff), "rate-limited")
 }
+
+/** A cooldown that a provider asks for, as long as it can be. */
+export const boundedBy = ({ keyHealth }: CooldownSettings, duration: number): number =>
+  keyHealth === undefined ? duration : Math.min(duration, keyHealth.maxCooldown)
 
 const requireProbe = (
   key: PooledKey,
-  halfOpen: "out-of-quota" | "refused",
+  halfOpen: Exclude<HalfOpenReason, "rate-limited">,
   duration: number,
   { now, sequence }: SettleContext
 ): PooledKey =>
-  rest(update(key, { health: { ...key.health, halfOpen, restedAtSequence: sequence } }), now + duration, halfOpen)
+  rest(
+    update(key, { health: { ...key.health, halfOpen, admission: oneProbe, restedAtSequence: sequence } }),
+    now + duration,
+    halfOpen
+  )
+
+const quotaCooldown = (
+  verdict: Extract<Verdict, { readonly _tag: "OutOfQuota" }>,
+  { cooldown }: SettleContext
+): number => {
+  const retryAfter = retryAfterMillis(verdict)
+  return retryAfter === undefined ? cooldown.quota : boundedBy(cooldown, retryAfter)
+}
+
+/** Applies a failure of the provider: calls prefer other keys, and after several failures the key is cooled where `mayCool`. */
+const applyFailure = (
+  key: PooledKey,
+  reservation: KeyReservation,
+  mayCool: boolean,
+  context: SettleContext
+): PooledKey => {
+  const { health } = key
+  const { cooldown, now, sequence } = context
+  if (!startedAfterCooldown(health, reservation)) return key
+  const before = health.trouble ?? { failures: 0, rounds: 0, sequence: -1, until: -Infinity }
+  const isNewRound = reservation.sequence > before.sequence
+  const rounds = isNewRound ? before.rounds + 1 : before.rounds
+  const trouble: Trouble = {
+    failures: before.failures + 1,
+    rounds,
+    sequence: isNewRound ? sequence : before.sequence,
+    until: now + delayAfter(cooldown, rounds)
+  }
+  const counted = update(key, { health: { ...health, trouble } })
+  return mayCool && trouble.failures >= (cooldown.keyHealth?.maxFailures ?? Infinity)
+    ? requireProbe(counted, "failing", delayAfter(cooldown, rounds), context)
+    : counted
+}
 
 /** Peak moving average: a higher sample counts at once, a lower one by the time since the last sample. */
 const movingAverage = (key: PooledKey, sample: number, measuredAt: number): number =>
@@ -297,7 +470,7 @@ const settleServed = (
   key: PooledKey,
   reservation: KeyReservation,
   latency: number | undefined,
-  { now, cooldown }: SettleContext
+  { now, cooldown, sequence }: SettleContext
 ): PooledKey => {
   const measuredAt = now / cooldown.latencyDecay
   const isMeasured = latency !== undefined && latency >= 0
@@ -305,28 +478,63 @@ const settleServed = (
     inFlight: key.inFlight - 1,
     succeeded: key.succeeded + 1,
     latency: isMeasured ? movingAverage(key, latency, measuredAt) : undefined,
-    measuredAt: isMeasured ? measuredAt : undefined
+    measuredAt: isMeasured ? measuredAt : undefined,
+    provenAt: sequence
   })
-  return isUnhealthy(key) ? markHealthy(after, reservation) : after
+  return isUnhealthy(key) ? markHealthy(after, reservation, cooldown, true) : after
 }
 
-const isUnhealthy = ({ health }: PooledKey): boolean =>
-  health.consecutiveRateLimits > 0 || health.halfOpen !== undefined
+/** Whether a success changes the health of the key. */
+export const isUnhealthy = ({ health }: PooledKey): boolean =>
+  health.consecutiveRateLimits > 0 ||
+  health.halfOpen !== undefined ||
+  health.admission !== undefined ||
+  health.trouble !== undefined
 
-const markHealthy = (key: PooledKey, reservation: KeyReservation): PooledKey => {
+/** Applies a success: of a call with the key (`isOwn`), or with another one of its quota group. */
+const markHealthy = (
+  key: PooledKey,
+  reservation: KeyReservation,
+  cooldown: CooldownSettings,
+  isOwn: boolean
+): PooledKey => {
   const { health } = key
-  if (startedAfterCooldown(health, reservation)) {
-    return update(key, { health: { ...health, consecutiveRateLimits: 0, halfOpen: undefined, probe: undefined } })
-  }
-  return health.probe === reservation.sequence ? update(key, { health: { ...health, probe: undefined } }) : key
+  if (!startedAfterCooldown(health, reservation)) return key
+  return update(key, {
+    health: {
+      ...health,
+      consecutiveRateLimits: 0,
+      halfOpen: undefined,
+      trouble: undefined,
+      admission:
+        !isOwn || reservation.isAccepted === true || health.admission === undefined
+          ? health.admission
+          : admissionAfter(health.admission, key.maxConcurrency, cooldown)
+    }
+  })
 }
+
+/** The admission after one of its calls has succeeded. */
+const admissionAfter = (
+  { inFlight, limit, startedAt }: Admission,
+  maxConcurrency = maxAdmission,
+  { keyHealth }: CooldownSettings
+): Admission | undefined =>
+  keyHealth === undefined || limit >= maxConcurrency
+    ? undefined
+    : { limit: limit + 1, inFlight: Math.max(0, inFlight - 1), startedAt }
+
+/** Applies the success of a call that goes on: the provider has accepted it. */
+export const accept = (key: PooledKey, reservation: KeyReservation, { cooldown, sequence }: SettleContext): PooledKey =>
+  markHealthy(update(key, { provenAt: sequence }), reservation, cooldown, true)
 
 /** Ends a reservation and applies the verdict of the call. */
 export const settle = (
   key: PooledKey,
   reservation: KeyReservation,
   verdict: Verdict,
-  context: SettleContext
+  context: SettleContext,
+  mayCool = false
 ): PooledKey => {
   if (verdict._tag === "Served") return settleServed(key, reservation, verdict.latency, context)
   const released = release(key, reservation)
@@ -338,11 +546,15 @@ export const settle = (
     }
     case "OutOfQuota": {
       const counted = update(released, { failures: { ...failures, outOfQuota: failures.outOfQuota + 1 } })
-      return requireProbe(counted, "out-of-quota", retryAfterMillis(verdict) ?? context.cooldown.quota, context)
+      return requireProbe(counted, "out-of-quota", quotaCooldown(verdict, context), context)
     }
     case "Refused": {
       const counted = update(released, { failures: { ...failures, refused: failures.refused + 1 } })
       return requireProbe(counted, "refused", context.cooldown.refused, context)
+    }
+    case "Failed": {
+      const counted = update(released, { failures: { ...failures, failed: failures.failed + 1 } })
+      return applyFailure(counted, reservation, mayCool, context)
     }
     case "Neutral":
       return released
@@ -364,9 +576,9 @@ export const settleQuotaGroup = (
     case "RateLimited":
       return applyRateLimit(key, reservation, retryAfterMillis(verdict), context)
     case "OutOfQuota":
-      return requireProbe(key, "out-of-quota", retryAfterMillis(verdict) ?? context.cooldown.quota, context)
+      return requireProbe(key, "out-of-quota", quotaCooldown(verdict, context), context)
     case "Served":
-      return key.health.halfOpen === "refused" ? key : markHealthy(key, reservation)
+      return key.health.halfOpen === "refused" ? key : markHealthy(key, reservation, context.cooldown, false)
     default:
       return key
   }
@@ -385,7 +597,7 @@ export const clearCooldown = (key: PooledKey): PooledKey =>
       reason: "resting",
       consecutiveRateLimits: 0,
       halfOpen: undefined,
-      probe: undefined
+      admission: undefined
     }
   })
 

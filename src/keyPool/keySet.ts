@@ -15,7 +15,7 @@ export interface Summary {
   readonly awaited: number
   /** Keys at their `maxConcurrency` or `requestsPerSecond`. */
   readonly busy: number
-  /** Keys in a cooldown after a rate limit. */
+  /** Keys in a cooldown after a rate limit or failures, or at the limit of calls after one. */
   readonly limited: number
 }
 
@@ -44,17 +44,23 @@ export interface KeySet extends SettleContext {
   /** The keys that become ready by time alone. The winner is the first of them. */
   readonly resting: Tournament.Tournament<PooledKey>
   readonly counts: Counts
+  /** The number of failing keys. */
+  readonly failing: number
+  /** `sequence` of the latest call when the first of the failing keys failed. */
+  readonly failingSince: number
   readonly directory: Directory
 }
 
+/** Failing keys come last, whatever the strategy. */
 const preferred =
   (strategy: Strategy) =>
   (left: PooledKey, right: PooledKey): PooledKey => {
+    if (left.isFailing !== right.isFailing) return left.isFailing ? right : left
     const order = strategy(left, right)
     return order < 0 || (order === 0 && left.position < right.position) ? left : right
   }
 
-/** When a key becomes ready by time alone; infinite where there is none, or time alone does not make it ready. */
+/** When time alone changes what calls may do with a key; infinite where there is none, or time changes nothing. */
 export const wakeAtOf = (key: PooledKey | undefined): number => key?.wakeAt ?? Infinity
 
 const byWakeup: Tournament.Rules<PooledKey> = {
@@ -72,6 +78,8 @@ const update = (keySet: KeySet, modify: Partial<KeySet>): KeySet => ({
   heap: modify.heap ?? keySet.heap,
   resting: modify.resting ?? keySet.resting,
   counts: modify.counts ?? keySet.counts,
+  failing: modify.failing ?? keySet.failing,
+  failingSince: modify.failingSince ?? keySet.failingSince,
   directory: modify.directory ?? keySet.directory
 })
 
@@ -84,7 +92,9 @@ export const make = (keys: Iterable<ApiKey>, strategy: Strategy, cooldown: Coold
     seed,
     heap: Tournament.empty({ plays: ({ availability }) => availability === "ready", winner: preferred(strategy) }),
     resting: Tournament.empty(byWakeup),
-    counts: { capped: 0, paced: 0, probing: 0, limited: 0, broken: 0, disabled: 0 },
+    counts: { capped: 0, paced: 0, probing: 0, admitting: 0, limited: 0, broken: 0, disabled: 0 },
+    failing: 0,
+    failingSince: 0,
     directory: {
       slots: HashMap.empty(),
       groups: HashMap.empty(),
@@ -102,12 +112,30 @@ const slotsIn = (keySet: KeySet, ids: ReadonlySet<string>): ReadonlyArray<number
 
 /** Whether any key is ready. */
 export const hasReady = ({ counts, directory }: KeySet): boolean =>
-  counts.capped + counts.paced + counts.probing + counts.limited + counts.broken + counts.disabled <
+  counts.capped + counts.paced + counts.probing + counts.admitting + counts.limited + counts.broken + counts.disabled <
   HashMap.size(directory.slots)
 
-/** The first of the ready keys, by the strategy, except the excluded ones. Only this can throw what a strategy throws. */
-export const winner = (keySet: KeySet, exclude: ReadonlySet<string>): PooledKey | undefined =>
-  exclude.size === 0 ? Tournament.winner(keySet.heap) : Tournament.winnerWithout(keySet.heap, slotsIn(keySet, exclude))
+/**
+ * Whether a failing key can be cooled: at least half of the keys stay usable, and at least one. Where all fail alike the provider is at
+ * fault, and its error says more than a wait for a key.
+ */
+const mayCool = ({ counts, directory }: KeySet): boolean => {
+  const total = HashMap.size(directory.slots)
+  const others = total - counts.limited - counts.broken - counts.disabled - 1
+  return others >= 1 && 2 * others >= total
+}
+
+/**
+ * The first of the ready keys, by the strategy, except the excluded ones, and for a failover except the failing ones. Only this can throw
+ * what a strategy throws.
+ */
+export const winner = (keySet: KeySet, exclude: ReadonlySet<string>, isFailover = false): PooledKey | undefined => {
+  const first =
+    exclude.size === 0
+      ? Tournament.winner(keySet.heap)
+      : Tournament.winnerWithout(keySet.heap, slotsIn(keySet, exclude))
+  return isFailover && first?.isFailing === true ? undefined : first
+}
 
 /** What all keys except the excluded ones have to offer. */
 export const summarize = (keySet: KeySet, exclude: ReadonlySet<string>): Summary => {
@@ -116,9 +144,9 @@ export const summarize = (keySet: KeySet, exclude: ReadonlySet<string>): Summary
   for (const slot of slots) counts = recount(counts, Tournament.get(keySet.heap, slot), undefined)
   return {
     soonest: Tournament.winnerWithout(keySet.resting, slots),
-    awaited: counts.capped + counts.probing,
+    awaited: counts.capped + counts.probing + counts.admitting,
     busy: counts.capped + counts.paced,
-    limited: counts.limited
+    limited: counts.limited + counts.admitting
   }
 }
 
@@ -129,6 +157,18 @@ const recount = (counts: Counts, before: PooledKey | undefined, after: PooledKey
   if (before !== undefined && before.availability !== "ready") recounted[before.availability]--
   if (after !== undefined && after.availability !== "ready") recounted[after.availability]++
   return recounted
+}
+
+const noChange = {}
+
+/** The number of failing keys after a key has been replaced, where it has changed. */
+const failingAfter = (
+  { failing, failingSince, sequence }: KeySet,
+  before: PooledKey | undefined,
+  after: PooledKey | undefined
+): Partial<Pick<KeySet, "failing" | "failingSince">> => {
+  const change = Number(after?.isFailing ?? false) - Number(before?.isFailing ?? false)
+  return change === 0 ? noChange : { failing: failing + change, failingSince: failing === 0 ? sequence : failingSince }
 }
 
 /** The resting keys after a key has been replaced or added. */
@@ -148,14 +188,15 @@ export const advance = (before: KeySet, now: number): KeySet => {
 }
 
 /** Reserves a key for a call. */
-export const reserve = (keySet: KeySet, key: PooledKey): readonly [KeyReservation, KeySet] => {
+export const reserve = (keySet: KeySet, key: PooledKey, isFailover = false): readonly [KeyReservation, KeySet] => {
   const { served, ticket, weight } = key
+  const { cooldown, now } = keySet
   const sequence = keySet.sequence + 1
   const seed = RandomDraw.next(keySet.seed)
-  const reserved = PooledKeys.refresh(
-    PooledKeys.reserve(key, sequence, keySet.now, RandomDraw.exponential(seed)),
-    keySet.now
-  )
+  const started = PooledKeys.reserve(key, sequence, now, RandomDraw.exponential(seed), cooldown)
+  // Of the calls that fail together only one tries each key that has not succeeded since the failures began.
+  const isUnproven = isFailover && key.provenAt <= keySet.failingSince
+  const reserved = PooledKeys.refresh(isUnproven ? PooledKeys.demote(started, sequence, now, cooldown) : started, now)
   return [
     { key: key.key, slot: key.slot, position: key.position, sequence, startedAt: keySet.now },
     update(keySet, {
@@ -164,7 +205,8 @@ export const reserve = (keySet: KeySet, key: PooledKey): readonly [KeyReservatio
       virtualTime: { served: served / weight, ticket },
       heap: Tournament.set(keySet.heap, key.slot, reserved),
       resting: restingWith(keySet, key, reserved),
-      counts: recount(keySet.counts, key, reserved)
+      counts: recount(keySet.counts, key, reserved),
+      ...failingAfter(keySet, key, reserved)
     })
   ]
 }
@@ -173,7 +215,8 @@ export const reserve = (keySet: KeySet, key: PooledKey): readonly [KeyReservatio
 export const settle = (keySet: KeySet, reservation: KeyReservation, verdict: Verdict): KeySet => {
   const key = reservedKey(keySet, reservation)
   if (key === undefined) return keySet
-  const next = put(keySet, PooledKeys.settle(key, reservation, verdict, keySet))
+  const isCoolable = verdict._tag === "Failed" && !PooledKeys.isUnavailable(key) && mayCool(keySet)
+  const next = put(keySet, PooledKeys.settle(key, reservation, verdict, keySet, isCoolable))
   const group = key.key.quotaGroup
   return group === undefined || !PooledKeys.concernsQuotaGroup(key, verdict)
     ? next
@@ -184,6 +227,21 @@ export const settle = (keySet: KeySet, reservation: KeyReservation, verdict: Ver
 export const withdraw = (keySet: KeySet, reservation: KeyReservation): KeySet => {
   const key = reservedKey(keySet, reservation)
   return key === undefined ? keySet : put(keySet, PooledKeys.withdraw(key, reservation))
+}
+
+/** Whether it changes anything that the provider has accepted the call. */
+export const isTested = (keySet: KeySet, reservation: KeyReservation): boolean => {
+  const key = reservedKey(keySet, reservation)
+  return key !== undefined && PooledKeys.isUnhealthy(key)
+}
+
+/** Records that the provider has accepted the call, which goes on. */
+export const accept = (keySet: KeySet, reservation: KeyReservation): KeySet => {
+  const key = reservedKey(keySet, reservation)
+  if (key === undefined) return keySet
+  const next = put(keySet, PooledKeys.accept(key, reservation, keySet))
+  const group = key.key.quotaGroup
+  return group === undefined ? next : settleGroup(next, key, group, reservation, { _tag: "Served" })
 }
 
 const reservedKey = (keySet: KeySet, reservation: KeyReservation): PooledKey | undefined => {
@@ -213,14 +271,15 @@ const settleGroup = (
  */
 const put = (keySet: KeySet, key: PooledKey): KeySet => {
   const refreshed = PooledKeys.refresh(key, keySet.now)
-  const returns = PooledKeys.isUnavailable(key) && !PooledKeys.isUnavailable(refreshed)
+  const returns = PooledKeys.isPassedBy(key) && !PooledKeys.isPassedBy(refreshed)
   const seed = returns ? RandomDraw.next(keySet.seed) : keySet.seed
   const current = returns ? PooledKeys.catchUp(refreshed, keySet.virtualTime, RandomDraw.exponential(seed)) : refreshed
   return update(keySet, {
     seed,
     heap: Tournament.set(keySet.heap, key.slot, current),
     resting: restingWith(keySet, key, current),
-    counts: recount(keySet.counts, key, current)
+    counts: recount(keySet.counts, key, current),
+    ...failingAfter(keySet, key, current)
   })
 }
 
@@ -274,6 +333,7 @@ export const remove = (keySet: KeySet, id: string): KeySet => {
     heap: Tournament.remove(keySet.heap, key.slot),
     resting: Tournament.remove(keySet.resting, key.slot),
     counts: recount(keySet.counts, key, undefined),
+    ...failingAfter(keySet, key, undefined),
     directory: {
       slots: HashMap.remove(slots, id),
       groups: withGroupSlots(groups, key.key.quotaGroup, (slots) => slots.filter((slot) => slot !== key.slot)),
@@ -304,7 +364,9 @@ export const enable = (keySet: KeySet, id: string): KeySet => modify(keySet, id,
 export const disable = (keySet: KeySet, id: string): KeySet => modify(keySet, id, PooledKeys.disable)
 
 export const rest = (keySet: KeySet, id: string, duration: number, reason: Reason): KeySet =>
-  modify(keySet, id, (key) => PooledKeys.rest(key, keySet.now + duration, reason))
+  modify(keySet, id, (key) =>
+    PooledKeys.rest(key, keySet.now + PooledKeys.boundedBy(keySet.cooldown, duration), reason)
+  )
 
 export const reweight = (keySet: KeySet, id: string, weight: number): KeySet => {
   const seed = RandomDraw.next(keySet.seed)

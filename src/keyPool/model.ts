@@ -26,6 +26,13 @@ export interface Lease {
    */
   readonly giveBack?: Effect.Effect<void>
   /**
+   * Reports that the provider has accepted the call, which goes on: the first event of a stream has come. So a stream that tests a key
+   * after a cooldown does not keep the other calls waiting until its end.
+   *
+   * @since 0.2.0
+   */
+  readonly accept?: Effect.Effect<void>
+  /**
    * Does what `settle` does, at once. See `Service.unsafeTryReserve`.
    *
    * @since 0.2.0
@@ -37,6 +44,12 @@ export interface Lease {
    * @since 0.2.0
    */
   readonly unsafeGiveBack?: (clock: Clock.Clock) => void
+  /**
+   * Does what `accept` does, at once. See `Service.unsafeTryReserve`.
+   *
+   * @since 0.2.0
+   */
+  readonly unsafeAccept?: (clock: Clock.Clock) => void
 }
 
 /**
@@ -63,6 +76,13 @@ export interface LeaseOptions {
    * from another key. @default "wait"
    */
   readonly onCooldown?: "wait" | "fail"
+  /**
+   * Whether the call tries another key after a failure of the provider: it takes no key whose own latest calls have failed. A key that has
+   * not succeeded since then gets one such call until that succeeds, so that an outage does not double the requests. @default false
+   *
+   * @since 0.2.0
+   */
+  readonly failover?: boolean
   /**
    * How long ago the caller arrived, when it waits again: it waits before callers that arrived later. A pool in Redis queues it as
    * a new caller. @default zero
@@ -130,7 +150,10 @@ export interface Service {
   readonly enable: (id: string) => Effect.Effect<boolean>
   /** Takes a key out of use until it is enabled, and returns whether the pool has it. Calls in flight with it continue. */
   readonly disable: (id: string) => Effect.Effect<boolean>
-  /** Puts a key into a cooldown, for instance because its rate limit headers report nothing left. Never shortens a longer one. */
+  /**
+   * Puts a key into a cooldown of at most `maxCooldown`, for instance because its rate limit headers report nothing left. Never
+   * shortens a longer one. The key needs no probe after it.
+   */
   readonly rest: (id: string, duration: Duration.DurationInput) => Effect.Effect<void>
   /**
    * Does what `reserve` does, at once, if a key is ready that is not excluded; otherwise returns undefined and changes nothing.
@@ -144,7 +167,11 @@ export interface Service {
    *
    * @since 0.2.0
    */
-  readonly unsafeTryReserve?: (clock: Clock.Clock, exclude?: ReadonlySet<string>) => UnsafeLease | undefined
+  readonly unsafeTryReserve?: (
+    clock: Clock.Clock,
+    exclude?: ReadonlySet<string>,
+    failover?: boolean
+  ) => UnsafeLease | undefined
   /**
    * Does what `rest` does, at once. See `unsafeTryReserve`.
    *
@@ -208,7 +235,10 @@ export type KeyInput =
 
 /**
  * Lengths of cooldowns. `base`, `factor` and `max` are the backoff after rate limits without a Retry-After, until a call succeeds:
- * by default 1 second, doubling up to 60 seconds. A Retry-After is honoured in full, also where it is longer than `max`.
+ * by default 1 second, doubling up to 60 seconds. A Retry-After is honoured also where it is longer than `max`, up to `maxCooldown`.
+ *
+ * After a cooldown for a rate limit, a quota, a refusal or failures one call tests the key. Each call that then succeeds admits two
+ * others, so that the calls that wait for the key do not all meet the same limit at once.
  *
  * @since 0.1.0
  * @category constructors
@@ -218,6 +248,21 @@ export interface CooldownOptions extends Omit<Backoff, "jitter"> {
   readonly quota?: Duration.DurationInput
   /** How long a refused key (401, 403) is disabled. @default "5 minutes" */
   readonly refused?: Duration.DurationInput
+  /**
+   * The longest cooldown that a provider can ask for: after a longer Retry-After one call tests the key each `maxCooldown`.
+   * @default "1 hour"
+   *
+   * @since 0.2.0
+   */
+  readonly maxCooldown?: Duration.DurationInput
+  /**
+   * The consecutive failures of the provider (5xx, broken connections, time limits) with a key after which it is cooled, for `base` up
+   * to `max`. At least half of the keys stay usable, and at least one: where all fail alike the provider is at fault, and calls fail
+   * at once with its error. From the first failure on calls prefer the other keys. `Infinity`: no key is cooled. @default 5
+   *
+   * @since 0.2.0
+   */
+  readonly maxFailures?: number
 }
 
 /**

@@ -32,6 +32,15 @@ export const settings = (options: Options): Checked<Settings> => {
     ...Backoffs.growthOf(checks, "cooldown", cooldown, cooldownBackoff, Checks.positive),
     quota: millis("cooldown.quota", cooldown.quota ?? "1 hour", Checks.positive),
     refused: millis("cooldown.refused", cooldown.refused ?? "5 minutes", Checks.positive),
+    keyHealth: {
+      maxCooldown: millis("cooldown.maxCooldown", cooldown.maxCooldown ?? "1 hour", Checks.positive),
+      maxFailures: checks.number(
+        "cooldown.maxFailures",
+        cooldown.maxFailures ?? 5,
+        Checks.isWhole(cooldown.maxFailures ?? 5, 1),
+        "a whole number of at least 1"
+      )
+    },
     latencyDecay: millis("latencyDecay", options.latencyDecay ?? "10 seconds", Checks.finite)
   }
   return { value, faults }

@@ -48,6 +48,7 @@ const stateOf = (key: PooledKey, now: number, epoch: number): State => {
     case "capped":
     case "paced":
     case "probing":
+    case "admitting":
       return { _tag: "Busy" }
     case "limited":
       return { _tag: "Cooling", reason, ...rest }
@@ -81,7 +82,7 @@ export const denial = (provider: string, denied: Denied): RateLimitError | KeyPo
     ? new RateLimitError({
         ...context,
         source: "pool",
-        message: `No key for ${provider} is free in time: ${busy} busy, ${limited} resting after a rate limit. ${when}. Add keys, slow down, or allow a longer wait.`
+        message: `No key for ${provider} is free in time: ${busy} busy, ${limited} resting after a rate limit or failures. ${when}. Add keys, slow down, or allow a longer wait.`
       })
     : new KeyPoolExhaustedError({
         ...context,

@@ -55,7 +55,8 @@ const makeService = (
     const requestAt = (now: number): AcquireRequest => ({
       exclude: options?.exclude ?? noExclusions,
       deadline: now + maxWaitMillis,
-      waitsForCooldown: options?.onCooldown !== "fail"
+      waitsForCooldown: options?.onCooldown !== "fail",
+      isFailover: options?.failover === true
     })
 
     const conclude = (answer: Pool.Answer): Effect.Effect<A, E | NoKeyError, R> => {
@@ -94,7 +95,8 @@ const makeService = (
       () => next
     )
 
-  const makeLease = (reservation: KeyReservation): UnsafeLease => {
+  const makeLease = (granted: KeyReservation): UnsafeLease => {
+    let reservation = granted
     let isSettled = false
     const end = (clock: Clock.Clock, take: (state: PoolState, now: number) => Pool.Step<void>): void => {
       if (isSettled) return
@@ -105,12 +107,19 @@ const makeService = (
       end(clock, (state, now) => Pool.settle(state, now, reservation, () => verdict))
     const unsafeGiveBack: UnsafeLease["unsafeGiveBack"] = (clock) =>
       end(clock, (state, now) => Pool.withdraw(state, now, reservation))
+    const unsafeAccept: UnsafeLease["unsafeAccept"] = (clock) => {
+      if (isSettled || reservation.isAccepted === true || !KeySets.isTested(unsafeGet().keySet, reservation)) return
+      unsafeStep(clock, (state, now) => Pool.accept(state, now, reservation))
+      reservation = { ...reservation, isAccepted: true }
+    }
     return {
       key: reservation.key,
       settle: (verdict) => synchronously((clock) => unsafeSettle(clock, verdict)),
       giveBack: synchronously(unsafeGiveBack),
+      accept: synchronously(unsafeAccept),
       unsafeSettle,
-      unsafeGiveBack
+      unsafeGiveBack,
+      unsafeAccept
     }
   }
 
@@ -176,8 +185,8 @@ const makeService = (
     enable: (id) => changeKey(id, (keySet) => KeySets.enable(keySet, id)),
     disable: (id) => changeKey(id, (keySet) => KeySets.disable(keySet, id)),
     rest: (id, duration) => synchronously((clock) => unsafeRest(clock, id, duration)),
-    unsafeTryReserve: (clock, exclude = noExclusions) => {
-      const answer = unsafeStep(clock, (state, now) => Pool.tryAcquire(state, now, immediate(exclude)))
+    unsafeTryReserve: (clock, exclude = noExclusions, isFailover = false) => {
+      const answer = unsafeStep(clock, (state, now) => Pool.tryAcquire(state, now, immediate(exclude, isFailover)))
       return answer._tag === "Granted" ? makeLease(answer.reservation) : undefined
     },
     unsafeRest,
@@ -189,10 +198,11 @@ const millisOf = (duration: Duration.DurationInput | undefined, otherwise: numbe
   duration === undefined ? otherwise : Duration.toMillis(duration)
 
 /** A request of a call that does not wait. */
-const immediate = (exclude: ReadonlySet<string>): AcquireRequest => ({
+const immediate = (exclude: ReadonlySet<string>, isFailover: boolean): AcquireRequest => ({
   exclude,
   deadline: -Infinity,
-  waitsForCooldown: false
+  waitsForCooldown: false,
+  isFailover
 })
 
 const addKey = (keySet: KeySet, input: KeyInput): readonly [Either.Either<string, ReadonlyArray<string>>, KeySet] => {

@@ -19,6 +19,8 @@ export interface AcquireRequest {
   readonly deadline: number
   /** Whether the call waits for the end of cooldowns, and not only for busy keys. */
   readonly waitsForCooldown: boolean
+  /** Whether the call tries another key after a failure of the provider: it takes no failing key. */
+  readonly isFailover?: boolean
 }
 
 export interface Granted {
@@ -31,7 +33,7 @@ export interface Denied {
   readonly _tag: "Denied"
   /** Keys at their `maxConcurrency` or `requestsPerSecond`. */
   readonly busy: number
-  /** Keys in a cooldown after a rate limit. */
+  /** Keys in a cooldown after a rate limit or failures, or at the limit of calls after one. */
   readonly limited: number
   /** How long until a key becomes ready by time alone; undefined if none will. */
   readonly readyIn: number | undefined
@@ -101,9 +103,9 @@ export const tryAcquire = (
   request: AcquireRequest
 ): Step<Granted | Denied | NotQueued> => {
   const [wakeups, state] = serveWaiters(before, KeySets.advance(before.keySet, now))
-  const winner = KeySets.winner(state.keySet, request.exclude)
+  const winner = KeySets.winner(state.keySet, request.exclude, request.isFailover)
   if (winner !== undefined) {
-    const [reservation, keySet] = KeySets.reserve(state.keySet, winner)
+    const [reservation, keySet] = KeySets.reserve(state.keySet, winner, request.isFailover)
     return [{ value: { _tag: "Granted", reservation }, wakeups }, withKeySet(state, keySet)]
   }
   const summary = KeySets.summarize(state.keySet, request.exclude)
@@ -181,6 +183,10 @@ export const settle = (
 /** Ends the reservation of a call that was not made, as if it had never been reserved. */
 export const withdraw = (before: PoolState, now: number, reservation: KeyReservation): Step<void> =>
   withoutValue(serveWaiters(before, KeySets.withdraw(KeySets.advance(before.keySet, now), reservation)))
+
+/** Records that the provider has accepted a call, which goes on. */
+export const accept = (before: PoolState, now: number, reservation: KeyReservation): Step<void> =>
+  withoutValue(serveWaiters(before, KeySets.accept(KeySets.advance(before.keySet, now), reservation)))
 
 /** Changes the keys from outside. */
 export const change = <A>(before: PoolState, now: number, f: (keySet: KeySet) => readonly [A, KeySet]): Step<A> => {

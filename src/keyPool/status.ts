@@ -7,7 +7,7 @@ import type { Data, Duration } from "effect"
  * @since 0.1.0
  * @category status
  */
-export type Reason = "rate-limited" | "resting" | "out-of-quota" | "refused" | "by-hand"
+export type Reason = "rate-limited" | "resting" | "out-of-quota" | "refused" | "failing" | "by-hand"
 
 /**
  * A cooldown of a key, or the time for which it is disabled.
@@ -24,7 +24,8 @@ export interface Rest {
 }
 
 /**
- * The state of a key. `Busy`: at its `maxConcurrency` or `requestsPerSecond`, or in use by a probe after a cooldown.
+ * The state of a key. `Busy`: at its `maxConcurrency` or `requestsPerSecond`, or in use by as many calls as it takes so soon after a
+ * cooldown.
  *
  * @since 0.1.0
  * @category status
@@ -60,6 +61,12 @@ export interface KeyStatus {
   readonly rateLimited: number
   readonly outOfQuota: number
   readonly refused: number
+  /**
+   * Calls that failed with an error of the provider or a time limit; absent in a pool that does not count them.
+   *
+   * @since 0.2.0
+   */
+  readonly failed?: number
 }
 
 /**

@@ -9,6 +9,7 @@ import * as Errors from "../vocabulary/LLMError.js"
  * - `RateLimited`: a cooldown of `retryAfter`, or one that grows with each further rate limit.
  * - `OutOfQuota`: a cooldown of `retryAfter` or one hour; then one call at a time probes the key.
  * - `Refused`: the key is disabled for five minutes; then one call at a time probes it.
+ * - `Failed`: the provider failed or did not answer. Calls prefer other keys; after several failures the key is cooled.
  * - `Neutral`: no effect.
  *
  * @since 0.1.0
@@ -19,6 +20,7 @@ export type Verdict = Data.TaggedEnum<{
   RateLimited: { readonly retryAfter?: Duration.Duration }
   OutOfQuota: { readonly retryAfter?: Duration.Duration }
   Refused: {}
+  Failed: {}
   Neutral: {}
 }>
 
@@ -32,7 +34,8 @@ export const Verdict = Data.taggedEnum<Verdict>()
 
 /**
  * The verdict of a failure: `RateLimited` for a provider's `RateLimitError`, `OutOfQuota` for `QuotaExceededError`, `Refused` for
- * `AuthenticationError` and `PermissionError`, and `Neutral` for everything else.
+ * `AuthenticationError` and `PermissionError`, `Failed` for `ProviderUnavailableError`, `NetworkError`, `TimeoutError` and
+ * `StreamInterruptedError`, and `Neutral` for everything else.
  *
  * @since 0.1.0
  * @category verdicts
@@ -47,6 +50,11 @@ export const verdictOf = (error: unknown): Verdict => {
     case "AuthenticationError":
     case "PermissionError":
       return Verdict.Refused()
+    case "ProviderUnavailableError":
+    case "NetworkError":
+    case "TimeoutError":
+    case "StreamInterruptedError":
+      return Verdict.Failed()
     default:
       return Verdict.Neutral()
   }

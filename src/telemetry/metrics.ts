@@ -91,6 +91,9 @@ export interface KeyMetrics {
   readonly ended: (outcome: Outcome, verdict: Verdict, labels: FiberLabels) => void
 }
 
+/** The verdicts that start a cooldown by themselves. */
+const coolingVerdicts: ReadonlySet<Verdict["_tag"]> = new Set(["RateLimited", "OutOfQuota", "Refused"])
+
 export const ofKey = (info: ModelInfo, key: ApiKey): KeyMetrics => {
   const labels = { ...labelsOf(info), key_id: key.id }
   const inFlight = Metric.fromMetricKey(withLabels(labels)(keys.inFlight))
@@ -111,7 +114,7 @@ export const ofKey = (info: ModelInfo, key: ApiKey): KeyMetrics => {
     ended: (outcome, verdict, fiberLabels) => {
       decrement(fiberLabels)
       attempts(outcome).unsafeUpdate(1, fiberLabels)
-      if (verdict._tag !== "Served" && verdict._tag !== "Neutral") cooldowns(verdict._tag).unsafeUpdate(1, fiberLabels)
+      if (coolingVerdicts.has(verdict._tag)) cooldowns(verdict._tag).unsafeUpdate(1, fiberLabels)
     }
   }
 }

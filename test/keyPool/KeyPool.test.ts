@@ -313,7 +313,7 @@ describe("verdictOf", () => {
     [new QuotaExceededError({ ...context, retryAfter }), KeyPool.Verdict.OutOfQuota({ retryAfter })],
     [new AuthenticationError(context), KeyPool.Verdict.Refused()],
     [new PermissionError(context), KeyPool.Verdict.Refused()],
-    [new NetworkError(context), KeyPool.Verdict.Neutral()],
+    [new NetworkError(context), KeyPool.Verdict.Failed()],
     [new Error("RateLimitError"), KeyPool.Verdict.Neutral()],
     [undefined, KeyPool.Verdict.Neutral()]
   ])("%s", (error, verdict) => {

@@ -24,9 +24,9 @@ const call = (self: KeyPool.Service, verdict: KeyPool.Verdict) =>
 const servedOf = (self: KeyPool.Service) => Effect.map(self.status, (status) => status.keys.map((key) => key.served))
 
 describe("cooldown after a rate limit", () => {
-  it.effect("a rate-limited key rests for the whole Retry-After, even a day", () =>
+  it.effect("a rate-limited key rests for the whole Retry-After, even a day where `maxCooldown` allows it", () =>
     Effect.gen(function* () {
-      const self = yield* pool()
+      const self = yield* pool({ cooldown: { maxCooldown: "1 day" } })
       yield* TestClock.adjust("1 hour")
       yield* call(self, RateLimited({ retryAfter: Duration.hours(24) }))
       expect((yield* statusOf(self)).state).toEqual({

@@ -175,7 +175,8 @@ describe("KeyPool.status", () => {
     succeeded: 0,
     rateLimited: 0,
     outOfQuota: 0,
-    refused: 0
+    refused: 0,
+    failed: 0
   }
 })
 
@@ -300,19 +301,21 @@ describe("rest, disable and enable", () => {
     })
   )
 
-  it.effect("a key with an infinite Retry-After reports an infinite cooldown, and the error has no retryAfter", () =>
-    Effect.gen(function* () {
-      const self = yield* pool()
-      yield* call(self, RateLimited({ retryAfter: Duration.infinity }))
-      expect((yield* statusOf(self)).state).toEqual({
-        _tag: "Cooling",
-        reason: "rate-limited",
-        remaining: Duration.infinity
+  it.effect(
+    "a key with an infinite Retry-After and `maxCooldown` reports an infinite cooldown, and the error has no retryAfter",
+    () =>
+      Effect.gen(function* () {
+        const self = yield* pool({ cooldown: { maxCooldown: Duration.infinity } })
+        yield* call(self, RateLimited({ retryAfter: Duration.infinity }))
+        expect((yield* statusOf(self)).state).toEqual({
+          _tag: "Cooling",
+          reason: "rate-limited",
+          remaining: Duration.infinity
+        })
+        const error = yield* Effect.flip(self.reserve())
+        expect(Option.fromNullable(error.retryAfter)).toEqual(Option.none())
+        expect(error).toBeInstanceOf(RateLimitError)
       })
-      const error = yield* Effect.flip(self.reserve())
-      expect(Option.fromNullable(error.retryAfter)).toEqual(Option.none())
-      expect(error).toBeInstanceOf(RateLimitError)
-    })
   )
 })
 

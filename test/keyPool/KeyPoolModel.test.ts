@@ -11,7 +11,15 @@ import * as Pool from "../../src/keyPool/state.js"
 import type { Wakeup } from "../../src/internal/waitQueue.js"
 import * as KeyPool from "../../src/keyPool/KeyPool.js"
 
-const cooldown = { base: 1_000, factor: 2, max: 60_000, quota: 3_600_000, refused: 300_000, latencyDecay: 10_000 }
+const cooldown = {
+  base: 1_000,
+  factor: 2,
+  max: 60_000,
+  quota: 3_600_000,
+  refused: 300_000,
+  latencyDecay: 10_000,
+  keyHealth: { maxCooldown: 600_000, maxFailures: Infinity }
+}
 
 interface ModelKey {
   readonly key: ApiKey.ApiKey
@@ -22,8 +30,11 @@ interface ModelKey {
   isBroken: boolean
   restedAtSequence: number
   consecutiveRateLimits: number
-  halfOpen: "out-of-quota" | "refused" | undefined
-  probe: number | undefined
+  halfOpen: "rate-limited" | "out-of-quota" | "refused" | undefined
+  /** The most calls in flight since the latest cooldown began, and those that are. */
+  limit: number | undefined
+  readonly tests: Set<number>
+  testedAt: number
 }
 
 const makeModelKey = (key: ApiKey.ApiKey): ModelKey => ({
@@ -36,8 +47,23 @@ const makeModelKey = (key: ApiKey.ApiKey): ModelKey => ({
   restedAtSequence: -1,
   consecutiveRateLimits: 0,
   halfOpen: undefined,
-  probe: undefined
+  limit: undefined,
+  tests: new Set(),
+  testedAt: -Infinity
 })
+
+const isProbed = ({ halfOpen }: ModelKey): boolean => halfOpen === "out-of-quota" || halfOpen === "refused"
+
+const limitOf = (key: ModelKey, now: number): number => {
+  const { limit = Infinity, testedAt, tests } = key
+  return tests.size >= limit && !isProbed(key) && now >= testedAt + 1_000 ? 2 * limit : limit
+}
+
+const startTest = (key: ModelKey): void => {
+  key.limit = 1
+  key.tests.clear()
+  key.testedAt = -Infinity
+}
 
 const opensAt = ({ key, starts }: ModelKey): number => {
   if (key.requestsPerSecond === undefined) return -Infinity
@@ -49,13 +75,14 @@ const opensAt = ({ key, starts }: ModelKey): number => {
 const availability = (key: ModelKey, now: number) => {
   if (key.isDisabled) return "disabled"
   if (key.restUntil > now) return key.isBroken ? "broken" : "limited"
-  if (key.halfOpen !== undefined && key.probe !== undefined) return "probing"
+  if (key.tests.size >= limitOf(key, now)) return isProbed(key) ? "probing" : "admitting"
   if (key.inFlight.size >= (key.key.maxConcurrency ?? Infinity)) return "capped"
   return opensAt(key) > now ? "paced" : "ready"
 }
 
 const readyAt = (key: ModelKey, now: number): number => {
   const state = availability(key, now)
+  if (state === "admitting") return key.testedAt + 1_000
   return state === "limited" || state === "broken" ? key.restUntil : state === "paced" ? opensAt(key) : Infinity
 }
 
@@ -80,26 +107,36 @@ const judge = (
   switch (verdict._tag) {
     case "Served":
       if (isFirst && !(isGroupMember && key.halfOpen === "refused")) {
-        Object.assign(key, { consecutiveRateLimits: 0, halfOpen: undefined, probe: undefined })
+        Object.assign(key, { consecutiveRateLimits: 0, halfOpen: undefined })
+        if (!isGroupMember && key.limit !== undefined) {
+          key.limit = key.limit >= (key.key.maxConcurrency ?? Infinity) ? undefined : key.limit + 1
+        }
       }
       return
     case "RateLimited": {
       key.consecutiveRateLimits = isFirst ? key.consecutiveRateLimits + 1 : Math.max(1, key.consecutiveRateLimits)
-      if (isFirst) key.restedAtSequence = latest
+      if (isFirst) {
+        key.restedAtSequence = latest
+        key.halfOpen ??= "rate-limited"
+        startTest(key)
+      }
       const backoff = Math.min(cooldown.max, cooldown.base * cooldown.factor ** (key.consecutiveRateLimits - 1))
       return rest(
         key,
-        now + (verdict.retryAfter === undefined ? backoff : Duration.toMillis(verdict.retryAfter)),
+        now + Math.min(600_000, verdict.retryAfter === undefined ? backoff : Duration.toMillis(verdict.retryAfter)),
         false
       )
     }
     case "OutOfQuota":
       Object.assign(key, { restedAtSequence: latest, halfOpen: "out-of-quota" })
+      startTest(key)
       return rest(key, now + cooldown.quota, true)
     case "Refused":
       if (isGroupMember) return
       Object.assign(key, { restedAtSequence: latest, halfOpen: "refused" })
+      startTest(key)
       return rest(key, now + cooldown.refused, true)
+    case "Failed":
     case "Neutral":
       return
   }
@@ -139,7 +176,7 @@ const makeComparison = (options: ReadonlyArray<ApiKey.Options>, strategy: KeyPoo
     const keys = [...models.values()].filter((model) => !request.exclude.has(model.key.id))
     const availabilities = keys.map((model) => availability(model, now))
     const isBusy = availabilities.some((each) => each === "capped" || each === "paced")
-    const isAwaited = availabilities.some((each) => each === "capped" || each === "probing")
+    const isAwaited = availabilities.some((each) => each === "capped" || each === "probing" || each === "admitting")
     const soonest = Math.min(Infinity, ...keys.map((model) => readyAt(model, now)))
     return (
       request.deadline <= now || (!request.waitsForCooldown && !isBusy) || (!isAwaited && soonest > request.deadline)
@@ -152,7 +189,11 @@ const makeComparison = (options: ReadonlyArray<ApiKey.Options>, strategy: KeyPoo
     if (model === undefined) return
     model.inFlight.add(reservation.sequence)
     model.starts.push(now)
-    if (model.halfOpen !== undefined) model.probe = reservation.sequence
+    if (model.limit !== undefined) {
+      model.limit = limitOf(model, now)
+      model.tests.add(reservation.sequence)
+      model.testedAt = now
+    }
     calls.push({ model, reservation })
   }
 
@@ -235,12 +276,13 @@ const makeComparison = (options: ReadonlyArray<ApiKey.Options>, strategy: KeyPoo
       const latest = state.keySet.sequence
       apply(Pool.settle(state, now, reservation, () => verdict))
       model.inFlight.delete(reservation.sequence)
-      if (model.probe === reservation.sequence) model.probe = undefined
+      model.tests.delete(reservation.sequence)
       if (models.get(model.key.id) === model) {
         const group = [...models.values()].filter(
           (each) => each !== model && each.key.quotaGroup !== undefined && each.key.quotaGroup === model.key.quotaGroup
         )
-        const wasUnhealthy = model.consecutiveRateLimits > 0 || model.halfOpen !== undefined
+        const wasUnhealthy =
+          model.consecutiveRateLimits > 0 || model.halfOpen !== undefined || model.limit !== undefined
         judge(model, reservation.sequence, verdict, now, latest, false)
         if (verdict._tag !== "Served" || wasUnhealthy) {
           for (const each of group) judge(each, reservation.sequence, verdict, now, latest, true)
@@ -278,7 +320,7 @@ const makeComparison = (options: ReadonlyArray<ApiKey.Options>, strategy: KeyPoo
       apply(Pool.change(state, now, (keySet) => [undefined, changes[what](keySet, id)]))
       if (what === "remove") models.delete(id)
       if (what === "disable") model.isDisabled = true
-      if (what === "rest") rest(model, now + millis, false)
+      if (what === "rest") rest(model, now + Math.min(millis, 600_000), false)
       if (what === "enable") {
         const { inFlight, key, restedAtSequence, starts } = model
         Object.assign(model, { ...makeModelKey(key), inFlight, restedAtSequence, starts })

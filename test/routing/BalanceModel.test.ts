@@ -70,6 +70,7 @@ const open = (self: Reference, now: number, sequence: number): void => {
   self.openings++
   self.openedAt = sequence
   self.restedAt = sequence
+  self.probe = undefined
   resetWindow(self)
 }
 
@@ -96,7 +97,7 @@ const end = (self: Reference, call: number, verdict: Balance.Verdict, now: numbe
       return
     case "Limited":
       self.restUntil = Math.max(self.restUntil, now + Duration.toMillis(verdict.retryAfter ?? 0))
-      if (call > self.restedAt) self.restedAt = sequence
+      if (call > self.restedAt) Object.assign(self, { restedAt: sequence, probe: undefined })
       return
     case "Down":
       if (startedAfterOpening) open(self, now, sequence)
@@ -119,6 +120,7 @@ const applyHealthChange = (self: Reference, { openings, state, until }: HealthCh
   }
   self.restUntil = Math.max(self.restUntil, until)
   self.restedAt = sequence
+  self.probe = undefined
   if (state === "Cooling") return
   self.halfOpen = true
   self.openings = Math.max(self.openings, openings)

@@ -122,7 +122,7 @@ const retryCall = <A, R>(
       if (!isAlone && left < 1) {
         return Effect.fail(notRetried(failed, "it has sent all requests that `Retry.MaxRequests` allows"))
       }
-      if (budget !== undefined && !budget.take(clock)) {
+      if (budget !== undefined && !(ownsKeys && isRateLimit(failed)) && !budget.take(clock)) {
         return Effect.zipRight(retried("denied"), Effect.fail(notRetried(failed, "the retry budget is spent")))
       }
       const requests = {
@@ -138,6 +138,9 @@ const retryCall = <A, R>(
 
   return round(decide, { attempts: [], rounds: 0, requests: 0 }, call)
 }
+
+/** A rate limit of the provider takes nothing from the budget: the pool sends one call to a limited key, and more as they succeed. */
+const isRateLimit = (error: LLMError): boolean => error._tag === "RateLimitError" && error.source === "provider"
 
 const empty = (context: Pick<ChatResponse, "provider" | "model" | "keyId" | "attempts">): LLMError =>
   new MalformedResponseError({

@@ -1,11 +1,10 @@
-/** The state of the retries of an `LLM`: its budget, and which of its keys fail. */
+/** The state of the retries of an `LLM`: its budget. */
 import type { Clock } from "effect"
 import { Effect } from "effect"
 import * as MonotonicClock from "../../internal/clock.js"
 import type { LLMError } from "../../vocabulary/LLMError.js"
 import type { RetryStatus } from "../model.js"
 import * as Budgets from "./budget.js"
-import * as KeyResults from "./keyResults.js"
 
 /** The budget of one `LLM`. Changes are plain code, so that a successful call pays for no effect. */
 export interface RetryBudget {
@@ -45,7 +44,6 @@ export const makeBudget = (settings: Budgets.Settings): RetryBudget => {
 export interface KeyRetries {
   /** Absent when retries are unlimited. */
   readonly budget: RetryBudget | undefined
-  readonly keys: KeyResults.KeyResults
   readonly when: (error: LLMError) => boolean
   /** Whether an error of the provider is followed by one try with another key. */
   readonly failsOver: boolean
@@ -58,16 +56,9 @@ export const make = ({
   when
 }: Pick<KeyRetries, "failsOver" | "when"> & { readonly budget: Budgets.Settings | undefined }): KeyRetries => ({
   budget: budget === undefined ? undefined : makeBudget(budget),
-  keys: KeyResults.make(),
   when,
   failsOver
 })
-
-/** Counts a call that succeeded at its first attempt, for the call plan. */
-export const succeededAtOnce = ({ budget, keys }: KeyRetries, clock: Clock.Clock, keyId: string): void => {
-  budget?.succeeded(clock)
-  keys.succeeded(keyId)
-}
 
 /** Adds the budget to a status. */
 export const withStatus = <S extends object>(

@@ -8,6 +8,7 @@ import type { BreakerConfig } from "./breaker.js"
 import type { Deployment } from "./deployment.js"
 import * as Deployments from "./deployment.js"
 import type { KeyReservation, SettleContext, VirtualTime, CooldownSettings } from "../../keyPool/key.js"
+import * as PooledKeys from "../../keyPool/key.js"
 import * as Tournament from "../../keyPool/tournament.js"
 import * as RandomDraw from "../../internal/random.js"
 import * as Rendezvous from "./rendezvous.js"
@@ -240,8 +241,10 @@ export const healthChange = (
 }
 
 /** Whether a call is the probe of its deployment. */
-export const isProbe = (deploymentSet: DeploymentSet, { position, sequence }: KeyReservation): boolean =>
-  Tournament.get(deploymentSet.heap, position)?.load.health.probe === sequence
+export const isProbe = (deploymentSet: DeploymentSet, reservation: KeyReservation): boolean => {
+  const deployment = Tournament.get(deploymentSet.heap, reservation.position)
+  return deployment !== undefined && PooledKeys.isAdmitted(deployment.load.health, reservation)
+}
 
 export const enable = (deploymentSet: DeploymentSet, position: number): DeploymentSet =>
   change(deploymentSet, position, (deployment) => Deployments.enable(deployment, deploymentSet.sequence))

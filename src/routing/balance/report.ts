@@ -46,6 +46,7 @@ const stateOf = (deployment: Deployment, now: number, epoch: number): State => {
         until: Math.ceil(epoch + restUntil)
       }
     case "probing":
+    case "admitting":
       return { _tag: "HalfOpen", probing: true }
     case "capped":
     case "paced":
