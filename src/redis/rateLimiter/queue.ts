@@ -1,8 +1,8 @@
 /** The calls of this process that wait for a permit, or yield to interactive calls. Times are in milliseconds. */
 import type { Deferred } from "effect"
 import { Option, SortedMap } from "effect"
-import type { Position } from "../../rateLimiter/queue.js"
-import { before } from "../../rateLimiter/queue.js"
+import type { Position } from "../../rateLimiter/fairQueue.js"
+import { before } from "../../rateLimiter/fairQueue.js"
 import type { RateLimitError } from "../../vocabulary/LLMError.js"
 import type { RedisError } from "../model.js"
 import type { AcquireRequest, AcquireResult } from "./scripts.js"
