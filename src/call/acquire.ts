@@ -31,6 +31,8 @@ export interface Need {
   readonly failover: boolean
   /** Whether the call was sent before: it waits before those that were not, as it did then. */
   readonly isRepeated: boolean
+  /** See `LeaseOptions.affinity` of the pool. */
+  readonly affinity: string | undefined
 }
 
 /** A permit and a key. The holder settles each exactly once. */
@@ -55,14 +57,14 @@ export interface UnsafeAcquired extends Acquired {
 export const unsafeTryAcquire = (
   clock: Clock.Clock,
   { limiter, pool }: Sources,
-  { avoid, failover, model, tokens, tried }: Need
+  { affinity, avoid, failover, model, tokens, tried }: Need
 ): UnsafeAcquired | undefined => {
   if (pool.unsafeTryReserve === undefined) return undefined
   const reservation = limiter.unsafeTryReserve?.(clock, tokens, { model })
   if (reservation === undefined) return undefined
   let lease: KeyPool.UnsafeLease | undefined
   try {
-    lease = unsafeReadyKey(clock, pool.unsafeTryReserve, tried, avoid, failover)
+    lease = unsafeReadyKey(clock, pool.unsafeTryReserve, tried, avoid, failover, affinity)
   } catch (defect) {
     // A strategy of the program can throw: the permit is given back.
     reservation.unsafeGiveBack(clock)
@@ -81,10 +83,11 @@ const unsafeReadyKey = (
   tryReserve: NonNullable<KeyPool.Service["unsafeTryReserve"]>,
   tried: ReadonlySet<string>,
   avoid: ReadonlySet<string>,
-  failover: boolean
+  failover: boolean,
+  affinity: string | undefined
 ): KeyPool.UnsafeLease | undefined =>
-  (avoid.size === 0 ? undefined : tryReserve(clock, union(tried, avoid), failover)) ??
-  tryReserve(clock, tried, failover)
+  (avoid.size === 0 ? undefined : tryReserve(clock, union(tried, avoid), failover, affinity)) ??
+  tryReserve(clock, tried, failover, affinity)
 
 const giveBackPermit = (clock: Clock.Clock, reservation: Reservation): Effect.Effect<void> =>
   reservation.unsafeGiveBack === undefined
@@ -124,7 +127,7 @@ const longestHold = 100
  */
 export const acquire = (
   { limiter, pool }: Sources,
-  { avoid, failover, isRepeated, model, tokens, tried }: Need
+  { affinity, avoid, failover, isRepeated, model, tokens, tried }: Need
 ): Effect.Effect<Acquired, LLMError> =>
   Effect.gen(function* () {
     const clock = yield* Effect.clock
@@ -147,7 +150,8 @@ export const acquire = (
     const keyOptions: KeyPool.LeaseOptions = {
       exclude: tried,
       onCooldown: tried.size === 0 ? "wait" : "fail",
-      ...(failover ? { failover } : {})
+      ...(failover ? { failover } : {}),
+      ...(affinity === undefined ? {} : { affinity })
     }
 
     /** Waits in the limiter's queue. */
@@ -163,7 +167,7 @@ export const acquire = (
       const giveBack = giveBackPermit(clock, reservation)
       const { unsafeTryReserve } = pool
       if (unsafeTryReserve !== undefined) {
-        const ready = Effect.sync(() => unsafeReadyKey(clock, unsafeTryReserve, tried, avoid, failover))
+        const ready = Effect.sync(() => unsafeReadyKey(clock, unsafeTryReserve, tried, avoid, failover, affinity))
         return Effect.flatMap(
           Effect.onError(ready, () => giveBack),
           (lease) => (lease === undefined ? Effect.as(giveBack, undefined) : Effect.succeed(lease))

@@ -12,13 +12,14 @@ import type { LLMError } from "../vocabulary/LLMError.js"
 import * as Errors from "../vocabulary/LLMError.js"
 import type { EmbeddingRequest, EmbeddingResponse } from "../vocabulary/Embedding.js"
 import type { Call, Embeddings, Service as Client } from "../wire/providerClient.js"
-import type * as RateLimiter from "../rateLimiter/model.js"
+import * as RateLimiter from "../rateLimiter/model.js"
 import type { TokenEstimates } from "../rateLimiter/tokenEstimates.js"
 import * as TextTokens from "../vocabulary/textTokens.js"
 import * as Usage from "../vocabulary/Usage.js"
 import type { AttemptWatch } from "./attemptWatch.js"
 import * as Watches from "./attemptWatch.js"
 import * as Acquire from "./acquire.js"
+import * as Affinity from "./affinity.js"
 import { CallLimits, narrow } from "./limits.js"
 import type { Feedback } from "../rateLimiter/feedback.js"
 import type { ListedModel } from "../wire/Wire.js"
@@ -89,6 +90,16 @@ type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, 
 
 const noKeys: ReadonlySet<string> = new Set()
 
+/** What the requests of one conversation have in common; undefined where the pool does not use it. */
+export const affinityOf = (
+  { pool }: Pick<Dependencies, "pool">,
+  { request }: Pick<AttemptRequest, "request">,
+  context: Context.Context<never>
+): string | undefined =>
+  pool.usesAffinity === true && request !== undefined
+    ? Affinity.keyOf(request, Context.get(context, RateLimiter.CurrentClient))
+    : undefined
+
 /** The tokens to reserve; 0 where they are not limited. */
 export const reservedTokens = ({ tokenEstimates }: Dependencies, request: AttemptRequest): number =>
   tokenEstimates === undefined ? 0 : request.estimate(tokenEstimates)
@@ -125,7 +136,8 @@ const acquire = (
   Effect.gen(function* () {
     const clock = yield* Effect.clock
     const tokens = reservedTokens(deps, request)
-    const need = { model: request.model, tokens, tried, avoid, failover: failsOver, isRepeated }
+    const affinity = affinityOf(deps, request, yield* Effect.context<never>())
+    const need = { model: request.model, tokens, tried, avoid, failover: failsOver, isRepeated, affinity }
     const acquired = Acquire.unsafeTryAcquire(clock, deps, need) ?? (yield* Acquire.acquire(deps, need))
     const { lease, reservation, waitedForKey, waitedForPermit } = acquired
     const startedAt = clock.unsafeCurrentTimeMillis()
@@ -145,6 +157,7 @@ const acquire = (
       call: {
         model: request.model,
         key: lease.key,
+        ...(affinity === undefined ? {} : { affinity }),
         onRateLimits: (limits) => {
           const cooldown =
             limits.remainingRequests === 0 && limits.resetRequests !== undefined

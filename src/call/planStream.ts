@@ -344,12 +344,13 @@ const make = (plan: Plan, call: Call, direct: DirectClient | undefined) => {
 
   /** Sends the request by the client's effects. */
   const sendInFiber = Effect.suspend(() => {
-    const { key, model, onRateLimits } = call
+    const { affinity, key, model, onRateLimits } = call
     const open = Effect.suspend(() =>
       fromStream(
         client.chatStream(request, {
           model,
           key,
+          ...(affinity === undefined ? {} : { affinity }),
           onRateLimits: (rateLimits) => Effect.sync(() => onRateLimits(rateLimits))
         })
       )

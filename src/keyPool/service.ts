@@ -11,6 +11,7 @@ import type { AcquireRequest, PoolState } from "./state.js"
 import * as Pool from "./state.js"
 import { denial, queueFull, status } from "./report.js"
 import { synchronously } from "../internal/clock.js"
+import * as Rendezvous from "../internal/rendezvous.js"
 import type { Interruptibly, SharedState } from "../internal/waitQueue.js"
 import * as WaitQueue from "../internal/waitQueue.js"
 
@@ -29,7 +30,7 @@ export const make = (options: Options, dependencies: Dependencies): Effect.Effec
     if (faults.length > 0) return yield* Effect.fail(dependencies.invalid(faults))
     const seed = yield* Random.nextInt
     const shared = yield* WaitQueue.make(
-      Pool.make(KeySets.make(keys.value, dependencies.strategy, settings.value, seed))
+      Pool.make(KeySets.make(keys.value, dependencies.strategy, settings.value, seed, settings.value.affinityBound))
     )
     return makeService(options.provider, settings.value, dependencies, shared)
   })
@@ -40,10 +41,13 @@ const neutral: Verdict = { _tag: "Neutral" }
 
 const makeService = (
   provider: string,
-  { maxQueueLength, maxWait }: PoolOptions.Settings,
+  { affinityBound, maxQueueLength, maxWait }: PoolOptions.Settings,
   dependencies: Dependencies,
   { step, timeOf, unsafeGet, unsafeStep, waitInQueue }: SharedState<PoolState>
 ): Service => {
+  const affinityOf = (affinity: string | undefined): number | undefined =>
+    affinity === undefined || affinityBound === undefined ? undefined : Rendezvous.hash(affinity)
+
   /** Reserves a key, waiting if necessary, and continues with it: in one step where a key is ready. */
   const withReservation = <A, E, R>(
     options: LeaseOptions | undefined,
@@ -56,7 +60,8 @@ const makeService = (
       exclude: options?.exclude ?? noExclusions,
       deadline: now + maxWaitMillis,
       waitsForCooldown: options?.onCooldown !== "fail",
-      isFailover: options?.failover === true
+      isFailover: options?.failover === true,
+      affinity: affinityOf(options?.affinity)
     })
 
     const conclude = (answer: Pool.Answer): Effect.Effect<A, E | NoKeyError, R> => {
@@ -185,10 +190,12 @@ const makeService = (
     enable: (id) => changeKey(id, (keySet) => KeySets.enable(keySet, id)),
     disable: (id) => changeKey(id, (keySet) => KeySets.disable(keySet, id)),
     rest: (id, duration) => synchronously((clock) => unsafeRest(clock, id, duration)),
-    unsafeTryReserve: (clock, exclude = noExclusions, isFailover = false) => {
-      const answer = unsafeStep(clock, (state, now) => Pool.tryAcquire(state, now, immediate(exclude, isFailover)))
+    unsafeTryReserve: (clock, exclude = noExclusions, isFailover = false, affinity) => {
+      const request = immediate(exclude, isFailover, affinityOf(affinity))
+      const answer = unsafeStep(clock, (state, now) => Pool.tryAcquire(state, now, request))
       return answer._tag === "Granted" ? makeLease(answer.reservation) : undefined
     },
+    usesAffinity: affinityBound !== undefined,
     unsafeRest,
     unsafeAccounts: () => KeySets.accounts(unsafeGet().keySet)
   }
@@ -198,11 +205,16 @@ const millisOf = (duration: Duration.DurationInput | undefined, otherwise: numbe
   duration === undefined ? otherwise : Duration.toMillis(duration)
 
 /** A request of a call that does not wait. */
-const immediate = (exclude: ReadonlySet<string>, isFailover: boolean): AcquireRequest => ({
+const immediate = (
+  exclude: ReadonlySet<string>,
+  isFailover: boolean,
+  affinity: number | undefined
+): AcquireRequest => ({
   exclude,
   deadline: -Infinity,
   waitsForCooldown: false,
-  isFailover
+  isFailover,
+  affinity
 })
 
 const addKey = (keySet: KeySet, input: KeyInput): readonly [Either.Either<string, ReadonlyArray<string>>, KeySet] => {

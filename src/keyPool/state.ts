@@ -21,6 +21,8 @@ export interface AcquireRequest {
   readonly waitsForCooldown: boolean
   /** Whether the call tries another key after a failure of the provider: it takes no failing key. */
   readonly isFailover?: boolean
+  /** The hash of what related calls have in common. */
+  readonly affinity?: number | undefined
 }
 
 export interface Granted {
@@ -103,7 +105,7 @@ export const tryAcquire = (
   request: AcquireRequest
 ): Step<Granted | Denied | NotQueued> => {
   const [wakeups, state] = serveWaiters(before, KeySets.advance(before.keySet, now))
-  const winner = KeySets.winner(state.keySet, request.exclude, request.isFailover)
+  const winner = KeySets.winner(state.keySet, request.exclude, request.isFailover, request.affinity)
   if (winner !== undefined) {
     const [reservation, keySet] = KeySets.reserve(state.keySet, winner, request.isFailover)
     return [{ value: { _tag: "Granted", reservation }, wakeups }, withKeySet(state, keySet)]
@@ -245,7 +247,7 @@ const grant = (before: PoolState): StateUpdate => {
 const grantTo = (state: PoolState, waiter: Waiter): PoolState | undefined => {
   let winner: PooledKey | undefined
   try {
-    winner = KeySets.winner(state.keySet, waiter.exclude)
+    winner = KeySets.winner(state.keySet, waiter.exclude, false, waiter.affinity)
   } catch (defect) {
     return resolve(state, waiter, { _tag: "Broken", defect })
   }

@@ -51,6 +51,12 @@ export interface ModelEntry {
    * @since 0.2.0
    */
   readonly price?: Price
+  /**
+   * `affinity`: whether the calls of one conversation prefer the same key, see `KeyPool.Options`. @default false
+   *
+   * @since 0.2.0
+   */
+  readonly affinity?: boolean
 }
 
 /**
@@ -59,7 +65,15 @@ export interface ModelEntry {
  * @since 0.1.0
  * @category model
  */
-export type GroupStrategy = "least-loaded" | "weighted" | "round-robin" | "latency" | "cost" | "failover" | "random"
+export type GroupStrategy =
+  | "least-loaded"
+  | "weighted"
+  | "round-robin"
+  | "latency"
+  | "cost"
+  | "failover"
+  | "random"
+  | "sticky"
 
 /**
  * A member of a group.

@@ -32,7 +32,8 @@ const modelFields: ReadonlySet<string> = new Set([
   "default_temperature",
   "model_weight",
   "aliases",
-  "price"
+  "price",
+  "affinity"
 ])
 
 const seconds = (value: number | undefined): Duration.Duration | undefined =>
@@ -172,6 +173,7 @@ export const readFile = (
       retryDelay: seconds(fields.notNegative("retry_delay")) ?? Duration.seconds(1),
       ...limitsOf(fields),
       contextWindow: fields.whole("context_window") ?? 200_000,
+      ...optional("affinity", fields.flag("affinity")),
       timeout: seconds(fields.positive("timeout")),
       temperature: fields.notNegative("default_temperature"),
       weight: fields.positive("model_weight") ?? 1,

@@ -125,7 +125,7 @@ const planPool = (
   isSameEndpoint: boolean
 ): Effect.Effect<PlannedPool, InvalidPoolError> => {
   // Unique, because shared state is stored under it.
-  const options = { provider: idOf(entry), keys: entry.keys }
+  const options = { provider: idOf(entry), keys: entry.keys, affinity: entry.affinity === true }
   const created = Effect.flatMap(KeyPoolFactory, (make) => make(options))
   if (previous === undefined || !isSameEndpoint) {
     return Effect.map(created, (pool) => ({ pool, commit: Effect.void }))
@@ -133,7 +133,8 @@ const planPool = (
   const before = byId(previous.entry.keys)
   const keptKeys = entry.keys.filter(({ id }) => before.has(id))
   // A pool can add, remove and reweight keys, but not change the secret or the limits of a key.
-  return keptKeys.every((key) => sameValue({ ...before.get(key.id), weight: key.weight }, key))
+  return previous.entry.affinity === entry.affinity &&
+    keptKeys.every((key) => sameValue({ ...before.get(key.id), weight: key.weight }, key))
     ? // A pool in memory reports faults before anything is changed.
       Effect.as(KeyPool.make(options), {
         pool: previous.pool,

@@ -116,11 +116,11 @@ describe("fields of the provider file", () => {
       const file = yield* FileParser.parse(
         JSON.stringify({
           x: [
-            { ...model, model_name: "one", model_weight: 3 },
+            { ...model, model_name: "one", model_weight: 3, affinity: true },
             { ...model, model_name: "two", aliases: ["second"] }
           ],
           $groups: {
-            plain: { members: ["x/one", "second"], comment: "mine" },
+            plain: { members: ["x/one", "second"], strategy: "sticky", comment: "mine" },
             exact: {
               strategy: "cost",
               members: [
@@ -133,10 +133,11 @@ describe("fields of the provider file", () => {
           $default: "exact"
         })
       )
+      expect(file.models.map(({ affinity }) => affinity)).toEqual([true, undefined])
       expect(file.groups).toEqual([
         {
           name: "plain",
-          strategy: "least-loaded",
+          strategy: "sticky",
           members: [
             { model: "x/one", weight: 3, order: 0 },
             { model: "x/two", weight: 1, order: 0 }
@@ -195,7 +196,14 @@ describe("faults of the provider file", () => {
               max_retries: 0,
               context_window: 1.5
             },
-            { ...model, rate_limit_capacity: -1, rate_limit_refill_rate: 0, type: "soap", timeout: "soon" },
+            {
+              ...model,
+              rate_limit_capacity: -1,
+              rate_limit_refill_rate: 0,
+              type: "soap",
+              timeout: "soon",
+              affinity: 1
+            },
             { model_name: "m2", api_keys: "k" },
             { ...model, api_keys: ["${NOT_SET}"], headers: { a: 1 }, aliases: ["x"] },
             7
@@ -218,6 +226,7 @@ describe("faults of the provider file", () => {
         'b[2].type: expected one of "chat-completions", "responses", "anthropic-messages", "gemini", "ollama", "dashscope"',
         "b[2].rate_limit_capacity: expected a positive number",
         "b[2].rate_limit_refill_rate: expected a positive number",
+        "b[2].affinity: expected true or false",
         "b[2].timeout: expected a positive number",
         "b[3].base_url: is missing",
         "b[3].api_keys: expected a list of keys",
@@ -263,7 +272,7 @@ describe("faults of the provider file", () => {
         '$groups.x/m: "x/m" is a model already',
         '$groups.list: expected an object such as { "members": ["openai/gpt-4o-mini"] }',
         "$groups.none.members: is missing",
-        '$groups.empty.strategy: expected one of "least-loaded", "weighted", "round-robin", "latency", "cost", "failover", "random"',
+        '$groups.empty.strategy: expected one of "least-loaded", "weighted", "round-robin", "latency", "cost", "failover", "random", "sticky"',
         "$groups.empty.members: expected a list with at least one model",
         "$groups.wrong.strategy: expected a string",
         '$groups.wrong.members[0]: "x/other" is no model of this file',

@@ -3,7 +3,7 @@
  * whatever happens.
  */
 import type { Fiber } from "effect"
-import { Cause, Chunk, Clock, Effect, Either, Exit, Option, Random, Scope } from "effect"
+import { Cause, Context, Chunk, Clock, Effect, Either, Exit, Option, Random, Scope } from "effect"
 import * as Attempt from "../../vocabulary/attempt.js"
 import type { Deployment, Options, Service, Verdict } from "./model.js"
 import { InvalidBalanceError } from "./model.js"
@@ -48,6 +48,7 @@ import {
   withinLimits
 } from "../../call/sending.js"
 import { limitFor, requestsLeft, requestsOf } from "../../call/requestLimit.js"
+import { CurrentClient } from "../../rateLimiter/model.js"
 import { clockOf } from "../../internal/clock.js"
 import type { DeploymentSet } from "./deploymentSet.js"
 import * as DeploymentSets from "./deploymentSet.js"
@@ -343,7 +344,7 @@ const makeService = (dependencies: Dependencies): Service => {
       if (Either.isLeft(normalized)) return call(noRequirements, undefined)(fiber, limits)
       const request = normalized.right
       const { counting, missing } = capabilities.missingForChat(request)
-      const affinity = checked.affinityOf?.(request)
+      const affinity = checked.affinityOf?.(request, Context.get(fiber.currentContext, CurrentClient))
       const send = call({ missing, affinity, namesModel: request.model !== undefined }, request)
       return counting === Effect.void
         ? send(fiber, limits)
