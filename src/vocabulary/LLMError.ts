@@ -97,7 +97,13 @@ export class RateLimitError extends Schema.TaggedError<RateLimitError>()("RateLi
 export class QuotaExceededError extends Schema.TaggedError<QuotaExceededError>()("QuotaExceededError", {
   ...common,
   /** Time until the quota is renewed, if the provider reports it. */
-  retryAfter: optional(DurationFromMillis)
+  retryAfter: optional(DurationFromMillis),
+  /**
+   * Whether it is a quota of the model alone, such as a free quota a day: the account can use other models. @default false
+   *
+   * @since 0.2.0
+   */
+  modelOnly: optional(Schema.Boolean)
 }) {}
 
 /**
