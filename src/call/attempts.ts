@@ -20,6 +20,7 @@ import type { AttemptWatch } from "./attemptWatch.js"
 import * as Watches from "./attemptWatch.js"
 import * as Acquire from "./acquire.js"
 import { CallLimits, narrow } from "./limits.js"
+import { isFieldOmitted, maxOmissions } from "./message.js"
 import type { Feedback } from "../rateLimiter/feedback.js"
 import type { ListedModel } from "../wire/Wire.js"
 import type { ModelInfo } from "./model.js"
@@ -145,6 +146,7 @@ const acquire = (
       call: {
         model: request.model,
         key: lease.key,
+        resends: true,
         onRateLimits: (limits) => {
           const cooldown =
             limits.remainingRequests === 0 && limits.resetRequests !== undefined
@@ -224,12 +226,15 @@ interface Before {
   readonly mayFailOver: boolean
   /** Whether this is that try. */
   readonly failsOver: boolean
-  /** Whether the call was sent before, by a policy around its `LLM`. */
+  /** Whether the call was sent before, by a policy around its `LLM` or with a field that the server rejects. */
   readonly isRepeated: boolean
+  /** How often the server rejected an optional field of the request. */
+  readonly omissions: number
 }
 
 /**
- * Makes attempts, each with another key, until one succeeds or fails with an error that does not concern the key. A failure of the
+ * Makes attempts, each with another key, until one succeeds or fails with an error that does not concern the key. A request whose optional
+ * field the server rejects is sent again without it, by an attempt with a permit of its own. A failure of the
  * provider may concern the key, too: a call that is made for the first time then tries one other key that is ready and not failing.
  */
 const withKeyFailover = <A, R>(
@@ -269,6 +274,9 @@ const withKeyFailover = <A, R>(
   /** The next attempt after one that failed with a key, or its error. */
   const afterFailure = (before: Before, keyId: string, error: LLMError): Effect.Effect<A, LLMError, R> => {
     const attempts = Attempt.concat(before.attempts, error.attempts)
+    if (isFieldOmitted(error) && before.omissions < maxOmissions) {
+      return attemptAfter({ ...before, attempts, isRepeated: true, omissions: before.omissions + 1 })
+    }
     if (Errors.isKeyScoped(error)) {
       const reason = before.reason === undefined ? error : preferred(before.reason, error)
       return attemptAfter({ ...before, attempts, reason, tried: new Set(before.tried).add(keyId), failsOver: false })
@@ -296,7 +304,8 @@ const withKeyFailover = <A, R>(
       isRepeated: !isFirst,
       // A pool without synchronous members does not know its failing keys.
       mayFailOver: isFirst && requestsLeft > 1 && deps.pool.unsafeTryReserve !== undefined,
-      failsOver: false
+      failsOver: false,
+      omissions: 0
     }
     return failed === undefined ? attemptAfter(before) : afterFailure(before, failed.keyId, failed.error)
   })

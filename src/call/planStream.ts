@@ -350,6 +350,7 @@ const make = (plan: Plan, call: Call, direct: DirectClient | undefined) => {
         client.chatStream(request, {
           model,
           key,
+          resends: true,
           onRateLimits: (rateLimits) => Effect.sync(() => onRateLimits(rateLimits))
         })
       )

@@ -202,7 +202,12 @@ const sendInFiber = (plan: Plan, call: Call, caller: Fiber.RuntimeFiber<unknown,
   const { client } = plan.deps
   const { key, model, onRateLimits, request } = call
   const sent = () =>
-    client.chat(request, { model, key, onRateLimits: (limits) => Effect.sync(() => onRateLimits(limits)) })
+    client.chat(request, {
+      model,
+      key,
+      resends: true,
+      onRateLimits: (limits) => Effect.sync(() => onRateLimits(limits))
+    })
   const attempt = isInContext(call, caller)
     ? Effect.suspend(sent)
     : Effect.flatMap(FiberRef.update(FiberRef.currentContext, handedDownTo(call)), sent)
