@@ -2,7 +2,7 @@
  * The attempts of one call: a permit from the limiter, a key from the pool, the request, and the next key at once when the
  * failure concerns the key. Permit and key are settled exactly once, however the attempt ends.
  */
-import { Cause, Chunk, Context, Duration, Effect, Either, Exit, FiberRef, Option, Scope } from "effect"
+import { Cause, Chunk, Context, Duration, Effect, Either, Exit, FiberRef, Option } from "effect"
 import * as Attempt from "../vocabulary/attempt.js"
 import type { ChatRequest, ChatResponse } from "../vocabulary/Chat.js"
 import type { ChatEvent } from "../vocabulary/ChatEvent.js"
@@ -26,7 +26,8 @@ import type { ListedModel } from "../wire/Wire.js"
 import type { ModelInfo } from "./model.js"
 import type { AttemptProbe, FiberLabels, Instruments, Outcome, Subject } from "./observer.js"
 import type { Open, OpenStream, Pull } from "./openStream.js"
-import { fromStream, isolated, withEarlierAttempts } from "./openStream.js"
+import { isolated } from "./ownedStream.js"
+import { fromStream, withEarlierAttempts } from "./openStream.js"
 import { takeFailed } from "./origin.js"
 import { estimateInput, inputTokensOf } from "./request.js"
 import { limitFor } from "./requestLimit.js"
@@ -527,35 +528,30 @@ const trackStream = (
 }
 
 /** Sends a chat and opens its stream. The key is in use until the stream ends or its consumer stops. */
-export const chatStream = (deps: Dependencies, request: ChatRequest, model: string): Open =>
-  withKeyFailover(
-    deps,
-    chatAttempt(request, model),
-    (active, restore) =>
-      Effect.flatMap(Effect.scope, (scope) => {
+export const chatStream =
+  (deps: Dependencies, request: ChatRequest, model: string): Open =>
+  (finalizers) =>
+    withKeyFailover(
+      deps,
+      chatAttempt(request, model),
+      (active, restore) => {
         let abandoned = Effect.suspend(() => endInterrupted(active))
+        const opening = isolated((inner) => fromStream(deps.client.chatStream(request, active.call))(inner))
         // Added before the connection's finalizer and so run after it: a key is released when its socket is closed.
-        return Effect.zipRight(
-          Scope.addFinalizer(
-            scope,
-            Effect.suspend(() => abandoned)
-          ),
-          Effect.flatMap(
-            settleOnExit(
-              deps,
-              active,
-              restore(isolated(fromStream(deps.client.chatStream(request, active.call)))),
-              () => Effect.void
-            ),
-            (opened) =>
-              Effect.clockWith((clock) => {
-                const latency = clock.unsafeCurrentTimeMillis() - active.startedAt
-                const stream = trackStream(deps, active, request, opened, latency)
-                abandoned = stream.abandoned
-                return Effect.zipRight(active.accept, stream.opened)
-              })
-          )
+        return finalizers.add(
+          () => abandoned,
+          () =>
+            Effect.flatMap(
+              settleOnExit(deps, active, restore(opening(finalizers)), () => Effect.void),
+              (opened) =>
+                Effect.clockWith((clock) => {
+                  const latency = clock.unsafeCurrentTimeMillis() - active.startedAt
+                  const stream = trackStream(deps, active, request, opened, latency)
+                  abandoned = stream.abandoned
+                  return Effect.zipRight(active.accept, stream.opened)
+                })
+            )
         )
-      }),
-    withEarlierAttempts
-  )
+      },
+      withEarlierAttempts
+    )
