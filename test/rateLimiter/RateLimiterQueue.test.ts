@@ -22,6 +22,8 @@ const initialState: Queue.State = {
   queue: SortedMap.empty((self, that) => (self === that ? 0 : Queue.before(self, that) ? -1 : 1)),
   arrivals: 0,
   projected: undefined,
+  notBefore: -Infinity,
+  share: 1,
   pace: fullPace,
   cursor: undefined
 }
