@@ -9,7 +9,7 @@ import type * as KeyPool from "../keyPool/model.js"
 import { Verdict } from "../keyPool/verdict.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
 import type { Reservation, Service as Limiter, UnsafeReservation } from "../rateLimiter/model.js"
-import { CurrentPriority } from "../rateLimiter/model.js"
+import { CurrentClient, CurrentPriority } from "../rateLimiter/model.js"
 import { longestSleep } from "./limits.js"
 
 /** The sources of permits and keys. */
@@ -130,6 +130,7 @@ export const acquire = (
     const clock = yield* Effect.clock
     const longest = yield* longestSleep
     const priority = yield* CurrentPriority
+    const client = yield* CurrentClient
     const startedAt = MonotonicClock.now(clock)
     const arrivedAt = isRepeated ? 0 : startedAt
     let forPermit = 0
@@ -186,7 +187,7 @@ export const acquire = (
         return Effect.onError(waitForPermit(Infinity), () => lease.settle(Verdict.Neutral()))
       }
       const arrivedAgo = MonotonicClock.now(clock) - arrivedAt
-      const reservation = limiter.unsafeTryReserve?.(clock, tokens, { model, priority, arrivedAgo })
+      const reservation = limiter.unsafeTryReserve?.(clock, tokens, { model, priority, client, arrivedAgo })
       return reservation === undefined
         ? Effect.catchAll(
             Effect.onError(waitForPermit(longestHold), () => giveBack),

@@ -134,6 +134,54 @@ export const withPriority: {
 )
 
 /**
+ * The client on whose behalf a call is made: a user, a team, a tenant.
+ *
+ * @since 0.2.0
+ * @category clients
+ */
+export interface Client {
+  /** Calls with the same id are of one client. Calls without a client share the empty id. */
+  readonly id: string
+  /** What the client gets of a limit for which others wait, too, relative to their weights. @default 1 */
+  readonly weight?: number
+}
+
+/**
+ * The client of the calls of a fiber. For a stream, use `Stream.provideService(RateLimiter.CurrentClient, client)`.
+ *
+ * @since 0.2.0
+ * @category clients
+ */
+export class CurrentClient extends Context.Reference<CurrentClient>()("effect-llm/RateLimiter/Client", {
+  defaultValue: (): Client => ({ id: "" })
+}) {}
+
+/**
+ * Runs an effect whose calls are made on behalf of a client.
+ *
+ * Where calls of several clients wait for a limit, each client gets its share: what two of them that wait get, in tokens divided by
+ * their weights, differs at most by the largest call of each (in requests, where the limiter limits no tokens). Calls of one
+ * client are served in order of arrival, and interactive calls of every client go before batch calls. What a client does not use is
+ * there for the others. A limiter in Redis serves its waiting calls in order of arrival.
+ *
+ * @example
+ * ```ts
+ * import { LLM, RateLimiter } from "effect-llm"
+ *
+ * const answer = RateLimiter.withClient(LLM.chat("Hello!"), { id: "team-a", weight: 2 })
+ * ```
+ *
+ * @since 0.2.0
+ * @category clients
+ */
+export const withClient: {
+  (client: Client): <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  <A, E, R>(effect: Effect.Effect<A, E, R>, client: Client): Effect.Effect<A, E, R>
+} = dual(2, <A, E, R>(effect: Effect.Effect<A, E, R>, client: Client): Effect.Effect<A, E, R> =>
+  Effect.provideService(effect, CurrentClient, client)
+)
+
+/**
  * Options of one wait.
  *
  * @since 0.1.0
@@ -169,6 +217,8 @@ export interface WaitOptions {
 export interface TryReserveOptions extends Pick<WaitOptions, "model" | "arrivedAgo"> {
   /** The priority of the caller. @default "interactive" */
   readonly priority?: Priority
+  /** The client of the caller. @default none */
+  readonly client?: Client
 }
 
 /**

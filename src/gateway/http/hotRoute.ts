@@ -8,6 +8,7 @@ import { WantsRawResponse } from "../../call/passthrough.js"
 import { isExit } from "../../call/sending.js"
 import { whileChanged } from "../../internal/context.js"
 import { Label } from "../../internal/label.js"
+import { CurrentClient } from "../../rateLimiter/model.js"
 import type { ServerWire } from "../../wire/Wire.js"
 import type { CurrentWatch } from "../../call/attemptWatch.js"
 import type { RequestWatch } from "../../telemetry/callRecord.js"
@@ -73,8 +74,12 @@ export const logDefect = (message: string, cause: Cause.Cause<unknown>): Effect.
 export const contextOf = (
   { rawProtocol }: HotRoute,
   caller: Caller
-): Context.Context<Label | WantsRawResponse | RequestWatch | CurrentWatch> =>
-  watchedContext().pipe(Context.add(Label, caller.label), Context.add(WantsRawResponse, rawProtocol))
+): Context.Context<CurrentClient | Label | WantsRawResponse | RequestWatch | CurrentWatch> =>
+  watchedContext().pipe(
+    Context.add(Label, caller.label),
+    Context.add(CurrentClient, caller),
+    Context.add(WantsRawResponse, rawProtocol)
+  )
 
 /** The caller of a request, where no effect is needed to find it. */
 export const knownCaller = (context: GatewayContext, request: Request): Caller | undefined => {

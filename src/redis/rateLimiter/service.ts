@@ -3,12 +3,12 @@
  * grants is confirmed by Redis, or by nobody while Redis is away: then it uses a share of each limit.
  */
 import type { Scope } from "effect"
-import { Clock, Context, Duration, Effect, Option, SortedMap, Stream } from "effect"
+import { Clock, Context, Duration, Effect, Option, Stream } from "effect"
 import { inBackground } from "../../internal/background.js"
 import { now as timeOf, synchronously, timerDelay } from "../../internal/clock.js"
 import * as Refusals from "../../rateLimiter/errors.js"
 import type { LimitError, LimiterStatus, Reservation, Service, WaitOptions } from "../../rateLimiter/model.js"
-import { CurrentPriority } from "../../rateLimiter/model.js"
+import { CurrentClient, CurrentPriority } from "../../rateLimiter/model.js"
 import type { Settings } from "../../rateLimiter/options.js"
 import { isAmount, isUsed } from "../../rateLimiter/options.js"
 import * as Permits from "../../rateLimiter/permits.js"
@@ -306,8 +306,11 @@ export const make = (dependencies: Dependencies): Effect.Effect<Service, never, 
       Effect.uninterruptible(
         Effect.withFiberRuntime((fiber) => {
           const clock = Context.get(fiber.currentDefaultServices, Clock.Clock)
-          const rank = Context.get(fiber.currentContext, CurrentPriority)
-          const position = local.unsafePosition(clock, rank, options.arrivedAgo)
+          const priority = Context.get(fiber.currentContext, CurrentPriority)
+          const caller = { client: Context.get(fiber.currentContext, CurrentClient), priority }
+          const place = local.unsafePlace(clock, request, caller, options.arrivedAgo)
+          /** A call that Redis refused has paid for its place. */
+          const placeAgain = { ...place, cost: 0 }
           const startedAt = timeOf(clock)
           const waited = millisOf(options.waited, 0)
           let isFirst = true
@@ -316,24 +319,24 @@ export const make = (dependencies: Dependencies): Effect.Effect<Service, never, 
             const maxWait = Math.max(0, millisOf(options.maxWait, Infinity) - elapsed)
             const again = { maxWait, waited: waited + elapsed, arrivedAgo: elapsed }
             const state = local.unsafeState(clock)
-            if (SortedMap.size(state.queue) > 0 || Queue.waitFor(state, request) > 0) waiting.unsafeOpen()
+            if (Queue.size(state.queue) > 0 || Queue.waitFor(state, request) > 0) waiting.unsafeOpen()
             const isAgain = !isFirst
-            const own = local.acquire(request, isAgain ? again : options, position)
+            const own = local.acquire(request, isAgain ? again : options, isAgain ? placeAgain : place)
             isFirst = false
             const refreshed = Effect.catchTag(own, "RateLimitError", (error) =>
               isAway || timeOf(clock) - correctedAt < refreshInterval
                 ? Effect.fail(error)
-                : Effect.zipRight(readStatus, local.acquire(request, again, position))
+                : Effect.zipRight(readStatus, local.acquire(request, again, isAgain ? placeAgain : place))
             )
             return Effect.flatMap(refreshed, (own) => {
-              const late = timeOf(clock) - position.at
-              const longest = rank === "batch" ? settings.batchMaxWait : settings.maxWait
+              const late = timeOf(clock) - place.at
+              const longest = priority === "batch" ? settings.batchMaxWait : settings.maxWait
               const allowed = Math.max(
                 0,
                 Math.min(longest - waited, millisOf(options.maxWait, Infinity)) - (timeOf(clock) - startedAt)
               )
               asking += isAgain ? 1 : 0
-              const ahead = Math.min(Math.max(rank === "batch" ? 0 : lead, late), longestLead, allowed)
+              const ahead = Math.min(Math.max(priority === "batch" ? 0 : lead, late), longestLead, allowed)
               return Effect.flatMap(
                 confirm(clock, own, request, { lead: ahead, waited: late }),
                 (confirmation): Effect.Effect<Reservation, LimitError> => {
@@ -428,7 +431,7 @@ export const make = (dependencies: Dependencies): Effect.Effect<Service, never, 
           waiting.await,
           Effect.clockWith((clock) =>
             Effect.suspend(() => {
-              const isIdle = isAway || SortedMap.size(local.unsafeState(clock).queue) === 0
+              const isIdle = isAway || Queue.size(local.unsafeState(clock).queue) === 0
               return isIdle ? waiting.close : Effect.zipRight(Effect.sleep(refreshInterval), readStatus)
             })
           )
