@@ -269,9 +269,9 @@ export function make(
           Attempts.chat(deps, request, request.model ?? options.model)
         ),
       chatStream: (input) =>
-        toStream(
+        toStream((finalizers) =>
           Effect.flatMap(withModelInfo(normalize(input, options.defaults), info), (request) =>
-            Attempts.chatStream(deps, request, request.model ?? options.model)
+            Attempts.chatStream(deps, request, request.model ?? options.model)(finalizers)
           )
         ),
       embed: (input) =>

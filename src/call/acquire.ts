@@ -11,6 +11,8 @@ import type { LLMError } from "../vocabulary/LLMError.js"
 import type { Reservation, Service as Limiter, UnsafeReservation } from "../rateLimiter/model.js"
 import { CurrentClient, CurrentPriority } from "../rateLimiter/model.js"
 import { longestSleep } from "./limits.js"
+import type { Wait } from "./waits.js"
+import { CurrentWaitObserver } from "./waits.js"
 
 /** The sources of permits and keys. */
 export interface Sources {
@@ -134,6 +136,7 @@ export const acquire = (
     const longest = yield* longestSleep
     const priority = yield* CurrentPriority
     const client = yield* CurrentClient
+    const observe = yield* CurrentWaitObserver
     const startedAt = MonotonicClock.now(clock)
     const arrivedAt = isRepeated ? 0 : startedAt
     let forPermit = 0
@@ -154,12 +157,20 @@ export const acquire = (
       ...(affinity === undefined ? {} : { affinity })
     }
 
+    const observed = <A, E>(source: Wait["source"], wait: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+      observe === undefined ? wait : observe({ source, limiter, pool, model, tokens }, wait)
+
     /** Waits in the limiter's queue. */
     const waitForPermit = (longest: number) =>
       Effect.suspend(() => {
         const { maxWait = Infinity, ...options } = waitOptions(forPermit)
         const allowed = Math.min(maxWait, longest)
-        return limiter.reserve(tokens, { model, ...options, ...(allowed < Infinity ? { maxWait: allowed } : {}) })
+        const reserved = limiter.reserve(tokens, {
+          model,
+          ...options,
+          ...(allowed < Infinity ? { maxWait: allowed } : {})
+        })
+        return observed("limiter", reserved)
       })
 
     /** A key that is ready now; without one the permit goes back. */
@@ -215,7 +226,7 @@ export const acquire = (
       const ready = yield* keyFor(reservation)
       if (ready !== undefined) return acquired(reservation, ready)
       const requestedAt = MonotonicClock.now(clock)
-      const lease = yield* pool.reserve({ ...keyOptions, ...waitOptions(forKey) })
+      const lease = yield* observed("pool", pool.reserve({ ...keyOptions, ...waitOptions(forKey) }))
       const leasedAt = MonotonicClock.now(clock)
       forKey += leasedAt - requestedAt
       const permit = yield* permitFor(lease)

@@ -3,9 +3,10 @@
  * gateway. Much cheaper than a race for each chunk.
  */
 import type { Cause, Chunk } from "effect"
-import { Effect, Exit, Fiber, Option, Scope } from "effect"
+import { Effect, Exit, Fiber, Option } from "effect"
 import type { ChatEvent } from "../vocabulary/ChatEvent.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
+import * as Finalizers from "./finalizers.js"
 import type { Open, OpenStream, Pull } from "./openStream.js"
 import type { Signal } from "./timeout.js"
 import { awaitSignalWithin } from "./timeout.js"
@@ -99,7 +100,8 @@ const ended: PullExit = Exit.fail(Option.none())
  * caller that closes the stream. The fiber inherits the context of the call, such as its labels, request id and span.
  */
 export const begin = (open: Open, observer?: Observer): Effect.Effect<BackgroundStream> =>
-  Effect.flatMap(Scope.make(), (scope) => {
+  Effect.suspend(() => {
+    const finalizers = Finalizers.make()
     const { signal, emit } = makeOneTimeSignal<Exit.Exit<OpenStream, LLMError>>()
     const { give, hasRoom, isOver, room, take } = makeHandover()
 
@@ -120,7 +122,7 @@ export const begin = (open: Open, observer?: Observer): Effect.Effect<Background
       return next
     }
 
-    const opening = Effect.flatMap(Effect.exit(Scope.extend(open, scope)), (exit) => {
+    const opening = Effect.flatMap(Effect.exit(Effect.suspend(() => open(finalizers))), (exit) => {
       if (Exit.isFailure(exit)) {
         emit(exit)
         return Effect.void
@@ -139,7 +141,7 @@ export const begin = (open: Open, observer?: Observer): Effect.Effect<Background
         Effect.suspend(() => {
           give(ended)
           emit(Exit.interrupt(fiber.id()))
-          return Scope.close(scope, Exit.void)
+          return finalizers.close(Exit.void)
         })
       )
     }))

@@ -5,12 +5,13 @@
  * So one policy over effects serves both `chat` and `chatStream`, and policies add no cost to an open stream: its pull is passed
  * up unchanged.
  */
-import { Chunk, Effect, Exit, Option, Predicate, Scope, Stream } from "effect"
+import { Chunk, Effect, Option, Predicate, Scope, Stream } from "effect"
 import * as Attempt from "../vocabulary/attempt.js"
 import type { ChatEvent } from "../vocabulary/ChatEvent.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
 import type { ChatRequest } from "../vocabulary/Chat.js"
 import type { AnswerSoFar } from "./collector.js"
+import * as Finalizers from "./finalizers.js"
 import type { Service } from "./model.js"
 
 /** The next events; fails with `None` at the end. Never an empty chunk. */
@@ -36,8 +37,10 @@ export interface OpenStream {
   readonly restart?: () => Pull
 }
 
-/** Opens a stream whose resources are released when the scope closes. */
-export type Open = Effect.Effect<OpenStream, LLMError, Scope.Scope>
+export type Opening = Effect.Effect<OpenStream, LLMError>
+
+/** Opens a stream whose resources the finalizers release. */
+export type Open = (finalizers: Finalizers.Finalizers) => Opening
 
 const OpenId: unique symbol = Symbol.for("effect-llm/Open")
 
@@ -50,7 +53,14 @@ export const end: Pull = Effect.fail(Option.none())
 
 /** A public stream that carries its `Open`. */
 export const toStream = (open: Open): Stream.Stream<ChatEvent, LLMError> => {
-  const pull = Effect.match(open, {
+  const opening = Effect.flatMap(Effect.scope, (scope) => {
+    const finalizers = Finalizers.make()
+    return Effect.zipRight(
+      Scope.addFinalizerExit(scope, (exit) => Effect.uninterruptible(finalizers.close(exit))),
+      Effect.suspend(() => open(finalizers))
+    )
+  })
+  const pull = Effect.match(opening, {
     onFailure: (error): Pull => Effect.fail(Option.some(error)),
     onSuccess: (opened): Pull => {
       if (opened.restart !== undefined) return opened.restart()
@@ -102,19 +112,9 @@ const firstEvents = (pull: Pull): Effect.Effect<OpenStream, LLMError> =>
 
 /** The `Open` of a stream: the one that it carries, else an effect that runs the stream up to its first events. */
 export const fromStream = (stream: Stream.Stream<ChatEvent, LLMError>): Open =>
-  hasOpen(stream) ? stream[OpenId] : Effect.flatMap(Stream.toPull(stream), firstEvents)
-
-/** Opens a stream in a child scope that is closed at once when the opening fails, so that a failed attempt releases everything. */
-export const isolated = (open: Open): Open =>
-  Effect.uninterruptibleMask((restore) =>
-    Effect.flatMap(Effect.scope, (outer) =>
-      Effect.flatMap(Scope.fork(outer, outer.strategy), (inner) =>
-        Effect.onExit(restore(Scope.extend(open, inner)), (exit) =>
-          Exit.isFailure(exit) ? Scope.close(inner, exit) : Effect.void
-        )
-      )
-    )
-  )
+  hasOpen(stream)
+    ? stream[OpenId]
+    : (finalizers) => Finalizers.scopedBy(finalizers, Effect.flatMap(Stream.toPull(stream), firstEvents))
 
 /** Changes or looks at the events of a stream, in plain code. */
 export const mapEvents = (

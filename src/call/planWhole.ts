@@ -206,6 +206,7 @@ const sendInFiber = (plan: Plan, call: Call, caller: Fiber.RuntimeFiber<unknown,
       model,
       key,
       ...(affinity === undefined ? {} : { affinity }),
+      resends: true,
       onRateLimits: (limits) => Effect.sync(() => onRateLimits(limits))
     })
   const attempt = isInContext(call, caller)

@@ -198,6 +198,32 @@ export interface Service {
    * @since 0.2.0
    */
   readonly unsafeAccounts?: () => number
+  /**
+   * The pool for the calls to one model, where several models use the same keys. What a key has in flight, its limits and weight, its
+   * refusals, and `disable`, `enable`, `add` and `remove` are those of the key, whichever model it is used for. A rate limit, failures of
+   * the provider, a cooldown by `rest`, and what only concerns the model (403) are those of the key with this model: other models use
+   * the key as before. The calls of all models wait in one queue, each for its own keys.
+   *
+   * Pools of the same `model` share what is known. Absent in the pool of a model.
+   *
+   * @since 0.2.0
+   */
+  readonly forModel?: (model: string, options?: ModelViewOptions) => Service
+}
+
+/**
+ * Options of the pool for one model.
+ *
+ * @since 0.2.0
+ * @category model
+ */
+export interface ModelViewOptions {
+  /** The ids of the keys that the model uses. @default all keys, also those that are added later */
+  readonly keys?: ReadonlySet<string>
+  /** The name in status and errors. @default the name of the pool */
+  readonly name?: string
+  /** Whether calls of one conversation prefer the same key. @default as in the options of the pool */
+  readonly affinity?: boolean
 }
 
 /**

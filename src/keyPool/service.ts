@@ -1,12 +1,22 @@
 /** A pool of keys as a service: transitions of its state, and leases that are settled exactly once. */
 import type { Clock } from "effect"
 import { Cause, Duration, Effect, Either, Option, Random } from "effect"
-import type { InvalidPoolError, KeyInput, LeaseOptions, NoKeyError, Options, Service, UnsafeLease } from "./model.js"
+import type {
+  InvalidPoolError,
+  KeyInput,
+  LeaseOptions,
+  ModelViewOptions,
+  NoKeyError,
+  Options,
+  Service,
+  UnsafeLease
+} from "./model.js"
 import type { Strategy, Verdict } from "./model.js"
 import * as PoolOptions from "./options.js"
 import type { KeySet } from "./keySet.js"
 import * as KeySets from "./keySet.js"
-import type { KeyReservation } from "./key.js"
+import type { KeyReservation, View } from "./key.js"
+import type { Affinity } from "./ranking.js"
 import type { AcquireRequest, PoolState } from "./state.js"
 import * as Pool from "./state.js"
 import { denial, queueFull, status } from "./report.js"
@@ -30,7 +40,7 @@ export const make = (options: Options, dependencies: Dependencies): Effect.Effec
     if (faults.length > 0) return yield* Effect.fail(dependencies.invalid(faults))
     const seed = yield* Random.nextInt
     const shared = yield* WaitQueue.make(
-      Pool.make(KeySets.make(keys.value, dependencies.strategy, settings.value, seed, settings.value.affinityBound))
+      Pool.make(KeySets.make(keys.value, dependencies.strategy, settings.value, seed))
     )
     return makeService(options.provider, settings.value, dependencies, shared)
   })
@@ -41,13 +51,18 @@ const neutral: Verdict = { _tag: "Neutral" }
 
 const makeService = (
   provider: string,
-  { affinityBound, maxQueueLength, maxWait }: PoolOptions.Settings,
+  settings: PoolOptions.Settings,
   dependencies: Dependencies,
-  { step, timeOf, unsafeGet, unsafeStep, waitInQueue }: SharedState<PoolState>
+  shared: SharedState<PoolState>,
+  ofModel?: View
 ): Service => {
-  const affinityOf = (affinity: string | undefined): number | undefined =>
-    affinity === undefined || affinityBound === undefined ? undefined : Rendezvous.hash(affinity)
-
+  let view = ofModel
+  const affinityOf = (affinity: string | undefined): Affinity | undefined =>
+    affinity === undefined || affinityBound === undefined
+      ? undefined
+      : { hash: Rendezvous.hash(affinity), bound: affinityBound }
+  const { affinityBound, maxQueueLength, maxWait } = settings
+  const { step, timeOf, unsafeGet, unsafeStep, waitInQueue } = shared
   /** Reserves a key, waiting if necessary, and continues with it: in one step where a key is ready. */
   const withReservation = <A, E, R>(
     options: LeaseOptions | undefined,
@@ -61,6 +76,7 @@ const makeService = (
       deadline: now + maxWaitMillis,
       waitsForCooldown: options?.onCooldown !== "fail",
       isFailover: options?.failover === true,
+      view,
       affinity: affinityOf(options?.affinity)
     })
 
@@ -74,7 +90,7 @@ const makeService = (
       (answer) =>
         answer._tag !== "NotQueued"
           ? conclude(answer)
-          : Pool.waiting(unsafeGet()) >= maxQueueLength
+          : Pool.waiting(unsafeGet(), view) >= maxQueueLength
             ? Effect.fail(queueFull(provider, maxQueueLength))
             : Effect.uninterruptible(
                 waitInQueue<Pool.Answer, A, E | NoKeyError, R, Pool.Place>(
@@ -139,7 +155,10 @@ const makeService = (
 
   const unsafeRest: NonNullable<Service["unsafeRest"]> = (clock, id, duration) =>
     unsafeStep(clock, (state, now) =>
-      Pool.change(state, now, (keySet) => [undefined, KeySets.rest(keySet, id, Duration.toMillis(duration), "resting")])
+      Pool.change(state, now, (keySet) => [
+        undefined,
+        KeySets.rest(keySet, id, Duration.toMillis(duration), "resting", view)
+      ])
     )
 
   return {
@@ -170,14 +189,20 @@ const makeService = (
         const state = unsafeGet()
         const now = timeOf(clock)
         const keySet = KeySets.advance(state.keySet, now)
-        return status(provider, keySet, Pool.waiting(state), clock.unsafeCurrentTimeMillis() - now)
+        return status(provider, keySet, view, Pool.waiting(state, view), clock.unsafeCurrentTimeMillis() - now)
       })
     ),
-    keys: Effect.sync(() => KeySets.keys(unsafeGet().keySet).map(({ key }) => key)),
+    keys: Effect.sync(() => KeySets.keys(unsafeGet().keySet, view).map(({ key }) => key)),
     add: (input) =>
       Effect.flatMap(
         changeKeys((keySet) => addKey(keySet, input)),
-        Either.mapLeft(dependencies.invalid)
+        Either.match({
+          onLeft: (faults) => Effect.fail(dependencies.invalid(faults)),
+          onRight: (id) => {
+            if (view?.keys !== undefined) view = { ...view, keys: new Set(view.keys).add(id) }
+            return Effect.succeed(id)
+          }
+        })
       ),
     remove: (id) => changeKey(id, (keySet) => KeySets.remove(keySet, id)),
     reweight: (id, weight) =>
@@ -191,15 +216,29 @@ const makeService = (
     disable: (id) => changeKey(id, (keySet) => KeySets.disable(keySet, id)),
     rest: (id, duration) => synchronously((clock) => unsafeRest(clock, id, duration)),
     unsafeTryReserve: (clock, exclude = noExclusions, isFailover = false, affinity) => {
-      const request = immediate(exclude, isFailover, affinityOf(affinity))
+      const request = immediate(exclude, isFailover, view, affinityOf(affinity))
       const answer = unsafeStep(clock, (state, now) => Pool.tryAcquire(state, now, request))
       return answer._tag === "Granted" ? makeLease(answer.reservation) : undefined
     },
     usesAffinity: affinityBound !== undefined,
     unsafeRest,
-    unsafeAccounts: () => KeySets.accounts(unsafeGet().keySet)
+    unsafeAccounts: () => KeySets.accounts(unsafeGet().keySet, view),
+    ...(ofModel === undefined
+      ? {
+          forModel: (model: string, options: ModelViewOptions = {}) =>
+            makeService(options.name ?? provider, withAffinity(settings, options.affinity), dependencies, shared, {
+              model,
+              keys: options.keys
+            })
+        }
+      : {})
   }
 }
+
+const withAffinity = (settings: PoolOptions.Settings, affinity: boolean | undefined): PoolOptions.Settings =>
+  affinity === undefined
+    ? settings
+    : { ...settings, affinityBound: affinity ? (settings.affinityBound ?? PoolOptions.affinityBound) : undefined }
 
 const millisOf = (duration: Duration.DurationInput | undefined, otherwise: number): number =>
   duration === undefined ? otherwise : Duration.toMillis(duration)
@@ -208,12 +247,14 @@ const millisOf = (duration: Duration.DurationInput | undefined, otherwise: numbe
 const immediate = (
   exclude: ReadonlySet<string>,
   isFailover: boolean,
-  affinity: number | undefined
+  view: View | undefined,
+  affinity: Affinity | undefined
 ): AcquireRequest => ({
   exclude,
   deadline: -Infinity,
   waitsForCooldown: false,
   isFailover,
+  view,
   affinity
 })
 

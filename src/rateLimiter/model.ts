@@ -60,7 +60,7 @@ export interface Options {
    * By default calls are never faster than what the headers of answers report as remaining lasts, so that the provider refuses none;
    * headers have no effect for longer than a minute, and none where calls of several models or accounts share the limiter. `true` or
    * options also make it slower at once after a refusal, and faster step by step while calls are served. `false` turns all of it
-   * off. With `refill` it is off, and in Redis unless it is set. @default the headers alone
+   * off. With `refill` it is off. In Redis each process adapts by itself. @default the headers alone
    */
   readonly adaptive?: boolean | AdaptiveOptions
 }
@@ -193,8 +193,8 @@ export interface WaitOptions {
   /** The model of the call. Only used by a limiter of `makePerModel`. */
   readonly model?: string
   /**
-   * How long ago the caller arrived, when it waits again: it is served before callers that arrived later or at the same time. A
-   * limiter in Redis serves it as a new caller. @default a new caller
+   * How long ago the caller arrived, when it waits again: it is served before callers that arrived later or at the same time.
+   * @default a new caller
    *
    * @since 0.2.0
    */
@@ -271,7 +271,7 @@ export interface WindowStatus {
  * @category status
  */
 export interface LimiterStatus extends BucketStatus {
-  /** Waiting callers; of a shared limiter, those of this process and all that have a booked time. */
+  /** Waiting callers; of a shared limiter, those of this process. */
   readonly waiting: number
   /** The bucket of tokens, if limited. `reserved`: estimates that are not settled yet. */
   readonly tokens?: BucketStatus & { readonly reserved: number }

@@ -39,6 +39,8 @@ export interface Buckets {
   readonly tokens: Bucket.Bucket | undefined
   /** Further limits on requests. */
   readonly windows: ReadonlyArray<SlidingWindow.SlidingWindow>
+  /** Nothing is granted earlier: the store that several limiters share would refuse it. */
+  readonly notBefore: number
 }
 
 export interface State extends Buckets {
@@ -52,6 +54,8 @@ export interface State extends Buckets {
   /** The buckets after all waiters have been served; undefined if they must be recalculated. */
   readonly projected: Buckets | undefined
   readonly pace: Pace
+  /** The part of each limit in use: 1, but for a limiter that is cut off from those that share its limits. */
+  readonly share: number
   /** The last known recurrence of the refill schedule. */
   readonly cursor: Cursor | undefined
 }
@@ -102,16 +106,17 @@ const eachWindow = (
   f: (window: SlidingWindow.SlidingWindow) => SlidingWindow.SlidingWindow
 ): ReadonlyArray<SlidingWindow.SlidingWindow> => (windows.length === 0 ? noWindows : windows.map(f))
 
-const bucketsAt = ({ requests, tokens, windows }: Buckets, now: number): Buckets => ({
+const bucketsAt = ({ notBefore, requests, tokens, windows }: Buckets, now: number): Buckets => ({
   requests: Bucket.refill(requests, now),
   tokens: tokens === undefined ? undefined : Bucket.refill(tokens, now),
-  windows: eachWindow(windows, (window) => SlidingWindow.expire(window, now))
+  windows: eachWindow(windows, (window) => SlidingWindow.expire(window, now)),
+  notBefore
 })
 
 /** A literal instead of a spread: every call takes this path, and a spread is many times as slow in V8. */
 const withBuckets = (
   state: State,
-  { requests, tokens, windows }: Buckets,
+  { notBefore, requests, tokens, windows }: Buckets,
   inFlight: number,
   reserved: number,
   projected: Buckets | undefined
@@ -119,6 +124,7 @@ const withBuckets = (
   requests,
   tokens,
   windows,
+  notBefore,
   reserved,
   maxInFlight: state.maxInFlight,
   inFlight,
@@ -126,19 +132,23 @@ const withBuckets = (
   arrivals: state.arrivals,
   projected,
   pace: state.pace,
+  share: state.share,
   cursor: state.cursor
 })
 
 export const refill = (state: State, now: number): State =>
   withBuckets(state, bucketsAt(state, now), state.inFlight, state.reserved, state.projected)
 
+/** A request that exceeds a share of a limit waits for all of that share, and later ones for what it takes beyond. */
 export const waitFor = (buckets: Buckets, { requests, tokens }: AcquireRequest): number => {
+  const { notBefore, requests: bucket, tokens: tokenBucket, windows } = buckets
   let wait = Math.max(
-    Bucket.waitFor(buckets.requests, requests),
-    buckets.tokens === undefined || tokens === 0 ? 0 : Bucket.waitFor(buckets.tokens, tokens)
+    Bucket.waitFor(bucket, Math.min(requests, bucket.capacity)),
+    tokenBucket === undefined || tokens === 0 ? 0 : Bucket.waitFor(tokenBucket, Math.min(tokens, tokenBucket.capacity)),
+    notBefore - bucket.updatedAt
   )
-  for (const window of buckets.windows)
-    wait = Math.max(wait, SlidingWindow.opensAt(window, requests) - window.updatedAt)
+  for (const window of windows)
+    wait = Math.max(wait, SlidingWindow.opensAt(window, Math.min(requests, window.limit)) - window.updatedAt)
   return wait
 }
 
@@ -147,8 +157,8 @@ export const isKnown = ({ projected, requests }: State): boolean =>
   !Number.isNaN(requests.updatedAt) && !Number.isNaN(projected?.requests.updatedAt)
 
 /** The whole number of permits that can be taken now. */
-export const available = ({ queue, requests, windows }: State): number => {
-  if (size(queue) > 0) return 0
+export const available = ({ notBefore, queue, requests, windows }: State): number => {
+  if (size(queue) > 0 || notBefore > requests.updatedAt) return 0
   let least = requests.available
   for (const { limit, used } of windows) least = Math.min(least, limit - used)
   // Sums of fractions are inexact.
@@ -162,7 +172,8 @@ export const exceedsConcurrency = (state: State, request: AcquireRequest): boole
 const takeFrom = (buckets: Buckets, { requests, tokens }: AcquireRequest): Buckets => ({
   requests: Bucket.take(buckets.requests, requests),
   tokens: buckets.tokens === undefined ? undefined : Bucket.take(buckets.tokens, tokens),
-  windows: eachWindow(buckets.windows, (window) => SlidingWindow.take(window, requests))
+  windows: eachWindow(buckets.windows, (window) => SlidingWindow.take(window, requests)),
+  notBefore: buckets.notBefore
 })
 
 /** The buckets just after the request is served, at the earliest possible time. */
@@ -236,13 +247,14 @@ export const grant = (state: State, request: AcquireRequest): State =>
 
 /** Ends a call: its slot is free, and its tokens are the actual ones instead of the estimate. */
 export const release = (state: State, request: AcquireRequest, actualTokens: number): State => {
-  const { projected, requests, tokens, windows } = state
+  const { notBefore, projected, requests, tokens, windows } = state
   return withBuckets(
     state,
     {
       requests,
       tokens: tokens === undefined ? undefined : Bucket.take(tokens, actualTokens - request.tokens),
-      windows
+      windows,
+      notBefore
     },
     state.inFlight - request.slots,
     tokens === undefined ? 0 : state.reserved - request.tokens,
@@ -257,7 +269,8 @@ export const giveBack = (state: State, request: AcquireRequest, grantedAt: numbe
     {
       requests: Bucket.take(state.requests, -request.requests),
       tokens: state.tokens === undefined ? undefined : Bucket.take(state.tokens, -request.tokens),
-      windows: eachWindow(state.windows, (window) => SlidingWindow.giveBack(window, grantedAt, request.requests))
+      windows: eachWindow(state.windows, (window) => SlidingWindow.giveBack(window, grantedAt, request.requests)),
+      notBefore: state.notBefore
     },
     state.inFlight - request.slots,
     state.tokens === undefined ? 0 : state.reserved - request.tokens,
@@ -279,7 +292,12 @@ export const evict = (state: State): readonly [State, ReadonlyArray<Waiter>] => 
   const evictedWaiters: Array<Waiter> = []
   let { queue } = state
   // A copy of the fields: the state itself would keep all earlier states alive through `projected`.
-  let buckets: Buckets = { requests: state.requests, tokens: state.tokens, windows: state.windows }
+  let buckets: Buckets = {
+    requests: state.requests,
+    tokens: state.tokens,
+    windows: state.windows,
+    notBefore: state.notBefore
+  }
   const order = walk(queue)
   for (let waiter = order.current(); waiter !== undefined; waiter = order.current()) {
     const served = afterServing(buckets, waiter)

@@ -25,16 +25,38 @@ import * as SlidingWindow from "../internal/slidingWindow.js"
 import * as Bucket from "./tokenBucket.js"
 import * as Queue from "./queue.js"
 
-type State = Queue.State
+export type State = Queue.State
 
-/** A limiter in memory, with the members from which a shared limiter makes its own while its store is away. */
-export interface LocalLimiter extends Service, Permits.PermitReservations {}
+/** A limiter in memory, with the members from which a limiter with a shared store is made. */
+export interface LocalLimiter extends Service {
+  /** The place of a call that arrives now, or has arrived before. */
+  readonly unsafePlace: (
+    clock: Clock.Clock,
+    request: Queue.AcquireRequest,
+    caller: Caller,
+    arrivedAgo: WaitOptions["arrivedAgo"]
+  ) => Queue.Place
+  /** Waits in the queue at this place and takes what is requested. Interruptible only while it waits. */
+  readonly acquire: (
+    request: Queue.AcquireRequest,
+    wait: WaitOptions,
+    place: Queue.Place
+  ) => Effect.Effect<UnsafeReservation, RateLimitError>
+  /** Takes what is requested if it does not have to wait; otherwise undefined. */
+  readonly tryAcquire: (request: Queue.AcquireRequest) => Effect.Effect<UnsafeReservation | undefined>
+  /** The state of now. */
+  readonly unsafeState: (clock: Clock.Clock) => State
+  /** Changes the state and wakes the waiters concerned. `isLoss`: whether a wait can become longer by this. */
+  readonly unsafeUpdate: (clock: Clock.Clock, f: (current: State, now: number) => State, isLoss: boolean) => void
+  /** Uses a share of each limit from now on, and of what is available. */
+  readonly unsafeSetShare: (clock: Clock.Clock, share: number) => void
+}
 
 const minute = 60_000
 const day = 24 * 60 * minute
 
 const initialState = (settings: Settings, startedAt: number, wall: number): State => {
-  const { emptySince, refill, requestsPerDay, requestsPerMinute, tokensPerMinute } = settings
+  const { deliveryAllowance = 0, emptySince, refill, requestsPerDay, requestsPerMinute, tokensPerMinute } = settings
   const isEmpty = emptySince !== undefined && refill === undefined
   const now = isEmpty ? emptySince : startedAt
   const bucket = (capacity: number, perSecond: number): Bucket.Bucket => {
@@ -42,7 +64,7 @@ const initialState = (settings: Settings, startedAt: number, wall: number): Stat
     return isEmpty && Number.isFinite(capacity) ? Bucket.take(full, capacity) : full
   }
   const ofMinute = (limit: number): SlidingWindow.SlidingWindow => {
-    const unused = SlidingWindow.make(limit, minute, now)
+    const unused = SlidingWindow.make(limit, minute + deliveryAllowance, now)
     return isEmpty ? SlidingWindow.take(unused, limit) : unused
   }
   const requests = bucket(settings.capacity, settings.refillRate)
@@ -52,15 +74,17 @@ const initialState = (settings: Settings, startedAt: number, wall: number): Stat
     tokens: tokensPerMinute === undefined ? undefined : bucket(tokensPerMinute, tokensPerMinute / 60),
     windows: [
       ...(requestsPerMinute === undefined ? [] : [ofMinute(requestsPerMinute)]),
-      ...(requestsPerDay === undefined ? [] : [SlidingWindow.make(requestsPerDay, day, now)])
+      ...(requestsPerDay === undefined ? [] : [SlidingWindow.make(requestsPerDay, day + deliveryAllowance, now)])
     ],
+    notBefore: -Infinity,
     reserved: 0,
     maxInFlight: settings.maxConcurrency ?? Infinity,
     inFlight: 0,
     queue: Queue.noWaiters,
     arrivals: 0,
     projected: undefined,
-    pace: Adaptive.fullPace
+    pace: Adaptive.fullPace,
+    share: 1
   }
 }
 
@@ -228,15 +252,23 @@ export const make = (settings: Settings): Effect.Effect<LocalLimiter> =>
       cost: arrivedAgo === undefined ? Math.max(requests, tokens) / weightOf(client) : 0
     })
 
+    const unsafePlace: LocalLimiter["unsafePlace"] = (clock, request, caller, arrivedAgo) => {
+      const place = placeOf(state.current, timeOf(clock), request, caller, arrivedAgo)
+      state.current = { ...state.current, arrivals: state.current.arrivals + 1 }
+      return place
+    }
+
     /** Takes what is requested if it does not have to wait, and returns when; otherwise undefined. */
     const takeIfFree = (
       current: State,
       now: number,
       request: Queue.AcquireRequest,
       caller: Caller,
-      arrivedAgo: Duration.DurationInput | undefined
+      arrivedAgo: Duration.DurationInput | undefined,
+      place?: Queue.Place
     ): Step<number | undefined> =>
-      (Queue.size(current.queue) === 0 || Queue.isNext(current, placeOf(current, now, request, caller, arrivedAgo))) &&
+      (Queue.size(current.queue) === 0 ||
+        Queue.isNext(current, place ?? placeOf(current, now, request, caller, arrivedAgo))) &&
       !Queue.exceedsConcurrency(current, request) &&
       Queue.waitFor(current, request) === 0
         ? [current.requests.updatedAt, grantNow(current, request)]
@@ -246,25 +278,27 @@ export const make = (settings: Settings): Effect.Effect<LocalLimiter> =>
       clock: Clock.Clock,
       request: Queue.AcquireRequest,
       caller: Caller,
-      arrivedAgo: Duration.DurationInput | undefined
+      arrivedAgo: Duration.DurationInput | undefined,
+      place?: Queue.Place
     ): number | undefined =>
-      unsafeApply(clock, (current, now) => takeIfFree(current, now, request, caller, arrivedAgo))?.[0]
+      unsafeApply(clock, (current, now) => takeIfFree(current, now, request, caller, arrivedAgo, place))?.[0]
 
     /** Waits in the queue and takes what is requested. Returns when it was taken. */
     const waitAndTake = (
       request: Queue.AcquireRequest,
       wait: WaitOptions,
-      caller: Caller
+      caller: Caller,
+      place?: Queue.Place
     ): Effect.Effect<number, RateLimitError> => {
       const maxWait =
         (caller.priority === "batch" ? settings.batchMaxWait : settings.maxWait) - millisOf(wait.waited, 0)
       const allowed = Math.max(0, Math.min(maxWait, millisOf(wait.maxWait, Infinity)))
       return transition<number, RateLimitError>((current, now) => {
-        const [grantedAt, granted] = takeIfFree(current, now, request, caller, wait.arrivedAgo)
+        const [grantedAt, granted] = takeIfFree(current, now, request, caller, wait.arrivedAgo, place)
         if (grantedAt !== undefined) return [Effect.succeed(grantedAt), granted]
         const waiter: Queue.Waiter = {
           ...request,
-          place: placeOf(current, now, request, caller, wait.arrivedAgo),
+          place: place ?? placeOf(current, now, request, caller, wait.arrivedAgo),
           deadline: now + allowed,
           wakeup: Effect.unsafeMakeLatch(false)
         }
@@ -289,16 +323,17 @@ export const make = (settings: Settings): Effect.Effect<LocalLimiter> =>
     const acquire = <A>(
       request: Queue.AcquireRequest,
       wait: WaitOptions | undefined,
-      next: (grantedAt: number) => A
+      next: (grantedAt: number) => A,
+      place?: Queue.Place
     ): Effect.Effect<A, RateLimitError> =>
       Effect.withFiberRuntime((fiber) => {
         const caller: Caller = {
           client: Context.get(fiber.currentContext, CurrentClient),
           priority: Context.get(fiber.currentContext, CurrentPriority)
         }
-        const grantedAt = unsafeTake(clockOf(fiber), request, caller, wait?.arrivedAgo)
+        const grantedAt = unsafeTake(clockOf(fiber), request, caller, wait?.arrivedAgo, place)
         return grantedAt === undefined
-          ? Effect.uninterruptible(Effect.map(waitAndTake(request, wait ?? {}, caller), next))
+          ? Effect.uninterruptible(Effect.map(waitAndTake(request, wait ?? {}, caller, place), next))
           : Effect.succeed(next(grantedAt))
       })
 
@@ -346,8 +381,8 @@ export const make = (settings: Settings): Effect.Effect<LocalLimiter> =>
 
     const slots = maxConcurrency === undefined ? 0 : 1
 
-    const acquireReservation = (request: Queue.AcquireRequest, wait: WaitOptions | undefined) =>
-      acquire(request, wait, (grantedAt) => reservation(request, grantedAt))
+    const acquireReservation = (request: Queue.AcquireRequest, wait: WaitOptions | undefined, place?: Queue.Place) =>
+      acquire(request, wait, (grantedAt) => reservation(request, grantedAt), place)
 
     /** One call with an estimate of its tokens. */
     const callOf = (tokens: number): Queue.AcquireRequest => ({
@@ -368,6 +403,11 @@ export const make = (settings: Settings): Effect.Effect<LocalLimiter> =>
       return grantedAt === undefined ? undefined : reservation(request, grantedAt)
     }
 
+    const tryAcquireReservation: LocalLimiter["tryAcquire"] = (request) =>
+      Effect.map(tryAcquire(request), (grantedAt) =>
+        grantedAt === undefined ? undefined : reservation(request, grantedAt)
+      )
+
     const permitReservations: Permits.PermitReservations = {
       reservePermits: (n, wait) => {
         const refusal = refusals.ofPermits(n)
@@ -375,29 +415,36 @@ export const make = (settings: Settings): Effect.Effect<LocalLimiter> =>
           ? acquireReservation({ requests: n, tokens: 0, slots }, wait)
           : Effect.fail(refusal)
       },
-      tryReservePermits: (n) => {
-        const request: Queue.AcquireRequest = { requests: n, tokens: 0, slots }
-        return Effect.map(tryAcquire(request), (grantedAt) =>
-          grantedAt === undefined ? Option.none() : Option.some(reservation(request, grantedAt))
-        )
-      }
+      tryReservePermits: (n) =>
+        Effect.map(tryAcquireReservation({ requests: n, tokens: 0, slots }), Option.fromNullable)
     }
 
-    const withPace = (current: State, pace: Adaptive.Pace): State => {
-      if (pace.share === current.pace.share) return { ...current, pace }
-      // Requests and tokens saved up at the higher rate shrink with the rate.
-      const keptShare = Math.min(1, pace.share / current.pace.share)
-      const at = (bucket: Bucket.Bucket, perSecond: number): Bucket.Bucket => ({
+    /** The limits at a pace and a share; requests and tokens saved up at a higher one shrink with it. */
+    const withLimits = (current: State, pace: Adaptive.Pace, share: number): State => {
+      if (pace.share === current.pace.share && share === current.share) return { ...current, pace }
+      const kept = Math.min(1, pace.share / current.pace.share) * (share / current.share)
+      const at = (bucket: Bucket.Bucket, capacity: number, perSecond: number): Bucket.Bucket => ({
         ...bucket,
-        rate: (perSecond / 1000) * pace.share,
-        available: bucket.available > 0 ? bucket.available * keptShare : bucket.available
+        capacity: share === 1 ? capacity : Math.max(Math.min(1, capacity), capacity * share),
+        rate: (perSecond / 1000) * pace.share * share,
+        available: bucket.available > 0 ? bucket.available * kept : bucket.available
       })
+      const part = (limit: number, of: number): number => Math.max(Math.min(1, limit), Math.floor(limit * of))
       return {
         ...current,
         pace,
-        maxInFlight: maxConcurrency === undefined ? Infinity : Math.max(1, Math.floor(maxConcurrency * pace.share)),
-        requests: at(current.requests, settings.refillRate),
-        tokens: current.tokens === undefined ? undefined : at(current.tokens, current.tokens.capacity / 60)
+        share,
+        maxInFlight: maxConcurrency === undefined ? Infinity : part(maxConcurrency, pace.share * share),
+        requests: at(current.requests, settings.capacity, settings.refillRate),
+        tokens:
+          tokensPerMinute === undefined || current.tokens === undefined
+            ? undefined
+            : at(current.tokens, tokensPerMinute, tokensPerMinute / 60),
+        windows: current.windows.map((window) => {
+          const limit = (isMinute(window) ? settings.requestsPerMinute : settings.requestsPerDay) ?? Infinity
+          return { ...window, limit: share === 1 ? limit : part(limit, share) }
+        }),
+        projected: undefined
       }
     }
 
@@ -431,7 +478,8 @@ export const make = (settings: Settings): Effect.Effect<LocalLimiter> =>
           if (adaptive === undefined || (signal._tag === "Served" && state.current.pace.share === 1)) return
           unsafeUpdate(
             clock,
-            (current, now) => withPace(current, Adaptive.applySignal(current.pace, adaptive, now, signal)),
+            (current, now) =>
+              withLimits(current, Adaptive.applySignal(current.pace, adaptive, now, signal), current.share),
             true
           )
         }
@@ -441,7 +489,13 @@ export const make = (settings: Settings): Effect.Effect<LocalLimiter> =>
       tryTake: (n = 1) => Effect.map(tryAcquire(permits(n)), (grantedAt) => grantedAt !== undefined),
       reserve,
       unsafeTryReserve,
-      ...permitReservations,
+      unsafePlace,
+      acquire: acquireReservation,
+      tryAcquire: tryAcquireReservation,
+      unsafeState: (clock) => Queue.refill(state.current, timeOf(clock)),
+      unsafeUpdate,
+      unsafeSetShare: (clock, share) =>
+        unsafeUpdate(clock, (current) => withLimits(current, current.pace, share), share < state.current.share),
       ...Permits.make(permitReservations),
       available: transition((current) => [Effect.succeed(Queue.available(current)), current]),
       status: transition((current) => [Effect.succeed(statusOf(current, settings)), current]),
@@ -480,7 +534,7 @@ type Transition<A> = (current: State, now: number) => Step<A> | undefined
 
 const noWaiters: ReadonlyArray<Queue.Waiter> = []
 
-interface Caller {
+export interface Caller {
   readonly client: Client
   readonly priority: Priority
 }
@@ -523,6 +577,13 @@ const withRecurrences = (state: State, cursor: Refill.Cursor, computed: Refill.C
         }
       }
 
+const isMinute = ({ duration }: SlidingWindow.SlidingWindow): boolean => duration < day
+
+export const windowsOf = ({ windows }: State) => ({
+  minute: windows.find(isMinute),
+  day: windows.find((window) => !isMinute(window))
+})
+
 const bucketStatus = (bucket: Bucket.Bucket): BucketStatus => ({
   available: bucket.available,
   capacity: bucket.capacity,
@@ -531,8 +592,7 @@ const bucketStatus = (bucket: Bucket.Bucket): BucketStatus => ({
 
 const statusOf = (state: State, settings: Settings): LimiterStatus => {
   const windowStatus = ({ limit, used }: SlidingWindow.SlidingWindow) => ({ available: limit - used, limit })
-  const minuteWindow = state.windows.find(({ duration }) => duration === minute)
-  const dayWindow = state.windows.find(({ duration }) => duration === day)
+  const { day: dayWindow, minute: minuteWindow } = windowsOf(state)
   return {
     ...bucketStatus(state.requests),
     waiting: Queue.size(state.queue),

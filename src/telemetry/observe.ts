@@ -3,7 +3,7 @@
  * once, whole or streamed, answered, failed or interrupted.
  */
 import type { Fiber } from "effect"
-import { Cause, Chunk, Context, Effect, Exit, FiberId, Option, Predicate, Scope } from "effect"
+import { Cause, Chunk, Effect, Exit, FiberId, Option, Predicate } from "effect"
 import type { Attempt } from "../vocabulary/attempt.js"
 import type { ChatRequest } from "../vocabulary/Chat.js"
 import type { ChatEvent, Start } from "../vocabulary/ChatEvent.js"
@@ -152,36 +152,35 @@ const trackStream = (request: ChatRequest.Input, end: CallObserver["end"]) => {
   }
 }
 
-const observeStream = (
-  start: (fiber: Fiber.RuntimeFiber<unknown, unknown>) => CallObserver,
-  next: Service,
-  request: ChatRequest.Input
-): Open =>
-  Effect.uninterruptibleMask((restore) =>
-    Effect.withFiberRuntime<OpenStream, LLMError, Scope.Scope>((fiber) => {
-      const observer = start(fiber)
-      const { onEnd, onEvents } = trackStream(request, observer.end)
-      // A stream of an `LLM` that throws ends its observation, too.
-      const open = Effect.suspend(() => openChat(next, request))
-      const scope = Context.unsafeGet(fiber.currentContext, Scope.Scope)
-      return Effect.zipRight(
-        Scope.addFinalizer(
-          scope,
-          Effect.suspend(() => onEnd(Exit.interrupt(FiberId.none)))
-        ),
-        Effect.matchCauseEffect(restore(observer.around === undefined ? open : observer.around(open)), {
-          onFailure: (cause) => after(onEnd(Exit.failCause(cause)), Effect.failCause(cause)),
-          onSuccess: (opened) => {
-            observer.opened()
-            return watched(opened, {
-              onEvents,
-              onEnd: (end) => (Option.isSome(end) ? onEnd(Exit.fail(end.value)) : undefined)
+const observeStream =
+  (
+    start: (fiber: Fiber.RuntimeFiber<unknown, unknown>) => CallObserver,
+    next: Service,
+    request: ChatRequest.Input
+  ): Open =>
+  (finalizers) =>
+    Effect.uninterruptibleMask((restore) =>
+      Effect.withFiberRuntime<OpenStream, LLMError>((fiber) => {
+        const observer = start(fiber)
+        const { onEnd, onEvents } = trackStream(request, observer.end)
+        // A stream of an `LLM` that throws ends its observation, too.
+        const open = Effect.suspend(() => openChat(next, request)(finalizers))
+        return finalizers.add(
+          () => onEnd(Exit.interrupt(FiberId.none)),
+          () =>
+            Effect.matchCauseEffect(restore(observer.around === undefined ? open : observer.around(open)), {
+              onFailure: (cause) => after(onEnd(Exit.failCause(cause)), Effect.failCause(cause)),
+              onSuccess: (opened) => {
+                observer.opened()
+                return watched(opened, {
+                  onEvents,
+                  onEnd: (end) => (Option.isSome(end) ? onEnd(Exit.fail(end.value)) : undefined)
+                })
+              }
             })
-          }
-        })
-      )
-    })
-  )
+        )
+      })
+    )
 
 /** Observes the calls of a service. */
 export const instrument = (next: Service, startObserving: StartObserving): Service => {

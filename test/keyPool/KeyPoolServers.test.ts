@@ -2,68 +2,11 @@
 import { FetchHttpClient } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Either } from "effect"
-import * as Http from "node:http"
 import * as KeyPool from "../../src/keyPool/KeyPool.js"
 import * as LLM from "../../src/LLM.js"
 import * as ChatCompletionsClient from "../../src/provider/ChatCompletionsClient.js"
 import * as RateLimiter from "../../src/rateLimiter/RateLimiter.js"
-
-interface Request {
-  readonly at: number
-  readonly key: string
-  readonly status: number
-}
-
-interface Reply {
-  readonly status: number
-  readonly headers?: Readonly<Record<string, string>>
-}
-
-const body = (status: number): string =>
-  status === 200
-    ? JSON.stringify({
-        id: "a",
-        object: "chat.completion",
-        created: 1,
-        model: "m",
-        choices: [{ index: 0, message: { role: "assistant", content: "yes" }, finish_reason: "stop" }],
-        usage: { prompt_tokens: 1, completion_tokens: 1, total_tokens: 2 }
-      })
-    : JSON.stringify({ error: { message: `status ${status}` } })
-
-/** A server on the loopback interface and its log. */
-const serve = (replyTo: (key: string, at: number) => Reply) =>
-  Effect.acquireRelease(
-    Effect.async<{ readonly baseUrl: string; readonly log: Array<Request>; readonly close: () => void }>((resume) => {
-      const log: Array<Request> = []
-      const server = Http.createServer((request, response) => {
-        request.resume()
-        request.on("end", () => {
-          const key = (request.headers.authorization ?? "").replace("Bearer ", "")
-          const at = performance.now()
-          const { headers, status } = replyTo(key, at)
-          log.push({ at, key, status })
-          response.writeHead(status, { "content-type": "application/json", ...headers })
-          response.end(body(status))
-        })
-      })
-      server.listen(0, "127.0.0.1", () => {
-        const address = server.address()
-        const port = typeof address === "object" && address !== null ? address.port : 0
-        resume(
-          Effect.succeed({
-            baseUrl: `http://127.0.0.1:${port}/v1`,
-            log,
-            close: () => {
-              server.closeAllConnections()
-              server.close()
-            }
-          })
-        )
-      })
-    }),
-    ({ close }) => Effect.sync(close)
-  )
+import { serve } from "../support/witness.js"
 
 const llmOf = (baseUrl: string, keys: number) =>
   LLM.make({ model: "m" }).pipe(

@@ -22,6 +22,8 @@ const initialState: Queue.State = {
   queue: Queue.noWaiters,
   arrivals: 0,
   projected: undefined,
+  notBefore: -Infinity,
+  share: 1,
   pace: fullPace,
   cursor: undefined
 }

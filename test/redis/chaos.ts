@@ -73,7 +73,7 @@ const chaos = Effect.gen(function* () {
   yield* Console.log(`one process is killed (${elapsed(start)}), ${provider.arrivals.length} calls so far`)
   // The leases of the killed process are those without a registered process.
   const registered = (from: number | string) =>
-    Effect.promise(() => server.client.zrangebyscore(redis.key("limit", "chaos", "processes"), from, "+inf"))
+    Effect.promise(() => server.client.zrangebyscore(redis.key("limit", "chaos", "v2:processes"), from, "+inf"))
   const before = yield* registered("-inf")
   yield* Effect.repeat(registered(Date.now()), {
     until: (now) => now.length < before.length,
@@ -81,7 +81,7 @@ const chaos = Effect.gen(function* () {
   })
   const alive = yield* registered(Date.now())
   yield* Effect.repeat(
-    Effect.promise(() => server.client.zrangebyscore(redis.key("limit", "chaos", "leases"), Date.now(), "+inf")),
+    Effect.promise(() => server.client.zrangebyscore(redis.key("limit", "chaos", "v2:leases"), Date.now(), "+inf")),
     {
       until: (leases) => leases.every((lease) => alive.some((process) => lease.startsWith(process))),
       schedule: Schedule.spaced("20 millis")

@@ -4,8 +4,9 @@
  */
 import { HttpServerResponse } from "@effect/platform"
 import type { Chunk, Stream } from "effect"
-import { Cause, Context, Duration, Effect, Exit, Option, Scope } from "effect"
+import { Cause, Context, Duration, Effect, Exit, Option } from "effect"
 import { CurrentWatch } from "../../call/attemptWatch.js"
+import * as Finalizers from "../../call/finalizers.js"
 import { longestTimer } from "../../internal/clock.js"
 import type { LLMError } from "../../vocabulary/LLMError.js"
 import * as Framing from "../../wire/framing.js"
@@ -63,7 +64,7 @@ const causeOf = (cause: Cause.Cause<Option.Option<LLMError>>): Cause.Cause<LLMEr
  */
 export const respond = <A>(
   { account, isExpired, response }: HotCall,
-  open: Effect.Effect<Opened<A>, LLMError, Scope.Scope>,
+  open: (finalizers: Finalizers.Finalizers) => Effect.Effect<Opened<A>, LLMError>,
   encoder: StreamEncoder<A>,
   keepAlive: Duration.Duration,
   headers: ResponseHeaders
@@ -119,13 +120,17 @@ export const respond = <A>(
     return next
   }
 
-  const streamed = Effect.flatMap(open, ({ first, forward, pull }) => {
-    clearInterval(timer)
-    account.release()
-    begin()
-    const rest = forward === undefined ? pulledFrom(pull) : forwardedFrom(forward)
-    return send(first) ? rest : Effect.zipRight(drained, rest)
-  })
+  const finalizers = Finalizers.make()
+  const streamed = Effect.flatMap(
+    Effect.suspend(() => open(finalizers)),
+    ({ first, forward, pull }) => {
+      clearInterval(timer)
+      account.release()
+      begin()
+      const rest = forward === undefined ? pulledFrom(pull) : forwardedFrom(forward)
+      return send(first) ? rest : Effect.zipRight(drained, rest)
+    }
+  )
 
   /** Ends the stream with an error, which the client reads in the stream: its status was sent long ago. */
   const failWith = (cause: Cause.Cause<LLMError>, hasLeft: boolean): Effect.Effect<void> => {
@@ -144,31 +149,29 @@ export const respond = <A>(
     )
   }
 
-  return Effect.uninterruptibleMask((restore) =>
-    Effect.flatMap(Scope.make(), (scope) => {
-      if (comment !== undefined && Duration.toMillis(keepAlive) <= longestTimer) {
-        timer = setInterval(() => {
-          begin()
-          response.write(comment)
-        }, Duration.toMillis(keepAlive))
+  return Effect.uninterruptibleMask((restore) => {
+    if (comment !== undefined && Duration.toMillis(keepAlive) <= longestTimer) {
+      timer = setInterval(() => {
+        begin()
+        response.write(comment)
+      }, Duration.toMillis(keepAlive))
+    }
+    return Effect.matchCauseEffect(restore(streamed), {
+      onSuccess: () => {
+        if (hasStalled) response.destroy()
+        else response.end()
+        return finalizers.close(Exit.void)
+      },
+      onFailure: (cause) => {
+        clearInterval(timer)
+        const closed = Effect.suspend(() => finalizers.close(Exit.failCause(cause)))
+        return hasBegun
+          ? Effect.ensuring(
+              Effect.withFiberRuntime<void>((fiber) => failWith(cause, isInterrupted(fiber))),
+              closed
+            )
+          : Effect.zipRight(closed, Effect.failCause(Cause.map(cause, HttpErrors.fromLLMError)))
       }
-      return Effect.matchCauseEffect(Scope.extend(restore(streamed), scope), {
-        onSuccess: () => {
-          if (hasStalled) response.destroy()
-          else response.end()
-          return Scope.close(scope, Exit.void)
-        },
-        onFailure: (cause) => {
-          clearInterval(timer)
-          const closed = Scope.close(scope, Exit.failCause(cause))
-          return hasBegun
-            ? Effect.ensuring(
-                Effect.withFiberRuntime<void>((fiber) => failWith(cause, isInterrupted(fiber))),
-                closed
-              )
-            : Effect.zipRight(closed, Effect.failCause(Cause.map(cause, HttpErrors.fromLLMError)))
-        }
-      })
     })
-  )
+  })
 }
