@@ -121,7 +121,7 @@ export class CurrentPriority extends Context.Reference<CurrentPriority>()("effec
  * Runs an effect whose calls wait at this priority.
  *
  * Interactive calls that arrive up to `batch.aging` (30 seconds) later pass a batch call; all later ones queue behind it, so it
- * cannot starve. Calls of one priority are served in order of arrival.
+ * cannot starve. Calls of one priority and one client are served in order of arrival.
  *
  * @since 0.1.0
  * @category priorities
@@ -162,7 +162,7 @@ export class CurrentClient extends Context.Reference<CurrentClient>()("effect-ll
  * Where calls of several clients wait for a limit, each client gets its share: what two of them that wait get, in tokens divided by
  * their weights, differs at most by the largest call of each (in requests, where the limiter limits no tokens). Calls of one
  * client are served in order of arrival, and interactive calls of every client go before batch calls. What a client does not use is
- * there for the others. A limiter in Redis serves its waiting calls in order of arrival.
+ * there for the others. A limiter in Redis is fair among the calls of each process.
  *
  * @example
  * ```ts

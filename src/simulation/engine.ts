@@ -10,6 +10,7 @@ import { UsageListeners } from "../call/usageListeners.js"
 import type { WaitObserver } from "../call/waits.js"
 import { CurrentWaitObserver } from "../call/waits.js"
 import { Label } from "../internal/label.js"
+import { CurrentClient } from "../rateLimiter/model.js"
 import type { ChatRequest } from "../vocabulary/Chat.js"
 import { limitOfLimiter, limitOfPool } from "./causes.js"
 import type { Arrival, Options, Report } from "./model.js"
@@ -93,7 +94,8 @@ const sendCall = (llm: Service, recorder: Recorder, time: VirtualTime, arrival: 
       // Tells the provider which key and model a request has.
       Context.add(CurrentWatch, makeWatch(undefined)),
       Context.add(UsageListeners, [listener]),
-      Context.add(Label, arrival.client ?? "")
+      Context.add(Label, arrival.client ?? ""),
+      Context.add(CurrentClient, { id: arrival.client ?? "" })
     )
     return Effect.onExit(
       Effect.mapInputContext(llm.chat(requestOf(arrival)), (_: Context.Context<never>) => context),

@@ -235,6 +235,31 @@ describe.concurrent("RedisRateLimiter", () => {
     })
   )
 
+  it.scopedLive("serves the clients of one process in turn, however many calls one of them has sent before", () =>
+    Effect.gen(function* () {
+      const { url } = yield* redisServer
+      const one = yield* peer(url, { capacity: 1, refillRate: 2 })
+      const order: Array<string> = []
+      const take = (id: string) =>
+        Effect.fork(
+          RateLimiter.withClient(
+            Effect.tap(
+              one.take(),
+              Effect.sync(() => order.push(id))
+            ),
+            { id }
+          )
+        )
+      yield* one.take()
+      const bursting = yield* Effect.replicateEffect(take("bursting"), 20)
+      yield* hasWaiting(one, 20)
+      const small = [yield* take("small"), yield* take("small")]
+      yield* Fiber.joinAll(small)
+      expect(order.length).toBeLessThan(10)
+      yield* Fiber.interruptAll(bursting)
+    })
+  )
+
   it.scopedLive(
     "gives a permit to an interactive call before a batch call of another process, with infinite maxWait",
     () =>
