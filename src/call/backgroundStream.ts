@@ -99,9 +99,9 @@ const ended: PullExit = Exit.fail(Option.none())
  * Starts to open a stream in the background and reads at most one chunk ahead of its consumer. Must be called uninterruptibly by a
  * caller that closes the stream. The fiber inherits the context of the call, such as its labels, request id and span.
  */
-export const begin = (open: Open, observer?: Observer): Effect.Effect<BackgroundStream> =>
+export const begin = (open: Open, outer: Finalizers.Finalizers, observer?: Observer): Effect.Effect<BackgroundStream> =>
   Effect.suspend(() => {
-    const finalizers = Finalizers.make()
+    const finalizers = Finalizers.make(outer)
     const { signal, emit } = makeOneTimeSignal<Exit.Exit<OpenStream, LLMError>>()
     const { give, hasRoom, isOver, room, take } = makeHandover()
 
@@ -127,6 +127,7 @@ export const begin = (open: Open, observer?: Observer): Effect.Effect<Background
         emit(exit)
         return Effect.void
       }
+      outer.readOn = finalizers.readOn
       observer?.onEvents(exit.value.first)
       emit(Exit.succeed({ first: exit.value.first, pull: take }))
       return readFrom(exit.value.pull)

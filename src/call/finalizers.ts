@@ -4,9 +4,17 @@
  */
 import type { Exit } from "effect"
 import { Effect, Scope } from "effect"
+import type { Drain } from "./disconnect.js"
 
 /** Runs in plain code, and returns what is left to run, which must run uninterruptibly: `Effect.void` when there is nothing. */
 export type Finalizer = (exit: Exit.Exit<unknown, unknown>) => Effect.Effect<void>
+
+/** How the rest of a stream is read when its consumer leaves. */
+export interface ReadOn {
+  readonly drain: Drain
+  /** Starts the reading in the background, in an uninterruptible region. */
+  readonly fork: (reading: Effect.Effect<void>) => Effect.Effect<void>
+}
 
 export interface Finalizers {
   /**
@@ -16,6 +24,11 @@ export interface Finalizers {
   readonly add: <A, E, R>(finalizer: Finalizer, next: () => Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   /** Runs each finalizer once, the last one first, also when another one fails. Later calls do not wait for the first one. */
   readonly close: Finalizer
+  /** Set by the `LLM` that has opened the stream, unless the stream ends when its consumer leaves. */
+  readOn: ReadOn | undefined
+  /** Records that the consumer has left, while the rest of the stream is read. */
+  readonly abandon: () => void
+  readonly isAbandoned: () => boolean
 }
 
 /** Runs a finalizer, whose exception becomes a defect. */
@@ -27,8 +40,10 @@ const runSafely = (finalizer: Finalizer, exit: Exit.Exit<unknown, unknown>): Eff
   }
 }
 
-export const make = (): Finalizers => {
+/** `outer`: those of the call, where an attempt has its own. */
+export const make = (outer?: Finalizers): Finalizers => {
   const finalizers: Array<Finalizer> = []
+  let isAbandoned = false
   let closedWith: Exit.Exit<unknown, unknown> | undefined
 
   const runAll = (exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> => {
@@ -54,7 +69,12 @@ export const make = (): Finalizers => {
     close: (exit) => {
       closedWith ??= exit
       return runAll(exit)
-    }
+    },
+    readOn: undefined,
+    abandon: () => {
+      isAbandoned = true
+    },
+    isAbandoned: () => isAbandoned || outer?.isAbandoned() === true
   }
 }
 

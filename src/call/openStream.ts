@@ -5,14 +5,16 @@
  * So one policy over effects serves both `chat` and `chatStream`, and policies add no cost to an open stream: its pull is passed
  * up unchanged.
  */
-import { Chunk, Effect, Option, Predicate, Scope, Stream } from "effect"
+import { Cause, Chunk, Effect, Option, Predicate, Scope, Stream } from "effect"
 import * as Attempt from "../vocabulary/attempt.js"
 import type { ChatEvent } from "../vocabulary/ChatEvent.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
 import type { ChatRequest } from "../vocabulary/Chat.js"
 import type { AnswerSoFar } from "./collector.js"
+import { deltaText } from "./deltaText.js"
 import * as Finalizers from "./finalizers.js"
 import type { Service } from "./model.js"
+import { readRest } from "./readRest.js"
 
 /** The next events; fails with `None` at the end. Never an empty chunk. */
 export type Pull = Effect.Effect<Chunk.Chunk<ChatEvent>, Option.Option<LLMError>>
@@ -51,27 +53,42 @@ interface WithOpen {
 /** The pull of a stream that has ended. */
 export const end: Pull = Effect.fail(Option.none())
 
+/** All events of a stream. */
+const allOf = (opened: OpenStream): Pull => {
+  if (opened.restart !== undefined) return opened.restart()
+  let first: Chunk.Chunk<ChatEvent> | undefined = opened.first
+  return Effect.suspend(() => {
+    if (first === undefined || Chunk.isEmpty(first)) return opened.pull
+    const events = first
+    first = undefined
+    return Effect.succeed(events)
+  })
+}
+
 /** A public stream that carries its `Open`. */
 export const toStream = (open: Open): Stream.Stream<ChatEvent, LLMError> => {
-  const opening = Effect.flatMap(Effect.scope, (scope) => {
+  const pull = Effect.flatMap(Effect.scope, (scope) => {
     const finalizers = Finalizers.make()
+    /** Reads the stream on when its consumer leaves, unless it has ended. */
+    let rest: Effect.Effect<void> | undefined
+    const opening = Effect.suspend(() => open(finalizers))
     return Effect.zipRight(
-      Scope.addFinalizerExit(scope, (exit) => Effect.uninterruptible(finalizers.close(exit))),
-      Effect.suspend(() => open(finalizers))
-    )
-  })
-  const pull = Effect.match(opening, {
-    onFailure: (error): Pull => Effect.fail(Option.some(error)),
-    onSuccess: (opened): Pull => {
-      if (opened.restart !== undefined) return opened.restart()
-      let first: Chunk.Chunk<ChatEvent> | undefined = opened.first
-      return Effect.suspend(() => {
-        if (first === undefined || Chunk.isEmpty(first)) return opened.pull
-        const events = first
-        first = undefined
-        return Effect.succeed(events)
+      Scope.addFinalizerExit(scope, (exit) => Effect.uninterruptible(rest ?? finalizers.close(exit))),
+      Effect.match(opening, {
+        onFailure: (error): Pull => Effect.fail(Option.some(error)),
+        onSuccess: (opened): Pull => {
+          const { readOn } = finalizers
+          const events = allOf(opened)
+          if (readOn === undefined) return events
+          rest = readOn.fork(readRest(finalizers, readOn, opened.pull, deltaText))
+          return Effect.tapErrorCause(events, (cause) =>
+            Effect.sync(() => {
+              if (!Cause.isInterruptedOnly(cause)) rest = undefined
+            })
+          )
+        }
       })
-    }
+    )
   })
   const annotation: WithOpen = { [OpenId]: open }
   return Object.assign(Stream.fromPull(pull), annotation)

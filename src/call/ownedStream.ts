@@ -15,12 +15,17 @@ export const owned =
   (open: Open) =>
   (outer: Finalizers.Finalizers): Effect.Effect<OwnedStream, LLMError> =>
     Effect.uninterruptibleMask((restore) => {
-      const inner = Finalizers.make()
+      const inner = Finalizers.make(outer)
       const opening = Effect.suspend(() => open(inner))
       return outer.add(inner.close, () =>
         Effect.matchCauseEffect(restore(opening), {
-          onSuccess: (opened) =>
-            Effect.succeed({ opened, close: Effect.uninterruptible(Effect.suspend(() => inner.close(Exit.void))) }),
+          onSuccess: (opened) => {
+            outer.readOn = inner.readOn
+            return Effect.succeed({
+              opened,
+              close: Effect.uninterruptible(Effect.suspend(() => inner.close(Exit.void)))
+            })
+          },
           onFailure: (cause) => {
             const exit = Exit.failCause(cause)
             return Effect.zipRight(inner.close(exit), exit)

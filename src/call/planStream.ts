@@ -167,7 +167,7 @@ const make = (plan: Plan, call: Call, direct: DirectClient | undefined, finalize
     if (event._tag !== "Finish") return event
     const usage = plausibleUsage(plan.deps, request, event.usage, generatedTokens)
     settle(Verdict.Served({ latency }), "ok", usage)
-    record(Exit.void, usage, event.reason)
+    record(finalizers.isAbandoned() ? Exit.interrupt(FiberId.none) : Exit.void, usage, event.reason)
     return usage === event.usage ? event : { ...event, usage }
   }
 

@@ -32,7 +32,7 @@ export const withStreamLimits =
         /** The start of the current wait for the provider; undefined while the consumer is busy. */
         let waitingSince: number | undefined
 
-        const begin = Background.begin(open, {
+        const begin = Background.begin(open, finalizers, {
           onPull: () => {
             waitingSince = wholeNow(clock)
           },

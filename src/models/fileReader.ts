@@ -10,6 +10,7 @@ import type { Expand, Fault, Fields } from "./fileFields.js"
 import { fieldsOf, optional } from "./fileFields.js"
 import { rates } from "../rateLimiter/options.js"
 import { readGroups, unknownModel } from "./fileGroups.js"
+import { readOnDisconnect } from "./fileDisconnect.js"
 import { readPrice } from "./filePrice.js"
 
 const modelFields: ReadonlySet<string> = new Set([
@@ -25,6 +26,7 @@ const modelFields: ReadonlySet<string> = new Set([
   "preset",
   "headers",
   "timeout",
+  "on_disconnect",
   "tokens_per_minute",
   "requests_per_minute",
   "requests_per_day",
@@ -175,6 +177,10 @@ export const readFile = (
       contextWindow: fields.whole("context_window") ?? 200_000,
       ...optional("affinity", fields.flag("affinity")),
       timeout: seconds(fields.positive("timeout")),
+      ...optional(
+        "onDisconnect",
+        readOnDisconnect(entry["on_disconnect"], fields.at("on_disconnect"), { addFault, addWarning, expand })
+      ),
       temperature: fields.notNegative("default_temperature"),
       weight: fields.positive("model_weight") ?? 1,
       ...optional("price", readPrice(entry["price"], fields.at("price"), { addFault, addWarning, expand }))

@@ -13,6 +13,7 @@ import type { Service } from "../call/model.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
 import * as TextTokens from "../vocabulary/textTokens.js"
 import * as Usage from "../vocabulary/Usage.js"
+import type { Finalizers } from "../call/finalizers.js"
 import type { Open, OpenStream } from "../call/openStream.js"
 import { openChat, toChatStream, watched } from "../call/openStream.js"
 import { after, continueAfter } from "../call/plan.js"
@@ -104,7 +105,7 @@ const observeWhole =
   }
 
 /** Collects the metadata of a stream from its events and ends its observation once. */
-const trackStream = (request: ChatRequest.Input, end: CallObserver["end"]) => {
+const trackStream = (request: ChatRequest.Input, finalizers: Finalizers, end: CallObserver["end"]) => {
   let start: Start | undefined
   const output = TextTokens.growing()
   let hasEnded = false
@@ -140,7 +141,7 @@ const trackStream = (request: ChatRequest.Input, end: CallObserver["end"]) => {
         else if (event._tag === "Finish") {
           const { cost, reason, usage } = event
           return endOnce(
-            Exit.void,
+            finalizers.isAbandoned() ? Exit.interrupt(FiberId.none) : Exit.void,
             start && { ...start, usage, finishReason: reason, ...(cost === undefined ? {} : { cost }) }
           )
         } else output.add(deltaText(event))
@@ -162,7 +163,7 @@ const observeStream =
     Effect.uninterruptibleMask((restore) =>
       Effect.withFiberRuntime<OpenStream, LLMError>((fiber) => {
         const observer = start(fiber)
-        const { onEnd, onEvents } = trackStream(request, observer.end)
+        const { onEnd, onEvents } = trackStream(request, finalizers, observer.end)
         // A stream of an `LLM` that throws ends its observation, too.
         const open = Effect.suspend(() => openChat(next, request)(finalizers))
         return finalizers.add(

@@ -72,6 +72,7 @@ describe("fields of the provider file", () => {
               api_keys: [{ key: "k", id: "paid", weight: 2, max_concurrency: 4, max_qps: 0.5, quota_group: "team" }],
               headers: { "x-team": "a" },
               timeout: 30,
+              on_disconnect: { drain: { max_tokens: 2000, max_seconds: 1.5 } },
               tokens_per_minute: 1000,
               requests_per_minute: 120,
               requests_per_day: 5000,
@@ -91,6 +92,7 @@ describe("fields of the provider file", () => {
         baseUrl: undefined,
         headers: { "x-team": "a" },
         timeout: Duration.seconds(30),
+        onDisconnect: { drain: { maxTokens: 2000, maxMillis: 1500 } },
         tokensPerMinute: 1000,
         requestsPerMinute: 120,
         requestsPerDay: 5000,
@@ -206,7 +208,9 @@ describe("faults of the provider file", () => {
             },
             { model_name: "m2", api_keys: "k" },
             { ...model, api_keys: ["${NOT_SET}"], headers: { a: 1 }, aliases: ["x"] },
-            7
+            7,
+            { ...model, model_name: "m3", on_disconnect: "drain" },
+            { ...model, model_name: "m4", on_disconnect: { drain: { max_tokens: 0 } } }
           ],
           $aliases: { x: "b/other" },
           $default: "nobody"
@@ -234,6 +238,9 @@ describe("faults of the provider file", () => {
         "b[4].headers.a: expected a string",
         "b[4].api_keys[0]: names an environment variable that is not set",
         "b[5]: expected an object",
+        'b[6].on_disconnect: expected "cancel", "detach", or an object such as { "drain": { "max_tokens": 2000, "max_seconds": 20 } }',
+        "b[7].on_disconnect.drain.max_seconds: is missing",
+        "b[7].on_disconnect.drain.max_tokens: expected a positive number",
         '$aliases.x: "x" is an alias of two models',
         '$aliases.x: "b/other" is no model of this file',
         "$default: is no model, no group and no alias of this file"

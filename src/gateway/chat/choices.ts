@@ -6,6 +6,7 @@ import * as Usage from "../../vocabulary/Usage.js"
 import { encodeUsage } from "../../wire/chatCompletions/usage.js"
 import { isRecord, parseJson, record, records, string } from "../../wire/json.js"
 import type { Frame, Served, ServerWire } from "../../wire/Wire.js"
+import { deltaText } from "../../call/deltaText.js"
 import * as Finalizers from "../../call/finalizers.js"
 import type { Open } from "../../call/openStream.js"
 import type { LLMError } from "../../vocabulary/LLMError.js"
@@ -111,6 +112,7 @@ export const streamEncoder = (
 
   return {
     ...sse,
+    textOf: ({ event }) => deltaText(event),
     write: (events) => renderFrames(Array.from(events).flatMap(framesOf)),
     fail: (error) => renderFrames(encoders[0]?.fail(HttpErrors.servedError(error)) ?? [])
   }

@@ -6,7 +6,9 @@ import { HttpServerResponse } from "@effect/platform"
 import type { Chunk, Stream } from "effect"
 import { Cause, Context, Duration, Effect, Exit, Option } from "effect"
 import { CurrentWatch } from "../../call/attemptWatch.js"
+import { deltaText } from "../../call/deltaText.js"
 import * as Finalizers from "../../call/finalizers.js"
+import { readRest } from "../../call/readRest.js"
 import { longestTimer } from "../../internal/clock.js"
 import type { LLMError } from "../../vocabulary/LLMError.js"
 import * as Framing from "../../wire/framing.js"
@@ -29,11 +31,16 @@ export interface Opened<A> {
 export interface StreamEncoder<A> {
   readonly contentType: string
   readonly write: (events: Chunk.Chunk<A>) => string | Uint8Array
+  /** The generated text of an event. */
+  readonly textOf: (event: A) => string
   /** The end of a stream that fails; undefined where the format has none, and the connection is closed instead. */
   readonly fail: (error: HttpErrors.HttpError) => string | Uint8Array | undefined
   /** Text that keeps the connection alive before the first event; absent where the format has none, and headers wait. */
   readonly comment?: string
 }
+
+/** What every encoder of the events of one answer shares. */
+export const ofChat = { textOf: deltaText }
 
 /** What every encoder of server-sent events shares. The comment keeps clients and proxies from timing out and is not an event. */
 export const sse = { contentType: "text/event-stream; charset=utf-8", comment: ": keep-alive\n\n" }
@@ -63,17 +70,19 @@ const causeOf = (cause: Cause.Cause<Option.Option<LLMError>>): Cause.Cause<LLMEr
  * follow until the first event, and a failure ends the stream.
  */
 export const respond = <A>(
-  { account, isExpired, response }: HotCall,
+  { account, inBackground, isExpired, response }: HotCall,
   open: (finalizers: Finalizers.Finalizers) => Effect.Effect<Opened<A>, LLMError>,
   encoder: StreamEncoder<A>,
   keepAlive: Duration.Duration,
   headers: ResponseHeaders
 ): Effect.Effect<void, HttpErrors.HttpError> => {
-  const { comment, contentType, fail, write } = encoder
+  const { comment, contentType, fail, textOf, write } = encoder
   let timer: ReturnType<typeof setInterval> | undefined
   let hasBegun = false
   /** Whether a limit of the call has expired while the client did not read: the connection is closed at the end of the call. */
   let hasStalled = false
+  /** The next events, after the first ones have come. */
+  let rest: Opened<A>["pull"] | undefined
 
   const begin = (): void => {
     if (hasBegun) return
@@ -126,9 +135,10 @@ export const respond = <A>(
     ({ first, forward, pull }) => {
       clearInterval(timer)
       account.release()
+      rest = pull
       begin()
-      const rest = forward === undefined ? pulledFrom(pull) : forwardedFrom(forward)
-      return send(first) ? rest : Effect.zipRight(drained, rest)
+      const sending = forward === undefined ? pulledFrom(pull) : forwardedFrom(forward)
+      return send(first) ? sending : Effect.zipRight(drained, sending)
     }
   )
 
@@ -149,6 +159,14 @@ export const respond = <A>(
     )
   }
 
+  /** Releases the stream. When its client has left, the rest can be read before. */
+  const closeWith = (cause: Cause.Cause<LLMError>): Effect.Effect<void> => {
+    const { readOn } = finalizers
+    return rest === undefined || readOn === undefined || isExpired() || !Cause.isInterruptedOnly(cause)
+      ? finalizers.close(Exit.failCause(cause))
+      : inBackground(readRest(finalizers, readOn, rest, textOf))
+  }
+
   return Effect.uninterruptibleMask((restore) => {
     if (comment !== undefined && Duration.toMillis(keepAlive) <= longestTimer) {
       timer = setInterval(() => {
@@ -164,7 +182,7 @@ export const respond = <A>(
       },
       onFailure: (cause) => {
         clearInterval(timer)
-        const closed = Effect.suspend(() => finalizers.close(Exit.failCause(cause)))
+        const closed = Effect.suspend(() => closeWith(cause))
         return hasBegun
           ? Effect.ensuring(
               Effect.withFiberRuntime<void>((fiber) => failWith(cause, isInterrupted(fiber))),

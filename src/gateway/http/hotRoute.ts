@@ -31,6 +31,8 @@ export interface HotCall extends Exchange {
   readonly setRequested: (body: Readonly<Record<string, unknown>>) => void
   /** Whether the request was interrupted because the gateway shuts down. */
   readonly isExpired: () => boolean
+  /** Runs an effect after the client has left, in an uninterruptible region. The shutdown deadline interrupts it. */
+  readonly inBackground: (effect: Effect.Effect<void>) => Effect.Effect<void>
 }
 
 export interface HotRoute {
@@ -108,6 +110,10 @@ export const serve = (
       const { request, response } = exchange
       let expired = false
       const isExpired = (): boolean => expired
+      const inBackground: HotCall["inBackground"] = (effect) =>
+        Effect.map(Effect.forkDaemon(effect), (background) =>
+          background.addObserver(context.requests.hold(() => background.unsafeInterruptAsFork(FiberId.none)))
+        )
 
       let caller: Caller | undefined
       let requested: HttpErrors.HttpError["requested"]
@@ -154,7 +160,9 @@ export const serve = (
       const answerTo = (found: Caller): Effect.Effect<void, HttpErrors.HttpError> => {
         caller = found
         account = context.bodies.make(found.id)
-        return restore(route.answer({ request, response, caller: found, account, setRequested, isExpired }))
+        return restore(
+          route.answer({ request, response, caller: found, account, setRequested, isExpired, inBackground })
+        )
       }
       const answered =
         known === undefined
