@@ -130,7 +130,7 @@ export const make = (dependencies: Dependencies): Effect.Effect<Service, never, 
     }
 
     /** Calls that follow this command are counted after it, so they use Redis from then on. */
-    const sync = (change: Partial<Scripts.SyncRequest> = {}): Effect.Effect<void> =>
+    const exchange = (change: Partial<Scripts.SyncRequest> = {}): Effect.Effect<void> =>
       Effect.clockWith((clock) =>
         Effect.suspend(() => {
           comeBack(clock)
@@ -152,7 +152,7 @@ export const make = (dependencies: Dependencies): Effect.Effect<Service, never, 
             onSuccess: (reply) => {
               isLost = reply.tag === "lost"
               epoch = reply.epoch
-              if (reply.tag === "lost") return sync(change)
+              if (reply.tag === "lost") return exchange(change)
               processes = reply.processes
               uncountedSince = Infinity
               debts = undefined
@@ -161,6 +161,17 @@ export const make = (dependencies: Dependencies): Effect.Effect<Service, never, 
             }
           })
         })
+      )
+
+    /** While Redis is away, calls use it again only after a reply: a node of a cluster can be away alone. */
+    const sync = (change?: Partial<Scripts.SyncRequest>): Effect.Effect<void> =>
+      Effect.suspend(() =>
+        isAway
+          ? Effect.matchEffect(scripts.status(epoch), {
+              onFailure: () => Effect.void,
+              onSuccess: () => exchange(change)
+            })
+          : exchange(change)
       )
 
     const synchronise = (change?: Partial<Scripts.SyncRequest>) =>
