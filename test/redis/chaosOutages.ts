@@ -1,5 +1,5 @@
 /** Steady load on limiters over a Redis that is cut off without an error, and over a cluster that loses one of three nodes. */
-import { Console, Effect, Fiber } from "effect"
+import { Console, Effect, Fiber, Option } from "effect"
 import { Cluster } from "ioredis"
 import type { Service } from "../../src/rateLimiter/RateLimiter.js"
 import * as Redis from "../../src/redis/Redis.js"
@@ -139,11 +139,15 @@ export const lostNode = (check: Check) =>
     })
     const [, victim] = nodes
     if (victim === undefined) return
-    const holdsKeys = Effect.promise(async () => (await victim.client.keys("*lost node*")).length > 0)
-    // A name whose keys are on the node that is killed.
-    let name = ""
-    const probe = yield* connection
-    for (let index = 0; !(yield* holdsKeys); index++) yield* limiterOf(probe, (name = `lost node ${index}`))
+    // A name whose keys are on the node that is killed, which has the second third of the slots.
+    const { key } = yield* connection
+    const isOnVictim = (name: string) =>
+      Effect.promise(async () => {
+        const slot = Number(await victim.client.call("CLUSTER", "KEYSLOT", key("limit", name, "state")))
+        return Math.floor((slot * 3) / 16_384) === 1
+      })
+    const candidates = Array.from({ length: 50 }, (_, index) => `lost node ${index}`)
+    const name = Option.getOrElse(yield* Effect.findFirst(candidates, isOnVictim), () => "lost node")
     const limiters = yield* Effect.forEach(Array.from({ length: peers }), () =>
       Effect.flatMap(connection, (redis) => limiterOf(redis, name))
     )
