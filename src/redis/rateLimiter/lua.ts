@@ -71,6 +71,17 @@ local function spend(rate, amount, at)
   state[rate.name] = math.min(now + 1e15, math.max(state[rate.name], at) + amount / rate.perMilli)
 end
 
+local function isFull(ahead)
+  return limits.slots and (now < state.quiet or redis.call("ZCARD", LEASES) + ahead >= limits.slots)
+end
+
+-- The wait until windows and slots admit one more request.
+local function closedFor(ahead)
+  local closed = isFull(ahead) and request.poll or 0
+  for _, window in ipairs(limits.windows) do closed = math.max(closed, windowWait(window, 1)) end
+  return closed
+end
+
 local function reply(fields)
   local ttl = math.max(60000, limits.longest, 2 * request.leaseTime)
   for _, rate in ipairs(limits.rates) do
@@ -107,11 +118,7 @@ if request.slots > 0 and limits.slots then
     elseif waiting[i] ~= request.process and tonumber(since) < now - request.waited - request.fair then ahead = ahead + 1 end
   end
 end
-local function isCrowded()
-  return request.slots > 0 and limits.slots
-    and (now < state.quiet or redis.call("ZCARD", LEASES) + ahead + request.slots > limits.slots)
-end
-local crowded = isCrowded()
+local crowded = request.slots > 0 and isFull(ahead)
 if crowded and request.lead > 0 then
   redis.call("HSET", WAITING, request.process, exact(now - request.waited) .. ":" .. exact(now))
 else
@@ -124,9 +131,7 @@ if granted then
   for _, window in ipairs(limits.windows) do change(window, expiryOf(window, at), request.requests) end
   if request.holds then redis.call("ZADD", LEASES, exact(at + request.leaseTime), request.id .. ":" .. exact(request.tokens)) end
 end
-local closed = isCrowded() and request.poll or 0
-for _, window in ipairs(limits.windows) do closed = math.max(closed, windowWait(window, 1)) end
-return reply({ tag = granted and "granted" or crowded and "crowded" or "busy", wait = wait, closed = closed, at = exact(at) })
+return reply({ tag = granted and "granted" or crowded and "crowded" or "busy", wait = wait, closed = closedFor(ahead), at = exact(at) })
 `
 
 /** Ends a lease and replaces its estimate by the actual tokens, once. */
@@ -195,5 +200,7 @@ return reply({})
 export const status = `${begin}
 local reserved = 0
 for _, member in ipairs(redis.call("ZRANGE", LEASES, 0, -1)) do reserved = reserved + amountOf(member) end
-return reply({ minute = state.minute, day = state.day, inFlight = redis.call("ZCARD", LEASES), reserved = reserved })
+return reply({
+  minute = state.minute, day = state.day, inFlight = redis.call("ZCARD", LEASES), reserved = reserved, closed = closedFor(0)
+})
 `

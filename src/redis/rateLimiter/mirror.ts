@@ -1,6 +1,7 @@
 /** What a process knows of the shared limits: its own limiter, corrected by the replies of Redis. A pure module. */
-import { List } from "effect"
+import { List, Option, SortedMap } from "effect"
 import type { SlidingWindow } from "../../internal/slidingWindow.js"
+import * as Queue from "../../rateLimiter/queue.js"
 import type { State } from "../../rateLimiter/service.js"
 import { windowsOf } from "../../rateLimiter/service.js"
 import type { Bucket } from "../../rateLimiter/tokenBucket.js"
@@ -17,6 +18,25 @@ export interface Remaining extends Partial<Amount> {
 const isPaced = (state: State, { slowdown, updatedAt }: Bucket): boolean =>
   state.pace.share < 1 || (slowdown !== undefined && updatedAt < slowdown.until)
 
+/** The first waiting call asks Redis as early as it can be granted: as far ahead as it has waited. */
+const withEarlyHead = (state: State, now: number): State => {
+  if (isPaced(state, state.requests) || (state.tokens !== undefined && isPaced(state, state.tokens))) return state
+  const head = Option.getOrUndefined(SortedMap.headOption(state.queue))
+  if (head === undefined) return state
+  const [{ at }, waiter] = head
+  const wait = Queue.waitFor({ ...state, windows: [], notBefore: -Infinity }, waiter)
+  if (wait === 0 || wait > now - at) return state
+  const atLeast = (bucket: Bucket, amount: number): Bucket => ({
+    ...bucket,
+    available: Math.max(bucket.available, Math.min(bucket.capacity, amount))
+  })
+  return {
+    ...state,
+    requests: atLeast(state.requests, waiter.requests),
+    tokens: state.tokens && atLeast(state.tokens, waiter.tokens)
+  }
+}
+
 /** `age` is the time since the command was sent; `pending` was taken here since, and is not in the reply. */
 export const corrected =
   (reply: Remaining, age: number, pending: Amount) =>
@@ -30,13 +50,14 @@ export const corrected =
       const rest = available - taken
       return { ...bucket, available: isPaced(state, bucket) ? Math.min(bucket.available, rest) : rest }
     }
-    return {
+    const known = {
       ...state,
       requests: correct(state.requests, reply.requests, pending.requests),
       tokens: state.tokens && correct(state.tokens, reply.tokens, pending.tokens),
       notBefore: reply.closed === undefined ? state.notBefore : reply.closed > 0 ? now + reply.closed : -Infinity,
       projected: undefined
     }
+    return withEarlyHead(known, now)
   }
 
 /** Nothing is granted for this time, at most. */

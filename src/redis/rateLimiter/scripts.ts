@@ -46,7 +46,8 @@ const Status = Schema.Struct({
   minute: Schema.optionalWith(Schema.Number, { exact: true }),
   day: Schema.optionalWith(Schema.Number, { exact: true }),
   inFlight: Schema.Number,
-  reserved: Schema.Number
+  reserved: Schema.Number,
+  closed: Schema.Number
 })
 
 export type Status = typeof Status.Type

@@ -38,8 +38,9 @@ const defaultShare = 0.25
 const lead = 100
 const longestLead = 3_600_000
 
-/** The interval between attempts to sync while Redis is away, in milliseconds. They fail at once. */
+/** The interval between attempts to sync while Redis is away, in milliseconds, doubled by each that fails although Redis is up. */
 const awayInterval = 100
+const maxDoublings = 6
 
 /** While calls wait, what other processes took and gave back is read at this interval, in milliseconds. */
 const refreshInterval = 100
@@ -77,6 +78,7 @@ export const make = (dependencies: Dependencies): Effect.Effect<Service, never, 
     let processes: number | undefined
     let failure: Redis.RedisError | undefined
     let isAway = false
+    let failedAttempts = 0
     /** When this process began to grant what Redis has not counted, and what of it time had not paid for at the end of an outage. */
     let uncountedSince = Infinity
     let debts: Partial<Scripts.Amount> | undefined
@@ -130,7 +132,7 @@ export const make = (dependencies: Dependencies): Effect.Effect<Service, never, 
     }
 
     /** Calls that follow this command are counted after it, so they use Redis from then on. */
-    const sync = (change: Partial<Scripts.SyncRequest> = {}): Effect.Effect<void> =>
+    const exchange = (change: Partial<Scripts.SyncRequest> = {}): Effect.Effect<void> =>
       Effect.clockWith((clock) =>
         Effect.suspend(() => {
           comeBack(clock)
@@ -152,7 +154,7 @@ export const make = (dependencies: Dependencies): Effect.Effect<Service, never, 
             onSuccess: (reply) => {
               isLost = reply.tag === "lost"
               epoch = reply.epoch
-              if (reply.tag === "lost") return sync(change)
+              if (reply.tag === "lost") return exchange(change)
               processes = reply.processes
               uncountedSince = Infinity
               debts = undefined
@@ -161,6 +163,17 @@ export const make = (dependencies: Dependencies): Effect.Effect<Service, never, 
             }
           })
         })
+      )
+
+    /** While Redis is away, calls use it again only after a reply: a node of a cluster can be away alone. */
+    const sync = (change?: Partial<Scripts.SyncRequest>): Effect.Effect<void> =>
+      Effect.suspend(() =>
+        isAway
+          ? Effect.matchEffect(scripts.status(epoch), {
+              onFailure: () => Effect.void,
+              onSuccess: () => exchange(change)
+            })
+          : exchange(change)
       )
 
     const synchronise = (change?: Partial<Scripts.SyncRequest>) =>
@@ -310,31 +323,35 @@ export const make = (dependencies: Dependencies): Effect.Effect<Service, never, 
           const caller = { client: Context.get(fiber.currentContext, CurrentClient), priority }
           const place = local.unsafePlace(clock, request, caller, options.arrivedAgo)
           /** A call that Redis refused has paid for its place. */
-          const placeAgain = { ...place, cost: 0 }
+          const placeOf = (isAgain: boolean) => (isAgain ? { ...place, cost: 0 } : place)
           const startedAt = timeOf(clock)
           const waited = millisOf(options.waited, 0)
+          const longest = priority === "batch" ? settings.batchMaxWait : settings.maxWait
+          const patience = Math.min(longest - waited, millisOf(options.maxWait, Infinity))
+          const elapsed = () => timeOf(clock) - startedAt
+          const left = () => Math.max(0, patience - elapsed())
+          /** A call that has waited keeps its place when the queue is full. */
+          const wait = (hasPlace: boolean): WaitOptions => ({
+            maxWait: left(),
+            waited: waited + elapsed(),
+            ...(hasPlace ? { arrivedAgo: elapsed() } : {})
+          })
           let isFirst = true
           const attempt: Effect.Effect<Reservation, LimitError> = Effect.suspend(() => {
-            const elapsed = timeOf(clock) - startedAt
-            const maxWait = Math.max(0, millisOf(options.maxWait, Infinity) - elapsed)
-            const again = { maxWait, waited: waited + elapsed, arrivedAgo: elapsed }
             const state = local.unsafeState(clock)
             if (Queue.size(state.queue) > 0 || Queue.waitFor(state, request) > 0) waiting.unsafeOpen()
             const isAgain = !isFirst
-            const own = local.acquire(request, isAgain ? again : options, isAgain ? placeAgain : place)
+            const own = local.acquire(request, wait(isAgain || options.arrivedAgo !== undefined), placeOf(isAgain))
             isFirst = false
+            // What other processes gave back meanwhile can make the wait short enough.
             const refreshed = Effect.catchTag(own, "RateLimitError", (error) =>
               isAway || timeOf(clock) - correctedAt < refreshInterval
                 ? Effect.fail(error)
-                : Effect.zipRight(readStatus, local.acquire(request, again, isAgain ? placeAgain : place))
+                : Effect.flatMap(readStatus, () => local.acquire(request, wait(isAgain), placeOf(isAgain)))
             )
             return Effect.flatMap(refreshed, (own) => {
               const late = timeOf(clock) - place.at
-              const longest = priority === "batch" ? settings.batchMaxWait : settings.maxWait
-              const allowed = Math.max(
-                0,
-                Math.min(longest - waited, millisOf(options.maxWait, Infinity)) - (timeOf(clock) - startedAt)
-              )
+              const allowed = left()
               asking += isAgain ? 1 : 0
               const ahead = Math.min(Math.max(priority === "batch" ? 0 : lead, late), longestLead, allowed)
               return Effect.flatMap(
@@ -412,8 +429,9 @@ export const make = (dependencies: Dependencies): Effect.Effect<Service, never, 
     yield* inBackground(
       Effect.forever(
         Effect.suspend(() => {
-          const pause = isAway ? Math.min(leaseTime / 3, awayInterval) : leaseTime / 3
-          const woken = Effect.timeoutOption(wakeup.await, pause)
+          const interval = isAway ? awayInterval * 2 ** Math.min(failedAttempts, maxDoublings) : Infinity
+          const pause = Math.min(leaseTime / 3, interval)
+          const woken = failedAttempts > 0 ? Effect.sleep(pause) : Effect.timeoutOption(wakeup.await, pause)
           const isUseful = Effect.map(redis.status, (status) => !isAway || status === "up")
           return Effect.zipRight(woken, Effect.zipRight(wakeup.close, Effect.whenEffect(synchronise(), isUseful)))
         })
@@ -465,8 +483,11 @@ export const make = (dependencies: Dependencies): Effect.Effect<Service, never, 
       ),
       status,
       reset: Effect.zipRight(
-        local.reset,
-        Effect.suspend(() => send(scripts.reset(epoch)))
+        Effect.zipRight(
+          local.reset,
+          Effect.suspend(() => send(scripts.reset(epoch)))
+        ),
+        Effect.zipRight(ask, Effect.asVoid(readStatus))
       ),
       lower: (remaining) =>
         Effect.zipRight(
