@@ -83,8 +83,17 @@ const unsafeReadyKey = (
   avoid: ReadonlySet<string>,
   failover: boolean
 ): KeyPool.UnsafeLease | undefined =>
-  (avoid.size === 0 ? undefined : tryReserve(clock, union(tried, avoid), failover)) ??
+  (avoid.size === 0 ? undefined : untriedKey(clock, tryReserve, union(tried, avoid), failover)) ??
   tryReserve(clock, tried, failover)
+
+/** A key that a call which has failed has not tried. It prefers one that it does not have to test. */
+const untriedKey = (
+  clock: Clock.Clock,
+  tryReserve: NonNullable<KeyPool.Service["unsafeTryReserve"]>,
+  tried: ReadonlySet<string>,
+  failover: boolean
+): KeyPool.UnsafeLease | undefined =>
+  tryReserve(clock, tried, true) ?? (failover ? undefined : tryReserve(clock, tried, false))
 
 const giveBackPermit = (clock: Clock.Clock, reservation: Reservation): Effect.Effect<void> =>
   reservation.unsafeGiveBack === undefined
