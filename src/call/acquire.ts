@@ -88,8 +88,18 @@ const unsafeReadyKey = (
   failover: boolean,
   affinity: string | undefined
 ): KeyPool.UnsafeLease | undefined =>
-  (avoid.size === 0 ? undefined : tryReserve(clock, union(tried, avoid), failover, affinity)) ??
+  (avoid.size === 0 ? undefined : untriedKey(clock, tryReserve, union(tried, avoid), failover, affinity)) ??
   tryReserve(clock, tried, failover, affinity)
+
+/** A key that a call which has failed has not tried. It prefers one that it does not have to test. */
+const untriedKey = (
+  clock: Clock.Clock,
+  tryReserve: NonNullable<KeyPool.Service["unsafeTryReserve"]>,
+  tried: ReadonlySet<string>,
+  failover: boolean,
+  affinity: string | undefined
+): KeyPool.UnsafeLease | undefined =>
+  tryReserve(clock, tried, true, affinity) ?? (failover ? undefined : tryReserve(clock, tried, false, affinity))
 
 const giveBackPermit = (clock: Clock.Clock, reservation: Reservation): Effect.Effect<void> =>
   reservation.unsafeGiveBack === undefined

@@ -314,6 +314,10 @@ const isPristine = (health: Health, now: number): boolean =>
   health.admission === undefined &&
   health.trouble === undefined
 
+/** Whether no failure of the key is known that no success has followed. */
+export const isTrusted = ({ health }: PooledKey): boolean =>
+  health.trouble === undefined && health.halfOpen === undefined
+
 /** Whether anything is known of the key. */
 export const isKnown = ({ health }: PooledKey): boolean => health !== healthy
 

@@ -166,7 +166,7 @@ export const reserve = (
   const seed = RandomDraw.next(before.seed)
   const interval = RandomDraw.exponential(seed)
   // Of the calls that fail together only one tries each key that has not succeeded since the failures began.
-  const isUnproven = isFailover && winner.provenAt <= rankingOf(before, view).failingSince
+  const isUnproven = isFailover && winner.provenAt <= rankingOf(before, view).failedSince
   const started = (key: PooledKey): PooledKey => PooledKeys.reserve(key, sequence, now, interval, cooldown)
   const tried = (key: PooledKey): PooledKey =>
     isUnproven ? PooledKeys.demote(started(key), sequence, now, cooldown) : started(key)

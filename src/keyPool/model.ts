@@ -77,8 +77,9 @@ export interface LeaseOptions {
    */
   readonly onCooldown?: "wait" | "fail"
   /**
-   * Whether the call tries another key after a failure of the provider: it takes no key whose own latest calls have failed. A key that has
-   * not succeeded since then gets one such call until that succeeds, so that an outage does not double the requests. @default false
+   * Whether the call tries another key after a failure of the provider: it takes no key whose own latest calls have failed, and one that
+   * returns from failures or a refusal only where there is no other. A key that has not succeeded since then gets one such call until that
+   * succeeds, so that an outage does not double the requests. @default false
    *
    * @since 0.2.0
    */

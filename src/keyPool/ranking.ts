@@ -1,6 +1,7 @@
 /** Keys in their order of use: those that are ready, and when the others return. */
 import type { Strategy } from "./model.js"
 import type { Availability, PooledKey } from "./key.js"
+import * as PooledKeys from "./key.js"
 import * as Rendezvous from "../internal/rendezvous.js"
 import * as Tournament from "./tournament.js"
 
@@ -26,10 +27,10 @@ export interface Ranking {
   /** The keys that become ready by time alone. The winner is the first of them. */
   readonly resting: Tournament.Tournament<PooledKey>
   readonly counts: Counts
-  /** The number of failing keys. */
-  readonly failing: number
-  /** `sequence` of the latest call when the first of the failing keys failed. */
-  readonly failingSince: number
+  /** The number of keys that have not succeeded since they failed. */
+  readonly failed: number
+  /** `sequence` of the latest call when the first of them failed. */
+  readonly failedSince: number
 }
 
 /** What a call has in common with others of its conversation. */
@@ -68,8 +69,8 @@ const empty = (rules: Tournament.Rules<PooledKey>): Ranking => ({
   heap: Tournament.empty(rules),
   resting: Tournament.empty(byWakeup),
   counts: noCounts,
-  failing: 0,
-  failingSince: 0
+  failed: 0,
+  failedSince: 0
 })
 
 export const make = (strategy: Strategy): Ranking => empty(rulesOf(strategy))
@@ -96,24 +97,26 @@ const restingWith = ({ resting }: Ranking, before: PooledKey | undefined, after:
   return before === undefined || wakeAtOf(before) === Infinity ? resting : Tournament.remove(resting, before.slot)
 }
 
+const hasFailed = (key: PooledKey | undefined): number => Number(key?.health.trouble !== undefined)
+
 /** Adds a key, or replaces the one in its slot. `sequence` is that of the latest call. */
 export const put = (ranking: Ranking, key: PooledKey, sequence: number): Ranking => {
-  const { counts, failing, failingSince, heap, size } = ranking
+  const { counts, failed, failedSince, heap, size } = ranking
   const before = Tournament.get(heap, key.slot)
-  const change = Number(key.isFailing) - Number(before?.isFailing ?? false)
+  const change = hasFailed(key) - hasFailed(before)
   return {
     size: before === undefined ? size + 1 : size,
     heap: Tournament.set(heap, key.slot, key),
     resting: restingWith(ranking, before, key),
     counts: recount(counts, before, key),
-    failing: failing + change,
-    failingSince: failing === 0 && change > 0 ? sequence : failingSince
+    failed: failed + change,
+    failedSince: failed === 0 && change > 0 ? sequence : failedSince
   }
 }
 
 /** Removes the key from its slot. */
 export const remove = (ranking: Ranking, slot: number): Ranking => {
-  const { counts, failing, heap, resting, size } = ranking
+  const { counts, failed, heap, resting, size } = ranking
   const before = Tournament.get(heap, slot)
   return before === undefined
     ? ranking
@@ -123,7 +126,7 @@ export const remove = (ranking: Ranking, slot: number): Ranking => {
         heap: Tournament.remove(heap, slot),
         resting: Tournament.remove(resting, slot),
         counts: recount(counts, before, undefined),
-        failing: failing - Number(before.isFailing)
+        failed: failed - hasFailed(before)
       }
 }
 
@@ -143,8 +146,8 @@ export const mayCool = ({ counts, size }: Ranking): boolean => {
 }
 
 /**
- * The first of the ready keys, by the strategy, except those in the excluded slots, and for a failover except the failing ones. Only this
- * can throw what a strategy throws.
+ * The first of the ready keys, by the strategy, except those in the excluded slots. A failover tests no key: it takes one of which no
+ * failure is known, or else one that is not failing. Only this can throw what a strategy throws.
  */
 export const winner = (
   { heap }: Ranking,
@@ -152,7 +155,9 @@ export const winner = (
   isFailover: boolean
 ): PooledKey | undefined => {
   const first = Tournament.winnerWithout(heap, excluded)
-  return isFailover && first?.isFailing === true ? undefined : first
+  return !isFailover || first === undefined || PooledKeys.isTrusted(first)
+    ? first
+    : (Tournament.firstWithout(heap, excluded, PooledKeys.isTrusted) ?? (first.isFailing ? undefined : first))
 }
 
 /**

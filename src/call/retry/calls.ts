@@ -115,7 +115,8 @@ const retryCall = <A, R>(
     Effect.withFiberRuntime((fiber) => {
       const clock = Context.get(fiber.currentDefaultServices, Clock.Clock)
       const limits = Context.get(fiber.currentContext, CallLimits)
-      if (wait > longestSleepOf(limits, clock)) return Effect.fail(failed)
+      const isBackoff = Option.isNone(Errors.retryAfter(failed))
+      if (wait > longestSleepOf(limits, clock) || (isBackoff && wait > limits.maxBackoff)) return Effect.fail(failed)
       const own = limitFor(limits.requests, info())
       const left = requestsLeft(fiber.currentContext, own) - made.requests
       // Rounds of one request each do not multiply requests.

@@ -2,6 +2,8 @@
 import { Order } from "effect"
 import type { Deployment, Options, Strategy } from "./model.js"
 import { cooldownBackoff, isWeight, wrongWeight } from "../../keyPool/options.js"
+import type { FailoverLimits } from "../../call/limits.js"
+import { failoverLimits } from "../../call/limits.js"
 import * as Checks from "../../internal/optionChecks.js"
 import * as Backoffs from "../../vocabulary/backoff.js"
 import type { BreakerConfig } from "./breaker.js"
@@ -21,7 +23,7 @@ export interface CheckedOptions {
   /** In milliseconds, as the next two. */
   readonly window: number
   readonly maxWait: number
-  readonly failoverAfter: number
+  readonly failover: FailoverLimits
   /** The hash of the key of a sticky strategy. */
   readonly affinityOf: ((request: ChatRequest, client: Client) => number | undefined) | undefined
 }
@@ -103,7 +105,7 @@ export const checkOptions = (
     },
     window: breaker.window,
     maxWait: millis("maxWait", options.maxWait ?? "30 seconds", Checks.anyLength),
-    failoverAfter: millis("failoverAfter", options.failoverAfter ?? "1 second", Checks.anyLength),
+    failover: failoverLimits(checks, options.failoverAfter),
     affinityOf:
       sticky === undefined
         ? undefined

@@ -28,7 +28,7 @@ import * as State from "./state.js"
 import * as Report from "./report.js"
 import { handsOn, verdictOf } from "./verdict.js"
 import type { Limits } from "../../call/limits.js"
-import { longestSleepOf } from "../../call/limits.js"
+import { longestSleepOf, memberLimits } from "../../call/limits.js"
 import type { Restore } from "../../call/plan.js"
 import { after, continueAfter } from "../../call/plan.js"
 import { forRequest } from "../../call/added.js"
@@ -238,7 +238,7 @@ const makeService = (dependencies: Dependencies): Service => {
       lease.hasAlternative || own !== undefined || progress.errors.size > 0
         ? {
             deadline: limits.deadline,
-            maxWait: lease.hasAlternative ? Math.min(limits.maxWait, checked.failoverAfter) : limits.maxWait,
+            ...memberLimits(limits, lease.hasAlternative ? checked.failover : undefined),
             idle: limits.idle,
             requests: { info: llm.info, left: Math.max(1, left - untried), earlier: own?.earlier ?? [] }
           }

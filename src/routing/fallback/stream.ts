@@ -12,6 +12,7 @@ import { callInOrder, filteredStream } from "./sequence.js"
 import type { Open } from "../../call/openStream.js"
 import { openChat, withEarlierAttempts } from "../../call/openStream.js"
 import type { OwnedStream } from "../../call/ownedStream.js"
+import type { FailoverLimits } from "../../call/limits.js"
 import { owned } from "../../call/ownedStream.js"
 import { fromEffect, run } from "../../call/sending.js"
 
@@ -20,16 +21,16 @@ export interface Options {
   readonly info: ModelInfo
   /** The same, as it is after the model was reloaded. */
   readonly currentInfo: () => ModelInfo
-  readonly failoverAfter: number
+  readonly failover: FailoverLimits
   readonly filteredAnswers: boolean
   /** The user message after a partial answer; absent: streams are not continued. */
   readonly promptFor: ((member: ModelInfo) => string | undefined) | undefined
 }
 
 /** Opens a stream on the first of the members that succeeds. */
-export const open = ({ currentInfo, filteredAnswers, info, failoverAfter, promptFor }: Options) => {
+export const open = ({ currentInfo, filteredAnswers, info, failover, promptFor }: Options) => {
   const kind: CallKind<OwnedStream> = {
-    failoverAfter,
+    failover,
     info: currentInfo,
     withEarlier: ({ close, opened }, earlier) => ({ opened: withEarlierAttempts(opened, earlier), close }),
     filtered: ({ opened }) => (filteredAnswers ? filteredStream(opened.first) : undefined)
