@@ -399,6 +399,7 @@ export const make = (settings: Settings): Effect.Effect<LocalLimiter> =>
 
     const unsafeTryReserve: NonNullable<Service["unsafeTryReserve"]> = (clock, tokens, options) => {
       const request = callOf(tokens)
+      if (refusals.ofTokens(request.tokens) !== undefined) return undefined
       const grantedAt = unsafeTake(clock, request, callerOf(options), options?.arrivedAgo)
       return grantedAt === undefined ? undefined : reservation(request, grantedAt)
     }

@@ -1,5 +1,5 @@
 /** What a process knows of the shared limits: its own limiter, corrected by the replies of Redis. A pure module. */
-import { List, Option, SortedMap } from "effect"
+import { List } from "effect"
 import type { SlidingWindow } from "../../internal/slidingWindow.js"
 import * as Queue from "../../rateLimiter/queue.js"
 import type { State } from "../../rateLimiter/service.js"
@@ -21,11 +21,10 @@ const isPaced = (state: State, { slowdown, updatedAt }: Bucket): boolean =>
 /** The first waiting call asks Redis as early as it can be granted: as far ahead as it has waited. */
 const withEarlyHead = (state: State, now: number): State => {
   if (isPaced(state, state.requests) || (state.tokens !== undefined && isPaced(state, state.tokens))) return state
-  const head = Option.getOrUndefined(SortedMap.headOption(state.queue))
-  if (head === undefined) return state
-  const [{ at }, waiter] = head
+  const waiter = Queue.head(state.queue)
+  if (waiter === undefined) return state
   const wait = Queue.waitFor({ ...state, windows: [], notBefore: -Infinity }, waiter)
-  if (wait === 0 || wait > now - at) return state
+  if (wait === 0 || wait > now - waiter.place.at) return state
   const atLeast = (bucket: Bucket, amount: number): Bucket => ({
     ...bucket,
     available: Math.max(bucket.available, Math.min(bucket.capacity, amount))
