@@ -4,7 +4,8 @@ import type { ChatRequest } from "../vocabulary/Chat.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
 import * as Errors from "../vocabulary/LLMError.js"
 import type { Auth, Call, Endpoint } from "../wire/providerClient.js"
-import type { AnswerSource, ClientWire, WireRequest } from "../wire/Wire.js"
+import * as JsonText from "../wire/jsonText.js"
+import type { AffinityHint, AnswerSource, ClientWire, WireRequest } from "../wire/Wire.js"
 import type { DirectRequest } from "./direct.js"
 import * as Secrets from "./endpointSecrets.js"
 import type { CallWithSecrets, Target } from "./failure.js"
@@ -143,6 +144,18 @@ export const chatSource = (server: Server, request: ChatRequest, { model }: Pick
 export const acceptOf = ({ framing }: ClientWire, stream: boolean): string =>
   stream && framing === "sse" ? "text/event-stream" : "application/json"
 
+/** The request with the affinity of its conversation, where it has none. */
+const withAffinity = (message: Encoded, hint: AffinityHint | undefined, affinity: string | undefined): Encoded => {
+  if (hint === undefined || affinity === undefined) return message
+  if ("header" in hint) return { ...message, headers: { [hint.header]: affinity, ...message.headers } }
+  const { field } = hint
+  if (RawRequests.isVerbatim(message)) {
+    const addField: JsonText.Change = (before) => before ?? JSON.stringify(affinity)
+    return { ...message, text: JsonText.edit(message.text, new Map([[field, addField]])) }
+  }
+  return message.body[field] === undefined ? { ...message, body: { ...message.body, [field]: affinity } } : message
+}
+
 /**
  * Encodes a chat request without the optional fields that the server has rejected. A body that a gateway's client wrote in the
  * protocol of a faithful server stays as it is.
@@ -155,7 +168,10 @@ export const encodeChat = (
   stream: boolean
 ): Either.Either<Encoded, LLMError> => {
   const options = { provider: server.endpoint.provider, model: call.model, stream }
-  const encoded = RawRequests.verbatim(wire, request, options) ?? wire.encodeRequest(request, options)
+  const encoded = Either.map(
+    RawRequests.verbatim(wire, request, options) ?? wire.encodeRequest(request, options),
+    (message) => withAffinity(message, wire.affinity, call.affinity)
+  )
   if (Either.isLeft(encoded)) return Either.left(encodingError(server, call, encoded.left))
   if (RawRequests.isVerbatim(encoded.right)) return Either.right(encoded.right)
   let reduced = encoded.right

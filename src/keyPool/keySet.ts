@@ -9,7 +9,7 @@ import type { ApiKey } from "../vocabulary/ApiKey.js"
 import type { Reason, Strategy, Verdict } from "./model.js"
 import type { CooldownSettings, KeyReservation, PooledKey, SettleContext, View } from "./key.js"
 import * as PooledKeys from "./key.js"
-import type { Ranking, Summary } from "./ranking.js"
+import type { Affinity, Ranking, Summary } from "./ranking.js"
 import * as Rankings from "./ranking.js"
 import type { ChangeSeen, Models } from "./modelRanking.js"
 import * as ModelRankings from "./modelRanking.js"
@@ -112,13 +112,21 @@ const ensureRanking = (keySet: KeySet, view: View): KeySet =>
 /** Whether a key is ready for the calls of this view. */
 export const hasReady = (keySet: KeySet, view?: View): boolean => Rankings.hasReady(rankingOf(keySet, view))
 
-/** The first of the ready keys. See `Rankings.winner`. */
+/** The first of the ready keys, by the affinity of the call or else by the strategy. See `Rankings.winner`. */
 export const winner = (
   keySet: KeySet,
   exclude: ReadonlySet<string>,
   isFailover = false,
-  view?: View
-): PooledKey | undefined => Rankings.winner(rankingOf(keySet, view), slotsIn(keySet, exclude), isFailover)
+  view?: View,
+  affinity?: Affinity
+): PooledKey | undefined => {
+  const ranking = rankingOf(keySet, view)
+  const excluded = slotsIn(keySet, exclude)
+  return (
+    (affinity === undefined ? undefined : Rankings.preferred(ranking, excluded, isFailover, affinity)) ??
+    Rankings.winner(ranking, excluded, isFailover)
+  )
+}
 
 /** What all keys except the excluded ones have to offer. */
 export const summarize = (keySet: KeySet, exclude: ReadonlySet<string>, view?: View): Summary =>

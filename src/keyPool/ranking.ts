@@ -2,6 +2,7 @@
 import type { Strategy } from "./model.js"
 import type { Availability, PooledKey } from "./key.js"
 import * as PooledKeys from "./key.js"
+import * as Rendezvous from "../internal/rendezvous.js"
 import * as Tournament from "./tournament.js"
 
 /** What keys have to offer to a call that finds none ready. */
@@ -32,8 +33,15 @@ export interface Ranking {
   readonly failedSince: number
 }
 
+/** What a call has in common with others of its conversation. */
+export interface Affinity {
+  readonly hash: number
+  /** The bound of the load of the key that they prefer. */
+  readonly bound: number
+}
+
 /** Failing keys come last, whatever the strategy. */
-const preferred =
+const failingLast =
   (strategy: Strategy) =>
   (left: PooledKey, right: PooledKey): PooledKey => {
     if (left.isFailing !== right.isFailing) return left.isFailing ? right : left
@@ -51,7 +59,7 @@ const byWakeup: Tournament.Rules<PooledKey> = {
 
 const rulesOf = (strategy: Strategy): Tournament.Rules<PooledKey> => ({
   plays: ({ availability }) => availability === "ready",
-  winner: preferred(strategy)
+  winner: failingLast(strategy)
 })
 
 const noCounts: Counts = { capped: 0, paced: 0, probing: 0, admitting: 0, limited: 0, broken: 0, disabled: 0 }
@@ -151,6 +159,36 @@ export const winner = (
     ? first
     : (Tournament.firstWithout(heap, excluded, PooledKeys.isTrusted) ?? (first.isFailing ? undefined : first))
 }
+
+/**
+ * The key that the affinity picks, of those that are ready, not failing, and not in the excluded slots; undefined if there is none. A
+ * failover tests no key. The
+ * hash of a key is that of its id, which is the same in every process.
+ */
+export const preferred = (
+  ranking: Ranking,
+  excluded: ReadonlyArray<number>,
+  isFailover: boolean,
+  { bound, hash }: Affinity
+): PooledKey | undefined =>
+  Rendezvous.choose(
+    hash,
+    entries(ranking).filter(
+      (key) =>
+        key.availability === "ready" &&
+        !key.isFailing &&
+        (!isFailover || PooledKeys.isTrusted(key)) &&
+        !excluded.includes(key.slot)
+    ),
+    nodeOf,
+    bound
+  )
+
+const nodeOf = ({ inFlight, key, weight }: PooledKey): Rendezvous.Node => ({
+  hash: Rendezvous.hash(key.id),
+  weight,
+  load: inFlight
+})
 
 /** When time alone first changes what calls may do with a key. */
 export const wakeAt = ({ resting }: Ranking): number => wakeAtOf(Tournament.winner(resting))

@@ -16,10 +16,12 @@ import * as PoolOptions from "./options.js"
 import type { KeySet } from "./keySet.js"
 import * as KeySets from "./keySet.js"
 import type { KeyReservation, View } from "./key.js"
+import type { Affinity } from "./ranking.js"
 import type { AcquireRequest, PoolState } from "./state.js"
 import * as Pool from "./state.js"
 import { denial, queueFull, status } from "./report.js"
 import { synchronously } from "../internal/clock.js"
+import * as Rendezvous from "../internal/rendezvous.js"
 import type { Interruptibly, SharedState } from "../internal/waitQueue.js"
 import * as WaitQueue from "../internal/waitQueue.js"
 
@@ -55,7 +57,11 @@ const makeService = (
   ofModel?: View
 ): Service => {
   let view = ofModel
-  const { maxQueueLength, maxWait } = settings
+  const affinityOf = (affinity: string | undefined): Affinity | undefined =>
+    affinity === undefined || affinityBound === undefined
+      ? undefined
+      : { hash: Rendezvous.hash(affinity), bound: affinityBound }
+  const { affinityBound, maxQueueLength, maxWait } = settings
   const { step, timeOf, unsafeGet, unsafeStep, waitInQueue } = shared
   /** Reserves a key, waiting if necessary, and continues with it: in one step where a key is ready. */
   const withReservation = <A, E, R>(
@@ -70,7 +76,8 @@ const makeService = (
       deadline: now + maxWaitMillis,
       waitsForCooldown: options?.onCooldown !== "fail",
       isFailover: options?.failover === true,
-      view
+      view,
+      affinity: affinityOf(options?.affinity)
     })
 
     const conclude = (answer: Pool.Answer): Effect.Effect<A, E | NoKeyError, R> => {
@@ -208,33 +215,47 @@ const makeService = (
     enable: (id) => changeKey(id, (keySet) => KeySets.enable(keySet, id)),
     disable: (id) => changeKey(id, (keySet) => KeySets.disable(keySet, id)),
     rest: (id, duration) => synchronously((clock) => unsafeRest(clock, id, duration)),
-    unsafeTryReserve: (clock, exclude = noExclusions, isFailover = false) => {
-      const answer = unsafeStep(clock, (state, now) =>
-        Pool.tryAcquire(state, now, immediate(exclude, isFailover, view))
-      )
+    unsafeTryReserve: (clock, exclude = noExclusions, isFailover = false, affinity) => {
+      const request = immediate(exclude, isFailover, view, affinityOf(affinity))
+      const answer = unsafeStep(clock, (state, now) => Pool.tryAcquire(state, now, request))
       return answer._tag === "Granted" ? makeLease(answer.reservation) : undefined
     },
+    usesAffinity: affinityBound !== undefined,
     unsafeRest,
     unsafeAccounts: () => KeySets.accounts(unsafeGet().keySet, view),
     ...(ofModel === undefined
       ? {
           forModel: (model: string, options: ModelViewOptions = {}) =>
-            makeService(options.name ?? provider, settings, dependencies, shared, { model, keys: options.keys })
+            makeService(options.name ?? provider, withAffinity(settings, options.affinity), dependencies, shared, {
+              model,
+              keys: options.keys
+            })
         }
       : {})
   }
 }
 
+const withAffinity = (settings: PoolOptions.Settings, affinity: boolean | undefined): PoolOptions.Settings =>
+  affinity === undefined
+    ? settings
+    : { ...settings, affinityBound: affinity ? (settings.affinityBound ?? PoolOptions.affinityBound) : undefined }
+
 const millisOf = (duration: Duration.DurationInput | undefined, otherwise: number): number =>
   duration === undefined ? otherwise : Duration.toMillis(duration)
 
 /** A request of a call that does not wait. */
-const immediate = (exclude: ReadonlySet<string>, isFailover: boolean, view: View | undefined): AcquireRequest => ({
+const immediate = (
+  exclude: ReadonlySet<string>,
+  isFailover: boolean,
+  view: View | undefined,
+  affinity: Affinity | undefined
+): AcquireRequest => ({
   exclude,
   deadline: -Infinity,
   waitsForCooldown: false,
   isFailover,
-  view
+  view,
+  affinity
 })
 
 const addKey = (keySet: KeySet, input: KeyInput): readonly [Either.Either<string, ReadonlyArray<string>>, KeySet] => {

@@ -9,7 +9,7 @@ import type { Verdict } from "./model.js"
 import type { KeySet } from "./keySet.js"
 import * as KeySets from "./keySet.js"
 import type { KeyReservation, PooledKey, View } from "./key.js"
-import type { Summary } from "./ranking.js"
+import type { Affinity, Summary } from "./ranking.js"
 import { wakeAtOf } from "./ranking.js"
 import type { Wakeup, Step as StepOf, NotQueued, Waiting } from "../internal/waitQueue.js"
 import { noWakeup, notQueued } from "../internal/waitQueue.js"
@@ -25,6 +25,7 @@ export interface AcquireRequest {
   readonly isFailover?: boolean
   /** Absent for a call that is not made for a model. */
   readonly view?: View | undefined
+  readonly affinity?: Affinity | undefined
 }
 
 export interface Granted {
@@ -115,9 +116,9 @@ export const tryAcquire = (
   now: number,
   request: AcquireRequest
 ): Step<Granted | Denied | NotQueued> => {
-  const { exclude, isFailover, view } = request
+  const { affinity, exclude, isFailover, view } = request
   const [wakeups, state] = serveWaiters(before, KeySets.prepare(KeySets.advance(before.keySet, now), view))
-  const winner = KeySets.winner(state.keySet, exclude, isFailover, view)
+  const winner = KeySets.winner(state.keySet, exclude, isFailover, view, affinity)
   if (winner !== undefined) {
     const [reservation, keySet] = KeySets.reserve(state.keySet, winner, isFailover, view)
     return [{ value: { _tag: "Granted", reservation }, wakeups }, withKeySet(state, keySet)]
@@ -264,7 +265,7 @@ const canGrant = ({ keySet, views }: PoolState): boolean => {
 const grantTo = (state: PoolState, waiter: Waiter): PoolState | undefined => {
   let winner: PooledKey | undefined
   try {
-    winner = KeySets.winner(state.keySet, waiter.exclude, false, waiter.view)
+    winner = KeySets.winner(state.keySet, waiter.exclude, false, waiter.view, waiter.affinity)
   } catch (defect) {
     return resolve(state, waiter, { _tag: "Broken", defect })
   }

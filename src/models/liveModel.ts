@@ -143,6 +143,7 @@ const planModel = (
       defaults: defaultsOf(entry, environment),
       retry: { maxAttempts: entry.attempts, backoff: { base: entry.retryDelay } },
       timeouts: total === undefined ? {} : { total },
+      ...(entry.onDisconnect === undefined ? {} : { onDisconnect: entry.onDisconnect }),
       ...(entry.price === undefined ? {} : { price: entry.price }),
       ...(options.telemetry === undefined ? {} : { telemetry: options.telemetry })
     }).pipe(

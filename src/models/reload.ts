@@ -124,7 +124,9 @@ const forwardedCalls = (find: () => Catalogue.Lookup, latest: () => LLMService):
       const found = find()
       return Either.isLeft(found) ? fromEffect(Effect.fail(found.left)) : sendChat(found.right, input, added)
     }),
-    chatStream: toChatStream((request) => Effect.flatMap(current, (llm) => openChat(llm, request))),
+    chatStream: toChatStream(
+      (request) => (finalizers) => Effect.flatMap(current, (llm) => openChat(llm, request)(finalizers))
+    ),
     embed: (request) => Effect.flatMap(current, (llm) => llm.embed(request)),
     listModels: Effect.flatMap(current, (llm) => llm.listModels),
     status: Effect.suspend(() => latest().status),

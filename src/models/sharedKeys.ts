@@ -169,9 +169,11 @@ const viewOf = (shared: SharedPool, entry: ModelEntry, previous: ModelKeys | und
   const { keys, pool } = shared
   const own = keys.filter((key) => entry.keys.some(sameSecret(key)))
   const ids = own.length === keys.length ? undefined : new Set(own.map(({ id }) => id))
-  if (previous?.shared.pool === pool && sameIds(previous.ids, ids)) return { ...previous, shared }
+  const affinity = entry.affinity === true
+  if (previous?.shared.pool === pool && sameIds(previous.ids, ids) && previous.pool.usesAffinity === affinity)
+    return { ...previous, shared }
   const name = idOf(entry)
-  const view = pool.forModel?.(name, { name, ...(ids === undefined ? {} : { keys: ids }) })
+  const view = pool.forModel?.(name, { name, affinity, ...(ids === undefined ? {} : { keys: ids }) })
   return view && { shared, ids, pool: view }
 }
 

@@ -190,10 +190,10 @@ export const make = (fallbacks: ReadonlyArray<Service | Member>, options: Option
             )(fiber, limits)
           ),
         chatStream: (request) =>
-          toStream(
+          toStream((finalizers) =>
             Effect.flatMap(
               Effect.suspend(() => select.chat(request)),
-              (members) => openStream(members, request)
+              (members) => openStream(members, request)(finalizers)
             )
           )
       })

@@ -10,9 +10,11 @@ import type { BreakerConfig } from "./breaker.js"
 import type { DeploymentConfig } from "./deployment.js"
 import type { Policy } from "./deploymentSet.js"
 import type { CooldownSettings } from "../../keyPool/key.js"
-import * as Rendezvous from "./rendezvous.js"
+import * as Rendezvous from "../../internal/rendezvous.js"
 import { leastLoaded } from "./strategy.js"
 import type { ChatRequest } from "../../vocabulary/Chat.js"
+import type { Client } from "../../rateLimiter/model.js"
+import * as Affinity from "../../call/affinity.js"
 
 export interface CheckedOptions {
   readonly deployments: ReadonlyArray<DeploymentConfig>
@@ -23,7 +25,7 @@ export interface CheckedOptions {
   readonly maxWait: number
   readonly failover: FailoverLimits
   /** The hash of the key of a sticky strategy. */
-  readonly affinityOf: ((request: ChatRequest) => number | undefined) | undefined
+  readonly affinityOf: ((request: ChatRequest, client: Client) => number | undefined) | undefined
 }
 
 /** Ids by provider and model, numbered where there are several of them. */
@@ -107,8 +109,8 @@ export const checkOptions = (
     affinityOf:
       sticky === undefined
         ? undefined
-        : (request) => {
-            const key = sticky.keyOf(request)
+        : (request, client) => {
+            const key = sticky.keyOf === undefined ? Affinity.keyOf(request, client) : sticky.keyOf(request)
             return key === undefined ? undefined : Rendezvous.hash(key)
           }
   }

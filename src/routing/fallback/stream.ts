@@ -1,5 +1,5 @@
 /** Streams of a `Fallback`: handed on before their first event, and continued after it if that is turned on. */
-import type { Array as Arr, Scope } from "effect"
+import type { Array as Arr } from "effect"
 import { Effect, Option } from "effect"
 import type { ChatRequest } from "../../vocabulary/Chat.js"
 import type { LLMError } from "../../vocabulary/LLMError.js"
@@ -36,42 +36,47 @@ export const open = ({ currentInfo, filteredAnswers, info, failover, promptFor }
     filtered: ({ opened }) => (filteredAnswers ? filteredStream(opened.first) : undefined)
   }
 
-  const openOn = (member: Member, request: ChatRequest.Input): Open =>
-    openChat(member.llm, chatFor(member, request, info))
+  const openOn =
+    (member: Member, request: ChatRequest.Input): Open =>
+    (finalizers) =>
+      openChat(member.llm, chatFor(member, request, info))(finalizers)
 
-  return (members: Arr.NonEmptyReadonlyArray<Member>, request: ChatRequest.Input): Open => {
-    const opening = run(
-      callInOrder(kind, members, (member) => fromEffect(owned(Effect.suspend(() => openOn(member, request)))))
-    )
-    if (promptFor === undefined || !Continuation.canContinue(request)) {
-      return Effect.map(opening, ({ result }) => result.opened)
-    }
-
-    // A continuation belongs to the same call: it runs with the call's limits, scope and listeners.
-    return Effect.flatMap(Effect.zip(opening, Effect.context<Scope.Scope>()), ([begun, context]) => {
-      let { remaining } = begun
-      const resume: Continuation.Resume = (text, error) => {
-        const [next] = membersTaking(remaining, error, -1)
-        if (next === undefined) return Option.none()
-        const others = remaining.filter((member) => member !== next)
-        const continueOn = (member: Member): Effect.Effect<OwnedStream, LLMError, Scope.Scope> => {
-          const continuation = Continuation.requestAfter(request, text, promptFor(member.llm.info))
-          return owned(Effect.flatMap(openOn(member, continuation), (opened) => Continuation.joinTo(text, opened)))
-        }
-        return Option.some(
-          Effect.map(
-            Effect.provide(
-              run(callInOrder(kind, [next, ...others], (member) => fromEffect(continueOn(member)))),
-              context
-            ),
-            (continued) => {
-              remaining = continued.remaining
-              return continued.result
-            }
-          )
-        )
+  return (members: Arr.NonEmptyReadonlyArray<Member>, request: ChatRequest.Input): Open =>
+    (finalizers) => {
+      const opening = run(
+        callInOrder(kind, members, (member) => fromEffect(owned(openOn(member, request))(finalizers)))
+      )
+      if (promptFor === undefined || !Continuation.canContinue(request)) {
+        return Effect.map(opening, ({ result }) => result.opened)
       }
-      return Effect.succeed(Continuation.continueStream(begun.result, request, resume))
-    })
-  }
+
+      // A continuation belongs to the same call: it runs with the call's limits and listeners.
+      return Effect.flatMap(Effect.zip(opening, Effect.context<never>()), ([begun, context]) => {
+        let { remaining } = begun
+        const resume: Continuation.Resume = (text, error) => {
+          const [next] = membersTaking(remaining, error, -1)
+          if (next === undefined) return Option.none()
+          const others = remaining.filter((member) => member !== next)
+          const continueOn = (member: Member): Effect.Effect<OwnedStream, LLMError> => {
+            const continuation = Continuation.requestAfter(request, text, promptFor(member.llm.info))
+            return owned((inner) =>
+              Effect.flatMap(openOn(member, continuation)(inner), (opened) => Continuation.joinTo(text, opened))
+            )(finalizers)
+          }
+          return Option.some(
+            Effect.map(
+              Effect.provide(
+                run(callInOrder(kind, [next, ...others], (member) => fromEffect(continueOn(member)))),
+                context
+              ),
+              (continued) => {
+                remaining = continued.remaining
+                return continued.result
+              }
+            )
+          )
+        }
+        return Effect.succeed(Continuation.continueStream(begun.result, request, resume))
+      })
+    }
 }
