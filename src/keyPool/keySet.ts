@@ -123,7 +123,7 @@ export const winner = (
   const ranking = rankingOf(keySet, view)
   const excluded = slotsIn(keySet, exclude)
   return (
-    (affinity === undefined ? undefined : Rankings.preferred(ranking, excluded, affinity)) ??
+    (affinity === undefined ? undefined : Rankings.preferred(ranking, excluded, isFailover, affinity)) ??
     Rankings.winner(ranking, excluded, isFailover)
   )
 }

@@ -161,18 +161,24 @@ export const winner = (
 }
 
 /**
- * The key that the affinity picks, of those that are ready, not failing, and not in the excluded slots; undefined if there is none. The
+ * The key that the affinity picks, of those that are ready, not failing, and not in the excluded slots; undefined if there is none. A
+ * failover tests no key. The
  * hash of a key is that of its id, which is the same in every process.
  */
 export const preferred = (
   ranking: Ranking,
   excluded: ReadonlyArray<number>,
+  isFailover: boolean,
   { bound, hash }: Affinity
 ): PooledKey | undefined =>
   Rendezvous.choose(
     hash,
     entries(ranking).filter(
-      ({ availability, isFailing, slot }) => availability === "ready" && !isFailing && !excluded.includes(slot)
+      (key) =>
+        key.availability === "ready" &&
+        !key.isFailing &&
+        (!isFailover || PooledKeys.isTrusted(key)) &&
+        !excluded.includes(key.slot)
     ),
     nodeOf,
     bound

@@ -1,6 +1,7 @@
 /** How long a cancelled request stays open: from the interruption of its call until the server sees the connection close. */
 import { Effect, Fiber, Stream } from "effect"
 import { createServer } from "node:http"
+import { monitorEventLoopDelay } from "node:perf_hooks"
 import * as KeyPool from "../../src/keyPool/KeyPool.js"
 import * as LLM from "../../src/LLM.js"
 import * as ChatCompletionsClient from "../../src/provider/ChatCompletionsClient.js"
@@ -57,10 +58,28 @@ const hangingServer = Effect.acquireRelease(
   ({ close }) => Effect.sync(close)
 )
 
-/** The milliseconds of each of a number of cancellations, in ascending order; half of them of streams. */
-export const measure = (count: number, transport: Transport): Effect.Effect<ReadonlyArray<number>> =>
+export interface Times {
+  /** The milliseconds of each cancellation, in ascending order. */
+  readonly total: ReadonlyArray<number>
+  /** The same without the longest time for which the event loop stood still meanwhile. */
+  readonly own: ReadonlyArray<number>
+}
+
+/** The resolution of the measured delays, in milliseconds. */
+const resolution = 1
+
+/** The times of a number of cancellations; half of them of streams. */
+export const measure = (count: number, transport: Transport): Effect.Effect<Times> =>
   Effect.gen(function* () {
     const server = yield* hangingServer
+    const delays = yield* Effect.acquireRelease(
+      Effect.sync(() => {
+        const delays = monitorEventLoopDelay({ resolution })
+        delays.enable()
+        return delays
+      }),
+      (delays) => Effect.sync(() => delays.disable())
+    )
     const llm = yield* LLM.make({ model: "model", retry: false }).pipe(
       Effect.provide(ChatCompletionsClient.layer({ provider: "cancel", baseUrl: server.baseUrl })),
       Effect.provide(KeyPool.layer({ provider: "cancel", keys: ["key"] })),
@@ -77,16 +96,21 @@ export const measure = (count: number, transport: Transport): Effect.Effect<Read
         yield* Fiber.join(waiting)
         // The first event of a stream arrives.
         yield* Effect.sleep("2 millis")
-        return yield* Effect.async<number>((resume) => {
+        delays.reset()
+        const total = yield* Effect.async<number>((resume) => {
           const from = performance.now()
           server.onClose = () => resume(Effect.succeed(performance.now() - from))
           Effect.runFork(Fiber.interrupt(fiber))
         })
+        // A delay is recorded when the loop runs again.
+        yield* Effect.sleep(2 * resolution)
+        return { total, own: Math.max(0, total - Math.max(0, delays.max / 1e6 - resolution)) }
       })
     const times = yield* Effect.forEach(Array.from({ length: count }), (_, index) =>
       cancel(index % 2 === 0 ? llm.chat("?") : Stream.runDrain(llm.chatStream("?")))
     )
-    return times.toSorted((one, other) => one - other)
+    const ascending = (all: ReadonlyArray<number>) => all.toSorted((one, other) => one - other)
+    return { total: ascending(times.map(({ total }) => total)), own: ascending(times.map(({ own }) => own)) }
   }).pipe(Effect.provide(transport), Effect.scoped, Effect.orDie)
 
 /** The value below which a share of the sorted values is. */
