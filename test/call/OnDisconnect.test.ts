@@ -1,6 +1,6 @@
 /** Streams whose consumers leave, with a server on the loopback interface as the witness. */
 import { describe, expect, it } from "@effect/vitest"
-import { Cause, Effect, Exit, Layer, Logger, Option, Scope, Stream, TestClock } from "effect"
+import { Cause, Effect, Exit, Layer, Logger, Metric, Option, Scope, Stream, TestClock } from "effect"
 import * as Budget from "../../src/accounting/Budget.js"
 import * as UsageLedger from "../../src/accounting/UsageLedger.js"
 import * as CacheStore from "../../src/caching/CacheStore.js"
@@ -48,6 +48,15 @@ const setup = (onDisconnect: LLM.OnDisconnect | undefined, options: SimulatedPro
     const usage = Effect.map(ledger.snapshot, ({ groups }) => UsageLedger.totalsBy(groups, "model").get("model"))
     return { provider, llm, usage }
   })
+
+/** The outcomes of the calls of a provider in the metrics. */
+const outcomesOf = (provider: string) =>
+  Effect.map(Metric.snapshot, (pairs) =>
+    pairs.flatMap(({ metricKey }) => {
+      const tag = (name: string) => metricKey.tags.find(({ key }) => key === name)?.value
+      return metricKey.name === "llm_requests_total" && tag("provider") === provider ? [tag("outcome")] : []
+    })
+  )
 
 const inUse = (llm: LLM.Service) =>
   Effect.map(llm.status, ({ keys, limiter }) => ({
@@ -171,6 +180,21 @@ describe("the rest of a stream whose consumer has left", () => {
       expect(yield* usage).toMatchObject({ attempts: 1, usage: { estimated: true } })
       expect(messages.flat()).toEqual(["A stream failed after its consumer had left."])
     }).pipe(Effect.provide(direct))
+  )
+
+  it.scopedLive("ends a call that the metrics count as interrupted", () =>
+    Effect.gen(function* () {
+      const server = Timed.make(() => ({ pace: 0 }))
+      const { attempts, llm } = yield* Timed.setup(server, {
+        provider: "counted",
+        keys: ["one"],
+        llm: { retry: false, onDisconnect: "detach" }
+      })
+      yield* Stream.runDrain(Stream.take(llm.chatStream("?"), 1))
+      yield* eventually(isIdle(llm))
+      expect(attempts).toMatchObject([{ outcome: "ok", usage: { outputTokens: 7, estimated: false } }])
+      expect(yield* outcomesOf("counted")).toEqual(["interrupted"])
+    })
   )
 
   it.scopedLive("ends at the time limits of the call", () =>
