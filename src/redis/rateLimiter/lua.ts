@@ -159,7 +159,7 @@ return reply({})
  * more than that is left. Without \`recalls\`, a process that knows an earlier state is told to send what it recalls of it.
  */
 export const sync = `${begin}
-if request.epoch ~= "" and request.epoch ~= state.epoch and not request.recalls then return reply({ tag = "lost", processes = 1 }) end
+if request.epoch ~= "" and request.epoch ~= state.epoch and not request.recalls then return reply({ tag = "lost" }) end
 local kept = {}
 for _, id in ipairs(request.pending) do kept[id] = true end
 for _, lease in ipairs(request.held) do
@@ -183,7 +183,9 @@ end
 redis.call("ZREMRANGEBYSCORE", PROCESSES, "-inf", exact(now))
 redis.call("ZREM", PROCESSES, request.process)
 if not request.leaves then redis.call("ZADD", PROCESSES, exact(now + request.leaseTime), request.process) end
-return reply({ tag = "synced", processes = redis.call("ZCARD", PROCESSES) })
+return reply({
+  tag = "synced", processes = redis.call("ZCARD", PROCESSES), recovery = limits.slots and math.max(0, state.quiet - now) or 0
+})
 `
 
 /** Fills the buckets and empties the windows. */

@@ -38,7 +38,14 @@ export type Answer = typeof Answer.Type
 /** The state that the process knows was lost. */
 const Lost = Schema.Struct({ tag: Schema.Literal("lost"), epoch })
 
-const Synced = Schema.Struct({ tag: Schema.Literal("synced"), processes: Schema.Number, epoch, ...remaining })
+const Synced = Schema.Struct({
+  tag: Schema.Literal("synced"),
+  processes: Schema.Number,
+  /** The time for which no slot is granted, because the state was lost. */
+  recovery: Schema.Number,
+  epoch,
+  ...remaining
+})
 
 const Status = Schema.Struct({
   epoch,

@@ -165,16 +165,22 @@ export const make = (dependencies: Dependencies): Effect.Effect<Service, never, 
         })
       )
 
-    /** While Redis is away, calls use it again only after a reply: a node of a cluster can be away alone. */
+    /**
+     * While Redis is away, it first gets the leases. Calls use it again after its reply, because a node of a cluster can be away alone, and
+     * after the recovery of a lost state, in which it grants no slot.
+     */
     const sync = (change?: Partial<Scripts.SyncRequest>): Effect.Effect<void> =>
-      Effect.suspend(() =>
-        isAway
-          ? Effect.matchEffect(scripts.status(epoch), {
-              onFailure: () => Effect.void,
-              onSuccess: () => exchange(change)
-            })
-          : exchange(change)
-      )
+      Effect.suspend(() => {
+        if (!isAway) return exchange(change)
+        const leases = { held: [...held.values()], pending: [...pending.keys()], debts: {}, remaining: {}, entries: {} }
+        return Effect.matchEffect(scripts.sync(epoch, { ...leases, recalls: true, leaves: false, ...change }), {
+          onFailure: () => Effect.sync(() => void failedAttempts++),
+          onSuccess: (reply) => {
+            failedAttempts = 0
+            return reply.tag === "synced" && reply.recovery > 0 ? Effect.void : exchange(change)
+          }
+        })
+      })
 
     const synchronise = (change?: Partial<Scripts.SyncRequest>) =>
       Effect.uninterruptible(syncing.withPermits(1)(sync(change)))
