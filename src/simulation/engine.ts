@@ -56,7 +56,7 @@ const requestOf = (
   ...(maxTokens === undefined ? {} : { maxTokens })
 })
 
-const messageTokens = 4
+const messageTokens = 7
 
 /** Attributes each wait to a limit. */
 const observerOf =
