@@ -84,7 +84,7 @@ export const summary =
   "Predicts how a configuration carries a load, in virtual time and without a request: throughput, waits, refusals, cost, which limit binds, and what one more key would buy."
 
 export const examples = [
-  "effect-llm simulate-load --rate 5/s --duration 1d --input-tokens 800/3000 --output-tokens 300 --provider-rpm 200",
+  "effect-llm simulate-load --rate 5/s --duration 1d --input-tokens 800/3000 --provider-rpm 200",
   "effect-llm simulate-load --trace yesterday.jsonl --outage 10m..12m --compare",
   "effect-llm simulate-load --model sturdy --rate 300/min --one-more-key --json > plan.json"
 ]
