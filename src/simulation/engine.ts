@@ -42,7 +42,7 @@ export interface Subject {
   readonly accountOf: (provider: string, keyId: string) => string
 }
 
-const word = " word"
+const word = " a"
 
 /** A request whose input is estimated as this many tokens. */
 const requestOf = (
@@ -100,13 +100,13 @@ const sendCall = (
       owner: recorder,
       onUsage: (ended) => Effect.sync(() => recorder.attempt(call, ended))
     }
-    const context = Context.empty().pipe(
-      Context.add(Recording.CurrentCall, call),
-      Context.add(CurrentWaitObserver, observerOf(call, recorder, time)),
+    const context = Context.mergeAll(
+      Context.make(Recording.CurrentCall, call),
+      Context.make(CurrentWaitObserver, observerOf(call, recorder, time)),
       // Tells the provider which key and model a request has.
-      Context.add(CurrentWatch, makeWatch(undefined)),
-      Context.add(UsageListeners, [listener]),
-      Context.add(Label, arrival.client ?? "")
+      Context.make(CurrentWatch, makeWatch(undefined)),
+      Context.make(UsageListeners, [listener]),
+      Context.make(Label, arrival.client ?? "")
     )
     return Effect.onExit(
       Effect.mapInputContext(llm.chat(requestOf(arrival, model, maxTokens)), (_: Context.Context<never>) => context),
