@@ -32,6 +32,9 @@ import { ConfigError, Context, Effect, Either, Layer, Option, Stream } from "eff
 import * as Pricing from "./accounting/Pricing.js"
 import type * as Retry from "./call/Retry.js"
 import * as Timeouts from "./call/Timeouts.js"
+import type { OnDisconnect } from "./call/disconnect.js"
+import { drainOf } from "./call/disconnect.js"
+import * as DisconnectPolicy from "./call/disconnectPolicy.js"
 import * as Attempts from "./call/attempts.js"
 import { millisOf, withDeadline } from "./call/deadline.js"
 import * as EmbeddingBatches from "./call/embeddingBatches.js"
@@ -77,6 +80,7 @@ import type { Service as ClientService } from "./wire/providerClient.js"
 import { ProviderClient } from "./wire/providerClient.js"
 
 export type { Middleware, ModelInfo, Overrides, Service, Status } from "./call/model.js"
+export type { Drain, OnDisconnect } from "./call/disconnect.js"
 export type { Defaults } from "./call/request.js"
 export type { Protocol } from "./provider/registry.js"
 export { InvalidLLMError, LLM } from "./call/model.js"
@@ -111,6 +115,21 @@ export interface Options<Client = ProviderClient> {
   readonly retry?: Retry.Options | false
   /** Time limits that differ from the defaults; `false` disables all. @default `Timeouts.defaults` */
   readonly timeouts?: Timeouts.Options | false
+  /**
+   * What happens to the request of a stream whose consumer leaves before its end. The key, its permit and its reservations are in use until
+   * the reading in the background ends, which the end of the layer's scope interrupts. @default "cancel"
+   *
+   * @example
+   * ```ts
+   * import { LLM } from "effect-llm"
+   *
+   * // Books the usage that the provider reports, where an answer ends within 2,000 tokens and 20 seconds.
+   * const drained = LLM.layer({ model: "gpt-4o", onDisconnect: { drain: { maxTokens: 2000, maxMillis: 20_000 } } })
+   * ```
+   *
+   * @since 0.2.0
+   */
+  readonly onDisconnect?: OnDisconnect
   /** Spans and metrics; `false` disables them. @default both */
   readonly telemetry?: TelemetryOptions | false
   /** The maximum concurrent requests of one `embed` whose texts need several. @default 4 */
@@ -146,6 +165,7 @@ const applyAll = (service: Service, middleware: ReadonlyArray<Middleware>): Effe
 /** Checks the options and builds the middlewares for retries and time limits from them. */
 const policiesOf = (options: Omit<Options, "model" | "client">) => {
   const { contextWindow = 1, embeddingConcurrency = 4 } = options
+  const drain = drainOf(options.onDisconnect ?? "cancel")
   OptionChecks.valid("LLM", ({ number }) => {
     number("contextWindow", contextWindow, contextWindow > 0, "a positive number")
     number(
@@ -154,11 +174,15 @@ const policiesOf = (options: Omit<Options, "model" | "client">) => {
       OptionChecks.isWhole(embeddingConcurrency, 1),
       "a whole number of at least 1"
     )
+    if (drain === undefined) return
+    number("onDisconnect.drain.maxTokens", drain.maxTokens, drain.maxTokens > 0, "a positive number")
+    number("onDisconnect.drain.maxMillis", drain.maxMillis, drain.maxMillis > 0, "a positive number")
   })
   const timeouts: Timeouts.Options = options.timeouts === false ? {} : { ...Timeouts.defaults, ...options.timeouts }
   const { total, ...perAttempt } = timeouts
   return {
     limits: millisOf(timeouts),
+    drain,
     /** Whether an answer is never judged, as an empty one that is retried. */
     acceptsAnyAnswer: options.retry === false || options.retry?.retryEmpty !== true,
     perAttempt: Timeouts.middleware(perAttempt),
@@ -269,9 +293,9 @@ export function make(
           Attempts.chat(deps, request, request.model ?? options.model)
         ),
       chatStream: (input) =>
-        toStream(
+        toStream((finalizers) =>
           Effect.flatMap(withModelInfo(normalize(input, options.defaults), info), (request) =>
-            Attempts.chatStream(deps, request, request.model ?? options.model)
+            Attempts.chatStream(deps, request, request.model ?? options.model)(finalizers)
           )
         ),
       embed: (input) =>
@@ -304,7 +328,10 @@ export function make(
           usageObserver: UsageObserver.observerOf(info)
         })
       : observed
-    return yield* options.price === undefined ? Effect.succeed(planned) : Pricing.middleware()(planned)
+    return yield* applyAll(planned, [
+      ...(options.price === undefined ? [] : [Pricing.middleware()]),
+      ...(policies.drain === undefined ? [] : [DisconnectPolicy.middleware(policies.drain)])
+    ])
   })
 }
 
@@ -316,7 +343,7 @@ export function make(
  */
 export const layer = <Client = ProviderClient>(
   options: Options<Client>
-): Layer.Layer<LLM, InvalidLLMError, Client | KeyPool | RateLimiter> => Layer.effect(LLM, make(options))
+): Layer.Layer<LLM, InvalidLLMError, Client | KeyPool | RateLimiter> => Layer.scoped(LLM, make(options))
 
 /**
  * @since 0.1.0
@@ -345,7 +372,7 @@ export const layerConfig = (
   options: ConfigOptions = {}
 ): Layer.Layer<LLM, ConfigError.ConfigError | Pool.InvalidPoolError, HttpClient.HttpClient> => {
   policiesOf(options)
-  return Layer.effect(
+  return Layer.scoped(
     LLM,
     Effect.gen(function* () {
       const { model, provider = "openai", wire, ...rest } = options

@@ -25,7 +25,7 @@
  */
 import { Chunk, Context, Effect, Layer, Option } from "effect"
 import type { Middleware } from "../call/model.js"
-import type { Open } from "../call/openStream.js"
+import type { Opening } from "../call/openStream.js"
 import { mapEvents, openChat, toChatStream } from "../call/openStream.js"
 import { mapAnswer, sendChat, toChat } from "../call/sending.js"
 import { wrap } from "../call/wrap.js"
@@ -152,8 +152,8 @@ export const middleware = (): Middleware => (next) =>
             { onNone: () => answer, onSome: (cost) => ({ ...answer, cost }) }
           )
 
-    const withStreamCosts = (callPrices: Service, open: Open): Open =>
-      Effect.map(open, (opened) => {
+    const withStreamCosts = (callPrices: Service, opening: Opening): Opening =>
+      Effect.map(opening, (opened) => {
         let start: ResponseOrigin = { ...next.info, attempts: [] }
         const withCosts = (events: Chunk.Chunk<ChatEvent>): Chunk.Chunk<ChatEvent> => {
           let finished = false
@@ -178,8 +178,9 @@ export const middleware = (): Middleware => (next) =>
         Effect.flatMap(Pricing, (callPrices) =>
           Effect.map(next.embed(request), (response) => withCost(callPrices, response, response))
         ),
-      chatStream: toChatStream((request) =>
-        Effect.flatMap(Pricing, (callPrices) => withStreamCosts(callPrices, openChat(next, request)))
+      chatStream: toChatStream(
+        (request) => (finalizers) =>
+          Effect.flatMap(Pricing, (callPrices) => withStreamCosts(callPrices, openChat(next, request)(finalizers)))
       )
     })
   })

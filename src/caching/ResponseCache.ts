@@ -51,7 +51,8 @@ import { clockOf } from "../internal/clock.js"
 import { changed } from "../internal/context.js"
 import { asObject } from "../call/request.js"
 import * as SingleFlight from "./singleFlight.js"
-import type { Open, OpenStream } from "../call/openStream.js"
+import type { Finalizers } from "../call/finalizers.js"
+import type { Open, Opening, OpenStream } from "../call/openStream.js"
 import { end, openChat, toStream } from "../call/openStream.js"
 import type { RunChat } from "../call/sending.js"
 import { runChat, toChatOf } from "../call/sending.js"
@@ -301,45 +302,56 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Cache
       }
 
     /** The stream; its answer is stored at the `Finish` event. */
-    const recordStream = (open: Open, key: string, control: CacheControl, clock: Clock.Clock): Open =>
-      Effect.flatMap(
-        Effect.acquireRelease(Effect.as(core.count("misses"), core.beginWrite([key])), (pending) =>
-          Effect.sync(() => core.endWrite(pending))
-        ),
-        (pending) =>
-          Effect.flatMap(open, (opened) => {
-            const collected = collector()
-            const record = (events: Chunk.Chunk<Events.ChatEvent>): Effect.Effect<Chunk.Chunk<Events.ChatEvent>> => {
-              for (const event of events) {
-                addTo(collected, event)
-                if (event._tag === "Finish") {
-                  const response = Events.toResponse(collected, event)
-                  const at = clock.unsafeCurrentTimeMillis() - (response.cached?.age ?? 0)
-                  return Effect.as(save(pending, key, { response, at, stored: false }, ttlOf(control)), events)
-                }
+    const recordStream = (
+      open: Open,
+      finalizers: Finalizers,
+      key: string,
+      control: CacheControl,
+      clock: Clock.Clock
+    ): Opening =>
+      Effect.uninterruptibleMask((restore) =>
+        Effect.flatMap(core.count("misses"), () => {
+          const pending = core.beginWrite([key])
+          const collected = collector()
+          const record = (events: Chunk.Chunk<Events.ChatEvent>): Effect.Effect<Chunk.Chunk<Events.ChatEvent>> => {
+            for (const event of events) {
+              addTo(collected, event)
+              if (event._tag === "Finish") {
+                const response = Events.toResponse(collected, event)
+                const at = clock.unsafeCurrentTimeMillis() - (response.cached?.age ?? 0)
+                return Effect.as(save(pending, key, { response, at, stored: false }, ttlOf(control)), events)
               }
-              return Effect.succeed(events)
             }
-            return Effect.map(record(opened.first), (first): OpenStream => ({
-              first,
-              pull: Effect.flatMap(opened.pull, record)
-            }))
-          })
+            return Effect.succeed(events)
+          }
+          const opening = Effect.flatMap(
+            Effect.suspend(() => open(finalizers)),
+            (opened) =>
+              Effect.map(record(opened.first), (first): OpenStream => ({
+                first,
+                pull: Effect.flatMap(opened.pull, record)
+              }))
+          )
+          return finalizers.add(
+            () => Effect.sync(() => core.endWrite(pending)),
+            () => restore(opening)
+          )
+        })
       )
 
     const chatStream =
       (next: LLMService): LLMService["chatStream"] =>
       (request) =>
-        toStream(
+        toStream((finalizers) =>
           withKey(
             next.info,
             request,
-            () => openChat(next, request),
+            () => openChat(next, request)(finalizers),
             (key, control, clock) => {
               const startedAt = clock.unsafeCurrentTimeMillis()
               return Effect.flatMap(lookUp(key, control, clock), (hit) =>
                 hit === undefined
-                  ? recordStream(openChat(next, request), key, control, clock)
+                  ? recordStream(openChat(next, request), finalizers, key, control, clock)
                   : Effect.map(core.count("hits"), (): OpenStream => {
                       const response = Responses.replay(hit, "store", startedAt, clock.unsafeCurrentTimeMillis())
                       return { first: Chunk.unsafeFromArray(Events.fromResponse(response)), pull: end }

@@ -97,7 +97,9 @@ export const middleware = (options: Options = {}): Middleware => {
 
       return wrap(next, {
         chat: (request) => Effect.zipRight(checkInput(request), next.chat(request)),
-        chatStream: toChatStream((request) => Effect.zipRight(checkInput(request), openChat(next, request)))
+        chatStream: toChatStream(
+          (request) => (finalizers) => Effect.zipRight(checkInput(request), openChat(next, request)(finalizers))
+        )
       })
     })
 }

@@ -9,7 +9,7 @@ import type * as KeyPool from "../keyPool/model.js"
 import { Verdict } from "../keyPool/verdict.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
 import type { Reservation, Service as Limiter, UnsafeReservation } from "../rateLimiter/model.js"
-import { CurrentPriority } from "../rateLimiter/model.js"
+import { CurrentClient, CurrentPriority } from "../rateLimiter/model.js"
 import { longestSleep } from "./limits.js"
 import type { Wait } from "./waits.js"
 import { CurrentWaitObserver } from "./waits.js"
@@ -33,6 +33,8 @@ export interface Need {
   readonly failover: boolean
   /** Whether the call was sent before: it waits before those that were not, as it did then. */
   readonly isRepeated: boolean
+  /** See `LeaseOptions.affinity` of the pool. */
+  readonly affinity: string | undefined
 }
 
 /** A permit and a key. The holder settles each exactly once. */
@@ -57,14 +59,14 @@ export interface UnsafeAcquired extends Acquired {
 export const unsafeTryAcquire = (
   clock: Clock.Clock,
   { limiter, pool }: Sources,
-  { avoid, failover, model, tokens, tried }: Need
+  { affinity, avoid, failover, model, tokens, tried }: Need
 ): UnsafeAcquired | undefined => {
   if (pool.unsafeTryReserve === undefined) return undefined
   const reservation = limiter.unsafeTryReserve?.(clock, tokens, { model })
   if (reservation === undefined) return undefined
   let lease: KeyPool.UnsafeLease | undefined
   try {
-    lease = unsafeReadyKey(clock, pool.unsafeTryReserve, tried, avoid, failover)
+    lease = unsafeReadyKey(clock, pool.unsafeTryReserve, tried, avoid, failover, affinity)
   } catch (defect) {
     // A strategy of the program can throw: the permit is given back.
     reservation.unsafeGiveBack(clock)
@@ -83,10 +85,21 @@ const unsafeReadyKey = (
   tryReserve: NonNullable<KeyPool.Service["unsafeTryReserve"]>,
   tried: ReadonlySet<string>,
   avoid: ReadonlySet<string>,
-  failover: boolean
+  failover: boolean,
+  affinity: string | undefined
 ): KeyPool.UnsafeLease | undefined =>
-  (avoid.size === 0 ? undefined : tryReserve(clock, union(tried, avoid), failover)) ??
-  tryReserve(clock, tried, failover)
+  (avoid.size === 0 ? undefined : untriedKey(clock, tryReserve, union(tried, avoid), failover, affinity)) ??
+  tryReserve(clock, tried, failover, affinity)
+
+/** A key that a call which has failed has not tried. It prefers one that it does not have to test. */
+const untriedKey = (
+  clock: Clock.Clock,
+  tryReserve: NonNullable<KeyPool.Service["unsafeTryReserve"]>,
+  tried: ReadonlySet<string>,
+  failover: boolean,
+  affinity: string | undefined
+): KeyPool.UnsafeLease | undefined =>
+  tryReserve(clock, tried, true, affinity) ?? (failover ? undefined : tryReserve(clock, tried, false, affinity))
 
 const giveBackPermit = (clock: Clock.Clock, reservation: Reservation): Effect.Effect<void> =>
   reservation.unsafeGiveBack === undefined
@@ -126,12 +139,13 @@ const longestHold = 100
  */
 export const acquire = (
   { limiter, pool }: Sources,
-  { avoid, failover, isRepeated, model, tokens, tried }: Need
+  { affinity, avoid, failover, isRepeated, model, tokens, tried }: Need
 ): Effect.Effect<Acquired, LLMError> =>
   Effect.gen(function* () {
     const clock = yield* Effect.clock
     const longest = yield* longestSleep
     const priority = yield* CurrentPriority
+    const client = yield* CurrentClient
     const observe = yield* CurrentWaitObserver
     const startedAt = MonotonicClock.now(clock)
     const arrivedAt = isRepeated ? 0 : startedAt
@@ -149,7 +163,8 @@ export const acquire = (
     const keyOptions: KeyPool.LeaseOptions = {
       exclude: tried,
       onCooldown: tried.size === 0 ? "wait" : "fail",
-      ...(failover ? { failover } : {})
+      ...(failover ? { failover } : {}),
+      ...(affinity === undefined ? {} : { affinity })
     }
 
     const observed = <A, E>(source: Wait["source"], wait: Effect.Effect<A, E>): Effect.Effect<A, E> =>
@@ -173,7 +188,7 @@ export const acquire = (
       const giveBack = giveBackPermit(clock, reservation)
       const { unsafeTryReserve } = pool
       if (unsafeTryReserve !== undefined) {
-        const ready = Effect.sync(() => unsafeReadyKey(clock, unsafeTryReserve, tried, avoid, failover))
+        const ready = Effect.sync(() => unsafeReadyKey(clock, unsafeTryReserve, tried, avoid, failover, affinity))
         return Effect.flatMap(
           Effect.onError(ready, () => giveBack),
           (lease) => (lease === undefined ? Effect.as(giveBack, undefined) : Effect.succeed(lease))
@@ -197,7 +212,7 @@ export const acquire = (
         return Effect.onError(waitForPermit(Infinity), () => lease.settle(Verdict.Neutral()))
       }
       const arrivedAgo = MonotonicClock.now(clock) - arrivedAt
-      const reservation = limiter.unsafeTryReserve?.(clock, tokens, { model, priority, arrivedAgo })
+      const reservation = limiter.unsafeTryReserve?.(clock, tokens, { model, priority, client, arrivedAgo })
       return reservation === undefined
         ? Effect.catchAll(
             Effect.onError(waitForPermit(longestHold), () => giveBack),

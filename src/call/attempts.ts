@@ -2,7 +2,7 @@
  * The attempts of one call: a permit from the limiter, a key from the pool, the request, and the next key at once when the
  * failure concerns the key. Permit and key are settled exactly once, however the attempt ends.
  */
-import { Cause, Chunk, Context, Duration, Effect, Either, Exit, FiberRef, Option, Scope } from "effect"
+import { Cause, Chunk, Context, Duration, Effect, Either, Exit, FiberRef, Option } from "effect"
 import * as Attempt from "../vocabulary/attempt.js"
 import type { ChatRequest, ChatResponse } from "../vocabulary/Chat.js"
 import type { ChatEvent } from "../vocabulary/ChatEvent.js"
@@ -12,20 +12,23 @@ import type { LLMError } from "../vocabulary/LLMError.js"
 import * as Errors from "../vocabulary/LLMError.js"
 import type { EmbeddingRequest, EmbeddingResponse } from "../vocabulary/Embedding.js"
 import type { Call, Embeddings, Service as Client } from "../wire/providerClient.js"
-import type * as RateLimiter from "../rateLimiter/model.js"
+import * as RateLimiter from "../rateLimiter/model.js"
 import type { TokenEstimates } from "../rateLimiter/tokenEstimates.js"
 import * as TextTokens from "../vocabulary/textTokens.js"
 import * as Usage from "../vocabulary/Usage.js"
 import type { AttemptWatch } from "./attemptWatch.js"
 import * as Watches from "./attemptWatch.js"
 import * as Acquire from "./acquire.js"
+import * as Affinity from "./affinity.js"
 import { CallLimits, narrow } from "./limits.js"
+import { isFieldOmitted, maxOmissions } from "./message.js"
 import type { Feedback } from "../rateLimiter/feedback.js"
 import type { ListedModel } from "../wire/Wire.js"
 import type { ModelInfo } from "./model.js"
 import type { AttemptProbe, FiberLabels, Instruments, Outcome, Subject } from "./observer.js"
 import type { Open, OpenStream, Pull } from "./openStream.js"
-import { fromStream, isolated, withEarlierAttempts } from "./openStream.js"
+import { isolated } from "./ownedStream.js"
+import { fromStream, withEarlierAttempts } from "./openStream.js"
 import { takeFailed } from "./origin.js"
 import { estimateInput, inputTokensOf } from "./request.js"
 import { limitFor } from "./requestLimit.js"
@@ -89,6 +92,16 @@ type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, 
 
 const noKeys: ReadonlySet<string> = new Set()
 
+/** What the requests of one conversation have in common; undefined where the pool does not use it. */
+export const affinityOf = (
+  { pool }: Pick<Dependencies, "pool">,
+  { request }: Pick<AttemptRequest, "request">,
+  context: Context.Context<never>
+): string | undefined =>
+  pool.usesAffinity === true && request !== undefined
+    ? Affinity.keyOf(request, Context.get(context, RateLimiter.CurrentClient))
+    : undefined
+
 /** The tokens to reserve; 0 where they are not limited. */
 export const reservedTokens = ({ tokenEstimates }: Dependencies, request: AttemptRequest): number =>
   tokenEstimates === undefined ? 0 : request.estimate(tokenEstimates)
@@ -125,7 +138,8 @@ const acquire = (
   Effect.gen(function* () {
     const clock = yield* Effect.clock
     const tokens = reservedTokens(deps, request)
-    const need = { model: request.model, tokens, tried, avoid, failover: failsOver, isRepeated }
+    const affinity = affinityOf(deps, request, yield* Effect.context<never>())
+    const need = { model: request.model, tokens, tried, avoid, failover: failsOver, isRepeated, affinity }
     const acquired = Acquire.unsafeTryAcquire(clock, deps, need) ?? (yield* Acquire.acquire(deps, need))
     const { lease, reservation, waitedForKey, waitedForPermit } = acquired
     const startedAt = clock.unsafeCurrentTimeMillis()
@@ -145,6 +159,8 @@ const acquire = (
       call: {
         model: request.model,
         key: lease.key,
+        ...(affinity === undefined ? {} : { affinity }),
+        resends: true,
         onRateLimits: (limits) => {
           const cooldown =
             limits.remainingRequests === 0 && limits.resetRequests !== undefined
@@ -224,12 +240,15 @@ interface Before {
   readonly mayFailOver: boolean
   /** Whether this is that try. */
   readonly failsOver: boolean
-  /** Whether the call was sent before, by a policy around its `LLM`. */
+  /** Whether the call was sent before, by a policy around its `LLM` or with a field that the server rejects. */
   readonly isRepeated: boolean
+  /** How often the server rejected an optional field of the request. */
+  readonly omissions: number
 }
 
 /**
- * Makes attempts, each with another key, until one succeeds or fails with an error that does not concern the key. A failure of the
+ * Makes attempts, each with another key, until one succeeds or fails with an error that does not concern the key. A request whose optional
+ * field the server rejects is sent again without it, by an attempt with a permit of its own. A failure of the
  * provider may concern the key, too: a call that is made for the first time then tries one other key that is ready and not failing.
  */
 const withKeyFailover = <A, R>(
@@ -269,6 +288,9 @@ const withKeyFailover = <A, R>(
   /** The next attempt after one that failed with a key, or its error. */
   const afterFailure = (before: Before, keyId: string, error: LLMError): Effect.Effect<A, LLMError, R> => {
     const attempts = Attempt.concat(before.attempts, error.attempts)
+    if (isFieldOmitted(error) && before.omissions < maxOmissions) {
+      return attemptAfter({ ...before, attempts, isRepeated: true, omissions: before.omissions + 1 })
+    }
     if (Errors.isKeyScoped(error)) {
       const reason = before.reason === undefined ? error : preferred(before.reason, error)
       return attemptAfter({ ...before, attempts, reason, tried: new Set(before.tried).add(keyId), failsOver: false })
@@ -296,7 +318,8 @@ const withKeyFailover = <A, R>(
       isRepeated: !isFirst,
       // A pool without synchronous members does not know its failing keys.
       mayFailOver: isFirst && requestsLeft > 1 && deps.pool.unsafeTryReserve !== undefined,
-      failsOver: false
+      failsOver: false,
+      omissions: 0
     }
     return failed === undefined ? attemptAfter(before) : afterFailure(before, failed.keyId, failed.error)
   })
@@ -518,35 +541,30 @@ const trackStream = (
 }
 
 /** Sends a chat and opens its stream. The key is in use until the stream ends or its consumer stops. */
-export const chatStream = (deps: Dependencies, request: ChatRequest, model: string): Open =>
-  withKeyFailover(
-    deps,
-    chatAttempt(request, model),
-    (active, restore) =>
-      Effect.flatMap(Effect.scope, (scope) => {
+export const chatStream =
+  (deps: Dependencies, request: ChatRequest, model: string): Open =>
+  (finalizers) =>
+    withKeyFailover(
+      deps,
+      chatAttempt(request, model),
+      (active, restore) => {
         let abandoned = Effect.suspend(() => endInterrupted(active))
+        const opening = isolated((inner) => fromStream(deps.client.chatStream(request, active.call))(inner))
         // Added before the connection's finalizer and so run after it: a key is released when its socket is closed.
-        return Effect.zipRight(
-          Scope.addFinalizer(
-            scope,
-            Effect.suspend(() => abandoned)
-          ),
-          Effect.flatMap(
-            settleOnExit(
-              deps,
-              active,
-              restore(isolated(fromStream(deps.client.chatStream(request, active.call)))),
-              () => Effect.void
-            ),
-            (opened) =>
-              Effect.clockWith((clock) => {
-                const latency = clock.unsafeCurrentTimeMillis() - active.startedAt
-                const stream = trackStream(deps, active, request, opened, latency)
-                abandoned = stream.abandoned
-                return Effect.zipRight(active.accept, stream.opened)
-              })
-          )
+        return finalizers.add(
+          () => abandoned,
+          () =>
+            Effect.flatMap(
+              settleOnExit(deps, active, restore(opening(finalizers)), () => Effect.void),
+              (opened) =>
+                Effect.clockWith((clock) => {
+                  const latency = clock.unsafeCurrentTimeMillis() - active.startedAt
+                  const stream = trackStream(deps, active, request, opened, latency)
+                  abandoned = stream.abandoned
+                  return Effect.zipRight(active.accept, stream.opened)
+                })
+            )
         )
-      }),
-    withEarlierAttempts
-  )
+      },
+      withEarlierAttempts
+    )

@@ -3,9 +3,10 @@
  * gateway. Much cheaper than a race for each chunk.
  */
 import type { Cause, Chunk } from "effect"
-import { Effect, Exit, Fiber, Option, Scope } from "effect"
+import { Effect, Exit, Fiber, Option } from "effect"
 import type { ChatEvent } from "../vocabulary/ChatEvent.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
+import * as Finalizers from "./finalizers.js"
 import type { Open, OpenStream, Pull } from "./openStream.js"
 import type { Signal } from "./timeout.js"
 import { awaitSignalWithin } from "./timeout.js"
@@ -98,8 +99,9 @@ const ended: PullExit = Exit.fail(Option.none())
  * Starts to open a stream in the background and reads at most one chunk ahead of its consumer. Must be called uninterruptibly by a
  * caller that closes the stream. The fiber inherits the context of the call, such as its labels, request id and span.
  */
-export const begin = (open: Open, observer?: Observer): Effect.Effect<BackgroundStream> =>
-  Effect.flatMap(Scope.make(), (scope) => {
+export const begin = (open: Open, outer: Finalizers.Finalizers, observer?: Observer): Effect.Effect<BackgroundStream> =>
+  Effect.suspend(() => {
+    const finalizers = Finalizers.make(outer)
     const { signal, emit } = makeOneTimeSignal<Exit.Exit<OpenStream, LLMError>>()
     const { give, hasRoom, isOver, room, take } = makeHandover()
 
@@ -120,11 +122,12 @@ export const begin = (open: Open, observer?: Observer): Effect.Effect<Background
       return next
     }
 
-    const opening = Effect.flatMap(Effect.exit(Scope.extend(open, scope)), (exit) => {
+    const opening = Effect.flatMap(Effect.exit(Effect.suspend(() => open(finalizers))), (exit) => {
       if (Exit.isFailure(exit)) {
         emit(exit)
         return Effect.void
       }
+      outer.readOn = finalizers.readOn
       observer?.onEvents(exit.value.first)
       emit(Exit.succeed({ first: exit.value.first, pull: take }))
       return readFrom(exit.value.pull)
@@ -139,7 +142,7 @@ export const begin = (open: Open, observer?: Observer): Effect.Effect<Background
         Effect.suspend(() => {
           give(ended)
           emit(Exit.interrupt(fiber.id()))
-          return Scope.close(scope, Exit.void)
+          return finalizers.close(Exit.void)
         })
       )
     }))

@@ -58,7 +58,7 @@ export const withDeadline = (total: Duration.DurationInput): Middleware => {
       chat: (request) => bounded(next.chat(request)),
       embed: (request) => bounded(next.embed(request)),
       listModels: bounded(next.listModels),
-      chatStream: (request) => toStream(bounded(fromStream(next.chatStream(request))))
+      chatStream: (request) => toStream((finalizers) => bounded(fromStream(next.chatStream(request))(finalizers)))
     })
   }
 }

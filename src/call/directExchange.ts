@@ -85,10 +85,7 @@ const caught = <A>(received: Received, run: () => Either.Either<A, LLMError>): E
   }
 }
 
-/**
- * Sends a chat request. When the server rejects an optional field, the request is sent again without it, and later requests leave
- * it out.
- */
+/** Sends a chat request, in one request. */
 const send = (
   transport: DirectTransport,
   server: Server,
@@ -105,8 +102,6 @@ const send = (
   let reader: BodyReader | undefined
   let isClosed = false
   let isPaused = false
-  /** The number of requests sent: one, or two when the server rejected a field. */
-  let sent = 0
 
   const close = (): void => {
     isClosed = true
@@ -126,26 +121,16 @@ const send = (
 
   const fail = (error: LLMError): void => running.finish(() => handler.onFailure(error))
 
-  /** `rejection` is the error of the request before, whose field this one leaves out. */
-  const attempt = (encoded: Message.Encoded, rejection?: LLMError): void => {
+  const start = (encoded: Message.Encoded): void => {
     const body = Message.encodeBody(server, call, encoded, request)
     if (Either.isLeft(body)) return fail(body.left)
     const sentAt = clock.unsafeCurrentTimeMillis()
     const message = Message.messageOf(server, call, encoded, accept, body.right)
-    const number = ++sent
-    /** A transport that reports before `send` returns cannot be aborted until then. */
-    const isStale = (): boolean => isClosed || number !== sent
+    const fields = Message.observeFields(server, wire, encoded)
 
     const onStatusError = (received: Received, text: string): void => {
-      const error = Failure.statusError(received, text)
-      if (rejection !== undefined) return fail(error)
-      const without = caught(received, () => Either.right(Message.withoutRejectedField(wire, encoded, error)))
-      if (Either.isLeft(without)) return fail(without.left)
-      if (without.right === undefined) return fail(error)
-      exchange?.abort()
-      exchange = undefined
-      reader = undefined
-      attempt(without.right, error)
+      const error = caught(received, () => Either.right(fields.rejected(Failure.statusError(received, text))))
+      fail(Either.merge(error))
     }
 
     const errorReader = (received: Received): BodyReader => {
@@ -162,7 +147,7 @@ const send = (
 
     const started = transport.send(message, {
       onHead: (status, headers) => {
-        if (isStale()) return
+        if (isClosed) return
         const received: Received = { target: server, call, source, clock, sentAt, status, headers }
         if (!Answer.isSuccess(status)) {
           reader = errorReader(received)
@@ -170,32 +155,33 @@ const send = (
         }
         const limits = rateLimits(headers, sentAt)
         if (limits !== undefined) call.onRateLimits(limits)
-        if (isStale()) return
-        if (rejection !== undefined) server.rejectedFields.add(rejection.message)
+        if (isClosed) return
+        fields.accepted()
         const successful = caught(received, () => handler.onSuccess(received, running))
         if (Either.isLeft(successful)) return fail(successful.left)
         reader = successful.right
       },
       onData: (bytes) => {
-        if (!isStale()) reader?.onData(bytes)
+        if (!isClosed) reader?.onData(bytes)
       },
       onEnd: () => {
-        if (!isStale()) reader?.onEnd()
+        if (!isClosed) reader?.onEnd()
       },
       onError: (cause) => {
-        if (isStale()) return
+        if (isClosed) return
         if (reader !== undefined) return reader.onError(cause)
         fail(URL.canParse(message.url) ? Failure.connectionError(server, call, cause) : Failure.urlError(server, call))
       }
     })
-    if (isStale()) return started.abort()
+    // A transport that reports before `send` returns cannot be aborted until then.
+    if (isClosed) return started.abort()
     exchange = started
     if (isPaused) started.pause()
   }
 
   const encoded = Message.encodeChat(server, wire, request, call, stream)
   if (Either.isLeft(encoded)) fail(encoded.left)
-  else attempt(encoded.right)
+  else start(encoded.right)
 
   return {
     abort: () => {

@@ -12,6 +12,7 @@ import { isWhole } from "./answer.js"
 import * as Collector from "./collector.js"
 import { readWhole } from "./exchange.js"
 import { decodingError } from "./failure.js"
+import * as Finalizers from "./finalizers.js"
 import type { Open, OpenStream, Pull } from "./openStream.js"
 import { end } from "./openStream.js"
 import { CallLimits } from "./limits.js"
@@ -85,8 +86,8 @@ const openFirst = (
   })
 
 /** Opens a stream and waits for its first events, so that all earlier problems are failures of the opening. */
-export const chatStream = (transport: Transport, wire: ClientWire, request: ChatRequest, call: Call): Open =>
-  Effect.flatMap(sendStream(transport, wire, request, call), (exchange) => {
+export const chatStream = (transport: Transport, wire: ClientWire, request: ChatRequest, call: Call): Open => {
+  const opening = Effect.flatMap(sendStream(transport, wire, request, call), (exchange) => {
     if (isWhole(exchange)) return openWhole(exchange, wire)
     return Effect.flatMap(WantsRawResponse, (rawProtocol) =>
       Effect.flatMap(CallLimits, (limits) => {
@@ -103,3 +104,5 @@ export const chatStream = (transport: Transport, wire: ClientWire, request: Chat
       })
     )
   })
+  return (finalizers) => Finalizers.scopedBy(finalizers, opening)
+}

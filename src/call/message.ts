@@ -2,8 +2,10 @@
 import { Either, Redacted } from "effect"
 import type { ChatRequest } from "../vocabulary/Chat.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
+import * as Errors from "../vocabulary/LLMError.js"
 import type { Auth, Call, Endpoint } from "../wire/providerClient.js"
-import type { AnswerSource, ClientWire, WireRequest } from "../wire/Wire.js"
+import * as JsonText from "../wire/jsonText.js"
+import type { AffinityHint, AnswerSource, ClientWire, WireRequest } from "../wire/Wire.js"
 import type { DirectRequest } from "./direct.js"
 import * as Secrets from "./endpointSecrets.js"
 import type { CallWithSecrets, Target } from "./failure.js"
@@ -19,8 +21,11 @@ export interface Server extends Target {
   readonly baseQuery: string
   /** The headers of the endpoint; names are in lower case. */
   readonly headers: Readonly<Record<string, string>>
-  /** Error messages of this server that reject optional fields. Later requests leave these fields out. */
-  readonly rejectedFields: Set<string>
+  /**
+   * Error messages of this server that reject optional fields, and whether it has accepted a request without the field since. Later
+   * requests leave these fields out.
+   */
+  readonly rejectedFields: Map<string, boolean>
 }
 
 const bearer: Auth = { header: "authorization", prefix: "Bearer " }
@@ -43,7 +48,7 @@ export const server = (protocol: string, endpoint: Endpoint): Server => {
     baseQuery,
     headers: lowerCased(endpoint.headers ?? {}),
     secrets: Secrets.ofEndpoint(endpoint),
-    rejectedFields: new Set()
+    rejectedFields: new Map()
   }
 }
 
@@ -139,6 +144,18 @@ export const chatSource = (server: Server, request: ChatRequest, { model }: Pick
 export const acceptOf = ({ framing }: ClientWire, stream: boolean): string =>
   stream && framing === "sse" ? "text/event-stream" : "application/json"
 
+/** The request with the affinity of its conversation, where it has none. */
+const withAffinity = (message: Encoded, hint: AffinityHint | undefined, affinity: string | undefined): Encoded => {
+  if (hint === undefined || affinity === undefined) return message
+  if ("header" in hint) return { ...message, headers: { [hint.header]: affinity, ...message.headers } }
+  const { field } = hint
+  if (RawRequests.isVerbatim(message)) {
+    const addField: JsonText.Change = (before) => before ?? JSON.stringify(affinity)
+    return { ...message, text: JsonText.edit(message.text, new Map([[field, addField]])) }
+  }
+  return message.body[field] === undefined ? { ...message, body: { ...message.body, [field]: affinity } } : message
+}
+
 /**
  * Encodes a chat request without the optional fields that the server has rejected. A body that a gateway's client wrote in the
  * protocol of a faithful server stays as it is.
@@ -151,19 +168,51 @@ export const encodeChat = (
   stream: boolean
 ): Either.Either<Encoded, LLMError> => {
   const options = { provider: server.endpoint.provider, model: call.model, stream }
-  const encoded = RawRequests.verbatim(wire, request, options) ?? wire.encodeRequest(request, options)
+  const encoded = Either.map(
+    RawRequests.verbatim(wire, request, options) ?? wire.encodeRequest(request, options),
+    (message) => withAffinity(message, wire.affinity, call.affinity)
+  )
   if (Either.isLeft(encoded)) return Either.left(encodingError(server, call, encoded.left))
   if (RawRequests.isVerbatim(encoded.right)) return Either.right(encoded.right)
   let reduced = encoded.right
-  for (const message of server.rejectedFields) reduced = wire.dropUnsupportedField?.(reduced, message) ?? reduced
+  for (const message of server.rejectedFields.keys()) reduced = wire.dropUnsupportedField?.(reduced, message) ?? reduced
   return Either.right(reduced)
 }
 
-/**
- * The request without the optional field that the server has rejected with this error; undefined when it rejected something else, or
- * what a gateway's client wrote.
- */
-export const withoutRejectedField = (wire: ClientWire, request: Encoded, error: LLMError): WireRequest | undefined =>
-  error._tag === "InvalidRequestError" && !RawRequests.isVerbatim(request)
-    ? wire.dropUnsupportedField?.(request, error.message)
-    : undefined
+const unconfirmed = ({ rejectedFields }: Server): ReadonlyArray<string> =>
+  [...rejectedFields].flatMap(([message, isConfirmed]) => (isConfirmed ? [] : [message]))
+
+/** Records the response to a chat request, so that later requests leave the optional fields out that the server rejects. */
+export interface FieldObserver {
+  /** The server has accepted the request. */
+  readonly accepted: () => void
+  /** The server has rejected the request. Returns the error, with `isFieldOmitted` where the next request leaves a field out. */
+  readonly rejected: (error: LLMError) => LLMError
+}
+
+/** Made before the request is sent: what it leaves out is confirmed by its success, and forgotten when it was rejected all the same. */
+export const observeFields = (server: Server, wire: ClientWire, request: Encoded): FieldObserver => {
+  const { rejectedFields } = server
+  const omitted = rejectedFields.size === 0 ? [] : unconfirmed(server)
+  return {
+    accepted: () => {
+      for (const message of omitted) if (rejectedFields.has(message)) rejectedFields.set(message, true)
+    },
+    rejected: (error) => {
+      if (error._tag !== "InvalidRequestError" || RawRequests.isVerbatim(request)) return error
+      if (wire.dropUnsupportedField?.(request, error.message) === undefined) {
+        for (const message of omitted) if (rejectedFields.get(message) === false) rejectedFields.delete(message)
+        return error
+      }
+      rejectedFields.set(error.message, rejectedFields.get(error.message) ?? false)
+      return Errors.update(error, { isFieldOmitted: true })
+    }
+  }
+}
+
+/** The most requests that one call sends because of optional fields that a server rejects. */
+export const maxOmissions = 3
+
+/** Whether the server rejected an optional field, which the next request leaves out. */
+export const isFieldOmitted = (error: LLMError): boolean =>
+  error._tag === "InvalidRequestError" && error.isFieldOmitted === true

@@ -5,13 +5,16 @@
  * So one policy over effects serves both `chat` and `chatStream`, and policies add no cost to an open stream: its pull is passed
  * up unchanged.
  */
-import { Chunk, Effect, Exit, Option, Predicate, Scope, Stream } from "effect"
+import { Cause, Chunk, Effect, Option, Predicate, Scope, Stream } from "effect"
 import * as Attempt from "../vocabulary/attempt.js"
 import type { ChatEvent } from "../vocabulary/ChatEvent.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
 import type { ChatRequest } from "../vocabulary/Chat.js"
 import type { AnswerSoFar } from "./collector.js"
+import { deltaText } from "./deltaText.js"
+import * as Finalizers from "./finalizers.js"
 import type { Service } from "./model.js"
+import { readRest } from "./readRest.js"
 
 /** The next events; fails with `None` at the end. Never an empty chunk. */
 export type Pull = Effect.Effect<Chunk.Chunk<ChatEvent>, Option.Option<LLMError>>
@@ -36,8 +39,10 @@ export interface OpenStream {
   readonly restart?: () => Pull
 }
 
-/** Opens a stream whose resources are released when the scope closes. */
-export type Open = Effect.Effect<OpenStream, LLMError, Scope.Scope>
+export type Opening = Effect.Effect<OpenStream, LLMError>
+
+/** Opens a stream whose resources the finalizers release. */
+export type Open = (finalizers: Finalizers.Finalizers) => Opening
 
 const OpenId: unique symbol = Symbol.for("effect-llm/Open")
 
@@ -48,20 +53,42 @@ interface WithOpen {
 /** The pull of a stream that has ended. */
 export const end: Pull = Effect.fail(Option.none())
 
+/** All events of a stream. */
+const allOf = (opened: OpenStream): Pull => {
+  if (opened.restart !== undefined) return opened.restart()
+  let first: Chunk.Chunk<ChatEvent> | undefined = opened.first
+  return Effect.suspend(() => {
+    if (first === undefined || Chunk.isEmpty(first)) return opened.pull
+    const events = first
+    first = undefined
+    return Effect.succeed(events)
+  })
+}
+
 /** A public stream that carries its `Open`. */
 export const toStream = (open: Open): Stream.Stream<ChatEvent, LLMError> => {
-  const pull = Effect.match(open, {
-    onFailure: (error): Pull => Effect.fail(Option.some(error)),
-    onSuccess: (opened): Pull => {
-      if (opened.restart !== undefined) return opened.restart()
-      let first: Chunk.Chunk<ChatEvent> | undefined = opened.first
-      return Effect.suspend(() => {
-        if (first === undefined || Chunk.isEmpty(first)) return opened.pull
-        const events = first
-        first = undefined
-        return Effect.succeed(events)
+  const pull = Effect.flatMap(Effect.scope, (scope) => {
+    const finalizers = Finalizers.make()
+    /** Reads the stream on when its consumer leaves, unless it has ended. */
+    let rest: Effect.Effect<void> | undefined
+    const opening = Effect.suspend(() => open(finalizers))
+    return Effect.zipRight(
+      Scope.addFinalizerExit(scope, (exit) => Effect.uninterruptible(rest ?? finalizers.close(exit))),
+      Effect.match(opening, {
+        onFailure: (error): Pull => Effect.fail(Option.some(error)),
+        onSuccess: (opened): Pull => {
+          const { readOn } = finalizers
+          const events = allOf(opened)
+          if (readOn === undefined) return events
+          rest = readOn.fork(readRest(finalizers, readOn, opened.pull, deltaText))
+          return Effect.tapErrorCause(events, (cause) =>
+            Effect.sync(() => {
+              if (!Cause.isInterruptedOnly(cause)) rest = undefined
+            })
+          )
+        }
       })
-    }
+    )
   })
   const annotation: WithOpen = { [OpenId]: open }
   return Object.assign(Stream.fromPull(pull), annotation)
@@ -102,19 +129,9 @@ const firstEvents = (pull: Pull): Effect.Effect<OpenStream, LLMError> =>
 
 /** The `Open` of a stream: the one that it carries, else an effect that runs the stream up to its first events. */
 export const fromStream = (stream: Stream.Stream<ChatEvent, LLMError>): Open =>
-  hasOpen(stream) ? stream[OpenId] : Effect.flatMap(Stream.toPull(stream), firstEvents)
-
-/** Opens a stream in a child scope that is closed at once when the opening fails, so that a failed attempt releases everything. */
-export const isolated = (open: Open): Open =>
-  Effect.uninterruptibleMask((restore) =>
-    Effect.flatMap(Effect.scope, (outer) =>
-      Effect.flatMap(Scope.fork(outer, outer.strategy), (inner) =>
-        Effect.onExit(restore(Scope.extend(open, inner)), (exit) =>
-          Exit.isFailure(exit) ? Scope.close(inner, exit) : Effect.void
-        )
-      )
-    )
-  )
+  hasOpen(stream)
+    ? stream[OpenId]
+    : (finalizers) => Finalizers.scopedBy(finalizers, Effect.flatMap(Stream.toPull(stream), firstEvents))
 
 /** Changes or looks at the events of a stream, in plain code. */
 export const mapEvents = (

@@ -24,7 +24,7 @@ import type { AttemptWatch } from "./attemptWatch.js"
 import * as Watches from "./attemptWatch.js"
 import { unsafeTryAcquire } from "./acquire.js"
 import type { Dependencies } from "./attempts.js"
-import { chatAttempt, reservedTokens, usedTokens, withFailedAttempt } from "./attempts.js"
+import { affinityOf, chatAttempt, reservedTokens, usedTokens, withFailedAttempt } from "./attempts.js"
 import type { Limits } from "./limits.js"
 import type { Service } from "./model.js"
 import type { CallRecorder, Outcome, SpanAnswer, Spans, Subject } from "./observer.js"
@@ -65,6 +65,8 @@ interface CallSpans {
 export interface Call {
   readonly clock: Clock.Clock
   readonly key: ApiKey
+  /** What the requests of the conversation have in common. */
+  readonly affinity?: string
   readonly model: string
   readonly request: ChatRequest
   /** In milliseconds since the epoch. */
@@ -154,10 +156,11 @@ export const begin = (
     (request === added.request ? added.inputTokens : undefined) ?? inputTokensOf(request, plan.estimateText)
   )
   const tokens = reservedTokens(plan.deps, subject)
+  const affinity = affinityOf(plan.deps, subject, context)
   const acquired = unsafeTryAcquire(
     clock,
     { limiter, pool },
-    { model, tokens, tried: none, avoid: none, failover: false, isRepeated: false }
+    { model, tokens, tried: none, avoid: none, failover: false, isRepeated: false, affinity }
   )
   if (acquired === undefined) return undefined
   const { lease, reservation } = acquired
@@ -195,6 +198,7 @@ export const begin = (
   return {
     clock,
     key,
+    ...(affinity === undefined ? {} : { affinity }),
     model,
     request,
     startedAt,

@@ -3,7 +3,7 @@
  * pulls; the socket is not read while several reads wait. Permit and key are given back when the last event arrives.
  */
 import type { Cause } from "effect"
-import { Cause as Causes, Chunk, Context, Effect, Exit, FiberId, Option, Scope } from "effect"
+import { Cause as Causes, Chunk, Context, Effect, Exit, FiberId, Option } from "effect"
 import { longestTimer, wholeNow, timerDelay } from "../internal/clock.js"
 import { whileChanged } from "../internal/context.js"
 import { Verdict, verdictOf } from "../keyPool/model.js"
@@ -15,6 +15,7 @@ import { consumedNothing, plausibleUsage } from "./attempts.js"
 import * as Watches from "./attemptWatch.js"
 import type { AnswerSoFar } from "./collector.js"
 import type { DirectClient, DirectStream } from "./directClient.js"
+import type { Finalizers } from "./finalizers.js"
 import { CallLimits, narrowed } from "./limits.js"
 import type { Forward, Open, OpenStream, Pull } from "./openStream.js"
 import { end, fromStream, openChat } from "./openStream.js"
@@ -37,7 +38,7 @@ const isStartOrFinish = ({ _tag }: ChatEvent): boolean => _tag === "Start" || _t
 type PullFailure = Option.Option<LLMError>
 
 /** A stream in flight, from its request to its end. */
-const make = (plan: Plan, call: Call, direct: DirectClient | undefined) => {
+const make = (plan: Plan, call: Call, direct: DirectClient | undefined, finalizers: Finalizers) => {
   const { monotonicStart, clock, limits, request, startedAt, watch } = call
   const { hasLimits } = plan
   const { client, info } = plan.deps
@@ -166,7 +167,7 @@ const make = (plan: Plan, call: Call, direct: DirectClient | undefined) => {
     if (event._tag !== "Finish") return event
     const usage = plausibleUsage(plan.deps, request, event.usage, generatedTokens)
     settle(Verdict.Served({ latency }), "ok", usage)
-    record(Exit.void, usage, event.reason)
+    record(finalizers.isAbandoned() ? Exit.interrupt(FiberId.none) : Exit.void, usage, event.reason)
     return usage === event.usage ? event : { ...event, usage }
   }
 
@@ -285,29 +286,25 @@ const make = (plan: Plan, call: Call, direct: DirectClient | undefined) => {
   /** Settles what has no end of its own: a stream that was interrupted, abandoned, or ended by a limit. */
   const settleAborted = (): void => settle(...Watches.verdictOfInterruption(watch), isOpen ? usageSoFar() : undefined)
 
-  const closeWith = (exit: Exit.Exit<never, LLMError>): Effect.Effect<void> =>
-    Effect.suspend(() => {
-      isClosed = true
-      wake = undefined
-      accept = undefined
-      stream?.abort()
-      clearTimeout(timer)
-      return continueAfter(closed, () => {
-        if (!isSettled) settleAborted()
-        if (!hasRecorded) record(exit, isDelivered ? usageSoFar() : undefined)
-        over ??= end
-        return takeReport()
-      })
+  const closeWith = (exit: Exit.Exit<never, LLMError>): Effect.Effect<void> => {
+    isClosed = true
+    wake = undefined
+    accept = undefined
+    stream?.abort()
+    clearTimeout(timer)
+    return continueAfter(closed, () => {
+      if (!isSettled) settleAborted()
+      if (!hasRecorded) record(exit, isDelivered ? usageSoFar() : undefined)
+      over ??= end
+      return takeReport()
     })
+  }
 
-  const failedOpening = (
-    cause: Cause.Cause<PullFailure>,
-    restore: Restore
-  ): Effect.Effect<OpenStream, LLMError, Scope.Scope> => {
+  const failedOpening = (cause: Cause.Cause<PullFailure>, restore: Restore): Effect.Effect<OpenStream, LLMError> => {
     const failure = Causes.failureOption(cause)
     if (Option.isNone(failure)) {
       const exit = Exit.failCause(Causes.flatMap(cause, () => Causes.empty))
-      return Effect.zipRight(closeWith(exit), exit)
+      return after(closeWith(exit), exit)
     }
     const error = Option.getOrUndefined(failure.value)
     if (error === undefined) return Effect.succeed({ first: Chunk.empty(), pull: end })
@@ -316,7 +313,7 @@ const make = (plan: Plan, call: Call, direct: DirectClient | undefined) => {
     return continueAfter(closed, () => {
       if (!isSettled) settleAborted()
       return continueSettled(call, takeReport(), () =>
-        continueWith(plan, call, error, restore, openChat(plan.effects, request))
+        continueWith(plan, call, error, restore, openChat(plan.effects, request)(finalizers))
       )
     })
   }
@@ -344,16 +341,17 @@ const make = (plan: Plan, call: Call, direct: DirectClient | undefined) => {
 
   /** Sends the request by the client's effects. */
   const sendInFiber = Effect.suspend(() => {
-    const { key, model, onRateLimits } = call
-    const open = Effect.suspend(() =>
+    const { affinity, key, model, onRateLimits } = call
+    const open: Open = (finalizers) =>
       fromStream(
         client.chatStream(request, {
           model,
           key,
+          ...(affinity === undefined ? {} : { affinity }),
+          resends: true,
           onRateLimits: (rateLimits) => Effect.sync(() => onRateLimits(rateLimits))
         })
-      )
-    )
+      )(finalizers)
     return Effect.map(
       whileChanged(
         StreamFiber.start(open, { onEvents: (events, soFar) => onEvents(events, soFar, 1, wholeNow(clock)), onExit }),
@@ -366,7 +364,7 @@ const make = (plan: Plan, call: Call, direct: DirectClient | undefined) => {
     )
   })
 
-  const opened = (restore: Restore): Effect.Effect<OpenStream, LLMError, Scope.Scope> => {
+  const opened = (restore: Restore): Effect.Effect<OpenStream, LLMError> => {
     if (hasLimits && over === undefined && !isOpen) {
       const opening = shorterLimit("first-event", firstEvent, deadline - monotonicStart)
       if (opening.millis <= longestTimer) timer = setTimeout(() => expire(opening), opening.millis)
@@ -388,7 +386,7 @@ const make = (plan: Plan, call: Call, direct: DirectClient | undefined) => {
     })
   }
 
-  const open = (restore: Restore): Effect.Effect<OpenStream, LLMError, Scope.Scope> => {
+  const open = (restore: Restore): Effect.Effect<OpenStream, LLMError> => {
     if (isClosed) return Effect.interrupt
     if (direct !== undefined && call.spans === undefined) {
       sendDirectly(direct)
@@ -398,19 +396,18 @@ const make = (plan: Plan, call: Call, direct: DirectClient | undefined) => {
     return Effect.flatMap(inAttempt(call, sent), () => (isClosed ? Effect.interrupt : opened(restore)))
   }
 
-  return { close: closeWith(Exit.interrupt(FiberId.none)), open }
+  return { close: () => closeWith(Exit.interrupt(FiberId.none)), open }
 }
 
 /** Sends a chat and opens its stream. The key is in use until the stream ends or its consumer stops. */
-export const open = (plan: Plan, direct: DirectClient | undefined, request: ChatRequest, model: string): Open =>
-  Effect.uninterruptibleMask((restore) =>
-    Effect.withFiberRuntime<OpenStream, LLMError, Scope.Scope>((fiber) => {
-      const call = begin(plan, fiber, request, model, Context.get(fiber.currentContext, CallLimits), nothing)
-      if (call === undefined) return restore(openChat(plan.effects, request))
-      const stream = make(plan, call, direct)
-      return Effect.flatMap(
-        Scope.addFinalizer(Context.unsafeGet(fiber.currentContext, Scope.Scope), stream.close),
-        () => stream.open(restore)
-      )
-    })
-  )
+export const open =
+  (plan: Plan, direct: DirectClient | undefined, request: ChatRequest, model: string): Open =>
+  (finalizers) =>
+    Effect.uninterruptibleMask((restore) =>
+      Effect.withFiberRuntime<OpenStream, LLMError>((fiber) => {
+        const call = begin(plan, fiber, request, model, Context.get(fiber.currentContext, CallLimits), nothing)
+        if (call === undefined) return restore(openChat(plan.effects, request)(finalizers))
+        const stream = make(plan, call, direct, finalizers)
+        return finalizers.add(stream.close, () => stream.open(restore))
+      })
+    )

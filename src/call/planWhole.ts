@@ -200,9 +200,15 @@ const handedDownTo =
 /** Sends the request by the client's effect, in a fiber of its own so that a time limit can end it. */
 const sendInFiber = (plan: Plan, call: Call, caller: Fiber.RuntimeFiber<unknown, unknown>): Sending<ChatResponse> => {
   const { client } = plan.deps
-  const { key, model, onRateLimits, request } = call
+  const { affinity, key, model, onRateLimits, request } = call
   const sent = () =>
-    client.chat(request, { model, key, onRateLimits: (limits) => Effect.sync(() => onRateLimits(limits)) })
+    client.chat(request, {
+      model,
+      key,
+      ...(affinity === undefined ? {} : { affinity }),
+      resends: true,
+      onRateLimits: (limits) => Effect.sync(() => onRateLimits(limits))
+    })
   const attempt = isInContext(call, caller)
     ? Effect.suspend(sent)
     : Effect.flatMap(FiberRef.update(FiberRef.currentContext, handedDownTo(call)), sent)

@@ -6,6 +6,7 @@ import type { LLMError } from "../vocabulary/LLMError.js"
 import type { AnswerSoFar } from "./collector.js"
 import * as Collector from "./collector.js"
 import type { DirectStream } from "./directClient.js"
+import * as Finalizers from "./finalizers.js"
 import type { Open, OpenStream } from "./openStream.js"
 
 /** What a stream reports. Nothing is reported after `onExit` or `abort`. */
@@ -54,7 +55,7 @@ export const start = (open: Open, sink: Sink): Effect.Effect<FiberStream> => {
     return report(first)
   }
 
-  const reading = Effect.scoped(Effect.flatMap(open, read))
+  const reading = Finalizers.scoped((finalizers) => Effect.flatMap(open(finalizers), read))
   return Effect.map(Effect.forkDaemon(Effect.interruptible(reading)), (fiber) => {
     fiber.addObserver((exit) => {
       if (!isAborted) sink.onExit(exit)

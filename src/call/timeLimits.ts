@@ -94,33 +94,37 @@ export const make = (info: ModelInfo, { firstEvent, idle, response, total }: Mil
     )
 
   /** Opens and reads a stream until a limit expires. */
-  const limitStream = (stream: Open): Open =>
-    Watches.withWatch((watch) =>
-      Effect.withFiberRuntime((fiber) => {
-        const clock = clockOf(fiber)
-        const outer = Context.get(fiber.currentContext, CallLimits)
-        const now = wholeNow(clock)
-        const monotonicStart = startOf(fiber.currentContext, info, now)
-        watch.failed = attemptsOf(fiber.currentContext, info)
-        const deadline = Math.min(outer.deadline, monotonicStart + total)
-        const opening = shorterLimit("first-event", firstEvent, deadline - monotonicStart)
-        const open =
-          total === Infinity && idle === Infinity ? stream : narrow(stream, { deadline: monotonicStart + total, idle })
-        const limits = {
-          opening,
-          idle: { phase: "idle", millis: idle },
-          total: { phase: "total", millis: deadline - monotonicStart }
-        } as const
-        return opening.millis === Infinity && idle === Infinity
-          ? open
-          : withStreamLimits(open, {
-              opening: Math.max(0, monotonicStart + opening.millis - now),
-              idle,
-              deadline,
-              expired: (limit, answer) => expired(info, limits[limit], clock.unsafeCurrentTimeMillis(), watch, answer)
-            })
-      })
-    )
+  const limitStream =
+    (stream: Open): Open =>
+    (finalizers) =>
+      Watches.withWatch((watch) =>
+        Effect.withFiberRuntime((fiber) => {
+          const clock = clockOf(fiber)
+          const outer = Context.get(fiber.currentContext, CallLimits)
+          const now = wholeNow(clock)
+          const monotonicStart = startOf(fiber.currentContext, info, now)
+          watch.failed = attemptsOf(fiber.currentContext, info)
+          const deadline = Math.min(outer.deadline, monotonicStart + total)
+          const opening = shorterLimit("first-event", firstEvent, deadline - monotonicStart)
+          const open: Open =
+            total === Infinity && idle === Infinity
+              ? stream
+              : (inner) => narrow(stream(inner), { deadline: monotonicStart + total, idle })
+          const limits = {
+            opening,
+            idle: { phase: "idle", millis: idle },
+            total: { phase: "total", millis: deadline - monotonicStart }
+          } as const
+          return opening.millis === Infinity && idle === Infinity
+            ? open(finalizers)
+            : withStreamLimits(open, {
+                opening: Math.max(0, monotonicStart + opening.millis - now),
+                idle,
+                deadline,
+                expired: (limit, answer) => expired(info, limits[limit], clock.unsafeCurrentTimeMillis(), watch, answer)
+              })(finalizers)
+        })
+      )
 
   return { limitStream, limitWhole }
 }

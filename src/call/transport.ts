@@ -118,34 +118,50 @@ const sendWithToken = <R>(
   )
 }
 
-/**
- * Sends a chat request. When the server rejects an optional field, the request is sent again without it, and later requests leave
- * it out.
- */
-const send = <R>(
+/** Sends a chat request, in one request. */
+const sendOnce = <R>(
   http: HttpClient.HttpClient.With<HttpClientError.HttpClientError, R>,
   server: Server,
   wire: ClientWire,
   request: ChatRequest,
   call: Call,
   stream: boolean
-): Effect.Effect<Exchange, LLMError, R> => {
-  const source = Message.chatSource(server, request, call)
-  const attempt = (encoded: Message.Encoded) =>
-    sendWithToken(http, server, encoded, call, source, Message.acceptOf(wire, stream), request)
-  return Effect.suspend(() => {
+): Effect.Effect<Exchange, LLMError, R> =>
+  Effect.suspend(() => {
     const encoded = Message.encodeChat(server, wire, request, call, stream)
     if (Either.isLeft(encoded)) return Effect.fail(encoded.left)
-    return Effect.catchAll(attempt(encoded.right), (error) => {
-      const without = Message.withoutRejectedField(wire, encoded.right, error)
-      return without === undefined
-        ? Effect.fail(error)
-        : Effect.map(attempt(without), (exchange) => {
-            server.rejectedFields.add(error.message)
-            return exchange
-          })
-    })
+    const source = Message.chatSource(server, request, call)
+    const fields = Message.observeFields(server, wire, encoded.right)
+    return Effect.matchEffect(
+      sendWithToken(http, server, encoded.right, call, source, Message.acceptOf(wire, stream), request),
+      {
+        onFailure: (error) => Effect.fail(fields.rejected(error)),
+        onSuccess: (exchange) => {
+          fields.accepted()
+          return Effect.succeed(exchange)
+        }
+      }
+    )
   })
+
+/** Sends a chat request, and sends it again without an optional field that the server rejects, unless the caller does that. */
+const send = <R>(
+  http: HttpClient.HttpClient.With<HttpClientError.HttpClientError, R>,
+  server: Server,
+  wire: ClientWire,
+  request: ChatRequest,
+  call: Call,
+  stream: boolean,
+  omissions = call.resends === true ? 0 : Message.maxOmissions
+): Effect.Effect<Exchange, LLMError, R> => {
+  const sent = sendOnce(http, server, wire, request, call, stream)
+  return omissions === 0
+    ? sent
+    : Effect.catchAll(sent, (error) =>
+        Message.isFieldOmitted(error)
+          ? send(http, server, wire, request, call, stream, omissions - 1)
+          : Effect.fail(error)
+      )
 }
 
 /** Sends a chat request for a whole answer. Interrupting this or the reading of the answer aborts the request. */

@@ -27,7 +27,9 @@ export const wrap = (next: Service, overrides: Overrides): Service => {
     chat: overrides.chat ?? (around === undefined ? next.chat : (request) => around(next.chat(request))),
     chatStream:
       overrides.chatStream ??
-      (around === undefined ? next.chatStream : toChatStream((request) => around(openChat(next, request)))),
+      (around === undefined
+        ? next.chatStream
+        : toChatStream((request) => (finalizers) => around(openChat(next, request)(finalizers)))),
     embed: overrides.embed ?? (around === undefined ? next.embed : (request) => around(next.embed(request))),
     listModels: overrides.listModels ?? (around === undefined ? next.listModels : around(next.listModels)),
     // Read at each access, because a reloaded model changes them.

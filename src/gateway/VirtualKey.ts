@@ -83,6 +83,12 @@ const settings = {
   budget: optional(Budget),
   /** @default no limits */
   rateLimit: optional(RateLimit),
+  /**
+   * What the key gets of a model's rate limit for which calls of other keys wait, too, relative to their weights. @default 1
+   *
+   * @since 0.2.0
+   */
+  weight: optional(Amount),
   /** The time from which on the key is refused. @default never */
   expiresAt: optional(Schema.DateTimeUtc)
 }

@@ -86,6 +86,13 @@ export interface Failures {
   readonly refused: number
 }
 
+/** The keys of a pool as the calls of one model see them. */
+export interface View {
+  readonly model: string
+  /** The ids of the keys that they use. @default all */
+  readonly keys?: ReadonlySet<string> | undefined
+}
+
 /** A key in use by one call. */
 export interface KeyReservation {
   readonly key: ApiKey
@@ -97,6 +104,8 @@ export interface KeyReservation {
   readonly startedAt: number
   /** Whether the provider has accepted the call while it is in flight. */
   readonly isAccepted?: boolean
+  /** Absent for a call that is not made for a model. */
+  readonly view?: View | undefined
 }
 
 /** How a key is tested after a cooldown, and cooled after failures. */
@@ -270,6 +279,50 @@ export const refresh = (key: PooledKey, now: number): PooledKey => {
     ? key
     : update(key, { availability, wakeAt: wakes, isFailing: failing })
 }
+
+/** The availabilities of a key, the one that lasts longest last. */
+const severity: Readonly<Record<Availability, number>> = {
+  ready: 0,
+  paced: 1,
+  capped: 2,
+  admitting: 3,
+  probing: 4,
+  limited: 5,
+  broken: 6,
+  disabled: 7
+}
+
+/** The key as the calls of one model see it: with its own limits and health, and what is known of the key with that model. */
+export const seenWith = (key: PooledKey, { health, provenAt }: PooledKey, now: number): PooledKey => {
+  const known = isPristine(health, now) ? healthy : health
+  const seen = refresh(update(key, { health: known, provenAt }), now)
+  const { availability } = key
+  if (severity[availability] < severity.admitting) return key.isFailing ? update(seen, { isFailing: true }) : seen
+  return update(seen, {
+    availability: severity[seen.availability] > severity[availability] ? seen.availability : availability,
+    wakeAt: seen.wakeAt === undefined || key.wakeAt === undefined ? key.wakeAt : Math.max(seen.wakeAt, key.wakeAt),
+    isFailing: seen.isFailing || key.isFailing
+  })
+}
+
+/** Whether nothing is known that affects the next calls. */
+const isPristine = (health: Health, now: number): boolean =>
+  !health.disabled &&
+  health.restUntil <= now &&
+  health.consecutiveRateLimits === 0 &&
+  health.halfOpen === undefined &&
+  health.admission === undefined &&
+  health.trouble === undefined
+
+/** Whether no failure of the key is known that no success has followed. */
+export const isTrusted = ({ health }: PooledKey): boolean =>
+  health.trouble === undefined && health.halfOpen === undefined
+
+/** Whether anything is known of the key. */
+export const isKnown = ({ health }: PooledKey): boolean => health !== healthy
+
+/** The key without what is known of it. */
+export const asNew = (key: PooledKey): PooledKey => update(key, { health: healthy })
 
 /** Whether the key is in a cooldown or disabled, not only busy. */
 export const isUnavailable = ({ availability }: PooledKey): boolean =>
@@ -528,6 +581,41 @@ const admissionAfter = (
 export const accept = (key: PooledKey, reservation: KeyReservation, { cooldown, sequence }: SettleContext): PooledKey =>
   markHealthy(update(key, { provenAt: sequence }), reservation, cooldown, true)
 
+/**
+ * Whether a verdict concerns the key with the model of the call alone. Providers limit requests by model, and a model that is down says
+ * nothing about the others: with one count of failures for all, each success of another model would reset it.
+ */
+export const concernsModel = (verdict: Verdict): boolean => {
+  switch (verdict._tag) {
+    case "RateLimited":
+    case "Failed":
+      return true
+    case "OutOfQuota":
+    case "Refused":
+      return verdict.modelOnly === true
+    default:
+      return false
+  }
+}
+
+/** Ends a reservation and counts the verdict of the call, which does not affect the health of the key. */
+export const count = (key: PooledKey, reservation: KeyReservation, verdict: Verdict): PooledKey => {
+  const { failures } = key
+  const released = release(key, reservation)
+  switch (verdict._tag) {
+    case "RateLimited":
+      return update(released, { failures: { ...failures, rateLimited: failures.rateLimited + 1 } })
+    case "OutOfQuota":
+      return update(released, { failures: { ...failures, outOfQuota: failures.outOfQuota + 1 } })
+    case "Refused":
+      return update(released, { failures: { ...failures, refused: failures.refused + 1 } })
+    case "Failed":
+      return update(released, { failures: { ...failures, failed: failures.failed + 1 } })
+    default:
+      return released
+  }
+}
+
 /** Ends a reservation and applies the verdict of the call. */
 export const settle = (
   key: PooledKey,
@@ -537,27 +625,18 @@ export const settle = (
   mayCool = false
 ): PooledKey => {
   if (verdict._tag === "Served") return settleServed(key, reservation, verdict.latency, context)
-  const released = release(key, reservation)
-  const { failures } = key
+  const counted = count(key, reservation, verdict)
   switch (verdict._tag) {
-    case "RateLimited": {
-      const counted = update(released, { failures: { ...failures, rateLimited: failures.rateLimited + 1 } })
+    case "RateLimited":
       return applyRateLimit(counted, reservation, retryAfterMillis(verdict), context)
-    }
-    case "OutOfQuota": {
-      const counted = update(released, { failures: { ...failures, outOfQuota: failures.outOfQuota + 1 } })
+    case "OutOfQuota":
       return requireProbe(counted, "out-of-quota", quotaCooldown(verdict, context), context)
-    }
-    case "Refused": {
-      const counted = update(released, { failures: { ...failures, refused: failures.refused + 1 } })
+    case "Refused":
       return requireProbe(counted, "refused", context.cooldown.refused, context)
-    }
-    case "Failed": {
-      const counted = update(released, { failures: { ...failures, failed: failures.failed + 1 } })
+    case "Failed":
       return applyFailure(counted, reservation, mayCool, context)
-    }
     case "Neutral":
-      return released
+      return counted
   }
 }
 

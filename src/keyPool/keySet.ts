@@ -1,26 +1,19 @@
-/** The keys of a pool and which of them is next. The queue of waiting calls is in `state.ts`. */
+/**
+ * The keys of a pool and which of them is next. The queue of waiting calls is in `state.ts`.
+ *
+ * Models that share the pool share the limits of a key, what it has in flight, and what is known of it with every model. What is known
+ * of a key with one model has a ranking of its own, which exists while there is such knowledge.
+ */
 import { Array, HashMap, Option, Order } from "effect"
 import type { ApiKey } from "../vocabulary/ApiKey.js"
 import type { Reason, Strategy, Verdict } from "./model.js"
-import type { Availability, CooldownSettings, KeyReservation, PooledKey, SettleContext } from "./key.js"
+import type { CooldownSettings, KeyReservation, PooledKey, SettleContext, View } from "./key.js"
 import * as PooledKeys from "./key.js"
+import type { Affinity, Ranking, Summary } from "./ranking.js"
+import * as Rankings from "./ranking.js"
+import type { ChangeSeen, Models } from "./modelRanking.js"
+import * as ModelRankings from "./modelRanking.js"
 import * as RandomDraw from "../internal/random.js"
-import * as Tournament from "./tournament.js"
-
-/** What a set of keys has to offer to a call that finds none ready. */
-export interface Summary {
-  /** The first key that becomes ready by time alone. */
-  readonly soonest: PooledKey | undefined
-  /** Keys that the end of a call in flight can make ready. */
-  readonly awaited: number
-  /** Keys at their `maxConcurrency` or `requestsPerSecond`. */
-  readonly busy: number
-  /** Keys in a cooldown after a rate limit or failures, or at the limit of calls after one. */
-  readonly limited: number
-}
-
-/** The number of keys by their availability, but for those that are ready. */
-type Counts = Readonly<Record<Exclude<Availability, "ready">, number>>
 
 /** Which keys there are, and where. Changes only when keys are added or removed. */
 interface Directory {
@@ -39,47 +32,22 @@ interface Directory {
 export interface KeySet extends SettleContext {
   readonly virtualTime: PooledKeys.VirtualTime
   readonly seed: number
-  /** All keys. The winner is the first of the ready ones, by the strategy. */
-  readonly heap: Tournament.Tournament<PooledKey>
-  /** The keys that become ready by time alone. The winner is the first of them. */
-  readonly resting: Tournament.Tournament<PooledKey>
-  readonly counts: Counts
-  /** The number of failing keys. */
-  readonly failing: number
-  /** `sequence` of the latest call when the first of the failing keys failed. */
-  readonly failingSince: number
+  /** All keys, with what is known of each with every model. */
+  readonly all: Ranking
+  /** By model: those with a list of keys of their own, and those of which a key is not as it is with the others. */
+  readonly models: Models
   readonly directory: Directory
 }
 
-/** Failing keys come last, whatever the strategy. */
-const preferred =
-  (strategy: Strategy) =>
-  (left: PooledKey, right: PooledKey): PooledKey => {
-    if (left.isFailing !== right.isFailing) return left.isFailing ? right : left
-    const order = strategy(left, right)
-    return order < 0 || (order === 0 && left.position < right.position) ? left : right
-  }
-
-/** When time alone changes what calls may do with a key; infinite where there is none, or time changes nothing. */
-export const wakeAtOf = (key: PooledKey | undefined): number => key?.wakeAt ?? Infinity
-
-const byWakeup: Tournament.Rules<PooledKey> = {
-  plays: () => true,
-  winner: (left, right) => (wakeAtOf(right) < wakeAtOf(left) ? right : left)
-}
-
 /** A literal instead of a spread: every call takes this path, and a spread is forty times as slow in V8. */
-const update = (keySet: KeySet, modify: Partial<KeySet>): KeySet => ({
+const update = (keySet: KeySet, modify: { readonly [Field in keyof KeySet]?: KeySet[Field] | undefined }): KeySet => ({
   cooldown: keySet.cooldown,
   now: modify.now ?? keySet.now,
   sequence: modify.sequence ?? keySet.sequence,
   virtualTime: modify.virtualTime ?? keySet.virtualTime,
   seed: modify.seed ?? keySet.seed,
-  heap: modify.heap ?? keySet.heap,
-  resting: modify.resting ?? keySet.resting,
-  counts: modify.counts ?? keySet.counts,
-  failing: modify.failing ?? keySet.failing,
-  failingSince: modify.failingSince ?? keySet.failingSince,
+  all: modify.all ?? keySet.all,
+  models: modify.models ?? keySet.models,
   directory: modify.directory ?? keySet.directory
 })
 
@@ -90,11 +58,8 @@ export const make = (keys: Iterable<ApiKey>, strategy: Strategy, cooldown: Coold
     sequence: 0,
     virtualTime: { served: 0, ticket: 0 },
     seed,
-    heap: Tournament.empty({ plays: ({ availability }) => availability === "ready", winner: preferred(strategy) }),
-    resting: Tournament.empty(byWakeup),
-    counts: { capped: 0, paced: 0, probing: 0, admitting: 0, limited: 0, broken: 0, disabled: 0 },
-    failing: 0,
-    failingSince: 0,
+    all: Rankings.make(strategy),
+    models: new Map(),
     directory: {
       slots: HashMap.empty(),
       groups: HashMap.empty(),
@@ -108,180 +73,243 @@ export const make = (keys: Iterable<ApiKey>, strategy: Strategy, cooldown: Coold
 }
 
 const slotsIn = (keySet: KeySet, ids: ReadonlySet<string>): ReadonlyArray<number> =>
-  Array.filterMap(ids, (id) => HashMap.get(keySet.directory.slots, id))
+  ids.size === 0 ? noSlots : Array.filterMap(ids, (id) => HashMap.get(keySet.directory.slots, id))
 
-/** Whether any key is ready. */
-export const hasReady = ({ counts, directory }: KeySet): boolean =>
-  counts.capped + counts.paced + counts.probing + counts.admitting + counts.limited + counts.broken + counts.disabled <
-  HashMap.size(directory.slots)
+const noSlots: ReadonlyArray<number> = []
 
-/**
- * Whether a failing key can be cooled: at least half of the keys stay usable, and at least one. Where all fail alike the provider is at
- * fault, and its error says more than a wait for a key.
- */
-const mayCool = ({ counts, directory }: KeySet): boolean => {
-  const total = HashMap.size(directory.slots)
-  const others = total - counts.limited - counts.broken - counts.disabled - 1
-  return others >= 1 && 2 * others >= total
+// -------------------------------------------------------------------------------------
+// models
+// -------------------------------------------------------------------------------------
+
+const rankingOf = ({ all, models }: KeySet, view: View | undefined): Ranking =>
+  view === undefined || models.size === 0 ? all : (models.get(view.model)?.ranking ?? all)
+
+/** The keys with a ranking for this view, which keeps what is known of them with the model. */
+const withRanking = (keySet: KeySet, view: View): KeySet => {
+  const { all, models, now, sequence } = keySet
+  const before = models.get(view.model)
+  return before !== undefined && before.view.keys === view.keys
+    ? keySet
+    : update(keySet, {
+        models: new Map(models).set(view.model, ModelRankings.make(view, all, before, now, sequence))
+      })
 }
 
-/**
- * The first of the ready keys, by the strategy, except the excluded ones, and for a failover except the failing ones. Only this can throw
- * what a strategy throws.
- */
-export const winner = (keySet: KeySet, exclude: ReadonlySet<string>, isFailover = false): PooledKey | undefined => {
-  const first =
-    exclude.size === 0
-      ? Tournament.winner(keySet.heap)
-      : Tournament.winnerWithout(keySet.heap, slotsIn(keySet, exclude))
-  return isFailover && first?.isFailing === true ? undefined : first
+/** The keys, with a ranking for the calls of this view where the model has a list of keys of its own. */
+export const prepare = (keySet: KeySet, view: View | undefined): KeySet =>
+  view === undefined || (view.keys === undefined && keySet.models.get(view.model)?.view.keys === undefined)
+    ? keySet
+    : withRanking(keySet, view)
+
+/** The keys with a ranking for the model of this view. */
+const ensureRanking = (keySet: KeySet, view: View): KeySet =>
+  keySet.models.has(view.model) ? keySet : withRanking(keySet, view)
+
+// -------------------------------------------------------------------------------------
+// the choice of a key
+// -------------------------------------------------------------------------------------
+
+/** Whether a key is ready for the calls of this view. */
+export const hasReady = (keySet: KeySet, view?: View): boolean => Rankings.hasReady(rankingOf(keySet, view))
+
+/** The first of the ready keys, by the affinity of the call or else by the strategy. See `Rankings.winner`. */
+export const winner = (
+  keySet: KeySet,
+  exclude: ReadonlySet<string>,
+  isFailover = false,
+  view?: View,
+  affinity?: Affinity
+): PooledKey | undefined => {
+  const ranking = rankingOf(keySet, view)
+  const excluded = slotsIn(keySet, exclude)
+  return (
+    (affinity === undefined ? undefined : Rankings.preferred(ranking, excluded, affinity)) ??
+    Rankings.winner(ranking, excluded, isFailover)
+  )
 }
 
 /** What all keys except the excluded ones have to offer. */
-export const summarize = (keySet: KeySet, exclude: ReadonlySet<string>): Summary => {
-  const slots = exclude.size === 0 ? [] : slotsIn(keySet, exclude)
-  let { counts } = keySet
-  for (const slot of slots) counts = recount(counts, Tournament.get(keySet.heap, slot), undefined)
-  return {
-    soonest: Tournament.winnerWithout(keySet.resting, slots),
-    awaited: counts.capped + counts.probing + counts.admitting,
-    busy: counts.capped + counts.paced,
-    limited: counts.limited + counts.admitting
-  }
-}
+export const summarize = (keySet: KeySet, exclude: ReadonlySet<string>, view?: View): Summary =>
+  Rankings.summarize(rankingOf(keySet, view), slotsIn(keySet, exclude))
 
-/** The counts after a key has been replaced, added or removed. */
-const recount = (counts: Counts, before: PooledKey | undefined, after: PooledKey | undefined): Counts => {
-  if (before?.availability === after?.availability) return counts
-  const recounted = { ...counts }
-  if (before !== undefined && before.availability !== "ready") recounted[before.availability]--
-  if (after !== undefined && after.availability !== "ready") recounted[after.availability]++
-  return recounted
-}
-
-const noChange = {}
-
-/** The number of failing keys after a key has been replaced, where it has changed. */
-const failingAfter = (
-  { failing, failingSince, sequence }: KeySet,
-  before: PooledKey | undefined,
-  after: PooledKey | undefined
-): Partial<Pick<KeySet, "failing" | "failingSince">> => {
-  const change = Number(after?.isFailing ?? false) - Number(before?.isFailing ?? false)
-  return change === 0 ? noChange : { failing: failing + change, failingSince: failing === 0 ? sequence : failingSince }
-}
-
-/** The resting keys after a key has been replaced or added. */
-const restingWith = ({ resting }: KeySet, before: PooledKey | undefined, after: PooledKey): KeySet["resting"] => {
-  if (wakeAtOf(after) < Infinity) return Tournament.set(resting, after.slot, after)
-  return before === undefined || wakeAtOf(before) === Infinity ? resting : Tournament.remove(resting, before.slot)
-}
+/** When time alone first changes what the calls of this view may do with a key. */
+export const wakeAt = (keySet: KeySet, view: View | undefined): number => Rankings.wakeAt(rankingOf(keySet, view))
 
 /** Advances the time, and the availability of keys with it. */
 export const advance = (before: KeySet, now: number): KeySet => {
   let keySet = now > before.now ? update(before, { now }) : before
-  for (;;) {
-    const due = Tournament.winner(keySet.resting)
-    if (due === undefined || wakeAtOf(due) > keySet.now) return keySet
-    keySet = put(keySet, due)
-  }
+  for (let due = firstDue(keySet); due !== undefined; due = firstDue(keySet))
+    keySet = put(keySet, due, ModelRankings.unchanged)
+  return keySet
 }
 
-/** Reserves a key for a call. */
-export const reserve = (keySet: KeySet, key: PooledKey, isFailover = false): readonly [KeyReservation, KeySet] => {
-  const { served, ticket, weight } = key
-  const { cooldown, now } = keySet
-  const sequence = keySet.sequence + 1
-  const seed = RandomDraw.next(keySet.seed)
-  const started = PooledKeys.reserve(key, sequence, now, RandomDraw.exponential(seed), cooldown)
+const firstDue = ({ all, models, now }: KeySet): PooledKey | undefined => {
+  const due = Rankings.firstDue(all, now)
+  if (due !== undefined || models.size === 0) return due
+  for (const { ranking } of models.values()) {
+    const seen = Rankings.firstDue(ranking, now)
+    if (seen !== undefined) return Rankings.get(all, seen.slot)
+  }
+  return undefined
+}
+
+/** Reserves a key for a call: the one that `winner` has returned. */
+export const reserve = (
+  before: KeySet,
+  winner: PooledKey,
+  isFailover = false,
+  view?: View
+): readonly [KeyReservation, KeySet] => {
+  const { cooldown, now } = before
+  const key = view === undefined ? winner : (Rankings.get(before.all, winner.slot) ?? winner)
+  const sequence = before.sequence + 1
+  const seed = RandomDraw.next(before.seed)
+  const interval = RandomDraw.exponential(seed)
   // Of the calls that fail together only one tries each key that has not succeeded since the failures began.
-  const isUnproven = isFailover && key.provenAt <= keySet.failingSince
-  const reserved = PooledKeys.refresh(isUnproven ? PooledKeys.demote(started, sequence, now, cooldown) : started, now)
+  const isUnproven = isFailover && winner.provenAt <= rankingOf(before, view).failedSince
+  const started = (key: PooledKey): PooledKey => PooledKeys.reserve(key, sequence, now, interval, cooldown)
+  const tried = (key: PooledKey): PooledKey =>
+    isUnproven ? PooledKeys.demote(started(key), sequence, now, cooldown) : started(key)
+  const next =
+    view === undefined
+      ? put(before, tried(key), ModelRankings.unchanged)
+      : put(isUnproven ? ensureRanking(before, view) : before, started(key), ModelRankings.changeOf(view, tried))
   return [
-    { key: key.key, slot: key.slot, position: key.position, sequence, startedAt: keySet.now },
-    update(keySet, {
-      sequence,
-      seed,
-      virtualTime: { served: served / weight, ticket },
-      heap: Tournament.set(keySet.heap, key.slot, reserved),
-      resting: restingWith(keySet, key, reserved),
-      counts: recount(keySet.counts, key, reserved),
-      ...failingAfter(keySet, key, reserved)
-    })
+    { key: key.key, slot: key.slot, position: key.position, sequence, startedAt: now, view },
+    update(next, { sequence, seed, virtualTime: { served: key.served / key.weight, ticket: key.ticket } })
   ]
 }
 
 /** Ends a reservation with a verdict. Does nothing if the key has been removed. */
-export const settle = (keySet: KeySet, reservation: KeyReservation, verdict: Verdict): KeySet => {
-  const key = reservedKey(keySet, reservation)
-  if (key === undefined) return keySet
-  const isCoolable = verdict._tag === "Failed" && !PooledKeys.isUnavailable(key) && mayCool(keySet)
-  const next = put(keySet, PooledKeys.settle(key, reservation, verdict, keySet, isCoolable))
-  const group = key.key.quotaGroup
-  return group === undefined || !PooledKeys.concernsQuotaGroup(key, verdict)
-    ? next
-    : settleGroup(next, key, group, reservation, verdict)
+export const settle = (before: KeySet, reservation: KeyReservation, verdict: Verdict): KeySet => {
+  const key = reservedKey(before, reservation)
+  if (key === undefined) return before
+  const { view } = reservation
+  const isOfModel = view !== undefined && PooledKeys.concernsModel(verdict)
+  const keySet = isOfModel ? ensureRanking(before, view) : before
+  const settled =
+    (ranking: Ranking) =>
+    (key: PooledKey): PooledKey =>
+      PooledKeys.settle(key, reservation, verdict, keySet, isCoolable(ranking, key, verdict))
+  const ended = isOfModel ? PooledKeys.count(key, reservation, verdict) : settled(keySet.all)(key)
+  const affectsModel = isOfModel || verdict._tag === "Served"
+  const next =
+    view === undefined
+      ? put(keySet, ended, ModelRankings.unchanged)
+      : put(
+          keySet,
+          ended,
+          ModelRankings.changeOf(
+            view,
+            affectsModel ? settled(rankingOf(keySet, view)) : (seen) => PooledKeys.release(seen, reservation)
+          )
+        )
+  if (key.key.quotaGroup === undefined) return next
+  const ofAll = isOfModel ? next : settleGroup(next, key, reservation, verdict, undefined)
+  const seen = affectsModel ? seenBy(keySet, view, key) : undefined
+  return seen === undefined ? ofAll : settleGroup(ofAll, seen, reservation, verdict, view)
+}
+
+const isCoolable = (ranking: Ranking, key: PooledKey, verdict: Verdict): boolean =>
+  verdict._tag === "Failed" && !PooledKeys.isUnavailable(key) && Rankings.mayCool(ranking)
+
+/** The key as the calls of a view see it; undefined where nothing is known of it with the model. */
+const seenBy = ({ models }: KeySet, view: View | undefined, { slot }: PooledKey): PooledKey | undefined => {
+  const model = view === undefined ? undefined : models.get(view.model)
+  return model && Rankings.get(model.ranking, slot)
 }
 
 /** Ends the reservation of a call that was never made. */
 export const withdraw = (keySet: KeySet, reservation: KeyReservation): KeySet => {
   const key = reservedKey(keySet, reservation)
-  return key === undefined ? keySet : put(keySet, PooledKeys.withdraw(key, reservation))
+  const withdrawn = (key: PooledKey): PooledKey => PooledKeys.withdraw(key, reservation)
+  return key === undefined ? keySet : put(keySet, withdrawn(key), ModelRankings.changeOf(reservation.view, withdrawn))
 }
 
 /** Whether it changes anything that the provider has accepted the call. */
 export const isTested = (keySet: KeySet, reservation: KeyReservation): boolean => {
   const key = reservedKey(keySet, reservation)
-  return key !== undefined && PooledKeys.isUnhealthy(key)
+  if (key === undefined) return false
+  const seen = seenBy(keySet, reservation.view, key)
+  return PooledKeys.isUnhealthy(key) || (seen !== undefined && PooledKeys.isUnhealthy(seen))
 }
 
 /** Records that the provider has accepted the call, which goes on. */
 export const accept = (keySet: KeySet, reservation: KeyReservation): KeySet => {
   const key = reservedKey(keySet, reservation)
   if (key === undefined) return keySet
-  const next = put(keySet, PooledKeys.accept(key, reservation, keySet))
-  const group = key.key.quotaGroup
-  return group === undefined ? next : settleGroup(next, key, group, reservation, { _tag: "Served" })
+  const { view } = reservation
+  const accepted = (key: PooledKey): PooledKey => PooledKeys.accept(key, reservation, keySet)
+  const next = put(keySet, accepted(key), ModelRankings.changeOf(view, accepted))
+  if (key.key.quotaGroup === undefined) return next
+  const ofAll = settleGroup(next, key, reservation, served, undefined)
+  const seen = seenBy(keySet, view, key)
+  return seen === undefined ? ofAll : settleGroup(ofAll, seen, reservation, served, view)
 }
 
-const reservedKey = (keySet: KeySet, reservation: KeyReservation): PooledKey | undefined => {
-  const key = Tournament.get(keySet.heap, reservation.slot)
+const served: Verdict = { _tag: "Served" }
+
+const reservedKey = ({ all }: KeySet, reservation: KeyReservation): PooledKey | undefined => {
+  const key = Rankings.get(all, reservation.slot)
   return key?.position === reservation.position ? key : undefined
 }
 
+/** Applies a verdict to the other keys of the quota group: to what is known of them with the model of a view, or with every model. */
 const settleGroup = (
   before: KeySet,
   key: PooledKey,
-  group: string,
   reservation: KeyReservation,
-  verdict: Verdict
+  verdict: Verdict,
+  view: View | undefined
 ): KeySet => {
+  const group = key.key.quotaGroup
+  if (group === undefined || !PooledKeys.concernsQuotaGroup(key, verdict)) return before
   let keySet = before
   for (const slot of slotsOf(keySet, group)) {
-    const member = Tournament.get(keySet.heap, slot)
-    if (member !== undefined && slot !== key.slot)
-      keySet = put(keySet, PooledKeys.settleQuotaGroup(member, reservation, verdict, keySet))
+    const member = Rankings.get(keySet.all, slot)
+    if (member === undefined || slot === key.slot) continue
+    const settled = (key: PooledKey): PooledKey => PooledKeys.settleQuotaGroup(key, reservation, verdict, before)
+    keySet =
+      view === undefined
+        ? put(keySet, settled(member), ModelRankings.unchanged)
+        : put(keySet, member, ModelRankings.changeOf(view, settled))
   }
   return keySet
 }
 
 /**
- * Stores a changed key, which still has the availability that it had before the change, with that of now. One that was unavailable
- * catches up with the virtual time.
+ * Stores a changed key, which still has the availability that it had before the change, with that of now, also as the models see it. One
+ * that was unavailable catches up with the virtual time.
  */
-const put = (keySet: KeySet, key: PooledKey): KeySet => {
+const put = (keySet: KeySet, key: PooledKey, changeSeen: ChangeSeen): KeySet => {
   const refreshed = PooledKeys.refresh(key, keySet.now)
-  const returns = PooledKeys.isPassedBy(key) && !PooledKeys.isPassedBy(refreshed)
-  const seed = returns ? RandomDraw.next(keySet.seed) : keySet.seed
-  const current = returns ? PooledKeys.catchUp(refreshed, keySet.virtualTime, RandomDraw.exponential(seed)) : refreshed
+  const seen = keySet.models.size === 0 ? [] : ModelRankings.seenAfter(keySet.models, refreshed, changeSeen, keySet.now)
+  if (!returns(key, refreshed) && !seen.some(({ after, before }) => returns(before, after))) {
+    return update(keySet, {
+      all: Rankings.put(keySet.all, refreshed, keySet.sequence),
+      models: ModelRankings.putSeen(keySet.models, seen, keySet.sequence)
+    })
+  }
+  const seed = RandomDraw.next(keySet.seed)
+  const interval = RandomDraw.exponential(seed)
+  const current = (key: PooledKey): PooledKey => PooledKeys.catchUp(key, keySet.virtualTime, interval)
   return update(keySet, {
     seed,
-    heap: Tournament.set(keySet.heap, key.slot, current),
-    resting: restingWith(keySet, key, current),
-    counts: recount(keySet.counts, key, current),
-    ...failingAfter(keySet, key, current)
+    all: Rankings.put(keySet.all, current(refreshed), keySet.sequence),
+    models: ModelRankings.putSeen(
+      keySet.models,
+      seen.map(({ after, before, model }) => ({ model, before, after: current(after) })),
+      keySet.sequence
+    )
   })
 }
+
+const returns = (before: PooledKey, after: PooledKey): boolean =>
+  PooledKeys.isPassedBy(before) && !PooledKeys.isPassedBy(after)
+
+// -------------------------------------------------------------------------------------
+// keys
+// -------------------------------------------------------------------------------------
 
 const slotOf = (keySet: KeySet, id: string): number | undefined =>
   Option.getOrUndefined(HashMap.get(keySet.directory.slots, id))
@@ -291,15 +319,24 @@ const slotsOf = (keySet: KeySet, group: string): ReadonlyArray<number> =>
 
 export const get = (keySet: KeySet, id: string): PooledKey | undefined => {
   const slot = slotOf(keySet, id)
-  return slot === undefined ? undefined : Tournament.get(keySet.heap, slot)
+  return slot === undefined ? undefined : Rankings.get(keySet.all, slot)
 }
 
 /** The number of accounts: quota groups, and keys without one. */
-export const accounts = (keySet: KeySet): number => HashMap.size(keySet.directory.groups) + keySet.directory.ungrouped
+export const accounts = (keySet: KeySet, view: View | undefined): number =>
+  view?.keys === undefined
+    ? HashMap.size(keySet.directory.groups) + keySet.directory.ungrouped
+    : new Set(keys(keySet, view).map(({ id, key }) => key.quotaGroup ?? `key ${id}`)).size
 
-/** The keys in the order in which they were added. */
-export const keys = (keySet: KeySet): ReadonlyArray<PooledKey> =>
-  Array.sort(Tournament.entries(keySet.heap), byPosition)
+/** The keys of a view in the order in which they were added. */
+export const keys = ({ all }: KeySet, view?: View): ReadonlyArray<PooledKey> => {
+  const sorted = Array.sort(Rankings.entries(all), byPosition)
+  return view?.keys === undefined ? sorted : sorted.filter((key) => ModelRankings.isIn(view, key))
+}
+
+/** The key as the calls of a view see it. */
+export const asSeen = (keySet: KeySet, key: PooledKey, view: View | undefined): PooledKey =>
+  seenBy(keySet, view, key) ?? key
 
 const byPosition = Order.mapInput(Order.number, (key: PooledKey) => key.position)
 
@@ -312,9 +349,8 @@ export const add = (keySet: KeySet, key: ApiKey): KeySet => {
   const added = PooledKeys.refresh(made, keySet.now)
   return update(keySet, {
     seed,
-    heap: Tournament.set(keySet.heap, slot, added),
-    resting: restingWith(keySet, undefined, added),
-    counts: recount(keySet.counts, undefined, added),
+    all: Rankings.put(keySet.all, added, keySet.sequence),
+    models: ModelRankings.add(keySet.models, added, keySet.sequence),
     directory: {
       slots: HashMap.set(slots, key.id, slot),
       groups: withGroupSlots(groups, key.quotaGroup, (slots) => [...slots, slot]),
@@ -330,10 +366,8 @@ export const remove = (keySet: KeySet, id: string): KeySet => {
   if (key === undefined) return keySet
   const { groups, positions, slots, ungrouped, vacant } = keySet.directory
   return update(keySet, {
-    heap: Tournament.remove(keySet.heap, key.slot),
-    resting: Tournament.remove(keySet.resting, key.slot),
-    counts: recount(keySet.counts, key, undefined),
-    ...failingAfter(keySet, key, undefined),
+    all: Rankings.remove(keySet.all, key.slot),
+    models: ModelRankings.remove(keySet.models, key.slot),
     directory: {
       slots: HashMap.remove(slots, id),
       groups: withGroupSlots(groups, key.key.quotaGroup, (slots) => slots.filter((slot) => slot !== key.slot)),
@@ -354,19 +388,29 @@ const withGroupSlots = (
   return slots.length === 0 ? HashMap.remove(groups, group) : HashMap.set(groups, group, slots)
 }
 
-const modify = (keySet: KeySet, id: string, f: (key: PooledKey) => PooledKey): KeySet => {
+const modify = (
+  keySet: KeySet,
+  id: string,
+  f: (key: PooledKey) => PooledKey,
+  changeSeen: ChangeSeen = ModelRankings.unchanged
+): KeySet => {
   const key = get(keySet, id)
-  return key === undefined ? keySet : put(keySet, f(key))
+  return key === undefined ? keySet : put(keySet, f(key), changeSeen)
 }
 
-export const enable = (keySet: KeySet, id: string): KeySet => modify(keySet, id, PooledKeys.enable)
+/** Makes a key ready for every model. */
+export const enable = (keySet: KeySet, id: string): KeySet => modify(keySet, id, PooledKeys.enable, PooledKeys.enable)
 
 export const disable = (keySet: KeySet, id: string): KeySet => modify(keySet, id, PooledKeys.disable)
 
-export const rest = (keySet: KeySet, id: string, duration: number, reason: Reason): KeySet =>
-  modify(keySet, id, (key) =>
-    PooledKeys.rest(key, keySet.now + PooledKeys.boundedBy(keySet.cooldown, duration), reason)
-  )
+/** Starts a cooldown of a key, for the model of a view alone. */
+export const rest = (keySet: KeySet, id: string, duration: number, reason: Reason, view?: View): KeySet => {
+  const until = keySet.now + PooledKeys.boundedBy(keySet.cooldown, duration)
+  const rested = (key: PooledKey): PooledKey => PooledKeys.rest(key, until, reason)
+  return view === undefined
+    ? modify(keySet, id, rested)
+    : modify(ensureRanking(keySet, view), id, (key) => key, ModelRankings.changeOf(view, rested))
+}
 
 export const reweight = (keySet: KeySet, id: string, weight: number): KeySet => {
   const seed = RandomDraw.next(keySet.seed)

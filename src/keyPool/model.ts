@@ -77,12 +77,20 @@ export interface LeaseOptions {
    */
   readonly onCooldown?: "wait" | "fail"
   /**
-   * Whether the call tries another key after a failure of the provider: it takes no key whose own latest calls have failed. A key that has
-   * not succeeded since then gets one such call until that succeeds, so that an outage does not double the requests. @default false
+   * Whether the call tries another key after a failure of the provider: it takes no key whose own latest calls have failed, and one that
+   * returns from failures or a refusal only where there is no other. A key that has not succeeded since then gets one such call until that
+   * succeeds, so that an outage does not double the requests. @default false
    *
    * @since 0.2.0
    */
   readonly failover?: boolean
+  /**
+   * What related calls have in common, such as the id of their conversation. A pool with the option `affinity` prefers the same key for
+   * them; every other one ignores it. @default none
+   *
+   * @since 0.2.0
+   */
+  readonly affinity?: string
   /**
    * How long ago the caller arrived, when it waits again: it waits before callers that arrived later. A pool in Redis queues it as
    * a new caller. @default zero
@@ -170,7 +178,8 @@ export interface Service {
   readonly unsafeTryReserve?: (
     clock: Clock.Clock,
     exclude?: ReadonlySet<string>,
-    failover?: boolean
+    failover?: boolean,
+    affinity?: string
   ) => UnsafeLease | undefined
   /**
    * Does what `rest` does, at once. See `unsafeTryReserve`.
@@ -179,11 +188,43 @@ export interface Service {
    */
   readonly unsafeRest?: (clock: Clock.Clock, id: string, duration: Duration.DurationInput) => void
   /**
+   * Whether the pool uses the `affinity` of calls; otherwise they compute none. @default false
+   *
+   * @since 0.2.0
+   */
+  readonly usesAffinity?: boolean
+  /**
    * The number of accounts to which the keys belong: quota groups, and keys without one. See `unsafeTryReserve`.
    *
    * @since 0.2.0
    */
   readonly unsafeAccounts?: () => number
+  /**
+   * The pool for the calls to one model, where several models use the same keys. What a key has in flight, its limits and weight, its
+   * refusals, and `disable`, `enable`, `add` and `remove` are those of the key, whichever model it is used for. A rate limit, failures of
+   * the provider, a cooldown by `rest`, and what only concerns the model (403) are those of the key with this model: other models use
+   * the key as before. The calls of all models wait in one queue, each for its own keys.
+   *
+   * Pools of the same `model` share what is known. Absent in the pool of a model.
+   *
+   * @since 0.2.0
+   */
+  readonly forModel?: (model: string, options?: ModelViewOptions) => Service
+}
+
+/**
+ * Options of the pool for one model.
+ *
+ * @since 0.2.0
+ * @category model
+ */
+export interface ModelViewOptions {
+  /** The ids of the keys that the model uses. @default all keys, also those that are added later */
+  readonly keys?: ReadonlySet<string>
+  /** The name in status and errors. @default the name of the pool */
+  readonly name?: string
+  /** Whether calls of one conversation prefer the same key. @default as in the options of the pool */
+  readonly affinity?: boolean
 }
 
 /**
@@ -266,6 +307,22 @@ export interface CooldownOptions extends Omit<Backoff, "jitter"> {
 }
 
 /**
+ * The affinity of conversations to keys, by weighted rendezvous hashing: conversations spread over the keys in proportion to the weights,
+ * those of a key that is not ready move to others until it is, and no other conversation moves. The strategy picks the key where a call has
+ * no affinity.
+ *
+ * @since 0.2.0
+ * @category constructors
+ */
+export interface AffinityOptions {
+  /**
+   * A key with this many times its share of the calls in flight gets no more: the next key of the conversation is used. At least 1. The
+   * nearer to 1, the more evenly calls spread, and the less they stay with their key. @default 1.25
+   */
+  readonly bound?: number
+}
+
+/**
  * The keys of a pool, their order of use, and how long a call waits for one.
  *
  * @since 0.1.0
@@ -277,6 +334,13 @@ export interface Options {
   readonly keys: ReadonlyArray<KeyInput>
   /** @default `leastLoaded` */
   readonly strategy?: Strategy
+  /**
+   * Prefers the same key for all calls of one conversation, so that they find their prompt in the cache of the provider.
+   * @default false
+   *
+   * @since 0.2.0
+   */
+  readonly affinity?: boolean | AffinityOptions
   /** The longest wait of a call for a key. @default "30 seconds" */
   readonly maxWait?: Duration.DurationInput
   /**

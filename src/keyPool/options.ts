@@ -17,16 +17,24 @@ export interface Checked<A> {
 export interface Settings extends CooldownSettings {
   readonly maxWait: number
   readonly maxQueueLength: number
+  /** The bound of the load of a key that the affinity picks; undefined without affinity. */
+  readonly affinityBound: number | undefined
 }
 
 /** The backoff of cooldowns after rate limits without a Retry-After. */
 export const cooldownBackoff = { base: "1 second", max: "60 seconds" } as const
 
+/** The default bound of the load of a key that the affinity picks. */
+export const affinityBound = 1.25
+
 export const settings = (options: Options): Checked<Settings> => {
   const checks = Checks.make()
   const { faults, millis } = checks
   const { cooldown = {} } = options
+  const affinity = options.affinity === true ? {} : options.affinity
+  const bound = affinity === false ? undefined : affinity && (affinity.bound ?? affinityBound)
   const value = {
+    affinityBound: bound && checks.number("affinity.bound", bound, bound >= 1, "a number of at least 1"),
     maxWait: millis("maxWait", options.maxWait ?? "30 seconds", Checks.anyLength),
     maxQueueLength: Checks.queueLength(checks.number, options.maxQueueLength),
     ...Backoffs.growthOf(checks, "cooldown", cooldown, cooldownBackoff, Checks.positive),

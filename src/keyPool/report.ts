@@ -4,18 +4,25 @@ import type { KeyStatus, PoolStatus, State } from "./model.js"
 import { KeyPoolExhaustedError, RateLimitError } from "../vocabulary/LLMError.js"
 import * as KeySets from "./keySet.js"
 import type { KeySet } from "./keySet.js"
-import type { PooledKey } from "./key.js"
+import type { PooledKey, View } from "./key.js"
 import type { Denied } from "./state.js"
 import * as SlidingWindow from "../internal/slidingWindow.js"
 
 /** `epoch` is the wall-clock time at which the time of the set was 0. */
-export const status = (provider: string, keySet: KeySet, waiting: number, epoch: number): PoolStatus => ({
+export const status = (
+  provider: string,
+  keySet: KeySet,
+  view: View | undefined,
+  waiting: number,
+  epoch: number
+): PoolStatus => ({
   provider,
-  keys: KeySets.keys(keySet).map((key) => statusOf(key, keySet.now, epoch)),
+  keys: KeySets.keys(keySet, view).map((key) => statusOf(key, KeySets.asSeen(keySet, key, view), keySet.now, epoch)),
   waiting
 })
 
-const statusOf = (key: PooledKey, now: number, epoch: number): KeyStatus => {
+/** `seen`: the key with what is known of it with the model of a view. */
+const statusOf = (key: PooledKey, seen: PooledKey, now: number, epoch: number): KeyStatus => {
   const { inFlight, latency, maxConcurrency, weight } = key
   const { requestsPerSecond, quotaGroup } = key.key
   return {
@@ -24,8 +31,8 @@ const statusOf = (key: PooledKey, now: number, epoch: number): KeyStatus => {
     ...(maxConcurrency === undefined ? {} : { maxConcurrency }),
     ...(requestsPerSecond === undefined ? {} : { requestsPerSecond }),
     ...(quotaGroup === undefined ? {} : { quotaGroup }),
-    state: stateOf(key, now, epoch),
-    halfOpen: key.health.halfOpen !== undefined,
+    state: stateOf(seen, key.health.restUntil > seen.health.restUntil ? key : seen, now, epoch),
+    halfOpen: key.health.halfOpen !== undefined || seen.health.halfOpen !== undefined,
     inFlight,
     ...(key.starts === undefined ? {} : { recentStarts: SlidingWindow.expire(key.starts, now).used }),
     loadFactor: inFlight / (maxConcurrency ?? weight),
@@ -36,13 +43,14 @@ const statusOf = (key: PooledKey, now: number, epoch: number): KeyStatus => {
   }
 }
 
-const stateOf = (key: PooledKey, now: number, epoch: number): State => {
-  const { reason, restUntil } = key.health
+/** `rested`: the key with its longest cooldown. */
+const stateOf = ({ availability }: PooledKey, rested: PooledKey, now: number, epoch: number): State => {
+  const { reason, restUntil } = rested.health
   const rest = {
     remaining: Duration.millis(restUntil - now),
     ...(restUntil === Infinity ? {} : { until: Math.ceil(epoch + restUntil) })
   }
-  switch (key.availability) {
+  switch (availability) {
     case "ready":
       return { _tag: "Ready" }
     case "capped":

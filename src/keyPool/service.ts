@@ -1,16 +1,27 @@
 /** A pool of keys as a service: transitions of its state, and leases that are settled exactly once. */
 import type { Clock } from "effect"
 import { Cause, Duration, Effect, Either, Option, Random } from "effect"
-import type { InvalidPoolError, KeyInput, LeaseOptions, NoKeyError, Options, Service, UnsafeLease } from "./model.js"
+import type {
+  InvalidPoolError,
+  KeyInput,
+  LeaseOptions,
+  ModelViewOptions,
+  NoKeyError,
+  Options,
+  Service,
+  UnsafeLease
+} from "./model.js"
 import type { Strategy, Verdict } from "./model.js"
 import * as PoolOptions from "./options.js"
 import type { KeySet } from "./keySet.js"
 import * as KeySets from "./keySet.js"
-import type { KeyReservation } from "./key.js"
+import type { KeyReservation, View } from "./key.js"
+import type { Affinity } from "./ranking.js"
 import type { AcquireRequest, PoolState } from "./state.js"
 import * as Pool from "./state.js"
 import { denial, queueFull, status } from "./report.js"
 import { synchronously } from "../internal/clock.js"
+import * as Rendezvous from "../internal/rendezvous.js"
 import type { Interruptibly, SharedState } from "../internal/waitQueue.js"
 import * as WaitQueue from "../internal/waitQueue.js"
 
@@ -40,10 +51,18 @@ const neutral: Verdict = { _tag: "Neutral" }
 
 const makeService = (
   provider: string,
-  { maxQueueLength, maxWait }: PoolOptions.Settings,
+  settings: PoolOptions.Settings,
   dependencies: Dependencies,
-  { step, timeOf, unsafeGet, unsafeStep, waitInQueue }: SharedState<PoolState>
+  shared: SharedState<PoolState>,
+  ofModel?: View
 ): Service => {
+  let view = ofModel
+  const affinityOf = (affinity: string | undefined): Affinity | undefined =>
+    affinity === undefined || affinityBound === undefined
+      ? undefined
+      : { hash: Rendezvous.hash(affinity), bound: affinityBound }
+  const { affinityBound, maxQueueLength, maxWait } = settings
+  const { step, timeOf, unsafeGet, unsafeStep, waitInQueue } = shared
   /** Reserves a key, waiting if necessary, and continues with it: in one step where a key is ready. */
   const withReservation = <A, E, R>(
     options: LeaseOptions | undefined,
@@ -56,7 +75,9 @@ const makeService = (
       exclude: options?.exclude ?? noExclusions,
       deadline: now + maxWaitMillis,
       waitsForCooldown: options?.onCooldown !== "fail",
-      isFailover: options?.failover === true
+      isFailover: options?.failover === true,
+      view,
+      affinity: affinityOf(options?.affinity)
     })
 
     const conclude = (answer: Pool.Answer): Effect.Effect<A, E | NoKeyError, R> => {
@@ -69,7 +90,7 @@ const makeService = (
       (answer) =>
         answer._tag !== "NotQueued"
           ? conclude(answer)
-          : Pool.waiting(unsafeGet()) >= maxQueueLength
+          : Pool.waiting(unsafeGet(), view) >= maxQueueLength
             ? Effect.fail(queueFull(provider, maxQueueLength))
             : Effect.uninterruptible(
                 waitInQueue<Pool.Answer, A, E | NoKeyError, R, Pool.Place>(
@@ -134,7 +155,10 @@ const makeService = (
 
   const unsafeRest: NonNullable<Service["unsafeRest"]> = (clock, id, duration) =>
     unsafeStep(clock, (state, now) =>
-      Pool.change(state, now, (keySet) => [undefined, KeySets.rest(keySet, id, Duration.toMillis(duration), "resting")])
+      Pool.change(state, now, (keySet) => [
+        undefined,
+        KeySets.rest(keySet, id, Duration.toMillis(duration), "resting", view)
+      ])
     )
 
   return {
@@ -165,14 +189,20 @@ const makeService = (
         const state = unsafeGet()
         const now = timeOf(clock)
         const keySet = KeySets.advance(state.keySet, now)
-        return status(provider, keySet, Pool.waiting(state), clock.unsafeCurrentTimeMillis() - now)
+        return status(provider, keySet, view, Pool.waiting(state, view), clock.unsafeCurrentTimeMillis() - now)
       })
     ),
-    keys: Effect.sync(() => KeySets.keys(unsafeGet().keySet).map(({ key }) => key)),
+    keys: Effect.sync(() => KeySets.keys(unsafeGet().keySet, view).map(({ key }) => key)),
     add: (input) =>
       Effect.flatMap(
         changeKeys((keySet) => addKey(keySet, input)),
-        Either.mapLeft(dependencies.invalid)
+        Either.match({
+          onLeft: (faults) => Effect.fail(dependencies.invalid(faults)),
+          onRight: (id) => {
+            if (view?.keys !== undefined) view = { ...view, keys: new Set(view.keys).add(id) }
+            return Effect.succeed(id)
+          }
+        })
       ),
     remove: (id) => changeKey(id, (keySet) => KeySets.remove(keySet, id)),
     reweight: (id, weight) =>
@@ -185,24 +215,47 @@ const makeService = (
     enable: (id) => changeKey(id, (keySet) => KeySets.enable(keySet, id)),
     disable: (id) => changeKey(id, (keySet) => KeySets.disable(keySet, id)),
     rest: (id, duration) => synchronously((clock) => unsafeRest(clock, id, duration)),
-    unsafeTryReserve: (clock, exclude = noExclusions, isFailover = false) => {
-      const answer = unsafeStep(clock, (state, now) => Pool.tryAcquire(state, now, immediate(exclude, isFailover)))
+    unsafeTryReserve: (clock, exclude = noExclusions, isFailover = false, affinity) => {
+      const request = immediate(exclude, isFailover, view, affinityOf(affinity))
+      const answer = unsafeStep(clock, (state, now) => Pool.tryAcquire(state, now, request))
       return answer._tag === "Granted" ? makeLease(answer.reservation) : undefined
     },
+    usesAffinity: affinityBound !== undefined,
     unsafeRest,
-    unsafeAccounts: () => KeySets.accounts(unsafeGet().keySet)
+    unsafeAccounts: () => KeySets.accounts(unsafeGet().keySet, view),
+    ...(ofModel === undefined
+      ? {
+          forModel: (model: string, options: ModelViewOptions = {}) =>
+            makeService(options.name ?? provider, withAffinity(settings, options.affinity), dependencies, shared, {
+              model,
+              keys: options.keys
+            })
+        }
+      : {})
   }
 }
+
+const withAffinity = (settings: PoolOptions.Settings, affinity: boolean | undefined): PoolOptions.Settings =>
+  affinity === undefined
+    ? settings
+    : { ...settings, affinityBound: affinity ? (settings.affinityBound ?? PoolOptions.affinityBound) : undefined }
 
 const millisOf = (duration: Duration.DurationInput | undefined, otherwise: number): number =>
   duration === undefined ? otherwise : Duration.toMillis(duration)
 
 /** A request of a call that does not wait. */
-const immediate = (exclude: ReadonlySet<string>, isFailover: boolean): AcquireRequest => ({
+const immediate = (
+  exclude: ReadonlySet<string>,
+  isFailover: boolean,
+  view: View | undefined,
+  affinity: Affinity | undefined
+): AcquireRequest => ({
   exclude,
   deadline: -Infinity,
   waitsForCooldown: false,
-  isFailover
+  isFailover,
+  view,
+  affinity
 })
 
 const addKey = (keySet: KeySet, input: KeyInput): readonly [Either.Either<string, ReadonlyArray<string>>, KeySet] => {

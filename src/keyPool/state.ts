@@ -6,9 +6,11 @@
  */
 import { Data, HashMap, Option, Order, SortedMap } from "effect"
 import type { Verdict } from "./model.js"
-import type { KeySet, Summary } from "./keySet.js"
+import type { KeySet } from "./keySet.js"
 import * as KeySets from "./keySet.js"
-import type { KeyReservation, PooledKey } from "./key.js"
+import type { KeyReservation, PooledKey, View } from "./key.js"
+import type { Affinity, Summary } from "./ranking.js"
+import { wakeAtOf } from "./ranking.js"
 import type { Wakeup, Step as StepOf, NotQueued, Waiting } from "../internal/waitQueue.js"
 import { noWakeup, notQueued } from "../internal/waitQueue.js"
 
@@ -21,6 +23,9 @@ export interface AcquireRequest {
   readonly waitsForCooldown: boolean
   /** Whether the call tries another key after a failure of the provider: it takes no failing key. */
   readonly isFailover?: boolean
+  /** Absent for a call that is not made for a model. */
+  readonly view?: View | undefined
+  readonly affinity?: Affinity | undefined
 }
 
 export interface Granted {
@@ -65,6 +70,12 @@ interface Waiter extends AcquireRequest {
   readonly wakeup: Wakeup
 }
 
+/** The calls of one model that wait. */
+interface WaitingView {
+  readonly view: View | undefined
+  readonly waiting: number
+}
+
 /** When a waiting call is refused. */
 type DeadlineKey = readonly [deadline: number, ticket: number]
 
@@ -72,6 +83,8 @@ export interface PoolState {
   readonly keySet: KeySet
   /** Waiting calls in order of arrival. */
   readonly queue: SortedMap.SortedMap<Place, Waiter>
+  /** How many of them see the keys in the same way, by model. */
+  readonly views: ReadonlyMap<string | undefined, WaitingView>
   /** Waiting calls that do not take every key, so that they can be refused while others still wait. */
   readonly restricted: SortedMap.SortedMap<Place, Waiter>
   /** Waiting calls with a finite deadline, the earliest first. */
@@ -89,6 +102,7 @@ export type Step<A> = StepOf<A, PoolState>
 export const make = (keySet: KeySet): PoolState => ({
   keySet,
   queue: SortedMap.empty(byArrival),
+  views: new Map(),
   restricted: SortedMap.empty(byArrival),
   deadlines: SortedMap.empty(Order.tuple(Order.number, Order.number)),
   answers: HashMap.empty(),
@@ -102,13 +116,14 @@ export const tryAcquire = (
   now: number,
   request: AcquireRequest
 ): Step<Granted | Denied | NotQueued> => {
-  const [wakeups, state] = serveWaiters(before, KeySets.advance(before.keySet, now))
-  const winner = KeySets.winner(state.keySet, request.exclude, request.isFailover)
+  const { affinity, exclude, isFailover, view } = request
+  const [wakeups, state] = serveWaiters(before, KeySets.prepare(KeySets.advance(before.keySet, now), view))
+  const winner = KeySets.winner(state.keySet, exclude, isFailover, view, affinity)
   if (winner !== undefined) {
-    const [reservation, keySet] = KeySets.reserve(state.keySet, winner, request.isFailover)
+    const [reservation, keySet] = KeySets.reserve(state.keySet, winner, isFailover, view)
     return [{ value: { _tag: "Granted", reservation }, wakeups }, withKeySet(state, keySet)]
   }
-  const summary = KeySets.summarize(state.keySet, request.exclude)
+  const summary = KeySets.summarize(state.keySet, exclude, view)
   return cannotSucceed(summary, request, state.keySet.now)
     ? [{ value: denied(summary, state.keySet.now), wakeups }, state]
     : [{ value: notQueued, wakeups }, state]
@@ -195,8 +210,8 @@ export const change = <A>(before: PoolState, now: number, f: (keySet: KeySet) =>
   return [{ value, wakeups }, state]
 }
 
-/** The number of waiting calls. */
-export const waiting = (state: PoolState): number => SortedMap.size(state.queue)
+/** The number of calls of a view that wait. */
+export const waiting = ({ views }: PoolState, view: View | undefined): number => views.get(view?.model)?.waiting ?? 0
 
 type StateUpdate = readonly [wakeups: ReadonlyArray<Wakeup>, state: PoolState]
 
@@ -206,12 +221,10 @@ const withoutValue = ([wakeups, state]: StateUpdate): Step<void> => [{ value: un
 const serveWaiters = (before: PoolState, keySet: KeySet): StateUpdate => {
   const state = withKeySet(before, keySet)
   if (SortedMap.size(state.queue) === 0) return [noWakeup, state]
-  const isChanged = keySet.heap !== before.keySet.heap
+  const isChanged = keySet.all !== before.keySet.all
   const [granted, served] = isChanged ? grant(state) : [noWakeup, state]
   const [expired, timely] = expire(served)
-  const [refused, left] = isChanged
-    ? refuse(timely, KeySets.summarize(before.keySet, noExclusions))
-    : [noWakeup, timely]
+  const [refused, left] = isChanged ? refuse(timely, before.keySet) : [noWakeup, timely]
   const [woken, scheduled] = scheduleTimer(left)
   return [[...granted, ...expired, ...refused, ...woken], scheduled]
 }
@@ -219,6 +232,7 @@ const serveWaiters = (before: PoolState, keySet: KeySet): StateUpdate => {
 const withKeySet = (state: PoolState, keySet: KeySet): PoolState => ({
   keySet,
   queue: state.queue,
+  views: state.views,
   restricted: state.restricted,
   deadlines: state.deadlines,
   answers: state.answers,
@@ -232,7 +246,7 @@ const grant = (before: PoolState): StateUpdate => {
   const wakeups: Array<Wakeup> = []
   let state = before
   for (const waiter of SortedMap.values(before.queue)) {
-    if (!KeySets.hasReady(state.keySet)) break
+    if (!canGrant(state)) break
     const answered = grantTo(state, waiter)
     if (answered === undefined) continue
     state = answered
@@ -241,16 +255,22 @@ const grant = (before: PoolState): StateUpdate => {
   return [wakeups, state]
 }
 
+/** Whether a key is ready that a waiting call could use. */
+const canGrant = ({ keySet, views }: PoolState): boolean => {
+  for (const { view } of views.values()) if (KeySets.hasReady(keySet, view)) return true
+  return false
+}
+
 /** Grants a key to a waiting call; undefined where none is ready that it uses. */
 const grantTo = (state: PoolState, waiter: Waiter): PoolState | undefined => {
   let winner: PooledKey | undefined
   try {
-    winner = KeySets.winner(state.keySet, waiter.exclude)
+    winner = KeySets.winner(state.keySet, waiter.exclude, false, waiter.view, waiter.affinity)
   } catch (defect) {
     return resolve(state, waiter, { _tag: "Broken", defect })
   }
   if (winner === undefined) return undefined
-  const [reservation, keySet] = KeySets.reserve(state.keySet, winner)
+  const [reservation, keySet] = KeySets.reserve(state.keySet, winner, false, waiter.view)
   return resolve(withKeySet(state, keySet), waiter, { _tag: "Granted", reservation })
 }
 
@@ -260,20 +280,19 @@ const expire = (before: PoolState): StateUpdate => {
   let state = before
   for (const waiter of SortedMap.values(before.deadlines)) {
     if (waiter.deadline > state.keySet.now) break
-    state = resolve(state, waiter, denied(KeySets.summarize(state.keySet, waiter.exclude), state.keySet.now))
+    state = resolve(state, waiter, denied(summaryFor(state.keySet, waiter), state.keySet.now))
     wakeups.push(waiter.wakeup)
   }
   return [wakeups, state]
 }
 
 /** Refuses the waiting calls that can no longer get a key in time. */
-const refuse = (before: PoolState, earlier: Summary): StateUpdate => {
+const refuse = (before: PoolState, earlier: KeySet): StateUpdate => {
   const wakeups: Array<Wakeup> = []
   let state = before
-  const { awaited, soonest } = KeySets.summarize(before.keySet, noExclusions)
-  const isWorse = earlier.awaited > 0 || KeySets.wakeAtOf(earlier.soonest) < KeySets.wakeAtOf(soonest)
-  for (const waiter of SortedMap.values(awaited === 0 && isWorse ? before.queue : before.restricted)) {
-    const summary = KeySets.summarize(state.keySet, waiter.exclude)
+  const isWorse = isWorseForAny(before, earlier)
+  for (const waiter of SortedMap.values(isWorse ? before.queue : before.restricted)) {
+    const summary = summaryFor(state.keySet, waiter)
     if (cannotSucceed(summary, waiter, state.keySet.now)) {
       state = resolve(state, waiter, denied(summary, state.keySet.now))
       wakeups.push(waiter.wakeup)
@@ -281,6 +300,20 @@ const refuse = (before: PoolState, earlier: Summary): StateUpdate => {
   }
   return [wakeups, state]
 }
+
+/** Whether the calls of a view have less to wait for than before. */
+const isWorseForAny = ({ keySet, views }: PoolState, earlier: KeySet): boolean => {
+  for (const { view } of views.values()) {
+    const { awaited, soonest } = KeySets.summarize(keySet, noExclusions, view)
+    if (awaited > 0) continue
+    const before = KeySets.summarize(earlier, noExclusions, view)
+    if (before.awaited > 0 || wakeAtOf(before.soonest) < wakeAtOf(soonest)) return true
+  }
+  return false
+}
+
+const summaryFor = (keySet: KeySet, { exclude, view }: AcquireRequest): Summary =>
+  KeySets.summarize(keySet, exclude, view)
 
 const resolve = (state: PoolState, waiter: Waiter, value: Answer): PoolState => ({
   ...removeWaiter(state, waiter),
@@ -292,6 +325,7 @@ const addWaiter = (state: PoolState, waiter: Waiter): PoolState => {
   return {
     ...state,
     queue: SortedMap.set(state.queue, waiter.place, waiter),
+    views: SortedMap.has(state.queue, waiter.place) ? state.views : viewsWith(state, waiter, 1),
     restricted: isRestricted ? SortedMap.set(state.restricted, waiter.place, waiter) : state.restricted,
     deadlines: waiter.deadline < Infinity ? SortedMap.set(state.deadlines, waiter.deadlineKey, waiter) : state.deadlines
   }
@@ -300,9 +334,25 @@ const addWaiter = (state: PoolState, waiter: Waiter): PoolState => {
 const removeWaiter = (state: PoolState, waiter: Waiter): PoolState => ({
   ...state,
   queue: SortedMap.remove(state.queue, waiter.place),
+  views: viewsWith(state, waiter, -1),
   restricted: SortedMap.remove(state.restricted, waiter.place),
   deadlines: SortedMap.remove(state.deadlines, waiter.deadlineKey)
 })
+
+const viewsWith = ({ views }: PoolState, { view }: Waiter, change: number): PoolState["views"] => {
+  const after = new Map(views)
+  const waiting = (views.get(view?.model)?.waiting ?? 0) + change
+  if (waiting === 0) after.delete(view?.model)
+  else after.set(view?.model, { view, waiting })
+  return after
+}
+
+/** When time alone first changes a key for a waiting call. */
+const wakeAt = ({ keySet, views }: PoolState): number => {
+  let at = Infinity
+  for (const { view } of views.values()) at = Math.min(at, KeySets.wakeAt(keySet, view))
+  return at
+}
 
 /**
  * Gives the timer to one waiting call, so that a pool has at most one timer and a key that becomes ready by time alone wakes one
@@ -314,7 +364,7 @@ const scheduleTimer = (state: PoolState, awake?: Place): StateUpdate => {
     onNone: () => Infinity,
     onSome: ([[deadline]]) => deadline
   })
-  const at = Math.min(KeySets.wakeAtOf(KeySets.summarize(state.keySet, noExclusions).soonest), firstDeadline)
+  const at = Math.min(wakeAt(state), firstDeadline)
   const last = Option.getOrUndefined(SortedMap.lastOption(state.queue))
   if (last === undefined || at === Infinity) {
     return [noWakeup, state.timer === undefined ? state : { ...state, timer: undefined }]
@@ -331,12 +381,12 @@ const scheduleTimer = (state: PoolState, awake?: Place): StateUpdate => {
 /** Whether it is certain that no key will be ready in time. */
 const cannotSucceed = (summary: Summary, request: AcquireRequest, now: number): boolean => {
   if (request.deadline <= now || (!request.waitsForCooldown && summary.busy === 0)) return true
-  return summary.awaited === 0 && KeySets.wakeAtOf(summary.soonest) > request.deadline
+  return summary.awaited === 0 && wakeAtOf(summary.soonest) > request.deadline
 }
 
 const denied = (summary: Summary, now: number): Denied => ({
   _tag: "Denied",
   busy: summary.busy,
   limited: summary.limited,
-  readyIn: summary.soonest === undefined ? undefined : Math.max(0, KeySets.wakeAtOf(summary.soonest) - now)
+  readyIn: summary.soonest === undefined ? undefined : Math.max(0, wakeAtOf(summary.soonest) - now)
 })

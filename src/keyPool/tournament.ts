@@ -85,6 +85,20 @@ const final = <A>(
 export const winnerWithout = <A>(heap: Tournament<A>, slots: ReadonlyArray<number>): A | undefined =>
   slots.length === 0 ? winner(heap) : winnerOf(heap.rules, slots.reduce(remove, heap).root)
 
+/** The first of the entries of all slots but these, in the order of the matches, that satisfies the predicate. */
+export const firstWithout = <A extends { readonly slot: number }>(
+  heap: Tournament<A>,
+  slots: ReadonlyArray<number>,
+  predicate: (entry: A) => boolean
+): A | undefined => {
+  let rest = slots.reduce(remove, heap)
+  for (;;) {
+    const first = winner(rest)
+    if (first === undefined || predicate(first)) return first
+    rest = remove(rest, first.slot)
+  }
+}
+
 const sideOf = <Side, A>(sides: Sides<Side, A>, index: number): Side | undefined =>
   index === 0 ? sides.first : index === 1 ? sides.second : index === 2 ? sides.third : sides.fourth
 

@@ -12,17 +12,22 @@ import * as Errors from "../vocabulary/LLMError.js"
  * - `Failed`: the provider failed or did not answer. Calls prefer other keys; after several failures the key is cooled.
  * - `Neutral`: no effect.
  *
+ * In a pool that several models share (`Service.forModel`), `RateLimited` and `Failed` concern the key with the model of the call.
+ * `OutOfQuota` and `Refused` concern the key with every model, unless they are `modelOnly`.
+ *
  * @since 0.1.0
  * @category verdicts
  */
 export type Verdict = Data.TaggedEnum<{
   Served: { readonly latency?: number }
   RateLimited: { readonly retryAfter?: Duration.Duration }
-  OutOfQuota: { readonly retryAfter?: Duration.Duration }
-  Refused: {}
+  OutOfQuota: { readonly retryAfter?: Duration.Duration; readonly modelOnly?: boolean }
+  Refused: { readonly modelOnly?: boolean }
   Failed: {}
   Neutral: {}
 }>
+
+const { $is, $match, Failed, Neutral, OutOfQuota, RateLimited, Refused, Served } = Data.taggedEnum<Verdict>()
 
 /**
  * Constructs verdicts, such as `Verdict.Served({ latency: 120 })`, and matches them.
@@ -30,12 +35,21 @@ export type Verdict = Data.TaggedEnum<{
  * @since 0.1.0
  * @category verdicts
  */
-export const Verdict = Data.taggedEnum<Verdict>()
+export const Verdict = {
+  Served,
+  RateLimited,
+  OutOfQuota,
+  Refused: (options: { readonly modelOnly?: boolean } = {}) => Refused(options),
+  Failed,
+  Neutral,
+  $is,
+  $match
+}
 
 /**
  * The verdict of a failure: `RateLimited` for a provider's `RateLimitError`, `OutOfQuota` for `QuotaExceededError`, `Refused` for
- * `AuthenticationError` and `PermissionError`, `Failed` for `ProviderUnavailableError`, `NetworkError`, `TimeoutError` and
- * `StreamInterruptedError`, and `Neutral` for everything else.
+ * `AuthenticationError` and, `modelOnly`, for `PermissionError`, `Failed` for `ProviderUnavailableError`, `NetworkError`,
+ * `TimeoutError` and `StreamInterruptedError`, and `Neutral` for everything else.
  *
  * @since 0.1.0
  * @category verdicts
@@ -46,10 +60,11 @@ export const verdictOf = (error: unknown): Verdict => {
     case "RateLimitError":
       return error.source === "provider" ? Verdict.RateLimited(retryAfter(error)) : Verdict.Neutral()
     case "QuotaExceededError":
-      return Verdict.OutOfQuota(retryAfter(error))
+      return Verdict.OutOfQuota({ ...retryAfter(error), ...(error.modelOnly === true ? { modelOnly: true } : {}) })
     case "AuthenticationError":
-    case "PermissionError":
       return Verdict.Refused()
+    case "PermissionError":
+      return Verdict.Refused({ modelOnly: true })
     case "ProviderUnavailableError":
     case "NetworkError":
     case "TimeoutError":

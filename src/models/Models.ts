@@ -1,5 +1,6 @@
 /**
- * The models of a `provider.json`, each with its own keys, limits and retries.
+ * The models of a `provider.json`, each with its own keys, limits and retries. A key that several of them list is one key: its limits and
+ * its refusals are those of all of them.
  *
  * ```json
  * {
@@ -75,8 +76,9 @@ export const make = (
 ): Effect.Effect<Service, InvalidPoolError | InvalidLimitError | ConfigError.ConfigError, HttpClient.HttpClient> =>
   Effect.gen(function* () {
     const environment = yield* Environment.defaults
-    const plans = yield* Effect.forEach(file.models, (entry) => LiveModel.plan(entry, options, environment))
-    const models = new Map(plans.map(({ model }) => [Catalogue.idOf(model.entry), model]))
+    const {
+      after: { models }
+    } = yield* LiveModel.plan(file.models, options, environment, LiveModel.none)
     const groups = yield* Effect.forEach(file.groups, (entry) =>
       LiveGroup.plan(entry, models, (model) => models.get(model)?.llm)
     )
@@ -136,7 +138,7 @@ export const layerFile = (
  * begins, and finishes there even when the file changes meanwhile. A call to a removed name fails with `ModelNotFoundError`.
  *
  * A model whose entry has not changed keeps all its state. When the entry changes, the key pool is kept: cooldowns continue, new
- * keys are added, and removed keys get no more calls; only a changed `base_url`, `type`, `preset` or `headers` starts a new pool.
+ * keys are added, and removed keys get no more calls; only a changed base URL starts a new pool.
  * Changed limits start with what is left under the old ones. Percentiles start again.
  *
  * A group keeps its state while its entry is the same and each member has the same endpoint, protocol, defaults, context window

@@ -18,6 +18,7 @@ export interface Fields {
   /** A positive whole number. */
   readonly whole: (field: string) => number | undefined
   readonly notNegative: (field: string) => number | undefined
+  readonly flag: (field: string) => boolean | undefined
 }
 
 const missingVariable = "names an environment variable that is not set"
@@ -46,7 +47,14 @@ export const fieldsOf = (from: Json, path: string, addFault: AddFault, expand: E
     },
     positive: (field) => number(field, (value) => value > 0, "a positive number"),
     whole: (field) => number(field, (value) => value > 0 && Number.isInteger(value), "a positive whole number"),
-    notNegative: (field) => number(field, (value) => value >= 0, "a number that is not negative")
+    notNegative: (field) => number(field, (value) => value >= 0, "a number that is not negative"),
+    flag: (field) => {
+      const value = from[field]
+      if (value === undefined || value === null) return undefined
+      if (typeof value === "boolean") return value
+      addFault(at(field), "expected true or false")
+      return undefined
+    }
   }
 }
 

@@ -11,7 +11,8 @@ const strategies: ReadonlyArray<GroupStrategy> = [
   "latency",
   "cost",
   "failover",
-  "random"
+  "random",
+  "sticky"
 ]
 
 const isStrategy = (text: string): text is GroupStrategy => strategies.some((strategy) => strategy === text)

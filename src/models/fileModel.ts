@@ -1,6 +1,7 @@
 /** The content of a provider.json, parsed and checked. */
 import type { Duration } from "effect"
 import { Schema } from "effect"
+import type { OnDisconnect } from "../call/disconnect.js"
 import type { Protocol } from "../provider/registry.js"
 import type * as ApiKey from "../vocabulary/ApiKey.js"
 import type { Price } from "../vocabulary/price.js"
@@ -41,6 +42,12 @@ export interface ModelEntry {
   readonly contextWindow: number
   /** `timeout` of a whole call, in seconds in the file. */
   readonly timeout: Duration.Duration | undefined
+  /**
+   * `on_disconnect`: what happens to the request of a stream whose consumer leaves. @default "cancel"
+   *
+   * @since 0.2.0
+   */
+  readonly onDisconnect?: OnDisconnect
   /** `default_temperature`. */
   readonly temperature: number | undefined
   /** `model_weight`: its share of the calls of a group. @default 1 */
@@ -51,6 +58,12 @@ export interface ModelEntry {
    * @since 0.2.0
    */
   readonly price?: Price
+  /**
+   * `affinity`: whether the calls of one conversation prefer the same key, see `KeyPool.Options`. @default false
+   *
+   * @since 0.2.0
+   */
+  readonly affinity?: boolean
 }
 
 /**
@@ -59,7 +72,15 @@ export interface ModelEntry {
  * @since 0.1.0
  * @category model
  */
-export type GroupStrategy = "least-loaded" | "weighted" | "round-robin" | "latency" | "cost" | "failover" | "random"
+export type GroupStrategy =
+  | "least-loaded"
+  | "weighted"
+  | "round-robin"
+  | "latency"
+  | "cost"
+  | "failover"
+  | "random"
+  | "sticky"
 
 /**
  * A member of a group.

@@ -31,7 +31,12 @@ const readRates = (from: Json, fields: Fields, { addFault }: Context): Rates => 
   }
 }
 
-const warnOfUnknownFields = (from: Json, path: string, known: ReadonlySet<string>, { addWarning }: Context): void => {
+export const warnOfUnknownFields = (
+  from: Json,
+  path: string,
+  known: ReadonlySet<string>,
+  { addWarning }: Context
+): void => {
   for (const field of Object.keys(from)) if (!known.has(field)) addWarning(`${path}.${field}: unknown field`)
 }
 

@@ -10,6 +10,7 @@ import type { Expand, Fault, Fields } from "./fileFields.js"
 import { fieldsOf, optional } from "./fileFields.js"
 import { rates } from "../rateLimiter/options.js"
 import { readGroups, unknownModel } from "./fileGroups.js"
+import { readOnDisconnect } from "./fileDisconnect.js"
 import { readPrice } from "./filePrice.js"
 
 const modelFields: ReadonlySet<string> = new Set([
@@ -25,6 +26,7 @@ const modelFields: ReadonlySet<string> = new Set([
   "preset",
   "headers",
   "timeout",
+  "on_disconnect",
   "tokens_per_minute",
   "requests_per_minute",
   "requests_per_day",
@@ -32,7 +34,8 @@ const modelFields: ReadonlySet<string> = new Set([
   "default_temperature",
   "model_weight",
   "aliases",
-  "price"
+  "price",
+  "affinity"
 ])
 
 const seconds = (value: number | undefined): Duration.Duration | undefined =>
@@ -172,7 +175,12 @@ export const readFile = (
       retryDelay: seconds(fields.notNegative("retry_delay")) ?? Duration.seconds(1),
       ...limitsOf(fields),
       contextWindow: fields.whole("context_window") ?? 200_000,
+      ...optional("affinity", fields.flag("affinity")),
       timeout: seconds(fields.positive("timeout")),
+      ...optional(
+        "onDisconnect",
+        readOnDisconnect(entry["on_disconnect"], fields.at("on_disconnect"), { addFault, addWarning, expand })
+      ),
       temperature: fields.notNegative("default_temperature"),
       weight: fields.positive("model_weight") ?? 1,
       ...optional("price", readPrice(entry["price"], fields.at("price"), { addFault, addWarning, expand }))

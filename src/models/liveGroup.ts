@@ -21,14 +21,15 @@ export interface Plan {
   readonly commit: Effect.Effect<void>
 }
 
-const strategies: Readonly<Record<GroupStrategy, Balance.Strategy>> = {
+const strategies: Readonly<Record<GroupStrategy, Balance.Strategy | Balance.Sticky>> = {
   "least-loaded": Balance.leastLoaded,
   weighted: Balance.weighted,
   "round-robin": Balance.roundRobin,
   latency: Balance.latency,
   cost: Balance.cost,
   failover: Balance.failover,
-  random: Balance.random
+  random: Balance.random,
+  sticky: Balance.sticky()
 }
 
 /** The properties of members that a balance reads when it is made. */

@@ -1,18 +1,16 @@
 /**
  * A model in service: its entry, and the state that survives a reload. A new entry takes over what it leaves unchanged: the whole
- * model, or the pool with the state of its keys, or the limiter with its remaining permits.
+ * model, or the limiter with its remaining permits. Its keys are planned together with those of the other models (`sharedKeys.ts`).
  */
 import type { HttpClient } from "@effect/platform"
-import { Duration, Effect, Option } from "effect"
-import type { ApiKey } from "../vocabulary/ApiKey.js"
-import type { InvalidPoolError } from "../keyPool/model.js"
-import type { KeyStatus } from "../keyPool/model.js"
-import { KeyPoolFactory } from "../keyPool/factory.js"
-import * as KeyPool from "../keyPool/KeyPool.js"
+import { Effect, Option } from "effect"
+import type { InvalidPoolError, Service as KeyPoolService } from "../keyPool/model.js"
+import { KeyPool } from "../keyPool/model.js"
 import * as LLM from "../LLM.js"
 import type { Options } from "./model.js"
 import * as NamedClient from "../provider/named.js"
 import { ownProtocol } from "../provider/registry.js"
+import type { Service as Client } from "../wire/providerClient.js"
 import { ProviderClient } from "../wire/providerClient.js"
 import type { ModelEntry } from "./fileModel.js"
 import type { InvalidLimitError } from "../rateLimiter/model.js"
@@ -22,19 +20,30 @@ import type * as Environment from "../provider/environment.js"
 import type { Defaults } from "../call/request.js"
 import { idOf } from "./catalogue.js"
 import { sameValue } from "./equal.js"
+import type { ModelKeys } from "./sharedKeys.js"
+import * as SharedKeys from "./sharedKeys.js"
 
 type EnvironmentDefaults = Effect.Effect.Success<typeof Environment.defaults>
 
 export interface LiveModel {
   readonly entry: ModelEntry
   readonly llm: LLM.Service
-  readonly pool: KeyPool.Service
+  /** Its keys, as its calls see them in the pool of all models that share them. */
+  readonly pool: KeyPoolService
   readonly limiter: RateLimiter.Service
   readonly environment: EnvironmentDefaults
 }
 
-/** The model after a reload, and the effect that changes the pool and limiter it takes over. */
-export interface Plan {
+/** All models in service by their ids. */
+export interface LiveModels {
+  readonly models: ReadonlyMap<string, LiveModel>
+  readonly keys: ReadonlyMap<string, ModelKeys>
+}
+
+export const none: LiveModels = { models: new Map(), keys: new Map() }
+
+/** The model after a reload, and the effect that changes the limiter it takes over. */
+interface Planned {
   readonly model: LiveModel
   readonly commit: Effect.Effect<void>
 }
@@ -72,84 +81,6 @@ const limitsOf = (entry: ModelEntry): RateLimiter.Options => ({
 })
 
 // -------------------------------------------------------------------------------------
-// keys
-// -------------------------------------------------------------------------------------
-
-interface PlannedPool {
-  readonly pool: KeyPool.Service
-  readonly commit: Effect.Effect<void>
-}
-
-/** The remaining cooldown of a key; infinite when the key was disabled for good. */
-const remainingCooldown = ({ state }: KeyStatus): Option.Option<Duration.Duration> =>
-  state._tag === "Cooling" || state._tag === "Disabled" ? Option.some(state.remaining) : Option.none()
-
-/** Copies cooldowns and disabled states from one pool to another. */
-const carryCooldowns = (from: KeyPool.Service, to: KeyPool.Service, ids: ReadonlySet<string>): Effect.Effect<void> =>
-  Effect.flatMap(from.status, ({ keys }) =>
-    Effect.forEach(
-      keys.filter(({ id }) => ids.has(id)),
-      (key) =>
-        Option.match(remainingCooldown(key), {
-          onNone: () => Effect.void,
-          onSome: (remaining) =>
-            Duration.isFinite(remaining) ? to.rest(key.id, remaining) : Effect.asVoid(to.disable(key.id))
-        }),
-      { discard: true }
-    )
-  )
-
-/**
- * Changes the keys of a pool. The keys have been checked, so a refusal is a defect. Keys to add are compared with the pool, not
- * with `before`, because keys can have been added or removed by hand.
- */
-const updateKeys = (pool: KeyPool.Service, before: ReadonlyArray<ApiKey>, after: ReadonlyArray<ApiKey>) =>
-  Effect.flatMap(pool.keys, (keys) => {
-    const [previous, present, next] = [byId(before), byId(keys), byId(after)]
-    const added = after.filter(({ id }) => !present.has(id))
-    const reweighted = after.filter(({ id, weight }) => present.has(id) && previous.get(id)?.weight !== weight)
-    const removed = before.filter(({ id }) => !next.has(id))
-    // New keys first, because a pool without keys would refuse calls meanwhile.
-    return Effect.forEach(added, pool.add, { discard: true }).pipe(
-      Effect.zipRight(Effect.forEach(reweighted, ({ id, weight }) => pool.reweight(id, weight), { discard: true })),
-      Effect.zipRight(Effect.forEach(removed, ({ id }) => pool.remove(id), { discard: true })),
-      Effect.orDie
-    )
-  })
-
-const byId = (keys: ReadonlyArray<ApiKey>): ReadonlyMap<string, ApiKey> => new Map(keys.map((key) => [key.id, key]))
-
-const planPool = (
-  entry: ModelEntry,
-  previous: LiveModel | undefined,
-  isSameEndpoint: boolean
-): Effect.Effect<PlannedPool, InvalidPoolError> => {
-  // Unique, because shared state is stored under it.
-  const options = { provider: idOf(entry), keys: entry.keys }
-  const created = Effect.flatMap(KeyPoolFactory, (make) => make(options))
-  if (previous === undefined || !isSameEndpoint) {
-    return Effect.map(created, (pool) => ({ pool, commit: Effect.void }))
-  }
-  const before = byId(previous.entry.keys)
-  const keptKeys = entry.keys.filter(({ id }) => before.has(id))
-  // A pool can add, remove and reweight keys, but not change the secret or the limits of a key.
-  return keptKeys.every((key) => sameValue({ ...before.get(key.id), weight: key.weight }, key))
-    ? // A pool in memory reports faults before anything is changed.
-      Effect.as(KeyPool.make(options), {
-        pool: previous.pool,
-        commit: updateKeys(previous.pool, previous.entry.keys, entry.keys)
-      })
-    : Effect.map(created, (pool) => ({
-        pool,
-        commit: carryCooldowns(
-          previous.pool,
-          pool,
-          new Set(keptKeys.filter(({ id, value }) => sameValue(before.get(id)?.value, value)).map(({ id }) => id))
-        )
-      }))
-}
-
-// -------------------------------------------------------------------------------------
 // limits
 // -------------------------------------------------------------------------------------
 
@@ -185,21 +116,26 @@ const planLimiter = (
 // -------------------------------------------------------------------------------------
 
 /** Plans a model, reusing the previous one's state when possible. Nothing changes until the plan is committed. */
-export const plan = (
+const planModel = (
   entry: ModelEntry,
+  client: Client,
+  pool: KeyPoolService,
   options: Options,
   environment: EnvironmentDefaults,
-  previous?: LiveModel
-): Effect.Effect<Plan, InvalidPoolError | InvalidLimitError, HttpClient.HttpClient> =>
+  previous: LiveModel | undefined
+): Effect.Effect<Planned, InvalidLimitError> =>
   Effect.gen(function* () {
-    if (previous !== undefined && sameValue(entry, previous.entry) && sameValue(environment, previous.environment)) {
+    if (
+      previous !== undefined &&
+      previous.pool === pool &&
+      sameValue(entry, previous.entry) &&
+      sameValue(environment, previous.environment)
+    ) {
       return { model: previous, commit: Effect.void }
     }
-    const endpoint = endpointOf(entry, options)
-    const isSameEndpoint = previous !== undefined && sameValue(endpoint, endpointOf(previous.entry, options))
-    const client = yield* NamedClient.make(endpoint)
-    const { pool, commit: changeKeys } = yield* planPool(entry, previous, isSameEndpoint)
-    const { limiter, commit: changeLimits } = yield* planLimiter(entry, previous, isSameEndpoint)
+    const isSameEndpoint =
+      previous !== undefined && sameValue(endpointOf(entry, options), endpointOf(previous.entry, options))
+    const { limiter, commit } = yield* planLimiter(entry, previous, isSameEndpoint)
     const total = entry.timeout ?? Option.getOrUndefined(environment.timeout)
     const llm = yield* LLM.make({
       model: entry.model,
@@ -207,17 +143,45 @@ export const plan = (
       defaults: defaultsOf(entry, environment),
       retry: { maxAttempts: entry.attempts, backoff: { base: entry.retryDelay } },
       timeouts: total === undefined ? {} : { total },
+      ...(entry.onDisconnect === undefined ? {} : { onDisconnect: entry.onDisconnect }),
       ...(entry.price === undefined ? {} : { price: entry.price }),
       ...(options.telemetry === undefined ? {} : { telemetry: options.telemetry })
     }).pipe(
       Effect.provideService(ProviderClient, client),
-      Effect.provideService(KeyPool.KeyPool, pool),
+      Effect.provideService(KeyPool, pool),
       Effect.provideService(RateLimiter.RateLimiter, limiter),
       // The name of the pool is the id of the model, and so never that of a provider.
       Effect.orDie
     )
-    return {
-      model: { entry, llm, pool, limiter, environment },
-      commit: Effect.zipRight(changeKeys, changeLimits)
+    return { model: { entry, llm, pool, limiter, environment }, commit }
+  })
+
+/** All models after a reload, and the effect that changes the pools and limiters that they take over. */
+export interface Plan {
+  readonly after: LiveModels
+  readonly commit: Effect.Effect<void>
+}
+
+/** Plans the models of a file, reusing the state of the previous ones when possible. Nothing changes until the plan is committed. */
+export const plan = (
+  entries: ReadonlyArray<ModelEntry>,
+  options: Options,
+  environment: EnvironmentDefaults,
+  previous: LiveModels
+): Effect.Effect<Plan, InvalidPoolError | InvalidLimitError, HttpClient.HttpClient> =>
+  Effect.gen(function* () {
+    const clients = yield* Effect.forEach(entries, (entry) => NamedClient.make(endpointOf(entry, options)))
+    const subjects = entries.map((entry, index) => ({ entry, baseUrl: clients[index]?.baseUrl ?? "" }))
+    const keys = yield* SharedKeys.plan(subjects, previous.keys)
+    const models = new Map<string, LiveModel>()
+    const commits = [keys.commit]
+    for (const [index, entry] of entries.entries()) {
+      const id = idOf(entry)
+      const [client, pool] = [clients[index], keys.byModel.get(id)?.pool]
+      if (client === undefined || pool === undefined) continue
+      const { commit, model } = yield* planModel(entry, client, pool, options, environment, previous.models.get(id))
+      models.set(id, model)
+      commits.push(commit)
     }
+    return { after: { models, keys: keys.byModel }, commit: Effect.all(commits, { discard: true }) }
   })

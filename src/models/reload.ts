@@ -16,14 +16,13 @@ import { fromEffect, sendChat, toChat } from "../call/sending.js"
 import * as LiveModel from "./liveModel.js"
 import * as LiveGroup from "./liveGroup.js"
 
-interface State {
-  readonly models: ReadonlyMap<string, LiveModel.LiveModel>
+interface State extends LiveModel.LiveModels {
   readonly groups: ReadonlyMap<string, LiveGroup.LiveGroup>
   readonly catalogue: Catalogue.Catalogue
 }
 
 const emptyState: State = {
-  models: new Map(),
+  ...LiveModel.none,
   groups: new Map(),
   catalogue: Catalogue.make(
     { models: [], groups: [], aliases: {}, default: undefined, warnings: [] },
@@ -61,10 +60,8 @@ const planReload = (
 ): Effect.Effect<{ readonly after: State; readonly commit: Effect.Effect<void> }, ReloadError, HttpClient.HttpClient> =>
   Effect.gen(function* () {
     const environment = yield* Environment.defaults
-    const plans = yield* Effect.forEach(file.models, (entry) =>
-      LiveModel.plan(entry, options, environment, before.models.get(Catalogue.idOf(entry)))
-    )
-    const models = new Map(plans.map(({ model }) => [Catalogue.idOf(model.entry), model]))
+    const plan = yield* LiveModel.plan(file.models, options, environment, before)
+    const { keys, models } = plan.after
     const member = (name: string): LLMService | undefined => {
       const model = models.get(name)
       return model === undefined ? undefined : memberService(model)
@@ -76,10 +73,11 @@ const planReload = (
     return {
       after: {
         models,
+        keys,
         groups: new Map(groups.map((group) => [group.entry.name, group])),
         catalogue: Catalogue.make(file, [...models.values()], groups, Option.getOrUndefined(environment.model))
       },
-      commit: Effect.forEach([...plans, ...groupPlans], ({ commit }) => commit, { discard: true })
+      commit: Effect.forEach([plan, ...groupPlans], ({ commit }) => commit, { discard: true })
     }
   })
 
@@ -126,7 +124,9 @@ const forwardedCalls = (find: () => Catalogue.Lookup, latest: () => LLMService):
       const found = find()
       return Either.isLeft(found) ? fromEffect(Effect.fail(found.left)) : sendChat(found.right, input, added)
     }),
-    chatStream: toChatStream((request) => Effect.flatMap(current, (llm) => openChat(llm, request))),
+    chatStream: toChatStream(
+      (request) => (finalizers) => Effect.flatMap(current, (llm) => openChat(llm, request)(finalizers))
+    ),
     embed: (request) => Effect.flatMap(current, (llm) => llm.embed(request)),
     listModels: Effect.flatMap(current, (llm) => llm.listModels),
     status: Effect.suspend(() => latest().status),

@@ -60,7 +60,7 @@ export interface Options {
    * By default calls are never faster than what the headers of answers report as remaining lasts, so that the provider refuses none;
    * headers have no effect for longer than a minute, and none where calls of several models or accounts share the limiter. `true` or
    * options also make it slower at once after a refusal, and faster step by step while calls are served. `false` turns all of it
-   * off. With `refill` it is off, and in Redis unless it is set. @default the headers alone
+   * off. With `refill` it is off. In Redis each process adapts by itself. @default the headers alone
    */
   readonly adaptive?: boolean | AdaptiveOptions
 }
@@ -121,7 +121,7 @@ export class CurrentPriority extends Context.Reference<CurrentPriority>()("effec
  * Runs an effect whose calls wait at this priority.
  *
  * Interactive calls that arrive up to `batch.aging` (30 seconds) later pass a batch call; all later ones queue behind it, so it
- * cannot starve. Calls of one priority are served in order of arrival.
+ * cannot starve. Calls of one priority and one client are served in order of arrival.
  *
  * @since 0.1.0
  * @category priorities
@@ -131,6 +131,54 @@ export const withPriority: {
   <A, E, R>(effect: Effect.Effect<A, E, R>, priority: Priority): Effect.Effect<A, E, R>
 } = dual(2, <A, E, R>(effect: Effect.Effect<A, E, R>, priority: Priority): Effect.Effect<A, E, R> =>
   Effect.provideService(effect, CurrentPriority, priority)
+)
+
+/**
+ * The client on whose behalf a call is made: a user, a team, a tenant.
+ *
+ * @since 0.2.0
+ * @category clients
+ */
+export interface Client {
+  /** Calls with the same id are of one client. Calls without a client share the empty id. */
+  readonly id: string
+  /** What the client gets of a limit for which others wait, too, relative to their weights. @default 1 */
+  readonly weight?: number
+}
+
+/**
+ * The client of the calls of a fiber. For a stream, use `Stream.provideService(RateLimiter.CurrentClient, client)`.
+ *
+ * @since 0.2.0
+ * @category clients
+ */
+export class CurrentClient extends Context.Reference<CurrentClient>()("effect-llm/RateLimiter/Client", {
+  defaultValue: (): Client => ({ id: "" })
+}) {}
+
+/**
+ * Runs an effect whose calls are made on behalf of a client.
+ *
+ * Where calls of several clients wait for a limit, each client gets its share: what two of them that wait get, in tokens divided by
+ * their weights, differs at most by the largest call of each (in requests, where the limiter limits no tokens). Calls of one
+ * client are served in order of arrival, and interactive calls of every client go before batch calls. What a client does not use is
+ * there for the others. A limiter in Redis is fair among the calls of each process.
+ *
+ * @example
+ * ```ts
+ * import { LLM, RateLimiter } from "effect-llm"
+ *
+ * const answer = RateLimiter.withClient(LLM.chat("Hello!"), { id: "team-a", weight: 2 })
+ * ```
+ *
+ * @since 0.2.0
+ * @category clients
+ */
+export const withClient: {
+  (client: Client): <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  <A, E, R>(effect: Effect.Effect<A, E, R>, client: Client): Effect.Effect<A, E, R>
+} = dual(2, <A, E, R>(effect: Effect.Effect<A, E, R>, client: Client): Effect.Effect<A, E, R> =>
+  Effect.provideService(effect, CurrentClient, client)
 )
 
 /**
@@ -145,8 +193,8 @@ export interface WaitOptions {
   /** The model of the call. Only used by a limiter of `makePerModel`. */
   readonly model?: string
   /**
-   * How long ago the caller arrived, when it waits again: it is served before callers that arrived later or at the same time. A
-   * limiter in Redis serves it as a new caller. @default a new caller
+   * How long ago the caller arrived, when it waits again: it is served before callers that arrived later or at the same time.
+   * @default a new caller
    *
    * @since 0.2.0
    */
@@ -169,6 +217,8 @@ export interface WaitOptions {
 export interface TryReserveOptions extends Pick<WaitOptions, "model" | "arrivedAgo"> {
   /** The priority of the caller. @default "interactive" */
   readonly priority?: Priority
+  /** The client of the caller. @default none */
+  readonly client?: Client
 }
 
 /**
@@ -221,7 +271,7 @@ export interface WindowStatus {
  * @category status
  */
 export interface LimiterStatus extends BucketStatus {
-  /** Waiting callers; of a shared limiter, those of this process and all that have a booked time. */
+  /** Waiting callers; of a shared limiter, those of this process. */
   readonly waiting: number
   /** The bucket of tokens, if limited. `reserved`: estimates that are not settled yet. */
   readonly tokens?: BucketStatus & { readonly reserved: number }

@@ -26,6 +26,8 @@ export interface Settings {
    * requests of a day begin anew.
    */
   readonly emptySince?: number
+  /** How much longer than its length a window counts a request, in milliseconds. */
+  readonly deliveryAllowance?: number
 }
 
 const secondsADay = 24 * 60 * 60

@@ -1,11 +1,21 @@
 /** A limiter as a service: reads the clock, applies one transition at a time to its state, and wakes the waiters concerned. */
-import { Clock, Context, Duration, Effect, Fiber, MutableRef, Option, SortedMap } from "effect"
+import { Clock, Context, Duration, Effect, Fiber, MutableRef, Option } from "effect"
 import * as Permits from "./permits.js"
 import * as Refill from "./refill.js"
 import type { RateLimitError } from "../vocabulary/LLMError.js"
 import type { RateLimits } from "../wire/headers/rateLimits.js"
-import type { BucketStatus, LimiterStatus, Priority, Service, Signal, UnsafeReservation, WaitOptions } from "./model.js"
-import { CurrentPriority } from "./model.js"
+import type {
+  BucketStatus,
+  Client,
+  LimiterStatus,
+  Priority,
+  Service,
+  Signal,
+  TryReserveOptions,
+  UnsafeReservation,
+  WaitOptions
+} from "./model.js"
+import { CurrentClient, CurrentPriority } from "./model.js"
 import type { Settings } from "./options.js"
 import { isAmount, isUsed } from "./options.js"
 import * as Refusals from "./errors.js"
@@ -15,16 +25,38 @@ import * as SlidingWindow from "../internal/slidingWindow.js"
 import * as Bucket from "./tokenBucket.js"
 import * as Queue from "./queue.js"
 
-type State = Queue.State
+export type State = Queue.State
 
-/** A limiter in memory, with the members from which a shared limiter makes its own while its store is away. */
-export interface LocalLimiter extends Service, Permits.PermitReservations {}
+/** A limiter in memory, with the members from which a limiter with a shared store is made. */
+export interface LocalLimiter extends Service {
+  /** The place of a call that arrives now, or has arrived before. */
+  readonly unsafePlace: (
+    clock: Clock.Clock,
+    request: Queue.AcquireRequest,
+    caller: Caller,
+    arrivedAgo: WaitOptions["arrivedAgo"]
+  ) => Queue.Place
+  /** Waits in the queue at this place and takes what is requested. Interruptible only while it waits. */
+  readonly acquire: (
+    request: Queue.AcquireRequest,
+    wait: WaitOptions,
+    place: Queue.Place
+  ) => Effect.Effect<UnsafeReservation, RateLimitError>
+  /** Takes what is requested if it does not have to wait; otherwise undefined. */
+  readonly tryAcquire: (request: Queue.AcquireRequest) => Effect.Effect<UnsafeReservation | undefined>
+  /** The state of now. */
+  readonly unsafeState: (clock: Clock.Clock) => State
+  /** Changes the state and wakes the waiters concerned. `isLoss`: whether a wait can become longer by this. */
+  readonly unsafeUpdate: (clock: Clock.Clock, f: (current: State, now: number) => State, isLoss: boolean) => void
+  /** Uses a share of each limit from now on, and of what is available. */
+  readonly unsafeSetShare: (clock: Clock.Clock, share: number) => void
+}
 
 const minute = 60_000
 const day = 24 * 60 * minute
 
 const initialState = (settings: Settings, startedAt: number, wall: number): State => {
-  const { emptySince, refill, requestsPerDay, requestsPerMinute, tokensPerMinute } = settings
+  const { deliveryAllowance = 0, emptySince, refill, requestsPerDay, requestsPerMinute, tokensPerMinute } = settings
   const isEmpty = emptySince !== undefined && refill === undefined
   const now = isEmpty ? emptySince : startedAt
   const bucket = (capacity: number, perSecond: number): Bucket.Bucket => {
@@ -32,7 +64,7 @@ const initialState = (settings: Settings, startedAt: number, wall: number): Stat
     return isEmpty && Number.isFinite(capacity) ? Bucket.take(full, capacity) : full
   }
   const ofMinute = (limit: number): SlidingWindow.SlidingWindow => {
-    const unused = SlidingWindow.make(limit, minute, now)
+    const unused = SlidingWindow.make(limit, minute + deliveryAllowance, now)
     return isEmpty ? SlidingWindow.take(unused, limit) : unused
   }
   const requests = bucket(settings.capacity, settings.refillRate)
@@ -42,15 +74,17 @@ const initialState = (settings: Settings, startedAt: number, wall: number): Stat
     tokens: tokensPerMinute === undefined ? undefined : bucket(tokensPerMinute, tokensPerMinute / 60),
     windows: [
       ...(requestsPerMinute === undefined ? [] : [ofMinute(requestsPerMinute)]),
-      ...(requestsPerDay === undefined ? [] : [SlidingWindow.make(requestsPerDay, day, now)])
+      ...(requestsPerDay === undefined ? [] : [SlidingWindow.make(requestsPerDay, day + deliveryAllowance, now)])
     ],
+    notBefore: -Infinity,
     reserved: 0,
     maxInFlight: settings.maxConcurrency ?? Infinity,
     inFlight: 0,
-    queue: SortedMap.empty((self, that) => (self === that ? 0 : Queue.before(self, that) ? -1 : 1)),
+    queue: Queue.noWaiters,
     arrivals: 0,
     projected: undefined,
-    pace: Adaptive.fullPace
+    pace: Adaptive.fullPace,
+    share: 1
   }
 }
 
@@ -109,13 +143,13 @@ export const make = (settings: Settings): Effect.Effect<LocalLimiter> =>
 
     // A waiter runs later, when the state can have changed: one that still finds too little waits again.
     const wakeFirst = ({ queue }: State): void => {
-      const head = SortedMap.headOption(queue)
-      if (head._tag === "Some") head.value[1].wakeup.unsafeOpen()
+      Queue.head(queue)?.wakeup.unsafeOpen()
     }
 
-    /** Waiters that were removed from the queue find out so. */
-    const wakeAll = (waiters: ReadonlyArray<Queue.Waiter>): void => {
+    /** Waiters that were removed from the queue find out so, and the one that is first without them. */
+    const wakeEvicted = (waiters: ReadonlyArray<Queue.Waiter>, after: State): void => {
       for (const { wakeup } of waiters) wakeup.unsafeOpen()
+      if (waiters.length > 0) wakeFirst(after)
     }
 
     /**
@@ -125,40 +159,39 @@ export const make = (settings: Settings): Effect.Effect<LocalLimiter> =>
     const unsafeUpdate = (clock: Clock.Clock, f: (current: State, now: number) => State, isLoss: boolean): void => {
       const change: Transition<ReadonlyArray<Queue.Waiter>> = (current, now) => {
         const changed = f(current, now)
-        if (!isLoss || SortedMap.size(changed.queue) === 0) return [noWaiters, changed]
+        if (!isLoss || Queue.size(changed.queue) === 0) return [noWaiters, changed]
         const [after, evictedWaiters] = Queue.evict(changed)
         return [evictedWaiters, after]
       }
       const step = unsafeApply(clock, change)
       if (step === undefined) state.current = f(state.current, timeOf(clock))
-      else wakeAll(step[0])
+      else wakeEvicted(step[0], step[1])
       wakeFirst(state.current)
     }
 
     const update = (f: (current: State, now: number) => State, isLoss: boolean): Effect.Effect<void> =>
       synchronously((clock) => unsafeUpdate(clock, f, isLoss))
 
-    const giveUp = (position: Queue.Position): Effect.Effect<void> =>
+    const giveUp = (waiter: Queue.Waiter): Effect.Effect<void> =>
       Effect.sync(() => {
-        state.current = Queue.dequeue(state.current, position)
+        state.current = Queue.dequeue(state.current, waiter)
         wakeFirst(state.current)
       })
 
     /** Grants a request that does not wait. Waiters that it passes and whose waits become too long leave the queue. */
     const grantNow = (current: State, request: Queue.AcquireRequest): State => {
       const granted = Queue.grant(current, request)
-      if (SortedMap.size(granted.queue) === 0) return granted
+      if (Queue.size(granted.queue) === 0) return granted
       const [after, evictedWaiters] = Queue.evict(granted)
-      wakeAll(evictedWaiters)
+      wakeEvicted(evictedWaiters, after)
       return after
     }
 
+    /** Sums of fractions make a wait without calls in flight inexact. */
+    const tolerance = maxConcurrency === undefined ? Queue.roundingTolerance : 0
+
     /** Waits for its turn and for what it needs, then takes it and returns when. Only the wait is interruptible. */
-    const waitForTurn = (
-      position: Queue.Position,
-      waiter: Queue.Waiter,
-      allowed: number
-    ): Effect.Effect<number, RateLimitError> => {
+    const waitForTurn = (waiter: Queue.Waiter, allowed: number): Effect.Effect<number, RateLimitError> => {
       /**
        * Waits for a wakeup, which a timer opens after `wait`. A race would need two fibers for one, and a fiber that is
        * interrupted between forking them and starting them never ends.
@@ -173,24 +206,21 @@ export const make = (settings: Settings): Effect.Effect<LocalLimiter> =>
       }
 
       const turn: Effect.Effect<number, RateLimitError> = transition((current, now) => {
-        if (!SortedMap.has(current.queue, position)) {
-          const wait = Queue.waitAt(current, position, waiter)
+        if (!Queue.has(current.queue, waiter)) {
+          const wait = Queue.waitAt(current, waiter)
           return needsRecurrence(current, wait) ? undefined : [Effect.fail(refusals.tooLong(wait, allowed)), current]
         }
-        const head = Option.getOrUndefined(SortedMap.headOption(current.queue))
-        const isHead = head !== undefined && head[0] === position
-        const wait = isHead ? Queue.waitFor(current, waiter) : Infinity
+        const wait = Queue.head(current.queue) === waiter ? Queue.waitFor(current, waiter) : Infinity
         if (needsRecurrence(current, wait)) return undefined
         if (wait === 0 && !Queue.exceedsConcurrency(current, waiter)) {
-          const next = { ...Queue.dequeue(Queue.grant(current, waiter), position), projected: current.projected }
+          const next = { ...Queue.serve(current, waiter), projected: current.projected }
           wakeFirst(next)
           return [Effect.succeed(current.requests.updatedAt), next]
         }
-        if (maxConcurrency === undefined) return [again(awaitWakeup(wait)), current]
-        // How long calls in flight take is not known, so a wait can exceed the calculated one.
-        const remaining = waiter.deadline - now
+        // A wait can exceed the calculated one: calls in flight end at any time, and calls that leave can change the order.
+        const remaining = waiter.deadline + tolerance - now
         if (remaining <= 0) {
-          const next: State = Queue.dequeue(current, position)
+          const next: State = Queue.dequeue(current, waiter)
           wakeFirst(next)
           return [Effect.fail(refusals.waitedEnough(allowed)), next]
         }
@@ -198,61 +228,81 @@ export const make = (settings: Settings): Effect.Effect<LocalLimiter> =>
       })
       const again = (wait: Effect.Effect<void>): Effect.Effect<number, RateLimitError> =>
         Effect.zipRight(
-          Effect.onInterrupt(wait, () => giveUp(position)),
+          Effect.onInterrupt(wait, () => giveUp(waiter)),
           Effect.zipRight(waiter.wakeup.close, turn)
         )
       return turn
     }
 
-    /** A caller that waits again is before those that arrived at the same time: it could not get ahead of them otherwise. */
-    const positionOf = (
+    /**
+     * A caller that waits again is before those that arrived at the same time: it could not get ahead of them otherwise. It has
+     * paid for its place.
+     */
+    const placeOf = (
       current: State,
       now: number,
-      rank: Priority,
+      { requests, tokens }: Queue.AcquireRequest,
+      { client, priority }: Caller,
       arrivedAgo: Duration.DurationInput | undefined
-    ): Queue.Position => ({
-      at: (rank === "batch" ? now + settings.aging : now) - millisOf(arrivedAgo, 0),
-      ticket: arrivedAgo === undefined ? current.arrivals : -1 - current.arrivals
+    ): Queue.Place => ({
+      at: (priority === "batch" ? now + settings.aging : now) - millisOf(arrivedAgo, 0),
+      ticket: arrivedAgo === undefined ? current.arrivals : -1 - current.arrivals,
+      priority,
+      client: client.id,
+      cost: arrivedAgo === undefined ? Math.max(requests, tokens) / weightOf(client) : 0
     })
 
-    const canTake = (current: State, position: Queue.Position, request: Queue.AcquireRequest): boolean =>
-      Queue.isNext(current, position) &&
-      !Queue.exceedsConcurrency(current, request) &&
-      Queue.waitFor(current, request) === 0
+    const unsafePlace: LocalLimiter["unsafePlace"] = (clock, request, caller, arrivedAgo) => {
+      const place = placeOf(state.current, timeOf(clock), request, caller, arrivedAgo)
+      state.current = { ...state.current, arrivals: state.current.arrivals + 1 }
+      return place
+    }
 
     /** Takes what is requested if it does not have to wait, and returns when; otherwise undefined. */
     const takeIfFree = (
       current: State,
       now: number,
       request: Queue.AcquireRequest,
-      rank: Priority,
-      arrivedAgo: Duration.DurationInput | undefined
+      caller: Caller,
+      arrivedAgo: Duration.DurationInput | undefined,
+      place?: Queue.Place
     ): Step<number | undefined> =>
-      canTake(current, positionOf(current, now, rank, arrivedAgo), request)
+      (Queue.size(current.queue) === 0 ||
+        Queue.isNext(current, place ?? placeOf(current, now, request, caller, arrivedAgo))) &&
+      !Queue.exceedsConcurrency(current, request) &&
+      Queue.waitFor(current, request) === 0
         ? [current.requests.updatedAt, grantNow(current, request)]
         : [undefined, current]
 
     const unsafeTake = (
       clock: Clock.Clock,
       request: Queue.AcquireRequest,
-      rank: Priority,
-      arrivedAgo: Duration.DurationInput | undefined
+      caller: Caller,
+      arrivedAgo: Duration.DurationInput | undefined,
+      place?: Queue.Place
     ): number | undefined =>
-      unsafeApply(clock, (current, now) => takeIfFree(current, now, request, rank, arrivedAgo))?.[0]
+      unsafeApply(clock, (current, now) => takeIfFree(current, now, request, caller, arrivedAgo, place))?.[0]
 
     /** Waits in the queue and takes what is requested. Returns when it was taken. */
     const waitAndTake = (
       request: Queue.AcquireRequest,
       wait: WaitOptions,
-      rank: Priority
+      caller: Caller,
+      place?: Queue.Place
     ): Effect.Effect<number, RateLimitError> => {
-      const maxWait = (rank === "batch" ? settings.batchMaxWait : settings.maxWait) - millisOf(wait.waited, 0)
+      const maxWait =
+        (caller.priority === "batch" ? settings.batchMaxWait : settings.maxWait) - millisOf(wait.waited, 0)
       const allowed = Math.max(0, Math.min(maxWait, millisOf(wait.maxWait, Infinity)))
       return transition<number, RateLimitError>((current, now) => {
-        const [grantedAt, granted] = takeIfFree(current, now, request, rank, wait.arrivedAgo)
+        const [grantedAt, granted] = takeIfFree(current, now, request, caller, wait.arrivedAgo, place)
         if (grantedAt !== undefined) return [Effect.succeed(grantedAt), granted]
-        const position = positionOf(current, now, rank, wait.arrivedAgo)
-        const needed = Queue.waitAt(current, position, request)
+        const waiter: Queue.Waiter = {
+          ...request,
+          place: place ?? placeOf(current, now, request, caller, wait.arrivedAgo),
+          deadline: now + allowed,
+          wakeup: Effect.unsafeMakeLatch(false)
+        }
+        const needed = Queue.waitAt(current, waiter)
         if (needsRecurrence(current, needed)) return undefined
         if (needed > allowed || needed === Infinity) {
           return [Effect.fail(refusals.tooLong(needed, allowed)), current]
@@ -261,13 +311,11 @@ export const make = (settings: Settings): Effect.Effect<LocalLimiter> =>
           return [Effect.fail(refusals.waitedEnough(allowed)), current]
         }
         // A call that waits again has a place.
-        const full = wait.arrivedAgo === undefined ? refusals.ofQueue(SortedMap.size(current.queue), needed) : undefined
+        const full = wait.arrivedAgo === undefined ? refusals.ofQueue(Queue.size(current.queue), needed) : undefined
         if (full !== undefined) return [Effect.fail(full), current]
-        const wakeup = Effect.unsafeMakeLatch(false)
-        const waiter: Queue.Waiter = { ...request, deadline: now + allowed, wakeup }
-        const [after, evictedWaiters] = Queue.enqueue({ ...current, arrivals: current.arrivals + 1 }, position, waiter)
-        wakeAll(evictedWaiters)
-        return [waitForTurn(position, waiter, allowed), after]
+        const [after, evictedWaiters] = Queue.enqueue({ ...current, arrivals: current.arrivals + 1 }, waiter)
+        wakeEvicted(evictedWaiters, after)
+        return [waitForTurn(waiter, allowed), after]
       })
     }
 
@@ -275,13 +323,17 @@ export const make = (settings: Settings): Effect.Effect<LocalLimiter> =>
     const acquire = <A>(
       request: Queue.AcquireRequest,
       wait: WaitOptions | undefined,
-      next: (grantedAt: number) => A
+      next: (grantedAt: number) => A,
+      place?: Queue.Place
     ): Effect.Effect<A, RateLimitError> =>
       Effect.withFiberRuntime((fiber) => {
-        const rank = Context.get(fiber.currentContext, CurrentPriority)
-        const grantedAt = unsafeTake(clockOf(fiber), request, rank, wait?.arrivedAgo)
+        const caller: Caller = {
+          client: Context.get(fiber.currentContext, CurrentClient),
+          priority: Context.get(fiber.currentContext, CurrentPriority)
+        }
+        const grantedAt = unsafeTake(clockOf(fiber), request, caller, wait?.arrivedAgo, place)
         return grantedAt === undefined
-          ? Effect.uninterruptible(Effect.map(waitAndTake(request, wait ?? {}, rank), next))
+          ? Effect.uninterruptible(Effect.map(waitAndTake(request, wait ?? {}, caller, place), next))
           : Effect.succeed(next(grantedAt))
       })
 
@@ -290,8 +342,8 @@ export const make = (settings: Settings): Effect.Effect<LocalLimiter> =>
     const tryAcquire = (request: Queue.AcquireRequest): Effect.Effect<number | undefined> =>
       refusals.ofPermits(request.requests) === undefined
         ? transition((current, now) => {
-            if (SortedMap.size(current.queue) > 0) return [Effect.succeed(undefined), current]
-            const [grantedAt, after] = takeIfFree(current, now, request, "interactive", undefined)
+            if (Queue.size(current.queue) > 0) return [Effect.succeed(undefined), current]
+            const [grantedAt, after] = takeIfFree(current, now, request, interactive, undefined)
             return [Effect.succeed(grantedAt), after]
           })
         : Effect.succeed(undefined)
@@ -329,8 +381,8 @@ export const make = (settings: Settings): Effect.Effect<LocalLimiter> =>
 
     const slots = maxConcurrency === undefined ? 0 : 1
 
-    const acquireReservation = (request: Queue.AcquireRequest, wait: WaitOptions | undefined) =>
-      acquire(request, wait, (grantedAt) => reservation(request, grantedAt))
+    const acquireReservation = (request: Queue.AcquireRequest, wait: WaitOptions | undefined, place?: Queue.Place) =>
+      acquire(request, wait, (grantedAt) => reservation(request, grantedAt), place)
 
     /** One call with an estimate of its tokens. */
     const callOf = (tokens: number): Queue.AcquireRequest => ({
@@ -347,9 +399,15 @@ export const make = (settings: Settings): Effect.Effect<LocalLimiter> =>
 
     const unsafeTryReserve: NonNullable<Service["unsafeTryReserve"]> = (clock, tokens, options) => {
       const request = callOf(tokens)
-      const grantedAt = unsafeTake(clock, request, options?.priority ?? "interactive", options?.arrivedAgo)
+      if (refusals.ofTokens(request.tokens) !== undefined) return undefined
+      const grantedAt = unsafeTake(clock, request, callerOf(options), options?.arrivedAgo)
       return grantedAt === undefined ? undefined : reservation(request, grantedAt)
     }
+
+    const tryAcquireReservation: LocalLimiter["tryAcquire"] = (request) =>
+      Effect.map(tryAcquire(request), (grantedAt) =>
+        grantedAt === undefined ? undefined : reservation(request, grantedAt)
+      )
 
     const permitReservations: Permits.PermitReservations = {
       reservePermits: (n, wait) => {
@@ -358,29 +416,36 @@ export const make = (settings: Settings): Effect.Effect<LocalLimiter> =>
           ? acquireReservation({ requests: n, tokens: 0, slots }, wait)
           : Effect.fail(refusal)
       },
-      tryReservePermits: (n) => {
-        const request: Queue.AcquireRequest = { requests: n, tokens: 0, slots }
-        return Effect.map(tryAcquire(request), (grantedAt) =>
-          grantedAt === undefined ? Option.none() : Option.some(reservation(request, grantedAt))
-        )
-      }
+      tryReservePermits: (n) =>
+        Effect.map(tryAcquireReservation({ requests: n, tokens: 0, slots }), Option.fromNullable)
     }
 
-    const withPace = (current: State, pace: Adaptive.Pace): State => {
-      if (pace.share === current.pace.share) return { ...current, pace }
-      // Requests and tokens saved up at the higher rate shrink with the rate.
-      const keptShare = Math.min(1, pace.share / current.pace.share)
-      const at = (bucket: Bucket.Bucket, perSecond: number): Bucket.Bucket => ({
+    /** The limits at a pace and a share; requests and tokens saved up at a higher one shrink with it. */
+    const withLimits = (current: State, pace: Adaptive.Pace, share: number): State => {
+      if (pace.share === current.pace.share && share === current.share) return { ...current, pace }
+      const kept = Math.min(1, pace.share / current.pace.share) * (share / current.share)
+      const at = (bucket: Bucket.Bucket, capacity: number, perSecond: number): Bucket.Bucket => ({
         ...bucket,
-        rate: (perSecond / 1000) * pace.share,
-        available: bucket.available > 0 ? bucket.available * keptShare : bucket.available
+        capacity: share === 1 ? capacity : Math.max(Math.min(1, capacity), capacity * share),
+        rate: (perSecond / 1000) * pace.share * share,
+        available: bucket.available > 0 ? bucket.available * kept : bucket.available
       })
+      const part = (limit: number, of: number): number => Math.max(Math.min(1, limit), Math.floor(limit * of))
       return {
         ...current,
         pace,
-        maxInFlight: maxConcurrency === undefined ? Infinity : Math.max(1, Math.floor(maxConcurrency * pace.share)),
-        requests: at(current.requests, settings.refillRate),
-        tokens: current.tokens === undefined ? undefined : at(current.tokens, current.tokens.capacity / 60)
+        share,
+        maxInFlight: maxConcurrency === undefined ? Infinity : part(maxConcurrency, pace.share * share),
+        requests: at(current.requests, settings.capacity, settings.refillRate),
+        tokens:
+          tokensPerMinute === undefined || current.tokens === undefined
+            ? undefined
+            : at(current.tokens, tokensPerMinute, tokensPerMinute / 60),
+        windows: current.windows.map((window) => {
+          const limit = (isMinute(window) ? settings.requestsPerMinute : settings.requestsPerDay) ?? Infinity
+          return { ...window, limit: share === 1 ? limit : part(limit, share) }
+        }),
+        projected: undefined
       }
     }
 
@@ -414,7 +479,8 @@ export const make = (settings: Settings): Effect.Effect<LocalLimiter> =>
           if (adaptive === undefined || (signal._tag === "Served" && state.current.pace.share === 1)) return
           unsafeUpdate(
             clock,
-            (current, now) => withPace(current, Adaptive.applySignal(current.pace, adaptive, now, signal)),
+            (current, now) =>
+              withLimits(current, Adaptive.applySignal(current.pace, adaptive, now, signal), current.share),
             true
           )
         }
@@ -424,7 +490,13 @@ export const make = (settings: Settings): Effect.Effect<LocalLimiter> =>
       tryTake: (n = 1) => Effect.map(tryAcquire(permits(n)), (grantedAt) => grantedAt !== undefined),
       reserve,
       unsafeTryReserve,
-      ...permitReservations,
+      unsafePlace,
+      acquire: acquireReservation,
+      tryAcquire: tryAcquireReservation,
+      unsafeState: (clock) => Queue.refill(state.current, timeOf(clock)),
+      unsafeUpdate,
+      unsafeSetShare: (clock, share) =>
+        unsafeUpdate(clock, (current) => withLimits(current, current.pace, share), share < state.current.share),
       ...Permits.make(permitReservations),
       available: transition((current) => [Effect.succeed(Queue.available(current)), current]),
       status: transition((current) => [Effect.succeed(statusOf(current, settings)), current]),
@@ -463,6 +535,22 @@ type Transition<A> = (current: State, now: number) => Step<A> | undefined
 
 const noWaiters: ReadonlyArray<Queue.Waiter> = []
 
+export interface Caller {
+  readonly client: Client
+  readonly priority: Priority
+}
+
+/** A caller that does not say who it is. */
+const interactive: Caller = { client: { id: "" }, priority: "interactive" }
+
+const callerOf = (options: TryReserveOptions | undefined): Caller =>
+  options === undefined
+    ? interactive
+    : { client: options.client ?? interactive.client, priority: options.priority ?? interactive.priority }
+
+/** An invalid weight counts as 1: it must not end a call. */
+const weightOf = ({ weight = 1 }: Client): number => (isAmount(weight) ? weight : 1)
+
 const millisOf = (duration: Duration.DurationInput | undefined, otherwise: number): number =>
   duration === undefined ? otherwise : Duration.toMillis(duration)
 
@@ -490,6 +578,13 @@ const withRecurrences = (state: State, cursor: Refill.Cursor, computed: Refill.C
         }
       }
 
+const isMinute = ({ duration }: SlidingWindow.SlidingWindow): boolean => duration < day
+
+export const windowsOf = ({ windows }: State) => ({
+  minute: windows.find(isMinute),
+  day: windows.find((window) => !isMinute(window))
+})
+
 const bucketStatus = (bucket: Bucket.Bucket): BucketStatus => ({
   available: bucket.available,
   capacity: bucket.capacity,
@@ -498,11 +593,10 @@ const bucketStatus = (bucket: Bucket.Bucket): BucketStatus => ({
 
 const statusOf = (state: State, settings: Settings): LimiterStatus => {
   const windowStatus = ({ limit, used }: SlidingWindow.SlidingWindow) => ({ available: limit - used, limit })
-  const minuteWindow = state.windows.find(({ duration }) => duration === minute)
-  const dayWindow = state.windows.find(({ duration }) => duration === day)
+  const { day: dayWindow, minute: minuteWindow } = windowsOf(state)
   return {
     ...bucketStatus(state.requests),
-    waiting: SortedMap.size(state.queue),
+    waiting: Queue.size(state.queue),
     ...(state.tokens === undefined ? {} : { tokens: { ...bucketStatus(state.tokens), reserved: state.reserved } }),
     ...(minuteWindow === undefined ? {} : { minute: windowStatus(minuteWindow) }),
     ...(dayWindow === undefined ? {} : { day: windowStatus(dayWindow) }),

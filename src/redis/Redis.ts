@@ -56,11 +56,14 @@ const makeService = (
     const key: Service["key"] = (kind, name, part) =>
       `${prefix}{${escaped(kind).replaceAll(":", "%3a")}:${escaped(name)}}:${escaped(part)}`
 
+    const pending: Connection.PendingCommands = new Set()
+
     const send = <A>(script: Script<A>, keys: ReadonlyArray<string>, args: ReadonlyArray<string | number>) => {
       const evaluate = (isCached: boolean) =>
         Connection.awaitReply(
           () => connection.evaluate(isCached ? script.sha : script.lua, isCached, keys, args),
-          timeout
+          timeout,
+          pending
         )
       const replied = Effect.catchIf(
         evaluate(true),

@@ -1,22 +1,17 @@
 /**
  * A `RateLimiter` in Redis, shared by all processes that use its name.
  *
- * One round trip grants buckets, windows and a permit together or returns the wait, by Redis's clock. (The limiter of
- * `@effect/experimental` over Redis uses the clock of each caller and one bucket a round trip, so that it cannot grant requests,
- * tokens and a permit at once, or compute a wait beforehand.)
+ * Memory and Redis are two stores of one algorithm. Each process orders its own calls with a limiter in memory, and Redis confirms
+ * what that grants: one script takes from all limits together, by Redis's clock, or returns the wait.
  *
  * Guarantees across processes:
  * - No limit is exceeded in any window of time. A minute and a day are counted half a second longer, because calls reach the
  *   provider after they are granted.
- * - Calls that wait for a bucket or a window are served in order of arrival over all processes. The time of a call is fixed when
- *   it arrives: capacity that other calls reserved and did not use goes to later calls.
- * - Calls that wait for a permit (`maxConcurrency`) are served in the order of their process; among processes, the one whose first
- *   call has waited longest is served first.
- * - A batch call does not delay an interactive call of any process until it is as old as `batch.aging`. Batch calls are served in
- *   the order of their process.
- * - An interrupted call gives back its booking when that is not due yet.
- * - The permits and reservations of a killed process are free after `leaseTime`; requests that it started stay counted.
- * - A rate-limit error that one process observes slows all of them (`adaptive`).
+ * - Calls of one process are served by priority and in order of arrival. A call of another process that has waited longer is not passed
+ *   over: a call can be granted as far ahead as it has waited, and slots (`maxConcurrency`) go to the process that has waited longest.
+ * - An interrupted call gives back what it was granted ahead.
+ * - The slots of a killed process are free after `leaseTime`; requests and tokens that it took stay counted.
+ * - The pace by headers and refusals (`adaptive`) is that of each process, below the shared limits.
  *
  * @example
  * ```ts
@@ -37,7 +32,7 @@ import type { Duration, Scope } from "effect"
 import { Effect, Layer } from "effect"
 import * as LimiterOptionChecks from "../rateLimiter/options.js"
 import type { Options as LimiterOptions, Service } from "../rateLimiter/model.js"
-import { CurrentPriority, InvalidLimitError, RateLimiter } from "../rateLimiter/model.js"
+import { InvalidLimitError, RateLimiter } from "../rateLimiter/model.js"
 import * as LimiterService from "./rateLimiter/service.js"
 import { Redis } from "./model.js"
 import * as SharedOptions from "./shared/options.js"
@@ -45,8 +40,10 @@ import * as SharedOptions from "./shared/options.js"
 /**
  * The behavior of a limiter while Redis is away.
  *
- * - `{ share }`: the process continues alone with this part of each limit, and at least one request and one call at a time. It
- *   starts with empty buckets, and its calls are counted when Redis is back. With up to 1 / share processes the limits hold.
+ * - `{ share }`: the process continues alone with this part of each limit, and at least one request and one call at a time. When Redis
+ *   is back it counts what time has not paid for. With up to 1 / share processes the limits hold but for what other processes took after
+ *   this one last heard of it: at most the share of `capacity` and of each window. A process that alone is cut off exceeds the limits
+ *   by at most its share, because the others go on with all of them.
  * - `"fail"`: calls fail with `SharedStateError`, so that a fallback can answer.
  *
  * @since 0.1.0
@@ -86,7 +83,7 @@ export const make = (options: Options): Effect.Effect<Service, InvalidLimitError
     const faults = [...sharedFaults, ...limitFaults, ...refillFaults]
     return faults.length > 0
       ? Effect.fail(new InvalidLimitError({ faults }))
-      : LimiterService.make({ redis, name, settings, leaseTime, share, priority: CurrentPriority })
+      : LimiterService.make({ redis, name, settings, leaseTime, share })
   })
 
 /**

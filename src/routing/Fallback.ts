@@ -2,7 +2,8 @@
  * Hands a call that one model cannot answer on to the next: other models, other providers, other regions.
  *
  * Members are tried in order; options of each set the errors that it takes, the models that it replaces and the features that it
- * lacks. While another member can take the call, a member waits only briefly (`failoverAfter`) for a Retry-After, a key or a limiter.
+ * lacks. While another member can take the call, a member waits only briefly (`failoverAfter`) for a Retry-After, a key or a limiter, and
+ * does not retry after a backoff.
  * A stream is handed on only before its first event, unless `continueStreams` is set.
  *
  * @example
@@ -23,6 +24,7 @@
 import type { Array as Arr } from "effect"
 import { Context, Effect, Either, Layer } from "effect"
 import * as ContextFit from "../call/contextFit.js"
+import { failoverLimits } from "../call/limits.js"
 import type { Middleware, Service } from "../call/model.js"
 import { LLM } from "../call/model.js"
 import { toStream } from "../call/openStream.js"
@@ -136,9 +138,9 @@ const promptOf = (continuing: Options["continueStreams"]): Streams.Options["prom
  * @category constructors
  */
 export const make = (fallbacks: ReadonlyArray<Service | Member>, options: Options = {}): Middleware => {
-  const failoverAfter = Checks.valid("Fallback", (checks) => {
+  const failover = Checks.valid("Fallback", (checks) => {
     if (typeof options.fit === "object") ContextFit.check(checks, options.fit, "fit.")
-    return checks.millis("failoverAfter", options.failoverAfter ?? "1 second", Checks.anyLength)
+    return failoverLimits(checks, options.failoverAfter)
   })
   return (next) =>
     Effect.map(TokenCounter, (counter): Service => {
@@ -151,13 +153,13 @@ export const make = (fallbacks: ReadonlyArray<Service | Member>, options: Option
       const fit = options.fit === true ? {} : options.fit === false ? undefined : options.fit
       const select = Members.selection(prepare(next, fallbacks, options), info, counter, fit)
       const chat: Sequence.CallKind<ChatResponse> = {
-        failoverAfter,
+        failover,
         info: currentInfo,
         withEarlier: Attempt.withEarlier,
         filtered: (answer) => (filteredAnswers ? Sequence.filteredAnswer(answer) : undefined)
       }
       const embedding: Sequence.CallKind<EmbeddingResponse> = {
-        failoverAfter,
+        failover,
         info: currentInfo,
         withEarlier: Attempt.withEarlier,
         filtered: () => undefined
@@ -165,7 +167,7 @@ export const make = (fallbacks: ReadonlyArray<Service | Member>, options: Option
       const openStream = Streams.open({
         info,
         currentInfo,
-        failoverAfter,
+        failover,
         filteredAnswers,
         promptFor: promptOf(options.continueStreams)
       })
@@ -188,10 +190,10 @@ export const make = (fallbacks: ReadonlyArray<Service | Member>, options: Option
             )(fiber, limits)
           ),
         chatStream: (request) =>
-          toStream(
+          toStream((finalizers) =>
             Effect.flatMap(
               Effect.suspend(() => select.chat(request)),
-              (members) => openStream(members, request)
+              (members) => openStream(members, request)(finalizers)
             )
           )
       })

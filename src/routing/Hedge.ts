@@ -17,7 +17,7 @@
  * @since 0.1.0
  */
 import { Effect } from "effect"
-import type { Duration, Scope } from "effect"
+import type { Duration } from "effect"
 import * as Attempt from "../vocabulary/attempt.js"
 import * as Checks from "../internal/optionChecks.js"
 import { hedge } from "./hedge/race.js"
@@ -211,18 +211,16 @@ export const make = (others: ReadonlyArray<Service>, options: Options = {}): Mid
             )
           ),
         chatStream: (request) =>
-          toStream(
+          toStream((finalizers) =>
             Effect.map(
               run(
-                call<OwnedStream, Scope.Scope>(
+                call<OwnedStream, never>(
                   timings.stream,
                   (llm) =>
                     fromEffect(
-                      owned(
-                        Effect.suspend(() =>
-                          fromStream(llm.chatStream(llm === next ? request : Requests.withoutModel(request)))
-                        )
-                      )
+                      owned((inner) =>
+                        fromStream(llm.chatStream(llm === next ? request : Requests.withoutModel(request)))(inner)
+                      )(finalizers)
                     ),
                   ({ close, opened }, earlier) => ({ opened: withEarlierAttempts(opened, earlier), close }),
                   ({ close }) => close

@@ -10,6 +10,7 @@ import { UsageListeners } from "../call/usageListeners.js"
 import type { WaitObserver } from "../call/waits.js"
 import { CurrentWaitObserver } from "../call/waits.js"
 import { Label } from "../internal/label.js"
+import { CurrentClient } from "../rateLimiter/model.js"
 import type { ChatRequest } from "../vocabulary/Chat.js"
 import { limitOfLimiter, limitOfPool } from "./causes.js"
 import type { Arrival, Options, Report } from "./model.js"
@@ -106,7 +107,8 @@ const sendCall = (
       // Tells the provider which key and model a request has.
       Context.make(CurrentWatch, makeWatch(undefined)),
       Context.make(UsageListeners, [listener]),
-      Context.make(Label, arrival.client ?? "")
+      Context.make(Label, arrival.client ?? ""),
+      Context.make(CurrentClient, { id: arrival.client ?? "" })
     )
     return Effect.onExit(
       Effect.mapInputContext(llm.chat(requestOf(arrival, model, maxTokens)), (_: Context.Context<never>) => context),

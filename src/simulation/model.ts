@@ -47,7 +47,7 @@ export interface Arrival {
   readonly outputTokens: number
   /** A model or group of the file, or without a file a model of the provider, as in a request. @default that of the options */
   readonly model?: string
-  /** The label of the call, as by `UsageLedger.label`, for budgets. */
+  /** The client of the call, for fairness (`RateLimiter.withClient`), and its label for budgets (`UsageLedger.label`). */
   readonly client?: string
 }
 

@@ -3,7 +3,7 @@
  * once, whole or streamed, answered, failed or interrupted.
  */
 import type { Fiber } from "effect"
-import { Cause, Chunk, Context, Effect, Exit, FiberId, Option, Predicate, Scope } from "effect"
+import { Cause, Chunk, Effect, Exit, FiberId, Option, Predicate } from "effect"
 import type { Attempt } from "../vocabulary/attempt.js"
 import type { ChatRequest } from "../vocabulary/Chat.js"
 import type { ChatEvent, Start } from "../vocabulary/ChatEvent.js"
@@ -13,6 +13,7 @@ import type { Service } from "../call/model.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
 import * as TextTokens from "../vocabulary/textTokens.js"
 import * as Usage from "../vocabulary/Usage.js"
+import type { Finalizers } from "../call/finalizers.js"
 import type { Open, OpenStream } from "../call/openStream.js"
 import { openChat, toChatStream, watched } from "../call/openStream.js"
 import { after, continueAfter } from "../call/plan.js"
@@ -104,7 +105,7 @@ const observeWhole =
   }
 
 /** Collects the metadata of a stream from its events and ends its observation once. */
-const trackStream = (request: ChatRequest.Input, end: CallObserver["end"]) => {
+const trackStream = (request: ChatRequest.Input, finalizers: Finalizers, end: CallObserver["end"]) => {
   let start: Start | undefined
   const output = TextTokens.growing()
   let hasEnded = false
@@ -140,7 +141,7 @@ const trackStream = (request: ChatRequest.Input, end: CallObserver["end"]) => {
         else if (event._tag === "Finish") {
           const { cost, reason, usage } = event
           return endOnce(
-            Exit.void,
+            finalizers.isAbandoned() ? Exit.interrupt(FiberId.none) : Exit.void,
             start && { ...start, usage, finishReason: reason, ...(cost === undefined ? {} : { cost }) }
           )
         } else output.add(deltaText(event))
@@ -152,36 +153,35 @@ const trackStream = (request: ChatRequest.Input, end: CallObserver["end"]) => {
   }
 }
 
-const observeStream = (
-  start: (fiber: Fiber.RuntimeFiber<unknown, unknown>) => CallObserver,
-  next: Service,
-  request: ChatRequest.Input
-): Open =>
-  Effect.uninterruptibleMask((restore) =>
-    Effect.withFiberRuntime<OpenStream, LLMError, Scope.Scope>((fiber) => {
-      const observer = start(fiber)
-      const { onEnd, onEvents } = trackStream(request, observer.end)
-      // A stream of an `LLM` that throws ends its observation, too.
-      const open = Effect.suspend(() => openChat(next, request))
-      const scope = Context.unsafeGet(fiber.currentContext, Scope.Scope)
-      return Effect.zipRight(
-        Scope.addFinalizer(
-          scope,
-          Effect.suspend(() => onEnd(Exit.interrupt(FiberId.none)))
-        ),
-        Effect.matchCauseEffect(restore(observer.around === undefined ? open : observer.around(open)), {
-          onFailure: (cause) => after(onEnd(Exit.failCause(cause)), Effect.failCause(cause)),
-          onSuccess: (opened) => {
-            observer.opened()
-            return watched(opened, {
-              onEvents,
-              onEnd: (end) => (Option.isSome(end) ? onEnd(Exit.fail(end.value)) : undefined)
+const observeStream =
+  (
+    start: (fiber: Fiber.RuntimeFiber<unknown, unknown>) => CallObserver,
+    next: Service,
+    request: ChatRequest.Input
+  ): Open =>
+  (finalizers) =>
+    Effect.uninterruptibleMask((restore) =>
+      Effect.withFiberRuntime<OpenStream, LLMError>((fiber) => {
+        const observer = start(fiber)
+        const { onEnd, onEvents } = trackStream(request, finalizers, observer.end)
+        // A stream of an `LLM` that throws ends its observation, too.
+        const open = Effect.suspend(() => openChat(next, request)(finalizers))
+        return finalizers.add(
+          () => onEnd(Exit.interrupt(FiberId.none)),
+          () =>
+            Effect.matchCauseEffect(restore(observer.around === undefined ? open : observer.around(open)), {
+              onFailure: (cause) => after(onEnd(Exit.failCause(cause)), Effect.failCause(cause)),
+              onSuccess: (opened) => {
+                observer.opened()
+                return watched(opened, {
+                  onEvents,
+                  onEnd: (end) => (Option.isSome(end) ? onEnd(Exit.fail(end.value)) : undefined)
+                })
+              }
             })
-          }
-        })
-      )
-    })
-  )
+        )
+      })
+    )
 
 /** Observes the calls of a service. */
 export const instrument = (next: Service, startObserving: StartObserving): Service => {

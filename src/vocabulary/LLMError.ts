@@ -97,7 +97,13 @@ export class RateLimitError extends Schema.TaggedError<RateLimitError>()("RateLi
 export class QuotaExceededError extends Schema.TaggedError<QuotaExceededError>()("QuotaExceededError", {
   ...common,
   /** Time until the quota is renewed, if the provider reports it. */
-  retryAfter: optional(DurationFromMillis)
+  retryAfter: optional(DurationFromMillis),
+  /**
+   * Whether it is a quota of the model alone, such as a free quota a day: the account can use other models. @default false
+   *
+   * @since 0.2.0
+   */
+  modelOnly: optional(Schema.Boolean)
 }) {}
 
 /**
@@ -149,7 +155,14 @@ export class ContentFilterError extends Schema.TaggedError<ContentFilterError>()
 export class InvalidRequestError extends Schema.TaggedError<InvalidRequestError>()("InvalidRequestError", {
   ...common,
   /** The invalid field, such as `messages[0].role`. */
-  field: optional(Schema.String)
+  field: optional(Schema.String),
+  /**
+   * Whether the server rejected an optional field that later requests to it leave out, so that the same request can succeed. An `LLM` sends
+   * it again by itself. @default false
+   *
+   * @since 0.2.0
+   */
+  isFieldOmitted: optional(Schema.Boolean)
 }) {}
 
 /**
@@ -460,5 +473,6 @@ export const update = <E extends LLMError>(
   error: E,
   fields: Partial<Pick<LLMError, "provider" | "model" | "message" | "attempts">> & {
     readonly retryAfter?: Duration.Duration
+    readonly isFieldOmitted?: boolean
   }
 ): E => Reflect.construct(error.constructor, [{ ...error, message: error.message, ...fields }])

@@ -344,6 +344,14 @@ export interface Verbatim {
 }
 
 /**
+ * Where a server takes the affinity of a request: in a field of its body, or in a header in lower case.
+ *
+ * @since 0.2.0
+ * @category model
+ */
+export type AffinityHint = { readonly field: string } | { readonly header: string }
+
+/**
  * The client's half of a protocol: all that is needed to call a provider.
  *
  * @since 0.1.0
@@ -367,6 +375,12 @@ export interface ClientWire {
    * anything else. Absent when the protocol has no such field.
    */
   readonly dropUnsupportedField?: (request: WireRequest, message: string) => WireRequest | undefined
+  /**
+   * The field of the body, or the header, by which the server sends requests of one conversation to the same cache. Absent when it has none.
+   *
+   * @since 0.2.0
+   */
+  readonly affinity?: AffinityHint
   /**
    * How the server gets bodies that a gateway's client wrote in this protocol. Its answers go to that client as they came. Absent
    * when the server deviates from the protocol: then requests are encoded, and the forms of reasoning and tool calls repaired.

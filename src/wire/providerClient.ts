@@ -64,8 +64,22 @@ export interface Auth {
 export interface Call {
   readonly model: string
   readonly key: ApiKey
+  /**
+   * What the requests of one conversation have in common. It is sent to providers that have a field or a header for it, where the request has
+   * none. @default none
+   *
+   * @since 0.2.0
+   */
+  readonly affinity?: string
   /** Called with the rate limit headers of a successful response as soon as it begins. */
   readonly onRateLimits?: (limits: RateLimits) => Effect.Effect<void>
+  /**
+   * Whether the caller sends the request again when the server has rejected an optional field (`isFieldOmitted` of the error), as an `LLM`
+   * does, because each request needs a permit. @default false: the client does
+   *
+   * @since 0.2.0
+   */
+  readonly resends?: boolean
 }
 
 /**

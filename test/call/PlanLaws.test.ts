@@ -2,6 +2,7 @@
 import { HttpClient } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit, Option, Stream } from "effect"
+import * as Finalizers from "../../src/call/finalizers.js"
 import * as OpenStream from "../../src/call/openStream.js"
 import * as Timeouts from "../../src/call/Timeouts.js"
 import { liveClock } from "../../src/internal/clock.js"
@@ -144,7 +145,9 @@ describe("an open stream", () => {
     Effect.gen(function* () {
       const server = Provider.make(() => ({ pace: 20 }))
       const { llm } = yield* Provider.setup(server, { provider: `pulls-${runs++}`, keys: ["key"] })
-      const { first, pull } = yield* OpenStream.fromStream(llm.chatStream("?"))
+      const finalizers = Finalizers.make()
+      yield* Effect.addFinalizer(finalizers.close)
+      const { first, pull } = yield* OpenStream.fromStream(llm.chatStream("?"))(finalizers)
       const events = [...first]
       for (;;) {
         // The next event comes before the next pull.

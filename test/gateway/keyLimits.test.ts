@@ -4,6 +4,7 @@ import { DateTime, Effect, Fiber } from "effect"
 import type { Stream } from "effect"
 import * as KeyLimits from "../../src/gateway/auth/keyLimits.js"
 import type { RateLimit } from "../../src/gateway/VirtualKey.js"
+import * as Finalizers from "../../src/call/finalizers.js"
 import { fromStream } from "../../src/call/openStream.js"
 import type { Service } from "../../src/call/model.js"
 import * as Chat from "../../src/vocabulary/Chat.js"
@@ -20,7 +21,7 @@ const limitedBy = (llm: Service, rateLimit: RateLimit) =>
     return yield* around(llm)
   })
 
-const opening = (stream: Stream.Stream<ChatEvent, LLMError>) => Effect.scoped(fromStream(stream))
+const opening = (stream: Stream.Stream<ChatEvent, LLMError>) => Finalizers.scoped(fromStream(stream))
 
 const request = { messages: [Chat.user("Hello")] }
 

@@ -312,7 +312,11 @@ describe("verdictOf", () => {
     [new RateLimitError({ ...context, source: "pool" }), KeyPool.Verdict.Neutral()],
     [new QuotaExceededError({ ...context, retryAfter }), KeyPool.Verdict.OutOfQuota({ retryAfter })],
     [new AuthenticationError(context), KeyPool.Verdict.Refused()],
-    [new PermissionError(context), KeyPool.Verdict.Refused()],
+    [
+      new QuotaExceededError({ ...context, retryAfter, modelOnly: true }),
+      KeyPool.Verdict.OutOfQuota({ retryAfter, modelOnly: true })
+    ],
+    [new PermissionError(context), KeyPool.Verdict.Refused({ modelOnly: true })],
     [new NetworkError(context), KeyPool.Verdict.Failed()],
     [new Error("RateLimitError"), KeyPool.Verdict.Neutral()],
     [undefined, KeyPool.Verdict.Neutral()]

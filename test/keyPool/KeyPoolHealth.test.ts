@@ -209,7 +209,8 @@ describe("a key that is out of quota", () => {
       expect((yield* Effect.flip(call(self, Neutral())))._tag).toBe("KeyPoolExhaustedError")
       yield* probe.settle(Served({}))
       expect(yield* statusOf(self)).toMatchObject({ state: { _tag: "Ready" }, halfOpen: false })
-      yield* Effect.replicateEffect(self.reserve(), 10)
+      yield* Effect.replicateEffect(self.reserve(), 2)
+      expect((yield* Effect.flip(self.reserve({ maxWait: 0 })))._tag).toBe("RateLimitError")
     })
   )
 })
@@ -331,7 +332,7 @@ describe("a refused key", () => {
           { concurrency: "unbounded" }
         )
       )
-      yield* TestClock.adjust("2 seconds")
+      yield* TestClock.adjust("5 seconds")
       yield* Fiber.join(fiber)
       expect(yield* statusOf(self)).toMatchObject({ succeeded: 10, halfOpen: false, inFlight: 0 })
     })

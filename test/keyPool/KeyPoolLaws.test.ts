@@ -241,7 +241,7 @@ describe("KeyPool under random interleavings of calls, interruptions, time and c
     [FastCheck.array(command, { maxLength: 60, size: "max" }), FastCheck.integer()],
     ([commands, seed]) =>
       Effect.gen(function* () {
-        const { clock, pass } = makeClock()
+        const { clock, pass } = makeClock(100)
         const { allowed, exits, self, observed } = yield* run(commands, pass).pipe(
           Effect.withScheduler(restless(seed)),
           Effect.withClock(clock)

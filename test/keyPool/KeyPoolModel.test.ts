@@ -6,6 +6,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Duration, FastCheck, FiberId } from "effect"
 import * as ApiKey from "../../src/vocabulary/ApiKey.js"
 import * as KeySets from "../../src/keyPool/keySet.js"
+import { wakeAtOf } from "../../src/keyPool/ranking.js"
 import type { KeyReservation } from "../../src/keyPool/key.js"
 import * as Pool from "../../src/keyPool/state.js"
 import type { Wakeup } from "../../src/internal/waitQueue.js"
@@ -224,14 +225,14 @@ const makeComparison = (options: ReadonlyArray<ApiKey.Options>, strategy: KeyPoo
   }
 
   const compare = () => {
-    expect(Pool.waiting(state)).toBe(queue.length)
+    expect(Pool.waiting(state, undefined)).toBe(queue.length)
     const keySet = KeySets.advance(state.keySet, now)
     expect(
       KeySets.keys(keySet).map((key) => ({
         id: key.id,
         inFlight: key.inFlight,
         availability: key.availability,
-        wakeAt: KeySets.wakeAtOf(key)
+        wakeAt: wakeAtOf(key)
       }))
     ).toEqual(
       [...models.values()].map((model) => ({

@@ -212,6 +212,19 @@ describe("a key whose calls fail", () => {
     })
   )
 
+  it.effect("is tested by a new call, not by one that has failed, where another key is known to work", () =>
+    Effect.gen(function* () {
+      const self = yield* pool({ keys: keysOf(3), strategy: KeyPool.failover })
+      yield* use(self, Failed())
+      yield* Effect.flatMap(self.reserve({ exclude: new Set(["k0"]) }), (lease) => lease.settle(RateLimited({})))
+      yield* TestClock.adjust("2 seconds")
+      const failover = yield* self.reserve({ failover: true })
+      expect(failover.key.id).toBe("k2")
+      expect((yield* self.reserve()).key.id).toBe("k0")
+      expect((yield* self.reserve({ exclude: new Set(["k0", "k2"]), failover: true })).key.id).toBe("k1")
+    })
+  )
+
   it.effect("counts no failure of a call that was neither answered nor refused", () =>
     Effect.gen(function* () {
       const self = yield* pool({ keys: keysOf(2), cooldown: { maxFailures: 1 } })

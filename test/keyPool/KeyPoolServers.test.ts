@@ -1,69 +1,14 @@
 /** Keys under pressure against real servers, whose log says what was sent. */
 import { FetchHttpClient } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Either } from "effect"
-import * as Http from "node:http"
+import { Duration, Effect, Either } from "effect"
 import * as KeyPool from "../../src/keyPool/KeyPool.js"
 import * as LLM from "../../src/LLM.js"
 import * as ChatCompletionsClient from "../../src/provider/ChatCompletionsClient.js"
 import * as RateLimiter from "../../src/rateLimiter/RateLimiter.js"
-
-interface Request {
-  readonly at: number
-  readonly key: string
-  readonly status: number
-}
-
-interface Reply {
-  readonly status: number
-  readonly headers?: Readonly<Record<string, string>>
-}
-
-const body = (status: number): string =>
-  status === 200
-    ? JSON.stringify({
-        id: "a",
-        object: "chat.completion",
-        created: 1,
-        model: "m",
-        choices: [{ index: 0, message: { role: "assistant", content: "yes" }, finish_reason: "stop" }],
-        usage: { prompt_tokens: 1, completion_tokens: 1, total_tokens: 2 }
-      })
-    : JSON.stringify({ error: { message: `status ${status}` } })
-
-/** A server on the loopback interface and its log. */
-const serve = (replyTo: (key: string, at: number) => Reply) =>
-  Effect.acquireRelease(
-    Effect.async<{ readonly baseUrl: string; readonly log: Array<Request>; readonly close: () => void }>((resume) => {
-      const log: Array<Request> = []
-      const server = Http.createServer((request, response) => {
-        request.resume()
-        request.on("end", () => {
-          const key = (request.headers.authorization ?? "").replace("Bearer ", "")
-          const at = performance.now()
-          const { headers, status } = replyTo(key, at)
-          log.push({ at, key, status })
-          response.writeHead(status, { "content-type": "application/json", ...headers })
-          response.end(body(status))
-        })
-      })
-      server.listen(0, "127.0.0.1", () => {
-        const address = server.address()
-        const port = typeof address === "object" && address !== null ? address.port : 0
-        resume(
-          Effect.succeed({
-            baseUrl: `http://127.0.0.1:${port}/v1`,
-            log,
-            close: () => {
-              server.closeAllConnections()
-              server.close()
-            }
-          })
-        )
-      })
-    }),
-    ({ close }) => Effect.sync(close)
-  )
+import { failingProvider, llmWith } from "../support/failingProvider.js"
+import { whileTimePasses } from "../support/whileTimePasses.js"
+import { serve } from "../support/witness.js"
 
 const llmOf = (baseUrl: string, keys: number) =>
   LLM.make({ model: "m" }).pipe(
@@ -132,5 +77,77 @@ describe("keys and a real server", () => {
         expect((yield* llm.status).retries?.denied).toBeGreaterThan(0)
       }).pipe(Effect.scoped),
     60_000
+  )
+
+  it.live("absurd waits put a key away for an hour at most", () =>
+    Effect.gen(function* () {
+      for (const [status, headers] of [
+        [429, { "retry-after": "99999999999" }],
+        [429, { "retry-after": "Fri, 31 Dec 9999 23:59:59 GMT" }],
+        [200, { "x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "240h" }],
+        [
+          200,
+          {
+            "anthropic-ratelimit-requests-remaining": "0",
+            "anthropic-ratelimit-requests-reset": "9999-12-31T23:59:59Z"
+          }
+        ]
+      ] as const) {
+        const server = yield* serve(() => ({ status, headers }))
+        const llm = yield* llmOf(server.baseUrl, 1)
+        yield* Effect.either(llm.chat("?"))
+        const [key] = (yield* llm.status).keys.keys
+        const remaining = key !== undefined && "remaining" in key.state ? Duration.toMillis(key.state.remaining) : 0
+        expect(remaining).toBeGreaterThanOrEqual(0)
+        expect(remaining).toBeLessThanOrEqual(3_600_000)
+        expect(server.log).toHaveLength(1)
+      }
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("negative, empty and unreadable waits do not put a key away", () =>
+    Effect.gen(function* () {
+      for (const value of ["-5", "NaN", "", "soon", "1e300", "Thu, 01 Jan 1970 00:00:00 GMT", "-99999999999"]) {
+        let isFirst = true
+        const server = yield* serve(() => {
+          const status = isFirst ? 429 : 200
+          isFirst = false
+          return { status, headers: { "retry-after": value, "x-ratelimit-reset-requests": value } }
+        })
+        const llm = yield* llmOf(server.baseUrl, 1)
+        expect((yield* llm.chat("?")).text).toBe("yes")
+        expect(server.log).toHaveLength(2)
+      }
+    }).pipe(Effect.scoped)
+  )
+})
+
+describe("fifty callers of a provider of one request a second with a Retry-After of a second, and one key", () => {
+  it.effect("get an answer a second as long as they may wait, with few requests at a time", () =>
+    Effect.gen(function* () {
+      let next = 0
+      const times: Array<number> = []
+      const clock = yield* Effect.clock
+      const provider = failingProvider(() => {
+        const now = clock.unsafeCurrentTimeMillis()
+        times.push(now)
+        if (now < next) return 429
+        next = now + 1_000
+        return 200
+      })
+      const llm = yield* llmWith(provider.client, 1)
+      const results = yield* whileTimePasses(
+        Effect.all(
+          Array.from({ length: 50 }, () => Effect.either(llm.chat("?"))),
+          { concurrency: "unbounded" }
+        ),
+        "10 millis"
+      )
+      // The pool waits 30 seconds for a key.
+      expect(results.filter(Either.isRight).length).toBeGreaterThanOrEqual(25)
+      const later = times.filter((at) => at > 0)
+      const crowded = later.filter((at) => later.filter((other) => Math.abs(other - at) < 100).length > 5)
+      expect(crowded).toEqual([])
+    })
   )
 })

@@ -249,6 +249,22 @@ describe("state that a reload keeps", () => {
     }).pipe(withoutLogs, environment)
   )
 
+  it.scoped("keeps key cooldowns when the affinity of a model changes, and applies it", () =>
+    Effect.gen(function* () {
+      const all = [limited, key("a"), key("b"), key("c")]
+      const { models, reload, write } = yield* reloadingModels(file(model("one", all)), { interval: false })
+      const one = yield* models.get("one")
+      const keysOf = Effect.suspend(() =>
+        Effect.map(Effect.replicateEffect(one.chat("?"), 6), (answers) => new Set(answers.map(({ keyId }) => keyId)))
+      )
+      expect((yield* keysOf).size).toBe(3)
+      yield* write(file(model("one", all, { affinity: true })))
+      expect(yield* reload).toMatchObject({ changed: ["acme/one"] })
+      expect(yield* keyStates(one)).toMatchObject({ limited: "Cooling" })
+      expect((yield* keysOf).size).toBe(1)
+    }).pipe(withoutLogs, environment)
+  )
+
   it.scoped("reweights a key added by hand and restores one removed by hand when the file lists them", () =>
     Effect.gen(function* () {
       const { models, reload, write } = yield* reloadingModels(file(model("one", [key("a"), key("b")])), {

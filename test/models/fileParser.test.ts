@@ -72,6 +72,7 @@ describe("fields of the provider file", () => {
               api_keys: [{ key: "k", id: "paid", weight: 2, max_concurrency: 4, max_qps: 0.5, quota_group: "team" }],
               headers: { "x-team": "a" },
               timeout: 30,
+              on_disconnect: { drain: { max_tokens: 2000, max_seconds: 1.5 } },
               tokens_per_minute: 1000,
               requests_per_minute: 120,
               requests_per_day: 5000,
@@ -91,6 +92,7 @@ describe("fields of the provider file", () => {
         baseUrl: undefined,
         headers: { "x-team": "a" },
         timeout: Duration.seconds(30),
+        onDisconnect: { drain: { maxTokens: 2000, maxMillis: 1500 } },
         tokensPerMinute: 1000,
         requestsPerMinute: 120,
         requestsPerDay: 5000,
@@ -116,11 +118,11 @@ describe("fields of the provider file", () => {
       const file = yield* FileParser.parse(
         JSON.stringify({
           x: [
-            { ...model, model_name: "one", model_weight: 3 },
+            { ...model, model_name: "one", model_weight: 3, affinity: true },
             { ...model, model_name: "two", aliases: ["second"] }
           ],
           $groups: {
-            plain: { members: ["x/one", "second"], comment: "mine" },
+            plain: { members: ["x/one", "second"], strategy: "sticky", comment: "mine" },
             exact: {
               strategy: "cost",
               members: [
@@ -133,10 +135,11 @@ describe("fields of the provider file", () => {
           $default: "exact"
         })
       )
+      expect(file.models.map(({ affinity }) => affinity)).toEqual([true, undefined])
       expect(file.groups).toEqual([
         {
           name: "plain",
-          strategy: "least-loaded",
+          strategy: "sticky",
           members: [
             { model: "x/one", weight: 3, order: 0 },
             { model: "x/two", weight: 1, order: 0 }
@@ -195,10 +198,19 @@ describe("faults of the provider file", () => {
               max_retries: 0,
               context_window: 1.5
             },
-            { ...model, rate_limit_capacity: -1, rate_limit_refill_rate: 0, type: "soap", timeout: "soon" },
+            {
+              ...model,
+              rate_limit_capacity: -1,
+              rate_limit_refill_rate: 0,
+              type: "soap",
+              timeout: "soon",
+              affinity: 1
+            },
             { model_name: "m2", api_keys: "k" },
             { ...model, api_keys: ["${NOT_SET}"], headers: { a: 1 }, aliases: ["x"] },
-            7
+            7,
+            { ...model, model_name: "m3", on_disconnect: "drain" },
+            { ...model, model_name: "m4", on_disconnect: { drain: { max_tokens: 0 } } }
           ],
           $aliases: { x: "b/other" },
           $default: "nobody"
@@ -218,6 +230,7 @@ describe("faults of the provider file", () => {
         'b[2].type: expected one of "chat-completions", "responses", "anthropic-messages", "gemini", "ollama", "dashscope"',
         "b[2].rate_limit_capacity: expected a positive number",
         "b[2].rate_limit_refill_rate: expected a positive number",
+        "b[2].affinity: expected true or false",
         "b[2].timeout: expected a positive number",
         "b[3].base_url: is missing",
         "b[3].api_keys: expected a list of keys",
@@ -225,6 +238,9 @@ describe("faults of the provider file", () => {
         "b[4].headers.a: expected a string",
         "b[4].api_keys[0]: names an environment variable that is not set",
         "b[5]: expected an object",
+        'b[6].on_disconnect: expected "cancel", "detach", or an object such as { "drain": { "max_tokens": 2000, "max_seconds": 20 } }',
+        "b[7].on_disconnect.drain.max_seconds: is missing",
+        "b[7].on_disconnect.drain.max_tokens: expected a positive number",
         '$aliases.x: "x" is an alias of two models',
         '$aliases.x: "b/other" is no model of this file',
         "$default: is no model, no group and no alias of this file"
@@ -263,7 +279,7 @@ describe("faults of the provider file", () => {
         '$groups.x/m: "x/m" is a model already',
         '$groups.list: expected an object such as { "members": ["openai/gpt-4o-mini"] }',
         "$groups.none.members: is missing",
-        '$groups.empty.strategy: expected one of "least-loaded", "weighted", "round-robin", "latency", "cost", "failover", "random"',
+        '$groups.empty.strategy: expected one of "least-loaded", "weighted", "round-robin", "latency", "cost", "failover", "random", "sticky"',
         "$groups.empty.members: expected a list with at least one model",
         "$groups.wrong.strategy: expected a string",
         '$groups.wrong.members[0]: "x/other" is no model of this file',

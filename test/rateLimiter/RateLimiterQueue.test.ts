@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, SortedMap } from "effect"
+import { Effect } from "effect"
 import { fullPace } from "../../src/rateLimiter/adaptive.js"
 import * as Bucket from "../../src/rateLimiter/tokenBucket.js"
 import * as Queue from "../../src/rateLimiter/queue.js"
@@ -19,9 +19,11 @@ const initialState: Queue.State = {
   reserved: 0,
   maxInFlight: Infinity,
   inFlight: 0,
-  queue: SortedMap.empty((self, that) => (self === that ? 0 : Queue.before(self, that) ? -1 : 1)),
+  queue: Queue.noWaiters,
   arrivals: 0,
   projected: undefined,
+  notBefore: -Infinity,
+  share: 1,
   pace: fullPace,
   cursor: undefined
 }
@@ -43,10 +45,16 @@ describe("memory of the limiter's queue", () => {
   })
 
   it("the state does not grow with evicted waiters", () => {
-    const late: Queue.Waiter = { ...request, requests: 10, deadline: -1, wakeup: Effect.unsafeMakeLatch(false) }
+    const late: Queue.Waiter = {
+      ...request,
+      requests: 10,
+      place: { at: 0, ticket: 0, client: "", cost: 10, priority: "interactive" },
+      deadline: -1,
+      wakeup: Effect.unsafeMakeLatch(false)
+    }
     const refused = (state: Queue.State): Queue.State => {
-      const queue = SortedMap.set(state.queue, { at: 0, ticket: 0 }, late)
-      const [after, evicted] = Queue.evict({ ...Queue.grant(state, { ...request, requests: 5 }), queue })
+      const [waiting] = Queue.enqueue(Queue.grant(state, { ...request, requests: 5 }), late)
+      const [after, evicted] = Queue.evict(waiting)
       expect(evicted).toEqual([late])
       return after
     }

@@ -20,8 +20,11 @@ import { transports } from "../support/transports.js"
 /** The tokens of a call as it estimates them and as the server counts them. */
 const tokensPerCall = 108
 
-/** A server whose answers have a usage, and what it was sent. The first request is refused with this Retry-After. */
-const witness = (retryAfter: number, millis: number) =>
+/**
+ * A server whose answers have a usage, and what it was sent. The first request is refused with this Retry-After. One that rejects options
+ * does not know `stream_options`.
+ */
+const witness = (retryAfter: number, millis: number, rejectsOptions = false) =>
   Effect.gen(function* () {
     const sent: Array<Sent> = []
     const inFlight = new Map<string, number>()
@@ -31,7 +34,10 @@ const witness = (retryAfter: number, millis: number) =>
       request.on("end", () => {
         const isServed = sent.length > 0 || retryAfter === 0
         const body: unknown = JSON.parse(text)
-        const { model, stream } = Object.assign({ model: "", stream: false }, body)
+        const { model, stream, stream_options } = Object.assign(
+          { model: "", stream: false, stream_options: undefined },
+          body
+        )
         const current = (inFlight.get(model) ?? 0) + 1
         inFlight.set(model, current)
         const keyId = String(request.headers.authorization)
@@ -40,6 +46,11 @@ const witness = (retryAfter: number, millis: number) =>
         if (!isServed) {
           response.writeHead(429, { "retry-after": String(retryAfter) })
           response.end("{}")
+          return
+        }
+        if (rejectsOptions && stream_options !== undefined) {
+          response.writeHead(400, { "content-type": "application/json" })
+          response.end(JSON.stringify({ error: { message: "Unrecognized request argument: stream_options" } }))
           return
         }
         const usage = { prompt_tokens: 8, completion_tokens: tokensPerCall - 8, total_tokens: tokensPerCall }
@@ -199,5 +210,32 @@ describe.concurrent.each(transports)(
         }).pipe(Effect.provide(http))
       )
     }
+  }
+)
+
+describe.each(transports)(
+  "requests that a server gets over %s and rejects because of an optional field",
+  (_, transport) => {
+    it.scopedLive(
+      "are sent again within the limit, with a permit each",
+      () =>
+        Effect.gen(function* () {
+          const { baseUrl, sent } = yield* witness(0, 0, true)
+          const limits = { capacity: 10, refillRate: 10 }
+          const limiter = yield* makeLimiter(limits)
+          const llm = yield* llmAt(baseUrl, "one", yield* makePool(), limiter)
+          const late = yield* measureDelay
+          yield* Effect.all(Array.replicate(Stream.runDrain(llm.chatStream("?")), 10), { concurrency: "unbounded" })
+          expect(sent.length).toBeGreaterThan(10)
+          expect(sent.length).toBeLessThanOrEqual(20)
+          expect(excess(sent, limits.capacity, limits.refillRate)).toBeLessThanOrEqual(
+            (limits.refillRate * (2 * (yield* late) + 20)) / 1000
+          )
+          const before = sent.length
+          yield* Stream.runDrain(llm.chatStream("?"))
+          expect(sent.length).toBe(before + 1)
+        }).pipe(Effect.provide(transport)),
+      60_000
+    )
   }
 )

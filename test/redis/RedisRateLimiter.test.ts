@@ -220,19 +220,43 @@ describe.concurrent("RedisRateLimiter", () => {
     })
   )
 
-  it.scopedLive("serves interactive calls before batch calls of other processes", () =>
+  it.scopedLive("serves interactive calls before batch calls of the same process", () =>
     Effect.gen(function* () {
       const { url } = yield* redisServer
       const one = yield* peer(url, { capacity: 1, refillRate: 1 })
-      const two = yield* peer(url, { capacity: 1, refillRate: 1 })
       const order: Array<string> = []
       const record = (label: string) => Effect.sync(() => void order.push(label))
       yield* one.take()
       const batch = yield* Effect.fork(Effect.zipRight(RateLimiter.withPriority(one.take(), "batch"), record("batch")))
       yield* hasWaiting(one, 1)
-      const others = yield* Effect.forEach([1, 2], (n) => Effect.fork(Effect.zipRight(two.take(), record(`call ${n}`))))
+      const others = yield* Effect.forEach([1, 2], (n) => Effect.fork(Effect.zipRight(one.take(), record(`call ${n}`))))
       yield* Fiber.joinAll([batch, ...others])
       expect(order).toEqual(["call 1", "call 2", "batch"])
+    })
+  )
+
+  it.scopedLive("serves the clients of one process in turn, however many calls one of them has sent before", () =>
+    Effect.gen(function* () {
+      const { url } = yield* redisServer
+      const one = yield* peer(url, { capacity: 1, refillRate: 2 })
+      const order: Array<string> = []
+      const take = (id: string) =>
+        Effect.fork(
+          RateLimiter.withClient(
+            Effect.tap(
+              one.take(),
+              Effect.sync(() => order.push(id))
+            ),
+            { id }
+          )
+        )
+      yield* one.take()
+      const bursting = yield* Effect.replicateEffect(take("bursting"), 20)
+      yield* hasWaiting(one, 20)
+      const small = [yield* take("small"), yield* take("small")]
+      yield* Fiber.joinAll(small)
+      expect(order.length).toBeLessThan(10)
+      yield* Fiber.interruptAll(bursting)
     })
   )
 
@@ -257,7 +281,7 @@ describe.concurrent("RedisRateLimiter", () => {
       })
   )
 
-  it.scopedLive("lowers the pace of all processes when one reports a refusal, and raises it after a success", () =>
+  it.scopedLive("lowers the pace of the process that reports a refusal, and raises it after a success", () =>
     Effect.gen(function* () {
       const { url } = yield* redisServer
       const options = {
@@ -269,10 +293,11 @@ describe.concurrent("RedisRateLimiter", () => {
       const one = yield* peer(url, options)
       const two = yield* peer(url, options)
       yield* one.observe?.(RateLimiter.Signal.Refused({ elapsed: Duration.zero, share: 1 })) ?? Effect.void
-      expect(yield* two.status).toMatchObject({ pace: 0.5, refillRate: 5, concurrency: { limit: 4 } })
-      yield* two.take()
+      expect(yield* one.status).toMatchObject({ pace: 0.5, refillRate: 5, concurrency: { limit: 4 } })
+      expect(yield* two.status).toMatchObject({ pace: 1, refillRate: 10, concurrency: { limit: 8 } })
+      yield* one.take()
       yield* Effect.sleep("60 millis")
-      yield* two.observe?.(RateLimiter.Signal.Served()) ?? Effect.void
+      yield* one.observe?.(RateLimiter.Signal.Served()) ?? Effect.void
       expect((yield* one.status).pace).toBe(0.75)
     })
   )

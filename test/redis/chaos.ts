@@ -1,6 +1,7 @@
 /**
  * Four processes make 2,000 calls each through one Redis: `npm run chaos:redis`. One of them is killed, and Redis is killed and
- * restarted. The limits are checked against the requests that the provider recorded; a violation ends the run with an error.
+ * restarted. The limits are checked against the requests that the provider recorded. Then Redis is cut off for 60 seconds under load, and
+ * one of three nodes of a cluster is killed. A violation ends the run with an error.
  */
 import { Console, Duration, Effect, Schedule } from "effect"
 import * as RateLimiter from "../../src/rateLimiter/RateLimiter.js"
@@ -10,6 +11,7 @@ import { redisServer } from "../support/redisServer.js"
 import type { CallerOptions } from "./callerProgram.js"
 import type { Report } from "./callerProcesses.js"
 import { caller, maxWithin, program, recordingProvider } from "./callerProcesses.js"
+import { blackHole, lostNode } from "./chaosOutages.js"
 
 const processes = 4
 const calls = 2000
@@ -73,7 +75,7 @@ const chaos = Effect.gen(function* () {
   yield* Console.log(`one process is killed (${elapsed(start)}), ${provider.arrivals.length} calls so far`)
   // The leases of the killed process are those without a registered process.
   const registered = (from: number | string) =>
-    Effect.promise(() => server.client.zrangebyscore(redis.key("limit", "chaos", "processes"), from, "+inf"))
+    Effect.promise(() => server.client.zrangebyscore(redis.key("limit", "chaos", "v2:processes"), from, "+inf"))
   const before = yield* registered("-inf")
   yield* Effect.repeat(registered(Date.now()), {
     until: (now) => now.length < before.length,
@@ -81,7 +83,7 @@ const chaos = Effect.gen(function* () {
   })
   const alive = yield* registered(Date.now())
   yield* Effect.repeat(
-    Effect.promise(() => server.client.zrangebyscore(redis.key("limit", "chaos", "leases"), Date.now(), "+inf")),
+    Effect.promise(() => server.client.zrangebyscore(redis.key("limit", "chaos", "v2:leases"), Date.now(), "+inf")),
     {
       until: (leases) => leases.every((lease) => alive.some((process) => lease.startsWith(process))),
       schedule: Schedule.spaced("20 millis")
@@ -123,6 +125,8 @@ const chaos = Effect.gen(function* () {
 
 Effect.runFork(
   Effect.scoped(chaos).pipe(
+    Effect.zipRight(blackHole(check)),
+    Effect.zipRight(lostNode(check)),
     Effect.tapErrorCause((cause) =>
       Effect.zipRight(
         Console.error(String(cause)),

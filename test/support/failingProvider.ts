@@ -1,17 +1,18 @@
-/** A provider in memory that records the keys of its requests and answers some of them with 500. */
-import { Effect, Stream } from "effect"
+/** A provider in memory that records the keys of its requests and answers some of them with an error. */
+import { Duration, Effect, Stream } from "effect"
 import * as KeyPool from "../../src/keyPool/KeyPool.js"
 import * as LLM from "../../src/LLM.js"
 import * as RateLimiter from "../../src/rateLimiter/RateLimiter.js"
 import type { ChatResponse } from "../../src/vocabulary/Chat.js"
 import * as ChatEvent from "../../src/vocabulary/ChatEvent.js"
 import type { LLMError } from "../../src/vocabulary/LLMError.js"
-import { AuthenticationError, ProviderUnavailableError } from "../../src/vocabulary/LLMError.js"
+import { AuthenticationError, ProviderUnavailableError, RateLimitError } from "../../src/vocabulary/LLMError.js"
 import { ProviderClient } from "../../src/wire/providerClient.js"
 import type { Service as Client } from "../../src/wire/providerClient.js"
 import { answer } from "./scripted.js"
 
-export type Status = 200 | 401 | 500
+/** A 429 asks for a second. */
+export type Status = 200 | 401 | 429 | 500
 
 export interface FailingProvider {
   readonly client: Client
@@ -19,8 +20,9 @@ export interface FailingProvider {
   readonly sent: Array<string>
 }
 
-const errorOf = (status: 401 | 500, provider: string, model: string, keyId: string): LLMError => {
+const errorOf = (status: Exclude<Status, 200>, provider: string, model: string, keyId: string): LLMError => {
   const fields = { provider, model, keyId, status, attempts: [], message: `Status ${status}.` }
+  if (status === 429) return new RateLimitError({ ...fields, source: "provider", retryAfter: Duration.seconds(1) })
   return status === 401 ? new AuthenticationError(fields) : new ProviderUnavailableError(fields)
 }
 

@@ -5,9 +5,9 @@ import * as RandomDraw from "../../src/internal/random.js"
 /**
  * A clock that advances only with `pass`. TestClock is not usable here: a fiber that is interrupted in its `sleep` keeps the lock of
  * the TestClock. Timers fire after whole milliseconds, at least one, as Node's do. Fibers run for `turns` turns of the scheduler
- * before time goes on.
+ * before time goes on, and `idle` waits for what they do outside of this process.
  */
-export const makeClock = (turns = 20) => {
+export const makeClock = (turns = 20, idle: Effect.Effect<void> = Effect.void) => {
   let now = 0
   const timers = new Map<() => void, number>()
   const clock: Clock.Clock = {
@@ -28,6 +28,7 @@ export const makeClock = (turns = 20) => {
       const end = now + millis
       for (;;) {
         yield* Effect.replicateEffect(Effect.yieldNow(), turns)
+        yield* idle
         const [wake, at] = [...timers].reduce(
           (first, next) => (next[1] < first[1] ? next : first),
           [() => {}, Infinity]

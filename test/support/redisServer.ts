@@ -112,17 +112,59 @@ const make = (settings: ReadonlyArray<string>): Effect.Effect<RedisServer, never
 
 export const redisServer: Effect.Effect<RedisServer, never, Scope.Scope> = make([])
 
+const temporaryFolder = Effect.acquireRelease(
+  Effect.promise(() => mkdtemp(join(tmpdir(), "effect-llm-"))),
+  (folder) => Effect.promise(() => rm(folder, { recursive: true, force: true }))
+)
+
+const clusterNode = Effect.flatMap(temporaryFolder, (folder) =>
+  make([
+    "--cluster-enabled",
+    "yes",
+    "--cluster-announce-ip",
+    "127.0.0.1",
+    "--cluster-node-timeout",
+    "1000",
+    "--cluster-require-full-coverage",
+    "no",
+    "--dir",
+    folder
+  ])
+)
+
+const slots = 16_384
+
+/** A cluster of this many nodes, each with an equal part of the slots, none with a replica. */
+export const redisNodes = (count: number): Effect.Effect<ReadonlyArray<RedisServer>, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const nodes = yield* Effect.all(
+      Array.from({ length: count }, () => clusterNode),
+      { concurrency: "unbounded" }
+    )
+    yield* Effect.forEach(nodes, ({ client }, index) =>
+      Effect.promise(async () => {
+        const first = Math.floor((index * slots) / count)
+        const last = Math.floor(((index + 1) * slots) / count) - 1
+        await client.call("CLUSTER", "ADDSLOTSRANGE", first, last)
+        // Nodes with one epoch would have to agree on new ones first.
+        await client.call("CLUSTER", "SET-CONFIG-EPOCH", index + 1)
+        if (index > 0) await client.call("CLUSTER", "MEET", "127.0.0.1", nodes[0]?.port ?? 0)
+      })
+    )
+    yield* Effect.forEach(nodes, ({ client }) =>
+      Effect.repeat(
+        Effect.promise(() => client.call("CLUSTER", "INFO")),
+        {
+          until: (info) =>
+            ["cluster_state:ok", `cluster_slots_ok:${slots}`].every((line) => String(info).includes(line)),
+          schedule: Schedule.spaced("20 millis")
+        }
+      )
+    )
+    return nodes
+  })
+
 /** A cluster of one node, which enforces the rule that a script uses only keys of one slot. */
-export const redisCluster: Effect.Effect<RedisServer, never, Scope.Scope> = Effect.gen(function* () {
-  const folder = yield* Effect.acquireRelease(
-    Effect.promise(() => mkdtemp(join(tmpdir(), "effect-llm-"))),
-    (folder) => Effect.promise(() => rm(folder, { recursive: true, force: true }))
-  )
-  const server = yield* make(["--cluster-enabled", "yes", "--cluster-announce-ip", "127.0.0.1", "--dir", folder])
-  yield* Effect.promise(() => server.client.call("CLUSTER", "ADDSLOTSRANGE", "0", "16383"))
-  yield* Effect.repeat(
-    Effect.promise(() => server.client.call("CLUSTER", "INFO")),
-    { until: (info) => String(info).includes("cluster_state:ok"), schedule: Schedule.spaced("20 millis") }
-  )
-  return server
-})
+export const redisCluster: Effect.Effect<RedisServer, never, Scope.Scope> = Effect.flatMap(redisNodes(1), ([node]) =>
+  node === undefined ? Effect.dieMessage("A cluster of one node has one.") : Effect.succeed(node)
+)

@@ -13,7 +13,8 @@ import { clockOf } from "../../internal/clock.js"
 import { whileChanged } from "../../internal/context.js"
 import { Label } from "../../internal/label.js"
 import { isListening, withListeners } from "../../call/usageListeners.js"
-import type { Open, OpenStream } from "../../call/openStream.js"
+import type { Finalizers } from "../../call/finalizers.js"
+import type { Opening, OpenStream } from "../../call/openStream.js"
 import { openChat, toChatStream, watched } from "../../call/openStream.js"
 import { rememberingEstimate, inputTokensOf, normalize, normalizeEmbedding, passedOn } from "../../call/request.js"
 import type { Added } from "../../call/added.js"
@@ -86,18 +87,20 @@ const settleAtFinish = (
 
 const chargeStream =
   (info: ModelInfo) =>
-  (sent: Open, reservation: BudgetReservation): Open => {
+  (finalizers: Finalizers) =>
+  (sent: Opening, reservation: BudgetReservation): Opening => {
     const streamEnd: StreamEnd = { by: info, partial: undefined }
     // Added before the stream's finalizers so that it runs after them: they report what was consumed.
-    return Effect.zipRight(
-      Effect.addFinalizer(() => reservation.settle(streamEnd.partial, streamEnd.by)),
-      Effect.matchEffect(sent, {
-        onSuccess: (opened) => settleAtFinish(info, opened, reservation, streamEnd),
-        onFailure: (error) => {
-          streamEnd.partial = partialUsage(error)
-          return Effect.fail(error)
-        }
-      })
+    return finalizers.add(
+      () => reservation.settle(streamEnd.partial, streamEnd.by),
+      () =>
+        Effect.matchEffect(sent, {
+          onSuccess: (opened) => settleAtFinish(info, opened, reservation, streamEnd),
+          onFailure: (error) => {
+            streamEnd.partial = partialUsage(error)
+            return Effect.fail(error)
+          }
+        })
     )
   }
 
@@ -179,23 +182,26 @@ export const makeMiddleware =
       chargeWhole(info)
     )
 
-    const chargeOpening = charging(
-      validateChat,
-      (input: ChatRequest.Input, added, restore) =>
-        notifying(
-          restore(
-            Effect.suspend(() => openChat(next, added.request === undefined ? input : passedOn(input, added.request)))
+    const chargeOpening = (finalizers: Finalizers) =>
+      charging(
+        validateChat,
+        (input: ChatRequest.Input, added, restore) =>
+          notifying(
+            restore(
+              Effect.suspend(() =>
+                openChat(next, added.request === undefined ? input : passedOn(input, added.request))(finalizers)
+              )
+            ),
+            added
           ),
-          added
-        ),
-      chargeStream(info)
-    )
+        chargeStream(info)(finalizers)
+      )
 
     return Effect.succeed(
       wrap(next, {
         chat: toChatOf(chargeChat),
         embed: (input) => chargeEmbedding(input, nothing),
-        chatStream: toChatStream((input) => chargeOpening(input, nothing))
+        chatStream: toChatStream((input) => (finalizers) => chargeOpening(finalizers)(input, nothing))
       })
     )
   }

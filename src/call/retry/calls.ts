@@ -11,7 +11,8 @@ import { CallLimits, longestSleepOf, narrow } from "../limits.js"
 import type { Middleware, ModelInfo, Service } from "../model.js"
 import type { Instruments } from "../observer.js"
 import type { Open, OpenStream } from "../openStream.js"
-import { fromStream, isolated, toStream, withEarlierAttempts } from "../openStream.js"
+import { isolated } from "../ownedStream.js"
+import { fromStream, toStream, withEarlierAttempts } from "../openStream.js"
 import { limitFor, requestsLeft, requestsOf } from "../requestLimit.js"
 import { wrap } from "../wrap.js"
 import * as Budgets from "./budget.js"
@@ -114,7 +115,8 @@ const retryCall = <A, R>(
     Effect.withFiberRuntime((fiber) => {
       const clock = Context.get(fiber.currentDefaultServices, Clock.Clock)
       const limits = Context.get(fiber.currentContext, CallLimits)
-      if (wait > longestSleepOf(limits, clock)) return Effect.fail(failed)
+      const isBackoff = Option.isNone(Errors.retryAfter(failed))
+      if (wait > longestSleepOf(limits, clock) || (isBackoff && wait > limits.maxBackoff)) return Effect.fail(failed)
       const own = limitFor(limits.requests, info())
       const left = requestsLeft(fiber.currentContext, own) - made.requests
       // Rounds of one request each do not multiply requests.
@@ -203,15 +205,23 @@ export const apply =
   (next) => {
     const checkAnswer = (call: Effect.Effect<ChatResponse, LLMError>) =>
       retryEmpty ? Effect.flatMap(call, rejectEmpty) : call
-    const checkStream = (open: Open) =>
-      retryEmpty ? Effect.flatMap(open, (opened) => rejectEmptyStream(opened)) : open
+    const checkStream =
+      (open: Open): Open =>
+      (finalizers) =>
+        retryEmpty ? Effect.flatMap(open(finalizers), (opened) => rejectEmptyStream(opened)) : open(finalizers)
     return Effect.map(decide, (decide): Service => {
       const policy: Policy = { ...shared, countsAttempts, decide, when, info: () => next.info }
       return wrap(next, {
         chat: (request) => retryCall(policy, checkAnswer(next.chat(request)), Attempt.withEarlier),
         embed: (request) => retryCall(policy, next.embed(request), Attempt.withEarlier),
         chatStream: (request) =>
-          toStream(retryCall(policy, isolated(checkStream(fromStream(next.chatStream(request)))), withEarlierAttempts)),
+          toStream((finalizers) =>
+            retryCall(
+              policy,
+              isolated(checkStream(fromStream(next.chatStream(request))))(finalizers),
+              withEarlierAttempts
+            )
+          ),
         status: States.withStatus(next.status, shared.budget)
       })
     })

@@ -3,6 +3,7 @@ import { HttpServerRequest } from "@effect/platform"
 import { Effect, Exit, Option, Redacted } from "effect"
 import { isExit } from "../../call/sending.js"
 import { Label } from "../../internal/label.js"
+import { CurrentClient } from "../../rateLimiter/model.js"
 import type { AccessDeniedError, Caller } from "./model.js"
 import type { AccessStoreError } from "../AccessStore.js"
 import * as Loopback from "./loopback.js"
@@ -51,10 +52,9 @@ export const authenticated = (context: GatewayContext, route: (caller: Caller) =
     yield* context.requests.admit
     const { headers } = yield* HttpServerRequest.HttpServerRequest
     const caller = yield* callerOf(context, headers)
-    return yield* Effect.provideService(
-      Effect.mapError(route(caller), (error) => ({ ...error, label: caller.label })),
-      Label,
-      caller.label
+    return yield* Effect.mapError(route(caller), (error) => ({ ...error, label: caller.label })).pipe(
+      Effect.provideService(Label, caller.label),
+      Effect.provideService(CurrentClient, caller)
     )
   })
 

@@ -1,11 +1,12 @@
 /** The limits and the budget of a key, as middleware around every model that it calls. */
 import type { Clock } from "effect"
-import { Effect, Either, Exit, Scope } from "effect"
+import { Effect, Either, Exit } from "effect"
 import * as Budget from "../../accounting/Budget.js"
 import type { Added } from "../../call/added.js"
 import { nothing } from "../../call/added.js"
 import type { ChatRequest, ChatResponse } from "../../vocabulary/Chat.js"
-import type { Open, OpenStream } from "../../call/openStream.js"
+import type { Finalizers } from "../../call/finalizers.js"
+import type { Opening, OpenStream } from "../../call/openStream.js"
 import { mapEvents, openChat, toChatStream } from "../../call/openStream.js"
 import { after, continueAfter } from "../../call/plan.js"
 import { inputTokensOf, normalize, passedOn, rememberingEstimate } from "../../call/request.js"
@@ -71,21 +72,16 @@ const settling = <A extends { readonly usage: Usage }, E, R>(
         onFailure: (cause) => after(settle(tokens), Effect.failCause(cause))
       })
 
-const settlingStream = (open: Open, tokens: number, settle: Settle): Open => {
+const settlingStream = (opening: Opening, finalizers: Finalizers, tokens: number, settle: Settle): Opening => {
   let used = tokens
   const recordUsage = (events: OpenStream["first"]): OpenStream["first"] => {
     for (const event of events) if (event._tag === "Finish") used = event.usage.totalTokens
     return events
   }
-  return Effect.zipRight(
-    // Added before the stream's finalizers so that it runs after them.
-    Effect.flatMap(Effect.scope, (scope) =>
-      Scope.addFinalizer(
-        scope,
-        Effect.suspend(() => settle(used))
-      )
-    ),
-    Effect.map(open, (opened) => mapEvents(opened, recordUsage))
+  // Added before the stream's finalizers so that it runs after them.
+  return finalizers.add(
+    () => settle(used),
+    () => Effect.map(opening, (opened) => mapEvents(opened, recordUsage))
   )
 }
 
@@ -136,15 +132,18 @@ const limitedBy =
               )
             )
           ),
-        chatStream: toChatStream((input) =>
-          Effect.uninterruptibleMask((restore) =>
-            Effect.withFiberRuntime((fiber) => {
-              const { added, tokens } = estimated(input, nothing)
-              const request = added.request === undefined ? input : passedOn(input, added.request)
-              const open = restore(Effect.suspend(() => openChat(next, request)))
-              return reserving(limiter, clockOf(fiber), tokens, (settle) => settlingStream(open, tokens, settle))
-            })
-          )
+        chatStream: toChatStream(
+          (input) => (finalizers) =>
+            Effect.uninterruptibleMask((restore) =>
+              Effect.withFiberRuntime((fiber) => {
+                const { added, tokens } = estimated(input, nothing)
+                const request = added.request === undefined ? input : passedOn(input, added.request)
+                const opening = restore(Effect.suspend(() => openChat(next, request)(finalizers)))
+                return reserving(limiter, clockOf(fiber), tokens, (settle) =>
+                  settlingStream(opening, finalizers, tokens, settle)
+                )
+              })
+            )
         )
       })
     )

@@ -17,6 +17,8 @@ export interface Caller {
   readonly id: string
   /** The label under which usage is recorded; empty without a key on an open gateway. */
   readonly label: string
+  /** See `VirtualKey.Settings`. @since 0.2.0 */
+  readonly weight?: number
   /** Whether the caller can use a model with these names. */
   readonly allows: (names: ReadonlyArray<string>) => boolean
   /** Middleware with the limits and the budget of the caller. */

@@ -117,6 +117,7 @@ export const makeConfigurable = (
             caller: {
               id: key.id,
               label: key.label ?? key.id,
+              ...(key.weight === undefined ? {} : { weight: key.weight }),
               allows: (names) => VirtualKeys.allows(key, names),
               around
             }

@@ -1,5 +1,4 @@
 /** Several choices for one request (`n`), each by a call of its own. OpenAI, API reference: chat/create. */
-import type { Scope } from "effect"
 import { Chunk, Effect, Stream } from "effect"
 import type { ChatResponse } from "../../vocabulary/Chat.js"
 import type { ChatEvent } from "../../vocabulary/ChatEvent.js"
@@ -7,6 +6,8 @@ import * as Usage from "../../vocabulary/Usage.js"
 import { encodeUsage } from "../../wire/chatCompletions/usage.js"
 import { isRecord, parseJson, record, records, string } from "../../wire/json.js"
 import type { Frame, Served, ServerWire } from "../../wire/Wire.js"
+import { deltaText } from "../../call/deltaText.js"
+import * as Finalizers from "../../call/finalizers.js"
 import type { Open } from "../../call/openStream.js"
 import type { LLMError } from "../../vocabulary/LLMError.js"
 import * as HttpErrors from "../http/error.js"
@@ -40,22 +41,33 @@ const ofChoice =
   (event: ChatEvent): ChoiceEvent => ({ index, event })
 
 /** Opens the streams of all choices, and merges them in the order of arrival. */
-export const openAll = (opens: ReadonlyArray<Open>): Effect.Effect<Opened<ChoiceEvent>, LLMError, Scope.Scope> =>
-  Effect.flatMap(Effect.all(opens, { concurrency: "unbounded" }), (opened) =>
-    Effect.map(
-      Stream.toPull(
-        Stream.mergeAll(
-          opened.map(({ pull }, index) => Stream.repeatEffectChunkOption(Effect.map(pull, Chunk.map(ofChoice(index))))),
-          // One buffered chunk at most, so that a slow client slows the providers down.
-          { concurrency: opened.length, bufferSize: 1 }
+export const openAll =
+  (opens: ReadonlyArray<Open>) =>
+  (finalizers: Finalizers.Finalizers): Effect.Effect<Opened<ChoiceEvent>, LLMError> =>
+    Effect.flatMap(
+      Effect.forEach(opens, (open) => open(finalizers), { concurrency: "unbounded" }),
+      (opened) =>
+        Effect.map(
+          Finalizers.scopedBy(
+            finalizers,
+            Stream.toPull(
+              Stream.mergeAll(
+                opened.map(({ pull }, index) =>
+                  Stream.repeatEffectChunkOption(Effect.map(pull, Chunk.map(ofChoice(index))))
+                ),
+                // One buffered chunk at most, so that a slow client slows the providers down.
+                { concurrency: opened.length, bufferSize: 1 }
+              )
+            )
+          ),
+          (pull) => ({
+            first: Chunk.flatten(
+              Chunk.fromIterable(opened.map(({ first }, index) => Chunk.map(first, ofChoice(index))))
+            ),
+            pull
+          })
         )
-      ),
-      (pull) => ({
-        first: Chunk.flatten(Chunk.fromIterable(opened.map(({ first }, index) => Chunk.map(first, ofChoice(index))))),
-        pull
-      })
     )
-  )
 
 /** Encodes all choices as one stream: the id of the first chunk, every choice by its index, and the usage of all at the end. */
 export const streamEncoder = (
@@ -100,6 +112,7 @@ export const streamEncoder = (
 
   return {
     ...sse,
+    textOf: ({ event }) => deltaText(event),
     write: (events) => renderFrames(Array.from(events).flatMap(framesOf)),
     fail: (error) => renderFrames(encoders[0]?.fail(HttpErrors.servedError(error)) ?? [])
   }

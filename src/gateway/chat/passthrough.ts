@@ -19,7 +19,7 @@ import type { RequestHeaders } from "../http/exchange.js"
 import { header } from "../http/exchange.js"
 import type { Passthrough, Protocol } from "./model.js"
 import type { StreamEncoder } from "./sse.js"
-import { renderFrames, sse } from "./sse.js"
+import { ofChat, renderFrames, sse } from "./sse.js"
 
 const doneData = "[DONE]"
 
@@ -245,6 +245,7 @@ export const streamEncoder = (
 
   return {
     ...sse,
+    ...ofChat,
     write,
     fail: (error) => {
       const cause = error.error

@@ -4,8 +4,11 @@
  */
 import { HttpServerResponse } from "@effect/platform"
 import type { Chunk, Stream } from "effect"
-import { Cause, Context, Duration, Effect, Exit, Option, Scope } from "effect"
+import { Cause, Context, Duration, Effect, Exit, Option } from "effect"
 import { CurrentWatch } from "../../call/attemptWatch.js"
+import { deltaText } from "../../call/deltaText.js"
+import * as Finalizers from "../../call/finalizers.js"
+import { readRest } from "../../call/readRest.js"
 import { longestTimer } from "../../internal/clock.js"
 import type { LLMError } from "../../vocabulary/LLMError.js"
 import * as Framing from "../../wire/framing.js"
@@ -28,11 +31,16 @@ export interface Opened<A> {
 export interface StreamEncoder<A> {
   readonly contentType: string
   readonly write: (events: Chunk.Chunk<A>) => string | Uint8Array
+  /** The generated text of an event. */
+  readonly textOf: (event: A) => string
   /** The end of a stream that fails; undefined where the format has none, and the connection is closed instead. */
   readonly fail: (error: HttpErrors.HttpError) => string | Uint8Array | undefined
   /** Text that keeps the connection alive before the first event; absent where the format has none, and headers wait. */
   readonly comment?: string
 }
+
+/** What every encoder of the events of one answer shares. */
+export const ofChat = { textOf: deltaText }
 
 /** What every encoder of server-sent events shares. The comment keeps clients and proxies from timing out and is not an event. */
 export const sse = { contentType: "text/event-stream; charset=utf-8", comment: ": keep-alive\n\n" }
@@ -62,17 +70,19 @@ const causeOf = (cause: Cause.Cause<Option.Option<LLMError>>): Cause.Cause<LLMEr
  * follow until the first event, and a failure ends the stream.
  */
 export const respond = <A>(
-  { account, isExpired, response }: HotCall,
-  open: Effect.Effect<Opened<A>, LLMError, Scope.Scope>,
+  { account, inBackground, isExpired, response }: HotCall,
+  open: (finalizers: Finalizers.Finalizers) => Effect.Effect<Opened<A>, LLMError>,
   encoder: StreamEncoder<A>,
   keepAlive: Duration.Duration,
   headers: ResponseHeaders
 ): Effect.Effect<void, HttpErrors.HttpError> => {
-  const { comment, contentType, fail, write } = encoder
+  const { comment, contentType, fail, textOf, write } = encoder
   let timer: ReturnType<typeof setInterval> | undefined
   let hasBegun = false
   /** Whether a limit of the call has expired while the client did not read: the connection is closed at the end of the call. */
   let hasStalled = false
+  /** The next events, after the first ones have come. */
+  let rest: Opened<A>["pull"] | undefined
 
   const begin = (): void => {
     if (hasBegun) return
@@ -119,13 +129,18 @@ export const respond = <A>(
     return next
   }
 
-  const streamed = Effect.flatMap(open, ({ first, forward, pull }) => {
-    clearInterval(timer)
-    account.release()
-    begin()
-    const rest = forward === undefined ? pulledFrom(pull) : forwardedFrom(forward)
-    return send(first) ? rest : Effect.zipRight(drained, rest)
-  })
+  const finalizers = Finalizers.make()
+  const streamed = Effect.flatMap(
+    Effect.suspend(() => open(finalizers)),
+    ({ first, forward, pull }) => {
+      clearInterval(timer)
+      account.release()
+      rest = pull
+      begin()
+      const sending = forward === undefined ? pulledFrom(pull) : forwardedFrom(forward)
+      return send(first) ? sending : Effect.zipRight(drained, sending)
+    }
+  )
 
   /** Ends the stream with an error, which the client reads in the stream: its status was sent long ago. */
   const failWith = (cause: Cause.Cause<LLMError>, hasLeft: boolean): Effect.Effect<void> => {
@@ -144,31 +159,37 @@ export const respond = <A>(
     )
   }
 
-  return Effect.uninterruptibleMask((restore) =>
-    Effect.flatMap(Scope.make(), (scope) => {
-      if (comment !== undefined && Duration.toMillis(keepAlive) <= longestTimer) {
-        timer = setInterval(() => {
-          begin()
-          response.write(comment)
-        }, Duration.toMillis(keepAlive))
+  /** Releases the stream. When its client has left, the rest can be read before. */
+  const closeWith = (cause: Cause.Cause<LLMError>): Effect.Effect<void> => {
+    const { readOn } = finalizers
+    return rest === undefined || readOn === undefined || isExpired() || !Cause.isInterruptedOnly(cause)
+      ? finalizers.close(Exit.failCause(cause))
+      : inBackground(readRest(finalizers, readOn, rest, textOf))
+  }
+
+  return Effect.uninterruptibleMask((restore) => {
+    if (comment !== undefined && Duration.toMillis(keepAlive) <= longestTimer) {
+      timer = setInterval(() => {
+        begin()
+        response.write(comment)
+      }, Duration.toMillis(keepAlive))
+    }
+    return Effect.matchCauseEffect(restore(streamed), {
+      onSuccess: () => {
+        if (hasStalled) response.destroy()
+        else response.end()
+        return finalizers.close(Exit.void)
+      },
+      onFailure: (cause) => {
+        clearInterval(timer)
+        const closed = Effect.suspend(() => closeWith(cause))
+        return hasBegun
+          ? Effect.ensuring(
+              Effect.withFiberRuntime<void>((fiber) => failWith(cause, isInterrupted(fiber))),
+              closed
+            )
+          : Effect.zipRight(closed, Effect.failCause(Cause.map(cause, HttpErrors.fromLLMError)))
       }
-      return Effect.matchCauseEffect(Scope.extend(restore(streamed), scope), {
-        onSuccess: () => {
-          if (hasStalled) response.destroy()
-          else response.end()
-          return Scope.close(scope, Exit.void)
-        },
-        onFailure: (cause) => {
-          clearInterval(timer)
-          const closed = Scope.close(scope, Exit.failCause(cause))
-          return hasBegun
-            ? Effect.ensuring(
-                Effect.withFiberRuntime<void>((fiber) => failWith(cause, isInterrupted(fiber))),
-                closed
-              )
-            : Effect.zipRight(closed, Effect.failCause(Cause.map(cause, HttpErrors.fromLLMError)))
-        }
-      })
     })
-  )
+  })
 }

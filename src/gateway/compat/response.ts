@@ -44,6 +44,7 @@ const textOf = (event: ChatEvent): string =>
 
 /** Plain text cannot contain an error and must not end as if it were complete, so a failure closes the connection. */
 const plainText: StreamEncoder = {
+  ...Streaming.ofChat,
   contentType: "text/plain; charset=utf-8",
   write: (events) => {
     let text = ""
@@ -67,6 +68,7 @@ const serverSentEvents = (): StreamEncoder => {
   }
   return {
     ...Streaming.sse,
+    ...Streaming.ofChat,
     write: (events) => {
       let text = ""
       for (const event of events) text += encode(event)

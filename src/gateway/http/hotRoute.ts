@@ -8,6 +8,7 @@ import { WantsRawResponse } from "../../call/passthrough.js"
 import { isExit } from "../../call/sending.js"
 import { whileChanged } from "../../internal/context.js"
 import { Label } from "../../internal/label.js"
+import { CurrentClient } from "../../rateLimiter/model.js"
 import type { ServerWire } from "../../wire/Wire.js"
 import type { CurrentWatch } from "../../call/attemptWatch.js"
 import type { RequestWatch } from "../../telemetry/callRecord.js"
@@ -30,6 +31,8 @@ export interface HotCall extends Exchange {
   readonly setRequested: (body: Readonly<Record<string, unknown>>) => void
   /** Whether the request was interrupted because the gateway shuts down. */
   readonly isExpired: () => boolean
+  /** Runs an effect after the client has left, in an uninterruptible region. The shutdown deadline interrupts it. */
+  readonly inBackground: (effect: Effect.Effect<void>) => Effect.Effect<void>
 }
 
 export interface HotRoute {
@@ -73,8 +76,12 @@ export const logDefect = (message: string, cause: Cause.Cause<unknown>): Effect.
 export const contextOf = (
   { rawProtocol }: HotRoute,
   caller: Caller
-): Context.Context<Label | WantsRawResponse | RequestWatch | CurrentWatch> =>
-  watchedContext().pipe(Context.add(Label, caller.label), Context.add(WantsRawResponse, rawProtocol))
+): Context.Context<CurrentClient | Label | WantsRawResponse | RequestWatch | CurrentWatch> =>
+  watchedContext().pipe(
+    Context.add(Label, caller.label),
+    Context.add(CurrentClient, caller),
+    Context.add(WantsRawResponse, rawProtocol)
+  )
 
 /** The caller of a request, where no effect is needed to find it. */
 export const knownCaller = (context: GatewayContext, request: Request): Caller | undefined => {
@@ -103,6 +110,10 @@ export const serve = (
       const { request, response } = exchange
       let expired = false
       const isExpired = (): boolean => expired
+      const inBackground: HotCall["inBackground"] = (effect) =>
+        Effect.map(Effect.forkDaemon(effect), (background) =>
+          background.addObserver(context.requests.hold(() => background.unsafeInterruptAsFork(FiberId.none)))
+        )
 
       let caller: Caller | undefined
       let requested: HttpErrors.HttpError["requested"]
@@ -149,7 +160,9 @@ export const serve = (
       const answerTo = (found: Caller): Effect.Effect<void, HttpErrors.HttpError> => {
         caller = found
         account = context.bodies.make(found.id)
-        return restore(route.answer({ request, response, caller: found, account, setRequested, isExpired }))
+        return restore(
+          route.answer({ request, response, caller: found, account, setRequested, isExpired, inBackground })
+        )
       }
       const answered =
         known === undefined

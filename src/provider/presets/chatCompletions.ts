@@ -41,7 +41,11 @@ const modelStudio = {
 const assistantFields = ["refusal", "audio"] as const
 
 /** OpenAI's own servers, and those of Azure. */
-const openai = { maxTokensField: "max_completion_tokens", faithful: true } as const satisfies Partial<Dialect>
+const openai = {
+  maxTokensField: "max_completion_tokens",
+  faithful: true,
+  affinity: { field: "prompt_cache_key" }
+} as const satisfies Partial<Dialect>
 
 /** Hosts of open models whose chat templates read the reasoning of a tool loop. */
 const openHost = { history: "reasoning", historyModels: openModels } as const satisfies Partial<Dialect>
@@ -129,7 +133,8 @@ export const presets = {
       history: "reasoning_content",
       historyModels: [{ name: /grok/i, turns: "tool-loop" }],
       sampling: ["frequencyPenalty", "presencePenalty", "logprobs"],
-      maxLogprobs: 8
+      maxLogprobs: 8,
+      affinity: { header: "x-grok-conv-id" }
     }
   },
   /**

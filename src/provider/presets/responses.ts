@@ -15,14 +15,17 @@ export const plain = {
   sampling: ["frequencyPenalty", "presencePenalty", "logprobs"]
 } as const satisfies Partial<Dialect>
 
+/** https://platform.openai.com/docs/guides/prompt-caching, https://docs.x.ai/developers/advanced-api-usage/prompt-caching */
+const affinity = { field: "prompt_cache_key" } as const
+
 export const presets = {
   /** https://platform.openai.com/docs/api-reference/responses */
-  openai: { provider: "openai", baseUrl: "https://api.openai.com/v1", dialect: { embeddings } },
+  openai: { provider: "openai", baseUrl: "https://api.openai.com/v1", dialect: { embeddings, affinity } },
   /**
    * https://learn.microsoft.com/azure/ai-foundry/openai/how-to/responses: the v1 API. Set the `baseUrl` of your resource,
    * `https://<resource>.openai.azure.com/openai/v1`.
    */
-  azure: { provider: "azure", baseUrl: "", auth: { header: "api-key" }, dialect: { embeddings } },
+  azure: { provider: "azure", baseUrl: "", auth: { header: "api-key" }, dialect: { embeddings, affinity } },
   /**
    * https://openrouter.ai/docs/api-reference/responses/overview: stores nothing, requires an id and a status on messages of
    * the assistant, accepts audio, and has a budget of reasoning tokens beside the effort. Its answers of Gemini end with encrypted
@@ -42,7 +45,7 @@ export const presets = {
     }
   },
   /** https://docs.x.ai/docs/guides/responses-api: stores responses for thirty days unless `store` is false. */
-  xai: { provider: "xai", baseUrl: "https://api.x.ai/v1", dialect: { strictTools: false, faithful: false } },
+  xai: { provider: "xai", baseUrl: "https://api.x.ai/v1", dialect: { strictTools: false, faithful: false, affinity } },
   /** https://api-docs.deepseek.com/guides/responses_api: stores nothing, and sends reasoning unencrypted. */
   deepseek: { provider: "deepseek", baseUrl: "https://api.deepseek.com", dialect: { ...plain, embeddings: false } },
   /** https://lmstudio.ai/docs/developer/openai-compat/responses; the default address. */

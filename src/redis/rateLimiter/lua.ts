@@ -1,271 +1,206 @@
-/** The Lua scripts of a limiter. `luaState` describes the state. */
-import { begin } from "./luaState.js"
+/**
+ * The Lua scripts of a limiter. All times are in milliseconds, by Redis's clock.
+ *
+ * Each rate is one number, its theoretical arrival time: the time at which its bucket is full again, so that a bucket that is full
+ * now has a time in the past. A window is a sorted set of what was granted, by the time at which it expires, and the sum of it. Slots
+ * are leases by the time at which they expire.
+ *
+ * `KEYS`: state, leases, processes (by expiry of their registration), processes that wait for a slot, and a window each.
+ */
+import { redisTime } from "../shared/script.js"
+
+/** The version of the layout of a limiter's state: see `shared/layout.ts`. */
+export const layoutVersion = 2
+
+const begin = `${redisTime}local request = cjson.decode(ARGV[1])
+local limits = request.limits
+local STATE, LEASES, PROCESSES, WAITING = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local function exact(number) return string.format("%.17g", number) end
+local function amountOf(member) return tonumber(string.match(member, "[^:]*$")) end
+
+local packed = redis.call("GET", STATE)
+local state = packed and cmsgpack.unpack(packed)
+-- A clock that was set back contradicts every stored time: the state counts as lost.
+if not state or now < state.at - 1000 then
+  -- No slot is granted until the processes that know an earlier state have sent their leases.
+  state = { epoch = exact(now), quiet = request.epoch ~= "" and now + request.recovery or 0 }
+  if #KEYS > 4 then redis.call("DEL", unpack(KEYS, 5)) end
+end
+now = math.max(now, state.at or 0)
+state.at = now
+for _, rate in ipairs(limits.rates) do state[rate.name] = math.max(state[rate.name] or now, now) end
+redis.call("ZREMRANGEBYSCORE", LEASES, "-inf", exact(now))
+for i, window in ipairs(limits.windows) do
+  window.key = KEYS[4 + i]
+  local used = state[window.name] or 0
+  for _, member in ipairs(redis.call("ZRANGEBYSCORE", window.key, "-inf", exact(now))) do used = used - amountOf(member) end
+  redis.call("ZREMRANGEBYSCORE", window.key, "-inf", exact(now))
+  state[window.name] = redis.call("EXISTS", window.key) == 1 and used or 0
+end
+
+local function expiryOf(window, at)
+  local expiry = at + window.duration
+  return string.format("%.3f", window.grain > 0 and math.ceil(expiry / window.grain) * window.grain or expiry)
+end
+
+-- What was taken with the same expiry is one member. What is given back after its expiry changes nothing.
+local function change(window, expiry, amount)
+  local member = redis.call("ZRANGEBYSCORE", window.key, expiry, expiry)[1]
+  local before = member and amountOf(member) or 0
+  local after = math.max(0, before + amount)
+  if member then redis.call("ZREM", window.key, member) end
+  if after > 1e-9 then redis.call("ZADD", window.key, expiry, expiry .. ":" .. exact(after)) end
+  state[window.name] = state[window.name] + after - before
+end
+
+local function windowWait(window, amount)
+  local missing, from = state[window.name] + math.min(amount, window.limit) - window.limit, 0
+  while missing > 1e-9 do
+    local members = redis.call("ZRANGE", window.key, from, from + 49, "WITHSCORES")
+    if #members == 0 then return 0 end
+    for i = 1, #members, 2 do
+      missing = missing - amountOf(members[i])
+      if missing <= 1e-9 then return tonumber(members[i + 1]) - now end
+    end
+    from = from + 50
+  end
+  return 0
+end
+
+local function spend(rate, amount, at)
+  state[rate.name] = math.min(now + 1e15, math.max(state[rate.name], at) + amount / rate.perMilli)
+end
+
+local function isFull(ahead)
+  return limits.slots and (now < state.quiet or redis.call("ZCARD", LEASES) + ahead >= limits.slots)
+end
+
+-- The wait until windows and slots admit one more request.
+local function closedFor(ahead)
+  local closed = isFull(ahead) and request.poll or 0
+  for _, window in ipairs(limits.windows) do closed = math.max(closed, windowWait(window, 1)) end
+  return closed
+end
+
+local function reply(fields)
+  local ttl = math.max(60000, limits.longest, 2 * request.leaseTime)
+  for _, rate in ipairs(limits.rates) do
+    fields[rate.name] = rate.capacity - math.max(0, state[rate.name] - now) * rate.perMilli
+    ttl = math.max(ttl, 60000 + state[rate.name] - now)
+  end
+  fields.epoch = state.epoch
+  ttl = string.format("%.0f", math.min(ttl, 1e13))
+  redis.call("SET", STATE, cmsgpack.pack(state), "PX", ttl)
+  for i = 2, #KEYS do redis.call("PEXPIRE", KEYS[i], ttl) end
+  return cjson.encode(fields)
+end
+`
 
 /**
- * Grants the request of each call, or books it for a later time, in their order. Stops at the first call that must try again: one
- * that waits for a permit, or one that must not book yet.
+ * Grants a request, or says how long it must wait. A grant can be for a time up to \`lead\` ahead. Processes that wait for a slot are
+ * served in the order of the arrival of their first call, when these are further apart than \`fair\`.
  */
 export const acquire = `${begin}
-redis.call("ZREMRANGEBYSCORE", LEASES, "-inf", string.format("%.3f", now))
-
--- Counts other processes that wait for a permit, sent a request recently, and whose first call arrived earlier.
-local function processesAhead(since)
-  local count = 0
-  for _, process in ipairs(redis.call("ZRANGEBYSCORE", LINE, "-inf", string.format("(%.3f", since))) do
-    if process ~= request.process then
-      local lastSeen = tonumber(redis.call("HGET", SEEN, process) or 0)
-      if lastSeen > now - request.fresh then
-        count = count + 1
-      elseif lastSeen < now - 10 * request.fresh then
-        redis.call("ZREM", LINE, process)
-        redis.call("HDEL", SEEN, process)
-      end
-    end
-  end
-  return count
+if request.epoch ~= "" and request.epoch ~= state.epoch then return reply({ tag = "lost" }) end
+local wait = 0
+for _, rate in ipairs(limits.rates) do
+  local amount = math.min(request[rate.name], rate.capacity)
+  if amount > 0 then wait = math.max(wait, state[rate.name] - now + (amount - rate.capacity) / rate.perMilli) end
 end
-
-local results = {}
-local isQueued = false
-for i, call in ipairs(request.wishes) do
-  local buckets = state.ahead or state
-  local at = buckets.at
-  local wait = 0
-  if limits.capacity then wait = waitFor(buckets, "r", limits.rate, call.requests) end
-  if limits.tokens and call.tokens > 0 then wait = math.max(wait, waitFor(buckets, "t", limits.tokenRate, call.tokens)) end
-  at = at + wait
-  if limits.minute then at = windowReadyAt(MINUTE, "minute", limits.minute, call.requests, at) end
-  if limits.day then at = windowReadyAt(DAY, "day", limits.day, call.requests, at) end
-  wait = math.max(0, at - now)
-  if wait > call.allowed then
-    results[i] = { tag = "late", wait = math.min(wait, 1e15) }
-  elseif wait > 0 and not call.books then
-    results[i] = { tag = "busy", wait = math.min(wait, 1e15) }
-    break
-  elseif (state.hushed or 0) > now or call.places > 0 and permits() - redis.call("ZCARD", LEASES) <= processesAhead(now - call.waited) then
-    results[i] = { tag = "crowded", wait = wait }
-    -- A call that cannot wait does not delay those that do.
-    isQueued = call.allowed > 0
-    if isQueued then
-      local since = string.format("%.3f", now - call.waited)
-      redis.call("ZADD", LINE, since, request.process)
-      redis.call("HSET", SEEN, request.process, string.format("%.3f", now))
-      setTtl(LINE, 60000)
-      setTtl(SEEN, 60000)
-    end
-    break
-  else
-    results[i] = { tag = "granted", wait = wait, at = string.format("%.17g", at) }
-    if limits.minute then windowTake(MINUTE, "minute", limits.minute, call.requests, at) end
-    if limits.day then windowTake(DAY, "day", limits.day, call.requests, at) end
-    if wait > 0 then
-      if not state.ahead then state.ahead = { at = state.at, r = state.r, t = state.t } end
-      redis.call("ZADD", BOOKED, string.format("%.3f", at), string.format("%s:%.17g:%.17g", call.id, call.requests, call.tokens))
-    end
-    local target = state.ahead or state
-    advance(target, at)
-    spend(target, call.requests, call.tokens)
-    if call.places > 0 or call.settles then
-      redis.call("ZADD", LEASES, string.format("%.3f", now + request.leaseTime), string.format("%s:%.17g", call.id, call.tokens))
-    end
+for _, window in ipairs(limits.windows) do wait = math.max(wait, windowWait(window, request.requests)) end
+if wait < 1e-3 then wait = 0 end
+local ahead = 0
+if request.slots > 0 and limits.slots then
+  local waiting = redis.call("HGETALL", WAITING)
+  for i = 1, #waiting, 2 do
+    local since, seen = string.match(waiting[i + 1], "(.*):(.*)")
+    if tonumber(seen) < now - request.fresh then redis.call("HDEL", WAITING, waiting[i])
+    elseif waiting[i] ~= request.process and tonumber(since) < now - request.waited - request.fair then ahead = ahead + 1 end
   end
 end
-if not isQueued and request.mayWait then
-  redis.call("ZREM", LINE, request.process)
-  redis.call("HDEL", SEEN, request.process)
+local crowded = request.slots > 0 and isFull(ahead)
+if crowded and request.lead > 0 then
+  redis.call("HSET", WAITING, request.process, exact(now - request.waited) .. ":" .. exact(now))
+else
+  redis.call("HDEL", WAITING, request.process)
 end
-local ttl = save()
-if state.ahead then setTtl(BOOKED, ttl) end
-if limits.minute then setTtl(MINUTE, ttl) end
-if limits.day then setTtl(DAY, ttl) end
-if redis.call("EXISTS", LEASES) == 1 then setTtl(LEASES, ttl) end
-return cjson.encode({ epoch = string.format("%.3f", state.epoch), pace = state.pace, answers = results })
+local granted = not crowded and wait <= request.lead
+local at = now + wait
+if granted then
+  for _, rate in ipairs(limits.rates) do if request[rate.name] > 0 then spend(rate, request[rate.name], at) end end
+  for _, window in ipairs(limits.windows) do change(window, expiryOf(window, at), request.requests) end
+  if request.holds then redis.call("ZADD", LEASES, exact(at + request.leaseTime), request.id .. ":" .. exact(request.tokens)) end
+end
+return reply({ tag = granted and "granted" or crowded and "crowded" or "busy", wait = wait, closed = closedFor(ahead), at = exact(at) })
 `
 
-/** Ends leases, and replaces estimates by actual usage. A lease is settled once. */
+/** Ends a lease and replaces its estimate by the actual tokens, once. */
 export const settle = `${begin}
-local isChanged = false
-for _, settlement in ipairs(request.endings) do
-  local member = string.format("%s:%.17g", settlement.id, settlement.tokens)
-  if redis.call("ZREM", LEASES, member) == 1 and limits.tokens and settlement.actual ~= settlement.tokens then
-    state.t = math.min(limits.tokens, state.t - (settlement.actual - settlement.tokens))
-    isChanged = true
-  end
+local isHeld = redis.call("ZREM", LEASES, request.id .. ":" .. exact(request.tokens)) == 1
+for _, rate in ipairs(limits.rates) do
+  if isHeld and rate.name == "tokens" then spend(rate, request.actual - request.tokens, 0) end
 end
-if isChanged then replayBookings() end
-save()
-return 1
+return reply({})
 `
 
-/** Cancels bookings. A booking that is due by now counts as spent. */
-export const withdraw = `${begin}
-for _, call in ipairs(request.wishes) do
-  local member = string.format("%s:%.17g:%.17g", call.id, call.requests, call.tokens)
-  local at = tonumber(redis.call("ZSCORE", BOOKED, member) or 0)
-  if at > now then
-    redis.call("ZREM", BOOKED, member)
-    if limits.minute then windowReturn(MINUTE, "minute", limits.minute, call.requests, at) end
-    if limits.day then windowReturn(DAY, "day", limits.day, call.requests, at) end
-  end
-  local wasInFlight = redis.call("ZREM", LEASES, string.format("%s:%.17g", call.id, call.tokens)) == 1
-  -- The request counts as spent, its tokens do not.
-  if wasInFlight and at <= now and limits.tokens then state.t = math.min(limits.tokens, state.t + call.tokens) end
-end
-replayBookings()
-save()
-return 1
-`
-
-/**
- * Undoes grants of which nothing was used, the requests included. A grant of a state that was lost since is not in the buckets of
- * this one.
- */
+/** Undoes a grant of which nothing was used, unless the state of the grant was lost. */
 export const giveBack = `${begin}
-for _, call in ipairs(request.wishes) do
-  local at = tonumber(call.at)
-  redis.call("ZREM", LEASES, string.format("%s:%.17g", call.id, call.tokens))
-  if at >= state.epoch then
-    if limits.minute then windowReturn(MINUTE, "minute", limits.minute, call.requests, at) end
-    if limits.day then windowReturn(DAY, "day", limits.day, call.requests, at) end
-    if redis.call("ZREM", BOOKED, string.format("%s:%.17g:%.17g", call.id, call.requests, call.tokens)) == 0 then
-      if limits.capacity then state.r = math.min(limits.capacity, state.r + call.requests) end
-      if limits.tokens then state.t = math.min(limits.tokens, state.t + call.tokens) end
-    end
-  end
+redis.call("ZREM", LEASES, request.id .. ":" .. exact(request.tokens))
+local at = tonumber(request.at)
+if at >= tonumber(state.epoch) then
+  for _, rate in ipairs(limits.rates) do spend(rate, -request[rate.name], 0) end
+  for _, window in ipairs(limits.windows) do change(window, expiryOf(window, at), -request.requests) end
 end
-replayBookings()
-save()
-return 1
+return reply({})
 `
 
 /**
- * Renews the registration and the leases of a process, and restores them when Redis has lost them. Counts the calls that the
- * process granted while Redis was away.
+ * Registers a process, makes its leases those that it holds, and counts what it was granted without Redis. With \`remaining\` nothing
+ * more than that is left. Without \`recalls\`, a process that knows an earlier state is told to send what it recalls of it.
  */
-export const renew = `${begin}
-redis.call("ZREMRANGEBYSCORE", LEASES, "-inf", string.format("%.3f", now))
-local expiresAt = string.format("%.3f", now + request.leaseTime)
-for _, held in ipairs(request.held) do
-  redis.call("ZADD", LEASES, "GT", expiresAt, string.format("%s:%.17g", held.id, held.tokens))
+export const sync = `${begin}
+if request.epoch ~= "" and request.epoch ~= state.epoch and not request.recalls then return reply({ tag = "lost", processes = 1 }) end
+local kept = {}
+for _, id in ipairs(request.pending) do kept[id] = true end
+for _, lease in ipairs(request.held) do
+  kept[lease.id] = true
+  redis.call("ZADD", LEASES, exact(now + request.leaseTime), lease.id .. ":" .. exact(lease.tokens))
 end
-redis.call("ZREMRANGEBYSCORE", PROCESSES, "-inf", string.format("%.3f", now))
-redis.call("ZADD", PROCESSES, expiresAt, request.process)
-setTtl(PROCESSES, math.ceil(request.leaseTime))
-local function restoreWindow(key, field, window, ends)
-  if not window or not ends or #ends == 0 then return end
-  local all = {}
-  for _, entry in ipairs(redis.call("LRANGE", key, 0, -1)) do
-    local expiresAt, amount = parseEntry(entry)
-    all[#all + 1] = { expiresAt, amount }
-  end
-  for _, entry in ipairs(ends) do
-    if entry[1] > 0 then
-      all[#all + 1] = { now + entry[1], entry[2] }
-      state[field] = state[field] + entry[2]
-    end
-  end
-  table.sort(all, function(a, b) return a[1] < b[1] end)
-  redis.call("DEL", key)
-  for _, entry in ipairs(all) do redis.call("RPUSH", key, string.format("%.3f:%.17g", entry[1], entry[2])) end
-end
--- After a loss of state the recalled windows include the missed calls; otherwise only the missed calls are new.
-local missed = request.missed
-local countedAt = math.max(now, state.ahead and state.ahead.at or now)
-local isStateLost = request.recalled and request.told ~= "" and request.told ~= string.format("%.3f", state.epoch)
-if isStateLost then
-  restoreWindow(MINUTE, "minute", limits.minute, request.recalled.minute)
-  restoreWindow(DAY, "day", limits.day, request.recalled.day)
-elseif missed.requests > 0 then
-  if limits.minute then windowTake(MINUTE, "minute", limits.minute, missed.requests, countedAt) end
-  if limits.day then windowTake(DAY, "day", limits.day, missed.requests, countedAt) end
-end
-if missed.requests > 0 then
-  spend(state, missed.requests, missed.tokens)
-  replayBookings()
-end
-local ttl = save()
-for _, key in ipairs({ BOOKED, MINUTE, DAY, LEASES }) do
-  if redis.call("EXISTS", key) == 1 then setTtl(key, ttl) end
-end
-return cjson.encode({ epoch = string.format("%.3f", state.epoch), pace = state.pace, processes = redis.call("ZCARD", PROCESSES) })
-`
-
-/** Removes a process and its leases. */
-export const leave = `${begin}
-redis.call("ZREM", PROCESSES, request.process)
-redis.call("ZREM", LINE, request.process)
-redis.call("HDEL", SEEN, request.process)
-for _, held in ipairs(request.held) do redis.call("ZREM", LEASES, string.format("%s:%.17g", held.id, held.tokens)) end
-save()
-return 1
-`
-
-/** Returns the status of the limiter. */
-export const status = `${begin}
-redis.call("ZREMRANGEBYSCORE", LEASES, "-inf", string.format("%.3f", now))
-local inFlight, reserved = 0, 0
 for _, member in ipairs(redis.call("ZRANGE", LEASES, 0, -1)) do
-  local _, tokens = parseEntry(string.gsub(member, "^[^:]*", "0", 1))
-  inFlight = inFlight + 1
-  reserved = reserved + tokens
+  local id = string.match(member, "(.*):")
+  if string.sub(id, 1, #request.process) == request.process and not kept[id] then redis.call("ZREM", LEASES, member) end
 end
-save()
-local function rate(kind, full)
-  full = full * state.pace
-  local slowdown = state[kind .. "Lull"]
-  return slowdown and now < slowdown.till and math.min(full, slowdown.rate) or full
+for _, rate in ipairs(limits.rates) do
+  spend(rate, request.debts[rate.name] or 0, 0)
+  local remaining = request.remaining[rate.name]
+  if remaining then state[rate.name] = math.max(state[rate.name], now + (rate.capacity - math.max(0, remaining)) / rate.perMilli) end
 end
-return cjson.encode({
-  requests = limits.capacity and state.r or 0, tokens = limits.tokens and state.t or 0,
-  requestRate = limits.capacity and rate("r", limits.rate) or 0, tokenRate = limits.tokens and rate("t", limits.tokenRate) or 0,
-  minute = state.minute, day = state.day, inFlight = inFlight, reserved = reserved, pace = state.pace,
-  booked = redis.call("ZCARD", BOOKED), places = limits.places and permits() or 0
-})
+for _, window in ipairs(limits.windows) do
+  for _, entry in ipairs(request.entries[window.name] or {}) do
+    if entry[1] > 0 then change(window, string.format("%.3f", now + entry[1]), entry[2]) end
+  end
+end
+redis.call("ZREMRANGEBYSCORE", PROCESSES, "-inf", exact(now))
+redis.call("ZREM", PROCESSES, request.process)
+if not request.leaves then redis.call("ZADD", PROCESSES, exact(now + request.leaseTime), request.process) end
+return reply({ tag = "synced", processes = redis.call("ZCARD", PROCESSES) })
 `
 
-/** Refills or lowers the buckets, or changes the pace. */
-export const adjust = `${begin}
-local function lower(kind, left)
-  if left and left < state[kind] then state[kind] = math.min(state[kind], math.max(0, left)) end
+/** Fills the buckets and empties the windows. */
+export const reset = `${begin}
+for _, rate in ipairs(limits.rates) do state[rate.name] = now end
+for _, window in ipairs(limits.windows) do
+  state[window.name] = 0
+  redis.call("DEL", window.key)
 end
-local function applyHeader(kind, left, reset, full)
-  if not left then return end
-  lower(kind, left)
-  state[kind .. "Lull"] = nil
-  if reset and reset > 0 then
-    local rate = math.max(full * state.pace * request.pacing.minimum, left / reset)
-    if rate < full * state.pace and rate > 0 then state[kind .. "Lull"] = { till = now + reset, rate = rate } end
-  end
-end
-local function setPace(share)
-  local factor = math.min(1, share / state.pace)
-  if state.r > 0 then state.r = state.r * factor end
-  if state.t > 0 then state.t = state.t * factor end
-  state.pace, state.changed = share, now
-end
+return reply({})
+`
 
-local pacing = request.pacing
-if request.change == "reset" then
-  state.r, state.t, state.minute, state.day = limits.capacity or 0, limits.tokens or 0, 0, 0
-  redis.call("DEL", MINUTE, DAY)
-elseif request.change == "lower" then
-  if limits.capacity then lower("r", request.requests) end
-  if limits.tokens then lower("t", request.tokens) end
-elseif request.change == "headers" then
-  if limits.capacity then applyHeader("r", request.requests, request.resetRequests, limits.rate) end
-  if limits.tokens then applyHeader("t", request.tokens, request.resetTokens, limits.tokenRate) end
-elseif request.change == "refused" then
-  if now - request.elapsed > state.slowed then
-    setPace(math.max(pacing.minimum, state.pace * (1 - (1 - pacing.decrease) * request.share)))
-    state.slowed = now
-  end
-elseif request.change == "served" then
-  if state.pace < 1 and now - state.changed >= pacing.every then
-    local share = state.pace + pacing.increase
-    setPace(share > 1 - 1e-9 and 1 or share)
-  end
-end
-replayBookings()
-save()
-return cjson.encode({ epoch = string.format("%.3f", state.epoch), pace = state.pace })
+/** Returns the status. */
+export const status = `${begin}
+local reserved = 0
+for _, member in ipairs(redis.call("ZRANGE", LEASES, 0, -1)) do reserved = reserved + amountOf(member) end
+return reply({
+  minute = state.minute, day = state.day, inFlight = redis.call("ZCARD", LEASES), reserved = reserved, closed = closedFor(0)
+})
 `

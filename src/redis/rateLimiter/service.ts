@@ -1,21 +1,24 @@
-/** The limiter in Redis as a service: grants, settlements, and the local fallback while Redis is away. */
+/**
+ * The limiter in Redis as a service. Each process has a limiter in memory, which orders its calls and knows their waits. What that
+ * grants is confirmed by Redis, or by nobody while Redis is away: then it uses a share of each limit.
+ */
 import type { Scope } from "effect"
-import { Duration, Effect, Option, Ref, Stream } from "effect"
+import { Clock, Context, Duration, Effect, Option, Stream } from "effect"
 import { inBackground } from "../../internal/background.js"
-import * as Permits from "../../rateLimiter/permits.js"
-import type { LocalLimiter } from "../../rateLimiter/service.js"
+import { now as timeOf, synchronously, timerDelay } from "../../internal/clock.js"
+import * as Refusals from "../../rateLimiter/errors.js"
+import type { LimitError, LimiterStatus, Reservation, Service, WaitOptions } from "../../rateLimiter/model.js"
+import { CurrentClient, CurrentPriority } from "../../rateLimiter/model.js"
 import type { Settings } from "../../rateLimiter/options.js"
 import { isAmount, isUsed } from "../../rateLimiter/options.js"
-import * as Refusals from "../../rateLimiter/errors.js"
-import * as MonotonicClock from "../../internal/clock.js"
+import * as Permits from "../../rateLimiter/permits.js"
+import type { AcquireRequest } from "../../rateLimiter/queue.js"
+import * as Queue from "../../rateLimiter/queue.js"
+import * as LimiterService from "../../rateLimiter/service.js"
 import { SharedStateError } from "../../vocabulary/LLMError.js"
-import type { LimitError, LimiterStatus, Priority, Reservation, Service, WaitOptions } from "../../rateLimiter/model.js"
+import type { UnsafeReservation } from "../../rateLimiter/model.js"
 import type * as Redis from "../model.js"
-import * as Waiters from "./waiters.js"
-import * as Sync from "./sync.js"
-import * as Adaptive from "./adaptive.js"
-import * as LocalFallback from "./localFallback.js"
-import type { AcquireRequest, AcquireResult, Status } from "./scripts.js"
+import * as Mirror from "./mirror.js"
 import * as Scripts from "./scripts.js"
 
 export interface Dependencies {
@@ -26,422 +29,499 @@ export interface Dependencies {
   readonly leaseTime: number
   /** The share of this process while Redis is away; `"even"` divides by the number of processes, undefined fails. */
   readonly share: number | "even" | undefined
-  readonly priority: Effect.Effect<Priority>
 }
 
 /** The share while the number of processes is unknown. */
 const defaultShare = 0.25
 
-const unavailable = (
-  name: string,
-  error: Redis.RedisError,
-  advice = "Restore Redis, or set whenAway to a share so that calls continue without it."
-): SharedStateError =>
+/** How far ahead an interactive call can be granted, in milliseconds; a call that has waited, as far as that. */
+const lead = 100
+const longestLead = 3_600_000
+
+/** The interval between attempts to sync while Redis is away, in milliseconds, doubled by each that fails although Redis is up. */
+const awayInterval = 100
+const maxDoublings = 6
+
+/** While calls wait, what other processes took and gave back is read at this interval, in milliseconds. */
+const refreshInterval = 100
+
+const unavailable = (name: string, error?: Redis.RedisError): SharedStateError =>
   new SharedStateError({
     provider: "",
     model: "",
     attempts: [],
-    reason: error.reason,
-    message: `The rate limit "${name}" is shared through Redis, which is unavailable (${error.detail}). ${advice}`
+    reason: error?.reason ?? "connection",
+    message:
+      `The rate limit "${name}" is shared through Redis, which is unavailable (${error?.detail ?? "Redis is away"}). ` +
+      "Restore Redis, or set whenAway to a share so that calls continue without it."
   })
 
-const sleepFor = (millis: number): Effect.Effect<void> =>
-  millis <= MonotonicClock.longestTimer
-    ? Effect.sleep(millis)
-    : Effect.zipRight(
-        Effect.sleep(MonotonicClock.longestTimer),
-        Effect.suspend(() => sleepFor(millis - MonotonicClock.longestTimer))
-      )
+const millisOf = (duration: Duration.DurationInput | undefined, otherwise: number): number =>
+  duration === undefined ? otherwise : Duration.toMillis(duration)
 
 export const make = (dependencies: Dependencies): Effect.Effect<Service, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const { leaseTime, name, priority, redis, settings } = dependencies
+    const { leaseTime, name, redis, settings, share } = dependencies
     const { maxConcurrency, tokensPerMinute } = settings
     const process = crypto.randomUUID()
     const refusals = Refusals.make(settings)
-    const limits = Scripts.limitsOf(settings)
-    const pacing = settings.adaptive
-    const scripts = Scripts.make({ redis, name, process, limits, pacing, leaseTime, turnTimeout: Waiters.turnTimeout })
-    const sync = yield* Sync.make(redis, scripts, limits, leaseTime)
-    const waiters = yield* Waiters.make({ scripts, sync, refusals })
-    const localFallback = yield* Ref.make(Option.none<LocalFallback.LocalFallback>())
-    const callCount = yield* Ref.make(0)
-    const lastStatus = yield* Ref.make(Option.none<Status>())
+    const scripts = Scripts.make({ redis, name, process, settings, leaseTime })
+    const local = yield* LimiterService.make({ ...settings, deliveryAllowance: Scripts.deliveryAllowance })
+    const wakeup = yield* Effect.makeLatch(false)
+    const waiting = yield* Effect.makeLatch(false)
+    const syncing = yield* Effect.makeSemaphore(1)
+    const held = new Map<string, Scripts.Lease>()
+    const pending = new Map<string, AcquireRequest>()
+    /** The state that Redis had last, and whether a new one must be sent what this process recalls. */
+    let epoch = ""
+    let isLost = false
+    let processes: number | undefined
+    let failure: Redis.RedisError | undefined
+    let isAway = false
+    let failedAttempts = 0
+    /** When this process began to grant what Redis has not counted, and what of it time had not paid for at the end of an outage. */
+    let uncountedSince = Infinity
+    let debts: Partial<Scripts.Amount> | undefined
+    /** Whether windows or slots are full, so that calls ask one after another. */
+    let isClosed = false
+    let correctedAt = -Infinity
+    let calls = 0
+    /** Calls that wait for the time of their grant, and those that waited and ask Redis again. */
+    let booked = 0
+    let asking = 0
 
     // -----------------------------------------------------------------------------------
-    // without Redis
+    // with and without Redis
     // -----------------------------------------------------------------------------------
 
-    const currentFallback: Effect.Effect<Option.Option<LocalFallback.LocalFallback>> = Effect.gen(function* () {
-      const existing = yield* Ref.get(localFallback)
-      if (dependencies.share === undefined || Option.isSome(existing)) return existing
-      const { processes } = yield* sync.state
-      const share =
-        dependencies.share === "even" ? (processes === undefined ? defaultShare : 1 / processes) : dependencies.share
-      const created = yield* LocalFallback.make(settings, share, yield* sync.leaseCount)
-      // Another call can have made one in the meantime.
-      return yield* Ref.modify(localFallback, (now) =>
-        Option.isSome(now) ? [now, now] : [Option.some(created), Option.some(created)]
-      )
-    })
+    const goAway = (clock: Clock.Clock, error?: Redis.RedisError): void => {
+      failure = error
+      if (isAway) return
+      isAway = true
+      isClosed = false
+      debts = undefined
+      uncountedSince = Math.min(uncountedSince, timeOf(clock))
+      local.unsafeUpdate(clock, (state) => ({ ...state, notBefore: -Infinity, projected: undefined }), false)
+      if (share === "even") local.unsafeSetShare(clock, processes === undefined ? defaultShare : 1 / processes)
+      else if (share !== undefined) local.unsafeSetShare(clock, share)
+      wakeup.unsafeOpen()
+    }
 
-    /** Uses the local fallback, or fails when there is none. */
-    const withLocalFallback = <A>(
-      error: Redis.RedisError,
-      use: (localFallback: LocalFallback.LocalFallback) => Effect.Effect<A, LimitError>
-    ): Effect.Effect<A, LimitError> =>
-      Effect.flatMap(
-        currentFallback,
-        Option.match({ onNone: () => Effect.fail(unavailable(name, error)), onSome: use })
-      )
+    const comeBack = (clock: Clock.Clock): void => {
+      if (!isAway) return
+      isAway = false
+      debts = share === undefined ? undefined : Mirror.debtsOf(local.unsafeState(clock))
+      local.unsafeSetShare(clock, 1)
+    }
 
-    const isLimitError = (error: LimitError | Redis.RedisError): error is LimitError => error._tag !== "RedisError"
+    const pendingAmount = (): Scripts.Amount => {
+      const amount = { requests: 0, tokens: 0 }
+      for (const { requests, tokens } of pending.values()) {
+        amount.requests += requests
+        amount.tokens += tokens
+      }
+      return amount
+    }
 
-    // -----------------------------------------------------------------------------------
-    // with Redis
-    // -----------------------------------------------------------------------------------
+    /** Corrects the limiter of this process by a reply to a command that was sent at `sentAt`. */
+    const correct = (clock: Clock.Clock, reply: Mirror.Remaining, sentAt: number, isLoss: boolean): void => {
+      if (isAway) return
+      correctedAt = timeOf(clock)
+      if (reply.closed !== undefined) isClosed = reply.closed > 0
+      local.unsafeUpdate(clock, Mirror.corrected(reply, timeOf(clock) - sentAt, pendingAmount()), isLoss)
+    }
 
-    const withdraw = (request: AcquireRequest): Effect.Effect<void> =>
-      Effect.zipRight(
-        sync.send((epoch) => scripts.withdraw(epoch, [request])),
-        Effect.zipRight(sync.removeLease(request.id), waiters.notify)
-      )
-
-    const sleepUntilDue = (request: AcquireRequest, wait: number): Effect.Effect<void> =>
-      wait <= 0
-        ? Effect.void
-        : Effect.onInterrupt(Effect.interruptible(sleepFor(Math.ceil(wait))), () => withdraw(request))
-
-    const makeRequest = (request: Omit<AcquireRequest, "id">): Effect.Effect<AcquireRequest> =>
-      Effect.map(
-        Ref.getAndUpdate(callCount, (count) => count + 1),
-        (call) => ({ ...request, id: `${process}-${call}` })
-      )
-
-    /** Acquires from Redis, or from the local fallback while Redis is away. */
-    const acquire = <A>(
-      request: AcquireRequest,
-      options: WaitOptions | undefined,
-      granted: (result: AcquireResult) => A,
-      local: (fallback: LocalFallback.LocalFallback, options: WaitOptions) => Effect.Effect<A, LimitError>
-    ): Effect.Effect<A, LimitError> =>
-      Effect.uninterruptible(
-        Effect.flatMap(Effect.zip(priority, Effect.clock), ([callPriority, clock]) => {
-          const startedAt = MonotonicClock.now(clock)
-          const defaultMaxWait = callPriority === "batch" ? settings.batchMaxWait : settings.maxWait
-          const maxWait = Math.min(
-            defaultMaxWait - (options?.waited === undefined ? 0 : Duration.toMillis(options.waited)),
-            options?.maxWait === undefined ? Infinity : Duration.toMillis(options.maxWait)
-          )
-          const remainingWait = () => Math.max(0, maxWait - (MonotonicClock.now(clock) - startedAt))
-          const caller = { request, aging: callPriority === "batch" ? settings.aging : 0 }
-
-          const acquireLocally = (error: Redis.RedisError): Effect.Effect<A, LimitError> =>
-            withLocalFallback(error, (localFallback) =>
-              Effect.flatMap(
-                localFallback.untilRetired(
-                  Effect.zipLeft(local(localFallback, { maxWait: remainingWait() }), sync.recordMissed(request))
-                ),
-                Option.match({ onNone: () => acquireShared, onSome: Effect.succeed })
-              )
-            ).pipe(
-              // A request above the share of this process can succeed when Redis is back.
-              Effect.catchTag("InvalidRequestError", () =>
-                Effect.fail(
-                  unavailable(
-                    name,
-                    error,
-                    "The share of this process is too small for this request: try again when Redis is back."
-                  )
-                )
-              )
-            )
-          const acquireShared: Effect.Effect<A, LimitError> = Effect.suspend(() =>
-            Effect.matchEffect(waiters.take({ ...caller, maxWait: remainingWait() }), {
-              onFailure: (error) => (isLimitError(error) ? Effect.fail(error) : acquireLocally(error)),
-              onSuccess: (result) =>
-                Effect.as(
-                  Effect.zipRight(
-                    request.settles ? sync.addLease(request) : Effect.void,
-                    sleepUntilDue(request, result.wait)
-                  ),
-                  granted(result)
-                )
-            })
-          )
-          return acquireShared
+    /** Calls that follow this command are counted after it, so they use Redis from then on. */
+    const exchange = (change: Partial<Scripts.SyncRequest> = {}): Effect.Effect<void> =>
+      Effect.clockWith((clock) =>
+        Effect.suspend(() => {
+          comeBack(clock)
+          const recalls = isLost
+          const state = local.unsafeState(clock)
+          const sentAt = timeOf(clock)
+          const request: Scripts.SyncRequest = {
+            held: [...held.values()],
+            pending: [...pending.keys()],
+            debts: debts ?? {},
+            remaining: recalls && debts === undefined ? Mirror.remainingOf(state) : {},
+            entries: Mirror.entriesSince(state, recalls ? -Infinity : uncountedSince, pendingAmount().requests),
+            recalls,
+            leaves: false,
+            ...change
+          }
+          return Effect.matchEffect(scripts.sync(epoch, request), {
+            onFailure: (error) => Effect.sync(() => goAway(clock, error)),
+            onSuccess: (reply) => {
+              isLost = reply.tag === "lost"
+              epoch = reply.epoch
+              if (reply.tag === "lost") return exchange(change)
+              processes = reply.processes
+              uncountedSince = Infinity
+              debts = undefined
+              correct(clock, reply, sentAt, true)
+              return Effect.void
+            }
+          })
         })
       )
 
-    const onCallEnd = Effect.zipRight(
-      waiters.notify,
-      Effect.flatMap(
-        Ref.get(localFallback),
-        Option.match({ onNone: () => Effect.void, onSome: ({ releaseOne }) => releaseOne })
+    /** While Redis is away, calls use it again only after a reply: a node of a cluster can be away alone. */
+    const sync = (change?: Partial<Scripts.SyncRequest>): Effect.Effect<void> =>
+      Effect.suspend(() =>
+        isAway
+          ? Effect.matchEffect(scripts.status(epoch), {
+              onFailure: () => Effect.void,
+              onSuccess: () => exchange(change)
+            })
+          : exchange(change)
+      )
+
+    const synchronise = (change?: Partial<Scripts.SyncRequest>) =>
+      Effect.uninterruptible(syncing.withPermits(1)(sync(change)))
+
+    /** Sends a new state what this process recalls, once. */
+    const recall = (newEpoch: string): Effect.Effect<void> =>
+      Effect.uninterruptible(
+        syncing.withPermits(1)(
+          Effect.suspend(() => {
+            if (epoch === newEpoch) return Effect.void
+            epoch = newEpoch
+            isLost = true
+            return sync()
+          })
+        )
+      )
+
+    /** The status in Redis; none while it is away. Corrects what this process knows of it. */
+    const readStatus: Effect.Effect<Option.Option<Scripts.Status>> = Effect.uninterruptible(
+      Effect.clockWith((clock) =>
+        Effect.suspend(() => {
+          if (isAway) return Effect.succeedNone
+          const sentAt = timeOf(clock)
+          return Effect.matchEffect(scripts.status(epoch), {
+            onFailure: (error) => {
+              if (error.reason !== "script") goAway(clock, error)
+              return Effect.succeedNone
+            },
+            onSuccess: (reply) => {
+              if (reply.epoch !== epoch) return Effect.as(recall(reply.epoch), Option.some(reply))
+              correct(clock, reply, sentAt, false)
+              return Effect.succeedSome(reply)
+            }
+          })
+        })
       )
     )
 
-    /** `onSettled` receives the tokens used; `undo` returns the request and its tokens. */
+    const send = (message: Effect.Effect<unknown, Redis.RedisError>): Effect.Effect<void> =>
+      isAway
+        ? Effect.void
+        : Effect.catchAll(Effect.asVoid(message), (error) =>
+            error.reason === "script"
+              ? Effect.logWarning(`A rate limiter: Redis rejected a message. ${error.message}`)
+              : synchronously((clock) => goAway(clock, error))
+          )
+
+    // -----------------------------------------------------------------------------------
+    // reservations
+    // -----------------------------------------------------------------------------------
+
+    const slots = maxConcurrency === undefined ? 0 : 1
+
+    /** A slot or tokens may be free: the first waiting call asks for them. */
+    const ask = synchronously((clock) => {
+      if (isClosed) local.unsafeUpdate(clock, Mirror.heldFor(0), false)
+    })
+
+    /** `at` is when Redis granted it; undefined if it did not. */
     const reservationOf = (
+      own: UnsafeReservation,
       request: AcquireRequest,
-      onSettled: (tokens: number) => Effect.Effect<void>,
-      undo: Effect.Effect<void>
+      lease: Scripts.Lease,
+      at: string | undefined
     ): Reservation => {
+      const isLeased = request.slots > 0 || request.tokens > 0
+      if (isLeased) held.set(lease.id, lease)
       let isOpen = true
-      const end = (effect: Effect.Effect<void>): Effect.Effect<void> =>
+      const end = (change: (clock: Clock.Clock) => void, message: () => Effect.Effect<void>): Effect.Effect<void> =>
         Effect.uninterruptible(
-          Effect.suspend(() => {
+          Effect.clockWith((clock) => {
             if (!isOpen) return Effect.void
             isOpen = false
-            return Effect.zipRight(sync.removeLease(request.id), effect)
+            held.delete(lease.id)
+            change(clock)
+            return Effect.zipRight(message(), ask)
           })
         )
       return {
-        settle: (tokens) =>
-          request.settles
-            ? end(
-                Effect.suspend(() => {
-                  const actual = isUsed(tokens) ? tokens : request.tokens
-                  const sent = sync.send((epoch) =>
-                    scripts.settle(epoch, [{ id: request.id, tokens: request.tokens, actual }])
-                  )
-                  return Effect.zipRight(sent, onSettled(actual))
-                })
-              )
-            : end(Effect.void),
-        giveBack: end(undo)
+        settle: (tokens) => {
+          const actual = isUsed(tokens) ? tokens : request.tokens
+          return end(
+            (clock) => own.unsafeSettle(clock, tokens),
+            () => (isLeased ? send(scripts.settle(epoch, { ...lease, actual })) : Effect.void)
+          )
+        },
+        giveBack: end(own.unsafeGiveBack, () =>
+          at === undefined ? Effect.void : send(scripts.giveBack(epoch, { ...request, ...lease, at }))
+        )
       }
     }
 
-    /** A reservation that Redis granted. */
-    const sharedReservation = (request: AcquireRequest, { at = "0" }: AcquireResult): Reservation =>
-      reservationOf(
-        request,
-        () => onCallEnd,
-        Effect.zipRight(
-          sync.send((epoch) => scripts.giveBack(epoch, { ...request, at })),
-          onCallEnd
-        )
-      )
+    type Confirmation =
+      | { readonly tag: "granted"; readonly reservation: Reservation; readonly wait: number }
+      | { readonly tag: "busy" | "crowded"; readonly wait: number }
+      | { readonly tag: "again" }
+      | { readonly tag: "failed"; readonly error: SharedStateError }
 
-    /** A reservation of the local fallback. Its lease is sent when Redis is back. */
-    const localReservation = (request: AcquireRequest, local: Reservation): Effect.Effect<Reservation> =>
-      Effect.as(
-        addLease(request),
-        reservationOf(
-          request,
-          local.settle,
-          Effect.zipRight(local.giveBack ?? local.settle(0), sync.removeMissed(request))
-        )
-      )
-
-    const take: Service["take"] = (n = 1, options) =>
-      Effect.suspend(() => {
-        const refusal = refusals.ofPermits(n)
-        return refusal === undefined
-          ? Effect.flatMap(makeRequest({ requests: n, tokens: 0, places: 0, settles: false }), (request) =>
-              acquire<void>(
-                request,
-                options,
-                () => {},
-                ({ limiter }, options) => limiter.take(n, options)
-              )
-            )
-          : Effect.fail(refusal)
+    /** Asks Redis to grant what the limiter of this process has granted, which gets it back otherwise. */
+    const confirm = (
+      clock: Clock.Clock,
+      own: UnsafeReservation,
+      request: AcquireRequest,
+      waits: { readonly lead: number; readonly waited: number }
+    ): Effect.Effect<Confirmation> => {
+      const lease = { id: `${process}-${calls++}`, tokens: request.tokens }
+      if (isAway) {
+        if (share !== undefined) {
+          return Effect.succeed({ tag: "granted", reservation: reservationOf(own, request, lease, undefined), wait: 0 })
+        }
+        own.unsafeGiveBack(clock)
+        return Effect.succeed({ tag: "failed", error: unavailable(name, failure) })
+      }
+      const sentAt = timeOf(clock)
+      pending.set(lease.id, request)
+      if (isClosed) local.unsafeUpdate(clock, Mirror.heldFor(2 * Scripts.poll), false)
+      const holds = request.slots > 0 || request.tokens > 0
+      return Effect.matchEffect(scripts.acquire(epoch, { ...request, ...lease, holds, ...waits }), {
+        onFailure: (error): Effect.Effect<Confirmation> => {
+          pending.delete(lease.id)
+          own.unsafeGiveBack(clock)
+          if (error.reason === "script") return Effect.succeed({ tag: "failed", error: unavailable(name, error) })
+          goAway(clock, error)
+          return Effect.succeed({ tag: "again" })
+        },
+        onSuccess: (answer): Effect.Effect<Confirmation> => {
+          pending.delete(lease.id)
+          if (answer.tag === "granted") {
+            correct(clock, answer, sentAt, false)
+            const reservation = reservationOf(own, request, lease, answer.at)
+            return Effect.succeed({ tag: "granted", reservation, wait: answer.wait })
+          }
+          own.unsafeGiveBack(clock)
+          if (answer.tag === "lost") return Effect.as(recall(answer.epoch), { tag: "again" })
+          correct(clock, answer, sentAt, true)
+          return Effect.succeed({ tag: answer.tag, wait: answer.wait })
+        }
       })
-
-    const places = maxConcurrency === undefined ? 0 : 1
-    const limitsConcurrency = maxConcurrency !== undefined
-
-    const addLease = (request: AcquireRequest): Effect.Effect<void> =>
-      request.settles ? sync.addLease(request) : Effect.void
-
-    const acquireReservation = (
-      fields: Omit<AcquireRequest, "id">,
-      options: WaitOptions | undefined,
-      local: (limiter: LocalLimiter, options: WaitOptions) => Effect.Effect<Reservation, LimitError>
-    ): Effect.Effect<Reservation, LimitError> =>
-      Effect.flatMap(makeRequest(fields), (request) =>
-        acquire(
-          request,
-          options,
-          (result) => sharedReservation(request, result),
-          ({ limiter }, options) =>
-            Effect.flatMap(local(limiter, options), (reservation) => localReservation(request, reservation))
-        )
-      )
-
-    const reserve: Service["reserve"] = (estimated, options) =>
-      Effect.suspend(() => {
-        const tokens = tokensPerMinute === undefined || !isAmount(estimated) ? 0 : estimated
-        const refusal = refusals.ofTokens(tokens)
-        const settles = tokensPerMinute !== undefined || limitsConcurrency
-        return refusal === undefined
-          ? acquireReservation({ requests: 1, tokens, places, settles }, options, (limiter, options) =>
-              limiter.reserve(tokens, options)
-            )
-          : Effect.fail(refusal)
-      })
-
-    /** Acquires without waiting, and nothing while Redis is away and there is no local fallback. */
-    const tryAcquire = (
-      fields: Omit<AcquireRequest, "id" | "tokens">,
-      local: (limiter: LocalLimiter) => Effect.Effect<Option.Option<Reservation>>
-    ): Effect.Effect<Option.Option<Reservation>> =>
-      refusals.ofPermits(fields.requests) !== undefined
-        ? Effect.succeedNone
-        : Effect.flatMap(makeRequest({ ...fields, tokens: 0 }), (request) =>
-            Effect.uninterruptible(
-              Effect.matchEffect(waiters.tryTake(request), {
-                onSuccess: (result) =>
-                  result.tag === "granted"
-                    ? Effect.as(addLease(request), Option.some(sharedReservation(request, result)))
-                    : Effect.succeedNone,
-                onFailure: (error) =>
-                  Effect.catchAll(
-                    withLocalFallback(error, ({ limiter }) =>
-                      Effect.flatMap(
-                        local(limiter),
-                        Option.match({
-                          onNone: () => Effect.succeedNone,
-                          onSome: (reservation) =>
-                            Effect.zipRight(
-                              sync.recordMissed(request),
-                              Effect.asSome(localReservation(request, reservation))
-                            )
-                        })
-                      )
-                    ),
-                    () => Effect.succeedNone
-                  )
-              })
-            )
-          )
-
-    const permitReservations: Permits.PermitReservations = {
-      reservePermits: (n, options) =>
-        Effect.suspend(() => {
-          const refusal = refusals.ofPermits(n)
-          const fields = { requests: n, tokens: 0, places, settles: limitsConcurrency }
-          return refusal === undefined
-            ? acquireReservation(fields, options, (limiter, options) => limiter.reservePermits(n, options))
-            : Effect.fail(refusal)
-        }),
-      tryReservePermits: (n) =>
-        tryAcquire({ requests: n, places, settles: limitsConcurrency }, (limiter) => limiter.tryReservePermits(n))
     }
 
-    const noReservation: Reservation = { settle: () => Effect.void }
-
-    const tryTake: Service["tryTake"] = (n = 1) =>
-      Effect.map(
-        tryAcquire({ requests: n, places: 0, settles: false }, (limiter) =>
-          Effect.map(limiter.tryTake(n), (isTaken) => (isTaken ? Option.some(noReservation) : Option.none()))
-        ),
-        Option.isSome
+    const acquire = (request: AcquireRequest, options: WaitOptions = {}): Effect.Effect<Reservation, LimitError> =>
+      Effect.uninterruptible(
+        Effect.withFiberRuntime((fiber) => {
+          const clock = Context.get(fiber.currentDefaultServices, Clock.Clock)
+          const priority = Context.get(fiber.currentContext, CurrentPriority)
+          const caller = { client: Context.get(fiber.currentContext, CurrentClient), priority }
+          const place = local.unsafePlace(clock, request, caller, options.arrivedAgo)
+          /** A call that Redis refused has paid for its place. */
+          const placeOf = (isAgain: boolean) => (isAgain ? { ...place, cost: 0 } : place)
+          const startedAt = timeOf(clock)
+          const waited = millisOf(options.waited, 0)
+          const longest = priority === "batch" ? settings.batchMaxWait : settings.maxWait
+          const patience = Math.min(longest - waited, millisOf(options.maxWait, Infinity))
+          const elapsed = () => timeOf(clock) - startedAt
+          const left = () => Math.max(0, patience - elapsed())
+          /** A call that has waited keeps its place when the queue is full. */
+          const wait = (hasPlace: boolean): WaitOptions => ({
+            maxWait: left(),
+            waited: waited + elapsed(),
+            ...(hasPlace ? { arrivedAgo: elapsed() } : {})
+          })
+          let isFirst = true
+          const attempt: Effect.Effect<Reservation, LimitError> = Effect.suspend(() => {
+            const state = local.unsafeState(clock)
+            if (Queue.size(state.queue) > 0 || Queue.waitFor(state, request) > 0) waiting.unsafeOpen()
+            const isAgain = !isFirst
+            const own = local.acquire(request, wait(isAgain || options.arrivedAgo !== undefined), placeOf(isAgain))
+            isFirst = false
+            // What other processes gave back meanwhile can make the wait short enough.
+            const refreshed = Effect.catchTag(own, "RateLimitError", (error) =>
+              isAway || timeOf(clock) - correctedAt < refreshInterval
+                ? Effect.fail(error)
+                : Effect.flatMap(readStatus, () => local.acquire(request, wait(isAgain), placeOf(isAgain)))
+            )
+            return Effect.flatMap(refreshed, (own) => {
+              const late = timeOf(clock) - place.at
+              const allowed = left()
+              asking += isAgain ? 1 : 0
+              const ahead = Math.min(Math.max(priority === "batch" ? 0 : lead, late), longestLead, allowed)
+              return Effect.flatMap(
+                confirm(clock, own, request, { lead: ahead, waited: late }),
+                (confirmation): Effect.Effect<Reservation, LimitError> => {
+                  asking -= isAgain ? 1 : 0
+                  switch (confirmation.tag) {
+                    case "granted":
+                      return start(confirmation.reservation, confirmation.wait)
+                    case "failed":
+                      return Effect.fail(confirmation.error)
+                    case "again":
+                      return attempt
+                    case "crowded":
+                      return allowed <= 0 ? Effect.fail(refusals.waitedEnough(allowed)) : attempt
+                    case "busy":
+                      return confirmation.wait > allowed
+                        ? Effect.fail(refusals.tooLong(confirmation.wait, allowed))
+                        : attempt
+                  }
+                }
+              )
+            })
+          })
+          return attempt
+        })
       )
 
-    const available: Service["available"] = Effect.flatMap(waiters.waiting, (waiting) =>
-      waiting > 0
-        ? Effect.succeed(0)
-        : Effect.matchEffect(
-            Effect.flatMap(sync.state, ({ epoch }) => scripts.status(epoch)),
-            {
-              onSuccess: (status) => Effect.succeed(availableOf(settings, status)),
-              onFailure: (error) =>
-                Effect.catchAll(
-                  withLocalFallback(error, ({ limiter }) => limiter.available),
-                  () => Effect.succeed(0)
-                )
-            }
+    /** Waits for the time of a grant that is booked ahead. */
+    const start = (reservation: Reservation, wait: number): Effect.Effect<Reservation> =>
+      wait <= 0
+        ? Effect.succeed(reservation)
+        : Effect.suspend(() => {
+            booked++
+            return Effect.interruptible(Effect.sleep(timerDelay(wait))).pipe(
+              Effect.ensuring(Effect.sync(() => void booked--)),
+              Effect.onInterrupt(() => reservation.giveBack ?? Effect.void),
+              Effect.as(reservation)
+            )
+          })
+
+    const tryAcquire = (request: AcquireRequest): Effect.Effect<Option.Option<Reservation>> =>
+      refusals.ofPermits(request.requests) !== undefined
+        ? Effect.succeedNone
+        : Effect.uninterruptible(
+            Effect.clockWith((clock) =>
+              Effect.flatMap(booked + asking > 0 ? Effect.succeed(undefined) : local.tryAcquire(request), (own) =>
+                own === undefined
+                  ? Effect.succeedNone
+                  : Effect.flatMap(confirm(clock, own, request, { lead: 0, waited: 0 }), (confirmation) =>
+                      confirmation.tag === "granted"
+                        ? Effect.succeedSome(confirmation.reservation)
+                        : confirmation.tag === "again"
+                          ? tryAcquire(request)
+                          : Effect.succeedNone
+                    )
+              )
+            )
           )
+
+    const checked = (
+      request: AcquireRequest,
+      options: WaitOptions | undefined
+    ): Effect.Effect<Reservation, LimitError> => {
+      const refusal = refusals.ofPermits(request.requests) ?? refusals.ofTokens(request.tokens)
+      return refusal === undefined ? acquire(request, options) : Effect.fail(refusal)
+    }
+
+    // -----------------------------------------------------------------------------------
+    // the service
+    // -----------------------------------------------------------------------------------
+
+    yield* synchronise()
+    yield* Effect.addFinalizer(() => synchronise({ held: [], leaves: true }))
+    yield* inBackground(
+      Effect.forever(
+        Effect.suspend(() => {
+          const interval = isAway ? awayInterval * 2 ** Math.min(failedAttempts, maxDoublings) : Infinity
+          const pause = Math.min(leaseTime / 3, interval)
+          const woken = failedAttempts > 0 ? Effect.sleep(pause) : Effect.timeoutOption(wakeup.await, pause)
+          const isUseful = Effect.map(redis.status, (status) => !isAway || status === "up")
+          return Effect.zipRight(woken, Effect.zipRight(wakeup.close, Effect.whenEffect(synchronise(), isUseful)))
+        })
+      )
     )
-
-    const adjust = (adjustment: Scripts.Adjustment): Effect.Effect<void> =>
-      sync.send((epoch) => Effect.flatMap(scripts.adjust(epoch, adjustment), sync.update))
-
-    const status = Effect.gen(function* () {
-      const { epoch } = yield* sync.state
-      const current = yield* Effect.option(scripts.status(epoch))
-      if (Option.isSome(current)) yield* Ref.set(lastStatus, current)
-      const waiting = yield* waiters.waiting
-      const { degraded, status } = Option.isSome(current)
-        ? { status: current, degraded: false }
-        : { status: yield* Ref.get(lastStatus), degraded: true }
-      const fallback = yield* Ref.get(localFallback)
-      const waitingLocally = Option.isSome(fallback) ? (yield* fallback.value.limiter.status).waiting : 0
-      return statusOf(settings, status, waiting + waitingLocally, degraded)
-    })
 
     yield* inBackground(
       Stream.runForEach(redis.changes, (availability) =>
-        availability === "up"
-          ? Effect.flatMap(
-              Ref.getAndSet(localFallback, Option.none()),
-              Option.match({ onNone: () => Effect.void, onSome: ({ retire }) => retire })
-            )
-          : Effect.void
+        availability === "up" ? wakeup.open : synchronously((clock) => goAway(clock))
+      )
+    )
+    yield* inBackground(
+      Effect.forever(
+        Effect.zipRight(
+          waiting.await,
+          Effect.clockWith((clock) =>
+            Effect.suspend(() => {
+              const isIdle = isAway || Queue.size(local.unsafeState(clock).queue) === 0
+              return isIdle ? waiting.close : Effect.zipRight(Effect.sleep(refreshInterval), readStatus)
+            })
+          )
+        )
       )
     )
 
+    const status = Effect.gen(function* () {
+      const shared = yield* readStatus
+      const current = yield* local.status
+      const waiting = current.waiting + booked + asking
+      return Option.isNone(shared)
+        ? { ...current, waiting, degraded: true }
+        : { ...withShared(current, shared.value), waiting, degraded: false }
+    })
+
     return {
-      take,
-      tryTake,
-      reserve,
-      ...Permits.make(permitReservations),
-      available,
+      take: (n = 1, options) => Effect.asVoid(checked({ requests: n, tokens: 0, slots: 0 }, options)),
+      tryTake: (n = 1) => Effect.map(tryAcquire({ requests: n, tokens: 0, slots: 0 }), Option.isSome),
+      reserve: (tokens, options) =>
+        checked(
+          { requests: 1, tokens: tokensPerMinute === undefined || !isAmount(tokens) ? 0 : tokens, slots },
+          options
+        ),
+      ...Permits.make({
+        reservePermits: (n, options) => checked({ requests: n, tokens: 0, slots }, options),
+        tryReservePermits: (n) => tryAcquire({ requests: n, tokens: 0, slots })
+      }),
+      available: Effect.map(status, (current) =>
+        current.waiting > 0 || (current.degraded && share === undefined) ? 0 : availableOf(current)
+      ),
       status,
-      reset: adjust({ change: "reset" }),
-      lower: (remaining) => adjust({ change: "lower", ...remaining }),
-      ...(pacing === undefined ? {} : { observe: yield* Adaptive.make({ sync, pacing, adjust }) })
+      reset: Effect.zipRight(
+        Effect.zipRight(
+          local.reset,
+          Effect.suspend(() => send(scripts.reset(epoch)))
+        ),
+        Effect.zipRight(ask, Effect.asVoid(readStatus))
+      ),
+      lower: (remaining) =>
+        Effect.zipRight(
+          local.lower(remaining),
+          synchronise({
+            remaining: {
+              ...(remaining.requests === undefined || Number.isNaN(remaining.requests)
+                ? {}
+                : { requests: Math.max(0, remaining.requests) }),
+              ...(remaining.tokens === undefined || Number.isNaN(remaining.tokens)
+                ? {}
+                : { tokens: Math.max(0, remaining.tokens) })
+            }
+          })
+        ),
+      ...(local.observe === undefined ? {} : { observe: local.observe }),
+      ...(local.unsafeObserve === undefined ? {} : { unsafeObserve: local.unsafeObserve })
     }
   })
 
-const availableOf = (
-  { capacity, requestsPerDay, requestsPerMinute }: Settings,
-  { booked, day, minute, requests }: Status
-): number => {
-  if (booked > 0) return 0
-  const least = Math.min(
-    capacity === Infinity ? Infinity : requests,
-    (requestsPerMinute ?? Infinity) - minute,
-    (requestsPerDay ?? Infinity) - day
-  )
+const availableOf = ({ available, day, minute }: LimiterStatus): number =>
   // Sums of fractions are inexact.
-  return Math.max(0, Math.floor(least + 1e-9))
-}
+  Math.max(0, Math.floor(Math.min(available, minute?.available ?? Infinity, day?.available ?? Infinity) + 1e-9))
 
-const statusOf = (
-  settings: Settings,
-  current: Option.Option<Status>,
-  waiting: number,
-  degraded: boolean
-): LimiterStatus => {
-  const { capacity, maxConcurrency, requestsPerDay, requestsPerMinute, tokensPerMinute } = settings
-  const state = Option.getOrUndefined(current)
-  const pace = state?.pace ?? 1
-  const inWindow = (limit: number, used: number | undefined) => ({ available: limit - (used ?? 0), limit })
+const withShared = (local: LimiterStatus, shared: Scripts.Status): LimiterStatus => {
+  const { concurrency, day, minute, tokens } = local
   return {
-    available: capacity === Infinity ? Infinity : (state?.requests ?? capacity),
-    capacity,
-    refillRate: capacity === Infinity ? Infinity : state === undefined ? settings.refillRate : state.requestRate * 1000,
-    waiting: waiting + (state?.booked ?? 0),
-    ...(tokensPerMinute === undefined
+    ...local,
+    available: shared.requests ?? local.available,
+    ...(tokens === undefined
       ? {}
-      : {
-          tokens: {
-            available: state?.tokens ?? tokensPerMinute,
-            capacity: tokensPerMinute,
-            refillRate: state === undefined ? tokensPerMinute / 60 : state.tokenRate * 1000,
-            reserved: state?.reserved ?? 0
-          }
-        }),
-    ...(requestsPerMinute === undefined ? {} : { minute: inWindow(requestsPerMinute, state?.minute) }),
-    ...(requestsPerDay === undefined ? {} : { day: inWindow(requestsPerDay, state?.day) }),
-    ...(maxConcurrency === undefined
-      ? {}
-      : { concurrency: { inFlight: state?.inFlight ?? 0, limit: state?.places ?? maxConcurrency } }),
-    ...(settings.adaptive === undefined ? {} : { pace }),
-    degraded
+      : { tokens: { ...tokens, available: shared.tokens ?? tokens.available, reserved: shared.reserved } }),
+    ...(minute === undefined ? {} : { minute: { ...minute, available: minute.limit - (shared.minute ?? 0) } }),
+    ...(day === undefined ? {} : { day: { ...day, available: day.limit - (shared.day ?? 0) } }),
+    ...(concurrency === undefined ? {} : { concurrency: { ...concurrency, inFlight: shared.inFlight } })
   }
 }

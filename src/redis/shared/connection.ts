@@ -81,20 +81,38 @@ const deadline = (millis: number, expired: () => void): (() => void) => {
   }
 }
 
-/** Waits at most `timeout` milliseconds for a reply, also in an uninterruptible region. */
-export const awaitReply = <A>(send: () => Promise<A>, timeout: number): Effect.Effect<A, CommandFailure> =>
+/** What each command of a connection that has no reply yet does when one of them has none in time. */
+export type PendingCommands = Set<(failure: CommandFailure) => void>
+
+/**
+ * Waits at most `timeout` milliseconds for a reply, also in an uninterruptible region. A command without a reply in time ends the wait of
+ * all pending ones: an outage delays no command for longer than its first.
+ */
+export const awaitReply = <A>(
+  send: () => Promise<A>,
+  timeout: number,
+  pending: PendingCommands = new Set()
+): Effect.Effect<A, CommandFailure> =>
   Effect.async((resume) => {
     const timedOut: CommandFailure = { reason: "timeout", code: "", detail: `no reply within ${timeout} ms` }
-    const cancel = deadline(timeout, () => resume(Effect.fail(timedOut)))
-    const complete = (exit: Effect.Effect<A, CommandFailure>) => {
+    const end = () => {
+      pending.delete(fail)
       cancel()
+    }
+    const complete = (exit: Effect.Effect<A, CommandFailure>) => {
+      end()
       resume(exit)
     }
+    const fail = (failure: CommandFailure) => complete(Effect.fail(failure))
+    const cancel = deadline(timeout, () => {
+      for (const each of pending) each(timedOut)
+    })
+    pending.add(fail)
     send().then(
       (value) => complete(Effect.succeed(value)),
       (error: unknown) => complete(Effect.fail(failureOf(error)))
     )
-    return Effect.sync(cancel)
+    return Effect.sync(end)
   })
 
 const connection = (

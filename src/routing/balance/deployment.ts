@@ -7,7 +7,7 @@ import type { Breaker, BreakerConfig } from "./breaker.js"
 import * as Breakers from "./breaker.js"
 import type { KeyReservation, SettleContext, VirtualTime, PooledKey } from "../../keyPool/key.js"
 import * as PooledKeys from "../../keyPool/key.js"
-import * as Rendezvous from "./rendezvous.js"
+import * as Rendezvous from "../../internal/rendezvous.js"
 
 export interface Deployment {
   /** What strategies see. */

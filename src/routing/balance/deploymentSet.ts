@@ -11,7 +11,7 @@ import type { KeyReservation, SettleContext, VirtualTime, CooldownSettings } fro
 import * as PooledKeys from "../../keyPool/key.js"
 import * as Tournament from "../../keyPool/tournament.js"
 import * as RandomDraw from "../../internal/random.js"
-import * as Rendezvous from "./rendezvous.js"
+import * as Rendezvous from "../../internal/rendezvous.js"
 
 /** `now` is the latest time seen: it never runs backwards. */
 export interface DeploymentSet extends SettleContext {

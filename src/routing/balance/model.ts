@@ -147,7 +147,10 @@ export interface Options {
   readonly breaker?: BreakerOptions | false
   /** The cooldown of an overloaded deployment that sent no Retry-After. @default 1 second, doubling up to 60 seconds */
   readonly cooldown?: Omit<Backoff, "jitter">
-  /** The longest that a deployment can wait (retry, key, limiter) while another one is ready. @default "1 second" */
+  /**
+   * The longest that a deployment can wait (retry, key, limiter) while another one is ready. @default "1 second"; a retry without a
+   * Retry-After does not wait: the other deployment takes the call at once
+   */
   readonly failoverAfter?: Duration.DurationInput
   /** The longest that a call can wait for a deployment to become ready. @default "30 seconds" */
   readonly maxWait?: Duration.DurationInput

@@ -2,15 +2,19 @@
 import { Order } from "effect"
 import type { Deployment, Options, Strategy } from "./model.js"
 import { cooldownBackoff, isWeight, wrongWeight } from "../../keyPool/options.js"
+import type { FailoverLimits } from "../../call/limits.js"
+import { failoverLimits } from "../../call/limits.js"
 import * as Checks from "../../internal/optionChecks.js"
 import * as Backoffs from "../../vocabulary/backoff.js"
 import type { BreakerConfig } from "./breaker.js"
 import type { DeploymentConfig } from "./deployment.js"
 import type { Policy } from "./deploymentSet.js"
 import type { CooldownSettings } from "../../keyPool/key.js"
-import * as Rendezvous from "./rendezvous.js"
+import * as Rendezvous from "../../internal/rendezvous.js"
 import { leastLoaded } from "./strategy.js"
 import type { ChatRequest } from "../../vocabulary/Chat.js"
+import type { Client } from "../../rateLimiter/model.js"
+import * as Affinity from "../../call/affinity.js"
 
 export interface CheckedOptions {
   readonly deployments: ReadonlyArray<DeploymentConfig>
@@ -19,9 +23,9 @@ export interface CheckedOptions {
   /** In milliseconds, as the next two. */
   readonly window: number
   readonly maxWait: number
-  readonly failoverAfter: number
+  readonly failover: FailoverLimits
   /** The hash of the key of a sticky strategy. */
-  readonly affinityOf: ((request: ChatRequest) => number | undefined) | undefined
+  readonly affinityOf: ((request: ChatRequest, client: Client) => number | undefined) | undefined
 }
 
 /** Ids by provider and model, numbered where there are several of them. */
@@ -101,12 +105,12 @@ export const checkOptions = (
     },
     window: breaker.window,
     maxWait: millis("maxWait", options.maxWait ?? "30 seconds", Checks.anyLength),
-    failoverAfter: millis("failoverAfter", options.failoverAfter ?? "1 second", Checks.anyLength),
+    failover: failoverLimits(checks, options.failoverAfter),
     affinityOf:
       sticky === undefined
         ? undefined
-        : (request) => {
-            const key = sticky.keyOf(request)
+        : (request, client) => {
+            const key = sticky.keyOf === undefined ? Affinity.keyOf(request, client) : sticky.keyOf(request)
             return key === undefined ? undefined : Rendezvous.hash(key)
           }
   }

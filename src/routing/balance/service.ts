@@ -3,7 +3,7 @@
  * whatever happens.
  */
 import type { Fiber } from "effect"
-import { Cause, Chunk, Clock, Effect, Either, Exit, Option, Random, Scope } from "effect"
+import { Cause, Chunk, Clock, Context, Effect, Either, Exit, Option, Random } from "effect"
 import * as Attempt from "../../vocabulary/attempt.js"
 import type { Deployment, Options, Service, Verdict } from "./model.js"
 import { InvalidBalanceError } from "./model.js"
@@ -28,7 +28,7 @@ import * as State from "./state.js"
 import * as Report from "./report.js"
 import { handsOn, verdictOf } from "./verdict.js"
 import type { Limits } from "../../call/limits.js"
-import { longestSleepOf } from "../../call/limits.js"
+import { longestSleepOf, memberLimits } from "../../call/limits.js"
 import type { Restore } from "../../call/plan.js"
 import { after, continueAfter } from "../../call/plan.js"
 import { forRequest } from "../../call/added.js"
@@ -48,11 +48,14 @@ import {
   withinLimits
 } from "../../call/sending.js"
 import { limitFor, requestsLeft, requestsOf } from "../../call/requestLimit.js"
+import { CurrentClient } from "../../rateLimiter/model.js"
 import { clockOf } from "../../internal/clock.js"
 import type { DeploymentSet } from "./deploymentSet.js"
 import * as DeploymentSets from "./deploymentSet.js"
+import type { Finalizers } from "../../call/finalizers.js"
 import type { OpenStream } from "../../call/openStream.js"
-import { isolated, openChat, toChatStream, watched, withEarlierAttempts } from "../../call/openStream.js"
+import { isolated } from "../../call/ownedStream.js"
+import { openChat, toChatStream, watched, withEarlierAttempts } from "../../call/openStream.js"
 import { normalize, normalizeEmbedding, passedOn } from "../../call/request.js"
 import { sharedInfo } from "../../call/wrap.js"
 
@@ -235,7 +238,7 @@ const makeService = (dependencies: Dependencies): Service => {
       lease.hasAlternative || own !== undefined || progress.errors.size > 0
         ? {
             deadline: limits.deadline,
-            maxWait: lease.hasAlternative ? Math.min(limits.maxWait, checked.failoverAfter) : limits.maxWait,
+            ...memberLimits(limits, lease.hasAlternative ? checked.failover : undefined),
             idle: limits.idle,
             requests: { info: llm.info, left: Math.max(1, left - untried), earlier: own?.earlier ?? [] }
           }
@@ -312,19 +315,18 @@ const makeService = (dependencies: Dependencies): Service => {
     )
   }
 
-  const openStream = (requirements: Requirements, request: ChatRequest.Input): Send<OpenStream, Scope.Scope> =>
+  const openStream = (
+    requirements: Requirements,
+    request: ChatRequest.Input,
+    finalizers: Finalizers
+  ): Send<OpenStream> =>
     withFailover(requirements, {
       send: (llm, lease) => (fiber, limits) =>
         unsent((restore) =>
-          Effect.flatMap(Effect.scope, (scope) =>
-            // Added before the stream's own finalizers, so that it runs after them: the lease ends when the stream is closed.
-            Effect.zipRight(
-              Scope.addFinalizer(
-                scope,
-                Effect.suspend(() => leases.settle(lease, neutral))
-              ),
-              withinLimits(fiber, limits, restore(isolated(Effect.suspend(() => openChat(llm, request)))))
-            )
+          // Added before the stream's own finalizers, so that it runs after them: the lease ends when the stream is closed.
+          finalizers.add(
+            () => leases.settle(lease, neutral),
+            () => withinLimits(fiber, limits, restore(isolated((inner) => openChat(llm, request)(inner))(finalizers)))
           )
         ),
       onAnswer: (lease, opened) => settlingAtEnd(requirements, lease, opened),
@@ -343,7 +345,7 @@ const makeService = (dependencies: Dependencies): Service => {
       if (Either.isLeft(normalized)) return call(noRequirements, undefined)(fiber, limits)
       const request = normalized.right
       const { counting, missing } = capabilities.missingForChat(request)
-      const affinity = checked.affinityOf?.(request)
+      const affinity = checked.affinityOf?.(request, Context.get(fiber.currentContext, CurrentClient))
       const send = call({ missing, affinity, namesModel: request.model !== undefined }, request)
       return counting === Effect.void
         ? send(fiber, limits)
@@ -381,12 +383,13 @@ const makeService = (dependencies: Dependencies): Service => {
         )
       )
     ),
-    chatStream: toChatStream((input) =>
-      run(
-        withRequirements(input, undefined, (requirements, request) =>
-          openStream(requirements, request === undefined ? input : passedOn(input, request))
+    chatStream: toChatStream(
+      (input) => (finalizers) =>
+        run(
+          withRequirements(input, undefined, (requirements, request) =>
+            openStream(requirements, request === undefined ? input : passedOn(input, request), finalizers)
+          )
         )
-      )
     ),
     embed: (request) =>
       run((fiber, limits) =>

@@ -94,7 +94,8 @@ export const cost: Strategy = Order.combine(
  */
 export interface Sticky {
   readonly _tag: "Sticky"
-  readonly keyOf: (request: ChatRequest) => string | undefined
+  /** @default what the requests of one conversation have in common */
+  readonly keyOf?: (request: ChatRequest) => string | undefined
   readonly bound: number
   readonly otherwise: Strategy
 }
@@ -111,8 +112,12 @@ export interface Sticky {
  * @category strategies
  */
 export const sticky = (
-  /** The key that related requests share: a conversation, a user, a hash of the system prompt. */
-  keyOf: (request: ChatRequest) => string | undefined,
+  /**
+   * The key that related requests share: a conversation, a user, a hash of the system prompt. @default the conversation: its id
+   * (`prompt_cache_key`, `session_id` or `conversation` in `extra`), or else its tools, system messages and first message of the user; and
+   * the client (`RateLimiter.CurrentClient`)
+   */
+  keyOf?: (request: ChatRequest) => string | undefined,
   options: {
     /** At least 1. The nearer to 1, the more evenly calls spread, and the less they stick. @default 1.25 */
     readonly bound?: number
@@ -121,7 +126,7 @@ export const sticky = (
   } = {}
 ): Sticky => ({
   _tag: "Sticky",
-  keyOf,
+  ...(keyOf === undefined ? {} : { keyOf }),
   bound: options.bound ?? 1.25,
   otherwise: options.otherwise ?? KeyPool.leastLoaded
 })

@@ -90,7 +90,10 @@ export interface Continuing {
 export interface Options {
   /** The errors that hand the call on: their classes and kinds, or a predicate. @default `defaultClasses` */
   readonly on?: Condition
-  /** The longest that a member can wait (retry, key, limiter) while another can take the call. @default "1 second" */
+  /**
+   * The longest that a member can wait (retry, key, limiter) while another can take the call. @default "1 second"; a retry without a
+   * Retry-After does not wait: the other member takes the call at once
+   */
   readonly failoverAfter?: Duration.DurationInput
   /** Options of the first member, to which `on`, `models` and `replaces` do not apply. @default {} */
   readonly first?: Pick<MemberOptions, "without">

@@ -9,7 +9,8 @@ import { collectAll } from "../../vocabulary/chatEvent/collected.js"
 import type { LLMError } from "../../vocabulary/LLMError.js"
 import * as Errors from "../../vocabulary/LLMError.js"
 import { ContentFilterError } from "../../vocabulary/LLMError.js"
-import type { Limits } from "../../call/limits.js"
+import type { FailoverLimits, Limits } from "../../call/limits.js"
+import { memberLimits } from "../../call/limits.js"
 import type { ModelInfo } from "../../call/model.js"
 import type { Restore } from "../../call/plan.js"
 import { limitFor, requestsLeft, requestsOf } from "../../call/requestLimit.js"
@@ -23,8 +24,7 @@ export interface CallKind<A> {
   readonly withEarlier: (result: A, earlier: ReadonlyArray<Attempt.Attempt>) => A
   /** The error of an answer that is handed on like a failure; undefined if it is not. */
   readonly filtered: (result: A) => LLMError | undefined
-  /** The longest that a member can wait while another can take the call, in milliseconds. */
-  readonly failoverAfter: number
+  readonly failover: FailoverLimits
   /** The `info` of the fallback. */
   readonly info: () => ModelInfo
 }
@@ -74,7 +74,7 @@ const callFrom =
       isTaken || earlier.length > 0 || progress.earlier !== undefined
         ? {
             deadline: limits.deadline,
-            maxWait: isTaken ? Math.min(limits.maxWait, kind.failoverAfter) : limits.maxWait,
+            ...memberLimits(limits, isTaken ? kind.failover : undefined),
             idle: limits.idle,
             requests: {
               info: member.llm.info,

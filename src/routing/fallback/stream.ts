@@ -1,5 +1,5 @@
 /** Streams of a `Fallback`: handed on before their first event, and continued after it if that is turned on. */
-import type { Array as Arr, Scope } from "effect"
+import type { Array as Arr } from "effect"
 import { Effect, Option } from "effect"
 import type { ChatRequest } from "../../vocabulary/Chat.js"
 import type { LLMError } from "../../vocabulary/LLMError.js"
@@ -12,6 +12,7 @@ import { callInOrder, filteredStream } from "./sequence.js"
 import type { Open } from "../../call/openStream.js"
 import { openChat, withEarlierAttempts } from "../../call/openStream.js"
 import type { OwnedStream } from "../../call/ownedStream.js"
+import type { FailoverLimits } from "../../call/limits.js"
 import { owned } from "../../call/ownedStream.js"
 import { fromEffect, run } from "../../call/sending.js"
 
@@ -20,57 +21,62 @@ export interface Options {
   readonly info: ModelInfo
   /** The same, as it is after the model was reloaded. */
   readonly currentInfo: () => ModelInfo
-  readonly failoverAfter: number
+  readonly failover: FailoverLimits
   readonly filteredAnswers: boolean
   /** The user message after a partial answer; absent: streams are not continued. */
   readonly promptFor: ((member: ModelInfo) => string | undefined) | undefined
 }
 
 /** Opens a stream on the first of the members that succeeds. */
-export const open = ({ currentInfo, filteredAnswers, info, failoverAfter, promptFor }: Options) => {
+export const open = ({ currentInfo, filteredAnswers, info, failover, promptFor }: Options) => {
   const kind: CallKind<OwnedStream> = {
-    failoverAfter,
+    failover,
     info: currentInfo,
     withEarlier: ({ close, opened }, earlier) => ({ opened: withEarlierAttempts(opened, earlier), close }),
     filtered: ({ opened }) => (filteredAnswers ? filteredStream(opened.first) : undefined)
   }
 
-  const openOn = (member: Member, request: ChatRequest.Input): Open =>
-    openChat(member.llm, chatFor(member, request, info))
+  const openOn =
+    (member: Member, request: ChatRequest.Input): Open =>
+    (finalizers) =>
+      openChat(member.llm, chatFor(member, request, info))(finalizers)
 
-  return (members: Arr.NonEmptyReadonlyArray<Member>, request: ChatRequest.Input): Open => {
-    const opening = run(
-      callInOrder(kind, members, (member) => fromEffect(owned(Effect.suspend(() => openOn(member, request)))))
-    )
-    if (promptFor === undefined || !Continuation.canContinue(request)) {
-      return Effect.map(opening, ({ result }) => result.opened)
-    }
-
-    // A continuation belongs to the same call: it runs with the call's limits, scope and listeners.
-    return Effect.flatMap(Effect.zip(opening, Effect.context<Scope.Scope>()), ([begun, context]) => {
-      let { remaining } = begun
-      const resume: Continuation.Resume = (text, error) => {
-        const [next] = membersTaking(remaining, error, -1)
-        if (next === undefined) return Option.none()
-        const others = remaining.filter((member) => member !== next)
-        const continueOn = (member: Member): Effect.Effect<OwnedStream, LLMError, Scope.Scope> => {
-          const continuation = Continuation.requestAfter(request, text, promptFor(member.llm.info))
-          return owned(Effect.flatMap(openOn(member, continuation), (opened) => Continuation.joinTo(text, opened)))
-        }
-        return Option.some(
-          Effect.map(
-            Effect.provide(
-              run(callInOrder(kind, [next, ...others], (member) => fromEffect(continueOn(member)))),
-              context
-            ),
-            (continued) => {
-              remaining = continued.remaining
-              return continued.result
-            }
-          )
-        )
+  return (members: Arr.NonEmptyReadonlyArray<Member>, request: ChatRequest.Input): Open =>
+    (finalizers) => {
+      const opening = run(
+        callInOrder(kind, members, (member) => fromEffect(owned(openOn(member, request))(finalizers)))
+      )
+      if (promptFor === undefined || !Continuation.canContinue(request)) {
+        return Effect.map(opening, ({ result }) => result.opened)
       }
-      return Effect.succeed(Continuation.continueStream(begun.result, request, resume))
-    })
-  }
+
+      // A continuation belongs to the same call: it runs with the call's limits and listeners.
+      return Effect.flatMap(Effect.zip(opening, Effect.context<never>()), ([begun, context]) => {
+        let { remaining } = begun
+        const resume: Continuation.Resume = (text, error) => {
+          const [next] = membersTaking(remaining, error, -1)
+          if (next === undefined) return Option.none()
+          const others = remaining.filter((member) => member !== next)
+          const continueOn = (member: Member): Effect.Effect<OwnedStream, LLMError> => {
+            const continuation = Continuation.requestAfter(request, text, promptFor(member.llm.info))
+            return owned((inner) =>
+              Effect.flatMap(openOn(member, continuation)(inner), (opened) => Continuation.joinTo(text, opened))
+            )(finalizers)
+          }
+          return Option.some(
+            Effect.map(
+              Effect.provide(
+                run(callInOrder(kind, [next, ...others], (member) => fromEffect(continueOn(member)))),
+                context
+              ),
+              (continued) => {
+                remaining = continued.remaining
+                return continued.result
+              }
+            )
+          )
+        }
+        return Effect.succeed(Continuation.continueStream(begun.result, request, resume))
+      })
+    }
 }

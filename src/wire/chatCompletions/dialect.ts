@@ -3,7 +3,7 @@ import type * as OpenAIEmbeddings from "../embeddings/dialect.js"
 import type { HistoryRule } from "./models.js"
 import { allHistory } from "./models.js"
 import { protocolFields } from "../sampling.js"
-import type { SamplingField } from "../Wire.js"
+import type { AffinityHint, SamplingField } from "../Wire.js"
 
 /**
  * Effort of reasoning in the vocabulary.
@@ -198,6 +198,12 @@ export interface Dialect {
    * @since 0.2.0
    */
   readonly faithful: boolean
+  /**
+   * Where the server takes the affinity of a conversation: `prompt_cache_key` (OpenAI, "Prompt caching"), `x-grok-conv-id` (xAI, "Maximizing
+   * cache hits"). @default none
+   * @since 0.2.0
+   */
+  readonly affinity?: AffinityHint
 }
 
 /**

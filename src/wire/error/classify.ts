@@ -118,7 +118,8 @@ const build = (
   common: Omit<ConstructorParameters<typeof Errors.PermissionError>[0], "_tag">,
   field: string | undefined,
   retryAfter: Duration.Duration | undefined,
-  shouldRetry: boolean | undefined
+  shouldRetry: boolean | undefined,
+  modelOnly: boolean | undefined
 ): LLMError => {
   const waitFields = retryAfter === undefined ? {} : { retryAfter }
   const retryFields = shouldRetry === undefined ? waitFields : { ...waitFields, shouldRetry }
@@ -126,7 +127,11 @@ const build = (
     case "RateLimitError":
       return new Errors.RateLimitError({ ...common, ...retryFields, source: "provider" })
     case "QuotaExceededError":
-      return new Errors.QuotaExceededError({ ...common, ...waitFields })
+      return new Errors.QuotaExceededError({
+        ...common,
+        ...waitFields,
+        ...(modelOnly === undefined ? {} : { modelOnly })
+      })
     case "AuthenticationError":
       return new Errors.AuthenticationError(common)
     case "PermissionError":
@@ -181,7 +186,8 @@ const shouldRetry = ({ headers, inBand, status }: ErrorAnswer): boolean | undefi
 export const classify = (answer: ErrorAnswer, source: ErrorSource): LLMError => {
   const report = read(answer)
   // Without a match the error came in band without a status: the provider had accepted the request, so the request is not at fault.
-  const verdict = decide(report, source.provider) ?? "ProviderUnavailableError"
+  const rule = decide(report, source.provider)
+  const verdict = rule?.means ?? "ProviderUnavailableError"
   const retryAfter = waitFor(verdict, answer, report, source.now)
   const safe = (text: string, length: number) => cut(withoutSecrets(source.mask(text.slice(0, maxMasked))), length)
   const message = safe(report.message, maxMessage)
@@ -201,6 +207,7 @@ export const classify = (answer: ErrorAnswer, source: ErrorSource): LLMError => 
     },
     report.field === undefined ? undefined : safe(report.field, 200),
     retryAfter,
-    shouldRetry(answer)
+    shouldRetry(answer),
+    rule?.modelOnly
   )
 }

@@ -26,7 +26,6 @@ export const codeRules: ReadonlyArray<Rule> = [
         "PrepaidBillOverdue",
         "PostpaidBillOverdue",
         "CommodityNotPurchased",
-        "AllocationQuota.FreeTierOnly",
         // Google: a project without billing, and ai.google.dev/gemini-api/docs/api-errors
         "BILLING_DISABLED",
         "quota_exceeded",

@@ -6,10 +6,12 @@ const dashScope = /dashscope|aliyun|alibaba|bailian|qwen|model-?studio/
 
 /** Codes and wordings that mean something else with single providers. */
 export const exceptionRules: ReadonlyArray<Rule> = [
-  // DashScope, 429 "Free allocated quota exceeded": alibabacloud.com/help/en/model-studio/error-code
+  // DashScope, the free quota of a model, 403 and 429: alibabacloud.com/help/en/model-studio/error-code
+  { when: { code: ["AllocationQuota.FreeTierOnly"] }, means: "QuotaExceededError", modelOnly: true },
   {
     when: { text: [/free (?:allocated |tier )quota (?:has been )?(?:exceeded|exhausted)/] },
-    means: "QuotaExceededError"
+    means: "QuotaExceededError",
+    modelOnly: true
   },
   // DashScope reports its limit of tokens a minute like OpenAI an empty account, and links to #token-limit (same page)
   {
@@ -24,15 +26,21 @@ export const exceptionRules: ReadonlyArray<Rule> = [
 
   // Gemini Code Assist, 429 and 503 (google-gemini/gemini-cli, googleQuotaErrors.ts)
   { when: { code: ["MODEL_CAPACITY_EXHAUSTED"] }, means: "ProviderUnavailableError" },
-  // Gemini: a day's quota, no free quota at all, or no money (ai.google.dev/gemini-api/docs/rate-limits, same file)
-  { when: { code: ["QUOTA_EXHAUSTED", "*PerDay*"] }, means: "QuotaExceededError" },
+  // Gemini: no money (ai.google.dev/gemini-api/docs/rate-limits, same file)
+  {
+    when: { status: [429, "none"], code: ["RESOURCE_EXHAUSTED"], text: [/credits are depleted|spending cap/] },
+    means: "QuotaExceededError"
+  },
+  // Gemini: a day's quota of a model, or no free quota at all (ai.google.dev/gemini-api/docs/rate-limits, same file)
+  { when: { code: ["QUOTA_EXHAUSTED", "*PerDay*"] }, means: "QuotaExceededError", modelOnly: true },
   {
     when: {
       status: [429, "none"],
       code: ["RESOURCE_EXHAUSTED"],
-      text: [/limit: 0\b|credits are depleted|spending cap|daily quota|per[ _]day/]
+      text: [/limit: 0\b|daily quota|per[ _]day/]
     },
-    means: "QuotaExceededError"
+    means: "QuotaExceededError",
+    modelOnly: true
   },
   // Gemini: "You exceeded your current quota" is also the message of a minute's limit
   {

@@ -35,6 +35,8 @@ export interface Condition {
 export interface Rule {
   readonly when: Condition
   readonly means: Verdict
+  /** Whether an exhausted quota is that of the model alone. @default false */
+  readonly modelOnly?: boolean
 }
 
 const matchesStatus = (expected: Status, status: number): boolean =>
@@ -59,13 +61,11 @@ const testOf = ({ code, provider, status, text, unless }: Condition): Test => {
     (unless === undefined || !unless.test(report.text))
 }
 
-/** The class of the first rule that matches; undefined when none does. */
-export const compile = (
-  rules: ReadonlyArray<Rule>
-): ((report: ErrorReport, provider: string) => Verdict | undefined) => {
-  const tests = rules.map(({ means, when }) => ({ matches: testOf(when), means }))
+/** The first rule that matches; undefined when none does. */
+export const compile = (rules: ReadonlyArray<Rule>): ((report: ErrorReport, provider: string) => Rule | undefined) => {
+  const tests = rules.map((rule) => ({ matches: testOf(rule.when), rule }))
   return (report, provider) => {
     const name = provider.toLowerCase()
-    return tests.find(({ matches }) => matches(report, name))?.means
+    return tests.find(({ matches }) => matches(report, name))?.rule
   }
 }

@@ -1,6 +1,6 @@
 import type * as OpenAIEmbeddings from "../embeddings/dialect.js"
 import { protocolFields } from "../sampling.js"
-import type { SamplingField } from "../Wire.js"
+import type { AffinityHint, SamplingField } from "../Wire.js"
 
 /**
  * How a server deviates from OpenAI.
@@ -71,6 +71,12 @@ export interface Dialect {
    * @since 0.2.0
    */
   readonly faithful: boolean
+  /**
+   * Where the server takes the affinity of a conversation: `prompt_cache_key` (OpenAI, "Prompt caching"; xAI, "Maximizing cache hits").
+   * @default none
+   * @since 0.2.0
+   */
+  readonly affinity?: AffinityHint
   /** Deviations of the server's embeddings; `false` when it has none. @default OpenAI's, with 256 texts a request and numbers */
   readonly embeddings?: Partial<OpenAIEmbeddings.Dialect> | false
 }

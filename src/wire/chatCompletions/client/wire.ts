@@ -18,6 +18,7 @@ export const client = (options: Partial<Dialect> = {}) => {
     ...(dialect.embeddings === false ? {} : { embeddings: embeddings(dialect.embeddings) }),
     ...(dialect.models ? { models } : {}),
     encodeRequest: encodeRequest(dialect),
+    ...(dialect.affinity === undefined ? {} : { affinity: dialect.affinity }),
     ...(dialect.faithful ? { verbatim: verbatim(dialect) } : {}),
     dropUnsupportedField,
     decodeResponse,

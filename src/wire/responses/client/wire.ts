@@ -17,6 +17,7 @@ export const client = (dialect: Partial<Dialect> = {}) =>
     ...(dialect.embeddings === false ? {} : { embeddings: embeddings(dialect.embeddings) }),
     models,
     encodeRequest: encodeRequest({ ...openai, ...dialect }),
+    ...(dialect.affinity === undefined ? {} : { affinity: dialect.affinity }),
     ...((dialect.faithful ?? openai.faithful) ? { verbatim } : {}),
     dropUnsupportedField,
     decodeResponse,

@@ -3,7 +3,7 @@
  * proportion to its weight. The keys of a node that is removed move to the next node of their ranking, and no other key moves.
  */
 import { Hash } from "effect"
-import * as RandomDraw from "../../internal/random.js"
+import * as RandomDraw from "./random.js"
 
 /** The hash of a key or of a node. The bits of Effect's string hash are not independent enough of each other. */
 export const hash = (text: string): number => Math.floor(RandomDraw.uniform(Hash.string(text)) * 2 ** 32) | 0
@@ -20,8 +20,8 @@ export interface Node {
 }
 
 /**
- * The node that the key ranks highest, of those with less than `bound` (at least 1) times their share of all calls. There is
- * always one if there is any node.
+ * The node that the key ranks highest, of those with at most `bound` (at least 1) times their share of all calls: with one more than that at
+ * most, so that few calls leave their node where there are fewer calls than nodes. There is always one if there is any node.
  */
 export const choose = <A>(
   key: number,
@@ -41,7 +41,7 @@ export const choose = <A>(
   for (const candidate of candidates) {
     const { hash, load, weight } = nodeOf(candidate)
     const rank = score(key, hash, weight)
-    if (load < Math.ceil((bound * calls * weight) / weights) && rank > highest) {
+    if (load <= Math.ceil((bound * calls * weight) / weights) && rank > highest) {
       best = candidate
       highest = rank
     }
