@@ -1,4 +1,7 @@
-/** The prediction of a simulation beside the same scenario over sockets: the same trace, limits, latency and configuration. */
+/**
+ * The prediction of a simulation beside the same scenario over sockets: the same trace, limits and configuration, and the latency that the
+ * answers had there, which is longer on a busy machine.
+ */
 import { expect, it } from "@effect/vitest"
 import { NodeHttpClient } from "@effect/platform-node"
 import { Context, Duration, Effect, Layer } from "effect"
@@ -31,11 +34,11 @@ const layerOf = ({ limits }: Scenario, baseUrl?: string) =>
 interface Figures {
   readonly answered: number
   readonly rateLimited: number
-  /** The median of the calls' times beyond the latency of the provider, in milliseconds. */
+  /** The median of what the calls waited, in milliseconds. */
   readonly wait: number
 }
 
-const simulated = (scenario: Scenario): Effect.Effect<Figures, unknown> =>
+const simulated = (scenario: Scenario, latency: number): Effect.Effect<Figures, unknown> =>
   Effect.map(
     Simulation.run(layerOf(scenario), {
       workload: {
@@ -46,18 +49,18 @@ const simulated = (scenario: Scenario): Effect.Effect<Figures, unknown> =>
         }))
       },
       provider: {
-        latency: Duration.millis(latency),
+        latency,
         limits: scenario.perKey === undefined ? {} : { requests: scenario.perKey, per: "2 seconds" }
       }
     }),
     (report) => ({
       answered: report.answered,
       rateLimited: report.rateLimited,
-      wait: report.latency.p50 - latency
+      wait: report.wait.total.p50
     })
   )
 
-const overSockets = (scenario: Scenario): Effect.Effect<Figures, unknown> =>
+const overSockets = (scenario: Scenario) =>
   Effect.gen(function* () {
     const { perKey } = scenario
     const provider = yield* SimulatedProvider.make({
@@ -77,18 +80,25 @@ const overSockets = (scenario: Scenario): Effect.Effect<Figures, unknown> =>
       (index) => Effect.delay(Effect.timed(Effect.either(llm.chat("Hello"))), Duration.millis(index * interval)),
       { concurrency: "unbounded" }
     )
-    const answered = outcomes.filter(([, outcome]) => outcome._tag === "Right")
+    const answered = outcomes.flatMap(([time, outcome]) =>
+      outcome._tag === "Right" ? [{ millis: Duration.toMillis(time), right: outcome.right }] : []
+    )
     const log = yield* provider.log
-    const times = answered.map(([time]) => Duration.toMillis(time))
-    return {
+    const attempts = Sketch.summary(Sketch.fromIterable(answered.map(({ right }) => right.latency)))
+    const waits = answered.map(({ millis, right }) => Math.max(0, millis - right.latency))
+    const figures: Figures = {
       answered: answered.length,
       rateLimited: log.filter(({ status }) => status === 429).length,
-      wait: Sketch.summary(Sketch.fromIterable(times)).p50 - latency
+      wait: Sketch.summary(Sketch.fromIterable(waits)).p50
     }
+    return { figures, latency: attempts.p50 }
   }).pipe(Effect.scoped)
 
-// The limit of the provider holds in a window of two seconds, so a busy machine shifts waits by a part of it.
-const tolerance = { calls: 2, refusals: 8, wait: 700 }
+/**
+ * A busy machine shifts calls by a part of the provider's window of two seconds: a key that returns earlier or later in it costs each of the
+ * waiting calls half a window, and a round of refusals is ten.
+ */
+const tolerance = { calls: 2, refusals: 12, wait: 750 }
 
 it.live.each<[string, Scenario]>([
   ["a limiter binds", { calls: 50, limits: { capacity: 5, refillRate: 5 }, perKey: undefined }],
@@ -97,7 +107,8 @@ it.live.each<[string, Scenario]>([
   "predicts answers, refusals and the median wait of a run over sockets where %s",
   ([, scenario]) =>
     Effect.gen(function* () {
-      const [prediction, real] = [yield* simulated(scenario), yield* overSockets(scenario)]
+      const { figures: real, latency } = yield* overSockets(scenario)
+      const prediction = yield* simulated(scenario, latency)
       expect(Math.abs(prediction.answered - real.answered)).toBeLessThanOrEqual(tolerance.calls)
       expect(Math.abs(prediction.rateLimited - real.rateLimited)).toBeLessThanOrEqual(tolerance.refusals)
       expect(Math.abs(prediction.wait - real.wait)).toBeLessThanOrEqual(tolerance.wait)
