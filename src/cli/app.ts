@@ -17,6 +17,7 @@ import * as KeysCheck from "./definitions/keysCheck.js"
 import * as Models from "./definitions/models.js"
 import * as Serve from "./definitions/serve.js"
 import * as Simulate from "./definitions/simulate.js"
+import * as SimulateLoad from "./definitions/simulateLoad.js"
 import { CliFailure, exitCodes, usageFailure } from "./failure.js"
 import * as Help from "./help.js"
 import type { Service } from "./terminal/terminal.js"
@@ -100,6 +101,7 @@ const serve = define(
   withHttp(() => import("./commands/serve.js"))
 )
 const simulate = define(["simulate"], Simulate, () => import("./commands/simulate.js"))
+const simulateLoad = define(["simulate-load"], SimulateLoad, () => import("./commands/simulateLoad.js"))
 
 const root = Command.make("effect-llm").pipe(
   Command.withSubcommands([
@@ -115,11 +117,14 @@ const root = Command.make("effect-llm").pipe(
     ),
     bench.command,
     serve.command,
-    simulate.command
+    simulate.command,
+    simulateLoad.command
   ])
 )
 
-const pages = [ask, chat, batch, embed, models, keysCheck, configCheck, bench, serve, simulate].map(({ page }) => page)
+const pages = [ask, chat, batch, embed, models, keysCheck, configCheck, bench, serve, simulate, simulateLoad].map(
+  ({ page }) => page
+)
 
 const cli = Command.run(root, { name: "effect-llm", version: packageJson.version, executable: "effect-llm" })
 

@@ -24,7 +24,7 @@
  *     provider: {
  *       latency: { p50: "1 second", p95: "4 seconds" },
  *       limits: { requests: 200 },
- *       outages: [{ from: "10 hours", to: "10 hours 5 minutes" }]
+ *       outages: [{ from: "600 minutes", to: "605 minutes" }]
  *     }
  *   })
  *   return { answered, limit: bindingLimit?.limit, p95: wait.total.p95 }

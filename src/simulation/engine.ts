@@ -35,23 +35,29 @@ export interface ModelStatus {
 
 /** A simulated `LLM`, and what is known of its configuration. */
 export interface Subject {
-  readonly llm: Service
+  /** The `LLM` of a call, and the model that its request names. */
+  readonly route: (arrival: Arrival) => { readonly llm: Service; readonly model?: string }
   /** The status of each model whose use of limits is reported. */
   readonly models: Effect.Effect<ReadonlyArray<ModelStatus>>
   /** The account of a key, by the provider and the id of the key. */
   readonly accountOf: (provider: string, keyId: string) => string
 }
 
-const word = " word"
+const word = " a"
 
 /** A request whose input is estimated as this many tokens. */
-const requestOf = ({ inputTokens, model }: Arrival): ChatRequest.Input => ({
+const requestOf = (
+  { inputTokens }: Arrival,
+  model: string | undefined,
+  maxTokens: number | undefined
+): ChatRequest.Input => ({
   // The estimate counts a few tokens for the message itself.
   messages: [{ role: "user", content: word.repeat(Math.max(1, inputTokens - messageTokens)) }],
-  ...(model === undefined ? {} : { model })
+  ...(model === undefined ? {} : { model }),
+  ...(maxTokens === undefined ? {} : { maxTokens })
 })
 
-const messageTokens = 4
+const messageTokens = 7
 
 /** Attributes each wait to a limit. */
 const observerOf =
@@ -81,30 +87,42 @@ const observerOf =
     })
 
 /** Sends one call of the workload. */
-const sendCall = (llm: Service, recorder: Recorder, time: VirtualTime, arrival: Arrival): Effect.Effect<void> =>
+const sendCall = (
+  { route }: Subject,
+  maxTokens: number | undefined,
+  recorder: Recorder,
+  time: VirtualTime,
+  arrival: Arrival
+): Effect.Effect<void> =>
   Effect.suspend(() => {
+    const { llm, model } = route(arrival)
     const call = recorder.start(arrival, time.now())
     const listener: Listener = {
       owner: recorder,
       onUsage: (ended) => Effect.sync(() => recorder.attempt(call, ended))
     }
-    const context = Context.empty().pipe(
-      Context.add(Recording.CurrentCall, call),
-      Context.add(CurrentWaitObserver, observerOf(call, recorder, time)),
+    const context = Context.mergeAll(
+      Context.make(Recording.CurrentCall, call),
+      Context.make(CurrentWaitObserver, observerOf(call, recorder, time)),
       // Tells the provider which key and model a request has.
-      Context.add(CurrentWatch, makeWatch(undefined)),
-      Context.add(UsageListeners, [listener]),
-      Context.add(Label, arrival.client ?? ""),
-      Context.add(CurrentClient, { id: arrival.client ?? "" })
+      Context.make(CurrentWatch, makeWatch(undefined)),
+      Context.make(UsageListeners, [listener]),
+      Context.make(Label, arrival.client ?? ""),
+      Context.make(CurrentClient, { id: arrival.client ?? "" })
     )
     return Effect.onExit(
-      Effect.mapInputContext(llm.chat(requestOf(arrival)), (_: Context.Context<never>) => context),
+      Effect.mapInputContext(llm.chat(requestOf(arrival, model, maxTokens)), (_: Context.Context<never>) => context),
       (exit) => Effect.sync(() => recorder.end(call, exit, time.now()))
     )
   }).pipe(Effect.exit, Effect.asVoid)
 
 /** Sends all calls at their times and waits for their ends. */
-const runWorkload = (llm: Service, { seed, workload }: Settings, recorder: Recorder, time: VirtualTime) =>
+const runWorkload = (
+  subject: Subject,
+  { maxTokens, seed, workload }: Settings,
+  recorder: Recorder,
+  time: VirtualTime
+) =>
   Effect.gen(function* () {
     const ended = yield* Deferred.make<void>()
     let inFlight = 1
@@ -112,7 +130,7 @@ const runWorkload = (llm: Service, { seed, workload }: Settings, recorder: Recor
     for (const arrival of arrivals(workload, seed)) {
       if (arrival.at > time.now()) yield* Effect.sleep(arrival.at - time.now())
       inFlight++
-      yield* Effect.fork(Effect.zipRight(sendCall(llm, recorder, time, arrival), end))
+      yield* Effect.fork(Effect.zipRight(sendCall(subject, maxTokens, recorder, time, arrival), end))
     }
     yield* end
     yield* Deferred.await(ended)
@@ -155,12 +173,10 @@ export const simulate = <E, R>(
       const subject = yield* Effect.provideService(build, HttpClient.HttpClient, http)
       accountOf = subject.accountOf
       yield* time.start
-      yield* runWorkload(subject.llm, settings, recorder, time)
+      yield* runWorkload(subject, settings, recorder, time)
       const models = yield* subject.models
-      return recorder.report(
-        settings.seed,
-        models.flatMap((model) => usesOf(recorder, model))
-      )
+      const uses = models.flatMap((model) => usesOf(recorder, model))
+      return recorder.report(settings.seed, uses)
     }).pipe(
       Effect.scoped,
       Effect.withRandom(Random.make(settings.seed)),
@@ -177,7 +193,7 @@ export const subjectOfLayer = <E, R>(layer: Layer.Layer<LLM, E, R>): Effect.Effe
   Effect.map(Layer.build(layer), (context) => {
     const llm = Context.get(context, LLM)
     return {
-      llm,
+      route: ({ model }: Arrival) => ({ llm, ...(model === undefined ? {} : { model }) }),
       models: Effect.map(llm.status, (status) => [{ model: `${llm.info.provider}/${llm.info.model}`, status }]),
       accountOf: (_: string, keyId: string) => keyId
     }

@@ -10,19 +10,25 @@ import type { InvalidLimitError } from "../rateLimiter/model.js"
 import * as ApiKey from "../vocabulary/ApiKey.js"
 import type { ModelNotFoundError } from "../vocabulary/LLMError.js"
 import type { Subject } from "./engine.js"
-import type { FileOptions } from "./model.js"
+import type { Arrival, FileOptions } from "./model.js"
 
 /** The errors of a file that cannot be used. */
 export type FileError = InvalidPoolError | InvalidLimitError | ConfigError.ConfigError | ModelNotFoundError
 
 export const subjectOfFile = <E, R>(
   file: ProviderFile,
-  { middleware, model }: Pick<FileOptions<E, R>, "model" | "middleware">
+  { makeMiddleware, model, workload }: FileOptions<E, R>
 ): Effect.Effect<Subject, FileError | E, R | HttpClient.HttpClient | Scope.Scope> =>
   Effect.gen(function* () {
     const models = yield* Models.make(file, { telemetry: false })
-    const found = yield* model === undefined ? models.default : models.get(model)
-    const llm = middleware === undefined ? found : yield* middleware(found)
+    const middleware = makeMiddleware && (yield* makeMiddleware)
+    const find = (name: string | undefined) =>
+      Effect.flatMap(name === undefined ? models.default : models.get(name), (llm) =>
+        middleware === undefined ? Effect.succeed(llm) : middleware(llm)
+      )
+    const names = new Set("trace" in workload ? workload.trace.map((arrival) => arrival.model ?? model) : [model])
+    const llms = new Map(yield* Effect.forEach(names, (name) => Effect.map(find(name), (llm) => [name, llm] as const)))
+    const llm = llms.get(model) ?? (yield* find(model))
     const groups = new Map(
       file.models.flatMap((entry) =>
         entry.keys.flatMap((key) =>
@@ -31,7 +37,7 @@ export const subjectOfFile = <E, R>(
       )
     )
     return {
-      llm,
+      route: (arrival: Arrival) => ({ llm: llms.get(arrival.model ?? model) ?? llm }),
       models: Effect.forEach(file.models, (entry) =>
         Effect.flatMap(Effect.orDie(models.get(idOf(entry))), ({ status }) =>
           Effect.map(status, (status) => ({ model: idOf(entry), status }))

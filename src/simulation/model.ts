@@ -1,5 +1,5 @@
 /** The contract of simulations: workload, behaviour of providers, options, report and errors. */
-import type { Duration } from "effect"
+import type { Duration, Effect } from "effect"
 import { Schema } from "effect"
 import type { Middleware } from "../call/model.js"
 
@@ -45,9 +45,9 @@ export interface Arrival {
   readonly at: number
   readonly inputTokens: number
   readonly outputTokens: number
-  /** Overrides the model of the `LLM`, as in a request. */
+  /** A model or group of the file, or without a file a model of the provider, as in a request. @default that of the options */
   readonly model?: string
-  /** The label of the call, for budgets (`UsageLedger.label`). */
+  /** The client of the call, for fairness (`RateLimiter.withClient`), and its label for budgets (`UsageLedger.label`). */
   readonly client?: string
 }
 
@@ -129,6 +129,8 @@ export interface Options {
   readonly workload: Workload
   /** @default answers that take `{ p50: "1 second", p95: "3 seconds" }`, no limits, no outages */
   readonly provider?: Provider
+  /** The `maxTokens` of each request, which budgets and limits of tokens reserve. @default none */
+  readonly maxTokens?: number
   /** Simulations with equal options and seeds have equal reports. @default 0 */
   readonly seed?: number
 }
@@ -142,8 +144,8 @@ export interface Options {
 export interface FileOptions<E = never, R = never> extends Options {
   /** The name of a model or group. @default the default of the file */
   readonly model?: string
-  /** Put around the model, such as `Budget.middleware()`. @default none */
-  readonly middleware?: Middleware<E, R>
+  /** Makes what is put around each model, such as a budget, at the start of each simulation. @default none */
+  readonly makeMiddleware?: Effect.Effect<Middleware<E, R>, E, R>
 }
 
 // -------------------------------------------------------------------------------------

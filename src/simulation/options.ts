@@ -39,6 +39,7 @@ export type WorkloadSettings =
 export interface Settings {
   readonly workload: WorkloadSettings
   readonly provider: ProviderSettings
+  readonly maxTokens: number | undefined
   readonly seed: number
 }
 
@@ -119,6 +120,7 @@ const providerOf = (checks: Checks, provider: NonNullable<Options["provider"]>):
 }
 
 export const read = ({
+  maxTokens,
   provider = {},
   seed = 0,
   workload
@@ -127,6 +129,10 @@ export const read = ({
   const settings: Settings = {
     workload: workloadOf(checks, workload),
     provider: providerOf(checks, provider),
+    maxTokens:
+      maxTokens === undefined
+        ? undefined
+        : checks.number("maxTokens", maxTokens, Number.isInteger(maxTokens) && maxTokens > 0, "a positive integer"),
     seed: checks.number("seed", seed, Number.isSafeInteger(seed), "an integer")
   }
   return checks.faults.length > 0

@@ -92,6 +92,8 @@ const longest = (wait: number, per: number): number => (wait === Infinity ? per 
 
 const notFound = 404
 
+const shortAnswer = answer({ text: "ok" })
+
 /** `accountOf`: the account of a key, by the provider and the id of the key. */
 export const make = (
   { latency, outages, per, perOutputToken, requests, tokens }: ProviderSettings,
@@ -118,7 +120,7 @@ export const make = (
     Effect.contextWithEffect((context: Context.Context<never>) => {
       const send = (status: number, body: unknown, headers: Readonly<Record<string, string>> = {}) =>
         new WholeResponse(request, status, { "content-type": "application/json", ...headers }, JSON.stringify(body))
-      const wire = chatAt(new URL(request.url).pathname)
+      const wire = chatAt(request.url.split("?", 1)[0] ?? "")
       const call = Context.get(context, CurrentCall)
       const running = Context.get(context, CurrentWatch)?.running
       // Only chats of the workload are simulated.
@@ -147,8 +149,8 @@ export const make = (
         return refuse(429, "Rate limit reached.", "rate_limit_exceeded", { "retry-after": String(retryAfter) })
       }
       const millis = draws.logNormal(latency) + perOutputToken * outputTokens
-      const body = () =>
-        wire.encodeResponse(answer({ model, text: "ok", usage: Usage.make({ inputTokens, outputTokens }) }))
+      const usage = Usage.make({ inputTokens, outputTokens })
+      const body = () => wire.encodeResponse({ ...shortAnswer, model, usage })
       return Effect.map(Effect.sleep(millis), () => send(200, body()))
     })
   return HttpClient.makeWith<never, never, never, never>((request) => Effect.flatMap(request, respond), Effect.succeed)

@@ -56,14 +56,21 @@ const timesOf = (recorder: Sketch.Recorder): Times => {
 
 const budgetLimit: LimitId = { limit: "budget" }
 
-/** The limit that refused a call. */
+/** The limit that refused a call; undefined when it failed for another reason. */
 const refusal = (error: LLMError | undefined, call: SimulatedCall): LimitId | undefined => {
-  if (error?._tag === "BudgetExceededError") return budgetLimit
-  if (error?._tag === "KeyPoolExhaustedError") return call.refusedBy
-  if (error?._tag !== "RateLimitError") return undefined
-  return error.source === "provider"
-    ? { limit: "providerLimits", of: `${error.provider}/${error.model}` }
-    : call.refusedBy
+  switch (error?._tag) {
+    case "BudgetExceededError":
+      return budgetLimit
+    case "RateLimitError":
+      return error.source === "provider"
+        ? { limit: "providerLimits", of: `${error.provider}/${error.model}` }
+        : call.refusedBy
+    case "KeyPoolExhaustedError":
+    case "BalanceExhaustedError":
+      return call.refusedBy
+    default:
+      return undefined
+  }
 }
 
 /** Whether the call was made again after a failure. */

@@ -1,8 +1,8 @@
 /**
  * Virtual time: a clock and a scheduler of fibers. When no fiber can run, time passes at once to the next timer.
  *
- * Timers are kept in a heap, and fibers and timers run in one loop without a turn of the event loop for each of them. Both make it a
- * thousand times as fast as `TestClock`, which sorts all sleeps at each one and sleeps itself until its fibers are suspended. Equal
+ * Timers are kept in a heap, and fibers and timers run in one loop without a turn of the event loop for each of them. `TestClock` sorts all
+ * sleeps at each one and waits itself until its fibers are suspended: a hundred times as slow with 4,000 sleeps, and quadratic. Equal
  * programs run in the same order each time.
  *
  * It knows nothing of what comes from outside, such as a promise: time passes while a fiber waits for that.

@@ -1,5 +1,4 @@
 /** The protocols of the simulated provider, by the path of a request. */
-import type { IncomingHttpHeaders } from "node:http"
 import * as Anthropic from "../wire/anthropic/server/wire.js"
 import type { Dialect } from "../wire/chatCompletions/dialect.js"
 import * as ChatCompletions from "../wire/chatCompletions/server/wire.js"
@@ -60,7 +59,7 @@ export const chatAt = (path: string, dialect?: Partial<Dialect>): ServerWire | u
 export const embeddingsAt = (path: string): SimulatedEmbeddings | undefined => wireAt(embeddingsWires, path)
 
 /** Several protocols list their models at the same path: a header distinguishes them. */
-export const modelsAt = (path: string, headers: IncomingHttpHeaders): ServedModelsWire | undefined => {
+export const modelsAt = (path: string, headers: Readonly<Record<string, unknown>>): ServedModelsWire | undefined => {
   if (path.endsWith("/api/tags")) return Models.ollama
   if (!path.endsWith("/models")) return undefined
   if (headers["x-goog-api-key"] !== undefined) return Models.gemini

@@ -198,7 +198,8 @@ describe("--help", () => {
     ["keys", "check"],
     ["config", "check"],
     ["bench"],
-    ["simulate"]
+    ["simulate"],
+    ["simulate-load"]
   ])("prints the usage and examples of %s in lines of at most 110 columns", (path) =>
     Effect.gen(function* () {
       const { code, out } = yield* runCli([...path, "--help"])
@@ -222,7 +223,8 @@ describe("--help", () => {
         "keys check",
         "config check",
         "bench",
-        "simulate"
+        "simulate",
+        "simulate-load"
       ])
         expect(out).toMatch(new RegExp(`\n  ${command} +[A-Z]`))
       expect(out).toContain("130  Ctrl-C.")
