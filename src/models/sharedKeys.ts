@@ -139,6 +139,7 @@ const updateKeys = (pool: KeyPool.Service, before: ReadonlyArray<ApiKey>, after:
     return Effect.forEach(added, pool.add, { discard: true }).pipe(
       Effect.zipRight(Effect.forEach(reweighted, ({ id, weight }) => pool.reweight(id, weight), { discard: true })),
       Effect.zipRight(Effect.forEach(removed, ({ id }) => pool.remove(id), { discard: true })),
+      // The reader of the file has checked the keys, so a refusal is a defect.
       Effect.orDie
     )
   })

@@ -1,6 +1,5 @@
 /** Waits and time limits follow the monotonic clock: when the wall clock jumps, no call fails and none is released early. */
 import { describe, expect, it } from "@effect/vitest"
-import type { Clock } from "effect"
 import { Effect, Fiber, Option, Schedule, Stream } from "effect"
 import { vi } from "vitest"
 import * as ChatEvent from "../../src/vocabulary/ChatEvent.js"
@@ -11,7 +10,7 @@ import * as RateLimiter from "../../src/rateLimiter/RateLimiter.js"
 import { SimulatedProvider } from "../../src/testing/index.js"
 import { ProviderClient } from "../../src/wire/providerClient.js"
 import { countingProvider } from "../support/countingProvider.js"
-import { makeClock } from "../support/interleaving.js"
+import { makeClock, withWallShift } from "../support/interleaving.js"
 import { answer, unavailable } from "../support/scripted.js"
 import { transports } from "../support/transports.js"
 
@@ -105,12 +104,6 @@ describe.each(jumps)("when the wall clock jumps %s", (_, offset) => {
     it.effect(`a call that ${title} succeeds under another clock`, () => {
       const { clock, pass } = makeClock()
       let shift = 10 * hour
-      const wall = () => clock.unsafeCurrentTimeMillis() + shift
-      const shifted: Clock.Clock = {
-        ...clock,
-        unsafeCurrentTimeMillis: wall,
-        currentTimeMillis: Effect.sync(wall)
-      }
       const program = Effect.gen(function* () {
         const jump = Effect.sync(() => void (shift += offset))
         const fiber = yield* Effect.fork(wait(jump))
@@ -118,7 +111,10 @@ describe.each(jumps)("when the wall clock jumps %s", (_, offset) => {
         expect(Option.isSome(yield* Fiber.poll(fiber))).toBe(true)
         yield* Fiber.join(fiber)
       })
-      return Effect.withClock(program, shifted)
+      return Effect.withClock(
+        program,
+        withWallShift(clock, () => shift)
+      )
     })
 
     it.live(`a call that ${title} succeeds under the clock of the machine`, () =>
@@ -163,8 +159,6 @@ describe.each(jumps)("when the wall clock jumps %s", (_, offset) => {
     () => {
       const { clock, pass } = makeClock()
       let shift = 10 * hour
-      const wall = () => clock.unsafeCurrentTimeMillis() + shift
-      const shifted: Clock.Clock = { ...clock, unsafeCurrentTimeMillis: wall, currentTimeMillis: Effect.sync(wall) }
       const program = Effect.gen(function* () {
         const limiter = yield* RateLimiter.make({
           capacity: 2,
@@ -182,7 +176,10 @@ describe.each(jumps)("when the wall clock jumps %s", (_, offset) => {
         }
         expect(yield* limiter.tryTake(1)).toBe(false)
       })
-      return Effect.withClock(program, shifted)
+      return Effect.withClock(
+        program,
+        withWallShift(clock, () => shift)
+      )
     }
   )
 })

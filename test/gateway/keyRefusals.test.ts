@@ -5,6 +5,7 @@ import * as HttpErrors from "../../src/gateway/http/error.js"
 import * as KeyRefusals from "../../src/gateway/auth/keyRefusals.js"
 import * as RateLimiter from "../../src/rateLimiter/RateLimiter.js"
 import type { Options } from "../../src/rateLimiter/model.js"
+import { makeClock, withWallShift } from "../support/interleaving.js"
 
 const limiterOf = (limit: Options) =>
   Effect.map(RateLimiter.make({ ...limit, maxWait: 0 }), (limiter) => KeyRefusals.named(limiter, limit))
@@ -58,4 +59,30 @@ describe("a limit of a client's key", () => {
       expect((yield* refusalOf(limiter)).retryAfter).toEqual(Duration.minutes(1))
     })
   )
+
+  it.effect.each([
+    ["an hour forward", 3_600_000],
+    ["an hour back", -3_600_000]
+  ] as const)("on concurrency is retried after the same time when the wall clock has jumped %s", ([, jump]) => {
+    const { clock, pass } = makeClock()
+    let shift = 0
+    const program = Effect.gen(function* () {
+      const limiter = yield* limiterOf({ maxConcurrency: 2 })
+      for (const reserve of [limiter.reserve(0), limiter.reserve(0)]) {
+        const call = yield* reserve
+        yield* pass(12_000)
+        shift += jump
+        yield* call.settle(0)
+      }
+      const reservation = limiter.unsafeTryReserve?.(yield* Effect.clock, 0)
+      yield* pass(12_000)
+      shift += jump
+      reservation?.unsafeSettle(yield* Effect.clock, 0)
+      yield* limiter.reserve(0)
+      yield* limiter.reserve(0)
+      expect((yield* refusalOf(limiter)).retryAfter).toEqual(Duration.seconds(6))
+    })
+    const shifted = withWallShift(clock, () => shift)
+    return Effect.withClock(program, shifted)
+  })
 })

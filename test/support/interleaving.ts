@@ -43,6 +43,12 @@ export const makeClock = (turns = 20, idle: Effect.Effect<void> = Effect.void) =
   return { clock, pass }
 }
 
+/** A clock whose wall time is ahead of its monotonic time by `shift` milliseconds, which a test can change. */
+export const withWallShift = (clock: Clock.Clock, shift: () => number): Clock.Clock => {
+  const wall = () => clock.unsafeCurrentTimeMillis() + shift()
+  return { ...clock, unsafeCurrentTimeMillis: wall, currentTimeMillis: Effect.sync(wall) }
+}
+
 /** A scheduler that yields at random steps, so that repeated runs try many interleavings. A yield takes a dozen steps itself. */
 export const restless = (seed: number): Scheduler.Scheduler => {
   let draw = RandomDraw.next(seed)

@@ -1,6 +1,7 @@
 /** The signals of this process. */
 import type { Scope } from "effect"
-import { Clock, Effect, Queue } from "effect"
+import { Effect, Queue } from "effect"
+import * as MonotonicClock from "../../internal/clock.js"
 import { exitCodes } from "../failure.js"
 
 export type Signal = "SIGTERM" | "SIGINT" | "SIGHUP"
@@ -38,10 +39,11 @@ export const onStop = (
     yield* Effect.forkScoped(
       Effect.gen(function* () {
         const name = yield* Queue.take(received)
-        const at = yield* Clock.currentTimeMillis
+        const clock = yield* Effect.clock
+        const at = MonotonicClock.now(clock)
         yield* Effect.forkScoped(first(name))
-        const later = Effect.flatMap(Queue.take(received), (name) =>
-          Effect.map(Clock.currentTimeMillis, (now) => (now - at > copyTime ? name : undefined))
+        const later = Effect.map(Queue.take(received), (name) =>
+          MonotonicClock.now(clock) - at > copyTime ? name : undefined
         )
         const again = yield* Effect.repeat(later, { until: (name) => name !== undefined })
         yield* Effect.logWarning(`${again}: a second signal, so the process ends at once`)

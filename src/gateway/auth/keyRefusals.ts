@@ -1,5 +1,6 @@
 /** The refusals of the limits of a key: they name the limits, and how long to wait for them. */
-import { Clock, Duration, Effect } from "effect"
+import { Duration, Effect } from "effect"
+import * as MonotonicClock from "../../internal/clock.js"
 import { RateLimitError } from "../../vocabulary/LLMError.js"
 import type { LimitError, Service } from "../../rateLimiter/model.js"
 import { clientLimitCode } from "../http/callErrors.js"
@@ -56,19 +57,20 @@ export const named = (limiter: Service, limit: RateLimit): Service => {
   const reserve: Service["reserve"] = (tokens, options) =>
     maxConcurrency === undefined
       ? Effect.mapError(limiter.reserve(tokens, options), refusal)
-      : Effect.flatMap(Clock.currentTimeMillis, (startedAt) =>
-          Effect.mapBoth(limiter.reserve(tokens, options), {
+      : Effect.clockWith((clock) => {
+          const startedAt = MonotonicClock.now(clock)
+          return Effect.mapBoth(limiter.reserve(tokens, options), {
             onFailure: refusal,
             onSuccess: (reservation) => ({
               ...reservation,
               settle: (actual) =>
-                Effect.flatMap(Clock.currentTimeMillis, (now) => {
-                  recordDuration(now - startedAt)
+                Effect.suspend(() => {
+                  recordDuration(MonotonicClock.now(clock) - startedAt)
                   return reservation.settle(actual)
                 })
             })
           })
-        )
+        })
 
   const { unsafeTryReserve } = limiter
   if (unsafeTryReserve === undefined || maxConcurrency === undefined) return { ...limiter, reserve }
@@ -78,11 +80,11 @@ export const named = (limiter: Service, limit: RateLimit): Service => {
     unsafeTryReserve: (clock, tokens, options) => {
       const reservation = unsafeTryReserve(clock, tokens, options)
       if (reservation === undefined) return undefined
-      const startedAt = clock.unsafeCurrentTimeMillis()
+      const startedAt = MonotonicClock.now(clock)
       return {
         ...reservation,
         unsafeSettle: (clock, used) => {
-          recordDuration(clock.unsafeCurrentTimeMillis() - startedAt)
+          recordDuration(MonotonicClock.now(clock) - startedAt)
           reservation.unsafeSettle(clock, used)
         }
       }

@@ -59,6 +59,7 @@ const storeFailed = (error: Error): Effect.Effect<never, HttpErrors.HttpError> =
 /** A key as the routes show it, without its hash. */
 const encodeKey = Schema.encode(VirtualKeys.VirtualKey.omit("hash"))
 
+/** Every key can be encoded: it was decoded or made by the same schema. */
 const keyView = (key: VirtualKeys.VirtualKey) => Effect.orDie(encodeKey(key))
 
 const listKeys = ({ access }: GatewayContext): Handler =>

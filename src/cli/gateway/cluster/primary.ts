@@ -7,8 +7,9 @@
  * closed, and every connection would cost the primary.
  */
 import type { Scope } from "effect"
-import { Clock, Duration, Effect, Either, Fiber, Queue } from "effect"
+import { Duration, Effect, Either, Fiber, Queue } from "effect"
 import cluster from "node:cluster"
+import * as MonotonicClock from "../../../internal/clock.js"
 import type { CliFailure } from "../../failure.js"
 import type { Settings } from "../settings.js"
 import * as Signals from "../signals.js"
@@ -63,9 +64,10 @@ const supervised = (set: WorkerSet, workers: number): Effect.Effect<never, CliFa
       let process = first
       let failures = 0
       for (;;) {
-        const startedAt = yield* Clock.currentTimeMillis
+        const clock = yield* Effect.clock
+        const startedAt = MonotonicClock.now(clock)
         const end = yield* process.ended
-        const isStable = (yield* Clock.currentTimeMillis) - startedAt >= stableTime
+        const isStable = MonotonicClock.now(clock) - startedAt >= stableTime
         if (isStable || end._tag === "Leaving") failures = 0
         const name = `Worker ${process.index + 1} (pid ${process.pid})`
         yield* end._tag === "Leaving"

@@ -50,6 +50,7 @@ export const make: Effect.Effect<Records> = Effect.map(
           : { ...all, actions: new Map(all.actions).set(target, question) }
       }),
     keyChanges: Effect.flatMap(Ref.get(state), ({ keyChanges }) =>
+      // Every change can be encoded: it was decoded by the same schema.
       Effect.orDie(encodeKeyChanges([...keyChanges.values()]))
     ),
     actions: Effect.map(Ref.get(state), ({ actions }) => [...actions.values()])

@@ -1,6 +1,6 @@
 /** One of several workers: the gateway program, connected to the primary process. */
 import type { FileSystem, HttpClient } from "@effect/platform"
-import { Clock, Config, Duration, Effect, Either, Layer, Option, Ref, Schedule, Schema } from "effect"
+import { Config, Effect, Either, Layer, Option, Ref, Schedule, Schema } from "effect"
 import { AccessStore } from "../../../gateway/AccessStore.js"
 import { Report } from "../../../gateway/dashboard/report.js"
 import type { AdminPath, Service as PeersService } from "../../../gateway/workers/peers.js"
@@ -16,6 +16,7 @@ import type { Host } from "../host.js"
 import * as Signals from "../signals.js"
 import * as Gateway from "../program.js"
 import type { Options } from "../settings.js"
+import * as Departure from "./departure.js"
 import * as Division from "./division.js"
 import * as KeyStore from "./keyStore.js"
 import type { Link } from "./link.js"
@@ -33,24 +34,10 @@ interface Responders {
   readonly perform: (path: AdminPath, body: unknown) => Effect.Effect<void>
 }
 
-/** The departure of this worker alone, in which it still serves the connections that are open. */
-interface Departure {
-  readonly leaving: Effect.Latch
-  readonly left: Effect.Latch
-  /** When it began, in milliseconds since the epoch. */
-  readonly monotonicStart: Ref.Ref<number | undefined>
-}
-
-const makeDeparture: Effect.Effect<Departure> = Effect.all({
-  leaving: Effect.makeLatch(),
-  left: Effect.makeLatch(),
-  monotonicStart: Ref.make<number | undefined>(undefined)
-})
-
 const makePeers = (
   link: Link,
   responders: Ref.Ref<Responders>,
-  { monotonicStart, leaving, left }: Departure,
+  { graceLeft, leaving, left }: Departure.Departure,
   divided: boolean
 ): PeersService => {
   const askOthers = (question: Question): Effect.Effect<ReadonlyArray<unknown>> =>
@@ -78,10 +65,7 @@ const makePeers = (
     divided,
     leaving: leaving.await,
     left: Effect.asVoid(left.open),
-    graceLeft: (grace) =>
-      Effect.zipWith(Ref.get(monotonicStart), Clock.currentTimeMillis, (began, now) =>
-        began === undefined ? grace : Duration.subtract(grace, Duration.millis(Math.max(0, now - began)))
-      )
+    graceLeft
   }
 }
 
@@ -120,7 +104,7 @@ export const run = ({
   Effect.scoped(
     Effect.gen(function* () {
       const keys = yield* KeyStore.make
-      const departure = yield* makeDeparture
+      const departure = yield* Departure.make
       const responders = yield* Ref.make<Responders>({
         // Left out of the figures until the dashboard has been made.
         report: () => Effect.succeed(null),
@@ -161,8 +145,7 @@ export const run = ({
             yield* link.send({ _tag: "Leaving" })
             // Serves until another worker does. One that cannot start does not keep this one forever.
             yield* Effect.timeoutOption(link.replaced, grace)
-            yield* Ref.set(departure.monotonicStart, yield* Clock.currentTimeMillis)
-            yield* departure.leaving.open
+            yield* departure.begin
             yield* Effect.timeoutOption(departure.left.await, grace)
           }),
         stopped: link.stopped,
