@@ -303,6 +303,15 @@ export const keys = (keySet: KeySet): ReadonlyArray<PooledKey> =>
 
 const byPosition = Order.mapInput(Order.number, (key: PooledKey) => key.position)
 
+/** The key of an id and the others of its quota group. */
+export const groupOf = (keySet: KeySet, id: string): ReadonlyArray<PooledKey> => {
+  const key = get(keySet, id)
+  if (key?.key.quotaGroup === undefined) return key === undefined ? [] : [key]
+  return Array.filterMap(slotsOf(keySet, key.key.quotaGroup), (slot) =>
+    Option.fromNullable(Tournament.get(keySet.heap, slot))
+  )
+}
+
 /** Adds a key whose id is not in the set yet. */
 export const add = (keySet: KeySet, key: ApiKey): KeySet => {
   const { groups, positions, slots, ungrouped, vacant } = keySet.directory
@@ -354,7 +363,7 @@ const withGroupSlots = (
   return slots.length === 0 ? HashMap.remove(groups, group) : HashMap.set(groups, group, slots)
 }
 
-const modify = (keySet: KeySet, id: string, f: (key: PooledKey) => PooledKey): KeySet => {
+export const modify = (keySet: KeySet, id: string, f: (key: PooledKey) => PooledKey): KeySet => {
   const key = get(keySet, id)
   return key === undefined ? keySet : put(keySet, f(key))
 }

@@ -16,7 +16,8 @@ export const status = (provider: string, keySet: KeySet, waiting: number, epoch:
 })
 
 const statusOf = (key: PooledKey, now: number, epoch: number): KeyStatus => {
-  const { inFlight, latency, maxConcurrency, weight } = key
+  const { latency, maxConcurrency, weight } = key
+  const inFlight = key.inFlight + key.others.inFlight
   const { requestsPerSecond, quotaGroup } = key.key
   return {
     id: key.id,

@@ -195,6 +195,17 @@ export const change = <A>(before: PoolState, now: number, f: (keySet: KeySet) =>
   return [{ value, wakeups }, state]
 }
 
+/** Refuses all waiting calls. */
+export const refuseAll = (before: PoolState, now: number): Step<void> => {
+  let state = withKeySet(before, KeySets.advance(before.keySet, now))
+  const wakeups: Array<Wakeup> = []
+  for (const waiter of SortedMap.values(before.queue)) {
+    state = resolve(state, waiter, denied(KeySets.summarize(state.keySet, waiter.exclude), state.keySet.now))
+    wakeups.push(waiter.wakeup)
+  }
+  return [{ value: undefined, wakeups }, state]
+}
+
 /** The number of waiting calls. */
 export const waiting = (state: PoolState): number => SortedMap.size(state.queue)
 

@@ -4,7 +4,7 @@ import { Clock, Duration, Effect, FastCheck, Runtime, TestClock } from "effect"
 import type { Scope } from "effect"
 import * as KeyPool from "../../src/keyPool/KeyPool.js"
 import * as Pool from "../../src/redis/keyPool/options.js"
-import * as Scripts from "../../src/redis/keyPool/scripts.js"
+import * as Exchange from "../../src/redis/keyPool/exchange.js"
 import * as Redis from "../../src/redis/Redis.js"
 import type { Strategy } from "../../src/redis/RedisKeyPool.js"
 import type { RedisServer } from "../support/redisServer.js"
@@ -21,8 +21,8 @@ const strategies = {
 
 const isStrategy = (name: string): name is keyof typeof strategies => name in strategies
 
-/** Scripts with a clock that the test sets, instead of Redis's clock. */
-const testScripts = Scripts.make(`local now = tonumber(redis.call("GET", "clock"))`)
+/** The script with a clock that the test sets, instead of Redis's clock. */
+const testScript = Exchange.make(`local now = tonumber(redis.call("GET", "clock"))`)
 
 type Action =
   | { readonly _tag: "Acquire"; readonly exclude: ReadonlyArray<string>; readonly patient: boolean }
@@ -174,7 +174,7 @@ const expectSame = (
     const options = { provider: name, keys: inputs, cooldown }
     const memory = yield* KeyPool.make({ ...options, strategy: strategies[strategy] })
     const shared = yield* Effect.provideService(
-      Pool.make({ ...options, strategy, leaseTime: "1000 days" }, testScripts),
+      Pool.make({ ...options, strategy, leaseTime: "1000 days" }, testScript),
       Redis.Redis,
       redis
     )
