@@ -274,10 +274,12 @@ const wakeAt = (key: PooledKey, availability: Availability, now: number): number
   switch (availability) {
     case "ready":
       return isFailing(health, now) ? health.trouble?.until : undefined
-    case "admitting":
-      return health.admission === undefined || !passesByTime(health)
-        ? undefined
-        : health.admission.startedAt + refusalTime
+    case "admitting": {
+      if (health.admission === undefined || !passesByTime(health)) return undefined
+      const at = health.admission.startedAt + refusalTime
+      // Other processes can have begun more calls than twice the limit.
+      return at > now ? at : undefined
+    }
     case "limited":
     case "broken":
       return health.restUntil

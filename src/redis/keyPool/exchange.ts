@@ -15,8 +15,10 @@ export const layoutVersion = 2
 
 /** Indices of keys count from 1, as in Lua. Times are in milliseconds. */
 export interface Request {
-  /** The token of the state that the process knows, or the token for an empty state. */
+  /** The token of the state that the process knows; empty before the first reply. */
   readonly token: string
+  /** The token for an empty state. */
+  readonly newToken: string
   /** The latest version that the process knows. */
   readonly since: number
   readonly leaseTime: number
@@ -78,8 +80,9 @@ local deadline = string.format("%.0f", now + request.leaseTime)
 local token = call("HGET", KEYS[1], "token")
 local isTouched = not token or #request.renewed > 0 or #request.records > 0
 if not token then
-  token = request.token
+  token = request.newToken
   call("HSET", KEYS[1], "token", token)
+  call("DEL", KEYS[2])
 end
 local since = token == request.token and request.since or 0
 
@@ -108,6 +111,9 @@ for i = 1, #request.ids do
   call("ZREMRANGEBYSCORE", tests(i), "-inf", nowText)
 end
 
+local news = {}
+local function tell(id, version) news[#news + 1] = { id, version, call("HGET", KEYS[1], "key:" .. id) } end
+
 local replaced, isReplaced = {}, {}
 for _, record in ipairs(request.records) do
   local i = record[1]
@@ -118,11 +124,11 @@ for _, record in ipairs(request.records) do
     if record[4] then call("DEL", tests(i)) end
     replaced[#replaced + 1] = { i, version }
     isReplaced[i] = true
+  else
+    tell(request.ids[i], string.format("%.0f", versionOf(i)))
   end
 end
 
-local news = {}
-local function tell(id, version) news[#news + 1] = { id, version, call("HGET", KEYS[1], "key:" .. id) } end
 local changed = call("ZRANGEBYSCORE", KEYS[2], "(" .. string.format("%.0f", since), "+inf", "WITHSCORES")
 for n = 1, #changed, 2 do tell(changed[n], changed[n + 1]) end
 

@@ -42,6 +42,8 @@ interface Held {
   testOf: number | undefined
   /** Whether Redis may know it. */
   isSent: boolean
+  /** Whether the call has the key, so that its lease is renewed. */
+  isConfirmed: boolean
   isAccepted: boolean
   isEnded: boolean
   isUsed: boolean
@@ -77,6 +79,8 @@ export const make =
       const name = keyOf(redis, { kind: "pool", name: provider, layoutVersion: Exchange.layoutVersion })
       const instance = crypto.randomUUID()
       let token: string | undefined
+      /** The number of tokens that this process has known. */
+      let tokens = 0
       let since = 0
       /** The time of Redis minus that of the pool; undefined before the first reply. */
       let offset: number | undefined
@@ -170,7 +174,8 @@ export const make =
           if (wish !== undefined) wish.held.isSent = true
           for (const lease of renewed) lease.isSent = true
           const request: Omit<Exchange.Request, "ids"> = {
-            token: token ?? instance,
+            token: token ?? "",
+            newToken: `${instance}:${tokens}`,
             since,
             leaseTime,
             ttl,
@@ -246,8 +251,11 @@ export const make =
         records: ReadonlyArray<Sent>
       ): void => {
         offset = now - state.timeOf(clock)
-        if (token !== undefined && token !== nextToken) forgetRedis()
-        token = nextToken
+        if (token !== nextToken) {
+          if (token !== undefined) forgetRedis()
+          token = nextToken
+          tokens++
+        }
         since = version
         for (const [index, version] of replaced) {
           const record = records.find(({ id }) => id === touched[index - 1])
@@ -264,7 +272,7 @@ export const make =
 
       /** Redis has lost its data: everything that this process knows is new to it. */
       const forgetRedis = (): void => {
-        for (const [id, { configuredWeight }] of known) {
+        for (const [id, { configuredWeight }] of [...known]) {
           known.delete(id)
           knownOf(id, configuredWeight)
         }
@@ -409,6 +417,7 @@ export const make =
             start: undefined,
             testOf: undefined,
             isSent: false,
+            isConfirmed: isAway,
             isAccepted: false,
             isEnded: false,
             isUsed: false
@@ -420,15 +429,23 @@ export const make =
           const { version } = knownOf(id)
           return Effect.matchEffect(exchange(clock, [], { key, held: lease }), {
             onSuccess: (answer) => {
-              if (answer === 0) return Effect.succeed(true)
+              if (answer === 0) {
+                lease.isConfirmed = true
+                return Effect.succeed(true)
+              }
               held.delete(reservation.sequence)
+              // The call may wait now.
+              askSoon()
               // News change the state of the key; otherwise only time does, or what the next poll brings.
               const isNews = knownOf(id).version !== version
               withdraw(clock, reservation, answer > 0 ? answer : isNews ? 0 : blockedPause(clock, reservation))
               return Effect.succeed(false)
             },
             onFailure: (error) => {
-              if (error.reason === "script" && share !== undefined) return Effect.succeed(true)
+              if (error.reason === "script" && share !== undefined) {
+                lease.isConfirmed = true
+                return Effect.succeed(true)
+              }
               ended(reservation, false)
               withdraw(clock, reservation, 0)
               return share === undefined
@@ -466,7 +483,7 @@ export const make =
       const beat = Effect.clockWith((clock) =>
         Effect.suspend(() => {
           isLost = false
-          const leases = [...held.values()].filter(({ isSent }) => isSent || !isAway)
+          const leases = [...held.values()].filter(({ isConfirmed }) => isConfirmed)
           const batches = Math.max(1, Math.ceil(leases.length / renewBatchSize))
           return Effect.ignore(
             Effect.forEach(
@@ -488,6 +505,11 @@ export const make =
           return status === "up" ? beat : Effect.void
         })
       )
+
+      const askSoon = (): void => {
+        isAsked = true
+        asked.unsafeOpen()
+      }
 
       const poll = Effect.clockWith((clock) =>
         Effect.suspend(() => (isAway || isClosed ? Effect.void : Effect.ignore(exchange(clock, watched))))
@@ -548,8 +570,7 @@ export const make =
         refresh: Effect.zipRight(
           poll,
           Effect.suspend(() => {
-            isAsked = true
-            asked.unsafeOpen()
+            askSoon()
             return isStopped() ? Effect.fail(unavailable()) : Effect.void
           })
         ),
