@@ -1,7 +1,10 @@
 /** Laws of several processes with one pool in Redis. */
 import { describe, expect, it } from "@effect/vitest"
-import { Duration, Effect, Fiber, Ref } from "effect"
+import { Duration, Effect, FastCheck, Fiber, Ref, Runtime } from "effect"
+import * as PooledKeys from "../../src/keyPool/key.js"
 import * as KeyPool from "../../src/keyPool/KeyPool.js"
+import * as KeySets from "../../src/keyPool/keySet.js"
+import * as ApiKey from "../../src/vocabulary/ApiKey.js"
 import { eventually } from "../support/eventually.js"
 import { acquire, ids, inFlight, key, pool, settleAll, storedLeases } from "../support/redisPool.js"
 import type { Options } from "../support/redisPool.js"
@@ -11,6 +14,31 @@ import type { RedisServer } from "../support/redisServer.js"
 const { Failed, Neutral, RateLimited, Refused, Served } = KeyPool.Verdict
 
 const atOnce = { maxWait: 0 }
+
+interface Action {
+  readonly process: number
+  readonly change: "call" | "disable" | "enable" | "reweight"
+  readonly id: string
+  readonly pause: number
+  readonly weight: number
+  readonly verdict: KeyPool.Verdict
+}
+
+const action: FastCheck.Arbitrary<Action> = FastCheck.record({
+  process: FastCheck.nat(2),
+  change: FastCheck.constantFrom("call", "call", "call", "call", "call", "disable", "enable", "reweight"),
+  id: FastCheck.constantFrom("a", "b", "c"),
+  pause: FastCheck.integer({ min: 1, max: 15 }),
+  weight: FastCheck.integer({ min: 1, max: 4 }),
+  verdict: FastCheck.constantFrom<KeyPool.Verdict>(
+    Served({ latency: 1 }),
+    Served({ latency: 1 }),
+    RateLimited({}),
+    Refused(),
+    Failed(),
+    Neutral()
+  )
+})
 
 const fleet = (server: RedisServer, keys: ReadonlyArray<KeyPool.KeyInput>, options?: Options) =>
   Effect.all([pool(server, keys, options), pool(server, keys, options), pool(server, keys, options)])
@@ -206,4 +234,70 @@ describe.concurrent("a fleet of processes with one RedisKeyPool", () => {
       expect((yield* Fiber.join(waiting)).key.id).toBe("a")
     })
   )
+
+  it.scopedLive("agrees on the health and the weights of all keys after any calls and changes in all processes", () =>
+    Effect.gen(function* () {
+      const server = yield* redisServer
+      const runtime = yield* Effect.runtime<never>()
+      const run = (actions: ReadonlyArray<Action>) =>
+        Effect.gen(function* () {
+          yield* Effect.promise(() => server.client.flushall())
+          const keys = [key("a", { quotaGroup: "g" }), key("b", { quotaGroup: "g" }), key("c", { maxConcurrency: 2 })]
+          const pools = yield* fleet(server, keys, { cooldown: { refused: "20 millis", base: "20 millis" } })
+          yield* Effect.forEach(
+            actions,
+            ({ change, id, pause, process, verdict, weight }) => {
+              const self = pools[process] ?? pools[0]
+              if (change === "reweight") return Effect.orDie(self.reweight(id, weight))
+              if (change !== "call") return self[change](id)
+              const call = Effect.acquireUseRelease(
+                self.reserve({ maxWait: "200 millis" }),
+                () => Effect.sleep(pause),
+                (lease) => lease.settle(verdict)
+              )
+              // Some calls are interrupted.
+              return Effect.ignore(Effect.timeout(call, 3 * pause + 5))
+            },
+            { concurrency: 8 }
+          )
+          const visible = Effect.map(
+            Effect.forEach(pools, (self) => self.status),
+            (statuses) =>
+              statuses.map(({ keys }) =>
+                keys.map(({ halfOpen, id, inFlight, state, weight }) => [id, inFlight, state._tag, halfOpen, weight])
+              )
+          )
+          yield* eventually(
+            Effect.map(visible, ([one, two, three]) => {
+              const text = JSON.stringify(one)
+              return text === JSON.stringify(two) && text === JSON.stringify(three)
+            })
+          )
+          expect(yield* storedLeases(server)).toBe(0)
+        })
+      yield* Effect.promise(() =>
+        FastCheck.assert(
+          FastCheck.asyncProperty(FastCheck.array(action, { minLength: 20, maxLength: 80 }), (actions) =>
+            Runtime.runPromise(runtime)(Effect.scoped(run(actions)))
+          ),
+          { numRuns: 10 }
+        )
+      )
+    })
+  )
+})
+
+describe("a key that other processes test", () => {
+  it("stays at its limit when they test it with more calls than this process would allow", () => {
+    const cooldown = { base: 1_000, factor: 2, max: 60_000, quota: 1_000, refused: 1_000, latencyDecay: 10_000 }
+    const keyHealth = { maxCooldown: 60_000, maxFailures: 5 }
+    const made = KeySets.make([ApiKey.make("sk-a", { id: "a" })], KeyPool.leastLoaded, { ...cooldown, keyHealth }, 1)
+    const picked = KeySets.winner(made, new Set())
+    if (picked === undefined) throw new Error("no key is ready")
+    const [reservation, reserved] = KeySets.reserve(made, picked)
+    const cooled = KeySets.advance(KeySets.settle(reserved, reservation, RateLimited({})), 2_000)
+    const others = { inFlight: 5, tests: 5, pacedUntil: -Infinity }
+    const tested = KeySets.modify(cooled, "a", (key) => PooledKeys.withOthers(key, others, 2_000))
+    expect(KeySets.get(KeySets.advance(tested, 10_000), "a")?.availability).toBe("admitting")
+  })
 })

@@ -272,10 +272,9 @@ export const make =
 
       /** Redis has lost its data: everything that this process knows is new to it. */
       const forgetRedis = (): void => {
-        for (const [id, { configuredWeight }] of [...known]) {
-          known.delete(id)
-          knownOf(id, configuredWeight)
-        }
+        const weights = Array.from(known, ([id, { configuredWeight }]) => [id, configuredWeight] as const)
+        known.clear()
+        for (const [id, weight] of weights) knownOf(id, weight)
         registered.clear()
         for (const id of ids()) markChanged(id)
         isLost = true
