@@ -37,7 +37,7 @@ export interface Others {
   readonly pacedUntil: number
 }
 
-const noOthers: Others = { inFlight: 0, tests: 0, pacedUntil: -Infinity }
+export const noOthers: Others = { inFlight: 0, tests: 0, pacedUntil: -Infinity }
 
 /**
  * Whether a call may start with a key:
@@ -322,9 +322,16 @@ const severity: Readonly<Record<Availability, number>> = {
 }
 
 /** The key as the calls of one model see it: with its own limits and health, and what is known of the key with that model. */
-export const seenWith = (key: PooledKey, { health, provenAt }: PooledKey, now: number): PooledKey => {
-  const known = isPristine(health, now) ? healthy : health
-  const seen = refresh(update(key, { health: known, provenAt }), now)
+export const seenWith = (key: PooledKey, { health, others, provenAt }: PooledKey, now: number): PooledKey => {
+  const { tests } = others
+  const seen = refresh(
+    update(key, {
+      health: currentHealth(health, now),
+      provenAt,
+      others: tests === key.others.tests ? undefined : { ...key.others, tests }
+    }),
+    now
+  )
   const { availability } = key
   if (severity[availability] < severity.admitting) return key.isFailing ? update(seen, { isFailing: true }) : seen
   return update(seen, {
@@ -334,7 +341,9 @@ export const seenWith = (key: PooledKey, { health, provenAt }: PooledKey, now: n
   })
 }
 
-/** Whether nothing is known that affects the next calls. */
+/** The health without what no longer affects the next calls. */
+export const currentHealth = (health: Health, now: number): Health => (isPristine(health, now) ? healthy : health)
+
 const isPristine = (health: Health, now: number): boolean =>
   !health.disabled &&
   health.restUntil <= now &&
@@ -351,7 +360,7 @@ export const isTrusted = ({ health }: PooledKey): boolean =>
 export const isKnown = ({ health }: PooledKey): boolean => health !== healthy
 
 /** The key without what is known of it. */
-export const asNew = (key: PooledKey): PooledKey => update(key, { health: healthy })
+export const asNew = (key: PooledKey): PooledKey => update(key, { health: healthy, others: noOthers })
 
 /** Whether the key is in a cooldown or disabled, not only busy. */
 export const isUnavailable = ({ availability }: PooledKey): boolean =>

@@ -340,6 +340,10 @@ export const asSeen = (keySet: KeySet, key: PooledKey, view: View | undefined): 
 
 const byPosition = Order.mapInput(Order.number, (key: PooledKey) => key.position)
 
+/** What is known of a key with the model of a view, or with every model. */
+export const healthOf = (keySet: KeySet, key: PooledKey, view: View | undefined): PooledKeys.Health =>
+  view === undefined ? key.health : (seenBy(keySet, view, key)?.health ?? PooledKeys.healthy)
+
 /** The key of an id and the others of its quota group. */
 export const groupOf = (keySet: KeySet, id: string): ReadonlyArray<PooledKey> => {
   const key = get(keySet, id)
@@ -407,6 +411,17 @@ export const modify = (
   return key === undefined ? keySet : put(keySet, f(key), changeSeen)
 }
 
+/** Changes what is known of a key with the model of a view, or with every model. */
+export const modifySeen = (
+  keySet: KeySet,
+  id: string,
+  view: View | undefined,
+  f: (key: PooledKey) => PooledKey
+): KeySet =>
+  view === undefined
+    ? modify(keySet, id, f)
+    : modify(ensureRanking(keySet, view), id, (key) => key, ModelRankings.changeOf(view, f))
+
 /** Makes a key ready for every model. */
 export const enable = (keySet: KeySet, id: string): KeySet => modify(keySet, id, PooledKeys.enable, PooledKeys.enable)
 
@@ -415,10 +430,7 @@ export const disable = (keySet: KeySet, id: string): KeySet => modify(keySet, id
 /** Starts a cooldown of a key, for the model of a view alone. */
 export const rest = (keySet: KeySet, id: string, duration: number, reason: Reason, view?: View): KeySet => {
   const until = keySet.now + PooledKeys.boundedBy(keySet.cooldown, duration)
-  const rested = (key: PooledKey): PooledKey => PooledKeys.rest(key, until, reason)
-  return view === undefined
-    ? modify(keySet, id, rested)
-    : modify(ensureRanking(keySet, view), id, (key) => key, ModelRankings.changeOf(view, rested))
+  return modifySeen(keySet, id, view, (key) => PooledKeys.rest(key, until, reason))
 }
 
 export const reweight = (keySet: KeySet, id: string, weight: number): KeySet => {

@@ -46,6 +46,8 @@ export interface Sharing {
   readonly ended: (reservation: KeyReservation, isUsed: boolean) => void
   /** Notes that a key was added or changed by hand. */
   readonly changed: (id: string) => void
+  /** Follows what the other processes know of the keys with the model of a view. */
+  readonly addView: (view: View) => void
   /** Sends to the other processes what was noted; what cannot be sent now is sent later. */
   readonly flush: Effect.Effect<void>
   /** The error of a call that gets no key. */
@@ -86,6 +88,7 @@ const makeService = (
   ofModel?: View
 ): Service => {
   let view = ofModel
+  if (view !== undefined) sharing?.addView(view)
   const affinityOf = (affinity: string | undefined): Affinity | undefined =>
     affinity === undefined || affinityBound === undefined
       ? undefined
@@ -291,6 +294,7 @@ const makeService = (
           onRight: (id) => {
             if (view?.keys !== undefined) view = { ...view, keys: new Set(view.keys).add(id) }
             if (sharing === undefined) return Effect.succeed(id)
+            if (view !== undefined) sharing.addView(view)
             sharing.changed(id)
             return Effect.as(sharing.flush, id)
           }
@@ -311,8 +315,7 @@ const makeService = (
     usesAffinity: affinityBound !== undefined,
     unsafeRest,
     unsafeAccounts: () => KeySets.accounts(unsafeGet().keySet, view),
-    // What is known of a key with one model is not shared with other processes, so there each model has a pool of its own.
-    ...(ofModel === undefined && sharing === undefined
+    ...(ofModel === undefined
       ? {
           forModel: (model: string, options: ModelViewOptions = {}) =>
             makeService(
@@ -320,7 +323,7 @@ const makeService = (
               withAffinity(settings, options.affinity),
               dependencies,
               shared,
-              undefined,
+              sharing,
               { model, keys: options.keys }
             )
         }

@@ -25,17 +25,27 @@ const isStrategy = (name: string): name is keyof typeof strategies => name in st
 const testScript = Exchange.make(`local now = tonumber(redis.call("GET", "clock"))`)
 
 type Action =
-  | { readonly _tag: "Acquire"; readonly exclude: ReadonlyArray<string>; readonly patient: boolean }
+  | {
+      readonly _tag: "Acquire"
+      readonly exclude: ReadonlyArray<string>
+      readonly patient: boolean
+      readonly model: keyof typeof models
+    }
   | { readonly _tag: "Settle"; readonly which: number; readonly verdict: KeyPool.Verdict }
   | { readonly _tag: "Accept"; readonly which: number }
   | { readonly _tag: "Wait"; readonly millis: number }
   | { readonly _tag: "Change"; readonly id: string; readonly change: "enable" | "disable" }
-  | { readonly _tag: "Rest"; readonly id: string; readonly millis: number }
+  | { readonly _tag: "Rest"; readonly id: string; readonly millis: number; readonly model: keyof typeof models }
   | { readonly _tag: "Reweight"; readonly id: string; readonly weight: number }
 
 const ids = ["a", "b", "c", "d"]
 
 const id = FastCheck.constantFrom(...ids)
+
+/** The keys of each model. */
+const models = { none: undefined, all: undefined, some: new Set(["a", "b"]) }
+
+const model = FastCheck.constantFrom("none" as const, "all" as const, "some" as const)
 
 const verdict: FastCheck.Arbitrary<KeyPool.Verdict> = FastCheck.oneof(
   {
@@ -62,7 +72,8 @@ const action: FastCheck.Arbitrary<Action> = FastCheck.oneof(
     arbitrary: FastCheck.record({
       _tag: FastCheck.constant("Acquire" as const),
       exclude: FastCheck.subarray(ids, { maxLength: 2 }),
-      patient: FastCheck.boolean()
+      patient: FastCheck.boolean(),
+      model
     })
   },
   {
@@ -93,7 +104,8 @@ const action: FastCheck.Arbitrary<Action> = FastCheck.oneof(
     arbitrary: FastCheck.record({
       _tag: FastCheck.constant("Rest" as const),
       id,
-      millis: FastCheck.constantFrom(500, 5_000)
+      millis: FastCheck.constantFrom(500, 5_000),
+      model
     })
   },
   {
@@ -132,13 +144,20 @@ const visibleStatus = ({ keys }: KeyPool.PoolStatus) =>
     latency: latency === undefined ? undefined : Math.round(latency * 1e6)
   }))
 
-const actor = (pool: KeyPool.Service) => {
+/** The pool as each model sees it. */
+const viewsOf = (pool: KeyPool.Service) => {
+  const view = (model: keyof typeof models) =>
+    pool.forModel?.(model, models[model] === undefined ? {} : { keys: models[model] }) ?? pool
+  return { none: pool, all: view("all"), some: view("some") }
+}
+
+const actor = (pool: KeyPool.Service, views: ReturnType<typeof viewsOf>) => {
   const open: Array<KeyPool.Lease> = []
   return (action: Action): Effect.Effect<unknown> => {
     switch (action._tag) {
       case "Acquire": {
         const cooling = action.patient ? ("wait" as const) : ("fail" as const)
-        return pool.reserve({ exclude: new Set(action.exclude), maxWait: 0, onCooldown: cooling }).pipe(
+        return views[action.model].reserve({ exclude: new Set(action.exclude), maxWait: 0, onCooldown: cooling }).pipe(
           Effect.map((lease) => {
             open.push(lease)
             return lease.key.id
@@ -157,7 +176,7 @@ const actor = (pool: KeyPool.Service) => {
       case "Change":
         return pool[action.change](action.id)
       case "Rest":
-        return pool.rest(action.id, action.millis)
+        return views[action.model].rest(action.id, action.millis)
       case "Reweight":
         return Effect.orDie(pool.reweight(action.id, action.weight))
     }
@@ -192,7 +211,8 @@ const expectSame = (
       Redis.Redis,
       redis
     )
-    const [inMemory, inRedis] = [actor(memory), actor(shared)]
+    const [memoryViews, sharedViews] = [viewsOf(memory), viewsOf(shared)]
+    const [inMemory, inRedis] = [actor(memory, memoryViews), actor(shared, sharedViews)]
     for (const [index, action] of actions.entries()) {
       if (action._tag === "Wait") {
         yield* TestClock.adjust(action.millis)
@@ -200,7 +220,10 @@ const expectSame = (
       }
       expect([index, yield* inRedis(action)]).toEqual([index, yield* inMemory(action)])
     }
-    expect(visibleStatus(yield* shared.status)).toEqual(visibleStatus(yield* memory.status))
+    for (const model of ["none", "all", "some"] as const) {
+      const [ofShared, ofMemory] = [yield* sharedViews[model].status, yield* memoryViews[model].status]
+      expect([model, visibleStatus(ofShared)]).toEqual([model, visibleStatus(ofMemory)])
+    }
   })
 
 describe.concurrent("RedisKeyPool against KeyPool", () => {

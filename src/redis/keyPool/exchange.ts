@@ -1,9 +1,10 @@
 /**
  * The one script of a pool: it takes what a process has to say, and answers whether a call may use a key and what has changed.
  *
- * `KEYS[1]` is a hash with the `token` of the state, the latest `version`, and `key:<id>` with the record of a key, which only
- * TypeScript reads. `KEYS[2]` orders the ids by the version of their record. For each key of the request follow two sorted sets of
- * leases by their expiry, of all calls in flight and of those that test the key, and the list of its latest starts.
+ * A subject is a key, or a key with one model. `KEYS[1]` is a hash with the `token` of the state, the latest `version`, and
+ * `key:<subject>` with the record of a subject, which only TypeScript reads. `KEYS[2]` orders the subjects by the version of their
+ * record. For each subject of the request follow two sorted sets of leases by their expiry, of all calls in flight with a key and of those
+ * that test the subject, and the list of the latest starts of a key.
  */
 import { Schema } from "effect"
 import type { Script } from "../model.js"
@@ -13,7 +14,7 @@ import { redisTime } from "../shared/script.js"
 /** The version of the layout of a pool's state: see `shared/layout.ts`. */
 export const layoutVersion = 2
 
-/** Indices of keys count from 1, as in Lua. Times are in milliseconds. */
+/** Indices of subjects count from 1, as in Lua. Times are in milliseconds. */
 export interface Request {
   /** The token of the state that the process knows; empty before the first reply. */
   readonly token: string
@@ -24,16 +25,18 @@ export interface Request {
   readonly leaseTime: number
   /** How long the state is kept without a process. */
   readonly ttl: number
-  /** The keys that are concerned. */
-  readonly ids: ReadonlyArray<string>
+  /** The subjects that are concerned. */
+  readonly subjects: ReadonlyArray<string>
   /** Leases that have ended; with the start to take back where no call was made. */
-  readonly ended: ReadonlyArray<readonly [key: number, lease: string, start?: string]>
-  /** Leases that no longer test their key. */
-  readonly accepted: ReadonlyArray<readonly [key: number, lease: string]>
-  /** Leases to keep, or to restore. */
+  readonly ended: ReadonlyArray<readonly [subject: number, lease: string, start?: string]>
+  /** Leases that no longer test a subject. */
+  readonly accepted: ReadonlyArray<readonly [subject: number, lease: string]>
+  /** Leases of keys to keep, or to restore. */
   readonly renewed: ReadonlyArray<readonly [key: number, lease: string]>
+  /** Leases that go on testing a subject. */
+  readonly testing: ReadonlyArray<readonly [subject: number, lease: string]>
   /** Records that replace the one of a version, and whether they begin a new cooldown, to which earlier tests do not count. */
-  readonly records: ReadonlyArray<readonly [key: number, version: number, record: string, isNewEpoch: boolean]>
+  readonly records: ReadonlyArray<readonly [subject: number, version: number, record: string, isNewEpoch: boolean]>
   readonly wish?: Wish
 }
 
@@ -41,14 +44,19 @@ export interface Request {
 export interface Wish {
   readonly key: number
   readonly lease: string
-  /** The version of the record on which the process decided. */
-  readonly version: number
+  /** The subjects whose records the process decided on. */
+  readonly checks: ReadonlyArray<Check>
   readonly maxConcurrency?: number | undefined
-  /** The calls that the key takes at a time after its cooldown. */
-  readonly admission?: number | undefined
   /** At most `limit` starts in any `duration`. */
   readonly limit?: number | undefined
   readonly duration?: number | undefined
+}
+
+export interface Check {
+  readonly subject: string
+  readonly version: number
+  /** The index of a subject that is tested, and the calls that it takes at a time after its cooldown. */
+  readonly test?: readonly [subject: number, admission: number] | undefined
 }
 
 const Reply = Schema.Tuple(
@@ -61,11 +69,11 @@ const Reply = Schema.Tuple(
   Schema.Number,
   /** 0 for a lease that was taken, -1 for one that was refused, or the wait until a start fits into the rate. */
   Schema.Number,
-  /** The keys whose records were replaced, with their versions. */
+  /** The subjects whose records were replaced, with their versions. */
   Schema.Array(Schema.Tuple(Schema.Number, Schema.Number)),
-  /** Records that have changed, with id and version. */
+  /** Records that have changed, with subject and version. */
   Schema.Array(Schema.Tuple(Schema.String, Schema.NumberFromString, Schema.NullOr(Schema.String))),
-  /** For each key of the request the calls in flight, and those of them that test it. */
+  /** For each subject of the request the calls in flight of a key, and the calls that test it. */
   Schema.Array(Schema.Tuple(Schema.Number, Schema.Number))
 )
 
@@ -93,7 +101,7 @@ local function hold(name, lease)
   call("ZADD", name, deadline, lease)
   if call("PTTL", name) < request.leaseTime then call("PEXPIRE", name, string.format("%.0f", request.leaseTime)) end
 end
-local function versionOf(i) return tonumber(call("ZSCORE", KEYS[2], request.ids[i]) or 0) end
+local function versionOf(subject) return tonumber(call("ZSCORE", KEYS[2], subject) or 0) end
 
 for _, ended in ipairs(request.ended) do
   call("ZREM", leases(ended[1]), ended[2])
@@ -101,31 +109,31 @@ for _, ended in ipairs(request.ended) do
   if ended[3] then call("LREM", starts(ended[1]), 1, ended[3]) end
 end
 for _, accepted in ipairs(request.accepted) do call("ZREM", tests(accepted[1]), accepted[2]) end
-for _, renewed in ipairs(request.renewed) do
-  hold(leases(renewed[1]), renewed[2])
-  if call("ZSCORE", tests(renewed[1]), renewed[2]) then hold(tests(renewed[1]), renewed[2]) end
+for _, renewed in ipairs(request.renewed) do hold(leases(renewed[1]), renewed[2]) end
+for _, testing in ipairs(request.testing) do
+  if call("ZSCORE", tests(testing[1]), testing[2]) then hold(tests(testing[1]), testing[2]) end
 end
 -- Processes that did not renew these leases have ended.
-for i = 1, #request.ids do
+for i = 1, #request.subjects do
   call("ZREMRANGEBYSCORE", leases(i), "-inf", nowText)
   call("ZREMRANGEBYSCORE", tests(i), "-inf", nowText)
 end
 
 local news = {}
-local function tell(id, version) news[#news + 1] = { id, version, call("HGET", KEYS[1], "key:" .. id) } end
+local function tell(subject, version) news[#news + 1] = { subject, version, call("HGET", KEYS[1], "key:" .. subject) } end
 
 local replaced, isReplaced = {}, {}
 for _, record in ipairs(request.records) do
-  local i = record[1]
-  if versionOf(i) == record[2] then
+  local subject = request.subjects[record[1]]
+  if versionOf(subject) == record[2] then
     local version = call("HINCRBY", KEYS[1], "version", 1)
-    call("HSET", KEYS[1], "key:" .. request.ids[i], record[3])
-    call("ZADD", KEYS[2], version, request.ids[i])
-    if record[4] then call("DEL", tests(i)) end
-    replaced[#replaced + 1] = { i, version }
-    isReplaced[i] = true
+    call("HSET", KEYS[1], "key:" .. subject, record[3])
+    call("ZADD", KEYS[2], version, subject)
+    if record[4] then call("DEL", tests(record[1])) end
+    replaced[#replaced + 1] = { record[1], version }
+    isReplaced[subject] = true
   else
-    tell(request.ids[i], string.format("%.0f", versionOf(i)))
+    tell(subject, string.format("%.0f", versionOf(subject)))
   end
 end
 
@@ -135,19 +143,24 @@ for n = 1, #changed, 2 do tell(changed[n], changed[n + 1]) end
 local answer = 0
 local wish = request.wish
 if wish then
+  for _, check in ipairs(wish.checks) do
+    local version = versionOf(check.subject)
+    if version ~= check.version and not isReplaced[check.subject] then
+      tell(check.subject, string.format("%.0f", version))
+      answer = -1
+    elseif check.test and call("ZCARD", tests(check.test[1])) >= check.test[2] then
+      answer = -1
+    end
+  end
   local i = wish.key
   local oldest = wish.limit and tonumber(call("LINDEX", starts(i), wish.limit - 1))
-  if versionOf(i) ~= wish.version and not isReplaced[i] then
-    tell(request.ids[i], string.format("%.0f", versionOf(i)))
-    answer = -1
-  elseif wish.maxConcurrency and call("ZCARD", leases(i)) >= wish.maxConcurrency
-    or wish.admission and call("ZCARD", tests(i)) >= wish.admission then
+  if answer ~= 0 or wish.maxConcurrency and call("ZCARD", leases(i)) >= wish.maxConcurrency then
     answer = -1
   elseif oldest and oldest + wish.duration > now then
     answer = math.ceil(oldest + wish.duration - now)
   else
     hold(leases(i), wish.lease)
-    if wish.admission then hold(tests(i), wish.lease) end
+    for _, check in ipairs(wish.checks) do if check.test then hold(tests(check.test[1]), wish.lease) end end
     if wish.limit then
       call("LPUSH", starts(i), nowText)
       call("LTRIM", starts(i), 0, wish.limit - 1)
@@ -161,7 +174,7 @@ if isTouched then
   call("PEXPIRE", KEYS[2], string.format("%.0f", request.ttl))
 end
 local counts = {}
-for i = 1, #request.ids do counts[i] = { call("ZCARD", leases(i)), call("ZCARD", tests(i)) } end
+for i = 1, #request.subjects do counts[i] = { call("ZCARD", leases(i)), call("ZCARD", tests(i)) } end
 return { nowText, nowText, token, tonumber(call("HGET", KEYS[1], "version") or 0), answer, replaced, news, counts }
 `
 
