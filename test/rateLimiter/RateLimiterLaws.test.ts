@@ -9,7 +9,9 @@ describe("a limiter in memory", () => {
     it.scopedLive(title, () => {
       const { clock, pass } = makeClock()
       const adjust = (duration: Duration.DurationInput) => pass(Duration.toMillis(duration))
-      return check({ make: RateLimiter.make, adjust, allowance: 0, thoroughness: 1 }).pipe(Effect.withClock(clock))
+      return check({ make: RateLimiter.make, adjust, allowance: 0, rounding: 0, thoroughness: 1 }).pipe(
+        Effect.withClock(clock)
+      )
     })
   }
 })

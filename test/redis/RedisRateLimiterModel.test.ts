@@ -31,6 +31,7 @@ describe("a limiter in Redis", () => {
             ),
           adjust: (duration) => pass(Duration.toMillis(duration)),
           allowance: deliveryAllowance,
+          rounding: 1,
           thoroughness: 0.2
         }).pipe(Effect.scoped, Effect.withClock(clock))
       })
