@@ -112,6 +112,38 @@ describe.concurrent("a fleet of processes with one RedisKeyPool", () => {
     })
   )
 
+  it.scopedLive("holds the cap of a key for all models, and a rate limit for one model, in all processes", () =>
+    Effect.gen(function* () {
+      const server = yield* redisServer
+      const pools = yield* fleet(server, [key("a", { maxConcurrency: 2 })])
+      const [small, large] = ["small", "large"].map((model) => pools.map((self) => self.forModel?.(model) ?? self))
+      if (small?.[1] === undefined || large?.[2] === undefined) throw new Error("no models")
+      const [first] = yield* acquire(pools[0], 1)
+      const [second] = yield* acquire(small[1], 1)
+      expect((yield* Effect.either(large[2].reserve(atOnce)))._tag).toBe("Left")
+      yield* Effect.forEach([first, second], (lease) => lease?.settle(Neutral()) ?? Effect.void)
+      yield* settleAll(yield* acquire(small[1], 1), RateLimited({ retryAfter: Duration.minutes(1) }))
+      for (const self of small) expect((yield* Effect.either(self.reserve(atOnce)))._tag).toBe("Left")
+      yield* settleAll(yield* acquire(large[2], 1), Served({ latency: 1 }))
+      yield* settleAll(yield* acquire(pools[0], 1), Refused())
+      for (const self of large) expect((yield* Effect.either(self.reserve(atOnce)))._tag).toBe("Left")
+    })
+  )
+
+  it.scopedLive("tests a key with one call of all processes after a rate limit of one model", () =>
+    Effect.gen(function* () {
+      const server = yield* redisServer
+      const pools = (yield* fleet(server, [key("a")])).map((self) => self.forModel?.("small") ?? self)
+      const [first] = pools
+      if (first === undefined) throw new Error("no pools")
+      yield* settleAll(yield* acquire(first, 1), RateLimited({ retryAfter: Duration.millis(300) }))
+      const { settleNext, staysAt } = yield* crowd(pools, 6)
+      yield* staysAt(1)
+      yield* settleNext(0, 1, Served({ latency: 1 }))
+      yield* staysAt(3)
+    })
+  )
+
   it.scopedLive("cools a failing key in all processes after consecutive failures in one", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
