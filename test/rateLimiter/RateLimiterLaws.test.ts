@@ -7,7 +7,7 @@ import { laws } from "../support/limiterLaws.js"
 describe("a limiter in memory", () => {
   for (const { check, title } of laws) {
     it.scopedLive(title, () => {
-      const { clock, pass } = makeClock()
+      const { clock, pass } = makeClock(100)
       const adjust = (duration: Duration.DurationInput) => pass(Duration.toMillis(duration))
       return check({ make: RateLimiter.make, adjust, allowance: 0, rounding: 0, thoroughness: 1 }).pipe(
         Effect.withClock(clock)

@@ -20,7 +20,7 @@ describe("a limiter in Redis", () => {
     it.scopedLive(title, () =>
       Effect.gen(function* () {
         const { idle, redis } = yield* redisInTestTime(yield* Deferred.await(started))
-        const { clock, pass } = makeClock(20, idle)
+        const { clock, pass } = makeClock(100, idle)
         let count = 0
         yield* check({
           make: (options) =>

@@ -52,6 +52,23 @@ const tokenLimits = { capacity: 100, refillRate: 100, tokensPerMinute: 600 }
 
 const batch = RateLimiter.withPriority("batch")
 
+interface Grant {
+  readonly at: number
+  readonly n: number
+}
+
+/** No more than the capacity and what is refilled is granted over any time. */
+const expectWithin = (grants: ReadonlyArray<Grant>, capacity: number, refillRate: number, rounding: number): void => {
+  for (const [index, first] of grants.entries()) {
+    let sum = 0
+    for (const grant of grants.slice(index)) {
+      sum += grant.n
+      const elapsed = grant.at - first.at + rounding
+      expect(sum).toBeLessThanOrEqual(capacity + (refillRate * elapsed) / 1000 + 1e-6)
+    }
+  }
+}
+
 const randomArrivals = FastCheck.array(
   FastCheck.record({
     at: FastCheck.integer({ min: 0, max: 5000 }),
@@ -270,7 +287,7 @@ export const laws: ReadonlyArray<Law> = [
     ({ arrivals, capacity, refillRate }, { adjust, make, rounding }) => {
       return Effect.gen(function* () {
         const limiter = yield* make({ capacity, refillRate, maxWait: "10 seconds" })
-        const grants = yield* Ref.make<ReadonlyArray<{ readonly at: number; readonly n: number }>>([])
+        const grants = yield* Ref.make<ReadonlyArray<Grant>>([])
         const fibers = yield* Effect.forEach(arrivals, ({ at, givesUpAfter, n }) =>
           Effect.gen(function* () {
             const taker = yield* Effect.fork(
@@ -291,19 +308,49 @@ export const laws: ReadonlyArray<Law> = [
         )
         yield* adjust(60_000)
         yield* Effect.forEach(fibers, Fiber.await)
-        const granted = yield* Ref.get(grants)
-        for (const [index, first] of granted.entries()) {
-          let sum = 0
-          for (const grant of granted.slice(index)) {
-            sum += grant.n
-            const elapsed = grant.at - first.at + rounding
-            expect(sum).toBeLessThanOrEqual(capacity + (refillRate * elapsed) / 1000 + 1e-6)
-          }
-        }
+        expectWithin(yield* Ref.get(grants), capacity, refillRate, rounding)
         yield* adjust(60_000)
         expect(yield* limiter.status).toMatchObject({ available: near(capacity), capacity, refillRate, waiting: 0 })
       })
     },
+    60
+  ),
+  randomLaw(
+    "no more than capacity + rate × time is used over any time when other permits are given back at once, and none is lost",
+    {
+      arrivals: FastCheck.array(
+        FastCheck.record({
+          at: FastCheck.integer({ min: 0, max: 3000 }),
+          isUsed: FastCheck.boolean()
+        }),
+        { minLength: 10, maxLength: 30 }
+      ),
+      capacity: FastCheck.integer({ min: 1, max: 4 }),
+      refillRate: FastCheck.constantFrom(1, 2, 5)
+    },
+    ({ arrivals, capacity, refillRate }, { adjust, make, rounding }) =>
+      Effect.gen(function* () {
+        const limiter = yield* make({ capacity, refillRate, maxWait: "1 minute" })
+        const used = yield* Ref.make<ReadonlyArray<Grant>>([])
+        const fibers = yield* Effect.forEach(arrivals, ({ at, isUsed }) =>
+          Effect.fork(
+            Effect.delay(
+              Effect.flatMap(limiter.reserve(0), ({ giveBack }) =>
+                isUsed
+                  ? Effect.clockWith((clock) =>
+                      Ref.update(used, (before) => [...before, { at: clock.unsafeCurrentTimeMillis(), n: 1 }])
+                    )
+                  : (giveBack ?? Effect.void)
+              ),
+              at
+            )
+          )
+        )
+        yield* adjust(120_000)
+        yield* Effect.forEach(fibers, Fiber.join)
+        expectWithin(yield* Ref.get(used), capacity, refillRate, rounding)
+        expect(yield* limiter.status).toMatchObject({ available: near(capacity), waiting: 0 })
+      }),
     60
   ),
   law("a bucket of tokens holds no more than its capacity when tokens are given back", ({ adjust, make }) =>

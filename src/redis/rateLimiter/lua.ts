@@ -2,7 +2,8 @@
  * The Lua scripts of a limiter. All times are in milliseconds, by Redis's clock.
  *
  * Each rate is one number, its theoretical arrival time: the time at which its bucket is full again, so that a bucket that is full
- * now has a time in the past. A window is a sorted set of what was granted, by the time at which it expires, and the sum of it. Slots
+ * now has a time in the past. Grants that are booked ahead are a list, in the order of their times, and join the number when their time
+ * has come: one that is given back before leaves the others as they would be without it. A window is a sorted set of what was granted, by the time at which it expires, and the sum of it. Slots
  * are leases by the time at which they expire.
  *
  * `KEYS`: state, leases, processes (by expiry of their registration), processes that wait for a slot, and a window each.
@@ -28,7 +29,45 @@ if not state or now < state.at - 1000 then
 end
 now = math.max(now, state.at or 0)
 state.at = now
-for _, rate in ipairs(limits.rates) do state[rate.name] = math.max(state[rate.name] or now, now) end
+local function spend(rate, amount, at)
+  state[rate.name] = math.min(now + 1e15, math.max(state[rate.name], at) + amount / rate.perMilli)
+end
+
+local booked = {}
+for _, rate in ipairs(limits.rates) do state[rate.name] = state[rate.name] or now end
+for _, grant in ipairs(state.booked or {}) do
+  if grant.at > now then booked[#booked + 1] = grant
+  else
+    for _, rate in ipairs(limits.rates) do
+      if (grant[rate.name] or 0) > 0 then spend(rate, grant[rate.name], grant.at) end
+    end
+  end
+end
+state.booked = booked
+for _, rate in ipairs(limits.rates) do state[rate.name] = math.max(state[rate.name], now) end
+
+-- The theoretical arrival time with all that is booked.
+local function arrivalOf(rate)
+  local arrival = state[rate.name]
+  for _, grant in ipairs(booked) do
+    local amount = grant[rate.name] or 0
+    if amount > 0 then arrival = math.max(arrival, grant.at) + amount / rate.perMilli end
+  end
+  return arrival
+end
+
+local function book(grant)
+  local place = #booked + 1
+  while place > 1 and booked[place - 1].at > grant.at do place = place - 1 end
+  table.insert(booked, place, grant)
+end
+
+local function unbook(id)
+  for place, grant in ipairs(booked) do
+    if grant.id == id then return table.remove(booked, place) end
+  end
+end
+
 redis.call("ZREMRANGEBYSCORE", LEASES, "-inf", exact(now))
 for i, window in ipairs(limits.windows) do
   window.key = KEYS[4 + i]
@@ -67,10 +106,6 @@ local function windowWait(window, amount)
   return 0
 end
 
-local function spend(rate, amount, at)
-  state[rate.name] = math.min(now + 1e15, math.max(state[rate.name], at) + amount / rate.perMilli)
-end
-
 local function isFull(ahead)
   return limits.slots and (now < state.quiet or redis.call("ZCARD", LEASES) + ahead >= limits.slots)
 end
@@ -85,8 +120,9 @@ end
 local function reply(fields)
   local ttl = math.max(60000, limits.longest, 2 * request.leaseTime)
   for _, rate in ipairs(limits.rates) do
-    fields[rate.name] = rate.capacity - math.max(0, state[rate.name] - now) * rate.perMilli
-    ttl = math.max(ttl, 60000 + state[rate.name] - now)
+    local arrival = arrivalOf(rate)
+    fields[rate.name] = rate.capacity - math.max(0, arrival - now) * rate.perMilli
+    ttl = math.max(ttl, 60000 + arrival - now)
   end
   fields.epoch = state.epoch
   ttl = string.format("%.0f", math.min(ttl, 1e13))
@@ -105,7 +141,7 @@ if request.epoch ~= "" and request.epoch ~= state.epoch then return reply({ tag 
 local wait = 0
 for _, rate in ipairs(limits.rates) do
   local amount = math.min(request[rate.name], rate.capacity)
-  if amount > 0 then wait = math.max(wait, state[rate.name] - now + (amount - rate.capacity) / rate.perMilli) end
+  if amount > 0 then wait = math.max(wait, arrivalOf(rate) - now + (amount - rate.capacity) / rate.perMilli) end
 end
 for _, window in ipairs(limits.windows) do wait = math.max(wait, windowWait(window, request.requests)) end
 if wait < 1e-3 then wait = 0 end
@@ -127,7 +163,13 @@ end
 local granted = not crowded and wait <= request.lead
 local at = now + wait
 if granted then
-  for _, rate in ipairs(limits.rates) do if request[rate.name] > 0 then spend(rate, request[rate.name], at) end end
+  if wait > 0 then
+    local grant = { id = request.id, at = at }
+    for _, rate in ipairs(limits.rates) do grant[rate.name] = request[rate.name] end
+    book(grant)
+  else
+    for _, rate in ipairs(limits.rates) do if request[rate.name] > 0 then spend(rate, request[rate.name], at) end end
+  end
   for _, window in ipairs(limits.windows) do change(window, expiryOf(window, at), request.requests) end
   if request.holds then redis.call("ZADD", LEASES, exact(at + request.leaseTime), request.id .. ":" .. exact(request.tokens)) end
 end
@@ -148,7 +190,9 @@ export const giveBack = `${begin}
 redis.call("ZREM", LEASES, request.id .. ":" .. exact(request.tokens))
 local at = tonumber(request.at)
 if at >= tonumber(state.epoch) then
-  for _, rate in ipairs(limits.rates) do spend(rate, -request[rate.name], 0) end
+  if at <= now then
+    for _, rate in ipairs(limits.rates) do spend(rate, -request[rate.name], 0) end
+  else unbook(request.id) end
   for _, window in ipairs(limits.windows) do change(window, expiryOf(window, at), -request.requests) end
 end
 return reply({})
@@ -173,7 +217,8 @@ end
 for _, rate in ipairs(limits.rates) do
   spend(rate, request.debts[rate.name] or 0, 0)
   local remaining = request.remaining[rate.name]
-  if remaining then state[rate.name] = math.max(state[rate.name], now + (rate.capacity - math.max(0, remaining)) / rate.perMilli) end
+  local arrival = remaining and now + (rate.capacity - math.max(0, remaining)) / rate.perMilli
+  if arrival and arrivalOf(rate) < arrival then state[rate.name] = arrival end
 end
 for _, window in ipairs(limits.windows) do
   for _, entry in ipairs(request.entries[window.name] or {}) do
@@ -190,6 +235,8 @@ return reply({
 
 /** Fills the buckets and empties the windows. */
 export const reset = `${begin}
+booked = {}
+state.booked = booked
 for _, rate in ipairs(limits.rates) do state[rate.name] = now end
 for _, window in ipairs(limits.windows) do
   state[window.name] = 0
