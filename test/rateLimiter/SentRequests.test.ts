@@ -13,9 +13,14 @@ import * as ChatCompletionsClient from "../../src/provider/ChatCompletionsClient
 import * as RateLimiter from "../../src/rateLimiter/RateLimiter.js"
 import type { Sent } from "../support/countingProvider.js"
 import { excess, mostWithin } from "../support/countingProvider.js"
+import * as Redis from "../../src/redis/Redis.js"
+import * as RedisKeyPool from "../../src/redis/RedisKeyPool.js"
+import * as RedisRateLimiter from "../../src/redis/RedisRateLimiter.js"
 import { measureDelay } from "../support/delay.js"
 import { eventually } from "../support/eventually.js"
-import { transports } from "../support/transports.js"
+import { redisServer } from "../support/redisServer.js"
+import type { RedisServer } from "../support/redisServer.js"
+import { direct, transports } from "../support/transports.js"
 
 /** The tokens of a call as it estimates them and as the server counts them. */
 const tokensPerCall = 108
@@ -85,10 +90,34 @@ const llmAt = (baseUrl: string, model: string, pool: KeyPool.Service, limiter: R
     Effect.provideService(RateLimiter.RateLimiter, limiter)
   )
 
-const makePool = (key: Partial<{ readonly maxConcurrency: number }> = {}, name = "one") =>
-  KeyPool.make({ provider: "witness", keys: [{ key: name, ...key }], maxWait: "10 minutes" })
+/** Where pools and limiters are. */
+interface Store {
+  readonly makePool: (
+    key?: Partial<{ readonly maxConcurrency: number }>,
+    secret?: string
+  ) => Effect.Effect<KeyPool.Service, unknown, Scope.Scope>
+  readonly makeLimiter: (limits: RateLimiter.Options) => Effect.Effect<RateLimiter.Service, unknown, Scope.Scope>
+}
 
-const makeLimiter = (limits: RateLimiter.Options) => RateLimiter.make({ maxWait: "10 minutes", ...limits })
+const memory: Store = {
+  makePool: (key = {}, secret = "one") =>
+    KeyPool.make({ provider: "witness", keys: [{ key: secret, ...key }], maxWait: "10 minutes" }),
+  makeLimiter: (limits) => RateLimiter.make({ maxWait: "10 minutes", ...limits })
+}
+
+/** Every pool and limiter has a connection of its own. `name` is that of all of them, or each has its own. */
+const inRedis = ({ url }: RedisServer, name?: string): Store => {
+  const connected = <A, E>(
+    make: Effect.Effect<A, E, Redis.Redis | Scope.Scope>
+  ): Effect.Effect<A, unknown, Scope.Scope> =>
+    Effect.flatMap(Redis.make({ url, timeout: "1 minute" }), (redis) => Effect.provideService(make, Redis.Redis, redis))
+  const nextName = () => name ?? crypto.randomUUID()
+  return {
+    makePool: (key = {}, secret = "one") =>
+      connected(RedisKeyPool.make({ provider: nextName(), keys: [{ key: secret, ...key }], maxWait: "10 minutes" })),
+    makeLimiter: (limits) => connected(RedisRateLimiter.make({ name: nextName(), maxWait: "10 minutes", ...limits }))
+  }
+}
 
 /** Sends one call, and 24 more 200 ms later, every other one as a stream, and stops those that wait after five seconds. */
 const crowd = (llms: ReadonlyArray<LLM.Service>, sent: ReadonlyArray<Sent>) =>
@@ -148,17 +177,18 @@ const kinds: Readonly<Record<string, Kind>> = {
 
 /** Runs calls against a server of its own. Returns what it received through each limiter. */
 type Scenario = (
-  kind: Kind
+  kind: Kind,
+  store: Store
 ) => Effect.Effect<ReadonlyArray<ReadonlyArray<Sent>>, unknown, HttpClient.HttpClient | Scope.Scope>
 
-const cooldown: Scenario = ({ limits }) =>
+const cooldown: Scenario = ({ limits }, { makeLimiter, makePool }) =>
   Effect.gen(function* () {
     const { baseUrl, sent } = yield* witness(2, 20)
     yield* crowd([yield* llmAt(baseUrl, "one", yield* makePool(), yield* makeLimiter(limits))], sent)
     return [sent]
   })
 
-const busyKey: Scenario = ({ limits }) =>
+const busyKey: Scenario = ({ limits }, { makeLimiter, makePool }) =>
   Effect.gen(function* () {
     const { baseUrl, sent } = yield* witness(0, 1500)
     const pool = yield* makePool({ maxConcurrency: 3 })
@@ -166,7 +196,7 @@ const busyKey: Scenario = ({ limits }) =>
     return [sent]
   })
 
-const onePool: Scenario = ({ limits }) =>
+const onePool: Scenario = ({ limits }, { makeLimiter, makePool }) =>
   Effect.gen(function* () {
     const { baseUrl, sent } = yield* witness(2, 20)
     const pool = yield* makePool()
@@ -178,7 +208,7 @@ const onePool: Scenario = ({ limits }) =>
     return models.map((each) => sent.filter(({ model }) => model === each))
   })
 
-const oneLimiter: Scenario = ({ limits }) =>
+const oneLimiter: Scenario = ({ limits }, { makeLimiter, makePool }) =>
   Effect.gen(function* () {
     const { baseUrl, sent } = yield* witness(2, 20)
     const limiter = yield* makeLimiter(limits)
@@ -186,6 +216,17 @@ const oneLimiter: Scenario = ({ limits }) =>
       Effect.flatMap(makePool({}, name), (pool) => llmAt(baseUrl, "one", pool, limiter))
     )
     yield* crowd(llms, sent)
+    return [sent]
+  })
+
+/** Two processes with one pool and one limiter. */
+const twoProcesses: Scenario = ({ limits }, { makeLimiter, makePool }) =>
+  Effect.gen(function* () {
+    const { baseUrl, sent } = yield* witness(2, 20)
+    const process = Effect.flatMap(Effect.all([makePool(), makeLimiter(limits)]), ([pool, limiter]) =>
+      llmAt(baseUrl, "one", pool, limiter)
+    )
+    yield* crowd([yield* process, yield* process], sent)
     return [sent]
   })
 
@@ -204,7 +245,7 @@ describe.concurrent.each(transports)(
         Effect.gen(function* () {
           const delay = yield* measureDelay
           const all = Object.values(kinds)
-          const received = yield* Effect.forEach(all, scenario, { concurrency: "unbounded" })
+          const received = yield* Effect.forEach(all, (kind) => scenario(kind, memory), { concurrency: "unbounded" })
           const late = 2 * (yield* delay) + 20
           for (const [index, { holds }] of all.entries()) for (const sent of received[index] ?? []) holds(sent, late)
         }).pipe(Effect.provide(http))
@@ -222,8 +263,8 @@ describe.each(transports)(
         Effect.gen(function* () {
           const { baseUrl, sent } = yield* witness(0, 0, true)
           const limits = { capacity: 10, refillRate: 10 }
-          const limiter = yield* makeLimiter(limits)
-          const llm = yield* llmAt(baseUrl, "one", yield* makePool(), limiter)
+          const limiter = yield* memory.makeLimiter(limits)
+          const llm = yield* llmAt(baseUrl, "one", yield* memory.makePool(), limiter)
           const late = yield* measureDelay
           yield* Effect.all(Array.replicate(Stream.runDrain(llm.chatStream("?")), 10), { concurrency: "unbounded" })
           expect(sent.length).toBeGreaterThan(10)
@@ -239,3 +280,26 @@ describe.each(transports)(
     )
   }
 )
+
+describe.concurrent("the requests that a server receives through Redis stay within the limits", () => {
+  // A schedule is not a limit of a limiter in Redis.
+  const shared = Object.entries(kinds).filter(([name]) => name !== "schedule")
+
+  const holds = (scenario: Scenario, isShared = false) =>
+    Effect.gen(function* () {
+      const server = yield* redisServer
+      const delay = yield* measureDelay
+      const received = yield* Effect.forEach(
+        shared,
+        ([name, kind]) => scenario(kind, inRedis(server, isShared ? name : undefined)),
+        { concurrency: "unbounded" }
+      )
+      // A permit is spent when Redis grants it: its reply, and that for the key, come before the request is sent.
+      const late = 4 * (yield* delay) + 20
+      for (const [index, [, { holds }]] of shared.entries()) for (const sent of received[index] ?? []) holds(sent, late)
+    }).pipe(Effect.provide(direct))
+
+  for (const [title, scenario] of scenarios) it.scopedLive(title, () => holds(scenario))
+
+  it.scopedLive("for two processes with one pool and one limiter, both together", () => holds(twoProcesses, true))
+})
