@@ -73,6 +73,22 @@ describe.concurrent("RedisKeyPool after a killed process", () => {
 })
 
 describe.concurrent("RedisKeyPool after a Redis crash", () => {
+  it.scopedLive("grants no limited key while the processes send their calls in flight after a loss of data", () =>
+    Effect.gen(function* () {
+      const server = yield* redisServer
+      const keys = [key("a", { maxConcurrency: 4 })]
+      const [one, other] = [yield* pool(server, keys), yield* pool(server, keys)]
+      const leases = [...(yield* acquire(one, 3)), ...(yield* acquire(other, 1))]
+      yield* Effect.promise(() => server.client.flushall())
+      // The first calls after the loss: those of a process that knows of one of the four.
+      for (let n = 0; n < 4; n++) expect((yield* Effect.either(other.reserve(atOnce)))._tag).toBe("Left")
+      expect((yield* Effect.either(one.reserve(atOnce)))._tag).toBe("Left")
+      yield* eventually(Effect.map(storedLeases(server), (stored) => stored === 4))
+      yield* settleAll(leases, Neutral())
+      expect(ids(yield* acquire(other, 4))).toEqual(["a", "a", "a", "a"])
+    })
+  )
+
   it.scopedLive(
     "continues with the whenAway share while Redis is down, and shares all state again when it is back",
     () =>

@@ -1,7 +1,7 @@
 /**
  * The one script of a pool: it takes what a process has to say, and answers whether a call may use a key and what has changed.
  *
- * A subject is a key, or a key with one model. `KEYS[1]` is a hash with the `token` of the state, the latest `version`, and
+ * A subject is a key, or a key with one model. `KEYS[1]` is a hash with the `token` of the state, the time until which it is `quiet` after a loss, the latest `version`, and
  * `key:<subject>` with the record of a subject, which only TypeScript reads. `KEYS[2]` orders the subjects by the version of their
  * record. For each subject of the request follow two sorted sets of leases by their expiry, of all calls in flight with a key and of those
  * that test the subject, and the list of the latest starts of a key.
@@ -9,7 +9,7 @@
 import { Schema } from "effect"
 import type { Script } from "../model.js"
 import * as Redis from "../model.js"
-import { redisTime } from "../shared/script.js"
+import { recovery, redisTime } from "../shared/script.js"
 
 /** The version of the layout of a pool's state: see `shared/layout.ts`. */
 export const layoutVersion = 2
@@ -85,13 +85,17 @@ local call = redis.call
 local nowText = string.format("%.17g", now)
 local deadline = string.format("%.0f", now + request.leaseTime)
 
-local token = call("HGET", KEYS[1], "token")
+local stored = call("HMGET", KEYS[1], "token", "quiet")
+local token, quiet = stored[1], tonumber(stored[2] or 0)
 local isTouched = not token or #request.renewed > 0 or #request.records > 0
 if not token then
   token = request.newToken
-  call("HSET", KEYS[1], "token", token)
+  -- No lease of a limited key is granted until the processes that know an earlier state have sent theirs.
+  quiet = request.token ~= "" and now + ${recovery} or 0
+  call("HSET", KEYS[1], "token", token, "quiet", string.format("%.0f", quiet))
   call("DEL", KEYS[2])
 end
+local isLost = request.token ~= "" and token ~= request.token
 local since = token == request.token and request.since or 0
 
 local function leases(i) return KEYS[3 * i] end
@@ -154,7 +158,9 @@ if wish then
   end
   local i = wish.key
   local oldest = wish.limit and tonumber(call("LINDEX", starts(i), wish.limit - 1))
-  if answer ~= 0 or wish.maxConcurrency and call("ZCARD", leases(i)) >= wish.maxConcurrency then
+  if wish.maxConcurrency and now < quiet then
+    answer = math.ceil(quiet - now)
+  elseif answer ~= 0 or wish.maxConcurrency and isLost or wish.maxConcurrency and call("ZCARD", leases(i)) >= wish.maxConcurrency then
     answer = -1
   elseif oldest and oldest + wish.duration > now then
     answer = math.ceil(oldest + wish.duration - now)

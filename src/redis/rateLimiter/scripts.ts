@@ -6,6 +6,7 @@ import type { Settings } from "../../rateLimiter/options.js"
 import type * as Redis from "../model.js"
 import { script } from "../model.js"
 import { keyOf } from "../shared/layout.js"
+import { recovery } from "../shared/script.js"
 import * as Lua from "./lua.js"
 
 /** What is left of the rates after a command. */
@@ -97,9 +98,6 @@ const maxWindowEntries = 1000
  * different delays.
  */
 export const deliveryAllowance = 500
-
-/** The time in which the processes send their leases after the loss of a state. */
-const recovery = 1500
 
 /** The interval at which a process asks for a slot while all are in use. */
 export const poll = 25

@@ -46,3 +46,6 @@ export const script = <A, I>(options: {
   sha: sha1(options.lua),
   decode: Schema.decodeUnknown(options.reply)
 })
+
+/** The time in which the processes send the calls that they have in flight after the loss of a state, in milliseconds. */
+export const recovery = 1500
