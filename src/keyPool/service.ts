@@ -1,6 +1,7 @@
 /** A pool of keys as a service: transitions of its state, and leases that are settled exactly once. */
 import type { Clock } from "effect"
 import { Cause, Duration, Effect, Either, Option, Random } from "effect"
+import type { ApiKey } from "../vocabulary/ApiKey.js"
 import type {
   InvalidPoolError,
   KeyInput,
@@ -161,6 +162,8 @@ const makeService = (
       ])
     )
 
+  const unsafeKeys = (): ReadonlyArray<ApiKey> => KeySets.keys(unsafeGet().keySet, view).map(({ key }) => key)
+
   return {
     provider,
     reserve: (options) => withReservation(options, Effect.interruptible, lease),
@@ -192,7 +195,7 @@ const makeService = (
         return status(provider, keySet, view, Pool.waiting(state, view), clock.unsafeCurrentTimeMillis() - now)
       })
     ),
-    keys: Effect.sync(() => KeySets.keys(unsafeGet().keySet, view).map(({ key }) => key)),
+    keys: Effect.sync(unsafeKeys),
     add: (input) =>
       Effect.flatMap(
         changeKeys((keySet) => addKey(keySet, input)),
@@ -222,6 +225,7 @@ const makeService = (
     },
     usesAffinity: affinityBound !== undefined,
     unsafeRest,
+    unsafeKeys,
     unsafeAccounts: () => KeySets.accounts(unsafeGet().keySet, view),
     ...(ofModel === undefined
       ? {
