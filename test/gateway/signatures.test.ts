@@ -359,6 +359,35 @@ describe("reasoning that a client of any protocol sends back", () => {
   }
 })
 
+describe("reasoning of one provider in a request to another", () => {
+  for (const maker of providers) {
+    for (const target of providers.filter((each) => each !== maker)) {
+      for (const [name, client] of Object.entries(clients)) {
+        it.scopedLive(`is left out and named: of ${maker.section} to ${target.section} from ${name}`, () =>
+          Effect.gen(function* () {
+            const first = yield* behind(maker)
+            const { json, text } = yield* post(first.url + client.path, { ...client.first, model: first.model })
+            const other = yield* behind(target)
+            const { headers, status } = yield* post(other.url + client.path, {
+              ...client.next(json),
+              model: other.model
+            })
+            expect(status).toBe(200)
+            const sent = other.upstream.texts.at(-1) ?? ""
+            expect(sent).toContain("find")
+            for (const secret of ["ellm1.", thinking.signature, redacted.data, "one+/=", callPart.thoughtSignature]) {
+              expect(sent).not.toContain(secret)
+            }
+            // An answer that was passed through unchanged names no account.
+            if (text.includes("ellm1."))
+              expect(headers.get("x-effect-llm-dropped")).toContain("messages.reasoning.signature")
+          })
+        )
+      }
+    }
+  }
+})
+
 /** The keys and bodies of the requests so far. */
 const log = ({ bodies, headers }: Upstream) =>
   bodies.map((body, index) => ({ authorization: headers[index]?.authorization ?? "", body }))
