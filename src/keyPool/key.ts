@@ -25,7 +25,19 @@ export interface PooledKey extends KeyState {
   readonly isFailing: boolean
   /** `sequence` of the latest call when a call with the key last succeeded. */
   readonly provenAt: number
+  readonly others: Others
 }
+
+/** What other processes do with a key that they share. */
+export interface Others {
+  readonly inFlight: number
+  /** Those of the calls in flight that count towards `Admission`. */
+  readonly tests: number
+  /** When their starts leave room within `requestsPerSecond`. */
+  readonly pacedUntil: number
+}
+
+const noOthers: Others = { inFlight: 0, tests: 0, pacedUntil: -Infinity }
 
 /**
  * Whether a call may start with a key:
@@ -141,7 +153,7 @@ export interface VirtualTime {
   readonly ticket: number
 }
 
-const healthy: Health = {
+export const healthy: Health = {
   disabled: false,
   restUntil: -Infinity,
   reason: "resting",
@@ -165,9 +177,14 @@ const maxAdmission = 1024
 const refusalTime = 1_000
 
 /** A rate below one a second lengthens the window; a fraction above it, such as 2.5, shortens it. Starts are never grouped. */
-const startWindow = (requestsPerSecond: number): SlidingWindow.SlidingWindow => {
+export const windowOf = (requestsPerSecond: number): { readonly limit: number; readonly duration: number } => {
   const limit = Math.max(1, Math.floor(requestsPerSecond))
-  return SlidingWindow.make(limit, (limit / requestsPerSecond) * 1000, 0, Infinity)
+  return { limit, duration: (limit / requestsPerSecond) * 1000 }
+}
+
+const startWindow = (requestsPerSecond: number): SlidingWindow.SlidingWindow => {
+  const { duration, limit } = windowOf(requestsPerSecond)
+  return SlidingWindow.make(limit, duration, 0, Infinity)
 }
 
 /** A new key. `interval` is drawn from the exponential distribution of rate 1. */
@@ -198,7 +215,8 @@ export const make = (
   availability: "ready",
   wakeAt: undefined,
   isFailing: false,
-  provenAt: -1
+  provenAt: -1,
+  others: noOthers
 })
 
 /**
@@ -214,7 +232,7 @@ const update = (
   weight: change.weight ?? key.weight,
   inFlight: change.inFlight ?? key.inFlight,
   served: change.served ?? key.served,
-  maxConcurrency: key.maxConcurrency,
+  maxConcurrency: change.maxConcurrency ?? key.maxConcurrency,
   latency: change.latency ?? key.latency,
   measuredAt: change.measuredAt ?? key.measuredAt,
   lastServed: change.lastServed ?? key.lastServed,
@@ -229,42 +247,53 @@ const update = (
   availability: change.availability ?? key.availability,
   wakeAt: change.availability === undefined ? key.wakeAt : change.wakeAt,
   isFailing: change.isFailing ?? key.isFailing,
-  provenAt: change.provenAt ?? key.provenAt
+  provenAt: change.provenAt ?? key.provenAt,
+  others: change.others ?? key.others
 })
 
-const availabilityOf = ({ health, inFlight, maxConcurrency, starts }: PooledKey, now: number): Availability => {
+const availabilityOf = (key: PooledKey, now: number): Availability => {
+  const { health, inFlight, maxConcurrency, others } = key
   if (health.disabled) return "disabled"
   if (health.restUntil > now) {
     return health.reason === "out-of-quota" || health.reason === "refused" ? "broken" : "limited"
   }
-  if (health.admission !== undefined && health.admission.inFlight >= admitted(health, health.admission, now)) {
+  if (
+    health.admission !== undefined &&
+    health.admission.inFlight + others.tests >= admitted(health, health.admission, others, now)
+  ) {
     return health.halfOpen === "out-of-quota" || health.halfOpen === "refused" ? "probing" : "admitting"
   }
-  if (maxConcurrency !== undefined && inFlight >= maxConcurrency) return "capped"
-  return starts !== undefined && SlidingWindow.opensAt(starts, 1) > now ? "paced" : "ready"
+  if (maxConcurrency !== undefined && inFlight + others.inFlight >= maxConcurrency) return "capped"
+  return pacedUntil(key) > now ? "paced" : "ready"
 }
+
+const pacedUntil = ({ others, starts }: PooledKey): number =>
+  starts === undefined ? others.pacedUntil : Math.max(others.pacedUntil, SlidingWindow.opensAt(starts, 1))
 
 /** Whether a call that was not refused at once has passed the test, before its answer. */
 const passesByTime = ({ halfOpen }: Health): boolean => halfOpen === undefined || halfOpen === "rate-limited"
 
-const admitted = (health: Health, { inFlight, limit, startedAt }: Admission, now: number): number =>
-  inFlight >= limit && passesByTime(health) && now >= startedAt + refusalTime ? 2 * limit : limit
+const admitted = (health: Health, { inFlight, limit, startedAt }: Admission, { tests }: Others, now: number): number =>
+  inFlight + tests >= limit && passesByTime(health) && now >= startedAt + refusalTime ? 2 * limit : limit
 
 const isFailing = ({ trouble }: Health, now: number): boolean => trouble !== undefined && trouble.until > now
 
-const wakeAt = ({ health, starts }: PooledKey, availability: Availability, now: number): number | undefined => {
+const wakeAt = (key: PooledKey, availability: Availability, now: number): number | undefined => {
+  const { health } = key
   switch (availability) {
     case "ready":
       return isFailing(health, now) ? health.trouble?.until : undefined
-    case "admitting":
-      return health.admission === undefined || !passesByTime(health)
-        ? undefined
-        : health.admission.startedAt + refusalTime
+    case "admitting": {
+      if (health.admission === undefined || !passesByTime(health)) return undefined
+      const at = health.admission.startedAt + refusalTime
+      // Other processes can have begun more calls than twice the limit.
+      return at > now ? at : undefined
+    }
     case "limited":
     case "broken":
       return health.restUntil
     case "paced":
-      return starts === undefined ? undefined : SlidingWindow.opensAt(starts, 1)
+      return pacedUntil(key)
     default:
       return undefined
   }
@@ -346,7 +375,7 @@ export const reserve = (
   interval: number,
   cooldown?: CooldownSettings
 ): PooledKey => {
-  const { health, starts } = key
+  const { health, others, starts } = key
   return update(key, {
     inFlight: key.inFlight + 1,
     served: key.served + 1,
@@ -354,17 +383,20 @@ export const reserve = (
     ticket: key.ticket + interval / key.weight,
     calls: key.calls + 1,
     starts: starts === undefined ? undefined : SlidingWindow.take(SlidingWindow.expire(starts, now), 1),
-    health: health.admission === undefined && health.trouble === undefined ? undefined : started(health, now, cooldown)
+    health:
+      health.admission === undefined && health.trouble === undefined
+        ? undefined
+        : started(health, others, now, cooldown)
   })
 }
 
 /** The health of a key with which a call starts. A failing key is tried by one call; the others go on preferring other keys. */
-const started = (health: Health, now: number, cooldown: CooldownSettings | undefined): Health => {
+const started = (health: Health, others: Others, now: number, cooldown: CooldownSettings | undefined): Health => {
   const { admission, trouble } = health
   return {
     ...health,
     admission: admission && {
-      limit: admitted(health, admission, now),
+      limit: admitted(health, admission, others, now),
       inFlight: admission.inFlight + 1,
       startedAt: now
     },
@@ -382,6 +414,35 @@ export const demote = (key: PooledKey, sequence: number, now: number, cooldown: 
       ...key.health,
       trouble: key.health.trouble ?? { failures: 0, rounds: 1, sequence, until: now + delayAfter(cooldown, 1) }
     }
+  })
+
+/** Applies what is known of other processes. Their latest test began by now. */
+export const withOthers = (key: PooledKey, others: Others, now: number): PooledKey => {
+  const { admission } = key.health
+  return update(key, {
+    others,
+    health:
+      admission !== undefined && others.tests > key.others.tests
+        ? { ...key.health, admission: { ...admission, startedAt: now } }
+        : undefined
+  })
+}
+
+/** Replaces the health by that which the processes agree on. */
+export const withHealth = (key: PooledKey, health: Health): PooledKey => update(key, { health })
+
+/** Changes the limits of the key. Earlier starts still count for as long as they would have. */
+export const withLimits = (
+  key: PooledKey,
+  maxConcurrency: number | undefined,
+  requestsPerSecond: number | undefined
+): PooledKey =>
+  update(key, {
+    maxConcurrency,
+    starts:
+      key.starts === undefined || requestsPerSecond === undefined
+        ? undefined
+        : { ...key.starts, ...windowOf(requestsPerSecond) }
   })
 
 /** Ends a reservation. */

@@ -340,6 +340,15 @@ export const asSeen = (keySet: KeySet, key: PooledKey, view: View | undefined): 
 
 const byPosition = Order.mapInput(Order.number, (key: PooledKey) => key.position)
 
+/** The key of an id and the others of its quota group. */
+export const groupOf = (keySet: KeySet, id: string): ReadonlyArray<PooledKey> => {
+  const key = get(keySet, id)
+  if (key?.key.quotaGroup === undefined) return key === undefined ? [] : [key]
+  return Array.filterMap(slotsOf(keySet, key.key.quotaGroup), (slot) =>
+    Option.fromNullable(Rankings.get(keySet.all, slot))
+  )
+}
+
 /** Adds a key whose id is not in the set yet. */
 export const add = (keySet: KeySet, key: ApiKey): KeySet => {
   const { groups, positions, slots, ungrouped, vacant } = keySet.directory
@@ -388,7 +397,7 @@ const withGroupSlots = (
   return slots.length === 0 ? HashMap.remove(groups, group) : HashMap.set(groups, group, slots)
 }
 
-const modify = (
+export const modify = (
   keySet: KeySet,
   id: string,
   f: (key: PooledKey) => PooledKey,

@@ -92,8 +92,7 @@ export interface LeaseOptions {
    */
   readonly affinity?: string
   /**
-   * How long ago the caller arrived, when it waits again: it waits before callers that arrived later. A pool in Redis queues it as
-   * a new caller. @default zero
+   * How long ago the caller arrived, when it waits again: it waits before callers that arrived later. @default zero
    *
    * @since 0.2.0
    */

@@ -23,7 +23,8 @@ export const status = (
 
 /** `seen`: the key with what is known of it with the model of a view. */
 const statusOf = (key: PooledKey, seen: PooledKey, now: number, epoch: number): KeyStatus => {
-  const { inFlight, latency, maxConcurrency, weight } = key
+  const { latency, maxConcurrency, weight } = key
+  const inFlight = key.inFlight + key.others.inFlight
   const { requestsPerSecond, quotaGroup } = key.key
   return {
     id: key.id,

@@ -210,8 +210,20 @@ export const change = <A>(before: PoolState, now: number, f: (keySet: KeySet) =>
   return [{ value, wakeups }, state]
 }
 
+/** Refuses all waiting calls. */
+export const refuseAll = (before: PoolState, now: number): Step<void> => {
+  let state = withKeySet(before, KeySets.advance(before.keySet, now))
+  const wakeups: Array<Wakeup> = []
+  for (const waiter of SortedMap.values(before.queue)) {
+    const summary = KeySets.summarize(state.keySet, waiter.exclude, waiter.view)
+    state = resolve(state, waiter, denied(summary, state.keySet.now))
+    wakeups.push(waiter.wakeup)
+  }
+  return [{ value: undefined, wakeups }, state]
+}
+
 /** The number of calls of a view that wait. */
-export const waiting = ({ views }: PoolState, view: View | undefined): number => views.get(view?.model)?.waiting ?? 0
+export const waiting = ({ views }: PoolState, view?: View): number => views.get(view?.model)?.waiting ?? 0
 
 type StateUpdate = readonly [wakeups: ReadonlyArray<Wakeup>, state: PoolState]
 

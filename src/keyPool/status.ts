@@ -48,6 +48,7 @@ export interface KeyStatus {
   readonly state: State
   /** Whether calls use the key one at a time after its cooldown, until one succeeds. */
   readonly halfOpen: boolean
+  /** Calls in flight; of a shared pool, those of all processes. The other counts are of this process. */
   readonly inFlight: number
   /** Calls started within the window of `requestsPerSecond`; absent without that limit. */
   readonly recentStarts?: number

@@ -204,7 +204,9 @@ export const plan = (
     const reusable = ({ baseUrl, entries }: Group, keys: ReadonlyArray<ApiKey>): SharedPool | undefined => {
       for (const entry of entries) {
         const shared = previous.get(idOf(entry))?.shared
-        if (shared?.baseUrl === baseUrl && !taken.has(shared.pool) && canTakeOver(shared.keys, keys)) return shared
+        if (shared?.baseUrl !== baseUrl || taken.has(shared.pool) || !canTakeOver(shared.keys, keys)) continue
+        // A pool of several models has the affinity of each in its views.
+        if (shared.pool.forModel !== undefined || shared.pool.usesAffinity === (entry.affinity === true)) return shared
       }
       return undefined
     }
@@ -217,7 +219,7 @@ export const plan = (
         const keys = withOwnIds(group.keys)
         const before = reusable(group, keys)
         // The name is unique, because shared state is stored under it.
-        const pool = before?.pool ?? (yield* make({ provider: idOf(first), keys }))
+        const pool = before?.pool ?? (yield* make({ provider: idOf(first), keys, affinity: first.affinity === true }))
         if (pool.forModel === undefined && entries.length > 1) {
           yield* Effect.forEach(entries, (entry) => planGroup(alone(baseUrl, entry)), { discard: true })
           return

@@ -1,5 +1,5 @@
 /**
- * A `KeyPool` that several processes share: concurrency caps, rates, load and cooldowns of a key hold for all of them together.
+ * A `KeyPool` that several processes share: concurrency caps, rates, cooldowns and health of a key hold for all of them together.
  * Replaces the pool in memory.
  *
  * Redis stores the ids and states of keys, never a secret: every process has its own keys and uses no others. A call holds its
@@ -28,7 +28,7 @@ import { KeyPool } from "../keyPool/model.js"
 import type { Redis } from "./model.js"
 import type { Options } from "./keyPool/model.js"
 import * as Pool from "./keyPool/options.js"
-import { scripts } from "./keyPool/scripts.js"
+import { script } from "./keyPool/exchange.js"
 
 export type { Options, Strategy, WhenAway } from "./keyPool/model.js"
 
@@ -40,7 +40,7 @@ export type { Options, Strategy, WhenAway } from "./keyPool/model.js"
  * @category constructors
  */
 export const make = (options: Options): Effect.Effect<Service, InvalidPoolError, Redis | Scope.Scope> =>
-  Pool.make(options, scripts)
+  Pool.make(options, script)
 
 /**
  * Provides the pool instead of the one in memory.

@@ -4,7 +4,7 @@ import { Clock, Duration, Effect, FastCheck, Runtime, TestClock } from "effect"
 import type { Scope } from "effect"
 import * as KeyPool from "../../src/keyPool/KeyPool.js"
 import * as Pool from "../../src/redis/keyPool/options.js"
-import * as Scripts from "../../src/redis/keyPool/scripts.js"
+import * as Exchange from "../../src/redis/keyPool/exchange.js"
 import * as Redis from "../../src/redis/Redis.js"
 import type { Strategy } from "../../src/redis/RedisKeyPool.js"
 import type { RedisServer } from "../support/redisServer.js"
@@ -21,12 +21,13 @@ const strategies = {
 
 const isStrategy = (name: string): name is keyof typeof strategies => name in strategies
 
-/** Scripts with a clock that the test sets, instead of Redis's clock. */
-const testScripts = Scripts.make(`local now = tonumber(redis.call("GET", "clock"))`)
+/** The script with a clock that the test sets, instead of Redis's clock. */
+const testScript = Exchange.make(`local now = tonumber(redis.call("GET", "clock"))`)
 
 type Action =
   | { readonly _tag: "Acquire"; readonly exclude: ReadonlyArray<string>; readonly patient: boolean }
   | { readonly _tag: "Settle"; readonly which: number; readonly verdict: KeyPool.Verdict }
+  | { readonly _tag: "Accept"; readonly which: number }
   | { readonly _tag: "Wait"; readonly millis: number }
   | { readonly _tag: "Change"; readonly id: string; readonly change: "enable" | "disable" }
   | { readonly _tag: "Rest"; readonly id: string; readonly millis: number }
@@ -51,6 +52,7 @@ const verdict: FastCheck.Arbitrary<KeyPool.Verdict> = FastCheck.oneof(
   },
   { weight: 1, arbitrary: FastCheck.constant(KeyPool.Verdict.OutOfQuota({})) },
   { weight: 1, arbitrary: FastCheck.constant(KeyPool.Verdict.Refused()) },
+  { weight: 2, arbitrary: FastCheck.constant(KeyPool.Verdict.Failed()) },
   { weight: 1, arbitrary: FastCheck.constant(KeyPool.Verdict.Neutral()) }
 )
 
@@ -66,6 +68,10 @@ const action: FastCheck.Arbitrary<Action> = FastCheck.oneof(
   {
     weight: 6,
     arbitrary: FastCheck.record({ _tag: FastCheck.constant("Settle" as const), which: FastCheck.nat(7), verdict })
+  },
+  {
+    weight: 1,
+    arbitrary: FastCheck.record({ _tag: FastCheck.constant("Accept" as const), which: FastCheck.nat(7) })
   },
   {
     weight: 4,
@@ -144,6 +150,8 @@ const actor = (pool: KeyPool.Service) => {
         const [lease] = open.splice(open.length === 0 ? 0 : action.which % open.length, 1)
         return lease === undefined ? Effect.void : lease.settle(action.verdict)
       }
+      case "Accept":
+        return open[action.which % Math.max(1, open.length)]?.accept ?? Effect.void
       case "Wait":
         return Effect.void
       case "Change":
@@ -170,11 +178,17 @@ const expectSame = (
     )
     yield* setClock
     // Short enough for the actions to reach the time after a cooldown.
-    const cooldown = { max: "8 seconds", quota: "5 seconds", refused: "2 seconds" } as const
+    const cooldown = {
+      max: "8 seconds",
+      quota: "5 seconds",
+      refused: "2 seconds",
+      maxCooldown: "7 seconds",
+      maxFailures: 2
+    } as const
     const options = { provider: name, keys: inputs, cooldown }
     const memory = yield* KeyPool.make({ ...options, strategy: strategies[strategy] })
     const shared = yield* Effect.provideService(
-      Pool.make({ ...options, strategy, leaseTime: "1000 days" }, testScripts),
+      Pool.make({ ...options, strategy, leaseTime: "1000 days" }, testScript),
       Redis.Redis,
       redis
     )

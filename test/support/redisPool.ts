@@ -48,3 +48,11 @@ export const waits = (pool: KeyPool.Service, calls: number) =>
 
 export const inFlight = (pool: KeyPool.Service) =>
   Effect.map(pool.status, ({ keys }) => keys.reduce((sum, key) => sum + key.inFlight, 0))
+
+/** The leases that Redis has, of all keys. */
+export const storedLeases = ({ client }: RedisServer) =>
+  Effect.promise(async () => {
+    const names = await client.keys("effect-llm:{pool:test}:v2:leases:*")
+    const counts = await Promise.all(names.map((name) => client.zcard(name)))
+    return counts.reduce((sum, count) => sum + count, 0)
+  })

@@ -27,18 +27,19 @@ const framesOf = (bytes: Uint8Array): ReadonlyArray<Frame> => {
 
 describe("RawFrames", () => {
   it.prop(
-    "the bytes taken at each read are all bytes in order, and contain the frames that the framer has read",
+    "the bytes taken at each read are all bytes in order, and contain the frames that the framer has read by then",
     [reads],
     ([{ bytes, pieces }]) => {
       const raw = RawFrames.make()
       const framer = Framing.sse()
       const taken: Array<Uint8Array> = []
+      const frames: Array<Frame> = []
       for (const piece of pieces) {
-        const frames: Array<Frame> = []
         framer.push(piece, frames)
         raw.push(piece)
         taken.push(raw.take())
-        expect(framesOf(taken.at(-1) ?? new Uint8Array())).toEqual(frames)
+        // The framer reads a frame that ends with a carriage return after the line that follows, which can be later.
+        expect(framesOf(RawFrames.concat(taken)).slice(0, frames.length)).toEqual(frames)
       }
       expect(Array.from(RawFrames.concat([...taken, raw.takeAll()]))).toEqual([...bytes])
       expect(raw.size()).toBe(0)

@@ -3,7 +3,7 @@ import type { Duration } from "effect"
 import type { Options as PoolOptions } from "../../keyPool/model.js"
 
 /**
- * The strategies of `KeyPool`, by name. A custom strategy is not possible, because Redis picks the key.
+ * The strategies of `KeyPool`, by name. Each process orders its keys by its own calls.
  *
  * @since 0.1.0
  * @category model
@@ -14,8 +14,8 @@ export type Strategy = "least-loaded" | "weighted" | "round-robin" | "latency" |
  * The behavior of a pool while Redis is away.
  *
  * - `{ share }`: the process continues alone with this part of each key's `maxConcurrency` (at least 1) and `requestsPerSecond`.
- *   Keys that were disabled or in a cooldown in the last reply of Redis stay so. With up to 1 / share processes the limits hold;
- *   keys without limits are not restricted.
+ *   Its calls in flight count, and what it knows of its keys stays. With up to 1 / share processes the limits hold; keys without limits
+ *   are not restricted.
  * - `"fail"`: calls fail with `SharedStateError`, so that a fallback can answer.
  *
  * @since 0.1.0
@@ -27,14 +27,14 @@ export type WhenAway = "fail" | { readonly share: number }
  * @since 0.1.0
  * @category model
  */
-export interface Options extends Omit<PoolOptions, "maxQueueLength" | "strategy"> {
+export interface Options extends Omit<PoolOptions, "strategy"> {
   /** @default "least-loaded" */
   readonly strategy?: Strategy
   /** The longest time until the keys of a lost process are free again. @default "30 seconds" */
   readonly leaseTime?: Duration.DurationInput
   /**
-   * The interval at which a process requests keys again while its calls wait for keys of other processes: one request for all of
-   * them, and an immediate one when the process gives a key back itself. @default "50 millis"
+   * The interval at which a process asks for the keys of other processes while its calls wait, or while other processes use up
+   * a key: one request for all of them. @default "50 millis"
    */
   readonly pollInterval?: Duration.DurationInput
   /**

@@ -1,14 +1,16 @@
-/** Checks the options of a pool, and makes it. */
+/** Checks the options of a pool, and makes it: a pool in memory that shares its keys. */
 import type { Scope } from "effect"
 import { Duration, Effect, Option } from "effect"
-import type { InvalidPoolError, Service } from "../../keyPool/model.js"
+import type { Service } from "../../keyPool/model.js"
 import * as KeyPool from "../../keyPool/model.js"
+import { InvalidPoolError } from "../../keyPool/model.js"
+import * as PoolService from "../../keyPool/service.js"
+import type { Script } from "../model.js"
 import { Redis } from "../model.js"
+import type { Reply } from "./exchange.js"
 import type { Options, Strategy } from "./model.js"
-import * as PoolService from "./service.js"
-import type { Scripts } from "./scripts.js"
+import * as Sharing from "./sharing.js"
 
-/** The strategies of the local fallback. The scripts implement the same ones by name. */
 const strategies: Readonly<Record<Strategy, KeyPool.Strategy>> = {
   "least-loaded": KeyPool.leastLoaded,
   weighted: KeyPool.weighted,
@@ -18,7 +20,7 @@ const strategies: Readonly<Record<Strategy, KeyPool.Strategy>> = {
   failover: KeyPool.failover
 }
 
-/** `scripts` use Redis's clock, except in tests. */
+/** `script` uses Redis's clock, except in tests. */
 export const make = (
   {
     leaseTime = "30 seconds",
@@ -27,7 +29,7 @@ export const make = (
     whenAway = { share: 0.25 },
     ...options
   }: Options,
-  scripts: Scripts
+  script: Script<Reply>
 ): Effect.Effect<Service, InvalidPoolError, Redis | Scope.Scope> =>
   Effect.flatMap(Redis, (redis) => {
     const faults: Array<string> = []
@@ -44,6 +46,12 @@ export const make = (
     const times = { leaseTime: millis("leaseTime", leaseTime), pollInterval: millis("pollInterval", pollInterval) }
     return PoolService.make(
       { ...options, strategy: strategies[strategy] },
-      { redis, scripts, strategy, share, faults, ...times }
+      {
+        strategy: strategies[strategy],
+        verdictOf: KeyPool.verdictOf,
+        invalid: (faults) => new InvalidPoolError({ provider: options.provider, faults }),
+        faults
+      },
+      Sharing.make({ redis, script, provider: options.provider, share, ...times })
     )
   })
