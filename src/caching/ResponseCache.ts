@@ -46,6 +46,7 @@ import { addTo, collector } from "../vocabulary/chatEvent/collected.js"
 import * as Responses from "./responses.js"
 import * as Core from "./core.js"
 import type { Ignorable } from "./key.js"
+import { isContentPart } from "../call/answerParts.js"
 import { CallLimits } from "../call/limits.js"
 import { clockOf } from "../internal/clock.js"
 import { changed } from "../internal/context.js"
@@ -162,14 +163,14 @@ export const withTtl: {
 )
 
 /**
- * Whether an answer is complete: it has text or tool calls, was not refused, and ended with `stop` or `tool-calls` (not cut off
+ * Whether an answer is complete: it has text, tool calls or provider parts, was not refused, and ended with `stop` or `tool-calls` (not cut off
  * at its token limit and not filtered).
  *
  * @since 0.1.0
  * @category decisions
  */
-export const isComplete = ({ finishReason, refusal, text, toolCalls }: ChatResponse): boolean =>
-  (finishReason === "stop" || finishReason === "tool-calls") && refusal === "" && (text !== "" || toolCalls.length > 0)
+export const isComplete = ({ content, finishReason, refusal }: ChatResponse): boolean =>
+  (finishReason === "stop" || finishReason === "tool-calls") && refusal === "" && content.some(isContentPart)
 
 /** Whether a call with a later deadline can succeed where one failed with this error. */
 const dependsOnDeadline = (error: LLMError): boolean => error._tag === "TimeoutError" || error._tag === "RateLimitError"

@@ -3,6 +3,7 @@
  * failure concerns the key. Permit and key are settled exactly once, however the attempt ends.
  */
 import { Cause, Chunk, Context, Duration, Effect, Either, Exit, FiberRef, Option } from "effect"
+import type { ApiKey } from "../vocabulary/ApiKey.js"
 import * as Attempt from "../vocabulary/attempt.js"
 import type { ChatRequest, ChatResponse } from "../vocabulary/Chat.js"
 import type { ChatEvent } from "../vocabulary/ChatEvent.js"
@@ -31,6 +32,7 @@ import { isolated } from "./ownedStream.js"
 import { fromStream, withEarlierAttempts } from "./openStream.js"
 import { takeFailed } from "./origin.js"
 import { estimateInput, inputTokensOf } from "./request.js"
+import * as Signatures from "./signatures.js"
 import { limitFor } from "./requestLimit.js"
 import type { KeyRetries } from "./retry/state.js"
 import { deltaText } from "./deltaText.js"
@@ -102,6 +104,14 @@ export const affinityOf = (
     ? Affinity.keyOf(request, Context.get(context, RateLimiter.CurrentClient))
     : undefined
 
+/** The key that made the reasoning in a request, as `Signatures.ownerOf`. */
+export const ownerOf = ({ client }: Pick<Dependencies, "client">, { request }: Pick<AttemptRequest, "request">) =>
+  request === undefined ? undefined : Signatures.ownerOf(request, client.provider)
+
+/** The ids of the keys that did not make the reasoning in a request: they are taken only where the key that did is not ready. */
+export const othersThan = (provider: string, owner: string, keys: ReadonlyArray<ApiKey>): ReadonlySet<string> =>
+  new Set(keys.flatMap(({ id }) => (Signatures.accountOf(provider, id) === owner ? [] : [id])))
+
 /** The tokens to reserve; 0 where they are not limited. */
 export const reservedTokens = ({ tokenEstimates }: Dependencies, request: AttemptRequest): number =>
   tokenEstimates === undefined ? 0 : request.estimate(tokenEstimates)
@@ -139,7 +149,10 @@ const acquire = (
     const clock = yield* Effect.clock
     const tokens = reservedTokens(deps, request)
     const affinity = affinityOf(deps, request, yield* Effect.context<never>())
-    const need = { model: request.model, tokens, tried, avoid, failover: failsOver, isRepeated, affinity }
+    const owner = ownerOf(deps, request)
+    const others = owner === undefined ? noKeys : othersThan(deps.client.provider, owner, yield* deps.pool.keys)
+    const avoided = others.size === 0 ? avoid : new Set([...avoid, ...others])
+    const need = { model: request.model, tokens, tried, avoid: avoided, failover: failsOver, isRepeated, affinity }
     const acquired = Acquire.unsafeTryAcquire(clock, deps, need) ?? (yield* Acquire.acquire(deps, need))
     const { lease, reservation, waitedForKey, waitedForPermit } = acquired
     const startedAt = clock.unsafeCurrentTimeMillis()

@@ -11,6 +11,7 @@ import * as Secrets from "./endpointSecrets.js"
 import type { CallWithSecrets, Target } from "./failure.js"
 import { encodingError, jsonError } from "./failure.js"
 import * as RawRequests from "./rawRequest.js"
+import * as Signatures from "./signatures.js"
 import { estimateInput } from "./request.js"
 
 /** The server of a client, with what all its requests have in common. */
@@ -167,9 +168,12 @@ export const encodeChat = (
   call: CallWithSecrets,
   stream: boolean
 ): Either.Either<Encoded, LLMError> => {
-  const options = { provider: server.endpoint.provider, model: call.model, stream }
+  const { provider } = server.endpoint
+  const options = { provider, model: call.model, stream }
+  const opened = Signatures.openFor(request, call.key.id, provider)
   const encoded = Either.map(
-    RawRequests.verbatim(wire, request, options) ?? wire.encodeRequest(request, options),
+    RawRequests.verbatim(wire, opened.isAsReceived ? request : opened.request, options) ??
+      wire.encodeRequest(opened.request, options),
     (message) => withAffinity(message, wire.affinity, call.affinity)
   )
   if (Either.isLeft(encoded)) return Either.left(encodingError(server, call, encoded.left))

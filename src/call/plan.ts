@@ -24,7 +24,15 @@ import type { AttemptWatch } from "./attemptWatch.js"
 import * as Watches from "./attemptWatch.js"
 import { unsafeTryAcquire } from "./acquire.js"
 import type { Dependencies } from "./attempts.js"
-import { affinityOf, chatAttempt, reservedTokens, usedTokens, withFailedAttempt } from "./attempts.js"
+import {
+  affinityOf,
+  chatAttempt,
+  othersThan,
+  ownerOf,
+  reservedTokens,
+  usedTokens,
+  withFailedAttempt
+} from "./attempts.js"
 import type { Limits } from "./limits.js"
 import type { Service } from "./model.js"
 import type { CallRecorder, Outcome, SpanAnswer, Spans, Subject } from "./observer.js"
@@ -157,10 +165,12 @@ export const begin = (
   )
   const tokens = reservedTokens(plan.deps, subject)
   const affinity = affinityOf(plan.deps, subject, context)
+  const owner = ownerOf(plan.deps, subject)
+  const avoid = owner === undefined ? none : othersThan(client.provider, owner, pool.unsafeKeys?.() ?? [])
   const acquired = unsafeTryAcquire(
     clock,
     { limiter, pool },
-    { model, tokens, tried: none, avoid: none, failover: false, isRepeated: false, affinity }
+    { model, tokens, tried: none, avoid, failover: false, isRepeated: false, affinity }
   )
   if (acquired === undefined) return undefined
   const { lease, reservation } = acquired

@@ -22,6 +22,8 @@ export interface RawBody {
   readonly body: Json
   /** The headers of the client that are passed on; names are in lower case. */
   readonly headers: Readonly<Record<string, string>>
+  /** Gets whether the latest request left reasoning of another account out. */
+  readonly onDropped?: (isDropped: boolean) => void
 }
 
 interface Attached<A> extends RawBody {
@@ -47,10 +49,15 @@ const isCarrier = <A extends Request>(request: A): request is A & Carrier<A> =>
  * The decoded request with the body that it was decoded from. Changes a request that was just decoded instead of copying it, so that
  * most comparisons end at identical objects.
  */
-export const attach = <A extends Request>({ body, headers, protocol, text }: RawBody, request: A): A => {
-  const attached: Attached<A> = { protocol, text, body, headers, request }
+export const attach = <A extends Request>(body: RawBody, request: A): A => {
+  const attached: Attached<A> = { ...body, request }
   const carrier: Carrier<A> = { [RawRequestId]: () => attached }
   return Object.assign(request, carrier)
+}
+
+/** Reports whether a request that is sent for this one leaves reasoning out. */
+export const report = (request: ChatRequest, isDropped: boolean): void => {
+  if (isCarrier(request)) request[RawRequestId]().onDropped?.(isDropped)
 }
 
 const fieldsOf = ({ fields, request }: Attached<Request>): Json => fields ?? { ...request }

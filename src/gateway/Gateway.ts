@@ -47,6 +47,7 @@ import { InsecureAddressError } from "./GatewayServer.js"
 import type { HotRoute } from "./http/hotRoute.js"
 import * as NodeListener from "./http/nodeListener.js"
 import * as NodeServer from "./http/nodeServer.js"
+import * as Owners from "./chat/owners.js"
 import * as SimpleRoutes from "./compat/routes.js"
 import * as Admin from "./routes/admin.js"
 import { Peers } from "./workers/peers.js"
@@ -220,7 +221,8 @@ const makeParts = <R>(options: Options<R>): Effect.Effect<Parts, never, Models |
       requests,
       ...bodyBounds(options),
       keepAlive: Duration.decode(options.keepAlive ?? "15 seconds"),
-      maxChoices: options.maxChoices ?? 128
+      maxChoices: options.maxChoices ?? 128,
+      owners: Owners.make()
     }
     const grace = Duration.decode(options.grace ?? "30 seconds")
     const peers = yield* Peers

@@ -199,6 +199,12 @@ export interface Service {
    */
   readonly unsafeAccounts?: () => number
   /**
+   * The keys of the pool. See `unsafeTryReserve`.
+   *
+   * @since 0.2.0
+   */
+  readonly unsafeKeys?: () => ReadonlyArray<ApiKey>
+  /**
    * The pool for the calls to one model, where several models use the same keys. What a key has in flight, its limits and weight, its
    * refusals, and `disable`, `enable`, `add` and `remove` are those of the key, whichever model it is used for. A rate limit, failures of
    * the provider, a cooldown by `rest`, and what only concerns the model (403) are those of the key with this model: other models use

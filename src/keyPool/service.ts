@@ -1,6 +1,7 @@
 /** A pool of keys as a service: transitions of its state, and leases that are settled exactly once. */
 import type { Clock } from "effect"
 import { Cause, Duration, Effect, Either, Option, Random } from "effect"
+import type { ApiKey } from "../vocabulary/ApiKey.js"
 import type {
   InvalidPoolError,
   KeyInput,
@@ -258,6 +259,8 @@ const makeService = (
     return answer._tag === "Granted" ? makeLease(answer.reservation) : undefined
   }
 
+  const unsafeKeys = (): ReadonlyArray<ApiKey> => KeySets.keys(unsafeGet().keySet, view).map(({ key }) => key)
+
   return {
     provider,
     reserve: (options) => withReservation(options, Effect.interruptible, lease),
@@ -285,7 +288,7 @@ const makeService = (
       sharing === undefined
         ? ownStatus
         : Effect.flatMap(sharing.survey, (degraded) => Effect.map(ownStatus, (status) => ({ ...status, degraded }))),
-    keys: Effect.sync(() => KeySets.keys(unsafeGet().keySet, view).map(({ key }) => key)),
+    keys: Effect.sync(unsafeKeys),
     add: (input) =>
       Effect.flatMap(
         changeKeys((keySet) => addKey(keySet, input)),
@@ -314,6 +317,7 @@ const makeService = (
     ...(sharing === undefined ? { unsafeTryReserve } : {}),
     usesAffinity: affinityBound !== undefined,
     unsafeRest,
+    unsafeKeys,
     unsafeAccounts: () => KeySets.accounts(unsafeGet().keySet, view),
     ...(ofModel === undefined
       ? {

@@ -144,7 +144,7 @@ describe("which answers a ResponseCache stores", () => {
     ["filtered", { finishReason: "content-filter" }],
     ["finished for an unknown reason", { finishReason: "other" }],
     ["refused", { refusal: "I will not." }],
-    ["empty", { text: "" }]
+    ["empty", Chat.withContent(answer(""), [])]
   ]
   for (const [name, fields] of incomplete) {
     it.effect(`does not store an answer that is ${name}`, () =>
@@ -157,6 +157,16 @@ describe("which answers a ResponseCache stores", () => {
       })
     )
   }
+
+  it.effect("stores an answer whose only content is a provider part", () =>
+    Effect.gen(function* () {
+      const image: Chat.ProviderPart = { type: "provider", provider: "test", native: { test: { type: "image" } } }
+      const { llm, times } = yield* cacheAround(Effect.succeed(Chat.withContent(answer(""), [image])))
+      yield* llm.chat("?")
+      expect((yield* llm.chat("?")).content).toEqual([image])
+      expect(yield* times).toBe(1)
+    })
+  )
 
   it.effect("stores an answer that was cut off when `accept` allows it", () =>
     Effect.gen(function* () {

@@ -95,8 +95,14 @@ describe("errors that Retry repeats", () => {
   )
 
   const provider: Chat.ProviderPart = { type: "provider", provider: "test", native: { test: { type: "image" } } }
+  const container: Chat.ProviderPart = {
+    type: "provider",
+    provider: "test",
+    native: { "anthropic-messages": { container: { id: "container_1" } } }
+  }
   const contents: ReadonlyArray<readonly [string, ReadonlyArray<Chat.AssistantPart>, number]> = [
     ["a provider part", [provider], 1],
+    ["the container of an answer", [container], 2],
     ["a tool call", [Chat.toolCall("1", "f", "{}")], 1],
     ["a refusal", [{ type: "refusal", text: "no" }], 1],
     ["only reasoning", [{ type: "reasoning", text: "hm" }], 2],

@@ -5,6 +5,7 @@ import * as Chat from "../../src/vocabulary/Chat.js"
 import type { ChatEvent } from "../../src/vocabulary/ChatEvent.js"
 import { anthropic, chatCompletions } from "../../src/gateway/chat/protocols.js"
 import * as Cost from "../../src/vocabulary/cost.js"
+import * as Owners from "../../src/gateway/chat/owners.js"
 import * as Passthrough from "../../src/gateway/chat/passthrough.js"
 import { withRawBytes, withRawText, relayOf } from "../../src/call/passthrough.js"
 import type { Middleware } from "../../src/LLM.js"
@@ -332,7 +333,7 @@ describe("stream encoder", () => {
     withRawBytes({ protocol, isFaithful: false }, new TextEncoder().encode(renderFrames(frames)), events)
 
   const encoderOf = (protocol: typeof anthropic) => {
-    const { write } = Passthrough.streamEncoder(protocol, {}, 0)
+    const { write } = Passthrough.streamEncoder(protocol, {}, 0, Owners.make())
     return (events: Chunk.Chunk<ChatEvent>): string => shown(write(events))
   }
 
@@ -475,7 +476,9 @@ describe("stream encoder", () => {
     ]
     expect(write(withRawFrames(anthropic.wire.name, [{ data: "passed" }], passed))).toContain("passed")
     write(Chunk.of(delta("!", 6)))
-    expect(JSON.parse(JSON.stringify(pushed))).toEqual([
+    // The indexes leave room for a part before each part.
+    const before = pushed.map((event) => ("index" in event ? { ...event, index: (event.index - 1) / 2 } : event))
+    expect(JSON.parse(JSON.stringify(before))).toEqual([
       { _tag: "ReasoningDelta", index: 0, text: "Hm", signature: "sig" },
       delta("One.", 1),
       { _tag: "ProviderPart", index: 2, part: search },

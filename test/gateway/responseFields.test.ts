@@ -49,9 +49,15 @@ describe("whole answer of a provider of the same protocol", () => {
         { type: "reasoning.encrypted", data: "sealed", id: "rs_1", index: 1 }
       ]
       const message = { role: "assistant", content: "Hi", reasoning: "Hm.", reasoning_details: details }
+      // A signature of an answer that the gateway encodes names the account that made it.
+      const received = details.map(({ data, signature, ...detail }) => ({
+        ...detail,
+        ...(signature === undefined ? {} : { signature: expect.stringMatching(/^ellm1\..*\.sig$/) }),
+        ...(data === undefined ? {} : { data: expect.stringMatching(/^ellm1\..*\.sealed$/) })
+      }))
       const answer = { id: "gen-1", choices: [{ index: 0, message, finish_reason: "stop" }] }
       expect(yield* receive("chat completions", "openai", answer, {}, unfaithful)).toMatchObject({
-        choices: [{ message: { ...message, reasoning_content: "Hm." } }]
+        choices: [{ message: { ...message, reasoning_content: "Hm.", reasoning_details: received } }]
       })
     })
   )

@@ -2,11 +2,12 @@
 import { Chunk, Clock, Context, Effect, Fiber, Option } from "effect"
 import * as OptionChecks from "../../internal/optionChecks.js"
 import * as Attempt from "../../vocabulary/attempt.js"
-import type { AssistantPart, ChatResponse } from "../../vocabulary/Chat.js"
+import type { ChatResponse } from "../../vocabulary/Chat.js"
 import type { ChatEvent, Start } from "../../vocabulary/ChatEvent.js"
 import type { LLMError } from "../../vocabulary/LLMError.js"
 import * as Errors from "../../vocabulary/LLMError.js"
 import { MalformedResponseError } from "../../vocabulary/LLMError.js"
+import { isContentPart } from "../answerParts.js"
 import { CallLimits, longestSleepOf, narrow } from "../limits.js"
 import type { Middleware, ModelInfo, Service } from "../model.js"
 import type { Instruments } from "../observer.js"
@@ -156,12 +157,8 @@ const empty = (context: Pick<ChatResponse, "provider" | "model" | "keyId" | "att
     message: `${context.provider} sent an empty answer: no text, refusal, tool call or provider part.`
   })
 
-/** Whether a part is content: reasoning and empty texts are not. */
-const isAnswer = (part: AssistantPart): boolean =>
-  part.type === "tool-call" || part.type === "provider" || (part.type !== "reasoning" && part.text !== "")
-
 const rejectEmpty = (response: ChatResponse): Effect.Effect<ChatResponse, LLMError> =>
-  response.content.some(isAnswer) ? Effect.succeed(response) : Effect.fail(empty(response))
+  response.content.some(isContentPart) ? Effect.succeed(response) : Effect.fail(empty(response))
 
 const isContent = (event: ChatEvent): boolean => {
   switch (event._tag) {
@@ -170,8 +167,9 @@ const isContent = (event: ChatEvent): boolean => {
       return event.text !== ""
     case "ToolCallDelta":
     case "ToolCallEnd":
-    case "ProviderPart":
       return true
+    case "ProviderPart":
+      return isContentPart(event.part)
     default:
       return false
   }

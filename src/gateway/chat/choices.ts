@@ -7,6 +7,7 @@ import { encodeUsage } from "../../wire/chatCompletions/usage.js"
 import { isRecord, parseJson, record, records, string } from "../../wire/json.js"
 import type { Frame, Served, ServerWire } from "../../wire/Wire.js"
 import { deltaText } from "../../call/deltaText.js"
+import * as Signatures from "../../call/signatures.js"
 import * as Finalizers from "../../call/finalizers.js"
 import type { Open } from "../../call/openStream.js"
 import type { LLMError } from "../../vocabulary/LLMError.js"
@@ -17,9 +18,10 @@ import { renderFrames, sse } from "./sse.js"
 /** The body of a whole response: every choice by its index, and the usage of all calls. */
 export const encode = (
   wire: ServerWire,
-  responses: ReadonlyArray<ChatResponse>,
+  answers: ReadonlyArray<ChatResponse>,
   served: Served
 ): Record<string, unknown> => {
+  const responses = answers.map(Signatures.sealResponse)
   const [first, ...others] = responses
   if (first === undefined) return {}
   if (others.length === 0) return wire.encodeResponse(first, served)
@@ -78,6 +80,7 @@ export const streamEncoder = (
 ): StreamEncoder<ChoiceEvent> => {
   const wantsUsage = record(body, "stream_options")?.["include_usage"] === true
   const encoders = Array.from({ length: count }, () => wire.encodeStream(body, createdAt))
+  const seals = encoders.map(() => Signatures.sealEvents())
   let usage = Usage.empty
   let unfinished = count
   let id: string | undefined
@@ -103,7 +106,9 @@ export const streamEncoder = (
   ]
 
   const framesOf = ({ event, index }: ChoiceEvent): ReadonlyArray<Frame> => {
-    const frames = (encoders[index]?.push(event) ?? []).flatMap((frame) => withIndex(index, frame))
+    const frames = (seals[index]?.([event]) ?? [])
+      .flatMap((each) => encoders[index]?.push(each) ?? [])
+      .flatMap((frame) => withIndex(index, frame))
     if (event._tag !== "Finish") return frames
     usage = Usage.combine(usage, event.usage)
     unfinished -= 1

@@ -32,8 +32,8 @@ interface ChatCall {
   readonly passesChoices: boolean
   /** In seconds since the epoch. */
   readonly createdAt: number
-  /** Headers of the response. */
-  readonly headers: Readonly<Record<string, string>>
+  /** Headers of the response, once the provider has answered. */
+  readonly headers: () => Readonly<Record<string, string>>
 }
 
 /** The number of choices in a Chat Completions request. */
@@ -93,12 +93,13 @@ const callAll = ({
 }
 
 const respondWhole = (call: ChatCall): Effect.Effect<void, HttpErrors.HttpError> => {
-  const { body, createdAt, headers, hot, protocol } = call
+  const { body, context, createdAt, headers, hot, protocol } = call
   const send = (responses: ReadonlyArray<ChatResponse>): void => {
     const [only, ...others] = responses
     const text = only === undefined || others.length > 0 ? undefined : Passthrough.textOf(protocol, only)
     const served = { request: body, createdAt }
-    hot.response.send(200, headers, text ?? JSON.stringify(Choices.encode(protocol.wire, responses, served)))
+    if (only !== undefined && text !== undefined) context.owners.addResponse(only)
+    hot.response.send(200, headers(), text ?? JSON.stringify(Choices.encode(protocol.wire, responses, served)))
   }
   return Effect.matchEffect(callAll(call), {
     onFailure: (error) => Effect.fail(HttpErrors.fromLLMError(error)),
@@ -119,7 +120,13 @@ const respondStreaming = ({
 }: ChatCall): Effect.Effect<void, HttpErrors.HttpError> => {
   const open = openChat(llm, request)
   return count === 1
-    ? Streaming.respond(hot, open, Passthrough.streamEncoder(protocol, body, createdAt), context.keepAlive, headers)
+    ? Streaming.respond(
+        hot,
+        open,
+        Passthrough.streamEncoder(protocol, body, createdAt, context.owners),
+        context.keepAlive,
+        headers
+      )
     : Streaming.respond(
         hot,
         Choices.openAll(Array.from({ length: count }, () => open)),
@@ -132,6 +139,7 @@ const respondStreaming = ({
 /** The route of a chat protocol. */
 export const route = (context: GatewayContext, protocol: Protocol): HotRoute => {
   const { path, wire } = protocol
+  const { owners } = context
   const isChatCompletions = wire.name === "chat-completions"
 
   /** Checks a decoded request against the model that it names, and calls it. */
@@ -151,11 +159,19 @@ export const route = (context: GatewayContext, protocol: Protocol): HotRoute => 
       llm.info.wire
     )
     if (Either.isLeft(supported)) return Effect.fail(supported.left)
-    const source = { text, body, headers: hot.request.headers }
-    const withBody = Passthrough.withBody(protocol, source, supported.right.request)
+    let isReasoningDropped = false
+    const onDropped = (isDropped: boolean): void => {
+      isReasoningDropped = isDropped
+    }
+    const source = { text, body, headers: hot.request.headers, onDropped }
+    const withBody = Passthrough.withBody(protocol, source, owners.claim(supported.right.request))
     const request = Requests.ofSchema(count.right === 1 || passesChoices ? withBody : withoutN(withBody))
     if (Either.isLeft(request)) return Effect.fail(HttpErrors.fromLLMError(request.left))
-    const headers = UnsupportedFields.droppedHeader(supported.right.dropped)
+    const headers = () =>
+      UnsupportedFields.droppedHeader([
+        ...supported.right.dropped,
+        ...(isReasoningDropped ? ["messages.reasoning.signature"] : [])
+      ])
     return Effect.clockWith((clock) => {
       const createdAt = Math.floor(clock.unsafeCurrentTimeMillis() / 1000)
       const call: ChatCall = {

@@ -8,6 +8,7 @@
 import { Chunk } from "effect"
 import * as RawResponses from "../../call/passthrough.js"
 import * as RawRequests from "../../call/rawRequest.js"
+import * as Signatures from "../../call/signatures.js"
 import type { AssistantPart, ChatRequest, ChatResponse } from "../../vocabulary/Chat.js"
 import type { ChatEvent } from "../../vocabulary/ChatEvent.js"
 import type { LLMError } from "../../vocabulary/LLMError.js"
@@ -18,6 +19,7 @@ import * as HttpErrors from "../http/error.js"
 import type { RequestHeaders } from "../http/exchange.js"
 import { header } from "../http/exchange.js"
 import type { Passthrough, Protocol } from "./model.js"
+import type { Owners } from "./owners.js"
 import type { StreamEncoder } from "./sse.js"
 import { ofChat, renderFrames, sse } from "./sse.js"
 
@@ -109,12 +111,14 @@ interface ClientRequest {
   readonly text: string
   readonly body: Record<string, unknown>
   readonly headers: RequestHeaders
+  /** Gets whether the latest request to a provider left reasoning of another account out. */
+  readonly onDropped: (isDropped: boolean) => void
 }
 
 /** The decoded request with the body of the client, which a faithful provider of the same protocol gets unchanged. */
 export const withBody = (
   { passedHeaders, wire }: Protocol,
-  { body, headers, text }: ClientRequest,
+  { body, headers, onDropped, text }: ClientRequest,
   request: ChatRequest
 ): ChatRequest => {
   const passed: Record<string, string> = {}
@@ -122,7 +126,7 @@ export const withBody = (
     const value = header(headers, name)
     if (value !== undefined) passed[name] = value
   }
-  return RawRequests.attach({ protocol: wire.name, text, body, headers: passed }, request)
+  return RawRequests.attach({ protocol: wire.name, text, body, headers: passed, onDropped }, request)
 }
 
 const isReasoningOrToolCall = ({ type }: AssistantPart): boolean => type === "reasoning" || type === "tool-call"
@@ -193,17 +197,20 @@ const passedEvents = () => {
 export const streamEncoder = (
   { passthrough, wire }: Protocol,
   body: Record<string, unknown>,
-  createdAt: number
+  createdAt: number,
+  owners: Owners
 ): StreamEncoder<ChatEvent> => {
   /** Undefined while frames are passed through. */
   let encoder: ReturnType<typeof wire.encodeStream> | undefined
+  const seal = Signatures.sealEvents()
+  const observe = owners.eventsObserver()
   const passed = passedEvents()
 
   /** The encoder, in the state in which it would be had it written the frames that were passed through. */
   const takeOver = () => {
     if (encoder !== undefined) return encoder
     encoder = wire.encodeStream(body, createdAt)
-    for (const event of passed.all()) encoder.push(event)
+    for (const event of seal(passed.all())) encoder.push(event)
     return encoder
   }
 
@@ -226,13 +233,14 @@ export const streamEncoder = (
 
   const encode = (events: Chunk.Chunk<ChatEvent>): string => {
     const { push } = takeOver()
-    return renderFrames(Chunk.toReadonlyArray(events).flatMap((event) => push(event)))
+    return renderFrames(seal(Chunk.toReadonlyArray(events)).flatMap((event) => push(event)))
   }
 
   const write = (events: Chunk.Chunk<ChatEvent>): string | Uint8Array => {
     const raw = encoder === undefined ? RawResponses.relayOf(wire.name, events) : undefined
     if (raw === undefined) return encode(events)
     if (!raw.isFaithful && !passthrough.isExact && raw.events.some(isOfReasoningOrToolCall)) return encode(events)
+    observe(events)
     for (const event of Chunk.toReadonlyArray(events)) passed.add(event)
     const bytes = passthrough.edit(raw.bytes, body)
     const last = Chunk.unsafeLast(events)

@@ -74,7 +74,7 @@ export const respond = <A>(
   open: (finalizers: Finalizers.Finalizers) => Effect.Effect<Opened<A>, LLMError>,
   encoder: StreamEncoder<A>,
   keepAlive: Duration.Duration,
-  headers: ResponseHeaders
+  headers: () => ResponseHeaders
 ): Effect.Effect<void, HttpErrors.HttpError> => {
   const { comment, contentType, fail, textOf, write } = encoder
   let timer: ReturnType<typeof setInterval> | undefined
@@ -87,7 +87,7 @@ export const respond = <A>(
   const begin = (): void => {
     if (hasBegun) return
     hasBegun = true
-    response.begin({ "content-type": contentType, ...unbuffered, ...headers })
+    response.begin({ "content-type": contentType, ...unbuffered, ...headers() })
   }
 
   /** Sends events. False when the next ones should wait until the client has taken these. */

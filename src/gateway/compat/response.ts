@@ -84,5 +84,5 @@ export const respondStreaming =
   (call: HotCall, { headers, llm, request }: SimpleRequest): Effect.Effect<void, HttpErrors.HttpError> => {
     const acceptsEvents = (header(call.request.headers, "accept") ?? "").includes("text/event-stream")
     const encoder = acceptsEvents ? serverSentEvents() : plainText
-    return Streaming.respond(call, openChat(llm, request), encoder, keepAlive, headers)
+    return Streaming.respond(call, openChat(llm, request), encoder, keepAlive, () => headers)
   }

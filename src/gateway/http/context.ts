@@ -1,4 +1,5 @@
 /** The services and settings that all routes share, and how they resolve a model for a caller. */
+import type { Owners } from "../chat/owners.js"
 import type { HttpMethod, HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import type { Duration, Scope } from "effect"
 import { Effect } from "effect"
@@ -23,6 +24,7 @@ export interface GatewayContext {
   readonly bodyLimits: BodyLimits
   readonly keepAlive: Duration.Duration
   readonly maxChoices: number
+  readonly owners: Owners
   readonly resolveModel: ResolveModel
 }
 

@@ -54,6 +54,8 @@ export const answerReader = (source: AnswerSource) => {
   /** All output, for an estimate when the server sends no counts. */
   const output = TextTokens.growing()
   let callCount = 0
+  /** The digits of the time in the first line; empty when it has none. */
+  let createdAt: string | undefined
   const parts = partIndexes()
   const metadata: Record<string, unknown> = {}
 
@@ -66,14 +68,14 @@ export const answerReader = (source: AnswerSource) => {
   }
 
   /**
-   * Calls arrive whole. Missing ids are generated from the position among the calls, so that streams and whole responses have the
-   * same ids.
+   * Calls arrive whole. Missing ids are generated from the time of the answer and the position among its calls, so that those of all
+   * turns of a history are different. OpenAI accepts ids of up to 40 characters.
    */
   const readCall = (call: unknown, out: Array<WireEvent>): WireFailure | undefined => {
     const body = isRecord(call) ? (record(call, "function") ?? {}) : {}
     const name = string(body, "name") ?? ""
     if (name === "") return malformed("message.tool_calls", call)
-    const id = (isRecord(call) && string(call, "id")) || `call_${callCount}`
+    const id = (isRecord(call) && string(call, "id")) || `call_${createdAt ?? ""}${callCount}`
     callCount++
     const index = parts.open()
     const text = argumentsOf(body["arguments"])
@@ -94,6 +96,7 @@ export const answerReader = (source: AnswerSource) => {
      */
     read: (line: Json, out: Array<WireEvent>): WireFailure | undefined => {
       model ||= string(line, "model") ?? ""
+      createdAt ??= string(line, "created_at")?.replace(/\D+/g, "").slice(0, 23).concat("_") ?? ""
       const message = record(line, "message") ?? {}
       const thinking = string(message, "thinking") || string(line, "thinking") || ""
       if (thinking !== "") {

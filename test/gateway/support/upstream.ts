@@ -1,7 +1,7 @@
 /** Providers with a fixed answer, which record their requests. */
 import type { Scope } from "effect"
 import { Effect } from "effect"
-import type { IncomingHttpHeaders, ServerResponse } from "node:http"
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 
@@ -75,13 +75,17 @@ export const sendingPieces = () =>
     }))
   })
 
-/** Answers by the fields of the request. */
+/** Answers by the fields, the URL and the headers of the request. The default status is 200. */
 export const answering = (
-  answer: (body: Readonly<Record<string, unknown>>) => { readonly contentType: string; readonly text: string }
+  answer: (
+    body: Readonly<Record<string, unknown>>,
+    request: Pick<IncomingMessage, "url" | "headers">
+  ) => { readonly status?: number; readonly contentType: string; readonly text: string }
 ) =>
   listen((body, response) => {
-    const { contentType, text } = answer(typeof body === "object" && body !== null ? { ...body } : {})
-    response.writeHead(200, { "content-type": contentType }).end(text)
+    const fields = typeof body === "object" && body !== null ? { ...body } : {}
+    const { contentType, status = 200, text } = answer(fields, response.req)
+    response.writeHead(status, { "content-type": contentType }).end(text)
   })
 
 export const respondWith = (contentType: string, answer: string) =>

@@ -64,9 +64,9 @@ describe("Ollama response", () => {
     )
     expect(toolCalls).toEqual([
       { type: "tool-call", id: "call_abc", name: "clock", arguments: '{"zone":"UTC"}' },
-      { type: "tool-call", id: "call_1", name: "clock", arguments: '{"zone":"UTC"}' },
-      { type: "tool-call", id: "call_2", name: "plain", arguments: "{}" },
-      { type: "tool-call", id: "call_3", name: "text", arguments: '{"a":1}' }
+      { type: "tool-call", id: "call_20260102030405_1", name: "clock", arguments: '{"zone":"UTC"}' },
+      { type: "tool-call", id: "call_20260102030405_2", name: "plain", arguments: "{}" },
+      { type: "tool-call", id: "call_20260102030405_3", name: "text", arguments: '{"a":1}' }
     ])
     // Ollama sends "stop" for responses with tool calls as well.
     expect([finishReason, rawFinishReason]).toEqual(["tool-calls", "stop"])
@@ -142,14 +142,18 @@ describe("Ollama stream decoder", () => {
       { _tag: "ReasoningDelta", index: 0, text: "and two.", provider: "acme" },
       { _tag: "TextDelta", index: 1, text: "Fo" },
       { _tag: "TextDelta", index: 1, text: "ur" },
-      { _tag: "ToolCallDelta", index: 2, id: "call_0", name: "clock", argumentsDelta: '{"zone":"UTC"}' },
+      { _tag: "ToolCallDelta", index: 2, id: "call_20260102030405_0", name: "clock", argumentsDelta: '{"zone":"UTC"}' },
       {
         _tag: "ToolCallEnd",
         index: 2,
-        call: { type: "tool-call", id: "call_0", name: "clock", arguments: '{"zone":"UTC"}' }
+        call: { type: "tool-call", id: "call_20260102030405_0", name: "clock", arguments: '{"zone":"UTC"}' }
       },
-      { _tag: "ToolCallDelta", index: 3, id: "call_1", name: "clock", argumentsDelta: "{}" },
-      { _tag: "ToolCallEnd", index: 3, call: { type: "tool-call", id: "call_1", name: "clock", arguments: "{}" } },
+      { _tag: "ToolCallDelta", index: 3, id: "call_20260102030405_1", name: "clock", argumentsDelta: "{}" },
+      {
+        _tag: "ToolCallEnd",
+        index: 3,
+        call: { type: "tool-call", id: "call_20260102030405_1", name: "clock", arguments: "{}" }
+      },
       {
         _tag: "Finish",
         reason: "tool-calls",
@@ -174,10 +178,10 @@ describe("Ollama stream decoder", () => {
     expect(content).toEqual([
       { type: "text", text: "Let me see." },
       { type: "reasoning", text: "Which ", provider: "acme" },
-      Chat.toolCall("call_0", "clock", "{}"),
+      Chat.toolCall("call_20260102030405_0", "clock", "{}"),
       { type: "reasoning", text: "zone?Hm.", provider: "acme" },
       { type: "text", text: "And now:" },
-      Chat.toolCall("call_1", "clock", '{"zone":1}')
+      Chat.toolCall("call_20260102030405_1", "clock", '{"zone":1}')
     ])
   })
   it("reads a stream of the older generate protocol", () => {
