@@ -25,6 +25,7 @@ import * as Watches from "./attemptWatch.js"
 import { unsafeTryAcquire } from "./acquire.js"
 import type { Dependencies } from "./attempts.js"
 import { affinityOf, chatAttempt, reservedTokens, usedTokens, withFailedAttempt } from "./attempts.js"
+import { KeyPin } from "./keyPin.js"
 import type { Limits } from "./limits.js"
 import type { Service } from "./model.js"
 import type { CallRecorder, Outcome, SpanAnswer, Spans, Subject } from "./observer.js"
@@ -146,7 +147,7 @@ export const begin = (
   const context = fiber.currentContext
   // A call that is sent again by a policy around it takes another key than before.
   const isRepeated = (limitFor(limits.requests, info)?.earlier.length ?? 0) > 0
-  if (isRepeated) return undefined
+  if (isRepeated || Context.get(context, KeyPin) !== undefined) return undefined
   const labels = fiber.getFiberRef(FiberRef.currentMetricLabels)
   const caller = Context.get(context, Label)
   const notify = plan.usageObserver(context, added.listeners)

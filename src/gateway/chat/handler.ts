@@ -5,16 +5,22 @@ import { withContent } from "../../vocabulary/Chat.js"
 import { openChat } from "../../call/openStream.js"
 import * as Requests from "../../call/request.js"
 import type { Service as LLMService } from "../../call/model.js"
-import { number } from "../../wire/json.js"
+import { KeyPin } from "../../call/keyPin.js"
+import { isRecord, number, parseJson } from "../../wire/json.js"
 import * as Body from "../http/body.js"
 import * as Choices from "./choices.js"
 import type { LLMError } from "../../vocabulary/LLMError.js"
+import * as LLMErrors from "../../vocabulary/LLMError.js"
 import * as HttpErrors from "../http/error.js"
 import type { HotCall, HotRoute } from "../http/hotRoute.js"
 import type { Protocol } from "./model.js"
 import * as Passthrough from "./passthrough.js"
 import * as Streaming from "./sse.js"
 import type { GatewayContext } from "../http/context.js"
+import type { Owner } from "../responses/model.js"
+import * as Recorder from "../responses/recorder.js"
+import type * as References from "../responses/references.js"
+import * as StoredResponses from "../responses/service.js"
 import * as UnsupportedFields from "./unsupportedFields.js"
 
 /** A decoded request with the model that it names. */
@@ -26,6 +32,8 @@ interface ChatCall {
   readonly request: ChatRequest
   /** The body of the request as the client sent it. */
   readonly body: Record<string, unknown>
+  /** Stores the answer; absent where it is not to be stored. */
+  readonly record?: Recorder.Recorder | undefined
   /** The number of choices (`n`). */
   readonly count: number
   /** Whether the provider makes all choices in one call. */
@@ -92,14 +100,36 @@ const callAll = ({
   )
 }
 
-const respondWhole = (call: ChatCall): Effect.Effect<void, HttpErrors.HttpError> => {
-  const { body, createdAt, headers, hot, protocol } = call
-  const send = (responses: ReadonlyArray<ChatResponse>): void => {
-    const [only, ...others] = responses
-    const text = only === undefined || others.length > 0 ? undefined : Passthrough.textOf(protocol, only)
-    const served = { request: body, createdAt }
-    hot.response.send(200, headers, text ?? JSON.stringify(Choices.encode(protocol.wire, responses, served)))
+/** The text of one answer that is stored, too. One that the gateway encodes gets an id that no other answer has. */
+const recorded = (
+  { body, createdAt, protocol }: ChatCall,
+  response: ChatResponse,
+  record: Recorder.Recorder
+): string => {
+  const raw = Passthrough.rawOf(protocol, response)
+  if (raw === undefined) {
+    const named = { ...response, id: Recorder.idOf(response.id) }
+    const resource = protocol.wire.encodeResponse(named, { request: body, createdAt })
+    record(resource, undefined)
+    return JSON.stringify(resource)
   }
+  const resource = parseJson(raw.text)
+  if (isRecord(resource)) record(resource, raw.isFaithful ? response : undefined)
+  return raw.text
+}
+
+const respondWhole = (call: ChatCall): Effect.Effect<void, HttpErrors.HttpError> => {
+  const { body, createdAt, headers, hot, protocol, record } = call
+  const textOf = (responses: ReadonlyArray<ChatResponse>): string => {
+    const [only, ...others] = responses
+    if (only !== undefined && others.length === 0) {
+      if (record !== undefined) return recorded(call, only, record)
+      const text = Passthrough.textOf(protocol, only)
+      if (text !== undefined) return text
+    }
+    return JSON.stringify(Choices.encode(protocol.wire, responses, { request: body, createdAt }))
+  }
+  const send = (responses: ReadonlyArray<ChatResponse>): void => hot.response.send(200, headers, textOf(responses))
   return Effect.matchEffect(callAll(call), {
     onFailure: (error) => Effect.fail(HttpErrors.fromLLMError(error)),
     onSuccess: (responses) => (responses.every(hasOwnViews) ? Effect.sync(() => send(responses)) : changedViews)
@@ -115,11 +145,20 @@ const respondStreaming = ({
   hot,
   llm,
   protocol,
+  record,
   request
 }: ChatCall): Effect.Effect<void, HttpErrors.HttpError> => {
   const open = openChat(llm, request)
+  const encoder = () =>
+    record === undefined
+      ? Passthrough.streamEncoder(protocol, body, createdAt)
+      : Recorder.recording(
+          Passthrough.streamEncoder(protocol, body, createdAt, Recorder.idOf),
+          protocol.wire.name,
+          record
+        )
   return count === 1
-    ? Streaming.respond(hot, open, Passthrough.streamEncoder(protocol, body, createdAt), context.keepAlive, headers)
+    ? Streaming.respond(hot, open, encoder(), context.keepAlive, headers)
     : Streaming.respond(
         hot,
         Choices.openAll(Array.from({ length: count }, () => open)),
@@ -129,6 +168,26 @@ const respondStreaming = ({
       )
 }
 
+/** What a request is answered with. */
+interface Question {
+  readonly hot: HotCall
+  /** The request that is sent. */
+  readonly body: Body.Body
+  /** The request as the client sent it, which answers repeat. @default `body` */
+  readonly asked?: Body.Body
+  readonly record?: Recorder.Recorder | undefined
+  /** The account that alone has what the request refers to. */
+  readonly owner?: Owner
+}
+
+/** Whether an account cannot answer now, or no longer has what a request refers to. */
+const isOut = ({ error }: HttpErrors.HttpError): boolean =>
+  error !== undefined &&
+  (LLMErrors.isKeyScoped(error) ||
+    error._tag === "KeyPoolExhaustedError" ||
+    (error._tag === "RateLimitError" && error.source === "pool") ||
+    ((error.status === 400 || error.status === 404) && /not found/i.test(error.message)))
+
 /** The route of a chat protocol. */
 export const route = (context: GatewayContext, protocol: Protocol): HotRoute => {
   const { path, wire } = protocol
@@ -136,8 +195,7 @@ export const route = (context: GatewayContext, protocol: Protocol): HotRoute => 
 
   /** Checks a decoded request against the model that it names, and calls it. */
   const respond = (
-    hot: HotCall,
-    { json: body, text }: Body.Body,
+    { asked, body: { json: body, text }, hot, record }: Question,
     isStream: boolean,
     chatRequest: ChatRequest,
     llm: LLMService
@@ -150,7 +208,11 @@ export const route = (context: GatewayContext, protocol: Protocol): HotRoute => 
       protocol,
       llm.info.wire
     )
-    if (Either.isLeft(supported)) return Effect.fail(supported.left)
+    if (Either.isLeft(supported)) {
+      const { param = "" } = supported.left
+      const isReference = param === "previous_response_id" || param === "item_reference"
+      return Effect.fail(isReference ? HttpErrors.noResponseStore(`'${param}'`, param) : supported.left)
+    }
     const source = { text, body, headers: hot.request.headers }
     const withBody = Passthrough.withBody(protocol, source, supported.right.request)
     const request = Requests.ofSchema(count.right === 1 || passesChoices ? withBody : withoutN(withBody))
@@ -164,7 +226,8 @@ export const route = (context: GatewayContext, protocol: Protocol): HotRoute => 
         protocol,
         llm,
         request: request.right,
-        body,
+        body: asked?.json ?? body,
+        record,
         count: count.right,
         passesChoices,
         createdAt,
@@ -172,6 +235,36 @@ export const route = (context: GatewayContext, protocol: Protocol): HotRoute => 
       }
       return isStream ? respondStreaming(call) : respondWhole(call)
     })
+  }
+
+  const answer = (question: Question): Effect.Effect<void, HttpErrors.HttpError> => {
+    const { body, hot, owner } = question
+    const decoded = wire.decodeRequest(body.json, { path, headers: hot.request.headers })
+    if (Either.isLeft(decoded)) return Effect.fail(HttpErrors.fromWireFailure(decoded.left))
+    const { model, ...chatRequest } = decoded.right.request
+    return Effect.flatMap(context.resolveModel(hot.caller, model, owner), (llm) =>
+      respond(question, decoded.right.stream, chatRequest, llm)
+    )
+  }
+
+  /** The owner of what a request refers to gets it with its ids; any other account, and all when the owner is out, with its content. */
+  const answerReferring = (
+    question: Question,
+    { expanded, owned }: References.Resolved
+  ): Effect.Effect<void, HttpErrors.HttpError> => {
+    const asked = question.body
+    const { model } = asked.json
+    const elsewhere = Effect.flatMap(
+      context.resolveModel(question.hot.caller, typeof model === "string" ? model : undefined),
+      ({ info }) => answer({ ...question, asked, body: expanded(info.wire === wire.name) })
+    )
+    if (owned === undefined) return elsewhere
+    const atOwner = answer({ ...question, asked, body: owned.body, owner: owned.owner })
+    return Effect.catchIf(
+      Effect.provideService(atOwner, KeyPin, owned.owner.keyId),
+      (error) => error.code === HttpErrors.noOwner.code || isOut(error),
+      () => elsewhere
+    )
   }
 
   return {
@@ -183,12 +276,9 @@ export const route = (context: GatewayContext, protocol: Protocol): HotRoute => 
     answer: (hot) =>
       Effect.flatMap(Body.read(hot.request, context.bodyLimits, hot.account), (body) => {
         hot.setRequested(body.json)
-        const decoded = wire.decodeRequest(body.json, { path, headers: hot.request.headers })
-        if (Either.isLeft(decoded)) return Effect.fail(HttpErrors.fromWireFailure(decoded.left))
-        const { model, ...chatRequest } = decoded.right.request
-        return Effect.flatMap(context.resolveModel(hot.caller, model), (llm) =>
-          respond(hot, body, decoded.right.stream, chatRequest, llm)
-        )
+        return wire.name === "responses"
+          ? StoredResponses.answer(context, { hot, body }, answer, answerReferring)
+          : answer({ hot, body })
       })
   }
 }
