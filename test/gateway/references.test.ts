@@ -5,7 +5,7 @@ import { ResponseStore } from "../../src/gateway/index.js"
 import type { Settings } from "./support/gateway.js"
 import { start } from "./support/gateway.js"
 import type { Answer } from "./support/http.js"
-import { post, reading, send } from "./support/http.js"
+import { post, question, reading, send } from "./support/http.js"
 import { openaiAccounts } from "./support/openaiAccounts.js"
 import { eventually } from "../support/eventually.js"
 
@@ -144,6 +144,34 @@ describe("two OpenAI accounts behind one model", () => {
       expect(textOf(next)).toBe("[a][[a]][b]")
       expect(accounts.log.flatMap(({ unknown }) => unknown)).toEqual([])
     })
+  )
+})
+
+describe("a container of an OpenAI account", () => {
+  it.scopedLive.each([true, false])(
+    "stays with its account and with the client key that got it, with store: %s",
+    (store) =>
+      Effect.gen(function* () {
+        const { accounts, ask } = yield* withAccounts()
+        const run = (container: unknown, client = 0) =>
+          ask("both/gpt", { input: "a", store, tools: [{ type: "code_interpreter", container }] }, client)
+        for (let n = 0; n < 6; n++) {
+          const first = yield* run({ type: "auto" })
+          const container = field(first.json, "output", 2, "container_id")
+          expect(container).toMatch(/^cntr_/)
+          idOf(yield* run(container))
+          expect((yield* run(container, 1)).status).toBe(404)
+        }
+        expect(accounts.log).toHaveLength(12)
+        expect(accounts.log.flatMap(({ unknown }) => unknown)).toEqual([])
+        expect(new Set(accounts.log.map(({ account }) => account)).size).toBe(2)
+        const [{ account } = { account: "" }] = accounts.log
+        accounts.fail(account, 429)
+        const made = `cntr_${account}_1`
+        // No other account has it, so the refusal of its own is the answer.
+        expect((yield* run(made)).status).toBe(429)
+        expect(accounts.log.at(-1)?.account).toBe(account)
+      })
   )
 })
 
@@ -300,6 +328,22 @@ describe("a stored answer", () => {
       const second = yield* Effect.provide(withAccounts(), shared)
       const id = idOf(yield* first.ask("anthropic/large", { input: "a" }))
       expect(idOf(yield* second.at(id))).toBe(id)
+    })
+  )
+})
+
+describe("a thread of Anthropic", () => {
+  it.scopedLive("is refused by name for models of other protocols, which do not have its history", () =>
+    Effect.gen(function* () {
+      const { gateway } = yield* withAccounts()
+      const ask = (model: string) =>
+        post(`${gateway.url}/v1/messages`, question("messages", model, { thread: { type: "continue" } }), as(0))
+      const refused = yield* ask("openai/large")
+      expect([refused.status, field(refused.json, "error", "message")]).toEqual([
+        400,
+        expect.stringContaining("'thread' of type 'continue'")
+      ])
+      expect((yield* ask("anthropic/large")).status).toBe(200)
     })
   )
 })

@@ -17,7 +17,7 @@ import type { Protocol } from "./model.js"
 import * as Passthrough from "./passthrough.js"
 import * as Streaming from "./sse.js"
 import type { GatewayContext } from "../http/context.js"
-import type { Owner } from "../responses/model.js"
+import type { Account } from "../responses/model.js"
 import * as Recorder from "../responses/recorder.js"
 import type * as References from "../responses/references.js"
 import * as StoredResponses from "../responses/service.js"
@@ -176,8 +176,8 @@ interface Question {
   /** The request as the client sent it, which answers repeat. @default `body` */
   readonly asked?: Body.Body
   readonly record?: Recorder.Recorder | undefined
-  /** The account that alone has what the request refers to. */
-  readonly owner?: Owner
+  /** The only account that can answer. */
+  readonly owner?: Account | undefined
 }
 
 /** Whether an account cannot answer now, or no longer has what a request refers to. */
@@ -187,6 +187,10 @@ const isOut = ({ error }: HttpErrors.HttpError): boolean =>
     error._tag === "KeyPoolExhaustedError" ||
     (error._tag === "RateLimitError" && error.source === "pool") ||
     ((error.status === 400 || error.status === 404) && /not found/i.test(error.message)))
+
+/** Whether a request goes on with a conversation that only Anthropic has: without its history, an answer would be wrong. */
+const continuesThread = ({ thread }: Record<string, unknown>): boolean =>
+  isRecord(thread) && thread["type"] === "continue"
 
 /** The route of a chat protocol. */
 export const route = (context: GatewayContext, protocol: Protocol): HotRoute => {
@@ -203,6 +207,9 @@ export const route = (context: GatewayContext, protocol: Protocol): HotRoute => 
     const count = isChatCompletions ? choiceCount(body, context.maxChoices) : Either.right(1)
     if (Either.isLeft(count)) return Effect.fail(count.left)
     const passesChoices = count.right > 1 && !isStream && llm.info.faithful === true && llm.info.wire === wire.name
+    if (wire.name === "anthropic-messages" && llm.info.wire !== wire.name && continuesThread(body)) {
+      return Effect.fail(HttpErrors.threadElsewhere)
+    }
     const supported = UnsupportedFields.drop(
       isChatCompletions && count.right === 1 ? withoutN(chatRequest) : chatRequest,
       protocol,
@@ -247,21 +254,27 @@ export const route = (context: GatewayContext, protocol: Protocol): HotRoute => 
     )
   }
 
+  /** Answers by the key of an account alone, where one is given. */
+  const answerAt = (question: Question, account: Account | undefined): Effect.Effect<void, HttpErrors.HttpError> =>
+    account === undefined
+      ? answer(question)
+      : Effect.provideService(answer({ ...question, owner: account }), KeyPin, account.keyId)
+
   /** The owner of what a request refers to gets it with its ids; any other account, and all when the owner is out, with its content. */
   const answerReferring = (
     question: Question,
-    { expanded, owned }: References.Resolved
+    { expanded, owned }: References.Resolved,
+    account: Account | undefined
   ): Effect.Effect<void, HttpErrors.HttpError> => {
     const asked = question.body
     const { model } = asked.json
     const elsewhere = Effect.flatMap(
       context.resolveModel(question.hot.caller, typeof model === "string" ? model : undefined),
-      ({ info }) => answer({ ...question, asked, body: expanded(info.wire === wire.name) })
+      ({ info }) => answerAt({ ...question, asked, body: expanded(info.wire === wire.name) }, account)
     )
-    if (owned === undefined) return elsewhere
-    const atOwner = answer({ ...question, asked, body: owned.body, owner: owned.owner })
+    if (owned === undefined || (account !== undefined && account.keyId !== owned.owner.keyId)) return elsewhere
     return Effect.catchIf(
-      Effect.provideService(atOwner, KeyPin, owned.owner.keyId),
+      answerAt({ ...question, asked, body: owned.body }, owned.owner),
       (error) => error.code === HttpErrors.noOwner.code || isOut(error),
       () => elsewhere
     )
@@ -277,7 +290,7 @@ export const route = (context: GatewayContext, protocol: Protocol): HotRoute => 
       Effect.flatMap(Body.read(hot.request, context.bodyLimits, hot.account), (body) => {
         hot.setRequested(body.json)
         return wire.name === "responses"
-          ? StoredResponses.answer(context, { hot, body }, answer, answerReferring)
+          ? StoredResponses.answer(context, { hot, body }, answerAt, answerReferring)
           : answer({ hot, body })
       })
   }

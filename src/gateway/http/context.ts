@@ -9,7 +9,7 @@ import type { Caller, Service as AccessService } from "../auth/model.js"
 import type { Limits as BodyLimits } from "./body.js"
 import type { BodyAccounts } from "./bodyAccount.js"
 import * as HttpErrors from "./error.js"
-import type { Owner, StoredResponses } from "../responses/model.js"
+import type { Account, StoredResponses } from "../responses/model.js"
 import type { ActiveRequests } from "./shutdown.js"
 
 export interface GatewayContext {
@@ -108,7 +108,7 @@ const makeResolvedModels = () => {
 export type ResolveModel = (
   caller: Caller,
   name: string | undefined,
-  owner?: Owner
+  owner?: Account
 ) => Effect.Effect<LLMService, HttpErrors.HttpError>
 
 /**
@@ -134,7 +134,7 @@ export const makeResolveModel = (context: ModelContext): ResolveModel => {
 
   /** The model with the owner's key, among those that a name stands for. */
   const withKeyOf = (
-    { keyId, provider }: Owner,
+    { keyId, provider }: Account,
     name: string | undefined,
     found: LLMService
   ): Effect.Effect<Option.Option<LLMService>> => {

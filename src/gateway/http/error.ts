@@ -193,6 +193,13 @@ export const unknownResponse = (id: string): HttpError => ({
   param: "response_id"
 })
 
+/** An id of a conversation, container or file. */
+export const unknownId = (id: string): HttpError => ({
+  status: 404,
+  code: "not_found",
+  message: `No conversation, container or file with id '${id.slice(0, 200)}' found.`
+})
+
 /** OpenAI's code; `message` says how to go on. */
 export const unknownPreviousResponse = (id: string): HttpError => ({
   status: 404,
@@ -228,11 +235,19 @@ export const noResponseStore = (feature: string, param: string): HttpError => ({
   param
 })
 
-/** Never sent: the request is answered by another account. */
+export const threadElsewhere: HttpError = {
+  status: 400,
+  code: "unsupported",
+  message:
+    "'thread' of type 'continue' refers to a conversation that only Anthropic has, and the provider of this model uses another protocol. " +
+    "Send the whole conversation in 'messages', or use a model of Anthropic.",
+  param: "thread"
+}
+
 export const noOwner: HttpError = {
   status: 404,
   code: "no_owner",
-  message: "The account that has what the request refers to is not one of this model."
+  message: "The account that has what the request refers to is not one of this model. Use the model that it came from."
 }
 
 export const tooManyBackgroundResponses: HttpError = {

@@ -8,10 +8,14 @@ import type { Service as ResponseStore } from "../ResponseStore.js"
 
 const Fields = Schema.Record({ key: Schema.String, value: Schema.Unknown })
 
-/** The account that has an answer, too: that of an upstream key whose provider uses the same protocol. */
+/** The account of an upstream key. */
+export const Account = Schema.Struct({ provider: Schema.String, keyId: Schema.String })
+
+export interface Account extends Schema.Schema.Type<typeof Account> {}
+
+/** The account that has an answer, too: that of a provider that uses the same protocol. */
 const Owner = Schema.Struct({
-  provider: Schema.String,
-  keyId: Schema.String,
+  ...Account.fields,
   /** The id of the answer there. */
   id: Schema.String
 })

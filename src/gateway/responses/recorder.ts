@@ -8,10 +8,8 @@ import { isRecord, parseJson, record, string } from "../../wire/json.js"
 import * as RawFrames from "../../wire/rawFrames.js"
 import type { StreamEncoder } from "../chat/sse.js"
 import type { Service as ResponseStore } from "../ResponseStore.js"
-import type { Owner, Stored } from "./model.js"
+import type { Account, Stored } from "./model.js"
 import { encode, keyOf, newId, outputItems } from "./model.js"
-
-type Account = Omit<Owner, "id">
 
 /** Stores an answer, and where to find each of its items. */
 export const store = (store: Pick<ResponseStore, "unsafeSet">, callerId: string, stored: Omit<Stored, "version">) => {

@@ -9,7 +9,8 @@ import * as HttpErrors from "../http/error.js"
 import type { HotCall } from "../http/hotRoute.js"
 import type { Service as ResponseStore } from "../ResponseStore.js"
 import * as Background from "./background.js"
-import type { StoredResponses } from "./model.js"
+import * as Bindings from "./bindings.js"
+import type { Account, StoredResponses } from "./model.js"
 import { inputItems, isToBeStored, refers } from "./model.js"
 import * as Recorder from "./recorder.js"
 import type { Resolved } from "./references.js"
@@ -23,22 +24,40 @@ interface Question {
 
 type Answer = Effect.Effect<void, HttpErrors.HttpError>
 
-/** How a request is answered: one that refers to nothing, and one whose references are resolved. */
-type AnswerPlain = (question: Question) => Answer
-type AnswerReferring = (question: Question, resolved: Resolved) => Answer
+/**
+ * How a request is answered: one that refers to nothing, and one whose references are resolved. `account`: the only one that has what the
+ * request names beside answers.
+ */
+type AnswerPlain = (question: Question, account?: Account) => Answer
+type AnswerReferring = (question: Question, resolved: Resolved, account?: Account) => Answer
 
-/** Stores the answer to a request of this caller. */
-const recorderOf =
-  (store: ResponseStore, callerId: string, input: () => ReadonlyArray<Json>, previous?: string): Recorder.Recorder =>
-  (response, account) =>
+/** Stores the answer to a request, and binds the ids in it to the client; undefined where there is nothing to do. */
+const recorderOf = (
+  store: ResponseStore,
+  { body: { json }, hot }: Question,
+  input: () => ReadonlyArray<Json>,
+  previous?: string
+): Recorder.Recorder | undefined => {
+  const isStored = isToBeStored(json)
+  const hasIds = Bindings.canGetIds(json)
+  if (!isStored && !hasIds) return undefined
+  const callerId = hot.caller.id
+  return (response, account) => {
+    if (hasIds) Bindings.bind(store, callerId, response, account)
+    if (!isStored) return
+    const owner = account && {
+      provider: account.provider,
+      keyId: account.keyId,
+      id: string(response, "id") ?? ""
+    }
     Recorder.store(store, callerId, {
       response,
       input: input(),
       ...(previous === undefined ? {} : { previous }),
-      ...(account === undefined
-        ? {}
-        : { owner: { provider: account.provider, keyId: account.keyId, id: string(response, "id") ?? "" } })
+      ...(owner === undefined ? {} : { owner })
     })
+  }
+}
 
 const invalidBackground = (json: Json): HttpErrors.HttpError | undefined => {
   if (!isToBeStored(json)) {
@@ -57,8 +76,7 @@ const answerInBackground = (
   bodies: BodyAccounts,
   { body, hot }: Question,
   resolved: Resolved | undefined,
-  plain: AnswerPlain,
-  referring: AnswerReferring
+  answer: (question: Question) => Answer
 ): Answer => {
   const invalid = invalidBackground(body.json)
   if (invalid !== undefined) return Effect.fail(invalid)
@@ -72,9 +90,14 @@ const answerInBackground = (
       previous: resolved?.previous,
       createdAt: Math.floor(clock.unsafeCurrentTimeMillis() / 1000),
       answer: (silent, record) =>
-        resolved === undefined
-          ? plain({ hot: silent, body: asked, record })
-          : referring({ hot: silent, body: asked, record }, References.withoutBackground(resolved))
+        answer({
+          hot: silent,
+          body: asked,
+          record: (response, account) => {
+            Bindings.bind(responses.store, hot.caller.id, response, account)
+            record(response, account)
+          }
+        })
     })
   )
 }
@@ -82,39 +105,33 @@ const answerInBackground = (
 /** Answers a request to `/v1/responses`. One that refers to nothing takes no step more than on another route. */
 export const answer = (
   { bodies, responses }: Pick<GatewayContext, "bodies" | "responses">,
-  { body, hot }: Question,
+  question: Question,
   plain: AnswerPlain,
   referring: AnswerReferring
 ): Answer => {
+  const { body, hot } = question
   const { json } = body
-  const isReferring = refers(json)
   const inBackground = json["background"] === true
   if (responses === undefined) {
-    return inBackground
-      ? Effect.fail(HttpErrors.noResponseStore("'background: true'", "background"))
-      : plain({ hot, body })
+    return inBackground ? Effect.fail(HttpErrors.noResponseStore("'background: true'", "background")) : plain(question)
   }
   const { store } = responses
-  if (!isReferring) {
-    if (inBackground) return answerInBackground(responses, bodies, { hot, body }, undefined, plain, referring)
-    return plain({
-      hot,
-      body,
-      record: isToBeStored(json) ? recorderOf(store, hot.caller.id, () => inputItems(json["input"])) : undefined
-    })
+  const named = Bindings.namedBy(json)
+  const isReferring = refers(json)
+  if (!isReferring && !inBackground && named.length === 0) {
+    return plain({ hot, body, record: recorderOf(store, question, () => inputItems(json["input"])) })
   }
-  return Effect.flatMap(References.resolve(store, hot.caller.id, body), (resolved) =>
-    inBackground
-      ? answerInBackground(responses, bodies, { hot, body }, resolved, plain, referring)
-      : referring(
-          {
-            hot,
-            body,
-            record: isToBeStored(json)
-              ? recorderOf(store, hot.caller.id, () => resolved.input, resolved.previous)
-              : undefined
-          },
-          resolved
-        )
-  )
+  return Effect.gen(function* () {
+    const account = yield* Bindings.accountOf(store, hot.caller.id, named)
+    const resolved = isReferring ? yield* References.resolve(store, hot.caller.id, body) : undefined
+    if (inBackground) {
+      const ordinary = resolved && References.withoutBackground(resolved)
+      return yield* answerInBackground(responses, bodies, question, resolved, (asked) =>
+        ordinary === undefined ? plain(asked, account) : referring(asked, ordinary, account)
+      )
+    }
+    const input = () => resolved?.input ?? inputItems(json["input"])
+    const recorded = { hot, body, record: recorderOf(store, question, input, resolved?.previous) }
+    yield* resolved === undefined ? plain(recorded, account) : referring(recorded, resolved, account)
+  })
 }

@@ -77,7 +77,13 @@ export const openaiAccounts = Effect.acquireRelease(
             : item
         )
         const unknownItems = own.flatMap((item) => (typeof item["unknown"] === "string" ? [item["unknown"]] : []))
-        const unknown = conversation === undefined ? [String(previous), ...unknownItems] : unknownItems
+        const container = itemsOf(body["tools"]).find(({ type }) => type === "code_interpreter")?.["container"]
+        const isForeign = typeof container === "string" && !container.includes(account)
+        const unknown = [
+          ...(conversation === undefined ? [String(previous)] : []),
+          ...unknownItems,
+          ...(isForeign ? [container] : [])
+        ]
         log.push({ account, body, unknown })
         const send = (status: number, value: unknown): void => {
           response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(value))
@@ -96,7 +102,19 @@ export const openaiAccounts = Effect.acquireRelease(
           status: "completed",
           content: [{ type: "output_text", text: wordsOf(all), annotations: [], logprobs: [] }]
         }
-        const output: ReadonlyArray<Json> = [{ id: `rs_${account}_${n}`, type: "reasoning", summary: [] }, message]
+        const run = {
+          id: `ci_${account}_${n}`,
+          type: "code_interpreter_call",
+          status: "completed",
+          code: "1",
+          outputs: [],
+          container_id: typeof container === "string" ? container : `cntr_${account}_${n}`
+        }
+        const output: ReadonlyArray<Json> = [
+          { id: `rs_${account}_${n}`, type: "reasoning", summary: [] },
+          message,
+          ...(container === undefined ? [] : [run])
+        ]
         conversations.set(`${account} ${id}`, [...all, ...output])
         for (const item of output) items.set(`${account} ${String(item["id"])}`, item)
         const resource = {
