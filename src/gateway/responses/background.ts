@@ -45,6 +45,12 @@ const failed = (response: Json, code: string, message: string): Json => ({
   error: { code, message }
 })
 
+/** OpenAI, API reference: responses/object (`error.code`), which has no other codes for these. */
+const codeOf = ({ status }: HttpErrors.HttpError): string => {
+  if (status === 402 || status === 429) return "rate_limit_exceeded"
+  return status < 500 ? "invalid_prompt" : "server_error"
+}
+
 const processGone = (response: Json): Json =>
   failed(response, "server_error", "The gateway process that made this response has ended. Send the request again.")
 
@@ -128,7 +134,7 @@ export const start = (
     const fail = (cause: Cause.Cause<HttpErrors.HttpError>): Effect.Effect<void> => {
       if (job.isCancelled) return Effect.sync(() => end({ ...begun, status: "cancelled" }))
       const error = errorOf(cause)
-      end(failed(begun, error.code ?? "server_error", error.message))
+      end(failed(begun, codeOf(error), error.message))
       return Effect.zipRight(logDefect("unexpected error in a background response", cause), HttpErrors.record(error))
     }
 
