@@ -2,6 +2,8 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer, TestClock } from "effect"
 import { ResponseStore } from "../../src/gateway/index.js"
+import type { Service as PeerService } from "../../src/gateway/workers/peers.js"
+import { Peers } from "../../src/gateway/workers/peers.js"
 import type { Settings } from "./support/gateway.js"
 import { start } from "./support/gateway.js"
 import type { Answer } from "./support/http.js"
@@ -281,6 +283,26 @@ describe("a stored answer", () => {
     })
   )
 
+  it.scopedLive("that could not be read is a 503, and everything that refers to nothing is answered", () =>
+    Effect.gen(function* () {
+      const memory = yield* ResponseStore.makeMemory()
+      const away = new ResponseStore.ResponseStoreError({ operation: "get", detail: "away" })
+      const { ask, at } = yield* Effect.provideService(withAccounts(), ResponseStore.ResponseStore, {
+        ...memory,
+        get: () => away,
+        set: () => away
+      })
+      const id = idOf(yield* ask("anthropic/large", { input: "a" }))
+      for (const refused of [
+        yield* at(id),
+        yield* ask("anthropic/large", { input: "a", previous_response_id: id }),
+        yield* ask("anthropic/large", { input: "a", background: true })
+      ]) {
+        expect([refused.status, refused.headers.get("retry-after")]).toEqual([503, "1"])
+      }
+    })
+  )
+
   it.effect("expires when it is not used, and stays when it is, in a store that makes room for later ones", () =>
     Effect.gen(function* () {
       const expiring = yield* ResponseStore.makeMemory({ ttl: "1 minute" })
@@ -317,6 +339,45 @@ describe("a stored answer", () => {
         ])
       }
       expect((yield* at("resp_1")).status).toBe(400)
+    })
+  )
+
+  it.scopedLive("counts in the size of a request that its content is sent with", () =>
+    Effect.gen(function* () {
+      const { ask } = yield* withAccounts({ gateway: { maxBodySize: 10_000 } })
+      let answer = yield* ask("anthropic/large", { input: "x".repeat(3000) })
+      for (let turn = 0; turn < 10 && answer.status === 200; turn++) {
+        answer = yield* ask("anthropic/large", { input: "x".repeat(1000), previous_response_id: idOf(answer) })
+      }
+      expect([answer.status, field(answer.json, "error", "code")]).toEqual([413, "request_too_large"])
+      idOf(yield* ask("anthropic/large", { input: "short" }))
+    })
+  )
+
+  it.scopedLive("is stored by one of several workers only in a store that they share", () =>
+    Effect.gen(function* () {
+      const alone: PeerService = {
+        metrics: Effect.succeed([]),
+        reports: () => Effect.succeed([]),
+        onReport: () => Effect.void,
+        perform: () => Effect.void,
+        onPerform: () => Effect.void,
+        divided: true,
+        leaving: Effect.never,
+        left: Effect.void,
+        graceLeft: Effect.succeed
+      }
+      const memory = yield* ResponseStore.makeMemory()
+      const storedAt = (isShared: boolean) =>
+        Effect.gen(function* () {
+          const { ask, at } = yield* withAccounts()
+          return (yield* at(idOf(yield* ask("anthropic/large", { input: "a" })))).status
+        }).pipe(
+          Effect.provideService(Peers, alone),
+          Effect.provideService(ResponseStore.ResponseStore, { ...memory, isShared })
+        )
+      expect(yield* storedAt(false)).toBe(400)
+      expect(yield* storedAt(true)).toBe(200)
     })
   )
 

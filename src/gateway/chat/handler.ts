@@ -270,7 +270,14 @@ export const route = (context: GatewayContext, protocol: Protocol): HotRoute => 
     const { model } = asked.json
     const elsewhere = Effect.flatMap(
       context.resolveModel(question.hot.caller, typeof model === "string" ? model : undefined),
-      ({ info }) => answerAt({ ...question, asked, body: expanded(info.wire === wire.name) }, account)
+      ({ info }) => {
+        const body = expanded(info.wire === wire.name)
+        // A short request can refer to a long conversation.
+        const { length } = body.text
+        const { maxSize } = context.bodyLimits
+        const refusal = length > maxSize ? HttpErrors.tooLarge(maxSize) : question.hot.account.add(length)
+        return refusal === undefined ? answerAt({ ...question, asked, body }, account) : Effect.fail(refusal)
+      }
     )
     if (owned === undefined || (account !== undefined && account.keyId !== owned.owner.keyId)) return elsewhere
     return Effect.catchIf(
