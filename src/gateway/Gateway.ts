@@ -114,7 +114,11 @@ export interface Options<R = never> {
    * @since 0.2.0
    */
   readonly responses?: boolean
-  /** The most calls in the background at one time; one beyond it is answered with 429. @default 1000 @since 0.2.0 */
+  /**
+   * The most calls in the background at one time; one beyond it is answered with 429. @default 1000
+   *
+   * @since 0.2.0
+   */
   readonly maxBackground?: number
   /** The origins of web pages that can call the gateway. @default none */
   readonly cors?: RequestId.Cors
