@@ -21,6 +21,7 @@ import type { AttemptWatch } from "./attemptWatch.js"
 import * as Watches from "./attemptWatch.js"
 import * as Acquire from "./acquire.js"
 import * as Affinity from "./affinity.js"
+import { excludedBy, KeyPin } from "./keyPin.js"
 import { CallLimits, narrow } from "./limits.js"
 import { isFieldOmitted, maxOmissions } from "./message.js"
 import type { Feedback } from "../rateLimiter/feedback.js"
@@ -237,6 +238,7 @@ const begin = (deps: Dependencies, model: string) =>
     )
     return {
       failed: takeFailed(context, deps.info),
+      pin: Context.get(context, KeyPin),
       tried: new Set(earlier.map(({ keyId }) => keyId)),
       requestsLeft: limit?.left ?? Infinity
     }
@@ -321,7 +323,7 @@ const withKeyFailover = <A, R>(
       : Effect.fail(before.attempts.length === 0 ? error : Errors.update(error, { attempts }))
   }
 
-  return Effect.flatMap(begin(deps, request.model), ({ failed, requestsLeft, tried }) => {
+  return Effect.flatMap(begin(deps, request.model), ({ failed, pin, requestsLeft, tried }) => {
     const isFirst = tried.size === 0
     const before: Before = {
       tried: noKeys,
@@ -330,11 +332,14 @@ const withKeyFailover = <A, R>(
       avoid: tried,
       isRepeated: !isFirst,
       // A pool without synchronous members does not know its failing keys.
-      mayFailOver: isFirst && requestsLeft > 1 && deps.pool.unsafeTryReserve !== undefined,
+      mayFailOver: isFirst && pin === undefined && requestsLeft > 1 && deps.pool.unsafeTryReserve !== undefined,
       failsOver: false,
       omissions: 0
     }
-    return failed === undefined ? attemptAfter(before) : afterFailure(before, failed.keyId, failed.error)
+    if (failed !== undefined) return afterFailure(before, failed.keyId, failed.error)
+    return pin === undefined
+      ? attemptAfter(before)
+      : Effect.flatMap(excludedBy(pin, deps.pool), (tried) => attemptAfter({ ...before, tried }))
   })
 }
 

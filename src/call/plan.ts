@@ -33,6 +33,7 @@ import {
   usedTokens,
   withFailedAttempt
 } from "./attempts.js"
+import { KeyPin } from "./keyPin.js"
 import type { Limits } from "./limits.js"
 import type { Service } from "./model.js"
 import type { CallRecorder, Outcome, SpanAnswer, Spans, Subject } from "./observer.js"
@@ -154,7 +155,7 @@ export const begin = (
   const context = fiber.currentContext
   // A call that is sent again by a policy around it takes another key than before.
   const isRepeated = (limitFor(limits.requests, info)?.earlier.length ?? 0) > 0
-  if (isRepeated) return undefined
+  if (isRepeated || Context.get(context, KeyPin) !== undefined) return undefined
   const labels = fiber.getFiberRef(FiberRef.currentMetricLabels)
   const caller = Context.get(context, Label)
   const notify = plan.usageObserver(context, added.listeners)

@@ -50,6 +50,7 @@ import * as NodeServer from "./http/nodeServer.js"
 import * as Owners from "./chat/owners.js"
 import * as SimpleRoutes from "./compat/routes.js"
 import * as Admin from "./routes/admin.js"
+import * as ResponseStore from "./ResponseStore.js"
 import { Peers } from "./workers/peers.js"
 
 /**
@@ -106,6 +107,20 @@ export interface Options<R = never> {
   readonly grace?: Duration.DurationInput
   /** The most choices for one request (`n` of Chat Completions), each of which is a call. @default 128 */
   readonly maxChoices?: number
+  /**
+   * Whether answers of `/v1/responses` are stored, so that requests can refer to them, in the `ResponseStore` in context or else in one in
+   * memory. Workers need a store that they share. Without one, requests that refer to an answer are sent on to providers of the same
+   * protocol, and fail with 400 for all others; `background` fails. @default true
+   *
+   * @since 0.2.0
+   */
+  readonly responses?: boolean
+  /**
+   * The most calls in the background at one time; one beyond it is answered with 429. @default 1000
+   *
+   * @since 0.2.0
+   */
+  readonly maxBackground?: number
   /** The origins of web pages that can call the gateway. @default none */
   readonly cors?: RequestId.Cors
   /** The simple API under `/llm`: see `SimpleOptions`. `false` disables it, and `/health` and `/ready` with it. */
@@ -185,6 +200,14 @@ const bodyBounds = (options: BodyOptions): Pick<GatewayContext, "bodies" | "body
   }
 }
 
+/** The store in context, or else one in memory. Workers need one that they share: the next request can reach any of them. */
+const responseStore = (hasWorkers: boolean): Effect.Effect<ResponseStore.Service | undefined> =>
+  Effect.flatMap(Effect.serviceOption(ResponseStore.ResponseStore), (provided) => {
+    const store = Option.getOrUndefined(provided)
+    if (store !== undefined) return Effect.succeed(hasWorkers && !store.isShared ? undefined : store)
+    return hasWorkers ? Effect.succeed(undefined) : ResponseStore.makeMemory()
+  })
+
 /** A gateway with the routes that Node's server serves without the platform. */
 interface Parts {
   readonly gateway: Gateway
@@ -214,18 +237,21 @@ const makeParts = <R>(options: Options<R>): Effect.Effect<Parts, never, Models |
             Effect.flatMap(observe(llm), watch(name))
       })
     }
+    const peers = yield* Peers
+    const body = bodyBounds(options)
+    const store = options.responses === false ? undefined : yield* responseStore(peers !== undefined)
     const gatewayContext: GatewayContext = {
       ...modelContext,
       resolveModel: makeResolveModel(modelContext),
       access: yield* Access,
       requests,
-      ...bodyBounds(options),
+      ...body,
       keepAlive: Duration.decode(options.keepAlive ?? "15 seconds"),
       maxChoices: options.maxChoices ?? 128,
-      owners: Owners.make()
+      owners: Owners.make(),
+      responses: store && { store, jobs: new Map(), maxJobs: options.maxBackground ?? 1000 }
     }
     const grace = Duration.decode(options.grace ?? "30 seconds")
-    const peers = yield* Peers
     if (peers !== undefined) {
       yield* peers.onPerform((path, body) => Effect.provide(Admin.perform(gatewayContext, path, body), context))
     }

@@ -27,7 +27,8 @@ const forwardedBody = (protocol: Protocol, section: string, body: Readonly<Recor
     const entry = { model_name: "large", type: types[protocol], api_keys: ["k"], base_url: `${upstream.origin}/v1` }
     const { url } = yield* start({
       entry: { base_url: `${upstream.origin}/v1` },
-      sections: section in upstreams ? {} : { [section]: [entry] }
+      sections: section in upstreams ? {} : { [section]: [entry] },
+      gateway: { responses: false }
     })
     const { headers, json, status } = yield* post(`${url}${paths[protocol]}`, { model: `${section}/large`, ...body })
     expect(status, JSON.stringify(json)).toBe(200)
@@ -272,7 +273,7 @@ describe("request to a provider of another protocol", () => {
 
   it.scopedLive("answers 400 to message parts that the provider's protocol does not support", () =>
     Effect.gen(function* () {
-      const { provider, url } = yield* start()
+      const { provider, url } = yield* start({ gateway: { responses: false } })
       const cases: ReadonlyArray<readonly [Protocol, object, string]> = [
         [
           "chat completions",
@@ -302,7 +303,7 @@ describe("request to a provider of another protocol", () => {
 
   it.scopedLive("answers 400 to essential fields that the provider's protocol does not support", () =>
     Effect.gen(function* () {
-      const { provider, url } = yield* start()
+      const { provider, url } = yield* start({ gateway: { responses: false } })
       for (const fields of [
         { tools: [{ type: "web_search" }] },
         { previous_response_id: "resp_0" },

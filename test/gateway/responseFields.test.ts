@@ -242,7 +242,7 @@ describe("unknown fields of Responses", () => {
         usage: { input_tokens: 5, output_tokens: 2, total_tokens: 7, vendor_units: 3 }
       }
       const upstream = yield* respondWith("application/json", JSON.stringify(answer))
-      const { url } = yield* start({ entry: { base_url: `${upstream.origin}/v1` } })
+      const { url } = yield* start({ entry: { base_url: `${upstream.origin}/v1` }, gateway: { responses: false } })
       const fields = { include: ["x"], previous_response_id: "resp_0", store: true, tools: [{ type: "web_search" }] }
       const { json } = yield* post(`${url}/v1/responses`, question("responses", "responses/large", fields))
       expect(upstream.bodies[0]).toMatchObject(fields)

@@ -19,6 +19,7 @@ import type { ReloadError } from "../../models/model.js"
 import * as Models from "../../models/Models.js"
 import * as Redis from "../../redis/Redis.js"
 import * as RedisAccessStore from "../../redis/RedisAccessStore.js"
+import * as RedisResponseStore from "../../redis/RedisResponseStore.js"
 import * as RedisSharing from "../../redis/RedisSharing.js"
 import type { InvalidAccessError } from "../../gateway/auth/model.js"
 import * as Access from "../../gateway/Access.js"
@@ -150,17 +151,17 @@ const optionsOf = (settings: Settings): Gateway.Options => ({
     : { cors: { allowedOrigins: settings.corsOrigins, exposedHeaders: ["x-request-id", "retry-after"] } })
 })
 
+const shared = Layer.merge(RedisSharing.layer(), RedisResponseStore.layer({ name: "gateway" }))
+
 /**
- * State shared by several gateways: keys, limits, health, budgets, and client keys if an admin token allows to create and
+ * State shared by several gateways: keys, limits, health, budgets, responses, and client keys if an admin token allows to create and
  * revoke them.
  */
 const sharedLayer = (url: Redacted.Redacted<string>): Layer.Layer<never, SharingError> =>
   Layer.unwrapEffect(
     Effect.map(Config.option(Config.redacted("EFFECT_LLM_MASTER_KEY")), (admin) =>
       Layer.provide(
-        Option.isSome(admin)
-          ? Layer.merge(RedisSharing.layer(), RedisAccessStore.layer({ name: "gateway" }))
-          : RedisSharing.layer(),
+        Option.isSome(admin) ? Layer.merge(shared, RedisAccessStore.layer({ name: "gateway" })) : shared,
         Redis.layer({ url })
       )
     )

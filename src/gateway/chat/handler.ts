@@ -5,16 +5,22 @@ import { withContent } from "../../vocabulary/Chat.js"
 import { openChat } from "../../call/openStream.js"
 import * as Requests from "../../call/request.js"
 import type { Service as LLMService } from "../../call/model.js"
-import { number } from "../../wire/json.js"
+import { KeyPin } from "../../call/keyPin.js"
+import { isRecord, number, parseJson } from "../../wire/json.js"
 import * as Body from "../http/body.js"
 import * as Choices from "./choices.js"
 import type { LLMError } from "../../vocabulary/LLMError.js"
+import * as LLMErrors from "../../vocabulary/LLMError.js"
 import * as HttpErrors from "../http/error.js"
 import type { HotCall, HotRoute } from "../http/hotRoute.js"
 import type { Protocol } from "./model.js"
 import * as Passthrough from "./passthrough.js"
 import * as Streaming from "./sse.js"
 import type { GatewayContext } from "../http/context.js"
+import type { Account } from "../responses/model.js"
+import * as Recorder from "../responses/recorder.js"
+import type * as References from "../responses/references.js"
+import * as StoredResponses from "../responses/service.js"
 import * as UnsupportedFields from "./unsupportedFields.js"
 
 /** A decoded request with the model that it names. */
@@ -26,6 +32,8 @@ interface ChatCall {
   readonly request: ChatRequest
   /** The body of the request as the client sent it. */
   readonly body: Record<string, unknown>
+  /** Stores the answer; absent where it is not to be stored. */
+  readonly record?: Recorder.Recorder | undefined
   /** The number of choices (`n`). */
   readonly count: number
   /** Whether the provider makes all choices in one call. */
@@ -92,15 +100,40 @@ const callAll = ({
   )
 }
 
-const respondWhole = (call: ChatCall): Effect.Effect<void, HttpErrors.HttpError> => {
-  const { body, context, createdAt, headers, hot, protocol } = call
-  const send = (responses: ReadonlyArray<ChatResponse>): void => {
-    const [only, ...others] = responses
-    const text = only === undefined || others.length > 0 ? undefined : Passthrough.textOf(protocol, only)
-    const served = { request: body, createdAt }
-    if (only !== undefined && text !== undefined) context.owners.addResponse(only)
-    hot.response.send(200, headers(), text ?? JSON.stringify(Choices.encode(protocol.wire, responses, served)))
+/** The text of one answer that is stored, too. One that the gateway encodes gets an id that no other answer has. */
+const recorded = (
+  { body, context, createdAt, protocol }: ChatCall,
+  response: ChatResponse,
+  record: Recorder.Recorder
+): string => {
+  const raw = Passthrough.rawOf(protocol, response)
+  if (raw === undefined) {
+    const named = { ...response, id: Recorder.idOf(response.id) }
+    const resource = Choices.encode(protocol.wire, [named], { request: body, createdAt })
+    record(resource, undefined)
+    return JSON.stringify(resource)
   }
+  context.owners.addResponse(response)
+  const resource = parseJson(raw.text)
+  if (isRecord(resource)) record(resource, raw.isFaithful ? response : undefined)
+  return raw.text
+}
+
+const respondWhole = (call: ChatCall): Effect.Effect<void, HttpErrors.HttpError> => {
+  const { body, context, createdAt, headers, hot, protocol, record } = call
+  const textOf = (responses: ReadonlyArray<ChatResponse>): string => {
+    const [only, ...others] = responses
+    if (only !== undefined && others.length === 0) {
+      if (record !== undefined) return recorded(call, only, record)
+      const text = Passthrough.textOf(protocol, only)
+      if (text !== undefined) {
+        context.owners.addResponse(only)
+        return text
+      }
+    }
+    return JSON.stringify(Choices.encode(protocol.wire, responses, { request: body, createdAt }))
+  }
+  const send = (responses: ReadonlyArray<ChatResponse>): void => hot.response.send(200, headers(), textOf(responses))
   return Effect.matchEffect(callAll(call), {
     onFailure: (error) => Effect.fail(HttpErrors.fromLLMError(error)),
     onSuccess: (responses) => (responses.every(hasOwnViews) ? Effect.sync(() => send(responses)) : changedViews)
@@ -116,17 +149,20 @@ const respondStreaming = ({
   hot,
   llm,
   protocol,
+  record,
   request
 }: ChatCall): Effect.Effect<void, HttpErrors.HttpError> => {
   const open = openChat(llm, request)
+  const encoder = () =>
+    record === undefined
+      ? Passthrough.streamEncoder(protocol, body, createdAt, context.owners)
+      : Recorder.recording(
+          Passthrough.streamEncoder(protocol, body, createdAt, context.owners, Recorder.idOf),
+          protocol.wire.name,
+          record
+        )
   return count === 1
-    ? Streaming.respond(
-        hot,
-        open,
-        Passthrough.streamEncoder(protocol, body, createdAt, context.owners),
-        context.keepAlive,
-        headers
-      )
+    ? Streaming.respond(hot, open, encoder(), context.keepAlive, headers)
     : Streaming.respond(
         hot,
         Choices.openAll(Array.from({ length: count }, () => open)),
@@ -136,6 +172,30 @@ const respondStreaming = ({
       )
 }
 
+/** What a request is answered with. */
+interface Question {
+  readonly hot: HotCall
+  /** The request that is sent. */
+  readonly body: Body.Body
+  /** The request as the client sent it, which answers repeat. @default `body` */
+  readonly asked?: Body.Body
+  readonly record?: Recorder.Recorder | undefined
+  /** The only account that can answer. */
+  readonly owner?: Account | undefined
+}
+
+/** Whether an account cannot answer now, or no longer has what a request refers to. */
+const isOut = ({ error }: HttpErrors.HttpError): boolean =>
+  error !== undefined &&
+  (LLMErrors.isKeyScoped(error) ||
+    error._tag === "KeyPoolExhaustedError" ||
+    (error._tag === "RateLimitError" && error.source === "pool") ||
+    ((error.status === 400 || error.status === 404) && /not found/i.test(error.message)))
+
+/** Whether a request goes on with a conversation that only Anthropic has: without its history, an answer would be wrong. */
+const continuesThread = ({ thread }: Record<string, unknown>): boolean =>
+  isRecord(thread) && thread["type"] === "continue"
+
 /** The route of a chat protocol. */
 export const route = (context: GatewayContext, protocol: Protocol): HotRoute => {
   const { path, wire } = protocol
@@ -144,8 +204,7 @@ export const route = (context: GatewayContext, protocol: Protocol): HotRoute => 
 
   /** Checks a decoded request against the model that it names, and calls it. */
   const respond = (
-    hot: HotCall,
-    { json: body, text }: Body.Body,
+    { asked, body: { json: body, text }, hot, record }: Question,
     isStream: boolean,
     chatRequest: ChatRequest,
     llm: LLMService
@@ -153,12 +212,19 @@ export const route = (context: GatewayContext, protocol: Protocol): HotRoute => 
     const count = isChatCompletions ? choiceCount(body, context.maxChoices) : Either.right(1)
     if (Either.isLeft(count)) return Effect.fail(count.left)
     const passesChoices = count.right > 1 && !isStream && llm.info.faithful === true && llm.info.wire === wire.name
+    if (wire.name === "anthropic-messages" && llm.info.wire !== wire.name && continuesThread(body)) {
+      return Effect.fail(HttpErrors.threadElsewhere)
+    }
     const supported = UnsupportedFields.drop(
       isChatCompletions && count.right === 1 ? withoutN(chatRequest) : chatRequest,
       protocol,
       llm.info.wire
     )
-    if (Either.isLeft(supported)) return Effect.fail(supported.left)
+    if (Either.isLeft(supported)) {
+      const { param = "" } = supported.left
+      const isReference = param === "previous_response_id" || param === "item_reference"
+      return Effect.fail(isReference ? HttpErrors.noResponseStore(`'${param}'`, param) : supported.left)
+    }
     let isReasoningDropped = false
     const onDropped = (isDropped: boolean): void => {
       isReasoningDropped = isDropped
@@ -180,7 +246,8 @@ export const route = (context: GatewayContext, protocol: Protocol): HotRoute => 
         protocol,
         llm,
         request: request.right,
-        body,
+        body: asked?.json ?? body,
+        record,
         count: count.right,
         passesChoices,
         createdAt,
@@ -188,6 +255,49 @@ export const route = (context: GatewayContext, protocol: Protocol): HotRoute => 
       }
       return isStream ? respondStreaming(call) : respondWhole(call)
     })
+  }
+
+  const answer = (question: Question): Effect.Effect<void, HttpErrors.HttpError> => {
+    const { body, hot, owner } = question
+    const decoded = wire.decodeRequest(body.json, { path, headers: hot.request.headers })
+    if (Either.isLeft(decoded)) return Effect.fail(HttpErrors.fromWireFailure(decoded.left))
+    const { model, ...chatRequest } = decoded.right.request
+    return Effect.flatMap(context.resolveModel(hot.caller, model, owner), (llm) =>
+      respond(question, decoded.right.stream, chatRequest, llm)
+    )
+  }
+
+  /** Answers by the key of an account alone, where one is given. */
+  const answerAt = (question: Question, account: Account | undefined): Effect.Effect<void, HttpErrors.HttpError> =>
+    account === undefined
+      ? answer(question)
+      : Effect.provideService(answer({ ...question, owner: account }), KeyPin, account.keyId)
+
+  /** The owner of what a request refers to gets it with its ids; any other account, and all when the owner is out, with its content. */
+  const answerReferring = (
+    question: Question,
+    { expanded, owned }: References.Resolved,
+    account: Account | undefined
+  ): Effect.Effect<void, HttpErrors.HttpError> => {
+    const asked = question.body
+    const { model } = asked.json
+    const elsewhere = Effect.flatMap(
+      context.resolveModel(question.hot.caller, typeof model === "string" ? model : undefined),
+      ({ info }) => {
+        const body = expanded(info.wire === wire.name)
+        // A short request can refer to a long conversation.
+        const { length } = body.text
+        const { maxSize } = context.bodyLimits
+        const refusal = length > maxSize ? HttpErrors.tooLarge(maxSize) : question.hot.account.add(length)
+        return refusal === undefined ? answerAt({ ...question, asked, body }, account) : Effect.fail(refusal)
+      }
+    )
+    if (owned === undefined || (account !== undefined && account.keyId !== owned.owner.keyId)) return elsewhere
+    return Effect.catchIf(
+      answerAt({ ...question, asked, body: owned.body }, owned.owner),
+      (error) => error.code === HttpErrors.noOwner.code || isOut(error),
+      () => elsewhere
+    )
   }
 
   return {
@@ -199,12 +309,9 @@ export const route = (context: GatewayContext, protocol: Protocol): HotRoute => 
     answer: (hot) =>
       Effect.flatMap(Body.read(hot.request, context.bodyLimits, hot.account), (body) => {
         hot.setRequested(body.json)
-        const decoded = wire.decodeRequest(body.json, { path, headers: hot.request.headers })
-        if (Either.isLeft(decoded)) return Effect.fail(HttpErrors.fromWireFailure(decoded.left))
-        const { model, ...chatRequest } = decoded.right.request
-        return Effect.flatMap(context.resolveModel(hot.caller, model), (llm) =>
-          respond(hot, body, decoded.right.stream, chatRequest, llm)
-        )
+        return wire.name === "responses"
+          ? StoredResponses.answer(context, { hot, body }, answerAt, answerReferring)
+          : answer({ hot, body })
       })
   }
 }

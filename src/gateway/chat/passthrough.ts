@@ -135,10 +135,14 @@ const isOfReasoningOrToolCall = ({ _tag }: ChatEvent): boolean =>
   _tag === "ReasoningDelta" || _tag === "ToolCallDelta" || _tag === "ToolCallEnd"
 
 /** The text of a whole answer as the provider sent it; undefined where the gateway must encode it. */
-export const textOf = ({ passthrough, wire }: Protocol, response: ChatResponse): string | undefined => {
+export const textOf = (protocol: Protocol, response: ChatResponse): string | undefined =>
+  rawOf(protocol, response)?.text
+
+/** The same, and whether the provider is faithful to the protocol. */
+export const rawOf = ({ passthrough, wire }: Protocol, response: ChatResponse): RawResponses.RawText | undefined => {
   const raw = RawResponses.textOf(wire.name, response)
   return raw !== undefined && (raw.isFaithful || passthrough.isExact || !response.content.some(isReasoningOrToolCall))
-    ? raw.text
+    ? raw
     : undefined
 }
 
@@ -193,12 +197,13 @@ const passedEvents = () => {
   }
 }
 
-/** Encodes a stream for a client of this protocol. */
+/** Encodes a stream for a client of this protocol. `idOf` gives the id of an answer that is encoded from its beginning on. */
 export const streamEncoder = (
   { passthrough, wire }: Protocol,
   body: Record<string, unknown>,
   createdAt: number,
-  owners: Owners
+  owners: Owners,
+  idOf?: (providerId: string) => string
 ): StreamEncoder<ChatEvent> => {
   /** Undefined while frames are passed through. */
   let encoder: ReturnType<typeof wire.encodeStream> | undefined
@@ -233,7 +238,11 @@ export const streamEncoder = (
 
   const encode = (events: Chunk.Chunk<ChatEvent>): string => {
     const { push } = takeOver()
-    return renderFrames(seal(Chunk.toReadonlyArray(events)).flatMap((event) => push(event)))
+    return renderFrames(
+      seal(Chunk.toReadonlyArray(events)).flatMap((event) =>
+        push(event._tag === "Start" && idOf !== undefined ? { ...event, id: idOf(event.id) } : event)
+      )
+    )
   }
 
   const write = (events: Chunk.Chunk<ChatEvent>): string | Uint8Array => {

@@ -2,7 +2,7 @@
 import type { Owners } from "../chat/owners.js"
 import type { HttpMethod, HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import type { Duration, Scope } from "effect"
-import { Effect } from "effect"
+import { Array, Effect, Option } from "effect"
 import type { Middleware, Service as LLMService } from "../../call/model.js"
 import type { Service as ModelsService } from "../../models/model.js"
 import type { ServerWire } from "../../wire/Wire.js"
@@ -10,6 +10,7 @@ import type { Caller, Service as AccessService } from "../auth/model.js"
 import type { Limits as BodyLimits } from "./body.js"
 import type { BodyAccounts } from "./bodyAccount.js"
 import * as HttpErrors from "./error.js"
+import type { Account, StoredResponses } from "../responses/model.js"
 import type { ActiveRequests } from "./shutdown.js"
 
 export interface GatewayContext {
@@ -26,6 +27,8 @@ export interface GatewayContext {
   readonly maxChoices: number
   readonly owners: Owners
   readonly resolveModel: ResolveModel
+  /** Absent when the gateway has no store of responses. */
+  readonly responses: StoredResponses | undefined
 }
 
 /** What the calls to a model go through. */
@@ -100,8 +103,15 @@ const makeResolvedModels = () => {
   }
 }
 
-/** Finds the model of a name for a caller; the default where the name is undefined. */
-export type ResolveModel = (caller: Caller, name: string | undefined) => Effect.Effect<LLMService, HttpErrors.HttpError>
+/**
+ * Finds the model of a name for a caller; the default where the name is undefined. With an owner it finds the model with the owner's key,
+ * which is one of the members where the name is that of a group, and fails with `noOwner` where there is none.
+ */
+export type ResolveModel = (
+  caller: Caller,
+  name: string | undefined,
+  owner?: Account
+) => Effect.Effect<LLMService, HttpErrors.HttpError>
 
 /**
  * The middlewares are applied once to each model, caller and name, as long as the list of models stays the same: applying them takes
@@ -111,25 +121,43 @@ export const makeResolveModel = (context: ModelContext): ResolveModel => {
   const { models } = context
   const resolved = makeResolvedModels()
 
-  const add = (
-    caller: Caller,
-    name: string | undefined,
-    found: LLMService
-  ): Effect.Effect<LLMService, HttpErrors.HttpError> => {
+  const wrapped = (caller: Caller, key: string, found: LLMService, name: string): Effect.Effect<LLMService> => {
     const { list } = models
-    if (!caller.allows(accessNames(models, name, found.info))) {
-      return Effect.fail(HttpErrors.unknownModel(name ?? found.info.model))
-    }
-    return Effect.map(wrapModel(context, caller, found, listedName(models, name, found.info)), (llm) => {
+    const known = resolved.get(caller, key)
+    if (known?.found === found && known.list === list) return Effect.succeed(known.llm)
+    return Effect.map(wrapModel(context, caller, found, name), (llm) => {
       // Another request may have applied the middlewares meanwhile, whose state is kept.
-      const other = resolved.get(caller, name ?? "")
+      const other = resolved.get(caller, key)
       if (other?.found === found && other.list === list) return other.llm
-      resolved.set(caller, name ?? "", { found, list, llm })
+      resolved.set(caller, key, { found, list, llm })
       return llm
     })
   }
 
-  return (caller, name) =>
+  /** The model with the owner's key, among those that a name stands for. */
+  const withKeyOf = (
+    { keyId, provider }: Account,
+    name: string | undefined,
+    found: LLMService
+  ): Effect.Effect<Option.Option<LLMService>> => {
+    const listed = models.list.find((each) => each.name === name || each.aliases.includes(name ?? ""))
+    const members = listed?.members
+    const candidates: Effect.Effect<ReadonlyArray<LLMService>> =
+      members === undefined
+        ? Effect.succeed([found])
+        : Effect.map(
+            Effect.forEach(members, (member) => Effect.option(models.get(member))),
+            Array.getSomes
+          )
+    return Effect.flatMap(candidates, (all) =>
+      Effect.findFirst(
+        all.filter(({ info }) => info.provider === provider),
+        ({ status }) => Effect.map(status, ({ keys }) => keys.keys.some(({ id }) => id === keyId))
+      )
+    )
+  }
+
+  return (caller, name, owner) =>
     Effect.matchEffect(name === undefined ? models.default : models.get(name), {
       onFailure: () =>
         Effect.fail(
@@ -137,9 +165,21 @@ export const makeResolveModel = (context: ModelContext): ResolveModel => {
         ),
       onSuccess: (found) => {
         const known = resolved.get(caller, name ?? "")
-        return known?.found === found && known.list === models.list
-          ? Effect.succeed(known.llm)
-          : add(caller, name, found)
+        if (owner === undefined && known?.found === found && known.list === models.list) {
+          return Effect.succeed(known.llm)
+        }
+        if (!caller.allows(accessNames(models, name, found.info))) {
+          return Effect.fail(HttpErrors.unknownModel(name ?? found.info.model))
+        }
+        if (owner === undefined) return wrapped(caller, name ?? "", found, listedName(models, name, found.info))
+        return Effect.flatMap(withKeyOf(owner, name, found), (member) => {
+          if (Option.isNone(member)) return Effect.fail(HttpErrors.noOwner)
+          const { info } = member.value
+          const memberName = `${info.provider}/${info.model}`
+          return member.value === found
+            ? wrapped(caller, name ?? "", found, listedName(models, name, found.info))
+            : wrapped(caller, JSON.stringify([name, memberName]), member.value, memberName)
+        })
       }
     })
 }

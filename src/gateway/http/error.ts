@@ -177,6 +177,86 @@ export const record = (error: HttpError): Effect.Effect<void> => {
       )
 }
 
+/** The store of responses cannot be reached, so nothing was sent, and a retry can succeed. */
+export const responsesUnavailable: HttpError = {
+  status: 503,
+  code: "responses_unavailable",
+  message: "The gateway cannot reach its store of responses. Send the whole conversation in 'input', or try again.",
+  retryAfter: Duration.seconds(1)
+}
+
+/** The same error for a response that does not exist and one of another client key. */
+export const unknownResponse = (id: string): HttpError => ({
+  status: 404,
+  code: "response_not_found",
+  message: `Response with id '${id.slice(0, 200)}' not found.`,
+  param: "response_id"
+})
+
+/** An id of a conversation, container or file. */
+export const unknownId = (id: string): HttpError => ({
+  status: 404,
+  code: "not_found",
+  message: `No conversation, container or file with id '${id.slice(0, 200)}' found.`
+})
+
+/** OpenAI's code; `message` says how to go on. */
+export const unknownPreviousResponse = (id: string): HttpError => ({
+  status: 404,
+  code: "previous_response_not_found",
+  message:
+    `Previous response with id '${id.slice(0, 200)}' not found: it has expired, was deleted, was not stored, or belongs to another key. ` +
+    "Send the whole conversation in 'input'.",
+  param: "previous_response_id"
+})
+
+export const unfinishedPreviousResponse = (id: string): HttpError =>
+  invalid(
+    `Previous response with id '${id.slice(0, 200)}' is still in progress. Wait until its status is final.`,
+    "previous_response_id"
+  )
+
+export const unknownItem = (id: string): HttpError => ({
+  status: 404,
+  code: "item_not_found",
+  message:
+    `Item with id '${id.slice(0, 200)}' not found: its response has expired, was deleted, was not stored, or belongs to another key. ` +
+    "Send the item itself in 'input'; the AI SDK does so with 'store: false'.",
+  param: "input"
+})
+
+/** `feature` is what the request needs the store for. */
+export const noResponseStore = (feature: string, param: string): HttpError => ({
+  status: 400,
+  code: "unsupported",
+  message:
+    `${feature} needs the store of responses, which this gateway does not have. Send the whole conversation in 'input' with ` +
+    "'store: false', or let the operator of the gateway enable the store; with several workers it must be in Redis.",
+  param
+})
+
+export const threadElsewhere: HttpError = {
+  status: 400,
+  code: "unsupported",
+  message:
+    "'thread' of type 'continue' refers to a conversation that only Anthropic has, and the provider of this model uses another protocol. " +
+    "Send the whole conversation in 'messages', or use a model of Anthropic.",
+  param: "thread"
+}
+
+export const noOwner: HttpError = {
+  status: 404,
+  code: "no_owner",
+  message: "The account that has what the request refers to is not one of this model. Use the model that it came from."
+}
+
+export const tooManyBackgroundResponses: HttpError = {
+  status: 429,
+  code: "too_many_background_responses",
+  message: "The gateway runs as many background responses as it can. Try again when some have ended.",
+  retryAfter: Duration.seconds(5)
+}
+
 export const headersOf = ({ headers, retryAfter, shouldRetry }: HttpError): Readonly<Record<string, string>> => ({
   ...(retryAfter === undefined
     ? {}

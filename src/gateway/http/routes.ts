@@ -14,6 +14,7 @@ import * as Admin from "../routes/admin.js"
 import * as CountTokens from "../routes/countTokens.js"
 import * as Documents from "../routes/openapi/documents.js"
 import * as Levels from "../routes/levels.js"
+import * as Responses from "../responses/routes.js"
 import * as Metrics from "../routes/metrics.js"
 import * as AccessLog from "../../telemetry/AccessLog.js"
 import * as HttpErrors from "./error.js"
@@ -53,6 +54,9 @@ const models = (context: GatewayContext): ReadonlyArray<Route> => [
   { method: "GET", path: "/v1/models", handler: Models.list(context), encodeError: openaiError },
   { method: "GET", path: "/v1/models/*", handler: Models.get(context), encodeError: openaiError }
 ]
+
+const responses = (context: GatewayContext): ReadonlyArray<Route> =>
+  Responses.routes(context).map((route) => ({ ...route, encodeError: Protocol.responses.wire.encodeError }))
 
 const admin = (context: GatewayContext): ReadonlyArray<Route> =>
   Admin.routes(context).map((route) => ({ ...route, encodeError: openaiError }))
@@ -142,7 +146,7 @@ export const make = (
   const others = optionalRoutes.others.filter(({ method, path }) => !isTaken(method, path))
   const own = HttpRouter.concat(
     HttpRouter.fromIterable(hot.map((route) => HttpRouter.makeRoute("POST", route.path, HotApp.make(context, route)))),
-    routerOf([...models(context), ...admin(context), ...others])
+    routerOf([...models(context), ...responses(context), ...admin(context), ...others])
   )
   const refused = Effect.catchTag(methodNotAllowed([own, ...extraRouters]), "RouteNotFound", () => notFound)
   return { hot, app: Effect.catchTag(HttpRouter.concatAll(own, ...extraRouters), "RouteNotFound", () => refused) }

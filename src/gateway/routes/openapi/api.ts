@@ -173,6 +173,8 @@ const tokens = Schema.Array(Schema.Int)
 /** A text or several, or the tokens of one text or of several. */
 const embeddable = Schema.Union(Schema.String, Schema.Array(Schema.String), tokens, Schema.Array(tokens))
 
+const ResponsePath = Schema.Struct({ id: Schema.String })
+
 const openai = HttpApiGroup.make("openai")
   .add(
     HttpApiEndpoint.post("chatCompletions", "/v1/chat/completions")
@@ -183,6 +185,26 @@ const openai = HttpApiGroup.make("openai")
     HttpApiEndpoint.post("responses", "/v1/responses")
       .setPayload(requestBody("ResponsesQuestion", "OpenAI's API reference, responses/create"))
       .addSuccess(responseBody("ResponsesAnswer", "OpenAI's API reference, responses/object"))
+  )
+  .add(
+    HttpApiEndpoint.get("getResponse", "/v1/responses/:id")
+      .setPath(ResponsePath)
+      .addSuccess(responseBody("StoredResponse", "OpenAI's API reference, responses/get"))
+  )
+  .add(
+    HttpApiEndpoint.del("deleteResponse", "/v1/responses/:id")
+      .setPath(ResponsePath)
+      .addSuccess(responseBody("DeletedResponse", "OpenAI's API reference, responses/delete"))
+  )
+  .add(
+    HttpApiEndpoint.post("cancelResponse", "/v1/responses/:id/cancel")
+      .setPath(ResponsePath)
+      .addSuccess(responseBody("CancelledResponse", "OpenAI's API reference, responses/cancel"))
+  )
+  .add(
+    HttpApiEndpoint.get("listInputItems", "/v1/responses/:id/input_items")
+      .setPath(ResponsePath)
+      .addSuccess(responseBody("InputItemList", "OpenAI's API reference, responses/input-items"))
   )
   .add(
     HttpApiEndpoint.post("embeddings", "/v1/embeddings")
