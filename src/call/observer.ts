@@ -31,6 +31,7 @@ export interface Subject {
   readonly model: string
   /** Absent for embeddings. */
   readonly request?: ChatRequest
+  readonly streamed: boolean
   /** Estimates the input tokens. */
   readonly inputTokens: () => number
 }
@@ -57,13 +58,14 @@ export interface AttemptRecorder {
 
 /** The metrics of calls as plain functions, for the call plan. */
 export interface CallRecorder {
-  /** The first events of a stream have arrived. */
-  readonly opened: (millis: number, labels: FiberLabels) => void
+  /** The first events of a stream have arrived. `span` is that of the call. */
+  readonly opened: (millis: number, labels: FiberLabels, span: Tracer.Span | undefined) => void
   readonly ended: (call: EndedCall) => void
 }
 
 /** How a call ended. */
 export interface EndedCall {
+  readonly operation: Subject["operation"]
   readonly outcome: Outcome
   /** The duration of the call, in milliseconds. */
   readonly millis: number
@@ -92,7 +94,7 @@ export interface SpanAnswer {
 export interface Spans {
   readonly startCall: (
     fiber: Fiber.RuntimeFiber<unknown, unknown>,
-    call: { readonly operation: Subject["operation"]; readonly model: string; readonly request?: ChatRequest.Input }
+    call: Pick<Subject, "operation" | "model" | "streamed"> & { readonly request?: ChatRequest.Input }
   ) => Tracer.Span | undefined
   /** The parent is the span of the fiber unless another is given. */
   readonly startAttempt: (

@@ -1,17 +1,19 @@
 /** Spans and metrics of calls: as the observer of an effect, and as the recorder of the call plan. */
 import { Context, Effect, FiberRef } from "effect"
 import type { CallTimes, ModelInfo, Service } from "../call/model.js"
-import type { CallRecorder, Spans } from "../call/observer.js"
+import type { CallRecorder, Spans as CallSpans } from "../call/observer.js"
 import { outcomeOf } from "../call/observer.js"
 import { takeOver } from "../call/origin.js"
 import { clockOf } from "../internal/clock.js"
 import { Label } from "../internal/label.js"
 import * as Sketch from "../vocabulary/quantileSketch.js"
 import * as Aliases from "./aliases.js"
+import * as Conventions from "./conventions.js"
 import * as Metrics from "./metrics.js"
 import type { Options } from "./model.js"
 import type { StartObserving } from "./observe.js"
 import { instrument } from "./observe.js"
+import * as Spans from "./spans.js"
 
 export interface CallTelemetry {
   readonly startObserving: StartObserving
@@ -27,22 +29,26 @@ const recorderOf = (
   timeToFirstEvent: Sketch.Recorder
 ): CallRecorder => {
   const callMetrics = metrics ? Metrics.ofCalls(info, aliases) : Metrics.noMetrics
+  const conventions = metrics ? Conventions.ofCalls(info) : Metrics.noMetrics
   const aliasMetrics = metrics && aliases ? Aliases.ofCalls(info) : Metrics.noMetrics
   return {
-    opened: (millis, labels) => {
+    opened: (millis, labels, span) => {
       timeToFirstEvent.unsafeRecord(millis)
       callMetrics.firstEvent(millis / 1000, labels)
+      conventions.firstEvent(millis / 1000, labels)
+      if (span !== undefined) Spans.setFirstChunk(span, millis / 1000)
     },
     ended: (call) => {
       latency.unsafeRecord(call.millis)
       callMetrics.ended(call)
+      conventions.ended(call)
       aliasMetrics.ended(call)
     }
   }
 }
 
 /** The telemetry of the calls of an `LLM`. */
-export const make = (info: ModelInfo, options: Options, spans: Spans | undefined): CallTelemetry => {
+export const make = (info: ModelInfo, options: Options, spans: CallSpans | undefined): CallTelemetry => {
   const latency = Sketch.unsafeMake()
   const timeToFirstEvent = Sketch.unsafeMake()
   const recorder = recorderOf(info, options, latency, timeToFirstEvent)
@@ -57,11 +63,19 @@ export const make = (info: ModelInfo, options: Options, spans: Spans | undefined
     const labels = fiber.getFiberRef(FiberRef.currentMetricLabels)
     return {
       ...(span === undefined ? {} : { around: (effect) => Effect.withParentSpan(effect, span) }),
-      opened: () => recorder.opened(elapsed(), labels),
+      opened: () => recorder.opened(elapsed(), labels, span),
       end: (exit, answer) => {
         const now = clock.unsafeCurrentTimeMillis()
         const millis = now - startedAt
-        recorder.ended({ outcome: outcomeOf(exit), millis, usage: answer?.usage, caller, labels, now })
+        recorder.ended({
+          operation: call.operation,
+          outcome: outcomeOf(exit),
+          millis,
+          usage: answer?.usage,
+          caller,
+          labels,
+          now
+        })
         if (span !== undefined) spans?.endCall(span, clock, exit, answer)
         return Effect.void
       }

@@ -2,11 +2,11 @@
 import type { Fiber } from "effect"
 import { Chunk, Context, DefaultServices, Effect, Exit, FiberId, FiberRef, HashMap, Option, Tracer } from "effect"
 import type { ModelInfo } from "../call/model.js"
-import type { Outcome, SpanAnswer, Spans, Subject } from "../call/observer.js"
+import type { Outcome, SpanAnswer, Spans } from "../call/observer.js"
 import { outcomeOf } from "../call/observer.js"
 import { clockOf } from "../internal/clock.js"
-import type { ChatRequest } from "../vocabulary/Chat.js"
 import type { Usage } from "../vocabulary/Usage.js"
+import * as Conventions from "./conventions.js"
 import type { Options } from "./model.js"
 
 /** Effect's default tracer, which exports nothing. */
@@ -51,15 +51,15 @@ const unsafeMake = (
 /** Source: OpenTelemetry semantic conventions for generative AI, client spans. */
 const requestAttributes = (
   info: ModelInfo,
-  operation: Subject["operation"],
-  model: string,
-  request: ChatRequest.Input | undefined
+  { model, operation, request, streamed }: Parameters<Spans["startCall"]>[1]
 ): Record<string, unknown> => {
   const attributes: Record<string, unknown> = {
     "gen_ai.operation.name": operation,
     "gen_ai.provider.name": info.provider,
-    "gen_ai.request.model": model
+    "gen_ai.request.model": model,
+    ...Conventions.serverAttributes(info)
   }
+  if (streamed) attributes["gen_ai.request.stream"] = true
   if (request === undefined || typeof request === "string") return attributes
   if (request.temperature !== undefined) attributes["gen_ai.request.temperature"] = request.temperature
   if (request.topP !== undefined) attributes["gen_ai.request.top_p"] = request.topP
@@ -77,7 +77,16 @@ const requestAttributes = (
 const setUsageAttributes = (span: Tracer.Span, usage: Usage): void => {
   span.attribute("gen_ai.usage.input_tokens", usage.inputTokens)
   span.attribute("gen_ai.usage.output_tokens", usage.outputTokens)
+  span.attribute("gen_ai.usage.cache_read.input_tokens", usage.cachedInputTokens)
+  span.attribute("gen_ai.usage.cache_write.input_tokens", usage.cacheWriteTokens)
+  // The name of earlier versions of the conventions.
+  span.attribute("gen_ai.usage.cache_creation.input_tokens", usage.cacheWriteTokens)
+  span.attribute("gen_ai.usage.reasoning.output_tokens", usage.reasoningTokens)
 }
+
+/** The time from the call to the first events of its stream. */
+export const setFirstChunk = (span: Tracer.Span, seconds: number): void =>
+  span.attribute("gen_ai.response.time_to_first_chunk", seconds)
 
 const setAnswerAttributes = (span: Tracer.Span, answer: SpanAnswer): void => {
   if (answer.id) span.attribute("gen_ai.response.id", answer.id)
@@ -93,21 +102,21 @@ const exitOf = (outcome: Outcome): Exit.Exit<void, Outcome> =>
 
 /** The spans of the calls and attempts of an `LLM`. */
 const make = (info: ModelInfo): Spans => ({
-  startCall: (fiber, { model, operation, request }) =>
+  startCall: (fiber, call) =>
     isTraced(fiber)
       ? unsafeMake(
           fiber,
-          `${operation} ${model}`,
+          `${call.operation} ${call.model}`,
           "internal",
-          requestAttributes(info, operation, model, request),
+          requestAttributes(info, call),
           parentOf(fiber.currentSpan)
         )
       : undefined,
-  startAttempt: (fiber, key, { model, operation, request }, parent) => {
+  startAttempt: (fiber, key, subject, parent) => {
     if (!isTraced(fiber)) return undefined
-    const attributes = requestAttributes(info, operation, model, request)
+    const attributes = requestAttributes(info, subject)
     attributes["effect_llm.key.id"] = key.id
-    return unsafeMake(fiber, `attempt ${model}`, "client", attributes, parentOf(parent ?? fiber.currentSpan))
+    return unsafeMake(fiber, `attempt ${subject.model}`, "client", attributes, parentOf(parent ?? fiber.currentSpan))
   },
   endAttempt: (span, clock, outcome, usage) => {
     if (outcome !== "ok") span.attribute("error.type", outcome)

@@ -11,20 +11,32 @@ import * as LLMErrors from "../../src/vocabulary/LLMError.js"
 import * as ProviderClient from "../../src/call/ProviderClient.js"
 import * as RateLimiter from "../../src/rateLimiter/RateLimiter.js"
 import * as Telemetry from "../../src/telemetry/Telemetry.js"
+import * as Usage from "../../src/vocabulary/Usage.js"
 import * as Collector from "../support/collector.js"
 import { recordingTracer } from "../support/recording.js"
 import { answer, context, scripted } from "../support/scripted.js"
 
 const refused = new LLMErrors.AuthenticationError({ ...context, status: 401, message: "wrong key" })
 
+const hello = {
+  ...answer("Hello"),
+  usage: Usage.make({
+    inputTokens: 3,
+    outputTokens: 4,
+    cachedInputTokens: 2,
+    cacheWriteTokens: 1,
+    reasoningTokens: 3
+  })
+}
+
 /** Refuses the key `bad` and accepts every other key. */
 const client = (provider: string) =>
   Layer.succeed(ProviderClient.ProviderClient, {
     provider,
     wire: "test",
-    chat: (_, { key }) => (key.id === "bad" ? Effect.fail(refused) : Effect.succeed(answer("Hello"))),
+    chat: (_, { key }) => (key.id === "bad" ? Effect.fail(refused) : Effect.succeed(hello)),
     chatStream: (_, { key }) =>
-      key.id === "bad" ? Stream.fail(refused) : Stream.fromIterable(ChatEvent.fromResponse(answer("Hello")))
+      key.id === "bad" ? Stream.fail(refused) : Stream.fromIterable(ChatEvent.fromResponse(hello))
   })
 
 const service = (provider: string, options: Omit<LLM.Options, "model"> = {}) =>
@@ -121,6 +133,10 @@ describe("spans", () => {
         "gen_ai.response.finish_reasons": ["stop"],
         "gen_ai.usage.input_tokens": 3,
         "gen_ai.usage.output_tokens": 4,
+        "gen_ai.usage.cache_read.input_tokens": 2,
+        "gen_ai.usage.cache_write.input_tokens": 1,
+        "gen_ai.usage.cache_creation.input_tokens": 1,
+        "gen_ai.usage.reasoning.output_tokens": 3,
         "effect_llm.attempts": 2
       })
       expect(first?.attributes.get("effect_llm.key.id")).toBe("bad")
@@ -140,6 +156,8 @@ describe("spans", () => {
       expect(Chunk.size(whole.result)).toBe(3)
       expect(whole.spans.every((span) => span.status._tag === "Ended")).toBe(true)
       expect(whole.spans[0]?.attributes.get("gen_ai.usage.output_tokens")).toBe(4)
+      expect(whole.spans.map(({ attributes }) => attributes.get("gen_ai.request.stream"))).toEqual([true, true, true])
+      expect(whole.spans[0]?.attributes.get("gen_ai.response.time_to_first_chunk")).toBe(0)
       const stopped = yield* traced(Stream.runDrain(Stream.take(llm.chatStream("?"), 1)))
       expect(stopped.spans.every((span) => span.status._tag === "Ended")).toBe(true)
     })
@@ -200,6 +218,10 @@ describe("OTLP export", () => {
         "gen_ai.response.finish_reasons": { values: [{ stringValue: "stop" }] },
         "gen_ai.usage.input_tokens": 3,
         "gen_ai.usage.output_tokens": 4,
+        "gen_ai.usage.cache_read.input_tokens": 2,
+        "gen_ai.usage.cache_write.input_tokens": 1,
+        "gen_ai.usage.cache_creation.input_tokens": 1,
+        "gen_ai.usage.reasoning.output_tokens": 3,
         "effect_llm.attempts": 2
       })
       expect(Collector.attributesOf(refusal?.attributes ?? [])).toMatchObject({
@@ -223,6 +245,16 @@ describe("OTLP export", () => {
       expect(counted("llm_in_flight", { key_id: "good" })).toEqual([["gauge", 0]])
       expect(counted("llm_request_duration_seconds", {})).toEqual([["histogram", 2]])
       expect(counted("llm_time_to_first_event_seconds", {})).toEqual([["histogram", 1]])
+
+      const conventional = (yield* collector.metrics)
+        .filter(({ attributes }) => attributes["gen_ai.provider.name"] === "collected")
+        .map(({ attributes, name, unit, value }) => [name, attributes["gen_ai.token.type"], unit, value])
+      expect(conventional.toSorted()).toEqual([
+        ["gen_ai.client.operation.duration", undefined, "s", 2],
+        ["gen_ai.client.operation.time_to_first_chunk", undefined, "s", 1],
+        ["gen_ai.client.token.usage", "input", "{token}", 2],
+        ["gen_ai.client.token.usage", "output", "{token}", 2]
+      ])
     })
   )
 })
