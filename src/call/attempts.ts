@@ -77,10 +77,12 @@ interface ActiveAttempt {
 export const chatAttempt = (
   request: ChatRequest,
   model: string,
+  streamed: boolean,
   inputTokens = inputTokensOf(request)
 ): AttemptRequest => ({
   operation: "chat",
   model,
+  streamed,
   request,
   inputTokens,
   estimate: (estimates) => estimates.of(model, inputTokens(), request.maxTokens)
@@ -88,7 +90,7 @@ export const chatAttempt = (
 
 const embeddingAttempt = (request: EmbeddingRequest, model: string): AttemptRequest => {
   const inputTokens = () => Usage.estimateAll(request.input)
-  return { operation: "embeddings", model, inputTokens, estimate: inputTokens }
+  return { operation: "embeddings", model, streamed: false, inputTokens, estimate: inputTokens }
 }
 
 type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
@@ -464,7 +466,7 @@ const callWhole = <A extends WholeAnswer>(
 export const chat = (deps: Dependencies, request: ChatRequest, model: string): Effect.Effect<ChatResponse, LLMError> =>
   callWhole(
     deps,
-    chatAttempt(request, model),
+    chatAttempt(request, model, false),
     (call) => deps.client.chat(request, call),
     (response) =>
       plausibleUsage(deps, request, response.usage, () => Usage.estimateTokens(Events.generatedText(response)))
@@ -564,7 +566,7 @@ export const chatStream =
   (finalizers) =>
     withKeyFailover(
       deps,
-      chatAttempt(request, model),
+      chatAttempt(request, model, true),
       (active, restore) => {
         let abandoned = Effect.suspend(() => endInterrupted(active))
         const opening = isolated((inner) => fromStream(deps.client.chatStream(request, active.call))(inner))
@@ -577,6 +579,7 @@ export const chatStream =
               (opened) =>
                 Effect.clockWith((clock) => {
                   const latency = clock.unsafeCurrentTimeMillis() - active.startedAt
+                  active.probe.opened(latency)
                   const stream = trackStream(deps, active, request, opened, latency)
                   abandoned = stream.abandoned
                   return Effect.zipRight(active.accept, stream.opened)

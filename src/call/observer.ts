@@ -29,6 +29,7 @@ export interface Subject {
   /** Named as in the OpenTelemetry conventions. */
   readonly operation: "chat" | "embeddings"
   readonly model: string
+  readonly streamed: boolean
   /** Absent for embeddings. */
   readonly request?: ChatRequest
   /** Estimates the input tokens. */
@@ -38,6 +39,8 @@ export interface Subject {
 export interface AttemptProbe {
   /** Wraps the attempt's request, for example in its span. */
   readonly around: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  /** Records the time to the first events of a stream, in milliseconds. */
+  readonly opened: (millis: number) => void
   /** `usage` is undefined when it is unknown, `answeredBy` when no model answered. */
   readonly end: (
     verdict: Verdict,
@@ -64,6 +67,7 @@ export interface CallRecorder {
 
 /** How a call ended. */
 export interface EndedCall {
+  readonly operation: Subject["operation"]
   readonly outcome: Outcome
   /** The duration of the call, in milliseconds. */
   readonly millis: number
@@ -92,7 +96,7 @@ export interface SpanAnswer {
 export interface Spans {
   readonly startCall: (
     fiber: Fiber.RuntimeFiber<unknown, unknown>,
-    call: { readonly operation: Subject["operation"]; readonly model: string; readonly request?: ChatRequest.Input }
+    call: Pick<Subject, "operation" | "model" | "streamed"> & { readonly request?: ChatRequest.Input }
   ) => Tracer.Span | undefined
   /** The parent is the span of the fiber unless another is given. */
   readonly startAttempt: (
@@ -101,6 +105,8 @@ export interface Spans {
     subject: Subject,
     parent?: Tracer.Span
   ) => Tracer.Span | undefined
+  /** Records the time to the first events of a stream, in milliseconds. */
+  readonly opened: (span: Tracer.Span, millis: number) => void
   readonly endAttempt: (span: Tracer.Span, clock: Clock.Clock, outcome: Outcome, usage: Usage | undefined) => void
   readonly endCall: (
     span: Tracer.Span,
@@ -133,6 +139,6 @@ export interface Instruments {
   readonly retried: (outcome: "granted" | "denied") => Effect.Effect<void>
 }
 
-const noProbe = Effect.succeed<AttemptProbe>({ around: (effect) => effect, end: () => Effect.void })
+const noProbe = Effect.succeed<AttemptProbe>({ around: (effect) => effect, opened: () => {}, end: () => Effect.void })
 
 export const none: Instruments = { attempt: () => noProbe, waited: () => Effect.void, retried: () => Effect.void }

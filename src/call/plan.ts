@@ -146,6 +146,7 @@ export const begin = (
   fiber: Fiber.RuntimeFiber<unknown, unknown>,
   request: ChatRequest,
   model: string,
+  streamed: boolean,
   limits: Limits,
   added: Added
 ): Call | undefined => {
@@ -162,6 +163,7 @@ export const begin = (
   const subject = chatAttempt(
     request,
     model,
+    streamed,
     (request === added.request ? added.inputTokens : undefined) ?? inputTokensOf(request, plan.estimateText)
   )
   const tokens = reservedTokens(plan.deps, subject)
@@ -186,7 +188,15 @@ export const begin = (
     answer: SpanAnswer | undefined
   ): Effect.Effect<void> => {
     const now = clock.unsafeCurrentTimeMillis()
-    plan.recorder?.ended({ outcome: outcomeOf(exit), millis: now - startedAt, usage, caller, labels, now })
+    plan.recorder?.ended({
+      operation: "chat",
+      outcome: outcomeOf(exit),
+      millis: now - startedAt,
+      usage,
+      caller,
+      labels,
+      now
+    })
     return span === undefined ? Effect.void : caught(() => plan.spans?.endCall(span, clock, exit, answer))
   }
 
@@ -245,7 +255,13 @@ export const begin = (
     accept: () => lease.unsafeAccept(clock),
     recordSuccess: () => retries?.budget?.succeeded(clock),
     record: (exit, usage, answer) => recordEnd(spans?.call, exit, usage, answer),
-    recordOpened: () => plan.recorder?.opened(clock.unsafeCurrentTimeMillis() - startedAt, labels)
+    recordOpened: () => {
+      const millis = clock.unsafeCurrentTimeMillis() - startedAt
+      plan.recorder?.opened(millis, labels)
+      if (spans === undefined) return
+      plan.spans?.opened(spans.call, millis)
+      plan.spans?.opened(spans.attempt, millis)
+    }
   }
 }
 

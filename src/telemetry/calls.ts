@@ -8,6 +8,7 @@ import { clockOf } from "../internal/clock.js"
 import { Label } from "../internal/label.js"
 import * as Sketch from "../vocabulary/quantileSketch.js"
 import * as Aliases from "./aliases.js"
+import * as Conventions from "./conventions.js"
 import * as Metrics from "./metrics.js"
 import type { Options } from "./model.js"
 import type { StartObserving } from "./observe.js"
@@ -27,15 +28,18 @@ const recorderOf = (
   timeToFirstEvent: Sketch.Recorder
 ): CallRecorder => {
   const callMetrics = metrics ? Metrics.ofCalls(info, aliases) : Metrics.noMetrics
+  const clientMetrics = metrics ? Conventions.ofCalls(info) : Metrics.noMetrics
   const aliasMetrics = metrics && aliases ? Aliases.ofCalls(info) : Metrics.noMetrics
   return {
     opened: (millis, labels) => {
       timeToFirstEvent.unsafeRecord(millis)
       callMetrics.firstEvent(millis / 1000, labels)
+      clientMetrics.firstEvent(millis / 1000, labels)
     },
     ended: (call) => {
       latency.unsafeRecord(call.millis)
       callMetrics.ended(call)
+      clientMetrics.ended(call)
       aliasMetrics.ended(call)
     }
   }
@@ -57,11 +61,23 @@ export const make = (info: ModelInfo, options: Options, spans: Spans | undefined
     const labels = fiber.getFiberRef(FiberRef.currentMetricLabels)
     return {
       ...(span === undefined ? {} : { around: (effect) => Effect.withParentSpan(effect, span) }),
-      opened: () => recorder.opened(elapsed(), labels),
+      opened: () => {
+        const millis = elapsed()
+        recorder.opened(millis, labels)
+        if (span !== undefined) spans?.opened(span, millis)
+      },
       end: (exit, answer) => {
         const now = clock.unsafeCurrentTimeMillis()
         const millis = now - startedAt
-        recorder.ended({ outcome: outcomeOf(exit), millis, usage: answer?.usage, caller, labels, now })
+        recorder.ended({
+          operation: call.operation,
+          outcome: outcomeOf(exit),
+          millis,
+          usage: answer?.usage,
+          caller,
+          labels,
+          now
+        })
         if (span !== undefined) spans?.endCall(span, clock, exit, answer)
         return Effect.void
       }

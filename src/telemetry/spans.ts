@@ -2,11 +2,11 @@
 import type { Fiber } from "effect"
 import { Chunk, Context, DefaultServices, Effect, Exit, FiberId, FiberRef, HashMap, Option, Tracer } from "effect"
 import type { ModelInfo } from "../call/model.js"
-import type { Outcome, SpanAnswer, Spans, Subject } from "../call/observer.js"
+import type { Outcome, SpanAnswer, Spans } from "../call/observer.js"
 import { outcomeOf } from "../call/observer.js"
 import { clockOf } from "../internal/clock.js"
-import type { ChatRequest } from "../vocabulary/Chat.js"
 import type { Usage } from "../vocabulary/Usage.js"
+import * as Conventions from "./conventions.js"
 import type { Options } from "./model.js"
 
 /** Effect's default tracer, which exports nothing. */
@@ -50,16 +50,20 @@ const unsafeMake = (
 
 /** Source: OpenTelemetry semantic conventions for generative AI, client spans. */
 const requestAttributes = (
-  info: ModelInfo,
-  operation: Subject["operation"],
-  model: string,
-  request: ChatRequest.Input | undefined
+  { provider }: ModelInfo,
+  server: Conventions.Server | undefined,
+  { model, operation, request, streamed }: Parameters<Spans["startCall"]>[1]
 ): Record<string, unknown> => {
   const attributes: Record<string, unknown> = {
     "gen_ai.operation.name": operation,
-    "gen_ai.provider.name": info.provider,
+    "gen_ai.provider.name": provider,
     "gen_ai.request.model": model
   }
+  if (server !== undefined) {
+    attributes["server.address"] = server.address
+    attributes["server.port"] = server.port
+  }
+  if (streamed) attributes["gen_ai.request.stream"] = true
   if (request === undefined || typeof request === "string") return attributes
   if (request.temperature !== undefined) attributes["gen_ai.request.temperature"] = request.temperature
   if (request.topP !== undefined) attributes["gen_ai.request.top_p"] = request.topP
@@ -77,6 +81,13 @@ const requestAttributes = (
 const setUsageAttributes = (span: Tracer.Span, usage: Usage): void => {
   span.attribute("gen_ai.usage.input_tokens", usage.inputTokens)
   span.attribute("gen_ai.usage.output_tokens", usage.outputTokens)
+  if (usage.cachedInputTokens > 0) span.attribute("gen_ai.usage.cache_read.input_tokens", usage.cachedInputTokens)
+  if (usage.cacheWriteTokens > 0) {
+    span.attribute("gen_ai.usage.cache_write.input_tokens", usage.cacheWriteTokens)
+    // The name of the conventions before 2026, which tools still read.
+    span.attribute("gen_ai.usage.cache_creation.input_tokens", usage.cacheWriteTokens)
+  }
+  if (usage.reasoningTokens > 0) span.attribute("gen_ai.usage.reasoning.output_tokens", usage.reasoningTokens)
 }
 
 const setAnswerAttributes = (span: Tracer.Span, answer: SpanAnswer): void => {
@@ -92,23 +103,24 @@ const exitOf = (outcome: Outcome): Exit.Exit<void, Outcome> =>
   outcome === "ok" ? Exit.void : outcome === "interrupted" ? Exit.interrupt(FiberId.none) : Exit.fail(outcome)
 
 /** The spans of the calls and attempts of an `LLM`. */
-const make = (info: ModelInfo): Spans => ({
-  startCall: (fiber, { model, operation, request }) =>
+const make = (info: ModelInfo, server = Conventions.serverOf(info)): Spans => ({
+  startCall: (fiber, call) =>
     isTraced(fiber)
       ? unsafeMake(
           fiber,
-          `${operation} ${model}`,
+          `${call.operation} ${call.model}`,
           "internal",
-          requestAttributes(info, operation, model, request),
+          requestAttributes(info, server, call),
           parentOf(fiber.currentSpan)
         )
       : undefined,
-  startAttempt: (fiber, key, { model, operation, request }, parent) => {
+  startAttempt: (fiber, key, subject, parent) => {
     if (!isTraced(fiber)) return undefined
-    const attributes = requestAttributes(info, operation, model, request)
+    const attributes = requestAttributes(info, server, subject)
     attributes["effect_llm.key.id"] = key.id
-    return unsafeMake(fiber, `attempt ${model}`, "client", attributes, parentOf(parent ?? fiber.currentSpan))
+    return unsafeMake(fiber, `attempt ${subject.model}`, "client", attributes, parentOf(parent ?? fiber.currentSpan))
   },
+  opened: (span, millis) => span.attribute("gen_ai.response.time_to_first_chunk", millis / 1000),
   endAttempt: (span, clock, outcome, usage) => {
     if (outcome !== "ok") span.attribute("error.type", outcome)
     if (usage !== undefined) setUsageAttributes(span, usage)

@@ -39,7 +39,11 @@ const describeSpan = (span: Tracer.Span, spans: ReadonlyArray<Tracer.Span>) => {
     kind: span.kind,
     parent: spans.findIndex(({ spanId }) => spanId === parent?.spanId),
     hasParent: parent !== undefined,
-    attributes: Object.fromEntries([...span.attributes].toSorted(([one], [other]) => one.localeCompare(other))),
+    attributes: Object.fromEntries(
+      [...span.attributes]
+        .map(([name, value]) => [name, name === "gen_ai.response.time_to_first_chunk" ? typeof value : value] as const)
+        .toSorted(([one], [other]) => one.localeCompare(other))
+    ),
     links: span.links.map((link) => link.attributes),
     status: span.status._tag === "Ended" ? outcomeOf(span.status.exit) : "not ended"
   }
