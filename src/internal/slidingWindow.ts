@@ -68,8 +68,12 @@ export const expire = (window: SlidingWindow, now: number): SlidingWindow => {
 const expiryOf = ({ duration, grain }: SlidingWindow, at: number): number =>
   grain === 0 ? at + duration : Math.ceil((at + duration) / grain) * grain
 
-export const take = (window: SlidingWindow, amount: number): SlidingWindow => {
-  const expiresAt = expiryOf(window, window.updatedAt)
+/**
+ * Takes an amount at a time, which can lie ahead. What is taken later at an earlier time then expires with it, since entries are in the
+ * order in which they were taken.
+ */
+export const take = (window: SlidingWindow, amount: number, at: number = window.updatedAt): SlidingWindow => {
+  const expiresAt = expiryOf(window, at)
   const used = window.used + amount
   const { newer, older, updatedAt } = window
   if (List.isNil(older)) return withEntries(window, used, updatedAt, List.of({ amount, expiresAt }), newer)
@@ -107,9 +111,11 @@ export const opensAt = (window: SlidingWindow, amount: number): number => {
   // Sums of fractions are inexact.
   if (missing <= 1e-9) return -Infinity
   let { newer, older } = window
+  let opensAt = -Infinity
   while (List.isCons(older)) {
     missing -= older.head.amount
-    if (missing <= 1e-9) return older.head.expiresAt
+    opensAt = Math.max(opensAt, older.head.expiresAt)
+    if (missing <= 1e-9) return opensAt
     older = older.tail
     if (List.isNil(older)) {
       older = List.reverse(newer)

@@ -277,6 +277,15 @@ export const giveBack = (state: State, request: AcquireRequest, grantedAt: numbe
     undefined
   )
 
+/** Counts in the windows from `at` on what was granted at `grantedAt`. */
+export const postpone = (state: State, { requests }: AcquireRequest, grantedAt: number, at: number): State => ({
+  ...state,
+  windows: eachWindow(state.windows, (window) =>
+    SlidingWindow.take(SlidingWindow.giveBack(window, grantedAt, requests), requests, at)
+  ),
+  projected: undefined
+})
+
 /** Whether a call that does not join is served before all waiters. */
 export const isNext = ({ queue }: State, place: Place): boolean => {
   if (!Fair.isNext(queue[place.priority], place)) return false

@@ -27,6 +27,12 @@ import * as Queue from "./queue.js"
 
 export type State = Queue.State
 
+/** What a limiter in memory granted. */
+export interface LocalReservation extends UnsafeReservation {
+  /** Counts the requests in the windows from a time on, which can lie ahead, and no longer from that of the grant. */
+  readonly unsafePostpone: (clock: Clock.Clock, at: number) => void
+}
+
 /** A limiter in memory, with the members from which a limiter with a shared store is made. */
 export interface LocalLimiter extends Service {
   /** The place of a call that arrives now, or has arrived before. */
@@ -41,9 +47,9 @@ export interface LocalLimiter extends Service {
     request: Queue.AcquireRequest,
     wait: WaitOptions,
     place: Queue.Place
-  ) => Effect.Effect<UnsafeReservation, RateLimitError>
+  ) => Effect.Effect<LocalReservation, RateLimitError>
   /** Takes what is requested if it does not have to wait; otherwise undefined. */
-  readonly tryAcquire: (request: Queue.AcquireRequest) => Effect.Effect<UnsafeReservation | undefined>
+  readonly tryAcquire: (request: Queue.AcquireRequest) => Effect.Effect<LocalReservation | undefined>
   /** The state of now. */
   readonly unsafeState: (clock: Clock.Clock) => State
   /** Changes the state and wakes the waiters concerned. `isLoss`: whether a wait can become longer by this. */
@@ -356,8 +362,11 @@ export const make = (settings: Settings): Effect.Effect<LocalLimiter> =>
     /** Whether the end of a call changes anything. */
     const isHeld = tokensPerMinute !== undefined || maxConcurrency !== undefined
 
-    const reservation = (request: Queue.AcquireRequest, grantedAt: number): UnsafeReservation => {
+    const hasWindows = settings.requestsPerMinute !== undefined || settings.requestsPerDay !== undefined
+
+    const reservation = (request: Queue.AcquireRequest, grantedAt: number): LocalReservation => {
       let isOpen = true
+      let countsFrom = grantedAt
       const unsafeSettle: UnsafeReservation["unsafeSettle"] = (clock, actual) => {
         if (!isOpen) return
         isOpen = false
@@ -369,13 +378,19 @@ export const make = (settings: Settings): Effect.Effect<LocalLimiter> =>
       const unsafeGiveBack: UnsafeReservation["unsafeGiveBack"] = (clock) => {
         if (!isOpen) return
         isOpen = false
-        unsafeUpdate(clock, (current) => Queue.giveBack(current, request, grantedAt), false)
+        unsafeUpdate(clock, (current) => Queue.giveBack(current, request, countsFrom), false)
+      }
+      const unsafePostpone: LocalReservation["unsafePostpone"] = (clock, at) => {
+        if (!isOpen || !hasWindows) return
+        unsafeUpdate(clock, (current) => Queue.postpone(current, request, countsFrom, at), false)
+        countsFrom = at
       }
       return {
         settle: (actual) => synchronously((clock) => unsafeSettle(clock, actual)),
         giveBack: synchronously(unsafeGiveBack),
         unsafeSettle,
-        unsafeGiveBack
+        unsafeGiveBack,
+        unsafePostpone
       }
     }
 

@@ -207,6 +207,13 @@ export interface Served {
   readonly request?: Record<string, unknown>
   /** The time of the response in seconds since the epoch, since a wire has no clock. @default 0 */
   readonly createdAt?: number
+  /**
+   * The time of its end.
+   *
+   * @default `createdAt`
+   * @since 0.2.0
+   */
+  readonly completedAt?: number
 }
 
 /**
@@ -411,8 +418,11 @@ export interface ServerWire {
   ) => Either.Either<{ readonly request: ChatRequest; readonly stream: boolean }, WireFailure>
   /** Encodes a whole response. */
   readonly encodeResponse: (response: ChatResponse, served?: Served) => Record<string, unknown>
-  /** Makes the encoder of one stream. Some frames depend on `request`, the body of the client. `createdAt` is that of `Served`. */
-  readonly encodeStream: (request: Record<string, unknown>, createdAt?: number) => StreamEncoder
+  /**
+   * Makes the encoder of one stream. Some frames depend on `request`, the body of the client. `createdAt` is that of `Served`; `now` is the
+   * current time in the same unit, for protocols that tell when an answer has ended.
+   */
+  readonly encodeStream: (request: Record<string, unknown>, createdAt?: number, now?: () => number) => StreamEncoder
   /** Encodes an error. */
   readonly encodeError: (error: ServedError) => Record<string, unknown>
 }

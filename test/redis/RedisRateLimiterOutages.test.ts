@@ -97,4 +97,22 @@ describe.concurrent("a limiter in Redis that stops replying", () => {
       expect(wait).toBeLessThanOrEqual(60_500 - (performance.now() - grantedAt) + 500)
     }).pipe(Effect.provide(quiet))
   )
+
+  it.scopedLive("counts calls that waited for the time of their grant no shorter after Redis has lost its data", () =>
+    Effect.gen(function* () {
+      const server = yield* redisServer
+      const limiter = yield* peer(server.url, { capacity: 1, refillRate: 2, requestsPerMinute: 100 })
+      yield* Effect.replicateEffect(limiter.take(), 5, { concurrency: "unbounded" })
+      const expiries = Effect.map(
+        Effect.promise(() => server.client.zrange("effect-llm:{limit:test}:v2:minute", 0, -1)),
+        (members) => members.map((member) => Number(member.split(":")[0]))
+      )
+      const before = yield* expiries
+      yield* Effect.promise(() => server.client.flushall())
+      yield* limiter.status
+      const after = yield* expiries
+      expect(after).toHaveLength(5)
+      for (const [index, expiry] of after.entries()) expect(expiry).toBeGreaterThan((before[index] ?? 0) - 15)
+    }).pipe(Effect.provide(quiet))
+  )
 })

@@ -68,8 +68,8 @@ export interface RecordingProvider {
   readonly arrivals: ReadonlyArray<number>
   readonly maxInFlight: () => number
   readonly inFlight: Effect.Effect<number>
-  /** The maximum in flight on one key, over all ended requests. */
-  readonly maxInFlightOnAnyKey: Effect.Effect<number>
+  /** The maximum in flight on one key, of ended requests that began before or after a handover, and of each side alone. */
+  readonly maxInFlightOnAnyKey: (handover: { readonly from: number; readonly to: number }) => Effect.Effect<number>
 }
 
 export const recordingProvider = (
@@ -93,7 +93,13 @@ export const recordingProvider = (
       arrivals,
       maxInFlight: () => max,
       inFlight: provider.inFlight,
-      maxInFlightOnAnyKey: Effect.map(provider.log, maxConcurrentOnAnyKey)
+      maxInFlightOnAnyKey: ({ from, to }) =>
+        Effect.map(provider.log, (log) =>
+          Math.max(
+            maxConcurrentOnAnyKey(log.filter(({ startedAt }) => startedAt < from)),
+            maxConcurrentOnAnyKey(log.filter(({ startedAt }) => startedAt >= to))
+          )
+        )
     }
   })
 

@@ -96,7 +96,7 @@ const overSockets = (scenario: Scenario) =>
 
 /**
  * A busy machine shifts calls by a part of the provider's window of two seconds: a key that returns earlier or later in it costs each of the
- * waiting calls half a window, and a round of refusals is ten.
+ * waiting calls half a window, and a round of refusals is ten. A run in which the machine stood still for longer says nothing, and is repeated.
  */
 const tolerance = { calls: 2, refusals: 12, wait: 750 }
 
@@ -114,5 +114,5 @@ it.live.each<[string, Scenario]>([
       expect(Math.abs(prediction.wait - real.wait)).toBeLessThanOrEqual(tolerance.wait)
       expect(prediction.wait).toBeGreaterThan(1000)
     }),
-  60_000
+  { timeout: 60_000, retry: 2 }
 )

@@ -40,6 +40,7 @@ interface ChatCall {
   readonly passesChoices: boolean
   /** In seconds since the epoch. */
   readonly createdAt: number
+  readonly now: () => number
   /** Headers of the response, once the provider has answered. */
   readonly headers: () => Readonly<Record<string, string>>
 }
@@ -102,14 +103,14 @@ const callAll = ({
 
 /** The text of one answer that is stored, too. One that the gateway encodes gets an id that no other answer has. */
 const recorded = (
-  { body, context, createdAt, protocol }: ChatCall,
+  { body, context, createdAt, now, protocol }: ChatCall,
   response: ChatResponse,
   record: Recorder.Recorder
 ): string => {
   const raw = Passthrough.rawOf(protocol, response)
   if (raw === undefined) {
     const named = { ...response, id: Recorder.idOf(response.id) }
-    const resource = Choices.encode(protocol.wire, [named], { request: body, createdAt })
+    const resource = Choices.encode(protocol.wire, [named], { request: body, createdAt, completedAt: now() })
     record(resource, undefined)
     return JSON.stringify(resource)
   }
@@ -120,7 +121,7 @@ const recorded = (
 }
 
 const respondWhole = (call: ChatCall): Effect.Effect<void, HttpErrors.HttpError> => {
-  const { body, context, createdAt, headers, hot, protocol, record } = call
+  const { body, context, createdAt, headers, hot, now, protocol, record } = call
   const textOf = (responses: ReadonlyArray<ChatResponse>): string => {
     const [only, ...others] = responses
     if (only !== undefined && others.length === 0) {
@@ -131,7 +132,7 @@ const respondWhole = (call: ChatCall): Effect.Effect<void, HttpErrors.HttpError>
         return text
       }
     }
-    return JSON.stringify(Choices.encode(protocol.wire, responses, { request: body, createdAt }))
+    return JSON.stringify(Choices.encode(protocol.wire, responses, { request: body, createdAt, completedAt: now() }))
   }
   const send = (responses: ReadonlyArray<ChatResponse>): void => hot.response.send(200, headers(), textOf(responses))
   return Effect.matchEffect(callAll(call), {
@@ -140,24 +141,14 @@ const respondWhole = (call: ChatCall): Effect.Effect<void, HttpErrors.HttpError>
   })
 }
 
-const respondStreaming = ({
-  body,
-  context,
-  count,
-  createdAt,
-  headers,
-  hot,
-  llm,
-  protocol,
-  record,
-  request
-}: ChatCall): Effect.Effect<void, HttpErrors.HttpError> => {
+const respondStreaming = (call: ChatCall): Effect.Effect<void, HttpErrors.HttpError> => {
+  const { body, context, count, createdAt, headers, hot, llm, protocol, record, request } = call
   const open = openChat(llm, request)
   const encoder = () =>
     record === undefined
-      ? Passthrough.streamEncoder(protocol, body, createdAt, context.owners)
+      ? Passthrough.streamEncoder(protocol, call, context.owners)
       : Recorder.recording(
-          Passthrough.streamEncoder(protocol, body, createdAt, context.owners, Recorder.idOf),
+          Passthrough.streamEncoder(protocol, call, context.owners, Recorder.idOf),
           protocol.wire.name,
           record
         )
@@ -239,7 +230,7 @@ export const route = (context: GatewayContext, protocol: Protocol): HotRoute => 
         ...(isReasoningDropped ? ["messages.reasoning.signature"] : [])
       ])
     return Effect.clockWith((clock) => {
-      const createdAt = Math.floor(clock.unsafeCurrentTimeMillis() / 1000)
+      const now = () => Math.floor(clock.unsafeCurrentTimeMillis() / 1000)
       const call: ChatCall = {
         context,
         hot,
@@ -250,7 +241,8 @@ export const route = (context: GatewayContext, protocol: Protocol): HotRoute => 
         record,
         count: count.right,
         passesChoices,
-        createdAt,
+        createdAt: now(),
+        now,
         headers
       }
       return isStream ? respondStreaming(call) : respondWhole(call)

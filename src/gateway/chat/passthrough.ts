@@ -197,11 +197,18 @@ const passedEvents = () => {
   }
 }
 
+/** What the encoder of a stream knows of its request. Times are in seconds since the epoch. */
+export interface StreamOf {
+  /** The body of the client. */
+  readonly body: Record<string, unknown>
+  readonly createdAt: number
+  readonly now: () => number
+}
+
 /** Encodes a stream for a client of this protocol. `idOf` gives the id of an answer that is encoded from its beginning on. */
 export const streamEncoder = (
   { passthrough, wire }: Protocol,
-  body: Record<string, unknown>,
-  createdAt: number,
+  { body, createdAt, now }: StreamOf,
   owners: Owners,
   idOf?: (providerId: string) => string
 ): StreamEncoder<ChatEvent> => {
@@ -214,14 +221,14 @@ export const streamEncoder = (
   /** The encoder, in the state in which it would be had it written the frames that were passed through. */
   const takeOver = () => {
     if (encoder !== undefined) return encoder
-    encoder = wire.encodeStream(body, createdAt)
+    encoder = wire.encodeStream(body, createdAt, now)
     for (const event of seal(passed.all())) encoder.push(event)
     return encoder
   }
 
   /** The frames with the usage, of an encoder that writes the whole answer. */
   const usageFrames = (events: ReadonlyArray<ChatEvent>): ReadonlyArray<Frame> => {
-    const { push } = wire.encodeStream(body, createdAt)
+    const { push } = wire.encodeStream(body, createdAt, now)
     return events
       .flatMap((event) =>
         // The encoder writes no estimates.

@@ -14,6 +14,7 @@ import { isAmount, isUsed } from "../../rateLimiter/options.js"
 import * as Permits from "../../rateLimiter/permits.js"
 import type { AcquireRequest } from "../../rateLimiter/queue.js"
 import * as Queue from "../../rateLimiter/queue.js"
+import type { LocalReservation } from "../../rateLimiter/service.js"
 import * as LimiterService from "../../rateLimiter/service.js"
 import { SharedStateError } from "../../vocabulary/LLMError.js"
 import type { UnsafeReservation } from "../../rateLimiter/model.js"
@@ -41,6 +42,9 @@ const longestLead = 3_600_000
 /** The interval between attempts to sync while Redis is away, in milliseconds, doubled by each that fails although Redis is up. */
 const awayInterval = 100
 const maxDoublings = 6
+
+/** How much earlier than they start calls can be recalled, in milliseconds: a small part of the delivery allowance. */
+const recallTolerance = 10
 
 /** While calls wait, what other processes took and gave back is read at this interval, in milliseconds. */
 const refreshInterval = 100
@@ -282,7 +286,7 @@ export const make = (dependencies: Dependencies): Effect.Effect<Service, never, 
     /** Asks Redis to grant what the limiter of this process has granted, which gets it back otherwise. */
     const confirm = (
       clock: Clock.Clock,
-      own: UnsafeReservation,
+      own: LocalReservation,
       request: AcquireRequest,
       waits: { readonly lead: number; readonly waited: number }
     ): Effect.Effect<Confirmation> => {
@@ -310,6 +314,9 @@ export const make = (dependencies: Dependencies): Effect.Effect<Service, never, 
           pending.delete(lease.id)
           if (answer.tag === "granted") {
             correct(clock, answer, sentAt, false)
+            const startsAt = timeOf(clock) + answer.wait
+            // This process recalls its windows should Redis lose them, so they hold when the call starts.
+            if (startsAt - sentAt >= recallTolerance) own.unsafePostpone(clock, startsAt)
             const reservation = reservationOf(own, request, lease, answer.at)
             return Effect.succeed({ tag: "granted", reservation, wait: answer.wait })
           }

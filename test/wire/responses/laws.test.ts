@@ -134,9 +134,10 @@ const responsesOf = (parts: FastCheck.Arbitrary<ReadonlyArray<AssistantPart>>): 
     content: parts,
     usage,
     rawFinishReason: FastCheck.constantFrom(...rawReasons),
+    // An answer always names its tier.
     providerMetadata: FastCheck.record(
       { service_tier: name, usage: FastCheck.constant({ cost: 0.5 }) },
-      { requiredKeys: [] }
+      { requiredKeys: ["service_tier"] }
     )
   }).map(({ content, ...response }) =>
     Chat.withContent(

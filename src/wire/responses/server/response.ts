@@ -3,7 +3,7 @@ import type { ChatResponse, FinishReason, ReasoningPart, ToolCall } from "../../
 import type { Usage } from "../../../vocabulary/Usage.js"
 import type { Json } from "../../json.js"
 import { openaiType } from "../../error/openaiType.js"
-import { isRecord } from "../../json.js"
+import { isRecord, record, string } from "../../json.js"
 import type { Served, ServedError } from "../../Wire.js"
 import type { ContentPart } from "../items.js"
 import * as Items from "../items.js"
@@ -66,40 +66,88 @@ export const endStatus = (
   }
 }
 
-/** The response object, which repeats fields of the request. */
+/** A function tool in an answer has all of its fields. Open Responses, `FunctionTool`. */
+const toolOf = (tool: unknown): unknown =>
+  isRecord(tool) && tool["type"] === "function"
+    ? {
+        ...tool,
+        description: tool["description"] ?? null,
+        parameters: tool["parameters"] ?? null,
+        strict: tool["strict"] ?? null
+      }
+    : tool
+
+const formatOf = (format: Json): Json =>
+  format["type"] === "json_schema"
+    ? { ...format, description: format["description"] ?? null, strict: format["strict"] ?? false }
+    : format
+
+const serviceTierOf = (request: Json): string => {
+  const tier = string(request, "service_tier")
+  // The tier of an answer is the one that was used.
+  return tier === undefined || tier === "auto" ? "default" : tier
+}
+
+/**
+ * The response object, which repeats fields of the request, with OpenAI's defaults for those that the request does not have. All of its fields
+ * are required. Open Responses, `ResponseResource`.
+ */
 export const responseObject = (request: Json, createdAt: number, fields: Json): Record<string, unknown> => ({
   object: "response",
   created_at: createdAt,
+  completed_at: null,
   error: null,
   incomplete_details: null,
+  background: request["background"] ?? false,
+  frequency_penalty: request["frequency_penalty"] ?? 0,
   instructions: request["instructions"] ?? null,
   max_output_tokens: request["max_output_tokens"] ?? null,
+  max_tool_calls: request["max_tool_calls"] ?? null,
   metadata: request["metadata"] ?? {},
   output: [],
   parallel_tool_calls: request["parallel_tool_calls"] ?? true,
+  presence_penalty: request["presence_penalty"] ?? 0,
   previous_response_id: request["previous_response_id"] ?? null,
-  reasoning: request["reasoning"] ?? { effort: null, summary: null },
+  prompt_cache_key: request["prompt_cache_key"] ?? null,
+  reasoning: { effort: null, summary: null, ...record(request, "reasoning") },
+  safety_identifier: request["safety_identifier"] ?? null,
+  service_tier: serviceTierOf(request),
   store: request["store"] ?? true,
-  temperature: request["temperature"] ?? null,
-  text: request["text"] ?? { format: { type: "text" } },
+  temperature: request["temperature"] ?? 1,
+  text: {
+    ...record(request, "text"),
+    format: formatOf(record(record(request, "text") ?? {}, "format") ?? { type: "text" })
+  },
   tool_choice: request["tool_choice"] ?? "auto",
-  tools: request["tools"] ?? [],
-  top_p: request["top_p"] ?? null,
+  tools: Array.isArray(request["tools"]) ? request["tools"].map(toolOf) : [],
+  top_logprobs: request["top_logprobs"] ?? 0,
+  top_p: request["top_p"] ?? 1,
   truncation: request["truncation"] ?? "disabled",
   usage: null,
-  user: request["user"] ?? null,
+  ...(string(request, "user") === undefined ? {} : { user: request["user"] }),
   ...fields
 })
 
+/** The time of the end of an answer, which only a completed one has. */
+export const completion = ({ status }: { readonly status: string }, completedAt: number): Json => ({
+  completed_at: status === "completed" ? completedAt : null
+})
+
 /** The metadata that belongs to the response object: not its usage, nor what other protocols have for a text of theirs. */
-export const metadataFields = (metadata: Json): Json => {
-  const { annotations: _, logprobs: __, usage: ___, ...fields } = metadata
-  return fields
+const ownMetadata = ({ annotations: _, logprobs: __, usage: ___, ...fields }: Json): Json => fields
+
+/** A finished response. What the provider says of the tier that it used counts more than what was asked for. */
+export const finished = (request: Json, createdAt: number, metadata: Json, fields: Json): Record<string, unknown> => {
+  const tier = string(metadata, "service_tier")
+  return {
+    ...ownMetadata(metadata),
+    ...responseObject(request, createdAt, { ...(tier === undefined ? {} : { service_tier: tier }), ...fields })
+  }
 }
 
 export const encodeResponse = (
   response: ChatResponse,
-  { createdAt = 0, request = {} }: Served = {}
+  { createdAt = 0, completedAt = createdAt, request = {} }: Served = {}
 ): Record<string, unknown> => {
   const { id, providerMetadata: metadata } = response
   const suffix = idSuffix(id)
@@ -115,23 +163,22 @@ export const encodeResponse = (
         return group.item
     }
   })
-  return {
-    ...metadataFields(metadata),
-    ...responseObject(request, createdAt, {
-      id,
-      model: response.model,
-      ...endStatus(response.finishReason, response.rawFinishReason),
-      output,
-      usage: encodeUsage(response.usage, metadata)
-    })
-  }
+  const end = endStatus(response.finishReason, response.rawFinishReason)
+  return finished(request, createdAt, metadata, {
+    id,
+    model: response.model,
+    ...end,
+    ...completion(end, completedAt),
+    output,
+    usage: encodeUsage(response.usage, metadata)
+  })
 }
 
-export const encodeError = (error: ServedError): Record<string, unknown> => ({
-  error: {
-    message: error.message,
-    type: error.type ?? openaiType(error.status),
-    param: error.param ?? null,
-    code: error.code ?? null
-  }
+export const errorFields = (error: ServedError): Json => ({
+  message: error.message,
+  type: error.type ?? openaiType(error.status),
+  param: error.param ?? null,
+  code: error.code ?? null
 })
+
+export const encodeError = (error: ServedError): Record<string, unknown> => ({ error: errorFields(error) })

@@ -17,12 +17,14 @@ import { continuesReasoning } from "../items.js"
 import { isSameMessage, messageFieldsOf, native, nativeItem } from "../native.js"
 import {
   callItem,
+  completion,
   contentPart,
   encodeUsage,
   endStatus,
+  errorFields,
+  finished,
   idSuffix,
   messageItem,
-  metadataFields,
   reasoningItem,
   responseObject
 } from "./response.js"
@@ -76,7 +78,11 @@ const customTools = (request: Json): ReadonlySet<string> =>
       .map((tool) => string(tool, "name") ?? "")
   )
 
-export const encodeStream = (request: Record<string, unknown>, createdAt = 0): StreamEncoder => {
+export const encodeStream = (
+  request: Record<string, unknown>,
+  createdAt = 0,
+  now: () => number = () => createdAt
+): StreamEncoder => {
   const custom = customTools(request)
   const items: Array<Item> = []
   const calls = new Map<number, Positioned<Call>>()
@@ -339,14 +345,13 @@ export const encodeStream = (request: Record<string, unknown>, createdAt = 0): S
     for (const entry of calls.values()) endCall(entry, entry.item.call)
     const end = endStatus(reason, rawReason)
     send(end.status === "incomplete" ? "response.incomplete" : "response.completed", {
-      response: {
-        ...metadataFields(metadata),
-        ...response({
-          ...end,
-          output: items.map(encodeItem),
-          usage: encodeUsage(usage, metadata)
-        })
-      }
+      response: finished(request, createdAt, metadata, {
+        ...answer,
+        ...end,
+        ...completion(end, now()),
+        output: items.map(encodeItem),
+        usage: encodeUsage(usage, metadata)
+      })
     })
   }
 
@@ -382,10 +387,12 @@ export const encodeStream = (request: Record<string, unknown>, createdAt = 0): S
       encodeEvent(event)
       return frames
     },
-    // OpenAI, API reference: responses-streaming/error.
-    fail: ({ code, message, param }) => {
+    // OpenAI, API reference: responses-streaming/error, which has the fields in the event; Open Responses has them in an object.
+    fail: (error) => {
       frames = []
-      send("error", { code: code ?? null, message, param: param ?? null })
+      const fields = errorFields(error)
+      const { type: _, ...own } = fields
+      send("error", { ...own, error: fields })
       return frames
     }
   }
