@@ -82,8 +82,8 @@ export const chatAttempt = (
 ): AttemptRequest => ({
   operation: "chat",
   model,
-  streamed,
   request,
+  streamed,
   inputTokens,
   estimate: (estimates) => estimates.of(model, inputTokens(), request.maxTokens)
 })
@@ -579,7 +579,6 @@ export const chatStream =
               (opened) =>
                 Effect.clockWith((clock) => {
                   const latency = clock.unsafeCurrentTimeMillis() - active.startedAt
-                  active.probe.opened(latency)
                   const stream = trackStream(deps, active, request, opened, latency)
                   abandoned = stream.abandoned
                   return Effect.zipRight(active.accept, stream.opened)

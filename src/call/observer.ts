@@ -29,9 +29,9 @@ export interface Subject {
   /** Named as in the OpenTelemetry conventions. */
   readonly operation: "chat" | "embeddings"
   readonly model: string
-  readonly streamed: boolean
   /** Absent for embeddings. */
   readonly request?: ChatRequest
+  readonly streamed: boolean
   /** Estimates the input tokens. */
   readonly inputTokens: () => number
 }
@@ -39,8 +39,6 @@ export interface Subject {
 export interface AttemptProbe {
   /** Wraps the attempt's request, for example in its span. */
   readonly around: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
-  /** Records the time to the first events of a stream, in milliseconds. */
-  readonly opened: (millis: number) => void
   /** `usage` is undefined when it is unknown, `answeredBy` when no model answered. */
   readonly end: (
     verdict: Verdict,
@@ -60,8 +58,8 @@ export interface AttemptRecorder {
 
 /** The metrics of calls as plain functions, for the call plan. */
 export interface CallRecorder {
-  /** The first events of a stream have arrived. */
-  readonly opened: (millis: number, labels: FiberLabels) => void
+  /** The first events of a stream have arrived. `span` is that of the call. */
+  readonly opened: (millis: number, labels: FiberLabels, span: Tracer.Span | undefined) => void
   readonly ended: (call: EndedCall) => void
 }
 
@@ -105,8 +103,6 @@ export interface Spans {
     subject: Subject,
     parent?: Tracer.Span
   ) => Tracer.Span | undefined
-  /** Records the time to the first events of a stream, in milliseconds. */
-  readonly opened: (span: Tracer.Span, millis: number) => void
   readonly endAttempt: (span: Tracer.Span, clock: Clock.Clock, outcome: Outcome, usage: Usage | undefined) => void
   readonly endCall: (
     span: Tracer.Span,
@@ -139,6 +135,6 @@ export interface Instruments {
   readonly retried: (outcome: "granted" | "denied") => Effect.Effect<void>
 }
 
-const noProbe = Effect.succeed<AttemptProbe>({ around: (effect) => effect, opened: () => {}, end: () => Effect.void })
+const noProbe = Effect.succeed<AttemptProbe>({ around: (effect) => effect, end: () => Effect.void })
 
 export const none: Instruments = { attempt: () => noProbe, waited: () => Effect.void, retried: () => Effect.void }

@@ -146,9 +146,9 @@ export const begin = (
   fiber: Fiber.RuntimeFiber<unknown, unknown>,
   request: ChatRequest,
   model: string,
-  streamed: boolean,
   limits: Limits,
-  added: Added
+  added: Added,
+  streamed: boolean
 ): Call | undefined => {
   const { client, feedback, info, instruments, limiter, pool, retries } = plan.deps
   const clock = clockOf(fiber)
@@ -255,13 +255,7 @@ export const begin = (
     accept: () => lease.unsafeAccept(clock),
     recordSuccess: () => retries?.budget?.succeeded(clock),
     record: (exit, usage, answer) => recordEnd(spans?.call, exit, usage, answer),
-    recordOpened: () => {
-      const millis = clock.unsafeCurrentTimeMillis() - startedAt
-      plan.recorder?.opened(millis, labels)
-      if (spans === undefined) return
-      plan.spans?.opened(spans.call, millis)
-      plan.spans?.opened(spans.attempt, millis)
-    }
+    recordOpened: () => plan.recorder?.opened(clock.unsafeCurrentTimeMillis() - startedAt, labels, spans?.call)
   }
 }
 

@@ -405,7 +405,7 @@ export const open =
   (finalizers) =>
     Effect.uninterruptibleMask((restore) =>
       Effect.withFiberRuntime<OpenStream, LLMError>((fiber) => {
-        const call = begin(plan, fiber, request, model, true, Context.get(fiber.currentContext, CallLimits), nothing)
+        const call = begin(plan, fiber, request, model, Context.get(fiber.currentContext, CallLimits), nothing, true)
         if (call === undefined) return restore(openChat(plan.effects, request)(finalizers))
         const stream = make(plan, call, direct, finalizers)
         return finalizers.add(stream.close, () => stream.open(restore))

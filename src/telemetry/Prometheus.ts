@@ -46,6 +46,13 @@ interface Family {
 
 type Labels = ReadonlyMap<string, string>
 
+/** The units of OpenTelemetry that are a part of a name in Prometheus. Source: OpenTelemetry, "Prometheus and OpenMetrics compatibility". */
+const unitSuffixes: Readonly<Record<string, string>> = { s: "_seconds", ms: "_milliseconds", By: "_bytes" }
+
+/** The unit of a metric that has a name of OpenTelemetry. */
+const unitOf = ({ name, tags }: MetricPair.MetricPair.Untyped["metricKey"]): MetricLabel.MetricLabel | undefined =>
+  name.includes(".") ? tags.find(({ key }) => key === "unit") : undefined
+
 const nameOf = (name: string): string => (/^[a-zA-Z_:]/.test(name) ? name : `_${name}`).replace(/[^a-zA-Z0-9_:]/g, "_")
 
 /** Prometheus reserves label names with the prefix `__`. */
@@ -142,12 +149,16 @@ export const render = (pairs: Iterable<MetricPair.MetricPair.Untyped>): string =
   }
   for (const pair of pairs) {
     const { description, name, tags } = pair.metricKey
+    const unit = unitOf(pair.metricKey)
     const family = familyOf(
-      nameOf(name),
+      nameOf(`${name}${unitSuffixes[unit?.value ?? ""] ?? ""}`),
       typeOf(pair),
       Option.getOrElse(description, () => "")
     )
-    const labels = labelsOf(tags, reservedLabel(pair))
+    const labels = labelsOf(
+      tags.filter((tag) => tag !== unit),
+      reservedLabel(pair)
+    )
     family.series.set(renderLabels(labels), linesOf(family.name, labels, pair))
   }
   return Array.from(families.values(), ({ help, name, series, type }) =>

@@ -19,8 +19,6 @@
  * | `llm_cooldowns_total` | provider, model, key_id, reason (`RateLimited`, `OutOfQuota`, `Refused`) |
  * | `llm_wait_seconds` | provider, model, for (`limiter`, `pool`) |
  *
- * `clientMetrics` are the same calls under the names and attributes of the conventions.
- *
  * Latency percentiles are in `calls` of an `LLM`'s `status`, and `percentiles` merges those of several. `Prometheus` renders the
  * metrics as text, `AccessLog` logs a line per call, and `onCall` runs callbacks.
  *
@@ -52,7 +50,6 @@ import * as Checks from "../internal/optionChecks.js"
 import * as Sketch from "../vocabulary/quantileSketch.js"
 import * as Aliases from "./aliases.js"
 import * as Calls from "./calls.js"
-import * as Conventions from "./conventions.js"
 import * as CallHooks from "./hooks.js"
 import * as Levels from "./levels.js"
 import * as Metrics from "./metrics.js"
@@ -78,18 +75,6 @@ export {
  * @category metrics
  */
 export const metrics = Metrics.metrics
-
-/**
- * The metrics of OpenTelemetry's conventions for generative AI by name, without labels: `gen_ai.client.operation.duration` and
- * `gen_ai.client.operation.time_to_first_chunk` (streams) in seconds, and `gen_ai.client.token.usage` by `gen_ai.token.type`, which
- * leaves out estimates. Their labels are the attributes `gen_ai.operation.name`, `gen_ai.provider.name`,
- * `gen_ai.request.model`, `server.address`, `server.port` and, of a failed call's duration, `error.type`; `unit` becomes the unit in
- * OTLP.
- *
- * @since 0.2.0
- * @category metrics
- */
-export const clientMetrics = Conventions.metrics
 
 /**
  * The metrics that `Options.aliases` adds, without labels: those of llm-api-router, with the labels provider

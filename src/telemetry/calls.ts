@@ -1,7 +1,7 @@
 /** Spans and metrics of calls: as the observer of an effect, and as the recorder of the call plan. */
 import { Context, Effect, FiberRef } from "effect"
 import type { CallTimes, ModelInfo, Service } from "../call/model.js"
-import type { CallRecorder, Spans } from "../call/observer.js"
+import type { CallRecorder, Spans as CallSpans } from "../call/observer.js"
 import { outcomeOf } from "../call/observer.js"
 import { takeOver } from "../call/origin.js"
 import { clockOf } from "../internal/clock.js"
@@ -13,6 +13,7 @@ import * as Metrics from "./metrics.js"
 import type { Options } from "./model.js"
 import type { StartObserving } from "./observe.js"
 import { instrument } from "./observe.js"
+import * as Spans from "./spans.js"
 
 export interface CallTelemetry {
   readonly startObserving: StartObserving
@@ -28,25 +29,26 @@ const recorderOf = (
   timeToFirstEvent: Sketch.Recorder
 ): CallRecorder => {
   const callMetrics = metrics ? Metrics.ofCalls(info, aliases) : Metrics.noMetrics
-  const clientMetrics = metrics ? Conventions.ofCalls(info) : Metrics.noMetrics
+  const conventions = metrics ? Conventions.ofCalls(info) : Metrics.noMetrics
   const aliasMetrics = metrics && aliases ? Aliases.ofCalls(info) : Metrics.noMetrics
   return {
-    opened: (millis, labels) => {
+    opened: (millis, labels, span) => {
       timeToFirstEvent.unsafeRecord(millis)
       callMetrics.firstEvent(millis / 1000, labels)
-      clientMetrics.firstEvent(millis / 1000, labels)
+      conventions.firstEvent(millis / 1000, labels)
+      if (span !== undefined) Spans.setFirstChunk(span, millis / 1000)
     },
     ended: (call) => {
       latency.unsafeRecord(call.millis)
       callMetrics.ended(call)
-      clientMetrics.ended(call)
+      conventions.ended(call)
       aliasMetrics.ended(call)
     }
   }
 }
 
 /** The telemetry of the calls of an `LLM`. */
-export const make = (info: ModelInfo, options: Options, spans: Spans | undefined): CallTelemetry => {
+export const make = (info: ModelInfo, options: Options, spans: CallSpans | undefined): CallTelemetry => {
   const latency = Sketch.unsafeMake()
   const timeToFirstEvent = Sketch.unsafeMake()
   const recorder = recorderOf(info, options, latency, timeToFirstEvent)
@@ -61,11 +63,7 @@ export const make = (info: ModelInfo, options: Options, spans: Spans | undefined
     const labels = fiber.getFiberRef(FiberRef.currentMetricLabels)
     return {
       ...(span === undefined ? {} : { around: (effect) => Effect.withParentSpan(effect, span) }),
-      opened: () => {
-        const millis = elapsed()
-        recorder.opened(millis, labels)
-        if (span !== undefined) spans?.opened(span, millis)
-      },
+      opened: () => recorder.opened(elapsed(), labels, span),
       end: (exit, answer) => {
         const now = clock.unsafeCurrentTimeMillis()
         const millis = now - startedAt

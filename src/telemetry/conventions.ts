@@ -1,42 +1,30 @@
 /**
- * What the OpenTelemetry semantic conventions for generative AI say about clients: the server's attributes, and the metrics of calls.
- * Source: opentelemetry.io, "Semantic conventions for generative AI metrics", 1.42.
+ * The metrics of calls under the names of OpenTelemetry's conventions, for existing dashboards, and the attributes that they share with spans.
+ * Source: OpenTelemetry semantic conventions for generative AI, metrics; their buckets are those of the document. A label `unit` is read by
+ * `@effect/opentelemetry`, which exports it as the unit of the metric.
  */
 import { Metric, MetricBoundaries, MetricKey } from "effect"
 import type { ModelInfo } from "../call/model.js"
-import type { Subject } from "../call/observer.js"
-import type { CallMetrics } from "./metrics.js"
+import type { CallMetrics, Labels } from "./metrics.js"
 import { memoized, withLabels } from "./metrics.js"
 
-export interface Server {
-  readonly address: string
-  readonly port: number
-}
+const durations = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92]
 
-/** The server of a client; undefined without a URL, as around several `LLM`s. */
-export const serverOf = ({ baseUrl }: ModelInfo): Server | undefined => {
-  if (baseUrl === undefined || !URL.canParse(baseUrl)) return undefined
-  const { hostname, port, protocol } = new URL(baseUrl)
-  if (hostname === "") return undefined
-  return {
-    // Only a URL writes brackets around an IPv6 address.
-    address: hostname.replace(/^\[(.*)\]$/, "$1"),
-    port: port === "" ? (protocol === "http:" ? 80 : 443) : Number(port)
-  }
-}
-
-/** The recommended boundaries: 14 and infinity, which `count` includes. */
-const seconds = MetricBoundaries.exponential({ start: 0.01, factor: 2, count: 15 })
-const tokens = MetricBoundaries.exponential({ start: 1, factor: 4, count: 15 })
+const histogram = (name: string, boundaries: ReadonlyArray<number>, description: string) =>
+  MetricKey.histogram(name, MetricBoundaries.fromIterable(boundaries), description)
 
 const keys = {
-  duration: MetricKey.histogram("gen_ai.client.operation.duration", seconds, "GenAI operation duration."),
-  timeToFirstChunk: MetricKey.histogram(
+  duration: histogram("gen_ai.client.operation.duration", durations, "Duration of a call, retries included"),
+  timeToFirstChunk: histogram(
     "gen_ai.client.operation.time_to_first_chunk",
-    seconds,
-    "Time to receive the first chunk of a stream."
+    durations,
+    "Time from the call to a stream's first event"
   ),
-  tokens: MetricKey.histogram("gen_ai.client.token.usage", tokens, "Number of input and output tokens used.")
+  tokens: histogram(
+    "gen_ai.client.token.usage",
+    Array.from({ length: 14 }, (_, exponent) => 4 ** exponent),
+    "Tokens of a call, by type"
+  )
 }
 
 export const metrics = {
@@ -45,38 +33,50 @@ export const metrics = {
   tokens: Metric.fromMetricKey(keys.tokens)
 } as const
 
+const defaultPorts: Readonly<Record<string, number>> = { "http:": 80, "https:": 443 }
+
+/** The server of a provider; nothing for one without a URL, such as a model in memory. */
+export const serverAttributes = ({ baseUrl }: ModelInfo): Readonly<Record<string, string | number>> => {
+  if (baseUrl === undefined || !URL.canParse(baseUrl)) return {}
+  const { hostname, port, protocol } = new URL(baseUrl)
+  const number = port === "" ? defaultPorts[protocol] : Number(port)
+  return {
+    "server.address": hostname,
+    ...(number === undefined ? {} : { "server.port": number })
+  }
+}
+
+/** The model of the answer is not a label: its names are the provider's, without a bound. */
 export const ofCalls = (info: ModelInfo): CallMetrics => {
-  const server = serverOf(info)
-  const labelsOf = (operation: Subject["operation"]) => ({
+  const server = Object.entries(serverAttributes(info)).map(([name, value]) => [name, String(value)] as const)
+  const labelsOf = (operation: string): Labels => ({
     "gen_ai.operation.name": operation,
     "gen_ai.provider.name": info.provider,
     "gen_ai.request.model": info.model,
-    ...(server === undefined ? {} : { "server.address": server.address, "server.port": String(server.port) })
+    ...Object.fromEntries(server)
   })
-  const inSeconds = (operation: Subject["operation"]) => withLabels({ ...labelsOf(operation), unit: "s" })
-  const ofOperation = (operation: Subject["operation"]) => {
-    const tokensOf = (type: string) =>
-      Metric.fromMetricKey(
-        withLabels({ ...labelsOf(operation), "gen_ai.token.type": type, unit: "{token}" })(keys.tokens)
-      )
-    const duration = inSeconds(operation)(keys.duration)
+  const inSeconds = (labels: Labels): Labels => ({ ...labels, unit: "s" })
+  const operations = memoized((operation) => {
+    const labels = labelsOf(operation)
+    const tokens = (type: string) =>
+      Metric.fromMetricKey(withLabels({ ...labels, "gen_ai.token.type": type, unit: "{token}" })(keys.tokens))
     return {
-      durationOf: memoized((outcome) =>
-        Metric.fromMetricKey(outcome === "ok" ? duration : withLabels({ "error.type": outcome })(duration))
+      durations: memoized((outcome) =>
+        Metric.fromMetricKey(
+          withLabels(inSeconds(outcome === "ok" ? labels : { ...labels, "error.type": outcome }))(keys.duration)
+        )
       ),
-      input: tokensOf("input"),
-      output: tokensOf("output")
+      input: tokens("input"),
+      output: tokens("output")
     }
-  }
-  const operations = { chat: ofOperation("chat"), embeddings: ofOperation("embeddings") }
-  const timeToFirstChunk = Metric.fromMetricKey(inSeconds("chat")(keys.timeToFirstChunk))
+  })
+  const timeToFirstChunk = Metric.fromMetricKey(withLabels(inSeconds(labelsOf("chat")))(keys.timeToFirstChunk))
   return {
-    firstEvent: (elapsedSeconds, fiberLabels) => timeToFirstChunk.unsafeUpdate(elapsedSeconds, fiberLabels),
+    firstEvent: (seconds, fiberLabels) => timeToFirstChunk.unsafeUpdate(seconds, fiberLabels),
     ended: ({ labels, millis, operation, outcome, usage }) => {
-      const { durationOf, input, output } = operations[operation]
-      durationOf(outcome).unsafeUpdate(millis / 1000, labels)
-      // The conventions count what the provider has reported alone.
-      if (usage === undefined || usage.estimated) return
+      const { durations, input, output } = operations(operation)
+      durations(outcome).unsafeUpdate(millis / 1000, labels)
+      if (usage === undefined) return
       input.unsafeUpdate(usage.inputTokens, labels)
       if (operation === "chat") output.unsafeUpdate(usage.outputTokens, labels)
     }

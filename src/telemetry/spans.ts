@@ -50,18 +50,14 @@ const unsafeMake = (
 
 /** Source: OpenTelemetry semantic conventions for generative AI, client spans. */
 const requestAttributes = (
-  { provider }: ModelInfo,
-  server: Conventions.Server | undefined,
+  info: ModelInfo,
   { model, operation, request, streamed }: Parameters<Spans["startCall"]>[1]
 ): Record<string, unknown> => {
   const attributes: Record<string, unknown> = {
     "gen_ai.operation.name": operation,
-    "gen_ai.provider.name": provider,
-    "gen_ai.request.model": model
-  }
-  if (server !== undefined) {
-    attributes["server.address"] = server.address
-    attributes["server.port"] = server.port
+    "gen_ai.provider.name": info.provider,
+    "gen_ai.request.model": model,
+    ...Conventions.serverAttributes(info)
   }
   if (streamed) attributes["gen_ai.request.stream"] = true
   if (request === undefined || typeof request === "string") return attributes
@@ -81,14 +77,16 @@ const requestAttributes = (
 const setUsageAttributes = (span: Tracer.Span, usage: Usage): void => {
   span.attribute("gen_ai.usage.input_tokens", usage.inputTokens)
   span.attribute("gen_ai.usage.output_tokens", usage.outputTokens)
-  if (usage.cachedInputTokens > 0) span.attribute("gen_ai.usage.cache_read.input_tokens", usage.cachedInputTokens)
-  if (usage.cacheWriteTokens > 0) {
-    span.attribute("gen_ai.usage.cache_write.input_tokens", usage.cacheWriteTokens)
-    // The name of the conventions before 2026, which tools still read.
-    span.attribute("gen_ai.usage.cache_creation.input_tokens", usage.cacheWriteTokens)
-  }
-  if (usage.reasoningTokens > 0) span.attribute("gen_ai.usage.reasoning.output_tokens", usage.reasoningTokens)
+  span.attribute("gen_ai.usage.cache_read.input_tokens", usage.cachedInputTokens)
+  span.attribute("gen_ai.usage.cache_write.input_tokens", usage.cacheWriteTokens)
+  // The name of earlier versions of the conventions.
+  span.attribute("gen_ai.usage.cache_creation.input_tokens", usage.cacheWriteTokens)
+  span.attribute("gen_ai.usage.reasoning.output_tokens", usage.reasoningTokens)
 }
+
+/** The time from the call to the first events of its stream. */
+export const setFirstChunk = (span: Tracer.Span, seconds: number): void =>
+  span.attribute("gen_ai.response.time_to_first_chunk", seconds)
 
 const setAnswerAttributes = (span: Tracer.Span, answer: SpanAnswer): void => {
   if (answer.id) span.attribute("gen_ai.response.id", answer.id)
@@ -103,24 +101,23 @@ const exitOf = (outcome: Outcome): Exit.Exit<void, Outcome> =>
   outcome === "ok" ? Exit.void : outcome === "interrupted" ? Exit.interrupt(FiberId.none) : Exit.fail(outcome)
 
 /** The spans of the calls and attempts of an `LLM`. */
-const make = (info: ModelInfo, server = Conventions.serverOf(info)): Spans => ({
+const make = (info: ModelInfo): Spans => ({
   startCall: (fiber, call) =>
     isTraced(fiber)
       ? unsafeMake(
           fiber,
           `${call.operation} ${call.model}`,
           "internal",
-          requestAttributes(info, server, call),
+          requestAttributes(info, call),
           parentOf(fiber.currentSpan)
         )
       : undefined,
   startAttempt: (fiber, key, subject, parent) => {
     if (!isTraced(fiber)) return undefined
-    const attributes = requestAttributes(info, server, subject)
+    const attributes = requestAttributes(info, subject)
     attributes["effect_llm.key.id"] = key.id
     return unsafeMake(fiber, `attempt ${subject.model}`, "client", attributes, parentOf(parent ?? fiber.currentSpan))
   },
-  opened: (span, millis) => span.attribute("gen_ai.response.time_to_first_chunk", millis / 1000),
   endAttempt: (span, clock, outcome, usage) => {
     if (outcome !== "ok") span.attribute("error.type", outcome)
     if (usage !== undefined) setUsageAttributes(span, usage)

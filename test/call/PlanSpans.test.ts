@@ -41,7 +41,7 @@ const describeSpan = (span: Tracer.Span, spans: ReadonlyArray<Tracer.Span>) => {
     hasParent: parent !== undefined,
     attributes: Object.fromEntries(
       [...span.attributes]
-        .map(([name, value]) => [name, name === "gen_ai.response.time_to_first_chunk" ? typeof value : value] as const)
+        .map(([name, value]) => [name, name.endsWith("time_to_first_chunk") ? typeof value : value] as const)
         .toSorted(([one], [other]) => one.localeCompare(other))
     ),
     links: span.links.map((link) => link.attributes),

@@ -48,6 +48,8 @@ const changing = (name: string, value: unknown): unknown =>
 const sent = {
   authorization: "Bearer sk-a",
   "x-api-key": "sk-b",
+  "api-key": "sk-a",
+  "x-goog-api-key": "sk-c",
   cookie: "a=b",
   "user-agent": "suite/1",
   "x-request-id": "id-1",

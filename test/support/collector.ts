@@ -75,6 +75,7 @@ const Histogram = Schema.Struct({
 
 const Metric = Schema.Struct({
   name: Schema.NonEmptyString,
+  unit: Schema.String,
   sum: Schema.optional(Schema.extend(Numbers, Schema.Struct({ isMonotonic: Schema.Boolean }))),
   gauge: Schema.optional(Numbers),
   histogram: Schema.optional(Histogram)
@@ -111,6 +112,7 @@ const Logs = Schema.parseJson(
 /** The last exported value of a series. */
 export interface Series {
   readonly name: string
+  readonly unit: string
   readonly kind: "counter" | "gauge" | "histogram"
   readonly attributes: Readonly<Record<string, unknown>>
   /** For a histogram, the number of its values. */
@@ -135,10 +137,11 @@ export interface Collector {
   readonly bodies: Effect.Effect<string>
 }
 
-const seriesOf = ({ gauge, histogram, name, sum }: typeof Metric.Type): ReadonlyArray<Series> => [
+const seriesOf = ({ gauge, histogram, name, sum, unit }: typeof Metric.Type): ReadonlyArray<Series> => [
   ...[sum, gauge].flatMap((numbers) =>
     (numbers?.dataPoints ?? []).map(({ asDouble, asInt, attributes }): Series => ({
       name,
+      unit,
       kind: sum?.isMonotonic === true ? "counter" : "gauge",
       attributes: attributesOf(attributes),
       value: asInt ?? asDouble ?? Number.NaN
@@ -146,6 +149,7 @@ const seriesOf = ({ gauge, histogram, name, sum }: typeof Metric.Type): Readonly
   ),
   ...(histogram?.dataPoints ?? []).map(({ attributes, bucketCounts, count, explicitBounds }): Series => ({
     name,
+    unit,
     kind: "histogram",
     attributes: attributesOf(attributes),
     // Source: opentelemetry-proto, metrics.proto, HistogramDataPoint: one bucket more than bounds, and `count` is their sum.

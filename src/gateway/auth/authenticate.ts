@@ -12,10 +12,13 @@ import type { Handler, GatewayContext } from "../http/context.js"
 import type { RequestHeaders } from "../http/exchange.js"
 import { header } from "../http/exchange.js"
 
-/** The secret of a request: `Authorization: Bearer` from OpenAI's clients, `x-api-key` from Anthropic's. */
+/** Where clients send their key: OpenAI's `Authorization`, Anthropic's, Azure OpenAI's and Gemini's. Only the first has `Bearer` before it. */
+export const keyHeaders = ["x-api-key", "api-key", "x-goog-api-key"] as const
+
+/** The secret of a request. */
 export const secretOf = (headers: RequestHeaders): Option.Option<Redacted.Redacted<string>> => {
   const bearer = /^Bearer +(\S+)$/i.exec(header(headers, "authorization") ?? "")?.[1]
-  const secret = bearer ?? header(headers, "x-api-key") ?? ""
+  const secret = bearer ?? keyHeaders.map((name) => header(headers, name)).find((value) => value !== undefined) ?? ""
   return secret === "" ? Option.none() : Option.some(Redacted.make(secret))
 }
 

@@ -82,7 +82,7 @@ export class AccessDeniedError extends Schema.TaggedError<AccessDeniedError>()("
   override get message(): string {
     switch (this.reason) {
       case "missing":
-        return "No API key was sent. Send one as 'Authorization: Bearer' or 'x-api-key'."
+        return "No API key was sent. Send one as 'Authorization: Bearer', 'x-api-key', 'api-key' or 'x-goog-api-key'."
       case "unknown":
         return "The API key is not valid."
       case "expired":

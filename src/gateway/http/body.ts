@@ -123,12 +123,16 @@ const parse = (bytes: Uint8Array): Either.Either<Body, HttpErrors.HttpError> => 
       )
 }
 
+const withModel =
+  (model: string) =>
+  ({ json, text }: Body): Body => ({ text, json: { ...json, model } })
+
 /**
  * Reads the body as a JSON object. Its bytes are counted in the account from their arrival on; the caller releases the account when
  * nothing holds the body any more, however the request ends.
  */
 export const read = (
-  { body, headers }: Request,
+  { body, headers, model }: Request,
   limits: Limits,
   account: BodyAccount
 ): Effect.Effect<Body, HttpErrors.HttpError> => {
@@ -139,6 +143,6 @@ export const read = (
   if (refusal !== undefined) return Effect.fail(refusal)
   return Effect.flatMap(
     body instanceof IncomingMessage ? fromNode(body, limits, account) : fromStream(body, limits, account),
-    parse
+    model === undefined ? parse : (bytes) => Either.map(parse(bytes), withModel(model))
   )
 }

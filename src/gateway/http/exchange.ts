@@ -16,8 +16,10 @@ export const header = (headers: RequestHeaders, name: string): string | undefine
 
 export interface Request {
   readonly method: string
-  /** Without the query. */
+  /** That of the route, without the query. */
   readonly path: string
+  /** The model that the address of the request names, and not its body. */
+  readonly model?: string | undefined
   readonly headers: RequestHeaders
   readonly body: IncomingMessage | Stream.Stream<Uint8Array, unknown>
 }

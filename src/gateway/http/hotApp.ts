@@ -5,16 +5,21 @@ import type { HttpApp } from "@effect/platform"
 import type { Scope } from "effect"
 import { Chunk, Deferred, Effect, FiberId, Option, Stream } from "effect"
 import { IncomingMessage } from "node:http"
+import { addressOf } from "./address.js"
 import type { GatewayContext } from "./context.js"
 import type { Exchange, Request, Responder } from "./exchange.js"
 import type { HotRoute } from "./hotRoute.js"
 import { serve } from "./hotRoute.js"
 import { whenQueuedCloses } from "./nodeServer.js"
 
-/** A request of the platform. */
+/** The path of a URL, whole or without its origin. */
+const pathOf = (url: string): string => /^(?:https?:\/\/[^/]+)?([^?]*)/.exec(url)?.[1] ?? ""
+
+/** A request of the platform, whose URL is that of the route. */
 export const requestOf = (request: HttpServerRequest.HttpServerRequest): Request => ({
   method: request.method,
   path: request.url.split("?")[0] ?? "",
+  model: addressOf(pathOf(request.originalUrl))?.model,
   headers: request.headers,
   body: bodyOf(request)
 })

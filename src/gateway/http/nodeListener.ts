@@ -3,6 +3,7 @@ import { Context, Effect, FiberId, FiberRef, FiberRefs, HashMap, Runtime } from 
 import type { ServerResponse } from "node:http"
 import * as Spans from "../../telemetry/spans.js"
 import type { GatewayContext } from "./context.js"
+import { addressOf } from "./address.js"
 import type { Request, Responder } from "./exchange.js"
 import type { HotRoute } from "./hotRoute.js"
 import { contextOf, knownCaller, serve } from "./hotRoute.js"
@@ -136,10 +137,13 @@ export const make = (
       const { headers, method = "", url = "" } = request
       if (method !== "POST" || (hasCors && headers.origin !== undefined)) return false
       const queryAt = url.indexOf("?")
-      const path = queryAt === -1 ? url : url.slice(0, queryAt)
-      const route = byPath.get(path)
+      const sent = queryAt === -1 ? url : url.slice(0, queryAt)
+      const own = byPath.get(sent)
+      const address = own === undefined ? addressOf(sent) : undefined
+      const route = own ?? byPath.get(address?.path ?? sent)
       if (route === undefined) return false
-      const received: Request = { method, path, headers, body: request }
+      const { path } = route
+      const received: Request = { method, path, headers, body: request, model: address?.model }
       const id = RequestId.idOf(headers)
       const isAnthropic = RequestId.isAnthropicRequest(path, headers)
       const responder = makeResponder(context, response, id, isAnthropic)
@@ -148,7 +152,7 @@ export const make = (
       const handler = serve(context, route, { request: received, response: responder }, caller)
       const inContext = caller === undefined ? identified : Context.merge(identified, contextOf(route, caller))
       const remoteAddress = request.socket.remoteAddress
-      const traced = { method, url, headers, remoteAddress, sent: responder.sent }
+      const traced = { method, url, route: path, headers, remoteAddress, sent: responder.sent }
       const fiber = Runtime.runFork(runtimeOf(runtime, id, inContext))(Tracing.inRequestSpan(isSilent, traced, handler))
       const interrupt = (): void => fiber.unsafeInterruptAsFork(FiberId.none)
       response.on("close", () => {

@@ -34,7 +34,7 @@ export const annotation = "request_id"
 
 /** Whether a request is for a route of Anthropic's protocol. Both protocols list models; only Anthropic's clients send a version. */
 export const isAnthropicRequest = (url: string, headers: RequestHeaders): boolean =>
-  url.startsWith("/v1/messages") || (headers["anthropic-version"] !== undefined && url.startsWith("/v1/models"))
+  /^(?:\/v1)?\/messages/.test(url) || (headers["anthropic-version"] !== undefined && /^(?:\/v1)?\/models/.test(url))
 
 /** The headers of a response with the id of its request, and the security headers that it does not set itself. */
 export const headersWith = (id: string, isAnthropic: boolean, headers: ResponseHeaders): ResponseHeaders =>

@@ -17,6 +17,7 @@ import * as Levels from "../routes/levels.js"
 import * as Responses from "../responses/routes.js"
 import * as Metrics from "../routes/metrics.js"
 import * as AccessLog from "../../telemetry/AccessLog.js"
+import { addressOf } from "./address.js"
 import * as HttpErrors from "./error.js"
 import * as HotApp from "./hotApp.js"
 import type { HotRoute } from "./hotRoute.js"
@@ -149,5 +150,21 @@ export const make = (
     routerOf([...models(context), ...responses(context), ...admin(context), ...others])
   )
   const refused = Effect.catchTag(methodNotAllowed([own, ...extraRouters]), "RouteNotFound", () => notFound)
-  return { hot, app: Effect.catchTag(HttpRouter.concatAll(own, ...extraRouters), "RouteNotFound", () => refused) }
+  const ownAddressed = Effect.catchTag(own, "RouteNotFound", () => refused)
+  return {
+    hot,
+    app: Effect.catchTag(HttpRouter.concatAll(own, ...extraRouters), "RouteNotFound", () =>
+      Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
+        const [path = "", query = ""] = request.url.split(/(?=\?)/)
+        const address = addressOf(path)
+        return address === undefined
+          ? refused
+          : Effect.provideService(
+              ownAddressed,
+              HttpServerRequest.HttpServerRequest,
+              request.modify({ url: `${address.path}${query}` })
+            )
+      })
+    )
+  }
 }

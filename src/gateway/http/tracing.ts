@@ -1,6 +1,7 @@
 /** Spans of requests: they continue the client's `traceparent`, and are parents of the spans of calls. */
 import { Headers, HttpMiddleware, HttpServerRequest, HttpTraceContext } from "@effect/platform"
 import { Context, Effect, Option } from "effect"
+import { keyHeaders } from "../auth/authenticate.js"
 import type { ResponseHeaders } from "./exchange.js"
 import * as Spans from "../../telemetry/spans.js"
 
@@ -11,11 +12,17 @@ const untracedPaths: ReadonlySet<string> = new Set(["/health", "/ready", "/llm/h
 const isUntraced = (isSilent: boolean, headers: Headers.Headers): boolean =>
   isSilent && Option.isNone(HttpTraceContext.fromHeaders(headers))
 
+/** Headers with keys of clients that the platform does not redact by itself. */
+const withKeyHeaders = (names: ReadonlyArray<string | RegExp>): ReadonlyArray<string | RegExp> => [
+  ...names,
+  ...keyHeaders
+]
+
 /** The server makes a span for each request, which costs a tenth of a request. */
 export const withRequestSpans = <A, E, R>(serve: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.flatMap(Spans.isSilent, (isSilent) =>
     HttpMiddleware.withTracerDisabledWhenEffect(
-      serve,
+      Effect.locallyWith(serve, Headers.currentRedactedNames, withKeyHeaders),
       ({ headers, url }) => untracedPaths.has(url.split("?")[0] ?? "") || isUntraced(isSilent, headers)
     )
   )
@@ -25,6 +32,8 @@ export interface TracedRequest {
   readonly method: string
   /** With the query. */
   readonly url: string
+  /** The path of the route. */
+  readonly route: string
   readonly headers: Readonly<Record<string, string | ReadonlyArray<string> | undefined>>
   readonly remoteAddress: string | undefined
   /** The response, once its headers have been sent. */
@@ -64,7 +73,7 @@ export const inRequestSpan = (
   request: TracedRequest,
   handler: Effect.Effect<void>
 ): Effect.Effect<void> => {
-  const { headers: received, method, remoteAddress, sent, url } = request
+  const { headers: received, method, remoteAddress, route, sent, url } = request
   const headers = Headers.fromInput(received)
   if (isUntraced(isSilent, headers)) return handler
   const parent = Option.getOrUndefined(HttpTraceContext.fromHeaders(headers))
@@ -77,15 +86,14 @@ export const inRequestSpan = (
         span.attribute("http.request.method", method)
         span.attribute("url.full", `http://${headers["host"] ?? "localhost"}${url}`)
         span.attribute("url.path", path)
-        // The paths of hot routes have no parameters.
-        span.attribute("http.route", path)
+        span.attribute("http.route", route)
         if (query !== "") span.attribute("url.query", query)
         span.attribute("url.scheme", "http")
         if (headers["user-agent"] !== undefined) span.attribute("user_agent.original", headers["user-agent"])
         if (remoteAddress !== undefined) span.attribute("client.address", remoteAddress)
         return Effect.flatMap(Headers.currentRedactedNames, (redactedNames) => {
           const addHeaders = (of: "request" | "response", headers: Headers.Headers): void => {
-            for (const [name, value] of Object.entries(Headers.redact(headers, redactedNames))) {
+            for (const [name, value] of Object.entries(Headers.redact(headers, withKeyHeaders(redactedNames)))) {
               span.attribute(`http.${of}.header.${name}`, String(value))
             }
           }
