@@ -579,6 +579,7 @@ export const chatStream =
               (opened) =>
                 Effect.clockWith((clock) => {
                   const latency = clock.unsafeCurrentTimeMillis() - active.startedAt
+                  active.probe.opened(latency)
                   const stream = trackStream(deps, active, request, opened, latency)
                   abandoned = stream.abandoned
                   return Effect.zipRight(active.accept, stream.opened)

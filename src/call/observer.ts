@@ -39,6 +39,8 @@ export interface Subject {
 export interface AttemptProbe {
   /** Wraps the attempt's request, for example in its span. */
   readonly around: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  /** Records the time to the first events of a stream, in milliseconds. */
+  readonly opened: (millis: number) => void
   /** `usage` is undefined when it is unknown, `answeredBy` when no model answered. */
   readonly end: (
     verdict: Verdict,
@@ -58,8 +60,8 @@ export interface AttemptRecorder {
 
 /** The metrics of calls as plain functions, for the call plan. */
 export interface CallRecorder {
-  /** The first events of a stream have arrived. `span` is that of the call. */
-  readonly opened: (millis: number, labels: FiberLabels, span: Tracer.Span | undefined) => void
+  /** The first events of a stream have arrived. */
+  readonly opened: (millis: number, labels: FiberLabels) => void
   readonly ended: (call: EndedCall) => void
 }
 
@@ -103,6 +105,8 @@ export interface Spans {
     subject: Subject,
     parent?: Tracer.Span
   ) => Tracer.Span | undefined
+  /** Records the time to the first events of a stream, in milliseconds. */
+  readonly opened: (span: Tracer.Span, millis: number) => void
   readonly endAttempt: (span: Tracer.Span, clock: Clock.Clock, outcome: Outcome, usage: Usage | undefined) => void
   readonly endCall: (
     span: Tracer.Span,
@@ -135,6 +139,6 @@ export interface Instruments {
   readonly retried: (outcome: "granted" | "denied") => Effect.Effect<void>
 }
 
-const noProbe = Effect.succeed<AttemptProbe>({ around: (effect) => effect, end: () => Effect.void })
+const noProbe = Effect.succeed<AttemptProbe>({ around: (effect) => effect, opened: () => {}, end: () => Effect.void })
 
 export const none: Instruments = { attempt: () => noProbe, waited: () => Effect.void, retried: () => Effect.void }

@@ -255,7 +255,13 @@ export const begin = (
     accept: () => lease.unsafeAccept(clock),
     recordSuccess: () => retries?.budget?.succeeded(clock),
     record: (exit, usage, answer) => recordEnd(spans?.call, exit, usage, answer),
-    recordOpened: () => plan.recorder?.opened(clock.unsafeCurrentTimeMillis() - startedAt, labels, spans?.call)
+    recordOpened: () => {
+      const millis = clock.unsafeCurrentTimeMillis() - startedAt
+      plan.recorder?.opened(millis, labels)
+      if (spans === undefined) return
+      plan.spans?.opened(spans.call, millis)
+      plan.spans?.opened(spans.attempt, millis)
+    }
   }
 }
 

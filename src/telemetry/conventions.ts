@@ -41,7 +41,8 @@ export const serverAttributes = ({ baseUrl }: ModelInfo): Readonly<Record<string
   const { hostname, port, protocol } = new URL(baseUrl)
   const number = port === "" ? defaultPorts[protocol] : Number(port)
   return {
-    "server.address": hostname,
+    // Only a URL writes brackets around an IPv6 address.
+    "server.address": hostname.replace(/^\[(.*)\]$/, "$1"),
     ...(number === undefined ? {} : { "server.port": number })
   }
 }
@@ -76,7 +77,8 @@ export const ofCalls = (info: ModelInfo): CallMetrics => {
     ended: ({ labels, millis, operation, outcome, usage }) => {
       const { durations, input, output } = operations(operation)
       durations(outcome).unsafeUpdate(millis / 1000, labels)
-      if (usage === undefined) return
+      // The conventions count what the provider has reported alone.
+      if (usage === undefined || usage.estimated) return
       input.unsafeUpdate(usage.inputTokens, labels)
       if (operation === "chat") output.unsafeUpdate(usage.outputTokens, labels)
     }

@@ -28,6 +28,9 @@ export const make = (
 
   const probeOf = (key: ApiKey, clock: Clock.Clock, span: Tracer.Span | undefined): AttemptProbe => ({
     around: (effect) => (span === undefined ? effect : Effect.withParentSpan(effect, span)),
+    opened: (millis) => {
+      if (span !== undefined) spans?.opened(span, millis)
+    },
     end: (verdict, outcome, usage) => {
       const recordMetrics = hasMetrics
         ? Metrics.updateMetrics((labels) => metricsOf(key).ended(outcome, verdict, labels))

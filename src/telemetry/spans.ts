@@ -50,14 +50,15 @@ const unsafeMake = (
 
 /** Source: OpenTelemetry semantic conventions for generative AI, client spans. */
 const requestAttributes = (
-  info: ModelInfo,
+  { provider }: ModelInfo,
+  server: Readonly<Record<string, string | number>>,
   { model, operation, request, streamed }: Parameters<Spans["startCall"]>[1]
 ): Record<string, unknown> => {
   const attributes: Record<string, unknown> = {
     "gen_ai.operation.name": operation,
-    "gen_ai.provider.name": info.provider,
+    "gen_ai.provider.name": provider,
     "gen_ai.request.model": model,
-    ...Conventions.serverAttributes(info)
+    ...server
   }
   if (streamed) attributes["gen_ai.request.stream"] = true
   if (request === undefined || typeof request === "string") return attributes
@@ -84,10 +85,6 @@ const setUsageAttributes = (span: Tracer.Span, usage: Usage): void => {
   span.attribute("gen_ai.usage.reasoning.output_tokens", usage.reasoningTokens)
 }
 
-/** The time from the call to the first events of its stream. */
-export const setFirstChunk = (span: Tracer.Span, seconds: number): void =>
-  span.attribute("gen_ai.response.time_to_first_chunk", seconds)
-
 const setAnswerAttributes = (span: Tracer.Span, answer: SpanAnswer): void => {
   if (answer.id) span.attribute("gen_ai.response.id", answer.id)
   span.attribute("gen_ai.response.model", answer.model)
@@ -101,23 +98,24 @@ const exitOf = (outcome: Outcome): Exit.Exit<void, Outcome> =>
   outcome === "ok" ? Exit.void : outcome === "interrupted" ? Exit.interrupt(FiberId.none) : Exit.fail(outcome)
 
 /** The spans of the calls and attempts of an `LLM`. */
-const make = (info: ModelInfo): Spans => ({
+const make = (info: ModelInfo, server = Conventions.serverAttributes(info)): Spans => ({
   startCall: (fiber, call) =>
     isTraced(fiber)
       ? unsafeMake(
           fiber,
           `${call.operation} ${call.model}`,
           "internal",
-          requestAttributes(info, call),
+          requestAttributes(info, server, call),
           parentOf(fiber.currentSpan)
         )
       : undefined,
   startAttempt: (fiber, key, subject, parent) => {
     if (!isTraced(fiber)) return undefined
-    const attributes = requestAttributes(info, subject)
+    const attributes = requestAttributes(info, server, subject)
     attributes["effect_llm.key.id"] = key.id
     return unsafeMake(fiber, `attempt ${subject.model}`, "client", attributes, parentOf(parent ?? fiber.currentSpan))
   },
+  opened: (span, millis) => span.attribute("gen_ai.response.time_to_first_chunk", millis / 1000),
   endAttempt: (span, clock, outcome, usage) => {
     if (outcome !== "ok") span.attribute("error.type", outcome)
     if (usage !== undefined) setUsageAttributes(span, usage)

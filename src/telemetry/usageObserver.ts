@@ -90,6 +90,7 @@ export const onUsage = (instruments: Instruments, info: ModelInfo): Instruments 
               const startedAt = clock.unsafeCurrentTimeMillis()
               return {
                 around: probe.around,
+                opened: probe.opened,
                 end: (verdict, outcome, usage, answeredBy) =>
                   // A tracer can die: the usage is reported all the same.
                   Effect.ensuring(

@@ -129,7 +129,7 @@ export const encodeRequest = (dialect: Dialect) => {
           parallel_tool_calls: request.parallelToolCalls,
           text: Object.keys(text).length === 0 ? undefined : text,
           reasoning: Object.keys(reasoning).length === 0 ? undefined : reasoning,
-          max_output_tokens: request.maxTokens,
+          max_output_tokens: request.maxTokens && Math.max(request.maxTokens, dialect.minOutputTokens),
           temperature: request.temperature,
           top_p: request.topP,
           ...encodeSampling(request, settings),
