@@ -51,7 +51,7 @@ describe("UnsupportedFields.drop", () => {
     }
     const request = requestOf(call, { type: "provider", native: { responses: { type: "web_search_call" } } })
     expect(UnsupportedFields.drop(request, responses, { ...gemini, wire: "responses" })).toEqual(
-      Either.right({ request, dropped: [] })
+      Either.right({ request, customTools: new Set(), dropped: [] })
     )
   })
 

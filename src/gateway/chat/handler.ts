@@ -9,6 +9,7 @@ import { KeyPin } from "../../call/keyPin.js"
 import { isRecord, number, parseJson } from "../../wire/json.js"
 import * as Body from "../http/body.js"
 import * as Choices from "./choices.js"
+import * as CustomTools from "./customTools.js"
 import type { LLMError } from "../../vocabulary/LLMError.js"
 import * as LLMErrors from "../../vocabulary/LLMError.js"
 import * as HttpErrors from "../http/error.js"
@@ -238,7 +239,7 @@ export const route = (context: GatewayContext, protocol: Protocol): HotRoute => 
         context,
         hot,
         protocol,
-        llm,
+        llm: CustomTools.restoring(llm, supported.right.customTools),
         request: request.right,
         body: original?.json ?? body,
         record,

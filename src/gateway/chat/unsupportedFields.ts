@@ -10,6 +10,7 @@ import type { Json } from "../../wire/json.js"
 import { isRecord, record, string } from "../../wire/json.js"
 import { fieldsOf, samplingFields } from "../../wire/sampling.js"
 import type { SamplingField } from "../../wire/Wire.js"
+import * as CustomTools from "./customTools.js"
 import * as HttpErrors from "../http/error.js"
 import type { RequestHeaders } from "../http/exchange.js"
 import { header as headerOf } from "../http/exchange.js"
@@ -106,16 +107,30 @@ const ownFields = ({ text, ...extra }: Json): Json => {
   return verbosity === undefined ? extra : { ...extra, verbosity }
 }
 
-/** Those that a provider of OpenAI's other protocol has, too. */
-const carried = (own: Json, client: string, { faithful, wire }: ModelInfo): Json =>
+/** Whether a client of one of OpenAI's protocols has a model of OpenAI's other one. */
+const sharesFields = (client: string, { faithful, wire }: ModelInfo): boolean =>
   faithful === true && openaiWires.has(wire) && openaiWires.has(client)
-    ? Object.fromEntries(Object.entries(own).filter(([field]) => openaiFields.has(field)))
-    : {}
+
+const isCustom = (tool: unknown): boolean => isRecord(tool) && tool["type"] === "custom"
+
+/** Those that a provider of OpenAI's other protocol has, too. */
+const carried = (own: Json, client: string, target: ModelInfo): Json => {
+  if (!sharesFields(client, target)) return {}
+  const { tools } = own
+  const hasTools = Array.isArray(tools) && tools.every(isCustom)
+  return Object.fromEntries(
+    Object.entries(own).filter(([field]) => openaiFields.has(field) || (field === "tools" && hasTools))
+  )
+}
 
 /** As the client of a wire sends them. */
 const sentFields = (kept: Json, wire: string): Json => {
-  const { verbosity, ...others } = kept
-  return wire === "responses" && verbosity !== undefined ? { ...others, text: { verbosity } } : kept
+  const { tools, verbosity, ...others } = kept
+  return {
+    ...others,
+    ...(Array.isArray(tools) ? { tools: tools.map((tool) => CustomTools.translated(tool, wire)) } : {}),
+    ...(verbosity === undefined ? {} : wire === "responses" ? { text: { verbosity } } : { verbosity })
+  }
 }
 
 interface NestedFields {
@@ -124,6 +139,8 @@ interface NestedFields {
   /** The fields and parts that change the request, by their names. */
   readonly essential: ReadonlyArray<string>
 }
+
+const none: ReadonlySet<string> = new Set()
 
 const isEmpty = (value: unknown): boolean => Array.isArray(value) && value.length === 0
 
@@ -173,6 +190,8 @@ const unsupportedSettings = (request: ChatRequest, providerWire: string): Readon
 
 export interface SupportedRequest {
   readonly request: ChatRequest
+  /** The names of custom tools that are functions in it. */
+  readonly customTools: ReadonlySet<string>
   /** The paths of the fields that were dropped. */
   readonly dropped: ReadonlyArray<string>
 }
@@ -192,14 +211,17 @@ const toolNames = (tools: unknown): ReadonlyArray<string> =>
 
 /** The request as the provider of another protocol gets it. `asked` is what the client asked for. */
 export const drop = (
-  request: ChatRequest,
+  received: ChatRequest,
   protocol: Protocol,
   target: ModelInfo,
   asked?: OnUnsupported
 ): Either.Either<SupportedRequest, HttpErrors.HttpError> => {
   const { wire } = target
-  if (wire === protocol.wire.name) return Either.right({ request, dropped: [] })
+  if (wire === protocol.wire.name) return Either.right({ request: received, customTools: none, dropped: [] })
   const policy = asked ?? target.onUnsupported ?? "error"
+  const { names, request } = sharesFields(protocol.wire.name, target)
+    ? { names: none, request: received }
+    : CustomTools.asFunctions(received)
   const settings = unsupportedSettings(request, wire)
   const shared = (lacking[wire] ?? []).filter((field) => asks(request, field))
   const { extra = {}, ...fitting } = request
@@ -216,6 +238,7 @@ export const drop = (
   if (refused !== undefined) return Either.left(refusal(refused, target))
   const supported = Struct.omit(fitting, ...settings.keys(), ...shared)
   return Either.right({
+    customTools: names,
     request: {
       ...supported,
       ...(nested.essential.length === 0 ? {} : { messages: withoutProviderParts(supported.messages) }),

@@ -11,6 +11,7 @@ import * as Protocol from "../chat/protocols.js"
 import type { GatewayContext } from "../http/context.js"
 import type { HotCall } from "../http/hotRoute.js"
 import { withoutGroups, wrapModel } from "../http/context.js"
+import * as CustomTools from "../chat/customTools.js"
 import * as UnsupportedFields from "../chat/unsupportedFields.js"
 
 export interface SimpleRequest {
@@ -108,11 +109,15 @@ export const read = (
     )
     const { model, ...chatRequest } = decoded.request
     const llm = yield* model === undefined ? defaultModel(caller) : context.resolveModel(caller, model)
-    const { dropped, request } = yield* UnsupportedFields.drop(
+    const { customTools, dropped, request } = yield* UnsupportedFields.drop(
       chatRequest,
       Protocol.chatCompletions,
       llm.info,
       yield* UnsupportedFields.askedBy(received.headers)
     )
-    return { llm, request, headers: UnsupportedFields.droppedHeader(dropped) } satisfies SimpleRequest
+    return {
+      llm: CustomTools.restoring(llm, customTools),
+      request,
+      headers: UnsupportedFields.droppedHeader(dropped)
+    } satisfies SimpleRequest
   })
