@@ -1,7 +1,7 @@
 /** Spans and metrics of calls: as the observer of an effect, and as the recorder of the call plan. */
 import { Context, Effect, FiberRef } from "effect"
 import type { CallTimes, ModelInfo, Service } from "../call/model.js"
-import type { CallRecorder, Spans as CallSpans } from "../call/observer.js"
+import type { CallRecorder, Spans } from "../call/observer.js"
 import { outcomeOf } from "../call/observer.js"
 import { takeOver } from "../call/origin.js"
 import { clockOf } from "../internal/clock.js"
@@ -13,7 +13,6 @@ import * as Metrics from "./metrics.js"
 import type { Options } from "./model.js"
 import type { StartObserving } from "./observe.js"
 import { instrument } from "./observe.js"
-import * as Spans from "./spans.js"
 
 export interface CallTelemetry {
   readonly startObserving: StartObserving
@@ -32,11 +31,10 @@ const recorderOf = (
   const conventions = metrics ? Conventions.ofCalls(info) : Metrics.noMetrics
   const aliasMetrics = metrics && aliases ? Aliases.ofCalls(info) : Metrics.noMetrics
   return {
-    opened: (millis, labels, span) => {
+    opened: (millis, labels) => {
       timeToFirstEvent.unsafeRecord(millis)
       callMetrics.firstEvent(millis / 1000, labels)
       conventions.firstEvent(millis / 1000, labels)
-      if (span !== undefined) Spans.setFirstChunk(span, millis / 1000)
     },
     ended: (call) => {
       latency.unsafeRecord(call.millis)
@@ -48,7 +46,7 @@ const recorderOf = (
 }
 
 /** The telemetry of the calls of an `LLM`. */
-export const make = (info: ModelInfo, options: Options, spans: CallSpans | undefined): CallTelemetry => {
+export const make = (info: ModelInfo, options: Options, spans: Spans | undefined): CallTelemetry => {
   const latency = Sketch.unsafeMake()
   const timeToFirstEvent = Sketch.unsafeMake()
   const recorder = recorderOf(info, options, latency, timeToFirstEvent)
@@ -61,14 +59,20 @@ export const make = (info: ModelInfo, options: Options, spans: CallSpans | undef
     const caller = Context.get(fiber.currentContext, Label)
     const span = origin === undefined ? spans?.startCall(fiber, call) : origin.span
     const labels = fiber.getFiberRef(FiberRef.currentMetricLabels)
+    let firstChunk: number | undefined
     return {
       ...(span === undefined ? {} : { around: (effect) => Effect.withParentSpan(effect, span) }),
-      opened: () => recorder.opened(elapsed(), labels, span),
+      opened: () => {
+        firstChunk = elapsed()
+        recorder.opened(firstChunk, labels)
+      },
       end: (exit, answer) => {
         const now = clock.unsafeCurrentTimeMillis()
         const millis = now - startedAt
         recorder.ended({
           operation: call.operation,
+          model: call.model,
+          answeredBy: answer?.model,
           outcome: outcomeOf(exit),
           millis,
           usage: answer?.usage,
@@ -76,7 +80,7 @@ export const make = (info: ModelInfo, options: Options, spans: CallSpans | undef
           labels,
           now
         })
-        if (span !== undefined) spans?.endCall(span, clock, exit, answer)
+        if (span !== undefined) spans?.endCall(span, clock, exit, answer, firstChunk)
         return Effect.void
       }
     }

@@ -30,11 +30,12 @@ it.scopedLive("name the server, the operation and the error of a call, and have 
       .split("\n")
       .filter((line) => line.includes('gen_ai_request_model="conventional"'))
     const labels = `gen_ai_operation_name="chat",gen_ai_provider_name="p",gen_ai_request_model="conventional",server_address="127.0.0.1",server_port="${port}"`
-    expect(lines).toContain(`gen_ai_client_operation_duration_seconds_count{${labels}} 1`)
+    const answered = `${labels},gen_ai_response_model="conventional"`
+    expect(lines).toContain(`gen_ai_client_operation_duration_seconds_count{${answered}} 1`)
     expect(lines).toContain(
       `gen_ai_client_operation_duration_seconds_count{${labels},error_type="InvalidRequestError"} 1`
     )
-    expect(lines).toContain(`gen_ai_client_token_usage_count{${labels},gen_ai_token_type="output"} 1`)
+    expect(lines).toContain(`gen_ai_client_token_usage_count{${answered},gen_ai_token_type="output"} 1`)
     expect(lines.join("\n")).not.toContain("unit=")
   })
 )
