@@ -103,14 +103,12 @@ describe("request to a provider of the same protocol", () => {
     ],
     ["adds stream false to a Responses request", "responses", "responses", {}, { stream: false }],
     [
-      "expands an item with a plain text to a message item",
+      "adds the type to an item with a plain text",
       "responses",
       "responses",
       { input: [{ role: "assistant", content: "Hi" }] },
       {
-        input: [
-          { type: "message", role: "assistant", content: [{ type: "output_text", text: "Hi", annotations: [] }] }
-        ],
+        input: [{ type: "message", role: "assistant", content: "Hi" }],
         stream: false
       }
     ],

@@ -148,10 +148,13 @@ const streamSummary = (events: ReadonlyArray<ChatEvent>) => {
   }
 }
 
+/** The parts that are not words. Responses writes the detail that images have by default. */
 const mediaOf = (content: Message["content"]): ReadonlyArray<unknown> =>
   typeof content === "string"
     ? []
-    : content.filter(({ type }) => type !== "text" && type !== "reasoning" && type !== "tool-call")
+    : content
+        .filter(({ type }) => type !== "text" && type !== "reasoning" && type !== "tool-call")
+        .map((part) => (part.type === "image" ? { ...part, detail: part.detail ?? "auto" } : part))
 
 const messageOf =
   (idOf: (id: string) => string) =>

@@ -158,11 +158,10 @@ export const sampling = {
   topK: FastCheck.integer({ min: 0, max: 500 }),
   frequencyPenalty: FastCheck.double({ min: -2, max: 2, noNaN: true }).map((value) => value || 0),
   presencePenalty: FastCheck.double({ min: -2, max: 2, noNaN: true }).map((value) => value || 0),
-  logitBias: FastCheck.dictionary(
-    FastCheck.nat(200_000).map(String),
-    FastCheck.double({ min: -100, max: 100, noNaN: true }).map((value) => value || 0),
-    { minKeys: 1, maxKeys: 3 }
-  ),
+  logitBias: FastCheck.dictionary(FastCheck.nat(200_000).map(String), FastCheck.integer({ min: -100, max: 100 }), {
+    minKeys: 1,
+    maxKeys: 3
+  }),
   logprobs: FastCheck.oneof(FastCheck.boolean(), FastCheck.integer({ min: 0, max: 5 }))
 }
 

@@ -217,3 +217,21 @@ export const writeFrames = (
   const encoder = wire.encodeStream(request)
   return events.flatMap((event) => encoder.push(event))
 }
+
+const isUnidentified = (part: AssistantPart | undefined): part is TextPart | RefusalPart =>
+  (part?.type === "text" || part?.type === "refusal") && part.native === undefined
+
+/** In Responses the texts of a message without an id are written as one, unless there is a refusal among them. */
+export const joinTexts = (parts: ReadonlyArray<AssistantPart>): ReadonlyArray<AssistantPart> => {
+  const messages: Array<Array<AssistantPart>> = []
+  for (const part of parts) {
+    const last = messages.at(-1)
+    if (last !== undefined && isUnidentified(last[0]) && isUnidentified(part)) last.push(part)
+    else messages.push([part])
+  }
+  return messages.flatMap((message) =>
+    message.every((part) => part.type === "text") && isUnidentified(message[0])
+      ? [Chat.text(Chat.textOf(message))]
+      : message
+  )
+}

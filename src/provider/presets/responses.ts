@@ -11,6 +11,7 @@ export const plain = {
   store: undefined,
   sealedReasoning: false,
   strictTools: false,
+  minOutputTokens: 1,
   faithful: false,
   sampling: ["frequencyPenalty", "presencePenalty", "logprobs"]
 } as const satisfies Partial<Dialect>
@@ -40,12 +41,17 @@ export const presets = {
       messageIds: true,
       lastReasoning: true,
       reasoningBudget: true,
+      minOutputTokens: 1,
       faithful: false,
       sampling: ["topK", "frequencyPenalty", "presencePenalty", "logprobs"]
     }
   },
   /** https://docs.x.ai/docs/guides/responses-api: stores responses for thirty days unless `store` is false. */
-  xai: { provider: "xai", baseUrl: "https://api.x.ai/v1", dialect: { strictTools: false, faithful: false, affinity } },
+  xai: {
+    provider: "xai",
+    baseUrl: "https://api.x.ai/v1",
+    dialect: { strictTools: false, minOutputTokens: 1, faithful: false, affinity }
+  },
   /** https://api-docs.deepseek.com/guides/responses_api: stores nothing, and sends reasoning unencrypted. */
   deepseek: { provider: "deepseek", baseUrl: "https://api.deepseek.com", dialect: { ...plain, embeddings: false } },
   /** https://lmstudio.ai/docs/developer/openai-compat/responses; the default address. */

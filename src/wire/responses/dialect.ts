@@ -57,6 +57,13 @@ export interface Dialect {
    */
   readonly reasoningBudget: boolean
   /**
+   * The smallest `max_output_tokens` that the server accepts. A smaller `maxTokens` is raised to it.
+   *
+   * @default 16
+   * @since 0.2.0
+   */
+  readonly minOutputTokens: number
+  /**
    * The settings that the server takes, beside `temperature` and `topP`. A request with another one is `Unsupported`, unless its
    * value has no effect.
    *
@@ -95,6 +102,7 @@ export const openai: Dialect = {
   messageIds: false,
   lastReasoning: false,
   reasoningBudget: false,
+  minOutputTokens: 16,
   sampling: protocolFields.responses,
   faithful: true
 }

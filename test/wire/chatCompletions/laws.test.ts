@@ -247,11 +247,12 @@ const asRead = (part: AssistantPart): AssistantPart => {
     : read
 }
 
-/** A message as a server reads it: a message with plain texts alone has a string. */
+/** A message as a server reads it: a message with plain texts alone, or without parts, has a string. */
 const asReadMessage =
   (form: Form) =>
   (message: Message): Message => {
-    if (message.role !== "assistant" || typeof message.content === "string") return message
+    if (typeof message.content === "string") return message
+    if (message.role !== "assistant") return message.content.length === 0 ? { ...message, content: "" } : message
     const parts = inMessage(message.content, form).map(asRead)
     const isPlain = parts.every((part) => part.type === "text" && part.native === undefined)
     return { ...message, content: isPlain ? Chat.textOf(parts) : parts }

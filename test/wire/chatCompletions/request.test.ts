@@ -76,6 +76,21 @@ describe("Chat Completions request", () => {
     expect(written).not.toHaveProperty("max_tokens")
     expect(written).not.toHaveProperty("seed")
   })
+  it("writes content without parts as an empty string, since OpenAI rejects an empty list", () => {
+    const content: ReadonlyArray<never> = []
+    const messages: ReadonlyArray<Chat.Message> = [
+      { role: "system", content },
+      { role: "user", content },
+      { role: "assistant", content },
+      { role: "tool", toolCallId: "call_1", content }
+    ]
+    expect(body({ messages })["messages"]).toEqual([
+      { role: "system", content: "" },
+      { role: "user", content: "" },
+      { role: "assistant", content: "" },
+      { role: "tool", tool_call_id: "call_1", content: "" }
+    ])
+  })
   it("drops empty stop and tools lists", () => {
     expect(body({ stop: [], tools: [] })).toEqual(body({}))
   })

@@ -91,6 +91,12 @@ describe("Responses request", () => {
     expect(body({}, { store: undefined })).not.toHaveProperty("store")
     expect(body({}, { store: true })["store"]).toBe(true)
   })
+  it("raises maxTokens to the least that the server accepts, which is 16 for OpenAI", () => {
+    expect(body({ maxTokens: 8 })["max_output_tokens"]).toBe(16)
+    expect(body({ maxTokens: 17 })["max_output_tokens"]).toBe(17)
+    expect(body({ maxTokens: 8 }, { minOutputTokens: 1 })["max_output_tokens"]).toBe(8)
+    expect(body({})).not.toHaveProperty("max_output_tokens")
+  })
   it("writes the reasoning budget only for a dialect with reasoningBudget", () => {
     expect(body({ reasoning: { budgetTokens: 1000 } })).not.toHaveProperty("reasoning")
     expect(body({ reasoning: { budgetTokens: 1000 } }, { reasoningBudget: true })["reasoning"]).toEqual({
@@ -179,7 +185,7 @@ describe("Responses user messages", () => {
         content: [
           { type: "input_text", text: "See" },
           { type: "input_image", image_url: png, detail: "low" },
-          { type: "input_image", image_url: "https://example.com/a.png" },
+          { type: "input_image", image_url: "https://example.com/a.png", detail: "auto" },
           { type: "input_file", file_url: "https://example.com/a.pdf" },
           { type: "input_file", filename: "a.pdf", file_data: pdf },
           { type: "input_file", filename: "file.pdf", file_data: pdf },
@@ -192,10 +198,10 @@ describe("Responses user messages", () => {
 
 describe("Responses history", () => {
   const call: Chat.ToolCall = { type: "tool-call", id: "call_1", name: "f", arguments: '{"a":1}' }
-  it("writes an assistant message as an output_text item", () => {
+  it("writes the text of an assistant message without an id, which its parts would need, as a string", () => {
     expect(input([Chat.user("Hello"), Chat.assistant("Hi.")])).toEqual([
       { type: "message", role: "user", content: "Hello" },
-      { type: "message", role: "assistant", content: [{ type: "output_text", text: "Hi.", annotations: [] }] }
+      { type: "message", role: "assistant", content: "Hi." }
     ])
   })
   it("writes an id and a status of assistant messages when the dialect has messageIds", () => {
@@ -227,7 +233,7 @@ describe("Responses history", () => {
         call_id: "call_2",
         output: [
           { type: "input_text", text: "two" },
-          { type: "input_image", image_url: png },
+          { type: "input_image", image_url: png, detail: "auto" },
           { type: "input_file", file_url: "https://example.com/a.pdf" }
         ]
       }
@@ -247,10 +253,7 @@ describe("Responses history", () => {
     ])
   })
   it("keeps an empty assistant message as an item", () => {
-    expect(input([Chat.user("Hello"), Chat.assistant("")])).toMatchObject([
-      {},
-      { role: "assistant", content: [{ type: "output_text", text: "" }] }
-    ])
+    expect(input([Chat.user("Hello"), Chat.assistant("")])).toMatchObject([{}, { role: "assistant", content: "" }])
   })
 })
 
@@ -339,8 +342,13 @@ describe("Responses reasoning in the history", () => {
         status: "completed",
         phase: "commentary",
         content: [
-          { type: "output_text", text: "I ", annotations: [{ type: "url_citation", url: "https://example.com" }] },
-          { type: "output_text", text: "call.", annotations: [] }
+          {
+            type: "output_text",
+            text: "I ",
+            annotations: [{ type: "url_citation", url: "https://example.com" }],
+            logprobs: []
+          },
+          { type: "output_text", text: "call.", annotations: [], logprobs: [] }
         ]
       },
       { type: "reasoning", id: "rs_1", summary: [], encrypted_content: "one" },
@@ -357,7 +365,7 @@ describe("Responses reasoning in the history", () => {
         role: "assistant",
         status: "completed",
         phase: "final_answer",
-        content: [{ type: "output_text", text: "Done.", annotations: [] }]
+        content: [{ type: "output_text", text: "Done.", annotations: [], logprobs: [] }]
       },
       {
         type: "message",
@@ -376,21 +384,14 @@ describe("Responses reasoning in the history", () => {
       { ...target, provider: "other" }
     )
     expect(Either.getOrThrow(other).body["input"]).toEqual([
-      {
-        type: "message",
-        role: "assistant",
-        content: [
-          { type: "output_text", text: "I ", annotations: [] },
-          { type: "output_text", text: "call.", annotations: [] }
-        ]
-      },
+      { type: "message", role: "assistant", content: "I call." },
       { type: "function_call", call_id: "call_1", name: "f", arguments: "{}" },
       { type: "custom_tool_call", call_id: "call_2", name: "sql", input: "SELECT 1" },
       {
         type: "message",
         role: "assistant",
         content: [
-          { type: "output_text", text: "Done.", annotations: [] },
+          { type: "output_text", text: "Done.", annotations: [], logprobs: [] },
           { type: "refusal", refusal: "No more." }
         ]
       }
@@ -426,7 +427,7 @@ describe("Responses reasoning in the history", () => {
     const part = { type: "provider" as const, native: { anthropic: { type: "x" } } }
     expect(encodeFailure({ messages: [{ role: "assistant", content: [part] }] })).toMatchObject({ _tag: "Unsupported" })
     expect(input([{ role: "assistant", content: [{ ...part, provider: "acme" }, Chat.text("Hi.")] }])).toMatchObject([
-      { content: [{ text: "Hi." }] }
+      { content: "Hi." }
     ])
   })
   it("writes the items among the parts of a user message in their places", () => {

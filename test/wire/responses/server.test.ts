@@ -261,7 +261,7 @@ describe("Responses requests between server and client", () => {
         role: "assistant",
         phase: "commentary",
         content: [
-          { type: "output_text", text: "a", annotations: [{ type: "url_citation" }] },
+          { type: "output_text", text: "a", annotations: [{ type: "url_citation" }], logprobs: [] },
           { type: "refusal", refusal: "b" },
           { type: "output_image", image_url: "https://example.com/a.png" }
         ]
@@ -271,15 +271,15 @@ describe("Responses requests between server and client", () => {
         id: "msg_2",
         role: "assistant",
         phase: "final_answer",
-        content: [{ type: "output_text", text: "c", annotations: [] }]
+        content: [{ type: "output_text", text: "c", annotations: [], logprobs: [] }]
       },
       { type: "shell_call", id: "sh_1", call_id: "call_2", action: { commands: ["ls"] } },
       { type: "custom_tool_call", id: "ctc_1", call_id: "call_3", name: "sql", input: "SELECT 1" },
       { type: "function_call_output", call_id: "call_1", output: "one" },
       { type: "shell_call_output", call_id: "call_2", output: [] },
       { type: "custom_tool_call_output", call_id: "call_3", output: "two" },
-      { type: "message", role: "assistant", content: [{ type: "output_text", text: "d", annotations: [] }] },
-      { type: "message", role: "assistant", content: [{ type: "output_text", text: "e", annotations: [] }] },
+      { type: "message", role: "assistant", content: "d" },
+      { type: "message", role: "assistant", content: "e" },
       { type: "mcp_approval_request", id: "mcpr_1", name: "f", arguments: "{}", server_label: "s" },
       { type: "mcp_approval_response", approval_request_id: "mcpr_1", approve: true },
       { type: "compaction", id: "cmp_1", encrypted_content: "three" }

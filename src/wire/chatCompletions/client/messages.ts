@@ -108,7 +108,11 @@ const encodeContent = (
 ): Either.Either<string | ReadonlyArray<Json>, WireFailure> =>
   typeof parts === "string"
     ? Either.right(parts)
-    : Either.map(Either.all(parts.map((part) => encodeUserPart(part, peer, dialect))), Arr.flatten)
+    : Either.map(Either.all(parts.map((part) => encodeUserPart(part, peer, dialect))), (entries) => {
+        const content = entries.flat()
+        // An empty list is rejected.
+        return content.length === 0 ? "" : content
+      })
 
 // -------------------------------------------------------------------------------------
 // assistant messages

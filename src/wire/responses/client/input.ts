@@ -18,7 +18,7 @@ import type {
 import * as Chat from "../../../vocabulary/Chat.js"
 import type { Dialect } from "../dialect.js"
 import { parseDataUrl } from "../../requestFields.js"
-import type { Group, Item } from "../items.js"
+import type { ContentPart, Group, Item } from "../items.js"
 import { callItem, groupByItem, messageItem, reasoningItem } from "../items.js"
 import type { ReadFields } from "../native.js"
 import { native, nativeItem } from "../native.js"
@@ -38,11 +38,8 @@ const audioFormats: Readonly<Record<string, string>> = {
   "audio/x-wav": "wav"
 }
 
-const inputImage = (part: ImagePart): Item => ({
-  type: "input_image",
-  image_url: part.url,
-  ...(part.detail === undefined ? {} : { detail: part.detail })
-})
+/** The API reference requires `detail`, whose default is `auto`. */
+const inputImage = ({ detail = "auto", url }: ImagePart): Item => ({ type: "input_image", image_url: url, detail })
 
 /** A file name is sent only with `file_data`, for which the API requires one. */
 const inputFile = (part: FilePart): Item => {
@@ -93,10 +90,24 @@ const isReadable = (parts: ReadonlyArray<ReasoningPart>, context: Context): bool
 const isReturnable = (part: AssistantPart, { provider }: Context): boolean =>
   part.type !== "reasoning" || native.isOwn(part, provider)
 
-/** The content of a text without annotations. */
-const blankText = { annotations: [] }
+/** What the API reference requires of a text, beside the text. */
+const blankText = { annotations: [], logprobs: [] }
 
 const withoutId = ({ id: _, ...item }: Item): Item => item
+
+/**
+ * The text of a message without an id is one string, without a status: OpenAI's schema has parts of the assistant only in an item with
+ * both. A message whose parts are not plain texts keeps them, which the API accepts.
+ */
+const withPlainContent = (item: Item, parts: ReadonlyArray<ContentPart>, read: ReadFields): Item => {
+  const texts = parts.map((part) => {
+    const { message: _, ...fields } = read(part) ?? {}
+    return part.type === "text" && Object.keys(fields).length === 0 ? part.text : undefined
+  })
+  if ("id" in item || texts.includes(undefined)) return item
+  const { status: _, ...message } = item
+  return { ...message, content: texts.join("") }
+}
 
 /**
  * Items in the order of the parts. Drops reasoning of other providers, and reasoning that nothing follows, which OpenAI rejects
@@ -116,7 +127,8 @@ const assistantItems = (message: AssistantMessage, position: number, context: Co
         return isPaired ? reasoningItem(group.parts, read) : undefined
       case "message": {
         const item = messageItem(group.parts, read, native.fieldsOf(message) ?? {}, blankText)
-        return { ...generated(`${position}_${index}`), ...(isPaired ? item : withoutId(item)) }
+        const identified = { ...generated(`${position}_${index}`), ...(isPaired ? item : withoutId(item)) }
+        return withPlainContent(identified, group.parts, read)
       }
       case "call": {
         const item = callItem(group.call, read)
@@ -133,9 +145,10 @@ const assistantItems = (message: AssistantMessage, position: number, context: Co
     .map(itemOf)
     .filter((item) => item !== undefined)
   const last = items.findLastIndex((item) => item["type"] !== "reasoning")
-  return last >= 0
-    ? items.slice(0, context.dialect.lastReasoning ? items.length : last + 1)
-    : [messageItem([Chat.text("")], read, { ...generated(`${position}`), ...native.fieldsOf(message) }, blankText)]
+  if (last >= 0) return items.slice(0, context.dialect.lastReasoning ? items.length : last + 1)
+  const empty = [Chat.text("")]
+  const fields = { ...generated(`${position}`), ...native.fieldsOf(message) }
+  return [withPlainContent(messageItem(empty, read, fields, blankText), empty, read)]
 }
 
 const toolItem = (message: ToolMessage, customCalls: ReadonlySet<string>): Item =>

@@ -125,7 +125,7 @@ export const encodeRequest = (dialect: Dialect) => {
           parallel_tool_calls: request.parallelToolCalls,
           text: request.responseFormat === undefined ? undefined : { format: formatOf(request.responseFormat) },
           reasoning: Object.keys(reasoning).length === 0 ? undefined : reasoning,
-          max_output_tokens: request.maxTokens,
+          max_output_tokens: request.maxTokens && Math.max(request.maxTokens, dialect.minOutputTokens),
           temperature: request.temperature,
           top_p: request.topP,
           ...encodeSampling(request, settings),
