@@ -6,15 +6,14 @@ import { describe, expect, it } from "@effect/vitest"
 import { FastCheck } from "effect"
 import * as ChatCompletionsClient from "../../src/provider/ChatCompletionsClient.js"
 import * as ResponsesClient from "../../src/provider/ResponsesClient.js"
-import type { ChatRequest, Message } from "../../src/vocabulary/Chat.js"
+import type { ChatRequest } from "../../src/vocabulary/Chat.js"
 import * as ChatCompletions from "../../src/wire/ChatCompletions.js"
 import * as Responses from "../../src/wire/Responses.js"
 import type { ClientWire } from "../../src/wire/Wire.js"
-import { chatRequest } from "../wire/generators.js"
 import type { Validate } from "./openai.js"
 import { validators } from "./openai.js"
 import type { Body, Written } from "./requests.js"
-import { bodiesOf, recorded } from "./requests.js"
+import { bodiesOf, recorded, requests, withoutNames } from "./requests.js"
 
 const specs = process.env["LLM_SPECS"]
 const fixtures = process.env["LLM_FIXTURES"]
@@ -28,14 +27,6 @@ interface Target {
   readonly expressible: (request: ChatRequest) => ChatRequest
   /** A body without what only the schema rejects. */
   readonly tolerated: (body: Body) => Body
-}
-
-const withoutNames = (message: Message): Message => {
-  if (message.role !== "user") return message
-  const { name: _, ...others } = message
-  return typeof others.content === "string"
-    ? others
-    : { ...others, content: others.content.filter((part) => part.type !== "audio") }
 }
 
 const isRefusal = (part: unknown): boolean =>
@@ -72,10 +63,7 @@ const targets: ReadonlyArray<Target> = [
       stop: _____,
       topK: ______,
       ...request
-    }) => ({
-      ...request,
-      messages: request.messages.map(withoutNames)
-    }),
+    }) => withoutNames(request),
     tolerated: (body) => ({ ...body, ...(Array.isArray(body["input"]) ? { input: body["input"].map(withId) } : {}) })
   }
 ]
@@ -108,7 +96,7 @@ describe.runIf(specs !== undefined).each(targets.map((target) => [target.protoco
     it("have no fault in 500 generated requests", () => {
       let count = 0
       FastCheck.assert(
-        FastCheck.property(chatRequest("acme"), (generated) => {
+        FastCheck.property(requests, (generated) => {
           const written = { name: "generated", request: target.expressible(generated), provider: "acme" }
           count += bodiesOf(target.wire, target.protocol, written).length
           expect(faultsOf(target, validate, written)).toEqual([])

@@ -1,12 +1,14 @@
 /** The requests that are written: generated ones, all recorded ones, and the turns after recorded answers. */
+import type { FastCheck } from "effect"
 import { Either } from "effect"
-import type { AssistantPart, ChatRequest } from "../../src/vocabulary/Chat.js"
+import type { AssistantPart, ChatRequest, Message } from "../../src/vocabulary/Chat.js"
 import * as Chat from "../../src/vocabulary/Chat.js"
 import * as Framing from "../../src/wire/framing.js"
 import type { ClientWire, Frame, Wire } from "../../src/wire/Wire.js"
 import type { Exchange } from "../conformance/exchanges.js"
 import { load } from "../conformance/exchanges.js"
 import { protocols } from "../conformance/protocols.js"
+import { chatRequest } from "../wire/generators.js"
 import { fold, readStream } from "../wire/roundTrips.js"
 
 export interface Written {
@@ -19,6 +21,28 @@ export interface Written {
   /** The recorded body. */
   readonly body?: unknown
 }
+
+/** Generated requests that begin with a question and in which every call has its result. */
+export const requests: FastCheck.Arbitrary<ChatRequest> = chatRequest("acme").map((request) => ({
+  ...request,
+  messages: [Chat.user("?"), ...request.messages].flatMap((message): ReadonlyArray<Message> => {
+    if (message.role === "tool") return []
+    if (message.role !== "assistant") return [message]
+    return [message, ...Chat.toolCallsOf(message.content).map((call) => Chat.toolResult(call, "A result."))]
+  })
+}))
+
+/** A request without names of users and without audio, which few protocols have. */
+export const withoutNames = (request: ChatRequest): ChatRequest => ({
+  ...request,
+  messages: request.messages.map((message) => {
+    if (message.role !== "user") return message
+    const { name: _, ...others } = message
+    return typeof others.content === "string"
+      ? others
+      : { ...others, content: others.content.filter((part) => part.type !== "audio") }
+  })
+})
 
 /** The content of a recorded answer; empty for an error. */
 const answerOf = (wire: Wire, { body, expected, provider, streaming }: Exchange): ReadonlyArray<AssistantPart> => {
@@ -69,20 +93,27 @@ export const recorded = (folder: string): ReadonlyArray<Written> =>
 export type Body = Readonly<Record<string, unknown>>
 
 /**
- * The bodies of a request, whole and streamed; none where the protocol cannot express it. The provider is the one of the request
- * where that has the same protocol, so that its reasoning returns to it.
+ * The bodies of a request, whole and streamed; none where the protocol cannot express it. A request of the same protocol goes to the
+ * provider that its reasoning came from, and with the fields that only the protocol has.
  */
 export const bodiesOf = (
   wire: ClientWire,
   target: string,
   { protocol = target, provider, request }: Written
-): ReadonlyArray<Body> =>
-  [false, true].flatMap((stream) =>
+): ReadonlyArray<Body> => {
+  const { extra: _, ...common } = request
+  const isSame = protocol === target
+  return [false, true].flatMap((stream) =>
     Either.match(
-      wire.encodeRequest(request, { provider: protocol === target ? provider : "another", model: "asked", stream }),
+      wire.encodeRequest(isSame ? request : common, {
+        provider: isSame ? provider : "another",
+        model: "asked",
+        stream
+      }),
       {
         onLeft: () => [],
         onRight: ({ body }) => [JSON.parse(JSON.stringify(body))]
       }
     )
   )
+}
