@@ -102,6 +102,13 @@ export interface Options<Client = ProviderClient> {
   readonly client?: Context.Tag<Client, ClientService>
   /** The maximum tokens of a request and its answer together. @default 200000 */
   readonly contextWindow?: number
+  /**
+   * What a gateway in front of this model does with what a request means and the provider's protocol cannot express: `"error"` refuses it,
+   * `"drop"` calls the provider without it. @default "error"
+   *
+   * @since 0.2.0
+   */
+  readonly onUnsupported?: "error" | "drop"
   /** Defaults for the fields of every request, such as a temperature. Fields of a request override them. */
   readonly defaults?: Defaults
   /**
@@ -255,7 +262,8 @@ export function make(
       contextWindow: options.contextWindow ?? 200_000,
       ...(client.baseUrl === undefined ? {} : { baseUrl: client.baseUrl }),
       ...(options.defaults === undefined ? {} : { defaults: options.defaults }),
-      ...(options.price === undefined ? {} : { price: options.price })
+      ...(options.price === undefined ? {} : { price: options.price }),
+      ...(options.onUnsupported === undefined ? {} : { onUnsupported: options.onUnsupported })
     }
     const telemetryOptions = options.telemetry === false ? undefined : (options.telemetry ?? {})
     const spans = telemetryOptions && Spans.of(info, telemetryOptions)

@@ -56,6 +56,13 @@ export interface ModelInfo {
    * @since 0.2.0
    */
   readonly price?: Price
+  /**
+   * What a gateway does with what a request means and the provider's protocol cannot express. Of several models in a group, that of the first
+   * holds. @default "error"
+   *
+   * @since 0.2.0
+   */
+  readonly onUnsupported?: "error" | "drop"
 }
 
 /**

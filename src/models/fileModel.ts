@@ -48,6 +48,12 @@ export interface ModelEntry {
    * @since 0.2.0
    */
   readonly onDisconnect?: OnDisconnect
+  /**
+   * `on_unsupported`: what a gateway does with what the provider's protocol cannot express. @default "error"
+   *
+   * @since 0.2.0
+   */
+  readonly onUnsupported?: "error" | "drop"
   /** `default_temperature`. */
   readonly temperature: number | undefined
   /** `model_weight`: its share of the calls of a group. @default 1 */

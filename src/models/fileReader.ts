@@ -27,6 +27,7 @@ const modelFields: ReadonlySet<string> = new Set([
   "headers",
   "timeout",
   "on_disconnect",
+  "on_unsupported",
   "tokens_per_minute",
   "requests_per_minute",
   "requests_per_day",
@@ -40,6 +41,17 @@ const modelFields: ReadonlySet<string> = new Set([
 
 const seconds = (value: number | undefined): Duration.Duration | undefined =>
   value === undefined ? undefined : Duration.seconds(value)
+
+const readOnUnsupported = (
+  json: unknown,
+  path: string,
+  addFault: (path: string, fault: string) => void
+): "error" | "drop" | undefined => {
+  if (json === undefined || json === null) return undefined
+  if (json === "error" || json === "drop") return json
+  addFault(path, 'expected "error" or "drop"')
+  return undefined
+}
 
 /** `max_concurrency` alone does not change the default request rate. */
 const limitsOf = (fields: Fields) => {
@@ -181,6 +193,7 @@ export const readFile = (
         "onDisconnect",
         readOnDisconnect(entry["on_disconnect"], fields.at("on_disconnect"), { addFault, addWarning, expand })
       ),
+      ...optional("onUnsupported", readOnUnsupported(entry["on_unsupported"], fields.at("on_unsupported"), addFault)),
       temperature: fields.notNegative("default_temperature"),
       weight: fields.positive("model_weight") ?? 1,
       ...optional("price", readPrice(entry["price"], fields.at("price"), { addFault, addWarning, expand }))

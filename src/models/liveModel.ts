@@ -145,6 +145,7 @@ const planModel = (
       timeouts: total === undefined ? {} : { total },
       ...(entry.onDisconnect === undefined ? {} : { onDisconnect: entry.onDisconnect }),
       ...(entry.price === undefined ? {} : { price: entry.price }),
+      ...(entry.onUnsupported === undefined ? {} : { onUnsupported: entry.onUnsupported }),
       ...(options.telemetry === undefined ? {} : { telemetry: options.telemetry })
     }).pipe(
       Effect.provideService(ProviderClient, client),

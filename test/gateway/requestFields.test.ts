@@ -5,7 +5,8 @@ import { start, upstreams } from "./support/gateway.js"
 import type { Protocol } from "./support/http.js"
 import { paths, post, question } from "./support/http.js"
 import { rich } from "./support/richRequests.js"
-import { respondWith } from "./support/upstream.js"
+import { minimalAnswer } from "./support/minimalAnswers.js"
+import { answering, respondWith } from "./support/upstream.js"
 
 /** A minimal answer in each protocol. */
 const answers = {
@@ -184,6 +185,162 @@ describe("request to a provider of the same protocol", () => {
         const input = [{ type: "message", role: "user", content: "Hello" }]
         expect(body).toStrictEqual({ ...plain, ...(protocol === "responses" ? { input } : {}), ...expected })
       })
+  )
+})
+
+/** The body that the provider got, with the answer of the gateway. */
+const translated = (
+  protocol: Protocol,
+  model: string,
+  fields: Readonly<Record<string, unknown>>,
+  headers: Readonly<Record<string, string>> = {}
+) =>
+  Effect.gen(function* () {
+    const { provider, url } = yield* start({
+      sections: {
+        lenient: [
+          {
+            model_name: "large",
+            type: "gemini",
+            api_keys: ["k"],
+            base_url: "http://127.0.0.1:9/v1beta",
+            on_unsupported: "drop"
+          }
+        ]
+      }
+    })
+    const answer = yield* post(url + paths[protocol], question(protocol, model, fields), headers)
+    const [exchange] = yield* provider.log
+    return { ...answer, dropped: answer.headers.get("x-effect-llm-dropped"), sent: exchange?.body }
+  })
+
+const dropping = { "x-effect-llm-on-unsupported": "drop" }
+
+describe("what a provider of another protocol cannot express", () => {
+  it.scopedLive("is dropped and named where it is a hint", () =>
+    Effect.gen(function* () {
+      const hints = [
+        [
+          "chat completions",
+          "anthropic/large",
+          { seed: 1, metadata: { a: "b" }, service_tier: "flex", store: false, verbosity: "low" },
+          "seed, metadata, service_tier, store, verbosity"
+        ],
+        ["messages", "gemini/large", { context_management: { edits: [] } }, "context_management"],
+        [
+          "messages",
+          "gemini/large",
+          { system: [{ type: "text", text: "S", cache_control: { type: "ephemeral" } }] },
+          "cache_control"
+        ],
+        [
+          "messages",
+          "gemini/large",
+          {
+            tools: [{ name: "find", input_schema: { type: "object" } }],
+            tool_choice: { type: "tool", name: "find", disable_parallel_tool_use: true }
+          },
+          "parallel_tool_calls"
+        ]
+      ] as const
+      for (const [protocol, model, fields, expected] of hints) {
+        const { dropped, status } = yield* translated(protocol, model, fields)
+        expect([status, dropped]).toEqual([200, expected])
+      }
+    })
+  )
+
+  it.scopedLive("is an error that names the field, the model and the switch where it is meant", () =>
+    Effect.gen(function* () {
+      const meanings = [
+        ["responses", "gemini/large", { tools: [{ type: "web_search" }] }, "tools", "tools.web_search"],
+        ["chat completions", "responses/large", { stop: ["END"] }, "stop", "stop"],
+        ["chat completions", "anthropic/large", { web_search_options: {} }, "web_search_options", "web_search_options"],
+        [
+          "messages",
+          "gemini/large",
+          {
+            messages: [
+              { role: "user", content: "?" },
+              { role: "assistant", content: [{ type: "server_tool_use", id: "s" }] },
+              { role: "user", content: "?" }
+            ]
+          },
+          "server_tool_use",
+          "messages.content.server_tool_use"
+        ]
+      ] as const
+      for (const [protocol, model, fields, param, name] of meanings) {
+        const refused = yield* translated(protocol, model, fields)
+        expect([refused.status, refused.sent]).toEqual([400, undefined])
+        for (const part of [param, model, "x-effect-llm-on-unsupported: drop"]) expect(refused.text).toContain(part)
+        const { dropped, status } = yield* translated(protocol, model, fields, dropping)
+        expect([status, dropped]).toEqual([200, name])
+      }
+    })
+  )
+
+  it.scopedLive("is refused in any case where an answer without it would be to another question", () =>
+    Effect.gen(function* () {
+      const { url } = yield* start({ gateway: { responses: false } })
+      const request = question("responses", "gemini/large", { previous_response_id: "resp_0" })
+      expect((yield* post(url + paths.responses, request, dropping)).status).toBe(400)
+    })
+  )
+
+  it.scopedLive("follows the header before the configuration of the model, and refuses another value", () =>
+    Effect.gen(function* () {
+      const fields = { tools: [{ type: "web_search" }] }
+      // The provider is not there: a request that is sent to it fails with 502.
+      const statuses = yield* Effect.forEach(
+        [{}, { "x-effect-llm-on-unsupported": "error" }, { "x-effect-llm-on-unsupported": "yes" }],
+        (headers) =>
+          Effect.map(translated("responses", "lenient/large", fields, headers), ({ status, text }) => [
+            status,
+            /on-unsupported/.test(text)
+          ])
+      )
+      expect(statuses).toEqual([
+        [502, false],
+        [400, true],
+        [400, true]
+      ])
+    })
+  )
+
+  it.scopedLive("is little between OpenAI's protocols: what both have arrives", () =>
+    Effect.gen(function* () {
+      const shared = {
+        store: false,
+        service_tier: "flex",
+        safety_identifier: "s",
+        prompt_cache_key: "k",
+        metadata: { a: "b" }
+      }
+      const { origin, bodies } = yield* answering((_, { url }) => ({
+        contentType: "application/json",
+        text: JSON.stringify(minimalAnswer(url?.endsWith("/responses") === true ? "responses" : "chat completions"))
+      }))
+      const entry = { model_name: "large", preset: "openai", api_keys: ["k"], base_url: `${origin}/v1` }
+      const { url } = yield* start({
+        sections: { one: [{ ...entry, type: "chat-completions" }], other: [{ ...entry, type: "responses" }] }
+      })
+      const toResponses = yield* post(
+        url + paths["chat completions"],
+        question("chat completions", "other/large", {
+          ...shared,
+          verbosity: "low",
+          response_format: { type: "json_object" }
+        })
+      )
+      const toChat = yield* post(
+        url + paths.responses,
+        question("responses", "one/large", { ...shared, text: { verbosity: "low" } })
+      )
+      expect([toResponses, toChat].map(({ headers }) => headers.get("x-effect-llm-dropped"))).toEqual([null, null])
+      expect(bodies[0]).toMatchObject({ ...shared, text: { verbosity: "low", format: { type: "json_object" } } })
+      expect(bodies[1]).toMatchObject({ ...shared, verbosity: "low" })
+    })
   )
 })
 

@@ -195,7 +195,7 @@ export const route = (context: GatewayContext, protocol: Protocol): HotRoute => 
 
   /** Checks a decoded request against the model that it names, and calls it. */
   const respond = (
-    { asked, body: { json: body, text }, hot, record }: Question,
+    { asked: original, body: { json: body, text }, hot, record }: Question,
     isStream: boolean,
     chatRequest: ChatRequest,
     llm: LLMService
@@ -206,10 +206,13 @@ export const route = (context: GatewayContext, protocol: Protocol): HotRoute => 
     if (wire.name === "anthropic-messages" && llm.info.wire !== wire.name && continuesThread(body)) {
       return Effect.fail(HttpErrors.threadElsewhere)
     }
+    const asked = UnsupportedFields.askedBy(hot.request.headers)
+    if (Either.isLeft(asked)) return Effect.fail(asked.left)
     const supported = UnsupportedFields.drop(
       isChatCompletions && count.right === 1 ? withoutN(chatRequest) : chatRequest,
       protocol,
-      llm.info.wire
+      llm.info,
+      asked.right
     )
     if (Either.isLeft(supported)) {
       const { param = "" } = supported.left
@@ -237,7 +240,7 @@ export const route = (context: GatewayContext, protocol: Protocol): HotRoute => 
         protocol,
         llm,
         request: request.right,
-        body: asked?.json ?? body,
+        body: original?.json ?? body,
         record,
         count: count.right,
         passesChoices,

@@ -1,18 +1,24 @@
 /**
  * Fields and parts of a request that the vocabulary cannot express, at the top level and inside messages and tools. They are sent
- * unchanged to a provider of the same protocol. For any other provider, essential fields are refused, and the others are dropped
- * and listed in a response header.
+ * unchanged to a provider of the same protocol. For any other provider, fields that change what is requested are refused unless the client or
+ * the configuration of the model asks for an answer without them. The others are hints. What is dropped is listed in a response header.
  */
 import { Either, Struct } from "effect"
+import type { ModelInfo } from "../../call/model.js"
 import type { ChatRequest, Native } from "../../vocabulary/Chat.js"
 import type { Json } from "../../wire/json.js"
-import { record, string } from "../../wire/json.js"
+import { isRecord, record, string } from "../../wire/json.js"
 import { fieldsOf, samplingFields } from "../../wire/sampling.js"
 import type { SamplingField } from "../../wire/Wire.js"
-import type * as HttpErrors from "../http/error.js"
+import * as HttpErrors from "../http/error.js"
+import type { RequestHeaders } from "../http/exchange.js"
+import { header as headerOf } from "../http/exchange.js"
 import type { Protocol } from "./model.js"
 
-/** Fields that change what is requested, so that an answer without them would be wrong. */
+/** What happens to the meaning of a request that the provider cannot express. Hints are dropped in any case. */
+export type OnUnsupported = "error" | "drop"
+
+/** Fields that change what is requested, so that an answer without them is another one. */
 const essentialFields: ReadonlySet<string> = new Set([
   "tools",
   "tool_choice",
@@ -26,15 +32,97 @@ const essentialFields: ReadonlySet<string> = new Set([
   "function_call",
   "container",
   "mcp_servers",
-  "context_management",
-  "prefix"
+  "prefix",
+  "web_search_options"
 ])
+
+/** Without what these refer to, an answer would be to another question. */
+const references: ReadonlySet<string> = new Set([
+  "previous_response_id",
+  "conversation",
+  "prompt",
+  "background",
+  "item_reference"
+])
+
+/** Fields of all protocols that the wires of some providers do not have. Hints, but for those of `meanings`. */
+type SharedField = "seed" | "metadata" | "user" | "parallelToolCalls" | "toolChoice" | "stop"
+
+const lacking: Readonly<Record<string, ReadonlyArray<SharedField>>> = {
+  "anthropic-messages": ["seed", "metadata"],
+  dashscope: ["metadata", "user", "toolChoice"],
+  gemini: ["metadata", "user", "parallelToolCalls"],
+  ollama: ["metadata", "user", "parallelToolCalls", "toolChoice"],
+  responses: ["seed", "stop"]
+}
+
+const namesOfClients: Readonly<Record<SharedField, string>> = {
+  seed: "seed",
+  metadata: "metadata",
+  user: "user",
+  parallelToolCalls: "parallel_tool_calls",
+  toolChoice: "tool_choice",
+  stop: "stop"
+}
+
+/** Whether a field asks for something that the provider does not do by itself. */
+const asks = (request: ChatRequest, field: SharedField): boolean => {
+  if (field === "parallelToolCalls") return request.parallelToolCalls === false
+  if (field === "toolChoice") return request.toolChoice === "required" || typeof request.toolChoice === "object"
+  return request[field] !== undefined
+}
+
+/** A choice of one tool leaves nothing to call in parallel. */
+const isMeaning = (request: ChatRequest, field: SharedField): boolean =>
+  field === "parallelToolCalls"
+    ? request.tools !== undefined && typeof request.toolChoice !== "object"
+    : field === "toolChoice" || field === "stop"
+
+/** The wires whose providers do not have marks for their prompt cache. */
+const withoutCacheMarks: ReadonlySet<string> = new Set(["dashscope", "gemini", "ollama", "responses"])
+
+const hasCacheMarks = ({ messages, tools = [] }: ChatRequest): boolean =>
+  tools.some(({ cacheControl }) => cacheControl !== undefined) ||
+  messages.some(
+    ({ content }) =>
+      typeof content !== "string" && content.some((part) => "cacheControl" in part && part.cacheControl !== undefined)
+  )
+
+/** Fields that OpenAI's two protocols share. OpenAI, API reference: chat/create and responses/create. */
+const openaiFields: ReadonlySet<string> = new Set([
+  "store",
+  "service_tier",
+  "safety_identifier",
+  "prompt_cache_key",
+  "prompt_cache_retention",
+  "verbosity"
+])
+
+const openaiWires: ReadonlySet<string> = new Set(["chat-completions", "responses"])
+
+/** The fields beside the vocabulary, by the names of Chat Completions: Responses has `verbosity` within `text`. */
+const ownFields = ({ text, ...extra }: Json): Json => {
+  const verbosity = isRecord(text) ? text["verbosity"] : undefined
+  return verbosity === undefined ? extra : { ...extra, verbosity }
+}
+
+/** Those that a provider of OpenAI's other protocol has, too. */
+const carried = (own: Json, client: string, { faithful, wire }: ModelInfo): Json =>
+  faithful === true && openaiWires.has(wire) && openaiWires.has(client)
+    ? Object.fromEntries(Object.entries(own).filter(([field]) => openaiFields.has(field)))
+    : {}
+
+/** As the client of a wire sends them. */
+const sentFields = (kept: Json, wire: string): Json => {
+  const { verbosity, ...others } = kept
+  return wire === "responses" && verbosity !== undefined ? { ...others, text: { verbosity } } : kept
+}
 
 interface NestedFields {
   /** The fields by their paths, such as `messages.content.vendor_part`. */
   readonly fields: ReadonlySet<string>
-  /** The first field or part that is refused. */
-  readonly refused: string | undefined
+  /** The fields and parts that change the request, by their names. */
+  readonly essential: ReadonlyArray<string>
 }
 
 const isEmpty = (value: unknown): boolean => Array.isArray(value) && value.length === 0
@@ -48,11 +136,11 @@ const nestedFields = (
   { ignorableNested, wire: { name } }: Protocol
 ): NestedFields => {
   const fields = new Set<string>()
-  let refused: string | undefined
+  const essential: Array<string> = []
   const collect = (place: string, source: { readonly native?: Native }): void => {
     for (const [field, value] of Object.entries(source.native?.[name] ?? {})) {
       if (ignorableNested.has(field) || isEmpty(value)) continue
-      if (essentialFields.has(field)) refused ??= field
+      if (essentialFields.has(field)) essential.push(field)
       fields.add(`${place}.${field}`)
     }
   }
@@ -60,13 +148,21 @@ const nestedFields = (
     collect("messages", message)
     if (typeof message.content === "string") continue
     for (const part of message.content) {
-      if (part.type === "provider") refused ??= partType(part.native[name] ?? {})
+      if (part.type === "provider") essential.push(partType(part.native[name] ?? {}))
       else collect(part.type === "tool-call" ? "messages.tool_calls" : "messages.content", part)
     }
   }
   for (const tool of tools) collect("tools", tool)
-  return { fields, refused }
+  return { fields, essential }
 }
+
+/** The messages without the parts that only another protocol has. */
+const withoutProviderParts = (messages: ChatRequest["messages"]): ChatRequest["messages"] =>
+  messages.map((message) =>
+    message.role === "assistant" && typeof message.content !== "string"
+      ? { ...message, content: message.content.filter(({ type }) => type !== "provider") }
+      : message
+  )
 
 /** The settings of the choice of tokens that the provider's protocol does not have, by the names of the client's protocols. */
 const unsupportedSettings = (request: ChatRequest, providerWire: string): ReadonlyMap<SamplingField, string> => {
@@ -81,30 +177,72 @@ export interface SupportedRequest {
   readonly dropped: ReadonlyArray<string>
 }
 
-/** `providerWire` is the name of the wire of the model's provider. */
+const refusal = (field: string, { model, provider }: ModelInfo): HttpErrors.HttpError => ({
+  status: 400,
+  code: "unsupported",
+  message:
+    `The provider of ${provider}/${model} uses another protocol, which has no equivalent of '${field}'. Remove it, use another model` +
+    (references.has(field) ? "." : `, or send the header '${header}: drop' for an answer without it.`),
+  param: field
+})
+
+/** The parts of `tools` that only the client's protocol has, by their types. */
+const toolNames = (tools: unknown): ReadonlyArray<string> =>
+  (Array.isArray(tools) ? tools : []).map((tool) => `tools.${(isRecord(tool) && string(tool, "type")) || "tool"}`)
+
+/** The request as the provider of another protocol gets it. `asked` is what the client asked for. */
 export const drop = (
   request: ChatRequest,
   protocol: Protocol,
-  providerWire: string
+  target: ModelInfo,
+  asked?: OnUnsupported
 ): Either.Either<SupportedRequest, HttpErrors.HttpError> => {
-  if (providerWire === protocol.wire.name) return Either.right({ request, dropped: [] })
-  const settings = unsupportedSettings(request, providerWire)
+  const { wire } = target
+  if (wire === protocol.wire.name) return Either.right({ request, dropped: [] })
+  const policy = asked ?? target.onUnsupported ?? "error"
+  const settings = unsupportedSettings(request, wire)
+  const shared = (lacking[wire] ?? []).filter((field) => asks(request, field))
   const { extra = {}, ...fitting } = request
-  const supported = Struct.omit(fitting, ...settings.keys())
-  const fields = Object.keys(extra).filter((field) => extra[field] !== undefined)
-  const nested = nestedFields(supported, protocol)
-  const refused = fields.find((field) => essentialFields.has(field)) ?? nested.refused
-  return refused === undefined
-    ? Either.right({
-        request: supported,
-        dropped: [...settings.values(), ...fields.filter((field) => !protocol.ignorable.has(field)), ...nested.fields]
-      })
-    : Either.left({
-        status: 400,
-        code: "unsupported",
-        message: `The provider of this model uses another protocol, which has no equivalent of '${refused}'. Remove it, or use another model.`,
-        param: refused
-      })
+  const own = ownFields(extra)
+  const kept = carried(own, protocol.wire.name, target)
+  const fields = Object.keys(own).filter((field) => own[field] != null && !(field in kept))
+  const nested = nestedFields(fitting, protocol)
+  const essential = [
+    ...fields.filter((field) => essentialFields.has(field)),
+    ...nested.essential,
+    ...shared.filter((field) => isMeaning(request, field)).map((field) => namesOfClients[field])
+  ]
+  const refused = essential.find((field) => policy === "error" || references.has(field))
+  if (refused !== undefined) return Either.left(refusal(refused, target))
+  const supported = Struct.omit(fitting, ...settings.keys(), ...shared)
+  return Either.right({
+    request: {
+      ...supported,
+      ...(nested.essential.length === 0 ? {} : { messages: withoutProviderParts(supported.messages) }),
+      ...(Object.keys(kept).length === 0 ? {} : { extra: sentFields(kept, wire) })
+    },
+    dropped: [
+      ...settings.values(),
+      ...shared.map((field) => namesOfClients[field]),
+      ...(withoutCacheMarks.has(wire) && hasCacheMarks(request) ? ["cache_control"] : []),
+      ...fields.flatMap((field) =>
+        field === "tools" ? toolNames(extra["tools"]) : protocol.ignorable.has(field) ? [] : [field]
+      ),
+      ...nested.fields,
+      ...nested.essential.filter((name) => !essentialFields.has(name)).map((name) => `messages.content.${name}`)
+    ]
+  })
+}
+
+/** The header of a request that says what happens to what its provider cannot express. */
+const header = "x-effect-llm-on-unsupported"
+
+/** What a request asks for; fails for another value. */
+export const askedBy = (headers: RequestHeaders): Either.Either<OnUnsupported | undefined, HttpErrors.HttpError> => {
+  const value = headerOf(headers, header)
+  return value === undefined || value === "error" || value === "drop"
+    ? Either.right(value)
+    : Either.left(HttpErrors.invalid(`Invalid value for the header '${header}': expected 'error' or 'drop'.`, header))
 }
 
 /** The response header that lists the dropped fields. */

@@ -108,6 +108,11 @@ export const read = (
     )
     const { model, ...chatRequest } = decoded.request
     const llm = yield* model === undefined ? defaultModel(caller) : context.resolveModel(caller, model)
-    const { dropped, request } = yield* UnsupportedFields.drop(chatRequest, Protocol.chatCompletions, llm.info.wire)
+    const { dropped, request } = yield* UnsupportedFields.drop(
+      chatRequest,
+      Protocol.chatCompletions,
+      llm.info,
+      yield* UnsupportedFields.askedBy(received.headers)
+    )
     return { llm, request, headers: UnsupportedFields.droppedHeader(dropped) } satisfies SimpleRequest
   })

@@ -1,7 +1,7 @@
 /** Encodes a request. */
 import { Either } from "effect"
 import type { ChatRequest, ResponseFormat, ToolChoice, ToolDefinition } from "../../../vocabulary/Chat.js"
-import { type Json, withoutUndefined } from "../../json.js"
+import { isRecord, type Json, withoutUndefined } from "../../json.js"
 import type { Peer, WireFailure, WireRequest } from "../../Wire.js"
 import type { Dialect } from "../dialect.js"
 import { parseDataUrl } from "../../requestFields.js"
@@ -108,7 +108,11 @@ export const encodeRequest = (dialect: Dialect) => {
     const fault = samplingFault(request, limits)
     if (fault !== undefined) return Either.left(fault)
     const model = request.model ?? defaultModel
-    const { tools: _, stream: __, ...extra } = request.extra ?? {}
+    const { text: ownText, tools: _, stream: __, ...extra } = request.extra ?? {}
+    const text = {
+      ...(request.responseFormat === undefined ? {} : { format: formatOf(request.responseFormat) }),
+      ...(isRecord(ownText) ? ownText : {})
+    }
     const reasoning = request.reasoning === undefined ? {} : reasoningOf(request.reasoning, dialect)
     const includeEncrypted =
       dialect.sealedReasoning && reasoning["effort"] !== "none" && !nonReasoningModels.test(model)
@@ -123,7 +127,7 @@ export const encodeRequest = (dialect: Dialect) => {
           tools: toolsOf(request, dialect),
           tool_choice: request.toolChoice === undefined ? undefined : choiceOf(request.toolChoice),
           parallel_tool_calls: request.parallelToolCalls,
-          text: request.responseFormat === undefined ? undefined : { format: formatOf(request.responseFormat) },
+          text: Object.keys(text).length === 0 ? undefined : text,
           reasoning: Object.keys(reasoning).length === 0 ? undefined : reasoning,
           max_output_tokens: request.maxTokens && Math.max(request.maxTokens, dialect.minOutputTokens),
           temperature: request.temperature,
