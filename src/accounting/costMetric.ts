@@ -6,7 +6,7 @@ import { sendChat, toChat } from "../call/sending.js"
 import type { Listener } from "../call/usageListeners.js"
 import { notifying } from "../call/usageListeners.js"
 import { wrap } from "../call/wrap.js"
-import { metricLabel } from "../telemetry/callerLabel.js"
+import { callerLabel } from "../telemetry/boundedLabel.js"
 import { memoized, withLabels } from "../telemetry/metrics.js"
 import * as Priced from "./pricing/cost.js"
 import * as Pricing from "./pricing/model.js"
@@ -37,7 +37,7 @@ export const make = (pricing: Pricing.Service): Middleware => {
         const callPricing = Context.get(context, Pricing.Pricing)
         const cost = Priced.costWithin(callPricing, pricing, usage, Priced.answererOfAttempt(attempt), endedAt)
         if (Option.isNone(cost)) return
-        counters(provider)(model)(metricLabel(label)).unsafeUpdate(cost.value.total, [])
+        counters(provider)(model)(callerLabel(label)).unsafeUpdate(cost.value.total, [])
       })
   }
   const listeners = [listener]

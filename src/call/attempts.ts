@@ -64,8 +64,8 @@ interface ActiveAttempt {
   readonly probe: AttemptProbe
   readonly startedAt: number
   readonly watch: AttemptWatch | undefined
-  /** Reports that the provider has accepted the call, whose answer has begun. */
-  readonly accept: Effect.Effect<void>
+  /** Reports that the provider has accepted the call, whose answer has begun after this time in milliseconds. */
+  readonly accept: (latency: number) => Effect.Effect<void>
   readonly end: (
     verdict: KeyPool.Verdict,
     outcome: Outcome,
@@ -171,6 +171,7 @@ const acquire = (
     )
     const { feedback } = deps
     let isEnded = false
+    let firstChunk: number | undefined
     return {
       call: {
         model: request.model,
@@ -188,7 +189,10 @@ const acquire = (
       probe,
       startedAt,
       watch,
-      accept: lease.accept ?? Effect.void,
+      accept: (latency) => {
+        firstChunk = latency
+        return lease.accept ?? Effect.void
+      },
       end: (verdict, outcome, usage, answeredBy) =>
         Effect.withFiberRuntime((fiber) => {
           if (isEnded) return Effect.void
@@ -205,7 +209,7 @@ const acquire = (
                   feedback.ended(request.model, verdict, clock.unsafeCurrentTimeMillis() - startedAt),
                   settle
                 ),
-            probe.end(verdict, outcome, usage, answeredBy)
+            probe.end(verdict, outcome, usage, answeredBy, firstChunk)
           )
         })
     }
@@ -579,10 +583,9 @@ export const chatStream =
               (opened) =>
                 Effect.clockWith((clock) => {
                   const latency = clock.unsafeCurrentTimeMillis() - active.startedAt
-                  active.probe.opened(latency)
                   const stream = trackStream(deps, active, request, opened, latency)
                   abandoned = stream.abandoned
-                  return Effect.zipRight(active.accept, stream.opened)
+                  return Effect.zipRight(active.accept(latency), stream.opened)
                 })
             )
         )

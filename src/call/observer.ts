@@ -39,14 +39,16 @@ export interface Subject {
 export interface AttemptProbe {
   /** Wraps the attempt's request, for example in its span. */
   readonly around: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
-  /** Records the time to the first events of a stream, in milliseconds. */
-  readonly opened: (millis: number) => void
-  /** `usage` is undefined when it is unknown, `answeredBy` when no model answered. */
+  /**
+   * `usage` is undefined when it is unknown, `answeredBy` when no model answered, `firstChunk` unless a stream has begun: the milliseconds
+   * until then.
+   */
   readonly end: (
     verdict: Verdict,
     outcome: Outcome,
     usage: Usage | undefined,
-    answeredBy: string | undefined
+    answeredBy: string | undefined,
+    firstChunk: number | undefined
   ) => Effect.Effect<void>
 }
 
@@ -68,6 +70,10 @@ export interface CallRecorder {
 /** How a call ended. */
 export interface EndedCall {
   readonly operation: Subject["operation"]
+  /** The requested model. */
+  readonly model: string
+  /** The model that answered; undefined when none did. */
+  readonly answeredBy: string | undefined
   readonly outcome: Outcome
   /** The duration of the call, in milliseconds. */
   readonly millis: number
@@ -89,15 +95,17 @@ export interface SpanAnswer {
   readonly attempts: ReadonlyArray<Attempt>
 }
 
+/** What the span of a call contains of its request. */
+export interface SpanSubject extends Pick<Subject, "operation" | "model" | "streamed"> {
+  readonly request?: ChatRequest.Input
+}
+
 /**
  * The spans of calls and attempts as plain functions. Spans are made only where a tracer is installed and tracing is enabled. Each
  * function throws what the tracer throws.
  */
 export interface Spans {
-  readonly startCall: (
-    fiber: Fiber.RuntimeFiber<unknown, unknown>,
-    call: Pick<Subject, "operation" | "model" | "streamed"> & { readonly request?: ChatRequest.Input }
-  ) => Tracer.Span | undefined
+  readonly startCall: (fiber: Fiber.RuntimeFiber<unknown, unknown>, call: SpanSubject) => Tracer.Span | undefined
   /** The parent is the span of the fiber unless another is given. */
   readonly startAttempt: (
     fiber: Fiber.RuntimeFiber<unknown, unknown>,
@@ -105,14 +113,20 @@ export interface Spans {
     subject: Subject,
     parent?: Tracer.Span
   ) => Tracer.Span | undefined
-  /** Records the time to the first events of a stream, in milliseconds. */
-  readonly opened: (span: Tracer.Span, millis: number) => void
-  readonly endAttempt: (span: Tracer.Span, clock: Clock.Clock, outcome: Outcome, usage: Usage | undefined) => void
+  /** `firstChunk` is the time to the first events of a stream, in milliseconds. */
+  readonly endAttempt: (
+    span: Tracer.Span,
+    clock: Clock.Clock,
+    outcome: Outcome,
+    usage: Usage | undefined,
+    firstChunk: number | undefined
+  ) => void
   readonly endCall: (
     span: Tracer.Span,
     clock: Clock.Clock,
     exit: Exit.Exit<unknown, LLMError>,
-    answer: SpanAnswer | undefined
+    answer: SpanAnswer | undefined,
+    firstChunk: number | undefined
   ) => void
 }
 
@@ -139,6 +153,6 @@ export interface Instruments {
   readonly retried: (outcome: "granted" | "denied") => Effect.Effect<void>
 }
 
-const noProbe = Effect.succeed<AttemptProbe>({ around: (effect) => effect, opened: () => {}, end: () => Effect.void })
+const noProbe = Effect.succeed<AttemptProbe>({ around: (effect) => effect, end: () => Effect.void })
 
 export const none: Instruments = { attempt: () => noProbe, waited: () => Effect.void, retried: () => Effect.void }

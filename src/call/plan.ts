@@ -96,8 +96,8 @@ export interface Call {
    * code of the program has thrown.
    */
   readonly settle: (verdict: Verdict, outcome: Outcome, usage?: Usage, answeredBy?: string) => Effect.Effect<void>
-  /** Reports to the pool that the provider has accepted the call: the first events of a stream have come. */
-  readonly accept: () => void
+  /** Reports to the pool that the provider has accepted the call: the first events of a stream have come, after this time in milliseconds. */
+  readonly accept: (latency: number) => void
   /** Counts a success for the retries: an answer, or the first events of a stream. */
   readonly recordSuccess: () => void
   /** Records the end of the call. The result dies of what the tracer has thrown. */
@@ -146,9 +146,9 @@ export const begin = (
   fiber: Fiber.RuntimeFiber<unknown, unknown>,
   request: ChatRequest,
   model: string,
+  streamed: boolean,
   limits: Limits,
-  added: Added,
-  streamed: boolean
+  added: Added
 ): Call | undefined => {
   const { client, feedback, info, instruments, limiter, pool, retries } = plan.deps
   const clock = clockOf(fiber)
@@ -180,6 +180,7 @@ export const begin = (
   const { key } = lease
   const startedAt = clock.unsafeCurrentTimeMillis()
   const monotonicStart = wholeNow(clock)
+  let firstChunk: number | undefined
 
   const recordEnd = (
     span: Tracer.Span | undefined,
@@ -190,6 +191,8 @@ export const begin = (
     const now = clock.unsafeCurrentTimeMillis()
     plan.recorder?.ended({
       operation: "chat",
+      model,
+      answeredBy: answer?.model,
       outcome: outcomeOf(exit),
       millis: now - startedAt,
       usage,
@@ -197,7 +200,7 @@ export const begin = (
       labels,
       now
     })
-    return span === undefined ? Effect.void : caught(() => plan.spans?.endCall(span, clock, exit, answer))
+    return span === undefined ? Effect.void : caught(() => plan.spans?.endCall(span, clock, exit, answer, firstChunk))
   }
 
   let spans: CallSpans | undefined
@@ -249,19 +252,16 @@ export const begin = (
       })
       const span = spans?.attempt
       if (span === undefined) return settled
-      const ended = caught(() => plan.spans?.endAttempt(span, clock, outcome, usage))
+      const ended = caught(() => plan.spans?.endAttempt(span, clock, outcome, usage, firstChunk))
       return ended === Effect.void ? settled : Effect.ensuring(settled, ended)
     },
-    accept: () => lease.unsafeAccept(clock),
+    accept: (latency) => {
+      firstChunk = latency
+      lease.unsafeAccept(clock)
+    },
     recordSuccess: () => retries?.budget?.succeeded(clock),
     record: (exit, usage, answer) => recordEnd(spans?.call, exit, usage, answer),
-    recordOpened: () => {
-      const millis = clock.unsafeCurrentTimeMillis() - startedAt
-      plan.recorder?.opened(millis, labels)
-      if (spans === undefined) return
-      plan.spans?.opened(spans.call, millis)
-      plan.spans?.opened(spans.attempt, millis)
-    }
+    recordOpened: () => plan.recorder?.opened(clock.unsafeCurrentTimeMillis() - startedAt, labels)
   }
 }
 

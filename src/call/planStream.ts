@@ -96,9 +96,7 @@ const make = (plan: Plan, call: Call, direct: DirectClient | undefined, finalize
   ): void => {
     if (hasRecorded) return
     hasRecorded = true
-    const answered = call.spans &&
-      start &&
-      usage && { id: start.id, model: start.model, attempts: start.attempts, usage }
+    const answered = start && usage && { id: start.id, model: start.model, attempts: start.attempts, usage }
     reportLater(call.record(exit, usage, answered && (finishReason ? { ...answered, finishReason } : answered)))
   }
 
@@ -193,7 +191,7 @@ const make = (plan: Plan, call: Call, direct: DirectClient | undefined, finalize
     if (!isOpen) {
       isOpen = true
       latency = clock.unsafeCurrentTimeMillis() - startedAt
-      call.accept()
+      call.accept(latency)
     }
     const isPlain = !events.some(isStartOrFinish)
     if (isPlain && accept !== undefined) return passOn(accept, events, at)
@@ -405,7 +403,7 @@ export const open =
   (finalizers) =>
     Effect.uninterruptibleMask((restore) =>
       Effect.withFiberRuntime<OpenStream, LLMError>((fiber) => {
-        const call = begin(plan, fiber, request, model, Context.get(fiber.currentContext, CallLimits), nothing, true)
+        const call = begin(plan, fiber, request, model, true, Context.get(fiber.currentContext, CallLimits), nothing)
         if (call === undefined) return restore(openChat(plan.effects, request)(finalizers))
         const stream = make(plan, call, direct, finalizers)
         return finalizers.add(stream.close, () => stream.open(restore))

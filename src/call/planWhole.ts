@@ -233,7 +233,7 @@ export const send =
     added: Added
   ): Send<ChatResponse> =>
   (fiber, limits) => {
-    const call = begin(plan, fiber, request, model, limits, added, false)
+    const call = begin(plan, fiber, request, model, false, limits, added)
     if (call === undefined) return fromEffect(notifying(plan.effects.chat(request), added.listeners))(fiber, limits)
     return direct === undefined ? sendInFiber(plan, call, fiber) : sendDirectly(plan, call, direct)
   }

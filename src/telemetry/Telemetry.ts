@@ -19,6 +19,8 @@
  * | `llm_cooldowns_total` | provider, model, key_id, reason (`RateLimited`, `OutOfQuota`, `Refused`) |
  * | `llm_wait_seconds` | provider, model, for (`limiter`, `pool`) |
  *
+ * The same calls are in `conventions`, the client metrics of the semantic conventions.
+ *
  * Latency percentiles are in `calls` of an `LLM`'s `status`, and `percentiles` merges those of several. `Prometheus` renders the
  * metrics as text, `AccessLog` logs a line per call, and `onCall` runs callbacks.
  *
@@ -50,6 +52,7 @@ import * as Checks from "../internal/optionChecks.js"
 import * as Sketch from "../vocabulary/quantileSketch.js"
 import * as Aliases from "./aliases.js"
 import * as Calls from "./calls.js"
+import * as Conventions from "./conventions.js"
 import * as CallHooks from "./hooks.js"
 import * as Levels from "./levels.js"
 import * as Metrics from "./metrics.js"
@@ -75,6 +78,15 @@ export {
  * @category metrics
  */
 export const metrics = Metrics.metrics
+
+/**
+ * The client metrics of the OpenTelemetry conventions, without labels: `gen_ai.client.operation.duration` and
+ * `gen_ai.client.operation.time_to_first_chunk` in seconds, and `gen_ai.client.token.usage` by `gen_ai.token.type`.
+ *
+ * @since 0.2.0
+ * @category metrics
+ */
+export const conventions = Conventions.metrics
 
 /**
  * The metrics that `Options.aliases` adds, without labels: those of llm-api-router, with the labels provider

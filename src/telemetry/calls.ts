@@ -59,18 +59,20 @@ export const make = (info: ModelInfo, options: Options, spans: Spans | undefined
     const caller = Context.get(fiber.currentContext, Label)
     const span = origin === undefined ? spans?.startCall(fiber, call) : origin.span
     const labels = fiber.getFiberRef(FiberRef.currentMetricLabels)
+    let firstChunk: number | undefined
     return {
       ...(span === undefined ? {} : { around: (effect) => Effect.withParentSpan(effect, span) }),
       opened: () => {
-        const millis = elapsed()
-        recorder.opened(millis, labels)
-        if (span !== undefined) spans?.opened(span, millis)
+        firstChunk = elapsed()
+        recorder.opened(firstChunk, labels)
       },
       end: (exit, answer) => {
         const now = clock.unsafeCurrentTimeMillis()
         const millis = now - startedAt
         recorder.ended({
           operation: call.operation,
+          model: call.model,
+          answeredBy: answer?.model,
           outcome: outcomeOf(exit),
           millis,
           usage: answer?.usage,
@@ -78,7 +80,7 @@ export const make = (info: ModelInfo, options: Options, spans: Spans | undefined
           labels,
           now
         })
-        if (span !== undefined) spans?.endCall(span, clock, exit, answer)
+        if (span !== undefined) spans?.endCall(span, clock, exit, answer, firstChunk)
         return Effect.void
       }
     }

@@ -1,10 +1,11 @@
 /**
- * The metrics of calls under the names of OpenTelemetry's conventions, for existing dashboards, and the attributes that they share with spans.
+ * The metrics of calls under the names of OpenTelemetry's conventions, for existing dashboards, and the server that they share with spans.
  * Source: OpenTelemetry semantic conventions for generative AI, metrics; their buckets are those of the document. A label `unit` is read by
  * `@effect/opentelemetry`, which exports it as the unit of the metric.
  */
 import { Metric, MetricBoundaries, MetricKey } from "effect"
 import type { ModelInfo } from "../call/model.js"
+import { modelLabel } from "./boundedLabel.js"
 import type { CallMetrics, Labels } from "./metrics.js"
 import { memoized, withLabels } from "./metrics.js"
 
@@ -23,7 +24,7 @@ const keys = {
   tokens: histogram(
     "gen_ai.client.token.usage",
     Array.from({ length: 14 }, (_, exponent) => 4 ** exponent),
-    "Tokens of a call, by type"
+    "Tokens of a call that its provider has counted, by type"
   )
 }
 
@@ -33,51 +34,64 @@ export const metrics = {
   tokens: Metric.fromMetricKey(keys.tokens)
 } as const
 
+/** The server of an `LLM`. */
+export interface Server {
+  readonly address: string
+  readonly port: number
+}
+
 const defaultPorts: Readonly<Record<string, number>> = { "http:": 80, "https:": 443 }
 
-/** The server of a provider; nothing for one without a URL, such as a model in memory. */
-export const serverAttributes = ({ baseUrl }: ModelInfo): Readonly<Record<string, string | number>> => {
-  if (baseUrl === undefined || !URL.canParse(baseUrl)) return {}
+/** The server of an `LLM`; undefined for one without a URL, such as a model in memory. */
+export const serverOf = ({ baseUrl }: ModelInfo): Server | undefined => {
+  if (baseUrl === undefined || !URL.canParse(baseUrl)) return undefined
   const { hostname, port, protocol } = new URL(baseUrl)
   const number = port === "" ? defaultPorts[protocol] : Number(port)
+  return number === undefined ? undefined : { address: hostname.replace(/^\[(.*)\]$/, "$1"), port: number }
+}
+
+/** The metrics of the calls with one operation, requested model and answering model. */
+const seriesOf = (labels: Labels) => {
+  const tokens = (type: string) =>
+    Metric.fromMetricKey(withLabels({ ...labels, "gen_ai.token.type": type, unit: "{token}" })(keys.tokens))
   return {
-    // Only a URL writes brackets around an IPv6 address.
-    "server.address": hostname.replace(/^\[(.*)\]$/, "$1"),
-    ...(number === undefined ? {} : { "server.port": number })
+    duration: memoized((outcome) =>
+      Metric.fromMetricKey(
+        withLabels({ ...labels, ...(outcome === "ok" ? {} : { "error.type": outcome }), unit: "s" })(keys.duration)
+      )
+    ),
+    input: tokens("input"),
+    output: tokens("output")
   }
 }
 
-/** The model of the answer is not a label: its names are the provider's, without a bound. */
 export const ofCalls = (info: ModelInfo): CallMetrics => {
-  const server = Object.entries(serverAttributes(info)).map(([name, value]) => [name, String(value)] as const)
-  const labelsOf = (operation: string): Labels => ({
+  const server = serverOf(info)
+  const labelsOf = (operation: string, model: string): Labels => ({
     "gen_ai.operation.name": operation,
     "gen_ai.provider.name": info.provider,
-    "gen_ai.request.model": info.model,
-    ...Object.fromEntries(server)
+    "gen_ai.request.model": model,
+    ...(server === undefined ? {} : { "server.address": server.address, "server.port": String(server.port) })
   })
-  const inSeconds = (labels: Labels): Labels => ({ ...labels, unit: "s" })
-  const operations = memoized((operation) => {
-    const labels = labelsOf(operation)
-    const tokens = (type: string) =>
-      Metric.fromMetricKey(withLabels({ ...labels, "gen_ai.token.type": type, unit: "{token}" })(keys.tokens))
-    return {
-      durations: memoized((outcome) =>
-        Metric.fromMetricKey(
-          withLabels(inSeconds(outcome === "ok" ? labels : { ...labels, "error.type": outcome }))(keys.duration)
-        )
-      ),
-      input: tokens("input"),
-      output: tokens("output")
-    }
-  })
-  const timeToFirstChunk = Metric.fromMetricKey(withLabels(inSeconds(labelsOf("chat")))(keys.timeToFirstChunk))
+  const series = memoized((operation) =>
+    memoized((model) =>
+      memoized((answeredBy) =>
+        seriesOf({
+          ...labelsOf(operation, model),
+          ...(answeredBy === "" ? {} : { "gen_ai.response.model": answeredBy })
+        })
+      )
+    )
+  )
+  const timeToFirstChunk = Metric.fromMetricKey(
+    withLabels({ ...labelsOf("chat", info.model), unit: "s" })(keys.timeToFirstChunk)
+  )
   return {
     firstEvent: (seconds, fiberLabels) => timeToFirstChunk.unsafeUpdate(seconds, fiberLabels),
-    ended: ({ labels, millis, operation, outcome, usage }) => {
-      const { durations, input, output } = operations(operation)
-      durations(outcome).unsafeUpdate(millis / 1000, labels)
-      // The conventions count what the provider has reported alone.
+    ended: ({ answeredBy = "", labels, millis, model, operation, outcome, usage }) => {
+      const { duration, input, output } = series(operation)(modelLabel(model))(modelLabel(answeredBy))
+      duration(outcome).unsafeUpdate(millis / 1000, labels)
+      // The conventions forbid estimates.
       if (usage === undefined || usage.estimated) return
       input.unsafeUpdate(usage.inputTokens, labels)
       if (operation === "chat") output.unsafeUpdate(usage.outputTokens, labels)

@@ -28,10 +28,7 @@ export const make = (
 
   const probeOf = (key: ApiKey, clock: Clock.Clock, span: Tracer.Span | undefined): AttemptProbe => ({
     around: (effect) => (span === undefined ? effect : Effect.withParentSpan(effect, span)),
-    opened: (millis) => {
-      if (span !== undefined) spans?.opened(span, millis)
-    },
-    end: (verdict, outcome, usage) => {
+    end: (verdict, outcome, usage, _answeredBy, firstChunk) => {
       const recordMetrics = hasMetrics
         ? Metrics.updateMetrics((labels) => metricsOf(key).ended(outcome, verdict, labels))
         : Effect.void
@@ -39,7 +36,7 @@ export const make = (
         ? recordMetrics
         : Effect.zipRight(
             recordMetrics,
-            Effect.sync(() => spans?.endAttempt(span, clock, outcome, usage))
+            Effect.sync(() => spans?.endAttempt(span, clock, outcome, usage, firstChunk))
           )
     }
   })

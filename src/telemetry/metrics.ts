@@ -7,7 +7,7 @@ import type { ApiKey } from "../vocabulary/ApiKey.js"
 import type { Verdict } from "../keyPool/model.js"
 import type { ModelInfo } from "../call/model.js"
 import type { CallRecorder, FiberLabels, Outcome } from "../call/observer.js"
-import { metricLabel } from "./callerLabel.js"
+import { callerLabel } from "./boundedLabel.js"
 
 /** From 5 ms to about 11 minutes. */
 const seconds = MetricBoundaries.exponential({ start: 0.005, factor: 2, count: 18 })
@@ -187,7 +187,7 @@ export const ofCalls = (info: ModelInfo, withStatus: boolean): CallMetrics => {
   return {
     firstEvent: (elapsedSeconds, fiberLabels) => timeToFirstEvent.unsafeUpdate(elapsedSeconds, fiberLabels),
     ended: ({ caller, labels: fiberLabels, millis, outcome, usage }) => {
-      const { requests, tokens } = callers(metricLabel(caller))
+      const { requests, tokens } = callers(callerLabel(caller))
       requests(outcome).unsafeUpdate(1, fiberLabels)
       duration.unsafeUpdate(millis / 1000, fiberLabels)
       if (usage === undefined) return

@@ -2,7 +2,7 @@
 import type { Fiber } from "effect"
 import { Chunk, Context, DefaultServices, Effect, Exit, FiberId, FiberRef, HashMap, Option, Tracer } from "effect"
 import type { ModelInfo } from "../call/model.js"
-import type { Outcome, SpanAnswer, Spans } from "../call/observer.js"
+import type { Outcome, SpanAnswer, Spans, SpanSubject } from "../call/observer.js"
 import { outcomeOf } from "../call/observer.js"
 import { clockOf } from "../internal/clock.js"
 import type { Usage } from "../vocabulary/Usage.js"
@@ -50,17 +50,20 @@ const unsafeMake = (
 
 /** Source: OpenTelemetry semantic conventions for generative AI, client spans. */
 const requestAttributes = (
-  { provider }: ModelInfo,
-  server: Readonly<Record<string, string | number>>,
-  { model, operation, request, streamed }: Parameters<Spans["startCall"]>[1]
+  provider: string,
+  server: Conventions.Server | undefined,
+  { model, operation, request, streamed }: SpanSubject
 ): Record<string, unknown> => {
   const attributes: Record<string, unknown> = {
     "gen_ai.operation.name": operation,
     "gen_ai.provider.name": provider,
-    "gen_ai.request.model": model,
-    ...server
+    "gen_ai.request.model": model
   }
   if (streamed) attributes["gen_ai.request.stream"] = true
+  if (server !== undefined) {
+    attributes["server.address"] = server.address
+    attributes["server.port"] = server.port
+  }
   if (request === undefined || typeof request === "string") return attributes
   if (request.temperature !== undefined) attributes["gen_ai.request.temperature"] = request.temperature
   if (request.topP !== undefined) attributes["gen_ai.request.top_p"] = request.topP
@@ -85,6 +88,10 @@ const setUsageAttributes = (span: Tracer.Span, usage: Usage): void => {
   span.attribute("gen_ai.usage.reasoning.output_tokens", usage.reasoningTokens)
 }
 
+const setFirstChunk = (span: Tracer.Span, millis: number | undefined): void => {
+  if (millis !== undefined) span.attribute("gen_ai.response.time_to_first_chunk", millis / 1000)
+}
+
 const setAnswerAttributes = (span: Tracer.Span, answer: SpanAnswer): void => {
   if (answer.id) span.attribute("gen_ai.response.id", answer.id)
   span.attribute("gen_ai.response.model", answer.model)
@@ -98,36 +105,36 @@ const exitOf = (outcome: Outcome): Exit.Exit<void, Outcome> =>
   outcome === "ok" ? Exit.void : outcome === "interrupted" ? Exit.interrupt(FiberId.none) : Exit.fail(outcome)
 
 /** The spans of the calls and attempts of an `LLM`. */
-const make = (info: ModelInfo, server = Conventions.serverAttributes(info)): Spans => ({
-  startCall: (fiber, call) =>
-    isTraced(fiber)
-      ? unsafeMake(
-          fiber,
-          `${call.operation} ${call.model}`,
-          "internal",
-          requestAttributes(info, server, call),
-          parentOf(fiber.currentSpan)
-        )
-      : undefined,
-  startAttempt: (fiber, key, subject, parent) => {
-    if (!isTraced(fiber)) return undefined
-    const attributes = requestAttributes(info, server, subject)
-    attributes["effect_llm.key.id"] = key.id
-    return unsafeMake(fiber, `attempt ${subject.model}`, "client", attributes, parentOf(parent ?? fiber.currentSpan))
-  },
-  opened: (span, millis) => span.attribute("gen_ai.response.time_to_first_chunk", millis / 1000),
-  endAttempt: (span, clock, outcome, usage) => {
-    if (outcome !== "ok") span.attribute("error.type", outcome)
-    if (usage !== undefined) setUsageAttributes(span, usage)
-    span.end(clock.unsafeCurrentTimeNanos(), exitOf(outcome))
-  },
-  endCall: (span, clock, exit, answer) => {
-    const outcome = outcomeOf(exit)
-    if (answer !== undefined) setAnswerAttributes(span, answer)
-    if (outcome !== "ok") span.attribute("error.type", outcome)
-    span.end(clock.unsafeCurrentTimeNanos(), exit)
+const make = (info: ModelInfo): Spans => {
+  const server = Conventions.serverOf(info)
+  const attributesOf = (subject: SpanSubject) => requestAttributes(info.provider, server, subject)
+  return {
+    startCall: (fiber, call) => {
+      if (!isTraced(fiber)) return undefined
+      const name = `${call.operation} ${call.model}`
+      return unsafeMake(fiber, name, "internal", attributesOf(call), parentOf(fiber.currentSpan))
+    },
+    startAttempt: (fiber, key, subject, parent) => {
+      if (!isTraced(fiber)) return undefined
+      const attributes = attributesOf(subject)
+      attributes["effect_llm.key.id"] = key.id
+      return unsafeMake(fiber, `attempt ${subject.model}`, "client", attributes, parentOf(parent ?? fiber.currentSpan))
+    },
+    endAttempt: (span, clock, outcome, usage, firstChunk) => {
+      if (outcome !== "ok") span.attribute("error.type", outcome)
+      if (usage !== undefined) setUsageAttributes(span, usage)
+      setFirstChunk(span, firstChunk)
+      span.end(clock.unsafeCurrentTimeNanos(), exitOf(outcome))
+    },
+    endCall: (span, clock, exit, answer, firstChunk) => {
+      const outcome = outcomeOf(exit)
+      if (answer !== undefined) setAnswerAttributes(span, answer)
+      setFirstChunk(span, firstChunk)
+      if (outcome !== "ok") span.attribute("error.type", outcome)
+      span.end(clock.unsafeCurrentTimeNanos(), exit)
+    }
   }
-})
+}
 
 /** The spans of an `LLM`; undefined when they are off. */
 export const of = (info: ModelInfo, { spans = true }: Options): Spans | undefined => (spans ? make(info) : undefined)

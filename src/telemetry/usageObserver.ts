@@ -90,11 +90,10 @@ export const onUsage = (instruments: Instruments, info: ModelInfo): Instruments 
               const startedAt = clock.unsafeCurrentTimeMillis()
               return {
                 around: probe.around,
-                opened: probe.opened,
-                end: (verdict, outcome, usage, answeredBy) =>
+                end: (verdict, outcome, usage, answeredBy, firstChunk) =>
                   // A tracer can die: the usage is reported all the same.
                   Effect.ensuring(
-                    probe.end(verdict, outcome, usage, answeredBy),
+                    probe.end(verdict, outcome, usage, answeredBy, firstChunk),
                     Effect.suspend(() => {
                       const endedAt = clock.unsafeCurrentTimeMillis()
                       return notify({ subject, key, outcome, usage, answeredBy, startedAt, endedAt })

@@ -170,6 +170,35 @@ describe("the spans of a call", () => {
     })
   )
 
+  it.scopedLive("of a stream have the time to its first chunk before they end, also when it comes in one piece", () =>
+    Effect.gen(function* () {
+      for (const clock of [liveClock, otherClock]) {
+        const { llm } = yield* setup([{ pace: "now" }])
+        const { spans, tracer } = yield* recordingTracer
+        const late: Array<string> = []
+        const strict: Tracer.Tracer = {
+          ...tracer,
+          span: (...args) => {
+            const span = tracer.span(...args)
+            const { attribute } = span
+            return Object.assign(span, {
+              attribute: (name: string, value: unknown) => {
+                if (span.status._tag === "Ended") late.push(name)
+                attribute.call(span, name, value)
+              }
+            })
+          }
+        }
+        yield* Stream.runDrain(llm.chatStream("?")).pipe(Effect.withTracer(strict), Effect.withClock(clock))
+        expect(late).toEqual([])
+        expect(spans.map(({ attributes }) => typeof attributes.get("gen_ai.response.time_to_first_chunk"))).toEqual([
+          "number",
+          "number"
+        ])
+      }
+    })
+  )
+
   it.scopedLive("are not children of a span that is not traced", () =>
     Effect.gen(function* () {
       for (const clock of [liveClock, otherClock]) {
@@ -311,6 +340,7 @@ describe("a tracer that throws", () => {
     ["end", ""],
     ["attribute", "gen_ai.request.model"],
     ["attribute", "gen_ai.usage.output_tokens"],
+    ["attribute", "gen_ai.response.time_to_first_chunk"],
     ["attribute", "error.type"]
   ] as const
 

@@ -3,7 +3,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { SimulatedProvider } from "../../src/testing/index.js"
 import * as AccessLog from "../../src/telemetry/AccessLog.js"
-import { metricLabel } from "../../src/telemetry/callerLabel.js"
+import { callerLabel } from "../../src/telemetry/boundedLabel.js"
 import { read } from "../support/exposition.js"
 import { eventually } from "../support/eventually.js"
 import * as DashboardGateway from "./support/dashboard.js"
@@ -241,10 +241,10 @@ describe("an interrupted call", () => {
 
 describe("labels of metrics", () => {
   it("count callers beyond a thousand together", () => {
-    const values = new Set(Array.from({ length: 1500 }, (_, index) => metricLabel(`caller-${index}`)))
+    const values = new Set(Array.from({ length: 1500 }, (_, index) => callerLabel(`caller-${index}`)))
     expect(values.size).toBeLessThanOrEqual(1001)
     expect(values).toContain("other")
-    expect(metricLabel("caller-0")).toBe("caller-0")
-    expect(metricLabel("")).toBe("")
+    expect(callerLabel("caller-0")).toBe("caller-0")
+    expect(callerLabel("")).toBe("")
   })
 })

@@ -1,6 +1,5 @@
 /** The requests that are written: generated ones, all recorded ones, and the turns after recorded answers. */
-import type { FastCheck } from "effect"
-import { Either } from "effect"
+import { Either, FastCheck } from "effect"
 import type { AssistantPart, ChatRequest, Message } from "../../src/vocabulary/Chat.js"
 import * as Chat from "../../src/vocabulary/Chat.js"
 import * as Framing from "../../src/wire/framing.js"
@@ -22,27 +21,17 @@ export interface Written {
   readonly body?: unknown
 }
 
-/** Generated requests that begin with a question and in which every call has its result. */
-export const requests: FastCheck.Arbitrary<ChatRequest> = chatRequest("acme").map((request) => ({
-  ...request,
-  messages: [Chat.user("?"), ...request.messages].flatMap((message): ReadonlyArray<Message> => {
-    if (message.role === "tool") return []
-    if (message.role !== "assistant") return [message]
-    return [message, ...Chat.toolCallsOf(message.content).map((call) => Chat.toolResult(call, "A result."))]
-  })
-}))
-
-/** A request without names of users and without audio, which few protocols have. */
-export const withoutNames = (request: ChatRequest): ChatRequest => ({
-  ...request,
-  messages: request.messages.map((message) => {
-    if (message.role !== "user") return message
-    const { name: _, ...others } = message
-    return typeof others.content === "string"
-      ? others
-      : { ...others, content: others.content.filter((part) => part.type !== "audio") }
-  })
-})
+/** Generated requests to these models, on which some fields depend. They begin with a question, and every call has its result. */
+export const requestsTo = (models: ReadonlyArray<string>): FastCheck.Arbitrary<ChatRequest> =>
+  FastCheck.tuple(chatRequest("acme"), FastCheck.constantFrom(...models)).map(([request, model]) => ({
+    ...request,
+    model,
+    messages: [Chat.user("?"), ...request.messages].flatMap((message): ReadonlyArray<Message> => {
+      if (message.role === "tool") return []
+      if (message.role !== "assistant") return [message]
+      return [message, ...Chat.toolCallsOf(message.content).map((call) => Chat.toolResult(call, "A result."))]
+    })
+  }))
 
 /** The content of a recorded answer; empty for an error. */
 const answerOf = (wire: Wire, { body, expected, provider, streaming }: Exchange): ReadonlyArray<AssistantPart> => {
@@ -92,9 +81,24 @@ export const recorded = (folder: string): ReadonlyArray<Written> =>
 
 export type Body = Readonly<Record<string, unknown>>
 
+type Target = Parameters<ClientWire["encodeRequest"]>[1]
+
+/** The part of a request that a wire can express: the messages and fields that it does not refuse. */
+const expressible = (wire: ClientWire, { messages, ...fields }: ChatRequest, target: Target): ChatRequest => {
+  const isWritten = (request: ChatRequest): boolean => Either.isRight(wire.encodeRequest(request, target))
+  const written = messages.filter((message) => isWritten({ messages: [message] }))
+  return Object.entries(fields).reduce<ChatRequest>(
+    (kept, [field, value]) => {
+      const more = { ...kept, [field]: value }
+      return isWritten(more) ? more : kept
+    },
+    { messages: written.length === 0 ? [Chat.user("?")] : written }
+  )
+}
+
 /**
- * The bodies of a request, whole and streamed; none where the protocol cannot express it. A request of the same protocol goes to the
- * provider that its reasoning came from, and with the fields that only the protocol has.
+ * The bodies of what a protocol can express of a request, whole and streamed. A request of the same protocol goes to the provider that its
+ * reasoning came from, and with the fields that only the protocol has.
  */
 export const bodiesOf = (
   wire: ClientWire,
@@ -103,17 +107,11 @@ export const bodiesOf = (
 ): ReadonlyArray<Body> => {
   const { extra: _, ...common } = request
   const isSame = protocol === target
-  return [false, true].flatMap((stream) =>
-    Either.match(
-      wire.encodeRequest(isSame ? request : common, {
-        provider: isSame ? provider : "another",
-        model: "asked",
-        stream
-      }),
-      {
-        onLeft: () => [],
-        onRight: ({ body }) => [JSON.parse(JSON.stringify(body))]
-      }
-    )
-  )
+  return [false, true].flatMap((stream) => {
+    const peer = { provider: isSame ? provider : "another", model: "asked", stream }
+    return Either.match(wire.encodeRequest(expressible(wire, isSame ? request : common, peer), peer), {
+      onLeft: () => [],
+      onRight: ({ body }) => [JSON.parse(JSON.stringify(body))]
+    })
+  })
 }

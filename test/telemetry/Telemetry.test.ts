@@ -54,6 +54,45 @@ const service = (provider: string, options: Omit<LLM.Options, "model"> = {}) =>
     Effect.provide(RateLimiter.layerUnlimited)
   )
 
+/** An `LLM` of a provider at a URL, which answers with usage of every kind; its streams begin after a quarter of a second. */
+const serverService = (provider: string, baseUrl: string) => {
+  const usage = Usage.make({
+    inputTokens: 100,
+    outputTokens: 40,
+    cachedInputTokens: 50,
+    cacheWriteTokens: 20,
+    reasoningTokens: 30
+  })
+  const response = { ...answer("Hello"), model: "model-2", usage }
+  return LLM.make({ model: "model" }).pipe(
+    Effect.provideService(ProviderClient.ProviderClient, {
+      provider,
+      wire: "test",
+      baseUrl,
+      chat: () => Effect.succeed(response),
+      embeddings: {
+        maxBatch: 10,
+        embed: () =>
+          Effect.succeed({
+            provider,
+            model: "model-2",
+            embeddings: [[1]],
+            usage: Usage.make({ inputTokens: 7 }),
+            latency: 1,
+            attempts: []
+          })
+      },
+      chatStream: () =>
+        Stream.fromEffect(Effect.sleep("250 millis")).pipe(
+          Stream.drain,
+          Stream.concat(Stream.rechunk(Stream.fromIterable(ChatEvent.fromResponse(response)), 1))
+        )
+    }),
+    Effect.provide(KeyPool.layer({ provider, keys: [{ key: "1", id: "key" }] })),
+    Effect.provide(RateLimiter.layerUnlimited)
+  )
+}
+
 /** Values of the series of a metric whose labels include `labels`. */
 const valueOf = (name: string, labels: Readonly<Record<string, string>>) =>
   Effect.map(Metric.snapshot, (pairs) =>
@@ -74,6 +113,17 @@ const valueOf = (name: string, labels: Readonly<Record<string, string>>) =>
               ? metricState.count
               : Number.NaN
       )
+  )
+
+/** The labels of all series of a metric that a provider has, and how often each was updated. */
+const conventionSeries = (name: string, provider: string) =>
+  Effect.map(Metric.snapshot, (pairs) =>
+    pairs.flatMap(({ metricKey: { name: own, tags }, metricState }) => {
+      const labels = Object.fromEntries(tags.map(({ key, value }) => [key, value]))
+      return own === name && labels["gen_ai.provider.name"] === provider && MetricState.isHistogramState(metricState)
+        ? [{ labels, count: metricState.count, sum: metricState.sum, buckets: metricState.buckets.map(([le]) => le) }]
+        : []
+    })
   )
 
 /** The result of an effect and the spans that were made for it. */
@@ -102,6 +152,86 @@ describe("metrics", () => {
       expect(yield* valueOf("llm_cooldowns_total", { provider, key_id: "bad", reason: "Refused" })).toEqual([1])
       expect(yield* valueOf("llm_in_flight", { provider })).toEqual([0, 0])
       expect(yield* valueOf("llm_load_factor", { provider })).toEqual([0, 0])
+    })
+  )
+
+  it.effect("records the client metrics of the OpenTelemetry conventions with their attributes and buckets", () =>
+    Effect.gen(function* () {
+      const provider = "by-convention"
+      const llm = yield* serverService(provider, "https://[::1]/v1")
+      yield* llm.chat("?")
+      for (const stream of [llm.chatStream("?"), Stream.take(llm.chatStream("?"), 1)]) {
+        const fiber = yield* Effect.fork(Stream.runDrain(stream))
+        yield* TestClock.adjust("1 second")
+        yield* Fiber.join(fiber)
+      }
+      yield* Effect.flip(llm.chat({ messages: [] }))
+      yield* llm.embed({ input: ["text"] })
+      const common = {
+        "gen_ai.provider.name": provider,
+        "gen_ai.operation.name": "chat",
+        "gen_ai.request.model": "model",
+        "server.address": "::1",
+        "server.port": "443"
+      }
+      const answered = { ...common, "gen_ai.response.model": "model-2" }
+      const embedded = { ...answered, "gen_ai.operation.name": "embeddings" }
+
+      const durations = yield* conventionSeries("gen_ai.client.operation.duration", provider)
+      expect(durations.map(({ count, labels }) => ({ count, labels }))).toEqual(
+        expect.arrayContaining([
+          { count: 2, labels: { ...answered, unit: "s" } },
+          { count: 1, labels: { ...answered, unit: "s", "error.type": "interrupted" } },
+          { count: 1, labels: { ...common, unit: "s", "error.type": "InvalidRequestError" } },
+          { count: 1, labels: { ...embedded, unit: "s" } }
+        ])
+      )
+      expect(durations).toHaveLength(4)
+      expect(durations[0]?.buckets).toEqual([
+        0.01,
+        0.02,
+        0.04,
+        0.08,
+        0.16,
+        0.32,
+        0.64,
+        1.28,
+        2.56,
+        5.12,
+        10.24,
+        20.48,
+        40.96,
+        81.92,
+        Infinity
+      ])
+
+      // The tokens of the abandoned stream are an estimate, and embeddings have no output.
+      const tokens = yield* conventionSeries("gen_ai.client.token.usage", provider)
+      const unit = "{token}"
+      expect(tokens.map(({ count, labels, sum }) => ({ count, labels, sum }))).toEqual(
+        expect.arrayContaining([
+          { count: 2, sum: 200, labels: { ...answered, unit, "gen_ai.token.type": "input" } },
+          { count: 2, sum: 80, labels: { ...answered, unit, "gen_ai.token.type": "output" } },
+          { count: 1, sum: 7, labels: { ...embedded, unit, "gen_ai.token.type": "input" } }
+        ])
+      )
+      expect(tokens[0]?.buckets).toEqual([
+        1,
+        4,
+        16,
+        64,
+        256,
+        1024,
+        4096,
+        16_384,
+        65_536,
+        262_144,
+        1_048_576,
+        4_194_304,
+        16_777_216,
+        67_108_864,
+        Infinity
+      ])
     })
   )
 
@@ -146,6 +276,60 @@ describe("spans", () => {
         call?.spanId,
         call?.spanId
       ])
+    })
+  )
+
+  const usageAttributes = {
+    "gen_ai.usage.input_tokens": 100,
+    "gen_ai.usage.output_tokens": 40,
+    "gen_ai.usage.cache_read.input_tokens": 50,
+    "gen_ai.usage.cache_write.input_tokens": 20,
+    "gen_ai.usage.cache_creation.input_tokens": 20,
+    "gen_ai.usage.reasoning.output_tokens": 30
+  }
+
+  it.effect("have the cached and reasoning tokens, the server, and of a stream the time to its first chunk", () =>
+    Effect.gen(function* () {
+      const llm = yield* serverService("at-a-server", "http://localhost:8080/v1")
+      const server = { "server.address": "localhost", "server.port": 8080 }
+      const whole = yield* traced(llm.chat("?"))
+      const streaming = yield* traced(
+        Effect.gen(function* () {
+          const fiber = yield* Effect.fork(Stream.runDrain(llm.chatStream("?")))
+          yield* TestClock.adjust("250 millis")
+          yield* Fiber.join(fiber)
+        })
+      )
+      expect(whole.spans.map(({ name }) => name)).toEqual(["chat model", "attempt model"])
+      for (const { attributes } of whole.spans) {
+        expect(Object.fromEntries(attributes)).toMatchObject({ ...server, ...usageAttributes })
+        expect(attributes.has("gen_ai.request.stream")).toBe(false)
+        expect(attributes.has("gen_ai.response.time_to_first_chunk")).toBe(false)
+      }
+      expect(streaming.spans.map(({ name }) => name)).toEqual(["chat model", "attempt model"])
+      for (const { attributes } of streaming.spans) {
+        expect(Object.fromEntries(attributes)).toMatchObject({
+          ...server,
+          ...usageAttributes,
+          "gen_ai.request.stream": true,
+          "gen_ai.response.time_to_first_chunk": 0.25
+        })
+      }
+    })
+  )
+
+  it.effect.each([
+    ["https://example.com/v1", "example.com", 443],
+    ["http://10.1.2.80", "10.1.2.80", 80],
+    ["https://[2001:db8::1]:8443/v1", "2001:db8::1", 8443]
+  ] as const)("name the server of %s", ([baseUrl, address, port]) =>
+    Effect.gen(function* () {
+      const llm = yield* serverService(`server ${address}`, baseUrl)
+      const { spans } = yield* traced(llm.embed({ input: ["text"] }))
+      for (const { attributes } of spans) {
+        expect([attributes.get("server.address"), attributes.get("server.port")]).toEqual([address, port])
+      }
+      expect(spans).toHaveLength(2)
     })
   )
 

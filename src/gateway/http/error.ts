@@ -2,7 +2,7 @@
 import { HttpServerResponse } from "@effect/platform"
 import { Duration, Effect, Metric } from "effect"
 import { Label } from "../../internal/label.js"
-import { metricLabel } from "../../telemetry/callerLabel.js"
+import { callerLabel } from "../../telemetry/boundedLabel.js"
 import type { ServedError, ServerWire, WireFailure } from "../../wire/Wire.js"
 import { inSeconds, overloadCode } from "./callErrors.js"
 
@@ -161,7 +161,7 @@ const count = ({ code = "", status }: HttpError, label: string): Effect.Effect<v
   errors.pipe(
     Metric.tagged("status", String(status)),
     Metric.tagged("code", code),
-    Metric.tagged("label", metricLabel(label)),
+    Metric.tagged("label", callerLabel(label)),
     Metric.update(1)
   )
 
