@@ -213,6 +213,7 @@ interface Parts {
   readonly gateway: Gateway
   readonly context: GatewayContext
   readonly hot: ReadonlyArray<HotRoute>
+  readonly isTaken: Routes.Routes["isTaken"]
 }
 
 const makeParts = <R>(options: Options<R>): Effect.Effect<Parts, never, Models | Access | R> =>
@@ -256,7 +257,7 @@ const makeParts = <R>(options: Options<R>): Effect.Effect<Parts, never, Models |
       yield* peers.onPerform((path, body) => Effect.provide(Admin.perform(gatewayContext, path, body), context))
     }
     const simple = options.simple === false ? noRoutes : yield* SimpleRoutes.make(gatewayContext, options.simple ?? {})
-    const { app, hot } = Routes.make(
+    const { app, hot, isTaken } = Routes.make(
       gatewayContext,
       {
         hot: simple.hot,
@@ -273,7 +274,7 @@ const makeParts = <R>(options: Options<R>): Effect.Effect<Parts, never, Models |
       status: requests.status,
       drain: peers === undefined ? requests.drain(grace) : Effect.flatMap(peers.graceLeft(grace), requests.drain)
     }
-    return { gateway, context: gatewayContext, hot }
+    return { gateway, context: gatewayContext, hot, isTaken }
   })
 
 /**
@@ -320,11 +321,14 @@ export const layer = <R = never>(
           `No key is configured: every client that can reach ${address} can use the gateway, so it serves this machine only.`
         )
       }
-      const { context, gateway, hot } = yield* makeParts(options)
+      const { context, gateway, hot, isTaken } = yield* makeParts(options)
       yield* Tracing.withRequestSpans(server.serve(gateway.app))
       const nodeServer = NodeServer.of(server)
       if (nodeServer !== undefined) {
-        yield* NodeServer.intercept(nodeServer, yield* NodeListener.make(context, hot, options.cors !== undefined))
+        yield* NodeServer.intercept(
+          nodeServer,
+          yield* NodeListener.make(context, hot, isTaken, options.cors !== undefined)
+        )
       }
       // Runs before the finalizer of the server, so that requests in flight can end.
       yield* Effect.addFinalizer(() => gateway.drain)

@@ -1,4 +1,5 @@
 /** Keys and paths of clients of other providers, on every server. */
+import { HttpRouter, HttpServerResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as Servers from "./support/servers.js"
@@ -33,6 +34,8 @@ describe.each(Servers.all)("clients on %s", (name) => {
     ["/openai/responses?api-version=2025-03-01-preview", question("responses", "openai/large")],
     ["/openai/deployments/openai%2Flarge/chat/completions?api-version=2024-10-21", chatWithoutModel],
     ["/openai/deployments/openai%2Flarge/chat/completions?api-version=2024-10-21", { ...chat, model: "anything" }],
+    // The official client sends the slash of a name as it is.
+    ["/openai/deployments/openai/large/chat/completions?api-version=2024-10-21", chatWithoutModel],
     ["/openai/deployments/fast/embeddings?api-version=2024-10-21", { input: "Hello" }]
   ])("can use the path %s", ([path, body]) =>
     Effect.gen(function* () {
@@ -53,6 +56,19 @@ describe.each(Servers.all)("clients on %s", (name) => {
         const { status } = yield* Servers.request(served, "GET", path, bearer)
         expect([path, status]).toEqual([path, 200])
       }
+    })
+  )
+
+  it.scopedLive("get the answer of a route of the program's own at such a path", () =>
+    Effect.gen(function* () {
+      const own = HttpRouter.empty.pipe(
+        HttpRouter.post("/chat/completions", HttpServerResponse.text("mine")),
+        HttpRouter.get("/models", HttpServerResponse.text("my models"))
+      )
+      const served = yield* Servers.start(name, { access, gateway: { routers: [own] } })
+      expect((yield* ask(served, "/chat/completions", chat, bearer)).text).toBe("mine")
+      expect((yield* Servers.request(served, "GET", "/models", bearer)).text).toBe("my models")
+      expect((yield* ask(served, "/messages", question("messages", "openai/large"), bearer)).status).toBe(200)
     })
   )
 

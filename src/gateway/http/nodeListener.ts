@@ -125,10 +125,14 @@ const runtimeOf = (
     })
   })
 
-/** `hasCors`: requests of web pages of other origins are left to the platform, which knows which of them are allowed. */
+/**
+ * `isTaken`: the program has a route of its own, which the platform serves. `hasCors`: requests of web pages of other origins are left to the
+ * platform, which knows which of them are allowed.
+ */
 export const make = (
   context: GatewayContext,
   routes: ReadonlyArray<HotRoute>,
+  isTaken: (method: string, path: string) => boolean,
   hasCors: boolean
 ): Effect.Effect<Listener> =>
   Effect.map(Effect.all([Effect.runtime<never>(), Spans.isSilent]), ([runtime, isSilent]) => {
@@ -139,7 +143,7 @@ export const make = (
       const queryAt = url.indexOf("?")
       const sent = queryAt === -1 ? url : url.slice(0, queryAt)
       const own = byPath.get(sent)
-      const address = own === undefined ? addressOf(sent) : undefined
+      const address = own === undefined && !isTaken(method, sent) ? addressOf(sent) : undefined
       const route = own ?? byPath.get(address?.path ?? sent)
       if (route === undefined) return false
       const { path } = route

@@ -134,6 +134,8 @@ export interface Routes {
   readonly app: HttpApp.Default<never, Scope.Scope>
   /** The routes of `app` that a server can serve by itself. */
   readonly hot: ReadonlyArray<HotRoute>
+  /** Whether the program has a route of its own for a method and path. */
+  readonly isTaken: (method: string, path: string) => boolean
 }
 
 /** A route of `extraRouters` replaces the one of the same method and path in `optionalRoutes`. */
@@ -153,6 +155,7 @@ export const make = (
   const ownAddressed = Effect.catchTag(own, "RouteNotFound", () => refused)
   return {
     hot,
+    isTaken,
     app: Effect.catchTag(HttpRouter.concatAll(own, ...extraRouters), "RouteNotFound", () =>
       Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
         const [path = "", query = ""] = request.url.split(/(?=\?)/)

@@ -29,11 +29,13 @@ const Objects = Schema.Array(Schema.Record({ key: Schema.String, value: Schema.U
 // access and errors
 // -------------------------------------------------------------------------------------
 
-/** A virtual key, as OpenAI's or Anthropic's clients send one. */
+/** A virtual key, as the clients of OpenAI, Anthropic, Azure and Google send one. */
 class Caller extends HttpApiMiddleware.Tag<Caller>()("effect-llm/gateway/CallerKey", {
   security: {
     key: HttpApiSecurity.bearer,
-    anthropicKey: HttpApiSecurity.apiKey({ key: "x-api-key", in: "header" })
+    anthropicKey: HttpApiSecurity.apiKey({ key: "x-api-key", in: "header" }),
+    azureKey: HttpApiSecurity.apiKey({ key: "api-key", in: "header" }),
+    googleKey: HttpApiSecurity.apiKey({ key: "x-goog-api-key", in: "header" })
   }
 }) {}
 
