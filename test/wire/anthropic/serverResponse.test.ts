@@ -275,6 +275,19 @@ describe("Anthropic server stream", () => {
       [2, "content_block_stop", undefined]
     ])
   })
+  it("writes an empty signature at the end of reasoning without one, as a whole answer has it", () => {
+    const deltas = blocks(
+      { _tag: "ReasoningDelta", index: 0, text: "Hm" },
+      { _tag: "ReasoningDelta", index: 0, text: "." },
+      { _tag: "TextDelta", index: 1, text: "Rain." }
+    ).flatMap(({ delta }) => (delta === undefined ? [] : [delta]))
+    expect(deltas).toEqual([
+      { type: "thinking_delta", thinking: "Hm" },
+      { type: "thinking_delta", thinking: "." },
+      { type: "signature_delta", signature: "" },
+      { type: "text_delta", text: "Rain." }
+    ])
+  })
   it("writes interleaved parts one after the other, with the arguments that no delta carried", () => {
     const call = (id: string, args: string) => Chat.toolCall(id, "f", args)
     const callDelta = (index: number, id: string, argumentsDelta: string): ChatEvent => ({

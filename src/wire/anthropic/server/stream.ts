@@ -110,7 +110,10 @@ export const encodeStream = (): StreamEncoder => {
     }
     const block = blockOf("reasoning", index, () => reasoningBlock({ text: "" }), fields)
     if (text !== "") block.deltas.push({ type: "thinking_delta", thinking: text })
-    if (signature !== undefined) block.last = [{ type: "signature_delta", signature }]
+    // Clients keep reasoning only if its signature came, and a whole answer has an empty one.
+    if (signature !== undefined || block.last.length === 0) {
+      block.last = [{ type: "signature_delta", signature: signature ?? "" }]
+    }
   }
 
   const callBlock = (index: number, call: Pick<ToolCallDelta, "id" | "name" | "native">): Block => {
