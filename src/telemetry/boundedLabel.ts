@@ -1,13 +1,10 @@
 /** Values of metric labels that come from outside, with a bounded number of values. */
 
-/** The most values of a label; further ones are counted together. */
-const maxValues = 1000
-
 /** What further values are counted as. */
 const otherValue = "other"
 
-/** A bounded label. The metrics of a process are one registry, so the values of all `LLM`s are bounded together. */
-const bounded = (): ((value: string) => string) => {
+/** A label with so many values at most; further ones are counted together. */
+export const bounded = (maxValues: number): ((value: string) => string) => {
   const known = new Set<string>()
   return (value) => {
     if (value === "" || known.has(value)) return value
@@ -17,8 +14,5 @@ const bounded = (): ((value: string) => string) => {
   }
 }
 
-/** The label of a caller, or `other` once a thousand others are in use. */
-export const callerLabel = bounded()
-
-/** The name of a model that a request or an answer contains, or `other` once a thousand others are in use. */
-export const modelLabel = bounded()
+/** The label of a caller, or `other` once a thousand others are in use. The metrics of a process are one registry: all `LLM`s share the bound. */
+export const callerLabel = bounded(1000)

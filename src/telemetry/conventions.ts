@@ -5,7 +5,7 @@
  */
 import { Metric, MetricBoundaries, MetricKey } from "effect"
 import type { ModelInfo } from "../call/model.js"
-import { modelLabel } from "./boundedLabel.js"
+import { bounded } from "./boundedLabel.js"
 import type { CallMetrics, Labels } from "./metrics.js"
 import { memoized, withLabels } from "./metrics.js"
 
@@ -67,6 +67,8 @@ const seriesOf = (labels: Labels) => {
 
 export const ofCalls = (info: ModelInfo): CallMetrics => {
   const server = serverOf(info)
+  // A request and an answer can name any model.
+  const modelLabel = bounded(100)
   const labelsOf = (operation: string, model: string): Labels => ({
     "gen_ai.operation.name": operation,
     "gen_ai.provider.name": info.provider,
