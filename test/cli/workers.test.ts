@@ -202,7 +202,8 @@ describe("serve --workers", () => {
       const lost = yield* whileFrozen(two)(streams)
       const kept = yield* whileFrozen(one)(streams)
       process.kill(one, "SIGKILL")
-      for (const stream of lost) expect((yield* stream.ended).isWhole).toBe(false)
+      // By its text: fetch takes what a closed connection has sent for the whole when the server announced the close.
+      for (const stream of lost) expect(isWhole((yield* stream.ended).text)).toBe(false)
       // Connections that are opened meanwhile reach the other worker.
       const during = yield* streams
       yield* pidOf(1, 2)
