@@ -1,5 +1,6 @@
 import { spawnSync } from "node:child_process"
 import { availableParallelism } from "node:os"
+import { fileURLToPath } from "node:url"
 import { defaultExclude, defineConfig } from "vitest/config"
 
 /** Programs that some tests need. */
@@ -21,11 +22,20 @@ for (const { install, program, tests } of missing) {
 
 const workers = availableParallelism() + 1
 
+const src = fileURLToPath(new URL("src/", import.meta.url))
+
 export default defineConfig({
+  // The sources under the names that users and examples import, as in `paths` of tsconfig.json.
+  resolve: {
+    alias: [
+      { find: /^effect-llm$/, replacement: `${src}index.ts` },
+      { find: /^effect-llm\/(\w+)$/, replacement: `${src}$1/index.ts` }
+    ]
+  },
   test: {
     include: ["test/**/*.test.ts"],
-    // The folder has packages of its own: `npm run test:schemas`.
-    exclude: [...defaultExclude, "test/schemas/**", ...missing.map(({ tests }) => tests)],
+    // These folders have packages of their own: `npm run test:clients` and `npm run test:schemas`.
+    exclude: [...defaultExclude, "test/clients/**", "test/schemas/**", ...missing.map(({ tests }) => tests)],
     setupFiles: ["test/support/eventLoop.ts"],
     // Ends a test that hangs; high enough for a busy machine.
     testTimeout: 180_000,

@@ -6,7 +6,7 @@ import type { Group } from "./report.js"
 /** In kB (1,000 bytes). */
 const bundleSize = async (code: string): Promise<number> => {
   const { outputFiles } = await build({
-    stdin: { contents: code, resolveDir: process.cwd(), loader: "ts" },
+    stdin: { contents: code, resolveDir: "bench", loader: "ts" },
     bundle: true,
     minify: true,
     format: "esm",
@@ -41,15 +41,15 @@ const programs = {
   `,
   "effect-llm, its modules": `
     ${effect}
-    import * as ChatCompletionsClient from "./dist/provider/ChatCompletionsClient.js"
-    import * as KeyPool from "./dist/keyPool/KeyPool.js"
-    import * as LLM from "./dist/LLM.js"
-    import * as RateLimiter from "./dist/rateLimiter/RateLimiter.js"
+    import * as ChatCompletionsClient from "../dist/provider/ChatCompletionsClient.js"
+    import * as KeyPool from "../dist/keyPool/KeyPool.js"
+    import * as LLM from "../dist/LLM.js"
+    import * as RateLimiter from "../dist/rateLimiter/RateLimiter.js"
     ${program}
   `,
   "effect-llm, its index": `
     ${effect}
-    import { ChatCompletionsClient, KeyPool, LLM, RateLimiter } from "./dist/index.js"
+    import { ChatCompletionsClient, KeyPool, LLM, RateLimiter } from "../dist/index.js"
     ${program}
   `,
   "ai with @ai-sdk/openai": `

@@ -1,9 +1,9 @@
 /** Balances calls over three deployments, one of which fails and recovers. Runs against simulated providers. */
 import { NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, Layer } from "effect"
-import { Balance, ChatCompletionsClient, KeyPool, LLM, RateLimiter } from "../src/index.js"
-import { SimulatedProvider } from "../src/testing/index.js"
-import { NodeTransport } from "../src/node/index.js"
+import { Balance, ChatCompletionsClient, KeyPool, LLM, RateLimiter } from "effect-llm"
+import { SimulatedProvider } from "effect-llm/testing"
+import { NodeTransport } from "effect-llm/node"
 
 const deployment = (id: string, baseUrl: string) =>
   LLM.layer({ model: "large", retry: false }).pipe(

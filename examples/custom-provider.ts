@@ -1,7 +1,7 @@
 import type { Types } from "effect"
 import { Either, Layer } from "effect"
-import { Chat, ProviderClient, Usage } from "../src/index.js"
-import { Wire } from "../src/wire/index.js"
+import { Chat, ProviderClient, Usage } from "effect-llm"
+import { Wire } from "effect-llm/wire"
 
 /** A response of the provider: the whole answer, or a part of it in each event of a stream. */
 type Reply = { id?: string; result?: string; is_end?: boolean; finish_reason?: string; error_code?: number } & {

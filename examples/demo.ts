@@ -7,10 +7,10 @@
 import { NodeContext, NodeRuntime } from "@effect/platform-node"
 import type { HttpClient } from "@effect/platform"
 import { Array as Arr, Config, Console, Duration, Effect, Layer, Option, Ref, Stream } from "effect"
-import type { Chat, ChatEvent } from "../src/index.js"
-import { ChatCompletionsClient, KeyPool, LLM, Models, RateLimiter, Usage } from "../src/index.js"
-import { SimulatedProvider } from "../src/testing/index.js"
-import { NodeTransport } from "../src/node/index.js"
+import type { Chat, ChatEvent } from "effect-llm"
+import { ChatCompletionsClient, KeyPool, LLM, Models, RateLimiter, Usage } from "effect-llm"
+import { SimulatedProvider } from "effect-llm/testing"
+import { NodeTransport } from "effect-llm/node"
 
 const burst = 24
 

@@ -1,9 +1,9 @@
 /** Uses Effect's `ExecutionPlan` with two LLMs, the first of which is down. Runs against simulated providers. */
 import { NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, ExecutionPlan, Layer, Schedule } from "effect"
-import { ChatCompletionsClient, KeyPool, LLM, RateLimiter } from "../src/index.js"
-import { SimulatedProvider } from "../src/testing/index.js"
-import { NodeTransport } from "../src/node/index.js"
+import { ChatCompletionsClient, KeyPool, LLM, RateLimiter } from "effect-llm"
+import { SimulatedProvider } from "effect-llm/testing"
+import { NodeTransport } from "effect-llm/node"
 
 const llmAt = (provider: string, baseUrl: string) =>
   // The plan retries.

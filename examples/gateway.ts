@@ -4,9 +4,9 @@
  */
 import { NodeContext, NodeRuntime } from "@effect/platform-node"
 import { Config, Effect, Layer } from "effect"
-import { AccessLog, Models } from "../src/index.js"
-import { Access, Gateway, GatewayServer } from "../src/gateway/index.js"
-import { NodeTransport } from "../src/node/index.js"
+import { AccessLog, Models } from "effect-llm"
+import { Access, Gateway, GatewayServer } from "effect-llm/gateway"
+import { NodeTransport } from "effect-llm/node"
 
 const settings = Config.all({
   host: Config.withDefault(Config.string("HOST"), "127.0.0.1"),

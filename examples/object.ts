@@ -1,9 +1,9 @@
 /** Requests typed objects. Runs against a simulated provider: `npx tsx examples/object.ts`. */
 import { NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, Layer, Schema } from "effect"
-import { ChatCompletionsClient, KeyPool, LLM, LLMFunction, RateLimiter } from "../src/index.js"
-import { SimulatedProvider } from "../src/testing/index.js"
-import { NodeTransport } from "../src/node/index.js"
+import { ChatCompletionsClient, KeyPool, LLM, LLMFunction, RateLimiter } from "effect-llm"
+import { SimulatedProvider } from "effect-llm/testing"
+import { NodeTransport } from "effect-llm/node"
 
 const Invoice = Schema.Struct({
   number: Schema.Int,

@@ -1,8 +1,8 @@
 /** Sends one question and prints the answer. Needs `OPENAI_API_KEY`; run with `npx tsx examples/one-call.ts`. */
 import { NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, Layer } from "effect"
-import { LLM } from "../src/index.js"
-import { NodeTransport } from "../src/node/index.js"
+import { LLM } from "effect-llm"
+import { NodeTransport } from "effect-llm/node"
 
 const program = Effect.gen(function* () {
   const answer = yield* LLM.chat("What is the capital of France?")

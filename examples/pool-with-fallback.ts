@@ -1,9 +1,9 @@
 /** Uses three keys, one of them revoked, and a second provider as the fallback. Runs against simulated providers. */
 import { NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, Layer } from "effect"
-import { ChatCompletionsClient, Fallback, KeyPool, LLM, RateLimiter, ResponsesClient } from "../src/index.js"
-import { SimulatedProvider } from "../src/testing/index.js"
-import { NodeTransport } from "../src/node/index.js"
+import { ChatCompletionsClient, Fallback, KeyPool, LLM, RateLimiter, ResponsesClient } from "effect-llm"
+import { SimulatedProvider } from "effect-llm/testing"
+import { NodeTransport } from "effect-llm/node"
 
 const program = Effect.gen(function* () {
   const primary = yield* SimulatedProvider.make({

@@ -1,9 +1,9 @@
 /** Runs the tools of a model and prints each step. Runs against a simulated provider: `npx tsx examples/tools.ts`. */
 import { NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, Layer, Schema, Stream } from "effect"
-import { Chat, KeyPool, LLM, RateLimiter, ResponsesClient, Tool } from "../src/index.js"
-import { SimulatedProvider } from "../src/testing/index.js"
-import { NodeTransport } from "../src/node/index.js"
+import { Chat, KeyPool, LLM, RateLimiter, ResponsesClient, Tool } from "effect-llm"
+import { SimulatedProvider } from "effect-llm/testing"
+import { NodeTransport } from "effect-llm/node"
 
 class NoSuchCity extends Schema.TaggedError<NoSuchCity>()("NoSuchCity", { city: Schema.String }) {}
 

@@ -117,7 +117,7 @@ const untilAnswering = async (origin: string): Promise<void> => {
 /** Starts Portkey by its command. Without `--headless` it also serves a console, which stores the requests. */
 const startPortkey = async (children: Array<ChildProcess>): Promise<Process> => {
   const port = await freePort()
-  const command = join(dirname(portkeyManifest), "build/start-server.js")
+  const command = join(dirname(portkeyManifest()), "build/start-server.js")
   const child = startFile(children, command, ["--headless", `--port=${port}`])
   const origin = `http://127.0.0.1:${port}`
   await untilAnswering(origin)

@@ -21,7 +21,7 @@ import type { Group } from "../report.js"
 import { describeVerdict, reportOf, tableOf, verdictsOf } from "../report.js"
 import { failed } from "./measure.js"
 import { parts } from "./parts.js"
-import { overrides, versions } from "./versions.js"
+import { overrides, versions as installed } from "./versions.js"
 
 const { values } = parseArgs({
   options: {
@@ -56,6 +56,8 @@ const options = {
   memory: { requests: Number(values.memory), runs: Number(values.runs), idle: Number(values.idle) * 1000 },
   isSelected: selection(values.contestants)
 }
+
+const versions = installed()
 
 console.log(`Node ${process.version}, ${process.platform} ${process.arch}`)
 for (const [name, version] of Object.entries(versions)) console.log(`${name} ${version}`)
