@@ -8,8 +8,8 @@ import * as Chat from "../vocabulary/Chat.js"
  * version are misses, and processes of two versions can share a store. Version 1, of 0.1.0, was not written; version 2, which no
  * release had, stored responses without `content`.
  *
- * Raise it when an entry or a key changes: their fields, the meaning of a field, or the schema of `ChatResponse`. `raw` is in entries of
- * version 3 with and without it: a reader that does not know the field leaves it out.
+ * Raise it when an entry or a key changes: their fields, the meaning of a field, or the schema of `ChatResponse`. Entries of version 3 have
+ * `raw` and `account` or not: a reader that does not know a field leaves it out.
  */
 export const version = 3
 
@@ -29,7 +29,9 @@ const StoredResponseEntry = Schema.Struct({
     Schema.Record({ key: Schema.String, value: Schema.Unknown })
   ),
   /** What a faithful provider sent, for a gateway's clients of its protocol. */
-  raw: Schema.optionalWith(Schema.Struct({ protocol: Schema.String, text: Schema.String }), { exact: true })
+  raw: Schema.optionalWith(Schema.Struct({ protocol: Schema.String, text: Schema.String }), { exact: true }),
+  /** The account that made its signatures, as a hash. */
+  account: Schema.optionalWith(Schema.String, { exact: true })
 })
 
 export interface ResponseEntry extends Omit<typeof StoredResponseEntry.Type, "version" | "response"> {

@@ -4,6 +4,7 @@ import { Effect, Option } from "effect"
 import type { Cached, ChatRequest, ChatResponse } from "../vocabulary/Chat.js"
 import type { ModelInfo } from "../call/model.js"
 import { unchangedText, withRawText } from "../call/passthrough.js"
+import * as Signatures from "../call/signatures.js"
 import * as Usage from "../vocabulary/Usage.js"
 import type { Core, PendingWrite } from "./core.js"
 import * as Entry from "./entry.js"
@@ -19,21 +20,33 @@ export interface SourcedResponse {
   readonly at: number
   /** Whether it comes from the store. */
   readonly stored: boolean
+  /** The account that made the signatures in a stored response. */
+  readonly account?: string | undefined
 }
+
+/** The account that made the signatures in a response, which may come from a cache. The id of its key is not stored. */
+const accountOf = (response: ChatResponse): string | undefined =>
+  response.content.some((part) => "signature" in part) ? Signatures.makerOfAnswer(response)?.account : undefined
 
 /** The response for a call that did not reach the provider. Times in milliseconds since the epoch. */
 export const replay = (
-  { at, response }: SourcedResponse,
+  { account: storedAccount, at, response }: SourcedResponse,
   source: Cached["source"],
   startedAt: number,
   now: number
 ): ChatResponse => {
   const original = source === "store" ? response : Entry.withoutCallData(response)
+  const account = storedAccount ?? accountOf(response)
   const replayed: ChatResponse = {
     ...original,
     usage: Usage.empty,
     latency: now - startedAt,
-    cached: { source, age: Math.max(0, now - at), usage: original.usage }
+    cached: {
+      source,
+      age: Math.max(0, now - at),
+      usage: original.usage,
+      ...(account === undefined ? {} : { account })
+    }
   }
   // The usage in the text is that of the call which made the answer.
   const raw = unchangedText(response)
@@ -107,7 +120,7 @@ export const make = (core: Core, { accept, ignore, scope }: ResponseStoreOptions
   const usable = (text: string, now: number): SourcedResponse | undefined => {
     const entry = decode(text)
     return entry !== undefined && Entry.isFresh(entry, now)
-      ? { response: entry.response, at: entry.at, stored: true }
+      ? { response: entry.response, at: entry.at, stored: true, account: entry.account }
       : undefined
   }
 
@@ -128,11 +141,13 @@ export const make = (core: Core, { accept, ignore, scope }: ResponseStoreOptions
       Effect.suspend(() => {
         if (!accept(response)) return Effect.void
         const raw = unchangedText(response)
+        const account = accountOf(response)
         return Option.match(
           Entry.encodeResponse({
             at,
             until: Entry.expiryOf(at, ttl),
             response: Entry.withoutCallData(response),
+            ...(account === undefined ? {} : { account }),
             ...(raw?.isFaithful === true ? { raw: { protocol: raw.protocol, text: raw.text } } : {})
           }),
           {

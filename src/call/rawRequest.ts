@@ -11,7 +11,7 @@ import type { EmbeddingRequest } from "../vocabulary/Embedding.js"
 import type { Json } from "../wire/json.js"
 import { isRecord } from "../wire/json.js"
 import * as JsonText from "../wire/jsonText.js"
-import type { EmbeddingsWire, Peer, Verbatim, WireFailure, WireRequest } from "../wire/Wire.js"
+import type { EmbeddingsWire, EncodeOptions, Peer, Verbatim, WireFailure, WireRequest } from "../wire/Wire.js"
 
 /** The body of a client. */
 export interface RawBody {
@@ -62,6 +62,10 @@ export const report = (request: ChatRequest, isDropped: boolean): void => {
 
 const fieldsOf = ({ fields, request }: Attached<Request>): Json => fields ?? { ...request }
 
+/** Whether a gateway's client wrote the request in the protocol of a wire. */
+export const isOfProtocol = (request: ChatRequest, wire: string): boolean =>
+  isCarrier(request) && request[RawRequestId]().protocol === wire
+
 /** The request without its body. */
 export const detached = <A extends Request>(request: A) => {
   if (!isCarrier(request)) return request
@@ -102,9 +106,7 @@ export interface VerbatimRequest extends Omit<WireRequest, "body"> {
 
 export const isVerbatim = (request: object): request is VerbatimRequest => "text" in request
 
-type Options = Peer & { readonly stream: boolean }
-
-type Encode = (request: ChatRequest, options: Options) => Either.Either<WireRequest, WireFailure>
+type Encode = (request: ChatRequest, options: EncodeOptions) => Either.Either<WireRequest, WireFailure>
 
 const choicesOf = ({ extra }: ChatRequest): unknown => extra?.["n"]
 
@@ -154,7 +156,7 @@ const changeOf = (value: unknown, isNested: boolean): JsonText.Change =>
 export const verbatim = (
   wire: { readonly name: string; readonly encodeRequest: Encode; readonly verbatim?: Verbatim },
   request: ChatRequest,
-  options: Options
+  options: EncodeOptions
 ): Either.Either<VerbatimRequest | WireRequest, WireFailure> | undefined => {
   if (wire.verbatim === undefined || !isCarrier(request)) return undefined
   const raw = request[RawRequestId]()

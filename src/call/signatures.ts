@@ -1,9 +1,9 @@
 /**
  * Signatures and encrypted reasoning for a client of another protocol, and back. They are valid only for the account that made them: what
- * a client gets names it, so that the next turn finds it in whichever process it arrives. Nothing is stored.
+ * a client gets names one of its keys, so that the next turn finds it in whichever process it arrives. Nothing is stored.
  *
  * A sealed signature is `ellm1.`, a header and the signature as the provider sent it. The header is base64url of JSON: the provider,
- * the account as a hash, and the fields that the protocol of the client does not keep. It is not secret and proves nothing: a forged one
+ * the key as a hash, and the fields that the protocol of the client does not keep. It is not secret and proves nothing: a forged one
  * sends the text of the client to another account, which rejects it.
  *
  * A signature stays sealed until a key was chosen, and is opened for the request with that key, so that no other one gets it.
@@ -11,14 +11,15 @@
 import { Either, Encoding, Schema } from "effect"
 import * as Rendezvous from "../internal/rendezvous.js"
 import type { AssistantPart, ChatRequest, ChatResponse, Message, ReasoningPart, ToolCall } from "../vocabulary/Chat.js"
-import { Native } from "../vocabulary/Chat.js"
+import { Native, withContent } from "../vocabulary/Chat.js"
 import type { ChatEvent, ReasoningDelta } from "../vocabulary/ChatEvent.js"
 import { isRecord, parseJson, string } from "../wire/json.js"
+import type { Call } from "../wire/providerClient.js"
 import * as RawRequests from "./rawRequest.js"
 
 const prefix = "ellm1."
 
-/** The provider and the account of an answer. */
+/** The provider and the account of an answer, which one of its keys stands for. */
 export interface Maker {
   readonly provider: string
   readonly account: string
@@ -37,7 +38,7 @@ interface Opened extends Maker {
 
 const isNative = Schema.is(Native)
 
-/** The account of a key: the key itself, since two keys can be of two accounts. */
+/** The name of a key for the account that it belongs to. */
 export const accountOf = (provider: string, keyId: string): string =>
   (Rendezvous.hash(JSON.stringify([provider, keyId])) >>> 0).toString(16).padStart(8, "0")
 
@@ -103,19 +104,23 @@ const sealContent = (maker: Maker, content: ReadonlyArray<AssistantPart>): Reado
       : [part]
   })
 
-/** Reasoning of a request whose maker is known, though its signature does not name it. */
-export const claim = (maker: Maker, part: ReasoningPart & { readonly signature: string }): ReasoningPart => ({
-  ...part,
-  signature: seal(maker, part, { r: true })
-})
-
 export const makerOf = (provider: string, keyId: string): Maker => ({ provider, account: accountOf(provider, keyId) })
 
+/** The maker of an answer, which can come from a cache; undefined where its key is unknown. */
+export const makerOfAnswer = ({
+  cached,
+  keyId,
+  provider
+}: Pick<ChatResponse, "provider" | "keyId" | "cached">): Maker | undefined => {
+  const account = keyId === "" ? cached?.account : accountOf(provider, keyId)
+  return account === undefined ? undefined : { provider, account }
+}
+
 /** An answer for a client. */
-export const sealResponse = (response: ChatResponse): ChatResponse => ({
-  ...response,
-  content: sealContent(makerOf(response.provider, response.keyId), response.content)
-})
+export const sealResponse = (response: ChatResponse): ChatResponse => {
+  const maker = makerOfAnswer(response) ?? makerOf(response.provider, "")
+  return withContent(response, sealContent(maker, response.content))
+}
 
 /** The same for the events of a stream, in the order in which they come. The signature of a call comes before the call where both were read together. */
 export const sealEvents = () => {
@@ -133,7 +138,9 @@ export const sealEvents = () => {
   const moved = (event: ChatEvent): ChatEvent => ("index" in event ? { ...event, index: 2 * event.index + 1 } : event)
 
   return (events: ReadonlyArray<ChatEvent>): ReadonlyArray<ChatEvent> => {
-    for (const event of events) if (event._tag === "Start") maker = makerOf(event.provider, event.keyId)
+    for (const event of events) {
+      if (event._tag === "Start") maker = makerOfAnswer(event) ?? makerOf(event.provider, "")
+    }
     const signed = new Map(
       events.flatMap((event) => (event._tag === "ToolCallEnd" && isSigned(event) ? [[event.index, event.call]] : []))
     )
@@ -154,27 +161,69 @@ export const sealEvents = () => {
 // requests
 // -------------------------------------------------------------------------------------
 
-const hasSealed = ({ content, role }: Message): boolean =>
-  role === "assistant" &&
-  typeof content !== "string" &&
-  content.some((part) => part.type === "reasoning" && part.signature?.startsWith(prefix) === true)
+type Signature = ReasoningPart & { readonly signature: string }
 
-/** The account that made the last sealed signature of this provider in a request; undefined where there is none. */
-export const ownerOf = ({ messages }: ChatRequest, provider: string): string | undefined => {
+const isSignature = (part: AssistantPart): part is Signature =>
+  part.type === "reasoning" && part.signature !== undefined
+
+const hasSignature = ({ content, role }: Message): boolean =>
+  role === "assistant" && typeof content !== "string" && content.some(isSignature)
+
+/** The reasoning of a request that has a signature, the latest first. */
+function* signaturesOf({ messages }: ChatRequest): Generator<Signature> {
   for (let index = messages.length - 1; index >= 0; index -= 1) {
     const message = messages[index]
-    if (message === undefined || typeof message.content === "string" || !hasSealed(message)) continue
-    for (const part of message.content) {
-      const found = part.type === "reasoning" ? open(part.signature) : undefined
-      if (found?.provider === provider) return found.account
-    }
+    if (message?.role === "assistant" && typeof message.content !== "string") yield* message.content.filter(isSignature)
+  }
+}
+
+/** The maker of the last message with sealed signatures in a request, of this provider or of any; undefined where there is none. */
+export const lastMaker = (request: ChatRequest, provider?: string): Maker | undefined => {
+  for (const { signature } of signaturesOf(request)) {
+    const found = open(signature)
+    if (found !== undefined && (provider ?? found.provider) === found.provider) return found
   }
   return undefined
 }
 
-/** The message with what the maker can read. Of other reasoning the text alone is kept, which some servers read. */
-const openMessage = (message: Message, maker: Maker, observe: (found: Opened, isOwn: boolean) => void): Message => {
-  if (message.role !== "assistant" || typeof message.content === "string" || !hasSealed(message)) return message
+/** The signatures in a request that name no maker. */
+export const unsealed = (request: ChatRequest): ReadonlyArray<string> =>
+  [...signaturesOf(request)].flatMap(({ signature }) => (signature.startsWith(prefix) ? [] : [signature]))
+
+/** The request with the makers of its signatures, where they are known though the signatures do not name them. */
+export const claim = (request: ChatRequest, makerOf: (signature: string) => Maker | undefined): ChatRequest => {
+  if (!request.messages.some(hasSignature)) return request
+  const messages = request.messages.map((message): Message => {
+    if (message.role !== "assistant" || typeof message.content === "string" || !hasSignature(message)) return message
+    const content = message.content.map((part) => {
+      const maker = isSignature(part) ? makerOf(part.signature) : undefined
+      return maker === undefined || !isSignature(part) ? part : { ...part, signature: seal(maker, part, { r: true }) }
+    })
+    return { ...message, content }
+  })
+  return { ...request, messages }
+}
+
+/** What a request is opened for. */
+interface Reader {
+  readonly provider: string
+  /** The name of its wire. */
+  readonly wire: string
+  /** The accounts whose signatures it can read. */
+  readonly accounts: ReadonlySet<string>
+}
+
+/** Whether a part of a client's body is of the protocol of the reader: see `wire/native.ts`. */
+const isOfProtocol = ({ native, provider }: ReasoningPart, reader: Reader): boolean =>
+  provider === reader.provider || (provider === undefined && native?.[reader.wire] !== undefined)
+
+/** The message with what the reader can read. Of other reasoning the text alone is kept, which some servers read. */
+const openMessage = (
+  message: Message,
+  reader: Reader,
+  observe: (isRead: boolean, isAsReceived: boolean) => void
+): Message => {
+  if (message.role !== "assistant" || typeof message.content === "string" || !hasSignature(message)) return message
   const content: Array<AssistantPart> = []
   const ofCalls: Array<Opened> = []
   for (const part of message.content) {
@@ -185,13 +234,18 @@ const openMessage = (message: Message, maker: Maker, observe: (found: Opened, is
       content.push(found === undefined ? part : { ...part, ...found.fields })
       continue
     }
-    const found = part.type === "reasoning" ? open(part.signature) : undefined
-    if (found === undefined || part.type !== "reasoning") {
+    if (!isSignature(part)) {
       content.push(part)
       continue
     }
-    const isOwn = found.provider === maker.provider && found.account === maker.account
-    observe(found, isOwn)
+    const found = open(part.signature)
+    if (found === undefined) {
+      observe(isOfProtocol(part, reader), true)
+      content.push(part)
+      continue
+    }
+    const isOwn = found.provider === reader.provider && reader.accounts.has(found.account)
+    observe(isOwn, isOwn && found.isClaimed)
     if (!isOwn) {
       if (part.text !== "") content.push({ type: "reasoning", text: part.text })
     } else if (found.call === undefined) {
@@ -210,16 +264,21 @@ export interface OpenedRequest {
 }
 
 /** The request as it is sent to an account: with its own signatures, without those of others. */
-export const openFor = (request: ChatRequest, keyId: string, provider: string): OpenedRequest => {
-  if (!request.messages.some(hasSealed)) return { request, isAsReceived: true }
+export const openFor = (
+  request: ChatRequest,
+  { key, kin = [] }: Pick<Call, "key" | "kin">,
+  { provider, wire }: { readonly provider: string; readonly wire: string }
+): OpenedRequest => {
+  if (!request.messages.some(hasSignature)) return { request, isAsReceived: true }
   let isDropped = false
   let isAsReceived = true
-  const observe = ({ isClaimed }: Opened, isOwn: boolean): void => {
-    isDropped ||= !isOwn
-    isAsReceived &&= isOwn && isClaimed
-  }
-  const maker = makerOf(provider, keyId)
-  const messages = request.messages.map((message) => openMessage(message, maker, observe))
+  const accounts = new Set([key.id, ...kin].map((id) => accountOf(provider, id)))
+  const messages = request.messages.map((message) =>
+    openMessage(message, { provider, wire, accounts }, (isRead, isUnchanged) => {
+      isDropped ||= !isRead
+      isAsReceived &&= isUnchanged
+    })
+  )
   RawRequests.report(request, isDropped)
   return { request: { ...request, messages }, isAsReceived }
 }

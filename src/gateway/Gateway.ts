@@ -249,7 +249,7 @@ const makeParts = <R>(options: Options<R>): Effect.Effect<Parts, never, Models |
       ...body,
       keepAlive: Duration.decode(options.keepAlive ?? "15 seconds"),
       maxChoices: options.maxChoices ?? 128,
-      owners: Owners.make(),
+      owners: Owners.make(store),
       responses: store && { store, jobs: new Map(), maxJobs: options.maxBackground ?? 1000 }
     }
     const grace = Duration.decode(options.grace ?? "30 seconds")

@@ -10,9 +10,10 @@
  *
  * @since 0.1.0
  */
-import type { Dialect, Effort } from "./chatCompletions/dialect.js"
+import type { Dialect } from "./chatCompletions/dialect.js"
 import { common } from "./chatCompletions/dialect.js"
 import type { HistoryRule } from "./chatCompletions/models.js"
+import type { Effort } from "./effort.js"
 import * as Client from "./chatCompletions/client/wire.js"
 import * as Server from "./chatCompletions/server/wire.js"
 import type { ClientWire, ServerWire, Wire } from "./Wire.js"

@@ -6,7 +6,7 @@
  *   it; `service` in the dialect selects it when the name does not.
  * - All settings are `parameters`, and so are the fields of `extra`: `enable_search`, `repetition_penalty`,
  *   `vl_high_resolution_images` …
- * - `reasoning` becomes `enable_thinking` and `thinking_budget`; an effort only switches thinking on or off. Reasoning of earlier
+ * - `reasoning` becomes `enable_thinking` and `thinking_budget`; an effort is the budget that it stands for. Reasoning of earlier
  *   turns is sent back as `reasoning_content`.
  * - Images, audio and video are sent by URL or as bytes. A video is a file with `data:video/…` bytes or a URL that ends like
  *   one (`.mp4` …). `cacheControl` marks a text or an image for the explicit cache, which keeps it for five minutes.

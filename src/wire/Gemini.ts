@@ -11,7 +11,7 @@
  * - Adjacent texts without signatures and other fields are one part, in a whole answer as in a stream. So are thoughts.
  * - Tools and answers use JSON Schemas (`parametersJsonSchema`, `responseJsonSchema`) without the keywords that the API does not
  *   support. `strict` on a tool selects the mode `VALIDATED`.
- * - `reasoning.effort` becomes `thinkingLevel`, or `thinkingBudget` for models before Gemini 3; `reasoning.budgetTokens` always
+ * - `reasoning.effort` becomes the closest `thinkingLevel` of the model, or `thinkingBudget` for models before Gemini 3; `reasoning.budgetTokens` always
  *   becomes `thinkingBudget`; `reasoning.summary` requests the reasoning itself.
  * - A `fileId` is the URI of a file, such as that of an upload or `gs://…`.
  * - The protocol has no field for the name of a user message or for `parallelToolCalls: false`: such a request fails with

@@ -13,7 +13,7 @@
  *   `strict: false`. A tool with `strict: false` keeps its schema.
  * - The protocol has no field for `stop`, `seed`, `topK`, penalties, `logitBias`, the name of a user message, and audio: such a
  *   request fails with `Unsupported`, unless the dialect has the field. `reasoning.budgetTokens` is sent only to providers that
- *   support it, and dropped elsewhere. `logprobs` are requested with `include`.
+ *   support it, and is an effort elsewhere. `logprobs` are requested with `include`.
  * - `providerMetadata` contains what the vocabulary does not cover of the whole response: other counts in `usage`, and every field
  *   that does not repeat the request, such as `service_tier`.
  * - The finish reason `pause` is `incomplete` with the provider's own word as the reason.

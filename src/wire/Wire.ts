@@ -108,6 +108,22 @@ export interface Peer {
 }
 
 /**
+ * How a request is encoded.
+ *
+ * @since 0.2.0
+ * @category model
+ */
+export interface EncodeOptions extends Peer {
+  readonly stream: boolean
+  /**
+   * Whether JSON Schemas are sent as they are, those of strict tools and answers too: they were written for this protocol.
+   *
+   * @default false
+   */
+  readonly keepsSchemas?: boolean
+}
+
+/**
  * The provider and model of a response, and an estimate of its input.
  *
  * @since 0.1.0
@@ -373,10 +389,7 @@ export interface ClientWire {
   readonly models?: ModelsWire
 
   /** Encodes a request. */
-  readonly encodeRequest: (
-    request: ChatRequest,
-    options: Peer & { readonly stream: boolean }
-  ) => Either.Either<WireRequest, WireFailure>
+  readonly encodeRequest: (request: ChatRequest, options: EncodeOptions) => Either.Either<WireRequest, WireFailure>
   /**
    * The request without an optional field that the server has just rejected with `message`; undefined when the message is about
    * anything else. Absent when the protocol has no such field.

@@ -71,6 +71,12 @@ export interface Call {
    * @since 0.2.0
    */
   readonly affinity?: string
+  /**
+   * The ids of the other keys of its account, whose reasoning is sent with this key as well. @default none
+   *
+   * @since 0.2.0
+   */
+  readonly kin?: ReadonlyArray<string>
   /** Called with the rate limit headers of a successful response as soon as it begins. */
   readonly onRateLimits?: (limits: RateLimits) => Effect.Effect<void>
   /**

@@ -1,58 +1,36 @@
 /**
- * The behaviours that Open Responses tests of a server, for a provider of the same protocol and for each of the others. Open Responses,
- * specification of 2026-04-24.
+ * The behaviours that Open Responses tests of a server over HTTP, for a provider of the same protocol and for each of the others. Open
+ * Responses, specification of 2026-04-24.
  */
 import { describe, expect, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Stream } from "effect"
 import { SimulatedProvider } from "../../src/testing/index.js"
-import type { ChatRequest, ChatResponse } from "../../src/vocabulary/Chat.js"
+import * as Chat from "../../src/vocabulary/Chat.js"
+import { isRecord, records } from "../../src/wire/json.js"
 import { eventually } from "../support/eventually.js"
+import { answerText, longQuestion, provider, toolResult } from "./openResponses/providers.js"
 import { answerFaults, eventFaults } from "./openResponses/schema.js"
+import type { Settings } from "./support/gateway.js"
 import { start } from "./support/gateway.js"
 import { paths, post, send } from "./support/http.js"
 import { chunksOf } from "./support/upstream.js"
 
 type Json = Readonly<Record<string, unknown>>
 
-const models = {
-  "a native provider": "responses/large",
-  "Chat Completions": "openai/large",
-  Anthropic: "anthropic/large",
-  Gemini: "gemini/large",
-  Ollama: "ollama/large"
+/** The types and the paths of the protocols. */
+const protocols = {
+  "a native provider": { type: "responses", path: "/v1" },
+  "Chat Completions": { type: "chat-completions", path: "/v1" },
+  Anthropic: { type: "anthropic-messages", path: "/v1" },
+  Gemini: { type: "gemini", path: "/v1beta" },
+  Ollama: { type: "ollama", path: "/api" }
 } as const
 
-const usage = {
-  inputTokens: 9,
-  outputTokens: 4,
-  totalTokens: 13,
-  cachedInputTokens: 2,
-  cacheWriteTokens: 0,
-  reasoningTokens: 1,
-  estimated: false
-}
+type Name = keyof typeof protocols
 
-const hasResult = ({ messages }: ChatRequest): boolean => messages.some(({ role }) => role === "tool")
+const names = Object.keys(protocols) as ReadonlyArray<Name>
 
-/** Calls the tool that it is given, and answers with text otherwise. */
-const answer = (request: ChatRequest): Partial<ChatResponse> =>
-  request.tools !== undefined && request.tools.length > 0 && !hasResult(request)
-    ? {
-        content: [
-          { type: "reasoning", text: "It asks for the weather." },
-          { type: "tool-call", id: "call_1", name: "get_weather", arguments: '{"location":"San Francisco, CA"}' }
-        ],
-        finishReason: "tool-calls",
-        usage
-      }
-    : {
-        content: [
-          { type: "reasoning", text: "Short is best." },
-          { type: "text", text: "Hello to you, Alice." }
-        ],
-        finishReason: "stop",
-        usage
-      }
+const isNative = (name: Name): boolean => name === "a native provider"
 
 const message = (role: string, content: unknown, fields: Json = {}): Json => ({
   type: "message",
@@ -75,23 +53,21 @@ interface Behaviour {
   readonly fields: Json
   /** What the provider must get. */
   readonly sent: ReadonlyArray<string>
-  readonly output: "text" | "call"
+  readonly answer: "text" | "call" | "cut"
 }
 
 const behaviours: Readonly<Record<string, Behaviour>> = {
-  "a basic text": { fields: { input: [message("user", "Say hello.")] }, sent: ["Say hello."], output: "text" },
-  "a phase of the assistant in the input": {
+  "a basic text": { fields: { input: [message("user", "Say hello.")] }, sent: ["Say hello."], answer: "text" },
+  "phases of the assistant in the input": {
     fields: {
       input: [
-        message("user", "Find the bug."),
-        message("assistant", [{ type: "output_text", text: "I look at the log first.", annotations: [] }], {
-          phase: "commentary"
-        }),
-        message("user", "And?")
+        message("assistant", "I look for the number.", { phase: "commentary" }),
+        message("assistant", "The number is four.", { phase: "final_answer" }),
+        message("user", "Repeat the number.")
       ]
     },
-    sent: ["Find the bug.", "I look at the log first.", "And?"],
-    output: "text"
+    sent: ["I look for the number.", "The number is four.", "Repeat the number."],
+    answer: "text"
   },
   "a system prompt": {
     fields: {
@@ -99,12 +75,12 @@ const behaviours: Readonly<Record<string, Behaviour>> = {
       instructions: "Speak loudly."
     },
     sent: ["You are a pirate.", "Speak loudly."],
-    output: "text"
+    answer: "text"
   },
   "tool calling": {
     fields: { input: [message("user", "What is the weather in San Francisco?")], tools: [tool] },
     sent: ["get_weather", "The weather of a place"],
-    output: "call"
+    answer: "call"
   },
   "the result of a tool": {
     fields: {
@@ -116,12 +92,12 @@ const behaviours: Readonly<Record<string, Behaviour>> = {
           name: "get_weather",
           arguments: '{"location":"San Francisco, CA"}'
         },
-        { type: "function_call_output", call_id: "call_1", output: "18 degrees, fog" }
+        { type: "function_call_output", call_id: "call_1", output: toolResult }
       ],
       tools: [tool]
     },
-    sent: ["18 degrees, fog"],
-    output: "text"
+    sent: [toolResult],
+    answer: "text"
   },
   "an image": {
     fields: {
@@ -133,7 +109,7 @@ const behaviours: Readonly<Record<string, Behaviour>> = {
       ]
     },
     sent: ["What is in this image?", "iVBORw0KGgoAAAANSUhEUg"],
-    output: "text"
+    answer: "text"
   },
   "several turns": {
     fields: {
@@ -143,82 +119,198 @@ const behaviours: Readonly<Record<string, Behaviour>> = {
         message("user", "What is my name?")
       ]
     },
-    sent: ["My name is Alice.", "What is my name?"],
-    output: "text"
+    sent: ["My name is Alice.", "Hello Alice, how can I help?", "What is my name?"],
+    answer: "text"
   },
   "all settings": {
     fields: {
       input: "Say hello.",
       instructions: null,
       max_output_tokens: 100,
+      metadata: { team: "docs" },
+      reasoning: { effort: "low" },
       store: false,
-      temperature: 0.5,
-      text: { format: { type: "text" } },
+      temperature: 1,
+      text: {
+        format: { type: "json_schema", name: "greeting", schema: { type: "object", additionalProperties: false } }
+      },
       tool_choice: "auto",
       tools: [],
       truncation: "disabled"
     },
     sent: ["Say hello."],
-    output: "text"
-  }
+    answer: "text"
+  },
+  "an answer that is cut off": { fields: { input: longQuestion }, sent: [longQuestion], answer: "cut" }
 }
 
-/** The gateway in front of a provider that speaks every protocol. */
-const running = Effect.gen(function* () {
-  const provider = yield* SimulatedProvider.make({ answer })
-  const model = (type: string, path: string) => [
-    { model_name: "large", type, base_url: provider.baseUrl.replace(/\/v1$/, path), api_keys: ["k"] }
-  ]
-  const { url } = yield* start({
-    sections: {
-      responses: model("responses", "/v1"),
-      openai: model("chat-completions", "/v1"),
-      anthropic: model("anthropic-messages", "/v1"),
-      gemini: model("gemini", "/v1beta"),
-      ollama: model("ollama", "/api")
-    }
+/** The gateway in front of a provider of each protocol. */
+const running = (settings: Settings = {}) =>
+  Effect.gen(function* () {
+    const upstream = yield* provider
+    const { url } = yield* start({
+      ...settings,
+      sections: Object.fromEntries(
+        Object.values(protocols).map(({ path, type }) => [
+          type,
+          [{ model_name: "large", type, base_url: upstream.origin + path, api_keys: ["k"] }]
+        ])
+      )
+    })
+    const ask = (name: Name, fields: Json) =>
+      post(url + paths.responses, { model: `${protocols[name].type}/large`, ...fields })
+    return { ask, upstream }
   })
-  return { url, provider }
+
+const itemsOf = (response: Json, type: string): ReadonlyArray<Json> =>
+  records(response, "output").filter((item) => item["type"] === type)
+
+const outputOf = (name: Name, { answer }: Behaviour) => ({
+  ...(answer === "cut"
+    ? { status: "incomplete", incomplete_details: { reason: "max_output_tokens" }, completed_at: null }
+    : { status: "completed", incomplete_details: null, completed_at: expect.any(Number) }),
+  usage: { input_tokens: 9, output_tokens: 4, total_tokens: 13 },
+  output: [
+    { type: "reasoning", summary: [{ type: "summary_text", text: "Short is best." }] },
+    ...(isNative(name) ? [{ type: "message", status: "completed", phase: "commentary" }] : []),
+    answer === "call"
+      ? {
+          type: "function_call",
+          status: "completed",
+          call_id: expect.stringMatching(/./),
+          name: "get_weather",
+          arguments: '{"location":"San Francisco, CA"}'
+        }
+      : {
+          type: "message",
+          status: answer === "cut" ? "incomplete" : "completed",
+          content: [{ type: "output_text", text: answerText }],
+          ...(isNative(name) ? { phase: "final_answer" } : {})
+        }
+  ]
 })
 
-const itemOf = (output: unknown, type: string): Json | undefined =>
-  (Array.isArray(output) ? output : []).find((item: Json) => item["type"] === type)
-
-const checkOutput = (response: Json, { output }: Behaviour) => {
-  expect(answerFaults(response)).toEqual([])
-  expect(response["status"]).toBe("completed")
-  if (output === "call") {
-    expect(itemOf(response["output"], "function_call")).toMatchObject({
-      call_id: expect.stringMatching(/./),
-      name: "get_weather",
-      arguments: '{"location":"San Francisco, CA"}'
-    })
-  } else {
-    expect(JSON.stringify(itemOf(response["output"], "message"))).toContain("Hello to you, Alice.")
-  }
+const eventsOf = (text: string): ReadonlyArray<Json> => {
+  const events = chunksOf(text)
+  expect(events.flatMap(eventFaults)).toEqual([])
+  expect(events.map((event) => event["sequence_number"])).toEqual(events.map((_, index) => index))
+  return events
 }
 
-describe.each(Object.entries(models))("an answer of /v1/responses by %s", (_, model) => {
+const responseOf = (event: Json | undefined): Json => {
+  const response = event?.["response"]
+  return isRecord(response) ? response : {}
+}
+
+describe.each(names)("an answer of /v1/responses by %s", (name) => {
   it.scopedLive.each(Object.entries(behaviours))("with %s is as Open Responses specifies it", ([, behaviour]) =>
     Effect.gen(function* () {
-      const { provider, url } = yield* running
-      const { json, status } = yield* post(url + paths.responses, { model, ...behaviour.fields })
-      expect([status, json]).toEqual([200, expect.anything()])
-      checkOutput(json as Json, behaviour)
-      const [exchange] = yield* provider.log
-      for (const text of behaviour.sent) expect(JSON.stringify(exchange?.body)).toContain(text)
+      const { ask, upstream } = yield* running()
+      const { json, status } = yield* ask(name, behaviour.fields)
+      expect({ status, json }).toMatchObject({ status: 200, json: outputOf(name, behaviour) })
+      expect(answerFaults(json)).toEqual([])
+      for (const text of behaviour.sent) expect(JSON.stringify(upstream.bodies[0])).toContain(text)
     })
   )
 
   it.scopedLive.each(Object.entries(behaviours))("with %s is a stream of specified events", ([, behaviour]) =>
     Effect.gen(function* () {
-      const { url } = yield* running
-      const { status, text } = yield* post(url + paths.responses, { model, ...behaviour.fields, stream: true })
+      const { ask } = yield* running()
+      const { status, text } = yield* ask(name, { ...behaviour.fields, stream: true })
       expect(status).toBe(200)
-      const events = chunksOf(text)
-      expect(events.flatMap(eventFaults)).toEqual([])
-      expect(events.map((event) => event["sequence_number"])).toEqual(events.map((_, index) => index))
-      checkOutput(events.at(-1)?.["response"] as Json, behaviour)
+      const events = eventsOf(text)
+      expect(responseOf(events.at(-1))).toMatchObject(outputOf(name, behaviour))
+      const done = events.filter(({ type }) => type === "response.output_item.done").map(({ item }) => item)
+      expect(done).toEqual(responseOf(events.at(-1))["output"])
+      // The stream of a native provider passes as it is.
+      expect(text.endsWith("data: [DONE]\n\n")).toBe(!isNative(name))
+    })
+  )
+})
+
+describe("the settings in an answer", () => {
+  it.scopedLive("are those that were used, without what was dropped for the provider", () =>
+    Effect.gen(function* () {
+      const { url } = yield* start()
+      const headers = { "x-effect-llm-on-unsupported": "drop" }
+      const fields = {
+        model: "anthropic/large",
+        input: "Say hello.",
+        max_tool_calls: 3,
+        metadata: { team: "docs" },
+        presence_penalty: 1,
+        service_tier: "priority",
+        text: { verbosity: "low" },
+        tool_choice: { type: "web_search" },
+        tools: [{ type: "web_search" }, tool]
+      }
+      const { json } = yield* post(url + paths.responses, fields, headers)
+      const { text } = yield* post(url + paths.responses, { ...fields, stream: true }, headers)
+      for (const response of [
+        json,
+        ...eventsOf(text).flatMap((event) => (isRecord(event["response"]) ? [responseOf(event)] : []))
+      ]) {
+        expect(answerFaults(response)).toEqual([])
+        expect(response).toMatchObject({
+          max_tool_calls: null,
+          metadata: { team: "docs" },
+          presence_penalty: 0,
+          service_tier: "default",
+          text: { format: { type: "text" } },
+          tool_choice: "auto",
+          tools: [tool]
+        })
+      }
+    })
+  )
+})
+
+describe("the phase of a message", () => {
+  const { fields } = behaviours["phases of the assistant in the input"] ?? { fields: {} }
+
+  it.scopedLive("reaches a native provider, and is named as dropped for the others", () =>
+    Effect.gen(function* () {
+      const { ask, upstream } = yield* running()
+      const headers = yield* Effect.forEach(names, (name) =>
+        Effect.map(ask(name, fields), ({ headers }) => headers.get("x-effect-llm-dropped"))
+      )
+      expect(upstream.bodies[0]).toMatchObject({ input: [{ phase: "commentary" }, { phase: "final_answer" }, {}] })
+      expect(headers).toEqual([null, ...names.slice(1).map(() => "messages.content.phase")])
+      expect(upstream.texts.slice(1).join()).not.toMatch(/commentary|phase/)
+    })
+  )
+
+  it.scopedLive("stays in an answer that the gateway encodes since a middleware changed it", () =>
+    Effect.gen(function* () {
+      const shout = <A extends { readonly text: string }>(part: A): A => ({ ...part, text: part.text.toUpperCase() })
+      const { ask } = yield* running({
+        gateway: {
+          around: (next) =>
+            Effect.succeed({
+              ...next,
+              chat: (request) =>
+                Effect.map(next.chat(request), (response) =>
+                  Chat.withContent(
+                    response,
+                    response.content.map((part) => (part.type === "text" ? shout(part) : part))
+                  )
+                ),
+              chatStream: (request) =>
+                Stream.map(next.chatStream(request), (event) => (event._tag === "TextDelta" ? shout(event) : event))
+            })
+        }
+      })
+      const { json: whole } = yield* ask("a native provider", fields)
+      const events = eventsOf((yield* ask("a native provider", { ...fields, stream: true })).text)
+      for (const response of [isRecord(whole) ? whole : {}, responseOf(events.at(-1))]) {
+        expect(answerFaults(response)).toEqual([])
+        expect(itemsOf(response, "message")).toMatchObject([
+          { phase: "commentary", content: [{ text: "I THINK OF A NAME." }] },
+          { phase: "final_answer", content: [{ text: answerText.toUpperCase() }] }
+        ])
+      }
+      const added = events.flatMap(({ item, type }) => (type === "response.output_item.added" ? [item] : []))
+      expect(added).toMatchObject([{}, { phase: "commentary" }, { phase: "final_answer" }])
     })
   )
 })
@@ -228,8 +320,8 @@ describe("a response that is not finished", () => {
     "is as Open Responses specifies it in the background: in progress, completed, failed and cancelled",
     () =>
       Effect.gen(function* () {
-        const { provider, url } = yield* running
-        const begin = post(url + paths.responses, { model: models.Anthropic, input: "Say hello.", background: true })
+        const { provider, url } = yield* start()
+        const begin = post(url + paths.responses, { model: "anthropic/large", input: "Say hello.", background: true })
         const read = (id: unknown) => send(`${url}${paths.responses}/${String(id)}`)
         const ended = (id: unknown) =>
           eventually(Effect.map(read(id), ({ json }) => (json as Json)["status"] !== "in_progress")).pipe(
@@ -258,12 +350,32 @@ describe("a response that is not finished", () => {
 
   it.scopedLive("ends a stream with a specified error where the provider breaks off", () =>
     Effect.gen(function* () {
-      const { provider, url } = yield* running
+      const { provider, url } = yield* start()
       yield* provider.next(SimulatedProvider.errorEvent(4, { code: "overloaded_error", message: "We are overloaded" }))
-      const fields = { model: models.Anthropic, input: "Say hello.", stream: true }
+      const fields = { model: "anthropic/large", input: "Say hello.", stream: true }
       const events = chunksOf((yield* post(url + paths.responses, fields)).text)
       expect(events.flatMap(eventFaults)).toEqual([])
-      expect(events.at(-1)).toMatchObject({ type: "error", error: { message: expect.stringContaining("overloaded") } })
+      const message = expect.stringContaining("overloaded")
+      expect(events.slice(-2)).toMatchObject([
+        { type: "error", error: { message } },
+        { type: "response.failed", response: { status: "failed", error: { code: "server_error", message } } }
+      ])
+    })
+  )
+
+  it.scopedLive("is refused at once in the background where its provider cannot get the request", () =>
+    Effect.gen(function* () {
+      const { provider, url } = yield* start()
+      const begin = (fields: Json) =>
+        Effect.map(
+          post(url + paths.responses, { model: "anthropic/large", input: "Say hello.", background: true, ...fields }),
+          ({ json, status }) => [status, isRecord(json) && isRecord(json["error"]) ? json["error"]["param"] : undefined]
+        )
+      expect(yield* begin({ model: "none/large" })).toEqual([404, "model"])
+      expect(yield* begin({ input: [] })).toEqual([400, "input"])
+      expect(yield* begin({ temperature: "high" })).toEqual([400, "temperature"])
+      expect(yield* begin({ tools: [{ type: "web_search" }] })).toEqual([400, "tools"])
+      expect(yield* provider.log).toEqual([])
     })
   )
 })

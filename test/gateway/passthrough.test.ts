@@ -333,7 +333,11 @@ describe("stream encoder", () => {
     withRawBytes({ protocol, isFaithful: false }, new TextEncoder().encode(renderFrames(frames)), events)
 
   const encoderOf = (protocol: typeof anthropic) => {
-    const { write } = Passthrough.streamEncoder(protocol, { body: {}, createdAt: 0, now: () => 0 }, Owners.make())
+    const { write } = Passthrough.streamEncoder(
+      protocol,
+      { body: {}, createdAt: 0, now: () => 0 },
+      Owners.make(undefined)
+    )
     return (events: Chunk.Chunk<ChatEvent>): string => shown(write(events))
   }
 

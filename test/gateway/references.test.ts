@@ -9,6 +9,7 @@ import { start } from "./support/gateway.js"
 import type { Answer } from "./support/http.js"
 import { post, question, reading, send } from "./support/http.js"
 import { openaiAccounts } from "./support/openaiAccounts.js"
+import { chunksOf } from "./support/upstream.js"
 import { eventually } from "../support/eventually.js"
 
 const accountKeys = ["sk-first", "sk-second"]
@@ -62,8 +63,8 @@ const idOf = ({ json, status, text }: Answer): string => {
 
 /** The id of the answer at the end of a stream. */
 const streamedIdOf = ({ text }: Answer): string => {
-  const last = text.split("\n").findLast((line) => line.startsWith("data:")) ?? ""
-  return String(field(JSON.parse(last.slice(5)), "response", "id"))
+  const last = chunksOf(text).at(-1)
+  return String(field(last, "response", "id"))
 }
 
 const textOf = ({ json }: Answer): unknown => {
@@ -100,6 +101,42 @@ describe("two OpenAI accounts behind one model", () => {
       })
   )
 
+  it.scopedLive("get no id and no encrypted reasoning of the other one while each in turn refuses", () =>
+    Effect.gen(function* () {
+      const { accounts, ask } = yield* withAccounts()
+      const encrypted = { include: ["reasoning.encrypted_content"] }
+      const referring = new Map<number, string>()
+      const histories = new Map<number, ReadonlyArray<unknown>>()
+      /** One turn of a conversation by ids and of one that the client sends whole. */
+      const turns = (n: number, round: number) =>
+        Effect.gen(function* () {
+          const previous = referring.get(n)
+          const next = yield* ask("both/gpt", {
+            ...encrypted,
+            input: `a${n}`,
+            ...(previous === undefined ? {} : { previous_response_id: previous })
+          })
+          referring.set(n, idOf(next))
+          expect(textOf(next)).toMatch(new RegExp(`\\[a${n}\\]$`))
+          const input = [...(histories.get(n) ?? []), { role: "user", content: `b${n}` }]
+          const whole = yield* ask("both/gpt", { ...encrypted, input, store: false })
+          expect([whole.status, whole.text]).toEqual([200, whole.text])
+          const output = field(whole.json, "output")
+          histories.set(n, [...input, ...(Array.isArray(output) ? output : [])])
+          expect(JSON.stringify(histories.get(n)).split("enc_")).toHaveLength(round + 2)
+        })
+      for (const [round, out] of [undefined, "sk-first", undefined, "sk-second", undefined].entries()) {
+        for (const key of accountKeys) accounts.fail(key, key === out ? 429 : undefined)
+        // An account that has refused is asked again after a second.
+        yield* Effect.sleep(round === 0 ? 0 : 1100)
+        yield* Effect.forEach(Array.from({ length: 6 }).keys(), (n) => turns(n, round), { concurrency: 3 })
+      }
+      expect(accounts.log.flatMap(({ unknown }) => unknown)).toEqual([])
+      const own = accounts.log.filter(({ account, body }) => JSON.stringify(body).includes(`"enc_${account}_`))
+      expect(new Set(own.map(({ account }) => account)).size).toBe(2)
+    })
+  )
+
   it.scopedLive("keep item references with the account that has the items", () =>
     Effect.gen(function* () {
       const { accounts, ask } = yield* withAccounts()
@@ -134,6 +171,27 @@ describe("two OpenAI accounts behind one model", () => {
         expect(account).not.toBe(owner)
         expect(unknown).toEqual([])
         expect(JSON.stringify(body)).not.toMatch(/rs_|msg_|resp_/)
+      })
+  )
+
+  it.scopedLive(
+    "get the content of a conversation whose key was removed, without ids and reasoning of its account",
+    () =>
+      Effect.gen(function* () {
+        const { accounts, ask, gateway } = yield* withAccounts()
+        const first = idOf(yield* ask("both/gpt", { input: "a", include: ["reasoning.encrypted_content"] }))
+        const owner = accounts.log[0]?.account ?? ""
+        const { keys } = yield* gateway.models.get("both/gpt")
+        const id = (yield* keys?.status ?? Effect.dieMessage("no keys")).keys[accountKeys.indexOf(owner)]?.id ?? ""
+        expect(yield* keys?.remove(id) ?? Effect.succeed(false)).toBe(true)
+        for (let n = 0; n < 3; n++) {
+          const next = yield* ask("both/gpt", { input: "b", previous_response_id: first })
+          expect(textOf(next)).toBe("[a][[a]][b]")
+          const { account, body, unknown } = accounts.log.at(-1) ?? {}
+          expect(account).not.toBe(owner)
+          expect(unknown).toEqual([])
+          expect(JSON.stringify(body)).not.toMatch(/rs_|msg_|resp_|enc_/)
+        }
       })
   )
 

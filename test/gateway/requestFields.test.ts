@@ -216,6 +216,46 @@ const translated = (
 
 const dropping = { "x-effect-llm-on-unsupported": "drop" }
 
+describe("strict schemas", () => {
+  const schema = {
+    type: "object",
+    properties: { a: { type: "string", format: "uri" }, b: { type: "number" } },
+    required: ["a"]
+  }
+  const tool = { name: "f", strict: true, parameters: schema }
+  const format = { type: "json_schema", name: "answer", strict: true, schema }
+  const hi = { role: "user", content: "Hi" }
+
+  it.scopedLive.each([
+    [
+      "chat completions",
+      {
+        messages: [hi],
+        tools: [{ type: "function", function: tool }],
+        response_format: { type: "json_schema", json_schema: format }
+      }
+    ],
+    ["responses", { input: "Hi", tools: [{ type: "function", ...tool }], text: { format } }],
+    [
+      "messages",
+      {
+        max_tokens: 10,
+        messages: [hi],
+        tools: [{ name: "f", strict: true, input_schema: schema }],
+        output_config: { format: { type: "json_schema", schema } }
+      }
+    ]
+  ] as const)("are not rewritten in the same protocol, also where a server deviates from it: %s", ([protocol, body]) =>
+    Effect.gen(function* () {
+      const sent = yield* forwardedBody(protocol, "acme", body)
+      expect(JSON.stringify(sent).split(JSON.stringify(schema))).toHaveLength(3)
+      expect(sent).toMatchObject({
+        tools: [protocol === "chat completions" ? { function: { strict: true } } : { strict: true }]
+      })
+    })
+  )
+})
+
 describe("what a provider of another protocol cannot express", () => {
   it.scopedLive("is dropped and named where it is a hint", () =>
     Effect.gen(function* () {
@@ -229,6 +269,12 @@ describe("what a provider of another protocol cannot express", () => {
         ["messages", "gemini/large", { context_management: { edits: [] } }, "context_management"],
         [
           "messages",
+          "openai/large",
+          { system: [{ type: "text", text: "S", cache_control: { type: "ephemeral" } }] },
+          "cache_control"
+        ],
+        [
+          "messages",
           "gemini/large",
           { system: [{ type: "text", text: "S", cache_control: { type: "ephemeral" } }] },
           "cache_control"
@@ -239,6 +285,15 @@ describe("what a provider of another protocol cannot express", () => {
           {
             tools: [{ name: "find", input_schema: { type: "object" } }],
             tool_choice: { type: "tool", name: "find", disable_parallel_tool_use: true }
+          },
+          "parallel_tool_calls"
+        ],
+        [
+          "messages",
+          "gemini/large",
+          {
+            tools: [{ name: "find", input_schema: { type: "object" } }],
+            tool_choice: { type: "any", disable_parallel_tool_use: true }
           },
           "parallel_tool_calls"
         ]

@@ -51,7 +51,7 @@ describe("UnsupportedFields.drop", () => {
     }
     const request = requestOf(call, { type: "provider", native: { responses: { type: "web_search_call" } } })
     expect(UnsupportedFields.drop(request, responses, { ...gemini, wire: "responses" })).toEqual(
-      Either.right({ request, customTools: new Set(), dropped: [] })
+      Either.right({ request, translatedTools: new Map(), dropped: [] })
     )
   })
 
@@ -69,15 +69,116 @@ describe("UnsupportedFields.drop", () => {
     }
   })
 
+  it("names a budget for reasoning that a model of OpenAI does not have", () => {
+    const request: ChatRequest = { messages: [Chat.user("?")], reasoning: { budgetTokens: 2000 } }
+    const dropped = (model: string, changed: ChatRequest = request) =>
+      Either.map(
+        UnsupportedFields.drop(changed, anthropic, { ...gemini, model, wire: "chat-completions" }),
+        (supported) => supported.dropped
+      )
+    expect(dropped("gpt-4o")).toEqual(Either.right(["thinking"]))
+    expect(dropped("gpt-5")).toEqual(Either.right([]))
+    expect(dropped("gpt-4o", { ...request, reasoning: { effort: "low" } })).toEqual(Either.right([]))
+  })
+
+  it("drops provider parts of every message where they are not wanted, and messages of nothing else but results of calls", () => {
+    const part = { type: "provider", native: { responses: { type: "local_shell_call_output" } } } as const
+    const call: Chat.ToolCall = { type: "tool-call", id: "1", name: "a", arguments: "{}" }
+    const request: ChatRequest = {
+      messages: [
+        Chat.user("List."),
+        { role: "assistant", content: [part] },
+        { role: "user", content: [part] },
+        { role: "user", content: [part, Chat.text("And now?")] },
+        { role: "assistant", content: [part, call] },
+        { role: "tool", toolCallId: "1", content: [part] }
+      ]
+    }
+    expect(Either.isLeft(UnsupportedFields.drop(request, responses, gemini))).toBe(true)
+    const supported = Either.getOrThrow(UnsupportedFields.drop(request, responses, gemini, "drop"))
+    expect(supported.request.messages).toEqual([
+      Chat.user("List."),
+      { role: "user", content: [Chat.text("And now?")] },
+      { role: "assistant", content: [call] },
+      { role: "tool", toolCallId: "1", content: [] }
+    ])
+    expect(supported.dropped).toContain("messages.content.local_shell_call_output")
+  })
+
+  const wires = {
+    "anthropic-messages": Anthropic.make(),
+    "chat-completions": ChatCompletions.make(),
+    dashscope: DashScope.make(),
+    gemini: Gemini.make(),
+    ollama: Ollama.make(),
+    responses: Responses.make()
+  }
+
+  it.each(Object.keys(wires))("%s gets the failure of a tool, or it is named", (wire) => {
+    const failed: ChatRequest = {
+      messages: [
+        Chat.user("Read it."),
+        { role: "assistant", content: [Chat.toolCall("call_1", "read", "{}")] },
+        { role: "tool", toolCallId: "call_1", content: "not found", isError: true }
+      ]
+    }
+    const client = wire === "anthropic-messages" ? responses : anthropic
+    const { dropped } = Either.getOrThrow(UnsupportedFields.drop(failed, client, { ...gemini, wire }))
+    const tells = wire === "anthropic-messages" || wire === "gemini"
+    expect(dropped).toEqual(tells ? [] : ["messages.content.is_error"])
+  })
+
+  it.each(["chat-completions", "dashscope", "gemini", "ollama", "responses"] as const)(
+    "%s gets a document of text as the text after its title, or as a file",
+    (wire) => {
+      const document = {
+        type: "document",
+        title: "Notes",
+        source: { type: "text", media_type: "text/plain", data: "It rains – often." }
+      }
+      const result = { type: "tool_result", tool_use_id: "toolu_1", content: [document] }
+      const { request } = Either.getOrThrow(
+        anthropic.wire.decodeRequest(
+          {
+            model: "m",
+            max_tokens: 10,
+            messages: [
+              { role: "user", content: [document, { type: "text", text: "When?" }] },
+              { role: "assistant", content: [{ type: "tool_use", id: "toolu_1", name: "read", input: {} }] },
+              { role: "user", content: [result] }
+            ]
+          },
+          { path: "/v1/messages", headers: {} }
+        )
+      )
+      const supported = Either.getOrThrow(UnsupportedFields.drop(request, anthropic, { ...gemini, wire }))
+      expect(supported.dropped).toEqual([])
+      const body = Either.getOrThrow(
+        wires[wire].encodeRequest(supported.request, { provider: "p", model: "m", stream: false })
+      ).body
+      const sent = JSON.stringify(body)
+      const asFile = btoa(String.fromCharCode(...new TextEncoder().encode("It rains – often.")))
+      expect(sent.split(wire === "gemini" ? asFile : "Notes\\n\\nIt rains – often.")).toHaveLength(3)
+    }
+  )
+
+  it("names what a provider of another protocol does not do, but not what it does by itself", () => {
+    const request = (extra: Readonly<Record<string, unknown>>): ChatRequest => ({ messages: [Chat.user("?")], extra })
+    const named = (extra: Readonly<Record<string, unknown>>) =>
+      Either.map(UnsupportedFields.drop(request(extra), responses, gemini), ({ dropped }) => dropped)
+    expect(named({ truncation: "auto" })).toEqual(Either.right(["truncation"]))
+    expect(named({ truncation: "disabled" })).toEqual(Either.right([]))
+    const search = UnsupportedFields.drop(request({ web_search_options: {} }), chatCompletions, gemini)
+    expect(Either.flip(search)).toMatchObject(Either.right({ param: "web_search_options" }))
+    expect(
+      Either.map(
+        UnsupportedFields.drop(request({ web_search_options: {} }), chatCompletions, gemini, "drop"),
+        ({ dropped }) => dropped
+      )
+    ).toEqual(Either.right(["web_search_options"]))
+  })
+
   it("knows of each wire which of the shared fields it cannot write", () => {
-    const wires = [
-      Anthropic.make(),
-      Gemini.make(),
-      Ollama.make(),
-      Responses.make(),
-      ChatCompletions.make(),
-      DashScope.make()
-    ]
     const tools = [{ name: "find", parameters: { type: "object" } }]
     const fields: ReadonlyArray<Partial<ChatRequest>> = [
       { seed: 1 },
@@ -87,7 +188,7 @@ describe("UnsupportedFields.drop", () => {
       { toolChoice: "required" },
       { stop: ["x"] }
     ]
-    for (const wire of wires) {
+    for (const wire of Object.values(wires)) {
       const written = (request: ChatRequest) =>
         JSON.stringify(
           Either.map(wire.encodeRequest(request, { provider: "p", model: "m", stream: false }), ({ body }) => body)

@@ -1,6 +1,9 @@
 /** The tables of the matrix in Markdown, and the sections of documents that contain them. */
 import { isDeepStrictEqual } from "node:util"
-import { Option } from "effect"
+import { FileSystem } from "@effect/platform"
+import { NodeFileSystem } from "@effect/platform-node"
+import { expect } from "@effect/vitest"
+import { Config, Effect, Option } from "effect"
 import { keyVariable } from "../../src/provider/environment.js"
 import type { Protocol } from "../../src/provider/registry.js"
 import type { Exchanges } from "./exchange.js"
@@ -20,7 +23,11 @@ export type Finding = readonly [provider: Provider, exchanges: Exchanges]
 type Row = ReadonlyArray<string>
 
 /** A table whose columns are as wide as their widest cell, as Markdown formatters write it. */
-const table = (head: Row, rows: ReadonlyArray<Row>, centered: (column: number) => boolean = () => false): string => {
+export const table = (
+  head: Row,
+  rows: ReadonlyArray<Row>,
+  centered: (column: number) => boolean = () => false
+): string => {
   const widths = head.map((_, column) => Math.max(3, ...[head, ...rows].map((row) => row[column]?.length ?? 0)))
   const line = (row: Row): string =>
     `| ${widths.map((width, column) => pad(row[column] ?? "", width, centered(column))).join(" | ")} |`
@@ -49,7 +56,7 @@ const protocolTitles: Readonly<Record<Protocol, string>> = {
 const code = (text: string): string => `\`${text}\``
 
 /** Wraps a text at 120 characters. */
-const wrapped = (text: string): string =>
+export const wrapped = (text: string): string =>
   text
     .split(" ")
     .reduce<ReadonlyArray<string>>((lines, word) => {
@@ -197,3 +204,21 @@ export const withSection = (document: string, name: string, text: string): strin
   const [, ...after] = rest.join(begin).split(end)
   return `${before}${begin}\n\n${text}\n\n${end}${after.join(end)}`
 }
+
+/** A section of a document must be this text; `UPDATE_MATRIX=1` writes it. */
+export const expectSection = (
+  path: string,
+  name: string,
+  text: Effect.Effect<string, unknown>
+): Effect.Effect<void, unknown> =>
+  Effect.gen(function* () {
+    const files = yield* FileSystem.FileSystem
+    const wanted = yield* text
+    const document = yield* files.readFileString(path)
+    const written = yield* section(document, name)
+    if (yield* Config.withDefault(Config.boolean("UPDATE_MATRIX"), false)) {
+      yield* files.writeFileString(path, withSection(document, name, wanted))
+    } else {
+      expect(written, "UPDATE_MATRIX=1 writes it").toBe(wanted)
+    }
+  }).pipe(Effect.provide(NodeFileSystem.layer))

@@ -5,6 +5,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Context, Effect, Layer, Option, Predicate, Redacted } from "effect"
 import { subscribe, unsubscribe } from "node:diagnostics_channel"
 import { createRequire } from "node:module"
+import { dirname } from "node:path"
 import type { RequestListener } from "node:http"
 import type { Socket } from "node:net"
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from "node:zlib"
@@ -989,7 +990,10 @@ describe("a dispatcher of the user's own", () => {
 
   it.scoped("is refused where it is of another copy of undici, with a message that says which one to use", () =>
     Effect.gen(function* () {
-      const other = createRequire(new URL("../../node_modules/ai/package.json", import.meta.url))("undici")
+      const require = createRequire(import.meta.url)
+      const folder = dirname(require.resolve("undici"))
+      for (const file of Object.keys(require.cache)) if (file.startsWith(folder)) delete require.cache[file]
+      const other = require("undici")
       const error = yield* Effect.flip(NodeTransport.makeUndici({ dispatcher: new other.Agent() }))
       expect(error).toBeInstanceOf(NodeTransport.InvalidTransportError)
       expect(error.message).toMatch(/dispatcher: .*@effect\/platform-node/)

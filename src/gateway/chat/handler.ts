@@ -4,8 +4,9 @@ import type { ChatRequest, ChatResponse } from "../../vocabulary/Chat.js"
 import { withContent } from "../../vocabulary/Chat.js"
 import { openChat } from "../../call/openStream.js"
 import * as Requests from "../../call/request.js"
-import type { Service as LLMService } from "../../call/model.js"
-import { KeyPin } from "../../call/keyPin.js"
+import type { ModelInfo, Service as LLMService } from "../../call/model.js"
+import { KeyPin } from "../../call/keyOwner.js"
+import * as Signatures from "../../call/signatures.js"
 import { isRecord, number, parseJson } from "../../wire/json.js"
 import * as Body from "../http/body.js"
 import * as Choices from "./choices.js"
@@ -31,7 +32,7 @@ interface ChatCall {
   readonly protocol: Protocol
   readonly llm: LLMService
   readonly request: ChatRequest
-  /** The body of the request as the client sent it. */
+  /** The body of the request as the client sent it, without what was dropped. */
   readonly body: Record<string, unknown>
   /** Stores the answer; absent where it is not to be stored. */
   readonly record?: Recorder.Recorder | undefined
@@ -173,16 +174,25 @@ interface Question {
   readonly asked?: Body.Body
   readonly record?: Recorder.Recorder | undefined
   /** The only account that can answer. */
-  readonly owner?: Account | undefined
+  readonly owner?: Signatures.Maker | undefined
+  /** What answers where that account is out; nothing does without it. */
+  readonly elsewhere?: () => Effect.Effect<void, HttpErrors.HttpError>
 }
 
-/** Whether an account cannot answer now, or no longer has what a request refers to. */
-const isOut = ({ error }: HttpErrors.HttpError): boolean =>
-  error !== undefined &&
-  (LLMErrors.isKeyScoped(error) ||
+/** Whether an account cannot answer now, or no longer has what a request refers to. A model that waits for a limited one has done so. */
+const isOut = ({ error }: HttpErrors.HttpError, { onOwnerUnavailable }: ModelInfo): boolean => {
+  if (error === undefined) return false
+  if (error._tag === "RateLimitError") return onOwnerUnavailable !== "wait" && error.source !== "limiter"
+  return (
+    LLMErrors.isKeyScoped(error) ||
     error._tag === "KeyPoolExhaustedError" ||
-    (error._tag === "RateLimitError" && error.source === "pool") ||
-    ((error.status === 400 || error.status === 404) && /not found/i.test(error.message)))
+    ((error.status === 400 || error.status === 404) && /not found/i.test(error.message))
+  )
+}
+
+/** Whether a provider fails, so that a group calls another one. */
+const isDown = ({ error }: HttpErrors.HttpError): boolean =>
+  error?._tag === "ProviderUnavailableError" || error?._tag === "NetworkError"
 
 /** Whether a request goes on with a conversation that only Anthropic has: without its history, an answer would be wrong. */
 const continuesThread = ({ thread }: Record<string, unknown>): boolean =>
@@ -193,6 +203,21 @@ export const route = (context: GatewayContext, protocol: Protocol): HotRoute => 
   const { path, wire } = protocol
   const { owners } = context
   const isChatCompletions = wire.name === "chat-completions"
+
+  /** The request as the provider of a model gets it. */
+  const supportedBy = (
+    hot: HotCall,
+    request: ChatRequest,
+    { info }: LLMService
+  ): Either.Either<UnsupportedFields.SupportedRequest, HttpErrors.HttpError> => {
+    const asked = UnsupportedFields.askedBy(hot.request.headers)
+    if (Either.isLeft(asked)) return Either.left(asked.left)
+    return Either.mapLeft(UnsupportedFields.drop(request, protocol, info, asked.right), (error) => {
+      const { param = "" } = error
+      const isReference = param === "previous_response_id" || param === "item_reference"
+      return isReference ? HttpErrors.noResponseStore(`'${param}'`, param) : error
+    })
+  }
 
   /** Checks a decoded request against the model that it names, and calls it. */
   const respond = (
@@ -207,41 +232,33 @@ export const route = (context: GatewayContext, protocol: Protocol): HotRoute => 
     if (wire.name === "anthropic-messages" && llm.info.wire !== wire.name && continuesThread(body)) {
       return Effect.fail(HttpErrors.threadElsewhere)
     }
-    const asked = UnsupportedFields.askedBy(hot.request.headers)
-    if (Either.isLeft(asked)) return Effect.fail(asked.left)
-    const supported = UnsupportedFields.drop(
+    const supported = supportedBy(
+      hot,
       isChatCompletions && count.right === 1 ? withoutN(chatRequest) : chatRequest,
-      protocol,
-      llm.info,
-      asked.right
+      llm
     )
-    if (Either.isLeft(supported)) {
-      const { param = "" } = supported.left
-      const isReference = param === "previous_response_id" || param === "item_reference"
-      return Effect.fail(isReference ? HttpErrors.noResponseStore(`'${param}'`, param) : supported.left)
-    }
+    if (Either.isLeft(supported)) return Effect.fail(supported.left)
     let isReasoningDropped = false
     const onDropped = (isDropped: boolean): void => {
       isReasoningDropped = isDropped
     }
+    const sent = original?.json ?? body
+    const { dropped } = supported.right
     const source = { text, body, headers: hot.request.headers, onDropped }
-    const withBody = Passthrough.withBody(protocol, source, owners.claim(supported.right.request))
+    const withBody = Passthrough.withBody(protocol, source, supported.right.request)
     const request = Requests.ofSchema(count.right === 1 || passesChoices ? withBody : withoutN(withBody))
     if (Either.isLeft(request)) return Effect.fail(HttpErrors.fromLLMError(request.left))
     const headers = () =>
-      UnsupportedFields.droppedHeader([
-        ...supported.right.dropped,
-        ...(isReasoningDropped ? ["messages.reasoning.signature"] : [])
-      ])
+      UnsupportedFields.droppedHeader([...dropped, ...(isReasoningDropped ? ["messages.reasoning.signature"] : [])])
     return Effect.clockWith((clock) => {
       const now = () => Math.floor(clock.unsafeCurrentTimeMillis() / 1000)
       const call: ChatCall = {
         context,
         hot,
         protocol,
-        llm: CustomTools.restoring(llm, supported.right.customTools),
+        llm: CustomTools.restoring(llm, supported.right.translatedTools),
         request: request.right,
-        body: original?.json ?? body,
+        body: dropped.length === 0 ? sent : UnsupportedFields.repeated(sent, dropped),
         record,
         count: count.right,
         passesChoices,
@@ -253,21 +270,72 @@ export const route = (context: GatewayContext, protocol: Protocol): HotRoute => 
     })
   }
 
-  const answer = (question: Question): Effect.Effect<void, HttpErrors.HttpError> => {
-    const { body, hot, owner } = question
-    const decoded = wire.decodeRequest(body.json, { path, headers: hot.request.headers })
-    if (Either.isLeft(decoded)) return Effect.fail(HttpErrors.fromWireFailure(decoded.left))
-    const { model, ...chatRequest } = decoded.right.request
-    return Effect.flatMap(context.resolveModel(hot.caller, model, owner), (llm) =>
-      respond(question, decoded.right.stream, chatRequest, llm)
-    )
+  /** The account that made the reasoning in a request to a group, which would call any of its members. */
+  const makerInGroup = (model: string | undefined, request: ChatRequest): Signatures.Maker | undefined => {
+    const maker = Signatures.lastMaker(request)
+    return maker !== undefined &&
+      context.models.list.some(
+        ({ aliases, members, name }) => members !== undefined && (name === model || aliases.includes(model ?? ""))
+      )
+      ? maker
+      : undefined
   }
 
-  /** Answers by the key of an account alone, where one is given. */
+  const decode = ({ body, hot }: Question) => wire.decodeRequest(body.json, { path, headers: hot.request.headers })
+
+  /** Fails for a request that the provider of its model cannot get. */
+  const check = (question: Question): Effect.Effect<void, HttpErrors.HttpError> => {
+    const { hot } = question
+    const decoded = decode(question)
+    if (Either.isLeft(decoded)) return Effect.fail(HttpErrors.fromWireFailure(decoded.left))
+    const { model, ...chatRequest } = decoded.right.request
+    return Effect.flatMap(context.resolveModel(hot.caller, model), (llm) => supportedBy(hot, chatRequest, llm))
+  }
+
+  const answer = (question: Question): Effect.Effect<void, HttpErrors.HttpError> => {
+    const { elsewhere, hot, owner } = question
+    const decoded = decode(question)
+    if (Either.isLeft(decoded)) return Effect.fail(HttpErrors.fromWireFailure(decoded.left))
+    const { request, stream } = decoded.right
+    const { model, ...unclaimed } = request
+
+    /** Answers by the keys of an account alone. */
+    const pinned = (
+      chatRequest: ChatRequest,
+      maker: Signatures.Maker,
+      isOutFor: (error: HttpErrors.HttpError, info: ModelInfo) => boolean,
+      otherwise: (() => Effect.Effect<void, HttpErrors.HttpError>) | undefined
+    ): Effect.Effect<void, HttpErrors.HttpError> =>
+      Effect.matchEffect(context.resolveModel(hot.caller, model, maker), {
+        onFailure: (error) =>
+          otherwise !== undefined && error.code === HttpErrors.noOwner.code ? otherwise() : Effect.fail(error),
+        onSuccess: (llm) => {
+          const answered = Effect.provideService(respond(question, stream, chatRequest, llm), KeyPin, maker.account)
+          return otherwise === undefined
+            ? answered
+            : Effect.catchIf(answered, (error) => isOutFor(error, llm.info), otherwise)
+        }
+      })
+
+    const claimed = (): Effect.Effect<void, HttpErrors.HttpError> => {
+      const chatRequest = owners.claim(unclaimed)
+      if (owner !== undefined) return pinned(chatRequest, owner, isOut, elsewhere)
+      const unpinned = () =>
+        Effect.flatMap(context.resolveModel(hot.caller, model), (llm) => respond(question, stream, chatRequest, llm))
+      const maker = makerInGroup(model, chatRequest)
+      return maker === undefined
+        ? unpinned()
+        : pinned(chatRequest, maker, (error, info) => isOut(error, info) || isDown(error), unpinned)
+    }
+
+    const loaded = owners.load(unclaimed)
+    return loaded === undefined ? claimed() : Effect.flatMap(loaded, claimed)
+  }
+
   const answerAt = (question: Question, account: Account | undefined): Effect.Effect<void, HttpErrors.HttpError> =>
-    account === undefined
-      ? answer(question)
-      : Effect.provideService(answer({ ...question, owner: account }), KeyPin, account.keyId)
+    answer(
+      account === undefined ? question : { ...question, owner: Signatures.makerOf(account.provider, account.keyId) }
+    )
 
   /** The owner of what a request refers to gets it with its ids; any other account, and all when the owner is out, with its content. */
   const answerReferring = (
@@ -289,11 +357,7 @@ export const route = (context: GatewayContext, protocol: Protocol): HotRoute => 
       }
     )
     if (owned === undefined || (account !== undefined && account.keyId !== owned.owner.keyId)) return elsewhere
-    return Effect.catchIf(
-      answerAt({ ...question, asked, body: owned.body }, owned.owner),
-      (error) => error.code === HttpErrors.noOwner.code || isOut(error),
-      () => elsewhere
-    )
+    return answerAt({ ...question, asked, body: owned.body, elsewhere: () => elsewhere }, owned.owner)
   }
 
   return {
@@ -306,7 +370,7 @@ export const route = (context: GatewayContext, protocol: Protocol): HotRoute => 
       Effect.flatMap(Body.read(hot.request, context.bodyLimits, hot.account), (body) => {
         hot.setRequested(body.json)
         return wire.name === "responses"
-          ? StoredResponses.answer(context, { hot, body }, answerAt, answerReferring)
+          ? StoredResponses.answer(context, { hot, body }, { check, plain: answerAt, referring: answerReferring })
           : answer({ hot, body })
       })
   }

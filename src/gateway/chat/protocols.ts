@@ -21,7 +21,7 @@ export const responses: Protocol = {
   path: "/v1/responses",
   wire: Responses.server(),
   // The gateway has a store of its own, and reasoning comes back by its own signatures.
-  ignorable: new Set(["store", "include", "truncation", "stream_options"]),
+  ignorable: new Set(["store", "include", "stream_options"]),
   ignorableNested: new Set(["type", "text", "refusal", "id", "status"]),
   passedHeaders: ["openai-beta"],
   passthrough: Passthrough.responses

@@ -6,6 +6,7 @@
 import { Either, Struct } from "effect"
 import type { ModelInfo } from "../../call/model.js"
 import type { ChatRequest, Native } from "../../vocabulary/Chat.js"
+import { isWithoutReasoning } from "../../wire/effort.js"
 import type { Json } from "../../wire/json.js"
 import { isRecord, record, string } from "../../wire/json.js"
 import { fieldsOf, samplingFields } from "../../wire/sampling.js"
@@ -15,6 +16,7 @@ import * as HttpErrors from "../http/error.js"
 import type { RequestHeaders } from "../http/exchange.js"
 import { header as headerOf } from "../http/exchange.js"
 import type { Protocol } from "./model.js"
+import * as TextDocuments from "./textDocuments.js"
 
 /** What happens to the meaning of a request that the provider cannot express. Hints are dropped in any case. */
 export type OnUnsupported = "error" | "drop"
@@ -29,8 +31,6 @@ const essentialFields: ReadonlySet<string> = new Set([
   "background",
   "modalities",
   "audio",
-  "functions",
-  "function_call",
   "container",
   "mcp_servers",
   "prefix",
@@ -73,14 +73,22 @@ const asks = (request: ChatRequest, field: SharedField): boolean => {
   return request[field] !== undefined
 }
 
+/** Whether the request leaves the model one tool to call. */
+const choosesOneTool = ({ toolChoice, tools = [] }: ChatRequest): boolean =>
+  typeof toolChoice === "object" || (toolChoice === "required" && tools.length === 1)
+
 /** A choice of one tool leaves nothing to call in parallel. */
 const isMeaning = (request: ChatRequest, field: SharedField): boolean =>
   field === "parallelToolCalls"
-    ? request.tools !== undefined && typeof request.toolChoice !== "object"
+    ? request.tools !== undefined && !choosesOneTool(request)
     : field === "toolChoice" || field === "stop"
 
 /** The wires whose providers do not have marks for their prompt cache. */
 const withoutCacheMarks: ReadonlySet<string> = new Set(["dashscope", "gemini", "ollama", "responses"])
+
+/** OpenAI has none in either protocol; other servers of Chat Completions can have them. */
+const takesCacheMarks = ({ faithful, wire }: ModelInfo): boolean =>
+  !withoutCacheMarks.has(wire) && !(faithful === true && wire === "chat-completions")
 
 const hasCacheMarks = ({ messages, tools = [] }: ChatRequest): boolean =>
   tools.some(({ cacheControl }) => cacheControl !== undefined) ||
@@ -88,6 +96,12 @@ const hasCacheMarks = ({ messages, tools = [] }: ChatRequest): boolean =>
     ({ content }) =>
       typeof content !== "string" && content.some((part) => "cacheControl" in part && part.cacheControl !== undefined)
   )
+
+/** The wires that tell a provider that a tool has failed. */
+const tellsFailures: ReadonlySet<string> = new Set(["anthropic-messages", "gemini"])
+
+const hasFailures = ({ messages }: ChatRequest): boolean =>
+  messages.some((message) => message.role === "tool" && message.isError === true)
 
 /** Fields that OpenAI's two protocols share. OpenAI, API reference: chat/create and responses/create. */
 const openaiFields: ReadonlySet<string> = new Set([
@@ -128,10 +142,13 @@ const sentFields = (kept: Json, wire: string): Json => {
   const { tools, verbosity, ...others } = kept
   return {
     ...others,
-    ...(Array.isArray(tools) ? { tools: tools.map((tool) => CustomTools.translated(tool, wire)) } : {}),
+    ...(Array.isArray(tools) ? { tools: tools.map((tool) => CustomTools.toolFor(tool, wire)) } : {}),
     ...(verbosity === undefined ? {} : wire === "responses" ? { text: { verbosity } } : { verbosity })
   }
 }
+
+/** What a provider does without the field. */
+const defaults: Json = { truncation: "disabled" }
 
 interface NestedFields {
   /** The fields by their paths, such as `messages.content.vendor_part`. */
@@ -139,8 +156,6 @@ interface NestedFields {
   /** The fields and parts that change the request, by their names. */
   readonly essential: ReadonlyArray<string>
 }
-
-const none: ReadonlySet<string> = new Set()
 
 const isEmpty = (value: unknown): boolean => Array.isArray(value) && value.length === 0
 
@@ -154,13 +169,20 @@ const nestedFields = (
 ): NestedFields => {
   const fields = new Set<string>()
   const essential: Array<string> = []
-  const collect = (place: string, source: { readonly native?: Native }): void => {
-    for (const [field, value] of Object.entries(source.native?.[name] ?? {})) {
+  const collectFields = (place: string, own: Json): void => {
+    for (const [field, value] of Object.entries(own)) {
       if (ignorableNested.has(field) || isEmpty(value)) continue
+      // A text of Responses has the fields of its item here.
+      if (field === "message" && isRecord(value)) {
+        collectFields(place, value)
+        continue
+      }
       if (essentialFields.has(field)) essential.push(field)
       fields.add(`${place}.${field}`)
     }
   }
+  const collect = (place: string, source: { readonly native?: Native }): void =>
+    collectFields(place, source.native?.[name] ?? {})
   for (const message of messages) {
     collect("messages", message)
     if (typeof message.content === "string") continue
@@ -173,13 +195,30 @@ const nestedFields = (
   return { fields, essential }
 }
 
-/** The messages without the parts that only another protocol has. */
-const withoutProviderParts = (messages: ChatRequest["messages"]): ChatRequest["messages"] =>
-  messages.map((message) =>
-    message.role === "assistant" && typeof message.content !== "string"
-      ? { ...message, content: message.content.filter(({ type }) => type !== "provider") }
-      : message
-  )
+const isProviderPart = ({ type }: { readonly type: string }): boolean => type === "provider"
+
+const withoutProviderParts = <A extends { readonly type: string }>(
+  content: string | ReadonlyArray<A>
+): string | ReadonlyArray<A> =>
+  typeof content === "string" ? content : content.filter((part) => !isProviderPart(part))
+
+/** The messages without the parts that only another protocol has, and without those that had nothing else, except for results of calls. */
+const sharedMessages = (messages: ChatRequest["messages"]): ChatRequest["messages"] =>
+  messages.flatMap((message): ChatRequest["messages"] => {
+    const { content, role } = message
+    if (typeof content === "string" || !content.some(isProviderPart)) return [message]
+    if (role !== "tool" && content.every(isProviderPart)) return []
+    switch (message.role) {
+      case "assistant":
+        return [{ ...message, content: withoutProviderParts(message.content) }]
+      case "user":
+        return [{ ...message, content: withoutProviderParts(message.content) }]
+      case "tool":
+        return [{ ...message, content: withoutProviderParts(message.content) }]
+      default:
+        return [message]
+    }
+  })
 
 /** The settings of the choice of tokens that the provider's protocol does not have, by the names of the client's protocols. */
 const unsupportedSettings = (request: ChatRequest, providerWire: string): ReadonlyMap<SamplingField, string> => {
@@ -188,10 +227,16 @@ const unsupportedSettings = (request: ChatRequest, providerWire: string): Readon
   return new Map(unsupported.map((field) => [field, field.replace(/[A-Z]/, (letter) => `_${letter.toLowerCase()}`)]))
 }
 
+/** A budget for reasoning at a model of OpenAI that does not reason. */
+const losesBudget = ({ reasoning }: ChatRequest, { model, wire }: ModelInfo): boolean =>
+  openaiWires.has(wire) &&
+  reasoning?.effort === undefined &&
+  (reasoning?.budgetTokens ?? 0) > 0 &&
+  isWithoutReasoning(model)
+
 export interface SupportedRequest {
   readonly request: ChatRequest
-  /** The names of custom tools that are functions in it. */
-  readonly customTools: ReadonlySet<string>
+  readonly translatedTools: CustomTools.Translated
   /** The paths of the fields that were dropped. */
   readonly dropped: ReadonlyArray<string>
 }
@@ -209,6 +254,9 @@ const refusal = (field: string, { model, provider }: ModelInfo): HttpErrors.Http
 const toolNames = (tools: unknown): ReadonlyArray<string> =>
   (Array.isArray(tools) ? tools : []).map((tool) => `tools.${(isRecord(tool) && string(tool, "type")) || "tool"}`)
 
+const withTextDocuments = (request: ChatRequest, { wire: { name } }: Protocol, wire: string): ChatRequest =>
+  name === "anthropic-messages" ? { ...request, messages: TextDocuments.forWire(request.messages, wire) } : request
+
 /** The request as the provider of another protocol gets it. `asked` is what the client asked for. */
 export const drop = (
   received: ChatRequest,
@@ -217,17 +265,21 @@ export const drop = (
   asked?: OnUnsupported
 ): Either.Either<SupportedRequest, HttpErrors.HttpError> => {
   const { wire } = target
-  if (wire === protocol.wire.name) return Either.right({ request: received, customTools: none, dropped: [] })
+  if (wire === protocol.wire.name)
+    return Either.right({ request: received, translatedTools: CustomTools.noneTranslated, dropped: [] })
   const policy = asked ?? target.onUnsupported ?? "error"
-  const { names, request } = sharesFields(protocol.wire.name, target)
-    ? { names: none, request: received }
-    : CustomTools.asFunctions(received)
+  const { request, translated } = CustomTools.asFunctions(
+    withTextDocuments(received, protocol, wire),
+    sharesFields(protocol.wire.name, target)
+  )
   const settings = unsupportedSettings(request, wire)
   const shared = (lacking[wire] ?? []).filter((field) => asks(request, field))
   const { extra = {}, ...fitting } = request
   const own = ownFields(extra)
   const kept = carried(own, protocol.wire.name, target)
-  const fields = Object.keys(own).filter((field) => own[field] != null && !(field in kept))
+  const fields = Object.keys(own).filter(
+    (field) => own[field] != null && !(field in kept) && own[field] !== defaults[field]
+  )
   const nested = nestedFields(fitting, protocol)
   const essential = [
     ...fields.filter((field) => essentialFields.has(field)),
@@ -238,16 +290,18 @@ export const drop = (
   if (refused !== undefined) return Either.left(refusal(refused, target))
   const supported = Struct.omit(fitting, ...settings.keys(), ...shared)
   return Either.right({
-    customTools: names,
+    translatedTools: translated,
     request: {
       ...supported,
-      ...(nested.essential.length === 0 ? {} : { messages: withoutProviderParts(supported.messages) }),
+      ...(nested.essential.length === 0 ? {} : { messages: sharedMessages(supported.messages) }),
       ...(Object.keys(kept).length === 0 ? {} : { extra: sentFields(kept, wire) })
     },
     dropped: [
       ...settings.values(),
       ...shared.map((field) => namesOfClients[field]),
-      ...(withoutCacheMarks.has(wire) && hasCacheMarks(request) ? ["cache_control"] : []),
+      ...(losesBudget(request, target) ? ["thinking"] : []),
+      ...(!tellsFailures.has(wire) && hasFailures(request) ? ["messages.content.is_error"] : []),
+      ...(!takesCacheMarks(target) && hasCacheMarks(request) ? ["cache_control"] : []),
       ...fields.flatMap((field) =>
         field === "tools" ? toolNames(extra["tools"]) : protocol.ignorable.has(field) ? [] : [field]
       ),
@@ -266,6 +320,23 @@ export const askedBy = (headers: RequestHeaders): Either.Either<OnUnsupported | 
   return value === undefined || value === "error" || value === "drop"
     ? Either.right(value)
     : Either.left(HttpErrors.invalid(`Invalid value for the header '${header}': expected 'error' or 'drop'.`, header))
+}
+
+/** Fields that belong to an answer whether its provider got them or not. */
+const labels: ReadonlySet<string> = new Set(["metadata", "prompt_cache_key", "safety_identifier", "user"])
+
+/** The request as its answer repeats it: without the settings and tools that were dropped, since they were not used. */
+export const repeated = (body: Json, dropped: ReadonlyArray<string>): Record<string, unknown> => {
+  const isDropped = (field: string): boolean => dropped.includes(field) && !labels.has(field)
+  const { text, tools, ...others } = body
+  const fields = Object.entries(others).filter(([field]) => !isDropped(field))
+  return {
+    ...Object.fromEntries(fields),
+    ...(Array.isArray(tools)
+      ? { tools: tools.filter((tool) => !isRecord(tool) || !isDropped(`tools.${String(tool["type"])}`)) }
+      : {}),
+    ...(isRecord(text) ? { text: isDropped("verbosity") ? Struct.omit(text, "verbosity") : text } : {})
+  }
 }
 
 /** The response header that lists the dropped fields. */

@@ -109,14 +109,14 @@ export const read = (
     )
     const { model, ...chatRequest } = decoded.request
     const llm = yield* model === undefined ? defaultModel(caller) : context.resolveModel(caller, model)
-    const { customTools, dropped, request } = yield* UnsupportedFields.drop(
+    const { dropped, request, translatedTools } = yield* UnsupportedFields.drop(
       chatRequest,
       Protocol.chatCompletions,
       llm.info,
       yield* UnsupportedFields.askedBy(received.headers)
     )
     return {
-      llm: CustomTools.restoring(llm, customTools),
+      llm: CustomTools.restoring(llm, translatedTools),
       request,
       headers: UnsupportedFields.droppedHeader(dropped)
     } satisfies SimpleRequest

@@ -10,7 +10,9 @@ import type { Caller, Service as AccessService } from "../auth/model.js"
 import type { Limits as BodyLimits } from "./body.js"
 import type { BodyAccounts } from "./bodyAccount.js"
 import * as HttpErrors from "./error.js"
-import type { Account, StoredResponses } from "../responses/model.js"
+import * as KeyOwner from "../../call/keyOwner.js"
+import type { Maker } from "../../call/signatures.js"
+import type { StoredResponses } from "../responses/model.js"
 import type { ActiveRequests } from "./shutdown.js"
 
 export interface GatewayContext {
@@ -104,13 +106,13 @@ const makeResolvedModels = () => {
 }
 
 /**
- * Finds the model of a name for a caller; the default where the name is undefined. With an owner it finds the model with the owner's key,
+ * Finds the model of a name for a caller; the default where the name is undefined. With an owner it finds the model with the owner's keys,
  * which is one of the members where the name is that of a group, and fails with `noOwner` where there is none.
  */
 export type ResolveModel = (
   caller: Caller,
   name: string | undefined,
-  owner?: Account
+  owner?: Maker
 ) => Effect.Effect<LLMService, HttpErrors.HttpError>
 
 /**
@@ -134,9 +136,9 @@ export const makeResolveModel = (context: ModelContext): ResolveModel => {
     })
   }
 
-  /** The model with the owner's key, among those that a name stands for. */
-  const withKeyOf = (
-    { keyId, provider }: Account,
+  /** The model with the owner's keys, among those that a name stands for. */
+  const withKeysOf = (
+    { account, provider }: Maker,
     name: string | undefined,
     found: LLMService
   ): Effect.Effect<Option.Option<LLMService>> => {
@@ -152,7 +154,7 @@ export const makeResolveModel = (context: ModelContext): ResolveModel => {
     return Effect.flatMap(candidates, (all) =>
       Effect.findFirst(
         all.filter(({ info }) => info.provider === provider),
-        ({ status }) => Effect.map(status, ({ keys }) => keys.keys.some(({ id }) => id === keyId))
+        ({ status }) => Effect.map(status, ({ keys }) => KeyOwner.hasKeysOf(provider, account, keys.keys))
       )
     )
   }
@@ -172,7 +174,7 @@ export const makeResolveModel = (context: ModelContext): ResolveModel => {
           return Effect.fail(HttpErrors.unknownModel(name ?? found.info.model))
         }
         if (owner === undefined) return wrapped(caller, name ?? "", found, listedName(models, name, found.info))
-        return Effect.flatMap(withKeyOf(owner, name, found), (member) => {
+        return Effect.flatMap(withKeysOf(owner, name, found), (member) => {
           if (Option.isNone(member)) return Effect.fail(HttpErrors.noOwner)
           const { info } = member.value
           const memberName = `${info.provider}/${info.model}`

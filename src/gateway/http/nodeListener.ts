@@ -20,26 +20,39 @@ const joined = (pieces: ReadonlyArray<string | Uint8Array>): string | Uint8Array
 interface NodeResponder extends Responder {
   /** What was sent, which Node does not keep. */
   readonly sent: () => Tracing.SentHead | undefined
+  /** Whether the whole response was handed over. */
+  readonly isEnded: () => boolean
+}
+
+/**
+ * Runs all that is scheduled in one turn of the event loop at the end of it. To write many responses at once wakes a process at the other end
+ * once for all of them, which costs more than to write.
+ */
+const makeTurnEnd = (): ((write: () => void) => void) => {
+  let scheduled: Array<() => void> = []
+  const run = (): void => {
+    const writes = scheduled
+    scheduled = []
+    for (const write of writes) write()
+  }
+  return (write) => {
+    if (scheduled.length === 0) setImmediate(run)
+    scheduled.push(write)
+  }
 }
 
 const makeResponder = (
   { requests }: GatewayContext,
+  atTurnEnd: (write: () => void) => void,
   response: ServerResponse,
   id: string,
   isAnthropic: boolean
 ): NodeResponder => {
   let sent: Tracing.SentHead | undefined
+  let isEnded = false
   const writeHead = (status: number, headers: Record<string, string>): void => {
     response.writeHead(status, headers)
     sent = { status, headers }
-  }
-  /** Keeps the request in flight while its client has yet to take the end of the response: a shutdown would cut that off. */
-  const holdUntilSent = (): void => {
-    if (response.writableLength === 0 || response.destroyed || response.socket === null) return
-    response.once(
-      "close",
-      requests.hold(() => response.destroy())
-    )
   }
   /** Pieces of this turn of the event loop, which become one chunk of the response. */
   let pending: Array<string | Uint8Array> = []
@@ -53,9 +66,20 @@ const makeResponder = (
     pendingSize = 0
     if (!response.destroyed) response.write(piece)
   }
+  /** Keeps the request in flight while its client has yet to take the end of the response: a shutdown would cut that off. */
+  const finish = (end: () => void): void => {
+    isEnded = true
+    const release = requests.hold(() => response.destroy())
+    atTurnEnd(() => {
+      end()
+      if (response.writableLength === 0 || response.destroyed || response.socket === null) return release()
+      response.once("close", release)
+    })
+  }
 
   return {
     sent: () => sent,
+    isEnded: () => isEnded,
     send: (status, headers, body) => {
       if (response.destroyed) return
       writeHead(status, {
@@ -63,15 +87,14 @@ const makeResponder = (
         ...RequestId.headersWith(id, isAnthropic, headers),
         "content-length": String(Buffer.byteLength(body))
       })
-      response.end(body)
-      holdUntilSent()
+      finish(() => response.end(body))
     },
     begin: (headers) => {
       if (!response.destroyed) writeHead(200, { ...RequestId.headersWith(id, isAnthropic, headers) })
     },
     write: (piece) => {
-      if (response.writableEnded || response.destroyed) return true
-      if (pending.length === 0) process.nextTick(flush)
+      if (isEnded || response.destroyed) return true
+      if (pending.length === 0) atTurnEnd(flush)
       pending.push(piece)
       pendingSize += piece.length
       return response.writableLength + pendingSize < response.writableHighWaterMark
@@ -96,11 +119,11 @@ const makeResponder = (
       wake?.()
       return wake !== undefined
     },
-    end: () => {
-      flush()
-      response.end()
-      holdUntilSent()
-    },
+    end: () =>
+      finish(() => {
+        flush()
+        response.end()
+      }),
     destroy: () => void response.destroy()
   }
 }
@@ -136,6 +159,7 @@ export const make = (
   hasCors: boolean
 ): Effect.Effect<Listener> =>
   Effect.map(Effect.all([Effect.runtime<never>(), Spans.isSilent]), ([runtime, isSilent]) => {
+    const atTurnEnd = makeTurnEnd()
     const byPath: ReadonlyMap<string, HotRoute> = new Map(routes.map((route) => [route.path, route]))
     return (request, response) => {
       const { headers, method = "", url = "" } = request
@@ -150,7 +174,7 @@ export const make = (
       const received: Request = { method, path, headers, body: request, model: address?.model }
       const id = RequestId.idOf(headers)
       const isAnthropic = RequestId.isAnthropicRequest(path, headers)
-      const responder = makeResponder(context, response, id, isAnthropic)
+      const responder = makeResponder(context, atTurnEnd, response, id, isAnthropic)
       const identified = RequestId.contextOf(id, isAnthropic)
       const caller = knownCaller(context, received)
       const handler = serve(context, route, { request: received, response: responder }, caller)
@@ -160,13 +184,13 @@ export const make = (
       const fiber = Runtime.runFork(runtimeOf(runtime, id, inContext))(Tracing.inRequestSpan(isSilent, traced, handler))
       const interrupt = (): void => fiber.unsafeInterruptAsFork(FiberId.none)
       response.on("close", () => {
-        if (!response.writableEnded) interrupt()
+        if (!responder.isEnded()) interrupt()
       })
       const forget = whenQueuedCloses(request, response, interrupt)
       if (forget !== undefined) fiber.addObserver(forget)
       // A handler that dies without a response must not leave its client waiting.
       fiber.addObserver(() => {
-        if (!response.writableEnded) response.destroy()
+        if (!responder.isEnded()) response.destroy()
       })
       return true
     }

@@ -7,7 +7,7 @@
  */
 import { Cause, Clock, Deferred, Duration, Effect, Exit, Option } from "effect"
 import type { Json } from "../../wire/json.js"
-import { responseObject } from "../../wire/responses/server/response.js"
+import { failure, responseObject } from "../../wire/responses/server/response.js"
 import type { Body } from "../http/body.js"
 import type { BodyAccounts } from "../http/bodyAccount.js"
 import * as HttpErrors from "../http/error.js"
@@ -39,20 +39,13 @@ const longestSilence = 30_000
 /** How long a cancellation waits for the process that has the call. */
 const cancelTimeout = Duration.seconds(5)
 
-const failed = (response: Json, code: string, message: string): Json => ({
+const processGone = (response: Json): Json => ({
   ...response,
-  status: "failed",
-  error: { code, message }
+  ...failure({
+    status: 500,
+    message: "The gateway process that made this response has ended. Send the request again."
+  })
 })
-
-/** OpenAI, API reference: responses/object (`error.code`), which has no other codes for these. */
-const codeOf = ({ status }: HttpErrors.HttpError): string => {
-  if (status === 402 || status === 429) return "rate_limit_exceeded"
-  return status < 500 ? "invalid_prompt" : "server_error"
-}
-
-const processGone = (response: Json): Json =>
-  failed(response, "server_error", "The gateway process that made this response has ended. Send the request again.")
 
 /** Shows other processes that this one lives, and ends the call when one of them has cancelled it. */
 const watch = ({ store }: StoredResponses, callerId: string, id: string, job: Job): Effect.Effect<void> =>
@@ -134,7 +127,7 @@ export const start = (
     const fail = (cause: Cause.Cause<HttpErrors.HttpError>): Effect.Effect<void> => {
       if (job.isCancelled) return Effect.sync(() => end({ ...begun, status: "cancelled" }))
       const error = errorOf(cause)
-      end(failed(begun, codeOf(error), error.message))
+      end({ ...begun, ...failure(error) })
       return Effect.zipRight(logDefect("unexpected error in a background response", cause), HttpErrors.record(error))
     }
 

@@ -24,12 +24,15 @@ interface Question {
 
 type Answer = Effect.Effect<void, HttpErrors.HttpError>
 
-/**
- * How a request is answered: one that refers to nothing, and one whose references are resolved. `account`: the only one that has what the
- * request names beside answers.
- */
-type AnswerPlain = (question: Question, account?: Account) => Answer
-type AnswerReferring = (question: Question, resolved: Resolved, account?: Account) => Answer
+/** How a request is answered. `account`: the only one that has what the request names beside answers. */
+interface Answers {
+  /** Fails for a request that the provider of its model cannot get. */
+  readonly check: (question: Question) => Answer
+  /** Answers a request that refers to nothing. */
+  readonly plain: (question: Question, account?: Account) => Answer
+  /** Answers a request whose references are resolved. */
+  readonly referring: (question: Question, resolved: Resolved, account?: Account) => Answer
+}
 
 /** Stores the answer to a request, and binds the ids in it to the client; undefined where there is nothing to do. */
 const recorderOf = (
@@ -76,39 +79,44 @@ const answerInBackground = (
   bodies: BodyAccounts,
   { body, hot }: Question,
   resolved: Resolved | undefined,
-  answer: (question: Question) => Answer
+  account: Account | undefined,
+  { check, plain, referring }: Answers
 ): Answer => {
   const invalid = invalidBackground(body.json)
   if (invalid !== undefined) return Effect.fail(invalid)
   const { background: _, ...json } = body.json
   const asked: Body = { json, text: JSON.stringify(json) }
-  return Effect.clockWith((clock) =>
+  const ordinary = resolved && References.withoutBackground(resolved)
+  const start = Effect.clockWith((clock) =>
     Background.start(responses, bodies, {
       hot,
       body,
       input: resolved?.input ?? inputItems(json["input"]),
       previous: resolved?.previous,
       createdAt: Math.floor(clock.unsafeCurrentTimeMillis() / 1000),
-      answer: (silent, record) =>
-        answer({
+      answer: (silent, record) => {
+        const question: Question = {
           hot: silent,
           body: asked,
           record: (response, account) => {
             Bindings.bind(responses.store, hot.caller.id, response, account)
             record(response, account)
           }
-        })
+        }
+        return ordinary === undefined ? plain(question, account) : referring(question, ordinary, account)
+      }
     })
   )
+  return Effect.zipRight(check({ hot, body: ordinary?.expanded(true) ?? asked }), start)
 }
 
 /** Answers a request to `/v1/responses`. One that refers to nothing takes no step more than on another route. */
 export const answer = (
   { bodies, responses }: Pick<GatewayContext, "bodies" | "responses">,
   question: Question,
-  plain: AnswerPlain,
-  referring: AnswerReferring
+  answers: Answers
 ): Answer => {
+  const { plain, referring } = answers
   const { body, hot } = question
   const { json } = body
   const inBackground = json["background"] === true
@@ -124,12 +132,7 @@ export const answer = (
   return Effect.gen(function* () {
     const account = yield* Bindings.accountOf(store, hot.caller.id, named)
     const resolved = isReferring ? yield* References.resolve(store, hot.caller.id, body) : undefined
-    if (inBackground) {
-      const ordinary = resolved && References.withoutBackground(resolved)
-      return yield* answerInBackground(responses, bodies, question, resolved, (asked) =>
-        ordinary === undefined ? plain(asked, account) : referring(asked, ordinary, account)
-      )
-    }
+    if (inBackground) return yield* answerInBackground(responses, bodies, question, resolved, account, answers)
     const input = () => resolved?.input ?? inputItems(json["input"])
     const recorded = { hot, body, record: recorderOf(store, question, input, resolved?.previous) }
     yield* resolved === undefined ? plain(recorded, account) : referring(recorded, resolved, account)

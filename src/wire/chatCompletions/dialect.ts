@@ -1,17 +1,9 @@
-import type { Reasoning } from "../../vocabulary/Chat.js"
+import type { Effort } from "../effort.js"
 import type * as OpenAIEmbeddings from "../embeddings/dialect.js"
 import type { HistoryRule } from "./models.js"
 import { allHistory } from "./models.js"
 import { protocolFields } from "../sampling.js"
 import type { AffinityHint, SamplingField } from "../Wire.js"
-
-/**
- * Effort of reasoning in the vocabulary.
- *
- * @since 0.1.0
- * @category model
- */
-export type Effort = NonNullable<Reasoning["effort"]>
 
 /**
  * Deviations of a provider from OpenAI's Chat Completions protocol, as data.
@@ -41,7 +33,7 @@ export interface Dialect {
   /**
    * The fields that request reasoning.
    *
-   * - `effort`: `reasoning_effort` (OpenAI, API reference, chat/create). There is no field for a token budget.
+   * - `effort`: `reasoning_effort` (OpenAI, API reference, chat/create). A token budget is the effort that it stands for.
    * - `object`: `reasoning: { effort }`, or `reasoning: { max_tokens }` for a budget (OpenRouter, "Reasoning Tokens": one of the
    *   two, not both).
    * - `enabled`: `reasoning: { enabled }`, and `reasoning_effort` (Together, "Reasoning").

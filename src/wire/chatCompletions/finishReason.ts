@@ -49,8 +49,7 @@ const openAIReasons = new Set(["stop", "length", "tool_calls", "function_call", 
 
 /**
  * OpenAI's value of a reason; `other` has none and keeps the raw value of the provider. Never empty, since a stream without a
- * finish reason looks truncated.
+ * finish reason looks truncated. Calls are announced as OpenAI does, also where the provider said `stop`.
  */
-export const encodeFinishReason = (reason: FinishReason, raw: string, hasCalls: boolean): string =>
-  (openAIReasons.has(raw) && decodeFinishReason(raw, hasCalls) === reason ? raw : protocolReasons[reason]) ??
-  (raw || "other")
+export const encodeFinishReason = (reason: FinishReason, raw: string): string =>
+  (openAIReasons.has(raw) && reasons.get(raw) === reason ? raw : protocolReasons[reason]) ?? (raw || "other")

@@ -50,8 +50,8 @@ export interface Dialect {
    */
   readonly lastReasoning: boolean
   /**
-   * Whether `budgetTokens` is sent (as `reasoning.max_tokens`, an extension of OpenRouter). OpenAI has only an effort;
-   * without the extension `budgetTokens` is dropped.
+   * Whether `budgetTokens` is sent (as `reasoning.max_tokens`, an extension of OpenRouter). OpenAI has only an effort:
+   * without the extension the effort of the budget is sent.
    *
    * @default false
    */

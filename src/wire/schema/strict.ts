@@ -224,12 +224,21 @@ export const strictSchema = (root: JsonSchema): JsonSchema | undefined => {
     : { ...strict, ...definitions }
 }
 
-/** The schema to send and its `strict` flag, which is true only when it is requested and strict mode can express the schema. */
-export const strictly = (
+/** The schema to send and its `strict` flag. */
+export type Strictly = (
   schema: JsonSchema,
   requested: boolean | undefined
-): { readonly schema: JsonSchema; readonly strict?: boolean } => {
+) => { readonly schema: JsonSchema; readonly strict?: boolean }
+
+/** The flag is true only when it is requested and strict mode can express the schema. */
+export const strictly: Strictly = (schema, requested) => {
   if (requested !== true) return requested === undefined ? { schema } : { schema, strict: requested }
   const strict = strictSchema(schema)
   return { schema: strict ?? schema, strict: strict !== undefined }
 }
+
+/** How schemas are sent: see `EncodeOptions.keepsSchemas`. */
+export const strictnessFor = (keepsSchemas: boolean): Strictly =>
+  keepsSchemas
+    ? (schema, requested) => ({ schema, ...(requested === undefined ? {} : { strict: requested }) })
+    : strictly

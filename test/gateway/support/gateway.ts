@@ -13,7 +13,8 @@ export const upstreams = {
   openai: { type: "chat-completions", path: "/v1" },
   anthropic: { type: "anthropic-messages", path: "/v1" },
   gemini: { type: "gemini", path: "/v1beta" },
-  responses: { type: "responses", path: "/v1" }
+  responses: { type: "responses", path: "/v1" },
+  ollama: { type: "ollama", path: "" }
 } as const
 
 export type Upstream = keyof typeof upstreams

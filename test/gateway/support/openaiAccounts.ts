@@ -10,7 +10,7 @@ export interface Received {
   /** The secret of the account. */
   readonly account: string
   readonly body: Json
-  /** The ids in the request that the account does not have. */
+  /** The ids in the request that the account does not have, and the encrypted reasoning that it cannot read. */
   readonly unknown: ReadonlyArray<string>
 }
 
@@ -77,11 +77,15 @@ export const openaiAccounts = Effect.acquireRelease(
             : item
         )
         const unknownItems = own.flatMap((item) => (typeof item["unknown"] === "string" ? [item["unknown"]] : []))
+        const foreignReasoning = input
+          .map((item) => item["encrypted_content"])
+          .filter((content): content is string => typeof content === "string" && !content.includes(`${account}_`))
         const container = itemsOf(body["tools"]).find(({ type }) => type === "code_interpreter")?.["container"]
         const isForeign = typeof container === "string" && !container.includes(account)
         const unknown = [
           ...(conversation === undefined ? [String(previous)] : []),
           ...unknownItems,
+          ...foreignReasoning,
           ...(isForeign ? [container] : [])
         ]
         log.push({ account, body, unknown })
@@ -110,8 +114,10 @@ export const openaiAccounts = Effect.acquireRelease(
           outputs: [],
           container_id: typeof container === "string" ? container : `cntr_${account}_${n}`
         }
+        const isEncrypted = Array.isArray(body["include"]) && body["include"].includes("reasoning.encrypted_content")
+        const encrypted = isEncrypted ? { encrypted_content: `enc_${account}_${n}` } : {}
         const output: ReadonlyArray<Json> = [
-          { id: `rs_${account}_${n}`, type: "reasoning", summary: [] },
+          { id: `rs_${account}_${n}`, type: "reasoning", summary: [], ...encrypted },
           message,
           ...(container === undefined ? [] : [run])
         ]

@@ -80,12 +80,17 @@ export const answering = (
   answer: (
     body: Readonly<Record<string, unknown>>,
     request: Pick<IncomingMessage, "url" | "headers">
-  ) => { readonly status?: number; readonly contentType: string; readonly text: string }
+  ) => {
+    readonly status?: number
+    readonly headers?: Readonly<Record<string, string>>
+    readonly contentType: string
+    readonly text: string
+  }
 ) =>
   listen((body, response) => {
     const fields = typeof body === "object" && body !== null ? { ...body } : {}
-    const { contentType, status = 200, text } = answer(fields, response.req)
-    response.writeHead(status, { "content-type": contentType }).end(text)
+    const { contentType, headers, status = 200, text } = answer(fields, response.req)
+    response.writeHead(status, { ...headers, "content-type": contentType }).end(text)
   })
 
 export const respondWith = (contentType: string, answer: string) =>

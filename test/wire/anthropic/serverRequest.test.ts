@@ -248,10 +248,7 @@ describe("Anthropic server request", () => {
     ],
     [{ thinking: { type: "yet_to_come" } }, { extra: { thinking: { type: "yet_to_come" } } }],
     [{ output_config: { effort: "low" } }, { reasoning: { effort: "low" } }],
-    [
-      { thinking: { type: "adaptive" }, output_config: { effort: "max" } },
-      { reasoning: {}, extra: { output_config: { effort: "max" } } }
-    ],
+    [{ thinking: { type: "adaptive" }, output_config: { effort: "max" } }, { reasoning: { effort: "max" } }],
     [
       { output_config: { effort: "low", task_budget: 5 } },
       { reasoning: { effort: "low" }, extra: { output_config: { effort: "low", task_budget: 5 } } }

@@ -79,7 +79,7 @@ describe("Anthropic reasoning settings", () => {
     ["claude-sonnet-4-6", { reasoning: { effort: "low", budgetTokens: 5000 } }, enabled(5000), { effort: "low" }],
     ["claude-opus-4-8", { reasoning: { effort: "xhigh" } }, adaptive, { effort: "xhigh" }],
     ["claude-opus-4-8", { reasoning: { effort: "minimal" } }, adaptive, { effort: "low" }],
-    ["claude-opus-4-8", { reasoning: { budgetTokens: 5000 } }, adaptive, undefined],
+    ["claude-opus-4-8", { reasoning: { budgetTokens: 5000 } }, adaptive, { effort: "medium" }],
     ["claude-opus-5", { reasoning: { summary: "concise" } }, { type: "adaptive", display: "summarized" }, undefined],
     ["claude-opus-5", none, { type: "disabled" }, undefined],
     // Models that cannot turn thinking off.

@@ -236,9 +236,12 @@ describe("reasoning settings of the presets", () => {
     })
     expect(added(presets.together, { reasoning: { summary: "auto" } })).toEqual({})
   })
-  it("drops the reasoning budget for DeepSeek and Moonshot", () => {
+  it("writes the effort of a reasoning budget for DeepSeek and Moonshot", () => {
     for (const preset of [presets.deepseek, presets.moonshot]) {
-      expect(added(preset, { reasoning: { budgetTokens: 100 } })).toEqual({ thinking: { type: "enabled" } })
+      expect(added(preset, { reasoning: { budgetTokens: 100 } })).toEqual({
+        thinking: { type: "enabled" },
+        reasoning_effort: "low"
+      })
     }
     expect(effortsOf(presets.moonshot, "reasoning_effort")).toEqual([undefined, "low", "low", "high", "high", "max"])
   })

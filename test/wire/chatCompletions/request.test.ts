@@ -614,9 +614,9 @@ describe("Chat Completions reasoning settings", () => {
     const { messages: _, model: __, ...rest } = body({ reasoning }, { reasoning: dialect })
     return rest
   }
-  it("writes the effort as reasoning_effort and drops the budget in the effort dialect", () => {
+  it("writes the effort as reasoning_effort or that of its budget, in the effort dialect", () => {
     expect(writtenSettings({ effort: "minimal", budgetTokens: 10 }, "effort")).toEqual({ reasoning_effort: "minimal" })
-    expect(writtenSettings({ budgetTokens: 10 }, "effort")).toEqual({})
+    expect(writtenSettings({ budgetTokens: 10 }, "effort")).toEqual({ reasoning_effort: "low" })
   })
   it("writes either an effort or a budget as a reasoning object in the object dialect", () => {
     expect(writtenSettings({ effort: "high" }, "object")).toEqual({ reasoning: { effort: "high" } })
@@ -629,7 +629,10 @@ describe("Chat Completions reasoning settings", () => {
       thinking: { type: "enabled" },
       reasoning_effort: "high"
     })
-    expect(writtenSettings({ budgetTokens: 10 }, "thinking")).toEqual({ thinking: { type: "enabled" } })
+    expect(writtenSettings({ budgetTokens: 10 }, "thinking")).toEqual({
+      thinking: { type: "enabled" },
+      reasoning_effort: "low"
+    })
     expect(writtenSettings({ effort: "none" }, "thinking")).toEqual({ thinking: { type: "disabled" } })
     expect(writtenSettings({ budgetTokens: 0 }, "thinking")).toEqual({ thinking: { type: "disabled" } })
   })

@@ -7,11 +7,13 @@ import type {
   ChatRequest,
   ChatResponse,
   Message,
-  UserPart
+  UserPart,
+  Reasoning
 } from "../../../src/vocabulary/Chat.js"
 import { text, textOf, toolCall, withContent } from "../../../src/vocabulary/Chat.js"
 import * as ChatEvent from "../../../src/vocabulary/ChatEvent.js"
 import * as Usage from "../../../src/vocabulary/Usage.js"
+import { budgets } from "../../../src/wire/effort.js"
 import * as DashScope from "../../support/dashscope.js"
 import { chatRequest, chatResponse } from "../generators.js"
 import { foreignParts, inOneField, inStreamOrder, plainParts } from "../plainParts.js"
@@ -261,8 +263,15 @@ const expectedRequest = (request: ChatRequest, service: Service): ChatRequest =>
     ...rest,
     messages: request.messages.map((message) => expectedMessage(message, service)),
     ...(tools === undefined ? {} : { tools: tools.map(({ strict: ___, ...tool }) => tool) }),
-    ...(reasoning === undefined ? {} : { reasoning: reasoning.effort === "none" ? { effort: "none" } : {} })
+    ...(reasoning === undefined ? {} : { reasoning: readReasoning(reasoning) })
   }
+}
+
+/** An effort is written as its budget. */
+const readReasoning = ({ budgetTokens, effort }: Reasoning): Reasoning => {
+  if (effort === "none") return { effort }
+  const budget = budgetTokens ?? (effort && budgets[effort])
+  return budget === undefined ? {} : { budgetTokens: budget }
 }
 
 const isMedia = (part: { readonly type: string }): boolean => ["image", "audio", "file"].includes(part.type)

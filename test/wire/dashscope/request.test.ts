@@ -254,7 +254,7 @@ describe("DashScope tools, formats and reasoning", () => {
       enable_thinking: true,
       thinking_budget: 100
     })
-    expect(writtenParameters({ effort: "minimal" })).toEqual({ enable_thinking: true })
+    expect(writtenParameters({ effort: "minimal" })).toEqual({ enable_thinking: true, thinking_budget: 1024 })
     expect(writtenParameters({})).toEqual({ enable_thinking: true })
     expect(writtenParameters({ effort: "none", budgetTokens: 100 })).toEqual({ enable_thinking: false })
     expect(writtenParameters({ budgetTokens: 0 })).toEqual({ enable_thinking: false })

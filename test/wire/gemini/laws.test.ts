@@ -359,7 +359,7 @@ const requests: FastCheck.Arbitrary<ChatRequest> = FastCheck.record(
     reasoning: FastCheck.constantFrom<Chat.Reasoning>(
       { effort: "low" },
       { budgetTokens: 100 },
-      { effort: "minimal", summary: "auto" }
+      { effort: "high", summary: "auto" }
     ),
     metadata: is({ team: "a" }),
     extra: FastCheck.constantFrom(

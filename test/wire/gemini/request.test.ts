@@ -418,7 +418,7 @@ describe("Gemini settings", () => {
     expect(thinking({ effort: "low" })).toEqual({ thinkingConfig: { thinkingLevel: "LOW" } })
     expect(thinking({ effort: "none" })).toEqual({ thinkingConfig: { thinkingLevel: "MINIMAL" } })
     expect(thinking({ effort: "xhigh" })).toEqual({ thinkingConfig: { thinkingLevel: "HIGH" } })
-    expect(thinking({ effort: "low" }, "gemini-2.5-flash")).toEqual({ thinkingConfig: { thinkingBudget: 1024 } })
+    expect(thinking({ effort: "low" }, "gemini-2.5-flash")).toEqual({ thinkingConfig: { thinkingBudget: 2048 } })
     expect(thinking({ effort: "none" }, "gemini-2.5-flash")).toEqual({ thinkingConfig: { thinkingBudget: 0 } })
     expect(thinking({ effort: "high", budgetTokens: 5, summary: "auto" })).toEqual({
       thinkingConfig: { thinkingBudget: 5, includeThoughts: true }

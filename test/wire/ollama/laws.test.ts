@@ -206,7 +206,15 @@ const expectedMessage = (message: Message): Message => {
   }
 }
 
-const efforts = { none: "none", minimal: "low", low: "low", medium: "medium", high: "high", xhigh: "high" } as const
+const efforts = {
+  none: "none",
+  minimal: "low",
+  low: "low",
+  medium: "medium",
+  high: "high",
+  xhigh: "high",
+  max: "high"
+} as const
 
 /** The request as the server reads it: without the fields that the wire drops, and without tools for tool choice none. */
 const expectedRequest = (request: ChatRequest): ChatRequest => {

@@ -202,7 +202,7 @@ describe("Ollama reasoning settings", () => {
   const think = (reasoning: Reasoning) => body({ reasoning })["think"]
   it("writes think as true, false or one of three levels", () => {
     expect(think({})).toBe(true)
-    expect(think({ budgetTokens: 100 })).toBe(true)
+    expect(think({ budgetTokens: 100 })).toBe("low")
     expect(think({ effort: "none" })).toBe(false)
     expect(think({ budgetTokens: 0 })).toBe(false)
     expect((["minimal", "low", "medium", "high", "xhigh"] as const).map((effort) => think({ effort }))).toEqual([

@@ -52,7 +52,7 @@ describe("Ollama server request", () => {
       {},
       { effort: "none" },
       { effort: "low" },
-      { effort: "xhigh" },
+      { effort: "max" },
       undefined
     ])
   })

@@ -97,8 +97,8 @@ describe("Responses request", () => {
     expect(body({ maxTokens: 8 }, { minOutputTokens: 1 })["max_output_tokens"]).toBe(8)
     expect(body({})).not.toHaveProperty("max_output_tokens")
   })
-  it("writes the reasoning budget only for a dialect with reasoningBudget", () => {
-    expect(body({ reasoning: { budgetTokens: 1000 } })).not.toHaveProperty("reasoning")
+  it("writes the reasoning budget for a dialect with reasoningBudget, and else its effort", () => {
+    expect(body({ reasoning: { budgetTokens: 1000 } })["reasoning"]).toEqual({ effort: "low" })
     expect(body({ reasoning: { budgetTokens: 1000 } }, { reasoningBudget: true })["reasoning"]).toEqual({
       max_tokens: 1000
     })

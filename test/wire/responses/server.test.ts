@@ -155,7 +155,7 @@ describe("Responses server request", () => {
         tools: [{ type: "web_search" }, { type: "function", name: "f" }, { type: "custom", name: "sql" }],
         tool_choice: allowed,
         text: verbose,
-        reasoning: { effort: "max" },
+        reasoning: { effort: "ultra" },
         metadata: {}
       })
     ).toEqual({
@@ -169,7 +169,7 @@ describe("Responses server request", () => {
         tools: [{ type: "web_search" }, { type: "custom", name: "sql" }],
         tool_choice: allowed,
         text: verbose,
-        reasoning: { effort: "max" }
+        reasoning: { effort: "ultra" }
       }
     })
   })
@@ -424,9 +424,10 @@ describe("Responses server stream", () => {
     latency: 1,
     providerMetadata: {}
   }
+  /** The frames without the end mark. */
   const writeEvents = (events: ReadonlyArray<ChatEvent>, requestBody: Record<string, unknown> = {}) => {
     const encoder = wire.encodeStream(requestBody)
-    return events.flatMap((event) => encoder.push(event))
+    return events.flatMap((event) => encoder.push(event)).filter(({ data }) => data !== "[DONE]")
   }
 
   it("writes added, delta and done events of every item with consecutive sequence numbers", () => {
@@ -469,6 +470,7 @@ describe("Responses server stream", () => {
     expect(data.map(({ sequence_number }) => sequence_number)).toEqual(data.map((_, index) => index))
     expect(data.map(({ type }) => type)).toEqual(frames.map(({ event }) => event))
     expect(data[8].item).toMatchObject({ id: "rs_1", encrypted_content: "sealed", summary: [{ text: "Hm." }] })
+    expect(data[19]).toMatchObject({ type: "response.function_call_arguments.done", name: "f", arguments: '{"a":1}' })
     expect(data.at(-1).response.output).toEqual([data[8].item, data[15].item, data[20].item])
   })
   it("writes items in the order of the parts, each with the id and the phase that its first delta has", () => {

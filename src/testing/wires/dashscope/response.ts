@@ -38,7 +38,7 @@ export const encodeResponse = (response: ChatResponse): Record<string, unknown> 
       choices: [
         {
           index: 0,
-          finish_reason: encodeFinishReason(response.finishReason, response.rawFinishReason, toolCalls.length > 0),
+          finish_reason: encodeFinishReason(response.finishReason, response.rawFinishReason),
           message: {
             role: "assistant",
             content: encodeContent(textField(content), metadata),
@@ -137,7 +137,7 @@ export const encodeStream = (request: Json): StreamEncoder => {
       },
       {
         ...presentFields(metadata, choiceFields),
-        finish_reason: encodeFinishReason(reason, rawReason, calls.size > 0)
+        finish_reason: encodeFinishReason(reason, rawReason)
       },
       presentFields(metadata, outputFields),
       encodeCounts(usage, metadata)

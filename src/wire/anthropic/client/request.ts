@@ -3,7 +3,7 @@ import { Either } from "effect"
 import type { ChatRequest, ResponseFormat, ToolDefinition } from "../../../vocabulary/Chat.js"
 import type { Json } from "../../json.js"
 import { isRecord, records } from "../../json.js"
-import type { Peer, WireFailure, WireRequest } from "../../Wire.js"
+import type { EncodeOptions, WireFailure, WireRequest } from "../../Wire.js"
 import type { Encoded } from "./content.js"
 import { protocolFields, samplingFault } from "../../sampling.js"
 import { unsupported } from "../../requestFields.js"
@@ -24,10 +24,10 @@ const unsupportedFeature = (request: ChatRequest): string | undefined =>
   request.seed !== undefined ? "seed" : request.metadata !== undefined ? "metadata" : native.unsupported(request)
 
 /** A strict tool whose schema cannot be closed is sent unchanged and not strict. */
-const encodeTool = (definition: ToolDefinition): Json => {
+const encodeTool = (definition: ToolDefinition, keepsSchemas: boolean): Json => {
   const { cacheControl, description, name, parameters = { properties: {} }, strict } = definition
   const schema = { type: "object", ...parameters }
-  const closed = strict === true ? outputSchema(schema) : undefined
+  const closed = strict !== true ? undefined : keepsSchemas ? schema : outputSchema(schema)
   const encoded = {
     name,
     ...optional("description", description),
@@ -51,11 +51,12 @@ const toolChoice = ({ parallelToolCalls, toolChoice: choice }: ChatRequest): Jso
   return { tool_choice: { type: choices[choice], ...(choice === "none" ? {} : parallel) } }
 }
 
-const formatOf = (format: ResponseFormat | undefined, dialect: Dialect): Encoded<Json> => {
+const formatOf = (format: ResponseFormat | undefined, dialect: Dialect, keepsSchemas: boolean): Encoded<Json> => {
   if (format === undefined || format === "text") return Either.right({})
   if (format === "json") return unsupported("JSON output without a schema")
   if (!dialect.jsonSchema) return unsupported("JSON Schema output")
-  const schema = outputSchema({ ...optional("description", format.description), ...format.schema })
+  const described = { ...optional("description", format.description), ...format.schema }
+  const schema = keepsSchemas ? described : outputSchema(described)
   return schema === undefined
     ? unsupported("JSON Schema output with open objects")
     : Either.right({ format: { type: "json_schema", schema } })
@@ -97,7 +98,7 @@ export const encodeRequest =
   (dialect: Dialect) =>
   (
     request: ChatRequest,
-    { model: fallback, provider, stream }: Peer & { readonly stream: boolean }
+    { keepsSchemas = false, model: fallback, provider, stream }: EncodeOptions
   ): Either.Either<WireRequest, WireFailure> =>
     Either.gen(function* () {
       const feature = unsupportedFeature(request)
@@ -116,8 +117,11 @@ export const encodeRequest =
       const turnWithoutReasoning = isTurnWithoutReasoning(records(encoded, "messages"))
       const limits = { dialect, traits, maxTokens, turnWithoutReasoning }
       const { effort = {}, thinking } = yield* encodeThinking(request, limits)
-      const output = { ...effort, ...(yield* formatOf(request.responseFormat, dialect)) }
-      const tools = [...(request.tools ?? []).map(encodeTool), ...(Array.isArray(hosted) ? hosted : [])]
+      const output = { ...effort, ...(yield* formatOf(request.responseFormat, dialect, keepsSchemas)) }
+      const tools = [
+        ...(request.tools ?? []).map((tool) => encodeTool(tool, keepsSchemas)),
+        ...(Array.isArray(hosted) ? hosted : [])
+      ]
       const path = (stream ? dialect.streamPath : undefined) ?? dialect.path
       const takesSampling = traits.sampling || !dialect.modelLimits
       return {

@@ -3,34 +3,14 @@ import { Either } from "effect"
 import type { ChatRequest, Reasoning } from "../../../vocabulary/Chat.js"
 import type { Json } from "../../json.js"
 import type { Encoded } from "./content.js"
+import type { Effort } from "../../effort.js"
+import { budgetOf, budgets, closestEffort, effortOf } from "../../effort.js"
 import { unsupported } from "../../requestFields.js"
 import type { Dialect } from "../dialect.js"
-import type { Effort, Traits } from "../models.js"
-
-type RequestedEffort = NonNullable<Reasoning["effort"]>
-
-/** The efforts of the protocol for each effort of the vocabulary, the closest first. */
-const closestEfforts: Readonly<Record<RequestedEffort, ReadonlyArray<Effort>>> = {
-  none: ["low"],
-  minimal: ["low"],
-  low: ["low"],
-  medium: ["medium"],
-  high: ["high"],
-  xhigh: ["xhigh", "max", "high"]
-}
+import type { Traits } from "../models.js"
 
 /** The minimum of `budget_tokens`. */
 const minBudget = 1024
-
-/** The budgets of efforts, in tokens, for models that accept only a budget. */
-const budgets: Readonly<Record<RequestedEffort, number>> = {
-  none: 0,
-  minimal: minBudget,
-  low: 2048,
-  medium: 8192,
-  high: 16_384,
-  xhigh: 31_999
-}
 
 /** A budget must be less than `max_tokens`. A larger one is reduced to four fifths of it; undefined when none is valid. */
 const limitedBudget = (budget: number, maxTokens: number): number | undefined => {
@@ -42,9 +22,8 @@ const limitedBudget = (budget: number, maxTokens: number): number | undefined =>
 const requiresTool = ({ toolChoice }: ChatRequest): boolean =>
   toolChoice === "required" || typeof toolChoice === "object"
 
-const effortOf = (requested: RequestedEffort | undefined, traits: Traits): Json => {
-  const effort =
-    requested === undefined ? undefined : closestEfforts[requested].find((each) => traits.efforts.includes(each))
+const effortField = (requested: Effort | undefined, traits: Traits): Json => {
+  const effort = requested === undefined ? undefined : closestEffort(requested, traits.efforts)
   return effort === undefined ? {} : { effort }
 }
 
@@ -58,14 +37,16 @@ const requestedThinking = (reasoning: Reasoning, traits: Traits, maxTokens: numb
   const { budgetTokens, effort: requested, summary } = reasoning
   if (requested === "none" || budgetTokens === 0) {
     if (traits.thinkingOff !== undefined) return { thinking: { type: traits.thinkingOff } }
-    return { effort: effortOf("none", traits) }
+    return { effort: effortField("none", traits) }
   }
-  const effort = effortOf(requested, traits)
+  // Beside a budget that the model takes, an effort is only what was asked for.
+  const takesBudget = budgetTokens !== undefined && traits.thinking !== "adaptive"
+  const effort = effortField(takesBudget ? requested : effortOf(reasoning), traits)
   if (traits.thinking === "none") return { effort }
   if (traits.thinking === "adaptive" || (traits.thinking === "either" && budgetTokens === undefined)) {
     return { thinking: { type: "adaptive", ...(summary === undefined ? {} : { display: "summarized" }) }, effort }
   }
-  const budget = limitedBudget(budgetTokens ?? budgets[requested ?? "medium"], maxTokens)
+  const budget = limitedBudget(budgetOf(reasoning) ?? budgets.medium, maxTokens)
   return budget === undefined ? { effort } : { thinking: { type: "enabled", budget_tokens: budget }, effort }
 }
 

@@ -38,7 +38,7 @@ const choices: ReadonlyMap<unknown, string> = new Map([
 const decodeChoice = (choice: Json): unknown =>
   choice["type"] === "tool" ? { name: choice["name"] } : choices.get(choice["type"])
 
-const efforts: ReadonlySet<unknown> = new Set(["low", "medium", "high", "xhigh"])
+const efforts: ReadonlySet<unknown> = new Set(["low", "medium", "high", "xhigh", "max"])
 
 /** The `reasoning` of the vocabulary; undefined for a `type` that it does not cover. */
 const decodeThinking = (thinking: Json | undefined): Json | undefined => {

@@ -3,8 +3,10 @@ import { Array as Arr, Either } from "effect"
 import type { ChatRequest, Reasoning, ResponseFormat, ToolDefinition } from "../../../vocabulary/Chat.js"
 import type { Json } from "../../json.js"
 import { isRecord } from "../../json.js"
-import { strictly } from "../../schema/strict.js"
-import type { Peer, WireFailure, WireRequest } from "../../Wire.js"
+import { budgetOf, effortOf, openaiEffort } from "../../effort.js"
+import type { Strictly } from "../../schema/strict.js"
+import { strictnessFor } from "../../schema/strict.js"
+import type { EncodeOptions, WireFailure, WireRequest } from "../../Wire.js"
 import type { Dialect } from "../dialect.js"
 import { optional, unsupported } from "../../requestFields.js"
 import { encodeSampling, samplingFault } from "../../sampling.js"
@@ -42,7 +44,7 @@ const unsupportedFeature = (request: ChatRequest, dialect: Dialect): string | un
     : undefined
 }
 
-const encodeTool = (definition: ToolDefinition): Json => {
+const encodeTool = (definition: ToolDefinition, strictly: Strictly): Json => {
   const { description, name, parameters = { type: "object", properties: {} }, strict } = definition
   const strictness = strictly(parameters, strict)
   const encoded = {
@@ -65,17 +67,20 @@ const encodeToolChoice = (choice: ChatRequest["toolChoice"], dialect: Dialect): 
       : choice
 
 /** The tools and the tool choice. A dialect that only has `auto` sends no tools for `none`. */
-const toolsOf = ({ extra, toolChoice, tools = [] }: ChatRequest, dialect: Dialect): Json => {
+const toolsOf = ({ extra, toolChoice, tools = [] }: ChatRequest, dialect: Dialect, strictly: Strictly): Json => {
   const extraTools = extra?.["tools"]
   if (dialect.toolChoices === "auto" && toolChoice === "none") return {}
-  const all = Arr.appendAll(tools.map(encodeTool), Array.isArray(extraTools) ? extraTools : [])
+  const all = Arr.appendAll(
+    tools.map((tool) => encodeTool(tool, strictly)),
+    Array.isArray(extraTools) ? extraTools : []
+  )
   return {
     ...(all.length > 0 ? { tools: all } : {}),
     ...(dialect.tools ? optional("tool_choice", encodeToolChoice(toolChoice, dialect)) : {})
   }
 }
 
-const encodeFormat = (format: ResponseFormat): Json => {
+const encodeFormat = (format: ResponseFormat, strictly: Strictly): Json => {
   if (format === "text") return { type: "text" }
   if (format === "json") return { type: "json_object" }
   return { type: "json_schema", json_schema: { ...format, ...strictly(format.schema, format.strict) } }
@@ -95,11 +100,11 @@ const streamOptions = (extraOptions: unknown, stream: boolean, dialect: Dialect)
 const writesThinkTags = /qwen-?3|qwq|deepseek-r1/i
 
 /** Qwen has no levels of effort. OpenAI's models take `include_reasoning` instead of the format, so they get none. */
-const groqReasoning = (requested: Reasoning | undefined, effort: string | undefined, model: string): Json => {
+const groqReasoning = (effort: string | undefined, model: string): Json => {
   if (!writesThinkTags.test(model)) return optional("reasoning_effort", effort)
   return {
     reasoning_format: "parsed",
-    ...(requested?.effort === undefined ? {} : { reasoning_effort: requested.effort === "none" ? "none" : "default" })
+    ...(effort === undefined ? {} : { reasoning_effort: effort === "none" ? "none" : "default" })
   }
 }
 
@@ -117,11 +122,18 @@ const splitReasoning = (requested: Reasoning | undefined, model: string): Json =
         : {})
 })
 
+/** The effort in the provider's words. */
+const encodeEffort = (requested: Reasoning | undefined, { efforts }: Dialect, model: string): string | undefined => {
+  const effort = requested && effortOf(requested)
+  if (requested === undefined || effort === undefined) return undefined
+  return efforts[effort] ?? (effort === "max" ? efforts.xhigh : undefined) ?? openaiEffort(requested, model)
+}
+
 /** The fields that request reasoning. The protocol has no field for a summary. */
 const encodeReasoning = (requested: Reasoning | undefined, dialect: Dialect, model: string): Json => {
   const { budgetTokens, effort } = requested ?? {}
-  const effortValue = effort === undefined ? undefined : (dialect.efforts[effort] ?? effort)
-  if (dialect.reasoning === "groq") return groqReasoning(requested, effortValue, model)
+  const effortValue = encodeEffort(requested, dialect, model)
+  if (dialect.reasoning === "groq") return groqReasoning(effortValue, model)
   if (dialect.reasoning === "reasoning_split") return splitReasoning(requested, model)
   if (requested === undefined) return {}
   if (effort === undefined && budgetTokens === undefined && requested.summary !== undefined) return {}
@@ -147,7 +159,9 @@ const encodeReasoning = (requested: Reasoning | undefined, dialect: Dialect, mod
         ? { thinking: { type: "disabled" } }
         : { thinking: { type: "enabled" }, ...optional("reasoning_effort", effortValue) }
     case "enable_thinking":
-      return off ? { enable_thinking: false } : { enable_thinking: true, ...optional("thinking_budget", budgetTokens) }
+      return off
+        ? { enable_thinking: false }
+        : { enable_thinking: true, ...optional("thinking_budget", budgetOf(requested)) }
     case "none":
       return {}
   }
@@ -157,12 +171,13 @@ export const encodeRequest =
   (dialect: Dialect) =>
   (
     request: ChatRequest,
-    { model: defaultModel, provider, stream }: Peer & { readonly stream: boolean }
+    { keepsSchemas = false, model: defaultModel, provider, stream }: EncodeOptions
   ): Either.Either<WireRequest, WireFailure> => {
     const feature = unsupportedFeature(request, dialect)
     if (feature !== undefined) return unsupported(feature)
     const fault = samplingFault(request, dialect)
     if (fault !== undefined) return Either.left(fault)
+    const strictly = strictnessFor(keepsSchemas)
     const model = request.model ?? defaultModel
     const reasoning: Reasoning | undefined =
       dialect.toolChoices === "unthinking" && requiresToolCall(request) ? { effort: "none" } : request.reasoning
@@ -174,9 +189,11 @@ export const encodeRequest =
         body: {
           model,
           messages,
-          ...toolsOf(request, dialect),
+          ...toolsOf(request, dialect, strictly),
           ...optional("parallel_tool_calls", request.parallelToolCalls),
-          ...(request.responseFormat === undefined ? {} : { response_format: encodeFormat(request.responseFormat) }),
+          ...(request.responseFormat === undefined
+            ? {}
+            : { response_format: encodeFormat(request.responseFormat, strictly) }),
           ...optional("temperature", request.temperature),
           ...optional("top_p", request.topP),
           ...encodeSampling(request, dialect),

@@ -10,6 +10,7 @@ import type { WireFailure } from "../../Wire.js"
 import { malformed } from "../../Wire.js"
 import { decodeLogprobs, unpairedTop } from "../../sampling.js"
 import { native } from "../native.js"
+import { withTools } from "./functions.js"
 import { entryIndex, invalidCalls, readMessage } from "./messages.js"
 
 // -------------------------------------------------------------------------------------
@@ -181,9 +182,10 @@ const wirePath = (pathOfPart: ReadonlyArray<PropertyKey>, body: Json): string =>
 }
 
 export const decodeRequest = (
-  body: unknown
+  received: unknown
 ): Either.Either<{ readonly request: ChatRequest; readonly stream: boolean }, WireFailure> => {
-  if (!isRecord(body)) return Either.left(malformed("", body))
+  if (!isRecord(received)) return Either.left(malformed("", received))
+  const body = withTools(received)
   const stop = body["stop"]
   const tools = readTools(body["tools"])
   const toolChoice = readToolChoice(body["tool_choice"])

@@ -1,6 +1,13 @@
 /** Encodes responses, whole and as streams. OpenAI, API reference: chat/object and chat/streaming. */
 import { Array as Arr, Option } from "effect"
-import type { AssistantPart, ChatResponse, ProviderPart, ReasoningPart } from "../../../vocabulary/Chat.js"
+import type {
+  AssistantPart,
+  ChatResponse,
+  FinishReason,
+  ProviderPart,
+  ReasoningPart,
+  ToolCall
+} from "../../../vocabulary/Chat.js"
 import type {
   ChatEvent,
   Finish,
@@ -20,6 +27,7 @@ import type { Dialect } from "../dialect.js"
 import { encodeFinishReason } from "../finishReason.js"
 import { choiceFields, messageFields, messageMetadata, presentFields } from "../metadata.js"
 import { messageFieldsOf, native } from "../native.js"
+import { hasFunctions } from "./functions.js"
 import { encodeReasoningDetail, encodeThinkingEntry } from "../reasoning.js"
 import { encodeUsage } from "../usage.js"
 
@@ -93,9 +101,25 @@ const contentOf = ({ content, refusal, toolCalls }: ChatResponse, dialect: Serve
   return encoded === "" && (toolCalls.length > 0 || refusal !== "") ? null : encoded
 }
 
+/** The calls of an answer. Functions of the earlier form have room for one. */
+const callsOf = (calls: ReadonlyArray<ToolCall>, areFunctions: boolean): Json => {
+  const [first] = calls
+  if (first === undefined) return {}
+  return areFunctions
+    ? { function_call: { name: first.name, arguments: first.arguments } }
+    : { tool_calls: calls.map(encodeCall) }
+}
+
+/** With functions of the earlier form, a call has a reason of its own. */
+const encodeReason = (reason: FinishReason, raw: string, areFunctions: boolean): string => {
+  const encoded = encodeFinishReason(reason, raw)
+  return areFunctions && encoded === "tool_calls" ? "function_call" : encoded
+}
+
 export const encodeResponse =
   (dialect: ServerDialect) =>
-  (response: ChatResponse, { createdAt = 0 }: Served = {}): Record<string, unknown> => {
+  (response: ChatResponse, { createdAt = 0, request = {} }: Served = {}): Record<string, unknown> => {
+    const areFunctions = hasFunctions(request)
     const { content, providerMetadata: metadata, reasoning, refusal, toolCalls } = response
     const details = content.filter((part) => part.type === "reasoning").map(encodeReasoningDetail)
     const message = {
@@ -104,7 +128,7 @@ export const encodeResponse =
       refusal: refusal === "" ? null : refusal,
       ...reasoningFields(reasoning, details, dialect),
       ...(dialect.history === "none" ? field("reasoning", reasoning) : {}),
-      ...(toolCalls.length === 0 ? {} : { tool_calls: toolCalls.map(encodeCall) }),
+      ...callsOf(toolCalls, areFunctions),
       ...messageMetadata(metadata)
     }
     return {
@@ -120,7 +144,7 @@ export const encodeResponse =
           logprobs: null,
           ...presentFields(metadata, choiceFields),
           ...record(metadata, "choice"),
-          finish_reason: encodeFinishReason(response.finishReason, response.rawFinishReason, toolCalls.length > 0)
+          finish_reason: encodeReason(response.finishReason, response.rawFinishReason, areFunctions)
         },
         ...records(metadata, "choices")
       ],
@@ -149,12 +173,13 @@ const numbering = () => {
   }
 }
 
-/** Encodes a stream. `request` contains whether to send the usage, and which tools are custom. */
+/** Encodes a stream. `request` contains whether to send the usage, which tools are custom, and whether they are functions of the earlier form. */
 export const encodeStream =
   (dialect: ServerDialect) =>
   (request: Json, createdAt = 0): StreamEncoder => {
     const sendsUsage = !dialect.streamUsage || record(request, "stream_options")?.["include_usage"] === true
     const customNames = customTools(request)
+    const areFunctions = hasFunctions(request)
     /** The arguments sent so far, by index of the call's part. */
     const sentArguments = new Map<number, string>()
     /** The fields of each reasoning part beside its text, repeated in every chunk. */
@@ -209,17 +234,19 @@ export const encodeStream =
       delta: string,
       isCustom: boolean,
       fields: Json = {}
-    ): Frame => {
+    ): ReadonlyArray<Frame> => {
       const sent = sentArguments.get(event.index)
       sentArguments.set(event.index, (sent ?? "") + delta)
       const kind = isCustom ? "custom" : "function"
       const name = sent === undefined ? { name: event.name } : {}
+      const number = callNumber(event.index)
+      if (areFunctions) return number > 0 ? [] : [chunk({ function_call: { ...name, arguments: delta } })]
       const call = {
-        index: callNumber(event.index),
+        index: number,
         ...(sent === undefined ? { id: event.id, type: kind } : {}),
         [kind]: isCustom ? { ...name, input: delta } : { ...name, arguments: delta }
       }
-      return chunk({ tool_calls: [mergeFields(call, fields)] })
+      return [chunk({ tool_calls: [mergeFields(call, fields)] })]
     }
 
     /** The arguments and the fields that no delta contained. */
@@ -229,19 +256,17 @@ export const encodeStream =
       const fields = encodeCallFields(call)
       return sent !== undefined && remaining === "" && Object.keys(fields).length === 0
         ? []
-        : [
-            callChunk(
-              { index, id: call.id, name: call.name },
-              remaining,
-              call.custom === true || customNames.has(call.name),
-              fields
-            )
-          ]
+        : callChunk(
+            { index, id: call.id, name: call.name },
+            remaining,
+            call.custom === true || customNames.has(call.name),
+            fields
+          )
     }
 
     const finish = (event: Finish): ReadonlyArray<Frame> => {
       const { providerMetadata: metadata, usage } = event
-      const reason = encodeFinishReason(event.reason, event.rawReason, sentArguments.size > 0)
+      const reason = encodeReason(event.reason, event.rawReason, areFunctions)
       return [
         chunk(
           { ...presentFields(metadata, messageFields), ...record(metadata, "message") },
@@ -269,7 +294,7 @@ export const encodeStream =
           case "RefusalDelta":
             return [chunk({ refusal: event.text })]
           case "ToolCallDelta":
-            return [callChunk(event, event.argumentsDelta, customNames.has(event.name))]
+            return callChunk(event, event.argumentsDelta, customNames.has(event.name))
           case "ToolCallEnd":
             return callEnd(event)
           case "ProviderPart":

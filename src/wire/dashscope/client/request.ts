@@ -18,6 +18,7 @@ import { reasoningOf, text, textOf, toolCallsOf } from "../../../vocabulary/Chat
 import { encodePlainCall } from "../../chatCompletions/toolCalls.js"
 import type { Json } from "../../json.js"
 import { isRecord } from "../../json.js"
+import { budgetOf } from "../../effort.js"
 import { unsupportedPart } from "../../native.js"
 import { optional, unsupported } from "../../requestFields.js"
 import { isWrittenAsText } from "../../textField.js"
@@ -153,11 +154,12 @@ const encodeFormat = (format: ResponseFormat): Json => {
   return format === "json" ? { type: "json_object" } : { type: "json_schema", json_schema: { ...format } }
 }
 
-/** alibabacloud.com/help/en/model-studio/deep-thinking: on or off, and a token budget. There are no levels of effort. */
-const encodeReasoning = ({ budgetTokens, effort, summary }: Reasoning): Json => {
-  if (effort === "none" || budgetTokens === 0) return { enable_thinking: false }
-  if (effort === undefined && budgetTokens === undefined && summary !== undefined) return {}
-  return { enable_thinking: true, ...optional("thinking_budget", budgetTokens) }
+/** alibabacloud.com/help/en/model-studio/deep-thinking: on or off, and a token budget. An effort is its budget. */
+const encodeReasoning = (reasoning: Reasoning): Json => {
+  const budget = budgetOf(reasoning)
+  if (reasoning.effort === "none" || budget === 0) return { enable_thinking: false }
+  if (budget === undefined && reasoning.summary !== undefined) return {}
+  return { enable_thinking: true, ...optional("thinking_budget", budget) }
 }
 
 /** A temperature below 2, and at most five alternatives of a token. */

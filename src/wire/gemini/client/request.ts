@@ -4,7 +4,9 @@ import type { ChatRequest, Reasoning, ResponseFormat, ToolChoice, ToolDefinition
 import type { Json } from "../../json.js"
 import { array, isRecord, nonEmpty, record, records, withoutUndefined } from "../../json.js"
 import type { Peer, WireFailure, WireRequest } from "../../Wire.js"
+import { budgetOf, closestEffort } from "../../effort.js"
 import { isBeforeGemini3, pathOf } from "../address.js"
+import { budgetWithin, levelsOf } from "../thinking.js"
 import { conversation } from "./contents.js"
 import type { Dialect } from "../dialect.js"
 import { native } from "../native.js"
@@ -47,25 +49,14 @@ const formatOf = (format: ResponseFormat): Json => {
   }
 }
 
-/** Gemini 3 models cannot disable thinking, and their highest level is `HIGH` ("Gemini thinking"). */
-const levels = {
-  none: "MINIMAL",
-  minimal: "MINIMAL",
-  low: "LOW",
-  medium: "MEDIUM",
-  high: "HIGH",
-  xhigh: "HIGH"
-} as const
-
-/** The budgets of efforts, in tokens, for models without levels ("OpenAI compatibility", "Thinking"). */
-const budgets = { none: 0, minimal: 1024, low: 1024, medium: 8192, high: 24576, xhigh: 24576 } as const
-
 /** The API accepts a budget or a level, not both. A budget is more exact and has precedence. */
-const thinkingOf = ({ budgetTokens, effort, summary }: Reasoning, model: string): Json => {
-  const budget = budgetTokens ?? (effort === undefined || !isBeforeGemini3(model) ? undefined : budgets[effort])
+const thinkingOf = (reasoning: Reasoning, model: string): Json => {
+  const { budgetTokens, effort, summary } = reasoning
+  const budget = isBeforeGemini3(model) ? budgetOf(reasoning) : budgetTokens
   return withoutUndefined({
-    thinkingBudget: budget,
-    thinkingLevel: budget !== undefined || effort === undefined ? undefined : levels[effort],
+    thinkingBudget: budget === undefined ? undefined : budgetWithin(budget, model),
+    thinkingLevel:
+      budget !== undefined || effort === undefined ? undefined : closestEffort(effort, levelsOf(model))?.toUpperCase(),
     includeThoughts: summary === undefined ? undefined : true
   })
 }

@@ -14,6 +14,7 @@ import type {
 import { reasoningOf, textOf, toolCallsOf } from "../../../vocabulary/Chat.js"
 import type { Json } from "../../json.js"
 import { isRecord, parseJson } from "../../json.js"
+import { closestEffort, effortOf } from "../../effort.js"
 import { unsupportedPart } from "../../native.js"
 import { optional, parseDataUrl, unsupported } from "../../requestFields.js"
 import { textField } from "../../textField.js"
@@ -131,13 +132,15 @@ const encodeFormat = (format: ResponseFormat | undefined): Json => {
 }
 
 /** Every version with levels of `think` has these three. */
-const levels = { minimal: "low", low: "low", medium: "medium", high: "high", xhigh: "high" } as const
+const levels = ["low", "medium", "high"] as const
 
 /** docs.ollama.com/capabilities/thinking: on, off, or a level, which models without levels take for on. */
-const encodeThink = ({ budgetTokens, effort, summary }: Reasoning): Json => {
+const encodeThink = (reasoning: Reasoning): Json => {
+  const { budgetTokens, summary } = reasoning
+  const effort = effortOf(reasoning)
   if (effort === "none" || budgetTokens === 0) return { think: false }
-  if (effort !== undefined) return { think: levels[effort] }
-  return budgetTokens === undefined && summary !== undefined ? {} : { think: true }
+  if (effort !== undefined) return { think: closestEffort(effort, levels) }
+  return summary === undefined ? { think: true } : {}
 }
 
 const encodeOptions = (request: ChatRequest, dialect: Dialect): Json => {

@@ -106,18 +106,10 @@ const isFunction = (tool: unknown): tool is Json => isRecord(tool) && record(too
 
 const readTool = (tool: Json): Json => pick(record(tool, "function") ?? {}, ["name", "description", "parameters"])
 
-const efforts: Readonly<Record<string, string>> = {
-  minimal: "minimal",
-  low: "low",
-  medium: "medium",
-  high: "high",
-  max: "xhigh"
-}
-
 const readThink = (think: unknown): unknown => {
   if (think === true) return {}
   if (think === false) return { effort: "none" }
-  return typeof think === "string" ? { effort: efforts[think] ?? think } : think
+  return typeof think === "string" ? { effort: think } : think
 }
 
 /** The schema gets a name, which the vocabulary requires and this protocol does not have. */

@@ -2,11 +2,13 @@
 import { Either } from "effect"
 import type { ChatRequest, ResponseFormat, ToolChoice, ToolDefinition } from "../../../vocabulary/Chat.js"
 import { isRecord, type Json, withoutUndefined } from "../../json.js"
-import type { Peer, WireFailure, WireRequest } from "../../Wire.js"
+import type { EncodeOptions, WireFailure, WireRequest } from "../../Wire.js"
 import type { Dialect } from "../dialect.js"
+import { isWithoutReasoning, openaiEffort } from "../../effort.js"
 import { parseDataUrl } from "../../requestFields.js"
 import { conversation } from "./input.js"
-import { strictly } from "../../schema/strict.js"
+import type { Strictly } from "../../schema/strict.js"
+import { strictnessFor } from "../../schema/strict.js"
 import { native } from "../native.js"
 import { encodeSampling, samplingFault } from "../../sampling.js"
 import { logprobsInclude } from "../logprobs.js"
@@ -34,7 +36,7 @@ const unsupportedFeature = (request: ChatRequest, dialect: Dialect): string | un
 const noParameters = { type: "object", properties: {}, required: [], additionalProperties: false }
 
 /** A tool that was decoded from this protocol gets no default for `strict`. */
-const functionTool = (tool: ToolDefinition, dialect: Dialect): Json => {
+const functionTool = (tool: ToolDefinition, dialect: Dialect, strictly: Strictly): Json => {
   const { description, name, parameters = noParameters } = tool
   const defaultStrict = native.fieldsOf(tool) === undefined ? dialect.strictTools : undefined
   const { schema, ...strictness } = strictly(parameters, tool.strict ?? defaultStrict)
@@ -48,8 +50,8 @@ const functionTool = (tool: ToolDefinition, dialect: Dialect): Json => {
   return native.encode(encoded, tool)
 }
 
-const toolsOf = (request: ChatRequest, dialect: Dialect): unknown => {
-  const functions = request.tools?.map((tool) => functionTool(tool, dialect)) ?? []
+const toolsOf = (request: ChatRequest, dialect: Dialect, strictly: Strictly): unknown => {
+  const functions = request.tools?.map((tool) => functionTool(tool, dialect, strictly)) ?? []
   const extraTools = request.extra?.["tools"]
   if (extraTools === undefined) return functions.length === 0 ? undefined : functions
   return Array.isArray(extraTools) ? [...functions, ...extraTools] : extraTools
@@ -58,7 +60,7 @@ const toolsOf = (request: ChatRequest, dialect: Dialect): unknown => {
 const choiceOf = (choice: ToolChoice): unknown =>
   typeof choice === "string" ? choice : { type: "function", name: choice.name }
 
-const formatOf = (format: ResponseFormat): Record<string, unknown> => {
+const formatOf = (format: ResponseFormat, strictly: Strictly): Record<string, unknown> => {
   if (format === "text") return { type: "text" }
   if (format === "json") return { type: "json_object" }
   return {
@@ -70,13 +72,17 @@ const formatOf = (format: ResponseFormat): Record<string, unknown> => {
 }
 
 const reasoningOf = (
-  { budgetTokens, effort, summary }: NonNullable<ChatRequest["reasoning"]>,
-  dialect: Dialect
-): Record<string, unknown> => ({
-  ...(effort === undefined ? {} : { effort }),
-  ...(summary === undefined ? {} : { summary }),
-  ...(budgetTokens === undefined || !dialect.reasoningBudget ? {} : { max_tokens: budgetTokens })
-})
+  reasoning: NonNullable<ChatRequest["reasoning"]>,
+  dialect: Dialect,
+  model: string
+): Record<string, unknown> => {
+  const { budgetTokens, effort, summary } = reasoning
+  return withoutUndefined({
+    effort: dialect.reasoningBudget ? effort : openaiEffort(reasoning, model),
+    summary,
+    max_tokens: dialect.reasoningBudget ? budgetTokens : undefined
+  })
+}
 
 const encryptedContent = "reasoning.encrypted_content"
 
@@ -90,9 +96,6 @@ const logprobsFields = (logprobs: ChatRequest["logprobs"], include: unknown): Js
   }
 }
 
-/** OpenAI's models without reasoning, which reject the request for encrypted reasoning. */
-const nonReasoningModels = /(?:^|\/)(?:gpt-3|gpt-4|chatgpt-4)/
-
 /** OpenAI, API reference, responses/create. */
 const maxTemperature = 2
 
@@ -101,21 +104,21 @@ export const encodeRequest = (dialect: Dialect) => {
   const limits = { sampling: dialect.sampling, maxTemperature }
   return (
     request: ChatRequest,
-    { model: defaultModel, provider, stream }: Peer & { readonly stream: boolean }
+    { keepsSchemas = false, model: defaultModel, provider, stream }: EncodeOptions
   ): Either.Either<WireRequest, WireFailure> => {
     const feature = unsupportedFeature(request, dialect)
     if (feature !== undefined) return Either.left({ _tag: "Unsupported", feature })
     const fault = samplingFault(request, limits)
     if (fault !== undefined) return Either.left(fault)
+    const strictly = strictnessFor(keepsSchemas)
     const model = request.model ?? defaultModel
     const { text: ownText, tools: _, stream: __, ...extra } = request.extra ?? {}
     const text = {
-      ...(request.responseFormat === undefined ? {} : { format: formatOf(request.responseFormat) }),
+      ...(request.responseFormat === undefined ? {} : { format: formatOf(request.responseFormat, strictly) }),
       ...(isRecord(ownText) ? ownText : {})
     }
-    const reasoning = request.reasoning === undefined ? {} : reasoningOf(request.reasoning, dialect)
-    const includeEncrypted =
-      dialect.sealedReasoning && reasoning["effort"] !== "none" && !nonReasoningModels.test(model)
+    const reasoning = request.reasoning === undefined ? {} : reasoningOf(request.reasoning, dialect, model)
+    const includeEncrypted = dialect.sealedReasoning && reasoning["effort"] !== "none" && !isWithoutReasoning(model)
     const stored = ("store" in extra ? extra["store"] : dialect.store) !== false
     const include = includeEncrypted ? [encryptedContent] : undefined
     return Either.right({
@@ -124,7 +127,7 @@ export const encodeRequest = (dialect: Dialect) => {
         ...withoutUndefined({
           model,
           ...conversation(request, { provider, dialect, stored }),
-          tools: toolsOf(request, dialect),
+          tools: toolsOf(request, dialect, strictly),
           tool_choice: request.toolChoice === undefined ? undefined : choiceOf(request.toolChoice),
           parallel_tool_calls: request.parallelToolCalls,
           text: Object.keys(text).length === 0 ? undefined : text,

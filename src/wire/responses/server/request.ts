@@ -56,7 +56,7 @@ const unknownText = (text: unknown): unknown => {
   return hasUnknown ? text : ifUnknownFields(text, ["format"])
 }
 
-const efforts: ReadonlySet<unknown> = new Set(["none", "minimal", "low", "medium", "high", "xhigh"])
+const efforts: ReadonlySet<unknown> = new Set(["none", "minimal", "low", "medium", "high", "xhigh", "max"])
 
 /** Removes the fields that the client's half adds by default: a request without them leaves them to the provider. */
 const withoutClientDefaults: Json = { store: undefined, include: undefined }

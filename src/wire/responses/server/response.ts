@@ -1,22 +1,26 @@
 /** Encodes a whole response, or an error. */
+import { Predicate } from "effect"
 import type { ChatResponse, FinishReason, ReasoningPart, ToolCall } from "../../../vocabulary/Chat.js"
 import type { Usage } from "../../../vocabulary/Usage.js"
 import type { Json } from "../../json.js"
 import { openaiType } from "../../error/openaiType.js"
-import { isRecord, record, string } from "../../json.js"
+import { isRecord, record, records, string } from "../../json.js"
 import type { Served, ServedError } from "../../Wire.js"
 import type { ContentPart } from "../items.js"
 import * as Items from "../items.js"
 import { native } from "../native.js"
+import { lastTextWith } from "./textMetadata.js"
+
+const { isBoolean, isNumber, isString } = Predicate
 
 /** The response id without its prefix, which makes the ids of its items unique. */
 export const idSuffix = (id: string): string => id.replace(/^resp_/, "")
 
 const blankText = { annotations: [], logprobs: [] }
 
-/** A message item; `id` is used when its parts have none. */
-export const messageItem = (id: string, parts: ReadonlyArray<ContentPart>): Json =>
-  Items.messageItem(parts, native.fieldsOf, { id, status: "completed" }, blankText)
+/** A message item; `id` and `status` are used when its parts have none. */
+export const messageItem = (id: string, parts: ReadonlyArray<ContentPart>, status = "completed"): Json =>
+  Items.messageItem(parts, native.fieldsOf, { id, status }, blankText)
 
 export const contentPart = (part: ContentPart): Json => Items.contentPart(part, native.fieldsOf, blankText)
 
@@ -66,9 +70,13 @@ export const endStatus = (
   }
 }
 
+/** The status of a message at the end of an answer. Open Responses, "Items are state machines". */
+export const messageStatus = ({ status }: { readonly status: string }): string =>
+  status === "incomplete" ? "incomplete" : "completed"
+
 /** A function tool in an answer has all of its fields. Open Responses, `FunctionTool`. */
-const toolOf = (tool: unknown): unknown =>
-  isRecord(tool) && tool["type"] === "function"
+const toolOf = (tool: Json): Json =>
+  tool["type"] === "function"
     ? {
         ...tool,
         description: tool["description"] ?? null,
@@ -77,10 +85,13 @@ const toolOf = (tool: unknown): unknown =>
       }
     : tool
 
-const formatOf = (format: Json): Json =>
-  format["type"] === "json_schema"
+const formatOf = (format: Json): Json => {
+  const type = string(format, "type")
+  if (type === undefined) return { type: "text" }
+  return type === "json_schema"
     ? { ...format, description: format["description"] ?? null, strict: format["strict"] ?? false }
     : format
+}
 
 const serviceTierOf = (request: Json): string => {
   const tier = string(request, "service_tier")
@@ -88,52 +99,67 @@ const serviceTierOf = (request: Json): string => {
   return tier === undefined || tier === "auto" ? "default" : tier
 }
 
+const isInteger = (value: unknown): value is number => Number.isInteger(value)
+
+const isTruncation = (value: unknown): value is string => value === "auto" || value === "disabled"
+
+const modes: ReadonlySet<unknown> = new Set(["auto", "none", "required"])
+
+const isToolChoice = (value: unknown): value is unknown =>
+  modes.has(value) || (isRecord(value) && typeof value["type"] === "string")
+
 /**
  * The response object, which repeats fields of the request, with OpenAI's defaults for those that the request does not have. All of its fields
  * are required. Open Responses, `ResponseResource`.
  */
-export const responseObject = (request: Json, createdAt: number, fields: Json): Record<string, unknown> => ({
-  object: "response",
-  created_at: createdAt,
-  completed_at: null,
-  error: null,
-  incomplete_details: null,
-  background: request["background"] ?? false,
-  frequency_penalty: request["frequency_penalty"] ?? 0,
-  instructions: request["instructions"] ?? null,
-  max_output_tokens: request["max_output_tokens"] ?? null,
-  max_tool_calls: request["max_tool_calls"] ?? null,
-  metadata: request["metadata"] ?? {},
-  output: [],
-  parallel_tool_calls: request["parallel_tool_calls"] ?? true,
-  presence_penalty: request["presence_penalty"] ?? 0,
-  previous_response_id: request["previous_response_id"] ?? null,
-  prompt_cache_key: request["prompt_cache_key"] ?? null,
-  reasoning: { effort: null, summary: null, ...record(request, "reasoning") },
-  safety_identifier: request["safety_identifier"] ?? null,
-  service_tier: serviceTierOf(request),
-  store: request["store"] ?? true,
-  temperature: request["temperature"] ?? 1,
-  text: {
-    ...record(request, "text"),
-    format: formatOf(record(record(request, "text") ?? {}, "format") ?? { type: "text" })
-  },
-  tool_choice: request["tool_choice"] ?? "auto",
-  tools: Array.isArray(request["tools"]) ? request["tools"].map(toolOf) : [],
-  top_logprobs: request["top_logprobs"] ?? 0,
-  top_p: request["top_p"] ?? 1,
-  truncation: request["truncation"] ?? "disabled",
-  usage: null,
-  ...(string(request, "user") === undefined ? {} : { user: request["user"] }),
-  ...fields
-})
+export const responseObject = (request: Json, createdAt: number, fields: Json): Record<string, unknown> => {
+  /** A value of another type is not repeated: fields that no other protocol has were not decoded. */
+  const repeated = <A, B>(field: string, isValid: (value: unknown) => value is A, absent: B): A | B => {
+    const value = request[field]
+    return isValid(value) ? value : absent
+  }
+  const text = record(request, "text") ?? {}
+  const user = string(request, "user")
+  return {
+    object: "response",
+    created_at: createdAt,
+    completed_at: null,
+    error: null,
+    incomplete_details: null,
+    background: repeated("background", isBoolean, false),
+    frequency_penalty: repeated("frequency_penalty", isNumber, 0),
+    instructions: repeated("instructions", isString, null),
+    max_output_tokens: repeated("max_output_tokens", isInteger, null),
+    max_tool_calls: repeated("max_tool_calls", isInteger, null),
+    metadata: repeated("metadata", isRecord, {}),
+    output: [],
+    parallel_tool_calls: repeated("parallel_tool_calls", isBoolean, true),
+    presence_penalty: repeated("presence_penalty", isNumber, 0),
+    previous_response_id: repeated("previous_response_id", isString, null),
+    prompt_cache_key: repeated("prompt_cache_key", isString, null),
+    reasoning: { effort: null, summary: null, ...record(request, "reasoning") },
+    safety_identifier: repeated("safety_identifier", isString, null),
+    service_tier: serviceTierOf(request),
+    store: repeated("store", isBoolean, true),
+    temperature: repeated("temperature", isNumber, 1),
+    text: { ...text, format: formatOf(record(text, "format") ?? {}) },
+    tool_choice: repeated("tool_choice", isToolChoice, "auto"),
+    tools: records(request, "tools").map(toolOf),
+    top_logprobs: repeated("top_logprobs", isInteger, 0),
+    top_p: repeated("top_p", isNumber, 1),
+    truncation: repeated("truncation", isTruncation, "disabled"),
+    usage: null,
+    ...(user === undefined ? {} : { user }),
+    ...fields
+  }
+}
 
 /** The time of the end of an answer, which only a completed one has. */
 export const completion = ({ status }: { readonly status: string }, completedAt: number): Json => ({
   completed_at: status === "completed" ? completedAt : null
 })
 
-/** The metadata that belongs to the response object: not its usage, nor what other protocols have for a text of theirs. */
+/** The metadata that belongs to the response object: not its usage, nor what belongs to its text. */
 const ownMetadata = ({ annotations: _, logprobs: __, usage: ___, ...fields }: Json): Json => fields
 
 /** A finished response. What the provider says of the tier that it used counts more than what was asked for. */
@@ -151,10 +177,17 @@ export const encodeResponse = (
 ): Record<string, unknown> => {
   const { id, providerMetadata: metadata } = response
   const suffix = idSuffix(id)
-  const output = Items.groupByItem(response.content, native.fieldsOf).map((group, position): Json => {
+  const end = endStatus(response.finishReason, response.rawFinishReason)
+  const groups = Items.groupByItem(response.content, native.fieldsOf)
+  const lastMessage = groups.findLastIndex(({ kind }) => kind === "message")
+  const output = groups.map((group, position): Json => {
     switch (group.kind) {
       case "message":
-        return messageItem(`msg_${suffix}_${position}`, group.parts)
+        return messageItem(
+          `msg_${suffix}_${position}`,
+          position === lastMessage ? lastTextWith(group.parts, metadata) : group.parts,
+          position === groups.length - 1 ? messageStatus(end) : "completed"
+        )
       case "reasoning":
         return reasoningItem(`rs_${suffix}_${position}`, group.parts)
       case "call":
@@ -163,7 +196,6 @@ export const encodeResponse = (
         return group.item
     }
   })
-  const end = endStatus(response.finishReason, response.rawFinishReason)
   return finished(request, createdAt, metadata, {
     id,
     model: response.model,
@@ -173,6 +205,18 @@ export const encodeResponse = (
     usage: encodeUsage(response.usage, metadata)
   })
 }
+
+/** OpenAI, API reference: responses/object (`error.code`), which has no other codes for these. */
+const failureCode = (status: number): string => {
+  if (status === 402 || status === 429) return "rate_limit_exceeded"
+  return status >= 400 && status < 500 ? "invalid_prompt" : "server_error"
+}
+
+/** The fields of a response that failed. */
+export const failure = ({ message, status }: Pick<ServedError, "message" | "status">): Json => ({
+  status: "failed",
+  error: { code: failureCode(status), message }
+})
 
 export const errorFields = (error: ServedError): Json => ({
   message: error.message,

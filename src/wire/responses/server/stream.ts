@@ -10,7 +10,7 @@ import type {
   TextDelta
 } from "../../../vocabulary/ChatEvent.js"
 import type { Json } from "../../json.js"
-import { isRecord, string } from "../../json.js"
+import { isRecord, records, string } from "../../json.js"
 import type { Frame, StreamEncoder } from "../../Wire.js"
 import type { ContentPart } from "../items.js"
 import { continuesReasoning } from "../items.js"
@@ -22,19 +22,23 @@ import {
   encodeUsage,
   endStatus,
   errorFields,
+  failure,
   finished,
   idSuffix,
   messageItem,
+  messageStatus,
   reasoningItem,
   responseObject
 } from "./response.js"
+import { lastTextWith } from "./textMetadata.js"
 
 interface Message {
   readonly kind: "message"
   readonly id: string
-  readonly parts: Array<ContentPart>
+  parts: Array<ContentPart>
   /** Whether the last part accepts further deltas. */
   open: boolean
+  status: string
 }
 
 interface ReasoningItem {
@@ -78,6 +82,9 @@ const customTools = (request: Json): ReadonlySet<string> =>
       .map((tool) => string(tool, "name") ?? "")
   )
 
+/** Open Responses, "Streaming HTTP Responses". */
+const done: Frame = { data: "[DONE]" }
+
 export const encodeStream = (
   request: Record<string, unknown>,
   createdAt = 0,
@@ -109,7 +116,7 @@ export const encodeStream = (
   const encodeItem = (item: Item): Json => {
     switch (item.kind) {
       case "message":
-        return { ...messageItem(item.id, item.parts), id: item.id }
+        return { ...messageItem(item.id, item.parts, item.status), id: item.id }
       case "reasoning":
         return reasoningItem(item.id, item.parts)
       case "call":
@@ -138,6 +145,9 @@ export const encodeStream = (
     const partRef = { ...itemRef(entry), content_index: parts.length - 1 }
     const part = contentPart(last)
     if (last.type === "text") {
+      for (const [index, annotation] of records(part, "annotations").entries()) {
+        send("response.output_text.annotation.added", { ...partRef, annotation_index: index, annotation })
+      }
       send("response.output_text.done", { ...partRef, text: last.text, logprobs: part["logprobs"] })
     } else if (last.type === "refusal") {
       send("response.refusal.done", { ...partRef, refusal: last.text })
@@ -160,7 +170,7 @@ export const encodeStream = (
     close()
     const id = string(fields ?? {}, "id") || `msg_${idSuffix(answer.id)}_${items.length}`
     const added = { ...messageItem(id, [part]), status: "in_progress", content: [] }
-    const entry = addItem<Message>({ kind: "message", id, parts: [], open: false }, added)
+    const entry = addItem<Message>({ kind: "message", id, parts: [], open: false, status: "completed" }, added)
     current = entry
     return entry
   }
@@ -323,7 +333,7 @@ export const encodeStream = (
     if (item.call.custom === true) {
       send("response.custom_tool_call_input.done", { ...itemRef(entry), input: call.arguments })
     } else {
-      send("response.function_call_arguments.done", { ...itemRef(entry), arguments: call.arguments })
+      send("response.function_call_arguments.done", { ...itemRef(entry), name: call.name, arguments: call.arguments })
     }
     item.call = call
     item.ended = true
@@ -340,10 +350,17 @@ export const encodeStream = (
     send("response.in_progress", { response: response({ status: "in_progress" }) })
   }
 
+  const addTextMetadata = (metadata: Json): void => {
+    const item = items.findLast((each) => each.kind === "message")
+    if (item !== undefined) item.parts = lastTextWith(item.parts, metadata)
+  }
+
   const finish = ({ providerMetadata: metadata, rawReason, reason, usage }: Finish): void => {
+    addTextMetadata(metadata)
+    const end = endStatus(reason, rawReason)
+    if (current?.item.kind === "message") current.item.status = messageStatus(end)
     close()
     for (const entry of calls.values()) endCall(entry, entry.item.call)
-    const end = endStatus(reason, rawReason)
     send(end.status === "incomplete" ? "response.incomplete" : "response.completed", {
       response: finished(request, createdAt, metadata, {
         ...answer,
@@ -353,6 +370,7 @@ export const encodeStream = (
         usage: encodeUsage(usage, metadata)
       })
     })
+    frames.push(done)
   }
 
   const encodeEvent = (event: ChatEvent): void => {
@@ -393,6 +411,9 @@ export const encodeStream = (
       const fields = errorFields(error)
       const { type: _, ...own } = fields
       send("error", { ...own, error: fields })
+      const model = answer.model || (string(request, "model") ?? "")
+      send("response.failed", { response: response({ model, ...failure(error) }) })
+      frames.push(done)
       return frames
     }
   }

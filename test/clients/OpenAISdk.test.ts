@@ -7,9 +7,9 @@ import { zodResponseFormat } from "openai/helpers/zod"
 import { z } from "zod"
 import type { ChatResponse, ToolCall } from "../../src/vocabulary/Chat.js"
 import { SimulatedProvider } from "../../src/testing/index.js"
-import type { Running, Upstream } from "./support/gateway.js"
-import { waitUntilIdle, start } from "./support/gateway.js"
-import { post } from "./support/http.js"
+import type { Running, Upstream } from "../gateway/support/gateway.js"
+import { waitUntilIdle, start } from "../gateway/support/gateway.js"
+import { post } from "../gateway/support/http.js"
 
 const clientOf = ({ url }: Running) => new OpenAI({ apiKey: "anything", baseURL: `${url}/v1`, maxRetries: 0 })
 
@@ -297,7 +297,14 @@ describe("/v1/models", () => {
         for await (const model of client.models.list()) ids.push(model.id)
         return { ids, one: await client.models.retrieve("gemini/large"), alias: await client.models.retrieve("fast") }
       })
-      expect(ids.sort()).toEqual(["anthropic/large", "fast", "gemini/large", "openai/large", "responses/large"])
+      expect(ids.sort()).toEqual([
+        "anthropic/large",
+        "fast",
+        "gemini/large",
+        "ollama/large",
+        "openai/large",
+        "responses/large"
+      ])
       expect(one).toMatchObject({ id: "gemini/large", object: "model", owned_by: "gemini" })
       expect(alias).toMatchObject({ id: "fast", owned_by: "openai" })
     })
@@ -374,7 +381,7 @@ describe("error classes of the OpenAI client", () => {
   it.scopedLive("lists all models whatever limit is sent, because OpenAI's list has none", () =>
     Effect.gen(function* () {
       const { data } = yield* withClient((client) => client.models.list({ query: { limit: 1 } }))
-      expect(data).toHaveLength(5)
+      expect(data).toHaveLength(6)
     })
   )
 

@@ -7,9 +7,9 @@ import OpenAI from "openai"
 import { UsageLedger } from "../../src/index.js"
 import { ResponseStore } from "../../src/gateway/index.js"
 import { eventually } from "../support/eventually.js"
-import type { Settings } from "./support/gateway.js"
-import { makeGate, start } from "./support/gateway.js"
-import { post, send } from "./support/http.js"
+import type { Settings } from "../gateway/support/gateway.js"
+import { makeGate, start } from "../gateway/support/gateway.js"
+import { post, send } from "../gateway/support/http.js"
 
 const upstreams = ["openai", "anthropic", "gemini", "responses"] as const
 

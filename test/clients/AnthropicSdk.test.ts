@@ -5,8 +5,8 @@ import type { Scope } from "effect"
 import { Effect } from "effect"
 import type { AssistantPart, ChatResponse } from "../../src/vocabulary/Chat.js"
 import { SimulatedProvider } from "../../src/testing/index.js"
-import type { Running, Upstream } from "./support/gateway.js"
-import { start } from "./support/gateway.js"
+import type { Running, Upstream } from "../gateway/support/gateway.js"
+import { start } from "../gateway/support/gateway.js"
 
 const clientOf = ({ url }: Running) => new Anthropic({ apiKey: "anything", baseURL: url, maxRetries: 0 })
 
@@ -284,8 +284,8 @@ describe("the Anthropic client", () => {
         )
         return { all, first, second, before, wrong }
       })
-      expect(pages.all).toHaveLength(5)
-      expect(new Set(pages.all).size).toBe(5)
+      expect(pages.all).toHaveLength(6)
+      expect(new Set(pages.all).size).toBe(6)
       expect(pages.first).toMatchObject({ has_more: true, first_id: pages.all[0], last_id: pages.all[1] })
       expect(pages.second.data.map(({ id }) => id)).toEqual(pages.all.slice(2, 4))
       expect(pages.before.data.map(({ id }) => id)).toEqual(pages.all.slice(1, 2))
