@@ -1,0 +1,69 @@
+/**
+ * An `EmbeddingModel` of `@effect/ai` over any `LLM`.
+ *
+ * @example
+ * ```ts
+ * import { EmbeddingModel } from "@effect/ai"
+ * import { Effect, Layer } from "effect"
+ * import { LLM } from "effect-llm"
+ * import { LLMEmbeddingModel } from "effect-llm/ai"
+ *
+ * const program = Effect.flatMap(EmbeddingModel.EmbeddingModel, (model) => model.embedMany(["a cat", "a dog"]))
+ *
+ * const runnable = program.pipe(
+ *   Effect.provide(
+ *     LLMEmbeddingModel.layer({ dimensions: 256 }).pipe(
+ *       Layer.provide(LLM.layerConfig({ model: "text-embedding-3-small" }))
+ *     )
+ *   )
+ * )
+ * ```
+ *
+ * @since 0.2.0
+ */
+import * as EmbeddingModel from "@effect/ai/EmbeddingModel"
+import type { Duration } from "effect"
+import { Effect, Layer } from "effect"
+import { LLM } from "../call/model.js"
+import type { EmbeddingRequest } from "../vocabulary/Embedding.js"
+import { toAiError } from "./errors.js"
+
+/**
+ * @since 0.2.0
+ * @category model
+ */
+export interface Options extends Omit<EmbeddingRequest, "input"> {
+  /** Keeps the vectors of the last texts in memory. @default none */
+  readonly cache?: { readonly capacity: number; readonly timeToLive: Duration.DurationInput }
+}
+
+/**
+ * Makes an embedding model over the `LLM` in context, with `options` in each of its requests. The `LLM` splits the texts of a call
+ * into as many requests as its provider's limits require.
+ *
+ * @since 0.2.0
+ * @category constructors
+ */
+export const make = (options: Options = {}): Effect.Effect<EmbeddingModel.Service, never, LLM> =>
+  Effect.flatMap(LLM, (llm) => {
+    const { cache, ...request } = options
+    return EmbeddingModel.make({
+      ...(cache === undefined ? {} : { cache }),
+      embedMany: (input) =>
+        llm.embed({ ...request, input }).pipe(
+          Effect.mapBoth({
+            onFailure: (error) => toAiError(error, llm.info, "LLMEmbeddingModel", "embedMany"),
+            onSuccess: ({ embeddings }) => embeddings.map((vector, index) => ({ index, embeddings: [...vector] }))
+          })
+        )
+    })
+  })
+
+/**
+ * A layer with {@link make}.
+ *
+ * @since 0.2.0
+ * @category layers
+ */
+export const layer = (options?: Options): Layer.Layer<EmbeddingModel.EmbeddingModel, never, LLM> =>
+  Layer.effect(EmbeddingModel.EmbeddingModel, make(options))

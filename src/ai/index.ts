@@ -1,0 +1,8 @@
+/**
+ * The services of `@effect/ai` over any `LLM`. Needs the optional peer dependency `@effect/ai`.
+ *
+ * @since 0.2.0
+ */
+export * as LLMEmbeddingModel from "./LLMEmbeddingModel.js"
+export * as LLMLanguageModel from "./LLMLanguageModel.js"
+export * as LLMTokenizer from "./LLMTokenizer.js"
