@@ -59,7 +59,7 @@ import type * as Tool from "./programs/tools/model.js"
 import * as Environment from "./provider/environment.js"
 import * as NamedClient from "./provider/named.js"
 import type { Protocol } from "./provider/registry.js"
-import { hasKeysOfAnother } from "./provider/registry.js"
+import { hasBaseUrl, hasKeysOfAnother, providerOf } from "./provider/registry.js"
 import * as Limiter from "./rateLimiter/RateLimiter.js"
 import { RateLimiter } from "./rateLimiter/model.js"
 import * as Feedback from "./rateLimiter/feedback.js"
@@ -109,6 +109,14 @@ export interface Options<Client = ProviderClient> {
    * @since 0.2.0
    */
   readonly onUnsupported?: "error" | "drop"
+  /**
+   * What a gateway in front of this model does while no key of the account is ready that made the reasoning in a request, or that has what it
+   * refers to: `"drop"` uses the key of another account, without that reasoning, `"wait"` waits for a key, within `maxWait` of the pool and
+   * the time limits of the call. @default "drop"
+   *
+   * @since 0.2.0
+   */
+  readonly onOwnerUnavailable?: "drop" | "wait"
   /** Defaults for the fields of every request, such as a temperature. Fields of a request override them. */
   readonly defaults?: Defaults
   /**
@@ -263,7 +271,8 @@ export function make(
       ...(client.baseUrl === undefined ? {} : { baseUrl: client.baseUrl }),
       ...(options.defaults === undefined ? {} : { defaults: options.defaults }),
       ...(options.price === undefined ? {} : { price: options.price }),
-      ...(options.onUnsupported === undefined ? {} : { onUnsupported: options.onUnsupported })
+      ...(options.onUnsupported === undefined ? {} : { onUnsupported: options.onUnsupported }),
+      ...(options.onOwnerUnavailable === undefined ? {} : { onOwnerUnavailable: options.onOwnerUnavailable })
     }
     const telemetryOptions = options.telemetry === false ? undefined : (options.telemetry ?? {})
     const spans = telemetryOptions && Spans.of(info, telemetryOptions)
@@ -354,6 +363,82 @@ export const layer = <Client = ProviderClient>(
 ): Layer.Layer<LLM, InvalidLLMError, Client | KeyPool | RateLimiter> => Layer.scoped(LLM, make(options))
 
 /**
+ * @since 0.2.0
+ * @category model
+ */
+export interface KeysOptions extends Omit<Options, "client"> {
+  /** The provider, by the name of its preset; any other name with a `baseUrl`. */
+  readonly provider: string
+  /** The keys: texts, or keys with a weight and a cap of calls in flight. At least one. */
+  readonly keys: Pool.Options["keys"]
+  /** The limits of requests and tokens. @default none */
+  readonly limits?: Limiter.Options
+  /** @default that of the provider */
+  readonly baseUrl?: string
+  /** The protocol. @default the provider's own (Anthropic, Gemini, Ollama), else "chat-completions" */
+  readonly wire?: Protocol
+}
+
+/**
+ * An `LLM` of one model of a provider with a preset: client, key pool and limiter in one layer.
+ *
+ * Fails with `InvalidLLMError` when the provider has no preset and there is no `baseUrl`: its keys must not be sent to another one.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Layer } from "effect"
+ * import { LLM } from "effect-llm"
+ * import { NodeTransport } from "effect-llm/node"
+ *
+ * const DeepSeek = LLM.layerKeys({
+ *   provider: "deepseek",
+ *   model: "deepseek-chat",
+ *   keys: ["sk-one", { key: "sk-two", weight: 2 }],
+ *   limits: { requestsPerMinute: 60 }
+ * }).pipe(Layer.provide(NodeTransport.layerUndici))
+ *
+ * const program = Effect.provide(LLM.chat("What is the capital of France?"), DeepSeek)
+ * ```
+ *
+ * @throws TypeError when an option is invalid, such as `maxAttempts` that is not a number
+ * @since 0.2.0
+ * @category layers
+ */
+export const layerKeys = ({
+  baseUrl,
+  keys,
+  limits,
+  provider,
+  wire,
+  ...options
+}: KeysOptions): Layer.Layer<
+  LLM,
+  InvalidLLMError | Pool.InvalidPoolError | Limiter.InvalidLimitError,
+  HttpClient.HttpClient
+> => {
+  const client = hasAddress(provider, wire, baseUrl)
+    ? NamedClient.make({
+        provider,
+        ...(wire === undefined ? {} : { wire }),
+        ...(baseUrl === undefined ? {} : { baseUrl })
+      })
+    : new InvalidLLMError({
+        provider,
+        model: options.model,
+        faults: [`${provider} is not a provider with a known address. Set its baseUrl.`]
+      })
+  return layer(options).pipe(
+    Layer.provide(Layer.effect(ProviderClient, client)),
+    Layer.provide(Pool.layer({ provider, keys })),
+    Layer.provide(limits === undefined ? Limiter.layerUnlimited : Limiter.layer(limits))
+  )
+}
+
+/** Whether it is known where a provider is. Keys of any other one would go to the default of its protocol. */
+const hasAddress = (provider: string, wire: Protocol | undefined, baseUrl: string | undefined): boolean =>
+  baseUrl !== undefined || hasBaseUrl(providerOf(provider), wire)
+
+/**
  * @since 0.1.0
  * @category model
  */
@@ -393,6 +478,11 @@ export const layerConfig = (
           : yield* Effect.fail(ConfigError.MissingData(["LLM_DEFAULT_MODEL"], `Expected a model of ${provider}`)))
       const pool = yield* Pool.make({ provider, keys: yield* Environment.apiKeys(provider) })
       const baseUrl = Option.getOrUndefined(yield* Environment.baseUrl(provider))
+      if (!hasAddress(provider, wire, baseUrl)) {
+        return yield* Effect.fail(
+          ConfigError.MissingData([Environment.baseUrlVariable(provider)], `Expected the base URL of ${provider}`)
+        )
+      }
       const client = yield* NamedClient.make({
         provider,
         ...(wire === undefined ? {} : { wire }),

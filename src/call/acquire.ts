@@ -25,10 +25,12 @@ export interface Need {
   readonly model: string
   /** The estimated tokens of request and answer; 0 where tokens are not limited. */
   readonly tokens: number
-  /** Ids of keys that the call has tried. It waits for the end of cooldowns only before its first try. */
-  readonly tried: ReadonlySet<string>
-  /** Ids of keys that it takes only where no other key is ready: those that it has tried. */
-  readonly avoid: ReadonlySet<string>
+  /** Ids of keys that the call does not take: those that it has tried, and those that its owner excludes. */
+  readonly exclude: ReadonlySet<string>
+  /** Sets of ids that it excludes as well where another key is ready then, the most wanted choice first. */
+  readonly avoid: ReadonlyArray<ReadonlySet<string>>
+  /** Whether it waits for the end of cooldowns. */
+  readonly waitsForCooldown: boolean
   /** Whether another key is tried after a failure of the provider. See `LeaseOptions.failover` of the pool. */
   readonly failover: boolean
   /** Whether the call was sent before: it waits before those that were not, as it did then. */
@@ -59,14 +61,14 @@ export interface UnsafeAcquired extends Acquired {
 export const unsafeTryAcquire = (
   clock: Clock.Clock,
   { limiter, pool }: Sources,
-  { affinity, avoid, failover, model, tokens, tried }: Need
+  { affinity, avoid, exclude, failover, model, tokens }: Need
 ): UnsafeAcquired | undefined => {
   if (pool.unsafeTryReserve === undefined) return undefined
   const reservation = limiter.unsafeTryReserve?.(clock, tokens, { model })
   if (reservation === undefined) return undefined
   let lease: KeyPool.UnsafeLease | undefined
   try {
-    lease = unsafeReadyKey(clock, pool.unsafeTryReserve, tried, avoid, failover, affinity)
+    lease = unsafeReadyKey(clock, pool.unsafeTryReserve, exclude, avoid, failover, affinity)
   } catch (defect) {
     // A strategy of the program can throw: the permit is given back.
     reservation.unsafeGiveBack(clock)
@@ -77,29 +79,33 @@ export const unsafeTryAcquire = (
   return undefined
 }
 
-const union = (first: ReadonlySet<string>, second: ReadonlySet<string>): ReadonlySet<string> =>
+export const union = (first: ReadonlySet<string>, second: ReadonlySet<string>): ReadonlySet<string> =>
   new Set([...first, ...second])
 
 const unsafeReadyKey = (
   clock: Clock.Clock,
   tryReserve: NonNullable<KeyPool.Service["unsafeTryReserve"]>,
-  tried: ReadonlySet<string>,
-  avoid: ReadonlySet<string>,
+  exclude: ReadonlySet<string>,
+  avoid: ReadonlyArray<ReadonlySet<string>>,
   failover: boolean,
   affinity: string | undefined
-): KeyPool.UnsafeLease | undefined =>
-  (avoid.size === 0 ? undefined : untriedKey(clock, tryReserve, union(tried, avoid), failover, affinity)) ??
-  tryReserve(clock, tried, failover, affinity)
+): KeyPool.UnsafeLease | undefined => {
+  for (const ids of avoid) {
+    const lease = preferredKey(clock, tryReserve, union(exclude, ids), failover, affinity)
+    if (lease !== undefined) return lease
+  }
+  return tryReserve(clock, exclude, failover, affinity)
+}
 
-/** A key that a call which has failed has not tried. It prefers one that it does not have to test. */
-const untriedKey = (
+/** A key of those that are left. It prefers one that it does not have to test. */
+const preferredKey = (
   clock: Clock.Clock,
   tryReserve: NonNullable<KeyPool.Service["unsafeTryReserve"]>,
-  tried: ReadonlySet<string>,
+  exclude: ReadonlySet<string>,
   failover: boolean,
   affinity: string | undefined
 ): KeyPool.UnsafeLease | undefined =>
-  tryReserve(clock, tried, true, affinity) ?? (failover ? undefined : tryReserve(clock, tried, false, affinity))
+  tryReserve(clock, exclude, true, affinity) ?? (failover ? undefined : tryReserve(clock, exclude, false, affinity))
 
 const giveBackPermit = (clock: Clock.Clock, reservation: Reservation): Effect.Effect<void> =>
   reservation.unsafeGiveBack === undefined
@@ -139,7 +145,7 @@ const longestHold = 100
  */
 export const acquire = (
   { limiter, pool }: Sources,
-  { affinity, avoid, failover, isRepeated, model, tokens, tried }: Need
+  { affinity, avoid, exclude, failover, isRepeated, model, tokens, waitsForCooldown }: Need
 ): Effect.Effect<Acquired, LLMError> =>
   Effect.gen(function* () {
     const clock = yield* Effect.clock
@@ -161,8 +167,8 @@ export const acquire = (
       }
     }
     const keyOptions: KeyPool.LeaseOptions = {
-      exclude: tried,
-      onCooldown: tried.size === 0 ? "wait" : "fail",
+      exclude,
+      onCooldown: waitsForCooldown ? "wait" : "fail",
       ...(failover ? { failover } : {}),
       ...(affinity === undefined ? {} : { affinity })
     }
@@ -188,17 +194,21 @@ export const acquire = (
       const giveBack = giveBackPermit(clock, reservation)
       const { unsafeTryReserve } = pool
       if (unsafeTryReserve !== undefined) {
-        const ready = Effect.sync(() => unsafeReadyKey(clock, unsafeTryReserve, tried, avoid, failover, affinity))
+        const ready = Effect.sync(() => unsafeReadyKey(clock, unsafeTryReserve, exclude, avoid, failover, affinity))
         return Effect.flatMap(
           Effect.onError(ready, () => giveBack),
           (lease) => (lease === undefined ? Effect.as(giveBack, undefined) : Effect.succeed(lease))
         )
       }
       const ready = pool.reserve({ ...keyOptions, maxWait: 0 })
-      const best =
-        avoid.size === 0
-          ? ready
-          : Effect.orElse(pool.reserve({ exclude: union(tried, avoid), onCooldown: "fail", maxWait: 0 }), () => ready)
+      const best = avoid.reduceRight(
+        (otherwise, ids) =>
+          Effect.orElse(
+            pool.reserve({ exclude: union(exclude, ids), onCooldown: "fail", maxWait: 0 }),
+            () => otherwise
+          ),
+        ready
+      )
       return Effect.catchAll(
         Effect.tapErrorCause(best, () => giveBack),
         () => Effect.succeed(undefined)

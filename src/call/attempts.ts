@@ -3,7 +3,6 @@
  * failure concerns the key. Permit and key are settled exactly once, however the attempt ends.
  */
 import { Cause, Chunk, Context, Duration, Effect, Either, Exit, FiberRef, Option } from "effect"
-import type { ApiKey } from "../vocabulary/ApiKey.js"
 import * as Attempt from "../vocabulary/attempt.js"
 import type { ChatRequest, ChatResponse } from "../vocabulary/Chat.js"
 import type { ChatEvent } from "../vocabulary/ChatEvent.js"
@@ -21,7 +20,8 @@ import type { AttemptWatch } from "./attemptWatch.js"
 import * as Watches from "./attemptWatch.js"
 import * as Acquire from "./acquire.js"
 import * as Affinity from "./affinity.js"
-import { excludedBy, KeyPin } from "./keyPin.js"
+import { logNext } from "./failedAttemptLog.js"
+import * as KeyOwner from "./keyOwner.js"
 import { CallLimits, narrow } from "./limits.js"
 import { isFieldOmitted, maxOmissions } from "./message.js"
 import type { Feedback } from "../rateLimiter/feedback.js"
@@ -33,7 +33,6 @@ import { isolated } from "./ownedStream.js"
 import { fromStream, withEarlierAttempts } from "./openStream.js"
 import { takeFailed } from "./origin.js"
 import { estimateInput, inputTokensOf } from "./request.js"
-import * as Signatures from "./signatures.js"
 import { limitFor } from "./requestLimit.js"
 import type { KeyRetries } from "./retry/state.js"
 import { deltaText } from "./deltaText.js"
@@ -107,13 +106,27 @@ export const affinityOf = (
     ? Affinity.keyOf(request, Context.get(context, RateLimiter.CurrentClient))
     : undefined
 
-/** The key that made the reasoning in a request, as `Signatures.ownerOf`. */
-export const ownerOf = ({ client }: Pick<Dependencies, "client">, { request }: Pick<AttemptRequest, "request">) =>
-  request === undefined ? undefined : Signatures.ownerOf(request, client.provider)
+type Keys = Pick<Acquire.Need, "exclude" | "avoid" | "waitsForCooldown">
 
-/** The ids of the keys that did not make the reasoning in a request: they are taken only where the key that did is not ready. */
-export const othersThan = (provider: string, owner: string, keys: ReadonlyArray<ApiKey>): ReadonlySet<string> =>
-  new Set(keys.flatMap(({ id }) => (Signatures.accountOf(provider, id) === owner ? [] : [id])))
+const unrestrictedKeys: Keys = { exclude: noKeys, avoid: [], waitsForCooldown: true }
+
+/** The keys that an attempt can take. The owner of its request counts more than the keys that it had better avoid. */
+export const keysFor = (
+  { isStrict, others, waits }: KeyOwner.Restriction,
+  tried: ReadonlySet<string> = noKeys,
+  avoid: ReadonlySet<string> = noKeys
+): Keys => {
+  if (others.size + tried.size + avoid.size === 0) return unrestrictedKeys
+  const avoided = avoid.size === 0 ? [] : [avoid]
+  return {
+    exclude: isStrict ? Acquire.union(tried, others) : tried,
+    avoid:
+      isStrict || others.size === 0
+        ? avoided
+        : [...avoided.map((ids) => Acquire.union(ids, others)), others, ...avoided],
+    waitsForCooldown: waits && tried.size === 0
+  }
+}
 
 /** The tokens to reserve; 0 where they are not limited. */
 export const reservedTokens = ({ tokenEstimates }: Dependencies, request: AttemptRequest): number =>
@@ -146,16 +159,22 @@ export const usedTokens = (
 const acquire = (
   deps: Dependencies,
   request: AttemptRequest,
-  { avoid, failsOver, isRepeated, tried }: Pick<Before, "avoid" | "failsOver" | "isRepeated" | "tried">
+  { avoid, failsOver, isRepeated, owner, policy, tried }: Before
 ): Effect.Effect<ActiveAttempt, LLMError> =>
   Effect.gen(function* () {
     const clock = yield* Effect.clock
     const tokens = reservedTokens(deps, request)
     const affinity = affinityOf(deps, request, yield* Effect.context<never>())
-    const owner = ownerOf(deps, request)
-    const others = owner === undefined ? noKeys : othersThan(deps.client.provider, owner, yield* deps.pool.keys)
-    const avoided = others.size === 0 ? avoid : new Set([...avoid, ...others])
-    const need = { model: request.model, tokens, tried, avoid: avoided, failover: failsOver, isRepeated, affinity }
+    const keys = owner === undefined ? [] : yield* deps.pool.keys
+    const restriction = KeyOwner.restrictionOf(deps.client.provider, owner, policy, keys)
+    const need = {
+      ...keysFor(restriction, tried, avoid),
+      model: request.model,
+      tokens,
+      failover: failsOver,
+      isRepeated,
+      affinity
+    }
     const acquired = Acquire.unsafeTryAcquire(clock, deps, need) ?? (yield* Acquire.acquire(deps, need))
     const { lease, reservation, waitedForKey, waitedForPermit } = acquired
     const startedAt = clock.unsafeCurrentTimeMillis()
@@ -177,6 +196,7 @@ const acquire = (
         model: request.model,
         key: lease.key,
         ...(affinity === undefined ? {} : { affinity }),
+        ...(owner === undefined ? {} : { kin: KeyOwner.kinOf(lease.key, keys) }),
         resends: true,
         onRateLimits: (limits) => {
           const cooldown =
@@ -236,15 +256,15 @@ const preferred = (first: LLMError, next: LLMError): LLMError => {
 }
 
 /** How a call begins: its first failure, if it was sent before, and the keys that earlier calls for the same answer have tried. */
-const begin = (deps: Dependencies, model: string) =>
+const begin = (deps: Dependencies, request: AttemptRequest) =>
   Effect.contextWith((context: Context.Context<never>) => {
     const limit = limitFor(Context.get(context, CallLimits).requests, deps.info)
     const earlier = (limit?.earlier ?? []).filter(
-      (attempt) => attempt.provider === deps.client.provider && attempt.model === model && attempt.keyId !== ""
+      (attempt) => attempt.provider === deps.client.provider && attempt.model === request.model && attempt.keyId !== ""
     )
     return {
       failed: takeFailed(context, deps.info),
-      pin: Context.get(context, KeyPin),
+      owner: KeyOwner.ownerOf(deps.client.provider, request.request, context),
       tried: new Set(earlier.map(({ keyId }) => keyId)),
       requestsLeft: limit?.left ?? Infinity
     }
@@ -254,6 +274,8 @@ const begin = (deps: Dependencies, model: string) =>
 interface Before {
   readonly tried: ReadonlySet<string>
   readonly attempts: ReadonlyArray<Attempt.Attempt>
+  /** The failure of the last one, with all of them. */
+  readonly failed: LLMError | undefined
   readonly reason: LLMError | undefined
   /** Keys that are taken only when no other is ready. */
   readonly avoid: ReadonlySet<string>
@@ -265,7 +287,25 @@ interface Before {
   readonly isRepeated: boolean
   /** How often the server rejected an optional field of the request. */
   readonly omissions: number
+  /** The account to whose keys the call belongs. */
+  readonly owner: KeyOwner.KeyOwner | undefined
+  /** What happens while none of its keys is ready. */
+  readonly policy: ModelInfo["onOwnerUnavailable"]
 }
+
+/** Tells of the attempt that failed when the next one begins. */
+const logged = <A, E, R>(
+  failed: LLMError | undefined,
+  { call }: ActiveAttempt,
+  next: Effect.Effect<A, E, R>
+): Effect.Effect<A, E, R> => (failed === undefined ? next : Effect.zipRight(logNext(failed, call.key.id), next))
+
+/** Whether the keys of the owner are out for longer than a call can wait: none is left that is busy or rate-limited. */
+const isOwnerOut = ({ owner, policy, reason }: Before, { _tag }: LLMError): boolean =>
+  policy === "wait" &&
+  owner?.isPinned === false &&
+  _tag === "KeyPoolExhaustedError" &&
+  reason?._tag !== "RateLimitError"
 
 /**
  * Makes attempts, each with another key, until one succeeds or fails with an error that does not concern the key. A request whose optional
@@ -291,15 +331,18 @@ const withKeyFailover = <A, R>(
       Effect.uninterruptibleMask((restore) =>
         Effect.matchEffect(before.failsOver ? narrow(acquired, { maxWait: 0 }) : acquired, {
           onFailure: (error) => {
+            if (isOwnerOut(before, error)) return Effect.succeed(attemptAfter({ ...before, policy: "drop" }))
             const located = withProviderAndModel(error)
             const failure = reason === undefined ? located : preferred(reason, located)
             return Effect.fail(earlier.length === 0 ? failure : Errors.update(failure, { attempts: earlier }))
           },
           onSuccess: (active) =>
-            Effect.map(Effect.either(use(active, restore)), (result): Effect.Effect<A, LLMError, R> =>
-              result._tag === "Right"
-                ? Effect.succeed(earlier.length === 0 ? result.right : withEarlier(result.right, earlier))
-                : afterFailure(before, active.call.key.id, result.left)
+            Effect.map(
+              Effect.either(logged(before.failed, active, use(active, restore))),
+              (result): Effect.Effect<A, LLMError, R> =>
+                result._tag === "Right"
+                  ? Effect.succeed(earlier.length === 0 ? result.right : withEarlier(result.right, earlier))
+                  : afterFailure(before, active.call.key.id, result.left)
             )
         })
       )
@@ -309,18 +352,22 @@ const withKeyFailover = <A, R>(
   /** The next attempt after one that failed with a key, or its error. */
   const afterFailure = (before: Before, keyId: string, error: LLMError): Effect.Effect<A, LLMError, R> => {
     const attempts = Attempt.concat(before.attempts, error.attempts)
+    const failed = Errors.update(error, { attempts })
     if (isFieldOmitted(error) && before.omissions < maxOmissions) {
-      return attemptAfter({ ...before, attempts, isRepeated: true, omissions: before.omissions + 1 })
+      const omissions = before.omissions + 1
+      return attemptAfter({ ...before, attempts, failed, isRepeated: true, omissions })
     }
+    const tried = new Set(before.tried).add(keyId)
     if (Errors.isKeyScoped(error)) {
       const reason = before.reason === undefined ? error : preferred(before.reason, error)
-      return attemptAfter({ ...before, attempts, reason, tried: new Set(before.tried).add(keyId), failsOver: false })
+      return attemptAfter({ ...before, attempts, failed, reason, tried, failsOver: false })
     }
     return before.mayFailOver && retries !== undefined && mayConcernKey(retries, error)
       ? attemptAfter({
           ...before,
-          tried: new Set(before.tried).add(keyId),
+          tried,
           attempts,
+          failed,
           reason: error,
           avoid: noKeys,
           mayFailOver: false,
@@ -329,23 +376,24 @@ const withKeyFailover = <A, R>(
       : Effect.fail(before.attempts.length === 0 ? error : Errors.update(error, { attempts }))
   }
 
-  return Effect.flatMap(begin(deps, request.model), ({ failed, pin, requestsLeft, tried }) => {
+  return Effect.flatMap(begin(deps, request), ({ failed, owner, requestsLeft, tried }) => {
     const isFirst = tried.size === 0
     const before: Before = {
       tried: noKeys,
       attempts: [],
+      failed: undefined,
       reason: undefined,
       avoid: tried,
       isRepeated: !isFirst,
       // A pool without synchronous members does not know its failing keys.
-      mayFailOver: isFirst && pin === undefined && requestsLeft > 1 && deps.pool.unsafeTryReserve !== undefined,
+      mayFailOver: isFirst && owner === undefined && requestsLeft > 1 && deps.pool.unsafeTryReserve !== undefined,
       failsOver: false,
-      omissions: 0
+      omissions: 0,
+      owner,
+      policy: deps.info.onOwnerUnavailable
     }
     if (failed !== undefined) return afterFailure(before, failed.keyId, failed.error)
-    return pin === undefined
-      ? attemptAfter(before)
-      : Effect.flatMap(excludedBy(pin, deps.pool), (tried) => attemptAfter({ ...before, tried }))
+    return attemptAfter(before)
   })
 }
 

@@ -30,7 +30,7 @@ export interface Target {
 }
 
 /** The model and key of a request, with all its secrets. */
-export interface CallWithSecrets extends Pick<Call, "model" | "key" | "affinity"> {
+export interface CallWithSecrets extends Pick<Call, "model" | "key" | "kin" | "affinity"> {
   /** The token that the key was exchanged for. */
   readonly token?: Redacted.Redacted<string>
 }

@@ -169,8 +169,9 @@ export const encodeChat = (
   stream: boolean
 ): Either.Either<Encoded, LLMError> => {
   const { provider } = server.endpoint
-  const options = { provider, model: call.model, stream }
-  const opened = Signatures.openFor(request, call.key.id, provider)
+  const keepsSchemas = RawRequests.isOfProtocol(request, wire.name)
+  const options = { provider, model: call.model, stream, keepsSchemas }
+  const opened = Signatures.openFor(request, call, { provider, wire: wire.name })
   const encoded = Either.map(
     RawRequests.verbatim(wire, opened.isAsReceived ? request : opened.request, options) ??
       wire.encodeRequest(opened.request, options),

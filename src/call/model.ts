@@ -63,6 +63,12 @@ export interface ModelInfo {
    * @since 0.2.0
    */
   readonly onUnsupported?: "error" | "drop"
+  /**
+   * What a call does while no key of the account is ready that made the reasoning in its request. See `LLM.Options`. @default "drop"
+   *
+   * @since 0.2.0
+   */
+  readonly onOwnerUnavailable?: "drop" | "wait"
 }
 
 /**

@@ -24,16 +24,8 @@ import type { AttemptWatch } from "./attemptWatch.js"
 import * as Watches from "./attemptWatch.js"
 import { unsafeTryAcquire } from "./acquire.js"
 import type { Dependencies } from "./attempts.js"
-import {
-  affinityOf,
-  chatAttempt,
-  othersThan,
-  ownerOf,
-  reservedTokens,
-  usedTokens,
-  withFailedAttempt
-} from "./attempts.js"
-import { KeyPin } from "./keyPin.js"
+import { affinityOf, chatAttempt, keysFor, reservedTokens, usedTokens, withFailedAttempt } from "./attempts.js"
+import * as KeyOwner from "./keyOwner.js"
 import type { Limits } from "./limits.js"
 import type { Service } from "./model.js"
 import type { CallRecorder, Outcome, SpanAnswer, Spans, Subject } from "./observer.js"
@@ -76,6 +68,8 @@ export interface Call {
   readonly key: ApiKey
   /** What the requests of the conversation have in common. */
   readonly affinity?: string
+  /** The other keys of its account, where the request has an owner. */
+  readonly kin?: ReadonlyArray<string>
   readonly model: string
   readonly request: ChatRequest
   /** In milliseconds since the epoch. */
@@ -109,8 +103,6 @@ export interface Call {
   /** Records the first events of a stream. */
   readonly recordOpened: () => void
 }
-
-const none: ReadonlySet<string> = new Set()
 
 /** Runs code of the program. What it throws becomes a defect: a callback that throws would end the process. */
 const caught = (run: () => Effect.Effect<void> | void): Effect.Effect<void> => {
@@ -156,7 +148,7 @@ export const begin = (
   const context = fiber.currentContext
   // A call that is sent again by a policy around it takes another key than before.
   const isRepeated = (limitFor(limits.requests, info)?.earlier.length ?? 0) > 0
-  if (isRepeated || Context.get(context, KeyPin) !== undefined) return undefined
+  if (isRepeated) return undefined
   const labels = fiber.getFiberRef(FiberRef.currentMetricLabels)
   const caller = Context.get(context, Label)
   const notify = plan.usageObserver(context, added.listeners)
@@ -168,12 +160,14 @@ export const begin = (
   )
   const tokens = reservedTokens(plan.deps, subject)
   const affinity = affinityOf(plan.deps, subject, context)
-  const owner = ownerOf(plan.deps, subject)
-  const avoid = owner === undefined ? none : othersThan(client.provider, owner, pool.unsafeKeys?.() ?? [])
+  const owner = KeyOwner.ownerOf(client.provider, request, context)
+  const keys = owner === undefined ? [] : pool.unsafeKeys?.()
+  if (keys === undefined) return undefined
+  const restriction = KeyOwner.restrictionOf(client.provider, owner, info.onOwnerUnavailable, keys)
   const acquired = unsafeTryAcquire(
     clock,
     { limiter, pool },
-    { model, tokens, tried: none, avoid, failover: false, isRepeated: false, affinity }
+    { ...keysFor(restriction), model, tokens, failover: false, isRepeated: false, affinity }
   )
   if (acquired === undefined) return undefined
   const { lease, reservation } = acquired
@@ -223,6 +217,7 @@ export const begin = (
     clock,
     key,
     ...(affinity === undefined ? {} : { affinity }),
+    ...(owner === undefined ? {} : { kin: KeyOwner.kinOf(key, keys) }),
     model,
     request,
     startedAt,

@@ -339,13 +339,14 @@ const make = (plan: Plan, call: Call, direct: DirectClient | undefined, finalize
 
   /** Sends the request by the client's effects. */
   const sendInFiber = Effect.suspend(() => {
-    const { affinity, key, model, onRateLimits } = call
+    const { affinity, key, kin, model, onRateLimits } = call
     const open: Open = (finalizers) =>
       fromStream(
         client.chatStream(request, {
           model,
           key,
           ...(affinity === undefined ? {} : { affinity }),
+          ...(kin === undefined ? {} : { kin }),
           resends: true,
           onRateLimits: (rateLimits) => Effect.sync(() => onRateLimits(rateLimits))
         })

@@ -200,12 +200,13 @@ const handedDownTo =
 /** Sends the request by the client's effect, in a fiber of its own so that a time limit can end it. */
 const sendInFiber = (plan: Plan, call: Call, caller: Fiber.RuntimeFiber<unknown, unknown>): Sending<ChatResponse> => {
   const { client } = plan.deps
-  const { affinity, key, model, onRateLimits, request } = call
+  const { affinity, key, kin, model, onRateLimits, request } = call
   const sent = () =>
     client.chat(request, {
       model,
       key,
       ...(affinity === undefined ? {} : { affinity }),
+      ...(kin === undefined ? {} : { kin }),
       resends: true,
       onRateLimits: (limits) => Effect.sync(() => onRateLimits(limits))
     })

@@ -46,7 +46,7 @@ const maxTokens = Options.integer("max-tokens").pipe(
   Options.optional
 )
 
-const effort = Options.choice("reasoning", ["none", "minimal", "low", "medium", "high", "xhigh"] as const).pipe(
+const effort = Options.choice("reasoning", ["none", "minimal", "low", "medium", "high", "xhigh", "max"] as const).pipe(
   Options.withDescription("The reasoning effort, for models that can reason."),
   Options.optional
 )
@@ -57,7 +57,7 @@ export const request = { temperature, maxTokens, effort }
 interface Requested {
   readonly temperature: Option.Option<number>
   readonly maxTokens: Option.Option<number>
-  readonly effort: Option.Option<"none" | "minimal" | "low" | "medium" | "high" | "xhigh">
+  readonly effort: Option.Option<"none" | "minimal" | "low" | "medium" | "high" | "xhigh" | "max">
 }
 
 export const requestOf = ({ effort, maxTokens, temperature }: Requested): RequestOptions => ({

@@ -54,6 +54,12 @@ export interface ModelEntry {
    * @since 0.2.0
    */
   readonly onUnsupported?: "error" | "drop"
+  /**
+   * `on_owner_unavailable`: what a gateway does while no key of the account is ready that made the reasoning in a request. @default "drop"
+   *
+   * @since 0.2.0
+   */
+  readonly onOwnerUnavailable?: "drop" | "wait"
   /** `default_temperature`. */
   readonly temperature: number | undefined
   /** `model_weight`: its share of the calls of a group. @default 1 */

@@ -28,6 +28,7 @@ const modelFields: ReadonlySet<string> = new Set([
   "timeout",
   "on_disconnect",
   "on_unsupported",
+  "on_owner_unavailable",
   "tokens_per_minute",
   "requests_per_minute",
   "requests_per_day",
@@ -42,15 +43,16 @@ const modelFields: ReadonlySet<string> = new Set([
 const seconds = (value: number | undefined): Duration.Duration | undefined =>
   value === undefined ? undefined : Duration.seconds(value)
 
-const readOnUnsupported = (
+const readChoice = <const A extends string>(
+  choices: ReadonlyArray<A>,
   json: unknown,
   path: string,
   addFault: (path: string, fault: string) => void
-): "error" | "drop" | undefined => {
+): A | undefined => {
   if (json === undefined || json === null) return undefined
-  if (json === "error" || json === "drop") return json
-  addFault(path, 'expected "error" or "drop"')
-  return undefined
+  const choice = choices.find((each) => each === json)
+  if (choice === undefined) addFault(path, `expected ${choices.map((each) => `"${each}"`).join(" or ")}`)
+  return choice
 }
 
 /** `max_concurrency` alone does not change the default request rate. */
@@ -193,7 +195,14 @@ export const readFile = (
         "onDisconnect",
         readOnDisconnect(entry["on_disconnect"], fields.at("on_disconnect"), { addFault, addWarning, expand })
       ),
-      ...optional("onUnsupported", readOnUnsupported(entry["on_unsupported"], fields.at("on_unsupported"), addFault)),
+      ...optional(
+        "onUnsupported",
+        readChoice(["error", "drop"], entry["on_unsupported"], fields.at("on_unsupported"), addFault)
+      ),
+      ...optional(
+        "onOwnerUnavailable",
+        readChoice(["drop", "wait"], entry["on_owner_unavailable"], fields.at("on_owner_unavailable"), addFault)
+      ),
       temperature: fields.notNegative("default_temperature"),
       weight: fields.positive("model_weight") ?? 1,
       ...optional("price", readPrice(entry["price"], fields.at("price"), { addFault, addWarning, expand }))

@@ -146,6 +146,7 @@ const planModel = (
       ...(entry.onDisconnect === undefined ? {} : { onDisconnect: entry.onDisconnect }),
       ...(entry.price === undefined ? {} : { price: entry.price }),
       ...(entry.onUnsupported === undefined ? {} : { onUnsupported: entry.onUnsupported }),
+      ...(entry.onOwnerUnavailable === undefined ? {} : { onOwnerUnavailable: entry.onOwnerUnavailable }),
       ...(options.telemetry === undefined ? {} : { telemetry: options.telemetry })
     }).pipe(
       Effect.provideService(ProviderClient, client),

@@ -22,8 +22,10 @@ export const defaults = Config.all({
 /** `openai` ⇒ `OPENAI`, as in `OPENAI_API_KEY`. */
 const prefixOf = (provider: string): string => provider.toUpperCase().replace(/[^A-Z0-9]+/g, "_")
 
+export const baseUrlVariable = (provider: string): string => `${prefixOf(provider)}_BASE_URL`
+
 export const baseUrl = (provider: string): Config.Config<Option.Option<string>> =>
-  Config.option(Config.nonEmptyString(`${prefixOf(provider)}_BASE_URL`))
+  Config.option(Config.nonEmptyString(baseUrlVariable(provider)))
 
 const separated = (value: Redacted.Redacted<string>): ReadonlyArray<Redacted.Redacted<string>> =>
   Redacted.value(value)
@@ -32,10 +34,10 @@ const separated = (value: Redacted.Redacted<string>): ReadonlyArray<Redacted.Red
     .filter((key) => key !== "")
     .map((key) => Redacted.make(key))
 
-/** The second variable in which the keys of a provider are looked up. */
-const otherNames: Readonly<Record<string, string>> = {
-  GEMINI_API_KEY: "GOOGLE_API_KEY",
-  GOOGLE_API_KEY: "GEMINI_API_KEY"
+/** The other variables in which the keys of a provider are looked up, the first one with keys counts. */
+const otherNames: Readonly<Record<string, ReadonlyArray<string>>> = {
+  GEMINI_API_KEY: ["GOOGLE_API_KEY", "GOOGLE_AI_API_KEY"],
+  GOOGLE_API_KEY: ["GEMINI_API_KEY", "GOOGLE_AI_API_KEY"]
 }
 
 /** The keys in a variable, separated by commas, and in the variables with the suffixes `_1`, `_2` and so on. */
@@ -59,14 +61,14 @@ const keysUnder = (name: string): Effect.Effect<ReadonlyArray<Redacted.Redacted<
 /** The first variable in which the keys of a provider are looked up. */
 export const keyVariable = (provider: string): string => `${prefixOf(provider)}_API_KEY`
 
-/** The keys in `<NAME>_API_KEY`, or else in the other usual variable of the provider. */
+/** The keys in `<NAME>_API_KEY`, or else in another usual variable of the provider. */
 export const apiKeys = (
   provider: string
 ): Effect.Effect<ReadonlyArray<Redacted.Redacted<string>>, ConfigError.ConfigError> => {
   const name = keyVariable(provider)
-  const other = otherNames[name]
-  const found = Effect.flatMap(keysUnder(name), (keys) =>
-    keys.length > 0 || other === undefined ? Effect.succeed(keys) : keysUnder(other)
+  const found = (otherNames[name] ?? []).reduce(
+    (before, other) => Effect.flatMap(before, (keys) => (keys.length > 0 ? Effect.succeed(keys) : keysUnder(other))),
+    keysUnder(name)
   )
   return Effect.filterOrFail(
     found,

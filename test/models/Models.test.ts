@@ -252,6 +252,49 @@ describe("Models", () => {
   )
 })
 
+describe("LLM.layerKeys", () => {
+  it.scopedLive("is a model of a provider with its keys and limits in one layer", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make({ keys: [{ key: "revoked", revoked: true }, { key: "good" }] })
+      const layer = LLM.layerKeys({
+        provider: "deepseek",
+        model: "chat",
+        keys: ["revoked", { key: "good", weight: 2 }],
+        limits: { capacity: 5, refillRate: 1 },
+        baseUrl: provider.baseUrl
+      })
+      const [answers, status] = yield* Effect.gen(function* () {
+        const answers = yield* Effect.all([LLM.chat("One"), LLM.chat("Two")])
+        return [answers, yield* (yield* LLM.LLM).status] as const
+      }).pipe(Effect.provide(layer), Effect.provide(NodeHttpClient.layerUndici))
+      expect(answers.map(({ provider, text }) => [provider, text])).toEqual([
+        ["deepseek", "You said: One"],
+        ["deepseek", "You said: Two"]
+      ])
+      expect(status.keys.keys.map(({ weight }) => weight)).toEqual([1, 2])
+      expect(status.limiter.available).toBeLessThan(5)
+    })
+  )
+
+  it.effect("fails for a provider without a known address, and for keys and limits that are not valid", () =>
+    Effect.gen(function* () {
+      const built = (options: Partial<LLM.KeysOptions>) =>
+        Effect.flip(
+          Effect.provide(
+            LLM.LLM,
+            Layer.provide(
+              LLM.layerKeys({ provider: "acme", model: "m", keys: ["k"], ...options }),
+              NodeHttpClient.layerUndici
+            )
+          )
+        )
+      expect((yield* built({})).message).toContain("Set its baseUrl")
+      expect((yield* built({ provider: "openai", keys: [] }))._tag).toBe("InvalidPoolError")
+      expect((yield* built({ provider: "openai", limits: { capacity: -1 } }))._tag).toBe("InvalidLimitError")
+    })
+  )
+})
+
 describe("LLM.layerConfig", () => {
   const fromEnvironment = (options?: LLM.ConfigOptions) =>
     Effect.provide(LLM.LLM, Layer.provide(LLM.layerConfig(options), NodeHttpClient.layerUndici))
@@ -262,6 +305,24 @@ describe("LLM.layerConfig", () => {
       expect(llm.info).toMatchObject({ provider: "openai", model: "gpt-4o-mini" })
       expect((yield* llm.status).keys.keys).toHaveLength(4)
     }).pipe(environment({ OPENAI_API_KEY: "one, two", OPENAI_API_KEY_1: "three", OPENAI_API_KEY_2: "four" }))
+  )
+
+  it.effect("finds the keys of Gemini under the names that its clients use", () =>
+    Effect.gen(function* () {
+      for (const name of ["GEMINI_API_KEY", "GOOGLE_API_KEY", "GOOGLE_AI_API_KEY"]) {
+        const found = environment({ [name]: "one, two" })(
+          fromEnvironment({ provider: "gemini", model: "gemini-3-pro" })
+        )
+        expect((yield* (yield* found).status).keys.keys).toHaveLength(2)
+      }
+    })
+  )
+
+  it.effect("sends the keys of a provider without a known address nowhere", () =>
+    Effect.gen(function* () {
+      const acme = environment({ ACME_API_KEY: "k" })(fromEnvironment({ provider: "acme", model: "m" }))
+      expect(String(yield* Effect.flip(acme))).toContain("ACME_BASE_URL")
+    })
   )
 
   it.effect("fails with the name of the environment variable that is missing or invalid", () =>

@@ -92,6 +92,31 @@ describe.each(["runTools", "runToolsStream"] as const)("%s", (way) => {
     )
   )
 
+  it.effect("ends after the round in which a condition holds, with the results of its calls", () =>
+    Effect.gen(function* () {
+      const sums: Array<number> = []
+      const { messages, response, rounds } = yield* run("Count.", {
+        tools: [add],
+        stopWhen: (all) => {
+          sums.push(all.length)
+          return all.some(({ executions }) => executions.some(({ result }) => result.content === "9"))
+        }
+      })
+      expect(sums).toEqual([1, 2])
+      expect(rounds).toHaveLength(2)
+      expect(response.toolCalls.map(({ id }) => id)).toEqual(["2"])
+      expect(messages.at(-1)).toEqual(Chat.toolResult("2", "9"))
+    }).pipe(
+      Effect.provide(
+        TestLLM.layer([
+          calls(call("1", "add", { a: 2, b: 3 })),
+          calls(call("2", "add", { a: 4, b: 5 })),
+          "Never asked."
+        ])
+      )
+    )
+  )
+
   it.effect("reports unknown tools, broken JSON and invalid arguments to the model", () =>
     Effect.gen(function* () {
       const order = Tool.make("order", {

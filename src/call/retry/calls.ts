@@ -8,6 +8,7 @@ import type { LLMError } from "../../vocabulary/LLMError.js"
 import * as Errors from "../../vocabulary/LLMError.js"
 import { MalformedResponseError } from "../../vocabulary/LLMError.js"
 import { isContentPart } from "../answerParts.js"
+import { logWait } from "../failedAttemptLog.js"
 import { CallLimits, longestSleepOf, narrow } from "../limits.js"
 import type { Middleware, ModelInfo, Service } from "../model.js"
 import type { Instruments } from "../observer.js"
@@ -134,7 +135,7 @@ const retryCall = <A, R>(
         earlier: Attempt.concat(own?.earlier ?? [], made.attempts)
       }
       return Effect.zipRight(
-        Effect.zipRight(retried("granted"), Effect.sleep(wait)),
+        Effect.zipRight(Effect.zipRight(retried("granted"), logWait(failed, wait)), Effect.sleep(wait)),
         Effect.suspend(() => round(decide, made, narrow(call, { requests })))
       )
     })

@@ -22,6 +22,7 @@ type Request = Chat.ChatRequest.Messages
 interface Plan extends ExecutionOptions {
   readonly request: Request
   readonly maxRounds: number
+  readonly stopWhen: (rounds: ReadonlyArray<Round>) => boolean
   readonly concurrency: Types.Concurrency
   /** Whether the caller of the loop handles a call. */
   readonly isForeign: (call: ToolCall) => boolean
@@ -46,6 +47,7 @@ const planOf = (input: Chat.ChatRequest.Input, options: AnyOptions): Plan => {
     request: definitions.length === 0 ? request : { ...request, tools: definitions },
     handlers,
     maxRounds: options.maxRounds ?? 8,
+    stopWhen: options.stopWhen ?? (() => false),
     concurrency: options.concurrency ?? "unbounded",
     onFailure: options.onFailure ?? "fail",
     repair: options.repair ?? false,
@@ -108,7 +110,7 @@ const runLoop = ({ ask, notify }: Mode, plan: Plan): Effect.Effect<Result, unkno
       messages = [...messages, answerMessage(response, executions), ...executions.map((execution) => execution.result)]
       yield* notify({ _tag: "RoundEnd", round, done })
       const goesOn = handled.length > 0 || response.finishReason === "pause"
-      if (!goesOn || pending.length > 0) {
+      if (!goesOn || pending.length > 0 || plan.stopWhen(rounds)) {
         const result: Result = { response, messages, pending, usage, rounds }
         yield* notify({ _tag: "Finish", result })
         return result

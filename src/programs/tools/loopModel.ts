@@ -92,6 +92,13 @@ export interface Options<Tools extends ReadonlyArray<Tool.Any>, Failing extends 
    * conversation is sent again with the answer at its end. @default 8
    */
   readonly maxRounds?: number
+  /**
+   * Ends the loop after a round whose calls were run, though the model has called tools: with the rounds so far, the last one at the end.
+   * The result has the last answer, and `messages` with the results of its calls. @default the loop ends with an answer without a call
+   *
+   * @since 0.2.0
+   */
+  readonly stopWhen?: (rounds: ReadonlyArray<Round>) => boolean
   /** The maximum number of concurrent calls of one answer. @default "unbounded" */
   readonly concurrency?: Types.Concurrency
   /**

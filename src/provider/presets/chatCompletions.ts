@@ -111,6 +111,7 @@ export const presets = {
     baseUrl: "https://openrouter.ai/api/v1",
     dialect: {
       reasoning: "object",
+      efforts: { max: "xhigh" },
       history: "reasoning_details",
       assistantFields,
       cacheControl: "ttl",

@@ -52,7 +52,9 @@ export type ResponseFormat = typeof ResponseFormat.Type
 export interface Reasoning extends Schema.Schema.Type<typeof reasoningSchema> {}
 
 const reasoningSchema = Schema.Struct({
-  effort: Schema.optionalWith(Schema.Literal("none", "minimal", "low", "medium", "high", "xhigh"), { exact: true }),
+  effort: Schema.optionalWith(Schema.Literal("none", "minimal", "low", "medium", "high", "xhigh", "max"), {
+    exact: true
+  }),
   /** The maximum number of reasoning tokens, for providers that take a number instead of an `effort`. */
   budgetTokens: Schema.optionalWith(Schema.Int.pipe(Schema.nonNegative()), { exact: true }),
   /** Requests a summary of the reasoning, for providers that do not return it in full. */

@@ -38,7 +38,13 @@ const cachedSchema = Schema.Struct({
   /** Age of the response, in milliseconds. */
   age: Schema.Number,
   /** Usage of the call that made the response, which this call saved. */
-  usage: Usage
+  usage: Usage,
+  /**
+   * The account that made the signatures in the response, as a hash. Absent where it has none.
+   *
+   * @since 0.2.0
+   */
+  account: Schema.optionalWith(Schema.String, { exact: true })
 }).annotations({ identifier: "Cached" })
 
 /**
