@@ -3,7 +3,15 @@ import * as AiError from "@effect/ai/AiError"
 import { Option } from "effect"
 import type { ModelInfo } from "../call/model.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
-import { isLLMError } from "../vocabulary/LLMError.js"
+import {
+  InvalidRequestError,
+  isLLMError,
+  MalformedResponseError,
+  NetworkError,
+  ProviderUnavailableError
+} from "../vocabulary/LLMError.js"
+import { classify } from "../wire/error/classify.js"
+import { parseJson } from "../wire/json.js"
 
 /** The request, of which the library's errors keep no headers. */
 const requestOf = (info: ModelInfo): typeof AiError.HttpRequestDetails.Type => ({
@@ -51,3 +59,32 @@ export const toAiError = (error: LLMError, info: ModelInfo, module: string, meth
  */
 export const llmError = (error: AiError.AiError): Option.Option<LLMError> =>
   "cause" in error && isLLMError(error.cause) ? Option.some(error.cause) : Option.none()
+
+/** The error of the library for an error of `@effect/ai`: the one that it was made from, or one of the same meaning. */
+export const ofAiError = (error: AiError.AiError, { model, provider }: ModelInfo, now: number): LLMError => {
+  const original = llmError(error)
+  if (Option.isSome(original)) return original.value
+  const { message } = error
+  const context = { provider, model, keyId: "", attempts: [], message: `${provider}: ${message}` }
+  switch (error._tag) {
+    case "HttpRequestError":
+      return error.reason === "Transport" ? new NetworkError(context) : new InvalidRequestError(context)
+    case "HttpResponseError": {
+      const { status } = error.response
+      if (error.reason !== "StatusCode") {
+        return new MalformedResponseError({ ...context, status, path: "", excerpt: (error.body ?? "").slice(0, 200) })
+      }
+      const headers = Object.fromEntries(
+        Object.entries(error.response.headers).map(([name, value]) => [name.toLowerCase(), value])
+      )
+      const body = parseJson(error.body ?? "") ?? error.body ?? message
+      return classify({ status, headers, body }, { provider, model, keyId: "", now, mask: (text) => text })
+    }
+    case "MalformedInput":
+      return new InvalidRequestError(context)
+    case "MalformedOutput":
+      return new MalformedResponseError({ ...context, path: "", excerpt: "" })
+    case "UnknownError":
+      return new ProviderUnavailableError(context)
+  }
+}

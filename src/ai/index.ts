@@ -3,6 +3,7 @@
  *
  * @since 0.2.0
  */
+export * as LanguageModelLLM from "./LanguageModelLLM.js"
 export * as LLMEmbeddingModel from "./LLMEmbeddingModel.js"
 export * as LLMLanguageModel from "./LLMLanguageModel.js"
 export * as LLMTokenizer from "./LLMTokenizer.js"

@@ -167,7 +167,8 @@ export const generatedText = ({ content }: Pick<Collected, "content">): string =
     .map((part) => (part.type === "tool-call" ? part.arguments : part.type === "provider" ? "" : part.text))
     .join("")
 
-const eventsOfPart = (part: AssistantPart, index: number): ReadonlyArray<ChatEvent> => {
+/** The events of a whole part. */
+export const eventsOfPart = (part: AssistantPart, index: number): ReadonlyArray<ChatEvent> => {
   switch (part.type) {
     case "text": {
       const { cacheControl: _, type: __, ...piece } = part
