@@ -43,11 +43,11 @@ import { wire } from "./modelParts.js"
  * import { LanguageModelLLM } from "effect-llm/ai"
  *
  * // With @effect/ai-openai: `OpenAiLanguageModel.withConfigOverride({ temperature, max_output_tokens: maxTokens })`.
- * class Config extends Context.Tag("Config")<Config, { temperature?: number; maxTokens?: number }>() {}
+ * class Config extends Context.Tag("Config")<Config, { temperature: number }>() {}
  *
  * const settings: LanguageModelLLM.Settings = {
- *   fields: ["temperature", "maxTokens"],
- *   apply: ({ maxTokens, temperature }) => Effect.provideService(Config, { maxTokens, temperature })
+ *   fields: ["temperature"],
+ *   apply: ({ temperature = 1 }) => Effect.provideService(Config, { temperature })
  * }
  * ```
  *

@@ -86,7 +86,8 @@ const assistantMessage = ({ content }: Prompt.AssistantMessage, find: FindAnswer
   return Chat.assistant(answer !== undefined && Chat.textOf(answer) === Chat.textOf(parts) ? answer : parts)
 }
 
-const resultText = (result: unknown): string => JSON.stringify(result) ?? "null"
+/** The result of a tool as the text for a model: JSON. */
+export const resultText = (result: unknown): string => JSON.stringify(result) ?? "null"
 
 const toolMessage = (part: Prompt.ToolResultPart): Chat.ToolMessage => ({
   role: "tool",

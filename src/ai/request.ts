@@ -12,7 +12,8 @@ const jsonSchema = (ast: Parameters<typeof Tool.getJsonSchemaFromSchemaAst>[0]):
   ...Tool.getJsonSchemaFromSchemaAst(ast)
 })
 
-const definition = (tool: Tool.Any): ToolDefinition => {
+/** The description and the parameters of a tool. */
+export const definition = (tool: Tool.Any): ToolDefinition => {
   const description = tool.description ?? Tool.getDescriptionFromSchemaAst(tool.parametersSchema.ast)
   return {
     name: tool.name,

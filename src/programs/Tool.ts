@@ -31,8 +31,8 @@ export * from "./tools/model.js"
 export {
   type Arguments,
   InvalidArgumentsError,
-  complete as previewArguments,
-  parse as parseArguments
+  parse as parseArguments,
+  preview as previewArguments
 } from "./tools/arguments.js"
 
 const isFields = (parameters: Parameters): parameters is Schema.Struct.Fields => !Schema.isSchema(parameters)

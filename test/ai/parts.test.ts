@@ -81,6 +81,92 @@ describe("parts of @effect/ai", () => {
     )
   })
 
+  it.effect("a cited document is a source with its title, of OpenAI by its file and of Anthropic by its name", () => {
+    const cited: ReadonlyArray<AssistantPart> = [
+      {
+        type: "text",
+        text: "A river.",
+        native: { responses: { annotations: [{ type: "file_citation", file_id: "file-1", filename: "rivers.pdf" }] } }
+      },
+      {
+        type: "text",
+        text: "It is long.",
+        native: {
+          "anthropic-messages": {
+            citations: [{ type: "page_location", cited_text: "405 km", document_index: 0, document_title: "Rivers" }]
+          }
+        }
+      }
+    ]
+    return run(
+      cited,
+      Effect.map(LanguageModel.generateText({ prompt: "Hi" }), ({ content }) =>
+        expect(content.filter(({ type }) => type === "source")).toMatchObject([
+          { sourceType: "document", id: "0:0", title: "rivers.pdf", metadata: { effectLlm: { file_id: "file-1" } } },
+          { sourceType: "document", id: "1:0", title: "Rivers", metadata: { effectLlm: { cited_text: "405 km" } } }
+        ])
+      )
+    )
+  })
+
+  it.effect("a server tool of Anthropic is a call and a result of the answer, and both go back in their place", () => {
+    const Search = Tool.providerDefined({
+      id: "anthropic.web_search_20250305",
+      toolkitName: "AnthropicSearch",
+      providerName: "web_search",
+      args: { max_uses: Schema.Number },
+      parameters: { query: Schema.String },
+      success: Schema.Array(Schema.Struct({ type: Schema.String, url: Schema.String })),
+      failure: Schema.Struct({ type: Schema.String, error_code: Schema.String })
+    })
+    const toolkit = Toolkit.make(Search({ max_uses: 2 }))
+    const block = (native: Record<string, unknown>): ProviderPart => ({
+      type: "provider",
+      provider: "test",
+      native: { "anthropic-messages": native }
+    })
+    const found = [{ type: "web_search_result", url: "https://example.com" }]
+    const failure = { type: "web_search_tool_result_error", error_code: "max_uses_exceeded" }
+    const blocks = [
+      block({ type: "server_tool_use", id: "srv_1", name: "web_search", input: { query: "Tiber" } }),
+      block({ type: "web_search_tool_result", tool_use_id: "srv_1", content: found }),
+      block({ type: "server_tool_use", id: "srv_2", name: "web_search", input: { query: "Arno" } }),
+      block({ type: "web_search_tool_result", tool_use_id: "srv_2", content: failure })
+    ]
+    const parts = [
+      { type: "tool-call", id: "srv_1", name: "AnthropicSearch", params: { query: "Tiber" }, providerExecuted: true },
+      { type: "tool-result", id: "srv_1", result: found, isFailure: false },
+      { type: "tool-call", id: "srv_2" },
+      { type: "tool-result", id: "srv_2", result: failure, isFailure: true }
+    ]
+    return run(
+      [...blocks, { type: "text", text: "A river." }],
+      Effect.gen(function* () {
+        const { content } = yield* LanguageModel.generateText({ prompt: "The Tiber?", toolkit })
+        const executed = content.filter((part) => part.type === "tool-call" || part.type === "tool-result")
+        expect(executed).toMatchObject(parts)
+        const [first] = yield* TestLLM.calls
+        expect(first?.request.extra).toEqual({
+          tools: [{ type: "web_search_20250305", name: "web_search", max_uses: 2 }]
+        })
+        yield* Effect.ignore(
+          LanguageModel.generateText({
+            toolkit,
+            prompt: [
+              {
+                role: "assistant",
+                content: executed.map((part) => ({ ...part, providerExecuted: true, options: part.metadata }))
+              },
+              { role: "user", content: "And now?" }
+            ]
+          })
+        )
+        const [, second] = yield* TestLLM.calls
+        expect(second?.request.messages[0]).toEqual({ role: "assistant", content: blocks })
+      })
+    )
+  })
+
   it.effect("a refusal is a text part without text, and goes back to the model as a refusal", () =>
     run(
       [{ type: "refusal", text: "I cannot." }],

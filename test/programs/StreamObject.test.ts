@@ -1,9 +1,12 @@
 import { describe, expect, expectTypeOf, it } from "@effect/vitest"
-import { Chunk, Deferred, Effect, Either, FastCheck, Fiber, Schema, Stream } from "effect"
+import { Chunk, Deferred, Effect, Either, FastCheck, Fiber, Predicate, Schema, Stream } from "effect"
 import * as LLM from "../../src/LLM.js"
 import type * as StructuredOutput from "../../src/programs/StructuredOutput.js"
 import { makeReader } from "../../src/programs/structuredOutput/partials.js"
 import { TestLLM } from "../../src/testing/index.js"
+import { toolCall } from "../../src/vocabulary/Chat.js"
+import type { ChatEvent } from "../../src/vocabulary/ChatEvent.js"
+import * as Events from "../../src/vocabulary/ChatEvent.js"
 import type { LLMError } from "../../src/vocabulary/LLMError.js"
 import { UnsupportedError } from "../../src/vocabulary/LLMError.js"
 import * as Programs from "../support/programs.js"
@@ -139,6 +142,65 @@ describe("LLM.streamObject", () => {
         expect(all.findIndex(({ _tag }) => _tag === "Finish")).toBe(all.length - 1)
       }),
     { fastCheck: { numRuns: 40 } }
+  )
+
+  /** Whether a value can be the beginning of another one: texts and lists with more at their end, objects with more in each field. */
+  const growsInto = (before: unknown, after: unknown): boolean => {
+    if (typeof before === "string") return typeof after === "string" && after.startsWith(before)
+    if (Array.isArray(before)) {
+      return Array.isArray(after) && before.every((item, index) => index in after && growsInto(item, after[index]))
+    }
+    if (Predicate.isRecord(before)) {
+      return Predicate.isRecord(after) && Object.keys(before).every((name) => growsInto(before[name], after[name]))
+    }
+    return before === after
+  }
+
+  /** The text in pieces of these lengths, which are used again and again. */
+  const pieces = (text: string, lengths: ReadonlyArray<number>): ReadonlyArray<string> => {
+    const all: Array<string> = []
+    for (let at = 0, turn = 0; at < text.length; turn++) {
+      const length = lengths[turn % lengths.length] ?? 1
+      all.push(text.slice(at, at + length))
+      at += length
+    }
+    return all
+  }
+
+  const Anything = Schema.Record({ key: Schema.String, value: Schema.Unknown }).annotations({
+    identifier: "Anything",
+    jsonSchema: { type: "object" }
+  })
+
+  it.effect.prop(
+    "streams partial values that only grow, and the last one is the whole value",
+    {
+      value: FastCheck.dictionary(FastCheck.string(), FastCheck.jsonValue({ maxDepth: 3 }), { maxKeys: 4 }),
+      lengths: FastCheck.array(FastCheck.integer({ min: 1, max: 9 }), { minLength: 1, maxLength: 4 }),
+      indent: FastCheck.constantFrom(0, 2),
+      mode: FastCheck.constantFrom<StructuredOutput.Mode>("native", "prompt", "tool")
+    },
+    ({ indent, lengths, mode, value }) => {
+      const text = JSON.stringify(value, null, indent)
+      const whole =
+        mode === "tool"
+          ? TestLLM.response({ toolCalls: [toolCall("1", "Anything", text)] })
+          : TestLLM.response({ text })
+      const streamed = Events.fromResponse(whole).flatMap((event): ReadonlyArray<ChatEvent> => {
+        if (event._tag === "TextDelta") return pieces(event.text, lengths).map((text) => ({ ...event, text }))
+        if (event._tag !== "ToolCallDelta") return [event]
+        return pieces(event.argumentsDelta, lengths).map((argumentsDelta) => ({ ...event, argumentsDelta }))
+      })
+      return Effect.gen(function* () {
+        const all = yield* events(LLM.streamObject("Go", { schema: Anything, mode }))
+        const values = partials(all)
+        const shrunk = values.findIndex((partial, index) => index > 0 && !growsInto(values[index - 1], partial))
+        expect(values.slice(Math.max(shrunk - 1, 0), shrunk + 1)).toEqual([])
+        expect(values.at(-1)).toEqual(JSON.parse(text))
+        const last = all.at(-1)
+        expect(last?._tag === "Finish" && last.result.value).toEqual(JSON.parse(text))
+      }).pipe(Effect.provide(TestLLM.layer([TestLLM.stream(streamed)])))
+    }
   )
 
   it("has the type and the requirements of its schema", () => {

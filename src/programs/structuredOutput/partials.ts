@@ -9,13 +9,13 @@ const growth = 1 / 64
 /** The value in a text that is cut off; undefined before its first bracket. */
 const partialIn = (text: string, { wrapped }: OutputFormat): unknown => {
   const start = text.indexOf("{")
-  const json = start < 0 ? undefined : ToolArguments.complete(text.slice(start))
+  const json = start < 0 ? undefined : ToolArguments.preview(text.slice(start))
   return wrapped ? json?.["value"] : json
 }
 
 /**
  * Reads the events of one answer and returns the partial values after each, at most one. The value is in the arguments of the
- * tool with the name of the format, or else in the text. An unchanged value is not returned again.
+ * tool with the name of the format, or else in the text. An unchanged value is not returned again. The last one is the whole value.
  */
 export const makeReader = (format: OutputFormat): ((event: ChatEvent) => ReadonlyArray<unknown>) => {
   let text = ""
@@ -29,13 +29,13 @@ export const makeReader = (format: OutputFormat): ((event: ChatEvent) => Readonl
       if (toolIndex === undefined) readAt = 0
       toolIndex ??= event.index
       if (event.index === toolIndex) toolArguments += event.argumentsDelta
-    } else return false
+    } else return event._tag === "Finish"
     return true
   }
   return (event) => {
     if (!append(event)) return []
     const source = toolArguments === "" ? text : toolArguments
-    if (source.length < readAt * (1 + growth)) return []
+    if (event._tag !== "Finish" && source.length < readAt * (1 + growth)) return []
     readAt = source.length
     const value = partialIn(source, format)
     const encoded = JSON.stringify(value)

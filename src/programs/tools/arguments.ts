@@ -57,8 +57,11 @@ const isJson = (text: string): boolean => {
 /** An incomplete escape at the end of a text: a backslash alone, or `\\u` with fewer than four digits. */
 const halfEscape = /(?<!\\)((?:\\\\)*)\\(?:u[\da-f]{0,3})?$/i
 
-/** Cuts a text after its last complete value, or in the text value that is cut off, and closes what is open. */
-const closeJson = (text: string): string => {
+/**
+ * Cuts a text after its last complete value, or in the text value that is cut off, and closes what is open. While a text still grows, a
+ * number at its end is not complete.
+ */
+const closeJson = (text: string, grows: boolean): string => {
   /** The brackets that close the open ones, the outermost last. */
   let closers = ""
   /** Whether the next text is a property name and not a value. */
@@ -93,7 +96,7 @@ const closeJson = (text: string): string => {
     } else {
       const word = /^(?:[-+.\w]+|\s+|.)/s.exec(text.slice(at))?.[0] ?? character
       at += word.length
-      if (isJson(word)) markSafe()
+      if (isJson(word) && !(grows && at === text.length && /\d$/.test(word))) markSafe()
     }
   }
   return safe
@@ -106,6 +109,23 @@ const candidates = (text: string): ReadonlyArray<string> => [
   text.replace(/\}(?=\s*\}\s*$)/, ""),
   text.replace(/^\s*\{(?=\s*\{)/, "").replace(/\}(?=\s*\}\s*$)/, "")
 ]
+
+const closed = (text: string, grows: boolean): Arguments | undefined => {
+  const trimmed = text.trim()
+  if (trimmed === "") return {}
+  for (const candidate of candidates(trimmed)) {
+    const value = asObject(candidate)
+    if (value !== undefined) return value
+  }
+  for (const candidate of candidates(trimmed)) {
+    const value = asObject(closeJson(candidate, grows && !/\s$/.test(text)))
+    if (value !== undefined) return value
+  }
+  return undefined
+}
+
+/** The arguments of a call that has ended, completed like {@link preview} with a number at its end. */
+export const complete = (text: string): Arguments | undefined => closed(text, false)
 
 /**
  * The arguments so far, for a preview while they stream: open brackets and texts are closed, and other incomplete values are left
@@ -121,16 +141,4 @@ const candidates = (text: string): ReadonlyArray<string> => [
  * @since 0.1.0
  * @category decoding
  */
-export const complete = (text: string): Arguments | undefined => {
-  const trimmed = text.trim()
-  if (trimmed === "") return {}
-  for (const candidate of candidates(trimmed)) {
-    const value = asObject(candidate)
-    if (value !== undefined) return value
-  }
-  for (const candidate of candidates(trimmed)) {
-    const value = asObject(closeJson(candidate))
-    if (value !== undefined) return value
-  }
-  return undefined
-}
+export const preview = (text: string): Arguments | undefined => closed(text, true)
