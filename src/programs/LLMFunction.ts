@@ -18,15 +18,16 @@
  *
  * @since 0.1.0
  */
-import { Effect, Schema } from "effect"
+import type { Schema } from "effect"
+import { Effect } from "effect"
 import type { ChatRequest } from "../vocabulary/Chat.js"
-import * as Depth from "../internal/depth.js"
-import { faultsOf, summary } from "../internal/faults.js"
 import { LLM } from "../call/model.js"
-import type { LLMError } from "../vocabulary/LLMError.js"
-import { InvalidRequestError } from "../vocabulary/LLMError.js"
-import type * as StructuredOutput from "./structuredOutput/model.js"
+import type { InvalidRequestError, LLMError } from "../vocabulary/LLMError.js"
+import * as Errors from "../vocabulary/LLMError.js"
+import * as Prompt from "./Prompt.js"
+import type { Checked } from "./prompt/template.js"
 import * as Objects from "./structuredOutput/generate.js"
+import type * as StructuredOutput from "./structuredOutput/model.js"
 
 /**
  * The schemas and the prompt of a function.
@@ -34,7 +35,7 @@ import * as Objects from "./structuredOutput/generate.js"
  * @since 0.1.0
  * @category model
  */
-export interface Options<In, InI, InR, Out, OutI, OutR> extends Omit<
+export interface Options<In, InI, InR, Out, OutI, OutR, Text extends string, PromptR> extends Omit<
   StructuredOutput.Options<Out, OutI, OutR>,
   "name" | "schema"
 > {
@@ -43,10 +44,12 @@ export interface Options<In, InI, InR, Out, OutI, OutR> extends Omit<
   readonly input: Schema.Schema<In, InI, InR>
   readonly output: Schema.Schema<Out, OutI, OutR>
   /**
-   * The instructions: a text, sent as the system message before the encoded input (a text unchanged, anything else as JSON), or a
-   * function that makes the whole request.
+   * The instructions: a text, sent as the system message before the encoded input (a text unchanged, anything else as JSON), in which
+   * `{{name}}` is a field of it; a `Prompt`; or a function that makes the whole request.
    */
-  readonly prompt: string | ((input: In) => ChatRequest.Input)
+  readonly prompt:
+    | (Text & Checked<Text, InI>)
+    | ((input: In) => ChatRequest.Input | Effect.Effect<ChatRequest.Input, InvalidRequestError, PromptR>)
 }
 
 /**
@@ -63,46 +66,33 @@ export interface LLMFunction<in In, out Out, out R = never> {
  * Makes a function from its schemas and its prompt. Fails with an `InvalidRequestError` when the input does not fit its schema;
  * its `field` is the first fault, and nothing is sent. See `LLM.generateObject` for the errors of the output.
  *
- * @throws when the output schema has no JSON Schema and no `jsonSchema` annotation.
+ * @throws when the output schema has no JSON Schema and no `jsonSchema` annotation, or a hole of the prompt names no field of the input.
  * @since 0.1.0
  * @category constructors
  */
-export const make = <In, InI, InR, Out, OutI, OutR>({
+export const make = <In, InI, InR, Out, OutI, OutR, const Text extends string = string, PromptR = never>({
   input,
   name,
   output,
   prompt,
   ...options
-}: Options<In, InI, InR, Out, OutI, OutR>): LLMFunction<In, Out, InR | OutR> => {
-  const encode = Schema.encode(input, { errors: "all" })
+}: Options<In, InI, InR, Out, OutI, OutR, Text, PromptR>): LLMFunction<In, Out, InR | OutR | PromptR> => {
   const generate = Objects.make({ ...options, schema: output, name })
+  const makeRequest = Prompt.make<In, InI, InR, string, string>({
+    input,
+    name,
+    ...(typeof prompt === "string" ? { system: prompt } : {})
+  })
   return (value) =>
-    Effect.flatMap(LLM, (llm) => {
-      const invalid = (field: string, fault: string): InvalidRequestError =>
-        new InvalidRequestError({
-          provider: llm.info.provider,
-          model: llm.info.model,
-          attempts: [],
-          field,
-          message: `The input of ${name} is not valid. ${fault}`
-        })
-      const path = Depth.tooDeep(value)
-      if (path !== undefined) {
-        const field = Depth.fieldOf(path)
-        return Effect.fail(invalid(field, `${field}: ${Depth.fault}`))
-      }
-      return encode(value).pipe(
-        Effect.mapError(({ issue }) => {
-          const faults = faultsOf(issue)
-          return invalid(faults[0]?.path ?? "", summary(faults))
+    Effect.flatMap(LLM, (llm) =>
+      makeRequest(value).pipe(
+        Effect.flatMap((request): Effect.Effect<ChatRequest.Input, InvalidRequestError, PromptR> => {
+          const made = typeof prompt === "function" ? prompt(value) : request
+          return Effect.isEffect(made) ? made : Effect.succeed(made)
         }),
-        Effect.map((encoded): ChatRequest.Input =>
-          typeof prompt === "function"
-            ? prompt(value)
-            : { system: prompt, prompt: typeof encoded === "string" ? encoded : JSON.stringify(encoded) }
-        ),
+        Effect.mapError((error) => Errors.update(error, { provider: llm.info.provider, model: llm.info.model })),
         Effect.flatMap((request) => generate(llm, request)),
         Effect.map((result) => result.value)
       )
-    })
+    )
 }
