@@ -34,7 +34,9 @@ import { TokenCounter } from "../tokens/counter.js"
 
 export {
   dropToolOutputs,
+  important,
   keepFirst,
+  keepImportant,
   keepNewest,
   type Overfull,
   type Strategy,

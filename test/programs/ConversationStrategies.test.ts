@@ -1,10 +1,11 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Either } from "effect"
 import * as Chat from "../../src/vocabulary/Chat.js"
 import * as Conversation from "../../src/programs/Conversation.js"
 import type * as LLM from "../../src/LLM.js"
 import { NetworkError } from "../../src/vocabulary/LLMError.js"
 import * as TestLLM from "../../src/testing/TestLLM.js"
+import * as ChatCompletions from "../../src/wire/ChatCompletions.js"
 import * as TokenCounter from "../../src/tokens/TokenCounter.js"
 
 const broken = new NetworkError({ provider: "test", model: "test", attempts: [], message: "The connection broke." })
@@ -55,6 +56,37 @@ describe("conversation budget", () => {
       expect(yield* sent({ budget: 50, strategy: Conversation.keepFirst() })).toBe("aAcCd")
       expect(yield* sent({ budget: 60, strategy: Conversation.keepFirst(2) })).toBe("aAbBd")
       expect(yield* sent({ budget: 10, strategy: Conversation.keepFirst(9) })).toBe("d")
+    })
+  )
+  it.effect("keepImportant keeps the turns with marked messages, and then the newest", () =>
+    Effect.gen(function* () {
+      const [question = Chat.user(""), ...answer] = turn("a")
+      const messages = [Conversation.important(question), ...answer, ...turn("b"), ...turn("c")]
+      const strategy = Conversation.keepImportant()
+      expect(yield* sent({ messages, budget: 70, strategy })).toBe("aAbBcCd")
+      expect(yield* sent({ messages, budget: 69, strategy })).toBe("aAcCd")
+      expect(yield* sent({ messages, budget: 49, strategy })).toBe("aAd")
+      expect(yield* sent({ messages, budget: 29, strategy })).toBe("d")
+      expect(yield* sent({ budget: 69, strategy })).toBe("bBcCd")
+    })
+  )
+  it.effect("keepImportant orders turns by a function, and leaves no gap among equally important ones", () =>
+    Effect.gen(function* () {
+      const long = [...turn("a"), Chat.user("b".repeat(31)), Chat.assistant("B"), ...turn("c")]
+      expect(yield* sent({ messages: long, budget: 69, strategy: Conversation.keepImportant() })).toBe("cCd")
+      const oldest = Conversation.keepImportant((_, newer) => newer)
+      expect(yield* sent({ budget: 69, strategy: oldest })).toBe("aAbBd")
+    })
+  )
+  it.effect("a mark of importance is part of a snapshot, and is not sent", () =>
+    Effect.gen(function* () {
+      const conversation = yield* Conversation.make({ messages: [Conversation.important(Chat.user("Hi"))] })
+      const restored = yield* Conversation.restore(yield* conversation.snapshot)
+      expect(yield* restored.messages).toEqual([Conversation.important(Chat.user("Hi"))])
+      const target = { provider: "openai", model: "m", stream: false }
+      const encoded = ChatCompletions.make({}).encodeRequest({ messages: yield* restored.messages }, target)
+      expect(Either.isRight(encoded)).toBe(true)
+      expect(JSON.stringify(encoded)).not.toContain("important")
     })
   )
   it.effect("keeps the newest turns of what a custom strategy leaves over the budget", () =>

@@ -79,6 +79,68 @@ export const keepFirst =
     return Effect.succeed([...first, ...newest(turns.slice(first.length), budget - tokensOf(first))])
   }
 
+/** The name under which a message carries its mark; no provider's protocol has it, so that it is never sent. */
+const markName = "effect-llm"
+
+/**
+ * Marks a message, and so its turn, as important: {@link keepImportant} keeps it before others. The mark is part of a snapshot and is not
+ * sent.
+ *
+ * @example
+ * ```ts
+ * import { Chat, Conversation } from "effect-llm"
+ *
+ * const program = Conversation.make({
+ *   messages: [Conversation.important(Chat.user("I am allergic to nuts.")), Chat.assistant("Noted.")],
+ *   budget: 4_000,
+ *   strategy: Conversation.keepImportant()
+ * })
+ * ```
+ *
+ * @since 0.2.0
+ * @category strategies
+ */
+export const important = (message: Message): Message => ({
+  ...message,
+  native: { ...message.native, [markName]: { important: true } }
+})
+
+const isImportant = ({ messages }: Turn): boolean =>
+  messages.some(({ native }) => native?.[markName]?.["important"] === true)
+
+/**
+ * Keeps the most important turns, in their order, and of equally important ones the newest. The current turn is always kept.
+ *
+ * @param importance - The importance of a turn, and how many turns are newer. @default 1 for a turn with a message marked by
+ *   {@link important}, else 0
+ * @since 0.2.0
+ * @category strategies
+ */
+export const keepImportant =
+  (importance: (turn: Turn, newer: number) => number = (turn) => (isImportant(turn) ? 1 : 0)): Strategy =>
+  ({ budget, turns }) =>
+    Effect.sync(() => {
+      const current = turns.length - 1
+      const ranked = turns.map((turn, index) => ({
+        turn,
+        index,
+        rank: index === current ? Infinity : importance(turn, current - index)
+      }))
+      const kept = new Set<Turn>()
+      let left = budget
+      let closed: number | undefined
+      for (const { index, rank, turn } of ranked.toSorted((a, b) => b.rank - a.rank || b.index - a.index)) {
+        // Of equally important turns those older than one that does not fit are left out as well, so that no gap is between them.
+        if (rank === closed || (turn.tokens > left && index !== current)) {
+          closed = rank
+          continue
+        }
+        left -= turn.tokens
+        kept.add(turn)
+      }
+      return turns.filter((turn) => kept.has(turn))
+    })
+
 const removedNote = "[This result was removed to save space.]"
 
 const withoutOutput = (message: ToolMessage): ToolMessage => ({ ...message, content: removedNote })
