@@ -36,6 +36,7 @@ import type { OnDisconnect } from "./call/disconnect.js"
 import { drainOf } from "./call/disconnect.js"
 import * as DisconnectPolicy from "./call/disconnectPolicy.js"
 import * as Attempts from "./call/attempts.js"
+import { makeWaitLog } from "./call/callLog.js"
 import { millisOf, withDeadline } from "./call/deadline.js"
 import * as EmbeddingBatches from "./call/embeddingBatches.js"
 import type { Middleware, ModelInfo, Service } from "./call/model.js"
@@ -291,7 +292,8 @@ export function make(
       tokenEstimates: TokenEstimates.make(yield* limiter.status),
       feedback: Feedback.make(limiter, pool),
       instruments,
-      retries
+      retries,
+      logWaits: makeWaitLog(info)
     }
     const unsupported = (feature: string) =>
       Effect.fail(

@@ -2,6 +2,7 @@
  * The attempts of one call: a permit from the limiter, a key from the pool, the request, and the next key at once when the
  * failure concerns the key. Permit and key are settled exactly once, however the attempt ends.
  */
+import type { Clock } from "effect"
 import { Cause, Chunk, Context, Duration, Effect, Either, Exit, FiberRef, Option } from "effect"
 import * as Attempt from "../vocabulary/attempt.js"
 import type { ChatRequest, ChatResponse } from "../vocabulary/Chat.js"
@@ -20,7 +21,8 @@ import type { AttemptWatch } from "./attemptWatch.js"
 import * as Watches from "./attemptWatch.js"
 import * as Acquire from "./acquire.js"
 import * as Affinity from "./affinity.js"
-import { logNext } from "./failedAttemptLog.js"
+import type { makeWaitLog } from "./callLog.js"
+import { logNext } from "./callLog.js"
 import * as KeyOwner from "./keyOwner.js"
 import { CallLimits, narrow } from "./limits.js"
 import { isFieldOmitted, maxOmissions } from "./message.js"
@@ -49,6 +51,8 @@ export interface Dependencies {
   readonly feedback: Feedback | undefined
   /** Absent when calls are not retried. */
   readonly retries: KeyRetries | undefined
+  /** Tells of long waits for permits and keys. */
+  readonly logWaits: ReturnType<typeof makeWaitLog>
 }
 
 /** The request that all attempts of a call send. */
@@ -181,7 +185,10 @@ const acquire = (
     const watch = yield* Watches.CurrentWatch
     Watches.recordStart(watch, { provider: deps.client.provider, model: request.model, keyId: lease.key.id, startedAt })
     const probe = yield* Effect.onError(
-      Effect.zipRight(recordWaits(deps, waitedForPermit, waitedForKey), deps.instruments.attempt(lease.key, request)),
+      Effect.zipRight(
+        recordWaits(deps, clock, waitedForPermit, waitedForKey),
+        deps.instruments.attempt(lease.key, request)
+      ),
       // A tracer can die: then the call dies, too, but releases key and permit.
       () => {
         Watches.recordEnd(watch)
@@ -236,11 +243,22 @@ const acquire = (
   })
 
 /** Reports how long the call waited for a permit and for a key, in milliseconds. */
-const recordWaits = ({ instruments }: Dependencies, forPermit: number, forKey: number): Effect.Effect<void> =>
-  Effect.zipRight(
-    forPermit > 0 ? instruments.waited("limiter", forPermit) : Effect.void,
-    forKey > 0 ? instruments.waited("pool", forKey) : Effect.void
-  )
+const recordWaits = (
+  { instruments, logWaits }: Dependencies,
+  clock: Clock.Clock,
+  forPermit: number,
+  forKey: number
+): Effect.Effect<void> =>
+  forPermit + forKey === 0
+    ? Effect.void
+    : Effect.all(
+        [
+          forPermit > 0 ? instruments.waited("limiter", forPermit) : Effect.void,
+          forKey > 0 ? instruments.waited("pool", forKey) : Effect.void,
+          logWaits(clock, forPermit, forKey)
+        ],
+        { discard: true }
+      )
 
 /** Of two errors the one that a retry can resolve, with the shorter `retryAfter`. */
 const preferred = (first: LLMError, next: LLMError): LLMError => {

@@ -1,7 +1,18 @@
 /** Runs a workload on an `LLM` in virtual time. */
 import { HttpClient } from "@effect/platform"
 import type { Scope } from "effect"
-import { Context, Deferred, Effect, Exit, Layer, Random, RuntimeFlags, RuntimeFlagsPatch } from "effect"
+import {
+  Context,
+  Deferred,
+  Effect,
+  Exit,
+  Layer,
+  Logger,
+  LogLevel,
+  Random,
+  RuntimeFlags,
+  RuntimeFlagsPatch
+} from "effect"
 import { CurrentWatch, make as makeWatch } from "../call/attemptWatch.js"
 import type { Service, Status } from "../call/model.js"
 import { LLM } from "../call/model.js"
@@ -114,7 +125,8 @@ const sendCall = (
       Effect.mapInputContext(llm.chat(requestOf(arrival, model, maxTokens)), (_: Context.Context<never>) => context),
       (exit) => Effect.sync(() => recorder.end(call, exit, time.now()))
     )
-  }).pipe(Effect.exit, Effect.asVoid)
+    // The waits of simulated calls are what the report is about.
+  }).pipe(Effect.exit, Effect.asVoid, Logger.withMinimumLogLevel(LogLevel.None))
 
 /** Sends all calls at their times and waits for their ends. */
 const runWorkload = (

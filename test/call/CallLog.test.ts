@@ -1,7 +1,8 @@
 /** What the log tells of a call whose attempts fail, from real servers. */
 import { NodeHttpClient } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Layer, Logger, LogLevel } from "effect"
+import { Effect, Layer, Logger, LogLevel, TestClock } from "effect"
+import { makeWaitLog } from "../../src/call/callLog.js"
 import * as LLM from "../../src/LLM.js"
 import { SimulatedProvider } from "../../src/testing/index.js"
 
@@ -59,6 +60,57 @@ describe("the log of a call", () => {
       ])
       yield* provider.next(SimulatedProvider.status(404))
       expect(yield* logged(Effect.flip(Effect.provide(LLM.chat("Hi"), model)))).toEqual([])
+    })
+  )
+
+  const waiting = (calls: number, capacity: number) =>
+    logged(
+      Effect.gen(function* () {
+        const { baseUrl } = yield* SimulatedProvider.make({ keys: [{ key: "sk-good" }] })
+        const model = modelOf(baseUrl, ["sk-good"], { limits: { capacity, refillRate: 0.5 } })
+        yield* Effect.all(
+          Array.from({ length: calls }, () => LLM.chat("Hi")),
+          { concurrency: calls }
+        ).pipe(Effect.provide(model))
+      }).pipe(Effect.scoped)
+    )
+
+  it.live("tells that a call waited above a second for a permit, and no shorter wait", () =>
+    Effect.gen(function* () {
+      expect(yield* waiting(2, 2)).toEqual([])
+      expect(yield* waiting(2, 1)).toEqual([
+        [
+          "INFO",
+          expect.stringMatching(
+            /^deepseek\/chat: a call waited \d\.\d s for a permit: the limits of the rate limiter are lower than the rate of calls\.$/
+          )
+        ]
+      ])
+    })
+  )
+
+  it.effect("warns of a wait from 5 seconds on, once in 10 seconds with the number of the others", () =>
+    Effect.gen(function* () {
+      const clock = yield* Effect.clock
+      const logWaits = makeWaitLog({ provider: "deepseek", model: "chat", wire: "test", contextWindow: 1 })
+      const lines = yield* logged(
+        Effect.gen(function* () {
+          yield* logWaits(clock, 999, 0)
+          yield* logWaits(clock, 0, 5000)
+          yield* logWaits(clock, 6000, 0)
+          yield* logWaits(clock, 6000, 0)
+          yield* TestClock.adjust("10 seconds")
+          yield* logWaits(clock, 4000, 500)
+        })
+      )
+      expect(lines).toEqual([
+        ["WARN", "deepseek/chat: a call waited 5.0 s for a key: all keys of the pool were in use or cooling down."],
+        [
+          "INFO",
+          "deepseek/chat: a call waited 4.5 s for a permit: the limits of the rate limiter are lower than the rate of calls," +
+            " and 2 more since the last such line."
+        ]
+      ])
     })
   )
 })

@@ -1,0 +1,63 @@
+/**
+ * What the log tells of calls: a line for each failed attempt that is followed by another one, with what happens next, and lines about
+ * calls that wait long for a permit or a key.
+ */
+import type { Clock } from "effect"
+import { Duration, Effect } from "effect"
+import * as MonotonicClock from "../internal/clock.js"
+import type { LLMError } from "../vocabulary/LLMError.js"
+import type { ModelInfo } from "./model.js"
+
+/** Waits from here on are warnings: whoever waits for the answer sees nothing else. In milliseconds. */
+const longWait = 5000
+
+const failureOf = ({ _tag, attempts, model, provider }: LLMError): string =>
+  `${provider}/${model}: attempt ${attempts.length} failed with ${_tag}`
+
+/** For an attempt that is followed by another one at once. */
+export const logNext = (failed: LLMError, keyId: string): Effect.Effect<void> =>
+  Effect.logDebug(`${failureOf(failed)}, the next one begins now with key ${keyId}. ${failed.message}`)
+
+/** For an attempt that is followed by another one after a wait in milliseconds. */
+export const logWait = (failed: LLMError, wait: number): Effect.Effect<void> => {
+  const next = `the next one begins in ${Duration.format(Duration.millis(Math.round(wait)))}`
+  const line = `${failureOf(failed)}, ${next}. ${failed.message}`
+  return wait < longWait ? Effect.logDebug(line) : Effect.logWarning(line)
+}
+
+/** Waits for a permit or a key from here on are told, in milliseconds. */
+const noticeableWait = 1000
+
+/** The least time between two lines about waits for permits and keys of one `LLM`, in milliseconds: a full queue has many. */
+const waitInterval = 10_000
+
+const seconds = (millis: number): string => `${(millis / 1000).toFixed(1)} s`
+
+/**
+ * Makes the log of the waits of an `LLM` for permits and keys, in milliseconds: at the level info, from 5 seconds on as a warning. At most
+ * one line in 10 seconds, with the number of the other calls since the last one.
+ */
+export const makeWaitLog = ({ model, provider }: ModelInfo) => {
+  let loggedAt = -Infinity
+  let others = 0
+  return (clock: Clock.Clock, forPermit: number, forKey: number): Effect.Effect<void> => {
+    const waited = forPermit + forKey
+    if (waited < noticeableWait) return Effect.void
+    return Effect.suspend(() => {
+      const now = MonotonicClock.now(clock)
+      if (now - loggedAt < waitInterval) {
+        others++
+        return Effect.void
+      }
+      const more = others === 0 ? "" : `, and ${others} more since the last such line`
+      loggedAt = now
+      others = 0
+      const cause =
+        forPermit >= forKey
+          ? "for a permit: the limits of the rate limiter are lower than the rate of calls"
+          : "for a key: all keys of the pool were in use or cooling down"
+      const line = `${provider}/${model}: a call waited ${seconds(waited)} ${cause}${more}.`
+      return waited < longWait ? Effect.logInfo(line) : Effect.logWarning(line)
+    })
+  }
+}
