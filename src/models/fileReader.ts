@@ -9,6 +9,7 @@ import { headerFault } from "../keyPool/options.js"
 import type { Expand, Fault, Fields } from "./fileFields.js"
 import { fieldsOf, optional } from "./fileFields.js"
 import { rates } from "../rateLimiter/options.js"
+import { listedModels } from "./fileList.js"
 import { readGroups, unknownModel } from "./fileGroups.js"
 import { readOnDisconnect } from "./fileDisconnect.js"
 import { readPrice } from "./filePrice.js"
@@ -55,8 +56,8 @@ const readChoice = <const A extends string>(
   return choice
 }
 
-/** `max_concurrency` alone does not change the default request rate. */
-const limitsOf = (fields: Fields) => {
+/** `max_concurrency` alone does not change the default request rate. `isLimited` is whether there is one. */
+const limitsOf = (fields: Fields, isLimited: boolean) => {
   const requestsPerMinute = fields.positive("requests_per_minute")
   const requestsPerDay = fields.positive("requests_per_day")
   return {
@@ -64,7 +65,8 @@ const limitsOf = (fields: Fields) => {
       ...optional("capacity", fields.positive("rate_limit_capacity")),
       ...optional("refillRate", fields.positive("rate_limit_refill_rate")),
       ...optional("requestsPerMinute", requestsPerMinute),
-      ...optional("requestsPerDay", requestsPerDay)
+      ...optional("requestsPerDay", requestsPerDay),
+      ...(isLimited ? {} : { maxConcurrency: Infinity })
     }),
     requestsPerMinute,
     requestsPerDay,
@@ -142,7 +144,7 @@ export const readFile = (
     )
   }
 
-  const readModel = (provider: string, entry: unknown, path: string): void => {
+  const readModel = (provider: string, entry: unknown, path: string, isLimited = true): void => {
     if (!isRecord(entry)) {
       addFault(path, "expected an object")
       return
@@ -187,7 +189,7 @@ export const readFile = (
       keys: readKeys(entry["api_keys"], fields.at("api_keys")),
       attempts: fields.whole("max_retries") ?? 5,
       retryDelay: seconds(fields.notNegative("retry_delay")) ?? Duration.seconds(1),
-      ...limitsOf(fields),
+      ...limitsOf(fields, isLimited),
       contextWindow: fields.whole("context_window") ?? 200_000,
       ...optional("affinity", fields.flag("affinity")),
       timeout: seconds(fields.positive("timeout")),
@@ -230,8 +232,11 @@ export const readFile = (
   const isGroup = (name: string): boolean => groups.some((group) => group.name === name)
   const isModel = (name: string): boolean => models.some(({ model, provider }) => `${provider}/${model}` === name)
 
-  if (!isRecord(json)) {
-    addFault("", "expected an object of providers")
+  const listed = listedModels(json, addFault)
+  if (listed !== undefined) {
+    for (const { entry, path, provider } of listed.models) readModel(provider, entry, path, false)
+  } else if (!isRecord(json)) {
+    addFault("", "expected an object of providers, or a list of provider configurations")
   } else {
     for (const [provider, section] of Object.entries(json)) {
       if (provider.startsWith("$")) continue
@@ -253,5 +258,8 @@ export const readFile = (
   if (defaultField !== undefined && (defaultName === undefined || !isDefined(defaultName))) {
     addFault("$default", "is no model, no group and no alias of this file")
   }
-  return { value: { models, groups, aliases, default: defaultName, warnings }, faults }
+  return {
+    value: { models, groups, aliases, default: defaultName, warnings },
+    faults: listed === undefined ? faults : faults.map(listed.renamed)
+  }
 }

@@ -20,6 +20,7 @@ export type Protocol = (typeof protocols)[number]
 export const isProtocol = (name: string): name is Protocol => protocols.some((protocol) => protocol === name)
 
 const aliases: ReadonlyMap<string, string> = new Map([
+  ["aliyun", "dashscope"],
   ["google", "gemini"],
   ["z.ai", "zai"],
   ["bigmodel", "zhipu"]

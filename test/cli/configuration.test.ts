@@ -94,7 +94,7 @@ openai:
       ])
       expect((yield* lines("", "provider.json")).faults).toHaveLength(1)
       expect((yield* lines("# nothing\n", "provider.yaml")).faults).toEqual([
-        "provider.yaml: expected an object of providers"
+        "provider.yaml: expected an object of providers, or a list of provider configurations"
       ])
     })
   )

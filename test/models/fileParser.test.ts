@@ -29,6 +29,81 @@ const faultsOf = (json: unknown) =>
 
 const model = { model_name: "m", api_keys: ["k"], base_url: "https://example.com" }
 
+describe("a list of provider configurations, as llm-api-router reads it", () => {
+  const openai = { provider_type: "openai", api_key: "sk-one", default_model: "gpt-4o" }
+
+  it.effect("has a model for each entry, several keys for entries of one model, and no limits of its own", () =>
+    Effect.gen(function* () {
+      const file = yield* FileParser.parse(
+        JSON.stringify([
+          {
+            ...openai,
+            timeout: 30,
+            extra_headers: { "X-Title": "App" },
+            retry_config: { max_retries: 2, initial_delay: 0.5 },
+            metrics_enabled: true
+          },
+          { ...openai, api_key: "sk-two" },
+          { provider_type: "aliyun", api_key: "sk-three", default_model: "qwen-turbo" },
+          { provider_type: "ollama", default_model: "llama3" }
+        ])
+      )
+      expect(
+        file.models.map(({ keys, model, preset, provider }) => [
+          `${provider}/${model}`,
+          preset,
+          keys.map(({ value }) => Redacted.value(value))
+        ])
+      ).toEqual([
+        ["openai/gpt-4o", "openai", ["sk-one", "sk-two"]],
+        ["aliyun/qwen-turbo", "dashscope", ["sk-three"]],
+        ["ollama/llama3", "ollama", ["none"]]
+      ])
+      expect(file.models[0]).toMatchObject({
+        attempts: 3,
+        retryDelay: Duration.millis(500),
+        timeout: Duration.seconds(30),
+        headers: { "X-Title": "App" },
+        capacity: Infinity,
+        refillRate: Infinity
+      })
+      expect(file.warnings).toEqual(["[0].metrics_enabled: unknown field"])
+    })
+  )
+
+  it.effect("can be the configuration of one provider alone", () =>
+    Effect.gen(function* () {
+      const { models } = yield* FileParser.parse(JSON.stringify(openai))
+      expect(models.map(({ model, provider }) => `${provider}/${model}`)).toEqual(["openai/gpt-4o"])
+    })
+  )
+
+  it.effect("names each fault with its place in the list", () =>
+    Effect.gen(function* () {
+      const faults = yield* faultsOf([
+        "openai",
+        { api_key: "sk-one" },
+        { provider_type: "openai", api_key: "", timeout: 0, retry_config: { initial_delay: -1 } },
+        { provider_type: "unknown", default_model: "m", extra_headers: { a: 1 } },
+        { ...openai, api_key: "sk-three" },
+        { ...openai, api_key: "\n\n" }
+      ])
+      expect(faults.toSorted()).toEqual([
+        "[0]: expected an object",
+        "[1].provider_type: is missing",
+        "[2].api_key: is empty",
+        "[2].default_model: is missing",
+        "[2].retry_config.initial_delay: expected a number that is not negative",
+        "[2].timeout: expected a positive number",
+        "[3].api_key: is missing",
+        "[3].base_url: is missing",
+        "[3].extra_headers.a: expected a string",
+        "[5].api_key: is empty"
+      ])
+    })
+  )
+})
+
 describe("a provider file of earlier libraries", () => {
   it.effect("reads a provider file of earlier libraries unchanged, fills in defaults and warns of unknown fields", () =>
     Effect.gen(function* () {
@@ -322,11 +397,11 @@ describe("faults of the provider file", () => {
     })
   )
 
-  it.effect("reports the line and column of malformed JSON, and refuses a list of providers", () =>
+  it.effect("reports the line and column of malformed JSON, and refuses an empty list", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(FileParser.parse('{\n  "openai": [\n    { "model_name" "x" }\n  ]\n}', "p.json"))
       expect(error.message).toBe("p.json cannot be used. not valid JSON at line 3, column 20")
-      expect(yield* faultsOf([])).toEqual([": expected an object of providers"])
+      expect(yield* faultsOf([])).toEqual([": expected an object of providers, or a list of provider configurations"])
     })
   )
 })
