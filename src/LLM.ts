@@ -456,7 +456,7 @@ export interface ConfigOptions extends Omit<Options, "model" | "client"> {
 /**
  * An `LLM` from the environment, read through Effect's `Config`: `OPENAI_API_KEY` (several separated by commas, or
  * `OPENAI_API_KEY_1`, `_2` …), `OPENAI_BASE_URL`, `LLM_DEFAULT_MODEL`, `LLM_DEFAULT_TEMPERATURE`, `LLM_MAX_TOKENS` and
- * `LLM_TIMEOUT` (in seconds); for another provider its name instead of `OPENAI`, as in `DEEPSEEK_API_KEY`.
+ * `LLM_TIMEOUT` (in seconds, else `LLM_ROUTER_TIMEOUT`) and `LLM_ROUTER_MAX_RETRIES` (attempts after the first); for another provider its name instead of `OPENAI`, as in `DEEPSEEK_API_KEY`.
  *
  * Options override the environment. Requests are not rate limited; use `LLM.layer` with a `RateLimiter` to limit them.
  *
@@ -496,7 +496,9 @@ export const layerConfig = (
         ...options.defaults
       }
       const total = Option.isSome(environment.timeout) ? { total: environment.timeout.value } : {}
+      const retry = Option.isSome(environment.attempts) ? { retry: { maxAttempts: environment.attempts.value } } : {}
       return yield* make({
+        ...retry,
         ...rest,
         model: modelName,
         defaults: requestDefaults,

@@ -2,21 +2,33 @@
 import { Config, ConfigError, Duration, Effect, Either, Option, Redacted } from "effect"
 
 /** A number of seconds, or a duration in the notation of Effect. */
-const timeout = Config.mapOrFail(Config.string("LLM_TIMEOUT"), (text) => {
-  const seconds = Number(text)
-  const timeout = Number.isNaN(seconds) ? Duration.decodeUnknown(text) : Option.some(Duration.seconds(seconds))
-  return Either.fromOption(
-    Option.filter(timeout, (duration) => Duration.toMillis(duration) > 0),
-    () => ConfigError.InvalidData([], 'Expected a number of seconds, or a duration such as "30 seconds"')
-  )
-})
+const timeout = (name: string): Config.Config<Duration.Duration> =>
+  Config.mapOrFail(Config.string(name), (text) => {
+    const seconds = Number(text)
+    const timeout = Number.isNaN(seconds) ? Duration.decodeUnknown(text) : Option.some(Duration.seconds(seconds))
+    return Either.fromOption(
+      Option.filter(timeout, (duration) => Duration.toMillis(duration) > 0),
+      () => ConfigError.InvalidData([], 'Expected a number of seconds, or a duration such as "30 seconds"')
+    )
+  })
+
+/** The attempts of a call, from the number of those after the first one. */
+const attempts = Config.mapOrFail(Config.integer("LLM_ROUTER_MAX_RETRIES"), (retries) =>
+  retries >= 0 ? Either.right(retries + 1) : Either.left(ConfigError.InvalidData([], "Expected at least 0 retries"))
+)
 
 /** Defaults of every model; options and request fields take precedence. */
 export const defaults = Config.all({
   model: Config.option(Config.nonEmptyString("LLM_DEFAULT_MODEL")),
   temperature: Config.option(Config.number("LLM_DEFAULT_TEMPERATURE")),
   maxTokens: Config.option(Config.integer("LLM_MAX_TOKENS")),
-  timeout: Config.option(timeout)
+  timeout: Config.option(
+    Config.orElseIf(timeout("LLM_TIMEOUT"), {
+      if: ConfigError.isMissingDataOnly,
+      orElse: () => timeout("LLM_ROUTER_TIMEOUT")
+    })
+  ),
+  attempts: Config.option(attempts)
 })
 
 /** `openai` ⇒ `OPENAI`, as in `OPENAI_API_KEY`. */

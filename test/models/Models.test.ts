@@ -335,6 +335,30 @@ describe("LLM.layerConfig", () => {
     })
   )
 
+  it.scopedLive("reads the time limit and the retries under the names of llm-api-router, too", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make()
+      const call = Effect.provide(
+        LLM.chat("?"),
+        Layer.provide(LLM.layerConfig({ provider: "deepseek" }), NodeHttpClient.layerUndici)
+      )
+      const variables = {
+        DEEPSEEK_API_KEY: "k",
+        DEEPSEEK_BASE_URL: provider.baseUrl,
+        LLM_DEFAULT_MODEL: "m",
+        LLM_ROUTER_MAX_RETRIES: "0"
+      }
+      yield* provider.next(SimulatedProvider.status(500))
+      const failure = yield* Effect.flip(environment(variables)(call))
+      expect(failure).toMatchObject({ _tag: "ProviderUnavailableError", attempts: [{ status: 500 }] })
+      yield* provider.next(SimulatedProvider.hang())
+      const late = environment({ ...variables, LLM_ROUTER_TIMEOUT: "0.05" })(call)
+      expect(yield* Effect.flip(late)).toMatchObject({ _tag: "TimeoutError", phase: "total" })
+      const both = environment({ ...variables, LLM_ROUTER_TIMEOUT: "0.001", LLM_TIMEOUT: "whenever" })(call)
+      expect(String(yield* Effect.flip(both))).toContain("LLM_TIMEOUT")
+    })
+  )
+
   it.scopedLive("lets request fields override layer options, and layer options override environment variables", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make()

@@ -1,6 +1,5 @@
 /** The settings of the gateway program, from the command line, else from the environment, else the defaults. */
-import type { ConfigError } from "effect"
-import { Config, Duration, Effect, LogLevel, Option, Redacted } from "effect"
+import { Config, ConfigError, Duration, Effect, Either, LogLevel, Option, Redacted } from "effect"
 import { availableParallelism } from "node:os"
 
 /** Options in code or on the command line, which override the environment. */
@@ -28,7 +27,7 @@ export interface Options {
   readonly accessLog?: boolean
   /** `EFFECT_LLM_LOG_FORMAT` @default "pretty" on a terminal, else "json" */
   readonly logFormat?: "json" | "text" | "pretty"
-  /** `EFFECT_LLM_LOG_LEVEL` @default information */
+  /** `EFFECT_LLM_LOG_LEVEL`, else `LLM_ROUTER_LOG_LEVEL` @default information */
   readonly logLevel?: LogLevel.LogLevel
   /** Whether `/llm` lists models and keys to the admin token. `EFFECT_LLM_DETAILS` @default false */
   readonly details?: boolean
@@ -138,6 +137,18 @@ const traces: Config.Config<Traces | undefined> = Config.map(
   }
 )
 
+/** A level by its name or its label in the log, in any case; `critical` as in Python. */
+const logLevel = (name: string): Config.Config<LogLevel.LogLevel> =>
+  Config.mapOrFail(Config.string(name), (text) => {
+    const lower = text.trim().toLowerCase()
+    const level = LogLevel.allLevels.find(({ _tag, label }) =>
+      [_tag.toLowerCase(), label.toLowerCase()].includes(lower)
+    )
+    return Either.fromNullable(lower === "critical" ? LogLevel.Fatal : level, () =>
+      ConfigError.InvalidData([], `Expected one of ${LogLevel.allLevels.map(({ _tag }) => _tag).join(", ")}`)
+    )
+  })
+
 const environment = Config.all({
   config: Config.withDefault(Config.nonEmptyString("EFFECT_LLM_CONFIG"), "provider.json"),
   keys: optional(Config.nonEmptyString("EFFECT_LLM_KEYS_FILE")),
@@ -150,7 +161,13 @@ const environment = Config.all({
   metricsToken: optional(Config.redacted(Config.nonEmptyString("EFFECT_LLM_METRICS_TOKEN"))),
   accessLog: Config.withDefault(Config.boolean("EFFECT_LLM_ACCESS_LOG"), true),
   logFormat: optional(Config.literal("json", "text", "pretty")("EFFECT_LLM_LOG_FORMAT")),
-  logLevel: Config.withDefault(Config.logLevel("EFFECT_LLM_LOG_LEVEL"), LogLevel.Info),
+  logLevel: Config.withDefault(
+    Config.orElseIf(logLevel("EFFECT_LLM_LOG_LEVEL"), {
+      if: ConfigError.isMissingDataOnly,
+      orElse: () => logLevel("LLM_ROUTER_LOG_LEVEL")
+    }),
+    LogLevel.Info
+  ),
   details: Config.withDefault(Config.boolean("EFFECT_LLM_DETAILS"), false),
   simpleModel: optional(Config.nonEmptyString("EFFECT_LLM_SIMPLE_MODEL")),
   requirePrices: Config.withDefault(Config.boolean("EFFECT_LLM_REQUIRE_PRICES"), false),
