@@ -37,7 +37,7 @@ import { drainOf } from "./call/disconnect.js"
 import * as DisconnectPolicy from "./call/disconnectPolicy.js"
 import * as Attempts from "./call/attempts.js"
 import { makeWaitLog } from "./call/callLog.js"
-import { millisOf, withDeadline } from "./call/deadline.js"
+import { limitsFor, millisOf, withDeadline } from "./call/deadline.js"
 import * as EmbeddingBatches from "./call/embeddingBatches.js"
 import type { Middleware, ModelInfo, Service } from "./call/model.js"
 import { InvalidLLMError, LLM } from "./call/model.js"
@@ -52,6 +52,8 @@ import { wrap } from "./call/wrap.js"
 import * as OptionChecks from "./internal/optionChecks.js"
 import * as Pool from "./keyPool/KeyPool.js"
 import { KeyPool } from "./keyPool/model.js"
+import type { EachOptions, EachResponse } from "./programs/embedEach.js"
+import * as EmbedEach from "./programs/embedEach.js"
 import type * as StructuredOutput from "./programs/StructuredOutput.js"
 import * as Objects from "./programs/structuredOutput/generate.js"
 import type * as ToolLoop from "./programs/ToolLoop.js"
@@ -60,7 +62,7 @@ import type * as Tool from "./programs/tools/model.js"
 import * as Environment from "./provider/environment.js"
 import * as NamedClient from "./provider/named.js"
 import type { Protocol } from "./provider/registry.js"
-import { hasBaseUrl, hasKeysOfAnother, providerOf } from "./provider/registry.js"
+import { embeddingModelBeside, hasBaseUrl, hasKeysOfAnother, providerOf } from "./provider/registry.js"
 import * as Limiter from "./rateLimiter/RateLimiter.js"
 import { RateLimiter } from "./rateLimiter/model.js"
 import * as Feedback from "./rateLimiter/feedback.js"
@@ -83,6 +85,7 @@ import { ProviderClient } from "./wire/providerClient.js"
 export type { Middleware, ModelInfo, Overrides, Service, Status } from "./call/model.js"
 export type { Drain, OnDisconnect } from "./call/disconnect.js"
 export type { Defaults } from "./call/request.js"
+export type { EachOptions, EachResponse } from "./programs/embedEach.js"
 export type { Protocol } from "./provider/registry.js"
 export { InvalidLLMError, LLM } from "./call/model.js"
 export { wrap } from "./call/wrap.js"
@@ -150,6 +153,20 @@ export interface Options<Client = ProviderClient> {
   readonly telemetry?: TelemetryOptions | false
   /** The maximum concurrent requests of one `embed` whose texts need several. @default 4 */
   readonly embeddingConcurrency?: number
+  /**
+   * The model of `embed` for requests that name none. @default `model`; beside a model without embeddings that of its provider, such as
+   * OpenAI's `text-embedding-3-small`
+   *
+   * @since 0.2.0
+   */
+  readonly embeddingModel?: string
+  /**
+   * The family of the vectors. Several `LLM`s in a `Fallback` or a `Hedge` embed with those of one family, since vectors of different
+   * models cannot be compared. @default the name of the model of embeddings, in lower case and without a prefix such as `openai/`
+   *
+   * @since 0.2.0
+   */
+  readonly embeddingFamily?: string
 }
 
 /** Splits the texts of one `embed` into requests within the client's limits. Each request is retried by itself. */
@@ -168,6 +185,19 @@ const withEmbeddingBatches =
           })
     )
   }
+
+/** Adds the model to requests of embeddings that name none. */
+const withEmbeddingModel =
+  (model: string): Middleware =>
+  (next) =>
+    Effect.succeed(
+      wrap(next, {
+        embed: (input) =>
+          Effect.flatMap(withModelInfo(normalizeEmbedding(input), next.info), (request) =>
+            next.embed({ model, ...request })
+          )
+      })
+    )
 
 /** Adds provider and model to the error of a request that fails before it is sent. */
 const withModelInfo = <A>(
@@ -263,6 +293,7 @@ export function make(
     const pool = yield* KeyPool
     yield* checkKeys(client, pool.provider, options.model)
     const limiter = yield* RateLimiter
+    const embeddingModel = options.embeddingModel ?? embeddingModelBeside(client.provider, options.model)
     const info: ModelInfo = {
       provider: client.provider,
       model: options.model,
@@ -273,7 +304,9 @@ export function make(
       ...(options.defaults === undefined ? {} : { defaults: options.defaults }),
       ...(options.price === undefined ? {} : { price: options.price }),
       ...(options.onUnsupported === undefined ? {} : { onUnsupported: options.onUnsupported }),
-      ...(options.onOwnerUnavailable === undefined ? {} : { onOwnerUnavailable: options.onOwnerUnavailable })
+      ...(options.onOwnerUnavailable === undefined ? {} : { onOwnerUnavailable: options.onOwnerUnavailable }),
+      ...(embeddingModel === undefined || embeddingModel === options.model ? {} : { embeddingModel }),
+      ...(options.embeddingFamily === undefined ? {} : { embeddingFamily: options.embeddingFamily })
     }
     const telemetryOptions = options.telemetry === false ? undefined : (options.telemetry ?? {})
     const spans = telemetryOptions && Spans.of(info, telemetryOptions)
@@ -341,13 +374,14 @@ export function make(
     const planned = policies.acceptsAnyAnswer
       ? Plan.applyTo(observed, {
           deps,
-          limits: policies.limits,
+          limits: limitsFor(policies.limits, client.wire),
           recorder: telemetry?.recorder,
           spans,
           usageObserver: UsageObserver.observerOf(info)
         })
       : observed
     return yield* applyAll(planned, [
+      ...(info.embeddingModel === undefined ? [] : [withEmbeddingModel(info.embeddingModel)]),
       ...(options.price === undefined ? [] : [Pricing.middleware()]),
       ...(policies.drain === undefined ? [] : [DisconnectPolicy.middleware(policies.drain)])
     ])
@@ -377,6 +411,8 @@ export interface KeysOptions extends Omit<Options, "client"> {
   readonly limits?: Limiter.Options
   /** @default that of the provider */
   readonly baseUrl?: string
+  /** Sent with every request, such as OpenRouter's `HTTP-Referer` and `X-Title`. @default none */
+  readonly headers?: Readonly<Record<string, string>>
   /** The protocol. @default the provider's own (Anthropic, Gemini, Ollama), else "chat-completions" */
   readonly wire?: Protocol
 }
@@ -408,6 +444,7 @@ export interface KeysOptions extends Omit<Options, "client"> {
  */
 export const layerKeys = ({
   baseUrl,
+  headers,
   keys,
   limits,
   provider,
@@ -421,6 +458,7 @@ export const layerKeys = ({
   const client = hasAddress(provider, wire, baseUrl)
     ? NamedClient.make({
         provider,
+        ...(headers === undefined ? {} : { headers }),
         ...(wire === undefined ? {} : { wire }),
         ...(baseUrl === undefined ? {} : { baseUrl })
       })
@@ -487,6 +525,7 @@ export const layerConfig = (
       }
       const client = yield* NamedClient.make({
         provider,
+        headers: yield* Environment.headers(providerOf(provider)),
         ...(wire === undefined ? {} : { wire }),
         ...(baseUrl === undefined ? {} : { baseUrl })
       })
@@ -572,6 +611,35 @@ export const chatStream: {
  */
 export const embed = (request: EmbeddingRequest.Input): Effect.Effect<EmbeddingResponse, LLMError, LLM> =>
   Effect.flatMap(LLM, (llm) => llm.embed(request))
+
+/**
+ * Embeds texts with the `LLM` in context, so that one that the provider refuses, such as a text that is too long, fails alone: a request that
+ * is refused is sent again in halves. A failure that is not of a text, such as a rate limit after all retries, is that of each text of its
+ * request. Fails itself only with an `InvalidRequestError` before anything is sent.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Either } from "effect"
+ * import { LLM } from "effect-llm"
+ *
+ * const program = Effect.gen(function* () {
+ *   const texts = ["a cat", "a dog"]
+ *   const { embeddings } = yield* LLM.embedEach(texts, { batchSize: 50 })
+ *   return texts.filter((_, index) => {
+ *     const embedding = embeddings[index]
+ *     return embedding !== undefined && Either.isRight(embedding)
+ *   })
+ * })
+ * ```
+ *
+ * @since 0.2.0
+ * @category accessors
+ */
+export const embedEach = (
+  request: EmbeddingRequest.Input,
+  options?: EachOptions
+): Effect.Effect<EachResponse, LLMError, LLM> =>
+  Effect.flatMap(LLM, (llm) => EmbedEach.embedEach(llm, request, options))
 
 /**
  * Lists the models that the provider of the `LLM` in context offers.

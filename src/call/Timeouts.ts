@@ -17,7 +17,7 @@
  */
 import { Effect } from "effect"
 import type { Options } from "./deadline.js"
-import { millisOf } from "./deadline.js"
+import { limitsFor, millisOf } from "./deadline.js"
 import type { Middleware } from "./model.js"
 import { openChat, toChatStream } from "./openStream.js"
 import * as TimeLimits from "./timeLimits.js"
@@ -36,7 +36,8 @@ export const defaults: Required<Options> = {
   total: "15 minutes",
   response: "10 minutes",
   firstEvent: "5 minutes",
-  idle: "2 minutes"
+  idle: "2 minutes",
+  modelLoad: "5 minutes"
 }
 
 /**
@@ -50,7 +51,7 @@ export const middleware = (options: Options): Middleware => {
   const limits = millisOf(options)
   if (TimeLimits.isUnlimited(limits)) return Effect.succeed
   return (next) => {
-    const { limitStream, limitWhole } = TimeLimits.make(next.info, limits)
+    const { limitStream, limitWhole } = TimeLimits.make(next.info, limitsFor(limits, next.info.wire))
     return Effect.succeed(
       wrap(next, {
         around: limitWhole,

@@ -26,14 +26,36 @@ export interface Options {
   readonly firstEvent?: Duration.DurationInput
   /** Between two events of a stream. Keep-alive comments are not events. The time of the consumer does not count. */
   readonly idle?: Duration.DurationInput
+  /**
+   * Added to `response` and `firstEvent` of a server that loads a model when the first request for it comes (Ollama). @default "5 minutes"
+   *
+   * @since 0.2.0
+   */
+  readonly modelLoad?: Duration.DurationInput
 }
 
 const limits = ["total", "response", "firstEvent", "idle"] as const
 
+const defaultModelLoad: Duration.DurationInput = "5 minutes"
+
+type Millis = Readonly<Record<(typeof limits)[number], number>>
+
+/** The limits for the server of a protocol. Ollama's loads a model first, and unloads it when it is idle ("How do I keep a model loaded"). */
+export const limitsFor = ({ modelLoad, ...limits }: Millis & { readonly modelLoad: number }, wire: string): Millis =>
+  wire === "ollama"
+    ? { ...limits, response: limits.response + modelLoad, firstEvent: limits.firstEvent + modelLoad }
+    : limits
+
 /** The limits in milliseconds; infinite when absent. */
-export const millisOf = (options: Options): Readonly<Record<(typeof limits)[number], number>> =>
+export const millisOf = (options: Options): Millis & { readonly modelLoad: number } =>
   OptionChecks.valid("Timeouts", ({ millis }) => {
-    const result = { total: Infinity, response: Infinity, firstEvent: Infinity, idle: Infinity }
+    const result = {
+      total: Infinity,
+      response: Infinity,
+      firstEvent: Infinity,
+      idle: Infinity,
+      modelLoad: millis("modelLoad", options.modelLoad ?? defaultModelLoad, OptionChecks.anyLength)
+    }
     for (const limit of limits) {
       const option = options[limit]
       if (option !== undefined) result[limit] = millis(limit, option, OptionChecks.positive)

@@ -69,6 +69,18 @@ export interface ModelInfo {
    * @since 0.2.0
    */
   readonly onOwnerUnavailable?: "drop" | "wait"
+  /**
+   * The model of embeddings, where it is not `model`.
+   *
+   * @since 0.2.0
+   */
+  readonly embeddingModel?: string
+  /**
+   * The family of its vectors, which can be compared with those of the same family alone. @default the model of embeddings
+   *
+   * @since 0.2.0
+   */
+  readonly embeddingFamily?: string
 }
 
 /**

@@ -12,7 +12,16 @@ export interface Context {
   readonly expand: Expand
 }
 
-const rateFields = ["input", "output", "cached_input", "cache_write", "cache_write_1h", "reasoning"]
+const rateFields = [
+  "input",
+  "output",
+  "cached_input",
+  "cache_write",
+  "cache_write_1h",
+  "reasoning",
+  "input_audio",
+  "output_audio"
+]
 
 const priceFields: ReadonlySet<string> = new Set([...rateFields, "request", "tiers"])
 
@@ -27,7 +36,9 @@ const readRates = (from: Json, fields: Fields, { addFault }: Context): Rates => 
     ...optional("cachedInput", fields.notNegative("cached_input")),
     ...optional("cacheWrite", fields.notNegative("cache_write")),
     ...optional("cacheWrite1h", fields.notNegative("cache_write_1h")),
-    ...optional("reasoning", fields.notNegative("reasoning"))
+    ...optional("reasoning", fields.notNegative("reasoning")),
+    ...optional("inputAudio", fields.notNegative("input_audio")),
+    ...optional("outputAudio", fields.notNegative("output_audio"))
   }
 }
 

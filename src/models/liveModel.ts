@@ -139,6 +139,8 @@ const planModel = (
     const total = entry.timeout ?? Option.getOrUndefined(environment.timeout)
     const llm = yield* LLM.make({
       model: entry.model,
+      // A file names its models: a request of embeddings for one that has none must not go to another one.
+      embeddingModel: entry.model,
       contextWindow: entry.contextWindow,
       defaults: defaultsOf(entry, environment),
       retry: { maxAttempts: entry.attempts, backoff: { base: entry.retryDelay } },

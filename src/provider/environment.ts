@@ -1,5 +1,5 @@
 /** Settings from environment variables through Effect's `Config`, under the names that other libraries use too. */
-import { Config, ConfigError, Duration, Effect, Either, Option, Redacted } from "effect"
+import { Config, ConfigError, Duration, Effect, Either, Option, Record, Redacted } from "effect"
 
 /** A number of seconds, or a duration in the notation of Effect. */
 const timeout = (name: string): Config.Config<Duration.Duration> =>
@@ -38,6 +38,16 @@ export const baseUrlVariable = (provider: string): string => `${prefixOf(provide
 
 export const baseUrl = (provider: string): Config.Config<Option.Option<string>> =>
   Config.option(Config.nonEmptyString(baseUrlVariable(provider)))
+
+/** The headers by which OpenRouter attributes requests to an app, under the names that LiteLLM reads (openrouter.ai/docs/app-attribution). */
+const attribution = Config.all({
+  "HTTP-Referer": Config.option(Config.nonEmptyString("OR_SITE_URL")),
+  "X-Title": Config.option(Config.nonEmptyString("OR_APP_NAME"))
+})
+
+/** The headers of a provider's requests. */
+export const headers = (provider: string): Effect.Effect<Readonly<Record<string, string>>, ConfigError.ConfigError> =>
+  provider === "openrouter" ? Effect.map(attribution, Record.getSomes) : Effect.succeed({})
 
 const separated = (value: Redacted.Redacted<string>): ReadonlyArray<Redacted.Redacted<string>> =>
   Redacted.value(value)

@@ -94,3 +94,24 @@ export const hasBaseUrl = (provider: string, protocol: Protocol | undefined): bo
 /** Whether the preset of a provider is a server on this machine, which ignores the key. */
 export const isLocal = (provider: string): boolean =>
   locations.some((preset) => preset.provider === provider && preset.baseUrl.startsWith("http://localhost"))
+
+/** Models of embeddings of providers whose other models have none. The name of each of their models of embeddings contains "embed". */
+const embeddingModels: ReadonlyMap<string, string> = new Map([
+  // https://platform.openai.com/docs/guides/embeddings
+  ["openai", "text-embedding-3-small"],
+  // https://ai.google.dev/gemini-api/docs/embeddings, https://cloud.google.com/vertex-ai/generative-ai/docs/embeddings/get-text-embeddings
+  ["gemini", "gemini-embedding-001"],
+  ["vertex", "gemini-embedding-001"],
+  ["vertex-express", "gemini-embedding-001"],
+  // https://docs.bigmodel.cn/cn/guide/models/embedding/embedding-3
+  ["zhipu", "embedding-3"],
+  // https://help.aliyun.com/zh/model-studio/embedding
+  ["dashscope", "text-embedding-v4"],
+  ["dashscope-intl", "text-embedding-v4"],
+  // https://docs.mistral.ai/capabilities/embeddings/text_embeddings
+  ["mistral", "mistral-embed"]
+])
+
+/** The model of embeddings beside a model that has none; undefined where the model can have them itself. */
+export const embeddingModelBeside = (provider: string, model: string): string | undefined =>
+  /embed/i.test(model) ? undefined : embeddingModels.get(provider)

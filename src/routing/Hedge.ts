@@ -25,6 +25,7 @@ import type { Limits } from "../call/limits.js"
 import { fromStream, toStream, withEarlierAttempts } from "../call/openStream.js"
 import type { OwnedStream } from "../call/ownedStream.js"
 import { owned } from "../call/ownedStream.js"
+import { embeddingFamily, embeddingModelOf } from "../call/embeddingFamily.js"
 import * as Requests from "../call/request.js"
 import { limitFor } from "../call/requestLimit.js"
 import type { Send } from "../call/sending.js"
@@ -123,7 +124,8 @@ const makePermits = ({ burst, maxExtraLoad }: CheckedOptions) => {
  * an answer contain both requests: the cancelled one has the error "Interrupted" and no key. When both fail, the error is that of
  * the first. The usage of a cancelled request is not in the answer's `usage`.
  *
- * A model named in a request goes to the first `LLM` only: the others use their own model.
+ * A model named in a request goes to the first `LLM` only: the others use their own model. Texts are embedded by those of the same family
+ * (`LLM.Options.embeddingFamily`), or twice by the first one.
  *
  * @throws TypeError if an option is invalid
  * @since 0.1.0
@@ -141,6 +143,14 @@ export const make = (others: ReadonlyArray<Service>, options: Options = {}): Mid
         nextIndex = others.length === 0 ? 0 : (nextIndex + 1) % others.length
         return other
       }
+      /** One with vectors of the same family, else the `LLM` itself. */
+      const nextOfFamily = (family: string): Service => {
+        for (let tried = 0; tried < others.length; tried++) {
+          const other = nextOther()
+          if (embeddingFamily(other.info) === family) return other
+        }
+        return next
+      }
       const onFailure = options.onFailure ?? false
       const currentInfo = sharedInfo(next, others)
 
@@ -148,7 +158,8 @@ export const make = (others: ReadonlyArray<Service>, options: Options = {}): Mid
         timing: Timing,
         send: (llm: Service) => Send<A, R>,
         withEarlier: (result: A, earlier: ReadonlyArray<Attempt.Attempt>) => A,
-        discard: (result: A) => Effect.Effect<void>
+        discard: (result: A) => Effect.Effect<void>,
+        other: () => Service = nextOther
       ): Send<A, R> => {
         const requestTo = (llm: Service, outer: Limits, left: number | undefined) => ({
           info: llm.info,
@@ -160,7 +171,7 @@ export const make = (others: ReadonlyArray<Service>, options: Options = {}): Mid
           permits.addShare()
           return {
             first: requestTo(next, limits, left === undefined ? undefined : left - 1),
-            second: () => requestTo(nextOther(), limits, 1),
+            second: () => requestTo(other(), limits, 1),
             delay: timing.delay(),
             takePermit: permits.take,
             onFailure,
@@ -207,7 +218,8 @@ export const make = (others: ReadonlyArray<Service>, options: Options = {}): Mid
                   Effect.suspend(() => llm.embed(llm === next ? request : Requests.embeddingWithoutModel(request)))
                 ),
               Attempt.withEarlier,
-              discardNothing
+              discardNothing,
+              () => nextOfFamily(embeddingFamily(next.info, embeddingModelOf(request)))
             )
           ),
         chatStream: (request) =>

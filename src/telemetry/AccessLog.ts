@@ -107,6 +107,8 @@ export const fields = (entry: Entry): Readonly<Record<string, string | number | 
     cached_input_tokens: usage?.cachedInputTokens,
     cache_write_tokens: usage?.cacheWriteTokens,
     reasoning_tokens: usage?.reasoningTokens,
+    input_audio_tokens: usage?.inputAudioTokens,
+    output_audio_tokens: usage?.outputAudioTokens,
     estimated: usage?.estimated,
     cost_dollars: entry.cost?.total,
     latency_ms: millis(entry.latency),

@@ -12,7 +12,7 @@
  * | `llm_requests_total` | provider, model, outcome (`ok`, `interrupted`, `defect`, or the error's `_tag`), label |
  * | `llm_request_duration_seconds` | provider, model |
  * | `llm_time_to_first_event_seconds` (streams) | provider, model |
- * | `llm_tokens_total` | provider, model, kind (`input`, `output`, `cached_input`, `cache_write`, `reasoning`), label |
+ * | `llm_tokens_total` | provider, model, kind (`input`, `output`, `cached_input`, `cache_write`, `reasoning`, `input_audio`, `output_audio`), label |
  * | `llm_attempts_total` | provider, model, key_id, outcome |
  * | `llm_retries_total` | provider, model, outcome (`granted`, `denied` when the retry budget is spent) |
  * | `llm_in_flight`, `llm_load_factor` | provider, model, key_id |

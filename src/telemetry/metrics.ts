@@ -158,7 +158,9 @@ const kinds = [
   ["outputTokens", "output"],
   ["cachedInputTokens", "cached_input"],
   ["cacheWriteTokens", "cache_write"],
-  ["reasoningTokens", "reasoning"]
+  ["reasoningTokens", "reasoning"],
+  ["inputAudioTokens", "input_audio"],
+  ["outputAudioTokens", "output_audio"]
 ] as const
 
 type TokenField = (typeof kinds)[number][0]
@@ -191,7 +193,10 @@ export const ofCalls = (info: ModelInfo, withStatus: boolean): CallMetrics => {
       requests(outcome).unsafeUpdate(1, fiberLabels)
       duration.unsafeUpdate(millis / 1000, fiberLabels)
       if (usage === undefined) return
-      for (const [field, metric] of tokens) if (usage[field] !== 0) metric.unsafeUpdate(usage[field], fiberLabels)
+      for (const [field, metric] of tokens) {
+        const count = usage[field]
+        if (count !== undefined && count !== 0) metric.unsafeUpdate(count, fiberLabels)
+      }
     }
   }
 }

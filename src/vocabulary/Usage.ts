@@ -22,8 +22,8 @@ const Tokens = Schema.Number.pipe(Schema.nonNegative())
 /**
  * The tokens that a call consumed.
  *
- * The counts nest: `inputTokens` includes `cachedInputTokens` and `cacheWriteTokens`, and `outputTokens` includes
- * `reasoningTokens`, however the provider counts. `totalTokens` is the provider's total if it sends one, else input plus output.
+ * The counts nest: `inputTokens` includes `cachedInputTokens`, `cacheWriteTokens` and `inputAudioTokens`, and `outputTokens` includes
+ * `reasoningTokens` and `outputAudioTokens`, however the provider counts. `totalTokens` is the provider's total if it sends one, else input plus output.
  *
  * Counts are non-negative whole numbers. A provider's count of input or output that is not one, or is more than one call can
  * consume, is replaced by an estimate, and `estimated` is true.
@@ -45,6 +45,10 @@ const usageSchema = Schema.Struct({
   cacheWrite1hTokens: Schema.optionalWith(Tokens, { exact: true }),
   /** Output that the model spent on reasoning. */
   reasoningTokens: Tokens,
+  /** Input that is audio, at a separate price (OpenAI, Gemini). Absent when zero. */
+  inputAudioTokens: Schema.optionalWith(Tokens, { exact: true }),
+  /** Output that is audio. Absent when zero. */
+  outputAudioTokens: Schema.optionalWith(Tokens, { exact: true }),
   /** Whether some counts are estimates, because the provider sent none or impossible ones. */
   estimated: Schema.Boolean
 }).annotations({ identifier: "Usage" })
@@ -89,12 +93,19 @@ export const make = (counts: Partial<Usage>): Usage => {
     reasoningTokens: counts.reasoningTokens ?? 0,
     estimated: counts.estimated ?? false
   }
-  return withLongCacheWrites(usage, counts.cacheWrite1hTokens ?? 0)
+  return withRareCounts(usage, counts.cacheWrite1hTokens, counts.inputAudioTokens, counts.outputAudioTokens)
 }
 
 /** Without a spread for the many that have none: it takes several times as long as the sums. */
-const withLongCacheWrites = (usage: Usage, tokens: number): Usage =>
-  tokens === 0 ? usage : { ...usage, cacheWrite1hTokens: tokens }
+const withRareCounts = (usage: Usage, cacheWrite1h = 0, inputAudio = 0, outputAudio = 0): Usage =>
+  cacheWrite1h === 0 && inputAudio === 0 && outputAudio === 0
+    ? usage
+    : {
+        ...usage,
+        ...(cacheWrite1h === 0 ? {} : { cacheWrite1hTokens: cacheWrite1h }),
+        ...(inputAudio === 0 ? {} : { inputAudioTokens: inputAudio }),
+        ...(outputAudio === 0 ? {} : { outputAudioTokens: outputAudio })
+      }
 
 /**
  * Adds two usages field by field. The sum is estimated if one of them is.
@@ -103,7 +114,7 @@ const withLongCacheWrites = (usage: Usage, tokens: number): Usage =>
  * @category monoid
  */
 export const combine = (self: Usage, that: Usage): Usage =>
-  withLongCacheWrites(
+  withRareCounts(
     {
       inputTokens: self.inputTokens + that.inputTokens,
       outputTokens: self.outputTokens + that.outputTokens,
@@ -113,7 +124,9 @@ export const combine = (self: Usage, that: Usage): Usage =>
       reasoningTokens: self.reasoningTokens + that.reasoningTokens,
       estimated: self.estimated || that.estimated
     },
-    (self.cacheWrite1hTokens ?? 0) + (that.cacheWrite1hTokens ?? 0)
+    (self.cacheWrite1hTokens ?? 0) + (that.cacheWrite1hTokens ?? 0),
+    (self.inputAudioTokens ?? 0) + (that.inputAudioTokens ?? 0),
+    (self.outputAudioTokens ?? 0) + (that.outputAudioTokens ?? 0)
   )
 
 /**
@@ -178,13 +191,17 @@ export const checked = (
   const cacheWriteTokens = partOf(inputTokens - cachedInputTokens, usage.cacheWriteTokens)
   const cacheWrite1hTokens = partOf(cacheWriteTokens, usage.cacheWrite1hTokens)
   const reasoningTokens = partOf(outputTokens, usage.reasoningTokens)
+  const inputAudioTokens = partOf(inputTokens, usage.inputAudioTokens)
+  const outputAudioTokens = partOf(outputTokens, usage.outputAudioTokens)
   return hasTotal &&
     cachedInputTokens === usage.cachedInputTokens &&
     cacheWriteTokens === usage.cacheWriteTokens &&
     cacheWrite1hTokens === (usage.cacheWrite1hTokens ?? 0) &&
+    inputAudioTokens === (usage.inputAudioTokens ?? 0) &&
+    outputAudioTokens === (usage.outputAudioTokens ?? 0) &&
     reasoningTokens === usage.reasoningTokens
     ? usage
-    : withLongCacheWrites(
+    : withRareCounts(
         {
           inputTokens,
           outputTokens,
@@ -194,7 +211,9 @@ export const checked = (
           reasoningTokens,
           estimated: usage.estimated || !hasInput || !hasOutput
         },
-        cacheWrite1hTokens
+        cacheWrite1hTokens,
+        inputAudioTokens,
+        outputAudioTokens
       )
 }
 

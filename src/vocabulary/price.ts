@@ -19,6 +19,18 @@ export interface Rates {
   readonly cacheWrite1h?: number
   /** Reasoning. @default `output` */
   readonly reasoning?: number
+  /**
+   * Audio in the input, of which none is read from a cache. @default `input`
+   *
+   * @since 0.2.0
+   */
+  readonly inputAudio?: number
+  /**
+   * Audio in the output. @default `output`
+   *
+   * @since 0.2.0
+   */
+  readonly outputAudio?: number
 }
 
 /**

@@ -60,6 +60,19 @@ describe("Pricing.cost", () => {
     )
   })
 
+  it("prices audio at its own rates, within what is neither cached nor reasoning", () => {
+    const usage = Usage.make({
+      inputTokens: 3 * million,
+      cachedInputTokens: million,
+      inputAudioTokens: million,
+      outputTokens: 3 * million,
+      outputAudioTokens: 2 * million
+    })
+    const withAudio = { ...price, inputAudio: 40, outputAudio: 80 }
+    expect(Pricing.cost(withAudio, usage)).toEqual(Option.some(Cost.make({ input: 43, cachedInput: 0.3, output: 175 })))
+    expect(Pricing.cost(price, usage)).toEqual(Option.some(Cost.make({ input: 6, cachedInput: 0.3, output: 45 })))
+  })
+
   it("falls back to the input and output rates for rates that the price leaves out", () => {
     const usage = Usage.make({
       inputTokens: 30,

@@ -60,6 +60,27 @@ describe("time limits of a whole answer", () => {
     })
   )
 
+  it.effect("waits longer for a server that loads a model first, also for the first event of a stream", () =>
+    Effect.gen(function* () {
+      const never = yield* scripted(Effect.never)
+      const limits: Timeouts.Options = { response: "10 seconds", firstEvent: "10 seconds", modelLoad: "50 seconds" }
+      const local = { ...never, info: { ...never.info, wire: "ollama" } }
+      const calls = yield* Effect.forEach([never, local], (llm) =>
+        Effect.flatMap(Timeouts.middleware(limits)(llm), ({ chat, chatStream }) =>
+          Effect.forEach([chat("?"), Stream.runDrain(chatStream("?"))], (call) => Effect.fork(Effect.exit(call)))
+        )
+      )
+      const endedAt = (duration: Duration.DurationInput) =>
+        Effect.zipRight(
+          TestClock.adjust(duration),
+          Effect.forEach(calls.flat(), (call) => Effect.map(Fiber.poll(call), Option.isSome))
+        )
+      expect(yield* endedAt("10 seconds")).toEqual([true, true, false, false])
+      expect(yield* endedAt("49 seconds")).toEqual([true, true, false, false])
+      expect(yield* endedAt("1 second")).toEqual([true, true, true, true])
+    })
+  )
+
   it.effect("names the phase `total` when that limit is the shorter one", () =>
     Effect.gen(function* () {
       const llm = yield* Timeouts.middleware({ response: "10 seconds", total: "5 seconds" })(

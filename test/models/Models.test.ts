@@ -1,10 +1,12 @@
 import { NodeContext, NodeHttpClient } from "@effect/platform-node"
 import { FileSystem } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
-import { ConfigProvider, Effect, Layer, Ref } from "effect"
+import { ConfigProvider, Effect, Layer, Predicate, Ref } from "effect"
 import * as LLM from "../../src/LLM.js"
 import * as Models from "../../src/models/Models.js"
 import { SimulatedProvider } from "../../src/testing/index.js"
+import type { EmbeddingRequest } from "../../src/vocabulary/Embedding.js"
+import { respondWith } from "../gateway/support/upstream.js"
 
 const environment = (variables: Record<string, string> = {}) =>
   Effect.withConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(variables))))
@@ -291,6 +293,88 @@ describe("LLM.layerKeys", () => {
       expect((yield* built({})).message).toContain("Set its baseUrl")
       expect((yield* built({ provider: "openai", keys: [] }))._tag).toBe("InvalidPoolError")
       expect((yield* built({ provider: "openai", limits: { capacity: -1 } }))._tag).toBe("InvalidLimitError")
+    })
+  )
+})
+
+describe("the model of embeddings", () => {
+  const vectors = respondWith(
+    "application/json",
+    '{"object":"list","model":"served","data":[{"index":0,"embedding":[1,2]}],"usage":{"prompt_tokens":3}}'
+  )
+
+  /** The models that requests of embeddings name. */
+  const requested = (options: Partial<LLM.KeysOptions>, ...requests: ReadonlyArray<EmbeddingRequest.Input>) =>
+    Effect.gen(function* () {
+      const { bodies, origin } = yield* vectors
+      const layer = LLM.layerKeys({
+        provider: "openai",
+        model: "gpt-4o",
+        keys: ["k"],
+        baseUrl: `${origin}/v1`,
+        ...options
+      })
+      const { info } = yield* Effect.provide(
+        Effect.zipRight(Effect.forEach(requests, LLM.embed), LLM.LLM),
+        Layer.provide(layer, NodeHttpClient.layerUndici)
+      )
+      const models = bodies.map((body) => Predicate.hasProperty(body, "model") && body.model)
+      return { models, info }
+    })
+
+  it.scopedLive("is that of the provider beside a model without embeddings, and the model itself otherwise", () =>
+    Effect.gen(function* () {
+      const beside = yield* requested({}, "?", { input: ["?"], model: "text-embedding-3-large" })
+      expect(beside.models).toEqual(["text-embedding-3-small", "text-embedding-3-large"])
+      expect(beside.info.embeddingModel).toBe("text-embedding-3-small")
+      expect((yield* requested({ model: "text-embedding-3-large" }, "?")).models).toEqual(["text-embedding-3-large"])
+      expect((yield* requested({ embeddingModel: "own" }, "?")).models).toEqual(["own"])
+      expect((yield* requested({ provider: "acme" }, "?")).models).toEqual(["gpt-4o"])
+    })
+  )
+
+  it.scopedLive("of a file is the model that is asked", () =>
+    Effect.gen(function* () {
+      const { bodies, origin } = yield* vectors
+      const file = { openai: [{ model_name: "gpt-4o", api_keys: ["k"], base_url: `${origin}/v1`, max_retries: 1 }] }
+      const models = yield* Effect.flatMap(Models.parseFile(JSON.stringify(file)), (parsed) => Models.make(parsed))
+      yield* (yield* models.get("gpt-4o")).embed("?")
+      expect(bodies).toEqual([expect.objectContaining({ model: "gpt-4o" })])
+    }).pipe(environment(), Effect.provide(NodeHttpClient.layerUndici))
+  )
+})
+
+describe("the headers of OpenRouter", () => {
+  it.scopedLive("are read from the environment, and are those of `layerKeys`", () =>
+    Effect.gen(function* () {
+      const upstream = yield* respondWith(
+        "application/json",
+        '{"id":"1","choices":[{"message":{"content":"Hi"},"finish_reason":"stop"}]}'
+      )
+      const call = LLM.chat("?").pipe(
+        Effect.provide(LLM.layerConfig({ provider: "openrouter", model: "m" })),
+        Effect.provide(NodeHttpClient.layerUndici)
+      )
+      const variables = { OPENROUTER_API_KEY: "k", OPENROUTER_BASE_URL: `${upstream.origin}/v1` }
+      yield* environment({ ...variables, OR_SITE_URL: "https://example.com", OR_APP_NAME: "App" })(call)
+      yield* environment(variables)(call)
+      yield* LLM.chat("?").pipe(
+        Effect.provide(
+          LLM.layerKeys({
+            provider: "openrouter",
+            model: "m",
+            keys: ["k"],
+            baseUrl: `${upstream.origin}/v1`,
+            headers: { "X-Title": "Mine" }
+          })
+        ),
+        Effect.provide(NodeHttpClient.layerUndici)
+      )
+      expect(upstream.headers.map((headers) => [headers["http-referer"], headers["x-title"]])).toEqual([
+        ["https://example.com", "App"],
+        [undefined, undefined],
+        [undefined, "Mine"]
+      ])
     })
   )
 })

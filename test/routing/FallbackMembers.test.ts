@@ -177,6 +177,36 @@ describe("Fallback member options `without` and `replaces`", () => {
     })
   )
 
+  it.effect("embeds with members of one family alone, since vectors of different models cannot be compared", () =>
+    Effect.gen(function* () {
+      const member = (model: string, step: Step, info: Partial<LLM.ModelInfo> = {}) =>
+        Effect.map(scripted(step), (llm) => ({ ...llm, info: { ...llm.info, model, ...info } }))
+      const small = yield* member("gpt-4o", unavailable, { embeddingModel: "text-embedding-3-small" })
+      const other = yield* member("gemini-3", "other family", { embeddingModel: "gemini-embedding-001" })
+      const same = yield* member("openai/text-embedding-3-small", "same")
+      const deployment = yield* member("my-deployment", "named", { embeddingFamily: "text-embedding-3-small" })
+      const llm = yield* Fallback.make([other, same])(small)
+      expect((yield* llm.embed(["?"])).embeddings).toEqual([["same".length]])
+      const named = yield* Fallback.make([other, deployment])(small)
+      expect((yield* named.embed("?")).embeddings).toEqual([["named".length]])
+      expect((yield* named.chat("?")).text).toBe("other family")
+      expect(yield* Effect.flip((yield* Fallback.make([other])(small)).embed("?"))).toMatchObject({
+        _tag: "ProviderUnavailableError"
+      })
+    })
+  )
+
+  it.effect("embeds with a member that has its own name for the model, and takes a named model for its family", () =>
+    Effect.gen(function* () {
+      const first = yield* scripted(unavailable)
+      const second = yield* Effect.map(scripted("second"), (llm) => ({ ...llm, info: { ...llm.info, model: "x" } }))
+      const renamed = yield* Fallback.make([{ llm: second, models: { large: "acme-large" } }])(first)
+      expect((yield* renamed.embed({ input: ["?"], model: "large" })).embeddings).toEqual([["second".length]])
+      const request = { input: ["?"], model: "other" }
+      expect(yield* Effect.flip(renamed.embed(request))).toMatchObject({ _tag: "ProviderUnavailableError" })
+    })
+  )
+
   it.effect("skips a member whose `replaces` does not have the requested model", () =>
     Effect.gen(function* () {
       const llm = yield* Fallback.make([

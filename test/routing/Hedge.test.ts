@@ -88,6 +88,20 @@ describe("Hedge", () => {
       expect(response.attempts).toHaveLength(2)
     })
   )
+
+  it.effect("embeds a second time with an LLM of the same family, or with the same one", () =>
+    Effect.gen(function* () {
+      const other = yield* scripted("other family")
+      const different = { ...other, info: { ...other.info, model: "another" } }
+      const same = yield* scripted("same")
+      const first = yield* scripted(Effect.never, "again")
+      const llm = yield* Hedge.make([different, same], soon)(first)
+      expect((yield* later(llm.embed("?"))).embeddings).toEqual([["same".length]])
+      const alone = yield* Hedge.make([different], soon)(yield* scripted(Effect.never, "again"))
+      expect((yield* later(alone.embed("?"))).embeddings).toEqual([["again".length]])
+      expect(yield* other.asked).toEqual([])
+    })
+  )
 })
 
 describe("Hedge failures", () => {

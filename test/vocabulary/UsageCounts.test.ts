@@ -335,6 +335,8 @@ const impossibleUsages: ReadonlyArray<Usage.Usage> = [
   cacheWriteTokens: count,
   cacheWrite1hTokens: count,
   reasoningTokens: count,
+  inputAudioTokens: count,
+  outputAudioTokens: count,
   estimated: false
 }))
 

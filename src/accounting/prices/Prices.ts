@@ -3,8 +3,8 @@
  * Its data is checked against the providers' price lists and published again for new models: update the package as you would a
  * table of your own. Nothing is fetched at run time.
  *
- * The prices cover text tokens (input, cached input, cache writes, output, reasoning), their tiers, the dates and hours at which
- * they change, and request fees. Audio, images and searches are not priced.
+ * The prices cover tokens (input, cached input, cache writes, output, reasoning, audio), their tiers, the dates and hours at which
+ * they change, and request fees. Images and searches are not priced.
  *
  * @example
  * ```ts
@@ -72,7 +72,9 @@ const ratesAt = (prices: ModelPrice, inputTokens: number): Pricing.Rates | undef
     cachedInput: rateAt(prices.cache_read_mtok, inputTokens),
     cacheWrite: rateAt(prices.cache_write_mtok, inputTokens),
     cacheWrite1h: rateAt(prices.cache_write_1h_mtok, inputTokens),
-    reasoning: rateAt(prices.output_reasoning_mtok, inputTokens)
+    reasoning: rateAt(prices.output_reasoning_mtok, inputTokens),
+    inputAudio: rateAt(prices.input_audio_mtok, inputTokens),
+    outputAudio: rateAt(prices.output_audio_mtok, inputTokens)
   }
   return { input, ...defined(others) }
 }

@@ -39,18 +39,26 @@ export const cost = (price: Price, usage: Usage): Option.Option<Cost> => {
   const cacheWritten = Math.min(usage.cacheWriteTokens, usage.inputTokens - cached)
   const cacheWritten1h = Math.min(usage.cacheWrite1hTokens ?? 0, cacheWritten)
   const reasoning = Math.min(usage.reasoningTokens, usage.outputTokens)
+  const inputAudio = Math.min(usage.inputAudioTokens ?? 0, usage.inputTokens - cached - cacheWritten)
+  const outputAudio = Math.min(usage.outputAudioTokens ?? 0, usage.outputTokens - reasoning)
   if (rates.output === undefined && usage.outputTokens > 0) return Option.none()
   const output = rates.output ?? 0
   const cacheWrite = rates.cacheWrite ?? rates.input
   return Option.some(
     Costs.make({
-      input: Costs.ofTokens(usage.inputTokens - cached - cacheWritten, rates.input),
+      input: Costs.addDollars(
+        Costs.ofTokens(usage.inputTokens - cached - cacheWritten - inputAudio, rates.input),
+        Costs.ofTokens(inputAudio, rates.inputAudio ?? rates.input)
+      ),
       cachedInput: Costs.ofTokens(cached, rates.cachedInput ?? rates.input),
       cacheWrite: Costs.addDollars(
         Costs.ofTokens(cacheWritten - cacheWritten1h, cacheWrite),
         Costs.ofTokens(cacheWritten1h, rates.cacheWrite1h ?? cacheWrite)
       ),
-      output: Costs.ofTokens(usage.outputTokens - reasoning, output),
+      output: Costs.addDollars(
+        Costs.ofTokens(usage.outputTokens - reasoning - outputAudio, output),
+        Costs.ofTokens(outputAudio, rates.outputAudio ?? output)
+      ),
       reasoning: Costs.ofTokens(reasoning, rates.reasoning ?? output),
       request: usage.totalTokens > 0 ? (price.request ?? 0) : 0
     })

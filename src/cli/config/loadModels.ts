@@ -114,6 +114,9 @@ const keysOf = (provider: string): Effect.Effect<ReadonlyArray<ApiKey.ApiKey>> =
     Effect.orElseSucceed(() => [])
   )
 
+const environmentOf = (provider: string) =>
+  Effect.all({ baseUrl: Environment.baseUrl(provider), headers: Environment.headers(provider) })
+
 const noModelMessage =
   "No model is configured: there is no provider.json here and no API key in the environment. Set OPENAI_API_KEY, " +
   "ANTHROPIC_API_KEY, GEMINI_API_KEY or another provider's key, or name a file with --config."
@@ -145,9 +148,15 @@ const sourceFromEnvironment = (model: Option.Option<string>): Effect.Effect<Sour
         ? [{ provider, keys: [ApiKey.make("none")] }]
         : []
     const entries = yield* Effect.forEach([...providersWithKeys, ...localProviders], ({ keys, provider: name }) =>
-      Effect.map(Effect.mapError(Environment.baseUrl(name), configurationFailure), (baseUrl) => {
+      Effect.map(Effect.mapError(environmentOf(name), configurationFailure), ({ baseUrl, headers }) => {
         const model = name === provider ? Option.getOrUndefined(modelName)?.model : undefined
-        return entryOf(name, model ?? (name === "openai" ? "gpt-4o-mini" : ""), Option.getOrUndefined(baseUrl), keys)
+        const entry = entryOf(
+          name,
+          model ?? (name === "openai" ? "gpt-4o-mini" : ""),
+          Option.getOrUndefined(baseUrl),
+          keys
+        )
+        return { ...entry, headers }
       })
     )
     if (provider !== undefined && entries.every((entry) => entry.provider !== provider)) {

@@ -9,6 +9,8 @@ export interface DeploymentCapabilities {
   readonly model: string
   readonly contextWindow: number
   readonly order: number
+  /** Vectors of different models cannot be compared: all must come from one family. */
+  readonly embeddingFamily: string
   readonly capabilities: Capabilities
 }
 
@@ -76,10 +78,7 @@ export const make = (deployments: ReadonlyArray<DeploymentCapabilities>, counter
   const smallest = Math.min(...deployments.map((one) => one.contextWindow))
   const isDeclared = deployments.some(({ capabilities }) => Object.values(capabilities).includes(false))
 
-  /** Vectors of different models cannot be compared: all must come from one family. */
-  const families = deployments.map(({ capabilities, model }) =>
-    typeof capabilities.embeddings === "string" ? capabilities.embeddings : model
-  )
+  const families = deployments.map((one) => one.embeddingFamily)
   const byOrder = Array.sort(
     deployments.keys(),
     Order.mapInput(Order.number, (position: number) => deployments[position]?.order ?? 0)

@@ -30,7 +30,7 @@ export interface Capabilities {
   readonly jsonSchema?: boolean
   /**
    * Embeddings, or the name of their family. Vectors of different models cannot be compared, so all texts go to the family of the
-   * first deployment that supports embeddings. @default the model's name
+   * first deployment that supports embeddings. @default the family of its `LLM`
    */
   readonly embeddings?: boolean | string
   /** The most tokens that a request and its answer can have together. @default the `contextWindow` of its `LLM` */

@@ -9,6 +9,7 @@ import type { Deployment, Options, Service, Verdict } from "./model.js"
 import { InvalidBalanceError } from "./model.js"
 import type { ChatRequest } from "../../vocabulary/Chat.js"
 import type { EmbeddingRequest } from "../../vocabulary/Embedding.js"
+import { embeddingFamily } from "../../call/embeddingFamily.js"
 import type { ModelInfo, Service as LLMService } from "../../call/model.js"
 import type { LLMError } from "../../vocabulary/LLMError.js"
 import * as Errors from "../../vocabulary/LLMError.js"
@@ -71,6 +72,8 @@ export const make = (
       model: llm.info.model,
       contextWindow: capabilities.contextWindow ?? llm.info.contextWindow,
       order,
+      embeddingFamily:
+        typeof capabilities.embeddings === "string" ? capabilities.embeddings : embeddingFamily(llm.info),
       capabilities
     }))
     const { cooldown, policy, window } = checked

@@ -4,6 +4,7 @@ import { Effect, Either, Option } from "effect"
 import type { ChatRequest } from "../../vocabulary/Chat.js"
 import type { EmbeddingRequest } from "../../vocabulary/Embedding.js"
 import type { Condition, Feature, Kind, MemberOptions } from "./model.js"
+import { embeddingFamily, embeddingModelOf } from "../../call/embeddingFamily.js"
 import type { ModelInfo, Service } from "../../call/model.js"
 import type { ErrorTag, LLMError } from "../../vocabulary/LLMError.js"
 import { ContextLengthError, UnsupportedError } from "../../vocabulary/LLMError.js"
@@ -236,15 +237,31 @@ export const selection = (
         ? capable(request)
         : Effect.flatMap(capable(request), (selected) => fitting(selected, request, counter, fit)),
     embed: (request) =>
-      hasRestrictions ? capableMembers(members, ["embeddings"], embeddingModelOf(request) ?? info.model) : all
+      Either.map(
+        hasRestrictions ? capableMembers(members, ["embeddings"], requestedEmbedding(request, info)) : all,
+        ([first, ...others]) => {
+          const family = familyOf(first, request, info)
+          return [first, ...others.filter((member) => familyOf(member, request, info) === family)]
+        }
+      )
   }
+}
+
+/** The model of embeddings that a request is for. */
+const requestedEmbedding = (request: EmbeddingRequest.Input, info: ModelInfo): string =>
+  embeddingModelOf(request) ?? info.embeddingModel ?? info.model
+
+/** The family of a member's vectors for a request. The name that a member has for a model in `models` is the same model. */
+const familyOf = (member: Member, request: EmbeddingRequest.Input, info: ModelInfo): string => {
+  const requested = embeddingModelOf(request)
+  if (member.isFirst) return embeddingFamily(member.llm.info, requested)
+  return nameFor(member, requestedEmbedding(request, info)) === undefined
+    ? embeddingFamily(member.llm.info)
+    : embeddingFamily(info, requested)
 }
 
 const modelOf = (request: ChatRequest.Input): string | undefined =>
   typeof request === "string" ? undefined : request.model
-
-const embeddingModelOf = (request: EmbeddingRequest.Input): string | undefined =>
-  typeof request === "string" || !("input" in request) ? undefined : request.model
 
 /** A member's name for a model. `hasOwn`, because a model can have the name of an inherited property, such as `constructor`. */
 const nameFor = ({ models }: Member, model: string): string | undefined =>
@@ -274,7 +291,10 @@ export const embeddingFor = (
   info: ModelInfo
 ): EmbeddingRequest.Input => {
   if (member.isFirst) return request
-  if (typeof request !== "string" && "input" in request) return withModelOf(request, member, info)
-  const model = nameFor(member, info.model)
-  return model === undefined ? request : { input: typeof request === "string" ? [request] : request, model }
+  const model = nameFor(member, requestedEmbedding(request, info))
+  if (typeof request === "string" || !("input" in request)) {
+    return model === undefined ? request : { input: typeof request === "string" ? [request] : request, model }
+  }
+  const { model: _, ...rest } = request
+  return model === undefined ? rest : { ...rest, model }
 }

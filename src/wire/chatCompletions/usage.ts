@@ -43,7 +43,9 @@ const readUsage = (usage: Json | undefined): Usage.Usage | undefined => {
       tokens(promptDetails, "cache_creation_input_tokens") ??
       tokens(usage, "cache_creation_input_tokens") ??
       0,
-    reasoningTokens
+    reasoningTokens,
+    inputAudioTokens: tokens(promptDetails, "audio_tokens") ?? 0,
+    outputAudioTokens: tokens(completionDetails, "audio_tokens") ?? 0
   })
 }
 
@@ -63,11 +65,13 @@ const knownCounts = knownFields(["prompt_tokens", "completion_tokens", "total_to
   completion_tokens_details: ["reasoning_tokens"]
 })
 
-/** The counts that `Usage` does not cover: audio, predictions, searches, cost …; undefined when there are none. */
+/** The counts that `Usage` does not cover, and audio, as they came: predictions, searches, cost …; undefined when there are none. */
 export const unknownCounts = (body: Json): Json | undefined => {
   const usage = record(body, "usage")
   return usage === undefined ? undefined : unknownFields(usage, knownCounts)
 }
+
+const audio = (count: number | undefined): Json => (count === undefined ? {} : { audio_tokens: count })
 
 /** `otherCounts`: counts that `Usage` does not cover. */
 export const encodeUsage = (usage: Usage.Usage, otherCounts: Json = {}): Json =>
@@ -76,8 +80,12 @@ export const encodeUsage = (usage: Usage.Usage, otherCounts: Json = {}): Json =>
       prompt_tokens: usage.inputTokens,
       completion_tokens: usage.outputTokens,
       total_tokens: usage.totalTokens,
-      prompt_tokens_details: { cached_tokens: usage.cachedInputTokens, cache_write_tokens: usage.cacheWriteTokens },
-      completion_tokens_details: { reasoning_tokens: usage.reasoningTokens }
+      prompt_tokens_details: {
+        cached_tokens: usage.cachedInputTokens,
+        cache_write_tokens: usage.cacheWriteTokens,
+        ...audio(usage.inputAudioTokens)
+      },
+      completion_tokens_details: { reasoning_tokens: usage.reasoningTokens, ...audio(usage.outputAudioTokens) }
     },
     otherCounts
   )

@@ -1,7 +1,7 @@
 /** Usage. Source: Gemini API reference, `UsageMetadata`. */
 import * as Usage from "../../vocabulary/Usage.js"
 import type { Json } from "../json.js"
-import { tokens } from "../json.js"
+import { array, isRecord, tokens } from "../json.js"
 
 /** The counts that the vocabulary covers. */
 const counts = [
@@ -27,8 +27,16 @@ export const decodeUsage = (usage: Json): Usage.Usage | undefined => {
     outputTokens: (tokens(usage, "candidatesTokenCount") ?? 0) + reasoning,
     ...(total === undefined ? {} : { totalTokens: total }),
     cachedInputTokens: tokens(usage, "cachedContentTokenCount") ?? 0,
-    reasoningTokens: reasoning
+    reasoningTokens: reasoning,
+    inputAudioTokens: audioIn(usage, "promptTokensDetails"),
+    outputAudioTokens: audioIn(usage, "candidatesTokensDetails")
   })
+}
+
+/** The tokens of audio in details by modality. */
+const audioIn = (usage: Json, field: string): number => {
+  const detail = array(usage, field)?.find((each) => isRecord(each) && each["modality"] === "AUDIO")
+  return isRecord(detail) ? (tokens(detail, "tokenCount") ?? 0) : 0
 }
 
 const present = (field: string, count: number): Json => (count === 0 ? {} : { [field]: count })
