@@ -4,7 +4,7 @@ import type { ModelInfo } from "./model.js"
 
 /** The model that a request names. */
 export const embeddingModelOf = (request: EmbeddingRequest.Input): string | undefined =>
-  typeof request === "string" || !("input" in request) ? undefined : request.model
+  typeof request === "object" && request !== null && "input" in request ? request.model : undefined
 
 /** `openai/text-embedding-3-small` and `text-embedding-3-small` are the same model at different providers. */
 const modelName = (model: string): string => model.slice(model.lastIndexOf("/") + 1).toLowerCase()

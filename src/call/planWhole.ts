@@ -12,6 +12,7 @@ import { CallLimits } from "./limits.js"
 import type { DirectClient } from "./directClient.js"
 import type { Call, Plan, Restore } from "./plan.js"
 import type { Added } from "./added.js"
+import * as HandledFiber from "./handledFiber.js"
 import { after, begin, continueAfter, continueSettled, continueWith, inAttempt, withAttempt } from "./plan.js"
 import type { Send, Sending, Sent } from "./sending.js"
 import { fromEffect, withinLimits } from "./sending.js"
@@ -215,10 +216,10 @@ const sendInFiber = (plan: Plan, call: Call, caller: Fiber.RuntimeFiber<unknown,
     : Effect.flatMap(FiberRef.update(FiberRef.currentContext, handedDownTo(call)), sent)
   return {
     onceSent: (use) =>
-      Effect.flatMap(inAttempt(call, Effect.forkDaemon(Effect.interruptible(attempt))), (fiber) => {
+      Effect.flatMap(inAttempt(call, HandledFiber.fork(Effect.interruptible(attempt))), (fiber) => {
         const inFlight = newInFlight()
         inFlight.abort = interrupting(fiber)
-        fiber.addObserver(finishWith(inFlight))
+        HandledFiber.observe(fiber, finishWith(inFlight))
         return use(sentOf(plan, call, inFlight))
       })
   }

@@ -6,6 +6,7 @@ import type { LLMError } from "../vocabulary/LLMError.js"
 import type { AnswerSoFar } from "./collector.js"
 import * as Collector from "./collector.js"
 import type { DirectStream } from "./directClient.js"
+import * as HandledFiber from "./handledFiber.js"
 import * as Finalizers from "./finalizers.js"
 import type { Open, OpenStream } from "./openStream.js"
 
@@ -56,8 +57,8 @@ export const start = (open: Open, sink: Sink): Effect.Effect<FiberStream> => {
   }
 
   const reading = Finalizers.scoped((finalizers) => Effect.flatMap(open(finalizers), read))
-  return Effect.map(Effect.forkDaemon(Effect.interruptible(reading)), (fiber) => {
-    fiber.addObserver((exit) => {
+  return Effect.map(HandledFiber.fork(Effect.interruptible(reading)), (fiber) => {
+    HandledFiber.observe(fiber, (exit) => {
       if (!isAborted) sink.onExit(exit)
     })
     return {

@@ -2,6 +2,7 @@
 import type { Exit } from "effect"
 import { Effect, Fiber } from "effect"
 import { liveClock, longestTimer, timerDelay } from "../internal/clock.js"
+import * as HandledFiber from "./handledFiber.js"
 
 /** A value that is set once. A listener is called when it is set, or at once when it is set already. The result removes the listener. */
 export type Signal<A> = (listener: (value: A) => void) => () => void
@@ -63,13 +64,10 @@ export const awaitSignalWithin = <A>(signal: Signal<A>, millis: number): Effect.
 
 /** Waits for the exit of a fiber; undefined after `millis`. The fiber continues. */
 export const endedWithin = <A, E>(
-  fiber: Fiber.RuntimeFiber<A, E>,
+  fiber: HandledFiber.HandledFiber<A, E>,
   millis: number
 ): Effect.Effect<Exit.Exit<A, E> | undefined> =>
-  awaitSignalWithin((listener: (exit: Exit.Exit<A, E>) => void) => {
-    fiber.addObserver(listener)
-    return () => fiber.removeObserver(listener)
-  }, millis)
+  awaitSignalWithin((listener: (exit: Exit.Exit<A, E>) => void) => HandledFiber.observe(fiber, listener), millis)
 
 /**
  * Runs a check, and again after the milliseconds that it returns, until it returns undefined. The resulting effect stops it. Uses
@@ -109,7 +107,7 @@ export const withinOr = <A, E, R, B, E2, R2>(
   millis > longestTimer
     ? effect
     : Effect.uninterruptibleMask((restore) =>
-        Effect.flatMap(Effect.forkDaemon(Effect.interruptible(effect)), (fiber) =>
+        Effect.flatMap(HandledFiber.fork(Effect.interruptible(effect)), (fiber) =>
           Effect.flatMap(
             Effect.onInterrupt(restore(endedWithin(fiber, millis)), () => Fiber.interrupt(fiber)),
             (exit): Effect.Effect<A | B, E | E2, R | R2> =>

@@ -1,9 +1,15 @@
 /** What the log tells of a call whose attempts fail, from real servers. */
 import { NodeHttpClient } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Layer, Logger, LogLevel, TestClock } from "effect"
+import type { HttpClient } from "@effect/platform"
+import { Effect, Exit, Layer, Logger, LogLevel, Stream, TestClock } from "effect"
 import { makeWaitLog } from "../../src/call/callLog.js"
 import * as LLM from "../../src/LLM.js"
+import * as Retry from "../../src/call/Retry.js"
+import * as Timeouts from "../../src/call/Timeouts.js"
+import { NodeTransport } from "../../src/node/index.js"
+import * as Fallback from "../../src/routing/Fallback.js"
+import * as Hedge from "../../src/routing/Hedge.js"
 import { SimulatedProvider } from "../../src/testing/index.js"
 
 type Line = readonly [level: string, text: string]
@@ -111,6 +117,53 @@ describe("the log of a call", () => {
             " and 2 more since the last such line."
         ]
       ])
+    })
+  )
+
+  const policies: ReadonlyArray<readonly [name: string, policy: (llm: LLM.Service) => Effect.Effect<LLM.Service>]> = [
+    ["the layer alone", Effect.succeed],
+    ["a hedge", (llm) => Hedge.make([llm], { delay: "1 millis", burst: 100 })(llm)],
+    ["a fallback", (llm) => Fallback.make([llm])(llm)],
+    ["time limits of its own", (llm) => Timeouts.middleware({ response: "5 seconds", idle: "5 seconds" })(llm)],
+    ["a retry", (llm) => Retry.middleware({ maxAttempts: 2, backoff: { base: "1 millis" } })(llm)]
+  ]
+  const transports: ReadonlyArray<readonly [name: string, layer: Layer.Layer<HttpClient.HttpClient>]> = [
+    ["the portable HttpClient", NodeHttpClient.layerUndici],
+    ["the direct transport", NodeTransport.layerUndici]
+  ]
+  it.scopedLive.each(
+    transports.flatMap(([transport, client]) => policies.map(([name, policy]) => ({ transport, client, name, policy })))
+  )("has no unhandled error of a call that fails with a typed one: $transport, $name", ({ client, policy }) =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make({ keys: [{ key: "sk-good" }] })
+      const model = LLM.layerKeys({
+        provider: "deepseek",
+        model: "chat",
+        keys: ["sk-good"],
+        baseUrl: provider.baseUrl,
+        retry: false
+      })
+      const unhandled: Array<string> = []
+      const logger = Logger.make(({ message }) => {
+        const text = String(message)
+        if (text.includes("unhandled")) unhandled.push(text)
+      })
+      yield* Effect.gen(function* () {
+        const llm = yield* Effect.flatMap(LLM.LLM, policy)
+        // By its pulls: Effect runs a stream in a fiber of its own, and logs its failure whatever the stream is.
+        const stream = Effect.scoped(Effect.flatMap(Stream.toPull(llm.chatStream("Hi")), Effect.forever))
+        const calls: ReadonlyArray<Effect.Effect<unknown, unknown>> = [llm.chat("Hi"), stream, llm.embed("Hi")]
+        for (const call of calls) {
+          yield* provider.next(...Array.from({ length: 3 }, () => SimulatedProvider.status(500)))
+          expect(Exit.isFailure(yield* Effect.exit(call))).toBe(true)
+        }
+      }).pipe(
+        Effect.provide(model),
+        Effect.provide(client),
+        Effect.provide(Logger.replace(Logger.defaultLogger, logger)),
+        Logger.withMinimumLogLevel(LogLevel.Debug)
+      )
+      expect(unhandled).toEqual([])
     })
   )
 })

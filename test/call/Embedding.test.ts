@@ -165,7 +165,7 @@ describe("embeddings with middleware and presets", () => {
     Effect.gen(function* () {
       const first = yield* scripted(away)
       const llm = yield* Fallback.make([yield* scripted("four")])(first)
-      const { attempts, embeddings } = yield* llm.embed({ input: ["text"], model: "the first one's" })
+      const { attempts, embeddings } = yield* llm.embed({ input: ["text"] })
       expect(embeddings).toEqual([[4]])
       expect(attempts).toHaveLength(away.attempts.length + 1)
     })

@@ -292,7 +292,7 @@ export const embeddingFor = (
 ): EmbeddingRequest.Input => {
   if (member.isFirst) return request
   const model = nameFor(member, requestedEmbedding(request, info))
-  if (typeof request === "string" || !("input" in request)) {
+  if (typeof request !== "object" || request === null || !("input" in request)) {
     return model === undefined ? request : { input: typeof request === "string" ? [request] : request, model }
   }
   const { model: _, ...rest } = request

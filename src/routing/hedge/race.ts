@@ -1,6 +1,6 @@
 /** Races two requests: starts the second when the first takes too long, returns the first answer, and cancels the other. */
 import type { Clock } from "effect"
-import { Cause, Effect, Exit, Fiber, Option } from "effect"
+import { Cause, Effect, Exit, Option } from "effect"
 import * as Attempt from "../../vocabulary/attempt.js"
 import type { LLMError } from "../../vocabulary/LLMError.js"
 import * as Errors from "../../vocabulary/LLMError.js"
@@ -11,6 +11,7 @@ import type { Send, Sent } from "../../call/sending.js"
 import { attempt, awaitAnswer, conclude, isExit, mapSent, run } from "../../call/sending.js"
 import * as MonotonicClock from "../../internal/clock.js"
 import { clockOf } from "../../internal/clock.js"
+import * as HandledFiber from "../../call/handledFiber.js"
 import { endedWithin } from "../../call/timeout.js"
 
 export interface Request<A, R> {
@@ -38,7 +39,7 @@ export interface HedgedCall<A, R> {
 
 interface Running<A> {
   readonly info: ModelInfo
-  readonly fiber: Fiber.RuntimeFiber<A, LLMError>
+  readonly fiber: HandledFiber.HandledFiber<A, LLMError>
   readonly startedAt: number
 }
 
@@ -50,17 +51,15 @@ interface Ended<A> {
 /** Waits for the first of two requests to end. */
 const firstToEnd = <A>(one: Running<A>, other: Running<A>): Effect.Effect<Ended<A>> =>
   Effect.async((resume) => {
-    const observers = [one, other].map((request) => {
-      const observer = (exit: Exit.Exit<A, LLMError>) => {
+    const observations = [one, other].map((request) =>
+      HandledFiber.observe(request.fiber, (exit) => {
         stop()
         resume(Effect.succeed({ request, exit }))
-      }
-      return { request, observer }
-    })
+      })
+    )
     const stop = () => {
-      for (const { observer, request } of observers) request.fiber.removeObserver(observer)
+      for (const stopOne of observations) stopOne()
     }
-    for (const { observer, request } of observers) request.fiber.addObserver(observer)
     return Effect.sync(stop)
   })
 
@@ -83,7 +82,7 @@ const inFibers = <A, R>(hedged: Begun<A, R>, restore: Restore) => {
     info: ModelInfo,
     startedAt: number,
     call: Effect.Effect<A, LLMError, R>
-  ): Effect.Effect<Running<A>, never, R> => Effect.map(Effect.forkDaemon(call), (fiber) => ({ info, fiber, startedAt }))
+  ): Effect.Effect<Running<A>, never, R> => Effect.map(HandledFiber.fork(call), (fiber) => ({ info, fiber, startedAt }))
 
   const startSecond = Effect.suspend(() => {
     const { info, limits, send } = hedged.second()
@@ -93,7 +92,9 @@ const inFibers = <A, R>(hedged: Begun<A, R>, restore: Restore) => {
 
   /** Interrupts, waits for the finalizers, and discards a result that came too late. */
   const cancel = ({ fiber }: Running<A>): Effect.Effect<void> =>
-    Effect.flatMap(Fiber.interrupt(fiber), (exit) => (Exit.isSuccess(exit) ? hedged.discard(exit.value) : Effect.void))
+    Effect.flatMap(HandledFiber.interrupt(fiber), (exit) =>
+      Exit.isSuccess(exit) ? hedged.discard(exit.value) : Effect.void
+    )
 
   const cancelledAttempt = (loser: Running<A>): Attempt.Attempt => ({
     provider: loser.info.provider,
@@ -139,7 +140,7 @@ const inFibers = <A, R>(hedged: Begun<A, R>, restore: Restore) => {
         recordFirst()
         return Effect.zipRight(cancel(other), resultOf(ended, Exit.isSuccess(ended.exit) ? [loser] : []))
       }
-      return awaiting([other], Fiber.await(other.fiber), (exit) => {
+      return awaiting([other], HandledFiber.awaitExit(other.fiber), (exit) => {
         const otherError = errorOf(exit)
         if (otherError !== undefined) {
           return ended.request === first ? failBoth(error, otherError) : failBoth(otherError, error)
@@ -159,7 +160,7 @@ const inFibers = <A, R>(hedged: Begun<A, R>, restore: Restore) => {
     return error === undefined || !hedged.onFailure || !hedged.takePermit()
       ? end
       : Effect.flatMap(startSecond, (second) =>
-          awaiting([second], Fiber.await(second.fiber), (secondExit) => {
+          awaiting([second], HandledFiber.awaitExit(second.fiber), (secondExit) => {
             const secondError = errorOf(secondExit)
             return secondError === undefined
               ? resultOf({ request: second, exit: secondExit }, error.attempts)
@@ -183,7 +184,7 @@ const inFibers = <A, R>(hedged: Begun<A, R>, restore: Restore) => {
           if (exit !== undefined) return afterFirst(exit, resultOf({ request: first, exit }, []))
           return hedged.takePermit()
             ? Effect.flatMap(startSecond, (second) => race(first, second))
-            : awaiting([first], Fiber.await(first.fiber), (late) => alone(first, late))
+            : awaiting([first], HandledFiber.awaitExit(first.fiber), (late) => alone(first, late))
         }
       )
     )
