@@ -59,6 +59,8 @@ import * as Objects from "./programs/structuredOutput/generate.js"
 import type * as ToolLoop from "./programs/ToolLoop.js"
 import * as Loop from "./programs/tools/loop.js"
 import type * as Tool from "./programs/tools/model.js"
+import type * as WebStream from "./programs/web/model.js"
+import * as WebResponse from "./programs/web/response.js"
 import * as Environment from "./provider/environment.js"
 import * as NamedClient from "./provider/named.js"
 import type { Protocol } from "./provider/registry.js"
@@ -224,7 +226,10 @@ const policiesOf = (options: Omit<Options, "model" | "client">) => {
     number("onDisconnect.drain.maxTokens", drain.maxTokens, drain.maxTokens > 0, "a positive number")
     number("onDisconnect.drain.maxMillis", drain.maxMillis, drain.maxMillis > 0, "a positive number")
   })
-  const timeouts: Timeouts.Options = options.timeouts === false ? {} : { ...Timeouts.defaults, ...options.timeouts }
+  const own = options.timeouts === false ? {} : (options.timeouts ?? {})
+  // Limits of the program are as long as it says.
+  const modelLoad = own.response === undefined && own.firstEvent === undefined ? {} : { modelLoad: 0 }
+  const timeouts: Timeouts.Options = options.timeouts === false ? {} : { ...Timeouts.defaults, ...modelLoad, ...own }
   const { total, ...perAttempt } = timeouts
   return {
     limits: millisOf(timeouts),
@@ -731,3 +736,36 @@ export const streamObject = <A, I, R>(
   options: StructuredOutput.Options<A, I, R>
 ): Stream.Stream<StructuredOutput.Event<A>, LLMError, LLM | R> =>
   Stream.unwrap(Effect.map(LLM, (llm) => Objects.stream(llm, request, options)))
+
+/**
+ * A `Response` of an answer that streams: of `LLM.chatStream`, or of `LLM.runToolsStream` with its tool rounds. It has the status 200 when the
+ * first event is there; a failure before it is a status with an error as JSON (see `WebStream.Options`), which is logged. A client that leaves
+ * ends the request to the provider.
+ *
+ * The body is read after the effect has ended: the layer of the `LLM` must live longer. See `WebStream`.
+ *
+ * @example
+ * ```ts
+ * import { LLM } from "effect-llm"
+ *
+ * const response = LLM.toResponse(LLM.chatStream("Tell me a story."), { format: "events" })
+ * ```
+ *
+ * @since 0.2.0
+ * @category web
+ */
+export const toResponse: <E, R>(
+  stream: Stream.Stream<WebStream.Event, E, R>,
+  options?: WebStream.Options<E>
+) => Effect.Effect<Response, never, R> = WebResponse.toResponse
+
+/**
+ * The same as a `ReadableStream` of bytes, which begins at once: a failure is the end of its form, or breaks it off.
+ *
+ * @since 0.2.0
+ * @category web
+ */
+export const toReadableStream: <E, R>(
+  stream: Stream.Stream<WebStream.Event, E, R>,
+  options?: Omit<WebStream.Options<E>, "headers">
+) => Effect.Effect<ReadableStream<Uint8Array>, never, R> = WebResponse.toReadableStream

@@ -27,7 +27,8 @@ export interface Options {
   /** Between two events of a stream. Keep-alive comments are not events. The time of the consumer does not count. */
   readonly idle?: Duration.DurationInput
   /**
-   * Added to `response` and `firstEvent` of a server that loads a model when the first request for it comes (Ollama). @default "5 minutes"
+   * Added to `response` and `firstEvent` of a server that loads a model when the first request for it comes (Ollama).
+   * @default 0; "5 minutes" for an `LLM` that sets neither of them
    *
    * @since 0.2.0
    */
@@ -35,8 +36,6 @@ export interface Options {
 }
 
 const limits = ["total", "response", "firstEvent", "idle"] as const
-
-const defaultModelLoad: Duration.DurationInput = "5 minutes"
 
 type Millis = Readonly<Record<(typeof limits)[number], number>>
 
@@ -54,7 +53,7 @@ export const millisOf = (options: Options): Millis & { readonly modelLoad: numbe
       response: Infinity,
       firstEvent: Infinity,
       idle: Infinity,
-      modelLoad: millis("modelLoad", options.modelLoad ?? defaultModelLoad, OptionChecks.anyLength)
+      modelLoad: millis("modelLoad", options.modelLoad ?? 0, OptionChecks.anyLength)
     }
     for (const limit of limits) {
       const option = options[limit]
