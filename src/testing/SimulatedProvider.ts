@@ -25,6 +25,8 @@ import { Chunk, Effect, FiberSet, Layer, Ref } from "effect"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { createServer } from "node:http"
 import type { Socket } from "node:net"
+import type { ChatRequest, ChatResponse } from "../vocabulary/Chat.js"
+import { answerOf } from "./generated/answer.js"
 import type { Exchange, ListenOptions, Options, Service } from "./model.js"
 import { Fault, PortError, SimulatedProvider } from "./model.js"
 import { serve } from "./simulatedExchange.js"
@@ -123,6 +125,37 @@ export const neverClose: Fault = Fault.NeverClose()
  * @category faults
  */
 export const refuseStreamOptions: Fault = Fault.RefuseStreamOptions()
+
+/**
+ * The answer when `Options.answer` is not set, always the same for the same request:
+ *
+ * - With tools, a call of one, with arguments that satisfy its JSON Schema: the tool that the request forces, else the one that
+ *   shares the most words with the question.
+ * - After the results of tools, a text that contains them, so that tool loops end.
+ * - With a JSON Schema as the format of the answer, or in the instructions, JSON that satisfies it.
+ * - Otherwise `You said: ` and the text of the last user message.
+ *
+ * The values contain the names and numbers that the question mentions. Reasoning comes first when the request asks for it.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Chat } from "effect-llm"
+ * import { SimulatedProvider } from "effect-llm/testing"
+ *
+ * // Tools are called with generated arguments; every text is fixed.
+ * const provider = SimulatedProvider.make({
+ *   answer: (request) => {
+ *     const answer = SimulatedProvider.generateAnswer(request)
+ *     return Chat.toolCallsOf(answer.content ?? []).length > 0 ? answer : "It is sunny."
+ *   }
+ * }).pipe(Effect.scoped)
+ * ```
+ *
+ * @since 0.2.0
+ * @category constructors
+ */
+export const generateAnswer = (request: ChatRequest): Partial<ChatResponse> => answerOf(request)
 
 const portOf = (address: unknown): number =>
   typeof address === "object" && address !== null && "port" in address && typeof address.port === "number"

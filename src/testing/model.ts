@@ -77,7 +77,7 @@ export type Delay =
 export interface Options {
   /** The accepted keys; any other gets a 401. @default every key is accepted */
   readonly keys?: ReadonlyArray<SimulatedKey>
-  /** The answer: a text, or fields of a response. @default an echo of the last message */
+  /** The answer: a text, or fields of a response. @default `generateAnswer` */
   readonly answer?: (request: ChatRequest) => string | Partial<ChatResponse>
   /** The models in the list; requests for any name are answered. @default ["simulated"] */
   readonly models?: ReadonlyArray<string>

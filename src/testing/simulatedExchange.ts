@@ -1,18 +1,17 @@
 /** One request to the simulated provider and its answer, with faults. */
 import { parseJson } from "../wire/json.js"
-import { Clock, Deferred, Duration, Effect, Either, Fiber, Hash, Random, Redacted, Ref } from "effect"
+import { Clock, Deferred, Duration, Effect, Either, Fiber, Random, Redacted, Ref } from "effect"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import * as ApiKey from "../vocabulary/ApiKey.js"
-import type { ChatRequest, ChatResponse } from "../vocabulary/Chat.js"
-import { textOf } from "../vocabulary/Chat.js"
-import { estimateInput } from "../call/request.js"
+import type { ChatRequest } from "../vocabulary/Chat.js"
 import * as Usage from "../vocabulary/Usage.js"
 import * as Framing from "../wire/framing.js"
 import type { ServerWire, WireFailure } from "../wire/Wire.js"
 import type { SimulatedEmbeddings } from "./simulatedProtocols.js"
 import { chatAt, embeddingsAt, modelsAt } from "./simulatedProtocols.js"
 import type { Delay, Exchange, Fault, Options, SimulatedKey } from "./model.js"
-import { response as wholeResponse, wordByWord } from "./TestLLM.js"
+import { answerTo, vectorOf } from "./simulatedAnswer.js"
+import { wordByWord } from "./TestLLM.js"
 
 interface Provider {
   readonly options: Options
@@ -124,33 +123,7 @@ const delay = (wanted: Delay | undefined): Effect.Effect<void> => {
   return Effect.flatMap(Random.nextRange(min, Duration.toMillis(wanted.max)), Effect.sleep)
 }
 
-const echo = (request: ChatRequest): string => {
-  const last = request.messages[request.messages.length - 1]
-  return `You said: ${last === undefined ? "" : textOf(last.content)}`
-}
-
-const answerTo = (provider: Provider, request: ChatRequest, index: number, withoutUsage: boolean): ChatResponse => {
-  const answer = (provider.options.answer ?? echo)(request)
-  const partial = typeof answer === "string" ? { text: answer } : answer
-  const text = textOf(partial.content ?? partial.text ?? "")
-  return wholeResponse({
-    id: `simulated-${index}`,
-    model: request.model ?? "simulated",
-    usage: withoutUsage
-      ? { ...Usage.empty, estimated: true }
-      : Usage.make({ inputTokens: estimateInput(request), outputTokens: Usage.estimateTokens(text) }),
-    ...partial
-  })
-}
-
 const rawOf = (body: unknown): Record<string, unknown> => (typeof body === "object" && body !== null ? { ...body } : {})
-
-/** Equal texts have equal vectors, of length one. */
-const vectorOf = (text: string, dimensions: number): ReadonlyArray<number> => {
-  const vector = Array.from({ length: dimensions }, (_, index) => Math.sin(Hash.string(`${index} ${text}`)))
-  const length = Math.hypot(...vector)
-  return vector.map((value) => Math.fround(value / length))
-}
 
 /** The pieces of an answer, the delay between them, and the fault. */
 interface Output {
@@ -330,7 +303,7 @@ export const serve = (
           return yield* Effect.as(finish(response), { outcome: "faulted" as const, events: 0 })
         }
         const createdAt = Math.floor((yield* Clock.currentTimeMillis) / 1000)
-        const answer = answerTo(provider, chatRequest, index, fault?._tag === "NoUsage")
+        const answer = answerTo(provider.options, chatRequest, index, fault?._tag === "NoUsage")
         const error = JSON.stringify(
           wire.encodeError({
             status: 500,

@@ -86,7 +86,9 @@ export const run = (args: Arguments) =>
     } else {
       yield* terminal.write(`${provider.baseUrl}\n`)
       yield* terminal.writeError(
-        `${errorStyle(terminal)("A provider.json that uses it:", "dim")}\n${JSON.stringify(file, undefined, 2)}\n` +
+        `${errorStyle(terminal)("For programs that read the environment:", "dim")}\n` +
+          `export OPENAI_API_KEY=${args.key[0] ?? "any"} OPENAI_BASE_URL=${provider.baseUrl}\n` +
+          `${errorStyle(terminal)("A provider.json that uses it:", "dim")}\n${JSON.stringify(file, undefined, 2)}\n` +
           `${errorStyle(terminal)("Ctrl-C stops it.", "dim")}\n`
       )
     }

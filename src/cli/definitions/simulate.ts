@@ -36,7 +36,9 @@ const options = {
     Options.repeated
   ),
   answer: Options.text("answer").pipe(
-    Options.withDescription("The answer to every question. Default: an echo of the question."),
+    Options.withDescription(
+      "The answer to every question. Default: tool calls and JSON that fit their schemas, else an echo of the question."
+    ),
     Options.optional
   ),
   json: Shared.json
