@@ -14,6 +14,10 @@ import { NodeTransport } from "effect-llm/node"
 
 const burst = 24
 
+const story =
+  "Once upon a time a key was told to wait. It rested for ten seconds while two others took its calls. Then one call " +
+  "tested it, and it served two at once, and four. No call had failed."
+
 const simulated = Layer.unwrapScoped(
   Effect.gen(function* () {
     const provider = yield* SimulatedProvider.make({
@@ -23,6 +27,7 @@ const simulated = Layer.unwrapScoped(
         { key: "sk-limited", limit: { requests: 3, per: "10 seconds" } },
         { key: "sk-revoked", revoked: true }
       ],
+      script: [{ when: { message: "story" }, times: Infinity, answer: story }],
       latency: { min: "20 millis", max: "120 millis" },
       tokenPace: "15 millis"
     })

@@ -30,8 +30,19 @@ import { answerOf } from "./generated/answer.js"
 import type { Exchange, ListenOptions, Options, Service } from "./model.js"
 import { Fault, PortError, SimulatedProvider } from "./model.js"
 import { serve } from "./simulatedExchange.js"
+import * as Script from "./simulatedScript.js"
 
-export type { Delay, Exchange, Fault, ListenOptions, Options, Service, SimulatedKey } from "./model.js"
+export type {
+  Delay,
+  Exchange,
+  Fault,
+  ListenOptions,
+  Options,
+  ScriptCondition,
+  ScriptEntry,
+  Service,
+  SimulatedKey
+} from "./model.js"
 export { PortError, SimulatedProvider } from "./model.js"
 
 /**
@@ -184,6 +195,7 @@ export const listen = (options: ListenOptions = {}): Effect.Effect<Service, Port
     const log = yield* Ref.make(Chunk.empty<Exchange>())
     const busy = yield* Ref.make(0)
     const starts = yield* Ref.make<ReadonlyMap<string, ReadonlyArray<number>>>(new Map())
+    const taken = yield* Ref.make(Script.none)
     const count = yield* Ref.make(0)
     const sockets = new Set<Socket>()
     const busySockets = new Set<Socket>()
@@ -195,7 +207,7 @@ export const listen = (options: ListenOptions = {}): Effect.Effect<Service, Port
           Effect.sync(() => busySockets.add(request.socket))
         ),
         () =>
-          Effect.flatMap(serve({ options, queue, starts, count }, request, response), (done) =>
+          Effect.flatMap(serve({ options, queue, starts, taken, count }, request, response), (done) =>
             Ref.update(log, Chunk.append(done))
           ),
         () =>

@@ -69,6 +69,36 @@ export type Delay =
   | { readonly min: Duration.DurationInput; readonly max: Duration.DurationInput }
 
 /**
+ * The requests that an entry of a script answers. A text is matched by part of the last user message, in any case, and by the whole
+ * name of the model.
+ *
+ * @since 0.2.0
+ * @category scripts
+ */
+export interface ScriptCondition {
+  readonly message?: string | RegExp
+  readonly model?: string | RegExp
+}
+
+/**
+ * One entry of a script: an answer, a fault, or a delay of the answer that would be given without it.
+ *
+ * @since 0.2.0
+ * @category scripts
+ */
+export interface ScriptEntry {
+  /** The requests that it answers. @default all */
+  readonly when?: ScriptCondition
+  /** How many requests it answers; `Infinity` for all that reach it. @default 1 */
+  readonly times?: number
+  /** The delay before the answer, in addition to `latency`. @default 0 */
+  readonly delay?: Duration.DurationInput
+  /** A text, or fields of a response, or a function that returns them. @default the `answer` of the options */
+  readonly answer?: string | Partial<ChatResponse> | ((request: ChatRequest) => string | Partial<ChatResponse>)
+  readonly fault?: Fault
+}
+
+/**
  * Keys, answers, delays and faults of the provider.
  *
  * @since 0.1.0
@@ -79,6 +109,12 @@ export interface Options {
   readonly keys?: ReadonlyArray<SimulatedKey>
   /** The answer: a text, or fields of a response. @default `generateAnswer` */
   readonly answer?: (request: ChatRequest) => string | Partial<ChatResponse>
+  /**
+   * Answers of the next requests: each request takes the first entry that is not used up and that answers it. A request that none
+   * answers gets `answer`, and so do all requests after the last entry. Requests that fail by a queued status or one of `faults`
+   * take none. @default none
+   */
+  readonly script?: ReadonlyArray<ScriptEntry>
   /** The models in the list; requests for any name are answered. @default ["simulated"] */
   readonly models?: ReadonlyArray<string>
   /**

@@ -4,7 +4,7 @@ import { estimateInput } from "../call/request.js"
 import type { ChatRequest, ChatResponse } from "../vocabulary/Chat.js"
 import * as Usage from "../vocabulary/Usage.js"
 import { answerOf } from "./generated/answer.js"
-import type { Options } from "./model.js"
+import type { ScriptEntry } from "./model.js"
 import { response as wholeResponse } from "./TestLLM.js"
 
 const usageOf = (request: ChatRequest, { reasoning, text, toolCalls }: ChatResponse): Usage.Usage => {
@@ -17,14 +17,14 @@ const usageOf = (request: ChatRequest, { reasoning, text, toolCalls }: ChatRespo
   })
 }
 
-/** The whole answer to the request of this number, with its usage. */
+/** The whole answer to the request of this number, with its usage. @default `answerOf` */
 export const answerTo = (
-  options: Options,
+  given: ScriptEntry["answer"],
   request: ChatRequest,
   index: number,
   withoutUsage: boolean
 ): ChatResponse => {
-  const answer = (options.answer ?? answerOf)(request)
+  const answer = typeof given === "function" ? given(request) : (given ?? answerOf(request))
   const fields = typeof answer === "string" ? { text: answer } : answer
   const whole = wholeResponse({ id: `simulated-${index}`, model: request.model ?? "simulated", ...fields })
   if (fields.usage !== undefined) return whole

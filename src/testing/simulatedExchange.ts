@@ -10,6 +10,7 @@ import type { ServerWire, WireFailure } from "../wire/Wire.js"
 import type { SimulatedEmbeddings } from "./simulatedProtocols.js"
 import { chatAt, embeddingsAt, modelsAt } from "./simulatedProtocols.js"
 import type { Delay, Exchange, Fault, Options, SimulatedKey } from "./model.js"
+import * as Script from "./simulatedScript.js"
 import { answerTo, vectorOf } from "./simulatedAnswer.js"
 import { wordByWord } from "./TestLLM.js"
 
@@ -19,6 +20,8 @@ interface Provider {
   readonly queue: Ref.Ref<ReadonlyArray<Fault | undefined>>
   /** The times of the latest requests of each limited key. */
   readonly starts: Ref.Ref<ReadonlyMap<string, ReadonlyArray<number>>>
+  /** The entries of the script that were used. */
+  readonly taken: Ref.Ref<Script.Taken>
   /** Requests so far. */
   readonly count: Ref.Ref<number>
 }
@@ -281,10 +284,13 @@ export const serve = (
     ): Effect.Effect<Ending> =>
       Effect.gen(function* () {
         const queued = yield* Ref.modify(provider.queue, (faults) => [faults[0], faults.slice(1)])
-        const fault = queued ?? provider.options.faults?.(index, chatRequest)
-        if (fault?._tag === "Status") {
-          return yield* refuse(wire, statusOf(fault))
-        }
+        const outage = queued ?? provider.options.faults?.(index, chatRequest)
+        if (outage?._tag === "Status") return yield* refuse(wire, statusOf(outage))
+        const { script = [] } = provider.options
+        const entry = yield* Ref.modify(provider.taken, (taken) => Script.take(script, chatRequest, taken))
+        yield* delay(entry?.delay)
+        const fault = outage ?? entry?.fault
+        if (fault?._tag === "Status") return yield* refuse(wire, statusOf(fault))
         if (fault?._tag === "RefuseStreamOptions" && "stream_options" in raw) {
           return yield* refuse(wire, {
             status: 400,
@@ -303,7 +309,7 @@ export const serve = (
           return yield* Effect.as(finish(response), { outcome: "faulted" as const, events: 0 })
         }
         const createdAt = Math.floor((yield* Clock.currentTimeMillis) / 1000)
-        const answer = answerTo(provider.options, chatRequest, index, fault?._tag === "NoUsage")
+        const answer = answerTo(entry?.answer ?? provider.options.answer, chatRequest, index, fault?._tag === "NoUsage")
         const error = JSON.stringify(
           wire.encodeError({
             status: 500,

@@ -1,13 +1,14 @@
 import { describe, expect, it } from "@effect/vitest"
 import { ConfigProvider, Effect, Either, FastCheck as fc } from "effect"
 import * as Configuration from "../../src/cli/config/configuration.js"
+import * as Document from "../../src/cli/config/document.js"
 import * as JsonSyntax from "../../src/cli/config/jsonSyntax.js"
 
 const lines = (text: string, path: string, env: ReadonlyArray<readonly [string, string]> = []) =>
   Configuration.parse(text, path).pipe(
     Effect.map(({ faults, warnings }) => ({
-      faults: faults.map((fault) => Configuration.formatFault(path, fault)),
-      warnings: warnings.map((fault) => Configuration.formatFault(path, fault))
+      faults: faults.map((fault) => Document.formatFault(path, fault)),
+      warnings: warnings.map((fault) => Document.formatFault(path, fault))
     })),
     Effect.withConfigProvider(ConfigProvider.fromMap(new Map(env)))
   )

@@ -11,6 +11,7 @@ const served = Effect.gen(function* () {
     options: {},
     queue: yield* Ref.make<ReadonlyArray<SimulatedProvider.Fault | undefined>>([]),
     starts: yield* Ref.make<ReadonlyMap<string, ReadonlyArray<number>>>(new Map()),
+    taken: yield* Ref.make<ReadonlyMap<number, number>>(new Map()),
     count: yield* Ref.make(0)
   }
   const request = new IncomingMessage(new Socket())

@@ -1,6 +1,7 @@
 /** `effect-llm config check`: prints all faults of a configuration file with their lines and columns. */
 import { Effect, Option } from "effect"
 import * as Configuration from "../config/configuration.js"
+import { formatFault } from "../config/document.js"
 import { CliFailure, exitCodes, usageFailure } from "../failure.js"
 import { printJson } from "../output.js"
 import { Terminal } from "../terminal/terminal.js"
@@ -22,7 +23,7 @@ export const run = ({ config, json, path }: Arguments) =>
       const lines = [
         ...faults.map((fault) => ({ fault, label: style("error", "red") })),
         ...warnings.map((fault) => ({ fault, label: style("warning", "yellow") }))
-      ].map(({ fault, label }) => `${label} ${sanitize(Configuration.formatFault(checked.value, fault))}\n`)
+      ].map(({ fault, label }) => `${label} ${sanitize(formatFault(checked.value, fault))}\n`)
       yield* terminal.write(lines.join(""))
       if (file !== undefined) {
         const { length } = file.models

@@ -3,18 +3,12 @@ import { Effect, Either, Option } from "effect"
 import * as SimulatedProvider from "../../testing/SimulatedProvider.js"
 import type { CliFailure } from "../failure.js"
 import { usageFailure } from "../failure.js"
+import { faults, isFault } from "../simulation/faults.js"
+import * as Script from "../simulation/script.js"
 import { printJson } from "../output.js"
 import { Terminal } from "../terminal/terminal.js"
 import { errorStyle } from "../terminal/style.js"
 import type { Arguments } from "../definitions/simulate.js"
-
-const faults: Readonly<Record<string, SimulatedProvider.Fault>> = {
-  reset: SimulatedProvider.reset(2),
-  truncate: SimulatedProvider.truncate(2),
-  garbage: SimulatedProvider.garbage,
-  hang: SimulatedProvider.hang(),
-  drip: SimulatedProvider.drip
-}
 
 interface FaultShare {
   readonly fault: SimulatedProvider.Fault
@@ -28,7 +22,7 @@ const parseShare = (text: string): Either.Either<FaultShare, CliFailure> => {
   const fault =
     Number.isInteger(status) && status >= 400 && status < 600
       ? SimulatedProvider.status(status)
-      : Object.hasOwn(faults, what)
+      : isFault(what)
         ? faults[what]
         : undefined
   return fault !== undefined && share > 0 && share <= 1
@@ -69,11 +63,13 @@ export const run = (args: Arguments) =>
     const tokenPace = yield* parseDelay("pace", args.pace)
     const shares = yield* Effect.forEach(args.fault, parseShare)
     const { answer } = args
+    const script = Option.isSome(args.script) ? yield* Script.load(args.script.value) : []
     const provider = yield* Effect.mapError(
       SimulatedProvider.listen({
         port: args.port,
         latency,
         tokenPace,
+        script,
         ...(args.key.length === 0 ? {} : { keys: args.key.map((key) => ({ key })) }),
         ...(Option.isSome(answer) ? { answer: () => answer.value } : {}),
         faults: (index) => shares.find(({ share }) => hasFault(index, share))?.fault

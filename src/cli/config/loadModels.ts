@@ -10,6 +10,7 @@ import * as Pricing from "../../accounting/Pricing.js"
 import { isKnown, isLocal, names, providerOf } from "../../provider/registry.js"
 import type { ModelEntry, ProviderFile } from "../../models/fileModel.js"
 import * as Configuration from "./configuration.js"
+import { formatFault } from "./document.js"
 import type { CliFailure } from "../failure.js"
 import { callFailure, configurationFailure, usageFailure } from "../failure.js"
 import * as Prices from "./prices.js"
@@ -52,9 +53,7 @@ const sourceFromFile = (path: string): Effect.Effect<Source, CliFailure, FileSys
   Effect.flatMap(Configuration.load(path), ({ faults, file }) =>
     file === undefined
       ? Effect.fail(
-          usageFailure(
-            `${path} cannot be used.\n${faults.map((fault) => Configuration.formatFault(path, fault)).join("\n")}`
-          )
+          usageFailure(`${path} cannot be used.\n${faults.map((fault) => formatFault(path, fault)).join("\n")}`)
         )
       : Effect.succeed({ origin: path, isFile: true, file })
   )

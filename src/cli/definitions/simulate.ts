@@ -41,6 +41,14 @@ const options = {
     ),
     Options.optional
   ),
+  script: Options.text("script").pipe(
+    Options.withPseudoName("file"),
+    Options.withDescription(
+      "Answers of the next requests, in JSON or YAML: texts, tool calls, errors and delays. Other requests, and those after " +
+        "the last answer, are answered as without it."
+    ),
+    Options.optional
+  ),
   json: Shared.json
 }
 
@@ -53,5 +61,6 @@ export const summary =
 
 export const examples = [
   "effect-llm simulate --port 8080 --latency 100-400 --pace 20",
+  "effect-llm simulate --script answers.yaml",
   "effect-llm simulate --key good --fault 429@0.1 --fault reset@0.02"
 ]

@@ -17,7 +17,8 @@ const unitMillis: Readonly<Record<string, number>> = {
   d: 86_400_000
 }
 
-const millisOf = (text: string): number | undefined => {
+/** The milliseconds of a text such as `500ms`. */
+export const millisOf = (text: string): number | undefined => {
   const [, amount = "", unit = ""] = /^(\d+(?:\.\d+)?)(ms|s|m|min|h|d)$/.exec(text.trim()) ?? []
   const factor = unitMillis[unit]
   return factor === undefined ? undefined : Number(amount) * factor
