@@ -13,6 +13,7 @@ import * as Bench from "./definitions/bench.js"
 import * as Chat from "./definitions/chat.js"
 import * as ConfigCheck from "./definitions/configCheck.js"
 import * as Embed from "./definitions/embed.js"
+import * as Init from "./definitions/init.js"
 import * as KeysCheck from "./definitions/keysCheck.js"
 import * as Models from "./definitions/models.js"
 import * as Serve from "./definitions/serve.js"
@@ -89,6 +90,7 @@ const keysCheck = define(
   KeysCheck,
   withHttp(() => import("./commands/keysCheck.js"))
 )
+const init = define(["init"], Init, () => import("./commands/init.js"))
 const configCheck = define(["config", "check"], ConfigCheck, () => import("./commands/configCheck.js"))
 const bench = define(
   ["bench"],
@@ -110,6 +112,7 @@ const root = Command.make("effect-llm").pipe(
     batch.command,
     embed.command,
     models.command,
+    init.command,
     Command.make("keys").pipe(Command.withDescription("Checks keys."), Command.withSubcommands([keysCheck.command])),
     Command.make("config").pipe(
       Command.withDescription("Checks configuration files."),
@@ -122,7 +125,7 @@ const root = Command.make("effect-llm").pipe(
   ])
 )
 
-const pages = [ask, chat, batch, embed, models, keysCheck, configCheck, bench, serve, simulate, simulateLoad].map(
+const pages = [ask, chat, batch, embed, models, init, keysCheck, configCheck, bench, serve, simulate, simulateLoad].map(
   ({ page }) => page
 )
 

@@ -27,10 +27,16 @@ export interface ModelEntry {
   readonly attempts: number
   /** `retry_delay`, in seconds in the file. @default 1 second */
   readonly retryDelay: Duration.Duration
-  /** `rate_limit_capacity`. @default 10; with `requests_per_minute` or `requests_per_day`, that number */
+  /** `rate_limit_capacity`; infinite when it is null. @default 10; with `requests_per_minute` or `requests_per_day`, that number */
   readonly capacity: number
   /** `rate_limit_refill_rate`, requests per second. @default 1; with `requests_per_minute` or `requests_per_day`, that rate */
   readonly refillRate: number
+  /**
+   * Whether the file sets no limit on requests, so that the default of 10 at once and then one a second holds. @default false
+   *
+   * @since 0.2.0
+   */
+  readonly hasDefaultLimit?: boolean
   readonly tokensPerMinute: number | undefined
   /** `requests_per_minute`. */
   readonly requestsPerMinute: number | undefined

@@ -56,18 +56,31 @@ const readChoice = <const A extends string>(
   return choice
 }
 
+const requestLimits = [
+  "rate_limit_capacity",
+  "rate_limit_refill_rate",
+  "requests_per_minute",
+  "requests_per_day"
+] as const
+
 /** `max_concurrency` alone does not change the default request rate. `isLimited` is whether there is one. */
-const limitsOf = (fields: Fields, isLimited: boolean) => {
+const limitsOf = (entry: Json, fields: Fields, isLimited: boolean) => {
   const requestsPerMinute = fields.positive("requests_per_minute")
   const requestsPerDay = fields.positive("requests_per_day")
+  const bucket = {
+    ...optional("capacity", fields.positive("rate_limit_capacity")),
+    ...optional("refillRate", fields.positive("rate_limit_refill_rate"))
+  }
   return {
-    ...rates({
-      ...optional("capacity", fields.positive("rate_limit_capacity")),
-      ...optional("refillRate", fields.positive("rate_limit_refill_rate")),
-      ...optional("requestsPerMinute", requestsPerMinute),
-      ...optional("requestsPerDay", requestsPerDay),
-      ...(isLimited ? {} : { maxConcurrency: Infinity })
-    }),
+    ...(entry["rate_limit_capacity"] === null
+      ? { capacity: Infinity, refillRate: Infinity }
+      : rates({
+          ...bucket,
+          ...optional("requestsPerMinute", requestsPerMinute),
+          ...optional("requestsPerDay", requestsPerDay),
+          ...(isLimited ? {} : { maxConcurrency: Infinity })
+        })),
+    ...(isLimited && requestLimits.every((field) => entry[field] === undefined) ? { hasDefaultLimit: true } : {}),
     requestsPerMinute,
     requestsPerDay,
     tokensPerMinute: fields.positive("tokens_per_minute"),
@@ -120,13 +133,22 @@ export const readFile = (
     ]
   }
 
+  /** A variable alone can have several keys, separated by commas, as when they are read from the environment. */
+  const listedKeys = (key: unknown): ReadonlyArray<unknown> => {
+    const value = typeof key === "string" && /^\$\{\w+\}$/.test(key) ? expand(key) : undefined
+    const keys = value?.split(",").map((one) => one.trim()) ?? []
+    const present = keys.filter((one) => one !== "")
+    // Escaped, because they are expanded once more.
+    return present.length < 2 ? [key] : present.map((one) => one.replace(/\$\{/g, "$${"))
+  }
+
   const readKeys = (keys: unknown, path: string): ReadonlyArray<ApiKey.ApiKey> => {
     if (!Array.isArray(keys)) {
       addFault(path, keys === undefined ? "is missing" : "expected a list of keys")
       return []
     }
     if (keys.length === 0) addFault(path, "expected at least one key")
-    return keys.flatMap((key: unknown, index) => readKey(key, `${path}[${index}]`))
+    return keys.flatMap((key: unknown, index) => listedKeys(key).flatMap((one) => readKey(one, `${path}[${index}]`)))
   }
 
   const readHeaders = (headers: unknown, path: string): Readonly<Record<string, string>> => {
@@ -189,7 +211,7 @@ export const readFile = (
       keys: readKeys(entry["api_keys"], fields.at("api_keys")),
       attempts: fields.whole("max_retries") ?? 5,
       retryDelay: seconds(fields.notNegative("retry_delay")) ?? Duration.seconds(1),
-      ...limitsOf(fields, isLimited),
+      ...limitsOf(entry, fields, isLimited),
       contextWindow: fields.whole("context_window") ?? 200_000,
       ...optional("affinity", fields.flag("affinity")),
       timeout: seconds(fields.positive("timeout")),

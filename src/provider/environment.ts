@@ -62,39 +62,51 @@ const otherNames: Readonly<Record<string, ReadonlyArray<string>>> = {
   GOOGLE_API_KEY: ["GEMINI_API_KEY", "GOOGLE_AI_API_KEY"]
 }
 
-/** The keys in a variable, separated by commas, and in the variables with the suffixes `_1`, `_2` and so on. */
-const keysUnder = (name: string): Effect.Effect<ReadonlyArray<Redacted.Redacted<string>>, ConfigError.ConfigError> => {
-  const from = (
-    index: number,
-    found: ReadonlyArray<Redacted.Redacted<string>>
-  ): Effect.Effect<ReadonlyArray<Redacted.Redacted<string>>, ConfigError.ConfigError> =>
+/** A variable and the keys in it, separated by commas. */
+export interface KeyVariable {
+  readonly name: string
+  readonly keys: ReadonlyArray<Redacted.Redacted<string>>
+}
+
+type Variables = Effect.Effect<ReadonlyArray<KeyVariable>, ConfigError.ConfigError>
+
+/** A variable, and those with the suffixes `_1`, `_2` and so on, as far as they have keys. */
+const variablesUnder = (name: string): Variables => {
+  const numbered = (index: number, found: ReadonlyArray<KeyVariable>): Variables =>
     Effect.flatMap(
       Config.option(Config.redacted(`${name}_${index}`)),
       Option.match({
         onNone: () => Effect.succeed(found),
-        onSome: (value) => from(index + 1, [...found, ...separated(value)])
+        onSome: (value) => numbered(index + 1, [...found, { name: `${name}_${index}`, keys: separated(value) }])
       })
     )
   return Effect.flatMap(Config.option(Config.redacted(name)), (first) =>
-    from(1, Option.isSome(first) ? separated(first.value) : [])
+    Effect.map(numbered(1, Option.isSome(first) ? [{ name, keys: separated(first.value) }] : []), (found) =>
+      found.filter(({ keys }) => keys.length > 0)
+    )
   )
 }
 
 /** The first variable in which the keys of a provider are looked up. */
 export const keyVariable = (provider: string): string => `${prefixOf(provider)}_API_KEY`
 
+/** The variables with keys of a provider: `<NAME>_API_KEY`, or else another usual one; none when no variable has a key. */
+export const keyVariables = (provider: string): Variables => {
+  const name = keyVariable(provider)
+  return (otherNames[name] ?? []).reduce(
+    (before, other) =>
+      Effect.flatMap(before, (found) => (found.length > 0 ? Effect.succeed(found) : variablesUnder(other))),
+    variablesUnder(name)
+  )
+}
+
 /** The keys in `<NAME>_API_KEY`, or else in another usual variable of the provider. */
 export const apiKeys = (
   provider: string
-): Effect.Effect<ReadonlyArray<Redacted.Redacted<string>>, ConfigError.ConfigError> => {
-  const name = keyVariable(provider)
-  const found = (otherNames[name] ?? []).reduce(
-    (before, other) => Effect.flatMap(before, (keys) => (keys.length > 0 ? Effect.succeed(keys) : keysUnder(other))),
-    keysUnder(name)
-  )
-  return Effect.filterOrFail(
-    found,
+): Effect.Effect<ReadonlyArray<Redacted.Redacted<string>>, ConfigError.ConfigError> =>
+  Effect.filterOrFail(
+    Effect.map(keyVariables(provider), (variables) => variables.flatMap(({ keys }) => keys)),
     (keys) => keys.length > 0,
-    () => ConfigError.MissingData([name], `Expected an API key of ${provider} in ${name}`)
+    () =>
+      ConfigError.MissingData([keyVariable(provider)], `Expected an API key of ${provider} in ${keyVariable(provider)}`)
   )
-}

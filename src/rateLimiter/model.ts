@@ -14,7 +14,7 @@ import type { RateLimits } from "../wire/headers/rateLimits.js"
 export interface Options {
   /**
    * The most requests at once; with `refill`, the most between two recurrences. @default 10; with a limit per minute or day, that
-   * limit; with `maxConcurrency` as the only limit on requests, not limited
+   * limit; with `maxConcurrency` as the only limit on requests, not limited. `Infinity` for no limit
    */
   readonly capacity?: number
   /**

@@ -89,8 +89,11 @@ export const read = (options: Options): readonly [Settings, ReadonlyArray<string
     adaptive,
     followsHeaders: options.adaptive !== false && options.refill === undefined
   }
+  const mayBeInfinite = (name: string): boolean => name === "capacity" || name === "refillRate"
   const faults = Object.entries(positive).flatMap(([name, value]) =>
-    value === undefined || isAmount(value) ? [] : [`${name}: expected a positive number, actual ${value}`]
+    value === undefined || isAmount(value) || (value === Infinity && mayBeInfinite(name))
+      ? []
+      : [`${name}: expected a positive number, actual ${value}`]
   )
   const exclusive = (["refillRate", "adaptive"] as const).filter(
     (name) => options.refill !== undefined && options[name] !== undefined && options[name] !== false

@@ -135,6 +135,44 @@ describe("a provider file of earlier libraries", () => {
   )
 })
 
+describe("limits and keys of the provider file", () => {
+  it.effect("has no limit on requests with a capacity of null, and says when the default one holds", () =>
+    Effect.gen(function* () {
+      const limitsOf = (fields: object) =>
+        Effect.map(FileParser.parse(JSON.stringify({ openai: [{ ...model, ...fields }] })), ({ models }) =>
+          models.map(({ capacity, hasDefaultLimit = false, refillRate }) => [capacity, refillRate, hasDefaultLimit])
+        )
+      expect(yield* limitsOf({})).toEqual([[10, 1, true]])
+      expect(yield* limitsOf({ max_concurrency: 3 })).toEqual([[10, 1, true]])
+      expect(yield* limitsOf({ rate_limit_capacity: null })).toEqual([[Infinity, Infinity, false]])
+      expect(yield* limitsOf({ rate_limit_capacity: null, requests_per_minute: 60 })).toEqual([
+        [Infinity, Infinity, false]
+      ])
+      expect(yield* limitsOf({ rate_limit_refill_rate: 2 })).toEqual([[10, 2, false]])
+      expect(yield* limitsOf({ requests_per_day: 86_400 })).toEqual([[86_400, 1, false]])
+    })
+  )
+
+  it.effect("takes several keys from a variable that is a whole entry", () =>
+    Effect.gen(function* () {
+      const keys = ["${MANY}", "x${MANY}", "a,b", { key: "${MANY}" }, "${ONE}", "$${MANY}"]
+      const file = yield* FileParser.parse(JSON.stringify({ openai: [{ ...model, api_keys: keys }] })).pipe(
+        withEnvironment({ MANY: "k1, k2,,$k{3}", ONE: "k4" })
+      )
+      expect(file.models[0]?.keys.map(({ value }) => Redacted.value(value))).toEqual([
+        "k1",
+        "k2",
+        "$k{3}",
+        "xk1, k2,,$k{3}",
+        "a,b",
+        "k1, k2,,$k{3}",
+        "k4",
+        "${MANY}"
+      ])
+    })
+  )
+})
+
 describe("fields of the provider file", () => {
   it.effect("reads key options, protocol, headers, timeouts, limits, aliases and the default", () =>
     Effect.gen(function* () {

@@ -15,6 +15,7 @@ describe("requestsPerMinute and requestsPerDay", () => {
       expect(yield* sizesOf({ requestsPerMinute: 600, refillRate: 2 })).toEqual([10, 2])
       expect(yield* sizesOf({ requestsPerMinute: 600, capacity: 5 })).toEqual([5, 10])
       expect(yield* sizesOf({ maxConcurrency: 3 })).toEqual([Infinity, Infinity])
+      expect(yield* sizesOf({ capacity: Infinity, refillRate: Infinity })).toEqual([Infinity, Infinity])
       expect(yield* sizesOf({ maxConcurrency: 3, refillRate: 2 })).toEqual([10, 2])
       expect(yield* sizesOf({ tokensPerMinute: 100 })).toEqual([10, 1])
     })

@@ -33,7 +33,8 @@ export interface ModelSelection {
 // the file
 // -------------------------------------------------------------------------------------
 
-const defaultFiles = ["provider.json", "provider.yaml", "provider.yml"]
+/** The files that are read without `--config`, in this order. */
+export const defaultFiles = ["provider.json", "provider.yaml", "provider.yml"]
 
 const configVariable = Config.option(Config.nonEmptyString("EFFECT_LLM_CONFIG"))
 
@@ -98,7 +99,7 @@ interface ModelName {
 }
 
 /** Splits `openai/gpt-4o`, but not `meta-llama/llama-3`, whose prefix is not a known provider. */
-const parseModelName = (name: string): ModelName => {
+export const parseModelName = (name: string): ModelName => {
   const slash = name.indexOf("/")
   const provider = name.slice(0, Math.max(0, slash))
   return slash > 0 && isKnown(providerOf(provider))

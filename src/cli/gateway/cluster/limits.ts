@@ -1,6 +1,6 @@
 /** The limits of a configuration, in words: those that several workers without a shared store would multiply. */
 import type { KeyOptions } from "../../../gateway/auth/model.js"
-import type { ProviderFile } from "../../../models/fileModel.js"
+import type { ModelEntry, ProviderFile } from "../../../models/fileModel.js"
 
 const list = (names: ReadonlyArray<string>): string => {
   const shown = names.slice(0, 3).join(", ")
@@ -13,6 +13,12 @@ const line = (what: string, names: ReadonlyArray<string>): ReadonlyArray<string>
 const namesOf = (keys: ReadonlyArray<KeyOptions>): ReadonlyArray<string> =>
   keys.map(({ label }, index) => label ?? `client key ${index + 1}`)
 
+const isLimited = ({ capacity, ...entry }: ModelEntry): boolean =>
+  capacity !== Infinity ||
+  [entry.tokensPerMinute, entry.requestsPerMinute, entry.requestsPerDay, entry.maxConcurrency].some(
+    (limit) => limit !== undefined
+  )
+
 /** Each kind of limit, with what has it. */
 export const describe = (
   { groups, models }: ProviderFile,
@@ -21,7 +27,7 @@ export const describe = (
 ): ReadonlyArray<string> => [
   ...line(
     "the rate limits",
-    models.map(({ model, provider }) => `${provider}/${model}`)
+    models.filter(isLimited).map(({ model, provider }) => `${provider}/${model}`)
   ),
   ...line(
     "the limits of the API keys",
