@@ -93,6 +93,56 @@ describe("serve", () => {
     }).pipe(Effect.provide(NodeFileSystem.layer))
   )
 
+  it.scopedLive("serves the providers whose keys are in the environment when there is no model file", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make()
+      const gateway = yield* started({
+        OPENAI_API_KEY: "canary-served-1be4",
+        OPENAI_BASE_URL: provider.baseUrl,
+        MISTRAL_API_KEY: "canary-served-1be4",
+        AZURE_API_KEY: "canary-served-1be4"
+      })
+      const listed = JSON.parse(yield* models(gateway.url))
+      expect(listed.data.map(({ id }: { readonly id: string }) => id)).toEqual([
+        "openai/gpt-4o-mini",
+        "mistral/mistral-small-latest"
+      ])
+      const question = { messages: [{ role: "user", content: "Hello" }] }
+      expect((yield* post(`${gateway.url}/llm/chat`, question)).json).toEqual({ result: "You said: Hello" })
+      // The files are read again: there are none.
+      yield* gateway.kill("SIGHUP")
+      yield* gateway.kill("SIGTERM")
+      expect(yield* gateway.exited).toBe(0)
+      expect(yield* gateway.output).not.toContain("canary")
+    }).pipe(Effect.provide(NodeFileSystem.layer))
+  )
+
+  it.scopedLive("logs its address, its pages, its models, their prices and the access at the start", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make()
+      const linesOf = (environment: Readonly<Record<string, string>>) =>
+        Effect.gen(function* () {
+          const gateway = yield* started({ EFFECT_LLM_LOG_FORMAT: "text", ...environment })
+          const log = yield* until(gateway.output, (text) => text.includes("Access: "))
+          return log.replaceAll(gateway.url, "URL")
+        })
+      const open = yield* linesOf({ OPENAI_API_KEY: "one", ANTHROPIC_API_KEY: "two" })
+      expect(open).toContain("The gateway answers at URL")
+      expect(open).toContain("Dashboard: URL/   API: URL/docs")
+      expect(open).toContain("2 models (default openai/gpt-4o-mini): openai/gpt-4o-mini, anthropic/claude-sonnet-4-5")
+      expect(open).toContain("The prices of all models are known.")
+      expect(open).toContain("Access: open to this machine")
+
+      const config = `${yield* folder}/provider.json`
+      const files = yield* FileSystem.FileSystem
+      yield* files.writeFileString(config, fileOf(provider.baseUrl, "m", "n"))
+      const closed = yield* linesOf({ EFFECT_LLM_CONFIG: config, EFFECT_LLM_GATEWAY_KEYS: "a=sk-a,b=sk-b" })
+      expect(closed).toContain("2 models (no default): tested/m, tested/n")
+      expect(closed).toContain("The price of tested/m, tested/n is not known")
+      expect(closed).toContain("Access: with a key (2 client keys).")
+    }).pipe(Effect.provide(NodeFileSystem.layer))
+  )
+
   it.scopedLive("ends running streams with a shutting_down error at the end of the grace period and exits with 0", () =>
     Effect.gen(function* () {
       const { gateway, provider } = yield* served({ EFFECT_LLM_GRACE: "300 millis" })

@@ -4,7 +4,7 @@ import { setFlagsFromString } from "node:v8"
 import type { ServeError } from "../gateway/program.js"
 import type { CliFailure } from "../failure.js"
 import { configurationFailure, usageFailure } from "../failure.js"
-import { findFile } from "../config/loadModels.js"
+import { environmentModels, findFile } from "../config/loadModels.js"
 import type { Arguments } from "../definitions/serve.js"
 import type { Options } from "../gateway/settings.js"
 import * as GatewaySettings from "../gateway/settings.js"
@@ -60,13 +60,8 @@ const serveInWorkers = (options: Options, settings: GatewaySettings.Settings) =>
 export const run = ({ config, host, keys, port, splitLimits, workers }: Arguments) =>
   Effect.gen(function* () {
     const path = yield* findFile(config)
-    if (Option.isNone(path)) {
-      return yield* usageFailure(
-        "There is no provider.json or provider.yaml here. Name a file with --config, or in EFFECT_LLM_CONFIG."
-      )
-    }
     const options: Options = {
-      config: path.value,
+      ...(Option.isSome(path) ? { config: path.value } : { models: yield* environmentModels }),
       ...(Option.isSome(keys) ? { keys: keys.value } : {}),
       ...(Option.isSome(host) ? { host: host.value } : {}),
       ...(Option.isSome(port) ? { port: port.value } : {}),

@@ -7,12 +7,13 @@ import * as Environment from "../../provider/environment.js"
 import type * as LLM from "../../call/model.js"
 import * as Models from "../../models/Models.js"
 import * as Pricing from "../../accounting/Pricing.js"
-import { isKnown, isLocal, names, providerOf } from "../../provider/registry.js"
+import { hasBaseUrl, isKnown, isLocal, names, ownProtocol, providerOf } from "../../provider/registry.js"
 import type { ModelEntry, ProviderFile } from "../../models/fileModel.js"
 import * as Configuration from "./configuration.js"
 import { formatFault } from "./document.js"
 import type { CliFailure } from "../failure.js"
 import { callFailure, configurationFailure, usageFailure } from "../failure.js"
+import { modelOf } from "./modelFile.js"
 import * as Prices from "./prices.js"
 
 export interface Source {
@@ -63,9 +64,6 @@ const sourceFromFile = (path: string): Effect.Effect<Source, CliFailure, FileSys
 // the environment
 // -------------------------------------------------------------------------------------
 
-/** High enough to limit neither a person nor a benchmark. */
-const unlimitedRate = 1_000_000
-
 const entryOf = (
   provider: string,
   model: string,
@@ -81,8 +79,8 @@ const entryOf = (
   keys,
   attempts: 5,
   retryDelay: Duration.seconds(1),
-  capacity: unlimitedRate,
-  refillRate: unlimitedRate,
+  capacity: Infinity,
+  refillRate: Infinity,
   tokensPerMinute: undefined,
   requestsPerMinute: undefined,
   requestsPerDay: undefined,
@@ -180,6 +178,19 @@ const sourceFromEnvironment = (model: Option.Option<string>): Effect.Effect<Sour
       }
     }
   })
+
+/** The models of the environment for a server: each provider with a key and an address has the default model, or a usual one. */
+export const environmentModels: Effect.Effect<ProviderFile, CliFailure> = Effect.map(
+  sourceFromEnvironment(Option.none()),
+  ({ file }) => {
+    const models = file.models
+      .filter(({ baseUrl, provider }) => baseUrl !== undefined || hasBaseUrl(provider, ownProtocol(provider)))
+      .map((entry) => (entry.model === "" ? { ...entry, model: modelOf(entry.provider) } : entry))
+    const [first] = models
+    const fallback = models.length === 1 && first !== undefined ? `${first.provider}/${first.model}` : undefined
+    return { ...file, models, default: file.default ?? fallback }
+  }
+)
 
 // -------------------------------------------------------------------------------------
 // both

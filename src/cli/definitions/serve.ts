@@ -16,7 +16,7 @@ const options = {
     Options.withPseudoName("file"),
     Options.withDescription(
       "The model file, in JSON or YAML; it is reloaded when it changes. Default: EFFECT_LLM_CONFIG, " +
-        "provider.json or provider.yaml."
+        "provider.json or provider.yaml, else the keys in the environment."
     ),
     Options.optional
   ),

@@ -20,6 +20,8 @@ export interface Host {
   readonly parse: (parse: Parse) => Parse
   /** Services of the gateway. `AccessStore` is only used without Redis. */
   readonly layer: Layer.Layer<never> | Layer.Layer<AccessStore>
+  /** Whether it logs what it serves: of several workers one does. */
+  readonly isFirst: boolean
   /** Runs when the gateway serves. */
   readonly onServing: Effect.Effect<void>
 }
@@ -32,5 +34,6 @@ export const alone: Host = {
   reloadRequested: Effect.never,
   parse: (parse) => parse,
   layer: Layer.empty,
+  isFirst: true,
   onServing: Effect.void
 }

@@ -13,7 +13,7 @@ import type { FileSystem, HttpClient } from "@effect/platform"
 import type { ConfigError, Duration, Scope } from "effect"
 import { Clock, Config, Effect, Fiber, Layer, Option, Queue, Redacted } from "effect"
 import * as AccessLog from "../../telemetry/AccessLog.js"
-import type { ModelEntry, ProviderFile } from "../../models/fileModel.js"
+import type { ModelEntry } from "../../models/fileModel.js"
 import { ProviderFileError } from "../../models/fileModel.js"
 import type { ReloadError } from "../../models/model.js"
 import * as Models from "../../models/Models.js"
@@ -29,6 +29,7 @@ import * as Gateway from "../../gateway/Gateway.js"
 import type { InsecureAddressError, ListenError } from "../../gateway/GatewayServer.js"
 import * as GatewayServer from "../../gateway/GatewayServer.js"
 import * as Pricing from "../../accounting/Pricing.js"
+import * as Announcement from "./announcement.js"
 import { parseFile } from "../config/configuration.js"
 import * as Prices from "../config/prices.js"
 import { exitCodes } from "../failure.js"
@@ -80,12 +81,13 @@ const waitForStop = (
     return yield* Effect.fork(first.await)
   })
 
-const reloadOnSignal = ({ reloadRequested }: Host): Effect.Effect<void, never, Models.Reloading | Scope.Scope> =>
+const reloadOnSignal = ({ reloadRequested }: Host): Effect.Effect<void, never, Scope.Scope> =>
   Effect.gen(function* () {
+    const models = yield* Effect.serviceOption(Models.Reloading)
     const keys = yield* Effect.serviceOption(Access.Reloading)
     // The outcome has already been logged.
     const reload = Effect.zipRight(
-      Effect.ignore(Models.reload),
+      Option.match(models, { onNone: () => Effect.void, onSome: ({ reload }) => Effect.ignore(reload) }),
       Option.match(keys, { onNone: () => Effect.void, onSome: ({ reload }) => Effect.ignore(reload) })
     )
     const received = yield* Signals.queue("SIGHUP")
@@ -101,11 +103,11 @@ const missingPrice =
   'is missing, and the price of this model is not known: set it in dollars per million tokens, such as { "input": 2.5, "output": 10 }, ' +
   "or set EFFECT_LLM_REQUIRE_PRICES to false"
 
-/** Parses like `parseFile`, and fails if a model has no price in the file and none in the `Pricing` of the context. */
-const parsePriced = (text: string, path: string): Effect.Effect<ProviderFile, ProviderFileError> =>
-  Effect.flatMap(
-    Effect.all([parseFile(text, path), Pricing.Pricing, Clock.currentTimeMillis]),
-    ([file, prices, at]) => {
+/** Parses, and fails if a model has no price in the file and none in the `Pricing` of the context. */
+const priced =
+  (parse: Parse): Parse =>
+  (text, path) =>
+    Effect.flatMap(Effect.all([parse(text, path), Pricing.Pricing, Clock.currentTimeMillis]), ([file, prices, at]) => {
       const isPriced = ({ model, price, provider }: ModelEntry): boolean =>
         price !== undefined || Option.isSome(prices.priceOf({ provider, model, at }))
       const faults = ModelPaths.of(file.models).flatMap(([path, entry]) =>
@@ -114,8 +116,7 @@ const parsePriced = (text: string, path: string): Effect.Effect<ProviderFile, Pr
       return faults.length === 0
         ? Effect.succeed(file)
         : Effect.fail(new ProviderFileError({ file: path, faults, warnings: file.warnings }))
-    }
-  )
+    })
 
 // -------------------------------------------------------------------------------------
 // layers
@@ -168,7 +169,19 @@ const sharedLayer = (url: Redacted.Redacted<string>): Layer.Layer<never, Sharing
   )
 
 /** The parser of the model file, which rejects models without a price if prices are required. */
-const parseOf = ({ requirePrices }: Settings): Parse => (requirePrices ? parsePriced : parseFile)
+const parseOf = ({ models, requirePrices }: Settings): Parse => {
+  const parse: Parse = models === undefined ? parseFile : () => Effect.succeed(models)
+  return requirePrices ? priced(parse) : parse
+}
+
+/** The models of the file, which are reloaded, or those of the environment. */
+const modelsOf = (settings: Settings, host: Host) => {
+  const { config, models, reloadInterval } = settings
+  const parse = host.parse(parseOf(settings))
+  return models === undefined
+    ? Models.layerReloading(config, { interval: reloadInterval, parse })
+    : Layer.unwrapEffect(Effect.map(parse("", "the environment"), (file) => Models.layer(file)))
+}
 
 /** The keys of the file and of the environment. */
 const accessOf = ({ keys, reloadInterval }: Settings) =>
@@ -178,14 +191,15 @@ const accessOf = ({ keys, reloadInterval }: Settings) =>
 const page = new URL("../../gateway/dashboard/page/", import.meta.url)
 
 const gatewayLayer = (settings: Settings, host: Host) => {
-  const { config, port, redis, reloadInterval, traces } = settings
-  return Gateway.layer(optionsOf(settings)).pipe(
+  const { port, redis, traces } = settings
+  const gateway = Gateway.layer(optionsOf(settings))
+  return (host.isFirst ? Layer.provide(Announcement.layer, gateway) : gateway).pipe(
     // Listens for SIGHUP before the gateway serves, because an unhandled SIGHUP ends the process.
     Layer.provide(Layer.scopedDiscard(reloadOnSignal(host))),
     Layer.provide(Dashboard.layer({ page })),
     Layer.provide(GatewayServer.layer({ host: settings.host, port })),
     Layer.provide(accessOf(settings)),
-    Layer.provide(Models.layerReloading(config, { interval: reloadInterval, parse: host.parse(parseOf(settings)) })),
+    Layer.provide(modelsOf(settings, host)),
     Layer.provide(redis === undefined ? Layer.empty : sharedLayer(redis)),
     Layer.provide(host.layer),
     Layer.provide(Prices.layer),

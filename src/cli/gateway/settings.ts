@@ -1,11 +1,14 @@
 /** The settings of the gateway program, from the command line, else from the environment, else the defaults. */
 import { Config, ConfigError, Duration, Effect, Either, LogLevel, Option, Redacted } from "effect"
 import { availableParallelism } from "node:os"
+import type { ProviderFile } from "../../models/fileModel.js"
 
 /** Options in code or on the command line, which override the environment. */
 export interface Options {
   /** The model file, in JSON or YAML. `EFFECT_LLM_CONFIG` @default "provider.json" */
   readonly config?: string
+  /** The models that are served instead of those of a file. They are never reloaded. @default those of the file */
+  readonly models?: ProviderFile
   /** The file of the clients' keys. `EFFECT_LLM_KEYS_FILE` @default none */
   readonly keys?: string
   /** The address to listen on. `EFFECT_LLM_HOST` @default "127.0.0.1" */
@@ -56,6 +59,7 @@ export interface Traces {
 
 export interface Settings {
   readonly config: string
+  readonly models: ProviderFile | undefined
   readonly keys: string | undefined
   readonly host: string
   readonly port: number
@@ -184,6 +188,7 @@ export const read = (options: Options, isTerminal: boolean): Effect.Effect<Setti
     const workers = options.workers ?? env.workers
     return {
       config: options.config ?? env.config,
+      models: options.models,
       keys: options.keys ?? env.keys,
       host: options.host ?? env.host,
       port: options.port ?? env.port,

@@ -165,6 +165,7 @@ export const run = ({
             )
           )
         ),
+        isFirst: share.index === 0 && !replaces,
         onServing: link.send({ _tag: "Serving" })
       }
       yield* Gateway.run(options, host).pipe(

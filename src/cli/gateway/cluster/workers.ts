@@ -56,8 +56,8 @@ const clientKeys = ({ keys }: Settings) =>
 /** Refuses, or reports, the limits that workers without Redis do not share. */
 const checkLimits = (settings: Settings): Effect.Effect<void, CliFailure, FileSystem.FileSystem> =>
   Effect.gen(function* () {
-    const { config, splitLimits, workers } = settings
-    const file = yield* Effect.mapError(FileParser.load(config, parseFile), configurationFailure)
+    const { config, models, splitLimits, workers } = settings
+    const file = models ?? (yield* Effect.mapError(FileParser.load(config, parseFile), configurationFailure))
     if (!isDivided(settings)) {
       if (splitLimits)
         yield* Effect.logInfo("--split-limits has no effect: the workers share the limits through REDIS_URL.")
@@ -71,6 +71,7 @@ const checkLimits = (settings: Settings): Effect.Effect<void, CliFailure, FileSy
       configurationFailure
     )
     const limits = Limits.describe(file, keys, Option.isSome(admin))
+    if (limits.length === 0) return
     if (!splitLimits) return yield* usageFailure(Limits.refusal(workers, limits))
     yield* Effect.mapError(Division.divide(file, config, { index: 0, of: workers }, true), configurationFailure)
     yield* Effect.logInfo(Limits.divided(workers, limits))
