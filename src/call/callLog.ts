@@ -3,7 +3,7 @@
  * calls that wait long for a permit or a key.
  */
 import type { Clock } from "effect"
-import { Duration, Effect } from "effect"
+import { Context, Duration, Effect } from "effect"
 import * as MonotonicClock from "../internal/clock.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
 import type { ModelInfo } from "./model.js"
@@ -14,16 +14,35 @@ const longWait = 5000
 const failureOf = ({ _tag, attempts, model, provider }: LLMError): string =>
   `${provider}/${model}: attempt ${attempts.length} failed with ${_tag}`
 
+/** A failed attempt of a call that goes on. */
+export interface FailedAttempt {
+  readonly error: LLMError
+  /** Until the next attempt, in milliseconds; 0 for one that begins at once. */
+  readonly wait: number
+}
+
+/** Told of each failed attempt that is followed by another one. What it shows needs no warning in the log. */
+export class CurrentAttemptObserver extends Context.Reference<CurrentAttemptObserver>()("effect-llm/AttemptObserver", {
+  defaultValue: (): ((failed: FailedAttempt) => Effect.Effect<void>) | undefined => undefined
+}) {}
+
 /** For an attempt that is followed by another one at once. */
-export const logNext = (failed: LLMError, keyId: string): Effect.Effect<void> =>
-  Effect.logDebug(`${failureOf(failed)}, the next one begins now with key ${keyId}. ${failed.message}`)
+export const logNext = (error: LLMError, keyId: string): Effect.Effect<void> =>
+  Effect.flatMap(CurrentAttemptObserver, (observe) =>
+    Effect.zipRight(
+      observe === undefined ? Effect.void : observe({ error, wait: 0 }),
+      Effect.logDebug(`${failureOf(error)}, the next one begins now with key ${keyId}. ${error.message}`)
+    )
+  )
 
 /** For an attempt that is followed by another one after a wait in milliseconds. */
-export const logWait = (failed: LLMError, wait: number): Effect.Effect<void> => {
-  const next = `the next one begins in ${Duration.format(Duration.millis(Math.round(wait)))}`
-  const line = `${failureOf(failed)}, ${next}. ${failed.message}`
-  return wait < longWait ? Effect.logDebug(line) : Effect.logWarning(line)
-}
+export const logWait = (error: LLMError, wait: number): Effect.Effect<void> =>
+  Effect.flatMap(CurrentAttemptObserver, (observe) => {
+    const next = `the next one begins in ${Duration.format(Duration.millis(Math.round(wait)))}`
+    const line = `${failureOf(error)}, ${next}. ${error.message}`
+    if (observe !== undefined) return Effect.zipRight(observe({ error, wait }), Effect.logDebug(line))
+    return wait < longWait ? Effect.logDebug(line) : Effect.logWarning(line)
+  })
 
 /** Waits for a permit or a key from here on are told, in milliseconds. */
 const noticeableWait = 1000

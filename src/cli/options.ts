@@ -90,3 +90,8 @@ export const noStream = Options.boolean("no-stream").pipe(
 /** A repeated argument, so that a text needs no quotes. */
 export const words = (name: string, description: string): Args.Args<ReadonlyArray<string>> =>
   Args.text({ name }).pipe(Args.withDescription(description), Args.repeated)
+
+export const quiet = Options.boolean("quiet").pipe(
+  Options.withAlias("q"),
+  Options.withDescription("Show no progress on the terminal while the answer is awaited.")
+)

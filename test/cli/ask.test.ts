@@ -40,7 +40,9 @@ describe("ask", () => {
       expect(onTerminal.err).toMatch(/openai\/gpt-4o · \d+ \+ \d+ tokens · .* m?s/)
       const withoutColours = yield* runCli(["ask", "-c", config, "Where?"], { terminal: true, colour: false })
       expect(`${withoutColours.out}${withoutColours.err}`).not.toContain("\u001b")
-      expect(withoutColours.out).toContain("**Paris**")
+      expect(withoutColours.out).toBe("Paris]0;owned\n")
+      const dumb = yield* runCli(["ask", "-c", config, "Where?"], { terminal: true, colour: false, layout: false })
+      expect(dumb.out).toContain("**Paris**")
     })
   )
 
@@ -186,7 +188,7 @@ const invalidCommands: ReadonlyArray<readonly [words: ReadonlyArray<string>, mes
   [["ask", "--config", "/nowhere/provider.json", "Hello"], /\/nowhere\/provider\.json does not exist/],
   [["ask", "--file", "/nowhere/notes.txt", "Hello"], /\/nowhere\/notes\.txt does not exist/],
   [["batch", "/nowhere/in.jsonl", "/nowhere/out.jsonl"], /in\.jsonl cannot be read/],
-  [["serve"], /no provider\.json or provider\.yaml here\. Name a file with --config/],
+  [["serve"], /no provider\.json here and no API key in the environment\. Set OPENAI_API_KEY/],
   [["serve", "-c", "/nowhere/provider.yaml"], /\/nowhere\/provider\.yaml cannot be used\. there is no such file\n$/],
   [["asks", "Hello"], /ask/],
   [["simulate", "--fault", "nonsense"], /--fault nonsense: expected/],

@@ -15,6 +15,8 @@ export interface Options {
   readonly terminal?: boolean
   /** Whether a terminal gets colours. @default true */
   readonly colour?: boolean
+  /** Whether a terminal gets a layout. @default true */
+  readonly layout?: boolean
   /** The typed lines, followed by Ctrl-D. */
   readonly typed?: ReadonlyArray<string | Line>
   /** Succeeds when Ctrl-C is pressed during an answer. */
@@ -36,7 +38,15 @@ export interface RunningProgram {
 
 export const prepareCli = (words: ReadonlyArray<string>, options: Options = {}): Effect.Effect<RunningProgram> =>
   Effect.gen(function* () {
-    const { colour = true, env = {}, input, interruption = Effect.never, terminal = false, typed = [] } = options
+    const {
+      colour = true,
+      env = {},
+      input,
+      interruption = Effect.never,
+      layout = true,
+      terminal = false,
+      typed = []
+    } = options
     const out = yield* Ref.make("")
     const err = yield* Ref.make("")
     const lines = yield* Queue.unbounded<Line>()
@@ -52,6 +62,7 @@ export const prepareCli = (words: ReadonlyArray<string>, options: Options = {}):
         errorIsTerminal: terminal,
         inputIsTerminal: input === undefined,
         wantsColour: colour,
+        wantsLayout: layout,
         columns: Effect.succeed(100),
         input: input === undefined ? Stream.empty : Stream.encodeText(Stream.make(input))
       }),

@@ -93,6 +93,20 @@ describe("the program in a terminal", () => {
     })
   )
 
+  it.scopedLive("shows in one line which attempt comes next and why, and removes it before the answer", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make({ latency: "300 millis" })
+      yield* provider.next(SimulatedProvider.status(429, { retryAfter: "2 seconds" }))
+      const { screen } = yield* terminal(["ask", "Hello"], environment(provider))
+      const line = /[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏] openai\/gpt-4o-mini · attempt 2 of 5 in [12] s: rate limited by the provider/
+      const waiting = yield* until(screen, (text) => line.test(text))
+      expect(waiting.match(/openai/g)).toHaveLength(1)
+      const answered = yield* until(screen, (text) => text.includes("ended with 0"))
+      expect(answered).toMatch(/^You said: Hello\n/)
+      expect(answered).not.toContain("attempt")
+    })
+  )
+
   it.scopedLive("draws the progress bar of a batch in one line, and resumes the batch after Ctrl-C", () =>
     Effect.gen(function* () {
       let isStopped = false

@@ -9,8 +9,9 @@ import { callFailure, operationFailure, usageFailure } from "../failure.js"
 import * as PromptInput from "../config/promptInput.js"
 import * as Shared from "../options.js"
 import { printJson } from "../output.js"
-import { loadModel } from "../config/loadModels.js"
+import { attemptsOf, chooseModel, loadSource, makeModels } from "../config/loadModels.js"
 import { renderResponse, renderStream, writeFootnote } from "../terminal/renderAnswer.js"
+import * as Waiting from "../terminal/waiting.js"
 import type { Arguments } from "../definitions/ask.js"
 
 /** Loaded only when a schema is used. */
@@ -67,14 +68,23 @@ export const run = (args: Arguments) =>
     }
     const message = yield* PromptInput.userMessage(question, input, args.files)
     const schemaFile = yield* Effect.transposeMapOption(args.schema, loadSchema)
-    const llm = yield* loadModel(args)
+    const source = yield* loadSource(args)
+    const llm = yield* chooseModel(source, yield* makeModels(source), args.model)
+    const { info } = llm
+    const waiting = {
+      quiet: args.quiet,
+      model: `${info.provider}/${info.model}`,
+      attempts: attemptsOf(source, info)
+    }
+    /** An answer that is written when it is complete. */
+    const whole = <A, E, R>(call: Effect.Effect<A, E, R>) => Waiting.use(waiting, ({ during }) => during(call))
     const request: Chat.ChatRequest.Messages = {
       ...Shared.requestOf(args),
       messages: [...Option.match(args.system, { onNone: () => [], onSome: (text) => [Chat.system(text)] }), message]
     }
     if (Option.isSome(schemaFile)) {
       const { response, usage, value } = yield* Effect.mapError(
-        Effect.provideService(LLM.generateObject(request, schemaFile.value), LLM.LLM, llm),
+        whole(Effect.provideService(LLM.generateObject(request, schemaFile.value), LLM.LLM, llm)),
         callFailure
       )
       const { cost, model, provider } = response
@@ -82,14 +92,18 @@ export const run = (args: Arguments) =>
       return yield* writeFootnote(response)
     }
     if (args.json) {
-      const response = yield* Effect.mapError(llm.chat(request), callFailure)
+      const response = yield* Effect.mapError(whole(llm.chat(request)), callFailure)
       const encoded = Effect.mapError(encodeResponse(response), ({ message }) =>
         operationFailure(`The answer cannot be written as JSON. ${message}`)
       )
       return yield* Effect.flatMap(encoded, printJson)
     }
     const response = args.noStream
-      ? yield* Effect.tap(Effect.mapError(llm.chat(request), callFailure), (response) => renderResponse(response, args))
-      : yield* Effect.mapError(renderStream(llm.chatStream(request), args), callFailure)
+      ? yield* Effect.tap(Effect.mapError(whole(llm.chat(request)), callFailure), (response) =>
+          renderResponse(response, args)
+        )
+      : yield* Waiting.use(waiting, ({ during, stop }) =>
+          during(renderStream(llm.chatStream(request), { ...args, onBegin: stop }))
+        ).pipe(Effect.mapError(callFailure))
     yield* writeFootnote(response)
   })

@@ -10,10 +10,11 @@ import type { CliFailure } from "../failure.js"
 import { callFailure, usageFailure } from "../failure.js"
 import * as Shared from "../options.js"
 import { Terminal } from "../terminal/terminal.js"
-import { chooseModel, loadModel, loadSource, makeModels } from "../config/loadModels.js"
+import { attemptsOf, chooseModel, loadModel, loadSource, makeModels } from "../config/loadModels.js"
 import { renderResponse, renderStream, writeFootnote } from "../terminal/renderAnswer.js"
 import { sanitize, errorStyle, outputStyle } from "../terminal/style.js"
 import { Stdin } from "../terminal/stdin.js"
+import * as Waiting from "../terminal/waiting.js"
 import type { Arguments } from "../definitions/chat.js"
 
 const help = `/model [name]   switch to another model; without a name, list the models
@@ -89,9 +90,18 @@ export const run = (args: Arguments) =>
     const sendMessage = (text: string): Effect.Effect<void, never, Environment> =>
       Effect.gen(function* () {
         const { conversation, llm } = yield* Ref.get(session)
-        const call = args.noStream
-          ? Effect.tap(conversation.send(text, request), (response) => renderResponse(response, args))
-          : renderStream(conversation.stream(text, request), args)
+        const waiting = {
+          quiet: args.quiet,
+          model: `${llm.info.provider}/${llm.info.model}`,
+          attempts: attemptsOf(source, llm.info)
+        }
+        const call = Waiting.use(waiting, ({ during, stop }) =>
+          args.noStream
+            ? Effect.tap(during(conversation.send(text, request)), (response) =>
+                Effect.zipRight(stop, renderResponse(response, args))
+              )
+            : during(renderStream(conversation.stream(text, request), { ...args, onBegin: stop }))
+        )
         const outcome = yield* Effect.raceFirst(
           Effect.map(Effect.either(Effect.provideService(call, LLM.LLM, llm)), Option.some),
           // Without a terminal, Ctrl-C ends the program.

@@ -232,6 +232,10 @@ export const chooseModel = (
     return yield* Effect.provide(Pricing.middleware()(llm), Prices.layer)
   })
 
+/** The most attempts of a call of a model; undefined for a group. */
+export const attemptsOf = ({ file }: Source, { model, provider }: LLM.ModelInfo): number | undefined =>
+  file.models.find((entry) => entry.provider === provider && (entry.model === model || entry.model === ""))?.attempts
+
 /** Loads the model that the command line selects. */
 export const loadModel = (
   selection: ModelSelection

@@ -18,7 +18,8 @@ const options = {
   schema,
   json: Shared.json,
   showReasoning: Shared.showReasoning,
-  noStream: Shared.noStream
+  noStream: Shared.noStream,
+  quiet: Shared.quiet
 }
 
 export const command = Command.make("ask", options)

@@ -15,7 +15,8 @@ const options = {
   system: Shared.system,
   load,
   showReasoning: Shared.showReasoning,
-  noStream: Shared.noStream
+  noStream: Shared.noStream,
+  quiet: Shared.quiet
 }
 
 export const command = Command.make("chat", options)

@@ -43,6 +43,7 @@ export const layer: Layer.Layer<Terminal> = Layer.scoped(
       outputIsTerminal: stdout.isTTY === true,
       errorIsTerminal: stderr.isTTY === true,
       inputIsTerminal: stdin.isTTY === true,
+      wantsLayout: process.env["TERM"] !== "dumb",
       wantsColour: (process.env["NO_COLOR"] ?? "") === "" && process.env["TERM"] !== "dumb",
       columns: Effect.sync(() => stdout.columns ?? stderr.columns ?? 80),
       input: Stream.unwrap(

@@ -42,7 +42,7 @@ interface Renderer {
 const makeRenderer = (terminal: Service, columns: number): Renderer => {
   const style = outputStyle(terminal)
   const errorText = errorStyle(terminal)
-  const rendersMarkdown = terminal.outputIsTerminal && terminal.wantsColour
+  const rendersMarkdown = terminal.outputIsTerminal && terminal.wantsLayout
   let markdown = Markdown.initial
   let lastText = "\n"
   let lastReasoning = "\n"
@@ -87,25 +87,31 @@ export interface Options {
 
 /**
  * Writes the text of a stream as it arrives, and succeeds with the whole answer. On a terminal the text is rendered as Markdown;
- * elsewhere it is written byte by byte. However the stream ends, pending text is written and the line is ended.
+ * elsewhere it is written byte by byte. `onBegin` runs before the first text, or at the end of a stream without one. However the stream ends, pending text is written and the line is ended.
  */
 export const renderStream = <E, R>(
   events: Stream.Stream<ChatEvent.ChatEvent, E, R>,
-  { showReasoning }: Options
+  { onBegin = Effect.void, showReasoning }: Options & { readonly onBegin?: Effect.Effect<void> }
 ): Effect.Effect<ChatResponse, E | StreamInterruptedError, R | Terminal> =>
   Effect.flatMap(currentRenderer, ({ end, writeText, writeReasoning }) => {
+    let hasBegun = false
+    const begin = Effect.suspend(() => {
+      if (hasBegun) return Effect.void
+      hasBegun = true
+      return onBegin
+    })
     const writeEvent = (event: ChatEvent.ChatEvent): Effect.Effect<void> => {
       switch (event._tag) {
         case "TextDelta":
         case "RefusalDelta":
-          return writeText(event.text)
+          return Effect.zipRight(begin, writeText(event.text))
         case "ReasoningDelta":
-          return showReasoning ? writeReasoning(event.text) : Effect.void
+          return showReasoning ? Effect.zipRight(begin, writeReasoning(event.text)) : Effect.void
         default:
           return Effect.void
       }
     }
-    return Effect.ensuring(ChatEvent.collect(Stream.tap(events, writeEvent)), end)
+    return ChatEvent.collect(Stream.tap(events, writeEvent)).pipe(Effect.ensuring(begin), Effect.ensuring(end))
   })
 
 /** Writes a whole answer like its stream. */

@@ -13,6 +13,8 @@ export interface Service {
   readonly inputIsTerminal: boolean
   /** Whether a terminal gets colours: not with `NO_COLOR` (https://no-color.org) or `TERM=dumb`. */
   readonly wantsColour: boolean
+  /** Whether a terminal gets Markdown as layout, and lines that are redrawn: not with `TERM=dumb`. */
+  readonly wantsLayout: boolean
   /** The width of the terminal; 80 without one. */
   readonly columns: Effect.Effect<number>
   /** The content of a pipe or a file at the standard input; empty for a terminal. */
