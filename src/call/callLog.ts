@@ -7,6 +7,7 @@ import { Context, Duration, Effect } from "effect"
 import * as MonotonicClock from "../internal/clock.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
 import type { ModelInfo } from "./model.js"
+import { CurrentWaitObserver } from "./waits.js"
 
 /** Waits from here on are warnings: whoever waits for the answer sees nothing else. In milliseconds. */
 const longWait = 5000
@@ -54,7 +55,7 @@ const seconds = (millis: number): string => `${(millis / 1000).toFixed(1)} s`
 
 /**
  * Makes the log of the waits of an `LLM` for permits and keys, in milliseconds: at the level info, from 5 seconds on as a warning. At most
- * one line in 10 seconds, with the number of the other calls since the last one.
+ * one line in 10 seconds, with the number of the other calls since the last one. Waits that an observer shows are at the level debug.
  */
 export const makeWaitLog = ({ model, provider }: ModelInfo) => {
   let loggedAt = -Infinity
@@ -76,7 +77,13 @@ export const makeWaitLog = ({ model, provider }: ModelInfo) => {
           ? "for a permit: the limits of the rate limiter are lower than the rate of calls"
           : "for a key: all keys of the pool were in use or cooling down"
       const line = `${provider}/${model}: a call waited ${seconds(waited)} ${cause}${more}.`
-      return waited < longWait ? Effect.logInfo(line) : Effect.logWarning(line)
+      return Effect.flatMap(CurrentWaitObserver, (observe) =>
+        observe !== undefined
+          ? Effect.logDebug(line)
+          : waited < longWait
+            ? Effect.logInfo(line)
+            : Effect.logWarning(line)
+      )
     })
   }
 }

@@ -1,12 +1,20 @@
 /** Prints results as JSON and as tables. */
 import { Effect } from "effect"
 import type { Attribute } from "./terminal/style.js"
-import { sanitize, outputStyle } from "./terminal/style.js"
+import { errorStyle, sanitize, outputStyle } from "./terminal/style.js"
 import { Terminal } from "./terminal/terminal.js"
 
 /** Prints indented JSON. */
 export const printJson = (json: unknown): Effect.Effect<void, never, Terminal> =>
   Effect.flatMap(Terminal, (terminal) => terminal.write(`${JSON.stringify(json, undefined, 2)}\n`))
+
+/** Writes a note to standard error if it is a terminal. */
+export const writeNote = (text: string | undefined): Effect.Effect<void, never, Terminal> =>
+  Effect.flatMap(Terminal, (terminal) =>
+    text !== undefined && terminal.errorIsTerminal
+      ? terminal.writeError(`${errorStyle(terminal)(sanitize(text), "dim")}\n`)
+      : Effect.void
+  )
 
 export interface Cell {
   readonly text: string

@@ -260,14 +260,17 @@ const progress: Progress = {
 
 describe("progress bar of batch", () => {
   it("shows the share, the rate, the tokens, the cost and the time left in the progress bar", () => {
-    expect(ProgressBar.line(progress, 0.1234, 130, uncoloured)).toBe(
+    expect(ProgressBar.facts(progress, undefined, 3)).toContain("3 waiting for the rate limit")
+    expect(ProgressBar.line(progress, ProgressBar.facts(progress, 0.1234), 130, uncoloured)).toBe(
       `${"█".repeat(12)}${"░".repeat(18)}  41 % · 412/1000 · 3 failed · 2 to retry · 12.3/s · 84.2k tokens · $0.123 · 0:48 left`
     )
   })
 
   it("keeps the progress bar shorter than the terminal at every width", () => {
     for (let columns = 1; columns < 140; columns++)
-      expect(ProgressBar.line(progress, 1, columns, uncoloured).length).toBeLessThan(Math.max(2, columns))
+      expect(ProgressBar.line(progress, ProgressBar.facts(progress, 1), columns, uncoloured).length).toBeLessThan(
+        Math.max(2, columns)
+      )
   })
 
   it("formats durations as clock times and amounts with k and M", () => {

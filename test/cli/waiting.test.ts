@@ -16,7 +16,7 @@ describe("a call on a terminal", () => {
       for (const words of [[], ["--no-stream"], ["--json"]]) {
         const { err, out } = yield* runCli(["ask", "-c", config, ...words, "Hello"], { terminal: true, colour: false })
         expect(out).toContain("You said: Hello")
-        expect(err).toMatch(/\r\u001b\[K[⠋⠙] openai\/gpt-4o/)
+        expect(err).toContain("\r\u001b[K⠋ openai/gpt-4o")
         expect(lastLine(err)).not.toMatch(frame)
       }
       const { err } = yield* runCli(["chat", "-c", config], { terminal: true, typed: ["Hello"] })

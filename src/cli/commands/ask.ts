@@ -8,7 +8,8 @@ import type { CliFailure } from "../failure.js"
 import { callFailure, operationFailure, usageFailure } from "../failure.js"
 import * as PromptInput from "../config/promptInput.js"
 import * as Shared from "../options.js"
-import { printJson } from "../output.js"
+import { noticeOf } from "../config/defaultLimits.js"
+import { printJson, writeNote } from "../output.js"
 import { attemptsOf, chooseModel, loadSource, makeModels } from "../config/loadModels.js"
 import { renderResponse, renderStream, writeFootnote } from "../terminal/renderAnswer.js"
 import * as Waiting from "../terminal/waiting.js"
@@ -71,6 +72,8 @@ export const run = (args: Arguments) =>
     const source = yield* loadSource(args)
     const llm = yield* chooseModel(source, yield* makeModels(source), args.model)
     const { info } = llm
+    const notice = args.quiet ? undefined : noticeOf(source.file, `${info.provider}/${info.model}`)
+    yield* writeNote(notice)
     const waiting = {
       quiet: args.quiet,
       model: `${info.provider}/${info.model}`,

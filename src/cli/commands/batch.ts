@@ -1,6 +1,6 @@
 /** `effect-llm batch`: reads requests from a file and writes the answers to another. */
 import { FileSystem } from "@effect/platform"
-import { Duration, Effect, Fiber, Option, Ref, Schedule, Stream } from "effect"
+import { Clock, Duration, Effect, Fiber, Option, Ref, Schedule, Stream } from "effect"
 import * as Batch from "../../programs/Batch.js"
 import { addDollars } from "../../vocabulary/cost.js"
 import * as LLM from "../../call/model.js"
@@ -12,7 +12,9 @@ import * as Shared from "../options.js"
 import { printJson } from "../output.js"
 import * as ProgressBar from "../terminal/progressBar.js"
 import { Terminal } from "../terminal/terminal.js"
-import { loadModel } from "../config/loadModels.js"
+import { noticeOf } from "../config/defaultLimits.js"
+import { chooseModel, loadSource, makeModels } from "../config/loadModels.js"
+import * as LimitWaits from "../terminal/limitWaits.js"
 import { formatDollars } from "../terminal/renderAnswer.js"
 import { sanitize, errorStyle } from "../terminal/style.js"
 import type { Arguments } from "../definitions/batch.js"
@@ -25,7 +27,11 @@ const logInterval = Duration.seconds(30)
 const eraseLine = "\r\u001b[K"
 
 /** Shows the progress of the batch until it ends or is interrupted. */
-const showProgress = (updates: Stream.Stream<Batch.Progress>, dollars: Ref.Ref<number | undefined>) =>
+const showProgress = (
+  updates: Stream.Stream<Batch.Progress>,
+  dollars: Ref.Ref<number | undefined>,
+  { waiting }: LimitWaits.LimitWaits
+) =>
   Effect.gen(function* () {
     const terminal = yield* Terminal
     const style = errorStyle(terminal)
@@ -34,10 +40,9 @@ const showProgress = (updates: Stream.Stream<Batch.Progress>, dollars: Ref.Ref<n
       const progress = yield* Ref.get(latest)
       if (Option.isNone(progress)) return
       const cost = yield* Ref.get(dollars)
-      const line = ProgressBar.line(progress.value, cost, yield* terminal.columns, style)
-      yield* terminal.writeError(
-        terminal.errorIsTerminal ? `${eraseLine}${line}` : `${ProgressBar.facts(progress.value, cost).join(" · ")}\n`
-      )
+      const facts = ProgressBar.facts(progress.value, cost, yield* waiting)
+      const line = ProgressBar.line(progress.value, facts, yield* terminal.columns, style)
+      yield* terminal.writeError(terminal.errorIsTerminal ? `${eraseLine}${line}` : `${facts.join(" · ")}\n`)
     })
     const interval = terminal.errorIsTerminal ? drawInterval : logInterval
     const progressWriter = yield* Effect.fork(
@@ -75,7 +80,11 @@ export const run = (args: Arguments) =>
       return yield* usageFailure(`${output} already exists. Name another file, or overwrite it with --overwrite.`)
     }
 
-    const llm = yield* loadModel(args)
+    const source = yield* loadSource(args)
+    const llm = yield* chooseModel(source, yield* makeModels(source), args.model)
+    const notice = noticeOf(source.file, `${llm.info.provider}/${llm.info.model}`)
+    if (notice !== undefined) yield* terminal.writeError(`${sanitize(notice)}\n`)
+    const limitWaits = yield* LimitWaits.make
     const requestOptions = Shared.requestOf(args)
     const journal = yield* Batch.journal(path)
     const dollars = yield* Ref.make<number | undefined>(undefined)
@@ -99,13 +108,14 @@ export const run = (args: Arguments) =>
           concurrency: args.concurrency,
           resume: args.retryFailed ? "failed" : "retryable"
         })
-        const progressFiber = yield* Effect.fork(showProgress(progress, dollars))
+        const progressFiber = yield* Effect.fork(showProgress(progress, dollars, limitWaits))
         const outcomes = yield* Effect.onInterrupt(result, () => Fiber.interrupt(progressFiber))
         yield* Fiber.await(progressFiber)
         return outcomes
       })
     )
-    const { exits: outcomes } = yield* run.pipe(
+    const startedAt = yield* Clock.currentTimeMillis
+    const { exits: outcomes } = yield* limitWaits.measure(run).pipe(
       Effect.provideService(LLM.LLM, llm),
       Effect.onInterrupt(() =>
         terminal.writeError(`Stopped. The results so far are in ${path}: the same command resumes from there.\n`)
@@ -127,6 +137,9 @@ export const run = (args: Arguments) =>
     const summary = BatchOutput.summary(outcomes)
     if (args.json) yield* printJson(summary)
     else yield* terminal.writeError(`${summaryLines(summary, output)}\n`)
+    const ofAll = ((yield* Clock.currentTimeMillis) - startedAt) * Math.min(args.concurrency, items.length)
+    const pace = LimitWaits.sentence(yield* limitWaits.total, ofAll)
+    if (pace !== undefined) yield* terminal.writeError(`${pace}\n`)
     if (summary.failed > 0) {
       return yield* new CliFailure({
         exitCode: exitCodes.failed,

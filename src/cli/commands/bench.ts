@@ -13,6 +13,7 @@ import { printJson, printTable } from "../output.js"
 import { Terminal } from "../terminal/terminal.js"
 import { chooseModel, loadSource, makeModels, type Source } from "../config/loadModels.js"
 import { formatDollars, formatDuration } from "../terminal/renderAnswer.js"
+import * as LimitWaits from "../terminal/limitWaits.js"
 import { sanitize, errorStyle } from "../terminal/style.js"
 import type { ErrorCount } from "../batch/countErrors.js"
 import { countErrors } from "../batch/countErrors.js"
@@ -63,6 +64,8 @@ export interface Report {
   readonly firstToken?: Sketch.Summary
   readonly usage: Usage.Usage
   readonly cost?: number
+  /** The time of all requests together that was spent waiting for the rate limit of the model file, in milliseconds. */
+  readonly waitedForLimit: number
   readonly errors: ReadonlyArray<ErrorCount>
 }
 
@@ -70,7 +73,8 @@ const reportOf = (
   { model, provider }: LLM.ModelInfo,
   concurrency: number,
   outcomes: ReadonlyArray<Either.Either<Sample, LLMError>>,
-  elapsed: number
+  elapsed: number,
+  waitedForLimit: number
 ): Report => {
   const samples = outcomes.flatMap((outcome) => (Either.isRight(outcome) ? [outcome.right] : []))
   const firstTokens = samples.flatMap(({ firstToken }) => (firstToken === undefined ? [] : [firstToken]))
@@ -91,6 +95,7 @@ const reportOf = (
     ...(firstTokens.length === 0 ? {} : { firstToken: Sketch.summary(Sketch.fromIterable(firstTokens)) }),
     usage,
     ...(costs.length === 0 ? {} : { cost: Cost.combineAll(costs).total }),
+    waitedForLimit,
     errors: countErrors(
       outcomes.flatMap((outcome) =>
         Either.isLeft(outcome) ? [{ class: outcome.left._tag, message: outcome.left.message }] : []
@@ -123,6 +128,8 @@ const printReport = (report: Report): Effect.Effect<void, never, Terminal> =>
         ...(report.firstToken === undefined ? [] : [row("first token", report.firstToken)])
       ]
     )
+    const pace = LimitWaits.sentence(report.waitedForLimit, report.elapsed * Math.min(report.concurrency, report.requests))
+    if (pace !== undefined) yield* terminal.write(`\n${pace} --unlimited measures the provider alone.\n`)
     if (report.errors.length > 0) {
       yield* terminal.write("\n")
       yield* printTable(
@@ -148,8 +155,6 @@ const progressCounter = (total: number) =>
     })
   })
 
-const unlimitedRate = 1_000_000
-
 /** Raises or removes every limit of the models. */
 const withoutLimits = (source: Source): Source => ({
   ...source,
@@ -157,8 +162,8 @@ const withoutLimits = (source: Source): Source => ({
     ...source.file,
     models: source.file.models.map((entry) => ({
       ...entry,
-      capacity: unlimitedRate,
-      refillRate: unlimitedRate,
+      capacity: Infinity,
+      refillRate: Infinity,
       requestsPerMinute: undefined,
       requestsPerDay: undefined,
       tokensPerMinute: undefined,
@@ -180,12 +185,14 @@ export const run = (args: Arguments) =>
     }
     const countRequest = yield* progressCounter(requests)
     const startedAt = yield* now
-    const outcomes = yield* Effect.replicateEffect(
-      Effect.ensuring(Effect.either(sample(llm, request, noStream)), countRequest),
-      requests,
-      { concurrency }
+    const limitWaits = yield* LimitWaits.make
+    const outcomes = yield* limitWaits.measure(
+      Effect.replicateEffect(Effect.ensuring(Effect.either(sample(llm, request, noStream)), countRequest), requests, {
+        concurrency
+      })
     )
-    const report = reportOf(llm.info, concurrency, outcomes, (yield* now) - startedAt)
+    const elapsed = (yield* now) - startedAt
+    const report = reportOf(llm.info, concurrency, outcomes, elapsed, yield* limitWaits.total)
     yield* json ? printJson(report) : printReport(report)
     if (report.failed > 0) return yield* new CliFailure({ exitCode: exitCodes.failed, message: "" })
   })

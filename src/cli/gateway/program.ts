@@ -31,6 +31,7 @@ import * as GatewayServer from "../../gateway/GatewayServer.js"
 import * as Pricing from "../../accounting/Pricing.js"
 import * as Announcement from "./announcement.js"
 import { parseFile } from "../config/configuration.js"
+import { noticeOf } from "../config/defaultLimits.js"
 import * as Prices from "../config/prices.js"
 import { exitCodes } from "../failure.js"
 import * as ForcedExit from "./forcedExit.js"
@@ -174,10 +175,21 @@ const parseOf = ({ models, requirePrices }: Settings): Parse => {
   return requirePrices ? priced(parse) : parse
 }
 
+/** Logs once that models have the default limit. */
+const withNotice = ({ isFirst }: Host, parse: Parse): Parse => {
+  let isPending = isFirst
+  return (text, path) =>
+    Effect.tap(parse(text, path), (file) => {
+      const notice = isPending ? noticeOf(file) : undefined
+      isPending = false
+      return notice === undefined ? Effect.void : Effect.logWarning(notice)
+    })
+}
+
 /** The models of the file, which are reloaded, or those of the environment. */
 const modelsOf = (settings: Settings, host: Host) => {
   const { config, models, reloadInterval } = settings
-  const parse = host.parse(parseOf(settings))
+  const parse = withNotice(host, host.parse(parseOf(settings)))
   return models === undefined
     ? Models.layerReloading(config, { interval: reloadInterval, parse })
     : Layer.unwrapEffect(Effect.map(parse("", "the environment"), (file) => Models.layer(file)))

@@ -21,8 +21,11 @@ export const amount = (number: number): string => {
   return number < 999_950 ? `${(number / 1000).toFixed(1)}k` : `${(number / 1_000_000).toFixed(1)}M`
 }
 
-/** The texts of the line, without the bar. `dollars`: the cost of this run; absent if no answer has a price. */
-export const facts = (progress: Progress, dollars: number | undefined): ReadonlyArray<string> => {
+/**
+ * The texts of the line, without the bar. `dollars`: the cost of this run; absent if no answer has a price. `limited`: the calls that
+ * wait for the rate limit of the model file.
+ */
+export const facts = (progress: Progress, dollars: number | undefined, limited = 0): ReadonlyArray<string> => {
   const { done, failed, rate, timeLeft, toRetry, tokens, total } = progress
   return [
     `${done}${total === undefined ? "" : `/${total}`}`,
@@ -31,17 +34,21 @@ export const facts = (progress: Progress, dollars: number | undefined): Readonly
     `${rate.toFixed(1)}/s`,
     `${amount(tokens)} tokens`,
     ...(dollars === undefined ? [] : [formatDollars(dollars)]),
+    ...(limited === 0 ? [] : [`${limited} waiting for the rate limit`]),
     ...(timeLeft === undefined ? [] : [`${clock(timeLeft)} left`])
   ]
 }
 
 const maxWidth = 30
 
-/** The whole line, shorter than the width of the terminal, because a wrapped line cannot be redrawn. */
-export const line = (progress: Progress, dollars: number | undefined, columns: number, style: Style): string => {
-  const { done, total = 0 } = progress
+/** The whole line with its facts, shorter than the width of the terminal, because a wrapped line cannot be redrawn. */
+export const line = (
+  { done, total = 0 }: Progress,
+  parts: ReadonlyArray<string>,
+  columns: number,
+  style: Style
+): string => {
   const share = total === 0 ? 0 : done / total
-  const parts = facts(progress, dollars)
   const percent = `${Math.floor(share * 100)} %`.padStart(5)
   let text = [percent, ...parts].join(" · ")
   for (let count = parts.length - 1; text.length > columns - 1 && count > 0; count--) {
