@@ -177,8 +177,17 @@ const requestedHelp = (words: ReadonlyArray<string>): Effect.Effect<void, never,
   return words.length === 0 || wantsHelp ? Help.showAll(pages) : undefined
 }
 
+/** A word that is none of the candidates. */
+interface Unknown {
+  readonly word: string
+  readonly candidates: ReadonlyArray<string>
+  /** The sentences before and after the candidate that was probably meant. */
+  readonly problem: string
+  readonly advice: string
+}
+
 /** The parser reads an unknown option as a word of the text. */
-const unknownOption = (words: ReadonlyArray<string>): CliFailure | undefined => {
+const unknownOption = (words: ReadonlyArray<string>): Unknown | undefined => {
   const page = pages.find(({ path }) => startsWith(words, path))
   if (page === undefined) return undefined
   const known = page.optionNames()
@@ -186,12 +195,42 @@ const unknownOption = (words: ReadonlyArray<string>): CliFailure | undefined => 
     const [name = ""] = word.split("=")
     if (!/^-(?:-.+|[a-z])$/i.test(name) || known.has(name) || globalOptions.has(name)) continue
     const command = ["effect-llm", ...page.path].join(" ")
-    return usageFailure(
-      `${command} has no option ${name}. "${command} --help" lists the options. Put a text that begins with a dash after "--".`
-    )
+    return {
+      word: name,
+      candidates: [...known, ...globalOptions].filter((option) => option.startsWith("--")),
+      problem: `${command} has no option ${name}.`,
+      advice: `"${command} --help" lists the options. Put a text that begins with a dash after "--".`
+    }
   }
   return undefined
 }
+
+const noSuchCommand = (word: string, commands: ReadonlyArray<string>): Unknown => ({
+  word,
+  candidates: commands,
+  problem: `There is no command ${word}.`,
+  advice: `"effect-llm --help" lists the commands: ${commands.join(", ")}.`
+})
+
+/** The parser lists all commands and does not say which one is similar. */
+const unknownCommand = (words: ReadonlyArray<string>): Unknown | undefined => {
+  const [first = "-", second] = words
+  if (first.startsWith("-") || pages.some(({ path }) => startsWith(words, path))) return undefined
+  const inGroup = pages.filter(({ path }) => path.length > 1 && path[0] === first)
+  if (inGroup.length === 0) return noSuchCommand(first, [...new Set(pages.map(({ path }) => path[0] ?? ""))])
+  return second === undefined || second.startsWith("-")
+    ? undefined
+    : noSuchCommand(
+        `${first} ${second}`,
+        inGroup.map(({ path }) => path.join(" "))
+      )
+}
+
+const unknownFailure = ({ advice, candidates, problem, word }: Unknown): Effect.Effect<never, CliFailure> =>
+  Effect.flatMap(
+    Effect.promise(() => import("../internal/nearest.js")),
+    ({ didYouMean }) => Effect.fail(usageFailure(`${problem}${didYouMean(word, candidates)} ${advice}`))
+  )
 
 /** Follows the error that the parser has printed. */
 const pointToHelp = (words: ReadonlyArray<string>): Effect.Effect<void, never, Terminal> => {
@@ -227,8 +266,8 @@ const logToStandardError: Layer.Layer<never, never, Terminal> = Layer.unwrapScop
 export const run = (argv: ReadonlyArray<string>): Effect.Effect<number, never, Environment> =>
   Effect.suspend((): Effect.Effect<void, CliFailure | ValidationError.ValidationError | QuitException, Environment> => {
     const words = wordsBeforeDashes(argv)
-    const unknown = unknownOption(words)
-    return unknown === undefined ? (requestedHelp(words) ?? cli(argv)) : Effect.fail(unknown)
+    const unknown = unknownOption(words) ?? unknownCommand(words)
+    return unknown === undefined ? (requestedHelp(words) ?? cli(argv)) : unknownFailure(unknown)
   }).pipe(
     withTerminalConsole,
     Effect.provide(logToStandardError),

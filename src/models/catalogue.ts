@@ -3,6 +3,7 @@ import { Either } from "effect"
 import type { Service as BalanceService } from "../routing/balance/model.js"
 import type { Listed } from "./model.js"
 import type { Service as LLMService } from "../call/model.js"
+import { didYouMean } from "../internal/nearest.js"
 import { ModelNotFoundError } from "../vocabulary/LLMError.js"
 import type { GroupEntry, ModelEntry, ProviderFile } from "./fileModel.js"
 
@@ -49,7 +50,10 @@ export const make = (
     const exact = byId.get(id) ?? byGroup.get(id)
     if (exact !== undefined) return Either.right(exact)
     const [match, ...others] = byModel.get(id) ?? []
-    if (match === undefined) return notFound(name, `No model is called "${name}". There are: ${names}.`)
+    if (match === undefined) {
+      const known = [...byId.keys(), ...byModel.keys(), ...byGroup.keys(), ...aliases.keys()]
+      return notFound(name, `No model is called "${name}".${didYouMean(name, known)} There are: ${names}.`)
+    }
     return others.length === 0
       ? Either.right(match.llm)
       : notFound(

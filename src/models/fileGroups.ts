@@ -1,4 +1,5 @@
 /** Reads the groups of a provider file. */
+import { unknownField } from "../internal/nearest.js"
 import type { GroupEntry, GroupMember, GroupStrategy, ModelEntry } from "./fileModel.js"
 import { isRecord } from "../wire/json.js"
 import type { Expand, AddFault } from "./fileFields.js"
@@ -47,7 +48,7 @@ export const readGroups = (json: unknown, context: Context): ReadonlyArray<Group
     }
     const from = isText ? { model: member } : member
     for (const field of Object.keys(from)) {
-      if (!memberFields.has(field)) addWarning(`${path}.${field}: unknown field`)
+      if (!memberFields.has(field)) addWarning(`${path}.${field}: ${unknownField(field, memberFields)}`)
     }
     const fields = fieldsOf(from, path, (at, message) => addFault(isText ? path : at, message), expand)
     const at = isText ? path : fields.at("model")
@@ -99,7 +100,8 @@ export const readGroups = (json: unknown, context: Context): ReadonlyArray<Group
       addFault(path, 'expected an object such as { "members": ["openai/gpt-4o-mini"] }')
       return []
     }
-    for (const field of Object.keys(group)) if (!groupFields.has(field)) addWarning(`${path}.${field}: unknown field`)
+    for (const field of Object.keys(group))
+      if (!groupFields.has(field)) addWarning(`${path}.${field}: ${unknownField(field, groupFields)}`)
     const strategy = fieldsOf(group, path, addFault, expand).text("strategy") ?? "least-loaded"
     if (!isStrategy(strategy)) {
       addFault(`${path}.strategy`, `expected one of ${strategies.map((one) => `"${one}"`).join(", ")}`)

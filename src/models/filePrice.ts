@@ -1,4 +1,5 @@
 /** Reads the price of a model of a provider file: dollars per million tokens, as in `Pricing.Price`. */
+import { unknownField } from "../internal/nearest.js"
 import type { Price, Rates, Tier } from "../vocabulary/price.js"
 import type { Json } from "../wire/json.js"
 import { isRecord } from "../wire/json.js"
@@ -48,7 +49,8 @@ export const warnOfUnknownFields = (
   known: ReadonlySet<string>,
   { addWarning }: Context
 ): void => {
-  for (const field of Object.keys(from)) if (!known.has(field)) addWarning(`${path}.${field}: unknown field`)
+  for (const field of Object.keys(from))
+    if (!known.has(field)) addWarning(`${path}.${field}: ${unknownField(field, known)}`)
 }
 
 const readTier = (tier: unknown, path: string, context: Context): ReadonlyArray<Tier> => {

@@ -2,7 +2,8 @@
 import { Duration } from "effect"
 import * as ApiKey from "../vocabulary/ApiKey.js"
 import type { GroupEntry, ModelEntry, ProviderFile } from "./fileModel.js"
-import { hasBaseUrl, isKnown, isProtocol, protocols, providerOf } from "../provider/registry.js"
+import { didYouMean, nearest, unknownField } from "../internal/nearest.js"
+import { hasBaseUrl, isKnown, isProtocol, names, protocols, providerOf } from "../provider/registry.js"
 import type { Json } from "../wire/json.js"
 import { isRecord } from "../wire/json.js"
 import { headerFault } from "../keyPool/options.js"
@@ -173,7 +174,7 @@ export const readFile = (
     }
     const fields = fieldsOf(entry, path, addFault, expand)
     for (const field of Object.keys(entry))
-      if (!modelFields.has(field)) warnings.push(`${path}.${field}: unknown field`)
+      if (!modelFields.has(field)) warnings.push(`${path}.${field}: ${unknownField(field, modelFields)}`)
     const model = fields.text("model_name")
     if (model === undefined || model === "") {
       if (entry["model_name"] === undefined || model === "") addFault(fields.at("model_name"), "is missing")
@@ -188,11 +189,17 @@ export const readFile = (
     const presetName = providerOf(fields.text("preset") ?? provider)
     const preset = isKnown(presetName) ? presetName : undefined
     if (entry["preset"] !== undefined && preset === undefined)
-      addFault(fields.at("preset"), `no preset is called "${presetName}"`)
+      addFault(fields.at("preset"), `no preset is called "${presetName}".${didYouMean(presetName, names)}`)
     const baseUrl = fields.text("base_url")
     if (baseUrl === undefined) {
       if (entry["base_url"] === undefined && (preset === undefined || !hasBaseUrl(preset, wire))) {
-        addFault(fields.at("base_url"), "is missing")
+        const similar = preset === undefined ? nearest(provider, names) : undefined
+        addFault(
+          fields.at("base_url"),
+          similar === undefined
+            ? "is missing"
+            : `is missing: no provider is called "${provider}". Did you mean ${similar}?`
+        )
       }
     } else if (!/^https?:\/\/[^/]/i.test(baseUrl)) {
       addFault(fields.at("base_url"), "expected an http(s) URL")

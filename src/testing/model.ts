@@ -201,7 +201,13 @@ export class PortError extends Schema.TaggedError<PortError>()("PortError", {
   reason: Schema.String
 }) {
   override get message(): string {
-    return `The provider cannot listen on port ${this.port} (${this.reason}). Use another port.`
+    const reason =
+      this.reason === "EADDRINUSE"
+        ? `another process already listens on port ${this.port}`
+        : this.reason === "EACCES"
+          ? `this process may not use port ${this.port}`
+          : this.reason
+    return `The simulated provider cannot listen on port ${this.port}: ${reason}. Choose another port, or 0 for any free port.`
   }
 }
 

@@ -190,7 +190,11 @@ const invalidCommands: ReadonlyArray<readonly [words: ReadonlyArray<string>, mes
   [["batch", "/nowhere/in.jsonl", "/nowhere/out.jsonl"], /in\.jsonl cannot be read/],
   [["serve"], /no provider\.json here and no API key in the environment\. Set OPENAI_API_KEY/],
   [["serve", "-c", "/nowhere/provider.yaml"], /\/nowhere\/provider\.yaml cannot be used\. there is no such file\n$/],
-  [["asks", "Hello"], /ask/],
+  [["asks", "Hello"], /There is no command asks\. Did you mean ask\?/],
+  [["fetch"], /There is no command fetch\. "effect-llm --help" lists the commands: ask, chat/],
+  [["keys", "chek"], /There is no command keys chek\. Did you mean keys check\?/],
+  [["ask", "--modle", "x", "Hello"], /ask has no option --modle\. Did you mean --model\?/],
+  [["batch", "-n", "4", "in.jsonl", "out.jsonl"], /batch has no option -n\./],
   [["simulate", "--fault", "nonsense"], /--fault nonsense: expected/],
   [["simulate", "--latency", "fast"], /--latency fast: expected/],
   [["simulate", "--port", "99999999"], /99999999/]

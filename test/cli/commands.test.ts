@@ -151,6 +151,17 @@ describe("simulate", () => {
   )
 })
 
+describe("simulate --port", () => {
+  it.scopedLive("says that another process listens on the port", () =>
+    Effect.gen(function* () {
+      const { port } = new URL((yield* SimulatedProvider.make()).baseUrl)
+      const { code, err } = yield* runCli(["simulate", "--port", port])
+      expect(code).toBe(2)
+      expect(err).toContain(`cannot listen on port ${port}: another process already listens on port ${port}.`)
+    })
+  )
+})
+
 describe("secrecy of keys", () => {
   it.scopedLive("prints and logs no key with any command, for valid and invalid configurations", () =>
     Effect.gen(function* () {

@@ -27,6 +27,40 @@ const json = `{
 }
 `
 
+it.effect("names a YAML text without its closing quote at the line where it begins", () =>
+  Effect.gen(function* () {
+    const faultOf = (text: string) =>
+      Effect.map(Configuration.parse(text, "models.yaml"), ({ faults }) =>
+        faults.map((fault) => Document.formatFault("models.yaml", fault))
+      )
+    const start = "openai:\n  - model_name: gpt-4o\n    "
+    expect(yield* faultOf(`${start}api_keys: ["sk-one]\n    base_url: x\n`)).toContain(
+      'models.yaml:3:16: not valid YAML: a text has no closing "'
+    )
+    expect(yield* faultOf(`${start}base_url: 'https://example.com\n`)).toEqual([
+      "models.yaml:3:15: not valid YAML: a text has no closing '"
+    ])
+  })
+)
+
+it.effect("suggests the field, the preset or the provider that was probably meant", () =>
+  Effect.gen(function* () {
+    const text =
+      '{ "opnai": [{ "model_name": "m", "api_keys": ["k"], "max_retires": 2 }],' +
+      ' "mine": [{ "model_name": "n", "api_keys": ["k"], "preset": "mistrl" }],' +
+      ' "$groups": { "g": { "stragety": "cost", "members": ["mine/n"] } } }'
+    const { faults, warnings } = yield* Configuration.parse(text, "models.json")
+    const lines = [...faults, ...warnings].map(({ message, path }) => `${path}: ${message}`)
+    expect(lines).toEqual([
+      'opnai[0].base_url: is missing: no provider is called "opnai". Did you mean openai?',
+      "mine[0].base_url: is missing",
+      'mine[0].preset: no preset is called "mistrl". Did you mean mistral?',
+      "opnai[0].max_retires: unknown field, did you mean max_retries?",
+      "$groups.g.stragety: unknown field, did you mean strategy?"
+    ])
+  })
+)
+
 describe("positions of configuration faults", () => {
   it.effect("reports each fault of a JSON file at its value, and a missing field at the enclosing object", () =>
     Effect.gen(function* () {
@@ -41,7 +75,7 @@ describe("positions of configuration faults", () => {
           "provider.json:10:26: dots.and[brackets][0].base_url: is missing",
           "provider.json:11:3: $default: is no model, no group and no alias of this file"
         ],
-        warnings: ["provider.json:4:7: openai[0].modle_name: unknown field"]
+        warnings: ["provider.json:4:7: openai[0].modle_name: unknown field, did you mean model_name?"]
       })
     })
   )
@@ -152,7 +186,7 @@ describe("Configuration.parseFile", () => {
       expect(error.message).toBe(
         "a.yml cannot be used. openai[0].timeout: expected a positive number (line 5, column 5)"
       )
-      expect(error.warnings).toEqual(["openai[0].timout: unknown field (line 4, column 5)"])
+      expect(error.warnings).toEqual(["openai[0].timout: unknown field, did you mean timeout? (line 4, column 5)"])
       expect((yield* Effect.flip(Configuration.parseFile("{", "a.json"))).message).toBe(
         "a.json cannot be used. not valid JSON (line 1, column 2)"
       )

@@ -512,7 +512,10 @@ describe("the price of a model", () => {
       const { warnings } = yield* FileParser.parse(
         JSON.stringify(withPrice({ input: 1, ouput: 2, tiers: [{ above: 1, input: 2, request: 1 }] }))
       )
-      expect(warnings).toEqual(["acme[0].price.ouput: unknown field", "acme[0].price.tiers[0].request: unknown field"])
+      expect(warnings).toEqual([
+        "acme[0].price.ouput: unknown field, did you mean output?",
+        "acme[0].price.tiers[0].request: unknown field"
+      ])
     })
   )
 })

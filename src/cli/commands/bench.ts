@@ -128,7 +128,10 @@ const printReport = (report: Report): Effect.Effect<void, never, Terminal> =>
         ...(report.firstToken === undefined ? [] : [row("first token", report.firstToken)])
       ]
     )
-    const pace = LimitWaits.sentence(report.waitedForLimit, report.elapsed * Math.min(report.concurrency, report.requests))
+    const pace = LimitWaits.sentence(
+      report.waitedForLimit,
+      report.elapsed * Math.min(report.concurrency, report.requests)
+    )
     if (pace !== undefined) yield* terminal.write(`\n${pace} --unlimited measures the provider alone.\n`)
     if (report.errors.length > 0) {
       yield* terminal.write("\n")

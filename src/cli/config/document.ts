@@ -2,7 +2,7 @@
 import { FileSystem } from "@effect/platform"
 import { Effect, Either } from "effect"
 import type { Document } from "yaml"
-import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument } from "yaml"
+import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, visit } from "yaml"
 import type { CliFailure } from "../failure.js"
 import { usageFailure } from "../failure.js"
 import * as JsonSyntax from "./jsonSyntax.js"
@@ -91,7 +91,23 @@ const lineAndColumn = (lines: LineCounter, offset: number): Partial<Position> =>
 }
 
 /** Describes a parser error by its code, because its message can quote a key from the file. */
-const errorCodeMessage = (code: string): string => code.toLowerCase().replaceAll("_", " ")
+const errorMessage = ({ code, message }: { readonly code: string; readonly message: string }): string => {
+  const quote = /^Missing closing (["'])quote/.exec(message)?.[1]
+  return quote === undefined ? code.toLowerCase().replaceAll("_", " ") : `a text has no closing ${quote}`
+}
+
+/** The start of the quoted text that has no end before the offset, where its closing quote is missed. */
+const openQuote = (document: Document.Parsed, offset: number): number | undefined => {
+  let start: number | undefined
+  visit(document, {
+    Scalar: (_, { range, source, type }) => {
+      const [from, to] = range ?? [0, 0]
+      const quote = type === "QUOTE_DOUBLE" ? '"' : type === "QUOTE_SINGLE" ? "'" : undefined
+      if (quote !== undefined && from < offset && offset <= to + 1 && source !== undefined) start = from
+    }
+  })
+  return start
+}
 
 const isYaml = (path: string): boolean => /\.ya?ml$/i.test(path)
 
@@ -106,8 +122,8 @@ export const parse = (text: string, path: string): Either.Either<Parsed, Readonl
   })
   const syntaxFaults = document.errors.map((error): Fault => ({
     path: "",
-    message: yaml ? `not valid YAML: ${errorCodeMessage(error.code)}` : errorCodeMessage(error.code),
-    ...lineAndColumn(lines, error.pos[0])
+    message: yaml ? `not valid YAML: ${errorMessage(error)}` : errorMessage(error),
+    ...lineAndColumn(lines, openQuote(document, error.pos[0]) ?? error.pos[0])
   }))
   const locate: Parsed["locate"] = (fault) => ({ ...fault, ...positionOf(fault.path, document, lines) })
   if (yaml) {

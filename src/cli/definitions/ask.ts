@@ -10,7 +10,10 @@ const schema = Options.text("schema").pipe(
 )
 
 const options = {
-  question: Shared.words("question", "The question. Piped input is appended to it."),
+  question: Shared.words(
+    "question",
+    "The question. The text of a pipe or a file at standard input is added to its end."
+  ),
   ...Shared.source,
   ...Shared.request,
   system: Shared.system,

@@ -18,8 +18,8 @@ const options = {
   ...Shared.source,
   ...Shared.request,
   concurrency: Options.integer("concurrency").pipe(
-    Options.withAlias("n"),
-    Options.withDescription("The maximum number of concurrent requests."),
+    Options.withAlias("j"),
+    Options.withDescription("The maximum number of concurrent requests. Default: 8."),
     Options.withSchema(Schema.Number.pipe(Schema.positive({ message: () => "--concurrency must be at least 1" }))),
     Options.withDefault(8)
   ),

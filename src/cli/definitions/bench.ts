@@ -8,15 +8,16 @@ const options = {
   ...Shared.request,
   requests: Options.integer("requests").pipe(
     Options.withAlias("n"),
-    Options.withDescription("The number of requests."),
+    Options.withDescription("The number of requests. Default: 20."),
     Options.withDefault(20)
   ),
   concurrency: Options.integer("concurrency").pipe(
-    Options.withDescription("The maximum number of concurrent requests."),
+    Options.withAlias("j"),
+    Options.withDescription("The maximum number of concurrent requests. Default: 4."),
     Options.withDefault(4)
   ),
   prompt: Options.text("prompt").pipe(
-    Options.withDescription("The question to send."),
+    Options.withDescription('The question to send. Default: "Count from 1 to 20, in words."'),
     Options.withDefault("Count from 1 to 20, in words.")
   ),
   noStream: Options.boolean("no-stream").pipe(
@@ -33,7 +34,7 @@ export const command = Command.make("bench", options)
 export type Arguments = Command.Command.ParseConfig<typeof options>
 
 export const summary =
-  "Measures a model: requests per second of wall-clock time, percentiles of the time to the whole answer and to the first token, tokens per second, and errors by class. The requests are charged as usual."
+  "Measures a model: requests per second, percentiles of the time to the whole answer and to the first token, tokens per second, and errors by class. The requests are charged as usual."
 
 export const examples = [
   "effect-llm bench --model openai/gpt-4o-mini --requests 50 --concurrency 8",

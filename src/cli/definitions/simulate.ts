@@ -6,7 +6,7 @@ import * as Shared from "../options.js"
 const options = {
   port: Options.integer("port").pipe(
     Options.withAlias("p"),
-    Options.withDescription("The port on the loopback interface; 0 for any free port."),
+    Options.withDescription("The port on the loopback interface. Default: 0, for any free port."),
     Options.withDefault(0)
   ),
   key: Options.text("key").pipe(
@@ -17,13 +17,15 @@ const options = {
   ),
   latency: Options.text("latency").pipe(
     Options.withPseudoName("ms"),
-    Options.withDescription("Milliseconds before the first byte: 200, or 100-400 for a random value in this range."),
+    Options.withDescription(
+      "Milliseconds before the first byte: 200, or 100-400 for a random value in this range. Default: 0."
+    ),
     Options.withDefault("0")
   ),
   pace: Options.text("pace").pipe(
     Options.withPseudoName("ms"),
     Options.withDescription(
-      "Milliseconds between the words of a stream: 20, or 10-40 for a random value in this range."
+      "Milliseconds between the words of a stream: 20, or 10-40 for a random value in this range. Default: 0."
     ),
     Options.withDefault("0")
   ),
