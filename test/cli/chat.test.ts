@@ -37,6 +37,33 @@ describe("chat", () => {
     })
   )
 
+  it.scopedLive("renders the history on a terminal like the answers, below who said it", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make({ answer: () => "**Paris** is\n\n- old" })
+      const { config } = yield* fileOf(provider)
+      const { out } = yield* runCli(["chat", "-c", config, "--system", "Be brief."], {
+        terminal: true,
+        colour: false,
+        typed: ["Where?", "/history"]
+      })
+      expect(out.slice(out.indexOf("System")).trimEnd()).toBe(
+        "System\nBe brief.\nYou\nWhere?\nAssistant\nParis is\n\n• old"
+      )
+    })
+  )
+
+  it.scopedLive("notes that the provider of the environment does not list the model that /model names", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make({ models: ["gpt-4o", "gpt-4o-mini"] })
+      const env = { OPENAI_API_KEY: "k", OPENAI_BASE_URL: provider.baseUrl }
+      const chat = (name: string) => runCli(["chat"], { env, typed: [`/model openai/${name}`, "Hello"] })
+      const wrong = yield* chat("gpt-4p")
+      expect(wrong.err).toContain("openai does not list gpt-4p. Did you mean gpt-4o?")
+      expect(wrong.out).toContain("You said: Hello")
+      expect((yield* chat("gpt-4o-mini")).err).not.toContain("does not list")
+    })
+  )
+
   it.scopedLive("continues the chat after a failed call and after invalid commands", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({ answer: ({ messages }) => `heard ${messages.length}` })

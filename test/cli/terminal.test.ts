@@ -77,7 +77,22 @@ describe("the program in a terminal", () => {
       yield* until(screen, (text) => text.split("Stopped.").length === 3 && isPrompt(text))
       yield* type("C-c")
       yield* until(screen, (text) => text.includes("ended with 0"))
-      expect((yield* provider.log).map(({ outcome }) => outcome)).toEqual(["aborted", "aborted"])
+      const chats = (yield* provider.log).filter(({ path }) => path.endsWith("/chat/completions"))
+      expect(chats.map(({ outcome }) => outcome)).toEqual(["aborted", "aborted"])
+    })
+  )
+
+  it.scopedLive("completes commands and models of a chat at Tab", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make()
+      const { screen, type } = yield* terminal(["chat"], environment(provider))
+      yield* until(screen, isPrompt)
+      yield* type("/mo", "Tab")
+      yield* until(screen, (text) => text.trimEnd().endsWith("› /model"))
+      yield* type(" op", "Tab")
+      yield* until(screen, (text) => text.trimEnd().endsWith("› /model openai/gpt-4o-mini"))
+      yield* type("Enter")
+      yield* until(screen, (text) => text.includes("Switched to openai/gpt-4o-mini.") && isPrompt(text))
     })
   )
 

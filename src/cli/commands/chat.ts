@@ -3,6 +3,7 @@ import { FileSystem } from "@effect/platform"
 import type { HttpClient } from "@effect/platform"
 import { Effect, Either, Option, Ref } from "effect"
 import * as Conversation from "../../programs/Conversation.js"
+import { didYouMean } from "../../internal/nearest.js"
 import type { Message } from "../../vocabulary/Chat.js"
 import { textOf } from "../../vocabulary/Chat.js"
 import * as LLM from "../../call/model.js"
@@ -11,9 +12,10 @@ import { callFailure, usageFailure } from "../failure.js"
 import * as Shared from "../options.js"
 import { Terminal } from "../terminal/terminal.js"
 import { attemptsOf, chooseModel, loadModel, loadSource, makeModels } from "../config/loadModels.js"
-import { renderResponse, renderStream, writeFootnote } from "../terminal/renderAnswer.js"
+import { renderResponse, renderStream, renderText, writeFootnote } from "../terminal/renderAnswer.js"
 import { sanitize, errorStyle, outputStyle } from "../terminal/style.js"
 import { Stdin } from "../terminal/stdin.js"
+import * as Completion from "../terminal/completion.js"
 import * as Waiting from "../terminal/waiting.js"
 import type { Arguments } from "../definitions/chat.js"
 
@@ -24,7 +26,7 @@ const help = `/model [name]   switch to another model; without a name, list the 
 /save <file>    save the conversation to a file
 /load <file>    continue a saved conversation
 /exit           exit, as Ctrl-D does
-A \\ at the end of a line continues the input on the next line. Ctrl-C stops the answer; at the prompt it exits.
+Tab completes commands and models. A \\ at the end of a line continues the input on the next line. Ctrl-C stops the answer; at the prompt it exits.
 `
 
 interface Session {
@@ -54,7 +56,24 @@ const saveConversation = (path: string, snapshot: string): Effect.Effect<void, C
     )
   )
 
-const formatMessage = (message: Message): string => `${message.role}: ${textOf(message.content)}`
+const roles: Readonly<Record<Message["role"], string>> = {
+  system: "System",
+  developer: "Developer",
+  user: "You",
+  assistant: "Assistant",
+  tool: "Tool"
+}
+
+/** Renders a message on a terminal like an answer, below its role. */
+const writeMessage = ({ content, role }: Message): Effect.Effect<void, never, Terminal> =>
+  Effect.flatMap(Terminal, (terminal) =>
+    terminal.outputIsTerminal
+      ? Effect.zipRight(
+          terminal.write(`${outputStyle(terminal)(roles[role], "bold", "cyan")}\n`),
+          renderText(textOf(content))
+        )
+      : terminal.write(`${sanitize(`${role}: ${textOf(content)}`)}\n`)
+  )
 
 /** Splits a slash command into its name and its argument. */
 const parseCommand = (text: string): Option.Option<readonly [name: string, rest: string]> =>
@@ -62,6 +81,9 @@ const parseCommand = (text: string): Option.Option<readonly [name: string, rest:
     name.toLowerCase(),
     rest.trim()
   ])
+
+/** How long a switch of the model waits for the provider's list. */
+const listTimeout = "3 seconds"
 
 type Environment = Terminal | FileSystem.FileSystem
 
@@ -85,6 +107,20 @@ export const run = (args: Arguments) =>
     const note = (text: string): Effect.Effect<void> => terminal.writeError(`${errorText(text, "dim")}\n`)
     const printFailure = (failure: CliFailure): Effect.Effect<void> =>
       terminal.writeError(`${errorText(sanitize(failure.message), "red")}\n`)
+
+    const modelNames = models.list.map(({ name }) => name)
+
+    /** Notes that the provider does not list the model. It can be right all the same: not every provider lists all of them. */
+    const checkModel = ({ info, listModels }: LLM.Service): Effect.Effect<void> =>
+      Effect.gen(function* () {
+        const listed = yield* Effect.option(Effect.timeout(listModels, listTimeout))
+        const ids = Option.match(listed, {
+          onNone: (): ReadonlyArray<string> => [],
+          onSome: (all) => all.map(({ id }) => id)
+        })
+        if (ids.length === 0 || ids.includes(info.model)) return
+        yield* note(`${info.provider} does not list ${info.model}.${didYouMean(info.model, ids)}`)
+      })
 
     /** Runs until the answer is complete, fails, or is stopped by Ctrl-C. Only a complete answer joins the conversation. */
     const sendMessage = (text: string): Effect.Effect<void, never, Environment> =>
@@ -119,7 +155,7 @@ export const run = (args: Arguments) =>
       help: () => terminal.write(help),
       model: (name) =>
         name === ""
-          ? terminal.write(`${models.list.map(({ model, provider }) => `${provider}/${model}`).join("\n")}\n`)
+          ? terminal.write(`${modelNames.join("\n")}\n`)
           : Effect.gen(function* () {
               const selection = { config: args.config, model: Option.some(name) }
               const llm = source.isFile
@@ -127,6 +163,7 @@ export const run = (args: Arguments) =>
                 : yield* loadModel(selection)
               yield* Ref.update(session, (before) => ({ ...before, llm }))
               yield* note(`Switched to ${llm.info.provider}/${llm.info.model}.`)
+              if (!source.isFile) yield* checkModel(llm)
             }),
       system: (text) =>
         Effect.gen(function* () {
@@ -138,7 +175,7 @@ export const run = (args: Arguments) =>
         Effect.gen(function* () {
           const { conversation } = yield* Ref.get(session)
           const messages = yield* conversation.messages
-          yield* terminal.write(messages.map((message) => `${sanitize(formatMessage(message))}\n`).join(""))
+          yield* Effect.forEach(messages, writeMessage, { discard: true })
         }),
       clear: () =>
         Effect.gen(function* () {
@@ -172,10 +209,13 @@ export const run = (args: Arguments) =>
     ): Effect.Effect<void, never, Environment | HttpClient.HttpClient> => {
       const run = Object.hasOwn(commands, name) ? commands[name] : undefined
       return run === undefined
-        ? printFailure(usageFailure(`There is no /${name}. /help lists the commands.`))
+        ? printFailure(
+            usageFailure(`There is no /${name}.${didYouMean(name, Object.keys(commands))} /help lists the commands.`)
+          )
         : Effect.catchAll(run(rest), printFailure)
     }
 
+    const complete = Completion.make([...Object.keys(commands), "exit"], modelNames)
     const exit = Option.none<string>()
     const emptyInput = Option.some("")
 
@@ -184,7 +224,7 @@ export const run = (args: Arguments) =>
       previousLines: string
     ): Effect.Effect<Option.Option<string>, never, Environment | HttpClient.HttpClient> =>
       Effect.gen(function* () {
-        const line = yield* stdin.line(previousLines === "" ? `${style("›", "bold", "cyan")} ` : "  ")
+        const line = yield* stdin.line(previousLines === "" ? `${style("›", "bold", "cyan")} ` : "  ", complete)
         if (line._tag !== "Typed") {
           if (terminal.inputIsTerminal) yield* terminal.write("\n")
           return line._tag === "Interrupted" && previousLines !== "" ? emptyInput : exit

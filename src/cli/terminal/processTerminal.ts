@@ -4,6 +4,7 @@ import * as NodeStream from "@effect/platform-node/NodeStream"
 import { Effect, Layer, Option, Queue, Stream } from "effect"
 import { fstatSync } from "node:fs"
 import { createInterface } from "node:readline"
+import type { Complete } from "./completion.js"
 import { Terminal } from "./terminal.js"
 import { Line, Stdin } from "./stdin.js"
 
@@ -87,9 +88,15 @@ export const layerStdin: Layer.Layer<Stdin> = Layer.succeed(
     const isTerminal = stdin.isTTY === true && stdout.isTTY === true
     const lines = yield* Queue.unbounded<Line>()
     const offer = (line: Line) => lines.unsafeOffer(line)
+    let completions: Complete = () => []
+    const completer = (line: string): [Array<string>, string] => [[...completions(line)], line]
     const reader = yield* Effect.acquireRelease(
       Effect.sync(() => {
-        const reader = createInterface({ input: stdin, historySize: 1000, ...(isTerminal ? { output: stdout } : {}) })
+        const reader = createInterface({
+          input: stdin,
+          historySize: 1000,
+          ...(isTerminal ? { output: stdout, completer } : {})
+        })
         reader.on("line", (text) => offer(Line.Typed({ text })))
         reader.on("close", () => offer(Line.Ended()))
         reader.on("SIGINT", () => offer(Line.Interrupted()))
@@ -114,15 +121,17 @@ export const layerStdin: Layer.Layer<Stdin> = Layer.succeed(
       Effect.ensuring(Effect.zipRight(startReading(prompt), lines.take), stopReading)
     const isClosed = Effect.sync(() => "closed" in reader && reader.closed === true)
     return {
-      line: (prompt) =>
-        Effect.flatMap(
+      line: (prompt, complete = () => []) => {
+        completions = complete
+        return Effect.flatMap(
           Queue.poll(lines),
           Option.match({
             onSome: (line) => Effect.succeed(line),
             onNone: () =>
               Effect.if(isClosed, { onTrue: () => Effect.succeed(Line.Ended()), onFalse: () => next(prompt) })
           })
-        ),
+        )
+      },
       interruption
     }
   })

@@ -114,6 +114,10 @@ export const renderStream = <E, R>(
     return ChatEvent.collect(Stream.tap(events, writeEvent)).pipe(Effect.ensuring(begin), Effect.ensuring(end))
   })
 
+/** Writes a text like that of an answer. */
+export const renderText = (text: string): Effect.Effect<void, never, Terminal> =>
+  Effect.flatMap(currentRenderer, ({ end, writeText }) => Effect.ensuring(writeText(text), end))
+
 /** Writes a whole answer like its stream. */
 export const renderResponse = (
   response: ChatResponse,

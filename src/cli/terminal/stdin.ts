@@ -1,6 +1,7 @@
 /** Lines and Ctrl-C from the standard input. Tests replace it with a script. */
 import type { Effect, Scope } from "effect"
 import { Context, Data } from "effect"
+import type { Complete } from "./completion.js"
 
 export type Line = Data.TaggedEnum<{
   Typed: { readonly text: string }
@@ -13,8 +14,8 @@ export type Line = Data.TaggedEnum<{
 export const Line = Data.taggedEnum<Line>()
 
 export interface Service {
-  /** Reads the next line, with editing and history on a terminal. */
-  readonly line: (prompt: string) => Effect.Effect<Line>
+  /** Reads the next line, with editing, history and completion by Tab on a terminal. */
+  readonly line: (prompt: string, complete?: Complete) => Effect.Effect<Line>
   /** Waits for Ctrl-C, which meanwhile does not end the program. */
   readonly interruption: Effect.Effect<void>
 }
