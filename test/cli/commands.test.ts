@@ -123,6 +123,28 @@ describe("bench", () => {
       expect(table).not.toContain("first token")
     })
   )
+
+  it.scopedLive("compares several models in one table, and in a list of JSON", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make({
+        faults: (_, { model }) => (model === "gpt-4o-mini" ? SimulatedProvider.status(400) : undefined)
+      })
+      const { config } = yield* fileOf(provider)
+      const words = ["bench", "-c", config, "-m", "openai/gpt-4o", "--model", "gpt-4o-mini", "-n", "3", "-j", "2"]
+      const { code, out } = yield* runCli(words)
+      expect(code).toBe(1)
+      expect(out).toMatch(/^3 requests to each model, 2 at once\n\nmodel +answered +requests\/s/)
+      expect(out).toMatch(/\nopenai\/gpt-4o +3 .* \$/)
+      expect(out).toMatch(/\nopenai\/gpt-4o-mini +0 /)
+      expect(out).toMatch(/\nmodel +count +error +example\nopenai\/gpt-4o-mini +3  InvalidRequestError/)
+      expect(JSON.parse((yield* runCli([...words, "--json"])).out)).toMatchObject([
+        { model: "gpt-4o", succeeded: 3, failed: 0 },
+        { model: "gpt-4o-mini", succeeded: 0, failed: 3 }
+      ])
+      const unknown = yield* runCli(["bench", "-c", config, "-m", "gpt-4p"])
+      expect([unknown.code, unknown.err]).toEqual([2, expect.stringContaining("Did you mean gpt-4o?")])
+    })
+  )
 })
 
 describe("simulate", () => {

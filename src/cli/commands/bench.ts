@@ -1,5 +1,5 @@
 /** `effect-llm bench`: measures the latency and the throughput of a model. */
-import { Clock, Effect, Either, Stream } from "effect"
+import { Clock, Effect, Either, Option, Stream } from "effect"
 import type { ChatRequest, ChatResponse } from "../../vocabulary/Chat.js"
 import * as ChatEvent from "../../vocabulary/ChatEvent.js"
 import * as Cost from "../../vocabulary/cost.js"
@@ -106,6 +106,71 @@ const reportOf = (
 
 const percentiles = ["mean", "min", "p50", "p90", "p95", "p99", "max"] as const
 
+const nameOf = ({ model, provider }: Pick<Report, "model" | "provider">): string => `${provider}/${model}`
+
+/** That the limits of the model file set the pace; undefined when they did not. */
+const paceOf = ({ concurrency, elapsed, requests, waitedForLimit }: Report): string | undefined =>
+  LimitWaits.sentence(waitedForLimit, elapsed * Math.min(concurrency, requests))
+
+/** The errors of the reports, each with the name of its model where there are several. */
+const printErrors = (reports: ReadonlyArray<Report>): Effect.Effect<void, never, Terminal> =>
+  Effect.gen(function* () {
+    const terminal = yield* Terminal
+    const rows = reports.flatMap((report) => report.errors.map((error) => ({ error, name: nameOf(report) })))
+    if (rows.length === 0) return
+    const isOne = reports.length === 1
+    yield* terminal.write("\n")
+    yield* printTable(
+      [...(isOne ? [] : ["model"]), "count", "error", "example"],
+      rows.map(({ error: { class: tag, count, example }, name }) => [
+        ...(isOne ? [] : [{ text: name }]),
+        { text: String(count), right: true },
+        { text: tag, attributes: ["red"] },
+        { text: example }
+      ])
+    )
+  })
+
+/** One row for each model. */
+const printComparison = (reports: ReadonlyArray<Report>): Effect.Effect<void, never, Terminal> =>
+  Effect.gen(function* () {
+    const terminal = yield* Terminal
+    const [first] = reports
+    if (first !== undefined) {
+      yield* terminal.write(`${first.requests} requests to each model, ${first.concurrency} at once\n\n`)
+    }
+    const hasFirstToken = reports.some(({ firstToken }) => firstToken !== undefined)
+    const right = (text: string) => ({ text, right: true })
+    const time = (summary: Sketch.Summary | undefined, percentile: "p50" | "p95") =>
+      right(summary === undefined ? "" : formatDuration(summary[percentile]))
+    yield* printTable(
+      [
+        "model",
+        "answered",
+        "requests/s",
+        "tokens/s",
+        ...(hasFirstToken ? ["first token p50", "p95"] : []),
+        "whole answer p50",
+        "p95",
+        "cost"
+      ],
+      reports.map((report) => [
+        { text: nameOf(report) },
+        right(String(report.succeeded)),
+        right(report.requestsPerSecond.toFixed(2)),
+        right(report.outputTokensPerSecond.toFixed(1)),
+        ...(hasFirstToken ? [time(report.firstToken, "p50"), time(report.firstToken, "p95")] : []),
+        time(report.latency, "p50"),
+        time(report.latency, "p95"),
+        right(report.cost === undefined ? "" : formatDollars(report.cost))
+      ])
+    )
+    const limited = reports.filter((report) => paceOf(report) !== undefined)
+    for (const report of limited) yield* terminal.write(`\n${sanitize(nameOf(report))}: ${paceOf(report)}\n`)
+    if (limited.length > 0) yield* terminal.write("--unlimited measures the providers alone.\n")
+    yield* printErrors(reports)
+  })
+
 const printReport = (report: Report): Effect.Effect<void, never, Terminal> =>
   Effect.gen(function* () {
     const terminal = yield* Terminal
@@ -114,7 +179,7 @@ const printReport = (report: Report): Effect.Effect<void, never, Terminal> =>
       ...percentiles.map((percentile) => ({ text: formatDuration(summary[percentile]), right: true }))
     ]
     const facts = [
-      `${sanitize(`${report.provider}/${report.model}`)}`,
+      sanitize(nameOf(report)),
       `${report.succeeded} of ${report.requests} answered, ${report.concurrency} at once, in ${formatDuration(report.elapsed)}`,
       `${report.requestsPerSecond.toFixed(2)} requests/s`,
       `${report.outputTokensPerSecond.toFixed(1)} output tokens/s`,
@@ -128,22 +193,9 @@ const printReport = (report: Report): Effect.Effect<void, never, Terminal> =>
         ...(report.firstToken === undefined ? [] : [row("first token", report.firstToken)])
       ]
     )
-    const pace = LimitWaits.sentence(
-      report.waitedForLimit,
-      report.elapsed * Math.min(report.concurrency, report.requests)
-    )
+    const pace = paceOf(report)
     if (pace !== undefined) yield* terminal.write(`\n${pace} --unlimited measures the provider alone.\n`)
-    if (report.errors.length > 0) {
-      yield* terminal.write("\n")
-      yield* printTable(
-        ["count", "error", "example"],
-        report.errors.map(({ class: name, count, example }) => [
-          { text: String(count), right: true },
-          { text: name, attributes: ["red"] },
-          { text: example }
-        ])
-      )
-    }
+    yield* printErrors([report])
   })
 
 /** Draws the number of finished requests on a terminal. */
@@ -175,13 +227,13 @@ const withoutLimits = (source: Source): Source => ({
   }
 })
 
-export const run = (args: Arguments) =>
+/** Sends the requests to one model. */
+const measure = (args: Arguments, model: Option.Option<string>) =>
   Effect.gen(function* () {
-    const { concurrency, json, noStream, prompt, requests, unlimited } = args
-    if (requests < 1 || concurrency < 1) return yield* usageFailure("--requests and --concurrency must be at least 1.")
-    const loaded = yield* loadSource(args)
+    const { concurrency, noStream, prompt, requests, unlimited } = args
+    const loaded = yield* loadSource({ config: args.config, model })
     const source = unlimited ? withoutLimits(loaded) : loaded
-    const llm = yield* chooseModel(source, yield* makeModels(source), args.model)
+    const llm = yield* chooseModel(source, yield* makeModels(source), model)
     const request: ChatRequest.Input = {
       ...Shared.requestOf(args),
       messages: [{ role: "user", content: prompt }]
@@ -195,7 +247,19 @@ export const run = (args: Arguments) =>
       })
     )
     const elapsed = (yield* now) - startedAt
-    const report = reportOf(llm.info, concurrency, outcomes, elapsed, yield* limitWaits.total)
-    yield* json ? printJson(report) : printReport(report)
-    if (report.failed > 0) return yield* new CliFailure({ exitCode: exitCodes.failed, message: "" })
+    return reportOf(llm.info, concurrency, outcomes, elapsed, yield* limitWaits.total)
+  })
+
+export const run = (args: Arguments) =>
+  Effect.gen(function* () {
+    const { concurrency, json, models, requests } = args
+    if (requests < 1 || concurrency < 1) return yield* usageFailure("--requests and --concurrency must be at least 1.")
+    const selected = models.length === 0 ? [Option.none<string>()] : models.map((model) => Option.some(model))
+    const reports = yield* Effect.forEach(selected, (model) => measure(args, model))
+    const [only, ...others] = reports
+    if (only === undefined || others.length > 0) yield* json ? printJson(reports) : printComparison(reports)
+    else yield* json ? printJson(only) : printReport(only)
+    if (reports.some(({ failed }) => failed > 0)) {
+      return yield* new CliFailure({ exitCode: exitCodes.failed, message: "" })
+    }
   })

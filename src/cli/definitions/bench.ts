@@ -4,7 +4,16 @@ import * as Options from "@effect/cli/Options"
 import * as Shared from "../options.js"
 
 const options = {
-  ...Shared.source,
+  ...Shared.configFile,
+  models: Options.text("model").pipe(
+    Options.withAlias("m"),
+    Options.withPseudoName("name"),
+    Options.withDescription(
+      "The model: provider/model, an alias of the file, or a bare name. Default: the default model. May be repeated, to compare " +
+        "models in one table."
+    ),
+    Options.repeated
+  ),
   ...Shared.request,
   requests: Options.integer("requests").pipe(
     Options.withAlias("n"),
@@ -34,9 +43,10 @@ export const command = Command.make("bench", options)
 export type Arguments = Command.Command.ParseConfig<typeof options>
 
 export const summary =
-  "Measures a model: requests per second, percentiles of the time to the whole answer and to the first token, tokens per second, and errors by class. The requests are charged as usual."
+  "Measures a model, or compares several: requests per second, percentiles of the time to the whole answer and to the first token, tokens per second, and errors by class. The requests are charged as usual."
 
 export const examples = [
   "effect-llm bench --model openai/gpt-4o-mini --requests 50 --concurrency 8",
+  "effect-llm bench --model openai/gpt-4o-mini --model mistral/mistral-small-latest",
   "effect-llm bench --unlimited --json > before.json"
 ]
