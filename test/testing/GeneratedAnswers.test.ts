@@ -98,7 +98,10 @@ describe.each(clients)("a simulated provider that is called by %s", (wire, clien
         [{ city: "Paris", format: "12h" }],
         []
       ])
-      expect(whole.response).toMatchObject({ text: 'clock answered: {"hour":13}', finishReason: "stop" })
+      expect(whole.response).toMatchObject({
+        text: `You said: ${question}\nclock answered: {"hour":13}`,
+        finishReason: "stop"
+      })
       const streamed = yield* Stream.runLast(Programs.runToolsStream(llm, question, { tools }))
       expect(Option.getOrThrow(streamed)).toMatchObject({
         _tag: "Finish",

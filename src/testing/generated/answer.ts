@@ -89,9 +89,10 @@ const requestedSchema = ({ messages, responseFormat = "text" }: ChatRequest): Js
 }
 
 const sentenceOf = ({ question, results }: Turn): string =>
-  results.length === 0
-    ? `You said: ${question}`
-    : results.map(({ isError, name, text }) => `${name} ${isError ? "failed" : "answered"}: ${text}`).join("\n")
+  [
+    `You said: ${question}`,
+    ...results.map(({ isError, name, text }) => `${name} ${isError ? "failed" : "answered"}: ${text}`)
+  ].join("\n")
 
 const wantsReasoning = ({ reasoning }: ChatRequest): boolean =>
   reasoning !== undefined && reasoning.effort !== "none" && reasoning.budgetTokens !== 0
