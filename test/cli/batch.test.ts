@@ -106,7 +106,7 @@ describe("batch", () => {
       })
       const { config, folder } = yield* fileOf(provider)
       yield* write(`${folder}/in.jsonl`, questions(8))
-      const words = ["batch", "-c", config, "-n", "1", `${folder}/in.jsonl`, `${folder}/out.jsonl`]
+      const words = ["batch", "-c", config, "-j", "1", `${folder}/in.jsonl`, `${folder}/out.jsonl`]
       const first = yield* runCli([...words, "--json"])
       expect(first.code).toBe(1)
       expect(first.err).toContain("--retry-failed")
@@ -147,7 +147,7 @@ describe("batch", () => {
         "batch",
         "-c",
         config,
-        "-n",
+        "-j",
         "1",
         "--temperature",
         "0",
@@ -190,7 +190,7 @@ describe("batch", () => {
       })
       const { config, folder } = yield* fileOf(provider)
       yield* write(`${folder}/in.jsonl`, questions(40))
-      const words = ["batch", "-c", config, "-n", "4", `${folder}/in.jsonl`, `${folder}/out.jsonl`]
+      const words = ["batch", "-c", config, "-j", "4", `${folder}/in.jsonl`, `${folder}/out.jsonl`]
       const program = yield* prepareCli(words)
       const running = yield* Effect.fork(program.result)
       yield* until(provider.log, (log) => log.length === 12)

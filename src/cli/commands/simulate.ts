@@ -50,8 +50,7 @@ const configurationFor = (baseUrl: string, keys: ReadonlyArray<string>) => ({
       model_name: "simulated",
       api_keys: keys.length === 0 ? ["any"] : keys,
       base_url: baseUrl,
-      rate_limit_capacity: 1_000_000,
-      rate_limit_refill_rate: 1_000_000
+      rate_limit_capacity: null
     }
   ]
 })
