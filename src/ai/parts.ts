@@ -7,12 +7,12 @@ import type { AssistantPart, ChatResponse, ReasoningPart, TextPart, ToolCall } f
 import type { ChatEvent, Finish } from "../vocabulary/ChatEvent.js"
 import type { Usage } from "../vocabulary/Usage.js"
 import { metadataOf, name } from "./metadata.js"
-import { providerExecuted } from "./providerTools.js"
+import { ofProvider } from "./providerTools.js"
 
 type Decoded<A> = Either.Either<ReadonlyArray<A>, AiError.AiError>
 
 /** The parts that answers and streams have in common. */
-type Shared = Extract<Response.PartEncoded, { type: "tool-call" | "tool-result" | "source" }>
+type Shared = Extract<Response.PartEncoded, { type: "tool-call" | "tool-result" | "source" | "file" }>
 
 /** A tool call with its arguments parsed; an answer that reached its token limit can have half of them. */
 const toolCallPart = (call: ToolCall): Either.Either<Response.ToolCallPartEncoded, AiError.AiError> =>
@@ -78,7 +78,7 @@ const contentParts = (
     case "tool-call":
       return Either.map(toolCallPart(part), (call) => [call])
     case "provider":
-      return Either.right(providerExecuted(part, tools))
+      return Either.right(ofProvider(part, tools))
   }
 }
 
@@ -197,7 +197,7 @@ export const streamDecoder = (tools: ReadonlyArray<Tool.Any>): ((event: ChatEven
         return Either.map(toolCallPart(call), (part) => [...before, ...end(), part])
       }
       case "ProviderPart":
-        return Either.right([...end(), ...providerExecuted(event.part, tools)])
+        return Either.right([...end(), ...ofProvider(event.part, tools)])
       case "Finish":
         return Either.right([...end(), streamFinish(event)])
     }

@@ -43,7 +43,7 @@ const userMessage = ({ content }: Prompt.UserMessage): Chat.UserMessage => {
   )
 }
 
-/** A file of an earlier answer has no part of its own; it is left out. */
+/** A file of an earlier answer is sent back if its metadata has been kept; there is no other part for it. */
 const assistantPart = (part: Prompt.AssistantMessagePart): ReadonlyArray<Chat.AssistantPart> => {
   const kept = keptIn(part.options)
   switch (part.type) {
@@ -68,13 +68,12 @@ const assistantPart = (part: Prompt.AssistantMessagePart): ReadonlyArray<Chat.As
         }
       ]
     case "tool-result":
-      return providerPart(kept)
     case "file":
-      return []
+      return providerPart(kept)
   }
 }
 
-/** The call or the result of a tool that the provider ran: sent back if its metadata has been kept. */
+/** A file that the model made, or the call or the result of a tool that the provider ran: sent back if its metadata has been kept. */
 const providerPart = (kept: ReturnType<typeof keptIn>): ReadonlyArray<Chat.AssistantPart> =>
   kept.native === undefined ? [] : [{ type: "provider", native: kept.native, ...Struct.pick(kept, "provider") }]
 

@@ -1,4 +1,4 @@
-/** Tools that the provider runs: their calls and results in an answer. */
+/** Parts of an answer that only its provider's protocol has: media that the model made, and calls and results of tools that the provider runs. */
 import type * as Response from "@effect/ai/Response"
 import * as Tool from "@effect/ai/Tool"
 import { Struct } from "effect"
@@ -7,7 +7,7 @@ import { metadataOf } from "./metadata.js"
 
 type Fields = Readonly<Record<string, unknown>>
 
-type Executed = Response.ToolCallPartEncoded | Response.ToolResultPartEncoded
+type Executed = Response.ToolCallPartEncoded | Response.ToolResultPartEncoded | Response.FilePartEncoded
 
 const isFields = (value: unknown): value is Fields => typeof value === "object" && value !== null
 
@@ -41,11 +41,23 @@ const resultOf = (item: Fields): unknown => {
   }
 }
 
+/** An image or another file that a model made: `inlineData` of Gemini (API reference, `Blob`). */
+const madeFile = (part: ProviderPart): ReadonlyArray<Response.FilePartEncoded> => {
+  const inlineData = part.native["gemini"]?.["inlineData"]
+  if (!isFields(inlineData)) return []
+  const { data, mimeType } = inlineData
+  return typeof data === "string" && typeof mimeType === "string"
+    ? [{ type: "file", mediaType: mimeType, data, metadata: metadataOf(Struct.pick(part, "native", "provider")) }]
+    : []
+}
+
 /**
- * The parts of a tool that the provider ran: none unless it is one of `tools`, since `@effect/ai` refuses parts of unknown tools.
+ * A file, or the parts of a tool that the provider ran: none unless it is one of `tools`, since `@effect/ai` refuses parts of unknown tools.
  * An item of Responses is both call and result, so that only its call keeps it for the next turn.
  */
-export const providerExecuted = (part: ProviderPart, tools: ReadonlyArray<Tool.Any>): ReadonlyArray<Executed> => {
+export const ofProvider = (part: ProviderPart, tools: ReadonlyArray<Tool.Any>): ReadonlyArray<Executed> => {
+  const made = madeFile(part)
+  if (made.length > 0) return made
   const item = itemOf(part)
   if (item === undefined) return []
   const type = String(item["type"])

@@ -167,6 +167,37 @@ describe("parts of @effect/ai", () => {
     )
   })
 
+  it.effect("an image that the model made is a file, and goes back in its place", () => {
+    const image: ProviderPart = {
+      type: "provider",
+      provider: "test",
+      native: { gemini: { inlineData: { mimeType: "image/png", data: "AAAA" }, thoughtSignature: "signed" } }
+    }
+    return run(
+      [{ type: "text", text: "Here." }, image],
+      Effect.gen(function* () {
+        const { content } = yield* LanguageModel.generateText({ prompt: "Draw." })
+        const file = content.find((part) => part.type === "file")
+        expect(file).toMatchObject({ mediaType: "image/png", data: Uint8Array.of(0, 0, 0) })
+        yield* Effect.ignore(
+          LanguageModel.generateText({
+            prompt: [
+              {
+                role: "assistant",
+                content: [
+                  { type: "file", mediaType: "image/png", data: Uint8Array.of(0, 0, 0), options: file?.metadata }
+                ]
+              },
+              { role: "user", content: "Again." }
+            ]
+          })
+        )
+        const [, call] = yield* TestLLM.calls
+        expect(call?.request.messages[0]).toEqual({ role: "assistant", content: [image] })
+      })
+    )
+  })
+
   it.effect("a refusal is a text part without text, and goes back to the model as a refusal", () =>
     run(
       [{ type: "refusal", text: "I cannot." }],
