@@ -90,7 +90,10 @@ export const toResponse = <E, R>(
   const body = bodies[format]
   return Effect.matchEffect(opened(untilAborted(signal)(stream)), {
     onFailure: (error) =>
-      Effect.as(Effect.logError("A stream to the web has not begun.", Cause.fail(error)), errorResponse(onError(error))),
+      Effect.as(
+        Effect.logError("A stream to the web has not begun.", Cause.fail(error)),
+        errorResponse(onError(error))
+      ),
     onSuccess: (rest) =>
       Effect.map(
         Effect.suspend(() => Stream.toReadableStreamEffect(bytesOf(rest, body.makeEncoder(), onError))),
