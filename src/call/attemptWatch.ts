@@ -25,6 +25,9 @@ export interface AttemptWatch {
   running: RunningAttempt | undefined
   /** The attempt that began last, unless it failed. */
   last: RunningAttempt | undefined
+  /** How long the attempts waited for permits and keys, in milliseconds. */
+  waitedForPermit: number
+  waitedForKey: number
   /** Called when this limit or one within it expires. */
   onExpire?: () => void
 }
@@ -34,7 +37,9 @@ export const make = (outer: AttemptWatch | undefined): AttemptWatch => ({
   isExpired: false,
   failed: [],
   running: undefined,
-  last: undefined
+  last: undefined,
+  waitedForPermit: 0,
+  waitedForKey: 0
 })
 
 export class CurrentWatch extends Context.Reference<CurrentWatch>()("effect-llm/AttemptWatch", {
@@ -62,6 +67,13 @@ export const recordStart = (watch: AttemptWatch | undefined, running: RunningAtt
   for (let each = watch; each !== undefined; each = each.outer) {
     each.running = running
     each.last = running
+  }
+}
+
+export const recordWaits = (watch: AttemptWatch | undefined, forPermit: number, forKey: number): void => {
+  for (let each = watch; each !== undefined; each = each.outer) {
+    each.waitedForPermit += forPermit
+    each.waitedForKey += forKey
   }
 }
 

@@ -183,6 +183,7 @@ const acquire = (
     const { lease, reservation, waitedForKey, waitedForPermit } = acquired
     const startedAt = clock.unsafeCurrentTimeMillis()
     const watch = yield* Watches.CurrentWatch
+    if (waitedForPermit + waitedForKey > 0) Watches.recordWaits(watch, waitedForPermit, waitedForKey)
     Watches.recordStart(watch, { provider: deps.client.provider, model: request.model, keyId: lease.key.id, startedAt })
     const probe = yield* Effect.onError(
       Effect.zipRight(

@@ -113,6 +113,8 @@ export const fields = (entry: Entry): Readonly<Record<string, string | number | 
     cost_dollars: entry.cost?.total,
     latency_ms: millis(entry.latency),
     time_to_first_event_ms: entry.timeToFirstEvent === undefined ? undefined : millis(entry.timeToFirstEvent),
+    waited_for_permit_ms: entry.waitedForPermit,
+    waited_for_key_ms: entry.waitedForKey,
     trace_id: entry.traceId
   }
   const written: Record<string, string | number | boolean> = {}

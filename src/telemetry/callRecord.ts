@@ -59,10 +59,11 @@ export const watchedContext = (): Context.Context<RequestWatch | Watches.Current
   return Context.make(RequestWatch, { watch, isTaken: false }).pipe(Context.add(Watches.CurrentWatch, watch))
 }
 
-/** The watch that a server has made for this call. */
-const takeWatch = (context: Context.Context<never>): Watches.AttemptWatch | undefined => {
+/** The watch that a server has made for this call. A recorder within that of the access log reads the same one. */
+const takeWatch = (context: Context.Context<never>, isInner: boolean): Watches.AttemptWatch | undefined => {
   const made = Context.get(context, RequestWatch)
-  if (made === undefined || made.isTaken || Context.get(context, Watches.CurrentWatch) !== made.watch) return undefined
+  if (made === undefined || Context.get(context, Watches.CurrentWatch) !== made.watch) return undefined
+  if (made.isTaken) return isInner ? made.watch : undefined
   made.isTaken = true
   return made.watch
 }
@@ -81,7 +82,8 @@ export interface CallRecorder {
 export const makeRecorder = (
   info: ModelInfo,
   { model, operation, streamed }: ObservedCall,
-  fiber: Fiber.RuntimeFiber<unknown, unknown>
+  fiber: Fiber.RuntimeFiber<unknown, unknown>,
+  isInner = false
 ): CallRecorder => {
   const context = fiber.currentContext
   const clock = clockOf(fiber)
@@ -89,7 +91,7 @@ export const makeRecorder = (
   const requestId = given === "" ? randomId() : given
   const label = Context.get(context, Label)
   const responseStatus = Context.get(context, ResponseStatus)
-  const taken = given === "" ? undefined : takeWatch(context)
+  const taken = given === "" ? undefined : takeWatch(context, isInner)
   const watch = taken ?? Watches.make(Context.get(context, Watches.CurrentWatch))
   const traceId = traceIdOf(context)
   const startedAt = clock.unsafeCurrentTimeMillis()
@@ -147,6 +149,8 @@ export const makeRecorder = (
         if (answer.cost !== undefined) entry.cost = answer.cost
       }
       if (timeToFirstEvent !== undefined) entry.timeToFirstEvent = timeToFirstEvent
+      if (watch.waitedForPermit > 0) entry.waitedForPermit = watch.waitedForPermit
+      if (watch.waitedForKey > 0) entry.waitedForKey = watch.waitedForKey
       if (traceId !== undefined) entry.traceId = traceId
       return entry
     }

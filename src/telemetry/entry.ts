@@ -46,6 +46,18 @@ export interface Entry {
   readonly latency: number
   /** Time from the call to a stream's first event. */
   readonly timeToFirstEvent?: number
+  /**
+   * How long the attempts waited for permits of rate limiters; absent when they did not.
+   *
+   * @since 0.2.0
+   */
+  readonly waitedForPermit?: number
+  /**
+   * How long they waited for keys; absent when they did not.
+   *
+   * @since 0.2.0
+   */
+  readonly waitedForKey?: number
   /** Trace id of the span around the call. */
   readonly traceId?: string
 }

@@ -37,10 +37,13 @@ import { notifying } from "../../call/usageListeners.js"
 import { withListener } from "../../call/added.js"
 import { sendChat, toChat } from "../../call/sending.js"
 import type { StartObserving } from "../../telemetry/observe.js"
-import { instrument } from "../../telemetry/observe.js"
+import { errorOf, instrument } from "../../telemetry/observe.js"
+import * as CallRecord from "../../telemetry/callRecord.js"
+import type { Entry } from "../../telemetry/entry.js"
+import type { LLMError } from "../../vocabulary/LLMError.js"
 import { outcomeOf } from "../../call/observer.js"
 import { wrap } from "../../call/wrap.js"
-import type { Middleware, Service as LLMService } from "../../call/model.js"
+import type { Middleware, ModelInfo, Service as LLMService } from "../../call/model.js"
 import { Models } from "../../models/model.js"
 import * as Priced from "../../accounting/pricing/cost.js"
 import * as Pricing from "../../accounting/pricing/model.js"
@@ -51,6 +54,8 @@ import { Peers } from "../workers/peers.js"
 import * as Assets from "./assets.js"
 import type { Report } from "./report.js"
 import { merge as mergeReports } from "./report.js"
+import { LoggedRequest } from "./requestLog.js"
+import * as RequestLogs from "./requestLog.js"
 import * as Routes from "./routes.js"
 import * as Series from "./series.js"
 import { Snapshot } from "./snapshot.js"
@@ -63,6 +68,7 @@ import * as LiveStatus from "./liveStatus.js"
  * @category model
  */
 export { Snapshot }
+export { LoggedRequest }
 
 /**
  * @since 0.1.0
@@ -78,6 +84,12 @@ export interface Service {
   readonly snapshot: Effect.Effect<Snapshot>
   /** A full snapshot at once, then every second one with the figures that may have changed. Computed only while it is read. */
   readonly snapshots: Stream.Stream<Snapshot>
+  /**
+   * The last requests after a `number`, the newest first; of several workers, those of this process.
+   *
+   * @since 0.2.0
+   */
+  readonly requests: (after?: number) => Effect.Effect<ReadonlyArray<LoggedRequest>>
   /** The routes of the page, its files and its events. A gateway serves them. */
   readonly router: Router
 }
@@ -95,6 +107,12 @@ export class Dashboard extends Context.Tag("effect-llm/gateway/Dashboard")<Dashb
 export interface Options {
   /** The folder of the page's files, as a URL that ends with a slash. @default that of this package */
   readonly page?: URL
+  /**
+   * How many of the last requests are kept in memory for the request log, a kilobyte each; 0 keeps none. @default 1000
+   *
+   * @since 0.2.0
+   */
+  readonly requests?: number
 }
 
 /** The time windows of the page, in minutes. */
@@ -119,6 +137,7 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Model
     const clock = yield* Effect.clock
     const startedAt = yield* Clock.currentTimeMillis
     const series = Series.unsafeMake()
+    const requestLog = RequestLogs.unsafeMake(Math.max(0, Math.floor(options.requests ?? 1000)))
 
     const usageListenerOf = (model: string): Listener => ({
       owner: series,
@@ -139,17 +158,32 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Model
         })
     })
 
+    const logRequest = (info: ModelInfo, entry: Entry, error: LLMError | undefined, isRefused: boolean): void => {
+      const { answeredBy, model, provider, usage } = entry
+      const by = Priced.withOwnPrice(info, { provider, model: answeredBy, asked: model })
+      const cost =
+        entry.cost ??
+        (usage === undefined || entry.outcome !== "ok"
+          ? undefined
+          : Option.getOrUndefined(Priced.costWithin(pricing, pricing, usage, by, entry.startedAt)))
+      requestLog.unsafeAdd(cost === undefined ? entry : { ...entry, cost }, error?.message, isRefused)
+    }
+
     const observe =
-      (model: string): StartObserving =>
-      () => {
+      (model: string, info: ModelInfo): StartObserving =>
+      (call, fiber) => {
+        const { around, entryOf, opened } = CallRecord.makeRecorder(info, call, fiber, true)
         const callStartedAt = clock.unsafeCurrentTimeMillis()
         let timeToFirstEvent: number | undefined
         series.unsafeRecordStart(model)
         return {
+          ...(around === undefined ? {} : { around }),
           opened: () => {
+            opened()
             timeToFirstEvent = clock.unsafeCurrentTimeMillis() - callStartedAt
           },
-          end: (exit) => {
+          end: (exit, answer) => {
+            logRequest(info, entryOf(exit, answer), errorOf(exit), model === "")
             const now = clock.unsafeCurrentTimeMillis()
             series.unsafeRecordEnd(
               { model, outcome: outcomeOf(exit), latency: now - callStartedAt, timeToFirstEvent },
@@ -166,7 +200,7 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Model
         chat: toChat((input, added) => sendChat(next, input, withListener(added, listener))),
         around: (call) => notifying(call, [listener])
       })
-      return instrument(listening, observe(name))
+      return instrument(listening, observe(name, next.info))
     }
 
     const snapshotSince = (start: number): Effect.Effect<Snapshot> =>
@@ -217,7 +251,8 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Model
       watch: (name) => (next) => Effect.succeed(observedService(name, next)),
       snapshot: Effect.suspend(() => wholeSince(0)),
       snapshots,
-      router: yield* Routes.make(access, snapshots, options.page ?? Assets.builtFiles)
+      requests: (after = 0) => Effect.sync(() => requestLog.unsafeAfter(after)),
+      router: yield* Routes.make(access, snapshots, requestLog, options.page ?? Assets.builtFiles)
     }
   })
 

@@ -11,6 +11,7 @@ import type { Router } from "../http/context.js"
 import * as Streaming from "../chat/sse.js"
 import type { Handler } from "../http/context.js"
 import * as Assets from "./assets.js"
+import type { RequestLog } from "./requestLog.js"
 import type { Snapshot } from "./snapshot.js"
 
 const forbiddenOrigin = Problem.forbidden(
@@ -44,6 +45,19 @@ const events = (access: AccessService, snapshots: Stream.Stream<Snapshot>): Hand
     )
   )
 
+/** The requests after the number in the query, the newest first. */
+const lastRequests = (access: AccessService, requests: RequestLog): Handler =>
+  requireViewer(
+    access,
+    Effect.map(HttpServerRequest.HttpServerRequest, ({ url }) => {
+      const after = Number(new URL(url, "http://localhost").searchParams.get("after") ?? 0)
+      return HttpServerResponse.unsafeJson(
+        { requests: requests.unsafeAfter(Number.isFinite(after) ? after : 0) },
+        { headers: { "cache-control": "no-store" } }
+      )
+    })
+  )
+
 /** Reports whether the events require a token, so that the page knows before its first request. */
 const accessMode = ({ isOpen }: AccessService): Handler =>
   Effect.succeed(HttpServerResponse.unsafeJson({ token: isOpen ? "none" : "required" }))
@@ -61,6 +75,7 @@ const files = [
 export const make = (
   access: AccessService,
   snapshots: Stream.Stream<Snapshot>,
+  requests: RequestLog,
   directory: URL
 ): Effect.Effect<Router> =>
   Effect.map(
@@ -71,6 +86,7 @@ export const make = (
       HttpRouter.fromIterable([
         ...assets,
         HttpRouter.makeRoute("GET", "/dashboard/access", withErrorResponse(accessMode(access))),
-        HttpRouter.makeRoute("GET", "/dashboard/events", withErrorResponse(events(access, snapshots)))
+        HttpRouter.makeRoute("GET", "/dashboard/events", withErrorResponse(events(access, snapshots))),
+        HttpRouter.makeRoute("GET", "/dashboard/requests", withErrorResponse(lastRequests(access, requests)))
       ])
   )

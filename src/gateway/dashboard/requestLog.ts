@@ -1,0 +1,112 @@
+/** The last requests of the gateway, in memory: metadata without prompts, answers and secrets. */
+import { Schema } from "effect"
+import type { Entry } from "../../telemetry/entry.js"
+import { Attempt } from "../../vocabulary/attempt.js"
+
+const optional = <A, I, R>(schema: Schema.Schema<A, I, R>) => Schema.optionalWith(schema, { exact: true })
+
+/**
+ * An ended request. Times are in milliseconds.
+ *
+ * @since 0.2.0
+ * @category model
+ */
+export const LoggedRequest = Schema.Struct({
+  /** Counts from 1 in each process. */
+  number: Schema.Int,
+  requestId: Schema.String,
+  /** Since the epoch. */
+  startedAt: Schema.Number,
+  /** The name of the client's key; empty without one. */
+  client: Schema.String,
+  operation: Schema.Literal("chat", "embeddings"),
+  streamed: Schema.Boolean,
+  /** The requested model; for a refused request, as its client wrote it. */
+  model: Schema.String,
+  /** Whether the gateway refused it before any model was called. */
+  refused: Schema.Boolean,
+  provider: Schema.String,
+  /** The model that answered; empty when none did. */
+  answeredBy: Schema.String,
+  keyId: Schema.String,
+  /** Of the response to the client; absent when it left before. */
+  status: optional(Schema.Int),
+  /** `ok`, `interrupted`, `defect`, or the class of the error. */
+  outcome: Schema.String,
+  /** The message of the error, with secrets masked. */
+  message: optional(Schema.String),
+  finishReason: optional(Schema.String),
+  inputTokens: optional(Schema.Number),
+  outputTokens: optional(Schema.Number),
+  /** In dollars; absent when it is unknown. */
+  cost: optional(Schema.Number),
+  latency: Schema.Number,
+  timeToFirstEvent: optional(Schema.Number),
+  waitedForPermit: optional(Schema.Number),
+  waitedForKey: optional(Schema.Number),
+  /** The last ones. */
+  attempts: Schema.Array(Attempt)
+})
+
+/**
+ * @since 0.2.0
+ * @category model
+ */
+export interface LoggedRequest extends Schema.Schema.Type<typeof LoggedRequest> {}
+
+/** The longest texts and lists that are kept of a request, since a client can write them. */
+const maxText = 300
+const maxAttempts = 10
+
+const cut = (text: string): string => text.slice(0, maxText)
+
+export interface RequestLog {
+  readonly unsafeAdd: (entry: Entry, message: string | undefined, isRefused: boolean) => void
+  /** Those after a number, the newest first. */
+  readonly unsafeAfter: (number: number) => ReadonlyArray<LoggedRequest>
+}
+
+/** Makes a log of the last `capacity` requests. */
+export const unsafeMake = (capacity: number): RequestLog => {
+  const ring: Array<LoggedRequest> = []
+  let count = 0
+  return {
+    unsafeAdd: (entry, message, isRefused) => {
+      if (capacity === 0) return
+      count++
+      const { attempts, cost, finishReason, status, timeToFirstEvent, usage, waitedForKey, waitedForPermit } = entry
+      ring[count % capacity] = {
+        number: count,
+        requestId: cut(entry.requestId),
+        startedAt: entry.startedAt,
+        client: cut(entry.label),
+        operation: entry.operation,
+        streamed: entry.streamed,
+        model: cut(entry.model),
+        refused: isRefused,
+        provider: entry.provider,
+        answeredBy: cut(entry.answeredBy),
+        keyId: entry.keyId,
+        outcome: entry.outcome,
+        latency: entry.latency,
+        attempts: attempts.slice(-maxAttempts),
+        ...(status === undefined ? {} : { status }),
+        ...(message === undefined ? {} : { message: cut(message) }),
+        ...(finishReason === undefined ? {} : { finishReason }),
+        ...(usage === undefined ? {} : { inputTokens: usage.inputTokens, outputTokens: usage.outputTokens }),
+        ...(cost === undefined ? {} : { cost: cost.total }),
+        ...(timeToFirstEvent === undefined ? {} : { timeToFirstEvent }),
+        ...(waitedForPermit === undefined ? {} : { waitedForPermit }),
+        ...(waitedForKey === undefined ? {} : { waitedForKey })
+      }
+    },
+    unsafeAfter: (number) => {
+      const found: Array<LoggedRequest> = []
+      for (let each = count; each > Math.max(number, count - capacity); each--) {
+        const request = ring[each % capacity]
+        if (request !== undefined) found.push(request)
+      }
+      return found
+    }
+  }
+}
