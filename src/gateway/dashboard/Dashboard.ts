@@ -186,7 +186,13 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Model
             logRequest(info, entryOf(exit, answer), errorOf(exit), model === "")
             const now = clock.unsafeCurrentTimeMillis()
             series.unsafeRecordEnd(
-              { model, outcome: outcomeOf(exit), latency: now - callStartedAt, timeToFirstEvent },
+              {
+                model,
+                // Requests that are refused before their model is known are a series of their own.
+                outcome: model === "" ? "refused" : outcomeOf(exit),
+                latency: now - callStartedAt,
+                timeToFirstEvent
+              },
               now
             )
             return Effect.void

@@ -18,7 +18,7 @@ const Bucket = Schema.Struct({
   ...Times.fields,
   /** The start of the slot. */
   at: Time,
-  /** Calls by how they ended: `ok`, `interrupted`, `defect`, or the `_tag` of the error. */
+  /** Calls by how they ended: `ok`, `interrupted`, `defect`, `refused` by the gateway itself, or the `_tag` of the error. */
   outcomes: Schema.Record({ key: Schema.String, value: Count }),
   /** Consumed by all attempts, including failed ones. Cached answers consume nothing. */
   inputTokens: Schema.Number,

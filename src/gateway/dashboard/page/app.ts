@@ -7,6 +7,7 @@ import * as Figures from "./figures.js"
 import * as Format from "./format.js"
 import * as BudgetsAndCaches from "./budgetsAndCaches.js"
 import * as Models from "./models.js"
+import * as Requests from "./requests.js"
 import * as Stream from "./stream.js"
 import * as Tiles from "./tiles.js"
 
@@ -47,6 +48,7 @@ const models = Models.mount(elementById("model-list", HTMLDivElement), {
   actions
 })
 const budgets = BudgetsAndCaches.mountBudgets(elementById("budget-list", HTMLDivElement))
+const requests = Requests.mount(elementById("requests", HTMLElement))
 const caches = BudgetsAndCaches.mountCaches(elementById("cache-list", HTMLDivElement))
 
 /** Every key once, because most keys of a group also belong to a model of the list. */
@@ -143,6 +145,7 @@ let awaitsFullSnapshot = true
 const stream = Stream.make({
   connected: () => {
     awaitsFullSnapshot = true
+    requests.start(token)
   },
   snapshot: (snapshot) => {
     if (awaitsFullSnapshot) figures.clear()
@@ -160,6 +163,7 @@ const stream = Stream.make({
   },
   lost: () => setConnection("lost", "Connection lost, reconnecting"),
   refused: (message) => {
+    requests.stop()
     token = null
     sessionStorage.removeItem(tokenName)
     showSignIn(message)
@@ -231,8 +235,10 @@ elementById("filter", HTMLInputElement).addEventListener("input", ({ target }) =
 // A hidden page needs no events.
 document.addEventListener("visibilitychange", () => {
   if (document.documentElement.dataset["view"] === "signed-out") return
-  if (document.hidden) stream.stop()
-  else stream.start(token)
+  if (document.hidden) {
+    requests.stop()
+    stream.stop()
+  } else stream.start(token)
 })
 
 mountTheme(elementById("theme", HTMLFieldSetElement), charts.recolour)

@@ -1,0 +1,208 @@
+/** The request log: the last requests as a table, with a filter, details and exports. */
+import type { LoggedRequest } from "../requestLog.js"
+import { element, elementById, setText, setVisible } from "./dom.js"
+import * as Export from "./requestExport.js"
+import * as Format from "./format.js"
+import * as Filter from "./requestFilter.js"
+import { authorized } from "./stream.js"
+import * as Timing from "./timing.js"
+
+/** The most requests that the page keeps, as many as the gateway does by default. */
+const capacity = 1000
+
+/** How many are shown at first, and more at each click. */
+const pageLength = 100
+
+/** Milliseconds between two reads. */
+const interval = 2000
+
+export interface RequestLog {
+  /** Reads the requests until `stop`, those of the gateway from the beginning. */
+  readonly start: (token: string | null) => void
+  readonly stop: () => void
+}
+
+const moodOf = ({ outcome, status }: LoggedRequest): string => {
+  if (outcome === "ok") return "good"
+  return outcome === "interrupted" || (status !== undefined && status < 500) ? "warn" : "bad"
+}
+
+const tokensOf = ({ inputTokens, outputTokens }: LoggedRequest): string =>
+  inputTokens === undefined ? "–" : `${Format.count(inputTokens)} in, ${Format.count(outputTokens ?? 0)} out`
+
+/** A cost that is not known is not nothing. */
+const costOf = ({ cost, inputTokens }: LoggedRequest): string =>
+  cost === undefined ? (inputTokens === undefined ? "–" : "unknown") : Format.dollars(cost)
+
+const fact = (name: string, value: string): ReadonlyArray<HTMLElement> =>
+  value === "" ? [] : [element("div", {}, element("dt", {}, name), element("dd", {}, value))]
+
+const attemptItem = (attempt: LoggedRequest["attempts"][number], index: number): HTMLElement => {
+  const { duration, error, keyId, model, provider, status } = attempt
+  const result = error === undefined ? "answered" : Format.outcome(error)
+  return element(
+    "li",
+    { "data-mood": error === undefined ? "good" : "bad" },
+    element("b", {}, `${index + 1}. ${result}${status === undefined ? "" : ` (${status})`}`),
+    ` ${provider}/${model}, key ${keyId === "" ? "none" : keyId}, ${Format.duration(duration)}`
+  )
+}
+
+const details = (request: LoggedRequest): HTMLElement =>
+  element(
+    "div",
+    { class: "request-details" },
+    ...(request.message === undefined ? [] : [element("p", { class: "request-message" }, request.message)]),
+    Timing.bar(request),
+    element(
+      "dl",
+      { class: "request-facts" },
+      ...fact("Request id", request.requestId),
+      ...fact("Operation", `${request.operation}${request.streamed ? ", streamed" : ""}`),
+      ...fact("Answered by", request.answeredBy),
+      ...fact("Finish reason", request.finishReason ?? ""),
+      ...fact("Key", request.keyId)
+    ),
+    element("ol", { class: "request-attempts" }, ...request.attempts.map(attemptItem))
+  )
+
+/** The two rows of a request. A request does not change, so its details are made when they are first shown. */
+const rowsOf = (request: LoggedRequest): HTMLTableSectionElement => {
+  const toggle = element(
+    "button",
+    { type: "button", class: "quiet request-toggle", "aria-expanded": "false" },
+    Format.clock(request.startedAt, true)
+  )
+  const cells = [
+    request.client === "" ? "–" : request.client,
+    request.model === "" ? "–" : request.model,
+    request.refused ? "refused" : `${request.provider}${request.answeredBy === "" ? "" : `/${request.answeredBy}`}`
+  ].map((text) => element("td", { title: text }, text))
+  const state = request.outcome === "ok" ? "ok" : Format.outcome(request.outcome)
+  const status = element(
+    "td",
+    {},
+    element("span", { class: "request-status", "data-mood": moodOf(request) }, `${request.status ?? "–"} ${state}`)
+  )
+  const figures = [
+    tokensOf(request),
+    costOf(request),
+    Format.duration(request.latency),
+    String(request.attempts.length)
+  ].map((text) => element("td", {}, text))
+  const row = element("tr", {}, element("th", { scope: "row" }, toggle), ...cells, status, ...figures)
+  const body = element("tbody", {}, row)
+  let shown: HTMLTableRowElement | undefined
+  toggle.addEventListener("click", () => {
+    shown ??= body.appendChild(element("tr", { hidden: "" }, element("td", { colspan: "9" }, details(request))))
+    const isShown = shown.hasAttribute("hidden")
+    setVisible(shown, isShown)
+    toggle.setAttribute("aria-expanded", String(isShown))
+  })
+  return body
+}
+
+/** Puts the bodies into the table in this order; one that stays is not moved, and so keeps its focus. */
+const setBodies = (table: HTMLTableElement, bodies: ReadonlyArray<HTMLTableSectionElement>): void => {
+  const wanted = new Set(bodies)
+  for (const body of Array.from(table.tBodies)) if (!wanted.has(body)) body.remove()
+  bodies.forEach((body, index) => {
+    if (table.tBodies[index] !== body) table.insertBefore(body, table.tBodies[index] ?? null)
+  })
+}
+
+export const mount = (section: HTMLElement): RequestLog => {
+  const table = elementById("request-table", HTMLTableElement)
+  const summary = elementById("requests-summary", HTMLParagraphElement)
+  const empty = elementById("no-requests", HTMLParagraphElement)
+  const more = elementById("more-requests", HTMLButtonElement)
+  let requests: ReadonlyArray<LoggedRequest> = []
+  let views = new Map<number, HTMLTableSectionElement>()
+  let matches = Filter.parse("")
+  let limit = pageLength
+  let timer: number | undefined
+  let current: AbortController | undefined
+
+  const selected = (): ReadonlyArray<LoggedRequest> => requests.filter(matches)
+
+  const render = (): void => {
+    const found = selected()
+    setBodies(
+      table,
+      found.slice(0, limit).map((request) => {
+        const view = views.get(request.number) ?? rowsOf(request)
+        views.set(request.number, view)
+        return view
+      })
+    )
+    setText(
+      summary,
+      found.length === requests.length
+        ? `the last ${requests.length}`
+        : `${found.length} of the last ${requests.length}`
+    )
+    setVisible(empty, found.length === 0)
+    setVisible(more, found.length > limit)
+  }
+
+  const add = (newest: ReadonlyArray<LoggedRequest>): void => {
+    if (newest.length === 0) return
+    requests = [...newest, ...requests].slice(0, capacity)
+    const oldest = requests[requests.length - 1]?.number ?? 0
+    for (const number of views.keys()) if (number < oldest) views.delete(number)
+    render()
+  }
+
+  const read = async (token: string | null, controller: AbortController): Promise<void> => {
+    try {
+      const response = await fetch(`dashboard/requests?after=${requests[0]?.number ?? 0}`, {
+        headers: authorized(token),
+        signal: controller.signal,
+        cache: "no-store"
+      })
+      const body: { readonly requests?: ReadonlyArray<LoggedRequest> } = response.ok ? await response.json() : {}
+      if (current === controller) add(body.requests ?? [])
+    } catch {
+      // The stream of snapshots tells that the connection is lost.
+    }
+    if (current === controller) timer = window.setTimeout(() => void read(token, controller), interval)
+  }
+
+  const stop = (): void => {
+    window.clearTimeout(timer)
+    current?.abort()
+    current = undefined
+  }
+
+  elementById("request-filter", HTMLInputElement).addEventListener("input", ({ target }) => {
+    if (!(target instanceof HTMLInputElement)) return
+    matches = Filter.parse(target.value)
+    limit = pageLength
+    render()
+  })
+  more.addEventListener("click", () => {
+    limit += pageLength
+    render()
+  })
+  elementById("export-csv", HTMLButtonElement).addEventListener("click", () =>
+    Export.download("requests.csv", "text/csv", Export.csv(selected()))
+  )
+  elementById("export-json", HTMLButtonElement).addEventListener("click", () =>
+    Export.download("requests.json", "application/json", JSON.stringify(selected(), null, 2))
+  )
+  setVisible(section, true)
+  render()
+
+  return {
+    start: (token) => {
+      stop()
+      requests = []
+      views = new Map()
+      render()
+      const controller = new AbortController()
+      current = controller
+      void read(token, controller)
+    },
+    stop
+  }
+}
