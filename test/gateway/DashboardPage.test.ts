@@ -352,12 +352,12 @@ describe.concurrent("dashboard page in a browser", () => {
 
         expect(yield* focused()).toBe("Disable")
         yield* press("Tab", "Enter")
-        yield* step(() => page.getByRole("dialog", { name: "Cool the key down" }).waitFor())
+        yield* step(() => page.getByRole("dialog", { name: "Pause key" }).waitFor())
         expect(yield* step(() => unnamed(page))).toEqual([])
         yield* screenshot(page, "dialog")
         yield* press("Escape")
         yield* step(() => page.getByRole("dialog").waitFor({ state: "hidden" }))
-        expect(yield* focused()).toBe("Cool")
+        expect(yield* focused()).toBe("Pause")
         // Opens the dialog again before the browser fires the close event.
         yield* step(() =>
           page.evaluate(() => {

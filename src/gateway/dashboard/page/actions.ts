@@ -113,12 +113,12 @@ export const make = (token: () => string | null): Actions => {
     enable: (model, key) => post("pools/enable", { model, key }, `${key} is enabled`),
     cool: async (model, key) => {
       const seconds = await ask({
-        title: "Cool the key down",
+        title: "Pause key",
         text: `${key} of ${model} gets no calls for this time. Calls in flight continue.`,
-        confirm: "Cool down",
+        confirm: "Pause",
         field: { label: "Seconds", value: 60, min: 1, step: "1" }
       })
-      if (seconds !== undefined) await post("pools/cool", { model, key, seconds }, `${key} cools down for ${seconds} s`)
+      if (seconds !== undefined) await post("pools/cool", { model, key, seconds }, `${key} pauses for ${seconds} s`)
     },
     reweight: async (model, key, current) => {
       const weight = await askWeight(

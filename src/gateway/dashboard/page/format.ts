@@ -30,6 +30,10 @@ export const dollars = (amount: number): string => {
   return amount < 10_000 ? `$${amount.toFixed(2)}` : `$${compact.format(amount)}`
 }
 
+/** A cost of tokens whose price is not known is not nothing. */
+export const cost = (amount: number, unpricedTokens: number): string =>
+  amount === 0 && unpricedTokens > 0 ? "unknown" : dollars(amount)
+
 export const percent = (share: number): string => {
   if (share === 0) return "0%"
   const hundredths = share * 100

@@ -137,7 +137,7 @@ export const keyView = (model: string, key: Key, mayAct: () => boolean, { action
     () => void actions.disable(model, key.id),
     () => void actions.enable(model, key.id),
     [
-      ["Cool", () => void actions.cool(model, key.id)],
+      ["Pause", () => void actions.cool(model, key.id)],
       ["Weight", () => void actions.reweight(model, key.id, latest.weight)]
     ]
   )

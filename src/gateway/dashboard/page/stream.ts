@@ -75,7 +75,7 @@ export const make = (handlers: Handlers): SnapshotStream => {
         cache: "no-store"
       })
       if (response.status === 401 || response.status === 403) {
-        handlers.refused(await messageOf(response))
+        handlers.refused(response.status === 401 && token !== null ? "Wrong admin token." : await messageOf(response))
         return
       }
       if (!response.ok || response.body === null) throw new Error(`status ${response.status}`)

@@ -48,7 +48,7 @@ const tilesOf = (snapshot: Snapshot, figures: Figures, minutes: number): Readonl
       value: Format.count(sums.inputTokens + sums.outputTokens),
       more: `${Format.count(sums.inputTokens)} in · ${Format.count(sums.outputTokens)} out`
     },
-    { name: "Cost", value: Format.dollars(sums.cost), more: unpriced }
+    { name: "Cost", value: Format.cost(sums.cost, sums.unpricedTokens), more: unpriced }
   ]
 }
 
@@ -94,13 +94,13 @@ export const mountTable = (parent: Element): ((figures: Figures, now: number) =>
   return (figures, now) =>
     update(
       figures.steps(60_000, 10, now).map(([start, buckets]) => {
-        const { cost, failed, inputTokens, outputTokens, requests } = sumOf(buckets)
+        const { cost, failed, inputTokens, outputTokens, requests, unpricedTokens } = sumOf(buckets)
         return [
           Format.clock(start),
           Format.count(requests),
           Format.count(failed),
           Format.count(inputTokens + outputTokens),
-          Format.dollars(cost),
+          Format.cost(cost, unpricedTokens),
           worstP95(buckets.map(({ latency }) => latency)),
           worstP95(buckets.map(({ firstEvent }) => firstEvent))
         ]
