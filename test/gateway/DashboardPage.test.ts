@@ -270,6 +270,14 @@ describe.concurrent("dashboard page in a browser", () => {
         expect(texts[2]).toMatch(/200 ok.*in, .* out/s)
         expect(texts[2]).toContain("unknown")
 
+        yield* step(() => page.getByText("Usage by client and by model").press("Enter"))
+        const byModel = page.getByRole("table", { name: "Usage by model" }).getByRole("row")
+        yield* step(() => byModel.nth(3).waitFor())
+        expect((yield* step(() => byModel.allInnerTexts())).join("\n")).toMatch(/openai\/gpt-large\s+1\s+1\s+0\s/)
+        expect(yield* step(() => page.getByRole("table", { name: "Usage by client" }).innerText())).toMatch(
+          /admin\s+3\s+2/
+        )
+
         yield* step(() => page.getByPlaceholder("Filter, as in status:429 gpt").fill("status:400"))
         yield* step(() => rows.nth(1).waitFor({ state: "detached" }))
         yield* step(() => page.getByText("1 of the last 3").waitFor())

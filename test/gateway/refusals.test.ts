@@ -176,17 +176,14 @@ describe("the metrics of a gateway", () => {
 })
 
 describe("the dashboard", () => {
-  it.scopedLive("counts refused requests by their error, and measures no latency of them", () =>
+  it.scopedLive("counts refused requests as a series of their own, and measures no latency of them", () =>
     Effect.gen(function* () {
       const page = new URL("./nowhere/", import.meta.url)
       const { dashboard, url } = yield* DashboardGateway.start({ page, access: { keys: [team] } })
       yield* post(`${url}/v1/chat/completions`, question("chat completions", "openai/large"), bearer("sk-wrong"))
       yield* post(`${url}/v1/chat/completions`, question("chat completions", "nowhere"), bearer("sk-team"))
       const { buckets } = yield* dashboard.snapshot
-      expect(Object.assign({}, ...buckets.map(({ outcomes }) => outcomes))).toEqual({
-        AuthenticationError: 1,
-        ModelNotFoundError: 1
-      })
+      expect(Object.assign({}, ...buckets.map(({ outcomes }) => outcomes))).toEqual({ refused: 2 })
       expect(buckets.every(({ latency }) => latency === undefined)).toBe(true)
     })
   )

@@ -4,6 +4,7 @@ import { element, elementById, setText, setVisible } from "./dom.js"
 import * as Export from "./requestExport.js"
 import * as Format from "./format.js"
 import * as Filter from "./requestFilter.js"
+import * as Totals from "./requestTotals.js"
 import { authorized } from "./stream.js"
 import * as Timing from "./timing.js"
 
@@ -116,6 +117,8 @@ export const mount = (section: HTMLElement): RequestLog => {
   const summary = elementById("requests-summary", HTMLParagraphElement)
   const empty = elementById("no-requests", HTMLParagraphElement)
   const more = elementById("more-requests", HTMLButtonElement)
+  const totals = elementById("request-totals", HTMLDetailsElement)
+  const showTotals = Totals.mount(elementById("totals-tables", HTMLDivElement))
   let requests: ReadonlyArray<LoggedRequest> = []
   let views = new Map<number, HTMLTableSectionElement>()
   let matches = Filter.parse("")
@@ -143,6 +146,7 @@ export const mount = (section: HTMLElement): RequestLog => {
     )
     setVisible(empty, found.length === 0)
     setVisible(more, found.length > limit)
+    if (totals.open) showTotals(found)
   }
 
   const add = (newest: ReadonlyArray<LoggedRequest>): void => {
@@ -180,6 +184,7 @@ export const mount = (section: HTMLElement): RequestLog => {
     limit = pageLength
     render()
   })
+  totals.addEventListener("toggle", render)
   more.addEventListener("click", () => {
     limit += pageLength
     render()
