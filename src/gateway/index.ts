@@ -6,6 +6,7 @@
 export * as Access from "./Access.js"
 export * as AccessStore from "./AccessStore.js"
 export * as Dashboard from "./dashboard/Dashboard.js"
+export * as DashboardHistory from "./DashboardHistory.js"
 export * as Gateway from "./Gateway.js"
 export * as GatewayServer from "./GatewayServer.js"
 export * as ResponseStore from "./ResponseStore.js"

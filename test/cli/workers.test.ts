@@ -435,4 +435,32 @@ describe("serve --workers", () => {
       expect(snapshot.windows[0]?.latency?.p50).toBeGreaterThan(0)
     }).pipe(Effect.provide(NodeFileSystem.layer))
   )
+
+  it.scopedLive("keeps the history of all workers once, also that of a killed one, and after a restart", () =>
+    Effect.gen(function* () {
+      const files = yield* FileSystem.FileSystem
+      const path = `${yield* files.makeTempDirectoryScoped()}/history.jsonl`
+      const { gateway, pidOf, settings, whileFrozen } = yield* served({
+        environment: { EFFECT_LLM_HISTORY_FILE: path }
+      })
+      const [one, two] = [yield* pidOf(1), yield* pidOf(2)]
+      yield* whileFrozen(one)(Effect.all([statusOf(gateway.url), statusOf(gateway.url), statusOf(gateway.url)]))
+      yield* whileFrozen(two)(Effect.all([statusOf(gateway.url), statusOf(gateway.url)]))
+      const decode = Schema.decodeUnknownSync(Dashboard.History)
+      const countAt = (url: string) =>
+        Effect.map(send(`${url}/dashboard/history?from=0&to=9e15`, { headers: fresh }), ({ json }) =>
+          decode(json).models.map(({ id, requests }) => [id, requests])
+        )
+      yield* until(countAt(gateway.url), ([model]) => model?.[1] === 5)
+      process.kill(one, "SIGKILL")
+      yield* pidOf(1, 2)
+      expect(yield* countAt(gateway.url)).toEqual([["tested/m", 5]])
+      // Counted just before the end, which a worker reports when it ends.
+      expect(yield* statusOf(gateway.url)).toBe(200)
+      yield* gateway.kill("SIGTERM")
+      yield* gateway.exited
+      const again = yield* started(settings)
+      expect(yield* countAt(again.url)).toEqual([["tested/m", 6]])
+    }).pipe(Effect.provide(NodeFileSystem.layer))
+  )
 })

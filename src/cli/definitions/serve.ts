@@ -28,6 +28,14 @@ const options = {
     ),
     Options.optional
   ),
+  history: Options.text("history").pipe(
+    Options.withPseudoName("file"),
+    Options.withDescription(
+      "The file that keeps the figures of the dashboard for 30 days; without one they are of the last hour. " +
+        "Default: EFFECT_LLM_HISTORY_FILE."
+    ),
+    Options.optional
+  ),
   host: Options.text("host").pipe(
     Options.withDescription("The address to listen on. Default: EFFECT_LLM_HOST, or 127.0.0.1."),
     Options.optional

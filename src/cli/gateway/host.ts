@@ -1,7 +1,9 @@
 /** What the process that runs the gateway program adds to it: nothing where it is alone, or what makes it one of several workers. */
+import type { FileSystem } from "@effect/platform"
 import type { Duration } from "effect"
 import { Effect, Layer } from "effect"
 import type { AccessStore } from "../../gateway/AccessStore.js"
+import * as DashboardHistory from "../../gateway/DashboardHistory.js"
 import type { ProviderFile, ProviderFileError } from "../../models/fileModel.js"
 import type { Signal } from "./signals.js"
 
@@ -20,6 +22,8 @@ export interface Host {
   readonly parse: (parse: Parse) => Parse
   /** Services of the gateway. `AccessStore` is only used without Redis. */
   readonly layer: Layer.Layer<never> | Layer.Layer<AccessStore>
+  /** The history of the dashboard in a file: of several workers, the primary process writes it. */
+  readonly history: (path: string) => Layer.Layer<DashboardHistory.DashboardHistory, never, FileSystem.FileSystem>
   /** Whether it logs what it serves: of several workers one does. */
   readonly isFirst: boolean
   /** Runs when the gateway serves. */
@@ -34,6 +38,7 @@ export const alone: Host = {
   reloadRequested: Effect.never,
   parse: (parse) => parse,
   layer: Layer.empty,
+  history: (path) => DashboardHistory.layerFile({ path }),
   isFirst: true,
   onServing: Effect.void
 }

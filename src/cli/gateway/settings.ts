@@ -11,6 +11,8 @@ export interface Options {
   readonly models?: ProviderFile
   /** The file of the clients' keys. `EFFECT_LLM_KEYS_FILE` @default none */
   readonly keys?: string
+  /** The file of the dashboard's history. `EFFECT_LLM_HISTORY_FILE` @default none, which keeps an hour in memory */
+  readonly history?: string
   /** The address to listen on. `EFFECT_LLM_HOST` @default "127.0.0.1" */
   readonly host?: string
   /** 0 for any free port. `EFFECT_LLM_PORT` @default 8080 */
@@ -61,6 +63,7 @@ export interface Settings {
   readonly config: string
   readonly models: ProviderFile | undefined
   readonly keys: string | undefined
+  readonly history: string | undefined
   readonly host: string
   readonly port: number
   readonly grace: Duration.Duration
@@ -156,6 +159,7 @@ const logLevel = (name: string): Config.Config<LogLevel.LogLevel> =>
 const environment = Config.all({
   config: Config.withDefault(Config.nonEmptyString("EFFECT_LLM_CONFIG"), "provider.json"),
   keys: optional(Config.nonEmptyString("EFFECT_LLM_KEYS_FILE")),
+  history: optional(Config.nonEmptyString("EFFECT_LLM_HISTORY_FILE")),
   host: Config.withDefault(Config.nonEmptyString("EFFECT_LLM_HOST"), "127.0.0.1"),
   port: Config.withDefault(port("EFFECT_LLM_PORT"), 8080),
   grace: Config.withDefault(Config.duration("EFFECT_LLM_GRACE"), Duration.seconds(30)),
@@ -190,6 +194,7 @@ export const read = (options: Options, isTerminal: boolean): Effect.Effect<Setti
       config: options.config ?? env.config,
       models: options.models,
       keys: options.keys ?? env.keys,
+      history: options.history ?? env.history,
       host: options.host ?? env.host,
       port: options.port ?? env.port,
       grace: Duration.decode(options.grace ?? env.grace),

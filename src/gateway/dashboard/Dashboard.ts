@@ -6,7 +6,8 @@
  * the page is read-only and served only to this machine. It contains no prompts, answers or secrets.
  *
  * The page shows the budgets and caches in the context of the layer and the budgets of the gateway's keys; costs come from the
- * prices in that context. The last hour is kept in memory, and snapshots are computed only while a page is open.
+ * prices in that context. The last hour is kept in memory, and snapshots are computed only while a page is open. A
+ * `DashboardHistory` in that context keeps the figures for a month.
  *
  * @example
  * ```ts
@@ -29,7 +30,8 @@
  *
  * @since 0.1.0
  */
-import { Clock, Context, Effect, Layer, Option, Stream } from "effect"
+import type { Scope } from "effect"
+import { Clock, Context, Effect, Layer, Option, Schedule, Stream } from "effect"
 import * as Budgets from "../../accounting/budget/model.js"
 import * as EmbeddingCache from "../../caching/EmbeddingCache.js"
 import type { Listener } from "../../call/usageListeners.js"
@@ -52,6 +54,9 @@ import { Access } from "../auth/model.js"
 import type { Router } from "../http/context.js"
 import { Peers } from "../workers/peers.js"
 import * as Assets from "./assets.js"
+import { DashboardHistory, History } from "./history/model.js"
+import * as HistoryRecorders from "./history/recorder.js"
+import * as HistoryRows from "./history/row.js"
 import type { Report } from "./report.js"
 import { merge as mergeReports } from "./report.js"
 import { LoggedRequest } from "./requestLog.js"
@@ -68,6 +73,7 @@ import * as LiveStatus from "./liveStatus.js"
  * @category model
  */
 export { Snapshot }
+export { History }
 export { LoggedRequest }
 
 /**
@@ -90,6 +96,13 @@ export interface Service {
    * @since 0.2.0
    */
   readonly requests: (after?: number) => Effect.Effect<ReadonlyArray<LoggedRequest>>
+  /**
+   * The figures from one time to another, in milliseconds since the epoch, in at most a hundred steps; none without a
+   * `DashboardHistory` in the context of the dashboard.
+   *
+   * @since 0.2.0
+   */
+  readonly history: (from: number, to: number) => Effect.Effect<Option.Option<History>>
   /** The routes of the page, its files and its events. A gateway serves them. */
   readonly router: Router
 }
@@ -118,6 +131,9 @@ export interface Options {
 /** The time windows of the page, in minutes. */
 const windows = [5, 15, 60]
 
+/** How often the history gets what was counted since. A worker that is killed loses no more. */
+const historyInterval = "5 seconds"
+
 /** How long the buckets of several workers are sent again, in milliseconds. */
 const repeatedTime = 30_000
 
@@ -125,7 +141,7 @@ const repeatedTime = 30_000
  * @since 0.1.0
  * @category constructors
  */
-export const make = (options: Options = {}): Effect.Effect<Service, never, Models | Access> =>
+export const make = (options: Options = {}): Effect.Effect<Service, never, Models | Access | Scope.Scope> =>
   Effect.gen(function* () {
     const models = yield* Models
     const access = yield* Access
@@ -137,6 +153,9 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Model
     const clock = yield* Effect.clock
     const startedAt = yield* Clock.currentTimeMillis
     const series = Series.unsafeMake()
+    const history = yield* Effect.serviceOption(DashboardHistory)
+    const recorder = HistoryRecorders.unsafeMake()
+    const hasHistory = Option.isSome(history)
     const requestLog = RequestLogs.unsafeMake(Math.max(0, Math.floor(options.requests ?? 1000)))
 
     const usageListenerOf = (model: string): Listener => ({
@@ -146,15 +165,14 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Model
           const { endedAt, usage } = attempt
           if (usage.totalTokens === 0) return
           const cost = Priced.costWithin(callPricing, pricing, usage, Priced.answererOfAttempt(attempt), endedAt)
-          series.unsafeRecordUsage(
-            {
-              model,
-              inputTokens: usage.inputTokens,
-              outputTokens: usage.outputTokens,
-              cost: Option.getOrUndefined(Option.map(cost, ({ total }) => total))
-            },
-            endedAt
-          )
+          const consumption: Series.Consumption = {
+            model,
+            inputTokens: usage.inputTokens,
+            outputTokens: usage.outputTokens,
+            cost: Option.getOrUndefined(Option.map(cost, ({ total }) => total))
+          }
+          series.unsafeRecordUsage(consumption, endedAt)
+          if (hasHistory) recorder.unsafeRecordUsage(consumption, endedAt)
         })
     })
 
@@ -185,16 +203,15 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Model
           end: (exit, answer) => {
             logRequest(info, entryOf(exit, answer), errorOf(exit), model === "")
             const now = clock.unsafeCurrentTimeMillis()
-            series.unsafeRecordEnd(
-              {
-                model,
-                // Requests that are refused before their model is known are a series of their own.
-                outcome: model === "" ? "refused" : outcomeOf(exit),
-                latency: now - callStartedAt,
-                timeToFirstEvent
-              },
-              now
-            )
+            const ended: Series.Call = {
+              model,
+              // Requests that are refused before their model is known are a series of their own.
+              outcome: model === "" ? "refused" : outcomeOf(exit),
+              latency: now - callStartedAt,
+              timeToFirstEvent
+            }
+            series.unsafeRecordEnd(ended, now)
+            if (hasHistory) recorder.unsafeRecordEnd(ended, now)
             return Effect.void
           }
         }
@@ -217,6 +234,7 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Model
           startedAt,
           width: Series.width,
           mayAct: !access.isOpen,
+          hasHistory,
           inFlight: series.unsafeInFlight(),
           buckets: series.unsafeBuckets(start, at),
           windows: windows.map((minutes) => ({ minutes, ...series.unsafeTimes(minutes, at) })),
@@ -253,12 +271,36 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Model
 
     if (peers !== undefined) yield* peers.onReport(reportSince)
 
+    const handOver = Option.match(history, {
+      onNone: () => Effect.void,
+      // What has been taken must arrive.
+      onSome: ({ add }) =>
+        Effect.uninterruptible(Effect.suspend(() => add(recorder.unsafeTake().map(HistoryRows.encode))))
+    })
+    const historyBetween: Service["history"] = (from, to) =>
+      Effect.zipRight(
+        handOver,
+        Option.match(history, {
+          onNone: () => Effect.succeedNone,
+          onSome: ({ query }) => Effect.asSome(query(from, to))
+        })
+      )
+    if (hasHistory) {
+      yield* Effect.addFinalizer(() => handOver)
+      yield* Effect.forkScoped(Effect.schedule(handOver, Schedule.spaced(historyInterval)))
+    }
+
     return {
       watch: (name) => (next) => Effect.succeed(observedService(name, next)),
       snapshot: Effect.suspend(() => wholeSince(0)),
       snapshots,
       requests: (after = 0) => Effect.sync(() => requestLog.unsafeAfter(after)),
-      router: yield* Routes.make(access, snapshots, requestLog, options.page ?? Assets.builtFiles)
+      history: historyBetween,
+      router: yield* Routes.make(
+        access,
+        { snapshots, requestLog, history: historyBetween },
+        options.page ?? Assets.builtFiles
+      )
     }
   })
 
@@ -267,4 +309,4 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Model
  * @category layers
  */
 export const layer = (options: Options = {}): Layer.Layer<Dashboard, never, Models | Access> =>
-  Layer.effect(Dashboard, make(options))
+  Layer.scoped(Dashboard, make(options))

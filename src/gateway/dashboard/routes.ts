@@ -1,5 +1,6 @@
 /** The routes of the page, its files and its events. The files are public; the events require the admin token. */
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import type { Option } from "effect"
 import { Effect, Stream } from "effect"
 import * as Framing from "../../wire/framing.js"
 import type { Service as AccessService } from "../auth/model.js"
@@ -11,6 +12,7 @@ import type { Router } from "../http/context.js"
 import * as Streaming from "../chat/sse.js"
 import type { Handler } from "../http/context.js"
 import * as Assets from "./assets.js"
+import type { History } from "./history/model.js"
 import type { RequestLog } from "./requestLog.js"
 import type { Snapshot } from "./snapshot.js"
 
@@ -45,6 +47,32 @@ const events = (access: AccessService, snapshots: Stream.Stream<Snapshot>): Hand
     )
   )
 
+/** What the routes read. */
+export interface Sources {
+  readonly snapshots: Stream.Stream<Snapshot>
+  readonly requestLog: RequestLog
+  readonly history: (from: number, to: number) => Effect.Effect<Option.Option<History>>
+}
+
+/** The figures of the range in the query. */
+const historyOf = (access: AccessService, history: Sources["history"]): Handler =>
+  requireViewer(
+    access,
+    Effect.gen(function* () {
+      const { method, url } = yield* HttpServerRequest.HttpServerRequest
+      const { pathname, searchParams } = new URL(url, "http://localhost")
+      const [from, to] = [Number(searchParams.get("from") ?? Number.NaN), Number(searchParams.get("to") ?? Number.NaN)]
+      if (!(from >= 0 && from < to && to < Infinity)) {
+        return yield* Effect.fail(
+          Problem.invalid("from and to must be times in milliseconds since 1970, and from must be before to.", "from")
+        )
+      }
+      const found = yield* history(from, to)
+      if (found._tag === "None") return yield* Effect.fail(Problem.notFound(method, pathname))
+      return HttpServerResponse.unsafeJson(found.value, { headers: { "cache-control": "no-store" } })
+    })
+  )
+
 /** The requests after the number in the query, the newest first. */
 const lastRequests = (access: AccessService, requests: RequestLog): Handler =>
   requireViewer(
@@ -74,8 +102,7 @@ const files = [
 
 export const make = (
   access: AccessService,
-  snapshots: Stream.Stream<Snapshot>,
-  requests: RequestLog,
+  { history, requestLog, snapshots }: Sources,
   directory: URL
 ): Effect.Effect<Router> =>
   Effect.map(
@@ -87,6 +114,7 @@ export const make = (
         ...assets,
         HttpRouter.makeRoute("GET", "/dashboard/access", withErrorResponse(accessMode(access))),
         HttpRouter.makeRoute("GET", "/dashboard/events", withErrorResponse(events(access, snapshots))),
-        HttpRouter.makeRoute("GET", "/dashboard/requests", withErrorResponse(lastRequests(access, requests)))
+        HttpRouter.makeRoute("GET", "/dashboard/requests", withErrorResponse(lastRequests(access, requestLog))),
+        HttpRouter.makeRoute("GET", "/dashboard/history", withErrorResponse(historyOf(access, history)))
       ])
   )

@@ -71,8 +71,11 @@ const minute = 60_000
 
 const hour = 60 * minute
 
-/** The outcomes that do not count as failed. */
-const notFailures: ReadonlySet<string> = new Set(["ok", "interrupted"])
+/** Whether calls with this outcome count as failed. */
+export const isFailure = (outcome: string): boolean => outcome !== "ok" && outcome !== "interrupted"
+
+/** Whether the times of a call count: the time until a client disconnected, or until a refusal, is not a latency of the model. */
+export const isMeasured = ({ model, outcome }: Call): boolean => outcome !== "interrupted" && model !== refusedModel
 
 interface Recorders {
   readonly latency: Sketch.Recorder
@@ -184,9 +187,8 @@ export const unsafeMake = (): Series => {
       outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1)
       const inMinute = model.minutes.at(now)
       inMinute.requests += 1
-      if (!notFailures.has(outcome)) inMinute.failed += 1
-      // The time until a client disconnected, or until a refusal, is not a latency of the model.
-      if (outcome === "interrupted" || call.model === refusedModel) return
+      if (isFailure(outcome)) inMinute.failed += 1
+      if (!isMeasured(call)) return
       measure(times, call)
       measure(minutes.at(now), call)
       measure(model.times.at(now), call)

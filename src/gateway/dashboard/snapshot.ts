@@ -11,10 +11,10 @@ const Time = Schema.Number
 const Percentiles = Schema.Struct({ p50: Schema.Number, p95: Schema.Number, p99: Schema.Number })
 
 /** In milliseconds; each absent if nothing was measured. */
-const Times = Schema.Struct({ latency: optional(Percentiles), firstEvent: optional(Percentiles) })
+export const Times = Schema.Struct({ latency: optional(Percentiles), firstEvent: optional(Percentiles) })
 
 /** The calls that ended, and the usage, within one time slot. */
-const Bucket = Schema.Struct({
+export const Bucket = Schema.Struct({
   ...Times.fields,
   /** The start of the slot. */
   at: Time,
@@ -125,6 +125,8 @@ export const Snapshot = Schema.Struct({
   width: Schema.Number,
   /** Whether the page can change keys, deployments and caches. */
   mayAct: Schema.Boolean,
+  /** Whether `/dashboard/history` has figures of more than the last hour. */
+  hasHistory: Schema.Boolean,
   inFlight: Count,
   /** The buckets that may have changed since the previous snapshot; in the first, all of the last hour. Without empty ones. */
   buckets: Schema.Array(Bucket),

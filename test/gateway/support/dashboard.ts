@@ -1,5 +1,6 @@
 /** A gateway with a dashboard, and with everything that a dashboard can show. */
 import { HttpServer } from "@effect/platform"
+import { NodeFileSystem } from "@effect/platform-node"
 import type { Duration } from "effect"
 import { Context, Effect, Layer, Logger, LogLevel } from "effect"
 import { execFile } from "node:child_process"
@@ -9,7 +10,7 @@ import { join } from "node:path"
 import { fileURLToPath, pathToFileURL } from "node:url"
 import * as Budget from "../../../src/accounting/Budget.js"
 import * as CacheStore from "../../../src/caching/CacheStore.js"
-import { Access, Dashboard, Gateway, GatewayServer } from "../../../src/gateway/index.js"
+import { Access, Dashboard, DashboardHistory, Gateway, GatewayServer } from "../../../src/gateway/index.js"
 import * as Models from "../../../src/models/Models.js"
 import * as Pricing from "../../../src/accounting/Pricing.js"
 import * as ResponseCache from "../../../src/caching/ResponseCache.js"
@@ -55,9 +56,18 @@ export interface Settings {
   readonly port?: number
   /** How long the gateway waits for calls under way when it shuts down. @default "30 seconds" */
   readonly grace?: Duration.DurationInput
+  /** The file of the history. @default none */
+  readonly history?: string
 }
 
-export const start = ({ access = { adminToken }, grace = "30 seconds", page, port = 0, provider: options }: Settings) =>
+export const start = ({
+  access = { adminToken },
+  grace = "30 seconds",
+  history,
+  page,
+  port = 0,
+  provider: options
+}: Settings) =>
   Effect.gen(function* () {
     const provider = yield* SimulatedProvider.make(options)
     const file = yield* Models.parseFile(
@@ -87,6 +97,11 @@ export const start = ({ access = { adminToken }, grace = "30 seconds", page, por
       Effect.flatMap(Budget.middleware()(llm), ResponseCache.middleware())
     const live = Gateway.layer({ around, grace }).pipe(
       Layer.provideMerge(Dashboard.layer({ page })),
+      Layer.provide(
+        history === undefined
+          ? Layer.empty
+          : Layer.provide(DashboardHistory.layerFile({ path: history }), NodeFileSystem.layer)
+      ),
       Layer.provideMerge(Layer.merge(budgets, ResponseCache.layer())),
       Layer.provideMerge(CacheStore.layerMemory()),
       Layer.provideMerge(GatewayServer.layer({ port })),

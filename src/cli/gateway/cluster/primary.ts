@@ -6,10 +6,12 @@
  * sockets over (`SCHED_RR`, Node's default), a connection on its way to a worker that is killed would be neither served nor
  * closed, and every connection would cost the primary.
  */
+import type { FileSystem } from "@effect/platform"
 import type { Scope } from "effect"
-import { Duration, Effect, Either, Fiber, Queue } from "effect"
+import { Duration, Effect, Either, Fiber, Option, Queue } from "effect"
 import cluster from "node:cluster"
 import * as MonotonicClock from "../../../internal/clock.js"
+import * as DashboardHistory from "../../../gateway/DashboardHistory.js"
 import type { CliFailure } from "../../failure.js"
 import type { Settings } from "../settings.js"
 import * as Signals from "../signals.js"
@@ -127,9 +129,9 @@ const stopSignal = (set: WorkerSet): Effect.Effect<Effect.Effect<void>, never, S
 
 /** Serves until a signal. Fails if the workers cannot start. `divided`: whether they divide the limits. */
 export const run = (
-  { grace, workers }: Settings,
+  { grace, history: path, workers }: Settings,
   { divided }: { readonly divided: boolean }
-): Effect.Effect<void, CliFailure> =>
+): Effect.Effect<void, CliFailure, FileSystem.FileSystem> =>
   Effect.scoped(
     Effect.gen(function* () {
       yield* Effect.sync(() => {
@@ -137,7 +139,9 @@ export const run = (
         // Metrics contain infinite numbers, which JSON does not have.
         cluster.setupPrimary({ serialization: "advanced" })
       })
-      const set = yield* WorkerSets.make({ workers, divided })
+      // One process writes the file, so that nothing is there twice.
+      const history = path === undefined ? Option.none() : Option.some(yield* DashboardHistory.makeFile({ path }))
+      const set = yield* WorkerSets.make({ workers, divided, history })
       const reloads = yield* Signals.queue("SIGHUP")
       yield* Effect.forkScoped(Effect.forever(Effect.zipRight(Queue.take(reloads), set.sendAll({ _tag: "Reload" }))))
       const stopped = yield* stopSignal(set)

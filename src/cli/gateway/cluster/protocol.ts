@@ -49,6 +49,10 @@ export const FromWorker = Schema.Union(
   Schema.TaggedStruct("Leaving", {}),
   /** The metrics of the worker, every few seconds and at its end, which outlive it. */
   Schema.TaggedStruct("Measured", { series: Measurements }),
+  /** What the worker has counted for the history since it last sent it. */
+  Schema.TaggedStruct("Recorded", { lines: Schema.Array(Schema.String) }),
+  /** Asks for a part of the history: answered with a `History`. */
+  Schema.TaggedStruct("AskHistory", { id: Id, from: Schema.Number, to: Schema.Number }),
   /** Asks for the metrics of all workers: answered with `Measurements`. */
   Schema.TaggedStruct("AskMetrics", { id: Id }),
   /** Asks for the client keys that were made and revoked at run time: answered with `KeyChanges`. */

@@ -2,7 +2,9 @@
 import type { FileSystem, HttpClient } from "@effect/platform"
 import { Config, Effect, Either, Layer, Option, Ref, Schedule, Schema } from "effect"
 import { AccessStore } from "../../../gateway/AccessStore.js"
+import { History } from "../../../gateway/dashboard/history/model.js"
 import { Report } from "../../../gateway/dashboard/report.js"
+import { DashboardHistory } from "../../../gateway/DashboardHistory.js"
 import type { AdminPath, Service as PeersService } from "../../../gateway/workers/peers.js"
 import { Peers } from "../../../gateway/workers/peers.js"
 import * as Series from "../../../gateway/workers/series.js"
@@ -68,6 +70,22 @@ const makePeers = (
     graceLeft
   }
 }
+
+const decodeHistory = Schema.decodeUnknownOption(History)
+
+/** The history that the primary process keeps for all workers. */
+const historyOf = (link: Link) =>
+  Layer.succeed(DashboardHistory, {
+    add: (lines) => (lines.length === 0 ? Effect.void : link.send({ _tag: "Recorded", lines })),
+    query: (from, to) =>
+      link
+        .ask((id) => ({ _tag: "AskHistory", id, from, to }))
+        .pipe(
+          Effect.map(Option.flatMap(decodeHistory)),
+          // A primary that does not answer has no figures.
+          Effect.map(Option.getOrElse((): History => ({ from, to, step: to - from, buckets: [], models: [] })))
+        )
+  })
 
 /** Limiters that have what has been refilled since now: what another process has left of them is not known. */
 const limitersSinceNow = Layer.effect(
@@ -165,6 +183,7 @@ export const run = ({
             )
           )
         ),
+        history: () => historyOf(link),
         isFirst: share.index === 0 && !replaces,
         onServing: link.send({ _tag: "Serving" })
       }

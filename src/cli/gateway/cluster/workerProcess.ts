@@ -3,6 +3,7 @@ import type { Scope } from "effect"
 import { Data, Deferred, Effect, FiberSet, Option, Queue, Ref } from "effect"
 import type { Worker } from "node:cluster"
 import cluster from "node:cluster"
+import type { Service as History } from "../../../gateway/DashboardHistory.js"
 import type { Series } from "../../../gateway/workers/series.js"
 import { CliFailure, operationFailure } from "../../failure.js"
 import type { FromPrimary, FromWorker, Question } from "./protocol.js"
@@ -96,12 +97,13 @@ const startFailure = (cause: unknown): CliFailure =>
 
 /**
  * Starts a worker, which is killed when the scope closes. `replaces`: whether in the place of another one. `answer` answers its questions,
- * with plain data.
+ * with plain data. `record` gets what it has counted for the history.
  */
 export const fork = (
   index: number,
   replaces: boolean,
-  answer: (asked: WorkerProcess, request: Request) => Effect.Effect<unknown>
+  answer: (asked: WorkerProcess, request: Request) => Effect.Effect<unknown>,
+  record: History["add"]
 ): Effect.Effect<WorkerProcess, CliFailure, Scope.Scope> =>
   Effect.gen(function* () {
     const events = yield* Queue.unbounded<Event>()
@@ -170,8 +172,11 @@ export const fork = (
           return Deferred.succeed(ended, End.Leaving())
         case "Measured":
           return Ref.set(measured, message.series)
+        case "Recorded":
+          return record(message.lines)
         case "Answer":
           return questions.answer(message.id, message.answer)
+        case "AskHistory":
         case "AskMetrics":
         case "AskKeys":
         case "AskOthers":

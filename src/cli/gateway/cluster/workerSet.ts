@@ -1,6 +1,7 @@
 /** The worker processes of this command, and the answers to their questions. */
 import type { Scope } from "effect"
 import { Effect, ExecutionStrategy, Exit, Option, Ref, Schema, Scope as Scopes } from "effect"
+import type { Service as History } from "../../../gateway/DashboardHistory.js"
 import type { Series } from "../../../gateway/workers/series.js"
 import * as AllSeries from "../../../gateway/workers/series.js"
 import type { CliFailure } from "../../failure.js"
@@ -25,6 +26,8 @@ export interface SetOptions {
   readonly workers: number
   /** Whether the workers divide the limits, rather than share them. */
   readonly divided: boolean
+  /** The history of all workers; none if no file keeps it. */
+  readonly history: Option.Option<History>
 }
 
 interface State {
@@ -70,7 +73,7 @@ const measure = (process: WorkerProcess): Effect.Effect<boolean> =>
     })
   )
 
-export const make = ({ divided, workers }: SetOptions): Effect.Effect<WorkerSet, never, Scope.Scope> =>
+export const make = ({ divided, history, workers }: SetOptions): Effect.Effect<WorkerSet, never, Scope.Scope> =>
   Effect.gen(function* () {
     const scope = yield* Effect.scope
     const records = yield* Records.make
@@ -116,12 +119,20 @@ export const make = ({ divided, workers }: SetOptions): Effect.Effect<WorkerSet,
       switch (request._tag) {
         case "AskMetrics":
           return metrics
+        case "AskHistory":
+          return Option.match(history, {
+            onNone: () => Effect.succeed(null),
+            onSome: ({ query }) => query(request.from, request.to)
+          })
         case "AskKeys":
           return records.keyChanges
         case "AskOthers":
           return askOthers(asker, request.question)
       }
     }
+
+    const record: History["add"] = (lines) =>
+      Option.match(history, { onNone: () => Effect.void, onSome: ({ add }) => add(lines) })
 
     const retire = (process: WorkerProcess): Effect.Effect<void> =>
       Effect.gen(function* () {
@@ -140,7 +151,7 @@ export const make = ({ divided, workers }: SetOptions): Effect.Effect<WorkerSet,
         Effect.uninterruptible(
           Effect.gen(function* () {
             const own = yield* Scopes.fork(scope, ExecutionStrategy.sequential)
-            const process = yield* Scopes.extend(WorkerProcesses.fork(index, replaces, answer), own)
+            const process = yield* Scopes.extend(WorkerProcesses.fork(index, replaces, answer, record), own)
             yield* Ref.update(state, (all) => ({ ...all, live: new Set([...all.live, process]) }))
             const ends = Effect.zipRight(retire(process), Scopes.close(own, Exit.void))
             yield* Effect.forkIn(Effect.interruptible(ends), scope)
