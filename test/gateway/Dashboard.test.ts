@@ -355,7 +355,7 @@ describe("dashboard figures", () => {
     })
   )
 
-  it.scoped("computes snapshots only while a client reads them", () =>
+  it.scoped("computes snapshots only while a client reads them, and alerts every 15 seconds", () =>
     Effect.gen(function* () {
       const lookups = yield* Ref.make(0)
       const info = { provider: "openai", model: "large", wire: "chat-completions", contextWindow: 1000 }
@@ -375,13 +375,13 @@ describe("dashboard figures", () => {
         Effect.provide(Access.layer({ adminToken }))
       )
       yield* TestClock.adjust("1 minute")
-      expect(yield* Ref.get(lookups)).toBe(0)
+      expect(yield* Ref.get(lookups)).toBe(4)
       const reader = yield* Effect.fork(Stream.runDrain(snapshots))
       yield* TestClock.adjust("3500 millis")
-      expect(yield* Ref.get(lookups)).toBe(4)
+      expect(yield* Ref.get(lookups)).toBe(8)
       yield* Fiber.interrupt(reader)
       yield* TestClock.adjust("1 minute")
-      expect(yield* Ref.get(lookups)).toBe(4)
+      expect(yield* Ref.get(lookups)).toBe(12)
     })
   )
 })

@@ -6,7 +6,8 @@
  * the page is read-only and served only to this machine. It contains no prompts, answers or secrets.
  *
  * The page shows the budgets and caches in the context of the layer and the budgets of the gateway's keys; costs come from the
- * prices in that context. The last hour is kept in memory, and snapshots are computed only while a page is open. A
+ * prices in that context. The last hour is kept in memory, and snapshots are computed only while a page is open; alerts
+ * are computed every 15 seconds. A
  * `DashboardHistory` in that context keeps the figures for a month.
  *
  * @example
@@ -53,6 +54,7 @@ import * as ResponseCache from "../../caching/ResponseCache.js"
 import { Access } from "../auth/model.js"
 import type { Router } from "../http/context.js"
 import { Peers } from "../workers/peers.js"
+import * as Alerts from "./alerts.js"
 import * as Assets from "./assets.js"
 import { DashboardHistory, History } from "./history/model.js"
 import * as HistoryRecorders from "./history/recorder.js"
@@ -131,6 +133,9 @@ export interface Options {
 /** The time windows of the page, in minutes. */
 const windows = [5, 15, 60]
 
+/** How often the alerts are computed while no page is open. */
+const alertInterval = "15 seconds"
+
 /** How often the history gets what was counted since. A worker that is killed loses no more. */
 const historyInterval = "5 seconds"
 
@@ -154,6 +159,8 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Model
     const startedAt = yield* Clock.currentTimeMillis
     const series = Series.unsafeMake()
     const history = yield* Effect.serviceOption(DashboardHistory)
+    const ownAlerts = Alerts.unsafeMake()
+    const wholeAlerts = Alerts.unsafeMake()
     const recorder = HistoryRecorders.unsafeMake()
     const hasHistory = Option.isSome(history)
     const requestLog = RequestLogs.unsafeMake(Math.max(0, Math.floor(options.requests ?? 1000)))
@@ -229,6 +236,10 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Model
     const snapshotSince = (start: number): Effect.Effect<Snapshot> =>
       Effect.gen(function* () {
         const at = clock.unsafeCurrentTimeMillis()
+        const levels = {
+          models: yield* LiveStatus.models(models, (id) => series.unsafeTotals(id, at)),
+          budgets: yield* LiveStatus.budgets(budget, access)
+        }
         return {
           at,
           startedAt,
@@ -238,8 +249,8 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Model
           inFlight: series.unsafeInFlight(),
           buckets: series.unsafeBuckets(start, at),
           windows: windows.map((minutes) => ({ minutes, ...series.unsafeTimes(minutes, at) })),
-          models: yield* LiveStatus.models(models, (id) => series.unsafeTotals(id, at)),
-          budgets: yield* LiveStatus.budgets(budget, access),
+          alerts: ownAlerts.unsafeObserve(levels, at),
+          ...levels,
           caches: yield* LiveStatus.caches(responses, embeddings)
         }
       })
@@ -258,7 +269,10 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Model
       return Effect.zipWith(
         reportSince(since),
         peers.reports(since),
-        (own, others) => mergeReports(own, others, peers.divided),
+        (own, others) => {
+          const merged = mergeReports(own, others, peers.divided)
+          return { ...merged, alerts: wholeAlerts.unsafeObserve(merged, merged.at, merged.alerts) }
+        },
         { concurrent: true }
       )
     }
@@ -270,6 +284,20 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Model
     )
 
     if (peers !== undefined) yield* peers.onReport(reportSince)
+
+    const computeAlerts = Effect.gen(function* () {
+      const at = clock.unsafeCurrentTimeMillis()
+      ownAlerts.unsafeObserve(
+        {
+          models: yield* LiveStatus.models(models, (id) => series.unsafeCounts(id, at)),
+          budgets: yield* LiveStatus.budgets(budget, access)
+        },
+        at
+      )
+    }).pipe(
+      Effect.catchAllCause((cause) => Effect.logWarning("The alerts of the dashboard cannot be computed.", cause))
+    )
+    yield* Effect.forkScoped(Effect.schedule(computeAlerts, Schedule.spaced(alertInterval)))
 
     const handOver = Option.match(history, {
       onNone: () => Effect.void,

@@ -10,7 +10,7 @@ import type { Listed, Service as ModelsService } from "../../models/model.js"
 import type { LimiterStatus } from "../../rateLimiter/model.js"
 import type * as ResponseCache from "../../caching/ResponseCache.js"
 import type { KeyBudget, Service as AccessService } from "../auth/model.js"
-import type { Totals } from "./series.js"
+import type { Counts, Totals } from "./series.js"
 import type { Budget, Cache, Deployment, Key, Level, Model } from "./snapshot.js"
 
 // -------------------------------------------------------------------------------------
@@ -98,23 +98,31 @@ const modelOf = (
   service: ModelsService,
   listed: Listed,
   llm: LLMService,
-  totals: Totals
+  totals: Counts | Totals
 ): Effect.Effect<Model, ModelNotFoundError> =>
-  Effect.zipWith(llm.status, deploymentsOf(service, listed), ({ keys, limiter }, deployments) => ({
-    id: listed.name,
-    aliases: listed.aliases,
-    wire: listed.wire,
-    ...totals,
-    waiting: keys.waiting,
-    levels: levelsOf(limiter.models?.[listed.model] ?? limiter),
-    hasPool: llm.keys !== undefined,
-    // The keys of a group are listed at its members.
-    keys: listed.members === undefined ? keys.keys.map(keyOf) : [],
-    deployments
-  }))
+  Effect.zipWith(llm.status, deploymentsOf(service, listed), ({ keys, limiter }, deployments) => {
+    const limits = limiter.models?.[listed.model] ?? limiter
+    return {
+      id: listed.name,
+      aliases: listed.aliases,
+      wire: listed.wire,
+      ...totals,
+      waiting: keys.waiting,
+      waitingForPermit: limits.waiting,
+      isAway: limits.degraded === true || keys.degraded === true,
+      levels: levelsOf(limits),
+      hasPool: llm.keys !== undefined,
+      // The keys of a group are listed at its members.
+      keys: listed.members === undefined ? keys.keys.map(keyOf) : [],
+      deployments
+    }
+  })
 
 /** All models in the order of the file, without those that a reload has just removed. */
-export const models = (service: ModelsService, totalsOf: (id: string) => Totals): Effect.Effect<ReadonlyArray<Model>> =>
+export const models = (
+  service: ModelsService,
+  totalsOf: (id: string) => Counts | Totals
+): Effect.Effect<ReadonlyArray<Model>> =>
   Effect.map(
     Effect.forEach(
       service.list,

@@ -173,6 +173,14 @@ const mergeModel = (
     ...own,
     inFlight: sumOf(group, ({ inFlight }) => inFlight),
     waiting: sumOf(group, ({ waiting }) => waiting),
+    waitingForPermit: sumOf(group, ({ waitingForPermit }) => waitingForPermit),
+    isAway: group.some(({ isAway }) => isAway),
+    recent: {
+      ended: sumOf(group, ({ recent }) => recent.ended),
+      failed: sumOf(group, ({ recent }) => recent.failed),
+      measured: sumOf(group, ({ recent }) => recent.measured),
+      slow: sumOf(group, ({ recent }) => recent.slow)
+    },
     requests: sumOf(group, ({ requests }) => requests),
     failed: sumOf(group, ({ failed }) => failed),
     inputTokens: sumOf(group, ({ inputTokens }) => inputTokens),
@@ -246,6 +254,8 @@ export const merge = (own: Report, others: ReadonlyArray<Report>, divided: boole
       minutes,
       ...timesOfDistributions((ofWindows.get(minutes) ?? []).map(([, distribution]) => distribution))
     })),
+    // Each as its worker sees it.
+    alerts: snapshots.flatMap(({ alerts }) => alerts),
     models: own.snapshot.models.map((model) =>
       mergeModel(
         models.get(model.id) ?? [model],

@@ -5,7 +5,8 @@
 import * as Costs from "../../vocabulary/cost.js"
 import * as Sketch from "../../vocabulary/quantileSketch.js"
 import { refusedModel } from "../http/model.js"
-import type { Bucket, Percentiles, Times } from "./snapshot.js"
+import { rules } from "./alertRules.js"
+import type { Bucket, Percentiles, Recent, Times } from "./snapshot.js"
 
 /** A finished call. Times are in milliseconds. */
 export interface Call {
@@ -24,8 +25,8 @@ export interface Consumption {
   readonly cost: number | undefined
 }
 
-/** The figures of a model. */
-export interface Totals extends Times {
+/** What a model has counted. */
+export interface Counts {
   readonly inFlight: number
   readonly requests: number
   readonly failed: number
@@ -34,7 +35,11 @@ export interface Totals extends Times {
   readonly cost: number
   /** Requests in each of the last 60 minutes, the current one last. */
   readonly minutes: ReadonlyArray<number>
+  readonly recent: Recent
 }
+
+/** The figures of a model. */
+export interface Totals extends Counts, Times {}
 
 /** A mutable record. `now` is in milliseconds since the epoch. */
 export interface Series {
@@ -44,6 +49,7 @@ export interface Series {
   readonly unsafeInFlight: () => number
   /** The buckets that may have changed since a time, the oldest first. */
   readonly unsafeBuckets: (since: number, now: number) => ReadonlyArray<Bucket>
+  readonly unsafeCounts: (model: string, now: number) => Counts
   readonly unsafeTotals: (model: string, now: number) => Totals
   /** The percentiles of the last `minutes`. */
   readonly unsafeTimes: (minutes: number, now: number) => Times
@@ -87,9 +93,9 @@ const recorders = (): Recorders => ({
   firstEvent: Sketch.unsafeMake()
 })
 
-const counts = () => ({ inputTokens: 0, outputTokens: 0, cost: 0, unpricedTokens: 0 })
+const amounts = () => ({ inputTokens: 0, outputTokens: 0, cost: 0, unpricedTokens: 0 })
 
-type Counts = ReturnType<typeof counts>
+type Amounts = ReturnType<typeof amounts>
 
 /** The last `length` time slots of `step` milliseconds, without empty ones. */
 const ring = <A>(step: number, length: number, make: () => A) => {
@@ -136,7 +142,7 @@ const distributionOf = (all: ReadonlyArray<Recorders>): Distribution => ({
 
 const timesOf = (all: ReadonlyArray<Recorders>): Times => timesOfDistributions([distributionOf(all)])
 
-const add = (to: Counts, { cost, inputTokens, outputTokens }: Consumption): void => {
+const add = (to: Amounts, { cost, inputTokens, outputTokens }: Consumption): void => {
   to.inputTokens += inputTokens
   to.outputTokens += outputTokens
   if (cost === undefined) to.unpricedTokens += inputTokens + outputTokens
@@ -150,13 +156,13 @@ const measure = (to: Recorders, { latency, timeToFirstEvent }: Call): void => {
 
 const ofModel = () => ({
   inFlight: 0,
-  minutes: ring(minute, 60, () => ({ ...counts(), requests: 0, failed: 0 })),
+  minutes: ring(minute, 60, () => ({ ...amounts(), requests: 0, failed: 0, interrupted: 0, measured: 0, slow: 0 })),
   // Percentiles take more memory than counts, so their slots are longer.
   times: ring(10 * minute, 6, recorders)
 })
 
 export const unsafeMake = (): Series => {
-  const all = ring(width, hour / width, () => ({ ...counts(), ...recorders(), outcomes: new Map<string, number>() }))
+  const all = ring(width, hour / width, () => ({ ...amounts(), ...recorders(), outcomes: new Map<string, number>() }))
   const minutes = ring(minute, 60, recorders)
   const models = new Map<string, ReturnType<typeof ofModel>>()
   let inFlight = 0
@@ -173,6 +179,41 @@ export const unsafeMake = (): Series => {
   const within = (length: number, now: number): ReadonlyArray<Recorders> =>
     minutes.since(now - length * minute + 1, now).map(([, times]) => times)
 
+  const recentOf = (model: ReturnType<typeof ofModel> | undefined, now: number): Recent => {
+    const slots = (length: number) =>
+      (model?.minutes.since(now - length * minute + 1, now) ?? []).map(([, counts]) => counts)
+    const recent = { ended: 0, failed: 0, measured: 0, slow: 0 }
+    for (const { failed, interrupted, requests } of slots(rules.LlmErrorShare.window)) {
+      recent.ended += requests - interrupted
+      recent.failed += failed
+    }
+    for (const { measured, slow } of slots(rules.LlmSlow.window)) {
+      recent.measured += measured
+      recent.slow += slow
+    }
+    return recent
+  }
+
+  const countsOf = (id: string, now: number): Counts => {
+    const model = models.get(id)
+    const slots = new Map(model?.minutes.since(0, now))
+    const last = Math.floor(now / minute) * minute
+    const totals = { requests: 0, failed: 0, inputTokens: 0, outputTokens: 0, cost: 0 }
+    for (const each of slots.values()) {
+      totals.requests += each.requests
+      totals.failed += each.failed
+      totals.inputTokens += each.inputTokens
+      totals.outputTokens += each.outputTokens
+      totals.cost = Costs.addDollars(totals.cost, each.cost)
+    }
+    return {
+      inFlight: model?.inFlight ?? 0,
+      ...totals,
+      minutes: Array.from({ length: 60 }, (_, index) => slots.get(last - (59 - index) * minute)?.requests ?? 0),
+      recent: recentOf(model, now)
+    }
+  }
+
   return {
     unsafeRecordStart: (model) => {
       inFlight += 1
@@ -188,7 +229,10 @@ export const unsafeMake = (): Series => {
       const inMinute = model.minutes.at(now)
       inMinute.requests += 1
       if (isFailure(outcome)) inMinute.failed += 1
+      if (outcome === "interrupted") inMinute.interrupted += 1
       if (!isMeasured(call)) return
+      inMinute.measured += 1
+      if (call.latency > rules.LlmSlow.threshold * 1000) inMinute.slow += 1
       measure(times, call)
       measure(minutes.at(now), call)
       measure(model.times.at(now), call)
@@ -208,29 +252,11 @@ export const unsafeMake = (): Series => {
         unpricedTokens: bucket.unpricedTokens,
         ...timesOf([bucket])
       })),
-    unsafeTotals: (id, now) => {
-      const model = models.get(id)
-      const within = new Map(model?.minutes.since(0, now))
-      const last = Math.floor(now / minute) * minute
-      const totals = { ...counts(), requests: 0, failed: 0 }
-      for (const each of within.values()) {
-        totals.requests += each.requests
-        totals.failed += each.failed
-        totals.inputTokens += each.inputTokens
-        totals.outputTokens += each.outputTokens
-        totals.cost = Costs.addDollars(totals.cost, each.cost)
-      }
-      return {
-        inFlight: model?.inFlight ?? 0,
-        requests: totals.requests,
-        failed: totals.failed,
-        inputTokens: totals.inputTokens,
-        outputTokens: totals.outputTokens,
-        cost: totals.cost,
-        minutes: Array.from({ length: 60 }, (_, index) => within.get(last - (59 - index) * minute)?.requests ?? 0),
-        ...timesOf((model?.times.since(0, now) ?? []).map(([, times]) => times))
-      }
-    },
+    unsafeCounts: countsOf,
+    unsafeTotals: (id, now) => ({
+      ...countsOf(id, now),
+      ...timesOf((models.get(id)?.times.since(0, now) ?? []).map(([, times]) => times))
+    }),
     unsafeTimes: (length, now) => timesOf(within(length, now)),
     unsafeDistributions: (since, windows, now) => ({
       buckets: all.since(since, now).map(([at, bucket]) => [at, distributionOf([bucket])]),

@@ -69,6 +69,16 @@ const Deployment = Schema.Struct({
   failed: Count
 })
 
+/** The ended calls that the alerts are about. */
+const Recent = Schema.Struct({
+  /** In the time of `LlmErrorShare`, without interrupted ones. */
+  ended: Count,
+  failed: Count,
+  /** In the time of `LlmSlow`, and those of them that took longer than its threshold. */
+  measured: Count,
+  slow: Count
+})
+
 const Model = Schema.Struct({
   ...Times.fields,
   /** The name in requests. */
@@ -78,6 +88,9 @@ const Model = Schema.Struct({
   inFlight: Count,
   /** The calls that wait for a key. */
   waiting: Count,
+  waitingForPermit: Count,
+  /** Whether the store that a limiter or a pool shares is unreachable. */
+  isAway: Schema.Boolean,
   /** Within the last hour. */
   requests: Count,
   failed: Count,
@@ -86,6 +99,7 @@ const Model = Schema.Struct({
   cost: Schema.Number,
   /** Requests in each of the last 60 minutes, the current one last. */
   minutes: Schema.Array(Count),
+  recent: Recent,
   levels: Schema.Array(Level),
   /** Whether the model has one key pool, whose keys can be changed. */
   hasPool: Schema.Boolean,
@@ -117,6 +131,18 @@ const Cache = Schema.Struct({
   entries: optional(Schema.Number)
 })
 
+/** An alert whose reason holds. It fires when that has lasted for the time of its rule. */
+const Alert = Schema.Struct({
+  /** That of the rule in `docs/prometheus/alerts.yml`. */
+  name: Schema.String,
+  severity: Schema.Literal("critical", "warning"),
+  /** The model or the budget. */
+  subject: Schema.String,
+  text: Schema.String,
+  since: Time,
+  isFiring: Schema.Boolean
+})
+
 export const Snapshot = Schema.Struct({
   /** By the clock of the gateway. */
   at: Time,
@@ -132,6 +158,7 @@ export const Snapshot = Schema.Struct({
   buckets: Schema.Array(Bucket),
   /** The percentiles of each time window. */
   windows: Schema.Array(Schema.Struct({ ...Times.fields, minutes: Count })),
+  alerts: Schema.Array(Alert),
   models: Schema.Array(Model),
   budgets: Schema.Array(Budget),
   caches: Schema.Array(Cache)
@@ -141,6 +168,8 @@ export interface Snapshot extends Schema.Schema.Type<typeof Snapshot> {}
 export type Times = typeof Times.Type
 export type Percentiles = typeof Percentiles.Type
 export type Bucket = typeof Bucket.Type
+export type Alert = typeof Alert.Type
+export type Recent = typeof Recent.Type
 export type Model = typeof Model.Type
 export type Key = typeof Key.Type
 export type Level = typeof Level.Type
