@@ -3,8 +3,8 @@
  * weeks, months and any range.
  *
  * The file has one line of JSON for each model and minute, without prompts, answers and secrets. After a day ten minutes become one
- * line, and after a week an hour does, so that thirty days of five models take some 5 MB, and never more than 64 MiB. Each gateway needs a
- * file of its own. A full disk, a torn line or a file of something else is logged, and no call fails by it.
+ * line, and after a week an hour does, so that thirty days of five busy models take 10 to 20 MB, and never more than 64 MiB. Each gateway
+ * needs a file of its own. A full disk, a torn line or a file of something else is logged, and no call fails by it.
  *
  * @example
  * ```ts

@@ -150,6 +150,10 @@ const requestsOf = (history: DashboardHistory.Service) =>
 
 const linesOf = (path: string): ReadonlyArray<string> => readFileSync(path, "utf8").trimEnd().split("\n")
 
+/** Lets the time of a write pass until the condition holds. A write takes real time, in which the next one is not yet planned. */
+const untilWritten = (condition: () => boolean) =>
+  until(Effect.zipRight(TestClock.adjust("15 seconds"), Effect.sync(condition)), (holds) => holds)
+
 const diskFull = (path: string) =>
   new SystemError({ reason: "WriteZero", module: "FileSystem", method: "writeFile", pathOrDescriptor: path })
 
@@ -183,11 +187,7 @@ describe("the file of the history", () => {
           yield* add([lineAt(epoch + hour)])
           yield* TestClock.adjust("1 minute")
           expect(linesOf(path)).toHaveLength(1)
-          yield* TestClock.adjust("30 seconds")
-          yield* until(
-            Effect.sync(() => linesOf(path).length),
-            (length) => length === 2
-          )
+          yield* untilWritten(() => linesOf(path).length === 2)
         })
       )
     })
@@ -224,13 +224,7 @@ describe("the file of the history", () => {
           Effect.gen(function* () {
             yield* add([lineAt(epoch), lineAt(epoch + minute)])
             isFull = true
-            for (const expected of [1, 2, 3]) {
-              yield* TestClock.adjust("15 seconds")
-              yield* until(
-                Effect.sync(() => failures),
-                (count) => count === expected
-              )
-            }
+            yield* untilWritten(() => failures >= 3)
             isFull = false
             yield* add([lineAt(epoch + 2 * minute)])
           }),
@@ -287,11 +281,10 @@ describe("the file of the history", () => {
           for (let start = 0; start < lines.length; start += 5000) {
             yield* history.add(lines.slice(start, start + 5000))
             const before = readFileSync(path, "utf8")
-            yield* TestClock.adjust("15 seconds")
-            yield* until(
-              Effect.sync(() => readFileSync(path, "utf8")),
-              (text) => text !== before && text.endsWith("\n")
-            )
+            yield* untilWritten(() => {
+              const text = readFileSync(path, "utf8")
+              return text !== before && text.endsWith("\n")
+            })
           }
           return yield* history.query(epoch, end)
         })

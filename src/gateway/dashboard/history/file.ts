@@ -21,6 +21,13 @@ const maxBytes = 64 * 1024 * 1024
 /** A smaller file is not replaced, in bytes. */
 const minReplaced = 1024 * 1024
 
+/** The largest text that replaces a file, and the size at which a file is replaced even if it has not doubled. */
+const maxReplacement = 0.75 * maxBytes
+const mustReplace = 0.875 * maxBytes
+
+/** How long after a failure the file is not replaced, in milliseconds. */
+const replaceDelay = 3_600_000
+
 /** The most rows that wait to be written; the oldest are dropped. */
 const maxWaiting = 10_000
 
@@ -57,6 +64,7 @@ export const make = (
     let size = 0
     /** The size of the file when it was last replaced or read. */
     let baseSize = 0
+    let replaceAfter = 0
     let isTorn = false
     let isFailing = false
     /** Whether another process writes the file, too. */
@@ -190,7 +198,7 @@ export const make = (
       for (const [index, row] of rows.toReversed().entries()) {
         const line = `${Rows.encode(row)}\n`
         length += line.length
-        if (length > maxBytes / 2) break
+        if (length > maxReplacement) break
         lines.push(line)
         if (index % linesPerTurn === linesPerTurn - 1) yield* Slots.nextTurn
       }
@@ -202,8 +210,7 @@ export const make = (
           const added = waiting
           waiting = included
           for (const row of added.values()) keep(row)
-          // The next attempt follows when the file has doubled again.
-          baseSize = size
+          replaceAfter = clock.unsafeCurrentTimeMillis() + replaceDelay
           return Effect.ignore(files.remove(temporary))
         })
       )
@@ -220,7 +227,8 @@ export const make = (
         const ended = [...waiting].filter(([, { at }]) => at + minute <= until)
         for (const [key] of ended) waiting.delete(key)
         yield* append(ended.map(([, row]) => row))
-        if (!isForeign && size > Math.max(minReplaced, 2 * baseSize)) yield* replace
+        const isLarge = size > Math.min(mustReplace, Math.max(minReplaced, 2 * baseSize))
+        if (isLarge && !isForeign && clock.unsafeCurrentTimeMillis() >= replaceAfter) yield* replace
       })
 
     const stored = yield* read
