@@ -1,12 +1,14 @@
 /** The page: signs in, reads the events while the page is visible, and renders them. */
 import type { Key, Snapshot } from "../snapshot.js"
 import * as Actions from "./actions.js"
+import * as Alerts from "./alerts.js"
 import * as Charts from "./charts.js"
 import { setAttribute, setVisible, elementById, setText } from "./dom.js"
 import * as Figures from "./figures.js"
 import * as Format from "./format.js"
 import * as BudgetsAndCaches from "./budgetsAndCaches.js"
 import * as Models from "./models.js"
+import * as Ranges from "./ranges.js"
 import * as Requests from "./requests.js"
 import * as Stream from "./stream.js"
 import * as Tiles from "./tiles.js"
@@ -16,7 +18,6 @@ const themeName = "effect-llm-theme"
 
 let token = sessionStorage.getItem(tokenName)
 let latest: Snapshot | undefined
-let minutes = 5
 let filter = ""
 
 const figures = Figures.make()
@@ -48,6 +49,7 @@ const models = Models.mount(elementById("model-list", HTMLDivElement), {
   actions
 })
 const budgets = BudgetsAndCaches.mountBudgets(elementById("budget-list", HTMLDivElement))
+const alerts = Alerts.mount(elementById("alerts", HTMLElement), elementById("alert-list", HTMLUListElement), announcer)
 const requests = Requests.mount(elementById("requests", HTMLElement))
 const caches = BudgetsAndCaches.mountCaches(elementById("cache-list", HTMLDivElement))
 
@@ -72,9 +74,11 @@ const render = (): void => {
   const snapshot = latest
   if (snapshot === undefined) return
   const { at, mayAct } = snapshot
-  tiles(snapshot, figures, minutes)
+  const view = ranges.view(snapshot, figures)
+  tiles(snapshot, figures, view)
   table(figures, at)
-  charts.update(figures, minutes, at, snapshot.width)
+  charts.update(view)
+  alerts(snapshot.alerts, at)
   const shownCount = models(snapshot.models, filter)
   const keys = keysOf(snapshot).map(({ key }) => key)
   setText(
@@ -90,9 +94,11 @@ const render = (): void => {
   setVisible(clearCaches, mayAct)
   setText(
     elementById("footer", HTMLElement),
-    `Up for ${Format.span(at - snapshot.startedAt)} · figures are of the last hour, kept in memory · ${Format.clock(at, true)}`
+    `Up for ${Format.span(at - snapshot.startedAt)} · ${snapshot.hasHistory ? "history in a file" : "figures are of the last hour, kept in memory"} · ${Format.clock(at, true)}`
   )
 }
+
+const ranges = Ranges.mount(() => token, render)
 
 // -------------------------------------------------------------------------------------
 // announcements for screen readers
@@ -219,12 +225,6 @@ signOut.addEventListener("click", () => {
 })
 
 clearCaches.addEventListener("click", () => void actions.clearCaches())
-
-elementById("window", HTMLFieldSetElement).addEventListener("change", ({ target }) => {
-  if (!(target instanceof HTMLInputElement)) return
-  minutes = Number(target.value)
-  render()
-})
 
 elementById("filter", HTMLInputElement).addEventListener("input", ({ target }) => {
   if (!(target instanceof HTMLInputElement)) return

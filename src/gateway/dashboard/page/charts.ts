@@ -2,9 +2,10 @@
 import uPlot from "uplot"
 import type { Bucket } from "../snapshot.js"
 import { setAttribute, keyedChildren, element, setText } from "./dom.js"
-import type { Figures } from "./figures.js"
+import type { Steps } from "./figures.js"
 import { errorsIn } from "./figures.js"
 import * as Format from "./format.js"
+import type { View } from "./view.js"
 
 /** One series of a chart. */
 interface DataSeries {
@@ -12,6 +13,8 @@ interface DataSeries {
   /** The name of a custom property in the style sheet. */
   readonly colour: string
   readonly values: ReadonlyArray<number | null>
+  /** Of the whole range. */
+  readonly summary: number | undefined
 }
 
 interface ChartData {
@@ -24,27 +27,32 @@ interface ChartSpec {
   readonly title: string
   readonly kind: "bars" | "lines"
   readonly format: (value: number) => string
+  /** What the bars count; the values of lines have their unit. */
+  readonly unit?: string
   /** The maximum of the scale without data. */
   readonly emptyMax: number
-  readonly draw: (figures: Figures, minutes: number, now: number, width: number) => ChartData
+  readonly draw: (view: View) => ChartData
 }
 
 export interface Charts {
-  readonly update: (figures: Figures, minutes: number, now: number, width: number) => void
+  readonly update: (view: View) => void
   /** Redraws after a change of the theme. */
   readonly recolour: () => void
 }
 
 const seconds = (millis: number): number => millis / 1000
 
-/** Bars: thirty to sixty, for every time window. */
+const timesOf = (steps: Steps): ReadonlyArray<number> => steps.map(([start]) => seconds(start))
+
 const bars =
-  (linesOf: (columns: ReadonlyArray<ReadonlyArray<Bucket>>) => ReadonlyArray<DataSeries>): ChartSpec["draw"] =>
-  (figures, minutes, now, width) => {
-    const step = minutes >= 60 ? 60_000 : minutes >= 15 ? 30_000 : width
-    const steps = figures.steps(step, (minutes * 60_000) / step, now)
-    return { times: steps.map(([start]) => seconds(start)), series: linesOf(steps.map(([, buckets]) => buckets)) }
-  }
+  (linesOf: (columns: ReadonlyArray<ReadonlyArray<Bucket>>) => ReadonlyArray<Omit<DataSeries, "summary">>) =>
+  ({ bars }: View): ChartData => ({
+    times: timesOf(bars),
+    series: linesOf(bars.map(([, buckets]) => buckets)).map((line) => ({
+      ...line,
+      summary: line.values.reduce<number>((sum, value) => sum + (value ?? 0), 0)
+    }))
+  })
 
 const total =
   (of: (bucket: Bucket) => number) =>
@@ -53,16 +61,16 @@ const total =
 
 /** Lines: percentiles cannot be added up, so each bucket has its own point. */
 const percentileSeries =
-  (which: "latency" | "firstEvent"): ChartSpec["draw"] =>
-  (figures, minutes, now, width) => {
-    const steps = figures.steps(width, (minutes * 60_000) / width, now)
+  (which: "latency" | "firstEvent") =>
+  ({ lines, times }: View): ChartData => {
     const line = (name: "p50" | "p95" | "p99", colour: string): DataSeries => ({
       name,
       colour,
-      values: steps.map(([, [bucket]]) => bucket?.[which]?.[name] ?? null)
+      values: lines.map(([, [bucket]]) => bucket?.[which]?.[name] ?? null),
+      summary: times[which]?.[name]
     })
     return {
-      times: steps.map(([start]) => seconds(start)),
+      times: timesOf(lines),
       series: [line("p50", "--chart-1"), line("p95", "--chart-2"), line("p99", "--chart-3")]
     }
   }
@@ -70,7 +78,7 @@ const percentileSeries =
 const errorColours = ["--chart-4", "--chart-3", "--chart-5", "--chart-6", "--chart-2"]
 
 /** The four most frequent classes have their own colours. */
-const errorSeries = (columns: ReadonlyArray<ReadonlyArray<Bucket>>): ReadonlyArray<DataSeries> => {
+const errorSeries = (columns: ReadonlyArray<ReadonlyArray<Bucket>>): ReadonlyArray<Omit<DataSeries, "summary">> => {
   const all = new Map<string, number>()
   for (const column of columns) {
     for (const bucket of column) for (const [name, n] of errorsIn(bucket)) all.set(name, (all.get(name) ?? 0) + n)
@@ -91,11 +99,14 @@ const errorSeries = (columns: ReadonlyArray<ReadonlyArray<Bucket>>): ReadonlyArr
   ]
 }
 
+const errorClasses = bars(errorSeries)
+
 const specs: ReadonlyArray<ChartSpec> = [
   {
     title: "Requests",
     kind: "bars",
     format: Format.count,
+    unit: "requests",
     emptyMax: 4,
     draw: bars((columns) => [
       { name: "answered", colour: "--chart-1", values: columns.map(total(({ outcomes }) => outcomes["ok"] ?? 0)) },
@@ -123,6 +134,7 @@ const specs: ReadonlyArray<ChartSpec> = [
     title: "Tokens",
     kind: "bars",
     format: Format.count,
+    unit: "tokens",
     emptyMax: 100,
     draw: bars((columns) => [
       { name: "input", colour: "--chart-1", values: columns.map(total((bucket) => bucket.inputTokens)) },
@@ -133,12 +145,20 @@ const specs: ReadonlyArray<ChartSpec> = [
     title: "Cost",
     kind: "bars",
     format: Format.dollars,
+    unit: "dollars",
     emptyMax: 0.01,
     draw: bars((columns) => [
       { name: "dollars", colour: "--chart-5", values: columns.map(total((bucket) => bucket.cost)) }
     ])
   },
-  { title: "Errors by class", kind: "bars", format: Format.count, emptyMax: 4, draw: bars(errorSeries) }
+  {
+    title: "Errors by class",
+    kind: "bars",
+    format: Format.count,
+    unit: "errors",
+    emptyMax: 4,
+    draw: errorClasses
+  }
 ]
 
 /** Reads the current value of a custom property, because a canvas cannot use custom properties. */
@@ -178,25 +198,42 @@ const isolatedPoints: uPlot.Series.Points.Filter = (plot, series) => {
   )
 }
 
+/** The texts of the ticks: times of a day, and dates where a day begins or each tick is one. */
+const tickTexts = (ticks: ReadonlyArray<number>, increment: number): ReadonlyArray<string> =>
+  ticks.map((at) => {
+    const text = Format.clock(at * 1000)
+    return increment >= 86_400 || text === "00:00" ? Format.day(at * 1000) : text
+  })
+
+/** A length of time without fractions: `10 s`, `minute`, `20 min`, `2 h`. */
+const stepName = (millis: number): string => {
+  if (millis === 60_000) return "minute"
+  if (millis === 3_600_000) return "hour"
+  return millis < 60_000
+    ? `${millis / 1000} s`
+    : millis < 3_600_000
+      ? `${millis / 60_000} min`
+      : `${millis / 3_600_000} h`
+}
+
 const make = (spec: ChartSpec, colour: (name: string) => string) => {
-  const legend = element("ul", { class: "legend" })
+  const legend = element("ul", { class: spec.draw === errorClasses ? "legend long" : "legend" })
   const box = element("div", { class: "plot", role: "img" })
   const empty = element("p", { class: "nothing" }, "Nothing yet")
+  const time = element("span", { class: "chart-time" })
+  // The legend is below the plot, so that a wrapped one does not move it.
   const node = element(
     "figure",
     { class: "card chart" },
-    element("figcaption", {}, element("h3", {}, spec.title), legend),
+    element("figcaption", {}, element("h3", {}, spec.title), time),
     box,
-    empty
+    empty,
+    legend
   )
+  let view: View | undefined
   let chartData: ChartData = { times: [], series: [] }
   let plot: uPlot | undefined
   let drawnNames = ""
-
-  const summaryValue = (values: DataSeries["values"]): number | null | undefined =>
-    spec.kind === "bars"
-      ? values.reduce<number>((sum, value) => sum + (value ?? 0), 0)
-      : values.findLast((value) => value !== null)
 
   const entries = keyedChildren<readonly [DataSeries, string]>(
     legend,
@@ -205,19 +242,26 @@ const make = (spec: ChartSpec, colour: (name: string) => string) => {
       const value = element("b")
       const swatch = element("i", { "aria-hidden": "true", class: colour.replace("--", "") })
       return {
-        node: element("li", {}, swatch, element("span", {}, name), value),
+        node: element("li", { title: name }, swatch, element("span", {}, name), value),
         update: ([, text]) => setText(value, text)
       }
     }
   )
 
-  /** Shows the values under the pointer, else the sum of the bars or the last value of the lines. */
+  /** Shows the values under the pointer and their time, else those of the whole range. */
   const updateLegend = (): void => {
     const at = plot?.cursor.idx
-    const valueOf = ({ values }: DataSeries): string => {
-      const value = at === null || at === undefined ? summaryValue(values) : values[at]
+    const isPointed = at !== null && at !== undefined
+    const valueOf = ({ summary, values }: DataSeries): string => {
+      const value = isPointed ? values[at] : summary
       return value === null || value === undefined ? "–" : spec.format(value)
     }
+    const pointed = isPointed ? chartData.times[at] : undefined
+    const isLong = (view?.step ?? 0) * chartData.times.length > 86_400_000
+    setText(
+      time,
+      pointed === undefined ? (view?.name ?? "") : (isLong ? Format.dayAndClock : Format.clock)(pointed * 1000)
+    )
     entries(chartData.series.map((line) => [line, valueOf(line)]))
   }
 
@@ -249,8 +293,11 @@ const make = (spec: ChartSpec, colour: (name: string) => string) => {
     stroke: colour("--muted"),
     font: "11px system-ui, sans-serif",
     grid: { stroke: colour("--grid"), width: 1 },
-    ticks: { show: false }
+    ticks: { stroke: colour("--line"), width: 1, size: 4 },
+    gap: 3
   })
+
+  const axisLabel = (): string => `${spec.unit ?? ""} per ${stepName(view?.step ?? 0)}`
 
   const createPlot = (series: ReadonlyArray<DataSeries>, data: uPlot.AlignedData): uPlot =>
     new uPlot(
@@ -278,12 +325,15 @@ const make = (spec: ChartSpec, colour: (name: string) => string) => {
             grid: { show: false },
             size: 26,
             space: 46,
-            values: (_, all) => all.map((at) => Format.clock(at * 1000))
+            values: (_, all, __, ___, increment) => [...tickTexts(all, increment)]
           },
           {
             ...axis(),
             size: 54,
             space: 34,
+            ...(spec.unit === undefined
+              ? {}
+              : { label: axisLabel(), labelSize: 16, labelGap: 0, labelFont: "11px system-ui, sans-serif" }),
             values: (_, all) => all.map((value) => spec.format(value)),
             ...(spec.format === Format.count ? { incrs: integerSteps } : {})
           }
@@ -298,7 +348,7 @@ const make = (spec: ChartSpec, colour: (name: string) => string) => {
   const redraw = (): void => {
     const series = spec.kind === "bars" ? stackSeries(chartData.series) : chartData.series
     const data: uPlot.AlignedData = [[...chartData.times], ...series.map(({ values }) => [...values])]
-    const names = series.map(({ name }) => name).join()
+    const names = [axisLabel(), ...series.map(({ name }) => name)].join()
     if (plot === undefined || drawnNames !== names) {
       plot?.destroy()
       plot = createPlot(series, data)
@@ -314,14 +364,15 @@ const make = (spec: ChartSpec, colour: (name: string) => string) => {
 
   return {
     node,
-    update: (next: ChartData): void => {
-      chartData = next
+    update: (next: View): void => {
+      if (next === view) return
+      view = next
+      chartData = spec.draw(next)
       redraw()
-      const summaries = chartData.series.map(({ name, values }) => {
-        const value = summaryValue(values)
-        return `${name} ${value === undefined || value === null ? "none" : spec.format(value)}`
-      })
-      setAttribute(box, "aria-label", `${spec.title} over time: ${summaries.join(", ") || "nothing"}.`)
+      const summaries = chartData.series.map(
+        ({ name, summary }) => `${name} ${summary === undefined ? "none" : spec.format(summary)}`
+      )
+      setAttribute(box, "aria-label", `${spec.title}, ${next.name}: ${summaries.join(", ") || "nothing"}.`)
     },
     recolour: (): void => {
       drawnNames = "\n"
@@ -332,12 +383,10 @@ const make = (spec: ChartSpec, colour: (name: string) => string) => {
 
 export const mount = (parent: Element): Charts => {
   const colour = colourReader()
-  const charts = specs.map((spec) => ({ spec, chart: make(spec, colour) }))
-  parent.append(...charts.map(({ chart }) => chart.node))
+  const charts = specs.map((spec) => make(spec, colour))
+  parent.append(...charts.map(({ node }) => node))
   return {
-    update: (figures, minutes, now, width) => {
-      for (const { chart, spec } of charts) chart.update(spec.draw(figures, minutes, now, width))
-    },
-    recolour: () => charts.forEach(({ chart }) => chart.recolour())
+    update: (view) => charts.forEach((chart) => chart.update(view)),
+    recolour: () => charts.forEach((chart) => chart.recolour())
   }
 }

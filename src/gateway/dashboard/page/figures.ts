@@ -31,13 +31,16 @@ export const sumOf = (buckets: ReadonlyArray<Bucket>): Readonly<Sums> => {
   return sums
 }
 
+/** Equal steps of time, each with its start and its buckets. */
+export type Steps = ReadonlyArray<readonly [start: number, buckets: ReadonlyArray<Bucket>]>
+
 export interface Figures {
   readonly clear: () => void
   readonly add: (snapshot: Snapshot) => void
   /** The buckets that start within a time range, the oldest first. */
   readonly between: (from: number, to: number) => ReadonlyArray<Bucket>
-  /** Equal steps up to now, each with its start and its buckets. */
-  readonly steps: (step: number, count: number, now: number) => ReadonlyArray<readonly [number, ReadonlyArray<Bucket>]>
+  /** Steps up to now. */
+  readonly steps: (step: number, count: number, now: number) => Steps
 }
 
 const hour = 3_600_000

@@ -47,6 +47,11 @@ export const clock = (at: number, seconds = false): string =>
     ...(seconds ? { second: "2-digit" } : {})
   })
 
+/** Formats a date: `24 Nov`. */
+export const day = (at: number): string => new Date(at).toLocaleDateString("en-GB", { day: "numeric", month: "short" })
+
+export const dayAndClock = (at: number): string => `${day(at)} ${clock(at)}`
+
 /** Formats `RateLimitError` as `rate limit`. */
 export const outcome = (name: string): string =>
   name

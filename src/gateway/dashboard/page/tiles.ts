@@ -4,6 +4,8 @@ import { setAttribute, keyedChildren, element, setText } from "./dom.js"
 import type { Figures } from "./figures.js"
 import { sumOf } from "./figures.js"
 import * as Format from "./format.js"
+import type { View } from "./view.js"
+import { bucketsOf } from "./view.js"
 
 interface Tile {
   readonly name: string
@@ -21,11 +23,9 @@ const percentileTile = (name: string, times: Percentiles | undefined): Tile =>
         more: `p50 ${Format.duration(times.p50)} · p99 ${Format.duration(times.p99)}`
       }
 
-const tilesOf = (snapshot: Snapshot, figures: Figures, minutes: number): ReadonlyArray<Tile> => {
-  const { at, inFlight, windows } = snapshot
-  const sums = sumOf(figures.between(at - minutes * 60_000, Infinity))
+const tilesOf = ({ at, inFlight }: Snapshot, figures: Figures, view: View): ReadonlyArray<Tile> => {
+  const sums = sumOf(bucketsOf(view))
   const lastMinute = sumOf(figures.between(at - 60_000, Infinity))
-  const window = windows.find((window) => window.minutes === minutes)
   const share = sums.requests === 0 ? 0 : sums.failed / sums.requests
   const unpriced =
     sums.unpricedTokens > 0 ? `${Format.count(sums.unpricedTokens)} tokens unpriced` : "all tokens priced"
@@ -41,8 +41,8 @@ const tilesOf = (snapshot: Snapshot, figures: Figures, minutes: number): Readonl
       more: `${Format.count(sums.failed)} failed`,
       ...(share >= 0.05 ? { mood: "bad" as const } : {})
     },
-    percentileTile("Latency p95", window?.latency),
-    percentileTile("First token p95", window?.firstEvent),
+    percentileTile("Latency p95", view.times.latency),
+    percentileTile("First token p95", view.times.firstEvent),
     {
       name: "Tokens",
       value: Format.count(sums.inputTokens + sums.outputTokens),
@@ -52,7 +52,7 @@ const tilesOf = (snapshot: Snapshot, figures: Figures, minutes: number): Readonl
   ]
 }
 
-export const mount = (parent: Element): ((snapshot: Snapshot, figures: Figures, minutes: number) => void) => {
+export const mount = (parent: Element): ((snapshot: Snapshot, figures: Figures, view: View) => void) => {
   const update = keyedChildren<Tile>(
     parent,
     ({ name }) => name,
@@ -70,7 +70,7 @@ export const mount = (parent: Element): ((snapshot: Snapshot, figures: Figures, 
       }
     }
   )
-  return (snapshot, figures, minutes) => update(tilesOf(snapshot, figures, minutes))
+  return (snapshot, figures, view) => update(tilesOf(snapshot, figures, view))
 }
 
 /** The highest p95 of a minute's buckets, because percentiles cannot be added up. */
