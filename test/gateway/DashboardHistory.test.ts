@@ -157,6 +157,9 @@ const untilWritten = (condition: () => boolean) =>
 const diskFull = (path: string) =>
   new SystemError({ reason: "WriteZero", module: "FileSystem", method: "writeFile", pathOrDescriptor: path })
 
+const denied = (path: string) =>
+  new SystemError({ reason: "PermissionDenied", module: "FileSystem", method: "stat", pathOrDescriptor: path })
+
 describe("the file of the history", () => {
   it.scoped("has a line for each model and minute, and is read at the start", () =>
     Effect.gen(function* () {
@@ -203,7 +206,9 @@ describe("the file of the history", () => {
       writeFileSync(path, readFileSync(path, "utf8").slice(0, -40))
       const { result, warnings } = yield* withHistory(path, use)
       expect(result).toEqual({ "openai/gpt-large": 12 })
-      expect(warnings).toEqual([expect.stringMatching(/^1 lines of the history .* cannot be read and are left out/)])
+      expect(warnings).toEqual([
+        expect.stringMatching(/^Lines of the history .* cannot be read and are left out: 1\.$/)
+      ])
       expect((yield* withHistory(path, requestsOf)).result).toEqual({ "openai/gpt-large": 12 })
       // The header, too.
       writeFileSync(path, readFileSync(path, "utf8").slice(0, 10))
@@ -255,6 +260,36 @@ describe("the file of the history", () => {
       expect(result).toEqual({ "openai/gpt-large": 4 })
       expect(warnings).toEqual([expect.stringContaining("is not a history of this version")])
       expect(readFileSync(path, "utf8")).toBe('{ "openai": [] }\n')
+    })
+  )
+
+  it.scoped("is written later when its folder cannot be read for a while", () =>
+    Effect.gen(function* () {
+      yield* TestClock.setTime(epoch + hour)
+      const path = join(yield* folder, "history.jsonl")
+      let isAway = false
+      let failures = 0
+      const { warnings } = yield* withHistory(
+        path,
+        ({ add }) =>
+          Effect.gen(function* () {
+            yield* add([lineAt(epoch)])
+            isAway = true
+            yield* untilWritten(() => failures >= 2)
+            isAway = false
+          }),
+        (files) => ({
+          ...files,
+          stat: (path) =>
+            Effect.suspend(() => {
+              if (!isAway) return files.stat(path)
+              failures++
+              return Effect.fail(denied(path))
+            })
+        })
+      )
+      expect(warnings).toEqual([expect.stringContaining("Cannot write the history")])
+      expect((yield* withHistory(path, requestsOf)).result).toEqual({ "openai/gpt-large": 4 })
     })
   )
 

@@ -7,7 +7,7 @@
 import { FileSystem } from "@effect/platform"
 import type { Error as PlatformError } from "@effect/platform"
 import type { Scope } from "effect"
-import { Effect, Option, Schedule } from "effect"
+import { Effect, Schedule } from "effect"
 import type { Service } from "./model.js"
 import type { Row } from "./row.js"
 import * as Rows from "./row.js"
@@ -45,11 +45,19 @@ const byteLength = (text: string): number => new TextEncoder().encode(text).leng
 
 interface Stored {
   readonly size: number
+  /** The size that the file would have if the slots in memory replaced it. */
+  readonly baseSize: number
   /** Whether the last line has no end, because its write was cut off. */
   readonly isTorn: boolean
   /** Why the file must not be written; absent if it can be. */
   readonly problem?: string
 }
+
+const isAbsent = (error: PlatformError.PlatformError): boolean =>
+  error._tag === "SystemError" && error.reason === "NotFound"
+
+/** A file that is not there. */
+const absent: Stored = { size: 0, baseSize: 0, isTorn: false }
 
 export const make = (
   path: string,
@@ -62,7 +70,7 @@ export const make = (
     /** Rows that are not in the file, by their time and model. */
     let waiting = new Map<string, Row>()
     let size = 0
-    /** The size of the file when it was last replaced or read. */
+    /** The size of the file when it was last replaced. */
     let baseSize = 0
     let replaceAfter = 0
     let isTorn = false
@@ -91,13 +99,12 @@ export const make = (
 
     const read: Effect.Effect<Stored> = Effect.gen(function* () {
       const info = yield* files.stat(path)
-      const tooLarge = Number(info.size) > maxBytes
-      if (tooLarge) return { size: 0, isTorn: false, problem: `it has more than ${maxBytes} bytes` }
+      if (Number(info.size) > maxBytes) return { ...absent, problem: `it has more than ${maxBytes} bytes` }
       const bytes = yield* files.readFile(path)
       const text = new TextDecoder().decode(bytes)
       // A first write that was cut off.
-      if (header.startsWith(text)) return { size: bytes.length, isTorn: false }
-      if (!text.startsWith(header)) return { size: 0, isTorn: false, problem: "it is not a history of this version" }
+      if (header.startsWith(text)) return { ...absent, size: bytes.length }
+      if (!text.startsWith(header)) return { ...absent, problem: "it is not a history of this version" }
       const now = clock.unsafeCurrentTimeMillis()
       let unreadable = 0
       let count = 0
@@ -111,41 +118,28 @@ export const make = (
         if (++count % linesPerTurn === 0) yield* Slots.nextTurn
       }
       if (unreadable > 0) {
-        yield* Effect.logWarning(`${unreadable} lines of the history ${path} cannot be read and are left out.`)
+        yield* Effect.logWarning(`Lines of the history ${path} that cannot be read and are left out: ${unreadable}.`)
       }
-      return { size: bytes.length, isTorn: !text.endsWith("\n") }
+      const baseSize = (bytes.length * slots.unsafeRows().length) / Math.max(1, count)
+      return { size: bytes.length, baseSize, isTorn: !text.endsWith("\n") }
     }).pipe(
-      Effect.catchTag("SystemError", (error) =>
-        Effect.succeed<Stored>({
-          size: 0,
-          isTorn: false,
-          ...(error.reason === "NotFound" ? {} : { problem: error.message })
-        })
-      ),
-      Effect.catchTag("BadArgument", (error) => Effect.succeed({ size: 0, isTorn: false, problem: error.message }))
+      Effect.catchAll((error) =>
+        Effect.succeed<Stored>(isAbsent(error) ? absent : { ...absent, problem: error.message })
+      )
     )
 
     // ---- writing ----
 
     const currentSize = files.stat(path).pipe(
-      Effect.map((info) => Option.some(Number(info.size))),
-      Effect.catchAll((error) =>
-        error._tag === "SystemError" && error.reason === "NotFound"
-          ? Effect.succeed(Option.some(0))
-          : Effect.fail(error)
-      )
+      Effect.map((info) => Number(info.size)),
+      Effect.catchIf(isAbsent, () => Effect.succeed(0))
     )
 
     /** Removes what a failed write has left. Whether the rows can be written again without being there twice. */
     const undo = (before: number): Effect.Effect<boolean> =>
       files.truncate(path, before).pipe(
         Effect.as(before),
-        Effect.orElse(() =>
-          Effect.map(
-            currentSize,
-            Option.getOrElse(() => before)
-          )
-        ),
+        Effect.orElse(() => currentSize),
         Effect.match({
           onFailure: () => true,
           onSuccess: (after) => {
@@ -158,7 +152,7 @@ export const make = (
 
     const append = (rows: ReadonlyArray<Row>): Effect.Effect<void> =>
       Effect.gen(function* () {
-        const before = Option.getOrElse(yield* currentSize, () => size)
+        const before = yield* Effect.tapError(currentSize, () => Effect.sync(() => rows.forEach(keep)))
         if (before !== size && before !== 0 && !isForeign) {
           isForeign = true
           yield* Effect.logWarning(
@@ -233,7 +227,7 @@ export const make = (
 
     const stored = yield* read
     size = stored.size
-    baseSize = stored.size
+    baseSize = stored.baseSize
     isTorn = stored.isTorn
     if (stored.problem === undefined) {
       yield* write(0)

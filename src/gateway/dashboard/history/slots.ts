@@ -82,7 +82,7 @@ export const nextTurn: Effect.Effect<void> = Effect.async((resume) => {
 })
 
 /** How many slots are summed up at a time. */
-const slotsPerTurn = 100
+const slotsPerTurn = 25
 
 /** Makes an empty history of the last `maxAge` milliseconds. */
 export const unsafeMake = (maxAge: number): Slots => {

@@ -78,7 +78,8 @@ export const mount = (token: () => string | null, changed: () => void): Ranges =
     const range = recent[value]
     if (range !== undefined) {
       const readNow = (): void => {
-        if (!document.hidden) void read(Date.now() - range.length, Date.now(), range.name)
+        const isLive = document.documentElement.dataset["view"] === "live"
+        if (isLive && !document.hidden) void read(Date.now() - range.length, Date.now(), range.name)
       }
       timer = window.setInterval(readNow, interval)
       readNow()
