@@ -99,7 +99,7 @@ export interface Service {
    */
   readonly requests: (after?: number) => Effect.Effect<ReadonlyArray<LoggedRequest>>
   /**
-   * The figures from one time to another, in milliseconds since the epoch, in at most a hundred steps; none without a
+   * The figures from one time to another, in milliseconds since the epoch, in about a hundred steps at most; none without a
    * `DashboardHistory` in the context of the dashboard.
    *
    * @since 0.2.0

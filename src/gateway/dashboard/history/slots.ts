@@ -36,7 +36,7 @@ export interface Slots {
   readonly unsafeAge: (now: number) => void
   /** All rows, the oldest first. */
   readonly unsafeRows: () => ReadonlyArray<Row>
-  /** The figures from one time to another, in at most a hundred steps. */
+  /** The figures from one time to another, in at most a hundred steps and the begun first one. */
   readonly query: (from: number, to: number, now: number) => Effect.Effect<History>
 }
 
