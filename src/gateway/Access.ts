@@ -33,6 +33,7 @@ export type {
   Caller,
   KeyBudget,
   KeyOptions,
+  NewKey,
   Options,
   ReloadOptions,
   Reloaded,

@@ -30,7 +30,10 @@ export interface Store {
   readonly unsafeFind?: (hash: string) => VirtualKey | undefined
   /** All keys, oldest first. */
   readonly list: Effect.Effect<ReadonlyArray<VirtualKey>, AccessStoreError>
-  /** Adds a key, or replaces the one with its hash. A store that records removed keys does not add those again. */
+  /**
+   * Adds a key, or replaces the one with its id, whose secret is then removed if it is another one. A store that records removed
+   * secrets does not add those again.
+   */
   readonly put: (key: VirtualKey) => Effect.Effect<void, AccessStoreError>
   /** Removes a key by its id; false if there was none. */
   readonly remove: (id: string) => Effect.Effect<boolean, AccessStoreError>
@@ -80,7 +83,15 @@ export const makeMemory: Effect.Effect<Store> = Effect.sync((): Store => {
     put: (key) =>
       Effect.sync(() => {
         const { keys, removed } = MutableRef.get(state)
-        if (!removed.has(key.hash)) MutableRef.set(state, { keys: new Map(keys).set(key.hash, key), removed })
+        if (removed.has(key.hash)) return
+        const replaced = [...keys.values()]
+          .filter(({ hash, id }) => id === key.id && hash !== key.hash)
+          .map(({ hash }) => hash)
+        const others = [...keys].filter(([hash]) => !replaced.includes(hash))
+        MutableRef.set(state, {
+          keys: new Map(others).set(key.hash, key),
+          removed: new Set([...removed, ...replaced])
+        })
       }),
     remove: (id) =>
       Effect.sync(() => {

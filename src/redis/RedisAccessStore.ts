@@ -130,6 +130,12 @@ export const make = (options: Options): Effect.Effect<Store, never, Redis> =>
         })
       )
 
+    const forget = (id: string): Effect.Effect<void> =>
+      Ref.update(
+        cache,
+        HashMap.filter(({ key }) => key.id !== id)
+      )
+
     return {
       find,
       list: Effect.mapError(scripts.list, storeError).pipe(
@@ -140,17 +146,14 @@ export const make = (options: Options): Effect.Effect<Store, never, Redis> =>
         Effect.gen(function* () {
           const text = yield* encode({ ...key, version: keyVersion })
           const isStored = yield* scripts.put(key.hash, key.id, DateTime.formatIso(key.createdAt), text)
-          yield* Ref.update(cache, HashMap.remove(key.hash))
+          yield* forget(key.id)
           if (isStored === 0)
             yield* Effect.logWarning(`The gateway key ${key.id} was not stored: it was revoked. Use a new secret.`)
         }).pipe(Effect.mapError(storeError)),
       remove: (id) =>
         Effect.zipLeft(
           Effect.map(Effect.mapError(scripts.remove(id), storeError), (removed) => removed > 0),
-          Ref.update(
-            cache,
-            HashMap.filter(({ key }) => key.id !== id)
-          )
+          forget(id)
         )
     }
   })

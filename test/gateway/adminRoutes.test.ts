@@ -16,6 +16,9 @@ const get = ({ url }: Running, path: string, headers: Readonly<Record<string, st
 
 const act = ({ url }: Running, path: string, body: unknown) => post(url + path, body, admin)
 
+const reply = (method: "POST" | "PUT", url: string, body: unknown = {}) =>
+  send(url, { method, headers: { ...admin, "content-type": "application/json" }, body: JSON.stringify(body) })
+
 const chat = ({ url }: Running, key: string) =>
   post(`${url}/v1/chat/completions`, question("chat completions", "fast"), { authorization: `Bearer ${key}` })
 
@@ -61,6 +64,59 @@ describe("admin routes", () => {
       expect((yield* revoked()).status).toBe(204)
       expect((yield* revoked()).status).toBe(404)
       expect((yield* chat(gateway, key)).status).toBe(401)
+    })
+  )
+
+  it.scopedLive("changes the limits of a key at once, and keeps its secret and what its budget has spent", () =>
+    Effect.gen(function* () {
+      const gateway = yield* start({ access })
+      const put = (id: string, body: unknown) => reply("PUT", `${gateway.url}/admin/keys/${id}`, body)
+      const { json } = yield* act(gateway, "/admin/keys", { label: "team-b", budget: { tokens: 1_000_000 } })
+      const { id, key } = json as { readonly id: string; readonly key: string }
+      expect((yield* chat(gateway, key)).status).toBe(200)
+
+      const changed = yield* put(id, { label: "team-c", budget: { tokens: 1 } })
+      expect(changed).toMatchObject({ status: 200, json: { id, label: "team-c", budget: { tokens: 1 } } })
+      expect(JSON.stringify(changed.json)).not.toContain(key)
+      // The answer before the change has used the budget up.
+      expect((yield* chat(gateway, key)).status).toBe(402)
+      expect((yield* put(id, { rateLimit: { requestsPerMinute: 1 } })).status).toBe(200)
+      expect((yield* chat(gateway, key)).status).toBe(200)
+      expect((yield* chat(gateway, key)).status).toBe(429)
+      expect((yield* put(id, {})).json).toEqual({ id, createdAt: expect.any(String) })
+      expect((yield* chat(gateway, key)).status).toBe(200)
+
+      expect((yield* put("key-unknown", {})).status).toBe(404)
+      expect((yield* put(id, { lable: "x" })).status).toBe(422)
+      yield* put(id, { budget: { tokens: 5 } })
+      const inDollars = yield* put(id, { budget: { dollars: 5 } })
+      expect(inDollars.status).toBe(422)
+      expect(JSON.stringify(inDollars.json)).toContain("counted in tokens, not in dollars")
+      const configured = keyIn((yield* get(gateway, "/admin/keys")).json)["id"]
+      const refused = yield* put(String(configured), {})
+      expect(refused.status).toBe(422)
+      expect(JSON.stringify(refused.json)).toContain("is a configured key")
+    })
+  )
+
+  it.scopedLive("replaces the secret of a key, and refuses the old one from then on", () =>
+    Effect.gen(function* () {
+      const gateway = yield* start({ access })
+      const rotate = (id: string) => reply("POST", `${gateway.url}/admin/keys/${id}/rotate`)
+      const { json } = yield* act(gateway, "/admin/keys", { label: "team-b", models: ["fast"] })
+      const { id, key } = json as { readonly id: string; readonly key: string }
+      const rotated = yield* rotate(id)
+      expect(rotated).toMatchObject({ status: 200, json: { id, label: "team-b", models: ["fast"] } })
+      const { key: secret } = rotated.json as { readonly key: string }
+      expect(secret).not.toBe(key)
+      expect((yield* chat(gateway, key)).status).toBe(401)
+      expect((yield* chat(gateway, secret)).status).toBe(200)
+      const { json: listed, text } = yield* get(gateway, "/admin/keys")
+      expect(listed).toMatchObject({ keys: [{ label: "team-a" }, { id, label: "team-b" }] })
+      expect(text).not.toContain(secret)
+      expect((yield* rotate("key-unknown")).status).toBe(404)
+      expect((yield* rotate(String(keyIn(listed)["id"]))).status).toBe(422)
+      expect((yield* send(`${gateway.url}/admin/keys/${id}/rotate`, { method: "POST" })).status).toBe(401)
     })
   )
 

@@ -50,7 +50,7 @@ describe("method not allowed", () => {
         ["POST", "/v1/models", "GET, HEAD, OPTIONS"],
         ["PATCH", "/v1/models/openai/large", "GET, HEAD, OPTIONS"],
         ["PROPFIND", "/metrics", "GET, HEAD, OPTIONS"],
-        ["GET", "/admin/keys/team-a", "DELETE, OPTIONS"],
+        ["GET", "/admin/keys/team-a", "PUT, DELETE, OPTIONS"],
         ["POST", "/health", "GET, HEAD, OPTIONS"]
       ] as const) {
         expect([path, yield* ask(method, path)]).toMatchObject([path, { status: 405, allow }])

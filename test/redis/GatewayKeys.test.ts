@@ -44,6 +44,30 @@ describe.concurrent("gateway keys in Redis", () => {
     })
   )
 
+  it.scopedLive("applies the changed settings and the new secret of a key at every gateway", () =>
+    Effect.gen(function* () {
+      const server = yield* redisServer
+      const one = yield* gateway(server.url)
+      const other = yield* gateway(server.url)
+      const { json } = yield* post(`${one.url}/admin/keys`, { label: "team-a" }, admin)
+      const { id, key } = json as { readonly id: string; readonly key: string }
+      expect((yield* chat(other, key)).status).toBe(200)
+
+      const body = JSON.stringify({ models: ["nothing"] })
+      const changed = yield* send(`${one.url}/admin/keys/${id}`, { method: "PUT", headers: admin, body })
+      expect(changed.status).toBe(200)
+      expect((yield* chat(one, key)).status).toBe(404)
+      yield* eventually(Effect.map(chat(other, key), ({ status }) => status === 404))
+
+      yield* send(`${one.url}/admin/keys/${id}`, { method: "PUT", headers: admin, body: "{}" })
+      const { json: rotated } = yield* post(`${other.url}/admin/keys/${id}/rotate`, {}, admin)
+      const { key: secret } = rotated as { readonly key: string }
+      expect((yield* chat(other, key)).status).toBe(401)
+      expect((yield* chat(one, secret)).status).toBe(200)
+      yield* eventually(Effect.map(chat(one, key), ({ status }) => status === 401))
+    })
+  )
+
   it.scopedLive("accepts known keys while Redis is down, and answers 503 to unknown keys and to key creation", () =>
     Effect.gen(function* () {
       const server = yield* redisServer

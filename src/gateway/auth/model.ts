@@ -37,6 +37,17 @@ export interface KeyBudget {
 }
 
 /**
+ * A key with its new secret, which is available only here.
+ *
+ * @since 0.2.0
+ * @category model
+ */
+export interface NewKey {
+  readonly secret: Redacted.Redacted<string>
+  readonly key: VirtualKey
+}
+
+/**
  * @since 0.1.0
  * @category model
  */
@@ -54,12 +65,25 @@ export interface Service {
   /** The budgets of all valid keys; while the store is unavailable, of those that this gateway has used. */
   readonly budgets: Effect.Effect<ReadonlyArray<KeyBudget>>
   /** Makes a new key. This is the only time that its secret is available. */
-  readonly create: (
+  readonly create: (settings: Settings) => Effect.Effect<NewKey, AccessStoreError | InvalidAccessError>
+  /**
+   * Replaces the settings of a key, without a field its default. The key keeps its secret, and its budget what was spent; its rate
+   * limits start afresh. `None` if there is no key with this id; an `InvalidAccessError` if it is a configured one, or if its
+   * budget would change between dollars and tokens.
+   *
+   * @since 0.2.0
+   */
+  readonly update: (
+    id: string,
     settings: Settings
-  ) => Effect.Effect<
-    { readonly secret: Redacted.Redacted<string>; readonly key: VirtualKey },
-    AccessStoreError | InvalidAccessError
-  >
+  ) => Effect.Effect<Option.Option<VirtualKey>, AccessStoreError | InvalidAccessError>
+  /**
+   * Replaces the secret of a key, which is refused from then on. The id, the settings and the budget stay. `None` if there is no
+   * key with this id; an `InvalidAccessError` if it is a configured one.
+   *
+   * @since 0.2.0
+   */
+  readonly rotate: (id: string) => Effect.Effect<Option.Option<NewKey>, AccessStoreError | InvalidAccessError>
   /** Removes a key; false if there is none with this id. */
   readonly revoke: (id: string) => Effect.Effect<boolean, AccessStoreError>
 }

@@ -1,6 +1,7 @@
 /** Checks the keys of clients against the configured and the stored ones. */
-import { DateTime, Effect, MutableRef, Option, Schema } from "effect"
+import { Context, DateTime, Effect, MutableRef, Option, Schema } from "effect"
 import type { Status as BudgetStatus } from "../../accounting/budget/model.js"
+import { BudgetStore, makeMemory as makeBudgetStore } from "../../accounting/budget/store.js"
 import { sameValue } from "../../models/equal.js"
 import type { LLMError } from "../../vocabulary/LLMError.js"
 import type { AccessStoreError } from "../AccessStore.js"
@@ -67,6 +68,10 @@ interface ActiveKey {
   readonly budgets: Effect.Effect<ReadonlyArray<BudgetStatus>>
 }
 
+/** What the budget of a key counts; undefined without one. */
+const unitOf = ({ budget }: VirtualKey): "dollars" | "tokens" | undefined =>
+  budget === undefined ? undefined : "dollars" in budget ? "dollars" : "tokens"
+
 /** Whether two keys have the same settings. Only the store has the real creation time. */
 const sameSettings = (self: VirtualKey, that: VirtualKey): boolean =>
   sameValue({ ...self, createdAt: that.createdAt }, that)
@@ -106,9 +111,14 @@ export const makeConfigurable = (
     const activeKeys = MutableRef.make<ReadonlyMap<string, ActiveKey>>(new Map())
     const reportPrice = priceReporter()
 
+    const sharedBudgets = yield* Effect.serviceOption(BudgetStore)
+    const budgetStores = Option.isSome(sharedBudgets)
+      ? { dollars: sharedBudgets.value, tokens: sharedBudgets.value }
+      : { dollars: yield* makeBudgetStore, tokens: yield* makeBudgetStore }
+
     const activate = (key: VirtualKey): Effect.Effect<ActiveKey, InvalidAccessError> =>
       KeyLimits.make(key, reportPrice).pipe(
-        Effect.provide(context),
+        Effect.provide(Context.add(context, BudgetStore, budgetStores[unitOf(key) ?? "tokens"])),
         Effect.mapBoth({
           onFailure: (error) => new InvalidAccessError({ faults: [error.message] }),
           onSuccess: ({ around, budgets }): ActiveKey => ({
@@ -253,6 +263,26 @@ export const makeConfigurable = (
         Effect.orElseSucceed(() => [])
       )
 
+    /** Stores a changed key, if there is one with this id and it is not a configured one. */
+    const change = (id: string, edit: (key: VirtualKey) => VirtualKey) =>
+      Effect.gen(function* () {
+        const key = (yield* list).find((key) => key.id === id)
+        if (key === undefined) return Option.none<VirtualKey>()
+        const changed = edit(key)
+        const [before, after] = [unitOf(key), unitOf(changed)]
+        const faults = [
+          ...(key.configured === true ? [`${id} is a configured key: change it where it is configured`] : []),
+          ...(before !== undefined && after !== undefined && before !== after
+            ? [`budget: what ${id} has spent is counted in ${before}, not in ${after}: create another key`]
+            : [])
+        ]
+        if (faults.length > 0) return yield* new InvalidAccessError({ faults })
+        // Checks the limits. The first request with the changed key applies them.
+        yield* activate(changed)
+        yield* store.put(changed)
+        return Option.some(changed)
+      })
+
     const access: Service = {
       isOpen,
       budgets: Effect.orElse(list, () =>
@@ -294,6 +324,15 @@ export const makeConfigurable = (
           yield* callerOf(key)
           yield* store.put(key)
           return { secret, key }
+        }),
+      update: (id, settings) => change(id, ({ createdAt, hash }) => ({ ...settings, id, hash, createdAt })),
+      rotate: (id) =>
+        Effect.suspend(() => {
+          const secret = Secrets.generate()
+          return Effect.map(
+            change(id, (key) => ({ ...key, hash: Secrets.digestOf(secret) })),
+            Option.map((key) => ({ secret, key }))
+          )
         }),
       revoke: (id) =>
         Effect.zipRight(

@@ -7,6 +7,8 @@ import { EmbeddingCache } from "../../caching/EmbeddingCache.js"
 import type { KeyAdministration } from "../../keyPool/model.js"
 import type { Status as LLMStatus } from "../../call/model.js"
 import { ResponseCache } from "../../caching/ResponseCache.js"
+import type { AccessStoreError } from "../AccessStore.js"
+import type { InvalidAccessError, NewKey } from "../auth/model.js"
 import * as Body from "../http/body.js"
 import * as Authentication from "../auth/authenticate.js"
 import * as HttpErrors from "../http/error.js"
@@ -69,30 +71,68 @@ const listKeys = ({ access }: GatewayContext): Handler =>
 
 const settings = decoderOf(VirtualKeys.Settings)
 
+const notFound = (message: string): HttpErrors.HttpError => ({ status: 404, code: "not_found", message })
+
+const invalidValue = ({ message }: Error): HttpErrors.HttpError => ({ status: 422, code: "invalid_request", message })
+
+const changing = <A>(change: Effect.Effect<A, InvalidAccessError | AccessStoreError>) =>
+  change.pipe(
+    Effect.catchTag("InvalidAccessError", (error) => Effect.fail(invalidValue(error))),
+    Effect.catchTag("AccessStoreError", storeFailed)
+  )
+
+/** The only responses that contain a secret. */
+const withSecret =
+  (status: number) =>
+  ({ key, secret }: NewKey) =>
+    Effect.map(keyView(key), (view) =>
+      HttpServerResponse.unsafeJson(
+        { ...view, key: Redacted.value(secret) },
+        { status, headers: { "cache-control": "no-store" } }
+      )
+    )
+
 const createKey = (context: GatewayContext): Handler =>
   Effect.flatMap(Effect.flatMap(readBody(context), settings), (input) =>
-    context.access.create(input).pipe(
-      Effect.catchTag("InvalidAccessError", ({ message }) =>
-        Effect.fail<HttpErrors.HttpError>({ status: 422, code: "invalid_request", message })
-      ),
-      Effect.catchTag("AccessStoreError", storeFailed),
-      // The only response that contains the secret.
-      Effect.flatMap(({ key, secret }) =>
-        Effect.map(keyView(key), (view) => json({ ...view, key: Redacted.value(secret) }, 201))
-      )
+    Effect.flatMap(changing(context.access.create(input)), withSecret(201))
+  )
+
+/** The key of the id in the path; fails if there is none. */
+const onClientKey = <A>(act: (id: string) => Effect.Effect<Option.Option<A>, HttpErrors.HttpError>) =>
+  Effect.flatMap(HttpRouter.RouteContext, ({ params }) => {
+    const id = params["id"] ?? ""
+    return Effect.flatMap(
+      act(id),
+      Option.match({
+        onNone: () => Effect.fail(notFound(`There is no key '${id.slice(0, 100)}'.`)),
+        onSome: (found) => Effect.succeed(found)
+      })
+    )
+  })
+
+const updateKey = (context: GatewayContext): Handler =>
+  Effect.flatMap(Effect.flatMap(readBody(context), settings), (input) =>
+    Effect.flatMap(
+      onClientKey((id) => changing(context.access.update(id, input))),
+      (key) => Effect.map(keyView(key), (view) => json(view))
     )
   )
 
-const revokeKey = ({ access }: GatewayContext): Handler =>
-  Effect.gen(function* () {
-    const { params } = yield* HttpRouter.RouteContext
-    const id = params["id"] ?? ""
-    return (yield* Effect.catchAll(access.revoke(id), storeFailed))
-      ? HttpServerResponse.empty({ status: 204 })
-      : yield* Effect.fail(notFound(`There is no key '${id.slice(0, 100)}'.`))
-  })
+const rotateKey = ({ access }: GatewayContext): Handler =>
+  Effect.flatMap(
+    onClientKey((id) => changing(access.rotate(id))),
+    withSecret(200)
+  )
 
-const notFound = (message: string): HttpErrors.HttpError => ({ status: 404, code: "not_found", message })
+const revokeKey = ({ access }: GatewayContext): Handler =>
+  Effect.as(
+    onClientKey((id) =>
+      Effect.map(Effect.catchAll(access.revoke(id), storeFailed), (revoked) =>
+        revoked ? Option.some(id) : Option.none()
+      )
+    ),
+    HttpServerResponse.empty({ status: 204 })
+  )
 
 // -------------------------------------------------------------------------------------
 // models and their keys
@@ -199,8 +239,6 @@ const enable = onKey(Schema.Struct(KeyTarget), (keys, { key }) => keys.enable(ke
 const cool = onKey(Schema.Struct({ ...KeyTarget, seconds: Amount }), (keys, { key, seconds }) =>
   keys.rest(key, `${seconds} seconds`)
 )
-
-const invalidValue = ({ message }: Error): HttpErrors.HttpError => ({ status: 422, code: "invalid_request", message })
 
 const reweight = onKey(Schema.Struct({ ...KeyTarget, weight: Amount }), (keys, { key, weight }) =>
   Effect.mapError(keys.reweight(key, weight), invalidValue)
@@ -322,7 +360,7 @@ const actionRoute =
 // -------------------------------------------------------------------------------------
 
 interface AdminRoute {
-  readonly method: "GET" | "POST" | "DELETE"
+  readonly method: "GET" | "POST" | "PUT" | "DELETE"
   readonly path: `/admin/${string}`
   readonly handler: Handler
 }
@@ -333,6 +371,8 @@ export const routes = (context: GatewayContext): ReadonlyArray<AdminRoute> =>
       { method: "GET", path: "/admin/status", handler: status(context) },
       { method: "GET", path: "/admin/keys", handler: listKeys(context) },
       { method: "POST", path: "/admin/keys", handler: createKey(context) },
+      { method: "PUT", path: "/admin/keys/:id", handler: updateKey(context) },
+      { method: "POST", path: "/admin/keys/:id/rotate", handler: rotateKey(context) },
       { method: "DELETE", path: "/admin/keys/:id", handler: revokeKey(context) },
       { method: "GET", path: "/admin/pools", handler: pools(context) },
       ...Array.from(actions, actionRoute(context))

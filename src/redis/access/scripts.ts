@@ -47,6 +47,12 @@ const put = script({
   lua: `${shared}
 local hash, id, madeAt, text = unpack(ARGV)
 if redis.call("SISMEMBER", REMOVED, hash) == 1 then return 0 end
+local replaced = redis.call("HGET", IDS, id)
+if replaced and replaced ~= hash then
+  redis.call("SADD", REMOVED, replaced)
+  redis.call("HDEL", KEYS_OF, replaced)
+  redis.call("HDEL", MADE, replaced)
+end
 redis.call("HSET", KEYS_OF, hash, text)
 redis.call("HSETNX", MADE, hash, madeAt)
 redis.call("HSET", IDS, id, hash)
@@ -72,7 +78,7 @@ type Run<A> = Effect.Effect<A, Redis.RedisError>
 export interface Scripts {
   readonly find: (hash: string) => Run<StoredKey | null>
   readonly list: Run<ReadonlyArray<StoredKey>>
-  /** Replies 0 when the key was removed earlier. */
+  /** Removes another secret of this id. Replies 0 when this one was removed earlier. */
   readonly put: (hash: string, id: string, madeAt: string, text: string) => Run<number>
   /** Replies 0 when there is no key of this id. */
   readonly remove: (id: string) => Run<number>

@@ -265,6 +265,17 @@ const admin = HttpApiGroup.make("admin")
       .setPayload(VirtualKeys.Settings.annotations({ identifier: "KeySettings" }))
       .addSuccess(Administered, { status: 201 })
   )
+  .add(
+    HttpApiEndpoint.put("updateKey", "/admin/keys/:id")
+      .setPath(Schema.Struct({ id: Schema.String }))
+      .setPayload(VirtualKeys.Settings.annotations({ identifier: "KeySettings" }))
+      .addSuccess(Administered)
+  )
+  .add(
+    HttpApiEndpoint.post("rotateKey", "/admin/keys/:id/rotate")
+      .setPath(Schema.Struct({ id: Schema.String }))
+      .addSuccess(Administered)
+  )
   .add(HttpApiEndpoint.del("revokeKey", "/admin/keys/:id").setPath(Schema.Struct({ id: Schema.String })))
   .add(HttpApiEndpoint.get("pools", "/admin/pools").addSuccess(Administered))
   .add(
