@@ -34,7 +34,7 @@ interface Question {
 let questionCount = 0
 
 /** Opens the dialog. Resolves with `undefined` if it is cancelled, and with zero if it is confirmed without a field. */
-const ask = ({ confirm, field, text, title }: Question): Promise<number | undefined> => {
+export const ask = ({ confirm, field, text, title }: Question): Promise<number | undefined> => {
   const dialog = elementById("dialog", HTMLDialogElement)
   const form = elementById("dialog-form", HTMLFormElement)
   const input = elementById("dialog-input", HTMLInputElement)
@@ -73,19 +73,30 @@ const ask = ({ confirm, field, text, title }: Question): Promise<number | undefi
   })
 }
 
+/** Sends a request to `/admin`. Resolves with the response if it succeeds, otherwise with the reason in words. */
+export const send = async (
+  token: string | null,
+  method: "POST" | "PUT" | "DELETE",
+  path: string,
+  body: object = {}
+): Promise<Response | string> => {
+  try {
+    const response = await fetch(`admin/${path}`, {
+      method,
+      headers: { ...authorized(token), "content-type": "application/json" },
+      ...(method === "DELETE" ? {} : { body: JSON.stringify(body) })
+    })
+    return response.ok ? response : await messageOf(response)
+  } catch {
+    return "The gateway cannot be reached."
+  }
+}
+
 export const make = (token: () => string | null): Actions => {
   const post = async (path: string, body: object, message: string): Promise<void> => {
-    try {
-      const response = await fetch(`admin/${path}`, {
-        method: "POST",
-        headers: { ...authorized(token()), "content-type": "application/json" },
-        body: JSON.stringify(body)
-      })
-      if (response.ok) toast(message)
-      else toast(await messageOf(response), "bad")
-    } catch {
-      toast("The gateway cannot be reached.", "bad")
-    }
+    const result = await send(token(), "POST", path, body)
+    if (typeof result === "string") toast(result, "bad")
+    else toast(message)
   }
   /** Resolves with the new weight, or `undefined` if the dialog is cancelled. */
   const askWeight = (text: string, value: number): Promise<number | undefined> =>

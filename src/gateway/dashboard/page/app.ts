@@ -3,6 +3,7 @@ import type { Key, Snapshot } from "../snapshot.js"
 import * as Actions from "./actions.js"
 import * as Alerts from "./alerts.js"
 import * as Charts from "./charts.js"
+import * as ClientKeys from "./clientKeys.js"
 import { setAttribute, setVisible, elementById, setText } from "./dom.js"
 import * as Figures from "./figures.js"
 import * as Format from "./format.js"
@@ -50,6 +51,7 @@ const models = Models.mount(elementById("model-list", HTMLDivElement), {
 })
 const budgets = BudgetsAndCaches.mountBudgets(elementById("budget-list", HTMLDivElement))
 const alerts = Alerts.mount(elementById("alerts", HTMLElement), elementById("alert-list", HTMLUListElement), announcer)
+const clientKeys = ClientKeys.mount(elementById("client-keys", HTMLElement))
 const requests = Requests.mount(elementById("requests", HTMLElement))
 const caches = BudgetsAndCaches.mountCaches(elementById("cache-list", HTMLDivElement))
 
@@ -152,6 +154,7 @@ const stream = Stream.make({
   connected: () => {
     awaitsFullSnapshot = true
     requests.start(token)
+    clientKeys.start(token)
   },
   snapshot: (snapshot) => {
     if (awaitsFullSnapshot) figures.clear()
@@ -170,6 +173,7 @@ const stream = Stream.make({
   lost: () => setConnection("lost", "Connection lost, reconnecting"),
   refused: (message) => {
     requests.stop()
+    clientKeys.stop()
     token = null
     sessionStorage.removeItem(tokenName)
     showSignIn(message)
@@ -237,6 +241,7 @@ document.addEventListener("visibilitychange", () => {
   if (document.documentElement.dataset["view"] === "signed-out") return
   if (document.hidden) {
     requests.stop()
+    clientKeys.stop()
     stream.stop()
   } else stream.start(token)
 })
