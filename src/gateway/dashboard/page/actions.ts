@@ -24,6 +24,16 @@ export const toast = (text: string, mood: "good" | "bad" = "good"): void => {
   window.setTimeout(() => node.remove(), mood === "good" ? 4000 : 8000)
 }
 
+/** Copies a text to the clipboard. */
+export const copy = (text: string, message: string): void => {
+  // A page without TLS on another machine has no clipboard.
+  const copied: Promise<void> = navigator.clipboard?.writeText(text) ?? Promise.reject()
+  copied.then(
+    () => toast(message),
+    () => toast("The browser does not let this page copy. Select the text, and copy it.", "bad")
+  )
+}
+
 interface Question {
   readonly title: string
   readonly text: string

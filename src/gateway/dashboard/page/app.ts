@@ -9,6 +9,7 @@ import * as Figures from "./figures.js"
 import * as Format from "./format.js"
 import * as BudgetsAndCaches from "./budgetsAndCaches.js"
 import * as Models from "./models.js"
+import * as Playground from "./playground.js"
 import * as Ranges from "./ranges.js"
 import * as Requests from "./requests.js"
 import * as Stream from "./stream.js"
@@ -52,7 +53,8 @@ const models = Models.mount(elementById("model-list", HTMLDivElement), {
 const budgets = BudgetsAndCaches.mountBudgets(elementById("budget-list", HTMLDivElement))
 const alerts = Alerts.mount(elementById("alerts", HTMLElement), elementById("alert-list", HTMLUListElement), announcer)
 const clientKeys = ClientKeys.mount(elementById("client-keys", HTMLElement))
-const requests = Requests.mount(elementById("requests", HTMLElement))
+const playground = Playground.mount(() => token)
+const requests = Requests.mount(elementById("requests", HTMLElement), playground.logged)
 const caches = BudgetsAndCaches.mountCaches(elementById("cache-list", HTMLDivElement))
 
 /** Every key once, because most keys of a group also belong to a model of the list. */
@@ -81,6 +83,7 @@ const render = (): void => {
   table(figures, at)
   charts.update(view)
   alerts(snapshot.alerts, at)
+  playground.offer(snapshot.models)
   const shownCount = models(snapshot.models, filter)
   const keys = keysOf(snapshot).map(({ key }) => key)
   setText(

@@ -1,5 +1,5 @@
 /** The keys of clients: a table, and their creation, change, rotation and revocation. */
-import { ask, send, toast } from "./actions.js"
+import { ask, copy, send, toast } from "./actions.js"
 import type { Budget, ClientKey, Settings } from "./clientKeyForm.js"
 import * as Form from "./clientKeyForm.js"
 import type { View } from "./dom.js"
@@ -117,12 +117,7 @@ const mountSecret = (): ((title: string, secret: string) => void) => {
   dialog.addEventListener("close", () => (field.value = ""))
   elementById("copy-secret", HTMLButtonElement).addEventListener("click", () => {
     field.select()
-    // A page without TLS on another machine has no clipboard.
-    const copied: Promise<void> = navigator.clipboard?.writeText(field.value) ?? Promise.reject()
-    copied.then(
-      () => toast("The key is copied"),
-      () => toast("The browser does not let this page copy: press Ctrl+C.", "bad")
-    )
+    copy(field.value, "The key is copied")
   })
   return (title, secret) => {
     setText(elementById("secret-title", HTMLHeadingElement), title)

@@ -34,6 +34,10 @@ export const dollars = (amount: number): string => {
 export const cost = (amount: number, unpricedTokens: number): string =>
   amount === 0 && unpricedTokens > 0 ? "unknown" : dollars(amount)
 
+/** The cost of a request; nothing is known of one that used no tokens. */
+export const costOf = ({ cost, inputTokens }: { readonly cost?: number; readonly inputTokens?: number }): string =>
+  cost === undefined ? (inputTokens === undefined ? "–" : "unknown") : dollars(cost)
+
 export const percent = (share: number): string => {
   if (share === 0) return "0%"
   const hundredths = share * 100

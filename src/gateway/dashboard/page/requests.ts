@@ -31,10 +31,6 @@ const moodOf = ({ outcome, status }: LoggedRequest): string => {
 const tokensOf = ({ inputTokens, outputTokens }: LoggedRequest): string =>
   inputTokens === undefined ? "–" : `${Format.count(inputTokens)} in, ${Format.count(outputTokens ?? 0)} out`
 
-/** A cost that is not known is not nothing. */
-const costOf = ({ cost, inputTokens }: LoggedRequest): string =>
-  cost === undefined ? (inputTokens === undefined ? "–" : "unknown") : Format.dollars(cost)
-
 const fact = (name: string, value: string): ReadonlyArray<HTMLElement> =>
   value === "" ? [] : [element("div", {}, element("dt", {}, name), element("dd", {}, value))]
 
@@ -87,7 +83,7 @@ const rowsOf = (request: LoggedRequest): HTMLTableSectionElement => {
   )
   const figures = [
     tokensOf(request),
-    costOf(request),
+    Format.costOf(request),
     Format.duration(request.latency),
     String(request.attempts.length)
   ].map((text) => element("td", {}, text))
@@ -112,7 +108,8 @@ const setBodies = (table: HTMLTableElement, bodies: ReadonlyArray<HTMLTableSecti
   })
 }
 
-export const mount = (section: HTMLElement): RequestLog => {
+/** `added` receives the requests that are new, the newest first. */
+export const mount = (section: HTMLElement, added: (requests: ReadonlyArray<LoggedRequest>) => void): RequestLog => {
   const table = elementById("request-table", HTMLTableElement)
   const summary = elementById("requests-summary", HTMLParagraphElement)
   const empty = elementById("no-requests", HTMLParagraphElement)
@@ -152,6 +149,7 @@ export const mount = (section: HTMLElement): RequestLog => {
   const add = (newest: ReadonlyArray<LoggedRequest>): void => {
     if (newest.length === 0) return
     requests = [...newest, ...requests].slice(0, capacity)
+    added(newest)
     const oldest = requests[requests.length - 1]?.number ?? 0
     for (const number of views.keys()) if (number < oldest) views.delete(number)
     render()

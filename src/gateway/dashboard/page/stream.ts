@@ -43,7 +43,7 @@ export const needsToken = async (): Promise<boolean> => {
 }
 
 /** Calls `event` with the data of each event until the stream ends. */
-const read = async (body: ReadableStream<Uint8Array>, event: (data: string) => void): Promise<void> => {
+export const read = async (body: ReadableStream<Uint8Array>, event: (data: string) => void): Promise<void> => {
   const reader = body.getReader()
   const decoder = new TextDecoder()
   let buffer = ""
