@@ -143,6 +143,38 @@ describe.concurrent("dashboard page in a browser", () => {
     )
   )
 
+  it.scopedLive("collapses the cards of models on a phone, by provider, and opens them with the keyboard", () =>
+    Effect.gen(function* () {
+      const { url } = yield* start({ page: yield* page, provider })
+      const { page: phone, warnings } = yield* openPage(url, { viewport: { width: 400, height: 900 } })
+      yield* step(() => signIn(phone))
+      yield* step(() => live(phone))
+      const small = modelNamed(phone, "openai/gpt-small")
+      yield* ask(url, "fast", false, "a question")
+      yield* step(() => small.getByText("1 request · unknown · 1 ready").waitFor())
+      const sections = phone.locator("#model-list section")
+      expect(yield* step(() => sections.locator("h3").allInnerTexts())).toEqual(["openai", "deepseek", "Groups"])
+      expect(yield* step(() => modelNamed(phone, "openai/gpt-large").getByRole("table").count())).toBe(0)
+      const height = yield* step(() => phone.evaluate(() => document.querySelector("#models")?.clientHeight ?? 0))
+      // The screen of a phone; five open cards took 5,600 pixels.
+      expect(height).toBeLessThan(900)
+      yield* screenshot(phone, "models-phone", true)
+
+      yield* step(() => small.locator("summary").press("Enter"))
+      yield* step(() => small.getByRole("table").waitFor())
+      yield* step(() => phone.getByRole("button", { name: "Expand all" }).press("Enter"))
+      yield* step(() => modelNamed(phone, "balanced").getByRole("table").waitFor())
+      yield* step(() => phone.getByRole("button", { name: "Collapse all" }).press("Enter"))
+      expect(yield* step(() => phone.locator("#model-list").getByRole("table").count())).toBe(0)
+
+      const line = small.getByRole("img", { name: /Requests a minute/ })
+      expect(yield* step(() => line.getAttribute("aria-label"))).toContain("last 5 minutes, at most 1")
+      yield* step(() => phone.getByLabel("1 hour").check({ force: true }))
+      yield* step(() => small.getByRole("img", { name: /last 60 minutes/ }).waitFor())
+      expect(warnings).toEqual([])
+    })
+  )
+
   it.scopedLive("logs requests with a filter, details by the keyboard alone, and exports", () =>
     withPage(({ warnings, page, url, provider }) =>
       Effect.gen(function* () {
@@ -232,11 +264,13 @@ describe.concurrent("dashboard page in a browser", () => {
         // From the start of the page to the filter, and from there to the buttons of the only key left.
         yield* press("Tab")
         expect(yield* step(() => page.evaluate(() => document.activeElement?.textContent))).toBe("Skip to the models")
-        yield* press("Enter", "Tab")
+        // Over the button that collapses the cards.
+        yield* press("Enter", "Tab", "Tab")
         expect(yield* step(() => page.evaluate(() => document.activeElement?.id))).toBe("filter")
         yield* step(() => page.keyboard.type("gpt-small"))
         yield* step(() => modelNamed(page, "openai/gpt-large").waitFor({ state: "detached" }))
-        yield* press("Tab")
+        // Over the summary of the card.
+        yield* press("Tab", "Tab")
         const focused = () => step(() => page.evaluate(() => document.activeElement?.textContent))
         expect(yield* focused()).toBe("Disable")
         const outline = yield* step(() =>
@@ -340,13 +374,17 @@ describe.concurrent("dashboard page in a browser", () => {
     )
   )
 
-  it.scopedLive("has no buttons but those of exports when no key is configured", () =>
+  it.scopedLive("has no buttons that act when no key is configured", () =>
     withPage(
       ({ warnings, page }) =>
         Effect.gen(function* () {
           yield* step(() => live(page))
           yield* step(() => page.getByText("No key is configured").waitFor())
-          expect(yield* step(() => page.getByRole("button").allInnerTexts())).toEqual(["Export CSV", "Export JSON"])
+          expect(yield* step(() => page.getByRole("button").allInnerTexts())).toEqual([
+            "Collapse all",
+            "Export CSV",
+            "Export JSON"
+          ])
           expect(warnings).toEqual([])
         }),
       { access: {} }

@@ -186,6 +186,7 @@ const mergeModel = (
     inputTokens: sumOf(group, ({ inputTokens }) => inputTokens),
     outputTokens: sumOf(group, ({ outputTokens }) => outputTokens),
     cost: dollarsOf(group, ({ cost }) => cost),
+    unpricedTokens: sumOf(group, ({ unpricedTokens }) => unpricedTokens),
     minutes: own.minutes.map((_, index) => sumOf(group, ({ minutes }) => minutes[index] ?? 0)),
     levels: divided ? mergeLevels(group.flatMap(({ levels }) => levels)) : own.levels,
     keys: divided ? mergeKeys(group.flatMap(({ keys }) => keys)) : own.keys,

@@ -33,6 +33,7 @@ export interface Counts {
   readonly inputTokens: number
   readonly outputTokens: number
   readonly cost: number
+  readonly unpricedTokens: number
   /** Requests in each of the last 60 minutes, the current one last. */
   readonly minutes: ReadonlyArray<number>
   readonly recent: Recent
@@ -198,13 +199,14 @@ export const unsafeMake = (): Series => {
     const model = models.get(id)
     const slots = new Map(model?.minutes.since(0, now))
     const last = Math.floor(now / minute) * minute
-    const totals = { requests: 0, failed: 0, inputTokens: 0, outputTokens: 0, cost: 0 }
+    const totals = { requests: 0, failed: 0, inputTokens: 0, outputTokens: 0, cost: 0, unpricedTokens: 0 }
     for (const each of slots.values()) {
       totals.requests += each.requests
       totals.failed += each.failed
       totals.inputTokens += each.inputTokens
       totals.outputTokens += each.outputTokens
       totals.cost = Costs.addDollars(totals.cost, each.cost)
+      totals.unpricedTokens += each.unpricedTokens
     }
     return {
       inFlight: model?.inFlight ?? 0,

@@ -96,7 +96,9 @@ const Model = Schema.Struct({
   failed: Count,
   inputTokens: Schema.Number,
   outputTokens: Schema.Number,
+  /** In dollars, for all tokens with a known price. */
   cost: Schema.Number,
+  unpricedTokens: Schema.Number,
   /** Requests in each of the last 60 minutes, the current one last. */
   minutes: Schema.Array(Count),
   recent: Recent,

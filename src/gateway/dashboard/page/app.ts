@@ -45,11 +45,15 @@ const setConnection = (state: "connecting" | "live" | "lost", words: string): vo
 const tiles = Tiles.mount(elementById("tiles", HTMLDListElement))
 const table = Tiles.mountTable(elementById("minutes", HTMLTableSectionElement))
 const charts = Charts.mount(elementById("charts", HTMLDivElement))
-const models = Models.mount(elementById("model-list", HTMLDivElement), {
-  now: () => latest?.at ?? 0,
-  mayAct: () => latest?.mayAct ?? false,
-  actions
-})
+const models = Models.mount(
+  elementById("model-list", HTMLDivElement),
+  elementById("toggle-models", HTMLButtonElement),
+  {
+    now: () => latest?.at ?? 0,
+    mayAct: () => latest?.mayAct ?? false,
+    actions
+  }
+)
 const budgets = BudgetsAndCaches.mountBudgets(elementById("budget-list", HTMLDivElement))
 const alerts = Alerts.mount(elementById("alerts", HTMLElement), elementById("alert-list", HTMLUListElement), announcer)
 const clientKeys = ClientKeys.mount(elementById("client-keys", HTMLElement))
@@ -84,7 +88,7 @@ const render = (): void => {
   charts.update(view)
   alerts(snapshot.alerts, at)
   playground.offer(snapshot.models)
-  const shownCount = models(snapshot.models, filter)
+  const shownCount = models(snapshot.models, filter, view.minutes)
   const keys = keysOf(snapshot).map(({ key }) => key)
   setText(
     elementById("models-summary", HTMLParagraphElement),

@@ -1,4 +1,4 @@
-/** The cards of the models: figures, limits, deployments and keys. */
+/** The cards of the models, by provider: figures, limits, deployments and keys. */
 import type { Deployment, Key, Level, Model } from "../snapshot.js"
 import type { View } from "./dom.js"
 import { setAttribute, keyedChildren, element, graphic, meter, setVisible, setText } from "./dom.js"
@@ -36,6 +36,7 @@ const sparkline = () => {
   )
   return {
     node,
+    /** `minutes`: requests in each. A line needs two. */
     set: (minutes: ReadonlyArray<number>): void => {
       const most = Math.max(1, ...minutes)
       const points = minutes.map(
@@ -43,7 +44,11 @@ const sparkline = () => {
       )
       setAttribute(line, "d", `M${points.join("L")}`)
       setAttribute(area, "d", `M0 32L${points.join("L")}L120 32Z`)
-      setAttribute(node, "aria-label", `Requests a minute in the last hour, at most ${Math.max(...minutes)}`)
+      setAttribute(
+        node,
+        "aria-label",
+        `Requests a minute in the last ${minutes.length} minutes, at most ${Math.max(...minutes)}`
+      )
     }
   }
 }
@@ -54,7 +59,7 @@ const figures = (model: Model): ReadonlyArray<readonly [string, string]> => [
   ["Latency p95", model.latency === undefined ? "–" : Format.duration(model.latency.p95)],
   ["First token p95", model.firstEvent === undefined ? "–" : Format.duration(model.firstEvent.p95)],
   ["Tokens", Format.count(model.inputTokens + model.outputTokens)],
-  ["Cost", Format.dollars(model.cost)],
+  ["Cost", Format.cost(model.cost, model.unpricedTokens)],
   ["In flight", Format.count(model.inFlight)],
   ["Waiting", Format.count(model.waiting)]
 ]
@@ -64,7 +69,25 @@ const figureView = ([name]: readonly [string, string]): View<readonly [string, s
   return { node: element("div", {}, element("dt", {}, name), value), update: ([, text]) => setText(value, text) }
 }
 
-const modelView = (first: Model, context: Context): View<Model> => {
+/** What a collapsed card says: `12 requests · 2% errors · $0.31 · 2 ready, 1 cooling`. */
+const summaryOf = ({ cost, deployments, failed, keys, requests, unpricedTokens }: Model): string => {
+  const states = (deployments.length > 0 ? deployments : keys).map(({ state }) => state)
+  const counts = [...new Set(states)].map((state) => `${states.filter((other) => other === state).length} ${state}`)
+  return [
+    requests === 1 ? "1 request" : `${Format.count(requests)} requests`,
+    ...(failed === 0 ? [] : [`${Format.percent(failed / requests)} errors`]),
+    ...(requests === 0 ? [] : [Format.cost(cost, unpricedTokens)]),
+    ...(counts.length === 0 ? [] : [counts.join(", ")])
+  ].join(" · ")
+}
+
+/** A card of a model, and how many of the last minutes its line shows. */
+interface Shown {
+  readonly model: Model
+  readonly minutes: number
+}
+
+const modelView = ({ model: first }: Shown, context: Context, isOpen: boolean): View<Shown> => {
   const { id } = first
   let latest = first
   const mayAct = (): boolean => latest.hasPool && context.mayAct()
@@ -72,6 +95,7 @@ const modelView = (first: Model, context: Context): View<Model> => {
   const title = `model-${id}`
   const aliases = element("ul", { class: "aliases", "aria-label": "Also known as" })
   const spark = sparkline()
+  const summary = element("p", { class: "summary" })
   const stats = element("dl", { class: "stats" })
   const levels = element("ul", { class: "levels", "aria-label": "Limits" })
   const keyRows = rows()
@@ -86,20 +110,25 @@ const modelView = (first: Model, context: Context): View<Model> => {
     "article",
     { class: "card model", "aria-labelledby": title },
     element(
-      "header",
-      {},
+      "details",
+      isOpen ? { open: "" } : {},
       element(
-        "div",
+        "summary",
         {},
-        element("h3", { id: title }, element("span", {}, id.slice(0, slash + 1)), id.slice(slash + 1)),
-        aliases
+        element(
+          "div",
+          {},
+          element("h4", { id: title }, element("span", {}, id.slice(0, slash + 1)), id.slice(slash + 1)),
+          aliases,
+          summary
+        ),
+        spark.node
       ),
-      spark.node
-    ),
-    stats,
-    levels,
-    deployments,
-    keys
+      stats,
+      levels,
+      deployments,
+      keys
+    )
   )
   const updateAliases = keyedChildren<string>(
     aliases,
@@ -120,11 +149,12 @@ const modelView = (first: Model, context: Context): View<Model> => {
   )
   return {
     node,
-    update: (model) => {
+    update: ({ minutes, model }) => {
       latest = model
+      setText(summary, summaryOf(model))
       updateAliases(model.aliases)
       setVisible(aliases, model.aliases.length > 0)
-      spark.set(model.minutes)
+      spark.set(model.minutes.slice(-minutes))
       updateStats(figures(model))
       updateLevels(model.levels)
       setVisible(levels, model.levels.length > 0)
@@ -143,19 +173,68 @@ const matchesFilter = (model: Model, filter: string): boolean =>
     (name) => name.toLowerCase().includes(filter)
   )
 
+/** The provider of a model, or what it is instead. */
+const groupOf = ({ deployments, id }: Model): string => {
+  const slash = id.indexOf("/")
+  return deployments.length > 0 ? "Groups" : slash === -1 ? "Other models" : id.slice(0, slash)
+}
+
+interface Group {
+  readonly name: string
+  readonly models: ReadonlyArray<Shown>
+}
+
+const groupView = ({ name }: Group, context: Context, isOpen: () => boolean): View<Group> => {
+  const list = element("div", { class: "models" })
+  const update = keyedChildren<Shown>(
+    list,
+    ({ model }) => model.id,
+    (shown) => modelView(shown, context, isOpen())
+  )
+  return {
+    node: element("section", { "aria-label": name }, element("h3", { class: "provider" }, name), list),
+    update: ({ models }) => update(models)
+  }
+}
+
+/** The most cards that are open at first. */
+const maxOpen = 8
+
+/** Cards are long where a row of a table takes several lines. */
+const isNarrow = (): boolean => matchMedia("(width < 1080px)").matches
+
 /** Shows the models with the filter text in one of their names, and returns their number. */
 export const mount = (
   parent: Element,
+  toggle: HTMLButtonElement,
   context: Context
-): ((models: ReadonlyArray<Model>, filter: string) => number) => {
-  const update = keyedChildren<Model>(
+): ((models: ReadonlyArray<Model>, filter: string, minutes: number) => number) => {
+  let isOpen = false
+  let isDecided = false
+  const update = keyedChildren<Group>(
     parent,
-    ({ id }) => id,
-    (model) => modelView(model, context)
+    ({ name }) => name,
+    (group) => groupView(group, context, () => isOpen)
   )
-  return (models, filter) => {
+  const showToggle = (): void => setText(toggle, isOpen ? "Collapse all" : "Expand all")
+  toggle.addEventListener("click", () => {
+    isOpen = !isOpen
+    for (const details of parent.querySelectorAll("details")) details.open = isOpen
+    showToggle()
+  })
+  return (models, filter, minutes) => {
+    if (!isDecided) {
+      isDecided = true
+      isOpen = models.length <= maxOpen && !isNarrow()
+      showToggle()
+    }
     const matching = models.filter((model) => matchesFilter(model, filter.trim().toLowerCase()))
-    update(matching)
+    update(
+      [...new Set(matching.map(groupOf))].map((name) => ({
+        name,
+        models: matching.filter((model) => groupOf(model) === name).map((model) => ({ model, minutes }))
+      }))
+    )
     return matching.length
   }
 }

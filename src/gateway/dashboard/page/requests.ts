@@ -11,7 +11,8 @@ import * as Timing from "./timing.js"
 /** The most requests that the page keeps, as many as the gateway does by default. */
 const capacity = 1000
 
-/** How many are shown at first, and more at each click. */
+/** How many are shown at first, so that the rest of the page is near, and how many more at each click. */
+const firstLength = 25
 const pageLength = 100
 
 /** Milliseconds between two reads. */
@@ -119,7 +120,7 @@ export const mount = (section: HTMLElement, added: (requests: ReadonlyArray<Logg
   let requests: ReadonlyArray<LoggedRequest> = []
   let views = new Map<number, HTMLTableSectionElement>()
   let matches = Filter.parse("")
-  let limit = pageLength
+  let limit = firstLength
   let timer: number | undefined
   let current: AbortController | undefined
 
@@ -179,7 +180,7 @@ export const mount = (section: HTMLElement, added: (requests: ReadonlyArray<Logg
   elementById("request-filter", HTMLInputElement).addEventListener("input", ({ target }) => {
     if (!(target instanceof HTMLInputElement)) return
     matches = Filter.parse(target.value)
-    limit = pageLength
+    limit = firstLength
     render()
   })
   totals.addEventListener("toggle", render)

@@ -7,6 +7,8 @@ import * as Format from "./format.js"
 export interface View {
   /** Such as `last 15 min`. */
   readonly name: string
+  /** The minutes for which the figures of single models are shown: at most those of the last hour. */
+  readonly minutes: number
   readonly bars: Steps
   /** Finer than the bars where percentiles are finer, because they cannot be added up. */
   readonly lines: Steps
@@ -24,6 +26,7 @@ const minute = 60_000
 export const live = (figures: Figures, { at, width, windows }: Snapshot, minutes: number): View => {
   const step = minutes >= 60 ? minute : minutes >= 15 ? 30_000 : width
   return {
+    minutes,
     name: minutes === 60 ? "last hour" : `last ${minutes} min`,
     bars: figures.steps(step, (minutes * minute) / step, at),
     lines: figures.steps(width, (minutes * minute) / width, at),
@@ -38,7 +41,7 @@ export const ofHistory = ({ buckets, from, step, to, ...times }: History, name: 
     const bucket = byStart.get(from + index * step)
     return [from + index * step, bucket === undefined ? [] : [bucket]]
   })
-  return { name, bars: steps, lines: steps, step, times }
+  return { name, minutes: 60, bars: steps, lines: steps, step, times }
 }
 
 /** Names a range of any times. */
