@@ -382,10 +382,15 @@ describe("serve --workers", () => {
         post(`${url}/admin/keys`, {}, { ...admin, ...fresh }),
         ({ json }) => json as { readonly id: string; readonly key: string }
       )
-      const [kept, revoked] = [yield* make, yield* make]
+      const [kept, revoked, replaced] = [yield* make, yield* make, yield* make]
+      const rotated = (yield* post(`${url}/admin/keys/${replaced.id}/rotate`, {}, { ...admin, ...fresh })).json as {
+        readonly key: string
+      }
       yield* send(`${url}/admin/keys/${revoked.id}`, { method: "DELETE", headers: { ...admin, ...fresh } })
-      const statuses = Effect.forEach([kept, revoked], ({ key }) => statusOf(url, { authorization: `Bearer ${key}` }))
-      const isKnown = Effect.map(statuses, ([first, second]) => first === 200 && second === 401)
+      const statuses = Effect.forEach([kept, rotated, revoked, replaced], ({ key }) =>
+        statusOf(url, { authorization: `Bearer ${key}` })
+      )
+      const isKnown = Effect.map(statuses, (found) => found.join() === "200,200,401,401")
       yield* whileFrozen(one)(eventually(isKnown))
       yield* whileFrozen(two)(eventually(isKnown))
       const disabled = yield* post(`${url}/admin/pools/disable`, { model: "m", key: "one" }, { ...admin, ...fresh })
@@ -398,7 +403,7 @@ describe("serve --workers", () => {
       yield* whileFrozen(two)(
         Effect.gen(function* () {
           yield* eventually(isDisabled)
-          expect(yield* statuses).toEqual([503, 401])
+          expect(yield* statuses).toEqual([503, 503, 401, 401])
         })
       )
     }).pipe(Effect.provide(NodeFileSystem.layer))
@@ -433,6 +438,17 @@ describe("serve --workers", () => {
       expect(model?.keys).toMatchObject([{ id: "one", state: "ready", served: 5 }])
       expect(snapshot.buckets.reduce((sum, { outcomes }) => sum + (outcomes["ok"] ?? 0), 0)).toBe(5)
       expect(snapshot.windows[0]?.latency?.p50).toBeGreaterThan(0)
+      const logged = Effect.map(
+        send(`${url}/dashboard/requests`, { headers: fresh }),
+        ({ json }) => (json as { readonly requests: ReadonlyArray<{ readonly number: number }> }).requests
+      )
+      const [newest] = yield* until(logged, ({ length }) => length === 5)
+      yield* whileFrozen(one)(statusOf(url))
+      const added = Effect.map(
+        send(`${url}/dashboard/requests?after=${newest?.number}`, { headers: fresh }),
+        ({ json }) => (json as { readonly requests: ReadonlyArray<{ readonly number: number }> }).requests
+      )
+      yield* until(added, ([first]) => (first?.number ?? 0) > (newest?.number ?? 0))
     }).pipe(Effect.provide(NodeFileSystem.layer))
   )
 

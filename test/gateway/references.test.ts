@@ -418,6 +418,8 @@ describe("a stored answer", () => {
         metrics: Effect.succeed([]),
         reports: () => Effect.succeed([]),
         onReport: () => Effect.void,
+        requests: () => Effect.succeed([]),
+        onRequests: () => Effect.void,
         perform: () => Effect.void,
         onPerform: () => Effect.void,
         divided: true,

@@ -32,7 +32,7 @@
  * @since 0.1.0
  */
 import type { Scope } from "effect"
-import { Clock, Context, Effect, Layer, Option, Schedule, Stream } from "effect"
+import { Clock, Context, Effect, Layer, Option, Random, Schedule, Stream } from "effect"
 import * as Budgets from "../../accounting/budget/model.js"
 import * as EmbeddingCache from "../../caching/EmbeddingCache.js"
 import type { Listener } from "../../call/usageListeners.js"
@@ -93,7 +93,7 @@ export interface Service {
   /** A full snapshot at once, then every second one with the figures that may have changed. Computed only while it is read. */
   readonly snapshots: Stream.Stream<Snapshot>
   /**
-   * The last requests after a `number`, the newest first; of several workers, those of this process.
+   * The last requests after a `number`, the newest first; of all workers.
    *
    * @since 0.2.0
    */
@@ -139,6 +139,9 @@ const alertInterval = "15 seconds"
 /** How often the history gets what was counted since. A worker that is killed loses no more. */
 const historyInterval = "5 seconds"
 
+/** How late a worker can tell a request, in the microseconds of its number. */
+const lateness = 3_000_000
+
 /** How long the buckets of several workers are sent again, in milliseconds. */
 const repeatedTime = 30_000
 
@@ -163,7 +166,8 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Model
     const wholeAlerts = Alerts.unsafeMake()
     const recorder = HistoryRecorders.unsafeMake()
     const hasHistory = Option.isSome(history)
-    const requestLog = RequestLogs.unsafeMake(Math.max(0, Math.floor(options.requests ?? 1000)))
+    const requestCapacity = Math.max(0, Math.floor(options.requests ?? 1000))
+    const requestLog = RequestLogs.unsafeMake(requestCapacity, clock, yield* Random.nextIntBetween(0, 1000))
 
     const usageListenerOf = (model: string): Listener => ({
       owner: series,
@@ -283,7 +287,20 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Model
       )
     )
 
-    if (peers !== undefined) yield* peers.onReport(reportSince)
+    if (peers !== undefined) {
+      yield* peers.onReport(reportSince)
+      yield* peers.onRequests(requestLog.unsafeAfter)
+    }
+
+    const requests = (after = 0): Effect.Effect<ReadonlyArray<LoggedRequest>> =>
+      peers === undefined
+        ? Effect.sync(() => requestLog.unsafeAfter(after))
+        : // What a busy worker tells late is asked for again.
+          Effect.map(peers.requests(after - lateness), (others) =>
+            [...requestLog.unsafeAfter(after - lateness), ...others]
+              .sort((a, b) => b.number - a.number)
+              .slice(0, requestCapacity)
+          )
 
     const computeAlerts = Effect.gen(function* () {
       const at = clock.unsafeCurrentTimeMillis()
@@ -322,11 +339,11 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Model
       watch: (name) => (next) => Effect.succeed(observedService(name, next)),
       snapshot: Effect.suspend(() => wholeSince(0)),
       snapshots,
-      requests: (after = 0) => Effect.sync(() => requestLog.unsafeAfter(after)),
+      requests,
       history: historyBetween,
       router: yield* Routes.make(
         access,
-        { snapshots, requestLog, history: historyBetween },
+        { snapshots, requests, history: historyBetween },
         options.page ?? Assets.builtFiles
       )
     }

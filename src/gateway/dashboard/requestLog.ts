@@ -1,4 +1,5 @@
 /** The last requests of the gateway, in memory: metadata without prompts, answers and secrets. */
+import type { Clock } from "effect"
 import { Schema } from "effect"
 import type { Entry } from "../../telemetry/entry.js"
 import { Attempt } from "../../vocabulary/attempt.js"
@@ -12,7 +13,7 @@ const optional = <A, I, R>(schema: Schema.Schema<A, I, R>) => Schema.optionalWit
  * @category model
  */
 export const LoggedRequest = Schema.Struct({
-  /** Counts from 1 in each process. */
+  /** Grows with the time at which requests end, and is another one for each of them, also of several workers. */
   number: Schema.Int,
   requestId: Schema.String,
   /** Since the epoch. */
@@ -62,21 +63,26 @@ const cut = (text: string): string => text.slice(0, maxText)
 
 export interface RequestLog {
   readonly unsafeAdd: (entry: Entry, message: string | undefined, isRefused: boolean) => void
-  /** Those after a number, the newest first. */
+  /** Those of this process after a number, the newest first. */
   readonly unsafeAfter: (number: number) => ReadonlyArray<LoggedRequest>
 }
 
-/** Makes a log of the last `capacity` requests. */
-export const unsafeMake = (capacity: number): RequestLog => {
+/**
+ * Makes a log of the last `capacity` requests. A number is the microseconds since the epoch at the end of a request, by `clock`, where
+ * `salt` stands for those that the clock does not have: it tells the requests of several processes apart.
+ */
+export const unsafeMake = (capacity: number, clock: Clock.Clock, salt: number): RequestLog => {
   const ring: Array<LoggedRequest> = []
   let count = 0
+  let last = 0
   return {
     unsafeAdd: (entry, message, isRefused) => {
       if (capacity === 0) return
       count++
+      last = Math.max(last + 1, Math.floor(clock.unsafeCurrentTimeMillis()) * 1000 + salt)
       const { attempts, cost, finishReason, status, timeToFirstEvent, usage, waitedForKey, waitedForPermit } = entry
       ring[count % capacity] = {
-        number: count,
+        number: last,
         requestId: cut(entry.requestId),
         startedAt: entry.startedAt,
         client: cut(entry.label),
@@ -102,9 +108,10 @@ export const unsafeMake = (capacity: number): RequestLog => {
     },
     unsafeAfter: (number) => {
       const found: Array<LoggedRequest> = []
-      for (let each = count; each > Math.max(number, count - capacity); each--) {
+      for (let each = count; each > Math.max(0, count - capacity); each--) {
         const request = ring[each % capacity]
-        if (request !== undefined) found.push(request)
+        if (request === undefined || request.number <= number) break
+        found.push(request)
       }
       return found
     }

@@ -13,7 +13,7 @@ import * as Streaming from "../chat/sse.js"
 import type { Handler } from "../http/context.js"
 import * as Assets from "./assets.js"
 import type { History } from "./history/model.js"
-import type { RequestLog } from "./requestLog.js"
+import type { LoggedRequest } from "./requestLog.js"
 import type { Snapshot } from "./snapshot.js"
 
 const forbiddenOrigin = Problem.forbidden(
@@ -50,7 +50,7 @@ const events = (access: AccessService, snapshots: Stream.Stream<Snapshot>): Hand
 /** What the routes read. */
 export interface Sources {
   readonly snapshots: Stream.Stream<Snapshot>
-  readonly requestLog: RequestLog
+  readonly requests: (after: number) => Effect.Effect<ReadonlyArray<LoggedRequest>>
   readonly history: (from: number, to: number) => Effect.Effect<Option.Option<History>>
 }
 
@@ -74,14 +74,13 @@ const historyOf = (access: AccessService, history: Sources["history"]): Handler 
   )
 
 /** The requests after the number in the query, the newest first. */
-const lastRequests = (access: AccessService, requests: RequestLog): Handler =>
+const lastRequests = (access: AccessService, requests: Sources["requests"]): Handler =>
   requireViewer(
     access,
-    Effect.map(HttpServerRequest.HttpServerRequest, ({ url }) => {
+    Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ url }) => {
       const after = Number(new URL(url, "http://localhost").searchParams.get("after") ?? 0)
-      return HttpServerResponse.unsafeJson(
-        { requests: requests.unsafeAfter(Number.isFinite(after) ? after : 0) },
-        { headers: { "cache-control": "no-store" } }
+      return Effect.map(requests(Number.isFinite(after) ? after : 0), (found) =>
+        HttpServerResponse.unsafeJson({ requests: found }, { headers: { "cache-control": "no-store" } })
       )
     })
   )
@@ -102,7 +101,7 @@ const files = [
 
 export const make = (
   access: AccessService,
-  { history, requestLog, snapshots }: Sources,
+  { history, requests, snapshots }: Sources,
   directory: URL
 ): Effect.Effect<Router> =>
   Effect.map(
@@ -114,7 +113,7 @@ export const make = (
         ...assets,
         HttpRouter.makeRoute("GET", "/dashboard/access", withErrorResponse(accessMode(access))),
         HttpRouter.makeRoute("GET", "/dashboard/events", withErrorResponse(events(access, snapshots))),
-        HttpRouter.makeRoute("GET", "/dashboard/requests", withErrorResponse(lastRequests(access, requestLog))),
+        HttpRouter.makeRoute("GET", "/dashboard/requests", withErrorResponse(lastRequests(access, requests))),
         HttpRouter.makeRoute("GET", "/dashboard/history", withErrorResponse(historyOf(access, history)))
       ])
   )

@@ -2,6 +2,7 @@
 import type { Duration, Effect } from "effect"
 import { Context } from "effect"
 import type { Report } from "../dashboard/report.js"
+import type { LoggedRequest } from "../dashboard/requestLog.js"
 import type { Series } from "./series.js"
 
 export type AdminPath = `/admin/${string}`
@@ -11,6 +12,10 @@ export interface Service {
   readonly metrics: Effect.Effect<ReadonlyArray<Series>>
   /** The reports of the other workers that answer in time, for the dashboard. `since`: as of `Dashboard`. */
   readonly reports: (since: number) => Effect.Effect<ReadonlyArray<Report>>
+  /** The last requests of the other workers that answer in time, after a number. */
+  readonly requests: (after: number) => Effect.Effect<ReadonlyArray<LoggedRequest>>
+  /** Sets how this worker tells the others its last requests. */
+  readonly onRequests: (requests: (after: number) => ReadonlyArray<LoggedRequest>) => Effect.Effect<void>
   /** Sets how this worker reports to the others. */
   readonly onReport: (report: (since: number) => Effect.Effect<Report>) => Effect.Effect<void>
   /** Repeats an action of the administration in the other workers: the path of the request, and its body as decoded JSON. */

@@ -24,6 +24,8 @@ export const Question = Schema.Union(
   Schema.TaggedStruct("Measure", {}),
   /** Answered with a `Report` of the dashboard. */
   Schema.TaggedStruct("Report", { since: Schema.Number }),
+  /** Answered with an array of `LoggedRequest`. */
+  Schema.TaggedStruct("Requests", { after: Schema.Number }),
   /** A request to the administration that another worker has performed. */
   Schema.TaggedStruct("Perform", { path: Schema.TemplateLiteral("/admin/", Schema.String), body: Schema.Unknown }),
   /** A change of the client keys that another worker has made. */

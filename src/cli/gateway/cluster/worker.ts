@@ -4,6 +4,7 @@ import { Config, Effect, Either, Layer, Option, Ref, Schedule, Schema } from "ef
 import { AccessStore } from "../../../gateway/AccessStore.js"
 import { History } from "../../../gateway/dashboard/history/model.js"
 import { Report } from "../../../gateway/dashboard/report.js"
+import { LoggedRequest } from "../../../gateway/dashboard/requestLog.js"
 import { DashboardHistory } from "../../../gateway/DashboardHistory.js"
 import type { AdminPath, Service as PeersService } from "../../../gateway/workers/peers.js"
 import { Peers } from "../../../gateway/workers/peers.js"
@@ -29,10 +30,12 @@ import { Answers, Measurements } from "./protocol.js"
 const decodeMeasurements = Schema.decodeUnknown(Measurements)
 const decodeAnswers = Schema.decodeUnknown(Answers)
 const decodeReport = Schema.decodeUnknownOption(Report)
+const decodeRequests = Schema.decodeUnknownOption(Schema.Array(LoggedRequest))
 
 /** How this worker answers the others; set when the parts of the gateway that can answer have been made. */
 interface Responders {
   readonly report: (since: number) => Effect.Effect<unknown>
+  readonly requests: (after: number) => ReadonlyArray<LoggedRequest>
   readonly perform: (path: AdminPath, body: unknown) => Effect.Effect<void>
 }
 
@@ -62,6 +65,11 @@ const makePeers = (
         answers.flatMap((answer) => Option.toArray(decodeReport(answer)))
       ),
     onReport: (report) => Ref.update(responders, (all) => ({ ...all, report })),
+    requests: (after) =>
+      Effect.map(askOthers({ _tag: "Requests", after }), (answers) =>
+        answers.flatMap((answer) => Option.getOrElse(decodeRequests(answer), () => []))
+      ),
+    onRequests: (requests) => Ref.update(responders, (all) => ({ ...all, requests })),
     perform: (path, body) => Effect.asVoid(askOthers({ _tag: "Perform", path, body })),
     onPerform: (perform) => Ref.update(responders, (all) => ({ ...all, perform })),
     divided,
@@ -126,6 +134,7 @@ export const run = ({
       const responders = yield* Ref.make<Responders>({
         // Left out of the figures until the dashboard has been made.
         report: () => Effect.succeed(null),
+        requests: () => [],
         perform: () => Effect.void
       })
       const answer = (question: Question): Effect.Effect<unknown> => {
@@ -134,6 +143,8 @@ export const run = ({
             return Series.snapshot
           case "Report":
             return Effect.flatMap(Ref.get(responders), ({ report }) => report(question.since))
+          case "Requests":
+            return Effect.map(Ref.get(responders), ({ requests }) => requests(question.after))
           case "Perform":
             return Effect.flatMap(Ref.get(responders), ({ perform }) =>
               Effect.as(perform(question.path, question.body), null)

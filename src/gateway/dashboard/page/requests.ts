@@ -147,9 +147,12 @@ export const mount = (section: HTMLElement, added: (requests: ReadonlyArray<Logg
     if (totals.open) showTotals(found)
   }
 
-  const add = (newest: ReadonlyArray<LoggedRequest>): void => {
+  /** Adds the requests that are new: those of several workers come again for a while, and in any order. */
+  const add = (found: ReadonlyArray<LoggedRequest>): void => {
+    const known = new Set(requests.map(({ number }) => number))
+    const newest = found.filter(({ number }) => !known.has(number))
     if (newest.length === 0) return
-    requests = [...newest, ...requests].slice(0, capacity)
+    requests = [...newest, ...requests].sort((a, b) => b.number - a.number).slice(0, capacity)
     added(newest)
     const oldest = requests[requests.length - 1]?.number ?? 0
     for (const number of views.keys()) if (number < oldest) views.delete(number)
