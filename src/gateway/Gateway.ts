@@ -246,6 +246,7 @@ const makeParts = <R>(options: Options<R>): Effect.Effect<Parts, never, Models |
       resolveModel: makeResolveModel(modelContext),
       access: yield* Access,
       requests,
+      capture: Option.getOrUndefined(dashboard)?.capture,
       ...body,
       keepAlive: Duration.decode(options.keepAlive ?? "15 seconds"),
       maxChoices: options.maxChoices ?? 128,

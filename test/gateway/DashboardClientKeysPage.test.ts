@@ -1,9 +1,11 @@
 /** Tests of client keys in the dashboard page in Chromium. */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { live, openPage, page as builtPage, redrawn, screenshot, signIn, step, unnamed } from "./support/browser.js"
+import { browserOfFile, live, redrawn, screenshot, signIn, step, unnamed } from "./support/browser.js"
 import { adminToken, start } from "./support/dashboard.js"
 import { post, question } from "./support/http.js"
+
+const { openPage, page: builtPage } = browserOfFile()
 
 const keys = [{ key: "sk-team-a", label: "team-a", budget: { tokens: 2_000_000, period: "day" } }] as const
 

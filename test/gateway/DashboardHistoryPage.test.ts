@@ -9,9 +9,11 @@ import * as Rows from "../../src/gateway/dashboard/history/row.js"
 import * as Series from "../../src/gateway/dashboard/series.js"
 import type { Alert } from "../../src/gateway/dashboard/snapshot.js"
 import * as Sketch from "../../src/vocabulary/quantileSketch.js"
-import { live, openPage, page, redrawn, screenshot, signIn, step, tile, unnamed } from "./support/browser.js"
+import { browserOfFile, live, redrawn, screenshot, signIn, step, tile, unnamed } from "./support/browser.js"
 import * as BusyHour from "./support/busyHour.js"
 import { start } from "./support/dashboard.js"
+
+const { openPage, page } = browserOfFile()
 
 const minute = 60_000
 const hour = 60 * minute

@@ -4,10 +4,12 @@ import { Effect, Exit, Scope } from "effect"
 import { readFile } from "node:fs/promises"
 import type { Page } from "playwright-core"
 import { SimulatedProvider } from "../../src/testing/index.js"
-import { live, openPage, page, redrawn, screenshot, signIn, step, tile, unnamed } from "./support/browser.js"
+import { browserOfFile, live, redrawn, screenshot, signIn, step, tile, unnamed } from "./support/browser.js"
 import type { Settings } from "./support/dashboard.js"
 import { adminToken, canary, start } from "./support/dashboard.js"
 import { post, reading } from "./support/http.js"
+
+const { openPage, page } = browserOfFile()
 
 const authorization = { authorization: `Bearer ${adminToken}` }
 
@@ -176,75 +178,82 @@ describe.concurrent("dashboard page in a browser", () => {
   )
 
   it.scopedLive("logs requests with a filter, details by the keyboard alone, and exports", () =>
-    withPage(({ warnings, page, url, provider }) =>
-      Effect.gen(function* () {
-        yield* step(() => signIn(page))
-        yield* step(() => live(page))
-        yield* ask(url, "openai/gpt-small", true, "one")
-        yield* provider.next(SimulatedProvider.status(401), SimulatedProvider.status(400, { message: "<b>no</b>" }))
-        yield* ask(url, "openai/gpt-large", false, "two")
-        yield* post(`${url}/v1/chat/completions`, chatBody("=no-such-model", false, "three"), authorization)
-        const rows = page.locator("#request-table tbody")
-        yield* step(() => rows.nth(2).waitFor())
-        const texts = yield* step(() => rows.allInnerTexts())
-        expect(texts.map((text) => /(refused|openai)/.exec(text)?.[0])).toEqual(["refused", "openai", "openai"])
-        expect(texts[0]).toContain("404 model not found")
-        expect(texts[1]).toContain("400 invalid request")
-        expect(yield* step(() => rows.nth(1).getByRole("cell").last().innerText())).toBe("2")
-        expect(texts[2]).toMatch(/200 ok.*in, .* out/s)
-        expect(texts[2]).toContain("unknown")
+    withPage(
+      ({ warnings, page, url, provider }) =>
+        Effect.gen(function* () {
+          yield* step(() => signIn(page))
+          yield* step(() => live(page))
+          yield* ask(url, "openai/gpt-small", true, "one")
+          yield* provider.next(SimulatedProvider.status(401), SimulatedProvider.status(400, { message: "<b>no</b>" }))
+          yield* ask(url, "openai/gpt-large", false, "two")
+          yield* post(`${url}/v1/chat/completions`, chatBody("=no-such-model", false, "three"), authorization)
+          const rows = page.locator("#request-table tbody")
+          yield* step(() => rows.nth(2).waitFor())
+          const texts = yield* step(() => rows.allInnerTexts())
+          expect(texts.map((text) => /(refused|openai)/.exec(text)?.[0])).toEqual(["refused", "openai", "openai"])
+          expect(texts[0]).toContain("404 model not found")
+          expect(texts[1]).toContain("400 invalid request")
+          expect(yield* step(() => rows.nth(1).getByRole("cell").last().innerText())).toBe("2")
+          expect(texts[2]).toMatch(/200 ok.*in, .* out/s)
+          expect(texts[2]).toContain("unknown")
 
-        yield* step(() => page.getByText("Usage by client and by model").press("Enter"))
-        const byModel = page.getByRole("table", { name: "Usage by model" }).getByRole("row")
-        yield* step(() => byModel.nth(3).waitFor())
-        expect((yield* step(() => byModel.allInnerTexts())).join("\n")).toMatch(/openai\/gpt-large\s+1\s+1\s+0\s/)
-        expect(yield* step(() => page.getByRole("table", { name: "Usage by client" }).innerText())).toMatch(
-          /admin\s+3\s+2/
-        )
+          yield* step(() => page.getByText("Usage by client and by model").press("Enter"))
+          const byModel = page.getByRole("table", { name: "Usage by model" }).getByRole("row")
+          yield* step(() => byModel.nth(3).waitFor())
+          expect((yield* step(() => byModel.allInnerTexts())).join("\n")).toMatch(/openai\/gpt-large\s+1\s+1\s+0\s/)
+          expect(yield* step(() => page.getByRole("table", { name: "Usage by client" }).innerText())).toMatch(
+            /admin\s+3\s+2/
+          )
 
-        yield* step(() => page.getByPlaceholder("Filter, as in status:429 gpt").fill("status:400"))
-        yield* step(() => rows.nth(1).waitFor({ state: "detached" }))
-        yield* step(() => page.getByText("1 of the last 3").waitFor())
-        yield* step(() => rows.first().getByRole("button").press("Enter"))
-        expect(yield* step(() => rows.first().getByRole("button").getAttribute("aria-expanded"))).toBe("true")
-        const details = yield* step(() => rows.first().locator(".request-details").innerText())
-        expect(details).toContain("<b>no</b>")
-        expect(details).toMatch(/1\. authentication \(401\).*2\. invalid request \(400\)/s)
-        expect(details).toMatch(/Answer \d/)
-        for (const [name, width] of [
-          ["desktop", 1440],
-          ["phone", 400]
-        ] as const) {
-          for (const colorScheme of ["light", "dark"] as const) {
-            yield* step(() => page.setViewportSize({ width, height: 1000 }))
-            yield* step(() => page.emulateMedia({ colorScheme }))
-            yield* redrawn(page)
-            yield* screenshot(page, `requests-${name}-${colorScheme}`, true)
-            expect(yield* step(() => page.evaluate(() => document.documentElement.scrollWidth))).toBe(width)
-            expect(yield* step(() => unnamed(page))).toEqual([])
+          yield* step(() => page.getByPlaceholder("Filter, as in status:429 gpt").fill("status:400"))
+          yield* step(() => rows.nth(1).waitFor({ state: "detached" }))
+          yield* step(() => page.getByText("1 of the last 3").waitFor())
+          yield* step(() => rows.first().locator(".request-toggle").press("Enter"))
+          expect(yield* step(() => rows.first().locator(".request-toggle").getAttribute("aria-expanded"))).toBe("true")
+          const details = yield* step(() => rows.first().locator(".request-details").innerText())
+          expect(details).toContain("<b>no</b>")
+          expect(details).toMatch(/1\. authentication \(401\).*2\. invalid request \(400\)/s)
+          expect(details).toMatch(/Answer \d/)
+          yield* step(() => rows.first().getByRole("button", { name: "Show bodies" }).press("Enter"))
+          yield* step(() =>
+            rows.first().getByRole("region", { name: "Request" }).getByText('"content":"two"').waitFor()
+          )
+          yield* step(() => rows.first().getByRole("region", { name: "Answer" }).getByText("<b>no</b>").waitFor())
+          for (const [name, width] of [
+            ["desktop", 1440],
+            ["phone", 400]
+          ] as const) {
+            for (const colorScheme of ["light", "dark"] as const) {
+              yield* step(() => page.setViewportSize({ width, height: 1000 }))
+              yield* step(() => page.emulateMedia({ colorScheme }))
+              yield* redrawn(page)
+              yield* screenshot(page, `requests-${name}-${colorScheme}`, true)
+              expect(yield* step(() => page.evaluate(() => document.documentElement.scrollWidth))).toBe(width)
+              expect(yield* step(() => unnamed(page))).toEqual([])
+            }
           }
-        }
-        yield* step(() => page.getByPlaceholder("Filter, as in status:429 gpt").fill(""))
-        const exported = (name: string) =>
-          step(async () => {
-            const [download] = await Promise.all([
-              page.waitForEvent("download"),
-              page.getByRole("button", { name }).press("Enter")
-            ])
-            return readFile(await download.path(), "utf8")
-          })
-        const csv = (yield* exported("Export CSV")).split("\r\n")
-        expect(csv[0]).toContain("started_at,request_id,client,model")
-        expect(csv).toHaveLength(4)
-        expect(csv[1]).toContain(",'=no-such-model,")
-        const json: unknown = JSON.parse(yield* exported("Export JSON"))
-        expect(json).toEqual([
-          expect.objectContaining({ model: "=no-such-model", refused: true }),
-          expect.objectContaining({ status: 400 }),
-          expect.objectContaining({ outcome: "ok" })
-        ])
-        expect(warnings).toEqual([])
-      })
+          yield* step(() => page.getByPlaceholder("Filter, as in status:429 gpt").fill(""))
+          const exported = (name: string) =>
+            step(async () => {
+              const [download] = await Promise.all([
+                page.waitForEvent("download"),
+                page.getByRole("button", { name }).press("Enter")
+              ])
+              return readFile(await download.path(), "utf8")
+            })
+          const csv = (yield* exported("Export CSV")).split("\r\n")
+          expect(csv[0]).toContain("started_at,request_id,client,model")
+          expect(csv).toHaveLength(4)
+          expect(csv[1]).toContain(",'=no-such-model,")
+          const json: unknown = JSON.parse(yield* exported("Export JSON"))
+          expect(json).toEqual([
+            expect.objectContaining({ model: "=no-such-model", refused: true }),
+            expect.objectContaining({ status: 400 }),
+            expect.objectContaining({ outcome: "ok" })
+          ])
+          expect(warnings).toEqual([])
+        }),
+      { bodies: true }
     )
   )
 

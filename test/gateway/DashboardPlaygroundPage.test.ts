@@ -6,8 +6,10 @@ import type { Fields } from "../../src/gateway/dashboard/page/playgroundCode.js"
 import { bodyOf, languages } from "../../src/gateway/dashboard/page/playgroundCode.js"
 import { SimulatedProvider } from "../../src/testing/index.js"
 import { eventually } from "../support/eventually.js"
-import { live, openPage, page as builtPage, redrawn, screenshot, signIn, step, unnamed } from "./support/browser.js"
+import { browserOfFile, live, redrawn, screenshot, signIn, step, unnamed } from "./support/browser.js"
 import { adminToken, start } from "./support/dashboard.js"
+
+const { openPage, page: builtPage } = browserOfFile()
 
 const withPlayground = (provider: SimulatedProvider.Options) =>
   Effect.gen(function* () {

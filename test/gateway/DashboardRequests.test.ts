@@ -2,6 +2,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Schema, TestClock } from "effect"
 import { Dashboard } from "../../src/gateway/index.js"
+import * as BodyLogs from "../../src/gateway/dashboard/bodyLog.js"
 import * as RequestLogs from "../../src/gateway/dashboard/requestLog.js"
 import { SimulatedProvider } from "../../src/testing/index.js"
 import { until } from "../support/eventually.js"
@@ -65,6 +66,53 @@ describe("the request log", () => {
       expect(text).not.toContain("The prompt.")
     })
   )
+
+  it.scopedLive("has the bodies of requests and answers, whole and streamed, only where that is configured", () =>
+    Effect.gen(function* () {
+      const exchange = (bodies: boolean) =>
+        Effect.gen(function* () {
+          const { provider, url } = yield* start({ page, bodies, provider: { answer: () => "An answer." } })
+          const ask = (id: string, fields: object) =>
+            post(`${url}/v1/chat/completions`, body("gpt-small", fields), { ...authorization, "x-request-id": id })
+          const bodiesOf = (id: string, headers: Readonly<Record<string, string>> = authorization) =>
+            send(`${url}/dashboard/bodies?id=${id}`, { headers })
+          return { ask, bodiesOf, provider }
+        })
+      const { ask, bodiesOf, provider } = yield* exchange(true)
+      const whole = yield* ask("whole", { seed: 1 })
+      const streamed = yield* ask("streamed", { stream: true })
+      yield* provider.next(SimulatedProvider.status(400, { message: "no" }))
+      const refused = yield* ask("refused", {})
+      expect((yield* bodiesOf("whole")).json).toEqual({
+        request: JSON.stringify(body("gpt-small", { seed: 1 })),
+        answer: whole.text
+      })
+      expect((yield* bodiesOf("streamed")).json).toMatchObject({ answer: streamed.text })
+      expect((yield* bodiesOf("refused")).json).toMatchObject({ answer: refused.text })
+      expect((yield* bodiesOf("whole")).text).not.toContain(adminToken)
+      expect((yield* bodiesOf("other")).status).toBe(404)
+      expect((yield* bodiesOf("whole", {})).status).toBe(401)
+      const without = yield* exchange(false)
+      yield* without.ask("whole", {})
+      expect((yield* without.bodiesOf("whole")).status).toBe(404)
+    })
+  )
+
+  it("bounds the bodies of a request and of all requests, and keeps the newest", () => {
+    const log = BodyLogs.unsafeMake()
+    const first = log.unsafeStart("first")
+    first.request("é".repeat(100_000))
+    expect(log.unsafeFind("first")?.request).toBe("é".repeat(16 * 1024))
+    for (let each = 0; each < 2000; each++) log.unsafeStart(`${each}`).request("x".repeat(20_000))
+    // The bodies of a request that is still in flight are gone, too.
+    first.request("more")
+    expect(log.unsafeFind("first")).toBeUndefined()
+    const kept = Array.from({ length: 2000 }, (_, each) => log.unsafeFind(`${each}`)).filter(
+      (each) => each !== undefined
+    )
+    expect(kept).toHaveLength(1024)
+    expect(log.unsafeFind("1999")).toBeDefined()
+  })
 
   it.scopedLive("requires the admin token", () =>
     Effect.gen(function* () {

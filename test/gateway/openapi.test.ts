@@ -39,7 +39,7 @@ const Operation = Schema.Struct({
   })
 })
 
-const Method = Schema.Literal("get", "post", "delete")
+const Method = Schema.Literal("get", "post", "put", "delete")
 
 const Document = Schema.parseJson(
   Schema.Struct({

@@ -420,6 +420,8 @@ describe("a stored answer", () => {
         onReport: () => Effect.void,
         requests: () => Effect.succeed([]),
         onRequests: () => Effect.void,
+        bodies: () => Effect.succeedNone,
+        onBodies: () => Effect.void,
         perform: () => Effect.void,
         onPerform: () => Effect.void,
         divided: true,

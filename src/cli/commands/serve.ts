@@ -57,13 +57,14 @@ const serveInWorkers = (options: Options, settings: GatewaySettings.Settings) =>
     })
   })
 
-export const run = ({ config, history, host, keys, port, splitLimits, workers }: Arguments) =>
+export const run = ({ config, history, host, keys, logBodies, port, splitLimits, workers }: Arguments) =>
   Effect.gen(function* () {
     const path = yield* findFile(config)
     const options: Options = {
       ...(Option.isSome(path) ? { config: path.value } : { models: yield* environmentModels }),
       ...(Option.isSome(keys) ? { keys: keys.value } : {}),
       ...(Option.isSome(history) ? { history: history.value } : {}),
+      ...(logBodies ? { logBodies } : {}),
       ...(Option.isSome(host) ? { host: host.value } : {}),
       ...(Option.isSome(port) ? { port: port.value } : {}),
       ...(Option.isSome(workers) ? { workers: workers.value } : {}),

@@ -36,6 +36,11 @@ const options = {
     ),
     Options.optional
   ),
+  logBodies: Options.boolean("log-bodies").pipe(
+    Options.withDescription(
+      "Shows the bodies of the last requests and answers on the dashboard. Default: EFFECT_LLM_LOG_BODIES, or false."
+    )
+  ),
   host: Options.text("host").pipe(
     Options.withDescription("The address to listen on. Default: EFFECT_LLM_HOST, or 127.0.0.1."),
     Options.optional

@@ -203,12 +203,12 @@ const accessOf = ({ keys, reloadInterval }: Settings) =>
 const page = new URL("../../gateway/dashboard/page/", import.meta.url)
 
 const gatewayLayer = (settings: Settings, host: Host) => {
-  const { history, port, redis, traces } = settings
+  const { history, logBodies, port, redis, traces } = settings
   const gateway = Gateway.layer(optionsOf(settings))
   return (host.isFirst ? Layer.provide(Announcement.layer, gateway) : gateway).pipe(
     // Listens for SIGHUP before the gateway serves, because an unhandled SIGHUP ends the process.
     Layer.provide(Layer.scopedDiscard(reloadOnSignal(host))),
-    Layer.provide(Dashboard.layer({ page })),
+    Layer.provide(Dashboard.layer({ page, bodies: logBodies })),
     Layer.provide(history === undefined ? Layer.empty : host.history(history)),
     Layer.provide(GatewayServer.layer({ host: settings.host, port })),
     Layer.provide(accessOf(settings)),

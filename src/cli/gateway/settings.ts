@@ -13,6 +13,8 @@ export interface Options {
   readonly keys?: string
   /** The file of the dashboard's history. `EFFECT_LLM_HISTORY_FILE` @default none, which keeps an hour in memory */
   readonly history?: string
+  /** Whether the dashboard shows the bodies of requests and answers. `EFFECT_LLM_LOG_BODIES` @default false */
+  readonly logBodies?: boolean
   /** The address to listen on. `EFFECT_LLM_HOST` @default "127.0.0.1" */
   readonly host?: string
   /** 0 for any free port. `EFFECT_LLM_PORT` @default 8080 */
@@ -64,6 +66,7 @@ export interface Settings {
   readonly models: ProviderFile | undefined
   readonly keys: string | undefined
   readonly history: string | undefined
+  readonly logBodies: boolean
   readonly host: string
   readonly port: number
   readonly grace: Duration.Duration
@@ -160,6 +163,7 @@ const environment = Config.all({
   config: Config.withDefault(Config.nonEmptyString("EFFECT_LLM_CONFIG"), "provider.json"),
   keys: optional(Config.nonEmptyString("EFFECT_LLM_KEYS_FILE")),
   history: optional(Config.nonEmptyString("EFFECT_LLM_HISTORY_FILE")),
+  logBodies: Config.withDefault(Config.boolean("EFFECT_LLM_LOG_BODIES"), false),
   host: Config.withDefault(Config.nonEmptyString("EFFECT_LLM_HOST"), "127.0.0.1"),
   port: Config.withDefault(port("EFFECT_LLM_PORT"), 8080),
   grace: Config.withDefault(Config.duration("EFFECT_LLM_GRACE"), Duration.seconds(30)),
@@ -195,6 +199,7 @@ export const read = (options: Options, isTerminal: boolean): Effect.Effect<Setti
       models: options.models,
       keys: options.keys ?? env.keys,
       history: options.history ?? env.history,
+      logBodies: options.logBodies ?? env.logBodies,
       host: options.host ?? env.host,
       port: options.port ?? env.port,
       grace: Duration.decode(options.grace ?? env.grace),

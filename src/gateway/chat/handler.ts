@@ -368,7 +368,7 @@ export const route = (context: GatewayContext, protocol: Protocol): HotRoute => 
     encodeError: wire.encodeError,
     answer: (hot) =>
       Effect.flatMap(Body.read(hot.request, context.bodyLimits, hot.account), (body) => {
-        hot.setRequested(body.json)
+        hot.setRequested(body.json, body.text)
         return wire.name === "responses"
           ? StoredResponses.answer(context, { hot, body }, { check, plain: answerAt, referring: answerReferring })
           : answer({ hot, body })

@@ -61,6 +61,9 @@ import * as HistoryRecorders from "./history/recorder.js"
 import * as HistoryRows from "./history/row.js"
 import type { Report } from "./report.js"
 import { merge as mergeReports } from "./report.js"
+import type { Capture } from "./bodyLog.js"
+import { Bodies } from "./bodyLog.js"
+import * as BodyLogs from "./bodyLog.js"
 import { LoggedRequest } from "./requestLog.js"
 import * as RequestLogs from "./requestLog.js"
 import * as Routes from "./routes.js"
@@ -77,6 +80,7 @@ import * as LiveStatus from "./liveStatus.js"
 export { Snapshot }
 export { History }
 export { LoggedRequest }
+export { Bodies }
 
 /**
  * @since 0.1.0
@@ -98,6 +102,14 @@ export interface Service {
    * @since 0.2.0
    */
   readonly requests: (after?: number) => Effect.Effect<ReadonlyArray<LoggedRequest>>
+  /**
+   * The bodies of a request and of its answer, by its id; none if they are not kept (`Options.bodies`).
+   *
+   * @since 0.2.0
+   */
+  readonly bodies: (requestId: string) => Effect.Effect<Option.Option<Bodies>>
+  /** Records the bodies of a request; absent if they are not kept. A gateway calls it. @since 0.2.0 */
+  readonly capture?: (requestId: string) => Capture
   /**
    * The figures from one time to another, in milliseconds since the epoch, in about a hundred steps at most; none without a
    * `DashboardHistory` in the context of the dashboard.
@@ -128,6 +140,13 @@ export interface Options {
    * @since 0.2.0
    */
   readonly requests?: number
+  /**
+   * Whether the bodies of requests and answers are in the request log: the first 16 KiB of each, in 16 MiB of memory. Whoever has the admin
+   * token can read them. @default false
+   *
+   * @since 0.2.0
+   */
+  readonly bodies?: boolean
 }
 
 /** The time windows of the page, in minutes. */
@@ -166,6 +185,7 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Model
     const wholeAlerts = Alerts.unsafeMake()
     const recorder = HistoryRecorders.unsafeMake()
     const hasHistory = Option.isSome(history)
+    const bodyLog = BodyLogs.unsafeMake()
     const requestCapacity = Math.max(0, Math.floor(options.requests ?? 1000))
     const requestLog = RequestLogs.unsafeMake(requestCapacity, clock, yield* Random.nextIntBetween(0, 1000))
 
@@ -250,6 +270,7 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Model
           width: Series.width,
           mayAct: !access.isOpen,
           hasHistory,
+          hasBodies: options.bodies === true,
           inFlight: series.unsafeInFlight(),
           buckets: series.unsafeBuckets(start, at),
           windows: windows.map((minutes) => ({ minutes, ...series.unsafeTimes(minutes, at) })),
@@ -290,7 +311,16 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Model
     if (peers !== undefined) {
       yield* peers.onReport(reportSince)
       yield* peers.onRequests(requestLog.unsafeAfter)
+      yield* peers.onBodies(bodyLog.unsafeFind)
     }
+
+    const bodies = (requestId: string): Effect.Effect<Option.Option<Bodies>> =>
+      Effect.suspend(() => {
+        const found = bodyLog.unsafeFind(requestId)
+        return found === undefined && peers !== undefined
+          ? peers.bodies(requestId)
+          : Effect.succeed(Option.fromNullable(found))
+      })
 
     const requests = (after = 0): Effect.Effect<ReadonlyArray<LoggedRequest>> =>
       peers === undefined
@@ -340,10 +370,12 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Model
       snapshot: Effect.suspend(() => wholeSince(0)),
       snapshots,
       requests,
+      bodies,
+      ...(options.bodies === true ? { capture: bodyLog.unsafeStart } : {}),
       history: historyBetween,
       router: yield* Routes.make(
         access,
-        { snapshots, requests, history: historyBetween },
+        { snapshots, requests, bodies, history: historyBetween },
         options.page ?? Assets.builtFiles
       )
     }

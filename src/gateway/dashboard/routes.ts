@@ -12,6 +12,7 @@ import type { Router } from "../http/context.js"
 import * as Streaming from "../chat/sse.js"
 import type { Handler } from "../http/context.js"
 import * as Assets from "./assets.js"
+import type { Bodies } from "./bodyLog.js"
 import type { History } from "./history/model.js"
 import type { LoggedRequest } from "./requestLog.js"
 import type { Snapshot } from "./snapshot.js"
@@ -51,6 +52,7 @@ const events = (access: AccessService, snapshots: Stream.Stream<Snapshot>): Hand
 export interface Sources {
   readonly snapshots: Stream.Stream<Snapshot>
   readonly requests: (after: number) => Effect.Effect<ReadonlyArray<LoggedRequest>>
+  readonly bodies: (requestId: string) => Effect.Effect<Option.Option<Bodies>>
   readonly history: (from: number, to: number) => Effect.Effect<Option.Option<History>>
 }
 
@@ -85,6 +87,19 @@ const lastRequests = (access: AccessService, requests: Sources["requests"]): Han
     })
   )
 
+/** The bodies of the request whose id is in the query. */
+const bodiesOf = (access: AccessService, bodies: Sources["bodies"]): Handler =>
+  requireViewer(
+    access,
+    Effect.gen(function* () {
+      const { method, url } = yield* HttpServerRequest.HttpServerRequest
+      const { pathname, searchParams } = new URL(url, "http://localhost")
+      const found = yield* bodies(searchParams.get("id") ?? "")
+      if (found._tag === "None") return yield* Effect.fail(Problem.notFound(method, pathname))
+      return HttpServerResponse.unsafeJson(found.value, { headers: { "cache-control": "no-store" } })
+    })
+  )
+
 /** Reports whether the events require a token, so that the page knows before its first request. */
 const accessMode = ({ isOpen }: AccessService): Handler =>
   Effect.succeed(HttpServerResponse.unsafeJson({ token: isOpen ? "none" : "required" }))
@@ -101,7 +116,7 @@ const files = [
 
 export const make = (
   access: AccessService,
-  { history, requests, snapshots }: Sources,
+  { bodies, history, requests, snapshots }: Sources,
   directory: URL
 ): Effect.Effect<Router> =>
   Effect.map(
@@ -114,6 +129,7 @@ export const make = (
         HttpRouter.makeRoute("GET", "/dashboard/access", withErrorResponse(accessMode(access))),
         HttpRouter.makeRoute("GET", "/dashboard/events", withErrorResponse(events(access, snapshots))),
         HttpRouter.makeRoute("GET", "/dashboard/requests", withErrorResponse(lastRequests(access, requests))),
+        HttpRouter.makeRoute("GET", "/dashboard/bodies", withErrorResponse(bodiesOf(access, bodies))),
         HttpRouter.makeRoute("GET", "/dashboard/history", withErrorResponse(historyOf(access, history)))
       ])
   )

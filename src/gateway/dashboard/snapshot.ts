@@ -155,6 +155,8 @@ export const Snapshot = Schema.Struct({
   mayAct: Schema.Boolean,
   /** Whether `/dashboard/history` has figures of more than the last hour. */
   hasHistory: Schema.Boolean,
+  /** Whether the request log has bodies. */
+  hasBodies: Schema.Boolean,
   inFlight: Count,
   /** The buckets that may have changed since the previous snapshot; in the first, all of the last hour. Without empty ones. */
   buckets: Schema.Array(Bucket),

@@ -7,6 +7,7 @@ import type { Middleware, Service as LLMService } from "../../call/model.js"
 import type { Service as ModelsService } from "../../models/model.js"
 import type { ServerWire } from "../../wire/Wire.js"
 import type { Caller, Service as AccessService } from "../auth/model.js"
+import type { Capture } from "../dashboard/bodyLog.js"
 import type { Limits as BodyLimits } from "./body.js"
 import type { BodyAccounts } from "./bodyAccount.js"
 import * as HttpErrors from "./error.js"
@@ -23,6 +24,8 @@ export interface GatewayContext {
   readonly around: Middleware
   /** Observes the calls to every model outside of the limits of the caller's key, as the client sees them. */
   readonly observe: (llm: LLMService, name: string) => Effect.Effect<LLMService>
+  /** Records the bodies of a request, where that is configured. */
+  readonly capture: ((requestId: string) => Capture) | undefined
   readonly bodies: BodyAccounts
   readonly bodyLimits: BodyLimits
   readonly keepAlive: Duration.Duration

@@ -28,7 +28,7 @@ export interface HotCall extends Exchange {
   /** Counts the bytes of the body. Released at the latest at the end of the response. */
   readonly account: BodyAccount
   /** Tells what the body asks for, for the record of a refusal. */
-  readonly setRequested: (body: Readonly<Record<string, unknown>>) => void
+  readonly setRequested: (body: Readonly<Record<string, unknown>>, text?: string) => void
   /** Whether the request was interrupted because the gateway shuts down. */
   readonly isExpired: () => boolean
   /** Runs an effect after the client has left, in an uninterruptible region. The shutdown deadline interrupts it. */
@@ -107,7 +107,10 @@ export const serve = (
   Effect.uninterruptibleMask((restore) =>
     Effect.withFiberRuntime<void>((fiber) => {
       const { operation } = route
-      const { request, response } = exchange
+      const { request } = exchange
+      const requestId = Context.get(fiber.currentContext, RequestId)
+      const capture = context.capture?.(requestId)
+      const response = capture === undefined ? exchange.response : capture.response(exchange.response)
       let expired = false
       const isExpired = (): boolean => expired
       const inBackground: HotCall["inBackground"] = (effect) =>
@@ -130,7 +133,6 @@ export const serve = (
           : Effect.zipRight(counted, Refusals.record(context, operation, described))
       }
 
-      const requestId = Context.get(fiber.currentContext, RequestId)
       /** Sends the response before the record is written, which observers and loggers of the program can delay or fail. */
       const fail = (error: HttpErrors.HttpError): Effect.Effect<void> =>
         Effect.suspend(() => {
@@ -142,8 +144,9 @@ export const serve = (
           return record(error)
         })
 
-      const setRequested = (body: Readonly<Record<string, unknown>>): void => {
+      const setRequested: HotCall["setRequested"] = (body, text) => {
         requested = HttpErrors.requestedBy(body)
+        capture?.request(text ?? JSON.stringify(body))
       }
 
       const exit = context.requests.enter(() => {

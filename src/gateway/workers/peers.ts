@@ -1,6 +1,7 @@
 /** The other processes of a gateway that serves with several workers: what a worker asks them, and what it answers to them. */
-import type { Duration, Effect } from "effect"
+import type { Duration, Effect, Option } from "effect"
 import { Context } from "effect"
+import type { Bodies } from "../dashboard/bodyLog.js"
 import type { Report } from "../dashboard/report.js"
 import type { LoggedRequest } from "../dashboard/requestLog.js"
 import type { Series } from "./series.js"
@@ -16,6 +17,10 @@ export interface Service {
   readonly requests: (after: number) => Effect.Effect<ReadonlyArray<LoggedRequest>>
   /** Sets how this worker tells the others its last requests. */
   readonly onRequests: (requests: (after: number) => ReadonlyArray<LoggedRequest>) => Effect.Effect<void>
+  /** The bodies of a request that another worker has answered. */
+  readonly bodies: (requestId: string) => Effect.Effect<Option.Option<Bodies>>
+  /** Sets how this worker tells the others the bodies of its requests. */
+  readonly onBodies: (bodies: (requestId: string) => Bodies | undefined) => Effect.Effect<void>
   /** Sets how this worker reports to the others. */
   readonly onReport: (report: (since: number) => Effect.Effect<Report>) => Effect.Effect<void>
   /** Repeats an action of the administration in the other workers: the path of the request, and its body as decoded JSON. */

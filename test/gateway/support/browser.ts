@@ -40,29 +40,29 @@ const launchBrowser = Effect.acquireRelease(
   (browser) => Effect.promise(() => browser.close())
 )
 
-/** One browser for all tests of a file; each test has its own browser context. */
-const browser = once(launchBrowser)
-
-/** One build of the page for all tests of a file. */
-export const page = once(builtPage)
-
-/** Opens a page, and collects the warnings and errors of the browser. */
-export const openPage = (url: string, options: BrowserContextOptions = {}) =>
-  Effect.gen(function* () {
-    const context = yield* Effect.acquireRelease(
-      Effect.flatMap(browser, (browser) => Effect.promise(() => browser.newContext(options))),
-      (context) => Effect.promise(() => context.close())
-    )
-    context.setDefaultTimeout(stepTimeout)
-    const page = yield* Effect.promise(() => context.newPage())
-    const warnings: Array<string> = []
-    page.on("console", (message) => {
-      if (message.type() === "error" || message.type() === "warning") warnings.push(message.text())
+/** One browser and one build of the page for all tests of a file. Must be called at the top level of the file. */
+export const browserOfFile = () => {
+  const browser = once(launchBrowser)
+  const page = once(builtPage)
+  /** Opens a page in a context of its own, and collects the warnings and errors of the browser. */
+  const openPage = (url: string, options: BrowserContextOptions = {}) =>
+    Effect.gen(function* () {
+      const context = yield* Effect.acquireRelease(
+        Effect.flatMap(browser, (browser) => Effect.promise(() => browser.newContext(options))),
+        (context) => Effect.promise(() => context.close())
+      )
+      context.setDefaultTimeout(stepTimeout)
+      const page = yield* Effect.promise(() => context.newPage())
+      const warnings: Array<string> = []
+      page.on("console", (message) => {
+        if (message.type() === "error" || message.type() === "warning") warnings.push(message.text())
+      })
+      page.on("pageerror", (error) => warnings.push(String(error)))
+      yield* Effect.promise(() => page.goto(url))
+      return { page, warnings }
     })
-    page.on("pageerror", (error) => warnings.push(String(error)))
-    yield* Effect.promise(() => page.goto(url))
-    return { page, warnings }
-  })
+  return { openPage, page }
+}
 
 export const signIn = async (page: Page, token = adminToken): Promise<void> => {
   await page.getByLabel("Admin token").fill(token)

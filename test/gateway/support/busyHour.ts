@@ -60,6 +60,7 @@ export const snapshotOf = (
   width: Series.width,
   mayAct: false,
   hasHistory: false,
+  hasBodies: false,
   inFlight: 120,
   buckets: series.unsafeBuckets(since, at),
   windows: [5, 15, 60].map((minutes) => ({ minutes, ...series.unsafeTimes(minutes, at) })),

@@ -58,10 +58,13 @@ export interface Settings {
   readonly grace?: Duration.DurationInput
   /** The file of the history. @default none */
   readonly history?: string
+  /** Whether the request log has bodies. @default false */
+  readonly bodies?: boolean
 }
 
 export const start = ({
   access = { adminToken },
+  bodies = false,
   grace = "30 seconds",
   history,
   page,
@@ -96,7 +99,7 @@ export const start = ({
     const around: Gateway.Options<Budget.Budget | ResponseCache.ResponseCache>["around"] = (llm) =>
       Effect.flatMap(Budget.middleware()(llm), ResponseCache.middleware())
     const live = Gateway.layer({ around, grace }).pipe(
-      Layer.provideMerge(Dashboard.layer({ page })),
+      Layer.provideMerge(Dashboard.layer({ page, bodies })),
       Layer.provide(
         history === undefined
           ? Layer.empty

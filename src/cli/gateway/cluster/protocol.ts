@@ -26,6 +26,8 @@ export const Question = Schema.Union(
   Schema.TaggedStruct("Report", { since: Schema.Number }),
   /** Answered with an array of `LoggedRequest`. */
   Schema.TaggedStruct("Requests", { after: Schema.Number }),
+  /** Answered with `Bodies`, or `null`. */
+  Schema.TaggedStruct("Bodies", { requestId: Schema.String }),
   /** A request to the administration that another worker has performed. */
   Schema.TaggedStruct("Perform", { path: Schema.TemplateLiteral("/admin/", Schema.String), body: Schema.Unknown }),
   /** A change of the client keys that another worker has made. */

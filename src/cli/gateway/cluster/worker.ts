@@ -4,6 +4,7 @@ import { Config, Effect, Either, Layer, Option, Ref, Schedule, Schema } from "ef
 import { AccessStore } from "../../../gateway/AccessStore.js"
 import { History } from "../../../gateway/dashboard/history/model.js"
 import { Report } from "../../../gateway/dashboard/report.js"
+import { Bodies } from "../../../gateway/dashboard/bodyLog.js"
 import { LoggedRequest } from "../../../gateway/dashboard/requestLog.js"
 import { DashboardHistory } from "../../../gateway/DashboardHistory.js"
 import type { AdminPath, Service as PeersService } from "../../../gateway/workers/peers.js"
@@ -30,12 +31,14 @@ import { Answers, Measurements } from "./protocol.js"
 const decodeMeasurements = Schema.decodeUnknown(Measurements)
 const decodeAnswers = Schema.decodeUnknown(Answers)
 const decodeReport = Schema.decodeUnknownOption(Report)
+const decodeBodies = Schema.decodeUnknownOption(Bodies)
 const decodeRequests = Schema.decodeUnknownOption(Schema.Array(LoggedRequest))
 
 /** How this worker answers the others; set when the parts of the gateway that can answer have been made. */
 interface Responders {
   readonly report: (since: number) => Effect.Effect<unknown>
   readonly requests: (after: number) => ReadonlyArray<LoggedRequest>
+  readonly bodies: (requestId: string) => Bodies | undefined
   readonly perform: (path: AdminPath, body: unknown) => Effect.Effect<void>
 }
 
@@ -70,6 +73,11 @@ const makePeers = (
         answers.flatMap((answer) => Option.getOrElse(decodeRequests(answer), () => []))
       ),
     onRequests: (requests) => Ref.update(responders, (all) => ({ ...all, requests })),
+    bodies: (requestId) =>
+      Effect.map(askOthers({ _tag: "Bodies", requestId }), (answers) =>
+        Option.firstSomeOf(answers.map((answer) => decodeBodies(answer)))
+      ),
+    onBodies: (bodies) => Ref.update(responders, (all) => ({ ...all, bodies })),
     perform: (path, body) => Effect.asVoid(askOthers({ _tag: "Perform", path, body })),
     onPerform: (perform) => Ref.update(responders, (all) => ({ ...all, perform })),
     divided,
@@ -135,6 +143,7 @@ export const run = ({
         // Left out of the figures until the dashboard has been made.
         report: () => Effect.succeed(null),
         requests: () => [],
+        bodies: () => undefined,
         perform: () => Effect.void
       })
       const answer = (question: Question): Effect.Effect<unknown> => {
@@ -145,6 +154,8 @@ export const run = ({
             return Effect.flatMap(Ref.get(responders), ({ report }) => report(question.since))
           case "Requests":
             return Effect.map(Ref.get(responders), ({ requests }) => requests(question.after))
+          case "Bodies":
+            return Effect.map(Ref.get(responders), ({ bodies }) => bodies(question.requestId) ?? null)
           case "Perform":
             return Effect.flatMap(Ref.get(responders), ({ perform }) =>
               Effect.as(perform(question.path, question.body), null)

@@ -58,7 +58,11 @@ const budgets = BudgetsAndCaches.mountBudgets(elementById("budget-list", HTMLDiv
 const alerts = Alerts.mount(elementById("alerts", HTMLElement), elementById("alert-list", HTMLUListElement), announcer)
 const clientKeys = ClientKeys.mount(elementById("client-keys", HTMLElement))
 const playground = Playground.mount(() => token)
-const requests = Requests.mount(elementById("requests", HTMLElement), playground.logged)
+const requests = Requests.mount(elementById("requests", HTMLElement), {
+  token: () => token,
+  hasBodies: () => latest?.hasBodies ?? false,
+  added: playground.logged
+})
 const caches = BudgetsAndCaches.mountCaches(elementById("cache-list", HTMLDivElement))
 
 /** Every key once, because most keys of a group also belong to a model of the list. */

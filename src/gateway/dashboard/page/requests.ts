@@ -1,5 +1,6 @@
 /** The request log: the last requests as a table, with a filter, details and exports. */
 import type { LoggedRequest } from "../requestLog.js"
+import { toast } from "./actions.js"
 import { element, elementById, setText, setVisible } from "./dom.js"
 import * as Export from "./requestExport.js"
 import * as Format from "./format.js"
@@ -46,7 +47,44 @@ const attemptItem = (attempt: LoggedRequest["attempts"][number], index: number):
   )
 }
 
-const details = (request: LoggedRequest): HTMLElement =>
+/** A button that shows the bodies of a request in its place. */
+const bodiesButton = (request: LoggedRequest, token: () => string | null): HTMLElement => {
+  const button = element("button", { type: "button", class: "small" }, "Show bodies")
+  const shown = element("div", { class: "request-bodies" }, button)
+  const read = async (): Promise<void> => {
+    const response = await fetch(`dashboard/bodies?id=${encodeURIComponent(request.requestId)}`, {
+      headers: authorized(token()),
+      cache: "no-store"
+    })
+    if (!response.ok) return shown.replaceChildren("The bodies of this request are no longer kept.")
+    const { answer, request: sent }: { readonly request: string; readonly answer: string } = await response.json()
+    shown.replaceChildren(
+      ...[
+        ["Request", sent],
+        ["Answer", answer]
+      ].map(([name = "", text = ""]) =>
+        element(
+          "section",
+          {},
+          element("h4", {}, name),
+          element("pre", { tabindex: "0", role: "region", "aria-label": name }, text)
+        )
+      )
+    )
+  }
+  button.addEventListener("click", () => void read().catch(() => toast("The gateway cannot be reached.", "bad")))
+  return shown
+}
+
+/** What the rows need besides their requests. */
+export interface Context {
+  readonly token: () => string | null
+  readonly hasBodies: () => boolean
+  /** Receives the requests that are new, the newest first. */
+  readonly added: (requests: ReadonlyArray<LoggedRequest>) => void
+}
+
+const details = (request: LoggedRequest, { hasBodies, token }: Context): HTMLElement =>
   element(
     "div",
     { class: "request-details" },
@@ -61,11 +99,12 @@ const details = (request: LoggedRequest): HTMLElement =>
       ...fact("Finish reason", request.finishReason ?? ""),
       ...fact("Key", request.keyId)
     ),
-    element("ol", { class: "request-attempts" }, ...request.attempts.map(attemptItem))
+    element("ol", { class: "request-attempts" }, ...request.attempts.map(attemptItem)),
+    ...(hasBodies() ? [bodiesButton(request, token)] : [])
   )
 
 /** The two rows of a request. A request does not change, so its details are made when they are first shown. */
-const rowsOf = (request: LoggedRequest): HTMLTableSectionElement => {
+const rowsOf = (request: LoggedRequest, context: Context): HTMLTableSectionElement => {
   const toggle = element(
     "button",
     { type: "button", class: "quiet request-toggle", "aria-expanded": "false" },
@@ -92,7 +131,9 @@ const rowsOf = (request: LoggedRequest): HTMLTableSectionElement => {
   const body = element("tbody", {}, row)
   let shown: HTMLTableRowElement | undefined
   toggle.addEventListener("click", () => {
-    shown ??= body.appendChild(element("tr", { hidden: "" }, element("td", { colspan: "9" }, details(request))))
+    shown ??= body.appendChild(
+      element("tr", { hidden: "" }, element("td", { colspan: "9" }, details(request, context)))
+    )
     const isShown = shown.hasAttribute("hidden")
     setVisible(shown, isShown)
     toggle.setAttribute("aria-expanded", String(isShown))
@@ -109,8 +150,7 @@ const setBodies = (table: HTMLTableElement, bodies: ReadonlyArray<HTMLTableSecti
   })
 }
 
-/** `added` receives the requests that are new, the newest first. */
-export const mount = (section: HTMLElement, added: (requests: ReadonlyArray<LoggedRequest>) => void): RequestLog => {
+export const mount = (section: HTMLElement, context: Context): RequestLog => {
   const table = elementById("request-table", HTMLTableElement)
   const summary = elementById("requests-summary", HTMLParagraphElement)
   const empty = elementById("no-requests", HTMLParagraphElement)
@@ -131,7 +171,7 @@ export const mount = (section: HTMLElement, added: (requests: ReadonlyArray<Logg
     setBodies(
       table,
       found.slice(0, limit).map((request) => {
-        const view = views.get(request.number) ?? rowsOf(request)
+        const view = views.get(request.number) ?? rowsOf(request, context)
         views.set(request.number, view)
         return view
       })
@@ -153,7 +193,7 @@ export const mount = (section: HTMLElement, added: (requests: ReadonlyArray<Logg
     const newest = found.filter(({ number }) => !known.has(number))
     if (newest.length === 0) return
     requests = [...newest, ...requests].sort((a, b) => b.number - a.number).slice(0, capacity)
-    added(newest)
+    context.added(newest)
     const oldest = requests[requests.length - 1]?.number ?? 0
     for (const number of views.keys()) if (number < oldest) views.delete(number)
     render()

@@ -1,0 +1,85 @@
+/** The bodies of the last requests and answers, in memory, where they are configured. Headers, and so secrets, are not among them. */
+import { Schema } from "effect"
+import type { Responder } from "../http/exchange.js"
+
+/**
+ * The beginnings of what a client sent and got, as text.
+ *
+ * @since 0.2.0
+ * @category model
+ */
+export const Bodies = Schema.Struct({
+  request: Schema.String,
+  /** A streamed answer as its events. */
+  answer: Schema.String
+})
+
+/**
+ * @since 0.2.0
+ * @category model
+ */
+export interface Bodies extends Schema.Schema.Type<typeof Bodies> {}
+
+/** The most characters of a body, and of all bodies together. */
+const maxText = 16 * 1024
+const maxTotal = 16 * 1024 * 1024
+
+/** Records the bodies of one request. */
+export interface Capture {
+  readonly request: (text: string) => void
+  /** A responder that records what it sends. */
+  readonly response: (to: Responder) => Responder
+}
+
+export interface BodyLog {
+  /** A later request of the same id replaces an earlier one. */
+  readonly unsafeStart: (requestId: string) => Capture
+  readonly unsafeFind: (requestId: string) => Bodies | undefined
+}
+
+export const unsafeMake = (): BodyLog => {
+  const entries = new Map<string, { request: string; answer: string }>()
+  let total = 0
+  const remove = (requestId: string): void => {
+    const entry = entries.get(requestId)
+    if (entry === undefined) return
+    entries.delete(requestId)
+    total -= entry.request.length + entry.answer.length
+  }
+  return {
+    unsafeStart: (requestId) => {
+      remove(requestId)
+      const entry = { request: "", answer: "" }
+      entries.set(requestId, entry)
+      const decoder = new TextDecoder()
+      const add = (field: "request" | "answer", text: string): void => {
+        // Another request can have taken its place.
+        if (entries.get(requestId) !== entry) return
+        const part = text.slice(0, maxText - entry[field].length)
+        entry[field] += part
+        total += part.length
+        for (const [oldest] of entries) {
+          if (total <= maxTotal) break
+          remove(oldest)
+        }
+      }
+      return {
+        request: (text) => add("request", text),
+        response: (to) => ({
+          ...to,
+          send: (status, headers, body) => {
+            add("answer", body)
+            to.send(status, headers, body)
+          },
+          write: (piece) => {
+            if (entry.answer.length < maxText) {
+              add("answer", typeof piece === "string" ? piece : decoder.decode(piece, { stream: true }))
+            }
+            return to.write(piece)
+          }
+        })
+      }
+    },
+    unsafeFind: (requestId) => entries.get(requestId)
+  }
+}
