@@ -7,6 +7,7 @@ import { defaultMaxAge } from "../../src/gateway/dashboard/history/model.js"
 import * as Recorders from "../../src/gateway/dashboard/history/recorder.js"
 import * as Rows from "../../src/gateway/dashboard/history/row.js"
 import * as Slots from "../../src/gateway/dashboard/history/slots.js"
+import * as RequestLogs from "../../src/gateway/dashboard/requestLog.js"
 import * as Series from "../../src/gateway/dashboard/series.js"
 import * as BusyHour from "./support/busyHour.js"
 
@@ -87,4 +88,21 @@ describe("the figures of 10,000 requests a minute", () => {
         expect(models.reduce((sum, { requests }) => sum + requests, 0)).toBe(60 * BusyHour.requestsPerMinute)
       })
   )
+})
+
+describe("the start of a text in the request log", () => {
+  it("does not keep the whole text in memory", () => {
+    const before = heapUsed()
+    // A slice of a text refers to the text; these are 100 MB.
+    const starts = Array.from({ length: 50 }, (_, each) =>
+      RequestLogs.startOf(
+        String(each)
+          .repeat(2 * megabyte)
+          .slice(0, each % 2 === 0 ? 300 : 1000),
+        300
+      )
+    )
+    expect(heapUsed() - before).toBeLessThan(20 * megabyte)
+    expect(starts.every(({ length }) => length === 300)).toBe(true)
+  })
 })

@@ -277,9 +277,10 @@ export const makeConfigurable = (
             : [])
         ]
         if (faults.length > 0) return yield* new InvalidAccessError({ faults })
-        // Checks the limits. The first request with the changed key applies them.
-        yield* activate(changed)
+        // Checks the limits before the key is stored.
+        const active = yield* activate(changed)
         yield* store.put(changed)
+        MutableRef.update(activeKeys, (all) => new Map(all).set(id, active))
         return Option.some(changed)
       })
 

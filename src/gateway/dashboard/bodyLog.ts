@@ -1,6 +1,7 @@
 /** The bodies of the last requests and answers, in memory, where they are configured. Headers, and so secrets, are not among them. */
 import { Schema } from "effect"
 import type { Responder } from "../http/exchange.js"
+import { startOf } from "./requestLog.js"
 
 /**
  * The beginnings of what a client sent and got, as text.
@@ -24,6 +25,9 @@ export interface Bodies extends Schema.Schema.Type<typeof Bodies> {}
 const maxText = 16 * 1024
 const maxTotal = 16 * 1024 * 1024
 
+/** What an entry takes besides its texts, in characters. */
+const overhead = 200
+
 /** Records the bodies of one request. */
 export interface Capture {
   readonly request: (text: string) => void
@@ -40,28 +44,33 @@ export interface BodyLog {
 export const unsafeMake = (): BodyLog => {
   const entries = new Map<string, { request: string; answer: string }>()
   let total = 0
+  const sizeOf = (requestId: string): number => requestId.length + overhead
   const remove = (requestId: string): void => {
     const entry = entries.get(requestId)
     if (entry === undefined) return
     entries.delete(requestId)
-    total -= entry.request.length + entry.answer.length
+    total -= sizeOf(requestId) + entry.request.length + entry.answer.length
+  }
+  const grow = (length: number): void => {
+    total += length
+    for (const [oldest] of entries) {
+      if (total <= maxTotal) break
+      remove(oldest)
+    }
   }
   return {
     unsafeStart: (requestId) => {
       remove(requestId)
       const entry = { request: "", answer: "" }
       entries.set(requestId, entry)
+      grow(sizeOf(requestId))
       const decoder = new TextDecoder()
       const add = (field: "request" | "answer", text: string): void => {
         // Another request can have taken its place.
         if (entries.get(requestId) !== entry) return
-        const part = text.slice(0, maxText - entry[field].length)
+        const part = startOf(text, maxText - entry[field].length)
         entry[field] += part
-        total += part.length
-        for (const [oldest] of entries) {
-          if (total <= maxTotal) break
-          remove(oldest)
-        }
+        grow(part.length)
       }
       return {
         request: (text) => add("request", text),

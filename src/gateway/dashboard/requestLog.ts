@@ -59,7 +59,12 @@ export interface LoggedRequest extends Schema.Schema.Type<typeof LoggedRequest> 
 const maxText = 300
 const maxAttempts = 10
 
-const cut = (text: string): string => text.slice(0, maxText)
+/**
+ * The start of a text, as a copy: a slice keeps the whole text in memory, which can be as long as a body. A short text can be a slice, too.
+ */
+export const startOf = (text: string, length: number): string => Buffer.from(text.slice(0, length)).toString()
+
+const cut = (text: string): string => startOf(text, maxText)
 
 export interface RequestLog {
   readonly unsafeAdd: (entry: Entry, message: string | undefined, isRefused: boolean) => void
