@@ -197,13 +197,13 @@ describe.concurrent("dashboard page in a browser", () => {
           expect(texts[2]).toMatch(/200 ok.*in, .* out/s)
           expect(texts[2]).toContain("unknown")
 
-          yield* step(() => page.getByText("Usage by client and by model").press("Enter"))
+          yield* step(() => page.getByText("Usage by client, key and model").press("Enter"))
           const byModel = page.getByRole("table", { name: "Usage by model" }).getByRole("row")
           yield* step(() => byModel.nth(3).waitFor())
           expect((yield* step(() => byModel.allInnerTexts())).join("\n")).toMatch(/openai\/gpt-large\s+1\s+1\s+0\s/)
-          expect(yield* step(() => page.getByRole("table", { name: "Usage by client" }).innerText())).toMatch(
-            /admin\s+3\s+2/
-          )
+          expect(
+            yield* step(() => page.getByRole("table", { name: "Usage by client", exact: true }).innerText())
+          ).toMatch(/admin\s+3\s+2/)
 
           yield* step(() => page.getByPlaceholder("Filter, as in status:429 gpt").fill("status:400"))
           yield* step(() => rows.nth(1).waitFor({ state: "detached" }))
@@ -242,7 +242,7 @@ describe.concurrent("dashboard page in a browser", () => {
               return readFile(await download.path(), "utf8")
             })
           const csv = (yield* exported("Export CSV")).split("\r\n")
-          expect(csv[0]).toContain("started_at,request_id,client,model")
+          expect(csv[0]).toContain("started_at,request_id,client,client_key,model")
           expect(csv).toHaveLength(4)
           expect(csv[1]).toContain(",'=no-such-model,")
           const json: unknown = JSON.parse(yield* exported("Export JSON"))

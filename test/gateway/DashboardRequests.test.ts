@@ -50,6 +50,9 @@ describe("the request log", () => {
         ["gpt-large", 200, "ok", false]
       ])
       const [, , failed, streamed, first] = requests
+      expect(requests.slice(1).map(({ client, clientKey }) => [client, clientKey])).toEqual(
+        Array.from({ length: 4 }, () => ["admin", "admin"])
+      )
       expect(first).toMatchObject({ provider: "openai", operation: "chat", streamed: false, finishReason: "stop" })
       expect(first?.cost).toBeGreaterThan(0)
       expect(first?.inputTokens).toBeGreaterThan(0)
@@ -146,18 +149,19 @@ describe("the request log", () => {
         waitedForPermit: 1500
       } as const
       expect(log.unsafeAfter(0)).toEqual([])
-      for (let each = 1; each <= 5; each++) log.unsafeAdd(entry, "y".repeat(10_000), false)
+      for (let each = 1; each <= 5; each++)
+        log.unsafeAdd({ entry, clientKey: "key-1", message: "y".repeat(10_000), isRefused: false })
       expect(log.unsafeAfter(0).map(({ number }) => number)).toEqual([11, 10, 9])
       expect(log.unsafeAfter(10).map(({ number }) => number)).toEqual([11])
       yield* TestClock.adjust("1 second")
-      log.unsafeAdd(entry, "y".repeat(10_000), false)
+      log.unsafeAdd({ entry, clientKey: "key-1", message: "y".repeat(10_000), isRefused: false })
       expect(log.unsafeAfter(10).map(({ number }) => number)).toEqual([1_000_007, 11])
       const [last] = log.unsafeAfter(11)
       expect([last?.requestId.length, last?.message?.length, last?.attempts.length, last?.waitedForPermit]).toEqual([
         300, 300, 10, 1500
       ])
       const none = RequestLogs.unsafeMake(0, clock, 0)
-      none.unsafeAdd(entry, undefined, false)
+      none.unsafeAdd({ entry, clientKey: "", message: undefined, isRefused: false })
       expect(none.unsafeAfter(0)).toEqual([])
     })
   )

@@ -42,8 +42,6 @@ import { sendChat, toChat } from "../../call/sending.js"
 import type { StartObserving } from "../../telemetry/observe.js"
 import { errorOf, instrument } from "../../telemetry/observe.js"
 import * as CallRecord from "../../telemetry/callRecord.js"
-import type { Entry } from "../../telemetry/entry.js"
-import type { LLMError } from "../../vocabulary/LLMError.js"
 import { outcomeOf } from "../../call/observer.js"
 import { wrap } from "../../call/wrap.js"
 import type { Middleware, ModelInfo, Service as LLMService } from "../../call/model.js"
@@ -66,6 +64,7 @@ import { Bodies } from "./bodyLog.js"
 import * as BodyLogs from "./bodyLog.js"
 import { LoggedRequest } from "./requestLog.js"
 import * as RequestLogs from "./requestLog.js"
+import { CurrentClient } from "../../rateLimiter/model.js"
 import * as Routes from "./routes.js"
 import * as Series from "./series.js"
 import { Snapshot } from "./snapshot.js"
@@ -207,7 +206,7 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Model
         })
     })
 
-    const logRequest = (info: ModelInfo, entry: Entry, error: LLMError | undefined, isRefused: boolean): void => {
+    const logRequest = (info: ModelInfo, { entry, ...request }: RequestLogs.EndedRequest): void => {
       const { answeredBy, model, provider, usage } = entry
       const by = Priced.withOwnPrice(info, { provider, model: answeredBy, asked: model })
       const cost =
@@ -215,13 +214,14 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Model
         (usage === undefined || entry.outcome !== "ok"
           ? undefined
           : Option.getOrUndefined(Priced.costWithin(pricing, pricing, usage, by, entry.startedAt)))
-      requestLog.unsafeAdd(cost === undefined ? entry : { ...entry, cost }, error?.message, isRefused)
+      requestLog.unsafeAdd({ ...request, entry: cost === undefined ? entry : { ...entry, cost } })
     }
 
     const observe =
       (model: string, info: ModelInfo): StartObserving =>
       (call, fiber) => {
         const { around, entryOf, opened } = CallRecord.makeRecorder(info, call, fiber, true)
+        const clientKey = Context.get(fiber.currentContext, CurrentClient).id
         const callStartedAt = clock.unsafeCurrentTimeMillis()
         let timeToFirstEvent: number | undefined
         series.unsafeRecordStart(model)
@@ -232,7 +232,12 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Model
             timeToFirstEvent = clock.unsafeCurrentTimeMillis() - callStartedAt
           },
           end: (exit, answer) => {
-            logRequest(info, entryOf(exit, answer), errorOf(exit), model === "")
+            logRequest(info, {
+              entry: entryOf(exit, answer),
+              clientKey,
+              message: errorOf(exit)?.message,
+              isRefused: model === ""
+            })
             const now = clock.unsafeCurrentTimeMillis()
             const ended: Series.Call = {
               model,

@@ -18,8 +18,10 @@ export const LoggedRequest = Schema.Struct({
   requestId: Schema.String,
   /** Since the epoch. */
   startedAt: Schema.Number,
-  /** The name of the client's key; empty without one. */
+  /** The label of the client's key; empty without one. */
   client: Schema.String,
+  /** The id of that key, since keys can have the same label; empty without one. */
+  clientKey: Schema.String,
   operation: Schema.Literal("chat", "embeddings"),
   streamed: Schema.Boolean,
   /** The requested model; for a refused request, as its client wrote it. */
@@ -59,15 +61,27 @@ export interface LoggedRequest extends Schema.Schema.Type<typeof LoggedRequest> 
 const maxText = 300
 const maxAttempts = 10
 
+const encoder = new TextEncoder()
+const decoder = new TextDecoder()
+
 /**
  * The start of a text, as a copy: a slice keeps the whole text in memory, which can be as long as a body. A short text can be a slice, too.
  */
-export const startOf = (text: string, length: number): string => Buffer.from(text.slice(0, length)).toString()
+export const startOf = (text: string, length: number): string => decoder.decode(encoder.encode(text.slice(0, length)))
 
 const cut = (text: string): string => startOf(text, maxText)
 
+/** What is known of a request at its end. */
+export interface EndedRequest {
+  readonly entry: Entry
+  readonly clientKey: string
+  /** That of the error. */
+  readonly message: string | undefined
+  readonly isRefused: boolean
+}
+
 export interface RequestLog {
-  readonly unsafeAdd: (entry: Entry, message: string | undefined, isRefused: boolean) => void
+  readonly unsafeAdd: (request: EndedRequest) => void
   /** Those of this process after a number, the newest first. */
   readonly unsafeAfter: (number: number) => ReadonlyArray<LoggedRequest>
 }
@@ -81,7 +95,7 @@ export const unsafeMake = (capacity: number, clock: Clock.Clock, salt: number): 
   let count = 0
   let last = 0
   return {
-    unsafeAdd: (entry, message, isRefused) => {
+    unsafeAdd: ({ clientKey, entry, isRefused, message }) => {
       if (capacity === 0) return
       count++
       last = Math.max(last + 1, Math.floor(clock.unsafeCurrentTimeMillis()) * 1000 + salt)
@@ -91,6 +105,7 @@ export const unsafeMake = (capacity: number, clock: Clock.Clock, salt: number): 
         requestId: cut(entry.requestId),
         startedAt: entry.startedAt,
         client: cut(entry.label),
+        clientKey,
         operation: entry.operation,
         streamed: entry.streamed,
         model: cut(entry.model),

@@ -106,6 +106,7 @@ const loggedRequest = (number: number, at: number): LoggedRequest => ({
   refused: false,
   provider: "provider",
   answeredBy: "model",
+  clientKey: "key-1",
   keyId: "key-1",
   status: 200,
   outcome: "ok",

@@ -5,6 +5,7 @@ const columns: ReadonlyArray<readonly [string, (request: LoggedRequest) => strin
   ["started_at", ({ startedAt }) => new Date(startedAt).toISOString()],
   ["request_id", ({ requestId }) => requestId],
   ["client", ({ client }) => client],
+  ["client_key", ({ clientKey }) => clientKey],
   ["model", ({ model }) => model],
   ["provider", ({ provider }) => provider],
   ["answered_by", ({ answeredBy }) => answeredBy],

@@ -4,7 +4,7 @@ import type { LoggedRequest } from "../requestLog.js"
 type Texts = Readonly<Record<string, string>>
 
 const textsOf = (request: LoggedRequest): Texts => ({
-  client: request.client,
+  client: `${request.client} ${request.clientKey}`,
   model: request.model,
   deployment: `${request.provider}/${request.answeredBy}`,
   key: request.keyId,

@@ -1,4 +1,4 @@
-/** Usage and spend of the shown requests by client and by model. */
+/** Usage and spend of the shown requests by the label of the client, by its key and by model. */
 import type { LoggedRequest } from "../requestLog.js"
 import { element } from "./dom.js"
 import * as Format from "./format.js"
@@ -78,6 +78,10 @@ export const mount =
       table(
         "Client",
         totalsBy(requests, ({ client }) => client)
+      ),
+      table(
+        "Client key",
+        totalsBy(requests, ({ clientKey }) => clientKey)
       ),
       table(
         "Model",
