@@ -109,9 +109,9 @@ export const layerConfig = (
  * Like `layerConfig`, with the keys of a file in addition (see `readKeys`), which are reloaded when the file changes. The file is
  * watched as by `Models.layerReloading`.
  *
- * A key that is removed from the file is refused from then on. A key keeps the state of its limits and its budget while its entry
- * stays the same. An invalid file changes nothing, and its faults are logged. A gateway with such a file is never open,
- * even without any key.
+ * A key that is removed from the file is refused from then on. A key keeps the state of its limits while its entry stays the
+ * same, and what its budget has spent while the unit and the period of the budget do. An invalid file changes nothing, and its faults
+ * are logged. A gateway with such a file is never open, even without any key.
  *
  * @since 0.2.0
  * @category layers

@@ -32,7 +32,7 @@ export interface Store {
   readonly list: Effect.Effect<ReadonlyArray<VirtualKey>, AccessStoreError>
   /**
    * Adds a key, or replaces the one with its id, whose secret is then removed if it is another one. A store that records removed
-   * secrets does not add those again.
+   * secrets and ids does not add those again.
    */
   readonly put: (key: VirtualKey) => Effect.Effect<void, AccessStoreError>
   /** Removes a key by its id; false if there was none. */
@@ -63,7 +63,7 @@ export class AccessStore extends Context.Tag("effect-llm/gateway/AccessStore")<A
 
 interface Memory {
   readonly keys: ReadonlyMap<string, VirtualKey>
-  /** The hashes of removed keys. */
+  /** The hashes and the ids of removed keys, and the hashes of replaced secrets. */
   readonly removed: ReadonlySet<string>
 }
 
@@ -83,7 +83,7 @@ export const makeMemory: Effect.Effect<Store> = Effect.sync((): Store => {
     put: (key) =>
       Effect.sync(() => {
         const { keys, removed } = MutableRef.get(state)
-        if (removed.has(key.hash)) return
+        if (removed.has(key.hash) || removed.has(key.id)) return
         const replaced = [...keys.values()]
           .filter(({ hash, id }) => id === key.id && hash !== key.hash)
           .map(({ hash }) => hash)
@@ -99,7 +99,7 @@ export const makeMemory: Effect.Effect<Store> = Effect.sync((): Store => {
         const hashes = [...keys.values()].filter((key) => key.id === id).map(({ hash }) => hash)
         MutableRef.set(state, {
           keys: new Map([...keys].filter(([, key]) => key.id !== id)),
-          removed: new Set([...removed, ...hashes])
+          removed: new Set([...removed, ...(hashes.length > 0 ? [id, ...hashes] : [])])
         })
         return hashes.length > 0
       })

@@ -121,6 +121,13 @@ export const VirtualKey = Schema.Struct({
   hash: Schema.String.pipe(Schema.pattern(/^[0-9a-f]{64}$/)),
   createdAt: Schema.DateTimeUtc,
   /**
+   * The account of the budget in the `BudgetStore`: what was spent in one unit and period cannot be counted in another one, so each has an
+   * account of its own. @default the id
+   *
+   * @since 0.2.0
+   */
+  budgetAccount: optional(Schema.NonEmptyString),
+  /**
    * Whether the key comes from the configuration of a gateway, such as its file of keys, rather than from the administration.
    * Only gateways that have it configured now accept it, whatever the store contains. @default false
    */

@@ -148,7 +148,7 @@ export const make = (options: Options): Effect.Effect<Store, never, Redis> =>
           const isStored = yield* scripts.put(key.hash, key.id, DateTime.formatIso(key.createdAt), text)
           yield* forget(key.id)
           if (isStored === 0)
-            yield* Effect.logWarning(`The gateway key ${key.id} was not stored: it was revoked. Use a new secret.`)
+            yield* Effect.logWarning(`The gateway key ${key.id} was not stored: it was revoked. Create another key.`)
         }).pipe(Effect.mapError(storeError)),
       remove: (id) =>
         Effect.zipLeft(

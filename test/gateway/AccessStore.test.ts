@@ -22,4 +22,26 @@ describe("AccessStore", () => {
       expect(error.message).toContain("the limit must be more than nothing")
     })
   )
+
+  it.effect("keeps a key revoked that is revoked while its secret or its settings are replaced", () =>
+    Effect.gen(function* () {
+      const memory = yield* AccessStore.makeMemory
+      // The key is revoked after it has been read.
+      const store = AccessStore.AccessStore.of({
+        ...memory,
+        put: (key) =>
+          Effect.zipRight(key.label === "kept" ? Effect.void : Effect.asVoid(memory.remove(key.id)), memory.put(key))
+      })
+      const access = yield* Effect.provideService(Access.make(), AccessStore.AccessStore, store)
+      const create = Effect.map(access.create({ label: "kept" }), ({ key }) => key.id)
+      expect(yield* access.update(yield* create, { label: "changed" })).toEqual(Option.none())
+      const racing = AccessStore.AccessStore.of({
+        ...memory,
+        list: Effect.tap(memory.list, (keys) => Effect.forEach(keys, ({ id }) => memory.remove(id)))
+      })
+      const raced = yield* Effect.provideService(Access.make(), AccessStore.AccessStore, racing)
+      expect(yield* raced.rotate(yield* create)).toEqual(Option.none())
+      expect(yield* memory.list).toEqual([])
+    })
+  )
 })

@@ -22,6 +22,9 @@ const reply = (method: "POST" | "PUT", url: string, body: unknown = {}) =>
 const chat = ({ url }: Running, key: string) =>
   post(`${url}/v1/chat/completions`, question("chat completions", "fast"), { authorization: `Bearer ${key}` })
 
+/** Answers of which a budget of 1,500 tokens covers one. */
+const longAnswers = { answer: () => "word ".repeat(600) }
+
 const keyIn = (json: unknown): Record<string, unknown> => {
   const { keys } = json as { readonly keys: ReadonlyArray<Record<string, unknown>> }
   return keys[0] ?? {}
@@ -69,14 +72,14 @@ describe("admin routes", () => {
 
   it.scopedLive("changes the limits of a key at once, and keeps its secret and what its budget has spent", () =>
     Effect.gen(function* () {
-      const gateway = yield* start({ access })
+      const gateway = yield* start({ access, provider: longAnswers })
       const put = (id: string, body: unknown) => reply("PUT", `${gateway.url}/admin/keys/${id}`, body)
-      const { json } = yield* act(gateway, "/admin/keys", { label: "team-b", budget: { tokens: 1_000_000 } })
+      const { json } = yield* act(gateway, "/admin/keys", { label: "team-b", budget: { tokens: 1500 } })
       const { id, key } = json as { readonly id: string; readonly key: string }
       expect((yield* chat(gateway, key)).status).toBe(200)
 
-      const changed = yield* put(id, { label: "team-c", budget: { tokens: 1 } })
-      expect(changed).toMatchObject({ status: 200, json: { id, label: "team-c", budget: { tokens: 1 } } })
+      const changed = yield* put(id, { label: "team-c", budget: { tokens: 1501 } })
+      expect(changed).toMatchObject({ status: 200, json: { id, label: "team-c", budget: { tokens: 1501 } } })
       expect(JSON.stringify(changed.json)).not.toContain(key)
       // The answer before the change has used the budget up.
       expect((yield* chat(gateway, key)).status).toBe(402)
@@ -88,14 +91,33 @@ describe("admin routes", () => {
 
       expect((yield* put("key-unknown", {})).status).toBe(404)
       expect((yield* put(id, { lable: "x" })).status).toBe(422)
-      yield* put(id, { budget: { tokens: 5 } })
-      const inDollars = yield* put(id, { budget: { dollars: 5 } })
-      expect(inDollars.status).toBe(422)
-      expect(JSON.stringify(inDollars.json)).toContain("counted in tokens, not in dollars")
       const configured = keyIn((yield* get(gateway, "/admin/keys")).json)["id"]
       const refused = yield* put(String(configured), {})
       expect(refused.status).toBe(422)
       expect(JSON.stringify(refused.json)).toContain("is a configured key")
+    })
+  )
+
+  it.scopedLive("counts what a budget has spent for its unit and its period alone", () =>
+    Effect.gen(function* () {
+      const gateway = yield* start({ access, provider: longAnswers })
+      const { json } = yield* act(gateway, "/admin/keys", { label: "team-b", budget: { tokens: 1500 } })
+      const { id, key } = json as { readonly id: string; readonly key: string }
+      const statusWith = (budget: object | undefined) =>
+        Effect.gen(function* () {
+          const changed = yield* reply("PUT", `${gateway.url}/admin/keys/${id}`, budget === undefined ? {} : { budget })
+          expect(changed.json).not.toHaveProperty("budgetAccount")
+          return (yield* chat(gateway, key)).status
+        })
+      expect((yield* chat(gateway, key)).status).toBe(200)
+      expect(yield* statusWith({ tokens: 1501 })).toBe(402)
+      // Spending that never ends must not use up the budget of a day.
+      expect(yield* statusWith({ tokens: 1500, period: "day" })).toBe(200)
+      expect(yield* statusWith({ tokens: 1501, period: "day" })).toBe(402)
+      expect(yield* statusWith(undefined)).toBe(200)
+      expect(yield* statusWith({ tokens: 1500, period: "month" })).toBe(200)
+      // A budget that is removed and set again has spent what it had.
+      expect(yield* statusWith({ tokens: 1500, period: "day" })).toBe(402)
     })
   )
 

@@ -105,6 +105,23 @@ describe.concurrent("RedisAccessStore", () => {
     })
   )
 
+  it.scopedLive("replaces the secret of an id at every store, but not of one that was revoked", () =>
+    Effect.gen(function* () {
+      const server = yield* redisServer
+      const [one, other] = [yield* peer(server), yield* peer(server)]
+      yield* one.put(key("a", 1))
+      yield* other.put({ ...key("a", 1), hash: hashOf("new") })
+      yield* becomesUnknown(one, "a")
+      expect((yield* one.list).map(({ hash }) => hash)).toEqual([hashOf("new")])
+      yield* quiet(one.put(key("a", 1)))
+      expect((yield* one.list).map(({ hash }) => hash)).toEqual([hashOf("new")])
+      expect(yield* one.remove("key-a")).toBe(true)
+      yield* quiet(other.put({ ...key("a", 1), hash: hashOf("newer") }))
+      expect(yield* other.find(hashOf("newer"))).toEqual(Option.none())
+      expect(yield* other.list).toEqual([])
+    })
+  )
+
   it.scopedLive("finds a cached key without a round trip", () =>
     Effect.gen(function* () {
       const server = yield* redisServer

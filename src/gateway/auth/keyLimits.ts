@@ -150,10 +150,14 @@ const limitedBy =
   }
 
 /** The budget of a key, with the prices and the budget store in context. */
-const budgetOf = ({ budget, id }: VirtualKey): Effect.Effect<Budget.Service | undefined, Budget.InvalidBudgetError> => {
+const budgetOf = ({
+  budget,
+  budgetAccount,
+  id
+}: VirtualKey): Effect.Effect<Budget.Service | undefined, Budget.InvalidBudgetError> => {
   if (budget === undefined) return Effect.succeed(undefined)
   const { period, ...limit } = budget
-  return Budget.make({ name: id, limit, ...(period === undefined ? {} : { period }) })
+  return Budget.make({ name: budgetAccount ?? id, limit, ...(period === undefined ? {} : { period }) })
 }
 
 const limiterOf = ({

@@ -67,9 +67,9 @@ export interface Service {
   /** Makes a new key. This is the only time that its secret is available. */
   readonly create: (settings: Settings) => Effect.Effect<NewKey, AccessStoreError | InvalidAccessError>
   /**
-   * Replaces the settings of a key, without a field its default. The key keeps its secret, and its budget what was spent; its rate
-   * limits start afresh. `None` if there is no key with this id; an `InvalidAccessError` if it is a configured one, or if its
-   * budget would change between dollars and tokens.
+   * Replaces the settings of a key: a field that is absent has its default then. The key keeps its secret, and its budget what was
+   * spent in the same unit and period; its rate limits start afresh. `None` if there is no key with this id; an `InvalidAccessError` if it
+   * is a configured one, or if its limits are invalid.
    *
    * @since 0.2.0
    */

@@ -68,9 +68,15 @@ interface ActiveKey {
   readonly budgets: Effect.Effect<ReadonlyArray<BudgetStatus>>
 }
 
-/** What the budget of a key counts; undefined without one. */
-const unitOf = ({ budget }: VirtualKey): "dollars" | "tokens" | undefined =>
-  budget === undefined ? undefined : "dollars" in budget ? "dollars" : "tokens"
+/** What the budget of a key counts, such as `tokens day`; undefined without one. */
+const countingOf = ({ budget }: VirtualKey): string | undefined =>
+  budget && `${"dollars" in budget ? "dollars" : "tokens"} ${budget.period ?? "forever"}`
+
+/** The key with the account of what its budget counts. */
+const withAccount = (key: VirtualKey): VirtualKey => {
+  const counting = countingOf(key)
+  return counting === undefined ? key : { ...key, budgetAccount: `${key.id} ${counting}` }
+}
 
 /** Whether two keys have the same settings. Only the store has the real creation time. */
 const sameSettings = (self: VirtualKey, that: VirtualKey): boolean =>
@@ -112,13 +118,13 @@ export const makeConfigurable = (
     const reportPrice = priceReporter()
 
     const sharedBudgets = yield* Effect.serviceOption(BudgetStore)
-    const budgetStores = Option.isSome(sharedBudgets)
-      ? { dollars: sharedBudgets.value, tokens: sharedBudgets.value }
-      : { dollars: yield* makeBudgetStore, tokens: yield* makeBudgetStore }
+    // One for all keys, so that a changed key keeps what its budget has spent.
+    const budgets = Option.isSome(sharedBudgets) ? sharedBudgets.value : yield* makeBudgetStore
+    const withBudgets = Context.add(context, BudgetStore, budgets)
 
     const activate = (key: VirtualKey): Effect.Effect<ActiveKey, InvalidAccessError> =>
       KeyLimits.make(key, reportPrice).pipe(
-        Effect.provide(Context.add(context, BudgetStore, budgetStores[unitOf(key) ?? "tokens"])),
+        Effect.provide(withBudgets),
         Effect.mapBoth({
           onFailure: (error) => new InvalidAccessError({ faults: [error.message] }),
           onSuccess: ({ around, budgets }): ActiveKey => ({
@@ -177,7 +183,9 @@ export const makeConfigurable = (
         const now = yield* DateTime.now
         const { keys: before } = MutableRef.get(configured)
         const keys = options.map((keyOptions): VirtualKey => {
-          const key = { ...keyOf(keyOptions, now), configured: true }
+          const configuredKey = { ...keyOf(keyOptions, now), configured: true }
+          // In a shared store these keys have always had the accounts of their ids.
+          const key = Option.isSome(sharedBudgets) ? configuredKey : withAccount(configuredKey)
           const old = before.get(key.hash)
           return old !== undefined && sameSettings(old, key) ? old : key
         })
@@ -268,18 +276,18 @@ export const makeConfigurable = (
       Effect.gen(function* () {
         const key = (yield* list).find((key) => key.id === id)
         if (key === undefined) return Option.none<VirtualKey>()
-        const changed = edit(key)
-        const [before, after] = [unitOf(key), unitOf(changed)]
-        const faults = [
-          ...(key.configured === true ? [`${id} is a configured key: change it where it is configured`] : []),
-          ...(before !== undefined && after !== undefined && before !== after
-            ? [`budget: what ${id} has spent is counted in ${before}, not in ${after}: create another key`]
-            : [])
-        ]
-        if (faults.length > 0) return yield* new InvalidAccessError({ faults })
+        if (key.configured === true) {
+          return yield* new InvalidAccessError({
+            faults: [`${id} is a configured key: change it where it is configured`]
+          })
+        }
+        const edited = edit(key)
+        const changed = countingOf(edited) === countingOf(key) ? edited : withAccount(edited)
         // Checks the limits before the key is stored.
         const active = yield* activate(changed)
         yield* store.put(changed)
+        // The store does not put a key that was revoked meanwhile.
+        if (Option.isNone(yield* store.find(changed.hash))) return Option.none<VirtualKey>()
         MutableRef.update(activeKeys, (all) => new Map(all).set(id, active))
         return Option.some(changed)
       })
@@ -321,12 +329,19 @@ export const makeConfigurable = (
       create: (settings) =>
         Effect.gen(function* () {
           const secret = Secrets.generate()
-          const key = keyOf({ ...settings, key: secret }, yield* DateTime.now)
+          const key = withAccount(keyOf({ ...settings, key: secret }, yield* DateTime.now))
           yield* callerOf(key)
           yield* store.put(key)
           return { secret, key }
         }),
-      update: (id, settings) => change(id, ({ createdAt, hash }) => ({ ...settings, id, hash, createdAt })),
+      update: (id, settings) =>
+        change(id, ({ budgetAccount, createdAt, hash }) => ({
+          ...settings,
+          id,
+          hash,
+          createdAt,
+          ...(budgetAccount === undefined || settings.budget === undefined ? {} : { budgetAccount })
+        })),
       rotate: (id) =>
         Effect.suspend(() => {
           const secret = Secrets.generate()

@@ -58,8 +58,8 @@ const storeFailed = (error: Error): Effect.Effect<never, HttpErrors.HttpError> =
     Effect.fail(HttpErrors.keyStoreUnavailable)
   )
 
-/** A key as the routes show it, without its hash. */
-const encodeKey = Schema.encode(VirtualKeys.VirtualKey.omit("hash"))
+/** A key as the routes show it, without what only the gateway needs. */
+const encodeKey = Schema.encode(VirtualKeys.VirtualKey.omit("hash", "budgetAccount"))
 
 /** Every key can be encoded: it was decoded or made by the same schema. */
 const keyView = (key: VirtualKeys.VirtualKey) => Effect.orDie(encodeKey(key))

@@ -1,8 +1,8 @@
 /**
  * The scripts of gateway keys, which are stored by the SHA-256 of their secrets. The creation time is stored separately, because
- * each start of a gateway stores its configured keys again. Hashes of removed keys are kept, so that they stay revoked.
+ * each start of a gateway stores its configured keys again. Hashes and ids of removed keys are kept, so that they stay revoked.
  *
- * `KEYS`: hash of keys as JSON, hash of creation times, hash from id to secret hash, and set of removed secret hashes.
+ * `KEYS`: hash of keys as JSON, hash of creation times, hash from id to secret hash, and set of the removed hashes and ids.
  */
 import type { Effect } from "effect"
 import { Schema } from "effect"
@@ -46,7 +46,7 @@ const put = script({
   name: "access: put",
   lua: `${shared}
 local hash, id, madeAt, text = unpack(ARGV)
-if redis.call("SISMEMBER", REMOVED, hash) == 1 then return 0 end
+if redis.call("SISMEMBER", REMOVED, hash) == 1 or redis.call("SISMEMBER", REMOVED, id) == 1 then return 0 end
 local replaced = redis.call("HGET", IDS, id)
 if replaced and replaced ~= hash then
   redis.call("SADD", REMOVED, replaced)
@@ -65,7 +65,7 @@ const remove = script({
   lua: `${shared}
 local hash = redis.call("HGET", IDS, ARGV[1])
 if not hash then return 0 end
-redis.call("SADD", REMOVED, hash)
+redis.call("SADD", REMOVED, hash, ARGV[1])
 redis.call("HDEL", KEYS_OF, hash)
 redis.call("HDEL", MADE, hash)
 redis.call("HDEL", IDS, ARGV[1])
@@ -78,7 +78,7 @@ type Run<A> = Effect.Effect<A, Redis.RedisError>
 export interface Scripts {
   readonly find: (hash: string) => Run<StoredKey | null>
   readonly list: Run<ReadonlyArray<StoredKey>>
-  /** Removes another secret of this id. Replies 0 when this one was removed earlier. */
+  /** Removes another secret of this id. Replies 0 when this one or the id was removed earlier. */
   readonly put: (hash: string, id: string, madeAt: string, text: string) => Run<number>
   /** Replies 0 when there is no key of this id. */
   readonly remove: (id: string) => Run<number>
