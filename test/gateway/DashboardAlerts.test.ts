@@ -158,7 +158,7 @@ describe("alerts over time", () => {
     expect(firing(out, 136_000)).toEqual([[true, 16_000]])
     expect(firing(fine, 151_000)).toEqual([])
     expect(firing(out, 166_000)).toEqual([[false, 166_000]])
-    // Nobody knows what was in a gap.
+    // An alert can have ended and begun again in a gap.
     expect(firing(out, 600_000)).toEqual([[false, 600_000]])
   })
 

@@ -101,6 +101,43 @@ describe("the request log", () => {
     })
   )
 
+  it("masks the values of fields that hold secrets, also where a body is cut or comes in pieces", () => {
+    const log = BodyLogs.unsafeMake()
+    const capture = log.unsafeStart("one")
+    const tools = [
+      {
+        type: "mcp",
+        authorization: "canary-1",
+        headers: { "X-Api-Key": "canary-2", Authorization: "Bearer canary-3" }
+      },
+      { type: "url", authorization_token: 'canary-"4' }
+    ]
+    capture.request(JSON.stringify({ tools, client_secret: "canary-5", password: "canary-6", max_tokens: 5 }, null, 1))
+    const written: Array<string | Uint8Array> = []
+    const response = capture.response({
+      send: () => {},
+      begin: () => {},
+      write: (piece) => written.push(piece) > 0,
+      drained: Effect.void,
+      stopWaiting: () => false,
+      end: () => {},
+      destroy: () => {}
+    })
+    for (const piece of [
+      'data: {"api_key":"cana',
+      'ry-7","logprobs":[{"token":"word"}]}',
+      '{"authorization":"canary-8'
+    ]) {
+      response.write(piece)
+    }
+    const bodies = log.unsafeFind("one")
+    expect(JSON.stringify(bodies)).not.toContain("canary")
+    expect(bodies?.request).toContain('"max_tokens": 5')
+    expect(bodies?.answer).toContain('"api_key":"***","logprobs":[{"token":"word"}]')
+    // The client gets its answer as it is.
+    expect(written.join("")).toContain("canary-7")
+  })
+
   it("bounds the bodies of a request and of all requests, and keeps the newest", () => {
     const log = BodyLogs.unsafeMake()
     const first = log.unsafeStart("first")

@@ -3,12 +3,12 @@
  * the dashboard in its context serves it at `/`.
  *
  * The admin token gives access to the page and to its actions on keys, deployments and caches. If no key is configured at all,
- * the page is read-only and served only to this machine. It contains no prompts, answers or secrets.
+ * the page is read-only and served only to this machine. It contains no secrets, and prompts and answers
+ * only with `Options.bodies`.
  *
  * The page shows the budgets and caches in the context of the layer and the budgets of the gateway's keys; costs come from the
- * prices in that context. The last hour is kept in memory, and snapshots are computed only while a page is open; alerts
- * are computed every 15 seconds. A
- * `DashboardHistory` in that context keeps the figures for a month.
+ * prices in that context. The last hour is kept in memory, and snapshots are computed only while a page is open; alerts are computed every
+ * 15 seconds. A `DashboardHistory` in that context keeps the figures for a month.
  *
  * @example
  * ```ts
@@ -49,6 +49,7 @@ import { Models } from "../../models/model.js"
 import * as Priced from "../../accounting/pricing/cost.js"
 import * as Pricing from "../../accounting/pricing/model.js"
 import * as ResponseCache from "../../caching/ResponseCache.js"
+import { CurrentClient } from "../../rateLimiter/model.js"
 import { Access } from "../auth/model.js"
 import type { Router } from "../http/context.js"
 import { Peers } from "../workers/peers.js"
@@ -64,7 +65,6 @@ import { Bodies } from "./bodyLog.js"
 import * as BodyLogs from "./bodyLog.js"
 import { LoggedRequest } from "./requestLog.js"
 import * as RequestLogs from "./requestLog.js"
-import { CurrentClient } from "../../rateLimiter/model.js"
 import * as Routes from "./routes.js"
 import * as Series from "./series.js"
 import { Snapshot } from "./snapshot.js"
@@ -140,8 +140,8 @@ export interface Options {
    */
   readonly requests?: number
   /**
-   * Whether the bodies of requests and answers are in the request log: the first 16 KiB of each, in 16 MiB of memory. Whoever has the admin
-   * token can read them. @default false
+   * Whether the request log has the bodies of requests and answers: the first 16 KiB of each and at most 16 MiB in all, in memory. The
+   * admin token gives access to them. Values of fields with the names of secrets are masked. @default false
    *
    * @since 0.2.0
    */

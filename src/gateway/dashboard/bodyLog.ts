@@ -1,4 +1,7 @@
-/** The bodies of the last requests and answers, in memory, where they are configured. Headers, and so secrets, are not among them. */
+/**
+ * The bodies of the last requests and answers, in memory, where they are configured. HTTP headers are not among them, and the values of
+ * fields that hold secrets are masked: the tools of MCP servers have the tokens of those servers.
+ */
 import { Schema } from "effect"
 import type { Responder } from "../http/exchange.js"
 import { startOf } from "./requestLog.js"
@@ -27,6 +30,12 @@ const maxTotal = 16 * 1024 * 1024
 
 /** What an entry takes besides its texts, in characters. */
 const overhead = 200
+
+/** A field of JSON whose name is that of a secret, with its value, which can be cut at the end of the text. */
+const secretField =
+  /("[^"\\]{0,100}(?:authorization|secret|password|cookie|api[-_]?key|[-_]token|(?:access|auth|bearer|refresh)token)[^"\\]{0,100}"\s*:\s*)"(?:[^"\\]|\\.)*(?:"|\\?$)/gi
+
+const masked = (text: string): string => text.replace(secretField, '$1"***"')
 
 /** Records the bodies of one request. */
 export interface Capture {
@@ -89,6 +98,9 @@ export const unsafeMake = (): BodyLog => {
         })
       }
     },
-    unsafeFind: (requestId) => entries.get(requestId)
+    unsafeFind: (requestId) => {
+      const entry = entries.get(requestId)
+      return entry && { request: masked(entry.request), answer: masked(entry.answer) }
+    }
   }
 }

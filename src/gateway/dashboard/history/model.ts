@@ -65,7 +65,7 @@ export const defaultMaxAge = 30 * 24 * 3_600_000
 export interface Service {
   /** Adds lines, each the figures of one model and minute. Those of the same model and minute add up. */
   readonly add: (lines: ReadonlyArray<string>) => Effect.Effect<void>
-  /** The figures from one time to another. */
+  /** The figures from one time to another, in milliseconds since the epoch. */
   readonly query: (from: number, to: number) => Effect.Effect<History>
 }
 
