@@ -47,7 +47,7 @@ export {
  */
 export interface FileOptions {
   readonly path: string
-  /** How long figures are kept, at least an hour. @default "30 days" */
+  /** How long figures are kept. @default "30 days" */
   readonly maxAge?: Duration.DurationInput
 }
 

@@ -154,6 +154,11 @@ describe.concurrent("dashboard page in a browser", () => {
       const small = modelNamed(phone, "openai/gpt-small")
       yield* ask(url, "fast", false, "a question")
       yield* step(() => small.getByText("1 request · unknown · 1 ready").waitFor())
+      const cost = phone.locator(".chart", { has: phone.getByRole("heading", { name: "Cost" }) })
+      expect(yield* step(() => cost.locator(".legend").innerText())).toMatch(/dollars\s+unknown/)
+      expect(yield* step(() => cost.getAttribute("aria-label").then((label) => label ?? cost.innerHTML()))).toContain(
+        "unknown"
+      )
       const sections = phone.locator("#model-list section")
       expect(yield* step(() => sections.locator("h3").allInnerTexts())).toEqual(["openai", "deepseek", "Groups"])
       expect(yield* step(() => modelNamed(phone, "openai/gpt-large").getByRole("table").count())).toBe(0)

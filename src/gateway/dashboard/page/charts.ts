@@ -27,6 +27,8 @@ interface ChartSpec {
   readonly title: string
   readonly kind: "bars" | "lines"
   readonly format: (value: number) => string
+  /** The text of a value that is absent. @default "–" */
+  readonly absent?: string
   /** What the bars count; the values of lines have their unit. */
   readonly unit?: string
   /** The maximum of the scale without data. */
@@ -48,16 +50,22 @@ const bars =
   (linesOf: (columns: ReadonlyArray<ReadonlyArray<Bucket>>) => ReadonlyArray<Omit<DataSeries, "summary">>) =>
   ({ bars }: View): ChartData => ({
     times: timesOf(bars),
-    series: linesOf(bars.map(([, buckets]) => buckets)).map((line) => ({
-      ...line,
-      summary: line.values.reduce<number>((sum, value) => sum + (value ?? 0), 0)
-    }))
+    series: linesOf(bars.map(([, buckets]) => buckets)).map((line) => {
+      const sum = line.values.reduce<number>((sum, value) => sum + (value ?? 0), 0)
+      return { ...line, summary: sum === 0 && line.values.includes(null) ? undefined : sum }
+    })
   })
 
 const total =
   (of: (bucket: Bucket) => number) =>
   (column: ReadonlyArray<Bucket>): number =>
     column.reduce((sum, bucket) => sum + of(bucket), 0)
+
+/** The cost of a bar; absent if nothing but tokens without a known price was used. */
+const knownCost = (column: ReadonlyArray<Bucket>): number | null => {
+  const cost = total(({ cost }) => cost)(column)
+  return cost === 0 && column.some(({ unpricedTokens }) => unpricedTokens > 0) ? null : cost
+}
 
 /** Lines: percentiles cannot be added up, so each bucket has its own point. */
 const percentileSeries =
@@ -146,10 +154,9 @@ const specs: ReadonlyArray<ChartSpec> = [
     kind: "bars",
     format: Format.dollars,
     unit: "dollars",
+    absent: "unknown",
     emptyMax: 0.01,
-    draw: bars((columns) => [
-      { name: "dollars", colour: "--chart-5", values: columns.map(total((bucket) => bucket.cost)) }
-    ])
+    draw: bars((columns) => [{ name: "dollars", colour: "--chart-5", values: columns.map(knownCost) }])
   },
   {
     title: "Errors by class",
@@ -254,7 +261,7 @@ const make = (spec: ChartSpec, colour: (name: string) => string) => {
     const isPointed = at !== null && at !== undefined
     const valueOf = ({ summary, values }: DataSeries): string => {
       const value = isPointed ? values[at] : summary
-      return value === null || value === undefined ? "–" : spec.format(value)
+      return value === null || value === undefined ? (spec.absent ?? "–") : spec.format(value)
     }
     const pointed = isPointed ? chartData.times[at] : undefined
     const isLong = (view?.step ?? 0) * chartData.times.length > 86_400_000
@@ -370,7 +377,7 @@ const make = (spec: ChartSpec, colour: (name: string) => string) => {
       chartData = spec.draw(next)
       redraw()
       const summaries = chartData.series.map(
-        ({ name, summary }) => `${name} ${summary === undefined ? "none" : spec.format(summary)}`
+        ({ name, summary }) => `${name} ${summary === undefined ? (spec.absent ?? "none") : spec.format(summary)}`
       )
       setAttribute(box, "aria-label", `${spec.title}, ${next.name}: ${summaries.join(", ") || "nothing"}.`)
     },
