@@ -9,7 +9,7 @@ import * as Rows from "../../src/gateway/dashboard/history/row.js"
 import * as Series from "../../src/gateway/dashboard/series.js"
 import type { Alert } from "../../src/gateway/dashboard/snapshot.js"
 import * as Sketch from "../../src/vocabulary/quantileSketch.js"
-import { browserOfFile, live, redrawn, screenshot, signIn, step, tile, unnamed } from "./support/browser.js"
+import { browserOfFile, live, looksRight, redrawn, signIn, step, tile, widths } from "./support/browser.js"
 import * as BusyHour from "./support/busyHour.js"
 import { start } from "./support/dashboard.js"
 
@@ -43,11 +43,6 @@ const historyFile = (now: number): string => {
   return `{"format":"effect-llm dashboard history","version":1}\n${lines.join("\n")}\n`
 }
 
-const widths = [
-  ["desktop", 1440],
-  ["phone", 400]
-] as const
-
 const legendOf = (page: Page, title: string) =>
   step(() =>
     page
@@ -55,26 +50,6 @@ const legendOf = (page: Page, title: string) =>
       .locator(".legend")
       .innerText()
   )
-
-/** Takes pictures at each width and colour scheme, and checks that nothing overflows and everything has a name. */
-const looksRight = (page: Page, picture: string) =>
-  Effect.forEach(
-    widths,
-    ([name, width]) =>
-      Effect.forEach(["light", "dark"] as const, (colorScheme) =>
-        Effect.gen(function* () {
-          yield* step(() => page.setViewportSize({ width, height: 1000 }))
-          yield* step(() => page.emulateMedia({ colorScheme }))
-          yield* redrawn(page)
-          yield* screenshot(page, `${picture}-${name}-${colorScheme}`)
-          expect(yield* step(() => page.evaluate(() => document.documentElement.scrollWidth))).toBe(width)
-          expect(yield* unnamedOf(page)).toEqual([])
-        })
-      ),
-    { discard: true }
-  )
-
-const unnamedOf = (page: Page) => step(() => unnamed(page))
 
 /** The distances of the plots from the tops of their cards. */
 const plotTops = (page: Page) =>

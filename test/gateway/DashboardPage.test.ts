@@ -4,7 +4,7 @@ import { Effect, Exit, Scope } from "effect"
 import { readFile } from "node:fs/promises"
 import type { Page } from "playwright-core"
 import { SimulatedProvider } from "../../src/testing/index.js"
-import { browserOfFile, live, redrawn, screenshot, signIn, step, tile, unnamed } from "./support/browser.js"
+import { browserOfFile, live, looksRight, screenshot, signIn, step, tile, unnamed } from "./support/browser.js"
 import type { Settings } from "./support/dashboard.js"
 import { adminToken, canary, start } from "./support/dashboard.js"
 import { post, reading } from "./support/http.js"
@@ -105,20 +105,7 @@ describe.concurrent("dashboard page in a browser", () => {
               .waitFor()
           )
           expect(yield* step(() => large.getByRole("table").getByRole("row").count())).toBe(4)
-          for (const [name, width] of [
-            ["desktop", 1440],
-            ["phone", 400]
-          ] as const) {
-            for (const colorScheme of ["light", "dark"] as const) {
-              yield* step(() => page.setViewportSize({ width, height: 1000 }))
-              yield* step(() => page.emulateMedia({ colorScheme }))
-              yield* redrawn(page)
-              yield* screenshot(page, `${name}-${colorScheme}`, true)
-              // Nothing overflows the page.
-              expect(yield* step(() => page.evaluate(() => document.documentElement.scrollWidth))).toBe(width)
-              expect(yield* step(() => unnamed(page))).toEqual([])
-            }
-          }
+          yield* looksRight(page, "page", true)
           // In the card layout the tables keep their roles.
           expect(yield* step(() => large.getByRole("table").getByRole("row").count())).toBe(4)
           const budgets = page.locator("#budgets .entry")
@@ -224,19 +211,7 @@ describe.concurrent("dashboard page in a browser", () => {
             rows.first().getByRole("region", { name: "Request" }).getByText('"content":"two"').waitFor()
           )
           yield* step(() => rows.first().getByRole("region", { name: "Answer" }).getByText("<b>no</b>").waitFor())
-          for (const [name, width] of [
-            ["desktop", 1440],
-            ["phone", 400]
-          ] as const) {
-            for (const colorScheme of ["light", "dark"] as const) {
-              yield* step(() => page.setViewportSize({ width, height: 1000 }))
-              yield* step(() => page.emulateMedia({ colorScheme }))
-              yield* redrawn(page)
-              yield* screenshot(page, `requests-${name}-${colorScheme}`, true)
-              expect(yield* step(() => page.evaluate(() => document.documentElement.scrollWidth))).toBe(width)
-              expect(yield* step(() => unnamed(page))).toEqual([])
-            }
-          }
+          yield* looksRight(page, "requests", true)
           yield* step(() => page.getByPlaceholder("Filter, as in status:429 gpt").fill(""))
           const exported = (name: string) =>
             step(async () => {

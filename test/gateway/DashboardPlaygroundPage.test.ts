@@ -6,7 +6,7 @@ import type { Fields } from "../../src/gateway/dashboard/page/playgroundCode.js"
 import { bodyOf, languages } from "../../src/gateway/dashboard/page/playgroundCode.js"
 import { SimulatedProvider } from "../../src/testing/index.js"
 import { eventually } from "../support/eventually.js"
-import { browserOfFile, live, redrawn, screenshot, signIn, step, unnamed } from "./support/browser.js"
+import { browserOfFile, live, looksRight, signIn, step } from "./support/browser.js"
 import { adminToken, start } from "./support/dashboard.js"
 
 const { openPage, page: builtPage } = browserOfFile()
@@ -57,20 +57,8 @@ describe.concurrent("playground in the dashboard page", () => {
       const copied = yield* step(() => page.evaluate(() => navigator.clipboard.readText()))
       expect(copied).toContain('"openai/gpt-large"')
       expect(copied).not.toContain(adminToken)
-      for (const [name, width] of [
-        ["desktop", 1440],
-        ["phone", 400]
-      ] as const) {
-        for (const colorScheme of ["light", "dark"] as const) {
-          yield* step(() => page.setViewportSize({ width, height: 1000 }))
-          yield* step(() => page.emulateMedia({ colorScheme }))
-          yield* redrawn(page)
-          yield* step(() => page.locator("#playground").scrollIntoViewIfNeeded())
-          yield* screenshot(page, `playground-${name}-${colorScheme}`)
-          expect(yield* step(() => page.evaluate(() => document.documentElement.scrollWidth))).toBe(width)
-          expect(yield* step(() => unnamed(page))).toEqual([])
-        }
-      }
+      yield* step(() => page.locator("#playground").scrollIntoViewIfNeeded())
+      yield* looksRight(page, "playground")
       expect(warnings).toEqual([])
     })
   )

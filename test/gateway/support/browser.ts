@@ -1,4 +1,5 @@
 /** A browser for tests of the dashboard page. */
+import { expect } from "@effect/vitest"
 import { Effect } from "effect"
 import { accessSync } from "node:fs"
 import { fileURLToPath } from "node:url"
@@ -106,6 +107,30 @@ export const redrawn = (page: Page) =>
     page.evaluate(
       () => new Promise<void>((resolve) => requestAnimationFrame(() => requestAnimationFrame(() => resolve())))
     )
+  )
+
+/** The widths of a desktop and of a phone. */
+export const widths = [
+  ["desktop", 1440],
+  ["phone", 400]
+] as const
+
+/** Takes pictures at each width and colour scheme, and checks that nothing overflows and everything has a name. */
+export const looksRight = (page: Page, picture: string, fullPage = false) =>
+  Effect.forEach(
+    widths,
+    ([name, width]) =>
+      Effect.forEach(["light", "dark"] as const, (colorScheme) =>
+        Effect.gen(function* () {
+          yield* step(() => page.setViewportSize({ width, height: 1000 }))
+          yield* step(() => page.emulateMedia({ colorScheme }))
+          yield* redrawn(page)
+          yield* screenshot(page, `${picture}-${name}-${colorScheme}`, fullPage)
+          expect(yield* step(() => page.evaluate(() => document.documentElement.scrollWidth))).toBe(width)
+          expect(yield* step(() => unnamed(page))).toEqual([])
+        })
+      ),
+    { discard: true }
   )
 
 /** The value of a tile. */

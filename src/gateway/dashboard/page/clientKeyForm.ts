@@ -52,7 +52,11 @@ const textsOf = ({
   expiresAt: expiresAt === undefined ? "" : localTime(expiresAt)
 })
 
-const settingsOf = (textOf: (name: string) => string): Settings => {
+const expiryOf = (text: string, before: string | undefined): string =>
+  before !== undefined && text === localTime(before) ? before : new Date(text).toISOString()
+
+/** `before`: the settings in the form when it was opened. Its field of a time has no seconds, so a time that stays is kept. */
+const settingsOf = (textOf: (name: string) => string, before: Settings): Settings => {
   const models = textOf("models")
     .split(",")
     .map((model) => model.trim())
@@ -67,7 +71,7 @@ const settingsOf = (textOf: (name: string) => string): Settings => {
       ? {}
       : { budget: unit === "tokens" ? { tokens: amount, ...period } : { dollars: amount, ...period } }),
     ...(textOf("weight") === "" ? {} : { weight: Number(textOf("weight")) }),
-    ...(textOf("expiresAt") === "" ? {} : { expiresAt: new Date(textOf("expiresAt")).toISOString() })
+    ...(textOf("expiresAt") === "" ? {} : { expiresAt: expiryOf(textOf("expiresAt"), before.expiresAt) })
   }
 }
 
@@ -97,7 +101,7 @@ export const open = (
     (event) => {
       event.preventDefault()
       button.disabled = true
-      void submit(settingsOf(textOf)).then((reason) => {
+      void submit(settingsOf(textOf, settings)).then((reason) => {
         button.disabled = false
         setText(problem, reason ?? "")
         if (reason === undefined) dialog.close()

@@ -5,7 +5,7 @@ import * as Form from "./clientKeyForm.js"
 import type { View } from "./dom.js"
 import { element, elementById, keyedChildren, setText, setVisible } from "./dom.js"
 import * as Format from "./format.js"
-import { authorized } from "./stream.js"
+import { authorized, messageOf } from "./stream.js"
 
 /** Milliseconds between two reads. */
 const interval = 10_000
@@ -22,18 +22,21 @@ export interface ClientKeys {
 
 const nameOf = ({ id, label }: ClientKey): string => label ?? id
 
+/** Of a limit of one. */
 const limitTexts: Readonly<Record<Form.Limit, string>> = {
-  requestsPerMinute: "requests a minute",
-  requestsPerDay: "requests a day",
-  tokensPerMinute: "tokens a minute",
-  maxConcurrent: "at once"
+  requestsPerMinute: "request a minute",
+  requestsPerDay: "request a day",
+  tokensPerMinute: "token a minute",
+  maxConcurrent: "call at once"
 }
 
 const limitsOf = ({ rateLimit = {} }: ClientKey): string =>
   Form.limits
     .flatMap((limit) => {
       const most = rateLimit[limit]
-      return most === undefined ? [] : [`${Format.count(most)} ${limitTexts[limit]}`]
+      return most === undefined
+        ? []
+        : [`${Format.count(most)} ${most === 1 ? limitTexts[limit] : limitTexts[limit].replace(" ", "s ")}`]
     })
     .join(", ") || "none"
 
@@ -133,6 +136,7 @@ const mountSecret = (): ((title: string, secret: string) => void) => {
 
 export const mount = (section: HTMLElement): ClientKeys => {
   const body = elementById("client-key-table", HTMLTableElement).tBodies[0] ?? element("tbody")
+  const summary = elementById("client-keys-summary", HTMLParagraphElement)
   const showSecret = mountSecret()
   let token: string | null = null
   let timer: number | undefined
@@ -149,9 +153,13 @@ export const mount = (section: HTMLElement): ClientKeys => {
         signal: controller.signal,
         cache: "no-store"
       })
-      // An open gateway has no administration, and so no keys.
-      const { keys }: { readonly keys?: ReadonlyArray<ClientKey> } = response.ok ? await response.json() : {}
-      if (current === controller && keys !== undefined) show(keys)
+      if (response.ok) {
+        const { keys }: { readonly keys: ReadonlyArray<ClientKey> } = await response.json()
+        if (current === controller) show(keys)
+      } else {
+        setText(summary, `not up to date: ${await messageOf(response)}`)
+        setVisible(section, true)
+      }
     } catch {
       // The stream of snapshots tells that the connection is lost.
     }
@@ -219,10 +227,7 @@ export const mount = (section: HTMLElement): ClientKeys => {
 
   const show = (keys: ReadonlyArray<ClientKey>): void => {
     rows(keys)
-    setText(
-      elementById("client-keys-summary", HTMLParagraphElement),
-      keys.length === 1 ? "1 key" : `${keys.length} keys`
-    )
+    setText(summary, keys.length === 1 ? "1 key" : `${keys.length} keys`)
     setVisible(elementById("no-client-keys", HTMLParagraphElement), keys.length === 0)
     setVisible(section, true)
   }
@@ -234,6 +239,7 @@ export const mount = (section: HTMLElement): ClientKeys => {
   return {
     start: (next) => {
       token = next
+      // An open gateway has no administration, and so no keys.
       if (token !== null) void read()
     },
     stop: () => {

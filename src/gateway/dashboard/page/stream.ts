@@ -42,20 +42,25 @@ export const needsToken = async (): Promise<boolean> => {
   }
 }
 
-/** Calls `event` with the data of each event until the stream ends. */
+/** Calls `event` with the data of each event until the stream ends. The connection is closed if `event` throws. */
 export const read = async (body: ReadableStream<Uint8Array>, event: (data: string) => void): Promise<void> => {
   const reader = body.getReader()
   const decoder = new TextDecoder()
   let buffer = ""
-  for (;;) {
-    const { done, value } = await reader.read()
-    if (done) return
-    const parts = (buffer + decoder.decode(value, { stream: true })).split("\n\n")
-    buffer = parts.pop() ?? ""
-    for (const part of parts) {
-      const data = part.split("\n").flatMap((line) => (line.startsWith("data: ") ? [line.slice(6)] : []))
-      if (data.length > 0) event(data.join("\n"))
+  try {
+    for (;;) {
+      const { done, value } = await reader.read()
+      if (done) return
+      const parts = (buffer + decoder.decode(value, { stream: true })).split("\n\n")
+      buffer = parts.pop() ?? ""
+      for (const part of parts) {
+        const data = part.split("\n").flatMap((line) => (line.startsWith("data: ") ? [line.slice(6)] : []))
+        if (data.length > 0) event(data.join("\n"))
+      }
     }
+  } finally {
+    // A connection that has failed is closed already.
+    reader.cancel().catch(() => {})
   }
 }
 
