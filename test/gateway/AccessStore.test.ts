@@ -23,6 +23,21 @@ describe("AccessStore", () => {
     })
   )
 
+  it.effect("returns a new secret that is stored when the store fails right after", () =>
+    Effect.gen(function* () {
+      const memory = yield* AccessStore.makeMemory
+      const store = AccessStore.AccessStore.of({
+        ...memory,
+        find: () => Effect.fail(new AccessStore.AccessStoreError({ detail: "away" }))
+      })
+      const access = yield* Effect.provideService(Access.make(), AccessStore.AccessStore, store)
+      const { key } = yield* access.create({})
+      // The old secret is refused already: without the new one the key is of no use.
+      const rotated = Option.getOrThrow(yield* access.rotate(key.id))
+      expect((yield* memory.list).map(({ hash }) => hash)).toEqual([Secrets.digest(rotated.secret)])
+    })
+  )
+
   it.effect("keeps a key revoked that is revoked while its secret or its settings are replaced", () =>
     Effect.gen(function* () {
       const memory = yield* AccessStore.makeMemory

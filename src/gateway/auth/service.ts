@@ -286,8 +286,9 @@ export const makeConfigurable = (
         // Checks the limits before the key is stored.
         const active = yield* activate(changed)
         yield* store.put(changed)
-        // The store does not put a key that was revoked meanwhile.
-        if (Option.isNone(yield* store.find(changed.hash))) return Option.none<VirtualKey>()
+        // The store does not put a key that was revoked meanwhile. A store that cannot tell has put it: it has just succeeded.
+        const isStored = Effect.orElseSucceed(Effect.map(store.find(changed.hash), Option.isSome), () => true)
+        if (!(yield* isStored)) return Option.none<VirtualKey>()
         MutableRef.update(activeKeys, (all) => new Map(all).set(id, active))
         return Option.some(changed)
       })
