@@ -4,7 +4,8 @@
  *
  * After a transition no key is ready that a waiting call could use, so a new call never passes a queued one.
  */
-import { Data, HashMap, Option, Order, SortedMap } from "effect"
+import { Data, HashMap, Option, Order } from "effect"
+import * as OrderedMap from "../internal/orderedMap.js"
 import type { Verdict } from "./model.js"
 import type { KeySet } from "./keySet.js"
 import * as KeySets from "./keySet.js"
@@ -82,13 +83,13 @@ type DeadlineKey = readonly [deadline: number, ticket: number]
 export interface PoolState {
   readonly keySet: KeySet
   /** Waiting calls in order of arrival. */
-  readonly queue: SortedMap.SortedMap<Place, Waiter>
+  readonly queue: OrderedMap.OrderedMap<Place, Waiter>
   /** How many of them see the keys in the same way, by model. */
   readonly views: ReadonlyMap<string | undefined, WaitingView>
   /** Waiting calls that do not take every key, so that they can be refused while others still wait. */
-  readonly restricted: SortedMap.SortedMap<Place, Waiter>
+  readonly restricted: OrderedMap.OrderedMap<Place, Waiter>
   /** Waiting calls with a finite deadline, the earliest first. */
-  readonly deadlines: SortedMap.SortedMap<DeadlineKey, Waiter>
+  readonly deadlines: OrderedMap.OrderedMap<DeadlineKey, Waiter>
   /** Results of waiting calls that have not been fetched yet, by ticket. */
   readonly answers: HashMap.HashMap<number, Answer>
   /** Calls that have ever waited. */
@@ -101,10 +102,10 @@ export type Step<A> = StepOf<A, PoolState>
 
 export const make = (keySet: KeySet): PoolState => ({
   keySet,
-  queue: SortedMap.empty(byArrival),
+  queue: OrderedMap.empty(byArrival),
   views: new Map(),
-  restricted: SortedMap.empty(byArrival),
-  deadlines: SortedMap.empty(Order.tuple(Order.number, Order.number)),
+  restricted: OrderedMap.empty(byArrival),
+  deadlines: OrderedMap.empty(Order.tuple(Order.number, Order.number)),
   answers: HashMap.empty(),
   tickets: 0,
   timer: undefined
@@ -157,7 +158,7 @@ export const look = (before: PoolState, now: number, place: Place, wakeup: Wakeu
       { ...state, answers: HashMap.remove(state.answers, place.ticket) }
     ]
   }
-  return wait(state, { ...Option.getOrThrow(SortedMap.get(state.queue, place)), wakeup }, wakeups)
+  return wait(state, { ...Option.getOrThrow(OrderedMap.get(state.queue, place)), wakeup }, wakeups)
 }
 
 const wait = (state: PoolState, waiter: Waiter, wakeups: ReadonlyArray<Wakeup>): Step<Waiting<Place>> => {
@@ -173,7 +174,7 @@ export const giveUp = (before: PoolState, now: number, place: Place): Step<void>
   const advanced = KeySets.advance(before.keySet, now)
   if (answer === undefined) {
     return withoutValue(
-      serveWaiters(removeWaiter(before, Option.getOrThrow(SortedMap.get(before.queue, place))), advanced)
+      serveWaiters(removeWaiter(before, Option.getOrThrow(OrderedMap.get(before.queue, place))), advanced)
     )
   }
   const state = { ...before, answers: HashMap.remove(before.answers, place.ticket) }
@@ -214,7 +215,7 @@ export const change = <A>(before: PoolState, now: number, f: (keySet: KeySet) =>
 export const refuseAll = (before: PoolState, now: number): Step<void> => {
   let state = withKeySet(before, KeySets.advance(before.keySet, now))
   const wakeups: Array<Wakeup> = []
-  for (const waiter of SortedMap.values(before.queue)) {
+  for (const waiter of OrderedMap.values(before.queue)) {
     const summary = KeySets.summarize(state.keySet, waiter.exclude, waiter.view)
     state = resolve(state, waiter, denied(summary, state.keySet.now))
     wakeups.push(waiter.wakeup)
@@ -232,7 +233,7 @@ const withoutValue = ([wakeups, state]: StateUpdate): Step<void> => [{ value: un
 /** Replaces the keys, and grants or refuses keys to the waiting calls. */
 const serveWaiters = (before: PoolState, keySet: KeySet): StateUpdate => {
   const state = withKeySet(before, keySet)
-  if (SortedMap.size(state.queue) === 0) return [noWakeup, state]
+  if (OrderedMap.size(state.queue) === 0) return [noWakeup, state]
   const isChanged = keySet.all !== before.keySet.all
   const [granted, served] = isChanged ? grant(state) : [noWakeup, state]
   const [expired, timely] = expire(served)
@@ -257,7 +258,7 @@ const noExclusions: ReadonlySet<string> = new Set()
 const grant = (before: PoolState): StateUpdate => {
   const wakeups: Array<Wakeup> = []
   let state = before
-  for (const waiter of SortedMap.values(before.queue)) {
+  for (const waiter of OrderedMap.values(before.queue)) {
     if (!canGrant(state)) break
     const answered = grantTo(state, waiter)
     if (answered === undefined) continue
@@ -290,7 +291,7 @@ const grantTo = (state: PoolState, waiter: Waiter): PoolState | undefined => {
 const expire = (before: PoolState): StateUpdate => {
   const wakeups: Array<Wakeup> = []
   let state = before
-  for (const waiter of SortedMap.values(before.deadlines)) {
+  for (const waiter of OrderedMap.values(before.deadlines)) {
     if (waiter.deadline > state.keySet.now) break
     state = resolve(state, waiter, denied(summaryFor(state.keySet, waiter), state.keySet.now))
     wakeups.push(waiter.wakeup)
@@ -303,7 +304,7 @@ const refuse = (before: PoolState, earlier: KeySet): StateUpdate => {
   const wakeups: Array<Wakeup> = []
   let state = before
   const isWorse = isWorseForAny(before, earlier)
-  for (const waiter of SortedMap.values(isWorse ? before.queue : before.restricted)) {
+  for (const waiter of OrderedMap.values(isWorse ? before.queue : before.restricted)) {
     const summary = summaryFor(state.keySet, waiter)
     if (cannotSucceed(summary, waiter, state.keySet.now)) {
       state = resolve(state, waiter, denied(summary, state.keySet.now))
@@ -336,19 +337,20 @@ const addWaiter = (state: PoolState, waiter: Waiter): PoolState => {
   const isRestricted = waiter.exclude.size > 0 || !waiter.waitsForCooldown
   return {
     ...state,
-    queue: SortedMap.set(state.queue, waiter.place, waiter),
-    views: SortedMap.has(state.queue, waiter.place) ? state.views : viewsWith(state, waiter, 1),
-    restricted: isRestricted ? SortedMap.set(state.restricted, waiter.place, waiter) : state.restricted,
-    deadlines: waiter.deadline < Infinity ? SortedMap.set(state.deadlines, waiter.deadlineKey, waiter) : state.deadlines
+    queue: OrderedMap.set(state.queue, waiter.place, waiter),
+    views: OrderedMap.has(state.queue, waiter.place) ? state.views : viewsWith(state, waiter, 1),
+    restricted: isRestricted ? OrderedMap.set(state.restricted, waiter.place, waiter) : state.restricted,
+    deadlines:
+      waiter.deadline < Infinity ? OrderedMap.set(state.deadlines, waiter.deadlineKey, waiter) : state.deadlines
   }
 }
 
 const removeWaiter = (state: PoolState, waiter: Waiter): PoolState => ({
   ...state,
-  queue: SortedMap.remove(state.queue, waiter.place),
+  queue: OrderedMap.remove(state.queue, waiter.place),
   views: viewsWith(state, waiter, -1),
-  restricted: SortedMap.remove(state.restricted, waiter.place),
-  deadlines: SortedMap.remove(state.deadlines, waiter.deadlineKey)
+  restricted: OrderedMap.remove(state.restricted, waiter.place),
+  deadlines: OrderedMap.remove(state.deadlines, waiter.deadlineKey)
 })
 
 const viewsWith = ({ views }: PoolState, { view }: Waiter, change: number): PoolState["views"] => {
@@ -372,18 +374,18 @@ const wakeAt = ({ keySet, views }: PoolState): number => {
  * place of the call that is looking now and needs no wakeup.
  */
 const scheduleTimer = (state: PoolState, awake?: Place): StateUpdate => {
-  const firstDeadline = Option.match(SortedMap.headOption(state.deadlines), {
+  const firstDeadline = Option.match(OrderedMap.first(state.deadlines), {
     onNone: () => Infinity,
-    onSome: ([[deadline]]) => deadline
+    onSome: ({ deadline }) => deadline
   })
   const at = Math.min(wakeAt(state), firstDeadline)
-  const last = Option.getOrUndefined(SortedMap.lastOption(state.queue))
+  const last = Option.getOrUndefined(OrderedMap.last(state.queue))
   if (last === undefined || at === Infinity) {
     return [noWakeup, state.timer === undefined ? state : { ...state, timer: undefined }]
   }
   const { timer } = state
-  const owner = timer === undefined ? undefined : Option.getOrUndefined(SortedMap.get(state.queue, timer.place))
-  const { place, wakeup } = owner ?? last[1]
+  const owner = timer === undefined ? undefined : Option.getOrUndefined(OrderedMap.get(state.queue, timer.place))
+  const { place, wakeup } = owner ?? last
   const isAwake = place === awake
   // A timer that is too early looks again by itself; one that is too late must be replaced.
   if (timer !== undefined && owner !== undefined && timer.at <= at && !isAwake) return [noWakeup, state]

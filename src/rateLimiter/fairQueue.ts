@@ -7,7 +7,8 @@
  *
  * A pure module. A change costs O(log n).
  */
-import { HashMap, Option, SortedMap, SortedSet } from "effect"
+import { HashMap, Option } from "effect"
+import * as OrderedMap from "../internal/orderedMap.js"
 
 /** An order by `at`, then by order of arrival. */
 export interface Position {
@@ -28,7 +29,7 @@ export interface Placed {
   readonly place: Place
 }
 
-type Waiters<W> = SortedMap.SortedMap<Position, W>
+type Waiters<W> = OrderedMap.OrderedMap<Position, W>
 
 /** The first waiting call of a client, and when it begins in virtual time. */
 interface Start {
@@ -50,7 +51,7 @@ export interface FairQueue<W extends Placed> {
   readonly time: number
   readonly flows: HashMap.HashMap<string, Flow<W>>
   /** The flows, the next one first. */
-  readonly order: SortedSet.SortedSet<Flow<W>>
+  readonly order: OrderedMap.OrderedMap<Start, Flow<W>>
 }
 
 const finishOf = ({ first, start }: Start): number => start + first.place.cost
@@ -69,18 +70,16 @@ export const empty = <W extends Placed>(): FairQueue<W> => ({
   size: 0,
   time: 0,
   flows: HashMap.empty(),
-  order: SortedSet.empty<Flow<W>>(comparing<Start>(startsBefore))
+  order: OrderedMap.empty<Start, Flow<W>>(comparing(startsBefore))
 })
 
-const noWaiters = <W>(): Waiters<W> => SortedMap.empty(comparing(before))
+const noWaiters = <W>(): Waiters<W> => OrderedMap.empty(comparing(before))
 
 const flowOf = <W extends Placed>({ flows }: FairQueue<W>, client: string): Flow<W> | undefined =>
   Option.getOrUndefined(HashMap.get(flows, client))
 
-const firstFlow = <W extends Placed>({ order }: FairQueue<W>): Flow<W> | undefined => {
-  const next = order[Symbol.iterator]().next()
-  return next.done === true ? undefined : next.value
-}
+const firstFlow = <W extends Placed>({ order }: FairQueue<W>): Flow<W> | undefined =>
+  Option.getOrUndefined(OrderedMap.first(order))
 
 /** Replaces the flow of a client. Without waiters it ends, and with the last flow the virtual time begins anew. */
 const replace = <W extends Placed>(
@@ -91,28 +90,28 @@ const replace = <W extends Placed>(
   cost: number,
   waiters: Waiters<W>
 ): FairQueue<W> => {
-  const others = old === undefined ? order : SortedSet.remove(order, old)
-  const sizeAfter = size + SortedMap.size(waiters) - (old === undefined ? 0 : SortedMap.size(old.waiters))
-  const head = Option.getOrUndefined(SortedMap.headOption(waiters))
+  const others = old === undefined ? order : OrderedMap.remove(order, old)
+  const sizeAfter = size + OrderedMap.size(waiters) - (old === undefined ? 0 : OrderedMap.size(old.waiters))
+  const head = Option.getOrUndefined(OrderedMap.first(waiters))
   if (head === undefined)
     return sizeAfter === 0 ? empty() : { size: sizeAfter, time, flows: HashMap.remove(flows, client), order: others }
-  const flow = { start, first: head[1], cost, waiters }
-  return { size: sizeAfter, time, flows: HashMap.set(flows, client, flow), order: SortedSet.add(others, flow) }
+  const flow = { start, first: head, cost, waiters }
+  return { size: sizeAfter, time, flows: HashMap.set(flows, client, flow), order: OrderedMap.set(others, flow, flow) }
 }
 
 export const add = <W extends Placed>(queue: FairQueue<W>, waiter: W): FairQueue<W> => {
   const { place } = waiter
   const old = flowOf(queue, place.client)
   const { cost, start, waiters } = old ?? { cost: 0, start: queue.time, waiters: noWaiters<W>() }
-  return replace(queue, place.client, old, start, cost + place.cost, SortedMap.set(waiters, place, waiter))
+  return replace(queue, place.client, old, start, cost + place.cost, OrderedMap.set(waiters, place, waiter))
 }
 
 /** Removes a call that is not served. */
 export const remove = <W extends Placed>(queue: FairQueue<W>, { place }: W): FairQueue<W> => {
   const flow = flowOf(queue, place.client)
-  return flow === undefined || !SortedMap.has(flow.waiters, place)
+  return flow === undefined || !OrderedMap.has(flow.waiters, place)
     ? queue
-    : replace(queue, place.client, flow, flow.start, flow.cost - place.cost, SortedMap.remove(flow.waiters, place))
+    : replace(queue, place.client, flow, flow.start, flow.cost - place.cost, OrderedMap.remove(flow.waiters, place))
 }
 
 /** Removes the next call, which is served. */
@@ -127,13 +126,13 @@ export const serve = <W extends Placed>(queue: FairQueue<W>): FairQueue<W> => {
     flow,
     finish,
     flow.cost - cost,
-    SortedMap.remove(flow.waiters, flow.first.place)
+    OrderedMap.remove(flow.waiters, flow.first.place)
   )
 }
 
 export const has = <W extends Placed>(queue: FairQueue<W>, { place }: W): boolean => {
   const flow = flowOf(queue, place.client)
-  return flow !== undefined && SortedMap.has(flow.waiters, place)
+  return flow !== undefined && OrderedMap.has(flow.waiters, place)
 }
 
 /** The next call. */
@@ -156,8 +155,8 @@ export const isNext = <W extends Placed>(queue: FairQueue<W>, place: Place): boo
 export const isLast = <W extends Placed>(queue: FairQueue<W>, place: Place): boolean => {
   const own = flowOf(queue, place.client)
   const finish = (own === undefined ? queue.time : own.start + own.cost) + place.cost
-  for (const flow of queue.order) if (flow !== own && flow.start + flow.cost > finish) return false
-  return own === undefined || Option.exists(SortedMap.lastOption(own.waiters), ([last]) => before(last, place))
+  for (const flow of OrderedMap.values(queue.order)) if (flow !== own && flow.start + flow.cost > finish) return false
+  return own === undefined || Option.exists(OrderedMap.last(own.waiters), (last) => before(last.place, place))
 }
 
 /** A walk through the calls in the order in which they are served. */
@@ -176,12 +175,12 @@ export interface Walk<W extends Placed> {
 
 interface Cursor<W extends Placed> extends Start {
   readonly first: W
-  readonly rest: Iterator<readonly [Position, W]>
+  readonly rest: Iterator<W, void>
 }
 
 const cursorAt = <W extends Placed>(start: number, rest: Cursor<W>["rest"]): Cursor<W> | undefined => {
   const next = rest.next()
-  return next.done === true ? undefined : { start, first: next.value[1], rest }
+  return next.done === true ? undefined : { start, first: next.value, rest }
 }
 
 export const walk = <W extends Placed>(queue: FairQueue<W>): Walk<W> => {
@@ -199,7 +198,7 @@ export const walk = <W extends Placed>(queue: FairQueue<W>): Walk<W> => {
     }
     cursors.splice(low, 0, cursor)
   }
-  for (const { start, waiters } of queue.order) insert(cursorAt(start, waiters[Symbol.iterator]()))
+  for (const { start, waiters } of OrderedMap.values(queue.order)) insert(cursorAt(start, OrderedMap.values(waiters)))
   const isSingle = cursors.length < 2
   let passed = -Infinity
 

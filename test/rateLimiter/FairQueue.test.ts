@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { FastCheck } from "effect"
+import * as OrderedMap from "../../src/internal/orderedMap.js"
 import * as Fair from "../../src/rateLimiter/fairQueue.js"
 
 interface Call extends Fair.Placed {}
@@ -113,7 +114,7 @@ describe("a fair queue", () => {
         if (served !== undefined) expect(before.find(isOf(served.place.client))).toBe(served)
         expect(new Set(inOrder(queue))).toEqual(new Set(waiting))
         expect(queue.size).toBe(waiting.length)
-        expect(new Set(Array.from(queue.order, ({ first }) => first.place.client))).toEqual(
+        expect(new Set(Array.from(OrderedMap.values(queue.order), ({ first }) => first.place.client))).toEqual(
           new Set(waiting.map(({ place }) => place.client))
         )
         before = waiting

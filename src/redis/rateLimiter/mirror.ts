@@ -1,5 +1,5 @@
 /** What a process knows of the shared limits: its own limiter, corrected by the replies of Redis. A pure module. */
-import { List } from "effect"
+import * as List from "../../internal/linkedList.js"
 import type { SlidingWindow } from "../../internal/slidingWindow.js"
 import * as Queue from "../../rateLimiter/queue.js"
 import type { State } from "../../rateLimiter/service.js"
@@ -88,7 +88,7 @@ const entriesOf = (window: SlidingWindow | undefined, since: number, pending: nu
   const { duration, newer, older, updatedAt } = window
   const entries: Array<Entries[number]> = []
   let left = pending
-  for (const { amount, expiresAt } of [...newer, ...List.reverse(older)]) {
+  for (const { amount, expiresAt } of [...List.items(newer), ...List.items(List.reverse(older))]) {
     const counted = Math.max(0, amount - left)
     left -= amount - counted
     if (counted > 0 && expiresAt - duration >= since) entries.push([expiresAt - updatedAt, counted])

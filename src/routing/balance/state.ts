@@ -4,7 +4,8 @@
  *
  * After each transition no deployment is ready that any queued call could use, so a new call never passes a queued one.
  */
-import { HashMap, Option, Order, SortedMap } from "effect"
+import { HashMap, Option, Order } from "effect"
+import * as OrderedMap from "../../internal/orderedMap.js"
 import type { Notice } from "./health.js"
 import type { HealthChange } from "./deployment.js"
 import type { Criteria, DeploymentSet, Summary } from "./deploymentSet.js"
@@ -39,7 +40,7 @@ interface Waiter extends AcquireRequest {
 export interface BalanceState {
   readonly deploymentSet: DeploymentSet
   /** Queued calls by ticket, the oldest first. */
-  readonly queue: SortedMap.SortedMap<number, Waiter>
+  readonly queue: OrderedMap.OrderedMap<number, Waiter>
   /** Answers to calls that have left the queue and have not read them yet. */
   readonly answers: HashMap.HashMap<number, Granted | Denied>
   /** How many calls have ever been queued. */
@@ -54,7 +55,7 @@ export type Step<A> = StepOf<A, BalanceState>
 
 export const make = (deploymentSet: DeploymentSet): BalanceState => ({
   deploymentSet,
-  queue: SortedMap.empty(Order.number),
+  queue: OrderedMap.empty(Order.number),
   answers: HashMap.empty(),
   tickets: 0,
   notices: new Map()
@@ -111,11 +112,11 @@ export const look = (
       { ...state, answers: HashMap.remove(state.answers, ticket) }
     ]
   }
-  const waiter = Option.getOrThrow(SortedMap.get(state.queue, ticket))
+  const waiter = Option.getOrThrow(OrderedMap.get(state.queue, ticket))
   return cannotSucceed(DeploymentSets.summarize(state.deploymentSet, waiter), waiter, state.deploymentSet.now)
     ? [
         { value: denied, wakeups },
-        { ...state, queue: SortedMap.remove(state.queue, ticket) }
+        { ...state, queue: OrderedMap.remove(state.queue, ticket) }
       ]
     : wait(state, waiter, ticket, wakeup, wakeups)
 }
@@ -131,7 +132,7 @@ const wait = (
   const waiter: Waiter = { exclude, affinity, deadline, ticket, wakeup, until }
   return [
     { value: { _tag: "Waiting", ticket, until }, wakeups },
-    { ...state, queue: SortedMap.set(state.queue, ticket, waiter) }
+    { ...state, queue: OrderedMap.set(state.queue, ticket, waiter) }
   ]
 }
 
@@ -140,7 +141,7 @@ export const giveUp = (before: BalanceState, now: number, ticket: number): Step<
   const answer = Option.getOrUndefined(HashMap.get(before.answers, ticket))
   const left = {
     ...before,
-    queue: SortedMap.remove(before.queue, ticket),
+    queue: OrderedMap.remove(before.queue, ticket),
     answers: HashMap.remove(before.answers, ticket)
   }
   return change(left, now, (deploymentSet) =>
@@ -199,7 +200,7 @@ export const applyNotices = (
 const unchanged: Transition<void> = { value: undefined, wakeups: noWakeup }
 
 /** The length of the queue. */
-export const waiting = (state: BalanceState): number => SortedMap.size(state.queue)
+export const waiting = (state: BalanceState): number => OrderedMap.size(state.queue)
 
 /** Stores the deployments and answers the queued calls that they suffice for or that cannot succeed any more. */
 const serveWaiters = (
@@ -208,17 +209,17 @@ const serveWaiters = (
 ): readonly [wakeups: ReadonlyArray<Wakeup>, state: BalanceState] => {
   if (deploymentSet === before.deploymentSet) return [noWakeup, before]
   let state = withDeploymentSet(before, deploymentSet)
-  if (deploymentSet.changes === before.deploymentSet.changes || SortedMap.size(before.queue) === 0)
+  if (deploymentSet.changes === before.deploymentSet.changes || OrderedMap.size(before.queue) === 0)
     return [noWakeup, state]
   const wakeups: Array<Wakeup> = []
-  for (const waiter of SortedMap.values(before.queue)) {
+  for (const waiter of OrderedMap.values(before.queue)) {
     const summary = DeploymentSets.summarize(state.deploymentSet, waiter)
     const [granted, next] = grant(state.deploymentSet, summary)
     const answer = granted ?? (cannotSucceed(summary, waiter, next.now) ? denied : undefined)
     if (answer !== undefined) {
       state = {
         deploymentSet: next,
-        queue: SortedMap.remove(state.queue, waiter.ticket),
+        queue: OrderedMap.remove(state.queue, waiter.ticket),
         answers: HashMap.set(state.answers, waiter.ticket, answer),
         tickets: state.tickets,
         notices: state.notices
