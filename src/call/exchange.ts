@@ -26,18 +26,20 @@ const readEmbeddings = (
   wire: EmbeddingsWire,
   source: Parameters<EmbeddingsWire["decodeResponse"]>[1]
 ): Effect.Effect<EmbeddingResponse, LLMError> =>
-  Effect.zipWith(text(exchange), WantsRawResponse, (text, rawProtocol) =>
-    Either.map(
-      Answer.decode(exchange, text, (body) => wire.decodeResponse(body, source)),
-      (decoded): EmbeddingResponse => {
-        const answer = { ...decoded, ...Answer.responseMetadata(exchange) }
-        const protocol = wire.verbatim?.protocol
-        return protocol === undefined || protocol !== rawProtocol
-          ? answer
-          : withRawText({ protocol, isFaithful: true }, text, answer)
-      }
+  Effect.flatMap(text(exchange), (text) =>
+    Effect.flatMap(WantsRawResponse, (rawProtocol) =>
+      Either.map(
+        Answer.decode(exchange, text, (body) => wire.decodeResponse(body, source)),
+        (decoded): EmbeddingResponse => {
+          const answer = { ...decoded, ...Answer.responseMetadata(exchange) }
+          const protocol = wire.verbatim?.protocol
+          return protocol === undefined || protocol !== rawProtocol
+            ? answer
+            : withRawText({ protocol, isFaithful: true }, text, answer)
+        }
+      )
     )
-  ).pipe(Effect.flatten)
+  )
 
 /** Reads and decodes a chat answer, with its raw text when the caller requests it in this protocol. */
 export const readWhole = (exchange: Exchange, wire: ClientWire): Effect.Effect<ChatResponse, LLMError> =>

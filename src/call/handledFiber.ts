@@ -1,6 +1,7 @@
 /** Fibers whose failures are handled. Effect logs the failure of any other fiber as an unhandled error. */
 import type { Cause } from "effect"
 import { Effect, Exit, Fiber } from "effect"
+import * as Fibers from "../internal/observe.js"
 
 /** A failure as a value. Unlike an `Exit`, it costs a success no step. */
 class Failed<E> {
@@ -24,11 +25,8 @@ export const exitOf = <A, E>(exit: Exit.Exit<A | Failed<E>>): Exit.Exit<A, E> =>
 }
 
 /** Observes the exit. The result stops it. */
-export const observe = <A, E>(fiber: HandledFiber<A, E>, listener: (exit: Exit.Exit<A, E>) => void): (() => void) => {
-  const observer = (exit: Exit.Exit<A | Failed<E>>): void => listener(exitOf(exit))
-  fiber.addObserver(observer)
-  return () => fiber.removeObserver(observer)
-}
+export const observe = <A, E>(fiber: HandledFiber<A, E>, listener: (exit: Exit.Exit<A, E>) => void): (() => void) =>
+  Fibers.observe(fiber, (exit) => listener(exitOf(exit)))
 
 /** Waits for the exit. */
 export const awaitExit = <A, E>(fiber: HandledFiber<A, E>): Effect.Effect<Exit.Exit<A, E>> =>

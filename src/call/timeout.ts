@@ -1,6 +1,7 @@
 /** Time limits of effects, with timers instead of sleeping fibers. A limit longer than the longest timer has no effect. */
 import type { Exit } from "effect"
 import { Effect, Fiber } from "effect"
+import { observe } from "../internal/observe.js"
 import { liveClock, longestTimer, timerDelay } from "../internal/clock.js"
 import * as HandledFiber from "./handledFiber.js"
 
@@ -36,11 +37,10 @@ const awaitSignalOrSleep = <A>(signal: Signal<A>, millis: number): Effect.Effect
       Effect.ensuring(
         restore(
           Effect.async<A | undefined>((resume) => {
-            const onSlept = (): void => resume(Effect.succeed(undefined))
-            sleeper.addObserver(onSlept)
+            const stopSleep = observe(sleeper, () => resume(Effect.succeed(undefined)))
             const stop = signal((value) => resume(Effect.succeed(value)))
             return Effect.sync(() => {
-              sleeper.removeObserver(onSlept)
+              stopSleep()
               stop()
             })
           })

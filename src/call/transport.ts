@@ -3,6 +3,7 @@ import type { HttpClientError, HttpClientResponse } from "@effect/platform"
 import { HttpClient, HttpClientRequest } from "@effect/platform"
 import type { Clock, Scope } from "effect"
 import { Effect, Either, Stream } from "effect"
+import { causeOf, isInvalidUrl } from "../internal/platformErrors.js"
 import type { ChatRequest } from "../vocabulary/Chat.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
 import { rateLimits } from "../wire/headers/rateLimits.js"
@@ -45,9 +46,7 @@ export const clientError = (
   call: CallWithSecrets,
   error: HttpClientError.HttpClientError
 ): LLMError =>
-  error._tag === "RequestError" && error.reason === "InvalidUrl"
-    ? Failure.urlError(target, call)
-    : Failure.connectionError(target, call, error.cause)
+  isInvalidUrl(error) ? Failure.urlError(target, call) : Failure.connectionError(target, call, causeOf(error))
 
 /** The error of a response whose status is not a success. A body that breaks off must not hide the status. */
 const statusError = (exchange: Exchange): Effect.Effect<LLMError> =>

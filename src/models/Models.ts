@@ -88,12 +88,13 @@ export const make = (
       groups.map(({ group }) => group),
       Option.getOrUndefined(environment.model)
     )
-    return {
+    const service: Service = {
       get: (name, model) => find(Catalogue.nameOf(name, model)),
       group: findGroup,
       list,
       default: Effect.suspend(findDefault)
     }
+    return service
   })
 
 /**

@@ -1,6 +1,7 @@
 /** Reads and parses a `provider.json`. */
 import { FileSystem } from "@effect/platform"
 import { Config, Effect, Option } from "effect"
+import { isNotFound } from "../internal/platformErrors.js"
 import type { Fault } from "./fileFields.js"
 import type { ProviderFile } from "./fileModel.js"
 import { ProviderFileError } from "./fileModel.js"
@@ -73,10 +74,7 @@ export const read = (path: string): Effect.Effect<string, ProviderFileError, Fil
       failWith(path, [
         {
           path: "",
-          message:
-            error._tag === "SystemError" && error.reason === "NotFound"
-              ? "there is no such file"
-              : `cannot be read: ${error.message}`
+          message: isNotFound(error) ? "there is no such file" : `cannot be read: ${error.message}`
         }
       ])
     )

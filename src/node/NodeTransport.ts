@@ -24,23 +24,23 @@
  * @since 0.2.0
  */
 import { HttpClient } from "@effect/platform"
-import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import type { Dispatcher } from "@effect/platform-node/Undici"
 import type { Scope } from "effect"
 import { Effect, Layer } from "effect"
 import * as Direct from "../call/direct.js"
 import * as Agent from "./agent.js"
+import { makeClient } from "./client.js"
 import type { InvalidTransportError, UndiciOptions } from "./model.js"
 import * as Transport from "./transport.js"
 
 export type { UndiciOptions } from "./model.js"
 export { InvalidTransportError } from "./model.js"
 
-const clientOver = (dispatcher: Dispatcher): HttpClient.HttpClient => {
-  const client = NodeHttpClient.makeUndici(dispatcher)
-  Direct.register(client, Transport.make(dispatcher))
-  return client
-}
+const clientOver = (dispatcher: Dispatcher): Effect.Effect<HttpClient.HttpClient> =>
+  Effect.map(makeClient(dispatcher), (client) => {
+    Direct.register(client, Transport.make(dispatcher))
+    return client
+  })
 
 /**
  * Makes an `HttpClient` with connections of its own, which close with the scope.
@@ -51,7 +51,7 @@ const clientOver = (dispatcher: Dispatcher): HttpClient.HttpClient => {
 export const makeUndici = (
   options: UndiciOptions = {}
 ): Effect.Effect<HttpClient.HttpClient, InvalidTransportError, Scope.Scope> =>
-  Effect.map(Agent.fromOptions(options), clientOver)
+  Effect.flatMap(Agent.fromOptions(options), clientOver)
 
 /**
  * Provides an `HttpClient` with the default options.
@@ -61,7 +61,7 @@ export const makeUndici = (
  */
 export const layerUndici: Layer.Layer<HttpClient.HttpClient> = Layer.scoped(
   HttpClient.HttpClient,
-  Effect.map(Agent.make(Agent.defaults), clientOver)
+  Effect.flatMap(Agent.make(Agent.defaults), clientOver)
 )
 
 /**

@@ -304,10 +304,13 @@ export const make = <E = never, R = never>(options: Options<E, R> = {}): Effect.
 const version = 2
 
 const History = Schema.Struct({
-  version: Schema.Literal(version).annotations({
-    message: ({ actual }) =>
-      `The history has version ${String(actual)}, and this version of effect-llm reads versions 1 and ${version}.`
-  }),
+  version: Schema.Number.pipe(
+    Schema.filter(
+      (actual) =>
+        actual === version ||
+        `The history has version ${actual}, and this version of effect-llm reads versions 1 and ${version}.`
+    )
+  ),
   messages: Schema.Array(Chat.Message)
 })
 
@@ -327,7 +330,7 @@ export const Messages: Schema.Schema<ReadonlyArray<Chat.Message>, string> = Sche
   Schema.compose(History, { strict: false }),
   Schema.transform(Schema.typeSchema(History.fields.messages), {
     decode: ({ messages }) => messages,
-    encode: (messages) => ({ version, messages }) as const
+    encode: (messages) => ({ version, messages })
   })
 )
 

@@ -22,11 +22,9 @@ export const defaults = Config.all({
   model: Config.option(Config.nonEmptyString("LLM_DEFAULT_MODEL")),
   temperature: Config.option(Config.number("LLM_DEFAULT_TEMPERATURE")),
   maxTokens: Config.option(Config.integer("LLM_MAX_TOKENS")),
-  timeout: Config.option(
-    Config.orElseIf(timeout("LLM_TIMEOUT"), {
-      if: ConfigError.isMissingDataOnly,
-      orElse: () => timeout("LLM_ROUTER_TIMEOUT")
-    })
+  timeout: Config.map(
+    Config.all([Config.option(timeout("LLM_TIMEOUT")), Config.option(timeout("LLM_ROUTER_TIMEOUT"))]),
+    ([own, other]) => Option.orElse(own, () => other)
   ),
   attempts: Config.option(attempts)
 })

@@ -2,12 +2,15 @@
  * The recurrences of a refill schedule. They are computed one after another when a call depends on them, so that a limiter needs no
  * fiber and no scope, and each wait is computed in advance. Times are in milliseconds since the epoch, by the wall clock.
  */
-import { Effect, type Schedule, ScheduleDecision, ScheduleIntervals } from "effect"
+import type { Schedule } from "effect"
+import { Effect } from "effect"
+import type { Recurrence } from "../internal/recurrence.js"
+import * as Recurrences from "../internal/recurrence.js"
 
-/** The last computed recurrence, and the state of the schedule after it. */
+/** The last computed recurrence, and those after it. */
 export interface Cursor {
   readonly at: number
-  readonly state: unknown
+  readonly rest: Recurrence<void>
 }
 
 export interface Computed {
@@ -25,7 +28,7 @@ const maxMissed = 10_000
 
 export const start = (schedule: Schedule.Schedule<unknown, void>, now: number): Cursor => ({
   at: now,
-  state: schedule.initial
+  rest: Recurrences.start(schedule)
 })
 
 /** A wall clock that lags behind by more than this has been set back; by less, it is slewed or its milliseconds are cut off. */
@@ -36,26 +39,19 @@ export const resume = (cursor: Cursor, now: number): Cursor =>
   cursor.at > now + setBack ? { ...cursor, at: now } : cursor
 
 /** Steps the schedule as its driver would, which resumes exactly at the last recurrence. Undefined after its end. */
-const step = (schedule: Schedule.Schedule<unknown, void>, { at, state }: Cursor): Effect.Effect<Cursor | undefined> =>
-  Effect.map(schedule.step(at, undefined, state), ([next, , decision]) => {
-    if (ScheduleDecision.isDone(decision)) return undefined
-    const begin = ScheduleIntervals.start(decision.intervals)
-    return begin < Infinity ? { at: Math.max(begin, at + minInterval), state: next } : undefined
-  })
+const step = ({ at, rest }: Cursor): Effect.Effect<Cursor | undefined> =>
+  Effect.map(rest.next(at, undefined), (next) =>
+    next !== undefined && next.at < Infinity ? { at: Math.max(next.at, at + minInterval), rest: next.rest } : undefined
+  )
 
 /** Computes the next `count` recurrences after `now`. Skips those until `now`: an earlier one that is known fills the bucket. */
-export const compute = (
-  schedule: Schedule.Schedule<unknown, void>,
-  cursor: Cursor,
-  now: number,
-  count: number
-): Effect.Effect<Computed> =>
+export const compute = (cursor: Cursor, now: number, count: number): Effect.Effect<Computed> =>
   Effect.gen(function* () {
     const times: Array<number> = []
     let missed = 0
     let last = cursor
     while (times.length < count) {
-      const next = yield* step(schedule, last)
+      const next = yield* step(last)
       if (next === undefined) return { cursor: last, times, isComplete: true }
       last = next
       if (next.at > now) times.push(next.at)

@@ -121,7 +121,7 @@ export const make = (settings: Settings): Effect.Effect<LocalLimiter> =>
                   const isPast = recurrences.times.every((time) => time <= now)
                   const from = isPast ? Refill.resume(cursor, wall) : cursor
                   const count = Math.max(1, recurrences.times.length)
-                  return Effect.map(Refill.compute(refill, from, wall, count), (computed) => {
+                  return Effect.map(Refill.compute(from, wall, count), (computed) => {
                     const times = computed.times.map((time) => time - wall + now)
                     state.current = withRecurrences(state.current, cursor, { ...computed, times })
                   })

@@ -37,7 +37,7 @@ import { TokenCounter } from "../tokens/counter.js"
 import * as Attempt from "../vocabulary/attempt.js"
 import type { ChatResponse } from "../vocabulary/Chat.js"
 import type { EmbeddingResponse } from "../vocabulary/Embedding.js"
-import type { ErrorTag, LLMError } from "../vocabulary/LLMError.js"
+import type { ErrorTag } from "../vocabulary/LLMError.js"
 import type { Member as Prepared } from "./fallback/members.js"
 import * as Members from "./fallback/members.js"
 import type { Kind, LayerMember, Member, Options } from "./fallback/model.js"
@@ -109,18 +109,16 @@ const prepare = (
 
 type Selected = Arr.NonEmptyReadonlyArray<Prepared>
 
-/** A selection that counts no tokens is there at once. */
-const isSelected = (selection: Effect.Effect<Selected, LLMError>): selection is Either.Right<LLMError, Selected> =>
-  Either.isEither(selection) && Either.isRight(selection)
-
 const firstAnswer = <A>(
   kind: Sequence.CallKind<A>,
-  selection: Effect.Effect<Selected, LLMError>,
+  selection: Members.Selected,
   call: (member: Prepared) => Send<A>
 ): Send<A> => {
   const callIn = (members: Selected): Send<A> =>
     mapAnswer(Sequence.callInOrder(kind, members, call), ({ result }) => result)
-  if (isSelected(selection)) return callIn(selection.right)
+  if (Either.isEither(selection)) {
+    return Either.isRight(selection) ? callIn(selection.right) : fromEffect(Effect.fail(selection.left))
+  }
   return (_, limits) =>
     unsent((restore) => Effect.flatMap(restore(selection), (members) => restore(run(callIn(members), limits))))
 }

@@ -7,7 +7,9 @@
  *
  * It knows nothing of what comes from outside, such as a promise: time passes while a fiber waits for that.
  */
-import { Clock, Duration, Effect, Fiber, Scheduler } from "effect"
+import type { Clock } from "effect"
+import { Duration, Effect, Fiber } from "effect"
+import { makeClock, makeScheduler } from "./fiberScheduler.js"
 
 interface Timer {
   readonly at: number
@@ -72,24 +74,15 @@ export interface VirtualTime {
 /** `epoch`: the wall-clock time of the start, in milliseconds. */
 export const make = (epoch: number): VirtualTime => {
   const timers = makeHeap()
-  let tasks = new Scheduler.PriorityBuckets()
   let time = 0
   let order = 0
   let passes = false
   let isPumping = false
 
-  const runTasks = (): void => {
-    while (tasks.buckets.length > 0) {
-      const { buckets } = tasks
-      tasks = new Scheduler.PriorityBuckets()
-      for (const [, ready] of buckets) for (const task of ready) task()
-    }
-  }
-
   const pump = (): void => {
     const sliceEnd = Date.now() + slice
     do {
-      runTasks()
+      fibers.runTasks()
       if (!passes) break
       const next = timers.pop()
       if (next === undefined) break
@@ -98,7 +91,7 @@ export const make = (epoch: number): VirtualTime => {
         next.fire()
       }
     } while (Date.now() < sliceEnd)
-    if (tasks.buckets.length > 0 || (passes && timers.size() > 0)) setTimeout(pump, 0)
+    if (fibers.hasTasks() || (passes && timers.size() > 0)) setTimeout(pump, 0)
     else isPumping = false
   }
 
@@ -108,13 +101,7 @@ export const make = (epoch: number): VirtualTime => {
     setTimeout(pump, 0)
   }
 
-  const scheduler: Scheduler.Scheduler = {
-    shouldYield: (fiber) => Scheduler.defaultScheduler.shouldYield(fiber),
-    scheduleTask: (task, priority) => {
-      tasks.scheduleTask(task, priority)
-      wake()
-    }
-  }
+  const fibers = makeScheduler(wake)
 
   const sleep = (duration: Duration.Duration): Effect.Effect<void> =>
     Effect.async((resume) => {
@@ -130,14 +117,7 @@ export const make = (epoch: number): VirtualTime => {
 
   const millis = (): number => Math.floor(epoch + time)
   const nanos = (): bigint => BigInt(Math.floor(time * 1e6))
-  const clock: Clock.Clock = {
-    [Clock.ClockTypeId]: Clock.ClockTypeId,
-    unsafeCurrentTimeMillis: millis,
-    unsafeCurrentTimeNanos: nanos,
-    currentTimeMillis: Effect.sync(millis),
-    currentTimeNanos: Effect.sync(nanos),
-    sleep
-  }
+  const clock = makeClock(millis, nanos, sleep)
 
   return {
     clock,
@@ -148,7 +128,9 @@ export const make = (epoch: number): VirtualTime => {
     }),
     run: (effect) =>
       Effect.acquireUseRelease(
-        Effect.forkDaemon(Effect.interruptible(Effect.withScheduler(Effect.withClock(effect, clock), scheduler))),
+        Effect.forkDaemon(
+          Effect.interruptible(Effect.withScheduler(Effect.withClock(effect, clock), fibers.scheduler))
+        ),
         (fiber) => Fiber.join(fiber),
         (fiber) => Fiber.interrupt(fiber)
       ).pipe(

@@ -19,7 +19,7 @@
  *
  * @since 0.1.0
  */
-import { Cause, Effect, FiberRef, HashMap, LogLevel, Option } from "effect"
+import { Cause, Effect, LogLevel } from "effect"
 import { dual } from "effect/Function"
 import type { Middleware } from "../call/model.js"
 import * as CallRecord from "./callRecord.js"
@@ -193,8 +193,7 @@ export const middleware =
       instrument(next, (call, fiber) => {
         const { around, entryOf, opened, started } = CallRecord.makeRecorder(next.info, call, fiber)
         const { requestId } = started
-        const annotations = fiber.getFiberRef(FiberRef.currentLogAnnotations)
-        const isAnnotated = Option.contains(HashMap.get(annotations, annotation), requestId)
+        const isAnnotated = LogLine.annotationOf(fiber, annotation) === requestId
         return {
           ...(isAnnotated && around === undefined
             ? {}

@@ -48,7 +48,7 @@ export const withHooks = (next: Service, hooks: Hooks, config: Config): Effect.E
                 )
           }),
         step: () => {}
-      }).pipe(Effect.catchTag("NoSuchElementException", () => Effect.void)),
+      }).pipe(Effect.catchAll(() => Effect.void)),
       yield* Effect.scope
     )
     // When the scope closes, the queued callbacks still run for at most the timeout of one.

@@ -1,6 +1,6 @@
 /** Log lines that are written in plain code. */
 import type { Fiber, FiberId } from "effect"
-import { Cause, FiberRef, HashMap, HashSet, Inspectable, Logger, LogLevel, Predicate } from "effect"
+import { Cause, FiberRef, HashMap, HashSet, Inspectable, Logger, LogLevel, Option, Predicate } from "effect"
 import { clockOf } from "../internal/clock.js"
 
 /** The annotations of a line, in addition to those of its fiber. */
@@ -67,6 +67,10 @@ const withFields = (inherited: Annotations, fields: Fields): Annotations =>
   HashMap.mutate(inherited, (annotations: Annotations) => {
     for (const name of Object.keys(fields)) HashMap.set(annotations, name, fields[name])
   })
+
+/** The annotation that a fiber adds to every line. */
+export const annotationOf = (fiber: Fiber.RuntimeFiber<unknown, unknown>, name: string): unknown =>
+  Option.getOrUndefined(HashMap.get(fiber.getFiberRef(FiberRef.currentLogAnnotations), name))
 
 /** Does what `Effect.annotateLogs` around `Effect.logWithLevel` does, without its change of the fiber's annotations. */
 export const unsafeWrite = (

@@ -1,52 +1,13 @@
 /** Spans that are made only when a tracer is installed. */
-import type { Fiber } from "effect"
-import { Chunk, Context, DefaultServices, Effect, Exit, FiberId, FiberRef, HashMap, Option, Tracer } from "effect"
+import type { Tracer } from "effect"
+import { Exit, FiberId } from "effect"
 import type { ModelInfo } from "../call/model.js"
 import type { Outcome, SpanAnswer, Spans, SpanSubject } from "../call/observer.js"
 import { outcomeOf } from "../call/observer.js"
-import { clockOf } from "../internal/clock.js"
 import type { Usage } from "../vocabulary/Usage.js"
+import { isTraced, unsafeMake } from "./fiberSpans.js"
 import * as Conventions from "./conventions.js"
 import type { Options } from "./model.js"
-
-/** Effect's default tracer, which exports nothing. */
-const defaultTracer = Context.get(DefaultServices.liveServices, Tracer.Tracer)
-
-/** Whether no tracer has been installed. */
-export const isSilent: Effect.Effect<boolean> = Effect.tracerWith((tracer) => Effect.succeed(tracer === defaultTracer))
-
-/**
- * Whether a fiber's calls have spans: not without a tracer, since a span of the default one would cost as much as the rest of a call
- * in memory, and not where tracing is disabled.
- */
-const isTraced = (fiber: Fiber.RuntimeFiber<unknown, unknown>): boolean =>
-  fiber.currentTracer !== defaultTracer && fiber.getFiberRef(FiberRef.currentTracerEnabled)
-
-/** The span of a fiber, or the nearest one around it whose trace continues. */
-const parentOf = (span: Tracer.AnySpan | undefined): Option.Option<Tracer.AnySpan> => {
-  if (span === undefined) return Option.none()
-  if (!Context.get(span.context, Tracer.DisablePropagation)) return Option.some(span)
-  return span._tag === "Span" ? parentOf(Option.getOrUndefined(span.parent)) : Option.none()
-}
-
-/** Does what `Effect.makeSpan` does, at once. */
-const unsafeMake = (
-  fiber: Fiber.RuntimeFiber<unknown, unknown>,
-  name: string,
-  kind: Tracer.SpanKind,
-  attributes: Record<string, unknown>,
-  parent: Option.Option<Tracer.AnySpan>
-): Tracer.Span => {
-  const links = Chunk.toReadonlyArray(fiber.getFiberRef(FiberRef.currentTracerSpanLinks))
-  const startTime = fiber.getFiberRef(FiberRef.currentTracerTimingEnabled)
-    ? clockOf(fiber).unsafeCurrentTimeNanos()
-    : 0n
-  const options = { kind, attributes, captureStackTrace: false }
-  const span = fiber.currentTracer.span(name, parent, Context.empty(), links, startTime, kind, options)
-  HashMap.forEach(fiber.getFiberRef(FiberRef.currentTracerSpanAnnotations), (value, key) => span.attribute(key, value))
-  for (const [key, value] of Object.entries(attributes)) span.attribute(key, value)
-  return span
-}
 
 /** Source: OpenTelemetry semantic conventions for generative AI, client spans. */
 const requestAttributes = (
@@ -112,13 +73,13 @@ const make = (info: ModelInfo): Spans => {
     startCall: (fiber, call) => {
       if (!isTraced(fiber)) return undefined
       const name = `${call.operation} ${call.model}`
-      return unsafeMake(fiber, name, "internal", attributesOf(call), parentOf(fiber.currentSpan))
+      return unsafeMake(fiber, name, "internal", attributesOf(call))
     },
     startAttempt: (fiber, key, subject, parent) => {
       if (!isTraced(fiber)) return undefined
       const attributes = attributesOf(subject)
       attributes["effect_llm.key.id"] = key.id
-      return unsafeMake(fiber, `attempt ${subject.model}`, "client", attributes, parentOf(parent ?? fiber.currentSpan))
+      return unsafeMake(fiber, `attempt ${subject.model}`, "client", attributes, parent)
     },
     endAttempt: (span, clock, outcome, usage, firstChunk) => {
       if (outcome !== "ok") span.attribute("error.type", outcome)

@@ -15,6 +15,7 @@
  * @since 0.1.0
  */
 import { Schema } from "effect"
+import * as Arbitraries from "./arbitraries.js"
 import { Attempt } from "./attempt.js"
 import { JsonObject } from "./chat/fields.js"
 import { Cost } from "./cost.js"
@@ -50,7 +51,7 @@ const isTokens = (value: unknown): value is ReadonlyArray<number> =>
 // A declaration and not an array schema: an input can have a million tokens, and each must cost no more than a comparison.
 export const Tokens = Schema.declare(isTokens, {
   identifier: "EmbeddingTokens",
-  arbitrary: () => (fc) => fc.array(fc.nat(), { minLength: 1 })
+  ...Arbitraries.tokens
 })
 
 /**

@@ -30,6 +30,7 @@
  * @since 0.1.0
  */
 import { Duration, Option, Predicate, Schema } from "effect"
+import * as Arbitraries from "./arbitraries.js"
 import { Attempt } from "./attempt.js"
 import { PartialResponse } from "./Chat.js"
 
@@ -49,10 +50,7 @@ export type TypeId = typeof TypeId
 
 const optional = <A, I, R>(schema: Schema.Schema<A, I, R>) => Schema.optionalWith(schema, { exact: true })
 
-/** Whole milliseconds are generated: a number of milliseconds cannot express every `Duration` exactly. */
-const DurationFromMillis = Schema.DurationFromMillis.annotations({
-  arbitrary: () => (fc) => fc.maxSafeNat().map(Duration.millis)
-})
+const DurationFromMillis = Schema.DurationFromMillis.annotations(Arbitraries.durationInMillis)
 
 const common = {
   /** The provider of the call; empty when the call failed before one was chosen. */

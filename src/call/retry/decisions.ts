@@ -1,6 +1,8 @@
 /** Decides whether a failed call is retried, and after which wait: by a backoff or by a schedule. */
 import type { Context } from "effect"
-import { Duration, Effect, Option, Random, Schedule, ScheduleDecision, ScheduleIntervals } from "effect"
+import { Duration, Effect, Option, Random, Schedule } from "effect"
+import type { Recurrence } from "../../internal/recurrence.js"
+import * as Recurrences from "../../internal/recurrence.js"
 import * as OptionChecks from "../../internal/optionChecks.js"
 import type { Backoff, Growth } from "../../vocabulary/backoff.js"
 import * as Backoffs from "../../vocabulary/backoff.js"
@@ -68,17 +70,14 @@ const byBackoff =
   }
 
 const bySchedule =
-  <R>(schedule: Schedule.Schedule<unknown, LLMError, R>, context: Context.Context<R>, state: unknown): Decide =>
+  <R>(recurrence: Recurrence<LLMError, R>, context: Context.Context<R>): Decide =>
   (error) =>
     Effect.clockWith((clock) => {
       const now = clock.unsafeCurrentTimeMillis()
-      return Effect.map(Effect.provide(schedule.step(now, error, state), context), ([nextState, , decision]) => {
-        if (ScheduleDecision.isDone(decision)) return undefined
+      return Effect.map(Effect.provide(recurrence.next(now, error), context), (next) => {
+        if (next === undefined) return undefined
         const retryAfter = Option.match(Errors.retryAfter(error), { onNone: () => 0, onSome: Duration.toMillis })
-        return {
-          wait: Math.max(ScheduleIntervals.start(decision.intervals) - now, retryAfter),
-          next: bySchedule(schedule, context, nextState)
-        }
+        return { wait: Math.max(next.at - now, retryAfter), next: bySchedule(next.rest, context) }
       })
     })
 
@@ -102,5 +101,5 @@ export const decideBy = <R>(options: Options<R>): Effect.Effect<Decide, never, R
       if (options[name] !== undefined) faults.push(`${name}: must be absent when there is a schedule`)
     }
   })
-  return Effect.map(Effect.context<R>(), (context) => bySchedule(schedule, context, schedule.initial))
+  return Effect.map(Effect.context<R>(), (context) => bySchedule(Recurrences.start(schedule), context))
 }

@@ -1,7 +1,7 @@
 /** Serves the hot routes from the requests and responses of Node's server, each in one fiber. */
 import { Context, Effect, FiberId, FiberRef, FiberRefs, HashMap, Runtime } from "effect"
 import type { ServerResponse } from "node:http"
-import * as Spans from "../../telemetry/spans.js"
+import * as Spans from "../../telemetry/fiberSpans.js"
 import type { GatewayContext } from "./context.js"
 import { addressOf } from "./address.js"
 import type { Request, Responder } from "./exchange.js"

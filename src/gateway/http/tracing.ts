@@ -3,7 +3,7 @@ import { Headers, HttpMiddleware, HttpServerRequest, HttpTraceContext } from "@e
 import { Context, Effect, Option } from "effect"
 import { keyHeaders } from "../auth/authenticate.js"
 import type { ResponseHeaders } from "./exchange.js"
-import * as Spans from "../../telemetry/spans.js"
+import * as Spans from "../../telemetry/fiberSpans.js"
 
 /** Paths that are polled every few seconds. */
 const untracedPaths: ReadonlySet<string> = new Set(["/health", "/ready", "/llm/health", "/metrics"])

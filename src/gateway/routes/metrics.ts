@@ -1,13 +1,13 @@
 /** `/metrics` for Prometheus, and the access to it. */
 import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { Effect, Option, Redacted } from "effect"
+import * as Exposition from "../../telemetry/exposition.js"
 import * as Prometheus from "../../telemetry/Prometheus.js"
 import * as Authentication from "../auth/authenticate.js"
 import * as Secrets from "../auth/secrets.js"
 import * as Loopback from "../auth/loopback.js"
 import type { Handler, GatewayContext } from "../http/context.js"
 import { Peers } from "../workers/peers.js"
-import * as Series from "../workers/series.js"
 
 export interface Options {
   /**
@@ -32,7 +32,7 @@ const textWith = (recordLevels: Effect.Effect<void>): Effect.Effect<string> =>
   Effect.flatMap(Peers, (peers) =>
     peers === undefined
       ? Effect.zipRight(recordLevels, Prometheus.text)
-      : Effect.map(peers.metrics, (series) => Prometheus.render(series.map(Series.toPair)))
+      : Effect.map(peers.metrics, (series) => Exposition.render(series))
   )
 
 /** `recordLevels` sets the gauges of levels. */

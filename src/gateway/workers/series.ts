@@ -1,6 +1,5 @@
 /**
- * Metrics of several processes as one. A series is a metric with its labels and its state, as plain data that another process can
- * read.
+ * Metrics of several processes as one.
  *
  * | metric | of several processes |
  * | --- | --- |
@@ -9,19 +8,7 @@
  * | gauge of `means` | the mean: what is in flight divided by a limit that each process has for itself |
  * | summary | the sum of counts; the largest of each quantile, because quantiles cannot be added |
  */
-import type { MetricPair } from "effect"
-import {
-  Effect,
-  Metric,
-  MetricBoundaries,
-  MetricKey,
-  MetricKeyType,
-  MetricLabel,
-  MetricPair as Pairs,
-  MetricState,
-  Option,
-  Schema
-} from "effect"
+import { Schema } from "effect"
 
 const Pair = Schema.Tuple(Schema.Number, Schema.Number)
 
@@ -47,105 +34,6 @@ export const Series = Schema.Struct({
 export interface Series extends Schema.Schema.Type<typeof Series> {}
 
 // -------------------------------------------------------------------------------------
-// conversion
-// -------------------------------------------------------------------------------------
-
-/** Prometheus has floating-point numbers only. */
-const stateOf = ({ metricKey, metricState }: MetricPair.MetricPair.Untyped): State | undefined => {
-  if (MetricState.isCounterState(metricState)) {
-    const incremental = MetricKeyType.isCounterKey(metricKey.keyType) && metricKey.keyType.incremental
-    return { _tag: "Counter", count: Number(metricState.count), incremental }
-  }
-  if (MetricState.isGaugeState(metricState)) return { _tag: "Gauge", value: Number(metricState.value) }
-  if (MetricState.isFrequencyState(metricState)) {
-    return { _tag: "Frequency", occurrences: [...metricState.occurrences] }
-  }
-  if (MetricState.isHistogramState(metricState)) {
-    const { buckets, count, max, min, sum } = metricState
-    return { _tag: "Histogram", buckets, count, max, min, sum }
-  }
-  if (MetricState.isSummaryState(metricState)) {
-    const { count, max, min, quantiles, sum } = metricState
-    return {
-      _tag: "Summary",
-      quantiles: quantiles.map(([share, value]) => [share, Option.getOrElse(value, () => Number.NaN)]),
-      count,
-      max,
-      min,
-      sum
-    }
-  }
-  return undefined
-}
-
-const seriesOf = (pair: MetricPair.MetricPair.Untyped): ReadonlyArray<Series> => {
-  const state = stateOf(pair)
-  if (state === undefined) return []
-  const { description, name, tags } = pair.metricKey
-  return [
-    {
-      name,
-      ...(Option.isSome(description) ? { description: description.value } : {}),
-      labels: tags.map(({ key, value }) => [key, value] as const),
-      state
-    }
-  ]
-}
-
-/** The current series of this process. */
-export const snapshot: Effect.Effect<ReadonlyArray<Series>> = Effect.map(Metric.snapshot, (pairs) =>
-  pairs.flatMap(seriesOf)
-)
-
-/** The metric of a series, for `Prometheus.render`. */
-export const toPair = ({ description, labels, name, state }: Series): MetricPair.MetricPair.Untyped => {
-  const options = description === undefined ? {} : { description }
-  const labelled = MetricKey.taggedWithLabels(labels.map(([label, value]) => MetricLabel.make(label, value)))
-  switch (state._tag) {
-    case "Counter":
-      return Pairs.unsafeMake(
-        labelled(MetricKey.counter(name, { ...options, incremental: state.incremental })),
-        MetricState.counter(state.count)
-      )
-    case "Gauge":
-      return Pairs.unsafeMake(labelled(MetricKey.gauge(name, options)), MetricState.gauge(state.value))
-    case "Frequency":
-      return Pairs.unsafeMake(
-        labelled(MetricKey.frequency(name, options)),
-        MetricState.frequency(new Map(state.occurrences))
-      )
-    case "Histogram":
-      return Pairs.unsafeMake(
-        labelled(
-          MetricKey.histogram(name, MetricBoundaries.fromIterable(state.buckets.map(([bound]) => bound)), description)
-        ),
-        MetricState.histogram(state)
-      )
-    case "Summary":
-      return Pairs.unsafeMake(
-        labelled(
-          MetricKey.summary({
-            name,
-            ...options,
-            maxAge: 0,
-            maxSize: 0,
-            error: 0,
-            quantiles: state.quantiles.map(([share]) => share)
-          })
-        ),
-        MetricState.summary({
-          ...state,
-          error: 0,
-          quantiles: state.quantiles.map(([share, value]) => [
-            share,
-            Number.isNaN(value) ? Option.none() : Option.some(value)
-          ])
-        })
-      )
-  }
-}
-
-// -------------------------------------------------------------------------------------
 // merging
 // -------------------------------------------------------------------------------------
 
@@ -167,12 +55,7 @@ const add = (a: number, b: number): number => a + b
 
 const largest = (a: number, b: number): number => (Number.isNaN(a) || b > a ? b : a)
 
-interface Sums {
-  readonly count: number
-  readonly sum: number
-  readonly min: number
-  readonly max: number
-}
+type Sums = Pick<Extract<State, { readonly _tag: "Histogram" }>, "count" | "sum" | "min" | "max">
 
 const addSums = (self: Sums, that: Sums): Sums => ({
   count: self.count + that.count,

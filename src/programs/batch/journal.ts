@@ -6,6 +6,7 @@
 import type { Error as PlatformError, FileSystem } from "@effect/platform"
 import type { ParseResult, Scope } from "effect"
 import { Effect, Exit, Option, Schema } from "effect"
+import { isNotFound } from "../../internal/platformErrors.js"
 import * as Format1 from "../format1.js"
 
 /**
@@ -119,9 +120,7 @@ export const open = <A, E>(
 
     const contents = yield* fileSystem.readFile(path).pipe(
       Effect.map(Option.some),
-      Effect.catchTag("SystemError", (error) =>
-        error.reason === "NotFound" ? Effect.succeed(Option.none<Uint8Array>()) : Effect.fail(error)
-      ),
+      Effect.catchIf(isNotFound, () => Effect.succeed(Option.none<Uint8Array>())),
       Effect.mapError(unusable)
     )
     const bytes = Option.getOrElse(contents, () => new Uint8Array())

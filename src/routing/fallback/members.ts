@@ -214,10 +214,15 @@ const fitting = (
       )
   })
 
-/** Selects when it is called; a selection that counts no tokens is an `Either`. */
+type Members = Arr.NonEmptyReadonlyArray<Member>
+
+/** A selection that counts no tokens is there at once. */
+export type Selected = Either.Either<Members, LLMError> | Effect.Effect<Members, LLMError>
+
+/** Selects when it is called. */
 export interface Selection {
-  readonly chat: (request: ChatRequest.Input) => Effect.Effect<Arr.NonEmptyReadonlyArray<Member>, LLMError>
-  readonly embed: (request: EmbeddingRequest.Input) => Effect.Effect<Arr.NonEmptyReadonlyArray<Member>, LLMError>
+  readonly chat: (request: ChatRequest.Input) => Selected
+  readonly embed: (request: EmbeddingRequest.Input) => Either.Either<Members, LLMError>
 }
 
 /** Selects the members for a request, in order. Costs nothing if no option can skip a member. */

@@ -1,5 +1,6 @@
 /** The response of a chat call. Exported by `Chat`. */
 import { Schema } from "effect"
+import * as Arbitraries from "../arbitraries.js"
 import { Attempt } from "../attempt.js"
 import { Cost } from "../cost.js"
 import { Usage } from "../Usage.js"
@@ -98,9 +99,10 @@ export const withContent = <const A extends object>(
  */
 const withViews = <A extends Content, I>(fields: Schema.Schema<A, I>): Schema.Schema<A, I> =>
   fields.pipe(
-    Schema.filter(() => true, {
-      arbitrary: (generated) => (fc) => generated(fc).map((own) => ({ ...own, ...withContent({}, own.content) }))
-    })
+    Schema.filter(
+      () => true,
+      Arbitraries.changed<A>((own) => ({ ...own, ...withContent({}, own.content) }))
+    )
   )
 
 const responseFields = {

@@ -2,7 +2,9 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Metric, MetricBoundaries, Schema } from "effect"
 import * as Series from "../../../src/gateway/workers/series.js"
+import * as Exposition from "../../../src/telemetry/exposition.js"
 import * as Prometheus from "../../../src/telemetry/Prometheus.js"
+import * as Snapshot from "../../../src/telemetry/series.js"
 
 const counter = Metric.counter("calls_total", { description: "Calls", incremental: true })
 const gauge = Metric.gauge("in_flight")
@@ -13,11 +15,9 @@ const summary = Metric.summary({ name: "millis", maxAge: "1 minute", maxSize: 10
 const own = new Set(["calls_total", "in_flight", "seconds", "words", "millis"])
 
 /** The series of the metrics of this file, as another process reads them. */
-const snapshot = Effect.flatMap(Series.snapshot, (all) =>
+const snapshot = Effect.flatMap(Snapshot.snapshot, (all) =>
   Schema.decodeUnknown(Schema.Array(Series.Series))(structuredClone(all.filter(({ name }) => own.has(name))))
 )
-
-const text = (series: ReadonlyArray<Series.Series>): string => Prometheus.render(series.map(Series.toPair))
 
 const count = (value: number, labels: Series.Series["labels"] = []): Series.Series => ({
   name: "calls_total",
@@ -34,7 +34,7 @@ describe("the series of a process", () => {
       yield* Metric.update(frequency, "word")
       yield* Metric.update(summary, 7)
       const pairs = (yield* Metric.snapshot).filter(({ metricKey }) => own.has(metricKey.name))
-      expect(text(yield* snapshot)).toBe(Prometheus.render(pairs))
+      expect(Exposition.render(yield* snapshot)).toBe(Prometheus.render(pairs))
     })
   )
 })
@@ -57,7 +57,7 @@ describe("Series.mergeAll", () => {
         count(7, [["a", "2"]])
       ]
     ])
-    expect(text(merged)).toBe(
+    expect(Exposition.render(merged)).toBe(
       '# TYPE calls_total counter\ncalls_total{a="1",b="2"} 3\ncalls_total 5\ncalls_total{a="2"} 7\n'
     )
   })
@@ -79,7 +79,7 @@ describe("Series.mergeAll", () => {
         max: 9
       }
     })
-    expect(text(Series.mergeAll([[of([1, 2, 3], 10)], [of([0, 4, 4], 6.5)]]))).toBe(
+    expect(Exposition.render(Series.mergeAll([[of([1, 2, 3], 10)], [of([0, 4, 4], 6.5)]]))).toBe(
       '# TYPE seconds histogram\nseconds_bucket{le="1"} 1\nseconds_bucket{le="2"} 6\nseconds_bucket{le="+Inf"} 7\n' +
         "seconds_sum 16.5\nseconds_count 7\n"
     )
@@ -106,7 +106,7 @@ describe("Series.mergeAll", () => {
       state: { _tag: "Frequency", occurrences }
     })
     expect(
-      text(
+      Exposition.render(
         Series.mergeAll([
           [summaryOf(Number.NaN, 0), words(["a", 1])],
           [summaryOf(12, 3), words(["b", 2], ["a", 4])],
@@ -123,6 +123,8 @@ describe("Series.mergeAll", () => {
     const before = [count(4), { ...count(2), name: "other_total" }]
     const flying: Series.Series = { name: "in_flight", labels: [], state: { _tag: "Gauge", value: 3 } }
     const after = Series.mergeAll([Series.totalsOf([...before, flying]), [count(1)]])
-    expect(text(after)).toBe("# TYPE calls_total counter\ncalls_total 5\n# TYPE other_total counter\nother_total 2\n")
+    expect(Exposition.render(after)).toBe(
+      "# TYPE calls_total counter\ncalls_total 5\n# TYPE other_total counter\nother_total 2\n"
+    )
   })
 })

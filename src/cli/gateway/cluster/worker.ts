@@ -9,7 +9,7 @@ import { LoggedRequest } from "../../../gateway/dashboard/requestLog.js"
 import { DashboardHistory } from "../../../gateway/DashboardHistory.js"
 import type { AdminPath, Service as PeersService } from "../../../gateway/workers/peers.js"
 import { Peers } from "../../../gateway/workers/peers.js"
-import * as Series from "../../../gateway/workers/series.js"
+import { snapshot } from "../../../telemetry/series.js"
 import type { Share } from "../../../gateway/workers/share.js"
 import { CurrentShare } from "../../../gateway/workers/share.js"
 import { now as monotonicNow } from "../../../internal/clock.js"
@@ -61,7 +61,7 @@ const makePeers = (
       .pipe(
         Effect.flatMap(Effect.flatMap(decodeMeasurements)),
         // Without the primary, this worker is the only one that it knows.
-        Effect.orElse(() => Series.snapshot)
+        Effect.orElse(() => snapshot)
       ),
     reports: (since) =>
       Effect.map(askOthers({ _tag: "Report", since }), (answers) =>
@@ -149,7 +149,7 @@ export const run = ({
       const answer = (question: Question): Effect.Effect<unknown> => {
         switch (question._tag) {
           case "Measure":
-            return Series.snapshot
+            return snapshot
           case "Report":
             return Effect.flatMap(Ref.get(responders), ({ report }) => report(question.since))
           case "Requests":
@@ -168,7 +168,7 @@ export const run = ({
         }
       }
       const link = yield* WorkerLink.make(answer)
-      const measure = Effect.flatMap(Series.snapshot, (series) => link.send({ _tag: "Measured", series }))
+      const measure = Effect.flatMap(snapshot, (series) => link.send({ _tag: "Measured", series }))
       // The last one follows the last request.
       yield* Effect.addFinalizer(() => measure)
       yield* Effect.forkScoped(Effect.schedule(measure, Schedule.spaced(measuringInterval)))

@@ -8,6 +8,7 @@ import { FileSystem } from "@effect/platform"
 import type { Error as PlatformError } from "@effect/platform"
 import type { Scope } from "effect"
 import { Effect, Schedule } from "effect"
+import { isNotFound } from "../../../internal/platformErrors.js"
 import type { Service } from "./model.js"
 import type { Row } from "./row.js"
 import * as Rows from "./row.js"
@@ -53,8 +54,7 @@ interface Stored {
   readonly problem?: string
 }
 
-const isAbsent = (error: PlatformError.PlatformError): boolean =>
-  error._tag === "SystemError" && error.reason === "NotFound"
+const isAbsent = (error: PlatformError.PlatformError): boolean => isNotFound(error)
 
 /** A file that is not there. */
 const absent: Stored = { size: 0, baseSize: 0, isTorn: false }

@@ -1,0 +1,507 @@
+// What the names of Effect 3 are called in Effect 4.
+import ts from "ts5"
+
+/** Where a module went, if not to the same path. */
+export const modules = {
+  "effect/Either": "effect/Result",
+  "effect/ConfigError": "effect/Config",
+  "effect/Mailbox": "effect/Queue",
+  "effect/TestClock": "effect/testing/TestClock",
+  "effect/ParseResult": "effect/SchemaIssue",
+  "effect/Encoding": "effect/encoding/Base64",
+  "effect/MetricKey": "effect/Metric",
+  "effect/MetricState": "effect/Metric",
+  "effect/FiberRef": "effect/References",
+  "@effect/platform/Error": "effect/PlatformError",
+  "@effect/platform/FileSystem": "effect/FileSystem",
+  "@effect/platform/Path": "effect/Path",
+  "@effect/platform/Terminal": "effect/Terminal",
+  "@effect/platform/KeyValueStore": "effect/persistence/KeyValueStore",
+  "@effect/platform/HttpApp": "effect/http/HttpEffect",
+  ...Object.fromEntries(
+    ["FetchHttpClient", "Headers", "HttpBody", "HttpClient", "HttpClientError", "HttpClientRequest", "HttpClientResponse", "HttpIncomingMessage", "HttpMiddleware"]
+      .concat(["HttpRouter", "HttpServer", "HttpServerError", "HttpServerRequest", "HttpServerResponse", "HttpTraceContext", "Url", "UrlParams", "Cookies"])
+      .map((name) => [`@effect/platform/${name}`, `effect/http/${name}`])
+  ),
+  ...Object.fromEntries(
+    ["HttpApi", "HttpApiBuilder", "HttpApiEndpoint", "HttpApiGroup", "HttpApiMiddleware", "HttpApiSchema", "HttpApiSecurity", "OpenApi"].map((name) => [
+      `@effect/platform/${name}`,
+      `effect/http-api/${name}`
+    ])
+  ),
+  ...Object.fromEntries(
+    ["AiError", "EmbeddingModel", "LanguageModel", "Prompt", "Response", "Tokenizer", "Tool", "Toolkit"].map((name) => [`@effect/ai/${name}`, `effect/ai/${name}`])
+  ),
+  "@effect/experimental/Persistence": "effect/persistence/Persistence",
+  "@effect/platform-node/NodeContext": "@effect/platform-node/NodeServices",
+  "@effect/opentelemetry/Otlp": "effect/observability/Otlp",
+  "@effect/opentelemetry/OtlpTracer": "effect/observability/OtlpTracer",
+  "@effect/opentelemetry/OtlpSerialization": "effect/observability/OtlpSerialization"
+}
+
+/** `module old=new …`, a line for each module; a new name with a slash is of another module, one after `facade.` is of the facade. */
+const renamed = `
+effect/Effect zipRight=andThen catchAll=catch catchAllCause=catchCause catchAllDefect=catchDefect async=callback fork=forkChild
+effect/Effect forkDaemon=forkDetach either=result clock=effect/Clock.Clock makeLatch=effect/Latch.make unsafeMakeLatch=effect/Latch.makeUnsafe
+effect/Effect Latch=effect/Latch.Latch makeSemaphore=effect/Semaphore.make unsafeMakeSemaphore=effect/Semaphore.makeUnsafe Semaphore=effect/Semaphore.Semaphore
+effect/Effect zipLeft=tap withFiberRuntime=withFiber Effect.Success=Success Effect.Error=Error Effect.Context=Services
+effect/Effect intoDeferred=effect/Deferred.into tapErrorCause=tapCause disconnect=facade.disconnect timeoutFail=facade.timeoutFail
+effect/Effect timeoutTo=facade.timeoutTo if=facade.branch orElse=catch tapBoth=facade.tapBoth zipWithConcurrent=zipWith
+effect/Effect configProviderWith=facade.configProviderWith logAnnotations=effect/References.CurrentLogAnnotations optionFromOptional=facade.optionFromOptional
+effect/Effect runtime=context console=effect/Console.Console fiberIdWith=facade.fiberIdWith negate=facade.negate dieMessage=facade.dieMessage
+effect/Effect withConfigProvider=facade.withConfigProvider forkWithErrorHandler=facade.forkWithErrorHandler withClock=facade.withClock
+effect/Effect withRandom=facade.withRandom onDone=facade.onDone unless=facade.unless withMetric=track tagMetrics=facade.tagMetrics zip=zip
+effect/Effect scopeWith=facade.scopeWith tapErrorTag=tapErrorTag whenEffect=facade.whenEffect fromNullable=fromNullishOr inheritFiberRefs=facade.inheritFiberRefs
+effect/Effect withMaxOpsBeforeYield=facade.withMaxOpsBeforeYield withScheduler=facade.withScheduler ensureErrorType=facade.identity metricLabels=effect/Metric.CurrentMetricAttributes
+effect/Effect filterEffectOrFail=facade.filterEffectOrFail interruptWith=facade.interruptWith allWith=all
+effect/Either left=fail right=succeed Either=Result isLeft=isFailure isRight=isSuccess mapLeft=mapError getRight=getSuccess getLeft=getFailure
+effect/Either fromNullable=fromNullishOr Left=Failure Right=Success filterOrLeft=filterOrFail isEither=isResult
+effect/Duration DurationInput=Input decode=fromInputUnsafe decodeUnknown=facade.durationOf unsafeDivide=divideUnsafe lessThan=isLessThan
+effect/Duration lessThanOrEqualTo=isLessThanOrEqualTo greaterThan=isGreaterThan greaterThanOrEqualTo=isGreaterThanOrEqualTo
+effect/Layer scoped=effect scopedContext=effectContext scopedDiscard=effectDiscard unwrapEffect=unwrap unwrapScoped=unwrap setConfigProvider=effect/ConfigProvider.layer
+effect/Layer Layer.Context=Services Layer.Success=Success Layer.Error=Error setTracer=facade.setTracer setClock=facade.setClock catchAll=catch memoize=facade.memoize
+effect/Cause failureOption=findErrorOption isInterruptedOnly=hasInterruptsOnly isInterrupted=hasInterrupts isEmptyType=facade.isEmptyCause isEmpty=facade.isEmptyCause
+effect/Cause flatMap=facade.flatMapCause dieOption=facade.dieOption failures=facade.failuresOf defects=facade.defectsOf sequential=combine parallel=combine
+effect/Cause NoSuchElementException=NoSuchElementError TimeoutException=TimeoutError isTimeoutException=isTimeoutError RuntimeException=facade.RuntimeException
+effect/Cause UnknownException=UnknownError isNoSuchElementException=isNoSuchElementError failureOrCause=facade.failureOrCause isFailure=facade.hasFails isDie=hasDies isFailType=hasFails
+effect/Cause IllegalArgumentException=IllegalArgumentError stripFailures=facade.stripFailures squashWith=facade.squashWith interruptors=facade.interruptorsOf
+effect/Exit isInterrupted=hasInterrupts causeOption=getCause zipRight=facade.exitZipRight
+effect/Option fromNullable=fromNullishOr flatMapNullable=flatMapNullishOr fromEither=facade.optionOfResult
+effect/Order number=Number string=String bigint=BigInt greaterThan=isGreaterThan lessThan=isLessThan
+effect/Predicate isObject=isObjectKeyword isNullable=isNullish isNotNullable=isNotNullish isRecord=isObject isReadonlyRecord=isReadonlyObject isRecordOrArray=isObjectOrArray isSymbol=isSymbol
+effect/Number Order=effect/Order.Number
+effect/String Order=effect/Order.String
+effect/Chunk unsafeFromArray=fromArrayUnsafe unsafeLast=lastUnsafe unsafeHead=headUnsafe unsafeGet=getUnsafe
+effect/Array unsafeGet=getUnsafe isNonEmptyReadonlyArray=isReadonlyArrayNonEmpty isNonEmptyArray=isArrayNonEmpty filterMap=facade.filterMap partition=facade.partition
+effect/Array partitionMap=facade.partitionMap fromNullable=fromNullishOr
+effect/Schema decodeUnknown=decodeUnknownEffect decode=decodeEffect encode=encodeEffect encodeUnknown=encodeUnknownEffect decodeUnknownEither=decodeUnknownResult
+effect/Schema decodeEither=decodeResult encodeEither=encodeResult encodeUnknownEither=encodeUnknownResult RedactedFromSelf=Redacted annotations=annotate
+effect/Schema typeSchema=toType encodedSchema=toEncoded Schema.All=Top Schema.Any=Top Schema.Type=Schema.Type Schema.Encoded=Codec.Encoded Schema.Context=Codec.DecodingServices
+effect/Schema Enums=Enum equivalence=toEquivalence Struct.Context=Struct.DecodingServices PropertySignature.All=Top BigIntFromSelf=BigInt DateFromSelf=Date Date=DateFromString
+effect/Schema Array$=$Array Record$=$Record
+effect/Scope extend=provide CloseableScope=Closeable
+effect/Stream unwrapScoped=unwrap asyncPush=callback unfoldEffect=unfold fromChunk=facade.fromChunk mapChunksEffect=facade.mapChunksEffect toPull=facade.toPull
+effect/Stream fromPull=facade.fromPull runCollect=facade.runCollect repeatEffectChunkOption=facade.repeatChunks flattenChunks=facade.flattenChunks catchAll=catch
+effect/Stream catchAllCause=catchCause either=result asyncScoped=callback async=callback Stream.Success=Success Stream.Error=Error Stream.Context=Services
+effect/Stream acquireRelease=facade.streamAcquireRelease fromChunks=facade.fromChunks mapChunks=facade.mapChunks unfoldChunkEffect=facade.unfoldChunkEffect zipRight=zipRight
+effect/Stream repeatEffectOption=facade.repeatOption tapErrorCause=tapCause execute=fromEffectDrain finalizer=facade.streamFinalizer repeatEffect=fromEffectRepeat
+effect/Stream onDone=onEnd fromAsyncIterable=fromAsyncIterable runForEachChunk=facade.runForEachChunk chunksWith=facade.chunksWith timeoutFail=facade.streamTimeoutFail
+effect/Random nextRange=nextBetween Random=Random make=facade.randomOf
+effect/Deferred unsafeDone=doneUnsafe unsafeMake=makeUnsafe
+effect/DateTime unsafeMake=makeUnsafe unsafeNow=nowUnsafe unsafeSetZoneNamed=setZoneNamedUnsafe unsafeMakeZoned=makeZonedUnsafe
+effect/Config string=String nonEmptyString=NonEmptyString number=Number redacted=Redacted boolean=Boolean duration=Duration logLevel=LogLevel literal=facade.configLiteral
+effect/Config integer=Int mapOrFail=facade.configMapOrFail url=URL port=Port hashMap=facade.configHashMap array=facade.configArray secret=Redacted
+effect/ConfigError ConfigError=ConfigError MissingData=facade.missingData InvalidData=facade.invalidData isMissingDataOnly=facade.isMissingDataOnly isConfigError=facade.isConfigError And=facade.configAnd
+effect/ConfigProvider fromMap=facade.configProviderFromMap fromJson=fromUnknown
+effect/Logger replace=facade.replaceLogger minimumLogLevel=facade.minimumLogLevel withMinimumLogLevel=facade.withMinimumLogLevel stringLogger=formatSimple jsonLogger=formatJson
+effect/Logger logfmtLogger=formatLogFmt prettyLogger=consolePretty structuredLogger=formatStructured add=facade.addLogger none=facade.noLogger remove=facade.removeLogger json=facade.jsonLogs
+effect/Logger Logger.Options=Options tracerLogger=tracerLogger defaultLogger=defaultLogger
+effect/LogLevel greaterThan=isGreaterThan greaterThanEqual=isGreaterThanOrEqualTo lessThan=isLessThan
+effect/Schedule union=facade.scheduleUnion intersect=facade.scheduleIntersect
+effect/MetricBoundaries fromIterable=effect/Metric.boundariesFromIterable exponential=effect/Metric.exponentialBoundaries linear=effect/Metric.linearBoundaries
+effect/Mailbox Mailbox=Queue ReadonlyMailbox=Dequeue toStream=effect/Stream.fromQueue make=facade.makeMailbox
+effect/Fiber RuntimeFiber=Fiber interrupt=facade.interruptFiber unsafePoll=facade.pollFiber roots=facade.noRoots interruptFork=facade.interruptFork interruptAll=interruptAll
+effect/Fiber Fiber.Success=facade.FiberSuccess getCurrentFiber=facade.currentFiber status=facade.fiberStatus poll=facade.pollFiberEffect
+effect/FiberRef currentLogAnnotations=CurrentLogAnnotations currentMinimumLogLevel=MinimumLogLevel currentLoggers=CurrentLoggers currentMetricLabels=effect/Metric.CurrentMetricAttributes
+effect/FiberRef currentTracerEnabled=TracerEnabled currentTracerTimingEnabled=TracerTimingEnabled currentTracerSpanLinks=TracerSpanLinks
+effect/FiberRef currentTracerSpanAnnotations=TracerSpanAnnotations currentLogSpan=CurrentLogSpans getWith=effect/Effect.flatMap currentUnhandledErrorLogLevel=UnhandledLogLevel
+effect/FiberRef unhandledErrorLogLevel=UnhandledLogLevel currentMaxOpsBeforeYield=MaxOpsBeforeYield currentScheduler=Scheduler get=facade.identity
+effect/ParseResult ParseError=effect/Schema.SchemaError ParseIssue=Issue isParseError=effect/Schema.isSchemaError validateEither=facade.validateEither
+effect/ParseResult ArrayFormatter=facade.ArrayFormatter TreeFormatter=facade.TreeFormatter ArrayFormatterIssue=facade.FlatIssue
+effect/Encoding encodeBase64=encode decodeBase64=decode decodeBase64String=decodeString encodeHex=effect/encoding/Hex.encode encodeBase64Url=effect/encoding/Base64Url.encode
+effect/Encoding decodeHex=effect/encoding/Hex.decode decodeBase64Url=effect/encoding/Base64Url.decode decodeBase64UrlString=effect/encoding/Base64Url.decodeString
+effect/Runtime Runtime=facade.Runtime runFork=facade.runForkIn runPromise=facade.runPromiseIn runSync=facade.runSyncIn defaultRuntime=facade.defaultRuntime runPromiseExit=facade.runPromiseExitIn
+effect/Scheduler Scheduler=Scheduler
+effect/SchemaAST getIdentifierAnnotation=facade.identifierOf getTitleAnnotation=facade.titleOf getDescriptionAnnotation=facade.descriptionOf isTypeLiteral=isObjects
+effect/Context Tag.Service=Service.Shape Tag.Identifier=Service.Identifier Tag=Key GenericTag=Service unsafeGet=getUnsafe unsafeMake=makeUnsafe
+effect/Redacted unsafeWipe=wipeUnsafe
+effect/HashMap unsafeGet=getUnsafe
+effect/Metric tagged=facade.taggedMetric fromMetricKey=facade.metricOfKey increment=facade.increment Metric.Counter=Counter Metric.Gauge=Gauge unsafeSnapshot=facade.metricSnapshot set=update
+effect/Metric Metric.Histogram=Histogram taggedWithLabels=facade.taggedWithLabels incrementBy=update trackDurationWith=facade.trackDurationWith value=value
+effect/TestClock currentTimeMillis=effect/Clock.currentTimeMillis testClock=facade.testClock
+effect/ScheduleDecision isDone=facade.isDoneDecision isContinue=facade.isContinueDecision
+@effect/platform/Error PlatformError=PlatformError SystemError=facade.SystemError BadArgument=BadArgument
+@effect/platform/Headers unsafeFromRecord=fromRecordUnsafe
+@effect/platform/HttpServerResponse unsafeJson=jsonUnsafe
+@effect/platform/HttpApp Default=facade.HttpApp
+@effect/platform/HttpRouter makeRoute=route
+@effect/platform/HttpClient withTracerDisabledWhen=facade.withTracerDisabledWhen catchAll=catch
+@effect/vitest it.scoped=it.effect
+effect/Effect tracerWith=facade.tracerWith mapInputContext=facade.mapInputContext contextWithEffect=facade.contextWithEffect repeatN=facade.repeatN
+effect/Schema validateOption=facade.validateOption
+effect/Stream unwrapScopedWith=facade.unwrapScopedWith ensuringWith=facade.ensuringWith StreamTypeId=TypeId
+effect/MetricLabel MetricLabel=facade.MetricLabel make=facade.makeMetricLabel
+effect/MetricKey counter=facade.counterKey gauge=facade.gaugeKey histogram=facade.histogramKey summary=facade.summaryKey
+effect/MetricKey taggedWithLabels=facade.taggedKey
+effect/Effect contextWith=facade.contextWith
+effect/SchemaAST encodedAST=toEncoded getPropertySignatures=facade.propertySignatures
+effect/Utils isGenerator=isGeneratorFunction
+`
+
+export const names = Object.fromEntries(
+  renamed
+    .trim()
+    .split("\n")
+    .flatMap((line) => {
+      const [module, ...pairs] = line.split(/\s+/)
+      return pairs.map((pair) => {
+        const [old, now] = pair.split("=")
+        return [`${module}.${old}`, now]
+      })
+    })
+)
+
+/** The same for properties and methods of values. */
+export const members = {
+  "effect/Either.Right#right": "success",
+  "effect/Either.Left#left": "failure",
+  "effect/Clock.Clock#unsafeCurrentTimeMillis": "currentTimeMillisUnsafe",
+  "effect/Clock.Clock#unsafeCurrentTimeNanos": "currentTimeNanosUnsafe",
+  "effect/Effect.Latch#unsafeOpen": "openUnsafe",
+  "effect/Effect.Latch#unsafeClose": "closeUnsafe",
+  "effect/Metric.Metric#unsafeUpdate": "updateUnsafe",
+  "effect/Metric.Metric#unsafeModify": "modifyUnsafe",
+  "effect/Metric.Metric#unsafeValue": "valueUnsafe",
+  "effect/Fiber.RuntimeFiber#currentContext": "context",
+  "effect/Fiber.RuntimeFiber#currentDefaultServices": "context",
+  "effect/Fiber.RuntimeFiber#getFiberRef": "getRef",
+  "effect/Fiber.RuntimeFiber#currentTracer": "cache.tracer",
+  "effect/Fiber.RuntimeFiber#currentSpan": "cache.span",
+  "effect/Context.Context#unsafeMap": "mapUnsafe"
+}
+
+const isNamed = (node, ...found) => found.includes(node.expression.name?.text ?? node.expression.text)
+
+/** The parts of a call: the text of what is called before its last name, and those of the arguments. */
+const argumentsOf = (node, { emit }) => node.arguments.map(emit)
+
+/** A method of a value as a function of a module: `queue.unsafeOffer(x)` as `Queue.offerUnsafe(queue, x)`. */
+const asFunction =
+  (module, name) =>
+  (node, { emit, nameOf }) =>
+    `${nameOf(module, false)}.${name}(${[node.expression.expression, ...node.arguments].map(emit).join(", ")})`
+
+/** A property of a value as a function of a module: `ref.changes` as `SubscriptionRef.changes(ref)`. */
+const propertyAsFunction =
+  (module, name) =>
+  (node, { emit, nameOf }) =>
+    `${nameOf(module, false)}.${name}(${emit(node.expression)})`
+
+Object.assign(members, {
+  "effect/SubscriptionRef.SubscriptionRef#changes": propertyAsFunction("effect/SubscriptionRef", "changes"),
+  "effect/Mailbox.ReadonlyMailbox#take": propertyAsFunction("effect/Queue", "take"),
+  "effect/Mailbox.ReadonlyMailbox#takeAll": propertyAsFunction("effect/Queue", "takeAll"),
+  "effect/Mailbox.ReadonlyMailbox#await": propertyAsFunction("effect/Queue", "await"),
+  "effect/Mailbox.Mailbox#end": propertyAsFunction("facade", "endMailbox"),
+  "effect/Mailbox.Mailbox#shutdown": propertyAsFunction("facade", "shutdownMailbox"),
+  "effect/Fiber.Fiber#await": propertyAsFunction("effect/Fiber", "await"),
+  "effect/Fiber.Fiber#inheritAll": (_, { nameOf }) => `${nameOf("effect/Effect", false)}.void`
+})
+
+const schema = (tools, inType = false) => tools.nameOf("effect/Schema", inType)
+
+/** The texts of the arguments of a filter such as `Schema.greaterThan(0, annotations)`. */
+const filter =
+  (name, ...fixed) =>
+  (node, tools) => {
+    const piped = node.arguments[0] !== undefined && isSchema(node.arguments[0], tools)
+    const given = (piped ? node.arguments.slice(1) : [...node.arguments]).map(tools.emit)
+    const check = `${schema(tools)}.${name}(${[...fixed, ...given].join(", ")})`
+    return piped ? `${tools.emit(node.arguments[0])}.check(${check})` : `${schema(tools)}.check(${check})`
+  }
+
+const isSchema = (node, { checker, homeOf }) => {
+  const type = checker.getTypeAtLocation(node)
+  return type.getProperty("ast") !== undefined && type.getProperty("annotations") !== undefined
+}
+
+const asArray = (name) => (node, tools) => {
+  const given = node.arguments
+  const types = node.typeArguments === undefined ? "" : `<${node.typeArguments.map(tools.emit).join(", ")}>`
+  if (given.length === 1 && ts.isSpreadElement(given[0])) return `${schema(tools)}.${name}${types}(${tools.emit(given[0].expression)})`
+  return `${schema(tools)}.${name}${types}([${given.map(tools.emit).join(", ")}])`
+}
+
+const property = (object, name) => {
+  const found = object.properties.find((at) => at.name?.getText() === name)
+  return found === undefined ? undefined : (found.initializer ?? found.name)
+}
+
+/** Calls whose arguments changed. */
+export const calls = {
+  "effect/Schema.Union": asArray("Union"),
+  "effect/Schema.Tuple": asArray("Tuple"),
+  "effect/Schema.Literal": (node, tools) => {
+    const [first] = node.arguments
+    if (node.arguments.length === 1 && first.kind === ts.SyntaxKind.NullKeyword) return `${schema(tools)}.Null`
+    if (node.arguments.length === 1 && !ts.isSpreadElement(first)) return undefined
+    return asArray("Literals")(node, tools)
+  },
+  "effect/Schema.Record": (node, tools) => {
+    const [first] = node.arguments
+    if (node.arguments.length !== 1 || !ts.isObjectLiteralExpression(first)) return undefined
+    return `${schema(tools)}.Record(${tools.emit(property(first, "key"))}, ${tools.emit(property(first, "value"))})`
+  },
+  "effect/Schema.Struct": (node, tools) => {
+    const [first, ...rest] = node.arguments.map(tools.emit)
+    return rest.length === 0 ? undefined : `${schema(tools)}.StructWithRest(${schema(tools)}.Struct(${first}), [${rest.join(", ")}])`
+  },
+  "effect/Schema.optionalWith": (node, tools) => {
+    const [self, options] = node.arguments
+    const text = options.getText().replace(/\s/g, "")
+    if (text === "{exact:true}") return `${schema(tools)}.optionalKey(${tools.emit(self)})`
+    const fallback = property(options, "default")
+    if (fallback !== undefined && options.properties.length === 1) {
+      const value = ts.isArrowFunction(fallback) ? tools.emit(fallback.body) : `${tools.emit(fallback)}()`
+      return `${tools.emit(self)}.pipe(${schema(tools)}.withDecodingDefaultType(${tools.nameOf("effect/Effect", false)}.sync(() => ${value})), ${schema(tools)}.withConstructorDefault(${tools.nameOf("effect/Effect", false)}.sync(() => ${value})))`
+    }
+    return undefined
+  },
+  "effect/Schema.parseJson": (node, tools) =>
+    node.arguments.length === 0 ? `${schema(tools)}.UnknownFromJsonString` : `${schema(tools)}.fromJsonString(${argumentsOf(node, tools).join(", ")})`,
+  "effect/Schema.Exit": (node, tools) => {
+    const [first] = node.arguments
+    return `${schema(tools)}.Exit(${["success", "failure", "defect"].map((name) => tools.emit(property(first, name))).join(", ")})`
+  },
+  "effect/Schema.positive": filter("isGreaterThan", "0"),
+  "effect/Schema.nonNegative": filter("isGreaterThanOrEqualTo", "0"),
+  "effect/Schema.greaterThan": filter("isGreaterThan"),
+  "effect/Schema.greaterThanOrEqualTo": filter("isGreaterThanOrEqualTo"),
+  "effect/Schema.lessThan": filter("isLessThan"),
+  "effect/Schema.lessThanOrEqualTo": filter("isLessThanOrEqualTo"),
+  "effect/Schema.finite": filter("isFinite"),
+  "effect/Schema.int": filter("isInt"),
+  "effect/Schema.pattern": filter("isPattern"),
+  "effect/Schema.minItems": filter("isMinLength"),
+  "effect/Schema.maxItems": filter("isMaxLength"),
+  "effect/Schema.minLength": filter("isMinLength"),
+  "effect/Schema.maxLength": filter("isMaxLength"),
+  "effect/Schema.nonEmptyString": filter("isNonEmpty"),
+  "effect/Schema.filter": filter("makeFilter"),
+  "effect/Schema.between": (node, tools) => {
+    const [minimum, maximum, ...rest] = argumentsOf(node, tools)
+    return `${schema(tools)}.check(${schema(tools)}.isBetween(${[`{ minimum: ${minimum}, maximum: ${maximum} }`, ...rest].join(", ")}))`
+  },
+  "effect/Context.get": (node, tools) =>
+    node.arguments[0].getText() === "DefaultServices.liveServices" ? `${tools.emit(node.arguments[1])}.defaultValue()` : undefined,
+  // A change of the context of a fiber.
+  "effect/FiberRef.modify": (node, tools) => `${tools.nameOf("facade", false)}.modifyContext(${tools.emit(node.arguments[1])})`,
+  "effect/FiberRef.update": (node, tools) => `${tools.nameOf("facade", false)}.updateContext(${tools.emit(node.arguments[1])})`,
+  "effect/FiberRef.set": (node, tools) => `${tools.nameOf("facade", false)}.setContext(${tools.emit(node.arguments[1])})`,
+  "effect/FiberRef.getWith": (node, tools) =>
+    isMetricLabels(node.arguments[0]) ? `${tools.nameOf("effect/Effect", false)}.flatMap(${tools.nameOf("effect/Effect", false)}.context<never>(), ${tools.emit(node.arguments[1])})` : undefined,
+  "effect/Fiber.RuntimeFiber#getFiberRef": (node, tools) =>
+    isMetricLabels(node.arguments[0]) ? `${tools.emit(node.expression.expression)}.context` : undefined,
+  "effect/Effect.reduce": (node, tools) => lazily(node, node.arguments.length - 2, tools),
+  "effect/Stream.runFold": (node, tools) => lazily(node, node.arguments.length - 2, tools),
+  "effect/Stream.filterMap": (node, tools) => `${tools.nameOf("facade", false)}.filterMapStream(${argumentsOf(node, tools).join(", ")})`,
+  "@effect/platform/KeyValueStore.KeyValueStore#get": (node, tools) =>
+    `${tools.nameOf("effect/Effect", false)}.map(${tools.emitChildren(node)}, ${tools.nameOf("effect/Option", false)}.fromUndefinedOr)`,
+  "effect/Schema.transform": (node, tools) => {
+    const options = node.arguments.at(-1)
+    const given = node.arguments.slice(0, -1).map(tools.emit)
+    const strict = property(options, "strict") === undefined
+    const transformation = `${tools.nameOf("effect/SchemaTransformation", false)}.transform({ decode: ${tools.emit(property(options, "decode"))}, encode: ${tools.emit(property(options, "encode"))} })`
+    if (!strict) return undefined
+    return given.length === 2
+      ? `${given[0]}.pipe(${schema(tools)}.decodeTo(${given[1]}, ${transformation}))`
+      : `${schema(tools)}.decodeTo(${given[0]}, ${transformation})`
+  },
+  "effect/Schema.compose": (node, tools) =>
+    `${schema(tools)}.decodeTo(${tools.emit(node.arguments[0])}${node.arguments.length === 1 ? "" : `, ${tools.nameOf("effect/SchemaTransformation", false)}.passthrough({ strict: false })`})`,
+  "effect/Effect.withRuntimeFlagsPatch": (node, tools) =>
+    /disable\(RuntimeFlags\.RuntimeMetrics\)/.test(node.getText()) ? `${tools.nameOf("effect/Metric", false)}.disableRuntimeMetrics` : undefined,
+  "effect/Schema.TemplateLiteral": asArray("TemplateLiteral"),
+  "effect/Queue.Enqueue#unsafeOffer": (node, tools) => {
+    const type = tools.checker.getTypeAtLocation(node.expression.expression)
+    const isPubSub = type.getProperty("publish") !== undefined
+    return isPubSub ? asFunction("effect/PubSub", "publishUnsafe")(node, tools) : asFunction("effect/Queue", "offerUnsafe")(node, tools)
+  },
+  "effect/Metric.Metric#unsafeUpdate": (node, tools) =>
+    node.arguments[1].getText() === "[]"
+      ? `${tools.emit(node.expression)}(${tools.emit(node.arguments[0])}, ${tools.nameOf("effect/Context", false)}.empty())`
+      : undefined,
+  "effect/PubSub.PubSub#publish": asFunction("effect/PubSub", "publish"),
+  "effect/Mailbox.Mailbox#offer": asFunction("facade", "offerMailbox"),
+  "effect/Mailbox.Mailbox#offerAll": asFunction("effect/Queue", "offerAll"),
+  "effect/Mailbox.Mailbox#unsafeOffer": asFunction("effect/Queue", "offerUnsafe"),
+  "effect/Mailbox.Mailbox#fail": asFunction("effect/Queue", "fail"),
+  "effect/Mailbox.Mailbox#failCause": asFunction("effect/Queue", "failCause"),
+  "effect/Mailbox.Mailbox#unsafeDone": asFunction("facade", "doneMailboxUnsafe"),
+  "effect/Fiber.RuntimeFiber#id": (node, { emit }) => emit(node.expression),
+  "effect/Fiber.RuntimeFiber#unsafeInterruptAsFork": (node, { emit }) => `${emit(node.expression.expression)}.interruptUnsafe()`,
+  "effect/Fiber.RuntimeFiber#unsafePoll": (node, { emit }) => `${emit(node.expression.expression)}.pollUnsafe()`,
+  "effect/Effect.yieldNow": (node, { nameOf }) => (node.arguments.length === 0 ? `${nameOf("effect/Effect", false)}.yieldNow` : undefined),
+  "effect/Effect.logWithLevel": (node, tools) => {
+    const [level, ...messages] = argumentsOf(node, tools)
+    return `${tools.nameOf("effect/Effect", false)}.logWithLevel(${level})(${messages.join(", ")})`
+  },
+  "effect/Exit.interrupt": (node, { nameOf, emit }) => `${nameOf("effect/Exit", false)}.interrupt(${isNone(node.arguments[0]) ? "" : node.arguments.map(emit)})`,
+  "effect/Cause.interrupt": (node, { nameOf, emit }) => `${nameOf("effect/Cause", false)}.interrupt(${isNone(node.arguments[0]) ? "" : node.arguments.map(emit)})`,
+  "effect/Deferred.unsafeMake": (_, { nameOf }) => `${nameOf("effect/Deferred", false)}.makeUnsafe()`,
+  "effect/Order.tuple": (node, tools) => `${tools.nameOf("effect/Order", false)}.Tuple([${argumentsOf(node, tools).join(", ")}])`,
+  "effect/Data.tuple": (node, tools) => `[${argumentsOf(node, tools).join(", ")}] as const`
+}
+
+const isMetricLabels = (node) => node.getText() === "FiberRef.currentMetricLabels"
+
+/** A call whose argument at `index` is a function of nothing now. */
+const lazily = (node, index, tools) => {
+  const given = argumentsOf(node, tools)
+  given[index] = `() => ${ts.isObjectLiteralExpression(node.arguments[index]) ? `(${given[index]})` : given[index]}`
+  return `${tools.emit(node.expression)}(${given.join(", ")})`
+}
+
+const isNone = (node) => node !== undefined && node.getText() === "FiberId.none"
+
+const level = { Warning: "Warn" }
+
+for (const name of ["Info", "Warning", "Error", "Debug", "None", "All", "Trace", "Fatal"]) names[`effect/LogLevel.${name}`] = () => JSON.stringify(level[name] ?? name)
+names["effect/LogLevel.LogLevel"] = (_, { nameOf }) => `${nameOf("effect/LogLevel", true)}.LogLevel`
+names["effect/Schema.Defect"] = (_, tools) => `${schema(tools)}.Defect()`
+names["effect/Schema.Positive"] = (_, tools) => `${schema(tools)}.Number.check(${schema(tools)}.isGreaterThan(0))`
+names["effect/Schema.NonNegativeInt"] = (_, tools) => `${schema(tools)}.Int.check(${schema(tools)}.isGreaterThanOrEqualTo(0))`
+names["effect/Schema.NonNegative"] = (_, tools) => `${schema(tools)}.Number.check(${schema(tools)}.isGreaterThanOrEqualTo(0))`
+names["effect/FiberId.none"] = () => "undefined"
+names["effect/FiberId.Runtime"] = () => "number"
+names["effect/FiberId.FiberId"] = () => "number"
+
+/** Rewrites of other nodes, by the names of their kinds. */
+export const nodes = {
+  CallExpression: (node, tools) => {
+    // class X extends Context.Tag("id")<X, Shape>() {}
+    const inner = node.expression
+    if (ts.isCallExpression(inner) || ts.isExpressionWithTypeArguments(inner)) {
+      const called = ts.isCallExpression(inner) ? inner : inner.expression
+      const callee = ts.isCallExpression(called) && ts.isPropertyAccessExpression(called.expression) ? called.expression : undefined
+      if (callee !== undefined && ts.isIdentifier(callee.expression) && callee.expression.text === "Context") {
+        if (callee.name.text === "Tag") {
+          const id = tools.emit(called.arguments[0])
+          return `${tools.nameOf("effect/Context", false)}.Service<${(node.typeArguments ?? inner.typeArguments).map(tools.emit).join(", ")}>()(${id})`
+        }
+        if (callee.name.text === "Reference") {
+          const shape = node.typeArguments ?? []
+          return `${tools.nameOf("effect/Context", false)}.Reference${shape.length > 1 ? `<${tools.emit(shape[1])}>` : ""}(${argumentsOf(node, tools).join(", ")})`
+        }
+      }
+    }
+    return undefined
+  },
+  PropertyAccessExpression: (node, tools) => {
+    // A method of any schema.
+    if (node.name.text === "annotations" && ts.isCallExpression(node.parent) && node.parent.expression === node && isSchema(node.expression, tools))
+      return `${tools.emit(node.expression)}.annotate`
+    return undefined
+  },
+  TypeReference: (node, tools) => {
+    const name = node.typeName.getText()
+    if (node.getText() === "ReadonlyArray<MetricLabel.MetricLabel>") return `${tools.nameOf("effect/Context", true)}.Context<never>`
+    if (isReferenceClass(node, tools)) return "never"
+    if (name === "Mailbox.Mailbox" && node.typeArguments !== undefined) {
+      const [item, error = "never"] = node.typeArguments.map(tools.emit)
+      return `${tools.nameOf("effect/Queue", true)}.Queue<${item}, ${error} | ${tools.nameOf("effect/Cause", true)}.Done>`
+    }
+    if (/^MetricKey\.MetricKey\.(Counter|Gauge)$/.test(name)) return `${tools.nameOf("facade", true)}.${node.typeName.right.text}Key`
+    if (name === "Schema.Schema" && tools.homeOf(tools.resolved(tools.checker.getSymbolAtLocation(node.typeName)))?.module === "effect/Schema") {
+      const given = (node.typeArguments ?? []).map(tools.emit)
+      if (given.length === 0) return `${schema(tools, true)}.Top`
+      if (given.length === 1) given.push(given[0])
+      if (given.length === 3) given.push(given[2])
+      return `${schema(tools, true)}.Codec<${given.join(", ")}>`
+    }
+    return undefined
+  },
+  StringLiteral: (node, tools) => {
+    if (node.text === "ParseError") return JSON.stringify("SchemaError")
+    const renamedTag = { __proto__: null, Left: "Failure", Right: "Success" }[node.text]
+    if (renamedTag === undefined) return undefined
+    const other =
+      ts.isBinaryExpression(node.parent) ? (node.parent.left === node ? node.parent.right : node.parent.left) : ts.isCaseClause(node.parent) ? node.parent.parent.parent.expression : undefined
+    if (other === undefined || !ts.isPropertyAccessExpression(other) || other.name.text !== "_tag") return undefined
+    const home = tools.homeOf(tools.checker.getSymbolAtLocation(other.name))
+    return home?.module === "effect/Either" ? JSON.stringify(renamedTag) : undefined
+  }
+}
+
+/** A class of `Context.Reference` stands for a service that is always there, which Effect 4 writes as none. */
+const isReferenceClass = (node, { checker, resolved }) => {
+  const declaration = resolved(checker.getSymbolAtLocation(node.typeName))?.declarations?.find(ts.isClassDeclaration)
+  const heritage = declaration?.heritageClauses?.[0]?.types[0]?.expression.getText() ?? ""
+  return heritage.startsWith("Context.Reference")
+}
+
+/** `yield*` of an Either or an Option within `Effect.gen`. */
+nodes.YieldExpression = (node, tools) => {
+  if (node.asteriskToken === undefined || node.expression === undefined) return undefined
+  const kind = kindOf(tools.checker.getTypeAtLocation(node.expression), tools)
+  if (kind === undefined) return undefined
+  let at = node.parent
+  while (!ts.isFunctionExpression(at) && !ts.isMethodDeclaration(at) && !ts.isFunctionDeclaration(at)) at = at.parent
+  const caller = ts.isCallExpression(at.parent) ? at.parent.expression.getText() : ""
+  if (/^(Either|Option)\.gen$/.test(caller)) return undefined
+  return `yield* ${tools.nameOf("effect/Effect", false)}.from${kind === "Either" ? "Result" : "Option"}(${tools.emit(node.expression)})`
+}
+
+/** `{ onLeft, onRight }` of `Either.match` and its kind. */
+nodes.PropertyAssignment = (node, { emit }) => {
+  const now = { __proto__: null, onLeft: "onFailure", onRight: "onSuccess" }[node.name.getText()]
+  // Spans of Effect 4 are cheap with the stack of their callers.
+  if (node.getText() === "captureStackTrace: false") return "...{}"
+  return now === undefined ? undefined : `${now}: ${emit(node.initializer)}`
+}
+nodes.ShorthandPropertyAssignment = (node) => {
+  const now = { __proto__: null, onLeft: "onFailure", onRight: "onSuccess" }[node.name.text]
+  return now === undefined ? undefined : `${now}: ${node.name.text}`
+}
+nodes.BindingElement = (node, tools) => {
+  const key = (node.propertyName ?? node.name).getText()
+  if (!ts.isObjectBindingPattern(node.parent) || node.dotDotDotToken !== undefined) return undefined
+  const home = tools.homeOf(tools.checker.getTypeAtLocation(node.parent).getProperty(key))
+  const now = home === undefined ? undefined : members[`${home.module}.${home.path}`]
+  if (typeof now !== "string" || now.includes(".")) return undefined
+  return `${now}: ${tools.emit(node.name)}${node.initializer === undefined ? "" : ` = ${tools.emit(node.initializer)}`}`
+}
+
+/** Values that were Effects in 3 and are none in 4: an Either or an Option where an Effect is expected. */
+const kindOf = (type, { homeOf }) => {
+  const parts = type.isUnion() ? type.types : [type]
+  const homes = parts.map((part) => homeOf(part.symbol ?? part.aliasSymbol))
+  if (parts.length > 0 && homes.every((home) => home?.module === "effect/Either" && /^(Left|Right)$/.test(home.path))) return "Either"
+  if (parts.length > 0 && homes.every((home) => home?.module === "effect/Option" && /^(None|Some)$/.test(home.path))) return "Option"
+  return undefined
+}
+const isEffect = (type, { homeOf }) => {
+  const parts = type.isUnion() ? type.types : [type]
+  return parts.some((part) => {
+    const home = homeOf(part.symbol)
+    return home?.module === "effect/Effect" && home.path === "Effect"
+  })
+}
+
+/** A function that answers an Either where one that answers an Effect is expected. */
+const wrappedFunction = (node, text, expected, tools) => {
+  if (ts.isArrowFunction(node) || ts.isFunctionExpression(node)) return text
+  const [wanted] = tools.checker.getNonNullableType(expected).getCallSignatures()
+  if (wanted === undefined || !isEffect(wanted.getReturnType(), tools) || kindOf(wanted.getReturnType(), tools) !== undefined) return text
+  const type = tools.checker.getTypeAtLocation(node)
+  const [own] = type.getCallSignatures()
+  const kind = own === undefined ? undefined : kindOf(own.getReturnType(), tools)
+  if (kind === undefined) return text
+  const parameters = own.parameters.map((_, index) => `argument${index}`).join(", ")
+  return `(${parameters}) => ${tools.nameOf("effect/Effect", false)}.from${kind === "Either" ? "Result" : "Option"}(${text}(${parameters}))`
+}
+
+/** Wraps an expression that must become an Effect. */
+export const wrapped = (node, text, tools) => {
+  if (!ts.isExpression(node) || ts.isIdentifier(node) && ts.isPropertyAccessExpression(node.parent) && node.parent.name === node) return text
+  const parent = node.parent
+  const isArgument = (ts.isCallExpression(parent) && parent.arguments.includes(node)) || (ts.isArrowFunction(parent) && parent.body === node) || ts.isReturnStatement(parent) || ts.isConditionalExpression(parent) && parent.condition !== node || ts.isPropertyAssignment(parent) && parent.initializer === node
+  if (!isArgument) return text
+  const expected = tools.checker.getContextualType(node)
+  if (expected === undefined) return text
+  if (!isEffect(expected, tools)) return wrappedFunction(node, text, expected, tools)
+  if ((expected.isUnion() ? expected.types : [expected]).some((part) => kindOf(part, tools) !== undefined)) return text
+  const kind = kindOf(tools.checker.getTypeAtLocation(node), tools)
+  if (kind === undefined) return text
+  return `${tools.nameOf("effect/Effect", false)}.from${kind === "Either" ? "Result" : "Option"}(${text})`
+}
