@@ -43,5 +43,6 @@ for (const file of wanted) {
   mkdirSync(dirname(path), { recursive: true })
   writeFileSync(path, rewrite(program.getSourceFile(file), report))
 }
-for (const [key, places] of [...unknown].sort((a, b) => b[1].length - a[1].length)) console.log(`${places.length}\t${key}\t${places[0]}`)
+for (const [key, places] of [...unknown].sort((a, b) => b[1].length - a[1].length))
+  console.log(`${places.length}\t${key}\t${places[0]}`)
 if (unknown.size > 0) process.exitCode = 1

@@ -37,7 +37,8 @@ export class Unknown extends Error {
 export const codemod = ({ facade, program, rules, surface }) => {
   const checker = program.getTypeChecker()
 
-  const resolved = (symbol) => (symbol !== undefined && symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol)
+  const resolved = (symbol) =>
+    symbol !== undefined && symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol
 
   /** `{ module, path }` of a symbol that Effect declares: path is `Effect.Success`, `Clock#sleep`, or empty for the module itself. */
   const homeOf = (symbol) => {
@@ -52,8 +53,10 @@ export const codemod = ({ facade, program, rules, surface }) => {
       if (ts.isInterfaceDeclaration(node) || ts.isClassDeclaration(node)) {
         path = `${node.name?.text ?? "default"}#${path}`
       } else if (ts.isModuleDeclaration(node)) path = `${node.name.text}.${path}`
-      else if (ts.isTypeAliasDeclaration(node) && inner.flags & (ts.SymbolFlags.Property | ts.SymbolFlags.Method)) path = `${node.name.text}#${path}`
-      else if (ts.isVariableDeclaration(node) && inner.flags & (ts.SymbolFlags.Property | ts.SymbolFlags.Method)) path = `${node.name.getText()}#${path}`
+      else if (ts.isTypeAliasDeclaration(node) && inner.flags & (ts.SymbolFlags.Property | ts.SymbolFlags.Method))
+        path = `${node.name.text}#${path}`
+      else if (ts.isVariableDeclaration(node) && inner.flags & (ts.SymbolFlags.Property | ts.SymbolFlags.Method))
+        path = `${node.name.getText()}#${path}`
     }
     return { module, path }
   }
@@ -101,8 +104,10 @@ export const codemod = ({ facade, program, rules, surface }) => {
     const functions = new Map() // names imported one by one: local name -> { module, name, type }
     const inTypePosition = (node) => {
       for (let at = node; at !== undefined; at = at.parent) {
-        if (ts.isExpressionWithTypeArguments(at)) return ts.isInterfaceDeclaration(at.parent.parent) || at.parent.token === ts.SyntaxKind.ImplementsKeyword
-        if (ts.isTypeNode(at) || ts.isInterfaceDeclaration(at) || ts.isTypeAliasDeclaration(at)) return !ts.isTypeQueryNode(at) || true
+        if (ts.isExpressionWithTypeArguments(at))
+          return ts.isInterfaceDeclaration(at.parent.parent) || at.parent.token === ts.SyntaxKind.ImplementsKeyword
+        if (ts.isTypeNode(at) || ts.isInterfaceDeclaration(at) || ts.isTypeAliasDeclaration(at))
+          return !ts.isTypeQueryNode(at) || true
         if (ts.isExpression(at) && !ts.isIdentifier(at) && !ts.isPropertyAccessExpression(at)) return false
         if (ts.isStatement(at)) return false
       }
@@ -128,7 +133,11 @@ export const codemod = ({ facade, program, rules, surface }) => {
 
     /** The text for a name that a rule gives: `catch`, `effect/Latch.make`, `facade.interrupt`. */
     const spelled = (rule, module, inType) => {
-      const at = rule.startsWith("facade.") ? "facade".length : rule.includes("/") ? rule.indexOf(".", rule.lastIndexOf("/")) : -1
+      const at = rule.startsWith("facade.")
+        ? "facade".length
+        : rule.includes("/")
+          ? rule.indexOf(".", rule.lastIndexOf("/"))
+          : -1
       if (at === -1) return `${nameOf(module, inType)}.${rule}`
       return `${nameOf(rule.slice(0, at), inType)}.${rule.slice(at + 1)}`
     }
@@ -153,7 +162,8 @@ export const codemod = ({ facade, program, rules, surface }) => {
       if (!ts.isIdentifier(node)) return undefined
       const symbol = checker.getSymbolAtLocation(node)
       const declaration = symbol?.declarations?.[0]
-      if (declaration === undefined || !(ts.isImportSpecifier(declaration) || ts.isNamespaceImport(declaration))) return undefined
+      if (declaration === undefined || !(ts.isImportSpecifier(declaration) || ts.isNamespaceImport(declaration)))
+        return undefined
       if (declaration.getSourceFile() !== source) return undefined
       return homeOf(resolved(symbol))
     }
@@ -172,7 +182,8 @@ export const codemod = ({ facade, program, rules, surface }) => {
     }
 
     const rewriteNode = (node) => {
-      if (ts.isImportDeclaration(node)) return effectPackage.test(node.moduleSpecifier.text) && !keptImport(node) ? "" : undefined
+      if (ts.isImportDeclaration(node))
+        return effectPackage.test(node.moduleSpecifier.text) && !keptImport(node) ? "" : undefined
       const rule = rules.nodes[ts.SyntaxKind[node.kind]]
       if (rule !== undefined) {
         const answer = rule(node, tools)
@@ -198,7 +209,14 @@ export const codemod = ({ facade, program, rules, surface }) => {
           // As many names as the module exports: `Effect.Effect.Success` is one, `Exit.void.pipe` is `Exit.void` and a method.
           const symbols = found.names.map((name) => resolved(checker.getSymbolAtLocation(name)))
           let length = found.names.length
-          while (length > 1 && !(symbols[length - 2].flags & ts.SymbolFlags.Namespace && symbols[length - 2].exports?.has(found.names[length - 1].escapedText))) length--
+          while (
+            length > 1 &&
+            !(
+              symbols[length - 2].flags & ts.SymbolFlags.Namespace &&
+              symbols[length - 2].exports?.has(found.names[length - 1].escapedText)
+            )
+          )
+            length--
           if (length === found.names.length) {
             const home = homeOf(symbols[length - 1])
             return reference(node, found.home.module, found.names.map((name) => name.text).join("."))
@@ -211,7 +229,11 @@ export const codemod = ({ facade, program, rules, surface }) => {
       }
       if (ts.isIdentifier(node)) {
         const parent = node.parent
-        if ((ts.isPropertyAccessExpression(parent) && parent.name === node) || (ts.isQualifiedName(parent) && parent.right === node)) return undefined
+        if (
+          (ts.isPropertyAccessExpression(parent) && parent.name === node) ||
+          (ts.isQualifiedName(parent) && parent.right === node)
+        )
+          return undefined
         if (ts.isPropertyAssignment(parent) && parent.name === node) return undefined
         const home = importOf(node)
         if (home === undefined) return undefined
@@ -261,7 +283,9 @@ export const codemod = ({ facade, program, rules, surface }) => {
       const own = rules.members[key]
       if (typeof own === "function") return own(node, tools)
       // Without a rule it keeps its name, and the compiler refuses it if Effect 4 has none such.
-      return own === undefined ? undefined : `${emit(node.expression)}${text.slice(node.expression.getEnd(), node.name.getStart(source))}${own}`
+      return own === undefined
+        ? undefined
+        : `${emit(node.expression)}${text.slice(node.expression.getEnd(), node.name.getStart(source))}${own}`
     }
 
     /** An import whose names are not Effect's, such as those of undici by way of the platform. */
@@ -284,7 +308,8 @@ export const codemod = ({ facade, program, rules, surface }) => {
         const moved = movedModule(home.module)
         const last = home.module.slice(home.module.lastIndexOf("/") + 1)
         // A module that keeps its name, or that the source named itself, keeps its local name.
-        if (moved !== undefined && !importedAs.has(moved) && (local !== last || moved.endsWith(`/${last}`))) importedAs.set(moved, local)
+        if (moved !== undefined && !importedAs.has(moved) && (local !== last || moved.endsWith(`/${last}`)))
+          importedAs.set(moved, local)
       }
     }
     for (const name of importedAs.values()) taken.add(name)
@@ -330,12 +355,16 @@ export const codemod = ({ facade, program, rules, surface }) => {
       const cut = module.lastIndexOf("/")
       const index = module.slice(0, cut)
       const last = module.slice(cut + 1)
-      if (index === "@effect/platform-node" || index === "@effect/opentelemetry") lines.push(`import ${type ? "type " : ""}* as ${name} from "${module}"`)
-      else if (!cut || module.startsWith("@effect/") && cut === 7) lines.push(`import ${type ? "type " : ""}* as ${name} from "${module}"`)
+      if (index === "@effect/platform-node" || index === "@effect/opentelemetry")
+        lines.push(`import ${type ? "type " : ""}* as ${name} from "${module}"`)
+      else if (!cut || (module.startsWith("@effect/") && cut === 7))
+        lines.push(`import ${type ? "type " : ""}* as ${name} from "${module}"`)
       else add(index, type, name === last ? name : `${last} as ${name}`)
     }
-    for (const [name, { module, name: exported, type }] of functions) add(module, type, exported === name ? name : `${exported} as ${name}`)
-    for (const { from, names, type } of groups.values()) lines.push(`import ${type ? "type " : ""}{ ${names.sort().join(", ")} } from "${from}"`)
+    for (const [name, { module, name: exported, type }] of functions)
+      add(module, type, exported === name ? name : `${exported} as ${name}`)
+    for (const { from, names, type } of groups.values())
+      lines.push(`import ${type ? "type " : ""}{ ${names.sort().join(", ")} } from "${from}"`)
     return lines.sort().join("\n")
   }
 

@@ -118,7 +118,10 @@ export const tapBoth: {
   <A, E, R, X, E2, R2, X1, E3, R3>(
     self: Effect.Effect<A, E, R>,
     { onFailure, onSuccess }: TapBoth<E, X, E2, R2, A, X1, E3, R3>
-  ) => Effect.tap(Effect.tapError(self, onFailure), onSuccess)
+  ) => {
+    const failing: Effect.Effect<A, E | E2, R | R2> = Effect.tapError(self, onFailure)
+    return Effect.tap(failing, (value: A) => onSuccess(value))
+  }
 )
 
 export const withClock: {
@@ -167,10 +170,8 @@ export const mapInputContext: {
     self: Effect.Effect<A, E, R>,
     change: (context: Context.Context<R2>) => Context.Context<R>
   ): Effect.Effect<A, E, R2>
-} = dual(
-  2,
-  <A, E, R, R2>(self: Effect.Effect<A, E, R>, change: (context: Context.Context<R2>) => Context.Context<R>) =>
-    Effect.flatMap(Effect.context<R2>(), (context) => Effect.setContext(self, change(context)))
+} = dual(2, <A, E, R, R2>(self: Effect.Effect<A, E, R>, change: (context: Context.Context<R2>) => Context.Context<R>) =>
+  Effect.flatMap(Effect.context<R2>(), (context) => Effect.setContext(self, change(context)))
 )
 
 export const contextWithEffect = <R, A, E, R2>(
@@ -287,7 +288,11 @@ export const durationOf = (value: unknown): Option.Option<Duration.Duration> =>
   isDurationInput(value) ? Duration.fromInput(value) : Option.none()
 
 const isDurationInput = (value: unknown): value is Duration.Input =>
-  typeof value === "string" || typeof value === "number" || typeof value === "bigint" || Duration.isDuration(value) || isTimes(value)
+  typeof value === "string" ||
+  typeof value === "number" ||
+  typeof value === "bigint" ||
+  Duration.isDuration(value) ||
+  isTimes(value)
 
 const isTimes = (value: unknown): value is readonly [number, number] =>
   Array.isArray(value) && value.length === 2 && value.every((part) => typeof part === "number")
@@ -375,9 +380,11 @@ const issue = (message: string): Config.ConfigError =>
 const named = (path: ReadonlyArray<string>, message: string): string =>
   path.length === 0 ? message : `${message} at ${path.join("_")}`
 
-export const missingData = (path: ReadonlyArray<string>, message: string): Config.ConfigError => issue(named(path, message))
+export const missingData = (path: ReadonlyArray<string>, message: string): Config.ConfigError =>
+  issue(named(path, message))
 
-export const invalidData = (path: ReadonlyArray<string>, message: string): Config.ConfigError => issue(named(path, message))
+export const invalidData = (path: ReadonlyArray<string>, message: string): Config.ConfigError =>
+  issue(named(path, message))
 
 export const configMapOrFail: {
   <A, B>(f: (a: A) => Result.Result<B, Config.ConfigError>): (config: Config.Config<A>) => Config.Config<B>
@@ -488,13 +495,11 @@ export const fromPull = <A, E, R, R2>(
 ): Stream.Stream<A, E, Exclude<R, Scope.Scope> | R2> =>
   Stream.scoped(
     Stream.fromPull(
-      Effect.map(
-        open,
-        (pull): Pull.Pull<Arr.NonEmptyReadonlyArray<A>, E, void, R2> =>
-          Effect.flatMap(
-            Effect.mapError(pull, (end): E | Cause.Done<void> => (Option.isNone(end) ? Cause.Done() : end.value)),
-            nonEmpty(pull)
-          )
+      Effect.map(open, (pull): Pull.Pull<Arr.NonEmptyReadonlyArray<A>, E, void, R2> =>
+        Effect.flatMap(
+          Effect.mapError(pull, (end): E | Cause.Done<void> => (Option.isNone(end) ? Cause.Done() : end.value)),
+          nonEmpty(pull)
+        )
       )
     )
   )
@@ -512,9 +517,7 @@ const nonEmpty =
         )
   }
 
-export const toPull = <A, E, R>(
-  stream: Stream.Stream<A, E, R>
-): Effect.Effect<Pulling<A, E>, never, R | Scope.Scope> =>
+export const toPull = <A, E, R>(stream: Stream.Stream<A, E, R>): Effect.Effect<Pulling<A, E>, never, R | Scope.Scope> =>
   Effect.map(Stream.toPull(stream), (pull) =>
     Effect.map(
       Effect.mapError(pull, (error): Option.Option<E> => (Cause.isDone(error) ? Option.none() : Option.some(error))),
@@ -592,8 +595,10 @@ export const ensuringWith: {
   ): Stream.Stream<A, E, R | R2>
 } = dual(
   2,
-  <A, E, R, X, R2>(stream: Stream.Stream<A, E, R>, finalizer: (exit: Exit.Exit<unknown, E>) => Effect.Effect<X, never, R2>) =>
-    Stream.onExit(stream, finalizer)
+  <A, E, R, X, R2>(
+    stream: Stream.Stream<A, E, R>,
+    finalizer: (exit: Exit.Exit<unknown, E>) => Effect.Effect<X, never, R2>
+  ) => Stream.onExit(stream, finalizer)
 )
 
 // Mailboxes are queues with an end
@@ -606,7 +611,8 @@ export const makeMailbox = <A, E = never>(
 export const offerMailbox = <A, E>(mailbox: Queue.Enqueue<A, E>, item: A): Effect.Effect<boolean> =>
   Queue.offer(mailbox, item)
 
-export const endMailbox = <A, E>(mailbox: Queue.Enqueue<A, E | Cause.Done>): Effect.Effect<boolean> => Queue.end(mailbox)
+export const endMailbox = <A, E>(mailbox: Queue.Enqueue<A, E | Cause.Done>): Effect.Effect<boolean> =>
+  Queue.end(mailbox)
 
 // The platform
 

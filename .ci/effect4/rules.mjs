@@ -19,18 +19,47 @@ export const modules = {
   "@effect/platform/KeyValueStore": "effect/persistence/KeyValueStore",
   "@effect/platform/HttpApp": "effect/http/HttpEffect",
   ...Object.fromEntries(
-    ["FetchHttpClient", "Headers", "HttpBody", "HttpClient", "HttpClientError", "HttpClientRequest", "HttpClientResponse", "HttpIncomingMessage", "HttpMiddleware"]
-      .concat(["HttpRouter", "HttpServer", "HttpServerError", "HttpServerRequest", "HttpServerResponse", "HttpTraceContext", "Url", "UrlParams", "Cookies"])
+    [
+      "FetchHttpClient",
+      "Headers",
+      "HttpBody",
+      "HttpClient",
+      "HttpClientError",
+      "HttpClientRequest",
+      "HttpClientResponse",
+      "HttpIncomingMessage",
+      "HttpMiddleware"
+    ]
+      .concat([
+        "HttpRouter",
+        "HttpServer",
+        "HttpServerError",
+        "HttpServerRequest",
+        "HttpServerResponse",
+        "HttpTraceContext",
+        "Url",
+        "UrlParams",
+        "Cookies"
+      ])
       .map((name) => [`@effect/platform/${name}`, `effect/http/${name}`])
   ),
   ...Object.fromEntries(
-    ["HttpApi", "HttpApiBuilder", "HttpApiEndpoint", "HttpApiGroup", "HttpApiMiddleware", "HttpApiSchema", "HttpApiSecurity", "OpenApi"].map((name) => [
-      `@effect/platform/${name}`,
-      `effect/http-api/${name}`
-    ])
+    [
+      "HttpApi",
+      "HttpApiBuilder",
+      "HttpApiEndpoint",
+      "HttpApiGroup",
+      "HttpApiMiddleware",
+      "HttpApiSchema",
+      "HttpApiSecurity",
+      "OpenApi"
+    ].map((name) => [`@effect/platform/${name}`, `effect/http-api/${name}`])
   ),
   ...Object.fromEntries(
-    ["AiError", "EmbeddingModel", "LanguageModel", "Prompt", "Response", "Tokenizer", "Tool", "Toolkit"].map((name) => [`@effect/ai/${name}`, `effect/ai/${name}`])
+    ["AiError", "EmbeddingModel", "LanguageModel", "Prompt", "Response", "Tokenizer", "Tool", "Toolkit"].map((name) => [
+      `@effect/ai/${name}`,
+      `effect/ai/${name}`
+    ])
   ),
   "@effect/experimental/Persistence": "effect/persistence/Persistence",
   "@effect/platform-node/NodeContext": "@effect/platform-node/NodeServices",
@@ -78,6 +107,7 @@ effect/Schema decodeUnknown=decodeUnknownEffect decode=decodeEffect encode=encod
 effect/Schema decodeEither=decodeResult encodeEither=encodeResult encodeUnknownEither=encodeUnknownResult RedactedFromSelf=Redacted annotations=annotate
 effect/Schema typeSchema=toType encodedSchema=toEncoded Schema.All=Top Schema.Any=Top Schema.Type=Schema.Type Schema.Encoded=Codec.Encoded Schema.Context=Codec.DecodingServices
 effect/Schema Enums=Enum equivalence=toEquivalence Struct.Context=Struct.DecodingServices PropertySignature.All=Top BigIntFromSelf=BigInt DateFromSelf=Date Date=DateFromString
+effect/Schema Redacted=RedactedFromValue DateTimeUtc=DateTimeUtcFromString DateTimeUtcFromSelf=DateTimeUtc URL=URLFromString BigInt=BigIntFromString Object=ObjectKeyword
 effect/Schema Array$=$Array Record$=$Record
 effect/Scope extend=provide CloseableScope=Closeable
 effect/Stream unwrapScoped=unwrap asyncPush=callback unfoldEffect=unfold fromChunk=facade.fromChunk mapChunksEffect=facade.mapChunksEffect toPull=facade.toPull
@@ -218,7 +248,8 @@ const isSchema = (node, { checker, homeOf }) => {
 const asArray = (name) => (node, tools) => {
   const given = node.arguments
   const types = node.typeArguments === undefined ? "" : `<${node.typeArguments.map(tools.emit).join(", ")}>`
-  if (given.length === 1 && ts.isSpreadElement(given[0])) return `${schema(tools)}.${name}${types}(${tools.emit(given[0].expression)})`
+  if (given.length === 1 && ts.isSpreadElement(given[0]))
+    return `${schema(tools)}.${name}${types}(${tools.emit(given[0].expression)})`
   return `${schema(tools)}.${name}${types}([${given.map(tools.emit).join(", ")}])`
 }
 
@@ -244,21 +275,26 @@ export const calls = {
   },
   "effect/Schema.Struct": (node, tools) => {
     const [first, ...rest] = node.arguments.map(tools.emit)
-    return rest.length === 0 ? undefined : `${schema(tools)}.StructWithRest(${schema(tools)}.Struct(${first}), [${rest.join(", ")}])`
+    return rest.length === 0
+      ? undefined
+      : `${schema(tools)}.StructWithRest(${schema(tools)}.Struct(${first}), [${rest.join(", ")}])`
   },
   "effect/Schema.optionalWith": (node, tools) => {
     const [self, options] = node.arguments
     const text = options.getText().replace(/\s/g, "")
     if (text === "{exact:true}") return `${schema(tools)}.optionalKey(${tools.emit(self)})`
     const fallback = property(options, "default")
-    if (fallback !== undefined && options.properties.length === 1) {
+    const isExact = property(options, "exact") !== undefined
+    if (fallback !== undefined && options.properties.length === (isExact ? 2 : 1)) {
       const value = ts.isArrowFunction(fallback) ? tools.emit(fallback.body) : `${tools.emit(fallback)}()`
-      return `${tools.emit(self)}.pipe(${schema(tools)}.withDecodingDefaultType(${tools.nameOf("effect/Effect", false)}.sync(() => ${value})), ${schema(tools)}.withConstructorDefault(${tools.nameOf("effect/Effect", false)}.sync(() => ${value})))`
+      return `${tools.emit(self)}.pipe(${schema(tools)}.withDecodingDefaultType${isExact ? "Key" : ""}(${tools.nameOf("effect/Effect", false)}.sync(() => ${value})), ${schema(tools)}.withConstructorDefault(${tools.nameOf("effect/Effect", false)}.sync(() => ${value})))`
     }
     return undefined
   },
   "effect/Schema.parseJson": (node, tools) =>
-    node.arguments.length === 0 ? `${schema(tools)}.UnknownFromJsonString` : `${schema(tools)}.fromJsonString(${argumentsOf(node, tools).join(", ")})`,
+    node.arguments.length === 0
+      ? `${schema(tools)}.UnknownFromJsonString`
+      : `${schema(tools)}.fromJsonString(${argumentsOf(node, tools).join(", ")})`,
   "effect/Schema.Exit": (node, tools) => {
     const [first] = node.arguments
     return `${schema(tools)}.Exit(${["success", "failure", "defect"].map((name) => tools.emit(property(first, name))).join(", ")})`
@@ -283,18 +319,26 @@ export const calls = {
     return `${schema(tools)}.check(${schema(tools)}.isBetween(${[`{ minimum: ${minimum}, maximum: ${maximum} }`, ...rest].join(", ")}))`
   },
   "effect/Context.get": (node, tools) =>
-    node.arguments[0].getText() === "DefaultServices.liveServices" ? `${tools.emit(node.arguments[1])}.defaultValue()` : undefined,
+    node.arguments[0].getText() === "DefaultServices.liveServices"
+      ? `${tools.emit(node.arguments[1])}.defaultValue()`
+      : undefined,
   // A change of the context of a fiber.
-  "effect/FiberRef.modify": (node, tools) => `${tools.nameOf("facade", false)}.modifyContext(${tools.emit(node.arguments[1])})`,
-  "effect/FiberRef.update": (node, tools) => `${tools.nameOf("facade", false)}.updateContext(${tools.emit(node.arguments[1])})`,
-  "effect/FiberRef.set": (node, tools) => `${tools.nameOf("facade", false)}.setContext(${tools.emit(node.arguments[1])})`,
+  "effect/FiberRef.modify": (node, tools) =>
+    `${tools.nameOf("facade", false)}.modifyContext(${tools.emit(node.arguments[1])})`,
+  "effect/FiberRef.update": (node, tools) =>
+    `${tools.nameOf("facade", false)}.updateContext(${tools.emit(node.arguments[1])})`,
+  "effect/FiberRef.set": (node, tools) =>
+    `${tools.nameOf("facade", false)}.setContext(${tools.emit(node.arguments[1])})`,
   "effect/FiberRef.getWith": (node, tools) =>
-    isMetricLabels(node.arguments[0]) ? `${tools.nameOf("effect/Effect", false)}.flatMap(${tools.nameOf("effect/Effect", false)}.context<never>(), ${tools.emit(node.arguments[1])})` : undefined,
+    isMetricLabels(node.arguments[0])
+      ? `${tools.nameOf("effect/Effect", false)}.flatMap(${tools.nameOf("effect/Effect", false)}.context<never>(), ${tools.emit(node.arguments[1])})`
+      : undefined,
   "effect/Fiber.RuntimeFiber#getFiberRef": (node, tools) =>
     isMetricLabels(node.arguments[0]) ? `${tools.emit(node.expression.expression)}.context` : undefined,
   "effect/Effect.reduce": (node, tools) => lazily(node, node.arguments.length - 2, tools),
   "effect/Stream.runFold": (node, tools) => lazily(node, node.arguments.length - 2, tools),
-  "effect/Stream.filterMap": (node, tools) => `${tools.nameOf("facade", false)}.filterMapStream(${argumentsOf(node, tools).join(", ")})`,
+  "effect/Stream.filterMap": (node, tools) =>
+    `${tools.nameOf("facade", false)}.filterMapStream(${argumentsOf(node, tools).join(", ")})`,
   "@effect/platform/KeyValueStore.KeyValueStore#get": (node, tools) =>
     `${tools.nameOf("effect/Effect", false)}.map(${tools.emitChildren(node)}, ${tools.nameOf("effect/Option", false)}.fromUndefinedOr)`,
   "effect/Schema.transform": (node, tools) => {
@@ -310,12 +354,16 @@ export const calls = {
   "effect/Schema.compose": (node, tools) =>
     `${schema(tools)}.decodeTo(${tools.emit(node.arguments[0])}${node.arguments.length === 1 ? "" : `, ${tools.nameOf("effect/SchemaTransformation", false)}.passthrough({ strict: false })`})`,
   "effect/Effect.withRuntimeFlagsPatch": (node, tools) =>
-    /disable\(RuntimeFlags\.RuntimeMetrics\)/.test(node.getText()) ? `${tools.nameOf("effect/Metric", false)}.disableRuntimeMetrics` : undefined,
+    /disable\(RuntimeFlags\.RuntimeMetrics\)/.test(node.getText())
+      ? `${tools.nameOf("effect/Metric", false)}.disableRuntimeMetrics`
+      : undefined,
   "effect/Schema.TemplateLiteral": asArray("TemplateLiteral"),
   "effect/Queue.Enqueue#unsafeOffer": (node, tools) => {
     const type = tools.checker.getTypeAtLocation(node.expression.expression)
     const isPubSub = type.getProperty("publish") !== undefined
-    return isPubSub ? asFunction("effect/PubSub", "publishUnsafe")(node, tools) : asFunction("effect/Queue", "offerUnsafe")(node, tools)
+    return isPubSub
+      ? asFunction("effect/PubSub", "publishUnsafe")(node, tools)
+      : asFunction("effect/Queue", "offerUnsafe")(node, tools)
   },
   "effect/Metric.Metric#unsafeUpdate": (node, tools) =>
     node.arguments[1].getText() === "[]"
@@ -329,17 +377,22 @@ export const calls = {
   "effect/Mailbox.Mailbox#failCause": asFunction("effect/Queue", "failCause"),
   "effect/Mailbox.Mailbox#unsafeDone": asFunction("facade", "doneMailboxUnsafe"),
   "effect/Fiber.RuntimeFiber#id": (node, { emit }) => emit(node.expression),
-  "effect/Fiber.RuntimeFiber#unsafeInterruptAsFork": (node, { emit }) => `${emit(node.expression.expression)}.interruptUnsafe()`,
+  "effect/Fiber.RuntimeFiber#unsafeInterruptAsFork": (node, { emit }) =>
+    `${emit(node.expression.expression)}.interruptUnsafe()`,
   "effect/Fiber.RuntimeFiber#unsafePoll": (node, { emit }) => `${emit(node.expression.expression)}.pollUnsafe()`,
-  "effect/Effect.yieldNow": (node, { nameOf }) => (node.arguments.length === 0 ? `${nameOf("effect/Effect", false)}.yieldNow` : undefined),
+  "effect/Effect.yieldNow": (node, { nameOf }) =>
+    node.arguments.length === 0 ? `${nameOf("effect/Effect", false)}.yieldNow` : undefined,
   "effect/Effect.logWithLevel": (node, tools) => {
     const [level, ...messages] = argumentsOf(node, tools)
     return `${tools.nameOf("effect/Effect", false)}.logWithLevel(${level})(${messages.join(", ")})`
   },
-  "effect/Exit.interrupt": (node, { nameOf, emit }) => `${nameOf("effect/Exit", false)}.interrupt(${isNone(node.arguments[0]) ? "" : node.arguments.map(emit)})`,
-  "effect/Cause.interrupt": (node, { nameOf, emit }) => `${nameOf("effect/Cause", false)}.interrupt(${isNone(node.arguments[0]) ? "" : node.arguments.map(emit)})`,
+  "effect/Exit.interrupt": (node, { nameOf, emit }) =>
+    `${nameOf("effect/Exit", false)}.interrupt(${isNone(node.arguments[0]) ? "" : node.arguments.map(emit)})`,
+  "effect/Cause.interrupt": (node, { nameOf, emit }) =>
+    `${nameOf("effect/Cause", false)}.interrupt(${isNone(node.arguments[0]) ? "" : node.arguments.map(emit)})`,
   "effect/Deferred.unsafeMake": (_, { nameOf }) => `${nameOf("effect/Deferred", false)}.makeUnsafe()`,
-  "effect/Order.tuple": (node, tools) => `${tools.nameOf("effect/Order", false)}.Tuple([${argumentsOf(node, tools).join(", ")}])`,
+  "effect/Order.tuple": (node, tools) =>
+    `${tools.nameOf("effect/Order", false)}.Tuple([${argumentsOf(node, tools).join(", ")}])`,
   "effect/Data.tuple": (node, tools) => `[${argumentsOf(node, tools).join(", ")}] as const`
 }
 
@@ -356,12 +409,15 @@ const isNone = (node) => node !== undefined && node.getText() === "FiberId.none"
 
 const level = { Warning: "Warn" }
 
-for (const name of ["Info", "Warning", "Error", "Debug", "None", "All", "Trace", "Fatal"]) names[`effect/LogLevel.${name}`] = () => JSON.stringify(level[name] ?? name)
+for (const name of ["Info", "Warning", "Error", "Debug", "None", "All", "Trace", "Fatal"])
+  names[`effect/LogLevel.${name}`] = () => JSON.stringify(level[name] ?? name)
 names["effect/LogLevel.LogLevel"] = (_, { nameOf }) => `${nameOf("effect/LogLevel", true)}.LogLevel`
 names["effect/Schema.Defect"] = (_, tools) => `${schema(tools)}.Defect()`
 names["effect/Schema.Positive"] = (_, tools) => `${schema(tools)}.Number.check(${schema(tools)}.isGreaterThan(0))`
-names["effect/Schema.NonNegativeInt"] = (_, tools) => `${schema(tools)}.Int.check(${schema(tools)}.isGreaterThanOrEqualTo(0))`
-names["effect/Schema.NonNegative"] = (_, tools) => `${schema(tools)}.Number.check(${schema(tools)}.isGreaterThanOrEqualTo(0))`
+names["effect/Schema.NonNegativeInt"] = (_, tools) =>
+  `${schema(tools)}.Int.check(${schema(tools)}.isGreaterThanOrEqualTo(0))`
+names["effect/Schema.NonNegative"] = (_, tools) =>
+  `${schema(tools)}.Number.check(${schema(tools)}.isGreaterThanOrEqualTo(0))`
 names["effect/FiberId.none"] = () => "undefined"
 names["effect/FiberId.Runtime"] = () => "number"
 names["effect/FiberId.FiberId"] = () => "number"
@@ -373,7 +429,8 @@ export const nodes = {
     const inner = node.expression
     if (ts.isCallExpression(inner) || ts.isExpressionWithTypeArguments(inner)) {
       const called = ts.isCallExpression(inner) ? inner : inner.expression
-      const callee = ts.isCallExpression(called) && ts.isPropertyAccessExpression(called.expression) ? called.expression : undefined
+      const callee =
+        ts.isCallExpression(called) && ts.isPropertyAccessExpression(called.expression) ? called.expression : undefined
       if (callee !== undefined && ts.isIdentifier(callee.expression) && callee.expression.text === "Context") {
         if (callee.name.text === "Tag") {
           const id = tools.emit(called.arguments[0])
@@ -389,20 +446,34 @@ export const nodes = {
   },
   PropertyAccessExpression: (node, tools) => {
     // A method of any schema.
-    if (node.name.text === "annotations" && ts.isCallExpression(node.parent) && node.parent.expression === node && isSchema(node.expression, tools))
+    if (
+      node.name.text === "annotations" &&
+      ts.isCallExpression(node.parent) &&
+      node.parent.expression === node &&
+      isSchema(node.expression, tools)
+    )
       return `${tools.emit(node.expression)}.annotate`
     return undefined
   },
   TypeReference: (node, tools) => {
     const name = node.typeName.getText()
-    if (node.getText() === "ReadonlyArray<MetricLabel.MetricLabel>") return `${tools.nameOf("effect/Context", true)}.Context<never>`
+    if (node.getText() === "ReadonlyArray<MetricLabel.MetricLabel>")
+      return `${tools.nameOf("effect/Context", true)}.Context<never>`
     if (isReferenceClass(node, tools)) return "never"
+    if (name === "Schedule.Schedule" && node.typeArguments?.length === 3) {
+      const [out, input, context] = node.typeArguments.map(tools.emit)
+      return `${tools.nameOf("effect/Schedule", true)}.Schedule<${out}, ${input}, never, ${context}>`
+    }
     if (name === "Mailbox.Mailbox" && node.typeArguments !== undefined) {
       const [item, error = "never"] = node.typeArguments.map(tools.emit)
       return `${tools.nameOf("effect/Queue", true)}.Queue<${item}, ${error} | ${tools.nameOf("effect/Cause", true)}.Done>`
     }
-    if (/^MetricKey\.MetricKey\.(Counter|Gauge)$/.test(name)) return `${tools.nameOf("facade", true)}.${node.typeName.right.text}Key`
-    if (name === "Schema.Schema" && tools.homeOf(tools.resolved(tools.checker.getSymbolAtLocation(node.typeName)))?.module === "effect/Schema") {
+    if (/^MetricKey\.MetricKey\.(Counter|Gauge)$/.test(name))
+      return `${tools.nameOf("facade", true)}.${node.typeName.right.text}Key`
+    if (
+      name === "Schema.Schema" &&
+      tools.homeOf(tools.resolved(tools.checker.getSymbolAtLocation(node.typeName)))?.module === "effect/Schema"
+    ) {
       const given = (node.typeArguments ?? []).map(tools.emit)
       if (given.length === 0) return `${schema(tools, true)}.Top`
       if (given.length === 1) given.push(given[0])
@@ -415,8 +486,13 @@ export const nodes = {
     if (node.text === "ParseError") return JSON.stringify("SchemaError")
     const renamedTag = { __proto__: null, Left: "Failure", Right: "Success" }[node.text]
     if (renamedTag === undefined) return undefined
-    const other =
-      ts.isBinaryExpression(node.parent) ? (node.parent.left === node ? node.parent.right : node.parent.left) : ts.isCaseClause(node.parent) ? node.parent.parent.parent.expression : undefined
+    const other = ts.isBinaryExpression(node.parent)
+      ? node.parent.left === node
+        ? node.parent.right
+        : node.parent.left
+      : ts.isCaseClause(node.parent)
+        ? node.parent.parent.parent.expression
+        : undefined
     if (other === undefined || !ts.isPropertyAccessExpression(other) || other.name.text !== "_tag") return undefined
     const home = tools.homeOf(tools.checker.getSymbolAtLocation(other.name))
     return home?.module === "effect/Either" ? JSON.stringify(renamedTag) : undefined
@@ -466,8 +542,10 @@ nodes.BindingElement = (node, tools) => {
 const kindOf = (type, { homeOf }) => {
   const parts = type.isUnion() ? type.types : [type]
   const homes = parts.map((part) => homeOf(part.symbol ?? part.aliasSymbol))
-  if (parts.length > 0 && homes.every((home) => home?.module === "effect/Either" && /^(Left|Right)$/.test(home.path))) return "Either"
-  if (parts.length > 0 && homes.every((home) => home?.module === "effect/Option" && /^(None|Some)$/.test(home.path))) return "Option"
+  if (parts.length > 0 && homes.every((home) => home?.module === "effect/Either" && /^(Left|Right)$/.test(home.path)))
+    return "Either"
+  if (parts.length > 0 && homes.every((home) => home?.module === "effect/Option" && /^(None|Some)$/.test(home.path)))
+    return "Option"
   return undefined
 }
 const isEffect = (type, { homeOf }) => {
@@ -482,7 +560,12 @@ const isEffect = (type, { homeOf }) => {
 const wrappedFunction = (node, text, expected, tools) => {
   if (ts.isArrowFunction(node) || ts.isFunctionExpression(node)) return text
   const [wanted] = tools.checker.getNonNullableType(expected).getCallSignatures()
-  if (wanted === undefined || !isEffect(wanted.getReturnType(), tools) || kindOf(wanted.getReturnType(), tools) !== undefined) return text
+  if (
+    wanted === undefined ||
+    !isEffect(wanted.getReturnType(), tools) ||
+    kindOf(wanted.getReturnType(), tools) !== undefined
+  )
+    return text
   const type = tools.checker.getTypeAtLocation(node)
   const [own] = type.getCallSignatures()
   const kind = own === undefined ? undefined : kindOf(own.getReturnType(), tools)
@@ -493,9 +576,18 @@ const wrappedFunction = (node, text, expected, tools) => {
 
 /** Wraps an expression that must become an Effect. */
 export const wrapped = (node, text, tools) => {
-  if (!ts.isExpression(node) || ts.isIdentifier(node) && ts.isPropertyAccessExpression(node.parent) && node.parent.name === node) return text
+  if (
+    !ts.isExpression(node) ||
+    (ts.isIdentifier(node) && ts.isPropertyAccessExpression(node.parent) && node.parent.name === node)
+  )
+    return text
   const parent = node.parent
-  const isArgument = (ts.isCallExpression(parent) && parent.arguments.includes(node)) || (ts.isArrowFunction(parent) && parent.body === node) || ts.isReturnStatement(parent) || ts.isConditionalExpression(parent) && parent.condition !== node || ts.isPropertyAssignment(parent) && parent.initializer === node
+  const isArgument =
+    (ts.isCallExpression(parent) && parent.arguments.includes(node)) ||
+    (ts.isArrowFunction(parent) && parent.body === node) ||
+    ts.isReturnStatement(parent) ||
+    (ts.isConditionalExpression(parent) && parent.condition !== node) ||
+    (ts.isPropertyAssignment(parent) && parent.initializer === node)
   if (!isArgument) return text
   const expected = tools.checker.getContextualType(node)
   if (expected === undefined) return text

@@ -22,7 +22,8 @@ const declarationsIn = (folder) =>
 export const surfaceOf = (modules, packages) => {
   const files = new Map()
   for (const name of packages)
-    for (const file of declarationsIn(join(modules, name, "dist"))) files.set(join(modules, name, "dist", file), `${name}/${file.slice(0, -5)}`.replace(/\/index$/, ""))
+    for (const file of declarationsIn(join(modules, name, "dist")))
+      files.set(join(modules, name, "dist", file), `${name}/${file.slice(0, -5)}`.replace(/\/index$/, ""))
   const program = ts.createProgram([...files.keys()], options)
   const checker = program.getTypeChecker()
   const surface = new Map()
@@ -30,7 +31,8 @@ export const surfaceOf = (modules, packages) => {
     const real = symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol
     const name = `${prefix}${symbol.name}`
     names.add(name)
-    if (depth < 2 && real.flags & (ts.SymbolFlags.Namespace | ts.SymbolFlags.Enum)) for (const inner of real.exports?.values() ?? []) add(names, inner, `${name}.`, depth + 1)
+    if (depth < 2 && real.flags & (ts.SymbolFlags.Namespace | ts.SymbolFlags.Enum))
+      for (const inner of real.exports?.values() ?? []) add(names, inner, `${name}.`, depth + 1)
     if (real.flags & (ts.SymbolFlags.Interface | ts.SymbolFlags.Class | ts.SymbolFlags.TypeAlias)) {
       const type = checker.getDeclaredTypeOfSymbol(real)
       for (const property of checker.getPropertiesOfType(type)) names.add(`${name}#${property.name}`)

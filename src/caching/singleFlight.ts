@@ -2,7 +2,7 @@
  * Single flight: concurrent requests with one key share one run. The first runs in its own fiber and under its own limits; the
  * others wait for its result. When it is interrupted, the next waiting request runs instead.
  */
-import { Cause, Deferred, Effect, Exit, FiberId } from "effect"
+import { Cause, Deferred, Effect, Exit, FiberId, Option } from "effect"
 
 interface Flight<A, E> {
   /** Deadline of the request that runs, in milliseconds since the epoch. */
@@ -75,7 +75,7 @@ export const share = <A, E, R>(
         onSuccess: (value): Effect.Effect<Outcome<A>, E, R> => Effect.succeed({ value, shared: true }),
         onFailure: (cause) =>
           Cause.isInterrupted(cause) ||
-          (cause._tag === "Fail" && deadline > flight.deadline && dependsOnDeadline(cause.error))
+          (deadline > flight.deadline && Option.exists(Cause.failureOption(cause), dependsOnDeadline))
             ? join
             : Effect.failCause(Cause.map(cause, toSharedError))
       })

@@ -226,7 +226,7 @@ const makeService = (
   /** Changes a key and returns whether the pool has it. */
   const changeKey = (id: string, f: (keySet: KeySet) => KeySet): Effect.Effect<boolean> => {
     const change = changeKeys((keySet) => (KeySets.get(keySet, id) === undefined ? [false, keySet] : [true, f(keySet)]))
-    return sharing === undefined ? change : flushed(Effect.tap(change, () => sharing.changed(id)))
+    return sharing === undefined ? change : flushed(Effect.tap(change, () => Effect.sync(() => sharing.changed(id))))
   }
 
   const unsafeRest: NonNullable<Service["unsafeRest"]> = (clock, id, duration) => {

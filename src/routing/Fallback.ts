@@ -190,7 +190,7 @@ export const make = (fallbacks: ReadonlyArray<Service | Member>, options: Option
         chatStream: (request) =>
           toStream((finalizers) =>
             Effect.flatMap(
-              Effect.suspend(() => select.chat(request)),
+              Effect.suspend(() => Members.selected(select.chat(request))),
               (members) => openStream(members, request)(finalizers)
             )
           )

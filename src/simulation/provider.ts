@@ -1,5 +1,5 @@
 /** Providers behind an `HttpClient` without a network: they answer in virtual time, in the protocol of the request. */
-import type { HttpClientRequest, HttpClientResponse } from "@effect/platform"
+import type { HttpClientError, HttpClientRequest, HttpClientResponse } from "@effect/platform"
 import { HttpClient } from "@effect/platform"
 import { Context, Effect } from "effect"
 import { CurrentWatch } from "../call/attemptWatch.js"
@@ -98,5 +98,8 @@ export const make = (
       const body = () => wire.encodeResponse({ ...shortAnswer, model, usage })
       return Effect.map(Effect.sleep(millis), () => send(200, body()))
     })
-  return HttpClient.makeWith<never, never, never, never>((request) => Effect.flatMap(request, respond), Effect.succeed)
+  return HttpClient.makeWith<HttpClientError.HttpClientError, never, HttpClientError.HttpClientError, never>(
+    (request) => Effect.flatMap(request, respond),
+    Effect.succeed
+  )
 }

@@ -3,10 +3,10 @@
  * not every provider resolves. Only a recursive definition remains a definition.
  */
 import type { Schema } from "effect"
-import { JSONSchema } from "effect"
 import { isRecord } from "../../wire/json.js"
 import type { JsonSchema } from "../../wire/schema/walker.js"
 import { definitionName, mapSchemas } from "../../wire/schema/walker.js"
+import { documentOf } from "./schemaDocument.js"
 
 export type { JsonSchema } from "../../wire/schema/walker.js"
 
@@ -41,7 +41,7 @@ const isRecursive = (name: string, definitions: JsonSchema): boolean => {
 
 /** @throws when a part of the schema has neither a JSON Schema nor an annotation with one */
 export const jsonSchemaOf = <A, I, R>(schema: Schema.Schema<A, I, R>): JsonSchema => {
-  const { $defs, ...root }: JsonSchema = { ...JSONSchema.make(schema) }
+  const { $defs, ...root }: JsonSchema = documentOf(schema)
   const definitions: JsonSchema = isRecord($defs) ? $defs : {}
   const recursive = Object.keys(definitions).filter((name) => isRecursive(name, definitions))
   const inline = (node: JsonSchema): JsonSchema => {

@@ -461,7 +461,7 @@ export const make = (dependencies: Dependencies): Effect.Effect<Service, never, 
         Effect.zipRight(
           waiting.await,
           Effect.clockWith((clock) =>
-            Effect.suspend(() => {
+            Effect.suspend((): Effect.Effect<unknown> => {
               const isIdle = isAway || Queue.size(local.unsafeState(clock).queue) === 0
               return isIdle ? waiting.close : Effect.zipRight(Effect.sleep(refreshInterval), readStatus)
             })

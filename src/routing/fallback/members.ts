@@ -219,6 +219,9 @@ type Members = Arr.NonEmptyReadonlyArray<Member>
 /** A selection that counts no tokens is there at once. */
 export type Selected = Either.Either<Members, LLMError> | Effect.Effect<Members, LLMError>
 
+export const selected = (selection: Selected): Effect.Effect<Members, LLMError> =>
+  Either.isEither(selection) ? Either.match(selection, { onLeft: Effect.fail, onRight: Effect.succeed }) : selection
+
 /** Selects when it is called. */
 export interface Selection {
   readonly chat: (request: ChatRequest.Input) => Selected

@@ -1,11 +1,11 @@
 /** A response in memory. */
 import type { Schema } from "effect"
-import { Effect, Inspectable, Option, Stream } from "effect"
+import { Effect, Inspectable, Option, Pipeable, Stream } from "effect"
 import type { HttpClientRequest } from "effect/http"
 import { Cookies, Headers, HttpClientError, HttpClientResponse, HttpIncomingMessage, UrlParams } from "effect/http"
 
 /** It is read without a promise: virtual time would pass while a fiber waits for one. */
-export class WholeResponse extends Inspectable.Class implements HttpClientResponse.HttpClientResponse {
+export class WholeResponse extends Pipeable.Class implements HttpClientResponse.HttpClientResponse {
   readonly [HttpClientResponse.TypeId] = HttpClientResponse.TypeId
   readonly [HttpIncomingMessage.TypeId] = HttpIncomingMessage.TypeId
   readonly cookies = Cookies.empty
@@ -50,6 +50,9 @@ export class WholeResponse extends Inspectable.Class implements HttpClientRespon
   get formData(): Effect.Effect<FormData, HttpClientError.HttpClientError> {
     return Effect.fail(this.#unreadable("no form"))
   }
+  [Inspectable.NodeInspectSymbol](): unknown {
+    return this.toJSON()
+  }
   toJSON(): unknown {
     return { _id: "SimulatedResponse", status: this.status }
   }
@@ -59,4 +62,3 @@ export class WholeResponse extends Inspectable.Class implements HttpClientRespon
     })
   }
 }
-
