@@ -27,14 +27,16 @@ const report = (problem) => {
   if (!unknown.has(problem.key)) unknown.set(problem.key, [])
   unknown.get(problem.key).push(problem.place)
 }
+const importOf = (file, path) => {
+  const relativePath = relative(dirname(file), join(root, path))
+  return relativePath.startsWith(".") ? relativePath : `./${relativePath}`
+}
 const { rewrite } = codemod({
   program,
   surface,
   rules,
-  facade: (file) => {
-    const path = relative(dirname(file), join(root, "src/facade.js"))
-    return path.startsWith(".") ? path : `./${path}`
-  }
+  local: importOf,
+  facade: (file) => importOf(file, "src/facade.js")
 })
 const twins = join(here, "twins")
 for (const file of wanted) {

@@ -15,6 +15,9 @@ const moduleOfFile = (file) => {
   return found === null || !effectPackage.test(found[1]) ? undefined : `${found[1]}/${found[2]}`.replace(/\/index$/, "")
 }
 
+/** A module of our own (`local:`), or one of another package (`package:`), whose names are not looked up. */
+const isForeign = (module) => /^(local|package):/.test(module)
+
 /** A problem that the build must not hide, with its place. */
 export class Unknown extends Error {
   constructor(key, place) {
@@ -32,9 +35,9 @@ export class Unknown extends Error {
  * - `rules.names`: what a name is called now: `catch`, `effect/Latch.make` for one of another module, `facade.timeoutFail` for one of the
  *   facade, or a function of `(node, tools)` that answers the new text or undefined.
  * - `rules.members`: the same for properties and methods of values: `effect/Clock.Clock#unsafeCurrentTimeMillis`.
- * - `facade(file)`: how `file` imports the facade.
+ * - `facade(file)`: how `file` imports the facade; `local(file, path)`: how it imports a module of the project.
  */
-export const codemod = ({ facade, program, rules, surface }) => {
+export const codemod = ({ facade, local, program, rules, surface }) => {
   const checker = program.getTypeChecker()
 
   const resolved = (symbol) =>
@@ -92,7 +95,8 @@ export const codemod = ({ facade, program, rules, surface }) => {
         if (!inType) known.type = false
         return known.name
       }
-      const base = module === "facade" ? "Facade" : module.slice(module.lastIndexOf("/") + 1)
+      const base =
+        module === "facade" ? "Facade" : module === "package:fast-check" ? "FastCheck" : module.slice(module.lastIndexOf("/") + 1)
       const original = importedAs.get(module)
       let name = original ?? base
       while (original === undefined && taken.has(name)) name = `${name}_`
@@ -152,7 +156,7 @@ export const codemod = ({ facade, program, rules, surface }) => {
         if (answer !== undefined) return answer
       } else if (own !== undefined) return spelled(own, moved, inType)
       // A name within a namespace, such as `Effect.Success`, goes with its namespace.
-      if (moved !== undefined && surface.get(moved)?.has(path)) return spelled(path, moved, inType)
+      if (moved !== undefined && (isForeign(moved) || surface.get(moved)?.has(path))) return spelled(path, moved, inType)
       report(new Unknown(`${module}.${path}`, place(node)))
       return node.getText(source)
     }
@@ -263,7 +267,7 @@ export const codemod = ({ facade, program, rules, surface }) => {
         const answer = own(node, { ...tools, moved, inType })
         if (answer !== undefined) return answer
       } else if (own !== undefined) return spelled(own, moved, inType)
-      if (moved === undefined || !surface.get(moved)?.has(path)) {
+      if (moved === undefined || !(isForeign(moved) || surface.get(moved)?.has(path))) {
         report(new Unknown(`${module}.${path}`, place(node)))
         return undefined
       }
@@ -304,6 +308,12 @@ export const codemod = ({ facade, program, rules, surface }) => {
         imported.add(local)
         taken.delete(local)
         const home = homeOf(resolved(checker.getSymbolAtLocation(specifier.name)))
+        if (home === undefined && !keptImport(statement)) {
+          // A name of another package that a package of Effect hands on.
+          const from = movedModule(statement.moduleSpecifier.text) ?? statement.moduleSpecifier.text
+          const type = statement.importClause.isTypeOnly || specifier.isTypeOnly === true
+          functions.set(local, { module: from, name: (specifier.propertyName ?? specifier.name).text, type })
+        }
         if (home === undefined || home.path !== "") continue
         const moved = movedModule(home.module)
         const last = home.module.slice(home.module.lastIndexOf("/") + 1)
@@ -348,6 +358,10 @@ export const codemod = ({ facade, program, rules, surface }) => {
     }
     const lines = []
     for (const [module, { name, type }] of locals) {
+      if (module.startsWith("package:")) {
+        lines.push(`import ${type ? "type " : ""}* as ${name} from "${module.slice("package:".length)}"`)
+        continue
+      }
       if (module === "facade") {
         lines.push(`import ${type ? "type " : ""}* as ${name} from "${facade(file)}"`)
         continue
@@ -363,7 +377,7 @@ export const codemod = ({ facade, program, rules, surface }) => {
     }
     for (const [name, { module, name: exported, type }] of functions)
       add(module, type, exported === name ? name : `${exported} as ${name}`)
-    for (const { from, names, type } of groups.values())
+    for (const { from, names, type } of [...groups.values()].map((group) => ({ ...group, from: group.from.startsWith("local:") ? local(file, group.from.slice("local:".length)) : group.from })))
       lines.push(`import ${type ? "type " : ""}{ ${names.sort().join(", ")} } from "${from}"`)
     return lines.sort().join("\n")
   }

@@ -564,6 +564,11 @@ export const filterMapStream: {
   Stream.filterMap(stream, (a) => Result.fromOption(f(a), () => undefined))
 )
 
+export const unfoldStream = <S, A, E, R>(
+  start: S,
+  next: (state: S) => Effect.Effect<Option.Option<readonly [A, S]>, E, R>
+): Stream.Stream<A, E, R> => Stream.unfold(start, (state: S) => Effect.map(next(state), Option.getOrUndefined))
+
 export const runCollect = <A, E, R>(stream: Stream.Stream<A, E, R>): Effect.Effect<Chunk.Chunk<A>, E, R> =>
   Effect.map(Stream.runCollect(stream), (items) => Chunk.fromIterable(items))
 

@@ -3,6 +3,8 @@ import ts from "ts5"
 
 /** Where a module went, if not to the same path. */
 export const modules = {
+  "@effect/vitest": "local:test/support/effectVitest.js",
+  "effect/FastCheck": "package:fast-check",
   "effect/Either": "effect/Result",
   "effect/ConfigError": "effect/Config",
   "effect/Mailbox": "effect/Queue",
@@ -21,6 +23,7 @@ export const modules = {
   ...Object.fromEntries(
     [
       "FetchHttpClient",
+      "HttpMethod",
       "Headers",
       "HttpBody",
       "HttpClient",
@@ -110,7 +113,7 @@ effect/Schema Enums=Enum equivalence=toEquivalence Struct.Context=Struct.Decodin
 effect/Schema Redacted=RedactedFromValue DateTimeUtc=DateTimeUtcFromString DateTimeUtcFromSelf=DateTimeUtc URL=URLFromString BigInt=BigIntFromString Object=ObjectKeyword
 effect/Schema Array$=$Array Record$=$Record
 effect/Scope extend=provide CloseableScope=Closeable
-effect/Stream unwrapScoped=unwrap asyncPush=callback unfoldEffect=unfold fromChunk=facade.fromChunk mapChunksEffect=facade.mapChunksEffect toPull=facade.toPull
+effect/Stream flattenIterables=flattenIterable unwrapScoped=unwrap asyncPush=callback unfoldEffect=facade.unfoldStream fromChunk=facade.fromChunk mapChunksEffect=facade.mapChunksEffect toPull=facade.toPull
 effect/Stream fromPull=facade.fromPull runCollect=facade.runCollect repeatEffectChunkOption=facade.repeatChunks flattenChunks=facade.flattenChunks catchAll=catch
 effect/Stream catchAllCause=catchCause either=result asyncScoped=callback async=callback Stream.Success=Success Stream.Error=Error Stream.Context=Services
 effect/Stream acquireRelease=facade.streamAcquireRelease fromChunks=facade.fromChunks mapChunks=facade.mapChunks unfoldChunkEffect=facade.unfoldChunkEffect zipRight=zipRight
@@ -165,6 +168,13 @@ effect/MetricKey counter=facade.counterKey gauge=facade.gaugeKey histogram=facad
 effect/MetricKey taggedWithLabels=facade.taggedKey
 effect/Effect contextWith=facade.contextWith
 effect/SchemaAST encodedAST=toEncoded getPropertySignatures=facade.propertySignatures
+effect/Arbitrary make=facade.arbitraryOf
+effect/Effect iterate=facade.iterate locally=provideService
+effect/Order reverse=flip
+effect/DateTime zoneUnsafeMakeNamed=zoneMakeNamedUnsafe unsafeMakeZoned=makeZonedUnsafe
+effect/Exit flatMap=facade.flatMapExit flatten=facade.flattenExit getOrElse=facade.getOrElseExit
+effect/Stream provideLayer=provide repeatEffectChunk=facade.repeatChunk
+effect/Schema Negative=facade.Negative NonPositive=facade.NonPositive BooleanFromString=facade.BooleanFromString
 effect/Utils isGenerator=isGeneratorFunction
 `
 
@@ -274,6 +284,9 @@ export const calls = {
     return `${schema(tools)}.Record(${tools.emit(property(first, "key"))}, ${tools.emit(property(first, "value"))})`
   },
   "effect/Schema.Struct": (node, tools) => {
+    const keys = encodedKeys(node)
+    if (keys.length > 0)
+      return `${tools.emitChildren(node)}.pipe(${schema(tools)}.encodeKeys({ ${keys.map(([own, encoded]) => `${own}: ${encoded}`).join(", ")} }))`
     const [first, ...rest] = node.arguments.map(tools.emit)
     return rest.length === 0
       ? undefined
@@ -353,6 +366,10 @@ export const calls = {
   },
   "effect/Schema.compose": (node, tools) =>
     `${schema(tools)}.decodeTo(${tools.emit(node.arguments[0])}${node.arguments.length === 1 ? "" : `, ${tools.nameOf("effect/SchemaTransformation", false)}.passthrough({ strict: false })`})`,
+  "effect/Struct.omit": (node, tools) => listed(node, tools, "omit"),
+  "effect/Struct.pick": (node, tools) => listed(node, tools, "pick"),
+  "effect/Schema.Struct#omit": (node, tools) => fieldsOf(node, tools, "omit"),
+  "effect/Schema.Struct#pick": (node, tools) => fieldsOf(node, tools, "pick"),
   "effect/Effect.withRuntimeFlagsPatch": (node, tools) =>
     /disable\(RuntimeFlags\.RuntimeMetrics\)/.test(node.getText())
       ? `${tools.nameOf("effect/Metric", false)}.disableRuntimeMetrics`
@@ -396,6 +413,29 @@ export const calls = {
   "effect/Data.tuple": (node, tools) => `[${argumentsOf(node, tools).join(", ")}] as const`
 }
 
+const isFromKey = (node) => ts.isCallExpression(node) && node.expression.getText() === "Schema.fromKey"
+
+/** The fields of a struct that have another name in its encoded form. */
+const encodedKeys = (node) => {
+  const [fields] = node.arguments
+  if (fields === undefined || !ts.isObjectLiteralExpression(fields)) return []
+  return fields.properties.flatMap((property) => {
+    const value = property.initializer
+    const last = value !== undefined && ts.isCallExpression(value) ? value.arguments.at(-1) : undefined
+    return last !== undefined && isFromKey(last) ? [[property.name.getText(), last.arguments[0].getText()]] : []
+  })
+}
+
+/** `Struct.omit(value, "a", "b")` as `Struct.omit(value, ["a", "b"])`. */
+const listed = (node, tools, name) => {
+  const [value, ...names] = argumentsOf(node, tools)
+  return `${tools.nameOf("effect/Struct", false)}.${name}(${value}, [${names.join(", ")}])`
+}
+
+/** `schema.omit("a")` as a change of its fields. */
+const fieldsOf = (node, tools, name) =>
+  `${tools.emit(node.expression.expression)}.mapFields(${tools.nameOf("effect/Struct", false)}.${name}([${argumentsOf(node, tools).join(", ")}]))`
+
 const isMetricLabels = (node) => node.getText() === "FiberRef.currentMetricLabels"
 
 /** A call whose argument at `index` is a function of nothing now. */
@@ -425,6 +465,9 @@ names["effect/FiberId.FiberId"] = () => "number"
 /** Rewrites of other nodes, by the names of their kinds. */
 export const nodes = {
   CallExpression: (node, tools) => {
+    // The key is written by the struct.
+    if (node.arguments.length === 1 && isFromKey(node.arguments[0]) && ts.isPropertyAccessExpression(node.expression))
+      return tools.emit(node.expression.expression)
     // class X extends Context.Tag("id")<X, Shape>() {}
     const inner = node.expression
     if (ts.isCallExpression(inner) || ts.isExpressionWithTypeArguments(inner)) {
@@ -588,7 +631,8 @@ export const wrapped = (node, text, tools) => {
     ts.isReturnStatement(parent) ||
     (ts.isConditionalExpression(parent) && parent.condition !== node) ||
     (ts.isPropertyAssignment(parent) && parent.initializer === node)
-  if (!isArgument) return text
+  if (!isArgument || ts.isConditionalExpression(node) || ts.isParenthesizedExpression(node)) return text
+  if (ts.isCallExpression(parent) && /^(Either|Option)\./.test(parent.expression.getText())) return text
   const expected = tools.checker.getContextualType(node)
   if (expected === undefined) return text
   if (!isEffect(expected, tools)) return wrappedFunction(node, text, expected, tools)

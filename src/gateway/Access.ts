@@ -21,7 +21,7 @@
  */
 import type { FileSystem } from "@effect/platform"
 import type { ConfigError } from "effect"
-import { Config, Context, Effect, Layer, Option } from "effect"
+import { Config, Context, Effect, Layer, Option, Redacted } from "effect"
 import * as FileReload from "../models/fileReload.js"
 import type { AccessStoreError } from "./AccessStore.js"
 import * as KeyConfig from "./auth/keyConfig.js"
@@ -79,8 +79,8 @@ export const layer = (options: Options = {}): Layer.Layer<Access, InvalidAccessE
 /** The options with the admin token and the keys of the environment. */
 const withEnvironment = (options: Options): Effect.Effect<Options, ConfigError.ConfigError> =>
   Effect.gen(function* () {
-    const adminToken = yield* Config.option(Config.redacted(Config.nonEmptyString("EFFECT_LLM_MASTER_KEY")))
-    const listed = yield* Config.option(Config.redacted(Config.nonEmptyString("EFFECT_LLM_GATEWAY_KEYS")))
+    const adminToken = yield* Config.option(Config.map(Config.nonEmptyString("EFFECT_LLM_MASTER_KEY"), Redacted.make))
+    const listed = yield* Config.option(Config.map(Config.nonEmptyString("EFFECT_LLM_GATEWAY_KEYS"), Redacted.make))
     return {
       ...options,
       ...(Option.isSome(adminToken) ? { adminToken: adminToken.value } : {}),

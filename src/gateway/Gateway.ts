@@ -24,7 +24,7 @@
  * @since 0.1.0
  */
 import type { HttpApp } from "@effect/platform"
-import { FileSystem, HttpServer } from "@effect/platform"
+import { HttpServer } from "@effect/platform"
 import type { Scope } from "effect"
 import { Duration, Effect, Layer, Option } from "effect"
 import type { Middleware, Service as LLMService } from "../call/model.js"
@@ -47,6 +47,7 @@ import { InsecureAddressError } from "./GatewayServer.js"
 import type { HotRoute } from "./http/hotRoute.js"
 import * as NodeListener from "./http/nodeListener.js"
 import * as NodeServer from "./http/nodeServer.js"
+import { hostOf } from "./http/platform.js"
 import * as Owners from "./chat/owners.js"
 import * as SimpleRoutes from "./compat/routes.js"
 import * as Admin from "./routes/admin.js"
@@ -73,7 +74,7 @@ export interface Options<R = never> {
    */
   readonly observe?: Middleware<never, R>
   /** The largest request body; a larger one is answered with 413. @default "32 MiB" */
-  readonly maxBodySize?: FileSystem.SizeInput
+  readonly maxBodySize?: number | bigint
   /**
    * The most bytes of request bodies that the gateway holds at one time, in sum. A body beyond it is answered with 503 and
    * `Retry-After`. Bytes count from their arrival until the response of a whole answer, or the first event of a stream. The process
@@ -81,7 +82,7 @@ export interface Options<R = never> {
    *
    * @since 0.2.0
    */
-  readonly maxBufferedBodies?: FileSystem.SizeInput
+  readonly maxBufferedBodies?: number | bigint
   /**
    * The part of `maxBufferedBodies` that the requests of one client key can hold. A body beyond it is answered with 429 and
    * `Retry-After`; a body that is larger than this, with 413. It does not apply to a gateway without keys.
@@ -89,7 +90,7 @@ export interface Options<R = never> {
    *
    * @since 0.2.0
    */
-  readonly maxBufferedBodiesPerKey?: FileSystem.SizeInput
+  readonly maxBufferedBodiesPerKey?: number | bigint
   /**
    * How long a request body can take to arrive after its headers; a slower one is answered with 408. On Node, the connection also closes
    * at the `requestTimeout` of the server. @default "2 minutes"
@@ -182,7 +183,7 @@ const mebibyte = 1024 * 1024
 
 const noRoutes: Routes.OptionalRoutes = { hot: [], others: [] }
 
-const bytes = (size: FileSystem.SizeInput): number => Number(FileSystem.Size(size))
+const bytes = (size: number | bigint): number => Number(size)
 
 type BodyOptions = Pick<Options, "maxBodySize" | "maxBufferedBodies" | "maxBufferedBodiesPerKey" | "bodyTimeout">
 
@@ -315,9 +316,8 @@ export const layer = <R = never>(
       const server = yield* HttpServer.HttpServer
       const address = HttpServer.formatAddress(server.address)
       if (isOpen) {
-        if (server.address._tag === "TcpAddress" && !Loopback.isLoopback(server.address.hostname)) {
-          return yield* new InsecureAddressError({ address: server.address.hostname })
-        }
+        const host = hostOf(server)
+        if (host !== undefined && !Loopback.isLoopback(host)) return yield* new InsecureAddressError({ address: host })
         yield* Effect.logWarning(
           `No key is configured: every client that can reach ${address} can use the gateway, so it serves this machine only.`
         )

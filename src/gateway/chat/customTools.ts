@@ -281,5 +281,5 @@ export const restoring = (llm: LLMService, translated: Translated): LLMService =
     : wrap(llm, {
         chat: (request) => Effect.map(llm.chat(request), (response) => restoredAnswer(translated, response)),
         chatStream: (request) =>
-          Stream.suspend(() => Stream.mapConcat(llm.chatStream(request), restoredEvents(translated)))
+          Stream.suspend(() => Stream.flattenIterables(Stream.map(llm.chatStream(request), restoredEvents(translated))))
       })

@@ -16,7 +16,8 @@ import type { Frame } from "../../wire/Wire.js"
 import * as HttpErrors from "../http/error.js"
 import type { ResponseHeaders } from "../http/exchange.js"
 import type { HotCall } from "../http/hotRoute.js"
-import { isInterrupted, logDefect } from "../http/hotRoute.js"
+import { logDefect } from "../http/hotRoute.js"
+import { isInterrupted } from "../http/platform.js"
 
 /** A stream with its first events. */
 export interface Opened<A> {
@@ -185,7 +186,7 @@ export const respond = <A>(
         const closed = Effect.suspend(() => closeWith(cause))
         return hasBegun
           ? Effect.ensuring(
-              Effect.withFiberRuntime<void>((fiber) => failWith(cause, isInterrupted(fiber))),
+              Effect.withFiberRuntime<void>((fiber) => failWith(cause, isInterrupted(fiber, cause))),
               closed
             )
           : Effect.zipRight(closed, Effect.failCause(Cause.map(cause, HttpErrors.fromLLMError)))

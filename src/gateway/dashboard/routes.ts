@@ -1,5 +1,5 @@
 /** The routes of the page, its files and its events. The files are public; the events require the admin token. */
-import { HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import type { Option } from "effect"
 import { Effect, Stream } from "effect"
 import * as Framing from "../../wire/framing.js"
@@ -11,6 +11,7 @@ import { chatCompletions } from "../chat/protocols.js"
 import type { Router } from "../http/context.js"
 import * as Streaming from "../chat/sse.js"
 import type { Handler } from "../http/context.js"
+import * as Routers from "../http/router.js"
 import * as Assets from "./assets.js"
 import type { Bodies } from "./bodyLog.js"
 import type { History } from "./history/model.js"
@@ -121,15 +122,19 @@ export const make = (
 ): Effect.Effect<Router> =>
   Effect.map(
     Effect.forEach(files, ({ name, path, type }) =>
-      Effect.map(Assets.make(directory, name, type), (asset) => HttpRouter.makeRoute("GET", path, asset))
+      Effect.map(Assets.make(directory, name, type), (asset): Routers.RoutedApp => ({
+        method: "GET",
+        path,
+        app: asset
+      }))
     ),
     (assets) =>
-      HttpRouter.fromIterable([
+      Routers.make([
         ...assets,
-        HttpRouter.makeRoute("GET", "/dashboard/access", withErrorResponse(accessMode(access))),
-        HttpRouter.makeRoute("GET", "/dashboard/events", withErrorResponse(events(access, snapshots))),
-        HttpRouter.makeRoute("GET", "/dashboard/requests", withErrorResponse(lastRequests(access, requests))),
-        HttpRouter.makeRoute("GET", "/dashboard/bodies", withErrorResponse(bodiesOf(access, bodies))),
-        HttpRouter.makeRoute("GET", "/dashboard/history", withErrorResponse(historyOf(access, history)))
+        { method: "GET", path: "/dashboard/access", app: withErrorResponse(accessMode(access)) },
+        { method: "GET", path: "/dashboard/events", app: withErrorResponse(events(access, snapshots)) },
+        { method: "GET", path: "/dashboard/requests", app: withErrorResponse(lastRequests(access, requests)) },
+        { method: "GET", path: "/dashboard/bodies", app: withErrorResponse(bodiesOf(access, bodies)) },
+        { method: "GET", path: "/dashboard/history", app: withErrorResponse(historyOf(access, history)) }
       ])
   )

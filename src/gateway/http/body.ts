@@ -143,6 +143,6 @@ export const read = (
   if (refusal !== undefined) return Effect.fail(refusal)
   return Effect.flatMap(
     body instanceof IncomingMessage ? fromNode(body, limits, account) : fromStream(body, limits, account),
-    model === undefined ? parse : (bytes) => Either.map(parse(bytes), withModel(model))
+    (bytes) => (model === undefined ? parse(bytes) : Either.map(parse(bytes), withModel(model)))
   )
 }

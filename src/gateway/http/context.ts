@@ -189,7 +189,7 @@ export const makeResolveModel = (context: ModelContext): ResolveModel => {
     })
 }
 
-export type Router = HttpRouter.HttpRouter<never, Scope.Scope>
+export type { Router } from "./router.js"
 
 export interface Route {
   readonly method: HttpMethod.HttpMethod

@@ -4,7 +4,7 @@ import { NodeHttpServerRequest } from "@effect/platform-node"
 import type { HttpApp } from "@effect/platform"
 import type { Scope } from "effect"
 import { Chunk, Deferred, Effect, FiberId, Option, Stream } from "effect"
-import { IncomingMessage } from "node:http"
+import { IncomingMessage, ServerResponse } from "node:http"
 import { addressOf } from "./address.js"
 import type { GatewayContext } from "./context.js"
 import type { Exchange, Request, Responder } from "./exchange.js"
@@ -146,10 +146,12 @@ export const make = (context: GatewayContext, route: HotRoute): HttpApp.Default<
       const exchange: Exchange = { request: requestOf(request), response }
       return Effect.flatMap(Effect.forkScoped(serve(context, route, exchange)), (fiber) => {
         fiber.addObserver(response.abandon)
-        if (request.source instanceof IncomingMessage) {
-          const { source } = request
+        const { source } = request
+        const nodeResponse =
+          source instanceof IncomingMessage ? NodeHttpServerRequest.toServerResponse(request) : undefined
+        if (source instanceof IncomingMessage && nodeResponse instanceof ServerResponse) {
           const interrupt = (): void => fiber.unsafeInterruptAsFork(FiberId.none)
-          const forget = whenQueuedCloses(source, NodeHttpServerRequest.toServerResponse(request), interrupt)
+          const forget = whenQueuedCloses(source, nodeResponse, interrupt)
           if (forget !== undefined) fiber.addObserver(forget)
         }
         return Deferred.await(answered)

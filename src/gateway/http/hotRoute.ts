@@ -2,14 +2,14 @@
  * The hot routes: those that call models. Each request is one fiber over an `Exchange`, without the platform's router, responses and
  * streams. Every server runs the same handlers: `nodeListener.ts` for Node's own, `hotApp.ts` for any other.
  */
-import type { Fiber } from "effect"
-import { Cause, Context, Effect, Exit, FiberId, FiberRef, Option } from "effect"
+import { Cause, Context, Effect, Exit, FiberId, Option } from "effect"
 import { WantsRawResponse } from "../../call/passthrough.js"
 import { isExit } from "../../call/sending.js"
 import { whileChanged } from "../../internal/context.js"
 import { Label } from "../../internal/label.js"
 import { CurrentClient } from "../../rateLimiter/model.js"
 import type { ServerWire } from "../../wire/Wire.js"
+import { isInterrupted } from "./platform.js"
 import type { CurrentWatch } from "../../call/attemptWatch.js"
 import type { RequestWatch } from "../../telemetry/callRecord.js"
 import { RequestId, watchedContext } from "../../telemetry/callRecord.js"
@@ -48,10 +48,6 @@ export interface HotRoute {
   /** Encodes the failures of `answer`. */
   readonly encodeError: ServerWire["encodeError"]
 }
-
-/** Whether a fiber was interrupted from outside, rather than by its own effect. */
-export const isInterrupted = (fiber: Fiber.RuntimeFiber<unknown, unknown>): boolean =>
-  !Cause.isEmptyType(fiber.getFiberRef(FiberRef.interruptedCause))
 
 /** The error that the client gets; undefined when it has left, which interrupts the fiber of its request. */
 const errorOf = (
@@ -176,7 +172,7 @@ export const serve = (
       return Effect.matchCauseEffect(answered, {
         onSuccess: () => Effect.sync(leave),
         onFailure: (cause) => {
-          const error = errorOf(cause, expired, isInterrupted(fiber))
+          const error = errorOf(cause, expired, isInterrupted(fiber, cause))
           const failed = error === undefined ? Effect.void : fail(error)
           return Effect.ensuring(
             Effect.ensuring(logDefect("unexpected error while handling a request", cause), failed),

@@ -1,5 +1,5 @@
 /** Serves the hot routes from the requests and responses of Node's server, each in one fiber. */
-import { Context, Effect, FiberId, FiberRef, FiberRefs, HashMap, Runtime } from "effect"
+import { Context, Effect, FiberId } from "effect"
 import type { ServerResponse } from "node:http"
 import * as Spans from "../../telemetry/fiberSpans.js"
 import type { GatewayContext } from "./context.js"
@@ -8,6 +8,7 @@ import type { Request, Responder } from "./exchange.js"
 import type { HotRoute } from "./hotRoute.js"
 import { contextOf, knownCaller, serve } from "./hotRoute.js"
 import type { Listener } from "./nodeServer.js"
+import * as Platform from "./platform.js"
 import { whenQueuedCloses } from "./nodeServer.js"
 import * as RequestId from "./requestId.js"
 import * as Tracing from "./tracing.js"
@@ -128,26 +129,6 @@ const makeResponder = (
   }
 }
 
-/** The fiber of a request begins with the request's id and its caller in its context and its log annotations. */
-const runtimeOf = (
-  runtime: Runtime.Runtime<never>,
-  id: string,
-  context: Context.Context<never>
-): Runtime.Runtime<never> =>
-  Runtime.make({
-    runtimeFlags: runtime.runtimeFlags,
-    context: Context.merge(runtime.context, context),
-    fiberRefs: FiberRefs.updateAs(runtime.fiberRefs, {
-      fiberId: FiberId.none,
-      fiberRef: FiberRef.currentLogAnnotations,
-      value: HashMap.set(
-        FiberRefs.getOrDefault(runtime.fiberRefs, FiberRef.currentLogAnnotations),
-        RequestId.annotation,
-        id
-      )
-    })
-  })
-
 /**
  * `isTaken`: the program has a route of its own, which the platform serves. `hasCors`: requests of web pages of other origins are left to the
  * platform, which knows which of them are allowed.
@@ -158,7 +139,7 @@ export const make = (
   isTaken: (method: string, path: string) => boolean,
   hasCors: boolean
 ): Effect.Effect<Listener> =>
-  Effect.map(Effect.all([Effect.runtime<never>(), Spans.isSilent]), ([runtime, isSilent]) => {
+  Effect.map(Effect.all([Platform.forking, Spans.isSilent]), ([forking, isSilent]) => {
     const atTurnEnd = makeTurnEnd()
     const byPath: ReadonlyMap<string, HotRoute> = new Map(routes.map((route) => [route.path, route]))
     return (request, response) => {
@@ -181,7 +162,9 @@ export const make = (
       const inContext = caller === undefined ? identified : Context.merge(identified, contextOf(route, caller))
       const remoteAddress = request.socket.remoteAddress
       const traced = { method, url, route: path, headers, remoteAddress, sent: responder.sent }
-      const fiber = Runtime.runFork(runtimeOf(runtime, id, inContext))(Tracing.inRequestSpan(isSilent, traced, handler))
+      const spanned = Tracing.inRequestSpan(isSilent, traced, handler)
+      // The fiber begins with the request's id and its caller in its context and its log annotations.
+      const fiber = Platform.unsafeFork(forking, inContext, RequestId.annotation, id, spanned)
       const interrupt = (): void => fiber.unsafeInterruptAsFork(FiberId.none)
       response.on("close", () => {
         if (!responder.isEnded()) interrupt()

@@ -1,9 +1,9 @@
 /** Node's server behind a server of the platform, whose requests the gateway can handle without the platform. */
-import type { HttpServer } from "@effect/platform"
 import type { Scope } from "effect"
 import { Effect } from "effect"
 import { IncomingMessage, Server, ServerResponse } from "node:http"
 import type { Socket } from "node:net"
+import type { ServerService } from "./platform.js"
 
 /** Handles a request; false leaves it to the platform. */
 export type Listener = (request: IncomingMessage, response: ServerResponse) => boolean
@@ -23,14 +23,14 @@ export class InterceptedServer extends Server {
   }
 }
 
-const servers = new WeakMap<HttpServer.HttpServer, InterceptedServer>()
+const servers = new WeakMap<ServerService, InterceptedServer>()
 
-export const register = (server: HttpServer.HttpServer, nodeServer: InterceptedServer): void => {
+export const register = (server: ServerService, nodeServer: InterceptedServer): void => {
   servers.set(server, nodeServer)
 }
 
 /** Node's server, if the platform's was made by `GatewayServer`. */
-export const of = (server: HttpServer.HttpServer): InterceptedServer | undefined => servers.get(server)
+export const of = (server: ServerService): InterceptedServer | undefined => servers.get(server)
 
 /** Offers requests to the listener while the scope is open. */
 export const intercept = (server: InterceptedServer, listener: Listener): Effect.Effect<void, never, Scope.Scope> =>

@@ -1,6 +1,6 @@
 /** All routes of the gateway: those of the protocols and of the administration, optional ones, and the routers of the options. */
-import type { HttpApp } from "@effect/platform"
-import { HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import type { HttpApp, HttpRouter } from "@effect/platform"
+import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import type { Scope } from "effect"
 import { Effect } from "effect"
 import type { ServerWire } from "../../wire/Wire.js"
@@ -19,6 +19,7 @@ import * as Metrics from "../routes/metrics.js"
 import * as AccessLog from "../../telemetry/AccessLog.js"
 import { addressOf } from "./address.js"
 import * as HttpErrors from "./error.js"
+import * as Routers from "./router.js"
 import * as HotApp from "./hotApp.js"
 import type { HotRoute } from "./hotRoute.js"
 
@@ -38,7 +39,7 @@ const appOf = ({ encodeError, handler }: Route): HttpApp.Default<never, HttpRout
 }
 
 const routerOf = (routes: ReadonlyArray<Route>): Router =>
-  HttpRouter.fromIterable(routes.map((route) => HttpRouter.makeRoute(route.method, route.path, appOf(route))))
+  Routers.make(routes.map((route) => ({ method: route.method, path: route.path, app: appOf(route) })))
 
 const openaiError = Protocol.chatCompletions.wire.encodeError
 
@@ -77,7 +78,7 @@ export const documents: Effect.Effect<ReadonlyArray<Route>> = Effect.map(Documen
 /** The methods of each path, except for routes that accept all methods. */
 const methodsByPath = (routers: ReadonlyArray<Router>): ReadonlyMap<HttpRouter.PathInput, ReadonlyArray<string>> => {
   const byPath = new Map<HttpRouter.PathInput, ReadonlyArray<string>>()
-  for (const { method, path } of routers.flatMap(({ routes }) => Array.from(routes))) {
+  for (const { method, path } of routers.flatMap(Routers.addressesOf)) {
     if (method !== "*") byPath.set(path, [...new Set([...(byPath.get(path) ?? []), method])])
   }
   return byPath
@@ -92,20 +93,18 @@ const allowHeader = (methods: ReadonlyArray<string>): string =>
  * allowed methods, and any other method with a 405.
  */
 const methodNotAllowed = (routers: ReadonlyArray<Router>): Router =>
-  HttpRouter.fromIterable(
-    Array.from(methodsByPath(routers), ([path, methods]) =>
-      HttpRouter.makeRoute(
-        "*",
-        path,
-        Effect.map(HttpServerRequest.HttpServerRequest, ({ method, url }) => {
-          const allow = allowHeader(methods)
-          const requested = url.split("?")[0] ?? ""
-          return method === "OPTIONS"
-            ? HttpServerResponse.empty({ headers: { allow } })
-            : HttpErrors.response(encoderAt(requested), HttpErrors.methodNotAllowed(method, requested, methods, allow))
-        })
-      )
-    )
+  Routers.make(
+    Array.from(methodsByPath(routers), ([path, methods]) => ({
+      method: "*",
+      path,
+      app: Effect.map(HttpServerRequest.HttpServerRequest, ({ method, url }) => {
+        const allow = allowHeader(methods)
+        const requested = url.split("?")[0] ?? ""
+        return method === "OPTIONS"
+          ? HttpServerResponse.empty({ headers: { allow } })
+          : HttpErrors.response(encoderAt(requested), HttpErrors.methodNotAllowed(method, requested, methods, allow))
+      })
+    }))
   )
 
 /** The error format of the protocol that a path belongs to. */
@@ -121,7 +120,7 @@ const notFound = Effect.map(HttpServerRequest.HttpServerRequest, ({ method, url 
 
 /** Whether one of the routers has a route for a method and path, such as `/ready` or `/docs`. */
 const takenBy = (routers: ReadonlyArray<Router>) => {
-  const taken = new Set(routers.flatMap(({ routes }) => Array.from(routes, ({ method, path }) => `${method} ${path}`)))
+  const taken = new Set(routers.flatMap(Routers.addressesOf).map(({ method, path }) => `${method} ${path}`))
   return (method: string, path: string): boolean => taken.has(`${method} ${path}`) || taken.has(`* ${path}`)
 }
 
@@ -147,16 +146,17 @@ export const make = (
   const isTaken = takenBy(extraRouters)
   const hot = [...protocolRoutes(context), ...optionalRoutes.hot.filter(({ path }) => !isTaken("POST", path))]
   const others = optionalRoutes.others.filter(({ method, path }) => !isTaken(method, path))
-  const own = HttpRouter.concat(
-    HttpRouter.fromIterable(hot.map((route) => HttpRouter.makeRoute("POST", route.path, HotApp.make(context, route)))),
+  const own = [
+    Routers.make(hot.map((route) => ({ method: "POST", path: route.path, app: HotApp.make(context, route) }))),
     routerOf([...models(context), ...responses(context), ...admin(context), ...others])
-  )
-  const refused = Effect.catchTag(methodNotAllowed([own, ...extraRouters]), "RouteNotFound", () => notFound)
-  const ownAddressed = Effect.catchTag(own, "RouteNotFound", () => refused)
+  ]
+  const refused = Routers.orElse([methodNotAllowed([...own, ...extraRouters])], notFound)
+  const ownAddressed = Routers.orElse(own, refused)
   return {
     hot,
     isTaken,
-    app: Effect.catchTag(HttpRouter.concatAll(own, ...extraRouters), "RouteNotFound", () =>
+    app: Routers.orElse(
+      [...own, ...extraRouters],
       Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
         const [path = "", query = ""] = request.url.split(/(?=\?)/)
         const address = addressOf(path)

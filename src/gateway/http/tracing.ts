@@ -1,8 +1,9 @@
 /** Spans of requests: they continue the client's `traceparent`, and are parents of the spans of calls. */
-import { Headers, HttpMiddleware, HttpServerRequest, HttpTraceContext } from "@effect/platform"
+import { Headers, HttpMiddleware, HttpTraceContext } from "@effect/platform"
 import { Context, Effect, Option } from "effect"
 import { keyHeaders } from "../auth/authenticate.js"
 import type { ResponseHeaders } from "./exchange.js"
+import * as Platform from "./platform.js"
 import * as Spans from "../../telemetry/fiberSpans.js"
 
 /** Paths that are polled every few seconds. */
@@ -12,17 +13,13 @@ const untracedPaths: ReadonlySet<string> = new Set(["/health", "/ready", "/llm/h
 const isUntraced = (isSilent: boolean, headers: Headers.Headers): boolean =>
   isSilent && Option.isNone(HttpTraceContext.fromHeaders(headers))
 
-/** Headers with keys of clients that the platform does not redact by itself. */
-const withKeyHeaders = (names: ReadonlyArray<string | RegExp>): ReadonlyArray<string | RegExp> => [
-  ...names,
-  ...keyHeaders
-]
-
 /** The server makes a span for each request, which costs a tenth of a request. */
 export const withRequestSpans = <A, E, R>(serve: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.flatMap(Spans.isSilent, (isSilent) =>
-    HttpMiddleware.withTracerDisabledWhenEffect(
-      Effect.locallyWith(serve, Headers.currentRedactedNames, withKeyHeaders),
+    // Headers with keys of clients that the platform does not redact by itself.
+    Platform.withSpansOf(
+      serve,
+      keyHeaders,
       ({ headers, url }) => untracedPaths.has(url.split("?")[0] ?? "") || isUntraced(isSilent, headers)
     )
   )
@@ -59,13 +56,7 @@ const nameOf = (
 ): string =>
   generator === defaultName
     ? `http.server ${method}`
-    : generator(
-        HttpServerRequest.fromWeb(new Request("http://localhost", { method })).modify({
-          url,
-          headers,
-          ...(remoteAddress === undefined ? {} : { remoteAddress })
-        })
-      )
+    : generator(Platform.requestOf(method, url, headers, remoteAddress))
 
 /** Runs the handler of a hot route in the span that the platform makes for any other request. */
 export const inRequestSpan = (
@@ -91,9 +82,9 @@ export const inRequestSpan = (
         span.attribute("url.scheme", "http")
         if (headers["user-agent"] !== undefined) span.attribute("user_agent.original", headers["user-agent"])
         if (remoteAddress !== undefined) span.attribute("client.address", remoteAddress)
-        return Effect.flatMap(Headers.currentRedactedNames, (redactedNames) => {
+        return Effect.flatMap(Platform.redactedNames, (redactedNames) => {
           const addHeaders = (of: "request" | "response", headers: Headers.Headers): void => {
-            for (const [name, value] of Object.entries(Headers.redact(headers, withKeyHeaders(redactedNames)))) {
+            for (const [name, value] of Object.entries(Headers.redact(headers, [...redactedNames, ...keyHeaders]))) {
               span.attribute(`http.${of}.header.${name}`, String(value))
             }
           }

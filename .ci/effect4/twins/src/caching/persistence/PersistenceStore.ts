@@ -52,7 +52,8 @@ export const make = (name: string): Effect.Effect<Store, never, Persistence.Back
           onSuccess: textOf,
           onFailure: toStoreError("get")
         }),
-      set: (key, value, ttl) => Effect.mapError(values.set(key, Object(value), ttl), toStoreError("set")),
+      set: (key, value, ttl) =>
+        Effect.mapError(values.set(key, Object(value), Option.getOrUndefined(ttl)), toStoreError("set")),
       remove: (key) => Effect.mapError(values.remove(key), toStoreError("remove")),
       clear: Effect.mapError(values.clear, toStoreError("clear"))
     }

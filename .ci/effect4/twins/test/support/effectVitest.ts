@@ -1,0 +1,129 @@
+/**
+ * The tests of Effect 3 over those of Effect 4: `it.scoped` and `it.scopedLive`, which `it.effect` and `it.live` are now, and properties
+ * over the generators of fast-check.
+ */
+import type { Vitest } from "@effect/vitest"
+import { it as it4 } from "@effect/vitest"
+import type { Scope } from "effect"
+import { Cause, Effect, Exit, Layer } from "effect"
+import { TestClock, TestConsole } from "effect/testing"
+import * as fc from "fast-check"
+import type { TestContext, TestOptions } from "vitest"
+
+export { afterAll, afterEach, beforeAll, beforeEach, describe, expect, expectTypeOf } from "vitest"
+
+type Arbitraries = ReadonlyArray<fc.Arbitrary<unknown>> | { readonly [name: string]: fc.Arbitrary<unknown> }
+
+type Values<Arbs extends Arbitraries> = {
+  -readonly [K in keyof Arbs]: Arbs[K] extends fc.Arbitrary<infer A> ? A : never
+}
+
+type PropertyOptions = number | (TestOptions & { readonly fastCheck?: fc.Parameters<unknown> })
+
+const timeoutOf = (options: PropertyOptions | undefined): TestOptions => {
+  if (options === undefined) return {}
+  if (typeof options === "number") return { timeout: options }
+  const { fastCheck: _, ...rest } = options
+  return rest
+}
+
+const parametersOf = (options: PropertyOptions | undefined): fc.Parameters<unknown> =>
+  typeof options === "object" ? (options.fastCheck ?? {}) : {}
+
+/** One generator of all values, whose counterexamples fast-check shrinks together. */
+const together = (arbitraries: Arbitraries): fc.Arbitrary<unknown> =>
+  Array.isArray(arbitraries) ? fc.tuple(...arbitraries) : fc.record({ ...arbitraries })
+
+type Run = (effect: Effect.Effect<unknown, unknown, Scope.Scope>) => Promise<unknown>
+
+const runLive: Run = (effect) =>
+  Effect.runPromiseExit(Effect.scoped(effect)).then((exit) => {
+    if (Exit.isSuccess(exit)) return exit.value
+    throw Cause.prettyErrors(exit.cause)[0] ?? new Error(String(exit))
+  })
+
+const testEnvironment = Layer.mergeAll(TestClock.layer(), TestConsole.layer)
+
+const runInTest: Run = (effect) => runLive(Effect.provide(effect, testEnvironment))
+
+const tester = (base: Vitest.Tester<Scope.Scope>, run: Run) =>
+  Object.assign(
+    <A, E>(
+      name: string,
+      self: Vitest.TestFunction<A, E, Scope.Scope, [TestContext]>,
+      options?: number | TestOptions
+    ): void => base(name, self, options),
+    {
+      skip: base.skip,
+      skipIf: base.skipIf,
+      runIf: base.runIf,
+      only: base.only,
+      each: base.each,
+      fails: base.fails,
+      prop: <const Arbs extends Arbitraries, A, E>(
+        name: string,
+        arbitraries: Arbs,
+        self: (values: Values<Arbs>, context: TestContext) => Effect.Effect<A, E, Scope.Scope>,
+        options?: PropertyOptions
+      ): void => {
+        plain(name, timeoutOf(options), (context: TestContext) =>
+          fc.assert(
+            fc.asyncProperty(together(arbitraries), (values) =>
+              // The tuple, or the record, of the values.
+              run(Effect.suspend(() => self(values as Values<Arbs>, context))).then(() => {})
+            ),
+            parametersOf(options)
+          )
+        )
+      }
+    }
+  )
+
+const plain = it4
+
+const prop = <const Arbs extends Arbitraries>(
+  name: string,
+  arbitraries: Arbs,
+  self: (values: Values<Arbs>, context: TestContext) => unknown,
+  options?: PropertyOptions
+): void => {
+  plain(name, timeoutOf(options), (context: TestContext) =>
+    fc.assert(
+      fc.property(together(arbitraries), (values) => {
+        // A property fails by its answer `false`, too.
+        const answer = self(values as Values<Arbs>, context)
+        return answer !== false
+      }),
+      parametersOf(options)
+    )
+  )
+}
+
+const inTest = tester(it4.effect, runInTest)
+
+const live = tester(it4.live, runLive)
+
+type Test = (context: TestContext) => unknown
+
+export const it = Object.assign(
+  (name: string, test: Test | TestOptions, options?: number | TestOptions | Test): void => {
+    if (typeof test === "function") it4(name, typeof options === "number" ? { timeout: options } : isOptions(options), test)
+    else if (typeof options === "function") it4(name, test, options)
+  },
+  {
+    each: it4.each,
+    skip: it4.skip,
+    only: it4.only,
+    runIf: it4.runIf,
+    skipIf: it4.skipIf,
+    fails: it4.fails,
+    effect: inTest,
+    scoped: inTest,
+    live,
+    scopedLive: live,
+    prop
+  }
+)
+
+const isOptions = (options: TestOptions | Test | undefined): TestOptions =>
+  typeof options === "object" ? options : {}
