@@ -96,7 +96,13 @@ export const codemod = ({ facade, local, program, rules, surface }) => {
         return known.name
       }
       const base =
-        module === "facade" ? "Facade" : module === "package:fast-check" ? "FastCheck" : module.slice(module.lastIndexOf("/") + 1)
+        module === "facade"
+          ? "Facade"
+          : module === "local:test/support/effect3.js"
+            ? "Effect3"
+            : module === "package:fast-check"
+              ? "FastCheck"
+              : module.slice(module.lastIndexOf("/") + 1)
       const original = importedAs.get(module)
       let name = original ?? base
       while (original === undefined && taken.has(name)) name = `${name}_`
@@ -137,6 +143,8 @@ export const codemod = ({ facade, local, program, rules, surface }) => {
 
     /** The text for a name that a rule gives: `catch`, `effect/Latch.make`, `facade.interrupt`. */
     const spelled = (rule, module, inType) => {
+      if (rule.startsWith("test."))
+        return `${nameOf("local:test/support/effect3.js", inType)}.${rule.slice("test.".length)}`
       const at = rule.startsWith("facade.")
         ? "facade".length
         : rule.includes("/")
@@ -156,7 +164,8 @@ export const codemod = ({ facade, local, program, rules, surface }) => {
         if (answer !== undefined) return answer
       } else if (own !== undefined) return spelled(own, moved, inType)
       // A name within a namespace, such as `Effect.Success`, goes with its namespace.
-      if (moved !== undefined && (isForeign(moved) || surface.get(moved)?.has(path))) return spelled(path, moved, inType)
+      if (moved !== undefined && (isForeign(moved) || surface.get(moved)?.has(path)))
+        return spelled(path, moved, inType)
       report(new Unknown(`${module}.${path}`, place(node)))
       return node.getText(source)
     }
@@ -358,6 +367,10 @@ export const codemod = ({ facade, local, program, rules, surface }) => {
     }
     const lines = []
     for (const [module, { name, type }] of locals) {
+      if (module.startsWith("local:")) {
+        lines.push(`import ${type ? "type " : ""}* as ${name} from "${local(file, module.slice("local:".length))}"`)
+        continue
+      }
       if (module.startsWith("package:")) {
         lines.push(`import ${type ? "type " : ""}* as ${name} from "${module.slice("package:".length)}"`)
         continue
@@ -377,7 +390,10 @@ export const codemod = ({ facade, local, program, rules, surface }) => {
     }
     for (const [name, { module, name: exported, type }] of functions)
       add(module, type, exported === name ? name : `${exported} as ${name}`)
-    for (const { from, names, type } of [...groups.values()].map((group) => ({ ...group, from: group.from.startsWith("local:") ? local(file, group.from.slice("local:".length)) : group.from })))
+    for (const { from, names, type } of [...groups.values()].map((group) => ({
+      ...group,
+      from: group.from.startsWith("local:") ? local(file, group.from.slice("local:".length)) : group.from
+    })))
       lines.push(`import ${type ? "type " : ""}{ ${names.sort().join(", ")} } from "${from}"`)
     return lines.sort().join("\n")
   }

@@ -240,12 +240,6 @@ export const hasFails = <E>(cause: Cause.Cause<E>): boolean => Cause.hasFails(ca
 export const dieOption = <E>(cause: Cause.Cause<E>): Option.Option<unknown> =>
   Option.map(Option.fromNullishOr(cause.reasons.find(Cause.isDieReason)), ({ defect }) => defect)
 
-export const defectsOf = <E>(cause: Cause.Cause<E>): Chunk.Chunk<unknown> =>
-  Chunk.fromIterable(cause.reasons.filter(Cause.isDieReason).map(({ defect }) => defect))
-
-export const failuresOf = <E>(cause: Cause.Cause<E>): Chunk.Chunk<E> =>
-  Chunk.fromIterable(cause.reasons.filter(Cause.isFailReason).map(({ error }) => error))
-
 export const failureOrCause = <E>(cause: Cause.Cause<E>): Result.Result<Cause.Cause<never>, E> => {
   const failed = cause.reasons.find(Cause.isFailReason)
   return failed === undefined
@@ -393,21 +387,7 @@ export const configMapOrFail: {
   Config.mapEffect(config, (value) => Effect.fromResult(f(value)))
 )
 
-export const configProviderFromMap = (map: ReadonlyMap<string, string>): ConfigProvider.ConfigProvider =>
-  ConfigProvider.fromEnvRecord(Object.fromEntries(map))
-
 // Logs
-
-export const replaceLogger = (_: unknown, logger: Logger.Logger<unknown, unknown>): Layer.Layer<never> =>
-  Logger.layer([logger])
-
-export const addLogger = (logger: Logger.Logger<unknown, unknown>): Layer.Layer<never> =>
-  Logger.layer([logger], { mergeWithExisting: true })
-
-export const removeLogger = (_: unknown): Layer.Layer<never> => Logger.layer([])
-
-export const minimumLogLevel = (level: LogLevel.LogLevel): Layer.Layer<never> =>
-  Layer.succeed(References.MinimumLogLevel, level)
 
 export const withMinimumLogLevel: {
   (level: LogLevel.LogLevel): <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
@@ -640,5 +620,3 @@ export const withTracerDisabledWhen: {
   <E, R>(client: HttpClient.HttpClient.With<E, R>, is: Parameters<typeof HttpClient.TracerDisabledWhen.of>[0]) =>
     HttpClient.transformResponse(client, Effect.provideService(HttpClient.TracerDisabledWhen, is))
 )
-
-void [Schedule, PlatformError, Deferred]

@@ -5,6 +5,9 @@ import ts from "ts5"
 export const modules = {
   "@effect/vitest": "local:test/support/effectVitest.js",
   "effect/FastCheck": "package:fast-check",
+  "effect/JSONSchema": "effect/JsonSchema",
+  "@effect/platform-node/NodeKeyValueStore": "effect/persistence/KeyValueStore",
+  "@effect/experimental/Persistence/Redis": "effect/persistence/Redis",
   "effect/Either": "effect/Result",
   "effect/ConfigError": "effect/Config",
   "effect/Mailbox": "effect/Queue",
@@ -91,9 +94,9 @@ effect/Either fromNullable=fromNullishOr Left=Failure Right=Success filterOrLeft
 effect/Duration DurationInput=Input decode=fromInputUnsafe decodeUnknown=facade.durationOf unsafeDivide=divideUnsafe lessThan=isLessThan
 effect/Duration lessThanOrEqualTo=isLessThanOrEqualTo greaterThan=isGreaterThan greaterThanOrEqualTo=isGreaterThanOrEqualTo
 effect/Layer scoped=effect scopedContext=effectContext scopedDiscard=effectDiscard unwrapEffect=unwrap unwrapScoped=unwrap setConfigProvider=effect/ConfigProvider.layer
-effect/Layer Layer.Context=Services Layer.Success=Success Layer.Error=Error setTracer=facade.setTracer setClock=facade.setClock catchAll=catch memoize=facade.memoize
+effect/Layer Layer.Context=Services Layer.Success=Success Layer.Error=Error setTracer=test.setTracer setClock=test.setClock catchAll=catch memoize=facade.memoize
 effect/Cause failureOption=findErrorOption isInterruptedOnly=hasInterruptsOnly isInterrupted=hasInterrupts isEmptyType=facade.isEmptyCause isEmpty=facade.isEmptyCause
-effect/Cause flatMap=facade.flatMapCause dieOption=facade.dieOption failures=facade.failuresOf defects=facade.defectsOf sequential=combine parallel=combine
+effect/Cause flatMap=facade.flatMapCause dieOption=facade.dieOption failures=test.failuresOf defects=test.defectsOf sequential=combine parallel=combine
 effect/Cause NoSuchElementException=NoSuchElementError TimeoutException=TimeoutError isTimeoutException=isTimeoutError RuntimeException=facade.RuntimeException
 effect/Cause UnknownException=UnknownError isNoSuchElementException=isNoSuchElementError failureOrCause=facade.failureOrCause isFailure=facade.hasFails isDie=hasDies isFailType=hasFails
 effect/Cause IllegalArgumentException=IllegalArgumentError stripFailures=facade.stripFailures squashWith=facade.squashWith interruptors=facade.interruptorsOf
@@ -116,7 +119,7 @@ effect/Scope extend=provide CloseableScope=Closeable
 effect/Stream flattenIterables=flattenIterable unwrapScoped=unwrap asyncPush=callback unfoldEffect=facade.unfoldStream fromChunk=facade.fromChunk mapChunksEffect=facade.mapChunksEffect toPull=facade.toPull
 effect/Stream fromPull=facade.fromPull runCollect=facade.runCollect repeatEffectChunkOption=facade.repeatChunks flattenChunks=facade.flattenChunks catchAll=catch
 effect/Stream catchAllCause=catchCause either=result asyncScoped=callback async=callback Stream.Success=Success Stream.Error=Error Stream.Context=Services
-effect/Stream acquireRelease=facade.streamAcquireRelease fromChunks=facade.fromChunks mapChunks=facade.mapChunks unfoldChunkEffect=facade.unfoldChunkEffect zipRight=zipRight
+effect/Stream acquireRelease=test.streamAcquireRelease fromChunks=facade.fromChunks mapChunks=facade.mapChunks unfoldChunkEffect=facade.unfoldChunkEffect zipRight=zipRight
 effect/Stream repeatEffectOption=facade.repeatOption tapErrorCause=tapCause execute=fromEffectDrain finalizer=facade.streamFinalizer repeatEffect=fromEffectRepeat
 effect/Stream onDone=onEnd fromAsyncIterable=fromAsyncIterable runForEachChunk=facade.runForEachChunk chunksWith=facade.chunksWith timeoutFail=facade.streamTimeoutFail
 effect/Random nextRange=nextBetween Random=Random make=facade.randomOf
@@ -125,15 +128,15 @@ effect/DateTime unsafeMake=makeUnsafe unsafeNow=nowUnsafe unsafeSetZoneNamed=set
 effect/Config string=String nonEmptyString=NonEmptyString number=Number redacted=Redacted boolean=Boolean duration=Duration logLevel=LogLevel literal=facade.configLiteral
 effect/Config integer=Int mapOrFail=facade.configMapOrFail url=URL port=Port hashMap=facade.configHashMap array=facade.configArray secret=Redacted
 effect/ConfigError ConfigError=ConfigError MissingData=facade.missingData InvalidData=facade.invalidData isMissingDataOnly=facade.isMissingDataOnly isConfigError=facade.isConfigError And=facade.configAnd
-effect/ConfigProvider fromMap=facade.configProviderFromMap fromJson=fromUnknown
-effect/Logger replace=facade.replaceLogger minimumLogLevel=facade.minimumLogLevel withMinimumLogLevel=facade.withMinimumLogLevel stringLogger=formatSimple jsonLogger=formatJson
-effect/Logger logfmtLogger=formatLogFmt prettyLogger=consolePretty structuredLogger=formatStructured add=facade.addLogger none=facade.noLogger remove=facade.removeLogger json=facade.jsonLogs
+effect/ConfigProvider fromMap=test.configProviderFromMap fromJson=fromUnknown
+effect/Logger replace=test.replaceLogger minimumLogLevel=test.minimumLogLevel withMinimumLogLevel=facade.withMinimumLogLevel stringLogger=formatSimple jsonLogger=formatJson
+effect/Logger logfmtLogger=formatLogFmt prettyLogger=consolePretty structuredLogger=formatStructured add=test.addLogger none=test.noLogger remove=test.removeLogger json=facade.jsonLogs
 effect/Logger Logger.Options=Options tracerLogger=tracerLogger defaultLogger=defaultLogger
 effect/LogLevel greaterThan=isGreaterThan greaterThanEqual=isGreaterThanOrEqualTo lessThan=isLessThan
-effect/Schedule union=facade.scheduleUnion intersect=facade.scheduleIntersect
+effect/Schedule union=facade.scheduleUnion intersect=test.scheduleIntersect
 effect/MetricBoundaries fromIterable=effect/Metric.boundariesFromIterable exponential=effect/Metric.exponentialBoundaries linear=effect/Metric.linearBoundaries
 effect/Mailbox Mailbox=Queue ReadonlyMailbox=Dequeue toStream=effect/Stream.fromQueue make=facade.makeMailbox
-effect/Fiber RuntimeFiber=Fiber interrupt=facade.interruptFiber unsafePoll=facade.pollFiber roots=facade.noRoots interruptFork=facade.interruptFork interruptAll=interruptAll
+effect/Fiber RuntimeFiber=Fiber interrupt=facade.interruptFiber unsafePoll=facade.pollFiber roots=test.noRoots interruptFork=facade.interruptFork interruptAll=interruptAll
 effect/Fiber Fiber.Success=facade.FiberSuccess getCurrentFiber=facade.currentFiber status=facade.fiberStatus poll=facade.pollFiberEffect
 effect/FiberRef currentLogAnnotations=CurrentLogAnnotations currentMinimumLogLevel=MinimumLogLevel currentLoggers=CurrentLoggers currentMetricLabels=effect/Metric.CurrentMetricAttributes
 effect/FiberRef currentTracerEnabled=TracerEnabled currentTracerTimingEnabled=TracerTimingEnabled currentTracerSpanLinks=TracerSpanLinks
@@ -151,9 +154,9 @@ effect/Redacted unsafeWipe=wipeUnsafe
 effect/HashMap unsafeGet=getUnsafe
 effect/Metric tagged=facade.taggedMetric fromMetricKey=facade.metricOfKey increment=facade.increment Metric.Counter=Counter Metric.Gauge=Gauge unsafeSnapshot=facade.metricSnapshot set=update
 effect/Metric Metric.Histogram=Histogram taggedWithLabels=facade.taggedWithLabels incrementBy=update trackDurationWith=facade.trackDurationWith value=value
-effect/TestClock currentTimeMillis=effect/Clock.currentTimeMillis testClock=facade.testClock
+effect/TestClock currentTimeMillis=effect/Clock.currentTimeMillis testClock=test.testClock
 effect/ScheduleDecision isDone=facade.isDoneDecision isContinue=facade.isContinueDecision
-@effect/platform/Error PlatformError=PlatformError SystemError=facade.SystemError BadArgument=BadArgument
+@effect/platform/Error PlatformError=PlatformError SystemError=test.SystemError BadArgument=BadArgument
 @effect/platform/Headers unsafeFromRecord=fromRecordUnsafe
 @effect/platform/HttpServerResponse unsafeJson=jsonUnsafe
 @effect/platform/HttpApp Default=facade.HttpApp
@@ -168,13 +171,31 @@ effect/MetricKey counter=facade.counterKey gauge=facade.gaugeKey histogram=facad
 effect/MetricKey taggedWithLabels=facade.taggedKey
 effect/Effect contextWith=facade.contextWith
 effect/SchemaAST encodedAST=toEncoded getPropertySignatures=facade.propertySignatures
-effect/Arbitrary make=facade.arbitraryOf
-effect/Effect iterate=facade.iterate locally=provideService
+effect/Logger make=test.makeLogger
+@effect/platform/HttpClientError RequestError=test.RequestError
+effect/Schedule recurWhile=test.recurWhile addDelayEffect=test.addDelayEffect
+effect/Fiber zip=test.zipFibers never=test.neverFiber
+effect/Scheduler make=test.makeScheduler defaultScheduler=test.defaultScheduler
+effect/Clock make=test.makeClock
+effect/JSONSchema make=test.jsonSchemaOf
+effect/TestClock sleeps=test.sleeps
+effect/Stream mapConcat=test.mapConcat
+effect/Layer map=test.mapLayer
+effect/Schema UUID=test.UUID ULID=test.ULID Uppercased=test.Uppercased Schema.AnyNoContext=Top
+effect/ParseResult succeed=effect/Effect.succeed
+@effect/platform/HttpClient withTracerPropagation=test.withTracerPropagation
+@effect/platform/HttpClientRequest bodyUnsafeJson=bodyJsonUnsafe
+@effect/platform/HttpApp toWebHandlerRuntime=toWebHandlerWith
+@effect/platform-node/NodeKeyValueStore layerFileSystem=test.layerFileSystem
+@effect/experimental/Persistence/Redis layer=test.layerRedis
+@effect/platform-node/NodeHttpClient layer=layerNodeHttp
+effect/Arbitrary make=test.arbitraryOf
+effect/Effect iterate=test.iterate locally=provideService
 effect/Order reverse=flip
 effect/DateTime zoneUnsafeMakeNamed=zoneMakeNamedUnsafe unsafeMakeZoned=makeZonedUnsafe
-effect/Exit flatMap=facade.flatMapExit flatten=facade.flattenExit getOrElse=facade.getOrElseExit
-effect/Stream provideLayer=provide repeatEffectChunk=facade.repeatChunk
-effect/Schema Negative=facade.Negative NonPositive=facade.NonPositive BooleanFromString=facade.BooleanFromString
+effect/Exit flatMap=test.flatMapExit flatten=test.flattenExit getOrElse=test.getOrElseExit
+effect/Stream provideLayer=provide repeatEffectChunk=test.repeatChunk
+effect/Schema Negative=test.Negative NonPositive=test.NonPositive BooleanFromString=test.BooleanFromString
 effect/Utils isGenerator=isGeneratorFunction
 `
 
@@ -366,6 +387,10 @@ export const calls = {
   },
   "effect/Schema.compose": (node, tools) =>
     `${schema(tools)}.decodeTo(${tools.emit(node.arguments[0])}${node.arguments.length === 1 ? "" : `, ${tools.nameOf("effect/SchemaTransformation", false)}.passthrough({ strict: false })`})`,
+  "effect/Schema.extend": (node, tools) => {
+    const fields = argumentsOf(node, tools).map((struct) => `...${struct}.fields`)
+    return `${schema(tools)}.Struct({ ${fields.join(", ")} })`
+  },
   "effect/Struct.omit": (node, tools) => listed(node, tools, "omit"),
   "effect/Struct.pick": (node, tools) => listed(node, tools, "pick"),
   "effect/Schema.Struct#omit": (node, tools) => fieldsOf(node, tools, "omit"),
@@ -448,6 +473,11 @@ const lazily = (node, index, tools) => {
 const isNone = (node) => node !== undefined && node.getText() === "FiberId.none"
 
 const level = { Warning: "Warn" }
+
+const levels = ["Info", "Warning", "Error", "Debug", "None", "All", "Trace", "Fatal"]
+
+for (const name of levels)
+  members[`effect/LogLevel.${name}#label`] = propertyAsFunction("local:test/support/effect3.js", "labelOf")
 
 for (const name of ["Info", "Warning", "Error", "Debug", "None", "All", "Trace", "Fatal"])
   names[`effect/LogLevel.${name}`] = () => JSON.stringify(level[name] ?? name)
@@ -561,14 +591,32 @@ nodes.YieldExpression = (node, tools) => {
   return `yield* ${tools.nameOf("effect/Effect", false)}.from${kind === "Either" ? "Result" : "Option"}(${tools.emit(node.expression)})`
 }
 
+/** A property of a clock that a program makes. Time that does not go back is monotonic, too. */
+const ofClock = (node) => {
+  switch (node.name.getText()) {
+    case "unsafeCurrentTimeMillis":
+      return (value) => `currentTimeMillisUnsafe: ${value}`
+    case "unsafeCurrentTimeNanos":
+      return (value) => `currentTimeNanosUnsafe: ${value}, monotonicTimeNanosUnsafe: ${value}`
+    case "currentTimeNanos":
+      return (value) => `currentTimeNanos: ${value}, monotonicTimeNanos: ${value}`
+  }
+}
+
 /** `{ onLeft, onRight }` of `Either.match` and its kind. */
-nodes.PropertyAssignment = (node, { emit }) => {
+nodes.PropertyAssignment = (node, tools) => {
+  const { checker, emit } = tools
+  if (node.name.getText() === "[Clock.ClockTypeId]") return "...{}"
+  const clock = ofClock(node, checker)
+  if (clock !== undefined) return clock(emit(node.initializer))
   const now = { __proto__: null, onLeft: "onFailure", onRight: "onSuccess" }[node.name.getText()]
   // Spans of Effect 4 are cheap with the stack of their callers.
   if (node.getText() === "captureStackTrace: false") return "...{}"
   return now === undefined ? undefined : `${now}: ${emit(node.initializer)}`
 }
-nodes.ShorthandPropertyAssignment = (node) => {
+nodes.ShorthandPropertyAssignment = (node, { checker }) => {
+  const clock = ofClock(node, checker)
+  if (clock !== undefined) return clock(node.name.text)
   const now = { __proto__: null, onLeft: "onFailure", onRight: "onSuccess" }[node.name.text]
   return now === undefined ? undefined : `${now}: ${node.name.text}`
 }

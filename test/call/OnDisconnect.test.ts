@@ -1,6 +1,7 @@
 /** Streams whose consumers leave, with a server on the loopback interface as the witness. */
 import { describe, expect, it } from "@effect/vitest"
-import { Cause, Effect, Exit, Layer, Logger, Metric, Option, Scope, Stream, TestClock } from "effect"
+import { Cause, Effect, Exit, Layer, Logger, Option, Scope, Stream, TestClock } from "effect"
+import * as Series from "../../src/telemetry/series.js"
 import * as Budget from "../../src/accounting/Budget.js"
 import * as UsageLedger from "../../src/accounting/UsageLedger.js"
 import * as CacheStore from "../../src/caching/CacheStore.js"
@@ -51,10 +52,10 @@ const setup = (onDisconnect: LLM.OnDisconnect | undefined, options: SimulatedPro
 
 /** The outcomes of the calls of a provider in the metrics. */
 const outcomesOf = (provider: string) =>
-  Effect.map(Metric.snapshot, (pairs) =>
-    pairs.flatMap(({ metricKey }) => {
-      const tag = (name: string) => metricKey.tags.find(({ key }) => key === name)?.value
-      return metricKey.name === "llm_requests_total" && tag("provider") === provider ? [tag("outcome")] : []
+  Effect.map(Series.snapshot, (all) =>
+    all.flatMap((series) => {
+      const labels = new Map(series.labels)
+      return series.name === "llm_requests_total" && labels.get("provider") === provider ? [labels.get("outcome")] : []
     })
   )
 

@@ -5,19 +5,8 @@
 import { HttpClient } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import type { Clock } from "effect"
-import {
-  Cause,
-  Chunk,
-  Effect,
-  Exit,
-  FastCheck as fc,
-  Fiber,
-  Metric,
-  MetricState,
-  Random,
-  Schedule,
-  Stream
-} from "effect"
+import { Cause, Chunk, Effect, Exit, FastCheck as fc, Fiber, Random, Schedule, Stream } from "effect"
+import * as Series from "../../src/telemetry/series.js"
 import { relayOf, textOf, WantsRawResponse } from "../../src/call/passthrough.js"
 import * as Timeouts from "../../src/call/Timeouts.js"
 import { liveClock } from "../../src/internal/clock.js"
@@ -321,29 +310,33 @@ const consume = (
     return { exit: plainExit(exit), events, ...(takes === Infinity ? { bytes } : {}) }
   })
 
-const numbers = (state: MetricState.MetricState.Untyped): ReadonlyArray<number> =>
-  MetricState.isCounterState(state)
-    ? [Number(state.count)]
-    : MetricState.isGaugeState(state)
-      ? [Number(state.value)]
-      : MetricState.isHistogramState(state)
-        ? [state.count, state.sum, ...state.buckets.map(([, count]) => count)]
-        : MetricState.isSummaryState(state)
-          ? [state.count, state.sum]
-          : []
+const numbers = (state: Series.State): ReadonlyArray<number> => {
+  switch (state._tag) {
+    case "Counter":
+      return [state.count]
+    case "Gauge":
+      return [state.value]
+    case "Histogram":
+      return [state.count, state.sum, ...state.buckets.map(([, count]) => count)]
+    case "Summary":
+      return [state.count, state.sum]
+    case "Frequency":
+      return []
+  }
+}
 
 /** The metrics of the provider, by name and labels. */
 const metrics = Effect.map(
-  Metric.snapshot,
-  (pairs) =>
+  Series.snapshot,
+  (all) =>
     new Map(
-      pairs
-        .filter(({ metricKey }) => metricKey.tags.some(({ value }) => value === provider))
+      all
+        .filter(({ labels }) => labels.some(([, value]) => value === provider))
         // A share of all calls so far.
-        .filter(({ metricKey }) => metricKey.name !== "llm_router_success_rate")
-        .map(({ metricKey, metricState }) => [
-          [metricKey.name, ...metricKey.tags.map(({ key, value }) => `${key}=${value}`).toSorted()].join(" "),
-          numbers(metricState)
+        .filter(({ name }) => name !== "llm_router_success_rate")
+        .map(({ labels, name, state }) => [
+          [name, ...labels.map(([key, value]) => `${key}=${value}`).toSorted()].join(" "),
+          numbers(state)
         ])
     )
 )

@@ -1,6 +1,7 @@
 /** Under the live clock, whatever happens to calls: everything that they took is given back, and each attempt is reported once. */
 import { describe, expect, it } from "@effect/vitest"
-import { Cause, Effect, Exit, FastCheck as fc, Fiber, Metric, MetricState, Option, Stream } from "effect"
+import { Cause, Effect, Exit, FastCheck as fc, Fiber, Option, Stream } from "effect"
+import * as Series from "../../src/telemetry/series.js"
 import type * as LLM from "../../src/LLM.js"
 import { eventually } from "../support/eventually.js"
 import { restless } from "../support/interleaving.js"
@@ -12,11 +13,9 @@ import { timers } from "../support/timers.js"
 
 /** The gauges of a provider, which count calls in flight. */
 const gauges = (provider: string) =>
-  Effect.map(Metric.snapshot, (pairs) =>
-    pairs.flatMap(({ metricKey, metricState }) =>
-      MetricState.isGaugeState(metricState) && metricKey.tags.some(({ value }) => value === provider)
-        ? [Number(metricState.value)]
-        : []
+  Effect.map(Series.snapshot, (all) =>
+    all.flatMap(({ labels, state }) =>
+      state._tag === "Gauge" && labels.some(([, value]) => value === provider) ? [state.value] : []
     )
   )
 

@@ -67,7 +67,7 @@ describe("Tool.definition", () => {
     )
     const inlined = {
       type: "object",
-      properties: { amount: { type: "integer", title: "int", description: "an integer" } },
+      properties: { amount: { type: "integer" } },
       required: ["amount"],
       additionalProperties: false
     }

@@ -1,7 +1,7 @@
 /** The tokens of a call are estimated before it is sent. The provider counts what it is sent; the limiter only knows estimates. */
 import { describe, expect, it } from "@effect/vitest"
 import type { Clock } from "effect"
-import { Effect, FastCheck, Fiber, Metric, MetricLabel, MetricState, TestClock } from "effect"
+import { Effect, FastCheck, Fiber, Metric, TestClock } from "effect"
 import * as KeyPool from "../../src/keyPool/KeyPool.js"
 import { now } from "../../src/internal/clock.js"
 import * as RandomDraw from "../../src/internal/random.js"
@@ -165,14 +165,11 @@ describe("the estimate of a call's tokens", () => {
 
   it.effect("reports the distribution of its error as a metric", () =>
     Effect.gen(function* () {
-      const labels = [MetricLabel.make("provider", "test"), MetricLabel.make("model", "model")]
-      const errors = Effect.map(
-        Metric.value(Metric.taggedWithLabels(Telemetry.metrics.estimateError, labels)),
-        (state) => {
-          if (!MetricState.isHistogramState(state)) throw new Error("The metric is a histogram.")
-          return new Map(state.buckets)
-        }
+      const labelled = Telemetry.metrics.estimateError.pipe(
+        Metric.tagged("provider", "test"),
+        Metric.tagged("model", "model")
       )
+      const errors = Effect.map(Metric.value(labelled), ({ buckets }) => new Map(buckets))
       const before = yield* errors
       let draw = RandomDraw.next(7)
       // Most outputs are short and few are long.

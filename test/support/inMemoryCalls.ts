@@ -153,10 +153,10 @@ export const bareRequest = (provider: Provider): Effect.Effect<string> => {
 const defaultTracer = Context.get(DefaultServices.liveServices, Tracer.Tracer)
 
 /** A tracer that exports nothing: calls make their spans only for a tracer that is not Effect's default one. */
-export const tracer: Tracer.Tracer = Tracer.make({
-  span: (...args) => defaultTracer.span(...args),
-  context: (run) => run()
-})
+export const tracer: Tracer.Tracer = {
+  ...defaultTracer,
+  span: (...args: Parameters<Tracer.Tracer["span"]>) => defaultTracer.span(...args)
+}
 
 /** An `LLM` with the defaults, a pool of three keys and a rate limiter, over a provider. */
 export const configured = (

@@ -17,7 +17,7 @@ export const recordingTracer = Effect.map(Effect.tracer, (tracer) => {
   const spans: Array<Tracer.Span> = []
   const recording: Tracer.Tracer = {
     ...tracer,
-    span: (...args) => {
+    span: (...args: Parameters<Tracer.Tracer["span"]>) => {
       const span = tracer.span(...args)
       spans.push(span)
       return span

@@ -6,13 +6,14 @@ import { Cause, Effect, Exit, Fiber, FiberId, Scheduler } from "effect"
 const stepsOfCount = 2
 
 /** A scheduler that never yields. `onStep` is called before each step of a fiber. */
-const scheduler = (onStep: (fiber: Fiber.RuntimeFiber<unknown, unknown>) => void): Scheduler.Scheduler => ({
-  shouldYield: (fiber) => {
-    onStep(fiber)
-    return false
-  },
-  scheduleTask: (task, priority) => Scheduler.defaultScheduler.scheduleTask(task, priority)
-})
+const scheduler = (onStep: (fiber: Fiber.RuntimeFiber<unknown, unknown>) => void): Scheduler.Scheduler =>
+  Scheduler.make(
+    (task) => Scheduler.defaultScheduler.scheduleTask(task, 0),
+    (fiber) => {
+      onStep(fiber)
+      return false
+    }
+  )
 
 /** The number of fiber steps of an effect: `shouldYield` of a scheduler is called once for each step. */
 export const stepsOf = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<number, E> =>

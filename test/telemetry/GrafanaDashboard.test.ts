@@ -1,7 +1,8 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Metric, Schema, Stream } from "effect"
+import { Effect, Schema, Stream } from "effect"
+import * as Exposition from "../../src/telemetry/exposition.js"
+import * as Series from "../../src/telemetry/series.js"
 import { readFileSync } from "node:fs"
-import * as Prometheus from "../../src/telemetry/Prometheus.js"
 import * as KeyPool from "../../src/keyPool/KeyPool.js"
 import * as LLM from "../../src/LLM.js"
 import * as LLMErrors from "../../src/vocabulary/LLMError.js"
@@ -65,10 +66,9 @@ const series = Effect.gen(function* () {
   )
   yield* Effect.all([llm.chat("?"), llm.chat("?")], { concurrency: "unbounded" })
   yield* Stream.runDrain(llm.chatStream("?"))
-  const pairs = yield* Metric.snapshot
-  const ours = pairs.filter(({ metricKey }) => metricKey.tags.some(({ value }) => value === provider))
+  const ours = (yield* Series.snapshot).filter(({ labels }) => labels.some(([, value]) => value === provider))
   const labels = new Map<string, ReadonlySet<string>>()
-  for (const { samples } of read(Prometheus.render(ours))) {
+  for (const { samples } of read(Exposition.render(ours))) {
     for (const { labels: own, name } of samples) {
       labels.set(name, new Set([...(labels.get(name) ?? []), ...Object.keys(own)]))
     }

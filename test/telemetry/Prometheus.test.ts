@@ -1,7 +1,9 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Metric, MetricBoundaries, MetricKey, MetricLabel, MetricPair, MetricState, Stream } from "effect"
+import { Effect, Metric, MetricBoundaries, MetricLabel, Stream } from "effect"
 import { spawnSync } from "node:child_process"
+import * as Exposition from "../../src/telemetry/exposition.js"
 import * as Prometheus from "../../src/telemetry/Prometheus.js"
+import * as Series from "../../src/telemetry/series.js"
 import * as Telemetry from "../../src/telemetry/Telemetry.js"
 import type { Family } from "../support/exposition.js"
 import { read } from "../support/exposition.js"
@@ -10,9 +12,7 @@ import { malformed, scripted } from "../support/scripted.js"
 
 /** Renders and parses the metrics whose names have the prefix, because other tests of the process have metrics too. */
 const readMetrics = (prefix: string) =>
-  Effect.map(Metric.snapshot, (pairs) =>
-    read(Prometheus.render(pairs.filter(({ metricKey }) => metricKey.name.startsWith(prefix))))
-  )
+  Effect.map(Series.snapshot, (all) => read(Exposition.render(all.filter(({ name }) => name.startsWith(prefix)))))
 
 const family = (families: ReadonlyArray<Family>, name: string): Family => {
   const found = families.find((family) => family.name === name)
@@ -102,11 +102,11 @@ describe("Prometheus.render", () => {
 
   it("adds the type to the name of a second metric of another type, and renders each series once", () => {
     const families = read(
-      Prometheus.render([
-        MetricPair.unsafeMake(MetricKey.counter("twofold", { incremental: true }), MetricState.counter(1)),
-        MetricPair.unsafeMake(MetricKey.gauge("twofold"), MetricState.gauge(7)),
-        MetricPair.unsafeMake(MetricKey.tagged(MetricKey.gauge("labelled"), "a.b", "x"), MetricState.gauge(1)),
-        MetricPair.unsafeMake(MetricKey.tagged(MetricKey.gauge("labelled"), "a_b", "x"), MetricState.gauge(2))
+      Exposition.render([
+        { name: "twofold", labels: [], state: { _tag: "Counter", count: 1, incremental: true } },
+        { name: "twofold", labels: [], state: { _tag: "Gauge", value: 7 } },
+        { name: "labelled", labels: [["a.b", "x"]], state: { _tag: "Gauge", value: 1 } },
+        { name: "labelled", labels: [["a_b", "x"]], state: { _tag: "Gauge", value: 2 } }
       ])
     )
     expect(families.map(({ name, samples, type }) => [name, type, samples.map(({ value }) => value)])).toEqual([
@@ -117,8 +117,7 @@ describe("Prometheus.render", () => {
   })
 
   it("renders no metrics as an empty text", () => {
-    const none: ReadonlyArray<MetricPair.MetricPair.Untyped> = []
-    expect(Prometheus.render(none)).toBe("")
+    expect(Prometheus.render([])).toBe("")
   })
 
   it.effect("renders the metrics of the process as readable text", () =>

@@ -1,7 +1,8 @@
 import * as Otlp from "@effect/opentelemetry/Otlp"
 import { NodeHttpClient } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
-import { Chunk, Effect, Fiber, Layer, Logger, Metric, MetricState, Option, Queue, Ref, Stream, TestClock } from "effect"
+import { Chunk, Effect, Fiber, Layer, Logger, Option, Queue, Ref, Stream, TestClock } from "effect"
+import * as Series from "../../src/telemetry/series.js"
 import * as AccessLog from "../../src/telemetry/AccessLog.js"
 import * as Chat from "../../src/vocabulary/Chat.js"
 import * as ChatEvent from "../../src/vocabulary/ChatEvent.js"
@@ -95,33 +96,26 @@ const serverService = (provider: string, baseUrl: string) => {
 
 /** Values of the series of a metric whose labels include `labels`. */
 const valueOf = (name: string, labels: Readonly<Record<string, string>>) =>
-  Effect.map(Metric.snapshot, (pairs) =>
-    pairs
+  Effect.map(Series.snapshot, (all) =>
+    all
       .filter(
-        ({ metricKey }) =>
-          metricKey.name === name &&
+        (series) =>
+          series.name === name &&
           Object.entries(labels).every(([key, value]) =>
-            metricKey.tags.some((tag) => tag.key === key && tag.value === value)
+            series.labels.some(([label, own]) => label === key && own === value)
           )
       )
-      .map(({ metricState }) =>
-        MetricState.isCounterState(metricState)
-          ? Number(metricState.count)
-          : MetricState.isGaugeState(metricState)
-            ? Number(metricState.value)
-            : MetricState.isHistogramState(metricState)
-              ? metricState.count
-              : Number.NaN
-      )
+      .map(({ state }) => (state._tag === "Gauge" ? state.value : "count" in state ? state.count : Number.NaN))
   )
 
 /** The labels of all series of a metric that a provider has, and how often each was updated. */
 const conventionSeries = (name: string, provider: string) =>
-  Effect.map(Metric.snapshot, (pairs) =>
-    pairs.flatMap(({ metricKey: { name: own, tags }, metricState }) => {
-      const labels = Object.fromEntries(tags.map(({ key, value }) => [key, value]))
-      return own === name && labels["gen_ai.provider.name"] === provider && MetricState.isHistogramState(metricState)
-        ? [{ labels, count: metricState.count, sum: metricState.sum, buckets: metricState.buckets.map(([le]) => le) }]
+  Effect.map(Series.snapshot, (all) =>
+    all.flatMap((series) => {
+      const labels = Object.fromEntries(series.labels)
+      const { state } = series
+      return series.name === name && labels["gen_ai.provider.name"] === provider && state._tag === "Histogram"
+        ? [{ labels, count: state.count, sum: state.sum, buckets: state.buckets.map(([le]) => le) }]
         : []
     })
   )

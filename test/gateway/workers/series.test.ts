@@ -33,7 +33,9 @@ describe("the series of a process", () => {
       yield* Effect.forEach([0.5, 1.5, 9], (value) => Metric.update(histogram, value))
       yield* Metric.update(frequency, "word")
       yield* Metric.update(summary, 7)
-      const pairs = (yield* Metric.snapshot).filter(({ metricKey }) => own.has(metricKey.name))
+      const pairs = (yield* Metric.snapshot).filter((metric) =>
+        Snapshot.seriesOf(metric).some(({ name }) => own.has(name))
+      )
       expect(Exposition.render(yield* snapshot)).toBe(Prometheus.render(pairs))
     })
   )

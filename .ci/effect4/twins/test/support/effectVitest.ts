@@ -32,7 +32,10 @@ const parametersOf = (options: PropertyOptions | undefined): fc.Parameters<unkno
 
 /** One generator of all values, whose counterexamples fast-check shrinks together. */
 const together = (arbitraries: Arbitraries): fc.Arbitrary<unknown> =>
-  Array.isArray(arbitraries) ? fc.tuple(...arbitraries) : fc.record({ ...arbitraries })
+  isList(arbitraries) ? fc.tuple(...arbitraries) : fc.record({ ...arbitraries })
+
+const isList = (arbitraries: Arbitraries): arbitraries is ReadonlyArray<fc.Arbitrary<unknown>> =>
+  Array.isArray(arbitraries)
 
 type Run = (effect: Effect.Effect<unknown, unknown, Scope.Scope>) => Promise<unknown>
 
@@ -46,40 +49,26 @@ const testEnvironment = Layer.mergeAll(TestClock.layer(), TestConsole.layer)
 
 const runInTest: Run = (effect) => runLive(Effect.provide(effect, testEnvironment))
 
-const tester = (base: Vitest.Tester<Scope.Scope>, run: Run) =>
-  Object.assign(
-    <A, E>(
+/** Adds properties over generators of fast-check to a tester. */
+const withProperties = <T extends Vitest.Tester<Scope.Scope>>(base: T, run: Run) =>
+  Object.assign(base, {
+    prop: <const Arbs extends Arbitraries, A, E>(
       name: string,
-      self: Vitest.TestFunction<A, E, Scope.Scope, [TestContext]>,
-      options?: number | TestOptions
-    ): void => base(name, self, options),
-    {
-      skip: base.skip,
-      skipIf: base.skipIf,
-      runIf: base.runIf,
-      only: base.only,
-      each: base.each,
-      fails: base.fails,
-      prop: <const Arbs extends Arbitraries, A, E>(
-        name: string,
-        arbitraries: Arbs,
-        self: (values: Values<Arbs>, context: TestContext) => Effect.Effect<A, E, Scope.Scope>,
-        options?: PropertyOptions
-      ): void => {
-        plain(name, timeoutOf(options), (context: TestContext) =>
-          fc.assert(
-            fc.asyncProperty(together(arbitraries), (values) =>
-              // The tuple, or the record, of the values.
-              run(Effect.suspend(() => self(values as Values<Arbs>, context))).then(() => {})
-            ),
-            parametersOf(options)
-          )
+      arbitraries: Arbs,
+      self: (values: Values<Arbs>, context: TestContext) => Effect.Effect<A, E, Scope.Scope>,
+      options?: PropertyOptions
+    ): void => {
+      it4(name, timeoutOf(options), (context: TestContext) =>
+        fc.assert(
+          fc.asyncProperty(together(arbitraries), (values) =>
+            // The tuple, or the record, of the values.
+            run(Effect.suspend(() => self(values as Values<Arbs>, context))).then(() => {})
+          ),
+          parametersOf(options)
         )
-      }
+      )
     }
-  )
-
-const plain = it4
+  })
 
 const prop = <const Arbs extends Arbitraries>(
   name: string,
@@ -87,7 +76,7 @@ const prop = <const Arbs extends Arbitraries>(
   self: (values: Values<Arbs>, context: TestContext) => unknown,
   options?: PropertyOptions
 ): void => {
-  plain(name, timeoutOf(options), (context: TestContext) =>
+  it4(name, timeoutOf(options), (context: TestContext) =>
     fc.assert(
       fc.property(together(arbitraries), (values) => {
         // A property fails by its answer `false`, too.
@@ -99,31 +88,9 @@ const prop = <const Arbs extends Arbitraries>(
   )
 }
 
-const inTest = tester(it4.effect, runInTest)
+const effect = withProperties(it4.effect, runInTest)
 
-const live = tester(it4.live, runLive)
+const live = withProperties(it4.live, runLive)
 
-type Test = (context: TestContext) => unknown
-
-export const it = Object.assign(
-  (name: string, test: Test | TestOptions, options?: number | TestOptions | Test): void => {
-    if (typeof test === "function") it4(name, typeof options === "number" ? { timeout: options } : isOptions(options), test)
-    else if (typeof options === "function") it4(name, test, options)
-  },
-  {
-    each: it4.each,
-    skip: it4.skip,
-    only: it4.only,
-    runIf: it4.runIf,
-    skipIf: it4.skipIf,
-    fails: it4.fails,
-    effect: inTest,
-    scoped: inTest,
-    live,
-    scopedLive: live,
-    prop
-  }
-)
-
-const isOptions = (options: TestOptions | Test | undefined): TestOptions =>
-  typeof options === "object" ? options : {}
+/** `it` of vitest itself, which some of its methods need. */
+export const it = Object.assign(it4, { effect, scoped: effect, live, scopedLive: live, prop })

@@ -1,0 +1,34 @@
+/** Monotonic time, which does not change with the wall clock, and the longest delay of a timer. */
+import type { Fiber } from "effect"
+import { Clock, Effect } from "effect"
+
+/** The clock of the machine, as opposed to that of a test. */
+export const liveClock: Clock.Clock = Clock.Clock.defaultValue()
+
+/** The clock of a fiber. */
+export const clockOf = (fiber: Fiber.Fiber<unknown, unknown>): Clock.Clock => fiber.getRef(Clock.Clock)
+
+/** Runs a synchronous change with the clock of the fiber: one step, which is run whole or not at all. */
+export const synchronously = (change: (clock: Clock.Clock) => void): Effect.Effect<void> =>
+  Effect.withFiber((fiber) => {
+    change(clockOf(fiber))
+    return Effect.void
+  })
+
+/** The wall clock at the origin of the monotonic time of the machine: processes compare the times that they share. */
+const origin = BigInt(Date.now()) * 1_000_000n - liveClock.monotonicTimeNanosUnsafe()
+
+const nanos = (clock: Clock.Clock): bigint =>
+  clock === liveClock ? origin + clock.monotonicTimeNanosUnsafe() : clock.monotonicTimeNanosUnsafe()
+
+/** Milliseconds since a fixed moment. */
+export const now = (clock: Clock.Clock): number => Number(nanos(clock)) / 1e6
+
+/** Whole milliseconds since the same moment: differences of deadlines are exact, and timers take no fractions. */
+export const wholeNow = (clock: Clock.Clock): number => Number(nanos(clock) / 1_000_000n)
+
+/** The longest delay of a JavaScript timer, in milliseconds: a longer one fires at once. */
+export const longestTimer = 2 ** 31 - 1
+
+/** The delay of a timer for a wait. Timers have whole milliseconds: one that fires early would only start again. */
+export const timerDelay = (millis: number): number => Math.min(Math.ceil(millis), longestTimer)
