@@ -1,8 +1,9 @@
-// Writes the sources for Effect 4 from those for Effect 3.
+// Writes the project for Effect 4, from the sources for Effect 3, to a folder with its own package.json, ready to be checked, tested and
+// packed: node .ci/effect4/build.mjs <folder>
 //
-// usage: node .ci/effect4/build.mjs <folder>
-import { existsSync, mkdirSync, writeFileSync } from "node:fs"
-import { dirname, join, relative } from "node:path"
+// A file of `twins` stands for the file of the same path. Whatever is not rewritten, such as documents that tests read, is linked.
+import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
+import { dirname, join, relative, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
 import ts from "ts5"
 import { codemod } from "./codemod.mjs"
@@ -10,41 +11,133 @@ import * as rules from "./rules.mjs"
 import { surfaceOf } from "./surface.mjs"
 
 const here = fileURLToPath(new URL(".", import.meta.url))
-const root = fileURLToPath(new URL("../../", import.meta.url))
-const target = process.argv[2]
-const only = process.argv[3] ?? "."
+const root = resolve(here, "../..")
+const target = resolve(process.argv[2] ?? join(root, ".effect4"))
+const twins = join(here, "twins")
 
-const surface = surfaceOf(join(here, "node_modules"), ["effect", "@effect/platform-node", "@effect/vitest"])
+const readJson = (path) => JSON.parse(readFileSync(path, "utf8"))
+
+/** The command line is bundled with the Effect that it was written for, and the page of the dashboard has none. */
+const isRewritten = (path) =>
+  /^(src|test)\//.test(path) &&
+  !/^(src\/cli|src\/gateway\/dashboard\/page|test\/(cli|chaos|clients|schemas))\//.test(path) &&
+  !rules.scripts.includes(path)
+
 const config = ts.readConfigFile(join(root, "tsconfig.json"), ts.sys.readFile).config
-const { options, fileNames } = ts.parseJsonConfigFileContent(config, ts.sys, root)
-const wanted = fileNames.filter((file) => {
-  const path = relative(root, file)
-  return /^(src|test)\//.test(path) && !/^(src|test)\/cli\//.test(path) && new RegExp(only).test(path)
-})
-const program = ts.createProgram(wanted, options)
-const unknown = new Map()
-const report = (problem) => {
-  if (!unknown.has(problem.key)) unknown.set(problem.key, [])
-  unknown.get(problem.key).push(problem.place)
-}
+const { fileNames, options } = ts.parseJsonConfigFileContent(config, ts.sys, root)
+const program = ts.createProgram(
+  fileNames.filter((file) => isRewritten(relative(root, file))),
+  options
+)
+
+const unknown = []
 const importOf = (file, path) => {
   const relativePath = relative(dirname(file), join(root, path))
   return relativePath.startsWith(".") ? relativePath : `./${relativePath}`
 }
 const { rewrite } = codemod({
   program,
-  surface,
   rules,
+  surface: surfaceOf(join(here, "node_modules"), ["effect", "@effect/platform-node", "@effect/vitest"]),
   local: importOf,
   facade: (file) => importOf(file, "src/facade.js")
 })
-const twins = join(here, "twins")
-for (const file of wanted) {
-  if (existsSync(join(twins, relative(root, file)))) continue
-  const path = join(target, relative(root, file))
-  mkdirSync(dirname(path), { recursive: true })
-  writeFileSync(path, rewrite(program.getSourceFile(file), report))
+
+const write = (path, text) => {
+  mkdirSync(dirname(join(target, path)), { recursive: true })
+  writeFileSync(join(target, path), text)
 }
-for (const [key, places] of [...unknown].sort((a, b) => b[1].length - a[1].length))
-  console.log(`${places.length}\t${key}\t${places[0]}`)
-if (unknown.size > 0) process.exitCode = 1
+
+for (const entry of existsSync(target) ? readdirSync(target) : []) rmSync(join(target, entry), { recursive: true })
+
+for (const source of program.getSourceFiles()) {
+  const path = relative(root, source.fileName)
+  if (path.startsWith("..") || path.includes("node_modules/") || !/^(src|test|bench|examples)\//.test(path)) continue
+  if (existsSync(join(twins, path))) continue
+  write(
+    path,
+    rewrite(source, (problem) => unknown.push(problem))
+  )
+}
+cpSync(twins, target, { recursive: true })
+cpSync(join(here, "facade.ts"), join(target, "src/facade.ts"))
+cpSync(join(root, "src/gateway/dashboard/page"), join(target, "src/gateway/dashboard/page"), { recursive: true })
+
+// What is read, but not rewritten: documents, scripts, and the files of tests that are not TypeScript.
+const linked = (folder) => {
+  for (const entry of readdirSync(join(root, folder), { withFileTypes: true })) {
+    const path = join(folder, entry.name)
+    const isOwn =
+      /^(\.git|\.github|node_modules|dist|\.effect4|package(-lock)?\.json|tsconfig.*\.json|vitest\.config\.ts)$/.test(
+        path
+      )
+    if (isOwn || resolve(root, path) === target) continue
+    if (!existsSync(join(target, path))) {
+      if (/\.ts$/.test(path) || /^(src|test)\/cli(\/|$)/.test(path)) continue
+      mkdirSync(dirname(join(target, path)), { recursive: true })
+      symlinkSync(join(root, path), join(target, path))
+    } else if (entry.isDirectory()) linked(path)
+  }
+}
+linked("")
+symlinkSync(join(here, "node_modules"), join(target, "node_modules"))
+
+// The package: the same name, with a major version of its own.
+const manifest = readJson(join(root, "package.json"))
+const tools = readJson(join(here, "package.json")).devDependencies
+const [, minor, patch] = manifest.version.split(".")
+const peers = Object.fromEntries(
+  Object.entries(manifest.peerDependencies).flatMap(([name, range]) => {
+    if (name === "effect" || name === "@effect/platform-node") return [[name, `^${tools[name]}`]]
+    // Parts of Effect 4 itself.
+    return name.startsWith("@effect/") ? [] : [[name, range]]
+  })
+)
+write(
+  "package.json",
+  `${JSON.stringify(
+    {
+      ...manifest,
+      version: `1.${minor}.${patch}`,
+      scripts: {},
+      devDependencies: undefined,
+      peerDependencies: peers,
+      peerDependenciesMeta: Object.fromEntries(
+        Object.entries(manifest.peerDependenciesMeta).filter(([name]) => name in peers)
+      ),
+      // Those of @effect/platform-node.
+      engines: { node: ">=22.19.0" },
+      allowScripts: undefined
+    },
+    undefined,
+    2
+  )}\n`
+)
+
+const { compilerOptions, exclude, include } = config
+write(
+  "tsconfig.json",
+  JSON.stringify(
+    {
+      compilerOptions: {
+        ...compilerOptions,
+        lib: [...compilerOptions.lib, "ESNext.Disposable"],
+        // Rules can leave an import or a parameter without use.
+        noUnusedLocals: false,
+        noUnusedParameters: false
+      },
+      include: include.filter((path) => path === "src" || path === "test"),
+      exclude
+    },
+    undefined,
+    2
+  )
+)
+write("tsconfig.build.json", readFileSync(join(root, "tsconfig.build.json"), "utf8"))
+write("vitest.config.mts", readFileSync(join(here, "vitest.config.ts"), "utf8"))
+
+if (unknown.length > 0) {
+  for (const { message } of unknown) console.error(message)
+  console.error(`${unknown.length} names have no rule in .ci/effect4/rules.mjs and are not in Effect 4.`)
+  process.exitCode = 1
+}

@@ -15,6 +15,7 @@ import {
   Exit,
   Fiber,
   Hash,
+  Formatter,
   Layer,
   Logger,
   LogLevel,
@@ -171,7 +172,7 @@ export const mapInputContext: {
     change: (context: Context.Context<R2>) => Context.Context<R>
   ): Effect.Effect<A, E, R2>
 } = dual(2, <A, E, R, R2>(self: Effect.Effect<A, E, R>, change: (context: Context.Context<R2>) => Context.Context<R>) =>
-  Effect.flatMap(Effect.context<R2>(), (context) => Effect.setContext(self, change(context)))
+  Effect.flatMap(Effect.context<R2>(), (context) => Effect.provideContext(self, change(context)))
 )
 
 export const contextWithEffect = <R, A, E, R2>(
@@ -326,15 +327,76 @@ export interface FlatIssue {
 
 const standardIssues = SchemaIssue.makeFormatterStandardSchemaV1()
 
-const flatIssues = (issue: SchemaIssue.Issue): Array<FlatIssue> =>
-  standardIssues(issue).issues.map(({ message, path }) => ({
+/** The messages of Effect 3. */
+const worded = (message: string): string =>
+  message === "Missing key"
+    ? "is missing"
+    : /^(Unexpected key|Expected no excess property)/.test(message)
+      ? "is unexpected"
+      : message.replace(/^(Expected [^]*), got /, "$1, actual ")
+
+const literalsOf = (ast: SchemaAST.AST): ReadonlyArray<unknown> =>
+  SchemaAST.isLiteral(ast)
+    ? [ast.literal]
+    : SchemaAST.isUnion(ast) && ast.types.every(SchemaAST.isLiteral)
+      ? ast.types.flatMap(literalsOf)
+      : []
+
+/** The property whose literals tell the members of a union apart, and the literals. */
+const discriminatorOf = (ast: SchemaAST.Union): readonly [PropertyKey, ReadonlyArray<unknown>] | undefined => {
+  const members = ast.types.filter(SchemaAST.isObjects)
+  const [first] = members
+  for (const { name } of first?.propertySignatures ?? []) {
+    const literals = members.map(({ propertySignatures }) =>
+      propertySignatures.filter((property) => property.name === name).flatMap(({ type }) => literalsOf(type))
+    )
+    if (literals.every(({ length }) => length > 0)) return [name, [...new Set(literals.flat())]]
+  }
+  return undefined
+}
+
+/** A value that has no member of a union is wrong in the property that names the member. */
+const withoutMember = (issue: SchemaIssue.AnyOf, path: ReadonlyArray<PropertyKey>): FlatIssue => {
+  const { input } = issue
+  const found = typeof input === "object" && input !== null ? discriminatorOf(issue.ast) : undefined
+  if (found === undefined) return leafOf(issue, path)
+  const [name, literals] = found
+  const value: unknown = Object.getOwnPropertyDescriptor(input, name)?.value
+  return {
     _tag: issue._tag,
-    message,
-    path: (path ?? []).map((step) => (typeof step === "object" ? step.key : step))
-  }))
+    path: [...path, name],
+    message:
+      value === undefined
+        ? "is missing"
+        : `Expected ${literals.map((literal) => JSON.stringify(literal)).join(" | ")}, actual ${Formatter.format(value)}`
+  }
+}
+
+const leafOf = (issue: SchemaIssue.Issue, path: ReadonlyArray<PropertyKey>): FlatIssue => {
+  const [first] = standardIssues(issue).issues
+  const inner = (first?.path ?? []).map((step) => (typeof step === "object" ? step.key : step))
+  return { _tag: issue._tag, path: [...path, ...inner], message: worded(first?.message ?? "") }
+}
+
+const flatIssues = (issue: SchemaIssue.Issue, path: ReadonlyArray<PropertyKey> = []): Array<FlatIssue> => {
+  switch (issue._tag) {
+    case "Pointer":
+      return flatIssues(issue.issue, [...path, ...issue.path])
+    case "Composite":
+      return issue.issues.flatMap((inner) => flatIssues(inner, path))
+    case "AnyOf":
+      return issue.issues.length === 0
+        ? [withoutMember(issue, path)]
+        : issue.issues.flatMap((inner) => flatIssues(inner, path))
+    case "Encoding":
+      return flatIssues(issue.issue, path)
+    default:
+      return [leafOf(issue, path)]
+  }
+}
 
 export const ArrayFormatter = {
-  formatIssueSync: flatIssues,
+  formatIssueSync: (issue: SchemaIssue.Issue): Array<FlatIssue> => flatIssues(issue),
   formatErrorSync: (error: Schema.SchemaError): Array<FlatIssue> => flatIssues(error.issue)
 }
 
@@ -347,7 +409,7 @@ export const validateEither = <A, I, R>(
   schema: Schema.Codec<A, I, R, R>,
   options?: SchemaAST.ParseOptions
 ): ((value: unknown) => Result.Result<A, SchemaIssue.Issue>) => {
-  const decode = Schema.decodeUnknownResult(Schema.toType(schema), options)
+  const decode = Schema.decodeUnknownResult(Schema.toType(schema), { ...options, reportInput: true })
   return (value) => Result.mapError(decode(value), (error) => error.issue)
 }
 
@@ -380,12 +442,17 @@ export const missingData = (path: ReadonlyArray<string>, message: string): Confi
 export const invalidData = (path: ReadonlyArray<string>, message: string): Config.ConfigError =>
   issue(named(path, message))
 
-export const configMapOrFail: {
-  <A, B>(f: (a: A) => Result.Result<B, Config.ConfigError>): (config: Config.Config<A>) => Config.Config<B>
-  <A, B>(config: Config.Config<A>, f: (a: A) => Result.Result<B, Config.ConfigError>): Config.Config<B>
-} = dual(2, <A, B>(config: Config.Config<A>, f: (a: A) => Result.Result<B, Config.ConfigError>) =>
-  Config.mapEffect(config, (value) => Effect.fromResult(f(value)))
-)
+/** The error names the variable. */
+export const configMapOrFail = <A, B>(
+  config: Config.Config<A>,
+  change: (value: A) => Result.Result<B, Config.ConfigError>,
+  variable?: string
+): Config.Config<B> =>
+  Config.mapEffect(config, (value) =>
+    Effect.mapError(Effect.fromResult(change(value)), (error) =>
+      variable === undefined ? error : issue(`${variable}: ${error.cause.message}`)
+    )
+  )
 
 // Logs
 

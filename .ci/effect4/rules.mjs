@@ -196,6 +196,8 @@ effect/DateTime zoneUnsafeMakeNamed=zoneMakeNamedUnsafe unsafeMakeZoned=makeZone
 effect/Exit flatMap=test.flatMapExit flatten=test.flattenExit getOrElse=test.getOrElseExit
 effect/Stream provideLayer=provide repeatEffectChunk=test.repeatChunk
 effect/Schema Negative=test.Negative NonPositive=test.NonPositive BooleanFromString=test.BooleanFromString
+@effect/experimental/Persistence layerMemory=layerBackingMemory
+effect/TestClock adjust=test.adjust
 effect/Utils isGenerator=isGeneratorFunction
 `
 
@@ -333,6 +335,26 @@ export const calls = {
     const [first] = node.arguments
     return `${schema(tools)}.Exit(${["success", "failure", "defect"].map((name) => tools.emit(property(first, name))).join(", ")})`
   },
+  // Faults name the value, as in Effect 3.
+  ...Object.fromEntries(
+    [
+      "decodeUnknown",
+      "decode",
+      "decodeUnknownEither",
+      "decodeEither",
+      "decodeUnknownSync",
+      "decodeSync",
+      "encode",
+      "encodeUnknown"
+    ].map((name) => [
+      `effect/Schema.${name}`,
+      (node, tools) => {
+        const [own, options] = argumentsOf(node, tools)
+        const given = options === undefined ? "{ reportInput: true }" : `{ ...${options}, reportInput: true }`
+        return `${tools.emit(node.expression)}(${own}, ${given})`
+      }
+    ])
+  ),
   "effect/Schema.positive": filter("isGreaterThan", "0"),
   "effect/Schema.nonNegative": filter("isGreaterThanOrEqualTo", "0"),
   "effect/Schema.greaterThan": filter("isGreaterThan"),
@@ -390,6 +412,19 @@ export const calls = {
   "effect/Schema.extend": (node, tools) => {
     const fields = argumentsOf(node, tools).map((struct) => `...${struct}.fields`)
     return `${schema(tools)}.Struct({ ${fields.join(", ")} })`
+  },
+  "effect/Schema.transformOrFail": (node, tools) => {
+    const options = node.arguments.at(-1)
+    const [from, to] = node.arguments.map(tools.emit)
+    const transformation = `${tools.nameOf("effect/SchemaTransformation", false)}.transformOrFail({ decode: ${tools.emit(property(options, "decode"))}, encode: ${tools.emit(property(options, "encode"))} })`
+    return `${from}.pipe(${schema(tools)}.decodeTo(${to}, ${transformation}))`
+  },
+  // The message of a configuration error names its variable.
+  "effect/Config.mapOrFail": (node, tools) => {
+    const [config] = node.arguments
+    const variable = ts.isCallExpression(config) ? config.arguments[0] : undefined
+    const given = [...argumentsOf(node, tools), ...(variable === undefined ? [] : [tools.emit(variable)])]
+    return `${tools.nameOf("facade", false)}.configMapOrFail(${given.join(", ")})`
   },
   "effect/Struct.omit": (node, tools) => listed(node, tools, "omit"),
   "effect/Struct.pick": (node, tools) => listed(node, tools, "pick"),
@@ -533,10 +568,18 @@ export const nodes = {
     if (node.getText() === "ReadonlyArray<MetricLabel.MetricLabel>")
       return `${tools.nameOf("effect/Context", true)}.Context<never>`
     if (isReferenceClass(node, tools)) return "never"
-    if (name === "Schedule.Schedule" && node.typeArguments?.length === 3) {
-      const [out, input, context] = node.typeArguments.map(tools.emit)
-      return `${tools.nameOf("effect/Schedule", true)}.Schedule<${out}, ${input}, never, ${context}>`
+    if (name === "Schedule.Schedule" && node.typeArguments !== undefined) {
+      // Schedules can fail, such as one of a text that is no cron expression.
+      const [out, input, context = "never"] = node.typeArguments.map(tools.emit)
+      return `${tools.nameOf("effect/Schedule", true)}.Schedule<${out}, ${input}, unknown, ${context}>`
     }
+    if (
+      name === "HttpServer.HttpServer" &&
+      !/^(Layer\.Layer|Effect\.Effect)$/.test(
+        node.parent.typeName?.getText() ?? node.parent.parent.typeName?.getText() ?? ""
+      )
+    )
+      return `${tools.nameOf("effect/http/HttpServer", true)}.HttpServer["Service"]`
     if (name === "Mailbox.Mailbox" && node.typeArguments !== undefined) {
       const [item, error = "never"] = node.typeArguments.map(tools.emit)
       return `${tools.nameOf("effect/Queue", true)}.Queue<${item}, ${error} | ${tools.nameOf("effect/Cause", true)}.Done>`
@@ -556,20 +599,38 @@ export const nodes = {
     return undefined
   },
   StringLiteral: (node, tools) => {
-    if (node.text === "ParseError") return JSON.stringify("SchemaError")
+    const renamedLiteral = {
+      __proto__: null,
+      ParseError: "SchemaError",
+      TcpAddress: "InetAddressV4",
+      NoSuchElementException: "NoSuchElementError",
+      TimeoutException: "TimeoutError"
+    }[node.text]
+    if (renamedLiteral !== undefined && !ts.isImportDeclaration(node.parent)) return JSON.stringify(renamedLiteral)
     const renamedTag = { __proto__: null, Left: "Failure", Right: "Success" }[node.text]
-    if (renamedTag === undefined) return undefined
-    const other = ts.isBinaryExpression(node.parent)
-      ? node.parent.left === node
-        ? node.parent.right
-        : node.parent.left
-      : ts.isCaseClause(node.parent)
-        ? node.parent.parent.parent.expression
-        : undefined
-    if (other === undefined || !ts.isPropertyAccessExpression(other) || other.name.text !== "_tag") return undefined
-    const home = tools.homeOf(tools.checker.getSymbolAtLocation(other.name))
-    return home?.module === "effect/Either" ? JSON.stringify(renamedTag) : undefined
+    return renamedTag !== undefined && isTagOfEither(comparedWith(node), tools) ? JSON.stringify(renamedTag) : undefined
   }
+}
+
+/** What a literal is compared with: in an operator, a case, or an expectation of a test. */
+const comparedWith = (node) => {
+  const { parent } = node
+  if (ts.isBinaryExpression(parent)) return parent.left === node ? parent.right : parent.left
+  if (ts.isCaseClause(parent)) return parent.parent.parent.expression
+  if (!ts.isCallExpression(parent) || !ts.isPropertyAccessExpression(parent.expression)) return undefined
+  let expectation = parent.expression.expression
+  while (ts.isPropertyAccessExpression(expectation)) expectation = expectation.expression
+  return ts.isCallExpression(expectation) && expectation.expression.getText() === "expect"
+    ? expectation.arguments[0]
+    : undefined
+}
+
+/** Whether an expression can be `"Left"` or `"Right"` and nothing else. */
+const isTagOfEither = (node, { checker }) => {
+  if (node === undefined) return false
+  const type = checker.getNonNullableType(checker.getTypeAtLocation(node))
+  const parts = type.isUnion() ? type.types : [type]
+  return parts.every((part) => part.isStringLiteral() && /^(Left|Right)$/.test(part.value))
 }
 
 /** A class of `Context.Reference` stands for a service that is always there, which Effect 4 writes as none. */
@@ -588,7 +649,7 @@ nodes.YieldExpression = (node, tools) => {
   while (!ts.isFunctionExpression(at) && !ts.isMethodDeclaration(at) && !ts.isFunctionDeclaration(at)) at = at.parent
   const caller = ts.isCallExpression(at.parent) ? at.parent.expression.getText() : ""
   if (/^(Either|Option)\.gen$/.test(caller)) return undefined
-  return `yield* ${tools.nameOf("effect/Effect", false)}.from${kind === "Either" ? "Result" : "Option"}(${tools.emit(node.expression)})`
+  return `yield* ${asEffect(kind, tools.emit(node.expression), tools)}`
 }
 
 /** A property of a clock that a program makes. Time that does not go back is monotonic, too. */
@@ -629,12 +690,35 @@ nodes.BindingElement = (node, tools) => {
   return `${now}: ${tools.emit(node.name)}${node.initializer === undefined ? "" : ` = ${tools.emit(node.initializer)}`}`
 }
 
+/** The effects that values stand for in 3 and not in 4. */
+const formerEffects = {
+  Either: { call: ["effect/Effect", "fromResult"] },
+  Option: { call: ["effect/Effect", "fromOption"] },
+  Fiber: { call: ["effect/Fiber", "join"], module: "effect/Fiber", type: /^(Runtime)?Fiber$/ },
+  Deferred: { call: ["effect/Deferred", "await"], module: "effect/Deferred", type: /^Deferred$/ },
+  Ref: { call: ["effect/Ref", "get"], module: "effect/Ref", type: /^Ref$/ },
+  SubscriptionRef: {
+    call: ["effect/SubscriptionRef", "get"],
+    module: "effect/SubscriptionRef",
+    type: /^SubscriptionRef$/
+  }
+}
+
+const asEffect = (kind, text, { nameOf }) => {
+  const [module, name] = formerEffects[kind].call
+  return `${nameOf(module, false)}.${name}(${text})`
+}
+
 /** Values that were Effects in 3 and are none in 4: an Either or an Option where an Effect is expected. */
 const kindOf = (type, { homeOf }) => {
   const parts = type.isUnion() ? type.types : [type]
   const homes = parts.map((part) => homeOf(part.symbol ?? part.aliasSymbol))
   if (parts.length > 0 && homes.every((home) => home?.module === "effect/Either" && /^(Left|Right)$/.test(home.path)))
     return "Either"
+  for (const [kind, { module, type: name }] of Object.entries(formerEffects)) {
+    if (module !== undefined && parts.length === 1 && homes[0]?.module === module && name.test(homes[0].path))
+      return kind
+  }
   if (parts.length > 0 && homes.every((home) => home?.module === "effect/Option" && /^(None|Some)$/.test(home.path)))
     return "Option"
   return undefined
@@ -662,7 +746,7 @@ const wrappedFunction = (node, text, expected, tools) => {
   const kind = own === undefined ? undefined : kindOf(own.getReturnType(), tools)
   if (kind === undefined) return text
   const parameters = own.parameters.map((_, index) => `argument${index}`).join(", ")
-  return `(${parameters}) => ${tools.nameOf("effect/Effect", false)}.from${kind === "Either" ? "Result" : "Option"}(${text}(${parameters}))`
+  return `(${parameters}) => ${asEffect(kind, `${text}(${parameters})`, tools)}`
 }
 
 /** Wraps an expression that must become an Effect. */
@@ -687,5 +771,21 @@ export const wrapped = (node, text, tools) => {
   if ((expected.isUnion() ? expected.types : [expected]).some((part) => kindOf(part, tools) !== undefined)) return text
   const kind = kindOf(tools.checker.getTypeAtLocation(node), tools)
   if (kind === undefined) return text
-  return `${tools.nameOf("effect/Effect", false)}.from${kind === "Either" ? "Result" : "Option"}(${text})`
+  return asEffect(kind, text, tools)
 }
+
+/**
+ * What is left out: scripts beside the tests, and tests whose subject exists in one version only. The command line is one bundle in both
+ * packages, so that its tests are run once.
+ */
+export const scripts = [
+  // Scripts.
+  "test/redis/chaos.ts",
+  "test/support/busy.ts",
+  "test/support/printMetrics.ts",
+  // The command line.
+  "test/deploy.test.ts",
+  "test/redis/serve.test.ts",
+  // Generators of fast-check for the schemas of the vocabulary: Effect 4 has its own.
+  "test/vocabulary/arbitraries.test.ts"
+]

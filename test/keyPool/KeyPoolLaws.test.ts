@@ -208,7 +208,7 @@ const run = (commands: ReadonlyArray<Command>, pass: (millis: number) => Effect.
     }
     // No call waits longer than a minute, and none takes longer than half a second.
     yield* pass(120_000)
-    const exits = yield* Effect.forEach(fibers, (fiber) => fiber.poll)
+    const exits = yield* Effect.forEach(fibers, Fiber.poll)
     return { self, allowed, exits, observed }
   })
 

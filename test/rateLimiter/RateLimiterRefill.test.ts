@@ -17,7 +17,7 @@ describe("refill by a schedule", () => {
   ]) {
     it.effect(`a cron schedule refills at midnight in Los Angeles over the change of clocks in ${change}`, () =>
       Effect.gen(function* () {
-        yield* TestClock.setTime(new Date(noon))
+        yield* TestClock.setTime(Date.parse(noon))
         const limiter = yield* RateLimiter.make({
           capacity: 3,
           refill: Schedule.cron("0 0 * * *", "America/Los_Angeles"),

@@ -116,7 +116,9 @@ describe.concurrent("RedisBudgetStore", () => {
         run: (script, keys, args) =>
           gone
             ? Effect.fail(new Redis.RedisError({ reason: "connection", script: "", detail: "killed" }))
-            : Effect.tap(redis.run(script, keys, args), () => void (renewals += script.name.endsWith("renew") ? 1 : 0))
+            : Effect.tap(redis.run(script, keys, args), () =>
+                Effect.sync(() => (renewals += script.name.endsWith("renew") ? 1 : 0))
+              )
       }
       const killed = yield* RedisBudgetStore.make({ name: "test", leaseTime: "900 millis" }).pipe(
         Effect.provideService(Redis.Redis, mortal),

@@ -1,5 +1,5 @@
 /** The recurrences of a schedule one by one, without its driver. */
-import { Duration, Effect, Pull, Schedule } from "effect"
+import { Cause, Duration, Effect, Pull, Schedule } from "effect"
 
 /** A schedule at one point of its course. */
 export interface Recurrence<In, R = never> {
@@ -12,12 +12,12 @@ export interface Next<In, R = never> {
   readonly rest: Recurrence<In, R>
 }
 
-type Step<In, R> = (now: number, input: In) => Pull.Pull<[unknown, Duration.Duration], never, unknown, R>
+type Step<In, R> = (now: number, input: In) => Pull.Pull<[unknown, Duration.Duration], unknown, unknown, R>
 
 const stepped = <In, R>(step: Step<In, R>, now: number, input: In): Effect.Effect<Next<In, R> | undefined, never, R> =>
   Pull.matchEffect(step(now, input), {
     onSuccess: ([, delay]) => Effect.succeed({ at: now + Duration.toMillis(delay), rest: after(step) }),
-    onFailure: (cause) => Effect.failCause(cause),
+    onFailure: (cause) => Effect.die(Cause.squash(cause)),
     onDone: () => Effect.succeed(undefined)
   })
 
@@ -33,6 +33,6 @@ const after = <In, R>(step: Step<In, R>): Recurrence<In, R> => {
 }
 
 /** Each first step begins the schedule anew. */
-export const start = <In, R>(schedule: Schedule.Schedule<unknown, In, never, R>): Recurrence<In, R> => ({
+export const start = <In, R>(schedule: Schedule.Schedule<unknown, In, unknown, R>): Recurrence<In, R> => ({
   next: (now, input) => Effect.flatMap(Schedule.toStep(schedule), (step) => stepped(step, now, input))
 })

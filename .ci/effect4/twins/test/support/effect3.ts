@@ -21,7 +21,9 @@ import {
   Stream,
   Tracer
 } from "effect"
+import type { Duration } from "effect"
 import { dual } from "effect/Function"
+import { TestClock } from "effect/testing"
 import type { HttpClientRequest } from "effect/http"
 import { HttpClient, HttpClientError } from "effect/http"
 import { KeyValueStore, Persistence } from "effect/persistence"
@@ -82,6 +84,14 @@ export const mapConcat: {
 } = dual(2, <A, E, R, B>(stream: Stream.Stream<A, E, R>, f: (a: A) => Iterable<B>) =>
   Stream.flattenIterable(Stream.map(stream, f))
 )
+
+/** Gives fibers that wait for the machine, such as for a file, time before and after the clock of the test moves on. */
+export const adjust = (duration: Duration.Input): Effect.Effect<void> =>
+  Effect.andThen(turns, Effect.andThen(TestClock.adjust(duration), turns))
+
+const turns = Effect.promise(async () => {
+  for (let turn = 0; turn < 3; turn++) await new Promise<void>((resolve) => setTimeout(resolve, 0))
+})
 
 // Schedules
 

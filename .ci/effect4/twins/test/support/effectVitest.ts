@@ -92,5 +92,11 @@ const effect = withProperties(it4.effect, runInTest)
 
 const live = withProperties(it4.live, runLive)
 
-/** `it` of vitest itself, which some of its methods need. */
-export const it = Object.assign(it4, { effect, scoped: effect, live, scopedLive: live, prop })
+const own = { effect, scoped: effect, live, scopedLive: live, prop }
+
+type It = typeof own & Omit<typeof it4, keyof typeof own> & ((name: string, ...rest: ReadonlyArray<unknown>) => void)
+
+/** `it` of vitest, some of whose methods need it as their object. */
+export const it: It = new Proxy(it4, {
+  get: (target, key) => Reflect.get(key in own ? own : target, key)
+}) as never

@@ -1,0 +1,25 @@
+/** The tests of the build for Effect 4. */
+import { availableParallelism } from "node:os"
+import { fileURLToPath } from "node:url"
+import { defineConfig } from "vitest/config"
+
+const src = fileURLToPath(new URL("src/", import.meta.url))
+
+export default defineConfig({
+  resolve: {
+    alias: [
+      { find: /^effect-llm$/, replacement: `${src}index.ts` },
+      { find: /^effect-llm\/(\w+)$/, replacement: `${src}$1/index.ts` }
+    ]
+  },
+  test: {
+    include: ["test/**/*.test.ts"],
+    setupFiles: ["test/support/eventLoop.ts"],
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
+    maxWorkers: availableParallelism() + 1,
+    // Loads modules once for each worker.
+    isolate: false,
+    execArgv: ["--max-semi-space-size=64"]
+  }
+})
