@@ -198,6 +198,7 @@ effect/Stream provideLayer=provide repeatEffectChunk=test.repeatChunk
 effect/Schema Negative=test.Negative NonPositive=test.NonPositive BooleanFromString=test.BooleanFromString
 @effect/experimental/Persistence layerMemory=layerBackingMemory
 effect/TestClock adjust=test.adjust
+@effect/platform/HttpRouter empty=test.emptyRouter get=test.getRoute post=test.postRoute all=test.allRoutes
 effect/Utils isGenerator=isGeneratorFunction
 `
 
@@ -363,6 +364,10 @@ export const calls = {
   "effect/Schema.lessThanOrEqualTo": filter("isLessThanOrEqualTo"),
   "effect/Schema.finite": filter("isFinite"),
   "effect/Schema.int": filter("isInt"),
+  "effect/Schema.startsWith": filter("isStartingWith"),
+  "effect/Schema.multipleOf": filter("isMultipleOf"),
+  "effect/Schema.optionalElement": (node, tools) =>
+    `${schema(tools)}.optionalKey(${argumentsOf(node, tools).join(", ")})`,
   "effect/Schema.pattern": filter("isPattern"),
   "effect/Schema.minItems": filter("isMinLength"),
   "effect/Schema.maxItems": filter("isMaxLength"),
@@ -393,6 +398,7 @@ export const calls = {
     isMetricLabels(node.arguments[0]) ? `${tools.emit(node.expression.expression)}.context` : undefined,
   "effect/Effect.reduce": (node, tools) => lazily(node, node.arguments.length - 2, tools),
   "effect/Stream.runFold": (node, tools) => lazily(node, node.arguments.length - 2, tools),
+  "effect/Stream.runFoldEffect": (node, tools) => lazily(node, node.arguments.length - 2, tools),
   "effect/Stream.filterMap": (node, tools) =>
     `${tools.nameOf("facade", false)}.filterMapStream(${argumentsOf(node, tools).join(", ")})`,
   "@effect/platform/KeyValueStore.KeyValueStore#get": (node, tools) =>
@@ -530,6 +536,16 @@ names["effect/FiberId.FiberId"] = () => "number"
 /** Rewrites of other nodes, by the names of their kinds. */
 export const nodes = {
   CallExpression: (node, tools) => {
+    const annotated =
+      ts.isPropertyAccessExpression(node.expression) && node.expression.name.text === "annotations"
+        ? node.expression.expression
+        : undefined
+    if (
+      annotated !== undefined &&
+      ts.isCallExpression(annotated) &&
+      annotated.expression.getText() === "Schema.propertySignature"
+    )
+      return `${tools.emit(annotated.arguments[0])}.annotateKey(${argumentsOf(node, tools).join(", ")})`
     // The key is written by the struct.
     if (node.arguments.length === 1 && isFromKey(node.arguments[0]) && ts.isPropertyAccessExpression(node.expression))
       return tools.emit(node.expression.expression)
@@ -786,6 +802,8 @@ export const scripts = [
   // The command line.
   "test/deploy.test.ts",
   "test/redis/serve.test.ts",
+  // Effect 4 has no FiberRefs.
+  "test/call/FiberRefs.test.ts",
   // Generators of fast-check for the schemas of the vocabulary: Effect 4 has its own.
   "test/vocabulary/arbitraries.test.ts"
 ]

@@ -29,7 +29,8 @@
  *
  * @since 0.1.0
  */
-import { Duration, Option, Predicate, Schema } from "effect"
+import type { Duration } from "effect"
+import { Option, Predicate, Schema } from "effect"
 import * as Arbitraries from "./arbitraries.js"
 import { Attempt } from "./attempt.js"
 import { PartialResponse } from "./Chat.js"

@@ -2,7 +2,8 @@
 import { describe, expect, it } from "@effect/vitest"
 import type { HttpClient } from "@effect/platform"
 import type { Layer } from "effect"
-import { Duration, Effect, Either, Fiber, Option, Random, Stream, Supervisor } from "effect"
+import { Duration, Effect, Either, Fiber, Random, Stream } from "effect"
+import * as TrackedFibers from "../support/trackedFibers.js"
 import * as Chat from "../../src/vocabulary/Chat.js"
 import * as ChatEvent from "../../src/vocabulary/ChatEvent.js"
 import * as KeyPool from "../../src/keyPool/KeyPool.js"
@@ -64,8 +65,6 @@ const expectReleased = (llm: LLM.Service, provider: SimulatedProvider.Service) =
     expect(keys.keys.map((key) => key.inFlight).concat(keys.waiting)).toEqual([...keys.keys.map(() => 0), 0])
     yield* eventually(Effect.map(provider.busyConnections, (count) => count === 0))
   })
-
-const isRunning = (fiber: Fiber.RuntimeFiber<unknown, unknown>) => Effect.map(Fiber.poll(fiber), Option.isNone)
 
 const outcome = <A>(effect: Effect.Effect<A, LLMError>) =>
   Effect.map(Effect.either(effect), (result) => (Either.isRight(result) ? "ok" : result.left._tag))
@@ -258,7 +257,7 @@ describe.each(transports)("key pool over %s", (_, transport) => {
           index % 2 === 0
             ? Effect.asVoid(llm.chat("?"))
             : Stream.runDrain(index % 3 === 0 ? Stream.take(llm.chatStream("?"), 2) : llm.chatStream("?"))
-        const supervisor = yield* Supervisor.track
+        const tracked = yield* TrackedFibers.track
         const results = yield* Effect.forEach(
           Array.from({ length: 300 }, (_, index) => index),
           (index) =>
@@ -271,12 +270,11 @@ describe.each(transports)("key pool over %s", (_, transport) => {
               return yield* Fiber.await(fiber)
             }),
           { concurrency: 48 }
-        ).pipe(Effect.supervised(supervisor))
+        ).pipe(tracked.within)
         expect(results).toHaveLength(300)
         yield* expectReleased(llm, provider)
         yield* eventually(Effect.map(provider.inFlight, (count) => count === 0))
-        const running = Effect.flatMap(supervisor.value, Effect.filter(isRunning))
-        yield* eventually(Effect.map(running, (fibers) => fibers.length === 0))
+        yield* eventually(Effect.map(tracked.running, (count) => count === 0))
       }).pipe(Effect.provide(transport))
   )
 })

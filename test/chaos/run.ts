@@ -1,6 +1,8 @@
 /** A chaos run, and the check that nothing is left behind at its end. */
 import type { Scope } from "effect"
-import { Array as Arr, Effect, Fiber, Logger, Metric, MetricState, Option, Schedule, Supervisor } from "effect"
+import { Array as Arr, Effect, Fiber, Logger, Option, Schedule } from "effect"
+import * as Series from "../../src/telemetry/series.js"
+import * as TrackedFibers from "../support/trackedFibers.js"
 import { inspect } from "node:util"
 import { queryObjects } from "node:v8"
 import * as Retry from "../../src/call/Retry.js"
@@ -54,11 +56,9 @@ const running = (fibers: ReadonlyArray<Fiber.RuntimeFiber<unknown, unknown>>) =>
   Effect.map(Effect.filter(fibers, isRunning), (all) => all.length)
 
 /** The gauges of calls in flight, of every key of the run. */
-const gauges = Effect.map(Metric.snapshot, (pairs) =>
-  pairs.flatMap(({ metricKey, metricState }) =>
-    MetricState.isGaugeState(metricState) && metricKey.tags.some(({ value }) => value.startsWith("chaos-"))
-      ? [Number(metricState.value)]
-      : []
+const gauges = Effect.map(Series.snapshot, (all) =>
+  all.flatMap(({ labels, state }) =>
+    state._tag === "Gauge" && labels.some(([, value]) => value.startsWith("chaos-")) ? [state.value] : []
   )
 )
 
@@ -135,7 +135,7 @@ export const run = ({ concurrency, gc, plan, providers: startProviders, transpor
   Effect.gen(function* () {
     const providers = yield* startProviders
     const records = Records.make(plan.calls)
-    const supervisor = yield* Supervisor.track
+    const tracked = yield* TrackedFibers.track
     const before = yield* processResources
     const rootsBefore = new Set((yield* Fiber.roots).map((fiber) => fiber.id().id))
 
@@ -160,14 +160,16 @@ export const run = ({ concurrency, gc, plan, providers: startProviders, transpor
         ]
       }
     })
-    const { heap, leaks, millis } = yield* Effect.supervised(Effect.scoped(calls), supervisor).pipe(
-      Effect.provide(transport),
-      Effect.provide(secretDetector(records)),
-      Effect.provideService(Retry.MaxRequests, maxRequests)
-    )
+    const { heap, leaks, millis } = yield* tracked
+      .within(Effect.scoped(calls))
+      .pipe(
+        Effect.provide(transport),
+        Effect.provide(secretDetector(records)),
+        Effect.provideService(Retry.MaxRequests, maxRequests)
+      )
     const { open } = yield* eventually(providers.count, (count) => count.open === 0)
     const roots = (yield* Fiber.roots).filter((fiber) => !rootsBefore.has(fiber.id().id))
-    const fibers = (yield* running(yield* supervisor.value)) + (yield* running(roots))
+    const fibers = (yield* tracked.running) + (yield* running(roots))
 
     const after = yield* eventually(processResources, ({ timers }) => timers <= before.timers)
 

@@ -2,6 +2,7 @@
 import { HttpApp } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, FastCheck, Fiber, Layer, TestClock } from "effect"
+import { recordingClock } from "../support/sleeps.js"
 import { connect } from "node:net"
 import { Access, Gateway } from "../../src/gateway/index.js"
 import * as BodyAccounts from "../../src/gateway/http/bodyAccount.js"
@@ -277,12 +278,12 @@ describe.concurrent("bodies that arrive slowly", () => {
         Gateway.make({ bodyTimeout: "1 minute" }),
         Layer.merge(models, Access.layer())
       )
-      const clock = yield* TestClock.testClock()
+      const { clock, sleeps } = yield* recordingClock
       const body = new ReadableStream<Uint8Array>({ start: (stream) => stream.enqueue(Uint8Array.of(0x7b)) })
       const request = new Request(`http://localhost${path}`, { method: "POST", body, duplex: "half" } as RequestInit)
       const handler = HttpApp.toWebHandler(Effect.withClock(gateway.app, clock))
       const answer = yield* Effect.fork(Effect.promise(() => handler(request)))
-      yield* eventually(Effect.map(TestClock.sleeps(), (sleeps) => Array.from(sleeps).length > 0))
+      yield* eventually(Effect.sync(() => sleeps.length > 0))
       yield* TestClock.adjust("1 minute")
       expect((yield* Fiber.join(answer)).status).toBe(408)
       expect((yield* gateway.status).inFlight).toBe(0)

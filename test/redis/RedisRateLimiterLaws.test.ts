@@ -179,7 +179,7 @@ describe.concurrent("RedisRateLimiter after a Redis restart", () => {
       const isRestored = ({ concurrency, degraded, minute }: LimiterStatus) =>
         degraded === false && concurrency?.inFlight === 2 && minute?.available === 10
       yield* eventually(Effect.map(one.status, isRestored))
-      expect(yield* next.poll).toEqual(Option.none())
+      expect(yield* Fiber.poll(next)).toEqual(Option.none())
       yield* held.settle(0)
       const last = yield* Fiber.join(next)
       yield* last.settle(0)

@@ -193,7 +193,7 @@ describe("Balance under random failures and interruptions", () => {
       )
       // In many steps: a fiber that has not run yet has set no timer.
       for (let minute = 0; minute < 12; minute++) yield* pass(60_000)
-      const exits = yield* Effect.forEach(fibers, (fiber) => fiber.poll)
+      const exits = yield* Effect.forEach(fibers, Fiber.poll)
       return { exits, self, witnessed: yield* Effect.forEach(witnesses, ({ witness }) => witness) }
     })
 

@@ -252,7 +252,7 @@ describe("shared health under random failures, interruptions and scheduling", ()
         )
       })
       for (let second = 0; second < 10; second++) yield* pass(1000)
-      const ended = yield* Effect.forEach(fibers, ({ poll }) => poll)
+      const ended = yield* Effect.forEach(fibers, Fiber.poll)
       return { ended, probes: yield* probes, statuses: yield* Effect.forEach(peers, ({ deployments }) => deployments) }
     }).pipe(Effect.withScheduler(restless(seed)), Effect.withClock(clock), Effect.withRandom(Random.make(seed)))
   }

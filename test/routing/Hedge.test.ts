@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import type { Duration } from "effect"
-import { Array as Arr, Cause, Deferred, Effect, Exit, Fiber, FiberRef, Ref, Stream, TestClock } from "effect"
+import { Array as Arr, Cause, Deferred, Effect, Exit, Fiber, Ref, Stream, TestClock } from "effect"
 import * as Chat from "../../src/vocabulary/Chat.js"
 import * as ChatEvent from "../../src/vocabulary/ChatEvent.js"
 import * as Hedge from "../../src/routing/Hedge.js"
@@ -336,25 +336,6 @@ describe("Hedge measurement and cleanup", () => {
       const answers = repeat(20, slow("first", "3 seconds"), Effect.never)
       // More failures than samples are kept: counted as quick answers, they would lower the delay to the floor.
       expect(yield* hedgedAt([...answers, ...repeat(100, unavailable, "last")])).toBe(3000)
-    })
-  )
-
-  it.scoped("keeps the fiber-local state of the winner, whether the first or the second request wins", () =>
-    Effect.gen(function* () {
-      const state = yield* FiberRef.make("none")
-      const setting = (name: string, delay: Duration.DurationInput) =>
-        Effect.zipRight(Effect.zipRight(Effect.sleep(delay), FiberRef.set(state, name)), Effect.succeed(answer(name)))
-      const stateAfter = (first: Duration.DurationInput, second: Duration.DurationInput) =>
-        Effect.gen(function* () {
-          const llm = yield* Hedge.make(
-            [yield* scripted(setting("second", second))],
-            soon
-          )(yield* scripted(setting("first", first)))
-          return yield* later(Effect.zipRight(llm.chat("?"), FiberRef.get(state)))
-        })
-      expect(yield* stateAfter("10 millis", "1 hour")).toBe("first")
-      expect(yield* stateAfter("2 seconds", "1 hour")).toBe("first")
-      expect(yield* stateAfter("1 hour", "1 second")).toBe("second")
     })
   )
 

@@ -1,18 +1,18 @@
 /** The cost of an effect in fiber steps, which is the same on every machine with one version of Effect, and interruption at a step. */
 import type { Duration, Option } from "effect"
-import { Cause, Effect, Exit, Fiber, FiberId, Scheduler } from "effect"
+import { Cause, Effect, Exit, Fiber, Scheduler } from "effect"
+import { interruptNow } from "./ownInterruption.js"
 
 /** The steps that the count itself takes after it has begun. */
 const stepsOfCount = 2
 
-/** A scheduler that never yields. `onStep` is called before each step of a fiber. */
-const scheduler = (onStep: (fiber: Fiber.RuntimeFiber<unknown, unknown>) => void): Scheduler.Scheduler =>
+/** A scheduler that never yields by itself. `onStep` is called before each step of a fiber, and can answer that it yields. */
+const scheduler = (
+  onStep: (fiber: Fiber.RuntimeFiber<unknown, unknown>) => number | false | void
+): Scheduler.Scheduler =>
   Scheduler.make(
     (task) => Scheduler.defaultScheduler.scheduleTask(task, 0),
-    (fiber) => {
-      onStep(fiber)
-      return false
-    }
+    (fiber) => onStep(fiber) ?? false
   )
 
 /** The number of fiber steps of an effect: `shouldYield` of a scheduler is called once for each step. */
@@ -51,7 +51,7 @@ export const interruptedAt = <A, E>(
     // Only the caller is interrupted, also at a step of a fiber that it has forked: a program has no reference to such a fiber.
     const interrupting = scheduler((fiber) => {
       caller ??= fiber
-      if (++steps === step) caller.unsafeInterruptAsFork(FiberId.none)
+      return ++steps === step ? interruptNow(caller) : false
     })
     return Effect.flatMap(Effect.fork(Effect.withScheduler(effect, interrupting)), (fiber) =>
       Effect.timeoutOption(Fiber.await(fiber), patience)

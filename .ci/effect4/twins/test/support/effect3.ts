@@ -17,6 +17,7 @@ import {
   References,
   Schedule,
   Scheduler,
+  type Scope,
   Schema,
   Stream,
   Tracer
@@ -24,10 +25,12 @@ import {
 import type { Duration } from "effect"
 import { dual } from "effect/Function"
 import { TestClock } from "effect/testing"
-import type { HttpClientRequest } from "effect/http"
+import type { HttpClientRequest, HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { HttpClient, HttpClientError } from "effect/http"
 import { KeyValueStore, Persistence } from "effect/persistence"
 import * as fc from "fast-check"
+import type { Router } from "../../src/gateway/http/router.js"
+import { make } from "../../src/gateway/http/router.js"
 import { documentOf } from "../../src/programs/tools/schemaDocument.js"
 
 /** Generates by a seed that fast-check draws. */
@@ -248,6 +251,25 @@ export const withTracerPropagation: {
 } = dual(2, <E, R>(client: HttpClient.HttpClient.With<E, R>, enabled: boolean) =>
   HttpClient.transformResponse(client, Effect.provideService(HttpClient.TracerPropagationEnabled, enabled))
 )
+
+type Routed = Effect.Effect<
+  HttpServerResponse.HttpServerResponse,
+  never,
+  HttpServerRequest.HttpServerRequest | Scope.Scope
+>
+
+export const emptyRouter: Router = []
+
+const routing =
+  (method: "GET" | "POST" | "*") =>
+  (path: HttpRouter.PathInput, app: Routed) =>
+  (router: Router): Router => [...router, ...make([{ method, path, app }])]
+
+export const getRoute = routing("GET")
+
+export const postRoute = routing("POST")
+
+export const allRoutes = routing("*")
 
 export const layerFileSystem = KeyValueStore.layerFileSystem
 

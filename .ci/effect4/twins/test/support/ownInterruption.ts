@@ -1,0 +1,8 @@
+/** Interrupts a fiber at one of its steps: it yields, and is interrupted before it goes on. */
+import type { Fiber } from "effect"
+
+/** For `shouldYield` of a scheduler, whose answer it is. */
+export const interruptNow = (fiber: Fiber.Fiber<unknown, unknown>): number | false => {
+  queueMicrotask(() => fiber.interruptUnsafe())
+  return 0
+}
