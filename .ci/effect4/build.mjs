@@ -2,6 +2,7 @@
 // packed: node .ci/effect4/build.mjs <folder>
 //
 // A file of `twins` stands for the file of the same path. Whatever is not rewritten, such as documents that tests read, is linked.
+import { execFileSync } from "node:child_process"
 import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { dirname, join, relative, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -20,7 +21,7 @@ const readJson = (path) => JSON.parse(readFileSync(path, "utf8"))
 /** The command line is bundled with the Effect that it was written for, and the page of the dashboard has none. */
 const isRewritten = (path) =>
   /^(src|test)\//.test(path) &&
-  !/^(src\/cli|src\/gateway\/dashboard\/page|test\/(cli|chaos|clients|schemas))\//.test(path) &&
+  !/^(src\/ai|test\/ai|src\/cli|src\/gateway\/dashboard\/page|test\/(cli|chaos|clients|schemas))\//.test(path) &&
   !rules.scripts.includes(path)
 
 const config = ts.readConfigFile(join(root, "tsconfig.json"), ts.sys.readFile).config
@@ -53,12 +54,45 @@ for (const entry of existsSync(target) ? readdirSync(target) : []) rmSync(join(t
 for (const source of program.getSourceFiles()) {
   const path = relative(root, source.fileName)
   if (path.startsWith("..") || path.includes("node_modules/") || !/^(src|test|bench|examples)\//.test(path)) continue
-  if (existsSync(join(twins, path))) continue
+  if (existsSync(join(twins, path)) || rules.replaced.includes(path)) continue
   write(
     path,
     rewrite(source, (problem) => unknown.push(problem))
   )
 }
+// The descriptions of HTTP APIs in Effect 4 are others. The document is made by the sources for Effect 3.
+const openApi = "src/gateway/routes/openapi"
+const script = `import { document } from "./${openApi}/openapi.ts"; console.log(JSON.stringify(document()))`
+const document = execFileSync(process.execPath, ["--import", "tsx", "--input-type=module", "--eval", script], {
+  cwd: root
+})
+write(
+  `${openApi}/openapi.ts`,
+  `/** The OpenAPI 3.1 document of the gateway. */
+export interface Operation {
+  readonly operationId: string
+  readonly summary?: string
+  readonly description?: string
+  readonly tags: ReadonlyArray<string>
+  readonly security: ReadonlyArray<Readonly<Record<string, ReadonlyArray<string>>>>
+  readonly parameters: ReadonlyArray<{ readonly name: string; readonly in: string; readonly description?: string; readonly required: boolean; readonly schema: object }>
+  readonly requestBody?: { readonly content: Readonly<Record<string, { readonly schema: object }>> }
+  readonly responses: Readonly<Record<string, { readonly description: string; readonly content?: Readonly<Record<string, { readonly schema: object }>> }>>
+}
+
+export interface Specification {
+  readonly info: { readonly title: string; readonly version: string; readonly description?: string }
+  readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>
+  readonly tags: ReadonlyArray<{ readonly name: string; readonly description?: string }>
+  readonly components: { readonly schemas: Readonly<Record<string, object>> }
+}
+
+export const document = (): Specification => JSON.parse(text)
+
+const text = ${JSON.stringify(String(document).trim())}
+`
+)
+
 cpSync(twins, target, { recursive: true })
 cpSync(join(here, "facade.ts"), join(target, "src/facade.ts"))
 cpSync(join(root, "src/gateway/dashboard/page"), join(target, "src/gateway/dashboard/page"), { recursive: true })
@@ -98,6 +132,8 @@ write(
   `${JSON.stringify(
     {
       ...manifest,
+      // Effect 4 has other interfaces for language models, which are not implemented yet.
+      exports: Object.fromEntries(Object.entries(manifest.exports).filter(([name]) => name !== "./ai")),
       version: `1.${minor}.${patch}`,
       scripts: {},
       devDependencies: undefined,

@@ -807,3 +807,6 @@ export const scripts = [
   // Generators of fast-check for the schemas of the vocabulary: Effect 4 has its own.
   "test/vocabulary/arbitraries.test.ts"
 ]
+
+/** Sources whose result is written by the build. */
+export const replaced = ["src/gateway/routes/openapi/api.ts", "src/gateway/routes/openapi/openapi.ts"]

@@ -9,7 +9,7 @@ import {
   SystemCapacity,
   SystemLoad,
   Health
-} from "../../src/gateway/routes/openapi/api.js"
+} from "../../src/gateway/routes/openapi/simpleApi.js"
 import { post, send } from "./support/http.js"
 import { serve } from "./support/serving.js"
 
@@ -39,15 +39,18 @@ const Operation = Schema.Struct({
   })
 })
 
-const Method = Schema.Literal("get", "post", "put", "delete")
-
 const Document = Schema.parseJson(
   Schema.Struct({
     openapi: Schema.Literal("3.1.0"),
     info: Schema.Struct({ title: Schema.String, version: Schema.String, description: Schema.String }),
     paths: Schema.Record({
       key: Schema.String.pipe(Schema.startsWith("/")),
-      value: Schema.partial(Schema.Record({ key: Method, value: Operation }))
+      value: Schema.Struct({
+        get: Schema.optional(Operation),
+        post: Schema.optional(Operation),
+        put: Schema.optional(Operation),
+        delete: Schema.optional(Operation)
+      })
     }),
     components: Schema.Struct({
       schemas: Schema.Record({ key: Schema.String, value: Schema.Object }),

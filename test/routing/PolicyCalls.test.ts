@@ -1,9 +1,9 @@
 /** Chats through policies over several `LLM`s under the live clock, where plain code sends them, over both transports. */
 import { HttpClient } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
-import { Cause, Effect, Exit, Fiber, Option, Schedule } from "effect"
+import { Cause, Effect, Exit, Fiber, Option, Schedule, Scheduler } from "effect"
 import * as KeyPool from "../../src/keyPool/KeyPool.js"
-import { interruptedAt } from "../support/steps.js"
+import { interruptNow } from "../support/ownInterruption.js"
 import * as LLM from "../../src/LLM.js"
 import * as ChatCompletionsClient from "../../src/provider/ChatCompletionsClient.js"
 import * as RateLimiter from "../../src/rateLimiter/RateLimiter.js"
@@ -69,6 +69,18 @@ const policies: Readonly<Record<string, (llm: LLM.Service) => Effect.Effect<Made
 
 const endedByItself = <A, E>(exit: Exit.Exit<A, E>): boolean => Exit.isSuccess(exit) || !Cause.isInterrupted(exit.cause)
 
+const interruptedAt = <A, E>(call: Effect.Effect<A, E>, step: number) =>
+  Effect.suspend(() => {
+    let steps = 0
+    const scheduler = Scheduler.make(
+      (task) => Scheduler.defaultScheduler.scheduleTask(task, 0),
+      (fiber) => (++steps === step ? interruptNow(fiber) : false)
+    )
+    return Effect.flatMap(Effect.fork(Effect.withScheduler(call, scheduler)), (fiber) =>
+      Effect.timeoutOption(Fiber.await(fiber), "1 second")
+    )
+  })
+
 describe.each(transports)("a chat through policies over %s", (_, over) => {
   const replies: ReadonlyArray<Reply> = [
     { pace: "now" },
@@ -87,7 +99,7 @@ describe.each(transports)("a chat through policies over %s", (_, over) => {
           const { inFlight, llm } = yield* make(base)
           for (let step = 1, isOver = false; !isOver; step++) {
             expect(step).toBeLessThan(800)
-            const exit = yield* interruptedAt(llm.chat("?"), step, "1 second")
+            const exit = yield* interruptedAt(llm.chat("?"), step)
             expect(Option.isSome(exit)).toBe(true)
             isOver = Option.exists(exit, endedByItself)
             expect([yield* inFlight, yield* inUse(base)], `step ${step} of ${JSON.stringify(reply)}`).toEqual([0, 0])

@@ -7,13 +7,8 @@ import { interruptNow } from "./ownInterruption.js"
 const stepsOfCount = 2
 
 /** A scheduler that never yields by itself. `onStep` is called before each step of a fiber, and can answer that it yields. */
-const scheduler = (
-  onStep: (fiber: Fiber.RuntimeFiber<unknown, unknown>) => number | false | void
-): Scheduler.Scheduler =>
-  Scheduler.make(
-    (task) => Scheduler.defaultScheduler.scheduleTask(task, 0),
-    (fiber) => onStep(fiber) ?? false
-  )
+const scheduler = (onStep: (fiber: Fiber.RuntimeFiber<unknown, unknown>) => number | false): Scheduler.Scheduler =>
+  Scheduler.make((task) => Scheduler.defaultScheduler.scheduleTask(task, 0), onStep)
 
 /** The number of fiber steps of an effect: `shouldYield` of a scheduler is called once for each step. */
 export const stepsOf = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<number, E> =>
@@ -25,7 +20,10 @@ export const stepsOf = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<number
     })
     return Effect.withScheduler(
       counted,
-      scheduler(() => steps++)
+      scheduler(() => {
+        steps++
+        return false
+      })
     )
   })
 
@@ -67,6 +65,7 @@ export const counting = (isCounted: (fiber: Fiber.RuntimeFiber<unknown, unknown>
   let steps = 0
   const counts = scheduler((fiber) => {
     if (isCounted(fiber)) steps++
+    return false
   })
   return {
     within: Effect.withScheduler(counts),

@@ -13,8 +13,18 @@ import {
 } from "@effect/platform"
 import { Schema } from "effect"
 import * as VirtualKeys from "../../VirtualKey.js"
-
-const optional = <A, I, R>(schema: Schema.Schema<A, I, R>) => Schema.optionalWith(schema, { exact: true })
+import {
+  Health,
+  KeyLoad,
+  ModelLoad,
+  Objects,
+  optional,
+  SimpleAnswer,
+  SimpleError,
+  SystemCapacity,
+  SystemLoad,
+  KeyShare
+} from "./simpleApi.js"
 
 /** An object with these fields and any others. */
 const openStruct = <Fields extends Schema.Struct.Fields>(fields: Fields, identifier: string, description: string) =>
@@ -22,8 +32,6 @@ const openStruct = <Fields extends Schema.Struct.Fields>(fields: Fields, identif
     identifier,
     description
   })
-
-const Objects = Schema.Array(Schema.Record({ key: Schema.String, value: Schema.Unknown }))
 
 // -------------------------------------------------------------------------------------
 // access and errors
@@ -62,58 +70,15 @@ const AnthropicError = Schema.Struct({
   error: openStruct({ type: Schema.String, message: Schema.String }, "AnthropicErrorDetail", "The cause of an error.")
 }).annotations({ identifier: "AnthropicError", description: "An error in Anthropic's format." })
 
-export const SimpleError = Schema.Struct({ error: Schema.String }).annotations({
-  identifier: "SimpleError",
-  description: "An error of the simple API."
-})
-
 // -------------------------------------------------------------------------------------
 // the simple API
 // -------------------------------------------------------------------------------------
-
-const KeyShare = {
-  key: Schema.String.annotations({ description: "The id of the key, never the key itself." }),
-  weight: Schema.Number
-}
-
-const KeyInUse = Schema.Struct({ ...KeyShare, current: Schema.Number }).annotations({ identifier: "KeyInUse" })
-
-const Max = Schema.NullOr(Schema.Number).annotations({ description: "null: not limited" })
-
-export const ModelLoad = Schema.Struct({
-  type: Schema.Literal("concurrency", "qps"),
-  current: Schema.Number,
-  max: Max,
-  weight: Schema.Number,
-  keys: Schema.Array(KeyInUse)
-}).annotations({ identifier: "ModelLoad" })
-
-export const KeyLoad = Schema.Struct({ ...KeyShare, current: Schema.Number, max: Max }).annotations({
-  identifier: "KeyLoad"
-})
-
-export const SystemLoad = Schema.Struct({ load_percent: Schema.Number }).annotations({ identifier: "SystemLoad" })
-
-export const SystemCapacity = Schema.Struct({
-  total_max: Schema.Struct({ concurrency: Schema.Number, qps: Schema.Number }),
-  details: Schema.Record({ key: Schema.String, value: ModelLoad })
-}).annotations({ identifier: "SystemCapacity" })
-
-export const Health = Schema.Struct({
-  status: Schema.String,
-  timestamp: Schema.String.pipe(Schema.pattern(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/))
-}).annotations({ identifier: "Health" })
 
 const SimpleQuestion = openStruct(
   { messages: Objects, tools: optional(Objects), model: optional(Schema.String) },
   "SimpleQuestion",
   "Messages and any other field of Chat Completions. Without a model, the gateway chooses one."
 )
-
-export const SimpleAnswer = Schema.Struct({
-  result: Schema.NullOr(Schema.String),
-  tool_calls: optional(Objects)
-}).annotations({ identifier: "SimpleAnswer", description: "`result` is null if the model only calls tools." })
 
 const model = Schema.Struct({ model: Schema.String })
 

@@ -1,5 +1,5 @@
 /** The HTML page that shows the OpenAPI document, without scripts and external resources. */
-import type { OpenApi } from "@effect/platform"
+import type { Operation, Specification } from "./openapi.js"
 
 const escaped = (text: string): string =>
   text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;").replace(/"/g, "&quot;")
@@ -36,7 +36,7 @@ const contents = (content: Readonly<Record<string, { readonly schema: object } |
     .map(([type, media]) => `<p><code>${escaped(type)}</code></p><pre>${linked(media?.schema ?? {})}</pre>`)
     .join("")
 
-const operation = (path: string, method: string, spec: OpenApi.OpenAPISpecOperation): string => {
+const operation = (path: string, method: string, spec: Operation): string => {
   const rows = Object.entries(spec.responses)
     .map(([status, { content, description }]) => {
       const types = Object.entries(content ?? {}).map(
@@ -60,7 +60,7 @@ const operation = (path: string, method: string, spec: OpenApi.OpenAPISpecOperat
 const linkedText = (text: string): string =>
   escaped(text).replace(/#\/components\/schemas\/(\w+)/g, '<a href="#schema-$1">$1</a>')
 
-export const render = (specification: OpenApi.OpenAPISpec): string => {
+export const render = (specification: Specification): string => {
   const operations = Object.entries(specification.paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, spec]) => ({ path, method, spec }))
   )

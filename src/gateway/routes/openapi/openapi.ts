@@ -2,9 +2,9 @@
 import { OpenApi } from "@effect/platform"
 import { api } from "./api.js"
 
-type Specification = OpenApi.OpenAPISpec
+export type Specification = OpenApi.OpenAPISpec
 
-type Operation = OpenApi.OpenAPISpecOperation
+export type Operation = OpenApi.OpenAPISpecOperation
 
 /** The errors of routes for clients, in the format of their protocol. */
 const chatErrors: Readonly<Record<string, string>> = {
