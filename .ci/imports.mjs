@@ -3,10 +3,11 @@
 //
 // usage: node .ci/imports.mjs <folder>, for all JavaScript files below it
 import { readdirSync, readFileSync, writeFileSync } from "node:fs"
-import { join } from "node:path"
+import { createRequire } from "node:module"
+import { join, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
 
-const indexImport = /^import \{([^{}]*)\} from "(effect|@effect\/[a-z-]+)";?$/gm
+const indexImport = /^import \{([^{}]*)\} from "(effect(?:\/[a-z-]+)?|@effect\/[a-z-]+)";?$/gm
 
 /** The modules are those whose names begin with a capital; all other names of `effect` are functions of `effect/Function`. */
 const importOf = (packageName) => (specifier) => {
@@ -44,8 +45,8 @@ if (script === fileURLToPath(import.meta.url)) {
     const rewritten = importByPath(readFileSync(path, "utf8"))
     for (const [, specifier] of rewritten.matchAll(/^import .* from "((?:effect|@effect\/[a-z-]+)(?:\/[^"]*)?)";?/gm)) {
       // Throws for a module that the package does not have.
-      import.meta.resolve(specifier)
-      if (!/^(effect|@effect\/[a-z-]+)\//.test(specifier)) throw new Error(`${path} imports the index of ${specifier}`)
+      createRequire(resolve(path)).resolve(specifier)
+      if (!/^(effect(\/[a-z-]+)?|@effect\/[a-z-]+)\/[A-Z]/.test(specifier)) throw new Error(`${path} imports the index of ${specifier}`)
     }
     writeFileSync(path, rewritten)
   }

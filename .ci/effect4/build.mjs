@@ -21,7 +21,7 @@ const readJson = (path) => JSON.parse(readFileSync(path, "utf8"))
 /** The command line is bundled with the Effect that it was written for, and the page of the dashboard has none. */
 const isRewritten = (path) =>
   /^(src|test)\//.test(path) &&
-  !/^(src\/ai|test\/ai|src\/cli|src\/gateway\/dashboard\/page|test\/(cli|chaos|clients|schemas))\//.test(path) &&
+  !/^(src\/(ai|cli|gateway\/dashboard\/page)|test\/(ai|cli|chaos|clients|schemas))\//.test(path) &&
   !rules.scripts.includes(path)
 
 const config = ts.readConfigFile(join(root, "tsconfig.json"), ts.sys.readFile).config
@@ -97,7 +97,13 @@ cpSync(twins, target, { recursive: true })
 cpSync(join(here, "facade.ts"), join(target, "src/facade.ts"))
 cpSync(join(root, "src/gateway/dashboard/page"), join(target, "src/gateway/dashboard/page"), { recursive: true })
 
-// What is read, but not rewritten: documents, scripts, and the files of tests that are not TypeScript.
+// What is packed beside the code, and what is read, but not rewritten: documents, scripts, and the files of tests that are not TypeScript.
+const manifest = readJson(join(root, "package.json"))
+const packed = manifest.files.filter((path) => path !== "src" && path !== "dist")
+for (const path of packed) {
+  cpSync(join(root, path), join(target, path), { recursive: true, filter: (file) => !file.includes("node_modules") })
+}
+
 const linked = (folder) => {
   for (const entry of readdirSync(join(root, folder), { withFileTypes: true })) {
     const path = join(folder, entry.name)
@@ -107,7 +113,7 @@ const linked = (folder) => {
       )
     if (isOwn || resolve(root, path) === target) continue
     if (!existsSync(join(target, path))) {
-      if (/\.ts$/.test(path) || /^(src|test)\/cli(\/|$)/.test(path)) continue
+      if (/\.ts$/.test(path) || /^(src|test)\/(ai|cli)(\/|$)/.test(path)) continue
       mkdirSync(dirname(join(target, path)), { recursive: true })
       symlinkSync(join(root, path), join(target, path))
     } else if (entry.isDirectory()) linked(path)
@@ -117,7 +123,6 @@ linked("")
 symlinkSync(join(here, "node_modules"), join(target, "node_modules"))
 
 // The package: the same name, with a major version of its own.
-const manifest = readJson(join(root, "package.json"))
 const tools = readJson(join(here, "package.json")).devDependencies
 const [, minor, patch] = manifest.version.split(".")
 const peers = Object.fromEntries(

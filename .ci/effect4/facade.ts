@@ -653,6 +653,10 @@ export const ensuringWith: {
   ) => Stream.onExit(stream, finalizer)
 )
 
+/** All items of a queue, of which there can be none. */
+export const takeAll = <A>(queue: Queue.Dequeue<A>): Effect.Effect<Chunk.Chunk<A>> =>
+  Effect.map(Queue.clear(queue), (items) => Chunk.fromIterable(items))
+
 // Mailboxes are queues with an end
 
 export const makeMailbox = <A, E = never>(

@@ -196,6 +196,7 @@ effect/DateTime zoneUnsafeMakeNamed=zoneMakeNamedUnsafe unsafeMakeZoned=makeZone
 effect/Exit flatMap=test.flatMapExit flatten=test.flattenExit getOrElse=test.getOrElseExit
 effect/Stream provideLayer=provide repeatEffectChunk=test.repeatChunk
 effect/Schema Negative=test.Negative NonPositive=test.NonPositive BooleanFromString=test.BooleanFromString
+effect/Queue takeAll=facade.takeAll
 @effect/experimental/Persistence layerMemory=layerBackingMemory
 effect/TestClock adjust=test.adjust
 @effect/platform/HttpRouter empty=test.emptyRouter get=test.getRoute post=test.postRoute all=test.allRoutes

@@ -13,6 +13,7 @@ import {
   Layer,
   Logger,
   LogLevel,
+  Pipeable,
   PlatformError,
   References,
   Schedule,
@@ -26,7 +27,7 @@ import type { Duration } from "effect"
 import { dual } from "effect/Function"
 import { TestClock } from "effect/testing"
 import type { HttpClientRequest, HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
-import { HttpClient, HttpClientError } from "effect/http"
+import { HttpClient, HttpClientError, HttpServerResponse as ServerResponse } from "effect/http"
 import { KeyValueStore, Persistence } from "effect/persistence"
 import * as fc from "fast-check"
 import type { Router } from "../../src/gateway/http/router.js"
@@ -258,12 +259,25 @@ type Routed = Effect.Effect<
   HttpServerRequest.HttpServerRequest | Scope.Scope
 >
 
-export const emptyRouter: Router = []
+type TestRouter = Router & Pipeable.Pipeable
+
+const pipeable = (router: Router): TestRouter =>
+  Object.assign([...router], {
+    pipe(this: TestRouter) {
+      return Pipeable.pipeArguments(this, arguments)
+    }
+  })
+
+export const emptyRouter: TestRouter = pipeable([])
 
 const routing =
   (method: "GET" | "POST" | "*") =>
-  (path: HttpRouter.PathInput, app: Routed) =>
-  (router: Router): Router => [...router, ...make([{ method, path, app }])]
+  (path: HttpRouter.PathInput, app: HttpServerResponse.HttpServerResponse | Routed) =>
+  (router: Router): TestRouter =>
+    pipeable([
+      ...router,
+      ...make([{ method, path, app: ServerResponse.isHttpServerResponse(app) ? Effect.succeed(app) : app }])
+    ])
 
 export const getRoute = routing("GET")
 
