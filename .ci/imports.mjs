@@ -46,7 +46,8 @@ if (script === fileURLToPath(import.meta.url)) {
     for (const [, specifier] of rewritten.matchAll(/^import .* from "((?:effect|@effect\/[a-z-]+)(?:\/[^"]*)?)";?/gm)) {
       // Throws for a module that the package does not have.
       createRequire(resolve(path)).resolve(specifier)
-      if (!/^(effect(\/[a-z-]+)?|@effect\/[a-z-]+)\/[A-Z]/.test(specifier)) throw new Error(`${path} imports the index of ${specifier}`)
+      if (!/^(effect(\/[a-z-]+)?|@effect\/[a-z-]+)\/[A-Z]/.test(specifier))
+        throw new Error(`${path} imports the index of ${specifier}`)
     }
     writeFileSync(path, rewritten)
   }

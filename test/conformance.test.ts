@@ -149,7 +149,7 @@ const askDirect = (exchange: Replay, client: ProviderClient.Service): Effect.Eff
           Stream.concat(Stream.fromIterable(reads.flat()), error === undefined ? Stream.empty : Stream.fail(error))
         )
       )
-    : Effect.flatten(Server.directChat(direct, question, options))
+    : Effect.flatMap(Server.directChat(direct, question, options), (answer) => answer)
 }
 
 /** A client over a server in memory that answers with the recorded response, in the pieces that `pieces` returns. */

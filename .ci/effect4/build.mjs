@@ -113,7 +113,7 @@ const linked = (folder) => {
       )
     if (isOwn || resolve(root, path) === target) continue
     if (!existsSync(join(target, path))) {
-      if (/\.ts$/.test(path) || /^(src|test)\/(ai|cli)(\/|$)/.test(path)) continue
+      if (path.endsWith(".ts") || /^(src|test)\/(ai|cli)(\/|$)/.test(path)) continue
       mkdirSync(dirname(join(target, path)), { recursive: true })
       symlinkSync(join(root, path), join(target, path))
     } else if (entry.isDirectory()) linked(path)

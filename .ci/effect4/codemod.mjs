@@ -1,6 +1,6 @@
 // Rewrites sources for Effect 3 into sources for Effect 4. What a name means is asked of the compiler, not of its text: every name that
 // Effect 3 declares is looked up in the rules, then in the declarations of the installed Effect 4. A name with no answer fails the build.
-import { dirname, relative } from "node:path"
+import { relative } from "node:path"
 import ts from "ts5"
 
 /** Where the declarations of a package lie. */
@@ -75,7 +75,6 @@ export const codemod = ({ facade, local, program, rules, surface }) => {
   const rewrite = (source, report) => {
     const file = source.fileName
     const text = source.text
-    const imports = new Map() // local name -> { module, type }
     const taken = new Set()
     const rememberNames = (node) => {
       if (ts.isIdentifier(node)) taken.add(node.text)
@@ -105,7 +104,7 @@ export const codemod = ({ facade, local, program, rules, surface }) => {
               : module.slice(module.lastIndexOf("/") + 1)
       const original = importedAs.get(module)
       let name = original ?? base
-      while (original === undefined && taken.has(name)) name = `${name}_`
+      if (original === undefined) while (taken.has(name)) name = `${name}_`
       taken.add(name)
       locals.set(module, { name, type: inType })
       return name
@@ -231,7 +230,6 @@ export const codemod = ({ facade, local, program, rules, surface }) => {
           )
             length--
           if (length === found.names.length) {
-            const home = homeOf(symbols[length - 1])
             return reference(node, found.home.module, found.names.map((name) => name.text).join("."))
           }
         }

@@ -9,20 +9,13 @@ import {
   Config,
   ConfigProvider,
   Context,
-  Deferred,
   Duration,
   Effect,
-  Exit,
   Fiber,
   Hash,
   Formatter,
-  Layer,
-  Logger,
-  LogLevel,
   Metric,
   Option,
-  PlatformError,
-  Pull,
   Queue,
   Random,
   References,
@@ -32,10 +25,9 @@ import {
   Schema,
   SchemaAST,
   SchemaIssue,
-  Scope,
-  Stream,
-  Tracer
+  Stream
 } from "effect"
+import type { Exit, LogLevel, Pull, Scope, Tracer } from "effect"
 import { dual } from "effect/Function"
 import { HttpClient } from "effect/http"
 import type { HttpServerRequest, HttpServerResponse } from "effect/http"

@@ -235,8 +235,6 @@ export const members = {
   "effect/Context.Context#unsafeMap": "mapUnsafe"
 }
 
-const isNamed = (node, ...found) => found.includes(node.expression.name?.text ?? node.expression.text)
-
 /** The parts of a call: the text of what is called before its last name, and those of the arguments. */
 const argumentsOf = (node, { emit }) => node.arguments.map(emit)
 
@@ -275,7 +273,7 @@ const filter =
     return piped ? `${tools.emit(node.arguments[0])}.check(${check})` : `${schema(tools)}.check(${check})`
   }
 
-const isSchema = (node, { checker, homeOf }) => {
+const isSchema = (node, { checker }) => {
   const type = checker.getTypeAtLocation(node)
   return type.getProperty("ast") !== undefined && type.getProperty("annotations") !== undefined
 }
@@ -625,8 +623,18 @@ export const nodes = {
     }[node.text]
     if (renamedLiteral !== undefined && !ts.isImportDeclaration(node.parent)) return JSON.stringify(renamedLiteral)
     const renamedTag = { __proto__: null, Left: "Failure", Right: "Success" }[node.text]
-    return renamedTag !== undefined && isTagOfEither(comparedWith(node), tools) ? JSON.stringify(renamedTag) : undefined
+    const isExpected = ts.isPropertyAssignment(node.parent) && isExpectedEither(node.parent.parent, tools)
+    return renamedTag !== undefined && (isExpected || isTagOfEither(comparedWith(node), tools))
+      ? JSON.stringify(renamedTag)
+      : undefined
   }
+}
+
+/** Whether an object is what a test expects of an Either: `{ _tag: "Left", left }`. */
+const isExpectedEither = (object, tools) => {
+  if (!ts.isObjectLiteralExpression(object) || !ts.isCallExpression(object.parent)) return false
+  const expected = comparedWith(object)
+  return expected !== undefined && kindOf(tools.checker.getTypeAtLocation(expected), tools) === "Either"
 }
 
 /** What a literal is compared with: in an operator, a case, or an expectation of a test. */
@@ -683,6 +691,10 @@ const ofClock = (node) => {
 
 /** `{ onLeft, onRight }` of `Either.match` and its kind. */
 nodes.PropertyAssignment = (node, tools) => {
+  if (isExpectedEither(node.parent, tools)) {
+    const side = { __proto__: null, left: "failure", right: "success" }[node.name.getText()]
+    if (side !== undefined) return `${side}: ${tools.emit(node.initializer)}`
+  }
   const { checker, emit } = tools
   if (node.name.getText() === "[Clock.ClockTypeId]") return "...{}"
   const clock = ofClock(node, checker)

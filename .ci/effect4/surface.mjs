@@ -1,6 +1,6 @@
 // The names that the installed packages export, read from their declarations.
 import { existsSync, readdirSync } from "node:fs"
-import { join, relative } from "node:path"
+import { join } from "node:path"
 import ts from "ts5"
 
 const options = {

@@ -30,7 +30,7 @@ import type { EmbeddingRequest } from "../vocabulary/Embedding.js"
 import { EmbeddingResponse } from "../vocabulary/Embedding.js"
 import * as Errors from "../vocabulary/LLMError.js"
 import type { JournalError } from "./batch/journal.js"
-import * as Journals from "./batch/journal.js"
+import { codec } from "./batch/exitCodec.js"
 import type { Journal, Options, Result, Running, Task, TaskOptions } from "./batch/model.js"
 import * as BatchRun from "./batch/run.js"
 
@@ -59,7 +59,7 @@ export const makeTask = <In, A, I, E, EI, R>(options: TaskOptions<In, A, I, E, E
   isRetryable: options.isRetryable ?? (() => false),
   retryAfter: options.retryAfter ?? Option.none,
   tokensOf: options.tokensOf ?? (() => 0),
-  codec: Journals.codec(options.success, options.failure)
+  codec: codec(options.success, options.failure)
 })
 
 const llmTask = {

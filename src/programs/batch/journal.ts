@@ -8,6 +8,7 @@ import type { ParseResult, Scope } from "effect"
 import { Effect, Exit, Option, Schema } from "effect"
 import { isNotFound } from "../../internal/platformErrors.js"
 import * as Format1 from "../format1.js"
+import type { Codec } from "./exitCodec.js"
 
 /**
  * The error of a journal that cannot be used:
@@ -41,18 +42,6 @@ export interface Journal<A, E> {
   readonly recorded: ReadonlyMap<number, Recorded<A, E>>
   /** Ends when the line is on the disk. Uninterruptible, since a line after half a line would corrupt the journal. */
   readonly record: (index: number, entry: Recorded<A, E>) => Effect.Effect<void, JournalError>
-}
-
-/** Encodes and decodes the results of a batch. */
-export interface Codec<A, E> {
-  readonly encode: (exit: Exit.Exit<A, E>) => Effect.Effect<unknown, ParseResult.ParseError>
-  readonly decode: (json: unknown) => Effect.Effect<Exit.Exit<A, E>, ParseResult.ParseError>
-}
-
-export const codec = <A, I, E, EI>(success: Schema.Schema<A, I>, failure: Schema.Schema<E, EI>): Codec<A, E> => {
-  const schema = Schema.Exit({ success, failure, defect: Schema.Defect })
-  // The schema is compiled at its first use and then kept by Effect: compiling that of a response takes a tenth of the time of an import.
-  return { encode: (exit) => Schema.encode(schema)(exit), decode: (json) => Schema.decodeUnknown(schema)(json) }
 }
 
 /**

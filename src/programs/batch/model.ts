@@ -2,7 +2,7 @@
 import type { FileSystem } from "@effect/platform"
 import type { Duration, Exit, Schema, Stream } from "effect"
 import type { Effect, Option } from "effect"
-import type { Codec } from "./journal.js"
+import type { Codec } from "./exitCodec.js"
 
 /**
  * The operation of a batch on each request. `chat` and `embed` are tasks; `makeTask` makes others.

@@ -4,12 +4,15 @@ import { JSONSchema } from "effect"
 import type { JsonSchema } from "../../wire/schema/walker.js"
 import { mapSchemas } from "../../wire/schema/walker.js"
 
-/** Titles and descriptions that Effect gives to its own filters and types. Keywords say the same, or nothing has to be said. */
+/**
+ * Titles and descriptions that Effect gives to its own filters and types. Keywords say the same, or nothing has to be said; what a text is
+ * decoded into remains, since no keyword says it.
+ */
 const ownTitle =
   /^(int|finite|positive|negative|nonPositive|nonNegative|nonEmptyString|unknown|any|void|object|(between|greaterThan|greaterThanOrEqualTo|lessThan|lessThanOrEqualTo|multipleOf|minLength|maxLength|length|minItems|maxItems|itemsCount|startsWith|endsWith|includes)\(.*\)|`.*`)$/
 
 const ownDescription =
-  /^(an integer|a finite number|a (positive|negative|non-positive|non-negative) number|a number (between|greater than|less than|divisible by) .+|a string (at least|at most) \d+ character\(s\) long|a string matching the pattern .+|a string (starting|ending) with .+|a string including .+|a non empty string|a single character|an array of (at least|at most|exactly) \d+ item\(s\)|a Universally Unique .+|a template literal|an object in the TypeScript meaning.+|an? .+ (to be decoded into|that will be) .+)$/
+  /^(an integer|a finite number|a (positive|negative|non-positive|non-negative) number|a number (between|greater than|less than|divisible by) .+|a string (at least|at most) \d+ character\(s\) long|a string matching the pattern .+|a string (starting|ending) with .+|a string including .+|a non empty string|a single character|an array of (at least|at most|exactly) \d+ item\(s\)|a Universally Unique .+|a template literal|an object in the TypeScript meaning.+)$/
 
 const isOwn = (key: string, value: unknown): boolean =>
   typeof value === "string" &&

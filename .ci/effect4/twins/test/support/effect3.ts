@@ -5,25 +5,22 @@ import {
   Chunk,
   Clock,
   ConfigProvider,
-  Context,
   Effect,
   Exit,
   Fiber,
   HashMap,
   Layer,
   Logger,
-  LogLevel,
   Pipeable,
   PlatformError,
   References,
   Schedule,
   Scheduler,
-  type Scope,
   Schema,
   Stream,
   Tracer
 } from "effect"
-import type { Duration } from "effect"
+import type { Context, Duration, LogLevel, Scope } from "effect"
 import { dual } from "effect/Function"
 import { TestClock } from "effect/testing"
 import type { HttpClientRequest, HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"

@@ -33,8 +33,8 @@ const toStoreError =
     new CacheStoreError({ operation, detail: detailOf(error), cause: error })
 
 /** A text is stored as an object that has the same JSON: a backing takes only objects, and finds the JSON of a text again. */
-const textOf = (value: unknown): Option.Option<string> =>
-  typeof value === "string" || value instanceof String ? Option.some(String(value)) : Option.none()
+const textOf = (value: object | string | undefined): Option.Option<string> =>
+  typeof value === "string" || typeof value?.valueOf() === "string" ? Option.some(String(value)) : Option.none()
 
 /**
  * Makes the store with this name. Names do not share entries, `clear` removes the entries of this name, and `size` is absent.

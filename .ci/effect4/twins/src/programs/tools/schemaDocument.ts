@@ -104,8 +104,18 @@ export const documentOf = <A, I, R>(schema: Schema.Codec<A, I, R, R>): JsonSchem
 
   const structural = (ast: SchemaAST.AST, path: ReadonlyArray<PropertyKey>): JsonSchema => {
     switch (ast._tag) {
-      case "String":
-        return { type: "string" }
+      case "String": {
+        const decoded = /^a string that will be decoded as (.+)$/.exec(String(ast.annotations?.["expected"]))?.[1]
+        return decoded === undefined
+          ? { type: "string" }
+          : {
+              type: "string",
+              description:
+                decoded === "a trimmed string"
+                  ? "a string that will be trimmed"
+                  : `a string to be decoded into ${decoded}`
+            }
+      }
       case "Number":
         return { type: "number" }
       case "Boolean":
