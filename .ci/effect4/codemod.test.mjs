@@ -1,0 +1,88 @@
+// The rewriter, over small sources: node --test .ci/effect4/codemod.test.mjs
+import assert from "node:assert/strict"
+import { join, resolve } from "node:path"
+import { test } from "node:test"
+import { fileURLToPath } from "node:url"
+import ts from "ts5"
+import { codemod } from "./codemod.mjs"
+import * as rules from "./rules.mjs"
+import { surfaceOf } from "./surface.mjs"
+
+const here = fileURLToPath(new URL(".", import.meta.url))
+const root = resolve(here, "../..")
+const surface = surfaceOf(join(here, "node_modules"), ["effect", "@effect/platform-node", "@effect/vitest"])
+
+/** A source as it is for Effect 4, and the names that have no rule. */
+const rewritten = (text) => {
+  const file = join(root, "src/rewritten.ts")
+  const options = {
+    module: ts.ModuleKind.NodeNext,
+    moduleResolution: ts.ModuleResolutionKind.NodeNext,
+    strict: true,
+    noEmit: true,
+    types: []
+  }
+  const host = ts.createCompilerHost(options)
+  const { fileExists, getSourceFile } = host
+  host.fileExists = (name) => name === file || fileExists(name)
+  host.getSourceFile = (name, ...rest) =>
+    name === file ? ts.createSourceFile(name, text, ts.ScriptTarget.Latest, true) : getSourceFile(name, ...rest)
+  const program = ts.createProgram([file], options, host)
+  const unknown = []
+  const { rewrite } = codemod({ program, rules, surface, local: (_, path) => `./${path}`, facade: () => "./facade.js" })
+  const output = rewrite(program.getSourceFile(file), ({ key }) => unknown.push(key))
+  return { output, unknown }
+}
+
+const becomes = (text, expected) => {
+  const { output, unknown } = rewritten(text)
+  assert.deepEqual(unknown, [])
+  assert.equal(output.trim(), expected)
+}
+
+test("a name goes where Effect 4 has it, with the imports that it needs", () => {
+  becomes(
+    'import { Effect, Either } from "effect"\nexport const a = Effect.zipRight(Effect.void, Effect.fork(Effect.either(Effect.void)))\nexport type B = Either.Either<1, 2>',
+    'import type { Result } from "effect"\nimport { Effect } from "effect"\nexport const a = Effect.andThen(Effect.void, Effect.forkChild(Effect.result(Effect.void)))\nexport type B = Result.Result<1, 2>'
+  )
+})
+
+test("a member is renamed by its type, not by its name", () => {
+  becomes(
+    'import { Either } from "effect"\nconst own = { right: 1 }\nexport const f = (e: Either.Either<number, string>) => (Either.isRight(e) ? e.right : own.right)',
+    'import { Result } from "effect"\nconst own = { right: 1 }\nexport const f = (e: Result.Result<number, string>) => (Result.isSuccess(e) ? e.success : own.right)'
+  )
+})
+
+test("an Either becomes an Effect where an Effect is expected, and only there", () => {
+  becomes(
+    'import { Effect, Either } from "effect"\nconst e: Either.Either<number, string> = Either.right(1)\nexport const a: Effect.Effect<number, string> = Effect.flatMap(Effect.void, () => e)\nexport const b = Either.map(e, (n) => n)',
+    'import { Effect, Result } from "effect"\nconst e: Result.Result<number, string> = Result.succeed(1)\nexport const a: Effect.Effect<number, string> = Effect.flatMap(Effect.void, () => Effect.fromResult(e))\nexport const b = Result.map(e, (n) => n)'
+  )
+})
+
+test("calls whose arguments changed are written anew", () => {
+  becomes(
+    'import { Schema } from "effect"\nexport const S = Schema.Struct({ a: Schema.optionalWith(Schema.Union(Schema.String, Schema.Null), { exact: true }), b: Schema.Literal("x", "y") })',
+    'import { Schema } from "effect"\nexport const S = Schema.Struct({ a: Schema.optionalKey(Schema.Union([Schema.String, Schema.Null])), b: Schema.Literals(["x", "y"]) })'
+  )
+})
+
+test("the service of a tag keeps its class", () => {
+  becomes(
+    'import { Context } from "effect"\nexport class Tag extends Context.Tag("id")<Tag, { readonly n: number }>() {}',
+    'import { Context } from "effect"\nexport class Tag extends Context.Service<Tag, { readonly n: number }>()("id") {}'
+  )
+})
+
+test("a local name that an import needs is not taken", () => {
+  becomes(
+    'import { Either } from "effect"\nconst Result = 1\nexport const a = Either.right(Result)',
+    'import { Result as Result_ } from "effect"\nconst Result = 1\nexport const a = Result_.succeed(Result)'
+  )
+})
+
+test("a name without a rule is reported", () => {
+  const { unknown } = rewritten('import { STM } from "effect"\nexport const a = STM.succeed(1)')
+  assert.deepEqual(unknown, ["effect/STM.succeed"])
+})
