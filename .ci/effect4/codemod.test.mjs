@@ -42,8 +42,8 @@ const becomes = (text, expected) => {
 
 test("a name goes where Effect 4 has it, with the imports that it needs", () => {
   becomes(
-    'import { Effect, Either } from "effect"\nexport const a = Effect.zipRight(Effect.void, Effect.fork(Effect.either(Effect.void)))\nexport type B = Either.Either<1, 2>',
-    'import type { Result } from "effect"\nimport { Effect } from "effect"\nexport const a = Effect.andThen(Effect.void, Effect.forkChild(Effect.result(Effect.void)))\nexport type B = Result.Result<1, 2>'
+    'import { Effect, Either } from "effect"\nexport const a = Effect.zipRight(Effect.void, Effect.either(Effect.void))\nexport type B = Either.Either<1, 2>',
+    'import type { Result } from "effect"\nimport { Effect } from "effect"\nexport const a = Effect.andThen(Effect.void, Effect.result(Effect.void))\nexport type B = Result.Result<1, 2>'
   )
 })
 

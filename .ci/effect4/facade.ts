@@ -46,7 +46,7 @@ export class RuntimeException extends Error {
 /** An interruption does not wait until the effect has ended. */
 export const disconnect = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.uninterruptibleMask((restore) =>
-    Effect.flatMap(Effect.forkDetach(restore(effect)), (fiber) =>
+    Effect.flatMap(Effect.forkDetach(restore(effect), { uninterruptible: "inherit" }), (fiber) =>
       Effect.onInterrupt(restore(Fiber.join(fiber)), () => Effect.sync(() => fiber.interruptUnsafe()))
     )
   )
@@ -193,6 +193,24 @@ export const repeatN: {
 } = dual(2, <A, E, R>(self: Effect.Effect<A, E, R>, times: number) => Effect.repeat(self, { times }))
 
 // Fibers
+
+/** Fibers of Effect 3 begin in the region of their parent: one that is forked where it cannot be interrupted cannot be either. */
+const inherit = { uninterruptible: "inherit" } as const
+
+export const fork = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<Fiber.Fiber<A, E>, never, R> =>
+  Effect.forkChild(effect, inherit)
+
+export const forkDaemon = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<Fiber.Fiber<A, E>, never, R> =>
+  Effect.forkDetach(effect, inherit)
+
+export const forkScoped = <A, E, R>(
+  effect: Effect.Effect<A, E, R>
+): Effect.Effect<Fiber.Fiber<A, E>, never, R | Scope.Scope> => Effect.forkScoped(effect, inherit)
+
+export const forkIn: {
+  (scope: Scope.Scope): <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<Fiber.Fiber<A, E>, never, R>
+  <A, E, R>(effect: Effect.Effect<A, E, R>, scope: Scope.Scope): Effect.Effect<Fiber.Fiber<A, E>, never, R>
+} = dual(2, <A, E, R>(effect: Effect.Effect<A, E, R>, scope: Scope.Scope) => Effect.forkIn(effect, scope, inherit))
 
 export type FiberSuccess<F> = F extends Fiber.Fiber<infer A, infer _E> ? A : never
 

