@@ -278,7 +278,8 @@ const plainExit = (exit: Exit.Exit<unknown, LLMError>): unknown =>
     onFailure: (cause) => ({
       errors: Chunk.toArray(Cause.failures(cause)).map(plainError),
       defects: Chunk.toArray(Cause.defects(cause)).map(String),
-      isInterrupted: Cause.isInterrupted(cause)
+      // Of a call that fails at the moment at which its caller leaves, either comes first.
+      isInterrupted: Cause.isInterrupted(cause) && !Cause.isFailure(cause)
     }),
     onSuccess: (value) => value
   })
