@@ -1,0 +1,49 @@
+/** The guide "Streaming to a web page": plain text from a server of Node, and a route for `useChat`. */
+import { createServer } from "node:http"
+import type { AddressInfo } from "node:net"
+import assert from "node:assert"
+import { pipeline } from "node:stream/promises"
+import { Effect, Layer, ManagedRuntime } from "effect"
+import { LLM, WebStream } from "effect-llm"
+import { NodeTransport } from "effect-llm/node"
+
+const runtime = ManagedRuntime.make(LLM.layerConfig().pipe(Layer.provide(NodeTransport.layerUndici)))
+
+const server = createServer(async (request, response) => {
+  const left = new AbortController()
+  response.once("close", () => left.abort())
+  try {
+    const prompt = new URL(request.url ?? "/", "http://localhost").searchParams.get("prompt") ?? "Hello"
+    const answer = LLM.toResponse(LLM.chatStream(prompt), { signal: left.signal })
+    const { body, headers, status } = await runtime.runPromise(answer, { signal: left.signal })
+    response.writeHead(status, Object.fromEntries(headers))
+    if (body === null) response.end()
+    else await pipeline(body, response)
+  } catch (error) {
+    response.destroy(error instanceof Error ? error : undefined)
+  }
+})
+await new Promise<void>((resolve) => server.listen(0, resolve))
+
+const isAddress = (address: ReturnType<typeof server.address>): address is AddressInfo => typeof address === "object"
+const address = server.address()
+assert(isAddress(address))
+const text = await (await fetch(`http://localhost:${address.port}/?prompt=rain`)).text()
+assert(text.includes("rain"), text)
+
+const post = (body: unknown): Promise<Response> =>
+  runtime.runPromise(
+    WebStream.messagesOf(body).pipe(
+      Effect.flatMap((messages) => LLM.toResponse(LLM.chatStream({ messages }), { format: "ui-messages" })),
+      Effect.catchAll((error) => Effect.succeed(new Response(error.message, { status: 400 })))
+    )
+  )
+
+const chat = await post({ messages: [{ role: "user", parts: [{ type: "text", text: "snow" }] }] })
+const chunks = await chat.text()
+assert(chunks.includes("text-delta") && chunks.includes("snow") && chunks.endsWith("data: [DONE]\n\n"), chunks)
+assert.equal((await post({ messages: "none" })).status, 400)
+
+server.close()
+await runtime.dispose()
+console.log("streamed", text)
