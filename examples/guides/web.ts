@@ -1,7 +1,7 @@
 /** The guide "Streaming to a web page": plain text from a server of Node, and a route for `useChat`. */
 import { createServer } from "node:http"
 import assert from "node:assert"
-import { pipeline } from "node:stream/promises"
+import { Writable } from "node:stream"
 import { Effect, Layer, ManagedRuntime } from "effect"
 import { LLM, WebStream } from "effect-llm"
 import { NodeTransport } from "effect-llm/node"
@@ -15,9 +15,10 @@ const server = createServer(async (request, response) => {
     const prompt = new URL(request.url ?? "/", "http://localhost").searchParams.get("prompt") ?? "Hello"
     const answer = LLM.toResponse(LLM.chatStream(prompt), { signal: left.signal })
     const { body, headers, status } = await runtime.runPromise(answer, { signal: left.signal })
-    response.writeHead(status, Object.fromEntries(headers))
+    headers.forEach((value, name) => response.setHeader(name, value))
+    response.statusCode = status
     if (body === null) response.end()
-    else await pipeline(body, response)
+    else await body.pipeTo(Writable.toWeb(response))
   } catch (error) {
     response.destroy(error instanceof Error ? error : undefined)
   }
