@@ -4,7 +4,7 @@ import { Console, Effect, Layer } from "effect"
 import { Balance, Fallback, LLM, Timeouts } from "effect-llm"
 import { NodeTransport } from "effect-llm/node"
 
-const up = LLM.layerConfig({ provider: "openai", retry: false, timeouts: { total: "10 seconds" } })
+const up = LLM.layerConfig({ provider: "openai", retry: false, timeouts: { total: "10 seconds" } }).pipe(Layer.orDie)
 // No server listens on this port.
 const down = LLM.layerKeys({
   provider: "my-cloud",
@@ -12,7 +12,7 @@ const down = LLM.layerKeys({
   baseUrl: "http://127.0.0.1:9/v1",
   keys: ["sk-one"],
   retry: false
-})
+}).pipe(Layer.orDie)
 
 const viaFallback = Effect.gen(function* () {
   const { provider, attempts } = yield* LLM.chat("What is the capital of France?")

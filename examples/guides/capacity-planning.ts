@@ -15,6 +15,7 @@ const json = JSON.stringify({
 })
 
 const workload = { rate: 4, duration: "2 minutes" } as const
+const options = { model: "gpt-4o", workload, seed: 1 }
 
 const program = Effect.gen(function* () {
   const report = yield* Simulation.run(OpenAI, { workload, seed: 1 })
@@ -22,8 +23,8 @@ const program = Effect.gen(function* () {
   if (report.bindingLimit?.limit !== "tokensPerMinute") return yield* Effect.dieMessage("Another limit was expected.")
 
   const file = yield* Models.parseFile(json)
-  const ofFile = yield* Simulation.runFile(file, { workload, seed: 1 })
-  const { gain } = yield* Simulation.oneMoreKey(file, ofFile, { workload, seed: 1 })
+  const ofFile = yield* Simulation.runFile(file, options)
+  const { gain } = yield* Simulation.oneMoreKey(file, ofFile, options)
   yield* Console.log(`${ofFile.bindingLimit?.limit} binds ${ofFile.answered} answers; one more key gains ${gain}.`)
   if (gain <= 0) return yield* Effect.dieMessage("One more key was expected to gain answers.")
 })
