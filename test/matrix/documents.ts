@@ -131,7 +131,9 @@ const countsMissing = (findings: ReadonlyArray<Finding>): ReadonlyArray<string> 
       const counts = uncounted(provider).map(code)
       return counts.length === 0
         ? []
-        : [`The ${protocolTitles[provider.protocol]} protocol does not count ${sentence(counts)}: these counts are zero.`]
+        : [
+            `The ${protocolTitles[provider.protocol]} protocol does not count ${sentence(counts)}: these counts are zero.`
+          ]
     })
   )
 
