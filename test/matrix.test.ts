@@ -86,7 +86,7 @@ describe("provider tables in the documents", () => {
   it.live.each([
     ["docs/providers.md", "matrix", matrix],
     ["docs/providers.md", "providers", listing]
-  ] as const)("%s contains the table %s of the tested providers", ([path, name, write]) =>
+  ] as const)("%s contains the table of tested providers: %s", ([path, name, write]) =>
     expectSection(
       path,
       name,

@@ -195,7 +195,10 @@ const runPage = async (path, baseUrl, temporary) => {
       script.push(`cp -r ${join(folder, `files-${index}`)}/. .`)
     } else if (type === "run") {
       writeFileSync(`${file}.sh`, `${scriptOf(withKeys(withPorts(code, ports)), ports.get("8080"))}\n`)
-      script.push(`STEP_LINE=${line}; ALLOWED_CODE=${allowed}`, `. ${file}.sh`)
+      script.push(
+        `STEP_LINE=${line}; ALLOWED_CODE=${allowed}; echo "$SECONDS s: line ${line}" >>"$LOGS/times"`,
+        `. ${file}.sh`
+      )
     }
   }
   writeFileSync(join(folder, "page.sh"), `${script.join("\n")}\n`)
@@ -218,7 +221,7 @@ const runPage = async (path, baseUrl, temporary) => {
     execFile(
       "bash",
       [join(folder, "page.sh")],
-      { cwd: work, env: environment, timeout: 120_000, maxBuffer: 2 ** 26 },
+      { cwd: work, env: environment, timeout: 300_000, maxBuffer: 2 ** 26 },
       (error, stdout, stderr) => resolve({ stdout, stderr, error })
     ).stdin?.end()
   })

@@ -14,10 +14,15 @@ const flatten = (node, source) => {
       text = text.slice(0, start) + (child.type === "Html" ? " " : "x").repeat(end - start) + text.slice(end)
     }
     if (child.type === "Link") {
-      // The address is not read.
-      const last = child.children?.at(-1)?.range[1] ?? child.range[0]
-      const [start, end] = [last - from, child.range[1] - from]
-      text = text.slice(0, start) + " ".repeat(end - start) + text.slice(end)
+      // The brackets and the address are not read.
+      const first = child.children?.[0]?.range[0] ?? child.range[1]
+      const last = child.children?.at(-1)?.range[1] ?? child.range[1]
+      for (const [start, end] of [
+        [child.range[0], first],
+        [last, child.range[1]]
+      ]) {
+        text = text.slice(0, start - from) + " ".repeat(end - start) + text.slice(end - from)
+      }
     }
   }
   return text
