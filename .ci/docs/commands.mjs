@@ -54,7 +54,7 @@ const port = /((?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\]):|--port[ =]|\b-p |P
 
 const portsOf = (text) => [...text.matchAll(port)].map(([, , number]) => number)
 
-const withPorts = (text, ports) =>
+export const withPorts = (text, ports) =>
   text.replaceAll(port, (_, before, number) => `${before}${ports.get(number) ?? number}`)
 
 /** An abbreviated key, such as `sk-…`, as a whole one. */
@@ -74,7 +74,7 @@ const serverLine = (command, defaultPort) => {
  * The script of a fence, line by line, so that its lines keep their numbers. A server is started in the background and waited for, and it
  * is stopped when another one takes its port or the page ends.
  */
-const scriptOf = (code, defaultPort) => {
+export const scriptOf = (code, defaultPort) => {
   const lines = code.split("\n")
   const script = []
   for (let first = 0; first < lines.length;) {

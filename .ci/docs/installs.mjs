@@ -9,7 +9,7 @@ const start = "docs/getting-started.md"
 const installLine = /(?:^|[;&|]\s*|\bsudo )(?:npm|pnpm|yarn|bun|deno) (?:install|add|i)\b([^#;&|]*)/
 
 /** The packages that a line of a fence installs, each with its version, or undefined where it has none. */
-const installedBy = (line) => {
+export const installedBy = (line) => {
   const [, list = ""] = installLine.exec(line) ?? []
   return list
     .trim()

@@ -29,7 +29,7 @@ const options = (path) => ({
 })
 
 /** The docstrings of a source as Markdown, each line where it was. Tags end a paragraph, and their names are left out. */
-const docstrings = (source) =>
+export const docstrings = (source) =>
   source
     .split(/(\/\*\*[\s\S]*?\*\/)/)
     .map((part) =>
@@ -62,17 +62,20 @@ const isTermOf = (path, message) =>
 
 const sources = files.filter((path) => /^src\/.+\.ts$/.test(path) && !path.includes("/generated/"))
 
+const kernel = new TextlintKernel()
+
+/** The faults of a text in Markdown. */
+export const faultsOf = async (path, text) => {
+  const { messages } = await kernel.lintText(text, options(path))
+  return messages
+    .filter(({ message }) => !isTermOf(path, message))
+    .map(({ line, message }) => fault(path, line, message.replace(/\n+/g, ": ")))
+}
+
 export const prose = async () => {
-  const kernel = new TextlintKernel()
   const faults = []
-  const lint = async (path, text) => {
-    const { messages } = await kernel.lintText(text, options(path))
-    for (const { line, message } of messages) {
-      if (!isTermOf(path, message)) faults.push(fault(path, line, message.replace(/\n+/g, ": ")))
-    }
-  }
-  for (const path of pages) await lint(path, read(path))
-  for (const path of sources) await lint(path, docstrings(read(path)))
+  for (const path of pages) faults.push(...(await faultsOf(path, read(path))))
+  for (const path of sources) faults.push(...(await faultsOf(path, docstrings(read(path)))))
   return {
     faults,
     summary: `the prose of ${pages.length} documents and of the docstrings of ${sources.length} sources is plain`
