@@ -1,8 +1,8 @@
 // Type-checks every TypeScript snippet of the README, of docs/ and of the examples in docstrings, each as a separate module, against the
-// sources under the names that users import.
+// sources under the names that users import. Snippets below a comment such as `<!-- file: main.ts -->` can import each other by these names.
 import { spawnSync } from "node:child_process"
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
-import { join } from "node:path"
+import { dirname, join } from "node:path"
 
 const folder = ".snippets"
 
@@ -16,7 +16,10 @@ const sources = ["README.md", ...filesBelow("docs", ".md"), ...filesBelow("src",
 const snippetsOf = (path) => {
   const text = readFileSync(path, "utf8")
   const plain = path.endsWith(".ts") ? text.replace(/^ *\* ?/gm, "") : text
-  return [...plain.matchAll(/^```ts\n([\s\S]*?)^```/gm)].map(([, code]) => code)
+  return [...plain.matchAll(/(?:<!-- file: (\S+\.ts) -->\s+)?^```ts\n([\s\S]*?)^```/gm)].map(([, file, code]) => ({
+    file,
+    code
+  }))
 }
 
 /** The sources under the names of the exports of the package. */
@@ -32,8 +35,10 @@ rmSync(folder, { recursive: true, force: true })
 mkdirSync(folder)
 let count = 0
 for (const path of sources) {
-  for (const [index, code] of snippetsOf(path).entries()) {
-    const name = `${path.replace(/[^a-z0-9]+/gi, "-")}-${index + 1}.ts`
+  const prefix = path.replace(/[^a-z0-9]+/gi, "-")
+  for (const [index, { code, file }] of snippetsOf(path).entries()) {
+    const name = file === undefined ? `${prefix}-${index + 1}.ts` : join(prefix, file)
+    mkdirSync(dirname(join(folder, name)), { recursive: true })
     writeFileSync(join(folder, name), `// ${path}, snippet ${index + 1}\n${code}\nexport {}\n`)
     count++
   }
@@ -47,7 +52,7 @@ writeFileSync(
       noUnusedParameters: false,
       paths
     },
-    include: ["*.ts"]
+    include: ["**/*.ts"]
   })
 )
 const { status } = spawnSync("npx", ["tsc", "-p", join(folder, "tsconfig.json")], { stdio: "inherit" })

@@ -117,7 +117,7 @@ export interface Options<Client = ProviderClient> {
   readonly onUnsupported?: "error" | "drop"
   /**
    * What a gateway in front of this model does while no key of the account is ready that made the reasoning in a request, or that has what it
-   * refers to: `"drop"` uses the key of another account, without that reasoning, `"wait"` waits for a key, within `maxWait` of the pool and
+   * refers to. `"drop"` uses the key of another account, without that reasoning. `"wait"` waits for a key, within `maxWait` of the pool and
    * the time limits of the call. @default "drop"
    *
    * @since 0.2.0
@@ -499,7 +499,8 @@ export interface ConfigOptions extends Omit<Options, "model" | "client"> {
 /**
  * An `LLM` from the environment, read through Effect's `Config`: `OPENAI_API_KEY` (several separated by commas, or
  * `OPENAI_API_KEY_1`, `_2` …), `OPENAI_BASE_URL`, `LLM_DEFAULT_MODEL`, `LLM_DEFAULT_TEMPERATURE`, `LLM_MAX_TOKENS` and
- * `LLM_TIMEOUT` (in seconds, else `LLM_ROUTER_TIMEOUT`) and `LLM_ROUTER_MAX_RETRIES` (attempts after the first); for another provider its name instead of `OPENAI`, as in `DEEPSEEK_API_KEY`.
+ * `LLM_TIMEOUT` (in seconds, else `LLM_ROUTER_TIMEOUT`) and `LLM_ROUTER_MAX_RETRIES` (attempts after the first).
+ * For another provider, its name replaces `OPENAI`, as in `DEEPSEEK_API_KEY`.
  *
  * Options override the environment. Requests are not rate limited; use `LLM.layer` with a `RateLimiter` to limit them.
  *

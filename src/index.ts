@@ -1,5 +1,23 @@
 /**
- * Call any large language model from Effect.
+ * Call any large language model from Effect: the service `LLM`, its key pools, limits and policies, and one client for each protocol. What needs
+ * Node, Redis or another package is in modules of its own, such as `effect-llm/node` and `effect-llm/redis`.
+ *
+ * @example
+ * ```ts
+ * import { Console, Effect, Layer } from "effect"
+ * import { LLM } from "effect-llm"
+ * import { NodeTransport } from "effect-llm/node"
+ *
+ * const program = Effect.gen(function* () {
+ *   const answer = yield* LLM.chat("What is the capital of France?")
+ *   yield* Console.log(answer.text, answer.usage.totalTokens)
+ * })
+ *
+ * // Reads OPENAI_API_KEY, OPENAI_BASE_URL and LLM_DEFAULT_MODEL.
+ * const OpenAI = LLM.layerConfig().pipe(Layer.provide(NodeTransport.layerUndici))
+ *
+ * const main = Effect.provide(program, OpenAI)
+ * ```
  *
  * @since 0.1.0
  */

@@ -84,9 +84,9 @@ describe("calls over the portable transport", () => {
 
 describe("provider tables in the documents", () => {
   it.live.each([
-    ["README.md", "matrix", matrix],
+    ["docs/providers.md", "matrix", matrix],
     ["docs/providers.md", "providers", listing]
-  ] as const)("%s contains the table of tested providers", ([path, name, write]) =>
+  ] as const)("%s contains the table of tested providers: %s", ([path, name, write]) =>
     expectSection(
       path,
       name,

@@ -51,7 +51,7 @@ export type {
   CalendarUnit,
   /**
    * When spending stops counting: never; at the end of a calendar unit, in UTC or in another time zone (weeks begin on Monday);
-   * or a duration after it was spent, at most a sixtieth of the period later and never earlier.
+   * or a duration after it was spent. A duration is exceeded by at most a sixtieth of the period.
    *
    * @since 0.1.0
    * @category model

@@ -34,7 +34,7 @@ import * as Calls from "./modelCalls.js"
 import { wire } from "./modelParts.js"
 
 /**
- * Fields of a request that the calls of `@effect/ai` have no argument for, and how the model is told them: by the configuration that its
+ * Fields of a request that the calls of `@effect/ai` have no argument for, and how the model receives them: by the configuration that its
  * provider reads from the context.
  *
  * @example

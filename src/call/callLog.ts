@@ -9,7 +9,7 @@ import type { LLMError } from "../vocabulary/LLMError.js"
 import type { ModelInfo } from "./model.js"
 import { CurrentWaitObserver } from "./waits.js"
 
-/** Waits from here on are warnings: whoever waits for the answer sees nothing else. In milliseconds. */
+/** Waits from here on are warnings: nothing else shows that the answer is late. In milliseconds. */
 const longWait = 5000
 
 const failureOf = ({ _tag, attempts, model, provider }: LLMError): string =>
@@ -45,7 +45,7 @@ export const logWait = (error: LLMError, wait: number): Effect.Effect<void> =>
     return wait < longWait ? Effect.logDebug(line) : Effect.logWarning(line)
   })
 
-/** Waits for a permit or a key from here on are told, in milliseconds. */
+/** Waits for a permit or a key from here on are logged, in milliseconds. */
 const noticeableWait = 1000
 
 /** The least time between two lines about waits for permits and keys of one `LLM`, in milliseconds: a full queue has many. */

@@ -14,7 +14,7 @@ class Failed<E> {
 /** A fiber that succeeds also where its effect fails. */
 export type HandledFiber<A, E> = Fiber.RuntimeFiber<A | Failed<E>>
 
-/** Forks an effect, whose exit is handled by whoever awaits it, in the global scope. */
+/** Forks an effect, whose exit is handled where it is awaited, in the global scope. */
 export const fork = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<HandledFiber<A, E>, never, R> =>
   Effect.forkDaemon(Effect.catchAllCause(effect, (cause) => Effect.succeed(new Failed(cause))))
 

@@ -195,7 +195,7 @@ export interface FieldObserver {
   readonly rejected: (error: LLMError) => LLMError
 }
 
-/** Made before the request is sent: what it leaves out is confirmed by its success, and forgotten when it was rejected all the same. */
+/** Made before the request is sent: what it leaves out is confirmed by its success, and forgotten when it was rejected nevertheless. */
 export const observeFields = (server: Server, wire: ClientWire, request: Encoded): FieldObserver => {
   const { rejectedFields } = server
   const omitted = rejectedFields.size === 0 ? [] : unconfirmed(server)

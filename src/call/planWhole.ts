@@ -44,7 +44,7 @@ const finish = (inFlight: InFlight, answer: Answer): void => {
 
 /**
  * Finishes with the exit of a fiber. It captures the request in flight alone: V8 can put the observers of fibers into its old generation,
- * where they keep all that they reach until the next full garbage collection, which would make each call dearer.
+ * where they keep all that they reach until the next full garbage collection, which would make each call more expensive.
  */
 const finishWith =
   (inFlight: InFlight) =>

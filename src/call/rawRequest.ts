@@ -2,7 +2,7 @@
  * Carries the body of a gateway's client beside the request that it was decoded to, so that a provider of the same protocol gets it
  * unchanged.
  *
- * The body is attached under a symbol: it survives a middleware's `{ ...request }`, and it is in no JSON and no cache key. What
+ * The body is attached under a symbol: it survives a middleware's `{ ...request }`, and it is neither in serialized JSON nor in cache keys. What
  * defaults or a middleware changed is found by comparing the fields with those that were decoded.
  */
 import { Either, Predicate } from "effect"

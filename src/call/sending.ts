@@ -2,9 +2,9 @@
  * The internal form of a call with one answer: plain code sends it and returns what is left to do when its answer is there.
  *
  * A policy over several `LLM`s calls them in this form and adds to what is left to do. The outermost policy waits for the answer in the
- * fiber of the caller: a call through nested policies has one uninterruptible region and one wait, and its limits are handed down as a
- * value instead of a change of the context. A call of an `LLM` without this form, or one that plain code cannot send, is an effect:
- * nothing of it is sent, and its conclusion is the whole call.
+ * fiber of the caller. A call through nested policies has one uninterruptible region and one wait, and its limits are handed down as a
+ * value instead of a change of the context. A call of an `LLM` without this form, or one that plain code cannot send, is an effect.
+ * Nothing of it is sent, and its conclusion is the whole call.
  */
 import type { Cause, Fiber } from "effect"
 import { Context, Effect, Exit, Predicate } from "effect"

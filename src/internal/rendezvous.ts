@@ -20,8 +20,8 @@ export interface Node {
 }
 
 /**
- * The node that the key ranks highest, of those with at most `bound` (at least 1) times their share of all calls: with one more than that at
- * most, so that few calls leave their node where there are fewer calls than nodes. There is always one if there is any node.
+ * The node that the key ranks highest, of those with at most `bound` (at least 1) times their share of all calls. One more than that is
+ * allowed, so that few calls leave their node where there are fewer calls than nodes. There is always one if there is any node.
  */
 export const choose = <A>(
   key: number,

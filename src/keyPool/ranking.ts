@@ -91,7 +91,7 @@ const recount = (counts: Counts, before: PooledKey | undefined, after: PooledKey
   return recounted
 }
 
-/** The resting keys after a key has been replaced or added. */
+/** The keys in cooldown after a key has been replaced or added. */
 const restingWith = ({ resting }: Ranking, before: PooledKey | undefined, after: PooledKey): Ranking["resting"] => {
   if (wakeAtOf(after) < Infinity) return Tournament.set(resting, after.slot, after)
   return before === undefined || wakeAtOf(before) === Infinity ? resting : Tournament.remove(resting, before.slot)

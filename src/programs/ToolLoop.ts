@@ -5,7 +5,7 @@
  * A provider that runs tools of its own can interrupt a long answer (finish reason `pause`). The loop then sends the conversation
  * with this answer at its end, so that the model goes on.
  *
- * Mistakes of the model are reported to the model: an unknown tool, arguments that are not JSON or do not fit the schema. Failures
+ * Mistakes of the model are reported to the model: an unknown tool, arguments that are not valid JSON or do not fit the schema. Failures
  * of handlers fail the loop with their type, unless `onFailure` is `"report"`.
  *
  * Tools that the request itself defines, in `tools` or `extra.tools`, have no handler. When the model calls one, the loop runs the

@@ -6,10 +6,10 @@
  * `requestsPerDay` hold over every minute and every day, wherever it begins. A call is granted all that it needs of every limit
  * together, or nothing.
  *
- * Waiting calls of one client are served in order of arrival, so every wait is computed in advance: a call fails at once when its wait
- * would exceed `maxWait`, and a waiting one fails as soon as other calls use more tokens than they reserved and its wait becomes too
- * long. Only the wait of a call that others can pass, because of their priority (`withPriority`) or their client (`withClient`), and
- * of one that waits for calls in flight (`maxConcurrency`) is not known: it fails as soon as it is too long.
+ * Waiting calls of one client are served in order of arrival, so every wait is computed in advance. A call fails at once when its wait
+ * would exceed `maxWait`. A waiting call fails as soon as other calls use more tokens than they reserved and its wait becomes too
+ * long. Two waits are not known: that of a call that others can pass, because of their priority (`withPriority`) or their client
+ * (`withClient`), and that for calls in flight (`maxConcurrency`). Such a call fails as soon as it has waited too long.
  *
  * The rate limit status of other libraries is `status` (`available`, `capacity`, `refillRate`), and their reset is `reset`. Usual
  * sizes: 20 at 3 a second for high throughput, 10 at 1 as a standard, 5 at 0.5 to be strict.

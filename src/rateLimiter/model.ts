@@ -57,8 +57,8 @@ export interface Options {
   /**
    * Adapts to the provider's signals, which every `LLM` passes to `observe`. The configured limits are never exceeded.
    *
-   * By default calls are never faster than what the headers of answers report as remaining lasts, so that the provider refuses none;
-   * headers have no effect for longer than a minute, and none where calls of several models or accounts share the limiter. `true` or
+   * By default calls are never faster than what the headers of answers report as remaining lasts, so that the provider refuses none.
+   * Headers have no effect for longer than a minute, and none where calls of several models or accounts share the limiter. `true` or
    * options also make it slower at once after a refusal, and faster step by step while calls are served. `false` turns all of it
    * off. With `refill` it is off. In Redis each process adapts by itself. @default the headers alone
    */
@@ -159,7 +159,7 @@ export class CurrentClient extends Context.Reference<CurrentClient>()("effect-ll
 /**
  * Runs an effect whose calls are made on behalf of a client.
  *
- * Where calls of several clients wait for a limit, each client gets its share: what two of them that wait get, in tokens divided by
+ * Where calls of several clients wait for a limit, each client gets its share. What two of them that wait get, in tokens divided by
  * their weights, differs at most by the largest call of each (in requests, where the limiter limits no tokens). Calls of one
  * client are served in order of arrival, and interactive calls of every client go before batch calls. What a client does not use is
  * there for the others. A limiter in Redis is fair among the calls of each process.
@@ -333,7 +333,7 @@ export interface UnsafeReservation extends Required<Reservation> {}
 
 /**
  * Why a call is refused: `RateLimitError` when its wait would exceed or has exceeded `maxWait`, or the queue is full; `InvalidRequestError` with the
- * code `limit_too_small` when it needs more than the limit ever allows at once; from a limiter shared by processes also
+ * code `limit_too_small` when it needs more than the limit ever allows at once. A limiter that processes share also fails with
  * `SharedStateError`, when the shared state is unreachable.
  *
  * @since 0.1.0

@@ -1,5 +1,5 @@
 /**
- * The health of deployments in Redis, shared by the balances of several processes: a circuit that one opens is open in all of
+ * The health of deployments in Redis, shared by the balances of several processes. A circuit that one opens is open in all of
  * them within the `pollInterval`, cooldowns after an overload hold for all, and one call at a time over all processes probes a
  * deployment.
  *

@@ -91,7 +91,7 @@ export const conventions = Conventions.metrics
 /**
  * The metrics that `Options.aliases` adds, without labels: those of llm-api-router, with the labels provider
  * and model (`llm_router_requests_total`, `_requests_success`, `_requests_failed`, `_success_rate`, `_latency_ms`, and
- * `_tokens_total` by `type`), and those of LLM-API-BalancedCall (`llm_requests_duration_seconds`; its `status` label is added
+ * `_tokens_total` by `type`). Those of LLM-API-BalancedCall follow (`llm_requests_duration_seconds`; its `status` label is added
  * to `llm_requests_total`, and its `llm_load_factor` is always there). Percentiles cover the last ten minutes, and at most 1,000
  * calls.
  *

@@ -81,7 +81,7 @@ export const truncate = (after = 0): Fault => Fault.Truncate({ after })
 export const garbage: Fault = Fault.Garbage()
 
 /**
- * Sends an event that is not JSON after this number of valid ones. @default 0
+ * Sends an event that is not valid JSON after this number of valid ones. @default 0
  *
  * @since 0.1.0
  * @category faults

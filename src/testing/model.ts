@@ -40,7 +40,7 @@ export type Fault = Data.TaggedEnum<{
   Truncate: { readonly after: number }
   /** A page of HTML with status 200. */
   Garbage: {}
-  /** An event that is not JSON. */
+  /** An event that is not valid JSON. */
   BrokenEvent: { readonly after: number }
   /** An error event in the stream; a whole answer becomes an error with status 200. */
   ErrorEvent: { readonly after: number; readonly message?: string; readonly code?: string }

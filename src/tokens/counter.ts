@@ -107,7 +107,7 @@ const lastBoundary = (text: string, start: number): number | undefined => {
 
 const isFirstHalf = (unit: number): boolean => unit >= 0xd800 && unit <= 0xdbff
 
-/** A text in slices of one turn. `isCut`: one of them ends where a token may not. */
+/** A text in slices of one turn. `isCut`: one of them ends where a token cannot. */
 const slicesOf = (text: string): { readonly slices: ReadonlyArray<string>; readonly isCut: boolean } => {
   const slices: Array<string> = []
   let isCut = false
@@ -155,7 +155,7 @@ const tokenize = (tokenizer: Tokenizer, input: Input): Effect.Effect<Count> =>
  *
  * Everything around the texts is counted by the rules of OpenAI's cookbook: four tokens a message, three to begin the answer, and
  * for each tool its names and descriptions with fixed numbers between them. An image counts 85 tokens with the detail `low`, else
- * 85 and 170 for each tile of 512 × 512 pixels (four tiles if its size is unknown); audio ten tokens a second; a document 1,500,
+ * 85 and 170 for each tile of 512 × 512 pixels (four tiles if its size is unknown). Audio counts ten tokens a second; a document 1,500,
  * because its number of pages is unknown; a text file one token for four bytes. Reasoning counts by its visible text. Only
  * requests that contain nothing but text can be exact.
  *

@@ -34,7 +34,7 @@ const apiKeySchema = Schema.Struct({
   maxConcurrency: Schema.optionalWith(Schema.Int.pipe(Schema.positive()), { exact: true }),
   /** The maximum number of calls started per second with this key; can be a fraction. Unlimited when absent. */
   requestsPerSecond: Schema.optionalWith(Positive, { exact: true }),
-  /** Name of the account whose limits the keys share: a rate limit or exhausted quota of one key cools all of its keys down. */
+  /** Name of the account whose limits the keys share: a rate limit or exhausted quota of one key puts all of its keys into cooldown. */
   quotaGroup: Schema.optionalWith(Schema.NonEmptyString, { exact: true })
 }).annotations({ identifier: "ApiKey" })
 

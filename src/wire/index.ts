@@ -2,6 +2,22 @@
  * The protocols, for a client of your own: each wire with its client's half, its server's half and its dialects, and the contract that
  * they implement.
  *
+ * @example
+ * ```ts
+ * import { Either } from "effect"
+ * import { Chat } from "effect-llm"
+ * import { Anthropic } from "effect-llm/wire"
+ *
+ * const wire = Anthropic.client()
+ *
+ * // The path and the body of a request, without an address, a key and a call.
+ * const request = wire.encodeRequest(
+ *   { messages: [Chat.user("Name a river.")] },
+ *   { provider: "anthropic", model: "claude-sonnet-4-5", stream: false }
+ * )
+ * const body = Either.map(request, (encoded) => encoded.body)
+ * ```
+ *
  * @since 0.2.0
  */
 export * as Anthropic from "./Anthropic.js"

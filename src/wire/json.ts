@@ -4,7 +4,7 @@ import * as Usage from "../vocabulary/Usage.js"
 
 export type Json = Readonly<Record<string, unknown>>
 
-/** The value of a JSON text; undefined when it is not JSON or nested too deeply (`internal/depth.ts`). */
+/** The value of a JSON text; undefined when it is not valid JSON or nested too deeply (`internal/depth.ts`). */
 export const parseJson = (text: string): unknown => {
   try {
     const value: unknown = JSON.parse(text)

@@ -107,7 +107,7 @@ const ways = {
 /** How `LLM.generateObject` works without the provider's JSON Schema output. */
 const objectNote = (findings: ReadonlyArray<Finding>): string => {
   const found = unique(findings.flatMap(([, { way }]) => (way === undefined ? [] : [ways[way]])))
-  return ` \`LLM.generateObject\` works all the same, ${sentence(found)}.`
+  return ` \`LLM.generateObject\` still works, ${sentence(found)}.`
 }
 
 const sentence = (parts: ReadonlyArray<string>): string => {
@@ -122,7 +122,7 @@ const footnote =
     const without = findings.filter(([provider]) => scenarios.some(({ name }) => missing(provider, name) === feature))
     const who = byTitle(without).map(([title, its]) => `${title} (${protocolsOf(its)})`)
     const isSchema = without.every(([provider]) => missing(provider, "schema") === feature)
-    return `${superscript(index)} No ${feature} with ${sentence(who)}: an \`UnsupportedError\`, before anything is sent.${isSchema ? objectNote(without) : ""}`
+    return `${superscript(index)} Not supported: ${feature} with ${sentence(who)}. The call fails with \`UnsupportedError\` before anything is sent.${isSchema ? objectNote(without) : ""}`
   }
 
 const countsMissing = (findings: ReadonlyArray<Finding>): ReadonlyArray<string> =>
@@ -131,7 +131,9 @@ const countsMissing = (findings: ReadonlyArray<Finding>): ReadonlyArray<string> 
       const counts = uncounted(provider).map(code)
       return counts.length === 0
         ? []
-        : [`The ${protocolTitles[provider.protocol]} protocol does not count ${sentence(counts)}: there they are zero.`]
+        : [
+            `The ${protocolTitles[provider.protocol]} protocol does not count ${sentence(counts)}: these counts are zero.`
+          ]
     })
   )
 
@@ -141,10 +143,11 @@ export const matrix = (findings: ReadonlyArray<Finding>): string => {
     findings.flatMap(([provider]) => scenarios.flatMap(({ name }) => missing(provider, name) ?? []))
   )
   const rows = byTitle(findings).map(([title, its]) => [title, protocolsOf(its), ...scenarios.map(cell(features, its))])
-  const legend = scenarios.map(({ meaning, name }) => `${name}: ${meaning}`).join("; ")
+  const legend = scenarios.map(({ meaning, name }) => `- ${name}: ${meaning}`).join("\n")
   return [
     table(["provider", "protocols", ...scenarios.map(({ name }) => name)], rows, (column) => column > 1),
-    ...[...features.map(footnote(findings)), ...countsMissing(findings), `${legend}.`].map(wrapped)
+    ...[...features.map(footnote(findings)), ...countsMissing(findings)].map(wrapped),
+    legend
   ].join("\n\n")
 }
 

@@ -149,7 +149,7 @@ export const anonymousCalls = ({ model, protocol }: Provider): boolean =>
 
 const noSchema = { schema: "JSON Schema output" }
 
-const noTools = { tool: "tools", tools: "tools", results: "tools", thinking: "tools" }
+const noTools = { tool: "tools", tools: "tools", results: "tools", reasoning: "tools" }
 
 const missingFeatures: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   // api-docs.deepseek.com/guides/json_mode: any JSON object at most.

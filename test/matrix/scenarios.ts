@@ -168,8 +168,8 @@ export const scenarios: ReadonlyArray<Scenario> = [
     answer: { text: story, usage: Usage.make({ inputTokens: 34, outputTokens: 21, cachedInputTokens: 12 }) }
   },
   {
-    name: "thinking",
-    meaning: "a stream of thoughts, a text and calls of tools",
+    name: "reasoning",
+    meaning: "a stream of reasoning, a text and tool calls",
     request: {
       messages: [Chat.user("Think: where is it warmer?")],
       tools: [weather, clock],

@@ -110,7 +110,7 @@ export const run = (args: Arguments) =>
 
     const modelNames = models.list.map(({ name }) => name)
 
-    /** Notes that the provider does not list the model. It can be right all the same: not every provider lists all of them. */
+    /** Notes that the provider does not list the model. It can still be right: not every provider lists all of them. */
     const checkModel = ({ info, listModels }: LLM.Service): Effect.Effect<void> =>
       Effect.gen(function* () {
         const listed = yield* Effect.option(Effect.timeout(listModels, listTimeout))

@@ -1,5 +1,5 @@
 /**
- * Tools of OpenAI that the client runs, for providers that have only functions: a tool whose input is free text (`custom`, such as Codex's
+ * Tools of OpenAI that the client runs, for providers that have only functions. A tool whose input is free text (`custom`, such as Codex's
  * `apply_patch`) is a function with one text, and the local shell of Responses (`local_shell`) is a function with a command. Their calls come back
  * as calls of these tools. Sources: OpenAI, API reference, chat/create and responses/create; "Local shell".
  */

@@ -19,7 +19,7 @@ const concurrency = 16
 const hashOf = (signature: string): string =>
   [signature.length, Rendezvous.hash(signature), Rendezvous.hash(signature.slice(0, signature.length >> 1))].join()
 
-/** The signatures are in one namespace for all clients: only who has one can ask for its maker, whom no client gets. */
+/** The signatures are in one namespace for all clients: only a client that has one can ask for its maker, which is sent to no client. */
 const keyOf = (hash: string): string => JSON.stringify(["signature", hash])
 
 /** Raise the version when gateways of the last release would misread a text. */

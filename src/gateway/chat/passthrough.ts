@@ -1,6 +1,6 @@
 /**
  * Passes an answer of a provider that uses the client's protocol through unchanged, a stream by its bytes, so that fields
- * without an equivalent in the vocabulary survive. The answer is decoded all the same, for usage, limits and errors.
+ * without an equivalent in the vocabulary survive. The answer is decoded nevertheless, for usage, limits and errors.
  *
  * The gateway encodes the answer itself where the provider uses another protocol or a middleware changed the answer, and a stream
  * from the first event on that is changed or comes from another provider.

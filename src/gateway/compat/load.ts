@@ -47,7 +47,7 @@ const recentStarts = (key: KeyStatus): number => key.recentStarts ?? 0
 
 /**
  * Measures a model by the first of these limits that applies: the concurrency of its keys, if every key has such a limit; the
- * calls per second of its keys, likewise; the concurrency of the model; its token bucket, whose `max` is the capacity and whose
+ * calls per second of its keys, likewise; the concurrency of the model; its token bucket. The `max` of a bucket is its capacity, and
  * `current` is the capacity in use.
  */
 const measureOf = ({ keys: { keys }, limiter }: Status): Measure => {

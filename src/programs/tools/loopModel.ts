@@ -107,7 +107,7 @@ export interface Options<Tools extends ReadonlyArray<Tool.Any>, Failing extends 
    */
   readonly onFailure?: Failing
   /**
-   * Whether arguments that are not JSON are completed as `Tool.previewArguments` does. The completed arguments appear in
+   * Whether arguments that are not valid JSON are completed as `Tool.previewArguments` does. The completed arguments appear in
    * `Execution.repaired` and, instead of the broken text, in `messages`, and must still decode. Arguments that the token limit cut
    * off are never completed, since their values can be incomplete. @default false
    */

@@ -1,5 +1,5 @@
 /**
- * What Redis has of the keys, as far as this process knows: which changes of the pool it has not been told, and how the changes of
+ * What Redis has of the keys, as far as this process knows: which changes of the pool it has not received, and how the changes of
  * other processes apply to the pool.
  *
  * A subject is a key, with what is known of it with every model, or a key with one model.

@@ -200,7 +200,7 @@ return reply({})
 
 /**
  * Registers a process, makes its leases those that it holds, and counts what it was granted without Redis. With \`remaining\` nothing
- * more than that is left. Without \`recalls\`, a process that knows an earlier state is told to send what it recalls of it.
+ * more than that is left. Without \`recalls\`, a process that knows an earlier state is asked to send what it recalls of it.
  */
 export const sync = `${begin}
 if request.epoch ~= "" and request.epoch ~= state.epoch and not request.recalls then return reply({ tag = "lost" }) end

@@ -60,7 +60,7 @@ const noFlags: ReadonlySet<Flag> = new Set()
 
 const noneMissing: MissingCapabilities = new Map()
 
-/** A request that names a model goes to the deployments of that model, if there are any: the others may not have it. */
+/** A request that names a model goes to the deployments of that model, if there are any: the others might not have it. */
 const missingModel = (
   deployments: ReadonlyArray<DeploymentCapabilities>,
   model: string | undefined

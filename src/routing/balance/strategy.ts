@@ -101,8 +101,8 @@ export interface Sticky {
 }
 
 /**
- * Sends all requests with one key to one deployment, among the ready ones of the lowest order, by weighted rendezvous hashing:
- * keys spread in proportion to the weights, the keys of a deployment that is out move to others until it is back, and no other
+ * Sends all requests with one key to one deployment, among the ready ones of the lowest order, by weighted rendezvous hashing.
+ * Keys spread in proportion to the weights, the keys of a deployment that is out move to others until it is back, and no other
  * key moves.
  *
  * A deployment with `bound` times its share of all calls in flight gets no more: the request goes to the next deployment in its

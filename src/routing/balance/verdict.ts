@@ -81,7 +81,7 @@ export const verdictOf = (error: LLMError): Verdict => {
 }
 
 /**
- * Whether another deployment can answer after this error: true but for errors of the request (`InvalidRequestError`, except
+ * Whether another deployment can answer after this error. It cannot after errors of the request (`InvalidRequestError`, except
  * `limit_too_small` of the deployment's limiter), of its content (`ContentFilterError`), of the budget (`BudgetExceededError`)
  * and of the call's deadline (a `TimeoutError` of the phase `total`).
  *

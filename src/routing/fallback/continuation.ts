@@ -151,8 +151,8 @@ const interruptedError = (
   })
 
 /**
- * Events after which no other member can continue the answer: a tool call, even a partial one, and a part of the provider, because
- * the request for the rest has only the text; a refusal; and the end of the answer.
+ * Events after which no other member can continue the answer: a tool call, even a partial one, a part of the provider, a refusal,
+ * and the end of the answer. The request for the rest has only the text, so it cannot carry the first two.
  */
 const endsContinuation = (event: ChatEvent): boolean =>
   event._tag === "ToolCallDelta" ||

@@ -96,8 +96,8 @@ export const tooSmallWindow = (error: LLMError, member: Member): number =>
   tagOf(error) === "ContextLengthError" ? member.llm.info.contextWindow : -1
 
 /**
- * The members that take the error, in order. A request that was too long for a window goes to members with a larger one; if there
- * are none, to those with the same size, since a window that was not configured is a default; never to a smaller one.
+ * The members that take the error, in order. A request that was too long for a window goes to members with a larger one. If there
+ * are none, it goes to those with the same size, since a window that was not configured is a default; never to a smaller one.
  */
 export const membersTaking = (
   members: ReadonlyArray<Member>,

@@ -206,8 +206,8 @@ const inFibers = <A, R>(hedged: Begun<A, R>, restore: Restore) => {
 /**
  * Makes a hedged call. `makeCall` runs each time that it is sent.
  *
- * The first request is sent in the fiber of the caller, and gets a fiber of its own when there is something to race with: a second
- * request, or the delay while it does more than to wait for its answer.
+ * The first request is sent in the fiber of the caller, and gets a fiber of its own when there is something to race with. That is
+ * a second request, or the delay while it does more than to wait for its answer.
  */
 export const hedge =
   <A, R>(makeCall: (limits: Limits) => HedgedCall<A, R>): Send<A, R> =>

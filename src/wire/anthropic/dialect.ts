@@ -45,7 +45,7 @@ export interface Dialect {
    */
   readonly jsonSchema: boolean
   /**
-   * Whether a request that the model is known to reject fails with `Unsupported` instead of being sent: one with a required tool
+   * Whether a request that the model is known to reject fails with `Unsupported` instead of being sent. Such a request has a required tool
    * that the model does not support, or a `temperature`, `top_p` or `top_k` that it does not support, at all or with thinking.
    * Thinking itself is dropped where it excludes a required tool. A temperature above 1 is an invalid request. When false, the
    * server decides.

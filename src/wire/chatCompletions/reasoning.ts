@@ -1,7 +1,7 @@
 /**
  * Reasoning in the fields of each provider: a text `reasoning_content` (DeepSeek), `reasoning` (OpenRouter, vLLM, Groq) or
  * `reasoning_text` (GitHub Copilot, with its signature in `reasoning_opaque`), a list `reasoning_details` (OpenRouter, "Reasoning
- * Tokens"), or parts of the content (Mistral, "Reasoning"; Databricks, "Query reasoning models").
+ * Tokens"). Others send parts of the content (Mistral, "Reasoning"; Databricks, "Query reasoning models").
  */
 import type { ReasoningPart } from "../../vocabulary/Chat.js"
 import type { ReasoningDelta } from "../../vocabulary/ChatEvent.js"

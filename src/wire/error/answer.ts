@@ -16,7 +16,7 @@ export interface ErrorAnswer {
   readonly status: number
   /** Names in lower case. */
   readonly headers: Readonly<Record<string, string>>
-  /** Parsed JSON, or the text when it is not JSON. */
+  /** Parsed JSON, or the text when it is not valid JSON. */
   readonly body: unknown
   /** Whether the error came in a response whose status is a success. @default `status` is below 300 */
   readonly inBand?: boolean

@@ -49,7 +49,7 @@ export const FromWorker = Schema.Union(
   Schema.TaggedStruct("Serving", {}),
   /** The worker cannot start, and exits. */
   Schema.TaggedStruct("Failed", { exitCode: Schema.Literal(1, 2), message: Schema.String }),
-  /** The worker was told to end by a signal of its own: it is to be replaced. */
+  /** The worker ends because of a signal of its own: it is to be replaced. */
   Schema.TaggedStruct("Leaving", {}),
   /** The metrics of the worker, every few seconds and at its end, which outlive it. */
   Schema.TaggedStruct("Measured", { series: Measurements }),

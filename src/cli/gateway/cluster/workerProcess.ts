@@ -12,7 +12,7 @@ import * as Questions from "./questions.js"
 
 /** Why a worker serves no longer. */
 export type End = Data.TaggedEnum<{
-  /** It was told to end by a signal of its own, and completes its requests. */
+  /** It ends because of a signal of its own, and completes its requests. */
   Leaving: {}
   Exited: { readonly how: string }
 }>

@@ -11,7 +11,7 @@ interface Totals {
   unpricedTokens: number
 }
 
-/** The totals by name, the dearest and then the busiest first. */
+/** The totals by name, the most expensive and then the busiest first. */
 const totalsBy = (
   requests: ReadonlyArray<LoggedRequest>,
   nameOf: (request: LoggedRequest) => string
