@@ -30,15 +30,14 @@ const counters = memoized((provider) =>
 export const make = (pricing: Pricing.Service): Middleware => {
   const listener: Listener = {
     owner: counters,
-    onUsage: (attempt, context) =>
-      Effect.sync(() => {
-        const { endedAt, label, model, provider, usage } = attempt
-        if (usage.totalTokens === 0) return
-        const callPricing = Context.get(context, Pricing.Pricing)
-        const cost = Priced.costWithin(callPricing, pricing, usage, Priced.answererOfAttempt(attempt), endedAt)
-        if (Option.isNone(cost)) return
-        counters(provider)(model)(callerLabel(label)).unsafeUpdate(cost.value.total, [])
-      })
+    onUsage: (attempt, context) => {
+      const { endedAt, label, model, provider, usage } = attempt
+      if (usage.totalTokens === 0) return Effect.void
+      const callPricing = Context.get(context, Pricing.Pricing)
+      const cost = Priced.costWithin(callPricing, pricing, usage, Priced.answererOfAttempt(attempt), endedAt)
+      if (Option.isSome(cost)) counters(provider)(model)(callerLabel(label)).unsafeUpdate(cost.value.total, [])
+      return Effect.void
+    }
   }
   const listeners = [listener]
   return (next) =>

@@ -190,20 +190,21 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Model
 
     const usageListenerOf = (model: string): Listener => ({
       owner: series,
-      onUsage: (attempt) =>
-        Effect.map(Pricing.Pricing, (callPricing) => {
-          const { endedAt, usage } = attempt
-          if (usage.totalTokens === 0) return
-          const cost = Priced.costWithin(callPricing, pricing, usage, Priced.answererOfAttempt(attempt), endedAt)
-          const consumption: Series.Consumption = {
-            model,
-            inputTokens: usage.inputTokens,
-            outputTokens: usage.outputTokens,
-            cost: Option.getOrUndefined(Option.map(cost, ({ total }) => total))
-          }
-          series.unsafeRecordUsage(consumption, endedAt)
-          if (hasHistory) recorder.unsafeRecordUsage(consumption, endedAt)
-        })
+      onUsage: (attempt, context) => {
+        const { endedAt, usage } = attempt
+        if (usage.totalTokens === 0) return Effect.void
+        const callPricing = Context.get(context, Pricing.Pricing)
+        const cost = Priced.costWithin(callPricing, pricing, usage, Priced.answererOfAttempt(attempt), endedAt)
+        const consumption: Series.Consumption = {
+          model,
+          inputTokens: usage.inputTokens,
+          outputTokens: usage.outputTokens,
+          cost: Option.getOrUndefined(Option.map(cost, ({ total }) => total))
+        }
+        series.unsafeRecordUsage(consumption, endedAt)
+        if (hasHistory) recorder.unsafeRecordUsage(consumption, endedAt)
+        return Effect.void
+      }
     })
 
     const logRequest = (info: ModelInfo, { entry, ...request }: RequestLogs.EndedRequest): void => {

@@ -80,7 +80,8 @@ const fromNode = (
     const millis = Duration.toMillis(timeout)
     const timer = millis > longestTimer ? undefined : setTimeout(() => refuse(HttpErrors.bodyTimeout(timeout)), millis)
     source.on("data", onData).on("end", onEnd).on("error", onClose).on("close", onClose)
-    return Effect.sync(unsubscribe)
+    // Instead of a canceller, which takes eight fiber steps more: an interrupted request releases its account.
+    account.onRelease(unsubscribe)
   })
 
 /** Reads the request of any other server. */
