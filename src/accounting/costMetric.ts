@@ -1,11 +1,8 @@
 /** The metric of costs: what the attempts of calls cost, by the label of the caller. */
 import { Context, Effect, Metric, MetricKey, Option } from "effect"
-import { withListener } from "../call/added.js"
 import type { Middleware } from "../call/model.js"
-import { sendChat, toChat } from "../call/sending.js"
 import type { Listener } from "../call/usageListeners.js"
-import { notifying } from "../call/usageListeners.js"
-import { wrap } from "../call/wrap.js"
+import { withUsageListener } from "../call/wrap.js"
 import { callerLabel } from "../telemetry/boundedLabel.js"
 import { memoized, withLabels } from "../telemetry/metrics.js"
 import * as Priced from "./pricing/cost.js"
@@ -39,12 +36,5 @@ export const make = (pricing: Pricing.Service): Middleware => {
       return Effect.void
     }
   }
-  const listeners = [listener]
-  return (next) =>
-    Effect.succeed(
-      wrap(next, {
-        chat: toChat((input, added) => sendChat(next, input, withListener(added, listener))),
-        around: (call) => notifying(call, listeners)
-      })
-    )
+  return (next) => Effect.succeed(withUsageListener(next, listener))
 }

@@ -10,11 +10,7 @@ import { Label } from "../internal/label.js"
 import * as Usage from "../vocabulary/Usage.js"
 
 /** Notifies a listener. What it throws, such as the price list of a program, becomes a defect, and the other listeners are notified. */
-const notify = (
-  { onUsage }: Listener,
-  attempt: EndedAttempt,
-  context: Context.Context<never>
-): Effect.Effect<void> => {
+const notify = ({ onUsage }: Listener, attempt: EndedAttempt, context: Context.Context<never>): Effect.Effect<void> => {
   try {
     return onUsage(attempt, context)
   } catch (defect) {

@@ -71,10 +71,7 @@ export const callerContext = (
   { rawProtocol }: HotRoute,
   caller: Caller
 ): Context.Context<CurrentClient | Label | WantsRawResponse> =>
-  Context.make(Label, caller.label).pipe(
-    Context.add(CurrentClient, caller),
-    Context.add(WantsRawResponse, rawProtocol)
-  )
+  Context.make(Label, caller.label).pipe(Context.add(CurrentClient, caller), Context.add(WantsRawResponse, rawProtocol))
 
 /** The caller of a request, where no effect is needed to find it. */
 export const knownCaller = (context: GatewayContext, request: Request): Caller | undefined => {
