@@ -116,7 +116,7 @@ const parse = (bytes: Uint8Array): Either.Either<Body, HttpErrors.HttpError> => 
     return Either.left(HttpErrors.invalid("The body is not JSON in UTF-8."))
   }
   if (!isRecord(json)) return Either.left(HttpErrors.invalid("The body is not a JSON object."))
-  const path = Depth.tooDeep(json)
+  const path = Depth.tooDeepIn(text, json)
   return path === undefined
     ? Either.right({ text, json })
     : Either.left(
