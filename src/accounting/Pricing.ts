@@ -26,7 +26,7 @@
 import { Chunk, Context, Effect, Layer, Option } from "effect"
 import type { Middleware } from "../call/model.js"
 import type { Opening } from "../call/openStream.js"
-import { mapEvents, openChat, toChatStream } from "../call/openStream.js"
+import { mapEvents, openChat, toListeningChatStream } from "../call/openStream.js"
 import { mapAnswer, sendChat, toChat } from "../call/sending.js"
 import { wrap } from "../call/wrap.js"
 import type { ChatEvent } from "../vocabulary/ChatEvent.js"
@@ -178,9 +178,11 @@ export const middleware = (): Middleware => (next) =>
         Effect.flatMap(Pricing, (callPrices) =>
           Effect.map(next.embed(request), (response) => withCost(callPrices, response, response))
         ),
-      chatStream: toChatStream(
-        (request) => (finalizers) =>
-          Effect.flatMap(Pricing, (callPrices) => withStreamCosts(callPrices, openChat(next, request)(finalizers)))
+      chatStream: toListeningChatStream(
+        (request, listeners) => (finalizers) =>
+          Effect.withFiberRuntime((fiber) =>
+            withStreamCosts(Context.get(fiber.currentContext, Pricing), openChat(next, request, listeners)(finalizers))
+          )
       )
     })
   })

@@ -30,12 +30,9 @@ import * as Costs from "../vocabulary/cost.js"
 import { Label } from "../internal/label.js"
 import * as Checks from "../internal/optionChecks.js"
 import type { EndedAttempt, Listener } from "../call/usageListeners.js"
-import { notifying } from "../call/usageListeners.js"
 import { notifyUsage } from "../telemetry/usageObserver.js"
-import { withListener } from "../call/added.js"
-import { sendChat, toChat } from "../call/sending.js"
-import { wrap } from "../call/wrap.js"
-import type { Middleware, Service as LLMService } from "../call/model.js"
+import { withUsageListener, wrap } from "../call/wrap.js"
+import type { Middleware } from "../call/model.js"
 import * as Priced from "./pricing/cost.js"
 import * as Pricing from "./pricing/model.js"
 import * as Usage from "../vocabulary/Usage.js"
@@ -253,14 +250,7 @@ export const layer = (options: Options = {}): Layer.Layer<UsageLedger> => Layer.
  * @category middlewares
  */
 export const middleware = (): Middleware<never, UsageLedger> => (next) =>
-  Effect.map(UsageLedger, (ledger): LLMService => {
-    const listener: Listener = { owner: ledger, onUsage: onUsageOf(ledger) }
-    const listeners = [listener]
-    return wrap(next, {
-      chat: toChat((input, added) => sendChat(next, input, withListener(added, listener))),
-      around: (call) => notifying(call, listeners)
-    })
-  })
+  Effect.map(UsageLedger, (ledger) => withUsageListener(next, { owner: ledger, onUsage: onUsageOf(ledger) }))
 
 /**
  * Records an answer from a cache, for custom caches: it costs nothing and counts as a hit in the ledgers around the call.

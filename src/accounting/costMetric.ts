@@ -1,11 +1,8 @@
 /** The metric of costs: what the attempts of calls cost, by the label of the caller. */
 import { Context, Effect, Metric, MetricKey, Option } from "effect"
-import { withListener } from "../call/added.js"
 import type { Middleware } from "../call/model.js"
-import { sendChat, toChat } from "../call/sending.js"
 import type { Listener } from "../call/usageListeners.js"
-import { notifying } from "../call/usageListeners.js"
-import { wrap } from "../call/wrap.js"
+import { withUsageListener } from "../call/wrap.js"
 import { callerLabel } from "../telemetry/boundedLabel.js"
 import { memoized, withLabels } from "../telemetry/metrics.js"
 import * as Priced from "./pricing/cost.js"
@@ -30,22 +27,14 @@ const counters = memoized((provider) =>
 export const make = (pricing: Pricing.Service): Middleware => {
   const listener: Listener = {
     owner: counters,
-    onUsage: (attempt, context) =>
-      Effect.sync(() => {
-        const { endedAt, label, model, provider, usage } = attempt
-        if (usage.totalTokens === 0) return
-        const callPricing = Context.get(context, Pricing.Pricing)
-        const cost = Priced.costWithin(callPricing, pricing, usage, Priced.answererOfAttempt(attempt), endedAt)
-        if (Option.isNone(cost)) return
-        counters(provider)(model)(callerLabel(label)).unsafeUpdate(cost.value.total, [])
-      })
+    onUsage: (attempt, context) => {
+      const { endedAt, label, model, provider, usage } = attempt
+      if (usage.totalTokens === 0) return Effect.void
+      const callPricing = Context.get(context, Pricing.Pricing)
+      const cost = Priced.costWithin(callPricing, pricing, usage, Priced.answererOfAttempt(attempt), endedAt)
+      if (Option.isSome(cost)) counters(provider)(model)(callerLabel(label)).unsafeUpdate(cost.value.total, [])
+      return Effect.void
+    }
   }
-  const listeners = [listener]
-  return (next) =>
-    Effect.succeed(
-      wrap(next, {
-        chat: toChat((input, added) => sendChat(next, input, withListener(added, listener))),
-        around: (call) => notifying(call, listeners)
-      })
-    )
+  return (next) => Effect.succeed(withUsageListener(next, listener))
 }

@@ -15,6 +15,8 @@ import { deltaText } from "./deltaText.js"
 import * as Finalizers from "./finalizers.js"
 import type { Service } from "./model.js"
 import { readRest } from "./readRest.js"
+import type { Listeners } from "./usageListeners.js"
+import { noListeners, notifying } from "./usageListeners.js"
 
 /** The next events; fails with `None` at the end. Never an empty chunk. */
 export type Pull = Effect.Effect<Chunk.Chunk<ChatEvent>, Option.Option<LLMError>>
@@ -94,8 +96,8 @@ export const toStream = (open: Open): Stream.Stream<ChatEvent, LLMError> => {
   return Object.assign(Stream.fromPull(pull), annotation)
 }
 
-/** Opens the stream of a request. */
-type OpenChat = (request: ChatRequest.Input) => Open
+/** Opens the stream of a request, whose attempts also notify the listeners. */
+type OpenChat = (request: ChatRequest.Input, listeners: Listeners) => Open
 
 const OpenChatId: unique symbol = Symbol.for("effect-llm/OpenChat")
 
@@ -103,18 +105,40 @@ interface WithOpenChat {
   readonly [OpenChatId]: OpenChat
 }
 
-/** The `chatStream` of an `LLM` whose streams can be opened without a `Stream`. */
-export const toChatStream = (open: OpenChat): Service["chatStream"] => {
+/**
+ * The `chatStream` of an `LLM` whose streams can be opened without a `Stream`. It hands the listeners down as an argument: to write them to
+ * the context and to restore it takes longer than the work of most layers.
+ */
+export const toListeningChatStream = (open: OpenChat): Service["chatStream"] => {
   const annotation: WithOpenChat = { [OpenChatId]: open }
-  return Object.assign((request: ChatRequest.Input) => toStream(open(request)), annotation)
+  return Object.assign((request: ChatRequest.Input) => toStream(open(request, noListeners)), annotation)
 }
+
+/** The same for an `LLM` that finds the listeners in its context. */
+export const toChatStream = (open: (request: ChatRequest.Input) => Open): Service["chatStream"] =>
+  toListeningChatStream((request, listeners) => inContext(open(request), listeners))
+
+const inContext = (open: Open, listeners: Listeners): Open =>
+  listeners.length === 0
+    ? open
+    : (finalizers) =>
+        notifying(
+          Effect.suspend(() => open(finalizers)),
+          listeners
+        )
 
 const opensChats = (chatStream: Service["chatStream"]): chatStream is Service["chatStream"] & WithOpenChat =>
   Predicate.hasProperty(chatStream, OpenChatId)
 
 /** The stream of an `LLM`, without a `Stream` where the `LLM` can open it so. */
-export const openChat = ({ chatStream }: Pick<Service, "chatStream">, request: ChatRequest.Input): Open =>
-  opensChats(chatStream) ? chatStream[OpenChatId](request) : fromStream(chatStream(request))
+export const openChat = (
+  { chatStream }: Pick<Service, "chatStream">,
+  request: ChatRequest.Input,
+  listeners: Listeners = noListeners
+): Open =>
+  opensChats(chatStream)
+    ? chatStream[OpenChatId](request, listeners)
+    : inContext(fromStream(chatStream(request)), listeners)
 
 const hasOpen = (stream: object): stream is WithOpen => Predicate.hasProperty(stream, OpenId)
 

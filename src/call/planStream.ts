@@ -26,6 +26,8 @@ import type { EffectiveLimit } from "./timeLimits.js"
 import { expired, shorterLimit } from "./timeLimits.js"
 import { nothing } from "./added.js"
 import { estimateInput } from "./request.js"
+import type { Listeners } from "./usageListeners.js"
+import { withListeners } from "./usageListeners.js"
 
 /** The bytes whose events are kept for a consumer that is busy, before the socket is paused: as many as one read of a socket has. */
 const maxBytes = 64 * 1024
@@ -252,6 +254,8 @@ const make = (plan: Plan, call: Call, direct: DirectClient | undefined, finalize
     const ready = take()
     if (ready !== undefined) return resume(ready)
     waitingSince = wholeNow(clock)
+    // That of a forwarding that was interrupted.
+    accept = undefined
     wake = () => resume(reads.length > 0 && report === Effect.void ? takenChunk : taken)
   })
 
@@ -264,11 +268,6 @@ const make = (plan: Plan, call: Call, direct: DirectClient | undefined, finalize
         isPaused = false
         stream?.resume()
       }
-      // Nothing is passed on to a consumer that was interrupted.
-      return Effect.sync(() => {
-        accept = undefined
-        wake = undefined
-      })
     })
     const proceed: Effect.Effect<void, PullFailure> = Effect.suspend(() => {
       // One turn of the event loop can bring many reads. A report belongs to the last one.
@@ -311,7 +310,7 @@ const make = (plan: Plan, call: Call, direct: DirectClient | undefined, finalize
     return continueAfter(closed, () => {
       if (!isSettled) settleAborted()
       return continueSettled(call, takeReport(), () =>
-        continueWith(plan, call, error, restore, openChat(plan.effects, request)(finalizers))
+        continueWith(plan, call, error, restore, openChat(plan.effects, request, call.listeners)(finalizers))
       )
     })
   }
@@ -354,7 +353,8 @@ const make = (plan: Plan, call: Call, direct: DirectClient | undefined, finalize
     return Effect.map(
       whileChanged(
         StreamFiber.start(open, { onEvents: (events, soFar) => onEvents(events, soFar, 1, wholeNow(clock)), onExit }),
-        Context.add(CallLimits, narrowed(limits, { deadline, idle }))
+        (context) =>
+          withListeners(call.listeners)(Context.add(context, CallLimits, narrowed(limits, { deadline, idle })))
       ),
       (started) => {
         stream = started
@@ -400,12 +400,13 @@ const make = (plan: Plan, call: Call, direct: DirectClient | undefined, finalize
 
 /** Sends a chat and opens its stream. The key is in use until the stream ends or its consumer stops. */
 export const open =
-  (plan: Plan, direct: DirectClient | undefined, request: ChatRequest, model: string): Open =>
+  (plan: Plan, direct: DirectClient | undefined, request: ChatRequest, model: string, listeners: Listeners): Open =>
   (finalizers) =>
     Effect.uninterruptibleMask((restore) =>
       Effect.withFiberRuntime<OpenStream, LLMError>((fiber) => {
-        const call = begin(plan, fiber, request, model, true, Context.get(fiber.currentContext, CallLimits), nothing)
-        if (call === undefined) return restore(openChat(plan.effects, request)(finalizers))
+        const limits = Context.get(fiber.currentContext, CallLimits)
+        const call = begin(plan, fiber, request, model, true, limits, { ...nothing, listeners })
+        if (call === undefined) return restore(openChat(plan.effects, request, listeners)(finalizers))
         const stream = make(plan, call, direct, finalizers)
         return finalizers.add(stream.close, () => stream.open(restore))
       })

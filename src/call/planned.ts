@@ -2,7 +2,7 @@
 import { Either } from "effect"
 import * as DirectClient from "./directClient.js"
 import type { Service } from "./model.js"
-import { openChat, toChatStream } from "./openStream.js"
+import { openChat, toListeningChatStream } from "./openStream.js"
 import type { Plan } from "./plan.js"
 import * as Stream from "./planStream.js"
 import * as Whole from "./planWhole.js"
@@ -34,11 +34,11 @@ export const applyTo = (effects: Service, options: Omit<Plan, "effects" | "hasLi
         ? fromEffect(effects.chat(input))
         : Whole.send(plan, direct, request.right, request.right.model ?? info.model, added)
     }),
-    chatStream: toChatStream((input) => {
+    chatStream: toListeningChatStream((input, listeners) => {
       const request = normalize(input, info.defaults)
       return Either.isLeft(request)
-        ? openChat(effects, input)
-        : Stream.open(plan, direct, request.right, request.right.model ?? info.model)
+        ? openChat(effects, input, listeners)
+        : Stream.open(plan, direct, request.right, request.right.model ?? info.model, listeners)
     })
   })
 }

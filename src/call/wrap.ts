@@ -1,6 +1,10 @@
 /** The constructor of middlewares, and the `info` of those over several `LLM`s. */
 import type { ModelInfo, Overrides, Service } from "./model.js"
-import { openChat, toChatStream } from "./openStream.js"
+import { withListener } from "./added.js"
+import { openChat, toChatStream, toListeningChatStream } from "./openStream.js"
+import { sendChat, toChat } from "./sending.js"
+import type { Listener } from "./usageListeners.js"
+import { add, notifying } from "./usageListeners.js"
 
 /** Every member of a service, the optional ones too: a member that is added to `Service` does not compile until it is forwarded. */
 type Forwarded = { readonly [Member in keyof Required<Service>]: Service[Member] }
@@ -43,6 +47,16 @@ export const wrap = (next: Service, overrides: Overrides): Service => {
     }
   }
   return forwarded
+}
+
+/** Makes the `LLM` of a middleware that only listens to the usage of attempts. */
+export const withUsageListener = (next: Service, listener: Listener): Service => {
+  const listeners = [listener]
+  return wrap(next, {
+    chat: toChat((input, added) => sendChat(next, input, withListener(added, listener))),
+    chatStream: toListeningChatStream((request, added) => openChat(next, request, add(added, listener))),
+    around: (call) => notifying(call, listeners)
+  })
 }
 
 /**

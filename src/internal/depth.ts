@@ -13,9 +13,15 @@ export const fault = `is nested deeper than ${most} levels, or contains itself; 
 /** The field that holds the value nested too deeply, such as `metadata` or `tools[0].parameters`. */
 export const fieldOf = (path: Path): string => pathOf(typeof path[1] === "number" ? path.slice(0, 3) : path.slice(0, 1))
 
-/** Whether the value of a JSON text is nested too deeply. A short text cannot be: each level takes two characters. */
-export const isTooDeep = (text: string, value: unknown): boolean =>
-  text.length > 2 * most && tooDeep(value) !== undefined
+/**
+ * The path of the first value below the greatest depth, in the value of a JSON text. A short text has none: each level takes two
+ * characters.
+ */
+export const tooDeepIn = (text: string, value: unknown): Path | undefined =>
+  text.length > 2 * most ? tooDeep(value) : undefined
+
+/** Whether the value of a JSON text is nested too deeply. */
+export const isTooDeep = (text: string, value: unknown): boolean => tooDeepIn(text, value) !== undefined
 
 /** Whether a text is JSON that is nested too deeply. */
 export const isTooDeepText = (text: string): boolean => {

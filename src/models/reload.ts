@@ -11,7 +11,7 @@ import * as FileParser from "./fileParser.js"
 import * as Catalogue from "./catalogue.js"
 import * as Environment from "../provider/environment.js"
 import * as FileReload from "./fileReload.js"
-import { openChat, toChatStream } from "../call/openStream.js"
+import { openChat, toListeningChatStream } from "../call/openStream.js"
 import { fromEffect, sendChat, toChat } from "../call/sending.js"
 import * as LiveModel from "./liveModel.js"
 import * as LiveGroup from "./liveGroup.js"
@@ -124,8 +124,9 @@ const forwardedCalls = (find: () => Catalogue.Lookup, latest: () => LLMService):
       const found = find()
       return Either.isLeft(found) ? fromEffect(Effect.fail(found.left)) : sendChat(found.right, input, added)
     }),
-    chatStream: toChatStream(
-      (request) => (finalizers) => Effect.flatMap(current, (llm) => openChat(llm, request)(finalizers))
+    chatStream: toListeningChatStream(
+      (request, listeners) => (finalizers) =>
+        Effect.flatMap(current, (llm) => openChat(llm, request, listeners)(finalizers))
     ),
     embed: (request) => Effect.flatMap(current, (llm) => llm.embed(request)),
     listModels: Effect.flatMap(current, (llm) => llm.listModels),

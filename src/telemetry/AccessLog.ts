@@ -89,39 +89,38 @@ const millis = (duration: number): number => Math.round(duration * 1000) / 1000
  */
 export const fields = (entry: Entry): Readonly<Record<string, string | number | boolean>> => {
   const { usage } = entry
-  const all: Record<string, string | number | boolean | undefined> = {
-    request_id: entry.requestId,
-    label: entry.label,
-    operation: entry.operation,
-    streamed: entry.streamed,
-    provider: entry.provider,
-    model: entry.model,
-    answered_by: entry.answeredBy,
-    key_id: entry.keyId,
-    attempts: entry.attempts.length,
-    outcome: entry.outcome,
-    status: entry.status,
-    finish_reason: entry.finishReason,
-    input_tokens: usage?.inputTokens,
-    output_tokens: usage?.outputTokens,
-    cached_input_tokens: usage?.cachedInputTokens,
-    cache_write_tokens: usage?.cacheWriteTokens,
-    reasoning_tokens: usage?.reasoningTokens,
-    input_audio_tokens: usage?.inputAudioTokens,
-    output_audio_tokens: usage?.outputAudioTokens,
-    estimated: usage?.estimated,
-    cost_dollars: entry.cost?.total,
-    latency_ms: millis(entry.latency),
-    time_to_first_event_ms: entry.timeToFirstEvent === undefined ? undefined : millis(entry.timeToFirstEvent),
-    waited_for_permit_ms: entry.waitedForPermit,
-    waited_for_key_ms: entry.waitedForKey,
-    trace_id: entry.traceId
-  }
   const written: Record<string, string | number | boolean> = {}
-  for (const name of Object.keys(all)) {
-    const value = all[name]
+  const add = (name: string, value: string | number | boolean | undefined): void => {
     if (value !== undefined && value !== "") written[name] = value
   }
+  add("request_id", entry.requestId)
+  add("label", entry.label)
+  add("operation", entry.operation)
+  add("streamed", entry.streamed)
+  add("provider", entry.provider)
+  add("model", entry.model)
+  add("answered_by", entry.answeredBy)
+  add("key_id", entry.keyId)
+  add("attempts", entry.attempts.length)
+  add("outcome", entry.outcome)
+  add("status", entry.status)
+  add("finish_reason", entry.finishReason)
+  if (usage !== undefined) {
+    add("input_tokens", usage.inputTokens)
+    add("output_tokens", usage.outputTokens)
+    add("cached_input_tokens", usage.cachedInputTokens)
+    add("cache_write_tokens", usage.cacheWriteTokens)
+    add("reasoning_tokens", usage.reasoningTokens)
+    add("input_audio_tokens", usage.inputAudioTokens)
+    add("output_audio_tokens", usage.outputAudioTokens)
+    add("estimated", usage.estimated)
+  }
+  add("cost_dollars", entry.cost?.total)
+  add("latency_ms", millis(entry.latency))
+  add("time_to_first_event_ms", entry.timeToFirstEvent === undefined ? undefined : millis(entry.timeToFirstEvent))
+  add("waited_for_permit_ms", entry.waitedForPermit)
+  add("waited_for_key_ms", entry.waitedForKey)
+  add("trace_id", entry.traceId)
   return written
 }
 

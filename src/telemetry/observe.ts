@@ -15,11 +15,12 @@ import * as TextTokens from "../vocabulary/textTokens.js"
 import * as Usage from "../vocabulary/Usage.js"
 import type { Finalizers } from "../call/finalizers.js"
 import type { Open, OpenStream } from "../call/openStream.js"
-import { openChat, toChatStream, watched } from "../call/openStream.js"
+import { openChat, toListeningChatStream, watched } from "../call/openStream.js"
 import { after, continueAfter } from "../call/plan.js"
 import type { Send } from "../call/sending.js"
 import { attempt, conclude, fromEffect, isExit, mapSent, run, sendChat, toChat, unsent } from "../call/sending.js"
 import { asObject, estimateInput } from "../call/request.js"
+import type { Listeners } from "../call/usageListeners.js"
 import { deltaText } from "../call/deltaText.js"
 import { wrap } from "../call/wrap.js"
 
@@ -157,7 +158,8 @@ const observeStream =
   (
     start: (fiber: Fiber.RuntimeFiber<unknown, unknown>) => CallObserver,
     next: Service,
-    request: ChatRequest.Input
+    request: ChatRequest.Input,
+    listeners: Listeners
   ): Open =>
   (finalizers) =>
     Effect.uninterruptibleMask((restore) =>
@@ -165,7 +167,7 @@ const observeStream =
         const observer = start(fiber)
         const { onEnd, onEvents } = trackStream(request, finalizers, observer.end)
         // A stream of an `LLM` that throws ends its observation, too.
-        const open = Effect.suspend(() => openChat(next, request)(finalizers))
+        const open = Effect.suspend(() => openChat(next, request, listeners)(finalizers))
         return finalizers.add(
           () => onEnd(Exit.interrupt(FiberId.none)),
           () =>
@@ -200,6 +202,8 @@ export const instrument = (next: Service, startObserving: StartObserving): Servi
           fromEffect(next.embed(request))
         )
       ),
-    chatStream: toChatStream((request) => observeStream(startChat(request, true), next, request))
+    chatStream: toListeningChatStream((request, listeners) =>
+      observeStream(startChat(request, true), next, request, listeners)
+    )
   })
 }

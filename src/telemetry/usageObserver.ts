@@ -3,11 +3,20 @@ import { Context, Effect } from "effect"
 import type { ModelInfo } from "../call/model.js"
 import type { Instruments, Outcome, Subject } from "../call/observer.js"
 import { after } from "../call/plan.js"
-import type { EndedAttempt, Listeners, UsageObserver } from "../call/usageListeners.js"
+import type { EndedAttempt, Listener, Listeners, UsageObserver } from "../call/usageListeners.js"
 import { listenersOf, noListeners } from "../call/usageListeners.js"
 import { clockOf } from "../internal/clock.js"
 import { Label } from "../internal/label.js"
 import * as Usage from "../vocabulary/Usage.js"
+
+/** Notifies a listener. What it throws, such as the price list of a program, becomes a defect, and the other listeners are notified. */
+const notify = ({ onUsage }: Listener, attempt: EndedAttempt, context: Context.Context<never>): Effect.Effect<void> => {
+  try {
+    return onUsage(attempt, context)
+  } catch (defect) {
+    return Effect.die(defect)
+  }
+}
 
 const notifyAll = (
   listeners: Listeners,
@@ -15,7 +24,7 @@ const notifyAll = (
   context: Context.Context<never>
 ): Effect.Effect<void> => {
   let left: Effect.Effect<void> = Effect.void
-  for (const { onUsage } of listeners) left = after(left, onUsage(attempt, context))
+  for (const listener of listeners) left = after(left, notify(listener, attempt, context))
   return left
 }
 

@@ -33,7 +33,7 @@ const stepsOf = (stream: boolean) =>
   })
 
 describe("the fiber steps of a request", () => {
-  it.scopedLive("are 50 for a whole answer", () => Effect.map(stepsOf(false), (steps) => expect(steps).toBe(50)))
+  it.scopedLive("are 35 for a whole answer", () => Effect.map(stepsOf(false), (steps) => expect(steps).toBe(35)))
 
-  it.scopedLive("are 85 for a streamed answer", () => Effect.map(stepsOf(true), (steps) => expect(steps).toBe(85)))
+  it.scopedLive("are 57 for a streamed answer", () => Effect.map(stepsOf(true), (steps) => expect(steps).toBe(57)))
 })

@@ -7,7 +7,7 @@ import { nothing } from "../../call/added.js"
 import type { ChatRequest, ChatResponse } from "../../vocabulary/Chat.js"
 import type { Finalizers } from "../../call/finalizers.js"
 import type { Opening, OpenStream } from "../../call/openStream.js"
-import { mapEvents, openChat, toChatStream } from "../../call/openStream.js"
+import { mapEvents, openChat, toListeningChatStream } from "../../call/openStream.js"
 import { after, continueAfter } from "../../call/plan.js"
 import { inputTokensOf, normalize, passedOn, rememberingEstimate } from "../../call/request.js"
 import type { Send } from "../../call/sending.js"
@@ -132,13 +132,13 @@ const limitedBy =
               )
             )
           ),
-        chatStream: toChatStream(
-          (input) => (finalizers) =>
+        chatStream: toListeningChatStream(
+          (input, listeners) => (finalizers) =>
             Effect.uninterruptibleMask((restore) =>
               Effect.withFiberRuntime((fiber) => {
                 const { added, tokens } = estimated(input, nothing)
                 const request = added.request === undefined ? input : passedOn(input, added.request)
-                const opening = restore(Effect.suspend(() => openChat(next, request)(finalizers)))
+                const opening = restore(Effect.suspend(() => openChat(next, request, listeners)(finalizers)))
                 return reserving(limiter, clockOf(fiber), tokens, (settle) =>
                   settlingStream(opening, finalizers, tokens, settle)
                 )

@@ -93,7 +93,6 @@ const callAll = ({
 }: ChatCall): Effect.Effect<ReadonlyArray<ChatResponse>, LLMError> => {
   const repeated = (times: number) =>
     Effect.replicateEffect(llm.chat(withoutN(request)), times, { concurrency: "unbounded" })
-  if (count === 1) return Effect.map(llm.chat(request), Array.of)
   if (!passesChoices) return repeated(count)
   return Effect.flatMap(llm.chat(request), (answer) =>
     // A middleware changes one choice, and a cache has one: the others come from calls of their own.
@@ -123,7 +122,7 @@ const recorded = (
 }
 
 const respondWhole = (call: ChatCall): Effect.Effect<void, HttpErrors.HttpError> => {
-  const { body, context, createdAt, headers, hot, now, protocol, record } = call
+  const { body, context, count, createdAt, headers, hot, llm, now, protocol, record, request } = call
   const textOf = (responses: ReadonlyArray<ChatResponse>): string => {
     const [only, ...others] = responses
     if (only !== undefined && others.length === 0) {
@@ -136,11 +135,15 @@ const respondWhole = (call: ChatCall): Effect.Effect<void, HttpErrors.HttpError>
     }
     return JSON.stringify(Choices.encode(protocol.wire, responses, { request: body, createdAt, completedAt: now() }))
   }
-  const send = (responses: ReadonlyArray<ChatResponse>): void => hot.response.send(200, headers(), textOf(responses))
-  return Effect.matchEffect(callAll(call), {
-    onFailure: (error) => Effect.fail(HttpErrors.fromLLMError(error)),
-    onSuccess: (responses) => (responses.every(hasOwnViews) ? Effect.sync(() => send(responses)) : changedViews)
-  })
+  const send = (responses: ReadonlyArray<ChatResponse>): Effect.Effect<void> => {
+    if (!responses.every(hasOwnViews)) return changedViews
+    hot.response.send(200, headers(), textOf(responses))
+    return Effect.void
+  }
+  const failWith = (error: LLMError) => Effect.fail(HttpErrors.fromLLMError(error))
+  return count === 1
+    ? Effect.matchEffect(llm.chat(request), { onFailure: failWith, onSuccess: (response) => send([response]) })
+    : Effect.matchEffect(callAll(call), { onFailure: failWith, onSuccess: send })
 }
 
 const respondStreaming = (call: ChatCall): Effect.Effect<void, HttpErrors.HttpError> => {

@@ -36,14 +36,11 @@ import { Clock, Context, Effect, Layer, Option, Random, Schedule, Stream } from 
 import * as Budgets from "../../accounting/budget/model.js"
 import * as EmbeddingCache from "../../caching/EmbeddingCache.js"
 import type { Listener } from "../../call/usageListeners.js"
-import { notifying } from "../../call/usageListeners.js"
-import { withListener } from "../../call/added.js"
-import { sendChat, toChat } from "../../call/sending.js"
 import type { StartObserving } from "../../telemetry/observe.js"
 import { errorOf, instrument } from "../../telemetry/observe.js"
 import * as CallRecord from "../../telemetry/callRecord.js"
 import { outcomeOf } from "../../call/observer.js"
-import { wrap } from "../../call/wrap.js"
+import { withUsageListener } from "../../call/wrap.js"
 import type { Middleware, ModelInfo, Service as LLMService } from "../../call/model.js"
 import { Models } from "../../models/model.js"
 import * as Priced from "../../accounting/pricing/cost.js"
@@ -190,20 +187,21 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Model
 
     const usageListenerOf = (model: string): Listener => ({
       owner: series,
-      onUsage: (attempt) =>
-        Effect.map(Pricing.Pricing, (callPricing) => {
-          const { endedAt, usage } = attempt
-          if (usage.totalTokens === 0) return
-          const cost = Priced.costWithin(callPricing, pricing, usage, Priced.answererOfAttempt(attempt), endedAt)
-          const consumption: Series.Consumption = {
-            model,
-            inputTokens: usage.inputTokens,
-            outputTokens: usage.outputTokens,
-            cost: Option.getOrUndefined(Option.map(cost, ({ total }) => total))
-          }
-          series.unsafeRecordUsage(consumption, endedAt)
-          if (hasHistory) recorder.unsafeRecordUsage(consumption, endedAt)
-        })
+      onUsage: (attempt, context) => {
+        const { endedAt, usage } = attempt
+        if (usage.totalTokens === 0) return Effect.void
+        const callPricing = Context.get(context, Pricing.Pricing)
+        const cost = Priced.costWithin(callPricing, pricing, usage, Priced.answererOfAttempt(attempt), endedAt)
+        const consumption: Series.Consumption = {
+          model,
+          inputTokens: usage.inputTokens,
+          outputTokens: usage.outputTokens,
+          cost: Option.getOrUndefined(Option.map(cost, ({ total }) => total))
+        }
+        series.unsafeRecordUsage(consumption, endedAt)
+        if (hasHistory) recorder.unsafeRecordUsage(consumption, endedAt)
+        return Effect.void
+      }
     })
 
     const logRequest = (info: ModelInfo, { entry, ...request }: RequestLogs.EndedRequest): void => {
@@ -254,11 +252,7 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Model
       }
 
     const observedService = (name: string, next: LLMService): LLMService => {
-      const listener = usageListenerOf(name)
-      const listening = wrap(next, {
-        chat: toChat((input, added) => sendChat(next, input, withListener(added, listener))),
-        around: (call) => notifying(call, [listener])
-      })
+      const listening = withUsageListener(next, usageListenerOf(name))
       return instrument(listening, observe(name, next.info))
     }
 

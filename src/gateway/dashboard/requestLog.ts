@@ -64,10 +64,14 @@ const maxAttempts = 10
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 
+/** From this length on, in UTF-16 units, a part of a text can be a slice in V8 (`SlicedString::kMinLength`). Shorter ones are copies. */
+const minSliceLength = 13
+
 /**
  * The start of a text, as a copy: a slice keeps the whole text in memory, which can be as long as a body. A short text can be a slice, too.
  */
-export const startOf = (text: string, length: number): string => decoder.decode(encoder.encode(text.slice(0, length)))
+export const startOf = (text: string, length: number): string =>
+  text.length < minSliceLength ? text : decoder.decode(encoder.encode(text.slice(0, length)))
 
 const cut = (text: string): string => startOf(text, maxText)
 

@@ -80,7 +80,8 @@ const fromNode = (
     const millis = Duration.toMillis(timeout)
     const timer = millis > longestTimer ? undefined : setTimeout(() => refuse(HttpErrors.bodyTimeout(timeout)), millis)
     source.on("data", onData).on("end", onEnd).on("error", onClose).on("close", onClose)
-    return Effect.sync(unsubscribe)
+    // Instead of a canceller, which takes eight fiber steps more: an interrupted request releases its account.
+    account.onRelease(unsubscribe)
   })
 
 /** Reads the request of any other server. */
@@ -115,7 +116,7 @@ const parse = (bytes: Uint8Array): Either.Either<Body, HttpErrors.HttpError> => 
     return Either.left(HttpErrors.invalid("The body is not JSON in UTF-8."))
   }
   if (!isRecord(json)) return Either.left(HttpErrors.invalid("The body is not a JSON object."))
-  const path = Depth.tooDeep(json)
+  const path = Depth.tooDeepIn(text, json)
   return path === undefined
     ? Either.right({ text, json })
     : Either.left(

@@ -9,6 +9,8 @@ export interface BodyAccount {
   readonly add: (bytes: number) => HttpErrors.HttpError | undefined
   /** Gives all bytes back. Later calls have no effect. */
   readonly release: () => void
+  /** Sets what runs at the release, which ends the reading of the body. */
+  readonly onRelease: (listener: () => void) => void
 }
 
 /** Both bounds are bytes. */
@@ -42,6 +44,7 @@ export const make = ({ perKey, total }: Bounds): BodyAccounts => {
     make: (callerId) => {
       let own = 0
       let isReleased = false
+      let released: (() => void) | undefined
       const refusal = (length: number): HttpErrors.HttpError | undefined => refusalOf(callerId, length)
       return {
         refusal,
@@ -57,10 +60,14 @@ export const make = ({ perKey, total }: Bounds): BodyAccounts => {
         release: () => {
           if (isReleased) return
           isReleased = true
+          released?.()
           held -= own
           const left = (heldByKey.get(callerId) ?? 0) - own
           if (left > 0) heldByKey.set(callerId, left)
           else heldByKey.delete(callerId)
+        },
+        onRelease: (listener) => {
+          released = listener
         }
       }
     },

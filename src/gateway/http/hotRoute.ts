@@ -10,8 +10,6 @@ import { Label } from "../../internal/label.js"
 import { CurrentClient } from "../../rateLimiter/model.js"
 import type { ServerWire } from "../../wire/Wire.js"
 import { isInterrupted } from "./platform.js"
-import type { CurrentWatch } from "../../call/attemptWatch.js"
-import type { RequestWatch } from "../../telemetry/callRecord.js"
 import { RequestId, watchedContext } from "../../telemetry/callRecord.js"
 import { callerOf } from "../auth/authenticate.js"
 import type { Caller } from "../auth/model.js"
@@ -68,16 +66,12 @@ export const logDefect = (message: string, cause: Cause.Cause<unknown>): Effect.
     onSome: (defect) => Effect.logError(message, defect)
   })
 
-/** The context in which the handler of a route answers a caller. */
-export const contextOf = (
+/** What all requests of a caller to a route have in their context. */
+export const callerContext = (
   { rawProtocol }: HotRoute,
   caller: Caller
-): Context.Context<CurrentClient | Label | WantsRawResponse | RequestWatch | CurrentWatch> =>
-  watchedContext().pipe(
-    Context.add(Label, caller.label),
-    Context.add(CurrentClient, caller),
-    Context.add(WantsRawResponse, rawProtocol)
-  )
+): Context.Context<CurrentClient | Label | WantsRawResponse> =>
+  Context.make(Label, caller.label).pipe(Context.add(CurrentClient, caller), Context.add(WantsRawResponse, rawProtocol))
 
 /** The caller of a request, where no effect is needed to find it. */
 export const knownCaller = (context: GatewayContext, request: Request): Caller | undefined => {
@@ -166,7 +160,9 @@ export const serve = (
       const answered =
         known === undefined
           ? Effect.flatMap(restore(callerOf(context, request.headers)), (found) =>
-              whileChanged(answerTo(found), (outer) => Context.merge(outer, contextOf(route, found)))
+              whileChanged(answerTo(found), (outer) =>
+                Context.mergeAll(outer, callerContext(route, found), watchedContext())
+              )
             )
           : Effect.suspend(() => answerTo(known))
       return Effect.matchCauseEffect(answered, {

@@ -6,12 +6,14 @@ import type { GatewayContext } from "./context.js"
 import { addressOf } from "./address.js"
 import type { Request, Responder } from "./exchange.js"
 import type { HotRoute } from "./hotRoute.js"
-import { contextOf, knownCaller, serve } from "./hotRoute.js"
+import { callerContext, knownCaller, serve } from "./hotRoute.js"
 import type { Listener } from "./nodeServer.js"
 import * as Platform from "./platform.js"
 import { whenQueuedCloses } from "./nodeServer.js"
 import * as RequestId from "./requestId.js"
 import * as Tracing from "./tracing.js"
+import type { Caller } from "../auth/model.js"
+import { watchedContext } from "../../telemetry/callRecord.js"
 
 const joined = (pieces: ReadonlyArray<string | Uint8Array>): string | Uint8Array =>
   pieces.every((piece) => typeof piece === "string")
@@ -129,6 +131,14 @@ const makeResponder = (
   }
 }
 
+/** A hot route with what the requests to it have in common. */
+interface Served {
+  readonly route: HotRoute
+  readonly isAnthropic: boolean
+  /** The contexts of the known callers, since a context is copied for each service that is added to it. */
+  readonly contexts: WeakMap<Caller, Context.Context<never>>
+}
+
 /**
  * `isTaken`: the program has a route of its own, which the platform serves. `hasCors`: requests of web pages of other origins are left to the
  * platform, which knows which of them are allowed.
@@ -141,7 +151,20 @@ export const make = (
 ): Effect.Effect<Listener> =>
   Effect.map(Effect.all([Platform.forking, Spans.isSilent]), ([forking, isSilent]) => {
     const atTurnEnd = makeTurnEnd()
-    const byPath: ReadonlyMap<string, HotRoute> = new Map(routes.map((route) => [route.path, route]))
+    const byPath: ReadonlyMap<string, Served> = new Map(
+      routes.map((route) => [
+        route.path,
+        { route, isAnthropic: RequestId.isAnthropicRequest(route.path, {}), contexts: new WeakMap() }
+      ])
+    )
+    const outer = Platform.contextOf(forking)
+    const contextFor = ({ contexts, route }: Served, caller: Caller): Context.Context<never> => {
+      const known = contexts.get(caller)
+      if (known !== undefined) return known
+      const made = Context.merge(outer, callerContext(route, caller))
+      contexts.set(caller, made)
+      return made
+    }
     return (request, response) => {
       const { headers, method = "", url = "" } = request
       if (method !== "POST" || (hasCors && headers.origin !== undefined)) return false
@@ -149,17 +172,20 @@ export const make = (
       const sent = queryAt === -1 ? url : url.slice(0, queryAt)
       const own = byPath.get(sent)
       const address = own === undefined && !isTaken(method, sent) ? addressOf(sent) : undefined
-      const route = own ?? byPath.get(address?.path ?? sent)
-      if (route === undefined) return false
+      const served = own ?? byPath.get(address?.path ?? sent)
+      if (served === undefined) return false
+      const { isAnthropic, route } = served
       const { path } = route
       const received: Request = { method, path, headers, body: request, model: address?.model }
       const id = RequestId.idOf(headers)
-      const isAnthropic = RequestId.isAnthropicRequest(path, headers)
       const responder = makeResponder(context, atTurnEnd, response, id, isAnthropic)
       const identified = RequestId.contextOf(id, isAnthropic)
       const caller = knownCaller(context, received)
       const handler = serve(context, route, { request: received, response: responder }, caller)
-      const inContext = caller === undefined ? identified : Context.merge(identified, contextOf(route, caller))
+      const inContext =
+        caller === undefined
+          ? Context.merge(outer, identified)
+          : Context.mergeAll(contextFor(served, caller), identified, watchedContext())
       const remoteAddress = request.socket.remoteAddress
       const traced = { method, url, route: path, headers, remoteAddress, sent: responder.sent }
       const spanned = Tracing.inRequestSpan(isSilent, traced, handler)

@@ -1,8 +1,8 @@
 /** Fibers, servers and spans of requests: one module, since those of Effect 4 have another form. */
 import { Headers, HttpMiddleware, HttpServerRequest } from "@effect/platform"
 import type { HttpServer } from "@effect/platform"
-import { Cause, Context, Effect, FiberId, FiberRef, FiberRefs, HashMap, Runtime } from "effect"
-import type { Fiber } from "effect"
+import { Cause, Effect, FiberId, FiberRef, FiberRefs, HashMap, Runtime } from "effect"
+import type { Context, Fiber } from "effect"
 
 export type ServerService = HttpServer.HttpServer
 
@@ -18,9 +18,12 @@ export type Forking = Runtime.Runtime<never>
 
 export const forking: Effect.Effect<Forking> = Effect.runtime<never>()
 
+/** What all fibers have in their context. */
+export const contextOf = ({ context }: Forking): Context.Context<never> => context
+
 /** Runs an effect in a fiber that begins with a context and with an annotation of its log lines. */
 export const unsafeFork = <A, E>(
-  { context: outer, fiberRefs, runtimeFlags }: Forking,
+  { fiberRefs, runtimeFlags }: Forking,
   context: Context.Context<never>,
   annotation: string,
   value: string,
@@ -29,7 +32,7 @@ export const unsafeFork = <A, E>(
   Runtime.runFork(
     Runtime.make({
       runtimeFlags,
-      context: Context.merge(outer, context),
+      context,
       fiberRefs: FiberRefs.updateAs(fiberRefs, {
         fiberId: FiberId.none,
         fiberRef: FiberRef.currentLogAnnotations,

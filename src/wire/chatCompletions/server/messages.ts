@@ -146,11 +146,18 @@ const readAssistantContent = (message: Json): unknown => {
     : [...reasoning, ...entries.map(readAssistantEntry), ...others]
 }
 
-const readAssistant = (message: Json): unknown => ({
-  role: "assistant",
-  content: readAssistantContent(message),
-  ...native.decode(message, assistantFields)
-})
+/** Whether a message has a text and nothing else. */
+const isPlainText = (message: Json): boolean =>
+  typeof message["content"] === "string" && Object.keys(message).length === 2
+
+const readAssistant = (message: Json): unknown =>
+  isPlainText(message)
+    ? message
+    : {
+        role: "assistant",
+        content: readAssistantContent(message),
+        ...native.decode(message, assistantFields)
+      }
 
 /** The index of an entry of the content in the message, of which the part at `index` was read. */
 export const entryIndex = (message: unknown, index: number): number =>

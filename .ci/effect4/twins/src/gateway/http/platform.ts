@@ -17,17 +17,20 @@ export type Forking = Context.Context<never>
 
 export const forking: Effect.Effect<Forking> = Effect.context<never>()
 
+/** What all fibers have in their context. */
+export const contextOf = (forking: Forking): Context.Context<never> => forking
+
 /** Runs an effect in a fiber that begins with a context and with an annotation of its log lines. */
 export const unsafeFork = <A, E>(
-  outer: Forking,
+  _forking: Forking,
   context: Context.Context<never>,
   annotation: string,
   value: string,
   effect: Effect.Effect<A, E>
 ): Fiber.Fiber<A, E> =>
   Effect.runForkWith(
-    Context.add(Context.merge(outer, context), References.CurrentLogAnnotations, {
-      ...Context.get(outer, References.CurrentLogAnnotations),
+    Context.add(context, References.CurrentLogAnnotations, {
+      ...Context.get(context, References.CurrentLogAnnotations),
       [annotation]: value
     })
   )(effect)
