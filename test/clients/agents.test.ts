@@ -1,6 +1,6 @@
 /**
  * The requests of coding agents to each kind of provider, by the clients that they use. A request is answered, or refused with the name of the
- * field and of the header by which it is answered without it. docs/gateway.md has the table of the results;
+ * field and of the header by which it is answered without it. docs/gateway-protocols.md has the table of the results;
  * `UPDATE_MATRIX=1 npm run test:clients` writes it.
  */
 import Anthropic from "@anthropic-ai/sdk"
@@ -299,4 +299,4 @@ const write = Effect.map(
   (body) => table(["request", ...Record.values(providers)], body)
 )
 
-it.live("docs/gateway.md contains the table of agents", () => expectSection("docs/gateway.md", "agents", write))
+it.live("docs/gateway-protocols.md contains the table of agents", () => expectSection("docs/gateway-protocols.md", "agents", write))

@@ -1,5 +1,5 @@
 /**
- * Clients of other libraries against the gateway over sockets, in front of each kind of provider. docs/gateway.md has the table of the
+ * Clients of other libraries against the gateway over sockets, in front of each kind of provider. docs/gateway-protocols.md has the table of the
  * results; `UPDATE_MATRIX=1 npm run test:clients` writes it.
  */
 import { describe, expect, it } from "@effect/vitest"
@@ -289,4 +289,4 @@ const write: Effect.Effect<string> = Effect.gen(function* () {
     .replace(/\n\n(?=[2-9]\. )/g, "\n")
 })
 
-it.live("docs/gateway.md contains the table of clients", () => expectSection("docs/gateway.md", "clients", write))
+it.live("docs/gateway-protocols.md contains the table of clients", () => expectSection("docs/gateway-protocols.md", "clients", write))
