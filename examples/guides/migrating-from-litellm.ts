@@ -49,7 +49,7 @@ const models = Layer.unwrapEffect(Effect.map(Models.parseFile(file, "provider.js
 
 program.pipe(
   Effect.provide(Layer.merge(server, Gateway.layer().pipe(Layer.provide(server)))),
-  Effect.provide([keys, models].reduce((all, layer) => Layer.merge(all, layer))),
+  Effect.provide(Layer.merge(keys, models)),
   Effect.provide(Layer.merge(NodeContext.layer, NodeTransport.layerUndici)),
   NodeRuntime.runMain
 )
