@@ -299,4 +299,6 @@ const write = Effect.map(
   (body) => table(["request", ...Record.values(providers)], body)
 )
 
-it.live("docs/gateway-protocols.md contains the table of agents", () => expectSection("docs/gateway-protocols.md", "agents", write))
+it.live("docs/gateway-protocols.md contains the table of agents", () =>
+  expectSection("docs/gateway-protocols.md", "agents", write)
+)

@@ -289,4 +289,6 @@ const write: Effect.Effect<string> = Effect.gen(function* () {
     .replace(/\n\n(?=[2-9]\. )/g, "\n")
 })
 
-it.live("docs/gateway-protocols.md contains the table of clients", () => expectSection("docs/gateway-protocols.md", "clients", write))
+it.live("docs/gateway-protocols.md contains the table of clients", () =>
+  expectSection("docs/gateway-protocols.md", "clients", write)
+)
