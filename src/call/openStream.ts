@@ -5,7 +5,7 @@
  * So one policy over effects serves both `chat` and `chatStream`, and policies add no cost to an open stream: its pull is passed
  * up unchanged.
  */
-import { Cause, Chunk, Effect, Option, Predicate, Scope, Stream } from "effect"
+import { Cause, Chunk, Effect, Exit, Option, Predicate, Scope, Stream } from "effect"
 import * as Attempt from "../vocabulary/attempt.js"
 import type { ChatEvent } from "../vocabulary/ChatEvent.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
@@ -53,7 +53,7 @@ interface WithOpen {
 }
 
 /** The pull of a stream that has ended. */
-export const end: Pull = Effect.fail(Option.none())
+export const end: Pull = Exit.fail(Option.none())
 
 /** All events of a stream. */
 const allOf = (opened: OpenStream): Pull => {
@@ -205,7 +205,8 @@ export const watched = (
 ): Effect.Effect<OpenStream> => {
   const failWith = (end: Option.Option<LLMError>): Pull => {
     const effect = onEnd(end)
-    return effect === undefined ? Effect.fail(end) : Effect.zipRight(effect, Effect.fail(end))
+    const failed = Exit.fail(end)
+    return effect === undefined ? failed : Effect.zipRight(effect, failed)
   }
   const pass = (events: Chunk.Chunk<ChatEvent>): Effect.Effect<Chunk.Chunk<ChatEvent>> => {
     const effect = onEvents(events)

@@ -261,7 +261,7 @@ export const make = (received: Received, { collector, keepBytes, limits, wire }:
     let fits = true
     for (const piece of pieces) {
       if (!sawFrame && prefix.length < 200) {
-        prefix += new TextDecoder().decode(piece.subarray(0, 200))
+        prefix += utf8.decode(piece.subarray(0, 200))
         if (wire.framing === "sse" && /^\s*[[{]/.test(prefix)) unframed ??= { text: "", decoder: new TextDecoder() }
       }
       if (unframed !== undefined && unframed.text.length <= Framing.maxFrameLength) {

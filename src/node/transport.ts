@@ -66,6 +66,8 @@ const sender =
     let decoder: Transform | undefined
     let isPaused = false
     let isOver = false
+    /** What the current read of the socket has brought of a body without encoding. */
+    let pieces: Array<Uint8Array> = []
 
     const abort = (): void => {
       isOver = true
@@ -80,10 +82,33 @@ const sender =
       sink.onError(cause)
     }
 
-    const failDecoding = (cause: Error): void => {
+    const abortWith = (cause: unknown): void => {
       if (isOver) return
       abort()
       sink.onError(cause)
+    }
+
+    /**
+     * Passes the pieces of a read on as one. A read of a stream brings a piece for each chunk of the server, a dozen under load, and for its
+     * reader each piece costs as much as all of them.
+     */
+    const flush = (): void => {
+      const [first, ...others] = pieces
+      if (first === undefined) return
+      const bytes = others.length === 0 ? first : Buffer.concat(pieces)
+      pieces = []
+      if (isOver) return
+      try {
+        sink.onData(bytes)
+      } catch (cause) {
+        // A microtask runs outside of any request: an exception would end the process.
+        abortWith(cause)
+      }
+    }
+
+    const collect = (piece: Uint8Array): void => {
+      if (pieces.length === 0) queueMicrotask(flush)
+      pieces.push(piece)
     }
 
     /** The rest of a response, after the end of what it encodes, is not read. */
@@ -103,7 +128,7 @@ const sender =
       if (decoder === undefined) {
         const open = decoders.get(encoding)
         if (open === undefined) {
-          return failDecoding(
+          return abortWith(
             new Error(
               `The response has the content encoding ${JSON.stringify(encoding)}, which was not asked for and cannot be decoded`
             )
@@ -115,7 +140,7 @@ const sender =
           })
           .on("drain", flow)
           .on("end", endDecoding)
-          .on("error", failDecoding)
+          .on("error", abortWith)
         if (isPaused) decoder.pause()
       }
       decoder.write(chunk)
@@ -152,10 +177,11 @@ const sender =
           onResponseData: (_controller, chunk) => {
             // undici reports an empty chunk when a paused response is resumed.
             if (isOver || chunk.length === 0) return
-            if (encoding === "") sink.onData(chunk)
+            if (encoding === "") collect(chunk)
             else decode(chunk)
           },
           onResponseEnd: () => {
+            flush()
             controller = undefined
             if (decoder !== undefined) decoder.end()
             else if (!isOver) {
@@ -163,7 +189,10 @@ const sender =
               sink.onEnd()
             }
           },
-          onResponseError: (_controller, error) => fail(error)
+          onResponseError: (_controller, error) => {
+            flush()
+            fail(error)
+          }
         }
       )
     } catch (cause) {

@@ -35,5 +35,5 @@ const stepsOf = (stream: boolean) =>
 describe("the fiber steps of a request", () => {
   it.scopedLive("are 35 for a whole answer", () => Effect.map(stepsOf(false), (steps) => expect(steps).toBe(35)))
 
-  it.scopedLive("are 57 for a streamed answer", () => Effect.map(stepsOf(true), (steps) => expect(steps).toBe(57)))
+  it.scopedLive("are 56 for a streamed answer", () => Effect.map(stepsOf(true), (steps) => expect(steps).toBe(56)))
 })
