@@ -28,7 +28,7 @@ import * as Generated from "../programs/tools/generated.js"
 import type * as Tool from "../programs/tools/model.js"
 import { definition } from "./request.js"
 import type { Handled } from "./tools.js"
-import { run } from "./tools.js"
+import { parametersSchema, run } from "./tools.js"
 
 /**
  * The tool of this library that a tool of a toolkit becomes. Beside the failures of its handler it fails with an `AiError` when a result
@@ -63,7 +63,7 @@ export function tools(toolkit: Handled): ReadonlyArray<Tool.Any> {
   return Object.values(toolkit.tools)
     .filter((tool) => !AiTool.isProviderDefined(tool))
     .map((tool): Tool.Any => {
-      const parameters = Schema.make<unknown, unknown, unknown>(tool.parametersSchema.ast)
+      const parameters = parametersSchema(tool)
       const decode = Generated.decoder(parameters)
       const encode = Schema.encode(parameters)
       const handle = (args: unknown) => Effect.flatMap(encode(args), (encoded) => run(toolkit, tool, encoded))

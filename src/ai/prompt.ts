@@ -35,14 +35,13 @@ const textPart = (part: Prompt.TextPart): Chat.TextPart => ({
   ...Struct.pick(keptIn(part.options), "cacheControl", "provider", "native")
 })
 
+const userPart = (part: Prompt.TextPart | Prompt.FilePart): Chat.UserPart =>
+  part.type === "text" ? textPart(part) : filePart(part)
+
 const userMessage = ({ content }: Prompt.UserMessage): Chat.UserMessage => {
   const [first, ...others] = content
   const single = others.length === 0 && first?.type === "text" ? textPart(first) : undefined
-  return Chat.user(
-    single !== undefined && Object.keys(single).length === 2
-      ? single.text
-      : content.map((part) => (part.type === "text" ? textPart(part) : filePart(part)))
-  )
+  return Chat.user(single !== undefined && Object.keys(single).length === 2 ? single.text : content.map(userPart))
 }
 
 /** A file of an earlier answer is sent back if its metadata has been kept; there is no other part for it. */
@@ -91,7 +90,7 @@ const assistantMessage = (message: Prompt.AssistantMessage, find: FindAnswer): C
 const toolMessage = (part: Prompt.ToolResultPart): Chat.ToolMessage => ({
   role: "tool",
   toolCallId: part.id,
-  content: resultContent(part),
+  content: resultContent(part, userPart),
   ...(part.isFailure ? { isError: true } : {}),
   ...Struct.pick(keptIn(part.options), "cacheControl", "native")
 })

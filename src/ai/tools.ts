@@ -23,6 +23,10 @@ export const run = (
 ): Effect.Effect<{ readonly result: unknown; readonly text: string }, unknown, unknown> =>
   Effect.map(handle(tool.name, params), ({ encodedResult, result }) => ({ result, text: resultText(encodedResult) }))
 
+/** The schema of the parameters of a tool. */
+export const parametersSchema = ({ parametersSchema }: Tool.Any): Schema.Schema<unknown, unknown, unknown> =>
+  Schema.make(parametersSchema.ast)
+
 type AnySchema = Pick<Schema.Schema.Any, "ast">
 
 /** The JSON Schema of an object: that of its annotation as it is, or as other requests of this library have it. */
