@@ -2,10 +2,16 @@
 import { isRecord } from "../wire/json.js"
 
 /** A value that JSON can hold. */
-export type Json = null | boolean | number | string | ReadonlyArray<Json> | { readonly [key: string]: Json }
+export type JsonValue =
+  | null
+  | boolean
+  | number
+  | string
+  | ReadonlyArray<JsonValue>
+  | { readonly [key: string]: JsonValue }
 
-/** A copy that JSON can hold: as `JSON.stringify` writes it, without functions and undefined fields. */
-export const jsonOf = (value: unknown): Json => {
+/** A copy that JSON can hold: undefined fields are left out, and what JSON has no form for, such as NaN, is null. */
+export const jsonOf = (value: unknown): JsonValue => {
   switch (typeof value) {
     case "boolean":
     case "string":
@@ -14,12 +20,12 @@ export const jsonOf = (value: unknown): Json => {
       return Number.isFinite(value) ? value : null
     default:
       if (Array.isArray(value)) return value.map(jsonOf)
-      return isRecord(value) ? fieldsOf(value) : null
+      return isRecord(value) ? jsonFieldsOf(value) : null
   }
 }
 
 /** The same of the fields of an object. */
-export const fieldsOf = (fields: object): { readonly [key: string]: Json } =>
+export const jsonFieldsOf = (fields: object): { readonly [key: string]: JsonValue } =>
   Object.fromEntries(
     Object.entries(fields).flatMap(([key, value]: [string, unknown]) =>
       value === undefined ? [] : [[key, jsonOf(value)]]

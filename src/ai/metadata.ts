@@ -4,8 +4,8 @@
  */
 import { Option, Schema } from "effect"
 import * as Chat from "../vocabulary/Chat.js"
-import type { Json } from "./json.js"
-import { fieldsOf } from "./json.js"
+import type { JsonValue } from "./json.js"
+import { jsonFieldsOf } from "./json.js"
 
 /** The name of the library's entry in metadata and options. */
 export const name = "effectLlm"
@@ -13,7 +13,7 @@ export const name = "effectLlm"
 type Entries = { readonly [key: string]: unknown }
 
 /** The metadata of a part, or the options of a part in a prompt, with nothing but JSON in it. */
-export type Metadata = { readonly [key: string]: { readonly [key: string]: Json } }
+export type Metadata = { readonly [key: string]: { readonly [key: string]: JsonValue } }
 
 const optional = <A, I>(schema: Schema.Schema<A, I>) => Schema.optionalWith(schema, { exact: true })
 
@@ -40,4 +40,4 @@ export const keptIn = (options: Entries): Kept => Option.getOrElse(decode(option
 export const metadataOf = (fields: Kept): Metadata => (Object.keys(fields).length === 0 ? {} : entryOf(fields))
 
 /** Metadata with the library's entry. */
-export const entryOf = (fields: object): Metadata => ({ [name]: fieldsOf(fields) })
+export const entryOf = (fields: object): Metadata => ({ [name]: jsonFieldsOf(fields) })
