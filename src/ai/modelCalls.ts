@@ -187,10 +187,9 @@ export const make = ({ embeddingModel, info, languageModel, settings }: Dependen
         provider,
         model,
         embeddings,
-        usage:
-          inputTokens === undefined
-            ? Usage.make({ inputTokens: Usage.estimateAll(texts), estimated: true })
-            : Usage.make({ inputTokens }),
+        usage: Usage.isTokens(inputTokens)
+          ? Usage.make({ inputTokens })
+          : Usage.make({ inputTokens: Usage.estimateAll(texts), estimated: true }),
         latency,
         attempts: [{ provider, model, keyId: "", duration: latency }]
       }

@@ -3,6 +3,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Duration, Effect, Layer, Option, Redacted, Schema, Stream } from "effect"
 import * as AiError from "effect/ai/AiError"
 import * as AiChat from "effect/ai/Chat"
+import * as EmbeddingModel from "effect/ai/EmbeddingModel"
 import * as LanguageModel from "effect/ai/LanguageModel"
 import * as Prompt from "effect/ai/Prompt"
 import * as Tool from "effect/ai/Tool"
@@ -291,6 +292,27 @@ describe("LanguageModelLLM of Effect 4", () => {
         )
       )
     )
+  )
+
+  it.effect("reads the tokens of embeddings, and estimates those that are no count", () =>
+    Effect.gen(function* () {
+      const used: Array<unknown> = []
+      for (const inputTokens of [3, -1]) {
+        const embedding = Layer.effect(
+          EmbeddingModel.EmbeddingModel,
+          EmbeddingModel.make({ embedMany: () => Effect.succeed({ results: [[1]], usage: { inputTokens } }) })
+        )
+        const layer = LanguageModelLLM.layer({ provider: "bedrock", model: "claude" }).pipe(
+          Layer.provide([embedding, failing(new AiError.UnknownError({}))])
+        )
+        const { usage } = yield* Effect.provide(LLMs.embed("A river of Italy."), layer)
+        used.push([usage.inputTokens > 0, usage.estimated])
+      }
+      expect(used).toEqual([
+        [true, false],
+        [true, true]
+      ])
+    })
   )
 
   it.effect("refuses a call of a tool that the request does not have", () =>
