@@ -21,7 +21,7 @@ const readJson = (path) => JSON.parse(readFileSync(path, "utf8"))
 /** The command line is bundled with the Effect that it was written for, and the page of the dashboard has none. */
 const isRewritten = (path) =>
   /^(src|test)\//.test(path) &&
-  !/^(src\/(ai|cli|gateway\/dashboard\/page)|test\/(ai|cli|chaos|clients|schemas))\//.test(path) &&
+  !/^(src\/(cli|gateway\/dashboard\/page)|test\/(cli|chaos|clients|schemas))\//.test(path) &&
   !rules.scripts.includes(path)
 
 const config = ts.readConfigFile(join(root, "tsconfig.json"), ts.sys.readFile).config
@@ -49,16 +49,20 @@ const write = (path, text) => {
   writeFileSync(join(target, path), text)
 }
 
+/** Comments, and so the examples of the public API, with the names of Effect 4. */
+const withComments = (text) =>
+  text.replace(/^\s*(?:\/\*\*|\*|\/\/).*$/gm, (line) =>
+    rules.comments.reduce((changed, [old, now]) => changed.replaceAll(old, now), line)
+  )
+
 for (const entry of existsSync(target) ? readdirSync(target) : []) rmSync(join(target, entry), { recursive: true })
 
 for (const source of program.getSourceFiles()) {
   const path = relative(root, source.fileName)
   if (path.startsWith("..") || path.includes("node_modules/") || !/^(src|test|bench|examples)\//.test(path)) continue
   if (existsSync(join(twins, path)) || rules.replaced.includes(path)) continue
-  write(
-    path,
-    rewrite(source, (problem) => unknown.push(problem))
-  )
+  const text = rewrite(source, (problem) => unknown.push(problem))
+  write(path, path.startsWith("src/") ? withComments(text) : text)
 }
 // The descriptions of HTTP APIs in Effect 4 are others. The document is made by the sources for Effect 3.
 const openApi = "src/gateway/routes/openapi"
@@ -113,7 +117,7 @@ const linked = (folder) => {
       )
     if (isOwn || resolve(root, path) === target) continue
     if (!existsSync(join(target, path))) {
-      if (path.endsWith(".ts") || /^(src|test)\/(ai|cli)(\/|$)/.test(path)) continue
+      if (path.endsWith(".ts") || /^(src|test)\/cli(\/|$)/.test(path)) continue
       mkdirSync(dirname(join(target, path)), { recursive: true })
       symlinkSync(join(root, path), join(target, path))
     } else if (entry.isDirectory()) linked(path)
@@ -137,8 +141,6 @@ write(
   `${JSON.stringify(
     {
       ...manifest,
-      // Effect 4 has other interfaces for language models, which are not implemented yet.
-      exports: Object.fromEntries(Object.entries(manifest.exports).filter(([name]) => name !== "./ai")),
       version: `1.${minor}.${patch}`,
       scripts: {},
       devDependencies: undefined,

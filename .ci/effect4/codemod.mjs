@@ -380,7 +380,8 @@ export const codemod = ({ facade, local, program, rules, surface }) => {
       const cut = module.lastIndexOf("/")
       const index = module.slice(0, cut)
       const last = module.slice(cut + 1)
-      if (index === "@effect/platform-node" || index === "@effect/opentelemetry")
+      // The whole of `effect/ai` has servers that nobody here needs.
+      if (/^(@effect\/(platform-node|opentelemetry)|effect\/ai)$/.test(index))
         lines.push(`import ${type ? "type " : ""}* as ${name} from "${module}"`)
       else if (!cut || (module.startsWith("@effect/") && cut === 7))
         lines.push(`import ${type ? "type " : ""}* as ${name} from "${module}"`)

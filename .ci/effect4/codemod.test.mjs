@@ -86,3 +86,14 @@ test("a name without a rule is reported", () => {
   const { unknown } = rewritten('import { STM } from "effect"\nexport const a = STM.succeed(1)')
   assert.deepEqual(unknown, ["effect/STM.succeed"])
 })
+
+test("the fields of a tool are a struct, and the AI modules are imported one by one", () => {
+  becomes(
+    'import { Tool } from "@effect/ai"\nimport { Schema } from "effect"\nexport const a = Tool.make("a", { parameters: { b: Schema.String }, success: Schema.String })\nexport const c = Tool.make("c", { parameters: Schema.Struct({}) })',
+    'import * as Tool from "effect/ai/Tool"\nimport { Schema } from "effect"\n\nexport const a = Tool.make("a", { parameters: Schema.Struct({ b: Schema.String }), success: Schema.String })\nexport const c = Tool.make("c", { parameters: Schema.Struct({}) })'
+  )
+  becomes(
+    'import type { LanguageModel } from "@effect/ai"\nexport type A = LanguageModel.Service',
+    'import type * as LanguageModel from "effect/ai/LanguageModel"\nexport type A = LanguageModel.LanguageModel'
+  )
+})

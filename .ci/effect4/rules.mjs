@@ -62,10 +62,9 @@ export const modules = {
     ].map((name) => [`@effect/platform/${name}`, `effect/http-api/${name}`])
   ),
   ...Object.fromEntries(
-    ["AiError", "EmbeddingModel", "LanguageModel", "Prompt", "Response", "Tokenizer", "Tool", "Toolkit"].map((name) => [
-      `@effect/ai/${name}`,
-      `effect/ai/${name}`
-    ])
+    ["AiError", "Chat", "EmbeddingModel", "LanguageModel", "Prompt", "Response", "Tokenizer", "Tool", "Toolkit"].map(
+      (name) => [`@effect/ai/${name}`, `effect/ai/${name}`]
+    )
   ),
   "@effect/experimental/Persistence": "effect/persistence/Persistence",
   "@effect/platform-node/NodeContext": "@effect/platform-node/NodeServices",
@@ -201,6 +200,9 @@ effect/Queue takeAll=facade.takeAll
 effect/TestClock adjust=test.adjust
 @effect/platform/HttpRouter empty=test.emptyRouter get=test.getRoute post=test.postRoute all=test.allRoutes
 effect/Utils isGenerator=isGeneratorFunction
+@effect/ai/LanguageModel Service=LanguageModel
+@effect/ai/EmbeddingModel Service=EmbeddingModel
+@effect/ai/Tool Requirements=HandlerServices
 `
 
 export const names = Object.fromEntries(
@@ -433,6 +435,9 @@ export const calls = {
     const given = [...argumentsOf(node, tools), ...(variable === undefined ? [] : [tools.emit(variable)])]
     return `${tools.nameOf("facade", false)}.configMapOrFail(${given.join(", ")})`
   },
+  // Tools have schemas for their fields.
+  "@effect/ai/Tool.make": (node, tools) => withFieldsAsStructs(node, tools),
+  "@effect/ai/Tool.providerDefined": (node, tools) => withFieldsAsStructs(node, tools),
   "effect/Struct.omit": (node, tools) => listed(node, tools, "omit"),
   "effect/Struct.pick": (node, tools) => listed(node, tools, "pick"),
   "effect/Schema.Struct#omit": (node, tools) => fieldsOf(node, tools, "omit"),
@@ -502,6 +507,20 @@ const listed = (node, tools, name) => {
 /** `schema.omit("a")` as a change of its fields. */
 const fieldsOf = (node, tools, name) =>
   `${tools.emit(node.expression.expression)}.mapFields(${tools.nameOf("effect/Struct", false)}.${name}([${argumentsOf(node, tools).join(", ")}]))`
+
+/** `{ parameters: { city: Schema.String } }` of a tool as `{ parameters: Schema.Struct({ city: Schema.String }) }`. */
+const withFieldsAsStructs = (node, tools) => {
+  const options = node.arguments.at(-1)
+  if (options === undefined || !ts.isObjectLiteralExpression(options)) return undefined
+  const properties = options.properties.map((at) => {
+    const name = at.name?.getText()
+    if (name === "toolkitName") return `customName: ${tools.emit(at.initializer)}`
+    const isFields = /^(parameters|args)$/.test(name) && ts.isObjectLiteralExpression(at.initializer)
+    return isFields ? `${name}: ${schema(tools)}.Struct(${tools.emit(at.initializer)})` : tools.emit(at)
+  })
+  const rest = node.arguments.slice(0, -1).map(tools.emit)
+  return `${tools.emit(node.expression)}(${[...rest, `{ ${properties.join(", ")} }`].join(", ")})`
+}
 
 const isMetricLabels = (node) => node.getText() === "FiberRef.currentMetricLabels"
 
@@ -821,6 +840,13 @@ export const scripts = [
   "test/call/FiberRefs.test.ts",
   // Generators of fast-check for the schemas of the vocabulary: Effect 4 has its own.
   "test/vocabulary/arbitraries.test.ts"
+]
+
+/** What comments say in another way. */
+export const comments = [
+  [" Needs the optional peer dependency `@effect/ai`.", ""],
+  [/@effect\/ai(?!-)/g, "effect/ai"],
+  ["parameters: { city: Schema.String }", "parameters: Schema.Struct({ city: Schema.String })"]
 ]
 
 /** Sources whose result is written by the build. */

@@ -26,8 +26,9 @@ import type * as Toolkit from "@effect/ai/Toolkit"
 import { Effect, Schema } from "effect"
 import * as Generated from "../programs/tools/generated.js"
 import type * as Tool from "../programs/tools/model.js"
-import { resultText } from "./prompt.js"
 import { definition } from "./request.js"
+import type { Handled } from "./tools.js"
+import { parametersSchema, run } from "./tools.js"
 
 /**
  * The tool of this library that a tool of a toolkit becomes. Beside the failures of its handler it fails with an `AiError` when a result
@@ -48,15 +49,6 @@ export type ToolOf<T extends AiTool.Any> = T extends AiTool.Any
 
 type Tools = Record<string, AiTool.Any>
 
-/** A toolkit of any tools, as it runs them: it takes encoded parameters, and its types name the decoded ones. */
-interface Handled {
-  readonly tools: Tools
-  readonly handle: (
-    name: string,
-    params: unknown
-  ) => Effect.Effect<{ readonly result: unknown; readonly encodedResult: unknown }, unknown, unknown>
-}
-
 /**
  * Returns the tools of a toolkit, whose handlers are in context when the toolkit is yielded. Tools that a provider runs are left out: they
  * are fields of a request (`extra.tools`).
@@ -67,22 +59,19 @@ interface Handled {
 export function tools<T extends Tools>(toolkit: Toolkit.WithHandler<T>): ReadonlyArray<ToolOf<T[keyof T]>>
 
 // The signature above pairs each tool with the types of its handler, which `handle` takes and returns as one.
-export function tools({ handle, tools }: Handled): ReadonlyArray<Tool.Any> {
-  return Object.values(tools)
+export function tools(toolkit: Handled): ReadonlyArray<Tool.Any> {
+  return Object.values(toolkit.tools)
     .filter((tool) => !AiTool.isProviderDefined(tool))
     .map((tool): Tool.Any => {
-      const parameters = Schema.make<unknown, unknown, unknown>(tool.parametersSchema.ast)
+      const parameters = parametersSchema(tool)
       const decode = Generated.decoder(parameters)
       const encode = Schema.encode(parameters)
-      const run = (args: unknown) => Effect.flatMap(encode(args), (encoded) => handle(tool.name, encoded))
+      const handle = (args: unknown) => Effect.flatMap(encode(args), (encoded) => run(toolkit, tool, encoded))
       return {
         name: tool.name,
         definition: definition(tool),
-        handler: (args) => Effect.map(run(args), ({ result }) => result),
-        prepare: (args) =>
-          Effect.map(decode(args), (decoded) =>
-            Effect.map(run(decoded), ({ encodedResult }) => resultText(encodedResult))
-          )
+        handler: (args) => Effect.map(handle(args), ({ result }) => result),
+        prepare: (args) => Effect.map(decode(args), (decoded) => Effect.map(handle(decoded), ({ text }) => text))
       }
     })
 }

@@ -25,6 +25,10 @@ const requestOf = (info: ModelInfo): typeof AiError.HttpRequestDetails.Type => (
 /** `HttpResponseError` is the one error of `@effect/ai` whose schema has no cause; that of JavaScript errors is used. */
 const withCause = <E extends AiError.AiError>(error: E, cause: LLMError): E => Object.assign(error, { cause })
 
+/** The error of `@effect/ai` for an answer that a model wrote wrongly. */
+export const malformedOutput = (module: string, method: string, description: string, cause: unknown): AiError.AiError =>
+  new AiError.MalformedOutput({ module, method, description, cause })
+
 /** The error of `@effect/ai` for an error of the library, which is its `cause`. */
 export const toAiError = (error: LLMError, info: ModelInfo, module: string, method: string): AiError.AiError => {
   const place = { module, method, description: error.message, cause: error }

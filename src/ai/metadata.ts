@@ -4,11 +4,16 @@
  */
 import { Option, Schema } from "effect"
 import * as Chat from "../vocabulary/Chat.js"
+import type { JsonValue } from "./json.js"
+import { jsonFieldsOf } from "./json.js"
 
 /** The name of the library's entry in metadata and options. */
 export const name = "effectLlm"
 
-type Entries = { readonly [key: string]: { readonly [key: string]: unknown } | undefined }
+type Entries = { readonly [key: string]: unknown }
+
+/** The metadata of a part, or the options of a part in a prompt, with nothing but JSON in it. */
+export type Metadata = { readonly [key: string]: { readonly [key: string]: JsonValue } }
 
 const optional = <A, I>(schema: Schema.Schema<A, I>) => Schema.optionalWith(schema, { exact: true })
 
@@ -32,5 +37,7 @@ const decode = Schema.decodeUnknownOption(Kept)
 export const keptIn = (options: Entries): Kept => Option.getOrElse(decode(options[name]), () => ({}))
 
 /** The metadata of a part, from its fields: empty when it has none. */
-export const metadataOf = (fields: Kept): Record<string, Record<string, unknown>> =>
-  Object.keys(fields).length === 0 ? {} : { [name]: { ...fields } }
+export const metadataOf = (fields: Kept): Metadata => (Object.keys(fields).length === 0 ? {} : entryOf(fields))
+
+/** Metadata with the library's entry. */
+export const entryOf = (fields: object): Metadata => ({ [name]: jsonFieldsOf(fields) })

@@ -2,7 +2,6 @@
 import * as AiError from "@effect/ai/AiError"
 import type * as EmbeddingModel from "@effect/ai/EmbeddingModel"
 import type * as LanguageModel from "@effect/ai/LanguageModel"
-import type * as Response from "@effect/ai/Response"
 import { Chunk, Effect, Either, identity, Predicate, Stream } from "effect"
 import type { ModelInfo, Service } from "../call/model.js"
 import { inputTokensOf, normalize, normalizeEmbedding } from "../call/request.js"
@@ -17,10 +16,10 @@ import * as Usage from "../vocabulary/Usage.js"
 import { classify } from "../wire/error/classify.js"
 import { unsupportedPart } from "../wire/native.js"
 import { ofAiError } from "./errors.js"
-import type { Part } from "./modelParts.js"
 import { makeDecoder, wire } from "./modelParts.js"
+import * as Requests from "./modelRequests.js"
 import { promptOf, unsupportedContent } from "./promptMessages.js"
-import { answerSchema, toolkitOf } from "./toolkit.js"
+import type { Part } from "./responseParts.js"
 
 /** The fields of a request that every `LanguageModel` has an argument for. */
 export type Covered = "messages" | "tools" | "toolChoice" | "responseFormat"
@@ -135,50 +134,25 @@ export const make = ({ embeddingModel, info, languageModel, settings }: Dependen
       return { request, context, collected, read, toError, withoutEnd }
     })
 
-  const argumentsOf = (request: ChatRequest) => {
-    const { toolChoice = "auto", tools = [] } = request
-    const prompt = promptOf(request.messages, provider)
-    return tools.length === 0
-      ? { prompt }
-      : {
-          prompt,
-          toolkit: toolkitOf(tools),
-          toolChoice: typeof toolChoice === "string" ? toolChoice : { tool: toolChoice.name },
-          disableToolCallResolution: true
-        }
-  }
-
   const chat: Service["chat"] = (input) =>
-    Effect.flatMap(begin(input), ({ collected, context, read, request, toError, withoutEnd }) => {
-      const format = formatOf(request)
-      const generated: Effect.Effect<{ readonly content: ReadonlyArray<Part> }, AiError.AiError> =
-        format === undefined
-          ? languageModel.generateText(argumentsOf(request))
-          : languageModel.generateObject({
-              ...argumentsOf(request),
-              objectName: format.name,
-              schema: answerSchema(format.schema)
-            })
-      return generated.pipe(
+    Effect.flatMap(begin(input), ({ collected, context, read, request, toError, withoutEnd }) =>
+      Requests.generate(languageModel, request, promptOf(request.messages, provider), formatOf(request)).pipe(
         Effect.provide(context),
         Effect.mapError(toError),
-        Effect.flatMap(({ content }) => {
+        Effect.flatMap((content) => {
           for (const part of content) read(part)
           return collected.finish === undefined
             ? Effect.fail(withoutEnd())
             : Effect.succeed(toResponse(collected, collected.finish))
         })
       )
-    })
+    )
 
   const chatStream: Service["chatStream"] = (input) =>
     Stream.unwrap(
       Effect.map(begin(input), ({ collected, context, read, request, toError, withoutEnd }) => {
         if (formatOf(request) !== undefined) return Stream.fail(unsupported("structured output in streams"))
-        const parts: Stream.Stream<Part | Response.ErrorPart, AiError.AiError> = languageModel.streamText(
-          argumentsOf(request)
-        )
-        return parts.pipe(
+        return Requests.stream(languageModel, request, promptOf(request.messages, provider)).pipe(
           Stream.provideContext(context),
           Stream.mapChunksEffect((chunk) =>
             Effect.forEach(chunk, (part) =>
@@ -205,7 +179,7 @@ export const make = ({ embeddingModel, info, languageModel, settings }: Dependen
       if (!texts.every(Predicate.isString)) return yield* Effect.fail(unsupported("embeddings of tokens"))
       const clock = yield* Effect.clock
       const startedAt = MonotonicClock.now(clock)
-      const embeddings = yield* Effect.mapError(embeddingModel.embedMany(texts), (error) =>
+      const { embeddings, inputTokens } = yield* Effect.mapError(Requests.embed(embeddingModel, texts), (error) =>
         typedError(error, clock.unsafeCurrentTimeMillis())
       )
       const latency = MonotonicClock.now(clock) - startedAt
@@ -213,7 +187,9 @@ export const make = ({ embeddingModel, info, languageModel, settings }: Dependen
         provider,
         model,
         embeddings,
-        usage: Usage.make({ inputTokens: Usage.estimateAll(texts), estimated: true }),
+        usage: Usage.isTokens(inputTokens)
+          ? Usage.make({ inputTokens })
+          : Usage.make({ inputTokens: Usage.estimateAll(texts), estimated: true }),
         latency,
         attempts: [{ provider, model, keyId: "", duration: latency }]
       }

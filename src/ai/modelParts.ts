@@ -1,7 +1,6 @@
 /** The parts of an answer of a `LanguageModel` as the content and the events of an `LLM`. */
 import * as Prompt from "@effect/ai/Prompt"
 import type * as Response from "@effect/ai/Response"
-import type * as Tool from "@effect/ai/Tool"
 import { Encoding, Option, Predicate, Schema, Struct } from "effect"
 import type { ModelInfo } from "../call/model.js"
 import type { Attempt } from "../vocabulary/attempt.js"
@@ -9,24 +8,22 @@ import type { AssistantPart, FinishReason, ProviderPart, ToolCall } from "../voc
 import * as Chat from "../vocabulary/Chat.js"
 import type { ChatEvent } from "../vocabulary/ChatEvent.js"
 import { eventsOfPart } from "../vocabulary/chatEvent/collected.js"
-import * as Usage from "../vocabulary/Usage.js"
+import type * as Usage from "../vocabulary/Usage.js"
+import { isRecord } from "../wire/json.js"
 import type { Kept } from "./metadata.js"
 import { keptIn, name } from "./metadata.js"
+import type { Part } from "./responseParts.js"
+import { decodeUsage, idsOf, promptNameOf } from "./responseParts.js"
 
 /** The name of `@effect/ai` in the `native` fields of parts and in `ModelInfo.wire`. */
 export const wire = "effect-ai"
-
-type Tools = Record<string, Tool.Any>
-
-/** A part of an answer, whole or streamed. */
-export type Part = Response.Part<Tools> | Exclude<Response.StreamPart<Tools>, { type: "error" }>
 
 type Metadata = Response.ProviderMetadata
 
 /** What a part keeps for the next turn: what this library put there, or the metadata of another provider's model. */
 const fieldsOf = (metadata: Metadata, provider: string): Kept => {
   const { [name]: _, ...others } = metadata
-  const foreign = Object.fromEntries(Object.entries(others).filter(([, fields]) => fields !== undefined))
+  const foreign = Object.fromEntries(Object.entries(others).filter(([, fields]) => isRecord(fields)))
   return {
     ...(Object.keys(foreign).length === 0 ? {} : { provider, native: { [wire]: foreign } }),
     ...keptIn(metadata)
@@ -49,13 +46,13 @@ const otherPart = (
   const options = metadata
   switch (part.type) {
     case "tool-call": {
-      const { id, params, providerName, type } = part
-      const call = { type, id, name: providerName ?? part.name, params, providerExecuted: true, options }
+      const { id, params, type } = part
+      const call = { type, id, name: promptNameOf(part), params, providerExecuted: true, options }
       return [providerPart(call, metadata, provider)]
     }
     case "tool-result": {
-      const { encodedResult, id, isFailure, providerName, type } = part
-      const result = { type, id, name: providerName ?? part.name, isFailure, result: encodedResult }
+      const { encodedResult, id, isFailure, type } = part
+      const result = { type, id, name: promptNameOf(part), isFailure, result: encodedResult }
       return [providerPart({ ...result, providerExecuted: true, options }, metadata, provider)]
     }
     case "file": {
@@ -102,21 +99,15 @@ const finishReasons: Readonly<Record<Response.FinishReason, FinishReason>> = {
   unknown: "other"
 }
 
-/** The end of an answer. Counts that the model does not report are impossible ones, which the caller replaces by estimates. */
+/** The end of an answer. */
 const finishOf = ({ metadata, reason, usage }: Response.FinishPart) => {
-  const { [name]: own = {}, ...others } = metadata
-  const { providerMetadata = {}, rawFinishReason } = own
+  const { [name]: own, ...others } = metadata
+  const { providerMetadata, rawFinishReason } = isRecord(own) ? own : {}
   return {
     reason: finishReasons[reason],
     rawReason: Predicate.isString(rawFinishReason) ? rawFinishReason : reason,
-    usage: Usage.make({
-      inputTokens: usage.inputTokens ?? -1,
-      outputTokens: usage.outputTokens ?? -1,
-      ...(usage.totalTokens === undefined ? {} : { totalTokens: usage.totalTokens }),
-      ...(usage.reasoningTokens === undefined ? {} : { reasoningTokens: usage.reasoningTokens }),
-      ...(usage.cachedInputTokens === undefined ? {} : { cachedInputTokens: usage.cachedInputTokens })
-    }),
-    providerMetadata: { ...(Predicate.isReadonlyRecord(providerMetadata) ? providerMetadata : {}), ...others }
+    usage: decodeUsage(usage),
+    providerMetadata: { ...(isRecord(providerMetadata) ? providerMetadata : {}), ...others }
   }
 }
 
@@ -193,8 +184,10 @@ export const makeDecoder = ({ attempt, checkUsage, info }: Source) => {
 
   const decode = (part: Part): ReadonlyArray<ChatEvent> => {
     switch (part.type) {
-      case "response-metadata":
-        return start(Option.getOrUndefined(part.id), Option.getOrUndefined(part.modelId))
+      case "response-metadata": {
+        const { id, model } = idsOf(part)
+        return start(id, model)
+      }
       case "text": {
         const kept = fieldsOf(part.metadata, provider)
         const fields = Struct.pick(kept, "provider", "native")

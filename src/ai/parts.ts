@@ -1,13 +1,16 @@
 /** Answers and events of an `LLM` as parts of `@effect/ai`. */
-import * as AiError from "@effect/ai/AiError"
+import type * as AiError from "@effect/ai/AiError"
 import type * as Response from "@effect/ai/Response"
 import * as Tool from "@effect/ai/Tool"
 import { Either, Struct } from "effect"
 import type { AssistantPart, ChatResponse, ReasoningPart, TextPart, ToolCall } from "../vocabulary/Chat.js"
 import type { ChatEvent, Finish } from "../vocabulary/ChatEvent.js"
 import type { Usage } from "../vocabulary/Usage.js"
-import { metadataOf, name } from "./metadata.js"
+import { malformedOutput } from "./errors.js"
+import type { Metadata } from "./metadata.js"
+import { entryOf, metadataOf, name } from "./metadata.js"
 import { ofProvider } from "./providerTools.js"
+import { encodeUsage } from "./responseParts.js"
 
 type Decoded<A> = Either.Either<ReadonlyArray<A>, AiError.AiError>
 
@@ -20,12 +23,12 @@ const toolCallPart = (call: ToolCall): Either.Either<Response.ToolCallPartEncode
     Either.try({
       try: (): unknown => (call.custom === true ? call.arguments : Tool.unsafeSecureJsonParse(call.arguments)),
       catch: (cause) =>
-        new AiError.MalformedOutput({
-          module: "LLMLanguageModel",
-          method: "toolCall",
-          description: `The arguments of the call of ${call.name} are not JSON: ${call.arguments}`,
+        malformedOutput(
+          "LLMLanguageModel",
+          "toolCall",
+          `The arguments of the call of ${call.name} are not JSON: ${call.arguments}`,
           cause
-        })
+        )
     }),
     (params) => ({
       type: "tool-call",
@@ -48,7 +51,7 @@ const sourcesOf = (part: Pick<TextPart, "native">, index: number): ReadonlyArray
     .filter(isRecord)
     .flatMap((cited, position): ReadonlyArray<Shared> => {
       const url = isRecord(cited["url_citation"]) ? cited["url_citation"] : cited
-      const fields = { type: "source", id: `${index}:${position}`, metadata: { [name]: cited } } as const
+      const fields = { type: "source", id: `${index}:${position}`, metadata: entryOf(cited) } as const
       if (typeof url["url"] === "string") {
         return [{ ...fields, sourceType: "url", url: url["url"], title: textOr(url["title"], url["url"]) }]
       }
@@ -82,19 +85,11 @@ const contentParts = (
   }
 }
 
-const usageOf = (usage: Usage): Response.FinishPartEncoded["usage"] => ({
-  inputTokens: usage.inputTokens,
-  outputTokens: usage.outputTokens,
-  totalTokens: usage.totalTokens,
-  reasoningTokens: usage.reasoningTokens,
-  cachedInputTokens: usage.cachedInputTokens
-})
-
 const finishPart = (
   reason: ChatResponse["finishReason"],
   usage: Usage,
   fields: Record<string, unknown>
-): Response.FinishPartEncoded => ({ type: "finish", reason, usage: usageOf(usage), metadata: { [name]: fields } })
+): Response.FinishPartEncoded => ({ type: "finish", reason, usage: encodeUsage(usage), metadata: entryOf(fields) })
 
 const metadataPart = (
   response: Pick<ChatResponse, "id" | "model" | "provider" | "keyId" | "attempts" | "cached">
@@ -102,7 +97,7 @@ const metadataPart = (
   type: "response-metadata",
   ...(response.id === "" ? {} : { id: response.id }),
   modelId: response.model,
-  metadata: { [name]: Struct.pick(response, "provider", "keyId", "attempts", "cached") }
+  metadata: entryOf(Struct.pick(response, "provider", "keyId", "attempts", "cached"))
 })
 
 /** The parts of an answer. Calls of provider-defined tools in `tools` and their results are parts of their own. */
@@ -126,7 +121,7 @@ interface Open {
   readonly type: "text" | "reasoning" | "tool-params"
   readonly index: number
   readonly id: string
-  metadata: Record<string, Record<string, unknown>>
+  metadata: Metadata
   sources: ReadonlyArray<Shared>
 }
 

@@ -3,6 +3,8 @@ import type * as Prompt from "@effect/ai/Prompt"
 import { Encoding, Struct } from "effect"
 import * as Chat from "../vocabulary/Chat.js"
 import { keptIn } from "./metadata.js"
+import type { AssistantPart } from "./promptParts.js"
+import { assistantPartsOf, resultContent, toolResultsOf } from "./promptParts.js"
 
 /** Finds the answer that made these tool calls. */
 export type FindAnswer = (callIds: ReadonlyArray<string>) => ReadonlyArray<Chat.AssistantPart> | undefined
@@ -33,18 +35,17 @@ const textPart = (part: Prompt.TextPart): Chat.TextPart => ({
   ...Struct.pick(keptIn(part.options), "cacheControl", "provider", "native")
 })
 
+const userPart = (part: Prompt.TextPart | Prompt.FilePart): Chat.UserPart =>
+  part.type === "text" ? textPart(part) : filePart(part)
+
 const userMessage = ({ content }: Prompt.UserMessage): Chat.UserMessage => {
   const [first, ...others] = content
   const single = others.length === 0 && first?.type === "text" ? textPart(first) : undefined
-  return Chat.user(
-    single !== undefined && Object.keys(single).length === 2
-      ? single.text
-      : content.map((part) => (part.type === "text" ? textPart(part) : filePart(part)))
-  )
+  return Chat.user(single !== undefined && Object.keys(single).length === 2 ? single.text : content.map(userPart))
 }
 
 /** A file of an earlier answer is sent back if its metadata has been kept; there is no other part for it. */
-const assistantPart = (part: Prompt.AssistantMessagePart): ReadonlyArray<Chat.AssistantPart> => {
+const assistantPart = (part: AssistantPart): ReadonlyArray<Chat.AssistantPart> => {
   const kept = keptIn(part.options)
   switch (part.type) {
     case "text":
@@ -77,7 +78,8 @@ const assistantPart = (part: Prompt.AssistantMessagePart): ReadonlyArray<Chat.As
 const providerPart = (kept: ReturnType<typeof keptIn>): ReadonlyArray<Chat.AssistantPart> =>
   kept.native === undefined ? [] : [{ type: "provider", native: kept.native, ...Struct.pick(kept, "provider") }]
 
-const assistantMessage = ({ content }: Prompt.AssistantMessage, find: FindAnswer): Chat.AssistantMessage => {
+const assistantMessage = (message: Prompt.AssistantMessage, find: FindAnswer): Chat.AssistantMessage => {
+  const content = assistantPartsOf(message)
   const parts = content.flatMap(assistantPart)
   const calls = Chat.toolCallsOf(parts)
   const isKept = content.some(({ options }) => Object.keys(keptIn(options)).length > 0)
@@ -85,13 +87,10 @@ const assistantMessage = ({ content }: Prompt.AssistantMessage, find: FindAnswer
   return Chat.assistant(answer !== undefined && Chat.textOf(answer) === Chat.textOf(parts) ? answer : parts)
 }
 
-/** The result of a tool as the text for a model: JSON. */
-export const resultText = (result: unknown): string => JSON.stringify(result) ?? "null"
-
 const toolMessage = (part: Prompt.ToolResultPart): Chat.ToolMessage => ({
   role: "tool",
   toolCallId: part.id,
-  content: resultText(part.result),
+  content: resultContent(part, userPart),
   ...(part.isFailure ? { isError: true } : {}),
   ...Struct.pick(keptIn(part.options), "cacheControl", "native")
 })
@@ -117,6 +116,6 @@ export const messagesOf = (prompt: Prompt.Prompt, find: FindAnswer): ReadonlyArr
       case "assistant":
         return [assistantMessage(message, find)]
       case "tool":
-        return message.content.map(toolMessage)
+        return toolResultsOf(message).map(toolMessage)
     }
   })

@@ -4,6 +4,7 @@ import * as Tool from "@effect/ai/Tool"
 import { Struct } from "effect"
 import type { ProviderPart } from "../vocabulary/Chat.js"
 import { metadataOf } from "./metadata.js"
+import { namesOf } from "./responseParts.js"
 
 type Fields = Readonly<Record<string, unknown>>
 
@@ -68,7 +69,7 @@ export const ofProvider = (part: ProviderPart, tools: ReadonlyArray<Tool.Any>): 
     type === "server_tool_use" ? String(item["name"]) : type.replace(isBlock ? /_tool_result$/ : /_call$/, "")
   )
   if (tool === undefined) return []
-  const common = { name: tool.name, providerName: tool.providerName, providerExecuted: true }
+  const common = { ...namesOf(tool), providerExecuted: true }
   if (type === "server_tool_use") {
     return [{ ...common, type: "tool-call", id: String(item["id"]), params: item["input"], metadata }]
   }

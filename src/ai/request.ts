@@ -4,21 +4,18 @@ import * as Tool from "@effect/ai/Tool"
 import type { ChatRequest, ResponseFormat, ToolChoice, ToolDefinition } from "../vocabulary/Chat.js"
 import type { FindAnswer } from "./prompt.js"
 import { messagesOf } from "./prompt.js"
+import { descriptionOf, jsonSchemaOf, parametersOf } from "./tools.js"
 
 /** Fields of every request of a language model that its calls do not have. */
 export interface Defaults extends Omit<ChatRequest, "messages" | "tools" | "toolChoice" | "responseFormat"> {}
 
-const jsonSchema = (ast: Parameters<typeof Tool.getJsonSchemaFromSchemaAst>[0]): Record<string, unknown> => ({
-  ...Tool.getJsonSchemaFromSchemaAst(ast)
-})
-
 /** The description and the parameters of a tool. */
 export const definition = (tool: Tool.Any): ToolDefinition => {
-  const description = tool.description ?? Tool.getDescriptionFromSchemaAst(tool.parametersSchema.ast)
+  const description = tool.description ?? descriptionOf(tool.parametersSchema)
   return {
     name: tool.name,
     ...(description === undefined ? {} : { description }),
-    parameters: jsonSchema(tool.parametersSchema.ast)
+    parameters: parametersOf(tool)
   }
 }
 
@@ -38,11 +35,11 @@ const responseFormat = (
   format: LanguageModel.ProviderOptions["responseFormat"]
 ): { responseFormat?: ResponseFormat } => {
   if (format.type === "text") return {}
-  const description = Tool.getDescriptionFromSchemaAst(format.schema.ast)
+  const description = descriptionOf(format.schema)
   return {
     responseFormat: {
       name: format.objectName,
-      schema: jsonSchema(format.schema.ast),
+      schema: jsonSchemaOf(format.schema),
       ...(description === undefined ? {} : { description })
     }
   }

@@ -101,7 +101,9 @@ describe("LLMToolkit", () => {
         ["time", `{"city":"Rome"}`]
       ])
       expect(invalid).toEqual([expect.stringContaining("city"), true])
-      expect(returned).toEqual([`{"city":"Rome","_tag":"Unknown"}`, false])
+      const [text, isError] = returned ?? []
+      expect(JSON.parse(String(text))).toEqual({ city: "Rome", _tag: "Unknown" })
+      expect(isError).toBe(false)
     })
   )
 

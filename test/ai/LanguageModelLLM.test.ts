@@ -1,5 +1,5 @@
-import { AiError, EmbeddingModel, LanguageModel } from "@effect/ai"
-import type { Response } from "@effect/ai"
+import { LanguageModel } from "@effect/ai"
+import type { AiError, Response } from "@effect/ai"
 import { describe, expect, it } from "@effect/vitest"
 import { Chunk, Context, Deferred, Effect, Exit, Fiber, Layer, Option, Schema, Stream } from "effect"
 import { LanguageModelLLM, LLMLanguageModel } from "../../src/ai/index.js"
@@ -12,6 +12,7 @@ import * as Chat from "../../src/vocabulary/Chat.js"
 import * as Events from "../../src/vocabulary/ChatEvent.js"
 import { RateLimitError } from "../../src/vocabulary/LLMError.js"
 import { TestLLM } from "../../src/testing/index.js"
+import { finish, finishWithoutUsage, lengths, malformedOutput, responseError } from "../support/ai.js"
 import { context } from "../support/scripted.js"
 import { content } from "../wire/generators.js"
 
@@ -57,24 +58,8 @@ const model = (answers: {
   return { prompts, layer: Layer.effect(LanguageModel.LanguageModel, service) }
 }
 
-const finish: Response.FinishPartEncoded = {
-  type: "finish",
-  reason: "stop",
-  usage: { inputTokens: 3, outputTokens: 2, totalTokens: 5 }
-}
-
 const over = (layer: Layer.Layer<LanguageModel.LanguageModel>, options: Partial<LanguageModelLLM.Options> = {}) =>
   LanguageModelLLM.layer({ provider: "bedrock", model: "claude", ...options }).pipe(Layer.provide(layer))
-
-const responseError = (status: number, headers: Record<string, string>, body: unknown) =>
-  new AiError.HttpResponseError({
-    module: "Test",
-    method: "generateText",
-    reason: "StatusCode",
-    request: { method: "POST", url: "", urlParams: [], hash: Option.none(), headers: {} },
-    response: { status, headers },
-    body: JSON.stringify(body)
-  })
 
 const unique = (tools: ReadonlyArray<Chat.ToolDefinition>): ReadonlyArray<Chat.ToolDefinition> =>
   tools.filter(({ name }, at) => tools.findIndex((tool) => tool.name === name) === at)
@@ -228,13 +213,7 @@ describe("LanguageModelLLM", () => {
   )
 
   it.effect("estimates a usage that the model does not report", () => {
-    const usage = { inputTokens: undefined, outputTokens: undefined, totalTokens: undefined }
-    const { layer } = model({
-      whole: [
-        { type: "text", text: "A river of Italy." },
-        { ...finish, usage }
-      ]
-    })
+    const { layer } = model({ whole: [{ type: "text", text: "A river of Italy." }, finishWithoutUsage] })
     return Effect.gen(function* () {
       const answer = yield* LLMs.chat("Name one.")
       expect(answer.usage.estimated).toBe(true)
@@ -284,9 +263,7 @@ describe("LanguageModelLLM", () => {
       failure: responseError(429, { "Retry-After": "7" }, { error: { message: "Slow down." } })
     })
     const wrongKey = model({ failure: responseError(401, {}, { error: { message: "Wrong key." } }) })
-    const unreadable = model({
-      failure: new AiError.MalformedOutput({ module: "Test", method: "generateText", description: "Not JSON" })
-    })
+    const unreadable = model({ failure: malformedOutput })
     const own = new RateLimitError({ ...context, status: 429, message: "Slow down.", source: "provider" })
     return Effect.gen(function* () {
       const failures = yield* Effect.forEach([limited, wrongKey, unreadable], ({ layer }) =>
@@ -373,17 +350,11 @@ describe("LanguageModelLLM", () => {
   )
 
   it.effect("embeds with the EmbeddingModel in context, and has no embeddings without one", () => {
-    const embedding = Layer.effect(
-      EmbeddingModel.EmbeddingModel,
-      EmbeddingModel.make({
-        embedMany: (texts) => Effect.succeed(texts.map((text, index) => ({ index, embeddings: [text.length] })))
-      })
-    )
     const { layer } = model({})
     return Effect.gen(function* () {
       const { embeddings, usage } = yield* Effect.provide(
         LLMs.embed(["a", "bcd"]),
-        over(layer).pipe(Layer.provide(embedding))
+        over(layer).pipe(Layer.provide(lengths))
       )
       expect([embeddings, usage.estimated]).toEqual([[[1], [3]], true])
       const failure = yield* Effect.flip(Effect.provide(LLMs.embed("a"), over(layer)))

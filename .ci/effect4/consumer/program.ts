@@ -1,5 +1,9 @@
-/** A program that uses the package for Effect 4: a pool, a fallback, a stream, typed errors, a mock, a cache and the gateway. */
-import { Console, Effect, Layer, Stream } from "effect"
+/**
+ * A program that uses the package for Effect 4: a pool, a fallback, a stream, typed errors, a mock, a cache, the gateway, and the AI
+ * modules of Effect.
+ */
+import { Console, Effect, Layer, Option, Schema, Stream } from "effect"
+import { EmbeddingModel, LanguageModel, Tokenizer, Tool, Toolkit } from "effect/ai"
 import {
   ChatCompletionsClient,
   Fallback,
@@ -10,6 +14,7 @@ import {
   ResponseCache,
   ResponsesClient
 } from "effect-llm"
+import { LanguageModelLLM, LLMEmbeddingModel, LLMLanguageModel, LLMTokenizer, LLMToolkit } from "effect-llm/ai"
 import { Access, Gateway } from "effect-llm/gateway"
 import { NodeTransport } from "effect-llm/node"
 import { Prices } from "effect-llm/prices"
@@ -55,6 +60,56 @@ const refused = LLM.chat("?").pipe(
   Effect.provide(TestLLM.layer([TestLLM.failure(limited)]))
 )
 
+const Weather = Tool.make("weather", {
+  parameters: Schema.Struct({ city: Schema.String }),
+  success: Schema.Struct({ celsius: Schema.Number })
+})
+const toolkit = Toolkit.make(Weather)
+const Handlers = toolkit.toLayer({ weather: ({ city }) => Effect.succeed({ celsius: city.length }) })
+
+const call = { type: "tool-call", id: "1", name: "weather", arguments: `{"city":"Rome"}` } as const
+
+const ai = Effect.gen(function* () {
+  const { text } = yield* LanguageModel.generateText({ prompt: "A river?" })
+  const { toolResults } = yield* LanguageModel.generateText({ prompt: "How warm is Rome?", toolkit })
+  const schema = Schema.Struct({ city: Schema.String })
+  const { value } = yield* LanguageModel.generateObject({ prompt: "A capital?", schema })
+  const parts = yield* Stream.runCollect(LanguageModel.streamText({ prompt: "More?" }))
+  const { vector } = yield* Effect.flatMap(EmbeddingModel.EmbeddingModel, (model) => model.embed("a cat"))
+  const tokens = yield* Effect.flatMap(Tokenizer.Tokenizer, (tokenizer) => tokenizer.tokenize("a cat"))
+  const { response } = yield* LLM.runTools("How warm is Rome?", { tools: LLMToolkit.tools(yield* toolkit) })
+  const error = yield* Effect.flip(LanguageModel.generateText({ prompt: "Again?" }))
+  const cause = Option.getOrThrow(LLMLanguageModel.llmError(error))
+  const celsius = toolResults.map(({ isFailure, result }) => (isFailure ? undefined : result.celsius))
+  yield* Console.log(
+    `ai: ${text} ${celsius.join()} ${value.city} ${parts.length} parts, ${vector.length} dimensions, ` +
+      `${tokens.length} tokens, ${response.text} ${error.reason._tag} of a ${cause._tag}`
+  )
+}).pipe(
+  Effect.provide(Handlers),
+  Effect.provide(
+    Layer.mergeAll(LLMLanguageModel.layer({ temperature: 0 }), LLMEmbeddingModel.layer(), LLMTokenizer.layer)
+  ),
+  Effect.provide(
+    TestLLM.layer([
+      "The Tiber.",
+      TestLLM.answer({ toolCalls: [call] }),
+      `{"city":"Rome"}`,
+      "A short answer.",
+      TestLLM.answer({ toolCalls: [call] }),
+      "Mild.",
+      TestLLM.failure(limited)
+    ])
+  )
+)
+
+/** An `LLM` over Effect's language model over an `LLM`. */
+const there = ask.pipe(
+  Effect.provide(LanguageModelLLM.layer({ provider: "there", model: "large" })),
+  Effect.provide(LLMLanguageModel.layer()),
+  Effect.provide(TestLLM.layer(["back", "and again"]))
+)
+
 /** These are only checked by the compiler. */
 export const wings = {
   cached: ResponseCache.layer(),
@@ -65,4 +120,4 @@ export const wings = {
   tokens: GptTokenizer.layer
 }
 
-Effect.runPromise(Effect.all([live, mocked, refused], { discard: true }))
+Effect.runPromise(Effect.all([live, mocked, refused, ai, there], { discard: true }))
