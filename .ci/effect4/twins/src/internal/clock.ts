@@ -1,9 +1,9 @@
 /** Monotonic time, which does not change with the wall clock, and the longest delay of a timer. */
 import type { Fiber } from "effect"
-import { Clock, Effect } from "effect"
+import { Clock, Context, Effect } from "effect"
 
-/** The clock of the machine, as opposed to that of a test. */
-export const liveClock: Clock.Clock = Clock.Clock.defaultValue()
+/** The clock of the machine, as opposed to that of a test: the one that fibers have, since `Clock.defaultValue` makes another. */
+export const liveClock: Clock.Clock = Context.get(Context.empty(), Clock.Clock)
 
 /** The clock of a fiber. */
 export const clockOf = (fiber: Fiber.Fiber<unknown, unknown>): Clock.Clock => fiber.getRef(Clock.Clock)
