@@ -45,5 +45,23 @@ export const open = {
     "decodes by an Effect Schema when it is generated from its JSON Schema in strict form",
     "decodes by an Effect Schema when it is generated from its JSON Schema for Anthropic",
     "is the same for the same schema and prompt"
+  ],
+  "test/accounting/CostsOverSockets.test.ts": ["adds up exactly the reported usage when every answer arrives whole"],
+  "test/keyPool/KeyPoolServers.test.ts": [
+    "get an answer a second as long as they may wait, with few requests at a time"
+  ],
+  "test/rateLimiter/FollowsHeaders.test.ts": [
+    "sends no request that the provider would refuse, where fixed limits alone would"
+  ],
+  "test/rateLimiter/RateLimiterKinds.test.ts": [
+    "makePerModel limits each listed model separately and all others together"
+  ],
+  "test/rateLimiter/RateLimiterRefill.test.ts": [
+    "recurrences that pass without a call count, and do not move later ones",
+    "a wait for tokens and days passes over recurrences and stays exact"
+  ],
+  "test/rateLimiter/TokenEstimates.test.ts": ["reports the distribution of its error as a metric"],
+  "test/vocabulary/declaredTypes.test.ts": [
+    "requests, answers, events and errors are declared by their names, not by their fields"
   ]
 }

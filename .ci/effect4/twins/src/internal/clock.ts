@@ -15,14 +15,18 @@ export const synchronously = (change: (clock: Clock.Clock) => void): Effect.Effe
     return Effect.void
   })
 
-/** The wall clock at the origin of the monotonic time of the machine: processes compare the times that they share. */
-const origin = BigInt(Date.now()) * 1_000_000n - liveClock.monotonicTimeNanosUnsafe()
+/**
+ * The wall clock at the origin of the monotonic time of the machine, in whole milliseconds: processes compare the times that they share.
+ * The nanoseconds of `Clock` are those of the wall clock, which can go back.
+ */
+const origin = (BigInt(Date.now()) - liveClock.monotonicTimeNanosUnsafe() / 1_000_000n) * 1_000_000n
 
-const nanos = (clock: Clock.Clock): bigint =>
+/** Nanoseconds since a fixed moment. */
+export const nanos = (clock: Clock.Clock): bigint =>
   clock === liveClock ? origin + clock.monotonicTimeNanosUnsafe() : clock.monotonicTimeNanosUnsafe()
 
-/** Milliseconds since a fixed moment. */
-export const now = (clock: Clock.Clock): number => Number(nanos(clock)) / 1e6
+/** Milliseconds since the same moment: whole ones are exact. */
+export const now = (clock: Clock.Clock): number => Number(nanos(clock) / 1000n) / 1e3
 
 /** Whole milliseconds since the same moment: differences of deadlines are exact, and timers take no fractions. */
 export const wholeNow = (clock: Clock.Clock): number => Number(nanos(clock) / 1_000_000n)
