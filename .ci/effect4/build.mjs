@@ -3,7 +3,17 @@
 //
 // A file of `twins` stands for the file of the same path. Whatever is not rewritten, such as documents that tests read, is linked.
 import { execFileSync } from "node:child_process"
-import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs"
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync
+} from "node:fs"
 import { dirname, join, relative, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
 import ts from "ts5"
@@ -101,8 +111,7 @@ cpSync(join(root, "src/gateway/dashboard/page"), join(target, "src/gateway/dashb
 const manifest = readJson(join(root, "package.json"))
 const packed = manifest.files.filter((path) => path !== "src" && path !== "dist")
 // Examples that were rewritten stay.
-const isCopied = (file, copy) =>
-  !file.includes("node_modules") && (statSync(file).isDirectory() || !existsSync(copy))
+const isCopied = (file, copy) => !file.includes("node_modules") && (statSync(file).isDirectory() || !existsSync(copy))
 for (const path of packed) cpSync(join(root, path), join(target, path), { recursive: true, filter: isCopied })
 
 const linked = (folder) => {

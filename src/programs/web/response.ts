@@ -46,9 +46,7 @@ export const toReadableStream = <E, R>(
   stream: Stream.Stream<Event, E, R>,
   { format = "text", onError = Errors.webError, signal }: Omit<Options<E>, "headers"> = {}
 ): Effect.Effect<ReadableStream<Uint8Array>, never, R> =>
-  Effect.suspend(() =>
-    toReadable(bytesOf(untilAborted(signal)(stream), bodies[format].makeEncoder(), onError), signal)
-  )
+  Effect.suspend(() => toReadable(bytesOf(untilAborted(signal)(stream), bodies[format].makeEncoder(), onError), signal))
 
 type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 
