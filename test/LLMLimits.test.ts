@@ -98,7 +98,7 @@ describe("LLM with a limiter", () => {
       const order = yield* Ref.make<ReadonlyArray<string>>([])
       const note = (name: string) => Ref.update(order, (before) => [...before, name])
       yield* passing(llm.chat("?"), "1 second")
-      yield* Effect.fork(passing(llm.chat("?")))
+      yield* Effect.fork(llm.chat("?"))
       yield* TestClock.adjust(0)
       const calls = [
         yield* Effect.fork(RateLimiter.withPriority("batch")(Effect.zipRight(llm.chat("?"), note("batch")))),

@@ -3,7 +3,17 @@
 //
 // A file of `twins` stands for the file of the same path. Whatever is not rewritten, such as documents that tests read, is linked.
 import { execFileSync } from "node:child_process"
-import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync
+} from "node:fs"
 import { dirname, join, relative, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
 import ts from "ts5"
@@ -20,7 +30,7 @@ const readJson = (path) => JSON.parse(readFileSync(path, "utf8"))
 
 /** The command line is bundled with the Effect that it was written for, and the page of the dashboard has none. */
 const isRewritten = (path) =>
-  /^(src|test)\//.test(path) &&
+  /^(src|test|examples)\//.test(path) &&
   !/^(src\/(cli|gateway\/dashboard\/page)|test\/(cli|chaos|clients|schemas))\//.test(path) &&
   !rules.scripts.includes(path)
 
@@ -104,9 +114,9 @@ cpSync(join(root, "src/gateway/dashboard/page"), join(target, "src/gateway/dashb
 // What is packed beside the code, and what is read, but not rewritten: documents, scripts, and the files of tests that are not TypeScript.
 const manifest = readJson(join(root, "package.json"))
 const packed = manifest.files.filter((path) => path !== "src" && path !== "dist")
-for (const path of packed) {
-  cpSync(join(root, path), join(target, path), { recursive: true, filter: (file) => !file.includes("node_modules") })
-}
+// Examples that were rewritten stay.
+const isCopied = (file, copy) => !file.includes("node_modules") && (statSync(file).isDirectory() || !existsSync(copy))
+for (const path of packed) cpSync(join(root, path), join(target, path), { recursive: true, filter: isCopied })
 
 const linked = (folder) => {
   for (const entry of readdirSync(join(root, folder), { withFileTypes: true })) {

@@ -9,11 +9,13 @@ import {
   Config,
   ConfigProvider,
   Context,
+  Deferred,
   Duration,
   Effect,
   Fiber,
   Hash,
   Formatter,
+  Latch,
   Metric,
   Option,
   Queue,
@@ -192,6 +194,24 @@ export const repeatN: {
   <A, E, R>(self: Effect.Effect<A, E, R>, times: number): Effect.Effect<A, E, R>
 } = dual(2, <A, E, R>(self: Effect.Effect<A, E, R>, times: number) => Effect.repeat(self, { times }))
 
+// Waits
+
+/**
+ * Goes on in a task of its own after a wait, as Effect 3 does. Effect 4 resumes a fiber within the step that ends its wait: the fiber would
+ * see the state before that step has stored its change, and each of many that wait in a row would run within the one before it.
+ */
+const inOwnTask = <A, E, R>(wait: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.flatMap(wait, (value) => Effect.as(Effect.yieldNow, value))
+
+export const awaitDeferred = <A, E>(deferred: Deferred.Deferred<A, E>): Effect.Effect<A, E> =>
+  Effect.suspend(() => {
+    const wait = Deferred.await(deferred)
+    return Deferred.isDoneUnsafe(deferred) ? wait : inOwnTask(wait)
+  })
+
+export const awaitLatch = (latch: Latch.Latch): Effect.Effect<void> =>
+  Effect.suspend(() => (latch.isOpen() ? Effect.void : inOwnTask(latch.await)))
+
 // Fibers
 
 /** Fibers of Effect 3 begin in the region of their parent: one that is forked where it cannot be interrupted cannot be either. */
@@ -285,6 +305,10 @@ export const randomOf = (seed: unknown): Random.Random => {
       Math.floor(nextDoubleUnsafe() * (Number.MAX_SAFE_INTEGER - Number.MIN_SAFE_INTEGER)) + Number.MIN_SAFE_INTEGER
   }
 }
+
+/** Draws a whole number below the maximum. */
+export const nextIntBetween = (min: number, max: number): Effect.Effect<number> =>
+  Random.nextIntBetween(min, max, { halfOpen: true })
 
 // Durations and schedules
 

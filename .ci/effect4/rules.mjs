@@ -121,8 +121,8 @@ effect/Stream catchAllCause=catchCause either=result asyncScoped=callback async=
 effect/Stream acquireRelease=test.streamAcquireRelease fromChunks=facade.fromChunks mapChunks=facade.mapChunks unfoldChunkEffect=facade.unfoldChunkEffect zipRight=zipRight
 effect/Stream repeatEffectOption=facade.repeatOption tapErrorCause=tapCause execute=fromEffectDrain finalizer=facade.streamFinalizer repeatEffect=fromEffectRepeat
 effect/Stream onDone=onEnd fromAsyncIterable=fromAsyncIterable runForEachChunk=facade.runForEachChunk chunksWith=facade.chunksWith timeoutFail=facade.streamTimeoutFail
-effect/Random nextRange=nextBetween Random=Random make=facade.randomOf
-effect/Deferred unsafeDone=doneUnsafe unsafeMake=makeUnsafe
+effect/Random nextRange=nextBetween nextIntBetween=facade.nextIntBetween Random=Random make=facade.randomOf
+effect/Deferred await=facade.awaitDeferred unsafeDone=doneUnsafe unsafeMake=makeUnsafe
 effect/DateTime unsafeMake=makeUnsafe unsafeNow=nowUnsafe unsafeSetZoneNamed=setZoneNamedUnsafe unsafeMakeZoned=makeZonedUnsafe
 effect/Config string=String nonEmptyString=NonEmptyString number=Number redacted=Redacted boolean=Boolean duration=Duration logLevel=LogLevel literal=facade.configLiteral
 effect/Config integer=Int mapOrFail=facade.configMapOrFail url=URL port=Port hashMap=facade.configHashMap array=facade.configArray secret=Redacted
@@ -259,6 +259,7 @@ Object.assign(members, {
   "effect/Mailbox.ReadonlyMailbox#await": propertyAsFunction("effect/Queue", "await"),
   "effect/Mailbox.Mailbox#end": propertyAsFunction("facade", "endMailbox"),
   "effect/Mailbox.Mailbox#shutdown": propertyAsFunction("facade", "shutdownMailbox"),
+  "effect/Effect.Latch#await": propertyAsFunction("facade", "awaitLatch"),
   "effect/Fiber.Fiber#await": propertyAsFunction("effect/Fiber", "await"),
   "effect/Fiber.Fiber#inheritAll": (_, { nameOf }) => `${nameOf("effect/Effect", false)}.void`
 })
@@ -424,7 +425,7 @@ export const calls = {
     const options = node.arguments.at(-1)
     const [from, to] = node.arguments.map(tools.emit)
     const getter = (name) =>
-      `${tools.nameOf("effect/SchemaGetter", false)}.transformOrFail(${tools.emit(property(options, name))})`
+      `${tools.nameOf("effect/SchemaGetter", false)}.transformEffect(${tools.emit(property(options, name))})`
     const transformation = `{ decode: ${getter("decode")}, encode: ${getter("encode")} }`
     return `${from}.pipe(${schema(tools)}.decodeTo(${to}, ${transformation}))`
   },
@@ -745,7 +746,7 @@ const formerEffects = {
   Either: { call: ["effect/Effect", "fromResult"] },
   Option: { call: ["effect/Effect", "fromOption"] },
   Fiber: { call: ["effect/Fiber", "join"], module: "effect/Fiber", type: /^(Runtime)?Fiber$/ },
-  Deferred: { call: ["effect/Deferred", "await"], module: "effect/Deferred", type: /^Deferred$/ },
+  Deferred: { call: ["facade", "awaitDeferred"], module: "effect/Deferred", type: /^Deferred$/ },
   Ref: { call: ["effect/Ref", "get"], module: "effect/Ref", type: /^Ref$/ },
   SubscriptionRef: {
     call: ["effect/SubscriptionRef", "get"],
@@ -838,6 +839,8 @@ export const scripts = [
   "test/redis/serve.test.ts",
   // Effect 4 has no FiberRefs.
   "test/call/FiberRefs.test.ts",
+  // The documentation prints examples for Effect 3.
+  "test/provider/CustomProviderDocs.test.ts",
   // Generators of fast-check for the schemas of the vocabulary: Effect 4 has its own.
   "test/vocabulary/arbitraries.test.ts"
 ]

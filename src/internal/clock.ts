@@ -16,11 +16,14 @@ export const synchronously = (change: (clock: Clock.Clock) => void): Effect.Effe
     return Effect.void
   })
 
-/** Milliseconds since a fixed moment. */
-export const now = (clock: Clock.Clock): number => Number(clock.unsafeCurrentTimeNanos()) / 1e6
+/** Nanoseconds since a fixed moment. */
+export const nanos = (clock: Clock.Clock): bigint => clock.unsafeCurrentTimeNanos()
+
+/** Milliseconds since the same moment. */
+export const now = (clock: Clock.Clock): number => Number(nanos(clock)) / 1e6
 
 /** Whole milliseconds since the same moment: differences of deadlines are exact, and timers take no fractions. */
-export const wholeNow = (clock: Clock.Clock): number => Number(clock.unsafeCurrentTimeNanos() / 1_000_000n)
+export const wholeNow = (clock: Clock.Clock): number => Number(nanos(clock) / 1_000_000n)
 
 /** The longest delay of a JavaScript timer, in milliseconds: a longer one fires at once. */
 export const longestTimer = 2 ** 31 - 1

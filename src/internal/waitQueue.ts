@@ -4,7 +4,7 @@
  */
 import type { Clock } from "effect"
 import { Deferred, Effect, Fiber, MutableRef } from "effect"
-import { clockOf, timerDelay } from "./clock.js"
+import { clockOf, nanos, timerDelay } from "./clock.js"
 
 /** Makes one waiting call look at the state again. Completing it twice has no further effect. */
 export type Wakeup = Deferred.Deferred<void>
@@ -82,7 +82,7 @@ export type Incoming<S> = Effect.Effect<(state: S, now: number) => Step<void, S>
 export const make = <S>(first: S, incoming?: (origin: number) => Incoming<S>): Effect.Effect<SharedState<S>> =>
   Effect.clockWith((clock) =>
     Effect.sync(() => {
-      const start = clock.unsafeCurrentTimeNanos()
+      const start = nanos(clock)
       const origin = Number(start) / 1e6
       return { ...around(MutableRef.make(first), start, incoming?.(origin)), origin }
     })
@@ -93,7 +93,7 @@ const around = <S>(
   origin: bigint,
   incoming: Incoming<S> | undefined
 ): Omit<SharedState<S>, "origin"> => {
-  const timeOf = (clock: Clock.Clock): number => Number(clock.unsafeCurrentTimeNanos() - origin) / 1e6
+  const timeOf = (clock: Clock.Clock): number => Number(nanos(clock) - origin) / 1e6
 
   const unsafeStep: SharedState<S>["unsafeStep"] = (clock, take) => {
     const [{ value, wakeups }, after] = take(cell.current, timeOf(clock))

@@ -179,7 +179,11 @@ const weather = ({ callers, caps, concurrency, isDirect, replies, retries, seed 
     yield* eventually(Effect.sync(() => alive().length === 0))
     expect(spans.filter(({ status }) => status._tag !== "Ended").map(({ name }) => name)).toEqual([])
     const counted = (kind: string) => spans.filter(({ name }) => name.startsWith(kind)).length
-    expect([counted("chat"), counted("attempt")]).toEqual([callers.length, attempts.length])
+    // A caller can leave before its call has begun.
+    const stay = callers.filter(({ leavesAfter }) => leavesAfter === Infinity).length
+    expect(counted("chat")).toBeGreaterThanOrEqual(stay)
+    expect(counted("chat")).toBeLessThanOrEqual(callers.length)
+    expect(counted("attempt")).toBe(attempts.length)
     const { keys, limiter } = yield* llm.status
     expect({
       keys: keys.keys.map(({ inFlight }) => inFlight),
@@ -198,10 +202,10 @@ const weather = ({ callers, caps, concurrency, isDirect, replies, retries, seed 
       open: 0,
       gauges: []
     })
-    // An attempt that is interrupted before its request is sent has a permit and is reported, too.
+    // An attempt that is interrupted, by its caller or a time limit, before its request is sent has a permit and is reported, too.
     expect(server.sent()).toBeLessThanOrEqual(attempts.length)
-    const lost = callers.some(({ leavesAfter }) => leavesAfter < Infinity)
-    if (!lost) expect(server.sent()).toBe(attempts.length)
+    const ended = attempts.filter(({ outcome }) => outcome !== "interrupted" && outcome !== "TimeoutError")
+    expect(server.sent()).toBeGreaterThanOrEqual(ended.length)
   })
 
 describe("calls under the live clock", () => {

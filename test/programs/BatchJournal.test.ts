@@ -1,7 +1,7 @@
 import { FileSystem } from "@effect/platform"
 import { NodeFileSystem } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
-import { Clock, Deferred, Effect, Exit, FastCheck, Fiber, Layer, ParseResult, Schema, Stream, TestClock } from "effect"
+import { Clock, Deferred, Effect, Exit, FastCheck, Fiber, Layer, Schema, Stream, TestClock } from "effect"
 import { spawn } from "node:child_process"
 import * as Batch from "../../src/programs/Batch.js"
 import { compiled } from "../support/compiled.js"
@@ -217,7 +217,7 @@ describe("resuming a batch after a kill", () => {
       const begun = yield* Deferred.make<void>()
       const writing = yield* Deferred.make<void>()
       const slowNumber = Schema.transformOrFail(Schema.Number, Schema.Number, {
-        decode: ParseResult.succeed,
+        decode: (n) => Effect.succeed(n),
         encode: (n) => Effect.as(Effect.zipRight(Deferred.succeed(begun, undefined), Deferred.await(writing)), n)
       })
       const task = Batch.makeTask({

@@ -8,6 +8,7 @@ import * as BatchTask from "../../src/cli/batch/task.js"
 import * as Batch from "../../src/programs/Batch.js"
 import { TestLLM } from "../../src/testing/index.js"
 import * as Chat from "../../src/vocabulary/Chat.js"
+import { errorOf } from "../support/failure.js"
 import { scripted } from "../support/scripted.js"
 
 const usage =
@@ -74,9 +75,7 @@ describe("the version of a batch journal", () => {
           cost: { total: 0.003 }
         })
       )
-      expect(exits[1]).toMatchObject({
-        cause: { _tag: "Fail", error: { _tag: "InvalidRequestError", message: "bad" } }
-      })
+      expect(errorOf(exits[1])).toMatchObject({ _tag: "InvalidRequestError", message: "bad" })
     }).pipe(Effect.provide(NodeFileSystem.layer))
   )
 
@@ -163,18 +162,12 @@ describe("the version of a batch journal", () => {
         yield* scripted("later")
       )
       const call = { ...Chat.toolCall("call-1", "sql", "SELECT"), custom: true }
-      expect(exits[1]).toMatchObject({
-        cause: {
-          left: {
-            error: {
-              partial: {
-                content: [{ type: "reasoning", text: "hm" }, Chat.text("Par"), call],
-                text: "Par",
-                refusal: "",
-                toolCalls: [call]
-              }
-            }
-          }
+      expect(errorOf(exits[1])).toMatchObject({
+        partial: {
+          content: [{ type: "reasoning", text: "hm" }, Chat.text("Par"), call],
+          text: "Par",
+          refusal: "",
+          toolCalls: [call]
         }
       })
     }).pipe(Effect.provide(NodeFileSystem.layer))

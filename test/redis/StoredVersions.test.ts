@@ -34,7 +34,7 @@ describe.concurrent("stored versions in Redis", () => {
       yield* Effect.promise(() => client.hset(storedKeys, hash, keyOf010))
       yield* Effect.promise(() => client.hset("effect-llm:{access:test}:made", hash, createdAt))
       yield* Effect.promise(() => client.hset("effect-llm:{access:test}:ids", "team-a", hash))
-      const key = yield* Effect.flatten(keys.find(hash))
+      const key = Option.getOrThrow(yield* keys.find(hash))
       expect(key).toMatchObject({ id: "team-a", label: "Team A", models: ["openai/*"], budget: { dollars: 20 } })
       // Stored again, it has every field of the old text: nothing was lost when it was read.
       yield* keys.put(key)

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Exit, FastCheck as fc, Fiber, Ref, Stream } from "effect"
+import { Effect, Exit, FastCheck as fc, Fiber, Option, Ref, Stream } from "effect"
 import type { Duration } from "effect"
 import * as ChatEvent from "../../src/vocabulary/ChatEvent.js"
 import * as Hedge from "../../src/routing/Hedge.js"
@@ -88,7 +88,7 @@ describe("Hedge for any two deployments and any time of interruption", () => {
         for (const [index, { first: own, interruptedAfter, streamed }] of trials.entries()) {
           const fiber = yield* Effect.fork(streamed ? ChatEvent.collect(llm.chatStream("?")) : llm.chat("?"))
           yield* pass(interruptedAfter)
-          const wasRunning = (yield* fiber.status)._tag !== "Done"
+          const wasRunning = Option.isNone(yield* Fiber.poll(fiber))
           const exit = yield* Fiber.interrupt(fiber)
           expect([yield* first.inFlight, yield* second.inFlight]).toEqual([0, 0])
           expect(yield* first.calls).toBe(index + 1)

@@ -1,5 +1,5 @@
 /** Interrupts a fiber at one of its steps: one module, since a fiber of Effect 4 must not run while it is interrupted from outside. */
-import type { Fiber } from "effect"
+import type { Duration, Fiber } from "effect"
 import { FiberId } from "effect"
 
 /** For `shouldYield` of a scheduler, whose answer it is. */
@@ -7,3 +7,6 @@ export const interruptNow = (fiber: Fiber.RuntimeFiber<unknown, unknown>): numbe
   fiber.unsafeInterruptAsFork(FiberId.none)
   return false
 }
+
+/** How long to wait for the end of what was interrupted. A `Stream` of Effect 3.22 that is interrupted in its last steps never ends. */
+export const patienceOf = (patience: Duration.DurationInput): Duration.DurationInput => patience

@@ -1,7 +1,7 @@
 /** The cost of an effect in fiber steps, which is the same on every machine with one version of Effect, and interruption at a step. */
 import type { Duration, Option } from "effect"
 import { Cause, Effect, Exit, Fiber, Scheduler } from "effect"
-import { interruptNow } from "./ownInterruption.js"
+import { interruptNow, patienceOf } from "./ownInterruption.js"
 
 /** The steps that the count itself takes after it has begun. */
 const stepsOfCount = 2
@@ -52,7 +52,7 @@ export const interruptedAt = <A, E>(
       return ++steps === step ? interruptNow(caller) : false
     })
     return Effect.flatMap(Effect.fork(Effect.withScheduler(effect, interrupting)), (fiber) =>
-      Effect.timeoutOption(Fiber.await(fiber), patience)
+      Effect.timeoutOption(Fiber.await(fiber), patienceOf(patience))
     )
   })
 

@@ -5,14 +5,43 @@ import { vi } from "vitest"
 /** The time at which every run starts, in milliseconds since the epoch. */
 const startOfTime = 1_700_000_000_000
 
-const faked = ["setTimeout", "clearTimeout", "setImmediate", "clearImmediate", "Date"] as const
+const faked = ["setTimeout", "clearTimeout", "Date"] as const
+
+/** Immediates take no virtual time, unlike those of fake timers: the scheduler of Effect 4 runs fibers in them. */
+const watchImmediates = () => {
+  const { clearImmediate: clear, setImmediate: set } = globalThis
+  const pending = new Set<NodeJS.Immediate>()
+  const setting = vi.spyOn(globalThis, "setImmediate").mockImplementation((run: () => void) => {
+    const immediate = set(() => {
+      pending.delete(immediate)
+      run()
+    })
+    pending.add(immediate)
+    return immediate
+  })
+  const clearing = vi.spyOn(globalThis, "clearImmediate").mockImplementation((immediate) => {
+    if (immediate !== undefined) pending.delete(immediate)
+    clear(immediate)
+  })
+  return {
+    /** Waits until no immediate is pending. */
+    drain: async (): Promise<void> => {
+      do await new Promise<void>((resolve) => set(resolve))
+      while (pending.size > 0)
+    },
+    restore: (): void => {
+      setting.mockRestore()
+      clearing.mockRestore()
+    }
+  }
+}
 
 /**
  * Runs an effect in virtual time: the next timer runs as soon as nothing else can. Nothing else may run in the process meanwhile. Fails
  * when the effect waits for nothing that can come.
  */
 export const runInVirtualTime = async <A, E>(effect: Effect.Effect<A, E>): Promise<A> => {
-  const immediate = setImmediate
+  const immediates = watchImmediates()
   vi.useFakeTimers({ toFake: [...faked], now: startOfTime })
   // Effect keeps `process.hrtime` itself, but reads `bigint` from it each time.
   const { hrtime } = process
@@ -21,7 +50,7 @@ export const runInVirtualTime = async <A, E>(effect: Effect.Effect<A, E>): Promi
     let exit: Exit.Exit<A, E> | undefined
     Effect.runCallback(effect, { onExit: (ended) => void (exit = ended) })
     for (;;) {
-      await new Promise((resolve) => immediate(resolve))
+      await immediates.drain()
       if (exit !== undefined)
         return Exit.getOrElse(exit, (cause) => {
           throw Cause.squash(cause)
@@ -31,6 +60,7 @@ export const runInVirtualTime = async <A, E>(effect: Effect.Effect<A, E>): Promi
     }
   } finally {
     monotonic.mockRestore()
+    immediates.restore()
     vi.useRealTimers()
   }
 }

@@ -1,4 +1,3 @@
-import { Arbitrary, FastCheck } from "effect"
 import { describe, expect, it } from "vitest"
 import * as Chat from "../../src/vocabulary/Chat.js"
 
@@ -37,14 +36,6 @@ describe("the content of a response", () => {
   it("a response with another content has the views of the new content", () => {
     const first = Chat.withContent({ id: "1" }, [Chat.text("first"), call])
     expect(Chat.withContent(first, [Chat.text("second")])).toEqual(Chat.withContent({ id: "1" }, [Chat.text("second")]))
-  })
-
-  it("every generated response and partial response has the views of its content", () => {
-    const agrees = (value: Chat.Content): void => {
-      expect(Chat.withContent(value, value.content)).toStrictEqual(value)
-    }
-    FastCheck.assert(FastCheck.property(Arbitrary.make(Chat.ChatResponse), agrees))
-    FastCheck.assert(FastCheck.property(Arbitrary.make(Chat.PartialResponse), agrees))
   })
 })
 

@@ -20,7 +20,11 @@ const end = (index: number, part: Chat.ToolCall = call): ChatEvent.ToolCallEnd =
 describe("collecting events", () => {
   it.effect.prop(
     "the events of any response collect to the same response",
-    [Arbitrary.make(Chat.ChatResponse).filter(({ content }) => content.every((part) => !("cacheControl" in part)))],
+    [
+      Arbitrary.make(Chat.ChatResponse)
+        .filter(({ content }) => content.every((part) => !("cacheControl" in part)))
+        .map((response) => Chat.withContent(response, response.content))
+    ],
     ([response]) =>
       Effect.gen(function* () {
         expect(yield* ChatEvent.collect(Stream.fromIterable(ChatEvent.fromResponse(response)))).toEqual(response)

@@ -56,6 +56,14 @@ describe("arbitraries of the vocabulary", () => {
     expect(files.every(({ fileId, url }) => (fileId === undefined) !== (url === undefined))).toBe(true)
   })
 
+  it("every generated response and partial response has the views of its content", () => {
+    const agrees = (value: Chat.Content): void => {
+      expect(Chat.withContent(value, value.content)).toStrictEqual(value)
+    }
+    FastCheck.assert(FastCheck.property(Arbitrary.make(Chat.ChatResponse), agrees))
+    FastCheck.assert(FastCheck.property(Arbitrary.make(Chat.PartialResponse), agrees))
+  })
+
   it("uninterpreted fields are generated as JSON", () => {
     for (const { parameters } of sample(Chat.ToolDefinition)) {
       if (parameters !== undefined)

@@ -3,6 +3,7 @@ import { Cause, Chunk, Effect, Exit, Option, Scope, Stream } from "effect"
 import * as Errors from "./errors.js"
 import { bodies } from "./formats.js"
 import type { Encoder, Event, Options, WebError } from "./model.js"
+import { toReadable } from "./readable.js"
 
 /** Ends when the request is aborted. */
 const aborted = (signal: AbortSignal): Effect.Effect<void> =>
@@ -45,36 +46,39 @@ export const toReadableStream = <E, R>(
   stream: Stream.Stream<Event, E, R>,
   { format = "text", onError = Errors.webError, signal }: Omit<Options<E>, "headers"> = {}
 ): Effect.Effect<ReadableStream<Uint8Array>, never, R> =>
-  Effect.suspend(() =>
-    Stream.toReadableStreamEffect(bytesOf(untilAborted(signal)(stream), bodies[format].makeEncoder(), onError))
-  )
+  Effect.suspend(() => toReadable(bytesOf(untilAborted(signal)(stream), bodies[format].makeEncoder(), onError), signal))
 
-/** A stream whose first events were read, with the scope that its end closes. */
-const opened = <E, R>(stream: Stream.Stream<Event, E, R>): Effect.Effect<Stream.Stream<Event, E, R>, E, R> =>
-  Effect.uninterruptibleMask((restore) =>
-    Effect.flatMap(Scope.make(), (scope) => {
-      const first = Effect.flatMap(Scope.extend(Stream.toPull(stream), scope), (pull) =>
-        Effect.map(
-          Effect.catchAll(pull, (end) =>
-            Option.match(end, {
-              onNone: () => Effect.succeed(Chunk.empty<Event>()),
-              onSome: (error) => Effect.fail(error)
-            })
-          ),
-          (chunk) => ({ chunk, pull })
-        )
+type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+
+interface Opened<E, R> {
+  readonly stream: Stream.Stream<Event, E, R>
+  /** Ends the stream, whether it was read any further or not. */
+  readonly close: (exit: Exit.Exit<unknown, unknown>) => Effect.Effect<void>
+}
+
+/** A stream whose first events were read. Must run in an uninterruptible region, of which the reading is restored. */
+const opened = <E, R>(stream: Stream.Stream<Event, E, R>, restore: Restore): Effect.Effect<Opened<E, R>, E, R> =>
+  Effect.flatMap(Scope.make(), (scope) => {
+    const first = Effect.flatMap(Scope.extend(Stream.toPull(stream), scope), (pull) =>
+      Effect.map(
+        Effect.catchAll(pull, (end) =>
+          Option.match(end, {
+            onNone: () => Effect.succeed(Chunk.empty<Event>()),
+            onSome: (error) => Effect.fail(error)
+          })
+        ),
+        (chunk) => ({ chunk, pull })
       )
-      return Effect.matchCauseEffect(restore(first), {
-        onFailure: (cause) => Effect.zipRight(Scope.close(scope, Exit.failCause(cause)), Effect.failCause(cause)),
-        onSuccess: ({ chunk, pull }) =>
-          Effect.succeed(
-            Stream.concat(Stream.fromChunk(chunk), Stream.repeatEffectChunkOption(pull)).pipe(
-              Stream.ensuringWith((exit) => Scope.close(scope, exit))
-            )
-          )
-      })
+    )
+    return Effect.matchCauseEffect(restore(first), {
+      onFailure: (cause) => Effect.zipRight(Scope.close(scope, Exit.failCause(cause)), Effect.failCause(cause)),
+      onSuccess: ({ chunk, pull }) =>
+        Effect.succeed({
+          stream: Stream.concat(Stream.fromChunk(chunk), Stream.repeatEffectChunkOption(pull)),
+          close: (exit) => Scope.close(scope, exit)
+        })
     })
-  )
+  })
 
 const errorResponse = ({ message, retryAfter, status, type }: WebError): Response =>
   Response.json(
@@ -88,17 +92,26 @@ export const toResponse = <E, R>(
 ): Effect.Effect<Response, never, R> => {
   const { format = "text", headers, onError = Errors.webError, signal } = options
   const body = bodies[format]
-  return Effect.matchEffect(opened(untilAborted(signal)(stream)), {
-    onFailure: (error) =>
-      Effect.as(
-        Effect.logError("A stream to the web has not begun.", Cause.fail(error)),
-        errorResponse(onError(error))
-      ),
-    onSuccess: (rest) =>
-      Effect.map(
-        Effect.suspend(() => Stream.toReadableStreamEffect(bytesOf(rest, body.makeEncoder(), onError))),
-        (readable) =>
-          new Response(readable, { headers: { "content-type": body.contentType, ...body.headers, ...headers } })
-      )
-  })
+  return Effect.uninterruptibleMask((restore) =>
+    Effect.matchEffect(opened(untilAborted(signal)(stream), restore), {
+      onFailure: (error) =>
+        Effect.as(
+          Effect.logError("A stream to the web has not begun.", Cause.fail(error)),
+          errorResponse(onError(error))
+        ),
+      onSuccess: (rest) => {
+        const readable = Effect.suspend(() => {
+          const bytes = bytesOf(rest.stream, body.makeEncoder(), onError)
+          // Around the whole stream, so that it also ends one that is left before it is read.
+          return toReadable(Stream.ensuringWith(bytes, rest.close), signal)
+        })
+        const response = Effect.map(
+          readable,
+          (bytes) => new Response(bytes, { headers: { "content-type": body.contentType, ...body.headers, ...headers } })
+        )
+        // The stream is run in the region in which it is made a readable one.
+        return Effect.onInterrupt(restore(response), () => rest.close(Exit.void))
+      }
+    })
+  )
 }

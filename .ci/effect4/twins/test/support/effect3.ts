@@ -5,6 +5,7 @@ import {
   Chunk,
   Clock,
   ConfigProvider,
+  Duration,
   Effect,
   Exit,
   Fiber,
@@ -20,7 +21,8 @@ import {
   Stream,
   Tracer
 } from "effect"
-import type { Context, Duration, LogLevel, Scope } from "effect"
+import type { Context, LogLevel, Scope } from "effect"
+import * as NodeRedis from "@effect/platform-node/NodeRedis"
 import { dual } from "effect/Function"
 import { TestClock } from "effect/testing"
 import type { HttpClientRequest, HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
@@ -86,12 +88,25 @@ export const mapConcat: {
   Stream.flattenIterable(Stream.map(stream, f))
 )
 
-/** Gives fibers that wait for the machine, such as for a file, time before and after the clock of the test moves on. */
-export const adjust = (duration: Duration.Input): Effect.Effect<void> =>
-  Effect.andThen(turns, Effect.andThen(TestClock.adjust(duration), turns))
+/**
+ * Moves the clock of the test on in parts. Fibers that wait for the machine, such as for a file or the body of a response, go on before,
+ * between and after them: those of Effect 4 are not waited for, so that time would have passed before they sleep again.
+ */
+export const adjust = (duration: Duration.Input): Effect.Effect<void> => {
+  const millis = Duration.toMillis(Duration.fromInputUnsafe(duration))
+  const part = Math.max(1, Math.ceil(millis / 20))
+  const moves: Array<Effect.Effect<void>> = []
+  let left = millis
+  for (; left > part; left -= part) moves.push(TestClock.adjust(part), immediates)
+  return Effect.all([turns, ...moves, TestClock.adjust(left), turns], { discard: true })
+}
 
 const turns = Effect.promise(async () => {
   for (let turn = 0; turn < 3; turn++) await new Promise<void>((resolve) => setTimeout(resolve, 0))
+})
+
+const immediates = Effect.promise(async () => {
+  for (let turn = 0; turn < 5; turn++) await new Promise<void>((resolve) => setImmediate(resolve))
 })
 
 // Schedules
@@ -284,7 +299,8 @@ export const allRoutes = routing("*")
 
 export const layerFileSystem = KeyValueStore.layerFileSystem
 
-export const layerRedis = Persistence.layerBackingRedis
+export const layerRedis = ({ port }: { readonly port: number }) =>
+  Layer.provide(Persistence.layerBackingRedis, NodeRedis.layer({ url: `redis://127.0.0.1:${port}` }))
 
 export const mapLayer =
   <A, B>(change: (context: Context.Context<A>) => Context.Context<B>) =>
