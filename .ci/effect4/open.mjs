@@ -45,27 +45,6 @@ export const open = {
     "give everything back and report each attempt once, whatever providers, time limits and callers do"
   ],
   "test/call/Retry.test.ts": ["passes each error to the schedule"],
-  "test/gateway/Dashboard.test.ts": ["lets the gateway shut down at once while a client reads its events"],
-  "test/gateway/DashboardPage.test.ts": ["shows a lost connection, and reconnects when the gateway is back"],
-  "test/gateway/Servers.test.ts": [
-    "gives a permit of maxConcurrency back when its client leaves, whole and midway in a stream"
-  ],
-  "test/gateway/Shutdown.test.ts": [
-    "refuses new requests on SIGTERM, completes those in flight, and exits with 0",
-    "ends requests that are still in flight after the grace period with shutting_down",
-    "serves on the same port at once when a gateway restarts after SIGKILL"
-  ],
-  "test/gateway/httpError.test.ts": ["covers every LLMError tag in this test's table"],
-  "test/gateway/keyFile.test.ts": [
-    "keeps the current keys when the file is invalid or missing, and logs why without a secret",
-    "revokes removed keys while the store is unavailable, and stores new keys on their first use"
-  ],
-  "test/gateway/onDisconnect.test.ts": ["reads all choices of a request to their ends when its client disconnects"],
-  "test/gateway/serversConnections.test.ts": [
-    "answers absolute URLs, HTTP/1.0, Expect and repeated headers as it answers any other request",
-    "ends all pipelined requests when their connection closes",
-    "loses it when the call's time limit expires, which ends the request"
-  ],
   "test/keyPool/KeyPool.test.ts": [
     "leastLoaded keeps shares within 5 percent of the weights with 50 concurrent calls that end in any order"
   ],
@@ -79,20 +58,6 @@ export const open = {
   "test/keyPool/KeyPoolWaiting.test.ts": [
     "a call interrupted just after it was granted a key passes the key on",
     "a removed key is garbage collected after a call gave up at the moment it was granted the key"
-  ],
-  "test/models/ModelsReloading.test.ts": [
-    "answers every call while the file changes address, keys, weights and limits under load"
-  ],
-  "test/node/NodeTransport.test.ts": [
-    "an HttpClient that a layer maps or replaces has no direct transport",
-    "after the end keeps the connection",
-    'decodes "identity" (6), whole and in pieces of one byte',
-    'decodes "" (7), whole and in pieces of one byte',
-    "are reused by requests one after another, and shared with the HttpClient",
-    "keeps a dispatcher of the user's own open",
-    "tunnels the requests of both transports, with the user and password of its URL",
-    "that refuses the tunnel is an error",
-    'of the environment is used with "environment", except for hosts of NO_PROXY'
   ],
   "test/programs/Batch.test.ts": [
     "succeeds when requests fail, die or are interrupted: each exit is the result of its request",
@@ -145,13 +110,6 @@ export const open = {
   ],
   "test/routing/HedgeLaws.test.ts": [
     "gives exactly one answer, leaves no request running and never exceeds `maxExtraLoad`"
-  ],
-  "test/testing/TestLLM.test.ts": ["TestLLM delays an answer by the test clock, and a step of never does not end"],
-  "test/testing/generated/value.test.ts": [
-    "decodes by an Effect Schema when it is generated from its JSON Schema",
-    "decodes by an Effect Schema when it is generated from its JSON Schema in strict form",
-    "decodes by an Effect Schema when it is generated from its JSON Schema for Anthropic",
-    "is the same for the same schema and prompt"
   ],
   "test/vocabulary/Chat.test.ts": ["every generated response and partial response has the views of its content"],
   "test/vocabulary/ChatEvent.test.ts": ["the events of any response collect to the same response"],
