@@ -463,7 +463,8 @@ export const calls = {
   "effect/Fiber.RuntimeFiber#id": (node, { emit }) => emit(node.expression),
   "effect/Fiber.RuntimeFiber#unsafeInterruptAsFork": (node, { emit }) =>
     `${emit(node.expression.expression)}.interruptUnsafe()`,
-  "effect/Fiber.RuntimeFiber#unsafePoll": (node, { emit }) => `${emit(node.expression.expression)}.pollUnsafe()`,
+  "effect/Fiber.RuntimeFiber#unsafePoll": (node, { emit, nameOf }) =>
+    `${nameOf("facade", false)}.pollFiber(${emit(node.expression.expression)})`,
   "effect/Effect.yieldNow": (node, { nameOf }) =>
     node.arguments.length === 0 ? `${nameOf("effect/Effect", false)}.yieldNow` : undefined,
   "effect/Effect.logWithLevel": (node, tools) => {

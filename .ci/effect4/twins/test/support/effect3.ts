@@ -286,7 +286,18 @@ export const layerFileSystem = KeyValueStore.layerFileSystem
 
 export const layerRedis = Persistence.layerBackingRedis
 
-export const mapLayer =
-  <A, B>(change: (context: Context.Context<A>) => Context.Context<B>) =>
-  <E, R>(layer: Layer.Layer<A, E, R>): Layer.Layer<B, E, R> =>
-    Layer.effectContext(Effect.map(Layer.build(layer), change))
+export const mapLayer: {
+  <A, B>(
+    change: (context: Context.Context<A>) => Context.Context<B>
+  ): <E, R>(layer: Layer.Layer<A, E, R>) => Layer.Layer<B, E, R>
+  <A, E, R, B>(
+    layer: Layer.Layer<A, E, R>,
+    change: (context: Context.Context<A>) => Context.Context<B>
+  ): Layer.Layer<B, E, R>
+} = dual(
+  2,
+  <A, E, R, B>(
+    layer: Layer.Layer<A, E, R>,
+    change: (context: Context.Context<A>) => Context.Context<B>
+  ): Layer.Layer<B, E, Exclude<R, Scope.Scope>> => Layer.effectContext(Effect.map(Layer.build(layer), change))
+)
