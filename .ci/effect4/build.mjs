@@ -20,14 +20,16 @@ const readJson = (path) => JSON.parse(readFileSync(path, "utf8"))
 
 /** The command line is bundled with the Effect that it was written for, and the page of the dashboard has none. */
 const isRewritten = (path) =>
-  /^(src|test)\//.test(path) &&
+  /^(src|test|examples)\/.*\.ts$/.test(path) &&
   !/^(src\/(ai|cli|gateway\/dashboard\/page)|test\/(ai|cli|chaos|clients|schemas))\//.test(path) &&
   !rules.scripts.includes(path)
 
 const config = ts.readConfigFile(join(root, "tsconfig.json"), ts.sys.readFile).config
 const { fileNames, options } = ts.parseJsonConfigFileContent(config, ts.sys, root)
+// Their own packages are not installed, which only TypeScript minds.
+const webExamples = readdirSync(join(root, "examples/web")).map((name) => join(root, "examples/web", name))
 const program = ts.createProgram(
-  fileNames.filter((file) => isRewritten(relative(root, file))),
+  [...fileNames, ...webExamples].filter((file) => isRewritten(relative(root, file))),
   options
 )
 
@@ -101,7 +103,7 @@ cpSync(join(root, "src/gateway/dashboard/page"), join(target, "src/gateway/dashb
 const manifest = readJson(join(root, "package.json"))
 const packed = manifest.files.filter((path) => path !== "src" && path !== "dist")
 for (const path of packed) {
-  cpSync(join(root, path), join(target, path), { recursive: true, filter: (file) => !file.includes("node_modules") })
+  cpSync(join(root, path), join(target, path), { recursive: true, filter: (file) => !file.includes("node_modules") && !isRewritten(relative(root, file)) })
 }
 
 const linked = (folder) => {
@@ -167,7 +169,7 @@ write(
         noUnusedLocals: false,
         noUnusedParameters: false
       },
-      include: include.filter((path) => path === "src" || path === "test"),
+      include: include.filter((path) => path !== "vitest.config.ts"),
       exclude
     },
     undefined,

@@ -42,7 +42,7 @@ const recordSpans = Effect.map(Effect.tracer, (tracer) => {
 const changing = (name: string, value: unknown): unknown =>
   name === "url.full"
     ? String(value).replace(/:\d+/, "")
-    : /\.header\.(?:host|date|content-length)$/.test(name)
+    : /^server\.port$|\.header\.(?:host|date|content-length)$/.test(name)
       ? ""
       : value
 
