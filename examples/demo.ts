@@ -114,8 +114,7 @@ const program = Effect.gen(function* () {
     (index) => Effect.either(llm.chat(`In a few words: what is interesting about the number ${index}?`)),
     { concurrency: 8 }
   )
-  const [failures, successes] = Arr.separate(answers)
-  for (const failure of failures) yield* Console.log(`${failure._tag}: ${failure.message}`)
+  for (const failure of Arr.getLefts(answers)) yield* Console.log(`${failure._tag}: ${failure.message}`)
 
   yield* Console.log("\nA stream:\n")
   const events = yield* Ref.make<ReadonlyArray<ChatEvent.ChatEvent>>([])
@@ -135,7 +134,7 @@ const program = Effect.gen(function* () {
   )
 
   yield* Console.log("\n")
-  for (const line of table(yield* llm.status, [...successes, streamed])) yield* Console.log(line)
+  for (const line of table(yield* llm.status, [...Arr.getRights(answers), streamed])) yield* Console.log(line)
 }).pipe(Effect.timeout(Duration.minutes(5)))
 
 NodeRuntime.runMain(

@@ -1,11 +1,12 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Exit, Layer, Stream, Tracer } from "effect"
+import { Effect, Exit, Layer, Stream } from "effect"
 import * as ChatEvent from "../src/vocabulary/ChatEvent.js"
 import * as KeyPool from "../src/keyPool/KeyPool.js"
 import * as LLM from "../src/LLM.js"
 import * as ProviderClient from "../src/call/ProviderClient.js"
 import * as RateLimiter from "../src/rateLimiter/RateLimiter.js"
 import { answer } from "./support/scripted.js"
+import * as Tracers from "./support/tracers.js"
 
 const client = Layer.succeed(ProviderClient.ProviderClient, {
   provider: "test",
@@ -39,12 +40,9 @@ describe("release after defects", () => {
       const llm = yield* make(keys)
       const native = yield* Effect.tracer
       // Creating the span of the call succeeds, that of its attempt throws.
-      const dying = Tracer.make({
-        context: native.context,
-        span: (name, ...rest) => {
-          if (name.startsWith("attempt")) throw new Error("the tracer is broken")
-          return native.span(name, ...rest)
-        }
+      const dying = Tracers.withSpan(native, (name, own) => {
+        if (name.startsWith("attempt")) throw new Error("the tracer is broken")
+        return own()
       })
       expect(Exit.isFailure(yield* Effect.exit(Effect.withTracer(llm.chat("?"), dying)))).toBe(true)
       expect(yield* inUse(llm)).toEqual(nothing)

@@ -30,14 +30,16 @@ const readJson = (path) => JSON.parse(readFileSync(path, "utf8"))
 
 /** The command line is bundled with the Effect that it was written for, and the page of the dashboard has none. */
 const isRewritten = (path) =>
-  /^(src|test|examples)\//.test(path) &&
+  /^(src|test|examples)\/.*\.ts$/.test(path) &&
   !/^(src\/(cli|gateway\/dashboard\/page)|test\/(cli|chaos|clients|schemas))\//.test(path) &&
   !rules.scripts.includes(path)
 
 const config = ts.readConfigFile(join(root, "tsconfig.json"), ts.sys.readFile).config
 const { fileNames, options } = ts.parseJsonConfigFileContent(config, ts.sys, root)
+// Their own packages are not installed, which only TypeScript minds.
+const webExamples = readdirSync(join(root, "examples/web")).map((name) => join(root, "examples/web", name))
 const program = ts.createProgram(
-  fileNames.filter((file) => isRewritten(relative(root, file))),
+  [...fileNames, ...webExamples].filter((file) => isRewritten(relative(root, file))),
   options
 )
 
@@ -114,9 +116,12 @@ cpSync(join(root, "src/gateway/dashboard/page"), join(target, "src/gateway/dashb
 // What is packed beside the code, and what is read, but not rewritten: documents, scripts, and the files of tests that are not TypeScript.
 const manifest = readJson(join(root, "package.json"))
 const packed = manifest.files.filter((path) => path !== "src" && path !== "dist")
-// Examples that were rewritten stay.
-const isCopied = (file, copy) => !file.includes("node_modules") && (statSync(file).isDirectory() || !existsSync(copy))
-for (const path of packed) cpSync(join(root, path), join(target, path), { recursive: true, filter: isCopied })
+for (const path of packed) {
+  cpSync(join(root, path), join(target, path), {
+    recursive: true,
+    filter: (file) => !file.includes("node_modules") && !isRewritten(relative(root, file))
+  })
+}
 
 const linked = (folder) => {
   for (const entry of readdirSync(join(root, folder), { withFileTypes: true })) {
@@ -179,7 +184,7 @@ write(
         noUnusedLocals: false,
         noUnusedParameters: false
       },
-      include: include.filter((path) => path === "src" || path === "test"),
+      include: include.filter((path) => path !== "vitest.config.ts"),
       exclude
     },
     undefined,

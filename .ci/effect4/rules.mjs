@@ -107,7 +107,7 @@ effect/Number Order=effect/Order.Number
 effect/String Order=effect/Order.String
 effect/Chunk unsafeFromArray=fromArrayUnsafe unsafeLast=lastUnsafe unsafeHead=headUnsafe unsafeGet=getUnsafe
 effect/Array unsafeGet=getUnsafe isNonEmptyReadonlyArray=isReadonlyArrayNonEmpty isNonEmptyArray=isArrayNonEmpty filterMap=facade.filterMap partition=facade.partition
-effect/Array partitionMap=facade.partitionMap fromNullable=fromNullishOr
+effect/Array getLefts=getFailures getRights=getSuccesses partitionMap=facade.partitionMap fromNullable=fromNullishOr
 effect/Schema decodeUnknown=decodeUnknownEffect decode=decodeEffect encode=encodeEffect encodeUnknown=encodeUnknownEffect decodeUnknownEither=decodeUnknownResult
 effect/Schema decodeEither=decodeResult encodeEither=encodeResult encodeUnknownEither=encodeUnknownResult RedactedFromSelf=Redacted annotations=annotate
 effect/Schema typeSchema=toType encodedSchema=toEncoded Schema.All=Top Schema.Any=Top Schema.Type=Schema.Type Schema.Encoded=Codec.Encoded Schema.Context=Codec.DecodingServices
@@ -152,7 +152,7 @@ effect/Context Tag.Service=Service.Shape Tag.Identifier=Service.Identifier Tag=K
 effect/Redacted unsafeWipe=wipeUnsafe
 effect/HashMap unsafeGet=getUnsafe
 effect/Metric tagged=facade.taggedMetric fromMetricKey=facade.metricOfKey increment=facade.increment Metric.Counter=Counter Metric.Gauge=Gauge unsafeSnapshot=facade.metricSnapshot set=update
-effect/Metric Metric.Histogram=Histogram taggedWithLabels=facade.taggedWithLabels incrementBy=update trackDurationWith=facade.trackDurationWith value=value
+effect/Metric Metric.Histogram=Histogram taggedWithLabels=test.taggedWithLabels incrementBy=update trackDurationWith=facade.trackDurationWith value=value
 effect/TestClock currentTimeMillis=effect/Clock.currentTimeMillis testClock=test.testClock
 effect/ScheduleDecision isDone=facade.isDoneDecision isContinue=facade.isContinueDecision
 @effect/platform/Error PlatformError=PlatformError SystemError=test.SystemError BadArgument=BadArgument
@@ -172,7 +172,7 @@ effect/Effect contextWith=facade.contextWith
 effect/SchemaAST encodedAST=toEncoded getPropertySignatures=facade.propertySignatures
 effect/Logger make=test.makeLogger
 @effect/platform/HttpClientError RequestError=test.RequestError
-effect/Schedule recurWhile=test.recurWhile addDelayEffect=test.addDelayEffect
+effect/Schedule recurWhile=test.recurWhile addDelay=test.addDelay addDelayEffect=test.addDelayEffect
 effect/Fiber zip=test.zipFibers never=test.neverFiber
 effect/Scheduler make=test.makeScheduler defaultScheduler=test.defaultScheduler
 effect/Clock make=test.makeClock
@@ -180,11 +180,11 @@ effect/JSONSchema make=test.jsonSchemaOf
 effect/TestClock sleeps=test.sleeps
 effect/Stream mapConcat=test.mapConcat
 effect/Layer map=test.mapLayer
-effect/Schema UUID=test.UUID ULID=test.ULID Uppercased=test.Uppercased Schema.AnyNoContext=Top
-effect/ParseResult succeed=effect/Effect.succeed
+effect/Schema UUID=test.UUID ULID=test.ULID Uppercased=test.Uppercased
+effect/ParseResult succeed=effect/Result.succeed
 @effect/platform/HttpClient withTracerPropagation=test.withTracerPropagation
 @effect/platform/HttpClientRequest bodyUnsafeJson=bodyJsonUnsafe
-@effect/platform/HttpApp toWebHandlerRuntime=toWebHandlerWith
+@effect/platform/HttpApp toWebHandlerRuntime=test.toWebHandler
 @effect/platform-node/NodeKeyValueStore layerFileSystem=test.layerFileSystem
 @effect/experimental/Persistence/Redis layer=test.layerRedis
 @effect/platform-node/NodeHttpClient layer=layerNodeHttp
@@ -203,6 +203,7 @@ effect/Utils isGenerator=isGeneratorFunction
 @effect/ai/LanguageModel Service=LanguageModel
 @effect/ai/EmbeddingModel Service=EmbeddingModel
 @effect/ai/Tool Requirements=HandlerServices
+effect/Metric histogram=test.histogram summary=test.summary
 `
 
 export const names = Object.fromEntries(
@@ -229,6 +230,8 @@ export const members = {
   "effect/Metric.Metric#unsafeUpdate": "updateUnsafe",
   "effect/Metric.Metric#unsafeModify": "modifyUnsafe",
   "effect/Metric.Metric#unsafeValue": "valueUnsafe",
+  // The id of a fiber is a number.
+  "effect/FiberId.Runtime#id": (node, { emit }) => emit(node.expression),
   "effect/Fiber.RuntimeFiber#currentContext": "context",
   "effect/Fiber.RuntimeFiber#currentDefaultServices": "context",
   "effect/Fiber.RuntimeFiber#getFiberRef": "getRef",
@@ -297,7 +300,11 @@ const property = (object, name) => {
 /** Calls whose arguments changed. */
 export const calls = {
   "effect/Schema.Union": asArray("Union"),
-  "effect/Schema.Tuple": asArray("Tuple"),
+  "effect/Schema.Tuple": (node, tools) => {
+    const [elements, ...rest] = node.arguments
+    if (elements === undefined || !ts.isArrayLiteralExpression(elements)) return asArray("Tuple")(node, tools)
+    return `${schema(tools)}.TupleWithRest(${schema(tools)}.Tuple(${tools.emit(elements)}), [${rest.map(tools.emit).join(", ")}])`
+  },
   "effect/Schema.Literal": (node, tools) => {
     const [first] = node.arguments
     if (node.arguments.length === 1 && first.kind === ts.SyntaxKind.NullKeyword) return `${schema(tools)}.Null`
@@ -332,7 +339,7 @@ export const calls = {
   },
   "effect/Schema.parseJson": (node, tools) =>
     node.arguments.length === 0
-      ? `${schema(tools)}.UnknownFromJsonString`
+      ? `${schema(tools)}.fromJsonString(${schema(tools)}.Unknown)`
       : `${schema(tools)}.fromJsonString(${argumentsOf(node, tools).join(", ")})`,
   "effect/Schema.Exit": (node, tools) => {
     const [first] = node.arguments
@@ -469,7 +476,8 @@ export const calls = {
   "effect/Fiber.RuntimeFiber#id": (node, { emit }) => emit(node.expression),
   "effect/Fiber.RuntimeFiber#unsafeInterruptAsFork": (node, { emit }) =>
     `${emit(node.expression.expression)}.interruptUnsafe()`,
-  "effect/Fiber.RuntimeFiber#unsafePoll": (node, { emit }) => `${emit(node.expression.expression)}.pollUnsafe()`,
+  "effect/Fiber.RuntimeFiber#unsafePoll": (node, { emit, nameOf }) =>
+    `${nameOf("facade", false)}.pollFiber(${emit(node.expression.expression)})`,
   "effect/Effect.yieldNow": (node, { nameOf }) =>
     node.arguments.length === 0 ? `${nameOf("effect/Effect", false)}.yieldNow` : undefined,
   "effect/Effect.logWithLevel": (node, tools) => {
@@ -483,6 +491,16 @@ export const calls = {
   "effect/Deferred.unsafeMake": (_, { nameOf }) => `${nameOf("effect/Deferred", false)}.makeUnsafe()`,
   "effect/Order.tuple": (node, tools) =>
     `${tools.nameOf("effect/Order", false)}.Tuple([${argumentsOf(node, tools).join(", ")}])`,
+  // References whose collections are those of JavaScript now.
+  "effect/Effect.locally": (node, tools) => {
+    const given = argumentsOf(node, tools)
+    const convert = { "FiberRef.currentTracerSpanLinks": "Array.from", "FiberRef.currentLoggers": "new Set" }[
+      node.arguments.at(-2).getText()
+    ]
+    if (convert === undefined) return undefined
+    given.push(`${convert}(${given.pop()})`)
+    return `${tools.nameOf("effect/Effect", false)}.provideService(${given.join(", ")})`
+  },
   "effect/Data.tuple": (node, tools) => `[${argumentsOf(node, tools).join(", ")}] as const`
 }
 
@@ -544,6 +562,7 @@ for (const name of levels)
 for (const name of ["Info", "Warning", "Error", "Debug", "None", "All", "Trace", "Fatal"])
   names[`effect/LogLevel.${name}`] = () => JSON.stringify(level[name] ?? name)
 names["effect/LogLevel.LogLevel"] = (_, { nameOf }) => `${nameOf("effect/LogLevel", true)}.LogLevel`
+names["effect/Schema.Schema.AnyNoContext"] = (_, tools) => `${schema(tools, true)}.Codec<unknown, unknown>`
 names["effect/Schema.Defect"] = (_, tools) => `${schema(tools)}.Defect()`
 names["effect/Schema.Positive"] = (_, tools) => `${schema(tools)}.Number.check(${schema(tools)}.isGreaterThan(0))`
 names["effect/Schema.NonNegativeInt"] = (_, tools) =>
@@ -607,7 +626,7 @@ export const nodes = {
     if (isReferenceClass(node, tools)) return "never"
     if (name === "Schedule.Schedule" && node.typeArguments !== undefined) {
       // Schedules can fail, such as one of a text that is no cron expression.
-      const [out, input, context = "never"] = node.typeArguments.map(tools.emit)
+      const [out, input = "unknown", context = "never"] = node.typeArguments.map(tools.emit)
       return `${tools.nameOf("effect/Schedule", true)}.Schedule<${out}, ${input}, unknown, ${context}>`
     }
     if (
@@ -724,6 +743,8 @@ nodes.PropertyAssignment = (node, tools) => {
   const now = { __proto__: null, onLeft: "onFailure", onRight: "onSuccess" }[node.name.getText()]
   // Spans of Effect 4 are cheap with the stack of their callers.
   if (node.getText() === "captureStackTrace: false") return "...{}"
+  // An option of `Otlp`.
+  if (node.getText() === "replaceLogger: Logger.defaultLogger") return "loggerMergeWithExisting: false"
   return now === undefined ? undefined : `${now}: ${emit(node.initializer)}`
 }
 nodes.ShorthandPropertyAssignment = (node, { checker }) => {

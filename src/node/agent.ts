@@ -133,6 +133,8 @@ const dispatcherOf = ({ connectTimeout, proxy, ...settings }: Settings, sockets:
   if (proxy === undefined) return new Agent(options)
   const proxied = {
     ...options,
+    // undici 8, which Effect 4 uses, tunnels only the requests of https by default.
+    proxyTunnel: true,
     requestTls: { timeout: connectTimeout },
     clientFactory: (origin: URL) => new Pool(origin, { connect })
   }

@@ -1,7 +1,7 @@
 import { HttpClient, HttpClientResponse } from "@effect/platform"
 import { NodeHttpClient } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
-import { Duration, Effect, Encoding, FastCheck, Layer } from "effect"
+import { Duration, Effect, Encoding, FastCheck, Layer, Stream } from "effect"
 import type { Embeddable, EmbeddingResponse } from "../../src/vocabulary/Embedding.js"
 import * as Fallback from "../../src/routing/Fallback.js"
 import * as Batches from "../../src/call/embeddingBatches.js"
@@ -198,7 +198,7 @@ describe("embeddings with middleware and presets", () => {
           provider: "bare",
           wire: "bare",
           chat: () => Effect.fail(away),
-          chatStream: () => Effect.fail(away)
+          chatStream: () => Stream.fail(away)
         })
       ),
       Effect.provide(KeyPool.layer({ provider: "bare", keys: ["key"] })),

@@ -13,6 +13,7 @@ import { recordingTracer } from "../support/recording.js"
 import { interruptedAt, settledStepsOf } from "../support/steps.js"
 import type { Reply, Settings } from "../support/timedProvider.js"
 import * as Provider from "../support/timedProvider.js"
+import * as Tracers from "../support/tracers.js"
 
 let runs = 0
 
@@ -274,18 +275,15 @@ describe("the context of a tracer", () => {
         })
         const http = isDirect ? server.http : portable(server.http)
         const { llm } = yield* Provider.setup({ ...server, http }, { provider: `spans-${runs++}`, keys: ["1", "2"] })
-        const entering = Effect.withTracer(call(llm), {
-          ...tracer,
-          context: (run, fiber) => {
-            active.push(fiber.currentSpan)
-            try {
-              return run()
-            } finally {
-              active.pop()
-            }
+        const entering = Tracers.withContext(tracer, (span, run) => {
+          active.push(span)
+          try {
+            return run()
+          } finally {
+            active.pop()
           }
         })
-        yield* entering
+        yield* Effect.withTracer(call(llm), entering)
         expect(sent).toEqual(spans.slice(1))
         expect(sent.map((span) => span?._tag === "Span" && span.name)).toEqual(["attempt asked", "attempt asked"])
       }
@@ -322,18 +320,16 @@ describe("a tracer that throws", () => {
 
   /** A tracer whose spans throw in one of their members. */
   const throwing = (member: "span" | "end" | "attribute", name: string, attribute: string) =>
-    Effect.map(Effect.tracer, (tracer): Tracer.Tracer => ({
-      ...tracer,
-      span: (...args) => {
-        if (member === "span" && args[0] === name) return bug()
-        const span = tracer.span(...args)
-        if (span.name !== name) return span
-        if (member === "end") return Object.assign(span, { end: bug })
-        return Object.assign(span, {
+    Effect.map(Effect.tracer, (tracer) =>
+      Tracers.withSpan(tracer, (made, own) => {
+        if (made !== name) return own()
+        if (member === "span") return bug()
+        if (member === "end") return Object.assign(own(), { end: bug })
+        return Object.assign(own(), {
           attribute: (key: string) => (member === "attribute" && key === attribute ? bug() : undefined)
         })
-      }
-    }))
+      })
+    )
 
   const faults = [
     ["span", ""],

@@ -119,7 +119,8 @@ describe("the request log", () => {
       begin: () => {},
       write: (piece) => written.push(piece) > 0,
       drained: Effect.void,
-      stopWaiting: () => false,
+      isWaiting: () => false,
+      stopWaiting: () => {},
       end: () => {},
       destroy: () => {}
     })

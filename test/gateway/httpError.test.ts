@@ -85,7 +85,7 @@ const table: { readonly [T in ErrorTag]: readonly [LLMError, number, string, boo
 
 describe("fromLLMError", () => {
   it("covers every LLMError tag in this test's table", () => {
-    expect(Object.keys(table).sort()).toEqual(Errors.LLMError.members.map((member) => member._tag).sort())
+    expect(Object.keys(table).sort()).toEqual(Errors.LLMError.members.map(({ identifier }) => identifier).sort())
   })
 
   it.each(Object.entries(table))(

@@ -102,7 +102,7 @@ const reloadingAccess = (first: ReadonlyArray<object>, options: Access.ReloadOpt
       access,
       isAccepted,
       log: Ref.get(log),
-      reload: Context.get(context, Access.Reloading).reload,
+      reload: Effect.provide(Context.get(context, Access.Reloading).reload, logger),
       writeText: (text: string | undefined) => Ref.set(content, text),
       write: (keys: ReadonlyArray<object>) => Ref.set(content, JSON.stringify(keys))
     }

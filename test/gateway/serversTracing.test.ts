@@ -8,6 +8,7 @@ import { eventually } from "../support/eventually.js"
 import { makeGate } from "./support/gateway.js"
 import { question } from "./support/http.js"
 import * as Servers from "./support/servers.js"
+import { withSpanHeaders } from "./support/spanHeaders.js"
 
 const path = "/v1/chat/completions"
 
@@ -33,7 +34,7 @@ const recordSpans = Effect.map(Effect.tracer, (tracer) => {
       eventually(Effect.sync(() => requests().filter(({ status }) => status._tag === "Ended").length === count)),
       requests
     )
-  const requests = (): ReadonlyArray<Tracer.Span> => spans.filter(({ name }) => name.startsWith("http.server"))
+  const requests = (): ReadonlyArray<Tracer.Span> => spans.filter(({ kind }) => kind === "server")
   return { spans, recording, requests, ended }
 })
 
@@ -41,7 +42,7 @@ const recordSpans = Effect.map(Effect.tracer, (tracer) => {
 const changing = (name: string, value: unknown): unknown =>
   name === "url.full"
     ? String(value).replace(/:\d+/, "")
-    : /\.header\.(?:host|date|content-length)$/.test(name)
+    : /^server\.port$|\.header\.(?:host|date|content-length)$/.test(name)
       ? ""
       : value
 
@@ -61,7 +62,10 @@ const attributesOn = (name: Servers.ServerName) =>
   Effect.scoped(
     Effect.gen(function* () {
       const { ended, recording, requests } = yield* recordSpans
-      const served = yield* Effect.withTracer(Servers.start(name, { access: { keys: [{ key: "sk-a" }] } }), recording)
+      const served = yield* Servers.start(name, { access: { keys: [{ key: "sk-a" }] } }).pipe(
+        withSpanHeaders,
+        Effect.withTracer(recording)
+      )
       yield* Servers.ask(served, path, chat(), sent)
       yield* ended(1)
       yield* Servers.ask(served, `${path}?a=b&c=%20d?e`, chat({ stream: true }), sent)
@@ -86,7 +90,10 @@ describe("spans of requests", () => {
       expect(own).toEqual(platform)
       expect(own.map(({ attributes }) => attributes["http.response.status_code"])).toEqual([200, 200, 401])
       expect(own[1]?.attributes["url.query"]).toBe("a=b&c=%20d?e")
-      for (const { attributes } of own) expect(JSON.stringify(attributes)).not.toMatch(/sk-[abc]|a=b;/)
+      for (const { attributes } of own) {
+        expect(attributes["http.request.header.authorization"]).toBe("<redacted>")
+        expect(JSON.stringify(attributes)).not.toMatch(/sk-[abc]|a=b;/)
+      }
     })
   )
 })
@@ -119,7 +126,7 @@ describe.each(Servers.all)("traces on %s", (name) => {
         yield* Servers.ask(served, path, chat({ stream }), { traceparent })
         yield* ended(index + 1)
         const own = spans.slice(from)
-        const request = own.find(({ name }) => name === "http.server POST")
+        const request = own.find(({ kind }) => kind === "server")
         expect(Option.getOrUndefined(request?.parent ?? Option.none())?.spanId).toBe("b7ad6b7169203331")
         expect(own.map((span) => span.traceId)).toEqual(own.map(() => traceId))
       }

@@ -1,7 +1,7 @@
 import type { HttpClient } from "@effect/platform"
 import { NodeHttpClient } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Layer } from "effect"
+import { Effect, Layer, Stream } from "effect"
 import * as KeyPool from "../../src/keyPool/KeyPool.js"
 import * as LLMErrors from "../../src/vocabulary/LLMError.js"
 import * as AnthropicClient from "../../src/provider/AnthropicClient.js"
@@ -84,7 +84,7 @@ describe("KeyPool.check", () => {
       Effect.provide(
         clientLayer({
           chat: () => Effect.fail(unreachable),
-          chatStream: () => Effect.fail(unreachable),
+          chatStream: () => Stream.fail(unreachable),
           listModels: () => Effect.fail(unreachable)
         })
       )
@@ -100,7 +100,7 @@ describe("KeyPool.check", () => {
       })
     }).pipe(
       Effect.provide(pool),
-      Effect.provide(clientLayer({ chat: () => Effect.fail(unreachable), chatStream: () => Effect.fail(unreachable) }))
+      Effect.provide(clientLayer({ chat: () => Effect.fail(unreachable), chatStream: () => Stream.fail(unreachable) }))
     )
   )
 })

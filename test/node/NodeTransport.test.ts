@@ -30,8 +30,11 @@ const makeTransport = (options?: NodeTransport.UndiciOptions) =>
 const sequentially = (transport: Direct.DirectTransport, urls: ReadonlyArray<string>) =>
   Effect.forEach(urls, (url) => Effect.tap(send(transport, { url }).over, immediate))
 
-/** undici makes a connection ready for the next request one turn of the event loop after a response. */
-const immediate = Effect.async<void>((resume) => void setImmediate(() => resume(Effect.void)))
+/**
+ * undici makes a connection ready for the next request one turn of the event loop after a response. A fiber that goes on within the
+ * response's last callback is a turn earlier.
+ */
+const immediate = Effect.async<void>((resume) => void setImmediate(() => setImmediate(() => resume(Effect.void))))
 
 const allOver = (exchanges: ReadonlyArray<Exchanged>) => Effect.all(exchanges.map(({ over }) => over))
 

@@ -54,7 +54,7 @@ describe("refill by a schedule", () => {
     Effect.gen(function* () {
       const limiter = yield* RateLimiter.make({ capacity: 1, refill: Schedule.fixed("1 minute") })
       yield* limiter.take()
-      yield* TestClock.adjust(Duration.sum("3 days", "20 seconds"))
+      yield* TestClock.adjust(Duration.sum(Duration.days(3), Duration.seconds(20)))
       yield* limiter.take()
       expect(yield* waitOf(limiter)).toEqual(Duration.seconds(40))
     })

@@ -142,7 +142,7 @@ describe("the metrics of calls as text", () => {
     Effect.gen(function* () {
       yield* meteredCalls({ aliases: true })
       const text = yield* Effect.map(Metric.snapshot, (pairs) =>
-        Prometheus.render(pairs.filter(({ metricKey }) => metricKey.name.startsWith("llm_")))
+        Prometheus.render(pairs.filter((pair) => Series.seriesOf(pair).some(({ name }) => name.startsWith("llm_"))))
       )
       expect(new Set(read(text).map(({ type }) => type))).toEqual(new Set(["counter", "gauge", "histogram", "summary"]))
       expect((promtoolWarnings(text) ?? []).filter((line) => !line.startsWith("llm_router_"))).toEqual([])

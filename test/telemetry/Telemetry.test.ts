@@ -524,7 +524,7 @@ describe("Telemetry.onCall", () => {
       )
       yield* AccessLog.withRequestId(llm.chat("?"), "one")
       yield* AccessLog.withRequestId(Stream.runDrain(llm.chatStream("?")), "two")
-      expect(Chunk.toReadonlyArray(yield* Queue.takeN(callbacks, 7))).toEqual([
+      expect(Array.from(yield* Queue.takeN(callbacks, 7))).toEqual([
         ["start", "one"],
         ["bad", "one"],
         ["key", "one"],

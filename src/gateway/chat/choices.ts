@@ -1,5 +1,7 @@
 /** Several choices for one request (`n`), each by a call of its own. OpenAI, API reference: chat/create. */
-import { Chunk, Effect, Stream } from "effect"
+import type { Scope } from "effect"
+import { Cause, Chunk, Effect, Option, Queue } from "effect"
+import * as Background from "../../internal/background.js"
 import type { ChatResponse } from "../../vocabulary/Chat.js"
 import type { ChatEvent } from "../../vocabulary/ChatEvent.js"
 import * as Usage from "../../vocabulary/Usage.js"
@@ -42,6 +44,51 @@ const ofChoice =
   (index: number) =>
   (event: ChatEvent): ChoiceEvent => ({ index, event })
 
+type Pull = Opened<ChoiceEvent>["pull"]
+
+/**
+ * Merges streams in the order of arrival. Not `Stream.mergeAll`, whose streams end in Effect 4 when a pull is interrupted: the rest can be
+ * read after the client has left.
+ */
+const merge = (pulls: ReadonlyArray<Pull>): Effect.Effect<Pull, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    // One buffered chunk at most, so that a slow client slows the providers down.
+    const arrived = yield* Queue.bounded<Effect.Effect.Success<Pull> | Ended>(1)
+    let unfinished = pulls.length
+    let ended: Pull | undefined
+
+    const read = (pull: Pull): Effect.Effect<void> => {
+      const next: Effect.Effect<void> = Effect.matchCauseEffect(pull, {
+        onSuccess: (events) => Effect.zipRight(Queue.offer(arrived, events), next),
+        onFailure: (cause) => {
+          if (Cause.isInterruptedOnly(cause)) return Effect.void
+          const isEnd = Option.exists(Cause.failureOption(cause), Option.isNone)
+          return isEnd && --unfinished > 0 ? Effect.void : Effect.asVoid(Queue.offer(arrived, new Ended(cause)))
+        }
+      })
+      return next
+    }
+
+    yield* Effect.forEach(pulls, (pull) => Background.inBackground(read(pull)), { discard: true })
+    return Effect.suspend(
+      () =>
+        ended ??
+        Effect.flatMap(Queue.take(arrived), (item): Pull => {
+          if (!(item instanceof Ended)) return Effect.succeed(item)
+          ended = Effect.failCause(item.cause)
+          return ended
+        })
+    )
+  })
+
+/** The end of a merged stream, with its error where it has one. */
+class Ended {
+  readonly cause: Cause.Cause<Option.Option<LLMError>>
+  constructor(cause: Cause.Cause<Option.Option<LLMError>>) {
+    this.cause = cause
+  }
+}
+
 /** Opens the streams of all choices, and merges them in the order of arrival. */
 export const openAll =
   (opens: ReadonlyArray<Open>) =>
@@ -52,15 +99,7 @@ export const openAll =
         Effect.map(
           Finalizers.scopedBy(
             finalizers,
-            Stream.toPull(
-              Stream.mergeAll(
-                opened.map(({ pull }, index) =>
-                  Stream.repeatEffectChunkOption(Effect.map(pull, Chunk.map(ofChoice(index))))
-                ),
-                // One buffered chunk at most, so that a slow client slows the providers down.
-                { concurrency: opened.length, bufferSize: 1 }
-              )
-            )
+            merge(opened.map(({ pull }, index) => Effect.map(pull, Chunk.map(ofChoice(index)))))
           ),
           (pull) => ({
             first: Chunk.flatten(

@@ -103,7 +103,9 @@ export const respond = <A>(
     const watch = Context.get(fiber.currentContext, CurrentWatch)
     if (watch !== undefined) {
       watch.onExpire = () => {
-        hasStalled ||= response.stopWaiting()
+        if (hasStalled || !response.isWaiting()) return
+        hasStalled = true
+        response.stopWaiting()
       }
     }
     return response.drained

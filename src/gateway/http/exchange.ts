@@ -37,8 +37,10 @@ export interface Responder {
   readonly write: (piece: string | Uint8Array) => boolean
   /** Waits until the pieces that were written have been taken. */
   readonly drained: Effect.Effect<void>
-  /** Ends a wait for `drained`; false when there is none. */
-  readonly stopWaiting: () => boolean
+  /** Whether a fiber waits for `drained`. */
+  readonly isWaiting: () => boolean
+  /** Ends the wait for `drained`. The fiber can go on within this call. */
+  readonly stopWaiting: () => void
   readonly end: () => void
   /** Closes the connection in the middle of a streamed response, so that it does not look complete. */
   readonly destroy: () => void

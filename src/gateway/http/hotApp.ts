@@ -11,6 +11,7 @@ import type { Exchange, Request, Responder } from "./exchange.js"
 import type { HotRoute } from "./hotRoute.js"
 import { serve } from "./hotRoute.js"
 import { whenQueuedCloses } from "./nodeServer.js"
+import * as Platform from "./platform.js"
 
 /** The path of a URL, whole or without its origin. */
 const pathOf = (url: string): string => /^(?:https?:\/\/[^/]+)?([^?]*)/.exec(url)?.[1] ?? ""
@@ -27,7 +28,7 @@ export const requestOf = (request: HttpServerRequest.HttpServerRequest): Request
 /** The platform fails where a web request has no body. */
 const bodyOf = (request: HttpServerRequest.HttpServerRequest): Request["body"] => {
   const { source } = request
-  if (source instanceof IncomingMessage) return source
+  if (source instanceof IncomingMessage && !Platform.isContinuedByReading(request)) return source
   return source instanceof globalThis.Request && source.body === null ? Stream.empty : request.stream
 }
 
@@ -47,11 +48,10 @@ const makeBody = () => {
     wake?.()
   }
 
-  const stopWaiting = (): boolean => {
+  const stopWaiting = (): void => {
     const wake = wakeWriter
     wakeWriter = undefined
     wake?.()
-    return wake !== undefined
   }
 
   const take = (): Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<never>> => {
@@ -85,6 +85,7 @@ const makeBody = () => {
         wakeWriter = undefined
       })
     }),
+    isWaiting: (): boolean => wakeWriter !== undefined,
     stopWaiting,
     end: (): void => {
       hasEnded = true
@@ -111,7 +112,7 @@ const makeResponder = (
   request: HttpServerRequest.HttpServerRequest,
   respond: (response: HttpServerResponse.HttpServerResponse) => void
 ): PlatformResponder => {
-  const { cutOff, drained, end, hasEnded, stopWaiting, stream, write } = makeBody()
+  const { cutOff, drained, end, hasEnded, isWaiting, stopWaiting, stream, write } = makeBody()
   let hasBegun = false
   const destroy = (): void => {
     // The platform ends a response of Node whose stream fails as if it were complete.
@@ -126,6 +127,7 @@ const makeResponder = (
     },
     write,
     drained,
+    isWaiting,
     stopWaiting,
     end,
     destroy,

@@ -117,11 +117,8 @@ const makeResponder = (
       response.once("drain", wake)
       return Effect.sync(stop)
     }),
-    stopWaiting: () => {
-      const wake = wakeWriter
-      wake?.()
-      return wake !== undefined
-    },
+    isWaiting: () => wakeWriter !== undefined,
+    stopWaiting: () => wakeWriter?.(),
     end: () =>
       finish(() => {
         flush()

@@ -2,7 +2,7 @@
 import { Headers, HttpMiddleware, HttpServerRequest } from "@effect/platform"
 import type { HttpServer } from "@effect/platform"
 import { Cause, Effect, FiberId, FiberRef, FiberRefs, HashMap, Runtime } from "effect"
-import type { Context, Fiber } from "effect"
+import type { Context, Fiber, Tracer } from "effect"
 
 export type ServerService = HttpServer.HttpServer
 
@@ -54,10 +54,32 @@ export const withSpansOf = <A, E, R>(
     isUntraced
   )
 
-export const redactedNames: Effect.Effect<ReadonlyArray<Redacted>> = Effect.flatMap(
-  Headers.currentRedactedNames,
-  Effect.succeed
-)
+/** The name that the platform gives to the span of a request. */
+export const spanName = (method: string): string => `http.server ${method}`
+
+/** Writes parts of a request into its span, as the platform does by the settings of the program. */
+export interface SpanWriter {
+  /** `url` has the path and the query. */
+  readonly url: (span: Tracer.Span, host: string, url: string) => void
+  /** The values of keys are redacted. */
+  readonly headers: (span: Tracer.Span, of: "request" | "response", headers: Headers.Headers) => void
+}
+
+export const spanWriter = (redacted: ReadonlyArray<Redacted>): Effect.Effect<SpanWriter> =>
+  Effect.map(Headers.currentRedactedNames, (names) => ({
+    url: (span, host, url) => {
+      const [path = "", query = ""] = url.split(/\?(.*)/s)
+      span.attribute("url.full", `http://${host}${url}`)
+      span.attribute("url.path", path)
+      if (query !== "") span.attribute("url.query", query)
+      span.attribute("url.scheme", "http")
+    },
+    headers: (span, of, headers) => {
+      for (const [name, value] of Object.entries(Headers.redact(headers, [...names, ...redacted]))) {
+        span.attribute(`http.${of}.header.${name}`, String(value))
+      }
+    }
+  }))
 
 /** A request of the platform, for the generator of the names of spans. */
 export const requestOf = (
@@ -71,3 +93,6 @@ export const requestOf = (
     headers,
     ...(remoteAddress === undefined ? {} : { remoteAddress })
   })
+
+/** Whether the client of a request waits until its body is read through the platform (`Expect: 100-continue`). Node continues the others. */
+export const isContinuedByReading = (_request: HttpServerRequest.HttpServerRequest): boolean => false

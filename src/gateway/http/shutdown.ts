@@ -69,7 +69,8 @@ export const make: Effect.Effect<ActiveRequests> = Effect.map(Deferred.make<void
       }).pipe(
         Effect.flatMap((idle) => {
           if (idle._tag === "Some") return Effect.void
-          expirations.forEach(({ expire }) => expire())
+          // A request that ends at once holds what remains of it, which can still be sent.
+          for (const { expire } of [...expirations]) expire()
           return Effect.asVoid(wait(closingTimeout))
         })
       )

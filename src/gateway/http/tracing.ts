@@ -55,7 +55,7 @@ const nameOf = (
   headers: Headers.Headers
 ): string =>
   generator === defaultName
-    ? `http.server ${method}`
+    ? Platform.spanName(method)
     : generator(Platform.requestOf(method, url, headers, remoteAddress))
 
 /** Runs the handler of a hot route in the span that the platform makes for any other request. */
@@ -73,28 +73,19 @@ export const inRequestSpan = (
       nameOf(generator, request, headers),
       { ...(parent === undefined ? {} : { parent }), kind: "server", captureStackTrace: false },
       (span) => {
-        const [path = "", query = ""] = url.split(/\?(.*)/s)
         span.attribute("http.request.method", method)
-        span.attribute("url.full", `http://${headers["host"] ?? "localhost"}${url}`)
-        span.attribute("url.path", path)
         span.attribute("http.route", route)
-        if (query !== "") span.attribute("url.query", query)
-        span.attribute("url.scheme", "http")
         if (headers["user-agent"] !== undefined) span.attribute("user_agent.original", headers["user-agent"])
         if (remoteAddress !== undefined) span.attribute("client.address", remoteAddress)
-        return Effect.flatMap(Platform.redactedNames, (redactedNames) => {
-          const addHeaders = (of: "request" | "response", headers: Headers.Headers): void => {
-            for (const [name, value] of Object.entries(Headers.redact(headers, [...redactedNames, ...keyHeaders]))) {
-              span.attribute(`http.${of}.header.${name}`, String(value))
-            }
-          }
-          addHeaders("request", headers)
+        return Effect.flatMap(Platform.spanWriter(keyHeaders), (writer) => {
+          writer.url(span, headers["host"] ?? "localhost", url)
+          writer.headers(span, "request", headers)
           return Effect.ensuring(
             Effect.withParentSpan(handler, span),
             Effect.sync(() => {
               const { headers, status } = sent() ?? clientLeft
               span.attribute("http.response.status_code", status)
-              addHeaders("response", Headers.fromInput(headers))
+              writer.headers(span, "response", Headers.fromInput(headers))
             })
           )
         })

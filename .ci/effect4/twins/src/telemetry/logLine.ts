@@ -1,10 +1,16 @@
 /** Log lines that are written in plain code. */
 import type { Fiber, LogLevel } from "effect"
-import { Cause, Context, LogLevel as LogLevels, References } from "effect"
+import { Cause, Context, Logger, LogLevel as LogLevels, References } from "effect"
 import { clockOf } from "../internal/clock.js"
 
 /** The annotations of a line, in addition to those of its fiber. */
 export type Fields = Readonly<Record<string, string | number | boolean>>
+
+type Structured = typeof Logger.formatStructured extends Logger.Logger<unknown, infer Output> ? Output : never
+
+/** Writes the lines of `Logger.formatStructured`. */
+export const structuredLogger = (write: (line: Structured) => void): Logger.Logger<unknown, void> =>
+  Logger.map(Logger.formatStructured, write)
 
 /** The annotation that a fiber adds to every line. */
 export const annotationOf = (fiber: Fiber.Fiber<unknown, unknown>, name: string): unknown =>

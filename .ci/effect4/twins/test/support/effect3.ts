@@ -12,6 +12,7 @@ import {
   HashMap,
   Layer,
   Logger,
+  Metric,
   Pipeable,
   PlatformError,
   References,
@@ -26,9 +27,10 @@ import * as NodeRedis from "@effect/platform-node/NodeRedis"
 import { dual } from "effect/Function"
 import { TestClock } from "effect/testing"
 import type { HttpClientRequest, HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
-import { HttpClient, HttpClientError, HttpServerResponse as ServerResponse } from "effect/http"
+import { HttpClient, HttpClientError, HttpEffect, HttpServerResponse as ServerResponse } from "effect/http"
 import { KeyValueStore, Persistence } from "effect/persistence"
 import * as fc from "fast-check"
+import type { HttpApp, MetricLabel } from "../../src/facade.js"
 import type { Router } from "../../src/gateway/http/router.js"
 import { make } from "../../src/gateway/http/router.js"
 import { documentOf } from "../../src/programs/tools/schemaDocument.js"
@@ -124,17 +126,22 @@ export const recurWhile = <A>(is: (value: A) => boolean): Schedule.Schedule<numb
     Schedule.while(({ input }) => Effect.succeed(is(input)))
   )
 
+export const addDelay = <O, I, E, R>(
+  self: Schedule.Schedule<O, I, E, R>,
+  delay: (output: O) => Duration.Input
+): Schedule.Schedule<O, I, E, R> => Schedule.addDelay(self, ({ output }) => Effect.succeed(delay(output)))
+
 export const addDelayEffect: {
   <O, E2, R2>(
-    f: (output: O) => Effect.Effect<number, E2, R2>
+    f: (output: O) => Effect.Effect<Duration.Input, E2, R2>
   ): <I, E, R>(self: Schedule.Schedule<O, I, E, R>) => Schedule.Schedule<O, I, E | E2, R | R2>
   <O, I, E, R, E2, R2>(
     self: Schedule.Schedule<O, I, E, R>,
-    f: (output: O) => Effect.Effect<number, E2, R2>
+    f: (output: O) => Effect.Effect<Duration.Input, E2, R2>
   ): Schedule.Schedule<O, I, E | E2, R | R2>
 } = dual(
   2,
-  <O, I, E, R, E2, R2>(self: Schedule.Schedule<O, I, E, R>, f: (output: O) => Effect.Effect<number, E2, R2>) =>
+  <O, I, E, R, E2, R2>(self: Schedule.Schedule<O, I, E, R>, f: (output: O) => Effect.Effect<Duration.Input, E2, R2>) =>
     Schedule.addDelay(self, ({ output }) => f(output))
 )
 
@@ -147,7 +154,7 @@ export const zipFibers = <A, E, B, E2>(
 
 export const neverFiber: Fiber.Fiber<never> = Effect.runFork(Effect.never)
 
-export const noRoots: Effect.Effect<Chunk.Chunk<Fiber.Fiber<unknown, unknown>>> = Effect.succeed(Chunk.empty())
+export const noRoots: Effect.Effect<ReadonlyArray<Fiber.Fiber<unknown, unknown>>> = Effect.succeed([])
 
 export const defaultScheduler: Scheduler.Scheduler & Scheduler.SchedulerDispatcher = (() => {
   const scheduler = new Scheduler.MixedScheduler()
@@ -231,6 +238,31 @@ export const minimumLogLevel = (level: LogLevel.LogLevel): Layer.Layer<never> =>
 export const configProviderFromMap = (map: ReadonlyMap<string, string>): ConfigProvider.ConfigProvider =>
   ConfigProvider.fromEnvRecord(Object.fromEntries(map))
 
+// Metrics
+
+export const histogram = (
+  name: string,
+  boundaries: ReadonlyArray<number>,
+  description?: string
+): Metric.Histogram<number> => Metric.histogram(name, { boundaries, description })
+
+export const summary = ({
+  name,
+  ...options
+}: {
+  readonly name: string
+  readonly maxAge: Duration.Input
+  readonly maxSize: number
+  readonly error: number
+  readonly quantiles: ReadonlyArray<number>
+}): Metric.Summary<number> => Metric.summary(name, options)
+
+export const taggedWithLabels = <Input, State>(
+  metric: Metric.Metric<Input, State>,
+  labels: Iterable<MetricLabel>
+): Metric.Metric<Input, State> =>
+  Metric.withAttributes(metric, Object.fromEntries(Array.from(labels, ({ key, value }) => [key, value])))
+
 // The platform
 
 export class SystemError extends PlatformError.PlatformError {
@@ -257,6 +289,12 @@ export class RequestError extends HttpClientError.HttpClientError {
     super({ reason: new HttpClientError.TransportError(rest) })
   }
 }
+
+/** The handler of an app that needs what a server provides alone. */
+export const toWebHandler =
+  (context: Context.Context<never>) =>
+  (app: HttpApp<never, Scope.Scope>): ((request: Request) => Promise<Response>) =>
+    HttpEffect.toWebHandlerWith<never, HttpServerRequest.HttpServerRequest | Scope.Scope>(context)(app)
 
 export const withTracerPropagation: {
   (enabled: boolean): <E, R>(client: HttpClient.HttpClient.With<E, R>) => HttpClient.HttpClient.With<E, R>
@@ -302,7 +340,18 @@ export const layerFileSystem = KeyValueStore.layerFileSystem
 export const layerRedis = ({ port }: { readonly port: number }) =>
   Layer.provide(Persistence.layerBackingRedis, NodeRedis.layer({ url: `redis://127.0.0.1:${port}` }))
 
-export const mapLayer =
-  <A, B>(change: (context: Context.Context<A>) => Context.Context<B>) =>
-  <E, R>(layer: Layer.Layer<A, E, R>): Layer.Layer<B, E, R> =>
-    Layer.effectContext(Effect.map(Layer.build(layer), change))
+export const mapLayer: {
+  <A, B>(
+    change: (context: Context.Context<A>) => Context.Context<B>
+  ): <E, R>(layer: Layer.Layer<A, E, R>) => Layer.Layer<B, E, R>
+  <A, E, R, B>(
+    layer: Layer.Layer<A, E, R>,
+    change: (context: Context.Context<A>) => Context.Context<B>
+  ): Layer.Layer<B, E, R>
+} = dual(
+  2,
+  <A, E, R, B>(
+    layer: Layer.Layer<A, E, R>,
+    change: (context: Context.Context<A>) => Context.Context<B>
+  ): Layer.Layer<B, E, Exclude<R, Scope.Scope>> => Layer.effectContext(Effect.map(Layer.build(layer), change))
+)

@@ -1,7 +1,7 @@
 /** Fibers, servers and spans of requests. */
 import { Cause, Context, Effect, Option, References } from "effect"
-import type { Fiber } from "effect"
-import { Headers, HttpMiddleware, HttpServer, HttpServerRequest } from "effect/http"
+import type { Fiber, Tracer } from "effect"
+import { Headers, HttpMiddleware, HttpServer, HttpServerRequest, UrlParams } from "effect/http"
 
 export type ServerService = HttpServer.HttpServer["Service"]
 
@@ -48,10 +48,43 @@ export const withSpansOf = <A, E, R>(
     Effect.provideService(HttpMiddleware.TracerDisabledWhen, isUntraced)
   )
 
-export const redactedNames: Effect.Effect<ReadonlyArray<Redacted>> = Effect.flatMap(
-  Headers.CurrentRedactedNames,
-  Effect.succeed
-)
+/** The name that the platform gives to the span of a request. */
+export const spanName = (method: string): string => method
+
+/** Writes parts of a request into its span, as the platform does by the settings of the program. */
+export interface SpanWriter {
+  /** `url` has the path and the query. */
+  readonly url: (span: Tracer.Span, host: string, url: string) => void
+  /** The values of keys are redacted. */
+  readonly headers: (span: Tracer.Span, of: "request" | "response", headers: Headers.Headers) => void
+}
+
+export const spanWriter = (redacted: ReadonlyArray<Redacted>): Effect.Effect<SpanWriter> =>
+  Effect.withFiber((fiber) => {
+    const isIncluded = fiber.getRef(HttpMiddleware.TracerHeaderFilter)
+    const names = [...fiber.getRef(Headers.CurrentRedactedNames), ...redacted]
+    const parameters = fiber.getRef(UrlParams.CurrentRedactedNames)
+    return Effect.succeed({
+      url: (span, host, url) => {
+        const found = HttpServerRequest.toURL(requestOf("GET", url, Headers.fromInput({ host }), undefined))
+        if (Option.isNone(found)) return
+        const { hostname, href, pathname, port, search } = found.value
+        const query = UrlParams.redactUrl(search, parameters).slice(1)
+        span.attribute("url.full", UrlParams.redactUrl(href, parameters))
+        span.attribute("url.path", pathname)
+        if (query !== "") span.attribute("url.query", query)
+        span.attribute("url.scheme", "http")
+        span.attribute("server.address", hostname.replace(/^\[(.*)\]$/, "$1"))
+        span.attribute("server.port", port === "" ? 80 : Number(port))
+      },
+      headers: (span, of, headers) => {
+        for (const [name, value] of Object.entries(headers)) {
+          if (!isIncluded(name, of)) continue
+          span.attribute(`http.${of}.header.${name}`, Headers.isRedactedName(name, names) ? "<redacted>" : value)
+        }
+      }
+    })
+  })
 
 /** A request of the platform, for the generator of the names of spans. */
 export const requestOf = (
@@ -65,3 +98,7 @@ export const requestOf = (
     headers,
     remoteAddress: Option.fromUndefinedOr(remoteAddress)
   })
+
+/** Whether the client of a request waits until its body is read through the platform (`Expect: 100-continue`). Node continues the others. */
+export const isContinuedByReading = ({ headers }: HttpServerRequest.HttpServerRequest): boolean =>
+  /100-continue/i.test(headers["expect"] ?? "")

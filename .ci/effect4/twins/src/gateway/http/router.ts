@@ -55,7 +55,8 @@ export const orElse = <R>(
       const { handler: route, params, searchParams } = found
       return Effect.flatMap(Effect.serviceOption(Tracer.ParentSpan), (span) => {
         if (span._tag === "Some" && span.value._tag === "Span") span.value.attribute("http.route", route.path)
-        return route.handler.pipe(
+        // The app of a server runs where it cannot be interrupted.
+        return (route.uninterruptible ? route.handler : Effect.interruptible(route.handler)).pipe(
           Effect.provideContext(
             Context.make(HttpRouter.RouteContext, { params, route }).pipe(
               Context.add(HttpServerRequest.ParsedSearchParams, searchParams)

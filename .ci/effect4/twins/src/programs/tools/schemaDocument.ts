@@ -23,8 +23,10 @@ const keywordsOf = ({ annotations }: SchemaAST.Filter<never>, type: unknown): Js
   const { representation } = annotations ?? {}
   const toJsonSchema: unknown = annotations?.["toJsonSchema"]
   const { id, payload } = isRecord(representation) ? representation : {}
-  const { maxLength, minLength } = isRecord(payload) ? payload : {}
+  const { maxLength, minLength, source } = isRecord(payload) ? payload : {}
   if (id === "effect/schema/isInt") return { type: "integer" }
+  // Effect 4 writes patterns with the flag `u` alone.
+  if (id === "effect/schema/isPattern") return { pattern: source }
   if (minLength !== undefined) return type === "array" ? { minItems: minLength } : { minLength }
   if (maxLength !== undefined) return type === "array" ? { maxItems: maxLength } : { maxLength }
   if (typeof toJsonSchema !== "function") return {}
