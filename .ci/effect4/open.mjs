@@ -5,7 +5,11 @@
  */
 export const open = {
   "test/accounting/CostsOverSockets.test.ts": ["adds up exactly the reported usage when every answer arrives whole"],
-  "test/call/PlanSpans.test.ts": ["all end when a stream whose consumer stops is interrupted before any of its steps"],
+  // They block the event loop in some runs and pass in others. The cause is not known.
+  "test/call/PlanSpans.test.ts": [
+    "all end when a stream is interrupted before any of its steps",
+    "all end when a stream whose consumer stops is interrupted before any of its steps"
+  ],
   "test/keyPool/KeyPoolServers.test.ts": [
     "get an answer a second as long as they may wait, with few requests at a time"
   ],

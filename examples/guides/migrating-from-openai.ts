@@ -18,10 +18,10 @@ assert(answer.usage.inputTokens > 0)
 const messages = [Chat.user("Hello"), Chat.toMessage(answer), Chat.user("And of Norway?")]
 assert((await runtime.runPromise(LLM.chat({ messages, extra: { service_tier: "flex" } }))).text.includes("Norway"))
 
-let told = ""
+let story = ""
 const pieces = LLM.chatStream("Tell me a story.").pipe(LLM.text)
-for await (const piece of Stream.toAsyncIterableRuntime(pieces, await runtime.runtime())) told += piece
-assert(told.includes("story"))
+for await (const piece of await runtime.runPromise(Stream.toAsyncIterableEffect(pieces))) story += piece
+assert(story.includes("story"))
 
 const weather = Tool.make("weather", {
   parameters: { city: Schema.String },
