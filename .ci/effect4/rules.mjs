@@ -112,7 +112,7 @@ effect/Schema decodeUnknown=decodeUnknownEffect decode=decodeEffect encode=encod
 effect/Schema decodeEither=decodeResult encodeEither=encodeResult encodeUnknownEither=encodeUnknownResult RedactedFromSelf=Redacted annotations=annotate
 effect/Schema typeSchema=toType encodedSchema=toEncoded Schema.All=Top Schema.Any=Top Schema.Type=Schema.Type Schema.Encoded=Codec.Encoded Schema.Context=Codec.DecodingServices
 effect/Schema Enums=Enum equivalence=toEquivalence Struct.Context=Struct.DecodingServices PropertySignature.All=Top BigIntFromSelf=BigInt DateFromSelf=Date Date=DateFromString
-effect/Schema Redacted=RedactedFromValue DateTimeUtc=DateTimeUtcFromString DateTimeUtcFromSelf=DateTimeUtc URL=URLFromString BigInt=BigIntFromString Object=ObjectKeyword
+effect/Schema BigDecimal=BigDecimalFromString BigDecimalFromSelf=BigDecimal Redacted=RedactedFromValue DateTimeUtc=DateTimeUtcFromString DateTimeUtcFromSelf=DateTimeUtc URL=URLFromString BigInt=BigIntFromString Object=ObjectKeyword
 effect/Schema Array$=$Array Record$=$Record
 effect/Scope extend=provide CloseableScope=Closeable
 effect/Stream flattenIterables=flattenIterable unwrapScoped=unwrap asyncPush=callback unfoldEffect=facade.unfoldStream fromChunk=facade.fromChunk mapChunksEffect=facade.mapChunksEffect toPull=facade.toPull
