@@ -112,7 +112,7 @@ effect/Schema decodeUnknown=decodeUnknownEffect decode=decodeEffect encode=encod
 effect/Schema decodeEither=decodeResult encodeEither=encodeResult encodeUnknownEither=encodeUnknownResult RedactedFromSelf=Redacted annotations=annotate
 effect/Schema typeSchema=toType encodedSchema=toEncoded Schema.All=Top Schema.Any=Top Schema.Type=Schema.Type Schema.Encoded=Codec.Encoded Schema.Context=Codec.DecodingServices
 effect/Schema Enums=Enum equivalence=toEquivalence Struct.Context=Struct.DecodingServices PropertySignature.All=Top BigIntFromSelf=BigInt DateFromSelf=Date Date=DateFromString
-effect/Schema Redacted=RedactedFromValue DateTimeUtc=DateTimeUtcFromString DateTimeUtcFromSelf=DateTimeUtc URL=URLFromString BigInt=BigIntFromString Object=ObjectKeyword
+effect/Schema BigDecimal=BigDecimalFromString BigDecimalFromSelf=BigDecimal Redacted=RedactedFromValue DateTimeUtc=DateTimeUtcFromString DateTimeUtcFromSelf=DateTimeUtc URL=URLFromString BigInt=BigIntFromString Object=ObjectKeyword
 effect/Schema Array$=$Array Record$=$Record
 effect/Scope extend=provide CloseableScope=Closeable
 effect/Stream flattenIterables=flattenIterable unwrapScoped=unwrap asyncPush=callback unfoldEffect=facade.unfoldStream fromChunk=facade.fromChunk mapChunksEffect=facade.mapChunksEffect toPull=facade.toPull
@@ -120,7 +120,7 @@ effect/Stream fromPull=facade.fromPull runCollect=facade.runCollect repeatEffect
 effect/Stream catchAllCause=catchCause either=result asyncScoped=callback async=callback Stream.Success=Success Stream.Error=Error Stream.Context=Services
 effect/Stream acquireRelease=test.streamAcquireRelease fromChunks=facade.fromChunks mapChunks=facade.mapChunks unfoldChunkEffect=facade.unfoldChunkEffect zipRight=zipRight
 effect/Stream repeatEffectOption=facade.repeatOption tapErrorCause=tapCause execute=fromEffectDrain finalizer=facade.streamFinalizer repeatEffect=fromEffectRepeat
-effect/Stream onDone=onEnd fromAsyncIterable=fromAsyncIterable runForEachChunk=facade.runForEachChunk chunksWith=facade.chunksWith timeoutFail=facade.streamTimeoutFail
+effect/Stream onDone=onEnd toAsyncIterableRuntime=toAsyncIterableWith fromAsyncIterable=fromAsyncIterable runForEachChunk=facade.runForEachChunk chunksWith=facade.chunksWith timeoutFail=facade.streamTimeoutFail
 effect/Random nextRange=nextBetween nextIntBetween=facade.nextIntBetween Random=Random make=facade.randomOf
 effect/Deferred await=facade.awaitDeferred unsafeDone=doneUnsafe unsafeMake=makeUnsafe
 effect/DateTime unsafeMake=makeUnsafe unsafeNow=nowUnsafe unsafeSetZoneNamed=setZoneNamedUnsafe unsafeMakeZoned=makeZonedUnsafe
@@ -232,6 +232,7 @@ export const members = {
   "effect/Metric.Metric#unsafeValue": "valueUnsafe",
   // The id of a fiber is a number.
   "effect/FiberId.Runtime#id": (node, { emit }) => emit(node.expression),
+  "effect/ManagedRuntime.ManagedRuntime#runtime": "context",
   "effect/Fiber.RuntimeFiber#currentContext": "context",
   "effect/Fiber.RuntimeFiber#currentDefaultServices": "context",
   "effect/Fiber.RuntimeFiber#getFiberRef": "getRef",
@@ -491,6 +492,13 @@ export const calls = {
   "effect/Deferred.unsafeMake": (_, { nameOf }) => `${nameOf("effect/Deferred", false)}.makeUnsafe()`,
   "effect/Order.tuple": (node, tools) =>
     `${tools.nameOf("effect/Order", false)}.Tuple([${argumentsOf(node, tools).join(", ")}])`,
+  // The other provider is lazy in Effect 3.
+  "effect/ConfigProvider.orElse": (node, tools) => {
+    const other = node.arguments.at(-1)
+    if (!ts.isArrowFunction(other)) return undefined
+    const given = [...node.arguments.slice(0, -1), other.body].map(tools.emit)
+    return `${tools.nameOf("effect/ConfigProvider", false)}.orElse(${given.join(", ")})`
+  },
   // References whose collections are those of JavaScript now.
   "effect/Effect.locally": (node, tools) => {
     const given = argumentsOf(node, tools)

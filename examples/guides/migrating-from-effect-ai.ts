@@ -12,8 +12,8 @@ const toolkit = Toolkit.make(AiTool.make("weather", { parameters: { city: Schema
 const Handlers = toolkit.toLayer({ weather: ({ city }) => Effect.succeed(`Rain in ${city}.`) })
 
 const kept = Effect.gen(function* () {
-  const { text, usage } = yield* LanguageModel.generateText({ prompt: "The capital of France?" })
-  assert(text.includes("France") && (usage.totalTokens ?? 0) > 0)
+  const { finishReason, text } = yield* LanguageModel.generateText({ prompt: "The capital of France?" })
+  assert(text.includes("France") && finishReason === "stop")
   const answer = yield* LanguageModel.generateText({ prompt: "What should I wear in Oslo?", toolkit })
   assert.equal(answer.toolResults.length, 1)
   assert.equal((yield* LanguageModel.generateObject({ prompt: "Ada is 36.", schema })).value.age, 36)

@@ -10,6 +10,7 @@ import { SimulatedProvider } from "../../src/testing/index.js"
 import { compiled } from "../support/compiled.js"
 import { eventually } from "../support/eventually.js"
 import { once } from "../support/once.js"
+import { signalExitCode } from "../support/signalExit.js"
 import { canary, providerJson } from "./support/gateway.js"
 import type { Answer } from "./support/http.js"
 import { post, question, reading, send } from "./support/http.js"
@@ -81,7 +82,7 @@ const terminate = ({ child, url }: Process) =>
   )
 
 describe.concurrent("shutdown of a gateway process", () => {
-  it.scopedLive("refuses new requests on SIGTERM, completes those in flight, and exits with 0", () =>
+  it.scopedLive("refuses new requests on SIGTERM, completes those in flight, and exits with the code of a signal", () =>
     Effect.gen(function* () {
       const latch = yield* Effect.makeLatch()
       const upstream = yield* holding(latch)
@@ -99,7 +100,7 @@ describe.concurrent("shutdown of a gateway process", () => {
       expect(streamed.text).toContain("two")
       expect(streamed.text.trimEnd().endsWith("[DONE]")).toBe(true)
       expect((yield* waiting.ended).status).toBe(200)
-      expect(yield* gateway.exitCode).toBe(0)
+      expect(yield* gateway.exitCode).toBe(signalExitCode)
       expect(upstream.bodies).toHaveLength(2)
       expect(gateway.output()).not.toContain(canary)
       expect(gateway.output()).not.toContain("master")
@@ -129,7 +130,7 @@ describe.concurrent("shutdown of a gateway process", () => {
         expect(answer.status).toBe(503)
         expect(JSON.parse(answer.text)).toMatchObject({ error: { code: "shutting_down" } })
       }
-      expect(yield* gateway.exitCode).toBe(0)
+      expect(yield* gateway.exitCode).toBe(signalExitCode)
     })
   )
 

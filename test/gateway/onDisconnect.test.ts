@@ -109,6 +109,7 @@ describe.concurrent("the bounds of a stream whose client disconnects", () => {
       yield* Scope.close(scope, Exit.void)
       yield* eventually(Effect.sync(() => running.entries.length > 0))
       expect(running.entries).toMatchObject([{ outcome: "interrupted", usage: { estimated: true } }])
+      yield* eventually(Effect.map(running.provider.log, (log) => log.length > 0))
       expect(yield* running.provider.log).toMatchObject([{ outcome: "aborted" }])
     })
   )

@@ -7,6 +7,7 @@ import * as Models from "../../src/models/Models.js"
 import { SimulatedProvider } from "../../src/testing/index.js"
 import type { EmbeddingRequest } from "../../src/vocabulary/Embedding.js"
 import { respondWith } from "../gateway/support/upstream.js"
+import { eventually } from "../support/eventually.js"
 
 const environment = (variables: Record<string, string> = {}) =>
   Effect.withConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(variables))))
@@ -217,6 +218,8 @@ describe("Models", () => {
       yield* chatWith({ wire: "responses" }, "large")
       yield* chatWith({}, "acme/small")
       expect(yield* Ref.get(answers)).toHaveLength(3)
+      // A provider logs a request when it has sent the whole answer.
+      yield* eventually(Effect.map(provider.log, (log) => log.length === 3))
       const exchanges = yield* provider.log
       expect(exchanges.map((exchange) => exchange.path)).toEqual([
         "/v1/chat/completions",

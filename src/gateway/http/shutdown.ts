@@ -70,7 +70,8 @@ export const make: Effect.Effect<ActiveRequests> = Effect.map(Deferred.make<void
         Effect.flatMap((idle) => {
           if (idle._tag === "Some") return Effect.void
           // A request that ends at once holds what remains of it, which can still be sent.
-          for (const { expire } of [...expirations]) expire()
+          const requests = Array.from(expirations)
+          requests.forEach(({ expire }) => expire())
           return Effect.asVoid(wait(closingTimeout))
         })
       )
