@@ -112,7 +112,7 @@ export class AccessDeniedError extends Schema.TaggedError<AccessDeniedError>()("
       case "expired":
         return "The API key has expired."
       case "forbidden":
-        return "This needs the token of the gateway's administration."
+        return "This needs the admin token of the gateway. Send it as 'Authorization: Bearer', or ask the operator of the gateway for it."
     }
   }
 }

@@ -1,6 +1,6 @@
 /**
  * The limiter in Redis as a service. Each process has a limiter in memory, which orders its calls and knows their waits. What that
- * grants is confirmed by Redis, or by nobody while Redis is away: then it uses a share of each limit.
+ * grants is confirmed by Redis, and while Redis is away by no other process: then it uses a share of each limit.
  */
 import type { Scope } from "effect"
 import { Clock, Context, Duration, Effect, Option, Stream } from "effect"

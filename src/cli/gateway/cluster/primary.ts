@@ -73,7 +73,9 @@ const supervised = (set: WorkerSet, workers: number): Effect.Effect<never, CliFa
         const name = `Worker ${process.index + 1} (pid ${process.pid})`
         yield* end._tag === "Leaving"
           ? Effect.logInfo(`${name} ends when another one has replaced it and its requests are complete`)
-          : Effect.logError(`${name} exited ${end.how}; another one replaces it in ${durationText(delayAfter(failures))}`)
+          : Effect.logError(
+              `${name} exited ${end.how}; another one replaces it in ${durationText(delayAfter(failures))}`
+            )
         const next = yield* replace(process.index, failures)
         yield* process.send({ _tag: "Leave" })
         process = next
