@@ -1,5 +1,34 @@
 /**
- * Call any large language model from Effect.
+ * Calls large language models of any provider: clients, key pools, rate limits, retries, fallback and balance, budgets, caches, tools,
+ * structured output and streams. Each module is also an entry of its own, such as `effect-llm/LLM`.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { LLM } from "effect-llm"
+ * import { NodeTransport } from "effect-llm/node"
+ *
+ * // Reads OPENAI_API_KEY from the environment.
+ * const program = Effect.gen(function* () {
+ *   const { text, usage } = yield* LLM.chat("What is the capital of France?")
+ *   return `${text} (${usage.totalTokens} tokens)`
+ * }).pipe(Effect.provide(LLM.layerConfig()), Effect.provide(NodeTransport.layerUndici))
+ * ```
+ *
+ * @example
+ * ```ts
+ * import { Effect, Layer } from "effect"
+ * import { Fallback, LLM } from "effect-llm"
+ * import { NodeTransport } from "effect-llm/node"
+ *
+ * const OpenAI = LLM.layerKeys({ provider: "openai", model: "gpt-4o", keys: ["sk-one", "sk-two"] })
+ * const Anthropic = LLM.layerKeys({ provider: "anthropic", model: "claude-sonnet-4-5", keys: ["sk-ant"] })
+ *
+ * // The second model answers what the first one cannot.
+ * const Models = Fallback.layer([{ llm: OpenAI }, { llm: Anthropic }]).pipe(Layer.provide(NodeTransport.layerUndici))
+ *
+ * const program = LLM.chat("What is the capital of France?").pipe(Effect.provide(Models))
+ * ```
  *
  * @since 0.1.0
  */
