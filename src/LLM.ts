@@ -807,6 +807,24 @@ export const runTools = <const Tools extends ReadonlyArray<Tool.Any>, Failing ex
  *
  * Handlers run in the background of the stream and are interrupted when its consumer stops.
  *
+ * Fails with the errors of `runTools`, after the events so far.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Schema, Stream } from "effect"
+ * import { LLM, Tool } from "effect-llm"
+ *
+ * const weather = Tool.make("weather", {
+ *   description: "The current temperature of a city, in degrees Celsius.",
+ *   parameters: { city: Schema.String },
+ *   handler: ({ city }) => Effect.succeed(`21 degrees in ${city}`)
+ * })
+ *
+ * const program = LLM.runToolsStream("How warm is it in Paris?", { tools: [weather] }).pipe(
+ *   Stream.runForEach((event) => Effect.logDebug(event._tag))
+ * )
+ * ```
+ *
  * @since 0.1.0
  * @category tools
  */
@@ -856,6 +874,18 @@ export const generateObject = <A, I, R>(
  * The last event is `Finish`, with the result of `generateObject`; the errors are the same.
  *
  * The request runs in the background of the stream and is interrupted when its consumer stops.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Schema, Stream } from "effect"
+ * import { LLM } from "effect-llm"
+ *
+ * const City = Schema.Struct({ name: Schema.String, population: Schema.Number })
+ *
+ * const program = LLM.streamObject("The largest city of Japan.", { schema: City }).pipe(
+ *   Stream.runForEach((event) => Effect.logInfo(event))
+ * )
+ * ```
  *
  * @since 0.2.0
  * @category structured output
