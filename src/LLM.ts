@@ -394,7 +394,25 @@ export function make(
 }
 
 /**
- * The layer of {@link make}.
+ * Provides an `LLM` over the client, key pool and limiter in context: the layer of {@link make}.
+ *
+ * Fails with `InvalidLLMError` when the key pool is that of another provider than the client: provide the pool and the client of one provider.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Layer } from "effect"
+ * import { ChatCompletionsClient, KeyPool, LLM, RateLimiter } from "effect-llm"
+ * import { NodeTransport } from "effect-llm/node"
+ *
+ * const OpenAI = LLM.layer({ model: "gpt-4o", timeouts: { total: "1 minute" } }).pipe(
+ *   Layer.provide(ChatCompletionsClient.layer()),
+ *   Layer.provide(KeyPool.layer({ provider: "openai", keys: ["sk-one", "sk-two"] })),
+ *   Layer.provide(RateLimiter.layer({ requestsPerMinute: 500 })),
+ *   Layer.provide(NodeTransport.layerUndici)
+ * )
+ *
+ * const program = LLM.chat("Hello").pipe(Effect.provide(OpenAI))
+ * ```
  *
  * @since 0.1.0
  * @category layers
@@ -504,6 +522,23 @@ export interface ConfigOptions extends Omit<Options, "model" | "client"> {
  *
  * Options override the environment. Requests are not rate limited; use `LLM.layer` with a `RateLimiter` to limit them.
  *
+ * Fails with a `ConfigError` when a variable is missing or invalid, such as that of the keys, and with `InvalidPoolError` when a key is not
+ * valid in an HTTP header.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Layer } from "effect"
+ * import { LLM } from "effect-llm"
+ * import { NodeTransport } from "effect-llm/node"
+ *
+ * // Reads DEEPSEEK_API_KEY.
+ * const DeepSeek = LLM.layerConfig({ provider: "deepseek", model: "deepseek-chat" }).pipe(
+ *   Layer.provide(NodeTransport.layerUndici)
+ * )
+ *
+ * const program = LLM.chat("Hello").pipe(Effect.provide(DeepSeek))
+ * ```
+ *
  * @since 0.1.0
  * @category layers
  */
@@ -560,8 +595,18 @@ export const layerConfig = (
 }
 
 /**
- * Puts a middleware around the `LLM` of a layer. The last one applied is the outermost. Resources of a middleware live as long
- * as the layer.
+ * Applies a middleware to the `LLM` of a layer. The last one applied is the outermost. Resources of a middleware live as long as the layer.
+ *
+ * @example
+ * ```ts
+ * import { AccessLog, LLM, UsageLedger } from "effect-llm"
+ *
+ * // From the inside out: the ledger, then the access log.
+ * const Observed = LLM.layerConfig().pipe(
+ *   LLM.withMiddleware(UsageLedger.middleware()),
+ *   LLM.withMiddleware(AccessLog.middleware())
+ * )
+ * ```
  *
  * @since 0.1.0
  * @category combinators
@@ -573,6 +618,10 @@ export const withMiddleware =
 
 /**
  * Sends a chat to the `LLM` in context and waits for the whole answer.
+ *
+ * Fails with an `LLMError`, after failover, retries and time limits. To act on one, `Effect.catchTag` by its name: `RateLimitError` and
+ * `ProviderUnavailableError` can succeed later (`retryAfter`), `AuthenticationError` and `QuotaExceededError` need another key,
+ * `InvalidRequestError` and `ContextLengthError` need another request.
  *
  * @example
  * ```ts
@@ -600,6 +649,23 @@ export const chat: {
 /**
  * Streams the answer to a chat from the `LLM` in context. The arguments are those of `chat`.
  *
+ * The last event is `Finish`, with the usage. A consumer that stops early cancels the request, unless `Options.onDisconnect` says otherwise.
+ *
+ * Fails with the errors of `chat` before the first event, and after it with `StreamInterruptedError` or `TimeoutError`, whose `partial` has
+ * the answer so far. Only a call without an event is retried.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Stream } from "effect"
+ * import { LLM } from "effect-llm"
+ *
+ * // Prints the text as it arrives. `ChatEvent.collect` returns the whole answer of such a stream instead.
+ * const program = LLM.chatStream("Tell me a story.", { maxTokens: 500 }).pipe(
+ *   LLM.text,
+ *   Stream.runForEach((text) => Effect.sync(() => process.stdout.write(text)))
+ * )
+ * ```
+ *
  * @since 0.1.0
  * @category accessors
  */
@@ -611,6 +677,21 @@ export const chatStream: {
 
 /**
  * Embeds texts with the `LLM` in context.
+ *
+ * Vectors have the order of the texts. Texts beyond the limit of the provider for one request are sent in several requests. Fails with the
+ * `LLMError` of the first request that fails; `embedEach` returns the vectors of the others. A provider without embeddings fails with
+ * `UnsupportedError`.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { LLM } from "effect-llm"
+ *
+ * const program = Effect.gen(function* () {
+ *   const { embeddings, usage } = yield* LLM.embed(["a cat", "a dog"])
+ *   return { dimensions: embeddings[0]?.length, tokens: usage.inputTokens }
+ * })
+ * ```
  *
  * @since 0.1.0
  * @category accessors
@@ -650,6 +731,16 @@ export const embedEach = (
 /**
  * Lists the models that the provider of the `LLM` in context offers.
  *
+ * Fails with `UnsupportedError` when the provider has no such list, else with the errors of a call.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { LLM } from "effect-llm"
+ *
+ * const names = Effect.map(LLM.listModels, (models) => models.map(({ id }) => id))
+ * ```
+ *
  * @since 0.1.0
  * @category accessors
  */
@@ -659,7 +750,15 @@ export const listModels: Effect.Effect<ReadonlyArray<ListedModel>, LLMError, LLM
 )
 
 /**
- * The text of a stream, without reasoning, tool calls and usage.
+ * Selects the text of a stream, without reasoning, tool calls and usage. Errors of the stream stay.
+ *
+ * @example
+ * ```ts
+ * import { Stream } from "effect"
+ * import { LLM } from "effect-llm"
+ *
+ * const words = LLM.chatStream("Tell me a story.").pipe(LLM.text, Stream.mkString)
+ * ```
  *
  * @since 0.1.0
  * @category combinators
@@ -673,6 +772,23 @@ export const text = <E, R>(stream: Stream.Stream<ChatEvent, E, R>): Stream.Strea
  *
  * Fails with the errors of the handlers, and with `Tool.InvalidResultError` when a result does not fit its schema, unless
  * `onFailure` is `"report"`; and with `RoundsExceededError` when the model has not finished after `maxRounds`. See `ToolLoop`.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Schema } from "effect"
+ * import { LLM, Tool } from "effect-llm"
+ *
+ * const weather = Tool.make("weather", {
+ *   description: "The current temperature of a city, in degrees Celsius.",
+ *   parameters: { city: Schema.String },
+ *   handler: ({ city }) => Effect.succeed(`21 degrees in ${city}`)
+ * })
+ *
+ * const program = Effect.gen(function* () {
+ *   const { response } = yield* LLM.runTools("How warm is it in Paris?", { tools: [weather], maxRounds: 5 })
+ *   return response.text
+ * })
+ * ```
  *
  * @since 0.1.0
  * @category tools
@@ -691,6 +807,24 @@ export const runTools = <const Tools extends ReadonlyArray<Tool.Any>, Failing ex
  * every round. The last event is `Finish`, with the result of `runTools`.
  *
  * Handlers run in the background of the stream and are interrupted when its consumer stops.
+ *
+ * Fails with the errors of `runTools`, after the events so far.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Schema, Stream } from "effect"
+ * import { LLM, Tool } from "effect-llm"
+ *
+ * const weather = Tool.make("weather", {
+ *   description: "The current temperature of a city, in degrees Celsius.",
+ *   parameters: { city: Schema.String },
+ *   handler: ({ city }) => Effect.succeed(`21 degrees in ${city}`)
+ * })
+ *
+ * const program = LLM.runToolsStream("How warm is it in Paris?", { tools: [weather] }).pipe(
+ *   Stream.runForEach((event) => Effect.logDebug(event._tag))
+ * )
+ * ```
  *
  * @since 0.1.0
  * @category tools
@@ -714,6 +848,19 @@ export const runToolsStream = <
  * `MalformedResponseError`, whose `path` names the first fault. A model that declines to answer fails with a
  * `ContentFilterError`. See `StructuredOutput`.
  *
+ * @example
+ * ```ts
+ * import { Effect, Schema } from "effect"
+ * import { LLM } from "effect-llm"
+ *
+ * const City = Schema.Struct({ name: Schema.String, population: Schema.Number })
+ *
+ * const program = Effect.gen(function* () {
+ *   const { value } = yield* LLM.generateObject("The largest city of Japan.", { schema: City })
+ *   return value.population
+ * })
+ * ```
+ *
  * @since 0.1.0
  * @category structured output
  */
@@ -728,6 +875,18 @@ export const generateObject = <A, I, R>(
  * The last event is `Finish`, with the result of `generateObject`; the errors are the same.
  *
  * The request runs in the background of the stream and is interrupted when its consumer stops.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Schema, Stream } from "effect"
+ * import { LLM } from "effect-llm"
+ *
+ * const City = Schema.Struct({ name: Schema.String, population: Schema.Number })
+ *
+ * const program = LLM.streamObject("The largest city of Japan.", { schema: City }).pipe(
+ *   Stream.runForEach((event) => Effect.logInfo(event))
+ * )
+ * ```
  *
  * @since 0.2.0
  * @category structured output

@@ -1,22 +1,33 @@
 /**
- * Call any large language model from Effect: the service `LLM`, its key pools, limits and policies, and one client for each protocol. What needs
- * Node, Redis or another package is in modules of its own, such as `effect-llm/node` and `effect-llm/redis`.
+ * Calls large language models of any provider: clients, key pools, rate limits, retries, fallback and balance, budgets, caches, tools,
+ * structured output and streams. Each module is also an entry of its own, such as `effect-llm/LLM`.
  *
  * @example
  * ```ts
- * import { Console, Effect, Layer } from "effect"
+ * import { Effect } from "effect"
  * import { LLM } from "effect-llm"
  * import { NodeTransport } from "effect-llm/node"
  *
+ * // Reads OPENAI_API_KEY from the environment.
  * const program = Effect.gen(function* () {
- *   const answer = yield* LLM.chat("What is the capital of France?")
- *   yield* Console.log(answer.text, answer.usage.totalTokens)
- * })
+ *   const { text, usage } = yield* LLM.chat("What is the capital of France?")
+ *   return `${text} (${usage.totalTokens} tokens)`
+ * }).pipe(Effect.provide(LLM.layerConfig()), Effect.provide(NodeTransport.layerUndici))
+ * ```
  *
- * // Reads OPENAI_API_KEY, OPENAI_BASE_URL and LLM_DEFAULT_MODEL.
- * const OpenAI = LLM.layerConfig().pipe(Layer.provide(NodeTransport.layerUndici))
+ * @example
+ * ```ts
+ * import { Effect, Layer } from "effect"
+ * import { Fallback, LLM } from "effect-llm"
+ * import { NodeTransport } from "effect-llm/node"
  *
- * const main = Effect.provide(program, OpenAI)
+ * const OpenAI = LLM.layerKeys({ provider: "openai", model: "gpt-4o", keys: ["sk-one", "sk-two"] })
+ * const Anthropic = LLM.layerKeys({ provider: "anthropic", model: "claude-sonnet-4-5", keys: ["sk-ant"] })
+ *
+ * // The second model answers what the first one cannot.
+ * const Models = Fallback.layer([{ llm: OpenAI }, { llm: Anthropic }]).pipe(Layer.provide(NodeTransport.layerUndici))
+ *
+ * const program = LLM.chat("What is the capital of France?").pipe(Effect.provide(Models))
  * ```
  *
  * @since 0.1.0

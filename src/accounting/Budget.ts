@@ -202,6 +202,18 @@ const accountsOf = (rule: BudgetRule, used: ReadonlyArray<string>): ReadonlyArra
 /**
  * The budgets as a layer. Fails with an `InvalidBudgetError` that lists every fault when one of them is invalid.
  *
+ * @example
+ * ```ts
+ * import { Layer } from "effect"
+ * import { Budget } from "effect-llm"
+ * import { Prices } from "effect-llm/prices"
+ *
+ * const Spending = Budget.layer([
+ *   { name: "daily", limit: { dollars: 50 }, period: "day" },
+ *   { name: "hourly", limit: { tokens: 1_000_000 }, period: { rolling: "1 hour" } }
+ * ]).pipe(Layer.provide(Prices.layer()))
+ * ```
+ *
  * @since 0.1.0
  * @category layers
  */
@@ -216,6 +228,22 @@ export const layer = (
  * Apply it outside retries and fallbacks, so that a call is admitted once and all its attempts are charged, and inside a cache,
  * so that hits are free. `LLM.layer` and what is built from it report the usage of every attempt; a custom `LLM` service is
  * charged by the usage of its answers, and of partial answers in its errors.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Layer } from "effect"
+ * import { Budget, LLM } from "effect-llm"
+ *
+ * const Limited = LLM.layerConfig().pipe(
+ *   LLM.withMiddleware(Budget.middleware()),
+ *   Layer.provide(Budget.layer({ limit: { tokens: 1_000_000 }, period: "day" }))
+ * )
+ *
+ * const program = LLM.chat("Hello").pipe(
+ *   Effect.catchTag("BudgetExceededError", ({ message }) => Effect.logWarning(message)),
+ *   Effect.provide(Limited)
+ * )
+ * ```
  *
  * @since 0.2.0
  * @category middlewares

@@ -114,6 +114,19 @@ export const layerOver = (service: Service): Layer.Layer<Pricing> =>
 /**
  * Provides prices of your own in front of those of outer layers.
  *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { LLM, Pricing } from "effect-llm"
+ *
+ * // Dollars per million tokens.
+ * const Prices = Pricing.layer({ acme: { "acme-large": { input: 2, output: 8 } } })
+ *
+ * const Priced = LLM.layerConfig().pipe(LLM.withMiddleware(Pricing.middleware()))
+ *
+ * const program = LLM.chat("Hello").pipe(Effect.provide(Priced), Effect.provide(Prices))
+ * ```
+ *
  * @since 0.1.0
  * @category layers
  */

@@ -246,6 +246,19 @@ export const layer = (options: Options = {}): Layer.Layer<UsageLedger> => Layer.
  *
  * Only `LLM.layer` and what is built from it report attempts. A custom `LLM` service reports none.
  *
+ * @example
+ * ```ts
+ * import { Effect, Layer } from "effect"
+ * import { LLM, UsageLedger } from "effect-llm"
+ *
+ * const Recorded = LLM.layerConfig().pipe(
+ *   LLM.withMiddleware(UsageLedger.middleware()),
+ *   Layer.provideMerge(UsageLedger.layer())
+ * )
+ *
+ * const program = LLM.chat("Hello").pipe(Effect.zipRight(UsageLedger.snapshot), Effect.provide(Recorded))
+ * ```
+ *
  * @since 0.2.0
  * @category middlewares
  */
@@ -277,6 +290,13 @@ export const cacheHit = (
 
 /**
  * Labels the calls of an effect for `UsageLedger` and `Budget`: with a team, a customer, a feature. The innermost label applies.
+ *
+ * @example
+ * ```ts
+ * import { LLM, UsageLedger } from "effect-llm"
+ *
+ * const program = LLM.chat("Hello").pipe(UsageLedger.label("team-a"))
+ * ```
  *
  * @since 0.1.0
  * @category labels

@@ -1,5 +1,21 @@
 /**
- * The services of `@effect/ai` over any `LLM`. Needs the optional peer dependency `@effect/ai`.
+ * The services of `@effect/ai` over any `LLM`, and an `LLM` over a model of `@effect/ai`. Needs the optional peer dependency `@effect/ai`.
+ *
+ * @example
+ * ```ts
+ * import { LanguageModel } from "@effect/ai"
+ * import { Effect, Layer } from "effect"
+ * import { LLM } from "effect-llm"
+ * import { LLMLanguageModel } from "effect-llm/ai"
+ * import { NodeTransport } from "effect-llm/node"
+ *
+ * const Model = LLMLanguageModel.layer().pipe(
+ *   Layer.provide(LLM.layerKeys({ provider: "openai", model: "gpt-4o", keys: ["sk-one", "sk-two"] })),
+ *   Layer.provide(NodeTransport.layerUndici)
+ * )
+ *
+ * const program = LanguageModel.generateText({ prompt: "Name a river." }).pipe(Effect.provide(Model))
+ * ```
  *
  * @example
  * ```ts

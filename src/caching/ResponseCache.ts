@@ -393,6 +393,18 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Cache
 /**
  * Provides a cache over the store in context.
  *
+ * @example
+ * ```ts
+ * import { Layer } from "effect"
+ * import { CacheStore, LLM, ResponseCache } from "effect-llm"
+ *
+ * const Cached = LLM.layerConfig().pipe(
+ *   LLM.withMiddleware(ResponseCache.middleware()),
+ *   Layer.provide(ResponseCache.layer({ ttl: "1 hour" })),
+ *   Layer.provide(CacheStore.layerMemory())
+ * )
+ * ```
+ *
  * @since 0.1.0
  * @category layers
  */

@@ -8,6 +8,7 @@ import { Cause, Effect, Option } from "effect"
 import type { Store } from "./model.js"
 import { CacheStoreError } from "./model.js"
 import * as MonotonicClock from "../internal/clock.js"
+import { durationText } from "../internal/durationText.js"
 
 type Operation = CacheStoreError["operation"]
 
@@ -108,7 +109,7 @@ export const make = (store: Store, { cooldown, name, timeout }: BreakerOptions):
         Effect.disconnect,
         Effect.timeoutFail({
           duration: timeout,
-          onTimeout: () => new CacheStoreError({ operation, detail: `no answer within ${timeout} ms` })
+          onTimeout: () => new CacheStoreError({ operation, detail: `no answer within ${durationText(timeout)}` })
         })
       )
 

@@ -63,6 +63,18 @@ export const delay = (backoff: Backoff, error: LLMError, failures: number, draw:
  * The middleware that retries failed calls. Defaults: 5 attempts, backoff from 1 second doubling up to 60 seconds, full jitter, and
  * a budget of its own. Requirements of a schedule become requirements of the middleware.
  *
+ * An `LLM` of `LLM.layer` retries by itself, by its option `retry`. When all attempts fail, the call fails with the last error, with the
+ * `attempts` of all.
+ *
+ * @example
+ * ```ts
+ * import { LLM, Retry } from "effect-llm"
+ *
+ * const Retried = LLM.layerConfig({ retry: false }).pipe(
+ *   LLM.withMiddleware(Retry.middleware({ maxAttempts: 3, backoff: { base: "500 millis", max: "10 seconds" } }))
+ * )
+ * ```
+ *
  * @throws TypeError when an option is invalid, such as `maxAttempts` that is not a whole number of at least 1
  * @since 0.2.0
  * @category middlewares

@@ -43,6 +43,17 @@ export const defaults: Required<Options> = {
 /**
  * The middleware that ends calls at their limits. Without any limit it returns the `LLM` itself.
  *
+ * A call that exceeds a limit fails with `TimeoutError`, whose `phase` names the limit and whose `partial` has the answer so far of a stream.
+ *
+ * @example
+ * ```ts
+ * import { LLM, Timeouts } from "effect-llm"
+ *
+ * const Limited = LLM.layerConfig().pipe(
+ *   LLM.withMiddleware(Timeouts.middleware({ total: "30 seconds", idle: "10 seconds" }))
+ * )
+ * ```
+ *
  * @throws TypeError when a limit is not a positive duration
  * @since 0.2.0
  * @category middlewares

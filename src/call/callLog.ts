@@ -1,28 +1,58 @@
 /**
- * What the log tells of calls: a line for each failed attempt that is followed by another one, with what happens next, and lines about
- * calls that wait long for a permit or a key.
+ * The log of calls: a line for each failed attempt, and for each call that was not sent, that is followed by another one, with what happens
+ * next; and lines about calls that wait long for a permit or a key.
  */
 import type { Clock } from "effect"
-import { Context, Duration, Effect } from "effect"
+import { Context, Effect } from "effect"
 import * as MonotonicClock from "../internal/clock.js"
+import { durationText } from "../internal/durationText.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
 import type { ModelInfo } from "./model.js"
 import { CurrentWaitObserver } from "./waits.js"
 
-/** Waits from here on are warnings: nothing else shows that the answer is late. In milliseconds. */
+/** A wait from here on is a warning: until it ends the caller sees no other sign of the failure. In milliseconds. */
 const longWait = 5000
 
 const failureOf = ({ _tag, attempts, model, provider }: LLMError): string =>
-  `${provider}/${model}: attempt ${attempts.length} failed with ${_tag}`
+  attempts.length === 0
+    ? `${provider}/${model}: the call failed with ${_tag}`
+    : `${provider}/${model}: attempt ${attempts.length} failed with ${_tag}`
 
-/** A failed attempt of a call that goes on. */
+/** Why no request was sent; undefined if one was, or if the error does not say. */
+const notSentBecause = (error: LLMError): string | undefined => {
+  switch (error._tag) {
+    case "RateLimitError":
+      return error.source === "limiter"
+        ? "rate limit of the limiter"
+        : error.source === "pool"
+          ? "no key of the pool is free"
+          : undefined
+    case "KeyPoolExhaustedError":
+      return "no key of the pool can be used"
+    case "SharedStateError":
+      return "the shared state is unavailable"
+    case "BudgetExceededError":
+      return "the budget is spent"
+    default:
+      return undefined
+  }
+}
+
+const lineBeforeWait = (error: LLMError, wait: number): string => {
+  const reason = notSentBecause(error)
+  return reason === undefined
+    ? `${failureOf(error)}, the next one begins in ${durationText(wait)}. ${error.message}`
+    : `${error.provider}/${error.model}: not sent: ${reason}; trying again in ${durationText(wait)}. ${error.message}`
+}
+
+/** A failed attempt, or a call that was not sent, that is followed by another one. */
 export interface FailedAttempt {
   readonly error: LLMError
   /** Until the next attempt, in milliseconds; 0 for one that begins at once. */
   readonly wait: number
 }
 
-/** Told of each failed attempt that is followed by another one. What it shows needs no warning in the log. */
+/** Receives each failed attempt that is followed by another one. What it shows needs no warning in the log. */
 export class CurrentAttemptObserver extends Context.Reference<CurrentAttemptObserver>()("effect-llm/AttemptObserver", {
   defaultValue: (): ((failed: FailedAttempt) => Effect.Effect<void>) | undefined => undefined
 }) {}
@@ -36,11 +66,10 @@ export const logNext = (error: LLMError, keyId: string): Effect.Effect<void> =>
     )
   )
 
-/** For an attempt that is followed by another one after a wait in milliseconds. */
+/** For an attempt, or a call that was not sent, that is followed by another one after a wait in milliseconds. */
 export const logWait = (error: LLMError, wait: number): Effect.Effect<void> =>
   Effect.flatMap(CurrentAttemptObserver, (observe) => {
-    const next = `the next one begins in ${Duration.format(Duration.millis(Math.round(wait)))}`
-    const line = `${failureOf(error)}, ${next}. ${error.message}`
+    const line = lineBeforeWait(error, wait)
     if (observe !== undefined) return Effect.zipRight(observe({ error, wait }), Effect.logDebug(line))
     return wait < longWait ? Effect.logDebug(line) : Effect.logWarning(line)
   })

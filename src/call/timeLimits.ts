@@ -1,6 +1,7 @@
 /** The time limits of a call, for effects: for the whole call, for an answer, to the first event of a stream, and between events. */
-import { Context, Duration, Effect } from "effect"
+import { Context, Effect } from "effect"
 import { clockOf, wholeNow } from "../internal/clock.js"
+import { durationText } from "../internal/durationText.js"
 import * as Events from "../vocabulary/ChatEvent.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
 import { TimeoutError } from "../vocabulary/LLMError.js"
@@ -59,7 +60,7 @@ export const expired = (
     model: running?.model ?? info.model,
     attempts,
     phase: limit.phase,
-    message: `${phaseMessages[limit.phase]} within ${Duration.format(Duration.millis(Math.ceil(limit.millis)))}.`,
+    message: `${phaseMessages[limit.phase]} within ${durationText(limit.millis)}.`,
     ...(running === undefined ? {} : { keyId: running.keyId }),
     ...(answer?.collected.start === undefined
       ? {}

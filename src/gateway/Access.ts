@@ -70,6 +70,17 @@ export const make = (options: Options = {}): Effect.Effect<Service, InvalidAcces
 // -------------------------------------------------------------------------------------
 
 /**
+ * Provides the keys of the clients of a gateway. Without a key and an admin token the gateway is open, and serves the loopback interface only.
+ * Fails with `InvalidAccessError`, which lists every fault, and with `AccessStoreError` when a shared store cannot be read.
+ *
+ * @example
+ * ```ts
+ * import { Access } from "effect-llm/gateway"
+ *
+ * // One client, and a token for the administrative routes.
+ * const Clients = Access.layer({ keys: [{ key: "sk-gateway-team", label: "team" }], adminToken: "admin-secret" })
+ * ```
+ *
  * @since 0.1.0
  * @category layers
  */

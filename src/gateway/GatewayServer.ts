@@ -162,6 +162,9 @@ const leave = (server: NodeServer.InterceptedServer): Effect.Effect<void> =>
 /**
  * A server that listens. Fails where no key is configured and the address is not a loopback address, and where the port is taken.
  *
+ * Fails with `InsecureAddressError` in the first case: add a key, or listen on `127.0.0.1`. Fails with `ListenError` in the second: choose
+ * another `port`.
+ *
  * @since 0.1.0
  * @category layers
  */

@@ -115,7 +115,7 @@ export interface Settings extends Schema.Schema.Type<typeof Settings> {}
  */
 export const VirtualKey = Schema.Struct({
   ...settings,
-  /** The name of the key in logs and in the administration. */
+  /** The name of the key in logs and in the administrative routes. */
   id: Schema.NonEmptyString,
   /** The SHA-256 of the secret, in hexadecimal digits. */
   hash: Schema.String.pipe(Schema.pattern(/^[0-9a-f]{64}$/)),

@@ -55,7 +55,22 @@ export {
 } from "./check.js"
 
 /**
- * A pool of keys as a layer. Fails with `InvalidPoolError`, which lists every fault of the options and no secret.
+ * Provides a pool of keys, which picks a key for each call, rests keys after rate limits and failures, and disables keys that the provider
+ * rejects. Fails with `InvalidPoolError`, which lists every fault of the options and no secret.
+ *
+ * A call that gets no key within `maxWait` fails with a `RateLimitError` of the source `"pool"`, when keys are busy or in a cooldown, or with
+ * `KeyPoolExhaustedError`, when all are disabled or out of quota: add keys or credit, or enable a key.
+ *
+ * @example
+ * ```ts
+ * import { KeyPool } from "effect-llm"
+ *
+ * const keys = KeyPool.layer({
+ *   provider: "openai",
+ *   keys: ["sk-one", { key: "sk-two", weight: 2, maxConcurrency: 8 }],
+ *   maxWait: "10 seconds"
+ * })
+ * ```
  *
  * @since 0.1.0
  * @category layers
@@ -66,6 +81,14 @@ export const layer = (options: Options): Layer.Layer<KeyPool, InvalidPoolError> 
  * Checks every key of the pool in context, including those in a cooldown and disabled ones. Does not change the pool's state and
  * takes nothing from a rate limiter. Fails with `UnsupportedError` when the provider cannot list models and `ask` is false, and
  * with `InvalidRequestError` when `ask` is true without a `model`.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { KeyPool } from "effect-llm"
+ *
+ * const program = Effect.flatMap(KeyPool.check(), (keys) => Effect.logInfo(keys))
+ * ```
  *
  * @since 0.1.0
  * @category checking

@@ -1,5 +1,6 @@
 /** Status and errors of a pool, with ids and never with secrets. */
 import { Duration } from "effect"
+import { durationText } from "../internal/durationText.js"
 import type { KeyStatus, PoolStatus, State } from "./model.js"
 import { KeyPoolExhaustedError, RateLimitError } from "../vocabulary/LLMError.js"
 import * as KeySets from "./keySet.js"
@@ -83,7 +84,7 @@ export const denial = (provider: string, denied: Denied): RateLimitError | KeyPo
   const isFinite = denied.readyIn !== undefined && denied.readyIn < Infinity
   const retryAfter = isFinite ? { retryAfter: Duration.millis(Math.ceil(denied.readyIn)) } : {}
   const when = isFinite
-    ? `The first can be ready in ${Duration.format(Duration.millis(Math.ceil(denied.readyIn)))}`
+    ? `The first can be ready in ${durationText(denied.readyIn)}`
     : "It is not known when one will be ready"
   const context = { provider, model: "", attempts: [], ...retryAfter }
   const { busy, limited } = denied

@@ -110,7 +110,24 @@ export const layer = (
   Layer.effect(Models, make(file, options))
 
 /**
- * The models of the file at a path.
+ * Provides the models of the file at a path, read once. `layerReloading` follows changes of the file.
+ *
+ * Fails with `ProviderFileError` when the file cannot be read or is invalid, with `ConfigError` when a variable of the environment that it
+ * names is missing, and with `InvalidPoolError` or `InvalidLimitError` when keys or limits are invalid.
+ *
+ * @example
+ * ```ts
+ * import { NodeContext } from "@effect/platform-node"
+ * import { Effect, Layer } from "effect"
+ * import { LLM, Models } from "effect-llm"
+ * import { NodeTransport } from "effect-llm/node"
+ *
+ * const Catalogue = Models.layerFile("provider.json").pipe(
+ *   Layer.provide(Layer.merge(NodeContext.layer, NodeTransport.layerUndici))
+ * )
+ *
+ * const program = LLM.chat("Hello").pipe(Effect.provide(Models.layerLLM("fast")), Effect.provide(Catalogue))
+ * ```
  *
  * @since 0.1.0
  * @category layers

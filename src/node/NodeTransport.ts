@@ -56,6 +56,15 @@ export const makeUndici = (
 /**
  * Provides an `HttpClient` with the default options.
  *
+ * @example
+ * ```ts
+ * import { Layer } from "effect"
+ * import { LLM } from "effect-llm"
+ * import { NodeTransport } from "effect-llm/node"
+ *
+ * const OpenAI = LLM.layerConfig().pipe(Layer.provide(NodeTransport.layerUndici))
+ * ```
+ *
  * @since 0.2.0
  * @category layers
  */

@@ -1,5 +1,14 @@
 /**
- * HTTP for Node. Needs the optional peer dependency `@effect/platform-node`.
+ * The HTTP transport for Node: undici with connections of its own. Needs the optional peer dependency `@effect/platform-node`.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { LLM } from "effect-llm"
+ * import { NodeTransport } from "effect-llm/node"
+ *
+ * const program = LLM.chat("Hello").pipe(Effect.provide(LLM.layerConfig()), Effect.provide(NodeTransport.layerUndici))
+ * ```
  *
  * @example
  * ```ts

@@ -49,6 +49,24 @@ export {
 /**
  * Makes a custom task, such as a conversation with tools or structured output.
  *
+ * @example
+ * ```ts
+ * import { Effect, Schema } from "effect"
+ * import { Batch, LLM, LLMError } from "effect-llm"
+ *
+ * const City = Schema.Struct({ name: Schema.String, population: Schema.Number })
+ *
+ * const cityTask = Batch.makeTask({
+ *   name: "cities",
+ *   ask: (country: string) =>
+ *     Effect.map(LLM.generateObject(`The largest city of ${country}.`, { schema: City }), ({ value }) => value),
+ *   success: City,
+ *   failure: LLMError.LLMError,
+ *   isRetryable: LLMError.isRetryable,
+ *   retryAfter: LLMError.retryAfter
+ * })
+ * ```
+ *
  * @since 0.1.0
  * @category constructors
  */
@@ -111,6 +129,18 @@ export const journal = (path: string): Effect.Effect<Journal, never, FileSystem.
  * Requests of a stream are asked as they arrive. If the stream fails, so does the result; the journal contains all results up to
  * then.
  *
+ * @example
+ * ```ts
+ * import { Effect, Stream } from "effect"
+ * import { Batch } from "effect-llm"
+ *
+ * const program = Effect.gen(function* () {
+ *   const { progress, result } = yield* Batch.start(["What is 1 + 1?", "What is 2 + 2?"], { task: Batch.chat })
+ *   yield* Effect.fork(Stream.runForEach(progress, ({ done, total }) => Effect.logInfo(`${done} of ${total}`)))
+ *   return yield* result
+ * }).pipe(Effect.scoped)
+ * ```
+ *
  * @since 0.1.0
  * @category running
  */
@@ -124,6 +154,19 @@ export const start = <In, A, E, R, SE = never, SR = never>(
  * Runs a batch to its end. A failed request does not fail the batch: each request has its exit, in the order of the requests.
  *
  * Interruption aborts the requests in flight; a new run with the same journal resumes from there. Use `start` for progress.
+ *
+ * Fails with `JournalError` when the journal cannot be read or written, or belongs to another batch, and with the error of a stream of requests.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Exit } from "effect"
+ * import { Batch } from "effect-llm"
+ *
+ * const program = Effect.gen(function* () {
+ *   const { exits } = yield* Batch.run(["What is 1 + 1?", "What is 2 + 2?"], { task: Batch.chat, concurrency: 16 })
+ *   return exits.map(Exit.match({ onFailure: () => "", onSuccess: (answer) => answer.text }))
+ * })
+ * ```
  *
  * @since 0.1.0
  * @category running

@@ -203,6 +203,21 @@ const toMessages = (input: UserInput): ReadonlyArray<Chat.Message> =>
 /**
  * Makes a conversation. It needs no scope.
  *
+ * Without a `budget` the history grows without a limit. A call that fails, such as with `ContextLengthError`, leaves the history unchanged.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Conversation } from "effect-llm"
+ *
+ * const program = Effect.gen(function* () {
+ *   const conversation = yield* Conversation.make({ system: "Answer in one sentence.", budget: 8000 })
+ *   yield* conversation.send("Name a river.")
+ *   const { text } = yield* conversation.send("How long is it?")
+ *   return text
+ * })
+ * ```
+ *
  * @since 0.1.0
  * @category constructors
  */

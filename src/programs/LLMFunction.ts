@@ -66,6 +66,19 @@ export interface LLMFunction<in In, out Out, out R = never> {
  * Makes a function from its schemas and its prompt. Fails with an `InvalidRequestError` when the input does not fit its schema;
  * its `field` is the first fault, and nothing is sent. See `LLM.generateObject` for the errors of the output.
  *
+ * @example
+ * ```ts
+ * import { Schema } from "effect"
+ * import { LLMFunction } from "effect-llm"
+ *
+ * const sentiment = LLMFunction.make({
+ *   name: "sentiment",
+ *   input: Schema.Struct({ review: Schema.String }),
+ *   output: Schema.Struct({ sentiment: Schema.Literal("positive", "negative") }),
+ *   prompt: "The sentiment of this review: {{review}}"
+ * })
+ * ```
+ *
  * @throws when the output schema has no JSON Schema and no `jsonSchema` annotation, or a hole of the prompt names no field of the input.
  * @since 0.1.0
  * @category constructors

@@ -112,6 +112,18 @@ const isParts = (output: Exclude<Example<never>["output"], string>): output is R
 /**
  * Makes a prompt.
  *
+ * @example
+ * ```ts
+ * import { Schema } from "effect"
+ * import { Prompt } from "effect-llm"
+ *
+ * const summary = Prompt.make({
+ *   input: Schema.Struct({ text: Schema.String }),
+ *   system: "Answer in one sentence.",
+ *   prompt: "Summarize: {{text}}"
+ * })
+ * ```
+ *
  * @throws TypeError when a hole names no field of the input
  * @since 0.2.0
  * @category constructors

@@ -52,6 +52,21 @@ function schemaOf(parameters: Parameters = {}): Schema.Schema.All {
  * Arguments that do not decode never reach the handler. A result that `success` cannot encode, or that cannot be written as JSON,
  * fails with an {@link InvalidResultError} and never reaches the model.
  *
+ * @example
+ * ```ts
+ * import { Effect, Schema } from "effect"
+ * import { LLM, Tool } from "effect-llm"
+ *
+ * const weather = Tool.make("weather", {
+ *   description: "The current temperature of a city, in degrees Celsius.",
+ *   parameters: { city: Schema.String.annotations({ description: "The name of the city, such as Paris." }) },
+ *   success: Schema.Struct({ celsius: Schema.Number }),
+ *   handler: ({ city }) => Effect.succeed({ celsius: city === "Paris" ? 21 : 15 })
+ * })
+ *
+ * const program = LLM.runTools("How warm is it in Paris?", { tools: [weather] })
+ * ```
+ *
  * @throws when the parameters are not an object, or have no JSON Schema and no `jsonSchema` annotation.
  * @since 0.1.0
  * @category constructors

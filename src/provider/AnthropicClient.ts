@@ -90,6 +90,18 @@ export const make: (options?: Options) => Effect.Effect<Service, never, HttpClie
 /**
  * The client under its own tag, and as the `ProviderClient` that `LLM.layer` needs.
  *
+ * @example
+ * ```ts
+ * import { Layer } from "effect"
+ * import { KeyPool, LLM, AnthropicClient, RateLimiter } from "effect-llm"
+ *
+ * const Model = LLM.layer({ model: "claude-sonnet-4-5" }).pipe(
+ *   Layer.provide(AnthropicClient.layer(AnthropicClient.presets.anthropic)),
+ *   Layer.provide(KeyPool.layer({ provider: "anthropic", keys: ["key-one"] })),
+ *   Layer.provide(RateLimiter.layerUnlimited)
+ * )
+ * ```
+ *
  * @since 0.1.0
  * @category layers
  */

@@ -72,6 +72,18 @@ export const make: (options?: Options) => Effect.Effect<Service, never, HttpClie
 /**
  * The client under its own tag, and as the `ProviderClient` that `LLM.layer` needs.
  *
+ * @example
+ * ```ts
+ * import { Layer } from "effect"
+ * import { KeyPool, LLM, ChatCompletionsClient, RateLimiter } from "effect-llm"
+ *
+ * const Model = LLM.layer({ model: "deepseek-chat" }).pipe(
+ *   Layer.provide(ChatCompletionsClient.layer(ChatCompletionsClient.presets.deepseek)),
+ *   Layer.provide(KeyPool.layer({ provider: "deepseek", keys: ["key-one"] })),
+ *   Layer.provide(RateLimiter.layerUnlimited)
+ * )
+ * ```
+ *
  * @since 0.1.0
  * @category layers
  */

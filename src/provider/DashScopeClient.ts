@@ -70,6 +70,18 @@ export const make: (options?: Options) => Effect.Effect<Service, never, HttpClie
 /**
  * The client under its own tag, and as the `ProviderClient` that `LLM.layer` needs.
  *
+ * @example
+ * ```ts
+ * import { Layer } from "effect"
+ * import { KeyPool, LLM, DashScopeClient, RateLimiter } from "effect-llm"
+ *
+ * const Model = LLM.layer({ model: "qwen-plus" }).pipe(
+ *   Layer.provide(DashScopeClient.layer(DashScopeClient.presets.beijing)),
+ *   Layer.provide(KeyPool.layer({ provider: "dashscope", keys: ["key-one"] })),
+ *   Layer.provide(RateLimiter.layerUnlimited)
+ * )
+ * ```
+ *
  * @since 0.1.0
  * @category layers
  */

@@ -80,6 +80,18 @@ export const make = ({ embeddings, ...endpoint }: Options): Effect.Effect<Servic
 /**
  * The client under its own tag, and as the `ProviderClient` that `LLM.layer` needs.
  *
+ * @example
+ * ```ts
+ * import { Layer } from "effect"
+ * import { EmbeddingsClient, KeyPool, LLM, RateLimiter } from "effect-llm"
+ *
+ * const Voyage = LLM.layer({ model: "voyage-3.5" }).pipe(
+ *   Layer.provide(EmbeddingsClient.layer(EmbeddingsClient.presets.voyage)),
+ *   Layer.provide(KeyPool.layer({ provider: "voyage", keys: ["pa-one"] })),
+ *   Layer.provide(RateLimiter.layerUnlimited)
+ * )
+ * ```
+ *
  * @since 0.1.0
  * @category layers
  */

@@ -84,6 +84,18 @@ export const make: (options?: Options) => Effect.Effect<Service, never, HttpClie
 /**
  * The client under its own tag, and as the `ProviderClient` that `LLM.layer` needs.
  *
+ * @example
+ * ```ts
+ * import { Layer } from "effect"
+ * import { KeyPool, LLM, GeminiClient, RateLimiter } from "effect-llm"
+ *
+ * const Model = LLM.layer({ model: "gemini-2.5-flash" }).pipe(
+ *   Layer.provide(GeminiClient.layer(GeminiClient.presets.gemini)),
+ *   Layer.provide(KeyPool.layer({ provider: "gemini", keys: ["key-one"] })),
+ *   Layer.provide(RateLimiter.layerUnlimited)
+ * )
+ * ```
+ *
  * @since 0.1.0
  * @category layers
  */

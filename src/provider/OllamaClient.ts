@@ -79,6 +79,18 @@ export const make: (options?: Options) => Effect.Effect<Service, never, HttpClie
 /**
  * The client under its own tag, and as the `ProviderClient` that `LLM.layer` needs.
  *
+ * @example
+ * ```ts
+ * import { Layer } from "effect"
+ * import { KeyPool, LLM, OllamaClient, RateLimiter } from "effect-llm"
+ *
+ * const Model = LLM.layer({ model: "llama3.2" }).pipe(
+ *   Layer.provide(OllamaClient.layer(OllamaClient.presets.local)),
+ *   Layer.provide(KeyPool.layer({ provider: "ollama", keys: ["key-one"] })),
+ *   Layer.provide(RateLimiter.layerUnlimited)
+ * )
+ * ```
+ *
  * @since 0.1.0
  * @category layers
  */

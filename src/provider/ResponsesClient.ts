@@ -68,6 +68,18 @@ export const make: (options?: Options) => Effect.Effect<Service, never, HttpClie
 /**
  * The client under its own tag, and as the `ProviderClient` that `LLM.layer` needs.
  *
+ * @example
+ * ```ts
+ * import { Layer } from "effect"
+ * import { KeyPool, LLM, ResponsesClient, RateLimiter } from "effect-llm"
+ *
+ * const Model = LLM.layer({ model: "gpt-5" }).pipe(
+ *   Layer.provide(ResponsesClient.layer(ResponsesClient.presets.openai)),
+ *   Layer.provide(KeyPool.layer({ provider: "openai", keys: ["key-one"] })),
+ *   Layer.provide(RateLimiter.layerUnlimited)
+ * )
+ * ```
+ *
  * @since 0.1.0
  * @category layers
  */

@@ -86,6 +86,24 @@ export const makePerModel = (options: PerModelOptions): Effect.Effect<Service, I
   })
 
 /**
+ * Provides one limiter, in the memory of this process. Fails with `InvalidLimitError`, which lists every fault of the options.
+ *
+ * A call whose wait would exceed `maxWait` fails at once with a `RateLimitError` of the source `"limiter"`: send it after its `retryAfter`, or
+ * raise the limit. A request that exceeds the whole limit fails with `InvalidRequestError`.
+ *
+ * @example
+ * ```ts
+ * import { RateLimiter } from "effect-llm"
+ *
+ * // At most 500 requests and 200,000 tokens a minute, and 20 calls in flight.
+ * const limits = RateLimiter.layer({
+ *   requestsPerMinute: 500,
+ *   tokensPerMinute: 200_000,
+ *   maxConcurrency: 20,
+ *   maxWait: "30 seconds"
+ * })
+ * ```
+ *
  * @since 0.1.0
  * @category layers
  */
@@ -93,6 +111,9 @@ export const layer = (options: Options = {}): Layer.Layer<RateLimiter, InvalidLi
   Layer.effect(RateLimiter, make(options))
 
 /**
+ * Provides a limiter with limits of its own for each model, in the memory of this process. Fails with `InvalidLimitError`, which lists every
+ * fault of the options.
+ *
  * @since 0.1.0
  * @category layers
  */

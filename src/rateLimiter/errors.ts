@@ -1,11 +1,12 @@
 /** The errors of a limiter. Times are in milliseconds. */
 import { Duration } from "effect"
+import { durationText } from "../internal/durationText.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
 import { InvalidRequestError, RateLimitError } from "../vocabulary/LLMError.js"
 import type { Settings } from "./options.js"
 import { isAmount } from "./options.js"
 
-/** A longer wait is reported as infinite: `Duration.format` cannot format one. */
+/** A longer wait is infinite in `retryAfter`. */
 const longestDuration = Number.MAX_SAFE_INTEGER
 
 const durationOf = (millis: number): Duration.Duration =>
@@ -31,17 +32,23 @@ const limitTooSmall = (message: string): InvalidRequestError =>
 export const isBeyondLimit = (error: LLMError): boolean =>
   error._tag === "InvalidRequestError" && error.code === limitTooSmallCode
 
+/** `1 request`, `20 requests`, `0.33 requests`. */
+const count = (n: number, noun: string): string => `${rounded(n)} ${noun}${n === 1 ? "" : "s"}`
+
+/** Three digits of a fraction are enough for a message. */
+const rounded = (n: number): number => (Number.isInteger(n) ? n : Number(n.toPrecision(3)))
+
 /** The limits in words, for messages. */
 const describe = (settings: Settings): string =>
   [
     ...(settings.capacity === Infinity
       ? []
       : settings.refill === undefined
-        ? [`${settings.capacity} requests and ${settings.refillRate} a second`]
-        : [`${settings.capacity} requests between two refills`]),
-    ...(settings.requestsPerMinute === undefined ? [] : [`${settings.requestsPerMinute} requests a minute`]),
-    ...(settings.requestsPerDay === undefined ? [] : [`${settings.requestsPerDay} requests a day`]),
-    ...(settings.tokensPerMinute === undefined ? [] : [`${settings.tokensPerMinute} tokens a minute`]),
+        ? [`${count(settings.capacity, "request")} and ${rounded(settings.refillRate)} a second`]
+        : [`${count(settings.capacity, "request")} between two refills`]),
+    ...(settings.requestsPerMinute === undefined ? [] : [`${count(settings.requestsPerMinute, "request")} a minute`]),
+    ...(settings.requestsPerDay === undefined ? [] : [`${count(settings.requestsPerDay, "request")} a day`]),
+    ...(settings.tokensPerMinute === undefined ? [] : [`${count(settings.tokensPerMinute, "token")} a minute`]),
     ...(settings.maxConcurrency === undefined ? [] : [`${settings.maxConcurrency} at once`])
   ].join(", and ")
 
@@ -60,7 +67,6 @@ export const make = (settings: Settings): Refusals => {
   const { capacity, requestsPerDay, requestsPerMinute, tokensPerMinute } = settings
   const largest = Math.min(capacity, requestsPerMinute ?? Infinity, requestsPerDay ?? Infinity)
   const limit = describe(settings)
-  const format = (millis: number): string => Duration.format(durationOf(millis))
   return {
     tooLong: (wait, allowed) =>
       settings.refill !== undefined && wait === Infinity
@@ -68,12 +74,12 @@ export const make = (settings: Settings): Refusals => {
             `The limit of ${limit} is used up and its refill schedule has ended, so this call is never granted. Give refill a schedule that does not end, or reset the limiter.`
           )
         : rateLimitError(
-            `The limit of ${limit} would make this call wait ${format(wait)}, longer than the ${format(allowed)} allowed. Try again later, or raise the limit or maxWait.`,
+            `The limit of ${limit} would make this call wait ${durationText(wait)}, longer than the ${durationText(allowed)} allowed. Try again later, or raise the limit or maxWait.`,
             wait
           ),
     waitedEnough: (allowed) =>
       rateLimitError(
-        `The limit of ${limit} made this call wait longer than the ${format(allowed)} allowed, and calls in flight have not ended. Try again later, or raise the limit or maxWait.`
+        `The limit of ${limit} made this call wait longer than the ${durationText(allowed)} allowed, and calls in flight have not ended. Try again later, or raise the limit or maxWait.`
       ),
     ofQueue: (waiting, wait) =>
       waiting < settings.maxQueueLength

@@ -142,6 +142,16 @@ export const fromClient = (
 ): Effect.Effect<Service, never, Scope.Scope> => Effect.suspend(() => makeService(Connection.borrow(client), options))
 
 /**
+ * Provides a connection that is closed with the layer. Building never fails: while Redis cannot be reached, commands fail with `RedisError`, and
+ * the services on it use their local share or fail with `SharedStateError`, by their options.
+ *
+ * @example
+ * ```ts
+ * import { Redis } from "effect-llm/redis"
+ *
+ * const Connection = Redis.layer({ url: "redis://localhost:6379" })
+ * ```
+ *
  * @since 0.1.0
  * @category layers
  */

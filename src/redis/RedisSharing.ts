@@ -69,6 +69,16 @@ export interface Options {
  * Provides the shared services to a `Models`, an `Access` or a `Budget`. Services that a reload replaces are closed with this
  * layer.
  *
+ * @example
+ * ```ts
+ * import { Layer } from "effect"
+ * import { Redis, RedisSharing } from "effect-llm/redis"
+ *
+ * const Shared = RedisSharing.layer({ name: "production" }).pipe(
+ *   Layer.provide(Redis.layer({ url: "redis://localhost:6379" }))
+ * )
+ * ```
+ *
  * @since 0.1.0
  * @category layers
  */

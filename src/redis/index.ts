@@ -1,5 +1,5 @@
 /**
- * Key pools, rate limits, budgets, caches and gateway keys that several processes share in Redis. Needs the optional peer
+ * Key pools, rate limits, budgets, caches, deployment health and gateway keys that several processes share in Redis. Needs the optional peer
  * dependency `ioredis`.
  *
  * @example

@@ -57,6 +57,25 @@ export const make = (
 /**
  * Provides one `LLM` over those of the given layers, each built once with its own keys, limits and retries.
  *
+ * Building fails with `InvalidBalanceError` when the options are invalid. A call fails with `BalanceExhaustedError` when no deployment
+ * succeeded; its `answers` has the reason of each, and `retryAfter` when the first can be called again.
+ *
+ * @example
+ * ```ts
+ * import { Layer } from "effect"
+ * import { Balance, LLM } from "effect-llm"
+ * import { NodeTransport } from "effect-llm/node"
+ *
+ * const OpenAI = LLM.layerKeys({ provider: "openai", model: "gpt-4o", keys: ["sk-one"] })
+ * const DeepSeek = LLM.layerKeys({ provider: "deepseek", model: "deepseek-chat", keys: ["sk-two"] })
+ *
+ * // Three of four calls go to the first deployment.
+ * const Balanced = Balance.layer([
+ *   { llm: OpenAI, weight: 3 },
+ *   { llm: DeepSeek, weight: 1 }
+ * ]).pipe(Layer.provide(NodeTransport.layerUndici))
+ * ```
+ *
  * @since 0.1.0
  * @category layers
  */

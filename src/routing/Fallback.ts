@@ -132,6 +132,15 @@ const promptOf = (continuing: Options["continueStreams"]): Streams.Options["prom
 /**
  * Makes a middleware: calls go to the `LLM` that it is applied to first, then to the given ones.
  *
+ * @example
+ * ```ts
+ * import { Fallback, LLM } from "effect-llm"
+ *
+ * declare const second: LLM.Service
+ *
+ * const WithFallback = LLM.layerConfig().pipe(LLM.withMiddleware(Fallback.make([second])))
+ * ```
+ *
  * @since 0.1.0
  * @category constructors
  */
@@ -202,6 +211,20 @@ export const make = (fallbacks: ReadonlyArray<Service | Member>, options: Option
  * Provides one `LLM` over several, each built once with its own keys, limits and retries.
  *
  * A `model` named in a request goes to the first member only: the others use their own model, or their name for it in `models`.
+ *
+ * When no member answers, the call fails with the error of a member, with the `attempts` of all.
+ *
+ * @example
+ * ```ts
+ * import { Layer } from "effect"
+ * import { Fallback, LLM } from "effect-llm"
+ * import { NodeTransport } from "effect-llm/node"
+ *
+ * const OpenAI = LLM.layerKeys({ provider: "openai", model: "gpt-4o", keys: ["sk-one"] })
+ * const Anthropic = LLM.layerKeys({ provider: "anthropic", model: "claude-sonnet-4-5", keys: ["sk-ant-one"] })
+ *
+ * const Answers = Fallback.layer([OpenAI, Anthropic]).pipe(Layer.provide(NodeTransport.layerUndici))
+ * ```
  *
  * @since 0.1.0
  * @category layers

@@ -127,6 +127,16 @@ const makePermits = ({ burst, maxExtraLoad }: CheckedOptions) => {
  * A model named in a request goes to the first `LLM` only: the others use their own model. Texts are embedded by those of the same family
  * (`LLM.Options.embeddingFamily`), or twice by the first one.
  *
+ * @example
+ * ```ts
+ * import { Hedge, LLM } from "effect-llm"
+ *
+ * declare const second: LLM.Service
+ *
+ * // A call without an answer after 2 seconds is sent to the second `LLM` too; the first answer wins.
+ * const Hedged = LLM.layerConfig().pipe(LLM.withMiddleware(Hedge.make([second], { delay: "2 seconds" })))
+ * ```
+ *
  * @throws TypeError if an option is invalid
  * @since 0.1.0
  * @category constructors

@@ -181,6 +181,16 @@ const lineOf = (format: Options["format"], entry: Entry): readonly [message: str
  *
  * A failing logger does not fail the call; the failure is logged as an error.
  *
+ * @example
+ * ```ts
+ * import { AccessLog, LLM } from "effect-llm"
+ *
+ * // Failed calls only, each as a line of JSON.
+ * const Logged = LLM.layerConfig().pipe(
+ *   LLM.withMiddleware(AccessLog.middleware({ format: "json", filter: ({ outcome }) => outcome !== "ok" }))
+ * )
+ * ```
+ *
  * @since 0.2.0
  * @category middlewares
  */

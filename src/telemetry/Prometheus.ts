@@ -48,6 +48,20 @@ export const render = (metrics: Iterable<Snapshot>): string => Exposition.render
 /**
  * Renders the current state of all metrics.
  *
+ * @example
+ * ```ts
+ * import { HttpRouter, HttpServerResponse } from "@effect/platform"
+ * import { Effect } from "effect"
+ * import { Prometheus } from "effect-llm"
+ *
+ * const metrics = HttpRouter.empty.pipe(
+ *   HttpRouter.get(
+ *     "/metrics",
+ *     Effect.map(Prometheus.text, (text) => HttpServerResponse.text(text, { contentType: Prometheus.contentType }))
+ *   )
+ * )
+ * ```
+ *
  * @since 0.1.0
  * @category rendering
  */

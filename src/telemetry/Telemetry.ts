@@ -108,6 +108,13 @@ export const aliases = Aliases.metrics
  * The middleware that records spans and metrics of calls. Apply it outside everything whose time and attempts it should include.
  * Attempts are recorded by the `LLM` itself.
  *
+ * @example
+ * ```ts
+ * import { LLM, Telemetry } from "effect-llm"
+ *
+ * const Traced = LLM.layerConfig({ telemetry: false }).pipe(LLM.withMiddleware(Telemetry.middleware()))
+ * ```
+ *
  * @since 0.2.0
  * @category middlewares
  */

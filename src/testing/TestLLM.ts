@@ -349,6 +349,15 @@ const provide = (made: ReturnType<typeof makeHandler>): Layer.Layer<LLM | TestLL
 /**
  * An `LLM` that follows a script.
  *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { LLM } from "effect-llm"
+ * import { TestLLM } from "effect-llm/testing"
+ *
+ * const program = LLM.chat("What is the capital of France?").pipe(Effect.provide(TestLLM.layer(["Paris."])))
+ * ```
+ *
  * @since 0.1.0
  * @category layers
  */

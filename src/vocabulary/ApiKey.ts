@@ -82,6 +82,15 @@ const trimmed = (secret: Redacted.Redacted<string>): Redacted.Redacted<string> =
  * Makes a key from a secret and removes white space around it. Does not validate: a pool rejects keys that are not valid in an
  * HTTP header, and invalid weights and limits.
  *
+ * @example
+ * ```ts
+ * import { Redacted } from "effect"
+ * import { ApiKey } from "effect-llm"
+ *
+ * // Twice the calls of a key with weight 1, at most 8 of them in flight.
+ * const key = ApiKey.make(Redacted.make("sk-one"), { id: "main", weight: 2, maxConcurrency: 8 })
+ * ```
+ *
  * @since 0.1.0
  * @category constructors
  */

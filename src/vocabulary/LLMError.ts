@@ -75,6 +75,9 @@ const common = {
  * Too many requests or tokens: the provider reports it (429), or the wait in the rate limiter or key pool would exceed the call's
  * maximum wait.
  *
+ * Send the call again after `retryAfter`. When `source` is `"limiter"` or `"pool"`, no request was sent: slow down, raise the limit or
+ * `maxWait`, or add keys.
+ *
  * @since 0.1.0
  * @category errors
  */
@@ -89,6 +92,8 @@ export class RateLimitError extends Schema.TaggedError<RateLimitError>()("RateLi
 
 /**
  * The account has no credit or quota left (402, or a 429 or 403 that reports it). A short wait does not help.
+ *
+ * Add credit or use a key of another account: an `LLM` does so by itself while its pool has one.
  *
  * @since 0.1.0
  * @category errors
@@ -108,6 +113,8 @@ export class QuotaExceededError extends Schema.TaggedError<QuotaExceededError>()
 /**
  * The key is invalid, revoked or missing (401, and a 400 that reports it).
  *
+ * Replace the key. An `LLM` disables it in its pool and continues with another one.
+ *
  * @since 0.1.0
  * @category errors
  */
@@ -115,6 +122,8 @@ export class AuthenticationError extends Schema.TaggedError<AuthenticationError>
 
 /**
  * The key is valid but has no permission for the request (403).
+ *
+ * Give the key the permission, or use another key or model.
  *
  * @since 0.1.0
  * @category errors
@@ -124,6 +133,8 @@ export class PermissionError extends Schema.TaggedError<PermissionError>()("Perm
 /**
  * The model does not exist, or the account has no access to it.
  *
+ * Check the name of the model, for example with `LLM.listModels`, and the access of the account to it.
+ *
  * @since 0.1.0
  * @category errors
  */
@@ -131,6 +142,8 @@ export class ModelNotFoundError extends Schema.TaggedError<ModelNotFoundError>()
 
 /**
  * The request is longer than the model's context window.
+ *
+ * Shorten the request, for example with `Conversation.trim`, or use a model with a larger context window.
  *
  * @since 0.1.0
  * @category errors
@@ -140,6 +153,8 @@ export class ContextLengthError extends Schema.TaggedError<ContextLengthError>()
 /**
  * The provider's safety system rejected the prompt.
  *
+ * Change the prompt. The same request fails again.
+ *
  * @since 0.1.0
  * @category errors
  */
@@ -147,6 +162,8 @@ export class ContentFilterError extends Schema.TaggedError<ContentFilterError>()
 
 /**
  * The request is invalid: rejected before it was sent (`field` names the field), or by the provider (400, 404, 413, 422).
+ *
+ * Change the request. The same request fails again, unless `isFieldOmitted` is true.
  *
  * @since 0.1.0
  * @category errors
@@ -167,6 +184,8 @@ export class InvalidRequestError extends Schema.TaggedError<InvalidRequestError>
 /**
  * The provider is unavailable or overloaded (5xx, 529, 408, 409, and bodies and events that report it).
  *
+ * Send the call again after `retryAfter`, or after a backoff; a `Fallback` calls another model.
+ *
  * @since 0.1.0
  * @category errors
  */
@@ -184,6 +203,8 @@ export class ProviderUnavailableError extends Schema.TaggedError<ProviderUnavail
 /**
  * The provider could not be reached, or the connection failed before the response started.
  *
+ * Check the address, the proxy and the network; the call can be sent again.
+ *
  * @since 0.1.0
  * @category errors
  */
@@ -192,6 +213,8 @@ export class NetworkError extends Schema.TaggedError<NetworkError>()("NetworkErr
 /**
  * A time limit was exceeded. `phase` names it: `connect`, the whole `response`, the `first-event` of a stream, the `idle` time
  * between its events, or the `total` time of the call with its retries.
+ *
+ * Raise the limit in `Timeouts.Options`, limit the answer with `maxTokens`, or send the call again.
  *
  * @since 0.1.0
  * @category errors
@@ -230,6 +253,8 @@ export class MalformedResponseError extends Schema.TaggedError<MalformedResponse
  * A stream failed: it ended without its final event, or the provider reported an error during it. `partial` has the response so
  * far.
  *
+ * Show or keep `partial`, and send the call again. `Fallback.Options.continueStreams` continues a broken answer with another model.
+ *
  * @since 0.1.0
  * @category errors
  */
@@ -245,6 +270,8 @@ export class StreamInterruptedError extends Schema.TaggedError<StreamInterrupted
 /**
  * The provider does not support a feature of the request.
  *
+ * Leave `feature` out of the request, or use a provider that supports it.
+ *
  * @since 0.1.0
  * @category errors
  */
@@ -255,6 +282,8 @@ export class UnsupportedError extends Schema.TaggedError<UnsupportedError>()("Un
 
 /**
  * No key of the pool can be used: all are disabled or out of quota for longer than the call's maximum wait.
+ *
+ * Check the keys and their credit with `KeyPool.check`, and add keys, or send the call again after `retryAfter`.
  *
  * @since 0.1.0
  * @category errors
@@ -292,6 +321,8 @@ export class BalanceExhaustedError extends Schema.TaggedError<BalanceExhaustedEr
 
 /**
  * The call would exceed a budget.
+ *
+ * Send the call again after `retryAfter`, raise the limit, or set a price when `reason` is `"unknown-price"`.
  *
  * @since 0.1.0
  * @category errors

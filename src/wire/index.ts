@@ -1,6 +1,20 @@
 /**
- * The protocols, for a client of your own: each wire with its client's half, its server's half and its dialects, and the contract that
- * they implement.
+ * The protocols of providers, for clients and servers of your own: each wire encodes and decodes requests, answers and streams without HTTP.
+ *
+ * @example
+ * ```ts
+ * import { Layer } from "effect"
+ * import { LLM, ProviderClient } from "effect-llm"
+ * import { ChatCompletions } from "effect-llm/wire"
+ *
+ * // A client for a server that speaks Chat Completions.
+ * const Client = Layer.effect(
+ *   ProviderClient.ProviderClient,
+ *   ProviderClient.make(ChatCompletions.make(), { provider: "acme", baseUrl: "https://llm.acme.example/v1" })
+ * )
+ *
+ * const Acme = LLM.layer({ model: "acme-large" }).pipe(Layer.provide(Client))
+ * ```
  *
  * @example
  * ```ts

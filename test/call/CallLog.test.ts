@@ -69,6 +69,26 @@ describe("the log of a call", () => {
     })
   )
 
+  it.scopedLive("says that a call which the limiter refused was not sent, and when it is tried again", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make({ keys: [{ key: "sk-good" }] })
+      const model = modelOf(provider.baseUrl, ["sk-good"], {
+        limits: { capacity: 1, refillRate: 0.5, maxWait: 0 },
+        retry: { maxAttempts: 2, backoff: { base: "1 millis" } }
+      })
+      const lines = yield* logged(
+        Effect.zipRight(LLM.chat("Hi"), LLM.chat("Hi")).pipe(Effect.ignore, Effect.provide(model))
+      )
+      expect(lines[0]).toEqual([
+        "DEBUG",
+        expect.stringMatching(
+          /^deepseek\/chat: not sent: rate limit of the limiter; trying again in [12]s( \d+ms)?\. The limit of 1 request and 0\.5 a second would make/
+        )
+      ])
+      expect(lines.map(([, line]) => line).join("\n")).not.toContain("attempt 0")
+    })
+  )
+
   const waiting = (calls: number, capacity: number) =>
     logged(
       Effect.gen(function* () {

@@ -11,6 +11,23 @@ describe("the bucket of requests", () => {
   )
 })
 
+describe("the message of a refused call", () => {
+  it.effect("has its wait and the allowed wait in whole milliseconds", () =>
+    Effect.gen(function* () {
+      const limiter = yield* RateLimiter.make({
+        capacity: 1,
+        refillRate: 1 / 50.777_919_922,
+        maxWait: "9999.98999 millis"
+      })
+      yield* limiter.take()
+      const { message } = yield* Effect.flip(limiter.take())
+      expect(message).toContain(
+        "The limit of 1 request and 0.0197 a second would make this call wait 50s 778ms, longer than the 10s allowed."
+      )
+    })
+  )
+})
+
 describe("waits that become longer than calculated", () => {
   it.effect("take waits longer than the longest timer of JavaScript", () =>
     Effect.gen(function* () {

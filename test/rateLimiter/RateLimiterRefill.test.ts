@@ -157,7 +157,7 @@ describe("refill by a schedule", () => {
       const error = yield* refusal(limiter.take())
       expect(error.retryAfter).toBeUndefined()
       expect(error.message).toBe(
-        "The limit of 1 requests between two refills is used up and its refill schedule has ended, so this call is never granted. Give refill a schedule that does not end, or reset the limiter."
+        "The limit of 1 request between two refills is used up and its refill schedule has ended, so this call is never granted. Give refill a schedule that does not end, or reset the limiter."
       )
       yield* TestClock.adjust("2 minutes")
       yield* Fiber.joinAll(last)

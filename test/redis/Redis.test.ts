@@ -136,7 +136,7 @@ describe.concurrent("Redis", () => {
           yield* becomes(redis, "up")
           expect(yield* redis.run(count, ["other"], [1])).toBe(1)
           expect(Chunk.toReadonlyArray(yield* Fiber.join(seen))).toEqual(["up", "away", "up"])
-          expect(lines).toEqual(["Redis is away: no reply within 200 ms", "Redis is back"])
+          expect(lines).toEqual(["Redis is away: no reply within 200ms", "Redis is back"])
         })
       )
   )

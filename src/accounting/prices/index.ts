@@ -1,5 +1,19 @@
 /**
- * Prices of most providers' models. Needs the optional peer dependency `@pydantic/genai-prices`.
+ * Prices and context windows of most providers' models. Needs the optional peer dependency `@pydantic/genai-prices`.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Layer } from "effect"
+ * import { Budget, LLM } from "effect-llm"
+ * import { Prices } from "effect-llm/prices"
+ *
+ * // Calls fail when 5 dollars are spent in a day.
+ * const Spending = Budget.layer({ limit: { dollars: 5 }, period: "day" }).pipe(Layer.provide(Prices.layer()))
+ *
+ * const Limited = LLM.layerConfig().pipe(LLM.withMiddleware(Budget.middleware()), Layer.provideMerge(Spending))
+ *
+ * const program = LLM.chat("Hello").pipe(Effect.provide(Limited))
+ * ```
  *
  * @example
  * ```ts

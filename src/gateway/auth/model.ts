@@ -97,6 +97,8 @@ export class Access extends Context.Tag("effect-llm/gateway/Access")<Access, Ser
 /**
  * A secret gives no access. `forbidden`: it is valid, but not for this.
  *
+ * `missing`: send a key. `unknown` and `expired`: ask the operator of the gateway for a new one. `forbidden`: send the admin token.
+ *
  * @since 0.1.0
  * @category errors
  */
@@ -112,7 +114,7 @@ export class AccessDeniedError extends Schema.TaggedError<AccessDeniedError>()("
       case "expired":
         return "The API key has expired."
       case "forbidden":
-        return "This needs the token of the gateway's administration."
+        return "This needs the admin token of the gateway. Send it as 'Authorization: Bearer', or ask the operator of the gateway for it."
     }
   }
 }

@@ -1,6 +1,7 @@
 /** The errors that the gateway answers with. Those of calls are in `callErrors.ts`. */
 import { HttpServerResponse } from "@effect/platform"
 import { Duration, Effect, Metric } from "effect"
+import { durationText } from "../../internal/durationText.js"
 import { Label } from "../../internal/label.js"
 import { callerLabel } from "../../telemetry/boundedLabel.js"
 import type { ServedError, ServerWire, WireFailure } from "../../wire/Wire.js"
@@ -79,7 +80,7 @@ export const bodiesFull: HttpError = {
 export const bodyTimeout = (timeout: Duration.Duration): HttpError => ({
   status: 408,
   code: "request_timeout",
-  message: `The request body did not arrive within ${Duration.format(timeout)}.`,
+  message: `The request body did not arrive within ${durationText(timeout)}.`,
   headers: { connection: "close" }
 })
 

@@ -4,6 +4,7 @@ import { Effect, Redacted } from "effect"
 import type { Cluster, RedisOptions } from "ioredis"
 import { Redis as Client } from "ioredis"
 import { longestTimer } from "../../internal/clock.js"
+import { durationText } from "../../internal/durationText.js"
 
 export interface Connection {
   /** Runs a script by its hash when Redis has it cached, else by its text. */
@@ -94,7 +95,7 @@ export const awaitReply = <A>(
   pending: PendingCommands = new Set()
 ): Effect.Effect<A, CommandFailure> =>
   Effect.async((resume) => {
-    const timedOut: CommandFailure = { reason: "timeout", code: "", detail: `no reply within ${timeout} ms` }
+    const timedOut: CommandFailure = { reason: "timeout", code: "", detail: `no reply within ${durationText(timeout)}` }
     const end = () => {
       pending.delete(fail)
       cancel()

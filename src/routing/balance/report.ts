@@ -1,5 +1,6 @@
 /** The status of the deployments of a balance, and the errors of a call that none of them answered. */
 import { Duration } from "effect"
+import { durationText } from "../../internal/durationText.js"
 import type { Attempt } from "../../vocabulary/attempt.js"
 import type { DeploymentStatus, State } from "./model.js"
 import type { ModelInfo, Status } from "../../call/model.js"
@@ -88,8 +89,6 @@ export const sumOf = (statuses: ReadonlyArray<Status>, waiting: number): Status 
   }
 }
 
-const format = (millis: number): string => Duration.format(Duration.millis(Math.ceil(millis)))
-
 /** Joins the first ten: the message is for a person, and the error has the whole list. */
 const join = (sentences: ReadonlyArray<string>): string =>
   [
@@ -101,7 +100,7 @@ const maxListed = 10
 
 /** Why a deployment was not called. */
 const reasonNotCalled = (deployment: Deployment, now: number): string => {
-  const remaining = format(deployment.load.health.restUntil - now)
+  const remaining = durationText(deployment.load.health.restUntil - now)
   switch (stateOf(deployment, now, 0)._tag) {
     case "Cooling":
       return `not called: it is in a cooldown after a rate limit or overload for another ${remaining}`
@@ -167,7 +166,7 @@ export const exhausted = (call: FailedCall): Errors.BalanceExhaustedError => {
     ),
     ...(wait === undefined ? {} : { retryAfter: Duration.millis(wait) }),
     message:
-      `No deployment answered${wait === undefined ? "" : `; the first is ready again in ${format(wait)}`}. ` +
+      `No deployment answered${wait === undefined ? "" : `; the first is ready again in ${durationText(wait)}`}. ` +
       join(
         answers.map(
           ({ deployment, error, message }) => `${deployment}: ${error === undefined ? "" : `${error}: `}${message}`

@@ -4,11 +4,13 @@
  * @example
  * ```ts
  * import { Effect } from "effect"
- * import { TokenCounter } from "effect-llm"
+ * import { ContextWindow, LLM } from "effect-llm"
  * import { GptTokenizer } from "effect-llm/tokenizer"
  *
- * const program = TokenCounter.count("Hello, world!", "gpt-4o").pipe(Effect.provide(GptTokenizer.layer()))
- * // { tokens: 4, estimated: false }
+ * // Fails before it sends a request that does not fit the model's context window, by an exact count.
+ * const Checked = LLM.layerConfig().pipe(LLM.withMiddleware(ContextWindow.middleware()))
+ *
+ * const program = LLM.chat("Hello").pipe(Effect.provide(Checked), Effect.provide(GptTokenizer.layer()))
  * ```
  *
  * @since 0.1.0

@@ -138,6 +138,13 @@ export const Message: Schema.Schema<Message> = Schema.Union(
 /**
  * Makes a system message.
  *
+ * @example
+ * ```ts
+ * import { Chat, LLM } from "effect-llm"
+ *
+ * const program = LLM.chat({ messages: [Chat.system("Answer in one word."), Chat.user("The capital of France?")] })
+ * ```
+ *
  * @since 0.1.0
  * @category constructors
  */
@@ -146,6 +153,17 @@ export const system = (content: string): SystemMessage => ({ role: "system", con
 /**
  * Makes a user message from a text or from parts.
  *
+ * @example
+ * ```ts
+ * import { Chat, LLM } from "effect-llm"
+ *
+ * const text = LLM.chat({ messages: [Chat.user("The capital of France?")] })
+ *
+ * const image = LLM.chat({
+ *   messages: [Chat.user([Chat.text("What is in this image?"), Chat.image("https://example.com/cat.png")])]
+ * })
+ * ```
+ *
  * @since 0.1.0
  * @category constructors
  */
@@ -153,6 +171,13 @@ export const user = (content: string | ReadonlyArray<UserPart>): UserMessage => 
 
 /**
  * Makes an assistant message from the model's text or parts, with tool calls after them.
+ *
+ * @example
+ * ```ts
+ * import { Chat } from "effect-llm"
+ *
+ * const examples = [Chat.user("2 + 2?"), Chat.assistant("4"), Chat.user("3 + 3?")]
+ * ```
  *
  * @since 0.1.0
  * @category constructors
@@ -170,6 +195,23 @@ export const assistant = (
 
 /**
  * Makes a tool message with the result of a tool call.
+ *
+ * `call` is the call, or its id. Every call of an answer needs a result in the next request. `LLM.runTools` does this by itself.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Chat, LLM } from "effect-llm"
+ *
+ * const tools = [{ name: "today", parameters: { type: "object", properties: {} } }]
+ *
+ * const program = Effect.gen(function* () {
+ *   const messages = [Chat.user("What day is it?")]
+ *   const answer = yield* LLM.chat({ messages, tools })
+ *   const results = answer.toolCalls.map((call) => Chat.toolResult(call, "Tuesday"))
+ *   return yield* LLM.chat({ messages: [...messages, Chat.toMessage(answer), ...results], tools })
+ * })
+ * ```
  *
  * @since 0.1.0
  * @category constructors

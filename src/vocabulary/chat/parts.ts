@@ -279,6 +279,14 @@ const mediaUrl = (source: string | Uint8Array, mediaType: string): string =>
 /**
  * Makes an image part from a URL or from bytes.
  *
+ * @example
+ * ```ts
+ * import { Chat } from "effect-llm"
+ *
+ * const byUrl = Chat.image("https://example.com/cat.png", { detail: "low" })
+ * const byBytes = (bytes: Uint8Array) => Chat.image(bytes, { mediaType: "image/jpeg" })
+ * ```
+ *
  * @since 0.1.0
  * @category constructors
  */

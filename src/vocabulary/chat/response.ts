@@ -189,6 +189,18 @@ const messageContent = (content: ReadonlyArray<AssistantPart>): AssistantMessage
  * Makes an assistant message from a response, to append to the conversation. It has all parts of the response in their order: the
  * tool calls, and the reasoning with its signatures, which some providers require in the next turn.
  *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Chat, LLM } from "effect-llm"
+ *
+ * const program = Effect.gen(function* () {
+ *   const question = Chat.user("Name a river.")
+ *   const answer = yield* LLM.chat({ messages: [question] })
+ *   return yield* LLM.chat({ messages: [question, Chat.toMessage(answer), Chat.user("How long is it?")] })
+ * })
+ * ```
+ *
  * @since 0.1.0
  * @category constructors
  */

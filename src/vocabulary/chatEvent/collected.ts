@@ -270,6 +270,14 @@ const interruptedError = (collected: Collected): StreamInterruptedError =>
  * Runs a stream and returns its response. Fails with a `StreamInterruptedError`, which has the partial response, when the stream
  * ends without a `Finish` event.
  *
+ * @example
+ * ```ts
+ * import { ChatEvent, LLM } from "effect-llm"
+ *
+ * // The same answer as that of `LLM.chat`, with the time limits of a stream.
+ * const answer = ChatEvent.collect(LLM.chatStream("Tell me a story."))
+ * ```
+ *
  * @since 0.1.0
  * @category collecting
  */

@@ -6,6 +6,7 @@
  * secrets masked.
  */
 import { Duration } from "effect"
+import { durationText } from "../../internal/durationText.js"
 import type { LLMError } from "../../vocabulary/LLMError.js"
 import * as Errors from "../../vocabulary/LLMError.js"
 import type { ErrorAnswer, ErrorReport } from "./answer.js"
@@ -66,7 +67,7 @@ const wait = (retryAfter: Duration.Duration | undefined, otherwise: string): str
     ? otherwise
     : Duration.toMillis(retryAfter) === 0
       ? "Try again at once"
-      : `Try again in ${Duration.format(retryAfter)}`
+      : `Try again in ${durationText(retryAfter)}`
 
 /** The description of a class, for errors without a message. */
 const descriptions: Readonly<Record<Verdict, string>> = {

@@ -11,6 +11,7 @@ import type { Scope } from "effect"
 import { Duration, Effect, Either, Fiber, Option, Queue } from "effect"
 import cluster from "node:cluster"
 import * as MonotonicClock from "../../../internal/clock.js"
+import { durationText } from "../../../internal/durationText.js"
 import * as DashboardHistory from "../../../gateway/DashboardHistory.js"
 import type { CliFailure } from "../../failure.js"
 import type { Settings } from "../settings.js"
@@ -33,8 +34,6 @@ const stableTime = 10_000
 
 const delayAfter = (failures: number): number => Math.min(longestDelay, firstDelay * 2 ** Math.min(failures, 10))
 
-const secondsOf = (millis: number): string => `${millis / 1000} s`
-
 /** Starts the workers, and replaces those that end. Fails if one cannot start at first. */
 const supervised = (set: WorkerSet, workers: number): Effect.Effect<never, CliFailure> => {
   const start = (index: number, replaces: boolean): Effect.Effect<WorkerProcess, CliFailure> =>
@@ -56,7 +55,7 @@ const supervised = (set: WorkerSet, workers: number): Effect.Effect<never, CliFa
           return started.right
         }
         yield* Effect.logError(
-          `Worker ${index + 1} cannot start; the next attempt follows in ${secondsOf(delayAfter(failed + 1))}. ${started.left.message}`
+          `Worker ${index + 1} cannot start; the next attempt follows in ${durationText(delayAfter(failed + 1))}. ${started.left.message}`
         )
       }
     })
@@ -74,7 +73,9 @@ const supervised = (set: WorkerSet, workers: number): Effect.Effect<never, CliFa
         const name = `Worker ${process.index + 1} (pid ${process.pid})`
         yield* end._tag === "Leaving"
           ? Effect.logInfo(`${name} ends when another one has replaced it and its requests are complete`)
-          : Effect.logError(`${name} exited ${end.how}; another one replaces it in ${secondsOf(delayAfter(failures))}`)
+          : Effect.logError(
+              `${name} exited ${end.how}; another one replaces it in ${durationText(delayAfter(failures))}`
+            )
         const next = yield* replace(process.index, failures)
         yield* process.send({ _tag: "Leave" })
         process = next

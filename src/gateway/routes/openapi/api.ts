@@ -293,7 +293,7 @@ const operations = HttpApiGroup.make("operations")
       .addSuccess(HttpApiSchema.Text())
       .annotate(
         OpenApi.Description,
-        "Metrics in the text format of Prometheus, for this machine and for the administration or metrics token."
+        "Metrics in the text format of Prometheus, for this machine and for the admin or metrics token."
       )
   )
   .add(

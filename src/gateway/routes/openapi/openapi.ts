@@ -19,10 +19,10 @@ const chatErrors: Readonly<Record<string, string>> = {
   504: "The provider did not respond in time."
 }
 
-/** The errors of routes for the administration. */
+/** The errors of the administrative routes. */
 const adminErrors: Readonly<Record<string, string>> = {
   401: "The token is missing.",
-  403: "The token is not the administration token.",
+  403: "The token is not the admin token.",
   404: "The model or key does not exist.",
   422: "The body is invalid."
 }
