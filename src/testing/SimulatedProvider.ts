@@ -237,7 +237,8 @@ export const listen = (options: ListenOptions = {}): Effect.Effect<Service, Port
       (created) =>
         Effect.async<void>((resume) => {
           for (const socket of sockets) socket.destroy()
-          created.close(() => resume(Effect.void))
+          // The requests of these connections are logged in this turn of the event loop, before their fibers are interrupted.
+          created.close(() => setImmediate(() => resume(Effect.void)))
         })
     )
 

@@ -72,6 +72,9 @@ const unionOf = (members: ReadonlyArray<JsonSchema>): JsonSchema => {
   return anyOf.length === 1 ? { ...anyOf[0] } : anyOf.length === 0 ? { not: {} } : { anyOf }
 }
 
+/** What Effect 4 expects of a string in Base64, in hexadecimal digits, or of no encoding. */
+const decodedAs = /^a (?:(?:base64|base64 \(URL\)|hex) encoded )?string that will be decoded as (.+)$/
+
 /** @throws when a part of the schema has no JSON Schema */
 export const documentOf = <A, I, R>(schema: Schema.Codec<A, I, R, R>): JsonSchema => {
   const definitions: Record<string, JsonSchema> = {}
@@ -107,7 +110,7 @@ export const documentOf = <A, I, R>(schema: Schema.Codec<A, I, R, R>): JsonSchem
   const structural = (ast: SchemaAST.AST, path: ReadonlyArray<PropertyKey>): JsonSchema => {
     switch (ast._tag) {
       case "String": {
-        const decoded = /^a string that will be decoded as (.+)$/.exec(String(ast.annotations?.["expected"]))?.[1]
+        const decoded = decodedAs.exec(String(ast.annotations?.["expected"]))?.[1]
         return decoded === undefined
           ? { type: "string" }
           : {
@@ -115,7 +118,7 @@ export const documentOf = <A, I, R>(schema: Schema.Codec<A, I, R, R>): JsonSchem
               description:
                 decoded === "a trimmed string"
                   ? "a string that will be trimmed"
-                  : `a string to be decoded into ${decoded}`
+                  : `a string to be decoded into ${decoded === "Uint8Array" ? "a Uint8Array" : decoded}`
             }
       }
       case "Number":
