@@ -183,6 +183,9 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Scope
   // A free port is available.
   Effect.orDie(listen(options))
 
+/** A client can have an answer before the server knows that it was sent, which it does in the same turn of the event loop. */
+const turn = Effect.async<void>((resume) => void setImmediate(() => setImmediate(() => resume(Effect.void))))
+
 /**
  * Starts a provider on a port of the loopback interface. It stops with the scope, which closes its connections.
  *
@@ -245,7 +248,7 @@ export const listen = (options: ListenOptions = {}): Effect.Effect<Service, Port
     return {
       baseUrl: `http://127.0.0.1:${portOf(server.address())}/v1`,
       next: (...faults) => Ref.update(queue, (before) => [...before, ...faults]),
-      log: Effect.map(Ref.get(log), Chunk.toReadonlyArray),
+      log: Effect.zipRight(turn, Effect.map(Ref.get(log), Chunk.toReadonlyArray)),
       inFlight: Ref.get(busy),
       openConnections: Effect.sync(() => sockets.size),
       busyConnections: Effect.sync(() => busySockets.size)
