@@ -2,6 +2,7 @@
 import { HttpRouter, HttpServerResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
+import { document } from "../../src/gateway/routes/openapi/openapi.js"
 import {
   KeyLoad,
   SimpleAnswer,
@@ -94,6 +95,14 @@ describe("/openapi.json", () => {
         }
         expect(Object.keys(operation.responses).some((status) => status.startsWith("2"))).toBe(true)
       }
+    })
+  )
+
+  it.scopedLive("serves the document that is made of the description of its API", () =>
+    Effect.gen(function* () {
+      const { url } = yield* startGateway
+      const { text } = yield* send(`${url}/openapi.json`)
+      expect(text).toBe(JSON.stringify(document()))
     })
   )
 
