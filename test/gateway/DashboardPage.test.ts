@@ -349,7 +349,7 @@ describe.concurrent("dashboard page in a browser", () => {
     withPage(({ page }) =>
       Effect.gen(function* () {
         yield* step(() => signIn(page, "wrong"))
-        yield* step(() => page.getByRole("alert").getByText("token of the gateway's administration").waitFor())
+        yield* step(() => page.getByRole("alert").getByText("admin token of the gateway").waitFor())
         expect(yield* step(() => page.getByText("gpt-large").count())).toBe(0)
         yield* step(() => signIn(page))
         yield* step(() => live(page))
