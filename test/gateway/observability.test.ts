@@ -1,5 +1,6 @@
 /** Metrics, traces and the access log of a gateway, over sockets. */
 import { describe, expect, it } from "@effect/vitest"
+import { spanName } from "../../src/gateway/http/platform.js"
 import * as Otlp from "@effect/opentelemetry/Otlp"
 import { Effect, Layer, Logger } from "effect"
 import * as AccessLog from "../../src/telemetry/AccessLog.js"
@@ -82,7 +83,7 @@ describe("traces", () => {
       const spans = (yield* collector.spans).filter((span) => span.traceId === traceId)
       const below = (id: string) => spans.filter(({ parentSpanId }) => parentSpanId === id)
       const requests = below(parent)
-      expect(requests.map(({ kind, name }) => [kind, name])).toEqual([1, 2, 3].map(() => [2, "http.server POST"]))
+      expect(requests.map(({ kind, name }) => [kind, name])).toEqual([1, 2, 3].map(() => [2, spanName("POST")]))
       for (const request of requests) {
         const calls = below(request.spanId)
         expect(calls.map(({ name }) => name)).toEqual(["chat m"])

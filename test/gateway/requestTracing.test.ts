@@ -30,15 +30,15 @@ const recordTraces =
         )
     })
 
-/** A tracer that records the names and trace ids of its spans. */
+/** A tracer that records the kinds and trace ids of its spans. */
 const recordingTracer = (
-  spans: Array<{ readonly name: string; readonly traceId: string }>
+  spans: Array<{ readonly kind: Tracer.SpanKind; readonly traceId: string }>
 ): Effect.Effect<Tracer.Tracer> =>
   Effect.map(Effect.tracer, (tracer) =>
     Tracer.make({
       span: (...options) => {
         const span = tracer.span(...options)
-        spans.push({ name: span.name, traceId: span.traceId })
+        spans.push({ kind: span.kind, traceId: span.traceId })
         return span
       },
       context: tracer.context
@@ -48,12 +48,12 @@ const recordingTracer = (
 describe("request spans", () => {
   it.scopedLive("continues the client's trace in the request span when a tracer is installed", () =>
     Effect.gen(function* () {
-      const spans: Array<{ readonly name: string; readonly traceId: string }> = []
+      const spans: Array<{ readonly kind: Tracer.SpanKind; readonly traceId: string }> = []
       const tracer = yield* recordingTracer(spans)
       const { url } = yield* Effect.withTracer(start(), tracer)
       expect(yield* chat(url, traceHeaders)).toBe(200)
       expect(yield* chat(url)).toBe(200)
-      const requests = spans.filter(({ name }) => name === "http.server POST")
+      const requests = spans.filter(({ kind }) => kind === "server")
       expect(requests.map(({ traceId }) => traceId === client)).toEqual([true, false])
     })
   )
