@@ -31,7 +31,7 @@ import * as Ollama from "../../src/wire/Ollama.js"
 import type { Service } from "../../src/wire/providerClient.js"
 import * as Responses from "../../src/wire/Responses.js"
 import type { ClientWire } from "../../src/wire/Wire.js"
-import { schemas } from "../support/schemas.js"
+import { plainSchemas } from "../support/schemas.js"
 import { expressible, requestsTo } from "../wire/expressible.js"
 
 // -------------------------------------------------------------------------------------
@@ -84,13 +84,7 @@ const protocols: ReadonlyArray<Protocol> = [
     ChatCompletionsClient.make,
     ChatCompletions.make
   ),
-  protocolOf(
-    "responses",
-    ["gpt-5.2", "gpt-4o", "o3"],
-    ResponsesClient.presets,
-    ResponsesClient.make,
-    Responses.make
-  ),
+  protocolOf("responses", ["gpt-5.2", "gpt-4o", "o3"], ResponsesClient.presets, ResponsesClient.make, Responses.make),
   protocolOf(
     "anthropic-messages",
     ["claude-3-5-haiku-latest", "claude-sonnet-4-5", "claude-opus-4-6", "claude-sonnet-5"],
@@ -184,7 +178,7 @@ const chats = (request: ChatRequest): ReadonlyArray<Call> => [
 
 /** One tool and one object with a schema. Its inputs are not written: a schema is not JSON, and what is sent has all of it. */
 const withSchema = FastCheck.record({
-  schema: schemas,
+  schema: plainSchemas,
   mode: FastCheck.constantFrom("auto" as const, "native" as const, "tool" as const, "prompt" as const),
   strict: FastCheck.option(FastCheck.boolean(), { nil: undefined })
 }).map(({ mode, schema, strict }): ReadonlyArray<Call> => {
@@ -219,12 +213,22 @@ const texts = FastCheck.array(FastCheck.string({ minLength: 1, maxLength: 12, un
   maxLength: 4
 })
 
+const purposes: Array<NonNullable<EmbeddingRequest["purpose"]>> = [
+  "query",
+  "document",
+  "similarity",
+  "classification",
+  "clustering"
+]
+
+const encodings: Array<NonNullable<EmbeddingRequest["encoding"]>> = ["float", "base64"]
+
 const embeddingRequest: FastCheck.Arbitrary<EmbeddingRequest> = FastCheck.record(
   {
     input: texts,
     dimensions: FastCheck.integer({ min: 1, max: 4096 }),
-    purpose: FastCheck.constantFrom("query", "document", "similarity", "classification", "clustering"),
-    encoding: FastCheck.constantFrom("float", "base64"),
+    purpose: FastCheck.constantFrom(...purposes),
+    encoding: FastCheck.constantFrom(...encodings),
     user: FastCheck.string({ maxLength: 8 }),
     extra: FastCheck.dictionary(FastCheck.stringMatching(/^x_[a-z]{1,5}$/), FastCheck.jsonValue({ maxDepth: 1 }))
   },

@@ -104,35 +104,50 @@ const scalars: fc.Arbitrary<Any> = fc.oneof(
     .map((values) => Schema.Literal(...values))
 )
 
+/** Scalars whose JSON Schema has nothing that a version of Effect adds by itself. */
+const plainScalars: fc.Arbitrary<Any> = fc.oneof(
+  fc.constantFrom<Array<Any>>(Schema.String, Schema.Number, Schema.Int, Schema.Boolean, Schema.Null),
+  ordered(60).map(([min, max]) => Schema.String.pipe(Schema.minLength(min), Schema.maxLength(max))),
+  fc
+    .uniqueArray(fc.oneof(fc.string(), fc.integer(), fc.boolean()), { minLength: 1, maxLength: 4 })
+    .map((values) => Schema.Literal(...values))
+)
+
 const name = fc.stringMatching(/^[a-z][a-zA-Z_]{0,8}$/)
 
-/** Schemas of many shapes, all with a JSON Schema: scalars with filters, lists, tuples, unions, records, structs, and recursive ones. */
-export const { schema: schemas } = fc.letrec<{ readonly schema: Any }>((tie) => ({
-  schema: fc.oneof(
-    { depthSize: "small", withCrossShrink: true },
-    scalars,
-    tie("schema").map((item) => Schema.Array(item)),
-    fc
-      .tuple(tie("schema"), ordered(5))
-      .map(([item, [min, max]]) => Schema.Array(item).pipe(Schema.minItems(min + 1), Schema.maxItems(max + 1))),
-    tie("schema").map((item) => Schema.NonEmptyArray(item)),
-    fc.tuple(tie("schema"), tie("schema")).map(([one, other]) => Schema.Tuple(one, Schema.optionalElement(other))),
-    fc.tuple(tie("schema"), tie("schema")).map(([one, rest]) => Schema.Tuple([one], rest)),
-    fc.array(tie("schema"), { minLength: 1, maxLength: 3 }).map((members) => Schema.Union(...members)),
-    tie("schema").map((member) => Schema.NullOr(member)),
-    tie("schema").map((value) => Schema.Record({ key: Schema.String, value })),
-    tie("schema").map((value) => Schema.Record({ key: Schema.TemplateLiteral("x-", Schema.String), value })),
-    fc
-      .dictionary(name, fc.tuple(tie("schema"), fc.boolean()), { maxKeys: 4 })
-      .map((fields) =>
-        Schema.Struct(
-          Object.fromEntries(
-            Object.entries(fields).map(([field, [schema, isOptional]]) => [
-              field,
-              isOptional ? Schema.optional(schema) : schema
-            ])
+const schemasOf = (scalars: fc.Arbitrary<Any>): fc.Arbitrary<Any> =>
+  fc.letrec<{ readonly schema: Any }>((tie) => ({
+    schema: fc.oneof(
+      { depthSize: "small", withCrossShrink: true },
+      scalars,
+      tie("schema").map((item) => Schema.Array(item)),
+      fc
+        .tuple(tie("schema"), ordered(5))
+        .map(([item, [min, max]]) => Schema.Array(item).pipe(Schema.minItems(min + 1), Schema.maxItems(max + 1))),
+      tie("schema").map((item) => Schema.NonEmptyArray(item)),
+      fc.tuple(tie("schema"), tie("schema")).map(([one, other]) => Schema.Tuple(one, Schema.optionalElement(other))),
+      fc.tuple(tie("schema"), tie("schema")).map(([one, rest]) => Schema.Tuple([one], rest)),
+      fc.array(tie("schema"), { minLength: 1, maxLength: 3 }).map((members) => Schema.Union(...members)),
+      tie("schema").map((member) => Schema.NullOr(member)),
+      tie("schema").map((value) => Schema.Record({ key: Schema.String, value })),
+      tie("schema").map((value) => Schema.Record({ key: Schema.TemplateLiteral("x-", Schema.String), value })),
+      fc
+        .dictionary(name, fc.tuple(tie("schema"), fc.boolean()), { maxKeys: 4 })
+        .map((fields) =>
+          Schema.Struct(
+            Object.fromEntries(
+              Object.entries(fields).map(([field, [schema, isOptional]]) => [
+                field,
+                isOptional ? Schema.optional(schema) : schema
+              ])
+            )
           )
         )
-      )
-  )
-}))
+    )
+  })).schema
+
+/** Schemas of many shapes, all with a JSON Schema: scalars with filters, lists, tuples, unions, records, structs, and recursive ones. */
+export const schemas = schemasOf(scalars)
+
+/** Those whose JSON Schema is the same in all versions of Effect. */
+export const plainSchemas = schemasOf(plainScalars)
