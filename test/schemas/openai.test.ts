@@ -12,7 +12,8 @@ import type { ClientWire } from "../../src/wire/Wire.js"
 import type { Validate } from "./openai.js"
 import { validators } from "./openai.js"
 import type { Body, Written } from "./requests.js"
-import { bodiesOf, recorded, requestsTo } from "./requests.js"
+import { requestsTo } from "../wire/expressible.js"
+import { bodiesOf, recorded } from "./requests.js"
 
 const specs = process.env["LLM_SPECS"]
 const fixtures = process.env["LLM_FIXTURES"]

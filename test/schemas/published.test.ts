@@ -15,7 +15,8 @@ import type { ClientWire } from "../../src/wire/Wire.js"
 import type { Finding } from "./published.js"
 import { inspector } from "./published.js"
 import type { Written } from "./requests.js"
-import { bodiesOf, recorded, requestsTo } from "./requests.js"
+import { requestsTo } from "../wire/expressible.js"
+import { bodiesOf, recorded } from "./requests.js"
 
 const fixtures = process.env["LLM_FIXTURES"]
 

@@ -1,13 +1,13 @@
 /** The requests that are written: generated ones, all recorded ones, and the turns after recorded answers. */
-import { Either, FastCheck } from "effect"
-import type { AssistantPart, ChatRequest, Message } from "../../src/vocabulary/Chat.js"
+import { Either } from "effect"
+import type { AssistantPart, ChatRequest } from "../../src/vocabulary/Chat.js"
 import * as Chat from "../../src/vocabulary/Chat.js"
 import * as Framing from "../../src/wire/framing.js"
 import type { ClientWire, Frame, Wire } from "../../src/wire/Wire.js"
 import type { Exchange } from "../conformance/exchanges.js"
 import { load } from "../conformance/exchanges.js"
 import { protocols } from "../conformance/protocols.js"
-import { chatRequest } from "../wire/generators.js"
+import { expressible } from "../wire/expressible.js"
 import { fold, readStream } from "../wire/roundTrips.js"
 
 export interface Written {
@@ -20,18 +20,6 @@ export interface Written {
   /** The recorded body. */
   readonly body?: unknown
 }
-
-/** Generated requests to these models, on which some fields depend. They begin with a question, and every call has its result. */
-export const requestsTo = (models: ReadonlyArray<string>): FastCheck.Arbitrary<ChatRequest> =>
-  FastCheck.tuple(chatRequest("acme"), FastCheck.constantFrom(...models)).map(([request, model]) => ({
-    ...request,
-    model,
-    messages: [Chat.user("?"), ...request.messages].flatMap((message): ReadonlyArray<Message> => {
-      if (message.role === "tool") return []
-      if (message.role !== "assistant") return [message]
-      return [message, ...Chat.toolCallsOf(message.content).map((call) => Chat.toolResult(call, "A result."))]
-    })
-  }))
 
 /** The content of a recorded answer; empty for an error. */
 const answerOf = (wire: Wire, { body, expected, provider, streaming }: Exchange): ReadonlyArray<AssistantPart> => {
@@ -80,21 +68,6 @@ export const recorded = (folder: string): ReadonlyArray<Written> =>
   )
 
 export type Body = Readonly<Record<string, unknown>>
-
-type Target = Parameters<ClientWire["encodeRequest"]>[1]
-
-/** The part of a request that a wire can express: the messages and fields that it does not refuse. */
-const expressible = (wire: ClientWire, { messages, ...fields }: ChatRequest, target: Target): ChatRequest => {
-  const isWritten = (request: ChatRequest): boolean => Either.isRight(wire.encodeRequest(request, target))
-  const written = messages.filter((message) => isWritten({ messages: [message] }))
-  return Object.entries(fields).reduce<ChatRequest>(
-    (kept, [field, value]) => {
-      const more = { ...kept, [field]: value }
-      return isWritten(more) ? more : kept
-    },
-    { messages: written.length === 0 ? [Chat.user("?")] : written }
-  )
-}
 
 /**
  * The bodies of what a protocol can express of a request, whole and streamed. A request of the same protocol goes to the provider that its

@@ -197,12 +197,13 @@ export const documentOf = <A, I, R>(schema: Schema.Codec<A, I, R, R>): JsonSchem
       if (rest === undefined && !isOptional(type)) required.push(name)
     }
     const [index] = indexSignatures
-    return {
-      type: "object",
-      required,
-      properties,
-      additionalProperties: index === undefined ? false : written(index.type, path)
-    }
+    if (index === undefined) return { type: "object", required, properties, additionalProperties: false }
+    const value = written(index.type, path)
+    const key = written(index.parameter, path)
+    // Keys of a form have a schema of their own.
+    return "pattern" in key || "minLength" in key || "maxLength" in key
+      ? { type: "object", required, properties, patternProperties: { "": value }, propertyNames: key }
+      : { type: "object", required, properties, additionalProperties: value }
   }
 
   const root = written(schema.ast, [])
