@@ -4,9 +4,6 @@
  * understood before the package is published.
  */
 export const open = {
-  "test/rateLimiter/FollowsHeaders.test.ts": [
-    "sends no request that the provider would refuse, where fixed limits alone would"
-  ],
   "test/vocabulary/declaredTypes.test.ts": [
     "requests, answers, events and errors are declared by their names, not by their fields"
   ]
