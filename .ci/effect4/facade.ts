@@ -527,6 +527,11 @@ export const counterKey = (name: string, options?: Described & { readonly increm
 export const gaugeKey = (name: string, options?: Described): GaugeKey =>
   key((attributes) => Metric.gauge(name, { ...options, attributes }))
 
+/** The upper bounds of buckets. Those of Effect 4 leave out zero and what is below it. */
+export const boundariesFromIterable = (iterable: Iterable<number>): ReadonlyArray<number> => [
+  ...new Set([...iterable, Infinity])
+]
+
 export const histogramKey = (
   name: string,
   boundaries: ReadonlyArray<number>,

@@ -133,7 +133,7 @@ effect/Logger logfmtLogger=formatLogFmt prettyLogger=consolePretty structuredLog
 effect/Logger Logger.Options=Options tracerLogger=tracerLogger defaultLogger=defaultLogger
 effect/LogLevel greaterThan=isGreaterThan greaterThanEqual=isGreaterThanOrEqualTo lessThan=isLessThan
 effect/Schedule union=facade.scheduleUnion intersect=test.scheduleIntersect
-effect/MetricBoundaries fromIterable=effect/Metric.boundariesFromIterable exponential=effect/Metric.exponentialBoundaries linear=effect/Metric.linearBoundaries
+effect/MetricBoundaries fromIterable=facade.boundariesFromIterable exponential=effect/Metric.exponentialBoundaries linear=effect/Metric.linearBoundaries
 effect/Mailbox Mailbox=Queue ReadonlyMailbox=Dequeue toStream=effect/Stream.fromQueue make=facade.makeMailbox
 effect/Fiber RuntimeFiber=Fiber interrupt=facade.interruptFiber unsafePoll=facade.pollFiber roots=test.noRoots interruptFork=facade.interruptFork interruptAll=interruptAll
 effect/Fiber Fiber.Success=facade.FiberSuccess getCurrentFiber=facade.currentFiber status=facade.fiberStatus poll=facade.pollFiberEffect

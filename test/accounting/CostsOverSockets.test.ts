@@ -106,6 +106,8 @@ describe.each(transports)("UsageLedger over %s", (_, transport) => {
         (index) => (index % 2 === 0 ? Effect.asVoid(llm.chat("Count")) : Stream.runDrain(llm.chatStream("Count"))),
         { concurrency: 4 }
       )
+      // The provider logs an exchange after its response has reached the caller.
+      yield* eventually(Effect.map(provider.inFlight, (count) => count === 0))
       const complete = (yield* provider.log).filter(isComplete).length
       const { total } = yield* UsageLedger.snapshot
       expect(total).toMatchObject({ attempts: (yield* provider.log).length, succeeded: 40 })

@@ -115,7 +115,8 @@ describe("a limiter that follows headers by default", () => {
                   wire: "test",
                   chat: (_, call) =>
                     Effect.flatMap(receive, (limits) =>
-                      Effect.as(Effect.delay(call.onRateLimits?.(limits) ?? Effect.void, 100), answer("yes"))
+                      // Not a multiple of the limiter's 100 ms, so that no answer arrives as the next call begins.
+                      Effect.as(Effect.delay(call.onRateLimits?.(limits) ?? Effect.void, 150), answer("yes"))
                     ),
                   chatStream: () => {
                     throw new Error("The calls are not streamed.")

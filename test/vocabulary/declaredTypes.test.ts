@@ -2,7 +2,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { execFile } from "node:child_process"
-import { mkdir, mkdtemp, readFile, realpath, rm, writeFile } from "node:fs/promises"
+import { mkdir, mkdtemp, readFile, realpath, rm, symlink, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -23,6 +23,8 @@ const declaredTypes = (program: string) =>
     const folder = yield* temporaryFolder
     yield* Effect.promise(async () => {
       await mkdir(join(folder, "out"))
+      await symlink(join(root, "node_modules"), join(folder, "node_modules"))
+      await writeFile(join(folder, "package.json"), JSON.stringify({ type: "module" }))
       await writeFile(join(folder, "program.ts"), program)
       await writeFile(
         join(folder, "tsconfig.json"),
@@ -37,10 +39,7 @@ const declaredTypes = (program: string) =>
             types: [],
             rootDir: "/",
             outDir: "out",
-            paths: {
-              "effect-llm": [join(root, "src/index.ts")],
-              effect: [join(root, "node_modules/effect")]
-            }
+            paths: { "effect-llm": [join(root, "src/index.ts")] }
           },
           files: ["program.ts"],
           include: []
@@ -73,7 +72,7 @@ export const finish = Stream.filter(LLM.chatStream("Hello"), (event) => event._t
 export const ofResponse = (response: Chat.ChatResponse) =>
   [response.usage, response.content, response.toolCalls, response.cached] as const
 export const ofRequest = (request: Chat.ChatRequest) =>
-  [request.messages, request.tools, request.responseFormat, request.reasoning] as const
+  [request.messages, request.tools, typeof request.responseFormat === "object" ? request.responseFormat : undefined, request.reasoning] as const
 export const ofMessage = (message: Chat.UserMessage) => [message.content, message.native] as const
 export const nested = Schema.Struct({ response: Chat.ChatResponse, event: ChatEvent.ChatEvent, message: Chat.Message }).Type
 `)
@@ -90,7 +89,7 @@ export const nested = Schema.Struct({ response: Chat.ChatResponse, event: ChatEv
           "[Usage.Usage, readonly Chat.AssistantPart[], readonly Chat.ToolCall[], Chat.Cached | undefined]",
         ofRequest:
           "(request: Chat.ChatRequest) => readonly [readonly Chat.Message[], readonly Chat.ToolDefinition[] | undefined, " +
-          '"json" | "text" | Chat.JsonSchemaFormat | undefined, Chat.Reasoning | undefined]',
+          "Chat.JsonSchemaFormat | undefined, Chat.Reasoning | undefined]",
         ofMessage:
           "(message: Chat.UserMessage) => readonly [string | readonly Chat.UserPart[], Chat.Native | undefined]",
         nested:
