@@ -1,6 +1,6 @@
 /**
- * The log of calls: a line for each failed attempt, and for each call that was not sent, that is followed by another one, with what happens
- * next; and lines about calls that wait long for a permit or a key.
+ * The log of calls. A failed attempt, or a call that was not sent, has a line with what happens next if another attempt follows. Calls that
+ * wait long for a permit or a key have lines, too.
  */
 import type { Clock } from "effect"
 import { Context, Effect } from "effect"

@@ -58,8 +58,8 @@ export {
  * Provides a pool of keys, which picks a key for each call, rests keys after rate limits and failures, and disables keys that the provider
  * rejects. Fails with `InvalidPoolError`, which lists every fault of the options and no secret.
  *
- * A call that gets no key within `maxWait` fails with a `RateLimitError` of the source `"pool"`, when keys are busy or in a cooldown, or with
- * `KeyPoolExhaustedError`, when all are disabled or out of quota: add keys or credit, or enable a key.
+ * A call that gets no key within `maxWait` fails. While keys are busy or in a cooldown, the error is a `RateLimitError` of the source
+ * `"pool"`. When all are disabled or out of quota, it is a `KeyPoolExhaustedError`: add keys or credit, or enable a key.
  *
  * @example
  * ```ts
