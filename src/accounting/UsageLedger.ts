@@ -235,6 +235,21 @@ const costOf = (
 /**
  * A ledger in memory as a layer. Costs are those of the prices in context when it is built.
  *
+ * @example
+ * ```ts
+ * import { Effect, Layer } from "effect"
+ * import { LLM, Pricing, UsageLedger } from "effect-llm"
+ *
+ * const Recorded = LLM.layerConfig().pipe(
+ *   LLM.withMiddleware(UsageLedger.middleware()),
+ *   Layer.provideMerge(UsageLedger.layer()),
+ *   Layer.provide(Pricing.layer({ openai: { "gpt-4o-mini": { input: 0.15, output: 0.6 } } }))
+ * )
+ *
+ * // The costs so far, of all calls.
+ * const spent = Effect.flatMap(UsageLedger.UsageLedger, ({ snapshot }) => Effect.map(snapshot, ({ total }) => total.cost.total))
+ * ```
+ *
  * @since 0.1.0
  * @category layers
  */

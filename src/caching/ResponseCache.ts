@@ -414,6 +414,18 @@ export const layer = (options: Options = {}): Layer.Layer<ResponseCache, never, 
 /**
  * The middleware of the cache in context.
  *
+ * @example
+ * ```ts
+ * import { Layer } from "effect"
+ * import { CacheStore, LLM, ResponseCache } from "effect-llm"
+ *
+ * const Cached = LLM.layerConfig().pipe(
+ *   LLM.withMiddleware(ResponseCache.middleware()),
+ *   Layer.provide(ResponseCache.layer()),
+ *   Layer.provide(CacheStore.layerMemory())
+ * )
+ * ```
+ *
  * @since 0.2.0
  * @category middlewares
  */

@@ -18,13 +18,14 @@ export interface Options {
   /**
    * From the start of the call to its end, including everything below this middleware. Nothing below sleeps past it: a call that
    * would have to wait longer fails at once, with the error that it would have waited for.
+   * @default no limit
    */
   readonly total?: Duration.DurationInput
-  /** From the request to the complete answer, when it is not streamed. */
+  /** From the request to the complete answer, when it is not streamed. @default no limit */
   readonly response?: Duration.DurationInput
-  /** From the request to the first event of a stream. */
+  /** From the request to the first event of a stream. @default no limit */
   readonly firstEvent?: Duration.DurationInput
-  /** Between two events of a stream. Keep-alive comments are not events. The time of the consumer does not count. */
+  /** Between two events of a stream. Keep-alive comments are not events. The time of the consumer does not count. @default no limit */
   readonly idle?: Duration.DurationInput
   /**
    * Added to `response` and `firstEvent` of a server that loads a model when the first request for it comes (Ollama).

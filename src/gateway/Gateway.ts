@@ -124,7 +124,7 @@ export interface Options<R = never> {
   readonly maxBackground?: number
   /** The origins of web pages that can call the gateway. @default none */
   readonly cors?: RequestId.Cors
-  /** The simple API under `/llm`: see `SimpleOptions`. `false` disables it, and `/health` and `/ready` with it. */
+  /** The simple API under `/llm`: see `SimpleOptions`. `false` disables it, and `/health` and `/ready` with it. @default `{}` */
   readonly simple?: SimpleOptions | false
   /** `/metrics` for Prometheus; `false` disables it. @default served to programs on this machine, and to the admin token */
   readonly metrics?: MetricsOptions | false
@@ -282,6 +282,16 @@ const makeParts = <R>(options: Options<R>): Effect.Effect<Parts, never, Models |
 /**
  * Makes a gateway to serve in your own way. It serves the `Dashboard` in context, if there is one.
  *
+ * @example
+ * ```ts
+ * import { NodeHttpServer } from "@effect/platform-node"
+ * import { Effect } from "effect"
+ * import { Gateway } from "effect-llm/gateway"
+ *
+ * // A listener for `createServer` of Node, beside routes of your own.
+ * const listener = Effect.flatMap(Gateway.make({ simple: false }), ({ app }) => NodeHttpServer.makeHandler(app))
+ * ```
+ *
  * @since 0.1.0
  * @category constructors
  */
@@ -303,6 +313,23 @@ export const app = <R = never>(
  * Serves the gateway with the server in context, for example of `GatewayServer.layer`. Drains when the layer is closed.
  *
  * Without keys it serves the loopback interface only: it logs a warning, and fails where the server listens on another address.
+ *
+ * @example
+ * ```ts
+ * import { NodeContext } from "@effect/platform-node"
+ * import { Layer } from "effect"
+ * import { Models } from "effect-llm"
+ * import { Access, Gateway, GatewayServer } from "effect-llm/gateway"
+ * import { NodeTransport } from "effect-llm/node"
+ *
+ * const Main = Gateway.layer().pipe(
+ *   Layer.provide(GatewayServer.layer({ port: 8080 })),
+ *   Layer.provide(Access.layer({ keys: [{ key: "sk-team", label: "team" }] })),
+ *   Layer.provide(Models.layerFile("provider.json")),
+ *   Layer.provide(NodeTransport.layerUndici),
+ *   Layer.provide(NodeContext.layer)
+ * )
+ * ```
  *
  * @since 0.1.0
  * @category layers

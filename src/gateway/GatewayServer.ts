@@ -165,6 +165,13 @@ const leave = (server: NodeServer.InterceptedServer): Effect.Effect<void> =>
  * Fails with `InsecureAddressError` in the first case: add a key, or listen on `127.0.0.1`. Fails with `ListenError` in the second: choose
  * another `port`.
  *
+ * @example
+ * ```ts
+ * import { GatewayServer } from "effect-llm/gateway"
+ *
+ * const Server = GatewayServer.layer({ host: "127.0.0.1", port: 8080 })
+ * ```
+ *
  * @since 0.1.0
  * @category layers
  */

@@ -114,6 +114,16 @@ export const layer = (options: Options = {}): Layer.Layer<RateLimiter, InvalidLi
  * Provides a limiter with limits of its own for each model, in the memory of this process. Fails with `InvalidLimitError`, which lists every
  * fault of the options.
  *
+ * @example
+ * ```ts
+ * import { RateLimiter } from "effect-llm"
+ *
+ * const Limits = RateLimiter.layerPerModel({
+ *   models: { "gpt-4o": { requestsPerMinute: 500, tokensPerMinute: 30_000 } },
+ *   others: { requestsPerMinute: 100 }
+ * })
+ * ```
+ *
  * @since 0.1.0
  * @category layers
  */

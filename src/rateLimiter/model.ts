@@ -52,7 +52,7 @@ export interface Options {
    * @since 0.2.0
    */
   readonly maxQueueLength?: number
-  /** Options for callers of the priority "batch". */
+  /** Options for callers of the priority "batch". @default those of all callers */
   readonly batch?: BatchOptions
   /**
    * Adapts to the provider's signals, which every `LLM` passes to `observe`. The configured limits are never exceeded.
@@ -188,9 +188,9 @@ export const withClient: {
  * @category model
  */
 export interface WaitOptions {
-  /** The longest wait of this caller, if shorter than the limiter's `maxWait`. */
+  /** The longest wait of this caller, if shorter than the limiter's `maxWait`. @default that of the limiter */
   readonly maxWait?: Duration.DurationInput
-  /** The model of the call. Only used by a limiter of `makePerModel`. */
+  /** The model of the call. Only used by a limiter of `makePerModel`. @default that of the `LLM` */
   readonly model?: string
   /**
    * How long ago the caller arrived, when it waits again: it is served before callers that arrived later or at the same time.

@@ -90,7 +90,7 @@ export interface Options extends CommonOptions {
   readonly url?: string | Redacted.Redacted<string>
   /**
    * Further options of `ioredis`. Those that queue commands behind a lost connection or send commands twice are fixed and cannot
-   * be changed.
+   * be changed. @default those of `ioredis`
    */
   readonly ioredis?: RedisOptions
 }

@@ -258,6 +258,13 @@ export const listen = (options: ListenOptions = {}): Effect.Effect<Service, Port
 /**
  * A provider on a free port of the loopback interface, until the layer is released.
  *
+ * @example
+ * ```ts
+ * import { SimulatedProvider } from "effect-llm/testing"
+ *
+ * const Provider = SimulatedProvider.layer({ answer: () => ({ text: "Paris" }) })
+ * ```
+ *
  * @since 0.1.0
  * @category layers
  */

@@ -55,6 +55,7 @@ export interface BackoffOptions extends Conditions {
    * @default 1 second, doubling up to 60 seconds, with full jitter
    */
   readonly backoff?: Backoff
+  /** Use `ScheduleOptions` for a schedule. */
   readonly schedule?: never
 }
 
@@ -70,7 +71,9 @@ export interface ScheduleOptions<R = never> extends Conditions {
    * last error. When the error has a Retry-After, the delay is that of the schedule or the Retry-After, whichever is longer.
    */
   readonly schedule: Schedule.Schedule<unknown, LLMError, R>
+  /** The schedule decides how often. */
   readonly maxAttempts?: never
+  /** The schedule decides how long. */
   readonly backoff?: never
 }
 

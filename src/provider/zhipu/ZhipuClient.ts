@@ -99,6 +99,19 @@ export const make = ({ jwt = true, ...options }: Options = {}): Effect.Effect<
 /**
  * The client under its own tag, and as the `ProviderClient` that `LLM.layer` needs.
  *
+ * @example
+ * ```ts
+ * import { Layer } from "effect"
+ * import { KeyPool, LLM, RateLimiter } from "effect-llm"
+ * import { ZhipuClient } from "effect-llm/zhipu"
+ *
+ * const Zhipu = LLM.layer({ model: "glm-4.6" }).pipe(
+ *   Layer.provide(ZhipuClient.layer()),
+ *   Layer.provide(KeyPool.layer({ provider: "zhipu", keys: ["0123456789abcdef.secret"] })),
+ *   Layer.provide(RateLimiter.layerUnlimited)
+ * )
+ * ```
+ *
  * @since 0.1.0
  * @category layers
  */
