@@ -228,7 +228,8 @@ export class TimeoutError extends Schema.TaggedError<TimeoutError>()("TimeoutErr
 
 /**
  * The response cannot be decoded: HTML with status 200, invalid JSON, a structure that the protocol does not have, or a whole answer
- * of more than 64 MiB.
+ * of more than 64 MiB. It is retried once, unless the answer is too long. Check the base URL and the protocol: `path` and `excerpt` show what
+ * came.
  *
  * @since 0.1.0
  * @category errors
@@ -296,7 +297,7 @@ export class KeyPoolExhaustedError extends Schema.TaggedError<KeyPoolExhaustedEr
 
 /**
  * No deployment of a `Balance` succeeded: each failed, was unavailable for longer than the call's maximum wait, or does not
- * support the request. `answers` has the reason of each.
+ * support the request. `answers` has the reason of each: add deployments, or raise their limits.
  *
  * @since 0.1.0
  * @category errors
@@ -351,7 +352,8 @@ export class BudgetExceededError extends Schema.TaggedError<BudgetExceededError>
 
 /**
  * The state that several processes share (keys, limits, budgets) is unavailable, and the call is configured not to go on without
- * it. The provider was not called. A deployment with local state, or with another store, can still succeed.
+ * it. The provider was not called. A deployment with local state, or with another store, can still succeed. Check Redis, or let calls go on with
+ * a share of the limits while it is away.
  *
  * @since 0.1.0
  * @category errors

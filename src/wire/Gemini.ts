@@ -8,7 +8,7 @@
  *   parts of other kinds are provider parts, unchanged in `native.gemini`. All of them but generated speech are sent back to the
  *   provider that made them, and only to it. Tool calls of another model are sent to Gemini 3 and later with the documented
  *   placeholder signature.
- * - Adjacent texts without signatures and other fields are one part, in a whole answer as in a stream. So are thoughts.
+ * - Adjacent texts without signatures and other fields are one part, in a whole answer as in a stream. So are parts of reasoning.
  * - Tools and answers use JSON Schemas (`parametersJsonSchema`, `responseJsonSchema`) without the keywords that the API does not
  *   support. `strict` on a tool selects the mode `VALIDATED`.
  * - `reasoning.effort` becomes the closest `thinkingLevel` of the model, or `thinkingBudget` for models before Gemini 3; `reasoning.budgetTokens` always

@@ -14,7 +14,7 @@ export class InterceptedServer extends Server {
 
   override emit(event: string, ...values: ReadonlyArray<unknown>): boolean {
     const [request, response] = values
-    // Where nobody listens, Node continues such a request by itself. The server of Effect 4 listens, and continues it when it reads the body.
+    // Without a listener, Node continues such a request by itself. The server of Effect 4 listens, and continues it when it reads the body.
     if (event === "checkContinue" && response instanceof ServerResponse) {
       response.writeContinue()
       return this.emit("request", ...values)
