@@ -194,6 +194,17 @@ describe("outermost value of LLM.generateObject", () => {
     }).pipe(Effect.provide(TestLLM.layer(["[1, 2]"])))
   )
 
+  it.effect("keeps the limits of a whole number as the outermost value", () =>
+    Effect.gen(function* () {
+      const schema = Schema.Int.pipe(Schema.between(1, 6))
+      expect((yield* LLM.generateObject("Go", { schema })).value).toBe(4)
+      const [asked] = yield* requests
+      expect(asked?.responseFormat).toMatchObject({
+        schema: { properties: { value: { type: "integer", minimum: 1, maximum: 6 } } }
+      })
+    }).pipe(Effect.provide(TestLLM.layer(['{"value":4}'])))
+  )
+
   it.effect("keeps the $defs of a recursive schema at the root of the wrapped schema", () =>
     Effect.gen(function* () {
       interface Tree {

@@ -51,10 +51,11 @@ export const jsonSchemaOf = <A, I, R>(schema: Schema.Schema<A, I, R>): JsonSchem
     const { $ref: _, ...siblings } = node
     return { ...inline(definition), ...siblings }
   }
-  // The root must be a schema itself, not a reference to one.
-  const rootName = definitionName(root["$ref"])
-  const rootDefinition = rootName === undefined ? root : definitions[rootName]
-  const inlined = inline(isRecord(rootDefinition) ? rootDefinition : root)
+  // The root must be a schema itself, not a reference to one. What stands beside the reference holds, too.
+  const { $ref, ...siblings } = root
+  const rootName = definitionName($ref)
+  const rootDefinition = rootName === undefined ? undefined : definitions[rootName]
+  const inlined = inline(isRecord(rootDefinition) ? { ...rootDefinition, ...siblings } : root)
   return recursive.length === 0
     ? inlined
     : {
