@@ -1,7 +1,7 @@
 /** The tests of the build for Effect 4. */
 import { availableParallelism } from "node:os"
 import { fileURLToPath } from "node:url"
-import { defineConfig } from "vitest/config"
+import { defaultExclude, defineConfig } from "vitest/config"
 import { open } from "./.ci/effect4/open.mjs"
 
 const src = fileURLToPath(new URL("src/", import.meta.url))
@@ -19,6 +19,8 @@ export default defineConfig({
   },
   test: {
     include: ["test/**/*.test.ts"],
+    // These folders have packages of their own.
+    exclude: [...defaultExclude, "test/clients/**", "test/schemas/**"],
     ...(titles.length === 0 ? {} : { testNamePattern: new RegExp(`^(?!.*(?:${titles.join("|")})$)`) }),
     setupFiles: ["test/support/eventLoop.ts"],
     testTimeout: 180_000,
