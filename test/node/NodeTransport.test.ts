@@ -197,6 +197,50 @@ describe("a request", () => {
     })
   )
 
+  const chunkedHead = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+
+  it.scopedLive("reports the parts of a body that arrive together as one", () =>
+    Effect.gen(function* () {
+      const server = yield* serveRaw((socket) => socket.write(`${chunkedHead}1\r\na\r\n1\r\nb\r\n1\r\nc\r\n0\r\n\r\n`))
+      const received = yield* send(yield* makeTransport(), { url: server.url }).over
+      expect(received.calls).toEqual(["head", "data", "end"])
+      expect(received.chunks.map((chunk) => Buffer.from(chunk).toString())).toEqual(["abc"])
+    })
+  )
+
+  it.scopedLive(
+    "reports the parts of a body that arrive together with the end of the connection before its error",
+    () =>
+      Effect.gen(function* () {
+        const server = yield* serveRaw((socket) => socket.end(`${chunkedHead}1\r\na\r\n1\r\nb\r\n`))
+        const received = yield* send(yield* makeTransport(), { url: server.url }).over
+        expect(received.calls).toEqual(["head", "data", "error"])
+        expect(text(received)).toBe("ab")
+      })
+  )
+
+  it.scopedLive("closes the connection and reports the error when what takes the body throws", () =>
+    Effect.gen(function* () {
+      const closed: Array<true> = []
+      const server = yield* serveRaw((socket) => {
+        socket.on("close", () => closed.push(true)).on("error", () => {})
+        socket.write(`${chunkedHead}1\r\na\r\n`)
+      })
+      const received = yield* send(
+        yield* makeTransport(),
+        { url: server.url },
+        {
+          onData: () => {
+            throw new Error("The consumer failed.")
+          }
+        }
+      ).over
+      expect(received.calls).toEqual(["head", "data", "error"])
+      expect(received.error).toEqual(new Error("The consumer failed."))
+      yield* eventually(Effect.sync(() => closed.length === 1))
+    })
+  )
+
   it.scopedLive("ignores informational responses before the final one", () =>
     Effect.gen(function* () {
       const server = yield* serve((_request, response) => {
