@@ -2,7 +2,6 @@
 import { Context, Effect } from "effect"
 import type { ModelInfo } from "../call/model.js"
 import type { Instruments, Outcome, Subject } from "../call/observer.js"
-import { after } from "../call/plan.js"
 import type { EndedAttempt, Listener, Listeners, UsageObserver } from "../call/usageListeners.js"
 import { listenersOf, noListeners } from "../call/usageListeners.js"
 import { clockOf } from "../internal/clock.js"
@@ -24,7 +23,11 @@ const notifyAll = (
   context: Context.Context<never>
 ): Effect.Effect<void> => {
   let left: Effect.Effect<void> = Effect.void
-  for (const listener of listeners) left = after(left, notify(listener, attempt, context))
+  for (const listener of listeners) {
+    const next = notify(listener, attempt, context)
+    // A budget is settled also where a listener before it dies.
+    left = left === Effect.void ? next : next === Effect.void ? left : Effect.ensuring(left, next)
+  }
   return left
 }
 
