@@ -92,11 +92,16 @@ const journalOf = <In, A, E>(
   file: string,
   requests: ReadonlyArray<In>,
   task: Batch.Task<In, A, E, LLMTag.LLM>,
-  exits: ReadonlyArray<Exit.Exit<A, E>>
+  exits: ReadonlyArray<Exit.Exit<A, E>>,
+  found: ReadonlyArray<Exit.Exit<A, E>> = exits
 ): Format => ({
   write: ({ folder }) => {
     let next = 0
-    return runBatch(`${folder}/${file}`, requests, { ...task, ask: () => exits[next++] ?? fail("There is no exit.") })
+    const run = runBatch(`${folder}/${file}`, requests, {
+      ...task,
+      ask: () => exits[next++] ?? fail("There is no exit.")
+    })
+    return Effect.as(run, found.map(plain))
   },
   read: ({ folder }) =>
     runBatch(`${folder}/${file}`, requests, {
@@ -114,7 +119,8 @@ const embedded = Values.vectors.map(([, vector], index): Exit.Exit<EmbeddingResp
   Exit.succeed({
     provider: "test",
     model: "embed",
-    embeddings: [vector, [index]],
+    // JSON has no negative zero.
+    embeddings: [vector.map((value) => value + 0), [index]],
     usage: Usage.make({ inputTokens: 3, estimated: true }),
     latency: 0.5,
     attempts: Values.attempts
@@ -125,7 +131,11 @@ class Refused extends Schema.TaggedError<Refused>()("Refused", {
   at: Schema.DateTimeUtc,
   after: Schema.DurationFromMillis,
   note: Schema.optionalWith(Schema.String, { exact: true })
-}) {}
+}) {
+  override get message(): string {
+    return `Refused: ${this.note ?? ""}`
+  }
+}
 
 /** The fields that the results of a user's own task can have. */
 const Result = Schema.Struct({
@@ -194,11 +204,12 @@ const journals: Readonly<Record<string, Format>> = {
   "journal of chats: answers": journalOf("chats.ndjson", texts(succeeded.length), Batch.chat, succeeded),
   "journal of chats: every error": journalOf("errors.ndjson", texts(failed.length), Batch.chat, failed),
   "journal of chats: causes": journalOf("causes.ndjson", texts(Values.causes.length), Batch.chat, Values.causes),
-  "journal of chats: described defects": journalOf(
+  "journal of chats: defects": journalOf(
     "defects.ndjson",
     texts(Values.defects.length),
     Batch.chat,
-    Values.defects
+    Values.defects.map(([defect]) => Exit.die(defect)),
+    Values.defects.map(([, found]) => Exit.die(found))
   ),
   "journal of embeddings": journalOf("vectors.ndjson", texts(embedded.length), Batch.embed, embedded),
   "journal of a user's task": journalOf("task.ndjson", [...numbers, 4], taskOf("results", Result), [
@@ -435,7 +446,7 @@ const providerText = JSON.stringify({
       base_url: "https://example.com/v1",
       rate_limit_capacity: 20,
       rate_limit_refill_rate: 0.5,
-      max_retries: 0
+      max_retries: 1
     }
   ],
   $aliases: { fast: "openai/large" }
@@ -578,8 +589,8 @@ const limits: Format = {
       Effect.gen(function* () {
         const limiter = yield* limiterIn(place)
         // The status of a limiter is that of its last reply.
-        const { settle } = yield* limiter.reserve(0)
-        yield* settle(0)
+        const { giveBack = fail("A call can be given back.") } = yield* limiter.reserve(0)
+        yield* giveBack
         return yield* used(limiter)
       })
     )
@@ -619,7 +630,9 @@ const shared = Effect.gen(function* () {
     provider: "live",
     keys: ["a", "b"].map((id) => ({ key: `sk-${id}`, id, maxConcurrency: 2 }))
   })
-  const limiter = yield* RedisRateLimiter.make({ name: "live", capacity: 30, refillRate: 1e-6, maxWait: 0 })
+  const limiters = yield* Effect.forEach(["3", "4"], (first) =>
+    RedisRateLimiter.make({ name: `live ${first}`, capacity: 30, refillRate: 1e-6, maxWait: 0 })
+  )
   const slots = yield* RedisRateLimiter.make({ name: "slots", maxConcurrency: 3, leaseTime: "1 second" })
   const accounts = yield* RedisBudgetStore.make({ name: "live", leaseTime: "1 second" })
   const health = yield* RedisDeploymentHealth.make({ name: "live", pollInterval: "20 millis" })
@@ -644,21 +657,24 @@ const shared = Effect.gen(function* () {
     health
   )
 
-  const gateway = yield* start({
-    access: { adminToken: "admin-token" },
-    sections: { $aliases: { fast: "openai/large" } }
-  }).pipe(
+  const sharing = yield* Layer.build(RedisSharing.layer({ name: "live" }))
+  const gateway = yield* start({ access: { adminToken: "admin-token" } }).pipe(
     Effect.provideServiceEffect(
       AccessStore.AccessStore,
       RedisAccessStore.make({ name: "live", cacheTime: "1 millis" })
     ),
     Effect.provideServiceEffect(ResponseStore.ResponseStore, RedisResponseStore.make({ name: "live" })),
-    Effect.provide(RedisSharing.layer({ name: "live" }))
+    Effect.provide(sharing)
   )
 
   const orTag = <A, E extends { readonly _tag: string }>(effect: Effect.Effect<A, E>) =>
     Effect.match(effect, { onFailure: ({ _tag }): unknown => ({ error: _tag }), onSuccess: (value): unknown => value })
-  const claimOf = (amount: unknown): Claim => ({ account: "all", limit: 10, period: "forever", amount: Number(amount) })
+  const claimOf = (amount: unknown, first: unknown): Claim => ({
+    account: `first spent by ${String(first)}`,
+    limit: 10,
+    period: "forever",
+    amount: Number(amount)
+  })
 
   const commands: Readonly<Record<string, Command>> = {
     reserveKey: ({ maxWait }) =>
@@ -679,27 +695,34 @@ const shared = Effect.gen(function* () {
     keys: () =>
       Effect.map(pool.status, ({ keys }) => keys.map(({ id, inFlight, state }) => [id, inFlight, state._tag])),
     enableKey: ({ key }) => pool.enable(String(key)),
-    take: () => orTag(Effect.as(limiter.take(1), true)),
+    take: ({ first }) =>
+      Effect.suspend(() => {
+        const limiter = limiters[first === 3 ? 0 : 1]
+        return limiter === undefined ? fail("There is no limiter.") : orTag(Effect.as(limiter.take(1), true))
+      }),
     reserveSlot: ({ maxWait }) =>
       orTag(
         Effect.map(slots.reserve(1, { maxWait: Number(maxWait ?? 0) }), ({ settle }) => ({
           hold: hold(() => settle(1))
         }))
       ),
-    spend: ({ amount }) =>
+    spend: ({ amount, first }) =>
       Effect.gen(function* () {
-        const refused = yield* accounts.reserve([claimOf(amount)])
+        const refused = yield* accounts.reserve([claimOf(amount, first)])
         return Option.isSome(refused)
           ? { refused: refused.value.spent + refused.value.reserved }
           : {
               hold: hold((isServed) =>
                 Effect.asVoid(
-                  accounts.settle([{ claim: claimOf(amount), spent: isServed ? Number(amount) : 0, unpriced: 0 }])
+                  accounts.settle([
+                    { claim: claimOf(amount, first), spent: isServed ? Number(amount) : 0, unpriced: 0 }
+                  ])
                 )
               )
             }
       }),
-    spent: () => Effect.map(accounts.accountStatus(claimOf(0)), ({ reserved, spent }) => ({ reserved, spent })),
+    spent: ({ first }) =>
+      Effect.map(accounts.accountStatus(claimOf(0, first)), ({ reserved, spent }) => ({ reserved, spent })),
     callMember: ({ fails }) =>
       Effect.suspend(() => {
         isFailing = fails === true

@@ -200,17 +200,20 @@ export const causes: ReadonlyArray<Exit.Exit<ChatResponse, LLMError.LLMError>> =
   )
 ]
 
-/** Defects of which a journal has a description. */
-export const defects: ReadonlyArray<Exit.Exit<ChatResponse, LLMError.LLMError>> = [
-  Exit.die({ code: 5, list: [1, 2] }),
-  Exit.die(undefined),
-  Exit.die(null),
-  Exit.die(17),
-  Exit.die([1, "two"]),
-  Exit.die(new Error("outer", { cause: new RangeError("inner", { cause: { code: 5 } }) })),
-  Exit.die(at(errors, 1)),
-  Exit.die(Object.assign(new Error(""), { name: "Custom", code: "E1" })),
-  Exit.die({ message: "no Error", name: "Thing" })
+const named = (name: string, message: string): Error => Object.assign(new Error(message), { name })
+
+/** Defects, and what is found of them in a journal: an error without its cause and fields, or a text. */
+export const defects: ReadonlyArray<readonly [defect: unknown, found: unknown]> = [
+  [{ code: 5, list: [1, 2] }, '{"code":5,"list":[1,2]}'],
+  [undefined, undefined],
+  [null, "null"],
+  [17, "17"],
+  [[1, "two"], '[1,"two"]'],
+  [new Date(0), String(new Date(0))],
+  [new Error("outer", { cause: new RangeError("inner", { cause: { code: 5 } }) }), new Error("outer")],
+  [at(errors, 1), named("RateLimitError", at(errors, 1).message)],
+  [Object.assign(named("Custom", ""), { code: "E1" }), named("Custom", "")],
+  [{ message: "no Error", name: "Thing" }, '{"message":"no Error","name":"Thing"}']
 ]
 
 export const vectors: ReadonlyArray<readonly [text: string, vector: ReadonlyArray<number>]> = [

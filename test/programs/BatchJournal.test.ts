@@ -1,7 +1,7 @@
 import { FileSystem } from "@effect/platform"
 import { NodeFileSystem } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
-import { Clock, Deferred, Effect, Exit, FastCheck, Fiber, Layer, Schema, Stream, TestClock } from "effect"
+import { Clock, Deferred, Effect, Exit, FastCheck, Fiber, Layer, Option, Schema, Stream, TestClock } from "effect"
 import { spawn } from "node:child_process"
 import * as Batch from "../../src/programs/Batch.js"
 import { compiled } from "../support/compiled.js"
@@ -72,6 +72,31 @@ describe("batch journal", () => {
       expect(asked.size).toBe(0)
       expect(second.exits).toEqual(first.exits)
       expect(second.progress).toMatchObject({ resumed: 20, succeeded: 20, rate: 0 })
+    }).pipe(Effect.provide(NodeFileSystem.layer))
+  )
+
+  it.scoped("a journal has results with Options and Sets, and defects that are no errors", () =>
+    Effect.gen(function* () {
+      const { journal } = yield* makeJournal
+      const results = [
+        Exit.succeed({ option: Option.some(1), set: new Set(["é"]) }),
+        Exit.succeed({ option: Option.none<number>(), set: new Set<string>() }),
+        Exit.die("a text"),
+        Exit.die(undefined)
+      ]
+      const taskOf = (
+        ask: (request: number) => Exit.Exit<{ option: Option.Option<number>; set: ReadonlySet<string> }>
+      ) =>
+        Batch.makeTask({
+          name: "results",
+          ask: (request: number) => Effect.suspend(() => ask(request)),
+          success: Schema.Struct({ option: Schema.Option(Schema.Number), set: Schema.ReadonlySet(Schema.String) }),
+          failure: Failed
+        })
+      yield* Batch.run(upTo(4), { task: taskOf((request) => results[request] ?? Exit.die("none")), journal })
+      const { exits, progress } = yield* Batch.run(upTo(4), { task: taskOf(() => Exit.die("asked again")), journal })
+      expect(progress.resumed).toBe(4)
+      expect(exits).toEqual(results)
     }).pipe(Effect.provide(NodeFileSystem.layer))
   )
 
