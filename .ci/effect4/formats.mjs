@@ -7,11 +7,12 @@ import { spawn } from "node:child_process"
 import { once } from "node:events"
 import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from "node:fs"
 import { createRequire } from "node:module"
-import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join, relative } from "node:path"
 import { isDeepStrictEqual } from "node:util"
 import { builds } from "./builds.mjs"
+
+const { Redis } = createRequire(join(builds[0].cwd, "package.json"))("ioredis")
 
 const startedAt = Date.now()
 const folder = mkdtempSync(join(tmpdir(), "effect-llm-formats-"))
@@ -47,18 +48,9 @@ const equal = (what, actual, expected) => {
 
 const sleep = (millis) => new Promise((resolve) => setTimeout(resolve, millis))
 
-const freePort = async () => {
-  const server = createServer()
-  server.listen(0, "127.0.0.1")
-  await once(server, "listening")
-  const { port } = server.address()
-  server.close()
-  await once(server, "close")
-  return port
-}
-
-const startRedis = async () => {
-  const port = await freePort()
+/** On a port below the range for outgoing connections, as in `test/support/redisServer.ts`; another one if that is in use. */
+const startRedis = async (attempts = 5) => {
+  const port = 10_000 + Math.floor(Math.random() * 10_000)
   const settings = ["--port", String(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", folder]
   const child = spawn("redis-server", settings, { stdio: "ignore" })
   children.add(child)
@@ -66,12 +58,18 @@ const startRedis = async () => {
     once(child, "spawn"),
     once(child, "error").then(([error]) => Promise.reject(new Error(`redis-server does not start: ${error.message}`)))
   ])
-  const { Redis } = createRequire(import.meta.url)(join(builds[0].cwd, "node_modules/ioredis"))
   const client = new Redis({ port, host: "127.0.0.1", retryStrategy: () => 20, maxRetriesPerRequest: null })
   client.on("error", () => undefined)
-  const info = await client.info("server")
-  if (!info.includes(`process_id:${child.pid}\r\n`)) throw new Error(`Another Redis listens on port ${port}.`)
-  return { client, url: `redis://127.0.0.1:${port}` }
+  const isThis = await Promise.race([
+    client.info("server").then((info) => info.includes(`process_id:${child.pid}\r\n`)),
+    once(child, "exit").then(() => false)
+  ])
+  if (isThis) return { client, url: `redis://127.0.0.1:${port}` }
+  client.disconnect()
+  child.kill("SIGKILL")
+  children.delete(child)
+  if (attempts === 1) throw new Error("redis-server finds no free port.")
+  return startRedis(attempts - 1)
 }
 
 /** A process of a build, which carries out commands. */
@@ -220,12 +218,13 @@ const compareFormats = async (processes, client) => {
 // -------------------------------------------------------------------------------------
 
 const eventually = async (what, read, expected) => {
+  const deadline = Date.now() + 30_000
   let last
-  for (let attempt = 0; attempt < 300; attempt++) {
+  do {
     last = await read()
     if (isDeepStrictEqual(last, expected)) break
     await sleep(20)
-  }
+  } while (Date.now() < deadline)
   equal(what, last, expected)
 }
 

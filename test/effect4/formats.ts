@@ -624,7 +624,7 @@ const shared = Effect.gen(function* () {
     held.set(held.size + 1, release)
     return held.size
   }
-  const quick = { leaseTime: "1 second", pollInterval: "10 millis" } as const
+  const quick = { leaseTime: "3 seconds", pollInterval: "10 millis" } as const
   const pool = yield* RedisKeyPool.make({
     ...quick,
     provider: "live",
@@ -633,8 +633,8 @@ const shared = Effect.gen(function* () {
   const limiters = yield* Effect.forEach(["3", "4"], (first) =>
     RedisRateLimiter.make({ name: `live ${first}`, capacity: 30, refillRate: 1e-6, maxWait: 0 })
   )
-  const slots = yield* RedisRateLimiter.make({ name: "slots", maxConcurrency: 3, leaseTime: "1 second" })
-  const accounts = yield* RedisBudgetStore.make({ name: "live", leaseTime: "1 second" })
+  const slots = yield* RedisRateLimiter.make({ name: "slots", maxConcurrency: 3, leaseTime: "3 seconds" })
+  const accounts = yield* RedisBudgetStore.make({ name: "live", leaseTime: "3 seconds" })
   const health = yield* RedisDeploymentHealth.make({ name: "live", pollInterval: "20 millis" })
 
   let isFailing = false
@@ -650,7 +650,7 @@ const shared = Effect.gen(function* () {
         : Effect.succeed(response)
     })
   )
-  const breaker = { failures: 2, cooldown: { base: "1 second" } } as const
+  const breaker = { failures: 2, cooldown: { base: "3 seconds" } } as const
   const balance = yield* Effect.provideService(
     Balance.make([{ llm: member, id: "a" }], { maxWait: 0, breaker }),
     Balance.DeploymentHealth,
