@@ -20,7 +20,7 @@ import {
 } from "effect"
 import { createHash } from "node:crypto"
 import { readFileSync, writeFileSync } from "node:fs"
-import * as BudgetStore from "../../src/accounting/budget/store.js"
+import type * as BudgetStore from "../../src/accounting/budget/store.js"
 import type { Claim } from "../../src/accounting/budget/accounts.js"
 import * as CacheStore from "../../src/caching/CacheStore.js"
 import * as EmbeddingCache from "../../src/caching/EmbeddingCache.js"
@@ -29,8 +29,7 @@ import * as ResponseCache from "../../src/caching/ResponseCache.js"
 import { AccessStore, DashboardHistory, ResponseStore } from "../../src/gateway/index.js"
 import type { VirtualKey } from "../../src/gateway/index.js"
 import * as KeyPool from "../../src/keyPool/KeyPool.js"
-import type * as LLM from "../../src/LLM.js"
-import * as LLMTag from "../../src/call/model.js"
+import * as LLM from "../../src/LLM.js"
 import * as Models from "../../src/models/Models.js"
 import * as Batch from "../../src/programs/Batch.js"
 import * as Conversation from "../../src/programs/Conversation.js"
@@ -78,12 +77,12 @@ const fail = (message: string): Effect.Effect<never> => Effect.die(new Error(mes
 // journals
 // -------------------------------------------------------------------------------------
 
-const runBatch = <In, A, E>(path: string, requests: ReadonlyArray<In>, task: Batch.Task<In, A, E, LLMTag.LLM>) =>
+const runBatch = <In, A, E>(path: string, requests: ReadonlyArray<In>, task: Batch.Task<In, A, E, LLM.LLM>) =>
   Effect.gen(function* () {
     const journal = yield* Batch.journal(path)
     const llm = yield* scripted("")
     const run = Batch.run(requests, { task, journal, concurrency: 1, retries: 0, resume: "unfinished" })
-    const { exits } = yield* Effect.provideService(run, LLMTag.LLM, llm)
+    const { exits } = yield* Effect.provideService(run, LLM.LLM, llm)
     return exits.map(plain)
   }).pipe(Effect.provide(NodeContext.layer))
 
@@ -91,7 +90,7 @@ const runBatch = <In, A, E>(path: string, requests: ReadonlyArray<In>, task: Bat
 const journalOf = <In, A, E>(
   file: string,
   requests: ReadonlyArray<In>,
-  task: Batch.Task<In, A, E, LLMTag.LLM>,
+  task: Batch.Task<In, A, E, LLM.LLM>,
   exits: ReadonlyArray<Exit.Exit<A, E>>,
   found: ReadonlyArray<Exit.Exit<A, E>> = exits
 ): Format => ({
@@ -197,7 +196,7 @@ const refused = (index: number): Refused =>
 
 const numbers: ReadonlyArray<number> = [0, 1, 2, 3]
 
-const taskOf = <A, I>(name: string, success: Schema.Schema<A, I>): Batch.Task<number, A, Refused, LLMTag.LLM> =>
+const taskOf = <A, I>(name: string, success: Schema.Schema<A, I>): Batch.Task<number, A, Refused, LLM.LLM> =>
   Batch.makeTask({ name, ask: (): Effect.Effect<A, Refused> => fail("It is replaced."), success, failure: Refused })
 
 const journals: Readonly<Record<string, Format>> = {
@@ -742,11 +741,10 @@ const shared = Effect.gen(function* () {
 // messages
 // -------------------------------------------------------------------------------------
 
-const connection = Redis.Redis
 const runtime = ManagedRuntime.make(Redis.layer({ url, timeout: "1 minute" }))
 
 const program = Effect.gen(function* () {
-  const redis = yield* connection
+  const redis = yield* Redis.Redis
   const commands = yield* shared
   const steps =
     (step: "write" | "read"): Command =>
@@ -755,7 +753,7 @@ const program = Effect.gen(function* () {
       return found === undefined
         ? fail(`There is no format ${String(format)}.`)
         : Effect.scoped(
-            Effect.provideService(found[step]({ folder: String(folder), name: String(name) }), connection, redis)
+            Effect.provideService(found[step]({ folder: String(folder), name: String(name) }), Redis.Redis, redis)
           )
     }
   const all: Readonly<Record<string, Command>> = {
@@ -770,9 +768,7 @@ const program = Effect.gen(function* () {
       void runtime.runPromiseExit(Effect.suspend(() => run(given))).then((exit) =>
         process.send?.({
           id,
-          ...(Exit.isSuccess(exit)
-            ? { value: exit.value }
-            : { failure: `${Exit.isFailure(exit) ? String(exit.cause) : ""}` })
+          ...(Exit.isSuccess(exit) ? { value: exit.value } : { failure: String(exit.cause) })
         })
       )
     })
