@@ -1,5 +1,6 @@
 import { describe, expect, expectTypeOf, it } from "@effect/vitest"
 import { Context, Effect, Schema } from "effect"
+import { faultsOf, summary } from "../../src/internal/faults.js"
 import * as Tool from "../../src/programs/Tool.js"
 
 const unused = () => Effect.succeed("unused")
@@ -115,6 +116,36 @@ describe("Tool.definition", () => {
     })
   })
 
+  it("writes a property that has a default as an optional one", () => {
+    const withDefault = Tool.make("t", {
+      parameters: {
+        tags: Schema.optionalWith(Schema.Array(Schema.String), { default: () => [] }),
+        exact: Schema.optionalWith(Schema.NullOr(Schema.String), { exact: true, default: () => null }),
+        count: Schema.optionalWith(Schema.Int.annotations({ description: "How many." }), { default: () => 1 }),
+        unit: Schema.optionalWith(Schema.Literal("C", "F"), { default: () => "C" as const }),
+        at: Schema.optionalWith(Schema.Date, { default: () => new Date(0) }),
+        place: Schema.optionalWith(
+          Schema.Struct({ name: Schema.optionalWith(Schema.String, { default: () => "Paris" }) }),
+          { default: () => ({ name: "Rome" }) }
+        )
+      },
+      handler: unused
+    })
+    expect(Tool.definition(withDefault).parameters).toEqual({
+      type: "object",
+      properties: {
+        tags: { type: "array", items: { type: "string" } },
+        exact: { anyOf: [{ type: "string" }, { type: "null" }] },
+        count: { type: "integer", description: "How many." },
+        unit: { type: "string", enum: ["C", "F"] },
+        at: { type: "string", description: "a string to be decoded into a Date" },
+        place: { type: "object", properties: { name: { type: "string" } }, required: [], additionalProperties: false }
+      },
+      required: [],
+      additionalProperties: false
+    })
+  })
+
   it("throws when the parameters are not an object or have no JSON Schema", () => {
     expect(() => Tool.make("t", { parameters: Schema.Array(Schema.String), handler: unused })).toThrow("not an object")
     expect(() => Tool.make("t", { parameters: { at: Schema.DateFromSelf }, handler: unused })).toThrow()
@@ -165,7 +196,8 @@ describe("Tool.prepare", () => {
         '{"b":null,"list":[{},{"c":1}]}'
       )
       const required = Tool.make("t", { parameters: { a: Schema.String }, handler: unused })
-      expect((yield* Effect.flip(required.prepare({ a: null }))).message).toContain("is missing")
+      const { issue } = yield* Effect.flip(required.prepare({ a: null }))
+      expect(summary(faultsOf(issue))).toBe("a: is missing")
     })
   )
 

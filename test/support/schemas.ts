@@ -115,6 +115,13 @@ const plainScalars: fc.Arbitrary<Any> = fc.oneof(
 
 const name = fc.stringMatching(/^[a-z][a-zA-Z_]{0,8}$/)
 
+/** How a schema stands in a struct. */
+const fields = fc.constantFrom(
+  (schema: Any) => schema,
+  (schema: Any) => Schema.optional(schema),
+  (schema: Any) => Schema.optionalWith(schema, { default: () => null })
+)
+
 const schemasOf = (scalars: fc.Arbitrary<Any>): fc.Arbitrary<Any> =>
   fc.letrec<{ readonly schema: Any }>((tie) => ({
     schema: fc.oneof(
@@ -132,15 +139,10 @@ const schemasOf = (scalars: fc.Arbitrary<Any>): fc.Arbitrary<Any> =>
       tie("schema").map((value) => Schema.Record({ key: Schema.String, value })),
       tie("schema").map((value) => Schema.Record({ key: Schema.TemplateLiteral("x-", Schema.String), value })),
       fc
-        .dictionary(name, fc.tuple(tie("schema"), fc.boolean()), { maxKeys: 4 })
-        .map((fields) =>
+        .dictionary(name, fc.tuple(tie("schema"), fields), { maxKeys: 4 })
+        .map((entries) =>
           Schema.Struct(
-            Object.fromEntries(
-              Object.entries(fields).map(([field, [schema, isOptional]]) => [
-                field,
-                isOptional ? Schema.optional(schema) : schema
-              ])
-            )
+            Object.fromEntries(Object.entries(entries).map(([key, [schema, fieldOf]]) => [key, fieldOf(schema)]))
           )
         )
     )

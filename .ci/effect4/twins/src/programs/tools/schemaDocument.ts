@@ -40,14 +40,17 @@ const filtersOf = (checks: SchemaAST.Checks | undefined): ReadonlyArray<SchemaAS
 
 const isUndefined = (ast: SchemaAST.AST): boolean => ast._tag === "Undefined"
 
-/** A type without `undefined`, which is written as an optional property. */
-const withoutUndefined = (ast: SchemaAST.AST): ReadonlyArray<SchemaAST.AST> | undefined =>
-  ast._tag === "Union" && ast.encoding === undefined && ast.types.some(isUndefined)
-    ? ast.types.filter((type) => !isUndefined(type))
-    : undefined
-
 /** An encoded form that is the text of JSON is that of the value: a model writes it. */
 const encodedOf = (ast: SchemaAST.AST): SchemaAST.AST | undefined => ast.encoding?.at(-1)?.to
+
+/** A type without `undefined`, which is written as an optional property: one that has a default is another only where it is encoded. */
+const withoutUndefined = (ast: SchemaAST.AST): ReadonlyArray<SchemaAST.AST> | undefined => {
+  const encoded = encodedOf(ast)
+  if (encoded !== undefined) return withoutUndefined(encoded)
+  return ast._tag === "Union" && ast.types.some(isUndefined)
+    ? ast.types.filter((type) => !isUndefined(type)).flatMap((type) => withoutUndefined(type) ?? [type])
+    : undefined
+}
 
 const isLiteral = (
   node: JsonSchema | undefined
