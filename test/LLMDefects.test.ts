@@ -5,7 +5,7 @@ import * as KeyPool from "../src/keyPool/KeyPool.js"
 import * as LLM from "../src/LLM.js"
 import * as ProviderClient from "../src/call/ProviderClient.js"
 import * as RateLimiter from "../src/rateLimiter/RateLimiter.js"
-import { answer } from "./support/scripted.js"
+import { answer, unavailable } from "./support/scripted.js"
 import * as Tracers from "./support/tracers.js"
 
 const client = Layer.succeed(ProviderClient.ProviderClient, {
@@ -15,13 +15,46 @@ const client = Layer.succeed(ProviderClient.ProviderClient, {
   chatStream: () => Stream.fromIterable(ChatEvent.fromResponse(answer("Hello")))
 })
 
+/** Fails each request. The finalizer of each dies. */
+const failing = Layer.succeed(ProviderClient.ProviderClient, {
+  provider: "test",
+  wire: "test",
+  chat: () => Effect.fail(unavailable),
+  chatStream: () =>
+    Stream.unwrapScoped(
+      Effect.as(
+        Effect.addFinalizer(() => Effect.dieMessage("the client is broken")),
+        Stream.fail(unavailable)
+      )
+    )
+})
+
 const limits = RateLimiter.layer({ maxConcurrency: 4, tokensPerMinute: 100_000 })
 
-const make = (pool: Layer.Layer<KeyPool.KeyPool, KeyPool.InvalidPoolError>) =>
+const make = (
+  pool: Layer.Layer<KeyPool.KeyPool, KeyPool.InvalidPoolError>,
+  provider: Layer.Layer<ProviderClient.ProviderClient> = client
+) =>
   Effect.provide(
     LLM.make({ model: "model", retry: false, timeouts: { response: "1 minute" } }),
-    Layer.mergeAll(client, pool, limits)
+    Layer.mergeAll(provider, pool, limits)
   )
+
+/** Settles each key, and dies. */
+const broken = Layer.effect(
+  KeyPool.KeyPool,
+  Effect.map(KeyPool.make({ provider: "test", keys: ["one"] }), (pool): KeyPool.Service => {
+    const { unsafeAccounts: _, unsafeRest: __, unsafeTryReserve: ___, reserve, ...rest } = pool
+    return {
+      ...rest,
+      reserve: (options) =>
+        Effect.map(reserve(options), ({ key, settle }) => ({
+          key,
+          settle: (verdict) => Effect.zipRight(settle(verdict), Effect.dieMessage("the pool is broken"))
+        }))
+    }
+  })
+)
 
 const keys = KeyPool.layer({ provider: "test", keys: ["one"] })
 
@@ -54,23 +87,23 @@ describe("release after defects", () => {
 
   it.effect("releases permit and tokens of the limiter when the key pool dies in `settle`", () =>
     Effect.gen(function* () {
-      const broken = Layer.effect(
-        KeyPool.KeyPool,
-        Effect.map(KeyPool.make({ provider: "test", keys: ["one"] }), (pool) => ({
-          ...pool,
-          acquire: (options?: KeyPool.LeaseOptions) =>
-            Effect.map(pool.reserve(options), (lease) => ({
-              ...lease,
-              settle: (verdict: KeyPool.Verdict) =>
-                Effect.zipRight(lease.settle(verdict), Effect.dieMessage("the pool is broken"))
-            }))
-        }))
-      )
       const llm = yield* make(broken)
-      yield* Effect.exit(llm.chat("?"))
+      expect(Exit.isFailure(yield* Effect.exit(llm.chat("?")))).toBe(true)
       expect(yield* inUse(llm)).toEqual(nothing)
-      yield* Effect.exit(Stream.runDrain(llm.chatStream("?")))
+      expect(Exit.isFailure(yield* Effect.exit(Stream.runDrain(llm.chatStream("?"))))).toBe(true)
       expect(yield* inUse(llm)).toEqual(nothing)
+    })
+  )
+
+  it.effect("fails with the error of the provider when the client or the key pool dies in its finalizer", () =>
+    Effect.gen(function* () {
+      for (const pool of [keys, broken]) {
+        const llm = yield* make(pool, failing)
+        const streamed = Stream.runDrain(llm.chatStream("?"))
+        const errors = [yield* Effect.flip(llm.chat("?")), yield* Effect.flip(streamed)]
+        expect(errors.map(({ _tag }) => _tag)).toEqual(["ProviderUnavailableError", "ProviderUnavailableError"])
+        expect(yield* inUse(llm)).toEqual(nothing)
+      }
     })
   )
 })

@@ -5,6 +5,7 @@
 import type { Clock } from "effect"
 import { Effect } from "effect"
 import * as MonotonicClock from "../internal/clock.js"
+import * as Finalizer from "../internal/finalizer.js"
 import type * as KeyPool from "../keyPool/model.js"
 import { Verdict } from "../keyPool/verdict.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
@@ -219,13 +220,13 @@ export const acquire = (
     const permitFor = (lease: KeyPool.Lease): Effect.Effect<Reservation | undefined, LLMError> => {
       const giveBack = giveBackKey(clock, lease)
       if (giveBack === undefined) {
-        return Effect.onError(waitForPermit(Infinity), () => lease.settle(Verdict.Neutral()))
+        return Finalizer.onError(waitForPermit(Infinity), () => lease.settle(Verdict.Neutral()))
       }
       const arrivedAgo = MonotonicClock.now(clock) - arrivedAt
       const reservation = limiter.unsafeTryReserve?.(clock, tokens, { model, priority, client, arrivedAgo })
       return reservation === undefined
         ? Effect.catchAll(
-            Effect.onError(waitForPermit(longestHold), () => giveBack),
+            Finalizer.onError(waitForPermit(longestHold), () => giveBack),
             () => Effect.succeed(undefined)
           )
         : Effect.succeed(reservation)

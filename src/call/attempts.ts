@@ -4,6 +4,7 @@
  */
 import type { Clock } from "effect"
 import { Cause, Chunk, Context, Duration, Effect, Either, Exit, FiberRef, Option } from "effect"
+import * as Finalizer from "../internal/finalizer.js"
 import * as Attempt from "../vocabulary/attempt.js"
 import type { ChatRequest, ChatResponse } from "../vocabulary/Chat.js"
 import type { ChatEvent } from "../vocabulary/ChatEvent.js"
@@ -463,7 +464,7 @@ const settleOnExit = <A, R>(
   onSuccess: (result: A) => Effect.Effect<void>
 ): Effect.Effect<A, LLMError, R> =>
   Effect.clockWith((clock) =>
-    Effect.onExit(
+    Finalizer.onExit(
       Effect.mapError(active.probe.around(effect), (error) =>
         withFailedAttempt(deps, active, clock.unsafeCurrentTimeMillis(), error)
       ),

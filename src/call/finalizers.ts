@@ -4,6 +4,7 @@
  */
 import type { Exit } from "effect"
 import { Effect, Scope } from "effect"
+import { after } from "../internal/finalizer.js"
 import type { Drain } from "./disconnect.js"
 
 /** Runs in plain code, and returns what is left to run, which must run uninterruptibly: `Effect.void` when there is nothing. */
@@ -22,7 +23,10 @@ export interface Finalizers {
    * uninterruptibly.
    */
   readonly add: <A, E, R>(finalizer: Finalizer, next: () => Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
-  /** Runs each finalizer once, the last one first, also when another one fails. Later calls do not wait for the first one. */
+  /**
+   * Runs each finalizer once, the last one first, also when another one dies: after a failure, which remains, defects are logged. Later
+   * calls do not wait for the first one.
+   */
   readonly close: Finalizer
   /** Set by the `LLM` that has opened the stream, unless the stream ends when its consumer leaves. */
   readOn: ReadOn | undefined
@@ -68,7 +72,7 @@ export const make = (outer?: Finalizers): Finalizers => {
     },
     close: (exit) => {
       closedWith ??= exit
-      return runAll(exit)
+      return after(exit, runAll(exit))
     },
     readOn: undefined,
     abandon: () => {

@@ -4,6 +4,7 @@
  */
 import { Cause, Effect, Exit, Option } from "effect"
 import { wholeNow } from "../internal/clock.js"
+import * as Finalizer from "../internal/finalizer.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
 import * as Background from "./backgroundStream.js"
 import type { AnswerSoFar } from "./collector.js"
@@ -66,10 +67,10 @@ export const withStreamLimits =
               if (exit === undefined) {
                 return Effect.flatMap(
                   Effect.sync(() => limits.expired("opening", collector)),
-                  (error) => Effect.ensuring(Effect.fail(error), stream.close)
+                  (error) => Finalizer.onExit(Effect.fail(error), () => stream.close)
                 )
               }
-              if (Exit.isFailure(exit)) return Effect.ensuring(exit, stream.close)
+              if (Exit.isFailure(exit)) return Finalizer.onExit(exit, () => stream.close)
               return Effect.flatMap(checkRepeatedly(timeLeft(stream)), (stop) =>
                 finalizers.add(
                   () => Effect.zipRight(stop, stream.close),

@@ -1,6 +1,6 @@
 /** The finalizers of a stream. */
 import { describe, expect, it } from "@effect/vitest"
-import { Cause, Effect, Exit, FastCheck as fc, Fiber } from "effect"
+import { Cause, Effect, Exit, FastCheck as fc, Fiber, Logger } from "effect"
 import * as Finalizers from "../../src/call/finalizers.js"
 import { interruptedAt } from "../support/steps.js"
 
@@ -50,6 +50,21 @@ describe("the finalizers of a stream", () => {
       expect(Exit.isFailure(exit)).toBe(all.includes("throwing") || all.includes("dying"))
       const defects = Exit.isFailure(exit) ? Cause.defects(exit.cause).length : 0
       expect(defects).toBe(all.filter((kind) => kind === "throwing" || kind === "dying").length)
+    })
+  )
+
+  it.effect.prop("leave a failure what it is when they die, and their defects are logged", [kinds], ([all]) =>
+    Effect.gen(function* () {
+      const logged: Array<unknown> = []
+      const logger = Logger.make(({ cause }) => void logged.push(...Cause.defects(cause)))
+      const order: Array<number> = []
+      const use = Finalizers.scoped((finalizers) =>
+        Effect.zipRight(addAll(finalizers, all, order), Effect.fail("a failure"))
+      )
+      const exit = yield* Effect.provide(Effect.exit(use), Logger.replace(Logger.defaultLogger, logger))
+      expect(exit).toEqual(Exit.fail("a failure"))
+      expect(order).toEqual(reversed(all))
+      expect(logged).toHaveLength(all.filter((kind) => kind === "throwing" || kind === "dying").length)
     })
   )
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Ref } from "effect"
+import { Deferred, Effect, Exit, Fiber, Option, Ref } from "effect"
 import { awaitSignalWithin, within } from "../../src/call/timeout.js"
+import { interruptedAt } from "../support/steps.js"
 
 const endless = (stopped: Ref.Ref<boolean>) => Effect.onInterrupt(Effect.never, () => Ref.set(stopped, true))
 
@@ -30,12 +31,48 @@ describe("within, under the real clock", () => {
     Effect.gen(function* () {
       const before = yield* timers
       const stopped = yield* Ref.make(false)
-      const fiber = yield* Effect.fork(within(endless(stopped), 60_000, () => "too long"))
-      yield* Effect.yieldNow()
+      const begun = yield* Deferred.make<void>()
+      const slowlyStopped = Effect.onInterrupt(Effect.zipRight(Deferred.succeed(begun, undefined), Effect.never), () =>
+        Effect.delay(Ref.set(stopped, true), 5)
+      )
+      const fiber = yield* Effect.fork(within(slowlyStopped, 60_000, () => "too long"))
+      yield* Deferred.await(begun)
       yield* Fiber.interrupt(fiber)
       expect(yield* Ref.get(stopped)).toBe(true)
       expect(yield* timers).toBeLessThanOrEqual(before)
     })
+  )
+
+  it.live(
+    "within that is interrupted before any of its steps never begins its effect, or waits for the finalizer",
+    () =>
+      Effect.gen(function* () {
+        const outcomes = new Set<string>()
+        for (let step = 1; step <= 40; step++) {
+          let begun = false
+          let finalized = false
+          const effect = Effect.onExit(
+            Effect.suspend(() => {
+              begun = true
+              return Effect.repeatN(Effect.yieldNow(), 5)
+            }),
+            () =>
+              Effect.delay(
+                Effect.sync(() => void (finalized = true)),
+                1
+              )
+          )
+          const exit = yield* interruptedAt(
+            within(effect, 60_000, () => "too long"),
+            step,
+            "1 minute"
+          )
+          expect(Option.isSome(exit)).toBe(true)
+          if (begun) expect(finalized).toBe(true)
+          outcomes.add(begun ? "begun" : "never begun")
+        }
+        expect(outcomes).toEqual(new Set(["never begun", "begun"]))
+      })
   )
 
   it.live("within sets no limit when it is longer than timers can run", () =>
