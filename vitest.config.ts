@@ -1,24 +1,7 @@
-import { spawnSync } from "node:child_process"
 import { availableParallelism } from "node:os"
 import { fileURLToPath } from "node:url"
 import { defaultExclude, defineConfig } from "vitest/config"
-
-/** Programs that some tests need. */
-const programs = [
-  { program: "redis-server", tests: "test/redis/**", install: "apt-get install redis-server" },
-  { program: "curl", tests: "test/gateway/Curl.test.ts", install: "apt-get install curl" },
-  { program: "tmux", tests: "test/cli/terminal.test.ts", install: "apt-get install tmux" },
-  { program: "promtool", tests: "test/telemetry/PromtoolAlerts.test.ts", install: "apt-get install prometheus" },
-  { program: "chromium", tests: "test/gateway/DashboardPage.test.ts", install: "apt-get install chromium" }
-]
-
-/** Without such a program, its tests are skipped with a notice; with `TEST_EVERYTHING`, the run fails. */
-const missing = programs.filter(({ program }) => spawnSync("which", [program]).status !== 0)
-for (const { install, program, tests } of missing) {
-  const notice = `${program} is not installed: ${tests} is skipped (${install}).`
-  if (process.env["TEST_EVERYTHING"] !== undefined) throw new Error(notice)
-  console.warn(notice)
-}
+import { missingPrograms } from "./.ci/programs.mjs"
 
 const workers = availableParallelism() + 1
 
@@ -35,7 +18,7 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     // These folders have packages of their own: `npm run test:clients` and `npm run test:schemas`.
-    exclude: [...defaultExclude, "test/clients/**", "test/schemas/**", ...missing.map(({ tests }) => tests)],
+    exclude: [...defaultExclude, "test/clients/**", "test/schemas/**", ...missingPrograms().map(({ tests }) => tests)],
     setupFiles: ["test/support/eventLoop.ts"],
     // Ends a test that hangs; high enough for a busy machine.
     testTimeout: 180_000,

@@ -1,9 +1,9 @@
 /**
- * Upper bounds of the costs of calls in fiber steps. The numbers are exact within one version of Effect: a change that makes a call
- * cheaper lowers them, and one that makes it dearer must say why.
+ * The costs of calls in fiber steps. The numbers are exact within one version of Effect: a change that makes a call cheaper lowers them,
+ * and one that makes it dearer must say why.
  */
 import { describe, expect, it } from "@effect/vitest"
-import { Context, Effect, FiberRef, HashSet, Stream } from "effect"
+import { Context, Effect, FiberRef, HashSet, Stream, Struct } from "effect"
 import type { Service } from "../../src/LLM.js"
 import * as Balance from "../../src/routing/Balance.js"
 import * as Fallback from "../../src/routing/Fallback.js"
@@ -23,6 +23,7 @@ import {
   request
 } from "../support/inMemoryCalls.js"
 import { settledStepsOf, stepsOf } from "../support/steps.js"
+import { counted } from "./support/countedSteps.js"
 
 const consume = <A, E>(stream: Stream.Stream<A, E>): Effect.Effect<void, E> =>
   Stream.runForEachChunk(stream, () => Effect.void)
@@ -41,47 +42,50 @@ const chunksOf = (provider: Provider) =>
 describe("fiber steps", () => {
   it.live("are counted once for each operation of an effect", () =>
     Effect.gen(function* () {
-      expect(yield* stepsOf(Effect.void)).toBe(1)
-      expect(yield* stepsOf(Effect.flatMap(Effect.void, () => Effect.void))).toBe(3)
-      expect(yield* stepsOf(Effect.async<void>((resume) => resume(Effect.void)))).toBe(3)
-    })
-  )
-
-  it.live("of a chat with a key pool, a limiter, metrics and time limits are at most 5 over a direct transport", () =>
-    Effect.gen(function* () {
-      const llm = yield* configured(direct)
-      expect(yield* settledStepsOf(llm.chat("?"))).toBeLessThanOrEqual(5)
-    })
-  )
-
-  it.live("of the same chat over an HttpClient are at most 17 more than those of its request alone", () =>
-    Effect.gen(function* () {
-      const llm = yield* configured(portable)
-      const added = (yield* settledStepsOf(llm.chat("?"))) - (yield* settledStepsOf(bareRequest(portable)))
-      expect(added).toBeLessThanOrEqual(17)
+      expect({
+        value: yield* stepsOf(Effect.void),
+        flatMap: yield* stepsOf(Effect.flatMap(Effect.void, () => Effect.void)),
+        async: yield* stepsOf(Effect.async<void>((resume) => resume(Effect.void)))
+      }).toEqual(counted.operations)
     })
   )
 
   it.live(
-    "of a streamed chunk are at most 3 more over a direct transport, and 32 over an HttpClient, than those of a ready chunk",
+    "of a chat with a key pool, a limiter, metrics and time limits over a direct transport are those counted",
     () =>
       Effect.gen(function* () {
-        const ready = yield* stepsPerChunk((count) => Effect.succeed(readyStream(count)))
-        expect((yield* chunksOf(direct)) - ready).toBeLessThanOrEqual(3)
-        expect((yield* chunksOf(portable)) - ready).toBeLessThanOrEqual(32)
+        const llm = yield* configured(direct)
+        expect(yield* settledStepsOf(llm.chat("?"))).toBe(counted.directChat)
       })
   )
 
-  it.live("of a chat without optional features, whose client answers at once, are at most 19", () =>
+  it.live("that the same chat over an HttpClient adds to those of its request alone are those counted", () =>
     Effect.gen(function* () {
-      expect(yield* settledStepsOf((yield* plain).chat(request))).toBeLessThanOrEqual(19)
+      const llm = yield* configured(portable)
+      const added = (yield* settledStepsOf(llm.chat("?"))) - (yield* settledStepsOf(bareRequest(portable)))
+      expect(added).toBe(counted.portableChat)
     })
   )
 
-  it.live("of a chat that is in a cache in memory are at most 2", () =>
+  it.live("that a streamed chunk adds to those of a ready chunk are those counted, for both transports", () =>
+    Effect.gen(function* () {
+      const ready = yield* stepsPerChunk((count) => Effect.succeed(readyStream(count)))
+      expect({ direct: (yield* chunksOf(direct)) - ready, portable: (yield* chunksOf(portable)) - ready }).toEqual(
+        counted.chunk
+      )
+    })
+  )
+
+  it.live("of a chat without optional features, whose client answers at once, are those counted", () =>
+    Effect.gen(function* () {
+      expect(yield* settledStepsOf((yield* plain).chat(request))).toBe(counted.plainChat)
+    })
+  )
+
+  it.live("of a chat that is in a cache in memory are those counted", () =>
     Effect.gen(function* () {
       const llm = yield* features["cache hit"]
-      expect(yield* settledStepsOf(llm.chat(request))).toBeLessThanOrEqual(2)
+      expect(yield* settledStepsOf(llm.chat(request))).toBe(counted.cacheHit)
     })
   )
 
@@ -95,21 +99,23 @@ describe("fiber steps", () => {
       )
   }
 
-  it.live.each(Object.entries(policies))(
-    "of a chat through a %s are not more than without it over a direct transport, and two more over an HttpClient, whose fiber gets a context",
-    ([, make]) =>
-      Effect.gen(function* () {
-        for (const [provider, more] of [
-          [direct, 0],
-          [portable, 2]
-        ] as const) {
-          const llm = yield* configured(provider)
-          const policy = yield* make(llm)
-          const added = (yield* settledStepsOf(policy.chat("?"))) - (yield* settledStepsOf(llm.chat("?")))
-          expect(added).toBeLessThanOrEqual(more)
-        }
-      })
-  )
+  for (const policy of Struct.keys(policies)) {
+    it.live(
+      `that a ${policy} adds to a chat are none over a direct transport, and those counted over an HttpClient`,
+      () =>
+        Effect.gen(function* () {
+          for (const [provider, more] of [
+            [direct, 0],
+            [portable, counted.policies[policy]]
+          ] as const) {
+            const llm = yield* configured(provider)
+            const { chat } = yield* policies[policy](llm)
+            const added = (yield* settledStepsOf(chat("?"))) - (yield* settledStepsOf(llm.chat("?")))
+            expect(added).toBe(more)
+          }
+        })
+    )
+  }
 
   it.live("that the access log adds to a chat in a request of a server are none", () =>
     Effect.gen(function* () {
@@ -130,32 +136,20 @@ describe("fiber steps", () => {
     })
   )
 
-  const bounds = [
-    { feature: "retry", chat: 0, stream: 0 },
-    { feature: "time limits", chat: 0, stream: 0 },
-    { feature: "telemetry", chat: 0, stream: 0 },
-    { feature: "price", chat: 0, stream: 6 },
-    { feature: "ledger", chat: 2, stream: 11 },
-    { feature: "budget", chat: 11, stream: 47 },
-    { feature: "two budgets", chat: 11, stream: 47 },
-    { feature: "hedge", chat: 0, stream: 88 },
-    { feature: "balance over 100", chat: 2, stream: 100 },
-    { feature: "fallback of 3", chat: 2, stream: 74 }
-  ] as const
-
   const costs = (llm: Service) =>
     Effect.all({
       chat: settledStepsOf(llm.chat(request)),
       stream: settledStepsOf(consume(llm.chatStream(request)))
     })
 
-  for (const { chat, feature, stream } of bounds) {
-    it.live(`that ${feature} adds to a call are at most ${chat} for a chat and ${stream} for a stream`, () =>
+  for (const feature of Struct.keys(counted.features)) {
+    it.live(`that ${feature} adds to a chat and to a stream are those counted`, () =>
       Effect.gen(function* () {
         const without = yield* costs(yield* plain)
         const withFeature = yield* costs(yield* features[feature])
-        expect(withFeature.chat - without.chat).toBeLessThanOrEqual(chat)
-        expect(withFeature.stream - without.stream).toBeLessThanOrEqual(stream)
+        expect({ chat: withFeature.chat - without.chat, stream: withFeature.stream - without.stream }).toEqual(
+          counted.features[feature]
+        )
       })
     )
   }

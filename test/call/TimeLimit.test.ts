@@ -33,7 +33,7 @@ describe("within, under the real clock", () => {
       const stopped = yield* Ref.make(false)
       const begun = yield* Deferred.make<void>()
       const slowlyStopped = Effect.onInterrupt(Effect.zipRight(Deferred.succeed(begun, undefined), Effect.never), () =>
-        Effect.delay(Ref.set(stopped, true), 5)
+        Effect.zipRight(Effect.repeatN(Effect.yieldNow(), 5), Ref.set(stopped, true))
       )
       const fiber = yield* Effect.fork(within(slowlyStopped, 60_000, () => "too long"))
       yield* Deferred.await(begun)

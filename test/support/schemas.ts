@@ -119,7 +119,7 @@ const name = fc.stringMatching(/^[a-z][a-zA-Z_]{0,8}$/)
 const fields = fc.constantFrom(
   (schema: Any) => schema,
   (schema: Any) => Schema.optional(schema),
-  (schema: Any) => Schema.optionalWith(schema, { default: () => null })
+  (schema: Any) => Schema.optionalWith(Schema.Array(schema), { default: () => [] })
 )
 
 const schemasOf = (scalars: fc.Arbitrary<Any>): fc.Arbitrary<Any> =>

@@ -1,0 +1,1 @@
+export declare const missingPrograms: () => ReadonlyArray<{ readonly program: string; readonly tests: string }>
