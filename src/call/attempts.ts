@@ -230,7 +230,8 @@ const acquire = (
           const labels = fiber.getFiberRef(FiberRef.currentMetricLabels)
           const used = usedTokens(deps, request, tokens, outcome, usage, labels)
           // When one of these effects dies, the others run all the same.
-          const settle = Effect.ensuring(lease.settle(verdict), reservation.settle(used))
+          const both = Effect.ensuring(lease.settle(verdict), reservation.settle(used))
+          const settle = outcome === "ok" || outcome === "interrupted" ? both : Finalizer.logged(both)
           return Effect.ensuring(
             feedback === undefined
               ? settle
@@ -464,7 +465,7 @@ const settleOnExit = <A, R>(
   onSuccess: (result: A) => Effect.Effect<void>
 ): Effect.Effect<A, LLMError, R> =>
   Effect.clockWith((clock) =>
-    Finalizer.onExit(
+    Effect.onExit(
       Effect.mapError(active.probe.around(effect), (error) =>
         withFailedAttempt(deps, active, clock.unsafeCurrentTimeMillis(), error)
       ),

@@ -1,10 +1,14 @@
 /**
- * Finalizers that can die, because others write them: the client, key pool, limiter or tracer of a program.
+ * Finalizers that can die, because others write them: the client, key pool or limiter of a program.
  *
  * Effect 3 keeps a failure beside the defect of a finalizer. Effect 4 turns it into another defect, so that the caller could neither read
  * nor handle the failure. Here it stays a failure in both, and the defect is logged.
  */
 import { Cause, Effect, Exit, Option } from "effect"
+
+/** A finalizer after a failure, which logs its defect instead of dying. */
+export const logged = <R>(finalizer: Effect.Effect<void, never, R>): Effect.Effect<void, never, R> =>
+  Effect.catchAllCause(finalizer, (cause) => Effect.logError("A finalizer died after a failure.", cause))
 
 /** The finalizer as it is to run after this exit: its defect is logged when there is a failure that it must not replace. */
 export const after = <R>(
@@ -13,7 +17,7 @@ export const after = <R>(
 ): Effect.Effect<void, never, R> =>
   finalizer === Effect.void || Exit.isSuccess(exit) || Option.isNone(Cause.failureOption(exit.cause))
     ? finalizer
-    : Effect.catchAllCause(finalizer, (cause) => Effect.logError("A finalizer died after a failure.", cause))
+    : logged(finalizer)
 
 /** `Effect.onExit`, whose finalizer never replaces a failure. */
 export const onExit = <A, E, R, R2>(
