@@ -5,6 +5,8 @@ import { missingPrograms } from "./.ci/programs.mjs"
 
 const workers = availableParallelism() + 1
 
+const reports = process.env["TEST_REPORTS"]
+
 const src = fileURLToPath(new URL("src/", import.meta.url))
 
 export default defineConfig({
@@ -20,6 +22,8 @@ export default defineConfig({
     // These folders have packages of their own: `npm run test:clients` and `npm run test:schemas`.
     exclude: [...defaultExclude, "test/clients/**", "test/schemas/**", ...missingPrograms().map(({ tests }) => tests)],
     setupFiles: ["test/support/eventLoop.ts"],
+    // What was run, for the comparison of both builds.
+    ...(reports === undefined ? {} : { reporters: ["default", ["json", { outputFile: `${reports}/effect3.json` }]] }),
     // Ends a test that hangs; high enough for a busy machine.
     testTimeout: 180_000,
     hookTimeout: 180_000,

@@ -8,6 +8,7 @@ import { dirname, join, relative, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
 import ts from "ts5"
 import { codemod } from "./codemod.mjs"
+import { isListed, onlyInEffect3 } from "./oneVersion.mjs"
 import * as rules from "./rules.mjs"
 import { surfaceOf } from "./surface.mjs"
 
@@ -21,8 +22,9 @@ const readJson = (path) => JSON.parse(readFileSync(path, "utf8"))
 /** The command line is bundled with the Effect that it was written for, and the page of the dashboard has none. */
 const isRewritten = (path) =>
   /^(src|test|examples)\/.*\.ts$/.test(path) &&
-  !/^(src\/(cli|gateway\/dashboard\/page)|test\/(cli|chaos|clients|schemas))\//.test(path) &&
-  !rules.scripts.includes(path)
+  !/^(src\/(cli|gateway\/dashboard\/page)|test\/(chaos|clients|schemas))\//.test(path) &&
+  !rules.scripts.includes(path) &&
+  !isListed(onlyInEffect3, path)
 
 const config = ts.readConfigFile(join(root, "tsconfig.json"), ts.sys.readFile).config
 const { fileNames, options } = ts.parseJsonConfigFileContent(config, ts.sys, root)

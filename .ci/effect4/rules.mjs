@@ -854,25 +854,8 @@ export const wrapped = (node, text, tools) => {
   return asEffect(kind, text, tools)
 }
 
-/**
- * What is left out: scripts beside the tests, and tests whose subject exists in one version only. The command line is one bundle in both
- * packages, so that its tests are run once.
- */
-export const scripts = [
-  // Scripts.
-  "test/redis/chaos.ts",
-  "test/support/busy.ts",
-  "test/support/printMetrics.ts",
-  // The command line.
-  "test/deploy.test.ts",
-  "test/redis/serve.test.ts",
-  // Effect 4 has no FiberRefs.
-  "test/call/FiberRefs.test.ts",
-  // The documentation prints examples for Effect 3.
-  "test/provider/CustomProviderDocs.test.ts",
-  // Generators of fast-check for the schemas of the vocabulary: Effect 4 has its own.
-  "test/vocabulary/arbitraries.test.ts"
-]
+/** Scripts beside the tests, which are left out. */
+export const scripts = ["test/redis/chaos.ts", "test/support/busy.ts", "test/support/printMetrics.ts"]
 
 /** What comments say in another way. */
 export const comments = [
