@@ -160,9 +160,9 @@ describe("tokens of a failed call", () => {
       return (yield* limiter.status).tokens?.available
     })
 
-  it.effect.each(Object.values(failures))(
-    "spends no limiter tokens on a request that the provider rejects: $_tag",
-    (failure) =>
+  it.effect.each(Object.values(failures).map((failure) => [failure._tag, failure] as const))(
+    "spends no limiter tokens on a request that the provider rejects: %s",
+    ([, failure]) =>
       Effect.gen(function* () {
         expect(yield* left(failure, (llm) => llm.chat("?"))).toBe(6000)
         expect(yield* left(failure, (llm) => Stream.runDrain(llm.chatStream("?")))).toBe(6000)

@@ -152,8 +152,10 @@ describe("the log of a call", () => {
     ["the direct transport", NodeTransport.layerUndici]
   ]
   it.scopedLive.each(
-    transports.flatMap(([transport, client]) => policies.map(([name, policy]) => ({ transport, client, name, policy })))
-  )("has no unhandled error of a call that fails with a typed one: $transport, $name", ({ client, policy }) =>
+    transports.flatMap(([transport, client]) =>
+      policies.map(([name, policy]) => [transport, name, client, policy] as const)
+    )
+  )("has no unhandled error of a call that fails with a typed one: %s, %s", ([, , client, policy]) =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({ keys: [{ key: "sk-good" }] })
       const model = LLM.layerKeys({

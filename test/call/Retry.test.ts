@@ -101,18 +101,18 @@ describe("errors that Retry repeats", () => {
     provider: "test",
     native: { "anthropic-messages": { container: { id: "container_1" } } }
   }
-  const contents: ReadonlyArray<readonly [string, ReadonlyArray<Chat.AssistantPart>, number]> = [
-    ["a provider part", [provider], 1],
-    ["the container of an answer", [container], 2],
-    ["a tool call", [Chat.toolCall("1", "f", "{}")], 1],
-    ["a refusal", [{ type: "refusal", text: "no" }], 1],
-    ["only reasoning", [{ type: "reasoning", text: "hm" }], 2],
-    ["a text without characters", [{ type: "text", text: "", native: { test: { signature: "s" } } }], 2]
+  const contents: ReadonlyArray<readonly [string, number, ReadonlyArray<Chat.AssistantPart>]> = [
+    ["a provider part", 1, [provider]],
+    ["the container of an answer", 2, [container]],
+    ["a tool call", 1, [Chat.toolCall("1", "f", "{}")]],
+    ["a refusal", 1, [{ type: "refusal", text: "no" }]],
+    ["only reasoning", 2, [{ type: "reasoning", text: "hm" }]],
+    ["a text without characters", 2, [{ type: "text", text: "", native: { test: { signature: "s" } } }]]
   ]
 
   it.effect.each(contents)(
-    "with `retryEmpty: true`, an answer with %s is asked for %3$i time(s), whole and streamed",
-    ([, content, times]) =>
+    "with `retryEmpty: true`, an answer with %s is asked for %i time(s), whole and streamed",
+    ([, times, content]) =>
       Effect.gen(function* () {
         const empty = Chat.withContent(answer(""), content)
         for (const way of ["chat", "chatStream"] as const) {

@@ -142,7 +142,9 @@ describe("reasoning history of DeepSeek and Moonshot", () => {
 })
 
 describe("reasoning history of hosts of open models", () => {
-  const hosts = [presets.vllm, presets.together, presets.ollama, presets.ollamaCloud, presets.lmStudio]
+  const hosts = [presets.vllm, presets.together, presets.ollama, presets.ollamaCloud, presets.lmStudio].map(
+    (preset) => [preset.provider, preset] as const
+  )
 
   const interleaved = [
     "openai/gpt-oss-120b",
@@ -157,7 +159,7 @@ describe("reasoning history of hosts of open models", () => {
     "glm-5.1:cloud"
   ]
 
-  it.each(hosts)("sends the reasoning of the open tool loop back as reasoning: $provider", (preset) => {
+  it.each(hosts)("sends the reasoning of the open tool loop back as reasoning: %s", (_, preset) => {
     for (const model of interleaved) {
       expect(body(preset, model, { messages: conversation(preset.provider) })).toEqual({
         model,
@@ -165,7 +167,7 @@ describe("reasoning history of hosts of open models", () => {
       })
     }
   })
-  it.each(hosts)("sends no reasoning back to other models: $provider", (preset) => {
+  it.each(hosts)("sends no reasoning back to other models: %s", (_, preset) => {
     for (const model of ["meta-llama/Llama-3.3-70B", "moonshotai/Kimi-K2-Instruct", "THUDM/glm-4-9b", "MiniMax-M1"]) {
       expect(body(preset, model, { messages: conversation(preset.provider) })).toEqual({ model, messages: none })
     }
