@@ -186,7 +186,7 @@ describe("shared health under random failures, interruptions and scheduling", ()
     interruptedAfter: FastCheck.option(FastCheck.integer({ min: 0, max: 300 }), { nil: undefined })
   })
 
-  /** A store that delays the answer to `probe`, and counts the probes that are held. */
+  /** A store that delays the answers to `probe` and `proved`, and counts the probes that are held. */
   const watched = Effect.gen(function* () {
     const inner = yield* Balance.makeMemoryHealth
     const probes = yield* Ref.make({ held: 0, most: 0, granted: 0, refused: 0 })
@@ -204,10 +204,11 @@ describe("shared health under random failures, interruptions and scheduling", ()
           return permission
         }),
       proved: (...args) =>
-        Effect.zipRight(
-          Ref.update(probes, (before) => ({ ...before, held: before.held - 1 })),
-          inner.proved(...args)
-        )
+        Effect.gen(function* () {
+          yield* Effect.sleep(yield* Random.nextIntBetween(0, 20))
+          yield* Ref.update(probes, (before) => ({ ...before, held: before.held - 1 }))
+          yield* inner.proved(...args)
+        })
     }
     return { health, probes: Ref.get(probes) }
   })

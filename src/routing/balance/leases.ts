@@ -53,6 +53,11 @@ interface Peers {
   readonly health: HealthStore
   /** The id of this balance among them. */
   readonly instanceId: string
+  /**
+   * By position: held while a probe of this balance ends. The next one is requested afterwards. Before, it would be granted to the same
+   * balance again, and the end of the one before would release it, so that another balance could probe, too.
+   */
+  readonly probeGates: ReadonlyArray<Effect.Semaphore>
 }
 
 export const make = (deploymentSet: DeploymentSet): Effect.Effect<DeploymentLeases> => {
@@ -60,9 +65,14 @@ export const make = (deploymentSet: DeploymentSet): Effect.Effect<DeploymentLeas
   return Effect.flatMap(Effect.serviceOption(DeploymentHealth), (health) => {
     if (Option.isNone(health))
       return Effect.map(WaitQueue.make(State.make(deploymentSet)), (shared) => makeLeases(shared, ids, undefined))
-    const peers: Peers = { health: health.value, instanceId: crypto.randomUUID() }
-    return Effect.map(WaitQueue.make(State.make(deploymentSet), applyPeerNotices(peers)), (shared) =>
-      makeLeases(shared, ids, peers)
+    return Effect.flatMap(
+      Effect.forEach(ids, () => Effect.makeSemaphore(1)),
+      (probeGates) => {
+        const peers: Peers = { health: health.value, instanceId: crypto.randomUUID(), probeGates }
+        return Effect.map(WaitQueue.make(State.make(deploymentSet), applyPeerNotices(peers)), (shared) =>
+          makeLeases(shared, ids, peers)
+        )
+      }
     )
   })
 }
@@ -103,6 +113,9 @@ const makeLeases = (
 
   const idOf = (position: number): string => ids[position] ?? ""
 
+  const oneProbe = <A>(position: number, effect: Effect.Effect<A>): Effect.Effect<A> =>
+    peers?.probeGates[position]?.withPermits(1)(effect) ?? effect
+
   const change = (
     clock: Clock.Clock,
     position: number,
@@ -125,11 +138,14 @@ const makeLeases = (
   const apply = (lease: Lease, f: (deploymentSet: DeploymentSet) => DeploymentSet): Effect.Effect<void> => {
     const { clock, holdsProbe, isSettled, position } = lease
     return holdsProbe
-      ? changeThen(clock, position, f, (notice, { health, instanceId }) => {
-          if (notice === undefined && !isSettled) return Effect.void
-          lease.holdsProbe = false
-          return health.proved(idOf(position), instanceId, notice)
-        })
+      ? oneProbe(
+          position,
+          changeThen(clock, position, f, (notice, { health, instanceId }) => {
+            if (notice === undefined && !isSettled) return Effect.void
+            lease.holdsProbe = false
+            return health.proved(idOf(position), instanceId, notice)
+          })
+        )
       : change(clock, position, f)
   }
 
@@ -165,7 +181,7 @@ const makeLeases = (
   ): Effect.Effect<Lease, Denied> => {
     if (peers === undefined || !granted.isProbe) return Effect.succeed(makeLease(clock, granted))
     const { position } = granted.reservation
-    return Effect.flatMap(peers.health.probe(idOf(position), peers.instanceId), (permission) =>
+    return Effect.flatMap(oneProbe(position, peers.health.probe(idOf(position), peers.instanceId)), (permission) =>
       permission._tag === "Granted"
         ? Effect.succeed(makeLease(clock, granted))
         : Effect.zipRight(
