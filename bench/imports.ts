@@ -17,8 +17,8 @@ const shortest = <Subject>(
   return subjects.map(([name], index) => ({ name, values: { ms: best[index] ?? Infinity } }))
 }
 
-const node = (args: ReadonlyArray<string>): string => {
-  const { error, status, stderr, stdout } = spawnSync(process.execPath, args, { encoding: "utf8" })
+const node = (args: ReadonlyArray<string>, execPath = process.execPath): string => {
+  const { error, status, stderr, stdout } = spawnSync(execPath, args, { encoding: "utf8" })
   if (error !== undefined) throw error
   if (status !== 0) throw new Error(`node ${args.join(" ")} ended with ${status}: ${stderr.slice(0, 500)}`)
   return stdout
@@ -30,16 +30,19 @@ const runTime = (args: ReadonlyArray<string>): number => {
   return performance.now() - before
 }
 
-const importTime = (specifiers: ReadonlyArray<string>): number => {
+/** The time of imports in a new process, and its CPU, in milliseconds. */
+export const importing = (
+  specifiers: ReadonlyArray<string>,
+  execPath?: string
+): { readonly cpu: number; readonly wall: number } => {
   const imports = specifiers.map((specifier) => `await import(${JSON.stringify(specifier)})`).join("; ")
-  return Number(
-    node([
-      "--input-type=module",
-      "-e",
-      `const before = performance.now(); ${imports}; console.log(performance.now() - before)`
-    ])
-  )
+  const code = `const cpu = process.cpuUsage(), before = performance.now(); ${imports}; const wall = performance.now() - before
+    const { system, user } = process.cpuUsage(cpu); console.log((user + system) / 1000, wall)`
+  const [cpu, wall] = node(["--input-type=module", "-e", code], execPath).split(" ").map(Number)
+  return { cpu: cpu ?? NaN, wall: wall ?? NaN }
 }
+
+const importTime = (specifiers: ReadonlyArray<string>): number => importing(specifiers).wall
 
 const index = "dist/index.js"
 

@@ -12,6 +12,7 @@ import { fork } from "node:child_process"
 import { writeFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
+import { bothBuilds } from "./builds.js"
 import { importTimes, startTimes } from "./imports.js"
 import { overSockets } from "./peers.js"
 import { permits, poolLeases } from "./pieces.js"
@@ -49,6 +50,7 @@ const parts: Readonly<Record<string, () => Promise<Group | ReadonlyArray<Group>>
   redis: sharedThroughRedis,
   wires: wireCosts,
   bundles: bundleSizes,
+  builds: bothBuilds,
   starts: startTimes,
   imports: importTimes
 }

@@ -8,6 +8,7 @@ export const allUnits = [
   "CPU µs",
   "wall µs",
   "steps",
+  "CPU ms",
   "ms",
   "kB",
   "requests/s",

@@ -1,12 +1,13 @@
 /** Measures bundles of programs for a browser, minified and gzipped. Needs `npm run build` for effect-llm. */
 import { build } from "esbuild"
+import { resolve } from "node:path"
 import { gzipSync } from "node:zlib"
 import type { Group } from "./report.js"
 
 /** In kB (1,000 bytes). */
-const bundleSize = async (code: string): Promise<number> => {
+const bundleSize = async (code: string, folder: string): Promise<number> => {
   const { outputFiles } = await build({
-    stdin: { contents: code, resolveDir: "bench", loader: "ts" },
+    stdin: { contents: code, resolveDir: resolve(folder), loader: "ts" },
     bundle: true,
     minify: true,
     format: "esm",
@@ -27,43 +28,62 @@ const program = `
   Effect.runPromise(Effect.provide(LLM.chat("Hello"), model)).then(({ text }) => console.log(text))
 `
 
-const effect = `
+const effectWith = (platform: string): string => `
   import { Effect, Layer } from "effect"
-  import { FetchHttpClient } from "@effect/platform"
+  import { FetchHttpClient } from "${platform}"
 `
 
-const programs = {
-  "effect, with Schema, Stream and HttpClient": `
+const effect = effectWith("@effect/platform")
+
+/** How a program imports effect-llm. */
+const imports = {
+  modules: `
+    import * as ChatCompletionsClient from "./dist/provider/ChatCompletionsClient.js"
+    import * as KeyPool from "./dist/keyPool/KeyPool.js"
+    import * as LLM from "./dist/LLM.js"
+    import * as RateLimiter from "./dist/rateLimiter/RateLimiter.js"
+  `,
+  index: `
+    import { ChatCompletionsClient, KeyPool, LLM, RateLimiter } from "./dist/index.js"
+  `
+}
+
+/** The size of the program with the build in `folder`, whose `FetchHttpClient` comes from the package `platform`. */
+export const bundled = (
+  part: keyof typeof imports,
+  { folder, platform }: { readonly folder: string; readonly platform: string }
+): Promise<number> => bundleSize(`${effectWith(platform)}${imports[part]}${program}`, folder)
+
+/** Each with the folder from which it imports packages. */
+const programs: ReadonlyArray<readonly [name: string, folder: string, code: string]> = [
+  [
+    "effect, with Schema, Stream and HttpClient",
+    ".",
+    `
     ${effect}
     import { Schema, Stream } from "effect"
     import { HttpClient } from "@effect/platform"
     console.log(Effect.runPromise, Layer.provide, Stream.fromPull, Schema.Struct, Schema.TaggedError, HttpClient.HttpClient, FetchHttpClient.layer)
-  `,
-  "effect-llm, its modules": `
-    ${effect}
-    import * as ChatCompletionsClient from "../dist/provider/ChatCompletionsClient.js"
-    import * as KeyPool from "../dist/keyPool/KeyPool.js"
-    import * as LLM from "../dist/LLM.js"
-    import * as RateLimiter from "../dist/rateLimiter/RateLimiter.js"
-    ${program}
-  `,
-  "effect-llm, its index": `
-    ${effect}
-    import { ChatCompletionsClient, KeyPool, LLM, RateLimiter } from "../dist/index.js"
-    ${program}
-  `,
-  "ai with @ai-sdk/openai": `
+  `
+  ],
+  ["effect-llm, its modules", ".", `${effect}${imports.modules}${program}`],
+  ["effect-llm, its index", ".", `${effect}${imports.index}${program}`],
+  [
+    "ai with @ai-sdk/openai",
+    "bench",
+    `
     import { generateText } from "ai"
     import { createOpenAI } from "@ai-sdk/openai"
     const openai = createOpenAI({ apiKey: "key" })
     generateText({ model: openai("gpt-4o"), prompt: "Hello" }).then(({ text }) => console.log(text))
   `
-}
+  ]
+]
 
 export const bundleSizes = async (): Promise<Group> => ({
   title: "A chat with one client, bundled for a browser, minified and gzipped",
   rows: await Promise.all(
-    Object.entries(programs).map(async ([name, code]) => ({ name, values: { kB: await bundleSize(code) } }))
+    programs.map(async ([name, folder, code]) => ({ name, values: { kB: await bundleSize(code, folder) } }))
   ),
   baselines: ["ai with @ai-sdk/openai"],
   aims: [

@@ -33,6 +33,7 @@ import type { Exit, LogLevel, Pull, Scope, Tracer } from "effect"
 import { dual } from "effect/Function"
 import { HttpClient } from "effect/http"
 import type { HttpServerRequest, HttpServerResponse } from "effect/http"
+import type { KeyValueStore as KeyValueStores } from "effect/persistence"
 import * as Seeds from "./internal/random.js"
 
 // Effects
@@ -710,6 +711,11 @@ export const endMailbox = <A, E>(mailbox: Queue.Enqueue<A, E | Cause.Done>): Eff
   Queue.end(mailbox)
 
 // The platform
+
+/** That of `effect/persistence`, whose module would import `effect/sql`. */
+export const KeyValueStore = Context.Service<KeyValueStores.KeyValueStore, KeyValueStores.KeyValueStore>(
+  "effect/persistence/KeyValueStore"
+)
 
 export type HttpApp<E = never, R = never> = Effect.Effect<
   HttpServerResponse.HttpServerResponse,

@@ -577,6 +577,9 @@ names["effect/Schema.NonNegativeInt"] = (_, tools) =>
   `${schema(tools)}.Int.check(${schema(tools)}.isGreaterThanOrEqualTo(0))`
 names["effect/Schema.NonNegative"] = (_, tools) =>
   `${schema(tools)}.Number.check(${schema(tools)}.isGreaterThanOrEqualTo(0))`
+// The service without its module. Tests take it from there, and so show that it is the same.
+names["@effect/platform/KeyValueStore.KeyValueStore"] = (_, { inType, nameOf, source }) =>
+  !inType && /\/src\//.test(source.fileName) ? `${nameOf("facade", false)}.KeyValueStore` : undefined
 names["effect/FiberId.none"] = () => "undefined"
 names["effect/FiberId.Runtime"] = () => "number"
 names["effect/FiberId.FiberId"] = () => "number"
