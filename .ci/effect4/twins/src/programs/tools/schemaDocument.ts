@@ -69,7 +69,7 @@ const uuid: JsonSchema = {
   pattern: "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
 }
 
-const keywordsOf = ({ annotations }: SchemaAST.Filter<never>, type: unknown): JsonSchema => {
+export const keywordsOf = ({ annotations }: SchemaAST.Filter<never>, type: unknown): JsonSchema => {
   const representation: unknown = annotations?.["representation"]
   const { id, payload } = isRecord(representation) ? representation : {}
   const own = isRecord(payload) ? payload : {}
@@ -170,7 +170,7 @@ const decodedAs =
   /^a (?:(?:base64|base64 \(URL\)|hex|URI component) encoded )?string that will be decoded as (?:a )?(.+)$/
 
 /** How Effect 3 describes the text of a value. */
-const textOf = (expected: string): JsonSchema => {
+export const textOf = (expected: string): JsonSchema => {
   const decoded = decodedAs.exec(expected)?.[1]
   if (decoded === undefined) return { type: "string" }
   const encoding = /^a (base64 \(URL\)|base64|hex|URI component) /.exec(expected)?.[1]
