@@ -11,9 +11,5 @@ export const open = {
   // Effect 4 makes a defect of a failure whose finalizer dies.
   "test/call/StreamTimeout.test.ts": ["fails with the error of the opening although its finalizer dies"],
   // Not understood.
-  "test/call/TimeLimit.test.ts": ["within interrupts its effect when it is interrupted, and waits for the finalizer"],
-  "test/programs/Tool.test.ts": [
-    "decodes a null that the schema rejects as an absent property, at any depth",
-    "gives decoded arguments to the handler and an encoded result to the model"
-  ]
+  "test/call/TimeLimit.test.ts": ["within interrupts its effect when it is interrupted, and waits for the finalizer"]
 }

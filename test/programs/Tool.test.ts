@@ -1,5 +1,6 @@
 import { describe, expect, expectTypeOf, it } from "@effect/vitest"
 import { Context, Effect, Schema } from "effect"
+import { faultsOf, summary } from "../../src/internal/faults.js"
 import * as Tool from "../../src/programs/Tool.js"
 
 const unused = () => Effect.succeed("unused")
@@ -165,7 +166,8 @@ describe("Tool.prepare", () => {
         '{"b":null,"list":[{},{"c":1}]}'
       )
       const required = Tool.make("t", { parameters: { a: Schema.String }, handler: unused })
-      expect((yield* Effect.flip(required.prepare({ a: null }))).message).toContain("is missing")
+      const { issue } = yield* Effect.flip(required.prepare({ a: null }))
+      expect(summary(faultsOf(issue))).toBe("a: is missing")
     })
   )
 

@@ -206,3 +206,26 @@ export const userSchemas: Readonly<Record<string, Any>> = {
   "jsonSchema beside": Schema.String.annotations({ jsonSchema: { format: "email" } }),
   "jsonSchema of a value": Schema.DateFromSelf.annotations({ jsonSchema: { type: "string", format: "date" } })
 }
+
+/** Those whose values the versions of Effect do not decode alike. */
+export const decodedApart: ReadonlySet<string> = new Set([
+  // Effect 4 makes `undefined` of any value.
+  "void",
+  // It takes no UUID of an unknown version, and no invalid date.
+  "uuid",
+  "dateFromString",
+  // Of a text without a number it makes NaN.
+  "numberFromString",
+  "filtered after decoding",
+  "with a default",
+  // Not values of JSON.
+  "jsonSchema of a value",
+  // Other texts are numbers, addresses and bytes.
+  "bigint",
+  "bigDecimal",
+  "url",
+  "bytes",
+  "bytes in hex",
+  "text from base64",
+  "text from hex"
+])

@@ -121,17 +121,26 @@ const discriminatorOf = (ast: SchemaAST.Union): Expectations.Discriminator | und
       )
   )
 
+/** Whether a property is missing that can be `undefined`: for JSON, it is. */
+const isUndefinedProperty = (ast: SchemaAST.AST, issue: SchemaIssue.Issue): boolean => {
+  if (issue._tag !== "Pointer" || issue.issue._tag !== "MissingKey" || !SchemaAST.isObjects(ast)) return false
+  const property = ast.propertySignatures.find(({ name }) => name === issue.path[0])
+  const encoded = property === undefined ? undefined : SchemaAST.toEncoded(property.type)
+  return encoded?._tag === "Union" && encoded.types.some(({ _tag }) => _tag === "Undefined")
+}
+
 export const findingsOf = (issue: SchemaIssue.Issue, path: Path = []): ReadonlyArray<Finding> => {
   switch (issue._tag) {
     case "Pointer":
       return findingsOf(issue.issue, [...path, ...issue.path])
     case "Composite": {
       // Of the filters of one value, those after the first that refuses it say no more.
-      const first = issue.issues.findIndex(({ _tag }) => _tag === "Filter")
+      const firstFilter = issue.issues.find(({ _tag }) => _tag === "Filter")
+      const needed = issue.issues.filter((inner) => !isUndefinedProperty(issue.ast, inner))
       return Expectations.findingsOfParts(
         path,
-        issue.issues
-          .filter(({ _tag }, index) => _tag !== "Filter" || index === first)
+        (needed.length === 0 ? issue.issues : needed)
+          .filter((inner) => inner._tag !== "Filter" || inner === firstFilter)
           .map((inner) => findingsOf(inner, path))
       )
     }
