@@ -339,6 +339,9 @@ const embeddings = embeddingRequest.map((request): ReadonlyArray<Call> => [
 
 const seed = 4
 
+/** Of one provider: what a model is told is the same for all. */
+const faultyAnswers = 300
+
 /** So many chats that are written, as many schemas and embeddings a protocol, over all its providers. */
 const callsOf = (
   { models, name: protocol }: Protocol,
@@ -346,8 +349,8 @@ const callsOf = (
   count: number,
   position: number
 ): ReadonlyArray<Call> => {
-  const sample = <A>(generated: FastCheck.Arbitrary<A>): ReadonlyArray<A> =>
-    FastCheck.sample(generated, { numRuns: count, seed: seed + position })
+  const sample = <A>(generated: FastCheck.Arbitrary<A>, numRuns = count): ReadonlyArray<A> =>
+    FastCheck.sample(generated, { numRuns, seed: seed + position })
   if (wire === undefined) return sample(embeddings).flat()
   // As it was generated, with the reasoning of the provider or of another one, and what the wire can express of it.
   const ofProviders = FastCheck.oneof(requestsTo(models), requestsTo(models, name))
@@ -356,7 +359,7 @@ const callsOf = (
     const request: ChatRequest = JSON.parse(JSON.stringify(generated))
     return [request, expressible(wire, request, { provider: name, model: request.model ?? "", stream: false })]
   })
-  const answered = name === "openai" && protocol === "chat-completions" ? sample(withFaults).flat() : []
+  const answered = name === "openai" && protocol === "chat-completions" ? sample(withFaults, faultyAnswers).flat() : []
   return [...requests.flatMap(chats), ...sample(withSchema).flat(), ...answered, ...sample(embeddings).flat()]
 }
 
