@@ -1,6 +1,5 @@
 /** What is wrong with a value that does not match its schema: one module, since the issues of Effect 4 are others. */
-import { Option, ParseResult, Schema, SchemaAST } from "effect"
-import { isRecord } from "../wire/json.js"
+import { Option, ParseResult, Predicate, Schema, SchemaAST } from "effect"
 import type { Finding } from "./expectations.js"
 import * as Expectations from "./expectations.js"
 
@@ -26,8 +25,8 @@ const wordsOfFilter = ({ annotations }: SchemaAST.Refinement): string => {
   const own =
     schemaId === undefined
       ? undefined
-      : isRecord(jsonSchema)
-        ? Expectations.wordsOfFilter(jsonSchema, isRecord(payload) ? payload : {})
+      : Predicate.isReadonlyRecord(jsonSchema)
+        ? Expectations.wordsOfFilter(jsonSchema, Predicate.isReadonlyRecord(payload) ? payload : {})
         : schemaId === Schema.ValidDateSchemaId
           ? "a valid Date"
           : undefined

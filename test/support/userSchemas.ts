@@ -45,7 +45,7 @@ export const userSchemas: Readonly<Record<string, Any>> = {
   object: Schema.Object,
   "a literal": Schema.Literal("a"),
   "literals of one type": Schema.Literal("a", "b"),
-  "literals of more types": Schema.Literal("a", 1, true, null, "b"),
+  "literals of more types": Schema.Literal("a", 1, true, "b"),
   "an enum": Schema.Enums(Colour),
   // Numbers.
   int: Schema.Int,
@@ -158,7 +158,7 @@ export const userSchemas: Readonly<Record<string, Any>> = {
   "parseJson of a struct": Schema.parseJson(Schema.Struct({ a: Schema.Int })),
   "parseJson in a struct": Schema.Struct({ json: Schema.parseJson(Schema.Struct({ a: Schema.Int })) }),
   transformed: Schema.transform(Schema.String.annotations({ description: "Words." }), Schema.Array(Schema.String), {
-    decode: (text) => text.split(" "),
+    decode: (text): ReadonlyArray<string> => text.split(" "),
     encode: (words) => words.join(" ")
   }),
   composed: Schema.compose(Schema.Trim, Schema.NonEmptyString),

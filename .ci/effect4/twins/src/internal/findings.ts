@@ -1,9 +1,8 @@
 /** What is wrong with a value that does not match its schema, by the issues of Effect 4. */
-import { SchemaAST, SchemaIssue } from "effect"
-import { keywordsOf, textOf } from "../programs/tools/schemaDocument.js"
-import { isRecord } from "../wire/json.js"
+import { Predicate, SchemaAST, SchemaIssue } from "effect"
 import type { Finding } from "./expectations.js"
 import * as Expectations from "./expectations.js"
+import { keywordsOf, textOf } from "./filterKeywords.js"
 
 export type { Finding } from "./expectations.js"
 
@@ -15,7 +14,8 @@ const text = (value: unknown): string | undefined => (typeof value === "string" 
 const wordsOfFilter = (filter: SchemaAST.Check<never>, type: string): string => {
   const { annotations } = filter
   const representation: unknown = annotations?.["representation"]
-  const payload = isRecord(representation) && isRecord(representation["payload"]) ? representation["payload"] : {}
+  const payload =
+    Predicate.isObject(representation) && Predicate.isObject(representation["payload"]) ? representation["payload"] : {}
   const own =
     filter._tag === "Filter" && representation !== undefined
       ? Expectations.wordsOfFilter(keywordsOf(filter, type), payload)
@@ -97,7 +97,7 @@ const formatted = (issue: SchemaIssue.Issue, path: Path): ReadonlyArray<Finding>
   )
 
 const messageIn = (annotations: unknown): string | undefined =>
-  isRecord(annotations) ? text(annotations["message"]) : undefined
+  Predicate.isObject(annotations) ? text(annotations["message"]) : undefined
 
 const isMessage = (issue: SchemaIssue.Issue): issue is SchemaIssue.InvalidValue =>
   issue._tag === "InvalidValue" &&

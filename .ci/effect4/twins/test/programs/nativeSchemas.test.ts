@@ -55,7 +55,10 @@ const same: Readonly<Record<string, Any>> = {
   transformed: Schema.String.annotate({ description: "Words." }).pipe(
     Schema.decodeTo(
       Schema.Array(Schema.String),
-      SchemaTransformation.transform({ decode: (text) => text.split(" "), encode: (words) => words.join(" ") })
+      SchemaTransformation.transform({
+        decode: (text): ReadonlyArray<string> => text.split(" "),
+        encode: (words) => words.join(" ")
+      })
     )
   ),
   brand: Schema.String.check(Schema.isMinLength(3)).pipe(Schema.brand("UserId")),
