@@ -375,6 +375,20 @@ export const calls = {
   "effect/Schema.finite": filter("isFinite"),
   "effect/Schema.int": filter("isInt"),
   "effect/Schema.startsWith": filter("isStartingWith"),
+  "effect/Schema.endsWith": filter("isEndingWith"),
+  "effect/Schema.includes": filter("isIncluding"),
+  "effect/Schema.length": (node, tools) => {
+    const [count, ...rest] = node.arguments
+    const limits = ts.isObjectLiteralExpression(count)
+      ? [property(count, "min"), property(count, "max")].map(tools.emit)
+      : [tools.emit(count), tools.emit(count)]
+    return `${schema(tools)}.check(${schema(tools)}.isBetweenLength(${[...limits, ...rest.map(tools.emit)].join(", ")}))`
+  },
+  "effect/Schema.itemsCount": (node, tools) => {
+    const [count, ...rest] = argumentsOf(node, tools)
+    return `${schema(tools)}.check(${schema(tools)}.isBetweenLength(${[count, count, ...rest].join(", ")}))`
+  },
+  "effect/Schema.propertySignature": (node, tools) => tools.emit(node.arguments[0]),
   "effect/Schema.multipleOf": filter("isMultipleOf"),
   "effect/Schema.optionalElement": (node, tools) =>
     `${schema(tools)}.optionalKey(${argumentsOf(node, tools).join(", ")})`,
@@ -423,8 +437,15 @@ export const calls = {
       ? `${given[0]}.pipe(${schema(tools)}.decodeTo(${given[1]}, ${transformation}))`
       : `${schema(tools)}.decodeTo(${given[0]}, ${transformation})`
   },
-  "effect/Schema.compose": (node, tools) =>
-    `${schema(tools)}.decodeTo(${tools.emit(node.arguments[0])}${node.arguments.length === 1 ? "" : `, ${tools.nameOf("effect/SchemaTransformation", false)}.passthrough({ strict: false })`})`,
+  "effect/Schema.compose": (node, tools) => {
+    const schemas = node.arguments.filter((each) => isSchema(each, tools)).map(tools.emit)
+    const isLoose = schemas.length < node.arguments.length
+    const passthrough = isLoose
+      ? `, ${tools.nameOf("effect/SchemaTransformation", false)}.passthrough({ strict: false })`
+      : ""
+    const decoded = `${schema(tools)}.decodeTo(${schemas.at(-1)}${passthrough})`
+    return schemas.length === 2 ? `${schemas[0]}.pipe(${decoded})` : decoded
+  },
   "effect/Schema.extend": (node, tools) => {
     const fields = argumentsOf(node, tools).map((struct) => `...${struct}.fields`)
     return `${schema(tools)}.Struct({ ${fields.join(", ")} })`
@@ -573,6 +594,10 @@ names["effect/LogLevel.LogLevel"] = (_, { nameOf }) => `${nameOf("effect/LogLeve
 names["effect/Schema.Schema.AnyNoContext"] = (_, tools) => `${schema(tools, true)}.Codec<unknown, unknown>`
 names["effect/Schema.Defect"] = (_, tools) => `${schema(tools)}.Defect()`
 names["effect/Schema.Positive"] = (_, tools) => `${schema(tools)}.Number.check(${schema(tools)}.isGreaterThan(0))`
+names["effect/Schema.NonEmptyTrimmedString"] = (_, tools) =>
+  `${schema(tools)}.Trimmed.check(${schema(tools)}.isNonEmpty())`
+for (const name of ["Lowercased", "Capitalized", "Uncapitalized"])
+  names[`effect/Schema.${name}`] = (_, tools) => `${schema(tools)}.String.check(${schema(tools)}.is${name}())`
 names["effect/Schema.NonNegativeInt"] = (_, tools) =>
   `${schema(tools)}.Int.check(${schema(tools)}.isGreaterThanOrEqualTo(0))`
 names["effect/Schema.NonNegative"] = (_, tools) =>

@@ -1,5 +1,7 @@
 /** The faults of a value that does not match its schema, in words for people and models. */
-import { ParseResult } from "effect"
+import type { ParseResult } from "effect"
+import { messageOf } from "./expectations.js"
+import { findingsOf } from "./findings.js"
 
 export interface Fault {
   /** The path, such as `items[2].price`; empty for the value as a whole. */
@@ -22,13 +24,17 @@ const isAbove = (steps: ReadonlyArray<PropertyKey>, further: ReadonlyArray<Prope
 
 /** All faults in the order of the value; never empty. */
 export const faultsOf = (issue: ParseResult.ParseIssue): ReadonlyArray<Fault> => {
-  const faults = ParseResult.ArrayFormatter.formatIssueSync(issue).map(({ message, path }) => ({
-    path: pathOf(path),
-    steps: path,
-    message: message.slice(0, maxMessageLength)
+  const faults = findingsOf(issue).map((finding) => ({
+    path: pathOf(finding.path),
+    steps: finding.path,
+    message: messageOf(finding).slice(0, maxMessageLength)
   }))
-  // Of the members of a union, the one that decoded furthest is the one that was meant.
-  return faults.filter(({ steps }) => !faults.some((other) => isAbove(steps, other.steps)))
+  // Of the members of a union, the one that decoded furthest is the one that was meant. Two of them can say the same.
+  return faults.filter(
+    ({ message, path, steps }, index) =>
+      !faults.some((other) => isAbove(steps, other.steps)) &&
+      faults.findIndex((other) => other.path === path && other.message === message) === index
+  )
 }
 
 /** The faults in one line. */

@@ -12,6 +12,7 @@ import * as Direct from "../../src/call/direct.js"
 import { ProviderClient } from "../../src/call/ProviderClient.js"
 import * as KeyPool from "../../src/keyPool/KeyPool.js"
 import * as LLM from "../../src/LLM.js"
+import { jsonSchemaOf } from "../../src/programs/tools/jsonSchema.js"
 import * as Tool from "../../src/programs/Tool.js"
 import * as AnthropicClient from "../../src/provider/AnthropicClient.js"
 import * as ChatCompletionsClient from "../../src/provider/ChatCompletionsClient.js"
@@ -21,6 +22,8 @@ import * as GeminiClient from "../../src/provider/GeminiClient.js"
 import * as OllamaClient from "../../src/provider/OllamaClient.js"
 import * as ResponsesClient from "../../src/provider/ResponsesClient.js"
 import * as RateLimiter from "../../src/rateLimiter/RateLimiter.js"
+import { mentionsOf } from "../../src/testing/generated/text.js"
+import { valueOf } from "../../src/testing/generated/value.js"
 import type { ChatRequest } from "../../src/vocabulary/Chat.js"
 import type { EmbeddingRequest } from "../../src/vocabulary/Embedding.js"
 import * as Anthropic from "../../src/wire/Anthropic.js"
@@ -31,7 +34,8 @@ import * as Ollama from "../../src/wire/Ollama.js"
 import type { Service } from "../../src/wire/providerClient.js"
 import * as Responses from "../../src/wire/Responses.js"
 import type { ClientWire } from "../../src/wire/Wire.js"
-import { plainSchemas } from "../support/schemas.js"
+import { schemas, sharedSchemas } from "../support/schemas.js"
+import { decodedApart, userSchemas } from "../support/userSchemas.js"
 import { expressible, requestsTo } from "../wire/expressible.js"
 
 // -------------------------------------------------------------------------------------
@@ -112,7 +116,7 @@ const protocols: ReadonlyArray<Protocol> = [
 ]
 
 // -------------------------------------------------------------------------------------
-// a provider that refuses every request and records it
+// a provider that records every request, answers the first ones of a call as it says, and refuses the others
 // -------------------------------------------------------------------------------------
 
 interface Sent {
@@ -127,23 +131,36 @@ const refusal = JSON.stringify({ error: { message: "The request is refused." } }
 
 const contentType = { "content-type": "application/json" }
 
-const portable = (sent: Array<Sent>): HttpClient.HttpClient =>
+interface Recording {
+  readonly sent: Array<Sent>
+  /** The bodies of answers. */
+  readonly answers: Array<string>
+}
+
+const answerOf = ({ answers }: Recording): readonly [status: number, body: string] => {
+  const answer = answers.shift()
+  return answer === undefined ? [400, refusal] : [200, answer]
+}
+
+const portable = (recording: Recording): HttpClient.HttpClient =>
   HttpClient.make((request, url) =>
     Effect.sync(() => {
       const { body, headers, method } = request
       const text = body._tag === "Uint8Array" ? new TextDecoder().decode(body.body) : body._tag
-      sent.push({ transport: "HttpClient", method, url: url.href, headers: { ...headers }, body: text })
-      return HttpClientResponse.fromWeb(request, new Response(refusal, { status: 400, headers: contentType }))
+      recording.sent.push({ transport: "HttpClient", method, url: url.href, headers: { ...headers }, body: text })
+      const [status, answer] = answerOf(recording)
+      return HttpClientResponse.fromWeb(request, new Response(answer, { status, headers: contentType }))
     })
   )
 
-const direct = (sent: Array<Sent>): HttpClient.HttpClient => {
-  const client = portable(sent)
+const direct = (recording: Recording): HttpClient.HttpClient => {
+  const client = portable(recording)
   Direct.register(client, {
     send: ({ body = "", headers, method, url }, sink) => {
-      sent.push({ transport: "direct", method, url, headers: { ...headers }, body })
-      sink.onHead(400, contentType)
-      sink.onData(new TextEncoder().encode(refusal))
+      recording.sent.push({ transport: "direct", method, url, headers: { ...headers }, body })
+      const [status, answer] = answerOf(recording)
+      sink.onHead(status, contentType)
+      sink.onData(new TextEncoder().encode(answer))
       sink.onEnd()
       return { abort: () => {}, pause: () => {}, resume: () => {} }
     }
@@ -168,6 +185,8 @@ const llmOf = ({ make }: Provider, http: HttpClient.HttpClient, model: string): 
 interface Call {
   readonly kind: string
   readonly input: unknown
+  /** The bodies of answers to its first requests. @default none */
+  readonly answers?: ReadonlyArray<string>
   readonly run: (llm: LLM.Service) => Effect.Effect<unknown, { readonly _tag: string; readonly message: string }>
 }
 
@@ -176,9 +195,14 @@ const chats = (request: ChatRequest): ReadonlyArray<Call> => [
   { kind: "chatStream", input: request, run: (llm) => Stream.runDrain(llm.chatStream(request)) }
 ]
 
+const run = <A, E extends { readonly _tag: string; readonly message: string }>(
+  llm: LLM.Service,
+  effect: Effect.Effect<A, E, LLM.LLM>
+): Effect.Effect<A, E> => Effect.provideService(effect, LLM.LLM, llm)
+
 /** One tool and one object with a schema. Its inputs are not written: a schema is not JSON, and what is sent has all of it. */
 const withSchema = FastCheck.record({
-  schema: plainSchemas,
+  schema: FastCheck.oneof(schemas, FastCheck.constantFrom(...Object.values(userSchemas))),
   mode: FastCheck.constantFrom("auto" as const, "native" as const, "tool" as const, "prompt" as const),
   strict: FastCheck.option(FastCheck.boolean(), { nil: undefined })
 }).map(({ mode, schema, strict }): ReadonlyArray<Call> => {
@@ -189,10 +213,6 @@ const withSchema = FastCheck.record({
     handler: () => Effect.succeed("Found."),
     ...strictness
   })
-  const run = <A, E extends { readonly _tag: string; readonly message: string }>(
-    llm: LLM.Service,
-    effect: Effect.Effect<A, E, LLM.LLM>
-  ): Effect.Effect<A, E> => Effect.provideService(effect, LLM.LLM, llm)
   return [
     { kind: "runTools", input: strict, run: (llm) => run(llm, LLM.runTools("Look.", { tools: [tool] })) },
     {
@@ -204,6 +224,84 @@ const withSchema = FastCheck.record({
       kind: "streamObject",
       input: { mode, strict },
       run: (llm) => run(llm, Stream.runDrain(LLM.streamObject("Answer.", { schema, mode, ...strictness })))
+    }
+  ]
+})
+
+/** A value with another one at a place of it; without that place for `undefined`. */
+const withFault = (value: unknown, steps: ReadonlyArray<number>, fault: unknown): unknown => {
+  const [step = 0, ...rest] = steps
+  if (steps.length === 0 || typeof value !== "object" || value === null) return fault
+  const keys = Object.keys(value)
+  const at = keys[step % Math.max(keys.length, 1)] ?? "other"
+  const changed = { ...value, [at]: withFault(Reflect.get(value, at), rest, fault) }
+  return Array.isArray(value) ? Object.values(changed) : changed
+}
+
+const faults = FastCheck.oneof(
+  FastCheck.constantFrom(
+    undefined,
+    null,
+    true,
+    0,
+    0.5,
+    -7,
+    1e6,
+    "",
+    " a ",
+    "ABC",
+    "true",
+    "2026",
+    [],
+    ["a"],
+    {},
+    { _tag: "b" }
+  ),
+  FastCheck.jsonValue({ maxDepth: 1 })
+)
+
+const completion = (message: object): string =>
+  JSON.stringify({
+    id: "chatcmpl-1",
+    object: "chat.completion",
+    created: 1,
+    model: "gpt-5.2",
+    choices: [{ index: 0, finish_reason: "stop", message: { role: "assistant", content: null, ...message } }],
+    usage: { prompt_tokens: 1, completion_tokens: 1, total_tokens: 2 }
+  })
+
+/** Answers that may not fit their schema: what a model is told of them is in the next request. */
+const withFaults = FastCheck.record({
+  schema: FastCheck.oneof(
+    sharedSchemas,
+    FastCheck.constantFrom(
+      ...Object.entries(userSchemas).flatMap(([name, schema]) => (decodedApart.has(name) ? [] : [schema]))
+    )
+  ),
+  steps: FastCheck.array(FastCheck.nat(9), { maxLength: 4 }),
+  fault: faults
+}).map(({ fault, schema, steps }): ReadonlyArray<Call> => {
+  const answer = valueOf(jsonSchemaOf(Schema.Struct({ value: schema })), mentionsOf(""))
+  const value = JSON.stringify(withFault(answer, [0, ...steps], fault))
+  const tool = Tool.make("look", {
+    parameters: { value: schema },
+    handler: (args) => Effect.succeed(JSON.stringify(args, (_, each) => (typeof each === "bigint" ? `${each}n` : each)))
+  })
+  return [
+    {
+      kind: "runTools, wrong arguments",
+      input: value,
+      answers: [
+        completion({ tool_calls: [{ id: "call_1", type: "function", function: { name: "look", arguments: value } }] })
+      ],
+      run: (llm) => run(llm, LLM.runTools("Look.", { tools: [tool] }))
+    },
+    {
+      kind: "generateObject, wrong answer",
+      input: value,
+      answers: [completion({ content: value }), completion({ content: value })],
+      run: (llm) =>
+        run(llm, LLM.generateObject("Answer.", { schema: Schema.Struct({ value: schema }), mode: "native" }))
     }
   ]
 })
@@ -241,23 +339,28 @@ const embeddings = embeddingRequest.map((request): ReadonlyArray<Call> => [
 
 const seed = 4
 
+/** Of one provider: what a model is told is the same for all. */
+const faultyAnswers = 300
+
 /** So many chats that are written, as many schemas and embeddings a protocol, over all its providers. */
 const callsOf = (
-  { models }: Protocol,
+  { models, name: protocol }: Protocol,
   { name, wire }: Provider,
   count: number,
   position: number
 ): ReadonlyArray<Call> => {
-  const sample = <A>(generated: FastCheck.Arbitrary<A>): ReadonlyArray<A> =>
-    FastCheck.sample(generated, { numRuns: count, seed: seed + position })
+  const sample = <A>(generated: FastCheck.Arbitrary<A>, numRuns = count): ReadonlyArray<A> =>
+    FastCheck.sample(generated, { numRuns, seed: seed + position })
   if (wire === undefined) return sample(embeddings).flat()
-  // As it was generated and with the reasoning of another provider, and what the wire can express of it.
-  const requests = sample(requestsTo(models)).flatMap((generated) => {
+  // As it was generated, with the reasoning of the provider or of another one, and what the wire can express of it.
+  const ofProviders = FastCheck.oneof(requestsTo(models), requestsTo(models, name))
+  const requests = sample(ofProviders).flatMap((generated) => {
     // Without the symbols that fast-check puts on what it can clone.
     const request: ChatRequest = JSON.parse(JSON.stringify(generated))
     return [request, expressible(wire, request, { provider: name, model: request.model ?? "", stream: false })]
   })
-  return [...requests.flatMap(chats), ...sample(withSchema).flat(), ...sample(embeddings).flat()]
+  const answered = name === "openai" && protocol === "chat-completions" ? sample(withFaults, faultyAnswers).flat() : []
+  return [...requests.flatMap(chats), ...sample(withSchema).flat(), ...answered, ...sample(embeddings).flat()]
 }
 
 // -------------------------------------------------------------------------------------
@@ -274,10 +377,12 @@ const writeRequests = Effect.gen(function* () {
     for (const [position, provider] of protocol.providers.entries()) {
       const made = callsOf(protocol, provider, count, position)
       for (const transport of [portable, direct]) {
-        const sent: Array<Sent> = []
-        const llm = yield* llmOf(provider, transport(sent), protocol.models[0] ?? "")
-        for (const { input, kind, run } of made) {
+        const recording: Recording = { sent: [], answers: [] }
+        const { sent } = recording
+        const llm = yield* llmOf(provider, transport(recording), protocol.models[0] ?? "")
+        for (const { answers = [], input, kind, run } of made) {
           sent.length = 0
+          recording.answers.splice(0, Infinity, ...answers)
           const ending = yield* Effect.match(run(llm), {
             onFailure: ({ _tag, message }) => `${_tag}: ${message}`,
             onSuccess: () => "success"

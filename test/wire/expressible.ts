@@ -5,9 +5,12 @@ import * as Chat from "../../src/vocabulary/Chat.js"
 import type { ClientWire } from "../../src/wire/Wire.js"
 import { chatRequest } from "./generators.js"
 
-/** Generated requests to these models, on which some fields depend. They begin with a question, and every call has its result. */
-export const requestsTo = (models: ReadonlyArray<string>): FastCheck.Arbitrary<ChatRequest> =>
-  FastCheck.tuple(chatRequest("acme"), FastCheck.constantFrom(...models)).map(([request, model]) => ({
+/**
+ * Generated requests to these models, on which some fields depend, with the reasoning of a provider. They begin with a question, and every
+ * call has its result.
+ */
+export const requestsTo = (models: ReadonlyArray<string>, provider = "acme"): FastCheck.Arbitrary<ChatRequest> =>
+  FastCheck.tuple(chatRequest(provider), FastCheck.constantFrom(...models)).map(([request, model]) => ({
     ...request,
     model,
     messages: [Chat.user("?"), ...request.messages].flatMap((message): ReadonlyArray<Message> => {

@@ -1,12 +1,13 @@
 /** The modes of structured output: how each asks for a value and finds it in an answer. */
 import type { ParseResult } from "effect"
-import { Iterable, Option, SchemaAST } from "effect"
+import { Iterable, Option } from "effect"
 import { isTooDeep } from "../../internal/depth.js"
 import { faultsOf, summary } from "../../internal/faults.js"
 import type { ChatRequest, ChatResponse, Message } from "../../vocabulary/Chat.js"
 import * as Chat from "../../vocabulary/Chat.js"
 import type { JsonSchema } from "../tools/jsonSchema.js"
 import { isObjectSchema, jsonSchemaOf } from "../tools/jsonSchema.js"
+import { identifierOf } from "../tools/schemaDocument.js"
 import type { Mode, Options } from "./model.js"
 
 export type Request = ChatRequest.Messages
@@ -89,7 +90,7 @@ export const outputFormatOf = <A, I, R>({ description, name, schema, strict }: O
   const json = jsonSchemaOf(schema)
   const wrapped = !isObjectSchema(json)
   return {
-    name: nameOf(name ?? Option.getOrElse(SchemaAST.getIdentifierAnnotation(schema.ast), () => "answer")),
+    name: nameOf(name ?? Option.getOrElse(identifierOf(schema), () => "answer")),
     ...(description === undefined ? {} : { description }),
     ...(strict === undefined ? {} : { strict }),
     schema: wrapped ? wrap(json) : json,

@@ -12,14 +12,39 @@ export type { JsonSchema } from "../../wire/schema/walker.js"
 
 const emptyObject: JsonSchema = { type: "object", properties: {}, additionalProperties: false }
 
+const limits: ReadonlySet<string> = new Set([
+  "exclusiveMaximum",
+  "exclusiveMinimum",
+  "maximum",
+  "maxItems",
+  "maxLength",
+  "minimum",
+  "minItems",
+  "minLength"
+])
+
+/** The property that tells the members of a union apart is the first: models write properties in their order. */
+const withTagFirst = (node: JsonSchema): JsonSchema => {
+  const { properties, required } = node
+  if (!isRecord(properties) || !Array.isArray(required)) return node
+  const { _tag: tag, ...others } = properties
+  return isRecord(tag) && Array.isArray(tag["enum"]) && required.at(-1) === "_tag"
+    ? { ...node, required: ["_tag", ...required.slice(0, -1)], properties: { _tag: tag, ...others } }
+    : node
+}
+
 /** One node in the form that models read best. */
-const cleaned = (node: JsonSchema): JsonSchema => {
-  const { $id, $schema: _, allOf, ...rest } = node
+const cleaned = (written: JsonSchema): JsonSchema => {
+  const { $id, $schema: _, allOf, ...rest } = withTagFirst(written)
   // Effect's schema of any value except null.
   if ($id === "/schemas/%7B%7D") return emptyObject
-  // Effect puts a description beside a reference by an `allOf` of one.
+  // Effect puts a description beside a reference by an `allOf` of one, and beside a limit a narrower one.
   const [only, second]: ReadonlyArray<unknown> = Array.isArray(allOf) ? allOf : []
-  if (second === undefined && isRecord(only)) return { ...only, ...rest }
+  if (second === undefined && isRecord(only)) {
+    if (Object.keys(only).every((keyword) => limits.has(keyword))) return { ...rest, ...only }
+    if (!("pattern" in only && "pattern" in rest) && !("multipleOf" in only && "multipleOf" in rest))
+      return { ...only, ...rest }
+  }
   return allOf === undefined ? rest : { ...rest, allOf }
 }
 

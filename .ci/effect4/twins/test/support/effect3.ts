@@ -19,6 +19,7 @@ import {
   Schedule,
   Scheduler,
   Schema,
+  SchemaTransformation,
   Stream,
   Tracer
 } from "effect"
@@ -192,7 +193,12 @@ export const Negative = Schema.Number.check(Schema.isLessThan(0))
 
 export const NonPositive = Schema.Number.check(Schema.isLessThanOrEqualTo(0))
 
-export const BooleanFromString = Schema.Literals(["true", "false"])
+export const BooleanFromString = Schema.Literals(["true", "false"]).pipe(
+  Schema.decodeTo(
+    Schema.Boolean,
+    SchemaTransformation.transform({ decode: (text) => text === "true", encode: (value) => (value ? "true" : "false") })
+  )
+)
 
 // Logs
 

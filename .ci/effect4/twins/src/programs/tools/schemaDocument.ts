@@ -2,65 +2,109 @@
  * The JSON Schema of an Effect Schema, in the form in which Effect 3 writes it: requests are the same in both builds. That of Effect 4
  * allows other properties, and numbers as texts.
  */
-import type { Schema } from "effect"
-import { SchemaAST } from "effect"
+import { Option, Schema, SchemaAST } from "effect"
+import { keywordsOf, textOf } from "../../internal/filterKeywords.js"
 import { isRecord } from "../../wire/json.js"
 import type { JsonSchema } from "../../wire/schema/walker.js"
 
-const annotationKeys = ["description", "title", "default", "examples"]
-
 type Annotations = SchemaAST.AST["annotations"] | SchemaAST.Context["annotations"]
 
-const annotated = (node: JsonSchema, annotations: Annotations): JsonSchema => {
+/** The encoded form of a value of a schema, if it is JSON. */
+const jsonOf = (ast: SchemaAST.AST, value: unknown): Option.Option<unknown> =>
+  Option.filter(Schema.encodeUnknownOption(Schema.make<Schema.Codec<unknown, unknown>>(ast))(value), isJson)
+
+const isJson = (value: unknown): boolean =>
+  value === null ||
+  /^(string|number|boolean)$/.test(typeof value) ||
+  (Array.isArray(value)
+    ? value.every(isJson)
+    : isRecord(value) &&
+      [Object.prototype, null].includes(Object.getPrototypeOf(value)) &&
+      Object.values(value).every(isJson))
+
+/** What a user says of a schema. Values that he gives are encoded. */
+const annotated = (node: JsonSchema, ast: SchemaAST.AST, annotations: Annotations): JsonSchema => {
+  if (annotations === undefined) return node
   const given: Record<string, unknown> = {}
-  for (const key of annotationKeys) if (annotations?.[key] !== undefined) given[key] = annotations[key]
+  for (const key of ["description", "title"]) if (typeof annotations[key] === "string") given[key] = annotations[key]
+  if (annotations["default"] !== undefined) {
+    const value = jsonOf(ast, annotations["default"])
+    if (Option.isSome(value)) given["default"] = value.value
+  }
+  if (Array.isArray(annotations["examples"])) {
+    const examples = annotations["examples"].flatMap((example) => Option.toArray(jsonOf(ast, example)))
+    if (examples.length > 0) given["examples"] = examples
+  }
   return { ...node, ...given }
 }
 
-/** What the filters of Effect 3 write. */
-const keywordsOf = ({ annotations }: SchemaAST.Filter<never>, type: unknown): JsonSchema => {
-  if (isRecord(annotations?.["jsonSchema"])) return annotations["jsonSchema"]
-  const { representation } = annotations ?? {}
-  const toJsonSchema: unknown = annotations?.["toJsonSchema"]
-  const { id, payload } = isRecord(representation) ? representation : {}
-  const { maxLength, minLength, source } = isRecord(payload) ? payload : {}
-  if (id === "effect/schema/isInt") return { type: "integer" }
-  // Effect 4 writes patterns with the flag `u` alone.
-  if (id === "effect/schema/isPattern") return { pattern: source }
-  if (minLength !== undefined) return type === "array" ? { minItems: minLength } : { minLength }
-  if (maxLength !== undefined) return type === "array" ? { maxItems: maxLength } : { maxLength }
-  if (typeof toJsonSchema !== "function") return {}
-  const answer: unknown = toJsonSchema({ type })
-  const keywords: unknown = Array.isArray(answer) ? answer[0] : answer
-  return isRecord(keywords) ? keywords : {}
+/** Keywords that are held to both of two limits, and whether the first is the narrower one. */
+const narrower: Readonly<Record<string, (one: unknown, other: unknown) => boolean>> = {
+  minLength: (one, other) => Number(one) > Number(other),
+  maxLength: (one, other) => Number(one) < Number(other),
+  pattern: (one, other) => one !== other,
+  minItems: (one, other) => Number(one) > Number(other),
+  maxItems: (one, other) => Number(one) < Number(other),
+  minimum: (one, other) => Number(one) > Number(other),
+  maximum: (one, other) => Number(one) < Number(other),
+  exclusiveMinimum: (one, other) => Number(one) > Number(other),
+  exclusiveMaximum: (one, other) => Number(one) < Number(other),
+  multipleOf: (one, other) => one !== other
 }
 
-const filtersOf = (checks: SchemaAST.Checks | undefined): ReadonlyArray<SchemaAST.Filter<never>> =>
-  (checks ?? []).flatMap((check) => (check._tag === "Filter" ? [check] : filtersOf(check.checks)))
+/** A schema with the keywords of a filter: of two limits the one that was first is kept beside, if it is the narrower one. */
+const refined = (node: JsonSchema, own: JsonSchema): JsonSchema => {
+  const { allOf, ...out } = { ...node, ...own }
+  let all: ReadonlyArray<JsonSchema> = Array.isArray(allOf) ? allOf.filter(isRecord) : []
+  for (const [keyword, isNarrower] of Object.entries(narrower)) {
+    if (!(keyword in own) || !(keyword in node)) continue
+    all = [{ [keyword]: node[keyword] }, ...all].filter((part) => isNarrower(part[keyword], own[keyword]))
+  }
+  return all.length === 0 ? out : { ...out, allOf: all }
+}
+
+/** Whether an annotation `jsonSchema` stands for the whole schema. */
+const isWhole = (jsonSchema: JsonSchema): boolean =>
+  ["type", "oneOf", "anyOf", "$ref"].some((keyword) => keyword in jsonSchema)
+
+/** What a user says of a schema, and of each of its checks. */
+const said = (node: JsonSchema, ast: SchemaAST.AST): JsonSchema =>
+  (ast.checks ?? []).reduce<JsonSchema>(
+    (from, check) => annotated(from, ast, check.annotations),
+    annotated(node, ast, ast.annotations)
+  )
+
+/** A schema with what its checks require, and what a user says of them. */
+const checked = (node: JsonSchema, ast: SchemaAST.AST, checks: SchemaAST.Checks | undefined): JsonSchema =>
+  (checks ?? []).reduce<JsonSchema>((from, check) => {
+    const own = check.annotations?.["jsonSchema"]
+    if (isRecord(own) && isWhole(own)) return own
+    if (check._tag === "FilterGroup") return annotated(checked(from, ast, check.checks), ast, check.annotations)
+    return refined(annotated(from, ast, check.annotations), isRecord(own) ? own : keywordsOf(check, from["type"]))
+  }, node)
 
 const isUndefined = (ast: SchemaAST.AST): boolean => ast._tag === "Undefined"
 
-/** An encoded form that is the text of JSON is that of the value: a model writes it. */
-const encodedOf = (ast: SchemaAST.AST): SchemaAST.AST | undefined => ast.encoding?.at(-1)?.to
-
-/** A type without `undefined`, which is written as an optional property: one that has a default is another only where it is encoded. */
-const withoutUndefined = (ast: SchemaAST.AST): ReadonlyArray<SchemaAST.AST> | undefined => {
-  const encoded = encodedOf(ast)
-  if (encoded !== undefined) return withoutUndefined(encoded)
-  return ast._tag === "Union" && ast.types.some(isUndefined)
-    ? ast.types.filter((type) => !isUndefined(type)).flatMap((type) => withoutUndefined(type) ?? [type])
+/** A type without `undefined`, which is written as an optional property. */
+const withoutUndefined = (ast: SchemaAST.AST): ReadonlyArray<SchemaAST.AST> | undefined =>
+  ast._tag === "Union" && ast.encoding === undefined && ast.types.some(isUndefined)
+    ? ast.types.filter((type) => !isUndefined(type))
     : undefined
-}
+
+const encodedOf = (ast: SchemaAST.AST): SchemaAST.AST | undefined => ast.encoding?.at(-1)?.to
 
 const isLiteral = (
   node: JsonSchema | undefined
 ): node is { readonly type: string; readonly enum: ReadonlyArray<unknown> } =>
   node !== undefined && "enum" in node && "type" in node && Object.keys(node).length === 2
 
+const isNever = (node: JsonSchema): boolean => "not" in node && Object.keys(node).length === 1
+
 /** Literals of one type beside each other are one. */
 const joined = (members: ReadonlyArray<JsonSchema>): ReadonlyArray<JsonSchema> => {
   const anyOf: Array<JsonSchema> = []
   for (const member of members) {
+    if (isNever(member)) continue
     if (Object.keys(member).length === 0) return [member]
     const last = anyOf.at(-1)
     if (isLiteral(member) && isLiteral(last) && last.type === member.type) {
@@ -75,20 +119,25 @@ const unionOf = (members: ReadonlyArray<JsonSchema>): JsonSchema => {
   return anyOf.length === 1 ? { ...anyOf[0] } : anyOf.length === 0 ? { not: {} } : { anyOf }
 }
 
-/** What Effect 4 expects of a string in Base64, in hexadecimal digits, or of no encoding. */
-const decodedAs = /^a (?:(?:base64|base64 \(URL\)|hex) encoded )?string that will be decoded as (.+)$/
+const isJsonText = (ast: SchemaAST.AST): boolean =>
+  ast._tag === "String" && ast.annotations?.["expected"] === "a string that will be decoded as JSON"
 
 /** @throws when a part of the schema has no JSON Schema */
 export const documentOf = <A, I, R>(schema: Schema.Codec<A, I, R, R>): JsonSchema => {
   const definitions: Record<string, JsonSchema> = {}
 
-  const unsupported = (ast: SchemaAST.AST, path: ReadonlyArray<PropertyKey>): Error =>
+  const unsupported = (ast: SchemaAST.AST, path: ReadonlyArray<PropertyKey>, annotation = "jsonSchema"): Error =>
     new Error(
       `Missing annotation${path.length === 0 ? "" : ` at path: [${path.map((key) => JSON.stringify(String(key))).join("][")}]`}\n` +
-        `details: Generating a JSON Schema for this schema requires a "jsonSchema" annotation\nschema (${ast._tag}): ${String(ast)}`
+        `details: Generating a JSON Schema for this schema requires a${annotation === "identifier" ? "n" : ""} "${annotation}" annotation\nschema (${ast._tag}): ${String(ast)}`
     )
 
   const written = (ast: SchemaAST.AST, path: ReadonlyArray<PropertyKey>): JsonSchema => {
+    if (ast._tag === "Suspend") {
+      const inner = ast.thunk()
+      if (SchemaAST.resolveIdentifier(inner) === undefined) throw unsupported(ast, path, "identifier")
+      return written(inner, path)
+    }
     const identifier = SchemaAST.resolveIdentifier(ast)
     if (identifier === undefined) return described(ast, path)
     const reference = { $ref: `#/$defs/${identifier.replaceAll("~", "~0").replaceAll("/", "~1")}` }
@@ -100,30 +149,29 @@ export const documentOf = <A, I, R>(schema: Schema.Codec<A, I, R, R>): JsonSchem
   }
 
   const described = (ast: SchemaAST.AST, path: ReadonlyArray<PropertyKey>): JsonSchema => {
-    const own = SchemaAST.resolve(ast)
-    if (isRecord(own?.["jsonSchema"]) && ast.checks === undefined) return annotated(own["jsonSchema"], own)
+    const own = ast.annotations?.["jsonSchema"]
+    if (isRecord(own) && isWhole(own))
+      return checked(ast._tag === "Declaration" ? annotated(own, ast, ast.annotations) : own, ast, ast.checks)
     const encoded = encodedOf(ast)
-    const node = annotated(encoded === undefined ? structural(ast, path) : written(encoded, path), ast.annotations)
-    if (encoded !== undefined) return annotated(node, own)
-    const { type } = node
-    const keywords = filtersOf(ast.checks).map((filter) => keywordsOf(filter, type))
-    return Object.assign({}, annotated(node, own), ...keywords)
+    // What holds for the value is no matter of its encoded form.
+    const node =
+      encoded === undefined
+        ? checked(annotated(structural(ast, path), ast, ast.annotations), ast, ast.checks)
+        : said(encodedForm(ast, encoded, path), ast)
+    return isRecord(own) ? { ...node, ...own } : node
   }
+
+  const encodedForm = (ast: SchemaAST.AST, encoded: SchemaAST.AST, path: ReadonlyArray<PropertyKey>): JsonSchema =>
+    ast._tag === "BigInt" && encoded._tag === "String"
+      ? { type: "string", description: "a string to be decoded into a bigint" }
+      : isJsonText(encoded) && ast._tag !== "Unknown"
+        ? { type: "string", contentMediaType: "application/json" }
+        : written(encoded, path)
 
   const structural = (ast: SchemaAST.AST, path: ReadonlyArray<PropertyKey>): JsonSchema => {
     switch (ast._tag) {
-      case "String": {
-        const decoded = decodedAs.exec(String(ast.annotations?.["expected"]))?.[1]
-        return decoded === undefined
-          ? { type: "string" }
-          : {
-              type: "string",
-              description:
-                decoded === "a trimmed string"
-                  ? "a string that will be trimmed"
-                  : `a string to be decoded into ${decoded === "Uint8Array" ? "a Uint8Array" : decoded}`
-            }
-      }
+      case "String":
+        return textOf(String(ast.annotations?.["expected"]))
       case "Number":
         return { type: "number" }
       case "Boolean":
@@ -139,6 +187,7 @@ export const documentOf = <A, I, R>(schema: Schema.Codec<A, I, R, R>): JsonSchem
       case "ObjectKeyword":
         return { anyOf: [{ type: "object" }, { type: "array" }] }
       case "Literal": {
+        if (ast.literal === null) return { type: "null" }
         const type = typeof ast.literal
         if (type === "bigint") throw unsupported(ast, path)
         return { type, enum: [ast.literal] }
@@ -148,24 +197,51 @@ export const documentOf = <A, I, R>(schema: Schema.Codec<A, I, R, R>): JsonSchem
           $comment: "/schemas/enums",
           anyOf: ast.enums.map(([title, value]) => ({ type: typeof value, title, enum: [value] }))
         }
-      case "TemplateLiteral":
-        return { type: "string", pattern: patternOf(ast) }
+      case "TemplateLiteral": {
+        const { description, title } = ast.annotations ?? {}
+        return {
+          type: "string",
+          ...(typeof title === "string" ? { title } : {}),
+          ...(typeof description === "string" ? { description } : {}),
+          pattern: patternOf(ast)
+        }
+      }
       case "Arrays":
         return list(ast, path)
       case "Objects":
         return record(ast, path)
       case "Union":
         return unionOf(ast.types.map((type) => written(type, path)))
-      case "Suspend":
-        return written(ast.thunk(), path)
+      case "Declaration":
+        // Any JSON, which no keyword limits.
+        if (isJsonDeclaration(ast)) return {}
+        throw unsupported(ast, path)
       default:
         throw unsupported(ast, path)
     }
   }
 
+  /** A schema without `undefined`. */
+  const defined = (ast: SchemaAST.AST, path: ReadonlyArray<PropertyKey>): JsonSchema => {
+    const rest = withoutUndefined(ast)
+    return rest === undefined
+      ? written(ast, path)
+      : annotated(unionOf(rest.map((member) => written(member, path))), ast, ast.annotations)
+  }
+
+  const property = (ast: SchemaAST.AST, path: ReadonlyArray<PropertyKey>): JsonSchema => {
+    const encoded = encodedOf(ast)
+    // A property with a default is an optional one in its encoded form.
+    const node =
+      encoded !== undefined && withoutUndefined(encoded) !== undefined
+        ? said(property(encoded, path), ast)
+        : defined(ast, path)
+    return annotated(node, ast, ast.context?.annotations)
+  }
+
   const list = ({ elements, rest }: SchemaAST.Arrays, path: ReadonlyArray<PropertyKey>): JsonSchema => {
     const items = elements.map((element, index) =>
-      annotated(written(element, [...path, index]), element.context?.annotations)
+      annotated(written(element, [...path, index]), element, element.context?.annotations)
     )
     const minItems = elements.filter((element) => !isOptional(element)).length
     const bounds = items.length === 0 ? {} : { minItems }
@@ -190,18 +266,14 @@ export const documentOf = <A, I, R>(schema: Schema.Codec<A, I, R, R>): JsonSchem
     const properties: Record<string, JsonSchema> = {}
     for (const { name, type } of propertySignatures) {
       if (typeof name !== "string") throw unsupported(type, [...path, name])
-      const rest = withoutUndefined(type)
-      const inner =
-        rest === undefined
-          ? written(type, [...path, name])
-          : unionOf(rest.map((member) => written(member, [...path, name])))
-      const own = rest === undefined ? inner : annotated(inner, type.annotations)
-      properties[name] = annotated(own, type.context?.annotations)
-      if (rest === undefined && !isOptional(type)) required.push(name)
+      properties[name] = property(type, [...path, name])
+      const encoded = SchemaAST.toEncoded(type)
+      if (!SchemaAST.isOptional(encoded) && withoutUndefined(encoded) === undefined) required.push(name)
     }
     const [index] = indexSignatures
     if (index === undefined) return { type: "object", required, properties, additionalProperties: false }
-    const value = written(index.type, path)
+    const value = defined(index.type, path)
+    if (isNever(value)) return { type: "object", required, properties, additionalProperties: false }
     const key = written(index.parameter, path)
     // Keys of a form have a schema of their own.
     return "pattern" in key || "minLength" in key || "maxLength" in key
@@ -215,15 +287,30 @@ export const documentOf = <A, I, R>(schema: Schema.Codec<A, I, R, R>): JsonSchem
 
 const isOptional = (ast: SchemaAST.AST): boolean => SchemaAST.isOptional(SchemaAST.toEncoded(ast))
 
-const escaped = (text: string): string => text.replace(/[/\\^$*+?.()|[\]{}]/g, "\\$&")
+const isJsonDeclaration = ({ annotations }: SchemaAST.Declaration): boolean => {
+  const representation: unknown = annotations?.["representation"]
+  return isRecord(representation) && /^effect\/schema\/(Mutable)?Json$/.test(String(representation["id"]))
+}
 
-const patternOf = ({ parts }: SchemaAST.TemplateLiteral): string =>
-  `^${parts
-    .map((part) =>
-      part._tag === "Literal"
-        ? escaped(String(part.literal))
-        : part._tag === "Number"
-          ? "[+-]?\\d*\\.?\\d+(?:[Ee][+-]?\\d+)?"
-          : "[\\s\\S]*?"
-    )
-    .join("")}$`
+const literal = (text: unknown): string => String(text).replace(/[/\\^$*+?.()|[\]{}]/g, "\\$&")
+
+const partOf = (part: SchemaAST.AST): string => {
+  switch (part._tag) {
+    case "Literal":
+      return literal(part.literal)
+    case "Number":
+      return "[+-]?\\d*\\.?\\d+(?:[Ee][+-]?\\d+)?"
+    case "TemplateLiteral":
+      return part.parts.map(partOf).join("")
+    case "Union":
+      return `(${part.types.map(partOf).join("|")})`
+    default:
+      return "[\\s\\S]*?"
+  }
+}
+
+const patternOf = ({ parts }: SchemaAST.TemplateLiteral): string => `^${parts.map(partOf).join("")}$`
+
+/** The identifier that a user gives to a schema, or to the value that it decodes. */
+export const identifierOf = <A, I, R>({ ast }: Schema.Codec<A, I, R, R>): Option.Option<string> =>
+  Option.fromNullishOr(SchemaAST.resolveIdentifier(ast))
