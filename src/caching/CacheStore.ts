@@ -78,7 +78,7 @@ export const makeKeyValueStore = (values: KeyValueStore.KeyValueStore): Store =>
     set: (key, value) => Effect.mapError(values.set(key, value), toStoreError("set")),
     remove: (key) =>
       Effect.mapError(
-        Effect.if(values.has(key), { onTrue: () => values.remove(key), onFalse: () => Effect.void }),
+        Effect.flatMap(values.has(key), (exists) => (exists ? values.remove(key) : Effect.void)),
         toStoreError("remove")
       ),
     clear: Effect.mapError(values.clear, toStoreError("clear")),

@@ -9,6 +9,7 @@ import type { Store } from "./model.js"
 import { CacheStoreError } from "./model.js"
 import * as MonotonicClock from "../internal/clock.js"
 import { durationText } from "../internal/durationText.js"
+import * as TimeLimit from "../internal/timeLimit.js"
 
 type Operation = CacheStoreError["operation"]
 
@@ -106,8 +107,8 @@ export const make = (store: Store, { cooldown, name, timeout }: BreakerOptions):
             ? Effect.fail(new CacheStoreError({ operation, detail: "it was interrupted" }))
             : Effect.failCause(cause)
         ),
-        Effect.disconnect,
-        Effect.timeoutFail({
+        TimeLimit.disconnect,
+        TimeLimit.timeoutFail({
           duration: timeout,
           onTimeout: () => new CacheStoreError({ operation, detail: `no answer within ${durationText(timeout)}` })
         })

@@ -3,13 +3,14 @@
  * gateway. Much cheaper than a race for each chunk.
  */
 import type { Cause, Chunk } from "effect"
-import { Effect, Exit, Fiber, Option } from "effect"
+import { Effect, Exit, Option } from "effect"
 import type { ChatEvent } from "../vocabulary/ChatEvent.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
 import * as Finalizers from "./finalizers.js"
 import type { Open, OpenStream, Pull } from "./openStream.js"
 import type { Signal } from "./timeout.js"
 import { awaitSignalWithin } from "./timeout.js"
+import * as Fibers from "../internal/fibers.js"
 
 type PullExit = Exit.Exit<Chunk.Chunk<ChatEvent>, Option.Option<LLMError>>
 
@@ -138,7 +139,7 @@ export const begin = (open: Open, outer: Finalizers.Finalizers, observer?: Obser
       end: (cause) => give(Exit.failCause(cause)),
       isOver,
       close: Effect.zipRight(
-        Fiber.interrupt(fiber),
+        Fibers.interrupt(fiber),
         Effect.suspend(() => {
           give(ended)
           emit(Exit.interrupt(fiber.id()))

@@ -1,10 +1,12 @@
 /** Applies `OnDisconnect` to the streams of an `LLM`. */
-import { Effect, Fiber, Option, Scope } from "effect"
+import type { Fiber } from "effect"
+import { Effect, Option, Scope } from "effect"
 import type { Drain } from "./disconnect.js"
 import type { ReadOn } from "./finalizers.js"
 import type { Middleware } from "./model.js"
 import { openChat, toChatStream } from "./openStream.js"
 import { wrap } from "./wrap.js"
+import * as Fibers from "../internal/fibers.js"
 
 /** Runs readings in the background. Those in flight are interrupted when the scope of the `LLM` closes, if it is built in one. */
 const makeFork: Effect.Effect<ReadOn["fork"]> = Effect.gen(function* () {
@@ -13,13 +15,13 @@ const makeFork: Effect.Effect<ReadOn["fork"]> = Effect.gen(function* () {
   if (Option.isSome(scope)) {
     yield* Scope.addFinalizer(
       scope.value,
-      Effect.suspend(() => Fiber.interruptAll(fibers))
+      Effect.suspend(() => Fibers.interruptAll(fibers))
     )
   }
   return (reading) =>
     Effect.map(Effect.forkDaemon(reading), (fiber) => {
       fibers.add(fiber)
-      fiber.addObserver(() => void fibers.delete(fiber))
+      Fibers.observe(fiber, () => void fibers.delete(fiber))
     })
 })
 

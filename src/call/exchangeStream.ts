@@ -1,6 +1,6 @@
 /** Chat requests whose answer is streamed. */
 import type { HttpClientError } from "@effect/platform"
-import { Chunk, Effect, Option, Stream } from "effect"
+import { Chunk, Effect, Option } from "effect"
 import * as MonotonicClock from "../internal/clock.js"
 import type { ChatRequest } from "../vocabulary/Chat.js"
 import type { ChatEvent } from "../vocabulary/ChatEvent.js"
@@ -21,6 +21,7 @@ import * as StreamReader from "./streamReader.js"
 import { withinOr } from "./timeout.js"
 import type { Exchange, Transport } from "./transport.js"
 import { sendStream, clientError } from "./transport.js"
+import { toPull } from "../internal/pull.js"
 
 type Bytes = Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<HttpClientError.HttpClientError>>
 
@@ -98,7 +99,7 @@ export const chatStream = (transport: Transport, wire: ClientWire, request: Chat
           keepBytes: rawProtocol === wire.name,
           limits
         })
-        return Effect.flatMap(Stream.toPull(exchange.response.stream), (bytes) =>
+        return Effect.flatMap(toPull(exchange.response.stream), (bytes) =>
           openFirst(readEvents(exchange, reader, bytes), exchange, collector)
         )
       })

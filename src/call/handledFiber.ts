@@ -1,7 +1,7 @@
 /** Fibers whose failures are handled. Effect logs the failure of any other fiber as an unhandled error. */
-import type { Cause } from "effect"
-import { Effect, Exit, Fiber } from "effect"
-import * as Fibers from "../internal/observe.js"
+import type { Cause, Fiber } from "effect"
+import { Effect, Exit } from "effect"
+import * as Fibers from "../internal/fibers.js"
 
 /** A failure as a value. Unlike an `Exit`, it costs a success no step. */
 class Failed<E> {
@@ -30,8 +30,8 @@ export const observe = <A, E>(fiber: HandledFiber<A, E>, listener: (exit: Exit.E
 
 /** Waits for the exit. */
 export const awaitExit = <A, E>(fiber: HandledFiber<A, E>): Effect.Effect<Exit.Exit<A, E>> =>
-  Effect.map(Fiber.await(fiber), exitOf)
+  Effect.map(Fibers.awaitExit(fiber), exitOf)
 
 /** Interrupts, and waits for the exit. */
 export const interrupt = <A, E>(fiber: HandledFiber<A, E>): Effect.Effect<Exit.Exit<A, E>> =>
-  Effect.map(Fiber.interrupt(fiber), exitOf)
+  Effect.map(Fibers.interrupt(fiber), exitOf)

@@ -5,7 +5,8 @@
  * So one policy over effects serves both `chat` and `chatStream`, and policies add no cost to an open stream: its pull is passed
  * up unchanged.
  */
-import { Cause, Chunk, Effect, Exit, Option, Predicate, Scope, Stream } from "effect"
+import type { Stream } from "effect"
+import { Cause, Chunk, Effect, Exit, Option, Predicate, Scope } from "effect"
 import * as Attempt from "../vocabulary/attempt.js"
 import type { ChatEvent } from "../vocabulary/ChatEvent.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
@@ -17,6 +18,7 @@ import type { Service } from "./model.js"
 import { readRest } from "./readRest.js"
 import type { Listeners } from "./usageListeners.js"
 import { noListeners, notifying } from "./usageListeners.js"
+import { fromPull, toPull } from "../internal/pull.js"
 
 /** The next events; fails with `None` at the end. Never an empty chunk. */
 export type Pull = Effect.Effect<Chunk.Chunk<ChatEvent>, Option.Option<LLMError>>
@@ -93,7 +95,7 @@ export const toStream = (open: Open): Stream.Stream<ChatEvent, LLMError> => {
     )
   })
   const annotation: WithOpen = { [OpenId]: open }
-  return Object.assign(Stream.fromPull(pull), annotation)
+  return Object.assign(fromPull(pull), annotation)
 }
 
 /** Opens the stream of a request, whose attempts also notify the listeners. */
@@ -155,7 +157,7 @@ const firstEvents = (pull: Pull): Effect.Effect<OpenStream, LLMError> =>
 export const fromStream = (stream: Stream.Stream<ChatEvent, LLMError>): Open =>
   hasOpen(stream)
     ? stream[OpenId]
-    : (finalizers) => Finalizers.scopedBy(finalizers, Effect.flatMap(Stream.toPull(stream), firstEvents))
+    : (finalizers) => Finalizers.scopedBy(finalizers, Effect.flatMap(toPull(stream), firstEvents))
 
 /** Changes or looks at the events of a stream, in plain code. */
 export const mapEvents = (

@@ -1,5 +1,6 @@
 /** Chats on the straight way of the call plan whose answer is not streamed. */
-import { Cause, Context, Effect, Exit, Fiber, FiberRef, Option } from "effect"
+import type { Fiber } from "effect"
+import { Cause, Context, Effect, Exit, FiberRef, Option } from "effect"
 import { longestTimer } from "../internal/clock.js"
 import { Verdict, verdictOf } from "../keyPool/model.js"
 import type { ChatRequest, ChatResponse } from "../vocabulary/Chat.js"
@@ -18,6 +19,7 @@ import type { Send, Sending, Sent } from "./sending.js"
 import { fromEffect, withinLimits } from "./sending.js"
 import { expired, shorterLimit } from "./timeLimits.js"
 import { notifying, withListeners } from "./usageListeners.js"
+import * as Fibers from "../internal/fibers.js"
 
 type Answer = Exit.Exit<ChatResponse, LLMError>
 
@@ -186,7 +188,7 @@ const sendDirectly = (plan: Plan, call: Call, direct: DirectClient): Sending<Cha
 }
 
 const interrupting = (fiber: Fiber.RuntimeFiber<unknown, unknown>) => (): Effect.Effect<void> =>
-  Effect.asVoid(Fiber.interrupt(fiber))
+  Effect.asVoid(Fibers.interrupt(fiber))
 
 /** Whether the context of the caller has what was handed down to the call. */
 const isInContext = ({ limits, listeners }: Call, { currentContext }: Fiber.RuntimeFiber<unknown, unknown>): boolean =>

@@ -1,5 +1,5 @@
 /** Streams of a client's effects, reported like those of a direct client: a fiber of their own reads them. */
-import { Chunk, Effect, Fiber, FiberId, Option } from "effect"
+import { Chunk, Effect, Option } from "effect"
 import type { Exit } from "effect"
 import type { ChatEvent } from "../vocabulary/ChatEvent.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
@@ -9,6 +9,7 @@ import type { DirectStream } from "./directClient.js"
 import * as HandledFiber from "./handledFiber.js"
 import * as Finalizers from "./finalizers.js"
 import type { Open, OpenStream } from "./openStream.js"
+import * as Fibers from "../internal/fibers.js"
 
 /** What a stream reports. Nothing is reported after `onExit` or `abort`. */
 interface Sink {
@@ -64,7 +65,7 @@ export const start = (open: Open, sink: Sink): Effect.Effect<FiberStream> => {
     return {
       abort: () => {
         isAborted = true
-        fiber.unsafeInterruptAsFork(FiberId.none)
+        Fibers.unsafeInterrupt(fiber)
       },
       pause: () => {
         isPaused = true
@@ -75,7 +76,7 @@ export const start = (open: Open, sink: Sink): Effect.Effect<FiberStream> => {
         proceed = undefined
         resume?.()
       },
-      closed: Effect.asVoid(Fiber.await(fiber))
+      closed: Effect.asVoid(Fibers.awaitExit(fiber))
     }
   })
 }

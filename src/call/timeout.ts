@@ -1,7 +1,7 @@
 /** Time limits of effects, with timers instead of sleeping fibers. A limit longer than the longest timer has no effect. */
 import type { Exit } from "effect"
-import { Effect, Fiber } from "effect"
-import { observe } from "../internal/observe.js"
+import { Effect } from "effect"
+import * as Fibers from "../internal/fibers.js"
 import { liveClock, longestTimer, timerDelay } from "../internal/clock.js"
 import * as HandledFiber from "./handledFiber.js"
 
@@ -37,7 +37,7 @@ const awaitSignalOrSleep = <A>(signal: Signal<A>, millis: number): Effect.Effect
       Effect.ensuring(
         restore(
           Effect.async<A | undefined>((resume) => {
-            const stopSleep = observe(sleeper, () => resume(Effect.succeed(undefined)))
+            const stopSleep = Fibers.observe(sleeper, () => resume(Effect.succeed(undefined)))
             const stop = signal((value) => resume(Effect.succeed(value)))
             return Effect.sync(() => {
               stopSleep()
@@ -45,7 +45,7 @@ const awaitSignalOrSleep = <A>(signal: Signal<A>, millis: number): Effect.Effect
             })
           })
         ),
-        Fiber.interruptFork(sleeper)
+        Fibers.interruptFork(sleeper)
       )
     )
   )
@@ -81,7 +81,7 @@ export const checkRepeatedly = (check: () => number | undefined): Effect.Effect<
         return millis === undefined ? Effect.void : Effect.zipRight(Effect.sleep(millis), checking)
       })
       return Effect.map(Effect.forkDaemon(Effect.interruptible(checking)), (fiber) =>
-        Effect.asVoid(Fiber.interrupt(fiber))
+        Effect.asVoid(Fibers.interrupt(fiber))
       )
     }
     return Effect.sync(() => {
@@ -109,11 +109,11 @@ export const withinOr = <A, E, R, B, E2, R2>(
     : Effect.uninterruptibleMask((restore) =>
         Effect.flatMap(HandledFiber.fork(Effect.interruptible(effect)), (fiber) =>
           Effect.flatMap(
-            Effect.onInterrupt(restore(endedWithin(fiber, millis)), () => Fiber.interrupt(fiber)),
+            Effect.onInterrupt(restore(endedWithin(fiber, millis)), () => Fibers.interrupt(fiber)),
             (exit): Effect.Effect<A | B, E | E2, R | R2> =>
               exit === undefined
                 ? Effect.flatMap(Effect.sync(onTimeout), (instead) =>
-                    Effect.zipRight(Fiber.interrupt(fiber), restore(instead))
+                    Effect.zipRight(Fibers.interrupt(fiber), restore(instead))
                   )
                 : Effect.zipRight(fiber.inheritAll, exit)
           )

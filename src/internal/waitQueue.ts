@@ -3,8 +3,9 @@
  * the state: this module reads the clock, applies one transition at a time, and completes the wakeups that it returns.
  */
 import type { Clock } from "effect"
-import { Deferred, Effect, Fiber, MutableRef } from "effect"
+import { Deferred, Effect, MutableRef } from "effect"
 import { clockOf, nanos, timerDelay } from "./clock.js"
+import * as Fibers from "./fibers.js"
 
 /** Makes one waiting call look at the state again. Completing it twice has no further effect. */
 export type Wakeup = Deferred.Deferred<void>
@@ -124,7 +125,7 @@ const around = <S>(
           const delay = timerDelay(until - timeOf(clock))
           const timeout = Effect.zipRight(Effect.sleep(delay), Deferred.succeed(wakeup, undefined))
           return Effect.flatMap(Effect.fork(Effect.interruptible(timeout)), (timer) =>
-            Effect.ensuring(interruptibly(Deferred.await(wakeup)), Fiber.interrupt(timer))
+            Effect.ensuring(interruptibly(Deferred.await(wakeup)), Fibers.interrupt(timer))
           )
         })
 

@@ -1,5 +1,6 @@
 /** A stream of the events of a program. */
-import { Effect, Mailbox, Stream } from "effect"
+import { Effect, Stream } from "effect"
+import * as Mailbox from "../internal/mailbox.js"
 
 /** The maximum number of events that the program runs ahead of its consumer. */
 const eventsAhead = 16

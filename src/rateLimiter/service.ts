@@ -1,5 +1,5 @@
 /** A limiter as a service: reads the clock, applies one transition at a time to its state, and wakes the waiters concerned. */
-import { Clock, Context, Duration, Effect, Fiber, MutableRef, Option } from "effect"
+import { Clock, Context, Duration, Effect, MutableRef, Option } from "effect"
 import * as Permits from "./permits.js"
 import * as Refill from "./refill.js"
 import type { RateLimitError } from "../vocabulary/LLMError.js"
@@ -24,6 +24,7 @@ import * as Adaptive from "./adaptive.js"
 import * as SlidingWindow from "../internal/slidingWindow.js"
 import * as Bucket from "./tokenBucket.js"
 import * as Queue from "./queue.js"
+import * as Fibers from "../internal/fibers.js"
 
 export type State = Queue.State
 
@@ -207,7 +208,7 @@ export const make = (settings: Settings): Effect.Effect<LocalLimiter> =>
         if (wait === Infinity) return woken
         const sleep = Effect.sleep(timerDelay(wait))
         return Effect.flatMap(Effect.fork(Effect.interruptible(Effect.zipRight(sleep, waiter.wakeup.open))), (timer) =>
-          Effect.ensuring(woken, Fiber.interrupt(timer))
+          Effect.ensuring(woken, Fibers.interrupt(timer))
         )
       }
 

@@ -8,8 +8,9 @@
  * It knows nothing of what comes from outside, such as a promise: time passes while a fiber waits for that.
  */
 import type { Clock } from "effect"
-import { Duration, Effect, Fiber } from "effect"
+import { Duration, Effect } from "effect"
 import { makeClock, makeScheduler } from "./fiberScheduler.js"
+import * as Fibers from "../internal/fibers.js"
 
 interface Timer {
   readonly at: number
@@ -131,8 +132,8 @@ export const make = (epoch: number): VirtualTime => {
         Effect.forkDaemon(
           Effect.interruptible(Effect.withScheduler(Effect.withClock(effect, clock), fibers.scheduler))
         ),
-        (fiber) => Fiber.join(fiber),
-        (fiber) => Fiber.interrupt(fiber)
+        (fiber) => Fibers.join(fiber),
+        (fiber) => Fibers.interrupt(fiber)
       ).pipe(
         Effect.ensuring(
           Effect.sync(() => {

@@ -3,11 +3,14 @@
  * calls only add.
  */
 import type { Duration, Scope } from "effect"
-import { Cause, Effect, Fiber, Mailbox } from "effect"
+import { Cause, Effect } from "effect"
 import type { Service } from "../call/model.js"
 import type { Hooks } from "./model.js"
 import * as CallRecord from "./callRecord.js"
 import { instrument } from "./observe.js"
+import * as Fibers from "../internal/fibers.js"
+import * as Mailbox from "../internal/mailbox.js"
+import * as TimeLimit from "../internal/timeLimit.js"
 
 export interface Config {
   readonly capacity: number
@@ -17,7 +20,7 @@ export interface Config {
 /** Runs a callback until its timeout and logs its failure. */
 const runContained = (callback: Effect.Effect<void>, timeout: Duration.Duration): Effect.Effect<void> =>
   // Disconnected, so that an uninterruptible callback does not block the next one.
-  Effect.timeoutOption(Effect.disconnect(callback), timeout).pipe(
+  Effect.timeoutOption(TimeLimit.disconnect(callback), timeout).pipe(
     Effect.flatMap((done) =>
       done._tag === "None"
         ? Effect.logWarning("A Telemetry.onCall callback exceeded its timeout and was abandoned.")
@@ -36,7 +39,7 @@ export const withHooks = (next: Service, hooks: Hooks, config: Config): Effect.E
       Effect.whileLoop({
         while: () => true,
         body: () =>
-          Effect.flatMap(queue.take, (callback) => {
+          Effect.flatMap(Mailbox.take(queue), (callback) => {
             const count = dropped
             dropped = 0
             const run = runContained(Effect.interruptible(callback), config.timeout)
@@ -53,14 +56,24 @@ export const withHooks = (next: Service, hooks: Hooks, config: Config): Effect.E
     )
     // When the scope closes, the queued callbacks still run for at most the timeout of one.
     yield* Effect.addFinalizer(() =>
-      Effect.zipRight(queue.end, Effect.timeoutOption(Effect.interruptible(Fiber.await(worker)), config.timeout))
+      Effect.zipRight(
+        Mailbox.end(queue),
+        Effect.timeoutOption(Effect.interruptible(Fibers.awaitExit(worker)), config.timeout)
+      )
     )
 
     const enqueue = <A extends ReadonlyArray<unknown>>(
       callback: ((...about: A) => Effect.Effect<void>) | undefined,
       ...about: A
     ): void => {
-      if (callback !== undefined && !queue.unsafeOffer(Effect.suspend(() => callback(...about)))) dropped += 1
+      if (
+        callback !== undefined &&
+        !Mailbox.unsafeOffer(
+          queue,
+          Effect.suspend(() => callback(...about))
+        )
+      )
+        dropped += 1
     }
 
     return instrument(next, (call, fiber) => {

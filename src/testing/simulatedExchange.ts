@@ -1,6 +1,6 @@
 /** One request to the simulated provider and its answer, with faults. */
 import { parseJson } from "../wire/json.js"
-import { Clock, Deferred, Duration, Effect, Either, Fiber, Random, Redacted, Ref } from "effect"
+import { Clock, Deferred, Duration, Effect, Either, Random, Redacted, Ref } from "effect"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import * as ApiKey from "../vocabulary/ApiKey.js"
 import type { ChatRequest } from "../vocabulary/Chat.js"
@@ -13,6 +13,7 @@ import type { Delay, Exchange, Fault, Options, SimulatedKey } from "./model.js"
 import * as Script from "./simulatedScript.js"
 import { answerTo, vectorOf } from "./simulatedAnswer.js"
 import { wordByWord } from "./TestLLM.js"
+import * as Fibers from "../internal/fibers.js"
 
 interface Provider {
   readonly options: Options
@@ -203,7 +204,7 @@ const firstOf = <A>(self: Effect.Effect<A>, that: Effect.Effect<A>): Effect.Effe
         yield* Effect.fork(Effect.intoDeferred(restore(self), first)),
         yield* Effect.fork(Effect.intoDeferred(restore(that), first))
       ]
-      return yield* Effect.ensuring(restore(Deferred.await(first)), Fiber.interruptAll(fibers))
+      return yield* Effect.ensuring(restore(Deferred.await(first)), Fibers.interruptAll(fibers))
     })
   )
 

@@ -1,5 +1,5 @@
 /** Calls that are retried, within the budget of their `LLM` and the limit of requests of a call. */
-import { Chunk, Clock, Context, Effect, Fiber, Option } from "effect"
+import { Chunk, Clock, Context, Effect, Option } from "effect"
 import * as OptionChecks from "../../internal/optionChecks.js"
 import * as Attempt from "../../vocabulary/attempt.js"
 import type { ChatResponse } from "../../vocabulary/Chat.js"
@@ -23,6 +23,7 @@ import { decideBy, emptyAnswer } from "./decisions.js"
 import type { Options } from "./model.js"
 import type { RetryBudget } from "./state.js"
 import * as States from "./state.js"
+import * as Fibers from "../../internal/fibers.js"
 
 /** Checked options. */
 export interface Settings<R> {
@@ -67,7 +68,7 @@ interface Policy extends Shared {
 }
 
 const countSuccess = (budget: RetryBudget): void => {
-  const fiber = Option.getOrUndefined(Fiber.getCurrentFiber())
+  const fiber = Option.getOrUndefined(Fibers.current())
   if (fiber !== undefined) budget.succeeded(Context.get(fiber.currentDefaultServices, Clock.Clock))
 }
 

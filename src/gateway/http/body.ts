@@ -8,6 +8,7 @@ import type { BodyAccount } from "./bodyAccount.js"
 import * as HttpErrors from "./error.js"
 import type { Request } from "./exchange.js"
 import { header } from "./exchange.js"
+import * as TimeLimit from "../../internal/timeLimit.js"
 
 /** A body that was read. The bytes of its account stay counted until they are released. */
 export interface Body {
@@ -99,7 +100,7 @@ const fromStream = (
         return error === undefined ? Effect.void : Effect.fail(error)
       }),
       Effect.map(() => collector.bytes()),
-      Effect.timeoutFail({ duration: timeout, onTimeout: () => HttpErrors.bodyTimeout(timeout) })
+      TimeLimit.timeoutFail({ duration: timeout, onTimeout: () => HttpErrors.bodyTimeout(timeout) })
     )
   })
 

@@ -3,7 +3,7 @@ import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { NodeHttpServerRequest } from "@effect/platform-node"
 import type { HttpApp } from "@effect/platform"
 import type { Scope } from "effect"
-import { Chunk, Deferred, Effect, FiberId, Option, Stream } from "effect"
+import { Chunk, Deferred, Effect, Option, Stream } from "effect"
 import { IncomingMessage, ServerResponse } from "node:http"
 import { addressOf } from "./address.js"
 import type { GatewayContext } from "./context.js"
@@ -12,6 +12,7 @@ import type { HotRoute } from "./hotRoute.js"
 import { serve } from "./hotRoute.js"
 import { whenQueuedCloses } from "./nodeServer.js"
 import * as Platform from "./platform.js"
+import * as Fibers from "../../internal/fibers.js"
 
 /** The path of a URL, whole or without its origin. */
 const pathOf = (url: string): string => /^(?:https?:\/\/[^/]+)?([^?]*)/.exec(url)?.[1] ?? ""
@@ -147,14 +148,14 @@ export const make = (context: GatewayContext, route: HotRoute): HttpApp.Default<
       const response = makeResponder(request, (response) => Deferred.unsafeDone(answered, Effect.succeed(response)))
       const exchange: Exchange = { request: requestOf(request), response }
       return Effect.flatMap(Effect.forkScoped(serve(context, route, exchange)), (fiber) => {
-        fiber.addObserver(response.abandon)
+        Fibers.observe(fiber, response.abandon)
         const { source } = request
         const nodeResponse =
           source instanceof IncomingMessage ? NodeHttpServerRequest.toServerResponse(request) : undefined
         if (source instanceof IncomingMessage && nodeResponse instanceof ServerResponse) {
-          const interrupt = (): void => fiber.unsafeInterruptAsFork(FiberId.none)
+          const interrupt = (): void => Fibers.unsafeInterrupt(fiber)
           const forget = whenQueuedCloses(source, nodeResponse, interrupt)
-          if (forget !== undefined) fiber.addObserver(forget)
+          if (forget !== undefined) Fibers.observe(fiber, forget)
         }
         return Deferred.await(answered)
       })

@@ -2,7 +2,7 @@
  * The hot routes: those that call models. Each request is one fiber over an `Exchange`, without the platform's router, responses and
  * streams. Every server runs the same handlers: `nodeListener.ts` for Node's own, `hotApp.ts` for any other.
  */
-import { Cause, Context, Effect, Exit, FiberId, Option } from "effect"
+import { Cause, Context, Effect, Exit, Option } from "effect"
 import { WantsRawResponse } from "../../call/passthrough.js"
 import { isExit } from "../../call/sending.js"
 import { whileChanged } from "../../internal/context.js"
@@ -19,6 +19,7 @@ import * as HttpErrors from "./error.js"
 import type { Exchange, Request } from "./exchange.js"
 import type { Operation } from "./model.js"
 import * as Refusals from "./refusals.js"
+import * as Fibers from "../../internal/fibers.js"
 
 /** An admitted request of an authenticated caller. */
 export interface HotCall extends Exchange {
@@ -105,7 +106,10 @@ export const serve = (
       const isExpired = (): boolean => expired
       const inBackground: HotCall["inBackground"] = (effect) =>
         Effect.map(Effect.forkDaemon(effect), (background) =>
-          background.addObserver(context.requests.hold(() => background.unsafeInterruptAsFork(FiberId.none)))
+          Fibers.observe(
+            background,
+            context.requests.hold(() => Fibers.unsafeInterrupt(background))
+          )
         )
 
       let caller: Caller | undefined
@@ -141,7 +145,7 @@ export const serve = (
 
       const exit = context.requests.enter(() => {
         expired = true
-        fiber.unsafeInterruptAsFork(FiberId.none)
+        Fibers.unsafeInterrupt(fiber)
       })
       if (exit === undefined) return fail(HttpErrors.shuttingDown)
       let account: BodyAccount | undefined

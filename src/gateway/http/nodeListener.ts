@@ -1,5 +1,5 @@
 /** Serves the hot routes from the requests and responses of Node's server, each in one fiber. */
-import { Context, Effect, FiberId } from "effect"
+import { Context, Effect } from "effect"
 import type { ServerResponse } from "node:http"
 import * as Spans from "../../telemetry/fiberSpans.js"
 import type { GatewayContext } from "./context.js"
@@ -14,6 +14,7 @@ import * as RequestId from "./requestId.js"
 import * as Tracing from "./tracing.js"
 import type { Caller } from "../auth/model.js"
 import { watchedContext } from "../../telemetry/callRecord.js"
+import * as Fibers from "../../internal/fibers.js"
 
 const joined = (pieces: ReadonlyArray<string | Uint8Array>): string | Uint8Array =>
   pieces.every((piece) => typeof piece === "string")
@@ -188,14 +189,14 @@ export const make = (
       const spanned = Tracing.inRequestSpan(isSilent, traced, handler)
       // The fiber begins with the request's id and its caller in its context and its log annotations.
       const fiber = Platform.unsafeFork(forking, inContext, RequestId.annotation, id, spanned)
-      const interrupt = (): void => fiber.unsafeInterruptAsFork(FiberId.none)
+      const interrupt = (): void => Fibers.unsafeInterrupt(fiber)
       response.on("close", () => {
         if (!responder.isEnded()) interrupt()
       })
       const forget = whenQueuedCloses(request, response, interrupt)
-      if (forget !== undefined) fiber.addObserver(forget)
+      if (forget !== undefined) Fibers.observe(fiber, forget)
       // A handler that dies without a response must not leave its client waiting.
-      fiber.addObserver(() => {
+      Fibers.observe(fiber, () => {
         if (!responder.isEnded()) response.destroy()
       })
       return true

@@ -18,6 +18,7 @@ import type { Job, Owner, Stored, StoredResponses } from "./model.js"
 import { encode, hasEnded, keyOf, newId } from "./model.js"
 import * as Recorder from "./recorder.js"
 import { find, stored } from "./references.js"
+import * as Fibers from "../../internal/fibers.js"
 
 /** A request whose answer is made in the background. */
 export interface Request {
@@ -135,7 +136,7 @@ export const start = (
       if (job.isCancelled) return fail(Cause.empty)
       job.cancel = () => {
         job.isCancelled = true
-        fiber.unsafeInterruptAsFork(fiber.id())
+        Fibers.unsafeInterruptItself(fiber)
       }
       const call = answer(silent, record)
       const watched = store.isShared ? Effect.raceFirst(call, watch(responses, caller.id, id, job)) : call

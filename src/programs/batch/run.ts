@@ -1,25 +1,13 @@
 /** The engine of a batch: a first pass over all requests, retry passes, the journal and the progress. */
 import type { Scope } from "effect"
-import {
-  Cause,
-  Chunk,
-  Clock,
-  Duration,
-  Effect,
-  Exit,
-  Fiber,
-  HashMap,
-  Option,
-  Ref,
-  Stream,
-  SubscriptionRef
-} from "effect"
+import { Cause, Chunk, Clock, Duration, Effect, Exit, HashMap, Option, Ref, Stream, SubscriptionRef } from "effect"
 import type { Options, Progress, Running } from "./model.js"
 import { withPriority } from "../../rateLimiter/model.js"
 import * as OptionChecks from "../../internal/optionChecks.js"
 import * as Journals from "./journal.js"
 import { JournalError } from "./journal.js"
 import { digest } from "../../internal/digest.js"
+import * as Fibers from "../../internal/fibers.js"
 
 interface Counts extends Pick<Progress, "succeeded" | "failed" | "resumed" | "toRetry" | "tokens" | "isOver"> {
   readonly total: number | undefined
@@ -236,7 +224,7 @@ export const start = <In, A, E, R, SE = never, SR = never>(
     return {
       progress: Stream.takeUntil(Stream.mapEffect(counts.changes, now), ({ isOver }) => isOver),
       result: Effect.zipRight(
-        Fiber.join(fiber),
+        Fibers.join(fiber),
         Effect.all({
           exits: Effect.map(Ref.get(exits), (all) =>
             Array.from(all)

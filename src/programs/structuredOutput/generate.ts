@@ -15,6 +15,7 @@ import type { Event, Options, Result } from "./model.js"
 import type { Fault, ModeHandler, OutputFormat, Request } from "./modes.js"
 import * as Modes from "./modes.js"
 import * as Partials from "./partials.js"
+import * as Mailbox from "../../internal/mailbox.js"
 
 const errorContext = ({ attempts, keyId, model, provider }: ChatResponse) => ({ attempts, keyId, model, provider })
 
@@ -156,7 +157,8 @@ export const stream = <A, I, R>(
         return Events.collect(
           Stream.mapChunksEffect(llm.chatStream(roundRequest), (events) =>
             Effect.as(
-              mailbox.offerAll(
+              Mailbox.offerAll(
+                mailbox,
                 Array.from(events).flatMap((event) =>
                   read(event).map((value): Event<A> => ({ _tag: "Partial", round, value }))
                 )
@@ -166,6 +168,6 @@ export const stream = <A, I, R>(
           )
         )
       }
-      return Effect.flatMap(generateWith(send, request), (result) => mailbox.offer({ _tag: "Finish", result }))
+      return Effect.flatMap(generateWith(send, request), (result) => Mailbox.offer(mailbox, { _tag: "Finish", result }))
     })
   )

@@ -15,6 +15,7 @@ import type { ExecutionOptions } from "./execution.js"
 import { execute } from "./execution.js"
 import type { Event, Execution, Failure, OnFailure, Options, Result, Round } from "./loopModel.js"
 import { RoundsExceededError } from "./loopModel.js"
+import * as Mailbox from "../../internal/mailbox.js"
 
 type Request = Chat.ChatRequest.Messages
 
@@ -162,12 +163,15 @@ export function stream(
           Events.collect(
             Stream.mapChunksEffect(llm.chatStream(roundRequest), (events) =>
               Effect.as(
-                mailbox.offerAll(Chunk.map(events, (event): Event => ({ _tag: "Answer", round, event }))),
+                Mailbox.offerAll(
+                  mailbox,
+                  Chunk.map(events, (event): Event => ({ _tag: "Answer", round, event }))
+                ),
                 events
               )
             )
           ),
-        notify: (event) => mailbox.offer(event)
+        notify: (event) => Mailbox.offer(mailbox, event)
       })
     )
 }

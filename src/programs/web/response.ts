@@ -4,6 +4,7 @@ import * as Errors from "./errors.js"
 import { bodies } from "./formats.js"
 import type { Encoder, Event, Options, WebError } from "./model.js"
 import { toReadable } from "./readable.js"
+import * as Pull from "../../internal/pull.js"
 
 /** Ends when the request is aborted. */
 const aborted = (signal: AbortSignal): Effect.Effect<void> =>
@@ -59,7 +60,7 @@ interface Opened<E, R> {
 /** A stream whose first events were read. Must run in an uninterruptible region, of which the reading is restored. */
 const opened = <E, R>(stream: Stream.Stream<Event, E, R>, restore: Restore): Effect.Effect<Opened<E, R>, E, R> =>
   Effect.flatMap(Scope.make(), (scope) => {
-    const first = Effect.flatMap(Scope.extend(Stream.toPull(stream), scope), (pull) =>
+    const first = Effect.flatMap(Scope.extend(Pull.toPull(stream), scope), (pull) =>
       Effect.map(
         Effect.catchAll(pull, (end) =>
           Option.match(end, {
