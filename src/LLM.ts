@@ -28,7 +28,8 @@
  */
 import type { HttpClient } from "@effect/platform"
 import type { Scope } from "effect"
-import { ConfigError, Context, Effect, Either, Layer, Option, Stream } from "effect"
+import type { ConfigError } from "effect"
+import { Context, Effect, Either, Layer, Option, Stream } from "effect"
 import * as Pricing from "./accounting/Pricing.js"
 import type * as Retry from "./call/Retry.js"
 import * as Timeouts from "./call/Timeouts.js"
@@ -83,6 +84,7 @@ import type { Price } from "./vocabulary/price.js"
 import type { ListedModel } from "./wire/Wire.js"
 import type { Service as ClientService } from "./wire/providerClient.js"
 import { ProviderClient } from "./wire/providerClient.js"
+import * as ConfigErrors from "./provider/configErrors.js"
 
 export type { Middleware, ModelInfo, Overrides, Service, Status } from "./call/model.js"
 export type { Drain, OnDisconnect } from "./call/disconnect.js"
@@ -556,12 +558,12 @@ export const layerConfig = (
         Option.getOrUndefined(environment.model) ??
         (provider === "openai"
           ? "gpt-4o-mini"
-          : yield* Effect.fail(ConfigError.MissingData(["LLM_DEFAULT_MODEL"], `Expected a model of ${provider}`)))
+          : yield* Effect.fail(ConfigErrors.missing("LLM_DEFAULT_MODEL", `Expected a model of ${provider}`)))
       const pool = yield* Pool.make({ provider, keys: yield* Environment.apiKeys(provider) })
       const baseUrl = Option.getOrUndefined(yield* Environment.baseUrl(provider))
       if (!hasAddress(provider, wire, baseUrl)) {
         return yield* Effect.fail(
-          ConfigError.MissingData([Environment.baseUrlVariable(provider)], `Expected the base URL of ${provider}`)
+          ConfigErrors.missing(Environment.baseUrlVariable(provider), `Expected the base URL of ${provider}`)
         )
       }
       const client = yield* NamedClient.make({

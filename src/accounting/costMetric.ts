@@ -1,22 +1,22 @@
 /** The metric of costs: what the attempts of calls cost, by the label of the caller. */
-import { Context, Effect, Metric, MetricKey, Option } from "effect"
+import { Context, Effect, Option } from "effect"
 import type { Middleware } from "../call/model.js"
 import type { Listener } from "../call/usageListeners.js"
 import { withUsageListener } from "../call/wrap.js"
 import { callerLabel } from "../telemetry/boundedLabel.js"
-import { memoized, withLabels } from "../telemetry/metrics.js"
+import { memoized } from "../telemetry/metrics.js"
 import * as Priced from "./pricing/cost.js"
 import * as Pricing from "./pricing/model.js"
+import * as MetricKeys from "../telemetry/metricKeys.js"
 
-const key = MetricKey.counter("llm_cost_dollars_total", {
-  description: "Costs in dollars of calls with a known price",
-  incremental: true
-})
+const key = MetricKeys.counter("llm_cost_dollars_total", "Costs in dollars of calls with a known price")
 
 /** The counters of all models and callers. Labelling costs ten times as much as counting, so each is labelled once. */
 const counters = memoized((provider) =>
   memoized((model) =>
-    memoized((label) => Metric.fromMetricKey(withLabels({ provider, model, ...(label === "" ? {} : { label }) })(key)))
+    memoized((label) =>
+      MetricKeys.metricOf(MetricKeys.withLabels({ provider, model, ...(label === "" ? {} : { label }) })(key))
+    )
   )
 )
 

@@ -1,5 +1,6 @@
 /** Validation of requests, before anything is sent. */
-import { Either, ParseResult } from "effect"
+import type { ParseResult } from "effect"
+import { Either } from "effect"
 import type { ChatRequest } from "../vocabulary/Chat.js"
 import * as Chat from "../vocabulary/Chat.js"
 import { EmbeddingRequest } from "../vocabulary/Embedding.js"
@@ -7,7 +8,7 @@ import { InvalidRequestError } from "../vocabulary/LLMError.js"
 import * as Usage from "../vocabulary/Usage.js"
 import * as RecentValues from "../internal/recentValues.js"
 import * as Depth from "../internal/depth.js"
-import { faultsOf, summary } from "../internal/faults.js"
+import { faultsOf, summary, validateEither } from "../internal/faults.js"
 import { withoutUndefined } from "../wire/json.js"
 import * as RawRequests from "./rawRequest.js"
 import type { CountText } from "../tokens/request.js"
@@ -16,9 +17,9 @@ import * as RequestTokens from "../tokens/request.js"
 /** Defaults for the fields of a request. */
 export type Defaults = Partial<Omit<ChatRequest, "messages" | "model">>
 
-const validate = ParseResult.validateEither(Chat.ChatRequest, { onExcessProperty: "error" })
+const validate = validateEither(Chat.ChatRequest, { onExcessProperty: "error" })
 
-const validateEmbedding = ParseResult.validateEither(EmbeddingRequest, { onExcessProperty: "error" })
+const validateEmbedding = validateEither(EmbeddingRequest, { onExcessProperty: "error" })
 
 const invalid = (field: string, message: string): InvalidRequestError =>
   new InvalidRequestError({ provider: "", model: "", attempts: [], field, message })

@@ -1,5 +1,8 @@
-/** The faults of a value that does not match its schema, in words for people and models. */
-import type { ParseResult } from "effect"
+/**
+ * Validation of values, and the faults of those that do not match their schema, in words for people and models: one module, since the
+ * issues of Effect 4 have another form.
+ */
+import { ParseResult } from "effect"
 import { messageOf } from "./expectations.js"
 import { findingsOf } from "./findings.js"
 
@@ -21,6 +24,18 @@ export const pathOf = (steps: ReadonlyArray<PropertyKey>): string =>
 /** Whether the first path is a proper prefix of the second one. */
 const isAbove = (steps: ReadonlyArray<PropertyKey>, further: ReadonlyArray<PropertyKey>): boolean =>
   steps.length < further.length && steps.every((step, index) => step === further[index])
+
+/** An issue of a schema with its place. */
+export type Issue = ParseResult.ArrayFormatterIssue
+
+/** Checks a value that may be of a type already, without decoding it. */
+export const validateEither = ParseResult.validateEither
+
+/** All issues in the order of the value. */
+export const issuesOf = ParseResult.ArrayFormatter.formatIssueSync
+
+/** All issues in one text, for an error whose value has no secrets. */
+export const treeOf = ParseResult.TreeFormatter.formatErrorSync
 
 /** All faults in the order of the value; never empty. */
 export const faultsOf = (issue: ParseResult.ParseIssue): ReadonlyArray<Fault> => {

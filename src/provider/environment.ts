@@ -1,5 +1,7 @@
 /** Settings from environment variables through Effect's `Config`, under the names that other libraries use too. */
-import { Config, ConfigError, Duration, Effect, Either, Option, Record, Redacted } from "effect"
+import type { ConfigError } from "effect"
+import { Config, Duration, Effect, Either, Option, Record, Redacted } from "effect"
+import * as ConfigErrors from "./configErrors.js"
 
 /** A number of seconds, or a duration in the notation of Effect. */
 const timeout = (name: string): Config.Config<Duration.Duration> =>
@@ -8,13 +10,13 @@ const timeout = (name: string): Config.Config<Duration.Duration> =>
     const timeout = Number.isNaN(seconds) ? Duration.decodeUnknown(text) : Option.some(Duration.seconds(seconds))
     return Either.fromOption(
       Option.filter(timeout, (duration) => Duration.toMillis(duration) > 0),
-      () => ConfigError.InvalidData([], 'Expected a number of seconds, or a duration such as "30 seconds"')
+      () => ConfigErrors.invalid('Expected a number of seconds, or a duration such as "30 seconds"')
     )
   })
 
 /** The attempts of a call, from the number of those after the first one. */
 const attempts = Config.mapOrFail(Config.integer("LLM_ROUTER_MAX_RETRIES"), (retries) =>
-  retries >= 0 ? Either.right(retries + 1) : Either.left(ConfigError.InvalidData([], "Expected at least 0 retries"))
+  retries >= 0 ? Either.right(retries + 1) : Either.left(ConfigErrors.invalid("Expected at least 0 retries"))
 )
 
 /** Defaults of every model; options and request fields take precedence. */
@@ -105,6 +107,5 @@ export const apiKeys = (
   Effect.filterOrFail(
     Effect.map(keyVariables(provider), (variables) => variables.flatMap(({ keys }) => keys)),
     (keys) => keys.length > 0,
-    () =>
-      ConfigError.MissingData([keyVariable(provider)], `Expected an API key of ${provider} in ${keyVariable(provider)}`)
+    () => ConfigErrors.missing(keyVariable(provider), `Expected an API key of ${provider} in ${keyVariable(provider)}`)
   )

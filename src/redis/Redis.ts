@@ -18,13 +18,14 @@
  * @since 0.1.0
  */
 import type { ConfigError, Redacted, Scope } from "effect"
-import { Config, Duration, Effect, Layer, Option, ParseResult, Schema } from "effect"
+import { Config, Duration, Effect, Layer, Option, Schema } from "effect"
 import type { Cluster, Redis as Client } from "ioredis"
 import * as MonotonicClock from "../internal/clock.js"
 import type { CommonOptions, Options, Script, Service } from "./model.js"
 import { Redis, RedisError, script } from "./model.js"
 import * as AvailabilityMonitor from "./shared/availability.js"
 import * as Connection from "./shared/connection.js"
+import * as Faults from "../internal/faults.js"
 
 export type { Availability, CommonOptions, Options, Script, Service } from "./model.js"
 export { Redis, RedisError, script } from "./model.js"
@@ -82,7 +83,7 @@ const makeService = (
               new RedisError({
                 reason: "script",
                 script: script.name,
-                detail: ParseResult.TreeFormatter.formatErrorSync(error)
+                detail: Faults.treeOf(error)
               })
           )
         )

@@ -1,50 +1,39 @@
 /** Metrics of calls under the names of other libraries, for existing dashboards. */
-import { Duration, Metric, MetricKey } from "effect"
 import type { ModelInfo } from "../call/model.js"
-import type { CallMetrics, Labels } from "./metrics.js"
-import { withLabels, labelsOf } from "./metrics.js"
-
-const counter = (name: string, description: string) => MetricKey.counter(name, { description, incremental: true })
-
-const summary = (name: string, description: string) =>
-  MetricKey.summary({
-    name,
-    description,
-    maxAge: Duration.minutes(10),
-    maxSize: 1000,
-    error: 0,
-    quantiles: [0.5, 0.95, 0.99]
-  })
+import type { CallMetrics } from "./metrics.js"
+import { labelsOf } from "./metrics.js"
+import * as MetricKeys from "./metricKeys.js"
 
 const keys = {
-  requests: counter("llm_router_requests_total", "Calls"),
-  succeeded: counter("llm_router_requests_success", "Calls that were answered"),
-  failed: counter("llm_router_requests_failed", "Calls that were not answered"),
-  successRate: MetricKey.gauge("llm_router_success_rate", { description: "Share of the calls that were answered" }),
-  latency: summary("llm_router_latency_ms", "Duration of a call, in milliseconds"),
-  tokens: counter("llm_router_tokens_total", "Tokens consumed, by type"),
-  duration: summary("llm_requests_duration_seconds", "Duration of a call")
+  requests: MetricKeys.counter("llm_router_requests_total", "Calls"),
+  succeeded: MetricKeys.counter("llm_router_requests_success", "Calls that were answered"),
+  failed: MetricKeys.counter("llm_router_requests_failed", "Calls that were not answered"),
+  successRate: MetricKeys.gauge("llm_router_success_rate", "Share of the calls that were answered"),
+  latency: MetricKeys.summary("llm_router_latency_ms", "Duration of a call, in milliseconds"),
+  tokens: MetricKeys.counter("llm_router_tokens_total", "Tokens consumed, by type"),
+  duration: MetricKeys.summary("llm_requests_duration_seconds", "Duration of a call")
 }
 
 export const metrics = {
-  requests: Metric.fromMetricKey(keys.requests),
-  succeeded: Metric.fromMetricKey(keys.succeeded),
-  failed: Metric.fromMetricKey(keys.failed),
-  successRate: Metric.fromMetricKey(keys.successRate),
-  latency: Metric.fromMetricKey(keys.latency),
-  tokens: Metric.fromMetricKey(keys.tokens),
-  duration: Metric.fromMetricKey(keys.duration)
+  requests: MetricKeys.metricOf(keys.requests),
+  succeeded: MetricKeys.metricOf(keys.succeeded),
+  failed: MetricKeys.metricOf(keys.failed),
+  successRate: MetricKeys.metricOf(keys.successRate),
+  latency: MetricKeys.metricOf(keys.latency),
+  tokens: MetricKeys.metricOf(keys.tokens),
+  duration: MetricKeys.metricOf(keys.duration)
 } as const
 
 export const ofCalls = (info: ModelInfo): CallMetrics => {
   const labels = labelsOf(info)
-  const requests = Metric.fromMetricKey(withLabels(labels)(keys.requests))
-  const succeeded = Metric.fromMetricKey(withLabels(labels)(keys.succeeded))
-  const failed = Metric.fromMetricKey(withLabels(labels)(keys.failed))
-  const successRate = Metric.fromMetricKey(withLabels(labels)(keys.successRate))
-  const latency = Metric.fromMetricKey(withLabels(labels)(keys.latency))
-  const duration = Metric.fromMetricKey(withLabels(labels)(keys.duration))
-  const tokens = (type: string) => Metric.fromMetricKey(withLabels({ ...labels, type } satisfies Labels)(keys.tokens))
+  const requests = MetricKeys.metricOf(MetricKeys.withLabels(labels)(keys.requests))
+  const succeeded = MetricKeys.metricOf(MetricKeys.withLabels(labels)(keys.succeeded))
+  const failed = MetricKeys.metricOf(MetricKeys.withLabels(labels)(keys.failed))
+  const successRate = MetricKeys.metricOf(MetricKeys.withLabels(labels)(keys.successRate))
+  const latency = MetricKeys.metricOf(MetricKeys.withLabels(labels)(keys.latency))
+  const duration = MetricKeys.metricOf(MetricKeys.withLabels(labels)(keys.duration))
+  const tokens = (type: string) =>
+    MetricKeys.metricOf(MetricKeys.withLabels({ ...labels, type } satisfies MetricKeys.Labels)(keys.tokens))
   const [prompt, completion, total] = [tokens("prompt"), tokens("completion"), tokens("total")]
   return {
     firstEvent: () => {},

@@ -3,16 +3,16 @@
  * Source: OpenTelemetry semantic conventions for generative AI, metrics; their buckets are those of the document. A label `unit` is read by
  * `@effect/opentelemetry`, which exports it as the unit of the metric.
  */
-import { Metric, MetricBoundaries, MetricKey } from "effect"
 import type { ModelInfo } from "../call/model.js"
 import { bounded } from "./boundedLabel.js"
-import type { CallMetrics, Labels } from "./metrics.js"
-import { memoized, withLabels } from "./metrics.js"
+import type { CallMetrics } from "./metrics.js"
+import { memoized } from "./metrics.js"
+import * as MetricKeys from "./metricKeys.js"
 
 const durations = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92]
 
 const histogram = (name: string, boundaries: ReadonlyArray<number>, description: string) =>
-  MetricKey.histogram(name, MetricBoundaries.fromIterable(boundaries), description)
+  MetricKeys.histogram(name, MetricKeys.boundaries(boundaries), description)
 
 const keys = {
   duration: histogram("gen_ai.client.operation.duration", durations, "Duration of a call, retries included"),
@@ -29,9 +29,9 @@ const keys = {
 }
 
 export const metrics = {
-  duration: Metric.fromMetricKey(keys.duration),
-  timeToFirstChunk: Metric.fromMetricKey(keys.timeToFirstChunk),
-  tokens: Metric.fromMetricKey(keys.tokens)
+  duration: MetricKeys.metricOf(keys.duration),
+  timeToFirstChunk: MetricKeys.metricOf(keys.timeToFirstChunk),
+  tokens: MetricKeys.metricOf(keys.tokens)
 } as const
 
 /** The server of an `LLM`. */
@@ -51,13 +51,15 @@ export const serverOf = ({ baseUrl }: ModelInfo): Server | undefined => {
 }
 
 /** The metrics of the calls with one operation, requested model and answering model. */
-const seriesOf = (labels: Labels) => {
+const seriesOf = (labels: MetricKeys.Labels) => {
   const tokens = (type: string) =>
-    Metric.fromMetricKey(withLabels({ ...labels, "gen_ai.token.type": type, unit: "{token}" })(keys.tokens))
+    MetricKeys.metricOf(MetricKeys.withLabels({ ...labels, "gen_ai.token.type": type, unit: "{token}" })(keys.tokens))
   return {
     duration: memoized((outcome) =>
-      Metric.fromMetricKey(
-        withLabels({ ...labels, ...(outcome === "ok" ? {} : { "error.type": outcome }), unit: "s" })(keys.duration)
+      MetricKeys.metricOf(
+        MetricKeys.withLabels({ ...labels, ...(outcome === "ok" ? {} : { "error.type": outcome }), unit: "s" })(
+          keys.duration
+        )
       )
     ),
     input: tokens("input"),
@@ -69,7 +71,7 @@ export const ofCalls = (info: ModelInfo): CallMetrics => {
   const server = serverOf(info)
   // A request and an answer can name any model.
   const modelLabel = bounded(100)
-  const labelsOf = (operation: string, model: string): Labels => ({
+  const labelsOf = (operation: string, model: string): MetricKeys.Labels => ({
     "gen_ai.operation.name": operation,
     "gen_ai.provider.name": info.provider,
     "gen_ai.request.model": model,
@@ -85,8 +87,8 @@ export const ofCalls = (info: ModelInfo): CallMetrics => {
       )
     )
   )
-  const timeToFirstChunk = Metric.fromMetricKey(
-    withLabels({ ...labelsOf("chat", info.model), unit: "s" })(keys.timeToFirstChunk)
+  const timeToFirstChunk = MetricKeys.metricOf(
+    MetricKeys.withLabels({ ...labelsOf("chat", info.model), unit: "s" })(keys.timeToFirstChunk)
   )
   return {
     firstEvent: (seconds, fiberLabels) => timeToFirstChunk.unsafeUpdate(seconds, fiberLabels),

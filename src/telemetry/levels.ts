@@ -1,33 +1,32 @@
 /** Levels of keys, queues and limits as gauges. They are read when metrics are collected, so that calls do not pay for them. */
-import { Effect, Metric, MetricKey } from "effect"
+import { Effect, Metric } from "effect"
 import type { Service, Status } from "../call/model.js"
 import type { LimiterStatus } from "../rateLimiter/model.js"
-import type { Labels } from "./metrics.js"
-import { labelsOf, withLabels } from "./metrics.js"
-
-/** A gauge by its name. */
-export const gauge = (name: string, description: string): MetricKey.MetricKey.Gauge<number> =>
-  MetricKey.gauge(name, { description })
+import { labelsOf } from "./metrics.js"
+import * as MetricKeys from "./metricKeys.js"
 
 const keys = {
-  keys: gauge("llm_keys", "Keys of a model, by state"),
-  waiting: gauge("llm_waiting", "Calls that wait for a permit or a key"),
-  available: gauge("llm_limit_available", "What is left of a limit now"),
-  limit: gauge("llm_limit_capacity", "What a limit holds when nothing is used"),
-  away: gauge("llm_shared_state_away", "1 while the state that a limiter or a pool shares is unreachable, else 0")
+  keys: MetricKeys.gauge("llm_keys", "Keys of a model, by state"),
+  waiting: MetricKeys.gauge("llm_waiting", "Calls that wait for a permit or a key"),
+  available: MetricKeys.gauge("llm_limit_available", "What is left of a limit now"),
+  limit: MetricKeys.gauge("llm_limit_capacity", "What a limit holds when nothing is used"),
+  away: MetricKeys.gauge(
+    "llm_shared_state_away",
+    "1 while the state that a limiter or a pool shares is unreachable, else 0"
+  )
 }
 
 export const levels = {
-  keys: Metric.fromMetricKey(keys.keys),
-  waiting: Metric.fromMetricKey(keys.waiting),
-  available: Metric.fromMetricKey(keys.available),
-  limit: Metric.fromMetricKey(keys.limit),
-  away: Metric.fromMetricKey(keys.away)
+  keys: MetricKeys.metricOf(keys.keys),
+  waiting: MetricKeys.metricOf(keys.waiting),
+  available: MetricKeys.metricOf(keys.available),
+  limit: MetricKeys.metricOf(keys.limit),
+  away: MetricKeys.metricOf(keys.away)
 } as const
 
 /** Sets a gauge. An infinite level has none. */
-export const setGauge = (key: MetricKey.MetricKey.Gauge<number>, labels: Labels, value: number): Effect.Effect<void> =>
-  Number.isFinite(value) ? Metric.set(Metric.fromMetricKey(withLabels(labels)(key)), value) : Effect.void
+export const setGauge = (key: MetricKeys.Gauge, labels: MetricKeys.Labels, value: number): Effect.Effect<void> =>
+  Number.isFinite(value) ? Metric.set(MetricKeys.metricOf(MetricKeys.withLabels(labels)(key)), value) : Effect.void
 
 interface Level {
   readonly available: number

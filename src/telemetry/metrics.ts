@@ -2,64 +2,58 @@
  * The metrics of calls, attempts and waits. Every metric is labelled once and kept, because labelling costs ten times as much as
  * counting, and `Metric.tagged` labels at every update. Updates at the same time are one effect.
  */
-import { Effect, FiberRef, Metric, MetricBoundaries, MetricKey, MetricLabel } from "effect"
+import { Effect, FiberRef, Metric } from "effect"
 import type { ApiKey } from "../vocabulary/ApiKey.js"
 import type { Verdict } from "../keyPool/model.js"
 import type { ModelInfo } from "../call/model.js"
 import type { CallRecorder, FiberLabels, Outcome } from "../call/observer.js"
 import { callerLabel } from "./boundedLabel.js"
+import * as MetricKeys from "./metricKeys.js"
 
 /** From 5 ms to about 11 minutes. */
-const seconds = MetricBoundaries.exponential({ start: 0.005, factor: 2, count: 18 })
+const seconds = MetricKeys.exponentialBoundaries({ start: 0.005, factor: 2, count: 18 })
 
 /** Tokens by which an estimate can differ. */
 const errors = [10, 100, 300, 1000, 3000, 10_000, 30_000, 100_000]
 
-const counter = (name: string, description: string) => MetricKey.counter(name, { description, incremental: true })
-
 const keys = {
-  requests: counter("llm_requests_total", "Calls, by how they ended"),
-  duration: MetricKey.histogram("llm_request_duration_seconds", seconds, "Duration of a call, retries included"),
-  timeToFirstEvent: MetricKey.histogram(
+  requests: MetricKeys.counter("llm_requests_total", "Calls, by how they ended"),
+  duration: MetricKeys.histogram("llm_request_duration_seconds", seconds, "Duration of a call, retries included"),
+  timeToFirstEvent: MetricKeys.histogram(
     "llm_time_to_first_event_seconds",
     seconds,
     "Time from the call to a stream's first event"
   ),
-  tokens: counter("llm_tokens_total", "Tokens consumed, by kind"),
-  attempts: counter("llm_attempts_total", "Requests sent, by key and outcome"),
-  retries: counter("llm_retries_total", "Retries, and calls that failed because the retry budget was spent"),
-  inFlight: MetricKey.gauge("llm_in_flight", { description: "Requests in flight on a key" }),
-  loadFactor: MetricKey.gauge("llm_load_factor", {
-    description: "Requests in flight on a key, divided by its maxConcurrency, or by its weight when it has none"
-  }),
-  cooldowns: counter("llm_cooldowns_total", "Cooldowns of a key, by reason"),
-  wait: MetricKey.histogram("llm_wait_seconds", seconds, "Time that calls waited for a permit or a key"),
-  estimateError: MetricKey.histogram(
+  tokens: MetricKeys.counter("llm_tokens_total", "Tokens consumed, by kind"),
+  attempts: MetricKeys.counter("llm_attempts_total", "Requests sent, by key and outcome"),
+  retries: MetricKeys.counter("llm_retries_total", "Retries, and calls that failed because the retry budget was spent"),
+  inFlight: MetricKeys.gauge("llm_in_flight", "Requests in flight on a key"),
+  loadFactor: MetricKeys.gauge(
+    "llm_load_factor",
+    "Requests in flight on a key, divided by its maxConcurrency, or by its weight when it has none"
+  ),
+  cooldowns: MetricKeys.counter("llm_cooldowns_total", "Cooldowns of a key, by reason"),
+  wait: MetricKeys.histogram("llm_wait_seconds", seconds, "Time that calls waited for a permit or a key"),
+  estimateError: MetricKeys.histogram(
     "llm_token_estimate_error_tokens",
-    MetricBoundaries.fromIterable([...errors.map((tokens) => -tokens).reverse(), 0, ...errors]),
+    MetricKeys.boundaries([...errors.map((tokens) => -tokens).reverse(), 0, ...errors]),
     "Tokens of an answer beyond those reserved of a limit per minute; below zero if it used less"
   )
 }
 
 export const metrics = {
-  requests: Metric.fromMetricKey(keys.requests),
-  duration: Metric.fromMetricKey(keys.duration),
-  timeToFirstEvent: Metric.fromMetricKey(keys.timeToFirstEvent),
-  tokens: Metric.fromMetricKey(keys.tokens),
-  attempts: Metric.fromMetricKey(keys.attempts),
-  retries: Metric.fromMetricKey(keys.retries),
-  inFlight: Metric.fromMetricKey(keys.inFlight),
-  loadFactor: Metric.fromMetricKey(keys.loadFactor),
-  cooldowns: Metric.fromMetricKey(keys.cooldowns),
-  wait: Metric.fromMetricKey(keys.wait),
-  estimateError: Metric.fromMetricKey(keys.estimateError)
+  requests: MetricKeys.metricOf(keys.requests),
+  duration: MetricKeys.metricOf(keys.duration),
+  timeToFirstEvent: MetricKeys.metricOf(keys.timeToFirstEvent),
+  tokens: MetricKeys.metricOf(keys.tokens),
+  attempts: MetricKeys.metricOf(keys.attempts),
+  retries: MetricKeys.metricOf(keys.retries),
+  inFlight: MetricKeys.metricOf(keys.inFlight),
+  loadFactor: MetricKeys.metricOf(keys.loadFactor),
+  cooldowns: MetricKeys.metricOf(keys.cooldowns),
+  wait: MetricKeys.metricOf(keys.wait),
+  estimateError: MetricKeys.metricOf(keys.estimateError)
 } as const
-
-export type Labels = Readonly<Record<string, string>>
-
-/** Puts labels on a metric's key. */
-export const withLabels = (labels: Labels) =>
-  MetricKey.taggedWithLabels(Object.entries(labels).map(([label, value]) => MetricLabel.make(label, value)))
 
 /** Updates metrics with the labels that the fiber adds to every metric. */
 type Update = (labels: FiberLabels) => void
@@ -80,10 +74,10 @@ export const memoized = <A>(make: (value: string) => A): ((value: string) => A) 
 }
 
 /** Counters for the values of a label. */
-const countersBy = (key: MetricKey.MetricKey.Counter<number>, labelsOf: (value: string) => Labels) =>
-  memoized((value) => Metric.fromMetricKey(withLabels(labelsOf(value))(key)))
+const countersBy = (key: MetricKeys.Counter, labelsOf: (value: string) => MetricKeys.Labels) =>
+  memoized((value) => MetricKeys.metricOf(MetricKeys.withLabels(labelsOf(value))(key)))
 
-export const labelsOf = ({ model, provider }: ModelInfo): Labels => ({ provider, model })
+export const labelsOf = ({ model, provider }: ModelInfo): MetricKeys.Labels => ({ provider, model })
 
 /** The metrics of the attempts with one key. Updates of metrics are plain code; `updateMetrics` makes them an effect. */
 export interface KeyMetrics {
@@ -96,8 +90,8 @@ const coolingVerdicts: ReadonlySet<Verdict["_tag"]> = new Set(["RateLimited", "O
 
 export const ofKey = (info: ModelInfo, key: ApiKey): KeyMetrics => {
   const labels = { ...labelsOf(info), key_id: key.id }
-  const inFlight = Metric.fromMetricKey(withLabels(labels)(keys.inFlight))
-  const loadFactor = Metric.fromMetricKey(withLabels(labels)(keys.loadFactor))
+  const inFlight = MetricKeys.metricOf(MetricKeys.withLabels(labels)(keys.inFlight))
+  const loadFactor = MetricKeys.metricOf(MetricKeys.withLabels(labels)(keys.loadFactor))
   const attempts = countersBy(keys.attempts, (outcome) => ({ ...labels, outcome }))
   const cooldowns = countersBy(keys.cooldowns, (reason) => ({ ...labels, reason }))
   const limit = key.maxConcurrency ?? key.weight
@@ -120,8 +114,8 @@ export const ofKey = (info: ModelInfo, key: ApiKey): KeyMetrics => {
 }
 
 export const ofWaits = (info: ModelInfo) => {
-  const limiter = Metric.fromMetricKey(withLabels({ ...labelsOf(info), for: "limiter" })(keys.wait))
-  const pool = Metric.fromMetricKey(withLabels({ ...labelsOf(info), for: "pool" })(keys.wait))
+  const limiter = MetricKeys.metricOf(MetricKeys.withLabels({ ...labelsOf(info), for: "limiter" })(keys.wait))
+  const pool = MetricKeys.metricOf(MetricKeys.withLabels({ ...labelsOf(info), for: "pool" })(keys.wait))
   return {
     limiter: (waited: number) => Metric.update(limiter, waited),
     pool: (waited: number) => Metric.update(pool, waited)
@@ -129,13 +123,13 @@ export const ofWaits = (info: ModelInfo) => {
 }
 
 export const ofEstimates = (info: ModelInfo): ((error: number, labels: FiberLabels) => void) => {
-  const errors = Metric.fromMetricKey(withLabels(labelsOf(info))(keys.estimateError))
+  const errors = MetricKeys.metricOf(MetricKeys.withLabels(labelsOf(info))(keys.estimateError))
   return (error, labels) => errors.unsafeUpdate(error, labels)
 }
 
 export const ofRetries = (info: ModelInfo) => {
-  const granted = Metric.fromMetricKey(withLabels({ ...labelsOf(info), outcome: "granted" })(keys.retries))
-  const denied = Metric.fromMetricKey(withLabels({ ...labelsOf(info), outcome: "denied" })(keys.retries))
+  const granted = MetricKeys.metricOf(MetricKeys.withLabels({ ...labelsOf(info), outcome: "granted" })(keys.retries))
+  const denied = MetricKeys.metricOf(MetricKeys.withLabels({ ...labelsOf(info), outcome: "denied" })(keys.retries))
   return { granted: Metric.increment(granted), denied: Metric.increment(denied) }
 }
 
@@ -176,15 +170,15 @@ const ofCaller = (info: ModelInfo, withStatus: boolean, caller: string): CallerM
     })),
     tokens: kinds.map(([field, kind]): CallerMetrics["tokens"][number] => [
       field,
-      Metric.fromMetricKey(withLabels({ ...labels, kind })(keys.tokens))
+      MetricKeys.metricOf(MetricKeys.withLabels({ ...labels, kind })(keys.tokens))
     ])
   }
 }
 
 export const ofCalls = (info: ModelInfo, withStatus: boolean): CallMetrics => {
   const labels = labelsOf(info)
-  const duration = Metric.fromMetricKey(withLabels(labels)(keys.duration))
-  const timeToFirstEvent = Metric.fromMetricKey(withLabels(labels)(keys.timeToFirstEvent))
+  const duration = MetricKeys.metricOf(MetricKeys.withLabels(labels)(keys.duration))
+  const timeToFirstEvent = MetricKeys.metricOf(MetricKeys.withLabels(labels)(keys.timeToFirstEvent))
   const callers = memoized((caller) => ofCaller(info, withStatus, caller))
   return {
     firstEvent: (elapsedSeconds, fiberLabels) => timeToFirstEvent.unsafeUpdate(elapsedSeconds, fiberLabels),

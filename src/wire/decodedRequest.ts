@@ -1,8 +1,10 @@
 /** The last step of every server half: validates the decoded request and names a fault by the field of the protocol. */
-import { Either, ParseResult } from "effect"
+import type { ParseResult } from "effect"
+import { Either } from "effect"
 import { ChatRequest } from "../vocabulary/Chat.js"
 import { isRecord } from "./json.js"
 import type { WireFailure } from "./Wire.js"
+import * as Faults from "../internal/faults.js"
 
 type Path = ReadonlyArray<PropertyKey>
 
@@ -51,7 +53,7 @@ export const fieldPath = (candidate: unknown, path: Path): Path => {
   return [messages, index, field, parts.slice(0, position).filter((part) => fieldOf(part) === field).length, ...steps]
 }
 
-const validate = ParseResult.validateEither(ChatRequest)
+const validate = Faults.validateEither(ChatRequest)
 
 const isText = (value: unknown): boolean => typeof value === "string"
 
@@ -92,8 +94,8 @@ export const isPlainRequest = (candidate: unknown): candidate is ChatRequest => 
 }
 
 /** Of the members of a union, the one that decoded furthest is the one that was meant. */
-const furthest = (issue: ParseResult.ParseIssue): ParseResult.ArrayFormatterIssue | undefined =>
-  ParseResult.ArrayFormatter.formatIssueSync(issue).reduce<ParseResult.ArrayFormatterIssue | undefined>(
+const furthest = (issue: ParseResult.ParseIssue): Faults.Issue | undefined =>
+  Faults.issuesOf(issue).reduce<Faults.Issue | undefined>(
     (best, each) => (best === undefined || each.path.length > best.path.length ? each : best),
     undefined
   )

@@ -1,9 +1,11 @@
 /** Reads configured keys: from a file, or from an environment variable. */
 import { FileSystem } from "@effect/platform"
-import { Effect, ParseResult, Redacted, Schema } from "effect"
+import type { ParseResult } from "effect"
+import { Effect, Redacted, Schema } from "effect"
 import * as VirtualKeys from "../VirtualKey.js"
 import type { KeyOptions } from "./model.js"
 import { InvalidAccessError } from "./model.js"
+import { issuesOf } from "../../internal/faults.js"
 
 const File = Schema.parseJson(
   Schema.Array(
@@ -19,7 +21,7 @@ const decode = Schema.decode(File, { onExcessProperty: "error", errors: "all" })
 /** The paths of all faults, without the parser's messages, which quote the file and its secrets. */
 const faultsOf = ({ issue }: ParseResult.ParseError): ReadonlyArray<string> => [
   ...new Set(
-    ParseResult.ArrayFormatter.formatIssueSync(issue).map(({ path }) =>
+    issuesOf(issue).map(({ path }) =>
       path.length === 0
         ? "is not a list of keys in JSON"
         : `${path.map((step) => (typeof step === "number" ? `[${step}]` : `.${String(step)}`)).join("")}: is invalid`

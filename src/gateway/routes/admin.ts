@@ -1,6 +1,6 @@
 /** The routes under `/admin`: status, virtual keys, key pools, deployments and caches, as JSON. */
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
-import { Effect, Option, ParseResult, Redacted, Schema } from "effect"
+import { Effect, Option, Redacted, Schema } from "effect"
 import type { Service as Balance } from "../../routing/balance/model.js"
 import type { DeploymentStatus } from "../../routing/balance/model.js"
 import { EmbeddingCache } from "../../caching/EmbeddingCache.js"
@@ -17,6 +17,7 @@ import type { Handler, GatewayContext } from "../http/context.js"
 import { withoutGroups } from "../http/context.js"
 import * as VirtualKeys from "../VirtualKey.js"
 import { Peers } from "../workers/peers.js"
+import { issuesOf } from "../../internal/faults.js"
 
 /** Reads the body of a request. */
 const readBody = ({ bodies, bodyLimits }: GatewayContext) =>
@@ -33,8 +34,8 @@ const readBody = ({ bodies, bodyLimits }: GatewayContext) =>
 const decoderOf = <A, I>(schema: Schema.Schema<A, I>) => {
   const decode = Schema.decodeUnknown(schema, { onExcessProperty: "error", errors: "all" })
   return (body: unknown): Effect.Effect<A, HttpErrors.HttpError> =>
-    Effect.mapError(decode(body), (error): HttpErrors.HttpError => {
-      const faults = ParseResult.ArrayFormatter.formatErrorSync(error)
+    Effect.mapError(decode(body), ({ issue }): HttpErrors.HttpError => {
+      const faults = issuesOf(issue)
       return {
         status: 422,
         code: "invalid_request",

@@ -4,15 +4,16 @@ import * as Budgets from "../../accounting/budget/model.js"
 import * as EmbeddingCache from "../../caching/EmbeddingCache.js"
 import * as ResponseCache from "../../caching/ResponseCache.js"
 import * as Levels from "../../telemetry/levels.js"
+import * as MetricKeys from "../../telemetry/metricKeys.js"
 import * as LiveStatus from "../dashboard/liveStatus.js"
 import type { GatewayContext } from "../http/context.js"
 import { withoutGroups } from "../http/context.js"
 
 const keys = {
-  spent: Levels.gauge("llm_budget_spent_ratio", "The part of a budget that is spent or reserved"),
-  hits: Levels.gauge("llm_cache_hits", "Calls that a cache answered since it was made"),
-  misses: Levels.gauge("llm_cache_misses", "Calls that a cache could not answer since it was made"),
-  entries: Levels.gauge("llm_cache_entries", "Entries of a cache in memory")
+  spent: MetricKeys.gauge("llm_budget_spent_ratio", "The part of a budget that is spent or reserved"),
+  hits: MetricKeys.gauge("llm_cache_hits", "Calls that a cache answered since it was made"),
+  misses: MetricKeys.gauge("llm_cache_misses", "Calls that a cache could not answer since it was made"),
+  entries: MetricKeys.gauge("llm_cache_entries", "Entries of a cache in memory")
 }
 
 /** Returns what sets the gauges when metrics are collected. */
